@@ -1,0 +1,7 @@
+//! (being written)
+
+/// Runs the program.
+#[must_use]
+pub fn main() -> std::process::ExitCode {
+    std::process::ExitCode::SUCCESS
+}

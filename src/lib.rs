@@ -1,0 +1,38 @@
+//! Waxwing, an XMPP server.
+//!
+//! The house has nine floors; a module knows only floors below its own (`tests/layering.rs`).
+//! `docs/architecture.md` is the tour, with the doors by which one enters.
+
+// 9 the whole
+pub mod admin;
+pub mod cli;
+pub mod server;
+// 8 streams
+pub mod c2s;
+pub mod stream;
+// 7 what happens
+pub mod router;
+// 6 features
+pub mod modules;
+// 5 engines: pure
+pub mod roster;
+// 4 contracts
+pub mod host;
+pub mod session;
+// 3 keeping
+pub mod auth;
+pub mod storage;
+// 2 ground
+pub mod clock;
+pub mod config;
+pub mod limit;
+pub mod log;
+pub mod metrics;
+pub mod tasks;
+pub mod tls;
+// 1 words: pure, in this order
+pub mod jid;
+pub mod ns;
+pub mod payload;
+pub mod stanza;
+pub mod xml;

@@ -1,0 +1,3 @@
+//! Grammars that several features share: parse and build, nothing else.
+
+pub mod datetime;
