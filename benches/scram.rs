@@ -1,0 +1,5 @@
+//! What a login costs the server.
+
+fn main() {
+    divan::main();
+}
