@@ -1,0 +1,30 @@
+//! `[auth]`: how people log in.
+
+use super::kind::{Count, Switch};
+use super::section::section;
+
+section! {
+    /// How people log in.
+    pub struct AuthConfig = "auth";
+
+    /// Whether one may log in without an account, for a random address that ends with the
+    /// session (SASL ANONYMOUS, XEP-0175).
+    anonymous: bool = false => Switch, Restart;
+
+    /// Whether PLAIN is offered, under TLS only. It shows the password to the server for a
+    /// moment; SCRAM never does. Old clients may need it.
+    plain: bool = true => Switch, Restart;
+
+    /// Rounds of PBKDF2 for new passwords. More rounds make a stolen database harder to use and
+    /// each login dearer for the client.
+    iterations: u32 = 10_000 => Count::between(4096, 10_000_000)
+        .because("RFC 7677 §4 asks for 4096 rounds, and clients refuse what takes minutes"), Restart;
+
+    /// Failed logins on one connection before it is closed.
+    failures_per_connection: u32 = 5 => Count::between(1, 100)
+        .because("one attempt must be possible, and guessing must not be cheap"), Restart;
+
+    /// How many keys are derived from passwords at the same time, for PLAIN and for new
+    /// passwords. Each occupies a processor meanwhile.
+    derivations: usize = 2 => Count::between(1, 1024), Restart;
+}

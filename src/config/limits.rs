@@ -1,0 +1,100 @@
+//! `[limits]`: each queue and each wait of the server has its bound here.
+
+use std::time::Duration;
+
+use super::error::Problems;
+use super::kind::{Count, Size, Time};
+use super::section::{Fields, section};
+use super::units::{GIB, KIB, MIB, display_size, minutes, seconds};
+
+section! {
+    /// Bounds of bytes, of time, of numbers. Each queue and each wait of the server has its bound
+    /// here.
+    pub struct LimitsConfig = "limits";
+
+    /// Bytes of a stanza before authentication. Announced to clients (XEP-0478).
+    stanza_before_auth: usize = 16 * KIB => Size::between(4 * KIB, MIB)
+        .because("logging in needs 4 KiB, and strangers should not get more than 1 MiB"), Restart;
+
+    /// Bytes of a stanza. Announced to clients (XEP-0478).
+    stanza: usize = 256 * KIB => Size::between(10_000, 64 * MIB)
+        .because("RFC 6120 §13.12 demands at least 10000 bytes"), Restart;
+
+    /// Depth of elements in a stanza.
+    depth: usize = 64 => Count::between(8, 256)
+        .because("ordinary stanzas need 8, and deep ones are read by recursion"), Restart;
+
+    /// Attributes of one element.
+    attributes: usize = 64 => Count::between(16, 1024)
+        .because("ordinary stanzas need up to 16"), Restart;
+
+    /// Elements, attributes and texts in a stanza. Before authentication it is a thirty-second
+    /// part of this.
+    nodes: usize = 8192 => Count::between(2048, 1_048_576)
+        .because("a thirty-second part of it must suffice to log in"), Restart;
+
+    /// From accepting a connection to a bound session, whatever bytes come.
+    negotiation: Duration = seconds(60) => Time::between(seconds(5), minutes(60))
+        .because("a slow network needs some seconds, and waiting connections cost memory"), Restart;
+
+    /// The TLS handshake.
+    handshake: Duration = seconds(15) => Time::between(seconds(1), minutes(60)), Restart;
+
+    /// Authentication, from the first SASL element to its end.
+    authentication: Duration = seconds(30) => Time::between(seconds(1), minutes(60)), Restart;
+
+    /// Silence after which a client is asked whether it is still there (XEP-0199). Mobile
+    /// networks forget a connection after about five minutes of silence.
+    silence: Duration = minutes(3) => Time::between(seconds(5), minutes(24 * 60))
+        .because("more often would empty batteries"), Restart;
+
+    /// How long a client may take to answer that question before its connection counts as lost.
+    ping_answer: Duration = seconds(20) => Time::between(seconds(1), minutes(60))
+        .because("an answer needs time to travel"), Restart;
+
+    /// How long a write may make no progress before the connection counts as lost.
+    write: Duration = seconds(30) => Time::between(seconds(1), minutes(60)), Restart;
+
+    /// All connections together; never more than the process may open.
+    connections: usize = 100_000 => Count::between(1, 10_000_000), Restart;
+
+    /// Connections from one address. Many people may share one.
+    connections_per_address: usize = 1000 => Count::between(1, 10_000_000), Restart;
+
+    /// Sessions of one account. One more closes the oldest.
+    sessions_per_account: usize = 20 => Count::between(1, 10_000), Restart;
+
+    /// Stanzas that wait for one session. A session that lets more wait is closed.
+    inbox_stanzas: usize = 256 => Count::between(16, 65_536)
+        .because("a login alone brings some stanzas at once"), Restart;
+
+    /// Bytes that wait for one session; at least a stanza. A session that lets more wait is
+    /// closed.
+    inbox_bytes: usize = MIB => Size::between(64 * KIB, GIB)
+        .because("a login alone brings some stanzas at once"), Restart;
+
+    /// Items of one roster.
+    roster_items: u32 = 2000 => Count::between(1, 1_000_000), Restart;
+
+    /// Messages kept for one account while it is offline. 0: none are.
+    offline_messages: u32 = 1000 => Count::between(0, 1_000_000), Restart;
+}
+
+/// Bounds that concern each other.
+pub(super) fn check(limits: &LimitsConfig, fields: &Fields<'_>, problems: &mut Problems<'_>) {
+    let mut at_least = |(small, is): (&str, usize), (large, than): (&str, usize)| {
+        if is <= than {
+            return;
+        }
+        let at = fields.value_of(small).or_else(|| fields.value_of(large));
+        let (is, than) = (display_size(is as u64), display_size(than as u64));
+        problems.add(
+            &at.unwrap_or_else(|| fields.at.clone()),
+            format!("`{small}` is {is}, more than `{large}`, which is {than}"),
+            format!("lower `{small}` or raise `{large}`"),
+        );
+    };
+    let stanza = ("stanza", limits.stanza);
+    at_least(("stanza_before_auth", limits.stanza_before_auth), stanza);
+    at_least(stanza, ("inbox_bytes", limits.inbox_bytes));
+}
