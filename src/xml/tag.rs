@@ -52,9 +52,8 @@ impl<'a> Attributes<'a> {
         }
         self.position += 1;
         self.skip_space();
-        let quote = match bytes.get(self.position) {
-            Some(&quote @ (b'"' | b'\'')) => quote,
-            _ => return Err(XmlError::NotWellFormed),
+        let Some(&quote @ (b'"' | b'\'')) = bytes.get(self.position) else {
+            return Err(XmlError::NotWellFormed);
         };
         let from = self.position + 1;
         let length = memchr(quote, &bytes[from..]).ok_or(XmlError::NotWellFormed)?;

@@ -32,6 +32,8 @@ impl ElementRef<'_> {
                 Content::Element(child) => {
                     tree.append_child(child.to_tree());
                 }
+                // Nothing would be a text node too.
+                Content::Text(text) if text.is_empty() => {}
                 Content::Text(text) => tree.append_text(text),
             }
         }

@@ -12,7 +12,7 @@ pub(super) fn text(raw: &str) -> Cow<'_, str> {
         return Cow::Borrowed(raw);
     }
     let mut out = String::with_capacity(raw.len());
-    resolve(raw, &mut out, |plain, out| push_lines(plain, out));
+    resolve(raw, &mut out, push_lines);
     Cow::Owned(out)
 }
 

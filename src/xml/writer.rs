@@ -90,7 +90,8 @@ fn escape(out: &mut Vec<u8>, text: &str, replace: impl Fn(char) -> Option<&'stat
         special |= byte < b' ' || matches!(byte, b'"' | b'&' | b'\'' | b'<' | b'>');
         wide |= byte == 0xEF;
     }
-    if !special && !(wide && has_nonchars(text.as_bytes())) {
+    let is_plain = !special && (!wide || !has_nonchars(text.as_bytes()));
+    if is_plain {
         out.extend_from_slice(text.as_bytes());
         return;
     }
