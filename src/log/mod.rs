@@ -17,7 +17,8 @@
 //! | `account`, `mechanism` | of a login |
 //! | `error` | the cause, for the administrator |
 //! | `condition` | what the peer is told: a stanza, stream or SASL condition |
-//! | `file`, `until`, `location` | a path, a date, a place in our code |
+//! | `file`, `until` | a path, a date |
+//! | `location`, `backtrace` | a place in our code |
 //! | `elapsed_ms`, `bytes`, `count` | numbers |
 //! | `xml` | a stanza, redacted |
 
@@ -30,6 +31,7 @@ use std::net::SocketAddr;
 use std::panic::PanicHookInfo;
 
 use tracing::level_filters::LevelFilter;
+use tracing::subscriber::NoSubscriber;
 use tracing::{Subscriber, error, warn};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
@@ -135,7 +137,8 @@ pub fn install_panic_hook(count: impl Fn() + Send + Sync + 'static) {
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
         count();
-        if tracing::dispatcher::has_been_set() {
+        // Not `has_been_set`: that stays true after a subscriber of a scope has gone.
+        if tracing::dispatcher::get_default(|log| !log.is::<NoSubscriber>()) {
             log_panic(info);
         } else {
             before(info);

@@ -148,6 +148,26 @@ fn the_journal_is_known_by_device_and_inode() {
     assert_eq!(chosen(LogFormat::Json), LogFormat::Json);
 }
 
+#[test]
+fn a_panic_is_counted_and_logged_without_what_it_quotes() {
+    let count = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counted = Arc::clone(&count);
+    let lines = log(LogFormat::Text, "error", |_| {
+        install_panic_hook(move || {
+            counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        });
+        let secret = "é secret";
+        std::panic::catch_unwind(|| secret[1..].len()).unwrap_err();
+        std::panic::catch_unwind(|| panic!("a literal")).unwrap_err();
+        drop(std::panic::take_hook());
+    });
+    assert_eq!(count.load(std::sync::atomic::Ordering::Relaxed), 2);
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines[0].contains("panic location=src/log/tests.rs:"), "{}", lines[0]);
+    assert!(!lines[0].contains("secret"), "{}", lines[0]);
+    assert!(lines[1].contains(r#"error="a literal""#), "{}", lines[1]);
+}
+
 /// What `act` logs, a record each.
 fn log(format: LogFormat, level: &str, act: impl FnOnce(&LogHandle)) -> Vec<String> {
     let records = Records::default();
