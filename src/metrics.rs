@@ -76,6 +76,18 @@ pub struct Labelled<const N: usize> {
     family: Family<[(&'static str, &'static str); N], Counter>,
 }
 
+impl ByKind {
+    /// The counter of `iq`, `presence`, or else `message`.
+    #[must_use]
+    pub fn of(&self, name: &str) -> &Counter {
+        match name {
+            "iq" => &self.iq,
+            "presence" => &self.presence,
+            _ => &self.message,
+        }
+    }
+}
+
 impl<const N: usize> Labelled<N> {
     fn new(keys: [&'static str; N]) -> Self {
         Self { keys, family: Family::default() }

@@ -27,6 +27,7 @@ pub use framer::{Framer, Piece};
 pub use header::{Header, Scope, header};
 pub use strict::Limits;
 pub use tape::{Children, ElementRef, Frame};
+pub use writer::escape_attr;
 
 /// The content namespace of clients' streams, and of every frame inside the server.
 const CLIENT: &str = "jabber:client";
