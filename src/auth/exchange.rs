@@ -1,5 +1,6 @@
 //! One exchange, from the first message of the client to its end.
 
+use std::fmt;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -161,6 +162,16 @@ impl Exchange {
     async fn succeed(&self, user: BareJid, data: Option<Vec<u8>>) -> Result<Step, SaslError> {
         self.verifier.note_login(&user).await;
         Ok(Step::Success { user, anonymous: false, data })
+    }
+}
+
+/// Without secrets: neither keys nor messages.
+impl fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exchange")
+            .field("mechanism", &self.mechanism)
+            .field("user", &self.user)
+            .finish_non_exhaustive()
     }
 }
 

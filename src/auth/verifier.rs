@@ -1,5 +1,6 @@
 //! Verifies logins: finds the keys of an account, or makes some up where there is none.
 
+use std::fmt;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -176,6 +177,13 @@ impl Verifier {
     #[cfg(test)]
     pub(super) fn derivations(&self) -> Arc<Semaphore> {
         Arc::clone(&self.settings.load().derivations)
+    }
+}
+
+/// Without the secret.
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verifier").finish_non_exhaustive()
     }
 }
 

@@ -3,10 +3,12 @@
 use proptest::prelude::*;
 
 use super::{config, tls13};
+use crate::auth::password::keys;
 use crate::auth::plain::Plain;
-use crate::auth::scram::ClientFirst;
+use crate::auth::scram::{ClientFirst, Scram};
 use crate::auth::{MechanismName, Offer, PasswordError, SaslError, TlsFacts};
 use crate::auth::{decode, derive_keys, encode};
+use crate::storage::ScramHash;
 
 fn names(offer: &Offer) -> String {
     offer.mechanisms().iter().map(|m| m.as_str()).collect::<Vec<_>>().join(" ")
@@ -114,6 +116,19 @@ proptest! {
     ) {
         if let Ok(first) = ClientFirst::parse(text.as_bytes()) {
             prop_assert!(!first.user.is_empty());
+        }
+    }
+
+    #[test]
+    fn no_second_message_makes_a_parser_panic_or_lets_anybody_in(
+        bytes in any::<Vec<u8>>(),
+        text in "c=[biws=]{0,6},r=[abcx]{0,4}(,[a-z]=[a-z,=]{0,4})?,p=[A-Za-z0-9+/=]{0,90}"
+    ) {
+        let first = ClientFirst::parse(b"n,,n=juliet,r=abc").unwrap();
+        for message in [&bytes[..], text.as_bytes()] {
+            let keys = keys(ScramHash::Sha256, "secret", vec![1; 16], 1);
+            let (scram, _) = Scram::begin(&first, &[], (keys, true), "x", None);
+            prop_assert!(scram.finish(message).is_err());
         }
     }
 
