@@ -18,11 +18,13 @@ section! {
     /// Rounds of PBKDF2 for new passwords. More rounds make a stolen database harder to use and
     /// each login dearer for the client.
     iterations: u32 = 10_000 => Count::between(4096, 10_000_000)
-        .because("RFC 7677 §4 asks for 4096 rounds, and clients refuse what takes minutes"), Restart;
+        .not_less("RFC 5802 §5.1 asks for as many rounds")
+        .not_more("clients would need minutes to log in, or refuse"), Restart;
 
     /// Failed logins on one connection before it is closed.
     failures_per_connection: u32 = 5 => Count::between(1, 100)
-        .because("one attempt must be possible, and guessing must not be cheap"), Restart;
+        .not_less("one attempt must be possible")
+        .not_more("guessing must not be cheap"), Restart;
 
     /// How many keys are derived from passwords at the same time, for PLAIN and for new
     /// passwords. Each occupies a processor meanwhile.

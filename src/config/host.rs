@@ -82,18 +82,20 @@ pub(super) fn check(host: &HostConfig, fields: &Fields<'_>, problems: &mut Probl
     problems.add(&at, format!("`{there}` is set, but `{missing}` is not"), help);
 }
 
-/// A domain is served once. `places` has where each host stands.
+/// A domain is served once.
 pub(super) fn check_all(hosts: &[(HostConfig, Fields<'_>)], problems: &mut Problems<'_>) {
-    for (index, (host, fields)) in hosts.iter().enumerate() {
-        // One without a domain has been noted.
-        let Some(at) = fields.value_of("domain") else { continue };
-        let earlier = hosts[..index].iter().filter(|(_, fields)| fields.key_of("domain").is_some());
-        if earlier.into_iter().any(|(other, _)| other.domain == host.domain) {
+    let mut seen = Vec::new();
+    for (_, fields) in hosts {
+        // Not that of the host: a default stands there if what is written is wrong.
+        let written = fields.table.get("domain").and_then(|value| value.get_ref().as_str());
+        let Some(domain) = written.and_then(|text| prepare_domain(text).ok()) else { continue };
+        if seen.contains(&domain) {
             problems.add(
-                &at,
-                format!("{} is served already by an earlier [[host]]", host.domain),
+                &fields.value_of("domain").unwrap_or_else(|| fields.at.clone()),
+                format!("{domain} is served already by an earlier [[host]]"),
                 "remove one of the two sections".to_owned(),
             );
         }
+        seen.push(domain);
     }
 }

@@ -72,10 +72,17 @@ pub(super) fn quote(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }
 
-/// A whole number; `None` if it is negative or has no place in 64 bits.
-fn whole(value: &DeValue<'_>) -> Option<u64> {
-    let number = value.as_integer()?;
-    u64::from_str_radix(number.as_str(), number.radix()).ok()
+/// A whole number; what is out of reach is the nearest that is not.
+fn plain(value: &Value<'_>) -> u64 {
+    let nearest = if is_negative(value) { 0 } else { u64::MAX };
+    let number = value.get_ref().as_integer();
+    number
+        .and_then(|number| u64::from_str_radix(number.as_str(), number.radix()).ok())
+        .unwrap_or(nearest)
+}
+
+fn is_negative(value: &Value<'_>) -> bool {
+    value.get_ref().as_integer().is_some_and(|number| number.as_str().starts_with('-'))
 }
 
 /// `true` or `false`.
@@ -102,29 +109,62 @@ impl Kind<bool> for Switch {
 struct Bounds {
     least: u64,
     most: u64,
-    because: &'static str,
+    why_least: &'static str,
+    why_most: &'static str,
 }
 
 impl Bounds {
     const fn new(least: u64, most: u64) -> Self {
-        Self { least, most, because: "" }
+        Self { least, most, why_least: "", why_most: "" }
     }
 
-    fn check(&self, number: u64, show: impl Fn(u64) -> String) -> Result<(), String> {
-        let bound = match number {
-            _ if number < self.least => format!("at least {}", show(self.least)),
-            _ if number > self.most => format!("at most {}", show(self.most)),
+    /// A negative number is taken for 0 and refused here.
+    fn check(
+        &self,
+        number: u64,
+        value: &Value<'_>,
+        show: impl Fn(u64) -> String,
+    ) -> Result<(), Vec<Refusal>> {
+        let (is, bound, why) = match number {
+            _ if number < self.least || is_negative(value) => {
+                ("small", format!("at least {}", show(self.least)), self.why_least)
+            }
+            _ if number > self.most => {
+                ("large", format!("at most {}", show(self.most)), self.why_most)
+            }
             _ => return Ok(()),
         };
-        Err(match self.because {
-            "" => bound,
-            because => format!("{bound}: {because}"),
-        })
+        let written = match value.get_ref() {
+            DeValue::Integer(number) => number.to_string(),
+            _ => show(number),
+        };
+        let help = match why {
+            "" => format!("write {bound}"),
+            why => format!("write {bound}: {why}"),
+        };
+        refuse(value, format!("is too {is}: {written}"), help)
     }
 
     fn describe(&self, show: impl Fn(u64) -> String) -> String {
         format!("from {} to {}", show(self.least), show(self.most))
     }
+}
+
+/// The reasons for the bounds of a kind; each ends the sentence "write at least 4096: …".
+macro_rules! reasons {
+    () => {
+        /// Why it must not be less.
+        pub(super) const fn not_less(mut self, why: &'static str) -> Self {
+            self.0.why_least = why;
+            self
+        }
+
+        /// Why it must not be more.
+        pub(super) const fn not_more(mut self, why: &'static str) -> Self {
+            self.0.why_most = why;
+            self
+        }
+    };
 }
 
 /// A number of things.
@@ -135,11 +175,7 @@ impl Count {
         Self(Bounds::new(least, most))
     }
 
-    /// Why the bounds are where they are: the end of the sentence "at least 4096: …".
-    pub(super) const fn because(mut self, because: &'static str) -> Self {
-        self.0.because = because;
-        self
-    }
+    reasons!();
 }
 
 impl<T: TryFrom<u64> + TryInto<u64> + Copy> Kind<T> for Count {
@@ -148,18 +184,14 @@ impl<T: TryFrom<u64> + TryInto<u64> + Copy> Kind<T> for Count {
     }
 
     fn read(&self, value: &Value<'_>) -> Result<T, Vec<Refusal>> {
+        let show = |number: u64| number.to_string();
         if !value.get_ref().is_integer() {
-            let help =
-                format!("write a whole number without quotes, {}", Kind::<T>::describe(self));
-            return wrong_type(value, "a number", help.replace(", a number,", ","));
+            let bounds = self.0.describe(show);
+            return wrong_type(value, "a number", format!("write a whole number, {bounds}"));
         }
-        let number =
-            whole(value.get_ref()).unwrap_or(if is_negative(value) { 0 } else { u64::MAX });
-        let checked = self.0.check(number, |number| number.to_string());
-        if let Err(bound) = checked {
-            return refuse(value, "is out of range", format!("it must be {bound}"));
-        }
-        let too_large = |_| refuse(value, "is out of range", "write a smaller number".to_owned());
+        let number = plain(value);
+        self.0.check(number, value, show)?;
+        let too_large = |_| refuse(value, "is too large", "write a smaller number".to_owned());
         T::try_from(number).or_else(too_large)
     }
 
@@ -176,11 +208,7 @@ impl Size {
         Self(Bounds::new(least as u64, most as u64))
     }
 
-    /// Why the bounds are where they are.
-    pub(super) const fn because(mut self, because: &'static str) -> Self {
-        self.0.because = because;
-        self
-    }
+    reasons!();
 }
 
 impl Kind<usize> for Size {
@@ -190,14 +218,12 @@ impl Kind<usize> for Size {
 
     fn read(&self, value: &Value<'_>) -> Result<usize, Vec<Refusal>> {
         let parsed = match value.get_ref() {
-            DeValue::Integer(_) if is_negative(value) => Ok(0),
-            DeValue::Integer(_) => Ok(whole(value.get_ref()).unwrap_or(u64::MAX)),
+            DeValue::Integer(_) => Ok(plain(value)),
             DeValue::String(text) => parse_size(text),
             _ => return wrong_type(value, "a size", "write for example \"64 KiB\""),
         };
         let bytes = parsed.or_else(|help| refuse(value, "is no size", help))?;
-        let checked = self.0.check(bytes, display_size);
-        checked.or_else(|bound| refuse(value, "is out of range", format!("it must be {bound}")))?;
+        self.0.check(bytes, value, display_size)?;
         Ok(usize::try_from(bytes).unwrap_or(usize::MAX))
     }
 
@@ -215,11 +241,7 @@ impl Time {
         Self(Bounds::new(least.as_millis() as u64, most.as_millis() as u64))
     }
 
-    /// Why the bounds are where they are.
-    pub(super) const fn because(mut self, because: &'static str) -> Self {
-        self.0.because = because;
-        self
-    }
+    reasons!();
 }
 
 impl Kind<Duration> for Time {
@@ -230,28 +252,19 @@ impl Kind<Duration> for Time {
 
     fn read(&self, value: &Value<'_>) -> Result<Duration, Vec<Refusal>> {
         let parsed = match value.get_ref() {
-            DeValue::Integer(_) if is_negative(value) => Ok(Duration::ZERO),
-            DeValue::Integer(_) => {
-                Ok(Duration::from_secs(whole(value.get_ref()).unwrap_or(u64::MAX)))
-            }
+            DeValue::Integer(_) => Ok(Duration::from_secs(plain(value))),
             DeValue::String(text) => parse_duration(text),
             _ => return wrong_type(value, "a duration", "write for example \"30s\" or \"3 min\""),
         };
         let duration = parsed.or_else(|help| refuse(value, "is no duration", help))?;
         let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        let checked =
-            self.0.check(millis, |millis| display_duration(Duration::from_millis(millis)));
-        checked.or_else(|bound| refuse(value, "is out of range", format!("it must be {bound}")))?;
+        self.0.check(millis, value, |millis| display_duration(Duration::from_millis(millis)))?;
         Ok(duration)
     }
 
     fn write(&self, value: &Duration) -> Option<String> {
         Some(quote(&display_duration(*value)))
     }
-}
-
-fn is_negative(value: &Value<'_>) -> bool {
-    value.get_ref().as_integer().is_some_and(|number| number.as_str().starts_with('-'))
 }
 
 /// One of some words.
@@ -262,7 +275,7 @@ impl<T: Copy + PartialEq> Kind<T> for OneOf<T> {
         let words: Vec<_> = self
             .0
             .iter()
-            .map(|(word, _, docs)| format!("`\"{word}\"` ({})", docs.trim().trim_end_matches('.')))
+            .map(|(word, _, docs)| format!("`\"{word}\"` ({})", phrase(docs)))
             .collect();
         format!("one of {}", words.join(", "))
     }
@@ -286,6 +299,18 @@ impl<T: Copy + PartialEq> Kind<T> for OneOf<T> {
 
     fn write(&self, value: &T) -> Option<String> {
         self.0.iter().find(|(_, meaning, _)| meaning == value).map(|(word, ..)| quote(word))
+    }
+}
+
+/// A doc sentence as a part of another sentence. A word in capitals remains.
+fn phrase(docs: &str) -> String {
+    let docs = docs.trim().trim_end_matches('.');
+    let mut chars = docs.chars();
+    match (chars.next(), chars.clone().next()) {
+        (Some(first), Some(second)) if !second.is_uppercase() => {
+            first.to_lowercase().chain(chars).collect()
+        }
+        _ => docs.to_owned(),
     }
 }
 
@@ -364,9 +389,7 @@ pub(super) struct Addresses;
 
 impl Kind<Vec<SocketAddr>> for Addresses {
     fn describe(&self) -> String {
-        "a list of addresses with ports; a bare port means all interfaces, an empty list that we \
-         do not listen"
-            .to_owned()
+        "a list of addresses with ports; an empty list means not to listen".to_owned()
     }
 
     fn read(&self, value: &Value<'_>) -> Result<Vec<SocketAddr>, Vec<Refusal>> {
@@ -401,8 +424,9 @@ fn address(value: &Value<'_>) -> Result<SocketAddr, Vec<Refusal>> {
     let everywhere = |port| SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
     let text = match value.get_ref() {
         DeValue::Integer(_) => {
-            let port = whole(value.get_ref()).and_then(|port| u16::try_from(port).ok());
-            let refused = || refuse(value, "has no port", "a port is at most 65535".to_owned());
+            let port = u16::try_from(plain(value)).ok().filter(|_| !is_negative(value));
+            let help = || "a port is a number from 0 to 65535".to_owned();
+            let refused = || refuse(value, "has a number that is no port", help());
             return port.map(everywhere).map_or_else(refused, Ok);
         }
         DeValue::String(text) => text.trim(),
@@ -432,7 +456,7 @@ pub(super) struct Levels;
 
 impl Kind<String> for Levels {
     fn describe(&self) -> String {
-        format!("{}, or a list such as `\"info,waxwing::c2s=debug\"`", LEVELS.join(", "))
+        format!("a level ({}), or a list such as `\"info,waxwing::c2s=debug\"`", LEVELS.join(", "))
     }
 
     fn read(&self, value: &Value<'_>) -> Result<String, Vec<Refusal>> {

@@ -14,28 +14,32 @@ section! {
 
     /// Bytes of a stanza before authentication. Announced to clients (XEP-0478).
     stanza_before_auth: usize = 16 * KIB => Size::between(4 * KIB, MIB)
-        .because("logging in needs 4 KiB, and strangers should not get more than 1 MiB"), Restart;
+        .not_less("logging in needs as much")
+        .not_more("strangers should not fill the memory"), Restart;
 
     /// Bytes of a stanza. Announced to clients (XEP-0478).
     stanza: usize = 256 * KIB => Size::between(10_000, 64 * MIB)
-        .because("RFC 6120 §13.12 demands at least 10000 bytes"), Restart;
+        .not_less("RFC 6120 §13.12 demands that stanzas of 10000 bytes pass")
+        .not_more("a stanza is held in memory as a whole"), Restart;
 
     /// Depth of elements in a stanza.
     depth: usize = 64 => Count::between(8, 256)
-        .because("ordinary stanzas need 8, and deep ones are read by recursion"), Restart;
+        .not_less("ordinary stanzas need as much")
+        .not_more("deep elements are walked by recursion"), Restart;
 
     /// Attributes of one element.
     attributes: usize = 64 => Count::between(16, 1024)
-        .because("ordinary stanzas need up to 16"), Restart;
+        .not_less("ordinary stanzas need as much"), Restart;
 
     /// Elements, attributes and texts in a stanza. Before authentication it is a thirty-second
     /// part of this.
     nodes: usize = 8192 => Count::between(2048, 1_048_576)
-        .because("a thirty-second part of it must suffice to log in"), Restart;
+        .not_less("a thirty-second part of it must suffice to log in"), Restart;
 
     /// From accepting a connection to a bound session, whatever bytes come.
     negotiation: Duration = seconds(60) => Time::between(seconds(5), minutes(60))
-        .because("a slow network needs some seconds, and waiting connections cost memory"), Restart;
+        .not_less("a slow network needs some seconds")
+        .not_more("connections of strangers cost memory"), Restart;
 
     /// The TLS handshake.
     handshake: Duration = seconds(15) => Time::between(seconds(1), minutes(60)), Restart;
@@ -46,11 +50,11 @@ section! {
     /// Silence after which a client is asked whether it is still there (XEP-0199). Mobile
     /// networks forget a connection after about five minutes of silence.
     silence: Duration = minutes(3) => Time::between(seconds(5), minutes(24 * 60))
-        .because("more often would empty batteries"), Restart;
+        .not_less("asking more often empties batteries"), Restart;
 
     /// How long a client may take to answer that question before its connection counts as lost.
     ping_answer: Duration = seconds(20) => Time::between(seconds(1), minutes(60))
-        .because("an answer needs time to travel"), Restart;
+        .not_less("an answer needs time to travel"), Restart;
 
     /// How long a write may make no progress before the connection counts as lost.
     write: Duration = seconds(30) => Time::between(seconds(1), minutes(60)), Restart;
@@ -66,12 +70,12 @@ section! {
 
     /// Stanzas that wait for one session. A session that lets more wait is closed.
     inbox_stanzas: usize = 256 => Count::between(16, 65_536)
-        .because("a login alone brings some stanzas at once"), Restart;
+        .not_less("a login alone brings some stanzas at once"), Restart;
 
     /// Bytes that wait for one session; at least a stanza. A session that lets more wait is
     /// closed.
     inbox_bytes: usize = MIB => Size::between(64 * KIB, GIB)
-        .because("a login alone brings some stanzas at once"), Restart;
+        .not_less("a login alone brings some stanzas at once"), Restart;
 
     /// Items of one roster.
     roster_items: u32 = 2000 => Count::between(1, 1_000_000), Restart;

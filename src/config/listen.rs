@@ -33,17 +33,22 @@ fn everywhere(domains: &[String], port: u16) -> Vec<SocketAddr> {
     vec![SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))]
 }
 
-/// One address cannot be listened on twice.
+/// A port has one protocol.
 pub(super) fn check(listen: &ListenConfig, fields: &Fields<'_>, problems: &mut Problems<'_>) {
-    for address in listen.c2s.iter().filter(|address| address.port() != 0) {
-        if listen.c2s_tls.contains(address) {
-            let at = fields.value_of("c2s_tls").or_else(|| fields.value_of("c2s"));
-            let help = "choose another port for one of them, for example 5223 for `c2s_tls`";
-            problems.add(
-                &at.unwrap_or_else(|| fields.at.clone()),
-                format!("`c2s` and `c2s_tls` both have {address}"),
-                help.to_owned(),
-            );
-        }
-    }
+    let pairs = listen.c2s.iter().flat_map(|c2s| listen.c2s_tls.iter().map(move |tls| (c2s, tls)));
+    let Some((c2s, tls)) = pairs.into_iter().find(|(c2s, tls)| overlap(c2s, tls)) else { return };
+    let at = fields.value_of("c2s_tls").or_else(|| fields.value_of("c2s"));
+    problems.add(
+        &at.unwrap_or_else(|| fields.at.clone()),
+        format!("`c2s` has {c2s} and `c2s_tls` has {tls}, but a port has one protocol"),
+        "choose another port for one of them".to_owned(),
+    );
+}
+
+/// A connection could be meant for both. Port 0 is any free one, each time another.
+fn overlap(a: &SocketAddr, b: &SocketAddr) -> bool {
+    let covers = |all: &SocketAddr, one: &SocketAddr| {
+        all.ip() == one.ip() || (all.ip().is_unspecified() && (all.is_ipv6() || one.is_ipv4()))
+    };
+    a.port() == b.port() && a.port() != 0 && (covers(a, b) || covers(b, a))
 }

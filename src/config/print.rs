@@ -102,7 +102,10 @@ fn explain_entry(out: &mut String, section: &str, entry: &Entry) {
     for line in entry.docs {
         push(out, format_args!("      {}\n", line.trim()));
     }
-    push(out, format_args!("      value:   {}\n", entry.kind));
+    for (index, line) in wrapped(&entry.kind).iter().enumerate() {
+        let label = if index == 0 { "value:  " } else { "        " };
+        push(out, format_args!("      {label} {line}\n"));
+    }
     push(out, format_args!("      default: {}\n", default_of(entry)));
     push(out, format_args!("      changes: {}\n", applies(entry.applies)));
 }
@@ -140,7 +143,9 @@ pub fn commented(domain: &str) -> String {
             for line in entry.docs {
                 comment(&mut out, line);
             }
-            comment(&mut out, &format!("{}.", capitalized(&entry.kind)));
+            for line in wrapped(&format!("Value: {}.", entry.kind)) {
+                comment(&mut out, &line);
+            }
             match (&entry.default, entry.example) {
                 (_, _) if entry.required => {
                     let value = super::kind::quote(domain);
@@ -217,9 +222,20 @@ fn comment(out: &mut String, line: &str) {
     }
 }
 
-fn capitalized(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+/// Lines that are as long as those of the docs.
+fn wrapped(text: &str) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let last = lines.len() - 1;
+        if lines[last].is_empty() {
+            lines[last].push_str(word);
+        } else if lines[last].len() + word.len() < 96 {
+            push(&mut lines[last], format_args!(" {word}"));
+        } else {
+            lines.push(word.to_owned());
+        }
+    }
+    lines
 }
 
 fn push(out: &mut String, text: std::fmt::Arguments<'_>) {

@@ -46,7 +46,9 @@ pub(super) fn text(text: &str, name: &str) -> Result<Config, ConfigErrors> {
     let (document, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
         let at = error.span().unwrap_or(text.len()..text.len());
-        problems.add(&at, format!("this is no TOML: {}", error.message()), None);
+        let help = SYNTAX.iter().find(|(part, _)| error.message().contains(part));
+        let help = help.map(|(_, help)| (*help).to_owned());
+        problems.add(&at, format!("this is no TOML: {}", error.message()), help);
     }
     if !errors.is_empty() {
         // What could be saved of the document would give errors that are none.
@@ -127,12 +129,15 @@ impl Document<'_> {
     fn hosts(&self, problems: &mut Problems<'_>) -> Vec<HostConfig> {
         let mut hosts: Vec<(HostConfig, Fields<'_>)> = Vec::new();
         if let Some((key, value)) = self.root.get_key_value(HostConfig::NAME) {
-            let list = value.get_ref().as_array();
-            if list.is_none() {
-                let help = "write [[host]], in double brackets".to_owned();
-                problems.add(&key.span(), "`host` is a section that may be repeated", help);
-            }
-            for item in list.into_iter().flat_map(|list| list.iter()) {
+            let items = match value.get_ref() {
+                DeValue::Array(list) => list.iter().collect(),
+                _ => {
+                    let help = "write [[host]], in double brackets".to_owned();
+                    problems.add(&key.span(), "`host` is a section that may be repeated", help);
+                    Vec::from_iter(table_of(value).map(|_| value))
+                }
+            };
+            for item in items {
                 let Some(table) = table_of(item) else {
                     let help = "write [[host]], and below it domain = \"example.org\"".to_owned();
                     problems.add(&item.span(), "`host` is a list of sections", help);
@@ -195,8 +200,8 @@ impl Document<'_> {
             (None, Some(meant)) => format!("write `{meant}`"),
             (None, None) if section.is_empty() => {
                 format!(
-                    "before the sections one may write {}",
-                    options().collect::<Vec<_>>().join(", ")
+                    "only `{}` may stand before the sections",
+                    options().collect::<Vec<_>>().join("`, `")
                 )
             }
             (None, None) => format!("it has {}", options().collect::<Vec<_>>().join(", ")),
@@ -223,3 +228,12 @@ fn is_section(value: &Spanned<DeValue<'_>>) -> bool {
         _ => false,
     }
 }
+
+/// What to do about the commonest mistakes of syntax, by a part of what the parser says.
+const SYNTAX: &[(&str, &str)] = &[
+    ("duplicate key", "it is there already further up: put both together, or remove one"),
+    ("string values must be quoted", "write the value in double quotes"),
+    ("invalid basic string", "end the text with a double quote, in the same line"),
+    ("unclosed table", "end the heading with a bracket"),
+    ("unexpected key or value", "begin a new line for each option"),
+];
