@@ -5,8 +5,8 @@
 //! under an old certificate must not be taken after a reload, or the client would bind its
 //! login to a certificate which we no longer have. So tickets live and die with the set.
 //!
-//! Memory of a connection that idles, as seen in rustls 0.23: `ServerConnection` itself (about
-//! 1 KiB inline, plus the boxed keys of both directions), and a read buffer of 4 KiB which rustls
+//! Memory of a connection that idles, as seen in rustls 0.23: `ServerConnection` itself (1.2
+//! KiB inline, plus the boxed keys of both directions), and a read buffer of 4 KiB which rustls
 //! keeps from the first read attempt on. The buffer falls back to 4 KiB by itself after a
 //! large record. Write buffers are freed when they are flushed. Nothing is kept for sessions:
 //! tickets are sealed and given to the client, so there is no table that grows. One ticket per
@@ -194,7 +194,7 @@ impl Certificates {
     ///
     /// With `alpn` empty, what the client offers is ignored (STARTTLS). Else a client that
     /// offers protocols must offer one of these, or gets `no_application_protocol`
-    /// (RFC 7301 §3.2); one that offers none is welcome (XEP-0368 §4).
+    /// (RFC 7301 §3.2); one that offers none is welcome (XEP-0368 §3).
     #[must_use]
     pub fn server_config(self: &Arc<Self>, alpn: &[&[u8]]) -> Arc<ServerConfig> {
         let mut config = ServerConfig::builder_with_provider(provider())
