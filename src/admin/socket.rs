@@ -60,12 +60,12 @@ pub async fn serve(cx: CommandCx, path: PathBuf, tasks: &Tasks) -> io::Result<()
 /// Calls a command in the server behind the socket.
 ///
 /// # Errors
-/// `NotFound` and `ConnectionRefused` if no server is there; `InvalidInput` if the request is too
+/// `NotFound` and `ConnectionRefused` if no server is there; `FileTooLarge` if the request is too
 /// long; `UnexpectedEof` if the server ends before it answers.
 pub async fn call(path: &Path, request: &Request) -> io::Result<Answer> {
     let mut line = serde_json::to_vec(request)?;
     if line.len() >= MAX_REQUEST {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "this is too much for one call"));
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "this is too much for one call"));
     }
     line.push(b'\n');
     let stream = UnixStream::connect(path).await?;

@@ -179,7 +179,8 @@ fn one(argument: &Argument) -> Arg {
 /// A password as an argument could be read by everybody on the machine.
 fn password_stdin(command: &dyn Command) -> Arg {
     let arg = Arg::new("password-stdin").long("password-stdin").action(ArgAction::SetTrue);
-    let arg = arg.help("The password is the first line of the standard input; else it is asked for");
+    let arg =
+        arg.help("The password is the first line of the standard input; else it is asked for");
     if has_random(command) { arg.conflicts_with("random") } else { arg }
 }
 

@@ -31,7 +31,9 @@ pub(super) fn lines(file: Option<&PathBuf>) -> Result<String, Problem> {
     let mut bytes = Vec::new();
     let bound = MAX_REQUEST as u64;
     let (name, read) = match file.filter(|file| file.as_os_str() != "-") {
-        None => ("standard input".to_owned(), io::stdin().lock().take(bound).read_to_end(&mut bytes)),
+        None => {
+            ("standard input".to_owned(), io::stdin().lock().take(bound).read_to_end(&mut bytes))
+        }
         Some(file) => {
             let read = File::open(file).and_then(|file| file.take(bound).read_to_end(&mut bytes));
             (file.display().to_string(), read)

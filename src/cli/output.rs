@@ -90,7 +90,8 @@ mod tests {
     fn a_table_has_no_borders_and_no_trailing_spaces() {
         let rows = [vec![json!("romeo@montague.lit"), json!(null)], vec![json!("j"), json!(3)]];
         let text = table(&["account".into(), "last_login".into()], &rows);
-        let expected = "ACCOUNT              LAST LOGIN\nromeo@montague.lit   -\nj                    3";
+        let expected =
+            "ACCOUNT              LAST LOGIN\nromeo@montague.lit   -\nj                    3";
         assert_eq!(text, expected);
     }
 
