@@ -4,6 +4,7 @@ use std::num::NonZero;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use crate::auth::derive_keys;
 use crate::host::command::CommandError;
 use crate::storage::ScramKeys;
 
@@ -72,23 +73,8 @@ fn in_parallel(passwords: &[String], iterations: u32) -> Vec<Result<Vec<ScramKey
     done.into_iter().map(|(_, keys)| keys).collect()
 }
 
-// TODO(#2): `crate::auth::derive_keys` when it is there.
 fn derive(password: &str, iterations: u32) -> Result<Vec<ScramKeys>, String> {
-    if password.is_empty() {
-        return Err("the password is empty".to_owned());
-    }
-    let mut salt = vec![0; 16];
-    getrandom::fill(&mut salt).map_err(|e| e.to_string())?;
-    let mut key = [0; 32];
-    pbkdf2::pbkdf2_hmac::<sha2::Sha256>(password.as_bytes(), &salt, iterations, &mut key);
-    let keys = ScramKeys {
-        hash: crate::storage::ScramHash::Sha256,
-        salt,
-        iterations,
-        stored_key: key.to_vec(),
-        server_key: key.to_vec(),
-    };
-    Ok(vec![keys])
+    derive_keys(password, iterations).map_err(|error| error.to_string())
 }
 
 const LENGTH: usize = 20;

@@ -197,7 +197,7 @@ Exit codes:
   1  failed: storage, input or output
   2  the arguments, or a part of the input, are wrong
   3  what was named is not there
-  4  it exists already, or is in use
+  4  it exists already
   5  the server does not run or cannot be reached
   6  the configuration is wrong";
 

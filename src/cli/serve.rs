@@ -1,10 +1,9 @@
 //! `serve`: everything is opened in order, the server runs until a signal comes, and everything
 //! is closed in the opposite order.
+//!
+//! The log goes to standard error or journald; standard output has the first password only.
 
-use std::fs::DirBuilder;
 use std::io::{self, Write};
-use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,29 +17,40 @@ use crate::admin::{password, socket};
 use crate::clock::Clock;
 use crate::host::command::CommandCx;
 use crate::jid::BareJid;
+use crate::log::{self, LogHandle};
 use crate::storage::{NewAccount, Storage};
 use crate::tasks::Tasks;
 
 /// Runs the server to its end.
 pub(super) fn run(options: &Options) -> Result<Exit, Problem> {
     let place = place::find(options)?;
+    let log = log::init(&place.config.log)
+        .map_err(|error| Problem::new(Exit::Configuration, error.to_string()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let ended = runtime.block_on(serve(&place, options));
+    let ended = runtime.block_on(serve(&place, options, &log));
     // What still runs on threads of its own (a derivation of keys) is not worth a wait.
     runtime.shutdown_timeout(Duration::from_secs(1));
     ended
 }
 
-async fn serve(place: &Place, options: &Options) -> Result<Exit, Problem> {
+async fn serve(place: &Place, options: &Options, log: &LogHandle) -> Result<Exit, Problem> {
     // Before anything else: a signal that comes while we start is not lost.
     let mut signals = Signals::listen()?;
     let config = &place.config;
-    make_directory(&config.data)?;
     let _lock = ground::lock(config)?;
     place.remember()?;
     let tasks = Tasks::new();
     let storage = ground::open(config, &tasks).await?;
-    let ended = run_until_told(place, options, &mut signals, Arc::clone(&storage), &tasks).await;
+    let ended = match start(place, Arc::clone(&storage), &tasks).await {
+        Ok(()) => {
+            tell(&[NotifyState::Ready]);
+            while signals.next().await == Told::Reload {
+                reload(options, log);
+            }
+            Ok(Exit::Ok)
+        }
+        Err(problem) => Err(problem),
+    };
     tell(&[NotifyState::Stopping]);
     tokio::select! {
         left = tasks.stop(GOODBYE) => {
@@ -51,16 +61,10 @@ async fn serve(place: &Place, options: &Options) -> Result<Exit, Problem> {
         () = signals.end() => tracing::warn!("told again to end, so at once"),
     }
     storage.close().await;
-    ended.map(|()| Exit::Ok)
+    ended
 }
 
-async fn run_until_told(
-    place: &Place,
-    options: &Options,
-    signals: &mut Signals,
-    storage: Arc<dyn Storage>,
-    tasks: &Tasks,
-) -> Result<(), Problem> {
+async fn start(place: &Place, storage: Arc<dyn Storage>, tasks: &Tasks) -> Result<(), Problem> {
     let clock = Clock::system();
     let config = Arc::new(place.config.clone());
 
@@ -80,21 +84,18 @@ async fn run_until_told(
         .await
         .map_err(|e| Problem::new(Exit::Failed, format!("{}: {e}", path.display())))?;
     // Behind the listeners: a start that fails (a port is taken) must not use up the password.
-    welcome_newcomer(place, &*storage, &clock).await?;
-    tell(&[NotifyState::Ready]);
-
-    while signals.next().await == Told::Reload {
-        reload(options);
-    }
-    Ok(())
+    welcome_newcomer(place, &*storage, &clock).await
 }
 
 /// Reads the configuration anew. If it is wrong, the old one stays.
-fn reload(options: &Options) {
+fn reload(options: &Options, log: &LogHandle) {
     let now = NotifyState::monotonic_usec_now().unwrap_or(NotifyState::MonotonicUsec(0));
     tell(&[NotifyState::Reloading, now]);
     match place::find(options) {
-        Ok(_place) => {
+        Ok(place) => {
+            if let Err(error) = log.reload(&place.config.log) {
+                tracing::error!(%error, "the level of the log stays");
+            }
             // ---- the server itself: server.reload(place.config)
             tracing::info!("configuration read anew");
         }
@@ -131,11 +132,6 @@ async fn welcome_newcomer(
         tracing::warn!(jid = %user, "nobody read the first password; `user passwd` makes another");
     }
     Ok(())
-}
-
-fn make_directory(path: &Path) -> Result<(), Problem> {
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
-    made.map_err(|error| Problem::new(Exit::Failed, format!("{}: {error}", path.display())))
 }
 
 fn tell(state: &[NotifyState<'_>]) {
