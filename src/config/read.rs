@@ -45,14 +45,14 @@ pub(super) fn text(text: &str, name: &str) -> Result<Config, ConfigErrors> {
     let mut problems = Problems::new(name, text);
     let (document, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
-        let at = error.span().unwrap_or(text.len()..text.len());
-        let help = SYNTAX.iter().find(|(part, _)| error.message().contains(part));
-        let help = help.map(|(_, help)| (*help).to_owned());
-        problems.add(&at, format!("this is no TOML: {}", error.message()), help);
+        note_syntax(error, text, &mut problems);
     }
     if !errors.is_empty() {
         // What could be saved of the document would give errors that are none.
-        return Err(problems.into_errors());
+        // Of what follows a mistake in the same line, most is an echo of it.
+        let mut errors = problems.into_errors();
+        errors.0.dedup_by_key(|error| error.line);
+        return Err(errors);
     }
     let document = Document { root: document.get_ref(), sections: sections(&[]) };
     document.refuse_unknown_sections(&mut problems);
@@ -229,11 +229,34 @@ fn is_section(value: &Spanned<DeValue<'_>>) -> bool {
     }
 }
 
+/// Notes a mistake of syntax. The parser guesses from the first letter what an unquoted text
+/// was to be (`info` a float); we do not.
+fn note_syntax(error: &toml::de::Error, text: &str, problems: &mut Problems<'_>) {
+    let mut at = error.span().unwrap_or(text.len()..text.len());
+    let message = error.message();
+    if NO_VALUE.iter().any(|start| message.starts_with(start)) {
+        let before = text[..at.start].rfind(['=', ',', '[', ' ', '\t', '\n']);
+        at.start = before.map_or(0, |index| index + 1);
+        let message = match text[at.clone()].trim() {
+            "" => "this is no TOML: a value is missing".to_owned(),
+            value => format!("this is no TOML: `{value}` is no value"),
+        };
+        let help = "write a text in double quotes, a number without".to_owned();
+        problems.add(&at, message, help);
+        return;
+    }
+    let help = SYNTAX.iter().find(|(part, _)| message.contains(part));
+    let help = help.map(|(_, help)| (*help).to_owned());
+    problems.add(&at, format!("this is no TOML: {message}"), help);
+}
+
+/// What the parser says of a value that is none.
+const NO_VALUE: &[&str] = &["string values must be quoted", "invalid float", "invalid boolean"];
+
 /// What to do about the commonest mistakes of syntax, by a part of what the parser says.
 const SYNTAX: &[(&str, &str)] = &[
     ("duplicate key", "it is there already further up: put both together, or remove one"),
-    ("string values must be quoted", "write the value in double quotes"),
     ("invalid basic string", "end the text with a double quote, in the same line"),
     ("unclosed table", "end the heading with a bracket"),
-    ("unexpected key or value", "begin a new line for each option"),
+    ("unexpected key or value", "write each option in a line of its own"),
 ];
