@@ -63,9 +63,7 @@ pub fn prepare_domain(text: &str) -> Result<String, String> {
     }
     let jid = BareJid::from_parts(None, text).map_err(|error| match error {
         JidError::TooLong => "write a shorter name".to_owned(),
-        _ => {
-            format!("a domain has letters, digits, hyphens and dots; {example}")
-        }
+        _ => format!("a domain has letters, digits, hyphens and dots; {example}"),
     })?;
     Ok(jid.domain().to_lowercase())
 }

@@ -26,6 +26,6 @@ section! {
     format: LogFormat = LogFormat::Auto => OneOf(LogFormat::WORDS), Restart;
 
     /// How much is written: one level, or a list of levels for parts of the program, of which the
-    /// longest name that fits decides.
-    level: String = "info".to_owned() => Levels, Restart;
+    /// longest name that fits decides. Libraries speak at `info` at most unless they are named.
+    level: String = "info".to_owned() => Levels, Reload;
 }

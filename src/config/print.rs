@@ -247,7 +247,7 @@ const COMMENTED_HEAD: &str = "\
 #
 # Lines that begin with `#` and a name show what holds anyway; remove the `#` to change it.
 # `waxwing config check` finds all mistakes, `waxwing config explain` shows this text.
-# After a change, restart the server; certificates are read again after SIGHUP.
+# After a change, restart the server; for certificates and the log level, SIGHUP suffices.
 ";
 
 const MARKDOWN_HEAD: &str = "\

@@ -267,7 +267,7 @@ fn values_may_be_written_in_several_ways() {
         "data = '/srv/x'\n[[host]]\ndomain = 'Example.ORG'\n[[host]]\ndomain = 'b.example'\n\
          certificate = 'c.pem'\nkey = 'k.pem'\n[listen]\nc2s = 5222\nc2s_tls = []\n\
          [limits]\nstanza = 20_000\nsilence = 90\nwrite = '2 min'\nroster_items = 0x10\n\
-         [storage]\nbackend = 'memory'\n[log]\nformat = 'json'\nlevel = 'warn,waxwing::c2s=trace'\n",
+         [storage]\nbackend = 'memory'\n[log]\nformat = 'json'\nlevel = 'warn, waxwing::c2s = trace'\n",
     );
     assert_eq!(config.default_domain(), "example.org");
     assert_eq!(config.host("b.example").unwrap().key, Some(PathBuf::from("k.pem")));
@@ -280,6 +280,7 @@ fn values_may_be_written_in_several_ways() {
     assert_eq!(config.limits.roster_items, 16);
     assert_eq!(config.storage.backend, Backend::Memory);
     assert_eq!(config.log.format, LogFormat::Json);
+    assert_eq!(config.log.level, "warn,waxwing::c2s=trace");
     assert_eq!(config.database_path(), PathBuf::from("/srv/x/waxwing.sqlite"));
     assert_eq!(config.admin_socket(), PathBuf::from("/srv/x/admin.sock"));
 }
@@ -299,9 +300,10 @@ fn only_localhost_listens_on_the_loopback_interface_alone() {
 }
 
 #[test]
-fn a_reload_takes_certificates_and_leaves_the_rest() {
+fn a_reload_takes_certificates_and_the_level_of_the_log() {
     let old = read("[[host]]\ndomain = 'a.example'");
-    let same = read("[[host]]\ndomain = 'a.example'\ncertificate = 'c'\nkey = 'k'");
+    let same =
+        read("[[host]]\ndomain = 'a.example'\ncertificate = 'c'\nkey = 'k'\n[log]\nlevel = 'off'");
     assert_eq!(needs_restart(&old, &same), Vec::<&str>::new());
     let other = read("data = 'x'\n[[host]]\ndomain = 'b.example'\n[limits]\ndepth = 9");
     assert_eq!(needs_restart(&old, &other), ["data", "host.domain", "limits.depth"]);

@@ -153,7 +153,7 @@ impl Kind<String> for Levels {
                 return refuse(value, "has no part of the program before `=`", example.to_owned());
             }
         }
-        Ok(text.to_owned())
+        Ok(text.replace(char::is_whitespace, ""))
     }
 
     fn write(&self, value: &String) -> Option<String> {
