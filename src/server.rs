@@ -220,23 +220,40 @@ fn row(session: &SessionHandle) -> SessionRow {
 }
 
 fn bind(config: &Config) -> Result<Vec<(Entry, TcpListener)>, StartError> {
-    let starttls = config.listen.c2s.iter().map(|address| (Entry::StartTls, *address));
-    let direct = config.listen.c2s_tls.iter().map(|address| (Entry::Direct, *address));
-    starttls
-        .chain(direct)
-        .map(|(entry, address)| match listener(address) {
-            Ok(listener) => Ok((entry, listener)),
-            Err(error) => Err(StartError::Listen { address, error }),
-        })
-        .collect()
+    let mut listeners = Vec::new();
+    let doors = [(Entry::StartTls, &config.listen.c2s), (Entry::Direct, &config.listen.c2s_tls)];
+    for (entry, addresses) in doors {
+        for address in addresses {
+            match listener(*address, addresses.iter().any(SocketAddr::is_ipv4)) {
+                Ok(listener) => listeners.push((entry, listener)),
+                // `localhost` means both kinds of address, and many machines have but one.
+                Err(error) if has_no_ipv6(*address, &error) => {
+                    tracing::info!(%address, "this machine has no such address");
+                }
+                Err(error) => return Err(StartError::Listen { address: *address, error }),
+            }
+        }
+    }
+    Ok(listeners)
+}
+
+fn has_no_ipv6(address: SocketAddr, error: &io::Error) -> bool {
+    use io::ErrorKind::{AddrNotAvailable, Unsupported};
+    let no_family = error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error());
+    address.is_ipv6() && (no_family || matches!(error.kind(), AddrNotAvailable | Unsupported))
 }
 
 /// A long queue: everybody comes back at once after a restart: a short one costs
 /// clients whole seconds of SYN retries.
-fn listener(address: SocketAddr) -> io::Result<TcpListener> {
+fn listener(address: SocketAddr, only_v6: bool) -> io::Result<TcpListener> {
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
-        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        SocketAddr::V6(_) => {
+            let socket = TcpSocket::new_v6()?;
+            // Beside an IPv4 address of the same port, `[::]` must not mean both.
+            rustix::net::sockopt::set_ipv6_v6only(&socket, only_v6)?;
+            socket
+        }
     };
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;

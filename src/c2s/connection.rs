@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::C2s;
 use crate::config::LimitsConfig;
-use crate::host::Hosts;
+use crate::host::{Hosts, Origin};
 use crate::jid::Jid;
 use crate::log::redact;
 use crate::ns;
@@ -158,12 +158,13 @@ async fn read(
     stop: &Stop,
 ) -> Option<Ended> {
     let mut silence = Silence::new(limits);
+    let origin = Origin::Client(handle.clone());
     loop {
         while !stop.is_stopped() {
             match input.heard() {
                 Ok(None) => break,
                 Ok(Some(Heard::Element(frame))) => {
-                    if let Err(error) = handle_frame(hosts, handle, frame).await {
+                    if let Err(error) = handle_frame(hosts, &origin, handle, frame).await {
                         return Some(Ended::Failed(error));
                     }
                 }
@@ -246,6 +247,7 @@ fn serialise(hosts: &Hosts, batch: &VecDeque<Delivery>) -> Vec<u8> {
 /// A whole child of the stream.
 async fn handle_frame(
     hosts: &Hosts,
+    origin: &Origin,
     handle: &SessionHandle,
     frame: Frame,
 ) -> Result<(), StreamError> {
@@ -254,7 +256,7 @@ async fn handle_frame(
     match Stanza::read(frame) {
         Ok(stanza) => {
             hosts.metrics.stanzas_in.of(stanza.name()).inc();
-            router::from_client(hosts, handle, stanza).await;
+            router::from_client(hosts, origin, stanza).await;
             Ok(())
         }
         Err(Refusal::NotAStanza) => Err(StreamCondition::UnsupportedStanzaType.into()),

@@ -31,12 +31,12 @@ pub enum Destination<'a> {
 
 /// A stanza of one of our clients, carried to the end: when this returns, it has been delivered,
 /// kept, or answered with an error. `from` is stamped here, whatever it was (RFC 6120 §8.1.2.1).
-pub async fn from_client(hosts: &Hosts, session: &SessionHandle, mut stanza: Stanza) {
+pub async fn from_client(hosts: &Hosts, origin: &Origin, mut stanza: Stanza) {
+    let Some(session) = origin.session() else { return };
     stanza.head_mut().from = Some(session.jid().clone().into_jid());
     let Some(host) = hosts.get(session.jid().domain()) else { return };
-    let origin = Origin::Client(session.clone());
     let mut outbox = Outbox::default();
-    let mut cx = Cx { hosts, host, origin: &origin, outbox: &mut outbox };
+    let mut cx = Cx { hosts, host, origin, outbox: &mut outbox };
     let copy = stanza.clone(); // a few reference counts; it is there if it must be bounced
     let done = match stanza {
         Stanza::Iq(iq) => iq::leaves(&mut cx, iq).await,

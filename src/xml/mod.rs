@@ -29,14 +29,7 @@ pub use strict::Limits;
 pub use tape::{Children, ElementRef, Frame};
 pub use writer::escape_attr;
 
-/// The content namespace of clients' streams, and of every frame inside the server.
-const CLIENT: &str = "jabber:client";
-
-/// The namespace of the stream's own elements (RFC 6120 §4.8.1).
-const STREAMS: &str = "http://etherx.jabber.org/streams";
-
-/// What the prefix `xml` is always bound to (Namespaces in XML §3).
-const XML: &str = "http://www.w3.org/XML/1998/namespace";
+use crate::ns::{CLIENT, STREAM as STREAMS, XML};
 
 /// What the prefix `xmlns` is always bound to; nobody may declare it (Namespaces in XML §3).
 const XMLNS: &str = "http://www.w3.org/2000/xmlns/";
