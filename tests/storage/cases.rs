@@ -10,11 +10,11 @@ use waxwing::storage::{
     Created, NewAccount, RosterItem, ScramHash, ScramKeys, Storage, StorageError, Subscription,
 };
 
-pub fn user(text: &str) -> BareJid {
+pub(crate) fn user(text: &str) -> BareJid {
     Jid::parse(text).unwrap().to_bare()
 }
 
-pub fn at(micros: i64) -> Timestamp {
+pub(crate) fn at(micros: i64) -> Timestamp {
     Timestamp::from_micros(micros)
 }
 
@@ -28,7 +28,7 @@ fn keys(hash: ScramHash, byte: u8) -> ScramKeys {
     }
 }
 
-pub fn account(jid: &str) -> NewAccount {
+pub(crate) fn account(jid: &str) -> NewAccount {
     NewAccount {
         user: user(jid),
         keys: vec![
@@ -53,7 +53,7 @@ fn item(jid: &str) -> RosterItem {
     }
 }
 
-pub fn body(text: impl ToString) -> Bytes {
+pub(crate) fn body(text: impl ToString) -> Bytes {
     Bytes::from(format!("<message><body>{}</body></message>", text.to_string()))
 }
 
@@ -63,7 +63,7 @@ async fn make(s: &Arc<dyn Storage>, jids: &[&str]) {
     assert!(made.iter().all(|m| *m == Created::Made), "{made:?}");
 }
 
-pub async fn what_is_not_there_is_none(s: Arc<dyn Storage>) {
+pub(crate) async fn what_is_not_there_is_none(s: Arc<dyn Storage>) {
     let nobody = user("nobody@localhost");
     let contact = Jid::parse("juliet@localhost").unwrap();
     assert_eq!(s.accounts().find(&nobody).await.unwrap(), None);
@@ -85,7 +85,7 @@ pub async fn what_is_not_there_is_none(s: Arc<dyn Storage>) {
     assert_eq!(s.roster().remove(&nobody, &contact).await.unwrap(), None);
 }
 
-pub async fn an_account_is_made_once(s: Arc<dyn Storage>) {
+pub(crate) async fn an_account_is_made_once(s: Arc<dyn Storage>) {
     let twice = [account("romeo@localhost"), account("romeo@localhost")];
     assert_eq!(s.accounts().create(&twice).await.unwrap(), [Created::Made, Created::Exists]);
     let mut later = account("romeo@localhost");
@@ -101,7 +101,7 @@ pub async fn an_account_is_made_once(s: Arc<dyn Storage>) {
     assert_eq!(stored, keys(ScramHash::Sha1, 1));
 }
 
-pub async fn keys_are_of_one_hash(s: Arc<dyn Storage>) {
+pub(crate) async fn keys_are_of_one_hash(s: Arc<dyn Storage>) {
     let mut only_one = account("juliet@localhost");
     only_one.keys.remove(0);
     s.accounts().create(&[account("romeo@localhost"), only_one]).await.unwrap();
@@ -114,7 +114,7 @@ pub async fn keys_are_of_one_hash(s: Arc<dyn Storage>) {
     assert!(s.accounts().keys(&juliet, ScramHash::Sha512).await.unwrap().is_some());
 }
 
-pub async fn keys_are_replaced_together(s: Arc<dyn Storage>) {
+pub(crate) async fn keys_are_replaced_together(s: Arc<dyn Storage>) {
     make(&s, &["romeo@localhost"]).await;
     let romeo = user("romeo@localhost");
     assert!(s.accounts().set_keys(&romeo, &[keys(ScramHash::Sha256, 7)]).await.unwrap());
@@ -128,7 +128,7 @@ pub async fn keys_are_replaced_together(s: Arc<dyn Storage>) {
     assert_eq!(s.accounts().keys(&guest, ScramHash::Sha1).await.unwrap(), None);
 }
 
-pub async fn a_login_is_noted(s: Arc<dyn Storage>) {
+pub(crate) async fn a_login_is_noted(s: Arc<dyn Storage>) {
     make(&s, &["romeo@localhost"]).await;
     let romeo = user("romeo@localhost");
     s.accounts().note_login(&romeo, at(5_000)).await.unwrap();
@@ -139,7 +139,7 @@ pub async fn a_login_is_noted(s: Arc<dyn Storage>) {
     assert_eq!(found.last_login, Some(at(6_000)));
 }
 
-pub async fn accounts_are_listed_in_order_and_by_page(s: Arc<dyn Storage>) {
+pub(crate) async fn accounts_are_listed_in_order_and_by_page(s: Arc<dyn Storage>) {
     // `-` sorts before `@`: order is that of the whole text.
     let jids = ["b@localhost", "a@localhost", "a-b@localhost", "ab@localhost", "a@example.org"];
     make(&s, &jids).await;
@@ -166,7 +166,7 @@ pub async fn accounts_are_listed_in_order_and_by_page(s: Arc<dyn Storage>) {
     assert_eq!(s.accounts().list(None, None, usize::MAX).await.unwrap().len(), 5);
 }
 
-pub async fn accounts_are_counted_by_domain(s: Arc<dyn Storage>) {
+pub(crate) async fn accounts_are_counted_by_domain(s: Arc<dyn Storage>) {
     make(&s, &["a@localhost", "b@localhost", "a@example.org"]).await;
     s.offline().keep(&user("c@localhost"), at(1), body(1), 10).await.unwrap();
     assert_eq!(s.accounts().count(None).await.unwrap(), 3);
@@ -174,7 +174,7 @@ pub async fn accounts_are_counted_by_domain(s: Arc<dyn Storage>) {
     assert_eq!(s.accounts().count(Some("nowhere")).await.unwrap(), 0);
 }
 
-pub async fn many_accounts_are_made_at_once(s: Arc<dyn Storage>) {
+pub(crate) async fn many_accounts_are_made_at_once(s: Arc<dyn Storage>) {
     let many: Vec<NewAccount> = (0..1_000).map(|i| account(&format!("u{i}@localhost"))).collect();
     let made = s.accounts().create(&many).await.unwrap();
     assert_eq!(made, vec![Created::Made; 1_000]);
@@ -184,7 +184,7 @@ pub async fn many_accounts_are_made_at_once(s: Arc<dyn Storage>) {
     assert_eq!(stored, Some(keys(ScramHash::Sha512, 3)));
 }
 
-pub async fn the_secret_stays_the_same(s: Arc<dyn Storage>) {
+pub(crate) async fn the_secret_stays_the_same(s: Arc<dyn Storage>) {
     let (a, b) = tokio::join!(s.accounts().secret(), s.accounts().secret());
     let a = a.unwrap();
     assert_eq!(a, b.unwrap());
@@ -193,7 +193,7 @@ pub async fn the_secret_stays_the_same(s: Arc<dyn Storage>) {
 }
 
 /// Keeps something of everything for somebody.
-pub async fn fill(s: &Arc<dyn Storage>, who: &BareJid) {
+pub(crate) async fn fill(s: &Arc<dyn Storage>, who: &BareJid) {
     s.documents().put(who, "vcard", "", "<vCard/>").await.unwrap();
     s.offline().keep(who, at(1), body(1), 10).await.unwrap();
     s.roster().put(who, &item("nurse@localhost"), 10).await.unwrap();
@@ -207,7 +207,7 @@ async fn assert_empty(s: &Arc<dyn Storage>, who: &BareJid) {
     assert_eq!(s.roster().load(who).await.unwrap(), (0, vec![]));
 }
 
-pub async fn a_removed_account_leaves_nothing(s: Arc<dyn Storage>) {
+pub(crate) async fn a_removed_account_leaves_nothing(s: Arc<dyn Storage>) {
     make(&s, &["romeo@localhost", "juliet@localhost"]).await;
     let (romeo, juliet) = (user("romeo@localhost"), user("juliet@localhost"));
     fill(&s, &romeo).await;
@@ -222,7 +222,7 @@ pub async fn a_removed_account_leaves_nothing(s: Arc<dyn Storage>) {
     assert!(s.accounts().keys(&juliet, ScramHash::Sha1).await.unwrap().is_some());
 }
 
-pub async fn a_new_account_inherits_nothing(s: Arc<dyn Storage>) {
+pub(crate) async fn a_new_account_inherits_nothing(s: Arc<dyn Storage>) {
     make(&s, &["romeo@localhost"]).await;
     let romeo = user("romeo@localhost");
     fill(&s, &romeo).await;
@@ -238,7 +238,7 @@ pub async fn a_new_account_inherits_nothing(s: Arc<dyn Storage>) {
     assert!(version > old_version, "{version} after {old_version}");
 }
 
-pub async fn a_document_replaces_the_older_one(s: Arc<dyn Storage>) {
+pub(crate) async fn a_document_replaces_the_older_one(s: Arc<dyn Storage>) {
     let romeo = user("romeo@localhost");
     s.documents().put(&romeo, "private", "a", "<a/>").await.unwrap();
     s.documents().put(&romeo, "private", "a", "<a>é</a>").await.unwrap();
@@ -252,7 +252,7 @@ pub async fn a_document_replaces_the_older_one(s: Arc<dyn Storage>) {
     assert_eq!(s.documents().get(&romeo, "private", "a").await.unwrap(), None);
 }
 
-pub async fn documents_of_a_kind_come_by_key(s: Arc<dyn Storage>) {
+pub(crate) async fn documents_of_a_kind_come_by_key(s: Arc<dyn Storage>) {
     let romeo = user("romeo@localhost");
     for key in ["b", "", "a", "é"] {
         s.documents().put(&romeo, "private", key, "<x/>").await.unwrap();
@@ -263,14 +263,14 @@ pub async fn documents_of_a_kind_come_by_key(s: Arc<dyn Storage>) {
     assert_eq!(names, ["", "a", "b", "é"]);
 }
 
-pub async fn a_long_document_comes_back_whole(s: Arc<dyn Storage>) {
+pub(crate) async fn a_long_document_comes_back_whole(s: Arc<dyn Storage>) {
     let long = format!("<vCard>{}</vCard>", "x\"'\n\u{1F426}".repeat(50_000));
     s.documents().put(&user("romeo@localhost"), "vcard", "", &long).await.unwrap();
     let kept = s.documents().get(&user("romeo@localhost"), "vcard", "").await.unwrap();
     assert!(kept.as_deref() == Some(long.as_str()));
 }
 
-pub async fn messages_wait_in_order_and_by_page(s: Arc<dyn Storage>) {
+pub(crate) async fn messages_wait_in_order_and_by_page(s: Arc<dyn Storage>) {
     let (romeo, juliet) = (user("romeo@localhost"), user("juliet@localhost"));
     let mut ids = Vec::new();
     for n in 0..5 {
@@ -292,7 +292,7 @@ pub async fn messages_wait_in_order_and_by_page(s: Arc<dyn Storage>) {
     assert_eq!(s.offline().count(&juliet).await.unwrap(), 5);
 }
 
-pub async fn the_limit_of_messages_is_kept(s: Arc<dyn Storage>) {
+pub(crate) async fn the_limit_of_messages_is_kept(s: Arc<dyn Storage>) {
     let romeo = user("romeo@localhost");
     let first = s.offline().keep(&romeo, at(1), body(1), 2).await.unwrap();
     s.offline().keep(&romeo, at(2), body(2), 2).await.unwrap();
@@ -305,7 +305,7 @@ pub async fn the_limit_of_messages_is_kept(s: Arc<dyn Storage>) {
     assert!(matches!(none, Err(StorageError::Limit(_))), "{none:?}");
 }
 
-pub async fn ids_of_messages_are_never_used_again(s: Arc<dyn Storage>) {
+pub(crate) async fn ids_of_messages_are_never_used_again(s: Arc<dyn Storage>) {
     let romeo = user("romeo@localhost");
     let first = s.offline().keep(&romeo, at(1), body(1), 10).await.unwrap();
     s.offline().forget(&romeo, first).await.unwrap();
@@ -313,7 +313,7 @@ pub async fn ids_of_messages_are_never_used_again(s: Arc<dyn Storage>) {
     assert!(second > first);
 }
 
-pub async fn nobody_waits_for_a_full_neighbour(s: Arc<dyn Storage>) {
+pub(crate) async fn nobody_waits_for_a_full_neighbour(s: Arc<dyn Storage>) {
     let (full, free) = (user("full@localhost"), user("free@localhost"));
     s.offline().keep(&full, at(0), body(0), 1).await.unwrap();
     let keep = |n: i64| {
@@ -333,7 +333,7 @@ pub async fn nobody_waits_for_a_full_neighbour(s: Arc<dyn Storage>) {
     assert_eq!(s.offline().count(&free).await.unwrap(), 25);
 }
 
-pub async fn sixty_four_write_at_once(s: Arc<dyn Storage>) {
+pub(crate) async fn sixty_four_write_at_once(s: Arc<dyn Storage>) {
     make(&s, &["romeo@localhost"]).await;
     let writer = |n: i64| {
         let s = s.clone();
@@ -361,7 +361,7 @@ pub async fn sixty_four_write_at_once(s: Arc<dyn Storage>) {
     }
 }
 
-pub async fn a_roster_comes_back_as_it_was_put(s: Arc<dyn Storage>) {
+pub(crate) async fn a_roster_comes_back_as_it_was_put(s: Arc<dyn Storage>) {
     let romeo = user("romeo@localhost");
     let mut juliet = RosterItem {
         name: "Juliet \"J\" 💕".into(),
@@ -393,7 +393,7 @@ pub async fn a_roster_comes_back_as_it_was_put(s: Arc<dyn Storage>) {
     assert_eq!(s.roster().load(&user("juliet@localhost")).await.unwrap(), (0, vec![]));
 }
 
-pub async fn a_removed_item_raises_the_version(s: Arc<dyn Storage>) {
+pub(crate) async fn a_removed_item_raises_the_version(s: Arc<dyn Storage>) {
     let romeo = user("romeo@localhost");
     let contact = item("juliet@localhost");
     let first = s.roster().put(&romeo, &contact, 10).await.unwrap();
@@ -403,7 +403,7 @@ pub async fn a_removed_item_raises_the_version(s: Arc<dyn Storage>) {
     assert_eq!(s.roster().put(&romeo, &contact, 10).await.unwrap(), first + 2);
 }
 
-pub async fn a_full_roster_still_takes_changes(s: Arc<dyn Storage>) {
+pub(crate) async fn a_full_roster_still_takes_changes(s: Arc<dyn Storage>) {
     let romeo = user("romeo@localhost");
     s.roster().put(&romeo, &item("a@localhost"), 2).await.unwrap();
     let version = s.roster().put(&romeo, &item("b@localhost"), 2).await.unwrap();
@@ -416,7 +416,7 @@ pub async fn a_full_roster_still_takes_changes(s: Arc<dyn Storage>) {
     s.roster().put(&romeo, &item("c@localhost"), 2).await.unwrap();
 }
 
-pub async fn requests_do_not_fill_a_roster(s: Arc<dyn Storage>) {
+pub(crate) async fn requests_do_not_fill_a_roster(s: Arc<dyn Storage>) {
     let romeo = user("romeo@localhost");
     for n in 0..2 {
         let request = RosterItem { listed: false, ..item(&format!("x{n}@localhost")) };
@@ -431,7 +431,7 @@ pub async fn requests_do_not_fill_a_roster(s: Arc<dyn Storage>) {
     assert!(matches!(refused, Err(StorageError::Limit(_))), "{refused:?}");
 }
 
-pub async fn a_closed_storage_answers_errors(s: Arc<dyn Storage>) {
+pub(crate) async fn a_closed_storage_answers_errors(s: Arc<dyn Storage>) {
     make(&s, &["romeo@localhost"]).await;
     let romeo = user("romeo@localhost");
     s.close().await;

@@ -12,7 +12,7 @@ use waxwing::tasks::Tasks;
 
 use crate::cases::{account, at, body, fill, user};
 
-pub async fn open(dir: &Path) -> Result<Arc<SqliteStorage>> {
+pub(crate) async fn open(dir: &Path) -> Result<Arc<SqliteStorage>> {
     SqliteStorage::open(&dir.join("waxwing.sqlite"), 2, &Tasks::new()).await
 }
 

@@ -1,7 +1,6 @@
 //! Accounts and keys. A login reads its keys with one statement.
 
 use async_trait::async_trait;
-use rustc_hash::FxHashMap;
 use sqlx::Row;
 
 use super::writer::{Change, Writing};
@@ -191,19 +190,14 @@ impl Change for Secret {
     }
 }
 
-/// Notes the last logins of accounts; of those that are gone by now, nothing.
-pub(super) async fn write_logins(
-    on: &mut Writing<'_>,
-    logins: &FxHashMap<BareJid, Timestamp>,
-) -> Result<()> {
-    for (user, at) in logins {
-        let Some(known) = on.owner_if_any(user).await? else { continue };
-        sqlx::query("UPDATE account SET last_login = $2 WHERE owner = $1")
-            .bind(known.number)
-            .bind(at.as_micros())
-            .execute(&mut *on.connection)
-            .await?;
-    }
+/// Notes a login; nothing if the account is gone by now.
+pub(super) async fn write_login(on: &mut Writing<'_>, user: &BareJid, at: Timestamp) -> Result<()> {
+    let Some(known) = on.owner_if_any(user).await? else { return Ok(()) };
+    sqlx::query("UPDATE account SET last_login = $2 WHERE owner = $1")
+        .bind(known.number)
+        .bind(at.as_micros())
+        .execute(&mut *on.connection)
+        .await?;
     Ok(())
 }
 

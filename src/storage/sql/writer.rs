@@ -98,8 +98,6 @@ struct Task {
     options: SqliteConnectOptions,
     connection: Option<Connection>,
     memory: Memory,
-    logins: FxHashMap<BareJid, Timestamp>,
-    logins_due: Instant,
 }
 
 /// How many changes may wait before those who bring more have to.
@@ -118,13 +116,7 @@ impl Writer {
     pub(in crate::storage) fn start(options: SqliteConnectOptions, connection: Connection) -> Self {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let task = Tasks::new();
-        let writing = Task {
-            options,
-            connection: Some(connection),
-            memory: Memory::default(),
-            logins: FxHashMap::default(),
-            logins_due: Instant::now(),
-        };
+        let writing = Task { options, connection: Some(connection), memory: Memory::default() };
         task.spawn("storage-writer", writing.run(queue));
         Self { jobs, task }
     }
@@ -217,17 +209,30 @@ impl Writing<'_> {
 impl Task {
     async fn run(mut self, mut queue: mpsc::Receiver<Job>) {
         let mut jobs = Vec::with_capacity(BATCH);
+        let mut logins_due = None;
         loop {
-            let ended = if self.logins.is_empty() {
-                queue.recv_many(&mut jobs, BATCH).await == 0
-            } else {
-                let more = queue.recv_many(&mut jobs, BATCH);
-                tokio::time::timeout_at(self.logins_due, more).await == Ok(0)
+            let ended = match logins_due {
+                None => queue.recv_many(&mut jobs, BATCH).await == 0,
+                Some(due) => {
+                    let more = queue.recv_many(&mut jobs, BATCH);
+                    tokio::time::timeout_at(due, more).await == Ok(0)
+                }
             };
-            self.take_out(&mut jobs, &mut queue);
-            let logins_due = ended || self.logins.len() >= LOGINS || self.logins_are_due();
-            if !jobs.is_empty() || logins_due && !self.logins.is_empty() {
+            jobs.retain(|job| {
+                let is_end = matches!(job, Job::Close);
+                if is_end {
+                    queue.close();
+                }
+                !is_end
+            });
+            // A login is not worth a transaction: it stays in front of what comes next.
+            let is_idle = jobs.len() < LOGINS && jobs.iter().all(|j| matches!(j, Job::Login(..)));
+            let due = *logins_due.get_or_insert_with(|| Instant::now() + LOGIN_DELAY);
+            if ended || !is_idle || Instant::now() >= due {
                 self.commit(&mut jobs).await;
+            }
+            if jobs.is_empty() {
+                logins_due = None;
             }
             if ended {
                 break;
@@ -236,50 +241,29 @@ impl Task {
         self.finish().await;
     }
 
-    /// Takes what is no change out of a batch.
-    fn take_out(&mut self, jobs: &mut Vec<Job>, queue: &mut mpsc::Receiver<Job>) {
-        if self.logins.is_empty() {
-            self.logins_due = Instant::now() + LOGIN_DELAY;
-        }
-        jobs.retain_mut(|job| match job {
-            Job::Change(_) | Job::Keep(_) => true,
-            Job::Close => {
-                queue.close();
-                false
-            }
-            Job::Login(user, at) => {
-                self.logins.insert(user.clone(), *at);
-                false
-            }
-        });
-    }
-
-    fn logins_are_due(&self) -> bool {
-        Instant::now() >= self.logins_due
-    }
-
     /// Commits a batch and answers those who wait for it; empties `jobs`.
     async fn commit(&mut self, jobs: &mut Vec<Job>) {
-        match self.attempt(jobs, true).await {
+        if jobs.is_empty() {
+            return;
+        }
+        match self.attempt(jobs).await {
             Ok(()) => settle(jobs, None),
             Err(Failure::Commit(error)) => settle(jobs, Some(&error)),
             Err(Failure::Change(error)) if jobs.len() <= 1 => settle(jobs, Some(&error)),
             Err(Failure::Change(_)) => {
                 for job in jobs.drain(..) {
                     let mut alone = vec![job];
-                    let outcome = self.attempt(&mut alone, false).await;
+                    let outcome = self.attempt(&mut alone).await;
                     settle(&mut alone, outcome.err().as_ref().map(Failure::error));
                 }
             }
         }
-        // Whoever notes a login does not wait; if it could not be written, it is forgotten.
-        self.logins.clear();
     }
 
     /// One transaction. Afterwards none is open, or the connection is given up.
-    async fn attempt(&mut self, jobs: &mut [Job], logins: bool) -> Tried {
+    async fn attempt(&mut self, jobs: &mut [Job]) -> Tried {
         // A panic must not end the only task that writes.
-        let outcome = AssertUnwindSafe(self.transaction(jobs, logins)).catch_unwind().await;
+        let outcome = AssertUnwindSafe(self.transaction(jobs)).catch_unwind().await;
         let failure = match outcome {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(failure)) => failure,
@@ -298,7 +282,7 @@ impl Task {
         Err(failure)
     }
 
-    async fn transaction(&mut self, jobs: &mut [Job], logins: bool) -> Tried {
+    async fn transaction(&mut self, jobs: &mut [Job]) -> Tried {
         let connection = match &mut self.connection {
             Some(connection) => connection,
             none => none.insert(Connection::connect_with(&self.options).await.map_err(change)?),
@@ -306,9 +290,6 @@ impl Task {
         sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await.map_err(change)?;
         let mut on = Writing { connection: &mut *connection, memory: &mut self.memory };
         apply(&mut on, jobs).await.map_err(Failure::Change)?;
-        if logins {
-            super::account::write_logins(&mut on, &self.logins).await.map_err(Failure::Change)?;
-        }
         let committed = sqlx::query("COMMIT").execute(&mut *connection).await;
         committed.map_err(|e| Failure::Commit(e.into()))?;
         Ok(())
@@ -349,9 +330,16 @@ fn change(error: sqlx::Error) -> Failure {
 async fn apply(on: &mut Writing<'_>, jobs: &mut [Job]) -> Result<()> {
     let alike = |a: &Job, b: &Job| matches!((a, b), (Job::Keep(_), Job::Keep(_)));
     for run in jobs.chunk_by_mut(alike) {
-        if let [Job::Change(change)] = run {
-            change.apply(on).await?;
-            continue;
+        match run {
+            [Job::Change(change)] => {
+                change.apply(on).await?;
+                continue;
+            }
+            [Job::Login(user, at)] => {
+                super::account::write_login(on, user, *at).await?;
+                continue;
+            }
+            _ => {}
         }
         let mut kept: Vec<&mut Asked<Keep>> = run
             .iter_mut()
@@ -371,6 +359,7 @@ fn settle(jobs: &mut Vec<Job>, failure: Option<&StorageError>) {
         match job {
             Job::Change(change) => change.settle(failure),
             Job::Keep(kept) => Box::new(kept).settle(failure),
+            // Whoever notes a login does not wait.
             Job::Close | Job::Login(..) => {}
         }
     }
