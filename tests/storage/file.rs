@@ -219,3 +219,48 @@ async fn the_lock_admits_one() {
     drop(first);
     DataLock::acquire(&data).unwrap();
 }
+
+/// Not run by itself: [`a_failing_disk_is_an_error_and_not_the_end`] runs it in a process of its own
+/// which may write no file beyond a small size.
+#[tokio::test]
+#[ignore = "needs a limit on the size of files"]
+async fn with_a_failing_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let storage = open(dir.path()).await.unwrap();
+    let romeo = user("romeo@localhost");
+    let mut kept = Vec::new();
+    let mut failures = 0;
+    for n in 0..200 {
+        let keep = |m: i64| storage.offline().keep(&romeo, at(m), body("x".repeat(9_000)), 9_999);
+        for answer in join_all([keep(2 * n), keep(2 * n + 1)]).await {
+            match answer {
+                Ok(id) => kept.push(id),
+                Err(StorageError::Database(_)) => failures += 1,
+                Err(other) => panic!("{other:?}"),
+            }
+        }
+    }
+    assert!(failures > 0 && !kept.is_empty(), "{failures} failures, {} kept", kept.len());
+    let page = storage.offline().page(&romeo, 0, 9_999).await.unwrap();
+    assert_eq!(page.iter().map(|m| m.id).collect::<Vec<_>>(), kept);
+    let copy = tempfile::tempdir().unwrap();
+    for name in ["waxwing.sqlite", "waxwing.sqlite-wal"] {
+        fs::copy(dir.path().join(name), copy.path().join(name)).unwrap();
+    }
+    let again = open(copy.path()).await.unwrap();
+    let page = again.offline().page(&romeo, 0, 9_999).await.unwrap();
+    assert_eq!(page.iter().map(|m| m.id).collect::<Vec<_>>(), kept);
+}
+
+#[test]
+fn a_failing_disk_is_an_error_and_not_the_end() {
+    // 1 MiB, in blocks of 512 bytes; without the trap the signal would end the process.
+    let done = std::process::Command::new("sh")
+        .args(["-c", "trap '' XFSZ; ulimit -f 2048; exec \"$0\" --exact --ignored \"$1\""])
+        .arg(std::env::current_exe().unwrap())
+        .arg("file::with_a_failing_disk")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&done.stdout);
+    assert!(done.status.success() && said.contains("1 passed"), "{said}");
+}

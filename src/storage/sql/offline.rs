@@ -18,7 +18,7 @@ use crate::storage::{OfflineMessage, OfflineStore, Result, StorageError};
 #[async_trait]
 impl OfflineStore for Database {
     async fn keep(&self, owner: &BareJid, at: Timestamp, xml: Bytes, limit: u32) -> Result<i64> {
-        self.writer.keep(Keep { owner: owner.clone(), at, xml, limit }).await
+        self.writer.keep(Keep::new(owner, at, xml, limit)).await
     }
 
     async fn page(&self, owner: &BareJid, after: i64, limit: usize) -> Result<Vec<OfflineMessage>> {
@@ -41,7 +41,7 @@ impl OfflineStore for Database {
     }
 
     async fn forget(&self, owner: &BareJid, up_to: i64) -> Result<u64> {
-        self.writer.write(Forget { owner: owner.clone(), up_to }).await
+        self.writer.write(Forget::new(owner, up_to)).await
     }
 
     async fn count(&self, owner: &BareJid) -> Result<u64> {
@@ -64,6 +64,12 @@ pub(super) struct Keep {
     limit: u32,
 }
 
+impl Keep {
+    pub(super) fn new(owner: &BareJid, at: Timestamp, xml: Bytes, limit: u32) -> Self {
+        Self { owner: owner.clone(), at, xml, limit }
+    }
+}
+
 #[async_trait]
 impl Change for Keep {
     type Answer = i64;
@@ -73,9 +79,16 @@ impl Change for Keep {
     }
 }
 
-struct Forget {
+/// Messages to be forgotten.
+pub(super) struct Forget {
     owner: BareJid,
     up_to: i64,
+}
+
+impl Forget {
+    pub(super) fn new(owner: &BareJid, up_to: i64) -> Self {
+        Self { owner: owner.clone(), up_to }
+    }
 }
 
 #[async_trait]

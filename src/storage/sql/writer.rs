@@ -246,17 +246,22 @@ impl Task {
         if jobs.is_empty() {
             return;
         }
-        match self.attempt(jobs).await {
-            Ok(()) => settle(jobs, None),
-            Err(Failure::Commit(error)) => settle(jobs, Some(&error)),
-            Err(Failure::Change(error)) if jobs.len() <= 1 => settle(jobs, Some(&error)),
-            Err(Failure::Change(_)) => {
+        let count = jobs.len();
+        let failure = match self.attempt(jobs).await {
+            Ok(()) => return settle(jobs, None),
+            Err(failure) => failure,
+        };
+        // One line for all of them: a full disk must not fill the log, too.
+        tracing::error!(error = %failure.error(), count, "transaction failed");
+        match failure {
+            Failure::Change(_) if count > 1 => {
                 for job in jobs.drain(..) {
                     let mut alone = vec![job];
                     let outcome = self.attempt(&mut alone).await;
                     settle(&mut alone, outcome.err().as_ref().map(Failure::error));
                 }
             }
+            Failure::Change(error) | Failure::Whole(error) => settle(jobs, Some(&error)),
         }
     }
 
@@ -269,7 +274,6 @@ impl Task {
             Ok(Err(failure)) => failure,
             Err(_) => Failure::Change(StorageError::Database("the writer panicked".into())),
         };
-        tracing::error!(error = %failure.error(), count = jobs.len(), "transaction failed");
         self.memory = Memory::default();
         if let Some(mut connection) = self.connection.take() {
             let rolled_back = sqlx::query("ROLLBACK").execute(&mut connection).await;
@@ -285,13 +289,12 @@ impl Task {
     async fn transaction(&mut self, jobs: &mut [Job]) -> Tried {
         let connection = match &mut self.connection {
             Some(connection) => connection,
-            none => none.insert(Connection::connect_with(&self.options).await.map_err(change)?),
+            none => none.insert(Connection::connect_with(&self.options).await.map_err(whole)?),
         };
-        sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await.map_err(change)?;
+        sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await.map_err(whole)?;
         let mut on = Writing { connection: &mut *connection, memory: &mut self.memory };
         apply(&mut on, jobs).await.map_err(Failure::Change)?;
-        let committed = sqlx::query("COMMIT").execute(&mut *connection).await;
-        committed.map_err(|e| Failure::Commit(e.into()))?;
+        sqlx::query("COMMIT").execute(&mut *connection).await.map_err(whole)?;
         Ok(())
     }
 
@@ -309,22 +312,22 @@ type Tried = std::result::Result<(), Failure>;
 
 /// Where a transaction failed.
 enum Failure {
-    /// One of its changes could not be applied, or it could not begin.
+    /// One of its changes could not be applied; the others may do without it.
     Change(StorageError),
-    /// It could not be committed.
-    Commit(StorageError),
+    /// It could not begin or be committed.
+    Whole(StorageError),
 }
 
 impl Failure {
     fn error(&self) -> &StorageError {
         match self {
-            Self::Change(error) | Self::Commit(error) => error,
+            Self::Change(error) | Self::Whole(error) => error,
         }
     }
 }
 
-fn change(error: sqlx::Error) -> Failure {
-    Failure::Change(error.into())
+fn whole(error: sqlx::Error) -> Failure {
+    Failure::Whole(error.into())
 }
 
 async fn apply(on: &mut Writing<'_>, jobs: &mut [Job]) -> Result<()> {
@@ -385,5 +388,142 @@ impl<C: Change> Pending for Asked<C> {
         };
         // Who asked may be gone; it is written all the same.
         drop(self.answer.send(answer));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::jid::Jid;
+    use crate::storage::{SqliteStorage, Storage};
+
+    /// Makes an owner and then does what fails.
+    enum Bad {
+        Panics,
+        Statement,
+    }
+
+    #[async_trait]
+    impl Change for Bad {
+        type Answer = ();
+
+        async fn apply(&self, on: &mut Writing<'_>) -> Result<()> {
+            on.owner(&user("bad@localhost")).await?;
+            match self {
+                Self::Panics => panic!("on purpose"),
+                Self::Statement => {
+                    sqlx::query("INSERT INTO account (owner, created) VALUES (77, 1)")
+                        .execute(&mut *on.connection)
+                        .await?;
+                }
+            }
+            Ok(())
+        }
+    }
+
+    /// Makes an owner.
+    struct Good(&'static str);
+
+    #[async_trait]
+    impl Change for Good {
+        type Answer = i64;
+
+        async fn apply(&self, on: &mut Writing<'_>) -> Result<i64> {
+            Ok(on.owner(&user(self.0)).await?.number)
+        }
+    }
+
+    fn user(text: &str) -> BareJid {
+        Jid::parse(text).unwrap().to_bare()
+    }
+
+    fn keep(jid: &str, bytes: usize) -> Keep {
+        Keep::new(&user(jid), Timestamp::from_micros(1), vec![b'x'; bytes].into(), 1_000)
+    }
+
+    /// A writer on a new database, with a bound on its pages.
+    async fn writer(dir: &Path, pages: &'static str) -> Writer {
+        let path = dir.join("test.sqlite");
+        SqliteStorage::open(&path, 1, &Tasks::new()).await.unwrap().close().await;
+        let options = SqliteConnectOptions::new().filename(&path).pragma("max_page_count", pages);
+        let connection = Connection::connect_with(&options).await.unwrap();
+        Writer::start(options, connection)
+    }
+
+    async fn owners(dir: &Path) -> Vec<String> {
+        let options = SqliteConnectOptions::new().filename(dir.join("test.sqlite"));
+        let mut connection = Connection::connect_with(&options).await.unwrap();
+        let rows = sqlx::query_as::<_, (String,)>("SELECT jid FROM owner ORDER BY jid");
+        rows.fetch_all(&mut connection).await.unwrap().into_iter().map(|(jid,)| jid).collect()
+    }
+
+    #[tokio::test]
+    async fn a_change_that_fails_does_not_fail_its_neighbours() {
+        let dir = tempfile::tempdir().unwrap();
+        let writer = writer(dir.path(), "100000").await;
+        // All of them are asked for before the writer runs, so they are one batch.
+        let (a, bad, kept, worse, b) = tokio::join!(
+            writer.write(Good("a@localhost")),
+            writer.write(Bad::Statement),
+            writer.keep(keep("c@localhost", 10)),
+            writer.write(Bad::Panics),
+            writer.write(Good("b@localhost")),
+        );
+        assert!(matches!(bad, Err(StorageError::Database(_))), "{bad:?}");
+        assert!(matches!(worse, Err(StorageError::Database(_))), "{worse:?}");
+        assert_ne!(a.unwrap(), b.unwrap());
+        assert_eq!(kept.unwrap(), 1);
+        assert_eq!(owners(dir.path()).await, ["a@localhost", "b@localhost", "c@localhost"]);
+        // What was remembered of the failed transactions is forgotten.
+        let number = writer.write(Good("bad@localhost")).await.unwrap();
+        assert_eq!(writer.write(Good("bad@localhost")).await.unwrap(), number);
+        assert_eq!(owners(dir.path()).await.len(), 4);
+        writer.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_an_error_and_not_the_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let writer = writer(dir.path(), "60").await;
+        let mut kept = Vec::new();
+        let error = loop {
+            match writer.keep(keep("romeo@localhost", 9_000)).await {
+                Ok(id) => kept.push(id),
+                Err(error) => break error,
+            }
+        };
+        assert!(error.to_string().contains("full"), "{error}");
+        assert!(!kept.is_empty());
+        // Those in one batch with it suffer only if they need room, too.
+        let forget = offline::Forget::new(&user("romeo@localhost"), kept[0]);
+        let (large, forgotten) =
+            tokio::join!(writer.keep(keep("juliet@localhost", 300_000)), writer.write(forget));
+        assert!(large.is_err());
+        assert_eq!(forgotten.unwrap(), 1);
+        let next = writer.keep(keep("romeo@localhost", 1_000)).await.unwrap();
+        assert!(next > *kept.last().unwrap());
+        writer.close().await;
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_when_the_writer_has_ended() {
+        let dir = tempfile::tempdir().unwrap();
+        let writer = writer(dir.path(), "100000").await;
+        writer.close().await;
+        assert!(writer.write(Good("a@localhost")).await.is_err());
+    }
+
+    #[test]
+    fn the_memory_is_bounded_and_keeps_the_newest() {
+        let mut memory = Memory::default();
+        let jid = |n: usize| user(&format!("u{n}@localhost"));
+        for n in 0..3 * REMEMBERED {
+            memory.remember(&jid(n), Known { number: n as i64, waiting: None });
+        }
+        assert!(memory.young.len() + memory.old.len() <= 2 * REMEMBERED);
+        assert!(memory.known(&jid(0)).is_none());
+        assert_eq!(memory.known(&jid(3 * REMEMBERED - 1)).unwrap().number, 98_303);
     }
 }
