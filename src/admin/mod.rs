@@ -8,6 +8,8 @@
 pub mod commands;
 pub mod password;
 pub mod socket;
+#[cfg(test)]
+mod tests;
 
 use serde::{Deserialize, Serialize};
 

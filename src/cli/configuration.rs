@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
+use clap::parser::ValueSource;
 use serde_json::json;
 
 use super::arguments::Options;
@@ -18,7 +19,7 @@ pub(super) fn init(
     options: &Options,
     output: &Output,
 ) -> Result<Exit, Problem> {
-    if options.data.is_some() {
+    if matches.value_source("data") == Some(ValueSource::CommandLine) {
         let text = "--data has no place here; set `data` in the file that is written";
         return Err(Problem::new(Exit::Invalid, text));
     }

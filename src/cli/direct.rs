@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::place::Place;
-use super::{Exit, Problem, ground};
+use super::{Exit, Problem};
 use crate::admin::{self, Answer, Code, Request, socket};
 use crate::clock::Clock;
 use crate::config::Backend;
 use crate::host::command::{Arguments, Command, CommandCx, Outcome, Permission};
+use crate::storage::{self, DataLock};
 use crate::tasks::Tasks;
 
 /// Runs a command and waits for its answer.
@@ -22,9 +23,18 @@ pub(super) fn run(
     let request = Request { command: path, arguments };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let answer = runtime.block_on(async {
-        match in_server(place, &request).await? {
-            Some(answer) => Ok(answer),
-            None => on_data(place, command, &request).await,
+        let mut patience = PATIENCE;
+        loop {
+            if let Some(answer) = in_server(place, &request).await? {
+                return Ok(answer);
+            }
+            match lock(place, command) {
+                Ok(lock) => return on_data(place, &request, lock).await,
+                Err(problem) if patience == 0 => return Err(problem),
+                // Another command is at it, or a server begins: it takes no long time.
+                Err(_) => patience -= 1,
+            }
+            tokio::time::sleep(PAUSE).await;
         }
     });
     match answer? {
@@ -56,11 +66,8 @@ async fn in_server(place: &Place, request: &Request) -> Result<Option<Answer>, P
     Err(Problem::new(exit, message))
 }
 
-async fn on_data(
-    place: &Place,
-    command: &dyn Command,
-    request: &Request,
-) -> Result<Answer, Problem> {
+/// Takes the data directory for us, if a command can work on it.
+fn lock(place: &Place, command: &dyn Command) -> Result<DataLock, Problem> {
     let config = &place.config;
     let alone = |why: String| {
         let socket = config.admin_socket();
@@ -78,10 +85,14 @@ async fn on_data(
     if command.permission() == Permission::Read && !config.database_path().exists() {
         return Err(alone(format!("there are no data in {data} (see --data)")));
     }
-    let _lock = ground::lock(config).map_err(|problem| alone(problem.message))?;
+    DataLock::acquire(&config.data).map_err(|error| alone(error.to_string()))
+}
+
+async fn on_data(place: &Place, request: &Request, lock: DataLock) -> Result<Answer, Problem> {
+    let config = &place.config;
     place.remember()?;
     let tasks = Tasks::new();
-    let storage = ground::open(config, &tasks).await?;
+    let storage = storage::open(config, &tasks).await?;
     let cx = CommandCx {
         storage: Arc::clone(&storage),
         config: Arc::new(config.clone()),
@@ -98,5 +109,10 @@ async fn on_data(
     }
     storage.close().await;
     tasks.stop(Duration::from_secs(5)).await;
+    drop(lock);
     Ok(answer)
 }
+
+/// How often we try again while somebody else has the data directory, and the time in between.
+const PATIENCE: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(100);

@@ -18,7 +18,6 @@ mod arguments;
 mod ask;
 mod configuration;
 mod direct;
-mod ground;
 mod output;
 mod papers;
 mod place;
@@ -32,6 +31,7 @@ use clap::ArgMatches;
 use serde_json::{Value, json};
 
 use crate::admin::{Code, Failure};
+use crate::storage::StorageError;
 use arguments::Options;
 use output::Output;
 
@@ -136,6 +136,12 @@ impl From<Failure> for Problem {
             Code::NotRunning => Exit::NotRunning,
         };
         Self::new(exit, failure.message)
+    }
+}
+
+impl From<StorageError> for Problem {
+    fn from(error: StorageError) -> Self {
+        Self::new(Exit::Failed, error.to_string())
     }
 }
 

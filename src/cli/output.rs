@@ -91,7 +91,7 @@ mod tests {
         let rows = [vec![json!("romeo@montague.lit"), json!(null)], vec![json!("j"), json!(3)]];
         let text = table(&["account".into(), "last_login".into()], &rows);
         let expected =
-            "ACCOUNT              LAST LOGIN\nromeo@montague.lit   -\nj                    3";
+            "ACCOUNT             LAST LOGIN\nromeo@montague.lit  -\nj                   3";
         assert_eq!(text, expected);
     }
 

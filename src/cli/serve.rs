@@ -12,13 +12,13 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::arguments::Options;
 use super::place::{self, Place};
-use super::{Exit, Problem, ground, welcome};
+use super::{Exit, Problem, welcome};
 use crate::admin::{password, socket};
 use crate::clock::Clock;
 use crate::host::command::CommandCx;
 use crate::jid::BareJid;
 use crate::log::{self, LogHandle};
-use crate::storage::{NewAccount, Storage};
+use crate::storage::{self, DataLock, NewAccount, Storage};
 use crate::tasks::Tasks;
 
 /// Runs the server to its end.
@@ -37,10 +37,10 @@ async fn serve(place: &Place, options: &Options, log: &LogHandle) -> Result<Exit
     // Before anything else: a signal that comes while we start is not lost.
     let mut signals = Signals::listen()?;
     let config = &place.config;
-    let _lock = ground::lock(config)?;
+    let _lock = DataLock::acquire(&config.data)?;
     place.remember()?;
     let tasks = Tasks::new();
-    let storage = ground::open(config, &tasks).await?;
+    let storage = storage::open(config, &tasks).await?;
     let ended = match start(place, Arc::clone(&storage), &tasks).await {
         Ok(()) => {
             tell(&[NotifyState::Ready]);
@@ -115,7 +115,7 @@ async fn welcome_newcomer(
 ) -> Result<(), Problem> {
     let failed = |error: &dyn std::fmt::Display| Problem::new(Exit::Failed, error.to_string());
     let accounts = storage.accounts();
-    if accounts.count(None).await.map_err(|error| failed(&error))? > 0 {
+    if accounts.count(None).await? > 0 {
         return Ok(());
     }
     let user = BareJid::from_parts(Some("admin"), &place.default_domain)
@@ -124,7 +124,7 @@ async fn welcome_newcomer(
     let keys = password::keys(&secret, place.config.auth.iterations);
     let keys = keys.await.map_err(|error| failed(&error))?;
     let account = NewAccount { user: user.clone(), keys, created: clock.now() };
-    accounts.create(&[account]).await.map_err(|error| failed(&error))?;
+    accounts.create(&[account]).await?;
     let program = std::env::args().next().unwrap_or_else(|| "waxwing".to_owned());
     let text = welcome::text(place, &program, user.as_str(), &secret);
     let mut out = io::stdout().lock();
