@@ -2,6 +2,8 @@
 //!
 //! A case is an async function over `Arc<dyn Storage>`, and stands in the list `suite!`.
 
+#![expect(clippy::unwrap_used, reason = "functions of tests")]
+
 #[path = "storage/cases.rs"]
 mod cases;
 #[path = "storage/file.rs"]

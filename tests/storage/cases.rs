@@ -53,8 +53,8 @@ fn item(jid: &str) -> RosterItem {
     }
 }
 
-pub(crate) fn body(text: impl ToString) -> Bytes {
-    Bytes::from(format!("<message><body>{}</body></message>", text.to_string()))
+pub(crate) fn body(text: impl std::fmt::Display) -> Bytes {
+    Bytes::from(format!("<message><body>{text}</body></message>"))
 }
 
 async fn make(s: &Arc<dyn Storage>, jids: &[&str]) {
