@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::host::command::CommandCx;
 use crate::jid::BareJid;
 use crate::log::{self, LogHandle};
+use crate::server::Server;
 use crate::storage::{self, DataLock, NewAccount, Storage};
 use crate::tasks::Tasks;
 
@@ -42,10 +43,10 @@ async fn serve(place: &Place, options: &Options, log: &LogHandle) -> Result<Exit
     let tasks = Tasks::new();
     let storage = storage::open(config, &tasks).await?;
     let ended = match start(place, Arc::clone(&storage), &tasks).await {
-        Ok(()) => {
+        Ok(server) => {
             tell(&[NotifyState::Ready]);
             while signals.next().await == Told::Reload {
-                reload(options, log);
+                reload(options, log, &server);
             }
             Ok(Exit::Ok)
         }
@@ -64,31 +65,36 @@ async fn serve(place: &Place, options: &Options, log: &LogHandle) -> Result<Exit
     ended
 }
 
-async fn start(place: &Place, storage: Arc<dyn Storage>, tasks: &Tasks) -> Result<(), Problem> {
+async fn start(place: &Place, storage: Arc<dyn Storage>, tasks: &Tasks) -> Result<Server, Problem> {
     let clock = Clock::system();
     let config = Arc::new(place.config.clone());
 
-    // ---- the server itself: Server::start(config, storage, clock, tasks, …), which listens.
-    let running = None;
-    // ----
+    let started =
+        Server::start(place.config.clone(), Arc::clone(&storage), clock.clone(), tasks.clone());
+    let server = started.await.map_err(|error| Problem::new(Exit::Failed, error.to_string()))?;
+    let panics = server.hosts().metrics.panics.clone();
+    log::install_panic_hook(move || {
+        panics.inc();
+    });
 
     let path = config.admin_socket();
     let cx = CommandCx {
         storage: Arc::clone(&storage),
         config: Arc::clone(&config),
         clock: clock.clone(),
-        running,
+        running: Some(Arc::new(server.clone())),
         default_domain: place.default_domain.clone(),
     };
     socket::serve(cx, path.clone(), tasks)
         .await
         .map_err(|e| Problem::new(Exit::Failed, format!("{}: {e}", path.display())))?;
     // Behind the listeners: a start that fails (a port is taken) must not use up the password.
-    welcome_newcomer(place, &*storage, &clock).await
+    welcome_newcomer(place, &*storage, &clock).await?;
+    Ok(server)
 }
 
 /// Reads the configuration anew. If it is wrong, the old one stays.
-fn reload(options: &Options, log: &LogHandle) {
+fn reload(options: &Options, log: &LogHandle, server: &Server) {
     let now = NotifyState::monotonic_usec_now().unwrap_or(NotifyState::MonotonicUsec(0));
     tell(&[NotifyState::Reloading, now]);
     match place::find(options) {
@@ -96,8 +102,9 @@ fn reload(options: &Options, log: &LogHandle) {
             if let Err(error) = log.reload(&place.config.log) {
                 tracing::error!(%error, "the level of the log stays");
             }
-            // ---- the server itself: server.reload(place.config)
-            tracing::info!("configuration read anew");
+            if let Err(error) = server.reload(place.config) {
+                tracing::error!(%error, "a certificate is wrong; all stays as it was");
+            }
         }
         Err(problem) => tracing::error!(
             error = problem.message,
