@@ -574,7 +574,7 @@ fn tree() -> impl Strategy<Value = Element> {
         .prop_map(|(name, ns, attributes)| {
             let mut element = Element::bare(name, ns);
             for (ns, name, value) in attributes {
-                let name = NcName::try_from(name).unwrap();
+                let name = NcName::try_from(name).expect("it is a name");
                 element.set_attr(Namespace::from(ns.to_owned()), name, value);
             }
             element
@@ -602,5 +602,5 @@ fn bytes(text: &str) -> Bytes {
 }
 
 fn parse(input: &str) -> Frame {
-    Frame::parse(bytes(input), &Scope::default(), &LIMITS).unwrap()
+    Frame::parse(bytes(input), &Scope::default(), &LIMITS).expect("it is well-formed")
 }

@@ -5,7 +5,7 @@
 
 use std::str::from_utf8;
 
-use memchr::{memchr, memmem};
+use memchr::{memchr, memchr_iter, memmem};
 
 use super::{Limit, XmlError};
 
@@ -88,6 +88,11 @@ pub(super) fn is_control(byte: u8) -> bool {
 pub(super) fn has_nonchars(bytes: &[u8]) -> bool {
     memmem::find(bytes, "\u{FFFE}".as_bytes()).is_some()
         || memmem::find(bytes, "\u{FFFF}".as_bytes()).is_some()
+}
+
+/// Whether `]]>` stands in the text, where XML 1.0 §2.4 forbids it.
+pub(super) fn has_cdata_end(text: &[u8]) -> bool {
+    memchr_iter(b'>', text).any(|at| text[..at].ends_with(b"]]"))
 }
 
 fn predefined(name: &str) -> Option<char> {

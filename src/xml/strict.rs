@@ -1,8 +1,8 @@
 //! Checks one element to the last byte and maps it.
 //!
 //! quick-xml cuts it into tokens. It lets half of all ill-formed input pass, so that everything
-//! XML 1.0, Namespaces in XML and RFC 6120 §11.1 forbid is refused here, not there. Nothing recurses, however deep the
-//! input is.
+//! XML 1.0, Namespaces in XML and RFC 6120 §11.1 forbid is refused here, not there. Nothing
+//! recurses, however deep the input is.
 
 use std::ops::Range;
 
@@ -11,7 +11,7 @@ use quick_xml::errors::{Error, SyntaxError};
 use quick_xml::events::Event;
 use smallvec::SmallVec;
 
-use super::chars::{check_reference, is_space, text};
+use super::chars::{check_reference, has_cdata_end, is_space, text};
 use super::tag::{Attributes, check_binding, declared, split_name};
 use super::tape::{
     Attribute, NS_CLIENT, NS_FIRST, NS_NONE, NS_XML, Namespace, NsId, Open, Tape, Token,
@@ -112,7 +112,7 @@ impl<'a> Scan<'a> {
                 }
                 Event::End(_) => self.end(range)?,
                 Event::Text(_) => {
-                    if self.text[range.clone()].contains("]]>") {
+                    if has_cdata_end(&self.text.as_bytes()[range.clone()]) {
                         return Err(XmlError::NotWellFormed);
                     }
                     self.push_text(range)?;
@@ -252,7 +252,8 @@ impl<'a> Scan<'a> {
         if namespace == CLIENT {
             return Ok(NS_CLIENT);
         }
-        let known = |namespace_: &Namespace| matches!(namespace_, Namespace::Owned(owned) if **owned == *namespace);
+        let known =
+            |known: &Namespace| matches!(known, Namespace::Owned(owned) if **owned == *namespace);
         // A stream's header declares few, but its children may use them often.
         if let Some(at) = self.tape.namespaces.iter().take(MAX_BINDINGS).position(known) {
             return Ok(NS_FIRST + offset(at));
