@@ -265,7 +265,7 @@ fn each_limit_is_kept_and_named() {
     };
     let bindings = |n: usize| {
         let all: String = (0..n).map(|n| format!(" xmlns:a{n}='u'")).collect();
-        format!("<a>{}", format!("<b{all}>").repeat(9))
+        format!("<a>{}", format!("<b{all}>").repeat(17))
     };
     let many = |n: usize| format!("<a>{}</a>", "<b/>".repeat(n));
     let long = |n: usize| format!("<a>{}</a>", "x".repeat(n - 7));
@@ -385,7 +385,8 @@ fn a_stream_restarts_with_or_without_declaration() {
         let at = again.len();
         assert_eq!(framer.next(second.as_bytes()), Ok(Some(Piece::Header(at - 3..at))));
         assert_eq!(framer.next(second.as_bytes()), Ok(Some(Piece::Child(at..at + 4))));
-        assert_eq!(framer.next(second.as_bytes()), Ok(Some(Piece::End(at + 4..at + 8))));
+        assert_eq!(framer.next(second.as_bytes()), Ok(Some(Piece::End)));
+        assert_eq!(framer.disposable(), second.len());
         assert_eq!(framer.next(format!("{second}<x").as_bytes()), Ok(None));
         assert_eq!(framer.disposable(), second.len() + 2);
     }

@@ -13,6 +13,8 @@
 //! );
 //! ```
 
+use memchr::memmem;
+
 use super::writer::{escape_text, write_attr};
 
 /// An element being written.
@@ -36,14 +38,14 @@ pub fn element(name: &'static str) -> Node {
 }
 
 impl Node {
-    /// Declares the element's namespace. Call it once, before it matters for attributes' order.
-    pub fn ns(mut self, ns: &str) -> Self {
-        write_attr(&mut self.attributes, "", "xmlns", ns);
-        self
+    /// Declares the element's namespace, once.
+    pub fn ns(self, ns: &str) -> Self {
+        self.attr("xmlns", ns)
     }
 
     /// Adds an attribute. No two may have one name; `xml:lang` is the only prefix there is.
     pub fn attr(mut self, name: &str, value: impl AsRef<str>) -> Self {
+        debug_assert!(!self.has_attr(name), "two attributes of one name: {name}");
         write_attr(&mut self.attributes, "", name, value.as_ref());
         self
     }
@@ -106,6 +108,11 @@ impl Node {
         let mut out = Vec::new();
         self.write(&mut out);
         out
+    }
+
+    /// Values are escaped, so that no quote but the one that ends them stands in them.
+    fn has_attr(&self, name: &str) -> bool {
+        memmem::find(&self.attributes, format!(" {name}='").as_bytes()).is_some()
     }
 }
 

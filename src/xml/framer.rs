@@ -21,8 +21,9 @@ pub enum Piece {
     Header(Range<usize>),
     /// A whole child of the stream.
     Child(Range<usize>),
-    /// The stream's end tag. Whatever follows is skipped until [`Framer::restart`].
-    End(Range<usize>),
+    /// The stream's end tag. Whatever follows is skipped until [`Framer::restart`];
+    /// [`Framer::disposable`] says how much.
+    End,
 }
 
 /// Finds the pieces of one stream in a buffer that grows at its end and is dropped at its front.
@@ -302,7 +303,7 @@ impl Framer {
             return Err(XmlError::NotWellFormed);
         }
         self.place = Place::Ended;
-        Ok(Some(Piece::End(start..self.position)))
+        Ok(Some(Piece::End))
     }
 
     /// The child that ends at the position, if none of its elements is open.

@@ -64,6 +64,7 @@ pub(super) fn scan(bytes: &[u8], scope: &Scope, limits: &Limits) -> Result<Scann
         limits: Limits { depth: limits.depth.min(MAX_DEPTH), ..*limits },
         tape: Tape::default(),
         bindings: SmallVec::new(),
+        scoped: SmallVec::new(),
         open: SmallVec::new(),
         nodes: 0,
         is_bound: false,
@@ -79,6 +80,8 @@ struct Scan<'a> {
     tape: Tape,
     /// Declarations in force, innermost last.
     bindings: SmallVec<[Binding<'a>; 8]>,
+    /// Namespaces of the scope that were used.
+    scoped: SmallVec<[(&'a str, NsId); 4]>,
     /// The open elements' places on the tape.
     open: SmallVec<[u32; 8]>,
     nodes: usize,
@@ -252,13 +255,13 @@ impl<'a> Scan<'a> {
         if namespace == CLIENT {
             return Ok(NS_CLIENT);
         }
-        let known =
-            |known: &Namespace| matches!(known, Namespace::Owned(owned) if **owned == *namespace);
-        // A stream's header declares few, but its children may use them often.
-        if let Some(at) = self.tape.namespaces.iter().take(MAX_BINDINGS).position(known) {
-            return Ok(NS_FIRST + offset(at));
+        // A header declares few, but its children may use them often.
+        if let Some(known) = self.scoped.iter().find(|known| known.0 == namespace) {
+            return Ok(known.1);
         }
-        Ok(self.intern(Namespace::Owned(namespace.into())))
+        let ns = self.intern(Namespace::Owned(namespace.into()));
+        self.scoped.push((namespace, ns));
+        Ok(ns)
     }
 
     /// Namespaces of the attributes from `first` on, of which no two may be the same.
@@ -381,4 +384,4 @@ const MAX_BYTES: usize = u32::MAX as usize;
 const MAX_DEPTH: usize = 1000;
 
 /// Declarations in force at one place.
-const MAX_BINDINGS: usize = 64;
+const MAX_BINDINGS: usize = 128;

@@ -34,7 +34,7 @@ pub(crate) fn receive<'a>(chunks: impl IntoIterator<Item = &'a [u8]>, limits: Li
                     return outcome;
                 }
             };
-            let end = match take(&mut outcome, piece, &buffer, &limits) {
+            let end = match take(&mut outcome, piece, &buffer, &limits, framer.disposable()) {
                 Ok(end) => end,
                 Err(error) => {
                     outcome.error = Some(error);
@@ -61,6 +61,7 @@ fn take(
     piece: Piece,
     buffer: &[u8],
     limits: &Limits,
+    end: usize,
 ) -> Result<usize, XmlError> {
     match piece {
         Piece::Header(range) => {
@@ -73,9 +74,9 @@ fn take(
             outcome.frames.push(Frame::parse(bytes, &Scope::from_header(header), limits)?);
             Ok(range.end)
         }
-        Piece::End(range) => {
+        Piece::End => {
             outcome.ended = true;
-            Ok(range.end)
+            Ok(end)
         }
     }
 }
