@@ -9,7 +9,7 @@ use minidom::rxml::{Namespace, NcName};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
-use waxwing::xml::{Frame, Framer, Limit, Limits, Piece, Scope, XmlError, header, writer};
+use waxwing::xml::{Frame, Framer, Limit, Limits, Piece, Scope, XmlError, element, header, writer};
 use xml_oracle::{agree, children, receive, stands_alone};
 
 const LIMITS: Limits = Limits { bytes: 16 * 1024, depth: 8, attributes: 8, nodes: 64 };
@@ -458,6 +458,25 @@ proptest! {
     #[test]
     fn what_is_accepted_rxml_accepts_and_reads_the_same(stream in stream()) {
         agree(stream.as_bytes(), &receive([stream.as_bytes()], LIMITS));
+    }
+
+    #[test]
+    fn what_is_built_is_read_back(value in any::<String>(), text in any::<String>()) {
+        let allowed = |c: &char| !matches!(c, '\0'..'\t' | '\x0B' | '\x0C' | '\x0E'..' ')
+            && !matches!(c, '\u{FFFE}' | '\u{FFFF}');
+        let node = element("a").ns(&value).attr("k", &value).text(&text).child(
+            element("b").maybe_attr("k", Some(&text)).text(&value).raw("<c/>"),
+        );
+        let document = [b"<s>", &node.to_bytes()[..], b"</s>"].concat();
+        let found = children(&document).unwrap().remove(0);
+        let value: String = value.chars().filter(allowed).collect();
+        let text: String = text.chars().filter(allowed).collect();
+        prop_assert_eq!(found.attr("k"), Some(&*value));
+        prop_assert_eq!(found.text(), text.as_str());
+        let inner = found.get_child("b", value.as_str()).unwrap();
+        prop_assert_eq!(inner.attr("k"), Some(&*text));
+        prop_assert_eq!(inner.text(), value.as_str());
+        prop_assert!(inner.has_child("c", value.as_str()));
     }
 
     #[test]
