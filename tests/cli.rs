@@ -3,9 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of a test stand outside of its functions")]
 
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -230,6 +230,69 @@ fn the_domain_is_said_once() {
     place.run("user show romeo").ends_with(0);
     let ran = place.run("serve --domain example.net").ends_with(2);
     assert!(ran.err.contains("are of the domain example.org"), "{}", ran.err);
+}
+
+#[test]
+fn a_server_greets_once_and_takes_commands_until_it_is_told_to_end() {
+    let place = Place::new();
+    let ports = "[listen]\nc2s = [\"127.0.0.1:0\"]\nc2s_tls = [\"127.0.0.1:0\"]\n";
+    place.write("waxwing.toml", &format!("[[host]]\ndomain = \"localhost\"\n{ports}"));
+    let mut server = Server::start(&place);
+    let greeting = server.said_until("user passwd admin");
+    assert!(greeting.contains("Address    admin@localhost"), "{greeting}");
+
+    assert_eq!(place.run("status --json").ends_with(0).json()["accounts"], 1);
+    place.run_with("user add romeo --password-stdin", "secret\n").ends_with(0);
+    place.run_with("user add romeo --password-stdin", "secret\n").ends_with(4);
+    place.run("user show juliet").ends_with(3);
+    let second = place.run("serve").ends_with(1);
+    assert!(second.err.contains("in use by another running waxwing"), "{}", second.err);
+    let end = server.end();
+    assert_eq!(end.code(), Some(0));
+    assert!(!place.path().join("waxwing-data/admin.sock").exists());
+
+    let listed = place.run("user list --json").ends_with(0).json();
+    let names: Vec<_> = listed.as_array().unwrap().iter().map(|row| &row["account"]).collect();
+    assert_eq!(names, ["admin@localhost", "romeo@localhost"]);
+}
+
+/// A running server; killed if the test fails.
+struct Server {
+    child: Child,
+    out: BufReader<ChildStdout>,
+}
+
+impl Server {
+    fn start(place: &Place) -> Self {
+        let mut child = place.command("serve").stderr(Stdio::null()).spawn().unwrap();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        Self { child, out }
+    }
+
+    /// What it said up to the line with this word.
+    #[track_caller]
+    fn said_until(&mut self, word: &str) -> String {
+        let mut said = String::new();
+        while !said.contains(word) {
+            let read = self.out.read_line(&mut said).unwrap();
+            assert!(read > 0, "it ended and said no {word}: {said}");
+        }
+        said
+    }
+
+    fn end(&mut self) -> ExitStatus {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        self.child.wait().unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It has ended already, if all went well.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
 }
 
 #[test]
