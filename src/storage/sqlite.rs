@@ -47,7 +47,10 @@ impl SqliteStorage {
     /// A file up to 64 MiB is checked for damage first (`PRAGMA quick_check`, some 0.3 s at most);
     /// of a larger one only what is read at opening is, and the rest by a task of `tasks` which
     /// logs an error when it finds damage. The file must not be open elsewhere:
-    /// see [`super::DataLock`].
+    /// see [`super::DataLock`]. The task that writes is not one of `tasks`: it ends by `close`.
+    ///
+    /// Not for tests with paused time: while the database works, nothing else is due, and the clock
+    /// runs into the timeouts.
     ///
     /// # Errors
     /// [`StorageError::Unusable`] with a sentence for the administrator.
@@ -121,16 +124,15 @@ fn options(path: &Path) -> SqliteConnectOptions {
 
 /// Makes the file if there is none, and looks whether it can be ours. Answers its size in bytes.
 fn prepare_file(path: &Path) -> Result<u64> {
-    if let Some(dir) = path.parent().filter(|d| !d.as_os_str().is_empty()) {
-        make_directory(dir)?;
+    let dir = path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    make_directory(dir)?;
+    if !path.exists() {
+        create(dir, path)?;
     }
-    // Made by us, so that the mode is ours; SQLite gives its other files the same mode.
+    // Closed again before SQLite opens it: closing a file later would end the locks of the process.
     let mut file: File = OpenOptions::new()
         .read(true)
         .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
         .open(path)
         .map_err(|e| unusable("open the database", path, &e))?;
     let mut header = Vec::new();
@@ -146,6 +148,16 @@ fn prepare_file(path: &Path) -> Result<u64> {
     }
     let size = file.metadata().map_err(|e: io::Error| unusable("look at", path, &e))?.len();
     Ok(size)
+}
+
+/// Makes an empty file. The mode is ours; SQLite gives its other files the same. The directory is
+/// synced, or a power cut might take the file with all that was promised.
+fn create(dir: &Path, path: &Path) -> Result<()> {
+    let make = || {
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?.sync_all()?;
+        File::open(dir)?.sync_all()
+    };
+    make().map_err(|e| unusable("make the database", path, &e))
 }
 
 /// Refuses what another program or a newer version wrote.
@@ -220,30 +232,35 @@ async fn quick_check(
     Ok((problem != "ok").then_some(problem))
 }
 
-/// Checks a large file table by table while it is in use.
+/// Checks a large file while it is in use, and tells what is found.
 async fn check_later(path: PathBuf, options: SqliteConnectOptions, stop: CancellationToken) {
-    let checked = async {
-        let mut connection = Connection::connect_with(&options).await?;
-        let tables: Vec<(String,)> =
-            sqlx::query_as("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
-                .fetch_all(&mut connection)
-                .await?;
-        for (table,) in tables {
-            if stop.is_cancelled() {
-                break;
-            }
-            if let Some(problem) = quick_check(&mut connection, Some(&table)).await? {
-                return Ok(Some(problem));
-            }
-        }
-        connection.close().await?;
-        Ok::<_, sqlx::Error>(None)
-    };
-    match checked.await {
-        Ok(None) => tracing::debug!("the database is sound"),
+    match check_tables(&options, &stop).await {
+        Ok(None) => tracing::debug!("the database is sound, as far as it was checked"),
         Ok(Some(problem)) => tracing::error!(error = %damaged(&path, &problem), "damage found"),
         Err(error) => tracing::error!(error = %explain(&path, &error), "database not checked"),
     }
+}
+
+/// Table by table, so that it can be stopped. Answers the first problem.
+async fn check_tables(
+    options: &SqliteConnectOptions,
+    stop: &CancellationToken,
+) -> std::result::Result<Option<String>, sqlx::Error> {
+    let mut connection = Connection::connect_with(options).await?;
+    let tables: Vec<(String,)> =
+        sqlx::query_as("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
+            .fetch_all(&mut connection)
+            .await?;
+    for (table,) in tables {
+        if stop.is_cancelled() {
+            break;
+        }
+        if let Some(problem) = quick_check(&mut connection, Some(&table)).await? {
+            return Ok(Some(problem));
+        }
+    }
+    connection.close().await?;
+    Ok(None)
 }
 
 fn damaged(path: &Path, problem: &str) -> StorageError {
@@ -268,4 +285,40 @@ fn explain(path: &Path, error: &sqlx::Error) -> StorageError {
         _ => "the database failed",
     };
     StorageError::Unusable(format!("cannot use {}: {hint} ({error})", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::FileExt;
+
+    use super::*;
+
+    #[test]
+    fn every_step_of_the_schema_is_known_and_in_order() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema/sqlite");
+        let entries = std::fs::read_dir(folder).unwrap();
+        let mut files: Vec<_> =
+            entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        files.sort();
+        let known = MIGRATIONS.iter().map(|(number, name, _)| format!("{number:04}_{name}.sql"));
+        assert_eq!(files, known.collect::<Vec<_>>());
+        assert!(MIGRATIONS.iter().map(|m| m.0).eq(1..=MIGRATIONS.len() as i64));
+    }
+
+    #[tokio::test]
+    async fn the_late_check_finds_damage() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("waxwing.sqlite");
+        SqliteStorage::open(&path, 1, &Tasks::new()).await.unwrap().close().await;
+        let options = options(&path).read_only(true);
+        let go_on = CancellationToken::new();
+        assert_eq!(check_tables(&options, &go_on).await.unwrap(), None);
+
+        // All but the first page, which holds the schema.
+        let file = OpenOptions::new().write(true).open(&path).unwrap();
+        let size = file.metadata().unwrap().len();
+        file.write_all_at(&vec![0xA5; size as usize - 4096], 4096).unwrap();
+        let found = check_tables(&options, &go_on).await;
+        assert!(!matches!(found, Ok(None)), "{found:?}");
+    }
 }

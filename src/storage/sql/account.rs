@@ -108,14 +108,19 @@ impl Change for Create {
     async fn apply(&self, on: &mut Writing<'_>) -> Result<Vec<Created>> {
         let mut answers = Vec::with_capacity(self.0.len());
         for new in &self.0 {
-            if let Some(known) = on.owner_if_any(&new.user).await? {
-                if has_account(on, known.number).await? {
-                    answers.push(Created::Exists);
-                    continue;
+            // Nearly always there is none yet, so this comes before any question.
+            let owner = match on.new_owner(&new.user).await? {
+                Some(known) => known.number,
+                None => {
+                    let old = on.owner(&new.user).await?.number;
+                    if has_account(on, old).await? {
+                        answers.push(Created::Exists);
+                        continue;
+                    }
+                    purge(on, &new.user, old).await?;
+                    on.owner(&new.user).await?.number
                 }
-                purge(on, &new.user, known.number).await?;
-            }
-            let owner = on.owner(&new.user).await?.number;
+            };
             sqlx::query("INSERT INTO account (owner, created) VALUES ($1, $2)")
                 .bind(owner)
                 .bind(new.created.as_micros())

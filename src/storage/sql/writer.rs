@@ -177,15 +177,27 @@ impl Writing<'_> {
         if let Some(known) = self.owner_if_any(jid).await? {
             return Ok(known);
         }
-        let (number,) = sqlx::query_as::<_, (i64,)>(
-            "INSERT INTO owner (jid, domain) VALUES ($1, $2) RETURNING number",
+        self.new_owner(jid).await?.ok_or_else(|| StorageError::Inconsistent {
+            table: "owner",
+            key: jid.to_string(),
+            problem: "not there, and cannot be made".into(),
+        })
+    }
+
+    /// Makes an owner; `None` if there is one.
+    pub(super) async fn new_owner(&mut self, jid: &BareJid) -> Result<Option<Known>> {
+        let row = sqlx::query_as::<_, (i64,)>(
+            "INSERT INTO owner (jid, domain) VALUES ($1, $2) \
+             ON CONFLICT (jid) DO NOTHING RETURNING number",
         )
         .bind(jid.as_str())
         .bind(jid.domain())
-        .fetch_one(&mut *self.connection)
+        .fetch_optional(&mut *self.connection)
         .await?;
-        let known = Known { number, waiting: Some(0) };
-        self.memory.remember(jid, known);
+        let known = row.map(|(number,)| Known { number, waiting: Some(0) });
+        if let Some(known) = known {
+            self.memory.remember(jid, known);
+        }
         Ok(known)
     }
 
