@@ -116,6 +116,8 @@ class Waxwing(Server):
             "[listen]\n"
             f'c2s = ["127.0.0.1:{self.c2s}"]\n'
             f'c2s_tls = ["127.0.0.1:{self.c2s_tls}"]\n'
+            # Every client, also those with a wrong password, comes from here.
+            "[auth]\nslow_addresses = false\n"
         )
 
     def command(self):
