@@ -18,7 +18,7 @@ use super::stop::Stop;
 use crate::config::LimitsConfig;
 use crate::host::{Hosts, Origin};
 use crate::ns;
-use crate::session::{Batch, CloseReason, Delivery, Order, Session};
+use crate::session::{Batch, Delivery, Order, Session};
 use crate::stanza::{StreamCondition, StreamError};
 use crate::stream::input::{Heard, Input};
 use crate::stream::wire::Wire;
@@ -63,13 +63,7 @@ pub(super) async fn run(
         stop.stop(matches!(ended, Some(Ended::Lost(_))));
         ended
     };
-    let stopping = async {
-        tokio::select! {
-            () = stop.stopped() => {}
-            () = c2s.hosts.tasks.stopping().cancelled_owned() => handle.close(CloseReason::Shutdown),
-        }
-    };
-    let (read, written, ()) = tokio::join!(reading, writing, stopping);
+    let (read, written) = tokio::join!(reading, writing);
     // An order counts for more than what the reader saw at the same time.
     let ended = written.or(read).unwrap_or(Ended::Lost("connection lost"));
     let wire = reader.unsplit(writer);
@@ -195,7 +189,9 @@ async fn write(
                 });
             }
         }
-        if let Err(error) = write_next(hosts, writer, session, stanzas, limits.write, stop).await {
+        // Boxed: a writer waits more often than it writes.
+        let written = write_next(hosts, writer, session, stanzas, limits.write, stop);
+        if let Err(error) = Box::pin(written).await {
             tracing::debug!(%error, "cannot write");
             return Some(Ended::Lost("cannot write"));
         }
