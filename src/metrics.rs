@@ -1,1 +1,361 @@
-//! (being written)
+//! Every number the server counts, with unit and help, in one place.
+//!
+//! The thing one would get wrong: a label whose value a stranger chooses makes a new series with
+//! each value and eats the memory of whoever collects them. So values of labels are
+//! `&'static str`, words of our own code; the one exception is our own hosts. And a label is
+//! looked up under a lock: what is counted with each stanza is a plain field, resolved once.
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Metric, Registry, Unit};
+
+use crate::payload::datetime::Timestamp;
+
+/// All counters of the server. Cheap to clone; clones share.
+#[derive(Clone, Debug)]
+pub struct Metrics(Arc<Everything>);
+
+#[derive(Debug)]
+struct Everything {
+    counters: Counters,
+    registry: Registry,
+    list: Vec<(String, &'static str, &'static str)>,
+}
+
+/// The counters themselves. The help of each is with its name, in [`Metrics::new`].
+#[derive(Debug)]
+#[expect(missing_docs, reason = "the help in Metrics::new is their documentation")]
+pub struct Counters {
+    pub bytes_in: Counter,
+    pub bytes_out: Counter,
+    pub connections: Gauge,
+    pub connections_accepted: Counter,
+    /// reason: `address`, `all`, `files`.
+    pub connections_refused: Labelled<1>,
+    /// mechanism; outcome: `success` or the SASL condition.
+    pub logins: Labelled<2>,
+    pub offline_delivered: Counter,
+    pub offline_stored: Counter,
+    pub overruns: Counter,
+    pub panics: Counter,
+    pub sessions: Gauge,
+    /// condition: of the stanza error.
+    pub stanzas_bounced: Labelled<1>,
+    pub stanzas_in: ByKind,
+    pub stanzas_out: ByKind,
+    pub storage_batches: Counter,
+    pub storage_commit: Histogram,
+    pub storage_writes: Counter,
+    /// condition: of the stream error, `closed` or `lost`.
+    pub streams_closed: Labelled<1>,
+    /// version; outcome: `success`, `failure`, `timeout`.
+    pub tls_handshakes: Labelled<2>,
+    certificate_expiry: Family<[(&'static str, String); 1], Gauge>,
+}
+
+/// A counter for each kind of stanza: no look-up, one atomic addition.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the names of the three kinds of stanza")]
+pub struct ByKind {
+    pub iq: Counter,
+    pub message: Counter,
+    pub presence: Counter,
+}
+
+/// A counter for each value of `N` labels. Not for what happens with each stanza: it takes a lock.
+#[derive(Clone, Debug)]
+pub struct Labelled<const N: usize> {
+    keys: [&'static str; N],
+    family: Family<[(&'static str, &'static str); N], Counter>,
+}
+
+impl ByKind {
+    /// The counter of `iq`, `presence`, or else `message`.
+    #[must_use]
+    pub fn of(&self, name: &str) -> &Counter {
+        match name {
+            "iq" => &self.iq,
+            "presence" => &self.presence,
+            _ => &self.message,
+        }
+    }
+}
+
+impl<const N: usize> Labelled<N> {
+    fn new(keys: [&'static str; N]) -> Self {
+        Self { keys, family: Family::default() }
+    }
+
+    /// Counts one with these values, in the order of the labels.
+    pub fn inc(&self, values: [&'static str; N]) {
+        self.counter(values).inc();
+    }
+
+    /// The counter for these values, to be kept by who counts often.
+    #[must_use]
+    pub fn counter(&self, values: [&'static str; N]) -> Counter {
+        let labels = std::array::from_fn(|i| (self.keys[i], values[i]));
+        self.family.get_or_create_owned(&labels)
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Deref for Metrics {
+    type Target = Counters;
+
+    fn deref(&self) -> &Counters {
+        &self.0.counters
+    }
+}
+
+impl Metrics {
+    /// All at zero.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut r = Register { registry: Registry::with_prefix(PREFIX), list: Vec::new() };
+        let counters = Counters {
+            bytes_in: r.counter_of(
+                "received",
+                Some(Unit::Bytes),
+                "Bytes read from clients, of XML",
+            ),
+            bytes_out: r.counter_of("sent", Some(Unit::Bytes), "Bytes written to clients, of XML"),
+            connections: r.gauge("connections", "Connections that are open"),
+            connections_accepted: r.counter("connections_accepted", "Connections accepted"),
+            connections_refused: r.labelled(
+                "connections_refused",
+                ["reason"],
+                "Connections closed at once, by the bound which they exceeded",
+            ),
+            logins: r.labelled(
+                "logins",
+                ["mechanism", "outcome"],
+                "Logins that ended, by SASL mechanism and by success or condition",
+            ),
+            offline_delivered: r.counter("offline_delivered", "Offline messages delivered"),
+            offline_stored: r.counter("offline_stored", "Messages kept for users who are offline"),
+            overruns: r.counter("overruns", "Sessions closed because they did not read"),
+            panics: r.counter("panics", "Panics, each of which is a bug"),
+            sessions: r.gauge("sessions", "Sessions with a bound resource"),
+            stanzas_bounced: r.labelled(
+                "stanzas_bounced",
+                ["condition"],
+                "Stanzas answered with an error, by its condition",
+            ),
+            stanzas_in: r.by_kind("stanzas_received", "Stanzas received from clients"),
+            stanzas_out: r.by_kind("stanzas_sent", "Stanzas sent to clients"),
+            storage_batches: r.counter("storage_batches", "Transactions of the storage's writer"),
+            storage_commit: r.add(
+                "storage_commit",
+                Some(Unit::Seconds),
+                "Time of a transaction of the storage's writer, with its commit",
+                Histogram::new(COMMIT_SECONDS),
+            ),
+            storage_writes: r.counter("storage_writes", "Changes that were written to the storage"),
+            streams_closed: r.labelled(
+                "streams_closed",
+                ["condition"],
+                "Streams that ended, by stream error, closed or lost",
+            ),
+            tls_handshakes: r.labelled(
+                "tls_handshakes",
+                ["version", "outcome"],
+                "TLS handshakes that ended, by version and outcome",
+            ),
+            certificate_expiry: r.add(
+                "certificate_expiry_timestamp",
+                Some(Unit::Seconds),
+                "When the certificate of a host ends, in seconds since 1970",
+                Family::default(),
+            ),
+        };
+        let Register { registry, list } = r;
+        Self(Arc::new(Everything { counters, registry, list }))
+    }
+
+    /// Everything in the text format of OpenMetrics 1.0, with its `# EOF`.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        encode(&mut text, &self.0.registry).expect("writing to a string does not fail");
+        text
+    }
+
+    /// Name, unit (empty if there is none) and help of each, for the documentation.
+    #[must_use]
+    pub fn list(&self) -> Vec<(String, &'static str, &'static str)> {
+        self.0.list.clone()
+    }
+
+    /// Notes a transaction of the storage's writer with so many changes.
+    pub fn committed(&self, writes: usize, took: Duration) {
+        self.storage_batches.inc();
+        self.storage_writes.inc_by(writes as u64);
+        self.storage_commit.observe(took.as_secs_f64());
+    }
+
+    /// Notes when the certificates end, of these hosts and no others.
+    pub fn set_certificates(&self, hosts: &[(&str, Timestamp)]) {
+        let family = &self.0.counters.certificate_expiry;
+        family.clear();
+        for &(host, not_after) in hosts {
+            let seconds = not_after.as_micros().div_euclid(1_000_000);
+            family.get_or_create_owned(&[("host", host.to_owned())]).set(seconds);
+        }
+    }
+}
+
+/// Registers and takes down for the list.
+struct Register {
+    registry: Registry,
+    list: Vec<(String, &'static str, &'static str)>,
+}
+
+impl Register {
+    fn add<M: Metric + Clone>(
+        &mut self,
+        name: &'static str,
+        unit: Option<Unit>,
+        help: &'static str,
+        metric: M,
+    ) -> M {
+        let (suffix, shown) = match &unit {
+            Some(Unit::Bytes) => ("_bytes", "bytes"),
+            Some(Unit::Seconds) => ("_seconds", "seconds"),
+            _ => ("", ""),
+        };
+        self.list.push((format!("{PREFIX}_{name}{suffix}"), shown, help));
+        match unit {
+            Some(unit) => self.registry.register_with_unit(name, help, unit, metric.clone()),
+            None => self.registry.register(name, help, metric.clone()),
+        }
+        metric
+    }
+
+    /// A counter's name ends with `_total` where it is shown.
+    fn counter_of(
+        &mut self,
+        name: &'static str,
+        unit: Option<Unit>,
+        help: &'static str,
+    ) -> Counter {
+        let counter = self.add(name, unit, help, Counter::default());
+        self.mark_total();
+        counter
+    }
+
+    fn counter(&mut self, name: &'static str, help: &'static str) -> Counter {
+        self.counter_of(name, None, help)
+    }
+
+    fn gauge(&mut self, name: &'static str, help: &'static str) -> Gauge {
+        self.add(name, None, help, Gauge::default())
+    }
+
+    fn labelled<const N: usize>(
+        &mut self,
+        name: &'static str,
+        keys: [&'static str; N],
+        help: &'static str,
+    ) -> Labelled<N> {
+        let labelled = Labelled::new(keys);
+        self.add(name, None, help, labelled.family.clone());
+        self.mark_total();
+        labelled
+    }
+
+    fn by_kind(&mut self, name: &'static str, help: &'static str) -> ByKind {
+        let kinds = self.labelled(name, ["kind"], help);
+        ByKind {
+            iq: kinds.counter(["iq"]),
+            message: kinds.counter(["message"]),
+            presence: kinds.counter(["presence"]),
+        }
+    }
+
+    fn mark_total(&mut self) {
+        if let Some((name, _, _)) = self.list.last_mut() {
+            name.push_str("_total");
+        }
+    }
+}
+
+const PREFIX: &str = "waxwing";
+/// From a commit on a fast disk to one that somebody must look at.
+const COMMIT_SECONDS: [f64; 11] =
+    [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5];
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::Metrics;
+    use crate::payload::datetime::Timestamp;
+
+    #[test]
+    fn what_is_counted_is_shown() {
+        let metrics = Metrics::new();
+        let clone = metrics.clone();
+        clone.stanzas_in.message.inc();
+        clone.bytes_in.inc_by(350);
+        clone.logins.inc(["SCRAM-SHA-256", "success"]);
+        clone.logins.counter(["PLAIN", "not-authorized"]).inc_by(2);
+        clone.sessions.inc();
+        clone.committed(3, Duration::from_millis(2));
+        clone.set_certificates(&[("old.lit", Timestamp::from_micros(1))]);
+        clone.set_certificates(&[("capulet.lit", Timestamp::from_micros(1_795_161_600_123_000))]);
+        let text = metrics.render();
+        for line in [
+            "waxwing_stanzas_received_total{kind=\"message\"} 1",
+            "waxwing_stanzas_received_total{kind=\"iq\"} 0",
+            "waxwing_received_bytes_total 350",
+            "waxwing_logins_total{mechanism=\"SCRAM-SHA-256\",outcome=\"success\"} 1",
+            "waxwing_logins_total{mechanism=\"PLAIN\",outcome=\"not-authorized\"} 2",
+            "waxwing_sessions 1",
+            "waxwing_storage_writes_total 3",
+            "waxwing_storage_commit_seconds_bucket{le=\"0.0025\"} 1",
+            "waxwing_storage_commit_seconds_bucket{le=\"0.001\"} 0",
+            "waxwing_certificate_expiry_timestamp_seconds{host=\"capulet.lit\"} 1795161600",
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line} is missing in\n{text}");
+        }
+        assert!(!text.contains("old.lit"));
+        assert!(text.ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn the_list_names_what_is_rendered_and_nothing_twice() {
+        let metrics = Metrics::new();
+        // Families show nothing until they have a member.
+        metrics.logins.inc(["PLAIN", "success"]);
+        metrics.tls_handshakes.inc(["TLSv1.3", "success"]);
+        metrics.connections_refused.inc(["all"]);
+        metrics.stanzas_bounced.inc(["service-unavailable"]);
+        metrics.streams_closed.inc(["closed"]);
+        metrics.set_certificates(&[("capulet.lit", Timestamp::from_micros(0))]);
+        let text = metrics.render();
+        let list = metrics.list();
+        for (i, (name, unit, help)) in list.iter().enumerate() {
+            let is_rendered = text.lines().any(|l| {
+                l.strip_prefix(name.as_str()).is_some_and(|l| l.starts_with([' ', '{', '_']))
+            });
+            assert!(is_rendered, "{name}");
+            assert!(list[..i].iter().all(|(other, _, _)| other != name), "{name} twice");
+            assert!(text.contains(&format!(" {help}.\n")), "{help}");
+            assert!(unit.is_empty() || name.contains(unit), "{name}: {unit}");
+        }
+        assert_eq!(list.len(), text.lines().filter(|l| l.starts_with("# TYPE")).count());
+    }
+}

@@ -1,1 +1,30 @@
-//! (being written)
+//! Namespaces which more than one file needs. Others stand as `NS` in the file of their feature.
+
+/// RFC 6120 §4.8.2: the content namespace of client streams.
+pub const CLIENT: &str = "jabber:client";
+/// RFC 6120 §4.8.1: the stream element.
+pub const STREAM: &str = "http://etherx.jabber.org/streams";
+/// RFC 6120 §4.9.2: conditions of stream errors.
+pub const STREAM_ERRORS: &str = "urn:ietf:params:xml:ns:xmpp-streams";
+/// RFC 6120 §8.3.2: conditions of stanza errors.
+pub const STANZA_ERRORS: &str = "urn:ietf:params:xml:ns:xmpp-stanzas";
+/// RFC 6120 §5.
+pub const TLS: &str = "urn:ietf:params:xml:ns:xmpp-tls";
+/// RFC 6120 §6.
+pub const SASL: &str = "urn:ietf:params:xml:ns:xmpp-sasl";
+/// RFC 6120 §7.
+pub const BIND: &str = "urn:ietf:params:xml:ns:xmpp-bind";
+/// RFC 3921 §3: the session request, a no-op since RFC 6121.
+pub const SESSION: &str = "urn:ietf:params:xml:ns:xmpp-session";
+/// The `xml` prefix.
+pub const XML: &str = "http://www.w3.org/XML/1998/namespace";
+/// RFC 6121 §2.
+pub const ROSTER: &str = "jabber:iq:roster";
+/// XEP-0030 §3.
+pub const DISCO_INFO: &str = "http://jabber.org/protocol/disco#info";
+/// XEP-0030 §4.
+pub const DISCO_ITEMS: &str = "http://jabber.org/protocol/disco#items";
+/// XEP-0115.
+pub const CAPS: &str = "http://jabber.org/protocol/caps";
+/// XEP-0199.
+pub const PING: &str = "urn:xmpp:ping";

@@ -1,1 +1,264 @@
-//! (being written)
+//! The server as a whole: fits the parts together, listens, reloads, ends in good order.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpSocket};
+
+use crate::auth::Verifier;
+use crate::c2s::{C2s, Entry};
+use crate::clock::Clock;
+use crate::config::{Config, needs_restart};
+use crate::host::command::{Running, SessionRow};
+use crate::host::{Hosts, Parts};
+use crate::jid::Jid;
+use crate::limit::{ConnectionLimits, Throttle, connections, raise_open_files};
+use crate::metrics::Metrics;
+use crate::modules;
+use crate::session::{CloseReason, SessionHandle};
+use crate::storage::{Storage, StorageError};
+use crate::stream::wire::Io;
+use crate::tasks::Tasks;
+use crate::tls::{Certificates, TlsError};
+
+/// A running server. Cheap to clone; it ends with its [`Tasks`].
+#[derive(Clone)]
+pub struct Server {
+    c2s: Arc<C2s>,
+    addresses: Arc<Vec<(Entry, SocketAddr)>>,
+}
+
+/// Why a server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A port cannot be had.
+    #[error("cannot listen on {address}: {error}")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        error: io::Error,
+    },
+    /// A configured domain is none.
+    #[error("a configured domain is no domain: {0}")]
+    Domain(#[from] crate::jid::JidError),
+    /// The store failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// A certificate cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+impl Server {
+    /// Puts the parts together and listens where the configuration says.
+    ///
+    /// # Errors
+    /// If a certificate cannot be used or a port cannot be had. Nothing is listening then.
+    pub async fn start(
+        config: Config,
+        storage: Arc<dyn Storage>,
+        clock: Clock,
+        tasks: Tasks,
+    ) -> Result<Self, StartError> {
+        let listeners = bind(&config)?;
+        let certificates = Certificates::load(&config, &clock)?;
+        let verifier = Verifier::new(Arc::clone(&storage), &config.auth, clock.clone())
+            .await?
+            .with_tasks(tasks.clone());
+        let limits = &config.limits;
+        let connections = ConnectionLimits::new(
+            connections(limits.connections, raise_open_files()),
+            limits.connections_per_address,
+        );
+        let registry = modules::registry();
+        let parts = Parts { config, storage, registry, metrics: Metrics::new(), clock, tasks };
+        let c2s = Arc::new(C2s {
+            hosts: Arc::new(Hosts::new(parts)?),
+            verifier: Arc::new(verifier),
+            starttls: certificates.server_config(&[]),
+            direct: certificates.server_config(&[b"xmpp-client"]),
+            certificates,
+            connections,
+            throttle: Throttle::new(),
+        });
+        let mut addresses = Vec::new();
+        for (entry, listener) in listeners {
+            if let Ok(address) = listener.local_addr() {
+                tracing::info!(%address, entry = ?entry, "listening for clients");
+                addresses.push((entry, address));
+            }
+            let task = Arc::clone(&c2s).listen(listener, entry);
+            drop(c2s.hosts.tasks.spawn("listener", task));
+        }
+        let server = Self { c2s, addresses: Arc::new(addresses) };
+        server.watch_certificates();
+        Ok(server)
+    }
+
+    /// Where it listens, in the order of the configuration.
+    #[must_use]
+    pub fn addresses(&self) -> &[(Entry, SocketAddr)] {
+        &self.addresses
+    }
+
+    /// The served domains and all they share.
+    #[must_use]
+    pub fn hosts(&self) -> &Arc<Hosts> {
+        &self.c2s.hosts
+    }
+
+    /// Serves a client on any connection; for tests, which need no socket.
+    pub fn connect(&self, io: Box<dyn Io>, entry: Entry) {
+        let peer = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+        let task = Arc::clone(&self.c2s).serve(io, peer, entry, None);
+        drop(self.c2s.hosts.tasks.spawn("c2s", task));
+    }
+
+    /// Applies a new configuration and reads the certificates anew. What cannot be applied while
+    /// running is logged and stays as it is.
+    ///
+    /// # Errors
+    /// If a certificate cannot be used: everything stays as it was.
+    pub fn reload(&self, mut config: Config) -> Result<(), TlsError> {
+        let hosts = &self.c2s.hosts;
+        let old = hosts.config.load();
+        for option in needs_restart(&old, &config) {
+            tracing::warn!(option, "this option changes only by a restart");
+        }
+        // The served domains are those the server was started with.
+        config.hosts.retain(|host| old.hosts.iter().any(|o| o.domain == host.domain));
+        if config.hosts.len() != old.hosts.len() {
+            config.hosts.clone_from(&old.hosts);
+        }
+        self.c2s.certificates.reload(&config, &hosts.clock)?;
+        self.c2s.verifier.refresh(&config.auth);
+        let limits = &config.limits;
+        let all = connections(limits.connections, raise_open_files());
+        self.c2s.connections.change(all, limits.connections_per_address);
+        hosts.config.store(Arc::new(config));
+        self.note_certificates();
+        tracing::info!("configuration applied");
+        Ok(())
+    }
+
+    /// Certificates end silently; their operators want to know before (once a day).
+    fn watch_certificates(&self) {
+        self.note_certificates();
+        let this = self.clone();
+        let stopping = self.c2s.hosts.tasks.stopping();
+        let task = async move {
+            loop {
+                tokio::select! {
+                    () = stopping.cancelled() => return,
+                    () = tokio::time::sleep(DAY) => {
+                        this.c2s.certificates.warn_of_expiry(&this.c2s.hosts.clock);
+                    }
+                }
+            }
+        };
+        drop(self.c2s.hosts.tasks.spawn("certificates", task));
+    }
+
+    fn note_certificates(&self) {
+        let facts = self.c2s.certificates.facts();
+        let ends: Vec<_> = facts.iter().map(|f| (f.domain.as_str(), f.not_after)).collect();
+        self.c2s.hosts.metrics.set_certificates(&ends);
+    }
+}
+
+/// What the administrator's commands see of it.
+#[async_trait]
+impl Running for Server {
+    fn sessions(&self) -> Vec<SessionRow> {
+        let mut rows: Vec<_> = self.hosts().sessions.all().iter().map(row).collect();
+        rows.sort_by(|a, b| a.jid.cmp(&b.jid));
+        rows
+    }
+
+    async fn close(&self, jid: &Jid, reason: Option<&str>) -> usize {
+        let sessions = self.hosts().sessions.of(&jid.to_bare());
+        let meant = sessions.iter().filter(|s| !jid.is_full() || **s.jid() == *jid);
+        let why = CloseReason::Kicked(reason.map(Into::into));
+        meant.map(|session| session.close(why.clone())).count()
+    }
+
+    fn status(&self) -> Vec<(&'static str, Value)> {
+        let hosts = self.hosts();
+        let domains: Vec<_> = hosts.all().iter().map(|h| h.domain.as_str()).collect();
+        let listening = |wanted| -> Vec<String> {
+            let of = self.addresses.iter().filter(|(entry, _)| *entry == wanted);
+            of.map(|(_, address)| address.to_string()).collect()
+        };
+        vec![
+            ("version", json!(env!("CARGO_PKG_VERSION"))),
+            ("domains", json!(domains)),
+            ("uptime-seconds", json!(hosts.uptime().as_secs())),
+            ("starttls", json!(listening(Entry::StartTls))),
+            ("direct-tls", json!(listening(Entry::Direct))),
+            ("connections", json!(hosts.metrics.connections.get())),
+            ("sessions", json!(hosts.sessions.count())),
+            ("messages-in", json!(hosts.metrics.stanzas_in.message.get())),
+            ("messages-out", json!(hosts.metrics.stanzas_out.message.get())),
+            ("panics", json!(hosts.metrics.panics.get())),
+        ]
+    }
+}
+
+fn row(session: &SessionHandle) -> SessionRow {
+    let facts = session.facts();
+    SessionRow {
+        jid: session.jid().clone(),
+        peer: facts.peer.to_string(),
+        seconds: facts.since.elapsed().as_secs(),
+        priority: session.priority(),
+        tls: facts.tls.to_owned(),
+    }
+}
+
+fn bind(config: &Config) -> Result<Vec<(Entry, TcpListener)>, StartError> {
+    let mut listeners = Vec::new();
+    let doors = [(Entry::StartTls, &config.listen.c2s), (Entry::Direct, &config.listen.c2s_tls)];
+    for (entry, addresses) in doors {
+        for address in addresses {
+            match listener(*address, addresses.iter().any(SocketAddr::is_ipv4)) {
+                Ok(listener) => listeners.push((entry, listener)),
+                // `localhost` means both kinds of address, and many machines have but one.
+                Err(error) if has_no_ipv6(*address, &error) => {
+                    tracing::info!(%address, "this machine has no such address");
+                }
+                Err(error) => return Err(StartError::Listen { address: *address, error }),
+            }
+        }
+    }
+    Ok(listeners)
+}
+
+fn has_no_ipv6(address: SocketAddr, error: &io::Error) -> bool {
+    use io::ErrorKind::{AddrNotAvailable, Unsupported};
+    let no_family = error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error());
+    address.is_ipv6() && (no_family || matches!(error.kind(), AddrNotAvailable | Unsupported))
+}
+
+/// A long queue: everybody comes back at once after a restart: a short one costs
+/// clients whole seconds of SYN retries.
+fn listener(address: SocketAddr, only_v6: bool) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => {
+            let socket = TcpSocket::new_v6()?;
+            // Beside an IPv4 address of the same port, `[::]` must not mean both.
+            rustix::net::sockopt::set_ipv6_v6only(&socket, only_v6)?;
+            socket
+        }
+    };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+const BACKLOG: u32 = 4096;
+const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 3600);

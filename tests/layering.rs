@@ -125,10 +125,9 @@ fn may_know(module: &str, path: &[String]) -> bool {
         return false;
     };
     match (module, other.as_str()) {
-        ("config", _) => theirs == 1,
         ("clock", "payload") => path.get(1).is_some_and(|p| p == "datetime"),
         ("auth", "storage") | ("host", "session") => true,
-        (_, "clock" | "tasks") if own == 2 => true,
+        (_, "clock" | "config" | "tasks") if own == 2 => true,
         (_, "http" | "stream") if own == 8 => true,
         _ if own == 9 => true,
         _ if own == 1 && theirs == 1 => their_place < own_place,

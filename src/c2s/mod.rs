@@ -1,1 +1,178 @@
-//! (being written)
+//! Clients: accept, negotiate, run, end. One task a client.
+
+mod connection;
+mod negotiate;
+
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::net::{TcpListener, TcpStream};
+use tracing::Instrument;
+
+use connection::{Connection, Ended};
+
+use crate::auth::Verifier;
+use crate::host::Hosts;
+use crate::limit::{ConnectionLimits, Permit, Refused, Throttle};
+use crate::router;
+use crate::stanza::{StreamCondition, StreamError};
+use crate::stream::wire::Io;
+use crate::tls::Certificates;
+
+/// What serves clients. One a server.
+pub struct C2s {
+    /// The served domains and all they share.
+    pub hosts: Arc<Hosts>,
+    /// Who checks logins.
+    pub verifier: Arc<Verifier>,
+    /// Certificates by name.
+    pub certificates: Arc<Certificates>,
+    /// TLS after STARTTLS.
+    pub starttls: Arc<rustls::ServerConfig>,
+    /// TLS from the first byte (XEP-0368).
+    pub direct: Arc<rustls::ServerConfig>,
+    /// How many connections there may be.
+    pub connections: ConnectionLimits,
+    /// Slows those who guess.
+    pub throttle: Throttle,
+}
+
+/// How TLS begins on a listener.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Entry {
+    /// From the first byte (XEP-0368).
+    Direct,
+    /// By STARTTLS (RFC 6120 §5).
+    StartTls,
+}
+
+impl C2s {
+    /// Accepts clients until the server ends. Never stops for an error: it waits a moment, since
+    /// the process may be out of file descriptors for now.
+    pub async fn listen(self: Arc<Self>, listener: TcpListener, entry: Entry) {
+        let stopping = self.hosts.tasks.stopping();
+        loop {
+            let accepted = tokio::select! {
+                () = stopping.cancelled() => return,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((socket, peer)) => self.accept(socket, peer, entry),
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept connections for now");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn accept(self: &Arc<Self>, socket: TcpStream, peer: SocketAddr, entry: Entry) {
+        self.hosts.metrics.connections_accepted.inc();
+        match self.connections.permit(peer.ip()) {
+            Ok(permit) => {
+                prepare(&socket);
+                let this = Arc::clone(self);
+                let task =
+                    async move { this.serve(Box::new(socket), peer, entry, Some(permit)).await };
+                drop(self.hosts.tasks.spawn("c2s", task));
+            }
+            Err(refused) => {
+                self.hosts.metrics.connections_refused.inc([reason(refused)]);
+                tracing::debug!(%peer, reason = reason(refused), "connection refused");
+            }
+        }
+    }
+
+    /// Serves one client on a connection, from the first byte to the last.
+    pub async fn serve(
+        self: Arc<Self>,
+        io: Box<dyn Io>,
+        peer: SocketAddr,
+        entry: Entry,
+        permit: Option<Permit>,
+    ) {
+        let span = tracing::debug_span!("stream", %peer, jid = tracing::field::Empty);
+        self.hosts.metrics.connections.inc();
+        let task = AssertUnwindSafe(self.live(io, peer, entry)).catch_unwind();
+        // A panic has been logged and counted by the hook; it ends this connection and no other.
+        drop(task.instrument(span).await);
+        self.hosts.metrics.connections.dec();
+        drop(permit);
+    }
+
+    async fn live(&self, io: Box<dyn Io>, peer: SocketAddr, entry: Entry) {
+        let limits = self.hosts.config.load().limits.clone();
+        let mut connection = Connection::new(io, peer, &limits);
+        let stopping = self.hosts.tasks.stopping();
+        // Phases are boxed, so that an idle session does not hold the memory of its negotiation.
+        let negotiated = tokio::select! {
+            biased;
+            negotiated = Box::pin(negotiate::negotiate(self, &mut connection, entry)) => negotiated,
+            () = tokio::time::sleep(limits.negotiation) => {
+                Err(Some(StreamCondition::ConnectionTimeout.text("too slow to log in")))
+            }
+            () = stopping.cancelled() => Err(Some(StreamCondition::SystemShutdown.into())),
+        };
+        let session = match negotiated {
+            Ok(session) => session,
+            Err(error) => {
+                self.note_end(error);
+                return connection.close(error).await;
+            }
+        };
+        tracing::Span::current().record("jid", tracing::field::display(session.handle().jid()));
+        self.hosts.metrics.sessions.inc();
+        tracing::info!(jid = %session.handle().jid(), %peer, "session begins");
+        let run = AssertUnwindSafe(Box::pin(connection::run(self, connection, &session)));
+        let ended = run.catch_unwind().await;
+        let handle = session.handle().clone();
+        let unread = session.close();
+        router::session_ended(&self.hosts, &handle, unread).await;
+        self.hosts.metrics.sessions.dec();
+        let why = match &ended {
+            Ok(Ended::Closed) => "closed by the client",
+            Ok(Ended::Failed(error)) => error.condition.as_str(),
+            Ok(Ended::Lost(why)) => why,
+            Err(_) => "panic",
+        };
+        tracing::info!(jid = %handle.jid(), reason = why, "session ends");
+    }
+
+    fn note_end(&self, error: Option<StreamError>) {
+        if let Some(error) = error {
+            self.hosts.metrics.streams_closed.inc([error.condition.as_str()]);
+            tracing::debug!(condition = error.condition.as_str(), text = error.text, "stream ends");
+        }
+    }
+}
+
+/// Small stanzas at once (NODELAY), and dead peers found by TCP too. A socket that refuses is
+/// served all the same.
+fn prepare(socket: &TcpStream) {
+    let done = socket.set_nodelay(true).and_then(|()| {
+        rustix::net::sockopt::set_socket_keepalive(socket, true)?;
+        rustix::net::sockopt::set_tcp_keepidle(socket, KEEPALIVE_IDLE)?;
+        rustix::net::sockopt::set_tcp_keepintvl(socket, KEEPALIVE_INTERVAL)?;
+        rustix::net::sockopt::set_tcp_keepcnt(socket, 3)?;
+        Ok(())
+    });
+    if let Err(error) = done {
+        tracing::debug!(%error, "cannot set socket options");
+    }
+}
+
+fn reason(refused: Refused) -> &'static str {
+    match refused {
+        Refused::All => "all",
+        Refused::Address => "address",
+    }
+}
+
+/// After an accept that failed.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Mobile networks forget a silent connection after about five minutes.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(240);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);

@@ -1,7 +1,156 @@
-//! (being written)
+//! The `waxwing` program: the server, and the commands of the administrator.
+//!
+//! The commands themselves are in [`crate::admin`]; here they get their arguments from the command
+//! line and their answers become text or JSON. With `--json` the standard output is one JSON
+//! document, also after a failure; without, failures go to the standard error.
+//!
+//! | exit code | |
+//! |---|---|
+//! | 0 | done |
+//! | 1 | failed: storage, input or output |
+//! | 2 | the arguments, or a part of the input, are wrong |
+//! | 3 | what was named is not there |
+//! | 4 | it exists already |
+//! | 5 | the server does not run or cannot be reached |
+//! | 6 | the configuration is wrong |
+
+mod arguments;
+mod ask;
+mod configuration;
+mod direct;
+mod output;
+mod papers;
+mod place;
+mod serve;
+mod welcome;
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::ArgMatches;
+use serde_json::{Value, json};
+
+use crate::admin::{Code, Failure};
+use crate::storage::StorageError;
+use arguments::Options;
+use output::Output;
 
 /// Runs the program.
 #[must_use]
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+pub fn main() -> ExitCode {
+    let matches = match arguments::program().try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) => {
+            // Nobody reads it, if this fails.
+            drop(error.print());
+            return if error.use_stderr() { Exit::Invalid } else { Exit::Ok }.into();
+        }
+    };
+    let options = Options::read(&matches);
+    let output = Output { is_json: options.is_json };
+    match dispatch(&matches, &options, &output) {
+        Ok(exit) => exit.into(),
+        Err(problem) => {
+            // As above.
+            drop(output.problem(&problem));
+            problem.exit.into()
+        }
+    }
+}
+
+fn dispatch(matches: &ArgMatches, options: &Options, output: &Output) -> Result<Exit, Problem> {
+    let (name, of_command) = matches.subcommand().expect("clap wants a subcommand");
+    match name {
+        "completions" => papers::completions(of_command),
+        "config" => configuration::dispatch(of_command, options, output),
+        "init" => configuration::init(of_command, options, output),
+        "man" => papers::man(of_command, output),
+        "serve" => serve::run(options),
+        _ => {
+            let (command, of_command) = arguments::admin_command(matches);
+            let arguments = arguments::collect(command, of_command)?;
+            let place = place::find(options)?;
+            let outcome = direct::run(&place, command, arguments)?;
+            output.outcome(&outcome)
+        }
+    }
+}
+
+/// How the program ends. The numbers are fixed; see the head of this file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Exit {
+    Ok = 0,
+    Failed = 1,
+    Invalid = 2,
+    NotFound = 3,
+    Conflict = 4,
+    NotRunning = 5,
+    Configuration = 6,
+}
+
+/// Why the program did not do it.
+#[derive(Debug)]
+struct Problem {
+    exit: Exit,
+    message: String,
+    /// More of it for programs.
+    details: Option<Value>,
+}
+
+impl Problem {
+    fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into(), details: None }
+    }
+
+    fn to_json(&self) -> Value {
+        let code = match self.exit {
+            Exit::Ok => "ok",
+            Exit::Failed => "failed",
+            Exit::Invalid => "invalid",
+            Exit::NotFound => "not-found",
+            Exit::Conflict => "conflict",
+            Exit::NotRunning => "not-running",
+            Exit::Configuration => "configuration",
+        };
+        let mut error = json!({ "code": code, "message": self.message });
+        if let Some(details) = &self.details {
+            error["details"] = details.clone();
+        }
+        json!({ "error": error })
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        let exit = match failure.code {
+            Code::Conflict => Exit::Conflict,
+            Code::Failed => Exit::Failed,
+            Code::Invalid => Exit::Invalid,
+            Code::NotFound => Exit::NotFound,
+            Code::NotRunning => Exit::NotRunning,
+        };
+        Self::new(exit, failure.message)
+    }
+}
+
+impl From<StorageError> for Problem {
+    fn from(error: StorageError) -> Self {
+        Self::new(Exit::Failed, error.to_string())
+    }
+}
+
+/// A reader of our output who has seen enough (`| head`) is no failure.
+impl From<io::Error> for Problem {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::new(Exit::Ok, ""),
+            _ => Self::new(Exit::Failed, error.to_string()),
+        }
+    }
 }

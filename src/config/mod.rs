@@ -1,11 +1,44 @@
 //! The configuration: one TOML file, a section a struct, the docs beside the field.
+//!
+//! Each option is written once, in the file of its section; from there come the struct, the
+//! default, the reader, `waxwing config explain`, the file of `waxwing init` and
+//! `docs/configuration.md`. To add an option, add an entry there (`section.rs` tells its form).
+//! A file is read to its end: all errors are reported, not the first.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::time::Duration;
+mod admin;
+mod auth;
+mod error;
+mod head;
+mod host;
+mod kind;
+mod limits;
+mod listen;
+mod log;
+mod print;
+mod read;
+mod section;
+mod storage;
+#[cfg(test)]
+mod tests;
+pub mod units;
+
+use std::path::{Path, PathBuf};
+
+pub use self::admin::AdminConfig;
+pub use self::auth::AuthConfig;
+pub use self::error::{ConfigError, ConfigErrors};
+pub use self::host::{HostConfig, prepare_domain};
+pub use self::limits::LimitsConfig;
+pub use self::listen::ListenConfig;
+pub use self::log::{LogConfig, LogFormat};
+pub use self::print::{commented, explain, markdown};
+pub use self::storage::{Backend, StorageConfig};
+
+use self::head::Head;
+use self::section::Section;
 
 /// Everything that can be set. A server without a file runs with the defaults.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Config {
     /// Where everything is kept. Relative paths are relative to where the program runs.
     pub data: PathBuf,
@@ -25,125 +58,102 @@ pub struct Config {
     pub log: LogConfig,
 }
 
-/// `[[host]]`
-#[derive(Clone, Debug)]
-pub struct HostConfig {
-    /// The domain.
-    pub domain: String,
-    /// PEM file with the certificate chain. `None`: self-signed, made and kept in the data directory.
-    pub certificate: Option<PathBuf>,
-    /// PEM file with the private key.
-    pub key: Option<PathBuf>,
+/// The data directory if none is named.
+pub const DEFAULT_DATA: &str = "waxwing-data";
+
+/// The domain if none is named.
+pub const DEFAULT_DOMAIN: &str = "localhost";
+
+impl Config {
+    /// What holds without a file, for one domain.
+    ///
+    /// The domain is prepared if that is possible; [`prepare_domain`] tells why not.
+    #[must_use]
+    pub fn default_for(domain: &str, data: PathBuf) -> Self {
+        let domain = prepare_domain(domain).unwrap_or_else(|_| domain.to_owned());
+        let domains = [domain.clone()];
+        Self {
+            data,
+            hosts: vec![HostConfig { domain, ..HostConfig::defaults(&domains) }],
+            listen: ListenConfig::defaults(&domains),
+            auth: AuthConfig::defaults(&domains),
+            storage: StorageConfig::defaults(&domains),
+            limits: LimitsConfig::defaults(&domains),
+            admin: AdminConfig::defaults(&domains),
+            log: LogConfig::defaults(&domains),
+        }
+    }
+
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// If it cannot be read, or all that is wrong with it.
+    pub fn read(path: &Path) -> Result<Self, ConfigErrors> {
+        read::file(path)
+    }
+
+    /// Reads a text; `name` stands for the file in errors.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    pub fn parse(text: &str, name: &str) -> Result<Self, ConfigErrors> {
+        read::text(text, name)
+    }
+
+    /// The file of the SQLite database.
+    #[must_use]
+    pub fn database_path(&self) -> PathBuf {
+        self.data.join("waxwing.sqlite")
+    }
+
+    /// The Unix socket of the administrator.
+    #[must_use]
+    pub fn admin_socket(&self) -> PathBuf {
+        self.admin.socket.clone().unwrap_or_else(|| self.data.join("admin.sock"))
+    }
+
+    /// The first domain: what a client gets that names none.
+    #[must_use]
+    pub fn default_domain(&self) -> &str {
+        self.hosts.first().map_or(DEFAULT_DOMAIN, |host| &host.domain)
+    }
+
+    /// The host of a prepared domain.
+    #[must_use]
+    pub fn host(&self, domain: &str) -> Option<&HostConfig> {
+        self.hosts.iter().find(|host| host.domain == domain)
+    }
 }
 
-/// `[listen]`
-#[derive(Clone, Debug)]
-pub struct ListenConfig {
-    /// Client connections that start with STARTTLS (RFC 6120 §3.2). Default: port 5222.
-    pub c2s: Vec<SocketAddr>,
-    /// Client connections with TLS from the first byte (XEP-0368). Default: port 5223.
-    pub c2s_tls: Vec<SocketAddr>,
+/// What changed between two configurations and cannot be applied by a reload: names of options,
+/// in the order of the documents.
+#[must_use]
+pub fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
+    let mut names = Vec::new();
+    Head { data: old.data.clone() }.changed(&Head { data: new.data.clone() }, &mut names);
+    for (old, new) in old.hosts.iter().zip(&new.hosts) {
+        old.changed(new, &mut names);
+    }
+    if old.hosts.len() != new.hosts.len() {
+        names.push("host.domain");
+    }
+    names.dedup();
+    old.listen.changed(&new.listen, &mut names);
+    old.auth.changed(&new.auth, &mut names);
+    old.storage.changed(&new.storage, &mut names);
+    old.limits.changed(&new.limits, &mut names);
+    old.admin.changed(&new.admin, &mut names);
+    old.log.changed(&new.log, &mut names);
+    names
 }
 
-/// `[auth]`
-#[derive(Clone, Debug)]
-pub struct AuthConfig {
-    /// Log in without an account, for a random address. Default: false.
-    pub anonymous: bool,
-    /// PLAIN is offered (under TLS only). Default: true.
-    pub plain: bool,
-    /// Rounds of PBKDF2 for new passwords. Default: 10000; at least 4096.
-    pub iterations: u32,
-    /// Failures on one connection before it is closed. Default: 5.
-    pub failures_per_connection: u32,
-    /// How many derivations of keys from passwords run at once. Default: 2.
-    pub derivations: usize,
-}
-
-/// Which database.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Backend {
-    /// Nothing is kept over a restart: for tests and for trying out.
-    Memory,
-    /// `waxwing.sqlite` in the data directory.
-    Sqlite,
-}
-
-/// `[storage]`
-#[derive(Clone, Debug)]
-pub struct StorageConfig {
-    /// Default: sqlite.
-    pub backend: Backend,
-    /// Connections that read. Default: 2.
-    pub readers: u32,
-}
-
-/// `[limits]`. Each queue and each wait of the server has its bound here.
-#[derive(Clone, Debug)]
-pub struct LimitsConfig {
-    /// Bytes of a stanza before authentication. Default: 16 KiB.
-    pub stanza_before_auth: usize,
-    /// Bytes of a stanza. Default: 256 KiB.
-    pub stanza: usize,
-    /// Depth of elements in a stanza. Default: 64.
-    pub depth: usize,
-    /// Attributes of an element. Default: 64.
-    pub attributes: usize,
-    /// Elements, attributes and texts in a stanza. Default: 8192 (32 elements' worth, 256, before authentication).
-    pub nodes: usize,
-    /// From accept to a bound session, whatever bytes come. Default: 60 s.
-    pub negotiation: Duration,
-    /// The TLS handshake. Default: 15 s.
-    pub handshake: Duration,
-    /// Authentication, from the first SASL element to its end. Default: 30 s.
-    pub authentication: Duration,
-    /// Silence after which a client is pinged. Default: 3 min.
-    pub silence: Duration,
-    /// How long it may take to answer that ping. Default: 20 s.
-    pub ping_answer: Duration,
-    /// A write that makes no progress. Default: 30 s.
-    pub write: Duration,
-    /// All connections together. Default: 100000 (and never more than the process may open).
-    pub connections: usize,
-    /// Connections from one address. Default: 1000.
-    pub connections_per_address: usize,
-    /// Sessions of one account. Default: 20; the oldest is closed.
-    pub sessions_per_account: usize,
-    /// Stanzas that wait for one session. Default: 256.
-    pub inbox_stanzas: usize,
-    /// Bytes that wait for one session. Default: 1 MiB.
-    pub inbox_bytes: usize,
-    /// Items of one roster. Default: 2000.
-    pub roster_items: u32,
-    /// Offline messages of one account. Default: 1000.
-    pub offline_messages: u32,
-}
-
-/// `[admin]`
-#[derive(Clone, Debug)]
-pub struct AdminConfig {
-    /// The Unix socket. Default: `admin.sock` in the data directory.
-    pub socket: Option<PathBuf>,
-}
-
-/// How log lines look.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum LogFormat {
-    /// journald when run by systemd, else text.
-    Auto,
-    /// To journald.
-    Journald,
-    /// A JSON object a line.
-    Json,
-    /// For people.
-    Text,
-}
-
-/// `[log]`
-#[derive(Clone, Debug)]
-pub struct LogConfig {
-    /// Default: auto.
-    pub format: LogFormat,
-    /// error, warn, info, debug or trace, or a list `info,waxwing::c2s=debug`. Default: info.
-    pub level: String,
+/// The name nearest to a misspelt one, if one is near enough to be meant.
+fn nearest<'a>(misspelt: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let spelling = |name: &str| name.to_lowercase().replace('-', "_");
+    let misspelt = spelling(misspelt);
+    names
+        .map(|name| (strsim::jaro_winkler(&misspelt, &spelling(name)), name))
+        .filter(|(likeness, _)| *likeness > 0.8)
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        .map(|(_, name)| name)
 }

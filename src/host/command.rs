@@ -1,14 +1,19 @@
 //! A command of the administrator: defined once, shown by every front (command line, socket, and
 //! later HTTP, ad-hoc commands and the console).
+//!
+//! A front finds the value of each argument in its own way, calls [`Arguments::check`] and then
+//! [`Command::run`]; a command never asks anybody anything.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::jid::{BareJid, FullJid};
+use crate::jid::{BareJid, FullJid, Jid};
 use crate::storage::{Storage, StorageError};
 
 /// What kind of value an argument takes.
@@ -20,11 +25,14 @@ pub enum ArgumentKind {
     Flag,
     /// A full JID.
     FullJid,
+    /// A JID, bare or full; a local part alone means the first domain, as with accounts.
+    Jid,
     /// Many lines of text: a file, or standard input. Never shown, never logged.
     Lines,
     /// A whole number.
     Number,
-    /// A password: from a prompt or standard input. Never shown, never logged.
+    /// A password: from a prompt or standard input. Never shown, never logged. A front asks for
+    /// it unless the flag `random` of the same command is given.
     Password,
     /// Any text.
     Text,
@@ -39,8 +47,9 @@ pub struct Argument {
     pub help: &'static str,
     /// What it takes.
     pub kind: ArgumentKind,
-    /// It must be given. Those that must and are neither password nor lines are positional on the
-    /// command line, in order; all others are options.
+    /// It must be given. Those that must are positional on the command line, in order (lines are
+    /// the name of a file, or nothing for standard input; a password has no place there); all
+    /// others are options.
     pub required: bool,
 }
 
@@ -60,7 +69,7 @@ pub trait Running: Send + Sync {
     /// Who is online.
     fn sessions(&self) -> Vec<SessionRow>;
     /// Ends sessions: of a full JID one, of a bare JID all. Answers how many.
-    async fn close(&self, jid: &crate::jid::Jid, reason: Option<&str>) -> usize;
+    async fn close(&self, jid: &Jid, reason: Option<&str>) -> usize;
     /// The state of the server: name → value, in the order to be shown.
     fn status(&self) -> Vec<(&'static str, Value)>;
 }
@@ -96,11 +105,13 @@ pub struct CommandCx {
 }
 
 /// The arguments of a call: checked against the command's own list before it runs.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default, Deserialize, Serialize)]
+#[serde(transparent)]
 pub struct Arguments(pub serde_json::Map<String, Value>);
 
 /// What a command answers: the same for people (a table or a sentence) and programs (JSON).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Outcome {
     /// A sentence for people, with the same as JSON.
     Done {
@@ -109,10 +120,17 @@ pub enum Outcome {
         /// For programs.
         json: Value,
     },
+    /// As above, but a part of it could not be done; both say which.
+    Partly {
+        /// For people.
+        text: String,
+        /// For programs.
+        json: Value,
+    },
     /// Rows under the same columns.
     Table {
         /// Names of the columns: keys of the JSON objects.
-        columns: Vec<&'static str>,
+        columns: Vec<Cow<'static, str>>,
         /// As many values in each row as there are columns.
         rows: Vec<Vec<Value>>,
     },
@@ -124,6 +142,9 @@ pub enum CommandError {
     /// It exists already.
     #[error("{0}")]
     Conflict(String),
+    /// Something of the machine failed: no random numbers, no thread.
+    #[error("{0}")]
+    Failed(String),
     /// The arguments are wrong.
     #[error("{0}")]
     Invalid(String),
@@ -153,22 +174,154 @@ pub trait Command: Send + Sync {
     async fn run(&self, cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, CommandError>;
 }
 
+impl Arguments {
+    /// Checks that all that are given are known and of their kind, and that none is missing.
+    ///
+    /// # Errors
+    /// [`CommandError::Invalid`] with the name of the first argument that is wrong.
+    pub fn check(&self, known: &[Argument]) -> Result<(), CommandError> {
+        let invalid = |text: String| Err(CommandError::Invalid(text));
+        for (name, value) in &self.0 {
+            let Some(argument) = known.iter().find(|argument| argument.name == name) else {
+                return invalid(format!("there is no argument `{name}`"));
+            };
+            let fits = match argument.kind {
+                ArgumentKind::Flag => value.is_boolean(),
+                ArgumentKind::Number => value.is_u64(),
+                ArgumentKind::Account
+                | ArgumentKind::FullJid
+                | ArgumentKind::Jid
+                | ArgumentKind::Lines
+                | ArgumentKind::Password
+                | ArgumentKind::Text => value.is_string(),
+            };
+            if !fits {
+                return invalid(format!("the argument `{name}` has the wrong type"));
+            }
+        }
+        match known.iter().find(|a| a.required && !self.0.contains_key(a.name)) {
+            Some(missing) => invalid(format!("the argument `{}` is missing", missing.name)),
+            None => Ok(()),
+        }
+    }
+
+    /// A flag: `false` if it is not given.
+    #[must_use]
+    pub fn flag(&self, name: &str) -> bool {
+        self.0.get(name).and_then(Value::as_bool).unwrap_or(false)
+    }
+
+    /// A number, if it is given.
+    #[must_use]
+    pub fn number(&self, name: &str) -> Option<u64> {
+        self.0.get(name).and_then(Value::as_u64)
+    }
+
+    /// A text of any kind, if it is given.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name).and_then(Value::as_str)
+    }
+
+    /// A text that must be there.
+    ///
+    /// # Errors
+    /// [`CommandError::Invalid`] if it is not.
+    pub fn required(&self, name: &str) -> Result<&str, CommandError> {
+        self.text(name)
+            .ok_or_else(|| CommandError::Invalid(format!("the argument `{name}` is missing")))
+    }
+}
+
+/// The names only: a value may be a password.
+impl std::fmt::Debug for Arguments {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.0.keys()).finish()
+    }
+}
+
 impl CommandCx {
     /// Reads an account argument: `romeo`, or `romeo@montague.lit`.
     ///
     /// # Errors
     /// [`CommandError::Invalid`] if it is no bare JID with a local part.
     pub fn account(&self, text: &str) -> Result<BareJid, CommandError> {
-        let text = if text.contains('@') {
-            text.to_owned()
-        } else {
-            format!("{text}@{}", self.default_domain)
-        };
-        let bad = || CommandError::Invalid(format!("`{text}` is not an account: user@domain"));
-        let jid = crate::jid::Jid::parse(&text).map_err(|_| bad())?;
-        if jid.local().is_none() || jid.resource().is_some() {
-            return Err(bad());
+        let jid = self.jid(text)?;
+        if jid.resource().is_some() {
+            return Err(CommandError::Invalid(format!("`{text}` is not an account: user@domain")));
         }
         Ok(jid.to_bare())
+    }
+
+    /// Reads the address of an account or of one of its sessions: as [`CommandCx::account`], with
+    /// or without a resource.
+    ///
+    /// # Errors
+    /// [`CommandError::Invalid`] if it is no JID with a local part.
+    pub fn jid(&self, text: &str) -> Result<Jid, CommandError> {
+        // A resource may have an `@` in it.
+        let (bare, resource) = match text.find('/') {
+            Some(slash) => text.split_at(slash),
+            None => (text, ""),
+        };
+        let full = if bare.contains('@') {
+            text.to_owned()
+        } else {
+            format!("{bare}@{}{resource}", self.default_domain)
+        };
+        let bad = || CommandError::Invalid(format!("`{text}` is not an account: user@domain"));
+        let jid = Jid::parse(&full).map_err(|_| bad())?;
+        if jid.local().is_none_or(str::is_empty) {
+            return Err(bad());
+        }
+        Ok(jid)
+    }
+
+    /// Whether this server serves the domain.
+    #[must_use]
+    pub fn serves(&self, domain: &str) -> bool {
+        self.config.host(domain).is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{Argument, ArgumentKind, Arguments};
+
+    const KNOWN: &[Argument] = &[
+        Argument { name: "account", help: "", kind: ArgumentKind::Account, required: true },
+        Argument { name: "limit", help: "", kind: ArgumentKind::Number, required: false },
+        Argument { name: "random", help: "", kind: ArgumentKind::Flag, required: false },
+    ];
+
+    fn problem(arguments: serde_json::Value) -> Option<String> {
+        let arguments: Arguments = serde_json::from_value(arguments).unwrap();
+        arguments.check(KNOWN).err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn arguments_are_checked_against_the_list_of_the_command() {
+        assert_eq!(problem(json!({"account": "romeo", "limit": 3, "random": true})), None);
+        assert_eq!(problem(json!({})).unwrap(), "the argument `account` is missing");
+        assert_eq!(
+            problem(json!({"account": "a", "colour": 1})).unwrap(),
+            "there is no argument `colour`"
+        );
+        for wrong in [
+            json!({"account": 7}),
+            json!({"account": "a", "limit": -1}),
+            json!({"account": "a", "limit": "3"}),
+            json!({"account": "a", "random": "yes"}),
+        ] {
+            assert!(problem(wrong.clone()).unwrap().ends_with("has the wrong type"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn arguments_do_not_show_their_values() {
+        let arguments: Arguments = serde_json::from_value(json!({"password": "secret"})).unwrap();
+        assert_eq!(format!("{arguments:?}"), r#"["password"]"#);
     }
 }

@@ -1,3 +1,115 @@
-//! A served domain, and what a feature may see of it.
+//! The served domains, what they share, and what a feature may see of it.
 
 pub mod command;
+mod context;
+mod registry;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use smol_str::SmolStr;
+
+pub use context::{Cx, Halt, Origin, Outbox, Route};
+pub use registry::{Identity, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::jid::{Jid, JidError};
+use crate::metrics::Metrics;
+use crate::session::SessionTable;
+use crate::storage::Storage;
+use crate::tasks::Tasks;
+
+/// The served domains and all they share. One a server; everybody holds it.
+pub struct Hosts {
+    /// The configuration; replaced as a whole by a reload.
+    pub config: ArcSwap<Config>,
+    /// Everything that is kept.
+    pub storage: Arc<dyn Storage>,
+    /// Who is online.
+    pub sessions: Arc<SessionTable>,
+    /// Who answers which request, and what is announced.
+    pub registry: Registry,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// The date.
+    pub clock: Clock,
+    /// Where tasks are started.
+    pub tasks: Tasks,
+    /// Since when the server runs.
+    pub started: tokio::time::Instant,
+    domains: Vec<Host>,
+}
+
+/// A served domain.
+#[derive(Clone, Debug)]
+pub struct Host {
+    /// The domain, prepared.
+    pub domain: SmolStr,
+    /// The same as an address.
+    pub jid: Jid,
+}
+
+/// What is served with what; see [`Hosts`].
+pub struct Parts {
+    /// The configuration.
+    pub config: Config,
+    /// Everything that is kept.
+    pub storage: Arc<dyn Storage>,
+    /// Who answers which request.
+    pub registry: Registry,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// The date.
+    pub clock: Clock,
+    /// Where tasks are started.
+    pub tasks: Tasks,
+}
+
+impl Hosts {
+    /// Puts the parts together.
+    ///
+    /// # Errors
+    /// If a configured domain is none.
+    pub fn new(parts: Parts) -> Result<Self, JidError> {
+        let domains = parts
+            .config
+            .hosts
+            .iter()
+            .map(|host| {
+                let jid = Jid::parse(&host.domain)?;
+                Ok(Host { domain: SmolStr::new(jid.domain()), jid })
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            config: ArcSwap::from_pointee(parts.config),
+            storage: parts.storage,
+            sessions: Arc::default(),
+            registry: parts.registry,
+            metrics: parts.metrics,
+            clock: parts.clock,
+            tasks: parts.tasks,
+            started: tokio::time::Instant::now(),
+            domains,
+        })
+    }
+
+    /// The served domain with this name.
+    #[must_use]
+    pub fn get(&self, domain: &str) -> Option<&Host> {
+        self.domains.iter().find(|host| host.domain == domain)
+    }
+
+    /// All served domains, in the order of the configuration; there is at least one.
+    #[must_use]
+    pub fn all(&self) -> &[Host] {
+        &self.domains
+    }
+
+    /// How long the server has been running.
+    #[must_use]
+    pub fn uptime(&self) -> Duration {
+        self.started.elapsed()
+    }
+}

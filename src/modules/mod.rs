@@ -1,1 +1,34 @@
-//! (being written)
+//! Features: one file each, islands. This is the list, and nothing but the list.
+//!
+//! What has an order among them (a message passes several) stands in `router/`.
+
+pub mod disco;
+pub mod legacy_session;
+pub mod offline;
+pub mod ping;
+pub mod roster;
+pub mod software_version;
+pub mod time;
+
+use crate::host::{Module, Registry};
+
+/// Every feature of the server.
+pub const ALL: &[&dyn Module] = &[
+    &disco::Disco,
+    &legacy_session::LegacySession,
+    &offline::Offline,
+    &ping::Ping,
+    &roster::Roster,
+    &software_version::SoftwareVersion,
+    &time::EntityTime,
+];
+
+/// What all of them answer and announce.
+#[must_use]
+pub fn registry() -> Registry {
+    let mut registry = Registry::default();
+    for module in ALL {
+        registry.module(*module);
+    }
+    registry
+}

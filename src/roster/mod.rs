@@ -1,1 +1,3 @@
-//! (being written)
+//! The roster's rules, without any I/O: what a subscription stanza changes.
+
+pub mod subscription;

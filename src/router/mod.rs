@@ -1,1 +1,161 @@
-//! (being written)
+//! A stanza comes in: where does it go? Routing is functions, run by whoever has the stanza.
+//!
+//! What then happens to it is told by [`message`], [`presence`] and [`iq`], from top to bottom.
+
+pub mod bounce;
+pub mod iq;
+pub mod message;
+pub mod presence;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::host::{Cx, Halt, Host, Hosts, Origin, Outbox, Route};
+use crate::jid::{BareJid, FullJid, Jid};
+use crate::session::{Delivery, SessionHandle};
+use crate::stanza::{Condition, Head, Stanza};
+
+/// Where an address lives.
+#[derive(Debug)]
+pub enum Destination<'a> {
+    /// An account of ours, or what looks like one.
+    Account(&'a Host, BareJid),
+    /// Another server, or nowhere.
+    Elsewhere,
+    /// A domain of ours.
+    Host(&'a Host),
+    /// A session of an account of ours, or what looks like one.
+    Session(&'a Host, FullJid),
+}
+
+/// A stanza of one of our clients, carried to the end: when this returns, it has been delivered,
+/// kept, or answered with an error. `from` is stamped here, whatever it was (RFC 6120 §8.1.2.1).
+pub async fn from_client(hosts: &Hosts, origin: &Origin, mut stanza: Stanza) {
+    let Some(session) = origin.session() else { return };
+    stanza.head_mut().from = Some(session.jid().clone().into_jid());
+    let Some(host) = hosts.get(session.jid().domain()) else { return };
+    let mut outbox = Outbox::default();
+    let mut cx = Cx { hosts, host, origin, outbox: &mut outbox };
+    let copy = stanza.clone(); // a few reference counts; it is there if it must be bounced
+    let done = match stanza {
+        Stanza::Iq(iq) => iq::leaves(&mut cx, iq).await,
+        Stanza::Message(message) => message::leaves(&mut cx, message).await,
+        Stanza::Presence(presence) => presence::leaves(&mut cx, session, presence).await,
+    };
+    if let Err(halt) = done {
+        bounce::bounce(&mut cx, &copy, halt);
+    }
+    drain(hosts, &mut outbox).await;
+}
+
+/// A stanza of our own, carried to the end.
+pub async fn from_us(hosts: &Hosts, stanza: Stanza) {
+    let mut outbox = Outbox::default();
+    outbox.send(stanza);
+    drain(hosts, &mut outbox).await;
+}
+
+/// The end of a session that has left the table: others learn that it is gone, and what it was
+/// not told goes the way of the absent (RFC 6121 §4.5, §8.5.2).
+pub async fn session_ended(hosts: &Hosts, session: &SessionHandle, unread: Vec<Delivery>) {
+    let Some(host) = hosts.get(session.jid().domain()) else { return };
+    let origin = Origin::Internal;
+    let mut outbox = Outbox::default();
+    let mut cx = Cx { hosts, host, origin: &origin, outbox: &mut outbox };
+    if let Err(Halt::Bounce(error)) = presence::ended(&mut cx, session).await {
+        tracing::warn!(jid = %session.jid(), condition = error.condition.as_str(),
+            "could not tell the contacts of the end of a session");
+    }
+    drain(hosts, &mut outbox).await;
+    for delivery in unread {
+        message::unread(hosts, session, &delivery.stanza).await;
+    }
+}
+
+/// Where an address lives.
+#[must_use]
+pub fn destination<'a>(hosts: &'a Hosts, to: &Jid) -> Destination<'a> {
+    let Some(host) = hosts.get(to.domain()) else { return Destination::Elsewhere };
+    match (to.local(), to.to_full()) {
+        (None, _) => Destination::Host(host),
+        (Some(_), Some(full)) => Destination::Session(host, full),
+        (Some(_), None) => Destination::Account(host, to.to_bare()),
+    }
+}
+
+/// A stanza with a sender and a recipient goes to where the recipient lives.
+async fn arrive(cx: &mut Cx<'_>, stanza: Stanza) -> Result<(), Halt> {
+    let Some(to) = stanza.head().to.clone() else { return Err(Halt::Drop) };
+    let hosts = cx.hosts;
+    let destination = destination(hosts, &to);
+    match (&destination, stanza) {
+        (Destination::Elsewhere, stanza) => elsewhere(cx, &stanza),
+        (Destination::Host(host), Stanza::Iq(iq)) => iq::for_host(&mut on(cx, host), iq).await,
+        // Nobody reads what is sent to a domain.
+        (Destination::Host(_), Stanza::Message(_)) => Err(Condition::ServiceUnavailable.into()),
+        (Destination::Host(_), Stanza::Presence(_)) => Err(Halt::Drop),
+        (Destination::Account(host, user), Stanza::Iq(iq)) => {
+            iq::for_account(&mut on(cx, host), user, iq).await
+        }
+        (Destination::Session(host, full), Stanza::Iq(iq)) => {
+            iq::for_session(&mut on(cx, host), full, iq)
+        }
+        (Destination::Account(host, user), Stanza::Message(message)) => {
+            message::arrives(&mut on(cx, host), user, None, message).await
+        }
+        (Destination::Session(host, full), Stanza::Message(message)) => {
+            message::arrives(&mut on(cx, host), &full.to_bare(), Some(full), message).await
+        }
+        (Destination::Account(host, user), Stanza::Presence(presence)) => {
+            presence::arrives(&mut on(cx, host), user, None, presence).await
+        }
+        (Destination::Session(host, full), Stanza::Presence(presence)) => {
+            presence::arrives(&mut on(cx, host), &full.to_bare(), Some(full), presence).await
+        }
+    }
+}
+
+/// The same context, on the domain that is concerned now.
+fn on<'b>(cx: &'b mut Cx<'_>, host: &'b Host) -> Cx<'b> {
+    Cx { hosts: cx.hosts, host, origin: cx.origin, outbox: cx.outbox }
+}
+
+/// Nothing leaves this server yet. A client that sends something itself is told; what we send on
+/// its behalf (a broadcast to a contact elsewhere) is silent.
+fn elsewhere(cx: &Cx<'_>, _: &Stanza) -> Result<(), Halt> {
+    match cx.origin {
+        Origin::Client(_) => Err(Condition::RemoteServerNotFound.into()),
+        Origin::Internal => Err(Halt::Drop),
+    }
+}
+
+/// Routes what was put into the outbox, in order, until it is empty.
+async fn drain(hosts: &Hosts, outbox: &mut Outbox) {
+    let origin = Origin::Internal;
+    while let Some(stanza) = outbox.take() {
+        let Some(host) = hosts.all().first() else { return };
+        let mut cx = Cx { hosts, host, origin: &origin, outbox };
+        let copy = stanza.clone();
+        if let Err(halt) = arrive(&mut cx, stanza).await {
+            bounce::bounce(&mut cx, &copy, halt);
+        }
+    }
+}
+
+/// A head without addressee means the sender's own account (RFC 6120 §10.3).
+fn own_account(head: &mut Head) {
+    if head.to.is_none() {
+        head.to = head.from.as_ref().map(|from| from.to_bare().into());
+    }
+}
+
+/// The way in for those who have no stanza in hand.
+pub struct Router(pub Arc<Hosts>);
+
+#[async_trait]
+impl Route for Router {
+    async fn route(&self, stanza: Stanza) {
+        from_us(&self.0, stanza).await;
+    }
+}

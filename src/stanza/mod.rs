@@ -1,1 +1,454 @@
-//! (being written)
+//! Stanzas (RFC 6120 §8): a head that the server reads and writes, and content that it forwards.
+//!
+//! A stanza is bytes plus a map of them. Cloning one costs a few reference counts; writing one
+//! writes the head anew and copies the content.
+
+pub mod content;
+pub mod error;
+pub mod stream_error;
+
+use smol_str::{SmolStr, ToSmolStr};
+
+pub use content::Content;
+pub use error::{Condition, ErrorKind, StanzaError};
+pub use stream_error::{StreamCondition, StreamError};
+
+use crate::jid::Jid;
+use crate::ns;
+use crate::xml::{ElementRef, Frame, Node, escape_attr};
+
+/// What every stanza has (RFC 6120 §8.1).
+#[derive(Clone, Debug, Default)]
+pub struct Head {
+    /// Who sent it. Stamped from authentication, never believed.
+    pub from: Option<Jid>,
+    /// For whom it is.
+    pub to: Option<Jid>,
+    /// The sender's own id.
+    pub id: Option<SmolStr>,
+    /// `xml:lang`.
+    pub lang: Option<SmolStr>,
+}
+
+/// `<iq/>` (RFC 6120 §8.2.3).
+#[derive(Clone, Debug)]
+pub struct Iq {
+    /// Addresses and id.
+    pub head: Head,
+    /// What it wants.
+    pub kind: IqKind,
+    /// The payload.
+    pub content: Content,
+}
+
+/// The `type` of an `<iq/>`.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum IqKind {
+    /// The answer: it failed.
+    Error,
+    /// A question.
+    Get,
+    /// The answer.
+    Result,
+    /// An order.
+    Set,
+}
+
+/// `<message/>` (RFC 6121 §5).
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// Addresses and id.
+    pub head: Head,
+    /// What it is about.
+    pub kind: MessageKind,
+    /// Body and all the rest.
+    pub content: Content,
+}
+
+/// The `type` of a `<message/>` (RFC 6121 §5.2.2).
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum MessageKind {
+    /// One to one.
+    Chat,
+    /// It could not be delivered.
+    Error,
+    /// In a room.
+    Groupchat,
+    /// No answer is wanted.
+    Headline,
+    /// All others; also unknown values (RFC 6121 §5.2.2).
+    #[default]
+    Normal,
+}
+
+/// `<presence/>` (RFC 6121 §4).
+#[derive(Clone, Debug)]
+pub struct Presence {
+    /// Addresses and id.
+    pub head: Head,
+    /// What it says.
+    pub kind: PresenceKind,
+    /// Show, status, priority, and all the rest.
+    pub content: Content,
+}
+
+/// The `type` of a `<presence/>` (RFC 6121 §4.7.1).
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum PresenceKind {
+    /// No `type`: here I am.
+    #[default]
+    Available,
+    /// It could not be delivered.
+    Error,
+    /// The server asks for presence.
+    Probe,
+    /// May I see your presence?
+    Subscribe,
+    /// You may.
+    Subscribed,
+    /// Gone.
+    Unavailable,
+    /// I do not want to see yours any more.
+    Unsubscribe,
+    /// You may not, or no longer.
+    Unsubscribed,
+}
+
+/// One of the three.
+#[derive(Clone, Debug)]
+pub enum Stanza {
+    /// A request or its answer.
+    Iq(Iq),
+    /// A message.
+    Message(Message),
+    /// Presence.
+    Presence(Presence),
+}
+
+/// Why a frame is no good stanza.
+#[derive(Debug)]
+pub enum Refusal {
+    /// Not `<iq/>`, `<message/>` or `<presence/>` of the content namespace
+    /// (RFC 6120 §4.9.3.24): the stream ends.
+    NotAStanza,
+    /// A stanza with a fault: its sender is told. The stanza has no `to` if that was the fault.
+    Faulty(Box<Stanza>, StanzaError),
+}
+
+impl Stanza {
+    /// Reads the head of a frame.
+    ///
+    /// `from` is taken as it stands and means nothing until it is checked or stamped.
+    ///
+    /// # Errors
+    /// [`Refusal`] for what is no stanza, or one that cannot be routed: a malformed address
+    /// (RFC 6120 §8.3.3.8), an `<iq/>` without id, with a wrong type, or without exactly one
+    /// payload where one is due (RFC 6120 §8.2.3).
+    pub fn read(frame: Frame) -> Result<Self, Refusal> {
+        let root = frame.root();
+        if root.ns() != ns::CLIENT {
+            return Err(Refusal::NotAStanza);
+        }
+        let (head, mut fault) = read_head(&root);
+        let kind = root.attr("type");
+        let kind = kind.as_deref();
+        let stanza = match root.name() {
+            "iq" => {
+                let kind = iq_kind(kind).unwrap_or_else(|| {
+                    fault = Some(Condition::BadRequest.text("the type of an iq is wrong"));
+                    IqKind::Get
+                });
+                fault = fault.or_else(|| iq_fault(&root, &head, kind));
+                Self::Iq(Iq { head, kind, content: Content::of(frame) })
+            }
+            "message" => {
+                let kind = message_kind(kind);
+                Self::Message(Message { head, kind, content: Content::of(frame) })
+            }
+            "presence" => {
+                let kind = presence_kind(kind).unwrap_or_else(|| {
+                    fault = Some(Condition::BadRequest.text("the type of a presence is wrong"));
+                    PresenceKind::Available
+                });
+                Self::Presence(Presence { head, kind, content: Content::of(frame) })
+            }
+            _ => return Err(Refusal::NotAStanza),
+        };
+        match fault {
+            None => Ok(stanza),
+            Some(error) => Err(Refusal::Faulty(Box::new(stanza), error)),
+        }
+    }
+
+    /// The head.
+    #[must_use]
+    pub fn head(&self) -> &Head {
+        match self {
+            Self::Iq(iq) => &iq.head,
+            Self::Message(message) => &message.head,
+            Self::Presence(presence) => &presence.head,
+        }
+    }
+
+    /// The head, to be changed.
+    pub fn head_mut(&mut self) -> &mut Head {
+        match self {
+            Self::Iq(iq) => &mut iq.head,
+            Self::Message(message) => &mut message.head,
+            Self::Presence(presence) => &mut presence.head,
+        }
+    }
+
+    /// The content.
+    #[must_use]
+    pub fn content(&self) -> &Content {
+        match self {
+            Self::Iq(iq) => &iq.content,
+            Self::Message(message) => &message.content,
+            Self::Presence(presence) => &presence.content,
+        }
+    }
+
+    /// `iq`, `message` or `presence`.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Iq(_) => "iq",
+            Self::Message(_) => "message",
+            Self::Presence(_) => "presence",
+        }
+    }
+
+    /// The `type` as it is written; `None` for the one that is meant by its absence.
+    #[must_use]
+    pub fn kind(&self) -> Option<&'static str> {
+        match self {
+            Self::Iq(iq) => Some(iq.kind.as_str()),
+            Self::Message(message) => message.kind.as_str(),
+            Self::Presence(presence) => presence.kind.as_str(),
+        }
+    }
+
+    /// It is of type `error`, so it is never answered with one (RFC 6120 §8.3.1).
+    #[must_use]
+    pub fn is_error(&self) -> bool {
+        self.kind() == Some("error")
+    }
+
+    /// About how many bytes it has when written; for bounds of queues.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        160 + self.content().size()
+    }
+
+    /// Writes it for a stream of `jabber:client`. `to` stands in for the head's own, if given.
+    pub fn write(&self, to: Option<&Jid>, out: &mut Vec<u8>) {
+        let (name, head) = (self.name(), self.head());
+        out.push(b'<');
+        out.extend_from_slice(name.as_bytes());
+        let mut attr = |key: &str, value: &str| {
+            out.push(b' ');
+            out.extend_from_slice(key.as_bytes());
+            out.extend_from_slice(b"='");
+            escape_attr(out, value);
+            out.push(b'\'');
+        };
+        if let Some(from) = &head.from {
+            attr("from", from.as_str());
+        }
+        if let Some(to) = to.or(head.to.as_ref()) {
+            attr("to", to.as_str());
+        }
+        if let Some(id) = &head.id {
+            attr("id", id);
+        }
+        if let Some(kind) = self.kind() {
+            attr("type", kind);
+        }
+        if let Some(lang) = &head.lang {
+            attr("xml:lang", lang);
+        }
+        self.content().write(name, out);
+    }
+
+    /// Written out, on its own.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.size());
+        self.write(None, &mut out);
+        out
+    }
+}
+
+impl Head {
+    /// Addressed from one to another.
+    #[must_use]
+    pub fn between(from: impl Into<Jid>, to: impl Into<Jid>) -> Self {
+        Self { from: Some(from.into()), to: Some(to.into()), ..Self::default() }
+    }
+}
+
+impl Iq {
+    /// The one payload of a request; of a result, if it has one.
+    #[must_use]
+    pub fn payload(&self) -> Option<ElementRef<'_>> {
+        self.content.children().next()
+    }
+
+    /// It wants an answer.
+    #[must_use]
+    pub fn is_request(&self) -> bool {
+        matches!(self.kind, IqKind::Get | IqKind::Set)
+    }
+
+    /// The answer to this request, with the payload, if any (RFC 6120 §8.2.3).
+    #[must_use]
+    pub fn result(&self, payload: Option<Node>) -> Self {
+        Self {
+            head: self.head.answer(),
+            kind: IqKind::Result,
+            content: payload.map_or_else(Content::default, Content::from),
+        }
+    }
+}
+
+impl Head {
+    /// Back to where it came from, with the same id.
+    #[must_use]
+    pub fn answer(&self) -> Self {
+        Self { from: self.to.clone(), to: self.from.clone(), id: self.id.clone(), lang: None }
+    }
+}
+
+impl Presence {
+    /// Presence of a kind without content.
+    #[must_use]
+    pub fn bare(kind: PresenceKind, from: impl Into<Jid>, to: impl Into<Jid>) -> Self {
+        Self { head: Head::between(from, to), kind, content: Content::default() }
+    }
+
+    /// The priority; 0 if there is none that can be read (RFC 6121 §4.7.2.3).
+    #[must_use]
+    pub fn priority(&self) -> i8 {
+        self.content
+            .child(ns::CLIENT, "priority")
+            .and_then(|p| p.text().trim().parse().ok())
+            .unwrap_or(0)
+    }
+}
+
+impl IqKind {
+    /// As it is written.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Get => "get",
+            Self::Result => "result",
+            Self::Set => "set",
+        }
+    }
+}
+
+impl MessageKind {
+    /// As it is written; `None` for `normal`.
+    #[must_use]
+    pub fn as_str(self) -> Option<&'static str> {
+        match self {
+            Self::Chat => Some("chat"),
+            Self::Error => Some("error"),
+            Self::Groupchat => Some("groupchat"),
+            Self::Headline => Some("headline"),
+            Self::Normal => None,
+        }
+    }
+}
+
+impl PresenceKind {
+    /// As it is written; `None` for available.
+    #[must_use]
+    pub fn as_str(self) -> Option<&'static str> {
+        match self {
+            Self::Available => None,
+            Self::Error => Some("error"),
+            Self::Probe => Some("probe"),
+            Self::Subscribe => Some("subscribe"),
+            Self::Subscribed => Some("subscribed"),
+            Self::Unavailable => Some("unavailable"),
+            Self::Unsubscribe => Some("unsubscribe"),
+            Self::Unsubscribed => Some("unsubscribed"),
+        }
+    }
+
+    /// It manages a subscription (RFC 6121 §3).
+    #[must_use]
+    pub fn is_subscription(self) -> bool {
+        matches!(self, Self::Subscribe | Self::Subscribed | Self::Unsubscribe | Self::Unsubscribed)
+    }
+}
+
+fn read_head(root: &ElementRef<'_>) -> (Head, Option<StanzaError>) {
+    let mut fault = None;
+    let mut address = |name| {
+        let text = root.attr(name)?;
+        let jid = Jid::parse(&text);
+        if jid.is_err() {
+            fault = Some(Condition::JidMalformed.into());
+        }
+        jid.ok()
+    };
+    let (from, to) = (address("from"), address("to"));
+    let id = root.attr("id").map(|id| id.to_smolstr());
+    let lang = root.attr_ns(ns::XML, "lang").map(|lang| lang.to_smolstr());
+    (Head { from, to, id, lang }, fault)
+}
+
+fn iq_fault(root: &ElementRef<'_>, head: &Head, kind: IqKind) -> Option<StanzaError> {
+    if head.id.is_none() {
+        return Some(Condition::BadRequest.text("an iq must have an id"));
+    }
+    let children = root.children().take(2).count();
+    match kind {
+        IqKind::Get | IqKind::Set if children != 1 => {
+            Some(Condition::BadRequest.text("a request has exactly one payload"))
+        }
+        IqKind::Result if children > 1 => {
+            Some(Condition::BadRequest.text("a result has one payload at most"))
+        }
+        _ => None,
+    }
+}
+
+fn iq_kind(text: Option<&str>) -> Option<IqKind> {
+    Some(match text? {
+        "error" => IqKind::Error,
+        "get" => IqKind::Get,
+        "result" => IqKind::Result,
+        "set" => IqKind::Set,
+        _ => return None,
+    })
+}
+
+fn message_kind(text: Option<&str>) -> MessageKind {
+    match text {
+        Some("chat") => MessageKind::Chat,
+        Some("error") => MessageKind::Error,
+        Some("groupchat") => MessageKind::Groupchat,
+        Some("headline") => MessageKind::Headline,
+        _ => MessageKind::Normal,
+    }
+}
+
+fn presence_kind(text: Option<&str>) -> Option<PresenceKind> {
+    Some(match text {
+        None => PresenceKind::Available,
+        Some("error") => PresenceKind::Error,
+        Some("probe") => PresenceKind::Probe,
+        Some("subscribe") => PresenceKind::Subscribe,
+        Some("subscribed") => PresenceKind::Subscribed,
+        Some("unavailable") => PresenceKind::Unavailable,
+        Some("unsubscribe") => PresenceKind::Unsubscribe,
+        Some("unsubscribed") => PresenceKind::Unsubscribed,
+        Some(_) => return None,
+    })
+}

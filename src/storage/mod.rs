@@ -1,17 +1,46 @@
 //! What is kept. One trait for each kind of data; a backend implements them all.
+//!
+//! An owner need not have an account: the first write makes it. But a new account never inherits:
+//! what was kept for its address before is gone when it is made.
 
 mod account;
 mod document;
+mod lock;
+mod memory;
 mod offline;
 mod roster;
+mod sql;
+mod sqlite;
+
+use std::sync::Arc;
+
+use crate::config::{Backend, Config};
+use crate::tasks::Tasks;
 
 pub use account::{Account, AccountStore, Created, NewAccount, ScramHash, ScramKeys};
 pub use document::DocumentStore;
+pub use lock::DataLock;
+pub use memory::MemoryStorage;
 pub use offline::{OfflineMessage, OfflineStore};
 pub use roster::{RosterItem, RosterStore, RosterVersion, Subscription};
+pub use sqlite::SqliteStorage;
 
 /// What storage answers.
 pub type Result<T> = std::result::Result<T, StorageError>;
+
+/// Opens what the configuration names, in the data directory. Does not lock it: see [`DataLock`].
+///
+/// # Errors
+/// [`StorageError::Unusable`] with a sentence for the administrator.
+pub async fn open(config: &Config, tasks: &Tasks) -> Result<Arc<dyn Storage>> {
+    match config.storage.backend {
+        Backend::Memory => Ok(MemoryStorage::new()),
+        Backend::Sqlite => {
+            let path = config.data.join("waxwing.sqlite");
+            Ok(SqliteStorage::open(&path, config.storage.readers, tasks).await?)
+        }
+    }
+}
 
 /// One repository for each kind of data. A backend implements them all.
 #[async_trait::async_trait]
@@ -53,4 +82,18 @@ pub enum StorageError {
     /// The database was written by a newer version of the program, or cannot be opened.
     #[error("{0}")]
     Unusable(String),
+}
+
+/// The version of a roster after its first change. It depends on the owner's number, which is never
+/// used again: a client that remembers the roster of an account that is gone must not take a newer
+/// account's roster of the same address for it (RFC 6121 §2.6).
+fn first_version(owner: i64) -> RosterVersion {
+    (owner.unsigned_abs() << 32) | 1
+}
+
+fn new_secret() -> Result<[u8; 32]> {
+    let mut secret = [0; 32];
+    getrandom::fill(&mut secret)
+        .map_err(|e| StorageError::Database(format!("no random bytes: {e}")))?;
+    Ok(secret)
 }

@@ -54,7 +54,8 @@ pub trait RosterStore: Send + Sync {
     /// Keeps an item in place of an older one, and raises the version.
     ///
     /// # Errors
-    /// `StorageError::Limit` if it would be a new item and there are `limit` already.
+    /// `StorageError::Limit` if it would be a new item and there are `limit` already. Items that are
+    /// listed and those that are not count apart: requests of strangers never fill a roster.
     async fn put(&self, owner: &BareJid, item: &RosterItem, limit: u32) -> Result<RosterVersion>;
     /// Removes an item and raises the version; `None` if there is none.
     async fn remove(&self, owner: &BareJid, jid: &Jid) -> Result<Option<RosterVersion>>;

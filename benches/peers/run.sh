@@ -1,0 +1,51 @@
+#!/bin/sh
+# Waxwing, Prosody and ejabberd side by side: what a login, a message and an idle connection cost.
+#
+#   benches/peers/run.sh [--quick] [--servers waxwing,prosody,ejabberd] [--output FILE] [--json FILE]
+#
+# Needs two cores, Linux, Python 3, openssl and taskset. Installs Debian's prosody and ejabberd by
+# apt-get if they are missing (then as root; their system services are stopped and disabled, the
+# servers measured here run in a temporary directory on ports of their own and end with the run).
+# Builds `waxwing` and `examples/load` with --release unless $WAXWING and $LOAD name programs.
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+target=${CARGO_TARGET_DIR:-$root/target}
+servers=waxwing,prosody,ejabberd
+case " $* " in
+*" --servers "*) servers=$(echo " $* " | sed 's/.* --servers  *\([^ ]*\) .*/\1/') ;;
+esac
+
+missing=
+for peer in prosody ejabberd; do
+    case ",$servers," in *",$peer,"*) ;; *) continue ;; esac
+    [ -e "/usr/bin/$peer" ] || [ -e "/usr/sbin/${peer}ctl" ] || missing="$missing $peer"
+done
+if [ -n "$missing" ]; then
+    # shellcheck disable=SC2086 # a list of names
+    RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing
+    for peer in $missing; do
+        if [ -d /run/systemd/system ]; then
+            systemctl disable --now "$peer"
+        elif [ -x "/etc/init.d/$peer" ]; then
+            "/etc/init.d/$peer" stop || true
+        fi
+    done
+fi
+
+cd "$root"
+if [ -z "${LOAD-}" ]; then
+    cargo build --release --example load
+    LOAD=$target/release/examples/load
+fi
+case ",$servers," in *,waxwing,*)
+    if [ -z "${WAXWING-}" ]; then
+        cargo build --release --bin waxwing
+        WAXWING=$target/release/waxwing
+    fi
+    ;;
+esac
+ulimit -n 8192
+export LOAD WAXWING="${WAXWING-}"
+exec python3 "$here/run.py" "$@"

@@ -1,0 +1,262 @@
+"""The servers that are measured, each configured for the same work.
+
+All: domain localhost, one listener on 127.0.0.1 with STARTTLS required, hashed passwords
+(SCRAM-SHA-1 is what logs in), no limits on traffic, no message archive, offline storage on, stream
+management, carbons and client state offered (and not used by the load), no server-to-server, no
+HTTP, no rooms. Apart from that each has the defaults of its Debian package.
+"""
+
+import hashlib
+import hmac
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import time
+
+DOMAIN = "localhost"
+PREFIX = "load"
+PASSWORD = "secret"
+START_SECONDS = 60
+STOP_SECONDS = 30
+
+
+class Server:
+    name = "?"
+
+    def __init__(self, folder, accounts, core):
+        self.folder = pathlib.Path(folder)
+        self.users = [f"{PREFIX}{number}" for number in range(1, accounts + 1)]
+        self.core = core
+        self.log = self.folder / "server.log"
+        self.process = None
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+
+    def start(self):
+        command, environment = self.prepare()
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                ["taskset", "-c", self.core, *command], cwd=self.folder,
+                env={**os.environ, **environment},
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            )
+        self.wait_for(self.is_listening)
+        self.add_accounts()
+
+    def wait_for(self, condition):
+        deadline = time.monotonic() + START_SECONDS
+        while not condition():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise SystemExit(f"{self.name} does not start:\n{self.tail()}")
+            time.sleep(0.1)
+
+    def is_listening(self):
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+            return True
+        except OSError:
+            return False
+
+    def stop(self):
+        if self.process is None or self.process.poll() is not None:
+            return
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def tail(self):
+        text = self.log.read_text(errors="replace") if self.log.exists() else ""
+        return "\n".join(text.splitlines()[-20:])
+
+    def add_accounts(self):
+        """For servers that take accounts only while they run."""
+
+    def certificate(self):
+        """A self-signed certificate with an ECDSA P-256 key, as Waxwing makes its own."""
+        cert, key = self.folder / "cert.pem", self.folder / "key.pem"
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+             "-nodes", "-days", "30", "-subj", f"/CN={DOMAIN}", "-addext",
+             f"subjectAltName=DNS:{DOMAIN}", "-keyout", key, "-out", cert],
+            check=True, capture_output=True,
+        )
+        return cert, key
+
+
+class Waxwing(Server):
+    name = "waxwing"
+
+    def prepare(self):
+        self.program = str(pathlib.Path(os.environ["WAXWING"]).resolve())
+        self.config = self.folder / "waxwing.toml"
+        self.config.write_text(
+            f'data = "{self.folder / "data"}"\n'
+            f'[[host]]\ndomain = "{DOMAIN}"\n'
+            f'[listen]\nc2s = ["127.0.0.1:{self.port}"]\nc2s_tls = []\n'
+        )
+        return [self.program, "serve", "--config", str(self.config)], {}
+
+    def add_accounts(self):
+        lines = "".join(f"{user}@{DOMAIN} {PASSWORD}\n" for user in self.users)
+        subprocess.run(
+            [self.program, "--config", str(self.config), "user", "import", "-"],
+            input=lines, text=True, check=True, timeout=300,
+        )
+
+    def version(self):
+        done = subprocess.run([self.program, "--version"], capture_output=True, text=True)
+        return done.stdout.split()[-1]
+
+
+class Prosody(Server):
+    name = "prosody"
+
+    def prepare(self):
+        cert, key = self.certificate()
+        accounts = self.folder / "data" / DOMAIN / "accounts"
+        accounts.mkdir(parents=True)
+        for user in self.users:
+            (accounts / f"{user}.dat").write_text(prosody_account(user))
+        config = self.folder / "prosody.cfg.lua"
+        # Debian's list of modules without those for invitations, registration and s2s.
+        config.write_text(f"""
+run_as_root = true
+daemonize = false
+pidfile = "{self.folder}/prosody.pid"
+data_path = "{self.folder}/data"
+log = {{ info = "{self.folder}/prosody.log" }}
+interfaces = {{ "127.0.0.1" }}
+c2s_ports = {{ {self.port} }}
+c2s_direct_tls_ports = {{ }}
+gc = {{ mode = "generational" }}
+modules_enabled = {{
+  "disco", "roster", "saslauth", "tls", "blocklist", "bookmarks", "carbons", "pep", "private",
+  "smacks", "vcard4", "vcard_legacy", "csi_simple", "ping", "time", "uptime", "version",
+  "admin_adhoc", "posix",
+}}
+modules_disabled = {{ "s2s" }}
+c2s_require_encryption = true
+authentication = "internal_hashed"
+ssl = {{ certificate = "{cert}", key = "{key}" }}
+VirtualHost "{DOMAIN}"
+""")
+        return ["prosody", "-F", "--config", str(config)], {}
+
+    def version(self):
+        return package_version("prosody")
+
+
+class Ejabberd(Server):
+    name = "ejabberd"
+
+    def prepare(self):
+        cert, key = self.certificate()
+        (self.folder / "both.pem").write_text(cert.read_text() + key.read_text())
+        spool, config = self.folder / "spool", self.folder / "ejabberd.yml"
+        spool.mkdir()
+        config.write_text(self.settings())
+        users = "".join(f"<user name='{user}' password='{PASSWORD}'/>" for user in self.users)
+        (self.folder / "accounts.xml").write_text(
+            "<?xml version='1.0'?><server-data xmlns='urn:xmpp:pie:0'>"
+            f"<host jid='{DOMAIN}'>{users}</host></server-data>"
+        )
+        # What ejabberdctl would run, but for distribution: a node without a name needs no epmd.
+        ready = self.folder / "ready"
+        after = (f'ok = ejabberd_piefxis:import_file("{self.folder}/accounts.xml"), '
+                 f'file:write_file("{ready}", "").')
+        return [
+            "erl", "+K", "true", "+P", "250000", "-mnesia", "dir", f'"{spool}"',
+            "-ejabberd", "log_rotate_count", "0", "-noinput", "-s", "ejabberd", "-eval", after,
+        ], {
+            "EJABBERD_CONFIG_PATH": str(config),
+            "EJABBERD_LOG_PATH": str(self.folder / "ejabberd.log"),
+            "ERL_LIBS": "/usr/lib/x86_64-linux-gnu",
+            "ERL_MAX_PORTS": "32000",
+            "ERL_MAX_ETS_TABLES": "1400",
+            "ERL_CRASH_DUMP_SECONDS": "0",
+            "HOME": str(self.folder),
+        }
+
+    def add_accounts(self):
+        self.wait_for((self.folder / "ready").exists)
+
+    def settings(self):
+        # Debian's configuration without rooms, HTTP, MQTT, STUN and s2s, and without shapers.
+        # mod_pres_counter and mod_fail2ban would slow many logins down, so they are off.
+        return f"""
+loglevel: info
+hosts: ["{DOMAIN}"]
+certfiles: ["{self.folder}/both.pem"]
+c2s_protocol_options: [no_sslv3, no_tlsv1, no_tlsv1_1, cipher_server_preference, no_compression]
+c2s_ciphers: "HIGH:!aNULL:!eNULL:!3DES:@STRENGTH"
+listen:
+  - port: {self.port}
+    ip: "127.0.0.1"
+    module: ejabberd_c2s
+    max_stanza_size: 262144
+    shaper: none
+    access: all
+    backlog: 1000
+    starttls_required: true
+disable_sasl_mechanisms: [digest-md5, X-OAUTH2]
+auth_password_format: scram
+acl: {{local: {{user_regexp: ""}}}}
+shaper_rules: {{max_user_sessions: 10, max_user_offline_messages: {{100: all}}}}
+access_rules: {{pubsub_createnode: {{allow: local}}}}
+modules:
+  mod_adhoc: {{}}
+  mod_admin_extra: {{}}
+  mod_avatar: {{}}
+  mod_blocking: {{}}
+  mod_caps: {{}}
+  mod_carboncopy: {{}}
+  mod_client_state: {{}}
+  mod_configure: {{}}
+  mod_disco: {{}}
+  mod_last: {{}}
+  mod_offline: {{access_max_user_messages: max_user_offline_messages}}
+  mod_ping: {{}}
+  mod_privacy: {{}}
+  mod_private: {{}}
+  mod_pubsub: {{access_createnode: pubsub_createnode, plugins: [flat, pep]}}
+  mod_push: {{}}
+  mod_push_keepalive: {{}}
+  mod_roster: {{versioning: true}}
+  mod_shared_roster: {{}}
+  mod_sic: {{}}
+  mod_stream_mgmt: {{resend_on_timeout: if_offline}}
+  mod_vcard: {{search: false}}
+  mod_vcard_xupdate: {{}}
+  mod_version: {{}}
+"""
+
+    def version(self):
+        return package_version("ejabberd")
+
+
+def prosody_account(user):
+    """Hashed in advance: Prosody would do it at the first login, in the measured time."""
+    salt, iterations = hashlib.sha256(user.encode()).hexdigest()[:16], 10000
+    salted = hashlib.pbkdf2_hmac("sha1", PASSWORD.encode(), salt.encode(), iterations)
+    client_key = hmac.digest(salted, b"Client Key", "sha1")
+    return (
+        f'return {{ ["iteration_count"] = {iterations}; ["salt"] = "{salt}"; '
+        f'["stored_key"] = "{hashlib.sha1(client_key).hexdigest()}"; '
+        f'["server_key"] = "{hmac.digest(salted, b"Server Key", "sha1").hex()}"; }};\n'
+    )
+
+
+def package_version(package):
+    done = subprocess.run(
+        ["dpkg-query", "-W", "-f", "${Version}", package], capture_output=True, text=True
+    )
+    return done.stdout or "?"
+
+
+SERVERS = {"waxwing": Waxwing, "prosody": Prosody, "ejabberd": Ejabberd}

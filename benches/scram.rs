@@ -1,0 +1,127 @@
+//! What a login costs the server, on accounts in memory.
+//!
+//! The client's part is in the numbers too, but with one round of PBKDF2 instead of thousands.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use divan::{Bencher, black_box};
+use sasl::client::Mechanism as _;
+use sasl::client::mechanisms::Scram;
+use sasl::common::ChannelBinding;
+use sasl::common::scram::{ScramProvider, Sha1, Sha256};
+use waxwing::auth::{Offer, Step, TlsFacts, Verifier, derive_keys};
+use waxwing::clock::Clock;
+use waxwing::config::AuthConfig;
+use waxwing::jid::BareJid;
+use waxwing::payload::datetime::Timestamp;
+use waxwing::storage::{
+    Account, AccountStore, Created, DocumentStore, NewAccount, OfflineStore, Result, RosterStore,
+    ScramHash, ScramKeys, Storage,
+};
+
+fn main() {
+    divan::main();
+}
+
+#[divan::bench(types = [Sha1, Sha256])]
+fn exchange<S: ScramProvider>(bencher: Bencher<'_, '_>) {
+    let (verifier, offer, runtime) = server(1);
+    bencher.bench_local(|| {
+        let binding = ChannelBinding::TlsExporter(vec![9; 32]);
+        let mut client = Scram::<S>::new("juliet", "secret", binding).expect("random bytes");
+        let mut exchange =
+            verifier.begin("example.com", &offer, client.name()).expect("it is offered");
+        runtime.block_on(async {
+            let step = exchange.step(Some(&client.initial())).await;
+            let Ok(Step::Challenge(challenge)) = step else { unreachable!("{step:?}") };
+            let answer = client.response(&challenge).expect("a challenge");
+            let step = exchange.step(Some(&answer)).await;
+            assert!(matches!(step, Ok(Step::Success { .. })));
+        });
+    });
+}
+
+#[divan::bench]
+fn plain_with_10000_rounds(bencher: Bencher<'_, '_>) {
+    let (verifier, offer, runtime) = server(10_000);
+    bencher.bench_local(|| {
+        let mut exchange = verifier.begin("example.com", &offer, "PLAIN").expect("it is offered");
+        let step = runtime.block_on(exchange.step(Some(b"\0juliet\0secret")));
+        assert!(matches!(step, Ok(Step::Success { .. })));
+    });
+}
+
+#[divan::bench]
+fn keys_with_10000_rounds() -> Vec<ScramKeys> {
+    derive_keys(black_box("secret"), 10_000).expect("a password")
+}
+
+fn server(iterations: u32) -> (Arc<Verifier>, Offer, tokio::runtime::Runtime) {
+    let config = AuthConfig {
+        anonymous: false,
+        plain: true,
+        iterations,
+        failures_per_connection: 5,
+        derivations: 2,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let keys = derive_keys("secret", iterations).expect("a password");
+    let storage = Arc::new(Juliet(keys));
+    let verifier = runtime
+        .block_on(Verifier::new(storage, &config, Clock::system()))
+        .expect("the secret is there");
+    let tls = TlsFacts { version13: true, exporter: Some([9; 32]), server_end_point: None };
+    (Arc::new(verifier), Offer::new(&config, Some(&tls)), runtime)
+}
+
+/// Everybody has these keys.
+struct Juliet(Vec<ScramKeys>);
+
+#[async_trait]
+impl AccountStore for Juliet {
+    async fn create(&self, _: &[NewAccount]) -> Result<Vec<Created>> {
+        unreachable!("no login makes an account")
+    }
+    async fn find(&self, _: &BareJid) -> Result<Option<Account>> {
+        unreachable!("a login needs keys only")
+    }
+    async fn keys(&self, _: &BareJid, hash: ScramHash) -> Result<Option<ScramKeys>> {
+        Ok(self.0.iter().find(|keys| keys.hash == hash).cloned())
+    }
+    async fn set_keys(&self, _: &BareJid, _: &[ScramKeys]) -> Result<bool> {
+        unreachable!("no login changes keys")
+    }
+    async fn note_login(&self, _: &BareJid, _: Timestamp) -> Result<()> {
+        Ok(())
+    }
+    async fn remove(&self, _: &BareJid) -> Result<bool> {
+        unreachable!("no login removes an account")
+    }
+    async fn list(&self, _: Option<&str>, _: Option<&BareJid>, _: usize) -> Result<Vec<Account>> {
+        unreachable!("no login lists accounts")
+    }
+    async fn count(&self, _: Option<&str>) -> Result<u64> {
+        unreachable!("no login counts accounts")
+    }
+    async fn secret(&self) -> Result<[u8; 32]> {
+        Ok([7; 32])
+    }
+}
+
+#[async_trait]
+impl Storage for Juliet {
+    fn accounts(&self) -> &dyn AccountStore {
+        self
+    }
+    fn documents(&self) -> &dyn DocumentStore {
+        unreachable!("logins need accounts only")
+    }
+    fn offline(&self) -> &dyn OfflineStore {
+        unreachable!("logins need accounts only")
+    }
+    fn roster(&self) -> &dyn RosterStore {
+        unreachable!("logins need accounts only")
+    }
+    async fn close(&self) {}
+}

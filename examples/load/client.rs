@@ -1,0 +1,315 @@
+//! A minimal XMPP client over raw bytes: STARTTLS, SASL, bind (RFC 6120).
+//!
+//! It finds the end of an element by searching for its end tag. That is no XML parser, and it
+//! trusts the server not to put those tags elsewhere.
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use memchr::memmem;
+use rustls::client::Resumption;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{DigitallySignedStruct, SignatureScheme};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::scram::{self, Cache};
+
+/// How to prove the password.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+pub(crate) enum Mechanism {
+    Plain,
+    #[value(name = "scram-sha-1")]
+    ScramSha1,
+}
+
+/// The server under load and the accounts on it.
+pub(crate) struct Target {
+    server: SocketAddr,
+    pub(crate) domain: String,
+    prefix: String,
+    password: String,
+    mechanism: Mechanism,
+    tls: TlsConnector,
+    name: ServerName<'static>,
+    keys: RefCell<Cache>,
+}
+
+impl Target {
+    pub(crate) fn new(
+        server: SocketAddr,
+        domain: String,
+        prefix: String,
+        password: String,
+        mechanism: Mechanism,
+    ) -> anyhow::Result<Self> {
+        let name = ServerName::try_from(domain.clone()).context("the domain is no host name")?;
+        Ok(Self {
+            server,
+            domain,
+            prefix,
+            password,
+            mechanism,
+            tls: TlsConnector::from(Arc::new(tls_config()?)),
+            name,
+            keys: RefCell::default(),
+        })
+    }
+
+    /// Connects and logs in account `number`, counted from 1, within [`LOGIN_TIMEOUT`].
+    pub(crate) async fn login(&self, number: usize) -> anyhow::Result<Connection> {
+        tokio::time::timeout(LOGIN_TIMEOUT, self.log_in(number))
+            .await
+            .context("timed out")
+            .flatten()
+            .with_context(|| format!("login of {}{number}", self.prefix))
+    }
+
+    async fn log_in(&self, number: usize) -> anyhow::Result<Connection> {
+        let mut wire = Wire::new(TcpStream::connect(self.server).await?);
+        wire.stream.set_nodelay(true)?;
+        self.open_stream(&mut wire).await?;
+        wire.send("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>").await?;
+        wire.expect("<proceed").await?;
+        wire.expect(">").await?;
+        let mut wire = Wire::new(self.tls.connect(self.name.clone(), wire.stream).await?);
+        self.open_stream(&mut wire).await?;
+        let user = format!("{}{number}", self.prefix);
+        match self.mechanism {
+            Mechanism::Plain => self.prove_plain(&mut wire, &user).await?,
+            Mechanism::ScramSha1 => self.prove_scram(&mut wire, &user).await?,
+        }
+        self.open_stream(&mut wire).await?;
+        wire.send(
+            "<iq type='set' id='bind'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>\
+             <resource>load</resource></bind></iq>",
+        )
+        .await?;
+        let answer = wire.expect("</iq>").await?;
+        let jid = between(&answer, "<jid>", "</jid>")
+            .with_context(|| format!("no address bound: {answer}"))?
+            .to_owned();
+        Ok(Connection { wire, jid })
+    }
+
+    async fn open_stream<S: Stream>(&self, wire: &mut Wire<S>) -> anyhow::Result<()> {
+        let header = format!(
+            "<?xml version='1.0'?><stream:stream to='{}' version='1.0' xml:lang='en' \
+             xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>",
+            self.domain
+        );
+        wire.send(&header).await?;
+        wire.expect("</stream:features>").await?;
+        Ok(())
+    }
+
+    async fn prove_plain<S: Stream>(&self, wire: &mut Wire<S>, user: &str) -> anyhow::Result<()> {
+        let proof = scram::base64(format!("\0{user}\0{}", self.password).as_bytes());
+        wire.send(&format!("<auth xmlns='{SASL}' mechanism='PLAIN'>{proof}</auth>")).await?;
+        wire.expect("<success").await?;
+        wire.expect(">").await?;
+        Ok(())
+    }
+
+    async fn prove_scram<S: Stream>(&self, wire: &mut Wire<S>, user: &str) -> anyhow::Result<()> {
+        let first = scram::First::new(user)?;
+        wire.send(&format!(
+            "<auth xmlns='{SASL}' mechanism='SCRAM-SHA-1'>{}</auth>",
+            scram::base64(first.message().as_bytes())
+        ))
+        .await?;
+        let challenge = content(&wire.expect("</challenge>").await?, "<challenge")?;
+        let last = first.answer(&challenge, &self.password, &mut self.keys.borrow_mut())?;
+        wire.send(&format!(
+            "<response xmlns='{SASL}'>{}</response>",
+            scram::base64(last.message.as_bytes())
+        ))
+        .await?;
+        let success = content(&wire.expect("</success>").await?, "<success")?;
+        last.check(&success)
+    }
+
+    /// Logs in the accounts 1 to `count`, [`LOGINS_AT_ONCE`] at a time, in their order.
+    pub(crate) async fn login_all(
+        self: &Rc<Self>,
+        count: usize,
+    ) -> anyhow::Result<Vec<Connection>> {
+        let permits = Rc::new(Semaphore::new(LOGINS_AT_ONCE));
+        let mut logins = JoinSet::new();
+        for number in 1..=count {
+            let (target, permits) = (Rc::clone(self), Rc::clone(&permits));
+            logins.spawn_local(async move {
+                let _permit = permits.acquire().await.expect("the semaphore is never closed");
+                target.login(number).await.map(|connection| (number, connection))
+            });
+        }
+        let mut all = Vec::with_capacity(count);
+        while let Some(login) = logins.join_next().await {
+            all.push(login??);
+        }
+        all.sort_by_key(|(number, _)| *number);
+        Ok(all.into_iter().map(|(_, connection)| connection).collect())
+    }
+}
+
+/// A bound connection.
+pub(crate) struct Connection {
+    wire: Wire<TlsStream<TcpStream>>,
+    /// The full address, as the server told it.
+    pub(crate) jid: String,
+}
+
+impl Connection {
+    pub(crate) async fn send(&mut self, xml: &str) -> anyhow::Result<()> {
+        self.wire.send(xml).await
+    }
+
+    /// Sends initial presence and waits until the server has dealt with it: what it sends in
+    /// answer has come before its answer to a later request.
+    pub(crate) async fn appear(&mut self, domain: &str) -> anyhow::Result<()> {
+        let ping = format!(
+            "<presence/><iq type='get' id='settled' to='{domain}'><ping xmlns='urn:xmpp:ping'/></iq>"
+        );
+        self.send(&ping).await?;
+        let answer = async {
+            self.wire.expect("settled").await?;
+            self.wire.expect(">").await
+        };
+        tokio::time::timeout(LOGIN_TIMEOUT, answer).await.context("no answer to a ping")??;
+        Ok(())
+    }
+
+    /// The stream, for those who read and write at the same time. Bytes already read are dropped.
+    pub(crate) fn into_stream(self) -> TlsStream<TcpStream> {
+        self.wire.stream
+    }
+
+    /// Closes the stream and waits until the server has closed it, too.
+    pub(crate) async fn close(mut self) -> anyhow::Result<()> {
+        self.send("</stream:stream>").await?;
+        let mut rest = [0; 1024];
+        let closed = async {
+            // A server may leave without TLS's close_notify.
+            while self.wire.stream.read(&mut rest).await.is_ok_and(|count| count > 0) {}
+        };
+        tokio::time::timeout(CLOSE_TIMEOUT, closed).await.context("the server does not close")
+    }
+}
+
+trait Stream: AsyncRead + tokio::io::AsyncWrite + Unpin {}
+impl<S: AsyncRead + tokio::io::AsyncWrite + Unpin> Stream for S {}
+
+/// A byte stream and what was read from it but not yet asked for.
+struct Wire<S> {
+    stream: S,
+    unread: Vec<u8>,
+}
+
+impl<S: Stream> Wire<S> {
+    fn new(stream: S) -> Self {
+        Self { stream, unread: Vec::new() }
+    }
+
+    async fn send(&mut self, xml: &str) -> anyhow::Result<()> {
+        self.stream.write_all(xml.as_bytes()).await?;
+        Ok(self.stream.flush().await?)
+    }
+
+    async fn expect(&mut self, end: &str) -> anyhow::Result<String> {
+        loop {
+            if let Some(at) = memmem::find(&self.unread, end.as_bytes()) {
+                let rest = self.unread.split_off(at + end.len());
+                return Ok(String::from_utf8(std::mem::replace(&mut self.unread, rest))?);
+            }
+            let refused = ["<failure", "<stream:error", "</stream:stream>"];
+            let count = self.stream.read_buf(&mut self.unread).await?;
+            let is_refused =
+                refused.iter().any(|tag| memmem::find(&self.unread, tag.as_bytes()).is_some());
+            if count == 0 || (is_refused && memmem::find(&self.unread, end.as_bytes()).is_none()) {
+                bail!("waited for {end}, got {}", String::from_utf8_lossy(&self.unread));
+            }
+        }
+    }
+}
+
+/// The decoded content of the element that begins with `tag`, up to its end tag.
+fn content(text: &str, tag: &str) -> anyhow::Result<String> {
+    let element = text.find(tag).map(|at| &text[at..]).context("element not found")?;
+    let text = between(element, ">", "</").context("element without content")?;
+    scram::from_base64(text)
+}
+
+fn between<'a>(text: &'a str, start: &str, end: &str) -> Option<&'a str> {
+    let text = &text[text.find(start)? + start.len()..];
+    Some(&text[..text.find(end)?])
+}
+
+/// TLS 1.3 or 1.2 with X25519 and full handshakes: the same work for every server.
+fn tls_config() -> anyhow::Result<rustls::ClientConfig> {
+    let provider = CryptoProvider {
+        kx_groups: vec![aws_lc_rs::kx_group::X25519],
+        ..aws_lc_rs::default_provider()
+    };
+    let verifier = AnyCertificate(provider.signature_verification_algorithms);
+    let mut config = rustls::ClientConfig::builder_with_provider(Arc::new(provider))
+        .with_safe_default_protocol_versions()?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth();
+    config.resumption = Resumption::disabled();
+    Ok(config)
+}
+
+/// Accepts every certificate: this program only ever talks to a server under test.
+#[derive(Debug)]
+struct AnyCertificate(WebPkiSupportedAlgorithms);
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls12_signature(message, certificate, signature, &self.0)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls13_signature(message, certificate, signature, &self.0)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_schemes()
+    }
+}
+
+const SASL: &str = "urn:ietf:params:xml:ns:xmpp-sasl";
+const LOGIN_TIMEOUT: Duration = Duration::from_secs(30);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+const LOGINS_AT_ONCE: usize = 8;

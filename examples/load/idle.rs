@@ -1,0 +1,61 @@
+//! `idle`: what a connection costs that does nothing.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::client::{Connection, Target};
+use crate::report::Report;
+use crate::usage::Meter;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Connections, one per account.
+    #[arg(long, default_value_t = 500)]
+    count: usize,
+    /// Connections made and closed before the first look, so that late loading is not counted.
+    #[arg(long, default_value_t = 20)]
+    warm: usize,
+    /// Seconds of rest before each look at the server's memory.
+    #[arg(long, default_value_t = 5)]
+    settle: u64,
+}
+
+pub(crate) async fn run(target: Rc<Target>, meter: Meter, args: Args) -> anyhow::Result<Report> {
+    let settle = Duration::from_secs(args.settle);
+    for connection in present(&target, args.warm).await? {
+        connection.close().await?;
+    }
+    tokio::time::sleep(settle).await;
+    let before = meter.sample()?;
+    let connections = present(&target, args.count).await?;
+    tokio::time::sleep(settle).await;
+    let rested = meter.sample()?;
+    let started = Instant::now();
+    tokio::time::sleep(settle).await;
+    let after = meter.sample()?;
+    let mut report = Report::default();
+    report.add("connections", connections.len() as f64);
+    report.add_cpu(started.elapsed(), rested, after);
+    if let (Some(before), Some(after)) = (before.server, after.server) {
+        let each = |after: u64, before: u64| (after as f64 - before as f64) / args.count as f64;
+        report.add("rss_kib_per_connection", each(after.rss_kib, before.rss_kib));
+        report.add("pss_kib_per_connection", each(after.pss_kib, before.pss_kib));
+        report.add("server_rss_kib_before", before.rss_kib as f64);
+    }
+    report.add_memory(after);
+    for connection in connections {
+        connection.close().await?;
+    }
+    Ok(report)
+}
+
+/// Logs in, sends initial presence, and waits until the server has dealt with it.
+async fn present(target: &Rc<Target>, count: usize) -> anyhow::Result<Vec<Connection>> {
+    let mut connections = target.login_all(count).await?;
+    for connection in &mut connections {
+        connection.appear(&target.domain).await?;
+    }
+    Ok(connections)
+}

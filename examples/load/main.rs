@@ -1,0 +1,88 @@
+//! A load generator for any XMPP server on loopback: logins, idle connections, chat.
+//!
+//! It speaks just enough XMPP over raw bytes (STARTTLS, SCRAM-SHA-1 or PLAIN, bind) that its own
+//! cost stays small, runs on one thread so that it can be pinned beside the server, and reports
+//! its own CPU time, because a generator at its limit measures itself.
+//! The accounts `<prefix>1`, `<prefix>2`, … must exist, all with the same password.
+
+#![expect(clippy::print_stdout, reason = "the report is the purpose of this program")]
+
+mod chat;
+mod client;
+mod idle;
+mod logins;
+mod report;
+mod scram;
+mod usage;
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use clap::{Parser, Subcommand};
+
+use crate::client::{Mechanism, Target};
+use crate::report::Report;
+use crate::usage::Meter;
+
+#[derive(Parser)]
+#[command(about = "Loads an XMPP server and reports what it costs")]
+struct Args {
+    /// Where the server listens for clients (STARTTLS).
+    #[arg(long, default_value = "127.0.0.1:5222")]
+    server: SocketAddr,
+    /// The domain of the accounts.
+    #[arg(long, default_value = "localhost")]
+    domain: String,
+    /// Accounts are called by this prefix and a number from 1 on.
+    #[arg(long, default_value = "load")]
+    prefix: String,
+    /// The password of all accounts.
+    #[arg(long, default_value = "secret")]
+    password: String,
+    /// How to log in.
+    #[arg(long, value_enum, default_value = "scram-sha-1")]
+    mechanism: Mechanism,
+    /// The server's process: its CPU time and memory, and those of its children, are reported.
+    #[arg(long)]
+    pid: Option<u32>,
+    /// Report as one JSON object.
+    #[arg(long)]
+    json: bool,
+    #[command(subcommand)]
+    mode: Mode,
+}
+
+#[derive(Subcommand)]
+enum Mode {
+    /// Pairs of accounts; in each, one sends to the other with a window of messages in flight.
+    Chat(chat::Args),
+    /// Connections that stay open after initial presence and do nothing.
+    Idle(idle::Args),
+    /// Full logins (connect, STARTTLS, TLS without resumption, SASL, bind), then close.
+    Logins(logins::Args),
+}
+
+fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let tasks = tokio::task::LocalSet::new();
+    let json = args.json;
+    let report = tasks.block_on(&runtime, run(args))?;
+    if json {
+        println!("{}", report.to_json());
+    } else {
+        print!("{report}");
+    }
+    Ok(())
+}
+
+async fn run(args: Args) -> anyhow::Result<Report> {
+    let target =
+        Rc::new(Target::new(args.server, args.domain, args.prefix, args.password, args.mechanism)?);
+    let meter = Meter::new(args.pid);
+    match args.mode {
+        Mode::Chat(options) => chat::run(target, meter, options).await,
+        Mode::Idle(options) => idle::run(target, meter, options).await,
+        Mode::Logins(options) => logins::run(target, meter, options).await,
+    }
+}

@@ -1,0 +1,175 @@
+//! `user import`: many accounts, a line each.
+//!
+//! ```text
+//! # a comment
+//! romeo@montague.lit  wherefore art thou
+//! juliet@capulet.lit beauteous
+//! ```
+//!
+//! The address ends at the first space or tab; behind any spaces and tabs comes the password, to
+//! the end of the line: it may have spaces in it, and at its end. A local part alone is of the
+//! first domain. Empty lines and those that begin with `#` count for nothing. Accounts that exist
+//! stay as they are.
+
+use async_trait::async_trait;
+use rustc_hash::FxHashMap;
+use serde_json::json;
+
+use super::needed;
+use super::user::must_be_served;
+use crate::admin::password;
+use crate::host::command::{
+    Argument, ArgumentKind, Arguments, Command, CommandCx, CommandError, Outcome, Permission,
+};
+use crate::jid::BareJid;
+use crate::storage::{Created, NewAccount};
+
+/// `user import`
+pub(super) struct Import;
+
+#[async_trait]
+impl Command for Import {
+    fn path(&self) -> &'static [&'static str] {
+        &["user", "import"]
+    }
+
+    fn about(&self) -> &'static str {
+        "Make many accounts: on each line an address, a space or tab, and a password"
+    }
+
+    fn arguments(&self) -> &'static [Argument] {
+        const { &[needed("accounts", ArgumentKind::Lines, "The lines")] }
+    }
+
+    fn permission(&self) -> Permission {
+        Permission::Write
+    }
+
+    async fn run(&self, cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, CommandError> {
+        let mut report = Report::default();
+        let entries = read(cx, arguments.required("accounts")?, &mut report);
+        for batch in entries.chunks(BATCH) {
+            make(cx, batch, &mut report).await?;
+        }
+        Ok(report.into_outcome())
+    }
+}
+
+/// A good line.
+struct Entry<'a> {
+    line: usize,
+    user: BareJid,
+    password: &'a str,
+}
+
+#[derive(Default)]
+struct Report {
+    made: usize,
+    exists: Vec<BareJid>,
+    /// Line and problem.
+    bad: Vec<(usize, String)>,
+}
+
+fn read<'a>(cx: &CommandCx, text: &'a str, report: &mut Report) -> Vec<Entry<'a>> {
+    let mut entries = Vec::new();
+    let mut seen = FxHashMap::default();
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    for (line, text) in (1..).zip(text.lines()) {
+        if text.starts_with('#') || text.trim().is_empty() {
+            continue;
+        }
+        match entry(cx, line, text) {
+            Ok(entry) => match seen.get(&entry.user) {
+                Some(first) => {
+                    let problem = format!("{} stands on line {first} already", entry.user);
+                    report.bad.push((line, problem));
+                }
+                None => {
+                    seen.insert(entry.user.clone(), line);
+                    entries.push(entry);
+                }
+            },
+            Err(problem) => report.bad.push((line, problem)),
+        }
+    }
+    entries
+}
+
+/// The problem never has the password in it.
+fn entry<'a>(cx: &CommandCx, line: usize, text: &'a str) -> Result<Entry<'a>, String> {
+    let (address, password) =
+        text.split_once([' ', '\t']).ok_or("there is no password behind the address")?;
+    if address.is_empty() {
+        return Err("the line begins with a space".to_owned());
+    }
+    let password = password.trim_start_matches([' ', '\t']);
+    if password.is_empty() {
+        return Err("there is no password behind the address".to_owned());
+    }
+    let user = cx.account(address).map_err(|error| error.to_string())?;
+    must_be_served(cx, &user).map_err(|error| error.to_string())?;
+    Ok(Entry { line, user, password })
+}
+
+async fn make(
+    cx: &CommandCx,
+    batch: &[Entry<'_>],
+    report: &mut Report,
+) -> Result<(), CommandError> {
+    let mut new = Vec::with_capacity(batch.len());
+    for entry in batch {
+        // Before the derivation of keys, which costs a thousand times more.
+        match cx.storage.accounts().find(&entry.user).await? {
+            Some(_) => report.exists.push(entry.user.clone()),
+            None => new.push(entry),
+        }
+    }
+    let passwords = new.iter().map(|entry| entry.password.to_owned()).collect();
+    let keys = password::keys_of_many(passwords, cx.config.auth.iterations).await?;
+    let mut accounts = Vec::with_capacity(new.len());
+    for (entry, keys) in new.iter().zip(keys) {
+        match keys {
+            Ok(keys) => {
+                let user = entry.user.clone();
+                accounts.push(NewAccount { user, keys, created: cx.clock.now() });
+            }
+            Err(problem) => report.bad.push((entry.line, problem)),
+        }
+    }
+    let created = cx.storage.accounts().create(&accounts).await?;
+    for (account, created) in accounts.into_iter().zip(created) {
+        match created {
+            Created::Exists => report.exists.push(account.user),
+            Created::Made => report.made += 1,
+        }
+    }
+    Ok(())
+}
+
+impl Report {
+    fn into_outcome(mut self) -> Outcome {
+        self.bad.sort();
+        let mut text = format!("Made {}, {} exist already", self.made, self.exists.len());
+        if self.bad.is_empty() {
+            text.push('.');
+        } else {
+            text.push_str(&format!(", {} lines are bad:", self.bad.len()));
+        }
+        for (line, problem) in &self.bad {
+            text.push_str(&format!("\nline {line}: {problem}"));
+        }
+        for user in &self.exists {
+            text.push_str(&format!("\nexists: {user}"));
+        }
+        let bad = self.bad.iter().map(|(line, problem)| json!({"line": line, "problem": problem}));
+        let bad: Vec<_> = bad.collect();
+        let json = json!({ "made": self.made, "exists": self.exists, "bad": bad });
+        match bad.is_empty() {
+            true => Outcome::Done { text, json },
+            false => Outcome::Partly { text, json },
+        }
+    }
+}
+
+/// Accounts made in one transaction. Small enough that its keys need no memory to speak of.
+const BATCH: usize = 500;

@@ -1,0 +1,87 @@
+//! `session list` and `session close`: they need a running server.
+
+use async_trait::async_trait;
+use serde_json::json;
+
+use super::{needed, optional};
+use crate::host::command::{
+    Argument, ArgumentKind, Arguments, Command, CommandCx, CommandError, Outcome, Permission,
+};
+
+/// `session list`
+pub(super) struct List;
+
+/// `session close`
+pub(super) struct Close;
+
+#[async_trait]
+impl Command for List {
+    fn path(&self) -> &'static [&'static str] {
+        &["session", "list"]
+    }
+
+    fn about(&self) -> &'static str {
+        "List who is online"
+    }
+
+    fn arguments(&self) -> &'static [Argument] {
+        const { &[optional("account", ArgumentKind::Account, "Only the sessions of this account")] }
+    }
+
+    fn permission(&self) -> Permission {
+        Permission::Read
+    }
+
+    async fn run(&self, cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, CommandError> {
+        let running = cx.running.as_ref().ok_or(CommandError::NotRunning)?;
+        let account = arguments.text("account").map(|text| cx.account(text)).transpose()?;
+        let mut sessions = running.sessions();
+        if let Some(account) = account {
+            sessions.retain(|session| session.jid.to_bare() == account);
+        }
+        sessions.sort_by(|a, b| a.jid.cmp(&b.jid));
+        let rows = sessions.into_iter().map(|s| {
+            vec![json!(s.jid), json!(s.peer), json!(s.seconds), json!(s.priority), json!(s.tls)]
+        });
+        let columns = ["jid", "peer", "seconds", "priority", "tls"];
+        Ok(Outcome::Table { columns: columns.map(Into::into).to_vec(), rows: rows.collect() })
+    }
+}
+
+#[async_trait]
+impl Command for Close {
+    fn path(&self) -> &'static [&'static str] {
+        &["session", "close"]
+    }
+
+    fn about(&self) -> &'static str {
+        "End a session, or all of an account"
+    }
+
+    fn arguments(&self) -> &'static [Argument] {
+        const {
+            &[
+                needed("jid", ArgumentKind::Jid, "A full JID, or an account for all its sessions"),
+                optional("reason", ArgumentKind::Text, "A sentence for the person at the client"),
+            ]
+        }
+    }
+
+    fn permission(&self) -> Permission {
+        Permission::Write
+    }
+
+    async fn run(&self, cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, CommandError> {
+        let running = cx.running.as_ref().ok_or(CommandError::NotRunning)?;
+        let jid = cx.jid(arguments.required("jid")?)?;
+        let closed = running.close(&jid, arguments.text("reason")).await;
+        if closed == 0 {
+            return Err(CommandError::NotFound(format!("there is no session of {jid}")));
+        }
+        let text = match closed {
+            1 => format!("Closed a session of {jid}."),
+            n => format!("Closed {n} sessions of {jid}."),
+        };
+        Ok(Outcome::Done { text, json: json!({ "jid": jid, "closed": closed }) })
+    }
+}

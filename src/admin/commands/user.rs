@@ -1,0 +1,316 @@
+//! `user add`, `del`, `passwd`, `list` and `show`. What changes who may log in as somebody ends
+//! the sessions of those who did.
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+
+use super::{facts, needed, optional};
+use crate::admin::password;
+use crate::host::command::{
+    Argument, ArgumentKind, Arguments, Command, CommandCx, CommandError, Outcome, Permission,
+};
+use crate::jid::BareJid;
+use crate::storage::{Account, Created, NewAccount};
+
+/// `user add`
+pub(super) struct Add;
+
+/// `user del`
+pub(super) struct Del;
+
+/// `user passwd`
+pub(super) struct Passwd;
+
+/// `user list`
+pub(super) struct List;
+
+/// `user show`
+pub(super) struct Show;
+
+#[async_trait]
+impl Command for Add {
+    fn path(&self) -> &'static [&'static str] {
+        &["user", "add"]
+    }
+
+    fn about(&self) -> &'static str {
+        "Make an account"
+    }
+
+    fn arguments(&self) -> &'static [Argument] {
+        const { &[ACCOUNT, PASSWORD, RANDOM] }
+    }
+
+    fn permission(&self) -> Permission {
+        Permission::Write
+    }
+
+    async fn run(&self, cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, CommandError> {
+        let user = cx.account(arguments.required("account")?)?;
+        must_be_served(cx, &user)?;
+        let exists = || CommandError::Conflict(format!("the account {user} exists already"));
+        // Before the derivation of keys, which costs.
+        if cx.storage.accounts().find(&user).await?.is_some() {
+            return Err(exists());
+        }
+        let password = password_of(arguments)?;
+        let keys = password::keys(password.as_str(), cx.config.auth.iterations).await?;
+        let account = NewAccount { user: user.clone(), keys, created: cx.clock.now() };
+        if cx.storage.accounts().create(&[account]).await? != [Created::Made] {
+            return Err(exists());
+        }
+        Ok(with_password(format!("Made the account {user}."), json!({ "account": user }), password))
+    }
+}
+
+#[async_trait]
+impl Command for Del {
+    fn path(&self) -> &'static [&'static str] {
+        &["user", "del"]
+    }
+
+    fn about(&self) -> &'static str {
+        "Remove an account with all that is kept for it, and end its sessions"
+    }
+
+    fn arguments(&self) -> &'static [Argument] {
+        const { &[ACCOUNT] }
+    }
+
+    fn permission(&self) -> Permission {
+        Permission::Write
+    }
+
+    async fn run(&self, cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, CommandError> {
+        let user = cx.account(arguments.required("account")?)?;
+        // In this order: who is closed first could log in once more in between.
+        if !cx.storage.accounts().remove(&user).await? {
+            return Err(no_such(&user));
+        }
+        let closed = close_all(cx, &user, "the account was removed").await;
+        let text = format!("Removed the account {user}{}.", and_closed(closed));
+        Ok(Outcome::Done { text, json: json!({ "account": user, "closed": closed }) })
+    }
+}
+
+#[async_trait]
+impl Command for Passwd {
+    fn path(&self) -> &'static [&'static str] {
+        &["user", "passwd"]
+    }
+
+    fn about(&self) -> &'static str {
+        "Give an account a new password, and end its sessions"
+    }
+
+    fn arguments(&self) -> &'static [Argument] {
+        const {
+            &[
+                ACCOUNT,
+                PASSWORD,
+                RANDOM,
+                optional(
+                    "keep-sessions",
+                    ArgumentKind::Flag,
+                    "Let those who are logged in with the old password stay",
+                ),
+            ]
+        }
+    }
+
+    fn permission(&self) -> Permission {
+        Permission::Write
+    }
+
+    async fn run(&self, cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, CommandError> {
+        let user = cx.account(arguments.required("account")?)?;
+        if cx.storage.accounts().find(&user).await?.is_none() {
+            return Err(no_such(&user));
+        }
+        let password = password_of(arguments)?;
+        let keys = password::keys(password.as_str(), cx.config.auth.iterations).await?;
+        if !cx.storage.accounts().set_keys(&user, &keys).await? {
+            return Err(no_such(&user));
+        }
+        let closed = match arguments.flag("keep-sessions") {
+            true => 0,
+            false => close_all(cx, &user, "the password was changed").await,
+        };
+        let text = format!("Changed the password of {user}{}.", and_closed(closed));
+        Ok(with_password(text, json!({ "account": user, "closed": closed }), password))
+    }
+}
+
+#[async_trait]
+impl Command for List {
+    fn path(&self) -> &'static [&'static str] {
+        &["user", "list"]
+    }
+
+    fn about(&self) -> &'static str {
+        "List the accounts"
+    }
+
+    fn arguments(&self) -> &'static [Argument] {
+        const {
+            &[
+                optional("host", ArgumentKind::Text, "Only those of this domain"),
+                optional("after", ArgumentKind::Account, "Only those behind this account"),
+                optional("limit", ArgumentKind::Number, "So many at most [default: all]"),
+            ]
+        }
+    }
+
+    fn permission(&self) -> Permission {
+        Permission::Read
+    }
+
+    async fn run(&self, cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, CommandError> {
+        let host = arguments.text("host").map(domain).transpose()?;
+        let mut after = arguments.text("after").map(|text| cx.account(text)).transpose()?;
+        let limit = arguments.number("limit").and_then(|n| usize::try_from(n).ok());
+        let limit = limit.unwrap_or(usize::MAX);
+        let mut rows = Vec::new();
+        while rows.len() < limit {
+            let wanted = PAGE.min(limit - rows.len());
+            let page = cx.storage.accounts().list(host.as_deref(), after.as_ref(), wanted).await?;
+            let is_last = page.len() < wanted;
+            after = page.last().map(|account| account.user.clone());
+            rows.extend(page.iter().map(row));
+            if is_last {
+                break;
+            }
+        }
+        let columns = ["account", "created", "last_login"].map(Into::into).to_vec();
+        Ok(Outcome::Table { columns, rows })
+    }
+}
+
+#[async_trait]
+impl Command for Show {
+    fn path(&self) -> &'static [&'static str] {
+        &["user", "show"]
+    }
+
+    fn about(&self) -> &'static str {
+        "Show an account"
+    }
+
+    fn arguments(&self) -> &'static [Argument] {
+        const { &[ACCOUNT] }
+    }
+
+    fn permission(&self) -> Permission {
+        Permission::Read
+    }
+
+    async fn run(&self, cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, CommandError> {
+        let user = cx.account(arguments.required("account")?)?;
+        let account = cx.storage.accounts().find(&user).await?.ok_or_else(|| no_such(&user))?;
+        let (_, contacts) = cx.storage.roster().load(&user).await?;
+        let contacts = contacts.iter().filter(|item| item.listed).count();
+        let sessions = cx.running.as_ref().map(|running| {
+            let sessions = running.sessions().into_iter();
+            let own = sessions.filter(|session| session.jid.to_bare() == user);
+            own.map(|session| session.jid.to_string()).collect::<Vec<_>>()
+        });
+        Ok(facts(&[
+            ("account", json!(user)),
+            ("created", json!(account.created.to_string())),
+            ("last_login", json!(account.last_login.map(|at| at.to_string()))),
+            ("contacts", json!(contacts)),
+            ("offline_messages", json!(cx.storage.offline().count(&user).await?)),
+            ("sessions", json!(sessions)),
+        ]))
+    }
+}
+
+/// That the domain of a new account is one of ours.
+pub(super) fn must_be_served(cx: &CommandCx, user: &BareJid) -> Result<(), CommandError> {
+    if cx.serves(user.domain()) {
+        return Ok(());
+    }
+    let ours: Vec<_> = cx.config.hosts.iter().map(|host| host.domain.as_str()).collect();
+    Err(CommandError::Invalid(format!(
+        "{} is not a domain of this server, which serves {}",
+        user.domain(),
+        ours.join(", ")
+    )))
+}
+
+enum Chosen {
+    Given(String),
+    Random(String),
+}
+
+impl Chosen {
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Given(password) | Self::Random(password) => password,
+        }
+    }
+}
+
+fn password_of(arguments: &Arguments) -> Result<Chosen, CommandError> {
+    match (arguments.text("password"), arguments.flag("random")) {
+        (Some(password), false) => Ok(Chosen::Given(password.to_owned())),
+        (None, true) => Ok(Chosen::Random(password::random()?)),
+        _ => Err(CommandError::Invalid("either a password or `random` must be given".to_owned())),
+    }
+}
+
+/// A password that was made here is shown; one that was given is known.
+fn with_password(text: String, mut json: Value, password: Chosen) -> Outcome {
+    match password {
+        Chosen::Given(_) => Outcome::Done { text, json },
+        Chosen::Random(password) => {
+            let text = format!("{text}\nPassword: {password}");
+            json["password"] = Value::String(password);
+            Outcome::Done { text, json }
+        }
+    }
+}
+
+fn row(account: &Account) -> Vec<Value> {
+    let last_login = account.last_login.map(|at| at.to_string());
+    vec![json!(account.user), json!(account.created.to_string()), json!(last_login)]
+}
+
+async fn close_all(cx: &CommandCx, user: &BareJid, reason: &str) -> usize {
+    match &cx.running {
+        Some(running) => running.close(user, Some(reason)).await,
+        None => 0,
+    }
+}
+
+fn and_closed(sessions: usize) -> String {
+    match sessions {
+        0 => String::new(),
+        1 => " and closed a session".to_owned(),
+        n => format!(" and closed {n} sessions"),
+    }
+}
+
+fn no_such(user: &BareJid) -> CommandError {
+    CommandError::NotFound(format!("there is no account {user}"))
+}
+
+fn domain(text: &str) -> Result<String, CommandError> {
+    let bad = || CommandError::Invalid(format!("`{text}` is not a domain"));
+    let jid = crate::jid::Jid::parse(text).map_err(|_| bad())?;
+    if jid.local().is_some() || jid.resource().is_some() {
+        return Err(bad());
+    }
+    Ok(jid.domain().to_owned())
+}
+
+const ACCOUNT: Argument =
+    needed("account", ArgumentKind::Account, "user@domain, or the user of the first domain");
+
+const PASSWORD: Argument = optional("password", ArgumentKind::Password, "The password");
+
+const RANDOM: Argument =
+    optional("random", ArgumentKind::Flag, "Make a password at random and show it");
+
+/// Accounts fetched at once.
+const PAGE: usize = 1000;

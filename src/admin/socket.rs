@@ -1,0 +1,237 @@
+//! The administrator's door of a running server: a Unix socket, a JSON object a line each way.
+//!
+//! ```text
+//! > {"command":["user","show"],"arguments":{"account":"romeo"}}
+//! < {"ok":{"kind":"done","text":"…","json":{…}}}
+//! < {"error":{"code":"not-found","message":"there is no account romeo@montague.lit"}}
+//! ```
+//!
+//! Only the user who runs the server, and root, get an answer: the socket's mode keeps others out,
+//! and the kernel tells who is there. A connection may make many calls, one after the other.
+
+use std::ffi::OsString;
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::{Answer, Code, Failure, Request};
+use crate::host::command::CommandCx;
+use crate::tasks::Tasks;
+
+/// The longest request: `user import` brings some hundred thousand accounts in one.
+pub const MAX_REQUEST: usize = 64 << 20;
+
+/// Opens the door and returns; it is closed, and the socket's file removed, when `tasks` stops.
+///
+/// A file left by a server that died is replaced, one at which a server answers is not.
+///
+/// # Errors
+/// `AddrInUse` if a server answers there; `AlreadyExists` if there is something else than a
+/// socket; `InvalidInput` if the path is too long for a socket; what the file system says.
+pub async fn serve(cx: CommandCx, path: PathBuf, tasks: &Tasks) -> io::Result<()> {
+    let listener = bind(&path).await?;
+    let identity = identity(&path)?;
+    let spawner = tasks.clone();
+    tasks.spawn("admin", async move {
+        let stopping = spawner.stopping();
+        tokio::select! {
+            () = accept(&cx, &listener, &spawner) => {}
+            () = stopping.cancelled() => {}
+        }
+        drop(listener);
+        // Only our own: another server may have come since.
+        if self::identity(&path).is_ok_and(|now| now == identity)
+            && let Err(error) = fs::remove_file(&path)
+        {
+            tracing::warn!(%error, "the admin socket cannot be removed");
+        }
+    });
+    Ok(())
+}
+
+/// Calls a command in the server behind the socket.
+///
+/// # Errors
+/// `NotFound` and `ConnectionRefused` if no server is there; `FileTooLarge` if the request is too
+/// long; `UnexpectedEof` if the server ends before it answers.
+pub async fn call(path: &Path, request: &Request) -> io::Result<Answer> {
+    let mut line = serde_json::to_vec(request)?;
+    if line.len() >= MAX_REQUEST {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "this is too much for one call"));
+    }
+    line.push(b'\n');
+    let stream = UnixStream::connect(path).await?;
+    let (reader, mut writer) = stream.into_split();
+    // A server that refuses us answers without reading, and then our writing fails.
+    let written = writer.write_all(&line).await;
+    let mut answer = Vec::new();
+    let mut reader = BufReader::new(reader.take(MAX_ANSWER as u64));
+    let read = reader.read_until(b'\n', &mut answer).await;
+    if answer.last() != Some(&b'\n') {
+        written?;
+        read?;
+        let text = match answer.len() >= MAX_ANSWER {
+            true => "the answer is too long; ask for less of it",
+            false => "the server ended before it answered",
+        };
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, text));
+    }
+    Ok(serde_json::from_slice(&answer)?)
+}
+
+/// Binds under another name, so that the socket never has a wider mode under its own, and so that
+/// the old one is replaced in one step.
+async fn bind(path: &Path) -> io::Result<UnixListener> {
+    match UnixStream::connect(path).await {
+        Ok(_) => return Err(io::Error::new(io::ErrorKind::AddrInUse, "a server answers there")),
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => return Err(too_long()),
+        Err(_) => {}
+    }
+    match fs::symlink_metadata(path) {
+        Ok(found) if !found.file_type().is_socket() => {
+            let text = "there is something else than a socket";
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
+        }
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    let mut new = OsString::from(path);
+    new.push(".new");
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(&new).map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidInput => too_long(),
+        _ => error,
+    })?;
+    fs::set_permissions(&new, Permissions::from_mode(0o600))?;
+    fs::rename(&new, path)?;
+    Ok(listener)
+}
+
+fn too_long() -> io::Error {
+    let text = "the path is too long for a socket (about 100 bytes); set `socket` in `[admin]`";
+    io::Error::new(io::ErrorKind::InvalidInput, text)
+}
+
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    fs::symlink_metadata(path).map(|found| (found.dev(), found.ino()))
+}
+
+async fn accept(cx: &CommandCx, listener: &UnixListener, tasks: &Tasks) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let place = Arc::clone(&places).acquire_owned().await.expect("it is never closed");
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let (cx, stopping) = (cx.clone(), tasks.stopping());
+                tasks.spawn("admin", async move {
+                    let _place = place;
+                    if let Err(error) = serve_one(&cx, stream, &stopping).await {
+                        tracing::debug!(%error, "a connection of an administrator ended");
+                    }
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the admin socket cannot accept");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn serve_one(
+    cx: &CommandCx,
+    mut stream: UnixStream,
+    stopping: &tokio_util::sync::CancellationToken,
+) -> io::Result<()> {
+    let uid = stream.peer_cred()?.uid();
+    if uid != 0 && uid != rustix::process::geteuid().as_raw() {
+        tracing::warn!(uid, "a stranger at the admin socket");
+        let message = "only the user who runs the server may do this".to_owned();
+        return write(&mut stream, &failure(Code::Invalid, message)).await;
+    }
+    let (reader, mut writer) = stream.into_split();
+    let mut reader = BufReader::new(reader);
+    loop {
+        let line = tokio::select! {
+            line = timeout(READ, line(&mut reader)) => line,
+            () = stopping.cancelled() => return Ok(()),
+        };
+        let line = match line {
+            Ok(Ok(Some(line))) => line,
+            Ok(Ok(None)) => return Ok(()),
+            Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => {
+                return write(&mut writer, &failure(Code::Invalid, error.to_string())).await;
+            }
+            Ok(Err(error)) => return Err(error),
+            Err(_) => return Err(io::ErrorKind::TimedOut.into()),
+        };
+        // The text of this error may show what is between two bytes of the request: a password.
+        let answer = match serde_json::from_slice::<Request>(&line) {
+            Ok(request) => {
+                drop(line);
+                super::run(cx, &request).await
+            }
+            Err(e) => {
+                let message =
+                    format!("this is no request (line {} column {})", e.line(), e.column());
+                failure(Code::Invalid, message)
+            }
+        };
+        write(&mut writer, &answer).await?;
+    }
+}
+
+/// A line without its end; `None` at the end of the stream.
+async fn line(reader: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Option<Vec<u8>>> {
+    let mut line = Vec::new();
+    reader.take(MAX_REQUEST as u64 + 1).read_until(b'\n', &mut line).await?;
+    match line.pop() {
+        None => Ok(None),
+        Some(b'\n') => Ok(Some(line)),
+        Some(_) if line.len() >= MAX_REQUEST => {
+            let text = format!("the request is longer than {MAX_REQUEST} bytes");
+            Err(io::Error::new(io::ErrorKind::InvalidData, text))
+        }
+        Some(_) => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
+}
+
+async fn write(writer: &mut (impl AsyncWriteExt + Unpin), answer: &Answer) -> io::Result<()> {
+    let mut line = serde_json::to_vec(answer)?;
+    line.push(b'\n');
+    match timeout(WRITE, writer.write_all(&line)).await {
+        Ok(written) => written,
+        Err(_) => Err(io::ErrorKind::TimedOut.into()),
+    }
+}
+
+fn failure(code: Code, message: String) -> Answer {
+    Answer::Error(Failure { code, message })
+}
+
+/// The longest answer a caller reads.
+const MAX_ANSWER: usize = 256 << 20;
+
+/// Connections at once; more wait.
+const CONNECTIONS: usize = 8;
+
+/// A whole request must be there by then, and a silent connection ends.
+const READ: Duration = Duration::from_secs(30);
+
+/// A whole answer must be taken by then.
+const WRITE: Duration = Duration::from_secs(60);
+
+/// After an error of accept: most often there are no file descriptors left.
+const PAUSE: Duration = Duration::from_millis(200);

@@ -1,0 +1,237 @@
+//! Commands against a memory storage and a server that only notes what it is told, and the socket.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+
+use super::{Answer, COMMANDS, Code, GROUPS, Request, run, socket};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::host::command::{CommandCx, Outcome, Running, SessionRow};
+use crate::jid::Jid;
+use crate::payload::datetime::Timestamp;
+use crate::storage::MemoryStorage;
+use crate::tasks::Tasks;
+
+/// Has one session of romeo, and notes whom it is told to close.
+#[derive(Default)]
+struct Noting(Mutex<Vec<(String, Option<String>)>>);
+
+#[async_trait]
+impl Running for Noting {
+    fn sessions(&self) -> Vec<SessionRow> {
+        vec![SessionRow {
+            jid: Jid::parse("romeo@localhost/orchard").unwrap().to_full().unwrap(),
+            peer: "192.0.2.7:4711".to_owned(),
+            seconds: 7,
+            priority: None,
+            tls: "TLSv1.3".to_owned(),
+        }]
+    }
+
+    async fn close(&self, jid: &Jid, reason: Option<&str>) -> usize {
+        self.0.lock().push((jid.to_string(), reason.map(str::to_owned)));
+        usize::from(jid.local() == Some("romeo"))
+    }
+
+    fn status(&self) -> Vec<(&'static str, Value)> {
+        vec![("sessions", json!(1))]
+    }
+}
+
+fn context() -> (CommandCx, Arc<Noting>) {
+    let running = Arc::new(Noting::default());
+    let mut config = Config::default_for("localhost", "/nowhere".into());
+    config.auth.iterations = 4096;
+    let cx = CommandCx {
+        storage: MemoryStorage::new(),
+        config: Arc::new(config),
+        clock: Clock::manual(Timestamp::from_micros(0)),
+        running: Some(Arc::clone(&running) as Arc<dyn Running>),
+        default_domain: "localhost".to_owned(),
+    };
+    (cx, running)
+}
+
+fn request(command: &str, arguments: Value) -> Request {
+    let command = command.split(' ').map(str::to_owned).collect();
+    Request { command, arguments: serde_json::from_value(arguments).unwrap() }
+}
+
+async fn json_of(cx: &CommandCx, command: &str, arguments: Value) -> Value {
+    match run(cx, &request(command, arguments)).await {
+        Answer::Ok(Outcome::Done { json, .. } | Outcome::Partly { json, .. }) => json,
+        other => panic!("{command}: {other:?}"),
+    }
+}
+
+async fn code_of(cx: &CommandCx, command: &str, arguments: Value) -> Code {
+    match run(cx, &request(command, arguments)).await {
+        Answer::Error(failure) => failure.code,
+        other @ Answer::Ok(_) => panic!("{command}: {other:?}"),
+    }
+}
+
+#[test]
+fn each_command_can_be_called_and_has_its_group() {
+    let mut paths: Vec<_> = COMMANDS.iter().map(|command| command.path()).collect();
+    paths.sort_unstable();
+    paths.dedup();
+    assert_eq!(paths.len(), COMMANDS.len());
+    for command in COMMANDS {
+        let path = command.path();
+        match path {
+            [_] => {}
+            [group, _] => assert!(GROUPS.iter().any(|(name, _)| name == group), "{path:?}"),
+            _ => panic!("{path:?} is too deep"),
+        }
+        for argument in command.arguments() {
+            let of_all = ["config", "data", "domain", "help", "json", "password-stdin"];
+            assert!(!of_all.contains(&argument.name), "{path:?} {}", argument.name);
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_is_removed_or_gets_another_password_is_closed() {
+    let (cx, running) = context();
+    json_of(&cx, "user add", json!({"account": "romeo", "password": "x"})).await;
+    assert_eq!(*running.0.lock(), []);
+    let new = json!({"account": "romeo", "password": "y", "keep-sessions": true});
+    assert_eq!(json_of(&cx, "user passwd", new).await["closed"], 0);
+    assert_eq!(*running.0.lock(), []);
+    let new = json!({"account": "romeo", "random": true});
+    assert_eq!(json_of(&cx, "user passwd", new).await["closed"], 1);
+    json_of(&cx, "user del", json!({"account": "romeo"})).await;
+    let expected = [
+        ("romeo@localhost".to_owned(), Some("the password was changed".to_owned())),
+        ("romeo@localhost".to_owned(), Some("the account was removed".to_owned())),
+    ];
+    assert_eq!(*running.0.lock(), expected);
+}
+
+#[tokio::test]
+async fn who_is_not_there_is_not_closed() {
+    let (cx, running) = context();
+    for (command, arguments) in [
+        ("user del", json!({"account": "romeo"})),
+        ("user passwd", json!({"account": "romeo", "password": "x"})),
+    ] {
+        assert_eq!(code_of(&cx, command, arguments).await, Code::NotFound);
+    }
+    assert_eq!(*running.0.lock(), []);
+    let juliet = json!({"jid": "juliet/balcony"});
+    assert_eq!(code_of(&cx, "session close", juliet).await, Code::NotFound);
+    assert_eq!(running.0.lock()[0].0, "juliet@localhost/balcony");
+}
+
+#[tokio::test]
+async fn a_call_is_checked_before_it_runs() {
+    let (cx, _) = context();
+    for (command, arguments) in [
+        ("user fly", json!({})),
+        ("user add", json!({"account": "romeo"})),
+        ("user add", json!({"account": "romeo", "password": "x", "random": true})),
+        ("user add", json!({"account": "romeo", "password": 7})),
+        ("user list", json!({"colour": "red"})),
+        ("user list", json!({"host": "a@b"})),
+    ] {
+        assert_eq!(code_of(&cx, command, arguments).await, Code::Invalid, "{command}");
+    }
+}
+
+#[tokio::test]
+async fn sessions_are_shown_and_counted() {
+    let (cx, _) = context();
+    let Answer::Ok(Outcome::Table { columns, rows }) =
+        run(&cx, &request("session list", json!({}))).await
+    else {
+        panic!("sessions are a table");
+    };
+    assert_eq!(columns, ["jid", "peer", "seconds", "priority", "tls"]);
+    let row = json!(["romeo@localhost/orchard", "192.0.2.7:4711", 7, null, "TLSv1.3"]);
+    assert_eq!(json!(rows), json!([row]));
+    json_of(&cx, "user add", json!({"account": "romeo", "password": "x"})).await;
+    let shown = json_of(&cx, "user show", json!({"account": "romeo"})).await;
+    assert_eq!(shown["sessions"], json!(["romeo@localhost/orchard"]));
+    let status = json_of(&cx, "status", json!({})).await;
+    assert_eq!((&status["running"], &status["sessions"]), (&json!(true), &json!(1)));
+}
+
+#[tokio::test]
+async fn a_command_goes_over_the_socket_and_its_answer_comes_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("admin.sock");
+    let (cx, _) = context();
+    let tasks = Tasks::new();
+    socket::serve(cx, path.clone(), &tasks).await.unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    let add = request("user add", json!({"account": "romeo", "password": "x"}));
+    assert!(matches!(socket::call(&path, &add).await.unwrap(), Answer::Ok(_)));
+    let Answer::Error(failure) = socket::call(&path, &add).await.unwrap() else {
+        panic!("there is a romeo already");
+    };
+    assert_eq!(failure.code, Code::Conflict);
+    assert_eq!(failure.message, "the account romeo@localhost exists already");
+    assert_eq!(tasks.stop(Duration::from_secs(5)).await, []);
+    assert!(!path.exists());
+    assert_eq!(socket::call(&path, &add).await.unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[tokio::test]
+async fn many_requests_fit_in_one_connection_and_nonsense_does_not_end_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("admin.sock");
+    let tasks = Tasks::new();
+    socket::serve(context().0, path.clone(), &tasks).await.unwrap();
+    let mut stream = UnixStream::connect(&path).await.unwrap();
+    let text =
+        "{\"command\":[\"user\",\"add\"],\"arguments\":secret}\n{\"command\":[\"status\"]}\n";
+    stream.write_all(text.as_bytes()).await.unwrap();
+    stream.shutdown().await.unwrap();
+    let mut answers = String::new();
+    stream.read_to_string(&mut answers).await.unwrap();
+    let answers: Vec<Value> =
+        answers.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(answers.len(), 2);
+    assert_eq!(answers[0]["error"]["code"], "invalid");
+    assert!(!answers[0].to_string().contains("secret"));
+    assert_eq!(answers[1]["ok"]["json"]["running"], true);
+    tasks.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn a_dead_socket_is_replaced_and_a_living_one_is_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("admin.sock");
+    drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    let (one, other) = (Tasks::new(), Tasks::new());
+    socket::serve(context().0, path.clone(), &one).await.unwrap();
+    let refused = socket::serve(context().0, path.clone(), &other).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::AddrInUse);
+    let status = request("status", json!({}));
+    assert!(matches!(socket::call(&path, &status).await.unwrap(), Answer::Ok(_)));
+    one.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn what_is_no_socket_is_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("admin.sock");
+    fs::write(&path, "precious").unwrap();
+    let refused = socket::serve(context().0, path.clone(), &Tasks::new()).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::AlreadyExists);
+    assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
+    let long = Path::new("/tmp").join("x".repeat(200));
+    let refused = socket::serve(context().0, long, &Tasks::new()).await.unwrap_err();
+    assert!(refused.to_string().contains("too long for a socket"), "{refused}");
+}

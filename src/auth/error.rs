@@ -1,0 +1,88 @@
+//! Why a login failed (RFC 6120 §6.5), and the base64 in which payloads travel (RFC 6120 §6.4.2).
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+/// The conditions of RFC 6120 §6.5.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum SaslError {
+    /// The client gave up.
+    #[error("aborted by the client")]
+    Aborted,
+    /// The account is closed for the time being.
+    #[error("the account is disabled")]
+    AccountDisabled,
+    /// The password is too old.
+    #[error("the credentials have expired")]
+    CredentialsExpired,
+    /// Nothing is offered without TLS.
+    #[error("logins need encryption")]
+    EncryptionRequired,
+    /// No strict base64.
+    #[error("the base64 is not correct")]
+    IncorrectEncoding,
+    /// The wish to act for somebody else.
+    #[error("the authorization identity is not that of the account")]
+    InvalidAuthzid,
+    /// Not offered on this connection.
+    #[error("the mechanism is not offered")]
+    InvalidMechanism,
+    /// Against the grammar of the mechanism.
+    #[error("the message is malformed")]
+    MalformedRequest,
+    /// Refused for this account.
+    #[error("the mechanism is too weak")]
+    MechanismTooWeak,
+    /// Wrong password, no such account, another TLS session: the peer never learns which.
+    #[error("not authorized")]
+    NotAuthorized,
+    /// The fault is ours.
+    #[error("cannot check credentials at present")]
+    TemporaryAuthFailure,
+}
+
+impl SaslError {
+    /// The name of the element in `<failure/>`.
+    #[must_use]
+    pub fn condition(self) -> &'static str {
+        match self {
+            Self::Aborted => "aborted",
+            Self::AccountDisabled => "account-disabled",
+            Self::CredentialsExpired => "credentials-expired",
+            Self::EncryptionRequired => "encryption-required",
+            Self::IncorrectEncoding => "incorrect-encoding",
+            Self::InvalidAuthzid => "invalid-authzid",
+            Self::InvalidMechanism => "invalid-mechanism",
+            Self::MalformedRequest => "malformed-request",
+            Self::MechanismTooWeak => "mechanism-too-weak",
+            Self::NotAuthorized => "not-authorized",
+            Self::TemporaryAuthFailure => "temporary-auth-failure",
+        }
+    }
+
+    /// It uses up one of the attempts of the connection and of its address. What the client
+    /// broke off, and what we could not check, does not.
+    #[must_use]
+    pub fn counts_as_failure(&self) -> bool {
+        !matches!(self, Self::Aborted | Self::TemporaryAuthFailure)
+    }
+}
+
+/// Reads a payload. `=` is an empty one, and so is no text at all; whether `<auth/>` without text
+/// has a payload is for the caller to decide (it has none, RFC 6120 §6.4.2).
+///
+/// # Errors
+/// `incorrect-encoding` for everything that is no canonical base64: white space, missing or
+/// superfluous padding, other characters (RFC 6120 §13.9.1), bits behind the end.
+pub fn decode(text: &str) -> Result<Vec<u8>, SaslError> {
+    match text {
+        "" | "=" => Ok(Vec::new()),
+        _ => STANDARD.decode(text).map_err(|_| SaslError::IncorrectEncoding),
+    }
+}
+
+/// Writes a payload; an empty one is `=`.
+#[must_use]
+pub fn encode(payload: &[u8]) -> String {
+    if payload.is_empty() { "=".to_owned() } else { STANDARD.encode(payload) }
+}

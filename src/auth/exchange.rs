@@ -1,0 +1,191 @@
+//! One exchange, from the first message of the client to its end.
+
+use std::fmt;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::plain::Plain;
+use super::scram::{ClientFirst, Scram};
+use super::{MechanismName, Offer, SaslError, Verifier, anonymous, password};
+use crate::jid::BareJid;
+use crate::storage::ScramHash;
+
+/// One exchange, from the first message to its end.
+pub struct Exchange {
+    verifier: Arc<Verifier>,
+    domain: String,
+    offer: Offer,
+    mechanism: MechanismName,
+    user: Option<String>,
+    state: State,
+}
+
+/// The answer to a message.
+#[derive(Debug, Eq, PartialEq)]
+pub enum Step {
+    /// `<challenge/>` with this payload; the client answers.
+    Challenge(Vec<u8>),
+    /// `<success/>`.
+    Success {
+        /// Who it is: from what was verified, not from what was wished.
+        user: BareJid,
+        /// Without an account.
+        anonymous: bool,
+        /// Goes with `<success/>`, if there is any.
+        data: Option<Vec<u8>>,
+    },
+}
+
+enum State {
+    /// Nothing came yet.
+    Start,
+    /// The empty challenge is out.
+    Asked,
+    /// SCRAM waits for the proof of this user.
+    Proof(Box<Scram>, BareJid),
+    /// It succeeded or failed.
+    Over,
+}
+
+impl Exchange {
+    pub(super) fn new(
+        verifier: Arc<Verifier>,
+        domain: &str,
+        offer: Offer,
+        mechanism: MechanismName,
+    ) -> Self {
+        let domain = domain.to_owned();
+        Self { verifier, domain, offer, mechanism, user: None, state: State::Start }
+    }
+
+    /// Takes one message of the client, decoded. `None`: `<auth/>` had no text; the answer is an
+    /// empty challenge then, but for ANONYMOUS, which has nothing to say (RFC 6120 §6.4.2,
+    /// XEP-0175 §3).
+    ///
+    /// Waits for storage, and for PLAIN also for a derivation. After success, after an error, and
+    /// if the future is dropped, the exchange is over.
+    ///
+    /// # Errors
+    /// The condition that the peer sees. `malformed-request` for any message after the end.
+    pub async fn step(&mut self, message: Option<&[u8]>) -> Result<Step, SaslError> {
+        let state = std::mem::replace(&mut self.state, State::Over);
+        let message = match (&state, message) {
+            (State::Start, None) if self.mechanism == MechanismName::Anonymous => b"",
+            (State::Start, None) => {
+                self.state = State::Asked;
+                return Ok(Step::Challenge(Vec::new()));
+            }
+            (_, Some(message)) if message.len() <= MESSAGE_MAX => message,
+            _ => return Err(SaslError::MalformedRequest),
+        };
+        match (state, self.mechanism) {
+            (State::Start | State::Asked, MechanismName::Anonymous) => self.anonymous(message),
+            (State::Start | State::Asked, MechanismName::Plain) => self.plain(message).await,
+            (State::Start | State::Asked, MechanismName::Scram(hash)) => {
+                self.scram(message, hash, false).await
+            }
+            (State::Start | State::Asked, MechanismName::ScramPlus(hash)) => {
+                self.scram(message, hash, true).await
+            }
+            (State::Proof(scram, user), _) => {
+                let data = scram.finish(message)?;
+                self.succeed(user, Some(data)).await
+            }
+            (State::Over, _) => Err(SaslError::MalformedRequest),
+        }
+    }
+
+    /// Which mechanism it is.
+    #[must_use]
+    pub fn mechanism(&self) -> MechanismName {
+        self.mechanism
+    }
+
+    /// Who tries to log in, once it is known, for the log and for limits: the address of the
+    /// account if the name can be one, else the name as it came (not prepared, not escaped).
+    #[must_use]
+    pub fn user(&self) -> Option<&str> {
+        self.user.as_deref()
+    }
+
+    fn anonymous(&mut self, message: &[u8]) -> Result<Step, SaslError> {
+        anonymous::check_trace(message)?;
+        let user = anonymous::new_address(&self.domain)?;
+        self.user = Some(user.as_str().to_owned());
+        Ok(Step::Success { user, anonymous: true, data: None })
+    }
+
+    async fn plain(&mut self, message: &[u8]) -> Result<Step, SaslError> {
+        let plain = Plain::parse(message)?;
+        let user = self.identify(plain.user, plain.authzid)?;
+        // No account has a password that cannot be prepared; whether there is one shows nowhere.
+        let password = password::prepare(plain.password).map_err(|_| SaslError::NotAuthorized)?;
+        if !self.verifier.check_password(&user, password).await? {
+            return Err(SaslError::NotAuthorized);
+        }
+        self.succeed(user, None).await
+    }
+
+    async fn scram(
+        &mut self,
+        message: &[u8],
+        hash: ScramHash,
+        plus: bool,
+    ) -> Result<Step, SaslError> {
+        let first = ClientFirst::parse(message)?;
+        let user = self.identify(&first.user, first.authzid.as_deref())?;
+        let bound_to = first.bound_to(plus, &self.offer)?;
+        let keys = self.verifier.keys(&user, hash).await?;
+        let text = self.offer.downgrade_text();
+        let (scram, answer) = Scram::begin(&first, bound_to, keys, &nonce()?, Some(&text));
+        self.state = State::Proof(Box::new(scram), user);
+        Ok(Step::Challenge(answer))
+    }
+
+    /// The account that is meant. Nobody acts for another one: an authorization identity is the
+    /// address of the account, or there is none (RFC 6120 §6.3.8). For all mechanisms alike.
+    fn identify(&mut self, name: &str, authzid: Option<&str>) -> Result<BareJid, SaslError> {
+        let Ok(user) = BareJid::from_parts(Some(name), &self.domain) else {
+            self.user = Some(name.to_owned());
+            return Err(SaslError::NotAuthorized);
+        };
+        self.user = Some(user.as_str().to_owned());
+        match authzid.map(BareJid::parse) {
+            None => Ok(user),
+            Some(Ok(authzid)) if authzid == user => Ok(user),
+            Some(_) => Err(SaslError::InvalidAuthzid),
+        }
+    }
+
+    async fn succeed(&self, user: BareJid, data: Option<Vec<u8>>) -> Result<Step, SaslError> {
+        self.verifier.note_login(&user).await;
+        Ok(Step::Success { user, anonymous: false, data })
+    }
+}
+
+/// Without secrets: neither keys nor messages.
+impl fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exchange")
+            .field("mechanism", &self.mechanism)
+            .field("user", &self.user)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Our half of a nonce.
+fn nonce() -> Result<String, SaslError> {
+    let mut bytes = [0; NONCE_BYTES];
+    getrandom::fill(&mut bytes).map_err(|error| {
+        tracing::error!(%error, "no random bytes");
+        SaslError::TemporaryAuthFailure
+    })?;
+    Ok(STANDARD.encode(bytes))
+}
+
+/// Bytes of a message, decoded. Names and passwords have 1023 at most.
+const MESSAGE_MAX: usize = 4096;
+/// Random bytes in a nonce; without padding in base64.
+const NONCE_BYTES: usize = 24;

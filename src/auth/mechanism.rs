@@ -1,0 +1,63 @@
+//! The names of the mechanisms.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::SaslError;
+use crate::storage::ScramHash;
+
+/// A mechanism that we know.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum MechanismName {
+    /// RFC 4505: without an account.
+    Anonymous,
+    /// RFC 4616: the password as it is.
+    Plain,
+    /// RFC 5802: both sides prove that they know the password.
+    Scram(ScramHash),
+    /// RFC 5802, bound to the TLS connection.
+    ScramPlus(ScramHash),
+}
+
+impl MechanismName {
+    /// All of them, the strongest first.
+    pub(super) const ALL: [Self; 8] = [
+        Self::ScramPlus(ScramHash::Sha512),
+        Self::ScramPlus(ScramHash::Sha256),
+        Self::ScramPlus(ScramHash::Sha1),
+        Self::Scram(ScramHash::Sha512),
+        Self::Scram(ScramHash::Sha256),
+        Self::Scram(ScramHash::Sha1),
+        Self::Plain,
+        Self::Anonymous,
+    ];
+
+    /// The registered name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Anonymous => "ANONYMOUS",
+            Self::Plain => "PLAIN",
+            Self::Scram(ScramHash::Sha1) => "SCRAM-SHA-1",
+            Self::Scram(ScramHash::Sha256) => "SCRAM-SHA-256",
+            Self::Scram(ScramHash::Sha512) => "SCRAM-SHA-512",
+            Self::ScramPlus(ScramHash::Sha1) => "SCRAM-SHA-1-PLUS",
+            Self::ScramPlus(ScramHash::Sha256) => "SCRAM-SHA-256-PLUS",
+            Self::ScramPlus(ScramHash::Sha512) => "SCRAM-SHA-512-PLUS",
+        }
+    }
+}
+
+impl fmt::Display for MechanismName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Names have capitals only (RFC 4422 §3.1).
+impl FromStr for MechanismName {
+    type Err = SaslError;
+    fn from_str(name: &str) -> Result<Self, SaslError> {
+        Self::ALL.into_iter().find(|m| m.as_str() == name).ok_or(SaslError::InvalidMechanism)
+    }
+}

@@ -1,0 +1,107 @@
+//! What is offered on a connection: mechanisms, channel bindings (XEP-0440), and the hash by which
+//! a client notices that somebody took something out of the list on its way (XEP-0474).
+
+use std::sync::Arc;
+
+use super::MechanismName;
+use crate::config::AuthConfig;
+
+/// Facts of the TLS connection that logins can be bound to.
+#[derive(Clone, Debug, Default)]
+pub struct TlsFacts {
+    /// It is TLS 1.3. On TLS 1.2 the exporter binds only with an extension that not everybody
+    /// speaks (RFC 9266 §3), so it is not used there.
+    pub version13: bool,
+    /// Keying material with the label `EXPORTER-Channel-Binding` and an empty context (RFC 9266 §2).
+    pub exporter: Option<[u8; 32]>,
+    /// The hash of our certificate (RFC 5929 §4.1).
+    pub server_end_point: Option<Vec<u8>>,
+}
+
+/// What is offered on one connection, and therefore what may be used: computed once after TLS.
+///
+/// `<mechanisms/>` and `<sasl-channel-binding/>` must show exactly these lists: clients check them
+/// against the hash of XEP-0474. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Offer(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    encrypted: bool,
+    mechanisms: Vec<MechanismName>,
+    types: Vec<&'static str>,
+    bindings: Vec<Vec<u8>>,
+}
+
+impl Offer {
+    /// Without TLS nothing is offered at all (RFC 6120 §6.3.4, §13.9.4). -PLUS is offered if there
+    /// is something to bind to, PLAIN and ANONYMOUS as configured.
+    #[must_use]
+    pub fn new(config: &AuthConfig, tls: Option<&TlsFacts>) -> Self {
+        let (mut types, mut bindings) = (Vec::new(), Vec::new());
+        if let Some(tls) = tls {
+            if let (true, Some(exporter)) = (tls.version13, &tls.exporter) {
+                types.push(TLS_EXPORTER);
+                bindings.push(exporter.to_vec());
+            }
+            if let Some(hash) = &tls.server_end_point {
+                types.push(TLS_SERVER_END_POINT);
+                bindings.push(hash.clone());
+            }
+        }
+        let encrypted = tls.is_some();
+        let is_offered = |mechanism: &MechanismName| match mechanism {
+            MechanismName::Anonymous => config.anonymous,
+            MechanismName::Plain => config.plain,
+            MechanismName::Scram(_) => true,
+            MechanismName::ScramPlus(_) => !types.is_empty(),
+        };
+        let mechanisms =
+            MechanismName::ALL.into_iter().filter(|m| encrypted && is_offered(m)).collect();
+        Self(Arc::new(Inner { encrypted, mechanisms, types, bindings }))
+    }
+
+    /// As written in the stream features: the strongest first.
+    #[must_use]
+    pub fn mechanisms(&self) -> &[MechanismName] {
+        &self.0.mechanisms
+    }
+
+    /// As announced by XEP-0440: the strongest first.
+    #[must_use]
+    pub fn channel_bindings(&self) -> &[&'static str] {
+        &self.0.types
+    }
+
+    pub(super) fn is_encrypted(&self) -> bool {
+        self.0.encrypted
+    }
+
+    /// What the client must have bound to, by the name of the type.
+    pub(super) fn binding(&self, name: &str) -> Option<&[u8]> {
+        let i = self.0.types.iter().position(|t| *t == name)?;
+        Some(&self.0.bindings[i])
+    }
+
+    /// The text whose hash XEP-0474 §5.1 puts into the first message of the server: mechanisms,
+    /// then the types of channel binding if they were announced.
+    pub(super) fn downgrade_text(&self) -> String {
+        let mechanisms = self.0.mechanisms.iter().map(|m| m.as_str()).collect();
+        downgrade_text(mechanisms, self.0.types.clone())
+    }
+}
+
+/// Sorted by bytes (`i;octet`), joined by U+001E; U+001F stands between the lists.
+pub(super) fn downgrade_text(mut mechanisms: Vec<&str>, mut types: Vec<&str>) -> String {
+    mechanisms.sort_unstable();
+    types.sort_unstable();
+    let mut text = mechanisms.join("\u{1e}");
+    if !types.is_empty() {
+        text.push('\u{1f}');
+        text.push_str(&types.join("\u{1e}"));
+    }
+    text
+}
+
+const TLS_EXPORTER: &str = "tls-exporter";
+const TLS_SERVER_END_POINT: &str = "tls-server-end-point";

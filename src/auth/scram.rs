@@ -1,0 +1,204 @@
+//! SCRAM, the server's side (RFC 5802, RFC 7677): two messages of the client, two of ours. Pure.
+//!
+//! The grammar is taken strictly: what two parsers could read in two ways is refused. The proof is
+//! checked even where it cannot be right (no such account), so that the answer takes the same time.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use subtle::{Choice, ConstantTimeEq};
+
+use super::hash::{hash, hmac};
+use super::{Offer, SaslError};
+use crate::storage::ScramKeys;
+
+/// The first message of the client (RFC 5802 §7, `client-first-message`).
+#[derive(Debug)]
+pub(super) struct ClientFirst<'a> {
+    /// `n,,`: comes back as part of `c=`.
+    gs2: &'a str,
+    binding: Binding<'a>,
+    /// For whom to act.
+    pub authzid: Option<String>,
+    /// The name of the account, unescaped; not empty.
+    pub user: String,
+    /// Without `gs2`.
+    bare: &'a str,
+    nonce: &'a str,
+}
+
+/// The flag of channel binding (RFC 5802 §6).
+#[derive(Debug)]
+enum Binding<'a> {
+    /// `n`: the client cannot.
+    None,
+    /// `y`: it could, but thinks that we cannot.
+    Unseen,
+    /// `p=`: bound to this.
+    Used(&'a str),
+}
+
+impl<'a> ClientFirst<'a> {
+    /// # Errors
+    /// `malformed-request` for whatever is not in the grammar, and for `m=`, which announces an
+    /// extension without which the rest cannot be understood.
+    pub(super) fn parse(message: &'a [u8]) -> Result<Self, SaslError> {
+        Self::read(message).ok_or(SaslError::MalformedRequest)
+    }
+
+    fn read(message: &'a [u8]) -> Option<Self> {
+        let text = std::str::from_utf8(message).ok().filter(|t| !t.contains('\0'))?;
+        let mut parts = text.splitn(3, ',');
+        let (flag, authzid, bare) = (parts.next()?, parts.next()?, parts.next()?);
+        let binding = match flag {
+            "n" => Binding::None,
+            "y" => Binding::Unseen,
+            _ => Binding::Used(flag.strip_prefix("p=").filter(|name| is_binding_name(name))?),
+        };
+        let authzid = match authzid {
+            "" => None,
+            _ => Some(unescape(authzid.strip_prefix("a=")?)?),
+        };
+        let mut attributes = bare.split(',');
+        let user = unescape(attributes.next()?.strip_prefix("n=")?)?;
+        let nonce = attributes.next()?.strip_prefix("r=").filter(|nonce| is_printable(nonce))?;
+        attributes.all(is_extension).then_some(())?;
+        Some(Self { gs2: &text[..text.len() - bare.len()], binding, authzid, user, bare, nonce })
+    }
+
+    /// What `c=` must hold behind the header, by what the client says and what is offered.
+    ///
+    /// # Errors
+    /// `not-authorized` if somebody hid -PLUS from a client that can (RFC 5802 §6);
+    /// `malformed-request` if flag and mechanism do not go together, or for an unknown binding.
+    pub(super) fn bound_to<'o>(&self, plus: bool, offer: &'o Offer) -> Result<&'o [u8], SaslError> {
+        match (&self.binding, plus) {
+            (Binding::Used(name), true) => offer.binding(name).ok_or(SaslError::MalformedRequest),
+            (Binding::Unseen, false) if !offer.channel_bindings().is_empty() => {
+                Err(SaslError::NotAuthorized)
+            }
+            (Binding::None | Binding::Unseen, false) => Ok(&[]),
+            (Binding::Used(_), false) | (Binding::None | Binding::Unseen, true) => {
+                Err(SaslError::MalformedRequest)
+            }
+        }
+    }
+}
+
+/// Waits for the second message of the client.
+pub(super) struct Scram {
+    keys: ScramKeys,
+    is_known: bool,
+    /// What `c=` must be, decoded: the header and what the connection is bound to.
+    bound: Vec<u8>,
+    first_bare: String,
+    server_first: String,
+    nonce: String,
+}
+
+impl Scram {
+    /// Answers the first message. The second value is the answer.
+    ///
+    /// `keys` are made up if not `is_known`. `nonce` is our half of it, printable and without
+    /// commas. `downgrade_text` is that of [`Offer`] (XEP-0474 §5.1).
+    pub(super) fn begin(
+        first: &ClientFirst<'_>,
+        bound_to: &[u8],
+        (keys, is_known): (ScramKeys, bool),
+        nonce: &str,
+        downgrade_text: Option<&str>,
+    ) -> (Self, Vec<u8>) {
+        let nonce = format!("{}{nonce}", first.nonce);
+        let salt = STANDARD.encode(&keys.salt);
+        let mut server_first = format!("r={nonce},s={salt},i={}", keys.iterations);
+        if let Some(text) = downgrade_text {
+            server_first.push_str(",h=");
+            server_first.push_str(&STANDARD.encode(hash(keys.hash, text.as_bytes())));
+        }
+        let answer = server_first.clone().into_bytes();
+        let bound = [first.gs2.as_bytes(), bound_to].concat();
+        let first_bare = first.bare.to_owned();
+        (Self { keys, is_known, bound, first_bare, server_first, nonce }, answer)
+    }
+
+    /// Checks the second message (RFC 5802 §3) and answers with our own proof.
+    ///
+    /// # Errors
+    /// `malformed-request` by the grammar alone, `not-authorized` for everything else.
+    pub(super) fn finish(self, message: &[u8]) -> Result<Vec<u8>, SaslError> {
+        let last = ClientFinal::read(message).ok_or(SaslError::MalformedRequest)?;
+        let h = self.keys.hash;
+        let auth_message =
+            format!("{},{},{}", self.first_bare, self.server_first, last.without_proof);
+        let signature = hmac(h, &self.keys.stored_key, auth_message.as_bytes());
+        if last.proof.len() != signature.len() {
+            return Err(SaslError::MalformedRequest);
+        }
+        let client_key: Vec<u8> = last.proof.iter().zip(&signature).map(|(p, s)| p ^ s).collect();
+        let server_signature = hmac(h, &self.keys.server_key, auth_message.as_bytes());
+        let is_right = hash(h, &client_key).ct_eq(&self.keys.stored_key)
+            & last.bound.ct_eq(&self.bound)
+            & last.nonce.as_bytes().ct_eq(self.nonce.as_bytes())
+            & Choice::from(u8::from(self.is_known));
+        if !bool::from(is_right) {
+            return Err(SaslError::NotAuthorized);
+        }
+        Ok(format!("v={}", STANDARD.encode(server_signature)).into_bytes())
+    }
+}
+
+/// The second message of the client (RFC 5802 §7, `client-final-message`).
+struct ClientFinal<'a> {
+    without_proof: &'a str,
+    bound: Vec<u8>,
+    nonce: &'a str,
+    proof: Vec<u8>,
+}
+
+impl<'a> ClientFinal<'a> {
+    fn read(message: &'a [u8]) -> Option<Self> {
+        let text = std::str::from_utf8(message).ok().filter(|t| !t.contains('\0'))?;
+        let (without_proof, proof) = text.rsplit_once(",p=")?;
+        let mut attributes = without_proof.split(',');
+        let bound = STANDARD.decode(attributes.next()?.strip_prefix("c=")?).ok()?;
+        let nonce = attributes.next()?.strip_prefix("r=").filter(|nonce| is_printable(nonce))?;
+        // A proof is the last thing of all: nothing that calls itself one stands before it.
+        attributes.all(|a| is_extension(a) && !a.starts_with("p=")).then_some(())?;
+        let proof = STANDARD.decode(proof).ok()?;
+        Some(Self { without_proof, bound, nonce, proof })
+    }
+}
+
+/// `saslname`: `=2C` is a comma, `=3D` an equals sign, and no other `=` may stand there.
+fn unescape(name: &str) -> Option<String> {
+    let mut parts = name.split('=');
+    let mut text = parts.next()?.to_owned();
+    for part in parts {
+        let (sign, rest) = match part.as_bytes() {
+            [b'2', b'C', ..] => (',', &part[2..]),
+            [b'3', b'D', ..] => ('=', &part[2..]),
+            _ => return None,
+        };
+        text.push(sign);
+        text.push_str(rest);
+    }
+    (!text.is_empty()).then_some(text)
+}
+
+/// `cb-name`.
+fn is_binding_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'-')
+}
+
+/// A nonce: `printable`, but not a comma, which ended it.
+fn is_printable(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic())
+}
+
+/// An attribute that we need not understand: a letter and a value. `m` says that we must.
+fn is_extension(attribute: &str) -> bool {
+    match attribute.as_bytes() {
+        [b'm', ..] => false,
+        [name, b'=', _, ..] => name.is_ascii_alphabetic(),
+        _ => false,
+    }
+}

@@ -1,0 +1,274 @@
+//! Drives the negotiation of a client's stream: carries out what the state machine says.
+
+use std::sync::Arc;
+
+use tokio::time::timeout;
+
+use super::connection::Connection;
+use super::{C2s, Entry};
+use crate::auth::{Exchange, Offer, SaslError, Step, TlsFacts};
+use crate::config::LimitsConfig;
+use crate::jid::{BareJid, FullJid};
+use crate::log;
+use crate::modules::disco;
+use crate::session::{InboxLimits, Session, SessionFacts};
+use crate::stanza::{Condition, StreamCondition, StreamError};
+use crate::stream::features::Limits;
+use crate::stream::input::Heard;
+use crate::stream::negotiation::{Action, Actions, Negotiation, Settings, Stage};
+use crate::tls;
+
+/// Why it came to nothing: a stream error to be told, or nobody is there to be told.
+type Failed = Option<StreamError>;
+
+/// Negotiates until a session is bound (RFC 6120 §4.3).
+pub(super) async fn negotiate(
+    c2s: &C2s,
+    connection: &mut Connection,
+    entry: Entry,
+) -> Result<Session, Failed> {
+    let mut driver = Driver::new(c2s, connection);
+    let offer = match entry {
+        Entry::Direct => Some(driver.handshake(Arc::clone(&c2s.direct)).await?),
+        Entry::StartTls => None,
+    };
+    let mut machine = Negotiation::new(settings(c2s), offer);
+    loop {
+        while let Some(heard) = driver.hear() {
+            let actions = match heard {
+                Ok(Heard::Header(header)) => machine.header(&header),
+                Ok(Heard::Element(frame)) => machine.element(&frame),
+                Ok(Heard::End) => machine.ended(),
+                Err(error) => machine.fail(error),
+            };
+            if let Some(session) = driver.carry_out(&mut machine, actions).await? {
+                return Ok(session);
+            }
+        }
+        driver.read().await?;
+    }
+}
+
+struct Driver<'a> {
+    c2s: &'a C2s,
+    connection: &'a mut Connection,
+    limits: LimitsConfig,
+    exchange: Option<Box<Exchange>>,
+    /// When authentication must be done.
+    deadline: Option<tokio::time::Instant>,
+    tls: &'static str,
+}
+
+impl<'a> Driver<'a> {
+    fn new(c2s: &'a C2s, connection: &'a mut Connection) -> Self {
+        let limits = c2s.hosts.config.load().limits.clone();
+        Self { c2s, connection, limits, exchange: None, deadline: None, tls: "" }
+    }
+
+    /// What has been read already, if it is whole.
+    fn hear(&mut self) -> Option<Result<Heard, StreamError>> {
+        self.connection.input.heard().map_err(StreamError::from).transpose()
+    }
+
+    async fn read(&mut self) -> Result<(), Failed> {
+        let read = self.connection.read();
+        let read = match self.deadline {
+            None => read.await,
+            Some(deadline) => tokio::time::timeout_at(deadline, read).await.map_err(|_| {
+                Some(StreamCondition::ConnectionTimeout.text("authentication takes too long"))
+            })?,
+        };
+        match read {
+            Ok(0) | Err(_) => {
+                self.connection.abandon();
+                Err(None)
+            }
+            Ok(_) => Ok(()),
+        }
+    }
+
+    async fn carry_out(
+        &mut self,
+        machine: &mut Negotiation,
+        mut actions: Actions,
+    ) -> Result<Option<Session>, Failed> {
+        let mut session = None;
+        let mut i = 0;
+        while i < actions.len() {
+            let action = std::mem::replace(&mut actions[i], Action::Forget);
+            i += 1;
+            let more = match action {
+                Action::Send(bytes) => {
+                    self.connection.send(&bytes).await.map_err(|_| None)?;
+                    continue;
+                }
+                Action::Close(error) => return Err(error),
+                Action::Run => return Ok(session),
+                Action::Forget => {
+                    self.exchange = None;
+                    continue;
+                }
+                Action::Restart(stage) => {
+                    self.restart(stage);
+                    continue;
+                }
+                Action::Secure => {
+                    if self.connection.input.discard() {
+                        let text = "there must be nothing between starttls and TLS";
+                        return Err(Some(StreamCondition::PolicyViolation.text(text)));
+                    }
+                    let offer = self.handshake(Arc::clone(&self.c2s.starttls)).await?;
+                    machine.secured(offer)
+                }
+                Action::Begin(mechanism, initial) => {
+                    let step = self.begin(machine, &mechanism, initial.as_deref()).await;
+                    machine.sasl(step)
+                }
+                Action::Continue(message) => {
+                    let step = self.step(Some(&message)).await;
+                    machine.sasl(step)
+                }
+                Action::Bind(resource) => match self.bind(machine, resource.as_deref()) {
+                    Ok(bound) => {
+                        let actions = machine.bound(Ok(bound.handle().jid()));
+                        session = Some(bound);
+                        actions
+                    }
+                    Err(condition) => machine.bound(Err(condition)),
+                },
+            };
+            actions.truncate(i);
+            actions.extend(more);
+        }
+        Ok(None)
+    }
+
+    fn restart(&mut self, stage: Stage) {
+        let limits = match stage {
+            Stage::Authenticated => self.connection.limits,
+            Stage::Plain | Stage::Secured => self.connection.limits_before_auth,
+        };
+        self.connection.input.restart(limits);
+        if stage == Stage::Authenticated {
+            self.deadline = None;
+        }
+    }
+
+    async fn handshake(&mut self, config: Arc<rustls::ServerConfig>) -> Result<Offer, Failed> {
+        let started = tokio::time::Instant::now();
+        let secured = timeout(self.limits.handshake, self.connection.secure(config)).await;
+        let metrics = &self.c2s.hosts.metrics;
+        match secured {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                metrics.tls_handshakes.inc(["none", "failure"]);
+                tracing::debug!(%error, "TLS handshake failed");
+                return Err(None);
+            }
+            Err(_) => {
+                metrics.tls_handshakes.inc(["none", "timeout"]);
+                tracing::debug!("TLS handshake takes too long");
+                return Err(None);
+            }
+        }
+        let facts = self.connection.wire.as_ref().and_then(|w| w.tls()).map(tls::handshake_facts);
+        let facts = facts.ok_or(None)?;
+        metrics.tls_handshakes.inc([facts.version, "success"]);
+        tracing::debug!(
+            version = facts.version,
+            sni = facts.sni,
+            elapsed_ms = started.elapsed().as_millis() as u64,
+            "TLS established"
+        );
+        self.tls = facts.version;
+        let facts = TlsFacts {
+            version13: facts.version13,
+            exporter: facts.exporter,
+            server_end_point: self.c2s.certificates.end_point(facts.sni.as_deref()),
+        };
+        Ok(Offer::new(&self.c2s.hosts.config.load().auth, Some(&facts)))
+    }
+
+    async fn begin(
+        &mut self,
+        machine: &Negotiation,
+        mechanism: &str,
+        initial: Option<&[u8]>,
+    ) -> Result<Step, SaslError> {
+        self.deadline = Some(tokio::time::Instant::now() + self.limits.authentication);
+        let offer = machine.offer().ok_or(SaslError::EncryptionRequired)?;
+        let exchange = self.c2s.verifier.begin(machine.domain(), offer, mechanism)?;
+        self.exchange = Some(Box::new(exchange));
+        self.step(initial).await
+    }
+
+    /// One message of the exchange. Who has failed before, from this address or for this account,
+    /// waits for the answer, right or wrong.
+    async fn step(&mut self, message: Option<&[u8]>) -> Result<Step, SaslError> {
+        let exchange = self.exchange.as_mut().ok_or(SaslError::MalformedRequest)?;
+        let step = exchange.step(message).await;
+        let peer = self.connection.peer;
+        let mechanism = exchange.mechanism().as_str();
+        let user = exchange.user().map(str::to_owned);
+        let throttle = &self.c2s.throttle;
+        if !matches!(step, Ok(Step::Challenge(_))) {
+            let delay = throttle.delay_for(peer.ip(), user.as_deref());
+            if !delay.is_zero() {
+                tokio::time::sleep(delay).await;
+            }
+        }
+        match &step {
+            Ok(Step::Challenge(_)) => {}
+            Ok(Step::Success { user, .. }) => {
+                self.c2s.hosts.metrics.logins.inc([mechanism, "success"]);
+                throttle.note_success(peer.ip(), user.as_str());
+            }
+            Err(error) => {
+                self.c2s.hosts.metrics.logins.inc([mechanism, error.condition()]);
+                if error.counts_as_failure() {
+                    log::login_failed(peer, user.as_deref(), mechanism, error.condition());
+                    throttle.note_failure(peer.ip(), user.as_deref());
+                }
+            }
+        }
+        step
+    }
+
+    /// RFC 6120 §7.6, §7.7: with the wished resource, or one of ours.
+    fn bind(&self, machine: &Negotiation, wished: Option<&str>) -> Result<Session, Condition> {
+        let user = machine.user().ok_or(Condition::NotAuthorized)?;
+        let jid = full_jid(user, wished)?;
+        let facts = SessionFacts {
+            peer: self.connection.peer,
+            tls: self.tls,
+            since: tokio::time::Instant::now(),
+        };
+        let bounds =
+            InboxLimits { stanzas: self.limits.inbox_stanzas, bytes: self.limits.inbox_bytes };
+        let table = Arc::clone(&self.c2s.hosts.sessions);
+        Ok(Session::open(table, jid, facts, bounds, self.limits.sessions_per_account))
+    }
+}
+
+fn full_jid(user: &BareJid, wished: Option<&str>) -> Result<FullJid, Condition> {
+    match wished {
+        Some(resource) => user.with_resource(resource).map_err(|_| Condition::BadRequest),
+        None => {
+            let resource = crate::stream::header::new_id();
+            user.with_resource(&resource).map_err(|_| Condition::InternalServerError)
+        }
+    }
+}
+
+fn settings(c2s: &C2s) -> Settings {
+    let config = c2s.hosts.config.load();
+    let limits = &config.limits;
+    let idle = limits.silence + limits.ping_answer;
+    Settings {
+        domains: c2s.hosts.all().iter().map(|host| host.domain.to_string()).collect(),
+        limits_before_auth: Limits { bytes: limits.stanza_before_auth, idle },
+        limits: Limits { bytes: limits.stanza, idle },
+        caps: disco::server_caps(&c2s.hosts.registry),
+        failures: config.auth.failures_per_connection,
+    }
+}

@@ -1,0 +1,235 @@
+//! The command line: options for all, our own subcommands, and one for each command of the
+//! administrator.
+
+use std::path::PathBuf;
+
+use clap::builder::ValueHint;
+use clap::{Arg, ArgAction, ArgMatches, Command as Clap, value_parser};
+use serde_json::{Map, Value};
+
+use super::{Problem, ask};
+use crate::admin::{COMMANDS, GROUPS};
+use crate::host::command::{Argument, ArgumentKind, Arguments, Command};
+
+/// Options that every subcommand has.
+#[derive(Debug)]
+pub(super) struct Options {
+    /// The configuration, if it was given.
+    pub(super) config: Option<PathBuf>,
+    /// The data directory, if it was given.
+    pub(super) data: Option<PathBuf>,
+    /// The domain, if it was given.
+    pub(super) domain: Option<String>,
+    /// Answers for programs.
+    pub(super) is_json: bool,
+}
+
+impl Options {
+    pub(super) fn read(matches: &ArgMatches) -> Self {
+        Self {
+            config: matches.get_one("config").cloned(),
+            data: matches.get_one("data").cloned(),
+            domain: matches.get_one("domain").cloned(),
+            is_json: matches.get_flag("json"),
+        }
+    }
+}
+
+/// The whole command line.
+pub(super) fn program() -> Clap {
+    let mut program = Clap::new("waxwing")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about(env!("CARGO_PKG_DESCRIPTION"))
+        .after_help(AFTER_HELP)
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .max_term_width(100)
+        .args(options())
+        .subcommands(ours());
+    for (group, about) in GROUPS {
+        let members = COMMANDS.iter().filter(|command| command.path()[0] == *group);
+        let group = Clap::new(*group).about(*about).subcommand_required(true);
+        let group = group.arg_required_else_help(true);
+        program = program.subcommand(group.subcommands(members.map(|command| admin(*command))));
+    }
+    let alone = COMMANDS.iter().filter(|command| command.path().len() == 1);
+    program.subcommands(alone.map(|command| admin(*command)))
+}
+
+/// Which of the administrator's commands was called, with what belongs to it.
+pub(super) fn admin_command(matches: &ArgMatches) -> (&'static dyn Command, &ArgMatches) {
+    let mut path = Vec::new();
+    let mut matches = matches;
+    while let Some((name, of_command)) = matches.subcommand() {
+        path.push(name.to_owned());
+        matches = of_command;
+    }
+    (crate::admin::find(&path).expect("clap knows only these"), matches)
+}
+
+/// The values of its arguments. What must not stand on a command line is asked for, or read.
+pub(super) fn collect(command: &dyn Command, matches: &ArgMatches) -> Result<Arguments, Problem> {
+    let mut values = Map::new();
+    for argument in command.arguments() {
+        let value = match argument.kind {
+            ArgumentKind::Flag => matches.get_flag(argument.name).then_some(Value::Bool(true)),
+            ArgumentKind::Number => matches.get_one::<u64>(argument.name).map(|n| (*n).into()),
+            ArgumentKind::Lines => {
+                Some(ask::lines(matches.get_one::<PathBuf>(argument.name))?.into())
+            }
+            ArgumentKind::Password => {
+                let is_random = has_random(command) && matches.get_flag("random");
+                match (is_random, matches.get_flag("password-stdin")) {
+                    (true, _) => None,
+                    (false, true) => Some(ask::password_from_stdin()?.into()),
+                    (false, false) => Some(ask::new_password()?.into()),
+                }
+            }
+            ArgumentKind::Account
+            | ArgumentKind::FullJid
+            | ArgumentKind::Jid
+            | ArgumentKind::Text => {
+                matches.get_one::<String>(argument.name).map(|text| text.as_str().into())
+            }
+        };
+        if let Some(value) = value {
+            values.insert(argument.name.to_owned(), value);
+        }
+    }
+    Ok(Arguments(values))
+}
+
+fn options() -> [Arg; 4] {
+    let option = |name| Arg::new(name).long(name).global(true).help_heading("Options for all");
+    let path = |name, help| option(name).value_parser(value_parser!(PathBuf)).help(help);
+    [
+        path("config", "The configuration [default: ./waxwing.toml or /etc/waxwing/waxwing.toml]")
+            .value_name("FILE")
+            .value_hint(ValueHint::FilePath)
+            .env("WAXWING_CONFIG"),
+        path("data", "The data directory [default: of the configuration, or ./waxwing-data]")
+            .value_name("DIR")
+            .value_hint(ValueHint::DirPath)
+            .env("WAXWING_DATA"),
+        option("domain")
+            .value_name("DOMAIN")
+            .help("The domain of names without one [default: the first one, or localhost]"),
+        option("json").action(ArgAction::SetTrue).help("Answer in JSON"),
+    ]
+}
+
+fn ours() -> [Clap; 5] {
+    let shell = Arg::new("shell").required(true).value_name("SHELL");
+    let shell = shell.value_parser(value_parser!(clap_complete::Shell));
+    let section = Arg::new("section").value_name("SECTION").help("Only this one, such as `limits`");
+    let out = Arg::new("out").long("out").value_name("DIR").value_hint(ValueHint::DirPath);
+    let out = out.value_parser(value_parser!(PathBuf));
+    let force = Arg::new("force").long("force").action(ArgAction::SetTrue);
+    [
+        Clap::new("serve").about("Run the server").after_help(SERVE_HELP),
+        Clap::new("init")
+            .about("Write a configuration with all options explained")
+            .arg(force.help("Replace a file that is there")),
+        Clap::new("config")
+            .about("Check and explain the configuration")
+            .subcommand_required(true)
+            .arg_required_else_help(true)
+            .subcommand(Clap::new("check").about("Report every error of the configuration"))
+            .subcommand(
+                Clap::new("explain").about("Print all options with their defaults").arg(section),
+            ),
+        Clap::new("completions").about("Print completions for a shell").arg(shell),
+        Clap::new("man")
+            .about("Print the manual page")
+            .arg(out.help("Write the pages of all commands into this directory")),
+    ]
+}
+
+fn admin(command: &dyn Command) -> Clap {
+    let name = command.path().last().expect("a command has a name");
+    let arguments = command.arguments().iter().flat_map(|argument| match argument.kind {
+        ArgumentKind::Password => vec![password_stdin(command)],
+        _ => vec![one(argument)],
+    });
+    Clap::new(*name).about(command.about()).args(arguments)
+}
+
+fn one(argument: &Argument) -> Arg {
+    let arg = Arg::new(argument.name).help(argument.help);
+    if argument.kind == ArgumentKind::Lines {
+        return arg
+            .help(format!("{}: a file [default: standard input]", argument.help))
+            .value_name("FILE")
+            .value_hint(ValueHint::FilePath)
+            .value_parser(value_parser!(PathBuf));
+    }
+    let arg = match argument.required {
+        true => arg.required(true),
+        false => arg.long(argument.name),
+    };
+    match argument.kind {
+        ArgumentKind::Flag => arg.action(ArgAction::SetTrue),
+        ArgumentKind::Number => arg.value_name("NUMBER").value_parser(value_parser!(u64)),
+        ArgumentKind::Account => arg.value_name("ACCOUNT").value_hint(ValueHint::EmailAddress),
+        ArgumentKind::FullJid | ArgumentKind::Jid => arg.value_name("JID"),
+        ArgumentKind::Lines | ArgumentKind::Password | ArgumentKind::Text => arg.value_name("TEXT"),
+    }
+}
+
+/// A password as an argument could be read by everybody on the machine.
+fn password_stdin(command: &dyn Command) -> Arg {
+    let arg = Arg::new("password-stdin").long("password-stdin").action(ArgAction::SetTrue);
+    let arg =
+        arg.help("The password is the first line of the standard input; else it is asked for");
+    if has_random(command) { arg.conflicts_with("random") } else { arg }
+}
+
+fn has_random(command: &dyn Command) -> bool {
+    let mut arguments = command.arguments().iter();
+    arguments.any(|argument| argument.name == "random" && argument.kind == ArgumentKind::Flag)
+}
+
+const AFTER_HELP: &str = "\
+A running server is asked over its admin socket; if none runs, commands work on its data directory.
+
+Exit codes:
+  0  done
+  1  failed: storage, input or output
+  2  the arguments, or a part of the input, are wrong
+  3  what was named is not there
+  4  it exists already
+  5  the server does not run or cannot be reached
+  6  the configuration is wrong";
+
+const SERVE_HELP: &str = "\
+Without a configuration the server is of one domain (--domain, at first `localhost`), which it
+remembers in its data directory. The first time it makes the account `admin` and prints its password.
+
+SIGTERM and SIGINT end it in good order; SIGHUP makes it read certificates and settings anew.";
+
+#[cfg(test)]
+mod tests {
+    use super::program;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        program().debug_assert();
+    }
+
+    #[test]
+    fn a_password_is_never_an_argument() {
+        assert!(program().try_get_matches_from(["waxwing", "user", "add", "a", "secret"]).is_err());
+        for option in ["--password=secret", "--password"] {
+            let line = ["waxwing", "user", "add", "a", option];
+            assert!(program().try_get_matches_from(line).is_err(), "{option}");
+        }
+    }
+
+    #[test]
+    fn options_for_all_stand_before_and_behind_a_command() {
+        for line in [["waxwing", "--json", "user", "list"], ["waxwing", "user", "list", "--json"]] {
+            let matches = program().try_get_matches_from(line).unwrap();
+            assert!(super::Options::read(&matches).is_json, "{line:?}");
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! `init`, `config check` and `config explain`.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use clap::ArgMatches;
+use clap::parser::ValueSource;
+use serde_json::json;
+
+use super::arguments::Options;
+use super::output::Output;
+use super::{Exit, Problem, place};
+use crate::config::{Config, DEFAULT_DATA, DEFAULT_DOMAIN, commented, explain};
+
+/// `init`: writes a configuration.
+pub(super) fn init(
+    matches: &ArgMatches,
+    options: &Options,
+    output: &Output,
+) -> Result<Exit, Problem> {
+    if matches.value_source("data") == Some(ValueSource::CommandLine) {
+        let text = "--data has no place here; set `data` in the file that is written";
+        return Err(Problem::new(Exit::Invalid, text));
+    }
+    let domain = match &options.domain {
+        Some(domain) => place::prepared(domain)?,
+        None => place::remembered(Path::new(DEFAULT_DATA))?.unwrap_or(DEFAULT_DOMAIN.to_owned()),
+    };
+    let file = options.config.clone().unwrap_or_else(|| PathBuf::from("waxwing.toml"));
+    write(&file, &commented(&domain), matches.get_flag("force")).map_err(|error| {
+        let name = file.display();
+        match error.kind() {
+            io::ErrorKind::AlreadyExists => {
+                Problem::new(Exit::Conflict, format!("{name} exists; --force replaces it"))
+            }
+            _ => Problem::new(Exit::Failed, format!("{name}: {error}")),
+        }
+    })?;
+    let text = format!("Wrote {} for the domain {domain}.", file.display());
+    output.say(&text, &json!({ "file": file, "domain": domain }))?;
+    Ok(Exit::Ok)
+}
+
+/// `config`
+pub(super) fn dispatch(
+    matches: &ArgMatches,
+    options: &Options,
+    output: &Output,
+) -> Result<Exit, Problem> {
+    match matches.subcommand() {
+        Some(("check", _)) => check(options, output),
+        Some(("explain", matches)) => {
+            explain_one(matches.get_one::<String>("section").map(String::as_str), output)
+        }
+        _ => unreachable!("clap wants one of these"),
+    }
+}
+
+fn check(options: &Options, output: &Output) -> Result<Exit, Problem> {
+    let Some(file) = options.config.clone().or_else(place::found) else {
+        let text = "There is no configuration; the defaults are used.";
+        output.say(text, &json!({ "file": null, "ok": true }))?;
+        return Ok(Exit::Ok);
+    };
+    let config = Config::read(&file).map_err(|errors| place::wrong(&errors))?;
+    let domains: Vec<_> = config.hosts.iter().map(|host| host.domain.as_str()).collect();
+    let text = format!("{} is right (for {}).", file.display(), domains.join(", "));
+    output.say(&text, &json!({ "file": file, "ok": true, "domains": domains }))?;
+    Ok(Exit::Ok)
+}
+
+fn explain_one(section: Option<&str>, output: &Output) -> Result<Exit, Problem> {
+    let text = explain(section);
+    let text = text.trim_end();
+    if section.is_some_and(|section| text.starts_with(&format!("There is no `{section}`"))) {
+        return Err(Problem::new(Exit::NotFound, text));
+    }
+    output.say(text, &json!({ "text": text }))?;
+    Ok(Exit::Ok)
+}
+
+fn write(file: &Path, text: &str, replace: bool) -> io::Result<()> {
+    let mut out = match replace {
+        true => File::create(file)?,
+        false => OpenOptions::new().write(true).create_new(true).open(file)?,
+    };
+    out.write_all(text.as_bytes())?;
+    out.sync_all()
+}

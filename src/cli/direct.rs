@@ -1,0 +1,118 @@
+//! Where a command runs: in the server, if one answers; else here, on the data directory.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::place::Place;
+use super::{Exit, Problem};
+use crate::admin::{self, Answer, Code, Request, socket};
+use crate::clock::Clock;
+use crate::config::Backend;
+use crate::host::command::{Arguments, Command, CommandCx, Outcome, Permission};
+use crate::storage::{self, DataLock};
+use crate::tasks::Tasks;
+
+/// Runs a command and waits for its answer.
+pub(super) fn run(
+    place: &Place,
+    command: &dyn Command,
+    arguments: Arguments,
+) -> Result<Outcome, Problem> {
+    let path = command.path().iter().map(|word| (*word).to_owned()).collect();
+    let request = Request { command: path, arguments };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let answer = runtime.block_on(async {
+        let mut patience = PATIENCE;
+        loop {
+            if let Some(answer) = in_server(place, &request).await? {
+                return Ok(answer);
+            }
+            match lock(place, command) {
+                Ok(lock) => return on_data(place, &request, lock).await,
+                Err(problem) if patience == 0 => return Err(problem),
+                // Another command is at it, or a server begins: it takes no long time.
+                Err(_) => patience -= 1,
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    });
+    match answer? {
+        Answer::Ok(outcome) => Ok(outcome),
+        Answer::Error(failure) => Err(failure.into()),
+    }
+}
+
+/// `None` if no server answers.
+async fn in_server(place: &Place, request: &Request) -> Result<Option<Answer>, Problem> {
+    let path = place.config.admin_socket();
+    let error = match socket::call(&path, request).await {
+        Ok(answer) => return Ok(Some(answer)),
+        Err(error) => error,
+    };
+    let (exit, message) = match error.kind() {
+        // A path too long for a socket (`InvalidInput`) cannot be that of a server.
+        io::ErrorKind::NotFound
+        | io::ErrorKind::NotADirectory
+        | io::ErrorKind::ConnectionRefused
+        | io::ErrorKind::InvalidInput => return Ok(None),
+        io::ErrorKind::FileTooLarge => (Exit::Invalid, error.to_string()),
+        io::ErrorKind::PermissionDenied => {
+            let who = "only root and the user who runs the server may do this";
+            (Exit::NotRunning, format!("{}: {error}; {who}", path.display()))
+        }
+        _ => (Exit::NotRunning, format!("{}: {error}", path.display())),
+    };
+    Err(Problem::new(exit, message))
+}
+
+/// Takes the data directory for us, if a command can work on it.
+fn lock(place: &Place, command: &dyn Command) -> Result<DataLock, Problem> {
+    let config = &place.config;
+    let alone = |why: String| {
+        let socket = config.admin_socket();
+        let message = format!("no server answers at {}, and {why}", socket.display());
+        Problem::new(Exit::NotRunning, message)
+    };
+    let data = config.data.display();
+    if config.storage.backend == Backend::Memory {
+        return Err(alone("this configuration keeps nothing without one".to_owned()));
+    }
+    // Nothing is made where nothing was: a mistyped path must not look like an empty server.
+    if !config.data.is_dir() {
+        return Err(alone(format!("there is no data directory {data} (see --data)")));
+    }
+    if command.permission() == Permission::Read && !config.database_path().exists() {
+        return Err(alone(format!("there are no data in {data} (see --data)")));
+    }
+    DataLock::acquire(&config.data).map_err(|error| alone(error.to_string()))
+}
+
+async fn on_data(place: &Place, request: &Request, lock: DataLock) -> Result<Answer, Problem> {
+    let config = &place.config;
+    place.remember()?;
+    let tasks = Tasks::new();
+    let storage = storage::open(config, &tasks).await?;
+    let cx = CommandCx {
+        storage: Arc::clone(&storage),
+        config: Arc::new(config.clone()),
+        clock: Clock::system(),
+        running: None,
+        default_domain: place.default_domain.clone(),
+    };
+    let mut answer = admin::run(&cx, request).await;
+    if let Answer::Error(failure) = &mut answer
+        && failure.code == Code::NotRunning
+    {
+        let socket = config.admin_socket();
+        failure.message.push_str(&format!("; none answers at {}", socket.display()));
+    }
+    storage.close().await;
+    tasks.stop(Duration::from_secs(5)).await;
+    drop(lock);
+    Ok(answer)
+}
+
+/// How often we try again while somebody else has the data directory, and the time in between.
+const PATIENCE: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(100);

@@ -1,0 +1,185 @@
+//! `serve`: everything is opened in order, the server runs until a signal comes, and everything
+//! is closed in the opposite order.
+//!
+//! The log goes to standard error or journald; standard output has the first password only.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sd_notify::NotifyState;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::arguments::Options;
+use super::place::{self, Place};
+use super::{Exit, Problem, welcome};
+use crate::admin::{password, socket};
+use crate::clock::Clock;
+use crate::host::command::CommandCx;
+use crate::jid::BareJid;
+use crate::log::{self, LogHandle};
+use crate::server::Server;
+use crate::storage::{self, DataLock, NewAccount, Storage};
+use crate::tasks::Tasks;
+
+/// Runs the server to its end.
+pub(super) fn run(options: &Options) -> Result<Exit, Problem> {
+    let place = place::find(options)?;
+    let log = log::init(&place.config.log)
+        .map_err(|error| Problem::new(Exit::Configuration, error.to_string()))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let ended = runtime.block_on(serve(&place, options, &log));
+    // What still runs on threads of its own (a derivation of keys) is not worth a wait.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    ended
+}
+
+async fn serve(place: &Place, options: &Options, log: &LogHandle) -> Result<Exit, Problem> {
+    // Before anything else: a signal that comes while we start is not lost.
+    let mut signals = Signals::listen()?;
+    let config = &place.config;
+    let _lock = DataLock::acquire(&config.data)?;
+    place.remember()?;
+    let tasks = Tasks::new();
+    let storage = storage::open(config, &tasks).await?;
+    let ended = match start(place, Arc::clone(&storage), &tasks).await {
+        Ok(server) => {
+            tell(&[NotifyState::Ready]);
+            while signals.next().await == Told::Reload {
+                reload(options, log, &server);
+            }
+            Ok(Exit::Ok)
+        }
+        Err(problem) => Err(problem),
+    };
+    tell(&[NotifyState::Stopping]);
+    tokio::select! {
+        left = tasks.stop(GOODBYE) => {
+            for (kind, count) in left {
+                tracing::warn!(kind, count, "still running at the end");
+            }
+        }
+        () = signals.end() => tracing::warn!("told again to end, so at once"),
+    }
+    storage.close().await;
+    ended
+}
+
+async fn start(place: &Place, storage: Arc<dyn Storage>, tasks: &Tasks) -> Result<Server, Problem> {
+    let clock = Clock::system();
+    let config = Arc::new(place.config.clone());
+
+    let started =
+        Server::start(place.config.clone(), Arc::clone(&storage), clock.clone(), tasks.clone());
+    let server = started.await.map_err(|error| Problem::new(Exit::Failed, error.to_string()))?;
+    let panics = server.hosts().metrics.panics.clone();
+    log::install_panic_hook(move || {
+        panics.inc();
+    });
+
+    let path = config.admin_socket();
+    let cx = CommandCx {
+        storage: Arc::clone(&storage),
+        config: Arc::clone(&config),
+        clock: clock.clone(),
+        running: Some(Arc::new(server.clone())),
+        default_domain: place.default_domain.clone(),
+    };
+    socket::serve(cx, path.clone(), tasks)
+        .await
+        .map_err(|e| Problem::new(Exit::Failed, format!("{}: {e}", path.display())))?;
+    // Behind the listeners: a start that fails (a port is taken) must not use up the password.
+    welcome_newcomer(place, &*storage, &clock).await?;
+    Ok(server)
+}
+
+/// Reads the configuration anew. If it is wrong, the old one stays.
+fn reload(options: &Options, log: &LogHandle, server: &Server) {
+    let now = NotifyState::monotonic_usec_now().unwrap_or(NotifyState::MonotonicUsec(0));
+    tell(&[NotifyState::Reloading, now]);
+    match place::find(options) {
+        Ok(place) => {
+            if let Err(error) = log.reload(&place.config.log) {
+                tracing::error!(%error, "the level of the log stays");
+            }
+            if let Err(error) = server.reload(place.config) {
+                tracing::error!(%error, "a certificate is wrong; all stays as it was");
+            }
+        }
+        Err(problem) => tracing::error!(
+            error = problem.message,
+            "the configuration is wrong; the old one stays"
+        ),
+    }
+    tell(&[NotifyState::Ready]);
+}
+
+/// Makes the first account of a server that has none, and prints its password.
+async fn welcome_newcomer(
+    place: &Place,
+    storage: &dyn Storage,
+    clock: &Clock,
+) -> Result<(), Problem> {
+    let failed = |error: &dyn std::fmt::Display| Problem::new(Exit::Failed, error.to_string());
+    let accounts = storage.accounts();
+    if accounts.count(None).await? > 0 {
+        return Ok(());
+    }
+    let user = BareJid::from_parts(Some("admin"), &place.default_domain)
+        .map_err(|error| failed(&error))?;
+    let secret = password::random().map_err(|error| failed(&error))?;
+    let keys = password::keys(&secret, place.config.auth.iterations);
+    let keys = keys.await.map_err(|error| failed(&error))?;
+    let account = NewAccount { user: user.clone(), keys, created: clock.now() };
+    accounts.create(&[account]).await?;
+    let program = std::env::args().next().unwrap_or_else(|| "waxwing".to_owned());
+    let text = welcome::text(place, &program, user.as_str(), &secret);
+    let mut out = io::stdout().lock();
+    if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
+        tracing::warn!(jid = %user, "nobody read the first password; `user passwd` makes another");
+    }
+    Ok(())
+}
+
+fn tell(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::warn!(%error, "the service manager cannot be told");
+    }
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Told {
+    End,
+    Reload,
+}
+
+struct Signals {
+    hangup: Signal,
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) -> Told {
+        tokio::select! {
+            _ = self.hangup.recv() => Told::Reload,
+            _ = self.interrupt.recv() => Told::End,
+            _ = self.terminate.recv() => Told::End,
+        }
+    }
+
+    async fn end(&mut self) {
+        while self.next().await != Told::End {}
+    }
+}
+
+/// How long connections have for their goodbyes.
+const GOODBYE: Duration = Duration::from_secs(20);

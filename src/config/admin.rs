@@ -1,0 +1,31 @@
+//! `[admin]`: the administrator's door.
+
+use std::path::PathBuf;
+
+use super::error::Problems;
+use super::kind::Path;
+use super::section::{Fields, section};
+
+section! {
+    /// The administrator's door.
+    pub struct AdminConfig = "admin";
+
+    /// The Unix socket over which `waxwing user`, `waxwing session` and `waxwing status` speak to
+    /// the running server. Without one, it is `admin.sock` in the data directory.
+    socket: Option<PathBuf> = None => Path("\"/run/waxwing/admin.sock\""), Restart;
+}
+
+/// The kernel has only so much room for the name of a socket.
+pub(super) fn check(admin: &AdminConfig, fields: &Fields<'_>, problems: &mut Problems<'_>) {
+    let length = admin.socket.as_ref().map_or(0, |socket| socket.as_os_str().len());
+    if length > SOCKET_BYTES {
+        problems.add(
+            &fields.value_of("socket").unwrap_or_else(|| fields.at.clone()),
+            format!("`socket` is a path of {length} bytes"),
+            format!("choose one of at most {SOCKET_BYTES} bytes, as unix(7) demands"),
+        );
+    }
+}
+
+/// `sun_path` of unix(7) without its final NUL.
+const SOCKET_BYTES: usize = 107;

@@ -1,0 +1,75 @@
+//! Addresses to listen on.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+use toml::de::DeValue;
+
+use super::number::{is_negative, plain};
+use super::{Kind, Refusal, Value, quote, refuse, wrong_type};
+
+/// Addresses to listen on: one or a list of `"[::]:5222"`, `"127.0.0.1:5222"` or a bare port.
+pub(in crate::config) struct Addresses;
+
+impl Kind<Vec<SocketAddr>> for Addresses {
+    fn describe(&self) -> String {
+        "a list of addresses with ports; an empty list means not to listen".to_owned()
+    }
+
+    fn read(&self, value: &Value<'_>) -> Result<Vec<SocketAddr>, Vec<Refusal>> {
+        let Some(list) = value.get_ref().as_array() else {
+            return address(value).map(|address| vec![address]);
+        };
+        let (mut addresses, mut refusals) = (Vec::new(), Vec::new());
+        for item in list.iter() {
+            match address(item) {
+                // Port 0 is any free one, each time another.
+                Ok(address) if address.port() != 0 && addresses.contains(&address) => {
+                    refusals.push(Refusal {
+                        at: item.span(),
+                        message: format!("has {address} twice"),
+                        help: Some("remove one of them".to_owned()),
+                    });
+                }
+                Ok(address) => addresses.push(address),
+                Err(refused) => refusals.extend(refused),
+            }
+        }
+        if refusals.is_empty() { Ok(addresses) } else { Err(refusals) }
+    }
+
+    fn write(&self, value: &Vec<SocketAddr>) -> Option<String> {
+        let all: Vec<_> = value.iter().map(|address| format!("\"{address}\"")).collect();
+        Some(format!("[{}]", all.join(", ")))
+    }
+}
+
+fn address(value: &Value<'_>) -> Result<SocketAddr, Vec<Refusal>> {
+    let everywhere = |port| SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
+    let text = match value.get_ref() {
+        DeValue::Integer(_) => {
+            let port = u16::try_from(plain(value)).ok().filter(|_| !is_negative(value));
+            let help = || "a port is a number from 0 to 65535".to_owned();
+            let refused = || refuse(value, "has a number that is no port", help());
+            return port.map(everywhere).map_or_else(refused, Ok);
+        }
+        DeValue::String(text) => text.trim(),
+        _ => return wrong_type(value, "a list of addresses", "write for example [\"[::]:5222\"]"),
+    };
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    if let Ok(port) = text.parse() {
+        return Ok(everywhere(port));
+    }
+    let bare = text.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    let help = match (bare, text.rsplit_once(':')) {
+        (Ok(ip), _) => {
+            format!("write it with a port, for example \"{}\"", SocketAddr::new(ip, 5222))
+        }
+        (_, Some(("*" | "", port))) => format!("for all interfaces write \"[::]:{port}\""),
+        (_, Some(("localhost", port))) => format!("write [\"127.0.0.1:{port}\", \"[::1]:{port}\"]"),
+        _ => "write an IP address and a port, for example \"192.0.2.7:5222\" or \"[::]:5222\""
+            .to_owned(),
+    };
+    refuse(value, format!("has {}, which is no address", quote(text)), help)
+}

@@ -1,0 +1,94 @@
+//! Kinds of values: how each is read from TOML, what it is bound by, and how it is written.
+
+mod addresses;
+mod number;
+mod text;
+
+use std::fmt::Display;
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::DeValue;
+
+pub(super) use self::addresses::Addresses;
+pub(super) use self::number::{Count, Size, Time};
+pub(super) use self::text::{Domain, Levels, OneOf, Path};
+
+/// How a value of type `T` is read and written.
+pub(super) trait Kind<T> {
+    /// What one may write, in words; begins lower case, without a full stop.
+    fn describe(&self) -> String;
+
+    /// # Errors
+    /// All that is wrong with it.
+    fn read(&self, value: &Spanned<DeValue<'_>>) -> Result<T, Vec<Refusal>>;
+
+    /// As TOML. `None` if the value means that nothing is set.
+    fn write(&self, value: &T) -> Option<String>;
+
+    /// What one might write, as TOML, where the default is not to write anything.
+    fn example(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// It must be written.
+    fn required(&self) -> bool {
+        false
+    }
+}
+
+/// Why a value is refused. The message continues the name of the option.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) at: Range<usize>,
+    pub(super) message: String,
+    pub(super) help: Option<String>,
+}
+
+type Value<'a> = Spanned<DeValue<'a>>;
+
+fn refuse<T>(
+    value: &Value<'_>,
+    message: impl Into<String>,
+    help: String,
+) -> Result<T, Vec<Refusal>> {
+    Err(vec![Refusal { at: value.span(), message: message.into(), help: Some(help) }])
+}
+
+/// The value has another type than this kind.
+fn wrong_type<T>(value: &Value<'_>, wanted: &str, help: impl Display) -> Result<T, Vec<Refusal>> {
+    let found = match value.get_ref() {
+        DeValue::Array(_) => "a list",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Float(_) => "a fraction",
+        DeValue::Integer(_) => "a number",
+        DeValue::String(_) => "a text",
+        DeValue::Table(_) => "a table",
+    };
+    refuse(value, format!("must be {wanted}, not {found}"), help.to_string())
+}
+
+/// A text in quotes, as TOML.
+pub(super) fn quote(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
+
+/// `true` or `false`.
+pub(super) struct Switch;
+
+impl Kind<bool> for Switch {
+    fn describe(&self) -> String {
+        "`true` or `false`".to_owned()
+    }
+
+    fn read(&self, value: &Value<'_>) -> Result<bool, Vec<Refusal>> {
+        let refused =
+            || wrong_type(value, "`true` or `false`", "write true or false, without quotes");
+        value.get_ref().as_bool().map_or_else(refused, Ok)
+    }
+
+    fn write(&self, value: &bool) -> Option<String> {
+        Some(value.to_string())
+    }
+}

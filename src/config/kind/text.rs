@@ -1,0 +1,168 @@
+//! Texts: words of a list, paths, domains, levels of the log.
+
+use std::path::PathBuf;
+
+use super::{Kind, Refusal, Value, quote, refuse, wrong_type};
+use crate::config::{host, nearest};
+
+/// One of some words.
+pub(in crate::config) struct OneOf<T: 'static>(
+    pub(in crate::config) &'static [(&'static str, T, &'static str)],
+);
+
+impl<T: Copy + PartialEq> Kind<T> for OneOf<T> {
+    fn describe(&self) -> String {
+        let words: Vec<_> = self
+            .0
+            .iter()
+            .map(|(word, _, docs)| format!("`\"{word}\"` ({})", phrase(docs)))
+            .collect();
+        format!("one of {}", words.join(", "))
+    }
+
+    fn read(&self, value: &Value<'_>) -> Result<T, Vec<Refusal>> {
+        let words: Vec<_> = self.0.iter().map(|(word, ..)| *word).collect();
+        let help = format!("write one of \"{}\"", words.join("\", \""));
+        let Some(text) = value.get_ref().as_str() else {
+            return wrong_type(value, "a text", help);
+        };
+        let found = self.0.iter().find(|(word, ..)| *word == text);
+        let refused = || {
+            let help = match nearest(text, words.iter().copied()) {
+                Some(meant) => format!("write \"{meant}\""),
+                None => help,
+            };
+            refuse(value, format!("cannot be {}", quote(text)), help)
+        };
+        found.map_or_else(refused, |(_, meaning, _)| Ok(*meaning))
+    }
+
+    fn write(&self, value: &T) -> Option<String> {
+        self.0.iter().find(|(_, meaning, _)| meaning == value).map(|(word, ..)| quote(word))
+    }
+}
+
+/// A doc sentence as a part of another sentence. A word in capitals remains.
+fn phrase(docs: &str) -> String {
+    let docs = docs.trim().trim_end_matches('.');
+    let mut chars = docs.chars();
+    match (chars.next(), chars.clone().next()) {
+        (Some(first), Some(second)) if !second.is_uppercase() => {
+            first.to_lowercase().chain(chars).collect()
+        }
+        _ => docs.to_owned(),
+    }
+}
+
+/// A path. As an `Option` it may be left out, and the text is an example.
+pub(in crate::config) struct Path(pub(in crate::config) &'static str);
+
+impl Kind<PathBuf> for Path {
+    fn describe(&self) -> String {
+        "a path".to_owned()
+    }
+
+    fn read(&self, value: &Value<'_>) -> Result<PathBuf, Vec<Refusal>> {
+        let help = || format!("write a path in quotes, for example {}", self.0);
+        match value.get_ref().as_str() {
+            None => wrong_type(value, "a path", help()),
+            Some("") => refuse(value, "is empty", help()),
+            Some(text) if text.contains('\0') => refuse(value, "has a NUL character", help()),
+            Some(text) => Ok(PathBuf::from(text)),
+        }
+    }
+
+    fn write(&self, value: &PathBuf) -> Option<String> {
+        Some(quote(&value.to_string_lossy()))
+    }
+}
+
+impl Kind<Option<PathBuf>> for Path {
+    fn describe(&self) -> String {
+        Kind::<PathBuf>::describe(self)
+    }
+
+    fn read(&self, value: &Value<'_>) -> Result<Option<PathBuf>, Vec<Refusal>> {
+        Kind::<PathBuf>::read(self, value).map(Some)
+    }
+
+    fn write(&self, value: &Option<PathBuf>) -> Option<String> {
+        value.as_ref().and_then(|path| self.write(path))
+    }
+
+    fn example(&self) -> Option<&'static str> {
+        Some(self.0)
+    }
+}
+
+/// A domain that we serve; must be written.
+pub(in crate::config) struct Domain;
+
+impl Kind<String> for Domain {
+    fn describe(&self) -> String {
+        "a domain name".to_owned()
+    }
+
+    fn read(&self, value: &Value<'_>) -> Result<String, Vec<Refusal>> {
+        let Some(text) = value.get_ref().as_str() else {
+            return wrong_type(value, "a domain name", "write for example \"example.org\"");
+        };
+        let refused = |help| refuse(value, "is no domain that can be served", help);
+        host::prepare_domain(text).or_else(refused)
+    }
+
+    fn write(&self, value: &String) -> Option<String> {
+        Some(quote(value))
+    }
+
+    fn example(&self) -> Option<&'static str> {
+        Some("\"example.org\"")
+    }
+
+    fn required(&self) -> bool {
+        true
+    }
+}
+
+/// What is logged: a level, or a list of `part=level`.
+pub(in crate::config) struct Levels;
+
+impl Kind<String> for Levels {
+    fn describe(&self) -> String {
+        format!("a level ({}), or a list such as `\"info,waxwing::c2s=debug\"`", LEVELS.join(", "))
+    }
+
+    fn read(&self, value: &Value<'_>) -> Result<String, Vec<Refusal>> {
+        let example = "write for example \"info\" or \"info,waxwing::c2s=debug\"";
+        let Some(text) = value.get_ref().as_str() else {
+            return wrong_type(value, "a text", example);
+        };
+        for directive in text.split(',') {
+            let (part, level) = match directive.rsplit_once('=') {
+                Some((part, level)) => (Some(part.trim()), level.trim()),
+                None => (None, directive.trim()),
+            };
+            if !LEVELS.contains(&level) {
+                let help = match nearest(level, LEVELS.iter().copied()) {
+                    Some(meant) => format!("write \"{meant}\""),
+                    None => format!("the levels are {}", LEVELS.join(", ")),
+                };
+                return refuse(value, format!("has no level {}", quote(level)), help);
+            }
+            if part.is_some_and(|part| !part.chars().all(is_of_a_path) || part.is_empty()) {
+                return refuse(value, "has no part of the program before `=`", example.to_owned());
+            }
+        }
+        Ok(text.replace(char::is_whitespace, ""))
+    }
+
+    fn write(&self, value: &String) -> Option<String> {
+        Some(quote(value))
+    }
+}
+
+fn is_of_a_path(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_' || c == ':'
+}
+
+const LEVELS: &[&str] = &["off", "error", "warn", "info", "debug", "trace"];

@@ -1,0 +1,104 @@
+//! `[limits]`: each queue and each wait of the server has its bound here.
+
+use std::time::Duration;
+
+use super::error::Problems;
+use super::kind::{Count, Size, Time};
+use super::section::{Fields, section};
+use super::units::{GIB, KIB, MIB, display_size, minutes, seconds};
+
+section! {
+    /// Bounds of bytes, of time, of numbers. Each queue and each wait of the server has its bound
+    /// here.
+    pub struct LimitsConfig = "limits";
+
+    /// Bytes of a stanza before authentication. Announced to clients (XEP-0478).
+    stanza_before_auth: usize = 16 * KIB => Size::between(4 * KIB, MIB)
+        .not_less("logging in needs as much")
+        .not_more("strangers should not fill the memory"), Reload;
+
+    /// Bytes of a stanza. Announced to clients (XEP-0478).
+    stanza: usize = 256 * KIB => Size::between(10_000, 64 * MIB)
+        .not_less("RFC 6120 §13.12 demands that stanzas of 10000 bytes pass")
+        .not_more("a stanza is held in memory as a whole"), Reload;
+
+    /// Depth of elements in a stanza.
+    depth: usize = 64 => Count::between(8, 256)
+        .not_less("ordinary stanzas need as much")
+        .not_more("deep elements are walked by recursion"), Reload;
+
+    /// Attributes of one element.
+    attributes: usize = 64 => Count::between(16, 1024)
+        .not_less("ordinary stanzas need as much"), Reload;
+
+    /// Elements, attributes and texts in a stanza. Before authentication it is a thirty-second
+    /// part of this.
+    nodes: usize = 8192 => Count::between(2048, 1_048_576)
+        .not_less("a thirty-second part of it must suffice to log in"), Reload;
+
+    /// From accepting a connection to a bound session, whatever bytes come.
+    negotiation: Duration = seconds(60) => Time::between(seconds(5), minutes(60))
+        .not_less("a slow network needs some seconds")
+        .not_more("connections of strangers cost memory"), Reload;
+
+    /// The TLS handshake.
+    handshake: Duration = seconds(15) => Time::between(seconds(1), minutes(60)), Reload;
+
+    /// Authentication, from the first SASL element to its end.
+    authentication: Duration = seconds(30) => Time::between(seconds(1), minutes(60)), Reload;
+
+    /// Silence after which a client is asked whether it is still there (XEP-0199). Mobile
+    /// networks forget a connection after about five minutes of silence.
+    silence: Duration = minutes(3) => Time::between(seconds(5), minutes(24 * 60))
+        .not_less("asking more often empties batteries"), Reload;
+
+    /// How long a client may take to answer that question before its connection counts as lost.
+    ping_answer: Duration = seconds(20) => Time::between(seconds(1), minutes(60))
+        .not_less("an answer needs time to travel"), Reload;
+
+    /// How long a write may make no progress before the connection counts as lost.
+    write: Duration = seconds(30) => Time::between(seconds(1), minutes(60)), Reload;
+
+    /// All connections together; never more than the process may open.
+    connections: usize = 100_000 => Count::between(1, 10_000_000), Reload;
+
+    /// Connections from one address. Many people may share one.
+    connections_per_address: usize = 1000 => Count::between(1, 10_000_000), Reload;
+
+    /// Sessions of one account. One more closes the oldest.
+    sessions_per_account: usize = 20 => Count::between(1, 10_000), Reload;
+
+    /// Stanzas that wait for one session. A session that lets more wait is closed.
+    inbox_stanzas: usize = 256 => Count::between(16, 65_536)
+        .not_less("a login alone brings some stanzas at once"), Reload;
+
+    /// Bytes that wait for one session; at least a stanza. A session that lets more wait is
+    /// closed.
+    inbox_bytes: usize = MIB => Size::between(64 * KIB, GIB)
+        .not_less("a login alone brings some stanzas at once"), Reload;
+
+    /// Items of one roster.
+    roster_items: u32 = 2000 => Count::between(1, 1_000_000), Reload;
+
+    /// Messages kept for one account while it is offline. 0: none are.
+    offline_messages: u32 = 1000 => Count::between(0, 1_000_000), Reload;
+}
+
+/// Bounds that concern each other.
+pub(super) fn check(limits: &LimitsConfig, fields: &Fields<'_>, problems: &mut Problems<'_>) {
+    let mut at_least = |(small, is): (&str, usize), (large, than): (&str, usize)| {
+        if is <= than {
+            return;
+        }
+        let at = fields.value_of(small).or_else(|| fields.value_of(large));
+        let (is, than) = (display_size(is as u64), display_size(than as u64));
+        problems.add(
+            &at.unwrap_or_else(|| fields.at.clone()),
+            format!("`{small}` is {is}, more than `{large}`, which is {than}"),
+            format!("lower `{small}` or raise `{large}`"),
+        );
+    };
+    let stanza = ("stanza", limits.stanza);
+    at_least(("stanza_before_auth", limits.stanza_before_auth), stanza);
+    at_least(stanza, ("inbox_bytes", limits.inbox_bytes));
+}

@@ -1,0 +1,262 @@
+//! From a text to a [`Config`]: the TOML document is walked with its places, section by section.
+
+use std::fs;
+use std::ops::Range;
+use std::path::Path;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::error::{ConfigErrors, Problems};
+use super::head::Head;
+use super::print::{SectionDocs, sections};
+use super::section::{Fields, Section, table_of};
+use super::{
+    AdminConfig, AuthConfig, Config, DEFAULT_DOMAIN, HostConfig, LimitsConfig, ListenConfig,
+    LogConfig, StorageConfig, admin, host, limits, listen, nearest,
+};
+
+/// Reads a file.
+pub(super) fn file(path: &Path) -> Result<Config, ConfigErrors> {
+    let name = path.display().to_string();
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            let help = "`waxwing init` writes a configuration to begin with".to_owned();
+            let help = (error.kind() == std::io::ErrorKind::NotFound).then_some(help);
+            return Err(ConfigErrors::whole(name, format!("cannot be read: {error}"), help));
+        }
+    };
+    match str::from_utf8(&bytes) {
+        Ok(content) => text(content, &name),
+        Err(error) => {
+            let content = String::from_utf8_lossy(&bytes);
+            let mut problems = Problems::new(&name, &content);
+            let at = error.valid_up_to();
+            let help = "save the file as UTF-8".to_owned();
+            problems.add(&(at..at + 1), "this is no UTF-8", help);
+            Err(problems.into_errors())
+        }
+    }
+}
+
+/// Reads a text.
+pub(super) fn text(text: &str, name: &str) -> Result<Config, ConfigErrors> {
+    let mut problems = Problems::new(name, text);
+    let (document, errors) = DeTable::parse_recoverable(text);
+    for error in &errors {
+        note_syntax(error, text, &mut problems);
+    }
+    if !errors.is_empty() {
+        // What could be saved of the document would give errors that are none.
+        // Of what follows a mistake in the same line, most is an echo of it.
+        let mut errors = problems.into_errors();
+        errors.0.dedup_by_key(|error| error.line);
+        return Err(errors);
+    }
+    let document = Document { root: document.get_ref(), sections: sections(&[]) };
+    document.refuse_unknown_sections(&mut problems);
+    let config = document.config(&mut problems);
+    if problems.count() == 0 { Ok(config) } else { Err(problems.into_errors()) }
+}
+
+struct Document<'a> {
+    root: &'a DeTable<'a>,
+    /// All that there are, for suggestions.
+    sections: Vec<SectionDocs>,
+}
+
+type Check<T> = fn(&T, &Fields<'_>, &mut Problems<'_>);
+
+impl Document<'_> {
+    fn config(&self, problems: &mut Problems<'_>) -> Config {
+        let fields = Fields { table: self.root, at: 0..0 };
+        let head = Head::read(&fields, &[], problems);
+        let hosts = self.hosts(problems);
+        let domains: Vec<_> = hosts.iter().map(|host| host.domain.clone()).collect();
+        let domains = domains.as_slice();
+        Config {
+            data: head.data,
+            listen: self.section::<ListenConfig>(domains, listen::check, problems),
+            auth: self.section::<AuthConfig>(domains, no_check, problems),
+            storage: self.section::<StorageConfig>(domains, no_check, problems),
+            limits: self.section::<LimitsConfig>(domains, limits::check, problems),
+            admin: self.section::<AdminConfig>(domains, admin::check, problems),
+            log: self.section::<LogConfig>(domains, no_check, problems),
+            hosts,
+        }
+    }
+
+    /// Reads a section that stands at most once.
+    fn section<T: Section>(
+        &self,
+        domains: &[String],
+        check: Check<T>,
+        problems: &mut Problems<'_>,
+    ) -> T {
+        let Some((key, value)) = self.root.get_key_value(T::NAME) else {
+            return T::defaults(domains);
+        };
+        let Some(table) = table_of(value) else {
+            let message = format!("`{}` is a section", T::NAME);
+            problems.add(&key.span(), message, format!("write [{}]", T::NAME));
+            return T::defaults(domains);
+        };
+        self.fields(&Fields { table, at: key.span() }, domains, check, problems)
+    }
+
+    /// Reads the options of one table.
+    fn fields<T: Section>(
+        &self,
+        fields: &Fields<'_>,
+        domains: &[String],
+        check: Check<T>,
+        problems: &mut Problems<'_>,
+    ) -> T {
+        let before = problems.count();
+        let section = T::read(fields, domains, problems);
+        if problems.count() == before {
+            // Else it would compare with defaults in place of what is wrong.
+            check(&section, fields, problems);
+        }
+        for key in fields.table.keys() {
+            self.refuse_unknown_option(T::NAME, key.get_ref(), key.span(), problems);
+        }
+        section
+    }
+
+    /// Reads the repeated section; at least one host comes out.
+    fn hosts(&self, problems: &mut Problems<'_>) -> Vec<HostConfig> {
+        let mut hosts: Vec<(HostConfig, Fields<'_>)> = Vec::new();
+        if let Some((key, value)) = self.root.get_key_value(HostConfig::NAME) {
+            let items = match value.get_ref() {
+                DeValue::Array(list) => list.iter().collect(),
+                _ => {
+                    let help = "write [[host]], in double brackets".to_owned();
+                    problems.add(&key.span(), "`host` is a section that may be repeated", help);
+                    Vec::from_iter(table_of(value).map(|_| value))
+                }
+            };
+            for item in items {
+                let Some(table) = table_of(item) else {
+                    let help = "write [[host]], and below it domain = \"example.org\"".to_owned();
+                    problems.add(&item.span(), "`host` is a list of sections", help);
+                    continue;
+                };
+                let fields = Fields { table, at: item.span() };
+                let host = self.fields(&fields, &[], host::check, problems);
+                hosts.push((host, fields));
+            }
+        }
+        host::check_all(&hosts, problems);
+        if hosts.is_empty() {
+            let domains = [DEFAULT_DOMAIN.to_owned()];
+            return vec![HostConfig::defaults(&domains)];
+        }
+        hosts.into_iter().map(|(host, _)| host).collect()
+    }
+
+    fn refuse_unknown_sections(&self, problems: &mut Problems<'_>) {
+        for (key, value) in self.root.iter() {
+            let name = key.get_ref().as_ref();
+            if self.sections.iter().any(|section| section.name == name && !name.is_empty()) {
+                continue;
+            }
+            if is_section(value) {
+                let names = self.sections.iter().map(|section| section.name);
+                let names = names.filter(|name| !name.is_empty());
+                let help = match nearest(name, names.clone()) {
+                    Some("host") => "write [[host]]".to_owned(),
+                    Some(meant) => format!("write [{meant}]"),
+                    None => format!("the sections are {}", names.collect::<Vec<_>>().join(", ")),
+                };
+                problems.add(&key.span(), format!("there is no section `{name}`"), help);
+            } else {
+                self.refuse_unknown_option("", name, key.span(), problems);
+            }
+        }
+    }
+
+    /// Notes an option that its section does not have, and where it might belong.
+    fn refuse_unknown_option(
+        &self,
+        section: &str,
+        name: &str,
+        at: Range<usize>,
+        problems: &mut Problems<'_>,
+    ) {
+        let (here, elsewhere): (Vec<_>, Vec<_>) =
+            self.sections.iter().partition(|known| known.name == section);
+        let options = || here.iter().flat_map(|known| &known.entries).map(|entry| entry.name);
+        if options().any(|known| known == name) {
+            return;
+        }
+        let owner = elsewhere.iter().find(|known| known.entries.iter().any(|e| e.name == name));
+        let help = match (owner, nearest(name, options())) {
+            (Some(owner), _) if owner.name.is_empty() => {
+                format!("`{name}` stands at the head of the file, before all sections")
+            }
+            (Some(owner), _) => format!("`{name}` belongs below {}", owner.heading()),
+            (None, Some(meant)) => format!("write `{meant}`"),
+            (None, None) if section.is_empty() => {
+                format!(
+                    "only `{}` may stand before the sections",
+                    options().collect::<Vec<_>>().join("`, `")
+                )
+            }
+            (None, None) => format!("it has {}", options().collect::<Vec<_>>().join(", ")),
+        };
+        let message = match here.first() {
+            Some(known) if !section.is_empty() => {
+                format!("{} has no option `{name}`", known.heading())
+            }
+            _ => format!("there is no option `{name}`"),
+        };
+        problems.add(&at, message, help);
+    }
+}
+
+fn no_check<T>(_: &T, _: &Fields<'_>, _: &mut Problems<'_>) {}
+
+/// A table or a list of tables, that is, something written in brackets.
+fn is_section(value: &Spanned<DeValue<'_>>) -> bool {
+    match value.get_ref() {
+        DeValue::Table(_) => true,
+        DeValue::Array(list) => {
+            !list.is_empty() && list.iter().all(|item| table_of(item).is_some())
+        }
+        _ => false,
+    }
+}
+
+/// Notes a mistake of syntax. The parser guesses from the first letter what an unquoted text
+/// was to be (`info` a float); we do not.
+fn note_syntax(error: &toml::de::Error, text: &str, problems: &mut Problems<'_>) {
+    let mut at = error.span().unwrap_or(text.len()..text.len());
+    let message = error.message();
+    if NO_VALUE.iter().any(|start| message.starts_with(start)) {
+        let before = text[..at.start].rfind(['=', ',', '[', ' ', '\t', '\n']);
+        at.start = before.map_or(0, |index| index + 1);
+        let message = match text[at.clone()].trim() {
+            "" => "this is no TOML: a value is missing".to_owned(),
+            value => format!("this is no TOML: `{value}` is no value"),
+        };
+        let help = "write a text in double quotes, a number without".to_owned();
+        problems.add(&at, message, help);
+        return;
+    }
+    let help = SYNTAX.iter().find(|(part, _)| message.contains(part));
+    let help = help.map(|(_, help)| (*help).to_owned());
+    problems.add(&at, format!("this is no TOML: {message}"), help);
+}
+
+/// What the parser says of a value that is none.
+const NO_VALUE: &[&str] = &["string values must be quoted", "invalid float", "invalid boolean"];
+
+/// What to do about the commonest mistakes of syntax, by a part of what the parser says.
+const SYNTAX: &[(&str, &str)] = &[
+    ("duplicate key", "it is there already further up: put both together, or remove one"),
+    ("invalid basic string", "end the text with a double quote, in the same line"),
+    ("unclosed table", "end the heading with a bracket"),
+    ("unexpected key or value", "write each option in a line of its own"),
+];

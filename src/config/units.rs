@@ -1,0 +1,216 @@
+//! Sizes and durations as people write them: `"64 KiB"`, `"30s"`, `"3 min"`.
+//!
+//! Whole numbers only, and units are exact about case: `Mb` is a megabit to some and `m` a metre,
+//! a minute or a month; we say what to write instead of guessing.
+
+use std::time::Duration;
+
+/// 1024 bytes.
+pub const KIB: usize = 1 << 10;
+/// 1024 KiB.
+pub const MIB: usize = 1 << 20;
+/// 1024 MiB.
+pub const GIB: usize = 1 << 30;
+
+/// So many seconds.
+pub(super) const fn seconds(number: u64) -> Duration {
+    Duration::from_secs(number)
+}
+
+/// So many minutes.
+pub(super) const fn minutes(number: u64) -> Duration {
+    Duration::from_secs(number * 60)
+}
+
+/// Reads a size in bytes: a whole number and one of the units B, KB, KiB, MB, MiB, GB, GiB, with
+/// or without a blank between them; a bare number is bytes.
+///
+/// # Errors
+/// What to write instead.
+pub fn parse_size(text: &str) -> Result<u64, String> {
+    parse(text, SIZES, "B", "64 KiB")
+}
+
+/// Reads a duration: a whole number and one of the units ms, s, min, h, d; a bare number is
+/// seconds.
+///
+/// # Errors
+/// What to write instead.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    parse(text, DURATIONS, "s", "30s").map(Duration::from_millis)
+}
+
+/// Writes a size with the largest unit that leaves a whole number.
+#[must_use]
+pub fn display_size(bytes: u64) -> String {
+    display(bytes, SIZES)
+}
+
+/// Writes a duration with the largest unit that leaves a whole number. What is smaller than a
+/// millisecond is lost.
+#[must_use]
+pub fn display_duration(duration: Duration) -> String {
+    display(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX), DURATIONS)
+}
+
+type Unit = (&'static str, u64);
+
+fn parse(text: &str, units: &[Unit], plain: &str, example: &str) -> Result<u64, String> {
+    let text = text.trim();
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let unit = if unit.is_empty() { plain } else { unit.trim_start() };
+    if number.is_empty() {
+        return Err(format!("write a whole number and a unit, for example \"{example}\""));
+    }
+    let Some((_, factor)) = units.iter().find(|(name, _)| *name == unit) else {
+        return Err(match meant(unit, units) {
+            Some(meant) => format!("write \"{number} {meant}\""),
+            None => {
+                let names: Vec<_> = units.iter().rev().map(|(name, _)| *name).collect();
+                format!("the units are {}; for example \"{example}\"", names.join(", "))
+            }
+        });
+    };
+    let number = number.parse::<u64>().ok().and_then(|number| number.checked_mul(*factor));
+    number.ok_or_else(|| "write a smaller number".to_owned())
+}
+
+/// The unit somebody meant who wrote `64k` or `3 minutes`.
+fn meant(unit: &str, units: &[Unit]) -> Option<&'static str> {
+    let unit = unit.to_ascii_lowercase();
+    let word = match unit.as_str() {
+        "k" => "kib",
+        "m" if units == SIZES => "mib",
+        "g" => "gib",
+        "byte" | "bytes" => "b",
+        "sec" | "secs" | "second" | "seconds" => "s",
+        "m" | "mins" | "minute" | "minutes" => "min",
+        "hr" | "hour" | "hours" => "h",
+        "day" | "days" => "d",
+        "msec" | "millis" | "milliseconds" => "ms",
+        other => other,
+    };
+    units.iter().map(|(name, _)| *name).find(|name| name.eq_ignore_ascii_case(word))
+}
+
+fn display(number: u64, units: &[Unit]) -> String {
+    let fits = |(_, factor): &&Unit| number >= *factor && number.is_multiple_of(*factor);
+    // The last unit is the smallest that is shown, and where zero ends up.
+    let (name, factor) = units.iter().find(fits).unwrap_or(match units == SIZES {
+        true => &("B", 1),
+        false => &("s", 1000),
+    });
+    format!("{} {name}", number / factor)
+}
+
+/// Largest first. Powers of two before powers of ten: 64 KiB is no round number of KB.
+const SIZES: &[Unit] = &[
+    ("GiB", 1 << 30),
+    ("GB", 1_000_000_000),
+    ("MiB", 1 << 20),
+    ("MB", 1_000_000),
+    ("KiB", 1 << 10),
+    ("KB", 1000),
+    ("B", 1),
+];
+
+/// In milliseconds, largest first.
+const DURATIONS: &[Unit] =
+    &[("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1000), ("ms", 1)];
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn sizes_are_read() {
+        let table: &[(&str, u64)] = &[
+            ("0", 0),
+            ("17", 17),
+            ("17 B", 17),
+            ("64 KiB", 65_536),
+            ("64KiB", 65_536),
+            (" 1 MB ", 1_000_000),
+            ("2 GiB", 2 << 30),
+            ("10 KB", 10_000),
+        ];
+        for (text, bytes) in table {
+            assert_eq!(parse_size(text), Ok(*bytes), "{text}");
+        }
+    }
+
+    #[test]
+    fn durations_are_read() {
+        let table: &[(&str, u64)] = &[
+            ("30", 30_000),
+            ("30s", 30_000),
+            ("3 min", 180_000),
+            ("250 ms", 250),
+            ("2h", 7_200_000),
+            ("1 d", 86_400_000),
+        ];
+        for (text, millis) in table {
+            assert_eq!(parse_duration(text), Ok(Duration::from_millis(*millis)), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_says_what_to_write() {
+        let table: &[(&str, &str)] = &[
+            ("64k", "write \"64 KiB\""),
+            ("1m", "write \"1 MiB\""),
+            ("64 kib", "write \"64 KiB\""),
+            ("5 bytes", "write \"5 B\""),
+            ("KiB", "write a whole number and a unit, for example \"64 KiB\""),
+            ("-1 B", "write a whole number and a unit, for example \"64 KiB\""),
+            ("1.5 MiB", "the units are B, KB, KiB, MB, MiB, GB, GiB; for example \"64 KiB\""),
+            ("99999999999 GiB", "write a smaller number"),
+            ("99999999999999999999", "write a smaller number"),
+        ];
+        for (text, help) in table {
+            assert_eq!(parse_size(text), Err((*help).to_owned()), "{text}");
+        }
+        assert_eq!(parse_duration("3m"), Err("write \"3 min\"".to_owned()));
+        assert_eq!(parse_duration("3 Minutes"), Err("write \"3 min\"".to_owned()));
+    }
+
+    #[test]
+    fn the_largest_whole_unit_is_shown() {
+        assert_eq!(display_size(0), "0 B");
+        assert_eq!(display_size(10_000), "10 KB");
+        assert_eq!(display_size(16 << 10), "16 KiB");
+        assert_eq!(display_size(1 << 20), "1 MiB");
+        assert_eq!(display_duration(seconds(90)), "90 s");
+        assert_eq!(display_duration(minutes(3)), "3 min");
+        assert_eq!(display_duration(Duration::ZERO), "0 s");
+    }
+
+    proptest! {
+        #[test]
+        fn a_size_shown_is_the_size_read(bytes: u64) {
+            prop_assert_eq!(parse_size(&display_size(bytes)), Ok(bytes));
+        }
+
+        #[test]
+        fn a_size_of_any_unit_is_the_size_read(number in 0_u64..5000, unit in 0..SIZES.len()) {
+            let bytes = number * SIZES[unit].1;
+            prop_assert_eq!(parse_size(&display_size(bytes)), Ok(bytes));
+            prop_assert_eq!(parse_size(&format!("{number}{}", SIZES[unit].0)), Ok(bytes));
+        }
+
+        #[test]
+        fn a_duration_shown_is_the_duration_read(millis: u64) {
+            let duration = Duration::from_millis(millis);
+            prop_assert_eq!(parse_duration(&display_duration(duration)), Ok(duration));
+        }
+
+        #[test]
+        fn any_text_is_read_or_refused(text: String) {
+            drop(parse_size(&text));
+            drop(parse_duration(&text));
+        }
+    }
+}

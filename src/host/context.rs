@@ -1,0 +1,122 @@
+//! What a feature may see and do while it has one stanza in hand.
+
+use std::collections::VecDeque;
+
+use async_trait::async_trait;
+
+use super::{Host, Hosts};
+use crate::jid::{BareJid, FullJid};
+use crate::session::SessionHandle;
+use crate::stanza::{Condition, Stanza, StanzaError};
+use crate::storage::StorageError;
+
+/// What a feature may see and do while it has one stanza in hand.
+pub struct Cx<'a> {
+    /// All served domains and what they share.
+    pub hosts: &'a Hosts,
+    /// The served domain that is concerned.
+    pub host: &'a Host,
+    /// Who sent the stanza.
+    pub origin: &'a Origin,
+    /// Stanzas to route when this one is done.
+    pub outbox: &'a mut Outbox,
+}
+
+/// Who sent a stanza; established by authentication, never read from the stanza.
+#[derive(Clone, Debug)]
+pub enum Origin {
+    /// One of our clients.
+    Client(SessionHandle),
+    /// Ourselves, on our own behalf or that of an account.
+    Internal,
+}
+
+/// Why a stanza goes no further.
+#[derive(Debug)]
+pub enum Halt {
+    /// Tell the sender, unless the stanza is an error itself (RFC 6120 §8.3.1).
+    Bounce(StanzaError),
+    /// The sender learns nothing.
+    Drop,
+}
+
+/// New stanzas on their way: routed in order when the stanza in hand is done. No recursion.
+#[derive(Debug, Default)]
+pub struct Outbox(VecDeque<Stanza>);
+
+/// The way up for those who have no stanza in hand: timers, the administrator.
+#[async_trait]
+pub trait Route: Send + Sync {
+    /// Routes a stanza of our own.
+    async fn route(&self, stanza: Stanza);
+}
+
+impl Origin {
+    /// The session, if it is a client's.
+    #[must_use]
+    pub fn session(&self) -> Option<&SessionHandle> {
+        match self {
+            Self::Client(session) => Some(session),
+            Self::Internal => None,
+        }
+    }
+
+    /// The client's address, if it is one.
+    #[must_use]
+    pub fn client(&self) -> Option<&FullJid> {
+        self.session().map(SessionHandle::jid)
+    }
+
+    /// It is a client of this account.
+    #[must_use]
+    pub fn is_of(&self, user: &BareJid) -> bool {
+        self.client().is_some_and(|jid| jid.to_bare() == *user)
+    }
+}
+
+impl Outbox {
+    /// Sends a stanza when the one in hand is done. Its `from` must be ours.
+    pub fn send(&mut self, stanza: Stanza) {
+        self.0.push_back(stanza);
+    }
+
+    /// The next one.
+    pub fn take(&mut self) -> Option<Stanza> {
+        self.0.pop_front()
+    }
+}
+
+/// The peer learns that it was our fault; the log learns the cause.
+impl From<StorageError> for Halt {
+    fn from(error: StorageError) -> Self {
+        Self::Bounce(error.into())
+    }
+}
+
+/// The peer learns that it was our fault; the log learns the cause.
+impl From<StorageError> for StanzaError {
+    fn from(error: StorageError) -> Self {
+        match error {
+            StorageError::Limit(what) => {
+                tracing::debug!(limit = what, "limit of the storage reached");
+                Condition::ResourceConstraint.into()
+            }
+            error => {
+                tracing::error!(%error, "storage failed");
+                Condition::InternalServerError.into()
+            }
+        }
+    }
+}
+
+impl From<StanzaError> for Halt {
+    fn from(error: StanzaError) -> Self {
+        Self::Bounce(error)
+    }
+}
+
+impl From<Condition> for Halt {
+    fn from(condition: Condition) -> Self {
+        Self::Bounce(condition.into())
+    }
+}

@@ -1,0 +1,169 @@
+//! What has no order: who answers which request, what is announced where.
+
+use async_trait::async_trait;
+use rustc_hash::FxHashMap;
+
+use super::Cx;
+use crate::stanza::{Iq, IqKind, StanzaError};
+use crate::xml::Node;
+
+/// A feature. Its file in `modules/` holds all of it.
+pub trait Module: Send + Sync {
+    /// What it is.
+    fn manifest(&self) -> &'static Manifest;
+    /// Enters what it answers and announces.
+    fn register(&self, on: &mut Registry);
+}
+
+/// What a feature is. `docs/xeps.md` is made from these.
+#[derive(Debug)]
+pub struct Manifest {
+    /// Its short name.
+    pub name: &'static str,
+    /// One line for people.
+    pub summary: &'static str,
+    /// What it implements.
+    pub xeps: &'static [Xep],
+}
+
+/// A specification and how far it is implemented.
+#[derive(Debug)]
+pub struct Xep {
+    /// Its number.
+    pub number: u16,
+    /// Its version.
+    pub version: &'static str,
+    /// How far.
+    pub status: Status,
+}
+
+/// How far a specification is implemented.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Status {
+    /// All that concerns a server.
+    Complete,
+    /// A part; the summary says which.
+    Partial,
+}
+
+/// For which kind of address.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Scope {
+    /// The bare JID of an account: the server answers on its behalf (RFC 6121 §8.5).
+    Account,
+    /// The domain.
+    Host,
+}
+
+/// The payload of the answer. The router adds the envelope, so no handler can forget to answer,
+/// answer twice, or answer to the wrong address.
+pub type IqReply = Result<Option<Node>, StanzaError>;
+
+/// Answers one kind of request.
+#[async_trait]
+pub trait IqHandler: Send + Sync {
+    /// Answers. `request` has exactly one payload, of the registered namespace and name; its `to`
+    /// is the account or the domain, its `from` is who asks.
+    async fn handle(&self, cx: &mut Cx<'_>, request: &Iq) -> IqReply;
+}
+
+/// Who or what an address is (XEP-0030 §3.1).
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Identity {
+    /// For example `server`.
+    pub category: &'static str,
+    /// For example `im`.
+    pub kind: &'static str,
+    /// For people.
+    pub name: Option<&'static str>,
+}
+
+type Key = (Scope, IqKind, &'static str, &'static str);
+
+/// Who answers which request, what is announced where.
+#[derive(Default)]
+pub struct Registry {
+    iq: FxHashMap<Key, &'static dyn IqHandler>,
+    features: Vec<(Scope, &'static str)>,
+    identities: Vec<(Scope, Identity)>,
+    manifests: Vec<&'static Manifest>,
+}
+
+impl Registry {
+    /// Enters a module.
+    pub fn module(&mut self, module: &dyn Module) {
+        self.manifests.push(module.manifest());
+        module.register(self);
+    }
+
+    /// Announces a feature (XEP-0030 §3.1).
+    pub fn feature(&mut self, scope: Scope, var: &'static str) -> &mut Self {
+        if !self.features.contains(&(scope, var)) {
+            self.features.push((scope, var));
+        }
+        self
+    }
+
+    /// Announces an identity (XEP-0030 §3.1).
+    pub fn identity(&mut self, scope: Scope, identity: Identity) -> &mut Self {
+        self.identities.push((scope, identity));
+        self
+    }
+
+    /// Enters who answers requests of this kind, namespace and name.
+    ///
+    /// # Panics
+    /// At start-up, if two modules answer the same request.
+    pub fn iq(
+        &mut self,
+        scope: Scope,
+        kind: IqKind,
+        (ns, name): (&'static str, &'static str),
+        handler: &'static dyn IqHandler,
+    ) -> &mut Self {
+        let old = self.iq.insert((scope, kind, ns, name), handler);
+        assert!(old.is_none(), "two modules answer {name} of {ns}");
+        self
+    }
+
+    /// Who answers.
+    #[must_use]
+    pub fn handler(
+        &self,
+        scope: Scope,
+        kind: IqKind,
+        ns: &str,
+        name: &str,
+    ) -> Option<&'static dyn IqHandler> {
+        self.iq.get(&(scope, kind, ns, name) as &(Scope, IqKind, &str, &str)).copied()
+    }
+
+    /// Which requests are answered: scope, kind, namespace, name.
+    pub fn requests(&self) -> impl Iterator<Item = (Scope, IqKind, &'static str, &'static str)> {
+        self.iq.keys().copied()
+    }
+
+    /// What is announced, sorted.
+    #[must_use]
+    pub fn features_of(&self, scope: Scope) -> Vec<&'static str> {
+        let of_scope = self.features.iter().filter(|(s, _)| *s == scope);
+        let mut vars: Vec<_> = of_scope.map(|(_, var)| *var).collect();
+        vars.sort_unstable();
+        vars
+    }
+
+    /// Who or what, sorted.
+    #[must_use]
+    pub fn identities_of(&self, scope: Scope) -> Vec<Identity> {
+        let of_scope = self.identities.iter().filter(|(s, _)| *s == scope);
+        let mut identities: Vec<_> = of_scope.map(|(_, identity)| *identity).collect();
+        identities.sort_unstable();
+        identities
+    }
+
+    /// What the modules are.
+    #[must_use]
+    pub fn manifests(&self) -> &[&'static Manifest] {
+        &self.manifests
+    }
+}

@@ -1,0 +1,168 @@
+//! Addresses from and to other types: texts, each other, serde, and those of the crate `jid`.
+//!
+//! The crate `jid` prepares a little otherwise (it folds ß in domains, knows no emoji, and keeps the
+//! dot at the end of a domain). What it would change on the way is refused, not changed.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::de::Visitor;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::{BareJid, FullJid, Jid, JidError};
+
+impl TryFrom<Jid> for BareJid {
+    type Error = JidError;
+    fn try_from(jid: Jid) -> Result<Self, JidError> {
+        if jid.is_bare() { Ok(Self(jid)) } else { Err(JidError::HasResource) }
+    }
+}
+
+impl TryFrom<Jid> for FullJid {
+    type Error = JidError;
+    fn try_from(jid: Jid) -> Result<Self, JidError> {
+        if jid.is_full() { Ok(Self(jid)) } else { Err(JidError::NoResource) }
+    }
+}
+
+impl PartialEq<BareJid> for Jid {
+    fn eq(&self, other: &BareJid) -> bool {
+        *self == other.0
+    }
+}
+
+impl PartialEq<FullJid> for Jid {
+    fn eq(&self, other: &FullJid) -> bool {
+        *self == other.0
+    }
+}
+
+/// What holds for each of the three types alike.
+macro_rules! text_type {
+    ($name:ident) => {
+        impl FromStr for $name {
+            type Err = JidError;
+            fn from_str(text: &str) -> Result<Self, JidError> {
+                Self::parse(text)
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                self.as_str()
+            }
+        }
+
+        /// Of the texts: the other side is not prepared.
+        impl PartialEq<str> for $name {
+            fn eq(&self, other: &str) -> bool {
+                self.as_str() == other
+            }
+        }
+
+        impl PartialEq<&str> for $name {
+            fn eq(&self, other: &&str) -> bool {
+                self.as_str() == *other
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Text;
+                impl Visitor<'_> for Text {
+                    type Value = $name;
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str("an address")
+                    }
+                    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<$name, E> {
+                        $name::parse(text).map_err(E::custom)
+                    }
+                }
+                deserializer.deserialize_str(Text)
+            }
+        }
+    };
+}
+
+/// What holds for the two that are a [`Jid`] inside.
+macro_rules! narrow_type {
+    ($name:ident) => {
+        impl From<$name> for Jid {
+            fn from(jid: $name) -> Self {
+                jid.0
+            }
+        }
+
+        impl PartialEq<Jid> for $name {
+            fn eq(&self, other: &Jid) -> bool {
+                self.0 == *other
+            }
+        }
+
+        impl Borrow<Jid> for $name {
+            fn borrow(&self) -> &Jid {
+                &self.0
+            }
+        }
+
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                self.as_str()
+            }
+        }
+
+        impl AsRef<Jid> for $name {
+            fn as_ref(&self) -> &Jid {
+                &self.0
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({:?})"), self.as_str())
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+/// From and to the type of the same meaning in the crate `jid`.
+macro_rules! crate_type {
+    ($name:ident, $theirs:ty) => {
+        impl TryFrom<&$theirs> for $name {
+            type Error = JidError;
+            fn try_from(jid: &$theirs) -> Result<Self, JidError> {
+                Self::parse(jid.as_str())
+            }
+        }
+
+        impl TryFrom<&$name> for $theirs {
+            type Error = JidError;
+            fn try_from(jid: &$name) -> Result<Self, JidError> {
+                let theirs = Self::new(jid.as_str()).map_err(|_| JidError::Forbidden)?;
+                if theirs.as_str() == jid.as_str() { Ok(theirs) } else { Err(JidError::Forbidden) }
+            }
+        }
+    };
+}
+
+text_type!(Jid);
+text_type!(BareJid);
+text_type!(FullJid);
+narrow_type!(BareJid);
+narrow_type!(FullJid);
+crate_type!(Jid, jid::Jid);
+crate_type!(BareJid, jid::BareJid);
+crate_type!(FullJid, jid::FullJid);

@@ -1,0 +1,60 @@
+//! What happens to a request and its answer. Each request is answered exactly once, here
+//! (RFC 6120 §8.2.3).
+
+use std::sync::Arc;
+
+use super::own_account;
+use crate::host::{Cx, Halt, Scope};
+use crate::jid::{BareJid, FullJid, Jid};
+use crate::stanza::{Condition, Iq, Stanza};
+use crate::storage::Subscription;
+
+/// A request or an answer leaves one of our clients. Its `from` is stamped already.
+pub async fn leaves(cx: &mut Cx<'_>, mut iq: Iq) -> Result<(), Halt> {
+    own_account(&mut iq.head);
+    super::arrive(cx, Stanza::Iq(iq)).await
+}
+
+/// For a domain of ours: the server answers.
+pub async fn for_host(cx: &mut Cx<'_>, iq: Iq) -> Result<(), Halt> {
+    answer(cx, Scope::Host, iq).await
+}
+
+/// For an account: the server answers on its behalf (RFC 6121 §8.5.2.1.3).
+///
+/// Strangers get the same answer whether the account exists or not.
+pub async fn for_account(cx: &mut Cx<'_>, user: &BareJid, iq: Iq) -> Result<(), Halt> {
+    if iq.is_request() && !cx.origin.is_of(user) && !is_known(cx, user, &iq).await? {
+        return Err(Condition::ServiceUnavailable.into());
+    }
+    answer(cx, Scope::Account, iq).await
+}
+
+/// For a session: it gets it, or the sender learns that it is not there (RFC 6121 §8.5.3.2.3).
+pub fn for_session(cx: &mut Cx<'_>, full: &FullJid, iq: Iq) -> Result<(), Halt> {
+    let session = cx.hosts.sessions.find(full).ok_or(Condition::ServiceUnavailable)?;
+    session.deliver(Arc::new(Stanza::Iq(iq))).map_err(|_| Condition::ServiceUnavailable.into())
+}
+
+async fn answer(cx: &mut Cx<'_>, scope: Scope, iq: Iq) -> Result<(), Halt> {
+    if !iq.is_request() {
+        return Ok(()); // the answer to a ping of ours, or to nothing
+    }
+    let payload = iq.payload().ok_or(Condition::BadRequest)?;
+    let handler = cx
+        .hosts
+        .registry
+        .handler(scope, iq.kind, payload.ns(), payload.name())
+        .ok_or(Condition::ServiceUnavailable)?;
+    let reply = handler.handle(cx, &iq).await?;
+    cx.outbox.send(Stanza::Iq(iq.result(reply)));
+    Ok(())
+}
+
+/// The sender may see the presence of this account, so its existence is no secret to him.
+async fn is_known(cx: &Cx<'_>, user: &BareJid, iq: &Iq) -> Result<bool, Halt> {
+    let Some(from) = &iq.head.from else { return Ok(false) };
+    let contact: Jid = from.to_bare().into();
+    let item = cx.hosts.storage.roster().find(user, &contact).await?;
+    Ok(item.is_some_and(|i| matches!(i.subscription, Subscription::Both | Subscription::From)))
+}

@@ -1,0 +1,178 @@
+//! Where a session can be reached: cheap to clone, safe to keep after its end.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rustc_hash::FxHashSet;
+use smol_str::SmolStr;
+use tokio::time::Instant;
+
+use super::inbox::{Delivery, Inbox, InboxLimits};
+use crate::jid::{FullJid, Jid};
+use crate::stanza::{Presence, Stanza};
+
+/// Why a session is told to close.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum CloseReason {
+    /// The same resource was bound again, or the account has too many sessions.
+    Conflict,
+    /// By the administrator, with a sentence for the client.
+    Kicked(Option<SmolStr>),
+    /// It does not read what it is sent.
+    Overrun,
+    /// The account was removed or its password changed.
+    Revoked,
+    /// The server ends.
+    Shutdown,
+}
+
+/// Why a stanza was not taken. It goes the way of the absent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Undelivered {
+    /// The session has ended.
+    Closed,
+    /// It does not keep up, and is being closed.
+    Overrun,
+}
+
+/// What is known of a session from its login on.
+#[derive(Clone, Debug)]
+pub struct SessionFacts {
+    /// Where the client is.
+    pub peer: SocketAddr,
+    /// How the connection is protected, for example `TLSv1.3`.
+    pub tls: &'static str,
+    /// When it was bound.
+    pub since: Instant,
+}
+
+/// What a session has told about itself.
+#[derive(Clone, Debug, Default)]
+pub struct PresenceState {
+    /// The last available presence; `None` before the first and after unavailable.
+    pub available: Option<Arc<Presence>>,
+    /// Its priority.
+    pub priority: i8,
+    /// Those who have its directed presence (RFC 6121 §4.6).
+    pub directed: FxHashSet<Jid>,
+    /// It has asked for the roster, so it gets roster pushes (RFC 6121 §2.1.6).
+    pub interested: bool,
+}
+
+/// Where a session can be reached. Equal if it is the same session, not only the same address.
+#[derive(Clone, Debug)]
+pub struct SessionHandle(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    jid: FullJid,
+    facts: SessionFacts,
+    presence: Mutex<PresenceState>,
+    inbox: Inbox,
+}
+
+impl SessionHandle {
+    pub(super) fn new(jid: FullJid, facts: SessionFacts, bounds: InboxLimits) -> Self {
+        Self(Arc::new(Shared { jid, facts, presence: Mutex::default(), inbox: Inbox::new(bounds) }))
+    }
+
+    /// The full JID.
+    #[must_use]
+    pub fn jid(&self) -> &FullJid {
+        &self.0.jid
+    }
+
+    /// What is known from its login on.
+    #[must_use]
+    pub fn facts(&self) -> &SessionFacts {
+        &self.0.facts
+    }
+
+    /// Queues a stanza. Never waits.
+    ///
+    /// # Errors
+    /// If it has ended, or does not keep up; in that case it is told to close.
+    pub fn deliver(&self, stanza: Arc<Stanza>) -> Result<(), Undelivered> {
+        self.0.inbox.offer(Delivery { stanza, to: None })
+    }
+
+    /// Queues a shared stanza, to be written with this session's address as `to`.
+    ///
+    /// # Errors
+    /// As [`SessionHandle::deliver`].
+    pub fn deliver_addressed(&self, stanza: Arc<Stanza>) -> Result<(), Undelivered> {
+        let to = Some(self.0.jid.clone().into_jid());
+        self.0.inbox.offer(Delivery { stanza, to })
+    }
+
+    /// Tells it to close. Overtakes all stanzas; the first order counts.
+    pub fn close(&self, reason: CloseReason) {
+        self.0.inbox.order(reason);
+    }
+
+    /// Reads what it has told about itself. The closure must be short and must not call others.
+    pub fn presence<T>(&self, read: impl FnOnce(&PresenceState) -> T) -> T {
+        read(&self.0.presence.lock())
+    }
+
+    /// Changes what it has told about itself. The closure must be short and must not call others.
+    pub fn update_presence<T>(&self, change: impl FnOnce(&mut PresenceState) -> T) -> T {
+        change(&mut self.0.presence.lock())
+    }
+
+    /// Its last available presence, if it is available.
+    #[must_use]
+    pub fn available(&self) -> Option<Arc<Presence>> {
+        self.presence(|p| p.available.clone())
+    }
+
+    /// The priority; `None` if it is not available.
+    #[must_use]
+    pub fn priority(&self) -> Option<i8> {
+        self.presence(|p| p.available.as_ref().map(|_| p.priority))
+    }
+
+    /// How many stanzas wait.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.0.inbox.len()
+    }
+
+    /// Waits until there is something to write, or an order. For the owner; may be dropped.
+    pub async fn filled(&self) {
+        self.0.inbox.filled().await;
+    }
+
+    /// Waits until no more than `stanzas` wait. For the owner's reading loop; may be dropped.
+    pub async fn below(&self, stanzas: usize) {
+        self.0.inbox.below(stanzas).await;
+    }
+
+    /// Takes all that waits. For the owner.
+    #[must_use]
+    pub fn take(&self) -> (VecDeque<Delivery>, Option<CloseReason>) {
+        self.0.inbox.take()
+    }
+
+    /// Puts back what was taken and not written. For the owner.
+    pub fn put_back(&self, deliveries: VecDeque<Delivery>) {
+        self.0.inbox.put_back(deliveries);
+    }
+
+    /// From now on nothing is taken: the writer has ended. For the owner.
+    pub fn seal(&self) {
+        self.0.inbox.seal();
+    }
+
+    pub(super) fn inbox(&self) -> &Inbox {
+        &self.0.inbox
+    }
+}
+
+impl PartialEq for SessionHandle {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}

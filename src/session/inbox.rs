@@ -1,0 +1,149 @@
+//! The mailbox of a session: stanzas in order, bounded in number and bytes, and beside them one
+//! order to close, which overtakes them.
+//!
+//! An empty mailbox holds no memory of its own, which matters for a hundred thousand idle ones;
+//! and the writer takes all that waits at once, for one write.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use super::{CloseReason, Undelivered};
+use crate::jid::Jid;
+use crate::stanza::Stanza;
+
+/// A stanza on its way to one resource. The stanza is shared: a broadcast to a thousand sessions
+/// is one stanza.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// What is delivered.
+    pub stanza: Arc<Stanza>,
+    /// Written as `to` in place of the stanza's own.
+    pub to: Option<Jid>,
+}
+
+/// Bounds of a mailbox (`limits.inbox_stanzas`, `limits.inbox_bytes`).
+#[derive(Clone, Copy, Debug)]
+pub struct InboxLimits {
+    /// Stanzas.
+    pub stanzas: usize,
+    /// Bytes, about. One stanza is always taken, however large.
+    pub bytes: usize,
+}
+
+#[derive(Debug)]
+pub(super) struct Inbox {
+    bounds: InboxLimits,
+    state: Mutex<State>,
+    /// Wakes the writer. One permit is kept, so that a wake between two waits is not lost.
+    filled: Notify,
+    /// Wakes the reader of the same session, which waits while its answers pile up.
+    drained: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    queue: VecDeque<Delivery>,
+    bytes: usize,
+    order: Option<CloseReason>,
+    closed: bool,
+}
+
+impl Inbox {
+    pub(super) fn new(bounds: InboxLimits) -> Self {
+        Self { bounds, state: Mutex::default(), filled: Notify::new(), drained: Notify::new() }
+    }
+
+    pub(super) fn offer(&self, delivery: Delivery) -> Result<(), Undelivered> {
+        let size = delivery.stanza.size();
+        let mut state = self.state.lock();
+        if state.closed {
+            return Err(Undelivered::Closed);
+        }
+        let full = state.queue.len() >= self.bounds.stanzas
+            || (!state.queue.is_empty() && state.bytes + size > self.bounds.bytes);
+        if full {
+            state.order.get_or_insert(CloseReason::Overrun);
+            drop(state);
+            self.filled.notify_one();
+            return Err(Undelivered::Overrun);
+        }
+        state.bytes += size;
+        state.queue.push_back(delivery);
+        let first = state.queue.len() == 1;
+        drop(state);
+        if first {
+            self.filled.notify_one();
+        }
+        Ok(())
+    }
+
+    pub(super) fn order(&self, reason: CloseReason) {
+        self.state.lock().order.get_or_insert(reason);
+        self.filled.notify_one();
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.state.lock().queue.len()
+    }
+
+    /// Waits until there is something. May be dropped at any time: it takes nothing.
+    pub(super) async fn filled(&self) {
+        loop {
+            {
+                let state = self.state.lock();
+                if !state.queue.is_empty() || state.order.is_some() {
+                    return;
+                }
+            }
+            self.filled.notified().await;
+        }
+    }
+
+    /// Waits until no more than `stanzas` are in it, or nobody will take them any more. May be
+    /// dropped at any time.
+    pub(super) async fn below(&self, stanzas: usize) {
+        loop {
+            {
+                let state = self.state.lock();
+                if state.closed || state.queue.len() <= stanzas {
+                    return;
+                }
+            }
+            self.drained.notified().await;
+        }
+    }
+
+    /// Takes nothing more; what is in it stays. Frees a reader that waits for the writer.
+    pub(super) fn seal(&self) {
+        self.state.lock().closed = true;
+        self.drained.notify_one();
+    }
+
+    /// Takes all that waits, and the order to close if there is one.
+    pub(super) fn take(&self) -> (VecDeque<Delivery>, Option<CloseReason>) {
+        let mut state = self.state.lock();
+        state.bytes = 0;
+        let taken = (std::mem::take(&mut state.queue), state.order.clone());
+        drop(state);
+        self.drained.notify_one();
+        taken
+    }
+
+    /// Puts back what was taken and not written.
+    pub(super) fn put_back(&self, mut deliveries: VecDeque<Delivery>) {
+        let mut state = self.state.lock();
+        state.bytes += deliveries.iter().map(|d| d.stanza.size()).sum::<usize>();
+        deliveries.append(&mut state.queue);
+        state.queue = deliveries;
+    }
+
+    pub(super) fn close(&self) -> Vec<Delivery> {
+        let mut state = self.state.lock();
+        state.closed = true;
+        state.bytes = 0;
+        std::mem::take(&mut state.queue).into()
+    }
+}

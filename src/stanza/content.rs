@@ -1,0 +1,148 @@
+//! What stands inside a stanza: the bytes as received, with children taken out and put in.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+
+use crate::xml::{ElementRef, Frame, Node};
+
+/// The inside of a stanza. Cloning shares the bytes.
+#[derive(Clone, Debug, Default)]
+pub struct Content {
+    /// As received; `None` if we made it.
+    frame: Option<Frame>,
+    /// Children of the frame that are left out, in the order of the frame.
+    removed: SmallVec<[Range<u32>; 2]>,
+    /// Children that are written behind those of the frame. Each is whole, and declares its
+    /// namespace unless it is `jabber:client`.
+    added: SmallVec<[Bytes; 1]>,
+}
+
+impl Content {
+    /// That of a received stanza.
+    #[must_use]
+    pub fn of(frame: Frame) -> Self {
+        Self { frame: Some(frame), ..Self::default() }
+    }
+
+    /// The children as received, without those taken out; what was put in is not among them.
+    pub fn children(&self) -> impl Iterator<Item = ElementRef<'_>> {
+        self.frame
+            .iter()
+            .flat_map(|frame| frame.root().children())
+            .filter(|child| !self.removed.contains(&narrow(&child.range())))
+    }
+
+    /// The first of those with this namespace and name.
+    #[must_use]
+    pub fn child(&self, ns: &str, name: &str) -> Option<ElementRef<'_>> {
+        self.children().find(|child| child.is(ns, name))
+    }
+
+    /// There is one with this namespace and name.
+    #[must_use]
+    pub fn has(&self, ns: &str, name: &str) -> bool {
+        self.child(ns, name).is_some()
+    }
+
+    /// Takes out every child for which `which` holds; answers whether there was one.
+    pub fn remove(&mut self, which: impl Fn(&ElementRef<'_>) -> bool) -> bool {
+        let found: SmallVec<[Range<u32>; 2]> =
+            self.children().filter(|c| which(c)).map(|c| narrow(&c.range())).collect();
+        let any = !found.is_empty();
+        self.removed.extend(found);
+        self.removed.sort_by_key(|range| range.start);
+        any
+    }
+
+    /// Puts a child in, behind the others.
+    pub fn add(&mut self, child: &Node) {
+        self.added.push(child.to_bytes().into());
+    }
+
+    /// The same children in a copy of the size they need, which holds no larger buffer alive. It
+    /// can be written, not read any more; for what is kept for long.
+    #[must_use]
+    pub fn packed(&self) -> Self {
+        let mut out = Vec::new();
+        if let Some(frame) = &self.frame {
+            self.write_children(frame, &mut out);
+        }
+        for child in &self.added {
+            out.extend_from_slice(child);
+        }
+        out.shrink_to_fit();
+        Self { frame: None, removed: SmallVec::new(), added: smallvec::smallvec![out.into()] }
+    }
+
+    /// About how many bytes it has when written.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.frame.as_ref().map_or(0, |f| f.bytes().len())
+            + self.added.iter().map(Bytes::len).sum::<usize>()
+    }
+
+    /// Writes the rest of a stanza whose start tag stands open as `<name key='value'`: attributes
+    /// which are not the head's, the children, the end tag.
+    pub fn write(&self, name: &str, out: &mut Vec<u8>) {
+        if let Some(frame) = &self.frame {
+            Self::write_attributes(frame, out);
+        }
+        let tag = out.len();
+        out.push(b'>');
+        let inside = out.len();
+        if let Some(frame) = &self.frame {
+            self.write_children(frame, out);
+        }
+        for child in &self.added {
+            out.extend_from_slice(child);
+        }
+        if out.len() == inside {
+            out.truncate(tag);
+            out.extend_from_slice(b"/>");
+            return;
+        }
+        out.extend_from_slice(b"</");
+        out.extend_from_slice(name.as_bytes());
+        out.push(b'>');
+    }
+
+    /// Attributes that we do not know are the sender's business and go along.
+    fn write_attributes(frame: &Frame, out: &mut Vec<u8>) {
+        for (ns, name, range) in frame.root().raw_attrs() {
+            let head = match ns {
+                "" => matches!(name, "from" | "to" | "id" | "type"),
+                _ => name == "lang",
+            };
+            if !head {
+                out.push(b' ');
+                out.extend_from_slice(&frame.bytes()[range]);
+            }
+        }
+    }
+
+    fn write_children(&self, frame: &Frame, out: &mut Vec<u8>) {
+        let inner = frame.root().inner();
+        let mut from = inner.start;
+        for gap in &self.removed {
+            out.extend_from_slice(&frame.bytes()[from..gap.start as usize]);
+            from = gap.end as usize;
+        }
+        out.extend_from_slice(&frame.bytes()[from..inner.end]);
+    }
+}
+
+/// Made by us.
+impl From<Node> for Content {
+    fn from(child: Node) -> Self {
+        let mut content = Self::default();
+        content.add(&child);
+        content
+    }
+}
+
+/// Frames are bounded far below 4 GiB.
+fn narrow(range: &Range<usize>) -> Range<u32> {
+    range.start as u32..range.end as u32
+}

@@ -1,0 +1,187 @@
+//! Stanza errors (RFC 6120 §8.3).
+//!
+//! What a peer is told is made of conditions and fixed sentences, never of another error's text.
+
+use super::{Content, Iq, IqKind, Message, MessageKind, Presence, PresenceKind, Stanza};
+use crate::ns;
+use crate::xml::{Node, element};
+
+/// An error that a peer is told about its stanza.
+#[derive(Clone, Debug)]
+pub struct StanzaError {
+    /// What went wrong.
+    pub condition: Condition,
+    /// What the sender may do about it.
+    pub kind: ErrorKind,
+    /// A fixed sentence in English, for people who debug.
+    pub text: Option<&'static str>,
+    /// A condition of the application (RFC 6120 §8.3.4).
+    pub detail: Option<Node>,
+}
+
+/// What the sender may do (RFC 6120 §8.3.2).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ErrorKind {
+    /// Retry after giving credentials.
+    Auth,
+    /// Do not retry.
+    Cancel,
+    /// Proceed; it was a warning.
+    Continue,
+    /// Retry after changing what was sent.
+    Modify,
+    /// Retry later.
+    Wait,
+}
+
+macro_rules! conditions {
+    ($($(#[$doc:meta])* $variant:ident $name:literal $kind:ident $code:literal,)*) => {
+        /// What went wrong (RFC 6120 §8.3.3).
+        #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+        pub enum Condition { $($(#[$doc])* $variant,)* }
+
+        impl Condition {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// The name of its element.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// The kind that usually goes with it.
+            #[must_use]
+            pub fn kind(self) -> ErrorKind {
+                match self { $(Self::$variant => ErrorKind::$kind,)* }
+            }
+
+            /// The number that clients of before 2004 read (XEP-0086).
+            #[must_use]
+            pub fn code(self) -> u16 {
+                match self { $(Self::$variant => $code,)* }
+            }
+        }
+    };
+}
+
+conditions! {
+    /// Malformed.
+    BadRequest "bad-request" Modify 400,
+    /// Exists already.
+    Conflict "conflict" Cancel 409,
+    /// Nobody here does that.
+    FeatureNotImplemented "feature-not-implemented" Cancel 501,
+    /// Not for you.
+    Forbidden "forbidden" Auth 403,
+    /// Moved for good.
+    Gone "gone" Cancel 302,
+    /// Our own fault.
+    InternalServerError "internal-server-error" Cancel 500,
+    /// Not there.
+    ItemNotFound "item-not-found" Cancel 404,
+    /// An address that is none.
+    JidMalformed "jid-malformed" Modify 400,
+    /// Against the rules of the recipient.
+    NotAcceptable "not-acceptable" Modify 406,
+    /// Against the rules for all.
+    NotAllowed "not-allowed" Cancel 405,
+    /// Log in first.
+    NotAuthorized "not-authorized" Auth 401,
+    /// Too much, too long, too often.
+    PolicyViolation "policy-violation" Modify 402,
+    /// Away for now.
+    RecipientUnavailable "recipient-unavailable" Wait 404,
+    /// Elsewhere for now.
+    Redirect "redirect" Modify 302,
+    /// Register first.
+    RegistrationRequired "registration-required" Auth 407,
+    /// There is no such server.
+    RemoteServerNotFound "remote-server-not-found" Cancel 404,
+    /// That server does not answer.
+    RemoteServerTimeout "remote-server-timeout" Wait 504,
+    /// Busy.
+    ResourceConstraint "resource-constraint" Wait 500,
+    /// Not offered; also said of accounts that do not exist.
+    ServiceUnavailable "service-unavailable" Cancel 503,
+    /// Subscribe first.
+    SubscriptionRequired "subscription-required" Auth 407,
+    /// None of the others.
+    UndefinedCondition "undefined-condition" Cancel 500,
+    /// Out of order.
+    UnexpectedRequest "unexpected-request" Wait 400,
+}
+
+impl Condition {
+    /// As an error with a sentence.
+    #[must_use]
+    pub fn text(self, text: &'static str) -> StanzaError {
+        StanzaError { text: Some(text), ..self.into() }
+    }
+}
+
+impl From<Condition> for StanzaError {
+    fn from(condition: Condition) -> Self {
+        Self { condition, kind: condition.kind(), text: None, detail: None }
+    }
+}
+
+impl StanzaError {
+    /// With another kind than the usual one.
+    #[must_use]
+    pub fn kind(mut self, kind: ErrorKind) -> Self {
+        self.kind = kind;
+        self
+    }
+
+    /// The `<error/>` element.
+    pub fn to_node(&self) -> Node {
+        let mut node = element("error")
+            .attr("code", self.condition.code().to_string())
+            .attr("type", self.kind.as_str())
+            .child(element(self.condition.as_str()).ns(ns::STANZA_ERRORS));
+        if let Some(text) = self.text {
+            node =
+                node.child(element("text").ns(ns::STANZA_ERRORS).attr("xml:lang", "en").text(text));
+        }
+        if let Some(detail) = &self.detail {
+            node = node.child(detail.clone());
+        }
+        node
+    }
+
+    /// The answer that tells the sender of `stanza`; `None` for what must not be answered: errors,
+    /// and results of an iq (RFC 6120 §8.3.1, §8.2.3).
+    #[must_use]
+    pub fn answer(&self, stanza: &Stanza) -> Option<Stanza> {
+        if stanza.is_error() {
+            return None;
+        }
+        let head = stanza.head().answer();
+        let content = Content::from(self.to_node());
+        Some(match stanza {
+            Stanza::Iq(iq) if !iq.is_request() => return None,
+            Stanza::Iq(_) => Stanza::Iq(Iq { head, kind: IqKind::Error, content }),
+            Stanza::Message(_) => {
+                Stanza::Message(Message { head, kind: MessageKind::Error, content })
+            }
+            Stanza::Presence(_) => {
+                Stanza::Presence(Presence { head, kind: PresenceKind::Error, content })
+            }
+        })
+    }
+}
+
+impl ErrorKind {
+    /// As it is written.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Auth => "auth",
+            Self::Cancel => "cancel",
+            Self::Continue => "continue",
+            Self::Modify => "modify",
+            Self::Wait => "wait",
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Stream errors (RFC 6120 §4.9): each is the end of its stream.
+
+use crate::ns;
+use crate::xml::{Node, element};
+
+/// Why a stream ends.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct StreamError {
+    /// The condition.
+    pub condition: StreamCondition,
+    /// A fixed sentence in English.
+    pub text: Option<&'static str>,
+}
+
+macro_rules! conditions {
+    ($($(#[$doc:meta])* $variant:ident $name:literal,)*) => {
+        /// The conditions of RFC 6120 §4.9.3.
+        #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+        pub enum StreamCondition { $($(#[$doc])* $variant,)* }
+
+        impl StreamCondition {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// The name of its element.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+        }
+    };
+}
+
+conditions! {
+    /// XML that cannot be processed here.
+    BadFormat "bad-format",
+    /// A prefix that is not bound, or wrongly.
+    BadNamespacePrefix "bad-namespace-prefix",
+    /// Another stream has taken the place of this one.
+    Conflict "conflict",
+    /// The peer did not answer.
+    ConnectionTimeout "connection-timeout",
+    /// That domain is not served any more.
+    HostGone "host-gone",
+    /// That domain is not served here.
+    HostUnknown "host-unknown",
+    /// `from` or `to` is missing where it must not.
+    ImproperAddressing "improper-addressing",
+    /// Our own fault.
+    InternalServerError "internal-server-error",
+    /// `from` is not what was authenticated.
+    InvalidFrom "invalid-from",
+    /// The stream's namespace, or the content's, is wrong.
+    InvalidNamespace "invalid-namespace",
+    /// XML that does not follow its schema.
+    InvalidXml "invalid-xml",
+    /// Not before authentication.
+    NotAuthorized "not-authorized",
+    /// Not XML.
+    NotWellFormed "not-well-formed",
+    /// Against a rule of this server.
+    PolicyViolation "policy-violation",
+    /// The connection to another server is broken.
+    RemoteConnectionFailed "remote-connection-failed",
+    /// Close and begin again.
+    Reset "reset",
+    /// Too busy.
+    ResourceConstraint "resource-constraint",
+    /// DTD, comment, processing instruction, entity (RFC 6120 §11.1).
+    RestrictedXml "restricted-xml",
+    /// Go elsewhere.
+    SeeOtherHost "see-other-host",
+    /// The server ends.
+    SystemShutdown "system-shutdown",
+    /// None of the others.
+    UndefinedCondition "undefined-condition",
+    /// Not UTF-8.
+    UnsupportedEncoding "unsupported-encoding",
+    /// A feature that is needed and not there.
+    UnsupportedFeature "unsupported-feature",
+    /// Neither iq nor message nor presence.
+    UnsupportedStanzaType "unsupported-stanza-type",
+    /// Not XMPP 1.0.
+    UnsupportedVersion "unsupported-version",
+}
+
+impl StreamCondition {
+    /// As an error with a sentence.
+    #[must_use]
+    pub fn text(self, text: &'static str) -> StreamError {
+        StreamError { condition: self, text: Some(text) }
+    }
+
+    /// The condition with this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|c| c.as_str() == name)
+    }
+}
+
+impl From<StreamCondition> for StreamError {
+    fn from(condition: StreamCondition) -> Self {
+        Self { condition, text: None }
+    }
+}
+
+impl From<crate::xml::XmlError> for StreamError {
+    fn from(error: crate::xml::XmlError) -> Self {
+        StreamCondition::named(error.condition()).unwrap_or(StreamCondition::NotWellFormed).into()
+    }
+}
+
+impl StreamError {
+    /// The `<stream:error/>` element.
+    pub fn to_node(self) -> Node {
+        let mut node =
+            element("stream:error").child(element(self.condition.as_str()).ns(ns::STREAM_ERRORS));
+        if let Some(text) = self.text {
+            node =
+                node.child(element("text").ns(ns::STREAM_ERRORS).attr("xml:lang", "en").text(text));
+        }
+        node
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::StreamCondition;
+
+    #[test]
+    fn every_condition_is_found_by_its_name() {
+        for condition in StreamCondition::ALL {
+            assert_eq!(StreamCondition::named(condition.as_str()), Some(*condition));
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! Everything in memory, gone with the process: for tests and for trying out.
+//!
+//! It answers exactly as the databases do (`tests/storage.rs` runs the same suite on all), but it is
+//! not made to hold much.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
+
+use super::{
+    Account, AccountStore, Created, DocumentStore, NewAccount, OfflineMessage, OfflineStore,
+    Result, RosterItem, RosterStore, RosterVersion, ScramHash, ScramKeys, Storage, StorageError,
+    first_version, new_secret,
+};
+use crate::jid::{BareJid, Jid};
+use crate::payload::datetime::Timestamp;
+
+/// Keeps everything in memory.
+#[derive(Debug)]
+pub struct MemoryStorage {
+    /// `None` when it is closed.
+    state: Mutex<Option<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    owners: BTreeMap<BareJid, Owner>,
+    last_message: i64,
+    last_owner: i64,
+    secret: Option<[u8; 32]>,
+}
+
+#[derive(Debug, Default)]
+struct Owner {
+    number: i64,
+    account: Option<Login>,
+    documents: BTreeMap<(String, String), String>,
+    messages: BTreeMap<i64, OfflineMessage>,
+    roster: BTreeMap<Jid, RosterItem>,
+    version: RosterVersion,
+}
+
+#[derive(Debug)]
+struct Login {
+    keys: Vec<ScramKeys>,
+    created: Timestamp,
+    last: Option<Timestamp>,
+}
+
+impl MemoryStorage {
+    /// An empty one.
+    #[must_use]
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self { state: Mutex::new(Some(State::default())) })
+    }
+
+    fn state(&self) -> Result<MappedMutexGuard<'_, State>> {
+        MutexGuard::try_map(self.state.lock(), Option::as_mut)
+            .map_err(|_| StorageError::Database("it is closed".into()))
+    }
+}
+
+impl State {
+    /// The owner, made if there is none.
+    fn owner(&mut self, jid: &BareJid) -> &mut Owner {
+        let last = &mut self.last_owner;
+        self.owners.entry(jid.clone()).or_insert_with(|| {
+            *last += 1;
+            Owner { number: *last, ..Owner::default() }
+        })
+    }
+}
+
+impl Owner {
+    fn raise(&mut self) -> RosterVersion {
+        self.version =
+            if self.version == 0 { first_version(self.number) } else { self.version + 1 };
+        self.version
+    }
+
+    fn as_account(&self, user: &BareJid) -> Option<Account> {
+        let login = self.account.as_ref()?;
+        Some(Account { user: user.clone(), created: login.created, last_login: login.last })
+    }
+}
+
+#[async_trait]
+impl Storage for MemoryStorage {
+    fn accounts(&self) -> &dyn AccountStore {
+        self
+    }
+
+    fn documents(&self) -> &dyn DocumentStore {
+        self
+    }
+
+    fn offline(&self) -> &dyn OfflineStore {
+        self
+    }
+
+    fn roster(&self) -> &dyn RosterStore {
+        self
+    }
+
+    async fn close(&self) {
+        *self.state.lock() = None;
+    }
+}
+
+#[async_trait]
+impl AccountStore for MemoryStorage {
+    async fn create(&self, accounts: &[NewAccount]) -> Result<Vec<Created>> {
+        let mut state = self.state()?;
+        let mut answers = Vec::with_capacity(accounts.len());
+        for new in accounts {
+            if state.owners.get(&new.user).is_some_and(|o| o.account.is_some()) {
+                answers.push(Created::Exists);
+                continue;
+            }
+            state.owners.remove(&new.user);
+            let login = Login { keys: new.keys.clone(), created: new.created, last: None };
+            state.owner(&new.user).account = Some(login);
+            answers.push(Created::Made);
+        }
+        Ok(answers)
+    }
+
+    async fn find(&self, user: &BareJid) -> Result<Option<Account>> {
+        Ok(self.state()?.owners.get(user).and_then(|o| o.as_account(user)))
+    }
+
+    async fn keys(&self, user: &BareJid, hash: ScramHash) -> Result<Option<ScramKeys>> {
+        let state = self.state()?;
+        let login = state.owners.get(user).and_then(|o| o.account.as_ref());
+        Ok(login.and_then(|l| l.keys.iter().find(|k| k.hash == hash)).cloned())
+    }
+
+    async fn set_keys(&self, user: &BareJid, keys: &[ScramKeys]) -> Result<bool> {
+        let mut state = self.state()?;
+        let login = state.owners.get_mut(user).and_then(|o| o.account.as_mut());
+        Ok(login.map(|l| l.keys = keys.to_vec()).is_some())
+    }
+
+    async fn note_login(&self, user: &BareJid, at: Timestamp) -> Result<()> {
+        let mut state = self.state()?;
+        if let Some(login) = state.owners.get_mut(user).and_then(|o| o.account.as_mut()) {
+            login.last = Some(at);
+        }
+        Ok(())
+    }
+
+    async fn remove(&self, user: &BareJid) -> Result<bool> {
+        Ok(self.state()?.owners.remove(user).is_some_and(|o| o.account.is_some()))
+    }
+
+    async fn list(
+        &self,
+        domain: Option<&str>,
+        after: Option<&BareJid>,
+        limit: usize,
+    ) -> Result<Vec<Account>> {
+        let state = self.state()?;
+        let mut rows: Vec<Account> = state
+            .owners
+            .iter()
+            .filter(|(jid, _)| domain.is_none_or(|d| jid.domain() == d))
+            .filter(|(jid, _)| after.is_none_or(|a| jid.as_str() > a.as_str()))
+            .filter_map(|(jid, owner)| owner.as_account(jid))
+            .collect();
+        rows.sort_by(|a, b| a.user.as_str().cmp(b.user.as_str()));
+        rows.truncate(limit);
+        Ok(rows)
+    }
+
+    async fn count(&self, domain: Option<&str>) -> Result<u64> {
+        let state = self.state()?;
+        let accounts = state.owners.iter().filter(|(_, o)| o.account.is_some());
+        Ok(accounts.filter(|(jid, _)| domain.is_none_or(|d| jid.domain() == d)).count() as u64)
+    }
+
+    async fn secret(&self) -> Result<[u8; 32]> {
+        let mut state = self.state()?;
+        if state.secret.is_none() {
+            state.secret = Some(new_secret()?);
+        }
+        Ok(state.secret.expect("it was made in the line above"))
+    }
+}
+
+#[async_trait]
+impl DocumentStore for MemoryStorage {
+    async fn get(&self, owner: &BareJid, kind: &str, key: &str) -> Result<Option<String>> {
+        let state = self.state()?;
+        let name = (kind.to_owned(), key.to_owned());
+        Ok(state.owners.get(owner).and_then(|o| o.documents.get(&name)).cloned())
+    }
+
+    async fn all(&self, owner: &BareJid, kind: &str) -> Result<Vec<(String, String)>> {
+        let state = self.state()?;
+        let documents = state.owners.get(owner).into_iter().flat_map(|o| &o.documents);
+        let of_kind = documents.filter(|((k, _), _)| k == kind);
+        Ok(of_kind.map(|((_, key), xml)| (key.clone(), xml.clone())).collect())
+    }
+
+    async fn put(&self, owner: &BareJid, kind: &str, key: &str, xml: &str) -> Result<()> {
+        let name = (kind.to_owned(), key.to_owned());
+        self.state()?.owner(owner).documents.insert(name, xml.to_owned());
+        Ok(())
+    }
+
+    async fn remove(&self, owner: &BareJid, kind: &str, key: &str) -> Result<bool> {
+        let mut state = self.state()?;
+        let name = (kind.to_owned(), key.to_owned());
+        Ok(state.owners.get_mut(owner).and_then(|o| o.documents.remove(&name)).is_some())
+    }
+}
+
+#[async_trait]
+impl OfflineStore for MemoryStorage {
+    async fn keep(&self, owner: &BareJid, at: Timestamp, xml: Bytes, limit: u32) -> Result<i64> {
+        let mut state = self.state()?;
+        let id = state.last_message + 1;
+        let owner = state.owner(owner);
+        if owner.messages.len() >= limit as usize {
+            return Err(StorageError::Limit("offline messages"));
+        }
+        owner.messages.insert(id, OfflineMessage { id, at, xml });
+        state.last_message = id;
+        Ok(id)
+    }
+
+    async fn page(&self, owner: &BareJid, after: i64, limit: usize) -> Result<Vec<OfflineMessage>> {
+        let state = self.state()?;
+        let messages = state.owners.get(owner).into_iter().flat_map(|o| o.messages.values());
+        Ok(messages.filter(|m| m.id > after).take(limit).cloned().collect())
+    }
+
+    async fn forget(&self, owner: &BareJid, up_to: i64) -> Result<u64> {
+        let mut state = self.state()?;
+        let Some(owner) = state.owners.get_mut(owner) else { return Ok(0) };
+        let before = owner.messages.len();
+        owner.messages.retain(|id, _| *id > up_to);
+        Ok((before - owner.messages.len()) as u64)
+    }
+
+    async fn count(&self, owner: &BareJid) -> Result<u64> {
+        Ok(self.state()?.owners.get(owner).map_or(0, |o| o.messages.len() as u64))
+    }
+}
+
+#[async_trait]
+impl RosterStore for MemoryStorage {
+    async fn load(&self, owner: &BareJid) -> Result<(RosterVersion, Vec<RosterItem>)> {
+        let state = self.state()?;
+        let Some(owner) = state.owners.get(owner) else { return Ok((0, Vec::new())) };
+        let mut items: Vec<RosterItem> = owner.roster.values().cloned().collect();
+        items.sort_by(|a, b| a.jid.as_str().cmp(b.jid.as_str()));
+        Ok((owner.version, items))
+    }
+
+    async fn find(&self, owner: &BareJid, jid: &Jid) -> Result<Option<RosterItem>> {
+        let state = self.state()?;
+        Ok(state.owners.get(owner).and_then(|o| o.roster.get(jid)).cloned())
+    }
+
+    async fn put(&self, owner: &BareJid, item: &RosterItem, limit: u32) -> Result<RosterVersion> {
+        let mut state = self.state()?;
+        let owner = state.owner(owner);
+        let is_new = owner.roster.get(&item.jid).is_none_or(|old| item.listed && !old.listed);
+        let alike = owner.roster.values().filter(|i| i.listed == item.listed).count();
+        if is_new && alike >= limit as usize {
+            return Err(StorageError::Limit("roster items"));
+        }
+        owner.roster.insert(item.jid.clone(), item.clone());
+        Ok(owner.raise())
+    }
+
+    async fn remove(&self, owner: &BareJid, jid: &Jid) -> Result<Option<RosterVersion>> {
+        let mut state = self.state()?;
+        let Some(owner) = state.owners.get_mut(owner) else { return Ok(None) };
+        Ok(owner.roster.remove(jid).map(|_| owner.raise()))
+    }
+}

@@ -1,0 +1,65 @@
+//! What is kept in a database: statements and the writer. Nothing here names a database but the
+//! aliases below; what is special stands in the file of the backend.
+//!
+//! Reads go through a pool, each in one statement. Writes are [`writer::Change`]s and go to one
+//! task, which commits many of them together.
+
+pub(super) mod account;
+mod document;
+pub(super) mod offline;
+mod roster;
+pub(super) mod writer;
+
+use std::sync::OnceLock;
+
+use sqlx::Row;
+
+use super::{Result, StorageError};
+use crate::jid::Jid;
+use writer::Writer;
+
+/// The database of this build of the statements.
+pub(super) type Db = sqlx::Sqlite;
+/// One connection.
+pub(super) type Connection = sqlx::SqliteConnection;
+type DbRow = sqlx::sqlite::SqliteRow;
+
+/// An open database.
+#[derive(Debug)]
+pub(super) struct Database {
+    /// Connections that cannot write.
+    pub(super) reads: sqlx::Pool<Db>,
+    /// The task that writes.
+    pub(super) writer: Writer,
+    /// The server's secret, once it was read.
+    pub(super) secret: OnceLock<[u8; 32]>,
+}
+
+impl From<sqlx::Error> for StorageError {
+    fn from(error: sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => closed(),
+            other => Self::Database(other.to_string()),
+        }
+    }
+}
+
+/// What everybody hears after the end.
+fn closed() -> StorageError {
+    StorageError::Database("it is closed".into())
+}
+
+/// Reads an address that we wrote.
+fn jid(row: &DbRow, column: &'static str, table: &'static str) -> Result<Jid> {
+    let text: &str = row.try_get(column)?;
+    Jid::parse(text).map_err(|e| StorageError::Inconsistent {
+        table,
+        key: text.to_owned(),
+        problem: e.to_string(),
+    })
+}
+
+/// As the bound of a `LIMIT`.
+fn bound(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,324 @@
+//! SQLite: one file in the data directory. How it is opened, checked, brought up to date.
+//!
+//! Everything that makes the file unusable is found here and told in a sentence; nothing is written
+//! to a file that is not ours or that a newer version wrote.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection as _, SqlSafeStr};
+use tokio_util::sync::CancellationToken;
+
+use super::lock::{make_directory, unusable};
+use super::sql::writer::Writer;
+use super::sql::{Connection, Database};
+use super::{
+    AccountStore, DocumentStore, OfflineStore, Result, RosterStore, Storage, StorageError,
+};
+use crate::tasks::Tasks;
+
+/// Keeps everything in a file of SQLite.
+#[derive(Debug)]
+pub struct SqliteStorage {
+    database: Database,
+}
+
+/// The steps of the schema, oldest first: number, name, statements.
+const MIGRATIONS: &[(i64, &str, &str)] =
+    &[(1, "init", include_str!("../../schema/sqlite/0001_init.sql"))];
+
+/// In the header of our files (`PRAGMA application_id`): "WXWG".
+const APPLICATION_ID: i64 = 0x5758_5747;
+
+/// Files up to this size are checked before they are used; larger ones while they are.
+const CHECKED_AT_ONCE: u64 = 64 << 20;
+
+impl SqliteStorage {
+    /// Opens the file, or makes it (mode 0600, its directory 0700), and brings its schema up to
+    /// date, all in one transaction. `readers` connections read; at least one.
+    ///
+    /// A file up to 64 MiB is checked for damage first (`PRAGMA quick_check`, some 0.3 s at most);
+    /// of a larger one only what is read at opening is, and the rest by a task of `tasks` which
+    /// logs an error when it finds damage. The file must not be open elsewhere:
+    /// see [`super::DataLock`]. The task that writes is not one of `tasks`: it ends by `close`.
+    ///
+    /// Not for tests with paused time: while the database works, nothing else is due, and the clock
+    /// runs into the timeouts.
+    ///
+    /// # Errors
+    /// [`StorageError::Unusable`] with a sentence for the administrator.
+    pub async fn open(path: &Path, readers: u32, tasks: &Tasks) -> Result<Arc<Self>> {
+        let size = prepare_file(path)?;
+        let options = options(path);
+        let mut connection =
+            Connection::connect_with(&options).await.map_err(|e| explain(path, &e))?;
+        refuse_foreign(&mut connection, path).await?;
+        if size > 0 && size <= CHECKED_AT_ONCE {
+            let problem = quick_check(&mut connection, None).await;
+            if let Some(problem) = problem.map_err(|e| explain(path, &e))? {
+                return Err(damaged(path, &problem));
+            }
+        }
+        migrate(&mut connection, path).await?;
+
+        let read_only = options.clone().read_only(true).create_if_missing(false);
+        let reads = SqlitePoolOptions::new()
+            .max_connections(readers.max(1))
+            .test_before_acquire(false)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .acquire_timeout(Duration::from_secs(10))
+            .connect_lazy_with(read_only.clone());
+        if size > CHECKED_AT_ONCE {
+            tasks.spawn("storage-check", check_later(path.into(), read_only, tasks.stopping()));
+        }
+        let writer = Writer::start(options, connection);
+        Ok(Arc::new(Self { database: Database { reads, writer, secret: OnceLock::new() } }))
+    }
+}
+
+#[async_trait]
+impl Storage for SqliteStorage {
+    fn accounts(&self) -> &dyn AccountStore {
+        &self.database
+    }
+
+    fn documents(&self) -> &dyn DocumentStore {
+        &self.database
+    }
+
+    fn offline(&self) -> &dyn OfflineStore {
+        &self.database
+    }
+
+    fn roster(&self) -> &dyn RosterStore {
+        &self.database
+    }
+
+    /// Commits all that was asked for, moves the log (`-wal`) into the file and closes it.
+    async fn close(&self) {
+        self.database.reads.close().await;
+        self.database.writer.close().await;
+    }
+}
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(false)
+        .busy_timeout(Duration::from_secs(5))
+        .foreign_keys(true)
+        .synchronous(SqliteSynchronous::Full)
+        .pragma("wal_autocheckpoint", "4000")
+        .pragma("cache_size", "-16384")
+        .pragma("temp_store", "MEMORY")
+        .disable_statement_logging()
+}
+
+/// Makes the file if there is none, and looks whether it can be ours. Answers its size in bytes.
+fn prepare_file(path: &Path) -> Result<u64> {
+    let dir = path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    make_directory(dir)?;
+    if !path.exists() {
+        create(dir, path)?;
+    }
+    // Closed again before SQLite opens it: closing a file later would end the locks of the process.
+    let mut file: File = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(path)
+        .map_err(|e| unusable("open the database", path, &e))?;
+    let mut header = Vec::new();
+    file.by_ref()
+        .take(16)
+        .read_to_end(&mut header)
+        .map_err(|e| unusable("read the database", path, &e))?;
+    if !header.is_empty() && header != b"SQLite format 3\0" {
+        return Err(StorageError::Unusable(format!(
+            "{} is not a database, or its beginning is destroyed: move it away, or restore a backup",
+            path.display()
+        )));
+    }
+    let size = file.metadata().map_err(|e: io::Error| unusable("look at", path, &e))?.len();
+    Ok(size)
+}
+
+/// Makes an empty file. The mode is ours; SQLite gives its other files the same. The directory is
+/// synced, or a power cut might take the file with all that was promised.
+fn create(dir: &Path, path: &Path) -> Result<()> {
+    let make = || {
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?.sync_all()?;
+        File::open(dir)?.sync_all()
+    };
+    make().map_err(|e| unusable("make the database", path, &e))
+}
+
+/// Refuses what another program or a newer version wrote.
+async fn refuse_foreign(connection: &mut Connection, path: &Path) -> Result<()> {
+    let fail = |e: sqlx::Error| explain(path, &e);
+    let (id,): (i64,) =
+        sqlx::query_as("PRAGMA application_id").fetch_one(&mut *connection).await.map_err(fail)?;
+    let (tables,): (i64,) = sqlx::query_as("SELECT count(*) FROM sqlite_schema")
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(fail)?;
+    if tables == 0 {
+        return Ok(());
+    }
+    if id != APPLICATION_ID {
+        return Err(StorageError::Unusable(format!(
+            "{} is a database of another program: give waxwing another data directory",
+            path.display()
+        )));
+    }
+    let (schema,): (Option<i64>,) = sqlx::query_as("SELECT max(version) FROM _sqlx_migrations")
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(fail)?;
+    let known = MIGRATIONS.last().map_or(0, |m| m.0);
+    match schema {
+        Some(schema) if schema > known => Err(StorageError::Unusable(format!(
+            "{} was written by a newer version of waxwing (schema {schema}, this program knows \
+             {known}): run that version, or restore a backup from before the upgrade",
+            path.display()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+async fn migrate(connection: &mut Connection, path: &Path) -> Result<()> {
+    let fail = |e: sqlx::Error| explain(path, &e);
+    let (mode,): (String,) = sqlx::query_as("PRAGMA journal_mode = WAL")
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(fail)?;
+    if mode != "wal" {
+        return Err(StorageError::Unusable(format!(
+            "{} cannot be used with a write-ahead log: the data directory must be on a local disk",
+            path.display()
+        )));
+    }
+    let steps = MIGRATIONS.iter().map(|(number, name, sql)| {
+        let kind = MigrationType::Simple;
+        Migration::new(*number, (*name).into(), kind, sql.into_sql_str(), false)
+    });
+    // The steps become savepoints of this transaction: all of them, or none.
+    let mut all = connection.begin().await.map_err(fail)?;
+    Migrator::with_migrations(steps.collect()).run(&mut *all).await.map_err(|e| {
+        StorageError::Unusable(format!("cannot bring {} up to date: {e}", path.display()))
+    })?;
+    all.commit().await.map_err(fail)
+}
+
+/// What is wrong with the file or with one of its tables; `None` if nothing was found.
+async fn quick_check(
+    connection: &mut Connection,
+    table: Option<&str>,
+) -> std::result::Result<Option<String>, sqlx::Error> {
+    let statement = match table {
+        None => "PRAGMA quick_check(1)".to_owned(),
+        Some(table) => format!("PRAGMA quick_check('{table}')"),
+    };
+    // The table is a name from the schema, which has no quotes in it.
+    let (problem,): (String,) =
+        sqlx::query_as(sqlx::AssertSqlSafe(statement)).fetch_one(connection).await?;
+    Ok((problem != "ok").then_some(problem))
+}
+
+/// Checks a large file while it is in use, and tells what is found.
+async fn check_later(path: PathBuf, options: SqliteConnectOptions, stop: CancellationToken) {
+    match check_tables(&options, &stop).await {
+        Ok(None) => tracing::debug!("the database is sound, as far as it was checked"),
+        Ok(Some(problem)) => tracing::error!(error = %damaged(&path, &problem), "damage found"),
+        Err(error) => tracing::error!(error = %explain(&path, &error), "database not checked"),
+    }
+}
+
+/// Table by table, so that it can be stopped. Answers the first problem.
+async fn check_tables(
+    options: &SqliteConnectOptions,
+    stop: &CancellationToken,
+) -> std::result::Result<Option<String>, sqlx::Error> {
+    let mut connection = Connection::connect_with(options).await?;
+    let tables: Vec<(String,)> =
+        sqlx::query_as("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
+            .fetch_all(&mut connection)
+            .await?;
+    for (table,) in tables {
+        if stop.is_cancelled() {
+            break;
+        }
+        if let Some(problem) = quick_check(&mut connection, Some(&table)).await? {
+            return Ok(Some(problem));
+        }
+    }
+    connection.close().await?;
+    Ok(None)
+}
+
+fn damaged(path: &Path, problem: &str) -> StorageError {
+    StorageError::Unusable(format!(
+        "the database {} is damaged ({}): restore a backup",
+        path.display(),
+        problem.trim()
+    ))
+}
+
+/// A sentence for the administrator (<https://www.sqlite.org/rescode.html>).
+fn explain(path: &Path, error: &sqlx::Error) -> StorageError {
+    let code = error.as_database_error().and_then(|e| e.code()?.parse::<i64>().ok());
+    let hint = match code.map(|c| c & 0xff) {
+        Some(5) => "it is in use by another program",
+        Some(8) => "it cannot be written: does it belong to the user that runs waxwing?",
+        Some(10) => "the disk failed",
+        Some(11) => return damaged(path, &error.to_string()),
+        Some(13) => "the disk is full",
+        Some(14) => "it, or a file beside it, cannot be opened",
+        Some(26) => "it is not a database",
+        _ => "the database failed",
+    };
+    StorageError::Unusable(format!("cannot use {}: {hint} ({error})", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::FileExt;
+
+    use super::*;
+
+    #[test]
+    fn every_step_of_the_schema_is_known_and_in_order() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema/sqlite");
+        let entries = std::fs::read_dir(folder).unwrap();
+        let mut files: Vec<_> =
+            entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        files.sort();
+        let known = MIGRATIONS.iter().map(|(number, name, _)| format!("{number:04}_{name}.sql"));
+        assert_eq!(files, known.collect::<Vec<_>>());
+        assert!(MIGRATIONS.iter().map(|m| m.0).eq(1..=MIGRATIONS.len() as i64));
+    }
+
+    #[tokio::test]
+    async fn the_late_check_finds_damage() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("waxwing.sqlite");
+        SqliteStorage::open(&path, 1, &Tasks::new()).await.unwrap().close().await;
+        let options = options(&path).read_only(true);
+        let go_on = CancellationToken::new();
+        assert_eq!(check_tables(&options, &go_on).await.unwrap(), None);
+
+        // All but the first page, which holds the schema.
+        let file = OpenOptions::new().write(true).open(&path).unwrap();
+        let size = file.metadata().unwrap().len();
+        file.write_all_at(&vec![0xA5; size as usize - 4096], 4096).unwrap();
+        let found = check_tables(&options, &go_on).await;
+        assert!(!matches!(found, Ok(None)), "{found:?}");
+    }
+}

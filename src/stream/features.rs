@@ -1,0 +1,63 @@
+//! What is offered at each stage of a stream (RFC 6120 §4.3).
+
+use std::time::Duration;
+
+use crate::auth::Offer;
+use crate::ns;
+use crate::xml::{Node, element};
+
+/// XEP-0478: how large a stanza may be, and how long one may be silent.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of a stanza.
+    pub bytes: usize,
+    /// Silence after which the connection is given up.
+    pub idle: Duration,
+}
+
+/// Before TLS: nothing but STARTTLS, which is required (RFC 6120 §5.3.1).
+pub fn plain() -> Node {
+    let starttls = element("starttls").ns(ns::TLS).child(element("required"));
+    element("stream:features").child(starttls)
+}
+
+/// Before authentication: mechanisms (RFC 6120 §6.4.1), what they can be bound to (XEP-0440 §3),
+/// and limits.
+pub fn secured(offer: &Offer, limits: Limits) -> Node {
+    let mechanisms = offer.mechanisms().iter().map(|m| element("mechanism").text(m.as_str()));
+    let mut features =
+        element("stream:features").child(element("mechanisms").ns(ns::SASL).children(mechanisms));
+    if !offer.channel_bindings().is_empty() {
+        let types = offer.channel_bindings().iter();
+        let types = types.map(|kind| element("channel-binding").attr("type", kind));
+        features = features.child(element("sasl-channel-binding").ns(SASL_CB).children(types));
+    }
+    features.child(limits.to_node())
+}
+
+/// After authentication: bind (RFC 6120 §7.4), and what a client should know before it binds.
+pub fn authenticated(limits: Limits, caps: Node) -> Node {
+    let optional = element("optional");
+    element("stream:features")
+        .child(element("bind").ns(ns::BIND).child(element("required")))
+        .child(element("session").ns(ns::SESSION).child(optional))
+        .child(element("ver").ns(ROSTER_VERSIONING))
+        .child(limits.to_node())
+        .child(caps)
+}
+
+impl Limits {
+    fn to_node(self) -> Node {
+        element("limits")
+            .ns(LIMITS)
+            .child(element("max-bytes").text(&self.bytes.to_string()))
+            .child(element("idle-seconds").text(&self.idle.as_secs().to_string()))
+    }
+}
+
+/// XEP-0440.
+const SASL_CB: &str = "urn:xmpp:sasl-cb:0";
+/// RFC 6121 §2.6.1.
+const ROSTER_VERSIONING: &str = "urn:xmpp:features:rosterver";
+/// XEP-0478.
+const LIMITS: &str = "urn:xmpp:stream-limits:0";

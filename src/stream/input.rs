@@ -1,0 +1,102 @@
+//! Elements out of bytes: a buffer, the framer that cuts it, the scope that gives it meaning.
+
+use bytes::BytesMut;
+use tokio::io::AsyncRead;
+
+use super::wire;
+use crate::xml::{self, Frame, Framer, Header, Limits, Piece, Scope, XmlError};
+
+/// What a peer has said.
+#[derive(Debug)]
+pub enum Heard {
+    /// The end of the stream.
+    End,
+    /// A whole child of the stream.
+    Element(Frame),
+    /// The header of a stream.
+    Header(Header),
+}
+
+/// The reading side of a stream.
+#[derive(Debug)]
+pub struct Input {
+    framer: Framer,
+    buffer: BytesMut,
+    scope: Scope,
+    limits: Limits,
+}
+
+impl Input {
+    /// Begins with a header, under these limits.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            framer: Framer::new(limits),
+            buffer: BytesMut::new(),
+            scope: Scope::default(),
+            limits,
+        }
+    }
+
+    /// The next thing in what has been read; `None` if more must be read first.
+    ///
+    /// # Errors
+    /// What is wrong with it; the stream is to end.
+    pub fn heard(&mut self) -> Result<Option<Heard>, XmlError> {
+        let piece = self.framer.next(&self.buffer)?;
+        let (range, is_header) = match piece {
+            None => {
+                self.tidy();
+                return Ok(None);
+            }
+            Some(Piece::End(_)) => return Ok(Some(Heard::End)),
+            Some(Piece::Header(range)) => (range, true),
+            Some(Piece::Child(range)) => (range, false),
+        };
+        let mut bytes = self.buffer.split_to(range.end);
+        self.framer.drop_front(range.end);
+        let bytes = bytes.split_off(range.start).freeze();
+        if is_header {
+            let header = xml::header(&bytes)?;
+            self.scope = Scope::from_header(&header);
+            return Ok(Some(Heard::Header(header)));
+        }
+        Frame::parse(bytes, &self.scope, &self.limits).map(|frame| Some(Heard::Element(frame)))
+    }
+
+    /// Reads more; 0 at the end. Nothing is lost if it is dropped while it waits.
+    ///
+    /// # Errors
+    /// Those of the connection.
+    pub async fn read(&mut self, from: impl AsyncRead + Unpin) -> std::io::Result<usize> {
+        wire::read(from, &mut self.buffer).await
+    }
+
+    /// A new stream begins, under these limits.
+    pub fn restart(&mut self, limits: Limits) {
+        self.limits = limits;
+        self.framer.set_limits(limits);
+        self.framer.restart();
+        self.scope = Scope::default();
+    }
+
+    /// Throws away what was read and not yet understood; answers whether there was anything but
+    /// white space. What came before TLS must not be used after it (RFC 6120 §5.4.3.3).
+    pub fn discard(&mut self) -> bool {
+        let anything = self.buffer.iter().any(|byte| !byte.is_ascii_whitespace());
+        self.framer.drop_front(self.buffer.len());
+        self.buffer = BytesMut::new();
+        anything
+    }
+
+    /// Drops white space, and the buffer itself when nothing is in it: most connections are idle.
+    fn tidy(&mut self) {
+        let done = self.framer.disposable();
+        if done == self.buffer.len() {
+            self.buffer = BytesMut::new();
+        } else {
+            drop(self.buffer.split_to(done));
+        }
+        self.framer.drop_front(done);
+    }
+}

@@ -1,0 +1,110 @@
+//! Bytes in and out: TCP, or whatever a test puts in its place, with or without TLS.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+/// What carries bytes.
+pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
+
+/// A connection.
+pub enum Wire {
+    /// Before TLS.
+    Plain(Box<dyn Io>),
+    /// Under TLS.
+    Tls(Box<TlsStream<Box<dyn Io>>>),
+}
+
+impl Wire {
+    /// Makes the TLS handshake, as the server. The connection is lost if it fails.
+    ///
+    /// # Errors
+    /// If it fails, or there is TLS already.
+    pub async fn secure(self, config: Arc<rustls::ServerConfig>) -> io::Result<Self> {
+        match self {
+            Self::Plain(io) => {
+                let tls = TlsAcceptor::from(config).accept(io).await?;
+                Ok(Self::Tls(Box::new(tls)))
+            }
+            Self::Tls(_) => Err(io::Error::other("TLS inside TLS")),
+        }
+    }
+
+    /// The TLS connection, if there is one.
+    #[must_use]
+    pub fn tls(&self) -> Option<&rustls::ServerConnection> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Tls(tls) => Some(tls.get_ref().1),
+        }
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(io) => Pin::new(io).poll_read(cx, buffer),
+            Self::Tls(tls) => Pin::new(tls).poll_read(cx, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(io) => Pin::new(io).poll_write(cx, bytes),
+            Self::Tls(tls) => Pin::new(tls).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(io) => Pin::new(io).poll_flush(cx),
+            Self::Tls(tls) => Pin::new(tls).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(io) => Pin::new(io).poll_shutdown(cx),
+            Self::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
+        }
+    }
+}
+
+/// Appends what can be read to `buffer`; 0 at the end of the stream. Nothing is lost if it is
+/// dropped while it waits.
+///
+/// The bytes pass through the stack: an idle connection holds no buffer, which would be most of
+/// its memory.
+///
+/// # Errors
+/// Those of the connection.
+pub async fn read(mut from: impl AsyncRead + Unpin, buffer: &mut BytesMut) -> io::Result<usize> {
+    std::future::poll_fn(|cx| {
+        let mut stack = [0; CHUNK];
+        let mut chunk = ReadBuf::new(&mut stack);
+        ready!(Pin::new(&mut from).poll_read(cx, &mut chunk))?;
+        buffer.extend_from_slice(chunk.filled());
+        Poll::Ready(Ok(chunk.filled().len()))
+    })
+    .await
+}
+
+/// Half a TLS record; larger stanzas take more reads.
+const CHUNK: usize = 8192;

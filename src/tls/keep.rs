@@ -1,0 +1,182 @@
+//! Certificates in files: those of the administrator, and self-signed ones which we make and keep.
+//!
+//! The thing one would get wrong: a key must never be readable by others, not even for the
+//! moment between making the file and setting its mode. So it is created with its mode, beside
+//! its place, and moved there when it is whole.
+
+use std::fs::{DirBuilder, OpenOptions, Permissions};
+use std::io::Write as _;
+use std::net::IpAddr;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rcgen::string::Ia5String;
+use rcgen::{
+    CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair,
+    KeyUsagePurpose, OtherNameValue, SanType,
+};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+use time::OffsetDateTime;
+
+use super::x509::Leaf;
+use super::{SOON_MICROS, TlsError, provider};
+use crate::clock::Clock;
+
+/// A chain with its key, checked against each other.
+pub(super) struct Pair {
+    pub(super) key: CertifiedKey,
+    pub(super) leaf: Leaf,
+}
+
+/// Reads a chain and its key, and checks that they belong together.
+pub(super) fn read_pair(certificate: &Path, key: &Path) -> Result<Pair, TlsError> {
+    let chain = read(certificate)?;
+    let chain: Vec<_> =
+        CertificateDer::pem_slice_iter(&chain).collect::<Result<_, _>>().map_err(|e| {
+            TlsError::Certificate { file: certificate.to_owned(), cause: e.to_string() }
+        })?;
+    let first =
+        chain.first().ok_or_else(|| TlsError::NoCertificate { file: certificate.to_owned() })?;
+    let leaf = Leaf::read(first)
+        .map_err(|cause| TlsError::Certificate { file: certificate.to_owned(), cause })?;
+
+    let no_key = |cause: String| TlsError::Key { file: key.to_owned(), cause };
+    let secret = PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|e| no_key(e.to_string()))?;
+    warn_of_open_key(key);
+    let secret =
+        provider().key_provider.load_private_key(secret).map_err(|e| no_key(e.to_string()))?;
+    let pair = CertifiedKey::new(chain, secret);
+    match pair.keys_match() {
+        Ok(()) => Ok(Pair { key: pair, leaf }),
+        Err(rustls::Error::InconsistentKeys(_)) => {
+            Err(TlsError::Mismatch { certificate: certificate.to_owned(), key: key.to_owned() })
+        }
+        // rustls is more particular than we are, for example about the version of X.509.
+        Err(e) => Err(TlsError::Certificate { file: certificate.to_owned(), cause: e.to_string() }),
+    }
+}
+
+/// The self-signed certificate of a host: the one that is kept, or a new one.
+///
+/// It is made for ten years: who trusts such a certificate trusts this very one, and every
+/// change looks to them like an attack. A shorter life would teach them to click it away. When
+/// it nears its end it is made anew *from the same key*, so that a pinned key stays right.
+pub(super) fn self_signed(
+    directory: &Path,
+    domain: &str,
+    name: &str,
+    clock: &Clock,
+) -> Result<Pair, TlsError> {
+    let certificate = directory.join(format!("{name}.crt"));
+    let key = directory.join(format!("{name}.key"));
+    if certificate.exists() {
+        let pair = read_pair(&certificate, &key)?;
+        if pair.leaf.not_after.as_micros() - clock.now().as_micros() >= SOON_MICROS {
+            return Ok(pair);
+        }
+    }
+    let cannot_write = |source| TlsError::Write { file: directory.to_owned(), source };
+    DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(cannot_write)?;
+    std::fs::set_permissions(directory, Permissions::from_mode(0o700)).map_err(cannot_write)?;
+
+    let failed =
+        |e: rcgen::Error| TlsError::Making { domain: domain.to_owned(), cause: e.to_string() };
+    let secret = if key.exists() {
+        let pem = read(&key)?;
+        let no_key = |cause: String| TlsError::Key { file: key.clone(), cause };
+        let pem = String::from_utf8(pem).map_err(|e| no_key(e.to_string()))?;
+        KeyPair::from_pem(&pem).map_err(|e| no_key(e.to_string()))?
+    } else {
+        let made = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).map_err(failed)?;
+        write(&key, made.serialize_pem().as_bytes(), 0o600)?;
+        made
+    };
+    let made = params(domain, name, clock).and_then(|p| p.self_signed(&secret)).map_err(failed)?;
+    write(&certificate, made.pem().as_bytes(), 0o644)?;
+    tracing::info!(host = %domain, file = %certificate.display(), "made a self-signed certificate");
+    read_pair(&certificate, &key)
+}
+
+/// The name under which clients ask for a host: lower case, in the ASCII form of DNS. It names
+/// files too, so it has no slash.
+pub(super) fn sni_name(domain: &str) -> Result<String, TlsError> {
+    let wrong = || TlsError::Domain { domain: domain.to_owned() };
+    if ip_of(domain).is_some() {
+        return Ok(domain.to_ascii_lowercase());
+    }
+    let name = idna::domain_to_ascii(domain).map_err(|_| wrong())?;
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
+    if name.is_empty() || name.starts_with('.') || !name.bytes().all(is_plain) {
+        return Err(wrong());
+    }
+    Ok(name)
+}
+
+/// The address, if the domain is one: `192.0.2.1` or `[2001:db8::1]` (RFC 7622 §3.2).
+pub(super) fn ip_of(domain: &str) -> Option<IpAddr> {
+    match domain.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(inner) => inner.parse().ok().filter(IpAddr::is_ipv6),
+        None => domain.parse().ok().filter(IpAddr::is_ipv4),
+    }
+}
+
+/// `SRVName` is left out: rcgen cannot write an IA5String there, and `dNSName` says as much.
+fn params(domain: &str, name: &str, clock: &Clock) -> Result<CertificateParams, rcgen::Error> {
+    let now = OffsetDateTime::from_unix_timestamp(clock.now().as_micros() / 1_000_000)
+        .unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let mut params = CertificateParams::default();
+    // Clocks of clients go wrong, mostly by a time zone.
+    params.not_before = now - Duration::from_secs(24 * 60 * 60);
+    params.not_after = now + Duration::from_secs(3652 * 24 * 60 * 60);
+    let mut serial = [0; 16];
+    getrandom::fill(&mut serial).map_err(|_| rcgen::Error::RingUnspecified)?;
+    serial[0] = serial[0] & 0x7F | 0x40; // positive and of full length, RFC 5280 §4.1.2.2
+    params.serial_number = Some(rcgen::SerialNumber::from_slice(&serial));
+    let mut subject = DistinguishedName::new();
+    // RFC 5280 appendix A.1, ub-common-name: 64 characters.
+    subject.push(DnType::CommonName, if domain.len() <= 64 { domain } else { "Waxwing" });
+    params.distinguished_name = subject;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    let own = match ip_of(domain) {
+        Some(ip) => SanType::IpAddress(ip),
+        None => SanType::DnsName(Ia5String::try_from(name)?),
+    };
+    let address = OtherNameValue::Utf8String(domain.to_owned());
+    params.subject_alt_names = vec![own, SanType::OtherName((XMPP_ADDR.to_vec(), address))];
+    Ok(params)
+}
+
+fn warn_of_open_key(key: &Path) {
+    let mode = std::fs::metadata(key).map_or(0, |m| m.permissions().mode());
+    if mode & 0o007 != 0 {
+        tracing::warn!(file = %key.display(), "private key is open to all users of this machine");
+    }
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, TlsError> {
+    std::fs::read(file).map_err(|source| TlsError::Read { file: file.to_owned(), source })
+}
+
+/// Writes the whole file or nothing.
+fn write(file: &Path, content: &[u8], mode: u32) -> Result<(), TlsError> {
+    let mut beside: PathBuf = file.to_owned();
+    beside.as_mut_os_string().push(".new");
+    let write = || {
+        match std::fs::remove_file(&beside) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),
+            _ => {}
+        }
+        let mut new = OpenOptions::new().write(true).create_new(true).mode(mode).open(&beside)?;
+        new.write_all(content)?;
+        new.sync_all()?;
+        std::fs::rename(&beside, file)
+    };
+    write().map_err(|source| TlsError::Write { file: file.to_owned(), source })
+}
+
+/// `id-on-xmppAddr`, RFC 6120 §13.7.1.4.
+const XMPP_ADDR: [u64; 9] = [1, 3, 6, 1, 5, 5, 7, 8, 5];

@@ -1,0 +1,355 @@
+//! TLS: certificates by name, replaced while running, and the facts to which logins are bound.
+//!
+//! RFC 7590 (TLS 1.2 and 1.3, ECDHE with AEAD only), RFC 6066 §3 (SNI), RFC 7301 (ALPN),
+//! RFC 5929 §4 and RFC 9266 (channel binding). The thing one would get wrong: a ticket made
+//! under an old certificate must not be taken after a reload, or the client would bind its
+//! login to a certificate which we no longer have. So tickets live and die with the set.
+//!
+//! Memory of a connection that idles, as seen in rustls 0.23: `ServerConnection` itself (1.2
+//! KiB inline, plus the boxed keys of both directions), and a read buffer of 4 KiB which rustls
+//! keeps from the first read attempt on. The buffer falls back to 4 KiB by itself after a
+//! large record. Write buffers are freed when they are flushed. Nothing is kept for sessions:
+//! tickets are sealed and given to the client, so there is no table that grows. One ticket per
+//! handshake and not two, because a client of ours opens one connection at a time.
+
+mod keep;
+mod x509;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use rustc_hash::FxHashMap;
+use rustls::ServerConfig;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::server::{ClientHello, NoServerSessionStorage, ProducesTickets, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+
+use crate::clock::Clock;
+use crate::config::{Config, HostConfig};
+use crate::payload::datetime::Timestamp;
+
+/// All certificates, chosen by name (SNI), replaceable while running.
+///
+/// Held by every `rustls::ServerConfig` it made; they all see a reload at once. Connections
+/// that stand are not touched by it.
+#[derive(Debug)]
+pub struct Certificates {
+    set: ArcSwap<Set>,
+}
+
+/// What there is to know about the certificate of a host.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CertificateFacts {
+    /// The host, as it is written in the configuration.
+    pub domain: String,
+    /// Fingerprint: SHA-256 of the DER, as `openssl x509 -fingerprint -sha256` writes it.
+    pub sha256: String,
+    /// The end of its validity.
+    pub not_after: Timestamp,
+    /// It vouches for itself: issuer and subject are the same.
+    pub self_signed: bool,
+}
+
+/// Why certificates could not be loaded. Each tells the administrator what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// The file holds no certificate.
+    #[error("no certificate in {}: expected PEM (\"-----BEGIN CERTIFICATE-----\"), the host's own certificate first, then the intermediate ones", file.display())]
+    NoCertificate {
+        /// Where we looked.
+        file: PathBuf,
+    },
+    /// The domain can have no certificate.
+    #[error(
+        "\"{domain}\" is no domain for which a certificate can be made: write a DNS name or an IP address under [[host]]"
+    )]
+    Domain {
+        /// As it is configured.
+        domain: String,
+    },
+    /// A key without a certificate.
+    #[error(
+        "host \"{domain}\" has a key but no certificate: set `certificate`, or remove `key` to use a self-signed one"
+    )]
+    KeyAlone {
+        /// The host.
+        domain: String,
+    },
+    /// The file holds no key that we can use.
+    #[error("no usable private key in {}: {cause}; expected an ECDSA, Ed25519 or RSA key in PEM without a password", file.display())]
+    Key {
+        /// Where we looked.
+        file: PathBuf,
+        /// What the reader says.
+        cause: String,
+    },
+    /// The certificate cannot be understood.
+    #[error("the certificate in {} cannot be read: {cause}; ask for it anew or restore the file", file.display())]
+    Certificate {
+        /// Where we looked.
+        file: PathBuf,
+        /// What the reader says.
+        cause: String,
+    },
+    /// No host is configured.
+    #[error("there is no host: write at least one [[host]] with a `domain`")]
+    NoHosts,
+    /// The key is the key of another certificate.
+    #[error("the key in {} does not belong to the first certificate in {}: give both from the same order, and the host's own certificate before the intermediate ones", key.display(), certificate.display())]
+    Mismatch {
+        /// File of the chain.
+        certificate: PathBuf,
+        /// File of the key.
+        key: PathBuf,
+    },
+    /// A self-signed certificate could not be made.
+    #[error("no self-signed certificate could be made for \"{domain}\": {cause}")]
+    Making {
+        /// The host.
+        domain: String,
+        /// What the library says.
+        cause: String,
+    },
+    /// No randomness.
+    #[error("the system gives no random numbers for TLS tickets")]
+    Random,
+    /// A file cannot be read.
+    #[error("cannot read {}: {source}; check the path and that the server's user may read it", file.display())]
+    Read {
+        /// Which file.
+        file: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// A file cannot be written.
+    #[error("cannot write {}: {source}; check that the server's user owns the data directory", file.display())]
+    Write {
+        /// Which file.
+        file: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+}
+
+/// Facts of a finished handshake. Taken once, right after it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Handshake {
+    /// `TLSv1.3` or `TLSv1.2`.
+    pub version: &'static str,
+    /// TLS 1.3.
+    pub version13: bool,
+    /// Data of the channel binding `tls-exporter` (RFC 9266 §2). `None` on TLS 1.2, where it
+    /// would be unique only with the extended master secret (RFC 9266 §4.2).
+    pub exporter: Option<[u8; 32]>,
+    /// The name the client asked for, in lower case.
+    pub sni: Option<String>,
+}
+
+/// Reads the facts of a handshake.
+///
+/// Before the handshake is finished there is no exporter, and the version is `unknown`.
+#[must_use]
+pub fn handshake_facts(c: &rustls::ServerConnection) -> Handshake {
+    let version13 = c.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_3);
+    let version = match c.protocol_version() {
+        Some(rustls::ProtocolVersion::TLSv1_2) => "TLSv1.2",
+        Some(rustls::ProtocolVersion::TLSv1_3) => "TLSv1.3",
+        _ => "unknown",
+    };
+    // RFC 9266 §2: this label, an empty context (present, not absent), 32 bytes.
+    let exporter = version13
+        .then(|| c.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(b"")).ok())
+        .flatten();
+    Handshake { version, version13, exporter, sni: c.server_name().map(str::to_ascii_lowercase) }
+}
+
+impl Certificates {
+    /// Loads the chain and the key of each host.
+    ///
+    /// For a host where none is configured a self-signed one is made and kept in the data
+    /// directory, `certs/<domain>.crt` and `.key`. Certificates without a `key` of their own have
+    /// it in the same file. Reads files and blocks on them. Warns through the log of what a
+    /// peer would not like: a wrong name, an end that is near, a key that all may read.
+    ///
+    /// # Errors
+    /// The first fault found; see [`TlsError`].
+    pub fn load(config: &Config, clock: &Clock) -> Result<Arc<Self>, TlsError> {
+        let set = ArcSwap::from_pointee(Set::load(config, clock)?);
+        Ok(Arc::new(Self { set }))
+    }
+
+    /// Loads everything again. New handshakes see the new certificates, and old tickets are
+    /// refused.
+    ///
+    /// # Errors
+    /// As [`Certificates::load`]; then all the old ones stay in use.
+    pub fn reload(&self, config: &Config, clock: &Clock) -> Result<(), TlsError> {
+        self.set.store(Arc::new(Set::load(config, clock)?));
+        Ok(())
+    }
+
+    /// The configuration for servers: TLS 1.2 and 1.3, ECDHE with AEAD, stateless tickets, no
+    /// 0-RTT, no client certificates.
+    ///
+    /// With `alpn` empty, what the client offers is ignored (STARTTLS). Else a client that
+    /// offers protocols must offer one of these, or gets `no_application_protocol`
+    /// (RFC 7301 §3.2); one that offers none is welcome (XEP-0368 §3).
+    #[must_use]
+    pub fn server_config(self: &Arc<Self>, alpn: &[&[u8]]) -> Arc<ServerConfig> {
+        let mut config = ServerConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+            .expect("the provider has suites for both versions")
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::<Self>::clone(self));
+        config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+        config.ticketer = Arc::<Self>::clone(self);
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 1;
+        // Early data could be replayed, and SASL before the handshake's end binds to nothing.
+        config.max_early_data_size = 0;
+        Arc::new(config)
+    }
+
+    /// Data of the channel binding `tls-server-end-point` (RFC 5929 §4) for a client that asked
+    /// for `sni`: the hash of the certificate it got. To be asked right after the handshake,
+    /// since a reload may change it.
+    ///
+    /// `None` where the binding is undefined: the signature of the certificate has no single
+    /// hash (RFC 5929 §4.1), as with Ed25519.
+    #[must_use]
+    pub fn end_point(&self, sni: Option<&str>) -> Option<Vec<u8>> {
+        self.set.load().find(sni).end_point.clone()
+    }
+
+    /// The certificates in use, in the order of the configuration.
+    #[must_use]
+    pub fn facts(&self) -> Vec<CertificateFacts> {
+        self.set.load().hosts.iter().map(|host| host.facts.clone()).collect()
+    }
+
+    /// Warns through the log of each certificate that has expired or has less than 14 days left.
+    /// [`Certificates::load`] does it too; a server that runs should ask daily.
+    pub fn warn_of_expiry(&self, clock: &Clock) {
+        for host in &self.set.load().hosts {
+            host.warn_of_expiry(clock.now());
+        }
+    }
+}
+
+impl ResolvesServerCert for Certificates {
+    /// An unknown name gets the certificate of the first host: which host is meant is said by
+    /// the stream's header, and `host-unknown` there is clearer than a failed handshake.
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.set.load().find(hello.server_name()).key))
+    }
+}
+
+impl ProducesTickets for Certificates {
+    fn enabled(&self) -> bool {
+        true
+    }
+
+    fn lifetime(&self) -> u32 {
+        self.set.load().tickets.lifetime()
+    }
+
+    fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {
+        self.set.load().tickets.encrypt(plain)
+    }
+
+    fn decrypt(&self, cipher: &[u8]) -> Option<Vec<u8>> {
+        self.set.load().tickets.decrypt(cipher)
+    }
+}
+
+/// What one loading found. Never empty.
+#[derive(Debug)]
+struct Set {
+    hosts: Vec<Host>,
+    /// Name as in SNI, lower case, to place in `hosts`.
+    names: FxHashMap<String, usize>,
+    tickets: Arc<dyn ProducesTickets>,
+}
+
+impl Set {
+    fn load(config: &Config, clock: &Clock) -> Result<Self, TlsError> {
+        let mut hosts = Vec::with_capacity(config.hosts.len());
+        let mut names = FxHashMap::default();
+        for wanted in &config.hosts {
+            let (name, host) = Host::load(wanted, config, clock)?;
+            names.entry(name).or_insert(hosts.len());
+            hosts.push(host);
+        }
+        if hosts.is_empty() {
+            return Err(TlsError::NoHosts);
+        }
+        let tickets = aws_lc_rs::Ticketer::new().map_err(|_| TlsError::Random)?;
+        Ok(Self { hosts, names, tickets })
+    }
+
+    fn find(&self, sni: Option<&str>) -> &Host {
+        let place = sni.and_then(|name| {
+            self.names.get(name).or_else(|| self.names.get(&name.to_ascii_lowercase()))
+        });
+        &self.hosts[place.copied().unwrap_or(0)]
+    }
+}
+
+/// One host's certificate with all that follows from it.
+#[derive(Debug)]
+struct Host {
+    key: Arc<CertifiedKey>,
+    end_point: Option<Vec<u8>>,
+    facts: CertificateFacts,
+}
+
+impl Host {
+    fn load(
+        wanted: &HostConfig,
+        config: &Config,
+        clock: &Clock,
+    ) -> Result<(String, Self), TlsError> {
+        let domain = &wanted.domain;
+        let name = keep::sni_name(domain)?;
+        let pair = match (&wanted.certificate, &wanted.key) {
+            (Some(certificate), key) => {
+                keep::read_pair(certificate, key.as_ref().unwrap_or(certificate))?
+            }
+            (None, Some(_)) => return Err(TlsError::KeyAlone { domain: domain.clone() }),
+            (None, None) => keep::self_signed(&config.data.join("certs"), domain, &name, clock)?,
+        };
+        let facts = CertificateFacts {
+            domain: domain.clone(),
+            sha256: x509::fingerprint(&pair.leaf),
+            not_after: pair.leaf.not_after,
+            self_signed: pair.leaf.self_signed,
+        };
+        if !pair.leaf.covers(&name, domain) {
+            tracing::warn!(host = %domain, "certificate does not name this host");
+        }
+        let host = Self { key: Arc::new(pair.key), end_point: pair.leaf.end_point(), facts };
+        host.warn_of_expiry(clock.now());
+        Ok((name, host))
+    }
+
+    fn warn_of_expiry(&self, now: Timestamp) {
+        let CertificateFacts { domain, not_after, .. } = &self.facts;
+        if *not_after <= now {
+            tracing::warn!(host = %domain, until = %not_after, "certificate has expired");
+        } else if not_after.as_micros() - now.as_micros() < SOON_MICROS {
+            tracing::warn!(host = %domain, until = %not_after, "certificate expires soon");
+        }
+    }
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(aws_lc_rs::default_provider())
+}
+
+/// 14 days: time to act, and longer than a weekend.
+const SOON_MICROS: i64 = 14 * DAY_MICROS;
+const DAY_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
+
+#[cfg(test)]
+mod tests;

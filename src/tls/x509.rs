@@ -1,0 +1,193 @@
+//! What a certificate says: whom it names, until when, and its hash for channel binding.
+//!
+//! RFC 5280, RFC 6125 §6.4, RFC 6120 §13.7.1.2, RFC 5929 §4.1. The thing one would get wrong: the
+//! hash for `tls-server-end-point` is that of the certificate's *own signature*, by its issuer's
+//! algorithm, not that of the handshake.
+
+use std::fmt::Write as _;
+
+use sha2::{Digest as _, Sha224, Sha256, Sha384, Sha512};
+use x509_parser::extensions::GeneralName;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
+use x509_parser::signature_algorithm::SignatureAlgorithm;
+
+use crate::payload::datetime::Timestamp;
+
+/// The host's own certificate, read.
+pub(super) struct Leaf {
+    pub(super) not_after: Timestamp,
+    pub(super) self_signed: bool,
+    der: Vec<u8>,
+    hash: Option<Hash>,
+    names: Vec<Name>,
+}
+
+/// The hash function of a signature; MD5 and SHA-1 count as SHA-256 (RFC 5929 §4.1).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Hash {
+    Sha224,
+    Sha256,
+    Sha384,
+    Sha512,
+}
+
+/// A name in the certificate.
+enum Name {
+    /// `dNSName`, or `SRVName` for `_xmpp-client` without that prefix.
+    Dns(String),
+    /// `iPAddress`.
+    Ip(Vec<u8>),
+    /// `id-on-xmppAddr` (RFC 6120 §13.7.1.4).
+    Xmpp(String),
+}
+
+impl Leaf {
+    /// Reads a certificate.
+    ///
+    /// # Errors
+    /// What the parser says.
+    pub(super) fn read(der: &[u8]) -> Result<Self, String> {
+        let (rest, certificate) = X509Certificate::from_der(der).map_err(|e| e.to_string())?;
+        if !rest.is_empty() {
+            return Err("there are bytes behind its end".into());
+        }
+        let not_after = certificate.validity().not_after.timestamp();
+        Ok(Self {
+            not_after: Timestamp::from_micros(not_after.saturating_mul(1_000_000)),
+            self_signed: certificate.issuer().as_raw() == certificate.subject().as_raw(),
+            der: der.to_vec(),
+            hash: signature_hash(&certificate),
+            names: names(&certificate),
+        })
+    }
+
+    /// Whether it names the host: `ascii` in the form of DNS, `domain` in that of XMPP.
+    pub(super) fn covers(&self, ascii: &str, domain: &str) -> bool {
+        let ip = super::keep::ip_of(domain);
+        self.names.iter().any(|name| match name {
+            Name::Dns(pattern) => dns_matches(pattern, ascii),
+            Name::Ip(bytes) => match ip {
+                Some(std::net::IpAddr::V4(v4)) => bytes == &v4.octets(),
+                Some(std::net::IpAddr::V6(v6)) => bytes == &v6.octets(),
+                None => false,
+            },
+            Name::Xmpp(address) => address == domain || address == ascii,
+        })
+    }
+
+    /// Data for `tls-server-end-point`; `None` where that is undefined.
+    pub(super) fn end_point(&self) -> Option<Vec<u8>> {
+        Some(match self.hash? {
+            Hash::Sha224 => Sha224::digest(&self.der).to_vec(),
+            Hash::Sha256 => Sha256::digest(&self.der).to_vec(),
+            Hash::Sha384 => Sha384::digest(&self.der).to_vec(),
+            Hash::Sha512 => Sha512::digest(&self.der).to_vec(),
+        })
+    }
+}
+
+/// SHA-256 of the certificate in pairs of digits, `AB:CD:…`.
+pub(super) fn fingerprint(leaf: &Leaf) -> String {
+    let mut text = String::with_capacity(95);
+    for (i, byte) in Sha256::digest(&leaf.der).iter().enumerate() {
+        let colon = if i == 0 { "" } else { ":" };
+        write!(text, "{colon}{byte:02X}").expect("writing to a string does not fail");
+    }
+    text
+}
+
+/// RFC 5929 §4.1. Ed25519 and Ed448 have no hash of their own outside the signature, so the
+/// binding is undefined and we do not offer it (as PostgreSQL; GnuTLS takes SHA-512 there, and
+/// two who disagree could not log in).
+fn signature_hash(certificate: &X509Certificate<'_>) -> Option<Hash> {
+    let algorithm = &certificate.signature_algorithm;
+    let id = match SignatureAlgorithm::try_from(algorithm) {
+        Ok(SignatureAlgorithm::RSASSA_PSS(params)) => params.hash_algorithm_oid().to_id_string(),
+        _ => algorithm.algorithm.to_id_string(),
+    };
+    HASHES.iter().find(|(oid, _)| *oid == id).map(|(_, hash)| *hash)
+}
+
+fn names(certificate: &X509Certificate<'_>) -> Vec<Name> {
+    let Ok(Some(san)) = certificate.subject_alternative_name() else { return Vec::new() };
+    let read = |name: &GeneralName<'_>| match name {
+        GeneralName::DNSName(name) => Some(Name::Dns(name.to_ascii_lowercase())),
+        GeneralName::IPAddress(bytes) => Some(Name::Ip(bytes.to_vec())),
+        GeneralName::OtherName(oid, value) => match oid.to_id_string().as_str() {
+            XMPP_ADDR => Some(Name::Xmpp(other_name(value)?.to_owned())),
+            SRV_NAME => {
+                let name = other_name(value)?.to_ascii_lowercase();
+                Some(Name::Dns(name.strip_prefix("_xmpp-client.")?.to_owned()))
+            }
+            _ => None,
+        },
+        _ => None,
+    };
+    san.value.general_names.iter().filter_map(read).collect()
+}
+
+/// The text in `[0] EXPLICIT` some string, of less than 126 bytes as every DNS name that matters.
+fn other_name(value: &[u8]) -> Option<&str> {
+    match value {
+        [0xA0, outer, _tag, inner, text @ ..]
+            if usize::from(*inner) == text.len() && usize::from(*outer) == text.len() + 2 =>
+        {
+            std::str::from_utf8(text).ok()
+        }
+        _ => None,
+    }
+}
+
+/// RFC 6125 §6.4.3: a star stands for one whole label, the first.
+fn dns_matches(pattern: &str, name: &str) -> bool {
+    match pattern.strip_prefix("*.") {
+        Some(parent) => name.split_once('.').is_some_and(|(_, rest)| rest == parent),
+        None => pattern == name,
+    }
+}
+
+const SRV_NAME: &str = "1.3.6.1.5.5.7.8.7";
+const XMPP_ADDR: &str = "1.3.6.1.5.5.7.8.5";
+
+/// Signature algorithms with one hash, and the hashes themselves (for RSASSA-PSS).
+const HASHES: [(&str, Hash); 17] = [
+    ("1.2.840.113549.1.1.4", Hash::Sha256),  // RSA with MD5
+    ("1.2.840.113549.1.1.5", Hash::Sha256),  // RSA with SHA-1
+    ("1.2.840.113549.1.1.14", Hash::Sha224), // RSA
+    ("1.2.840.113549.1.1.11", Hash::Sha256),
+    ("1.2.840.113549.1.1.12", Hash::Sha384),
+    ("1.2.840.113549.1.1.13", Hash::Sha512),
+    ("1.2.840.10045.4.1", Hash::Sha256), // ECDSA with SHA-1
+    ("1.2.840.10045.4.3.1", Hash::Sha224),
+    ("1.2.840.10045.4.3.2", Hash::Sha256),
+    ("1.2.840.10045.4.3.3", Hash::Sha384),
+    ("1.2.840.10045.4.3.4", Hash::Sha512),
+    ("1.2.840.113549.2.5", Hash::Sha256), // MD5
+    ("1.3.14.3.2.26", Hash::Sha256),      // SHA-1
+    ("2.16.840.1.101.3.4.2.4", Hash::Sha224),
+    ("2.16.840.1.101.3.4.2.1", Hash::Sha256),
+    ("2.16.840.1.101.3.4.2.2", Hash::Sha384),
+    ("2.16.840.1.101.3.4.2.3", Hash::Sha512),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::{dns_matches, other_name};
+
+    #[test]
+    fn a_star_stands_for_one_label() {
+        assert!(dns_matches("*.capulet.lit", "chat.capulet.lit"));
+        assert!(dns_matches("capulet.lit", "capulet.lit"));
+        assert!(!dns_matches("*.capulet.lit", "capulet.lit"));
+        assert!(!dns_matches("*.capulet.lit", "a.chat.capulet.lit"));
+        assert!(!dns_matches("c*.capulet.lit", "chat.capulet.lit"));
+    }
+
+    #[test]
+    fn an_other_name_is_read_only_when_its_lengths_are_right() {
+        assert_eq!(other_name(b"\xA0\x05\x0C\x03abc"), Some("abc"));
+        assert_eq!(other_name(b"\xA0\x05\x0C\x04abc"), None);
+        assert_eq!(other_name(b"\xA0\x06\x0C\x03abc"), None);
+        assert_eq!(other_name(b""), None);
+    }
+}

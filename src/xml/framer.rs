@@ -1,0 +1,331 @@
+//! Cuts the bytes of a stream into the header, whole children and the end (RFC 6120 §4.2, §4.4).
+//!
+//! It looks for the ends of things only; whether a child is well-formed, [`Frame::parse`] says.
+//! What can never become acceptable is refused at the first byte that shows it: what is restricted
+//! (RFC 6120 §11.1), too deep or too large. No byte is looked at twice, however they are cut.
+//!
+//! [`Frame::parse`]: super::Frame::parse
+
+use std::ops::Range;
+
+use memchr::{memchr, memchr2, memchr3};
+
+use super::chars::{is_control, is_space, may_start_name};
+use super::tag::{check_declaration, qualified_name};
+use super::{Limit, Limits, XmlError};
+
+/// What was found: ranges of the buffer given to [`Framer::next`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// The open tag of the stream, from `<` to `>`, without the XML declaration before it.
+    Header(Range<usize>),
+    /// A whole child of the stream.
+    Child(Range<usize>),
+    /// The stream's end tag. Whatever follows is skipped until [`Framer::restart`];
+    /// [`Framer::disposable`] says how much.
+    End,
+}
+
+/// Finds the pieces of one stream in a buffer that grows at its end and is dropped at its front.
+#[derive(Debug)]
+pub struct Framer {
+    limits: Limits,
+    state: State,
+    /// The first byte not looked at yet.
+    position: usize,
+    /// Where the piece begins that is being looked at.
+    start: Option<usize>,
+    /// Open elements of the child.
+    depth: usize,
+    /// Where in the stream we are.
+    place: Place,
+    /// The name of the stream's open tag, which its end tag must repeat.
+    name: Box<[u8]>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// Nothing but perhaps a byte was seen: only here an XML declaration may stand.
+    Beginning,
+    /// A stream follows another one; white space may be left of that one.
+    Restart,
+    /// After white space or an XML declaration.
+    Prolog,
+    Content,
+    Ended,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Text,
+    /// After `<`.
+    Markup,
+    /// In an open tag, outside quotes.
+    Tag,
+    /// In an attribute's value.
+    Quoted(u8),
+    /// In an end tag.
+    EndTag,
+    /// After `<!` and so many bytes of `[CDATA[`.
+    Bang(u8),
+    CData,
+    /// In an XML declaration.
+    Declaration,
+}
+
+impl Framer {
+    /// A framer that expects the header of a stream.
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            state: State::Text,
+            position: 0,
+            start: None,
+            depth: 0,
+            place: Place::Beginning,
+            name: Box::default(),
+        }
+    }
+
+    /// The next piece, or `None` if it is not whole yet.
+    ///
+    /// `buffer` must begin as before, except for what [`Framer::drop_front`] was told. Call again
+    /// after each piece. White space between children is skipped.
+    ///
+    /// # Errors
+    /// What was refused and why. The framer is of no use afterwards.
+    pub fn next(&mut self, buffer: &[u8]) -> Result<Option<Piece>, XmlError> {
+        if self.place == Place::Ended {
+            self.position = buffer.len();
+            return Ok(None);
+        }
+        loop {
+            // Never a look beyond the limit, or how the bytes were cut would decide.
+            let bound = self.start.map_or(usize::MAX, |start| start.saturating_add(self.limit()));
+            let seen = &buffer[..bound.min(buffer.len())];
+            if self.position >= bound {
+                return Err(XmlError::TooLarge(Limit::Bytes));
+            }
+            if self.position >= seen.len() {
+                return Ok(None);
+            }
+            if let Some(piece) = self.step(seen)? {
+                return Ok(Some(piece));
+            }
+        }
+    }
+
+    /// Tells that the first `n` bytes of the buffer are gone: all up to the end of a piece, or up
+    /// to [`Framer::disposable`].
+    pub fn drop_front(&mut self, n: usize) {
+        self.position = self.position.saturating_sub(n);
+        self.start = self.start.map(|start| start.saturating_sub(n));
+    }
+
+    /// Other bounds from here on, such as after authentication.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
+    /// A new stream begins on the same connection, after STARTTLS or SASL (RFC 6120 §5.4.3.3,
+    /// §6.4.6). It begins where the last piece ended.
+    pub fn restart(&mut self) {
+        self.state = State::Text;
+        self.start = None;
+        self.depth = 0;
+        self.place = Place::Restart;
+    }
+
+    /// How many bytes at the front of the buffer belong to nothing that is still incomplete.
+    pub fn disposable(&self) -> usize {
+        self.start.unwrap_or(self.position)
+    }
+
+    /// Looks at one or more of the bytes from `position` on; there is one.
+    fn step(&mut self, seen: &[u8]) -> Result<Option<Piece>, XmlError> {
+        let rest = &seen[self.position..];
+        let (found, next) = match self.state {
+            State::Text if self.depth == 0 => {
+                self.between(rest)?;
+                return Ok(None);
+            }
+            State::Text => (memchr(b'<', rest), State::Markup),
+            State::Markup => (Some(0), self.markup(rest[0])?),
+            State::Tag => match memchr3(b'\'', b'"', b'>', rest) {
+                Some(at) if rest[at] == b'>' => {
+                    self.advance(at + 1, State::Text);
+                    return self.opened(seen);
+                }
+                Some(at) => (Some(at), State::Quoted(rest[at])),
+                None => (None, State::Tag),
+            },
+            State::Quoted(quote) => match memchr2(quote, b'<', rest) {
+                Some(at) if rest[at] == b'<' => return Err(XmlError::NotWellFormed),
+                found => (found, State::Tag),
+            },
+            State::EndTag => match memchr(b'>', rest) {
+                Some(at) => {
+                    self.advance(at + 1, State::Text);
+                    return self.closed(seen);
+                }
+                None => (None, State::EndTag),
+            },
+            State::Bang(matched) => (Some(0), self.bang(rest[0], matched)?),
+            State::CData => match memchr(b'>', rest) {
+                // What begins CDATA has no `]`, so that these two are of its end.
+                Some(at) if seen[..self.position + at].ends_with(b"]]") => (Some(at), State::Text),
+                found => (found, State::CData),
+            },
+            State::Declaration => (self.declaration(seen)?, State::Text),
+        };
+        match found {
+            Some(at) => self.advance(at + 1, next),
+            None => self.position = seen.len(),
+        }
+        Ok(None)
+    }
+
+    fn advance(&mut self, by: usize, state: State) {
+        self.position += by;
+        self.state = state;
+    }
+
+    /// Between children, or around the XML declaration.
+    fn between(&mut self, rest: &[u8]) -> Result<(), XmlError> {
+        let Some(at) = rest.iter().position(|&byte| !is_space(byte)) else {
+            self.position += rest.len();
+            self.spaced();
+            return Ok(());
+        };
+        if at > 0 {
+            self.spaced();
+        }
+        match rest[at] {
+            b'<' => {
+                self.start = Some(self.position + at);
+                self.advance(at + 1, State::Markup);
+                Ok(())
+            }
+            // A byte order mark of UTF-16, its first half, or a byte that begins nothing in UTF-8.
+            0x80..=0xC1 | 0xF5.. => Err(XmlError::UnsupportedEncoding),
+            0 if self.place != Place::Content => Err(XmlError::UnsupportedEncoding),
+            byte if is_control(byte) => Err(XmlError::NotWellFormed),
+            _ => Err(XmlError::BadFormat),
+        }
+    }
+
+    /// White space was skipped: an XML declaration would not be at the beginning any more.
+    fn spaced(&mut self) {
+        if self.place == Place::Beginning {
+            self.place = Place::Prolog;
+        }
+    }
+
+    /// The byte after `<`.
+    fn markup(&mut self, byte: u8) -> Result<State, XmlError> {
+        let outside = self.depth == 0 && self.place != Place::Content;
+        match byte {
+            b'!' => Ok(State::Bang(0)),
+            b'/' if outside => Err(XmlError::NotWellFormed),
+            b'/' => Ok(State::EndTag),
+            b'?' if outside && self.place != Place::Prolog => Ok(State::Declaration),
+            b'?' => Err(XmlError::RestrictedXml),
+            // `<` in UTF-16.
+            0 if outside => Err(XmlError::UnsupportedEncoding),
+            _ if !may_start_name(byte) => Err(XmlError::NotWellFormed),
+            _ => {
+                self.depth += 1;
+                if self.depth > self.limits.depth && !outside {
+                    return Err(XmlError::TooLarge(Limit::Depth));
+                }
+                Ok(State::Tag)
+            }
+        }
+    }
+
+    /// A byte after `<!`, of which `matched` were those that begin CDATA.
+    fn bang(&self, byte: u8, matched: u8) -> Result<State, XmlError> {
+        if byte != CDATA[usize::from(matched)] {
+            return Err(XmlError::RestrictedXml);
+        }
+        match usize::from(matched) + 1 {
+            // Text, however it is written.
+            _ if self.depth == 0 && matched > 0 => Err(XmlError::BadFormat),
+            n if n == CDATA.len() => Ok(State::CData),
+            _ => Ok(State::Bang(matched + 1)),
+        }
+    }
+
+    /// Looks for the end of the XML declaration, at whose last byte the position then is.
+    fn declaration(&mut self, seen: &[u8]) -> Result<Option<usize>, XmlError> {
+        let start = self.start.expect("a declaration has begun");
+        let known = DECLARATION.len().min(seen.len() - start);
+        if seen[start..start + known] != DECLARATION[..known] {
+            return Err(XmlError::RestrictedXml);
+        }
+        let Some(at) = memchr(b'>', &seen[self.position..]) else {
+            self.position = seen.len();
+            return Ok(None);
+        };
+        check_declaration(&seen[start..=self.position + at])?;
+        self.start = None;
+        self.place = Place::Prolog;
+        Ok(Some(at))
+    }
+
+    /// An open tag ends at the position.
+    fn opened(&mut self, seen: &[u8]) -> Result<Option<Piece>, XmlError> {
+        let empty = seen[self.position - 2] == b'/';
+        if self.place == Place::Content {
+            self.depth -= usize::from(empty);
+            return Ok(self.child());
+        }
+        if empty {
+            return Err(XmlError::BadFormat);
+        }
+        let start = self.start.take().expect("a tag has begun");
+        self.name = qualified_name(&seen[start + 1..self.position - 1]).into();
+        self.place = Place::Content;
+        self.depth = 0;
+        Ok(Some(Piece::Header(start..self.position)))
+    }
+
+    /// An end tag ends at the position.
+    fn closed(&mut self, seen: &[u8]) -> Result<Option<Piece>, XmlError> {
+        if self.depth > 0 {
+            self.depth -= 1;
+            return Ok(self.child());
+        }
+        let start = self.start.take().expect("a tag has begun");
+        let tag = &seen[start + 2..self.position - 1];
+        let name = qualified_name(tag);
+        if name != &*self.name || !tag[name.len()..].iter().copied().all(is_space) {
+            return Err(XmlError::NotWellFormed);
+        }
+        self.place = Place::Ended;
+        Ok(Some(Piece::End))
+    }
+
+    /// The child that ends at the position, if none of its elements is open.
+    fn child(&mut self) -> Option<Piece> {
+        if self.depth > 0 {
+            return None;
+        }
+        let start = self.start.take().expect("a child has begun");
+        Some(Piece::Child(start..self.position))
+    }
+
+    /// How many bytes the piece may have that comes next.
+    fn limit(&self) -> usize {
+        match self.place {
+            Place::Content => self.limits.bytes,
+            _ => self.limits.bytes.min(HEADER_BYTES),
+        }
+    }
+}
+
+/// Bound of a header: addresses have up to 3071 bytes each, and nothing else in it is long.
+const HEADER_BYTES: usize = 8 * 1024;
+
+const CDATA: &[u8] = b"[CDATA[";
+const DECLARATION: &[u8] = b"<?xml";

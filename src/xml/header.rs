@@ -1,0 +1,190 @@
+//! The open tag of a stream (RFC 6120 §4.7) and the namespaces it puts in force (§4.8).
+//!
+//! What the addresses, the version and the namespaces must be, the negotiation decides; here they
+//! are read. A header may bind prefixes that the children then use, which is why [`Scope`] goes
+//! into [`Frame::parse`](super::Frame::parse).
+
+use std::sync::Arc;
+
+use super::chars::text;
+use super::tag::{Attributes, check_binding, declared, qualified_name, split_name};
+use super::{CLIENT, Limit, STREAMS, XML, XmlError, unescape};
+
+/// The open tag of a stream, or of an element that stands for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// The element's name without prefix; `stream` if all is well.
+    pub name: String,
+    /// The element's namespace; empty if it has none.
+    pub ns: String,
+    /// What the element declares as default namespace; empty if nothing.
+    pub default_namespace: String,
+    /// Prefixes that the element declares, with their namespaces.
+    pub prefixes: Vec<(String, String)>,
+    /// To whom the stream is opened, unchecked.
+    pub to: Option<String>,
+    /// By whom, unchecked.
+    pub from: Option<String>,
+    /// The stream's id, set by the side that answers.
+    pub id: Option<String>,
+    /// Version of XMPP, unchecked.
+    pub version: Option<String>,
+    /// `xml:lang`, the default language of what follows.
+    pub lang: Option<String>,
+}
+
+/// Reads the open tag of a stream, as [`Piece::Header`](super::Piece::Header) gives it.
+///
+/// # Errors
+/// Whatever [`Frame::parse`](super::Frame::parse) would refuse of an open tag; `BadFormat` if the
+/// tag closes itself.
+pub fn header(bytes: &[u8]) -> Result<Header, XmlError> {
+    let text = text(bytes)?;
+    let tag = text
+        .strip_prefix('<')
+        .and_then(|rest| rest.strip_suffix('>'))
+        .ok_or(XmlError::NotWellFormed)?;
+    if tag.ends_with('/') {
+        return Err(XmlError::BadFormat);
+    }
+    let name = &tag[..qualified_name(tag.as_bytes()).len()];
+    let (prefix, local) = split_name(name)?;
+    let mut header = Header::empty(local);
+    let mut others: Vec<(&str, &str, String)> = Vec::new();
+    let mut has_default = false;
+    for attribute in Attributes::new(tag, name.len()..tag.len()) {
+        let place = attribute?;
+        let (prefix, local) = split_name(&tag[place.key])?;
+        let value = unescape::attribute(&tag[place.value]).into_owned();
+        let Some(bound) = declared(prefix, local) else {
+            others.push((prefix, local, value));
+            continue;
+        };
+        check_binding(bound, &value)?;
+        if header.prefixes.iter().any(|known| known.0 == bound) || bound.is_empty() && has_default {
+            return Err(XmlError::NotWellFormed);
+        }
+        if bound.is_empty() {
+            has_default = true;
+            header.default_namespace = value;
+        } else {
+            header.prefixes.push((bound.to_owned(), value));
+        }
+        if header.prefixes.len() > MAX_DECLARED {
+            return Err(XmlError::TooLarge(Limit::Prefixes));
+        }
+    }
+    header.ns = header.resolve(prefix).ok_or(XmlError::BadNamespacePrefix)?.to_owned();
+    header.fill(others)?;
+    Ok(header)
+}
+
+impl Header {
+    fn empty(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            ns: String::new(),
+            default_namespace: String::new(),
+            prefixes: Vec::new(),
+            to: None,
+            from: None,
+            id: None,
+            version: None,
+            lang: None,
+        }
+    }
+
+    fn fill(&mut self, attributes: Vec<(&str, &str, String)>) -> Result<(), XmlError> {
+        let mut seen: Vec<(String, &str)> = Vec::new();
+        for (prefix, local, value) in attributes {
+            let ns = match prefix {
+                "" => "",
+                _ => self.resolve(prefix).ok_or(XmlError::BadNamespacePrefix)?,
+            };
+            if seen.iter().any(|other| other.0 == ns && other.1 == local) {
+                return Err(XmlError::NotWellFormed);
+            }
+            if seen.len() == MAX_ATTRIBUTES {
+                return Err(XmlError::TooLarge(Limit::Attributes));
+            }
+            seen.push((ns.to_owned(), local));
+            match (ns, local) {
+                ("", "from") => self.from = Some(value),
+                ("", "id") => self.id = Some(value),
+                ("", "to") => self.to = Some(value),
+                ("", "version") => self.version = Some(value),
+                (XML, "lang") => self.lang = Some(value),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn resolve(&self, prefix: &str) -> Option<&str> {
+        match prefix {
+            "" => Some(&self.default_namespace),
+            "xml" => Some(XML),
+            _ => find(&self.prefixes, prefix),
+        }
+    }
+}
+
+/// The namespaces in force for the children of a stream. Cloning it counts a reference.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scope {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Inner {
+    default: String,
+    prefixes: Vec<(String, String)>,
+}
+
+impl Scope {
+    /// What a stream's header puts in force.
+    pub fn from_header(header: &Header) -> Self {
+        let inner =
+            Inner { default: header.default_namespace.clone(), prefixes: header.prefixes.clone() };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// The namespace of a child without prefix and declaration; empty if the header declares
+    /// none. `jabber:client` on a client's stream.
+    pub fn content_namespace(&self) -> &str {
+        &self.inner.default
+    }
+
+    /// What the prefix stands for.
+    pub(super) fn prefix(&self, prefix: &str) -> Option<&str> {
+        find(&self.inner.prefixes, prefix)
+    }
+
+    /// Whether the content namespace is read as `jabber:client`: it is the same vocabulary between
+    /// servers and for components (RFC 6120 §4.8.3, XEP-0114 §3).
+    pub(super) fn is_content(&self) -> bool {
+        CONTENT.contains(&self.content_namespace())
+    }
+}
+
+impl Default for Scope {
+    /// The header that this server writes to clients.
+    fn default() -> Self {
+        let inner = Inner {
+            default: CLIENT.to_owned(),
+            prefixes: vec![("stream".to_owned(), STREAMS.to_owned())],
+        };
+        Self { inner: Arc::new(inner) }
+    }
+}
+
+fn find<'a>(prefixes: &'a [(String, String)], prefix: &str) -> Option<&'a str> {
+    prefixes.iter().find(|known| known.0 == prefix).map(|known| known.1.as_str())
+}
+
+/// Namespaces that mean the same elements, by the kind of stream.
+const CONTENT: [&str; 3] = [CLIENT, "jabber:component:accept", "jabber:server"];
+
+/// A header of a client has about six attributes, two of them declarations.
+const MAX_ATTRIBUTES: usize = 32;
+const MAX_DECLARED: usize = 16;

@@ -1,0 +1,387 @@
+//! Checks one element to the last byte and maps it.
+//!
+//! quick-xml cuts it into tokens. It lets half of all ill-formed input pass, so that everything
+//! XML 1.0, Namespaces in XML and RFC 6120 §11.1 forbid is refused here, not there. Nothing
+//! recurses, however deep the input is.
+
+use std::ops::Range;
+
+use quick_xml::Reader;
+use quick_xml::errors::{Error, SyntaxError};
+use quick_xml::events::Event;
+use smallvec::SmallVec;
+
+use super::chars::{check_reference, has_cdata_end, is_space, text};
+use super::tag::{Attributes, check_binding, declared, split_name};
+use super::tape::{
+    Attribute, NS_CLIENT, NS_FIRST, NS_NONE, NS_XML, Namespace, NsId, Open, Tape, Token,
+};
+use super::{CLIENT, Limit, Scope, XmlError, unescape};
+
+/// Bounds while parsing, checked on arrival, not afterwards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of one child of the stream, from `<` to `>`. Also bounds what a child may grow to
+    /// when it has to be written anew without the prefixes of its stream.
+    pub bytes: usize,
+    /// Elements inside each other, the child of the stream being the first. At most 1000.
+    pub depth: usize,
+    /// Attributes of one element, declarations of namespaces included.
+    pub attributes: usize,
+    /// Elements, attributes and texts of one child of the stream, in sum.
+    pub nodes: usize,
+}
+
+impl Limits {
+    /// For what this server wrote or checked itself before.
+    pub const STORED: Self =
+        Self { bytes: 16 * 1024 * 1024, depth: 128, attributes: 256, nodes: 1 << 20 };
+}
+
+impl Default for Limits {
+    /// For authenticated clients.
+    fn default() -> Self {
+        Self { bytes: 256 * 1024, depth: 64, attributes: 64, nodes: 16 * 1024 }
+    }
+}
+
+/// The map of one element, and whether it says the same in another stream.
+pub(super) struct Scanned {
+    pub tape: Tape,
+    /// It does not: it uses what only the scope declares, or its own tag has prefixes.
+    pub is_bound: bool,
+}
+
+/// Checks and maps one element, which is all of `bytes`.
+pub(super) fn scan(bytes: &[u8], scope: &Scope, limits: &Limits) -> Result<Scanned, XmlError> {
+    if bytes.len() > limits.bytes.min(MAX_BYTES) {
+        return Err(XmlError::TooLarge(Limit::Bytes));
+    }
+    let text = text(bytes)?;
+    let mut scan = Scan {
+        text,
+        scope,
+        limits: Limits { depth: limits.depth.min(MAX_DEPTH), ..*limits },
+        tape: Tape::default(),
+        bindings: SmallVec::new(),
+        scoped: SmallVec::new(),
+        open: SmallVec::new(),
+        nodes: 0,
+        is_bound: false,
+    };
+    scan.all()?;
+    Ok(Scanned { tape: scan.tape, is_bound: scan.is_bound })
+}
+
+struct Scan<'a> {
+    text: &'a str,
+    scope: &'a Scope,
+    limits: Limits,
+    tape: Tape,
+    /// Declarations in force, innermost last.
+    bindings: SmallVec<[Binding<'a>; 8]>,
+    /// Namespaces of the scope that were used.
+    scoped: SmallVec<[(&'a str, NsId); 4]>,
+    /// The open elements' places on the tape.
+    open: SmallVec<[u32; 8]>,
+    nodes: usize,
+    is_bound: bool,
+}
+
+struct Binding<'a> {
+    depth: usize,
+    prefix: &'a str,
+    ns: NsId,
+}
+
+impl<'a> Scan<'a> {
+    fn all(&mut self) -> Result<(), XmlError> {
+        let mut reader = Reader::from_str(self.text);
+        // Ours are checked without copies of the names.
+        reader.config_mut().check_end_names = false;
+        if !self.text.starts_with('<') {
+            return Err(XmlError::BadFormat);
+        }
+        loop {
+            let from = position(&reader);
+            let event = reader.read_event().map_err(|error| refused(&error))?;
+            let range = from..position(&reader);
+            match event {
+                Event::Start(tag) => self.open(range.start, tag.name().0.len(), range.end - 1)?,
+                Event::Empty(tag) => {
+                    self.open(range.start, tag.name().0.len(), range.end - 2)?;
+                    // The inside is empty and stands before the `>`.
+                    self.close(range.end - 1, range.end);
+                }
+                Event::End(_) => self.end(range)?,
+                Event::Text(_) => {
+                    if has_cdata_end(&self.text.as_bytes()[range.clone()]) {
+                        return Err(XmlError::NotWellFormed);
+                    }
+                    self.push_text(range)?;
+                }
+                Event::GeneralRef(_) => {
+                    check_reference(&self.text[range.start + 1..range.end - 1])?;
+                    self.push_text(range)?;
+                }
+                Event::CData(_) => {
+                    self.count()?;
+                    let (from, to) = (offset(range.start + 9), offset(range.end - 3));
+                    self.tape.tokens.push(Token::CData { from, to });
+                }
+                Event::Eof => return Err(XmlError::NotWellFormed),
+                Event::Comment(_) | Event::Decl(_) | Event::DocType(_) | Event::PI(_) => {
+                    return Err(XmlError::RestrictedXml);
+                }
+            }
+            if self.open.is_empty() {
+                break;
+            }
+        }
+        // One element and nothing behind it.
+        if position(&reader) == self.text.len() { Ok(()) } else { Err(XmlError::NotWellFormed) }
+    }
+
+    /// An open tag; `end` is where its `>` or `/>` stands.
+    fn open(&mut self, start: usize, name: usize, end: usize) -> Result<(), XmlError> {
+        self.count()?;
+        if self.open.len() == self.limits.depth {
+            return Err(XmlError::TooLarge(Limit::Depth));
+        }
+        let text = self.text;
+        let place = self.tape.tokens.len();
+        self.open.push(offset(place));
+        let (prefix, local) = split_name(&text[start + 1..start + 1 + name])?;
+        self.tape.tokens.push(Token::Open(Open {
+            start: offset(start),
+            inner: offset(end + 1),
+            inner_end: 0,
+            end: 0,
+            after: 0,
+            ns: NS_NONE,
+            prefix: with_colon(prefix),
+            name: length(local),
+        }));
+        let is_plain = self.attributes(start + 1 + name..end)?;
+        let ns = self.resolve(prefix)?;
+        if let Token::Open(open) = &mut self.tape.tokens[place] {
+            open.ns = ns;
+        }
+        self.is_bound |= place == 0 && !prefix.is_empty();
+        self.resolve_attributes(place + 1, is_plain)
+    }
+
+    /// The attributes in `range`; whether none of them has a prefix.
+    fn attributes(&mut self, range: Range<usize>) -> Result<bool, XmlError> {
+        let text = self.text;
+        let mut is_plain = true;
+        for (seen, attribute) in Attributes::new(text, range).enumerate() {
+            let place = attribute?;
+            self.count()?;
+            if seen == self.limits.attributes {
+                return Err(XmlError::TooLarge(Limit::Attributes));
+            }
+            let (prefix, local) = split_name(&text[place.key.clone()])?;
+            if let Some(bound) = declared(prefix, local) {
+                self.bind(bound, place.value)?;
+                continue;
+            }
+            is_plain &= prefix.is_empty();
+            self.tape.tokens.push(Token::Attribute(Attribute {
+                key: offset(place.key.start),
+                value: offset(place.value.start),
+                value_end: offset(place.value.end),
+                ns: NS_NONE,
+                prefix: with_colon(prefix),
+                name: length(local),
+            }));
+        }
+        Ok(is_plain)
+    }
+
+    /// A declaration of the innermost element.
+    fn bind(&mut self, prefix: &'a str, value: Range<usize>) -> Result<(), XmlError> {
+        let depth = self.open.len();
+        let declared = self.bindings.iter().rev().take_while(|binding| binding.depth == depth);
+        if declared.into_iter().any(|binding| binding.prefix == prefix) {
+            return Err(XmlError::NotWellFormed);
+        }
+        if self.bindings.len() == MAX_BINDINGS {
+            return Err(XmlError::TooLarge(Limit::Prefixes));
+        }
+        let raw = &self.text[value.clone()];
+        let namespace = unescape::attribute(raw);
+        check_binding(prefix, &namespace)?;
+        let ns = if namespace == CLIENT {
+            NS_CLIENT
+        } else if namespace == self.scope.content_namespace() && self.scope.is_content() {
+            self.is_bound = true;
+            NS_CLIENT
+        } else if namespace.is_empty() {
+            NS_NONE
+        } else if namespace == raw {
+            self.intern(Namespace::Slice(offset(value.start), offset(value.end)))
+        } else {
+            self.intern(Namespace::Owned(namespace.as_ref().into()))
+        };
+        // Whoever writes the child's tag anew does not know the prefix.
+        self.is_bound |= depth == 1 && !prefix.is_empty();
+        self.bindings.push(Binding { depth, prefix, ns });
+        Ok(())
+    }
+
+    fn intern(&mut self, namespace: Namespace) -> NsId {
+        self.tape.namespaces.push(namespace);
+        NS_FIRST + offset(self.tape.namespaces.len() - 1)
+    }
+
+    fn resolve(&mut self, prefix: &str) -> Result<NsId, XmlError> {
+        if let Some(binding) = self.bindings.iter().rev().find(|known| known.prefix == prefix) {
+            return Ok(binding.ns);
+        }
+        match prefix {
+            "xml" => return Ok(NS_XML),
+            "xmlns" => return Err(XmlError::BadNamespacePrefix),
+            "" if self.scope.is_content() => return Ok(NS_CLIENT),
+            _ => self.is_bound = true,
+        }
+        let namespace = match prefix {
+            "" => self.scope.content_namespace(),
+            _ => self.scope.prefix(prefix).ok_or(XmlError::BadNamespacePrefix)?,
+        };
+        if namespace.is_empty() {
+            return Ok(NS_NONE);
+        }
+        if namespace == CLIENT {
+            return Ok(NS_CLIENT);
+        }
+        // A header declares few, but its children may use them often.
+        if let Some(known) = self.scoped.iter().find(|known| known.0 == namespace) {
+            return Ok(known.1);
+        }
+        let ns = self.intern(Namespace::Owned(namespace.into()));
+        self.scoped.push((namespace, ns));
+        Ok(ns)
+    }
+
+    /// Namespaces of the attributes from `first` on, of which no two may be the same.
+    fn resolve_attributes(&mut self, first: usize, is_plain: bool) -> Result<(), XmlError> {
+        if !is_plain {
+            for at in first..self.tape.tokens.len() {
+                let Token::Attribute(attribute) = &self.tape.tokens[at] else { continue };
+                if attribute.prefix > 0 {
+                    let key = attribute.key as usize;
+                    let prefix = &self.text[key..key + usize::from(attribute.prefix) - 1];
+                    let ns = self.resolve(prefix)?;
+                    if let Token::Attribute(attribute) = &mut self.tape.tokens[at] {
+                        attribute.ns = ns;
+                    }
+                }
+            }
+        }
+        let bytes = self.text.as_bytes();
+        let attributes = &self.tape.tokens[first..];
+        for (n, token) in attributes.iter().enumerate() {
+            let Token::Attribute(one) = token else { continue };
+            for token in &attributes[..n] {
+                let Token::Attribute(other) = token else { continue };
+                if one.name == other.name
+                    && bytes[one.name_range()] == bytes[other.name_range()]
+                    && self.tape.ns(bytes, one.ns) == self.tape.ns(bytes, other.ns)
+                {
+                    return Err(XmlError::NotWellFormed);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// An end tag.
+    fn end(&mut self, range: Range<usize>) -> Result<(), XmlError> {
+        let bytes = self.text.as_bytes();
+        let open = *self.open.last().ok_or(XmlError::NotWellFormed)?;
+        let Token::Open(open) = &self.tape.tokens[open as usize] else {
+            return Err(XmlError::NotWellFormed);
+        };
+        let tag = &bytes[range.start + 2..range.end - 1];
+        let space = tag.strip_prefix(&bytes[open.qualified_range()]);
+        if !space.is_some_and(|space| space.iter().copied().all(is_space)) {
+            return Err(XmlError::NotWellFormed);
+        }
+        self.close(range.start, range.end);
+        Ok(())
+    }
+
+    /// The innermost element ends.
+    fn close(&mut self, inner_end: usize, end: usize) {
+        let depth = self.open.len();
+        while self.bindings.last().is_some_and(|binding| binding.depth == depth) {
+            self.bindings.pop();
+        }
+        let after = offset(self.tape.tokens.len());
+        let open = self.open.pop().expect("an element is open");
+        if let Token::Open(open) = &mut self.tape.tokens[open as usize] {
+            open.inner_end = offset(inner_end);
+            open.end = offset(end);
+            open.after = after;
+        }
+    }
+
+    /// Text and references are one token as long as nothing stands between.
+    fn push_text(&mut self, range: Range<usize>) -> Result<(), XmlError> {
+        if let Some(Token::Text { to, .. }) = self.tape.tokens.last_mut()
+            && *to as usize == range.start
+        {
+            *to = offset(range.end);
+            return Ok(());
+        }
+        self.count()?;
+        let (from, to) = (offset(range.start), offset(range.end));
+        self.tape.tokens.push(Token::Text { from, to });
+        Ok(())
+    }
+
+    fn count(&mut self) -> Result<(), XmlError> {
+        self.nodes += 1;
+        if self.nodes > self.limits.nodes { Err(XmlError::TooLarge(Limit::Nodes)) } else { Ok(()) }
+    }
+}
+
+/// What quick-xml refuses of itself.
+fn refused(error: &Error) -> XmlError {
+    match error {
+        Error::Syntax(
+            SyntaxError::InvalidBangMarkup
+            | SyntaxError::UnclosedComment
+            | SyntaxError::UnclosedDoctype
+            | SyntaxError::UnclosedPI
+            | SyntaxError::UnclosedXmlDecl,
+        ) => XmlError::RestrictedXml,
+        _ => XmlError::NotWellFormed,
+    }
+}
+
+fn position(reader: &Reader<&[u8]>) -> usize {
+    usize::try_from(reader.buffer_position()).expect("a position is less than a length")
+}
+
+fn offset(at: usize) -> u32 {
+    u32::try_from(at).expect("the length was checked to be less")
+}
+
+fn length(name: &str) -> u16 {
+    u16::try_from(name.len()).expect("the length of a name was checked")
+}
+
+fn with_colon(prefix: &str) -> u16 {
+    if prefix.is_empty() { 0 } else { length(prefix) + 1 }
+}
+
+/// Offsets are 32 bits wide.
+const MAX_BYTES: usize = u32::MAX as usize;
+
+/// Trees are dropped by recursion, which must not use up the stack.
+const MAX_DEPTH: usize = 1000;
+
+/// Declarations in force at one place.
+const MAX_BINDINGS: usize = 128;

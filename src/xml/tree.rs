@@ -1,0 +1,53 @@
+//! Trees, where one is edited or kept: forms, PubSub items, answers of handlers.
+//!
+//! Never minidom's own parser on bytes from the network: it has no bound on depth, and a deep
+//! document ends the process.
+
+use minidom::Element;
+use minidom::rxml::{Namespace, NcName};
+
+use super::tape::Content;
+use super::{ElementRef, Frame, XmlError, unescape, writer};
+
+impl ElementRef<'_> {
+    /// A copy of the element as a tree. Costs about three times what checking it did.
+    pub fn to_tree(&self) -> Element {
+        let mut tree = Element::bare(self.name(), self.ns());
+        for (ns, name, value) in self.attrs() {
+            let name = NcName::try_from(name).expect("the parser checked the names");
+            let ns = match ns {
+                "" => Namespace::none().clone(),
+                _ => Namespace::from(ns.to_owned()),
+            };
+            tree.set_attr(ns, name, unescape::attribute(value).into_owned());
+        }
+        self.fill(&mut tree);
+        tree
+    }
+
+    /// Texts and children in their order. Recurses no deeper than the parser let the frame be.
+    fn fill(&self, tree: &mut Element) {
+        for content in self.contents() {
+            match content {
+                Content::Element(child) => {
+                    tree.append_child(child.to_tree());
+                }
+                // Nothing would be a text node too.
+                Content::Text(text) if text.is_empty() => {}
+                Content::Text(text) => tree.append_text(text),
+            }
+        }
+    }
+}
+
+impl Frame {
+    /// The tree as an element of a stream of `jabber:client`.
+    ///
+    /// # Errors
+    /// If it is no element that could be sent: names or namespaces that cannot be written.
+    pub fn from_tree(tree: &Element) -> Result<Self, XmlError> {
+        let mut out = Vec::with_capacity(256);
+        writer::write_tree(&mut out, tree, super::CLIENT);
+        Self::from_bytes(out)
+    }
+}

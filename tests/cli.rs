@@ -1,0 +1,350 @@
+//! The program as an administrator calls it: the built binary, in directories of its own.
+
+#![expect(clippy::unwrap_used, reason = "the helpers of a test stand outside of its functions")]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// A directory in which the program is called.
+struct Place(TempDir);
+
+impl Place {
+    fn new() -> Self {
+        let place = Self(tempfile::tempdir().unwrap());
+        fs::create_dir(place.path().join("waxwing-data")).unwrap();
+        place
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn command(&self, line: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_waxwing"));
+        command.current_dir(self.path()).args(line.split_whitespace());
+        command.env_remove("WAXWING_CONFIG").env_remove("WAXWING_DATA");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    #[track_caller]
+    fn run(&self, line: &str) -> Ran {
+        Ran::new(line, self.command(line).output().unwrap())
+    }
+
+    #[track_caller]
+    fn run_with(&self, line: &str, input: &str) -> Ran {
+        let mut child = self.command(line).stdin(Stdio::piped()).spawn().unwrap();
+        // It may end without reading.
+        drop(child.stdin.take().unwrap().write_all(input.as_bytes()));
+        Ran::new(line, child.wait_with_output().unwrap())
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.path().join(name), text).unwrap();
+    }
+}
+
+/// How it ended and what it said.
+struct Ran {
+    line: String,
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Ran {
+    fn new(line: &str, output: Output) -> Self {
+        Self {
+            line: line.to_owned(),
+            code: output.status.code().expect("it ends by itself"),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    #[track_caller]
+    fn ends_with(self, code: i32) -> Self {
+        let Self { line, out, err, .. } = &self;
+        assert_eq!(self.code, code, "waxwing {line}\n--- out\n{out}\n--- err\n{err}");
+        self
+    }
+
+    #[track_caller]
+    fn json(&self) -> Value {
+        let Self { line, out, err, .. } = self;
+        serde_json::from_str(out).unwrap_or_else(|error| {
+            panic!("waxwing {line}: {error}\n--- out\n{out}\n--- err\n{err}");
+        })
+    }
+}
+
+#[test]
+fn help_tells_commands_and_exit_codes() {
+    let ran = Place::new().run("help").ends_with(0);
+    for wanted in ["serve", "user", "session", "status", "completions", "Exit codes:"] {
+        assert!(ran.out.contains(wanted), "{wanted} is missing in {}", ran.out);
+    }
+}
+
+#[test]
+fn what_is_not_understood_ends_with_2() {
+    let place = Place::new();
+    for line in ["fly", "user", "user fly", "user add", "user list --limit few", "serve --fast"] {
+        assert!(!place.run(line).ends_with(2).err.is_empty(), "{line}");
+    }
+}
+
+#[test]
+fn an_account_lives_from_add_to_del() {
+    let place = Place::new();
+    place.run_with("user add romeo --password-stdin", "secret\n").ends_with(0);
+    let listed = place.run("user list --json").ends_with(0).json();
+    assert_eq!(listed.as_array().unwrap().len(), 1);
+    assert_eq!(listed[0]["account"], "romeo@localhost");
+    assert_eq!(listed[0]["last_login"], Value::Null);
+    let shown = place.run("user show romeo@localhost --json").ends_with(0).json();
+    assert_eq!(shown["account"], "romeo@localhost");
+    assert_eq!(shown["offline_messages"], 0);
+    assert_eq!(shown["sessions"], Value::Null);
+    place.run_with("user passwd romeo --password-stdin", "other\n").ends_with(0);
+    assert!(place.run("user list").ends_with(0).out.contains("romeo@localhost"));
+    assert!(place.run("user del romeo").ends_with(0).out.contains("Removed"));
+    assert_eq!(place.run("user list --json").ends_with(0).json(), json!([]));
+}
+
+#[test]
+fn a_second_account_of_the_same_name_ends_with_4() {
+    let place = Place::new();
+    place.run_with("user add romeo --password-stdin", "secret\n").ends_with(0);
+    let again = place.run_with("user add Romeo@localhost --password-stdin --json", "x\n");
+    let again = again.ends_with(4);
+    assert_eq!(again.json()["error"]["code"], "conflict");
+    assert_eq!(again.err, "");
+}
+
+#[test]
+fn an_account_that_is_not_there_ends_with_3() {
+    let place = Place::new();
+    place.run_with("user add romeo --password-stdin", "secret\n").ends_with(0);
+    place.run("user show juliet").ends_with(3);
+    place.run("user del juliet").ends_with(3);
+    let ran = place.run_with("user passwd juliet --password-stdin", "x\n").ends_with(3);
+    assert_eq!(ran.err, "waxwing: there is no account juliet@localhost\n");
+    assert_eq!(ran.out, "");
+}
+
+#[test]
+fn wrong_names_domains_and_passwords_end_with_2() {
+    let place = Place::new();
+    for name in ["a@b@c", "@localhost", "romeo@localhost/orchard", "romeo@example.org"] {
+        let line = format!("user add {name} --password-stdin");
+        place.run_with(&line, "secret\n").ends_with(2);
+    }
+    place.run_with("user add romeo --password-stdin", "").ends_with(2);
+    place.run_with("user add romeo --password-stdin", "\u{7}\n").ends_with(2);
+    // There is no terminal to ask on.
+    place.run("user add romeo").ends_with(2);
+}
+
+#[test]
+fn a_random_password_is_shown_once() {
+    let place = Place::new();
+    let made = place.run("user add romeo --random --json").ends_with(0).json();
+    assert_eq!(made["account"], "romeo@localhost");
+    assert_eq!(made["password"].as_str().unwrap().len(), 20);
+    let again = place.run("user passwd romeo --random").ends_with(0);
+    assert!(again.out.contains("\nPassword: "), "{}", again.out);
+}
+
+#[test]
+fn import_makes_the_good_lines_and_tells_the_bad_ones() {
+    let place = Place::new();
+    place.run_with("user add romeo --password-stdin", "secret\n").ends_with(0);
+    let lines = "# accounts\r\n\
+                 juliet@localhost\tbeauteous night\r\n\
+                 \n\
+                 nurse a\n\
+                 nobody\n\
+                 far@example.org x\n\
+                 romeo@localhost x\n\
+                 nurse@localhost again\n\
+                 a@b@c x\n";
+    let ran = place.run_with("user import --json", lines).ends_with(2);
+    let report = ran.json();
+    assert_eq!(report["made"], 2);
+    assert_eq!(report["exists"], json!(["romeo@localhost"]));
+    let bad: Vec<_> = report["bad"].as_array().unwrap().iter().map(|bad| &bad["line"]).collect();
+    assert_eq!(bad, [5, 6, 8, 9]);
+    place.run("user show juliet").ends_with(0);
+    place.run("user show nurse").ends_with(0);
+
+    place.write("more", "benvolio x\njuliet y\n");
+    let ran = place.run("user import more").ends_with(0);
+    assert_eq!(ran.out, "Made 1, 1 exist already.\nexists: juliet@localhost\n");
+    place.run("user import nothing").ends_with(3);
+}
+
+#[test]
+fn many_accounts_are_listed_in_pages() {
+    let place = Place::new();
+    let lines: String = (0..25).map(|i| format!("user{i:02} password\n")).collect();
+    place.write("waxwing.toml", "[[host]]\ndomain = \"localhost\"\n[auth]\niterations = 4096\n");
+    place.run_with("user import", &lines).ends_with(0);
+    let page = place.run("user list --after user09 --limit 3 --json").ends_with(0).json();
+    let names: Vec<_> = page.as_array().unwrap().iter().map(|row| &row["account"]).collect();
+    assert_eq!(names, ["user10@localhost", "user11@localhost", "user12@localhost"]);
+    assert_eq!(place.run("user list --host example.org --json").ends_with(0).json(), json!([]));
+    assert_eq!(place.run("status --json").ends_with(0).json()["accounts"], 25);
+}
+
+#[test]
+fn sessions_need_a_running_server() {
+    let place = Place::new();
+    place.run_with("user add romeo --password-stdin", "secret\n").ends_with(0);
+    place.run("session list").ends_with(5);
+    place.run("session close romeo").ends_with(5);
+    assert_eq!(place.run("status --json").ends_with(0).json()["running"], false);
+}
+
+#[test]
+fn nothing_is_made_where_nothing_was() {
+    let place = Place::new();
+    place.run("user list").ends_with(5);
+    place.run_with("user add romeo --password-stdin --data elsewhere", "x\n").ends_with(5);
+    assert!(!place.path().join("elsewhere").exists());
+    assert_eq!(fs::read_dir(place.path().join("waxwing-data")).unwrap().count(), 0);
+}
+
+#[test]
+fn the_domain_is_said_once() {
+    let place = Place::new();
+    let line = "user add romeo --password-stdin --domain example.org";
+    place.run_with(line, "secret\n").ends_with(0);
+    place.run("user show romeo@example.org").ends_with(0);
+    place.run("user show romeo").ends_with(0);
+    let ran = place.run("serve --domain example.net").ends_with(2);
+    assert!(ran.err.contains("are of the domain example.org"), "{}", ran.err);
+}
+
+#[test]
+fn a_server_greets_once_and_takes_commands_until_it_is_told_to_end() {
+    let place = Place::new();
+    let ports = "[listen]\nc2s = [\"127.0.0.1:0\"]\nc2s_tls = [\"127.0.0.1:0\"]\n";
+    place.write("waxwing.toml", &format!("[[host]]\ndomain = \"localhost\"\n{ports}"));
+    let mut server = Server::start(&place);
+    let greeting = server.said_until("user passwd admin");
+    assert!(greeting.contains("Address    admin@localhost"), "{greeting}");
+
+    assert_eq!(place.run("status --json").ends_with(0).json()["accounts"], 1);
+    place.run_with("user add romeo --password-stdin", "secret\n").ends_with(0);
+    place.run_with("user add romeo --password-stdin", "secret\n").ends_with(4);
+    place.run("user show juliet").ends_with(3);
+    let second = place.run("serve").ends_with(1);
+    assert!(second.err.contains("in use by another running waxwing"), "{}", second.err);
+    let end = server.end();
+    assert_eq!(end.code(), Some(0));
+    assert!(!place.path().join("waxwing-data/admin.sock").exists());
+
+    let listed = place.run("user list --json").ends_with(0).json();
+    let names: Vec<_> = listed.as_array().unwrap().iter().map(|row| &row["account"]).collect();
+    assert_eq!(names, ["admin@localhost", "romeo@localhost"]);
+}
+
+/// A running server; killed if the test fails.
+struct Server {
+    child: Child,
+    out: BufReader<ChildStdout>,
+}
+
+impl Server {
+    fn start(place: &Place) -> Self {
+        let mut child = place.command("serve").stderr(Stdio::null()).spawn().unwrap();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        Self { child, out }
+    }
+
+    /// What it said up to the line with this word.
+    #[track_caller]
+    fn said_until(&mut self, word: &str) -> String {
+        let mut said = String::new();
+        while !said.contains(word) {
+            let read = self.out.read_line(&mut said).unwrap();
+            assert!(read > 0, "it ended and said no {word}: {said}");
+        }
+        said
+    }
+
+    fn end(&mut self) -> ExitStatus {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        self.child.wait().unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It has ended already, if all went well.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+#[test]
+fn a_written_configuration_is_right() {
+    let place = Place::new();
+    place.run("init --domain example.org").ends_with(0);
+    let ran = place.run("config check").ends_with(0);
+    assert!(ran.out.contains("waxwing.toml is right (for example.org)"), "{}", ran.out);
+    place.run("init").ends_with(4);
+    place.run("init --force").ends_with(0);
+    place.run("init --config other.toml").ends_with(0);
+    let checked = place.run("config check --config other.toml --json").ends_with(0).json();
+    assert_eq!(checked["ok"], true);
+}
+
+#[test]
+fn every_error_of_a_configuration_is_reported_with_6() {
+    let place = Place::new();
+    place.write("waxwing.toml", "[[host]]\ndomain = \"localhost\"\n[auth]\nplian = 1\nplain = 7\n");
+    let ran = place.run("config check").ends_with(6);
+    for wanted in ["waxwing.toml:4:1", "waxwing.toml:5:", "plain"] {
+        assert!(ran.err.contains(wanted), "{wanted} is missing in {}", ran.err);
+    }
+    let problem = place.run("config check --json").ends_with(6).json();
+    assert_eq!(problem["error"]["code"], "configuration");
+    assert_eq!(problem["error"]["details"].as_array().unwrap().len(), 2);
+    place.run("user list").ends_with(6);
+    place.run("serve").ends_with(6);
+    place.run("config check --config missing.toml").ends_with(6);
+}
+
+#[test]
+fn options_are_explained() {
+    let place = Place::new();
+    assert!(place.run("config explain").ends_with(0).out.contains("c2s_tls"));
+    assert!(!place.run("config explain limits").ends_with(0).out.contains("c2s_tls"));
+    place.run("config explain colours").ends_with(3);
+}
+
+#[test]
+fn completions_know_the_commands() {
+    let place = Place::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let ran = place.run(&format!("completions {shell}")).ends_with(0);
+        assert!(ran.out.contains("passwd"), "{shell}: {}", ran.out);
+    }
+}
+
+#[test]
+fn the_manual_is_printed_and_written() {
+    let place = Place::new();
+    assert!(place.run("man").ends_with(0).out.contains(".TH waxwing 1"));
+    place.run("man --out pages").ends_with(0);
+    assert!(place.path().join("pages/waxwing-user-add.1").exists());
+}

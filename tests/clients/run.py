@@ -1,0 +1,134 @@
+"""Real clients against a real server. Called by run.sh, which installs what this needs."""
+
+import argparse
+import asyncio
+import itertools
+import logging
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+import warnings
+
+from client import Refused
+from scenarios import SCENARIOS
+from server import DOMAIN, SERVERS, ServerError
+
+SCENARIO_SECONDS = 60
+HERE = pathlib.Path(__file__).parent
+
+
+def main():
+    args = arguments()
+    logging.basicConfig(level=logging.DEBUG if args.verbose else logging.CRITICAL)
+    results = []
+    with tempfile.TemporaryDirectory(prefix="waxwing-clients-") as folder:
+        server = SERVERS[args.server](folder, args.binary)
+        try:
+            results.append(attempt(f"{server.name} starts", server.start))
+            if results[0]:
+                results.extend(attempt(name, run) for name, run in checks(server, args))
+        finally:
+            results.append(attempt(f"{server.name} ends in good order", server.stop))
+        if not all(results) and server.log.exists():
+            print(f"--- end of the server's log\n{server.tail()}\n---")
+    print(f"{results.count(True)} passed, {results.count(False)} failed")
+    return 0 if all(results) else 1
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("binary", nargs="?", help="the server's program")
+    parser.add_argument("--server", choices=sorted(SERVERS), default="waxwing")
+    parser.add_argument("--only", default="", help="only checks whose name contains this")
+    parser.add_argument("--node", help="folder whose node_modules has @xmpp/client")
+    parser.add_argument("--nbxmpp", help="a Python that has nbxmpp and GLib")
+    parser.add_argument("--verbose", action="store_true", help="the libraries' own logs")
+    return parser.parse_args()
+
+
+def checks(server, args):
+    """Pairs of a name and a function that raises what is wrong."""
+    from with_aioxmpp import AioxmppClient
+    from with_slixmpp import SlixmppClient
+
+    numbers = itertools.count(1)
+    pairs = [
+        (SlixmppClient, SlixmppClient),
+        (AioxmppClient, AioxmppClient),
+        (SlixmppClient, AioxmppClient),
+    ]
+    for one, other in pairs:
+        label = one.library if one is other else f"{one.library} with {other.library}"
+        for scenario in SCENARIOS:
+            name = f"{label}: {scenario.__name__.replace('_', ' ')}"
+            if args.only in name:
+                yield name, lambda: in_process(server, scenario, one, other, next(numbers))
+    outside = []
+    if args.node:
+        environment = {"WAXWING_NODE_MODULES": str(pathlib.Path(args.node) / "node_modules")}
+        outside.append(("xmpp.js", ["node", str(HERE / "with_xmppjs.mjs")], environment))
+    if args.nbxmpp:
+        outside.append(("nbxmpp", [args.nbxmpp, str(HERE / "with_nbxmpp.py")], {}))
+    for library, command, environment in outside:
+        for way in ("starttls", "tls"):
+            name = f"{library}: chat goes both ways over {way}"
+            if args.only in name:
+                yield name, lambda: in_child(server, command, environment, way, next(numbers))
+
+
+def attempt(name, run):
+    """Runs a check, prints how it went, and returns whether it went well."""
+    try:
+        run()
+    except (AssertionError, Refused, ServerError) as error:
+        print(f"FAILED {name}: {error}", flush=True)
+    except Exception as error:  # a library may raise anything
+        print(f"FAILED {name}: {type(error).__name__}: {error}", flush=True)
+        traceback.print_exc()
+    else:
+        print(f"ok {name}", flush=True)
+        return True
+    return False
+
+
+def in_process(server, scenario, one, other, number):
+    users = [(f"romeo{number}", "soldierly"), (f"juliet{number}", "beauteous")]
+    for user, password in users:
+        server.add_account(user, password)
+
+    def maker(library, user, right_password):
+        def make(password=right_password, **options):
+            return library(server, user, password, **options)
+        return make
+
+    async def run():
+        romeo, juliet = (maker(lib, *user) for lib, user in zip((one, other), users))
+        await asyncio.wait_for(scenario(romeo, juliet), SCENARIO_SECONDS)
+
+    asyncio.run(run())
+
+
+def in_child(server, command, environment, way, number):
+    """A check in a process of its own: it logs two accounts in and lets them chat."""
+    users = [(f"romeo{number}", "soldierly"), (f"juliet{number}", "beauteous")]
+    for user, password in users:
+        server.add_account(user, password)
+    port = server.c2s if way == "starttls" else server.c2s_tls
+    done = subprocess.run(
+        [*command, way, str(port), DOMAIN, str(server.ca), *itertools.chain(*users)],
+        env={**os.environ, **environment, "NODE_EXTRA_CA_CERTS": str(server.ca)},
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SCENARIO_SECONDS,
+    )
+    assert done.returncode == 0, f"exit code {done.returncode}: {done.stdout} {done.stderr}"
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")
+    begun = time.monotonic()
+    code = main()
+    print(f"({time.monotonic() - begun:.1f} s)", file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,68 @@
+#!/bin/sh
+# Real clients against a built server.
+#
+#   tests/clients/run.sh [path to waxwing] [more arguments for run.py]
+#   tests/clients/run.sh --server prosody      the same against Debian's Prosody: a scenario that
+#                                              fails there too is the scenario's fault
+#
+# slixmpp and aioxmpp always run. xmpp.js runs where npm is, nbxmpp where the system's Python has
+# GLib and libsoup (Debian: python3-gi gir1.2-soup-3.0 glib-networking python3-venv).
+# Everything installed lies in target/clients; nothing is installed on the system.
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+place=${CARGO_TARGET_DIR:-$root/target}/clients
+python=${PYTHON:-python3}
+mkdir -p "$place"
+
+case "${1-}" in
+--* | '') set -- "${CARGO_TARGET_DIR:-$root/target}/debug/waxwing" "$@" ;;
+esac
+case " $* " in
+*" --server prosody "*) shift ;; # Prosody is found on the PATH
+esac
+
+# install STAMP COMMAND...: runs the command unless it ran before with these requirements.
+install() {
+    stamp=$place/$1.stamp
+    wanted=$(cat "$here/requirements.txt" "$here/package.json" "$0" | cksum)
+    shift
+    [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && return
+    "$@" >"$place/install.log" 2>&1 || { cat "$place/install.log" >&2; return 1; }
+    echo "$wanted" >"$stamp"
+}
+
+with_pip() {
+    rm -rf "$place/venv"
+    "$python" -m venv "$place/venv"
+    "$place/venv/bin/pip" install --quiet -r "$here/requirements.txt"
+}
+
+with_npm() {
+    cp "$here/package.json" "$place/package.json"
+    (cd "$place" && npm install --no-audit --no-fund --no-package-lock)
+}
+
+with_glib() {
+    rm -rf "$place/glib"
+    /usr/bin/python3 -m venv --system-site-packages "$place/glib"
+    "$place/glib/bin/pip" install --quiet --no-deps \
+        nbxmpp==7.4.0 precis-i18n==1.1.2 idna==3.11 packaging==25.0
+}
+
+install pip with_pip
+if command -v npm >/dev/null; then
+    install npm with_npm
+    set -- "$@" --node "$place"
+else
+    echo "skipped xmpp.js: no npm"
+fi
+if /usr/bin/python3 -c 'import gi; gi.require_version("Soup", "3.0")' 2>/dev/null; then
+    install glib with_glib
+    set -- "$@" --nbxmpp "$place/glib/bin/python"
+else
+    echo "skipped nbxmpp: needs python3-gi and gir1.2-soup-3.0"
+fi
+
+PYTHONDONTWRITEBYTECODE=1 exec "$place/venv/bin/python" "$here/run.py" "$@"

@@ -1,0 +1,63 @@
+//! One suite for every backend, and what only a file can suffer.
+//!
+//! A case is an async function over `Arc<dyn Storage>`, and stands in the list `suite!`.
+
+#![expect(clippy::unwrap_used, reason = "functions of tests")]
+
+#[path = "storage/cases.rs"]
+mod cases;
+#[path = "storage/file.rs"]
+mod file;
+
+/// Runs each case on each backend, under a name of its own.
+macro_rules! suite {
+    ($($case:ident)*) => {
+        mod memory {
+            $(
+                #[tokio::test]
+                async fn $case() {
+                    crate::cases::$case(waxwing::storage::MemoryStorage::new()).await;
+                }
+            )*
+        }
+
+        mod sqlite {
+            $(
+                #[tokio::test]
+                async fn $case() {
+                    let dir = tempfile::tempdir().unwrap();
+                    let storage = crate::file::open(dir.path()).await.unwrap();
+                    crate::cases::$case(storage.clone()).await;
+                    waxwing::storage::Storage::close(&*storage).await;
+                }
+            )*
+        }
+    };
+}
+
+suite! {
+    a_closed_storage_answers_errors
+    a_document_replaces_the_older_one
+    a_full_roster_still_takes_changes
+    a_login_is_noted
+    a_long_document_comes_back_whole
+    a_new_account_inherits_nothing
+    a_removed_account_leaves_nothing
+    a_removed_item_raises_the_version
+    a_roster_comes_back_as_it_was_put
+    accounts_are_counted_by_domain
+    accounts_are_listed_in_order_and_by_page
+    an_account_is_made_once
+    documents_of_a_kind_come_by_key
+    ids_of_messages_are_never_used_again
+    keys_are_of_one_hash
+    keys_are_replaced_together
+    many_accounts_are_made_at_once
+    messages_wait_in_order_and_by_page
+    nobody_waits_for_a_full_neighbour
+    requests_do_not_fill_a_roster
+    sixty_four_write_at_once
+    the_limit_of_messages_is_kept
+    the_secret_stays_the_same
+    what_is_not_there_is_none
+}

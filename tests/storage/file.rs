@@ -1,0 +1,263 @@
+//! What a file can suffer: restarts, damage, strangers, full disks.
+
+use std::fs;
+use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::path::Path;
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use sqlx::{Connection, SqliteConnection};
+use waxwing::storage::{DataLock, Result, SqliteStorage, Storage, StorageError};
+use waxwing::tasks::Tasks;
+
+use crate::cases::{account, at, body, fill, user};
+
+pub(crate) async fn open(dir: &Path) -> Result<Arc<SqliteStorage>> {
+    SqliteStorage::open(&dir.join("waxwing.sqlite"), 2, &Tasks::new()).await
+}
+
+/// Opens the file behind the back of the storage.
+async fn raw(dir: &Path) -> SqliteConnection {
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(dir.join("waxwing.sqlite"));
+    SqliteConnection::connect_with(&options).await.unwrap()
+}
+
+/// The sentence with which the file is refused.
+async fn refusal(dir: &Path) -> String {
+    match open(dir).await {
+        Ok(_) => panic!("the file was opened"),
+        Err(StorageError::Unusable(sentence)) => sentence,
+        Err(other) => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn everything_is_there_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let romeo = user("romeo@localhost");
+    let storage: Arc<dyn Storage> = open(dir.path()).await.unwrap();
+    storage.accounts().create(&[account("romeo@localhost")]).await.unwrap();
+    fill(&storage, &romeo).await;
+    let secret = storage.accounts().secret().await.unwrap();
+    let roster = storage.roster().load(&romeo).await.unwrap();
+    storage.close().await;
+    assert!(!dir.path().join("waxwing.sqlite-wal").exists(), "the log was left behind");
+
+    let storage = open(dir.path()).await.unwrap();
+    let found = storage.accounts().find(&romeo).await.unwrap().unwrap();
+    assert_eq!(found.last_login, Some(at(9)), "a login is written at the end at the latest");
+    assert_eq!(storage.roster().load(&romeo).await.unwrap(), roster);
+    assert_eq!(storage.offline().count(&romeo).await.unwrap(), 1);
+    assert!(storage.documents().get(&romeo, "vcard", "").await.unwrap().is_some());
+    assert_eq!(storage.accounts().secret().await.unwrap(), secret);
+    storage.close().await;
+}
+
+#[tokio::test]
+async fn an_id_does_not_come_again_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let romeo = user("romeo@localhost");
+    let storage = open(dir.path()).await.unwrap();
+    let id = storage.offline().keep(&romeo, at(1), body(1), 10).await.unwrap();
+    storage.offline().forget(&romeo, id).await.unwrap();
+    storage.close().await;
+    let storage = open(dir.path()).await.unwrap();
+    assert!(storage.offline().keep(&romeo, at(2), body(2), 10).await.unwrap() > id);
+    storage.close().await;
+}
+
+#[tokio::test]
+async fn sixty_four_writers_find_everything_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let storage = open(dir.path()).await.unwrap();
+    let writer = |n: i64| {
+        let storage = storage.clone();
+        async move {
+            let who = user(&format!("u{n}@localhost"));
+            let mut ids = Vec::new();
+            for round in 0..10 {
+                ids.push(storage.offline().keep(&who, at(round), body(n), 99).await.unwrap());
+            }
+            (who, ids)
+        }
+    };
+    let written = join_all((0..64).map(writer)).await;
+    // No good order: what was acknowledged is there all the same.
+    let copy = tempfile::tempdir().unwrap();
+    for name in ["waxwing.sqlite", "waxwing.sqlite-wal"] {
+        fs::copy(dir.path().join(name), copy.path().join(name)).unwrap();
+    }
+    storage.close().await;
+    let storage = open(copy.path()).await.unwrap();
+    for (who, ids) in written {
+        let page = storage.offline().page(&who, 0, 99).await.unwrap();
+        assert_eq!(page.iter().map(|m| m.id).collect::<Vec<_>>(), ids);
+    }
+    storage.close().await;
+}
+
+#[tokio::test]
+async fn no_row_of_a_removed_account_is_left() {
+    let dir = tempfile::tempdir().unwrap();
+    let storage: Arc<dyn Storage> = open(dir.path()).await.unwrap();
+    storage.accounts().create(&[account("romeo@localhost")]).await.unwrap();
+    fill(&storage, &user("romeo@localhost")).await;
+    storage.accounts().remove(&user("romeo@localhost")).await.unwrap();
+    storage.close().await;
+    let mut raw = raw(dir.path()).await;
+    let tables: Vec<(String,)> = sqlx::query_as(
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' \
+         AND name NOT LIKE '_sqlx_%'",
+    )
+    .fetch_all(&mut raw)
+    .await
+    .unwrap();
+    assert!(tables.len() >= 9, "{tables:?}");
+    for (table,) in tables {
+        let statement = sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
+        let (rows,): (i64,) = sqlx::query_as(statement).fetch_one(&mut raw).await.unwrap();
+        assert_eq!(rows, 0, "rows in {table}");
+    }
+}
+
+#[tokio::test]
+async fn a_database_of_a_newer_version_is_refused_and_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    open(dir.path()).await.unwrap().close().await;
+    let mut raw = raw(dir.path()).await;
+    sqlx::query(
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+         VALUES (999, 'later', TRUE, x'00', 0)",
+    )
+    .execute(&mut raw)
+    .await
+    .unwrap();
+    raw.close().await.unwrap();
+    let before = fs::read(dir.path().join("waxwing.sqlite")).unwrap();
+    let sentence = refusal(dir.path()).await;
+    assert!(sentence.contains("was written by a newer version"), "{sentence}");
+    assert!(sentence.contains("schema 999, this program knows "), "{sentence}");
+    assert!(before == fs::read(dir.path().join("waxwing.sqlite")).unwrap());
+}
+
+#[tokio::test]
+async fn the_database_of_another_program_is_refused_and_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = sqlx::sqlite::SqliteConnectOptions::new()
+        .filename(dir.path().join("waxwing.sqlite"))
+        .create_if_missing(true);
+    let mut raw = SqliteConnection::connect_with(&options).await.unwrap();
+    sqlx::query("CREATE TABLE recipe (name TEXT)").execute(&mut raw).await.unwrap();
+    raw.close().await.unwrap();
+    let before = fs::read(dir.path().join("waxwing.sqlite")).unwrap();
+    let sentence = refusal(dir.path()).await;
+    assert!(sentence.contains("another program"), "{sentence}");
+    assert!(before == fs::read(dir.path().join("waxwing.sqlite")).unwrap());
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("waxwing.sqlite"), "dear diary, ".repeat(1_000)).unwrap();
+    let sentence = refusal(dir.path()).await;
+    assert!(sentence.contains("is not a database"), "{sentence}");
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let storage = open(dir.path()).await.unwrap();
+    for n in 0..50 {
+        let who = user(&format!("u{n}@localhost"));
+        storage.offline().keep(&who, at(n), body("x".repeat(2_000)), 10).await.unwrap();
+    }
+    storage.close().await;
+    let path = dir.path().join("waxwing.sqlite");
+    let size = fs::metadata(&path).unwrap().len();
+    let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    file.write_all_at(&[0xA5; 8192], size - 16_384).unwrap();
+    let sentence = refusal(dir.path()).await;
+    assert!(sentence.contains("is damaged") && sentence.contains("backup"), "{sentence}");
+
+    // So short that the pages it speaks of are missing.
+    file.set_len(size / 2 / 4096 * 4096).unwrap();
+    let sentence = refusal(dir.path()).await;
+    assert!(sentence.contains("is damaged"), "{sentence}");
+}
+
+#[tokio::test]
+async fn a_path_that_cannot_be_opened_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("file"), "").unwrap();
+    let path = dir.path().join("file/waxwing.sqlite");
+    let refused = SqliteStorage::open(&path, 2, &Tasks::new()).await;
+    let sentence = refused.expect_err("a file is no directory").to_string();
+    assert!(sentence.starts_with("cannot "), "{sentence}");
+}
+
+#[tokio::test]
+async fn nobody_else_may_read_the_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("new/data");
+    let storage = open(&data).await.unwrap();
+    storage.accounts().create(&[account("romeo@localhost")]).await.unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&data), 0o700);
+    for name in ["waxwing.sqlite", "waxwing.sqlite-wal", "waxwing.sqlite-shm"] {
+        assert_eq!(mode(&data.join(name)), 0o600, "{name}");
+    }
+    storage.close().await;
+}
+
+#[tokio::test]
+async fn the_lock_admits_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let first = DataLock::acquire(&data).unwrap();
+    let refused = DataLock::acquire(&data).expect_err("two have the lock").to_string();
+    assert!(refused.contains("in use by another"), "{refused}");
+    drop(first);
+    DataLock::acquire(&data).unwrap();
+}
+
+/// Not run by itself: [`a_failing_disk_is_an_error_and_not_the_end`] runs it in a process of its own
+/// which may write no file beyond a small size.
+#[tokio::test]
+#[ignore = "needs a limit on the size of files"]
+async fn with_a_failing_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let storage = open(dir.path()).await.unwrap();
+    let romeo = user("romeo@localhost");
+    let mut kept = Vec::new();
+    let mut failures = 0;
+    for n in 0..200 {
+        let keep = |m: i64| storage.offline().keep(&romeo, at(m), body("x".repeat(9_000)), 9_999);
+        for answer in join_all([keep(2 * n), keep(2 * n + 1)]).await {
+            match answer {
+                Ok(id) => kept.push(id),
+                Err(StorageError::Database(_)) => failures += 1,
+                Err(other) => panic!("{other:?}"),
+            }
+        }
+    }
+    assert!(failures > 0 && !kept.is_empty(), "{failures} failures, {} kept", kept.len());
+    let page = storage.offline().page(&romeo, 0, 9_999).await.unwrap();
+    assert_eq!(page.iter().map(|m| m.id).collect::<Vec<_>>(), kept);
+    storage.close().await;
+    let storage = open(dir.path()).await.unwrap();
+    let page = storage.offline().page(&romeo, 0, 9_999).await.unwrap();
+    assert_eq!(page.iter().map(|m| m.id).collect::<Vec<_>>(), kept);
+}
+
+#[test]
+fn a_failing_disk_is_an_error_and_not_the_end() {
+    // 1 MiB, in blocks of 512 bytes; without the trap the signal would end the process.
+    let done = std::process::Command::new("sh")
+        .args(["-c", "trap '' XFSZ; ulimit -f 2048; exec \"$0\" --exact --ignored \"$1\""])
+        .arg(std::env::current_exe().unwrap())
+        .arg("file::with_a_failing_disk")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&done.stdout);
+    assert!(done.status.success() && said.contains("1 passed"), "{said}");
+}
