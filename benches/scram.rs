@@ -63,6 +63,7 @@ fn server(iterations: u32) -> (Arc<Verifier>, Offer, tokio::runtime::Runtime) {
         plain: true,
         iterations,
         failures_per_connection: 5,
+        slow_addresses: true,
         derivations: 2,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");

@@ -130,7 +130,9 @@ impl Throttle {
     }
 
     /// A login failed.
-    pub fn note_failure(&self, address: IpAddr, account: Option<&str>) {
+    ///
+    /// `slow_address`: it counts against the address, too (`auth.slow_addresses`).
+    pub fn note_failure(&self, address: IpAddr, account: Option<&str>, slow_address: bool) {
         let now = Instant::now();
         let origin = Origin::of(address);
         let mut tables = self.tables.lock();
@@ -139,11 +141,12 @@ impl Throttle {
             Some(account) if tables.trusted(origin, account, now).is_some() => {
                 tables.pairs.fail((origin, account.into()), now);
             }
-            Some(account) => {
-                tables.addresses.fail(origin, now);
-                tables.accounts.fail(account.into(), now);
-            }
-            None => tables.addresses.fail(origin, now),
+            Some(account) => tables.accounts.fail(account.into(), now),
+            None => {}
+        }
+        let is_trusted = account.is_some_and(|a| tables.trusted(origin, a, now).is_some());
+        if slow_address && !is_trusted {
+            tables.addresses.fail(origin, now);
         }
     }
 
@@ -405,7 +408,7 @@ mod tests {
 
     fn fail(throttle: &Throttle, address: &str, account: Option<&str>, times: u32) {
         for _ in 0..times {
-            throttle.note_failure(address.parse().unwrap(), account);
+            throttle.note_failure(address.parse().unwrap(), account, true);
         }
     }
 

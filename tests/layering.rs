@@ -125,6 +125,7 @@ fn may_know(module: &str, path: &[String]) -> bool {
         return false;
     };
     match (module, other.as_str()) {
+        ("config", _) => theirs == 1,
         ("clock", "payload") => path.get(1).is_some_and(|p| p == "datetime"),
         ("auth", "storage") | ("host", "session") => true,
         (_, "clock" | "config" | "tasks") if own == 2 => true,

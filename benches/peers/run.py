@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import platform
+import signal
 import statistics
 import subprocess
 import sys
@@ -43,6 +44,8 @@ ROWS = [
 
 def main():
     args = arguments()
+    # Ends by SIGTERM as by Ctrl-C: the server is stopped on the way out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sizes = QUICK if args.quick else FULL
     accounts = max(sizes["idle"], 2 * sizes["pairs"])
     found = {name: {"chat": [], "idle": [], "logins": []} for name in args.servers}

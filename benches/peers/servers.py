@@ -99,14 +99,16 @@ class Waxwing(Server):
             f'data = "{self.folder / "data"}"\n'
             f'[[host]]\ndomain = "{DOMAIN}"\n'
             f'[listen]\nc2s = ["127.0.0.1:{self.port}"]\nc2s_tls = []\n'
+            # All load comes from one address.
+            "[limits]\nconnections_per_address = 10000\n"
         )
         return [self.program, "serve", "--config", str(self.config)], {}
 
     def add_accounts(self):
         lines = "".join(f"{user}@{DOMAIN} {PASSWORD}\n" for user in self.users)
         subprocess.run(
-            [self.program, "--config", str(self.config), "user", "import", "-"],
-            input=lines, text=True, check=True, timeout=300,
+            [self.program, "--config", str(self.config), "user", "import"],
+            stdout=subprocess.DEVNULL, input=lines, text=True, check=True, timeout=300,
         )
 
     def version(self):

@@ -227,7 +227,8 @@ impl<'a> Driver<'a> {
                 self.c2s.hosts.metrics.logins.inc([mechanism, error.condition()]);
                 if error.counts_as_failure() {
                     log::login_failed(peer, user.as_deref(), mechanism, error.condition());
-                    throttle.note_failure(peer.ip(), user.as_deref());
+                    let slow = self.c2s.hosts.config.load().auth.slow_addresses;
+                    throttle.note_failure(peer.ip(), user.as_deref(), slow);
                 }
             }
         }

@@ -26,6 +26,11 @@ section! {
         .not_less("one attempt must be possible")
         .not_more("guessing must not be cheap"), Reload;
 
+    /// Whether failed logins slow down later ones from the same address. Switch it off where all
+    /// clients come from one address, as behind a proxy. The account that was tried is slowed
+    /// down in any case.
+    slow_addresses: bool = true => Switch, Reload;
+
     /// How many keys are derived from passwords at the same time, for PLAIN and for new
     /// passwords. Each occupies a processor meanwhile.
     derivations: usize = 2 => Count::between(1, 1024), Restart;

@@ -49,7 +49,7 @@ impl Input {
                 self.tidy();
                 return Ok(None);
             }
-            Some(Piece::End(_)) => return Ok(Some(Heard::End)),
+            Some(Piece::End) => return Ok(Some(Heard::End)),
             Some(Piece::Header(range)) => (range, true),
             Some(Piece::Child(range)) => (range, false),
         };

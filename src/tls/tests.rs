@@ -373,6 +373,7 @@ fn config(data: &Path, domains: &[&str]) -> Config {
             plain: true,
             iterations: 4096,
             failures_per_connection: 5,
+            slow_addresses: true,
             derivations: 2,
         },
         storage: StorageConfig { backend: Backend::Memory, readers: 1 },

@@ -6,6 +6,7 @@ import itertools
 import logging
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,8 @@ HERE = pathlib.Path(__file__).parent
 
 def main():
     args = arguments()
+    # Ends by SIGTERM as by Ctrl-C: the server is stopped on the way out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     logging.basicConfig(level=logging.DEBUG if args.verbose else logging.CRITICAL)
     results = []
     with tempfile.TemporaryDirectory(prefix="waxwing-clients-") as folder:

@@ -136,6 +136,7 @@ fn config() -> AuthConfig {
         plain: true,
         iterations: ROUNDS,
         failures_per_connection: 5,
+        slow_addresses: true,
         derivations: 1,
     }
 }
