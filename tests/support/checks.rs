@@ -6,7 +6,7 @@ use super::element::elements;
 use super::matcher::difference;
 use super::script::{Action, Deed, parse, substitute};
 
-pub fn trials() -> Vec<Trial> {
+pub(crate) fn trials() -> Vec<Trial> {
     let checks: [(&str, fn()); 4] = [
         ("runner/a_difference_is_found", a_difference_is_found),
         ("runner/bytes_are_escaped_and_repeated", bytes_are_escaped_and_repeated),

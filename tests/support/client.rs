@@ -22,13 +22,13 @@ use super::server::{Stream, Target};
 use super::trust;
 
 /// What was said so far, by whom; shared by all clients of a script.
-pub type Transcript = Rc<RefCell<Vec<String>>>;
+pub(crate) type Transcript = Rc<RefCell<Vec<String>>>;
 
-pub struct Client {
-    pub persona: Persona,
+pub(crate) struct Client {
+    pub(crate) persona: Persona,
     /// Given by the server.
-    pub full_jid: Option<String>,
-    pub answers_pings: bool,
+    pub(crate) full_jid: Option<String>,
+    pub(crate) answers_pings: bool,
     stream: Option<Box<dyn Stream>>,
     reader: Reader,
     kept: VecDeque<Piece>,
@@ -40,14 +40,14 @@ pub struct Client {
 
 /// What came, or did not.
 #[derive(Debug)]
-pub enum Came {
+pub(crate) enum Came {
     Closed,
     Nothing,
     Piece(Piece),
 }
 
 impl Client {
-    pub fn new(persona: Persona, transcript: Transcript, patience: Duration) -> Self {
+    pub(crate) fn new(persona: Persona, transcript: Transcript, patience: Duration) -> Self {
         Self {
             persona,
             full_jid: None,
@@ -64,7 +64,11 @@ impl Client {
 
     // ── the connection ──
 
-    pub async fn connect(&mut self, target: &dyn Target, how: Transport) -> Result<(), String> {
+    pub(crate) async fn connect(
+        &mut self,
+        target: &dyn Target,
+        how: Transport,
+    ) -> Result<(), String> {
         self.note("--", "connects");
         self.stream = Some(target.connect(how == Transport::Direct).await?);
         self.reset();
@@ -76,7 +80,7 @@ impl Client {
     }
 
     /// The TLS handshake, and a new stream after it.
-    pub async fn handshake(&mut self) -> Result<(), String> {
+    pub(crate) async fn handshake(&mut self) -> Result<(), String> {
         let stream = self.stream.take().ok_or("it is not connected")?;
         let name = ServerName::try_from(self.persona.domain().to_owned())
             .map_err(|error| error.to_string())?;
@@ -97,25 +101,25 @@ impl Client {
     }
 
     /// A new stream begins: nothing of the old one counts.
-    pub fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.reader = Reader::new();
         self.kept.clear();
         self.has_header = false;
     }
 
-    pub fn lose(&mut self) {
+    pub(crate) fn lose(&mut self) {
         self.note("--", "loses the network");
         self.stream = None;
         self.full_jid = None;
     }
 
-    pub fn is_connected(&self) -> bool {
+    pub(crate) fn is_connected(&self) -> bool {
         self.stream.is_some()
     }
 
     // ── speaking ──
 
-    pub async fn send(&mut self, bytes: &[u8]) -> Result<(), String> {
+    pub(crate) async fn send(&mut self, bytes: &[u8]) -> Result<(), String> {
         self.note(">>", &shown(bytes));
         let stream = self.stream.as_mut().ok_or("it is not connected")?;
         // Who is being cut off may learn it while writing; what was said before can still be read.
@@ -131,7 +135,7 @@ impl Client {
         Ok(())
     }
 
-    pub async fn open(&mut self, domain: &str) -> Result<(), String> {
+    pub(crate) async fn open(&mut self, domain: &str) -> Result<(), String> {
         self.reset();
         let header = format!(
             "<?xml version='1.0'?><stream:stream xmlns='{CLIENT}' xmlns:stream='{STREAMS}' \
@@ -142,7 +146,7 @@ impl Client {
     }
 
     /// The server's header; its namespace is checked.
-    pub async fn header(&mut self) -> Result<Element, String> {
+    pub(crate) async fn header(&mut self) -> Result<Element, String> {
         match self.next().await? {
             Came::Piece(Piece::Header(header)) if header.is(STREAMS, "stream") => Ok(header),
             other => Err(format!("expected a stream header, got {}", named(&other))),
@@ -152,11 +156,11 @@ impl Client {
     // ── hearing ──
 
     /// The next piece, waiting as long as one may.
-    pub async fn next(&mut self) -> Result<Came, String> {
+    pub(crate) async fn next(&mut self) -> Result<Came, String> {
         self.within(self.patience).await
     }
 
-    pub async fn within(&mut self, limit: Duration) -> Result<Came, String> {
+    pub(crate) async fn within(&mut self, limit: Duration) -> Result<Came, String> {
         if let Some(piece) = self.kept.pop_front() {
             return Ok(Came::Piece(piece));
         }
@@ -183,14 +187,14 @@ impl Client {
     }
 
     /// Puts a piece back, to be the next one.
-    pub fn keep(&mut self, pieces: Vec<Piece>) {
+    pub(crate) fn keep(&mut self, pieces: Vec<Piece>) {
         for piece in pieces.into_iter().rev() {
             self.kept.push_front(piece);
         }
     }
 
     /// The next stanza or other child of the stream.
-    pub async fn element(&mut self) -> Result<Element, String> {
+    pub(crate) async fn element(&mut self) -> Result<Element, String> {
         loop {
             match self.next().await? {
                 Came::Piece(Piece::Child(element)) => return Ok(element),
@@ -238,7 +242,7 @@ impl Client {
 
     // ── logging in ──
 
-    pub async fn log_in(&mut self, target: &dyn Target) -> Result<(), String> {
+    pub(crate) async fn log_in(&mut self, target: &dyn Target) -> Result<(), String> {
         self.prepare(target).await?;
         self.authenticate(None).await?.map_err(|failure| format!("refused: {failure}"))?;
         let resource = self.persona.resource().map(str::to_owned);
@@ -246,7 +250,7 @@ impl Client {
     }
 
     /// Up to the features that list mechanisms, which stay to be read.
-    pub async fn prepare(&mut self, target: &dyn Target) -> Result<(), String> {
+    pub(crate) async fn prepare(&mut self, target: &dyn Target) -> Result<(), String> {
         let domain = self.persona.domain().to_owned();
         self.connect(target, self.persona.transport).await?;
         self.open(&domain).await?;
@@ -257,7 +261,7 @@ impl Client {
         Ok(())
     }
 
-    pub async fn start_tls(&mut self) -> Result<(), String> {
+    pub(crate) async fn start_tls(&mut self) -> Result<(), String> {
         self.send(format!("<starttls xmlns='{TLS}'/>").as_bytes()).await?;
         loop {
             let element = self.element().await?;
@@ -271,7 +275,7 @@ impl Client {
     }
 
     /// Runs SASL. The inner error is the condition of the failure.
-    pub async fn authenticate(
+    pub(crate) async fn authenticate(
         &mut self,
         mechanism: Option<&str>,
     ) -> Result<Result<(), String>, String> {
@@ -293,9 +297,9 @@ impl Client {
                 }
                 return Err(format!("expected an answer of SASL, got {element}"));
             }
-            let data = STANDARD.decode(element.text().trim_matches('=')).or_else(|_| {
-                STANDARD.decode(element.text())
-            });
+            let data = STANDARD
+                .decode(element.text().trim_matches('='))
+                .or_else(|_| STANDARD.decode(element.text()));
             let data = data.map_err(|error| format!("no base64: {error}"))?;
             match element.name.as_str() {
                 "challenge" => {
@@ -341,17 +345,17 @@ impl Client {
             .with_channel_binding(binding);
         Ok(match name.trim_end_matches("-PLUS") {
             "PLAIN" => Box::new(Plain::from_credentials(credentials).map_err(|e| e.to_string())?),
-            "SCRAM-SHA-1" => Box::new(
-                Scram::<Sha1>::from_credentials(credentials).map_err(|e| e.to_string())?,
-            ),
-            "SCRAM-SHA-256" => Box::new(
-                Scram::<Sha256>::from_credentials(credentials).map_err(|e| e.to_string())?,
-            ),
+            "SCRAM-SHA-1" => {
+                Box::new(Scram::<Sha1>::from_credentials(credentials).map_err(|e| e.to_string())?)
+            }
+            "SCRAM-SHA-256" => {
+                Box::new(Scram::<Sha256>::from_credentials(credentials).map_err(|e| e.to_string())?)
+            }
             _ => return Err(format!("the tests cannot do {name}")),
         })
     }
 
-    pub async fn bind(&mut self, resource: Option<&str>) -> Result<(), String> {
+    pub(crate) async fn bind(&mut self, resource: Option<&str>) -> Result<(), String> {
         let resource = resource.map(|r| format!("<resource>{r}</resource>")).unwrap_or_default();
         let bind = format!("<iq type='set' id='bind'><bind xmlns='{BIND}'>{resource}</bind></iq>");
         self.send(bind.as_bytes()).await?;
@@ -368,7 +372,7 @@ impl Client {
 }
 
 /// In words, for people.
-pub fn named(came: &Came) -> String {
+pub(crate) fn named(came: &Came) -> String {
     match came {
         Came::Closed => "the end of the connection".to_owned(),
         Came::Nothing => "nothing".to_owned(),

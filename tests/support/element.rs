@@ -6,43 +6,43 @@ use minidom::rxml::{Event, Options, Parse, Parser, WithOptions};
 
 /// An element with its names resolved.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Element {
-    pub ns: String,
-    pub name: String,
+pub(crate) struct Element {
+    pub(crate) ns: String,
+    pub(crate) name: String,
     /// Namespace (mostly empty), name, value.
-    pub attributes: Vec<(String, String, String)>,
-    pub children: Vec<Node>,
+    pub(crate) attributes: Vec<(String, String, String)>,
+    pub(crate) children: Vec<Node>,
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Node {
+pub(crate) enum Node {
     Element(Element),
     Text(String),
 }
 
 impl Element {
-    pub fn is(&self, ns: &str, name: &str) -> bool {
+    pub(crate) fn is(&self, ns: &str, name: &str) -> bool {
         self.ns == ns && self.name == name
     }
 
-    pub fn attribute(&self, name: &str) -> Option<&str> {
+    pub(crate) fn attribute(&self, name: &str) -> Option<&str> {
         let found = self.attributes.iter().find(|(ns, n, _)| ns.is_empty() && n == name);
         found.map(|(_, _, value)| value.as_str())
     }
 
-    pub fn elements(&self) -> impl Iterator<Item = &Self> {
+    pub(crate) fn elements(&self) -> impl Iterator<Item = &Self> {
         self.children.iter().filter_map(|child| match child {
             Node::Element(element) => Some(element),
             Node::Text(_) => None,
         })
     }
 
-    pub fn child(&self, ns: &str, name: &str) -> Option<&Self> {
+    pub(crate) fn child(&self, ns: &str, name: &str) -> Option<&Self> {
         self.elements().find(|child| child.is(ns, name))
     }
 
     /// The text directly in it, without white space around it.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let texts = self.children.iter().filter_map(|child| match child {
             Node::Element(_) => None,
             Node::Text(text) => Some(text.as_str()),
@@ -84,7 +84,7 @@ impl fmt::Display for Element {
 
 /// What comes out of a stream.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Piece {
+pub(crate) enum Piece {
     /// The root's start.
     Header(Element),
     /// A child of the root.
@@ -94,24 +94,24 @@ pub enum Piece {
 }
 
 /// Reads a stream: bytes in, pieces out.
-pub struct Reader {
+pub(crate) struct Reader {
     parser: Parser,
     waiting: Vec<u8>,
     open: Vec<Element>,
 }
 
 impl Reader {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let options = Options { max_token_length: 1 << 24, ..Options::default() };
         Self { parser: Parser::with_options(options), waiting: Vec::new(), open: Vec::new() }
     }
 
-    pub fn feed(&mut self, bytes: &[u8]) {
+    pub(crate) fn feed(&mut self, bytes: &[u8]) {
         self.waiting.extend_from_slice(bytes);
     }
 
     /// The next piece, if there is a whole one.
-    pub fn next(&mut self) -> Result<Option<Piece>, String> {
+    pub(crate) fn next(&mut self) -> Result<Option<Piece>, String> {
         loop {
             let mut rest = self.waiting.as_slice();
             let event = self.parser.parse(&mut rest, false);
@@ -166,7 +166,7 @@ impl Reader {
 }
 
 /// The elements in a piece of a script, as if they stood in a client's stream.
-pub fn elements(xml: &str) -> Result<Vec<Element>, String> {
+pub(crate) fn elements(xml: &str) -> Result<Vec<Element>, String> {
     let mut reader = Reader::new();
     let open = format!("<r xmlns='{CLIENT}' xmlns:stream='{STREAMS}' xmlns:scansion='{SCANSION}'>");
     reader.feed(open.as_bytes());
@@ -183,7 +183,7 @@ pub fn elements(xml: &str) -> Result<Vec<Element>, String> {
     }
 }
 
-pub const CLIENT: &str = "jabber:client";
-pub const SCANSION: &str = "https://matthewwild.co.uk/projects/scansion";
-pub const STREAMS: &str = "http://etherx.jabber.org/streams";
-pub const XML: &str = "http://www.w3.org/XML/1998/namespace";
+pub(crate) const CLIENT: &str = "jabber:client";
+pub(crate) const SCANSION: &str = "https://matthewwild.co.uk/projects/scansion";
+pub(crate) const STREAMS: &str = "http://etherx.jabber.org/streams";
+pub(crate) const XML: &str = "http://www.w3.org/XML/1998/namespace";

@@ -7,7 +7,7 @@
 use super::element::{Element, SCANSION, XML};
 
 /// Where two elements differ first, in words.
-pub fn difference(expected: &Element, got: &Element) -> Option<String> {
+pub(crate) fn difference(expected: &Element, got: &Element) -> Option<String> {
     compare(expected, got, &expected.name, 0)
 }
 

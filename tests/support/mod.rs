@@ -1,10 +1,10 @@
 //! What the conversations need: reading them, clients, comparing, a server to talk to.
 
-pub mod checks;
-pub mod client;
-pub mod element;
-pub mod matcher;
-pub mod run;
-pub mod script;
-pub mod server;
-pub mod trust;
+pub(crate) mod checks;
+pub(crate) mod client;
+pub(crate) mod element;
+pub(crate) mod matcher;
+pub(crate) mod run;
+pub(crate) mod script;
+pub(crate) mod server;
+pub(crate) mod trust;

@@ -11,7 +11,7 @@ use super::script::{Action, Deed, Script, Step, substitute};
 use super::server::Target;
 
 /// Runs the whole script. The error is for people: the conversation so far, and what is wrong.
-pub async fn run(script: &Script, path: &str, target: &dyn Target) -> Result<(), String> {
+pub(crate) async fn run(script: &Script, path: &str, target: &dyn Target) -> Result<(), String> {
     let transcript: Transcript = Rc::new(RefCell::new(Vec::new()));
     for persona in script.clients.iter().filter(|c| c.has_account) {
         target.add_account(persona).await.map_err(|why| format!("{path}: {why}"))?;
@@ -82,7 +82,9 @@ impl Conversation<'_> {
             Deed::ConnectsRaw(how) => return client.connect(target, how).await,
             Deed::Discards => drain(client, target).await.map(|pieces| drop(pieces))?,
             Deed::Disconnects => return disconnect(client).await,
-            Deed::FailsToLogIn(condition) => return fail_to_log_in(client, target, &condition).await,
+            Deed::FailsToLogIn(condition) => {
+                return fail_to_log_in(client, target, &condition).await;
+            }
             Deed::Handshakes => return client.handshake().await,
             Deed::IsDisconnected => return is_disconnected(client).await,
             Deed::LosesTheNetwork => client.lose(),
@@ -135,7 +137,10 @@ impl Conversation<'_> {
             let before = fence(&mut self.clients[i], self.fences).await?;
             match before.first() {
                 Some(piece) if i == index => {
-                    return Err(format!("expected nothing, got {}", named(&Came::Piece(piece.clone()))));
+                    return Err(format!(
+                        "expected nothing, got {}",
+                        named(&Came::Piece(piece.clone()))
+                    ));
                 }
                 _ => self.clients[i].keep(before),
             }

@@ -8,30 +8,30 @@ use base64::engine::general_purpose::STANDARD;
 
 /// One conversation.
 #[derive(Clone, Debug, Default)]
-pub struct Script {
+pub(crate) struct Script {
     /// What it covers: `XEP-0198 §5`.
-    pub covers: Vec<String>,
+    pub(crate) covers: Vec<String>,
     /// Lines of the server's configuration, as TOML.
-    pub server: Vec<String>,
-    pub clients: Vec<Persona>,
-    pub steps: Vec<Step>,
+    pub(crate) server: Vec<String>,
+    pub(crate) clients: Vec<Persona>,
+    pub(crate) steps: Vec<Step>,
 }
 
 /// Somebody who talks.
 #[derive(Clone, Debug, Default)]
-pub struct Persona {
-    pub name: String,
+pub(crate) struct Persona {
+    pub(crate) name: String,
     /// With the resource that is wished, if one is.
-    pub jid: String,
-    pub password: String,
-    pub transport: Transport,
-    pub mechanism: Option<String>,
+    pub(crate) jid: String,
+    pub(crate) password: String,
+    pub(crate) transport: Transport,
+    pub(crate) mechanism: Option<String>,
     /// Whether an account is made for it.
-    pub has_account: bool,
+    pub(crate) has_account: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Transport {
+pub(crate) enum Transport {
     Direct,
     #[default]
     StartTls,
@@ -39,15 +39,15 @@ pub enum Transport {
 }
 
 #[derive(Clone, Debug)]
-pub struct Step {
-    pub line: usize,
+pub(crate) struct Step {
+    pub(crate) line: usize,
     /// The first line of it.
-    pub text: String,
-    pub action: Action,
+    pub(crate) text: String,
+    pub(crate) action: Action,
 }
 
 #[derive(Clone, Debug)]
-pub enum Action {
+pub(crate) enum Action {
     /// Time passes.
     Pass(Duration),
     /// The client of this index does something, or something happens to it.
@@ -55,7 +55,7 @@ pub enum Action {
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Deed {
+pub(crate) enum Deed {
     AnswersPings,
     Authenticates(Option<String>),
     Binds(Option<String>),
@@ -69,7 +69,10 @@ pub enum Deed {
     IsDisconnected,
     LosesTheNetwork,
     OpensStream(String),
-    Receives { xml: String, in_any_order: bool },
+    Receives {
+        xml: String,
+        in_any_order: bool,
+    },
     ReceivesHeader(String),
     ReceivesNothing,
     Sends(String),
@@ -80,25 +83,25 @@ pub enum Deed {
 }
 
 impl Persona {
-    pub fn user(&self) -> &str {
+    pub(crate) fn user(&self) -> &str {
         self.bare().split_once('@').map_or("", |(user, _)| user)
     }
 
-    pub fn domain(&self) -> &str {
+    pub(crate) fn domain(&self) -> &str {
         self.bare().split_once('@').map_or(self.bare(), |(_, domain)| domain)
     }
 
-    pub fn resource(&self) -> Option<&str> {
+    pub(crate) fn resource(&self) -> Option<&str> {
         self.jid.split_once('/').map(|(_, resource)| resource)
     }
 
-    pub fn bare(&self) -> &str {
+    pub(crate) fn bare(&self) -> &str {
         self.jid.split_once('/').map_or(&self.jid, |(bare, _)| bare)
     }
 }
 
 /// Reads a whole file.
-pub fn parse(text: &str) -> Result<Script, String> {
+pub(crate) fn parse(text: &str) -> Result<Script, String> {
     let mut script = Script::default();
     let mut lines = text.lines().enumerate().map(|(i, line)| (i + 1, line)).peekable();
     for (number, line) in lines.by_ref() {
@@ -316,7 +319,7 @@ fn unescape(text: &str) -> Result<Vec<u8>, String> {
 }
 
 /// Puts in what stands for something: `${Romeo's full JID}` by `name`, `${base64 "…"}`.
-pub fn substitute(
+pub(crate) fn substitute(
     text: &str,
     name: impl Fn(&str) -> Option<String>,
 ) -> Result<String, String> {

@@ -21,12 +21,12 @@ use waxwing::tasks::Tasks;
 use super::script::{Persona, Script};
 
 /// What carries bytes to the server and back.
-pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 /// A server that is talked to.
 #[async_trait]
-pub trait Target {
+pub(crate) trait Target {
     /// A connection; `tls` if the server expects TLS from its first byte.
     async fn connect(&self, tls: bool) -> Result<Box<dyn Stream>, String>;
     /// Makes an account, empty and new.
@@ -41,7 +41,7 @@ pub trait Target {
 }
 
 /// Ours, in this process, over pipes in memory, with a clock that moves when nobody works.
-pub struct InProcess {
+pub(crate) struct InProcess {
     server: Server,
     storage: Arc<dyn Storage>,
     clock: Clock,
@@ -49,7 +49,7 @@ pub struct InProcess {
 }
 
 impl InProcess {
-    pub async fn start(script: &Script) -> Result<Self, String> {
+    pub(crate) async fn start(script: &Script) -> Result<Self, String> {
         let mut domains = vec!["localhost"];
         domains.extend(script.clients.iter().map(Persona::domain).filter(|d| !d.is_empty()));
         domains.dedup();
@@ -117,14 +117,14 @@ fn certificates() -> PathBuf {
 /// Another server: `WAXWING_TEST_SERVER=host:port`, with TLS from the first byte at
 /// `WAXWING_TEST_SERVER_TLS`. Accounts are made by `WAXWING_TEST_ADD_ACCOUNT`, a command that is
 /// given user, domain and password, and makes the account anew if it is there.
-pub struct Remote {
+pub(crate) struct Remote {
     address: String,
     address_tls: Option<String>,
     add_account: Option<String>,
 }
 
 impl Remote {
-    pub fn from_environment() -> Option<Self> {
+    pub(crate) fn from_environment() -> Option<Self> {
         let of = |name| std::env::var(name).ok();
         Some(Self {
             address: of("WAXWING_TEST_SERVER")?,
