@@ -5,6 +5,7 @@
 
 mod handle;
 mod inbox;
+pub mod stream_management;
 mod table;
 
 pub use handle::{CloseReason, PresenceState, SessionFacts, SessionHandle, Undelivered};
