@@ -15,6 +15,8 @@ pub struct Unacknowledged {
     queue: VecDeque<Delivery>,
     /// How many of the oldest have been written to the present connection.
     written: usize,
+    /// About how many bytes the queue holds.
+    bytes: usize,
 }
 
 /// The peer acknowledges what it was never sent (XEP-0198 §5).
@@ -36,6 +38,7 @@ impl Unacknowledged {
 
     /// Takes a stanza over that is being sent. It stays until it is acknowledged.
     pub fn push(&mut self, delivery: Delivery) {
+        self.bytes += delivery.stanza.size();
         self.queue.push_back(delivery);
     }
 
@@ -52,7 +55,9 @@ impl Unacknowledged {
         }
         self.acknowledged = h;
         self.written -= count;
-        Ok(self.queue.drain(..count).collect())
+        let gone: Vec<_> = self.queue.drain(..count).collect();
+        self.bytes -= gone.iter().map(|d| d.stanza.size()).sum::<usize>();
+        Ok(gone)
     }
 
     /// How many were written to the peer in all, modulo 2^32.
@@ -85,6 +90,12 @@ impl Unacknowledged {
     #[must_use]
     pub fn len(&self) -> usize {
         self.queue.len()
+    }
+
+    /// About how many bytes wait for an acknowledgement.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Nothing waits for an acknowledgement.
