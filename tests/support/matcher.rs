@@ -67,12 +67,16 @@ fn attributes(
     extra.map(|(_, name, value)| format!("at {path}: unexpected {name}='{value}'"))
 }
 
-/// `{scansion:any}` is any value; `{scansion:base64 a*b}` is what decodes to such a text;
+/// `{scansion:any}` is any value; `{scansion:like a*b}` is one like this;
+/// `{scansion:base64 a*b}` is what decodes to such a text;
 /// `{scansion:keep name}` is any value, which is kept under this name.
 fn fits(expected: &str, came: &str) -> bool {
     if let Some(pattern) = expected.strip_prefix("{scansion:base64 ") {
         let decoded = STANDARD.decode(came).ok().and_then(|bytes| String::from_utf8(bytes).ok());
         return decoded.is_some_and(|text| is_like(pattern.trim_end_matches('}'), &text));
+    }
+    if let Some(pattern) = expected.strip_prefix("{scansion:like ") {
+        return is_like(pattern.trim_end_matches('}'), came);
     }
     expected == ANY || kept_name(expected).is_some() || expected == came
 }
@@ -145,8 +149,9 @@ fn children(
     extra.map(|other| format!("at {path}: unexpected {other}"))
 }
 
+/// The error of a stanza, or the failure of SASL.
 fn is_error(element: &Element) -> bool {
-    element.name == "error"
+    ["error", "failure"].contains(&element.name.as_str())
 }
 
 const ANY: &str = "{scansion:any}";
