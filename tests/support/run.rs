@@ -88,6 +88,17 @@ impl Conversation<'_> {
             Deed::FailsToLogIn(condition) => {
                 return fail_to_log_in(client, target, &condition).await;
             }
+            Deed::EnablesStreamManagement => return client.enable().await,
+            Deed::FailsToResume(condition) => {
+                return match client.resume(target).await? {
+                    Err(got) if got == condition => Ok(()),
+                    Err(got) => Err(format!("expected {condition}, got {got}")),
+                    Ok(()) => Err("it has resumed".to_owned()),
+                };
+            }
+            Deed::Resumes => {
+                return client.resume(target).await?.map_err(|why| format!("refused: {why}"));
+            }
             Deed::Handshakes => return client.handshake().await,
             Deed::IsDisconnected => return is_disconnected(client).await,
             Deed::LosesTheNetwork => client.lose(),
