@@ -40,19 +40,20 @@ pub(super) enum Ended {
 /// Serves a session on a connection, until one of them ends.
 pub(super) async fn run(c2s: &C2s, connection: Connection, session: &Session) -> Ended {
     let Some(wire) = connection.wire else { return Ended::Lost("connection lost") };
-    let limits = c2s.hosts.config.load().limits.clone();
+    let config = c2s.hosts.config.load_full();
+    let limits = &config.limits;
     let (mut reader, mut writer) = tokio::io::split(wire);
     let stop = Stop::default();
     let handle = session.handle();
     let mut input = connection.input;
     handle.set_writer(true);
     let reading = async {
-        let ended = read(&c2s.hosts, &mut reader, &mut input, session, &limits, &stop).await;
+        let ended = read(&c2s.hosts, &mut reader, &mut input, session, limits, &stop).await;
         stop.stop(matches!(ended, Some(Ended::Lost(_))));
         ended
     };
     let writing = async {
-        let ended = write(&c2s.hosts, &mut writer, session, &limits, &stop).await;
+        let ended = write(&c2s.hosts, &mut writer, session, limits, &stop).await;
         // A reader that waits for room must not wait for ever.
         handle.set_writer(false);
         stop.stop(matches!(ended, Some(Ended::Lost(_))));
@@ -68,10 +69,16 @@ pub(super) async fn run(c2s: &C2s, connection: Connection, session: &Session) ->
     // An order counts for more than what the reader saw at the same time.
     let ended = written.or(read).unwrap_or(Ended::Lost("connection lost"));
     let wire = reader.unsplit(writer);
-    match &ended {
+    Box::pin(last_words(c2s, wire, session, &ended)).await;
+    ended
+}
+
+/// What is said at the end, if anybody is there.
+async fn last_words(c2s: &C2s, wire: Wire, session: &Session, ended: &Ended) {
+    match ended {
         // What was answered before the client closed still goes to it (RFC 6120 §4.4).
         Ended::Closed => {
-            let (left, _) = handle.take();
+            let (left, _) = session.handle().take();
             let last = next_bytes(&c2s.hosts, session, left);
             farewell(wire, &last, None).await;
         }
@@ -88,7 +95,6 @@ pub(super) async fn run(c2s: &C2s, connection: Connection, session: &Session) ->
         }
         Ended::Lost(_) => drop(wire),
     }
-    ended
 }
 
 /// The reading loop. Carries each stanza to the end before it reads the next one, so that order
@@ -108,7 +114,9 @@ async fn read(
             match input.heard() {
                 Ok(None) => break,
                 Ok(Some(Heard::Element(frame))) => {
-                    if let Err(error) = handle(hosts, &origin, session, frame).await {
+                    // Boxed: all that may happen to a stanza needs room, for a moment.
+                    let handled = Box::pin(handle(hosts, &origin, session, frame)).await;
+                    if let Err(error) = handled {
                         return Some(Ended::Failed(error));
                     }
                 }
