@@ -56,7 +56,8 @@ impl Conversation<'_> {
             self.target.pass(part).await;
             left -= part;
             for client in self.clients.iter_mut().filter(|c| c.answers_pings) {
-                drain(client, self.target).await?;
+                let came = drain(client, self.target).await?;
+                client.keep(came);
             }
         }
         Ok(())
