@@ -91,11 +91,7 @@ impl Conversation<'_> {
             }
             Deed::EnablesStreamManagement => return client.enable().await,
             Deed::FailsToResume(condition) => {
-                return match client.resume(target).await? {
-                    Err(got) if got == condition => Ok(()),
-                    Err(got) => Err(format!("expected {condition}, got {got}")),
-                    Ok(()) => Err("it has resumed".to_owned()),
-                };
+                return fail_to_resume(client, target, &condition).await;
             }
             Deed::Resumes => {
                 return client.resume(target).await?.map_err(|why| format!("refused: {why}"));
@@ -257,6 +253,18 @@ async fn fail_to_log_in(
     client.prepare(target).await?;
     match client.authenticate(None).await? {
         Ok(()) => Err("it logged in".to_owned()),
+        Err(got) if got == condition => Ok(()),
+        Err(got) => Err(format!("expected {condition}, got {got}")),
+    }
+}
+
+async fn fail_to_resume(
+    client: &mut Client,
+    target: &dyn Target,
+    condition: &str,
+) -> Result<(), String> {
+    match client.resume(target).await? {
+        Ok(()) => Err("it has resumed".to_owned()),
         Err(got) if got == condition => Ok(()),
         Err(got) => Err(format!("expected {condition}, got {got}")),
     }
