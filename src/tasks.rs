@@ -31,6 +31,8 @@ impl Tasks {
         F::Output: Send + 'static,
     {
         let guard = Counted::enter(name, Arc::clone(&self.running));
+        // Boxed, or it would be there twice: as what the block has caught, and as what it awaits.
+        let task = Box::pin(task);
         self.tracker.spawn(async move {
             let _guard = guard;
             task.await

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use super::C2s;
 use super::incoming::{handle, order_error, ping};
 use super::silence::{Elapsed, Silence};
-use super::socket::{Connection, farewell, write_all};
+use super::socket::{farewell, write_all};
 use super::stop::Stop;
 use crate::config::LimitsConfig;
 use crate::host::{Hosts, Origin};
@@ -38,17 +38,21 @@ pub(super) enum Ended {
 }
 
 /// Serves a session on a connection, until one of them ends.
-pub(super) async fn run(c2s: &C2s, connection: Connection, session: &Session) -> Ended {
-    let Some(wire) = connection.wire else { return Ended::Lost("connection lost") };
+pub(super) async fn run(
+    c2s: &C2s,
+    wire: Option<Wire>,
+    input: &mut Input,
+    session: &Session,
+) -> Ended {
+    let Some(wire) = wire else { return Ended::Lost("connection lost") };
     let config = c2s.hosts.config.load_full();
     let limits = &config.limits;
     let (mut reader, mut writer) = tokio::io::split(wire);
     let stop = Stop::default();
     let handle = session.handle();
-    let mut input = connection.input;
     handle.set_writer(true);
     let reading = async {
-        let ended = read(&c2s.hosts, &mut reader, &mut input, session, limits, &stop).await;
+        let ended = read(&c2s.hosts, &mut reader, input, session, limits, &stop).await;
         stop.stop(matches!(ended, Some(Ended::Lost(_))));
         ended
     };

@@ -26,7 +26,8 @@ use crate::limit::{ConnectionLimits, Permit, Refused, Throttle};
 use crate::router;
 use crate::session::{CloseReason, Session};
 use crate::stanza::{StreamCondition, StreamError};
-use crate::stream::wire::Io;
+use crate::stream::input::Input;
+use crate::stream::wire::{Io, Wire};
 use crate::tls::Certificates;
 
 /// What serves clients. One a server.
@@ -93,7 +94,9 @@ impl C2s {
         }
     }
 
-    /// Serves one client on a connection, from the first byte to the last.
+    /// Serves one client on a connection: negotiates, and hands it to a task of its own when
+    /// there is a session. Most connections wait in that one, which must be small: a future holds
+    /// room for all that it will ever await.
     pub async fn serve(
         self: Arc<Self>,
         io: Box<dyn Io>,
@@ -101,24 +104,32 @@ impl C2s {
         entry: Entry,
         permit: Option<Permit>,
     ) {
+        let counted = Counted::new(&self.hosts, permit);
         let span = tracing::debug_span!("stream", %peer, jid = tracing::field::Empty);
-        self.hosts.metrics.connections.inc();
-        // Boxed, and so is each phase in it: a future holds room for all that it will ever await,
-        // and most connections wait in the smallest phase of all.
-        let task = AssertUnwindSafe(Box::pin(self.live(io, peer, entry))).catch_unwind();
+        let task = self.log_in(io, peer, entry).instrument(span.clone());
         // A panic has been logged and counted by the hook; it ends this connection and no other.
-        drop(task.instrument(span).await);
-        self.hosts.metrics.connections.dec();
-        drop(permit);
-    }
-
-    async fn live(&self, io: Box<dyn Io>, peer: SocketAddr, entry: Entry) {
-        let Some((connection, session)) = Box::pin(self.log_in(io, peer, entry)).await else {
+        let Ok(Some((connection, session))) = AssertUnwindSafe(task).catch_unwind().await else {
             return;
         };
-        tracing::Span::current().record("jid", tracing::field::display(session.handle().jid()));
-        let run = AssertUnwindSafe(Box::pin(connection::run(self, connection, &session)));
-        let why = match run.catch_unwind().await {
+        span.record("jid", tracing::field::display(session.handle().jid()));
+        let this = Arc::clone(&self);
+        let (wire, input) = connection.into_parts();
+        let task = async move { this.live(wire, input, session, counted).await };
+        drop(self.hosts.tasks.spawn("session", task.instrument(span)));
+    }
+
+    /// The life of a session on a connection.
+    async fn live(
+        &self,
+        wire: Option<Wire>,
+        mut input: Box<Input>,
+        session: Session,
+        counted: Counted,
+    ) {
+        let run = AssertUnwindSafe(Box::pin(connection::run(self, wire, &mut input, &session)));
+        let ended = run.catch_unwind().await;
+        drop((input, counted));
+        let why = match ended {
             Ok(Ended::Closed) => "closed by the client",
             Ok(Ended::Failed(error)) => error.condition.as_str(),
             Ok(Ended::Lost(why)) => return self.lost(session, why),
@@ -188,6 +199,26 @@ impl C2s {
             self.hosts.metrics.streams_closed.inc([error.condition.as_str()]);
             tracing::debug!(condition = error.condition.as_str(), text = error.text, "stream ends");
         }
+    }
+}
+
+/// A connection that counts, as long as this is there.
+struct Counted {
+    open: prometheus_client::metrics::gauge::Gauge,
+    _permit: Option<Permit>,
+}
+
+impl Counted {
+    fn new(hosts: &Hosts, permit: Option<Permit>) -> Self {
+        let open = hosts.metrics.connections.clone();
+        open.inc();
+        Self { open, _permit: permit }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.open.dec();
     }
 }
 

@@ -71,6 +71,11 @@ impl Connection {
         self.wire = None;
     }
 
+    /// What goes on when there is a session.
+    pub(super) fn into_parts(self) -> (Option<Wire>, Box<Input>) {
+        (self.wire, Box::new(self.input))
+    }
+
     /// Ends the stream in good order, as far as the peer plays along.
     pub(super) async fn close(self, error: Option<StreamError>) {
         if let Some(wire) = self.wire {

@@ -12,7 +12,8 @@ use super::stream_management::{TooHigh, Unacknowledged};
 /// Stream management of a session, as long as it is enabled.
 #[derive(Debug, Default)]
 pub struct Link {
-    managed: Option<Managed>,
+    /// Boxed: most of the clients that use it are on mobile networks, others hold no room for it.
+    managed: Option<Box<Managed>>,
 }
 
 #[derive(Debug)]
@@ -57,14 +58,14 @@ impl Link {
             return false;
         }
         let due = Due { enabled: true, acknowledge: false };
-        self.managed = Some(Managed {
+        self.managed = Some(Box::new(Managed {
             resumable,
             handled: 0,
             told: 0,
             sent: Unacknowledged::default(),
             due,
             asked: false,
-        });
+        }));
         true
     }
 
