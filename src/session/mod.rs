@@ -106,3 +106,6 @@ fn new_id() -> SmolStr {
     getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
     base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes).into()
 }
+
+#[cfg(test)]
+mod tests;

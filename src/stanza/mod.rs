@@ -452,3 +452,6 @@ fn presence_kind(text: Option<&str>) -> Option<PresenceKind> {
         Some(_) => return None,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -149,7 +149,6 @@ impl Negotiation {
         if let Err(error) = header::check(header).and_then(|()| self.take_domain(header)) {
             return self.fail(error);
         }
-        let mut out = self.response(header.from.as_deref());
         let features = match (stage, &self.offer) {
             (Stage::Plain, _) => features::plain(),
             (Stage::Authenticated, _) => {
@@ -162,6 +161,7 @@ impl Negotiation {
                 return self.fail(StreamCondition::InternalServerError.into());
             }
         };
+        let mut out = self.response(header.from.as_deref());
         features.write(&mut out);
         self.state = State::Features(stage);
         smallvec![Action::Send(out)]
@@ -187,7 +187,10 @@ impl Negotiation {
             State::Challenged if root.is(ns::SASL, "abort") => self.refuse(SaslError::Aborted),
             State::Features(Stage::Authenticated) if root.ns() == ns::SM => self.manage(&root),
             State::Features(Stage::Authenticated) => self.bind(frame),
-            // RFC 6120 §4.3.5 and §6.3.2: nothing else before authentication.
+            // RFC 6120 §4.9.3.12: no stanza before authentication, no authentication before TLS.
+            State::Features(Stage::Plain) if root.ns() == ns::SASL => {
+                self.fail(StreamCondition::NotAuthorized.text("TLS comes first"))
+            }
             _ if root.ns() == ns::CLIENT => self.fail(StreamCondition::NotAuthorized.into()),
             _ => self.fail(StreamCondition::UnsupportedStanzaType.into()),
         }
@@ -201,6 +204,9 @@ impl Negotiation {
 
     /// The TLS handshake is done, and this may be used to log in.
     pub fn secured(&mut self, offer: Offer) -> Actions {
+        if self.state != State::Securing {
+            return self.unasked();
+        }
         self.offer = Some(offer);
         self.restart(Stage::Secured);
         smallvec![Action::Restart(Stage::Secured)]
@@ -208,6 +214,9 @@ impl Negotiation {
 
     /// The answer to a message of a SASL exchange.
     pub fn sasl(&mut self, step: Result<Step, SaslError>) -> Actions {
+        if self.state != State::Verifying {
+            return self.unasked();
+        }
         match step {
             Err(error) => self.refuse(error),
             Ok(Step::Challenge(data)) => {
@@ -231,6 +240,9 @@ impl Negotiation {
 
     /// The session is bound to this address, or cannot be.
     pub fn bound(&mut self, jid: Result<&Jid, Condition>) -> Actions {
+        if self.state != State::Binding {
+            return self.unasked();
+        }
         let id = self.bind_id.take();
         match jid {
             Ok(jid) => {
@@ -249,6 +261,9 @@ impl Negotiation {
     /// The session with this id goes on, and has handled so many stanzas of the client; or it
     /// does not, and perhaps one knows how many it had handled (XEP-0198 §5).
     pub fn resumed(&mut self, id: &str, handled: Result<u32, Option<u32>>) -> Actions {
+        if self.state != State::Binding {
+            return self.unasked();
+        }
         match handled {
             Ok(h) => {
                 self.state = State::Over;
@@ -267,12 +282,17 @@ impl Negotiation {
     /// The stream is to end with this error. It is told on an open stream (RFC 6120 §4.9.1.1).
     pub fn fail(&mut self, error: StreamError) -> Actions {
         let mut actions = Actions::new();
-        if !self.open {
+        if !self.open && self.state != State::Over {
             actions.push(Action::Send(self.response(None)));
         }
         self.state = State::Over;
         actions.push(Action::Close(Some(error)));
         actions
+    }
+
+    /// The driver reports what it was not asked for.
+    fn unasked(&mut self) -> Actions {
+        self.fail(StreamCondition::InternalServerError.into())
     }
 
     fn restart(&mut self, stage: Stage) {
@@ -348,7 +368,8 @@ impl Negotiation {
     fn bind(&mut self, frame: &Frame) -> Actions {
         let iq = match Stanza::read(frame.clone()) {
             Ok(Stanza::Iq(iq)) => iq,
-            Err(Refusal::Faulty(stanza, error)) if frame.root().name() == "iq" => {
+            // RFC 6120 §8.3.1: but an error, or a result, is never answered.
+            Err(Refusal::Faulty(stanza, error)) if is_request(&stanza) => {
                 let id = stanza.head().id.as_deref();
                 return smallvec![Action::Send(iq("error", id, error.to_node()))];
             }
@@ -364,6 +385,10 @@ impl Negotiation {
         self.state = State::Binding;
         smallvec![Action::Bind(resource)]
     }
+}
+
+fn is_request(stanza: &Stanza) -> bool {
+    matches!(stanza, Stanza::Iq(iq) if iq.is_request())
 }
 
 /// `None` if it is no bind request; `Some(None)` if the server is to make the resource.
@@ -393,3 +418,6 @@ fn sm_failed(condition: Condition, h: Option<&str>) -> Vec<u8> {
 fn iq(kind: &str, id: Option<&str>, payload: Node) -> Vec<u8> {
     element("iq").attr("type", kind).maybe_attr("id", id).child(payload).to_bytes().to_vec()
 }
+
+#[cfg(test)]
+mod tests;
