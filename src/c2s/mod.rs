@@ -7,6 +7,7 @@ mod negotiate;
 mod silence;
 mod socket;
 mod stop;
+mod turn;
 
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
@@ -127,7 +128,8 @@ impl C2s {
             Ok(session) => session,
             Err(error) => {
                 self.note_end(error);
-                return connection.close(error).await;
+                let domain = self.hosts.all().first().map_or("", |host| host.domain.as_str());
+                return connection.close(error, domain).await;
             }
         };
         tracing::Span::current().record("jid", tracing::field::display(session.handle().jid()));
