@@ -15,6 +15,7 @@ use super::incoming::{handle, order_error, ping};
 use super::silence::{Elapsed, Silence};
 use super::socket::{farewell, write_all};
 use super::stop::Stop;
+use super::turn::Turn;
 use crate::config::LimitsConfig;
 use crate::host::{Hosts, Origin};
 use crate::ns;
@@ -106,17 +107,24 @@ async fn read(
     stop: &Stop,
 ) -> Option<Ended> {
     let mut silence = Silence::new(limits);
+    let mut turn = Turn::new(limits);
     let origin = Origin::Client(session.handle().clone());
     loop {
         while !stop.is_stopped() {
             match input.heard() {
                 Ok(None) => break,
+                // Its end of the stream is in error, so is ours: no error answers an error.
+                Ok(Some(Heard::Element(frame))) if frame.root().is(ns::STREAM, "error") => {
+                    return Some(Ended::Closed);
+                }
                 Ok(Some(Heard::Element(frame))) => {
+                    let size = frame.bytes().len();
                     // Boxed: all that may happen to a stanza needs room, for a moment.
                     let handled = Box::pin(handle(hosts, &origin, session, frame)).await;
                     if let Err(error) = handled {
                         return Some(Ended::Failed(error));
                     }
+                    turn.spend(size).await;
                 }
                 Ok(Some(Heard::End)) => return Some(Ended::Closed),
                 Ok(Some(Heard::Header(_))) => {

@@ -7,6 +7,7 @@ mod negotiate;
 mod silence;
 mod socket;
 mod stop;
+mod turn;
 
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
@@ -175,7 +176,8 @@ impl C2s {
             Ok(session) => Some((connection, session)),
             Err(error) => {
                 self.note_end(error);
-                connection.close(error).await;
+                let domain = self.hosts.all().first().map_or("", |host| host.domain.as_str());
+                connection.close(error, domain).await;
                 None
             }
         }

@@ -96,6 +96,7 @@ impl<'a> Driver<'a> {
         let mut session = None;
         let mut i = 0;
         while i < actions.len() {
+            self.connection.is_open = machine.is_open();
             let action = std::mem::replace(&mut actions[i], Action::Forget);
             i += 1;
             let more = match action {
