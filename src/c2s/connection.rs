@@ -41,19 +41,23 @@ pub(super) enum Ended {
 /// Serves a session on a connection, until one of them ends.
 pub(super) async fn run(c2s: &C2s, connection: Connection, session: &Session) -> Ended {
     let Some(wire) = connection.wire else { return Ended::Lost("connection lost") };
-    let limits = c2s.hosts.config.load().limits.clone();
+    let config = c2s.hosts.config.load_full();
+    let limits = &config.limits;
     let (mut reader, mut writer) = tokio::io::split(wire);
     let stop = Stop::default();
     let handle = session.handle();
     let mut input = connection.input;
     handle.set_writer(true);
     let reading = async {
-        let ended = read(&c2s.hosts, &mut reader, &mut input, session, &limits, &stop).await;
+        let ended = read(&c2s.hosts, &mut reader, &mut input, session, limits, &stop).await;
         stop.stop(matches!(ended, Some(Ended::Lost(_))));
         ended
     };
     let writing = async {
-        let ended = write(&c2s.hosts, &mut writer, session, &limits, &stop).await;
+        let ended = match write_all(&mut writer, &connection.first, limits.write).await {
+            Ok(()) => write(&c2s.hosts, &mut writer, session, limits, &stop).await,
+            Err(_) => Some(Ended::Lost("cannot write")),
+        };
         // A reader that waits for room must not wait for ever.
         handle.set_writer(false);
         stop.stop(matches!(ended, Some(Ended::Lost(_))));
@@ -69,10 +73,16 @@ pub(super) async fn run(c2s: &C2s, connection: Connection, session: &Session) ->
     // An order counts for more than what the reader saw at the same time.
     let ended = written.or(read).unwrap_or(Ended::Lost("connection lost"));
     let wire = reader.unsplit(writer);
-    match &ended {
+    Box::pin(last_words(c2s, wire, session, &ended)).await;
+    ended
+}
+
+/// What is said at the end, if anybody is there.
+async fn last_words(c2s: &C2s, wire: Wire, session: &Session, ended: &Ended) {
+    match ended {
         // What was answered before the client closed still goes to it (RFC 6120 §4.4).
         Ended::Closed => {
-            let (left, _) = handle.take();
+            let (left, _) = session.handle().take();
             let last = next_bytes(&c2s.hosts, session, left);
             farewell(wire, &last, None).await;
         }
@@ -89,7 +99,6 @@ pub(super) async fn run(c2s: &C2s, connection: Connection, session: &Session) ->
         }
         Ended::Lost(_) => drop(wire),
     }
-    ended
 }
 
 /// The reading loop. Carries each stanza to the end before it reads the next one, so that order
@@ -115,7 +124,9 @@ async fn read(
                 }
                 Ok(Some(Heard::Element(frame))) => {
                     let size = frame.bytes().len();
-                    if let Err(error) = handle(hosts, &origin, session, frame).await {
+                    // Boxed: all that may happen to a stanza needs room, for a moment.
+                    let handled = Box::pin(handle(hosts, &origin, session, frame)).await;
+                    if let Err(error) = handled {
                         return Some(Ended::Failed(error));
                     }
                     turn.spend(size).await;
@@ -193,7 +204,12 @@ async fn write(
         }
         if let Err(error) = write_next(hosts, writer, session, stanzas, limits.write, stop).await {
             tracing::debug!(%error, "cannot write");
-            return Some(Ended::Lost("cannot write"));
+            let (stanzas, order) = handle.take();
+            handle.put_back(stanzas);
+            return Some(match order {
+                Some(Order::HandOver(to)) => Ended::HandedOver(to),
+                _ => Ended::Lost("cannot write"),
+            });
         }
         let (stanzas, bytes) = session.link(|link| link.unacknowledged());
         if stanzas > limits.unacknowledged || bytes > limits.unacknowledged_bytes {
@@ -217,6 +233,8 @@ async fn write_next(
     let written = tokio::select! {
         written = write_all(writer, &bytes, limit) => written,
         () = stop.lost() => Err(io::ErrorKind::NotConnected.into()),
+        // Its client is on another connection already, and waits there (XEP-0198 §5).
+        () = session.handle().handed_over() => Err(io::ErrorKind::Interrupted.into()),
     };
     match written {
         Ok(()) => {

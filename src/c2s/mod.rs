@@ -104,7 +104,9 @@ impl C2s {
     ) {
         let span = tracing::debug_span!("stream", %peer, jid = tracing::field::Empty);
         self.hosts.metrics.connections.inc();
-        let task = AssertUnwindSafe(self.live(io, peer, entry)).catch_unwind();
+        // Boxed, and so is each phase in it: a future holds room for all that it will ever await,
+        // and most connections wait in the smallest phase of all.
+        let task = AssertUnwindSafe(Box::pin(self.live(io, peer, entry))).catch_unwind();
         // A panic has been logged and counted by the hook; it ends this connection and no other.
         drop(task.instrument(span).await);
         self.hosts.metrics.connections.dec();
@@ -112,25 +114,8 @@ impl C2s {
     }
 
     async fn live(&self, io: Box<dyn Io>, peer: SocketAddr, entry: Entry) {
-        let limits = self.hosts.config.load().limits.clone();
-        let mut connection = Connection::new(io, peer, &limits);
-        let stopping = self.hosts.tasks.stopping();
-        // Phases are boxed, so that an idle session does not hold the memory of its negotiation.
-        let negotiated = tokio::select! {
-            biased;
-            negotiated = Box::pin(negotiate::negotiate(self, &mut connection, entry)) => negotiated,
-            () = tokio::time::sleep(limits.negotiation) => {
-                Err(Some(StreamCondition::ConnectionTimeout.text("too slow to log in")))
-            }
-            () = stopping.cancelled() => Err(Some(StreamCondition::SystemShutdown.into())),
-        };
-        let session = match negotiated {
-            Ok(session) => session,
-            Err(error) => {
-                self.note_end(error);
-                let domain = self.hosts.all().first().map_or("", |host| host.domain.as_str());
-                return connection.close(error, domain).await;
-            }
+        let Some((connection, session)) = Box::pin(self.log_in(io, peer, entry)).await else {
+            return;
         };
         tracing::Span::current().record("jid", tracing::field::display(session.handle().jid()));
         let run = AssertUnwindSafe(Box::pin(connection::run(self, connection, &session)));
@@ -144,7 +129,36 @@ impl C2s {
             },
             Err(_) => "panic",
         };
-        end(&self.hosts, session, why).await;
+        Box::pin(end(&self.hosts, session, why)).await;
+    }
+
+    /// From the first byte to the session. `None` if it came to nothing.
+    async fn log_in(
+        &self,
+        io: Box<dyn Io>,
+        peer: SocketAddr,
+        entry: Entry,
+    ) -> Option<(Connection, Session)> {
+        let config = self.hosts.config.load_full();
+        let mut connection = Connection::new(io, peer, &config.limits);
+        let stopping = self.hosts.tasks.stopping();
+        let negotiated = tokio::select! {
+            biased;
+            negotiated = negotiate::negotiate(self, &mut connection, entry) => negotiated,
+            () = tokio::time::sleep(config.limits.negotiation) => {
+                Err(Some(StreamCondition::ConnectionTimeout.text("too slow to log in")))
+            }
+            () = stopping.cancelled() => Err(Some(StreamCondition::SystemShutdown.into())),
+        };
+        match negotiated {
+            Ok(session) => Some((connection, session)),
+            Err(error) => {
+                self.note_end(error);
+                let domain = self.hosts.all().first().map_or("", |host| host.domain.as_str());
+                connection.close(error, domain).await;
+                None
+            }
+        }
     }
 
     /// The connection is gone: the session waits for another one, or ends.
