@@ -21,6 +21,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use waxwing::auth::derive_keys;
+use waxwing::c2s::Entry;
 use waxwing::clock::Clock;
 use waxwing::config::Config;
 use waxwing::jid::BareJid;
@@ -81,6 +82,13 @@ impl House {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(4096).unwrap();
         Peer::new(socket.connect(self.address()).await.unwrap())
+    }
+
+    /// Over a pipe, whose end the server sees with the last byte.
+    fn pipe(&self) -> Peer {
+        let (ours, theirs) = tokio::io::duplex(1 << 16);
+        self.server.connect(Box::new(theirs), Entry::StartTls);
+        Peer::new(ours)
     }
 
     /// With a session, without presence.
@@ -193,16 +201,33 @@ impl Peer {
         peer
     }
 
-    /// The resource is the name.
-    async fn login(self, name: &str) -> Self {
+    async fn authenticated(self, name: &str) -> Self {
         let mut peer = self.encrypted().await;
         peer.say(plain_auth(name)).await;
         peer.hears("<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>").await;
         peer.open().await;
+        peer
+    }
+
+    /// A session that can be resumed; answers its id.
+    async fn enable(&mut self) -> String {
+        self.say("<enable xmlns='urn:xmpp:sm:3' resume='true'/>").await;
+        let enabled = self.hears("/>").await;
+        let id = enabled.split(" id='").nth(1).unwrap();
+        id.split('\'').next().unwrap().to_owned()
+    }
+
+    /// The resource is the name.
+    async fn login(self, name: &str) -> Self {
+        let mut peer = self.authenticated(name).await;
         peer.say(bind(name)).await;
         peer.hears("</iq>").await;
         peer
     }
+}
+
+fn resume(id: &str) -> String {
+    format!("<resume xmlns='urn:xmpp:sm:3' previd='{id}' h='0'/>")
 }
 
 fn plain_auth(name: &str) -> String {
@@ -672,6 +697,46 @@ async fn one_with_many_contacts_sees_them_all() {
     let heard = romeo.hears("id='p' type='result'/>").await;
     assert_eq!(heard.matches("type='subscribe'/>").count(), 50);
     assert_eq!(heard.matches("<presence from='c").count(), 100);
+    house.close().await;
+}
+
+// ── resumption ──
+
+#[tokio::test]
+async fn a_resumption_that_is_cut_off_loses_nothing() {
+    let house = House::new("").await;
+    let mut romeo = house.login("romeo").await;
+    let mut juliet = house.login("juliet").await;
+    let id = juliet.enable().await;
+    romeo.say(messages("juliet@localhost/juliet", 0..1, "My ears have not yet drunk")).await;
+    juliet.hears("</message>").await;
+    drop(juliet);
+    let mut again = house.pipe().authenticated("juliet").await;
+    again.say(resume(&id)).await;
+    drop(again);
+    let mut third = house.plain().await.authenticated("juliet").await;
+    third.say(resume(&id)).await;
+    third.hears("<resumed ").await;
+    third.hears("My ears have not yet drunk").await;
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_resumption_does_not_wait_for_the_old_connection_to_take_bytes() {
+    let house = House::new("").await;
+    let mut romeo = house.login("romeo").await;
+    let mut juliet = house.pipe().login("juliet").await;
+    let id = juliet.enable().await;
+    let long = "x".repeat(100_000);
+    romeo.say(messages("juliet@localhost/juliet", 0..5, &long)).await;
+    romeo.say("<iq type='get' id='p' to='localhost'><ping xmlns='urn:xmpp:ping'/></iq>").await;
+    romeo.hears("id='p' type='result'/>").await;
+    let mut again = house.plain().await.authenticated("juliet").await;
+    again.say(resume(&id)).await;
+    let heard = again.hears("id='m4'").await;
+    assert!(heard.starts_with("<resumed "), "{}", &heard[..100]);
+    assert_eq!(numbers(&heard, " id='m"), [0, 1, 2, 3, 4]);
+    drop(juliet);
     house.close().await;
 }
 

@@ -58,7 +58,10 @@ pub(super) async fn run(
         ended
     };
     let writing = async {
-        let ended = write(&c2s.hosts, &mut writer, session, limits, &stop).await;
+        let ended = match write_all(&mut writer, &connection.first, limits.write).await {
+            Ok(()) => write(&c2s.hosts, &mut writer, session, limits, &stop).await,
+            Err(_) => Some(Ended::Lost("cannot write")),
+        };
         // A reader that waits for room must not wait for ever.
         handle.set_writer(false);
         stop.stop(matches!(ended, Some(Ended::Lost(_))));
@@ -201,7 +204,12 @@ async fn write(
         let written = write_next(hosts, writer, session, stanzas, limits.write, stop);
         if let Err(error) = Box::pin(written).await {
             tracing::debug!(%error, "cannot write");
-            return Some(Ended::Lost("cannot write"));
+            let (stanzas, order) = handle.take();
+            handle.put_back(stanzas);
+            return Some(match order {
+                Some(Order::HandOver(to)) => Ended::HandedOver(to),
+                _ => Ended::Lost("cannot write"),
+            });
         }
         let (stanzas, bytes) = session.link(|link| link.unacknowledged());
         if stanzas > limits.unacknowledged || bytes > limits.unacknowledged_bytes {
@@ -225,6 +233,8 @@ async fn write_next(
     let written = tokio::select! {
         written = write_all(writer, &bytes, limit) => written,
         () = stop.lost() => Err(io::ErrorKind::NotConnected.into()),
+        // Its client is on another connection already, and waits there (XEP-0198 §5).
+        () = session.handle().handed_over() => Err(io::ErrorKind::Interrupted.into()),
     };
     match written {
         Ok(()) => {

@@ -25,6 +25,9 @@ pub(super) struct Connection {
     pub(super) limits: xml::Limits,
     /// Our header has been sent on this stream.
     pub(super) is_open: bool,
+    /// What the negotiation has still to say when there is a session: the session's own writing
+    /// loop says it.
+    pub(super) first: Vec<u8>,
     write_limit: Duration,
 }
 
@@ -48,6 +51,7 @@ impl Connection {
             limits_before_auth: before,
             limits: after,
             is_open: false,
+            first: Vec::new(),
             write_limit: limits.write,
         }
     }
