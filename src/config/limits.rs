@@ -80,6 +80,9 @@ section! {
     /// Items of one roster.
     roster_items: u32 = 2000 => Count::between(1, 1_000_000), Reload;
 
+    /// Addresses that one account may block (XEP-0191).
+    blocked: usize = 1000 => Count::between(1, 100_000), Reload;
+
     /// Messages kept for one account while it is offline. 0: none are.
     offline_messages: u32 = 1000 => Count::between(0, 1_000_000), Reload;
 }

@@ -1,5 +1,6 @@
 //! The served domains, what they share, and what a feature may see of it.
 
+mod cache;
 pub mod command;
 mod context;
 mod registry;
@@ -8,8 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use rustc_hash::FxHashSet;
 use smol_str::SmolStr;
 
+pub use cache::{AccountCache, Ticket};
 pub use context::{Cx, Halt, Origin, Outbox, Route};
 pub use registry::{Identity, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
 
@@ -31,6 +34,8 @@ pub struct Hosts {
     pub sessions: Arc<SessionTable>,
     /// Who answers which request, and what is announced.
     pub registry: Registry,
+    /// Whom accounts have blocked (XEP-0191), as far as it was asked for lately.
+    pub blocked: AccountCache<FxHashSet<Jid>>,
     /// What is counted.
     pub metrics: Metrics,
     /// The date.
@@ -87,6 +92,7 @@ impl Hosts {
             storage: parts.storage,
             sessions: Arc::default(),
             registry: parts.registry,
+            blocked: AccountCache::new(BLOCKED_BYTES),
             metrics: parts.metrics,
             clock: parts.clock,
             tasks: parts.tasks,
@@ -113,3 +119,6 @@ impl Hosts {
         self.started.elapsed()
     }
 }
+
+/// Bytes of block lists held in memory.
+const BLOCKED_BYTES: usize = 16 << 20;

@@ -1,7 +1,7 @@
 //! What has no order: who answers which request, what is announced where.
 
 use async_trait::async_trait;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::Cx;
 use crate::stanza::{Iq, IqKind, StanzaError};
@@ -84,6 +84,7 @@ type Key = (Scope, IqKind, &'static str, &'static str);
 #[derive(Default)]
 pub struct Registry {
     iq: FxHashMap<Key, &'static dyn IqHandler>,
+    public: FxHashSet<Key>,
     features: Vec<(Scope, &'static str)>,
     identities: Vec<(Scope, Identity)>,
     manifests: Vec<&'static Manifest>,
@@ -124,6 +125,27 @@ impl Registry {
         let old = self.iq.insert((scope, kind, ns, name), handler);
         assert!(old.is_none(), "two modules answer {name} of {ns}");
         self
+    }
+
+    /// Enters who answers requests to accounts that strangers may send, too. The handler must give
+    /// them the same answer whether the account exists or not.
+    ///
+    /// # Panics
+    /// As [`Registry::iq`].
+    pub fn public_iq(
+        &mut self,
+        kind: IqKind,
+        (ns, name): (&'static str, &'static str),
+        handler: &'static dyn IqHandler,
+    ) -> &mut Self {
+        self.public.insert((Scope::Account, kind, ns, name));
+        self.iq(Scope::Account, kind, (ns, name), handler)
+    }
+
+    /// Whether strangers may send this request to an account.
+    #[must_use]
+    pub fn is_public(&self, kind: IqKind, ns: &str, name: &str) -> bool {
+        self.public.contains(&(Scope::Account, kind, ns, name) as &(Scope, IqKind, &str, &str))
     }
 
     /// Who answers.

@@ -2,6 +2,7 @@
 //!
 //! What has an order among them (a message passes several) stands in `router/`.
 
+pub mod blocking;
 pub mod disco;
 pub mod legacy_session;
 pub mod offline;
@@ -14,6 +15,7 @@ use crate::host::{Module, Registry};
 
 /// Every feature of the server.
 pub const ALL: &[&dyn Module] = &[
+    &blocking::Blocking,
     &disco::Disco,
     &legacy_session::LegacySession,
     &offline::Offline,
