@@ -83,6 +83,9 @@ section! {
     /// Addresses that one account may block (XEP-0191).
     blocked: usize = 1000 => Count::between(1, 100_000), Reload;
 
+    /// Bytes of a card (XEP-0054), picture included. What is larger than a stanza never comes.
+    vcard: usize = 128 * KIB => Size::between(KIB, 16 * MIB), Reload;
+
     /// Messages kept for one account while it is offline. 0: none are.
     offline_messages: u32 = 1000 => Count::between(0, 1_000_000), Reload;
 }

@@ -10,6 +10,7 @@ pub mod ping;
 pub mod roster;
 pub mod software_version;
 pub mod time;
+pub mod vcard;
 
 use crate::host::{Module, Registry};
 
@@ -23,6 +24,7 @@ pub const ALL: &[&dyn Module] = &[
     &roster::Roster,
     &software_version::SoftwareVersion,
     &time::EntityTime,
+    &vcard::Vcard,
 ];
 
 /// What all of them answer and announce.
