@@ -86,6 +86,12 @@ section! {
     /// Bytes of a card (XEP-0054), picture included. What is larger than a stanza never comes.
     vcard: usize = 128 * KIB => Size::between(KIB, 16 * MIB), Reload;
 
+    /// Bytes that clients of one account may keep as private XML (XEP-0049).
+    private: usize = MIB => Size::between(KIB, 64 * MIB), Reload;
+
+    /// Elements that clients of one account may keep as private XML.
+    private_items: usize = 100 => Count::between(1, 10_000), Reload;
+
     /// Messages kept for one account while it is offline. 0: none are.
     offline_messages: u32 = 1000 => Count::between(0, 1_000_000), Reload;
 }

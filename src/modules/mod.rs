@@ -7,6 +7,7 @@ pub mod disco;
 pub mod legacy_session;
 pub mod offline;
 pub mod ping;
+pub mod private;
 pub mod roster;
 pub mod software_version;
 pub mod time;
@@ -21,6 +22,7 @@ pub const ALL: &[&dyn Module] = &[
     &legacy_session::LegacySession,
     &offline::Offline,
     &ping::Ping,
+    &private::Private,
     &roster::Roster,
     &software_version::SoftwareVersion,
     &time::EntityTime,
