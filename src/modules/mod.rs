@@ -4,6 +4,7 @@
 
 pub mod blocking;
 pub mod disco;
+pub mod last_activity;
 pub mod legacy_session;
 pub mod offline;
 pub mod ping;
@@ -19,6 +20,7 @@ use crate::host::{Module, Registry};
 pub const ALL: &[&dyn Module] = &[
     &blocking::Blocking,
     &disco::Disco,
+    &last_activity::LastActivity,
     &legacy_session::LegacySession,
     &offline::Offline,
     &ping::Ping,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::host::{Cx, Halt};
 use crate::jid::{BareJid, FullJid, Jid};
-use crate::modules::{blocking, offline, roster};
+use crate::modules::{blocking, last_activity, offline, roster};
 use crate::roster::subscription::Way;
 use crate::session::SessionHandle;
 use crate::stanza::{Condition, Presence, PresenceKind, Stanza};
@@ -111,6 +111,9 @@ async fn unavailable(
     }
     for to in directed {
         send(cx, &presence, to);
+    }
+    if seen {
+        last_activity::note_gone(cx, &session.jid().to_bare(), &presence).await?;
     }
     Ok(())
 }
