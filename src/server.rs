@@ -74,7 +74,7 @@ impl Server {
             connections(limits.connections, raise_open_files()),
             limits.connections_per_address,
         );
-        let registry = modules::registry();
+        let registry = modules::registry(&config);
         let parts = Parts { config, storage, registry, metrics: Metrics::new(), clock, tasks };
         let c2s = Arc::new(C2s {
             hosts: Arc::new(Hosts::new(parts)?),

@@ -7,6 +7,7 @@
 
 mod admin;
 mod auth;
+mod contact;
 mod error;
 mod head;
 mod host;
@@ -26,6 +27,7 @@ use std::path::{Path, PathBuf};
 
 pub use self::admin::AdminConfig;
 pub use self::auth::AuthConfig;
+pub use self::contact::ContactConfig;
 pub use self::error::{ConfigError, ConfigErrors};
 pub use self::host::{HostConfig, prepare_domain};
 pub use self::limits::LimitsConfig;
@@ -54,6 +56,8 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// The administrator's door.
     pub admin: AdminConfig,
+    /// Where those who run the server can be reached.
+    pub contact: ContactConfig,
     /// What is written about our doings.
     pub log: LogConfig,
 }
@@ -80,6 +84,7 @@ impl Config {
             storage: StorageConfig::defaults(&domains),
             limits: LimitsConfig::defaults(&domains),
             admin: AdminConfig::defaults(&domains),
+            contact: ContactConfig::defaults(&domains),
             log: LogConfig::defaults(&domains),
         }
     }
@@ -143,6 +148,7 @@ pub fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     old.storage.changed(&new.storage, &mut names);
     old.limits.changed(&new.limits, &mut names);
     old.admin.changed(&new.admin, &mut names);
+    old.contact.changed(&new.contact, &mut names);
     old.log.changed(&new.log, &mut names);
     names
 }

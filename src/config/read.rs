@@ -12,8 +12,8 @@ use super::head::Head;
 use super::print::{SectionDocs, sections};
 use super::section::{Fields, Section, table_of};
 use super::{
-    AdminConfig, AuthConfig, Config, DEFAULT_DOMAIN, HostConfig, LimitsConfig, ListenConfig,
-    LogConfig, StorageConfig, admin, host, limits, listen, nearest,
+    AdminConfig, AuthConfig, Config, ContactConfig, DEFAULT_DOMAIN, HostConfig, LimitsConfig,
+    ListenConfig, LogConfig, StorageConfig, admin, host, limits, listen, nearest,
 };
 
 /// Reads a file.
@@ -82,6 +82,7 @@ impl Document<'_> {
             storage: self.section::<StorageConfig>(domains, no_check, problems),
             limits: self.section::<LimitsConfig>(domains, limits::check, problems),
             admin: self.section::<AdminConfig>(domains, admin::check, problems),
+            contact: self.section::<ContactConfig>(domains, no_check, problems),
             log: self.section::<LogConfig>(domains, no_check, problems),
             hosts,
         }

@@ -4,6 +4,8 @@ use async_trait::async_trait;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::Cx;
+use crate::config::Config;
+use crate::payload::data_form::Form;
 use crate::stanza::{Iq, IqKind, StanzaError};
 use crate::xml::Node;
 
@@ -13,6 +15,8 @@ pub trait Module: Send + Sync {
     fn manifest(&self) -> &'static Manifest;
     /// Enters what it answers and announces.
     fn register(&self, on: &mut Registry);
+    /// Enters what depends on the configuration at the start of the server.
+    fn configure(&self, _config: &Config, _on: &mut Registry) {}
 }
 
 /// What a feature is. `docs/xeps.md` is made from these.
@@ -86,15 +90,17 @@ pub struct Registry {
     iq: FxHashMap<Key, &'static dyn IqHandler>,
     public: FxHashSet<Key>,
     features: Vec<(Scope, &'static str)>,
+    forms: Vec<(Scope, Form)>,
     identities: Vec<(Scope, Identity)>,
     manifests: Vec<&'static Manifest>,
 }
 
 impl Registry {
     /// Enters a module.
-    pub fn module(&mut self, module: &dyn Module) {
+    pub fn module(&mut self, module: &dyn Module, config: &Config) {
         self.manifests.push(module.manifest());
         module.register(self);
+        module.configure(config, self);
     }
 
     /// Announces a feature (XEP-0030 §3.1).
@@ -102,6 +108,12 @@ impl Registry {
         if !self.features.contains(&(scope, var)) {
             self.features.push((scope, var));
         }
+        self
+    }
+
+    /// Announces a form of type `result` with a `FORM_TYPE` (XEP-0128 §2).
+    pub fn form(&mut self, scope: Scope, form: Form) -> &mut Self {
+        self.forms.push((scope, form));
         self
     }
 
@@ -172,6 +184,11 @@ impl Registry {
         let mut vars: Vec<_> = of_scope.map(|(_, var)| *var).collect();
         vars.sort_unstable();
         vars
+    }
+
+    /// The forms that are announced.
+    pub fn forms_of(&self, scope: Scope) -> impl Iterator<Item = &Form> {
+        self.forms.iter().filter(move |(s, _)| *s == scope).map(|(_, form)| form)
     }
 
     /// Who or what, sorted.

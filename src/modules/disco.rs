@@ -6,6 +6,7 @@ use crate::host::{
     Cx, Identity, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep,
 };
 use crate::ns;
+use crate::payload::data_form::Form;
 use crate::payload::{caps, disco};
 use crate::stanza::{Condition, Iq, IqKind};
 use crate::xml::{Node, element};
@@ -61,7 +62,8 @@ impl IqHandler for Disco {
         }
         let identities = registry.identities_of(scope);
         let identities: Vec<_> = identities.iter().map(words).collect();
-        Ok(Some(disco::info(node.as_deref(), &identities, &registry.features_of(scope))))
+        let info = disco::info(node.as_deref(), &identities, &registry.features_of(scope));
+        Ok(Some(info.children(registry.forms_of(scope).map(Form::to_node))))
     }
 }
 
@@ -73,7 +75,8 @@ pub fn server_caps(registry: &Registry) -> Node {
 fn ver(registry: &Registry) -> String {
     let identities = registry.identities_of(Scope::Host);
     let identities: Vec<_> = identities.iter().map(words).collect();
-    caps::hash(&identities, &registry.features_of(Scope::Host))
+    let forms: Vec<_> = registry.forms_of(Scope::Host).collect();
+    caps::hash(&identities, &registry.features_of(Scope::Host), &forms)
 }
 
 fn words(identity: &Identity) -> disco::Identity<'static> {

@@ -10,10 +10,12 @@ pub mod offline;
 pub mod ping;
 pub mod private;
 pub mod roster;
+pub mod server_info;
 pub mod software_version;
 pub mod time;
 pub mod vcard;
 
+use crate::config::Config;
 use crate::host::{Module, Registry};
 
 /// Every feature of the server.
@@ -26,17 +28,18 @@ pub const ALL: &[&dyn Module] = &[
     &ping::Ping,
     &private::Private,
     &roster::Roster,
+    &server_info::ServerInfo,
     &software_version::SoftwareVersion,
     &time::EntityTime,
     &vcard::Vcard,
 ];
 
-/// What all of them answer and announce.
+/// What all of them answer and announce under this configuration.
 #[must_use]
-pub fn registry() -> Registry {
+pub fn registry(config: &Config) -> Registry {
     let mut registry = Registry::default();
     for module in ALL {
-        registry.module(*module);
+        registry.module(*module, config);
     }
     registry
 }

@@ -10,7 +10,7 @@ use crate::xml::{ElementRef, Node, element};
 pub const NS: &str = "jabber:x:data";
 
 /// The field that says which kind of form it is (XEP-0068 §2).
-const FORM_TYPE: &str = "FORM_TYPE";
+pub const FORM_TYPE: &str = "FORM_TYPE";
 
 /// What a form is for (XEP-0004 §3.1).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
