@@ -1,7 +1,12 @@
 //! Clients: accept, negotiate, run, end. One task a client.
 
 mod connection;
+mod hibernate;
+mod incoming;
 mod negotiate;
+mod silence;
+mod socket;
+mod stop;
 
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
@@ -12,12 +17,14 @@ use futures_util::FutureExt;
 use tokio::net::{TcpListener, TcpStream};
 use tracing::Instrument;
 
-use connection::{Connection, Ended};
+use connection::Ended;
+use socket::Connection;
 
 use crate::auth::Verifier;
 use crate::host::Hosts;
 use crate::limit::{ConnectionLimits, Permit, Refused, Throttle};
 use crate::router;
+use crate::session::{CloseReason, Session};
 use crate::stanza::{StreamCondition, StreamError};
 use crate::stream::wire::Io;
 use crate::tls::Certificates;
@@ -124,21 +131,42 @@ impl C2s {
             }
         };
         tracing::Span::current().record("jid", tracing::field::display(session.handle().jid()));
-        self.hosts.metrics.sessions.inc();
-        tracing::info!(jid = %session.handle().jid(), %peer, "session begins");
         let run = AssertUnwindSafe(Box::pin(connection::run(self, connection, &session)));
-        let ended = run.catch_unwind().await;
-        let handle = session.handle().clone();
-        let unread = session.close();
-        router::session_ended(&self.hosts, &handle, unread).await;
-        self.hosts.metrics.sessions.dec();
-        let why = match &ended {
+        let why = match run.catch_unwind().await {
             Ok(Ended::Closed) => "closed by the client",
             Ok(Ended::Failed(error)) => error.condition.as_str(),
-            Ok(Ended::Lost(why)) => why,
+            Ok(Ended::Lost(why)) => return self.lost(session, why),
+            Ok(Ended::HandedOver(to)) => match to.send(session) {
+                Ok(()) => return,
+                Err(session) => return self.lost(session, "resumed in vain"),
+            },
             Err(_) => "panic",
         };
-        tracing::info!(jid = %handle.jid(), reason = why, "session ends");
+        end(&self.hosts, session, why).await;
+    }
+
+    /// The connection is gone: the session waits for another one, or ends.
+    fn lost(&self, session: Session, why: &'static str) {
+        let hosts = Arc::clone(&self.hosts);
+        let limits = hosts.config.load().limits.clone();
+        let wait = session.link(|link| link.resumable()).map(|(_, wait)| wait);
+        tracing::debug!(jid = %session.handle().jid(), reason = why, "connection lost");
+        let task = async move {
+            let Some(wait) = wait else { return end(&hosts, session, why).await };
+            let (handle, stopping) = (session.handle().clone(), hosts.tasks.stopping());
+            let mut waiting = std::pin::pin!(hibernate::hibernate(session, wait, &limits));
+            let over = tokio::select! {
+                over = &mut waiting => over,
+                () = stopping.cancelled() => {
+                    handle.close(CloseReason::Shutdown);
+                    waiting.await
+                }
+            };
+            if let Some(session) = over {
+                end(&hosts, session, why).await;
+            }
+        };
+        drop(self.hosts.tasks.spawn("hibernation", task));
     }
 
     fn note_end(&self, error: Option<StreamError>) {
@@ -147,6 +175,15 @@ impl C2s {
             tracing::debug!(condition = error.condition.as_str(), text = error.text, "stream ends");
         }
     }
+}
+
+/// The end of a session: others see it go, and what it was not told goes the way of the absent.
+async fn end(hosts: &Hosts, session: Session, why: &'static str) {
+    let handle = session.handle().clone();
+    let unread = session.close();
+    router::session_ended(hosts, &handle, unread).await;
+    hosts.metrics.sessions.dec();
+    tracing::info!(jid = %handle.jid(), reason = why, "session ends");
 }
 
 /// Small stanzas at once (NODELAY), and dead peers found by TCP too. A socket that refuses is

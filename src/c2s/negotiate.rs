@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use tokio::time::timeout;
 
-use super::connection::Connection;
-use super::{C2s, Entry};
+use super::incoming::too_high;
+use super::socket::Connection;
+use super::{C2s, Entry, end};
 use crate::auth::{Exchange, Offer, SaslError, Step, TlsFacts};
 use crate::config::LimitsConfig;
 use crate::jid::{BareJid, FullJid};
@@ -136,6 +137,11 @@ impl<'a> Driver<'a> {
                     }
                     Err(condition) => machine.bound(Err(condition)),
                 },
+                Action::Resume(id, h) => {
+                    let (resumed, handled) = self.resume(machine, &id, h).await?;
+                    session = resumed;
+                    machine.resumed(&id, handled)
+                }
             };
             actions.truncate(i);
             actions.extend(more);
@@ -247,7 +253,38 @@ impl<'a> Driver<'a> {
         let bounds =
             InboxLimits { stanzas: self.limits.inbox_stanzas, bytes: self.limits.inbox_bytes };
         let table = Arc::clone(&self.c2s.hosts.sessions);
-        Ok(Session::open(table, jid, facts, bounds, self.limits.sessions_per_account))
+        let session = Session::open(table, jid, facts, bounds, self.limits.sessions_per_account);
+        let (jid, peer) = (session.handle().jid(), self.connection.peer);
+        self.c2s.hosts.metrics.sessions.inc();
+        tracing::info!(%jid, %peer, "session begins");
+        Ok(session)
+    }
+
+    /// XEP-0198 §5: the session leaves the task that has it, or it is not there any more and
+    /// perhaps one knows how many stanzas it had handled.
+    async fn resume(
+        &mut self,
+        machine: &Negotiation,
+        id: &str,
+        h: u32,
+    ) -> Result<(Option<Session>, Result<u32, Option<u32>>), Failed> {
+        let Some(user) = machine.user() else { return Ok((None, Err(None))) };
+        let handle = match self.c2s.hosts.sessions.find_resumable(user, id) {
+            Ok(handle) => handle,
+            Err(handled) => return Ok((None, Err(handled))),
+        };
+        let Ok(Some(session)) = timeout(TAKE_OVER, handle.take_over()).await else {
+            return Ok((None, Err(None)));
+        };
+        if let Err(error) = session.link(|link| link.resumed(h)) {
+            end(&self.c2s.hosts, session, "confused about what it was sent").await;
+            return Err(Some(too_high(error)));
+        }
+        handle.moved(self.connection.peer, self.tls);
+        let (jid, peer) = (handle.jid(), self.connection.peer);
+        tracing::info!(%jid, %peer, "session resumes");
+        let handled = session.link(|link| link.handled_count());
+        Ok((Some(session), Ok(handled)))
     }
 }
 
@@ -273,3 +310,6 @@ fn settings(c2s: &C2s) -> Settings {
         failures: config.auth.failures_per_connection,
     }
 }
+
+/// For the old connection of the same client to finish what it has in hand.
+const TAKE_OVER: std::time::Duration = std::time::Duration::from_secs(10);

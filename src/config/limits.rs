@@ -77,6 +77,19 @@ section! {
     inbox_bytes: usize = MIB => Size::between(64 * KIB, GIB)
         .not_less("a login alone brings some stanzas at once"), Reload;
 
+    /// How long a session waits for its client after the connection was lost (XEP-0198 §5). A
+    /// client may ask for less.
+    resume: Duration = minutes(10) => Time::between(seconds(0), minutes(24 * 60)), Reload;
+
+    /// Stanzas sent to a client that it has not acknowledged (XEP-0198). A session that lets more
+    /// wait ends, and they go the way of the absent.
+    unacknowledged: usize = 1000 => Count::between(16, 1_000_000)
+        .not_less("a login alone brings some stanzas at once"), Reload;
+
+    /// Bytes sent to a client that it has not acknowledged; at least a stanza.
+    unacknowledged_bytes: usize = 4 * MIB => Size::between(64 * KIB, GIB)
+        .not_less("a login alone brings some stanzas at once"), Reload;
+
     /// Items of one roster.
     roster_items: u32 = 2000 => Count::between(1, 1_000_000), Reload;
 

@@ -11,7 +11,7 @@ use smol_str::{SmolStr, ToSmolStr};
 
 pub use content::Content;
 pub use error::{Condition, ErrorKind, StanzaError};
-pub use stream_error::{StreamCondition, StreamError};
+pub use stream_error::{Detail, StreamCondition, StreamError};
 
 use crate::jid::Jid;
 use crate::ns;

@@ -42,6 +42,7 @@ pub fn authenticated(limits: Limits, caps: Node) -> Node {
         .child(element("bind").ns(ns::BIND).child(element("required")))
         .child(element("session").ns(ns::SESSION).child(optional))
         .child(element("ver").ns(ROSTER_VERSIONING))
+        .child(element("sm").ns(ns::SM))
         .child(limits.to_node())
         .child(caps)
 }

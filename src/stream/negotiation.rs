@@ -35,7 +35,10 @@ pub enum Action {
     /// Bind a session with this resource, or one of the server's making; then report
     /// [`Negotiation::bound`].
     Bind(Option<String>),
-    /// The session is bound and negotiation is over.
+    /// Resume the session with this id, of which the client has handled so many stanzas
+    /// (XEP-0198 §5); then report [`Negotiation::resumed`].
+    Resume(String, u32),
+    /// There is a session and negotiation is over.
     Run,
     /// End the stream, with the error if there is one.
     Close(Option<StreamError>),
@@ -182,6 +185,7 @@ impl Negotiation {
                 Err(error) => self.refuse(error),
             },
             State::Challenged if root.is(ns::SASL, "abort") => self.refuse(SaslError::Aborted),
+            State::Features(Stage::Authenticated) if root.ns() == ns::SM => self.manage(&root),
             State::Features(Stage::Authenticated) => self.bind(frame),
             // RFC 6120 §4.3.5 and §6.3.2: nothing else before authentication.
             _ if root.ns() == ns::CLIENT => self.fail(StreamCondition::NotAuthorized.into()),
@@ -238,6 +242,24 @@ impl Negotiation {
                 self.state = State::Features(Stage::Authenticated);
                 let error = crate::stanza::StanzaError::from(condition).to_node();
                 smallvec![Action::Send(iq("error", id.as_deref(), error))]
+            }
+        }
+    }
+
+    /// The session with this id goes on, and has handled so many stanzas of the client; or it
+    /// does not, and perhaps one knows how many it had handled (XEP-0198 §5).
+    pub fn resumed(&mut self, id: &str, handled: Result<u32, Option<u32>>) -> Actions {
+        match handled {
+            Ok(h) => {
+                self.state = State::Over;
+                let resumed = element("resumed").ns(ns::SM).attr("previd", id);
+                let resumed = resumed.attr("h", h.to_string()).to_bytes();
+                smallvec![Action::Send(resumed), Action::Run]
+            }
+            Err(h) => {
+                self.state = State::Features(Stage::Authenticated);
+                let h = h.map(|h| h.to_string());
+                smallvec![Action::Send(sm_failed(Condition::ItemNotFound, h.as_deref()))]
             }
         }
     }
@@ -308,6 +330,20 @@ impl Negotiation {
         actions
     }
 
+    /// XEP-0198 §3, §5: nothing but a resumption before there is a session.
+    fn manage(&mut self, root: &ElementRef<'_>) -> Actions {
+        let failed = |condition| smallvec![Action::Send(sm_failed(condition, None))];
+        if root.name() != "resume" {
+            return failed(Condition::UnexpectedRequest);
+        }
+        let h = root.attr("h").and_then(|h| h.parse().ok());
+        let (Some(id), Some(h)) = (root.attr("previd"), h) else {
+            return failed(Condition::BadRequest);
+        };
+        self.state = State::Binding;
+        smallvec![Action::Resume(id.into_owned(), h)]
+    }
+
     /// RFC 6120 §7: nothing but a bind request before there is a session (§7.3.1).
     fn bind(&mut self, frame: &Frame) -> Actions {
         let iq = match Stanza::read(frame.clone()) {
@@ -347,6 +383,11 @@ fn sasl_payload(root: &ElementRef<'_>) -> Result<Option<Vec<u8>>, SaslError> {
         return Ok(None);
     }
     auth::decode(&text).map(Some)
+}
+
+fn sm_failed(condition: Condition, h: Option<&str>) -> Vec<u8> {
+    let condition = element(condition.as_str()).ns(ns::STANZA_ERRORS);
+    element("failed").ns(ns::SM).maybe_attr("h", h).child(condition).to_bytes()
 }
 
 fn iq(kind: &str, id: Option<&str>, payload: Node) -> Vec<u8> {

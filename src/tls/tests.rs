@@ -13,10 +13,7 @@ use rustls::{
 use sha2::{Digest as _, Sha256, Sha384};
 
 use super::*;
-use crate::config::{
-    AdminConfig, AuthConfig, Backend, LimitsConfig, ListenConfig, LogConfig, LogFormat,
-    StorageConfig,
-};
+use crate::config::{Config, HostConfig};
 
 #[test]
 fn a_handshake_binds_both_sides_alike() {
@@ -361,43 +358,8 @@ impl ServerCertVerifier for Trusting {
 }
 
 fn config(data: &Path, domains: &[&str]) -> Config {
-    let second = std::time::Duration::from_secs(1);
     let host =
         |domain: &&str| HostConfig { domain: (*domain).to_owned(), certificate: None, key: None };
-    Config {
-        data: data.to_owned(),
-        hosts: domains.iter().map(host).collect(),
-        listen: ListenConfig { c2s: Vec::new(), c2s_tls: Vec::new() },
-        auth: AuthConfig {
-            anonymous: false,
-            plain: true,
-            iterations: 4096,
-            failures_per_connection: 5,
-            slow_addresses: true,
-            derivations: 2,
-        },
-        storage: StorageConfig { backend: Backend::Memory, readers: 1 },
-        limits: LimitsConfig {
-            stanza_before_auth: 1,
-            stanza: 1,
-            depth: 1,
-            attributes: 1,
-            nodes: 1,
-            negotiation: second,
-            handshake: second,
-            authentication: second,
-            silence: second,
-            ping_answer: second,
-            write: second,
-            connections: 1,
-            connections_per_address: 1,
-            sessions_per_account: 1,
-            inbox_stanzas: 1,
-            inbox_bytes: 1,
-            roster_items: 1,
-            offline_messages: 1,
-        },
-        admin: AdminConfig { socket: None },
-        log: LogConfig { format: LogFormat::Text, level: "info".to_owned() },
-    }
+    let hosts = domains.iter().map(host).collect();
+    Config { hosts, ..Config::default_for("localhost", data.to_owned()) }
 }

@@ -80,7 +80,7 @@ impl Conversation<'_> {
             Deed::Binds(resource) => return client.bind(resource.as_deref()).await,
             Deed::Connects => return client.log_in(target).await,
             Deed::ConnectsRaw(how) => return client.connect(target, how).await,
-            Deed::Discards => drain(client, target).await.map(|pieces| drop(pieces))?,
+            Deed::Discards => drain(client, target).await.map(drop)?,
             Deed::Disconnects => return disconnect(client).await,
             Deed::FailsToLogIn(condition) => {
                 return fail_to_log_in(client, target, &condition).await;
