@@ -11,9 +11,9 @@ use crate::auth::{Exchange, Offer, SaslError, Step, TlsFacts};
 use crate::config::LimitsConfig;
 use crate::jid::{BareJid, FullJid};
 use crate::log;
-use crate::modules::disco;
+use crate::modules::{disco, register};
 use crate::session::{InboxLimits, Session, SessionFacts};
-use crate::stanza::{Condition, StreamCondition, StreamError};
+use crate::stanza::{Condition, Iq, StreamCondition, StreamError};
 use crate::stream::features::Limits;
 use crate::stream::input::Heard;
 use crate::stream::negotiation::{Action, Actions, Negotiation, Settings, Stage};
@@ -103,6 +103,10 @@ impl<'a> Driver<'a> {
                     self.connection.send(&bytes).await.map_err(|_| None)?;
                     continue;
                 }
+                Action::Register(iq) => {
+                    self.register(machine.domain(), &iq).await?;
+                    continue;
+                }
                 Action::Close(error) => return Err(error),
                 Action::Run => return Ok(session),
                 Action::Forget => {
@@ -147,6 +151,13 @@ impl<'a> Driver<'a> {
             actions.extend(more);
         }
         Ok(None)
+    }
+
+    /// XEP-0077 §3.1.1.
+    async fn register(&mut self, domain: &str, request: &Iq) -> Result<(), Failed> {
+        let (hosts, peer) = (&self.c2s.hosts, self.connection.peer.ip());
+        let answer = register::of_stranger(hosts, domain, peer, request).await;
+        self.connection.send(&answer.to_bytes()).await.map_err(|_| None)
     }
 
     fn restart(&mut self, stage: Stage) {
@@ -307,6 +318,7 @@ fn settings(c2s: &C2s) -> Settings {
         limits_before_auth: Limits { bytes: limits.stanza_before_auth, idle },
         limits: Limits { bytes: limits.stanza, idle },
         caps: disco::server_caps(&c2s.hosts.registry),
+        registration: config.registration.open,
         failures: config.auth.failures_per_connection,
     }
 }

@@ -17,6 +17,7 @@ mod listen;
 mod log;
 mod print;
 mod read;
+mod registration;
 mod section;
 mod storage;
 #[cfg(test)]
@@ -34,6 +35,7 @@ pub use self::limits::LimitsConfig;
 pub use self::listen::ListenConfig;
 pub use self::log::{LogConfig, LogFormat};
 pub use self::print::{commented, explain, markdown};
+pub use self::registration::RegistrationConfig;
 pub use self::storage::{Backend, StorageConfig};
 
 use self::head::Head;
@@ -50,6 +52,8 @@ pub struct Config {
     pub listen: ListenConfig,
     /// How people log in.
     pub auth: AuthConfig,
+    /// What people may do to accounts by themselves.
+    pub registration: RegistrationConfig,
     /// How things are kept.
     pub storage: StorageConfig,
     /// Bounds: of bytes, of time, of numbers.
@@ -81,6 +85,7 @@ impl Config {
             hosts: vec![HostConfig { domain, ..HostConfig::defaults(&domains) }],
             listen: ListenConfig::defaults(&domains),
             auth: AuthConfig::defaults(&domains),
+            registration: RegistrationConfig::defaults(&domains),
             storage: StorageConfig::defaults(&domains),
             limits: LimitsConfig::defaults(&domains),
             admin: AdminConfig::defaults(&domains),
@@ -145,6 +150,7 @@ pub fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     names.dedup();
     old.listen.changed(&new.listen, &mut names);
     old.auth.changed(&new.auth, &mut names);
+    old.registration.changed(&new.registration, &mut names);
     old.storage.changed(&new.storage, &mut names);
     old.limits.changed(&new.limits, &mut names);
     old.admin.changed(&new.admin, &mut names);

@@ -6,7 +6,7 @@ use super::head::Head;
 use super::section::{Applies, Entry, Section};
 use super::{
     AdminConfig, AuthConfig, ContactConfig, HostConfig, LimitsConfig, ListenConfig, LogConfig,
-    StorageConfig, nearest,
+    RegistrationConfig, StorageConfig, nearest,
 };
 
 /// A section, for documents.
@@ -26,6 +26,7 @@ pub(super) fn sections(domains: &[String]) -> Vec<SectionDocs> {
         docs::<HostConfig>(domains),
         docs::<ListenConfig>(domains),
         docs::<AuthConfig>(domains),
+        docs::<RegistrationConfig>(domains),
         docs::<StorageConfig>(domains),
         docs::<LimitsConfig>(domains),
         docs::<AdminConfig>(domains),

@@ -59,7 +59,7 @@ const MISTAKES: &[(&str, usize, usize, &str, &str)] = &[
     ("[limit]\ndepth = 9", 1, 2, "there is no section `limit`", "write [limits]"),
     ("[[hosts]]", 1, 3, "there is no section `hosts`", "write [[host]]"),
     ("[zzz]", 1, 2, "there is no section `zzz`",
-        "the sections are host, listen, auth, storage, limits, admin, contact, log"),
+        "the sections are host, listen, auth, registration, storage, limits, admin, contact, log"),
     ("limits = 5", 1, 1, "`limits` is a section", "write [limits]"),
     ("[[limits]]", 1, 3, "`limits` is a section", "write [limits]"),
     ("[limits]\nping_anser = 5", 2, 1, "[limits] has no option `ping_anser`", "write `ping_answer`"),
@@ -312,8 +312,8 @@ fn a_reload_takes_certificates_and_the_level_of_the_log() {
     let same =
         read("[[host]]\ndomain = 'a.example'\ncertificate = 'c'\nkey = 'k'\n[log]\nlevel = 'off'");
     assert_eq!(needs_restart(&old, &same), Vec::<&str>::new());
-    let other = read("data = 'x'\n[[host]]\ndomain = 'b.example'\n[limits]\ndepth = 9");
-    assert_eq!(needs_restart(&old, &other), ["data", "host.domain", "limits.depth"]);
+    let other = read("data = 'x'\n[[host]]\ndomain = 'b.example'\n[auth]\nderivations = 9");
+    assert_eq!(needs_restart(&old, &other), ["data", "host.domain", "auth.derivations"]);
     let more = read("[[host]]\ndomain = 'a.example'\n[[host]]\ndomain = 'b.example'");
     assert_eq!(needs_restart(&old, &more), ["host.domain"]);
 }

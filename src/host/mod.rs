@@ -11,6 +11,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use rustc_hash::FxHashSet;
 use smol_str::SmolStr;
+use tokio::sync::Semaphore;
 
 pub use cache::{AccountCache, Ticket};
 pub use context::{Cx, Halt, Origin, Outbox, Route};
@@ -19,6 +20,7 @@ pub use registry::{Identity, IqHandler, IqReply, Manifest, Module, Registry, Sco
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::jid::{Jid, JidError};
+use crate::limit::Quota;
 use crate::metrics::Metrics;
 use crate::session::SessionTable;
 use crate::storage::Storage;
@@ -36,6 +38,10 @@ pub struct Hosts {
     pub registry: Registry,
     /// Whom accounts have blocked (XEP-0191), as far as it was asked for lately.
     pub blocked: AccountCache<FxHashSet<Jid>>,
+    /// Accounts that strangers have made, by where they came from (XEP-0077).
+    pub registrations: Quota,
+    /// Bounds how many keys are derived at the same time for new passwords.
+    pub derivations: Semaphore,
     /// What is counted.
     pub metrics: Metrics,
     /// The date.
@@ -87,7 +93,10 @@ impl Hosts {
                 Ok(Host { domain: SmolStr::new(jid.domain()), jid })
             })
             .collect::<Result<_, _>>()?;
+        let derivations = parts.config.auth.derivations.clamp(1, Semaphore::MAX_PERMITS);
         Ok(Self {
+            derivations: Semaphore::new(derivations),
+            registrations: Quota::default(),
             config: ArcSwap::from_pointee(parts.config),
             storage: parts.storage,
             sessions: Arc::default(),

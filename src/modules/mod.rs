@@ -9,6 +9,7 @@ pub mod legacy_session;
 pub mod offline;
 pub mod ping;
 pub mod private;
+pub mod register;
 pub mod roster;
 pub mod server_info;
 pub mod software_version;
@@ -27,6 +28,7 @@ pub const ALL: &[&dyn Module] = &[
     &offline::Offline,
     &ping::Ping,
     &private::Private,
+    &register::Register,
     &roster::Roster,
     &server_info::ServerInfo,
     &software_version::SoftwareVersion,

@@ -237,7 +237,6 @@ impl Form {
     }
 
     /// Its fields, in their order.
-    #[must_use]
     pub fn fields(&self) -> &[Field] {
         &self.fields
     }

@@ -15,15 +15,13 @@ pub fn bounce(cx: &mut Cx<'_>, stanza: &Stanza, halt: Halt) {
     if head.from.is_none() {
         head.from = stanza.head().from.as_ref().map(|from| from.to_bare().into());
     }
-    // Straight to the client that sent it: it learns of an error from an address that it has
-    // blocked, too (XEP-0191 §3.3).
+    if head.to.is_none() {
+        return;
+    }
     match cx.origin.session() {
-        Some(session) => {
-            if session.deliver(Arc::new(answer)).is_err() {
-                tracing::debug!(jid = %session.jid(), "a client that ends misses an error");
-            }
-        }
-        None if head.to.is_some() => cx.outbox.send(answer),
-        None => {}
+        // Straight to the client that sent it: it learns of an error from an address that it has
+        // blocked, too (XEP-0191 §3.3). If it does not take it, it ends.
+        Some(session) => drop(session.deliver(Arc::new(answer))),
+        None => cx.outbox.send(answer),
     }
 }

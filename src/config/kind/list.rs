@@ -42,6 +42,27 @@ impl Kind<Vec<String>> for Uris {
     }
 }
 
+/// A list of words, or one alone.
+pub(in crate::config) struct Words;
+
+impl Kind<Vec<String>> for Words {
+    fn describe(&self) -> String {
+        "a list of words".to_owned()
+    }
+
+    fn read(&self, value: &Value<'_>) -> Result<Vec<String>, Vec<Refusal>> {
+        each(value, |item| match item.get_ref().as_str() {
+            Some(text) if !text.is_empty() => Ok(text.to_lowercase()),
+            Some(_) => refuse(item, "has an empty word", "remove it".to_owned()),
+            None => wrong_type(item, "a list of words", "write for example [\"admin\", \"root\"]"),
+        })
+    }
+
+    fn write(&self, value: &Vec<String>) -> Option<String> {
+        Some(array(value))
+    }
+}
+
 /// Reads each of a list, or one alone. All that is wrong is told.
 fn each<T>(
     value: &Value<'_>,
