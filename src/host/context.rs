@@ -23,6 +23,14 @@ pub struct Cx<'a> {
 }
 
 impl Cx<'_> {
+    /// The stanza comes from a client of an administrator (`admin.accounts`).
+    #[must_use]
+    pub fn is_of_admin(&self) -> bool {
+        let config = self.hosts.config.load();
+        let mut admins = config.admin.accounts.iter();
+        self.origin.client().is_some_and(|jid| admins.any(|a| a.as_str() == jid.bare_str()))
+    }
+
     /// Sees to it that there is an account before something is kept for it: anonymous users have
     /// none, and what they kept would stay for ever.
     ///

@@ -5,7 +5,7 @@ pub mod command;
 mod context;
 mod registry;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -38,6 +38,8 @@ pub struct Hosts {
     pub registry: Registry,
     /// Whom accounts have blocked (XEP-0191), as far as it was asked for lately.
     pub blocked: AccountCache<FxHashSet<Jid>>,
+    /// The life of the running server, as commands see it.
+    pub running: OnceLock<Arc<dyn command::Running>>,
     /// Accounts that strangers have made, by where they came from (XEP-0077).
     pub registrations: Quota,
     /// Bounds how many keys are derived at the same time for new passwords.
@@ -96,6 +98,7 @@ impl Hosts {
         let derivations = parts.config.auth.derivations.clamp(1, Semaphore::MAX_PERMITS);
         Ok(Self {
             derivations: Semaphore::new(derivations),
+            running: OnceLock::new(),
             registrations: Quota::default(),
             config: ArcSwap::from_pointee(parts.config),
             storage: parts.storage,

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::Cx;
+use super::command::Command;
 use crate::config::Config;
 use crate::payload::data_form::Form;
 use crate::stanza::{Iq, IqKind, StanzaError};
@@ -93,6 +94,7 @@ pub struct Registry {
     forms: Vec<(Scope, Form)>,
     identities: Vec<(Scope, Identity)>,
     manifests: Vec<&'static Manifest>,
+    commands: Vec<&'static dyn Command>,
 }
 
 impl Registry {
@@ -198,6 +200,17 @@ impl Registry {
         let mut identities: Vec<_> = of_scope.map(|(_, identity)| *identity).collect();
         identities.sort_unstable();
         identities
+    }
+
+    /// Enters the administrator's commands.
+    pub fn enter_commands(&mut self, commands: &[&'static dyn Command]) {
+        self.commands.extend_from_slice(commands);
+    }
+
+    /// The administrator's commands.
+    #[must_use]
+    pub fn commands(&self) -> &[&'static dyn Command] {
+        &self.commands
     }
 
     /// What the modules are.

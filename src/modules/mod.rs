@@ -3,6 +3,7 @@
 //! What has an order among them (a message passes several) stands in `router/`.
 
 pub mod blocking;
+pub mod commands;
 pub mod disco;
 pub mod last_activity;
 pub mod legacy_session;
@@ -22,6 +23,7 @@ use crate::host::{Module, Registry};
 /// Every feature of the server.
 pub const ALL: &[&dyn Module] = &[
     &blocking::Blocking,
+    &commands::Commands,
     &disco::Disco,
     &last_activity::LastActivity,
     &legacy_session::LegacySession,

@@ -4,6 +4,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::{Kind, Refusal, Value, quote, refuse, wrong_type};
+use crate::jid::BareJid;
 
 /// A list of URIs, or one alone.
 pub(in crate::config) struct Uris;
@@ -39,6 +40,32 @@ impl Kind<Vec<String>> for Uris {
 
     fn write(&self, value: &Vec<String>) -> Option<String> {
         Some(array(value))
+    }
+}
+
+/// A list of accounts, or one alone.
+pub(in crate::config) struct Accounts;
+
+impl Kind<Vec<BareJid>> for Accounts {
+    fn describe(&self) -> String {
+        "a list of accounts, for example `[\"juliet@example.org\"]`".to_owned()
+    }
+
+    fn read(&self, value: &Value<'_>) -> Result<Vec<BareJid>, Vec<Refusal>> {
+        each(value, |item| {
+            let help = "write for example \"juliet@example.org\"";
+            let Some(text) = item.get_ref().as_str() else {
+                return wrong_type(item, "a list of accounts", help);
+            };
+            match BareJid::parse(text) {
+                Ok(jid) if jid.local().is_some() => Ok(jid),
+                _ => refuse(item, format!("has {}, which is no account", quote(text)), help.into()),
+            }
+        })
+    }
+
+    fn write(&self, value: &Vec<BareJid>) -> Option<String> {
+        Some(array(&value.iter().map(|jid| jid.as_str()).collect::<Vec<_>>()))
     }
 }
 

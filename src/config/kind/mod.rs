@@ -12,7 +12,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 pub(super) use self::addresses::Addresses;
-pub(super) use self::list::{Uris, Words};
+pub(super) use self::list::{Accounts, Uris, Words};
 pub(super) use self::number::{Count, Size, Time};
 pub(super) use self::text::{Domain, Levels, OneOf, Path};
 
