@@ -100,14 +100,8 @@ impl<'a> Driver<'a> {
             let action = std::mem::replace(&mut actions[i], Action::Forget);
             i += 1;
             let more = match action {
-                // A write that fails, or a deadline, must not take the session with it and what
-                // waits in it (XEP-0198 §5): from here to its own loops nothing is awaited.
-                Action::Send(bytes) if session.is_some() => {
-                    self.connection.first.extend(bytes);
-                    continue;
-                }
                 Action::Send(bytes) => {
-                    self.connection.send(&bytes).await.map_err(|_| None)?;
+                    self.say(bytes, session.is_some()).await?;
                     continue;
                 }
                 Action::Close(error) => return Err(error),
@@ -154,6 +148,16 @@ impl<'a> Driver<'a> {
             actions.extend(more);
         }
         Ok(None)
+    }
+
+    /// A write that fails, or a deadline, must not take the session with it and what waits in it
+    /// (XEP-0198 §5): from the session to its own loops nothing is awaited.
+    async fn say(&mut self, bytes: Vec<u8>, has_session: bool) -> Result<(), Failed> {
+        if has_session {
+            self.connection.first.extend(bytes);
+            return Ok(());
+        }
+        self.connection.send(&bytes).await.map_err(|_| None)
     }
 
     fn restart(&mut self, stage: Stage) {
