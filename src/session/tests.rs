@@ -38,7 +38,7 @@ fn message(id: usize, bytes: usize) -> Arc<Stanza> {
     Arc::new(Stanza::read(Frame::from_bytes(text).unwrap()).unwrap())
 }
 
-fn ids<'a>(deliveries: impl IntoIterator<Item = &'a Delivery>) -> Vec<usize> {
+fn ids(deliveries: impl IntoIterator<Item = &Delivery>) -> Vec<usize> {
     deliveries.into_iter().map(|d| d.stanza.head().id.as_ref().unwrap().parse().unwrap()).collect()
 }
 
