@@ -85,6 +85,7 @@ impl Server {
             connections,
             throttle: Throttle::new(),
         });
+        drop(c2s.hosts.tasks.spawn("goodbye", Arc::clone(&c2s).say_goodbye()));
         let mut addresses = Vec::new();
         for (entry, listener) in listeners {
             if let Ok(address) = listener.local_addr() {

@@ -15,10 +15,11 @@ use super::incoming::{handle, order_error, ping};
 use super::silence::{Elapsed, Silence};
 use super::socket::{farewell, write_all};
 use super::stop::Stop;
+use super::turn::Turn;
 use crate::config::LimitsConfig;
 use crate::host::{Hosts, Origin};
 use crate::ns;
-use crate::session::{Batch, CloseReason, Delivery, Order, Session};
+use crate::session::{Batch, Delivery, Order, Session};
 use crate::stanza::{StreamCondition, StreamError};
 use crate::stream::input::{Heard, Input};
 use crate::stream::wire::Wire;
@@ -57,19 +58,16 @@ pub(super) async fn run(
         ended
     };
     let writing = async {
-        let ended = write(&c2s.hosts, &mut writer, session, limits, &stop).await;
+        let ended = match write_all(&mut writer, &connection.first, limits.write).await {
+            Ok(()) => write(&c2s.hosts, &mut writer, session, limits, &stop).await,
+            Err(_) => Some(Ended::Lost("cannot write")),
+        };
         // A reader that waits for room must not wait for ever.
         handle.set_writer(false);
         stop.stop(matches!(ended, Some(Ended::Lost(_))));
         ended
     };
-    let stopping = async {
-        tokio::select! {
-            () = stop.stopped() => {}
-            () = c2s.hosts.tasks.stopping().cancelled_owned() => handle.close(CloseReason::Shutdown),
-        }
-    };
-    let (read, written, ()) = tokio::join!(reading, writing, stopping);
+    let (read, written) = tokio::join!(reading, writing);
     // An order counts for more than what the reader saw at the same time.
     let ended = written.or(read).unwrap_or(Ended::Lost("connection lost"));
     let wire = reader.unsplit(writer);
@@ -112,17 +110,24 @@ async fn read(
     stop: &Stop,
 ) -> Option<Ended> {
     let mut silence = Silence::new(limits);
+    let mut turn = Turn::new(limits);
     let origin = Origin::Client(session.handle().clone());
     loop {
         while !stop.is_stopped() {
             match input.heard() {
                 Ok(None) => break,
+                // Its end of the stream is in error, so is ours: no error answers an error.
+                Ok(Some(Heard::Element(frame))) if frame.root().is(ns::STREAM, "error") => {
+                    return Some(Ended::Closed);
+                }
                 Ok(Some(Heard::Element(frame))) => {
+                    let size = frame.bytes().len();
                     // Boxed: all that may happen to a stanza needs room, for a moment.
                     let handled = Box::pin(handle(hosts, &origin, session, frame)).await;
                     if let Err(error) = handled {
                         return Some(Ended::Failed(error));
                     }
+                    turn.spend(size).await;
                 }
                 Ok(Some(Heard::End)) => return Some(Ended::Closed),
                 Ok(Some(Heard::Header(_))) => {
@@ -195,9 +200,16 @@ async fn write(
                 });
             }
         }
-        if let Err(error) = write_next(hosts, writer, session, stanzas, limits.write, stop).await {
+        // Boxed: a writer waits more often than it writes.
+        let written = write_next(hosts, writer, session, stanzas, limits.write, stop);
+        if let Err(error) = Box::pin(written).await {
             tracing::debug!(%error, "cannot write");
-            return Some(Ended::Lost("cannot write"));
+            let (stanzas, order) = handle.take();
+            handle.put_back(stanzas);
+            return Some(match order {
+                Some(Order::HandOver(to)) => Ended::HandedOver(to),
+                _ => Ended::Lost("cannot write"),
+            });
         }
         let (stanzas, bytes) = session.link(|link| link.unacknowledged());
         if stanzas > limits.unacknowledged || bytes > limits.unacknowledged_bytes {
@@ -221,6 +233,8 @@ async fn write_next(
     let written = tokio::select! {
         written = write_all(writer, &bytes, limit) => written,
         () = stop.lost() => Err(io::ErrorKind::NotConnected.into()),
+        // Its client is on another connection already, and waits there (XEP-0198 §5).
+        () = session.handle().handed_over() => Err(io::ErrorKind::Interrupted.into()),
     };
     match written {
         Ok(()) => {

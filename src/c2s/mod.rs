@@ -7,6 +7,7 @@ mod negotiate;
 mod silence;
 mod socket;
 mod stop;
+mod turn;
 
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
@@ -58,6 +59,14 @@ pub enum Entry {
 }
 
 impl C2s {
+    /// Tells every session when the server ends.
+    pub async fn say_goodbye(self: Arc<Self>) {
+        self.hosts.tasks.stopping().cancelled().await;
+        for session in self.hosts.sessions.all() {
+            session.close(CloseReason::Shutdown);
+        }
+    }
+
     /// Accepts clients until the server ends. Never stops for an error: it waits a moment, since
     /// the process may be out of file descriptors for now.
     pub async fn listen(self: Arc<Self>, listener: TcpListener, entry: Entry) {
@@ -126,6 +135,9 @@ impl C2s {
         session: Session,
         counted: Counted,
     ) {
+        if self.hosts.tasks.stopping().is_cancelled() {
+            session.handle().close(CloseReason::Shutdown); // it came too late for the others' order
+        }
         let run = AssertUnwindSafe(Box::pin(connection::run(self, wire, &mut input, &session)));
         let ended = run.catch_unwind().await;
         drop((input, counted));
@@ -164,7 +176,8 @@ impl C2s {
             Ok(session) => Some((connection, session)),
             Err(error) => {
                 self.note_end(error);
-                connection.close(error).await;
+                let domain = self.hosts.all().first().map_or("", |host| host.domain.as_str());
+                connection.close(error, domain).await;
                 None
             }
         }
@@ -178,16 +191,7 @@ impl C2s {
         tracing::debug!(jid = %session.handle().jid(), reason = why, "connection lost");
         let task = async move {
             let Some(wait) = wait else { return end(&hosts, session, why).await };
-            let (handle, stopping) = (session.handle().clone(), hosts.tasks.stopping());
-            let mut waiting = std::pin::pin!(hibernate::hibernate(session, wait, &limits));
-            let over = tokio::select! {
-                over = &mut waiting => over,
-                () = stopping.cancelled() => {
-                    handle.close(CloseReason::Shutdown);
-                    waiting.await
-                }
-            };
-            if let Some(session) = over {
+            if let Some(session) = hibernate::hibernate(session, wait, &limits).await {
                 end(&hosts, session, why).await;
             }
         };

@@ -96,9 +96,16 @@ impl<'a> Driver<'a> {
         let mut session = None;
         let mut i = 0;
         while i < actions.len() {
+            self.connection.is_open = machine.is_open();
             let action = std::mem::replace(&mut actions[i], Action::Forget);
             i += 1;
             let more = match action {
+                // A write that fails, or a deadline, must not take the session with it and what
+                // waits in it (XEP-0198 §5): from here to its own loops nothing is awaited.
+                Action::Send(bytes) if session.is_some() => {
+                    self.connection.first.extend(bytes);
+                    continue;
+                }
                 Action::Send(bytes) => {
                     self.connection.send(&bytes).await.map_err(|_| None)?;
                     continue;

@@ -23,6 +23,11 @@ pub(super) struct Connection {
     pub(super) peer: SocketAddr,
     pub(super) limits_before_auth: xml::Limits,
     pub(super) limits: xml::Limits,
+    /// Our header has been sent on this stream.
+    pub(super) is_open: bool,
+    /// What the negotiation has still to say when there is a session: the session's own writing
+    /// loop says it.
+    pub(super) first: Vec<u8>,
     write_limit: Duration,
 }
 
@@ -45,6 +50,8 @@ impl Connection {
             peer,
             limits_before_auth: before,
             limits: after,
+            is_open: false,
+            first: Vec::new(),
             write_limit: limits.write,
         }
     }
@@ -76,11 +83,15 @@ impl Connection {
         (self.wire, Box::new(self.input))
     }
 
-    /// Ends the stream in good order, as far as the peer plays along.
-    pub(super) async fn close(self, error: Option<StreamError>) {
-        if let Some(wire) = self.wire {
-            farewell(wire, &[], error).await;
-        }
+    /// Ends the stream in good order, as far as the peer plays along. An error is told on an open
+    /// stream: if there is none yet, it is opened in the name of `domain` (RFC 6120 §4.9.1.2).
+    pub(super) async fn close(self, error: Option<StreamError>, domain: &str) {
+        let Some(wire) = self.wire else { return };
+        let first = match error {
+            Some(_) if !self.is_open => header::response(&header::new_id(), domain, None),
+            _ => Vec::new(),
+        };
+        farewell(wire, &first, error).await;
     }
 }
 

@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use super::own_account;
-use crate::host::{Cx, Halt, Scope};
+use crate::host::{Cx, Halt, Hosts, Scope};
 use crate::jid::{BareJid, FullJid, Jid};
-use crate::stanza::{Condition, Iq, Stanza};
+use crate::stanza::{Condition, Iq, Stanza, StanzaError};
 use crate::storage::Subscription;
 
 /// A request or an answer leaves one of our clients. Its `from` is stamped already.
@@ -34,6 +34,16 @@ pub async fn for_account(cx: &mut Cx<'_>, user: &BareJid, iq: Iq) -> Result<(), 
 pub fn for_session(cx: &mut Cx<'_>, full: &FullJid, iq: Iq) -> Result<(), Halt> {
     let session = cx.hosts.sessions.find(full).ok_or(Condition::ServiceUnavailable)?;
     session.deliver(Arc::new(Stanza::Iq(iq))).map_err(|_| Condition::ServiceUnavailable.into())
+}
+
+/// A request that a session has not read before its end: who waits for the answer learns that
+/// there will be none (RFC 6120 §8.2.3).
+pub async fn unread(hosts: &Hosts, stanza: &Stanza) {
+    if let Stanza::Iq(_) = stanza
+        && let Some(answer) = StanzaError::from(Condition::ServiceUnavailable).answer(stanza)
+    {
+        super::from_us(hosts, answer).await;
+    }
 }
 
 async fn answer(cx: &mut Cx<'_>, scope: Scope, iq: Iq) -> Result<(), Halt> {

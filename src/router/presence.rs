@@ -84,7 +84,7 @@ async fn available(
     });
     broadcast(cx, session, &items, &presence);
     if first {
-        look_around(cx, session, &user, &items);
+        look_around(cx, session, &user, &items).await;
     }
     if priority >= 0 && !wanted_messages {
         offline::deliver(cx, session).await?;
@@ -98,12 +98,16 @@ async fn unavailable(
     session: &SessionHandle,
     presence: Presence,
 ) -> Result<(), Halt> {
-    let (seen, directed) = session
+    let (seen, mut directed) = session
         .update_presence(|p| (p.available.take().is_some(), std::mem::take(&mut p.directed)));
     if seen {
         let user = session.jid().to_bare();
         let (_, items) = cx.hosts.storage.roster().load(&user).await?;
         broadcast(cx, session, &items, &presence);
+        // Who sees us go by the roster does not see it twice.
+        for item in items.iter().filter(sees_us) {
+            directed.remove(&item.jid);
+        }
     }
     for to in directed {
         send(cx, &presence, to);
@@ -111,9 +115,11 @@ async fn unavailable(
     Ok(())
 }
 
+fn sees_us(item: &&RosterItem) -> bool {
+    matches!(item.subscription, Subscription::Both | Subscription::From)
+}
+
 fn broadcast(cx: &mut Cx<'_>, session: &SessionHandle, items: &[RosterItem], presence: &Presence) {
-    let sees_us =
-        |i: &&RosterItem| matches!(i.subscription, Subscription::Both | Subscription::From);
     for item in items.iter().filter(sees_us) {
         session.update_presence(|p| p.directed.remove(&item.jid));
         send(cx, presence, item.jid.clone());
@@ -128,7 +134,12 @@ fn broadcast(cx: &mut Cx<'_>, session: &SessionHandle, items: &[RosterItem], pre
 
 /// The first presence of a session (RFC 6121 §4.2.2, §4.3): it learns who is there, and who asked
 /// for a subscription while it was away.
-fn look_around(cx: &mut Cx<'_>, session: &SessionHandle, user: &BareJid, items: &[RosterItem]) {
+async fn look_around(
+    cx: &mut Cx<'_>,
+    session: &SessionHandle,
+    user: &BareJid,
+    items: &[RosterItem],
+) {
     for own in cx.hosts.sessions.of(user) {
         if let Some(presence) = own.available().filter(|_| own != *session) {
             let stanza = Arc::new(Stanza::Presence((*presence).clone()));
@@ -136,6 +147,7 @@ fn look_around(cx: &mut Cx<'_>, session: &SessionHandle, user: &BareJid, items: 
         }
     }
     for request in roster::waiting_requests(items) {
+        super::room(cx.hosts, session).await;
         lost(session, session.deliver(Arc::new(Stanza::Presence(request))).is_err());
     }
     let seen = |i: &&RosterItem| matches!(i.subscription, Subscription::Both | Subscription::To);

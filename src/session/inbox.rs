@@ -118,13 +118,24 @@ impl Inbox {
         }
     }
 
-    /// Waits until no more than `stanzas` are in it, or nobody will take them any more. May be
-    /// dropped at any time.
+    /// Waits until the session is to go to another connection. May be dropped at any time.
+    pub(super) async fn handed_over(&self) {
+        loop {
+            if matches!(self.state.lock().order, Some(Order::HandOver(_))) {
+                return;
+            }
+            self.filled.notified().await;
+        }
+    }
+
+    /// Waits until no more than `stanzas` are in it and no more than half of the bytes that may be,
+    /// or nobody will take them any more. May be dropped at any time.
     pub(super) async fn below(&self, stanzas: usize) {
         loop {
             {
                 let state = self.state.lock();
-                if state.closed || state.unwritten || state.queue.len() <= stanzas {
+                let is_below = state.queue.len() <= stanzas && state.bytes <= self.bounds.bytes / 2;
+                if state.closed || state.unwritten || is_below {
                     return;
                 }
             }

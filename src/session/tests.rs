@@ -38,7 +38,8 @@ fn message(id: usize, bytes: usize) -> Arc<Stanza> {
     Arc::new(Stanza::read(Frame::from_bytes(text).unwrap()).unwrap())
 }
 
-fn ids(deliveries: impl IntoIterator<Item = &Delivery>) -> Vec<usize> {
+#[expect(single_use_lifetimes, reason = "an anonymous one cannot stand here")]
+fn ids<'a>(deliveries: impl IntoIterator<Item = &'a Delivery>) -> Vec<usize> {
     deliveries.into_iter().map(|d| d.stanza.head().id.as_ref().unwrap().parse().unwrap()).collect()
 }
 

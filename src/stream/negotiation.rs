@@ -129,6 +129,12 @@ impl Negotiation {
         &self.domain
     }
 
+    /// Our header has been sent on this stream, or is among the last actions.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.open
+    }
+
     /// Who has logged in.
     #[must_use]
     pub fn user(&self) -> Option<&BareJid> {
@@ -171,10 +177,16 @@ impl Negotiation {
     pub fn element(&mut self, frame: &Frame) -> Actions {
         let root = frame.root();
         match self.state {
+            // The stream of the peer is over; no error answers an error.
+            _ if root.is(ns::STREAM, "error") => self.ended(),
             State::Features(Stage::Plain) if root.is(ns::TLS, "starttls") => {
                 self.state = State::Securing;
                 let proceed = element("proceed").ns(ns::TLS);
                 smallvec![Action::Send(proceed.to_bytes().to_vec()), Action::Secure]
+            }
+            // RFC 6120 §6.5.4: in the clear there is nothing to authenticate with.
+            State::Features(Stage::Plain) if root.is(ns::SASL, "auth") => {
+                self.refuse(SaslError::EncryptionRequired)
             }
             State::Features(Stage::Secured) if root.is(ns::SASL, "auth") => self.auth(&root),
             State::Challenged if root.is(ns::SASL, "response") => match sasl_payload(&root) {
@@ -339,7 +351,9 @@ impl Negotiation {
 
     /// RFC 6120 §6.4.5: the client may try again, but not for ever.
     fn refuse(&mut self, error: SaslError) -> Actions {
-        self.state = State::Features(Stage::Secured);
+        let is_plain = self.state == State::Features(Stage::Plain);
+        let stage = if is_plain { Stage::Plain } else { Stage::Secured };
+        self.state = State::Features(stage);
         self.failed += 1;
         let failure = element("failure").ns(ns::SASL).child(element(error.condition()));
         let mut actions: Actions =

@@ -40,6 +40,12 @@ fn a_difference_is_found() {
     assert!(!differs("<message to='{scansion:none}'/>", "<message/>"));
     assert!(differs("<message/>", "<presence/>"));
     assert!(differs("<message xmlns='jabber:server'/>", "<message/>"));
+    assert!(!differs("<m v='{scansion:maybe}'/>", "<m/>"));
+    assert!(!differs("<m v='{scansion:maybe}'/>", "<m v='1'/>"));
+    assert!(!differs("<m>{scansion:base64 a,*c}</m>", "<m>YSxiYw==</m>"));
+    assert!(!differs("<m a='{scansion:like 12*Z}'/>", "<m a='12:00Z'/>"));
+    assert!(differs("<m a='{scansion:like 12*Z}'/>", "<m a='12:00'/>"));
+    assert!(differs("<m>{scansion:base64 b*}</m>", "<m>YSxiYw==</m>"));
     // Children in any order, none too many, none too few.
     assert!(!differs("<m><a/><b/></m>", "<m> <b/>\n<a/> </m>"));
     assert!(differs("<m><a/></m>", "<m><a/><a/></m>"));

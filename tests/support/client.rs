@@ -29,6 +29,8 @@ pub(crate) struct Client {
     /// Given by the server.
     pub(crate) full_jid: Option<String>,
     pub(crate) answers_pings: bool,
+    /// The id of the session that can be resumed, and the stanzas read of it (XEP-0198).
+    managed: Option<(String, u32)>,
     stream: Option<Box<dyn Stream>>,
     reader: Reader,
     kept: VecDeque<Piece>,
@@ -52,6 +54,7 @@ impl Client {
             persona,
             full_jid: None,
             answers_pings: false,
+            managed: None,
             stream: None,
             reader: Reader::new(),
             kept: VecDeque::new(),
@@ -224,9 +227,20 @@ impl Client {
         }
     }
 
-    /// Answers a ping if it is one, and that is wanted.
+    /// Answers what is answered without being told: a ping if that is wanted, requests of
+    /// stream management. Stanzas are counted here.
     async fn answer(&mut self, piece: &Piece) -> Result<bool, String> {
         let Piece::Child(iq) = piece else { return Ok(false) };
+        if let Some((_, read)) = &mut self.managed {
+            *read += u32::from(iq.ns == CLIENT);
+            if iq.is(SM, "r") {
+                let answer = format!("<a xmlns='{SM}' h='{read}'/>");
+                return Box::pin(self.send(answer.as_bytes())).await.map(|()| true);
+            }
+            if iq.is(SM, "a") {
+                return Ok(true);
+            }
+        }
         if !self.answers_pings || !iq.is(CLIENT, "iq") || iq.child(PING, "ping").is_none() {
             return Ok(false);
         }
@@ -355,6 +369,41 @@ impl Client {
         })
     }
 
+    /// XEP-0198 §3: from now on stanzas are counted, and `<r/>` is answered unasked.
+    pub(crate) async fn enable(&mut self) -> Result<(), String> {
+        self.send(format!("<enable xmlns='{SM}' resume='true'/>").as_bytes()).await?;
+        let enabled = self.expect(SM, "enabled").await?;
+        let id = enabled.attribute("id").ok_or("it cannot be resumed: there is no id")?;
+        self.managed = Some((id.to_owned(), 0));
+        Ok(())
+    }
+
+    /// XEP-0198 §5: a new connection takes the old session. The inner error is the condition of
+    /// the failure.
+    pub(crate) async fn resume(
+        &mut self,
+        target: &dyn Target,
+    ) -> Result<Result<(), String>, String> {
+        let (id, read) = self.managed.take().ok_or("it has nothing to resume")?;
+        self.prepare(target).await?;
+        self.authenticate(None).await?.map_err(|failure| format!("refused: {failure}"))?;
+        let resume = format!("<resume xmlns='{SM}' previd='{id}' h='{read}'/>");
+        self.send(resume.as_bytes()).await?;
+        loop {
+            let element = self.element().await?;
+            if element.is(STREAMS, "features") {
+                continue;
+            }
+            if element.is(SM, "resumed") {
+                self.full_jid = Some(self.persona.jid.clone());
+                self.managed = Some((id, read));
+                return Ok(Ok(()));
+            }
+            let condition = element.elements().next().map(|c| c.name.clone());
+            return Ok(Err(condition.unwrap_or_else(|| element.to_string())));
+        }
+    }
+
     pub(crate) async fn bind(&mut self, resource: Option<&str>) -> Result<(), String> {
         let resource = resource.map(|r| format!("<resource>{r}</resource>")).unwrap_or_default();
         let bind = format!("<iq type='set' id='bind'><bind xmlns='{BIND}'>{resource}</bind></iq>");
@@ -393,4 +442,5 @@ fn shown(bytes: &[u8]) -> String {
 const BIND: &str = "urn:ietf:params:xml:ns:xmpp-bind";
 const PING: &str = "urn:xmpp:ping";
 const SASL: &str = "urn:ietf:params:xml:ns:xmpp-sasl";
+const SM: &str = "urn:xmpp:sm:3";
 const TLS: &str = "urn:ietf:params:xml:ns:xmpp-tls";

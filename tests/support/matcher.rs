@@ -4,6 +4,9 @@
 //! (`id`, `from`, `to`, `xml:lang`) and what decorates an error may come. `scansion:strict="false"`
 //! on an element lets anything else come there, too.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 use super::element::{Element, SCANSION, XML};
 
 /// Where two elements differ first, in words.
@@ -38,7 +41,7 @@ fn attributes(
 ) -> Option<String> {
     for (ns, name, value) in expected.attributes.iter().filter(|(ns, _, _)| ns != SCANSION) {
         match (attribute(got, ns, name), value.as_str()) {
-            (None, NONE) => {}
+            (None, MAYBE | NONE) | (Some(_), MAYBE) => {}
             (Some(came), NONE) => {
                 return Some(format!("at {path}: there is {name}='{came}', where none should be"));
             }
@@ -64,9 +67,44 @@ fn attributes(
     extra.map(|(_, name, value)| format!("at {path}: unexpected {name}='{value}'"))
 }
 
-/// `{scansion:any}` is any value.
+/// `{scansion:any}` is any value; `{scansion:like a*b}` is one like this;
+/// `{scansion:base64 a*b}` is what decodes to such a text;
+/// `{scansion:keep name}` is any value, which is kept under this name.
 fn fits(expected: &str, came: &str) -> bool {
-    expected == ANY || expected == came
+    if let Some(pattern) = expected.strip_prefix("{scansion:base64 ") {
+        let decoded = STANDARD.decode(came).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        return decoded.is_some_and(|text| is_like(pattern.trim_end_matches('}'), &text));
+    }
+    if let Some(pattern) = expected.strip_prefix("{scansion:like ") {
+        return is_like(pattern.trim_end_matches('}'), came);
+    }
+    expected == ANY || kept_name(expected).is_some() || expected == came
+}
+
+/// Whether the text is as the pattern says, in which `*` stands for anything.
+fn is_like(pattern: &str, text: &str) -> bool {
+    let Some((begin, rest)) = pattern.split_once('*') else { return pattern == text };
+    let Some(text) = text.strip_prefix(begin) else { return false };
+    text.char_indices().map(|(at, _)| at).chain([text.len()]).any(|at| is_like(rest, &text[at..]))
+}
+
+fn kept_name(expected: &str) -> Option<&str> {
+    expected.strip_prefix("{scansion:keep ")?.strip_suffix('}')
+}
+
+/// The values that a pattern which fits wants to be kept, with their names.
+pub(crate) fn kept(expected: &Element, got: &Element) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for (ns, name, value) in &expected.attributes {
+        if let (Some(key), Some(came)) = (kept_name(value), attribute(got, ns, name)) {
+            found.push((key.to_owned(), came.to_owned()));
+        }
+    }
+    for child in expected.elements() {
+        let other = got.elements().find(|other| compare(child, other, "", 1).is_none());
+        found.extend(other.map(|other| kept(child, other)).unwrap_or_default());
+    }
+    found
 }
 
 fn texts(expected: &Element, got: &Element, path: &str, is_strict: bool) -> Option<String> {
@@ -111,9 +149,11 @@ fn children(
     extra.map(|other| format!("at {path}: unexpected {other}"))
 }
 
+/// The error of a stanza, or the failure of SASL.
 fn is_error(element: &Element) -> bool {
-    element.name == "error"
+    ["error", "failure"].contains(&element.name.as_str())
 }
 
 const ANY: &str = "{scansion:any}";
+const MAYBE: &str = "{scansion:maybe}";
 const NONE: &str = "{scansion:none}";

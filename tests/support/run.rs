@@ -1,12 +1,13 @@
 //! Runs a script against a server, and tells where the conversation went wrong.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
 use super::client::{Came, Client, Transcript, named};
 use super::element::{CLIENT, Element, Piece, STREAMS, elements};
-use super::matcher::difference;
+use super::matcher::{difference, kept};
 use super::script::{Action, Deed, Script, Step, substitute};
 use super::server::Target;
 
@@ -20,7 +21,7 @@ pub(crate) async fn run(script: &Script, path: &str, target: &dyn Target) -> Res
     let clients = script.clients.iter().cloned();
     let clients =
         clients.map(|persona| Client::new(persona, Rc::clone(&transcript), patience)).collect();
-    let mut conversation = Conversation { clients, target, fences: 0 };
+    let mut conversation = Conversation { clients, target, fences: 0, kept: BTreeMap::new() };
     for step in &script.steps {
         transcript.borrow_mut().push(format!("   [{}] {}", step.line, step.text));
         if let Err(why) = conversation.step(step).await {
@@ -35,6 +36,8 @@ struct Conversation<'a> {
     clients: Vec<Client>,
     target: &'a dyn Target,
     fences: usize,
+    /// Values that a script wants to use later, by name.
+    kept: BTreeMap<String, String>,
 }
 
 impl Conversation<'_> {
@@ -53,7 +56,8 @@ impl Conversation<'_> {
             self.target.pass(part).await;
             left -= part;
             for client in self.clients.iter_mut().filter(|c| c.answers_pings) {
-                drain(client, self.target).await?;
+                let came = drain(client, self.target).await?;
+                client.keep(came);
             }
         }
         Ok(())
@@ -85,12 +89,20 @@ impl Conversation<'_> {
             Deed::FailsToLogIn(condition) => {
                 return fail_to_log_in(client, target, &condition).await;
             }
+            Deed::EnablesStreamManagement => return client.enable().await,
+            Deed::FailsToResume(condition) => {
+                return fail_to_resume(client, target, &condition).await;
+            }
+            Deed::Resumes => {
+                return client.resume(target).await?.map_err(|why| format!("refused: {why}"));
+            }
             Deed::Handshakes => return client.handshake().await,
             Deed::IsDisconnected => return is_disconnected(client).await,
             Deed::LosesTheNetwork => client.lose(),
             Deed::OpensStream(domain) => return client.open(&domain).await,
             Deed::Receives { xml, in_any_order } => {
-                return receive(client, elements(&xml)?, in_any_order).await;
+                let kept = receive(client, elements(&xml)?, in_any_order).await?;
+                self.kept.extend(kept);
             }
             Deed::ReceivesHeader(xml) => {
                 let expected = elements(&header_as_element(&xml))?;
@@ -112,6 +124,9 @@ impl Conversation<'_> {
 
     /// What stands for something in a script: `Romeo's full JID`, `Romeo's JID`.
     fn named(&self, name: &str) -> Option<String> {
+        if let Some(value) = self.kept.get(name) {
+            return Some(value.clone());
+        }
         let (who, what) = name.rsplit_once("'s ")?;
         let client = self.clients.iter().find(|c| c.persona.name == who)?;
         match what {
@@ -193,7 +208,8 @@ async fn receive(
     client: &mut Client,
     mut expected: Vec<Element>,
     in_any_order: bool,
-) -> Result<(), String> {
+) -> Result<Vec<(String, String)>, String> {
+    let mut values = Vec::new();
     while !expected.is_empty() {
         let got = match client.next().await? {
             Came::Piece(Piece::Child(element)) => element,
@@ -205,7 +221,7 @@ async fn receive(
         let tries = if in_any_order { expected.len() } else { 1 };
         let fit = (0..tries).find(|i| difference(&expected[*i], &got).is_none());
         match fit {
-            Some(at) => drop(expected.remove(at)),
+            Some(at) => values.extend(kept(&expected.remove(at), &got)),
             None => {
                 let near = (0..tries).find(|i| expected[*i].name == got.name).unwrap_or(0);
                 let difference = difference(&expected[near], &got).unwrap_or_default();
@@ -213,7 +229,7 @@ async fn receive(
             }
         }
     }
-    Ok(())
+    Ok(values)
 }
 
 async fn disconnect(client: &mut Client) -> Result<(), String> {
@@ -237,6 +253,18 @@ async fn fail_to_log_in(
     client.prepare(target).await?;
     match client.authenticate(None).await? {
         Ok(()) => Err("it logged in".to_owned()),
+        Err(got) if got == condition => Ok(()),
+        Err(got) => Err(format!("expected {condition}, got {got}")),
+    }
+}
+
+async fn fail_to_resume(
+    client: &mut Client,
+    target: &dyn Target,
+    condition: &str,
+) -> Result<(), String> {
+    match client.resume(target).await? {
+        Ok(()) => Err("it has resumed".to_owned()),
         Err(got) if got == condition => Ok(()),
         Err(got) => Err(format!("expected {condition}, got {got}")),
     }
