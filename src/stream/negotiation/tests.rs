@@ -208,7 +208,6 @@ fn a_header_that_is_wrong_is_answered_before_the_error() {
 #[test]
 fn a_header_of_another_namespace_is_refused() {
     let refused = [
-        ("<stream xmlns='http://etherx.jabber.org/streams'", "invalid-namespace"),
         (
             "<s:stream xmlns='jabber:server' xmlns:s='http://etherx.jabber.org/streams'",
             "invalid-namespace",
@@ -288,7 +287,14 @@ fn under_tls_from_the_start_mechanisms_are_offered_at_once() {
 fn before_tls_there_is_nothing_but_tls() {
     check(&[
         (TO_PLAIN, STARTTLS, &["<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>", "secure"]),
-        (TO_PLAIN, PLAIN, &["close not-authorized"]),
+        (
+            TO_PLAIN,
+            PLAIN,
+            &[
+                "forget",
+                "<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><encryption-required/></failure>",
+            ],
+        ),
         (TO_PLAIN, RESPONSE, &["close not-authorized"]),
         (TO_PLAIN, BIND, &["close not-authorized"]),
         (TO_PLAIN, MESSAGE, &["close not-authorized"]),
@@ -396,7 +402,7 @@ fn an_exchange_ends_in_success_failure_or_abortion() {
         (
             EXCHANGE,
             Challenge(b""),
-            &["<challenge xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>=</challenge>"],
+            &["<challenge xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>"],
         ),
         (
             EXCHANGE,
