@@ -119,7 +119,8 @@ async fn read(
                 Ok(Some(Heard::Element(frame))) => {
                     let size = frame.bytes().len();
                     // Boxed: all that may happen to a stanza needs room, for a moment.
-                    let handled = Box::pin(handle(hosts, &origin, session, frame)).await;
+                    let handled =
+                        Box::pin(handle(hosts, &origin, session, frame, input.lang())).await;
                     if let Err(error) = handled {
                         return Some(Ended::Failed(error));
                     }
@@ -203,8 +204,9 @@ async fn write(
             let (stanzas, order) = handle.take();
             handle.put_back(stanzas);
             return Some(match order {
+                Some(Order::Close(reason)) => Ended::Failed(order_error(&reason)),
                 Some(Order::HandOver(to)) => Ended::HandedOver(to),
-                _ => Ended::Lost("cannot write"),
+                None => Ended::Lost("cannot write"),
             });
         }
         let (stanzas, bytes) = session.link(|link| link.unacknowledged());
@@ -229,8 +231,9 @@ async fn write_next(
     let written = tokio::select! {
         written = write_all(writer, &bytes, limit) => written,
         () = stop.lost() => Err(io::ErrorKind::NotConnected.into()),
-        // Its client is on another connection already, and waits there (XEP-0198 §5).
-        () = session.handle().handed_over() => Err(io::ErrorKind::Interrupted.into()),
+        // Its client is on another connection already and waits there (XEP-0198 §5), or it is
+        // told to close and does not read.
+        () = session.handle().interrupted() => Err(io::ErrorKind::Interrupted.into()),
     };
     match written {
         Ok(()) => {

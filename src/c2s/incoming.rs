@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use smol_str::SmolStr;
+
 use crate::host::{Hosts, Origin};
 use crate::jid::Jid;
 use crate::log::redact;
@@ -20,6 +22,7 @@ pub(super) async fn handle(
     origin: &Origin,
     session: &Session,
     frame: Frame,
+    lang: Option<&SmolStr>,
 ) -> Result<(), StreamError> {
     tracing::trace!(xml = redact(frame.bytes()), "received");
     if frame.root().ns() == ns::SM {
@@ -28,7 +31,11 @@ pub(super) async fn handle(
     let handle = session.handle();
     check_from(&frame, handle)?;
     match Stanza::read(frame) {
-        Ok(stanza) => {
+        Ok(mut stanza) => {
+            let head = stanza.head_mut();
+            if head.lang.is_none() {
+                head.lang = lang.cloned(); // RFC 6120 §8.1.5
+            }
             hosts.metrics.stanzas_in.of(stanza.name()).inc();
             router::from_client(hosts, origin, stanza).await;
         }

@@ -178,10 +178,10 @@ impl SessionHandle {
         self.0.inbox.len()
     }
 
-    /// Waits until it is to go to another connection. For the owner, while it writes; may be
-    /// dropped.
-    pub async fn handed_over(&self) {
-        self.0.inbox.handed_over().await;
+    /// Waits for an order that cannot wait for a write which hangs. For the owner, while it
+    /// writes; may be dropped.
+    pub async fn interrupted(&self) {
+        self.0.inbox.interrupted().await;
     }
 
     /// Waits until there is something to write, or an order. For the owner; may be dropped.

@@ -118,11 +118,18 @@ impl Inbox {
         }
     }
 
-    /// Waits until the session is to go to another connection. May be dropped at any time.
-    pub(super) async fn handed_over(&self) {
+    /// Waits for an order that must not wait for a write. To go to another connection cannot
+    /// wait at all; to close waits a moment, so that a stanza is not cut in two. May be dropped at
+    /// any time.
+    pub(super) async fn interrupted(&self) {
         loop {
-            if matches!(self.state.lock().order, Some(Order::HandOver(_))) {
-                return;
+            let ordered = match self.state.lock().order {
+                Some(Order::HandOver(_)) => return,
+                Some(Order::Close(_)) => true,
+                None => false,
+            };
+            if ordered {
+                return tokio::time::sleep(GRACE).await;
             }
             self.filled.notified().await;
         }
@@ -180,3 +187,6 @@ impl Inbox {
         std::mem::take(&mut state.queue).into()
     }
 }
+
+/// For a write that is under way when the session is told to close.
+const GRACE: std::time::Duration = std::time::Duration::from_secs(2);
