@@ -16,8 +16,8 @@ use waxwing::config::AuthConfig;
 use waxwing::jid::BareJid;
 use waxwing::payload::datetime::Timestamp;
 use waxwing::storage::{
-    Account, AccountStore, Created, DocumentStore, NewAccount, OfflineStore, Result, RosterStore,
-    ScramHash, ScramKeys, Storage,
+    Account, AccountStore, ArchiveStore, Created, DocumentStore, NewAccount, OfflineStore, Result,
+    ResumptionStore, RosterStore, ScramHash, ScramKeys, Storage,
 };
 
 fn main() {
@@ -115,10 +115,16 @@ impl Storage for Juliet {
     fn accounts(&self) -> &dyn AccountStore {
         self
     }
+    fn archive(&self) -> &dyn ArchiveStore {
+        unreachable!("logins need accounts only")
+    }
     fn documents(&self) -> &dyn DocumentStore {
         unreachable!("logins need accounts only")
     }
     fn offline(&self) -> &dyn OfflineStore {
+        unreachable!("logins need accounts only")
+    }
+    fn resumption(&self) -> &dyn ResumptionStore {
         unreachable!("logins need accounts only")
     }
     fn roster(&self) -> &dyn RosterStore {

@@ -30,3 +30,7 @@ pub const CAPS: &str = "http://jabber.org/protocol/caps";
 pub const SM: &str = "urn:xmpp:sm:3";
 /// XEP-0199.
 pub const PING: &str = "urn:xmpp:ping";
+/// XEP-0077.
+pub const REGISTER: &str = "jabber:iq:register";
+/// XEP-0050.
+pub const COMMANDS: &str = "http://jabber.org/protocol/commands";

@@ -6,58 +6,83 @@
 
 #[path = "storage/cases.rs"]
 mod cases;
+#[path = "storage/crash.rs"]
+mod crash;
 #[path = "storage/file.rs"]
 mod file;
+#[path = "storage/messages.rs"]
+mod messages;
 
 /// Runs each case on each backend, under a name of its own.
 macro_rules! suite {
-    ($($case:ident)*) => {
+    ($($cases:ident: $($case:ident)*;)*) => {
         mod memory {
-            $(
+            $($(
                 #[tokio::test]
                 async fn $case() {
-                    crate::cases::$case(waxwing::storage::MemoryStorage::new()).await;
+                    crate::$cases::$case(waxwing::storage::MemoryStorage::new()).await;
                 }
-            )*
+            )*)*
         }
 
         mod sqlite {
-            $(
+            $($(
                 #[tokio::test]
                 async fn $case() {
                     let dir = tempfile::tempdir().unwrap();
                     let storage = crate::file::open(dir.path()).await.unwrap();
-                    crate::cases::$case(storage.clone()).await;
+                    crate::$cases::$case(storage.clone()).await;
                     waxwing::storage::Storage::close(&*storage).await;
                 }
-            )*
+            )*)*
         }
     };
 }
 
 suite! {
-    a_closed_storage_answers_errors
-    a_document_replaces_the_older_one
-    a_full_roster_still_takes_changes
-    a_login_is_noted
-    a_long_document_comes_back_whole
-    a_new_account_inherits_nothing
-    a_removed_account_leaves_nothing
-    a_removed_item_raises_the_version
-    a_roster_comes_back_as_it_was_put
-    accounts_are_counted_by_domain
-    accounts_are_listed_in_order_and_by_page
-    an_account_is_made_once
-    documents_of_a_kind_come_by_key
-    ids_of_messages_are_never_used_again
-    keys_are_of_one_hash
-    keys_are_replaced_together
-    many_accounts_are_made_at_once
-    messages_wait_in_order_and_by_page
-    nobody_waits_for_a_full_neighbour
-    requests_do_not_fill_a_roster
-    sixty_four_write_at_once
-    the_limit_of_messages_is_kept
-    the_secret_stays_the_same
-    what_is_not_there_is_none
+    cases:
+        a_closed_storage_answers_errors
+        a_document_replaces_the_older_one
+        a_full_roster_still_takes_changes
+        a_login_is_noted
+        a_long_document_comes_back_whole
+        a_new_account_inherits_nothing
+        a_removed_account_leaves_nothing
+        a_removed_item_raises_the_version
+        a_roster_comes_back_as_it_was_put
+        accounts_are_counted_by_domain
+        accounts_are_listed_in_order_and_by_page
+        an_account_is_made_once
+        documents_of_a_kind_come_by_key
+        ids_of_messages_are_never_used_again
+        keys_are_of_one_hash
+        keys_are_replaced_together
+        many_accounts_are_made_at_once
+        messages_wait_in_order_and_by_page
+        nobody_waits_for_a_full_neighbour
+        requests_do_not_fill_a_roster
+        sixty_four_write_at_once
+        the_limit_of_messages_is_kept
+        the_secret_stays_the_same
+        what_is_not_there_is_none
+    ;
+    messages:
+        a_count_is_remembered_with_its_message
+        a_message_has_one_number_in_both_archives
+        a_message_to_oneself_is_held_once
+        a_number_that_is_not_in_the_archive_is_told
+        a_removed_account_takes_its_archive
+        a_session_is_saved_found_and_forgotten
+        a_walk_by_pages_finds_each_message_once
+        an_archive_has_two_ends
+        many_keep_at_once_and_all_is_in_order
+        messages_are_found_by_their_words
+        no_search_is_an_error
+        numbers_grow_though_the_clock_goes_back
+        pages_are_what_was_asked_for
+        the_oldest_messages_are_forgotten_first
+        too_many_waiting_is_told_by_the_receipt
+        what_is_not_archived_is_gone_when_delivered
+        what_was_handed_over_is_seen_at_once
+    ;
 }

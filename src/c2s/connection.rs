@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use super::C2s;
 use super::incoming::{handle, order_error, ping};
 use super::silence::{Elapsed, Silence};
-use super::socket::{farewell, write_all};
+use super::socket::{Opened, farewell, write_all};
 use super::stop::Stop;
 use super::turn::Turn;
 use crate::config::LimitsConfig;
@@ -39,13 +39,9 @@ pub(super) enum Ended {
 }
 
 /// Serves a session on a connection, until one of them ends.
-pub(super) async fn run(
-    c2s: &C2s,
-    wire: Option<Wire>,
-    input: &mut Input,
-    session: &Session,
-) -> Ended {
-    let Some(wire) = wire else { return Ended::Lost("connection lost") };
+pub(super) async fn run(c2s: &C2s, opened: &mut Opened, session: &Session) -> Ended {
+    let Opened { wire, input, first } = opened;
+    let Some(wire) = wire.take() else { return Ended::Lost("connection lost") };
     let config = c2s.hosts.config.load_full();
     let limits = &config.limits;
     let (mut reader, mut writer) = tokio::io::split(wire);
@@ -58,7 +54,7 @@ pub(super) async fn run(
         ended
     };
     let writing = async {
-        let ended = match write_all(&mut writer, &connection.first, limits.write).await {
+        let ended = match write_all(&mut writer, &std::mem::take(first), limits.write).await {
             Ok(()) => write(&c2s.hosts, &mut writer, session, limits, &stop).await,
             Err(_) => Some(Ended::Lost("cannot write")),
         };

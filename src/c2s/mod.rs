@@ -19,7 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tracing::Instrument;
 
 use connection::Ended;
-use socket::Connection;
+use socket::{Connection, Opened};
 
 use crate::auth::Verifier;
 use crate::host::Hosts;
@@ -27,8 +27,7 @@ use crate::limit::{ConnectionLimits, Permit, Refused, Throttle};
 use crate::router;
 use crate::session::{CloseReason, Session};
 use crate::stanza::{StreamCondition, StreamError};
-use crate::stream::input::Input;
-use crate::stream::wire::{Io, Wire};
+use crate::stream::wire::Io;
 use crate::tls::Certificates;
 
 /// What serves clients. One a server.
@@ -122,25 +121,19 @@ impl C2s {
         };
         span.record("jid", tracing::field::display(session.handle().jid()));
         let this = Arc::clone(&self);
-        let (wire, input) = connection.into_parts();
-        let task = async move { this.live(wire, input, session, counted).await };
+        let opened = connection.opened();
+        let task = async move { this.live(opened, session, counted).await };
         drop(self.hosts.tasks.spawn("session", task.instrument(span)));
     }
 
     /// The life of a session on a connection.
-    async fn live(
-        &self,
-        wire: Option<Wire>,
-        mut input: Box<Input>,
-        session: Session,
-        counted: Counted,
-    ) {
+    async fn live(&self, mut opened: Box<Opened>, session: Session, counted: Counted) {
         if self.hosts.tasks.stopping().is_cancelled() {
             session.handle().close(CloseReason::Shutdown); // it came too late for the others' order
         }
-        let run = AssertUnwindSafe(Box::pin(connection::run(self, wire, &mut input, &session)));
+        let run = AssertUnwindSafe(Box::pin(connection::run(self, &mut opened, &session)));
         let ended = run.catch_unwind().await;
-        drop((input, counted));
+        drop((opened, counted));
         let why = match ended {
             Ok(Ended::Closed) => "closed by the client",
             Ok(Ended::Failed(error)) => error.condition.as_str(),

@@ -11,9 +11,9 @@ use crate::auth::{Exchange, Offer, SaslError, Step, TlsFacts};
 use crate::config::LimitsConfig;
 use crate::jid::{BareJid, FullJid};
 use crate::log;
-use crate::modules::disco;
+use crate::modules::{disco, register};
 use crate::session::{InboxLimits, Session, SessionFacts};
-use crate::stanza::{Condition, StreamCondition, StreamError};
+use crate::stanza::{Condition, Iq, StreamCondition, StreamError};
 use crate::stream::features::Limits;
 use crate::stream::input::Heard;
 use crate::stream::negotiation::{Action, Actions, Negotiation, Settings, Stage};
@@ -110,6 +110,10 @@ impl<'a> Driver<'a> {
                     self.connection.send(&bytes).await.map_err(|_| None)?;
                     continue;
                 }
+                Action::Register(iq) => {
+                    self.register(machine.domain(), &iq).await?;
+                    continue;
+                }
                 Action::Close(error) => return Err(error),
                 Action::Run => return Ok(session),
                 Action::Forget => {
@@ -120,14 +124,7 @@ impl<'a> Driver<'a> {
                     self.restart(stage);
                     continue;
                 }
-                Action::Secure => {
-                    if self.connection.input.discard() {
-                        let text = "there must be nothing between starttls and TLS";
-                        return Err(Some(StreamCondition::PolicyViolation.text(text)));
-                    }
-                    let offer = self.handshake(Arc::clone(&self.c2s.starttls)).await?;
-                    machine.secured(offer)
-                }
+                Action::Secure => machine.secured(self.starttls().await?),
                 Action::Begin(mechanism, initial) => {
                     let step = self.begin(machine, &mechanism, initial.as_deref()).await;
                     machine.sasl(step)
@@ -154,6 +151,22 @@ impl<'a> Driver<'a> {
             actions.extend(more);
         }
         Ok(None)
+    }
+
+    /// What came before TLS must not be taken for what comes after (RFC 6120 §5.4.3.3).
+    async fn starttls(&mut self) -> Result<Offer, Failed> {
+        if self.connection.input.discard() {
+            let text = "there must be nothing between starttls and TLS";
+            return Err(Some(StreamCondition::PolicyViolation.text(text)));
+        }
+        self.handshake(Arc::clone(&self.c2s.starttls)).await
+    }
+
+    /// XEP-0077 §3.1.1.
+    async fn register(&mut self, domain: &str, request: &Iq) -> Result<(), Failed> {
+        let (hosts, peer) = (&self.c2s.hosts, self.connection.peer.ip());
+        let answer = register::of_stranger(hosts, domain, peer, request).await;
+        self.connection.send(&answer.to_bytes()).await.map_err(|_| None)
     }
 
     fn restart(&mut self, stage: Stage) {
@@ -314,6 +327,7 @@ fn settings(c2s: &C2s) -> Settings {
         limits_before_auth: Limits { bytes: limits.stanza_before_auth, idle },
         limits: Limits { bytes: limits.stanza, idle },
         caps: disco::server_caps(&c2s.hosts.registry),
+        registration: config.registration.open,
         failures: config.auth.failures_per_connection,
     }
 }

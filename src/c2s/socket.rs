@@ -31,6 +31,14 @@ pub(super) struct Connection {
     write_limit: Duration,
 }
 
+/// What of a connection goes on when there is a session.
+pub(super) struct Opened {
+    pub(super) wire: Option<Wire>,
+    pub(super) input: Input,
+    /// To be written before anything else: the answer that there is a session.
+    pub(super) first: Vec<u8>,
+}
+
 impl Connection {
     pub(super) fn new(io: Box<dyn Io>, peer: SocketAddr, limits: &LimitsConfig) -> Self {
         let after = xml::Limits {
@@ -79,8 +87,8 @@ impl Connection {
     }
 
     /// What goes on when there is a session.
-    pub(super) fn into_parts(self) -> (Option<Wire>, Box<Input>) {
-        (self.wire, Box::new(self.input))
+    pub(super) fn opened(self) -> Box<Opened> {
+        Box::new(Opened { wire: self.wire, input: self.input, first: self.first })
     }
 
     /// Ends the stream in good order, as far as the peer plays along. An error is told on an open

@@ -93,6 +93,18 @@ section! {
     /// Items of one roster.
     roster_items: u32 = 2000 => Count::between(1, 1_000_000), Reload;
 
+    /// Addresses that one account may block (XEP-0191).
+    blocked: usize = 1000 => Count::between(1, 100_000), Reload;
+
+    /// Bytes of a card (XEP-0054), picture included. What is larger than a stanza never comes.
+    vcard: usize = 128 * KIB => Size::between(KIB, 16 * MIB), Reload;
+
+    /// Bytes that clients of one account may keep as private XML (XEP-0049).
+    private: usize = MIB => Size::between(KIB, 64 * MIB), Reload;
+
+    /// Elements that clients of one account may keep as private XML.
+    private_items: usize = 100 => Count::between(1, 10_000), Reload;
+
     /// Messages kept for one account while it is offline. 0: none are.
     offline_messages: u32 = 1000 => Count::between(0, 1_000_000), Reload;
 }

@@ -100,7 +100,7 @@ async fn arrive(cx: &mut Cx<'_>, stanza: Stanza) -> Result<(), Halt> {
             iq::for_account(&mut on(cx, host), user, iq).await
         }
         (Destination::Session(host, full), Stanza::Iq(iq)) => {
-            iq::for_session(&mut on(cx, host), full, iq)
+            iq::for_session(&mut on(cx, host), full, iq).await
         }
         (Destination::Account(host, user), Stanza::Message(message)) => {
             message::arrives(&mut on(cx, host), user, None, message).await

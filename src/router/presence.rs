@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::host::{Cx, Halt};
 use crate::jid::{BareJid, FullJid, Jid};
-use crate::modules::{offline, roster};
+use crate::modules::{blocking, last_activity, offline, roster};
 use crate::roster::subscription::Way;
 use crate::session::SessionHandle;
 use crate::stanza::{Condition, Presence, PresenceKind, Stanza};
@@ -17,6 +17,7 @@ pub async fn leaves(
     mut presence: Presence,
 ) -> Result<(), Halt> {
     use PresenceKind::{Available, Error, Probe, Unavailable};
+    blocking::refuse_outgoing(cx, &presence.head).await?;
     match (presence.kind, presence.head.to.take()) {
         (Available, None) => available(cx, session, presence).await,
         (Unavailable, None) => unavailable(cx, session, presence).await,
@@ -39,6 +40,9 @@ pub async fn arrives(
     resource: Option<&FullJid>,
     presence: Presence,
 ) -> Result<(), Halt> {
+    if blocking::is_blocked(cx, user, &presence.head).await? {
+        return Err(Halt::Drop);
+    }
     match presence.kind {
         PresenceKind::Probe => probed(cx, user, &presence).await,
         kind if kind.is_subscription() => subscription_arrives(cx, user, presence).await,
@@ -74,7 +78,7 @@ async fn available(
     presence: Presence,
 ) -> Result<(), Halt> {
     let user = session.jid().to_bare();
-    let (_, items) = cx.hosts.storage.roster().load(&user).await?;
+    let items = contacts(cx, &user).await?;
     let wanted_messages = session.priority() >= Some(0);
     let priority = presence.priority();
     let kept = Arc::new(Presence { content: presence.content.packed(), ..presence.clone() });
@@ -102,7 +106,7 @@ async fn unavailable(
         .update_presence(|p| (p.available.take().is_some(), std::mem::take(&mut p.directed)));
     if seen {
         let user = session.jid().to_bare();
-        let (_, items) = cx.hosts.storage.roster().load(&user).await?;
+        let items = contacts(cx, &user).await?;
         broadcast(cx, session, &items, &presence);
         // Who sees us go by the roster does not see it twice.
         for item in items.iter().filter(sees_us) {
@@ -112,11 +116,23 @@ async fn unavailable(
     for to in directed {
         send(cx, &presence, to);
     }
+    if seen {
+        last_activity::note_gone(cx, &session.jid().to_bare(), &presence).await?;
+    }
     Ok(())
 }
 
 fn sees_us(item: &&RosterItem) -> bool {
     matches!(item.subscription, Subscription::Both | Subscription::From)
+}
+
+/// The roster without those who are blocked: they see nothing and are asked nothing
+/// (XEP-0191 §3.3).
+async fn contacts(cx: &Cx<'_>, user: &BareJid) -> Result<Vec<RosterItem>, Halt> {
+    let (_, mut items) = cx.hosts.storage.roster().load(user).await?;
+    let blocked = blocking::list(cx, user).await?;
+    items.retain(|item| !blocking::hits(&blocked, &item.jid));
+    Ok(items)
 }
 
 fn broadcast(cx: &mut Cx<'_>, session: &SessionHandle, items: &[RosterItem], presence: &Presence) {

@@ -67,6 +67,8 @@ pub struct PresenceState {
     pub available: Option<Arc<Presence>>,
     /// Its priority.
     pub priority: i8,
+    /// It has asked for the block list, so it gets its changes (XEP-0191 §3.3).
+    pub wants_blocklist: bool,
     /// Those who have its directed presence (RFC 6121 §4.6).
     pub directed: FxHashSet<Jid>,
     /// It has asked for the roster, so it gets roster pushes (RFC 6121 §2.1.6).

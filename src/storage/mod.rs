@@ -4,13 +4,17 @@
 //! what was kept for its address before is gone when it is made.
 
 mod account;
+mod archive;
 mod document;
 mod lock;
 mod memory;
+mod message_id;
 mod offline;
+mod resumption;
 mod roster;
 mod sql;
 mod sqlite;
+mod words;
 
 use std::sync::Arc;
 
@@ -18,10 +22,16 @@ use crate::config::{Backend, Config};
 use crate::tasks::Tasks;
 
 pub use account::{Account, AccountStore, Created, NewAccount, ScramHash, ScramKeys};
+pub use archive::{
+    ArchiveStore, Count, End, Handled, Holder, Kept, NewMessage, Page, Query, Receipt, Retention,
+    Stored, Waiting, Way,
+};
 pub use document::DocumentStore;
 pub use lock::DataLock;
 pub use memory::MemoryStorage;
+pub use message_id::{Ids, MessageId};
 pub use offline::{OfflineMessage, OfflineStore};
+pub use resumption::{Resumable, ResumptionStore, SavedSession, SessionNumber};
 pub use roster::{RosterItem, RosterStore, RosterVersion, Subscription};
 pub use sqlite::SqliteStorage;
 
@@ -47,10 +57,14 @@ pub async fn open(config: &Config, tasks: &Tasks) -> Result<Arc<dyn Storage>> {
 pub trait Storage: Send + Sync {
     /// Who may log in.
     fn accounts(&self) -> &dyn AccountStore;
+    /// Messages: archives, and what is not delivered yet.
+    fn archive(&self) -> &dyn ArchiveStore;
     /// Small XML documents of an account.
     fn documents(&self) -> &dyn DocumentStore;
     /// Messages which wait for their reader.
     fn offline(&self) -> &dyn OfflineStore;
+    /// Sessions that can be resumed.
+    fn resumption(&self) -> &dyn ResumptionStore;
     /// Contacts.
     fn roster(&self) -> &dyn RosterStore;
     /// Finishes what is under way and closes. Everything afterwards is an error.

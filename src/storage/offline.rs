@@ -2,8 +2,9 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use smallvec::smallvec;
 
-use super::Result;
+use super::{Holder, NewMessage, Result, Way};
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
 
@@ -32,4 +33,17 @@ pub trait OfflineStore: Send + Sync {
     async fn forget(&self, owner: &BareJid, up_to: i64) -> Result<u64>;
     /// How many wait.
     async fn count(&self, owner: &BareJid) -> Result<u64>;
+}
+
+/// A message that is nowhere but with the one who waits for it.
+pub(super) fn waiting_only(owner: &BareJid, at: Timestamp, xml: Bytes, limit: u32) -> NewMessage {
+    let holder = Holder {
+        owner: owner.clone(),
+        with: owner.clone().into_jid(),
+        way: Way::Received,
+        archive: false,
+        waiting: true,
+        limit: Some(limit),
+    };
+    NewMessage { at, xml, holders: smallvec![holder], search: None, handled: None }
 }

@@ -7,6 +7,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -17,10 +18,12 @@ use sqlx::{ConnectOptions, Connection as _, SqlSafeStr};
 use tokio_util::sync::CancellationToken;
 
 use super::lock::{make_directory, unusable};
+use super::sql::keep::LEAST_LAG;
 use super::sql::writer::Writer;
 use super::sql::{Connection, Database};
 use super::{
-    AccountStore, DocumentStore, OfflineStore, Result, RosterStore, Storage, StorageError,
+    AccountStore, ArchiveStore, DocumentStore, OfflineStore, Result, ResumptionStore, RosterStore,
+    Storage, StorageError,
 };
 use crate::tasks::Tasks;
 
@@ -31,8 +34,10 @@ pub struct SqliteStorage {
 }
 
 /// The steps of the schema, oldest first: number, name, statements.
-const MIGRATIONS: &[(i64, &str, &str)] =
-    &[(1, "init", include_str!("../../schema/sqlite/0001_init.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "init", include_str!("../../schema/sqlite/0001_init.sql")),
+    (2, "archive", include_str!("../../schema/sqlite/0002_archive.sql")),
+];
 
 /// In the header of our files (`PRAGMA application_id`): "WXWG".
 const APPLICATION_ID: i64 = 0x5758_5747;
@@ -67,6 +72,7 @@ impl SqliteStorage {
             }
         }
         migrate(&mut connection, path).await?;
+        let numbers = numbers(&mut connection).await.map_err(|e| explain(path, &e))?;
 
         let read_only = options.clone().read_only(true).create_if_missing(false);
         let reads = SqlitePoolOptions::new()
@@ -79,8 +85,11 @@ impl SqliteStorage {
         if size > CHECKED_AT_ONCE {
             tasks.spawn("storage-check", check_later(path.into(), read_only, tasks.stopping()));
         }
-        let writer = Writer::start(options, connection);
-        Ok(Arc::new(Self { database: Database { reads, writer, secret: OnceLock::new() } }))
+        let lag = Arc::new(AtomicI64::new(numbers.lag));
+        let writer = Writer::start(options, connection, numbers.message, &lag);
+        let last_session = AtomicI64::new(numbers.session);
+        let secret = OnceLock::new();
+        Ok(Arc::new(Self { database: Database { reads, writer, secret, lag, last_session } }))
     }
 }
 
@@ -90,11 +99,19 @@ impl Storage for SqliteStorage {
         &self.database
     }
 
+    fn archive(&self) -> &dyn ArchiveStore {
+        &self.database
+    }
+
     fn documents(&self) -> &dyn DocumentStore {
         &self.database
     }
 
     fn offline(&self) -> &dyn OfflineStore {
+        &self.database
+    }
+
+    fn resumption(&self) -> &dyn ResumptionStore {
         &self.database
     }
 
@@ -215,6 +232,27 @@ async fn migrate(connection: &mut Connection, path: &Path) -> Result<()> {
         StorageError::Unusable(format!("cannot bring {} up to date: {e}", path.display()))
     })?;
     all.commit().await.map_err(fail)
+}
+
+/// Where numbers go on.
+struct Numbers {
+    lag: i64,
+    message: i64,
+    session: i64,
+}
+
+async fn numbers(connection: &mut Connection) -> std::result::Result<Numbers, sqlx::Error> {
+    // Not the highest that is there: it may have been forgotten, and its number must not come again.
+    let (message, session, lag): (Option<i64>, Option<i64>, Option<Vec<u8>>) = sqlx::query_as(
+        "SELECT (SELECT seq FROM sqlite_sequence WHERE name = 'message'), \
+         (SELECT max(n) FROM (SELECT max(number) AS n FROM resumable \
+         UNION ALL SELECT max(session) FROM handled)), \
+         (SELECT value FROM setting WHERE name = 'id_lag')",
+    )
+    .fetch_one(connection)
+    .await?;
+    let lag = lag.and_then(|lag| lag.try_into().ok()).map_or(LEAST_LAG, i64::from_be_bytes);
+    Ok(Numbers { lag, message: message.unwrap_or(0), session: session.unwrap_or(0) })
 }
 
 /// What is wrong with the file or with one of its tables; `None` if nothing was found.

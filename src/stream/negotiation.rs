@@ -30,6 +30,8 @@ pub enum Action {
     Continue(Vec<u8>),
     /// The exchange is over; forget it.
     Forget,
+    /// Answer this request of a stranger about an account (XEP-0077). Nothing else changes.
+    Register(Iq),
     /// A new stream begins: expect a header, and read stanzas of this size from now on.
     Restart(Stage),
     /// Bind a session with this resource, or one of the server's making; then report
@@ -69,6 +71,8 @@ pub struct Settings {
     pub limits: Limits,
     /// The server's capabilities (XEP-0115 §6.3).
     pub caps: Node,
+    /// Strangers may make accounts (XEP-0077), under TLS.
+    pub registration: bool,
     /// Failed logins before the stream is closed (RFC 6120 §6.4.5).
     pub failures: u32,
 }
@@ -160,9 +164,11 @@ impl Negotiation {
             (Stage::Authenticated, _) => {
                 features::authenticated(self.settings.limits, self.settings.caps.clone())
             }
-            (Stage::Secured, Some(offer)) => {
-                features::secured(offer, self.settings.limits_before_auth)
-            }
+            (Stage::Secured, Some(offer)) => features::secured(
+                offer,
+                self.settings.limits_before_auth,
+                self.settings.registration,
+            ),
             (Stage::Secured, None) => {
                 return self.fail(StreamCondition::InternalServerError.into());
             }
@@ -189,6 +195,11 @@ impl Negotiation {
                 self.refuse(SaslError::EncryptionRequired)
             }
             State::Features(Stage::Secured) if root.is(ns::SASL, "auth") => self.auth(&root),
+            State::Features(Stage::Secured)
+                if self.settings.registration && root.is(ns::CLIENT, "iq") =>
+            {
+                self.register(frame)
+            }
             State::Challenged if root.is(ns::SASL, "response") => match sasl_payload(&root) {
                 Ok(message) => {
                     self.state = State::Verifying;
@@ -378,6 +389,14 @@ impl Negotiation {
         smallvec![Action::Resume(id.into_owned(), h)]
     }
 
+    /// XEP-0077 §3.1.1: the one stanza before authentication, where it is allowed.
+    fn register(&mut self, frame: &Frame) -> Actions {
+        match Stanza::read(frame.clone()) {
+            Ok(Stanza::Iq(iq)) if is_register(&iq) => smallvec![Action::Register(iq)],
+            _ => self.fail(StreamCondition::NotAuthorized.into()),
+        }
+    }
+
     /// RFC 6120 §7: nothing but a bind request before there is a session (§7.3.1).
     fn bind(&mut self, frame: &Frame) -> Actions {
         let iq = match Stanza::read(frame.clone()) {
@@ -403,6 +422,11 @@ impl Negotiation {
 
 fn is_request(stanza: &Stanza) -> bool {
     matches!(stanza, Stanza::Iq(iq) if iq.is_request())
+}
+
+fn is_register(iq: &Iq) -> bool {
+    let is_payload = iq.payload().is_some_and(|query| query.is(ns::REGISTER, "query"));
+    iq.is_request() && is_payload
 }
 
 /// `None` if it is no bind request; `Some(None)` if the server is to make the resource.

@@ -19,8 +19,8 @@ use crate::config::AuthConfig;
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
 use crate::storage::{
-    Account, AccountStore, Created, DocumentStore, NewAccount, OfflineStore, Result, RosterStore,
-    ScramHash, ScramKeys, Storage, StorageError,
+    Account, AccountStore, ArchiveStore, Created, DocumentStore, NewAccount, OfflineStore, Result,
+    ResumptionStore, RosterStore, ScramHash, ScramKeys, Storage, StorageError,
 };
 
 /// Accounts in memory; nothing else of storage is there.
@@ -71,10 +71,16 @@ impl Storage for Accounts {
     fn accounts(&self) -> &dyn AccountStore {
         self
     }
+    fn archive(&self) -> &dyn ArchiveStore {
+        unreachable!("logins need accounts only")
+    }
     fn documents(&self) -> &dyn DocumentStore {
         unreachable!("logins need accounts only")
     }
     fn offline(&self) -> &dyn OfflineStore {
+        unreachable!("logins need accounts only")
+    }
+    fn resumption(&self) -> &dyn ResumptionStore {
         unreachable!("logins need accounts only")
     }
     fn roster(&self) -> &dyn RosterStore {

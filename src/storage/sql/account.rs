@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use sqlx::Row;
 
 use super::writer::{Change, Writing};
-use super::{Database, DbRow, bound, jid, offline};
+use super::{Database, DbRow, bound, jid};
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
 use crate::storage::{
@@ -217,7 +217,9 @@ async fn has_account(on: &mut Writing<'_>, owner: i64) -> Result<bool> {
 /// Removes an owner with all that is kept. Everything with the owner's number goes with the row of
 /// the owner; the bodies of messages have none.
 async fn purge(on: &mut Writing<'_>, jid: &BareJid, owner: i64) -> Result<()> {
-    offline::forget_up_to(on, owner, i64::MAX).await?;
+    for statement in PURGE {
+        sqlx::query(statement).bind(owner).execute(&mut *on.connection).await?;
+    }
     sqlx::query("DELETE FROM owner WHERE number = $1")
         .bind(owner)
         .execute(&mut *on.connection)
@@ -225,6 +227,17 @@ async fn purge(on: &mut Writing<'_>, jid: &BareJid, owner: i64) -> Result<()> {
     on.memory.forget(jid);
     Ok(())
 }
+
+/// Bodies which this owner holds: gone if nobody else does.
+const PURGE: [&str; 4] = [
+    "DELETE FROM archive_text WHERE rowid IN (SELECT id FROM message WHERE holders <= 1 AND id IN \
+     (SELECT id FROM archive WHERE owner = $1 UNION SELECT message FROM waiting WHERE owner = $1))",
+    "DELETE FROM message WHERE holders <= 1 AND id IN \
+     (SELECT id FROM archive WHERE owner = $1 UNION SELECT message FROM waiting WHERE owner = $1)",
+    "UPDATE message SET holders = holders - 1 WHERE id IN \
+     (SELECT id FROM archive WHERE owner = $1 UNION SELECT message FROM waiting WHERE owner = $1)",
+    "DELETE FROM handled WHERE session IN (SELECT number FROM resumable WHERE owner = $1)",
+];
 
 async fn insert_keys(on: &mut Writing<'_>, owner: i64, keys: &[ScramKeys]) -> Result<()> {
     const ONE: &str = "INSERT INTO scram_keys \

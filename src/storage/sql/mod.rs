@@ -5,12 +5,18 @@
 //! task, which commits many of them together.
 
 pub(super) mod account;
+mod archive;
 mod document;
+pub(super) mod keep;
+mod many;
 pub(super) mod offline;
+mod release;
+mod resumption;
 mod roster;
 pub(super) mod writer;
 
-use std::sync::OnceLock;
+use std::sync::atomic::AtomicI64;
+use std::sync::{Arc, OnceLock};
 
 use sqlx::Row;
 
@@ -33,6 +39,10 @@ pub(super) struct Database {
     pub(super) writer: Writer,
     /// The server's secret, once it was read.
     pub(super) secret: OnceLock<[u8; 32]>,
+    /// How far ids of messages may be above the microseconds of their messages.
+    pub(super) lag: Arc<AtomicI64>,
+    /// The highest number of a session that can be resumed.
+    pub(super) last_session: AtomicI64,
 }
 
 impl From<sqlx::Error> for StorageError {

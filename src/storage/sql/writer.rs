@@ -7,25 +7,35 @@
 //! are tried again, each in a transaction of its own. What is foreseen (a limit) is answered before
 //! anything is written and spoils nothing.
 //!
+//! Within a batch, what comes in great numbers is done kind by kind, so that each kind is few
+//! statements; only a [`Change`] keeps its place. A mark that falls in the batch which brings it is
+//! never written.
+//!
 //! An error after a failed COMMIT means *not promised*: after a crash of the machine the change may
 //! turn out to be there.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::FutureExt;
+use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 use sqlx::Connection as _;
 use sqlx::sqlite::SqliteConnectOptions;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use super::offline::{self, Keep};
-use super::{Connection, closed};
+use super::keep::{self, Keep, LEAST_LAG};
+use super::{Connection, closed, release, resumption};
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
-use crate::storage::{Result, StorageError};
+use crate::storage::{
+    Ids, Kept, MessageId, NewMessage, Receipt, Result, SessionNumber, StorageError,
+};
 use crate::tasks::Tasks;
 
 /// Something to be written.
@@ -45,16 +55,17 @@ pub(in crate::storage) struct Writing<'a> {
     pub(in crate::storage) connection: &'a mut Connection,
     /// What the writer remembers.
     pub(in crate::storage) memory: &'a mut Memory,
+    /// How far ids ever ran ahead of time, for those who read.
+    pub(in crate::storage) lag: &'a AtomicI64,
 }
 
 /// What the writer remembers, as nobody else writes. Forgotten when a transaction fails.
-#[derive(Default)]
 pub(in crate::storage) struct Memory {
     /// Two generations: when the young are too many, the old ones are dropped.
     young: FxHashMap<BareJid, Known>,
     old: FxHashMap<BareJid, Known>,
-    /// The id of the newest message; `None` if not read yet.
-    pub(in crate::storage) last_message: Option<i64>,
+    /// How far ids ran ahead of time, as far as it is written down.
+    pub(in crate::storage) lag: i64,
 }
 
 /// What is remembered of an owner.
@@ -70,15 +81,29 @@ pub(in crate::storage) struct Known {
 #[derive(Debug)]
 pub(in crate::storage) struct Writer {
     jobs: mpsc::Sender<Job>,
+    /// Locked from the making of a number until its message is in the queue.
+    ids: Mutex<Ids>,
+    under_way: Arc<UnderWay>,
     /// The task itself. Not among the server's tasks: it must outlive all who write.
     task: Tasks,
 }
 
+/// What was asked for and is not durable yet.
+#[derive(Debug, Default)]
+struct UnderWay {
+    messages: AtomicUsize,
+    marks: AtomicUsize,
+}
+
 enum Job {
     Change(Box<dyn Pending>),
+    /// The marks of these fall; how often it was tried.
+    Clear(BareJid, SmallVec<[MessageId; 4]>, u8),
     Close,
+    End(SessionNumber, Timestamp),
+    Handled(SessionNumber, u32),
     /// The most frequent change, of which many are written with one statement.
-    Keep(Asked<Keep>),
+    Keep(Keep),
     Login(BareJid, Timestamp),
 }
 
@@ -98,27 +123,49 @@ struct Task {
     options: SqliteConnectOptions,
     connection: Option<Connection>,
     memory: Memory,
+    lag: Arc<AtomicI64>,
+    under_way: Arc<UnderWay>,
 }
+
+/// Nothing to be written. When it is answered, all that was asked for before is durable.
+pub(super) struct Nothing;
 
 /// How many changes may wait before those who bring more have to.
 const QUEUE: usize = 1024;
 /// How many are committed together at most.
-const BATCH: usize = 256;
+const BATCH: usize = 512;
 /// How many owners are remembered, in each generation.
 const REMEMBERED: usize = 32_768;
 /// How long the note of a login may wait for company.
 const LOGIN_DELAY: Duration = Duration::from_secs(2);
-/// How many logins wait at most.
-const LOGINS: usize = 1024;
+/// How long a mark that falls may wait for company. A crash meanwhile delivers a message twice.
+const MARK_DELAY: Duration = Duration::from_millis(100);
+/// How many that have time wait at most.
+const LAZY: usize = 1024;
+/// How often it is tried to let a mark fall.
+const TRIES: u8 = 5;
 
 impl Writer {
     /// Starts the task with its connection, and with the options to open another if that is lost.
-    pub(in crate::storage) fn start(options: SqliteConnectOptions, connection: Connection) -> Self {
+    /// Messages get numbers behind `last`; `lag` is what was written down of it.
+    pub(in crate::storage) fn start(
+        options: SqliteConnectOptions,
+        connection: Connection,
+        last: i64,
+        lag: &Arc<AtomicI64>,
+    ) -> Self {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let task = Tasks::new();
-        let writing = Task { options, connection: Some(connection), memory: Memory::default() };
+        let under_way = Arc::<UnderWay>::default();
+        let writing = Task {
+            options,
+            connection: Some(connection),
+            memory: Memory::new(lag.load(Ordering::Acquire)),
+            lag: Arc::clone(lag),
+            under_way: Arc::clone(&under_way),
+        };
         task.spawn("storage-writer", writing.run(queue));
-        Self { jobs, task }
+        Self { jobs, ids: Mutex::new(Ids::after(last)), under_way, task }
     }
 
     /// Writes and waits until it is durable.
@@ -128,11 +175,56 @@ impl Writer {
         settled.await.map_err(|_| closed())?
     }
 
-    /// As `write`, together with others.
-    pub(super) async fn keep(&self, change: Keep) -> Result<i64> {
+    /// Hands a change over and does not wait.
+    pub(super) async fn hand_over<C: Change<Answer = ()>>(&self, change: C) -> Result<Receipt> {
         let (answer, settled) = oneshot::channel();
-        self.send(Job::Keep(Asked { change, result: None, answer })).await?;
-        settled.await.map_err(|_| closed())?
+        self.send(Job::Change(Box::new(Asked { change, result: None, answer }))).await?;
+        Ok(Receipt::waiting(settled))
+    }
+
+    /// Gives a message its number and hands it over, together with others.
+    pub(super) async fn keep(&self, mut message: NewMessage) -> Result<Kept> {
+        message.merge_holders();
+        let (answer, settled) = oneshot::channel();
+        let place = self.jobs.reserve().await.map_err(|_| closed())?;
+        self.under_way.messages.fetch_add(1, Ordering::AcqRel);
+        // The order of the queue is the order of the numbers: whoever reads a message can read all
+        // with lower numbers.
+        let mut ids = self.ids.lock();
+        let id = ids.next(message.at);
+        place.send(Job::Keep(Keep { id, message, refused: None, answer }));
+        drop(ids);
+        Ok(Kept { id, receipt: Receipt::waiting(settled) })
+    }
+
+    /// Lets marks fall, a little later.
+    pub(super) async fn clear(&self, owner: BareJid, ids: SmallVec<[MessageId; 4]>) -> Result<()> {
+        self.under_way.marks.fetch_add(1, Ordering::AcqRel);
+        let sent = self.send(Job::Clear(owner, ids, 0)).await;
+        if sent.is_err() {
+            self.under_way.marks.fetch_sub(1, Ordering::AcqRel);
+        }
+        sent
+    }
+
+    /// Messages are on their way.
+    pub(super) fn is_keeping(&self) -> bool {
+        self.under_way.messages.load(Ordering::Acquire) > 0
+    }
+
+    /// Messages are on their way, or marks are to fall.
+    pub(super) fn is_busy(&self) -> bool {
+        self.is_keeping() || self.under_way.marks.load(Ordering::Acquire) > 0
+    }
+
+    /// Notes how many stanzas a session has handled, a little later.
+    pub(super) async fn handled(&self, session: SessionNumber, count: u32) -> Result<()> {
+        self.send(Job::Handled(session, count)).await
+    }
+
+    /// Notes that a session has ended, a little later.
+    pub(super) async fn end(&self, session: SessionNumber, at: Timestamp) -> Result<()> {
+        self.send(Job::End(session, at)).await
     }
 
     /// Notes a login, to be written with the next change or a little later.
@@ -153,7 +245,35 @@ impl Writer {
     }
 }
 
+impl Job {
+    /// How long it may wait for company; `None`: no time at all.
+    fn patience(&self) -> Option<Duration> {
+        match self {
+            Self::Change(_) | Self::Close | Self::Keep(_) => None,
+            Self::Clear(..) | Self::End(..) | Self::Handled(..) => Some(MARK_DELAY),
+            Self::Login(..) => Some(LOGIN_DELAY),
+        }
+    }
+
+    fn is_change(&self) -> bool {
+        matches!(self, Self::Change(_))
+    }
+}
+
+#[async_trait]
+impl Change for Nothing {
+    type Answer = ();
+
+    async fn apply(&self, _: &mut Writing<'_>) -> Result<()> {
+        Ok(())
+    }
+}
+
 impl Memory {
+    fn new(lag: i64) -> Self {
+        Self { young: FxHashMap::default(), old: FxHashMap::default(), lag }
+    }
+
     pub(in crate::storage) fn known(&self, jid: &BareJid) -> Option<Known> {
         self.young.get(jid).or_else(|| self.old.get(jid)).copied()
     }
@@ -221,15 +341,21 @@ impl Writing<'_> {
 impl Task {
     async fn run(mut self, mut queue: mpsc::Receiver<Job>) {
         let mut jobs = Vec::with_capacity(BATCH);
-        let mut logins_due = None;
+        let mut due: Option<Instant> = None;
         loop {
-            let ended = match logins_due {
+            let old = jobs.len();
+            let ended = match due {
                 None => queue.recv_many(&mut jobs, BATCH).await == 0,
                 Some(due) => {
                     let more = queue.recv_many(&mut jobs, BATCH);
                     tokio::time::timeout_at(due, more).await == Ok(0)
                 }
             };
+            let now = Instant::now();
+            for job in &jobs[old..] {
+                let then = now + job.patience().unwrap_or_default();
+                due = Some(due.map_or(then, |due| due.min(then)));
+            }
             jobs.retain(|job| {
                 let is_end = matches!(job, Job::Close);
                 if is_end {
@@ -237,14 +363,10 @@ impl Task {
                 }
                 !is_end
             });
-            // A login is not worth a transaction: it stays in front of what comes next.
-            let is_idle = jobs.len() < LOGINS && jobs.iter().all(|j| matches!(j, Job::Login(..)));
-            let due = *logins_due.get_or_insert_with(|| Instant::now() + LOGIN_DELAY);
-            if ended || !is_idle || Instant::now() >= due {
+            if ended || jobs.len() >= LAZY || due.is_some_and(|due| due <= now) {
                 self.commit(&mut jobs).await;
-            }
-            if jobs.is_empty() {
-                logins_due = None;
+                // What is to be tried again has time.
+                due = (!jobs.is_empty()).then(|| Instant::now() + LOGIN_DELAY);
             }
             if ended {
                 break;
@@ -253,28 +375,55 @@ impl Task {
         self.finish().await;
     }
 
-    /// Commits a batch and answers those who wait for it; empties `jobs`.
+    /// Commits a batch and answers those who wait for it. What is to be tried again is left.
     async fn commit(&mut self, jobs: &mut Vec<Job>) {
         if jobs.is_empty() {
             return;
         }
         let count = jobs.len();
         let failure = match self.attempt(jobs).await {
-            Ok(()) => return settle(jobs, None),
+            Ok(()) => return self.settle(jobs, None),
             Err(failure) => failure,
         };
         // One line for all of them: a full disk must not fill the log, too.
         tracing::error!(error = %failure.error(), count, "transaction failed");
         match failure {
             Failure::Change(_) if count > 1 => {
+                let mut left = Vec::new();
                 for job in jobs.drain(..) {
                     let mut alone = vec![job];
                     let outcome = self.attempt(&mut alone).await;
-                    settle(&mut alone, outcome.err().as_ref().map(Failure::error));
+                    self.settle(&mut alone, outcome.err().as_ref().map(Failure::error));
+                    left.append(&mut alone);
                 }
+                *jobs = left;
             }
-            Failure::Change(error) | Failure::Whole(error) => settle(jobs, Some(&error)),
+            Failure::Change(error) | Failure::Whole(error) => self.settle(jobs, Some(&error)),
         }
+    }
+
+    /// Answers those who wait. Marks that could not fall are left, to be tried again.
+    fn settle(&self, jobs: &mut Vec<Job>, failure: Option<&StorageError>) {
+        let mut left = Vec::new();
+        for job in jobs.drain(..) {
+            match job {
+                Job::Change(change) => change.settle(failure),
+                Job::Keep(keep) => {
+                    // First, so that who hears of it need not wait to read it.
+                    self.under_way.messages.fetch_sub(1, Ordering::AcqRel);
+                    keep.settle(failure);
+                }
+                Job::Clear(owner, ids, tries) if failure.is_some() && tries < TRIES => {
+                    left.push(Job::Clear(owner, ids, tries + 1));
+                }
+                Job::Clear(..) => {
+                    self.under_way.marks.fetch_sub(1, Ordering::AcqRel);
+                }
+                // Whoever notes these does not wait.
+                Job::Close | Job::End(..) | Job::Handled(..) | Job::Login(..) => {}
+            }
+        }
+        *jobs = left;
     }
 
     /// One transaction. Afterwards none is open, or the connection is given up.
@@ -286,7 +435,7 @@ impl Task {
             Ok(Err(failure)) => failure,
             Err(_) => Failure::Change(StorageError::Database("the writer panicked".into())),
         };
-        self.memory = Memory::default();
+        self.memory = Memory::new(LEAST_LAG);
         if let Some(mut connection) = self.connection.take() {
             let rolled_back = sqlx::query("ROLLBACK").execute(&mut connection).await;
             if rolled_back.is_ok() && matches!(failure, Failure::Change(_)) {
@@ -304,7 +453,8 @@ impl Task {
             none => none.insert(Connection::connect_with(&self.options).await.map_err(whole)?),
         };
         sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await.map_err(whole)?;
-        let mut on = Writing { connection: &mut *connection, memory: &mut self.memory };
+        let (memory, lag) = (&mut self.memory, &*self.lag);
+        let mut on = Writing { connection: &mut *connection, memory, lag };
         apply(&mut on, jobs).await.map_err(Failure::Change)?;
         sqlx::query("COMMIT").execute(&mut *connection).await.map_err(whole)?;
         Ok(())
@@ -343,41 +493,52 @@ fn whole(error: sqlx::Error) -> Failure {
 }
 
 async fn apply(on: &mut Writing<'_>, jobs: &mut [Job]) -> Result<()> {
-    let alike = |a: &Job, b: &Job| matches!((a, b), (Job::Keep(_), Job::Keep(_)));
-    for run in jobs.chunk_by_mut(alike) {
-        match run {
-            [Job::Change(change)] => {
-                change.apply(on).await?;
-                continue;
-            }
-            [Job::Login(user, at)] => {
-                super::account::write_login(on, user, *at).await?;
-                continue;
-            }
-            _ => {}
+    for run in jobs.chunk_by_mut(|a, b| !a.is_change() && !b.is_change()) {
+        if let [Job::Change(change)] = run {
+            change.apply(on).await?;
+            continue;
         }
-        let mut kept: Vec<&mut Asked<Keep>> = run
-            .iter_mut()
-            .filter_map(|job| if let Job::Keep(kept) = job { Some(kept) } else { None })
-            .collect();
-        let changes: Vec<&Keep> = kept.iter().map(|k| &k.change).collect();
-        let answers = offline::keep_all(on, &changes).await?;
-        for (kept, answer) in kept.iter_mut().zip(answers) {
-            kept.result = Some(answer);
-        }
+        apply_run(on, run).await?;
     }
     Ok(())
 }
 
-fn settle(jobs: &mut Vec<Job>, failure: Option<&StorageError>) {
-    for job in jobs.drain(..) {
+/// Things that come in great numbers, each kind with few statements.
+async fn apply_run(on: &mut Writing<'_>, run: &mut [Job]) -> Result<()> {
+    let (mut ends, mut logins, mut clears) = (Vec::new(), Vec::new(), Vec::new());
+    let mut handled = FxHashMap::default();
+    let mut keeps: Vec<&mut Keep> = Vec::new();
+    for job in run {
         match job {
-            Job::Change(change) => change.settle(failure),
-            Job::Keep(kept) => Box::new(kept).settle(failure),
-            // Whoever notes a login does not wait.
-            Job::Close | Job::Login(..) => {}
+            Job::Clear(owner, ids, _) => clears.push((&*owner, &ids[..])),
+            Job::End(session, at) => ends.push((session.0, *at)),
+            Job::Handled(session, count) => {
+                handled.insert(session.0, *count);
+            }
+            // In the order of the queue: the last one counts.
+            Job::Keep(keep) => {
+                handled.extend(keep.message.handled.map(|h| (h.session.0, h.count)));
+                keeps.push(keep);
+            }
+            Job::Login(user, at) => logins.push((&*user, *at)),
+            Job::Change(_) | Job::Close => {}
         }
     }
+    // Numbers grow in the queue, so a mark of this number or a higher one is not written yet.
+    let first = keeps.first().map(|keep| keep.id);
+    let is_fresh = |id: &MessageId| first.is_some_and(|first| *id >= first);
+    let pairs = clears.iter().flat_map(|(owner, ids)| ids.iter().map(|id| (*owner, *id)));
+    let (fallen, old): (Vec<_>, Vec<_>) = pairs.partition(|(_, id)| is_fresh(id));
+    release::clear(on, &old).await?;
+    keep::keep_all(on, &mut keeps, &fallen.into_iter().collect()).await?;
+    keep::write_handled(on, handled).await?;
+    for (session, at) in ends {
+        resumption::write_end(on, session, at).await?;
+    }
+    for (user, at) in logins {
+        super::account::write_login(on, user, at).await?;
+    }
+    Ok(())
 }
 
 #[async_trait]
@@ -409,6 +570,8 @@ mod tests {
 
     use super::*;
     use crate::jid::Jid;
+    use crate::storage::offline::waiting_only;
+    use crate::storage::sql::offline::Forget;
     use crate::storage::{SqliteStorage, Storage};
 
     /// Makes an owner and then does what fails.
@@ -451,8 +614,11 @@ mod tests {
         Jid::parse(text).unwrap().to_bare()
     }
 
-    fn keep(jid: &str, bytes: usize) -> Keep {
-        Keep::new(&user(jid), Timestamp::from_micros(1), vec![b'x'; bytes].into(), 1_000)
+    async fn keep(writer: &Writer, jid: &str, bytes: usize) -> Result<i64> {
+        let xml = vec![b'x'; bytes].into();
+        let kept =
+            writer.keep(waiting_only(&user(jid), Timestamp::from_micros(1), xml, 1_000)).await?;
+        kept.receipt.await.map(|()| kept.id.get())
     }
 
     /// A writer on a new database, with a bound on its pages.
@@ -461,7 +627,7 @@ mod tests {
         SqliteStorage::open(&path, 1, &Tasks::new()).await.unwrap().close().await;
         let options = SqliteConnectOptions::new().filename(&path).pragma("max_page_count", pages);
         let connection = Connection::connect_with(&options).await.unwrap();
-        Writer::start(options, connection)
+        Writer::start(options, connection, 0, &Arc::new(AtomicI64::new(LEAST_LAG)))
     }
 
     async fn owners(dir: &Path) -> Vec<String> {
@@ -479,7 +645,7 @@ mod tests {
         let (a, bad, kept, worse, b) = tokio::join!(
             writer.write(Good("a@localhost")),
             writer.write(Bad::Statement),
-            writer.keep(keep("c@localhost", 10)),
+            keep(&writer, "c@localhost", 10),
             writer.write(Bad::Panics),
             writer.write(Good("b@localhost")),
         );
@@ -501,7 +667,7 @@ mod tests {
         let writer = writer(dir.path(), "60").await;
         let mut kept = Vec::new();
         let error = loop {
-            match writer.keep(keep("romeo@localhost", 9_000)).await {
+            match keep(&writer, "romeo@localhost", 9_000).await {
                 Ok(id) => kept.push(id),
                 Err(error) => break error,
             }
@@ -509,12 +675,12 @@ mod tests {
         assert!(error.to_string().contains("full"), "{error}");
         assert!(!kept.is_empty());
         // Those in one batch with it suffer only if they need room, too.
-        let forget = offline::Forget::new(&user("romeo@localhost"), kept[0]);
+        let forget = Forget::new(&user("romeo@localhost"), kept[0]);
         let (large, forgotten) =
-            tokio::join!(writer.keep(keep("juliet@localhost", 300_000)), writer.write(forget));
+            tokio::join!(keep(&writer, "juliet@localhost", 300_000), writer.write(forget));
         assert!(large.is_err());
         assert_eq!(forgotten.unwrap(), 1);
-        let next = writer.keep(keep("romeo@localhost", 1_000)).await.unwrap();
+        let next = keep(&writer, "romeo@localhost", 1_000).await.unwrap();
         assert!(next > *kept.last().unwrap());
         writer.close().await;
     }
@@ -529,7 +695,7 @@ mod tests {
 
     #[test]
     fn the_memory_is_bounded_and_keeps_the_newest() {
-        let mut memory = Memory::default();
+        let mut memory = Memory::new(0);
         let jid = |n: usize| user(&format!("u{n}@localhost"));
         for n in 0..3 * REMEMBERED {
             memory.remember(&jid(n), Known { number: n as i64, waiting: None });

@@ -67,6 +67,7 @@ fn settings() -> Settings {
         limits: limits(262_144),
         caps: element("c").ns("http://jabber.org/protocol/caps"),
         failures: 3,
+        registration: false,
     }
 }
 
@@ -138,6 +139,7 @@ fn word(action: &Action) -> String {
         Action::Close(Some(error)) => format!("close {}", error.condition.as_str()),
         Action::Continue(data) => format!("continue {:?}", text(data)),
         Action::Forget => "forget".to_owned(),
+        Action::Register(iq) => format!("register {}", iq.head.id.as_deref().unwrap_or_default()),
         Action::Restart(stage) => format!("restart {stage:?}"),
         Action::Resume(id, h) => format!("resume {id} {h}"),
         Action::Run => "run".to_owned(),
@@ -684,7 +686,7 @@ proptest! {
                     prop_assert!(matches!(action, Action::Close(_)), "{action:?}");
                 }
                 match &action {
-                    Action::Begin(..) => prop_assert!(is_secure && !is_user),
+                    Action::Begin(..) | Action::Register(_) => prop_assert!(is_secure && !is_user),
                     Action::Bind(_) | Action::Resume(..) => prop_assert!(is_user),
                     Action::Close(error) => {
                         // An error is never told on a stream without header.

@@ -3,6 +3,9 @@
 //! It answers exactly as the databases do (`tests/storage.rs` runs the same suite on all), but it is
 //! not made to hold much.
 
+mod archive;
+mod resumption;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -10,9 +13,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
 
+use self::archive::Archived;
+use super::offline::waiting_only;
 use super::{
-    Account, AccountStore, Created, DocumentStore, NewAccount, OfflineMessage, OfflineStore,
-    Result, RosterItem, RosterStore, RosterVersion, ScramHash, ScramKeys, Storage, StorageError,
+    Account, AccountStore, ArchiveStore, Created, DocumentStore, Ids, MessageId, NewAccount,
+    OfflineMessage, OfflineStore, Result, Resumable, ResumptionStore, RosterItem, RosterStore,
+    RosterVersion, ScramHash, ScramKeys, SessionNumber, Storage, StorageError, Waiting,
     first_version, new_secret,
 };
 use crate::jid::{BareJid, Jid};
@@ -25,11 +31,13 @@ pub struct MemoryStorage {
     state: Mutex<Option<State>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     owners: BTreeMap<BareJid, Owner>,
-    last_message: i64,
+    ids: Ids,
     last_owner: i64,
+    last_session: i64,
+    sessions: BTreeMap<SessionNumber, Resumable>,
     secret: Option<[u8; 32]>,
 }
 
@@ -38,7 +46,8 @@ struct Owner {
     number: i64,
     account: Option<Login>,
     documents: BTreeMap<(String, String), String>,
-    messages: BTreeMap<i64, OfflineMessage>,
+    archive: BTreeMap<MessageId, Archived>,
+    waiting: BTreeMap<MessageId, Waiting>,
     roster: BTreeMap<Jid, RosterItem>,
     version: RosterVersion,
 }
@@ -54,7 +63,15 @@ impl MemoryStorage {
     /// An empty one.
     #[must_use]
     pub fn new() -> Arc<Self> {
-        Arc::new(Self { state: Mutex::new(Some(State::default())) })
+        let state = State {
+            owners: BTreeMap::new(),
+            ids: Ids::after(0),
+            last_owner: 0,
+            last_session: 0,
+            sessions: BTreeMap::new(),
+            secret: None,
+        };
+        Arc::new(Self { state: Mutex::new(Some(state)) })
     }
 
     fn state(&self) -> Result<MappedMutexGuard<'_, State>> {
@@ -71,6 +88,11 @@ impl State {
             *last += 1;
             Owner { number: *last, ..Owner::default() }
         })
+    }
+
+    fn remove(&mut self, jid: &BareJid) -> Option<Owner> {
+        self.sessions.retain(|_, session| session.owner != *jid);
+        self.owners.remove(jid)
     }
 }
 
@@ -93,11 +115,19 @@ impl Storage for MemoryStorage {
         self
     }
 
+    fn archive(&self) -> &dyn ArchiveStore {
+        self
+    }
+
     fn documents(&self) -> &dyn DocumentStore {
         self
     }
 
     fn offline(&self) -> &dyn OfflineStore {
+        self
+    }
+
+    fn resumption(&self) -> &dyn ResumptionStore {
         self
     }
 
@@ -120,7 +150,7 @@ impl AccountStore for MemoryStorage {
                 answers.push(Created::Exists);
                 continue;
             }
-            state.owners.remove(&new.user);
+            state.remove(&new.user);
             let login = Login { keys: new.keys.clone(), created: new.created, last: None };
             state.owner(&new.user).account = Some(login);
             answers.push(Created::Made);
@@ -153,7 +183,7 @@ impl AccountStore for MemoryStorage {
     }
 
     async fn remove(&self, user: &BareJid) -> Result<bool> {
-        Ok(self.state()?.owners.remove(user).is_some_and(|o| o.account.is_some()))
+        Ok(self.state()?.remove(user).is_some_and(|o| o.account.is_some()))
     }
 
     async fn list(
@@ -221,33 +251,26 @@ impl DocumentStore for MemoryStorage {
 #[async_trait]
 impl OfflineStore for MemoryStorage {
     async fn keep(&self, owner: &BareJid, at: Timestamp, xml: Bytes, limit: u32) -> Result<i64> {
-        let mut state = self.state()?;
-        let id = state.last_message + 1;
-        let owner = state.owner(owner);
-        if owner.messages.len() >= limit as usize {
-            return Err(StorageError::Limit("offline messages"));
-        }
-        owner.messages.insert(id, OfflineMessage { id, at, xml });
-        state.last_message = id;
-        Ok(id)
+        let kept = ArchiveStore::keep(self, waiting_only(owner, at, xml, limit)).await?;
+        kept.receipt.await.map(|()| kept.id.get())
     }
 
     async fn page(&self, owner: &BareJid, after: i64, limit: usize) -> Result<Vec<OfflineMessage>> {
-        let state = self.state()?;
-        let messages = state.owners.get(owner).into_iter().flat_map(|o| o.messages.values());
-        Ok(messages.filter(|m| m.id > after).take(limit).cloned().collect())
+        let waiting = self.waiting(owner, MessageId::new(after), limit).await?;
+        let message = |w: Waiting| OfflineMessage { id: w.id.get(), at: w.at, xml: w.xml };
+        Ok(waiting.into_iter().map(message).collect())
     }
 
     async fn forget(&self, owner: &BareJid, up_to: i64) -> Result<u64> {
         let mut state = self.state()?;
         let Some(owner) = state.owners.get_mut(owner) else { return Ok(0) };
-        let before = owner.messages.len();
-        owner.messages.retain(|id, _| *id > up_to);
-        Ok((before - owner.messages.len()) as u64)
+        let before = owner.waiting.len();
+        owner.waiting.retain(|id, _| id.get() > up_to);
+        Ok((before - owner.waiting.len()) as u64)
     }
 
     async fn count(&self, owner: &BareJid) -> Result<u64> {
-        Ok(self.state()?.owners.get(owner).map_or(0, |o| o.messages.len() as u64))
+        self.waiting_count(owner).await
     }
 }
 

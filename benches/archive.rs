@@ -1,0 +1,160 @@
+//! What keeping messages costs, and whether it depends on how much is stored already.
+//!
+//! `cargo bench --bench archive -- [messages] [in flight] [users] [search]` fills an empty archive
+//! with messages between users (default 1,000,000, 256 and 2,000) and prints the throughput at each
+//! power of ten; then it reads pages. Each message is archived for both sides and marked for one;
+//! the mark falls when the receipt has resolved. fsync is honoured.
+
+#![expect(clippy::print_stdout, reason = "a program that measures")]
+#![expect(clippy::disallowed_methods, reason = "it measures real time")]
+#![expect(clippy::unwrap_used, reason = "a failure is the end of the measurement")]
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use smallvec::smallvec;
+use waxwing::clock::Clock;
+use waxwing::jid::{BareJid, Jid};
+use waxwing::storage::{Handled, Holder, NewMessage, Query, SqliteStorage, Storage, Way};
+use waxwing::tasks::Tasks;
+
+fn main() {
+    let mut arguments = std::env::args().skip(1).filter(|a| !a.starts_with("--"));
+    let mut number = |or: usize| arguments.next().and_then(|a| a.parse().ok()).unwrap_or(or);
+    let (messages, in_flight, users) = (number(1_000_000), number(256), number(2_000));
+    let search = std::env::args().any(|a| a == "search");
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(run(messages, in_flight, users, search));
+}
+
+async fn run(messages: usize, in_flight: usize, users: usize, search: bool) {
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let path: PathBuf = dir.path().join("waxwing.sqlite");
+    let storage: Arc<dyn Storage> = SqliteStorage::open(&path, 2, &Tasks::new()).await.unwrap();
+    let people: Vec<Person> = (0..users).map(Person::new).collect();
+    let (session, receipt) =
+        storage.resumption().begin(&people[0].bare, "phone", "key").await.unwrap();
+    receipt.await.unwrap();
+    let clock = Clock::system();
+    println!("{in_flight} in flight, {users} users, search {search}");
+    let (mut done, mut goal, mut random) = (0, 10_000, 1);
+    while goal <= messages {
+        let (start, begun, cpu) = (done, Instant::now(), cpu_seconds());
+        let mut receipts = FuturesUnordered::new();
+        while done < goal || !receipts.is_empty() {
+            if done < goal && receipts.len() < in_flight {
+                let (from, to) = (next(&mut random) % users, next(&mut random) % users);
+                let handled = Handled { session, count: done as u32 };
+                let message =
+                    message(&clock, &people[from], &people[to], done, search, Some(handled));
+                let kept = storage.archive().keep(message).await.unwrap();
+                receipts.push(async move { (to, kept.id, kept.receipt.await) });
+                done += 1;
+            } else if let Some((to, id, outcome)) = receipts.next().await {
+                outcome.unwrap();
+                storage.archive().delivered(&people[to].bare, &[id]).await.unwrap();
+            }
+        }
+        let (seconds, count) = (begun.elapsed().as_secs_f64(), (done - start) as f64);
+        let cpu = (cpu_seconds() - cpu) * 1e6 / count;
+        println!("{goal:>9} stored: {:>7.0} messages/s, {cpu:.1} us of CPU each", count / seconds);
+        pages(&storage, &people).await;
+        goal *= 10;
+    }
+    let size: u64 = std::fs::read_dir(dir.path())
+        .unwrap()
+        .map(|file| file.unwrap().metadata().unwrap().len())
+        .sum();
+    println!("{} bytes a message", size as usize / done.max(1));
+    storage.close().await;
+}
+
+/// Four clients read the newest pages of 50, of one conversation and of all.
+async fn pages(storage: &Arc<dyn Storage>, people: &[Person]) {
+    const PAGES: usize = 500;
+    for with_one in [false, true] {
+        let begun = Instant::now();
+        let client = |n: usize| async move {
+            let mut rows = 0;
+            for page in 0..PAGES {
+                let owner = &people[(n * PAGES + page) % people.len()];
+                let other = &people[(n + page * 7) % people.len()].bare;
+                let with = with_one.then(|| other.clone().into_jid());
+                let query = Query { with, backwards: true, max: 50, ..Query::default() };
+                rows +=
+                    storage.archive().page(&owner.bare, &query).await.unwrap().unwrap().rows.len();
+            }
+            rows
+        };
+        let rows = futures_util::future::join_all((0..4).map(client)).await;
+        let per_second = (4 * PAGES) as f64 / begun.elapsed().as_secs_f64();
+        let each = rows.iter().sum::<usize>() / (4 * PAGES);
+        let what = if with_one { "with one" } else { "with all" };
+        println!("          pages {what}: {per_second:.0}/s, {each} rows each");
+    }
+}
+
+struct Person {
+    bare: BareJid,
+    full: Jid,
+}
+
+impl Person {
+    fn new(n: usize) -> Self {
+        let full = Jid::parse(&format!("user{n}@example.org/phone.{n:06}")).unwrap();
+        Self { bare: full.to_bare(), full }
+    }
+}
+
+fn message(
+    clock: &Clock,
+    from: &Person,
+    to: &Person,
+    n: usize,
+    search: bool,
+    handled: Option<Handled>,
+) -> NewMessage {
+    let text = format!(
+        "This is message {n}: it has some words more, as people write to each other all day long \
+         about the weather, the bread, the children and number {}",
+        n * 7919 % 10_007
+    );
+    let xml = format!(
+        "<message from='{}' to='{}' id='c{n:016x}' type='chat'><body>{text}</body>\
+         <request xmlns='urn:xmpp:receipts'/><origin-id xmlns='urn:xmpp:sid:0' id='c{n:016x}'/>\
+         </message>",
+        from.full, to.bare
+    );
+    let holder = |owner: &Person, other: &Person, way| Holder {
+        owner: owner.bare.clone(),
+        with: other.full.clone(),
+        way,
+        archive: true,
+        waiting: way == Way::Received,
+        limit: None,
+    };
+    NewMessage {
+        at: clock.now(),
+        xml: Bytes::from(xml),
+        holders: smallvec![holder(from, to, Way::Sent), holder(to, from, Way::Received)],
+        search: search.then_some(text),
+        handled,
+    }
+}
+
+/// Numbers without pattern, the same in each run.
+fn next(random: &mut u64) -> usize {
+    *random =
+        random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    (*random >> 33) as usize
+}
+
+fn cpu_seconds() -> f64 {
+    let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let after = text.rsplit(')').next().unwrap_or_default();
+    let ticks = |n: usize| after.split_whitespace().nth(n).and_then(|t| t.parse::<f64>().ok());
+    (ticks(11).unwrap_or(0.0) + ticks(12).unwrap_or(0.0)) / 100.0
+}

@@ -1,0 +1,166 @@
+//! Archives in memory. A body is counted by those who hold it.
+
+use async_trait::async_trait;
+
+use super::{MemoryStorage, State};
+use crate::jid::{BareJid, Jid};
+use crate::storage::words::words;
+use crate::storage::{
+    ArchiveStore, Count, End, Kept, MessageId, NewMessage, Page, Query, Receipt, Result, Retention,
+    StorageError, Stored, Waiting,
+};
+
+/// A message of an archive, with its words if it can be searched.
+#[derive(Debug)]
+pub(super) struct Archived {
+    message: Stored,
+    words: Vec<String>,
+}
+
+#[async_trait]
+impl ArchiveStore for MemoryStorage {
+    async fn keep(&self, mut message: NewMessage) -> Result<Kept> {
+        message.merge_holders();
+        let mut state = self.state()?;
+        let id = state.ids.next(message.at);
+        if let Some(handled) = message.handled
+            && let Some(session) = state.sessions.get_mut(&handled.session)
+        {
+            session.handled = handled.count;
+        }
+        let receipt = Receipt::settled(state.keep(id, &message));
+        Ok(Kept { id, receipt })
+    }
+
+    async fn delivered(&self, owner: &BareJid, ids: &[MessageId]) -> Result<()> {
+        let mut state = self.state()?;
+        if let Some(owner) = state.owners.get_mut(owner) {
+            owner.waiting.retain(|id, _| !ids.contains(id));
+        }
+        Ok(())
+    }
+
+    async fn waiting(
+        &self,
+        owner: &BareJid,
+        after: Option<MessageId>,
+        limit: usize,
+    ) -> Result<Vec<Waiting>> {
+        let state = self.state()?;
+        let waiting = state.owners.get(owner).into_iter().flat_map(|o| o.waiting.values());
+        Ok(waiting.filter(|w| Some(w.id) > after).take(limit).cloned().collect())
+    }
+
+    async fn waiting_count(&self, owner: &BareJid) -> Result<u64> {
+        Ok(self.state()?.owners.get(owner).map_or(0, |o| o.waiting.len() as u64))
+    }
+
+    async fn page(&self, owner: &BareJid, query: &Query) -> Result<Option<Page>> {
+        let state = self.state()?;
+        let owner = state.owners.get(owner);
+        let has = |id: &MessageId| owner.is_some_and(|o| o.archive.contains_key(id));
+        if !query.named.iter().all(has) {
+            return Ok(None);
+        }
+        let asked = query.text.as_ref().map(|text| words(text, 16));
+        let all: Vec<&Stored> = owner
+            .into_iter()
+            .flat_map(|o| o.archive.values())
+            .filter(|a| finds(query, asked.as_deref(), a))
+            .map(|a| &a.message)
+            .collect();
+        let is_inside = |s: &&&Stored| {
+            query.after.is_none_or(|after| s.id > after)
+                && query.before.is_none_or(|before| s.id < before)
+        };
+        let inside: Vec<&Stored> = all.iter().filter(is_inside).copied().collect();
+        let more = inside.len().saturating_sub(query.max);
+        let page = if query.backwards { &inside[more..] } else { &inside[..inside.len() - more] };
+        let rows: Vec<Stored> = page.iter().copied().cloned().collect();
+        let first = rows.first().map(|r| r.id);
+        let count = query.count.then(|| Count {
+            total: all.len() as u64,
+            before: all.iter().filter(|s| first.is_none_or(|first| s.id < first)).count() as u64,
+        });
+        Ok(Some(Page { rows, complete: more == 0, count }))
+    }
+
+    async fn ends(&self, owner: &BareJid) -> Result<Option<(End, End)>> {
+        let state = self.state()?;
+        let Some(owner) = state.owners.get(owner) else { return Ok(None) };
+        let end = |a: &Archived| (a.message.id, a.message.at);
+        Ok(owner.archive.values().next().map(end).zip(owner.archive.values().next_back().map(end)))
+    }
+
+    async fn owners(&self, after: Option<&BareJid>, limit: usize) -> Result<Vec<BareJid>> {
+        let state = self.state()?;
+        let with_archive = state.owners.iter().filter(|(_, owner)| !owner.archive.is_empty());
+        let jids = with_archive.map(|(jid, _)| jid).filter(|jid| after.is_none_or(|a| *jid > a));
+        Ok(jids.take(limit).cloned().collect())
+    }
+
+    async fn expire(&self, owner: &BareJid, retention: Retention) -> Result<u64> {
+        let mut state = self.state()?;
+        let Some(owner) = state.owners.get_mut(owner) else { return Ok(0) };
+        let mut gone = 0;
+        while let Some(oldest) = owner.archive.first_entry() {
+            let is_old =
+                retention.before.is_some_and(|before| oldest.key().get() < before.as_micros());
+            let id = *oldest.key();
+            let is_much = retention.keep.is_some_and(|keep| owner.archive.len() as u64 > keep);
+            if !is_old && !is_much {
+                break;
+            }
+            owner.archive.remove(&id);
+            if let Some(waiting) = owner.waiting.get_mut(&id) {
+                waiting.archived = false;
+            }
+            gone += 1;
+        }
+        Ok(gone)
+    }
+}
+
+impl State {
+    fn keep(&mut self, id: MessageId, message: &NewMessage) -> Result<()> {
+        let too_many = message.holders.iter().filter(|h| h.waiting).any(|holder| {
+            let waiting = self.owners.get(&holder.owner).map_or(0, |o| o.waiting.len());
+            holder.limit.is_some_and(|limit| waiting >= limit as usize)
+        });
+        if too_many {
+            return Err(StorageError::Limit("offline messages"));
+        }
+        let (at, xml) = (message.at, &message.xml);
+        for holder in &message.holders {
+            let owner = self.owner(&holder.owner);
+            if holder.archive {
+                let (with, way, xml) = (holder.with.clone(), holder.way, xml.clone());
+                let message_words = message.search.as_ref().map(|text| words(text, usize::MAX));
+                let message = Stored { id, at, with, way, xml };
+                let words = message_words.unwrap_or_default();
+                owner.archive.insert(id, Archived { message, words });
+            }
+            if holder.waiting {
+                let archived = holder.archive;
+                owner.waiting.insert(id, Waiting { id, at, archived, xml: xml.clone() });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// It is one of those asked for, wherever the page begins.
+fn finds(query: &Query, asked: Option<&[String]>, archived: &Archived) -> bool {
+    let message = &archived.message;
+    query.with.as_ref().is_none_or(|with| is_with(with, &message.with))
+        && query.start.is_none_or(|start| message.at >= start)
+        && query.end.is_none_or(|end| message.at <= end)
+        && query.ids.as_ref().is_none_or(|ids| ids.contains(&message.id))
+        && asked.is_none_or(|asked| {
+            !asked.is_empty() && asked.iter().all(|word| archived.words.contains(word))
+        })
+}
+
+fn is_with(asked: &Jid, with: &Jid) -> bool {
+    if asked.is_bare() { asked.as_str() == with.bare_str() } else { asked == with }
+}

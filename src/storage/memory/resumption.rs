@@ -1,0 +1,82 @@
+//! Sessions in memory: they do not outlive the server.
+
+use async_trait::async_trait;
+
+use super::MemoryStorage;
+use crate::jid::BareJid;
+use crate::payload::datetime::Timestamp;
+use crate::storage::{
+    Receipt, Result, Resumable, ResumptionStore, SavedSession, SessionNumber, StorageError,
+};
+
+#[async_trait]
+impl ResumptionStore for MemoryStorage {
+    async fn begin(
+        &self,
+        owner: &BareJid,
+        resource: &str,
+        key: &str,
+    ) -> Result<(SessionNumber, Receipt)> {
+        let mut state = self.state()?;
+        state.last_session += 1;
+        let number = SessionNumber(state.last_session);
+        if state.sessions.values().any(|s| s.key == key) {
+            let error = StorageError::Database("a session has this key".into());
+            return Ok((number, Receipt::settled(Err(error))));
+        }
+        state.owner(owner);
+        let session = Resumable {
+            number,
+            owner: owner.clone(),
+            resource: resource.into(),
+            key: key.into(),
+            handled: 0,
+            ended: None,
+            state: None,
+        };
+        state.sessions.insert(number, session);
+        Ok((number, Receipt::settled(Ok(()))))
+    }
+
+    async fn handled(&self, session: SessionNumber, count: u32) -> Result<()> {
+        if let Some(session) = self.state()?.sessions.get_mut(&session) {
+            session.handled = count;
+        }
+        Ok(())
+    }
+
+    async fn save(&self, sessions: Vec<SavedSession>) -> Result<()> {
+        let mut state = self.state()?;
+        for saved in sessions {
+            if let Some(session) = state.sessions.get_mut(&saved.number) {
+                session.handled = saved.handled;
+                session.state = Some(saved.state);
+                session.ended = None;
+            }
+        }
+        Ok(())
+    }
+
+    async fn find(&self, key: &str) -> Result<Option<Resumable>> {
+        Ok(self.state()?.sessions.values().find(|s| s.key == key).cloned())
+    }
+
+    async fn all(&self) -> Result<Vec<Resumable>> {
+        Ok(self.state()?.sessions.values().cloned().collect())
+    }
+
+    async fn end(&self, session: SessionNumber, at: Timestamp) -> Result<()> {
+        if let Some(session) = self.state()?.sessions.get_mut(&session) {
+            session.ended = Some(at);
+            session.state = None;
+        }
+        Ok(())
+    }
+
+    async fn expire(&self, before: Timestamp) -> Result<u64> {
+        let mut state = self.state()?;
+        let all = state.sessions.len();
+        state.sessions.retain(|_, session| session.ended.is_none_or(|ended| ended >= before));
+        Ok((all - state.sessions.len()) as u64)
+    }
+}

@@ -1,0 +1,71 @@
+//! XEP-0198 §5: sessions that can be resumed, over a restart of the server, too.
+//!
+//! How many stanzas of its client a session has handled is remembered with the messages among them
+//! ([`super::NewMessage::handled`]), so that after a crash `<failed h='…'/>` says what is kept.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use super::{Receipt, Result};
+use crate::jid::BareJid;
+use crate::payload::datetime::Timestamp;
+
+/// The number of a session within the store. Means nothing to a client.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct SessionNumber(pub(super) i64);
+
+/// A session that can be resumed, or that could and has ended.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Resumable {
+    /// Its number.
+    pub number: SessionNumber,
+    /// Whose.
+    pub owner: BareJid,
+    /// The resource of its full address.
+    pub resource: String,
+    /// What the client calls it: unguessable (XEP-0198 §5).
+    pub key: String,
+    /// How many stanzas of the client were handled.
+    pub handled: u32,
+    /// It ended then.
+    pub ended: Option<Timestamp>,
+    /// What [`ResumptionStore::save`] was given.
+    pub state: Option<Bytes>,
+}
+
+/// A session as it is when the server ends in good order.
+#[derive(Clone, Debug)]
+pub struct SavedSession {
+    /// Its number.
+    pub number: SessionNumber,
+    /// How many stanzas of the client were handled.
+    pub handled: u32,
+    /// All that the session wants to remember.
+    pub state: Bytes,
+}
+
+/// Sessions that can be resumed.
+#[async_trait]
+pub trait ResumptionStore: Send + Sync {
+    /// A session becomes resumable. No need to wait for the receipt: what is kept later is durable
+    /// later.
+    async fn begin(
+        &self,
+        owner: &BareJid,
+        resource: &str,
+        key: &str,
+    ) -> Result<(SessionNumber, Receipt)>;
+    /// Notes how many stanzas were handled. Written a little later, or with the next message.
+    async fn handled(&self, session: SessionNumber, count: u32) -> Result<()>;
+    /// Saves sessions, all in one transaction; durable when this returns.
+    async fn save(&self, sessions: Vec<SavedSession>) -> Result<()>;
+    /// The session with this key.
+    async fn find(&self, key: &str) -> Result<Option<Resumable>>;
+    /// All of them, by number: those of the server before, when a server begins.
+    async fn all(&self) -> Result<Vec<Resumable>>;
+    /// A session has ended. What was saved of it is gone, its count stays until it expires. Written
+    /// with the next change.
+    async fn end(&self, session: SessionNumber, at: Timestamp) -> Result<()>;
+    /// Forgets sessions which ended before `before`; answers how many.
+    async fn expire(&self, before: Timestamp) -> Result<u64>;
+}

@@ -1,0 +1,367 @@
+//! Archives: what is asked of them, and what they forget.
+
+use std::sync::atomic::Ordering;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::TryStreamExt;
+use sqlx::Row;
+
+use super::release::{list, release};
+use super::writer::{Change, Nothing, Writing};
+use super::{Database, DbRow, bound, jid};
+use crate::jid::{BareJid, Jid};
+use crate::payload::datetime::Timestamp;
+use crate::storage::words::words;
+use crate::storage::{
+    ArchiveStore, Count, End, Kept, MessageId, NewMessage, Page, Query, Result, Retention,
+    StorageError, Stored, Waiting, Way,
+};
+
+#[async_trait]
+impl ArchiveStore for Database {
+    async fn keep(&self, message: NewMessage) -> Result<Kept> {
+        self.writer.keep(message).await
+    }
+
+    async fn delivered(&self, owner: &BareJid, ids: &[MessageId]) -> Result<()> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        self.writer.clear(owner.clone(), ids.into()).await
+    }
+
+    async fn waiting(
+        &self,
+        owner: &BareJid,
+        after: Option<MessageId>,
+        limit: usize,
+    ) -> Result<Vec<Waiting>> {
+        self.settle_marks().await?;
+        let rows = sqlx::query_as::<_, (i64, i64, bool, Vec<u8>)>(
+            "SELECT m.id, m.at, w.alone, m.xml \
+             FROM owner o JOIN waiting w ON w.owner = o.number JOIN message m ON m.id = w.message \
+             WHERE o.jid = $1 AND w.message > $2 ORDER BY w.message LIMIT $3",
+        )
+        .bind(owner.as_str())
+        .bind(after.map_or(0, MessageId::get))
+        .bind(bound(limit))
+        .fetch_all(&self.reads)
+        .await?;
+        let waiting = |(id, at, alone, xml): (i64, i64, bool, Vec<u8>)| {
+            Ok(Waiting {
+                id: number(id)?,
+                at: Timestamp::from_micros(at),
+                archived: !alone,
+                xml: Bytes::from(xml),
+            })
+        };
+        rows.into_iter().map(waiting).collect()
+    }
+
+    async fn waiting_count(&self, owner: &BareJid) -> Result<u64> {
+        self.settle_marks().await?;
+        super::super::OfflineStore::count(self, owner).await
+    }
+
+    async fn page(&self, owner: &BareJid, query: &Query) -> Result<Option<Page>> {
+        self.settle_messages().await?;
+        if !self.has_all(owner, &query.named).await? {
+            return Ok(None);
+        }
+        let Some(find) = Find::new(query, self.lag.load(Ordering::Acquire)) else {
+            let count = query.count.then(Count::default);
+            return Ok(Some(Page { rows: Vec::new(), complete: true, count }));
+        };
+        let mut page = self.rows(owner, query, &find).await?;
+        if query.count {
+            page.count = Some(self.count_found(owner, query, &find, page.rows.first()).await?);
+        }
+        Ok(Some(page))
+    }
+
+    async fn ends(&self, owner: &BareJid) -> Result<Option<(End, End)>> {
+        self.settle_messages().await?;
+        let rows = sqlx::query_as::<_, (i64, i64)>(
+            "SELECT id, at FROM message WHERE id IN ( \
+             SELECT min(a.id) FROM owner o JOIN archive a ON a.owner = o.number WHERE o.jid = $1 \
+             UNION ALL \
+             SELECT max(a.id) FROM owner o JOIN archive a ON a.owner = o.number WHERE o.jid = $1) \
+             ORDER BY id",
+        )
+        .bind(owner.as_str())
+        .fetch_all(&self.reads)
+        .await?;
+        let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Ok(None) };
+        let end = |row: &(i64, i64)| Ok::<_, StorageError>((number(row.0)?, micros(row.1)));
+        Ok(Some((end(first)?, end(last)?)))
+    }
+
+    async fn owners(&self, after: Option<&BareJid>, limit: usize) -> Result<Vec<BareJid>> {
+        let rows = sqlx::query(
+            "SELECT o.jid FROM owner o WHERE o.jid > $1 \
+             AND EXISTS (SELECT 1 FROM archive a WHERE a.owner = o.number) ORDER BY o.jid LIMIT $2",
+        )
+        .bind(after.map_or("", |a| a.as_str()))
+        .bind(bound(limit))
+        .fetch_all(&self.reads)
+        .await?;
+        rows.iter().map(|row| Ok(jid(row, "jid", "owner")?.to_bare())).collect()
+    }
+
+    async fn expire(&self, owner: &BareJid, retention: Retention) -> Result<u64> {
+        self.writer.write(Expire { owner: owner.clone(), retention }).await
+    }
+}
+
+impl Database {
+    /// Waits until what was handed over can be read.
+    async fn settle_messages(&self) -> Result<()> {
+        if self.writer.is_keeping() { self.writer.write(Nothing).await } else { Ok(()) }
+    }
+
+    /// The same, with marks that are to fall.
+    async fn settle_marks(&self) -> Result<()> {
+        if self.writer.is_busy() { self.writer.write(Nothing).await } else { Ok(()) }
+    }
+
+    /// All of these are in the archive.
+    async fn has_all(&self, owner: &BareJid, ids: &[MessageId]) -> Result<bool> {
+        let mut ids: Vec<i64> = ids.iter().map(|id| id.get()).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        if ids.is_empty() {
+            return Ok(true);
+        }
+        let (count,) = sqlx::query_as::<_, (i64,)>(
+            "SELECT count(*) FROM archive \
+             WHERE owner = (SELECT number FROM owner WHERE jid = $1) \
+             AND id IN (SELECT value FROM json_each($2))",
+        )
+        .bind(owner.as_str())
+        .bind(list(&ids))
+        .fetch_one(&self.reads)
+        .await?;
+        Ok(count.unsigned_abs() == ids.len() as u64)
+    }
+
+    async fn rows(&self, owner: &BareJid, query: &Query, find: &Find) -> Result<Page> {
+        let statement = if query.backwards { BACKWARDS } else { FORWARDS };
+        // One more than wanted tells whether there are more.
+        let wanted = bound(query.max.saturating_add(1));
+        let mut stream = find.bind(statement, owner).bind(wanted).fetch(&self.reads);
+        let mut page = Page { complete: true, ..Page::default() };
+        let mut bytes = 0;
+        while let Some(row) = stream.try_next().await? {
+            if page.rows.len() == query.max || bytes > PAGE_BYTES {
+                page.complete = false;
+                break;
+            }
+            let row = stored(&row)?;
+            bytes += row.xml.len();
+            page.rows.push(row);
+        }
+        if query.backwards {
+            page.rows.reverse();
+        }
+        Ok(page)
+    }
+
+    async fn count_found(
+        &self,
+        owner: &BareJid,
+        query: &Query,
+        find: &Find,
+        first: Option<&Stored>,
+    ) -> Result<Count> {
+        // Where the client stands in its paging does not change how many there are (XEP-0059 §2.6).
+        let whole = Query { after: None, before: None, ..query.clone() };
+        let whole =
+            Find::new(&whole, self.lag.load(Ordering::Acquire)).unwrap_or_else(|| find.clone());
+        let row = whole
+            .bind(COUNT, owner)
+            .bind(first.map_or(i64::MAX, |f| f.id.get()))
+            .fetch_one(&self.reads)
+            .await?;
+        let total: i64 = row.try_get(0)?;
+        let before: i64 = row.try_get(1)?;
+        Ok(Count { total: total.unsigned_abs(), before: before.unsigned_abs() })
+    }
+}
+
+/// The bounds of a query, as the database wants them.
+#[derive(Clone, Debug)]
+struct Find {
+    ids: (i64, i64),
+    times: (i64, i64),
+    with: Option<String>,
+    /// Between these texts lie the full addresses of a bare one.
+    full: (String, String),
+    only: Option<String>,
+    words: Option<Vec<String>>,
+}
+
+impl Find {
+    /// `None` if nothing can be found.
+    fn new(query: &Query, lag: i64) -> Option<Self> {
+        let start = query.start.map_or(i64::MIN, Timestamp::as_micros);
+        let end = query.end.map_or(i64::MAX, Timestamp::as_micros);
+        // An id is not below the microseconds of its message, and not far above.
+        let mut low = query.after.map_or(0, MessageId::get).max(start.saturating_sub(1));
+        let mut high =
+            query.before.map_or(i64::MAX, MessageId::get).min(end.saturating_add(lag + 1));
+        if let Some(ids) = &query.ids {
+            low = low.max(ids.iter().min()?.get() - 1);
+            high = high.min(ids.iter().max()?.get() + 1);
+        }
+        let words = query.text.as_ref().map(|text| words(text, WORDS));
+        if words.as_ref().is_some_and(Vec::is_empty) {
+            return None;
+        }
+        let with = query.with.as_ref().map(|w| w.as_str().to_owned());
+        let full = match &query.with {
+            // `0` comes behind `/`.
+            Some(with) if with.is_bare() => (format!("{with}/"), format!("{with}0")),
+            _ => (String::new(), String::new()),
+        };
+        let numbers = |ids: &Vec<MessageId>| ids.iter().map(|id| id.get()).collect::<Vec<_>>();
+        let only = query.ids.as_ref().map(|ids| list(&numbers(ids)));
+        Some(Self { ids: (low, high), times: (start, end), with, full, only, words })
+    }
+
+    fn bind(&self, statement: &'static str, owner: &BareJid) -> super::many::Statement {
+        sqlx::query(statement)
+            .bind(owner.as_str())
+            .bind(self.ids.0)
+            .bind(self.ids.1)
+            .bind(self.times.0)
+            .bind(self.times.1)
+            .bind(self.with.clone())
+            .bind(self.full.0.clone())
+            .bind(self.full.1.clone())
+            .bind(self.only.clone())
+            .bind(self.words.as_ref().map(|words| expression(words)))
+    }
+}
+
+/// In the language of FTS5, all words in quotes: none of them can be an operator. The statement
+/// puts the owner before it.
+fn expression(words: &[String]) -> String {
+    let quoted: Vec<String> =
+        words.iter().map(|w| format!("words : \"{}\"", w.replace('"', ""))).collect();
+    quoted.join(" AND ")
+}
+
+macro_rules! found {
+    ($what:literal, $order:literal) => {
+        concat!(
+            "SELECT ",
+            $what,
+            " FROM archive a JOIN message m ON m.id = a.id \
+             WHERE a.owner = (SELECT number FROM owner WHERE jid = $1) \
+             AND a.id > $2 AND a.id < $3 AND m.at >= $4 AND m.at <= $5 \
+             AND ($6 IS NULL OR a.peer = $6 OR (a.peer > $7 AND a.peer < $8)) \
+             AND ($9 IS NULL OR a.id IN (SELECT value FROM json_each($9))) \
+             AND ($10 IS NULL OR a.id IN (SELECT rowid FROM archive_text WHERE archive_text MATCH \
+             'holders : \"o' || (SELECT number FROM owner WHERE jid = $1) || '\" AND ' || $10)) ",
+            $order
+        )
+    };
+}
+
+const FORWARDS: &str = found!("a.id, m.at, a.peer, a.way, m.xml", "ORDER BY a.id LIMIT $11");
+const BACKWARDS: &str = found!("a.id, m.at, a.peer, a.way, m.xml", "ORDER BY a.id DESC LIMIT $11");
+const COUNT: &str = found!("count(*), count(*) FILTER (WHERE a.id < $11)", "");
+
+/// A page that has grown larger takes no more rows.
+const PAGE_BYTES: usize = 2 << 20;
+/// How many words can be asked for.
+const WORDS: usize = 16;
+
+/// What an archive is to forget.
+struct Expire {
+    owner: BareJid,
+    retention: Retention,
+}
+
+#[async_trait]
+impl Change for Expire {
+    type Answer = u64;
+
+    async fn apply(&self, on: &mut Writing<'_>) -> Result<u64> {
+        let Some(known) = on.owner_if_any(&self.owner).await? else { return Ok(0) };
+        let owner = known.number;
+        let Some(below) = self.below(on, owner).await? else { return Ok(0) };
+        let rows = sqlx::query_as::<_, (i64, bool)>(
+            "SELECT a.id, EXISTS \
+             (SELECT 1 FROM waiting w WHERE w.owner = a.owner AND w.message = a.id) \
+             FROM archive a WHERE a.owner = $1 AND a.id < $2 ORDER BY a.id LIMIT $3",
+        )
+        .bind(owner)
+        .bind(below)
+        .bind(AT_ONCE)
+        .fetch_all(&mut *on.connection)
+        .await?;
+        let Some((last, _)) = rows.last().copied() else { return Ok(0) };
+        // What waits is held by its mark from now on.
+        if rows.iter().any(|(_, waits)| *waits) {
+            sqlx::query("UPDATE waiting SET alone = 1 WHERE owner = $1 AND message <= $2")
+                .bind(owner)
+                .bind(last)
+                .execute(&mut *on.connection)
+                .await?;
+        }
+        let gone = rows.iter().filter(|(_, waits)| !waits).map(|(id, _)| *id).collect();
+        release(on, gone).await?;
+        sqlx::query("DELETE FROM archive WHERE owner = $1 AND id <= $2")
+            .bind(owner)
+            .bind(last)
+            .execute(&mut *on.connection)
+            .await?;
+        Ok(rows.len() as u64)
+    }
+}
+
+impl Expire {
+    /// Ids below are to be forgotten.
+    async fn below(&self, on: &mut Writing<'_>, owner: i64) -> Result<Option<i64>> {
+        let before = self.retention.before.map(Timestamp::as_micros);
+        let Some(keep) = self.retention.keep else { return Ok(before) };
+        let oldest_kept = sqlx::query_as::<_, (i64,)>(
+            "SELECT id FROM archive WHERE owner = $1 ORDER BY id DESC LIMIT 1 OFFSET $2",
+        )
+        .bind(owner)
+        .bind(i64::try_from(keep).unwrap_or(i64::MAX))
+        .fetch_optional(&mut *on.connection)
+        .await?
+        .map(|(id,)| id + 1);
+        Ok(before.max(oldest_kept))
+    }
+}
+
+/// How many messages are forgotten in one change, so that it does not hold up the others.
+const AT_ONCE: i64 = 500;
+
+fn stored(row: &DbRow) -> Result<Stored> {
+    let peer: Jid = jid(row, "peer", "archive")?;
+    let way = if row.try_get::<i64, _>("way")? == 0 { Way::Received } else { Way::Sent };
+    Ok(Stored {
+        id: number(row.try_get("id")?)?,
+        at: micros(row.try_get("at")?),
+        with: peer,
+        way,
+        xml: Bytes::from(row.try_get::<Vec<u8>, _>("xml")?),
+    })
+}
+
+fn micros(at: i64) -> Timestamp {
+    Timestamp::from_micros(at)
+}
+
+fn number(id: i64) -> Result<MessageId> {
+    MessageId::new(id).ok_or_else(|| StorageError::Inconsistent {
+        table: "message",
+        key: id.to_string(),
+        problem: "not a number of a message".into(),
+    })
+}

@@ -1,0 +1,216 @@
+//! Keeping messages: the body once, by its number, and narrow rows for those who hold it.
+
+use std::sync::LazyLock;
+use std::sync::atomic::Ordering;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+use tokio::sync::oneshot;
+
+use super::many::Many;
+use super::writer::{Known, Writing};
+use crate::jid::BareJid;
+use crate::storage::words::words;
+use crate::storage::{MessageId, NewMessage, Result, StorageError, Way};
+
+/// A message on its way to the disk.
+#[derive(Debug)]
+pub(super) struct Keep {
+    pub(super) id: MessageId,
+    /// Its holders are merged.
+    pub(super) message: NewMessage,
+    /// What was foreseen; told when the transaction is durable.
+    pub(super) refused: Option<StorageError>,
+    pub(super) answer: oneshot::Sender<Result<()>>,
+}
+
+impl Keep {
+    pub(super) fn settle(self, failure: Option<&StorageError>) {
+        let answer = match (failure, self.refused) {
+            (Some(error), _) => Err(StorageError::Database(error.to_string())),
+            (None, Some(error)) => Err(error),
+            (None, None) => Ok(()),
+        };
+        // Who asked may be gone; it is written all the same.
+        drop(self.answer.send(answer));
+    }
+}
+
+/// The rows of a batch, table by table.
+#[derive(Default)]
+struct Rows<'a> {
+    bodies: Vec<(i64, i64, &'a [u8], i64)>,
+    archive: Vec<(i64, i64, &'a str, i64)>,
+    marks: Vec<(i64, i64, bool)>,
+    texts: Vec<(i64, String, String)>,
+    lag: i64,
+}
+
+/// Marks that fall before they were written.
+pub(super) type Fallen<'a> = FxHashSet<(&'a BareJid, MessageId)>;
+
+/// Keeps messages with few statements, as many as there are.
+pub(super) async fn keep_all(
+    on: &mut Writing<'_>,
+    all: &mut [&mut Keep],
+    fallen: &Fallen<'_>,
+) -> Result<()> {
+    let mut rows = Rows::default();
+    // Counted apart, as the writer's memory forgets when it is full.
+    let mut owners: FxHashMap<BareJid, Known> = FxHashMap::default();
+    for keep in all.iter_mut() {
+        keep.refused = None;
+        if !fallen.is_empty() {
+            let id = keep.id;
+            for holder in &mut keep.message.holders {
+                holder.waiting &= !fallen.contains(&(&holder.owner, id));
+            }
+            keep.message.merge_holders();
+        }
+        for holder in &keep.message.holders {
+            let known = match owners.get(&holder.owner) {
+                Some(known) => *known,
+                None => on.owner(&holder.owner).await?,
+            };
+            let known = match (holder.limit, known.waiting) {
+                (Some(_), None) => count_waiting(on, known).await?,
+                _ => known,
+            };
+            let waiting = known.waiting.unwrap_or(0);
+            if holder.waiting && holder.limit.is_some_and(|limit| waiting >= limit) {
+                keep.refused = Some(StorageError::Limit("offline messages"));
+            }
+            owners.insert(holder.owner.clone(), known);
+        }
+        if keep.refused.is_none() {
+            for holder in keep.message.holders.iter().filter(|h| h.waiting) {
+                if let Some(known) = owners.get_mut(&holder.owner) {
+                    known.waiting = known.waiting.map(|n| n.saturating_add(1));
+                }
+            }
+        }
+    }
+    for keep in all.iter() {
+        rows.add(keep, &owners);
+    }
+    rows.insert(on).await?;
+    for (jid, known) in owners {
+        on.memory.remember(&jid, known);
+    }
+    Ok(())
+}
+
+async fn count_waiting(on: &mut Writing<'_>, known: Known) -> Result<Known> {
+    let (count,) = sqlx::query_as::<_, (i64,)>("SELECT count(*) FROM waiting WHERE owner = $1")
+        .bind(known.number)
+        .fetch_one(&mut *on.connection)
+        .await?;
+    Ok(Known { waiting: Some(u32::try_from(count).unwrap_or(u32::MAX)), ..known })
+}
+
+impl<'a> Rows<'a> {
+    fn add(&mut self, keep: &'a Keep, owners: &FxHashMap<BareJid, Known>) {
+        let (id, message) = (keep.id.get(), &keep.message);
+        if keep.refused.is_some() || message.holders.is_empty() {
+            return;
+        }
+        let at = message.at.as_micros();
+        self.lag = self.lag.max(id.saturating_sub(at));
+        self.bodies.push((id, at, &message.xml, message.holders.len() as i64));
+        let mut names = String::new();
+        for holder in &message.holders {
+            let owner = owners[&holder.owner].number;
+            if holder.archive {
+                let way = i64::from(holder.way == Way::Sent);
+                self.archive.push((owner, id, holder.with.as_str(), way));
+                names.push_str(&format!("o{owner} "));
+            }
+            if holder.waiting {
+                self.marks.push((owner, id, !holder.archive));
+            }
+        }
+        if let Some(text) = message.search.as_ref().filter(|_| !names.is_empty()) {
+            self.texts.push((id, names, words(text, WORDS).join(" ")));
+        }
+    }
+
+    async fn insert(self, on: &mut Writing<'_>) -> Result<()> {
+        if self.lag > 0 {
+            raise_lag(on, self.lag).await?;
+        }
+        let connection = &mut *on.connection;
+        BODIES
+            .execute(connection, &self.bodies, |q, (id, at, xml, holders)| {
+                q.bind(*id).bind(*at).bind(*xml).bind(*holders)
+            })
+            .await?;
+        ARCHIVE
+            .execute(connection, &self.archive, |q, (owner, id, peer, way)| {
+                q.bind(*owner).bind(*id).bind(*peer).bind(*way)
+            })
+            .await?;
+        MARKS
+            .execute(connection, &self.marks, |q, (owner, id, alone)| {
+                q.bind(*owner).bind(*id).bind(*alone)
+            })
+            .await?;
+        TEXTS
+            .execute(connection, &self.texts, |q, (id, holders, words)| {
+                q.bind(*id).bind(holders.as_str()).bind(words.as_str())
+            })
+            .await
+    }
+}
+
+/// Writes how many stanzas sessions have handled.
+pub(super) async fn write_handled(
+    on: &mut Writing<'_>,
+    handled: FxHashMap<i64, u32>,
+) -> Result<()> {
+    let rows: Vec<(i64, u32)> = handled.into_iter().collect();
+    HANDLED
+        .execute(on.connection, &rows, |q, (session, count)| {
+            q.bind(*session).bind(i64::from(*count))
+        })
+        .await
+}
+
+/// Ids run ahead of the time in which messages were taken when the clock goes back. How far they
+/// ever did is remembered, so that a time is a range of ids for those who read.
+async fn raise_lag(on: &mut Writing<'_>, lag: i64) -> Result<()> {
+    if lag <= on.memory.lag {
+        return Ok(());
+    }
+    let lag = lag.unsigned_abs().next_power_of_two().try_into().unwrap_or(i64::MAX);
+    sqlx::query(
+        "INSERT INTO setting (name, value) VALUES ('id_lag', $1) \
+         ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)",
+    )
+    .bind(lag.to_be_bytes().to_vec())
+    .execute(&mut *on.connection)
+    .await?;
+    on.memory.lag = lag;
+    on.lag.fetch_max(lag, Ordering::AcqRel);
+    Ok(())
+}
+
+/// Ids are never so far ahead unless it was written down.
+pub(in crate::storage) const LEAST_LAG: i64 = 1 << 20;
+
+/// How many words of a message can be found.
+const WORDS: usize = 10_000;
+
+static BODIES: LazyLock<Many> =
+    LazyLock::new(|| Many::new("INSERT INTO message (id, at, xml, holders) VALUES ", 4, ""));
+static ARCHIVE: LazyLock<Many> =
+    LazyLock::new(|| Many::new("INSERT INTO archive (owner, id, peer, way) VALUES ", 4, ""));
+static MARKS: LazyLock<Many> =
+    LazyLock::new(|| Many::new("INSERT INTO waiting (owner, message, alone) VALUES ", 3, ""));
+static TEXTS: LazyLock<Many> =
+    LazyLock::new(|| Many::new("INSERT INTO archive_text (rowid, holders, words) VALUES ", 3, ""));
+static HANDLED: LazyLock<Many> = LazyLock::new(|| {
+    Many::new(
+        "INSERT INTO handled (session, count) VALUES ",
+        2,
+        " ON CONFLICT (session) DO UPDATE SET count = excluded.count",
+    )
+});

@@ -1,0 +1,69 @@
+//! Statements of many rows, prepared for a few sizes: a statement costs more than a row.
+
+use std::fmt::Write as _;
+
+use super::{Connection, Db};
+use crate::storage::Result;
+
+/// A statement with parameters.
+pub(super) type Statement = sqlx::query::Query<'static, Db, <Db as sqlx::Database>::Arguments>;
+
+/// One statement in several sizes, largest first.
+pub(super) struct Many(Vec<(usize, String)>);
+
+impl Many {
+    /// `before`, a list of rows of `columns` parameters each, `after`.
+    pub(super) fn new(before: &str, columns: usize, after: &str) -> Self {
+        let sized = |rows: usize| {
+            let mut text = String::from(before);
+            for row in 0..rows {
+                text.push_str(if row == 0 { "(" } else { ", (" });
+                for column in 1..=columns {
+                    let comma = if column == 1 { "" } else { ", " };
+                    write!(text, "{comma}${}", row * columns + column).expect("into a string");
+                }
+                text.push(')');
+            }
+            text.push_str(after);
+            (rows, text)
+        };
+        Self(SIZES.map(sized).into())
+    }
+
+    /// Cuts `rows` into pieces for which there is a statement.
+    pub(super) fn pieces<T>(
+        &'static self,
+        mut rows: &[T],
+        bind: impl Fn(Statement, &T) -> Statement,
+    ) -> impl Iterator<Item = Statement> {
+        let mut size = 0;
+        std::iter::from_fn(move || {
+            while !rows.is_empty() {
+                let (count, text) = &self.0[size];
+                let Some((now, later)) = rows.split_at_checked(*count) else {
+                    size += 1;
+                    continue;
+                };
+                rows = later;
+                return Some(now.iter().fold(sqlx::query(text.as_str()), &bind));
+            }
+            None
+        })
+    }
+
+    /// Executes it for all rows.
+    pub(super) async fn execute<T: Sync>(
+        &'static self,
+        on: &mut Connection,
+        rows: &[T],
+        bind: impl Fn(Statement, &T) -> Statement + Send,
+    ) -> Result<()> {
+        for statement in self.pieces(rows, bind) {
+            statement.execute(&mut *on).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Rows of one statement. The last is 1, so that every number can be made of them.
+const SIZES: [usize; 5] = [256, 64, 16, 4, 1];

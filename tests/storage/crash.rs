@@ -1,0 +1,245 @@
+//! What an upgrade, a crash or a full disk does to messages.
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use sqlx::{Connection, SqliteConnection};
+use waxwing::storage::{Handled, MessageId, Query, Storage, StorageError};
+
+use crate::cases::{at, body, user};
+use crate::file::open;
+use crate::messages::letter;
+
+const JULIET: &str = "juliet@localhost";
+
+async fn all(s: &Arc<dyn Storage>) -> Vec<(MessageId, Bytes)> {
+    let query = Query { max: 1_000_000, ..Query::default() };
+    let mut all = Vec::new();
+    loop {
+        let after = all.last().map(|(id, _)| *id);
+        let query = Query { after, ..query.clone() };
+        let page = s.archive().page(&user(JULIET), &query).await.unwrap().unwrap();
+        all.extend(page.rows.into_iter().map(|row| (row.id, row.xml)));
+        if page.complete {
+            return all;
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_upgrade_loses_no_message_that_waits() {
+    let dir = tempfile::tempdir().unwrap();
+    old_database(dir.path()).await;
+    let storage: Arc<dyn Storage> = open(dir.path()).await.unwrap();
+    let waiting = storage.archive().waiting(&user(JULIET), None, 9).await.unwrap();
+    let shown: Vec<_> = waiting.iter().map(|w| (w.id.get(), w.archived, w.xml.clone())).collect();
+    assert_eq!(shown, [(3, false, body("old 3")), (4, false, body("old 4"))]);
+    assert_eq!(storage.offline().page(&user(JULIET), 0, 9).await.unwrap().len(), 2);
+    let kept = storage.archive().keep(letter(1_000, "new")).await.unwrap();
+    kept.receipt.await.unwrap();
+    let all: Vec<MessageId> = waiting.iter().map(|w| w.id).chain([kept.id]).collect();
+    assert!(all.is_sorted());
+    storage.archive().delivered(&user(JULIET), &all).await.unwrap();
+    assert_eq!(storage.archive().waiting_count(&user(JULIET)).await.unwrap(), 0);
+    storage.close().await;
+    let (bodies,) = one(dir.path(), "SELECT count(*) FROM message").await;
+    assert_eq!(bodies, 1, "what was delivered and is in no archive is gone");
+}
+
+/// As the first step of the schema made it, with messages that wait.
+async fn old_database(dir: &Path) {
+    let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/schema/sqlite/0001_init.sql");
+    let storage = open(dir).await.unwrap();
+    storage.close().await;
+    let mut raw = raw(dir).await;
+    let tables: Vec<(String, String)> = sqlx::query_as(
+        "SELECT type, name FROM sqlite_schema WHERE type IN ('table', 'index') \
+         AND name NOT LIKE 'sqlite_%' AND name NOT LIKE '_sqlx_%' \
+         AND name NOT LIKE 'archive_text_%' AND sql IS NOT NULL ORDER BY type",
+    )
+    .fetch_all(&mut raw)
+    .await
+    .unwrap();
+    let mut script = String::from("PRAGMA foreign_keys = off;");
+    for (kind, name) in tables {
+        script.push_str(&format!("DROP {kind} IF EXISTS {name};"));
+    }
+    script.push_str(&std::fs::read_to_string(schema).unwrap());
+    script.push_str(
+        "DELETE FROM _sqlx_migrations WHERE version > 1; DELETE FROM sqlite_sequence;
+         INSERT INTO owner (number, jid, domain) VALUES (1, 'juliet@localhost', 'localhost');
+         INSERT INTO message VALUES
+            (3, 30, CAST('<message><body>old 3</body></message>' AS BLOB)),
+            (4, 40, CAST('<message><body>old 4</body></message>' AS BLOB));
+         INSERT INTO waiting VALUES (1, 3), (1, 4);",
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(script)).execute(&mut raw).await.unwrap();
+    raw.close().await.unwrap();
+}
+
+async fn raw(dir: &Path) -> SqliteConnection {
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(dir.join("waxwing.sqlite"));
+    SqliteConnection::connect_with(&options).await.unwrap()
+}
+
+async fn one(dir: &Path, question: &'static str) -> (i64,) {
+    let mut raw = raw(dir).await;
+    let answer = sqlx::query_as(question).fetch_one(&mut raw).await.unwrap();
+    raw.close().await.unwrap();
+    answer
+}
+
+/// Not run by itself: [`a_killed_process_keeps_what_it_promised`] runs it, in a process of its own.
+/// Says each number whose receipt has resolved, until it is killed.
+#[tokio::test]
+#[ignore = "runs until it is killed"]
+async fn until_killed() {
+    let dir = std::env::var("WAXWING_TEST_DIR").unwrap();
+    let storage: Arc<dyn Storage> = open(Path::new(&dir)).await.unwrap();
+    let (session, _receipt) =
+        storage.resumption().begin(&user("romeo@localhost"), "orchard", "key").await.unwrap();
+    let sender = |n: i64| {
+        let storage = Arc::clone(&storage);
+        async move {
+            for m in 0.. {
+                let mut letter = letter(m, format!("{n} {m}"));
+                if n == 0 {
+                    letter.handled = Some(Handled { session, count: m as u32 + 1 });
+                }
+                let kept = storage.archive().keep(letter).await.unwrap();
+                kept.receipt.await.unwrap();
+                // One line is one write, so that it is said wholly or not at all.
+                println!("kept {} {n} {m}", kept.id.get());
+            }
+        }
+    };
+    join_all((0..32).map(sender)).await;
+}
+
+#[tokio::test]
+async fn a_killed_process_keeps_what_it_promised() {
+    for lines in [1, 300, 1_500] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "--ignored", "--nocapture", "crash::until_killed"])
+            .env("WAXWING_TEST_DIR", dir.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut promised = Vec::new();
+        let said = BufReader::new(child.stdout.take().unwrap());
+        for line in said.lines().map_while(Result::ok) {
+            let Some(at) = line.find("kept ") else { continue };
+            promised.push(line[at + 5..].to_owned());
+            if promised.len() == lines {
+                child.kill().unwrap();
+            }
+        }
+        child.wait().unwrap();
+        assert!(promised.len() >= lines);
+        let storage: Arc<dyn Storage> = open(dir.path()).await.unwrap();
+        let kept = all(&storage).await;
+        let waiting = storage.archive().waiting(&user(JULIET), None, 1_000_000).await.unwrap();
+        let waiting: Vec<_> = waiting.into_iter().map(|w| (w.id, w.xml)).collect();
+        assert_eq!(waiting, kept, "marks and archive are of one transaction");
+        let kept: BTreeSet<(i64, Bytes)> =
+            kept.into_iter().map(|(id, xml)| (id.get(), xml)).collect();
+        let mut last_of_first = 0;
+        for line in promised {
+            let (id, text) = line.split_once(' ').unwrap();
+            if let Some(m) = text.strip_prefix("0 ") {
+                last_of_first = m.parse::<u32>().unwrap() + 1;
+            }
+            assert!(kept.contains(&(id.parse().unwrap(), body(text))), "{line} is lost");
+        }
+        // The count goes with the messages: what it says is there, and no more.
+        let handled = storage.resumption().find("key").await.unwrap().unwrap().handled;
+        let of_first = kept.iter().filter(|(_, xml)| xml.starts_with(b"<message><body>0 ")).count();
+        assert!(handled >= last_of_first);
+        assert_eq!(handled as usize, of_first);
+        storage.close().await;
+    }
+}
+
+/// Not run by itself: [`a_full_disk_keeps_nothing_by_halves`] runs it, with a limit on files.
+#[tokio::test]
+#[ignore = "needs a limit on the size of files"]
+async fn with_a_full_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let storage: Arc<dyn Storage> = open(dir.path()).await.unwrap();
+    let mut promised = Vec::new();
+    let mut failures = 0;
+    for n in 0..300 {
+        let letters = (0..4).map(|m| letter(n, format!("{n} {m} {}", "x".repeat(5_000))));
+        let kept = join_all(letters.map(|l| storage.archive().keep(l))).await;
+        for kept in kept {
+            let kept = kept.unwrap();
+            match kept.receipt.await {
+                Ok(()) => promised.push(kept.id),
+                Err(StorageError::Database(_)) => failures += 1,
+                Err(other) => panic!("{other:?}"),
+            }
+        }
+    }
+    assert!(failures > 0 && !promised.is_empty(), "{failures} of {}", promised.len());
+    check(&storage, &promised).await;
+    storage.close().await;
+    let storage: Arc<dyn Storage> = open(dir.path()).await.unwrap();
+    check(&storage, &promised).await;
+    storage.close().await;
+    let halves = "SELECT count(*) FROM message m WHERE holders <> \
+        (SELECT count(*) FROM archive a WHERE a.id = m.id)";
+    assert_eq!(one(dir.path(), halves).await, (0,));
+}
+
+async fn check(storage: &Arc<dyn Storage>, promised: &[MessageId]) {
+    let kept: Vec<MessageId> = all(storage).await.into_iter().map(|(id, _)| id).collect();
+    assert_eq!(kept, promised);
+    let waiting = storage.archive().waiting(&user(JULIET), None, 9_999).await.unwrap();
+    assert_eq!(waiting.iter().map(|w| w.id).collect::<Vec<_>>(), promised);
+}
+
+#[test]
+fn a_full_disk_keeps_nothing_by_halves() {
+    // 1 MiB, in blocks of 512 bytes; without the trap the signal would end the process.
+    let done = Command::new("sh")
+        .args(["-c", "trap '' XFSZ; ulimit -f 2048; exec \"$0\" --exact --ignored \"$1\""])
+        .arg(std::env::current_exe().unwrap())
+        .arg("crash::with_a_full_disk")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&done.stdout);
+    assert!(done.status.success() && said.contains("1 passed"), "{said}");
+}
+
+#[tokio::test]
+async fn numbers_go_on_after_a_restart_though_all_is_forgotten() {
+    let dir = tempfile::tempdir().unwrap();
+    let storage: Arc<dyn Storage> = open(dir.path()).await.unwrap();
+    let mut letter = letter(5_000_000, "x");
+    letter.holders[0].archive = false;
+    letter.holders[1].archive = false;
+    let kept = storage.archive().keep(letter.clone()).await.unwrap();
+    kept.receipt.await.unwrap();
+    storage.archive().delivered(&user(JULIET), &[kept.id]).await.unwrap();
+    let (first, _receipt) = storage.resumption().begin(&user(JULIET), "a", "k").await.unwrap();
+    storage.resumption().handled(first, 9).await.unwrap();
+    storage.close().await;
+    assert_eq!(one(dir.path(), "SELECT count(*) FROM message").await, (0,));
+
+    let storage: Arc<dyn Storage> = open(dir.path()).await.unwrap();
+    letter.at = at(1);
+    let next = storage.archive().keep(letter).await.unwrap();
+    assert!(next.id > kept.id);
+    let (second, _receipt) = storage.resumption().begin(&user(JULIET), "b", "l").await.unwrap();
+    assert!(second > first);
+    let found = storage.resumption().find("k").await.unwrap().unwrap();
+    assert_eq!(found.handled, 9);
+    storage.close().await;
+}
