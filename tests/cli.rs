@@ -296,6 +296,26 @@ impl Drop for Server {
 }
 
 #[test]
+fn a_file_size_limit_does_not_end_the_server() {
+    let place = Place::new();
+    let ports = "[listen]\nc2s = [\"127.0.0.1:0\"]\nc2s_tls = [\"127.0.0.1:0\"]\n";
+    place.write("waxwing.toml", &format!("[[host]]\ndomain = \"localhost\"\n{ports}"));
+    let mut server = Server::start(&place);
+    server.said_until("user passwd admin");
+    let limit = |current| {
+        let pid = rustix::process::Pid::from_child(&server.child);
+        let limit = rustix::process::Rlimit { current, maximum: None };
+        rustix::process::prlimit(Some(pid), rustix::process::Resource::Fsize, limit).unwrap();
+    };
+    limit(Some(4096));
+    place.run_with("user add romeo --password-stdin", "secret\n").ends_with(1);
+    place.run("status").ends_with(0);
+    limit(None);
+    place.run_with("user add romeo --password-stdin", "secret\n").ends_with(0);
+    assert_eq!(server.end().code(), Some(0));
+}
+
+#[test]
 fn a_written_configuration_is_right() {
     let place = Place::new();
     place.run("init --domain example.org").ends_with(0);
