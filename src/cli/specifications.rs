@@ -215,11 +215,13 @@ const RFCS: &[(u16, &str, &str)] = &[
 
 /// As the specifications call themselves. A feature that is not here yet brings its own.
 const TITLES: &[(u16, &str)] = &[
+    (4, "Data Forms"),
     (12, "Last Activity"),
     (16, "Privacy Lists"),
     (30, "Service Discovery"),
     (45, "Multi-User Chat"),
     (49, "Private XML Storage"),
+    (50, "Ad-Hoc Commands"),
     (54, "vcard-temp"),
     (59, "Result Set Management"),
     (60, "Publish-Subscribe"),
