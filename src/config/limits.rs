@@ -69,7 +69,7 @@ section! {
     sessions_per_account: usize = 20 => Count::between(1, 10_000), Reload;
 
     /// Stanzas that wait for one session. A session that lets more wait is closed.
-    inbox_stanzas: usize = 256 => Count::between(16, 65_536)
+    inbox_stanzas: usize = 2048 => Count::between(16, 65_536)
         .not_less("a login alone brings some stanzas at once"), Reload;
 
     /// Bytes that wait for one session; at least a stanza. A session that lets more wait is

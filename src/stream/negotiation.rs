@@ -244,7 +244,9 @@ impl Negotiation {
             Err(error) => self.refuse(error),
             Ok(Step::Challenge(data)) => {
                 self.state = State::Challenged;
-                let challenge = element("challenge").ns(ns::SASL).text(&auth::encode(&data));
+                // Only a response says `=` for nothing (RFC 6120 §6.4.2); `encode` would here.
+                let data = if data.is_empty() { String::new() } else { auth::encode(&data) };
+                let challenge = element("challenge").ns(ns::SASL).text(&data);
                 smallvec![Action::Send(challenge.to_bytes().to_vec())]
             }
             Ok(Step::Success { user, data, .. }) => {
