@@ -20,6 +20,39 @@ fn the_description_of_the_project_is_what_manifests_say() {
     is_up_to_date("docs/waxwing.doap", &specifications::doap());
 }
 
+#[test]
+fn what_the_answers_on_security_name_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/security.md")).expect("there is the page");
+    let mut code = String::new();
+    for dir in ["src", "tests"] {
+        read_all(&root.join(dir), &mut code);
+    }
+    let names: Vec<_> = page.split('`').skip(1).step_by(2).collect();
+    let is_missing = |name: &&&str| {
+        let is_path = ["src/", "tests/", "examples/"].iter().any(|dir| name.starts_with(dir));
+        let is_script = name.starts_with("rfc") || name.starts_with("xep-");
+        let is_test = name.matches('_').count() >= 3;
+        is_path && !root.join(name).exists()
+            || is_script && !root.join(format!("tests/scripts/{name}.xmpp")).exists()
+            || !is_script && !is_path && is_test && !code.contains(&format!("fn {name}("))
+    };
+    let missing: Vec<_> = names.iter().filter(is_missing).collect();
+    assert!(names.len() > 100, "the page has fewer names than it had");
+    assert!(missing.is_empty(), "docs/security.md names what is not there: {missing:?}");
+}
+
+fn read_all(dir: &Path, code: &mut String) {
+    for entry in fs::read_dir(dir).expect("there is a folder") {
+        let path = entry.expect("a folder can be read").path();
+        if path.is_dir() {
+            read_all(&path, code);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            code.push_str(&fs::read_to_string(&path).expect("code is text"));
+        }
+    }
+}
+
 /// Those in `tests/scripts`, by name, each with its lines `# covers:`.
 fn conversations() -> Vec<Conversation> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scripts");

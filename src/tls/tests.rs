@@ -1,4 +1,4 @@
-use std::io::Read as _;
+use std::io::{Read as _, Seek as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
@@ -153,6 +153,27 @@ fn the_hash_is_that_of_the_signature_and_none_for_ed25519() {
 
     place.configure(0, &rcgen::PKCS_ED25519);
     assert_eq!(place.load().end_point(None), None);
+}
+
+#[test]
+fn a_certificate_that_ends_is_logged_in_time() {
+    let place = Place::new(&["capulet.lit"]);
+    let certificates = place.load();
+    let end = certificates.facts()[0].not_after.as_micros();
+    let logged = |days_left: i64| {
+        let log = Arc::new(tempfile::tempfile().unwrap());
+        let subscriber = tracing_subscriber::fmt().with_writer(Arc::clone(&log)).finish();
+        let clock = Clock::manual(Timestamp::from_micros(end - days_left * DAY_MICROS));
+        tracing::subscriber::with_default(subscriber, || certificates.warn_of_expiry(&clock));
+        let mut text = String::new();
+        (&*log).rewind().unwrap();
+        (&*log).read_to_string(&mut text).unwrap();
+        text
+    };
+    assert_eq!(logged(15), "");
+    let soon = logged(13);
+    assert!(soon.contains("certificate expires soon") && soon.contains("capulet.lit"), "{soon}");
+    assert!(logged(-1).contains("certificate has expired"));
 }
 
 #[test]

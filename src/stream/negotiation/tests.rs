@@ -221,6 +221,15 @@ fn a_header_of_another_namespace_is_refused() {
         let actions = begun().header(&xml::header(text.as_bytes()).unwrap());
         assert_eq!(words(&actions), ["[header]".to_owned(), format!("close {condition}")], "{tag}");
     }
+    // Each stanza declares its own namespace, or a prefix stands for it (RFC 6120 §4.8.2).
+    for tag in [
+        "<stream xmlns='http://etherx.jabber.org/streams'",
+        "<s:stream xmlns:s='http://etherx.jabber.org/streams' xmlns:c='jabber:client'",
+    ] {
+        let text = format!("{tag} to='montague.lit' version='1.0'>");
+        let actions = begun().header(&xml::header(text.as_bytes()).unwrap());
+        assert_eq!(words(&actions), ["[header][features]"], "{tag}");
+    }
 }
 
 #[test]
@@ -262,14 +271,14 @@ fn each_stage_offers_what_may_be_done_there_and_nothing_else() {
     for offered in ["<mechanism>SCRAM-SHA-256-PLUS</mechanism>", "tls-exporter", "10000"] {
         assert!(secured.contains(offered), "{offered}: {secured}");
     }
-    for other in ["<starttls", "<bind", "<session", ":sm:"] {
+    for other in ["<starttls", "<bind", "<session", ":sm:", "compress"] {
         assert!(!secured.contains(other), "{other}: {secured}");
     }
     let authenticated = features(TO_AUTHENTICATED);
     for offered in ["<bind", "<session", "urn:xmpp:features:rosterver", ":sm:3", "262144", "caps"] {
         assert!(authenticated.contains(offered), "{offered}: {authenticated}");
     }
-    for other in ["<starttls", "<mechanism"] {
+    for other in ["<starttls", "<mechanism", "compress"] {
         assert!(!authenticated.contains(other), "{other}: {authenticated}");
     }
 }
@@ -287,14 +296,13 @@ fn under_tls_from_the_start_mechanisms_are_offered_at_once() {
 fn before_tls_there_is_nothing_but_tls() {
     check(&[
         (TO_PLAIN, STARTTLS, &["<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>", "secure"]),
+        (TO_PLAIN, PLAIN, &["forget", ENCRYPTION]),
         (
-            TO_PLAIN,
-            PLAIN,
-            &[
-                "forget",
-                "<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><encryption-required/></failure>",
-            ],
+            &[OPEN, PLAIN],
+            STARTTLS,
+            &["<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>", "secure"],
         ),
+        (&[OPEN, PLAIN, PLAIN], PLAIN, &["forget", ENCRYPTION, "close policy-violation"]),
         (TO_PLAIN, RESPONSE, &["close not-authorized"]),
         (TO_PLAIN, BIND, &["close not-authorized"]),
         (TO_PLAIN, MESSAGE, &["close not-authorized"]),
@@ -406,6 +414,9 @@ fn payloads_of_a_login_are_base64_or_nothing() {
         ),
     ]);
 }
+
+const ENCRYPTION: &str =
+    "<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><encryption-required/></failure>";
 
 const ENCODING: &[&str] = &[
     "forget",
