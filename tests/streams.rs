@@ -337,6 +337,25 @@ async fn a_stream_without_a_default_namespace_carries_stanzas() {
     house.close().await;
 }
 
+/// RFC 6120 §8.1.5.
+#[tokio::test]
+async fn a_stanza_that_names_no_language_has_that_of_its_stream() {
+    let house = House::new("").await;
+    let mut peer = house.plain().await.encrypted().await;
+    peer.say(plain_auth("romeo")).await;
+    peer.hears("<success ").await;
+    peer.say(HEADER.replace("version=", "xml:lang='it' version=")).await;
+    peer.hears("</stream:features>").await;
+    peer.say(bind("romeo")).await;
+    peer.hears("</iq>").await;
+    let to_self = "<message to='romeo@localhost/romeo' type='chat'><body>ciao</body></message>";
+    peer.say(to_self).await;
+    assert!(peer.hears("</message>").await.contains(" xml:lang='it'"));
+    peer.say(to_self.replace("type=", "xml:lang='en' type=")).await;
+    assert!(peer.hears("</message>").await.contains(" xml:lang='en'"));
+    house.close().await;
+}
+
 #[tokio::test]
 async fn at_the_end_of_the_server_each_stream_is_told_on_an_open_stream() {
     let house = House::new("").await;
