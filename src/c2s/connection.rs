@@ -54,7 +54,10 @@ pub(super) async fn run(c2s: &C2s, opened: &mut Opened, session: &Session) -> En
         ended
     };
     let writing = async {
-        let ended = match write_all(&mut writer, &std::mem::take(first), limits.write).await {
+        let first = std::mem::take(first);
+        let said = Box::pin(write_all(&mut writer, &first, limits.write)).await;
+        drop(first);
+        let ended = match said {
             Ok(()) => write(&c2s.hosts, &mut writer, session, limits, &stop).await,
             Err(_) => Some(Ended::Lost("cannot write")),
         };
@@ -133,9 +136,8 @@ async fn read(
                 Err(error) => return Some(Ended::Failed(error.into())),
             }
             // Its own answers pile up: it does not read. Then we do not read either.
-            tokio::select! {
-                () = session.handle().below(limits.inbox_stanzas / 2) => {}
-                () = stop.stopped() => return None,
+            if !Box::pin(room(session, limits, stop)).await {
+                return None;
             }
         }
         tokio::select! {
@@ -165,6 +167,14 @@ async fn read(
                 }
             }
         }
+    }
+}
+
+/// Waits until half of the mailbox is free. `false` if it is time to stop.
+async fn room(session: &Session, limits: &LimitsConfig, stop: &Stop) -> bool {
+    tokio::select! {
+        () = session.handle().below(limits.inbox_stanzas / 2) => true,
+        () = stop.stopped() => false,
     }
 }
 

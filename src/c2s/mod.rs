@@ -183,9 +183,9 @@ impl C2s {
         let wait = session.link(|link| link.resumable()).map(|(_, wait)| wait);
         tracing::debug!(jid = %session.handle().jid(), reason = why, "connection lost");
         let task = async move {
-            let Some(wait) = wait else { return end(&hosts, session, why).await };
+            let Some(wait) = wait else { return Box::pin(end(&hosts, session, why)).await };
             if let Some(session) = hibernate::hibernate(session, wait, &limits).await {
-                end(&hosts, session, why).await;
+                Box::pin(end(&hosts, session, why)).await;
             }
         };
         drop(self.hosts.tasks.spawn("hibernation", task));
