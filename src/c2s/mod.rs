@@ -120,18 +120,16 @@ impl C2s {
             return;
         };
         span.record("jid", tracing::field::display(session.handle().jid()));
-        let this = Arc::clone(&self);
-        let opened = connection.opened();
-        let task = async move { this.live(opened, session, counted).await };
+        let task = Arc::clone(&self).live(connection.opened(), session, counted);
         drop(self.hosts.tasks.spawn("session", task.instrument(span)));
     }
 
     /// The life of a session on a connection.
-    async fn live(&self, mut opened: Box<Opened>, session: Session, counted: Counted) {
+    async fn live(self: Arc<Self>, mut opened: Box<Opened>, session: Session, counted: Counted) {
         if self.hosts.tasks.stopping().is_cancelled() {
             session.handle().close(CloseReason::Shutdown); // it came too late for the others' order
         }
-        let run = AssertUnwindSafe(Box::pin(connection::run(self, &mut opened, &session)));
+        let run = AssertUnwindSafe(Box::pin(connection::run(&self, &mut opened, &session)));
         let ended = run.catch_unwind().await;
         drop((opened, counted));
         let why = match ended {

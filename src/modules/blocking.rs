@@ -3,7 +3,7 @@
 //! `router/` asks here on the way out and on the way in. A user's own account and the server's
 //! own stanzas are never blocked, whatever stands in the list: a user could lock himself out.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
@@ -79,7 +79,9 @@ pub async fn list(cx: &Cx<'_>, user: &BareJid) -> Result<Arc<BlockList>, StanzaE
     };
     let kept = cx.hosts.storage.documents().all(user, KIND).await?;
     let list: BlockList = kept.iter().filter_map(|(jid, _)| Jid::parse(jid).ok()).collect();
-    let list = Arc::new(list);
+    // Most lists are empty: one for all of them.
+    static NOBODY: LazyLock<Arc<BlockList>> = LazyLock::new(Arc::default);
+    let list = if list.is_empty() { Arc::clone(&NOBODY) } else { Arc::new(list) };
     // Who writes to many that are not there must not push out those that are.
     if !list.is_empty() || !cx.hosts.sessions.of(user).is_empty() {
         let bytes = list.iter().map(|jid| jid.as_str().len() + size_of::<Jid>() * 2).sum();
