@@ -1,6 +1,10 @@
 //! Grammars that several features share: parse and build, nothing else.
 
 pub mod caps;
+pub mod data_form;
 pub mod datetime;
 pub mod delay;
 pub mod disco;
+pub mod forward;
+pub mod hints;
+pub mod result_set;

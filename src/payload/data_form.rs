@@ -1,0 +1,435 @@
+//! XEP-0004: Data Forms. Reads what was filled in, writes what is to be filled in or to be known.
+//!
+//! A submitted field need not say its type (XEP-0004 §3.2): whoever made the form knows it. So
+//! values are read by the type that is wanted, not by the one that is written.
+
+use crate::jid::Jid;
+use crate::xml::{ElementRef, Node, element};
+
+/// The namespace.
+pub const NS: &str = "jabber:x:data";
+
+/// The field that says which kind of form it is (XEP-0068 §2).
+pub const FORM_TYPE: &str = "FORM_TYPE";
+
+/// What a form is for (XEP-0004 §3.1).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum FormKind {
+    /// The filling in is given up.
+    Cancel,
+    /// To be filled in.
+    Form,
+    /// To be known.
+    Result,
+    /// Filled in.
+    Submit,
+}
+
+/// What a field takes (XEP-0004 §3.3).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum FieldKind {
+    /// Yes or no.
+    Boolean,
+    /// A text for people; takes nothing.
+    Fixed,
+    /// Not to be shown, to be sent back as it is.
+    Hidden,
+    /// Addresses.
+    JidMulti,
+    /// An address.
+    JidSingle,
+    /// Some of the options.
+    ListMulti,
+    /// One of the options.
+    ListSingle,
+    /// Lines.
+    TextMulti,
+    /// A line that is not to be shown.
+    TextPrivate,
+    /// A line.
+    TextSingle,
+}
+
+/// A field, to be written.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Field {
+    var: Option<String>,
+    kind: Option<FieldKind>,
+    label: Option<String>,
+    required: bool,
+    values: Vec<String>,
+    options: Vec<(String, String)>,
+}
+
+/// A form, to be written.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Form {
+    kind: FormKind,
+    title: Option<String>,
+    instructions: Option<String>,
+    fields: Vec<Field>,
+}
+
+/// What was filled in.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Submitted {
+    fields: Vec<(String, Vec<String>)>,
+}
+
+/// Why a form cannot be read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum FormError {
+    /// Not an `<x/>`, not of type `submit`, or a field without a name.
+    #[error("this is no form that was filled in")]
+    Malformed,
+    /// A field twice (XEP-0004 §3.2).
+    #[error("a field is there twice")]
+    Twice,
+    /// A value that the field does not take.
+    #[error("a field has a value that it cannot have")]
+    Value,
+}
+
+impl FormKind {
+    /// As it is written.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Cancel => "cancel",
+            Self::Form => "form",
+            Self::Result => "result",
+            Self::Submit => "submit",
+        }
+    }
+}
+
+impl FieldKind {
+    /// As it is written.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Boolean => "boolean",
+            Self::Fixed => "fixed",
+            Self::Hidden => "hidden",
+            Self::JidMulti => "jid-multi",
+            Self::JidSingle => "jid-single",
+            Self::ListMulti => "list-multi",
+            Self::ListSingle => "list-single",
+            Self::TextMulti => "text-multi",
+            Self::TextPrivate => "text-private",
+            Self::TextSingle => "text-single",
+        }
+    }
+}
+
+impl Field {
+    /// A field of this name and type.
+    pub fn new(var: &str, kind: FieldKind) -> Self {
+        Self {
+            var: Some(var.to_owned()),
+            kind: Some(kind),
+            label: None,
+            required: false,
+            values: Vec::new(),
+            options: Vec::new(),
+        }
+    }
+
+    /// A text for people.
+    pub fn fixed(text: &str) -> Self {
+        Self { var: None, ..Self::new("", FieldKind::Fixed) }.value(text)
+    }
+
+    /// For people.
+    pub fn label(mut self, label: &str) -> Self {
+        self.label = Some(label.to_owned());
+        self
+    }
+
+    /// It must be filled in.
+    pub fn required(mut self, required: bool) -> Self {
+        self.required = required;
+        self
+    }
+
+    /// Adds a value.
+    pub fn value(mut self, value: &str) -> Self {
+        self.values.push(value.to_owned());
+        self
+    }
+
+    /// Adds values.
+    pub fn values<S: Into<String>>(mut self, values: impl IntoIterator<Item = S>) -> Self {
+        self.values.extend(values.into_iter().map(Into::into));
+        self
+    }
+
+    /// Adds an option: what is sent, and what is shown.
+    pub fn option(mut self, value: &str, label: &str) -> Self {
+        self.options.push((value.to_owned(), label.to_owned()));
+        self
+    }
+
+    /// Its name, if it has one.
+    #[must_use]
+    pub fn var(&self) -> Option<&str> {
+        self.var.as_deref()
+    }
+
+    /// Its values, in their order.
+    #[must_use]
+    pub fn as_values(&self) -> &[String] {
+        &self.values
+    }
+
+    fn to_node(&self) -> Node {
+        let mut node = element("field")
+            .maybe_attr("var", self.var.as_deref())
+            .maybe_attr("type", self.kind.map(FieldKind::as_str))
+            .maybe_attr("label", self.label.as_deref());
+        if self.required {
+            node = node.child(element("required"));
+        }
+        let options = self.options.iter().map(|(value, label)| {
+            element("option").attr("label", label).child(element("value").text(value))
+        });
+        node.children(self.values.iter().map(|value| element("value").text(value)))
+            .children(options)
+    }
+}
+
+impl Form {
+    /// An empty form.
+    pub fn new(kind: FormKind) -> Self {
+        Self { kind, title: None, instructions: None, fields: Vec::new() }
+    }
+
+    /// Says which kind of form it is (XEP-0068 §2).
+    pub fn form_type(self, ns: &str) -> Self {
+        self.field(Field::new(FORM_TYPE, FieldKind::Hidden).value(ns))
+    }
+
+    /// For people.
+    pub fn title(mut self, title: &str) -> Self {
+        self.title = Some(title.to_owned());
+        self
+    }
+
+    /// For people.
+    pub fn instructions(mut self, text: &str) -> Self {
+        self.instructions = Some(text.to_owned());
+        self
+    }
+
+    /// Adds a field.
+    pub fn field(mut self, field: Field) -> Self {
+        self.fields.push(field);
+        self
+    }
+
+    /// The kind that [`Form::form_type`] said.
+    #[must_use]
+    pub fn as_form_type(&self) -> Option<&str> {
+        let field = self.fields.iter().find(|field| field.var() == Some(FORM_TYPE))?;
+        field.values.first().map(String::as_str)
+    }
+
+    /// Its fields, in their order.
+    pub fn fields(&self) -> &[Field] {
+        &self.fields
+    }
+
+    /// The `<x/>` element.
+    pub fn to_node(&self) -> Node {
+        let mut node = element("x").ns(NS).attr("type", self.kind.as_str());
+        if let Some(title) = &self.title {
+            node = node.child(element("title").text(title));
+        }
+        if let Some(text) = &self.instructions {
+            node = node.child(element("instructions").text(text));
+        }
+        node.children(self.fields.iter().map(Field::to_node))
+    }
+}
+
+/// A table for people and programs: columns, and rows of values in their order (XEP-0004 §3.4).
+pub fn table(title: &str, columns: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Node {
+    let column = |name: &&str| element("field").attr("var", *name).attr("label", *name);
+    let row = |values: Vec<String>| {
+        let cell = |(var, value): (&&str, String)| {
+            element("field").attr("var", *var).child(element("value").text(&value))
+        };
+        element("item").children(columns.iter().zip(values).map(cell))
+    };
+    element("x")
+        .ns(NS)
+        .attr("type", FormKind::Result.as_str())
+        .child(element("title").text(title))
+        .child(element("reported").children(columns.iter().map(column)))
+        .children(rows.into_iter().map(row))
+}
+
+impl Submitted {
+    /// Reads an `<x type='submit'/>`.
+    ///
+    /// # Errors
+    /// If it is none, or a field is there twice.
+    pub fn read(x: &ElementRef<'_>) -> Result<Self, FormError> {
+        let is_submit = x.attr("type").is_some_and(|kind| kind == FormKind::Submit.as_str());
+        if !x.is(NS, "x") || !is_submit {
+            return Err(FormError::Malformed);
+        }
+        let mut fields: Vec<(String, Vec<String>)> = Vec::new();
+        for field in x.children().filter(|child| child.is(NS, "field")) {
+            let kind = field.attr("type");
+            let Some(var) = field.attr("var").filter(|var| !var.is_empty()) else {
+                // XEP-0004 §3.3: only a text for people needs no name.
+                match kind.as_deref() {
+                    Some("fixed") => continue,
+                    _ => return Err(FormError::Malformed),
+                }
+            };
+            let values = field.children().filter(|child| child.is(NS, "value"));
+            fields.push((var.into_owned(), values.map(|v| v.text().into_owned()).collect()));
+        }
+        let mut vars: Vec<&str> = fields.iter().map(|(var, _)| var.as_str()).collect();
+        vars.sort_unstable();
+        if vars.windows(2).any(|two| two[0] == two[1]) {
+            return Err(FormError::Twice);
+        }
+        Ok(Self { fields })
+    }
+
+    /// Which kind of form it is (XEP-0068 §2).
+    #[must_use]
+    pub fn form_type(&self) -> Option<&str> {
+        self.text(FORM_TYPE).ok().flatten()
+    }
+
+    /// The names of the fields, without that of [`Submitted::form_type`].
+    pub fn vars(&self) -> impl Iterator<Item = &str> {
+        self.fields.iter().map(|(var, _)| var.as_str()).filter(|var| *var != FORM_TYPE)
+    }
+
+    /// All values of a field; `None` if it is not there.
+    #[must_use]
+    pub fn values(&self, var: &str) -> Option<&[String]> {
+        self.fields.iter().find(|(name, _)| name == var).map(|(_, values)| values.as_slice())
+    }
+
+    /// The one value of a field; `None` if it is not there or has none.
+    ///
+    /// # Errors
+    /// If it has several.
+    pub fn text(&self, var: &str) -> Result<Option<&str>, FormError> {
+        match self.values(var) {
+            None | Some([]) => Ok(None),
+            Some([one]) => Ok(Some(one)),
+            Some(_) => Err(FormError::Value),
+        }
+    }
+
+    /// Yes or no (XEP-0004 §3.3); `None` if it is not there.
+    ///
+    /// # Errors
+    /// If it is neither.
+    pub fn boolean(&self, var: &str) -> Result<Option<bool>, FormError> {
+        match self.text(var)? {
+            None => Ok(None),
+            Some("1" | "true") => Ok(Some(true)),
+            Some("0" | "false") => Ok(Some(false)),
+            Some(_) => Err(FormError::Value),
+        }
+    }
+
+    /// An address; `None` if it is not there.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub fn jid(&self, var: &str) -> Result<Option<Jid>, FormError> {
+        self.text(var)?.map(Jid::parse).transpose().map_err(|_| FormError::Value)
+    }
+
+    /// Addresses; `None` if the field is not there.
+    ///
+    /// # Errors
+    /// If one of them is none.
+    pub fn jids(&self, var: &str) -> Result<Option<Vec<Jid>>, FormError> {
+        let read = |values: &[String]| values.iter().map(|v| Jid::parse(v)).collect();
+        self.values(var).map(read).transpose().map_err(|_| FormError::Value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Field, FieldKind, Form, FormError, FormKind, Submitted};
+    use crate::xml::Frame;
+
+    fn read(xml: &str) -> Result<Submitted, FormError> {
+        Submitted::read(&Frame::from_bytes(xml.to_owned()).unwrap().root())
+    }
+
+    fn submitted(fields: &str) -> Result<Submitted, FormError> {
+        read(&format!("<x xmlns='jabber:x:data' type='submit'>{fields}</x>"))
+    }
+
+    #[test]
+    fn values_are_read_by_the_type_that_is_wanted() {
+        let form = submitted(
+            "<field var='FORM_TYPE' type='hidden'><value>urn:a</value></field>\
+             <field type='fixed'><value>Hello</value></field>\
+             <field var='yes'><value>1</value></field><field var='no'><value>false</value></field>\
+             <field var='who'><value>Romeo@Montague.lit</value></field>\
+             <field var='many'><value>a</value><value>b</value></field><field var='empty'/>",
+        )
+        .unwrap();
+        assert_eq!(form.form_type(), Some("urn:a"));
+        assert_eq!(form.vars().collect::<Vec<_>>(), ["yes", "no", "who", "many", "empty"]);
+        assert_eq!(form.boolean("yes"), Ok(Some(true)));
+        assert_eq!(form.boolean("no"), Ok(Some(false)));
+        assert_eq!(form.boolean("empty"), Ok(None));
+        assert_eq!(form.boolean("who"), Err(FormError::Value));
+        assert_eq!(form.jid("who").unwrap().unwrap().as_str(), "romeo@montague.lit");
+        assert_eq!(form.jids("many").unwrap().unwrap().len(), 2);
+        assert_eq!(form.text("many"), Err(FormError::Value));
+        assert_eq!(form.text("none"), Ok(None));
+    }
+
+    #[test]
+    fn what_is_no_submitted_form_is_refused() {
+        assert_eq!(read("<x xmlns='jabber:x:data' type='form'/>"), Err(FormError::Malformed));
+        assert_eq!(read("<x xmlns='jabber:x:data'/>"), Err(FormError::Malformed));
+        assert_eq!(read("<x xmlns='urn:a' type='submit'/>"), Err(FormError::Malformed));
+        assert_eq!(submitted("<field><value>a</value></field>"), Err(FormError::Malformed));
+        let twice = "<field var='a'><value>1</value></field><field var='a'/>";
+        assert_eq!(submitted(twice), Err(FormError::Twice));
+    }
+
+    #[test]
+    fn a_form_is_written_as_it_was_built() {
+        let kinds = Field::new("kind", FieldKind::ListSingle).option("a", "The <first>");
+        let form = Form::new(FormKind::Form)
+            .title("T")
+            .form_type("urn:a")
+            .field(Field::new("name", FieldKind::TextSingle).label("Name").required(true))
+            .field(kinds.value("a"));
+        let expected = "<x xmlns='jabber:x:data' type='form'><title>T</title>\
+            <field var='FORM_TYPE' type='hidden'><value>urn:a</value></field>\
+            <field var='name' type='text-single' label='Name'><required/></field>\
+            <field var='kind' type='list-single'><value>a</value>\
+            <option label='The &lt;first&gt;'><value>a</value></option></field></x>";
+        assert_eq!(String::from_utf8(form.to_node().to_bytes()).unwrap(), expected);
+        assert_eq!(form.as_form_type(), Some("urn:a"));
+    }
+
+    #[test]
+    fn a_table_has_its_columns_once() {
+        let table = super::table("T", &["jid"], [vec!["a@b".to_owned()]]);
+        let expected = "<x xmlns='jabber:x:data' type='result'><title>T</title>\
+            <reported><field var='jid' label='jid'/></reported>\
+            <item><field var='jid'><value>a@b</value></field></item></x>";
+        assert_eq!(String::from_utf8(table.to_bytes()).unwrap(), expected);
+    }
+}

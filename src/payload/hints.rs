@@ -1,0 +1,53 @@
+//! XEP-0334: Message Processing Hints. A sender's wishes, which a server may follow.
+
+use crate::stanza::Content;
+
+/// The namespace.
+pub const NS: &str = "urn:xmpp:hints";
+
+/// What the sender of a message wishes.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Hints {
+    /// `<no-copy/>`: not to other resources of the recipient or the sender (§4.3).
+    pub no_copy: bool,
+    /// `<no-permanent-store/>`: not in an archive; offline it may wait (§4.1).
+    pub no_permanent_store: bool,
+    /// `<no-store/>`: neither in an archive nor offline (§4.2).
+    pub no_store: bool,
+    /// `<store/>`: keep it, though it does not look as if it were worth it (§4.4).
+    pub store: bool,
+}
+
+impl Hints {
+    /// Reads the hints in a message.
+    #[must_use]
+    pub fn of(content: &Content) -> Self {
+        let mut hints = Self::default();
+        for hint in content.children().filter(|child| child.ns() == NS) {
+            match hint.name() {
+                "no-copy" => hints.no_copy = true,
+                "no-permanent-store" => hints.no_permanent_store = true,
+                "no-store" => hints.no_store = true,
+                "store" => hints.store = true,
+                _ => {}
+            }
+        }
+        hints
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Hints;
+    use crate::stanza::Content;
+    use crate::xml::Frame;
+
+    #[test]
+    fn hints_are_read_in_their_namespace_only() {
+        let xml = "<message><no-copy xmlns='urn:xmpp:hints'/><store xmlns='urn:xmpp:hints'/>\
+                   <no-store xmlns='urn:a'/></message>";
+        let content = Content::of(Frame::from_bytes(xml).unwrap());
+        let expected = Hints { no_copy: true, store: true, ..Hints::default() };
+        assert_eq!(Hints::of(&content), expected);
+    }
+}

@@ -1,0 +1,169 @@
+//! XEP-0059: Result Set Management. Which page of a long answer is wanted, and which one it is.
+//!
+//! `<before/>` without an id wants the last page (XEP-0059 §2.5); with one, the page before it.
+
+use crate::xml::{ElementRef, Node, element};
+
+/// The namespace.
+pub const NS: &str = "http://jabber.org/protocol/rsm";
+
+/// Which page is wanted.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct SetRequest {
+    /// Items at most; `None` if the answerer may choose. 0 asks for the count alone (§2.7).
+    pub max: Option<usize>,
+    /// From where on.
+    pub from: Start,
+}
+
+/// From where on a page is wanted.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum Start {
+    /// Behind this id.
+    After(String),
+    /// The items before this id (§2.4).
+    Before(String),
+    /// From the beginning.
+    #[default]
+    First,
+    /// From this position on, counted from 0 (§2.6).
+    Index(usize),
+    /// The last page (§2.5).
+    Last,
+}
+
+/// Which page it is.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct SetAnswer {
+    /// Ids of the first and the last item, and the position of the first, if it is known; `None`
+    /// for an empty page.
+    pub page: Option<(String, String, Option<usize>)>,
+    /// Items of the whole, if it is known; it may be approximate.
+    pub count: Option<usize>,
+}
+
+/// The set cannot be read: a number that is none, or two wishes at once.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("this is no set")]
+pub struct SetError;
+
+impl SetRequest {
+    /// Reads a `<set/>`. Numbers too large for anything are the largest there is.
+    ///
+    /// # Errors
+    /// For numbers that are none or negative, and for more than one start.
+    pub fn read(set: &ElementRef<'_>) -> Result<Self, SetError> {
+        let mut request = Self::default();
+        let mut starts = 0;
+        for child in set.children().filter(|child| child.ns() == NS) {
+            let text = child.text();
+            let start = match child.name() {
+                "max" => {
+                    request.max = Some(number(&text)?);
+                    continue;
+                }
+                // Nothing follows an empty id: some clients mean the beginning.
+                "after" if text.is_empty() => Start::First,
+                "after" => Start::After(text.into_owned()),
+                "before" if text.is_empty() => Start::Last,
+                "before" => Start::Before(text.into_owned()),
+                "index" => Start::Index(number(&text)?),
+                _ => continue,
+            };
+            request.from = start;
+            starts += 1;
+        }
+        if starts > 1 { Err(SetError) } else { Ok(request) }
+    }
+
+    /// Reads the `<set/>` in a query, if there is one.
+    ///
+    /// # Errors
+    /// As [`SetRequest::read`].
+    pub fn in_query(query: &ElementRef<'_>) -> Result<Option<Self>, SetError> {
+        query.child(NS, "set").map(|set| Self::read(&set)).transpose()
+    }
+
+    /// How many items to answer with: as many as wished, never more than `most`.
+    #[must_use]
+    pub fn limit(&self, most: usize) -> usize {
+        self.max.map_or(most, |max| max.min(most))
+    }
+}
+
+impl SetAnswer {
+    /// The `<set/>` element.
+    pub fn to_node(&self) -> Node {
+        let mut set = element("set").ns(NS);
+        if let Some((first, last, index)) = &self.page {
+            let index = index.map(|index| index.to_string());
+            set = set.child(element("first").maybe_attr("index", index).text(first));
+            set = set.child(element("last").text(last));
+        }
+        match self.count {
+            Some(count) => set.child(element("count").text(&count.to_string())),
+            None => set,
+        }
+    }
+}
+
+/// A whole number, not negative; the nearest there is if it is too large.
+fn number(text: &str) -> Result<usize, SetError> {
+    let text = text.trim();
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(SetError);
+    }
+    Ok(text.parse().unwrap_or(usize::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SetAnswer, SetError, SetRequest, Start};
+    use crate::xml::Frame;
+
+    fn read(inner: &str) -> Result<SetRequest, SetError> {
+        let xml = format!("<set xmlns='http://jabber.org/protocol/rsm'>{inner}</set>");
+        SetRequest::read(&Frame::from_bytes(xml).unwrap().root())
+    }
+
+    #[test]
+    fn each_wish_is_understood() {
+        let set = |max, from| Ok(SetRequest { max, from });
+        assert_eq!(read(""), set(None, Start::First));
+        assert_eq!(read("<max>10</max>"), set(Some(10), Start::First));
+        assert_eq!(
+            read("<max> 5 </max><after>a</after>"),
+            set(Some(5), Start::After("a".to_owned()))
+        );
+        assert_eq!(read("<before>b</before>"), set(None, Start::Before("b".to_owned())));
+        assert_eq!(read("<before/>"), set(None, Start::Last));
+        assert_eq!(read("<after/>"), set(None, Start::First));
+        assert_eq!(read("<index>371</index>"), set(None, Start::Index(371)));
+        assert_eq!(read("<max>0</max>"), set(Some(0), Start::First));
+        assert_eq!(read("<other xmlns='urn:a'/>"), set(None, Start::First));
+    }
+
+    #[test]
+    fn absurd_numbers_are_clamped_or_refused() {
+        let huge = read("<max>999999999999999999999999999999</max>").unwrap();
+        assert_eq!(huge.max, Some(usize::MAX));
+        assert_eq!(huge.limit(50), 50);
+        assert_eq!(read("<max>3</max>").unwrap().limit(50), 3);
+        for wrong in ["<max>-1</max>", "<max/>", "<max>ten</max>", "<max>1.5</max>", "<index/>"] {
+            assert_eq!(read(wrong), Err(SetError), "{wrong}");
+        }
+        assert_eq!(read("<before/><after>a</after>"), Err(SetError));
+    }
+
+    #[test]
+    fn a_page_names_its_ends_and_an_empty_one_its_count_alone() {
+        let page = Some(("a".to_owned(), "b".to_owned(), Some(0)));
+        let full = SetAnswer { page, count: Some(800) };
+        let expected = "<set xmlns='http://jabber.org/protocol/rsm'><first index='0'>a</first>\
+            <last>b</last><count>800</count></set>";
+        assert_eq!(String::from_utf8(full.to_node().to_bytes()).unwrap(), expected);
+        let empty = SetAnswer { page: None, count: Some(0) };
+        let expected = "<set xmlns='http://jabber.org/protocol/rsm'><count>0</count></set>";
+        assert_eq!(String::from_utf8(empty.to_node().to_bytes()).unwrap(), expected);
+    }
+}
