@@ -89,7 +89,8 @@ fn read_form(
     }
     let fulltext = fulltext();
     for var in form.vars() {
-        if !FIELDS.contains(&var) && !(search && var == fulltext) {
+        let known = FIELDS.contains(&var) || (search && var == fulltext);
+        if !known {
             return Err(Condition::FeatureNotImplemented.text("a field is unknown"));
         }
     }

@@ -62,7 +62,7 @@ impl SqliteStorage {
     pub async fn open(path: &Path, readers: u32, tasks: &Tasks) -> Result<Arc<Self>> {
         let size = prepare_file(path)?;
         let options = options(path);
-        let writing = options.clone().pragma("cache_size", "-65536");
+        let writing = options.clone().pragma("cache_size", "-65536").pragma("wal_autocheckpoint", std::env::var("CKPT").unwrap_or("4000".into()));
         let mut connection =
             Connection::connect_with(&writing).await.map_err(|e| explain(path, &e))?;
         refuse_foreign(&mut connection, path).await?;

@@ -103,7 +103,7 @@ enum Job {
     End(SessionNumber, Timestamp),
     Handled(SessionNumber, u32),
     /// The most frequent change, of which many are written with one statement.
-    Keep(Keep),
+    Keep(Box<Keep>),
     Login(BareJid, Timestamp),
 }
 
@@ -192,7 +192,7 @@ impl Writer {
         // with lower numbers.
         let mut ids = self.ids.lock();
         let id = ids.next(message.at);
-        place.send(Job::Keep(Keep { id, message, refused: None, answer }));
+        place.send(Job::Keep(Box::new(Keep { id, message, refused: None, answer })));
         drop(ids);
         Ok(Kept { id, receipt: Receipt::waiting(settled) })
     }
