@@ -62,7 +62,10 @@ impl SqliteStorage {
     pub async fn open(path: &Path, readers: u32, tasks: &Tasks) -> Result<Arc<Self>> {
         let size = prepare_file(path)?;
         let options = options(path);
-        let writing = options.clone().pragma("cache_size", "-65536").pragma("wal_autocheckpoint", std::env::var("CKPT").unwrap_or("4000".into()));
+        // The tail of every archive is written again and again: it should stay in memory, and go into
+        // the file as seldom as may be.
+        let writing =
+            options.clone().pragma("cache_size", "-65536").pragma("wal_autocheckpoint", "16000");
         let mut connection =
             Connection::connect_with(&writing).await.map_err(|e| explain(path, &e))?;
         refuse_foreign(&mut connection, path).await?;
@@ -134,7 +137,6 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .busy_timeout(Duration::from_secs(5))
         .foreign_keys(true)
         .synchronous(SqliteSynchronous::Full)
-        .pragma("wal_autocheckpoint", "4000")
         .pragma("cache_size", "-16384")
         .pragma("temp_store", "MEMORY")
         .disable_statement_logging()

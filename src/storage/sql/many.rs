@@ -41,6 +41,12 @@ impl Many {
         })
     }
 
+    /// For one row.
+    #[cfg(test)]
+    pub(super) fn smallest(&self) -> &str {
+        &self.0.last().expect("there is the size 1").1
+    }
+
     /// Executes it for all rows.
     pub(super) async fn execute<T: Sync>(
         &'static self,
