@@ -15,6 +15,7 @@ pub mod router;
 // 6 features
 pub mod modules;
 // 5 engines: pure
+pub mod archive;
 pub mod roster;
 // 4 contracts
 pub mod host;

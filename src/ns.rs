@@ -28,6 +28,8 @@ pub const DISCO_ITEMS: &str = "http://jabber.org/protocol/disco#items";
 pub const CAPS: &str = "http://jabber.org/protocol/caps";
 /// XEP-0198.
 pub const SM: &str = "urn:xmpp:sm:3";
+/// XEP-0085.
+pub const CHAT_STATES: &str = "http://jabber.org/protocol/chatstates";
 /// XEP-0199.
 pub const PING: &str = "urn:xmpp:ping";
 /// XEP-0077.

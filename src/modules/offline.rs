@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use crate::host::{Cx, Halt, Manifest, Module, Registry, Scope, Status, Xep};
 use crate::jid::BareJid;
+use crate::ns;
 use crate::payload::delay;
 use crate::session::SessionHandle;
 use crate::stanza::{Condition, Message, MessageKind, Stanza};
@@ -105,13 +106,11 @@ pub async fn deliver(cx: &Cx<'_>, session: &SessionHandle) -> Result<(), Storage
 
 fn is_worth_keeping(message: &Message) -> bool {
     match message.kind {
-        MessageKind::Chat => message.content.children().any(|c| c.ns() != CHAT_STATES),
+        MessageKind::Chat => message.content.children().any(|c| c.ns() != ns::CHAT_STATES),
         MessageKind::Normal => true,
         MessageKind::Error | MessageKind::Groupchat | MessageKind::Headline => false,
     }
 }
 
-/// XEP-0085 §5.1.
-const CHAT_STATES: &str = "http://jabber.org/protocol/chatstates";
 /// Messages fetched from the store at once.
 const PAGE: usize = 32;

@@ -5,5 +5,6 @@ pub mod data_form;
 pub mod datetime;
 pub mod delay;
 pub mod disco;
+pub mod forward;
 pub mod hints;
 pub mod result_set;

@@ -62,8 +62,12 @@ impl SqliteStorage {
     pub async fn open(path: &Path, readers: u32, tasks: &Tasks) -> Result<Arc<Self>> {
         let size = prepare_file(path)?;
         let options = options(path);
+        // The tail of every archive is written again and again: it should stay in memory, and go into
+        // the file as seldom as may be.
+        let writing =
+            options.clone().pragma("cache_size", "-65536").pragma("wal_autocheckpoint", "16000");
         let mut connection =
-            Connection::connect_with(&options).await.map_err(|e| explain(path, &e))?;
+            Connection::connect_with(&writing).await.map_err(|e| explain(path, &e))?;
         refuse_foreign(&mut connection, path).await?;
         if size > 0 && size <= CHECKED_AT_ONCE {
             let problem = quick_check(&mut connection, None).await;
@@ -74,7 +78,7 @@ impl SqliteStorage {
         migrate(&mut connection, path).await?;
         let numbers = numbers(&mut connection).await.map_err(|e| explain(path, &e))?;
 
-        let read_only = options.clone().read_only(true).create_if_missing(false);
+        let read_only = options.read_only(true).create_if_missing(false);
         let reads = SqlitePoolOptions::new()
             .max_connections(readers.max(1))
             .test_before_acquire(false)
@@ -86,7 +90,7 @@ impl SqliteStorage {
             tasks.spawn("storage-check", check_later(path.into(), read_only, tasks.stopping()));
         }
         let lag = Arc::new(AtomicI64::new(numbers.lag));
-        let writer = Writer::start(options, connection, numbers.message, &lag);
+        let writer = Writer::start(writing, connection, numbers.message, &lag);
         let last_session = AtomicI64::new(numbers.session);
         let secret = OnceLock::new();
         Ok(Arc::new(Self { database: Database { reads, writer, secret, lag, last_session } }))
@@ -133,7 +137,6 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .busy_timeout(Duration::from_secs(5))
         .foreign_keys(true)
         .synchronous(SqliteSynchronous::Full)
-        .pragma("wal_autocheckpoint", "4000")
         .pragma("cache_size", "-16384")
         .pragma("temp_store", "MEMORY")
         .disable_statement_logging()

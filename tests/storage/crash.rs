@@ -98,6 +98,7 @@ async fn one(dir: &Path, question: &'static str) -> (i64,) {
 /// Says each number whose receipt has resolved, until it is killed.
 #[tokio::test]
 #[ignore = "runs until it is killed"]
+#[expect(clippy::print_stdout, reason = "what it promised must outlive it")]
 async fn until_killed() {
     let dir = std::env::var("WAXWING_TEST_DIR").unwrap();
     let storage: Arc<dyn Storage> = open(Path::new(&dir)).await.unwrap();

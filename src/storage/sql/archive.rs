@@ -365,3 +365,44 @@ fn number(id: i64) -> Result<MessageId> {
         problem: "not a number of a message".into(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlx::Connection as _;
+
+    use super::*;
+    use crate::storage::SqliteStorage;
+    use crate::storage::sql::{Connection, release};
+    use crate::tasks::Tasks;
+
+    /// How the database goes about it, one step a line.
+    async fn plan(connection: &mut Connection, statement: &str) -> Vec<String> {
+        let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
+        let rows = sqlx::query(explain).fetch_all(connection).await.unwrap();
+        rows.iter().map(|row| row.get::<String, _>("detail")).collect()
+    }
+
+    #[tokio::test]
+    async fn no_frequent_statement_walks_through_a_table() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("waxwing.sqlite");
+        SqliteStorage::open(&path, 1, &Tasks::new()).await.unwrap();
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path);
+        let mut connection = Connection::connect_with(&options).await.unwrap();
+        let mut statements = vec![FORWARDS.to_owned(), BACKWARDS.to_owned(), COUNT.to_owned()];
+        statements.extend(release::statements());
+        for statement in statements {
+            let plan = plan(&mut connection, &statement).await;
+            // What is bound, and the words of a search, are no tables.
+            let walks = |step: &&String| {
+                step.starts_with("SCAN")
+                    && ["message", "m ", "archive a", "a ", "waiting", "owner"]
+                        .iter()
+                        .any(|table| format!("{} ", &step[5..]).starts_with(table))
+            };
+            assert_eq!(plan.iter().find(walks), None, "{statement}: {plan:?}");
+            let sorts = |step: &&String| step.contains("USE TEMP B-TREE");
+            assert_eq!(plan.iter().find(sorts), None, "{statement}: {plan:?}");
+        }
+    }
+}

@@ -1,7 +1,5 @@
 //! Statements of many rows, prepared for a few sizes: a statement costs more than a row.
 
-use std::fmt::Write as _;
-
 use super::{Connection, Db};
 use crate::storage::Result;
 
@@ -15,17 +13,9 @@ impl Many {
     /// `before`, a list of rows of `columns` parameters each, `after`.
     pub(super) fn new(before: &str, columns: usize, after: &str) -> Self {
         let sized = |rows: usize| {
-            let mut text = String::from(before);
-            for row in 0..rows {
-                text.push_str(if row == 0 { "(" } else { ", (" });
-                for column in 1..=columns {
-                    let comma = if column == 1 { "" } else { ", " };
-                    write!(text, "{comma}${}", row * columns + column).expect("into a string");
-                }
-                text.push(')');
-            }
-            text.push_str(after);
-            (rows, text)
+            // Parameters without a name: to look up names costs the square of their number.
+            let row = format!("({})", vec!["?"; columns].join(", "));
+            (rows, format!("{before}{}{after}", vec![row; rows].join(", ")))
         };
         Self(SIZES.map(sized).into())
     }
@@ -49,6 +39,12 @@ impl Many {
             }
             None
         })
+    }
+
+    /// For one row.
+    #[cfg(test)]
+    pub(super) fn smallest(&self) -> &str {
+        &self.0.last().expect("there is the size 1").1
     }
 
     /// Executes it for all rows.

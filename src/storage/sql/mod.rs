@@ -14,6 +14,7 @@ mod release;
 mod resumption;
 mod roster;
 pub(super) mod writer;
+mod writing;
 
 use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, OnceLock};

@@ -82,3 +82,10 @@ static ANY: LazyLock<Many> = LazyLock::new(|| {
         ") DELETE FROM waiting WHERE (owner, message) IN (SELECT owner, message FROM pair)",
     )
 });
+
+/// All of them, in their smallest size.
+#[cfg(test)]
+pub(super) fn statements() -> Vec<String> {
+    let pairs = [&ALONE, &ANY].map(|many| many.smallest().to_owned());
+    pairs.into_iter().chain(RELEASE.map(str::to_owned)).collect()
+}

@@ -30,6 +30,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::keep::{self, Keep, LEAST_LAG};
+use super::writing::Memory;
+pub(in crate::storage) use super::writing::{Known, Writing};
 use super::{Connection, closed, release, resumption};
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
@@ -47,34 +49,6 @@ pub(in crate::storage) trait Change: Send + Sync + 'static {
     /// Writes it. May be called again if the transaction was rolled back. `Limit` and `Conflict`
     /// may be answered only before anything is written; any other error undoes everything.
     async fn apply(&self, on: &mut Writing<'_>) -> Result<Self::Answer>;
-}
-
-/// What a change works with.
-pub(in crate::storage) struct Writing<'a> {
-    /// Within a transaction.
-    pub(in crate::storage) connection: &'a mut Connection,
-    /// What the writer remembers.
-    pub(in crate::storage) memory: &'a mut Memory,
-    /// How far ids ever ran ahead of time, for those who read.
-    pub(in crate::storage) lag: &'a AtomicI64,
-}
-
-/// What the writer remembers, as nobody else writes. Forgotten when a transaction fails.
-pub(in crate::storage) struct Memory {
-    /// Two generations: when the young are too many, the old ones are dropped.
-    young: FxHashMap<BareJid, Known>,
-    old: FxHashMap<BareJid, Known>,
-    /// How far ids ran ahead of time, as far as it is written down.
-    pub(in crate::storage) lag: i64,
-}
-
-/// What is remembered of an owner.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::storage) struct Known {
-    /// The number.
-    pub(in crate::storage) number: i64,
-    /// How many messages wait, if they were counted.
-    pub(in crate::storage) waiting: Option<u32>,
 }
 
 /// The way to the task that writes. It ends when this is dropped or closed.
@@ -103,7 +77,7 @@ enum Job {
     End(SessionNumber, Timestamp),
     Handled(SessionNumber, u32),
     /// The most frequent change, of which many are written with one statement.
-    Keep(Keep),
+    Keep(Box<Keep>),
     Login(BareJid, Timestamp),
 }
 
@@ -134,8 +108,6 @@ pub(super) struct Nothing;
 const QUEUE: usize = 1024;
 /// How many are committed together at most.
 const BATCH: usize = 512;
-/// How many owners are remembered, in each generation.
-const REMEMBERED: usize = 32_768;
 /// How long the note of a login may wait for company.
 const LOGIN_DELAY: Duration = Duration::from_secs(2);
 /// How long a mark that falls may wait for company. A crash meanwhile delivers a message twice.
@@ -192,7 +164,7 @@ impl Writer {
         // with lower numbers.
         let mut ids = self.ids.lock();
         let id = ids.next(message.at);
-        place.send(Job::Keep(Keep { id, message, refused: None, answer }));
+        place.send(Job::Keep(Box::new(Keep { id, message, refused: None, answer })));
         drop(ids);
         Ok(Kept { id, receipt: Receipt::waiting(settled) })
     }
@@ -266,75 +238,6 @@ impl Change for Nothing {
 
     async fn apply(&self, _: &mut Writing<'_>) -> Result<()> {
         Ok(())
-    }
-}
-
-impl Memory {
-    fn new(lag: i64) -> Self {
-        Self { young: FxHashMap::default(), old: FxHashMap::default(), lag }
-    }
-
-    pub(in crate::storage) fn known(&self, jid: &BareJid) -> Option<Known> {
-        self.young.get(jid).or_else(|| self.old.get(jid)).copied()
-    }
-
-    pub(in crate::storage) fn remember(&mut self, jid: &BareJid, known: Known) {
-        if self.young.len() >= REMEMBERED {
-            self.old = std::mem::take(&mut self.young);
-        }
-        self.young.insert(jid.clone(), known);
-    }
-
-    pub(in crate::storage) fn forget(&mut self, jid: &BareJid) {
-        self.young.remove(jid);
-        self.old.remove(jid);
-    }
-}
-
-impl Writing<'_> {
-    /// The number of an owner, who is made if there is none.
-    pub(super) async fn owner(&mut self, jid: &BareJid) -> Result<Known> {
-        if let Some(known) = self.owner_if_any(jid).await? {
-            return Ok(known);
-        }
-        self.new_owner(jid).await?.ok_or_else(|| StorageError::Inconsistent {
-            table: "owner",
-            key: jid.to_string(),
-            problem: "not there, and cannot be made".into(),
-        })
-    }
-
-    /// Makes an owner; `None` if there is one.
-    pub(super) async fn new_owner(&mut self, jid: &BareJid) -> Result<Option<Known>> {
-        let row = sqlx::query_as::<_, (i64,)>(
-            "INSERT INTO owner (jid, domain) VALUES ($1, $2) \
-             ON CONFLICT (jid) DO NOTHING RETURNING number",
-        )
-        .bind(jid.as_str())
-        .bind(jid.domain())
-        .fetch_optional(&mut *self.connection)
-        .await?;
-        let known = row.map(|(number,)| Known { number, waiting: Some(0) });
-        if let Some(known) = known {
-            self.memory.remember(jid, known);
-        }
-        Ok(known)
-    }
-
-    /// The number of an owner, if there is one.
-    pub(super) async fn owner_if_any(&mut self, jid: &BareJid) -> Result<Option<Known>> {
-        if let Some(known) = self.memory.known(jid) {
-            return Ok(Some(known));
-        }
-        let row = sqlx::query_as::<_, (i64,)>("SELECT number FROM owner WHERE jid = $1")
-            .bind(jid.as_str())
-            .fetch_optional(&mut *self.connection)
-            .await?;
-        let known = row.map(|(number,)| Known { number, waiting: None });
-        if let Some(known) = known {
-            self.memory.remember(jid, known);
-        }
-        Ok(known)
     }
 }
 
@@ -691,17 +594,5 @@ mod tests {
         let writer = writer(dir.path(), "100000").await;
         writer.close().await;
         assert!(writer.write(Good("a@localhost")).await.is_err());
-    }
-
-    #[test]
-    fn the_memory_is_bounded_and_keeps_the_newest() {
-        let mut memory = Memory::new(0);
-        let jid = |n: usize| user(&format!("u{n}@localhost"));
-        for n in 0..3 * REMEMBERED {
-            memory.remember(&jid(n), Known { number: n as i64, waiting: None });
-        }
-        assert!(memory.young.len() + memory.old.len() <= 2 * REMEMBERED);
-        assert!(memory.known(&jid(0)).is_none());
-        assert_eq!(memory.known(&jid(3 * REMEMBERED - 1)).unwrap().number, 98_303);
     }
 }

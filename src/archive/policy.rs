@@ -1,0 +1,174 @@
+//! Which messages are kept (XEP-0313 §6.1, XEP-0334, XEP-0160 §3).
+
+use crate::ns;
+use crate::payload::hints::{self, Hints};
+use crate::stanza::{Message, MessageKind};
+use crate::xml::ElementRef;
+
+/// What a message is worth.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Worth {
+    /// It belongs in an archive, if its owner has nothing against it.
+    pub archive: bool,
+    /// It is kept until it is delivered.
+    pub wait: bool,
+}
+
+/// What a message is worth by its type, what is inside, and what its sender wishes.
+///
+/// Kept is what one wants to read later or what changes something that one can read: bodies, what
+/// is encrypted, retractions, reactions, markers, receipts, calls, invitations. Chat states are not.
+#[must_use]
+pub fn worth(message: &Message) -> Worth {
+    let nothing = Worth { archive: false, wait: false };
+    match message.kind {
+        // Of an error, not even hints count (XEP-0334 §5). Rooms have archives of their own.
+        MessageKind::Error | MessageKind::Groupchat => return nothing,
+        MessageKind::Headline => {
+            let wanted = Hints::of(&message.content);
+            let keep = wanted.store && !wanted.no_store;
+            return Worth { archive: keep && !wanted.no_permanent_store, wait: keep };
+        }
+        MessageKind::Chat | MessageKind::Normal => {}
+    }
+    let hints = Hints::of(&message.content);
+    if hints.no_store {
+        return nothing;
+    }
+    let lasting = hints.store || message.content.children().any(|child| is_lasting(&child));
+    // What we do not know may matter to the recipient, once (XEP-0160 §3).
+    let says_something = message.content.children().any(|child| !is_passing(&child));
+    Worth { archive: lasting && !hints.no_permanent_store, wait: lasting || says_something }
+}
+
+/// The text by which a message can be found; `None` if there is none or it is a placeholder for
+/// something encrypted (XEP-0380 §3).
+#[must_use]
+pub fn searchable(message: &Message) -> Option<String> {
+    if message.content.children().any(|child| is_encrypted(&child)) {
+        return None;
+    }
+    let bodies = message.content.children().filter(|child| child.is(ns::CLIENT, "body"));
+    let texts: Vec<String> = bodies.map(|body| body.text().into_owned()).collect();
+    (!texts.is_empty()).then(|| texts.join("\n"))
+}
+
+/// One wants it in an archive.
+fn is_lasting(child: &ElementRef<'_>) -> bool {
+    let (ns, name) = (child.ns(), child.name());
+    let listed = |list: &[(&str, &[&str])]| {
+        list.iter().any(|(known, names)| *known == ns && names.contains(&name))
+    };
+    (ns == ns::CLIENT && name == "body")
+        || is_encrypted(child)
+        || CALLS.contains(&ns)
+        || listed(LASTING)
+}
+
+fn is_encrypted(child: &ElementRef<'_>) -> bool {
+    ENCRYPTED.contains(&child.ns())
+}
+
+/// Worthless once the moment is over.
+fn is_passing(child: &ElementRef<'_>) -> bool {
+    matches!(child.ns(), ns::CHAT_STATES | hints::NS)
+        || (child.ns() == ns::CLIENT && child.name() == "thread")
+}
+
+/// XEP-0380, OMEMO in its three ages (XEP-0384), XEP-0373, XEP-0027.
+const ENCRYPTED: &[&str] = &[
+    "eu.siacs.conversations.axolotl",
+    "jabber:x:encrypted",
+    "urn:xmpp:eme:0",
+    "urn:xmpp:omemo:1",
+    "urn:xmpp:omemo:2",
+    "urn:xmpp:openpgp:0",
+];
+
+/// XEP-0353: who called, and what became of it.
+const CALLS: &[&str] = &["urn:xmpp:jingle-message:0", "urn:xmpp:jingle-message:1"];
+
+/// Namespaces with the names that last.
+const LASTING: &[(&str, &[&str])] = &[
+    // XEP-0184. A request comes with a body.
+    ("urn:xmpp:receipts", &["received"]),
+    // XEP-0333.
+    ("urn:xmpp:chat-markers:0", &["received", "displayed", "acknowledged"]),
+    // XEP-0424.
+    ("urn:xmpp:message-retract:0", &["retract", "retracted"]),
+    ("urn:xmpp:message-retract:1", &["retract", "retracted"]),
+    // XEP-0422, around older retractions.
+    ("urn:xmpp:fasten:0", &["apply-to"]),
+    // XEP-0444.
+    ("urn:xmpp:reactions:0", &["reactions"]),
+    // XEP-0249, and XEP-0045 §7.8.2.
+    ("jabber:x:conference", &["x"]),
+    ("http://jabber.org/protocol/muc#user", &["x"]),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stanza::Stanza;
+    use crate::xml::Frame;
+
+    fn message(kind: &str, inner: &str) -> Message {
+        let xml = format!("<message type='{kind}'>{inner}</message>");
+        match Stanza::read(Frame::from_bytes(xml).unwrap()).unwrap() {
+            Stanza::Message(message) => message,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn each_kind_of_message_has_its_worth() {
+        let (both, once, none) = ((true, true), (false, true), (false, false));
+        let body = "<body>hi</body>";
+        let hint = |name: &str| format!("<{name} xmlns='urn:xmpp:hints'/>");
+        let cases: &[(&str, String, (bool, bool))] = &[
+            ("chat", body.into(), both),
+            ("normal", body.into(), both),
+            ("unheard-of", body.into(), both),
+            ("groupchat", body.into(), none),
+            ("headline", body.into(), none),
+            ("error", body.into(), none),
+            ("error", body.to_owned() + &hint("store"), none),
+            ("headline", body.to_owned() + &hint("store"), both),
+            ("chat", "<composing xmlns='http://jabber.org/protocol/chatstates'/>".into(), none),
+            ("normal", "<paused xmlns='http://jabber.org/protocol/chatstates'/>".into(), none),
+            ("chat", String::new(), none),
+            ("chat", "<thread>a</thread>".into(), none),
+            ("chat", "<unknown xmlns='urn:a'/>".into(), once),
+            ("chat", "<unknown xmlns='urn:a'/>".to_owned() + &hint("store"), both),
+            ("normal", "<subject>a</subject>".into(), once),
+            ("chat", "<received xmlns='urn:xmpp:receipts' id='1'/>".into(), both),
+            ("chat", "<request xmlns='urn:xmpp:receipts'/>".into(), once),
+            ("chat", "<displayed xmlns='urn:xmpp:chat-markers:0' id='1'/>".into(), both),
+            ("chat", "<markable xmlns='urn:xmpp:chat-markers:0'/>".into(), once),
+            ("chat", "<retract xmlns='urn:xmpp:message-retract:1' id='1'/>".into(), both),
+            ("chat", "<reactions xmlns='urn:xmpp:reactions:0' id='1'/>".into(), both),
+            ("chat", "<propose xmlns='urn:xmpp:jingle-message:0' id='1'/>".into(), both),
+            ("chat", "<encrypted xmlns='eu.siacs.conversations.axolotl'/>".into(), both),
+            ("normal", "<x xmlns='jabber:x:conference' jid='a@b'/>".into(), both),
+            ("chat", body.to_owned() + &hint("no-store"), none),
+            ("chat", body.to_owned() + &hint("no-permanent-store"), once),
+            ("chat", body.to_owned() + &hint("no-copy"), both),
+            ("chat", body.to_owned() + &hint("store") + &hint("no-store"), none),
+            ("chat", hint("store"), both),
+            ("chat", hint("no-permanent-store"), none),
+        ];
+        for (kind, inner, (archive, wait)) in cases {
+            let expected = Worth { archive: *archive, wait: *wait };
+            assert_eq!(worth(&message(kind, inner)), expected, "{kind} {inner}");
+        }
+    }
+
+    #[test]
+    fn what_is_encrypted_has_no_words() {
+        let plain = message("chat", "<body>a &lt; b</body><body xml:lang='de'>c</body>");
+        assert_eq!(searchable(&plain).as_deref(), Some("a < b\nc"));
+        let hidden = "<body>I sent you OMEMO</body><encryption xmlns='urn:xmpp:eme:0'/>";
+        assert_eq!(searchable(&message("chat", hidden)), None);
+        assert_eq!(searchable(&message("chat", "<subject>a</subject>")), None);
+    }
+}
