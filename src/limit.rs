@@ -61,6 +61,33 @@ impl TokenBucket {
     }
 }
 
+/// So much from each address within an hour. Memory is bounded as that of [`Throttle`].
+#[derive(Debug, Default)]
+pub struct Quota {
+    buckets: Mutex<HashMap<Origin, TokenBucket>>,
+}
+
+impl Quota {
+    /// Takes `n` from what an address (of IPv6: its /64) may have, if so much is left of
+    /// `per_hour`.
+    pub fn try_take(&self, address: IpAddr, n: f64, per_hour: f64) -> bool {
+        let mut buckets = self.buckets.lock();
+        if buckets.len() >= MAX_ENTRIES {
+            // Those that have been left in peace for an hour are as good as none.
+            buckets.retain(|_, bucket| {
+                bucket.fill();
+                bucket.tokens < bucket.burst
+            });
+        }
+        let origin = Origin::of(address);
+        if buckets.len() >= MAX_ENTRIES && !buckets.contains_key(&origin) {
+            return false;
+        }
+        let new = || TokenBucket::new(per_hour / HOUR, per_hour);
+        buckets.entry(origin).or_insert_with(new).try_take(n)
+    }
+}
+
 /// Slows logins that fail, per address and per account.
 ///
 /// Two failures are free. The third costs a second before the next try, each further one twice
@@ -377,6 +404,7 @@ impl Origin {
 
 const ACCOUNT_CAP: Duration = Duration::from_secs(8);
 const ADDRESS_CAP: Duration = Duration::from_secs(16);
+const HOUR: f64 = 3600.0;
 const FORGIVE: Duration = Duration::from_secs(60);
 /// Failures from which on there is a delay.
 const FREE: u32 = 3;
@@ -396,7 +424,9 @@ mod tests {
 
     use tokio::time::advance;
 
-    use super::{ConnectionLimits, Refused, Throttle, TokenBucket, connections, raise_open_files};
+    use super::{
+        ConnectionLimits, Quota, Refused, Throttle, TokenBucket, connections, raise_open_files,
+    };
 
     const ATTACKER: &str = "192.0.2.66";
     const HOME: &str = "198.51.100.1";
@@ -498,6 +528,18 @@ mod tests {
         assert!(bucket.try_take(5.0));
         assert!(!bucket.try_take(1.0), "never more than the burst");
         assert_eq!(TokenBucket::new(1e-300, 1.0).take(9.0), Duration::from_secs(3600));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_quota_is_for_each_address_and_comes_back_within_an_hour() {
+        let quota = Quota::default();
+        let (home, other) = (HOME.parse().unwrap(), ATTACKER.parse().unwrap());
+        assert!(quota.try_take(home, 1.0, 2.0) && quota.try_take(home, 1.0, 2.0));
+        assert!(!quota.try_take(home, 1.0, 2.0));
+        assert!(quota.try_take(other, 1.0, 2.0));
+        advance(Duration::from_secs(1801)).await;
+        assert!(quota.try_take(home, 1.0, 2.0));
+        assert!(!quota.try_take(home, 1.0, 2.0));
     }
 
     #[test]

@@ -2,12 +2,13 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpSocket};
 
+use crate::admin::commands::COMMANDS;
 use crate::auth::Verifier;
 use crate::c2s::{C2s, Entry};
 use crate::clock::Clock;
@@ -74,7 +75,8 @@ impl Server {
             connections(limits.connections, raise_open_files()),
             limits.connections_per_address,
         );
-        let registry = modules::registry();
+        let mut registry = modules::registry(&config);
+        registry.enter_commands(COMMANDS);
         let parts = Parts { config, storage, registry, metrics: Metrics::new(), clock, tasks };
         let c2s = Arc::new(C2s {
             hosts: Arc::new(Hosts::new(parts)?),
@@ -85,6 +87,7 @@ impl Server {
             connections,
             throttle: Throttle::new(),
         });
+        drop(c2s.hosts.tasks.spawn("goodbye", Arc::clone(&c2s).say_goodbye()));
         let mut addresses = Vec::new();
         for (entry, listener) in listeners {
             if let Ok(address) = listener.local_addr() {
@@ -95,6 +98,8 @@ impl Server {
             drop(c2s.hosts.tasks.spawn("listener", task));
         }
         let server = Self { c2s, addresses: Arc::new(addresses) };
+        let (c2s, addresses) = (Arc::downgrade(&server.c2s), Arc::clone(&server.addresses));
+        drop(server.hosts().running.set(Arc::new(Life { c2s, addresses })));
         server.watch_certificates();
         Ok(server)
     }
@@ -182,6 +187,8 @@ impl Running for Server {
     async fn close(&self, jid: &Jid, reason: Option<&str>) -> usize {
         let sessions = self.hosts().sessions.of(&jid.to_bare());
         let meant = sessions.iter().filter(|s| !jid.is_full() || **s.jid() == *jid);
+        // The account may have been removed: what we know of it is not true any more.
+        self.hosts().blocked.forget(&jid.to_bare());
         let why = CloseReason::Kicked(reason.map(Into::into));
         meant.map(|session| session.close(why.clone())).count()
     }
@@ -205,6 +212,36 @@ impl Running for Server {
             ("messages-out", json!(hosts.metrics.stanzas_out.message.get())),
             ("panics", json!(hosts.metrics.panics.get())),
         ]
+    }
+}
+
+/// A server as seen by itself, so that it does not keep itself alive.
+struct Life {
+    c2s: Weak<C2s>,
+    addresses: Arc<Vec<(Entry, SocketAddr)>>,
+}
+
+impl Life {
+    fn server(&self) -> Option<Server> {
+        Some(Server { c2s: self.c2s.upgrade()?, addresses: Arc::clone(&self.addresses) })
+    }
+}
+
+#[async_trait]
+impl Running for Life {
+    fn sessions(&self) -> Vec<SessionRow> {
+        self.server().map_or_else(Vec::new, |server| server.sessions())
+    }
+
+    async fn close(&self, jid: &Jid, reason: Option<&str>) -> usize {
+        match self.server() {
+            Some(server) => server.close(jid, reason).await,
+            None => 0,
+        }
+    }
+
+    fn status(&self) -> Vec<(&'static str, Value)> {
+        self.server().map_or_else(Vec::new, |server| server.status())
     }
 }
 

@@ -31,6 +31,8 @@ impl Tasks {
         F::Output: Send + 'static,
     {
         let guard = Counted::enter(name, Arc::clone(&self.running));
+        // Boxed, or it would be there twice: as what the block has caught, and as what it awaits.
+        let task = Box::pin(task);
         self.tracker.spawn(async move {
             let _guard = guard;
             task.await
@@ -79,5 +81,63 @@ impl Drop for Counted {
         if let Some(n) = self.running.lock().get_mut(self.name) {
             *n -= 1;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::Tasks;
+
+    #[tokio::test(start_paused = true)]
+    async fn tasks_are_counted_by_kind_while_they_run() {
+        let tasks = Tasks::new();
+        let stop = tasks.stopping();
+        for _ in 0..3 {
+            drop(tasks.spawn("c2s", stop.clone().cancelled_owned()));
+        }
+        let short = tasks.spawn("login", async { 7 });
+        assert_eq!((tasks.count("c2s"), tasks.count("login"), tasks.count("other")), (3, 1, 0));
+        assert_eq!(short.await.unwrap(), 7);
+        assert_eq!((tasks.count("c2s"), tasks.count("login")), (3, 0));
+        assert_eq!(tasks.stop(Duration::from_secs(5)).await, []);
+        assert_eq!(tasks.count("c2s"), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_does_not_end_is_named_after_the_limit() {
+        let tasks = Tasks::new();
+        drop(tasks.spawn("deaf", std::future::pending::<()>()));
+        drop(tasks.spawn("c2s", tasks.stopping().cancelled_owned()));
+        let before = tokio::time::Instant::now();
+        assert_eq!(tasks.stop(Duration::from_secs(5)).await, [("deaf", 1)]);
+        assert_eq!(before.elapsed(), Duration::from_secs(5));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_that_panics_or_is_aborted_is_counted_no_more() {
+        let tasks = Tasks::new();
+        let fault = "as a fault in our code would";
+        let failed = tasks.spawn("c2s", async move {
+            if !fault.is_empty() {
+                std::panic::resume_unwind(Box::new(fault));
+            }
+        });
+        assert!(failed.await.unwrap_err().is_panic());
+        let aborted = tasks.spawn("c2s", std::future::pending::<()>());
+        aborted.abort();
+        assert!(aborted.await.unwrap_err().is_cancelled());
+        assert_eq!(tasks.count("c2s"), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clone_is_the_same_set_of_tasks() {
+        let tasks = Tasks::new();
+        let clone = tasks.clone();
+        drop(clone.spawn("c2s", clone.stopping().cancelled_owned()));
+        assert_eq!(tasks.count("c2s"), 1);
+        assert_eq!(tasks.stop(Duration::from_secs(5)).await, []);
+        assert!(clone.stopping().is_cancelled());
     }
 }

@@ -3,9 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of a test stand outside of its functions")]
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -293,6 +295,61 @@ impl Drop for Server {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+#[test]
+fn a_server_out_of_files_accepts_again_when_there_are_some() {
+    let place = Place::new();
+    let ports = "[listen]\nc2s = [\"127.0.0.1:0\"]\nc2s_tls = [\"127.0.0.1:0\"]\n";
+    place.write("waxwing.toml", &format!("[[host]]\ndomain = \"localhost\"\n{ports}"));
+    let mut server = Server::start(&place);
+    server.said_until("user passwd admin");
+    let status = place.run("status --json").ends_with(0).json();
+    let address = status["starttls"].as_array().map_or(&status["starttls"], |all| &all[0]);
+    let address = address.as_str().unwrap().to_owned();
+    let limit = |current| {
+        let pid = rustix::process::Pid::from_child(&server.child);
+        let files = rustix::process::Resource::Nofile;
+        let old = rustix::process::getrlimit(files);
+        let limit = rustix::process::Rlimit { current, ..old };
+        rustix::process::prlimit(Some(pid), files, limit).unwrap().current
+    };
+    let before = limit(Some(3));
+    let mut client = TcpStream::connect(&address).unwrap();
+    client
+        .write_all(
+            b"<stream:stream xmlns='jabber:client' to='localhost' version='1.0' \
+        xmlns:stream='http://etherx.jabber.org/streams'>",
+        )
+        .unwrap();
+    client.set_read_timeout(Some(Duration::from_millis(400))).unwrap();
+    client.read(&mut [0]).expect_err("nobody can take the connection");
+    limit(before);
+    client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut answer = [0; 5];
+    client.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"<?xml");
+    assert_eq!(server.end().code(), Some(0));
+}
+
+#[test]
+fn a_file_size_limit_does_not_end_the_server() {
+    let place = Place::new();
+    let ports = "[listen]\nc2s = [\"127.0.0.1:0\"]\nc2s_tls = [\"127.0.0.1:0\"]\n";
+    place.write("waxwing.toml", &format!("[[host]]\ndomain = \"localhost\"\n{ports}"));
+    let mut server = Server::start(&place);
+    server.said_until("user passwd admin");
+    let limit = |current| {
+        let pid = rustix::process::Pid::from_child(&server.child);
+        let limit = rustix::process::Rlimit { current, maximum: None };
+        rustix::process::prlimit(Some(pid), rustix::process::Resource::Fsize, limit).unwrap();
+    };
+    limit(Some(4096));
+    place.run_with("user add romeo --password-stdin", "secret\n").ends_with(1);
+    place.run("status").ends_with(0);
+    limit(None);
+    place.run_with("user add romeo --password-stdin", "secret\n").ends_with(0);
+    assert_eq!(server.end().code(), Some(0));
 }
 
 #[test]

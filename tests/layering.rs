@@ -4,6 +4,8 @@
 //! with the floors of the modules it names (`docs/architecture.md`). It reads text, not types: a
 //! name brought in by a re-export is seen where it is re-exported, and nowhere else.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot read the source has failed")]
+
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
 use std::fs;
@@ -31,39 +33,39 @@ impl Display for Fault {
 
 #[test]
 fn modules_know_only_the_floors_below() {
-    expect_none(all(imports_of_other_floors));
+    expect_none(&all(imports_of_other_floors));
 }
 
 #[test]
 fn features_do_not_know_each_other() {
-    expect_none(all(imports_between_islands));
+    expect_none(&all(imports_between_islands));
 }
 
 #[test]
 fn no_file_is_longer_than_one_can_read() {
-    expect_none(all(too_long));
+    expect_none(&all(too_long));
 }
 
 #[test]
 fn a_pipeline_is_never_inside_a_select() {
-    expect_none(all(select_in_a_pipeline));
+    expect_none(&all(select_in_a_pipeline));
 }
 
 #[test]
 fn origins_are_made_by_streams_only() {
-    expect_none(all(origins_made_elsewhere));
+    expect_none(&all(origins_made_elsewhere));
 }
 
 #[test]
 fn each_namespace_is_written_in_one_file() {
-    expect_none(namespaces_written_twice(&sources()));
+    expect_none(&namespaces_written_twice(&sources()));
 }
 
 fn all(check: fn(&Source) -> Vec<Fault>) -> Vec<Fault> {
     sources().iter().flat_map(check).collect()
 }
 
-fn expect_none(faults: Vec<Fault>) {
+fn expect_none(faults: &[Fault]) {
     let lines: Vec<_> = faults.iter().map(ToString::to_string).collect();
     assert!(lines.is_empty(), "\n{}\n", lines.join("\n"));
 }
@@ -435,10 +437,9 @@ fn strings(text: &str) -> Vec<(usize, String)> {
 fn lex(text: &str) -> (String, Vec<(usize, String)>) {
     let mut code = String::with_capacity(text.len());
     let mut strings = Vec::new();
-    let mut at = 0;
+    let (mut at, mut line) = (0, 1);
     while at < text.len() {
         let rest = &text[at..];
-        let line = text[..at].matches('\n').count() + 1;
         let after_word = text[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
         let (kind, len) = token(rest, after_word);
         let token = &rest[..len];
@@ -450,6 +451,7 @@ fn lex(text: &str) -> (String, Vec<(usize, String)>) {
                 blank(token, &mut code);
             }
         }
+        line += token.matches('\n').count();
         at += len;
     }
     (code, strings)
@@ -482,9 +484,9 @@ fn token(rest: &str, after_word: bool) -> (Token, usize) {
     if rest.starts_with('"') {
         return (Token::Text, end_of_quoted(rest, '"').unwrap_or(rest.len()));
     }
-    if rest.starts_with('\'') {
+    if let Some(inside) = rest.strip_prefix('\'') {
         // A character, unless it is a lifetime.
-        let is_char = rest[1..].starts_with('\\') || rest[1..].chars().nth(1) == Some('\'');
+        let is_char = inside.starts_with('\\') || inside.chars().nth(1) == Some('\'');
         if is_char {
             return (Token::Comment, end_of_quoted(rest, '\'').unwrap_or(rest.len()));
         }
@@ -541,8 +543,8 @@ fn exceptions_hold_in_one_direction() {
     assert_eq!(faults("session/mod.rs", "use crate::host::Cx;"), 1);
     assert_eq!(faults("clock.rs", "use crate::payload::datetime::Timestamp;"), 0);
     assert_eq!(faults("clock.rs", "use crate::payload::disco::Info;"), 1);
-    assert_eq!(faults("tls.rs", "use crate::{clock::Clock, tasks::Tasks};"), 0);
-    assert_eq!(faults("tls.rs", "use crate::config::Config;"), 1);
+    assert_eq!(faults("tls.rs", "use crate::{clock::Clock, config::Config, tasks::Tasks};"), 0);
+    assert_eq!(faults("config/mod.rs", "use crate::tls::Certificates;"), 1);
     assert_eq!(faults("stanza/mod.rs", "use crate::xml::Frame; use crate::jid::Jid;"), 0);
     assert_eq!(faults("xml/mod.rs", "use crate::stanza::Stanza;"), 1);
     assert_eq!(faults("c2s/mod.rs", "use crate::stream::Wire;"), 0);

@@ -60,8 +60,8 @@ impl SaslError {
         }
     }
 
-    /// It uses up one of the attempts of the connection and of its address. What the client
-    /// broke off, and what we could not check, does not.
+    /// It counts against its address and its account. What the client broke off, and what we
+    /// could not check, does not. (A connection has so many attempts, however they end.)
     #[must_use]
     pub fn counts_as_failure(&self) -> bool {
         !matches!(self, Self::Aborted | Self::TemporaryAuthFailure)

@@ -1,7 +1,13 @@
 //! Clients: accept, negotiate, run, end. One task a client.
 
 mod connection;
+mod hibernate;
+mod incoming;
 mod negotiate;
+mod silence;
+mod socket;
+mod stop;
+mod turn;
 
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
@@ -12,12 +18,14 @@ use futures_util::FutureExt;
 use tokio::net::{TcpListener, TcpStream};
 use tracing::Instrument;
 
-use connection::{Connection, Ended};
+use connection::Ended;
+use socket::{Connection, Opened};
 
 use crate::auth::Verifier;
 use crate::host::Hosts;
 use crate::limit::{ConnectionLimits, Permit, Refused, Throttle};
 use crate::router;
+use crate::session::{CloseReason, Session};
 use crate::stanza::{StreamCondition, StreamError};
 use crate::stream::wire::Io;
 use crate::tls::Certificates;
@@ -50,6 +58,14 @@ pub enum Entry {
 }
 
 impl C2s {
+    /// Tells every session when the server ends.
+    pub async fn say_goodbye(self: Arc<Self>) {
+        self.hosts.tasks.stopping().cancelled().await;
+        for session in self.hosts.sessions.all() {
+            session.close(CloseReason::Shutdown);
+        }
+    }
+
     /// Accepts clients until the server ends. Never stops for an error: it waits a moment, since
     /// the process may be out of file descriptors for now.
     pub async fn listen(self: Arc<Self>, listener: TcpListener, entry: Entry) {
@@ -86,7 +102,9 @@ impl C2s {
         }
     }
 
-    /// Serves one client on a connection, from the first byte to the last.
+    /// Serves one client on a connection: negotiates, and hands it to a task of its own when
+    /// there is a session. Most connections wait in that one, which must be small: a future holds
+    /// room for all that it will ever await.
     pub async fn serve(
         self: Arc<Self>,
         io: Box<dyn Io>,
@@ -94,51 +112,83 @@ impl C2s {
         entry: Entry,
         permit: Option<Permit>,
     ) {
+        let counted = Counted::new(&self.hosts, permit);
         let span = tracing::debug_span!("stream", %peer, jid = tracing::field::Empty);
-        self.hosts.metrics.connections.inc();
-        let task = AssertUnwindSafe(self.live(io, peer, entry)).catch_unwind();
+        let task = self.log_in(io, peer, entry).instrument(span.clone());
         // A panic has been logged and counted by the hook; it ends this connection and no other.
-        drop(task.instrument(span).await);
-        self.hosts.metrics.connections.dec();
-        drop(permit);
+        let Ok(Some((connection, session))) = AssertUnwindSafe(task).catch_unwind().await else {
+            return;
+        };
+        span.record("jid", tracing::field::display(session.handle().jid()));
+        let this = Arc::clone(&self);
+        let opened = connection.opened();
+        let task = async move { this.live(opened, session, counted).await };
+        drop(self.hosts.tasks.spawn("session", task.instrument(span)));
     }
 
-    async fn live(&self, io: Box<dyn Io>, peer: SocketAddr, entry: Entry) {
-        let limits = self.hosts.config.load().limits.clone();
-        let mut connection = Connection::new(io, peer, &limits);
+    /// The life of a session on a connection.
+    async fn live(&self, mut opened: Box<Opened>, session: Session, counted: Counted) {
+        if self.hosts.tasks.stopping().is_cancelled() {
+            session.handle().close(CloseReason::Shutdown); // it came too late for the others' order
+        }
+        let run = AssertUnwindSafe(Box::pin(connection::run(self, &mut opened, &session)));
+        let ended = run.catch_unwind().await;
+        drop((opened, counted));
+        let why = match ended {
+            Ok(Ended::Closed) => "closed by the client",
+            Ok(Ended::Failed(error)) => error.condition.as_str(),
+            Ok(Ended::Lost(why)) => return self.lost(session, why),
+            Ok(Ended::HandedOver(to)) => match to.send(session) {
+                Ok(()) => return,
+                Err(session) => return self.lost(session, "resumed in vain"),
+            },
+            Err(_) => "panic",
+        };
+        Box::pin(end(&self.hosts, session, why)).await;
+    }
+
+    /// From the first byte to the session. `None` if it came to nothing.
+    async fn log_in(
+        &self,
+        io: Box<dyn Io>,
+        peer: SocketAddr,
+        entry: Entry,
+    ) -> Option<(Connection, Session)> {
+        let config = self.hosts.config.load_full();
+        let mut connection = Connection::new(io, peer, &config.limits);
         let stopping = self.hosts.tasks.stopping();
-        // Phases are boxed, so that an idle session does not hold the memory of its negotiation.
         let negotiated = tokio::select! {
             biased;
-            negotiated = Box::pin(negotiate::negotiate(self, &mut connection, entry)) => negotiated,
-            () = tokio::time::sleep(limits.negotiation) => {
+            negotiated = negotiate::negotiate(self, &mut connection, entry) => negotiated,
+            () = tokio::time::sleep(config.limits.negotiation) => {
                 Err(Some(StreamCondition::ConnectionTimeout.text("too slow to log in")))
             }
             () = stopping.cancelled() => Err(Some(StreamCondition::SystemShutdown.into())),
         };
-        let session = match negotiated {
-            Ok(session) => session,
+        match negotiated {
+            Ok(session) => Some((connection, session)),
             Err(error) => {
                 self.note_end(error);
-                return connection.close(error).await;
+                let domain = self.hosts.all().first().map_or("", |host| host.domain.as_str());
+                connection.close(error, domain).await;
+                None
+            }
+        }
+    }
+
+    /// The connection is gone: the session waits for another one, or ends.
+    fn lost(&self, session: Session, why: &'static str) {
+        let hosts = Arc::clone(&self.hosts);
+        let limits = hosts.config.load().limits.clone();
+        let wait = session.link(|link| link.resumable()).map(|(_, wait)| wait);
+        tracing::debug!(jid = %session.handle().jid(), reason = why, "connection lost");
+        let task = async move {
+            let Some(wait) = wait else { return Box::pin(end(&hosts, session, why)).await };
+            if let Some(session) = hibernate::hibernate(session, wait, &limits).await {
+                Box::pin(end(&hosts, session, why)).await;
             }
         };
-        tracing::Span::current().record("jid", tracing::field::display(session.handle().jid()));
-        self.hosts.metrics.sessions.inc();
-        tracing::info!(jid = %session.handle().jid(), %peer, "session begins");
-        let run = AssertUnwindSafe(Box::pin(connection::run(self, connection, &session)));
-        let ended = run.catch_unwind().await;
-        let handle = session.handle().clone();
-        let unread = session.close();
-        router::session_ended(&self.hosts, &handle, unread).await;
-        self.hosts.metrics.sessions.dec();
-        let why = match &ended {
-            Ok(Ended::Closed) => "closed by the client",
-            Ok(Ended::Failed(error)) => error.condition.as_str(),
-            Ok(Ended::Lost(why)) => why,
-            Err(_) => "panic",
-        };
-        tracing::info!(jid = %handle.jid(), reason = why, "session ends");
+        drop(self.hosts.tasks.spawn("hibernation", task));
     }
 
     fn note_end(&self, error: Option<StreamError>) {
@@ -147,6 +197,35 @@ impl C2s {
             tracing::debug!(condition = error.condition.as_str(), text = error.text, "stream ends");
         }
     }
+}
+
+/// A connection that counts, as long as this is there.
+struct Counted {
+    open: prometheus_client::metrics::gauge::Gauge,
+    _permit: Option<Permit>,
+}
+
+impl Counted {
+    fn new(hosts: &Hosts, permit: Option<Permit>) -> Self {
+        let open = hosts.metrics.connections.clone();
+        open.inc();
+        Self { open, _permit: permit }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.open.dec();
+    }
+}
+
+/// The end of a session: others see it go, and what it was not told goes the way of the absent.
+async fn end(hosts: &Hosts, session: Session, why: &'static str) {
+    let handle = session.handle().clone();
+    let unread = session.close();
+    router::session_ended(hosts, &handle, unread).await;
+    hosts.metrics.sessions.dec();
+    tracing::info!(jid = %handle.jid(), reason = why, "session ends");
 }
 
 /// Small stanzas at once (NODELAY), and dead peers found by TCP too. A socket that refuses is

@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use tokio::time::timeout;
 
-use super::connection::Connection;
-use super::{C2s, Entry};
+use super::incoming::too_high;
+use super::socket::Connection;
+use super::{C2s, Entry, end};
 use crate::auth::{Exchange, Offer, SaslError, Step, TlsFacts};
 use crate::config::LimitsConfig;
 use crate::jid::{BareJid, FullJid};
 use crate::log;
-use crate::modules::disco;
+use crate::modules::{disco, register};
 use crate::session::{InboxLimits, Session, SessionFacts};
-use crate::stanza::{Condition, StreamCondition, StreamError};
+use crate::stanza::{Condition, Iq, StreamCondition, StreamError};
 use crate::stream::features::Limits;
 use crate::stream::input::Heard;
 use crate::stream::negotiation::{Action, Actions, Negotiation, Settings, Stage};
@@ -95,11 +96,22 @@ impl<'a> Driver<'a> {
         let mut session = None;
         let mut i = 0;
         while i < actions.len() {
+            self.connection.is_open = machine.is_open();
             let action = std::mem::replace(&mut actions[i], Action::Forget);
             i += 1;
             let more = match action {
+                // A write that fails, or a deadline, must not take the session with it and what
+                // waits in it (XEP-0198 §5): from here to its own loops nothing is awaited.
+                Action::Send(bytes) if session.is_some() => {
+                    self.connection.first.extend(bytes);
+                    continue;
+                }
                 Action::Send(bytes) => {
                     self.connection.send(&bytes).await.map_err(|_| None)?;
+                    continue;
+                }
+                Action::Register(iq) => {
+                    self.register(machine.domain(), &iq).await?;
                     continue;
                 }
                 Action::Close(error) => return Err(error),
@@ -112,14 +124,7 @@ impl<'a> Driver<'a> {
                     self.restart(stage);
                     continue;
                 }
-                Action::Secure => {
-                    if self.connection.input.discard() {
-                        let text = "there must be nothing between starttls and TLS";
-                        return Err(Some(StreamCondition::PolicyViolation.text(text)));
-                    }
-                    let offer = self.handshake(Arc::clone(&self.c2s.starttls)).await?;
-                    machine.secured(offer)
-                }
+                Action::Secure => machine.secured(self.starttls().await?),
                 Action::Begin(mechanism, initial) => {
                     let step = self.begin(machine, &mechanism, initial.as_deref()).await;
                     machine.sasl(step)
@@ -136,11 +141,32 @@ impl<'a> Driver<'a> {
                     }
                     Err(condition) => machine.bound(Err(condition)),
                 },
+                Action::Resume(id, h) => {
+                    let (resumed, handled) = self.resume(machine, &id, h).await?;
+                    session = resumed;
+                    machine.resumed(&id, handled)
+                }
             };
             actions.truncate(i);
             actions.extend(more);
         }
         Ok(None)
+    }
+
+    /// What came before TLS must not be taken for what comes after (RFC 6120 §5.4.3.3).
+    async fn starttls(&mut self) -> Result<Offer, Failed> {
+        if self.connection.input.discard() {
+            let text = "there must be nothing between starttls and TLS";
+            return Err(Some(StreamCondition::PolicyViolation.text(text)));
+        }
+        self.handshake(Arc::clone(&self.c2s.starttls)).await
+    }
+
+    /// XEP-0077 §3.1.1.
+    async fn register(&mut self, domain: &str, request: &Iq) -> Result<(), Failed> {
+        let (hosts, peer) = (&self.c2s.hosts, self.connection.peer.ip());
+        let answer = register::of_stranger(hosts, domain, peer, request).await;
+        self.connection.send(&answer.to_bytes()).await.map_err(|_| None)
     }
 
     fn restart(&mut self, stage: Stage) {
@@ -247,7 +273,38 @@ impl<'a> Driver<'a> {
         let bounds =
             InboxLimits { stanzas: self.limits.inbox_stanzas, bytes: self.limits.inbox_bytes };
         let table = Arc::clone(&self.c2s.hosts.sessions);
-        Ok(Session::open(table, jid, facts, bounds, self.limits.sessions_per_account))
+        let session = Session::open(table, jid, facts, bounds, self.limits.sessions_per_account);
+        let (jid, peer) = (session.handle().jid(), self.connection.peer);
+        self.c2s.hosts.metrics.sessions.inc();
+        tracing::info!(%jid, %peer, "session begins");
+        Ok(session)
+    }
+
+    /// XEP-0198 §5: the session leaves the task that has it, or it is not there any more and
+    /// perhaps one knows how many stanzas it had handled.
+    async fn resume(
+        &mut self,
+        machine: &Negotiation,
+        id: &str,
+        h: u32,
+    ) -> Result<(Option<Session>, Result<u32, Option<u32>>), Failed> {
+        let Some(user) = machine.user() else { return Ok((None, Err(None))) };
+        let handle = match self.c2s.hosts.sessions.find_resumable(user, id) {
+            Ok(handle) => handle,
+            Err(handled) => return Ok((None, Err(handled))),
+        };
+        let Ok(Some(session)) = timeout(TAKE_OVER, handle.take_over()).await else {
+            return Ok((None, Err(None)));
+        };
+        if let Err(error) = session.link(|link| link.resumed(h)) {
+            end(&self.c2s.hosts, session, "confused about what it was sent").await;
+            return Err(Some(too_high(error)));
+        }
+        handle.moved(self.connection.peer, self.tls);
+        let (jid, peer) = (handle.jid(), self.connection.peer);
+        tracing::info!(%jid, %peer, "session resumes");
+        let handled = session.link(|link| link.handled_count());
+        Ok((Some(session), Ok(handled)))
     }
 }
 
@@ -270,6 +327,10 @@ fn settings(c2s: &C2s) -> Settings {
         limits_before_auth: Limits { bytes: limits.stanza_before_auth, idle },
         limits: Limits { bytes: limits.stanza, idle },
         caps: disco::server_caps(&c2s.hosts.registry),
+        registration: config.registration.open,
         failures: config.auth.failures_per_connection,
     }
 }
+
+/// For the old connection of the same client to finish what it has in hand.
+const TAKE_OVER: std::time::Duration = std::time::Duration::from_secs(10);

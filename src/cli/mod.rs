@@ -22,6 +22,7 @@ mod output;
 mod papers;
 mod place;
 mod serve;
+pub mod specifications;
 mod welcome;
 
 use std::io;

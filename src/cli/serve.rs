@@ -161,6 +161,9 @@ struct Signals {
 
 impl Signals {
     fn listen() -> io::Result<Self> {
+        // By default a file that may grow no further (`ulimit -f`) ends the program. Who is told
+        // of the signal gets an error from the write instead.
+        drop(signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?);
         Ok(Self {
             hangup: signal(SignalKind::hangup())?,
             interrupt: signal(SignalKind::interrupt())?,

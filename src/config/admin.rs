@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use super::error::Problems;
-use super::kind::Path;
+use super::kind::{Accounts, Path};
 use super::section::{Fields, section};
+use crate::jid::BareJid;
 
 section! {
     /// The administrator's door.
@@ -13,6 +14,10 @@ section! {
     /// The Unix socket over which `waxwing user`, `waxwing session` and `waxwing status` speak to
     /// the running server. Without one, it is `admin.sock` in the data directory.
     socket: Option<PathBuf> = None => Path("\"/run/waxwing/admin.sock\""), Restart;
+
+    /// Accounts that may give the same commands by their chat clients (XEP-0050). Whoever has
+    /// their passwords has the server.
+    accounts: Vec<BareJid> = Vec::new() => Accounts, Reload;
 }
 
 /// The kernel has only so much room for the name of a socket.

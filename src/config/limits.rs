@@ -69,7 +69,7 @@ section! {
     sessions_per_account: usize = 20 => Count::between(1, 10_000), Reload;
 
     /// Stanzas that wait for one session. A session that lets more wait is closed.
-    inbox_stanzas: usize = 256 => Count::between(16, 65_536)
+    inbox_stanzas: usize = 2048 => Count::between(16, 65_536)
         .not_less("a login alone brings some stanzas at once"), Reload;
 
     /// Bytes that wait for one session; at least a stanza. A session that lets more wait is
@@ -77,8 +77,33 @@ section! {
     inbox_bytes: usize = MIB => Size::between(64 * KIB, GIB)
         .not_less("a login alone brings some stanzas at once"), Reload;
 
+    /// How long a session waits for its client after the connection was lost (XEP-0198 §5). A
+    /// client may ask for less.
+    resume: Duration = minutes(10) => Time::between(seconds(0), minutes(24 * 60)), Reload;
+
+    /// Stanzas sent to a client that it has not acknowledged (XEP-0198). A session that lets more
+    /// wait ends, and they go the way of the absent.
+    unacknowledged: usize = 1000 => Count::between(16, 1_000_000)
+        .not_less("a login alone brings some stanzas at once"), Reload;
+
+    /// Bytes sent to a client that it has not acknowledged; at least a stanza.
+    unacknowledged_bytes: usize = 4 * MIB => Size::between(64 * KIB, GIB)
+        .not_less("a login alone brings some stanzas at once"), Reload;
+
     /// Items of one roster.
     roster_items: u32 = 2000 => Count::between(1, 1_000_000), Reload;
+
+    /// Addresses that one account may block (XEP-0191).
+    blocked: usize = 1000 => Count::between(1, 100_000), Reload;
+
+    /// Bytes of a card (XEP-0054), picture included. What is larger than a stanza never comes.
+    vcard: usize = 128 * KIB => Size::between(KIB, 16 * MIB), Reload;
+
+    /// Bytes that clients of one account may keep as private XML (XEP-0049).
+    private: usize = MIB => Size::between(KIB, 64 * MIB), Reload;
+
+    /// Elements that clients of one account may keep as private XML.
+    private_items: usize = 100 => Count::between(1, 10_000), Reload;
 
     /// Messages kept for one account while it is offline. 0: none are.
     offline_messages: u32 = 1000 => Count::between(0, 1_000_000), Reload;

@@ -7,6 +7,7 @@
 
 mod admin;
 mod auth;
+mod contact;
 mod error;
 mod head;
 mod host;
@@ -16,6 +17,7 @@ mod listen;
 mod log;
 mod print;
 mod read;
+mod registration;
 mod section;
 mod storage;
 #[cfg(test)]
@@ -26,12 +28,14 @@ use std::path::{Path, PathBuf};
 
 pub use self::admin::AdminConfig;
 pub use self::auth::AuthConfig;
+pub use self::contact::ContactConfig;
 pub use self::error::{ConfigError, ConfigErrors};
 pub use self::host::{HostConfig, prepare_domain};
 pub use self::limits::LimitsConfig;
 pub use self::listen::ListenConfig;
 pub use self::log::{LogConfig, LogFormat};
 pub use self::print::{commented, explain, markdown};
+pub use self::registration::RegistrationConfig;
 pub use self::storage::{Backend, StorageConfig};
 
 use self::head::Head;
@@ -48,12 +52,16 @@ pub struct Config {
     pub listen: ListenConfig,
     /// How people log in.
     pub auth: AuthConfig,
+    /// What people may do to accounts by themselves.
+    pub registration: RegistrationConfig,
     /// How things are kept.
     pub storage: StorageConfig,
     /// Bounds: of bytes, of time, of numbers.
     pub limits: LimitsConfig,
     /// The administrator's door.
     pub admin: AdminConfig,
+    /// Where those who run the server can be reached.
+    pub contact: ContactConfig,
     /// What is written about our doings.
     pub log: LogConfig,
 }
@@ -77,9 +85,11 @@ impl Config {
             hosts: vec![HostConfig { domain, ..HostConfig::defaults(&domains) }],
             listen: ListenConfig::defaults(&domains),
             auth: AuthConfig::defaults(&domains),
+            registration: RegistrationConfig::defaults(&domains),
             storage: StorageConfig::defaults(&domains),
             limits: LimitsConfig::defaults(&domains),
             admin: AdminConfig::defaults(&domains),
+            contact: ContactConfig::defaults(&domains),
             log: LogConfig::defaults(&domains),
         }
     }
@@ -140,9 +150,11 @@ pub fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     names.dedup();
     old.listen.changed(&new.listen, &mut names);
     old.auth.changed(&new.auth, &mut names);
+    old.registration.changed(&new.registration, &mut names);
     old.storage.changed(&new.storage, &mut names);
     old.limits.changed(&new.limits, &mut names);
     old.admin.changed(&new.admin, &mut names);
+    old.contact.changed(&new.contact, &mut names);
     old.log.changed(&new.log, &mut names);
     names
 }

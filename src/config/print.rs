@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use super::head::Head;
 use super::section::{Applies, Entry, Section};
 use super::{
-    AdminConfig, AuthConfig, HostConfig, LimitsConfig, ListenConfig, LogConfig, StorageConfig,
-    nearest,
+    AdminConfig, AuthConfig, ContactConfig, HostConfig, LimitsConfig, ListenConfig, LogConfig,
+    RegistrationConfig, StorageConfig, nearest,
 };
 
 /// A section, for documents.
@@ -26,9 +26,11 @@ pub(super) fn sections(domains: &[String]) -> Vec<SectionDocs> {
         docs::<HostConfig>(domains),
         docs::<ListenConfig>(domains),
         docs::<AuthConfig>(domains),
+        docs::<RegistrationConfig>(domains),
         docs::<StorageConfig>(domains),
         docs::<LimitsConfig>(domains),
         docs::<AdminConfig>(domains),
+        docs::<ContactConfig>(domains),
         docs::<LogConfig>(domains),
     ]
 }

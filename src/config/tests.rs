@@ -59,13 +59,20 @@ const MISTAKES: &[(&str, usize, usize, &str, &str)] = &[
     ("[limit]\ndepth = 9", 1, 2, "there is no section `limit`", "write [limits]"),
     ("[[hosts]]", 1, 3, "there is no section `hosts`", "write [[host]]"),
     ("[zzz]", 1, 2, "there is no section `zzz`",
-        "the sections are host, listen, auth, storage, limits, admin, log"),
+        "the sections are host, listen, auth, registration, storage, limits, admin, contact, log"),
     ("limits = 5", 1, 1, "`limits` is a section", "write [limits]"),
     ("[[limits]]", 1, 3, "`limits` is a section", "write [limits]"),
     ("[limits]\nping_anser = 5", 2, 1, "[limits] has no option `ping_anser`", "write `ping_answer`"),
     ("[auth]\nping-answer = 5", 2, 1, "[auth] has no option `ping-answer`",
-        "it has anonymous, plain, iterations, failures_per_connection, derivations"),
+        "it has anonymous, plain, iterations, failures_per_connection, slow_addresses, derivations"),
     ("[limits]\nping-answer = 5", 2, 1, "[limits] has no option `ping-answer`", "write `ping_answer`"),
+    // Lists.
+    ("[contact]\nabuse = 'a@example.org'", 2, 9, "`abuse` has \"a@example.org\", which is no URI",
+        "write \"mailto:a@example.org\" or \"xmpp:a@example.org\""),
+    ("[contact]\nabuse = ['mailto:a', 7]", 2, 22, "`abuse` must be a list of URIs, not a number",
+        "write for example \"mailto:abuse@example.org\""),
+    ("[contact]\nstatus = 'https://a b'", 2, 10, "`status` has \"https://a b\", which is no URI",
+        "write for example \"mailto:abuse@example.org\""),
     // Numbers, sizes, durations.
     ("[limits]\ndepth = 257", 2, 9, "`depth` is too large: 257",
         "write at most 256: deep elements are walked by recursion"),
@@ -305,8 +312,8 @@ fn a_reload_takes_certificates_and_the_level_of_the_log() {
     let same =
         read("[[host]]\ndomain = 'a.example'\ncertificate = 'c'\nkey = 'k'\n[log]\nlevel = 'off'");
     assert_eq!(needs_restart(&old, &same), Vec::<&str>::new());
-    let other = read("data = 'x'\n[[host]]\ndomain = 'b.example'\n[limits]\ndepth = 9");
-    assert_eq!(needs_restart(&old, &other), ["data", "host.domain", "limits.depth"]);
+    let other = read("data = 'x'\n[[host]]\ndomain = 'b.example'\n[auth]\nderivations = 9");
+    assert_eq!(needs_restart(&old, &other), ["data", "host.domain", "auth.derivations"]);
     let more = read("[[host]]\ndomain = 'a.example'\n[[host]]\ndomain = 'b.example'");
     assert_eq!(needs_restart(&old, &more), ["host.domain"]);
 }

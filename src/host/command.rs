@@ -174,6 +174,12 @@ pub trait Command: Send + Sync {
     async fn run(&self, cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, CommandError>;
 }
 
+/// The name of a command as the node of an ad-hoc command (XEP-0050 §2.2): `user-add`.
+#[must_use]
+pub fn node_of(command: &dyn Command) -> String {
+    command.path().join("-")
+}
+
 impl Arguments {
     /// Checks that all that are given are known and of their kind, and that none is missing.
     ///

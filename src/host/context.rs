@@ -22,6 +22,28 @@ pub struct Cx<'a> {
     pub outbox: &'a mut Outbox,
 }
 
+impl Cx<'_> {
+    /// The stanza comes from a client of an administrator (`admin.accounts`).
+    #[must_use]
+    pub fn is_of_admin(&self) -> bool {
+        let config = self.hosts.config.load();
+        let mut admins = config.admin.accounts.iter();
+        self.origin.client().is_some_and(|jid| admins.any(|a| a.as_str() == jid.bare_str()))
+    }
+
+    /// Sees to it that there is an account before something is kept for it: anonymous users have
+    /// none, and what they kept would stay for ever.
+    ///
+    /// # Errors
+    /// `forbidden` if there is none; `internal-server-error` if the store fails.
+    pub async fn must_have_account(&self, user: &BareJid) -> Result<(), StanzaError> {
+        match self.hosts.storage.accounts().find(user).await? {
+            Some(_) => Ok(()),
+            None => Err(Condition::Forbidden.text("only for registered users")),
+        }
+    }
+}
+
 /// Who sent a stanza; established by authentication, never read from the stanza.
 #[derive(Clone, Debug)]
 pub enum Origin {

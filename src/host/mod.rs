@@ -1,21 +1,26 @@
 //! The served domains, what they share, and what a feature may see of it.
 
+mod cache;
 pub mod command;
 mod context;
 mod registry;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use rustc_hash::FxHashSet;
 use smol_str::SmolStr;
+use tokio::sync::Semaphore;
 
+pub use cache::{AccountCache, Ticket};
 pub use context::{Cx, Halt, Origin, Outbox, Route};
 pub use registry::{Identity, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
 
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::jid::{Jid, JidError};
+use crate::limit::Quota;
 use crate::metrics::Metrics;
 use crate::session::SessionTable;
 use crate::storage::Storage;
@@ -31,6 +36,14 @@ pub struct Hosts {
     pub sessions: Arc<SessionTable>,
     /// Who answers which request, and what is announced.
     pub registry: Registry,
+    /// Whom accounts have blocked (XEP-0191), as far as it was asked for lately.
+    pub blocked: AccountCache<FxHashSet<Jid>>,
+    /// The life of the running server, as commands see it.
+    pub running: OnceLock<Arc<dyn command::Running>>,
+    /// Accounts that strangers have made, by where they came from (XEP-0077).
+    pub registrations: Quota,
+    /// Bounds how many keys are derived at the same time for new passwords.
+    pub derivations: Semaphore,
     /// What is counted.
     pub metrics: Metrics,
     /// The date.
@@ -82,11 +95,16 @@ impl Hosts {
                 Ok(Host { domain: SmolStr::new(jid.domain()), jid })
             })
             .collect::<Result<_, _>>()?;
+        let derivations = parts.config.auth.derivations.clamp(1, Semaphore::MAX_PERMITS);
         Ok(Self {
+            derivations: Semaphore::new(derivations),
+            running: OnceLock::new(),
+            registrations: Quota::default(),
             config: ArcSwap::from_pointee(parts.config),
             storage: parts.storage,
             sessions: Arc::default(),
             registry: parts.registry,
+            blocked: AccountCache::new(BLOCKED_BYTES),
             metrics: parts.metrics,
             clock: parts.clock,
             tasks: parts.tasks,
@@ -113,3 +131,6 @@ impl Hosts {
         self.started.elapsed()
     }
 }
+
+/// Bytes of block lists held in memory.
+const BLOCKED_BYTES: usize = 16 << 20;

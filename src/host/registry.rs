@@ -1,9 +1,12 @@
 //! What has no order: who answers which request, what is announced where.
 
 use async_trait::async_trait;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::Cx;
+use super::command::Command;
+use crate::config::Config;
+use crate::payload::data_form::Form;
 use crate::stanza::{Iq, IqKind, StanzaError};
 use crate::xml::Node;
 
@@ -13,6 +16,8 @@ pub trait Module: Send + Sync {
     fn manifest(&self) -> &'static Manifest;
     /// Enters what it answers and announces.
     fn register(&self, on: &mut Registry);
+    /// Enters what depends on the configuration at the start of the server.
+    fn configure(&self, _config: &Config, _on: &mut Registry) {}
 }
 
 /// What a feature is. `docs/xeps.md` is made from these.
@@ -84,16 +89,20 @@ type Key = (Scope, IqKind, &'static str, &'static str);
 #[derive(Default)]
 pub struct Registry {
     iq: FxHashMap<Key, &'static dyn IqHandler>,
+    public: FxHashSet<Key>,
     features: Vec<(Scope, &'static str)>,
+    forms: Vec<(Scope, Form)>,
     identities: Vec<(Scope, Identity)>,
     manifests: Vec<&'static Manifest>,
+    commands: Vec<&'static dyn Command>,
 }
 
 impl Registry {
     /// Enters a module.
-    pub fn module(&mut self, module: &dyn Module) {
+    pub fn module(&mut self, module: &dyn Module, config: &Config) {
         self.manifests.push(module.manifest());
         module.register(self);
+        module.configure(config, self);
     }
 
     /// Announces a feature (XEP-0030 §3.1).
@@ -101,6 +110,12 @@ impl Registry {
         if !self.features.contains(&(scope, var)) {
             self.features.push((scope, var));
         }
+        self
+    }
+
+    /// Announces a form of type `result` with a `FORM_TYPE` (XEP-0128 §2).
+    pub fn form(&mut self, scope: Scope, form: Form) -> &mut Self {
+        self.forms.push((scope, form));
         self
     }
 
@@ -124,6 +139,27 @@ impl Registry {
         let old = self.iq.insert((scope, kind, ns, name), handler);
         assert!(old.is_none(), "two modules answer {name} of {ns}");
         self
+    }
+
+    /// Enters who answers requests to accounts that strangers may send, too. The handler must give
+    /// them the same answer whether the account exists or not.
+    ///
+    /// # Panics
+    /// As [`Registry::iq`].
+    pub fn public_iq(
+        &mut self,
+        kind: IqKind,
+        (ns, name): (&'static str, &'static str),
+        handler: &'static dyn IqHandler,
+    ) -> &mut Self {
+        self.public.insert((Scope::Account, kind, ns, name));
+        self.iq(Scope::Account, kind, (ns, name), handler)
+    }
+
+    /// Whether strangers may send this request to an account.
+    #[must_use]
+    pub fn is_public(&self, kind: IqKind, ns: &str, name: &str) -> bool {
+        self.public.contains(&(Scope::Account, kind, ns, name) as &(Scope, IqKind, &str, &str))
     }
 
     /// Who answers.
@@ -152,6 +188,11 @@ impl Registry {
         vars
     }
 
+    /// The forms that are announced.
+    pub fn forms_of(&self, scope: Scope) -> impl Iterator<Item = &Form> {
+        self.forms.iter().filter(move |(s, _)| *s == scope).map(|(_, form)| form)
+    }
+
     /// Who or what, sorted.
     #[must_use]
     pub fn identities_of(&self, scope: Scope) -> Vec<Identity> {
@@ -159,6 +200,17 @@ impl Registry {
         let mut identities: Vec<_> = of_scope.map(|(_, identity)| *identity).collect();
         identities.sort_unstable();
         identities
+    }
+
+    /// Enters the administrator's commands.
+    pub fn enter_commands(&mut self, commands: &[&'static dyn Command]) {
+        self.commands.extend_from_slice(commands);
+    }
+
+    /// The administrator's commands.
+    #[must_use]
+    pub fn commands(&self) -> &[&'static dyn Command] {
+        &self.commands
     }
 
     /// What the modules are.

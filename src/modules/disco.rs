@@ -2,10 +2,12 @@
 
 use async_trait::async_trait;
 
+use crate::host::command::{Command, node_of};
 use crate::host::{
     Cx, Identity, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep,
 };
 use crate::ns;
+use crate::payload::data_form::{self, Form};
 use crate::payload::{caps, disco};
 use crate::stanza::{Condition, Iq, IqKind};
 use crate::xml::{Node, element};
@@ -47,6 +49,11 @@ impl IqHandler for Disco {
         };
         let query = request.payload().ok_or(Condition::BadRequest)?;
         let node = query.attr("node");
+        if let Some(node) = node.as_deref().filter(|_| scope == Scope::Host)
+            && let Some(answer) = of_commands(cx, query.ns(), node)
+        {
+            return Ok(Some(answer));
+        }
         if query.ns() == ns::DISCO_ITEMS {
             return match node {
                 Some(_) => Err(Condition::ItemNotFound.into()),
@@ -61,8 +68,33 @@ impl IqHandler for Disco {
         }
         let identities = registry.identities_of(scope);
         let identities: Vec<_> = identities.iter().map(words).collect();
-        Ok(Some(disco::info(node.as_deref(), &identities, &registry.features_of(scope))))
+        let info = disco::info(node.as_deref(), &identities, &registry.features_of(scope));
+        Ok(Some(info.children(registry.forms_of(scope).map(Form::to_node))))
     }
+}
+
+/// The node of the administrator's commands, and those of each of them (XEP-0050 §2.2, §2.3). Who
+/// may not give them sees none.
+fn of_commands(cx: &Cx<'_>, ns: &str, node: &str) -> Option<Node> {
+    let commands = cx.hosts.registry.commands().iter().filter(|_| cx.is_of_admin());
+    let is_list = node == ns::COMMANDS;
+    if ns == ns::DISCO_ITEMS {
+        let item = |command: &&dyn Command| {
+            element("item")
+                .attr("jid", &cx.host.domain)
+                .attr("node", node_of(*command))
+                .attr("name", command.about())
+        };
+        let items = element("query").ns(ns::DISCO_ITEMS).attr("node", node);
+        return is_list.then(|| items.children(commands.map(item)));
+    }
+    if is_list {
+        let identity = ("automation", "command-list", Some("Commands"));
+        return Some(disco::info(Some(node), &[identity], &[ns::COMMANDS]));
+    }
+    let command = commands.into_iter().find(|command| node_of(**command) == node)?;
+    let identity = ("automation", "command-node", Some(command.about()));
+    Some(disco::info(Some(node), &[identity], &[ns::COMMANDS, data_form::NS]))
 }
 
 /// The `<c/>` that stream features carry (XEP-0115 §6.3).
@@ -73,7 +105,8 @@ pub fn server_caps(registry: &Registry) -> Node {
 fn ver(registry: &Registry) -> String {
     let identities = registry.identities_of(Scope::Host);
     let identities: Vec<_> = identities.iter().map(words).collect();
-    caps::hash(&identities, &registry.features_of(Scope::Host))
+    let forms: Vec<_> = registry.forms_of(Scope::Host).collect();
+    caps::hash(&identities, &registry.features_of(Scope::Host), &forms)
 }
 
 fn words(identity: &Identity) -> disco::Identity<'static> {

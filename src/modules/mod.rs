@@ -2,33 +2,48 @@
 //!
 //! What has an order among them (a message passes several) stands in `router/`.
 
+pub mod blocking;
+pub mod commands;
 pub mod disco;
+pub mod last_activity;
 pub mod legacy_session;
 pub mod offline;
 pub mod ping;
+pub mod private;
+pub mod register;
 pub mod roster;
+pub mod server_info;
 pub mod software_version;
 pub mod time;
+pub mod vcard;
 
+use crate::config::Config;
 use crate::host::{Module, Registry};
 
 /// Every feature of the server.
 pub const ALL: &[&dyn Module] = &[
+    &blocking::Blocking,
+    &commands::Commands,
     &disco::Disco,
+    &last_activity::LastActivity,
     &legacy_session::LegacySession,
     &offline::Offline,
     &ping::Ping,
+    &private::Private,
+    &register::Register,
     &roster::Roster,
+    &server_info::ServerInfo,
     &software_version::SoftwareVersion,
     &time::EntityTime,
+    &vcard::Vcard,
 ];
 
-/// What all of them answer and announce.
+/// What all of them answer and announce under this configuration.
 #[must_use]
-pub fn registry() -> Registry {
+pub fn registry(config: &Config) -> Registry {
     let mut registry = Registry::default();
     for module in ALL {
-        registry.module(*module);
+        registry.module(*module, config);
     }
     registry
 }

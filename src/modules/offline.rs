@@ -93,7 +93,7 @@ pub async fn deliver(cx: &Cx<'_>, session: &SessionHandle) -> Result<(), Storage
             };
             // One by one at the pace of the client: what is not taken waits on.
             session.below(PAGE).await;
-            if session.deliver(Arc::new(stanza)).is_err() {
+            if !session.has_writer() || session.deliver(Arc::new(stanza)).is_err() {
                 store.forget(&user, waiting.id - 1).await?;
                 return Ok(());
             }

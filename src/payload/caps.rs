@@ -4,13 +4,20 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest, Sha1};
 
+use super::data_form::{FORM_TYPE, Form};
 use super::disco::Identity;
 use crate::ns;
 use crate::xml::{Node, element};
 
-/// The verification string (XEP-0115 §5.1) of an entity without extended forms.
+/// The hash (XEP-0115 §5.1) of what an entity is, can, and tells in forms.
 #[must_use]
-pub fn hash(identities: &[Identity<'_>], features: &[&str]) -> String {
+pub fn hash(identities: &[Identity<'_>], features: &[&str], forms: &[&Form]) -> String {
+    STANDARD.encode(Sha1::digest(verification(identities, features, forms)))
+}
+
+/// The string that is hashed. Forms and their fields are sorted, and so are values
+/// (XEP-0115 §5.1, steps 6 and 7).
+fn verification(identities: &[Identity<'_>], features: &[&str], forms: &[&Form]) -> String {
     let mut parts: Vec<String> = identities
         .iter()
         .map(|(category, kind, name)| format!("{category}/{kind}//{}<", name.unwrap_or_default()))
@@ -19,7 +26,22 @@ pub fn hash(identities: &[Identity<'_>], features: &[&str]) -> String {
     let mut vars: Vec<&str> = features.to_vec();
     vars.sort_unstable();
     parts.extend(vars.iter().map(|var| format!("{var}<")));
-    STANDARD.encode(Sha1::digest(parts.concat()))
+    let mut forms: Vec<_> =
+        forms.iter().filter_map(|form| Some((form.as_form_type()?, form))).collect();
+    forms.sort_unstable_by_key(|(form_type, _)| *form_type);
+    for (form_type, form) in forms {
+        parts.push(format!("{form_type}<"));
+        let fields = form.fields().iter().filter_map(|field| Some((field.var()?, field)));
+        let mut fields: Vec<_> = fields.filter(|(var, _)| *var != FORM_TYPE).collect();
+        fields.sort_unstable_by_key(|(var, _)| *var);
+        for (var, field) in fields {
+            parts.push(format!("{var}<"));
+            let mut values: Vec<_> = field.as_values().iter().map(|v| format!("{v}<")).collect();
+            values.sort_unstable();
+            parts.extend(values);
+        }
+    }
+    parts.concat()
 }
 
 /// `<c/>` (XEP-0115 §4).
@@ -29,6 +51,8 @@ pub fn caps(node: &str, ver: &str) -> Node {
 
 #[cfg(test)]
 mod tests {
+    use crate::payload::data_form::{Field, FieldKind, Form, FormKind};
+
     /// The example of XEP-0115 §5.2.
     #[test]
     fn the_hash_of_the_example_in_the_specification_is_right() {
@@ -38,7 +62,25 @@ mod tests {
             "http://jabber.org/protocol/disco#info",
             "http://jabber.org/protocol/muc",
         ];
-        let ver = super::hash(&[("client", "pc", Some("Exodus 0.9.1"))], &features);
+        let ver = super::hash(&[("client", "pc", Some("Exodus 0.9.1"))], &features, &[]);
         assert_eq!(ver, "QgayPKawpkPSDYmwT/WM94uAlu0=");
+    }
+
+    /// As in XEP-0115 §5.3, with one identity.
+    #[test]
+    fn forms_take_part_in_the_hash_sorted() {
+        let field = |var, values: &[&str]| {
+            Field::new(var, FieldKind::TextMulti).values(values.iter().copied())
+        };
+        let form = Form::new(FormKind::Result)
+            .form_type("urn:xmpp:dataforms:softwareinfo")
+            .field(field("software", &["Psi"]))
+            .field(field("ip_version", &["ipv6", "ipv4"]));
+        let other = Form::new(FormKind::Result).form_type("urn:a");
+        let identity = ("client", "pc", Some("Psi 0.11"));
+        let expected = "client/pc//Psi 0.11<http://jabber.org/protocol/muc<urn:a<\
+            urn:xmpp:dataforms:softwareinfo<ip_version<ipv4<ipv6<software<Psi<";
+        let features = ["http://jabber.org/protocol/muc"];
+        assert_eq!(super::verification(&[identity], &features, &[&form, &other]), expected);
     }
 }

@@ -1,5 +1,7 @@
 //! Errors on their way back. An error is never answered with an error (RFC 6120 §8.3.1).
 
+use std::sync::Arc;
+
 use crate::host::{Cx, Halt};
 use crate::stanza::Stanza;
 
@@ -13,7 +15,13 @@ pub fn bounce(cx: &mut Cx<'_>, stanza: &Stanza, halt: Halt) {
     if head.from.is_none() {
         head.from = stanza.head().from.as_ref().map(|from| from.to_bare().into());
     }
-    if head.to.is_some() {
-        cx.outbox.send(answer);
+    if head.to.is_none() {
+        return;
+    }
+    match cx.origin.session() {
+        // Straight to the client that sent it: it learns of an error from an address that it has
+        // blocked, too (XEP-0191 §3.3). If it does not take it, it ends.
+        Some(session) => drop(session.deliver(Arc::new(answer))),
+        None => cx.outbox.send(answer),
     }
 }

@@ -4,14 +4,16 @@
 use std::sync::Arc;
 
 use super::own_account;
-use crate::host::{Cx, Halt, Scope};
+use crate::host::{Cx, Halt, Hosts, Scope};
 use crate::jid::{BareJid, FullJid, Jid};
-use crate::stanza::{Condition, Iq, Stanza};
+use crate::modules::blocking;
+use crate::stanza::{Condition, Iq, Stanza, StanzaError};
 use crate::storage::Subscription;
 
 /// A request or an answer leaves one of our clients. Its `from` is stamped already.
 pub async fn leaves(cx: &mut Cx<'_>, mut iq: Iq) -> Result<(), Halt> {
     own_account(&mut iq.head);
+    blocking::refuse_outgoing(cx, &iq.head).await?;
     super::arrive(cx, Stanza::Iq(iq)).await
 }
 
@@ -24,16 +26,33 @@ pub async fn for_host(cx: &mut Cx<'_>, iq: Iq) -> Result<(), Halt> {
 ///
 /// Strangers get the same answer whether the account exists or not.
 pub async fn for_account(cx: &mut Cx<'_>, user: &BareJid, iq: Iq) -> Result<(), Halt> {
-    if iq.is_request() && !cx.origin.is_of(user) && !is_known(cx, user, &iq).await? {
-        return Err(Condition::ServiceUnavailable.into());
+    if iq.is_request() && !cx.origin.is_of(user) {
+        let is_public = iq.payload().is_some_and(|payload| {
+            cx.hosts.registry.is_public(iq.kind, payload.ns(), payload.name())
+        });
+        if !is_public && !is_known(cx, user, &iq).await? {
+            return Err(Condition::ServiceUnavailable.into());
+        }
+        blocking::refuse_incoming(cx, user, &iq.head).await?;
     }
     answer(cx, Scope::Account, iq).await
 }
 
 /// For a session: it gets it, or the sender learns that it is not there (RFC 6121 §8.5.3.2.3).
-pub fn for_session(cx: &mut Cx<'_>, full: &FullJid, iq: Iq) -> Result<(), Halt> {
+pub async fn for_session(cx: &mut Cx<'_>, full: &FullJid, iq: Iq) -> Result<(), Halt> {
     let session = cx.hosts.sessions.find(full).ok_or(Condition::ServiceUnavailable)?;
+    blocking::refuse_incoming(cx, &full.to_bare(), &iq.head).await?;
     session.deliver(Arc::new(Stanza::Iq(iq))).map_err(|_| Condition::ServiceUnavailable.into())
+}
+
+/// A request that a session has not read before its end: who waits for the answer learns that
+/// there will be none (RFC 6120 §8.2.3).
+pub async fn unread(hosts: &Hosts, stanza: &Stanza) {
+    if let Stanza::Iq(_) = stanza
+        && let Some(answer) = StanzaError::from(Condition::ServiceUnavailable).answer(stanza)
+    {
+        super::from_us(hosts, answer).await;
+    }
 }
 
 async fn answer(cx: &mut Cx<'_>, scope: Scope, iq: Iq) -> Result<(), Halt> {

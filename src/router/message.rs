@@ -11,13 +11,14 @@ use smallvec::SmallVec;
 use super::own_account;
 use crate::host::{Cx, Halt, Hosts};
 use crate::jid::{BareJid, FullJid};
-use crate::modules::offline;
+use crate::modules::{blocking, offline};
 use crate::session::SessionHandle;
 use crate::stanza::{Condition, Message, MessageKind, Stanza};
 
 /// A message leaves one of our clients. Its `from` is stamped already.
 pub async fn leaves(cx: &mut Cx<'_>, mut message: Message) -> Result<(), Halt> {
     own_account(&mut message.head);
+    blocking::refuse_outgoing(cx, &message.head).await?;
     super::arrive(cx, Stanza::Message(message)).await
 }
 
@@ -32,6 +33,7 @@ pub async fn arrives(
     if sessions.is_empty() && cx.hosts.storage.accounts().find(user).await?.is_none() {
         return unknown(&message);
     }
+    blocking::refuse_incoming(cx, user, &message.head).await?;
     let recipients = recipients(&sessions, resource, &message)?;
     let stanza = Arc::new(Stanza::Message(message));
     let reached = recipients.iter().filter(|s| s.deliver(Arc::clone(&stanza)).is_ok()).count();

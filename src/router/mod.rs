@@ -46,14 +46,14 @@ pub async fn from_client(hosts: &Hosts, origin: &Origin, mut stanza: Stanza) {
     if let Err(halt) = done {
         bounce::bounce(&mut cx, &copy, halt);
     }
-    drain(hosts, &mut outbox).await;
+    drain(hosts, &mut outbox, Some(session)).await;
 }
 
 /// A stanza of our own, carried to the end.
 pub async fn from_us(hosts: &Hosts, stanza: Stanza) {
     let mut outbox = Outbox::default();
     outbox.send(stanza);
-    drain(hosts, &mut outbox).await;
+    drain(hosts, &mut outbox, None).await;
 }
 
 /// The end of a session that has left the table: others learn that it is gone, and what it was
@@ -67,9 +67,10 @@ pub async fn session_ended(hosts: &Hosts, session: &SessionHandle, unread: Vec<D
         tracing::warn!(jid = %session.jid(), condition = error.condition.as_str(),
             "could not tell the contacts of the end of a session");
     }
-    drain(hosts, &mut outbox).await;
+    drain(hosts, &mut outbox, None).await;
     for delivery in unread {
         message::unread(hosts, session, &delivery.stanza).await;
+        iq::unread(hosts, &delivery.stanza).await;
     }
 }
 
@@ -99,7 +100,7 @@ async fn arrive(cx: &mut Cx<'_>, stanza: Stanza) -> Result<(), Halt> {
             iq::for_account(&mut on(cx, host), user, iq).await
         }
         (Destination::Session(host, full), Stanza::Iq(iq)) => {
-            iq::for_session(&mut on(cx, host), full, iq)
+            iq::for_session(&mut on(cx, host), full, iq).await
         }
         (Destination::Account(host, user), Stanza::Message(message)) => {
             message::arrives(&mut on(cx, host), user, None, message).await
@@ -130,8 +131,9 @@ fn elsewhere(cx: &Cx<'_>, _: &Stanza) -> Result<(), Halt> {
     }
 }
 
-/// Routes what was put into the outbox, in order, until it is empty.
-async fn drain(hosts: &Hosts, outbox: &mut Outbox) {
+/// Routes what was put into the outbox, in order, until it is empty. `own` is the session whose
+/// task this is.
+async fn drain(hosts: &Hosts, outbox: &mut Outbox, own: Option<&SessionHandle>) {
     let origin = Origin::Internal;
     while let Some(stanza) = outbox.take() {
         let Some(host) = hosts.all().first() else { return };
@@ -140,7 +142,16 @@ async fn drain(hosts: &Hosts, outbox: &mut Outbox) {
         if let Err(halt) = arrive(&mut cx, stanza).await {
             bounce::bounce(&mut cx, &copy, halt);
         }
+        if let Some(own) = own {
+            room(hosts, own).await;
+        }
     }
+}
+
+/// Waits until there is room in the mailbox of the session whose task this is. One stanza may bring
+/// it many, as the first presence does: a client that reads them must not be closed for it.
+async fn room(hosts: &Hosts, own: &SessionHandle) {
+    own.below(hosts.config.load().limits.inbox_stanzas / 2).await;
 }
 
 /// A head without addressee means the sender's own account (RFC 6120 §10.3).

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::host::{Cx, Halt};
 use crate::jid::{BareJid, FullJid, Jid};
-use crate::modules::{offline, roster};
+use crate::modules::{blocking, last_activity, offline, roster};
 use crate::roster::subscription::Way;
 use crate::session::SessionHandle;
 use crate::stanza::{Condition, Presence, PresenceKind, Stanza};
@@ -17,6 +17,7 @@ pub async fn leaves(
     mut presence: Presence,
 ) -> Result<(), Halt> {
     use PresenceKind::{Available, Error, Probe, Unavailable};
+    blocking::refuse_outgoing(cx, &presence.head).await?;
     match (presence.kind, presence.head.to.take()) {
         (Available, None) => available(cx, session, presence).await,
         (Unavailable, None) => unavailable(cx, session, presence).await,
@@ -39,6 +40,9 @@ pub async fn arrives(
     resource: Option<&FullJid>,
     presence: Presence,
 ) -> Result<(), Halt> {
+    if blocking::is_blocked(cx, user, &presence.head).await? {
+        return Err(Halt::Drop);
+    }
     match presence.kind {
         PresenceKind::Probe => probed(cx, user, &presence).await,
         kind if kind.is_subscription() => subscription_arrives(cx, user, presence).await,
@@ -74,7 +78,7 @@ async fn available(
     presence: Presence,
 ) -> Result<(), Halt> {
     let user = session.jid().to_bare();
-    let (_, items) = cx.hosts.storage.roster().load(&user).await?;
+    let items = contacts(cx, &user).await?;
     let wanted_messages = session.priority() >= Some(0);
     let priority = presence.priority();
     let kept = Arc::new(Presence { content: presence.content.packed(), ..presence.clone() });
@@ -84,7 +88,7 @@ async fn available(
     });
     broadcast(cx, session, &items, &presence);
     if first {
-        look_around(cx, session, &user, &items);
+        look_around(cx, session, &user, &items).await;
     }
     if priority >= 0 && !wanted_messages {
         offline::deliver(cx, session).await?;
@@ -98,22 +102,40 @@ async fn unavailable(
     session: &SessionHandle,
     presence: Presence,
 ) -> Result<(), Halt> {
-    let (seen, directed) = session
+    let (seen, mut directed) = session
         .update_presence(|p| (p.available.take().is_some(), std::mem::take(&mut p.directed)));
     if seen {
         let user = session.jid().to_bare();
-        let (_, items) = cx.hosts.storage.roster().load(&user).await?;
+        let items = contacts(cx, &user).await?;
         broadcast(cx, session, &items, &presence);
+        // Who sees us go by the roster does not see it twice.
+        for item in items.iter().filter(sees_us) {
+            directed.remove(&item.jid);
+        }
     }
     for to in directed {
         send(cx, &presence, to);
     }
+    if seen {
+        last_activity::note_gone(cx, &session.jid().to_bare(), &presence).await?;
+    }
     Ok(())
 }
 
+fn sees_us(item: &&RosterItem) -> bool {
+    matches!(item.subscription, Subscription::Both | Subscription::From)
+}
+
+/// The roster without those who are blocked: they see nothing and are asked nothing
+/// (XEP-0191 §3.3).
+async fn contacts(cx: &Cx<'_>, user: &BareJid) -> Result<Vec<RosterItem>, Halt> {
+    let (_, mut items) = cx.hosts.storage.roster().load(user).await?;
+    let blocked = blocking::list(cx, user).await?;
+    items.retain(|item| !blocking::hits(&blocked, &item.jid));
+    Ok(items)
+}
+
 fn broadcast(cx: &mut Cx<'_>, session: &SessionHandle, items: &[RosterItem], presence: &Presence) {
-    let sees_us =
-        |i: &&RosterItem| matches!(i.subscription, Subscription::Both | Subscription::From);
     for item in items.iter().filter(sees_us) {
         session.update_presence(|p| p.directed.remove(&item.jid));
         send(cx, presence, item.jid.clone());
@@ -128,7 +150,12 @@ fn broadcast(cx: &mut Cx<'_>, session: &SessionHandle, items: &[RosterItem], pre
 
 /// The first presence of a session (RFC 6121 §4.2.2, §4.3): it learns who is there, and who asked
 /// for a subscription while it was away.
-fn look_around(cx: &mut Cx<'_>, session: &SessionHandle, user: &BareJid, items: &[RosterItem]) {
+async fn look_around(
+    cx: &mut Cx<'_>,
+    session: &SessionHandle,
+    user: &BareJid,
+    items: &[RosterItem],
+) {
     for own in cx.hosts.sessions.of(user) {
         if let Some(presence) = own.available().filter(|_| own != *session) {
             let stanza = Arc::new(Stanza::Presence((*presence).clone()));
@@ -136,6 +163,7 @@ fn look_around(cx: &mut Cx<'_>, session: &SessionHandle, user: &BareJid, items: 
         }
     }
     for request in roster::waiting_requests(items) {
+        super::room(cx.hosts, session).await;
         lost(session, session.deliver(Arc::new(Stanza::Presence(request))).is_err());
     }
     let seen = |i: &&RosterItem| matches!(i.subscription, Subscription::Both | Subscription::To);

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use rustc_hash::FxHashSet;
 use smol_str::SmolStr;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::Session;
 use super::inbox::{Delivery, Inbox, InboxLimits};
 use crate::jid::{FullJid, Jid};
 use crate::stanza::{Presence, Stanza};
@@ -26,6 +28,16 @@ pub enum CloseReason {
     Revoked,
     /// The server ends.
     Shutdown,
+}
+
+/// An order to the owner of a session. It overtakes all stanzas.
+#[derive(Debug)]
+pub enum Order {
+    /// End the session.
+    Close(CloseReason),
+    /// Finish the stanza in hand and send the session here: it goes on on another connection
+    /// (XEP-0198 §5).
+    HandOver(oneshot::Sender<Session>),
 }
 
 /// Why a stanza was not taken. It goes the way of the absent.
@@ -55,6 +67,8 @@ pub struct PresenceState {
     pub available: Option<Arc<Presence>>,
     /// Its priority.
     pub priority: i8,
+    /// It has asked for the block list, so it gets its changes (XEP-0191 §3.3).
+    pub wants_blocklist: bool,
     /// Those who have its directed presence (RFC 6121 §4.6).
     pub directed: FxHashSet<Jid>,
     /// It has asked for the roster, so it gets roster pushes (RFC 6121 §2.1.6).
@@ -68,14 +82,19 @@ pub struct SessionHandle(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     jid: FullJid,
-    facts: SessionFacts,
+    facts: Mutex<SessionFacts>,
     presence: Mutex<PresenceState>,
     inbox: Inbox,
 }
 
 impl SessionHandle {
     pub(super) fn new(jid: FullJid, facts: SessionFacts, bounds: InboxLimits) -> Self {
-        Self(Arc::new(Shared { jid, facts, presence: Mutex::default(), inbox: Inbox::new(bounds) }))
+        Self(Arc::new(Shared {
+            jid,
+            facts: Mutex::new(facts),
+            presence: Mutex::default(),
+            inbox: Inbox::new(bounds),
+        }))
     }
 
     /// The full JID.
@@ -84,10 +103,16 @@ impl SessionHandle {
         &self.0.jid
     }
 
-    /// What is known from its login on.
+    /// What is known from its login, or its last resumption, on.
     #[must_use]
-    pub fn facts(&self) -> &SessionFacts {
-        &self.0.facts
+    pub fn facts(&self) -> SessionFacts {
+        self.0.facts.lock().clone()
+    }
+
+    /// It goes on on another connection.
+    pub fn moved(&self, peer: SocketAddr, tls: &'static str) {
+        let mut facts = self.0.facts.lock();
+        (facts.peer, facts.tls) = (peer, tls);
     }
 
     /// Queues a stanza. Never waits.
@@ -109,7 +134,20 @@ impl SessionHandle {
 
     /// Tells it to close. Overtakes all stanzas; the first order counts.
     pub fn close(&self, reason: CloseReason) {
-        self.0.inbox.order(reason);
+        self.0.inbox.order(Order::Close(reason));
+    }
+
+    /// Takes the session out of the task that owns it (XEP-0198 §5). That one finishes the stanza
+    /// in hand first. `None` if it is ending.
+    pub async fn take_over(&self) -> Option<Session> {
+        let (reply, answer) = oneshot::channel();
+        self.0.inbox.order(Order::HandOver(reply));
+        answer.await.ok()
+    }
+
+    /// The owner has something to write which is no stanza.
+    pub fn prompt(&self) {
+        self.0.inbox.prompt();
     }
 
     /// Reads what it has told about itself. The closure must be short and must not call others.
@@ -140,6 +178,12 @@ impl SessionHandle {
         self.0.inbox.len()
     }
 
+    /// Waits for an order that cannot wait for a write which hangs. For the owner, while it
+    /// writes; may be dropped.
+    pub async fn interrupted(&self) {
+        self.0.inbox.interrupted().await;
+    }
+
     /// Waits until there is something to write, or an order. For the owner; may be dropped.
     pub async fn filled(&self) {
         self.0.inbox.filled().await;
@@ -152,7 +196,7 @@ impl SessionHandle {
 
     /// Takes all that waits. For the owner.
     #[must_use]
-    pub fn take(&self) -> (VecDeque<Delivery>, Option<CloseReason>) {
+    pub fn take(&self) -> (VecDeque<Delivery>, Option<Order>) {
         self.0.inbox.take()
     }
 
@@ -161,9 +205,16 @@ impl SessionHandle {
         self.0.inbox.put_back(deliveries);
     }
 
-    /// From now on nothing is taken: the writer has ended. For the owner.
-    pub fn seal(&self) {
-        self.0.inbox.seal();
+    /// Whether somebody writes what waits. If nobody does, [`SessionHandle::below`] does not
+    /// wait. For the owner.
+    pub fn set_writer(&self, there: bool) {
+        self.0.inbox.set_writer(there);
+    }
+
+    /// Somebody writes what waits: there is a connection.
+    #[must_use]
+    pub fn has_writer(&self) -> bool {
+        self.0.inbox.has_writer()
     }
 
     pub(super) fn inbox(&self) -> &Inbox {

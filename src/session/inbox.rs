@@ -10,7 +10,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::{CloseReason, Undelivered};
+use super::{CloseReason, Order, Undelivered};
 use crate::jid::Jid;
 use crate::stanza::Stanza;
 
@@ -47,7 +47,12 @@ pub(super) struct Inbox {
 struct State {
     queue: VecDeque<Delivery>,
     bytes: usize,
-    order: Option<CloseReason>,
+    order: Option<Order>,
+    /// The owner has something to write which is no stanza.
+    prompted: bool,
+    /// Nobody writes what waits: the connection is gone.
+    unwritten: bool,
+    /// The session has ended: it takes neither stanzas nor orders.
     closed: bool,
 }
 
@@ -65,7 +70,7 @@ impl Inbox {
         let full = state.queue.len() >= self.bounds.stanzas
             || (!state.queue.is_empty() && state.bytes + size > self.bounds.bytes);
         if full {
-            state.order.get_or_insert(CloseReason::Overrun);
+            state.order.get_or_insert(Order::Close(CloseReason::Overrun));
             drop(state);
             self.filled.notify_one();
             return Err(Undelivered::Overrun);
@@ -80,8 +85,19 @@ impl Inbox {
         Ok(())
     }
 
-    pub(super) fn order(&self, reason: CloseReason) {
-        self.state.lock().order.get_or_insert(reason);
+    /// The first order counts. An order that comes too late is dropped, and with it the sender
+    /// of its answer, so that who gave it knows.
+    pub(super) fn order(&self, order: Order) {
+        let mut state = self.state.lock();
+        if !state.closed {
+            state.order.get_or_insert(order);
+        }
+        drop(state);
+        self.filled.notify_one();
+    }
+
+    pub(super) fn prompt(&self) {
+        self.state.lock().prompted = true;
         self.filled.notify_one();
     }
 
@@ -94,7 +110,7 @@ impl Inbox {
         loop {
             {
                 let state = self.state.lock();
-                if !state.queue.is_empty() || state.order.is_some() {
+                if !state.queue.is_empty() || state.order.is_some() || state.prompted {
                     return;
                 }
             }
@@ -102,13 +118,31 @@ impl Inbox {
         }
     }
 
-    /// Waits until no more than `stanzas` are in it, or nobody will take them any more. May be
-    /// dropped at any time.
+    /// Waits for an order that must not wait for a write. To go to another connection cannot
+    /// wait at all; to close waits a moment, so that a stanza is not cut in two. May be dropped at
+    /// any time.
+    pub(super) async fn interrupted(&self) {
+        loop {
+            let ordered = match self.state.lock().order {
+                Some(Order::HandOver(_)) => return,
+                Some(Order::Close(_)) => true,
+                None => false,
+            };
+            if ordered {
+                return tokio::time::sleep(GRACE).await;
+            }
+            self.filled.notified().await;
+        }
+    }
+
+    /// Waits until no more than `stanzas` are in it and no more than half of the bytes that may be,
+    /// or nobody will take them any more. May be dropped at any time.
     pub(super) async fn below(&self, stanzas: usize) {
         loop {
             {
                 let state = self.state.lock();
-                if state.closed || state.queue.len() <= stanzas {
+                let is_below = state.queue.len() <= stanzas && state.bytes <= self.bounds.bytes / 2;
+                if state.closed || state.unwritten || is_below {
                     return;
                 }
             }
@@ -116,17 +150,22 @@ impl Inbox {
         }
     }
 
-    /// Takes nothing more; what is in it stays. Frees a reader that waits for the writer.
-    pub(super) fn seal(&self) {
-        self.state.lock().closed = true;
+    /// A reader that waits for the writer is freed when there is none any more.
+    pub(super) fn set_writer(&self, there: bool) {
+        self.state.lock().unwritten = !there;
         self.drained.notify_one();
     }
 
-    /// Takes all that waits, and the order to close if there is one.
-    pub(super) fn take(&self) -> (VecDeque<Delivery>, Option<CloseReason>) {
+    pub(super) fn has_writer(&self) -> bool {
+        !self.state.lock().unwritten
+    }
+
+    /// Takes all that waits, and the order if there is one.
+    pub(super) fn take(&self) -> (VecDeque<Delivery>, Option<Order>) {
         let mut state = self.state.lock();
         state.bytes = 0;
-        let taken = (std::mem::take(&mut state.queue), state.order.clone());
+        state.prompted = false;
+        let taken = (std::mem::take(&mut state.queue), state.order.take());
         drop(state);
         self.drained.notify_one();
         taken
@@ -144,6 +183,10 @@ impl Inbox {
         let mut state = self.state.lock();
         state.closed = true;
         state.bytes = 0;
+        state.order = None;
         std::mem::take(&mut state.queue).into()
     }
 }
+
+/// For a write that is under way when the session is told to close.
+const GRACE: std::time::Duration = std::time::Duration::from_secs(2);

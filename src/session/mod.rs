@@ -1,17 +1,25 @@
 //! A session: a bound resource (RFC 6120 §7), a value that exactly one task owns.
 //!
 //! Others reach it through its [`SessionHandle`], which they find in the [`SessionTable`]. They
-//! offer stanzas and never wait: a session that does not keep up is closed.
+//! offer stanzas and never wait: a session that does not keep up is closed. A session that can be
+//! resumed outlives its connection (XEP-0198 §5): it moves, by value, to the new one.
 
 mod handle;
 mod inbox;
+mod link;
+pub mod stream_management;
 mod table;
 
-pub use handle::{CloseReason, PresenceState, SessionFacts, SessionHandle, Undelivered};
+pub use handle::{CloseReason, Order, PresenceState, SessionFacts, SessionHandle, Undelivered};
 pub use inbox::{Delivery, InboxLimits};
+pub use link::{Batch, Link};
 pub use table::SessionTable;
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use smol_str::SmolStr;
 
 use crate::jid::FullJid;
 
@@ -22,6 +30,8 @@ use crate::jid::FullJid;
 pub struct Session {
     handle: SessionHandle,
     table: Arc<SessionTable>,
+    /// Shared by the two loops of the owner, and by nobody else.
+    link: Mutex<Link>,
 }
 
 impl Session {
@@ -38,7 +48,7 @@ impl Session {
     ) -> Self {
         let handle = SessionHandle::new(jid, facts, bounds);
         table.enter(&handle, limit);
-        Self { handle, table }
+        Self { handle, table, link: Mutex::default() }
     }
 
     /// How others reach it.
@@ -47,18 +57,55 @@ impl Session {
         &self.handle
     }
 
-    /// Takes it out of the table and closes its mailbox. Answers what nobody has written: the
-    /// caller sends it the way of the absent.
+    /// Looks at what its loops share. The closure must be short and must not call others.
+    pub fn link<T>(&self, act: impl FnOnce(&mut Link) -> T) -> T {
+        act(&mut self.link.lock())
+    }
+
+    /// Stream management begins (XEP-0198 §3); with an id under which the session can be resumed
+    /// within `resume`, if the client wants that. `false` if it has begun already.
+    pub fn manage(&self, resume: Option<Duration>) -> bool {
+        let resumable = resume.map(|max| (new_id(), max));
+        let id = resumable.as_ref().map(|(id, _)| id.clone());
+        let begun = self.link(|link| link.enable(resumable));
+        if let Some(id) = id.filter(|_| begun) {
+            self.table.resumable(id, &self.handle);
+        }
+        begun
+    }
+
+    /// Takes it out of the table and closes its mailbox. Answers what the client has not
+    /// acknowledged, or nobody has written: the caller sends it the way of the absent.
     #[must_use]
     pub fn close(self) -> Vec<Delivery> {
+        self.leave();
+        let mut unread: Vec<_> = self.link(Link::end).into();
+        unread.extend(self.handle.inbox().close());
+        unread
+    }
+
+    fn leave(&self) {
         self.table.leave(&self.handle);
-        self.handle.inbox().close()
+        if let Some((id, _)) = self.link(|link| link.resumable()) {
+            self.table.not_resumable(&id, &self.handle, self.link(|link| link.handled_count()));
+        }
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.table.leave(&self.handle);
+        self.leave();
         drop(self.handle.inbox().close());
     }
 }
+
+/// 128 random bits: nobody guesses the session of another.
+fn new_id() -> SmolStr {
+    use base64::Engine;
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes).into()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,12 @@
 //! Who is online. Hands out copies, never guards.
 
+use std::collections::VecDeque;
 use std::hash::{BuildHasher, BuildHasherDefault};
 
 use parking_lot::Mutex;
 use rustc_hash::{FxHashMap, FxHasher};
 use smallvec::SmallVec;
+use smol_str::SmolStr;
 
 use super::{CloseReason, SessionHandle};
 use crate::jid::{BareJid, FullJid};
@@ -15,12 +17,18 @@ type Sessions = SmallVec<[SessionHandle; 2]>;
 /// Who is online.
 #[derive(Debug)]
 pub struct SessionTable {
+    /// Sessions that can be resumed, and those of which nothing is left but how many stanzas they
+    /// handled.
+    resumable: Mutex<Resumable>,
     shards: Box<[Mutex<FxHashMap<BareJid, Sessions>>]>,
 }
 
 impl Default for SessionTable {
     fn default() -> Self {
-        Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect() }
+        Self {
+            resumable: Mutex::default(),
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+        }
     }
 }
 
@@ -58,6 +66,40 @@ impl SessionTable {
         }
     }
 
+    pub(super) fn resumable(&self, id: SmolStr, handle: &SessionHandle) {
+        self.resumable.lock().alive.insert(id, handle.clone());
+    }
+
+    /// It has ended. How many stanzas it handled is remembered for a while (XEP-0198 §5).
+    pub(super) fn not_resumable(&self, id: &SmolStr, handle: &SessionHandle, handled: u32) {
+        let mut resumable = self.resumable.lock();
+        if resumable.alive.remove(id).is_none() {
+            return;
+        }
+        if resumable.ended.len() >= MAX_ENDED {
+            resumable.ended.pop_front();
+        }
+        resumable.ended.push_back((id.clone(), handle.jid().to_bare(), handled));
+    }
+
+    /// The session of `user` that can be resumed under this id; else how many stanzas it handled,
+    /// if that is still known.
+    ///
+    /// # Errors
+    /// Those of another account are as unknown as those that never were.
+    pub fn find_resumable(&self, user: &BareJid, id: &str) -> Result<SessionHandle, Option<u32>> {
+        let resumable = self.resumable.lock();
+        match resumable.alive.get(id).filter(|handle| handle.jid().to_bare() == *user) {
+            Some(handle) => Ok(handle.clone()),
+            None => Err(resumable
+                .ended
+                .iter()
+                .rev()
+                .find(|(ended, of, _)| ended == id && of == user)
+                .map(|(_, _, handled)| *handled)),
+        }
+    }
+
     /// The sessions of an account, oldest first.
     #[must_use]
     pub fn of(&self, user: &BareJid) -> SmallVec<[SessionHandle; 2]> {
@@ -92,5 +134,13 @@ impl SessionTable {
     }
 }
 
+#[derive(Debug, Default)]
+struct Resumable {
+    alive: FxHashMap<SmolStr, SessionHandle>,
+    ended: VecDeque<(SmolStr, BareJid, u32)>,
+}
+
+/// Ended sessions whose count of stanzas is remembered.
+const MAX_ENDED: usize = 4096;
 /// Enough that two cores rarely meet.
 const SHARDS: usize = 64;

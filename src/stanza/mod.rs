@@ -11,7 +11,7 @@ use smol_str::{SmolStr, ToSmolStr};
 
 pub use content::Content;
 pub use error::{Condition, ErrorKind, StanzaError};
-pub use stream_error::{StreamCondition, StreamError};
+pub use stream_error::{Detail, StreamCondition, StreamError};
 
 use crate::jid::Jid;
 use crate::ns;
@@ -452,3 +452,6 @@ fn presence_kind(text: Option<&str>) -> Option<PresenceKind> {
         Some(_) => return None,
     })
 }
+
+#[cfg(test)]
+mod tests;

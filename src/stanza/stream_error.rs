@@ -10,6 +10,20 @@ pub struct StreamError {
     pub condition: StreamCondition,
     /// A fixed sentence in English.
     pub text: Option<&'static str>,
+    /// A condition of the application (RFC 6120 §4.9.4).
+    pub detail: Option<Detail>,
+}
+
+/// A condition of the application.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Detail {
+    /// XEP-0198 §5: more stanzas were acknowledged than were sent.
+    HandledCountTooHigh {
+        /// As many as were acknowledged.
+        h: u32,
+        /// As many as were sent.
+        sent: u32,
+    },
 }
 
 macro_rules! conditions {
@@ -88,7 +102,7 @@ impl StreamCondition {
     /// As an error with a sentence.
     #[must_use]
     pub fn text(self, text: &'static str) -> StreamError {
-        StreamError { condition: self, text: Some(text) }
+        StreamError { text: Some(text), ..self.into() }
     }
 
     /// The condition with this name.
@@ -100,7 +114,7 @@ impl StreamCondition {
 
 impl From<StreamCondition> for StreamError {
     fn from(condition: StreamCondition) -> Self {
-        Self { condition, text: None }
+        Self { condition, text: None, detail: None }
     }
 }
 
@@ -119,7 +133,15 @@ impl StreamError {
             node =
                 node.child(element("text").ns(ns::STREAM_ERRORS).attr("xml:lang", "en").text(text));
         }
-        node
+        match self.detail {
+            None => node,
+            Some(Detail::HandledCountTooHigh { h, sent }) => node.child(
+                element("handled-count-too-high")
+                    .ns(ns::SM)
+                    .attr("h", h.to_string())
+                    .attr("send-count", sent.to_string()),
+            ),
+        }
     }
 }
 

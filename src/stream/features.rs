@@ -22,8 +22,9 @@ pub fn plain() -> Node {
 }
 
 /// Before authentication: mechanisms (RFC 6120 §6.4.1), what they can be bound to (XEP-0440 §3),
-/// and limits.
-pub fn secured(offer: &Offer, limits: Limits) -> Node {
+/// limits,
+/// and whether one may make an account (XEP-0077 §7).
+pub fn secured(offer: &Offer, limits: Limits, registration: bool) -> Node {
     let mechanisms = offer.mechanisms().iter().map(|m| element("mechanism").text(m.as_str()));
     let mut features =
         element("stream:features").child(element("mechanisms").ns(ns::SASL).children(mechanisms));
@@ -31,6 +32,9 @@ pub fn secured(offer: &Offer, limits: Limits) -> Node {
         let types = offer.channel_bindings().iter();
         let types = types.map(|kind| element("channel-binding").attr("type", kind));
         features = features.child(element("sasl-channel-binding").ns(SASL_CB).children(types));
+    }
+    if registration {
+        features = features.child(element("register").ns(REGISTER_FEATURE));
     }
     features.child(limits.to_node())
 }
@@ -42,6 +46,7 @@ pub fn authenticated(limits: Limits, caps: Node) -> Node {
         .child(element("bind").ns(ns::BIND).child(element("required")))
         .child(element("session").ns(ns::SESSION).child(optional))
         .child(element("ver").ns(ROSTER_VERSIONING))
+        .child(element("sm").ns(ns::SM))
         .child(limits.to_node())
         .child(caps)
 }
@@ -55,6 +60,8 @@ impl Limits {
     }
 }
 
+/// XEP-0077 §7.
+const REGISTER_FEATURE: &str = "http://jabber.org/features/iq-register";
 /// XEP-0440.
 const SASL_CB: &str = "urn:xmpp:sasl-cb:0";
 /// RFC 6121 §2.6.1.

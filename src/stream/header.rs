@@ -16,8 +16,10 @@ pub fn check(header: &Header) -> Result<(), StreamError> {
     if header.name != "stream" {
         return Err(StreamCondition::BadFormat.text("a stream begins with a stream element"));
     }
-    // The content namespace is the default one, or a prefix stands for it (RFC 6120 §4.8.2).
+    // The content namespace is the default one, or each stanza declares it, or a prefix stands for
+    // it (RFC 6120 §4.8.2).
     let content = header.default_namespace == ns::CLIENT
+        || header.default_namespace == ns::STREAM
         || header.default_namespace.is_empty()
             && header.prefixes.iter().any(|(_, ns)| ns == ns::CLIENT);
     if header.ns != ns::STREAM || !content {

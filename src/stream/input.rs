@@ -1,6 +1,7 @@
 //! Elements out of bytes: a buffer, the framer that cuts it, the scope that gives it meaning.
 
 use bytes::BytesMut;
+use smol_str::SmolStr;
 use tokio::io::AsyncRead;
 
 use super::wire;
@@ -24,6 +25,8 @@ pub struct Input {
     buffer: BytesMut,
     scope: Scope,
     limits: Limits,
+    /// The language of stanzas that name none.
+    lang: Option<SmolStr>,
 }
 
 impl Input {
@@ -35,6 +38,7 @@ impl Input {
             buffer: BytesMut::new(),
             scope: Scope::default(),
             limits,
+            lang: None,
         }
     }
 
@@ -59,9 +63,16 @@ impl Input {
         if is_header {
             let header = xml::header(&bytes)?;
             self.scope = Scope::from_header(&header);
+            self.lang = header.lang.as_deref().map(SmolStr::new);
             return Ok(Some(Heard::Header(header)));
         }
         Frame::parse(bytes, &self.scope, &self.limits).map(|frame| Some(Heard::Element(frame)))
+    }
+
+    /// The language that the stream's header gives to stanzas which name none (RFC 6120 §4.7.4).
+    #[must_use]
+    pub fn lang(&self) -> Option<&SmolStr> {
+        self.lang.as_ref()
     }
 
     /// Reads more; 0 at the end. Nothing is lost if it is dropped while it waits.

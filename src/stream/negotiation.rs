@@ -30,12 +30,17 @@ pub enum Action {
     Continue(Vec<u8>),
     /// The exchange is over; forget it.
     Forget,
+    /// Answer this request of a stranger about an account (XEP-0077). Nothing else changes.
+    Register(Iq),
     /// A new stream begins: expect a header, and read stanzas of this size from now on.
     Restart(Stage),
     /// Bind a session with this resource, or one of the server's making; then report
     /// [`Negotiation::bound`].
     Bind(Option<String>),
-    /// The session is bound and negotiation is over.
+    /// Resume the session with this id, of which the client has handled so many stanzas
+    /// (XEP-0198 §5); then report [`Negotiation::resumed`].
+    Resume(String, u32),
+    /// There is a session and negotiation is over.
     Run,
     /// End the stream, with the error if there is one.
     Close(Option<StreamError>),
@@ -66,6 +71,8 @@ pub struct Settings {
     pub limits: Limits,
     /// The server's capabilities (XEP-0115 §6.3).
     pub caps: Node,
+    /// Strangers may make accounts (XEP-0077), under TLS.
+    pub registration: bool,
     /// Failed logins before the stream is closed (RFC 6120 §6.4.5).
     pub failures: u32,
 }
@@ -126,6 +133,12 @@ impl Negotiation {
         &self.domain
     }
 
+    /// Our header has been sent on this stream, or is among the last actions.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.open
+    }
+
     /// Who has logged in.
     #[must_use]
     pub fn user(&self) -> Option<&BareJid> {
@@ -146,19 +159,21 @@ impl Negotiation {
         if let Err(error) = header::check(header).and_then(|()| self.take_domain(header)) {
             return self.fail(error);
         }
-        let mut out = self.response(header.from.as_deref());
         let features = match (stage, &self.offer) {
             (Stage::Plain, _) => features::plain(),
             (Stage::Authenticated, _) => {
                 features::authenticated(self.settings.limits, self.settings.caps.clone())
             }
-            (Stage::Secured, Some(offer)) => {
-                features::secured(offer, self.settings.limits_before_auth)
-            }
+            (Stage::Secured, Some(offer)) => features::secured(
+                offer,
+                self.settings.limits_before_auth,
+                self.settings.registration,
+            ),
             (Stage::Secured, None) => {
                 return self.fail(StreamCondition::InternalServerError.into());
             }
         };
+        let mut out = self.response(header.from.as_deref());
         features.write(&mut out);
         self.state = State::Features(stage);
         smallvec![Action::Send(out)]
@@ -168,12 +183,23 @@ impl Negotiation {
     pub fn element(&mut self, frame: &Frame) -> Actions {
         let root = frame.root();
         match self.state {
+            // The stream of the peer is over; no error answers an error.
+            _ if root.is(ns::STREAM, "error") => self.ended(),
             State::Features(Stage::Plain) if root.is(ns::TLS, "starttls") => {
                 self.state = State::Securing;
                 let proceed = element("proceed").ns(ns::TLS);
                 smallvec![Action::Send(proceed.to_bytes().to_vec()), Action::Secure]
             }
+            // RFC 6120 §6.5.4: in the clear there is nothing to authenticate with.
+            State::Features(Stage::Plain) if root.is(ns::SASL, "auth") => {
+                self.refuse(SaslError::EncryptionRequired)
+            }
             State::Features(Stage::Secured) if root.is(ns::SASL, "auth") => self.auth(&root),
+            State::Features(Stage::Secured)
+                if self.settings.registration && root.is(ns::CLIENT, "iq") =>
+            {
+                self.register(frame)
+            }
             State::Challenged if root.is(ns::SASL, "response") => match sasl_payload(&root) {
                 Ok(message) => {
                     self.state = State::Verifying;
@@ -182,8 +208,12 @@ impl Negotiation {
                 Err(error) => self.refuse(error),
             },
             State::Challenged if root.is(ns::SASL, "abort") => self.refuse(SaslError::Aborted),
+            State::Features(Stage::Authenticated) if root.ns() == ns::SM => self.manage(&root),
             State::Features(Stage::Authenticated) => self.bind(frame),
-            // RFC 6120 §4.3.5 and §6.3.2: nothing else before authentication.
+            // RFC 6120 §4.9.3.12: no stanza before authentication, no authentication before TLS.
+            State::Features(Stage::Plain) if root.ns() == ns::SASL => {
+                self.fail(StreamCondition::NotAuthorized.text("TLS comes first"))
+            }
             _ if root.ns() == ns::CLIENT => self.fail(StreamCondition::NotAuthorized.into()),
             _ => self.fail(StreamCondition::UnsupportedStanzaType.into()),
         }
@@ -197,6 +227,9 @@ impl Negotiation {
 
     /// The TLS handshake is done, and this may be used to log in.
     pub fn secured(&mut self, offer: Offer) -> Actions {
+        if self.state != State::Securing {
+            return self.unasked();
+        }
         self.offer = Some(offer);
         self.restart(Stage::Secured);
         smallvec![Action::Restart(Stage::Secured)]
@@ -204,11 +237,16 @@ impl Negotiation {
 
     /// The answer to a message of a SASL exchange.
     pub fn sasl(&mut self, step: Result<Step, SaslError>) -> Actions {
+        if self.state != State::Verifying {
+            return self.unasked();
+        }
         match step {
             Err(error) => self.refuse(error),
             Ok(Step::Challenge(data)) => {
                 self.state = State::Challenged;
-                let challenge = element("challenge").ns(ns::SASL).text(&auth::encode(&data));
+                // Only a response says `=` for nothing (RFC 6120 §6.4.2); `encode` would here.
+                let data = if data.is_empty() { String::new() } else { auth::encode(&data) };
+                let challenge = element("challenge").ns(ns::SASL).text(&data);
                 smallvec![Action::Send(challenge.to_bytes().to_vec())]
             }
             Ok(Step::Success { user, data, .. }) => {
@@ -227,6 +265,9 @@ impl Negotiation {
 
     /// The session is bound to this address, or cannot be.
     pub fn bound(&mut self, jid: Result<&Jid, Condition>) -> Actions {
+        if self.state != State::Binding {
+            return self.unasked();
+        }
         let id = self.bind_id.take();
         match jid {
             Ok(jid) => {
@@ -242,15 +283,41 @@ impl Negotiation {
         }
     }
 
+    /// The session with this id goes on, and has handled so many stanzas of the client; or it
+    /// does not, and perhaps one knows how many it had handled (XEP-0198 §5).
+    pub fn resumed(&mut self, id: &str, handled: Result<u32, Option<u32>>) -> Actions {
+        if self.state != State::Binding {
+            return self.unasked();
+        }
+        match handled {
+            Ok(h) => {
+                self.state = State::Over;
+                let resumed = element("resumed").ns(ns::SM).attr("previd", id);
+                let resumed = resumed.attr("h", h.to_string()).to_bytes();
+                smallvec![Action::Send(resumed), Action::Run]
+            }
+            Err(h) => {
+                self.state = State::Features(Stage::Authenticated);
+                let h = h.map(|h| h.to_string());
+                smallvec![Action::Send(sm_failed(Condition::ItemNotFound, h.as_deref()))]
+            }
+        }
+    }
+
     /// The stream is to end with this error. It is told on an open stream (RFC 6120 §4.9.1.1).
     pub fn fail(&mut self, error: StreamError) -> Actions {
         let mut actions = Actions::new();
-        if !self.open {
+        if !self.open && self.state != State::Over {
             actions.push(Action::Send(self.response(None)));
         }
         self.state = State::Over;
         actions.push(Action::Close(Some(error)));
         actions
+    }
+
+    /// The driver reports what it was not asked for.
+    fn unasked(&mut self) -> Actions {
+        self.fail(StreamCondition::InternalServerError.into())
     }
 
     fn restart(&mut self, stage: Stage) {
@@ -297,7 +364,9 @@ impl Negotiation {
 
     /// RFC 6120 §6.4.5: the client may try again, but not for ever.
     fn refuse(&mut self, error: SaslError) -> Actions {
-        self.state = State::Features(Stage::Secured);
+        let is_plain = self.state == State::Features(Stage::Plain);
+        let stage = if is_plain { Stage::Plain } else { Stage::Secured };
+        self.state = State::Features(stage);
         self.failed += 1;
         let failure = element("failure").ns(ns::SASL).child(element(error.condition()));
         let mut actions: Actions =
@@ -308,11 +377,34 @@ impl Negotiation {
         actions
     }
 
+    /// XEP-0198 §3, §5: nothing but a resumption before there is a session.
+    fn manage(&mut self, root: &ElementRef<'_>) -> Actions {
+        let failed = |condition| smallvec![Action::Send(sm_failed(condition, None))];
+        if root.name() != "resume" {
+            return failed(Condition::UnexpectedRequest);
+        }
+        let h = root.attr("h").and_then(|h| h.parse().ok());
+        let (Some(id), Some(h)) = (root.attr("previd"), h) else {
+            return failed(Condition::BadRequest);
+        };
+        self.state = State::Binding;
+        smallvec![Action::Resume(id.into_owned(), h)]
+    }
+
+    /// XEP-0077 §3.1.1: the one stanza before authentication, where it is allowed.
+    fn register(&mut self, frame: &Frame) -> Actions {
+        match Stanza::read(frame.clone()) {
+            Ok(Stanza::Iq(iq)) if is_register(&iq) => smallvec![Action::Register(iq)],
+            _ => self.fail(StreamCondition::NotAuthorized.into()),
+        }
+    }
+
     /// RFC 6120 §7: nothing but a bind request before there is a session (§7.3.1).
     fn bind(&mut self, frame: &Frame) -> Actions {
         let iq = match Stanza::read(frame.clone()) {
             Ok(Stanza::Iq(iq)) => iq,
-            Err(Refusal::Faulty(stanza, error)) if frame.root().name() == "iq" => {
+            // RFC 6120 §8.3.1: but an error, or a result, is never answered.
+            Err(Refusal::Faulty(stanza, error)) if is_request(&stanza) => {
                 let id = stanza.head().id.as_deref();
                 return smallvec![Action::Send(iq("error", id, error.to_node()))];
             }
@@ -328,6 +420,15 @@ impl Negotiation {
         self.state = State::Binding;
         smallvec![Action::Bind(resource)]
     }
+}
+
+fn is_request(stanza: &Stanza) -> bool {
+    matches!(stanza, Stanza::Iq(iq) if iq.is_request())
+}
+
+fn is_register(iq: &Iq) -> bool {
+    let is_payload = iq.payload().is_some_and(|query| query.is(ns::REGISTER, "query"));
+    iq.is_request() && is_payload
 }
 
 /// `None` if it is no bind request; `Some(None)` if the server is to make the resource.
@@ -349,6 +450,14 @@ fn sasl_payload(root: &ElementRef<'_>) -> Result<Option<Vec<u8>>, SaslError> {
     auth::decode(&text).map(Some)
 }
 
+fn sm_failed(condition: Condition, h: Option<&str>) -> Vec<u8> {
+    let condition = element(condition.as_str()).ns(ns::STANZA_ERRORS);
+    element("failed").ns(ns::SM).maybe_attr("h", h).child(condition).to_bytes()
+}
+
 fn iq(kind: &str, id: Option<&str>, payload: Node) -> Vec<u8> {
     element("iq").attr("type", kind).maybe_attr("id", id).child(payload).to_bytes().to_vec()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-use std::io::Read as _;
+use std::io::{Read as _, Seek as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
@@ -13,10 +13,7 @@ use rustls::{
 use sha2::{Digest as _, Sha256, Sha384};
 
 use super::*;
-use crate::config::{
-    AdminConfig, AuthConfig, Backend, LimitsConfig, ListenConfig, LogConfig, LogFormat,
-    StorageConfig,
-};
+use crate::config::{Config, HostConfig};
 
 #[test]
 fn a_handshake_binds_both_sides_alike() {
@@ -156,6 +153,27 @@ fn the_hash_is_that_of_the_signature_and_none_for_ed25519() {
 
     place.configure(0, &rcgen::PKCS_ED25519);
     assert_eq!(place.load().end_point(None), None);
+}
+
+#[test]
+fn a_certificate_that_ends_is_logged_in_time() {
+    let place = Place::new(&["capulet.lit"]);
+    let certificates = place.load();
+    let end = certificates.facts()[0].not_after.as_micros();
+    let logged = |days_left: i64| {
+        let log = Arc::new(tempfile::tempfile().unwrap());
+        let subscriber = tracing_subscriber::fmt().with_writer(Arc::clone(&log)).finish();
+        let clock = Clock::manual(Timestamp::from_micros(end - days_left * DAY_MICROS));
+        tracing::subscriber::with_default(subscriber, || certificates.warn_of_expiry(&clock));
+        let mut text = String::new();
+        (&*log).rewind().unwrap();
+        (&*log).read_to_string(&mut text).unwrap();
+        text
+    };
+    assert_eq!(logged(15), "");
+    let soon = logged(13);
+    assert!(soon.contains("certificate expires soon") && soon.contains("capulet.lit"), "{soon}");
+    assert!(logged(-1).contains("certificate has expired"));
 }
 
 #[test]
@@ -361,43 +379,8 @@ impl ServerCertVerifier for Trusting {
 }
 
 fn config(data: &Path, domains: &[&str]) -> Config {
-    let second = std::time::Duration::from_secs(1);
     let host =
         |domain: &&str| HostConfig { domain: (*domain).to_owned(), certificate: None, key: None };
-    Config {
-        data: data.to_owned(),
-        hosts: domains.iter().map(host).collect(),
-        listen: ListenConfig { c2s: Vec::new(), c2s_tls: Vec::new() },
-        auth: AuthConfig {
-            anonymous: false,
-            plain: true,
-            iterations: 4096,
-            failures_per_connection: 5,
-            slow_addresses: true,
-            derivations: 2,
-        },
-        storage: StorageConfig { backend: Backend::Memory, readers: 1 },
-        limits: LimitsConfig {
-            stanza_before_auth: 1,
-            stanza: 1,
-            depth: 1,
-            attributes: 1,
-            nodes: 1,
-            negotiation: second,
-            handshake: second,
-            authentication: second,
-            silence: second,
-            ping_answer: second,
-            write: second,
-            connections: 1,
-            connections_per_address: 1,
-            sessions_per_account: 1,
-            inbox_stanzas: 1,
-            inbox_bytes: 1,
-            roster_items: 1,
-            offline_messages: 1,
-        },
-        admin: AdminConfig { socket: None },
-        log: LogConfig { format: LogFormat::Text, level: "info".to_owned() },
-    }
+    let hosts = domains.iter().map(host).collect();
+    Config { hosts, ..Config::default_for("localhost", data.to_owned()) }
 }

@@ -4,7 +4,7 @@
 //! are read. A header may bind prefixes that the children then use, which is why [`Scope`] goes
 //! into [`Frame::parse`](super::Frame::parse).
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::chars::text;
 use super::tag::{Attributes, check_binding, declared, qualified_name, split_name};
@@ -144,6 +144,12 @@ struct Inner {
 impl Scope {
     /// What a stream's header puts in force.
     pub fn from_header(header: &Header) -> Self {
+        let usual = Self::default();
+        if header.default_namespace == usual.inner.default
+            && header.prefixes == usual.inner.prefixes
+        {
+            return usual; // one for a hundred thousand connections
+        }
         let inner =
             Inner { default: header.default_namespace.clone(), prefixes: header.prefixes.clone() };
         Self { inner: Arc::new(inner) }
@@ -170,11 +176,12 @@ impl Scope {
 impl Default for Scope {
     /// The header that this server writes to clients.
     fn default() -> Self {
-        let inner = Inner {
+        static USUAL: OnceLock<Scope> = OnceLock::new();
+        let make = || Inner {
             default: CLIENT.to_owned(),
             prefixes: vec![("stream".to_owned(), STREAMS.to_owned())],
         };
-        Self { inner: Arc::new(inner) }
+        USUAL.get_or_init(|| Self { inner: Arc::new(make()) }).clone()
     }
 }
 

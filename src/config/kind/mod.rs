@@ -1,6 +1,7 @@
 //! Kinds of values: how each is read from TOML, what it is bound by, and how it is written.
 
 mod addresses;
+mod list;
 mod number;
 mod text;
 
@@ -11,6 +12,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 pub(super) use self::addresses::Addresses;
+pub(super) use self::list::{Accounts, Uris, Words};
 pub(super) use self::number::{Count, Size, Time};
 pub(super) use self::text::{Domain, Levels, OneOf, Path};
 

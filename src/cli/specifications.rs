@@ -1,0 +1,326 @@
+//! What is implemented, on paper: `docs/xeps.md` for people, `docs/waxwing.doap` for directories of
+//! software (XEP-0453). Both are made from manifests and checked by `tests/docs.rs`.
+//!
+//! The one thing to know: a feature's specifications stand in its manifest, in `src/modules/`.
+//! Here stands only what is no feature of its own: streams, logins, addresses.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use crate::host::{Manifest, Status, Xep};
+use crate::modules;
+
+/// A conversation of the tests, and which sections it covers.
+#[derive(Clone, Debug)]
+pub struct Conversation {
+    /// Its path below `tests/scripts`, without ending.
+    pub name: String,
+    /// Specification and section, for example `XEP-0198` and `§5`.
+    pub covers: Vec<(String, String)>,
+}
+
+/// The page of the specifications that are implemented, with the conversations that show it.
+#[must_use]
+pub fn markdown(conversations: &[Conversation]) -> String {
+    let mut out = HEAD.to_owned();
+    out.push_str("\n## Extensions\n\n");
+    out.push_str("| specification | version | | where | conversations |\n|---|---|---|---|---|\n");
+    for (xep, manifest) in xeps() {
+        let status = match xep.status {
+            Status::Complete => "complete",
+            Status::Partial => "partial",
+        };
+        let name = format!("XEP-{:04}", xep.number);
+        let row = format_args!(
+            "| [{name}]({}): {} | {} | {status} | `{}` | {} |\n",
+            address(xep.number),
+            title(xep.number),
+            xep.version,
+            manifest.name,
+            count(conversations, &name),
+        );
+        push(&mut out, row);
+    }
+    out.push_str("\n## Standards\n\n| standard | where | conversations |\n|---|---|---|\n");
+    for (number, title, place) in RFCS {
+        let name = format!("RFC {number}");
+        let link = format!("https://www.rfc-editor.org/rfc/rfc{number}");
+        let count = count(conversations, &name);
+        push(&mut out, format_args!("| [{name}]({link}): {title} | {place} | {count} |\n"));
+    }
+    out.push_str("\n## What each part does\n\n| part | |\n|---|---|\n");
+    for manifest in manifests() {
+        push(&mut out, format_args!("| `{}` | {} |\n", manifest.name, manifest.summary));
+    }
+    conversations_by_section(&mut out, conversations);
+    out
+}
+
+/// The description of this project in RDF, as XEP-0453 wants it.
+#[must_use]
+pub fn doap() -> String {
+    let mut out = DOAP_HEAD.to_owned();
+    for (number, ..) in RFCS {
+        let link = format!("https://www.rfc-editor.org/info/rfc{number}");
+        push(&mut out, format_args!("    <implements rdf:resource='{link}'/>\n"));
+    }
+    for (xep, _) in xeps() {
+        let status = match xep.status {
+            Status::Complete => "complete",
+            Status::Partial => "partial",
+        };
+        push(
+            &mut out,
+            format_args!(
+                "    <implements>\n      <xmpp:SupportedXep>\n        \
+                 <xmpp:xep rdf:resource='{}'/>\n        <xmpp:status>{status}</xmpp:status>\n        \
+                 <xmpp:version>{}</xmpp:version>\n      </xmpp:SupportedXep>\n    </implements>\n",
+                address(xep.number),
+                xep.version,
+            ),
+        );
+    }
+    out.push_str("  </Project>\n</rdf:RDF>\n");
+    out
+}
+
+/// All that is implemented, by number, with the part that does it.
+fn xeps() -> Vec<(&'static Xep, &'static Manifest)> {
+    let mut all: Vec<_> = manifests().flat_map(|m| m.xeps.iter().map(move |x| (x, m))).collect();
+    all.sort_by_key(|(xep, manifest)| (xep.number, manifest.name));
+    all
+}
+
+fn manifests() -> impl Iterator<Item = &'static Manifest> {
+    BESIDE.iter().chain(modules::ALL.iter().map(|module| module.manifest()))
+}
+
+fn address(xep: u16) -> String {
+    format!("https://xmpp.org/extensions/xep-{xep:04}.html")
+}
+
+fn title(xep: u16) -> &'static str {
+    TITLES.iter().find(|(number, _)| *number == xep).map_or("(title unknown)", |(_, title)| title)
+}
+
+/// How many conversations cover a specification; a dash if there is none.
+fn count(conversations: &[Conversation], specification: &str) -> String {
+    let covers = |c: &&Conversation| c.covers.iter().any(|(name, _)| name == specification);
+    match conversations.iter().filter(covers).count() {
+        0 => "–".to_owned(),
+        n => n.to_string(),
+    }
+}
+
+fn conversations_by_section(out: &mut String, conversations: &[Conversation]) {
+    out.push_str("\n## Conversations\n\nWhich tests show what a section says.\n");
+    // Sections in the order of their numbers, not of their letters: §2 before §10.
+    type Sections<'a> = BTreeMap<(Vec<u32>, &'a str), BTreeSet<&'a str>>;
+    let mut all: BTreeMap<&str, Sections<'_>> = BTreeMap::new();
+    for conversation in conversations {
+        for (specification, section) in &conversation.covers {
+            let sections = all.entry(specification).or_default();
+            let names = sections.entry((numbers(section), section)).or_default();
+            names.insert(&conversation.name);
+        }
+    }
+    for (specification, sections) in all {
+        push(out, format_args!("\n### {specification}\n\n"));
+        for ((_, section), names) in sections {
+            let link = |name: &&str| format!("[{name}](../tests/scripts/{name}.xmpp)");
+            let names: Vec<_> = names.iter().map(link).collect();
+            let section = if section.is_empty() { "as a whole" } else { section };
+            push(out, format_args!("- {section}: {}\n", names.join(", ")));
+        }
+    }
+}
+
+fn numbers(section: &str) -> Vec<u32> {
+    section.trim_start_matches('§').split('.').map(|part| part.parse().unwrap_or(0)).collect()
+}
+
+fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
+    out.write_fmt(text).expect("a string takes all");
+}
+
+const HEAD: &str = "\
+# What is implemented
+
+Made from the program and its tests: `WAXWING_REGENERATE=1 cargo test --test docs` writes it anew.
+\"Complete\" means all that concerns a server. The version is that of the text we followed.
+";
+
+const DOAP_HEAD: &str = "\
+<?xml version='1.0' encoding='UTF-8'?>
+<rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'
+         xmlns='http://usefulinc.com/ns/doap#'
+         xmlns:xmpp='https://linkmauve.fr/ns/xmpp-doap#'>
+  <Project>
+    <name>Waxwing</name>
+    <shortdesc xml:lang='en'>XMPP server that works on bad mobile networks</shortdesc>
+    <description xml:lang='en'>An XMPP server for instant messaging: one binary, a database inside, \
+everything by commands</description>
+    <language>en</language>
+    <programming-language>Rust</programming-language>
+    <os>Linux</os>
+    <license rdf:resource='https://spdx.org/licenses/MIT.html'/>
+    <license rdf:resource='https://spdx.org/licenses/Apache-2.0.html'/>
+    <category rdf:resource='https://linkmauve.fr/ns/xmpp-doap#category-server'/>
+";
+
+/// What no module does.
+const BESIDE: &[Manifest] = &[
+    Manifest {
+        name: "auth",
+        summary: "Logins: SCRAM with channel binding, PLAIN, ANONYMOUS",
+        xeps: &[
+            Xep { number: 175, version: "1.2", status: Status::Complete },
+            Xep { number: 440, version: "1.0.0", status: Status::Complete },
+            Xep { number: 474, version: "0.5.0", status: Status::Complete },
+        ],
+    },
+    Manifest {
+        name: "session",
+        summary: "Sessions that outlive their connection",
+        xeps: &[Xep { number: 198, version: "1.6.3", status: Status::Partial }],
+    },
+    Manifest {
+        name: "stream",
+        summary: "Streams of clients: STARTTLS, direct TLS, limits",
+        xeps: &[
+            Xep { number: 368, version: "1.1.0", status: Status::Complete },
+            Xep { number: 478, version: "0.2.0", status: Status::Complete },
+        ],
+    },
+];
+
+/// Number, title, and where it is implemented or how far.
+const RFCS: &[(u16, &str, &str)] = &[
+    (4422, "Simple Authentication and Security Layer (SASL)", "`auth`"),
+    (4505, "Anonymous SASL Mechanism", "`auth`"),
+    (4616, "The PLAIN SASL Mechanism", "`auth`"),
+    (
+        5802,
+        "Salted Challenge Response Authentication Mechanism (SCRAM)",
+        "`auth`; SHA-512 likewise",
+    ),
+    (5929, "Channel Bindings for TLS", "`auth`: tls-server-end-point"),
+    (6120, "XMPP: Core", "`stream`, `c2s`, `router`; streams of clients, none of servers yet"),
+    (6121, "XMPP: Instant Messaging and Presence", "`router`, `roster`; within one server"),
+    (7590, "Use of TLS in XMPP", "`tls`"),
+    (7622, "XMPP: Address Format", "`jid`; local parts and resources by RFC 6122, as others do"),
+    (7677, "SCRAM-SHA-256 and SCRAM-SHA-256-PLUS", "`auth`"),
+    (9266, "Channel Bindings for TLS 1.3", "`auth`: tls-exporter"),
+];
+
+/// As the specifications call themselves. A feature that is not here yet brings its own.
+const TITLES: &[(u16, &str)] = &[
+    (4, "Data Forms"),
+    (12, "Last Activity"),
+    (16, "Privacy Lists"),
+    (30, "Service Discovery"),
+    (45, "Multi-User Chat"),
+    (49, "Private XML Storage"),
+    (50, "Ad-Hoc Commands"),
+    (54, "vcard-temp"),
+    (59, "Result Set Management"),
+    (60, "Publish-Subscribe"),
+    (77, "In-Band Registration"),
+    (82, "XMPP Date and Time Profiles"),
+    (84, "User Avatar"),
+    (85, "Chat State Notifications"),
+    (92, "Software Version"),
+    (114, "Jabber Component Protocol"),
+    (115, "Entity Capabilities"),
+    (124, "Bidirectional-streams Over Synchronous HTTP (BOSH)"),
+    (128, "Service Discovery Extensions"),
+    (133, "Service Administration"),
+    (153, "vCard-Based Avatars"),
+    (156, "Discovering Alternative XMPP Connection Methods"),
+    (157, "Contact Addresses for XMPP Services"),
+    (160, "Best Practices for Handling Offline Messages"),
+    (163, "Personal Eventing Protocol"),
+    (175, "Best Practices for Use of SASL ANONYMOUS"),
+    (191, "Blocking Command"),
+    (198, "Stream Management"),
+    (199, "XMPP Ping"),
+    (202, "Entity Time"),
+    (203, "Delayed Delivery"),
+    (206, "XMPP Over BOSH"),
+    (220, "Server Dialback"),
+    (223, "Persistent Storage of Private Data via PubSub"),
+    (237, "Roster Versioning"),
+    (249, "Direct MUC Invitations"),
+    (280, "Message Carbons"),
+    (292, "vCard4 Over XMPP"),
+    (308, "Last Message Correction"),
+    (313, "Message Archive Management"),
+    (333, "Displayed Markers"),
+    (334, "Message Processing Hints"),
+    (352, "Client State Indication"),
+    (357, "Push Notifications"),
+    (359, "Unique and Stable Stanza IDs"),
+    (363, "HTTP File Upload"),
+    (368, "SRV records for XMPP over TLS"),
+    (386, "Bind 2"),
+    (388, "Extensible SASL Profile"),
+    (398, "User Avatar to vCard-Based Avatars Conversion"),
+    (402, "PEP Native Bookmarks"),
+    (410, "MUC Self-Ping (Schrödinger's Chat)"),
+    (411, "Bookmarks Conversion"),
+    (421, "Occupant identifiers for semi-anonymous MUCs"),
+    (440, "SASL Channel-Binding Type Capability"),
+    (441, "Message Archive Management Preferences"),
+    (474, "SASL SCRAM Downgrade Protection"),
+    (478, "Stream Limits Advertisement"),
+    (484, "Fast Authentication Streamlining Tokens"),
+    (490, "Message Displayed Synchronization"),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::{Conversation, TITLES, doap, manifests, markdown, numbers, xeps};
+
+    #[test]
+    fn each_extension_has_a_title_and_one_home() {
+        let titles: HashSet<_> = TITLES.iter().map(|(number, _)| *number).collect();
+        assert_eq!(titles.len(), TITLES.len(), "a title stands twice");
+        assert!(TITLES.is_sorted_by_key(|(number, _)| *number));
+        let mut seen = HashSet::new();
+        for (xep, manifest) in xeps() {
+            assert!(titles.contains(&xep.number), "XEP-{:04} has no title", xep.number);
+            assert!(
+                seen.insert(xep.number),
+                "XEP-{:04}: {}, and another",
+                xep.number,
+                manifest.name
+            );
+        }
+        let names: Vec<_> = manifests().map(|m| m.name).collect();
+        assert_eq!(names.iter().collect::<HashSet<_>>().len(), names.len(), "{names:?}");
+    }
+
+    #[test]
+    fn the_description_is_well_formed_and_names_all() {
+        let root: minidom::Element = doap().parse().unwrap();
+        let project = root.children().next().unwrap();
+        let named = project.children().filter(|c| c.children().next().is_some()).count();
+        assert_eq!(named, xeps().len());
+    }
+
+    #[test]
+    fn conversations_stand_with_their_sections_in_order() {
+        let covers = |s: &str| ("XEP-0199".to_owned(), s.to_owned());
+        let one =
+            Conversation { name: "a/one".into(), covers: vec![covers("§10"), covers("§2")] };
+        let two = Conversation { name: "b/two".into(), covers: vec![covers("§2")] };
+        let page = markdown(&[two, one]);
+        assert!(page.contains("XMPP Ping | 2.0.1 | complete | `ping` | 2 |"), "{page}");
+        let list = "### XEP-0199\n\n- §2: [a/one](../tests/scripts/a/one.xmpp), \
+                    [b/two](../tests/scripts/b/two.xmpp)\n- §10: [a/one]";
+        assert!(page.contains(list), "{page}");
+        assert_eq!(numbers("§8.5.2.1.1"), [8, 5, 2, 1, 1]);
+    }
+}

@@ -1,0 +1,315 @@
+//! XEP-0191: Blocking Command. Whom a user does not want to hear of, and what follows from it.
+//!
+//! `router/` asks here on the way out and on the way in. A user's own account and the server's
+//! own stanzas are never blocked, whatever stands in the list: a user could lock himself out.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_util::future::join_all;
+use rustc_hash::FxHashSet;
+
+use crate::host::{Cx, Halt, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
+use crate::jid::{BareJid, Jid};
+use crate::session::SessionHandle;
+use crate::stanza::{
+    Condition, Content, ErrorKind, Head, Iq, IqKind, Presence, PresenceKind, Stanza, StanzaError,
+};
+use crate::storage::{RosterItem, Subscription};
+use crate::xml::{ElementRef, Node, element};
+
+const NS: &str = "urn:xmpp:blocking";
+const NS_ERRORS: &str = "urn:xmpp:blocking:errors";
+
+/// Keeps block lists and enforces them.
+pub struct Blocking;
+
+/// The addresses that an account has blocked.
+pub type BlockList = FxHashSet<Jid>;
+
+impl Module for Blocking {
+    fn manifest(&self) -> &'static Manifest {
+        &Manifest {
+            name: "blocking",
+            summary: "Blocks addresses and whole domains",
+            xeps: &[Xep { number: 191, version: "1.3", status: Status::Complete }],
+        }
+    }
+
+    fn register(&self, on: &mut Registry) {
+        // Clients ask the server (XEP-0191 §3.1), some ask their account.
+        on.feature(Scope::Host, NS).feature(Scope::Account, NS);
+        on.iq(Scope::Account, IqKind::Get, (NS, "blocklist"), &Self);
+        on.iq(Scope::Account, IqKind::Set, (NS, "block"), &Self);
+        on.iq(Scope::Account, IqKind::Set, (NS, "unblock"), &Self);
+    }
+}
+
+#[async_trait]
+impl IqHandler for Blocking {
+    async fn handle(&self, cx: &mut Cx<'_>, request: &Iq) -> IqReply {
+        let Some(session) = cx.origin.session() else { return Err(Condition::Forbidden.into()) };
+        let user = session.jid().to_bare();
+        if request.head.to.as_ref().is_some_and(|to| *to != *user) {
+            return Err(Condition::Forbidden.into());
+        }
+        let payload = request.payload().ok_or(Condition::BadRequest)?;
+        match payload.name() {
+            "blocklist" => {
+                session.update_presence(|p| p.wants_blocklist = true);
+                let list = list(cx, &user).await?;
+                let mut jids: Vec<_> = list.iter().cloned().collect();
+                jids.sort_unstable();
+                Ok(Some(items("blocklist", &jids)))
+            }
+            "block" => block(cx, &user, &payload).await,
+            _ => unblock(cx, &user, &payload).await,
+        }
+    }
+}
+
+/// The list of an account. No read of the store if it was asked for lately.
+///
+/// # Errors
+/// If the store fails: who cannot know whether somebody is blocked must not let him pass.
+pub async fn list(cx: &Cx<'_>, user: &BareJid) -> Result<Arc<BlockList>, StanzaError> {
+    let ticket = match cx.hosts.blocked.get(user) {
+        Ok(list) => return Ok(list),
+        Err(ticket) => ticket,
+    };
+    let kept = cx.hosts.storage.documents().all(user, KIND).await?;
+    let list: BlockList = kept.iter().filter_map(|(jid, _)| Jid::parse(jid).ok()).collect();
+    let list = Arc::new(list);
+    // Who writes to many that are not there must not push out those that are.
+    if !list.is_empty() || !cx.hosts.sessions.of(user).is_empty() {
+        let bytes = list.iter().map(|jid| jid.as_str().len() + size_of::<Jid>() * 2).sum();
+        cx.hosts.blocked.enter(ticket, user, Arc::clone(&list), bytes);
+    }
+    Ok(list)
+}
+
+/// Whether an address is blocked by a list: the address itself, its bare one, its domain with its
+/// resource, its domain (XEP-0191 §5).
+#[must_use]
+pub fn hits(list: &BlockList, jid: &Jid) -> bool {
+    if list.is_empty() {
+        return false;
+    }
+    let domain = jid.domain();
+    list.contains(jid.as_str())
+        || list.contains(jid.bare_str())
+        || list.contains(domain)
+        || jid.resource().is_some_and(|resource| {
+            jid.local().is_some() && list.contains(format!("{domain}/{resource}").as_str())
+        })
+}
+
+/// A stanza arrives for `user`: refused as if nobody were there, if its sender is blocked
+/// (XEP-0191 §3.3).
+///
+/// # Errors
+/// `service-unavailable` if it is.
+pub async fn refuse_incoming(cx: &Cx<'_>, user: &BareJid, head: &Head) -> Result<(), Halt> {
+    if is_blocked(cx, user, head).await? {
+        return Err(Condition::ServiceUnavailable.into());
+    }
+    Ok(())
+}
+
+/// Whether `user` has blocked who sent this.
+///
+/// # Errors
+/// If the store fails.
+pub async fn is_blocked(cx: &Cx<'_>, user: &BareJid, head: &Head) -> Result<bool, Halt> {
+    let Some(from) = &head.from else { return Ok(false) };
+    if is_always_heard(user, from) {
+        return Ok(false);
+    }
+    let list = list(cx, user).await?;
+    Ok(hits(&list, from))
+}
+
+/// A stanza leaves a client: it does not go to whom its user has blocked (XEP-0191 §3.3).
+///
+/// # Errors
+/// `not-acceptable` with `<blocked/>` if it would.
+pub async fn refuse_outgoing(cx: &Cx<'_>, head: &Head) -> Result<(), Halt> {
+    let (Some(session), Some(to)) = (cx.origin.session(), &head.to) else { return Ok(()) };
+    let user = session.jid().to_bare();
+    if is_always_heard(&user, to) {
+        return Ok(());
+    }
+    let list = list(cx, &user).await?;
+    if !hits(&list, to) {
+        return Ok(());
+    }
+    let mut error = StanzaError::from(Condition::NotAcceptable).kind(ErrorKind::Cancel);
+    error.detail = Some(element("blocked").ns(NS_ERRORS));
+    Err(error.into())
+}
+
+/// One's own account (XEP-0191 §4, note 1) and the server itself.
+fn is_always_heard(user: &BareJid, other: &Jid) -> bool {
+    other.bare_str() == user.as_str()
+        || (other.local().is_none() && other.domain() == user.domain())
+}
+
+/// XEP-0191 §3.3.
+async fn block(cx: &mut Cx<'_>, user: &BareJid, payload: &ElementRef<'_>) -> IqReply {
+    let jids = addresses(payload)?;
+    if jids.is_empty() {
+        return Err(Condition::BadRequest.text("who is to be blocked?"));
+    }
+    cx.must_have_account(user).await?;
+    let old = list(cx, user).await?;
+    let new: Vec<_> = jids.iter().filter(|jid| !old.contains(*jid)).collect();
+    if old.len() + new.len() > cx.hosts.config.load().limits.blocked {
+        return Err(Condition::ResourceConstraint.text("too many addresses are blocked"));
+    }
+    let was_seen = |item: &RosterItem| !hits(&old, &item.jid);
+    let seen = seen_by(cx, user, &jids, was_seen).await?;
+    let documents = cx.hosts.storage.documents();
+    // All at once, so that they are one commit.
+    let done = join_all(new.iter().map(|jid| documents.put(user, KIND, jid.as_str(), ""))).await;
+    cx.hosts.blocked.forget(user);
+    done.into_iter().collect::<Result<Vec<()>, _>>()?;
+    for (session, contact) in seen {
+        let gone = Presence::bare(PresenceKind::Unavailable, session.jid().clone(), contact);
+        cx.outbox.send(Stanza::Presence(gone));
+    }
+    push(cx, user, &items("block", &jids));
+    Ok(None)
+}
+
+/// XEP-0191 §3.4, §3.5.
+async fn unblock(cx: &mut Cx<'_>, user: &BareJid, payload: &ElementRef<'_>) -> IqReply {
+    let named = addresses(payload)?;
+    let old = list(cx, user).await?;
+    let jids: Vec<Jid> =
+        if named.is_empty() { old.iter().cloned().collect() } else { named.clone() };
+    let documents = cx.hosts.storage.documents();
+    let done = join_all(jids.iter().map(|jid| documents.remove(user, KIND, jid.as_str()))).await;
+    cx.hosts.blocked.forget(user);
+    done.into_iter().collect::<Result<Vec<bool>, _>>()?;
+    let now = list(cx, user).await?;
+    let is_new = |item: &RosterItem| hits(&old, &item.jid) && !hits(&now, &item.jid);
+    for (session, contact) in seen_by(cx, user, &jids, is_new).await? {
+        if let Some(presence) = session.available() {
+            let mut copy = (*presence).clone();
+            copy.head.to = Some(contact);
+            cx.outbox.send(Stanza::Presence(copy));
+        }
+    }
+    push(cx, user, &items("unblock", &named));
+    Ok(None)
+}
+
+/// The addresses in a command.
+fn addresses(payload: &ElementRef<'_>) -> Result<Vec<Jid>, StanzaError> {
+    let mut jids = Vec::new();
+    for item in payload.children() {
+        if !item.is(NS, "item") {
+            return Err(Condition::BadRequest.into());
+        }
+        let jid = item.attr("jid").ok_or(Condition::BadRequest)?;
+        jids.push(Jid::parse(&jid).map_err(|_| Condition::JidMalformed)?);
+    }
+    jids.sort_unstable();
+    jids.dedup();
+    Ok(jids)
+}
+
+/// The available sessions of `user`, each with those among `jids` who may see it: contacts with a
+/// subscription for whom `which` holds, and those who have its directed presence. The latter are
+/// forgotten.
+async fn seen_by(
+    cx: &Cx<'_>,
+    user: &BareJid,
+    jids: &[Jid],
+    which: impl Fn(&RosterItem) -> bool,
+) -> Result<Vec<(SessionHandle, Jid)>, StanzaError> {
+    let list: BlockList = jids.iter().cloned().collect();
+    let (_, items) = cx.hosts.storage.roster().load(user).await?;
+    let sees_us =
+        |i: &&RosterItem| matches!(i.subscription, Subscription::Both | Subscription::From);
+    let contacts = items.iter().filter(sees_us).filter(|i| which(i) && hits(&list, &i.jid));
+    let contacts: Vec<Jid> = contacts.map(|item| item.jid.clone()).collect();
+    let mut seen = Vec::new();
+    for session in cx.hosts.sessions.of(user) {
+        let mut to: Vec<Jid> = session.update_presence(|p| {
+            let directed: Vec<_> =
+                p.directed.iter().filter(|jid| hits(&list, jid)).cloned().collect();
+            for jid in &directed {
+                p.directed.remove(jid);
+            }
+            directed
+        });
+        if session.available().is_some() {
+            to.extend_from_slice(&contacts);
+        }
+        seen.extend(to.into_iter().map(|jid| (session.clone(), jid)));
+    }
+    Ok(seen)
+}
+
+/// Tells the sessions that have asked for the list (XEP-0191 §3.3).
+fn push(cx: &mut Cx<'_>, user: &BareJid, payload: &Node) {
+    for session in cx.hosts.sessions.of(user) {
+        if session.presence(|p| p.wants_blocklist) {
+            let mut head = Head::between(user.clone(), session.jid().clone());
+            head.id = Some("block-push".into());
+            let content = Content::from(payload.clone());
+            cx.outbox.send(Stanza::Iq(Iq { head, kind: IqKind::Set, content }));
+        }
+    }
+}
+
+fn items(name: &'static str, jids: &[Jid]) -> Node {
+    let jids = jids.iter().map(|jid| element("item").attr("jid", jid.as_str()));
+    element(name).ns(NS).children(jids)
+}
+
+/// Under which the store has the list: a document for each address.
+const KIND: &str = "blocked";
+
+#[cfg(test)]
+mod tests {
+    use super::{BlockList, hits, is_always_heard};
+    use crate::jid::{BareJid, Jid};
+
+    fn jid(text: &str) -> Jid {
+        Jid::parse(text).unwrap()
+    }
+
+    /// XEP-0191 §5: what is blocked, and what is hit and what is not.
+    #[test]
+    fn an_address_is_matched_by_itself_its_bare_form_and_its_domain() {
+        let cases: &[(&str, &[&str], &[&str])] = &[
+            ("a@b/c", &["a@b/c"], &["a@b", "a@b/d", "b", "b/c"]),
+            ("a@b", &["a@b", "a@b/c", "a@b/d"], &["b", "x@b", "a@sub.b", "b/c"]),
+            ("b/c", &["b/c", "a@b/c"], &["b", "a@b", "a@b/d", "b/d"]),
+            ("b", &["b", "b/c", "a@b", "a@b/c"], &["sub.b", "a@sub.b", "a@x/b"]),
+        ];
+        for (blocked, hit, missed) in cases {
+            let list = BlockList::from_iter([jid(blocked)]);
+            for other in *hit {
+                assert!(hits(&list, &jid(other)), "{blocked} blocks {other}");
+            }
+            for other in *missed {
+                assert!(!hits(&list, &jid(other)), "{blocked} does not block {other}");
+            }
+        }
+        assert!(!hits(&BlockList::default(), &jid("a@b")));
+    }
+
+    #[test]
+    fn ones_own_account_and_server_are_always_heard() {
+        let user = BareJid::parse("romeo@montague.lit").unwrap();
+        for own in ["romeo@montague.lit", "romeo@montague.lit/orchard", "montague.lit"] {
+            assert!(is_always_heard(&user, &jid(own)), "{own}");
+        }
+        for other in ["benvolio@montague.lit", "capulet.lit", "romeo@capulet.lit"] {
+            assert!(!is_always_heard(&user, &jid(other)), "{other}");
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! XEP-0050: Ad-Hoc Commands. The administrator's commands, for the accounts that `admin.accounts`
+//! names, over the same definitions as the command line.
+//!
+//! Each command has one form and no state: what stands in the form is all that it needs. So a
+//! session's id is only echoed.
+
+use async_trait::async_trait;
+use serde_json::{Map, Value};
+
+use crate::host::command::{
+    Argument, ArgumentKind, Arguments, Command, CommandCx, CommandError, Outcome, node_of,
+};
+use crate::host::{Cx, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
+use crate::ns;
+use crate::payload::data_form::{self, Field, FieldKind, Form, FormKind, Submitted};
+use crate::stanza::{Condition, Iq, IqKind, StanzaError};
+use crate::xml::{ElementRef, Node, element};
+
+/// Lets administrators give their commands by chat client.
+pub struct Commands;
+
+impl Module for Commands {
+    fn manifest(&self) -> &'static Manifest {
+        &Manifest {
+            name: "commands",
+            summary: "Lets administrators give their commands by chat client",
+            xeps: &[
+                Xep { number: 4, version: "2.13.2", status: Status::Complete },
+                Xep { number: 50, version: "1.3.0", status: Status::Complete },
+            ],
+        }
+    }
+
+    fn register(&self, on: &mut Registry) {
+        on.feature(Scope::Host, ns::COMMANDS);
+        on.iq(Scope::Host, IqKind::Set, (ns::COMMANDS, "command"), &Self);
+    }
+}
+
+#[async_trait]
+impl IqHandler for Commands {
+    async fn handle(&self, cx: &mut Cx<'_>, request: &Iq) -> IqReply {
+        if !cx.is_of_admin() {
+            return Err(Condition::Forbidden.into());
+        }
+        let payload = request.payload().ok_or(Condition::BadRequest)?;
+        let node = payload.attr("node").ok_or(Condition::BadRequest)?;
+        let mut commands = cx.hosts.registry.commands().iter();
+        let command = *commands.find(|c| node_of(**c) == node).ok_or(Condition::ItemNotFound)?;
+        let session = match payload.attr("sessionid") {
+            Some(id) if id.is_empty() || id.len() > MAX_SESSION => {
+                return Err(bad("bad-sessionid"));
+            }
+            Some(id) => id.into_owned(),
+            None => format!("{node}-{}", cx.hosts.clock.now().as_micros()),
+        };
+        let answer = |status| {
+            element("command")
+                .ns(ns::COMMANDS)
+                .attr("node", &node)
+                .attr("sessionid", &session)
+                .attr("status", status)
+        };
+        match payload.attr("action").as_deref() {
+            Some("cancel") => return Ok(Some(answer("canceled"))),
+            None | Some("" | "complete" | "execute" | "next") => {}
+            Some("prev") => return Err(bad("bad-action")),
+            Some(_) => return Err(bad("malformed-action")),
+        }
+        let submitted = payload.child(data_form::NS, "x");
+        let arguments = match (&submitted, command.arguments()) {
+            (None, [_, ..]) => {
+                let complete = element("complete");
+                let actions = element("actions").attr("execute", "complete").child(complete);
+                let form = form(command).to_node();
+                return Ok(Some(answer("executing").child(actions).child(form)));
+            }
+            (None, []) => Arguments::default(),
+            (Some(x), known) => read(x, known)?,
+        };
+        let done = run(cx, command, &arguments).await;
+        Ok(Some(answer("completed").children(shown(command, done))))
+    }
+}
+
+async fn run(
+    cx: &Cx<'_>,
+    command: &'static dyn Command,
+    arguments: &Arguments,
+) -> Result<Outcome, CommandError> {
+    arguments.check(command.arguments())?;
+    let by = cx.origin.client().map(ToString::to_string);
+    tracing::info!(jid = by, command = node_of(command), "command of an administrator");
+    let with = CommandCx {
+        storage: cx.hosts.storage.clone(),
+        config: cx.hosts.config.load_full(),
+        clock: cx.hosts.clock.clone(),
+        running: cx.hosts.running.get().cloned(),
+        default_domain: cx.host.domain.to_string(),
+    };
+    command.run(&with, arguments).await
+}
+
+/// What is to be filled in.
+fn form(command: &dyn Command) -> Form {
+    let empty = Form::new(FormKind::Form).title(command.about());
+    command.arguments().iter().fold(empty, |form, argument| {
+        let kind = match argument.kind {
+            ArgumentKind::Flag => FieldKind::Boolean,
+            ArgumentKind::FullJid | ArgumentKind::Jid => FieldKind::JidSingle,
+            ArgumentKind::Lines => FieldKind::TextMulti,
+            ArgumentKind::Password => FieldKind::TextPrivate,
+            // An account may be a name alone, which is no address.
+            ArgumentKind::Account | ArgumentKind::Number | ArgumentKind::Text => {
+                FieldKind::TextSingle
+            }
+        };
+        let field = Field::new(argument.name, kind).label(argument.help);
+        form.field(field.required(argument.required))
+    })
+}
+
+/// What was filled in. What was left empty was not given.
+fn read(x: &ElementRef<'_>, known: &[Argument]) -> Result<Arguments, StanzaError> {
+    let form = Submitted::read(x).map_err(|_| bad("bad-payload"))?;
+    let mut arguments = Map::new();
+    for argument in known {
+        let Some(values) = form.values(argument.name) else { continue };
+        let text = values.join("\n");
+        if text.is_empty() {
+            continue;
+        }
+        let value = match argument.kind {
+            ArgumentKind::Flag => {
+                let flag = form.boolean(argument.name).map_err(|_| bad("bad-payload"))?;
+                Value::Bool(flag.unwrap_or_default())
+            }
+            ArgumentKind::Number => {
+                text.trim().parse::<u64>().map(Value::from).map_err(|_| bad("bad-payload"))?
+            }
+            _ => Value::String(text),
+        };
+        arguments.insert(argument.name.to_owned(), value);
+    }
+    Ok(Arguments(arguments))
+}
+
+/// What came of it: a sentence, a table, or why it was not done (XEP-0050 §3.4).
+fn shown(command: &dyn Command, done: Result<Outcome, CommandError>) -> Vec<Node> {
+    let note = |kind, text: &str| element("note").attr("type", kind).text(text);
+    match done {
+        Ok(Outcome::Done { text, .. }) => vec![note("info", &text)],
+        Ok(Outcome::Partly { text, .. }) => vec![note("warn", &text)],
+        Ok(Outcome::Table { columns, rows }) => {
+            let columns: Vec<&str> = columns.iter().map(AsRef::as_ref).collect();
+            let rows = rows.iter().take(MAX_ROWS).map(|row| row.iter().map(plain).collect());
+            vec![data_form::table(command.about(), &columns, rows)]
+        }
+        Err(CommandError::Storage(error)) => {
+            tracing::error!(%error, "storage failed");
+            vec![note("error", "storage failed")]
+        }
+        Err(error) => vec![note("error", &error.to_string())],
+    }
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// `bad-request` with a condition of XEP-0050 §4.
+fn bad(condition: &'static str) -> StanzaError {
+    let mut error = StanzaError::from(Condition::BadRequest);
+    error.detail = Some(element(condition).ns(ns::COMMANDS));
+    error
+}
+
+/// Rows of a table in one stanza.
+const MAX_ROWS: usize = 500;
+/// Bytes of the id of a session.
+const MAX_SESSION: usize = 256;

@@ -1,0 +1,97 @@
+//! XEP-0012: Last Activity. How long the server has been running, and since when a user is away.
+//!
+//! Who may not see a user's presence learns nothing, not even whether there is such an account
+//! (XEP-0012 §8).
+
+use async_trait::async_trait;
+
+use crate::host::{Cx, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
+use crate::jid::{BareJid, Jid};
+use crate::payload::datetime::Timestamp;
+use crate::stanza::{Condition, Iq, IqKind, Presence, StanzaError};
+use crate::storage::{self, Subscription};
+use crate::xml::{Frame, element};
+
+const NS: &str = "jabber:iq:last";
+
+/// Tells since when somebody is away.
+pub struct LastActivity;
+
+impl Module for LastActivity {
+    fn manifest(&self) -> &'static Manifest {
+        &Manifest {
+            name: "last_activity",
+            summary: "Tells since when a user is away, and how long the server runs",
+            xeps: &[Xep { number: 12, version: "2.0", status: Status::Complete }],
+        }
+    }
+
+    fn register(&self, on: &mut Registry) {
+        on.feature(Scope::Host, NS).feature(Scope::Account, NS);
+        on.iq(Scope::Host, IqKind::Get, (NS, "query"), &Self);
+        on.public_iq(IqKind::Get, (NS, "query"), &Self);
+    }
+}
+
+#[async_trait]
+impl IqHandler for LastActivity {
+    async fn handle(&self, cx: &mut Cx<'_>, request: &Iq) -> IqReply {
+        let to = request.head.to.as_ref().ok_or(Condition::BadRequest)?;
+        let query = element("query").ns(NS);
+        if to.local().is_none() {
+            return Ok(Some(query.attr("seconds", cx.hosts.uptime().as_secs().to_string())));
+        }
+        let user = to.to_bare();
+        if !cx.origin.is_of(&user) && !may_see(cx, &user, request.head.from.as_ref()).await? {
+            return Err(Condition::Forbidden.into()); // XEP-0012 §3.1
+        }
+        if cx.hosts.sessions.of(&user).iter().any(|session| session.available().is_some()) {
+            return Ok(Some(query.attr("seconds", "0")));
+        }
+        let (at, status) = last(cx, &user).await?;
+        let micros = cx.hosts.clock.now().as_micros().saturating_sub(at.as_micros());
+        let seconds = u64::try_from(micros / 1_000_000).unwrap_or(0);
+        Ok(Some(query.attr("seconds", seconds.to_string()).text(&status)))
+    }
+}
+
+/// Notes that the last available session of a user has gone, with what it said (XEP-0012 §3.1).
+///
+/// # Errors
+/// If the store fails.
+pub async fn note_gone(cx: &Cx<'_>, user: &BareJid, said: &Presence) -> storage::Result<()> {
+    let is_there = cx.hosts.sessions.of(user).iter().any(|session| session.available().is_some());
+    // An anonymous user has no account, and nothing is kept for her.
+    if is_there || cx.hosts.storage.accounts().find(user).await?.is_none() {
+        return Ok(());
+    }
+    let status = said.content.child(crate::ns::CLIENT, "status");
+    let status = status.map(|s| s.text().chars().take(MAX_STATUS).collect::<String>());
+    let now = cx.hosts.clock.now().as_micros().to_string();
+    let last = element("last").ns(NS).attr("at", now).text(&status.unwrap_or_default());
+    let xml = String::from_utf8_lossy(&last.to_bytes()).into_owned();
+    cx.hosts.storage.documents().put(user, KIND, "", &xml).await
+}
+
+/// When the user went, and what was said then; else when the account was last used.
+async fn last(cx: &Cx<'_>, user: &BareJid) -> Result<(Timestamp, String), StanzaError> {
+    if let Some(kept) = cx.hosts.storage.documents().get(user, KIND, "").await?
+        && let Ok(frame) = Frame::from_bytes(kept)
+        && let Some(at) = frame.root().attr("at").and_then(|at| at.parse().ok())
+    {
+        return Ok((Timestamp::from_micros(at), frame.root().text().into_owned()));
+    }
+    let account = cx.hosts.storage.accounts().find(user).await?.ok_or(Condition::ItemNotFound)?;
+    Ok((account.last_login.unwrap_or(account.created), String::new()))
+}
+
+async fn may_see(cx: &Cx<'_>, user: &BareJid, who: Option<&Jid>) -> Result<bool, StanzaError> {
+    let Some(who) = who else { return Ok(false) };
+    let contact: Jid = who.to_bare().into();
+    let item = cx.hosts.storage.roster().find(user, &contact).await?;
+    Ok(item.is_some_and(|i| matches!(i.subscription, Subscription::Both | Subscription::From)))
+}
+
+const KIND: &str = "last";
+/// Characters of a status that are kept.
+const MAX_STATUS: usize = 1000;

@@ -1,0 +1,120 @@
+//! XEP-0049: Private XML Storage. Whatever a client wants to keep for its user, by the name and
+//! namespace of its element.
+
+use async_trait::async_trait;
+use futures_util::future::join_all;
+
+use crate::host::{Cx, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
+use crate::jid::BareJid;
+use crate::stanza::{Condition, Iq, IqKind};
+use crate::xml::{ElementRef, Frame, element};
+
+const NS: &str = "jabber:iq:private";
+
+/// Keeps what clients want to be kept.
+pub struct Private;
+
+impl Module for Private {
+    fn manifest(&self) -> &'static Manifest {
+        &Manifest {
+            name: "private",
+            summary: "Keeps what a client wants to keep for its user",
+            xeps: &[Xep { number: 49, version: "1.2", status: Status::Complete }],
+        }
+    }
+
+    fn register(&self, on: &mut Registry) {
+        on.feature(Scope::Host, NS).feature(Scope::Account, NS);
+        on.public_iq(IqKind::Get, (NS, "query"), &Self);
+        on.public_iq(IqKind::Set, (NS, "query"), &Self);
+    }
+}
+
+#[async_trait]
+impl IqHandler for Private {
+    async fn handle(&self, cx: &mut Cx<'_>, request: &Iq) -> IqReply {
+        let user = request.head.to.as_ref().ok_or(Condition::BadRequest)?.to_bare();
+        if !cx.origin.is_of(&user) {
+            return Err(Condition::Forbidden.into()); // XEP-0049 §2.3
+        }
+        let query = request.payload().ok_or(Condition::BadRequest)?;
+        match request.kind {
+            IqKind::Get => get(cx, &user, &query).await,
+            _ => set(cx, &user, &query).await,
+        }
+    }
+}
+
+/// What was kept; the element that asks, if nothing was (XEP-0049 §2.3).
+async fn get(cx: &Cx<'_>, user: &BareJid, query: &ElementRef<'_>) -> IqReply {
+    let mut children = query.children();
+    let (Some(wanted), None) = (children.next(), children.next()) else {
+        return Err(Condition::BadRequest.text("a private get asks for one element"));
+    };
+    if is_reserved(&wanted) {
+        return Err(Condition::NotAcceptable.text("that namespace is reserved"));
+    }
+    let answer = element("query").ns(NS);
+    match cx.hosts.storage.documents().get(user, KIND, &key(&wanted)).await? {
+        Some(kept) => Ok(Some(answer.raw(kept))),
+        None => {
+            let empty = Frame::from_tree(&wanted.to_tree()).map_err(|_| Condition::BadRequest)?;
+            Ok(Some(answer.raw(empty.bytes())))
+        }
+    }
+}
+
+async fn set(cx: &Cx<'_>, user: &BareJid, query: &ElementRef<'_>) -> IqReply {
+    let mut new: Vec<(String, Frame)> = Vec::new();
+    for child in query.children() {
+        if is_reserved(&child) {
+            return Err(Condition::NotAcceptable.text("that namespace is reserved"));
+        }
+        let frame = Frame::from_tree(&child.to_tree()).map_err(|_| Condition::BadRequest)?;
+        let key = key(&child);
+        if new.iter().any(|(other, _)| *other == key) {
+            return Err(Condition::BadRequest.text("an element is there twice"));
+        }
+        if new.len() == MAX_AT_ONCE {
+            return Err(Condition::NotAcceptable.text("too many elements at once"));
+        }
+        new.push((key, frame));
+    }
+    if new.is_empty() {
+        return Err(Condition::NotAcceptable.text("what is to be kept?")); // XEP-0049 §2.3
+    }
+    cx.must_have_account(user).await?;
+    let documents = cx.hosts.storage.documents();
+    let old = documents.all(user, KIND).await?;
+    let stays = |(key, _): &&(String, String)| !new.iter().any(|(other, _)| other == key);
+    let (number, bytes) = old
+        .iter()
+        .filter(stays)
+        .fold((new.len(), 0), |(number, bytes), kept| (number + 1, bytes + kept.1.len()));
+    let bytes = bytes + new.iter().map(|(_, frame)| frame.bytes().len()).sum::<usize>();
+    let config = cx.hosts.config.load();
+    if number > config.limits.private_items || bytes > config.limits.private {
+        return Err(Condition::ResourceConstraint.text("too much is kept already"));
+    }
+    let text = |frame: &Frame| String::from_utf8_lossy(frame.bytes()).into_owned();
+    let new: Vec<_> = new.iter().map(|(key, frame)| (key, text(frame))).collect();
+    // All at once, so that they are one commit.
+    let done = join_all(new.iter().map(|(key, xml)| documents.put(user, KIND, key, xml))).await;
+    done.into_iter().collect::<Result<Vec<()>, _>>()?;
+    Ok(None)
+}
+
+/// The element is in no namespace of its own, or in one that has a meaning here: a stanza's, this
+/// one's, a stream's.
+fn is_reserved(element: &ElementRef<'_>) -> bool {
+    let ns = element.ns();
+    ns.is_empty() || ns.starts_with("jabber:") || ns == crate::ns::STREAM
+}
+
+fn key(element: &ElementRef<'_>) -> String {
+    format!("{{{}}}{}", element.ns(), element.name())
+}
+
+const KIND: &str = "private";
+/// Elements in one request.
+const MAX_AT_ONCE: usize = 32;

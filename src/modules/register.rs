@@ -1,0 +1,247 @@
+//! XEP-0077: In-Band Registration. Users change their passwords and remove their accounts;
+//! strangers make accounts, if the configuration lets them.
+//!
+//! An error never has the request in it: there is a password in there (XEP-0077 §3.3).
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::auth::{PasswordError, derive_keys};
+use crate::host::{Cx, Hosts, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
+use crate::jid::BareJid;
+use crate::ns;
+use crate::payload::data_form::{self, Field, FieldKind, Form, FormKind, Submitted};
+use crate::session::{CloseReason, SessionHandle};
+use crate::stanza::{Condition, Iq, IqKind, Presence, PresenceKind, Stanza, StanzaError};
+use crate::storage::{Created, NewAccount, ScramKeys};
+use crate::xml::{ElementRef, Node, element};
+
+/// Lets people manage their accounts.
+pub struct Register;
+
+impl Module for Register {
+    fn manifest(&self) -> &'static Manifest {
+        &Manifest {
+            name: "register",
+            summary: "Lets users change passwords and remove accounts, and strangers make them",
+            xeps: &[Xep { number: 77, version: "2.4", status: Status::Complete }],
+        }
+    }
+
+    fn register(&self, on: &mut Registry) {
+        for scope in [Scope::Account, Scope::Host] {
+            on.iq(scope, IqKind::Get, (ns::REGISTER, "query"), &Self);
+            on.iq(scope, IqKind::Set, (ns::REGISTER, "query"), &Self);
+        }
+        on.feature(Scope::Host, ns::REGISTER);
+    }
+}
+
+#[async_trait]
+impl IqHandler for Register {
+    async fn handle(&self, cx: &mut Cx<'_>, request: &Iq) -> IqReply {
+        let Some(session) = cx.origin.session().cloned() else {
+            return Err(Condition::Forbidden.into());
+        };
+        let user = session.jid().to_bare();
+        let to = request.head.to.as_ref().ok_or(Condition::BadRequest)?;
+        if to.domain() != user.domain() || (to.local().is_some() && *to != *user) {
+            return Err(Condition::Forbidden.into());
+        }
+        cx.must_have_account(&user).await?;
+        let query = request.payload().ok_or(Condition::BadRequest)?;
+        if request.kind == IqKind::Get {
+            let registered = element("query").ns(ns::REGISTER).child(element("registered"));
+            let name = element("username").text(user.local().unwrap_or_default());
+            return Ok(Some(registered.child(name).child(element("password"))));
+        }
+        if query.has_child(ns::REGISTER, "remove") {
+            return remove(cx, &session, &user, &query).await;
+        }
+        change_password(cx, &session, &user, &query).await
+    }
+}
+
+/// A request of a stranger on a stream that is encrypted and not yet authenticated
+/// (XEP-0077 §3.1.1): what is to be filled in, or a new account. Answers with the stanza.
+///
+/// It has no addresses: a stranger has none.
+pub async fn of_stranger(hosts: &Hosts, domain: &str, peer: IpAddr, request: &Iq) -> Stanza {
+    let answer = match (request.payload(), request.kind) {
+        _ if !hosts.config.load().registration.open => Err(Condition::NotAllowed.into()),
+        (Some(query), IqKind::Set) => make(hosts, domain, peer, &query).await,
+        (Some(_), IqKind::Get) => Ok(Some(to_fill_in())),
+        _ => Err(Condition::BadRequest.into()),
+    };
+    let request = Stanza::Iq(request.clone());
+    let Stanza::Iq(iq) = &request else { unreachable!("it was made of one above") };
+    let mut stanza = match answer {
+        Ok(payload) => Stanza::Iq(iq.result(payload)),
+        Err(error) => error.answer(&request).unwrap_or_else(|| Stanza::Iq(iq.result(None))),
+    };
+    stanza.head_mut().to = None;
+    stanza.head_mut().from = None;
+    stanza
+}
+
+/// XEP-0077 §3.1: fields for old clients, and the same as a form (§4).
+fn to_fill_in() -> Node {
+    let text = "Choose a name and a password.";
+    let form = Form::new(FormKind::Form)
+        .title("New account")
+        .instructions(text)
+        .form_type(ns::REGISTER)
+        .field(Field::new("username", FieldKind::TextSingle).label("Name").required(true))
+        .field(Field::new("password", FieldKind::TextPrivate).label("Password").required(true));
+    element("query")
+        .ns(ns::REGISTER)
+        .child(element("instructions").text(text))
+        .child(element("username"))
+        .child(element("password"))
+        .child(form.to_node())
+}
+
+async fn make(hosts: &Hosts, domain: &str, peer: IpAddr, query: &ElementRef<'_>) -> IqReply {
+    let (name, password) = filled_in(query)?;
+    if name.is_empty() || password.is_empty() {
+        return Err(Condition::NotAcceptable.text("name and password are needed"));
+    }
+    let config = hosts.config.load_full();
+    let user = BareJid::from_parts(Some(&name), domain).map_err(|_| Condition::NotAcceptable)?;
+    let name = user.local().unwrap_or_default();
+    if config.registration.reserved.iter().any(|reserved| reserved == name) {
+        return Err(Condition::NotAcceptable.text("this name is reserved"));
+    }
+    let per_hour = f64::from(config.registration.per_address);
+    let too_often = || StanzaError::from(Condition::ResourceConstraint);
+    // Who asks for names that are taken learns who is here: that has its price, too.
+    if hosts.storage.accounts().find(&user).await?.is_some() {
+        let may_ask = hosts.registrations.try_take(peer, 0.1, per_hour);
+        return Err(if may_ask { Condition::Conflict.into() } else { too_often() });
+    }
+    if !hosts.registrations.try_take(peer, 1.0, per_hour) {
+        return Err(too_often());
+    }
+    let keys = keys(hosts, password).await?;
+    let account = NewAccount { user: user.clone(), keys, created: hosts.clock.now() };
+    match hosts.storage.accounts().create(&[account]).await?.as_slice() {
+        [Created::Made] => {
+            hosts.blocked.forget(&user);
+            tracing::info!(jid = %user, %peer, "a stranger has made an account");
+            Ok(None)
+        }
+        _ => Err(Condition::Conflict.into()),
+    }
+}
+
+/// XEP-0077 §3.3. Whoever is logged in elsewhere with the old password is logged out.
+async fn change_password(
+    cx: &Cx<'_>,
+    session: &SessionHandle,
+    user: &BareJid,
+    query: &ElementRef<'_>,
+) -> IqReply {
+    if !cx.hosts.config.load().registration.change_password {
+        return Err(Condition::NotAllowed.text("passwords are changed by the administrator"));
+    }
+    let (name, password) = filled_in(query)?;
+    if name.is_empty() || password.is_empty() {
+        return Err(Condition::BadRequest.text("name and password are needed"));
+    }
+    let named = BareJid::from_parts(Some(&name), user.domain());
+    if named.is_ok_and(|named| named != *user) {
+        return Err(Condition::NotAllowed.text("only one's own password can be changed"));
+    }
+    let keys = keys(cx.hosts, password).await?;
+    if !cx.hosts.storage.accounts().set_keys(user, &keys).await? {
+        return Err(Condition::UnexpectedRequest.into());
+    }
+    tracing::info!(jid = %user, "password changed by its owner");
+    for other in cx.hosts.sessions.of(user).iter().filter(|other| *other != session) {
+        other.close(CloseReason::Revoked);
+    }
+    Ok(None)
+}
+
+/// XEP-0077 §3.2. The contacts learn of it, and every session ends.
+async fn remove(
+    cx: &mut Cx<'_>,
+    session: &SessionHandle,
+    user: &BareJid,
+    query: &ElementRef<'_>,
+) -> IqReply {
+    if query.children().count() != 1 {
+        return Err(Condition::BadRequest.text("to remove an account, say nothing else"));
+    }
+    if !cx.hosts.config.load().registration.remove {
+        return Err(Condition::NotAllowed.text("accounts are removed by the administrator"));
+    }
+    let (_, items) = cx.hosts.storage.roster().load(user).await?;
+    if !cx.hosts.storage.accounts().remove(user).await? {
+        return Err(Condition::UnexpectedRequest.into());
+    }
+    cx.hosts.blocked.forget(user);
+    tracing::info!(jid = %user, "account removed by its owner");
+    let sessions = cx.hosts.sessions.of(user);
+    for item in items {
+        for session in sessions.iter().filter(|session| session.available().is_some()) {
+            let gone = (PresenceKind::Unavailable, session.jid().clone(), item.jid.clone());
+            cx.outbox.send(Stanza::Presence(Presence::bare(gone.0, gone.1, gone.2)));
+        }
+        for kind in [PresenceKind::Unsubscribe, PresenceKind::Unsubscribed] {
+            let presence = Presence::bare(kind, user.clone(), item.jid.clone());
+            cx.outbox.send(Stanza::Presence(presence));
+        }
+    }
+    for other in sessions.iter().filter(|other| *other != session) {
+        other.close(CloseReason::Revoked);
+    }
+    // An order to close overtakes what waits to be written: this one's answer goes first.
+    let last = session.clone();
+    let end = async move {
+        tokio::time::sleep(FAREWELL).await;
+        last.close(CloseReason::Revoked);
+    };
+    drop(cx.hosts.tasks.spawn("farewell", end));
+    Ok(None)
+}
+
+/// Name and password: of a form, if there is one, else of the fields (XEP-0077 §4).
+fn filled_in(query: &ElementRef<'_>) -> Result<(String, String), StanzaError> {
+    if let Some(x) = query.child(data_form::NS, "x") {
+        let form = Submitted::read(&x).map_err(|_| Condition::BadRequest)?;
+        if form.form_type().is_some_and(|kind| kind != ns::REGISTER) {
+            return Err(Condition::BadRequest.text("this is another form"));
+        }
+        let of = |var| form.text(var).map_err(|_| Condition::BadRequest);
+        let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+        return Ok((text(of("username")?), text(of("password")?)));
+    }
+    let of = |name| query.child(ns::REGISTER, name).map(|child| child.text().into_owned());
+    Ok((of("username").unwrap_or_default(), of("password").unwrap_or_default()))
+}
+
+/// Keys of a new password, derived off the async workers, few at a time.
+async fn keys(hosts: &Hosts, password: String) -> Result<Vec<ScramKeys>, StanzaError> {
+    let iterations = hosts.config.load().auth.iterations;
+    let permit = hosts.derivations.acquire().await;
+    let derived = tokio::task::spawn_blocking(move || derive_keys(&password, iterations)).await;
+    drop(permit);
+    match derived {
+        Ok(Ok(keys)) => Ok(keys),
+        Ok(Err(PasswordError::Random(error))) => {
+            tracing::error!(%error, "no random numbers");
+            Err(Condition::InternalServerError.into())
+        }
+        Ok(Err(_)) => Err(Condition::NotAcceptable.text("this cannot be a password")),
+        Err(error) => {
+            tracing::error!(%error, "derivation failed");
+            Err(Condition::InternalServerError.into())
+        }
+    }
+}
+
+/// After the answer to the removal of an account, before its stream ends.
+const FAREWELL: Duration = Duration::from_millis(250);

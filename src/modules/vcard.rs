@@ -1,0 +1,73 @@
+//! XEP-0054: vcard-temp. A card that its owner keeps here and everybody may read.
+//!
+//! A stranger gets the same answer for an account without a card and for one that does not exist:
+//! nobody learns who exists (RFC 6121 §8.5.1).
+
+use async_trait::async_trait;
+
+use crate::host::{Cx, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
+use crate::stanza::{Condition, Iq, IqKind, StanzaError};
+use crate::xml::{Frame, element};
+
+const NS: &str = "vcard-temp";
+
+/// Keeps and shows cards.
+pub struct Vcard;
+
+impl Module for Vcard {
+    fn manifest(&self) -> &'static Manifest {
+        &Manifest {
+            name: "vcard",
+            summary: "Keeps the users' cards and shows them to everybody",
+            xeps: &[Xep { number: 54, version: "1.3.0", status: Status::Complete }],
+        }
+    }
+
+    fn register(&self, on: &mut Registry) {
+        on.feature(Scope::Host, NS).feature(Scope::Account, NS);
+        on.public_iq(IqKind::Get, (NS, "vCard"), &Self);
+        on.public_iq(IqKind::Set, (NS, "vCard"), &Self);
+    }
+}
+
+#[async_trait]
+impl IqHandler for Vcard {
+    async fn handle(&self, cx: &mut Cx<'_>, request: &Iq) -> IqReply {
+        let user = request.head.to.as_ref().ok_or(Condition::BadRequest)?.to_bare();
+        let documents = cx.hosts.storage.documents();
+        if request.kind == IqKind::Get {
+            let kept = documents.get(&user, KIND, "").await?.ok_or(Condition::ItemNotFound)?;
+            return card(kept).map(Some);
+        }
+        if !cx.origin.is_of(&user) {
+            return Err(Condition::Forbidden.into());
+        }
+        cx.must_have_account(&user).await?;
+        let payload = request.payload().ok_or(Condition::BadRequest)?;
+        let tree = payload.to_tree();
+        let frame = Frame::from_tree(&tree).map_err(|_| Condition::BadRequest)?;
+        let bytes = frame.bytes();
+        if bytes.len() > cx.hosts.config.load().limits.vcard {
+            return Err(Condition::NotAcceptable.text("the card is too large"));
+        }
+        let xml = str::from_utf8(bytes).map_err(|_| Condition::BadRequest)?;
+        documents.put(&user, KIND, "", xml).await?;
+        Ok(None)
+    }
+}
+
+/// A card as it was kept.
+fn card(kept: String) -> Result<crate::xml::Node, StanzaError> {
+    let frame = Frame::from_bytes(kept).map_err(|error| {
+        tracing::error!(%error, "a kept card cannot be read");
+        Condition::InternalServerError
+    })?;
+    let root = frame.root();
+    let mut node = element("vCard").ns(NS);
+    for name in ["prodid", "version"] {
+        node = node.maybe_attr(name, root.attr(name));
+    }
+    Ok(node.raw(&frame.bytes()[root.inner()]))
+}
+
+const KIND: &str = "vcard";

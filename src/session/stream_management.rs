@@ -1,0 +1,211 @@
+//! XEP-0198: what a peer has acknowledged, and what it has not. Counters and a queue, no I/O.
+//!
+//! Counters wrap at 2^32; all comparisons are of differences, so that the wrap is no event.
+
+use std::collections::VecDeque;
+
+use super::Delivery;
+
+/// The stanzas sent to a peer since stream management was enabled.
+#[derive(Debug, Default)]
+pub struct Unacknowledged {
+    /// How many the peer has acknowledged, modulo 2^32.
+    acknowledged: u32,
+    /// Those it has not, oldest first.
+    queue: VecDeque<Delivery>,
+    /// How many of the oldest have been written to the present connection.
+    written: usize,
+    /// About how many bytes the queue holds.
+    bytes: usize,
+}
+
+/// The peer acknowledges what it was never sent (XEP-0198 §5).
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("acknowledged {h} stanzas, but only {sent} were sent")]
+pub struct TooHigh {
+    /// What it says.
+    pub h: u32,
+    /// How many were sent.
+    pub sent: u32,
+}
+
+impl Unacknowledged {
+    /// Counters as they are after `sent` stanzas, all acknowledged.
+    #[must_use]
+    pub fn after(sent: u32) -> Self {
+        Self { acknowledged: sent, ..Self::default() }
+    }
+
+    /// Takes a stanza over that is being sent. It stays until it is acknowledged.
+    pub fn push(&mut self, delivery: Delivery) {
+        self.bytes += delivery.stanza.size();
+        self.queue.push_back(delivery);
+    }
+
+    /// The peer has handled `h` stanzas in all: they are forgotten, and given back in order, so
+    /// that their marks can fall.
+    ///
+    /// # Errors
+    /// If it was never sent so many. An `h` below an earlier one is as wrong: with counters that
+    /// wrap it is far above.
+    pub fn acknowledge(&mut self, h: u32) -> Result<Vec<Delivery>, TooHigh> {
+        let count = h.wrapping_sub(self.acknowledged) as usize;
+        if count > self.written {
+            return Err(TooHigh { h, sent: self.sent() });
+        }
+        self.acknowledged = h;
+        self.written -= count;
+        let gone: Vec<_> = self.queue.drain(..count).collect();
+        self.bytes -= gone.iter().map(|d| d.stanza.size()).sum::<usize>();
+        Ok(gone)
+    }
+
+    /// How many were written to the peer in all, modulo 2^32.
+    #[must_use]
+    pub fn sent(&self) -> u32 {
+        self.acknowledged.wrapping_add(u32::try_from(self.written).unwrap_or(u32::MAX))
+    }
+
+    /// Those which have not been written to the present connection.
+    pub fn unwritten(&self) -> impl Iterator<Item = &Delivery> {
+        self.queue.range(self.written..)
+    }
+
+    /// All of them have been written.
+    pub fn all_written(&mut self) {
+        self.written = self.queue.len();
+    }
+
+    /// A new connection begins: what was not acknowledged is to be written again (XEP-0198 §5).
+    ///
+    /// # Errors
+    /// As [`Unacknowledged::acknowledge`], whose answer is given.
+    pub fn resume(&mut self, h: u32) -> Result<Vec<Delivery>, TooHigh> {
+        let acknowledged = self.acknowledge(h)?;
+        self.written = 0;
+        Ok(acknowledged)
+    }
+
+    /// How many wait for an acknowledgement.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// About how many bytes wait for an acknowledgement.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Nothing waits for an acknowledgement.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// What was never acknowledged, in order: it goes the way of the absent.
+    #[must_use]
+    pub fn into_deliveries(self) -> VecDeque<Delivery> {
+        self.queue
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::{Strategy, prop, prop_assert, prop_assert_eq, proptest};
+
+    use super::{Delivery, TooHigh, Unacknowledged};
+    use crate::jid::Jid;
+    use crate::stanza::{Presence, PresenceKind, Stanza};
+
+    fn delivery(number: u32) -> Delivery {
+        let jid = Jid::parse(&format!("{number}@a.lit")).unwrap();
+        let presence = Presence::bare(PresenceKind::Available, jid.clone(), jid);
+        Delivery { stanza: Arc::new(Stanza::Presence(presence)), to: None }
+    }
+
+    fn number(delivery: &Delivery) -> u32 {
+        delivery.stanza.head().from.as_ref().unwrap().local().unwrap().parse().unwrap()
+    }
+
+    #[test]
+    fn what_was_never_sent_cannot_be_acknowledged() {
+        let mut sent = Unacknowledged::after(7);
+        sent.push(delivery(0));
+        assert_eq!(sent.acknowledge(8).unwrap_err(), TooHigh { h: 8, sent: 7 }, "not written yet");
+        sent.all_written();
+        assert!(sent.acknowledge(9).is_err());
+        assert!(sent.acknowledge(6).is_err(), "an earlier h");
+        assert_eq!(sent.acknowledge(8).unwrap().len(), 1);
+        assert!(sent.acknowledge(8).unwrap().is_empty(), "again the same");
+    }
+
+    #[test]
+    fn a_resumed_stream_writes_again_what_was_not_acknowledged() {
+        let mut sent = Unacknowledged::default();
+        (0..4).for_each(|i| sent.push(delivery(i)));
+        sent.all_written();
+        sent.push(delivery(4));
+        assert_eq!(sent.resume(2).unwrap().iter().map(number).collect::<Vec<_>>(), [0, 1]);
+        assert_eq!(sent.unwritten().map(number).collect::<Vec<_>>(), [2, 3, 4]);
+    }
+
+    #[derive(Clone, Debug)]
+    enum Event {
+        Acknowledge(prop::sample::Index),
+        Resume(prop::sample::Index),
+        Send(u8),
+    }
+
+    fn event() -> impl Strategy<Value = Event> {
+        use proptest::prelude::{any, prop_oneof};
+        prop_oneof![
+            any::<prop::sample::Index>().prop_map(Event::Acknowledge),
+            any::<prop::sample::Index>().prop_map(Event::Resume),
+            (0..20u8).prop_map(Event::Send),
+        ]
+    }
+
+    proptest! {
+        /// Against a model that keeps everything and never wraps.
+        #[test]
+        fn counters_wrap_and_nothing_is_lost_or_doubled(
+            start in (u32::MAX - 60)..=u32::MAX,
+            events in prop::collection::vec(event(), 0..40),
+        ) {
+            let mut tried = Unacknowledged::after(start);
+            let (mut pushed, mut forgotten) = (0u32, 0u32);
+            for event in events {
+                match event {
+                    Event::Send(n) => {
+                        for _ in 0..n {
+                            tried.push(delivery(pushed));
+                            pushed += 1;
+                        }
+                        tried.all_written();
+                    }
+                    Event::Acknowledge(i) | Event::Resume(i) => {
+                        let count = i.index((pushed - forgotten) as usize + 1) as u32;
+                        let h = start.wrapping_add(forgotten).wrapping_add(count);
+                        let resume = matches!(event, Event::Resume(_));
+                        let gone = if resume { tried.resume(h) } else { tried.acknowledge(h) };
+                        let gone: Vec<_> = gone.unwrap().iter().map(number).collect();
+                        prop_assert_eq!(gone, (forgotten..forgotten + count).collect::<Vec<_>>());
+                        forgotten += count;
+                        if resume {
+                            let again: Vec<_> = tried.unwritten().map(number).collect();
+                            prop_assert_eq!(again, (forgotten..pushed).collect::<Vec<_>>());
+                            tried.all_written();
+                        }
+                    }
+                }
+                prop_assert_eq!(tried.len() as u32, pushed - forgotten);
+                let beyond = start.wrapping_add(pushed).wrapping_add(1);
+                prop_assert!(tried.acknowledge(beyond).is_err());
+            }
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! Mailboxes and the table of sessions, without any stream.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use tokio::time::Instant;
+
+use super::{
+    CloseReason, Delivery, InboxLimits, Order, Session, SessionFacts, SessionHandle, SessionTable,
+    Undelivered,
+};
+use crate::jid::{BareJid, FullJid};
+use crate::stanza::Stanza;
+use crate::xml::Frame;
+
+const ROOMY: InboxLimits = InboxLimits { stanzas: 100, bytes: 1_000_000 };
+
+fn facts() -> SessionFacts {
+    let peer = "192.0.2.1:5222".parse().unwrap();
+    SessionFacts { peer, tls: "TLSv1.3", since: Instant::now() }
+}
+
+fn open(table: &Arc<SessionTable>, jid: &str, bounds: InboxLimits, limit: usize) -> Session {
+    Session::open(Arc::clone(table), FullJid::parse(jid).unwrap(), facts(), bounds, limit)
+}
+
+fn session(bounds: InboxLimits) -> Session {
+    open(&Arc::default(), "romeo@montague.lit/orchard", bounds, 10)
+}
+
+/// A message with this id and a body of so many bytes.
+fn message(id: usize, bytes: usize) -> Arc<Stanza> {
+    let body = "x".repeat(bytes);
+    let text = format!("<message id='{id}'><body>{body}</body></message>");
+    Arc::new(Stanza::read(Frame::from_bytes(text).unwrap()).unwrap())
+}
+
+#[expect(single_use_lifetimes, reason = "an anonymous one cannot stand here")]
+fn ids<'a>(deliveries: impl IntoIterator<Item = &'a Delivery>) -> Vec<usize> {
+    deliveries.into_iter().map(|d| d.stanza.head().id.as_ref().unwrap().parse().unwrap()).collect()
+}
+
+fn resources(table: &SessionTable, user: &str) -> Vec<String> {
+    let sessions = table.of(&BareJid::parse(user).unwrap());
+    sessions.iter().map(|s| s.jid().resource_part().to_owned()).collect()
+}
+
+fn reason(handle: &SessionHandle) -> Option<CloseReason> {
+    match handle.take().1 {
+        Some(Order::Close(reason)) => Some(reason),
+        _ => None,
+    }
+}
+
+// ── the mailbox ──
+
+#[tokio::test(start_paused = true)]
+async fn stanzas_come_out_in_the_order_in_which_they_went_in() {
+    let session = session(ROOMY);
+    for id in 0..50 {
+        session.handle().deliver(message(id, 1)).unwrap();
+    }
+    assert_eq!(session.handle().waiting(), 50);
+    assert_eq!(ids(&session.handle().take().0), (0..50).collect::<Vec<_>>());
+    assert_eq!(session.handle().waiting(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn too_many_stanzas_close_the_session_and_nobody_waits() {
+    let session = session(InboxLimits { stanzas: 3, ..ROOMY });
+    let handle = session.handle();
+    for id in 0..3 {
+        handle.deliver(message(id, 1)).unwrap();
+    }
+    assert_eq!(handle.deliver(message(3, 1)), Err(Undelivered::Overrun));
+    assert_eq!(handle.deliver(message(4, 1)), Err(Undelivered::Overrun), "and on");
+    let (stanzas, order) = handle.take();
+    assert_eq!(ids(&stanzas), [0, 1, 2]);
+    assert!(matches!(order, Some(Order::Close(CloseReason::Overrun))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn too_many_bytes_close_the_session_but_one_stanza_is_always_taken() {
+    let session = session(InboxLimits { stanzas: 100, bytes: 3000 });
+    let handle = session.handle();
+    handle.deliver(message(0, 10_000)).unwrap();
+    assert_eq!(handle.deliver(message(1, 1)), Err(Undelivered::Overrun));
+    assert_eq!(reason(handle), Some(CloseReason::Overrun));
+    // What was taken out makes room.
+    handle.deliver(message(2, 1000)).unwrap();
+    handle.deliver(message(3, 1000)).unwrap();
+    assert_eq!(handle.deliver(message(4, 1000)), Err(Undelivered::Overrun));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_put_back_stands_before_what_came_since_and_counts_again() {
+    let session = session(InboxLimits { stanzas: 100, bytes: 3000 });
+    let handle = session.handle();
+    for id in 0..2 {
+        handle.deliver(message(id, 600)).unwrap();
+    }
+    let (taken, _) = handle.take();
+    handle.deliver(message(2, 600)).unwrap();
+    handle.put_back(taken);
+    assert_eq!(handle.deliver(message(3, 600)), Err(Undelivered::Overrun), "bytes are counted");
+    assert_eq!(ids(&handle.take().0), [0, 1, 2]);
+    handle.put_back(VecDeque::new());
+    assert_eq!(handle.waiting(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_overtakes_stanzas_and_the_first_one_counts() {
+    let session = session(ROOMY);
+    let handle = session.handle();
+    assert!(handle.filled().now_or_never().is_none(), "there is nothing");
+    handle.close(CloseReason::Kicked(None));
+    handle.close(CloseReason::Shutdown);
+    assert!(handle.filled().now_or_never().is_some());
+    handle.deliver(message(0, 1)).unwrap();
+    assert_eq!(reason(handle), Some(CloseReason::Kicked(None)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_writer_wakes_for_a_stanza_an_order_and_a_prompt() {
+    let session = session(ROOMY);
+    let handle = session.handle();
+    let causes: [fn(&SessionHandle); 3] = [
+        |handle| handle.deliver(message(0, 1)).unwrap(),
+        |handle| handle.close(CloseReason::Shutdown),
+        SessionHandle::prompt,
+    ];
+    for (number, cause) in causes.iter().enumerate() {
+        let woken = tokio::time::timeout(Duration::from_secs(60), handle.filled());
+        let (woken, ()) = tokio::join!(woken, async { cause(handle) });
+        assert!(woken.is_ok(), "cause {number}");
+        drop(handle.take());
+        assert!(handle.filled().now_or_never().is_none(), "cause {number} is over");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_waits_for_the_writer_as_long_as_there_is_one() {
+    let session = session(ROOMY);
+    let handle = session.handle();
+    for id in 0..5 {
+        handle.deliver(message(id, 1)).unwrap();
+    }
+    assert!(handle.below(5).now_or_never().is_some());
+    assert!(handle.below(4).now_or_never().is_none());
+    let below = tokio::time::timeout(Duration::from_secs(60), handle.below(4));
+    let (below, _) = tokio::join!(below, async { handle.take() });
+    assert!(below.is_ok(), "the writer took them");
+
+    (0..5).for_each(|id| handle.deliver(message(id, 1)).unwrap());
+    let below = tokio::time::timeout(Duration::from_secs(60), handle.below(4));
+    let (below, ()) = tokio::join!(below, async { handle.set_writer(false) });
+    assert!(below.is_ok(), "nobody will take them");
+    assert!(!handle.has_writer());
+    assert_eq!(handle.waiting(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_closed_session_takes_nothing_and_gives_back_what_was_not_written() {
+    let session = session(ROOMY);
+    let handle = session.handle().clone();
+    handle.deliver(message(0, 1)).unwrap();
+    handle.deliver_addressed(message(1, 1)).unwrap();
+    let unread = session.close();
+    assert_eq!(ids(&unread), [0, 1]);
+    assert_eq!(unread[1].to.as_ref().unwrap().as_str(), "romeo@montague.lit/orchard");
+    assert_eq!(handle.deliver(message(2, 1)), Err(Undelivered::Closed));
+    assert!(handle.take_over().await.is_none(), "an order that comes too late is answered");
+    assert!(handle.below(0).now_or_never().is_some());
+}
+
+// ── the table ──
+
+#[tokio::test(start_paused = true)]
+async fn the_newer_session_of_an_address_wins() {
+    let table = Arc::default();
+    let old = open(&table, "romeo@montague.lit/orchard", ROOMY, 10);
+    let new = open(&table, "romeo@montague.lit/orchard", ROOMY, 10);
+    assert_eq!(reason(old.handle()), Some(CloseReason::Conflict));
+    assert_eq!(reason(new.handle()), None);
+    assert_eq!(table.find(new.handle().jid()).as_ref(), Some(new.handle()));
+    assert_eq!(table.count(), 1);
+
+    drop(old.close());
+    assert_eq!(table.find(new.handle().jid()).as_ref(), Some(new.handle()), "the newer one stays");
+    drop(new);
+    assert_eq!(table.count(), 0);
+    assert!(table.all().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn too_many_sessions_close_the_oldest() {
+    let table = Arc::default();
+    let sessions: Vec<_> =
+        (0..4).map(|i| open(&table, &format!("romeo@montague.lit/{i}"), ROOMY, 3)).collect();
+    let other = open(&table, "juliet@capulet.lit/0", ROOMY, 3);
+    assert_eq!(resources(&table, "romeo@montague.lit"), ["1", "2", "3"]);
+    assert_eq!(reason(sessions[0].handle()), Some(CloseReason::Conflict));
+    assert!(sessions[1..].iter().all(|s| reason(s.handle()).is_none()));
+    // The same address again takes its own place, and nobody else's.
+    let again = open(&table, "romeo@montague.lit/2", ROOMY, 3);
+    assert_eq!(resources(&table, "romeo@montague.lit"), ["1", "3", "2"]);
+    assert_eq!(reason(sessions[2].handle()), Some(CloseReason::Conflict));
+    assert!(reason(sessions[1].handle()).is_none() && reason(again.handle()).is_none());
+    assert_eq!(table.count(), 4);
+    drop(other);
+    assert_eq!(resources(&table, "juliet@capulet.lit"), Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_of_none_is_a_limit_of_one() {
+    let table = Arc::default();
+    let _one = open(&table, "romeo@montague.lit/1", ROOMY, 0);
+    let _two = open(&table, "romeo@montague.lit/2", ROOMY, 0);
+    assert_eq!(resources(&table, "romeo@montague.lit"), ["2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_a_panic_drops_leaves_the_table() {
+    let table = Arc::default();
+    let session = open(&table, "romeo@montague.lit/orchard", ROOMY, 10);
+    let handle = session.handle().clone();
+    let task = AssertUnwindSafe(|| {
+        let _session = session;
+        std::panic::resume_unwind(Box::new("as a fault in our code would"));
+    });
+    assert!(catch_unwind(task).is_err());
+    assert_eq!(table.count(), 0);
+    assert_eq!(handle.deliver(message(0, 1)), Err(Undelivered::Closed));
+}
+
+// ── what can be resumed (XEP-0198 §5) ──
+
+fn resumable(table: &Arc<SessionTable>, jid: &str) -> (Session, String) {
+    let session = open(table, jid, ROOMY, 10);
+    assert!(session.manage(Some(Duration::from_secs(300))));
+    let (id, _) = session.link(|link| link.resumable()).unwrap();
+    (session, id.to_string())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_is_found_by_its_id_and_only_by_its_account() {
+    let table = Arc::default();
+    let (session, id) = resumable(&table, "romeo@montague.lit/orchard");
+    let (romeo, juliet) =
+        (BareJid::parse("romeo@montague.lit").unwrap(), BareJid::parse("juliet@a.lit").unwrap());
+    assert_eq!(table.find_resumable(&romeo, &id).as_ref(), Ok(session.handle()));
+    assert_eq!(table.find_resumable(&juliet, &id), Err(None));
+    assert_eq!(table.find_resumable(&romeo, "guessed"), Err(None));
+    assert!(id.len() >= 22, "128 bits");
+    assert!(!session.manage(Some(Duration::from_secs(300))), "once");
+
+    for _ in 0..5 {
+        session.link(|link| link.handled());
+    }
+    drop(session.close());
+    assert_eq!(table.find_resumable(&romeo, &id), Err(Some(5)), "its count is still known");
+    assert_eq!(table.find_resumable(&juliet, &id), Err(None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_client_did_not_acknowledge_is_given_back_before_what_was_not_written() {
+    let table = Arc::default();
+    let (session, _) = resumable(&table, "romeo@montague.lit/orchard");
+    let handle = session.handle().clone();
+    (0..3).for_each(|id| handle.deliver(message(id, 1)).unwrap());
+    let (batch, written) = session.link(|link| link.write(handle.take().0));
+    assert!(batch.request && written.len() == 3);
+    handle.deliver(message(3, 1)).unwrap();
+    assert_eq!(ids(&session.link(|link| link.acknowledged(1)).unwrap()), [0]);
+    assert_eq!(ids(&session.close()), [1, 2, 3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_moves_to_who_takes_it_over() {
+    let table = Arc::default();
+    let (session, id) = resumable(&table, "romeo@montague.lit/orchard");
+    let handle = session.handle().clone();
+    handle.deliver(message(0, 1)).unwrap();
+    let owner = async {
+        session.handle().filled().await;
+        // The stanzas wake it, and the order comes with them or after them.
+        let (stanzas, order) = loop {
+            let (stanzas, order) = session.handle().take();
+            if order.is_some() {
+                break (stanzas, order);
+            }
+            session.handle().put_back(stanzas);
+            tokio::task::yield_now().await;
+        };
+        session.handle().put_back(stanzas);
+        let Some(Order::HandOver(reply)) = order else { panic!("{order:?}") };
+        reply.send(session).unwrap();
+    };
+    let (taken, ()) = tokio::join!(handle.take_over(), owner);
+    let taken = taken.unwrap();
+    assert_eq!(taken.handle(), &handle, "it is the same session");
+    let user = handle.jid().to_bare();
+    assert!(table.find_resumable(&user, &id).is_ok(), "and can be resumed again");
+    assert_eq!(ids(&taken.close()), [0]);
+}

@@ -1,0 +1,746 @@
+//! The negotiation as tables: what has happened, what happens, what is to be done.
+
+use proptest::prelude::{Strategy, prop, prop_assert, prop_oneof, proptest};
+use proptest::sample::select;
+
+use super::{Action, Actions, Negotiation, Settings, Stage, State};
+use crate::auth::{Offer, SaslError, Step, TlsFacts};
+use crate::config::AuthConfig;
+use crate::jid::{BareJid, Jid};
+use crate::stanza::{Condition, StreamCondition};
+use crate::stream::features::Limits;
+use crate::xml::{self, Frame, element};
+
+/// Something that the client does, or that the driver reports.
+#[derive(Clone, Copy, Debug)]
+enum Event {
+    /// The session is bound.
+    Bound(Result<&'static str, Condition>),
+    Challenge(&'static [u8]),
+    Element(&'static str),
+    Ended,
+    Failed(StreamCondition),
+    /// A header with these attributes.
+    Header(&'static str),
+    Refused(SaslError),
+    Resumed(Result<u32, Option<u32>>),
+    Secured,
+    Success(Option<&'static [u8]>),
+}
+
+use Event::{Bound, Challenge, Element, Ended, Failed, Header, Refused, Resumed, Secured, Success};
+
+/// The header of a stream to us.
+const OPEN: Event = Header("to='montague.lit' version='1.0'");
+const STARTTLS: Event = Element("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
+const PLAIN: Event =
+    Element("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGEAYg==</auth>");
+const SCRAM: Event =
+    Element("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='SCRAM-SHA-256'>biws</auth>");
+const RESPONSE: Event =
+    Element("<response xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>Yz1iaXdz</response>");
+const ABORT: Event = Element("<abort xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>");
+const BIND: Event = Element(
+    "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>\
+     <resource>orchard</resource></bind></iq>",
+);
+const RESUME: Event = Element("<resume xmlns='urn:xmpp:sm:3' previd='p' h='7'/>");
+const MESSAGE: Event = Element("<message to='a@b.lit'><body>x</body></message>");
+const UNKNOWN: Event = Element("<x xmlns='urn:example'/>");
+
+/// The features of the clear are out.
+const TO_PLAIN: &[Event] = &[OPEN];
+/// The mechanisms are out.
+const TO_SECURED: &[Event] = &[OPEN, STARTTLS, Secured, OPEN];
+/// A challenge is out.
+const TO_CHALLENGED: &[Event] = &[OPEN, STARTTLS, Secured, OPEN, SCRAM, Challenge(b"r=x")];
+/// The client has logged in, and its header is due.
+const TO_RESTARTED: &[Event] = &[OPEN, STARTTLS, Secured, OPEN, PLAIN, Success(None)];
+/// `<bind/>` is out.
+const TO_AUTHENTICATED: &[Event] = &[OPEN, STARTTLS, Secured, OPEN, PLAIN, Success(None), OPEN];
+
+fn settings() -> Settings {
+    let limits = |bytes| Limits { bytes, idle: std::time::Duration::from_secs(300) };
+    Settings {
+        domains: vec!["montague.lit".to_owned(), "capulet.lit".to_owned()],
+        limits_before_auth: limits(10_000),
+        limits: limits(262_144),
+        caps: element("c").ns("http://jabber.org/protocol/caps"),
+        failures: 3,
+        registration: false,
+    }
+}
+
+fn offer() -> Offer {
+    let exporter = Some([7; 32]);
+    let facts = TlsFacts { version13: true, exporter, server_end_point: Some(vec![1; 32]) };
+    let config = AuthConfig {
+        anonymous: false,
+        plain: true,
+        iterations: 4096,
+        failures_per_connection: 3,
+        slow_addresses: true,
+        derivations: 1,
+    };
+    Offer::new(&config, Some(&facts))
+}
+
+fn begun() -> Negotiation {
+    Negotiation::new(settings(), None)
+}
+
+fn after(events: &[Event]) -> Negotiation {
+    let mut machine = begun();
+    for event in events {
+        feed(&mut machine, *event);
+    }
+    machine
+}
+
+fn header(attributes: &str) -> xml::Header {
+    let common = "<stream:stream xmlns='jabber:client' \
+                  xmlns:stream='http://etherx.jabber.org/streams'";
+    xml::header(format!("{common} {attributes}>").as_bytes()).unwrap()
+}
+
+fn feed(machine: &mut Negotiation, event: Event) -> Actions {
+    match event {
+        Bound(Ok(jid)) => machine.bound(Ok(&Jid::parse(jid).unwrap())),
+        Bound(Err(condition)) => machine.bound(Err(condition)),
+        Challenge(data) => machine.sasl(Ok(Step::Challenge(data.to_vec()))),
+        Element(text) => machine.element(&Frame::from_bytes(text).unwrap()),
+        Ended => machine.ended(),
+        Failed(condition) => machine.fail(condition.into()),
+        Header(attributes) => machine.header(&header(attributes)),
+        Refused(error) => machine.sasl(Err(error)),
+        Resumed(handled) => machine.resumed("p", handled),
+        Secured => machine.secured(offer()),
+        Success(data) => {
+            let user = BareJid::parse("romeo@montague.lit").unwrap();
+            let data = data.map(<[u8]>::to_vec);
+            machine.sasl(Ok(Step::Success { user, anonymous: false, data }))
+        }
+    }
+}
+
+/// Actions in short: our header is `[header]`, features are `[features]`.
+fn words(actions: &Actions) -> Vec<String> {
+    actions.iter().map(word).collect()
+}
+
+fn word(action: &Action) -> String {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    match action {
+        Action::Begin(mechanism, None) => format!("begin {mechanism}"),
+        Action::Begin(mechanism, Some(data)) => format!("begin {mechanism} {:?}", text(data)),
+        Action::Bind(None) => "bind".to_owned(),
+        Action::Bind(Some(resource)) => format!("bind {resource}"),
+        Action::Close(None) => "close".to_owned(),
+        Action::Close(Some(error)) => format!("close {}", error.condition.as_str()),
+        Action::Continue(data) => format!("continue {:?}", text(data)),
+        Action::Forget => "forget".to_owned(),
+        Action::Register(iq) => format!("register {}", iq.head.id.as_deref().unwrap_or_default()),
+        Action::Restart(stage) => format!("restart {stage:?}"),
+        Action::Resume(id, h) => format!("resume {id} {h}"),
+        Action::Run => "run".to_owned(),
+        Action::Secure => "secure".to_owned(),
+        Action::Send(bytes) => short(&text(bytes)),
+    }
+}
+
+fn short(sent: &str) -> String {
+    let mut sent = sent.to_owned();
+    if sent.starts_with("<?xml version='1.0'?><stream:stream ") {
+        let end = sent.find("?>").unwrap() + 2;
+        let end = end + sent[end..].find('>').unwrap() + 1;
+        sent.replace_range(..end, "[header]");
+    }
+    if let Some(at) = sent.find("<stream:features>") {
+        sent.replace_range(at.., "[features]");
+    }
+    sent
+}
+
+/// Each line: what has happened, what happens now, what is to be done.
+type Table = &'static [(&'static [Event], Event, &'static [&'static str])];
+
+fn check(table: Table) {
+    for (before, event, wanted) in table {
+        let found = words(&feed(&mut after(before), *event));
+        assert_eq!(found, *wanted, "{event:?} after {before:?}");
+    }
+}
+
+/// What a stage offers.
+fn features(events: &[Event]) -> String {
+    let (last, before) = events.split_last().unwrap();
+    let actions = feed(&mut after(before), *last);
+    let [Action::Send(bytes)] = &actions[..] else { panic!("{actions:?}") };
+    let text = str::from_utf8(bytes).unwrap();
+    text[text.find("<stream:features>").unwrap()..].to_owned()
+}
+
+#[test]
+fn a_header_that_is_wrong_is_answered_before_the_error() {
+    check(&[
+        (&[], OPEN, &["[header][features]"]),
+        (&[], Header("to='capulet.lit' version='1.7'"), &["[header][features]"]),
+        (&[], Header("to='MONTAGUE.lit' version='1.0'"), &["[header][features]"]),
+        (&[], Header("version='1.0'"), &["[header]", "close improper-addressing"]),
+        (&[], Header("to='elsewhere.lit' version='1.0'"), &["[header]", "close host-unknown"]),
+        (&[], Header("to='@@' version='1.0'"), &["[header]", "close host-unknown"]),
+        (&[], Header("to='a@montague.lit' version='1.0'"), &["[header]", "close host-unknown"]),
+        (&[], Header("to='montague.lit'"), &["[header]", "close unsupported-version"]),
+        (
+            &[],
+            Header("to='montague.lit' version='0.9'"),
+            &["[header]", "close unsupported-version"],
+        ),
+        (
+            &[],
+            Header("to='montague.lit' version='one'"),
+            &["[header]", "close unsupported-version"],
+        ),
+        (TO_RESTARTED, Header("version='1.0'"), &["[header]", "close improper-addressing"]),
+    ]);
+}
+
+#[test]
+fn a_header_of_another_namespace_is_refused() {
+    let refused = [
+        (
+            "<s:stream xmlns='jabber:server' xmlns:s='http://etherx.jabber.org/streams'",
+            "invalid-namespace",
+        ),
+        ("<s:stream xmlns='jabber:client' xmlns:s='urn:example'", "invalid-namespace"),
+        ("<stream xmlns='jabber:client'", "invalid-namespace"),
+        ("<s:flow xmlns='jabber:client' xmlns:s='http://etherx.jabber.org/streams'", "bad-format"),
+    ];
+    for (tag, condition) in refused {
+        let text = format!("{tag} to='montague.lit' version='1.0'>");
+        let actions = begun().header(&xml::header(text.as_bytes()).unwrap());
+        assert_eq!(words(&actions), ["[header]".to_owned(), format!("close {condition}")], "{tag}");
+    }
+    // Each stanza declares its own namespace, or a prefix stands for it (RFC 6120 §4.8.2).
+    for tag in [
+        "<stream xmlns='http://etherx.jabber.org/streams'",
+        "<s:stream xmlns:s='http://etherx.jabber.org/streams' xmlns:c='jabber:client'",
+    ] {
+        let text = format!("{tag} to='montague.lit' version='1.0'>");
+        let actions = begun().header(&xml::header(text.as_bytes()).unwrap());
+        assert_eq!(words(&actions), ["[header][features]"], "{tag}");
+    }
+}
+
+#[test]
+fn our_header_comes_from_the_domain_that_was_asked_for() {
+    let cases = [
+        ("to='capulet.lit' version='1.0' from='juliet@capulet.lit'", "capulet.lit", true),
+        ("to='montague.lit' version='1.0'", "montague.lit", false),
+        ("to='montague.lit' version='1.0' from='@@'", "montague.lit", false),
+        // RFC 6120 §4.9.3.6: nothing is known of that one, so the first of ours answers.
+        ("to='elsewhere.lit' version='1.0'", "montague.lit", false),
+    ];
+    for (attributes, from, has_to) in cases {
+        let actions = begun().header(&header(attributes));
+        let Some(Action::Send(sent)) = actions.first() else { panic!("{actions:?}") };
+        let sent = str::from_utf8(sent).unwrap();
+        let ours =
+            xml::header(&sent.as_bytes()["<?xml version='1.0'?>".len()..end_of_header(sent)]);
+        let ours = ours.unwrap();
+        assert_eq!(ours.from.as_deref(), Some(from), "{attributes}");
+        assert_eq!(ours.to.as_deref(), has_to.then_some("juliet@capulet.lit"), "{attributes}");
+        assert_eq!(ours.version.as_deref(), Some("1.0"));
+        assert!(ours.id.is_some_and(|id| id.len() >= 22), "128 bits");
+    }
+}
+
+fn end_of_header(sent: &str) -> usize {
+    let at = sent.find("<stream:stream").unwrap();
+    at + sent[at..].find('>').unwrap() + 1
+}
+
+#[test]
+fn each_stage_offers_what_may_be_done_there_and_nothing_else() {
+    assert_eq!(
+        features(TO_PLAIN),
+        "<stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>\
+         </stream:features>"
+    );
+    let secured = features(TO_SECURED);
+    for offered in ["<mechanism>SCRAM-SHA-256-PLUS</mechanism>", "tls-exporter", "10000"] {
+        assert!(secured.contains(offered), "{offered}: {secured}");
+    }
+    for other in ["<starttls", "<bind", "<session", ":sm:", "compress"] {
+        assert!(!secured.contains(other), "{other}: {secured}");
+    }
+    let authenticated = features(TO_AUTHENTICATED);
+    for offered in ["<bind", "<session", "urn:xmpp:features:rosterver", ":sm:3", "262144", "caps"] {
+        assert!(authenticated.contains(offered), "{offered}: {authenticated}");
+    }
+    for other in ["<starttls", "<mechanism", "compress"] {
+        assert!(!authenticated.contains(other), "{other}: {authenticated}");
+    }
+}
+
+#[test]
+fn under_tls_from_the_start_mechanisms_are_offered_at_once() {
+    let mut machine = Negotiation::new(settings(), Some(offer()));
+    let actions = feed(&mut machine, OPEN);
+    let [Action::Send(bytes)] = &actions[..] else { panic!("{actions:?}") };
+    assert!(str::from_utf8(bytes).unwrap().contains("<mechanism>"));
+    assert_eq!(words(&feed(&mut machine, PLAIN)), ["begin PLAIN \"\\0a\\0b\""]);
+}
+
+#[test]
+fn before_tls_there_is_nothing_but_tls() {
+    check(&[
+        (TO_PLAIN, STARTTLS, &["<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>", "secure"]),
+        (TO_PLAIN, PLAIN, &["forget", ENCRYPTION]),
+        (
+            &[OPEN, PLAIN],
+            STARTTLS,
+            &["<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>", "secure"],
+        ),
+        (&[OPEN, PLAIN, PLAIN], PLAIN, &["forget", ENCRYPTION, "close policy-violation"]),
+        (TO_PLAIN, RESPONSE, &["close not-authorized"]),
+        (TO_PLAIN, BIND, &["close not-authorized"]),
+        (TO_PLAIN, MESSAGE, &["close not-authorized"]),
+        (TO_PLAIN, RESUME, &["close unsupported-stanza-type"]),
+        (TO_PLAIN, UNKNOWN, &["close unsupported-stanza-type"]),
+        (TO_PLAIN, OPEN, &["close bad-format"]),
+        (TO_PLAIN, Ended, &["close"]),
+        // Pipelined behind <starttls/>, when the driver should have thrown it away.
+        (&[OPEN, STARTTLS], STARTTLS, &["close unsupported-stanza-type"]),
+        (&[OPEN, STARTTLS], PLAIN, &["close unsupported-stanza-type"]),
+        (&[OPEN, STARTTLS], MESSAGE, &["close not-authorized"]),
+        (&[OPEN, STARTTLS], OPEN, &["close bad-format"]),
+        (&[OPEN, STARTTLS], Secured, &["restart Secured"]),
+    ]);
+}
+
+#[test]
+fn under_tls_there_is_nothing_but_a_login() {
+    check(&[
+        (TO_SECURED, STARTTLS, &["close unsupported-stanza-type"]),
+        (TO_SECURED, RESPONSE, &["close unsupported-stanza-type"]),
+        (TO_SECURED, ABORT, &["close unsupported-stanza-type"]),
+        (TO_SECURED, BIND, &["close not-authorized"]),
+        (TO_SECURED, MESSAGE, &["close not-authorized"]),
+        (TO_SECURED, Element("<presence/>"), &["close not-authorized"]),
+        (TO_SECURED, RESUME, &["close unsupported-stanza-type"]),
+        (TO_SECURED, UNKNOWN, &["close unsupported-stanza-type"]),
+        (TO_SECURED, OPEN, &["close bad-format"]),
+        (TO_CHALLENGED, PLAIN, &["close unsupported-stanza-type"]),
+        (TO_CHALLENGED, BIND, &["close not-authorized"]),
+        (TO_CHALLENGED, Ended, &["close"]),
+    ]);
+}
+
+#[test]
+fn strangers_ask_for_accounts_under_tls_only_and_where_they_may() {
+    let get = Element("<iq type='get' id='1'><query xmlns='jabber:iq:register'/></iq>");
+    let after = |open, events: &[Event]| {
+        let registration = open;
+        let mut machine = Negotiation::new(Settings { registration, ..settings() }, None);
+        let actions = events.iter().map(|event| words(&feed(&mut machine, *event)));
+        actions.last().unwrap_or_default()
+    };
+    let refused = ["close not-authorized"];
+    let secured = [OPEN, STARTTLS, Secured, OPEN];
+    let and = |event| [&secured[..], &[event]].concat();
+    assert_eq!(after(true, &and(get)), ["register 1"]);
+    assert_eq!(after(true, &[&and(get)[..], &[PLAIN]].concat()).len(), 1, "and then a login");
+    assert_eq!(after(false, &and(get)), refused);
+    assert_eq!(after(true, &[OPEN, get]), refused);
+    let ping = Element("<iq type='get' id='1'><ping xmlns='urn:xmpp:ping'/></iq>");
+    assert_eq!(after(true, &and(ping)), refused);
+    let result = Element("<iq type='result' id='1'><query xmlns='jabber:iq:register'/></iq>");
+    assert_eq!(after(true, &and(result)), refused);
+}
+
+#[test]
+fn payloads_of_a_login_are_base64_or_nothing() {
+    check(&[
+        (TO_SECURED, PLAIN, &["begin PLAIN \"\\0a\\0b\""]),
+        (
+            TO_SECURED,
+            Element("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='X'/>"),
+            &["begin X"],
+        ),
+        (
+            TO_SECURED,
+            Element("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='X'>=</auth>"),
+            &["begin X \"\""],
+        ),
+        (
+            TO_SECURED,
+            Element("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='X'>A GE=</auth>"),
+            ENCODING,
+        ),
+        (
+            TO_SECURED,
+            Element("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='X'>YQ</auth>"),
+            ENCODING,
+        ),
+        (
+            TO_SECURED,
+            Element("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='X'>====</auth>"),
+            ENCODING,
+        ),
+        (
+            TO_SECURED,
+            Element("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>AGEAYg==</auth>"),
+            &[
+                "forget",
+                "<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><invalid-mechanism/></failure>",
+            ],
+        ),
+        (TO_CHALLENGED, RESPONSE, &["continue \"c=biws\""]),
+        (
+            TO_CHALLENGED,
+            Element("<response xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>=</response>"),
+            &["continue \"\""],
+        ),
+        (
+            TO_CHALLENGED,
+            Element("<response xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>"),
+            &["continue \"\""],
+        ),
+        (
+            TO_CHALLENGED,
+            Element("<response xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>%</response>"),
+            ENCODING,
+        ),
+    ]);
+}
+
+const ENCRYPTION: &str =
+    "<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><encryption-required/></failure>";
+
+const ENCODING: &[&str] = &[
+    "forget",
+    "<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><incorrect-encoding/></failure>",
+];
+
+#[test]
+fn an_exchange_ends_in_success_failure_or_abortion() {
+    const EXCHANGE: &[Event] = &[OPEN, STARTTLS, Secured, OPEN, SCRAM];
+    check(&[
+        (
+            EXCHANGE,
+            Challenge(b"r=x"),
+            &["<challenge xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>cj14</challenge>"],
+        ),
+        (EXCHANGE, Challenge(b""), &["<challenge xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>"]),
+        (
+            EXCHANGE,
+            Refused(SaslError::NotAuthorized),
+            &[
+                "forget",
+                "<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><not-authorized/></failure>",
+            ],
+        ),
+        (
+            EXCHANGE,
+            Success(None),
+            &[
+                "forget",
+                "<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>",
+                "restart Authenticated",
+            ],
+        ),
+        (
+            EXCHANGE,
+            Success(Some(b"v=y")),
+            &[
+                "forget",
+                "<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>dj15</success>",
+                "restart Authenticated",
+            ],
+        ),
+        (
+            TO_CHALLENGED,
+            ABORT,
+            &["forget", "<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><aborted/></failure>"],
+        ),
+        // The client may try again on the same stream (RFC 6120 §6.4.5).
+        (
+            &[OPEN, STARTTLS, Secured, OPEN, PLAIN, Refused(SaslError::NotAuthorized)],
+            PLAIN,
+            &["begin PLAIN \"\\0a\\0b\""],
+        ),
+        (&[OPEN, STARTTLS, Secured, OPEN, PLAIN], PLAIN, &["close unsupported-stanza-type"]),
+        (&[OPEN, STARTTLS, Secured, OPEN, PLAIN], BIND, &["close not-authorized"]),
+    ]);
+}
+
+#[test]
+fn the_last_failure_ends_the_stream() {
+    for (event, error) in [(PLAIN, SaslError::NotAuthorized), (SCRAM, SaslError::Aborted)] {
+        let mut machine = after(TO_SECURED);
+        for attempt in 1..=3 {
+            feed(&mut machine, event);
+            let found = words(&feed(&mut machine, Refused(error)));
+            assert_eq!(found.len(), if attempt == 3 { 3 } else { 2 }, "{attempt}: {found:?}");
+            assert_eq!(
+                found.get(2).map(String::as_str),
+                (attempt == 3).then_some("close policy-violation")
+            );
+        }
+        assert_eq!(words(&feed(&mut machine, event)), ["close unsupported-stanza-type"]);
+    }
+}
+
+#[test]
+fn a_second_login_needs_a_second_connection() {
+    check(&[
+        (TO_AUTHENTICATED, PLAIN, &["close unsupported-stanza-type"]),
+        (TO_AUTHENTICATED, RESPONSE, &["close unsupported-stanza-type"]),
+        (TO_AUTHENTICATED, STARTTLS, &["close unsupported-stanza-type"]),
+        (TO_AUTHENTICATED, OPEN, &["close bad-format"]),
+    ]);
+}
+
+#[test]
+fn the_domain_may_change_until_the_login_and_not_after() {
+    const OTHER: Event = Header("to='capulet.lit' version='1.0'");
+    check(&[
+        (&[OPEN, STARTTLS, Secured], OTHER, &["[header][features]"]),
+        (TO_RESTARTED, OTHER, &["[header]", "close not-authorized"]),
+        (TO_RESTARTED, OPEN, &["[header][features]"]),
+    ]);
+    let mut machine = after(&[OPEN, STARTTLS, Secured, OTHER]);
+    assert_eq!(machine.domain(), "capulet.lit");
+    feed(&mut machine, Ended);
+    assert_eq!(after(TO_AUTHENTICATED).user().unwrap().as_str(), "romeo@montague.lit");
+    assert_eq!(after(TO_CHALLENGED).user(), None);
+}
+
+#[test]
+fn before_there_is_a_session_nothing_is_done_but_binding_one() {
+    check(&[
+        (TO_AUTHENTICATED, BIND, &["bind orchard"]),
+        (
+            TO_AUTHENTICATED,
+            Element("<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>"),
+            &["bind"],
+        ),
+        (
+            TO_AUTHENTICATED,
+            Element(
+                "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource/></bind></iq>",
+            ),
+            &["bind"],
+        ),
+        (
+            TO_AUTHENTICATED,
+            Element("<iq type='get' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>"),
+            &["close not-authorized"],
+        ),
+        (
+            TO_AUTHENTICATED,
+            Element("<iq type='set' id='b'><query xmlns='jabber:iq:roster'/></iq>"),
+            &["close not-authorized"],
+        ),
+        (TO_AUTHENTICATED, Element("<iq type='result' id='b'/>"), &["close not-authorized"]),
+        (TO_AUTHENTICATED, MESSAGE, &["close not-authorized"]),
+        (TO_AUTHENTICATED, Element("<presence/>"), &["close not-authorized"]),
+        (TO_AUTHENTICATED, Element("<message to='@@'/>"), &["close not-authorized"]),
+        (TO_AUTHENTICATED, UNKNOWN, &["close unsupported-stanza-type"]),
+        (
+            &[OPEN, STARTTLS, Secured, OPEN, PLAIN, Success(None), OPEN, BIND],
+            BIND,
+            &["close not-authorized"],
+        ),
+    ]);
+}
+
+#[test]
+fn a_request_with_a_fault_is_answered_and_an_answer_is_not() {
+    let answer = |text| {
+        let actions = feed(&mut after(TO_AUTHENTICATED), Element(text));
+        words(&actions).join(" ")
+    };
+    let found = answer("<iq type='set'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>");
+    assert!(
+        found.starts_with("<iq type='error'><error") && found.contains("<bad-request"),
+        "{found}"
+    );
+    let found =
+        answer("<iq type='sit' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>");
+    assert!(found.starts_with("<iq type='error' id='b'>"), "{found}");
+    let found = answer("<iq type='set' id='b'/>");
+    assert!(found.starts_with("<iq type='error' id='b'>"), "{found}");
+    assert_eq!(answer("<iq type='error'/>"), "close not-authorized");
+    assert_eq!(answer("<iq type='result' id='b'><x/><y/></iq>"), "close not-authorized");
+    assert_eq!(answer("<iq type='error' id='b' to='@@'/>"), "close not-authorized");
+}
+
+#[test]
+fn a_bound_session_runs_and_a_failed_one_can_be_tried_again() {
+    const BINDING: &[Event] = &[OPEN, STARTTLS, Secured, OPEN, PLAIN, Success(None), OPEN, BIND];
+    check(&[(
+        BINDING,
+        Bound(Ok("romeo@montague.lit/orchard")),
+        &[
+            "<iq type='result' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>\
+             <jid>romeo@montague.lit/orchard</jid></bind></iq>",
+            "run",
+        ],
+    )]);
+    let mut machine = after(BINDING);
+    let found = words(&feed(&mut machine, Bound(Err(Condition::BadRequest))));
+    assert!(found[0].starts_with("<iq type='error' id='b'><error"), "{found:?}");
+    assert_eq!(found.len(), 1);
+    assert_eq!(words(&feed(&mut machine, BIND)), ["bind orchard"]);
+}
+
+#[test]
+fn a_session_is_resumed_instead_of_bound() {
+    const RESUMING: &[Event] = &[OPEN, STARTTLS, Secured, OPEN, PLAIN, Success(None), OPEN, RESUME];
+    check(&[
+        (TO_AUTHENTICATED, RESUME, &["resume p 7"]),
+        (
+            TO_AUTHENTICATED,
+            Element("<enable xmlns='urn:xmpp:sm:3'/>"),
+            &["<failed xmlns='urn:xmpp:sm:3'>\
+               <unexpected-request xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>"],
+        ),
+        (
+            TO_AUTHENTICATED,
+            Element("<resume xmlns='urn:xmpp:sm:3' previd='p' h='-1'/>"),
+            &["<failed xmlns='urn:xmpp:sm:3'>\
+               <bad-request xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>"],
+        ),
+        (RESUMING, Resumed(Ok(3)), &["<resumed xmlns='urn:xmpp:sm:3' previd='p' h='3'/>", "run"]),
+        (
+            RESUMING,
+            Resumed(Err(Some(9))),
+            &["<failed xmlns='urn:xmpp:sm:3' h='9'>\
+               <item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>"],
+        ),
+    ]);
+    let mut machine = after(RESUMING);
+    feed(&mut machine, Resumed(Err(None)));
+    assert_eq!(words(&feed(&mut machine, BIND)), ["bind orchard"]);
+}
+
+#[test]
+fn an_error_is_told_on_an_open_stream() {
+    const TIMEOUT: Event = Failed(StreamCondition::ConnectionTimeout);
+    // RFC 6120 §4.9.1.1: a header first, if ours has not been sent on this very stream.
+    check(&[
+        (&[], TIMEOUT, &["[header]", "close connection-timeout"]),
+        (TO_PLAIN, TIMEOUT, &["close connection-timeout"]),
+        (&[OPEN, STARTTLS, Secured], TIMEOUT, &["[header]", "close connection-timeout"]),
+        (TO_SECURED, TIMEOUT, &["close connection-timeout"]),
+        (TO_RESTARTED, TIMEOUT, &["[header]", "close connection-timeout"]),
+        (TO_AUTHENTICATED, TIMEOUT, &["close connection-timeout"]),
+        (&[TIMEOUT], TIMEOUT, &["close connection-timeout"]),
+    ]);
+}
+
+#[test]
+fn a_report_that_was_not_asked_for_ends_the_stream() {
+    for before in [&[], TO_PLAIN, TO_SECURED, TO_CHALLENGED, TO_RESTARTED, TO_AUTHENTICATED] {
+        let jid = "romeo@montague.lit/orchard";
+        for report in [Secured, Success(None), Bound(Ok(jid)), Resumed(Ok(0)), Challenge(b"r=x")] {
+            let actions = feed(&mut after(before), report);
+            let found = words(&actions);
+            assert_eq!(
+                found.last().unwrap(),
+                "close internal-server-error",
+                "{report:?} {before:?}"
+            );
+            assert!(found.iter().all(|w| w == "[header]" || w.starts_with("close")), "{found:?}");
+        }
+    }
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let done = prop_oneof![
+        select(vec![OPEN, Header("to='capulet.lit' version='1.0'"), Header("version='1.0'")]),
+        select(vec![Secured, Success(None), Success(Some(b"v=y")), Challenge(b"r=x")]),
+        select(vec![Bound(Ok("romeo@montague.lit/orchard")), Bound(Err(Condition::Conflict))]),
+        select(vec![Resumed(Ok(3)), Resumed(Err(None)), Refused(SaslError::NotAuthorized)]),
+        select(vec![Ended, Failed(StreamCondition::NotWellFormed)]),
+    ];
+    let said = select(vec![
+        STARTTLS,
+        PLAIN,
+        SCRAM,
+        RESPONSE,
+        ABORT,
+        BIND,
+        RESUME,
+        MESSAGE,
+        UNKNOWN,
+        Element("<iq type='error'/>"),
+        Element("<iq type='set'/>"),
+        Element("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>%</auth>"),
+    ]);
+    prop_oneof![3 => done, 4 => said]
+}
+
+/// What a good client and a good driver do next, so that random paths get somewhere.
+fn next(state: State) -> Option<Event> {
+    Some(match state {
+        State::Binding => Bound(Ok("romeo@montague.lit/orchard")),
+        State::Challenged => RESPONSE,
+        State::Features(Stage::Authenticated) => BIND,
+        State::Features(Stage::Plain) => STARTTLS,
+        State::Features(Stage::Secured) => SCRAM,
+        State::Header(_) => OPEN,
+        State::Over => return None,
+        State::Securing => Secured,
+        State::Verifying => Success(None),
+    })
+}
+
+proptest! {
+    /// `None` is the step of a good client, so that each stage is reached.
+    #[test]
+    fn whatever_happens_stages_are_in_order_and_the_end_is_the_end(
+        events in prop::collection::vec(
+            prop_oneof![4 => proptest::strategy::Just(None), 1 => event().prop_map(Some)],
+            0..40,
+        ),
+    ) {
+        let mut machine = begun();
+        let (mut is_secure, mut is_user, mut is_over, mut is_open) = (false, false, false, false);
+        for wished in events {
+            let Some(event) = wished.or_else(|| next(machine.state)) else { continue };
+            for action in feed(&mut machine, event) {
+                if is_over {
+                    prop_assert!(matches!(action, Action::Close(_)), "{action:?}");
+                }
+                match &action {
+                    Action::Begin(..) | Action::Register(_) => prop_assert!(is_secure && !is_user),
+                    Action::Bind(_) | Action::Resume(..) => prop_assert!(is_user),
+                    Action::Close(error) => {
+                        // An error is never told on a stream without header.
+                        prop_assert!(is_open || is_over || error.is_none());
+                        is_over = true;
+                    }
+                    Action::Restart(stage) => {
+                        prop_assert!(!is_user);
+                        is_secure = true;
+                        is_user = *stage == Stage::Authenticated;
+                        is_open = false;
+                    }
+                    Action::Run => {
+                        prop_assert!(is_user);
+                        is_over = true;
+                    }
+                    Action::Send(bytes) if bytes.starts_with(b"<?xml") => {
+                        prop_assert!(!is_open, "one header a stream");
+                        is_open = true;
+                    }
+                    Action::Send(_) => prop_assert!(is_open, "nothing before the header"),
+                    Action::Continue(_) | Action::Forget | Action::Secure => {}
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! The conversations in `tests/scripts/`: each is a test, named by its path.
+//!
+//! They run against our server in this process, or against any other as an oracle
+//! (`docs/testing.md`). Time stands still in process unless everybody waits, so that ten minutes
+//! of silence take no time and "nothing came" is known, not guessed.
+
+#![expect(clippy::unwrap_used, reason = "functions of tests")]
+
+mod support;
+
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::{fs, panic};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use support::script::{self, Action, Script};
+use support::server::{InProcess, Remote, Target};
+
+thread_local! {
+    /// A panic of a connection's task is caught by the server: here it is found out.
+    static PANICS: Cell<usize> = const { Cell::new(0) };
+}
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let before = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        PANICS.set(PANICS.get() + 1);
+        before(info);
+    }));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scripts");
+    let mut files = Vec::new();
+    collect(&root, &mut files);
+    files.sort();
+    let mut trials: Vec<_> = files.iter().map(|file| trial(&root, file)).collect();
+    trials.extend(support::checks::trials());
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+fn collect(dir: &Path, files: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, files);
+        } else if path.extension().is_some_and(|e| e == "xmpp") {
+            files.push(path);
+        }
+    }
+}
+
+fn trial(root: &Path, file: &Path) -> Trial {
+    let relative = file.strip_prefix(root).unwrap().with_extension("");
+    let name = relative.to_str().unwrap().replace('\\', "/");
+    let path = format!("tests/scripts/{name}.xmpp");
+    let parsed = script::parse(&fs::read_to_string(file).unwrap());
+    let is_local = parsed.as_ref().is_ok_and(is_local);
+    let is_ignored = is_local && Remote::from_environment().is_some();
+    let run = move || {
+        let script = parsed.map_err(|why| format!("{path}: {why}"))?;
+        converse(&script, &path).map_err(Failed::from)
+    };
+    Trial::test(name, run).with_ignored_flag(is_ignored)
+}
+
+/// Whether it needs our server: for its configuration, or because time passes.
+fn is_local(script: &Script) -> bool {
+    let passes = script.steps.iter().any(|step| matches!(step.action, Action::Pass(_)));
+    passes || !script.server.is_empty()
+}
+
+fn converse(script: &Script, path: &str) -> Result<(), String> {
+    let remote = Remote::from_environment();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(remote.is_none())
+        .build()
+        .map_err(|error| error.to_string())?;
+    PANICS.set(0);
+    let done = runtime.block_on(async {
+        let target: Arc<dyn Target> = match remote {
+            Some(remote) => Arc::new(remote),
+            None => Arc::new(InProcess::start(script).await?),
+        };
+        support::run::run(script, path, &*target).await?;
+        target.stop().await
+    });
+    match PANICS.get() {
+        0 => done,
+        _ => Err(format!("{path}: the server panicked\n{}", done.err().unwrap_or_default())),
+    }
+}

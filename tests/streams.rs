@@ -1,0 +1,768 @@
+//! Streams as a conformance suite and a hostile peer would have them: raw bytes over real sockets
+//! against a server in this process (RFC 6120 §4 to §8). Nothing here parses XML: the tests say
+//! which bytes they wait for.
+
+#![expect(clippy::unwrap_used, reason = "the helpers of a test stand outside of its functions")]
+
+#[path = "support/trust.rs"]
+mod trust;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use memchr::memmem;
+use rustls::pki_types::ServerName;
+use tempfile::TempDir;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use waxwing::auth::derive_keys;
+use waxwing::c2s::Entry;
+use waxwing::clock::Clock;
+use waxwing::config::Config;
+use waxwing::jid::BareJid;
+use waxwing::server::Server;
+use waxwing::storage::{MemoryStorage, NewAccount, Storage};
+use waxwing::tasks::Tasks;
+
+/// A server on free ports of the loopback interface, with the accounts romeo and juliet.
+struct House {
+    server: Server,
+    storage: Arc<dyn Storage>,
+    tasks: Tasks,
+    _data: TempDir,
+}
+
+impl House {
+    async fn new(limits: &str) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let text = format!(
+            "[listen]\nc2s = [\"127.0.0.1:0\"]\nc2s_tls = []\n[limits]\n{limits}\n\
+             [[host]]\ndomain = \"localhost\"\n"
+        );
+        let mut config = Config::parse(&text, "the test").unwrap();
+        data.path().clone_into(&mut config.data);
+        let (clock, tasks) = (Clock::system(), Tasks::new());
+        let storage = MemoryStorage::new() as Arc<dyn Storage>;
+        let server = Server::start(config, Arc::clone(&storage), clock, tasks.clone());
+        let server = server.await.unwrap();
+        let house = Self { server, storage, tasks, _data: data };
+        house.add(&["romeo", "juliet"]).await;
+        house
+    }
+
+    async fn add(&self, names: &[&str]) {
+        let keys = derive_keys("secret", ROUNDS).unwrap();
+        let created = Clock::system().now();
+        let account = |name: &&str| {
+            let user = BareJid::parse(&format!("{name}@localhost")).unwrap();
+            NewAccount { user, keys: keys.clone(), created }
+        };
+        let accounts: Vec<_> = names.iter().map(account).collect();
+        self.storage.accounts().create(&accounts).await.unwrap();
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.server.addresses()[0].1
+    }
+
+    /// TCP only.
+    async fn plain(&self) -> Peer {
+        let socket = TcpStream::connect(self.address()).await.unwrap();
+        socket.set_nodelay(true).unwrap();
+        Peer::new(socket)
+    }
+
+    /// TCP with a small window: what is not read soon stops the writer.
+    async fn narrow(&self) -> Peer {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        Peer::new(socket.connect(self.address()).await.unwrap())
+    }
+
+    /// Over a pipe, whose end the server sees with the last byte.
+    fn pipe(&self) -> Peer {
+        let (ours, theirs) = tokio::io::duplex(1 << 16);
+        self.server.connect(Box::new(theirs), Entry::StartTls);
+        Peer::new(ours)
+    }
+
+    /// With a session, without presence.
+    async fn login(&self, name: &str) -> Peer {
+        self.plain().await.login(name).await
+    }
+
+    /// With a session and presence.
+    async fn online(&self, name: &str) -> Peer {
+        let mut peer = self.login(name).await;
+        peer.say("<presence/>").await;
+        peer.hears(&format!("from='{name}@localhost/{name}' to=")).await;
+        peer.hears(">").await;
+        peer
+    }
+
+    /// No panic, and everything ends.
+    async fn close(self) {
+        assert_eq!(self.server.hosts().metrics.panics.get(), 0);
+        assert!(self.tasks.stop(Duration::from_secs(10)).await.is_empty());
+    }
+}
+
+trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
+
+/// A client of raw bytes.
+struct Peer {
+    reader: ReadHalf<Box<dyn Io>>,
+    writer: WriteHalf<Box<dyn Io>>,
+    heard: Vec<u8>,
+}
+
+impl Peer {
+    fn new(io: impl Io + 'static) -> Self {
+        let (reader, writer) = tokio::io::split(Box::new(io) as Box<dyn Io>);
+        Self { reader, writer, heard: Vec::new() }
+    }
+
+    async fn say(&mut self, bytes: impl AsRef<[u8]>) {
+        self.writer.write_all(bytes.as_ref()).await.unwrap();
+        self.writer.flush().await.unwrap();
+    }
+
+    /// Waits for these bytes and answers all up to them.
+    #[track_caller]
+    fn hears(&mut self, wanted: &str) -> impl Future<Output = String> {
+        let caller = std::panic::Location::caller();
+        async move {
+            loop {
+                if let Some(at) = memmem::find(&self.heard, wanted.as_bytes()) {
+                    let rest = self.heard.split_off(at + wanted.len());
+                    let heard = std::mem::replace(&mut self.heard, rest);
+                    return String::from_utf8(heard).unwrap();
+                }
+                let read = timeout(PATIENCE, self.reader.read_buf(&mut self.heard)).await;
+                if !matches!(read, Ok(Ok(1..))) {
+                    let heard = String::from_utf8_lossy(&self.heard);
+                    panic!("{caller}: no {wanted} but {read:?} after {heard}");
+                }
+            }
+        }
+    }
+
+    /// All up to the end of the connection.
+    #[track_caller]
+    fn hears_the_end(mut self) -> impl Future<Output = String> {
+        let caller = std::panic::Location::caller();
+        async move {
+            let read = timeout(PATIENCE, self.reader.read_to_end(&mut self.heard)).await;
+            let heard = String::from_utf8(self.heard).unwrap();
+            assert!(read.is_ok(), "{caller}: the connection does not end after {heard}");
+            heard
+        }
+    }
+
+    /// The server ends the stream with this error, told on an open stream.
+    #[track_caller]
+    fn ends_refused(self, condition: &str) -> impl Future<Output = String> {
+        let wanted = format!("<stream:error><{condition} xmlns=");
+        let caller = std::panic::Location::caller();
+        let heard = self.hears_the_end();
+        async move {
+            let heard = heard.await;
+            assert!(heard.contains(&wanted), "{caller}: no {condition} in {heard}");
+            assert!(heard.ends_with("</stream:stream>"), "{caller}: {heard}");
+            heard
+        }
+    }
+
+    async fn open(&mut self) {
+        self.say(HEADER).await;
+        self.hears("</stream:features>").await;
+    }
+
+    async fn secure(mut self) -> Self {
+        self.say(STARTTLS).await;
+        self.hears("<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>").await;
+        let mut config = trust::config();
+        config.alpn_protocols.clear();
+        let name = ServerName::try_from("localhost").unwrap();
+        let io = self.reader.unsplit(self.writer);
+        Self::new(TlsConnector::from(Arc::new(config)).connect(name, io).await.unwrap())
+    }
+
+    async fn encrypted(mut self) -> Self {
+        self.open().await;
+        let mut peer = self.secure().await;
+        peer.open().await;
+        peer
+    }
+
+    async fn authenticated(self, name: &str) -> Self {
+        let mut peer = self.encrypted().await;
+        peer.say(plain_auth(name)).await;
+        peer.hears("<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>").await;
+        peer.open().await;
+        peer
+    }
+
+    /// A session that can be resumed; answers its id.
+    async fn enable(&mut self) -> String {
+        self.say("<enable xmlns='urn:xmpp:sm:3' resume='true'/>").await;
+        let enabled = self.hears("/>").await;
+        let id = enabled.split(" id='").nth(1).unwrap();
+        id.split('\'').next().unwrap().to_owned()
+    }
+
+    /// The resource is the name.
+    async fn login(self, name: &str) -> Self {
+        let mut peer = self.authenticated(name).await;
+        peer.say(bind(name)).await;
+        peer.hears("</iq>").await;
+        peer
+    }
+}
+
+fn resume(id: &str) -> String {
+    format!("<resume xmlns='urn:xmpp:sm:3' previd='{id}' h='0'/>")
+}
+
+fn plain_auth(name: &str) -> String {
+    let message = STANDARD.encode(format!("\0{name}\0secret"));
+    format!("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{message}</auth>")
+}
+
+fn bind(resource: &str) -> String {
+    format!(
+        "<iq type='set' id='bind'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>\
+         <resource>{resource}</resource></bind></iq>"
+    )
+}
+
+fn messages(to: &str, numbers: std::ops::Range<usize>, body: &str) -> String {
+    let one = |n| format!("<message to='{to}' type='chat' id='m{n}'><body>{body}</body></message>");
+    numbers.map(one).collect()
+}
+
+/// The numbers of the ids of what was heard, in order.
+fn numbers(heard: &str, before: &str) -> Vec<usize> {
+    let rest = heard.split(before).skip(1);
+    rest.map(|rest| rest.split('\'').next().unwrap().parse().unwrap()).collect()
+}
+
+// ── headers ──
+
+#[tokio::test]
+async fn a_header_that_is_wrong_is_told_so_on_an_open_stream() {
+    let house = House::new("").await;
+    let with = |what: &str, instead: &str| HEADER.replace(what, instead);
+    let cases = [
+        (with("to='localhost'", ""), "improper-addressing"),
+        (with("to='localhost'", "to='montague.lit'"), "host-unknown"),
+        (with("to='localhost'", "to='romeo@localhost'"), "host-unknown"),
+        (with("version='1.0'", ""), "unsupported-version"),
+        (with("version='1.0'", "version='0.9'"), "unsupported-version"),
+        (with("version='1.0'", "version='new'"), "unsupported-version"),
+        (with("='jabber:client'", "='jabber:server'"), "invalid-namespace"),
+        (with("etherx.jabber.org", "jabber.org"), "invalid-namespace"),
+        (with("xmlns:stream", "xmlns:other"), "bad-namespace-prefix"),
+        (with("<stream:stream", "<stream:beam"), "bad-format"),
+        (with("version='1.0' to", "version='1.0' version='1.0' to"), "not-well-formed"),
+        (format!("<?xml version='1.0' encoding='iso-8859-1'?>{HEADER}"), "unsupported-encoding"),
+        (format!("<?xml version='1.1'?>{HEADER}"), "not-well-formed"),
+        (format!("<!DOCTYPE stream>{HEADER}"), "restricted-xml"),
+        (format!("<!-- -->{HEADER}"), "restricted-xml"),
+        (format!("<?php?>{HEADER}"), "restricted-xml"),
+        ("GET / HTTP/1.1\r\n\r\n".to_owned(), "bad-format"),
+        ("<message/>".to_owned(), "bad-format"),
+        (HEADER.replace('>', "/>"), "bad-format"),
+        ("</stream:stream>".to_owned(), "not-well-formed"),
+    ];
+    for (header, condition) in cases {
+        let mut peer = house.plain().await;
+        peer.say(&header).await;
+        let heard = peer.ends_refused(condition).await;
+        assert!(heard.starts_with("<?xml version='1.0'?><stream:stream "), "{header}: {heard}");
+        assert_eq!(heard.matches("<stream:stream ").count(), 1, "{header}: {heard}");
+    }
+    let mut peer = house.plain().await;
+    let wide: Vec<u8> = HEADER.encode_utf16().flat_map(u16::to_be_bytes).collect();
+    peer.say(wide).await;
+    peer.ends_refused("unsupported-encoding").await;
+    house.close().await;
+}
+
+#[tokio::test]
+async fn headers_of_all_styles_are_understood() {
+    let house = House::new("").await;
+    let with = |what: &str, instead: &str| HEADER.replace(what, instead);
+    let headers = [
+        format!("<?xml version='1.0' encoding='UTF-8' standalone='yes'?>\r\n{HEADER}"),
+        format!("\n {HEADER}"),
+        with("to='localhost'", "to='LOCALHOST' from='romeo@localhost'"),
+        with("version='1.0'", "version='1.1'"),
+        with("version='1.0'", "version='2.0' xml:lang='it' id='mine'"),
+        with("stream:stream", "s:stream").replace("xmlns:stream", "xmlns:s"),
+        with("xmlns='jabber:client'", "xmlns:c='jabber:client'"),
+        // RFC 6120 §4.8.2: each stanza has its own namespace.
+        "<stream xmlns='http://etherx.jabber.org/streams' version='1.0' to='localhost'>".to_owned(),
+    ];
+    for header in headers {
+        let mut peer = house.plain().await;
+        peer.say(&header).await;
+        let heard = peer.hears("</stream:features>").await;
+        assert!(heard.contains(" version='1.0'"), "{header}: {heard}");
+        peer.say(STARTTLS).await;
+        peer.hears("<proceed ").await;
+    }
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_stream_without_a_default_namespace_carries_stanzas() {
+    let house = House::new("").await;
+    let header = "<stream xmlns='http://etherx.jabber.org/streams' version='1.0' to='localhost'>";
+    let mut peer = house.plain().await.encrypted().await;
+    peer.say(plain_auth("romeo")).await;
+    peer.hears("<success ").await;
+    peer.say(header).await;
+    peer.hears("</stream:features>").await;
+    peer.say(bind("romeo").replace("<iq ", "<iq xmlns='jabber:client' ")).await;
+    peer.hears("<jid>romeo@localhost/romeo</jid>").await;
+    peer.say("</stream>").await;
+    assert!(peer.hears_the_end().await.ends_with("</stream:stream>"));
+    house.close().await;
+}
+
+/// RFC 6120 §8.1.5.
+#[tokio::test]
+async fn a_stanza_that_names_no_language_has_that_of_its_stream() {
+    let house = House::new("").await;
+    let mut peer = house.plain().await.encrypted().await;
+    peer.say(plain_auth("romeo")).await;
+    peer.hears("<success ").await;
+    peer.say(HEADER.replace("version=", "xml:lang='it' version=")).await;
+    peer.hears("</stream:features>").await;
+    peer.say(bind("romeo")).await;
+    peer.hears("</iq>").await;
+    let to_self = "<message to='romeo@localhost/romeo' type='chat'><body>ciao</body></message>";
+    peer.say(to_self).await;
+    assert!(peer.hears("</message>").await.contains(" xml:lang='it'"));
+    peer.say(to_self.replace("type=", "xml:lang='en' type=")).await;
+    assert!(peer.hears("</message>").await.contains(" xml:lang='en'"));
+    house.close().await;
+}
+
+#[tokio::test]
+async fn at_the_end_of_the_server_each_stream_is_told_on_an_open_stream() {
+    let house = House::new("").await;
+    let silent = house.plain().await;
+    let mut opened = house.plain().await;
+    opened.open().await;
+    let mut again = house.plain().await.encrypted().await;
+    again.say(plain_auth("romeo")).await;
+    again.hears("<success ").await;
+    again.hears("/>").await;
+    let session = house.login("juliet").await;
+    // It has been accepted when later ones have been answered.
+    let tasks = house.tasks.clone();
+    let stopped = tokio::join!(
+        tasks.stop(Duration::from_secs(10)),
+        silent.ends_refused("system-shutdown"),
+        opened.ends_refused("system-shutdown"),
+        again.ends_refused("system-shutdown"),
+        session.ends_refused("system-shutdown"),
+    );
+    assert!(stopped.0.is_empty());
+    assert!(stopped.1.contains("<stream:stream "), "{}", stopped.1);
+    assert!(!stopped.2.contains("<stream:stream "), "{}", stopped.2);
+    assert!(stopped.3.contains("<stream:stream "), "{}", stopped.3);
+    assert!(!stopped.4.contains("<stream:stream "), "{}", stopped.4);
+}
+
+// ── STARTTLS, SASL, bind ──
+
+#[tokio::test]
+async fn who_authenticates_in_the_clear_is_told_to_encrypt() {
+    let house = House::new("").await;
+    let mut peer = house.plain().await;
+    peer.open().await;
+    peer.say(plain_auth("romeo")).await;
+    let heard = peer.hears("</failure>").await;
+    assert!(heard.contains("<encryption-required/>"), "{heard}");
+    let mut peer = peer.secure().await;
+    peer.open().await;
+    peer.say(plain_auth("romeo")).await;
+    peer.hears("<success ").await;
+    house.close().await;
+}
+
+#[tokio::test]
+async fn nothing_said_before_tls_counts_after_it() {
+    let house = House::new("").await;
+    let mut peer = house.plain().await;
+    peer.say(format!("{HEADER}{STARTTLS}{}", plain_auth("romeo"))).await;
+    peer.ends_refused("policy-violation").await;
+    house.close().await;
+}
+
+#[tokio::test]
+async fn bytes_one_by_one_and_all_at_once_mean_the_same() {
+    let house = House::new("").await;
+    let mut peer = house.plain().await;
+    for byte in [HEADER, STARTTLS].concat().into_bytes() {
+        peer.say([byte]).await;
+    }
+    peer.hears("</stream:features>").await;
+    peer.heard.clear();
+    let mut peer = house.plain().await;
+    peer.open().await;
+    let mut peer = peer.secure().await;
+    let ping = "<iq type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq></stream:stream>";
+    let all = [HEADER, &plain_auth("romeo"), HEADER, &bind("romeo"), ping].concat();
+    peer.say(all).await;
+    let heard = peer.hears_the_end().await;
+    assert!(heard.contains("id='p' type='result'"), "{heard}");
+    assert!(heard.ends_with("</stream:stream>"), "{heard}");
+    let mut peer = house.plain().await.encrypted().await;
+    for byte in [&plain_auth("romeo"), HEADER, &bind("rö/meo")].concat().into_bytes() {
+        peer.say([byte]).await;
+    }
+    peer.hears("<jid>romeo@localhost/rö/meo</jid>").await;
+    house.close().await;
+}
+
+#[tokio::test]
+async fn there_is_nothing_but_sasl_before_authentication() {
+    let house = House::new("").await;
+    let cases = [
+        ("<message to='juliet@localhost'/>", "not-authorized"),
+        ("<presence/>", "not-authorized"),
+        ("<iq type='get' id='1'><query xmlns='jabber:iq:auth'/></iq>", "not-authorized"),
+        (STARTTLS, "unsupported-stanza-type"),
+        ("<abort xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>", "unsupported-stanza-type"),
+        ("hello", "bad-format"),
+    ];
+    for (said, condition) in cases {
+        let mut peer = house.plain().await.encrypted().await;
+        peer.say(said).await;
+        peer.ends_refused(condition).await;
+    }
+    let deep = "<a>".repeat(100);
+    let long = format!("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>{}", "A".repeat(17_000));
+    for said in [deep, long] {
+        let mut peer = house.plain().await.encrypted().await;
+        peer.say(said).await;
+        peer.ends_refused("policy-violation").await;
+    }
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_stream_error_is_not_answered_with_one() {
+    let house = House::new("").await;
+    let error = "<stream:error><reset xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>";
+    let mut negotiating = house.plain().await;
+    negotiating.open().await;
+    let session = house.login("romeo").await;
+    for mut peer in [negotiating, session] {
+        peer.say(error).await;
+        assert_eq!(peer.hears_the_end().await, "</stream:stream>");
+    }
+    house.close().await;
+}
+
+// ── stanzas ──
+
+#[tokio::test]
+async fn what_is_no_good_xml_ends_its_own_stream_and_reaches_nobody() {
+    let house = House::new("").await;
+    let mut juliet = house.online("juliet").await;
+    let body = |body: &str| {
+        format!("<message to='juliet@localhost'><body>{body}</body></message>").into_bytes()
+    };
+    let bytes = |bytes: &[u8]| {
+        [b"<message to='juliet@localhost'><body>", bytes, b"</body></message>"].concat()
+    };
+    let cases = [
+        (body("<!-- -->"), "restricted-xml"),
+        (body("<?x y?>"), "restricted-xml"),
+        (body("&nbsp;"), "restricted-xml"),
+        (b"<!DOCTYPE a>".to_vec(), "restricted-xml"),
+        (body("&#0;"), "not-well-formed"),
+        (body("&#x1F;"), "not-well-formed"),
+        (body("&#xFFFE;"), "not-well-formed"),
+        (body("&#xD800;"), "not-well-formed"),
+        (body("&#x110000;"), "not-well-formed"),
+        (body("\u{1}"), "not-well-formed"),
+        (body("\u{ffff}"), "not-well-formed"),
+        (body("]]>"), "not-well-formed"),
+        (body("<b></c>"), "not-well-formed"),
+        (body("<b a='1' a='2'/>"), "not-well-formed"),
+        (body("<b xmlns:c='u' xmlns:d='u' c:a='' d:a=''/>"), "not-well-formed"),
+        (body("<b a='<'/>"), "not-well-formed"),
+        (body("<b:c/>"), "bad-namespace-prefix"),
+        (body("<b c:d=''/>"), "bad-namespace-prefix"),
+        (bytes(b"\xff"), "unsupported-encoding"),
+        (bytes(b"\xc0\xaf"), "unsupported-encoding"),
+        (bytes(b"\xed\xa0\x80"), "unsupported-encoding"),
+        (body(&"<b>".repeat(100)), "policy-violation"),
+        (body(&"<b/>".repeat(9000)), "policy-violation"),
+        (body(&"x".repeat(300_000)), "policy-violation"),
+        (b"<message xmlns='jabber:server'/>".to_vec(), "unsupported-stanza-type"),
+        (b"<other/>".to_vec(), "unsupported-stanza-type"),
+        (b"hello".to_vec(), "bad-format"),
+    ];
+    for (said, condition) in cases {
+        let mut romeo = house.login("romeo").await;
+        romeo.say(said).await;
+        romeo.ends_refused(condition).await;
+    }
+    juliet.say("<iq type='get' id='p' to='localhost'><ping xmlns='urn:xmpp:ping'/></iq>").await;
+    let heard = juliet.hears("id='p' type='result'/>").await;
+    assert!(!heard.contains("<message"), "{heard}");
+    house.close().await;
+}
+
+#[tokio::test]
+async fn nobody_speaks_in_the_name_of_another() {
+    let house = House::new("").await;
+    let ping = "<ping xmlns='urn:xmpp:ping'/>";
+    let stanzas = [
+        "<message to='juliet@localhost' from='juliet@localhost'/>".to_owned(),
+        "<message to='juliet@localhost' from='romeo@localhost/other'/>".to_owned(),
+        "<message to='juliet@localhost' from=''/>".to_owned(),
+        "<presence from='juliet@localhost/juliet'/>".to_owned(),
+        format!("<iq type='get' id='1' from='localhost'>{ping}</iq>"),
+    ];
+    for stanza in stanzas {
+        let mut romeo = house.login("romeo").await;
+        romeo.say(stanza).await;
+        romeo.ends_refused("invalid-from").await;
+    }
+    house.close().await;
+}
+
+#[tokio::test]
+async fn each_faulty_request_gets_its_error_and_the_stream_goes_on() {
+    let house = House::new("").await;
+    let mut romeo = house.login("romeo").await;
+    let ping = "<ping xmlns='urn:xmpp:ping'/>";
+    let cases = [
+        (format!("<iq type='get'>{ping}</iq>"), "bad-request"),
+        (format!("<iq id='1'>{ping}</iq>"), "bad-request"),
+        (format!("<iq id='1' type='GET'>{ping}</iq>"), "bad-request"),
+        (format!("<iq id='1' type='get'>{ping}{ping}</iq>"), "bad-request"),
+        ("<iq id='1' type='set'/>".to_owned(), "bad-request"),
+        (format!("<iq id='1' type='get' to='@'>{ping}</iq>"), "jid-malformed"),
+        (format!("<iq id='1' type='get' to='nobody@localhost'>{ping}</iq>"), "service-unavailable"),
+        ("<iq id='1' type='get' to='localhost'><a xmlns='b'/></iq>".into(), "service-unavailable"),
+        (bind("again"), "service-unavailable"),
+        ("<message to='a@b@c'/>".to_owned(), "jid-malformed"),
+    ];
+    for (said, condition) in cases {
+        romeo.say(&said).await;
+        let heard = romeo.hears("</error>").await;
+        assert!(heard.contains("type='error'"), "{said}: {heard}");
+        assert!(heard.contains(&format!("<{condition} xmlns=")), "{said}: {heard}");
+        romeo.hears(">").await;
+    }
+    // Never answered: errors and results.
+    romeo.say("<iq type='error' id='2'/><iq type='result'/><message to='@' type='error'/>").await;
+    romeo.say(format!("<iq type='get' id='3'>{ping}</iq>")).await;
+    let heard = romeo.hears("id='3' type='result'/>").await;
+    assert_eq!(heard.matches('<').count(), 1, "{heard}");
+    house.close().await;
+}
+
+// ── many at once ──
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_burst_reaches_a_client_that_reads_whole_and_in_order() {
+    let house = House::new("").await;
+    let (mut romeo, mut juliet) = (house.online("romeo").await, house.online("juliet").await);
+    let burst = messages("juliet@localhost/juliet", 0..5000, "Lady, by yonder moon I vow");
+    let ((), heard) = tokio::join!(romeo.say(burst), juliet.hears("id='m4999'"));
+    assert_eq!(numbers(&heard, " id='m"), (0..5000).collect::<Vec<_>>());
+    let large = messages("romeo@localhost/romeo", 0..40, &"x".repeat(100_000));
+    let ((), heard) = tokio::join!(juliet.say(large), romeo.hears("id='m39'"));
+    assert_eq!(numbers(&heard, " id='m"), (0..40).collect::<Vec<_>>());
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_burst_of_requests_is_answered_once_each_however_slowly_one_reads() {
+    let house = House::new("").await;
+    let mut romeo = house.narrow().await.login("romeo").await;
+    let ping = |n| format!("<iq type='get' id='p{n}'><ping xmlns='urn:xmpp:ping'/></iq>");
+    romeo.say((0..1000).map(ping).collect::<String>()).await;
+    let heard = romeo.hears("id='p999' type='result'/>").await;
+    assert_eq!(numbers(&heard, " id='p"), (0..1000).collect::<Vec<_>>());
+    house.close().await;
+}
+
+#[tokio::test]
+async fn large_answers_do_not_close_a_client_that_asks_for_many() {
+    let house = House::new("inbox_bytes = \"256 KiB\"").await;
+    let mut romeo = house.narrow().await.login("romeo").await;
+    let name = "n".repeat(900);
+    let item = |n: usize| {
+        format!(
+            "<iq type='set' id='s{n}'><query xmlns='jabber:iq:roster'>\
+             <item jid='c{n}@localhost' name='{name}'/></query></iq>"
+        )
+    };
+    romeo.say((0..100).map(item).collect::<String>()).await;
+    romeo.hears("id='s99' type='result'/>").await;
+    let get = |n: usize| format!("<iq type='get' id='g{n}'><query xmlns='jabber:iq:roster'/></iq>");
+    romeo.say((0..20).map(get).collect::<String>()).await;
+    romeo.hears("id='g19' type='result'").await;
+    house.close().await;
+}
+
+#[tokio::test]
+async fn what_is_said_right_before_the_end_arrives() {
+    let house = House::new("").await;
+    let mut juliet = house.online("juliet").await;
+    for _ in 0..5 {
+        let mut romeo = house.login("romeo").await;
+        let said = messages("juliet@localhost", 0..100, "Good night");
+        romeo.say([&said, "</stream:stream>"].concat()).await;
+        drop(romeo);
+        let heard = juliet.hears("id='m99'").await;
+        assert_eq!(numbers(&heard, " id='m"), (0..100).collect::<Vec<_>>());
+    }
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_thousand_messages_wait_and_arrive_in_order() {
+    let house = House::new("").await;
+    let mut romeo = house.login("romeo").await;
+    romeo.say(messages("juliet@localhost", 0..1000, "Romeo")).await;
+    romeo.say("<iq type='get' id='p' to='localhost'><ping xmlns='urn:xmpp:ping'/></iq>").await;
+    romeo.hears("id='p' type='result'/>").await;
+    let mut juliet = house.login("juliet").await;
+    juliet.say("<presence/>").await;
+    let heard = juliet.hears("id='m999'").await;
+    assert_eq!(numbers(&heard, " id='m"), (0..1000).collect::<Vec<_>>());
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_request_that_was_never_read_is_answered_when_its_reader_is_gone() {
+    let house = House::new("write = \"1 s\"\ninbox_stanzas = 4096\ninbox_bytes = \"64 MiB\"");
+    let house = house.await;
+    let mut romeo = house.login("romeo").await;
+    let juliet = house.narrow().await.login("juliet").await;
+    let to = "juliet@localhost/juliet";
+    // Much more than the buffers of a connection hold.
+    let fill = "x".repeat(200_000);
+    let fill = format!("<message type='headline' to='{to}'><body>{fill}</body></message>");
+    romeo.say(fill.repeat(60)).await;
+    romeo.say(format!("<iq type='get' id='lost' to='{to}'><a xmlns='b'/></iq>")).await;
+    let heard = romeo.hears("</iq>").await;
+    assert!(heard.contains("id='lost' type='error'"), "{heard}");
+    assert!(heard.contains("<service-unavailable "), "{heard}");
+    drop(juliet);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_contact_sees_one_go_once() {
+    let house = House::new("").await;
+    let (mut romeo, mut juliet) = (house.online("romeo").await, house.online("juliet").await);
+    romeo.say("<presence to='juliet@localhost' type='subscribe'/>").await;
+    juliet.hears("type='subscribe'").await;
+    juliet.say("<presence to='romeo@localhost' type='subscribed'/>").await;
+    romeo.hears("from='juliet@localhost/juliet'").await;
+    juliet.say("<presence to='romeo@localhost'/></stream:stream>").await;
+    juliet.hears_the_end().await;
+    romeo.hears("type='unavailable'/>").await;
+    romeo.say("<iq type='get' id='p' to='localhost'><ping xmlns='urn:xmpp:ping'/></iq>").await;
+    let heard = romeo.hears("id='p' type='result'/>").await;
+    assert!(!heard.contains("unavailable"), "{heard}");
+    house.close().await;
+}
+
+#[tokio::test]
+async fn one_with_many_contacts_sees_them_all() {
+    let house = House::new("inbox_stanzas = 32\nroster_items = 1000").await;
+    let names: Vec<_> = (0..100).map(|n| format!("c{n}")).collect();
+    house.add(&names.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let mut romeo = house.online("romeo").await;
+    let mut contacts = Vec::new();
+    for name in &names {
+        let mut contact = house.online(name).await;
+        // Half of them are seen, half of them wait for an answer.
+        if contacts.len() % 2 == 0 {
+            romeo.say(format!("<presence to='{name}@localhost' type='subscribe'/>")).await;
+            contact.hears("type='subscribe'/>").await;
+            contact.say("<presence to='romeo@localhost' type='subscribed'/>").await;
+            romeo.hears(&format!("from='{name}@localhost/{name}'")).await;
+        } else {
+            contact.say("<presence to='romeo@localhost' type='subscribe'/>").await;
+            romeo.hears("type='subscribe'/>").await;
+        }
+        contacts.push(contact);
+    }
+    romeo.say("</stream:stream>").await;
+    romeo.hears_the_end().await;
+    let mut romeo = house.login("romeo").await;
+    romeo.say("<presence/><iq type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>").await;
+    let heard = romeo.hears("id='p' type='result'/>").await;
+    assert_eq!(heard.matches("type='subscribe'/>").count(), 50);
+    assert_eq!(heard.matches("<presence from='c").count(), 100);
+    house.close().await;
+}
+
+// ── resumption ──
+
+#[tokio::test]
+async fn a_resumption_that_is_cut_off_loses_nothing() {
+    let house = House::new("").await;
+    let mut romeo = house.login("romeo").await;
+    let mut juliet = house.login("juliet").await;
+    let id = juliet.enable().await;
+    romeo.say(messages("juliet@localhost/juliet", 0..1, "My ears have not yet drunk")).await;
+    juliet.hears("</message>").await;
+    drop(juliet);
+    let mut again = house.pipe().authenticated("juliet").await;
+    again.say(resume(&id)).await;
+    drop(again);
+    let mut third = house.plain().await.authenticated("juliet").await;
+    third.say(resume(&id)).await;
+    third.hears("<resumed ").await;
+    third.hears("My ears have not yet drunk").await;
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_resumption_does_not_wait_for_the_old_connection_to_take_bytes() {
+    let house = House::new("").await;
+    let mut romeo = house.login("romeo").await;
+    let mut juliet = house.pipe().login("juliet").await;
+    let id = juliet.enable().await;
+    let long = "x".repeat(100_000);
+    romeo.say(messages("juliet@localhost/juliet", 0..5, &long)).await;
+    romeo.say("<iq type='get' id='p' to='localhost'><ping xmlns='urn:xmpp:ping'/></iq>").await;
+    romeo.hears("id='p' type='result'/>").await;
+    let mut again = house.plain().await.authenticated("juliet").await;
+    again.say(resume(&id)).await;
+    let heard = again.hears("id='m4'").await;
+    assert!(heard.starts_with("<resumed "), "{}", &heard[..100]);
+    assert_eq!(numbers(&heard, " id='m"), [0, 1, 2, 3, 4]);
+    drop(juliet);
+    house.close().await;
+}
+
+const HEADER: &str = "<stream:stream xmlns='jabber:client' \
+    xmlns:stream='http://etherx.jabber.org/streams' version='1.0' to='localhost'>";
+const STARTTLS: &str = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>";
+/// Longer than anything takes that does not hang.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Of PBKDF2: far too few for a password, which is none here.
+const ROUNDS: u32 = 2;

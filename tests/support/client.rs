@@ -1,0 +1,446 @@
+//! A small client: it logs in, sends what it is told, and keeps what comes until it is asked for.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use rustls::pki_types::ServerName;
+use sasl::client::Mechanism;
+use sasl::client::mechanisms::{Plain, Scram};
+use sasl::common::scram::{Sha1, Sha256};
+use sasl::common::{ChannelBinding, Credentials};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
+
+use super::element::{CLIENT, Element, Piece, Reader, STREAMS};
+use super::script::{Persona, Transport};
+use super::server::{Stream, Target};
+use super::trust;
+
+/// What was said so far, by whom; shared by all clients of a script.
+pub(crate) type Transcript = Rc<RefCell<Vec<String>>>;
+
+pub(crate) struct Client {
+    pub(crate) persona: Persona,
+    /// Given by the server.
+    pub(crate) full_jid: Option<String>,
+    pub(crate) answers_pings: bool,
+    /// The id of the session that can be resumed, and the stanzas read of it (XEP-0198).
+    managed: Option<(String, u32)>,
+    stream: Option<Box<dyn Stream>>,
+    reader: Reader,
+    kept: VecDeque<Piece>,
+    has_header: bool,
+    exporter: Option<Vec<u8>>,
+    transcript: Transcript,
+    patience: Duration,
+}
+
+/// What came, or did not.
+#[derive(Debug)]
+pub(crate) enum Came {
+    Closed,
+    Nothing,
+    Piece(Piece),
+}
+
+impl Client {
+    pub(crate) fn new(persona: Persona, transcript: Transcript, patience: Duration) -> Self {
+        Self {
+            persona,
+            full_jid: None,
+            answers_pings: false,
+            managed: None,
+            stream: None,
+            reader: Reader::new(),
+            kept: VecDeque::new(),
+            has_header: false,
+            exporter: None,
+            transcript,
+            patience,
+        }
+    }
+
+    // ── the connection ──
+
+    pub(crate) async fn connect(
+        &mut self,
+        target: &dyn Target,
+        how: Transport,
+    ) -> Result<(), String> {
+        self.note("--", "connects");
+        self.stream = Some(target.connect(how == Transport::Direct).await?);
+        self.reset();
+        self.full_jid = None;
+        if how == Transport::Direct {
+            self.handshake().await?;
+        }
+        Ok(())
+    }
+
+    /// The TLS handshake, and a new stream after it.
+    pub(crate) async fn handshake(&mut self) -> Result<(), String> {
+        let stream = self.stream.take().ok_or("it is not connected")?;
+        let name = ServerName::try_from(self.persona.domain().to_owned())
+            .map_err(|error| error.to_string())?;
+        let connector = tokio_rustls::TlsConnector::from(Arc::new(trust::config()));
+        let stream = timeout(self.patience, connector.connect(name, stream)).await;
+        let stream = stream
+            .map_err(|_| "the TLS handshake takes too long".to_owned())?
+            .map_err(|error| format!("the TLS handshake failed: {error}"))?;
+        let connection = stream.get_ref().1;
+        let version13 = connection.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_3);
+        let exported =
+            connection.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(b""));
+        self.exporter = exported.ok().filter(|_| version13).map(|key| key.to_vec());
+        self.note("--", "has made the TLS handshake");
+        self.stream = Some(Box::new(stream));
+        self.reset();
+        Ok(())
+    }
+
+    /// A new stream begins: nothing of the old one counts.
+    pub(crate) fn reset(&mut self) {
+        self.reader = Reader::new();
+        self.kept.clear();
+        self.has_header = false;
+    }
+
+    pub(crate) fn lose(&mut self) {
+        self.note("--", "loses the network");
+        self.stream = None;
+        self.full_jid = None;
+    }
+
+    pub(crate) fn is_connected(&self) -> bool {
+        self.stream.is_some()
+    }
+
+    // ── speaking ──
+
+    pub(crate) async fn send(&mut self, bytes: &[u8]) -> Result<(), String> {
+        self.note(">>", &shown(bytes));
+        let stream = self.stream.as_mut().ok_or("it is not connected")?;
+        // Who is being cut off may learn it while writing; what was said before can still be read.
+        let written = timeout(self.patience, async {
+            stream.write_all(bytes).await?;
+            stream.flush().await
+        });
+        match written.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => self.note("--", &format!("(cannot write: {error})")),
+            Err(_) => return Err("the server does not read".to_owned()),
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn open(&mut self, domain: &str) -> Result<(), String> {
+        self.reset();
+        let header = format!(
+            "<?xml version='1.0'?><stream:stream xmlns='{CLIENT}' xmlns:stream='{STREAMS}' \
+             to='{domain}' version='1.0'>"
+        );
+        self.send(header.as_bytes()).await?;
+        self.header().await.map(drop)
+    }
+
+    /// The server's header; its namespace is checked.
+    pub(crate) async fn header(&mut self) -> Result<Element, String> {
+        match self.next().await? {
+            Came::Piece(Piece::Header(header)) if header.is(STREAMS, "stream") => Ok(header),
+            other => Err(format!("expected a stream header, got {}", named(&other))),
+        }
+    }
+
+    // ── hearing ──
+
+    /// The next piece, waiting as long as one may.
+    pub(crate) async fn next(&mut self) -> Result<Came, String> {
+        self.within(self.patience).await
+    }
+
+    pub(crate) async fn within(&mut self, limit: Duration) -> Result<Came, String> {
+        if let Some(piece) = self.kept.pop_front() {
+            return Ok(Came::Piece(piece));
+        }
+        loop {
+            if let Some(piece) = self.reader.next()? {
+                self.hear(&piece);
+                if !self.answer(&piece).await? {
+                    return Ok(Came::Piece(piece));
+                }
+                continue;
+            }
+            let Some(stream) = self.stream.as_mut() else { return Ok(Came::Closed) };
+            let mut buffer = vec![0; 16 * 1024];
+            match timeout(limit, stream.read(&mut buffer)).await {
+                Err(_) => return Ok(Came::Nothing),
+                Ok(Ok(0) | Err(_)) => {
+                    self.note("--", "is disconnected");
+                    self.stream = None;
+                    return Ok(Came::Closed);
+                }
+                Ok(Ok(count)) => self.reader.feed(&buffer[..count]),
+            }
+        }
+    }
+
+    /// Puts a piece back, to be the next one.
+    pub(crate) fn keep(&mut self, pieces: Vec<Piece>) {
+        for piece in pieces.into_iter().rev() {
+            self.kept.push_front(piece);
+        }
+    }
+
+    /// The next stanza or other child of the stream.
+    pub(crate) async fn element(&mut self) -> Result<Element, String> {
+        loop {
+            match self.next().await? {
+                Came::Piece(Piece::Child(element)) => return Ok(element),
+                Came::Piece(Piece::Header(_)) => {}
+                other => return Err(format!("expected an element, got {}", named(&other))),
+            }
+        }
+    }
+
+    async fn expect(&mut self, ns: &str, name: &str) -> Result<Element, String> {
+        let element = self.element().await?;
+        if element.is(ns, name) {
+            return Ok(element);
+        }
+        Err(format!("expected <{name} xmlns='{ns}'>, got {element}"))
+    }
+
+    fn hear(&mut self, piece: &Piece) {
+        match piece {
+            Piece::Header(_) if self.has_header => {}
+            Piece::Header(header) => {
+                self.has_header = true;
+                self.note("<<", &header.to_string());
+            }
+            Piece::Child(element) => self.note("<<", &element.to_string()),
+            Piece::End => self.note("<<", "</stream:stream>"),
+        }
+    }
+
+    /// Answers what is answered without being told: a ping if that is wanted, requests of
+    /// stream management. Stanzas are counted here.
+    async fn answer(&mut self, piece: &Piece) -> Result<bool, String> {
+        let Piece::Child(iq) = piece else { return Ok(false) };
+        if let Some((_, read)) = &mut self.managed {
+            *read += u32::from(iq.ns == CLIENT);
+            if iq.is(SM, "r") {
+                let answer = format!("<a xmlns='{SM}' h='{read}'/>");
+                return Box::pin(self.send(answer.as_bytes())).await.map(|()| true);
+            }
+            if iq.is(SM, "a") {
+                return Ok(true);
+            }
+        }
+        if !self.answers_pings || !iq.is(CLIENT, "iq") || iq.child(PING, "ping").is_none() {
+            return Ok(false);
+        }
+        let (id, from) = (iq.attribute("id").unwrap_or(""), iq.attribute("from"));
+        let to = from.map(|from| format!(" to='{from}'")).unwrap_or_default();
+        let answer = format!("<iq type='result' id='{id}'{to}/>");
+        Box::pin(self.send(answer.as_bytes())).await.map(|()| true)
+    }
+
+    fn note(&self, arrow: &str, what: &str) {
+        self.transcript.borrow_mut().push(format!("{} {arrow} {what}", self.persona.name));
+    }
+
+    // ── logging in ──
+
+    pub(crate) async fn log_in(&mut self, target: &dyn Target) -> Result<(), String> {
+        self.prepare(target).await?;
+        self.authenticate(None).await?.map_err(|failure| format!("refused: {failure}"))?;
+        let resource = self.persona.resource().map(str::to_owned);
+        self.bind(resource.as_deref()).await
+    }
+
+    /// Up to the features that list mechanisms, which stay to be read.
+    pub(crate) async fn prepare(&mut self, target: &dyn Target) -> Result<(), String> {
+        let domain = self.persona.domain().to_owned();
+        self.connect(target, self.persona.transport).await?;
+        self.open(&domain).await?;
+        if self.persona.transport == Transport::StartTls {
+            self.start_tls().await?;
+            self.open(&domain).await?;
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn start_tls(&mut self) -> Result<(), String> {
+        self.send(format!("<starttls xmlns='{TLS}'/>").as_bytes()).await?;
+        loop {
+            let element = self.element().await?;
+            if element.is(TLS, "proceed") {
+                return self.handshake().await;
+            }
+            if !element.is(STREAMS, "features") {
+                return Err(format!("expected <proceed/>, got {element}"));
+            }
+        }
+    }
+
+    /// Runs SASL. The inner error is the condition of the failure.
+    pub(crate) async fn authenticate(
+        &mut self,
+        mechanism: Option<&str>,
+    ) -> Result<Result<(), String>, String> {
+        let wished = mechanism.map(str::to_owned).or_else(|| self.persona.mechanism.clone());
+        let name = match wished {
+            Some(name) => name,
+            None => self.best_mechanism().await?,
+        };
+        let mut mechanism = self.mechanism(&name)?;
+        let initial = STANDARD.encode(mechanism.initial());
+        let initial = if initial.is_empty() { "=" } else { &initial };
+        let auth = format!("<auth xmlns='{SASL}' mechanism='{name}'>{initial}</auth>");
+        self.send(auth.as_bytes()).await?;
+        loop {
+            let element = self.element().await?;
+            if element.ns != SASL {
+                if element.is(STREAMS, "features") {
+                    continue;
+                }
+                return Err(format!("expected an answer of SASL, got {element}"));
+            }
+            let data = STANDARD
+                .decode(element.text().trim_matches('='))
+                .or_else(|_| STANDARD.decode(element.text()));
+            let data = data.map_err(|error| format!("no base64: {error}"))?;
+            match element.name.as_str() {
+                "challenge" => {
+                    let response = mechanism.response(&data).map_err(|e| e.to_string())?;
+                    let response = STANDARD.encode(response);
+                    let response = format!("<response xmlns='{SASL}'>{response}</response>");
+                    self.send(response.as_bytes()).await?;
+                }
+                "success" => {
+                    mechanism.success(&data).map_err(|e| format!("the server's proof: {e}"))?;
+                    let domain = self.persona.domain().to_owned();
+                    return self.open(&domain).await.map(Ok);
+                }
+                _ => {
+                    let condition = element.elements().next().map(|c| c.name.clone());
+                    return Ok(Err(condition.unwrap_or_default()));
+                }
+            }
+        }
+    }
+
+    async fn best_mechanism(&mut self) -> Result<String, String> {
+        let features = self.expect(STREAMS, "features").await?;
+        let offered: Vec<_> = features
+            .child(SASL, "mechanisms")
+            .map(|m| m.elements().map(Element::text).collect())
+            .unwrap_or_default();
+        let best = ["SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN"]
+            .into_iter()
+            .find(|known| offered.iter().any(|o| o == known));
+        best.map(str::to_owned).ok_or(format!("no mechanism to log in with: {offered:?}"))
+    }
+
+    fn mechanism(&self, name: &str) -> Result<Box<dyn Mechanism>, String> {
+        let binding = match (name.strip_suffix("-PLUS"), &self.exporter) {
+            (Some(_), Some(key)) => ChannelBinding::TlsExporter(key.clone()),
+            (Some(_), None) => return Err("there is nothing to bind to".to_owned()),
+            (None, _) => ChannelBinding::None,
+        };
+        let credentials = Credentials::default()
+            .with_username(self.persona.user())
+            .with_password(self.persona.password.as_str())
+            .with_channel_binding(binding);
+        Ok(match name.trim_end_matches("-PLUS") {
+            "PLAIN" => Box::new(Plain::from_credentials(credentials).map_err(|e| e.to_string())?),
+            "SCRAM-SHA-1" => {
+                Box::new(Scram::<Sha1>::from_credentials(credentials).map_err(|e| e.to_string())?)
+            }
+            "SCRAM-SHA-256" => {
+                Box::new(Scram::<Sha256>::from_credentials(credentials).map_err(|e| e.to_string())?)
+            }
+            _ => return Err(format!("the tests cannot do {name}")),
+        })
+    }
+
+    /// XEP-0198 §3: from now on stanzas are counted, and `<r/>` is answered unasked.
+    pub(crate) async fn enable(&mut self) -> Result<(), String> {
+        self.send(format!("<enable xmlns='{SM}' resume='true'/>").as_bytes()).await?;
+        let enabled = self.expect(SM, "enabled").await?;
+        let id = enabled.attribute("id").ok_or("it cannot be resumed: there is no id")?;
+        self.managed = Some((id.to_owned(), 0));
+        Ok(())
+    }
+
+    /// XEP-0198 §5: a new connection takes the old session. The inner error is the condition of
+    /// the failure.
+    pub(crate) async fn resume(
+        &mut self,
+        target: &dyn Target,
+    ) -> Result<Result<(), String>, String> {
+        let (id, read) = self.managed.take().ok_or("it has nothing to resume")?;
+        self.prepare(target).await?;
+        self.authenticate(None).await?.map_err(|failure| format!("refused: {failure}"))?;
+        let resume = format!("<resume xmlns='{SM}' previd='{id}' h='{read}'/>");
+        self.send(resume.as_bytes()).await?;
+        loop {
+            let element = self.element().await?;
+            if element.is(STREAMS, "features") {
+                continue;
+            }
+            if element.is(SM, "resumed") {
+                self.full_jid = Some(self.persona.jid.clone());
+                self.managed = Some((id, read));
+                return Ok(Ok(()));
+            }
+            let condition = element.elements().next().map(|c| c.name.clone());
+            return Ok(Err(condition.unwrap_or_else(|| element.to_string())));
+        }
+    }
+
+    pub(crate) async fn bind(&mut self, resource: Option<&str>) -> Result<(), String> {
+        let resource = resource.map(|r| format!("<resource>{r}</resource>")).unwrap_or_default();
+        let bind = format!("<iq type='set' id='bind'><bind xmlns='{BIND}'>{resource}</bind></iq>");
+        self.send(bind.as_bytes()).await?;
+        loop {
+            let element = self.element().await?;
+            if element.is(STREAMS, "features") {
+                continue;
+            }
+            let jid = element.child(BIND, "bind").and_then(|bind| bind.child(BIND, "jid"));
+            self.full_jid = Some(jid.ok_or(format!("not bound: {element}"))?.text());
+            return Ok(());
+        }
+    }
+}
+
+/// In words, for people.
+pub(crate) fn named(came: &Came) -> String {
+    match came {
+        Came::Closed => "the end of the connection".to_owned(),
+        Came::Nothing => "nothing".to_owned(),
+        Came::Piece(Piece::Child(element) | Piece::Header(element)) => element.to_string(),
+        Came::Piece(Piece::End) => "</stream:stream>".to_owned(),
+    }
+}
+
+fn shown(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let text = text.trim();
+    match text.char_indices().nth(600) {
+        Some((at, _)) => format!("{} … ({} bytes)", &text[..at], bytes.len()),
+        None => text.to_owned(),
+    }
+}
+
+const BIND: &str = "urn:ietf:params:xml:ns:xmpp-bind";
+const PING: &str = "urn:xmpp:ping";
+const SASL: &str = "urn:ietf:params:xml:ns:xmpp-sasl";
+const SM: &str = "urn:xmpp:sm:3";
+const TLS: &str = "urn:ietf:params:xml:ns:xmpp-tls";

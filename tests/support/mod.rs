@@ -1,0 +1,10 @@
+//! What the conversations need: reading them, clients, comparing, a server to talk to.
+
+pub(crate) mod checks;
+pub(crate) mod client;
+pub(crate) mod element;
+pub(crate) mod matcher;
+pub(crate) mod run;
+pub(crate) mod script;
+pub(crate) mod server;
+pub(crate) mod trust;

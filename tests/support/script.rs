@@ -1,0 +1,345 @@
+//! Reads a script (`docs/testing.md` has the grammar): a head, clients, and what happens, step by
+//! step. The grammar is that of Prosody's scansion, with more actions.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+/// One conversation.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Script {
+    /// What it covers: `XEP-0198 §5`.
+    pub(crate) covers: Vec<String>,
+    /// Lines of the server's configuration, as TOML.
+    pub(crate) server: Vec<String>,
+    pub(crate) clients: Vec<Persona>,
+    pub(crate) steps: Vec<Step>,
+}
+
+/// Somebody who talks.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Persona {
+    pub(crate) name: String,
+    /// With the resource that is wished, if one is.
+    pub(crate) jid: String,
+    pub(crate) password: String,
+    pub(crate) transport: Transport,
+    pub(crate) mechanism: Option<String>,
+    /// Whether an account is made for it.
+    pub(crate) has_account: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum Transport {
+    Direct,
+    #[default]
+    StartTls,
+    Tcp,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Step {
+    pub(crate) line: usize,
+    /// The first line of it.
+    pub(crate) text: String,
+    pub(crate) action: Action,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Action {
+    /// Time passes.
+    Pass(Duration),
+    /// The client of this index does something, or something happens to it.
+    Client(usize, Deed),
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Deed {
+    AnswersPings,
+    Authenticates(Option<String>),
+    Binds(Option<String>),
+    Connects,
+    /// TCP only, or TLS from the first byte.
+    ConnectsRaw(Transport),
+    Discards,
+    Disconnects,
+    EnablesStreamManagement,
+    FailsToLogIn(String),
+    FailsToResume(String),
+    Handshakes,
+    IsDisconnected,
+    LosesTheNetwork,
+    OpensStream(String),
+    Receives {
+        xml: String,
+        in_any_order: bool,
+    },
+    ReceivesHeader(String),
+    ReceivesNothing,
+    Resumes,
+    Sends(String),
+    SendsBytes(Vec<u8>),
+    StartsTls,
+    StreamCloses,
+    StreamEndsWith(Vec<String>),
+}
+
+impl Persona {
+    pub(crate) fn user(&self) -> &str {
+        self.bare().split_once('@').map_or("", |(user, _)| user)
+    }
+
+    pub(crate) fn domain(&self) -> &str {
+        self.bare().split_once('@').map_or(self.bare(), |(_, domain)| domain)
+    }
+
+    pub(crate) fn resource(&self) -> Option<&str> {
+        self.jid.split_once('/').map(|(_, resource)| resource)
+    }
+
+    pub(crate) fn bare(&self) -> &str {
+        self.jid.split_once('/').map_or(&self.jid, |(bare, _)| bare)
+    }
+}
+
+/// Reads a whole file.
+pub(crate) fn parse(text: &str) -> Result<Script, String> {
+    let mut script = Script::default();
+    let mut lines = text.lines().enumerate().map(|(i, line)| (i + 1, line)).peekable();
+    for (number, line) in lines.by_ref() {
+        if line.starts_with("-----") {
+            break;
+        }
+        head(&mut script, line).map_err(|why| format!("line {number}: {why}"))?;
+    }
+    while let Some((number, line)) = lines.next() {
+        if line.trim().is_empty() || line.trim_start().starts_with('#') {
+            continue;
+        }
+        if line.starts_with([' ', '\t']) {
+            return Err(format!("line {number}: this is indented, but belongs to nothing"));
+        }
+        let mut body = String::new();
+        let is_body = |line: &str| line.starts_with([' ', '\t']) || line.trim().is_empty();
+        while let Some((_, inner)) = lines.next_if(|(_, l)| line.ends_with(':') && is_body(l)) {
+            body.push_str(inner.strip_prefix('\t').unwrap_or(inner));
+            body.push('\n');
+        }
+        let action = action(&script.clients, line.trim_end(), body.trim_end())
+            .map_err(|why| format!("line {number}: {why}"))?;
+        script.steps.push(Step { line: number, text: line.trim_end().to_owned(), action });
+    }
+    if script.steps.is_empty() {
+        return Err("there are no steps; is the line of hyphens missing?".to_owned());
+    }
+    Ok(script)
+}
+
+fn head(script: &mut Script, line: &str) -> Result<(), String> {
+    let trimmed = line.trim();
+    if let Some(comment) = trimmed.strip_prefix('#') {
+        let comment = comment.trim();
+        if let Some(covers) = comment.strip_prefix("covers:") {
+            script.covers.extend(covers.split(',').map(|part| part.trim().to_owned()));
+        } else if let Some(option) = comment.strip_prefix("server:") {
+            script.server.push(setting(option)?);
+        }
+        return Ok(());
+    }
+    if trimmed.is_empty() {
+        return Ok(());
+    }
+    if let Some(name) = trimmed.strip_prefix("[Client]") {
+        let name = name.trim().to_owned();
+        script.clients.push(Persona { name, has_account: true, ..Persona::default() });
+        return Ok(());
+    }
+    let client = script.clients.last_mut().ok_or("expected `[Client] Name`")?;
+    let (key, value) = trimmed.split_once(':').ok_or("expected `key: value`")?;
+    let value = value.trim();
+    match (key.trim(), value) {
+        ("jid", _) => value.clone_into(&mut client.jid),
+        ("password", _) => value.clone_into(&mut client.password),
+        ("mechanism", _) => client.mechanism = Some(value.to_owned()),
+        ("transport", _) => client.transport = transport(value)?,
+        ("account", "none") => client.has_account = false,
+        _ => return Err(format!("what is `{trimmed}`?")),
+    }
+    Ok(())
+}
+
+fn transport(word: &str) -> Result<Transport, String> {
+    match word {
+        "starttls" => Ok(Transport::StartTls),
+        "tcp" => Ok(Transport::Tcp),
+        "tls" => Ok(Transport::Direct),
+        _ => Err(format!("transport is starttls, tcp or tls, not `{word}`")),
+    }
+}
+
+/// `limits.silence=3 min` as a line of TOML: what is no number, no word of TOML and not quoted is.
+fn setting(option: &str) -> Result<String, String> {
+    let (key, value) = option.split_once('=').ok_or("expected `# server: key=value`")?;
+    let (key, value) = (key.trim(), value.trim());
+    let is_plain = value.parse::<f64>().is_ok()
+        || ["false", "true"].contains(&value)
+        || value.starts_with(['"', '\'', '[']);
+    Ok(if is_plain { format!("{key} = {value}") } else { format!("{key} = \"{value}\"") })
+}
+
+fn action(clients: &[Persona], line: &str, body: &str) -> Result<Action, String> {
+    if let Some(time) = line.strip_suffix(" pass").or_else(|| line.strip_suffix(" passes")) {
+        return duration(time).map(Action::Pass).ok_or(format!("how long is `{time}`?"));
+    }
+    let meant = clients.iter().enumerate().filter(|(_, c)| {
+        line.strip_prefix(&c.name).is_some_and(|rest| rest.starts_with([' ', '\'', '’']))
+    });
+    let (index, client) =
+        meant.max_by_key(|(_, c)| c.name.len()).ok_or("the line begins with no client's name")?;
+    let rest = line[client.name.len()..].replace('’', "'");
+    deed(rest.trim(), body).map(|deed| Action::Client(index, deed))
+}
+
+fn deed(words: &str, body: &str) -> Result<Deed, String> {
+    let xml = body.to_owned();
+    Ok(match words {
+        "answers pings" => Deed::AnswersPings,
+        "authenticates" => Deed::Authenticates(None),
+        "binds" => Deed::Binds(None),
+        "connects" => Deed::Connects,
+        "connects raw" => Deed::ConnectsRaw(Transport::Tcp),
+        "connects raw over TLS" => Deed::ConnectsRaw(Transport::Direct),
+        "disconnects" => Deed::Disconnects,
+        "enables stream management" => Deed::EnablesStreamManagement,
+        "resumes" => Deed::Resumes,
+        "discards what has come" => Deed::Discards,
+        "is disconnected" => Deed::IsDisconnected,
+        "loses the network" => Deed::LosesTheNetwork,
+        "makes the TLS handshake" => Deed::Handshakes,
+        "receives nothing" => Deed::ReceivesNothing,
+        "receives a stream header:" => Deed::ReceivesHeader(xml),
+        "receives in any order:" => Deed::Receives { xml, in_any_order: true },
+        "receives:" => Deed::Receives { xml, in_any_order: false },
+        "sends:" => Deed::Sends(xml),
+        "starts TLS" => Deed::StartsTls,
+        "'s stream is closed" => Deed::StreamCloses,
+        _ => return deed_with_text(words),
+    })
+}
+
+fn deed_with_text(words: &str) -> Result<Deed, String> {
+    if let Some(terms) = words.strip_prefix("sends bytes ") {
+        return bytes(terms).map(Deed::SendsBytes);
+    }
+    let (words, text) = words.split_once('"').ok_or_else(|| format!("what is `{words}`?"))?;
+    let text = text.strip_suffix('"').ok_or("the text does not end")?.to_owned();
+    match words.trim() {
+        "authenticates with" => Ok(Deed::Authenticates(Some(text))),
+        "binds" => Ok(Deed::Binds(Some(text))),
+        "fails to resume with" => Ok(Deed::FailsToResume(text)),
+        "fails to log in with" => Ok(Deed::FailsToLogIn(text)),
+        "opens a stream to" => Ok(Deed::OpensStream(text)),
+        "'s stream ends with" => {
+            let conditions = text.split("\" or \"").map(str::to_owned).collect();
+            Ok(Deed::StreamEndsWith(conditions))
+        }
+        other => Err(format!("what is `{other}`?")),
+    }
+}
+
+/// `2 minutes`, `1 second`.
+fn duration(words: &str) -> Option<Duration> {
+    let (number, unit) = words.split_once(' ')?;
+    let number: u64 = number.parse().ok()?;
+    let seconds = match unit.trim_end_matches('s') {
+        "day" => 86_400,
+        "hour" => 3_600,
+        "minute" => 60,
+        "second" => 1,
+        _ => return None,
+    };
+    Some(Duration::from_secs(number * seconds))
+}
+
+/// `"<a" + 2000 x " b" + "\x01"`: texts with the escapes of Rust, repeated where wanted.
+fn bytes(terms: &str) -> Result<Vec<u8>, String> {
+    let mut found = Vec::new();
+    let mut rest = terms.trim();
+    loop {
+        let mut times = 1;
+        if let Some((number, behind)) = rest.split_once(" x ")
+            && let Ok(number) = number.trim().parse()
+        {
+            times = number;
+            rest = behind.trim_start();
+        }
+        let inner = rest.strip_prefix('"').ok_or("expected a text in quotes")?;
+        let end = end_of_text(inner).ok_or("a text does not end")?;
+        let text = unescape(&inner[..end])?;
+        for _ in 0..times {
+            found.extend_from_slice(&text);
+        }
+        rest = inner[end + 1..].trim_start();
+        match rest.strip_prefix('+') {
+            Some(behind) => rest = behind.trim_start(),
+            None if rest.is_empty() => return Ok(found),
+            None => return Err(format!("expected `+`, found `{rest}`")),
+        }
+    }
+}
+
+fn end_of_text(inner: &str) -> Option<usize> {
+    let mut is_escaped = false;
+    inner.char_indices().find_map(|(at, c)| {
+        let is_end = c == '"' && !is_escaped;
+        is_escaped = c == '\\' && !is_escaped;
+        is_end.then_some(at)
+    })
+}
+
+fn unescape(text: &str) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        if c != '\\' {
+            bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+            continue;
+        }
+        match chars.next() {
+            Some('"') => bytes.push(b'"'),
+            Some('0') => bytes.push(0),
+            Some('\\') => bytes.push(b'\\'),
+            Some('n') => bytes.push(b'\n'),
+            Some('r') => bytes.push(b'\r'),
+            Some('t') => bytes.push(b'\t'),
+            Some('x') => {
+                let digits: String = chars.by_ref().take(2).collect();
+                let byte = u8::from_str_radix(&digits, 16).map_err(|_| "\\x wants two digits")?;
+                bytes.push(byte);
+            }
+            other => return Err(format!("what is `\\{}`?", other.unwrap_or(' '))),
+        }
+    }
+    Ok(bytes)
+}
+
+/// Puts in what stands for something: `${Romeo's full JID}` by `name`, `${base64 "…"}`.
+pub(crate) fn substitute(
+    text: &str,
+    name: impl Fn(&str) -> Option<String>,
+) -> Result<String, String> {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once("${") {
+        let (inner, after) = behind.split_once('}').ok_or("`${` without `}`")?;
+        out.push_str(before);
+        match inner.strip_prefix("base64 \"").and_then(|t| t.strip_suffix('"')) {
+            Some(text) => out.push_str(&STANDARD.encode(unescape(text)?)),
+            None => out.push_str(&name(inner).ok_or_else(|| format!("what is ${{{inner}}}?"))?),
+        }
+        rest = after;
+    }
+    out.push_str(rest);
+    Ok(out)
+}

@@ -1,0 +1,171 @@
+//! The server in a test: ours in this process, or any other over the network.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use waxwing::auth::derive_keys;
+use waxwing::c2s::Entry;
+use waxwing::clock::Clock;
+use waxwing::config::Config;
+use waxwing::jid::BareJid;
+use waxwing::payload::datetime::Timestamp;
+use waxwing::server::Server;
+use waxwing::storage::{Created, MemoryStorage, NewAccount, Storage};
+use waxwing::tasks::Tasks;
+
+use super::script::{Persona, Script};
+
+/// What carries bytes to the server and back.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// A server that is talked to.
+#[async_trait]
+pub(crate) trait Target {
+    /// A connection; `tls` if the server expects TLS from its first byte.
+    async fn connect(&self, tls: bool) -> Result<Box<dyn Stream>, String>;
+    /// Makes an account, empty and new.
+    async fn add_account(&self, persona: &Persona) -> Result<(), String>;
+    /// Lets time pass.
+    async fn pass(&self, time: Duration);
+    /// Whether all that has been sent has been dealt with when a timer of the runtime ends, since
+    /// time stands still while somebody works.
+    fn knows_when_idle(&self) -> bool;
+    /// Ends the server.
+    async fn stop(&self) -> Result<(), String>;
+}
+
+/// Ours, in this process, over pipes in memory, with a clock that moves when nobody works.
+pub(crate) struct InProcess {
+    server: Server,
+    storage: Arc<dyn Storage>,
+    clock: Clock,
+    tasks: Tasks,
+}
+
+impl InProcess {
+    pub(crate) async fn start(script: &Script) -> Result<Self, String> {
+        let mut domains = vec!["localhost"];
+        domains.extend(script.clients.iter().map(Persona::domain).filter(|d| !d.is_empty()));
+        domains.dedup();
+        let hosts: Vec<_> =
+            domains.iter().map(|domain| format!("[[host]]\ndomain = \"{domain}\"\n")).collect();
+        let text = format!("{}\n{}", script.server.join("\n"), hosts.join(""));
+        let mut config = Config::parse(&text, "the script").map_err(|e| e.to_string())?;
+        config.data = certificates();
+        config.listen.c2s.clear();
+        config.listen.c2s_tls.clear();
+        let clock = Clock::manual(Timestamp::from_micros(START));
+        let (storage, tasks) = (MemoryStorage::new() as Arc<dyn Storage>, Tasks::new());
+        let server = Server::start(config, Arc::clone(&storage), clock.clone(), tasks.clone());
+        let server = server.await.map_err(|error| error.to_string())?;
+        Ok(Self { server, storage, clock, tasks })
+    }
+}
+
+#[async_trait]
+impl Target for InProcess {
+    async fn connect(&self, tls: bool) -> Result<Box<dyn Stream>, String> {
+        let (ours, theirs) = tokio::io::duplex(1 << 20);
+        let entry = if tls { Entry::Direct } else { Entry::StartTls };
+        self.server.connect(Box::new(theirs), entry);
+        Ok(Box::new(ours))
+    }
+
+    async fn add_account(&self, persona: &Persona) -> Result<(), String> {
+        let user = BareJid::parse(persona.bare()).map_err(|error| error.to_string())?;
+        let keys = derive_keys(&persona.password, 4096).map_err(|error| error.to_string())?;
+        let account = NewAccount { user, keys, created: self.clock.now() };
+        match self.storage.accounts().create(&[account]).await.as_deref() {
+            Ok([Created::Made]) => Ok(()),
+            other => Err(format!("cannot make {}: {other:?}", persona.bare())),
+        }
+    }
+
+    async fn pass(&self, time: Duration) {
+        // Slept, not jumped over: each timer in between goes off in its turn.
+        tokio::time::sleep(time).await;
+        self.clock.advance(time);
+    }
+
+    fn knows_when_idle(&self) -> bool {
+        true
+    }
+
+    async fn stop(&self) -> Result<(), String> {
+        let running = self.tasks.stop(Duration::from_secs(60)).await;
+        if running.is_empty() { Ok(()) } else { Err(format!("these do not end: {running:?}")) }
+    }
+}
+
+/// Certificates are made once, and read by all that follow. Kept until the process ends.
+fn certificates() -> PathBuf {
+    static DIRECTORY: OnceLock<tempfile::TempDir> = OnceLock::new();
+    let directory = DIRECTORY.get_or_init(|| tempfile::tempdir().expect("a directory can be made"));
+    // One for each thread: nobody reads what another one is about to write.
+    let name = format!("{:?}", std::thread::current().id());
+    let path = directory.path().join(name.replace(|c: char| !c.is_alphanumeric(), ""));
+    std::fs::create_dir_all(&path).expect("a directory can be made in our own");
+    path
+}
+
+/// Another server: `WAXWING_TEST_SERVER=host:port`, with TLS from the first byte at
+/// `WAXWING_TEST_SERVER_TLS`. Accounts are made by `WAXWING_TEST_ADD_ACCOUNT`, a command that is
+/// given user, domain and password, and makes the account anew if it is there.
+pub(crate) struct Remote {
+    address: String,
+    address_tls: Option<String>,
+    add_account: Option<String>,
+}
+
+impl Remote {
+    pub(crate) fn from_environment() -> Option<Self> {
+        let of = |name| std::env::var(name).ok();
+        Some(Self {
+            address: of("WAXWING_TEST_SERVER")?,
+            address_tls: of("WAXWING_TEST_SERVER_TLS"),
+            add_account: of("WAXWING_TEST_ADD_ACCOUNT"),
+        })
+    }
+}
+
+#[async_trait]
+impl Target for Remote {
+    async fn connect(&self, tls: bool) -> Result<Box<dyn Stream>, String> {
+        let address = if tls { self.address_tls.as_ref() } else { Some(&self.address) };
+        let address = address.ok_or("WAXWING_TEST_SERVER_TLS is not set")?;
+        let stream = TcpStream::connect(address).await.map_err(|e| format!("{address}: {e}"))?;
+        stream.set_nodelay(true).map_err(|error| error.to_string())?;
+        Ok(Box::new(stream))
+    }
+
+    async fn add_account(&self, persona: &Persona) -> Result<(), String> {
+        let Some(command) = &self.add_account else { return Ok(()) };
+        let done = Command::new(command)
+            .args([persona.user(), persona.domain(), &persona.password])
+            .output()
+            .map_err(|error| format!("{command}: {error}"))?;
+        let said = String::from_utf8_lossy(&done.stderr).into_owned();
+        if done.status.success() { Ok(()) } else { Err(format!("{command}: {said}")) }
+    }
+
+    async fn pass(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+
+    fn knows_when_idle(&self) -> bool {
+        false
+    }
+
+    async fn stop(&self) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// When the conversations take place, in microseconds: 2026-07-01T12:00:00Z.
+const START: i64 = 1_782_907_200_000_000;
