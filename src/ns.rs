@@ -26,10 +26,10 @@ pub const DISCO_INFO: &str = "http://jabber.org/protocol/disco#info";
 pub const DISCO_ITEMS: &str = "http://jabber.org/protocol/disco#items";
 /// XEP-0115.
 pub const CAPS: &str = "http://jabber.org/protocol/caps";
-/// XEP-0198.
-pub const SM: &str = "urn:xmpp:sm:3";
 /// XEP-0085.
 pub const CHAT_STATES: &str = "http://jabber.org/protocol/chatstates";
+/// XEP-0198.
+pub const SM: &str = "urn:xmpp:sm:3";
 /// XEP-0199.
 pub const PING: &str = "urn:xmpp:ping";
 /// XEP-0077.
