@@ -21,7 +21,7 @@ from servers import SERVERS, PASSWORD, PREFIX
 SERVER_CORE, LOAD_CORE = "0", "1"
 
 FULL = {"rounds": 3, "logins": 2000, "pairs": 100, "messages": 100_000, "seconds": 60,
-        "idle": 1000, "settle": 10}
+        "idle": 2000, "settle": 10}
 QUICK = {"rounds": 1, "logins": 300, "pairs": 100, "messages": 20_000, "seconds": 20,
          "idle": 300, "settle": 3}
 
@@ -46,7 +46,8 @@ def main():
     args = arguments()
     # Ends by SIGTERM as by Ctrl-C: the server is stopped on the way out.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    sizes = QUICK if args.quick else FULL
+    sizes = dict(QUICK if args.quick else FULL)
+    sizes["rounds"] = args.rounds or sizes["rounds"]
     accounts = max(sizes["idle"], 2 * sizes["pairs"])
     found = {name: {"chat": [], "idle": [], "logins": []} for name in args.servers}
     versions = {}
@@ -67,6 +68,7 @@ def main():
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one small round")
+    parser.add_argument("--rounds", type=int, help="how often to measure each server")
     parser.add_argument("--servers", default="waxwing,prosody,ejabberd",
                         type=lambda text: text.split(","))
     parser.add_argument("--output", help="write the table to this file, too")
@@ -80,7 +82,8 @@ def measure(name, folder, accounts, sizes, found, versions):
         "logins": ["logins", "--count", str(sizes["logins"])],
         "chat": ["chat", "--pairs", str(sizes["pairs"]), "--messages", str(sizes["messages"]),
                  "--seconds", str(sizes["seconds"])],
-        "idle": ["idle", "--count", str(sizes["idle"]), "--settle", str(sizes["settle"])],
+        "idle": ["idle", "--count", str(sizes["idle"]), "--warm", "5", "--settle",
+                 str(sizes["settle"])],
     }
     for mode, options in modes.items():
         place = folder / mode

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Waxwing, Prosody and ejabberd side by side: what a login, a message and an idle connection cost.
 #
-#   benches/peers/run.sh [--quick] [--servers waxwing,prosody,ejabberd] [--output FILE] [--json FILE]
+#   benches/peers/run.sh [--quick] [--rounds N] [--servers waxwing,prosody,ejabberd]
+#                        [--output FILE] [--json FILE]
 #
 # Needs two cores, Linux, Python 3, openssl and taskset. Installs Debian's prosody and ejabberd by
 # apt-get if they are missing (then as root; their system services are stopped and disabled, the

@@ -43,12 +43,8 @@ class Server:
                 env={**os.environ, **environment},
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )
-        self.wait_for(self.is_listening)
-        self.add_accounts()
-
-    def wait_for(self, condition):
         deadline = time.monotonic() + START_SECONDS
-        while not condition():
+        while not self.is_listening():
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise SystemExit(f"{self.name} does not start:\n{self.tail()}")
             time.sleep(0.1)
@@ -74,8 +70,10 @@ class Server:
         text = self.log.read_text(errors="replace") if self.log.exists() else ""
         return "\n".join(text.splitlines()[-20:])
 
-    def add_accounts(self):
-        """For servers that take accounts only while they run."""
+    def prepare(self):
+        """Configures, and makes the accounts in a process of their own: what that leaves in
+        memory must not be there for connections to use. Returns command and environment."""
+        raise NotImplementedError
 
     def certificate(self):
         """A self-signed certificate with an ECDSA P-256 key, as Waxwing makes its own."""
@@ -102,14 +100,13 @@ class Waxwing(Server):
             # All load comes from one address.
             "[limits]\nconnections_per_address = 10000\n"
         )
-        return [self.program, "serve", "--config", str(self.config)], {}
-
-    def add_accounts(self):
+        (self.folder / "data").mkdir(mode=0o700)
         lines = "".join(f"{user}@{DOMAIN} {PASSWORD}\n" for user in self.users)
         subprocess.run(
             [self.program, "--config", str(self.config), "user", "import"],
             stdout=subprocess.DEVNULL, input=lines, text=True, check=True, timeout=300,
         )
+        return [self.program, "serve", "--config", str(self.config)], {}
 
     def version(self):
         done = subprocess.run([self.program, "--version"], capture_output=True, text=True)
@@ -169,13 +166,11 @@ class Ejabberd(Server):
             f"<host jid='{DOMAIN}'>{users}</host></server-data>"
         )
         # What ejabberdctl would run, but for distribution: a node without a name needs no epmd.
-        ready = self.folder / "ready"
-        after = (f'ok = ejabberd_piefxis:import_file("{self.folder}/accounts.xml"), '
-                 f'file:write_file("{ready}", "").')
-        return [
+        command = [
             "erl", "+K", "true", "+P", "250000", "-mnesia", "dir", f'"{spool}"',
-            "-ejabberd", "log_rotate_count", "0", "-noinput", "-s", "ejabberd", "-eval", after,
-        ], {
+            "-ejabberd", "log_rotate_count", "0", "-noinput", "-s", "ejabberd",
+        ]
+        environment = {
             "EJABBERD_CONFIG_PATH": str(config),
             "EJABBERD_LOG_PATH": str(self.folder / "ejabberd.log"),
             "ERL_LIBS": "/usr/lib/x86_64-linux-gnu",
@@ -184,9 +179,13 @@ class Ejabberd(Server):
             "ERL_CRASH_DUMP_SECONDS": "0",
             "HOME": str(self.folder),
         }
-
-    def add_accounts(self):
-        self.wait_for((self.folder / "ready").exists)
+        imports = f'ok = ejabberd_piefxis:import_file("{self.folder}/accounts.xml"), init:stop().'
+        with self.log.open("ab") as log:
+            subprocess.run(
+                [*command, "-eval", imports], env={**os.environ, **environment}, cwd=self.folder,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=True, timeout=300,
+            )
+        return command, environment
 
     def settings(self):
         # Debian's configuration without rooms, HTTP, MQTT, STUN and s2s, and without shapers.

@@ -15,7 +15,7 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 500)]
     count: usize,
     /// Connections made and closed before the first look, so that late loading is not counted.
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 5)]
     warm: usize,
     /// Seconds of rest before each look at the server's memory.
     #[arg(long, default_value_t = 5)]

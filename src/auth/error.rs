@@ -12,9 +12,16 @@ pub enum SaslError {
     /// The account is closed for the time being.
     #[error("the account is disabled")]
     AccountDisabled,
+    /// The client wants to bind the login to its connection in a way that is not offered.
+    #[error("the type of channel binding is not offered")]
+    BindingUnknown,
     /// The password is too old.
     #[error("the credentials have expired")]
     CredentialsExpired,
+    /// The client says that it saw no channel binding, where it was offered (RFC 5802 §6): somebody
+    /// in between has taken it from the list, or a library knows no better.
+    #[error("channel binding was offered, and the client says that it was not")]
+    Downgrade,
     /// Nothing is offered without TLS.
     #[error("logins need encryption")]
     EncryptionRequired,
@@ -48,14 +55,14 @@ impl SaslError {
         match self {
             Self::Aborted => "aborted",
             Self::AccountDisabled => "account-disabled",
+            Self::BindingUnknown | Self::MalformedRequest => "malformed-request",
             Self::CredentialsExpired => "credentials-expired",
+            Self::Downgrade | Self::NotAuthorized => "not-authorized",
             Self::EncryptionRequired => "encryption-required",
             Self::IncorrectEncoding => "incorrect-encoding",
             Self::InvalidAuthzid => "invalid-authzid",
             Self::InvalidMechanism => "invalid-mechanism",
-            Self::MalformedRequest => "malformed-request",
             Self::MechanismTooWeak => "mechanism-too-weak",
-            Self::NotAuthorized => "not-authorized",
             Self::TemporaryAuthFailure => "temporary-auth-failure",
         }
     }
@@ -64,7 +71,16 @@ impl SaslError {
     /// could not check, does not. (A connection has so many attempts, however they end.)
     #[must_use]
     pub fn counts_as_failure(&self) -> bool {
-        !matches!(self, Self::Aborted | Self::TemporaryAuthFailure)
+        !matches!(self, Self::Aborted | Self::TemporaryAuthFailure) && !self.is_about_binding()
+    }
+
+    /// No password was tried: the login could not even begin, because of channel binding. It does
+    /// not count on its connection either, so that a client can go through its whole list.
+    ///
+    /// COMPAT: slixmpp 1.8 (2022) tries tls-unique, then says `y`, for each mechanism in turn.
+    #[must_use]
+    pub fn is_about_binding(&self) -> bool {
+        matches!(self, Self::BindingUnknown | Self::Downgrade)
     }
 }
 

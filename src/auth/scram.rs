@@ -72,9 +72,9 @@ impl<'a> ClientFirst<'a> {
     /// `malformed-request` if flag and mechanism do not go together, or for an unknown binding.
     pub(super) fn bound_to<'o>(&self, plus: bool, offer: &'o Offer) -> Result<&'o [u8], SaslError> {
         match (&self.binding, plus) {
-            (Binding::Used(name), true) => offer.binding(name).ok_or(SaslError::MalformedRequest),
+            (Binding::Used(name), true) => offer.binding(name).ok_or(SaslError::BindingUnknown),
             (Binding::Unseen, false) if !offer.channel_bindings().is_empty() => {
-                Err(SaslError::NotAuthorized)
+                Err(SaslError::Downgrade)
             }
             (Binding::None | Binding::Unseen, false) => Ok(&[]),
             (Binding::Used(_), false) | (Binding::None | Binding::Unseen, true) => {

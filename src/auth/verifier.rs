@@ -154,7 +154,13 @@ impl Verifier {
             }
         };
         match &self.tasks {
-            Some(tasks) => drop(tasks.spawn("login", note)),
+            // The storage writes it at its leisure; the end of the server does not wait for that.
+            Some(tasks) => {
+                let stopping = tasks.stopping();
+                drop(tasks.spawn("login", async move {
+                    tokio::select! { () = note => {} () = stopping.cancelled() => {} }
+                }));
+            }
             None => note.await,
         }
     }

@@ -251,6 +251,9 @@ impl<'a> Driver<'a> {
             }
             Err(error) => {
                 self.c2s.hosts.metrics.logins.inc([mechanism, error.condition()]);
+                if error.is_about_binding() {
+                    tracing::info!(%peer, account = user, mechanism, %error, "login not begun");
+                }
                 if error.counts_as_failure() {
                     log::login_failed(peer, user.as_deref(), mechanism, error.condition());
                     let slow = self.c2s.hosts.config.load().auth.slow_addresses;

@@ -367,7 +367,7 @@ impl Negotiation {
         let is_plain = self.state == State::Features(Stage::Plain);
         let stage = if is_plain { Stage::Plain } else { Stage::Secured };
         self.state = State::Features(stage);
-        self.failed += 1;
+        self.failed += u32::from(!error.is_about_binding());
         let failure = element("failure").ns(ns::SASL).child(element(error.condition()));
         let mut actions: Actions =
             smallvec![Action::Forget, Action::Send(failure.to_bytes().to_vec())];

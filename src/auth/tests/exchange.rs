@@ -69,7 +69,9 @@ async fn a_login_bound_to_another_connection_is_refused() {
 async fn a_client_that_was_shown_no_plus_is_refused_where_it_was_offered() {
     let server = Server::new().await;
     let result = server.first("SCRAM-SHA-1", b"y,,n=juliet,r=abc").await;
-    assert_eq!(result, Err(SaslError::NotAuthorized));
+    assert_eq!(result, Err(SaslError::Downgrade));
+    assert_eq!(SaslError::Downgrade.condition(), "not-authorized");
+    assert!(!SaslError::Downgrade.counts_as_failure(), "no password was tried");
     // Where it was not, all is well.
     let server = Server::with(&TlsFacts::default(), |_| {}).await;
     let step = log_in::<Sha1>(&server, PASSWORD, ChannelBinding::Unsupported).await;
@@ -97,7 +99,7 @@ async fn logins_are_bound_to_the_certificate_too() {
 
 #[tokio::test]
 async fn first_messages_that_are_not_in_the_grammar_are_refused() {
-    use SaslError::{InvalidAuthzid, MalformedRequest, NotAuthorized};
+    use SaslError::{BindingUnknown, InvalidAuthzid, MalformedRequest, NotAuthorized};
     let server = Server::new().await;
     let long = format!("n,,n=juliet,r={}", "x".repeat(4096));
     let cases: [(&str, &[u8], SaslError); 36] = [
@@ -139,7 +141,7 @@ async fn first_messages_that_are_not_in_the_grammar_are_refused() {
         ("SCRAM-SHA-1", b"p=tls-exporter,,n=juliet,r=abc", MalformedRequest),
         ("SCRAM-SHA-1-PLUS", b"n,,n=juliet,r=abc", MalformedRequest),
         ("SCRAM-SHA-1-PLUS", b"y,,n=juliet,r=abc", MalformedRequest),
-        ("SCRAM-SHA-1-PLUS", b"p=tls-unique,,n=juliet,r=abc", MalformedRequest),
+        ("SCRAM-SHA-1-PLUS", b"p=tls-unique,,n=juliet,r=abc", BindingUnknown),
     ];
     for (mechanism, message, error) in cases {
         let result = server.first(mechanism, message).await;

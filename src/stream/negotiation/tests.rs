@@ -492,6 +492,18 @@ fn the_last_failure_ends_the_stream() {
     }
 }
 
+/// Old libraries try each mechanism with a binding that is not offered; they come to one that works.
+#[test]
+fn a_login_that_could_not_begin_for_its_binding_is_no_failure() {
+    let mut machine = after(TO_SECURED);
+    for error in [SaslError::BindingUnknown, SaslError::Downgrade].repeat(5) {
+        feed(&mut machine, SCRAM);
+        let found = words(&feed(&mut machine, Refused(error)));
+        assert_eq!(found.len(), 2, "{found:?}");
+    }
+    assert_eq!(words(&feed(&mut machine, PLAIN)), ["begin PLAIN \"\\0a\\0b\""]);
+}
+
 #[test]
 fn a_second_login_needs_a_second_connection() {
     check(&[
