@@ -158,7 +158,11 @@ impl Verifier {
             Some(tasks) => {
                 let stopping = tasks.stopping();
                 drop(tasks.spawn("login", async move {
-                    tokio::select! { () = note => {} () = stopping.cancelled() => {} }
+                    tokio::select! {
+                        biased; // it is handed to the storage in any case
+                        () = note => {}
+                        () = stopping.cancelled() => {}
+                    }
                 }));
             }
             None => note.await,
