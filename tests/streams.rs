@@ -24,9 +24,13 @@ use waxwing::auth::derive_keys;
 use waxwing::c2s::Entry;
 use waxwing::clock::Clock;
 use waxwing::config::Config;
+use waxwing::host::command::Running;
 use waxwing::jid::BareJid;
 use waxwing::server::Server;
-use waxwing::storage::{MemoryStorage, NewAccount, Storage};
+use waxwing::storage::{
+    AccountStore, ArchiveStore, DocumentStore, MemoryStorage, NewAccount, OfflineStore,
+    ResumptionStore, RosterStore, Storage,
+};
 use waxwing::tasks::Tasks;
 
 /// A server on free ports of the loopback interface, with the accounts romeo and juliet.
@@ -39,6 +43,10 @@ struct House {
 
 impl House {
     async fn new(limits: &str) -> Self {
+        Self::on(MemoryStorage::new(), limits).await
+    }
+
+    async fn on(storage: Arc<dyn Storage>, limits: &str) -> Self {
         let data = tempfile::tempdir().unwrap();
         let text = format!(
             "[listen]\nc2s = [\"127.0.0.1:0\"]\nc2s_tls = []\n[limits]\n{limits}\n\
@@ -47,7 +55,6 @@ impl House {
         let mut config = Config::parse(&text, "the test").unwrap();
         data.path().clone_into(&mut config.data);
         let (clock, tasks) = (Clock::system(), Tasks::new());
-        let storage = MemoryStorage::new() as Arc<dyn Storage>;
         let server = Server::start(config, Arc::clone(&storage), clock, tasks.clone());
         let server = server.await.unwrap();
         let house = Self { server, storage, tasks, _data: data };
@@ -109,6 +116,40 @@ impl House {
     async fn close(self) {
         assert_eq!(self.server.hosts().metrics.panics.get(), 0);
         assert!(self.tasks.stop(Duration::from_secs(10)).await.is_empty());
+    }
+}
+
+/// A storage with a bug: who asks it for a roster panics.
+struct Cursed(Arc<MemoryStorage>);
+
+#[async_trait::async_trait]
+impl Storage for Cursed {
+    fn accounts(&self) -> &dyn AccountStore {
+        self.0.accounts()
+    }
+
+    fn archive(&self) -> &dyn ArchiveStore {
+        self.0.archive()
+    }
+
+    fn documents(&self) -> &dyn DocumentStore {
+        self.0.documents()
+    }
+
+    fn offline(&self) -> &dyn OfflineStore {
+        self.0.offline()
+    }
+
+    fn resumption(&self) -> &dyn ResumptionStore {
+        self.0.resumption()
+    }
+
+    fn roster(&self) -> &dyn RosterStore {
+        panic!("a bug, for the test")
+    }
+
+    async fn close(&self) {
+        self.0.close().await;
     }
 }
 
@@ -334,6 +375,39 @@ async fn a_stream_without_a_default_namespace_carries_stanzas() {
     peer.hears("<jid>romeo@localhost/romeo</jid>").await;
     peer.say("</stream>").await;
     assert!(peer.hears_the_end().await.ends_with("</stream:stream>"));
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_panic_ends_one_connection_and_no_other() {
+    let house = House::on(Arc::new(Cursed(MemoryStorage::new())), "").await;
+    let mut juliet = house.login("juliet").await;
+    let mut romeo = house.login("romeo").await;
+    romeo.say("<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>").await;
+    romeo.hears_the_end().await;
+    juliet.say(messages("juliet@localhost/juliet", 7..8, "still here")).await;
+    juliet.hears("still here").await;
+    let romeo = BareJid::parse("romeo@localhost").unwrap();
+    let sessions = &house.server.hosts().sessions;
+    timeout(PATIENCE, async {
+        while !sessions.of(&romeo).is_empty() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .expect("the session of the panic is gone");
+    house.login("romeo").await;
+    house.close().await;
+}
+
+#[tokio::test]
+async fn who_is_closed_by_the_operator_is_told_why() {
+    let house = House::new("").await;
+    let romeo = house.login("romeo").await;
+    let jid = BareJid::parse("romeo@localhost").unwrap();
+    assert_eq!(Running::close(&house.server, &jid, Some("back at noon < 1")).await, 1);
+    let heard = romeo.ends_refused("policy-violation").await;
+    assert!(heard.contains(">back at noon &lt; 1</text>"), "{heard}");
     house.close().await;
 }
 

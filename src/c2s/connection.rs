@@ -84,14 +84,14 @@ async fn last_words(c2s: &C2s, wire: Wire, session: &Session, ended: &Ended) {
             farewell(wire, &last, None).await;
         }
         Ended::Failed(error) => {
-            c2s.note_end(Some(*error));
-            farewell(wire, &[], Some(*error)).await;
+            c2s.note_end(Some(error));
+            farewell(wire, &[], Some(error)).await;
         }
         // XEP-0198 §5: the old stream, if it is still there, ends with a conflict. The session
         // does not wait for that.
         Ended::HandedOver(_) => {
             let error = StreamCondition::Conflict.text("resumed on another connection");
-            let bye = async move { farewell(wire, &[], Some(error)).await };
+            let bye = async move { farewell(wire, &[], Some(&error)).await };
             drop(c2s.hosts.tasks.spawn("farewell", bye));
         }
         Ended::Lost(_) => drop(wire),

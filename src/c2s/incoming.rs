@@ -137,7 +137,12 @@ fn offer(handle: &SessionHandle, stanza: Stanza) {
 pub(super) fn order_error(order: &CloseReason) -> StreamError {
     match order {
         CloseReason::Conflict => StreamCondition::Conflict.text("replaced by a newer session"),
-        CloseReason::Kicked(_) => StreamCondition::PolicyViolation.text("closed by the operator"),
+        CloseReason::Kicked(None) => {
+            StreamCondition::PolicyViolation.text("closed by the operator")
+        }
+        CloseReason::Kicked(Some(text)) => {
+            StreamError { text: Some(text.clone()), ..StreamCondition::PolicyViolation.into() }
+        }
         CloseReason::Overrun => {
             StreamCondition::PolicyViolation.text("does not read what it is sent")
         }

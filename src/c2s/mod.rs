@@ -166,7 +166,7 @@ impl C2s {
         match negotiated {
             Ok(session) => Some((connection, session)),
             Err(error) => {
-                self.note_end(error);
+                self.note_end(error.as_ref());
                 let domain = self.hosts.all().first().map_or("", |host| host.domain.as_str());
                 connection.close(error, domain).await;
                 None
@@ -189,10 +189,14 @@ impl C2s {
         drop(self.hosts.tasks.spawn("hibernation", task));
     }
 
-    fn note_end(&self, error: Option<StreamError>) {
+    fn note_end(&self, error: Option<&StreamError>) {
         if let Some(error) = error {
             self.hosts.metrics.streams_closed.inc([error.condition.as_str()]);
-            tracing::debug!(condition = error.condition.as_str(), text = error.text, "stream ends");
+            tracing::debug!(
+                condition = error.condition.as_str(),
+                text = error.text.as_deref(),
+                "stream ends"
+            );
         }
     }
 }

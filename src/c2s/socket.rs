@@ -95,11 +95,11 @@ impl Connection {
     /// stream: if there is none yet, it is opened in the name of `domain` (RFC 6120 §4.9.1.2).
     pub(super) async fn close(self, error: Option<StreamError>, domain: &str) {
         let Some(wire) = self.wire else { return };
-        let first = match error {
+        let first = match &error {
             Some(_) if !self.is_open => header::response(&header::new_id(), domain, None),
             _ => Vec::new(),
         };
-        farewell(wire, &first, error).await;
+        farewell(wire, &first, error.as_ref()).await;
     }
 }
 
@@ -121,7 +121,7 @@ pub(super) async fn write_all(
 
 /// The last words, the end of the stream, the end of TLS; then we listen for a moment, since a
 /// socket closed with unread bytes takes our last words with it (RFC 6120 §4.4).
-pub(super) async fn farewell(mut wire: Wire, last: &[u8], error: Option<StreamError>) {
+pub(super) async fn farewell(mut wire: Wire, last: &[u8], error: Option<&StreamError>) {
     let mut out = last.to_vec();
     if let Some(error) = error {
         error.to_node().write(&mut out);

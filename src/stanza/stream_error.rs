@@ -1,15 +1,17 @@
 //! Stream errors (RFC 6120 §4.9): each is the end of its stream.
 
+use smol_str::SmolStr;
+
 use crate::ns;
 use crate::xml::{Node, element};
 
 /// Why a stream ends.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct StreamError {
     /// The condition.
     pub condition: StreamCondition,
-    /// A fixed sentence in English.
-    pub text: Option<&'static str>,
+    /// A sentence: a fixed one in English, or the operator's own.
+    pub text: Option<SmolStr>,
     /// A condition of the application (RFC 6120 §4.9.4).
     pub detail: Option<Detail>,
 }
@@ -102,7 +104,7 @@ impl StreamCondition {
     /// As an error with a sentence.
     #[must_use]
     pub fn text(self, text: &'static str) -> StreamError {
-        StreamError { text: Some(text), ..self.into() }
+        StreamError { text: Some(SmolStr::new_static(text)), ..self.into() }
     }
 
     /// The condition with this name.
@@ -126,10 +128,10 @@ impl From<crate::xml::XmlError> for StreamError {
 
 impl StreamError {
     /// The `<stream:error/>` element.
-    pub fn to_node(self) -> Node {
+    pub fn to_node(&self) -> Node {
         let mut node =
             element("stream:error").child(element(self.condition.as_str()).ns(ns::STREAM_ERRORS));
-        if let Some(text) = self.text {
+        if let Some(text) = &self.text {
             node =
                 node.child(element("text").ns(ns::STREAM_ERRORS).attr("xml:lang", "en").text(text));
         }
