@@ -4,7 +4,6 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use divan::{Bencher, black_box};
 use sasl::client::Mechanism as _;
 use sasl::client::mechanisms::Scram;
@@ -14,11 +13,7 @@ use waxwing::auth::{Offer, Step, TlsFacts, Verifier, derive_keys};
 use waxwing::clock::Clock;
 use waxwing::config::AuthConfig;
 use waxwing::jid::BareJid;
-use waxwing::payload::datetime::Timestamp;
-use waxwing::storage::{
-    Account, AccountStore, ArchiveStore, Created, DocumentStore, NewAccount, OfflineStore, Result,
-    ResumptionStore, RosterStore, ScramHash, ScramKeys, Storage,
-};
+use waxwing::storage::{MemoryStorage, NewAccount, ScramKeys, Storage};
 
 fn main() {
     divan::main();
@@ -68,67 +63,13 @@ fn server(iterations: u32) -> (Arc<Verifier>, Offer, tokio::runtime::Runtime) {
     };
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let keys = derive_keys("secret", iterations).expect("a password");
-    let storage = Arc::new(Juliet(keys));
+    let storage = MemoryStorage::new();
+    let user = BareJid::parse("juliet@example.com").expect("an address");
+    let account = NewAccount { user, keys, created: Clock::system().now() };
+    runtime.block_on(storage.accounts().create(&[account])).expect("room in memory");
     let verifier = runtime
         .block_on(Verifier::new(storage, &config, Clock::system()))
         .expect("the secret is there");
     let tls = TlsFacts { version13: true, exporter: Some([9; 32]), server_end_point: None };
     (Arc::new(verifier), Offer::new(&config, Some(&tls)), runtime)
-}
-
-/// Everybody has these keys.
-struct Juliet(Vec<ScramKeys>);
-
-#[async_trait]
-impl AccountStore for Juliet {
-    async fn create(&self, _: &[NewAccount]) -> Result<Vec<Created>> {
-        unreachable!("no login makes an account")
-    }
-    async fn find(&self, _: &BareJid) -> Result<Option<Account>> {
-        unreachable!("a login needs keys only")
-    }
-    async fn keys(&self, _: &BareJid, hash: ScramHash) -> Result<Option<ScramKeys>> {
-        Ok(self.0.iter().find(|keys| keys.hash == hash).cloned())
-    }
-    async fn set_keys(&self, _: &BareJid, _: &[ScramKeys]) -> Result<bool> {
-        unreachable!("no login changes keys")
-    }
-    async fn note_login(&self, _: &BareJid, _: Timestamp) -> Result<()> {
-        Ok(())
-    }
-    async fn remove(&self, _: &BareJid) -> Result<bool> {
-        unreachable!("no login removes an account")
-    }
-    async fn list(&self, _: Option<&str>, _: Option<&BareJid>, _: usize) -> Result<Vec<Account>> {
-        unreachable!("no login lists accounts")
-    }
-    async fn count(&self, _: Option<&str>) -> Result<u64> {
-        unreachable!("no login counts accounts")
-    }
-    async fn secret(&self) -> Result<[u8; 32]> {
-        Ok([7; 32])
-    }
-}
-
-#[async_trait]
-impl Storage for Juliet {
-    fn accounts(&self) -> &dyn AccountStore {
-        self
-    }
-    fn archive(&self) -> &dyn ArchiveStore {
-        unreachable!("logins need accounts only")
-    }
-    fn documents(&self) -> &dyn DocumentStore {
-        unreachable!("logins need accounts only")
-    }
-    fn offline(&self) -> &dyn OfflineStore {
-        unreachable!("logins need accounts only")
-    }
-    fn resumption(&self) -> &dyn ResumptionStore {
-        unreachable!("logins need accounts only")
-    }
-    fn roster(&self) -> &dyn RosterStore {
-        unreachable!("logins need accounts only")
-    }
-    async fn close(&self) {}
 }

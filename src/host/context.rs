@@ -2,8 +2,6 @@
 
 use std::collections::VecDeque;
 
-use async_trait::async_trait;
-
 use super::{Host, Hosts};
 use crate::jid::{BareJid, FullJid};
 use crate::session::SessionHandle;
@@ -65,13 +63,6 @@ pub enum Halt {
 /// New stanzas on their way: routed in order when the stanza in hand is done. No recursion.
 #[derive(Debug, Default)]
 pub struct Outbox(VecDeque<Stanza>);
-
-/// The way up for those who have no stanza in hand: timers, the administrator.
-#[async_trait]
-pub trait Route: Send + Sync {
-    /// Routes a stanza of our own.
-    async fn route(&self, stanza: Stanza);
-}
 
 impl Origin {
     /// The session, if it is a client's.

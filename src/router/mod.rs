@@ -7,11 +7,7 @@ pub mod iq;
 pub mod message;
 pub mod presence;
 
-use std::sync::Arc;
-
-use async_trait::async_trait;
-
-use crate::host::{Cx, Halt, Host, Hosts, Origin, Outbox, Route};
+use crate::host::{Cx, Halt, Host, Hosts, Origin, Outbox};
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::session::{Delivery, SessionHandle};
 use crate::stanza::{Condition, Head, Stanza};
@@ -158,15 +154,5 @@ async fn room(hosts: &Hosts, own: &SessionHandle) {
 fn own_account(head: &mut Head) {
     if head.to.is_none() {
         head.to = head.from.as_ref().map(|from| from.to_bare().into());
-    }
-}
-
-/// The way in for those who have no stanza in hand.
-pub struct Router(pub Arc<Hosts>);
-
-#[async_trait]
-impl Route for Router {
-    async fn route(&self, stanza: Stanza) {
-        from_us(&self.0, stanza).await;
     }
 }
