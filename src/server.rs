@@ -20,7 +20,7 @@ use crate::limit::{ConnectionLimits, Throttle, connections, raise_open_files};
 use crate::metrics::Metrics;
 use crate::modules;
 use crate::session::{CloseReason, SessionHandle};
-use crate::storage::{Storage, StorageError};
+use crate::storage::{Storage, StorageError, WireIds};
 use crate::stream::wire::Io;
 use crate::tasks::Tasks;
 use crate::tls::{Certificates, TlsError};
@@ -77,7 +77,9 @@ impl Server {
         );
         let mut registry = modules::registry(&config);
         registry.enter_commands(COMMANDS);
-        let parts = Parts { config, storage, registry, metrics: Metrics::new(), clock, tasks };
+        let message_ids = WireIds::new(&storage.accounts().secret().await?);
+        let metrics = Metrics::new();
+        let parts = Parts { config, storage, message_ids, registry, metrics, clock, tasks };
         let c2s = Arc::new(C2s {
             hosts: Arc::new(Hosts::new(parts)?),
             verifier: Arc::new(verifier),

@@ -1,10 +1,9 @@
 //! What an archive answers (XEP-0313 §4.2, §4.3, §5): messages, the end of the page, both ends.
 
-use super::NS;
-use super::wire_id::WireIds;
+use crate::ns::MAM as NS;
 use crate::payload::forward::forwarded;
 use crate::payload::result_set::SetAnswer;
-use crate::storage::{End, Page, Stored};
+use crate::storage::{End, Page, Stored, WireIds};
 use crate::xml::{Node, element};
 
 /// The messages of a page in the order in which they are sent: oldest first, or the other way round.

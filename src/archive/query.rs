@@ -1,12 +1,12 @@
 //! What a client asks of an archive (XEP-0313 §4): a form and a wish for a page.
 
-use super::wire_id::WireIds;
-use super::{FULLTEXT, NS};
+use super::FULLTEXT;
+use crate::ns::MAM as NS;
 use crate::payload::data_form::{self, Field, FieldKind, Form, FormKind, Submitted};
 use crate::payload::datetime::Timestamp;
 use crate::payload::result_set::{SetRequest, Start};
 use crate::stanza::{Condition, StanzaError};
-use crate::storage::{MessageId, Query};
+use crate::storage::{MessageId, Query, WireIds};
 use crate::xml::{ElementRef, Node, element};
 
 /// A query that was read.

@@ -1,5 +1,6 @@
 //! Grammars that several features share: parse and build, nothing else.
 
+pub mod archive_preferences;
 pub mod caps;
 pub mod data_form;
 pub mod datetime;

@@ -1,7 +1,7 @@
 //! XEP-0441: whose messages an owner wants to have in the archive.
 
-use crate::archive::NS;
 use crate::jid::Jid;
+use crate::ns::MAM as NS;
 use crate::stanza::{Condition, StanzaError};
 use crate::xml::{ElementRef, Node, element};
 
