@@ -7,6 +7,7 @@ pub mod commands;
 pub mod disco;
 pub mod last_activity;
 pub mod legacy_session;
+pub mod mam;
 pub mod offline;
 pub mod ping;
 pub mod private;
@@ -14,6 +15,7 @@ pub mod register;
 pub mod roster;
 pub mod server_info;
 pub mod software_version;
+pub mod stanza_id;
 pub mod time;
 pub mod vcard;
 
@@ -34,6 +36,7 @@ pub const ALL: &[&dyn Module] = &[
     &roster::Roster,
     &server_info::ServerInfo,
     &software_version::SoftwareVersion,
+    &stanza_id::StanzaId,
     &time::EntityTime,
     &vcard::Vcard,
 ];

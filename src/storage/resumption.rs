@@ -14,6 +14,13 @@ use crate::payload::datetime::Timestamp;
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct SessionNumber(pub(super) i64);
 
+impl SessionNumber {
+    #[cfg(test)]
+    pub(crate) fn for_tests(number: i64) -> Self {
+        Self(number)
+    }
+}
+
 /// A session that can be resumed, or that could and has ended.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Resumable {
