@@ -7,6 +7,7 @@ pub mod commands;
 pub mod disco;
 pub mod last_activity;
 pub mod legacy_session;
+pub mod mam;
 pub mod offline;
 pub mod ping;
 pub mod private;
@@ -27,6 +28,7 @@ pub const ALL: &[&dyn Module] = &[
     &disco::Disco,
     &last_activity::LastActivity,
     &legacy_session::LegacySession,
+    &mam::Mam,
     &offline::Offline,
     &ping::Ping,
     &private::Private,
