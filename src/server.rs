@@ -18,7 +18,7 @@ use crate::host::{Hosts, Parts};
 use crate::jid::Jid;
 use crate::limit::{ConnectionLimits, Throttle, connections, raise_open_files};
 use crate::metrics::Metrics;
-use crate::modules;
+use crate::modules::{self, mam};
 use crate::session::{CloseReason, SessionHandle};
 use crate::storage::{Storage, StorageError, WireIds};
 use crate::stream::wire::Io;
@@ -104,6 +104,8 @@ impl Server {
         let (c2s, addresses) = (Arc::downgrade(&server.c2s), Arc::clone(&server.addresses));
         drop(server.hosts().running.set(Arc::new(Life { c2s, addresses })));
         server.watch_certificates();
+        let expiry = mam::expiry::run(Arc::clone(server.hosts()));
+        drop(server.hosts().tasks.spawn("archive-expiry", expiry));
         Ok(server)
     }
 
@@ -142,6 +144,9 @@ impl Server {
         if config.hosts.len() != old.hosts.len() {
             config.hosts.clone_from(&old.hosts);
         }
+        // What was announced at the start is what there is.
+        config.archive.enabled = old.archive.enabled;
+        config.archive.search = old.archive.search;
         self.c2s.certificates.reload(&config, &hosts.clock)?;
         self.c2s.verifier.refresh(&config.auth);
         let limits = &config.limits;

@@ -3,6 +3,7 @@
 pub mod page;
 pub mod policy;
 pub mod query;
+pub mod retention;
 
 /// The feature: ids in forms, flipped pages, metadata (XEP-0313 §7).
 pub const EXTENDED: &str = "urn:xmpp:mam:2#extended";

@@ -12,7 +12,7 @@ section! {
 
     /// Whether messages are archived for accounts. Users may switch it off for themselves, or for
     /// some of their contacts (XEP-0441). Without it, messages still wait for those who are away.
-    enabled: bool = true => Switch, Reload;
+    enabled: bool = true => Switch, Restart;
 
     /// How long a message stays in an archive. 0: for ever.
     age: Duration = days(0) => Time::between(days(0), days(36_500)), Reload;
@@ -22,5 +22,5 @@ section! {
 
     /// Whether archives can be searched by words (XEP-0431). Makes the database larger, and finds
     /// messages only that were kept while it was on. What is encrypted is never found.
-    search: bool = false => Switch, Reload;
+    search: bool = false => Switch, Restart;
 }

@@ -29,6 +29,7 @@ pub const ALL: &[&dyn Module] = &[
     &disco::Disco,
     &last_activity::LastActivity,
     &legacy_session::LegacySession,
+    &mam::Mam,
     &offline::Offline,
     &ping::Ping,
     &private::Private,

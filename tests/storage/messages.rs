@@ -228,7 +228,8 @@ fn expected(archive: &[Stored], query: &Query) -> (Vec<Stored>, bool) {
         .filter(|row| with(row))
         .filter(|row| query.start.is_none_or(|s| row.at >= s))
         .filter(|row| query.end.is_none_or(|e| row.at <= e))
-        .filter(|row| query.after.is_none_or(|a| row.id > a))
+        .filter(|row| query.above.max(query.after).is_none_or(|a| row.id > a))
+        .filter(|row| query.below.is_none_or(|b| row.id < b))
         .filter(|row| query.before.is_none_or(|b| row.id < b))
         .filter(|row| query.ids.as_ref().is_none_or(|ids| ids.contains(&row.id)))
         .cloned()
@@ -264,6 +265,8 @@ pub(crate) async fn pages_are_what_was_asked_for(s: Arc<dyn Storage>) {
         query.end = (dice.roll(3) == 0).then(|| any(&mut dice).at);
         query.after = (dice.roll(3) == 0).then(|| any(&mut dice).id);
         query.before = (dice.roll(3) == 0).then(|| any(&mut dice).id);
+        query.above = (dice.roll(3) == 0).then(|| any(&mut dice).id);
+        query.below = (dice.roll(3) == 0).then(|| any(&mut dice).id);
         if dice.roll(5) == 0 {
             query.ids = Some((0..dice.roll(6)).map(|_| any(&mut dice).id).collect());
         }
@@ -278,6 +281,22 @@ pub(crate) async fn pages_are_what_was_asked_for(s: Arc<dyn Storage>) {
         let before = found.iter().filter(|r| first.is_none_or(|f| r.id < f)).count() as u64;
         let count = Count { total: found.len() as u64, before };
         assert_eq!(page.count, query.count.then_some(count), "{n}: {query:?}");
+    }
+}
+
+pub(crate) async fn a_page_does_not_grow_without_bound(s: Arc<dyn Storage>) {
+    let long = "x".repeat(200 << 10);
+    for n in 1..=20 {
+        keep(&s, letter(n, format!("{n} {long}"))).await;
+    }
+    for backwards in [false, true] {
+        let query = Query { backwards, count: true, ..all() };
+        let page = s.archive().page(&user(JULIET), &query).await.unwrap().unwrap();
+        assert_eq!((page.rows.len(), page.complete), (6, false));
+        let first = if backwards { 15 } else { 1 };
+        let numbers: Vec<i64> = page.rows.iter().map(|row| row.id.get()).collect();
+        assert_eq!(numbers, (first..first + 6).collect::<Vec<_>>());
+        assert_eq!(page.count, Some(Count { total: 20, before: first as u64 - 1 }));
     }
 }
 
