@@ -33,13 +33,26 @@ impl Book {
         written
     }
 
+    /// Something that concerns all.
     pub(crate) fn note(&self, text: String) {
-        self.write(|ledger| ledger.note(text));
+        self.write(|ledger| ledger.note(None, text));
+    }
+
+    /// Something that concerns one account.
+    pub(crate) fn note_of(&self, account: Account, text: &str) {
+        self.write(|ledger| ledger.note(Some(account), format!("{account} {text}")));
     }
 
     /// Waits until it says so. If it does not, that is a fault.
     pub(crate) async fn until(&self, what: &str, is_so: impl Fn(&Ledger) -> bool) {
         self.until_within(PATIENCE, what, is_so).await;
+    }
+
+    /// Waits until what was promised to these accounts, who are online, has come.
+    pub(crate) async fn until_arrived(&self, accounts: &[Account]) {
+        if !self.comes(ARRIVAL, |ledger| ledger.all_arrived(accounts)).await {
+            self.write(|ledger| ledger.waited_for(accounts));
+        }
     }
 
     /// As [`Book::until`], for what takes longer.
@@ -49,6 +62,12 @@ impl Book {
         what: &str,
         is_so: impl Fn(&Ledger) -> bool,
     ) {
+        if !self.comes(limit, is_so).await {
+            self.write(|ledger| ledger.wrong(format!("after {limit:?}: not yet {what}")));
+        }
+    }
+
+    async fn comes(&self, limit: Duration, is_so: impl Fn(&Ledger) -> bool) -> bool {
         let mut changed = self.0.changed.subscribe();
         let wait = async {
             while !self.read(&is_so) {
@@ -57,11 +76,11 @@ impl Book {
                 sleep(Duration::from_millis(5)).await;
             }
         };
-        if timeout(limit, wait).await.is_err() {
-            self.write(|ledger| ledger.wrong(format!("after {limit:?}: not yet {what}")));
-        }
+        timeout(limit, wait).await.is_ok()
     }
 }
 
 /// Long: the machine may be busy.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// For messages that are acknowledged, to those who are online: nothing holds them up any more.
+const ARRIVAL: Duration = Duration::from_secs(10);

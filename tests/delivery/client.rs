@@ -121,7 +121,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pieces<S> {
 }
 
 fn lost(error: &std::io::Error) -> Trouble {
-    Trouble::Lost(error.to_string())
+    Trouble::Lost(error.kind().to_string())
 }
 
 /// The only domain.

@@ -31,6 +31,8 @@ pub(crate) struct Counts {
     pub(crate) read: u32,
     /// The server's highest `h`.
     pub(crate) acknowledged: u32,
+    /// A message was among those.
+    pub(crate) has_promise: bool,
     /// Sent and not acknowledged, in order.
     pub(crate) waiting: VecDeque<Sent>,
 }
@@ -53,7 +55,9 @@ impl Counts {
         let new = h.wrapping_sub(self.acknowledged) as usize;
         if new <= self.waiting.len() {
             self.acknowledged = h;
-            return Ok(self.waiting.drain(..new).collect());
+            let all: Vec<_> = self.waiting.drain(..new).collect();
+            self.has_promise |= all.iter().any(|sent| matches!(sent, Sent::Message(..)));
+            return Ok(all);
         }
         let (acknowledged, waiting) = (self.acknowledged, self.waiting.len());
         let said = format!("h={h} after h={acknowledged}, with {waiting} more sent");

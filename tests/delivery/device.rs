@@ -43,6 +43,8 @@ pub(crate) struct Habits {
     pub(crate) away: u64,
     /// Once in four times it stays away so much longer.
     pub(crate) away_longer: Duration,
+    /// It loses its network after so many milliseconds, at most.
+    pub(crate) drops: Option<u64>,
 }
 
 impl Default for Habits {
@@ -55,6 +57,7 @@ impl Default for Habits {
             window: 30,
             away: 40,
             away_longer: Duration::ZERO,
+            drops: None,
         }
     }
 }
@@ -108,21 +111,26 @@ impl Device {
                 Err(trouble) => Err(trouble),
             };
             let Err(trouble) = ended else { return self };
-            self.book.write(|ledger| match trouble {
-                Trouble::Lost(why) => ledger.note(format!("{}: {why}", self.account)),
-                Trouble::Closed(condition) if EXPECTED.contains(&condition.as_str()) => {
-                    ledger.note(format!("{}: closed, {condition}", self.account));
-                }
-                Trouble::Closed(condition) => {
-                    ledger.wrong(format!("{} is closed with {condition}", self.account));
-                }
-                Trouble::Wrong(what) => ledger.wrong(format!("{}: {what}", self.account)),
-            });
+            self.complain(trouble);
             let mut away = self.chance.millis(self.habits.away) + Duration::from_millis(2);
             if self.chance.one_in(4) {
                 away += self.habits.away_longer;
             }
             sleep(away).await;
+        }
+    }
+
+    fn complain(&self, trouble: Trouble) {
+        let account = self.account;
+        match trouble {
+            Trouble::Lost(why) => self.book.note_of(account, &format!("is cut off: {why}")),
+            Trouble::Closed(condition) if EXPECTED.contains(&condition.as_str()) => {
+                self.book.note_of(account, &format!("is closed: {condition}"));
+            }
+            Trouble::Closed(condition) => {
+                self.book.write(|l| l.wrong(format!("{account} is closed: {condition}")));
+            }
+            Trouble::Wrong(what) => self.book.write(|l| l.wrong(format!("{account}: {what}"))),
         }
     }
 
@@ -182,16 +190,15 @@ impl Device {
         let answer = wire.next().await?;
         let h = answer.attribute("h").map(str::to_owned);
         let told = h.as_deref().unwrap_or("none");
-        self.book.note(format!(
-            "{} resumes with h={read}: {} h={told}, after h={}",
-            self.account, answer.name, counts.acknowledged
-        ));
+        let (name, before) = (&answer.name, counts.acknowledged);
+        let text = format!("resumes with h={read}: {name} h={told}, after h={before}");
+        self.book.note_of(self.account, &text);
         if answer.is(SM, "failed") {
-            self.book.write(|ledger| ledger.not_resumed += 1);
+            self.book.write(|ledger| ledger.failed_to_resume(self.account));
             match h {
                 Some(h) => self.acknowledged(&h)?,
-                // It may know nothing of a session in which it counted nothing.
-                None if counts.acknowledged == 0 => {}
+                // It may know nothing of a session in which it promised nothing.
+                None if !counts.has_promise => {}
                 None => {
                     let h = counts.acknowledged;
                     let text = format!("{}: <failed/> without h, after h={h}", self.account);
@@ -224,10 +231,14 @@ impl Device {
         self.again = again;
     }
 
+    /// Bind and `<enable/>` in one write, as clients do that are in a hurry: no message reaches the
+    /// session before it is managed, and is lost with its connection.
     async fn bind(&mut self, wire: &mut Wire) -> Result<(), Trouble> {
+        let enable = format!("<enable xmlns='{SM}' resume='true'/>");
+        let enable = if self.habits.managed { enable.as_str() } else { "" };
         wire.send(&format!(
             "<iq type='set' id='bind'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>\
-             <resource>{RESOURCE}</resource></bind></iq>"
+             <resource>{RESOURCE}</resource></bind></iq>{enable}"
         ))
         .await?;
         let bound = wire.next().await?;
@@ -235,18 +246,12 @@ impl Device {
             return Err(Trouble::Wrong(format!("not bound: {bound}")));
         }
         self.session = self.book.write(|ledger| ledger.new_session());
-        let session = self.session;
-        self.book.note(format!("{} begins session {session}", self.account));
-        if self.habits.managed {
-            wire.send(&format!("<enable xmlns='{SM}' resume='true'/>")).await?;
-            loop {
-                let element = wire.next().await?;
-                if element.is(SM, "enabled") {
-                    let id = element.attribute("id").map(str::to_owned);
-                    self.counts = Some(Counts::new(id));
-                    break;
-                }
-                // Who writes to the full address does not wait for that.
+        self.book.note_of(self.account, &format!("begins session {}", self.session));
+        while self.habits.managed && self.counts.is_none() {
+            let element = wire.next().await?;
+            if element.is(SM, "enabled") {
+                self.counts = Some(Counts::new(element.attribute("id").map(str::to_owned)));
+            } else {
                 self.hear(wire, &element).await?;
             }
         }
@@ -268,6 +273,8 @@ impl Device {
     ) -> Result<(), Trouble> {
         let mut next_message = Instant::now();
         let mut next_question = Instant::now();
+        let drops = self.habits.drops.map_or(FOREVER, |millis| self.chance.millis(millis));
+        let drops = Instant::now() + drops;
         loop {
             let now = *phase.borrow_and_update();
             if now == Phase::Leave {
@@ -286,6 +293,9 @@ impl Device {
                 () = sleep_until(next_message), if talks => {
                     self.talk(wire).await?;
                     next_message = Instant::now() + self.chance.millis(self.habits.pace);
+                }
+                () = sleep_until(drops), if now == Phase::Talk => {
+                    return Err(Trouble::Lost("leaves the network".to_owned()));
                 }
                 () = sleep_until(next_question), if asks => {
                     self.asked = true;
@@ -415,6 +425,7 @@ impl Device {
     /// Acknowledges all, closes the stream, and hears what still comes.
     async fn leave(&mut self, wire: &mut Wire) -> Result<(), Trouble> {
         let counts = self.counts.take();
+        let copies = self.book.read(|ledger| ledger.copies());
         let read = counts.map(|c| format!("<a xmlns='{SM}' h='{}'/>", c.read)).unwrap_or_default();
         wire.send(&format!("{read}</stream:stream>")).await?;
         within("the end of the stream", async {
@@ -427,13 +438,16 @@ impl Device {
                 }
             }
         })
-        .await
+        .await?;
+        self.book.write(|ledger| ledger.left(self.account, copies));
+        Ok(())
     }
 }
 
 /// Conditions by which a server may end a stream in these tests: it ends, or the client has a newer
 /// connection.
 const EXPECTED: [&str; 2] = ["conflict", "system-shutdown"];
+const FOREVER: Duration = Duration::from_secs(24 * 60 * 60);
 const BETWEEN_QUESTIONS: Duration = Duration::from_millis(20);
 const RESOURCE: &str = "pda";
 const SM: &str = "urn:xmpp:sm:3";

@@ -1,7 +1,7 @@
 //! A server whose files cannot grow any more, under load; then there is room again.
 
 use super::chance::{Chance, Size};
-use super::kill::{ACCOUNTS, enter};
+use super::kill::{ACCOUNTS, ONLINE, enter};
 use super::stage::Stage;
 
 /// What it acknowledges it has, or it answers it with an error; and it goes on.
@@ -35,7 +35,7 @@ pub(crate) async fn run(name: &str) {
         stage.house.start().await;
         refused = stage.book.read(|ledger| ledger.refused_count());
     }
-    stage.settle(&["anna", "bert", "carl", "dora"]).await;
+    stage.settle(&ONLINE).await;
     stage.last_look().await;
     stage.judge(name, &format!("{} times a full disk", size.rounds)).await;
 }

@@ -3,7 +3,7 @@
 //! Knows no network: its own tests (`ledger_tests.rs`) show that it finds each fault.
 
 use std::collections::BTreeMap;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -69,6 +69,8 @@ struct Arrived {
     /// Counts all copies of all messages, in the order in which they came.
     place: usize,
     kills: u32,
+    /// Its client has acknowledged it and closed its stream in good order.
+    settled: bool,
     copy: Copy,
 }
 
@@ -94,14 +96,18 @@ pub(crate) struct Ledger {
     kills: u32,
     sessions: u32,
     arrived: usize,
-    /// What happened to connections and servers.
-    events: Vec<(Duration, String)>,
+    /// What happened to connections and servers, and whose it was.
+    events: Vec<(Duration, Option<Account>, String)>,
+    /// Promised to somebody who was online, and did not come for a long time.
+    late: Vec<Key>,
     /// What a server must not say, whatever happens to messages.
     wrong: Vec<String>,
     /// Recipients whose archive was read: what stands there is not lost, and must agree.
     archives: Vec<Account>,
     /// Messages may be answered with errors: the disk is full.
     pub(crate) may_refuse: bool,
+    /// Each session that is asked for is there.
+    pub(crate) must_resume: bool,
     pub(crate) resumed: usize,
     pub(crate) not_resumed: usize,
 }
@@ -116,9 +122,11 @@ impl Ledger {
             sessions: 0,
             arrived: 0,
             events: Vec::new(),
+            late: Vec::new(),
             wrong: Vec::new(),
             archives: Vec::new(),
             may_refuse: false,
+            must_resume: false,
             resumed: 0,
             not_resumed: 0,
         }
@@ -170,7 +178,23 @@ impl Ledger {
         let (at, place, kills) = (self.started.elapsed(), self.arrived, self.kills);
         self.arrived += 1;
         let message = self.messages.get_mut(&key).expect("it was found");
-        message.copies.push(Arrived { at, place, kills, copy });
+        message.copies.push(Arrived { at, place, kills, settled: false, copy });
+    }
+
+    /// `account` has acknowledged what it got of the first `copies` of all, and closed its stream,
+    /// and so did the server.
+    pub(crate) fn left(&mut self, account: Account, copies: usize) {
+        let own = self.messages.iter_mut().filter(|(key, _)| key.to == account);
+        let own = own.flat_map(|(_, message)| &mut message.copies);
+        own.filter(|copy| copy.place < copies).for_each(|copy| copy.settled = true);
+    }
+
+    /// A session was not resumed, but its client knows what was counted: `<failed h='…'/>`.
+    pub(crate) fn failed_to_resume(&mut self, account: Account) {
+        self.not_resumed += 1;
+        if self.must_resume {
+            self.wrong(format!("{account} cannot resume its session"));
+        }
     }
 
     /// `account` has it in its archive, which is read from its beginning.
@@ -194,7 +218,7 @@ impl Ledger {
     /// The server is being killed. What was sent before and not acknowledged may be unknown to it.
     pub(crate) fn killed(&mut self) {
         self.kills += 1;
-        self.note("SIGKILL".to_owned());
+        self.note(None, "SIGKILL".to_owned());
     }
 
     pub(crate) fn new_session(&mut self) -> u32 {
@@ -203,13 +227,13 @@ impl Ledger {
     }
 
     /// Something that helps to understand a fault.
-    pub(crate) fn note(&mut self, text: String) {
-        self.events.push((self.started.elapsed(), text));
+    pub(crate) fn note(&mut self, whose: Option<Account>, text: String) {
+        self.events.push((self.started.elapsed(), whose, text));
     }
 
     /// Something that a server must not do.
     pub(crate) fn wrong(&mut self, text: String) {
-        self.note(format!("WRONG: {text}"));
+        self.note(None, format!("WRONG: {text}"));
         self.wrong.push(text);
     }
 
@@ -244,6 +268,11 @@ impl Ledger {
         self.sessions
     }
 
+    /// How many copies have come, to all.
+    pub(crate) fn copies(&self) -> usize {
+        self.arrived
+    }
+
     pub(crate) fn sent_count(&self) -> usize {
         self.messages.len()
     }
@@ -263,8 +292,17 @@ impl Ledger {
 
     /// What was promised to these accounts has arrived.
     pub(crate) fn all_arrived(&self, accounts: &[Account]) -> bool {
-        let mut promised = self.messages.iter().filter(|(_, m)| m.is_promised());
-        promised.all(|(key, m)| !m.copies.is_empty() || !accounts.contains(&key.to))
+        self.missing(accounts).next().is_none()
+    }
+
+    /// These accounts are online and have waited long: what has not come is late.
+    pub(crate) fn waited_for(&mut self, accounts: &[Account]) {
+        self.late = self.missing(accounts).collect();
+    }
+
+    fn missing(&self, accounts: &[Account]) -> impl Iterator<Item = Key> {
+        let open = self.messages.iter().filter(|(_, m)| m.is_promised() && m.copies.is_empty());
+        open.map(|(key, _)| *key).filter(|key| accounts.contains(&key.to))
     }
 
     // ── the judgement ──
@@ -273,6 +311,10 @@ impl Ledger {
         let mut verdict = Verdict::default();
         for text in &self.wrong {
             verdict.add(Kind::Wrong, None, text.clone());
+        }
+        for &key in &self.late {
+            let text = "did not come, though its recipient was online".to_owned();
+            verdict.add(Kind::Late, Some(key), text);
         }
         for (&key, message) in &self.messages {
             self.judge_loss(key, message, &mut verdict);
@@ -369,26 +411,27 @@ impl Ledger {
         let mut out = format!("{}\n", counts.join(", "));
         for faults in kinds.values() {
             for fault in faults.iter().take(SHOWN) {
-                let _ = writeln!(out, "\n{fault}");
-                if let Some(message) = fault.key.and_then(|key| self.messages.get(&key)) {
-                    self.tell(message, &mut out);
+                out.push_str(&format!("\n{fault}\n"));
+                if let Some(key) = fault.key {
+                    self.tell(key, &mut out);
                 }
             }
             let others: Vec<_> =
                 faults.iter().skip(SHOWN).take(30).map(ToString::to_string).collect();
             if !others.is_empty() {
-                let _ = writeln!(out, "\nand {}", others.join("; "));
+                out.push_str(&format!("\nand {}\n", others.join("; ")));
             }
         }
         if kinds.contains_key(&Kind::Wrong) {
-            let _ = writeln!(out, "\nThe last events:");
+            out.push_str("\nThe last events:\n");
             let last = self.events.len().saturating_sub(30);
-            self.events[last..].iter().for_each(|(at, text)| line(*at, text, &mut out));
+            self.events[last..].iter().for_each(|(at, _, text)| line(*at, text, &mut out));
         }
         out
     }
 
-    fn tell(&self, message: &Message, out: &mut String) {
+    fn tell(&self, key: Key, out: &mut String) {
+        let Some(message) = self.messages.get(&key) else { return };
         let mut lines: Vec<(Duration, String)> = Vec::new();
         for (i, (at, _)) in message.sent.iter().enumerate() {
             lines.push((*at, if i == 0 { "sent" } else { "sent again" }.to_owned()));
@@ -403,12 +446,15 @@ impl Ledger {
         }
         let from = lines.iter().map(|l| l.0).min().unwrap_or_default().saturating_sub(NEAR);
         let to = lines.iter().map(|l| l.0).max().unwrap_or_default() + NEAR;
-        let near = self.events.iter().filter(|(at, _)| (from..=to).contains(at));
-        lines.extend(near.map(|(at, text)| (*at, format!("    {text}"))));
+        for (at, whose, text) in &self.events {
+            if (from..=to).contains(at) && whose.is_none_or(|a| a == key.from || a == key.to) {
+                lines.push((*at, format!("    {text}")));
+            }
+        }
         lines.sort();
         lines.iter().take(60).for_each(|(at, text)| line(*at, text, out));
         if !message.archived.is_empty() {
-            let _ = writeln!(out, "           archived as {}", message.archived.join(", "));
+            out.push_str(&format!("           archived as {}\n", message.archived.join(", ")));
         }
     }
 }
@@ -422,6 +468,10 @@ fn judge_copies(key: Key, message: &Message, verdict: &mut Verdict) {
         let same =
             message.copies[..i].iter().rev().find(|c| id.is_some() && c.copy.stanza_id == *id);
         match same {
+            Some(c) if c.settled && c.kills == arrived.kills => {
+                let text = "came again, though its client had acknowledged it and left".to_owned();
+                verdict.add(Kind::Doubled, Some(key), text);
+            }
             Some(c) if c.copy.session != arrived.copy.session || c.kills != arrived.kills => {
                 verdict.repeated += 1;
             }
@@ -443,7 +493,7 @@ fn judge_copies(key: Key, message: &Message, verdict: &mut Verdict) {
 }
 
 fn line(at: Duration, text: &str, out: &mut String) {
-    let _ = writeln!(out, "{:>9.3} {text}", at.as_secs_f64());
+    out.push_str(&format!("{:>9.3} {text}\n", at.as_secs_f64()));
 }
 
 /// What the ledger says in the end.
@@ -487,6 +537,8 @@ pub(crate) enum Kind {
     Doubled,
     /// One stanza-id for two messages.
     Id,
+    /// It came with the next login only.
+    Late,
     Lost,
     Refused,
     /// Something that a server must not say.

@@ -55,6 +55,15 @@ fn a_loss_is_found() {
 }
 
 #[test]
+fn what_comes_late_to_somebody_who_was_online_is_found() {
+    let mut ledger = ledger();
+    promised(&mut ledger, 1);
+    ledger.waited_for(&["bert"]);
+    arrived(&mut ledger, 1, 1, None);
+    finds(&ledger, &[Kind::Late]);
+}
+
+#[test]
 fn what_was_never_acknowledged_may_be_lost() {
     let mut ledger = ledger();
     ledger.sent(key(1));
@@ -131,6 +140,36 @@ fn a_second_copy_in_another_session_needs_the_same_id() {
         finds(&ledger, if is_well { &[] } else { &[Kind::Doubled] });
         assert_eq!(ledger.verdict().repeated, usize::from(is_well));
     }
+}
+
+#[test]
+fn a_second_copy_of_what_a_client_has_acknowledged_is_found() {
+    let mut ledger = ledger();
+    promised(&mut ledger, 1);
+    arrived(&mut ledger, 1, 1, Some("id1"));
+    ledger.left("anna", 1);
+    ledger.left("bert", 0);
+    arrived(&mut ledger, 1, 2, Some("id1"));
+    finds(&ledger, &[]);
+    ledger.left("bert", ledger.copies());
+    arrived(&mut ledger, 1, 3, Some("id1"));
+    finds(&ledger, &[Kind::Doubled]);
+    // The server may not have written down yet that it was delivered.
+    ledger.left("bert", ledger.copies());
+    ledger.killed();
+    arrived(&mut ledger, 1, 4, Some("id1"));
+    finds(&ledger, &[Kind::Doubled]);
+}
+
+#[test]
+fn a_session_that_cannot_be_resumed_is_found_where_it_must_be() {
+    let mut ledger = ledger();
+    ledger.failed_to_resume("anna");
+    finds(&ledger, &[]);
+    ledger.must_resume = true;
+    ledger.failed_to_resume("anna");
+    finds(&ledger, &[Kind::Wrong]);
+    assert_eq!(ledger.not_resumed, 2);
 }
 
 #[test]
@@ -225,10 +264,14 @@ fn what_nobody_sent_or_somebody_changed_is_found() {
 fn a_story_tells_what_happened_to_a_message() {
     let mut ledger = ledger();
     ledger.sent(key(1));
-    ledger.note("cut 7".to_owned());
+    ledger.note(None, "cut 7".to_owned());
+    ledger.note(Some("anna"), "anna was there".to_owned());
+    ledger.note(Some("carl"), "carl was there".to_owned());
     promised(&mut ledger, 1);
     let story = ledger.story(&ledger.verdict());
-    for told in ["Lost anna.bert.1", "sent\n", "sent again", "cut 7", "acknowledged\n"] {
+    for told in ["Lost anna.bert.1", "sent\n", "sent again", "cut 7", "anna was", "acknowledged\n"]
+    {
         assert!(story.contains(told), "{told:?} is missing in\n{story}");
     }
+    assert!(!story.contains("carl"), "{story}");
 }

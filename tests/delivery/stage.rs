@@ -56,7 +56,7 @@ impl Stage {
     pub(crate) async fn settle(&mut self, online: &[Account]) {
         self.phase.send_replace(Phase::Settle);
         self.book.until("acknowledged all that was sent", |ledger| ledger.all_told()).await;
-        self.book.until("delivered what it acknowledged", |l| l.all_arrived(online)).await;
+        self.book.until_arrived(online).await;
         self.phase.send_replace(Phase::Leave);
         let left = timeout(LEAVING, async {
             while let Some(device) = self.devices.join_next().await {
