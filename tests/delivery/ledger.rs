@@ -69,8 +69,9 @@ struct Arrived {
     /// Counts all copies of all messages, in the order in which they came.
     place: usize,
     kills: u32,
-    /// Its client has acknowledged it and closed its stream in good order.
-    settled: bool,
+    /// Its client has acknowledged it and closed its stream in good order, when so many copies had
+    /// come to all.
+    settled: Option<usize>,
     copy: Copy,
 }
 
@@ -178,7 +179,7 @@ impl Ledger {
         let (at, place, kills) = (self.started.elapsed(), self.arrived, self.kills);
         self.arrived += 1;
         let message = self.messages.get_mut(&key).expect("it was found");
-        message.copies.push(Arrived { at, place, kills, settled: false, copy });
+        message.copies.push(Arrived { at, place, kills, settled: None, copy });
     }
 
     /// `account` has acknowledged what it got of the first `copies` of all, and closed its stream,
@@ -186,7 +187,9 @@ impl Ledger {
     pub(crate) fn left(&mut self, account: Account, copies: usize) {
         let own = self.messages.iter_mut().filter(|(key, _)| key.to == account);
         let own = own.flat_map(|(_, message)| &mut message.copies);
-        own.filter(|copy| copy.place < copies).for_each(|copy| copy.settled = true);
+        for copy in own.filter(|copy| copy.place < copies) {
+            copy.settled.get_or_insert(self.arrived);
+        }
     }
 
     /// A session was not resumed, but its client knows what was counted: `<failed h='…'/>`.
@@ -468,7 +471,10 @@ fn judge_copies(key: Key, message: &Message, verdict: &mut Verdict) {
         let same =
             message.copies[..i].iter().rev().find(|c| id.is_some() && c.copy.stanza_id == *id);
         match same {
-            Some(c) if c.settled && c.kills == arrived.kills => {
+            Some(c)
+                if c.settled.is_some_and(|then| then <= arrived.place)
+                    && c.kills == arrived.kills =>
+            {
                 let text = "came again, though its client had acknowledged it and left".to_owned();
                 verdict.add(Kind::Doubled, Some(key), text);
             }
