@@ -353,17 +353,15 @@ impl Inbox {
         }
     }
 
+    /// What was held is not among what is left: it waits, behind what has not been read.
     pub(super) fn close(&self) -> Vec<Delivery> {
         let mut state = self.state.lock();
         state.closed = true;
         state.bytes = 0;
         state.order = None;
         state.custody = FxHashMap::default();
-        let mut left = std::mem::take(&mut state.queue);
-        if let Some(Backlog::Holding(held)) = state.backlog.take() {
-            left.extend(held);
-        }
-        left.into()
+        state.backlog = None;
+        std::mem::take(&mut state.queue).into()
     }
 }
 
