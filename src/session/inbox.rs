@@ -334,13 +334,6 @@ impl Inbox {
         true
     }
 
-    /// The rest waits for another session.
-    pub(super) fn abandon_backlog(&self) {
-        let mut state = self.state.lock();
-        state.drop_held();
-        state.backlog = None;
-    }
-
     pub(super) fn has_backlog(&self) -> bool {
         matches!(self.state.lock().backlog, Some(Backlog::Holding(_) | Backlog::Passing))
     }
