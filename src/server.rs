@@ -89,6 +89,7 @@ impl Server {
             connections,
             throttle: Throttle::new(),
         });
+        c2s.restore().await?;
         drop(c2s.hosts.tasks.spawn("goodbye", Arc::clone(&c2s).say_goodbye()));
         let mut addresses = Vec::new();
         for (entry, listener) in listeners {
@@ -196,6 +197,8 @@ impl Running for Server {
         let meant = sessions.iter().filter(|s| !jid.is_full() || **s.jid() == *jid);
         // The account may have been removed: what we know of it is not true any more.
         self.hosts().blocked.forget(&jid.to_bare());
+        self.hosts().preferences.forget(&jid.to_bare());
+        self.hosts().known.forget(&jid.to_bare());
         let why = CloseReason::Kicked(reason.map(Into::into));
         meant.map(|session| session.close(why.clone())).count()
     }

@@ -3,6 +3,7 @@
 use crate::ns;
 use crate::payload::delay;
 use crate::payload::hints::{self, Hints};
+use crate::payload::stanza_id;
 use crate::stanza::{Message, MessageKind};
 use crate::xml::ElementRef;
 
@@ -72,7 +73,7 @@ fn is_encrypted(child: &ElementRef<'_>) -> bool {
 
 /// Worthless once the moment is over, or alone: what only decorates a message.
 fn is_passing(child: &ElementRef<'_>) -> bool {
-    matches!(child.ns(), ns::CHAT_STATES | hints::NS | delay::NS | ns::STANZA_ID)
+    matches!(child.ns(), ns::CHAT_STATES | hints::NS | delay::NS | stanza_id::NS)
         || (child.ns() == ns::CLIENT && child.name() == "thread")
 }
 

@@ -37,7 +37,8 @@ fn the_defaults_in_the_commented_file_read_as_what_they_are() {
         assert!(options > 30, "{text}");
         // Those without a default show an example.
         let kept = |line: &str| {
-            let example = ["#certificate", "#key", "#socket"].iter().any(|n| line.starts_with(n));
+            let examples = ["#certificate", "#key", "#location", "#socket"];
+            let example = examples.iter().any(|n| line.starts_with(n));
             if is_option(&line) && !example { line[1..].to_owned() } else { line.to_owned() }
         };
         let text: String = text.lines().map(|line| kept(line) + "\n").collect();
@@ -50,6 +51,10 @@ fn the_defaults_in_the_commented_file_read_as_what_they_are() {
 #[rustfmt::skip]
 const MISTAKES: &[(&str, usize, usize, &str, &str)] = &[
     // The head, and names.
+    ("[listen]\nlocation = 'a b'", 2, 12, "`location` is no place: \"a b\"",
+        "write for example \"node1.example.org:5222\""),
+    ("[listen]\nlocation = 'a:0'", 2, 12, "`location` is no place: \"a:0\"",
+        "write for example \"node1.example.org:5222\""),
     ("dat = 'x'", 1, 1, "there is no option `dat`", "write `data`"),
     ("data = ''", 1, 8, "`data` is empty", "write a path in quotes, for example \"/var/lib/waxwing\""),
     ("port = 1", 1, 1, "there is no option `port`", "only `data` may stand before the sections"),

@@ -14,7 +14,7 @@ use smol_str::SmolStr;
 use tokio::sync::Semaphore;
 
 pub use cache::{AccountCache, Ticket};
-pub use context::{Cx, Halt, Origin, Outbox};
+pub use context::{Cx, Halt, Keeping, Origin, Outbox};
 pub use registry::{Identity, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
 
 use crate::clock::Clock;

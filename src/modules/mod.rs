@@ -15,6 +15,7 @@ pub mod register;
 pub mod roster;
 pub mod server_info;
 pub mod software_version;
+pub mod stanza_id;
 pub mod time;
 pub mod vcard;
 
@@ -36,6 +37,7 @@ pub const ALL: &[&dyn Module] = &[
     &roster::Roster,
     &server_info::ServerInfo,
     &software_version::SoftwareVersion,
+    &stanza_id::StanzaId,
     &time::EntityTime,
     &vcard::Vcard,
 ];

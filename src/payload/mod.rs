@@ -9,3 +9,4 @@ pub mod disco;
 pub mod forward;
 pub mod hints;
 pub mod result_set;
+pub mod stanza_id;

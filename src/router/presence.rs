@@ -91,7 +91,7 @@ async fn available(
         look_around(cx, session, &user, &items).await;
     }
     if priority >= 0 && !wanted_messages {
-        offline::deliver(cx, session).await?;
+        offline::catch_up(cx.hosts, session).await?;
     }
     Ok(())
 }

@@ -1,6 +1,11 @@
 //! The mailbox of a session: stanzas in order, bounded in number and bytes, and beside them one
 //! order to close, which overtakes them.
 //!
+//! A message that carries a mark ("not yet delivered", `storage::archive`) is in the session's
+//! custody from the mailbox on until its client has it. While the session reads what waited for its
+//! account, newer messages are passed by: they have their marks, and come in their turn, in order
+//! (docs/delivery.md).
+//!
 //! An empty mailbox holds no memory of its own, which matters for a hundred thousand idle ones;
 //! and the writer takes all that waits at once, for one write.
 
@@ -8,11 +13,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use rustc_hash::FxHashSet;
 use tokio::sync::Notify;
 
 use super::{CloseReason, Order, Undelivered};
 use crate::jid::Jid;
 use crate::stanza::Stanza;
+use crate::storage::MessageId;
 
 /// A stanza on its way to one resource. The stanza is shared: a broadcast to a thousand sessions
 /// is one stanza.
@@ -22,6 +29,8 @@ pub struct Delivery {
     pub stanza: Arc<Stanza>,
     /// Written as `to` in place of the stanza's own.
     pub to: Option<Jid>,
+    /// The mark that falls when the client has it.
+    pub mark: Option<MessageId>,
 }
 
 /// Bounds of a mailbox (`limits.inbox_stanzas`, `limits.inbox_bytes`).
@@ -54,6 +63,10 @@ struct State {
     unwritten: bool,
     /// The session has ended: it takes neither stanzas nor orders.
     closed: bool,
+    /// Marks of messages that the session was given and its client has not got yet.
+    custody: FxHashSet<MessageId>,
+    /// What waits for the account is being read; and whether a message was passed by meanwhile.
+    backlog: Option<bool>,
 }
 
 impl Inbox {
@@ -62,10 +75,28 @@ impl Inbox {
     }
 
     pub(super) fn offer(&self, delivery: Delivery) -> Result<(), Undelivered> {
+        self.offer_from(delivery, false)
+    }
+
+    /// Offers a message that was read from what waits, in its turn.
+    pub(super) fn offer_backlog(&self, delivery: Delivery) -> Result<(), Undelivered> {
+        self.offer_from(delivery, true)
+    }
+
+    fn offer_from(&self, delivery: Delivery, from_backlog: bool) -> Result<(), Undelivered> {
         let size = delivery.stanza.size();
         let mut state = self.state.lock();
         if state.closed {
             return Err(Undelivered::Closed);
+        }
+        if let Some(mark) = delivery.mark {
+            if let Some(passed_by) = state.backlog.as_mut().filter(|_| !from_backlog) {
+                *passed_by = true;
+                return Ok(());
+            }
+            if state.custody.contains(&mark) {
+                return Ok(());
+            }
         }
         let full = state.queue.len() >= self.bounds.stanzas
             || (!state.queue.is_empty() && state.bytes + size > self.bounds.bytes);
@@ -76,6 +107,7 @@ impl Inbox {
             return Err(Undelivered::Overrun);
         }
         state.bytes += size;
+        state.custody.extend(delivery.mark);
         state.queue.push_back(delivery);
         let first = state.queue.len() == 1;
         drop(state);
@@ -179,11 +211,61 @@ impl Inbox {
         state.queue = deliveries;
     }
 
+    /// The client has these.
+    pub(super) fn release(&self, marks: &[MessageId]) {
+        let mut state = self.state.lock();
+        for mark in marks {
+            state.custody.remove(mark);
+        }
+        if state.custody.is_empty() {
+            state.custody = FxHashSet::default();
+        }
+    }
+
+    pub(super) fn has_custody(&self, mark: MessageId) -> bool {
+        self.state.lock().custody.contains(&mark)
+    }
+
+    /// What waits for the account is read from now on; those in custody are not to be given again.
+    pub(super) fn begin_backlog(&self) -> FxHashSet<MessageId> {
+        let mut state = self.state.lock();
+        state.backlog = Some(false);
+        state.custody.clone()
+    }
+
+    /// All that was found has been given. `false`: a message was passed by, it must be looked for.
+    pub(super) fn end_backlog(&self) -> bool {
+        let mut state = self.state.lock();
+        let done = state.backlog != Some(true);
+        if done {
+            state.backlog = None;
+        }
+        done
+    }
+
+    /// The rest waits for another session.
+    pub(super) fn abandon_backlog(&self) {
+        self.state.lock().backlog = None;
+    }
+
+    pub(super) fn has_backlog(&self) -> bool {
+        self.state.lock().backlog.is_some()
+    }
+
+    /// As a session of a server before had it: marks in custody, and what waits is to be read.
+    pub(super) fn restore(&self, custody: impl IntoIterator<Item = MessageId>, backlog: bool) {
+        let mut state = self.state.lock();
+        state.custody.extend(custody);
+        state.backlog = backlog.then_some(true);
+    }
+
     pub(super) fn close(&self) -> Vec<Delivery> {
         let mut state = self.state.lock();
         state.closed = true;
         state.bytes = 0;
         state.order = None;
+        state.custody = FxHashSet::default();
+        state.backlog = None;
         std::mem::take(&mut state.queue).into()
     }
 }

@@ -9,8 +9,8 @@ use smallvec::{SmallVec, smallvec};
 use waxwing::jid::Jid;
 use waxwing::payload::datetime::Timestamp;
 use waxwing::storage::{
-    Count, Handled, Holder, MessageId, NewMessage, Query, Retention, SavedSession, Storage,
-    StorageError, Stored, Way,
+    Count, Handled, Holder, MessageId, NewMessage, Query, Retention, SavedSession, SessionNumber,
+    Storage, StorageError, Stored, Way,
 };
 
 use crate::cases::{account, at, body, user};
@@ -497,6 +497,10 @@ pub(crate) async fn a_removed_account_takes_its_archive(s: Arc<dyn Storage>) {
     assert!(next > id);
 }
 
+async fn note(s: &Arc<dyn Storage>, session: SessionNumber, count: u32) {
+    s.resumption().handled(Handled { session, count }).await.unwrap().await.unwrap();
+}
+
 pub(crate) async fn a_count_is_remembered_with_its_message(s: Arc<dyn Storage>) {
     let sessions = s.resumption();
     let (number, receipt) = sessions.begin(&user(ROMEO), "orchard", "secret").await.unwrap();
@@ -512,7 +516,7 @@ pub(crate) async fn a_count_is_remembered_with_its_message(s: Arc<dyn Storage>) 
     let mut receipts = Vec::new();
     for n in 0..10 {
         receipts.push(s.archive().keep(with_count(n, u32::MAX - 5)).await.unwrap().receipt);
-        sessions.handled(number, u32::MAX - 4).await.unwrap();
+        note(&s, number, u32::MAX - 4).await;
         let count = (n as u32).wrapping_sub(3);
         receipts.push(s.archive().keep(with_count(n, count)).await.unwrap().receipt);
     }
@@ -520,7 +524,7 @@ pub(crate) async fn a_count_is_remembered_with_its_message(s: Arc<dyn Storage>) 
     let found = sessions.find("secret").await.unwrap().unwrap();
     assert_eq!((found.handled, found.number, found.ended), (6, number, None));
     assert_eq!((found.owner, found.resource), (user(ROMEO), "orchard".into()));
-    sessions.handled(number, 7).await.unwrap();
+    note(&s, number, 7).await;
     assert_eq!(sessions.find("secret").await.unwrap().unwrap().handled, 7);
     // Refused or held by nobody: the stanza was handled all the same.
     let mut refused = with_count(1, 8);
@@ -543,6 +547,13 @@ pub(crate) async fn a_session_is_saved_found_and_forgotten(s: Arc<dyn Storage>) 
     let all = sessions.all().await.unwrap();
     assert_eq!(all.iter().map(|r| r.key.as_str()).collect::<Vec<_>>(), ["one", "two"]);
     assert!(all.iter().all(|r| r.state.as_ref() == Some(&state) && r.handled == 42));
+    let (third, _receipt) = sessions.begin(&user(JULIET), "c", "three").await.unwrap();
+    sessions.begin_anew(at(50)).await.unwrap();
+    let all = sessions.all().await.unwrap();
+    let left: Vec<_> = all.iter().map(|r| (r.number, r.ended, r.state.is_none())).collect();
+    assert_eq!(left, [(first, None, true), (second, None, true), (third, Some(at(50)), true)]);
+    assert_eq!(sessions.expire(at(51)).await.unwrap(), 1);
+    sessions.save(vec![saved(first), saved(second)]).await.unwrap();
     sessions.end(first, Timestamp::from_micros(100)).await.unwrap();
     let ended = sessions.find("one").await.unwrap().unwrap();
     assert_eq!((ended.ended, ended.state, ended.handled), (Some(at(100)), None, 42));
