@@ -75,7 +75,13 @@ pub(super) async fn run(c2s: &C2s, opened: &mut Opened, session: &Session) -> En
         ended
     };
     let settling = unsettled.settle(&c2s.hosts, session);
-    let (read, written, ()) = tokio::join!(reading, writing, settling);
+    let catching_up = async {
+        tokio::select! {
+            () = router::catch_up(&c2s.hosts, handle) => {}
+            () = stop.stopped() => {}
+        }
+    };
+    let (read, written, (), ()) = tokio::join!(reading, writing, settling, catching_up);
     // An order counts for more than what the reader saw at the same time.
     let ended = written.or(read).unwrap_or(Ended::Lost("connection lost"));
     let wire = reader.unsplit(writer);
@@ -124,9 +130,6 @@ async fn read(
     stop: &Stop,
 ) -> Option<Ended> {
     let Incoming { hosts, session, unsettled } = incoming;
-    if session.handle().has_backlog() {
-        Box::pin(router::catch_up(hosts, session.handle())).await;
-    }
     let mut silence = Silence::new(limits);
     let mut turn = Turn::new(limits);
     let origin = Origin::Client(session.handle().clone());

@@ -45,6 +45,10 @@ pub(super) async fn hibernate(
             None => {}
         }
         let (stanzas, bytes) = session.link(|link| link.unacknowledged());
+        if stanzas > limits.unacknowledged / 2 || bytes > limits.unacknowledged_bytes / 2 {
+            // Messages wait in the store from now on, and not here.
+            session.handle().want_backlog();
+        }
         if stanzas > limits.unacknowledged || bytes > limits.unacknowledged_bytes {
             return Slept::Over(session);
         }

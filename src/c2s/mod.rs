@@ -240,7 +240,7 @@ async fn end(hosts: &Hosts, session: Session, why: &'static str) {
     let handle = session.handle().clone();
     let resumption = session.link(|link| link.resumption());
     let unread = session.close();
-    router::session_ended(hosts, &handle, &unread).await;
+    router::session_ended(hosts, &handle, unread).await;
     if let Some(number) = resumption.and_then(|resumption| resumption.number)
         && let Err(error) = hosts.storage.resumption().end(number, hosts.clock.now()).await
     {

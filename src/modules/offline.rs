@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use rustc_hash::FxHashSet;
+
 use crate::host::{Hosts, Manifest, Module, Registry, Scope, Status, Xep};
 use crate::jid::BareJid;
 use crate::payload::{delay, stanza_id};
@@ -37,73 +39,67 @@ impl Module for Offline {
 /// comes meanwhile is kept and comes in its turn, so that nothing overtakes; when nothing is left,
 /// the session gets its messages directly.
 ///
-/// If the connection is lost on the way, the session goes on with it when it is resumed.
+/// May be dropped at any time: if the connection is lost, the session reads on when it is resumed.
+/// `most`: messages that the client may have been given and not have got yet.
 ///
 /// # Errors
 /// If the store fails: nothing is lost, the rest waits for the next login.
-pub async fn catch_up(hosts: &Hosts, session: &SessionHandle) -> storage::Result<()> {
-    let caught_up = read_on(hosts, session).await;
-    if caught_up.is_err() {
-        session.abandon_backlog();
-    }
-    caught_up
-}
-
-async fn read_on(hosts: &Hosts, session: &SessionHandle) -> storage::Result<()> {
-    let user = session.jid().to_bare();
-    let store = hosts.storage.archive();
+pub async fn catch_up(hosts: &Hosts, session: &SessionHandle, most: usize) -> storage::Result<()> {
     loop {
         let in_custody = session.begin_backlog();
-        let mut after = None;
+        let mut reading = Reading { hosts, session, in_custody, most, after: None };
+        if !reading.read(None).await? {
+            return Ok(());
+        }
+        // The rest: what was passed by until now. It has a number that was given until now.
+        session.hold_backlog();
+        if !reading.read(hosts.storage.archive().newest()).await? || session.end_backlog() {
+            return Ok(());
+        }
+    }
+}
+
+struct Reading<'a> {
+    hosts: &'a Hosts,
+    session: &'a SessionHandle,
+    in_custody: FxHashSet<MessageId>,
+    most: usize,
+    after: Option<MessageId>,
+}
+
+impl Reading<'_> {
+    /// Until there is nothing more, or nothing up to `last`. `false` if the session has ended.
+    async fn read(&mut self, last: Option<MessageId>) -> storage::Result<bool> {
+        let Self { hosts, session, most, .. } = *self;
+        let user = session.jid().to_bare();
         loop {
-            let page = store.waiting(&user, after, PAGE).await?;
-            let Some(last) = page.last() else { break };
-            after = Some(last.id);
-            for waiting in page.iter().filter(|waiting| !in_custody.contains(&waiting.id)) {
+            let page = hosts.storage.archive().waiting(&user, self.after, PAGE).await?;
+            let Some(newest) = page.last() else { return Ok(true) };
+            for waiting in &page {
+                self.after = Some(waiting.id);
+                if self.in_custody.contains(&waiting.id) || session.has_custody(waiting.id) {
+                    continue;
+                }
                 let Some(stanza) = again(hosts, &user, waiting) else { continue };
-                // One by one at the pace of the client: what is not taken waits on.
-                session.below(PAGE).await;
-                if !session.has_writer() || session.deliver_waiting(stanza, waiting.id).is_err() {
-                    return Ok(());
+                session.custody_below(most, BYTES).await;
+                if session.deliver_waiting(stanza, waiting.id).is_err() {
+                    return Ok(false);
                 }
                 hosts.metrics.offline_delivered.inc();
             }
-        }
-        if session.end_backlog() {
-            return Ok(());
+            if last.is_some_and(|last| newest.id >= last) {
+                return Ok(true);
+            }
         }
     }
 }
 
-/// What a session was given and its client has not got goes to the user's other sessions, if they
-/// have not got it, either, or waits on (RFC 6121 §8.5.2): whoever sent it believes that it arrived.
-///
-/// # Errors
-/// If the store fails: nothing is lost, all of it waits on.
-pub async fn pass_on(hosts: &Hosts, user: &BareJid, marks: &[MessageId]) -> storage::Result<()> {
-    let (Some(first), Some(last)) = (marks.iter().min(), marks.iter().max()) else {
-        return Ok(());
-    };
-    let mut after = MessageId::new(first.get() - 1);
-    loop {
-        let others = hosts.sessions.of(user);
-        if others.iter().all(|other| other.priority() < Some(0)) {
-            return Ok(());
-        }
-        let page = hosts.storage.archive().waiting(user, after, PAGE).await?;
-        let Some(newest) = page.last() else { return Ok(()) };
-        for waiting in page.iter().filter(|waiting| marks.contains(&waiting.id)) {
-            let Some(stanza) = again(hosts, user, waiting) else { continue };
-            for other in others.iter().filter(|other| other.priority() >= Some(0)) {
-                if other.deliver_marked(Arc::clone(&stanza), waiting.id).is_err() {
-                    tracing::debug!(jid = %other.jid(), "a session ends: its messages wait on");
-                }
-            }
-        }
-        if newest.id >= *last {
-            return Ok(());
-        }
-        after = Some(newest.id);
+/// A session has ended, and its client has not got all that it was given: the user's other sessions
+/// look for what waits, if they have not got it, either (RFC 6121 §8.5.2). If there is none, it waits
+/// on: whoever sent it believes that it arrived.
+pub fn pass_on(hosts: &Hosts, user: &BareJid) {
+    for other in hosts.sessions.of(user).iter().filter(|other| other.priority() >= Some(0)) {
+        other.want_backlog();
     }
 }
 
@@ -126,3 +122,5 @@ fn again(hosts: &Hosts, user: &BareJid, waiting: &Waiting) -> Option<Arc<Stanza>
 
 /// Messages fetched from the store at once.
 const PAGE: usize = 32;
+/// Bytes that a client may have been given and not have got yet; one message is always given.
+const BYTES: usize = 256 * 1024;

@@ -2,6 +2,7 @@
 
 use crate::host::{Cx, Manifest, Module, Registry, Scope, Status, Xep};
 use crate::jid::Jid;
+use crate::ns;
 use crate::payload::{delay, stanza_id};
 use crate::stanza::Message;
 
@@ -18,7 +19,7 @@ impl Module for StanzaId {
     }
 
     fn register(&self, on: &mut Registry) {
-        on.feature(Scope::Account, stanza_id::NS).feature(Scope::Host, stanza_id::NS);
+        on.feature(Scope::Account, ns::STANZA_ID).feature(Scope::Host, ns::STANZA_ID);
     }
 }
 

@@ -1,10 +1,8 @@
 //! XEP-0359: the id that an account, or a room, gave to a message.
 
 use crate::jid::Jid;
+use crate::ns::STANZA_ID as NS;
 use crate::xml::{ElementRef, Node, element};
-
-/// The namespace, and the feature.
-pub const NS: &str = "urn:xmpp:sid:0";
 
 /// `<stanza-id/>`: the message has this id in the archive of `by`.
 pub fn stanza_id(by: &Jid, id: &str) -> Node {

@@ -42,7 +42,8 @@ pub async fn arrives(
     stanza_id::remove_forged(cx, user, &mut message);
     let kind = message.kind;
     let recipients = recipients(&sessions, resource, kind)?;
-    let mark = mam::keep(cx, user, &mut message, !recipients.is_empty()).await?;
+    let is_there = recipients.iter().any(|session| !session.has_backlog());
+    let mark = mam::keep(cx, user, &mut message, is_there).await?;
     let stanza = Arc::new(Stanza::Message(message));
     if deliver(&recipients, &stanza, mark) == 0 && mark.is_some() {
         // Somebody may have come after we looked and looked for what waits before this did.

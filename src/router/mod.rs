@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 use crate::host::{Cx, Halt, Host, Hosts, Keeping, Origin, Outbox};
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::modules::offline;
-use crate::session::{Delivery, SessionHandle};
+use crate::session::{SessionHandle, Unread};
 use crate::stanza::{Condition, Head, Stanza};
 use crate::storage::{Handled, Receipt, StorageError};
 
@@ -95,7 +95,8 @@ pub async fn from_us(hosts: &Hosts, stanza: Stanza) {
 
 /// The end of a session that has left the table: others learn that it is gone, and what it was
 /// not told goes the way of the absent (RFC 6121 §4.5, §8.5.2).
-pub async fn session_ended(hosts: &Hosts, session: &SessionHandle, unread: &[Delivery]) {
+pub async fn session_ended(hosts: &Hosts, session: &SessionHandle, unread: Unread) {
+    let Unread { deliveries, had_backlog } = unread;
     let Some(host) = hosts.get(session.jid().domain()) else { return };
     let origin = Origin::Internal;
     let (mut outbox, mut keeping) = (Outbox::default(), Keeping::default());
@@ -105,21 +106,26 @@ pub async fn session_ended(hosts: &Hosts, session: &SessionHandle, unread: &[Del
             "could not tell the contacts of the end of a session");
     }
     drain(hosts, &mut outbox, &mut keeping, None).await;
-    let marks: Vec<_> = unread.iter().filter_map(|delivery| delivery.mark).collect();
-    if let Err(error) = offline::pass_on(hosts, &session.jid().to_bare(), &marks).await {
-        tracing::error!(jid = %session.jid(), %error, "messages wait for the next login");
+    if deliveries.iter().any(|delivery| delivery.mark.is_some()) || had_backlog {
+        offline::pass_on(hosts, &session.jid().to_bare());
     }
-    for delivery in unread {
+    for delivery in &deliveries {
         iq::unread(hosts, &delivery.stanza).await;
     }
     settle(keeping).await;
 }
 
-/// A session goes on with what waited for its account: its connection was lost while it read it, or
-/// the server before has ended.
+/// A session reads what waits for its account, when it wants to. May be dropped at any time.
 pub async fn catch_up(hosts: &Hosts, session: &SessionHandle) {
-    if let Err(error) = offline::catch_up(hosts, session).await {
-        tracing::error!(jid = %session.jid(), %error, "messages wait for the next login");
+    let limits = &hosts.config.load().limits;
+    let most = WAITING.min(limits.unacknowledged / 2).min(limits.inbox_stanzas / 2);
+    loop {
+        session.backlog_wanted().await;
+        // Boxed: most of the time nothing waits.
+        if let Err(error) = Box::pin(offline::catch_up(hosts, session, most)).await {
+            session.abandon_backlog();
+            tracing::error!(jid = %session.jid(), %error, "messages wait for the next login");
+        }
     }
 }
 
@@ -224,3 +230,6 @@ fn own_account(head: &mut Head) {
         head.to = head.from.as_ref().map(|from| from.to_bare().into());
     }
 }
+
+/// Messages of those that waited which a client may have been given and not have got yet.
+const WAITING: usize = 128;

@@ -154,10 +154,11 @@ impl SessionHandle {
     }
 
     /// Queues a message whose mark falls when the client has it, once: not if the session has it
-    /// already. While the session reads what waits, it is passed by, as it waits, too.
+    /// already. While the session reads what waits, or if the mailbox is full, it is passed by, and
+    /// comes in its turn.
     ///
     /// # Errors
-    /// As [`SessionHandle::deliver`]: the mark stands.
+    /// If the session has ended: the mark stands.
     pub fn deliver_marked(&self, stanza: Arc<Stanza>, mark: MessageId) -> Result<(), Undelivered> {
         self.0.inbox.offer(Delivery { stanza, to: None, mark: Some(mark) })
     }
@@ -181,14 +182,34 @@ impl SessionHandle {
         self.0.inbox.has_custody(mark)
     }
 
-    /// The session reads what waits for its account: what comes meanwhile is passed by. Answers what
-    /// it has already.
+    /// What waits for its account is to be read, and what comes meanwhile comes in its turn.
+    pub fn want_backlog(&self) {
+        self.0.inbox.want_backlog();
+    }
+
+    /// What waits has not been read to its end.
+    #[must_use]
+    pub fn has_backlog(&self) -> bool {
+        self.0.inbox.has_backlog()
+    }
+
+    /// Waits until what waits is to be read. For the owner; may be dropped.
+    pub async fn backlog_wanted(&self) {
+        self.0.inbox.backlog_wanted().await;
+    }
+
+    /// The reading begins: what comes is passed by. Answers what the session has already.
     #[must_use]
     pub fn begin_backlog(&self) -> FxHashSet<MessageId> {
         self.0.inbox.begin_backlog()
     }
 
-    /// What was found has been given. `false`: something was passed by, so look again.
+    /// The end is near: what comes is held, and what was passed by has lower numbers.
+    pub fn hold_backlog(&self) {
+        self.0.inbox.hold_backlog();
+    }
+
+    /// All that waits has been read. `false`: too much came meanwhile, so begin again.
     #[must_use]
     pub fn end_backlog(&self) -> bool {
         self.0.inbox.end_backlog()
@@ -199,10 +220,10 @@ impl SessionHandle {
         self.0.inbox.abandon_backlog();
     }
 
-    /// What waits has not been read to its end.
-    #[must_use]
-    pub fn has_backlog(&self) -> bool {
-        self.0.inbox.has_backlog()
+    /// Waits until the client has all but so many messages, and bytes of them, of those that it was
+    /// given. For the owner; may be dropped.
+    pub async fn custody_below(&self, messages: usize, bytes: usize) {
+        self.0.inbox.custody_below(messages, bytes).await;
     }
 
     /// Tells it to close. Overtakes all stanzas; the first order counts.

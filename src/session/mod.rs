@@ -34,6 +34,15 @@ pub struct Session {
     link: Mutex<Link>,
 }
 
+/// What the client of a session that has ended has not got.
+#[derive(Debug)]
+pub struct Unread {
+    /// What it was given.
+    pub deliveries: Vec<Delivery>,
+    /// There was more for it in the store.
+    pub had_backlog: bool,
+}
+
 impl Session {
     /// Enters a new session into the table. The newer one wins: an older one of the same full
     /// JID, and the oldest ones above `limit` of the account, are told to close
@@ -76,11 +85,12 @@ impl Session {
     /// Takes it out of the table and closes its mailbox. Answers what the client has not
     /// acknowledged, or nobody has written: the caller sends it the way of the absent.
     #[must_use]
-    pub fn close(self) -> Vec<Delivery> {
+    pub fn close(self) -> Unread {
         self.leave();
-        let mut unread: Vec<_> = self.link(Link::end).into();
-        unread.extend(self.handle.inbox().close());
-        unread
+        let had_backlog = self.handle.has_backlog();
+        let mut deliveries: Vec<_> = self.link(Link::end).into();
+        deliveries.extend(self.handle.inbox().close());
+        Unread { deliveries, had_backlog }
     }
 
     fn leave(&self) {

@@ -109,8 +109,11 @@ impl Session {
         // What came for the account while there was no server, or while it ended, has but a mark:
         // the session looks for it when it is resumed.
         let wants_messages = state.presence.is_some() && state.priority >= 0;
-        let marks = queue.iter().filter_map(|(delivery, _)| delivery.mark);
-        session.handle.inbox().restore(marks, wants_messages);
+        let custody = queue.iter().filter_map(|(d, _)| Some((d.mark?, d.stanza.size())));
+        session.handle.inbox().restore(custody);
+        if wants_messages {
+            session.handle.want_backlog();
+        }
         session.handle.set_writer(false);
         let sent = Unacknowledged::restored(state.acknowledged, queue, state.written);
         session.link(|link| link.restore(resumption, saved.handled, sent));

@@ -171,8 +171,8 @@ async fn a_closed_session_takes_nothing_and_gives_back_what_was_not_written() {
     handle.deliver(message(0, 1)).unwrap();
     handle.deliver_addressed(message(1, 1)).unwrap();
     let unread = session.close();
-    assert_eq!(ids(&unread), [0, 1]);
-    assert_eq!(unread[1].to.as_ref().unwrap().as_str(), "romeo@montague.lit/orchard");
+    assert_eq!(ids(&unread.deliveries), [0, 1]);
+    assert_eq!(unread.deliveries[1].to.as_ref().unwrap().as_str(), "romeo@montague.lit/orchard");
     assert_eq!(handle.deliver(message(2, 1)), Err(Undelivered::Closed));
     assert!(handle.take_over().await.is_none(), "an order that comes too late is answered");
     assert!(handle.below(0).now_or_never().is_some());
@@ -190,7 +190,7 @@ async fn the_newer_session_of_an_address_wins() {
     assert_eq!(table.find(new.handle().jid()).as_ref(), Some(new.handle()));
     assert_eq!(table.count(), 1);
 
-    drop(old.close());
+    drop(old.close().deliveries);
     assert_eq!(table.find(new.handle().jid()).as_ref(), Some(new.handle()), "the newer one stays");
     drop(new);
     assert_eq!(table.count(), 0);
@@ -283,7 +283,7 @@ async fn what_the_client_did_not_acknowledge_is_given_back_before_what_was_not_w
     assert!(batch.request && written.len() == 3);
     handle.deliver(message(3, 1)).unwrap();
     assert_eq!(ids(&session.link(|link| link.acknowledged(1)).unwrap()), [0]);
-    assert_eq!(ids(&session.close()), [1, 2, 3]);
+    assert_eq!(ids(&session.close().deliveries), [1, 2, 3]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -312,7 +312,7 @@ async fn a_session_moves_to_who_takes_it_over() {
     assert_eq!(taken.handle(), &handle, "it is the same session");
     let user = handle.jid().to_bare();
     assert!(table.find_resumable(&user, &id).is_some(), "and can be resumed again");
-    assert_eq!(ids(&taken.close()), [0]);
+    assert_eq!(ids(&taken.close().deliveries), [0]);
 }
 
 // ── a restart of the server ──
@@ -368,27 +368,59 @@ async fn a_saved_session_goes_on_where_it_was() {
     assert_eq!(ids(&again.link(|link| link.resumed(2)).unwrap()), [1]);
     let (_, written) = again.link(|link| link.write(Default::default()));
     assert_eq!(ids(&written), [2, 3]);
-    assert!(again.close().iter().map(|d| d.mark).eq([Some(mark(12)), Some(mark(13))]));
+    assert!(again.close().deliveries.iter().map(|d| d.mark).eq([Some(mark(12)), Some(mark(13))]));
 }
 
 // ── what waits for an account ──
 
 #[tokio::test(start_paused = true)]
-async fn a_message_is_taken_once_and_passed_by_while_others_wait() {
+async fn messages_that_come_while_others_wait_come_in_their_turn() {
     let session = session(ROOMY);
     let handle = session.handle();
     handle.deliver_marked(message(0, 1), mark(1)).unwrap();
     handle.deliver_marked(message(0, 1), mark(1)).unwrap();
-    assert_eq!((handle.waiting(), handle.has_custody(mark(1))), (1, true));
+    assert_eq!((handle.waiting(), handle.has_custody(mark(1))), (1, true), "once");
+    handle.want_backlog();
     assert!(handle.begin_backlog().contains(&mark(1)));
-    handle.deliver_marked(message(1, 1), mark(2)).unwrap();
-    assert_eq!(handle.waiting(), 1, "it is passed by");
-    assert!(!handle.end_backlog(), "so it must be looked for");
-    assert!(!handle.begin_backlog().contains(&mark(2)));
-    handle.deliver_waiting(message(1, 1), mark(2)).unwrap();
-    assert!(handle.end_backlog());
     handle.deliver_marked(message(2, 1), mark(3)).unwrap();
-    assert_eq!(ids(&handle.take().0), [0, 1, 2]);
-    handle.release(&[mark(1), mark(2)]);
-    assert!(!handle.has_custody(mark(1)) && handle.has_custody(mark(3)));
+    assert_eq!((handle.waiting(), handle.has_custody(mark(3))), (1, false), "passed by");
+    handle.deliver_waiting(message(1, 1), mark(2)).unwrap();
+    handle.hold_backlog();
+    handle.deliver_marked(message(3, 1), mark(4)).unwrap();
+    assert_eq!((handle.waiting(), handle.has_custody(mark(4))), (2, true), "held");
+    handle.deliver_waiting(message(2, 1), mark(3)).unwrap();
+    handle.deliver_waiting(message(3, 1), mark(4)).unwrap();
+    assert!(handle.end_backlog() && !handle.has_backlog());
+    handle.deliver_marked(message(4, 1), mark(5)).unwrap();
+    assert_eq!(ids(&handle.take().0), [0, 1, 2, 3, 4]);
+    handle.release(&[mark(1), mark(2), mark(3)]);
+    assert!(!handle.has_custody(mark(1)) && handle.has_custody(mark(4)));
+    handle.custody_below(2, usize::MAX).await;
+    assert!(handle.custody_below(1, usize::MAX).now_or_never().is_none());
+    handle.release(&[mark(4)]);
+    handle.custody_below(1, usize::MAX).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn too_much_to_be_held_is_read_later() {
+    let session = session(ROOMY);
+    let handle = session.handle();
+    handle.hold_backlog();
+    (0..200).for_each(|n| handle.deliver_marked(message(n, 1), mark(1 + n as i64)).unwrap());
+    assert!(!handle.end_backlog() && handle.has_backlog());
+    assert!(handle.begin_backlog().is_empty(), "nothing is in custody that was passed by");
+    handle.hold_backlog();
+    handle.deliver_marked(message(0, 1), mark(1)).unwrap();
+    assert_eq!(ids(&session.close().deliveries), [0], "what is held goes the way of the absent");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_mailbox_leaves_messages_in_the_store() {
+    let session = session(InboxLimits { stanzas: 2, bytes: 1_000_000 });
+    let handle = session.handle();
+    (0..3).for_each(|n| handle.deliver_marked(message(n, 1), mark(1 + n as i64)).unwrap());
+    assert_eq!((handle.waiting(), handle.has_backlog()), (2, true));
+    assert!(handle.take().1.is_none(), "nobody tells it to close");
+    handle.deliver(message(9, 1)).unwrap();
+    assert_eq!(ids(&handle.take().0), [9], "what has no mark cannot wait");
 }

@@ -192,6 +192,8 @@ pub trait ArchiveStore: Send + Sync {
     ///
     /// The receipt says `StorageError::Limit` if a holder has too many waiting already.
     async fn keep(&self, message: NewMessage) -> Result<Kept>;
+    /// The number of the newest message that was taken; those that come have higher ones.
+    fn newest(&self) -> Option<MessageId>;
     /// The marks of these fall. Written a little later; nobody waits for it.
     async fn delivered(&self, owner: &BareJid, ids: &[MessageId]) -> Result<()>;
     /// What has its mark, oldest first, behind `after`, `limit` at most.

@@ -33,6 +33,10 @@ impl ArchiveStore for MemoryStorage {
         Ok(Kept { id, receipt })
     }
 
+    fn newest(&self) -> Option<MessageId> {
+        self.state().ok()?.ids.newest()
+    }
+
     async fn delivered(&self, owner: &BareJid, ids: &[MessageId]) -> Result<()> {
         let mut state = self.state()?;
         if let Some(owner) = state.owners.get_mut(owner) {

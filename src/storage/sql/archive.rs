@@ -25,6 +25,10 @@ impl ArchiveStore for Database {
         self.writer.keep(message).await
     }
 
+    fn newest(&self) -> Option<MessageId> {
+        self.writer.newest()
+    }
+
     async fn delivered(&self, owner: &BareJid, ids: &[MessageId]) -> Result<()> {
         if ids.is_empty() {
             return Ok(());

@@ -169,6 +169,11 @@ impl Writer {
         Ok(Kept { id, receipt: Receipt::waiting(settled) })
     }
 
+    /// The last number that was given.
+    pub(super) fn newest(&self) -> Option<MessageId> {
+        self.ids.lock().newest()
+    }
+
     /// Lets marks fall, a little later.
     pub(super) async fn clear(&self, owner: BareJid, ids: SmallVec<[MessageId; 4]>) -> Result<()> {
         self.under_way.marks.fetch_add(1, Ordering::AcqRel);
