@@ -3,7 +3,6 @@
 use crate::ns;
 use crate::payload::delay;
 use crate::payload::hints::{self, Hints};
-use crate::payload::stanza_id;
 use crate::stanza::{Message, MessageKind};
 use crate::xml::ElementRef;
 
@@ -73,7 +72,7 @@ fn is_encrypted(child: &ElementRef<'_>) -> bool {
 
 /// Worthless once the moment is over, or alone: what only decorates a message.
 fn is_passing(child: &ElementRef<'_>) -> bool {
-    matches!(child.ns(), ns::CHAT_STATES | hints::NS | delay::NS | stanza_id::NS)
+    matches!(child.ns(), ns::CHAT_STATES | hints::NS | delay::NS | ns::STANZA_ID)
         || (child.ns() == ns::CLIENT && child.name() == "thread")
 }
 
