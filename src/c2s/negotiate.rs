@@ -279,12 +279,17 @@ impl<'a> Driver<'a> {
             since: tokio::time::Instant::now(),
             anonymous: self.anonymous,
             resumable: false,
+            newest: self.c2s.hosts.storage.archive().newest(),
         };
         let bounds =
             InboxLimits { stanzas: self.limits.inbox_stanzas, bytes: self.limits.inbox_bytes };
         let table = Arc::clone(&self.c2s.hosts.sessions);
         let session = Session::open(table, jid, facts, bounds, self.limits.sessions_per_account);
         let (jid, peer) = (session.handle().jid(), self.connection.peer);
+        if !self.anonymous {
+            // What others send to this very address must not overtake what waits.
+            session.handle().expect_backlog();
+        }
         self.c2s.hosts.metrics.sessions.inc();
         tracing::info!(%jid, %peer, "session begins");
         Ok(session)

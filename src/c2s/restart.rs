@@ -102,6 +102,7 @@ fn facts() -> SessionFacts {
         since: tokio::time::Instant::now(),
         anonymous: false,
         resumable: true,
+        newest: None,
     }
 }
 

@@ -79,7 +79,8 @@ pub fn not_kept(hosts: &Hosts, session: &SessionHandle, stanza: &Stanza, error: 
         (StorageError::Limit(_), Stanza::Message(_)) => {
             Condition::ServiceUnavailable.text("too many messages wait already")
         }
-        (error, _) => error.into(),
+        // The store has told the log, once for all of them.
+        _ => Condition::InternalServerError.into(),
     };
     bounce::to_client(hosts, session, stanza, &error);
 }
@@ -115,7 +116,7 @@ pub async fn session_ended(hosts: &Hosts, session: &SessionHandle, unread: Unrea
     settle(keeping).await;
 }
 
-/// A session reads what waits for its account, when it wants to. May be dropped at any time.
+/// A session reads what waits for its account, when it is to. May be dropped at any time.
 pub async fn catch_up(hosts: &Hosts, session: &SessionHandle) {
     let limits = &hosts.config.load().limits;
     let most = WAITING.min(limits.unacknowledged / 2).min(limits.inbox_stanzas / 2);

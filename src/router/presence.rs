@@ -81,15 +81,16 @@ async fn available(
     let items = contacts(cx, &user).await?;
     let wanted_messages = session.priority() >= Some(0);
     let priority = presence.priority();
+    let kept = Arc::new(Presence { content: presence.content.packed(), ..presence.clone() });
     if priority >= 0 && !wanted_messages {
-        // Before it can get anything newer.
+        // Before it can get anything newer, and with nothing awaited until it is available.
         session.want_backlog();
     }
-    let kept = Arc::new(Presence { content: presence.content.packed(), ..presence.clone() });
     let first = session.update_presence(|p| {
         p.priority = priority;
         p.available.replace(kept).is_none()
     });
+    session.appeared();
     broadcast(cx, session, &items, &presence);
     if first {
         look_around(cx, session, &user, &items).await;

@@ -63,6 +63,8 @@ pub struct SessionFacts {
     pub anonymous: bool,
     /// It outlives its connection (XEP-0198 §5).
     pub resumable: bool,
+    /// The newest message of the server when it was bound.
+    pub newest: Option<MessageId>,
 }
 
 /// What a session has told about itself.
@@ -185,6 +187,23 @@ impl SessionHandle {
     /// What waits for its account is to be read, and what comes meanwhile comes in its turn.
     pub fn want_backlog(&self) {
         self.0.inbox.want_backlog();
+    }
+
+    /// It has just been bound, and may yet ask for what waits.
+    pub fn expect_backlog(&self) {
+        self.0.inbox.expect_backlog();
+    }
+
+    /// It has told whether it is available. What it reads of what waits depends on that.
+    pub fn appeared(&self) {
+        self.0.inbox.wake_backlog();
+    }
+
+    /// Waits until it is available. For the owner; may be dropped.
+    pub async fn available_at_last(&self) {
+        while self.available().is_none() {
+            self.0.inbox.backlog_changed().await;
+        }
     }
 
     /// What waits has not been read to its end.

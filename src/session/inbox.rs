@@ -77,6 +77,9 @@ struct State {
 /// What becomes of messages that come while others wait.
 #[derive(Debug)]
 enum Backlog {
+    /// Nobody has asked for what waits yet. What comes must not overtake it: the first message is
+    /// passed by, and then what waits is looked for.
+    Unasked,
     /// They are passed by, as what waits will be read to its end, and they with it.
     Passing,
     /// They stand here, until the last of those that were passed by have been read.
@@ -272,11 +275,26 @@ impl Inbox {
     /// What waits for the account is to be read.
     pub(super) fn want_backlog(&self) {
         let mut state = self.state.lock();
-        if !state.closed {
-            state.backlog.get_or_insert(Backlog::Passing);
+        if !state.closed && !matches!(state.backlog, Some(Backlog::Holding(_))) {
+            state.backlog = Some(Backlog::Passing);
         }
         drop(state);
         self.backlog.notify_one();
+    }
+
+    /// The session has just begun, and what waits for the account may be asked for.
+    pub(super) fn expect_backlog(&self) {
+        self.state.lock().backlog.get_or_insert(Backlog::Unasked);
+    }
+
+    /// The owner has told more about itself, which may matter to who reads what waits.
+    pub(super) fn wake_backlog(&self) {
+        self.backlog.notify_one();
+    }
+
+    /// Waits until something has changed for who reads what waits. May be dropped at any time.
+    pub(super) async fn backlog_changed(&self) {
+        self.backlog.notified().await;
     }
 
     /// Waits until what waits is to be read. For who reads it; may be dropped at any time.
@@ -324,7 +342,7 @@ impl Inbox {
     }
 
     pub(super) fn has_backlog(&self) -> bool {
-        self.state.lock().backlog.is_some()
+        matches!(self.state.lock().backlog, Some(Backlog::Holding(_) | Backlog::Passing))
     }
 
     /// As a session of a server before had it.

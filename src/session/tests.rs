@@ -22,7 +22,14 @@ const ROOMY: InboxLimits = InboxLimits { stanzas: 100, bytes: 1_000_000 };
 
 fn facts() -> SessionFacts {
     let peer = "192.0.2.1:5222".parse().unwrap();
-    SessionFacts { peer, tls: "TLSv1.3", since: Instant::now(), anonymous: false, resumable: false }
+    SessionFacts {
+        peer,
+        tls: "TLSv1.3",
+        since: Instant::now(),
+        anonymous: false,
+        resumable: false,
+        newest: None,
+    }
 }
 
 fn open(table: &Arc<SessionTable>, jid: &str, bounds: InboxLimits, limit: usize) -> Session {

@@ -328,8 +328,8 @@ impl Device {
     }
 
     async fn write(&mut self, wire: &mut Wire, sent: &Sent, more: &str) -> Result<(), Trouble> {
-        if let Sent::Message(key, _) = sent {
-            self.book.write(|ledger| ledger.sent(*key));
+        if let Sent::Message(key, to) = sent {
+            self.book.write(|ledger| ledger.sent(*key, to));
         }
         wire.send(&format!("{}{more}", sent.xml())).await
     }

@@ -9,7 +9,7 @@ pub(crate) async fn run(name: &str) {
     let size = Size::from_environment();
     let chance = Chance::from_environment(name);
     let mut stage = Stage::new(&ACCOUNTS, "", chance).await;
-    stage.book.write(|ledger| ledger.may_refuse = true);
+    stage.book.write(|ledger| ledger.is_full = true);
     enter(&mut stage, 4, 4, 3);
     let mut refused = 0;
     for round in 0..size.rounds {

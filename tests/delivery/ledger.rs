@@ -54,8 +54,8 @@ pub(crate) struct Copy {
 
 #[derive(Debug, Default)]
 struct Message {
-    /// When, and how many kills there had been.
-    sent: Vec<(Duration, u32)>,
+    /// When, how many kills there had been, and to which address.
+    sent: Vec<(Duration, u32, String)>,
     acknowledged: Option<Duration>,
     refused: Option<(Duration, String)>,
     copies: Vec<Arrived>,
@@ -69,8 +69,9 @@ struct Arrived {
     /// Counts all copies of all messages, in the order in which they came.
     place: usize,
     kills: u32,
-    /// Its client has acknowledged it and closed its stream in good order.
-    settled: bool,
+    /// Its client has acknowledged it and closed its stream in good order, when so many copies had
+    /// come to all.
+    settled: Option<usize>,
     copy: Copy,
 }
 
@@ -104,8 +105,9 @@ pub(crate) struct Ledger {
     wrong: Vec<String>,
     /// Recipients whose archive was read: what stands there is not lost, and must agree.
     archives: Vec<Account>,
-    /// Messages may be answered with errors: the disk is full.
-    pub(crate) may_refuse: bool,
+    /// The disk is full now and then: messages may be answered with errors, and that one was
+    /// delivered may not be written down, so that it comes again, with the same stanza-id.
+    pub(crate) is_full: bool,
     /// Each session that is asked for is there.
     pub(crate) must_resume: bool,
     pub(crate) resumed: usize,
@@ -125,7 +127,7 @@ impl Ledger {
             late: Vec::new(),
             wrong: Vec::new(),
             archives: Vec::new(),
-            may_refuse: false,
+            is_full: false,
             must_resume: false,
             resumed: 0,
             not_resumed: 0,
@@ -135,8 +137,8 @@ impl Ledger {
     // ── what is done and seen ──
 
     /// A message is written to the server, the first time or again.
-    pub(crate) fn sent(&mut self, key: Key) {
-        let now = (self.started.elapsed(), self.kills);
+    pub(crate) fn sent(&mut self, key: Key, to: &str) {
+        let now = (self.started.elapsed(), self.kills, to.to_owned());
         let message = self.messages.entry(key).or_default();
         assert!(message.acknowledged.is_none(), "{key} is sent again though it is acknowledged");
         message.sent.push(now);
@@ -178,7 +180,7 @@ impl Ledger {
         let (at, place, kills) = (self.started.elapsed(), self.arrived, self.kills);
         self.arrived += 1;
         let message = self.messages.get_mut(&key).expect("it was found");
-        message.copies.push(Arrived { at, place, kills, settled: false, copy });
+        message.copies.push(Arrived { at, place, kills, settled: None, copy });
     }
 
     /// `account` has acknowledged what it got of the first `copies` of all, and closed its stream,
@@ -186,7 +188,9 @@ impl Ledger {
     pub(crate) fn left(&mut self, account: Account, copies: usize) {
         let own = self.messages.iter_mut().filter(|(key, _)| key.to == account);
         let own = own.flat_map(|(_, message)| &mut message.copies);
-        own.filter(|copy| copy.place < copies).for_each(|copy| copy.settled = true);
+        for copy in own.filter(|copy| copy.place < copies) {
+            copy.settled.get_or_insert(self.arrived);
+        }
     }
 
     /// A session was not resumed, but its client knows what was counted: `<failed h='…'/>`.
@@ -318,7 +322,7 @@ impl Ledger {
         }
         for (&key, message) in &self.messages {
             self.judge_loss(key, message, &mut verdict);
-            judge_copies(key, message, &mut verdict);
+            judge_copies(key, message, self.is_full, &mut verdict);
             self.judge_archive(key, message, &mut verdict);
         }
         self.judge_order(&mut verdict);
@@ -329,7 +333,7 @@ impl Ledger {
     fn judge_loss(&self, key: Key, message: &Message, verdict: &mut Verdict) {
         if let Some((_, why)) = &message.refused {
             verdict.refused += 1;
-            if !self.may_refuse {
+            if !self.is_full {
                 verdict.add(Kind::Refused, Some(key), format!("answered with an error: {why}"));
             }
             return;
@@ -374,13 +378,16 @@ impl Ledger {
             .filter_map(|(key, message)| Some((message.copies.first()?.place, *key)))
             .collect();
         came.sort_unstable();
-        let mut highest: BTreeMap<(Account, Account), u32> = BTreeMap::new();
+        let mut highest: BTreeMap<(Account, Account), Key> = BTreeMap::new();
         for (_, key) in came {
-            let before = highest.entry((key.from, key.to)).or_default();
-            if *before > key.number {
-                verdict.add(Kind::Disorder, Some(key), format!("came after number {before}"));
+            let before = highest.entry((key.from, key.to)).or_insert(key);
+            if *before > key {
+                let text = format!("came after number {}", before.number);
+                let fault =
+                    Fault { kind: Kind::Disorder, key: Some(key), other: Some(*before), text };
+                verdict.faults.push(fault);
             }
-            *before = key.number.max(*before);
+            *before = key.max(*before);
         }
     }
 
@@ -415,6 +422,10 @@ impl Ledger {
                 if let Some(key) = fault.key {
                     self.tell(key, &mut out);
                 }
+                if let Some(other) = fault.other {
+                    out.push_str(&format!("The other one, {other}:\n"));
+                    self.tell(other, &mut out);
+                }
             }
             let others: Vec<_> =
                 faults.iter().skip(SHOWN).take(30).map(ToString::to_string).collect();
@@ -433,8 +444,9 @@ impl Ledger {
     fn tell(&self, key: Key, out: &mut String) {
         let Some(message) = self.messages.get(&key) else { return };
         let mut lines: Vec<(Duration, String)> = Vec::new();
-        for (i, (at, _)) in message.sent.iter().enumerate() {
-            lines.push((*at, if i == 0 { "sent" } else { "sent again" }.to_owned()));
+        for (i, (at, _, to)) in message.sent.iter().enumerate() {
+            let how = if i == 0 { "sent" } else { "sent again" };
+            lines.push((*at, format!("{how} to {to}")));
         }
         lines.extend(message.acknowledged.map(|at| (at, "acknowledged".to_owned())));
         lines.extend(message.refused.iter().map(|(at, why)| (*at, format!("refused: {why}"))));
@@ -461,14 +473,18 @@ impl Ledger {
 
 /// A second copy is the server's, with the same id, in another session or after a kill; or it is
 /// the sender's, who could not know better after a kill.
-fn judge_copies(key: Key, message: &Message, verdict: &mut Verdict) {
+fn judge_copies(key: Key, message: &Message, is_full: bool, verdict: &mut Verdict) {
     let mut again = message.sent_again();
     for (i, arrived) in message.copies.iter().enumerate().skip(1) {
         let id = &arrived.copy.stanza_id;
         let same =
             message.copies[..i].iter().rev().find(|c| id.is_some() && c.copy.stanza_id == *id);
         match same {
-            Some(c) if c.settled && c.kills == arrived.kills => {
+            Some(_) if is_full => verdict.repeated += 1,
+            Some(c)
+                if c.settled.is_some_and(|then| then <= arrived.place)
+                    && c.kills == arrived.kills =>
+            {
                 let text = "came again, though its client had acknowledged it and left".to_owned();
                 verdict.add(Kind::Doubled, Some(key), text);
             }
@@ -511,7 +527,7 @@ pub(crate) struct Verdict {
 
 impl Verdict {
     fn add(&mut self, kind: Kind, key: Option<Key>, text: String) {
-        self.faults.push(Fault { kind, key, text });
+        self.faults.push(Fault { kind, key, other: None, text });
     }
 }
 
@@ -519,6 +535,8 @@ impl Verdict {
 pub(crate) struct Fault {
     pub(crate) kind: Kind,
     pub(crate) key: Option<Key>,
+    /// A message which has to do with it.
+    other: Option<Key>,
     text: String,
 }
 

@@ -13,7 +13,7 @@ fn ledger() -> Ledger {
 
 /// Sent and acknowledged.
 fn promised(ledger: &mut Ledger, number: u32) {
-    ledger.sent(key(number));
+    ledger.sent(key(number), "bert@localhost");
     ledger.acknowledged(key(number));
 }
 
@@ -66,7 +66,7 @@ fn what_comes_late_to_somebody_who_was_online_is_found() {
 #[test]
 fn what_was_never_acknowledged_may_be_lost() {
     let mut ledger = ledger();
-    ledger.sent(key(1));
+    ledger.sent(key(1), "bert@localhost");
     assert!(!ledger.all_told());
     finds(&ledger, &[]);
 }
@@ -77,7 +77,7 @@ fn what_was_answered_with_an_error_is_not_lost_but_told() {
     promised(&mut ledger, 1);
     ledger.refused(&key(1).to_string(), "wait", "resource-constraint");
     finds(&ledger, &[Kind::Refused]);
-    ledger.may_refuse = true;
+    ledger.is_full = true;
     finds(&ledger, &[]);
     ledger.refused(&key(1).to_string(), "modify", "bad-request");
     finds(&ledger, &[Kind::Wrong]);
@@ -86,7 +86,7 @@ fn what_was_answered_with_an_error_is_not_lost_but_told() {
 #[test]
 fn an_error_for_nothing_is_found() {
     let mut ledger = ledger();
-    ledger.may_refuse = true;
+    ledger.is_full = true;
     ledger.refused("anna.bert.1", "wait", "resource-constraint");
     finds(&ledger, &[Kind::Wrong]);
 }
@@ -162,6 +162,18 @@ fn a_second_copy_of_what_a_client_has_acknowledged_is_found() {
 }
 
 #[test]
+fn a_full_disk_excuses_second_copies_with_the_same_id_only() {
+    let mut ledger = ledger();
+    ledger.is_full = true;
+    promised(&mut ledger, 1);
+    arrived(&mut ledger, 1, 1, Some("id1"));
+    arrived(&mut ledger, 1, 1, Some("id1"));
+    finds(&ledger, &[]);
+    arrived(&mut ledger, 1, 1, Some("id2"));
+    finds(&ledger, &[Kind::Doubled]);
+}
+
+#[test]
 fn a_session_that_cannot_be_resumed_is_found_where_it_must_be() {
     let mut ledger = ledger();
     ledger.failed_to_resume("anna");
@@ -175,7 +187,7 @@ fn a_session_that_cannot_be_resumed_is_found_where_it_must_be() {
 #[test]
 fn what_is_sent_again_on_a_resumed_stream_comes_once() {
     let mut ledger = ledger();
-    ledger.sent(key(1));
+    ledger.sent(key(1), "bert@localhost");
     promised(&mut ledger, 1);
     arrived(&mut ledger, 1, 1, Some("id1"));
     arrived(&mut ledger, 1, 1, Some("id2"));
@@ -185,7 +197,7 @@ fn what_is_sent_again_on_a_resumed_stream_comes_once() {
 #[test]
 fn what_was_not_acknowledged_before_a_kill_may_come_as_two() {
     let mut ledger = ledger();
-    ledger.sent(key(1));
+    ledger.sent(key(1), "bert@localhost");
     ledger.killed();
     arrived(&mut ledger, 1, 1, Some("id1"));
     promised(&mut ledger, 1);
@@ -215,7 +227,7 @@ fn a_test_that_sends_what_is_acknowledged_is_wrong() {
     let mut ledger = ledger();
     promised(&mut ledger, 1);
     ledger.killed();
-    ledger.sent(key(1));
+    ledger.sent(key(1), "bert@localhost");
 }
 
 #[test]
@@ -263,14 +275,20 @@ fn what_nobody_sent_or_somebody_changed_is_found() {
 #[test]
 fn a_story_tells_what_happened_to_a_message() {
     let mut ledger = ledger();
-    ledger.sent(key(1));
+    ledger.sent(key(1), "bert@localhost");
     ledger.note(None, "cut 7".to_owned());
     ledger.note(Some("anna"), "anna was there".to_owned());
     ledger.note(Some("carl"), "carl was there".to_owned());
     promised(&mut ledger, 1);
     let story = ledger.story(&ledger.verdict());
-    for told in ["Lost anna.bert.1", "sent\n", "sent again", "cut 7", "anna was", "acknowledged\n"]
-    {
+    for told in [
+        "Lost anna.bert.1",
+        "sent to bert",
+        "sent again to bert",
+        "cut 7",
+        "anna was",
+        "acknowledged\n",
+    ] {
         assert!(story.contains(told), "{told:?} is missing in\n{story}");
     }
     assert!(!story.contains("carl"), "{story}");
