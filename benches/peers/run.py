@@ -281,8 +281,7 @@ class Results:
             kinds = [SERVERS[name] for name in names]
             for label, cells in [
                 ("archive is kept in", [kind.keeps for kind in kinds]),
-                ("acknowledged means on the disk",
-                 ["yes" if kind.syncs else "**no**" for kind in kinds]),
+                ("on the disk when acknowledged", [kind.durable for kind in kinds]),
             ]:
                 lines.append(f"| {label} | " + " | ".join(cells + [""] * len(last)) + " |")
         for row in rows:
