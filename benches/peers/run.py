@@ -142,6 +142,8 @@ def main():
     if args.output:
         pathlib.Path(args.output).write_text(text)
     print(text, end="")
+    if results.failed:
+        sys.exit(f"failed: {', '.join(results.failed)}")
 
 
 def arguments():
@@ -185,8 +187,16 @@ def measure(name, folder, only, results):
             found = load(server, what.options.format(**sizes).split())
             found["disk_kib"] = occupied_kib(place)
             results.found[name][mode].append(found)
+        except LoadFailed as failed:
+            # An hour of measuring must not be lost for it.
+            print(f"{name}, {mode}: {failed}", file=sys.stderr)
+            results.failed.append(f"{name} {mode}")
         finally:
             server.stop()
+
+
+class LoadFailed(Exception):
+    """The load has not got to its end; the text says why."""
 
 
 def load(server, options):
@@ -195,9 +205,12 @@ def load(server, options):
         "--server", f"127.0.0.1:{server.port}", "--pid", str(server.process.pid),
         "--prefix", PREFIX, "--password", PASSWORD, *options,
     ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    except subprocess.TimeoutExpired as late:
+        raise LoadFailed("the load does not end") from late
     if done.returncode != 0:
-        sys.exit(f"{server.name}: load failed: {done.stderr}\n{server.tail()}")
+        raise LoadFailed(f"load failed: {done.stderr}\n{server.tail()}")
     return json.loads(done.stdout)
 
 
@@ -229,9 +242,11 @@ class Results:
         self.versions = {}
         # Seconds of one fsync each.
         self.syncs = []
+        # Servers and modes that the load failed with; their rounds are missing in the medians.
+        self.failed = []
 
     def all(self):
-        return {"sizes": self.sizes, "versions": self.versions, "fsync_seconds": self.syncs,
+        return {"sizes": self.sizes, "failed": self.failed, "versions": self.versions, "fsync_seconds": self.syncs,
                 "found": self.found}
 
     def text(self):
@@ -240,6 +255,8 @@ class Results:
             f"Measured {datetime.date.today()} on {cpu()}, Linux {platform.release()}; "
             f"medians of {sizes['rounds']} round(s).\n",
         ]
+        if self.failed:
+            parts.append(f"**Failed, and not in the medians:** {', '.join(self.failed)}.\n")
         if self.has(PLAIN_ROWS):
             parts.append(
                 "**Without an archive**: {logins} logins (8 at once), {messages} messages of 100 "

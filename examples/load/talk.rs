@@ -436,6 +436,7 @@ pub(crate) async fn warm_up(pairs: Vec<Pair>, manner: Manner) -> anyhow::Result<
 const ASK: &str = "<r xmlns='urn:xmpp:sm:3'/>";
 const WARM_MESSAGES: u64 = 20;
 const WARM_TIME: Duration = Duration::from_secs(10);
-const STALL: Duration = Duration::from_secs(20);
+/// Long: on a busy disk a server that syncs for each message may do some fifty a second.
+const STALL: Duration = Duration::from_secs(120);
 const STAMP_BYTES: usize = 12;
 const READ_BYTES: usize = 16 * 1024;
