@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::host::{Cx, Halt};
 use crate::jid::{BareJid, FullJid, Jid};
-use crate::modules::{blocking, last_activity, offline, roster};
+use crate::modules::{blocking, last_activity, roster};
 use crate::roster::subscription::Way;
 use crate::session::SessionHandle;
 use crate::stanza::{Condition, Presence, PresenceKind, Stanza};
@@ -81,6 +81,10 @@ async fn available(
     let items = contacts(cx, &user).await?;
     let wanted_messages = session.priority() >= Some(0);
     let priority = presence.priority();
+    if priority >= 0 && !wanted_messages {
+        // Before it can get anything newer.
+        session.want_backlog();
+    }
     let kept = Arc::new(Presence { content: presence.content.packed(), ..presence.clone() });
     let first = session.update_presence(|p| {
         p.priority = priority;
@@ -89,9 +93,6 @@ async fn available(
     broadcast(cx, session, &items, &presence);
     if first {
         look_around(cx, session, &user, &items).await;
-    }
-    if priority >= 0 && !wanted_messages {
-        offline::deliver(cx, session).await?;
     }
     Ok(())
 }
