@@ -54,9 +54,12 @@ impl IqHandler for Commands {
             Some(id) => id.into_owned(),
             None => format!("{node}-{}", cx.hosts.clock.now().as_micros()),
         };
+        // DEPARTS: XEP-0050 §3.7 – who asks for another language gets English, not `bad-locale`:
+        // clients name that of their user whether they can do without or not.
         let answer = |status| {
             element("command")
                 .ns(ns::COMMANDS)
+                .attr("xml:lang", "en")
                 .attr("node", &node)
                 .attr("sessionid", &session)
                 .attr("status", status)
@@ -122,12 +125,20 @@ fn form(command: &dyn Command) -> Form {
 
 /// What was filled in. What was left empty was not given.
 fn read(x: &ElementRef<'_>, known: &[Argument]) -> Result<Arguments, StanzaError> {
-    let form = Submitted::read(x).map_err(|_| bad("bad-payload"))?;
+    // A form that is given up counts as one that is sent (XEP-0050 §3.5.1).
+    let form = Submitted::read_as(x, &[FormKind::Cancel, FormKind::Submit]);
+    let form = form.map_err(|_| bad("bad-payload"))?;
     let mut arguments = Map::new();
     for argument in known {
-        let Some(values) = form.values(argument.name) else { continue };
+        let values = form.values(argument.name).unwrap_or_default();
+        if values.len() > 1 && argument.kind != ArgumentKind::Lines {
+            return Err(bad("bad-payload")); // XEP-0004 §3.2
+        }
         let text = values.join("\n");
         if text.is_empty() {
+            if argument.required {
+                return Err(bad("bad-payload"));
+            }
             continue;
         }
         let value = match argument.kind {
@@ -145,7 +156,7 @@ fn read(x: &ElementRef<'_>, known: &[Argument]) -> Result<Arguments, StanzaError
     Ok(Arguments(arguments))
 }
 
-/// What came of it: a sentence, a table, or why it was not done (XEP-0050 §3.4).
+/// What came of it: a sentence, a table, or why it was not done (XEP-0050 §3.6).
 fn shown(command: &dyn Command, done: Result<Outcome, CommandError>) -> Vec<Node> {
     let note = |kind, text: &str| element("note").attr("type", kind).text(text);
     match done {
@@ -153,8 +164,13 @@ fn shown(command: &dyn Command, done: Result<Outcome, CommandError>) -> Vec<Node
         Ok(Outcome::Partly { text, .. }) => vec![note("warn", &text)],
         Ok(Outcome::Table { columns, rows }) => {
             let columns: Vec<&str> = columns.iter().map(AsRef::as_ref).collect();
+            let left_out = rows.len().saturating_sub(MAX_ROWS);
             let rows = rows.iter().take(MAX_ROWS).map(|row| row.iter().map(plain).collect());
-            vec![data_form::table(command.about(), &columns, rows)]
+            let table = data_form::table(command.about(), &columns, rows);
+            match left_out {
+                0 => vec![table],
+                more => vec![note("warn", &format!("{more} more are not shown")), table],
+            }
         }
         Err(CommandError::Storage(error)) => {
             tracing::error!(%error, "storage failed");
