@@ -79,7 +79,14 @@ pub async fn list(cx: &Cx<'_>, user: &BareJid) -> Result<Arc<BlockList>, StanzaE
         Err(ticket) => ticket,
     };
     let kept = cx.hosts.storage.documents().all(user, KIND).await?;
-    let list: BlockList = kept.iter().filter_map(|(jid, _)| Jid::parse(jid).ok()).collect();
+    let read = |(jid, _): &(String, String)| match Jid::parse(jid) {
+        Ok(jid) => Some(jid),
+        Err(error) => {
+            tracing::error!(jid = %user, %error, "a kept address cannot be read: it is not blocked");
+            None
+        }
+    };
+    let list: BlockList = kept.iter().filter_map(read).collect();
     // Most lists are empty: one for all of them.
     static NOBODY: LazyLock<Arc<BlockList>> = LazyLock::new(Arc::default);
     let list = if list.is_empty() { Arc::clone(&NOBODY) } else { Arc::new(list) };

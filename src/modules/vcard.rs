@@ -6,8 +6,9 @@
 use async_trait::async_trait;
 
 use crate::host::{Cx, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
+use crate::jid::BareJid;
 use crate::stanza::{Condition, Iq, IqKind, StanzaError};
-use crate::xml::{Frame, element};
+use crate::xml::{Frame, Node, element};
 
 const NS: &str = "vcard-temp";
 
@@ -42,7 +43,7 @@ impl IqHandler for Vcard {
                 false => Condition::ServiceUnavailable, // XEP-0054 §3.3
             };
             let kept = documents.get(&user, KIND, "").await?.ok_or(none)?;
-            return card(kept).map(Some);
+            return card(&user, kept).map(Some);
         }
         if !is_own {
             return Err(Condition::Forbidden.into());
@@ -62,9 +63,9 @@ impl IqHandler for Vcard {
 }
 
 /// A card as it was kept.
-fn card(kept: String) -> Result<crate::xml::Node, StanzaError> {
+fn card(user: &BareJid, kept: String) -> Result<Node, StanzaError> {
     let frame = Frame::from_bytes(kept).map_err(|error| {
-        tracing::error!(%error, "a kept card cannot be read");
+        tracing::error!(jid = %user, %error, "a kept card cannot be read");
         Condition::InternalServerError
     })?;
     let root = frame.root();

@@ -106,6 +106,7 @@ impl Request {
             let answers = ask(romeo, &id, &stanza.replace("ID", &id)).await?;
             check(&answers, due).map_err(|why| format!("{what}: {why}"))?;
         }
+        self.with_odd_ids(romeo).await?;
         self.to_others(romeo).await?;
         match juliet.within(Duration::from_millis(10)).await? {
             Came::Nothing => Ok(()),
@@ -202,6 +203,27 @@ impl Request {
         payloads
     }
 
+    /// Whatever the id is, the answer has it; without one there is an error (RFC 6120 §8.1.3).
+    async fn with_odd_ids(self, romeo: &mut Client) -> Result<(), String> {
+        let payload = self.payload("", "");
+        let (kind, to) = (self.kind.as_str(), self.to());
+        let long = "a".repeat(5000);
+        let ids = ["", " ", "\u{1F600}", "<'&\"", "fence", long.as_str()];
+        for (number, id) in ids.into_iter().enumerate() {
+            let escaped = id.replace('&', "&amp;").replace('<', "&lt;").replace('\'', "&apos;");
+            let stanza = format!("<iq type='{kind}' id='{escaped}'{to}>{payload}</iq>");
+            // Twice: an id that was used is as good as any.
+            for time in ["first", "second"] {
+                let fence = format!("{time}-{number}-fence");
+                let came = ask_with(romeo, Some(id), &stanza, &fence).await?;
+                check(&came, Due::Answer).map_err(|why| format!("with the id '{id}': {why}"))?;
+            }
+        }
+        let stanza = format!("<iq type='{kind}'{to}>{payload}</iq>");
+        let came = ask_with(romeo, None, &stanza, "none-fence").await?;
+        check(&came, Due::Error(Condition::BadRequest)).map_err(|why| format!("without id: {why}"))
+    }
+
     /// To others the answer is the same whether they exist or not, and the same whether they are
     /// there or not (RFC 6120 §13.10.2).
     async fn to_others(self, romeo: &mut Client) -> Result<(), String> {
@@ -269,10 +291,20 @@ impl Request {
 
 /// Says something and gives all that is an answer to it.
 async fn ask(client: &mut Client, id: &str, stanza: &str) -> Result<Vec<Element>, String> {
+    ask_with(client, Some(id), stanza, &format!("{id}-fence")).await
+}
+
+/// As [`ask`], with a name for the ping that ends it.
+async fn ask_with(
+    client: &mut Client,
+    id: Option<&str>,
+    stanza: &str,
+    fence: &str,
+) -> Result<Vec<Element>, String> {
     client.send(stanza.as_bytes()).await?;
-    let came = hear(client, &format!("{id}-fence")).await?;
+    let came = hear(client, fence).await?;
     let (answers, others): (Vec<_>, Vec<_>) =
-        came.into_iter().partition(|element| element.attribute("id") == Some(id));
+        came.into_iter().partition(|element| element.attribute("id") == id);
     // What an account is told of changes to itself.
     let is_push = |element: &Element| {
         let is_ours = [None, Some("romeo@localhost")].contains(&element.attribute("from"));
