@@ -72,11 +72,22 @@ impl IqHandler for Disco {
         {
             return Err(Condition::ItemNotFound.into());
         }
-        let identities = registry.identities_of(scope);
+        let mut identities = registry.identities_of(scope);
+        if scope == Scope::Account && is_anonymous(cx, request).await? {
+            identities.iter_mut().for_each(|identity| identity.kind = "anonymous");
+        }
         let identities: Vec<_> = identities.iter().map(words).collect();
         let info = disco::info(written.as_deref(), &identities, &registry.features_of(scope));
         Ok(Some(info.children(registry.forms_of(scope).map(Form::to_node))))
     }
+}
+
+/// The account is one in name only: somebody logged in without (XEP-0175).
+async fn is_anonymous(cx: &Cx<'_>, request: &Iq) -> Result<bool, StanzaError> {
+    let Some(to) = &request.head.to else { return Ok(false) };
+    let user = to.to_bare();
+    // Of others it is known already that they are there.
+    Ok(cx.origin.is_of(&user) && cx.hosts.storage.accounts().find(&user).await?.is_none())
 }
 
 /// The available sessions of an account, for those who may see them; nothing for all others,
