@@ -173,7 +173,10 @@ async fn block(cx: &mut Cx<'_>, user: &BareJid, payload: &ElementRef<'_>) -> IqR
     cx.must_have_account(user).await?;
     let old = list(cx, user).await?;
     let new: Vec<_> = jids.iter().filter(|jid| !old.contains(*jid)).collect();
-    if old.len() + new.len() > cx.hosts.config.load().limits.blocked {
+    let limits = &cx.hosts.config.load().limits;
+    // It is told in one stanza, which must not be larger than any other.
+    let bytes = old.iter().chain(new.iter().copied()).map(|jid| jid.as_str().len() + ITEM);
+    if old.len() + new.len() > limits.blocked || bytes.sum::<usize>() > limits.stanza {
         return Err(Condition::ResourceConstraint.text("too many addresses are blocked"));
     }
     let now = jids.iter().cloned().collect();
@@ -197,8 +200,9 @@ async fn block(cx: &mut Cx<'_>, user: &BareJid, payload: &ElementRef<'_>) -> IqR
 async fn unblock(cx: &mut Cx<'_>, user: &BareJid, payload: &ElementRef<'_>) -> IqReply {
     let named = addresses(payload)?;
     let old = list(cx, user).await?;
-    let jids: Vec<Jid> =
-        if named.is_empty() { old.iter().cloned().collect() } else { named.clone() };
+    // What is not there need not be removed.
+    let is_meant = |jid: &&Jid| named.is_empty() || named.binary_search(jid).is_ok();
+    let jids: Vec<&Jid> = old.iter().filter(is_meant).collect();
     let documents = cx.hosts.storage.documents();
     let done = join_all(jids.iter().map(|jid| documents.remove(user, KIND, jid.as_str()))).await;
     cx.hosts.blocked.forget(user);
@@ -282,6 +286,8 @@ fn items(name: &'static str, jids: &[Jid]) -> Node {
 /// Pushes since the server runs: each has an id of its own.
 static PUSHES: AtomicU64 = AtomicU64::new(0);
 
+/// Bytes of an item in a list besides its address.
+const ITEM: usize = "<item jid=''/>".len();
 /// Under which the store has the list: a document for each address.
 const KIND: &str = "blocked";
 
