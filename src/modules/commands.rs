@@ -173,10 +173,15 @@ fn shown(command: &dyn Command, done: Result<Outcome, CommandError>) -> Vec<Node
             }
         }
         Err(CommandError::Storage(error)) => {
-            tracing::error!(%error, "storage failed");
+            tracing::error!(%error, command = node_of(command), "storage failed");
             vec![note("error", "storage failed")]
         }
-        Err(error) => vec![note("error", &error.to_string())],
+        Err(error) => {
+            if matches!(error, CommandError::Failed(_)) {
+                tracing::error!(%error, command = node_of(command), "command failed");
+            }
+            vec![note("error", &error.to_string())]
+        }
     }
 }
 
@@ -199,3 +204,58 @@ fn bad(condition: &'static str) -> StanzaError {
 const MAX_ROWS: usize = 500;
 /// Bytes of the id of a session.
 const MAX_SESSION: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use serde_json::Value;
+
+    use super::{MAX_ROWS, shown};
+    use crate::host::command::{
+        Argument, Arguments, Command, CommandCx, CommandError, Outcome, Permission,
+    };
+
+    struct List;
+
+    #[async_trait]
+    impl Command for List {
+        fn path(&self) -> &'static [&'static str] {
+            &["list"]
+        }
+        fn about(&self) -> &'static str {
+            "List"
+        }
+        fn arguments(&self) -> &'static [Argument] {
+            &[]
+        }
+        fn permission(&self) -> Permission {
+            Permission::Read
+        }
+        async fn run(&self, _: &CommandCx, _: &Arguments) -> Result<Outcome, CommandError> {
+            Err(CommandError::NotRunning)
+        }
+    }
+
+    fn table(rows: usize) -> String {
+        let rows = (0..rows).map(|n| vec![Value::from(n), Value::Null]).collect();
+        let columns = vec!["n".into(), "none".into()];
+        let nodes = shown(&List, Ok(Outcome::Table { columns, rows }));
+        nodes.iter().map(|node| String::from_utf8(node.to_bytes()).unwrap()).collect()
+    }
+
+    #[test]
+    fn a_table_that_is_cut_off_says_so() {
+        assert!(!table(0).contains("<note"));
+        assert!(!table(MAX_ROWS).contains("<note"));
+        let cut = table(MAX_ROWS + 2);
+        assert!(cut.starts_with("<note type='warn'>2 more are not shown</note><x "), "{cut}");
+        assert_eq!(cut.matches("<item>").count(), MAX_ROWS);
+    }
+
+    #[test]
+    fn what_was_not_done_has_a_note_of_an_error() {
+        let nodes = shown(&List, Err(CommandError::NotRunning));
+        let text = String::from_utf8(nodes[0].to_bytes()).unwrap();
+        assert_eq!(text, "<note type='error'>this needs a running server</note>");
+    }
+}
