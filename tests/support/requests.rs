@@ -60,7 +60,7 @@ pub(crate) fn cast() -> Script {
     let server =
         ["limits.nodes=131072", "limits.stanza=\"1 MiB\"", "admin.accounts=[\"romeo@localhost\"]"];
     Script {
-        clients: vec![persona("Romeo", ROMEO), persona("Juliet", JULIET)],
+        clients: vec![persona("Romeo", ROMEO), persona("Juliet", JULIET), persona("Nurse", NURSE)],
         server: server.map(str::to_owned).to_vec(),
         ..Script::default()
     }
@@ -88,11 +88,14 @@ impl Request {
             client.send(b"<presence/>").await?;
             clients.push(client);
         }
-        let mut others = clients.split_off(1);
-        let (romeo, juliet) = (&mut clients[0], &mut others[0]);
-        hear(romeo, "fence-0").await?;
-        hear(juliet, "fence-0").await?;
-        let done = self.try_all(romeo, juliet).await;
+        let done = match clients.as_mut_slice() {
+            [romeo, juliet, nurse] => {
+                befriend(romeo, nurse).await?;
+                hear(juliet, "fence").await?;
+                self.try_all(romeo, [juliet, nurse]).await
+            }
+            _ => Err("this takes three".to_owned()),
+        };
         done.map_err(|why| {
             let said = transcript.borrow();
             let last = &said[said.len().saturating_sub(6)..];
@@ -100,7 +103,7 @@ impl Request {
         })
     }
 
-    async fn try_all(self, romeo: &mut Client, juliet: &mut Client) -> Result<(), String> {
+    async fn try_all(self, romeo: &mut Client, others: [&mut Client; 2]) -> Result<(), String> {
         for (number, (what, stanza, due)) in self.cases().into_iter().enumerate() {
             let id = format!("case-{number}");
             let answers = ask(romeo, &id, &stanza.replace("ID", &id)).await?;
@@ -108,10 +111,14 @@ impl Request {
         }
         self.with_odd_ids(romeo).await?;
         self.to_others(romeo).await?;
-        match juliet.within(Duration::from_millis(10)).await? {
-            Came::Nothing => Ok(()),
-            other => Err(format!("somebody else heard of it: {}", named(&other))),
+        self.to_a_friend(romeo).await?;
+        for other in others {
+            match other.within(Duration::from_millis(10)).await? {
+                Came::Nothing => {}
+                came => return Err(format!("somebody else heard of it: {}", named(&came))),
+            }
         }
+        Ok(())
     }
 
     /// What, the stanza (with `ID` for its id), and what is due.
@@ -147,6 +154,7 @@ impl Request {
         let away = Due::Error(Condition::ServiceUnavailable);
         let other_ns = format!("<{0} xmlns='{1}#'/>", self.name, self.ns);
         heads("in another namespace", self.iq(kind, "", &other_ns), away);
+        heads("in no namespace of its own", self.iq(kind, "", &format!("<{}/>", self.name)), away);
         let other_name = format!("<{0}- xmlns='{1}'/>", self.name, self.ns);
         heads("with another name", self.iq(kind, "", &other_name), away);
         let turned = if self.kind == IqKind::Get { IqKind::Set } else { IqKind::Get };
@@ -273,6 +281,22 @@ impl Request {
         Ok(())
     }
 
+    /// Who may see an account's presence may ask what is open to friends, and nothing else.
+    async fn to_a_friend(self, romeo: &mut Client) -> Result<(), String> {
+        for (number, inside) in ["", "<a xmlns='urn:a'/>", "<item jid='a@b'/>"].iter().enumerate() {
+            let id = format!("friend-{number}");
+            let (kind, payload) = (self.kind.as_str(), self.payload("", inside));
+            let stanza = format!("<iq type='{kind}' id='{id}' to='nurse@localhost'>{payload}</iq>");
+            let came = ask(romeo, &id, &stanza).await?;
+            check(&came, Due::Answer).map_err(|why| format!("to a friend: {why}"))?;
+            let is_open = OPEN_TO_FRIENDS.contains(&(self.kind, self.ns, self.name));
+            if !is_open && came[0].attribute("type") == Some("result") {
+                return Err(format!("a friend may do this: {}", came[0]));
+            }
+        }
+        Ok(())
+    }
+
     fn payload(self, attributes: &str, inside: &str) -> String {
         format!("<{0} xmlns='{1}'{attributes}>{inside}</{0}>", self.name, self.ns)
     }
@@ -286,6 +310,19 @@ impl Request {
             Scope::Account => "",
             Scope::Host => " to='localhost'",
         }
+    }
+}
+
+/// Romeo may see the nurse, and both have heard all about it.
+async fn befriend(romeo: &mut Client, nurse: &mut Client) -> Result<(), String> {
+    romeo.send(b"<presence to='nurse@localhost' type='subscribe'/>").await?;
+    hear(romeo, "asked").await?;
+    nurse.send(b"<presence to='romeo@localhost' type='subscribed'/>").await?;
+    hear(nurse, "approved").await?;
+    let came = hear(romeo, "seen").await?;
+    match came.iter().any(|element| element.attribute("type") == Some("subscribed")) {
+        true => Ok(()),
+        false => Err("they are no friends".to_owned()),
     }
 }
 
@@ -364,6 +401,17 @@ fn condition(answer: &Element) -> Option<Condition> {
 
 const ROMEO: &str = "romeo@localhost/orchard";
 const JULIET: &str = "juliet@localhost/balcony";
+const NURSE: &str = "nurse@localhost/house";
+
+/// What an account answers to those who may see its presence.
+const OPEN_TO_FRIENDS: &[(IqKind, &str, &str)] = &[
+    (IqKind::Get, "http://jabber.org/protocol/disco#info", "query"),
+    (IqKind::Get, "http://jabber.org/protocol/disco#items", "query"),
+    (IqKind::Get, "jabber:iq:last", "query"),
+    (IqKind::Get, "urn:xmpp:ping", "ping"),
+    (IqKind::Get, "vcard-temp", "vCard"),
+    (IqKind::Set, "urn:ietf:params:xml:ns:xmpp-session", "session"),
+];
 
 /// XEP-0059, as nobody should write it.
 const SETS: &[&str] = &[
