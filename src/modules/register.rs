@@ -127,6 +127,10 @@ async fn make(hosts: &Hosts, domain: &str, peer: IpAddr, query: &ElementRef<'_>)
     if config.registration.reserved.iter().any(is_this) {
         return Err(Condition::NotAcceptable.text("this name is reserved"));
     }
+    // With one round only, to see whether it can be one: a mistake should not count as an account.
+    if derive_keys(&password, 1).is_err_and(|error| !matches!(error, PasswordError::Random(_))) {
+        return Err(not_a_password());
+    }
     let per_hour = f64::from(config.registration.per_address);
     let too_often = || StanzaError::from(Condition::ResourceConstraint);
     // Who asks for names that are taken learns who is here: that has its price, too.
@@ -262,7 +266,7 @@ async fn keys(hosts: &Hosts, password: String) -> Result<Vec<ScramKeys>, StanzaE
             tracing::error!(%error, "no random numbers");
             Err(Condition::InternalServerError.into())
         }
-        Ok(Err(_)) => Err(Condition::NotAcceptable.text("this cannot be a password")),
+        Ok(Err(_)) => Err(not_a_password()),
         Err(error) => {
             tracing::error!(%error, "derivation failed");
             Err(Condition::InternalServerError.into())
@@ -270,7 +274,11 @@ async fn keys(hosts: &Hosts, password: String) -> Result<Vec<ScramKeys>, StanzaE
     }
 }
 
-/// The form by which a password is changed (XEP-0077 §14.4.3).
-const FORM_CHANGE: &str = "jabber:iq:register:changepassword";
+fn not_a_password() -> StanzaError {
+    Condition::NotAcceptable.text("this cannot be a password")
+}
+
 /// After the answer to the removal of an account, before its stream ends.
 const FAREWELL: Duration = Duration::from_millis(250);
+/// The form by which a password is changed (XEP-0077 §14.4.3).
+const FORM_CHANGE: &str = "jabber:iq:register:changepassword";
