@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::{fs, panic};
 
 use libtest_mimic::{Arguments, Failed, Trial};
+use support::requests::{self, Request};
 use support::script::{self, Action, Script};
 use support::server::{InProcess, Remote, Target};
 
@@ -35,6 +36,7 @@ fn main() {
     files.sort();
     let mut trials: Vec<_> = files.iter().map(|file| trial(&root, file)).collect();
     trials.extend(support::checks::trials());
+    trials.extend(requests::all().into_iter().map(request));
     libtest_mimic::run(&arguments, trials).exit();
 }
 
@@ -69,7 +71,26 @@ fn is_local(script: &Script) -> bool {
     passes || !script.server.is_empty()
 }
 
+/// A request with all that may be wrong with it; see `support/requests.rs`.
+fn request(request: Request) -> Trial {
+    let run = move || {
+        let cast = requests::cast();
+        let tried = with_server(&cast, async |target| request.run(&cast, target).await);
+        tried.map_err(Failed::from)
+    };
+    Trial::test(request.title(), run).with_ignored_flag(Remote::from_environment().is_some())
+}
+
 fn converse(script: &Script, path: &str) -> Result<(), String> {
+    let done = with_server(script, async |target| support::run::run(script, path, target).await);
+    done.map_err(|why| if why.contains(path) { why } else { format!("{path}: {why}") })
+}
+
+/// Starts the server that the script wants, and fails if it panics or does not end.
+fn with_server(
+    script: &Script,
+    run: impl AsyncFnOnce(&dyn Target) -> Result<(), String>,
+) -> Result<(), String> {
     let remote = Remote::from_environment();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -82,11 +103,11 @@ fn converse(script: &Script, path: &str) -> Result<(), String> {
             Some(remote) => Arc::new(remote),
             None => Arc::new(InProcess::start(script).await?),
         };
-        support::run::run(script, path, &*target).await?;
+        run(&*target).await?;
         target.stop().await
     });
     match PANICS.get() {
         0 => done,
-        _ => Err(format!("{path}: the server panicked\n{}", done.err().unwrap_or_default())),
+        _ => Err(format!("the server panicked\n{}", done.err().unwrap_or_default())),
     }
 }

@@ -731,8 +731,11 @@ async fn a_request_that_was_never_read_is_answered_when_its_reader_is_gone() {
     let house = House::new("write = \"1 s\"\ninbox_stanzas = 4096\ninbox_bytes = \"64 MiB\"");
     let house = house.await;
     let mut romeo = house.login("romeo").await;
-    let juliet = house.narrow().await.login("juliet").await;
+    let mut juliet = house.narrow().await.login("juliet").await;
     let to = "juliet@localhost/juliet";
+    // Only who has her presence may ask (RFC 6121 §8.5.3.1).
+    juliet.say("<presence to='romeo@localhost/romeo'/>").await;
+    romeo.hears("from='juliet@localhost/juliet'").await;
     // Much more than the buffers of a connection hold.
     let fill = "x".repeat(200_000);
     let fill = format!("<message type='headline' to='{to}'><body>{fill}</body></message>");

@@ -6,10 +6,10 @@ use std::sync::{Arc, LazyLock};
 use smallvec::SmallVec;
 
 use super::{Host, Hosts};
-use crate::jid::{BareJid, FullJid};
+use crate::jid::{BareJid, FullJid, Jid};
 use crate::session::SessionHandle;
 use crate::stanza::{Condition, Stanza, StanzaError};
-use crate::storage::{self, Handled, Receipt, StorageError};
+use crate::storage::{self, Handled, Receipt, StorageError, Subscription};
 
 /// What a feature may see and do while it has one stanza in hand.
 pub struct Cx<'a> {
@@ -63,6 +63,18 @@ impl Cx<'_> {
             Some(_) => Ok(()),
             None => Err(Condition::Forbidden.text("only for registered users")),
         }
+    }
+
+    /// Whether `user` shows her presence to `other` by subscription (RFC 6121 §3): only then is
+    /// it no secret that she exists, and whether she is there. `false` for accounts that do not
+    /// exist. One's own account is not asked about.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn shows_presence(&self, user: &BareJid, other: &Jid) -> storage::Result<bool> {
+        let contact: Jid = other.to_bare().into();
+        let item = self.hosts.storage.roster().find(user, &contact).await?;
+        Ok(item.is_some_and(|i| matches!(i.subscription, Subscription::Both | Subscription::From)))
     }
 }
 

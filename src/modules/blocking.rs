@@ -3,6 +3,7 @@
 //! `router/` asks here on the way out and on the way in. A user's own account and the server's
 //! own stanzas are never blocked, whatever stands in the list: a user could lock himself out.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
@@ -78,7 +79,14 @@ pub async fn list(cx: &Cx<'_>, user: &BareJid) -> Result<Arc<BlockList>, StanzaE
         Err(ticket) => ticket,
     };
     let kept = cx.hosts.storage.documents().all(user, KIND).await?;
-    let list: BlockList = kept.iter().filter_map(|(jid, _)| Jid::parse(jid).ok()).collect();
+    let read = |(jid, _): &(String, String)| match Jid::parse(jid) {
+        Ok(jid) => Some(jid),
+        Err(error) => {
+            tracing::error!(jid = %user, %error, "a kept address cannot be read: it is not blocked");
+            None
+        }
+    };
+    let list: BlockList = kept.iter().filter_map(read).collect();
     // Most lists are empty: one for all of them.
     static NOBODY: LazyLock<Arc<BlockList>> = LazyLock::new(Arc::default);
     let list = if list.is_empty() { Arc::clone(&NOBODY) } else { Arc::new(list) };
@@ -165,19 +173,24 @@ async fn block(cx: &mut Cx<'_>, user: &BareJid, payload: &ElementRef<'_>) -> IqR
     cx.must_have_account(user).await?;
     let old = list(cx, user).await?;
     let new: Vec<_> = jids.iter().filter(|jid| !old.contains(*jid)).collect();
-    if old.len() + new.len() > cx.hosts.config.load().limits.blocked {
+    let limits = &cx.hosts.config.load().limits;
+    // It is told in one stanza, which must not be larger than any other.
+    let bytes = old.iter().chain(new.iter().copied()).map(|jid| jid.as_str().len() + ITEM);
+    if old.len() + new.len() > limits.blocked || bytes.sum::<usize>() > limits.stanza {
         return Err(Condition::ResourceConstraint.text("too many addresses are blocked"));
     }
-    let was_seen = |item: &RosterItem| !hits(&old, &item.jid);
-    let seen = seen_by(cx, user, &jids, was_seen).await?;
+    let now = jids.iter().cloned().collect();
+    let contacts = contacts(cx, user, |jid| hits(&now, jid) && !hits(&old, jid)).await?;
     let documents = cx.hosts.storage.documents();
     // All at once, so that they are one commit.
     let done = join_all(new.iter().map(|jid| documents.put(user, KIND, jid.as_str(), ""))).await;
     cx.hosts.blocked.forget(user);
     done.into_iter().collect::<Result<Vec<()>, _>>()?;
-    for (session, contact) in seen {
-        let gone = Presence::bare(PresenceKind::Unavailable, session.jid().clone(), contact);
-        cx.outbox.send(Stanza::Presence(gone));
+    for session in cx.hosts.sessions.of(user) {
+        for other in seen_by(&session, &contacts, &now) {
+            let gone = Presence::bare(PresenceKind::Unavailable, session.jid().clone(), other);
+            cx.outbox.send(Stanza::Presence(gone));
+        }
     }
     push(cx, user, &items("block", &jids));
     Ok(None)
@@ -187,18 +200,19 @@ async fn block(cx: &mut Cx<'_>, user: &BareJid, payload: &ElementRef<'_>) -> IqR
 async fn unblock(cx: &mut Cx<'_>, user: &BareJid, payload: &ElementRef<'_>) -> IqReply {
     let named = addresses(payload)?;
     let old = list(cx, user).await?;
-    let jids: Vec<Jid> =
-        if named.is_empty() { old.iter().cloned().collect() } else { named.clone() };
+    // What is not there need not be removed.
+    let is_meant = |jid: &&Jid| named.is_empty() || named.binary_search(jid).is_ok();
+    let jids: Vec<&Jid> = old.iter().filter(is_meant).collect();
     let documents = cx.hosts.storage.documents();
     let done = join_all(jids.iter().map(|jid| documents.remove(user, KIND, jid.as_str()))).await;
     cx.hosts.blocked.forget(user);
     done.into_iter().collect::<Result<Vec<bool>, _>>()?;
     let now = list(cx, user).await?;
-    let is_new = |item: &RosterItem| hits(&old, &item.jid) && !hits(&now, &item.jid);
-    for (session, contact) in seen_by(cx, user, &jids, is_new).await? {
-        if let Some(presence) = session.available() {
+    let contacts = contacts(cx, user, |jid| hits(&old, jid) && !hits(&now, jid)).await?;
+    for presence in cx.hosts.sessions.of(user).iter().filter_map(SessionHandle::available) {
+        for contact in &contacts {
             let mut copy = (*presence).clone();
-            copy.head.to = Some(contact);
+            copy.head.to = Some(contact.clone());
             cx.outbox.send(Stanza::Presence(copy));
         }
     }
@@ -221,37 +235,35 @@ fn addresses(payload: &ElementRef<'_>) -> Result<Vec<Jid>, StanzaError> {
     Ok(jids)
 }
 
-/// The available sessions of `user`, each with those among `jids` who may see it: contacts with a
-/// subscription for whom `which` holds, and those who have its directed presence. The latter are
-/// forgotten.
-async fn seen_by(
+/// Who may see the presence of `user` by subscription, and for whom `which` holds.
+async fn contacts(
     cx: &Cx<'_>,
     user: &BareJid,
-    jids: &[Jid],
-    which: impl Fn(&RosterItem) -> bool,
-) -> Result<Vec<(SessionHandle, Jid)>, StanzaError> {
-    let list: BlockList = jids.iter().cloned().collect();
+    which: impl Fn(&Jid) -> bool,
+) -> Result<Vec<Jid>, StanzaError> {
     let (_, items) = cx.hosts.storage.roster().load(user).await?;
     let sees_us =
-        |i: &&RosterItem| matches!(i.subscription, Subscription::Both | Subscription::From);
-    let contacts = items.iter().filter(sees_us).filter(|i| which(i) && hits(&list, &i.jid));
-    let contacts: Vec<Jid> = contacts.map(|item| item.jid.clone()).collect();
-    let mut seen = Vec::new();
-    for session in cx.hosts.sessions.of(user) {
-        let mut to: Vec<Jid> = session.update_presence(|p| {
-            let directed: Vec<_> =
-                p.directed.iter().filter(|jid| hits(&list, jid)).cloned().collect();
-            for jid in &directed {
-                p.directed.remove(jid);
-            }
-            directed
-        });
-        if session.available().is_some() {
-            to.extend_from_slice(&contacts);
-        }
-        seen.extend(to.into_iter().map(|jid| (session.clone(), jid)));
-    }
-    Ok(seen)
+        |i: &RosterItem| matches!(i.subscription, Subscription::Both | Subscription::From);
+    let seen = items.into_iter().filter(|item| sees_us(item) && which(&item.jid));
+    Ok(seen.map(|item| item.jid).collect())
+}
+
+/// Who sees this session and must not any more: those among the contacts if it is available, and
+/// those of the list who have its directed presence, which is forgotten. Each once.
+fn seen_by(session: &SessionHandle, contacts: &[Jid], list: &BlockList) -> Vec<Jid> {
+    let mut to = match session.available() {
+        Some(_) => contacts.to_vec(),
+        None => Vec::new(),
+    };
+    let directed: Vec<Jid> = session.update_presence(|p| {
+        let gone = p.directed.iter().filter(|jid| hits(list, jid)).cloned().collect();
+        p.directed.retain(|jid| !hits(list, jid));
+        gone
+    });
+    let is_told = |jid: &Jid| to.iter().any(|told| told.as_str() == jid.bare_str());
+    let others: Vec<Jid> = directed.into_iter().filter(|jid| !is_told(jid)).collect();
+    to.extend(others);
+    to
 }
 
 /// Tells the sessions that have asked for the list (XEP-0191 §3.3).
@@ -259,7 +271,7 @@ fn push(cx: &mut Cx<'_>, user: &BareJid, payload: &Node) {
     for session in cx.hosts.sessions.of(user) {
         if session.presence(|p| p.wants_blocklist) {
             let mut head = Head::between(user.clone(), session.jid().clone());
-            head.id = Some("block-push".into());
+            head.id = Some(format!("block{}", PUSHES.fetch_add(1, Ordering::Relaxed)).into());
             let content = Content::from(payload.clone());
             cx.outbox.send(Stanza::Iq(Iq { head, kind: IqKind::Set, content }));
         }
@@ -271,6 +283,11 @@ fn items(name: &'static str, jids: &[Jid]) -> Node {
     element(name).ns(NS).children(jids)
 }
 
+/// Pushes since the server runs: each has an id of its own.
+static PUSHES: AtomicU64 = AtomicU64::new(0);
+
+/// Bytes of an item in a list besides its address.
+const ITEM: usize = "<item jid=''/>".len();
 /// Under which the store has the list: a document for each address.
 const KIND: &str = "blocked";
 

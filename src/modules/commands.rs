@@ -54,9 +54,12 @@ impl IqHandler for Commands {
             Some(id) => id.into_owned(),
             None => format!("{node}-{}", cx.hosts.clock.now().as_micros()),
         };
+        // DEPARTS: XEP-0050 §3.7 – who asks for another language gets English, not `bad-locale`:
+        // clients name that of their user whether they can do without or not.
         let answer = |status| {
             element("command")
                 .ns(ns::COMMANDS)
+                .attr("xml:lang", "en")
                 .attr("node", &node)
                 .attr("sessionid", &session)
                 .attr("status", status)
@@ -122,12 +125,20 @@ fn form(command: &dyn Command) -> Form {
 
 /// What was filled in. What was left empty was not given.
 fn read(x: &ElementRef<'_>, known: &[Argument]) -> Result<Arguments, StanzaError> {
-    let form = Submitted::read(x).map_err(|_| bad("bad-payload"))?;
+    // A form that is given up counts as one that is sent (XEP-0050 §3.5.1).
+    let form = Submitted::read_as(x, &[FormKind::Cancel, FormKind::Submit]);
+    let form = form.map_err(|_| bad("bad-payload"))?;
     let mut arguments = Map::new();
     for argument in known {
-        let Some(values) = form.values(argument.name) else { continue };
+        let values = form.values(argument.name).unwrap_or_default();
+        if values.len() > 1 && argument.kind != ArgumentKind::Lines {
+            return Err(bad("bad-payload")); // XEP-0004 §3.2
+        }
         let text = values.join("\n");
         if text.is_empty() {
+            if argument.required {
+                return Err(bad("bad-payload"));
+            }
             continue;
         }
         let value = match argument.kind {
@@ -145,7 +156,7 @@ fn read(x: &ElementRef<'_>, known: &[Argument]) -> Result<Arguments, StanzaError
     Ok(Arguments(arguments))
 }
 
-/// What came of it: a sentence, a table, or why it was not done (XEP-0050 §3.4).
+/// What came of it: a sentence, a table, or why it was not done (XEP-0050 §3.6).
 fn shown(command: &dyn Command, done: Result<Outcome, CommandError>) -> Vec<Node> {
     let note = |kind, text: &str| element("note").attr("type", kind).text(text);
     match done {
@@ -153,14 +164,24 @@ fn shown(command: &dyn Command, done: Result<Outcome, CommandError>) -> Vec<Node
         Ok(Outcome::Partly { text, .. }) => vec![note("warn", &text)],
         Ok(Outcome::Table { columns, rows }) => {
             let columns: Vec<&str> = columns.iter().map(AsRef::as_ref).collect();
+            let left_out = rows.len().saturating_sub(MAX_ROWS);
             let rows = rows.iter().take(MAX_ROWS).map(|row| row.iter().map(plain).collect());
-            vec![data_form::table(command.about(), &columns, rows)]
+            let table = data_form::table(command.about(), &columns, rows);
+            match left_out {
+                0 => vec![table],
+                more => vec![note("warn", &format!("{more} more are not shown")), table],
+            }
         }
         Err(CommandError::Storage(error)) => {
-            tracing::error!(%error, "storage failed");
+            tracing::error!(%error, command = node_of(command), "storage failed");
             vec![note("error", "storage failed")]
         }
-        Err(error) => vec![note("error", &error.to_string())],
+        Err(error) => {
+            if matches!(error, CommandError::Failed(_)) {
+                tracing::error!(%error, command = node_of(command), "command failed");
+            }
+            vec![note("error", &error.to_string())]
+        }
     }
 }
 
@@ -183,3 +204,58 @@ fn bad(condition: &'static str) -> StanzaError {
 const MAX_ROWS: usize = 500;
 /// Bytes of the id of a session.
 const MAX_SESSION: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use serde_json::Value;
+
+    use super::{MAX_ROWS, shown};
+    use crate::host::command::{
+        Argument, Arguments, Command, CommandCx, CommandError, Outcome, Permission,
+    };
+
+    struct List;
+
+    #[async_trait]
+    impl Command for List {
+        fn path(&self) -> &'static [&'static str] {
+            &["list"]
+        }
+        fn about(&self) -> &'static str {
+            "List"
+        }
+        fn arguments(&self) -> &'static [Argument] {
+            &[]
+        }
+        fn permission(&self) -> Permission {
+            Permission::Read
+        }
+        async fn run(&self, _: &CommandCx, _: &Arguments) -> Result<Outcome, CommandError> {
+            Err(CommandError::NotRunning)
+        }
+    }
+
+    fn table(rows: usize) -> String {
+        let rows = (0..rows).map(|n| vec![Value::from(n), Value::Null]).collect();
+        let columns = vec!["n".into(), "none".into()];
+        let nodes = shown(&List, Ok(Outcome::Table { columns, rows }));
+        nodes.iter().map(|node| String::from_utf8(node.to_bytes()).unwrap()).collect()
+    }
+
+    #[test]
+    fn a_table_that_is_cut_off_says_so() {
+        assert!(!table(0).contains("<note"));
+        assert!(!table(MAX_ROWS).contains("<note"));
+        let cut = table(MAX_ROWS + 2);
+        assert!(cut.starts_with("<note type='warn'>2 more are not shown</note><x "), "{cut}");
+        assert_eq!(cut.matches("<item>").count(), MAX_ROWS);
+    }
+
+    #[test]
+    fn what_was_not_done_has_a_note_of_an_error() {
+        let nodes = shown(&List, Err(CommandError::NotRunning));
+        let text = String::from_utf8(nodes[0].to_bytes()).unwrap();
+        assert_eq!(text, "<note type='error'>this needs a running server</note>");
+    }
+}

@@ -9,7 +9,7 @@ use crate::host::{
 use crate::ns;
 use crate::payload::data_form::{self, Form};
 use crate::payload::{caps, disco};
-use crate::stanza::{Condition, Iq, IqKind};
+use crate::stanza::{Condition, Iq, IqKind, StanzaError};
 use crate::xml::{Node, element};
 
 /// Tells what the server and its accounts are and can.
@@ -35,8 +35,9 @@ impl Module for Disco {
         for scope in [Scope::Account, Scope::Host] {
             on.feature(scope, ns::DISCO_INFO).feature(scope, ns::DISCO_ITEMS);
             on.iq(scope, IqKind::Get, (ns::DISCO_INFO, "query"), &Self);
-            on.iq(scope, IqKind::Get, (ns::DISCO_ITEMS, "query"), &Self);
         }
+        on.iq(Scope::Host, IqKind::Get, (ns::DISCO_ITEMS, "query"), &Self);
+        on.public_iq(IqKind::Get, (ns::DISCO_ITEMS, "query"), &Self);
     }
 }
 
@@ -48,53 +49,100 @@ impl IqHandler for Disco {
             _ => Scope::Account,
         };
         let query = request.payload().ok_or(Condition::BadRequest)?;
-        let node = query.attr("node");
-        if let Some(node) = node.as_deref().filter(|_| scope == Scope::Host)
-            && let Some(answer) = of_commands(cx, query.ns(), node)
+        let written = query.attr("node");
+        // "The value of the 'node' attribute MUST NOT be null": an empty one is none.
+        let node = written.as_deref().filter(|node| !node.is_empty());
+        if let Some(node) = node.filter(|_| scope == Scope::Host)
+            && let Some(answer) = of_commands(cx, query.ns(), node)?
         {
             return Ok(Some(answer));
         }
         if query.ns() == ns::DISCO_ITEMS {
-            return match node {
-                Some(_) => Err(Condition::ItemNotFound.into()),
-                None => Ok(Some(element("query").ns(ns::DISCO_ITEMS))),
+            let found = match scope {
+                Scope::Account => items_of_account(cx, request, node).await?,
+                Scope::Host if node.is_some() => return Err(Condition::ItemNotFound.into()),
+                Scope::Host => Vec::new(),
             };
+            let items = element("query").ns(ns::DISCO_ITEMS).maybe_attr("node", written);
+            return Ok(Some(items.children(found)));
         }
         let registry = &cx.hosts.registry;
-        if let Some(node) = &node
-            && (scope == Scope::Account || **node != format!("{NODE}#{}", ver(registry)))
+        if let Some(node) = node
+            && (scope == Scope::Account || node != format!("{NODE}#{}", ver(registry)))
         {
             return Err(Condition::ItemNotFound.into());
         }
-        let identities = registry.identities_of(scope);
+        let mut identities = registry.identities_of(scope);
+        if scope == Scope::Account && is_anonymous(cx, request).await? {
+            identities.iter_mut().for_each(|identity| identity.kind = "anonymous");
+        }
         let identities: Vec<_> = identities.iter().map(words).collect();
-        let info = disco::info(node.as_deref(), &identities, &registry.features_of(scope));
+        let info = disco::info(written.as_deref(), &identities, &registry.features_of(scope));
         Ok(Some(info.children(registry.forms_of(scope).map(Form::to_node))))
     }
 }
 
-/// The node of the administrator's commands, and those of each of them (XEP-0050 §2.2, §2.3). Who
-/// may not give them sees none.
-fn of_commands(cx: &Cx<'_>, ns: &str, node: &str) -> Option<Node> {
-    let commands = cx.hosts.registry.commands().iter().filter(|_| cx.is_of_admin());
-    let is_list = node == ns::COMMANDS;
-    if ns == ns::DISCO_ITEMS {
+/// The account is one in name only: somebody logged in without (XEP-0175).
+async fn is_anonymous(cx: &Cx<'_>, request: &Iq) -> Result<bool, StanzaError> {
+    let Some(to) = &request.head.to else { return Ok(false) };
+    let user = to.to_bare();
+    // Of others it is known already that they are there.
+    Ok(cx.origin.is_of(&user) && cx.hosts.storage.accounts().find(&user).await?.is_none())
+}
+
+/// The available sessions of an account, for those who may see them; nothing for all others,
+/// whether there is such an account or not (XEP-0030 §8).
+async fn items_of_account(
+    cx: &Cx<'_>,
+    request: &Iq,
+    node: Option<&str>,
+) -> Result<Vec<Node>, StanzaError> {
+    let head = &request.head;
+    let (Some(to), Some(from)) = (&head.to, &head.from) else { return Ok(Vec::new()) };
+    let user = to.to_bare();
+    if !cx.origin.is_of(&user) && !cx.shows_presence(&user, from).await? {
+        return Ok(Vec::new());
+    }
+    if node.is_some() {
+        return Err(Condition::ItemNotFound.into());
+    }
+    let sessions = cx.hosts.sessions.of(&user);
+    let available = sessions.iter().filter(|session| session.available().is_some());
+    Ok(available.map(|session| element("item").attr("jid", session.jid().as_str())).collect())
+}
+
+/// The node of the administrator's commands, and those of each of them (XEP-0050 §2.2). Who may
+/// not give them sees none.
+fn of_commands(cx: &Cx<'_>, ns: &str, node: &str) -> Result<Option<Node>, StanzaError> {
+    let commands = cx.hosts.registry.commands();
+    let items = || element("query").ns(ns::DISCO_ITEMS).attr("node", node);
+    if node == ns::COMMANDS {
+        if ns == ns::DISCO_INFO {
+            let identity = ("automation", "command-list", Some("Commands"));
+            let features = [ns::COMMANDS, ns::DISCO_INFO, ns::DISCO_ITEMS];
+            return Ok(Some(disco::info(Some(node), &[identity], &features)));
+        }
         let item = |command: &&dyn Command| {
             element("item")
                 .attr("jid", &cx.host.domain)
                 .attr("node", node_of(*command))
                 .attr("name", command.about())
         };
-        let items = element("query").ns(ns::DISCO_ITEMS).attr("node", node);
-        return is_list.then(|| items.children(commands.map(item)));
+        let seen = commands.iter().filter(|_| cx.is_of_admin());
+        return Ok(Some(items().children(seen.map(item))));
     }
-    if is_list {
-        let identity = ("automation", "command-list", Some("Commands"));
-        return Some(disco::info(Some(node), &[identity], &[ns::COMMANDS]));
+    let Some(command) = commands.iter().find(|command| node_of(**command) == node) else {
+        return Ok(None);
+    };
+    if !cx.is_of_admin() {
+        return Err(Condition::Forbidden.into());
     }
-    let command = commands.into_iter().find(|command| node_of(**command) == node)?;
+    if ns == ns::DISCO_ITEMS {
+        return Ok(Some(items())); // XEP-0030 §7: it is there, and has none
+    }
     let identity = ("automation", "command-node", Some(command.about()));
-    Some(disco::info(Some(node), &[identity], &[ns::COMMANDS, data_form::NS]))
+    let features = [ns::COMMANDS, ns::DISCO_INFO, data_form::NS];
+    Ok(Some(disco::info(Some(node), &[identity], &features)))
 }
 
 /// The `<c/>` that stream features carry (XEP-0115 §6.3).

@@ -6,10 +6,10 @@
 use async_trait::async_trait;
 
 use crate::host::{Cx, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
-use crate::jid::{BareJid, Jid};
+use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
 use crate::stanza::{Condition, Iq, IqKind, Presence, StanzaError};
-use crate::storage::{self, Subscription};
+use crate::storage;
 use crate::xml::{Frame, element};
 
 const NS: &str = "jabber:iq:last";
@@ -42,8 +42,9 @@ impl IqHandler for LastActivity {
             return Ok(Some(query.attr("seconds", cx.hosts.uptime().as_secs().to_string())));
         }
         let user = to.to_bare();
-        if !cx.origin.is_of(&user) && !may_see(cx, &user, request.head.from.as_ref()).await? {
-            return Err(Condition::Forbidden.into()); // XEP-0012 §3.1
+        let from = request.head.from.as_ref().ok_or(Condition::Forbidden)?;
+        if !cx.origin.is_of(&user) && !cx.shows_presence(&user, from).await? {
+            return Err(Condition::Forbidden.into()); // XEP-0012 §3
         }
         if cx.hosts.sessions.of(&user).iter().any(|session| session.available().is_some()) {
             return Ok(Some(query.attr("seconds", "0")));
@@ -52,6 +53,16 @@ impl IqHandler for LastActivity {
         let micros = cx.hosts.clock.now().as_micros().saturating_sub(at.as_micros());
         let seconds = u64::try_from(micros / 1_000_000).unwrap_or(0);
         Ok(Some(query.attr("seconds", seconds.to_string()).text(&status)))
+    }
+}
+
+/// What somebody is told who asks a session and may not see its presence: the same whether it is
+/// there or not.
+#[must_use]
+pub fn refusal(request: &Iq) -> Condition {
+    match request.payload() {
+        Some(payload) if payload.ns() == NS => Condition::Forbidden, // XEP-0012 §4
+        _ => Condition::ServiceUnavailable,                          // RFC 6121 §8.5.3.1
     }
 }
 
@@ -83,13 +94,6 @@ async fn last(cx: &Cx<'_>, user: &BareJid) -> Result<(Timestamp, String), Stanza
     }
     let account = cx.hosts.storage.accounts().find(user).await?.ok_or(Condition::ItemNotFound)?;
     Ok((account.last_login.unwrap_or(account.created), String::new()))
-}
-
-async fn may_see(cx: &Cx<'_>, user: &BareJid, who: Option<&Jid>) -> Result<bool, StanzaError> {
-    let Some(who) = who else { return Ok(false) };
-    let contact: Jid = who.to_bare().into();
-    let item = cx.hosts.storage.roster().find(user, &contact).await?;
-    Ok(item.is_some_and(|i| matches!(i.subscription, Subscription::Both | Subscription::From)))
 }
 
 const KIND: &str = "last";

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use crate::host::{Cx, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
 use crate::jid::BareJid;
 use crate::stanza::{Condition, Iq, IqKind};
-use crate::xml::{ElementRef, Frame, element};
+use crate::xml::{ElementRef, Frame, element, escape_attr};
 
 const NS: &str = "jabber:iq:private";
 
@@ -45,7 +45,7 @@ impl IqHandler for Private {
     }
 }
 
-/// What was kept; the element that asks, if nothing was (XEP-0049 §2.3).
+/// What was kept; if nothing was, the name that was asked for, and nothing in it.
 async fn get(cx: &Cx<'_>, user: &BareJid, query: &ElementRef<'_>) -> IqReply {
     let mut children = query.children();
     let (Some(wanted), None) = (children.next(), children.next()) else {
@@ -57,10 +57,7 @@ async fn get(cx: &Cx<'_>, user: &BareJid, query: &ElementRef<'_>) -> IqReply {
     let answer = element("query").ns(NS);
     match cx.hosts.storage.documents().get(user, KIND, &key(&wanted)).await? {
         Some(kept) => Ok(Some(answer.raw(kept))),
-        None => {
-            let empty = Frame::from_tree(&wanted.to_tree()).map_err(|_| Condition::BadRequest)?;
-            Ok(Some(answer.raw(empty.bytes())))
-        }
+        None => Ok(Some(answer.raw(empty(&wanted)))),
     }
 }
 
@@ -102,6 +99,14 @@ async fn set(cx: &Cx<'_>, user: &BareJid, query: &ElementRef<'_>) -> IqReply {
     let done = join_all(new.iter().map(|(key, xml)| documents.put(user, KIND, key, xml))).await;
     done.into_iter().collect::<Result<Vec<()>, _>>()?;
     Ok(None)
+}
+
+/// An element of the same name, empty.
+fn empty(element: &ElementRef<'_>) -> Vec<u8> {
+    let mut out = format!("<{} xmlns='", element.name()).into_bytes();
+    escape_attr(&mut out, element.ns());
+    out.extend_from_slice(b"'/>");
+    out
 }
 
 /// The element is in no namespace of its own, or in one that has a meaning here: a stanza's, this

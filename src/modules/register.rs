@@ -15,7 +15,7 @@ use crate::ns;
 use crate::payload::data_form::{self, Field, FieldKind, Form, FormKind, Submitted};
 use crate::session::{CloseReason, SessionHandle};
 use crate::stanza::{Condition, Iq, IqKind, Presence, PresenceKind, Stanza, StanzaError};
-use crate::storage::{Created, NewAccount, ScramKeys};
+use crate::storage::{Created, NewAccount, RosterItem, ScramKeys, Subscription};
 use crate::xml::{ElementRef, Node, element};
 
 /// Lets people manage their accounts.
@@ -53,9 +53,7 @@ impl IqHandler for Register {
         cx.must_have_account(&user).await?;
         let query = request.payload().ok_or(Condition::BadRequest)?;
         if request.kind == IqKind::Get {
-            let registered = element("query").ns(ns::REGISTER).child(element("registered"));
-            let name = element("username").text(user.local().unwrap_or_default());
-            return Ok(Some(registered.child(name).child(element("password"))));
+            return Ok(Some(on_file(&user)));
         }
         if query.has_child(ns::REGISTER, "remove") {
             return remove(cx, &session, &user, &query).await;
@@ -69,8 +67,10 @@ impl IqHandler for Register {
 ///
 /// It has no addresses: a stranger has none.
 pub async fn of_stranger(hosts: &Hosts, domain: &str, peer: IpAddr, request: &Iq) -> Stanza {
+    let is_to_us = request.head.to.as_ref().is_none_or(|to| to.as_str() == domain);
     let answer = match (request.payload(), request.kind) {
         _ if !hosts.config.load().registration.open => Err(Condition::NotAllowed.into()),
+        _ if !is_to_us => Err(Condition::ServiceUnavailable.into()),
         (Some(query), IqKind::Set) => make(hosts, domain, peer, &query).await,
         (Some(_), IqKind::Get) => Ok(Some(to_fill_in())),
         _ => Err(Condition::BadRequest.into()),
@@ -84,6 +84,16 @@ pub async fn of_stranger(hosts: &Hosts, domain: &str, peer: IpAddr, request: &Iq
     stanza.head_mut().to = None;
     stanza.head_mut().from = None;
     stanza
+}
+
+/// XEP-0077 §3.1: what somebody sees who has an account. The password is known to nobody here.
+fn on_file(user: &BareJid) -> Node {
+    element("query")
+        .ns(ns::REGISTER)
+        .child(element("registered"))
+        .child(element("instructions").text("You have an account. Here its password is changed."))
+        .child(element("username").text(user.local().unwrap_or_default()))
+        .child(element("password"))
 }
 
 /// XEP-0077 §3.1: fields for old clients, and the same as a form (§4).
@@ -104,15 +114,22 @@ fn to_fill_in() -> Node {
 }
 
 async fn make(hosts: &Hosts, domain: &str, peer: IpAddr, query: &ElementRef<'_>) -> IqReply {
-    let (name, password) = filled_in(query)?;
+    if query.has_child(ns::REGISTER, "remove") {
+        return Err(Condition::UnexpectedRequest.text("log in first")); // XEP-0077 §3.2
+    }
+    let (name, password) = filled_in(query, &[ns::REGISTER])?;
     if name.is_empty() || password.is_empty() {
         return Err(Condition::NotAcceptable.text("name and password are needed"));
     }
     let config = hosts.config.load_full();
     let user = BareJid::from_parts(Some(&name), domain).map_err(|_| Condition::NotAcceptable)?;
-    let name = user.local().unwrap_or_default();
-    if config.registration.reserved.iter().any(|reserved| reserved == name) {
+    let is_this = |name: &String| BareJid::from_parts(Some(name), domain).is_ok_and(|n| n == user);
+    if config.registration.reserved.iter().any(is_this) {
         return Err(Condition::NotAcceptable.text("this name is reserved"));
+    }
+    // With one round only, to see whether it can be one: a mistake should not count as an account.
+    if derive_keys(&password, 1).is_err_and(|error| !matches!(error, PasswordError::Random(_))) {
+        return Err(not_a_password());
     }
     let per_hour = f64::from(config.registration.per_address);
     let too_often = || StanzaError::from(Condition::ResourceConstraint);
@@ -146,12 +163,13 @@ async fn change_password(
     if !cx.hosts.config.load().registration.change_password {
         return Err(Condition::NotAllowed.text("passwords are changed by the administrator"));
     }
-    let (name, password) = filled_in(query)?;
+    let (name, password) = filled_in(query, &[ns::REGISTER, FORM_CHANGE])?;
     if name.is_empty() || password.is_empty() {
         return Err(Condition::BadRequest.text("name and password are needed"));
     }
-    let named = BareJid::from_parts(Some(&name), user.domain());
-    if named.is_ok_and(|named| named != *user) {
+    // As a name, or as an address (XEP-0077 §3.3, the last example).
+    let is_own = |named: Result<BareJid, _>| named.is_ok_and(|named| named == *user);
+    if !is_own(BareJid::from_parts(Some(&name), user.domain())) && !is_own(BareJid::parse(&name)) {
         return Err(Condition::NotAllowed.text("only one's own password can be changed"));
     }
     let keys = keys(cx.hosts, password).await?;
@@ -186,14 +204,7 @@ async fn remove(
     tracing::info!(jid = %user, "account removed by its owner");
     let sessions = cx.hosts.sessions.of(user);
     for item in items {
-        for session in sessions.iter().filter(|session| session.available().is_some()) {
-            let gone = (PresenceKind::Unavailable, session.jid().clone(), item.jid.clone());
-            cx.outbox.send(Stanza::Presence(Presence::bare(gone.0, gone.1, gone.2)));
-        }
-        for kind in [PresenceKind::Unsubscribe, PresenceKind::Unsubscribed] {
-            let presence = Presence::bare(kind, user.clone(), item.jid.clone());
-            cx.outbox.send(Stanza::Presence(presence));
-        }
+        take_leave(cx, user, &sessions, &item);
     }
     for other in sessions.iter().filter(|other| *other != session) {
         other.close(CloseReason::Revoked);
@@ -208,11 +219,31 @@ async fn remove(
     Ok(None)
 }
 
-/// Name and password: of a form, if there is one, else of the fields (XEP-0077 §4).
-fn filled_in(query: &ElementRef<'_>) -> Result<(String, String), StanzaError> {
+/// A contact of a user who is no more: what it could see is gone, and so are the subscriptions
+/// and the requests for them, in both directions. Who could see nothing hears nothing.
+fn take_leave(cx: &mut Cx<'_>, user: &BareJid, sessions: &[SessionHandle], item: &RosterItem) {
+    let sees_us = matches!(item.subscription, Subscription::Both | Subscription::From);
+    let is_seen = matches!(item.subscription, Subscription::Both | Subscription::To);
+    let mut send = |presence| cx.outbox.send(Stanza::Presence(presence));
+    let available = sessions.iter().filter(|session| sees_us && session.available().is_some());
+    for session in available {
+        let gone = (PresenceKind::Unavailable, session.jid().clone(), item.jid.clone());
+        send(Presence::bare(gone.0, gone.1, gone.2));
+    }
+    if is_seen || item.pending_out {
+        send(Presence::bare(PresenceKind::Unsubscribe, user.clone(), item.jid.clone()));
+    }
+    if sees_us || item.pending_in.is_some() {
+        send(Presence::bare(PresenceKind::Unsubscribed, user.clone(), item.jid.clone()));
+    }
+}
+
+/// Name and password: of a form, if there is one, else of the fields (XEP-0077 §4). `kinds` are
+/// the forms that it may be (XEP-0077 §14.4).
+fn filled_in(query: &ElementRef<'_>, kinds: &[&str]) -> Result<(String, String), StanzaError> {
     if let Some(x) = query.child(data_form::NS, "x") {
         let form = Submitted::read(&x).map_err(|_| Condition::BadRequest)?;
-        if form.form_type().is_some_and(|kind| kind != ns::REGISTER) {
+        if form.form_type().is_some_and(|kind| !kinds.contains(&kind)) {
             return Err(Condition::BadRequest.text("this is another form"));
         }
         let of = |var| form.text(var).map_err(|_| Condition::BadRequest);
@@ -235,7 +266,7 @@ async fn keys(hosts: &Hosts, password: String) -> Result<Vec<ScramKeys>, StanzaE
             tracing::error!(%error, "no random numbers");
             Err(Condition::InternalServerError.into())
         }
-        Ok(Err(_)) => Err(Condition::NotAcceptable.text("this cannot be a password")),
+        Ok(Err(_)) => Err(not_a_password()),
         Err(error) => {
             tracing::error!(%error, "derivation failed");
             Err(Condition::InternalServerError.into())
@@ -243,5 +274,11 @@ async fn keys(hosts: &Hosts, password: String) -> Result<Vec<ScramKeys>, StanzaE
     }
 }
 
+fn not_a_password() -> StanzaError {
+    Condition::NotAcceptable.text("this cannot be a password")
+}
+
 /// After the answer to the removal of an account, before its stream ends.
 const FAREWELL: Duration = Duration::from_millis(250);
+/// The form by which a password is changed (XEP-0077 §14.4.3).
+const FORM_CHANGE: &str = "jabber:iq:register:changepassword";

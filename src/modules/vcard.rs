@@ -1,13 +1,14 @@
 //! XEP-0054: vcard-temp. A card that its owner keeps here and everybody may read.
 //!
 //! A stranger gets the same answer for an account without a card and for one that does not exist:
-//! nobody learns who exists (RFC 6121 §8.5.1).
+//! nobody learns who exists (XEP-0054 §3.3, RFC 6121 §8.5.1).
 
 use async_trait::async_trait;
 
 use crate::host::{Cx, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
+use crate::jid::BareJid;
 use crate::stanza::{Condition, Iq, IqKind, StanzaError};
-use crate::xml::{Frame, element};
+use crate::xml::{Frame, Node, element};
 
 const NS: &str = "vcard-temp";
 
@@ -35,11 +36,16 @@ impl IqHandler for Vcard {
     async fn handle(&self, cx: &mut Cx<'_>, request: &Iq) -> IqReply {
         let user = request.head.to.as_ref().ok_or(Condition::BadRequest)?.to_bare();
         let documents = cx.hosts.storage.documents();
+        let is_own = cx.origin.is_of(&user);
         if request.kind == IqKind::Get {
-            let kept = documents.get(&user, KIND, "").await?.ok_or(Condition::ItemNotFound)?;
-            return card(kept).map(Some);
+            let none = match is_own {
+                true => Condition::ItemNotFound,        // XEP-0054 §3.1
+                false => Condition::ServiceUnavailable, // XEP-0054 §3.3
+            };
+            let kept = documents.get(&user, KIND, "").await?.ok_or(none)?;
+            return card(&user, kept).map(Some);
         }
-        if !cx.origin.is_of(&user) {
+        if !is_own {
             return Err(Condition::Forbidden.into());
         }
         cx.must_have_account(&user).await?;
@@ -57,9 +63,9 @@ impl IqHandler for Vcard {
 }
 
 /// A card as it was kept.
-fn card(kept: String) -> Result<crate::xml::Node, StanzaError> {
+fn card(user: &BareJid, kept: String) -> Result<Node, StanzaError> {
     let frame = Frame::from_bytes(kept).map_err(|error| {
-        tracing::error!(%error, "a kept card cannot be read");
+        tracing::error!(jid = %user, %error, "a kept card cannot be read");
         Condition::InternalServerError
     })?;
     let root = frame.root();

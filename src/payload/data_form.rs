@@ -3,6 +3,8 @@
 //! A submitted field need not say its type (XEP-0004 §3.2): whoever made the form knows it. So
 //! values are read by the type that is wanted, not by the one that is written.
 
+use rustc_hash::FxHashSet;
+
 use crate::jid::Jid;
 use crate::xml::{ElementRef, Node, element};
 
@@ -256,7 +258,10 @@ impl Form {
 
 /// A table for people and programs: columns, and rows of values in their order (XEP-0004 §3.4).
 pub fn table(title: &str, columns: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Node {
-    let column = |name: &&str| element("field").attr("var", *name).attr("label", *name);
+    let column = |name: &&str| {
+        let kind = FieldKind::TextSingle.as_str();
+        element("field").attr("var", *name).attr("type", kind).attr("label", *name)
+    };
     let row = |values: Vec<String>| {
         let cell = |(var, value): (&&str, String)| {
             element("field").attr("var", *var).child(element("value").text(&value))
@@ -277,8 +282,16 @@ impl Submitted {
     /// # Errors
     /// If it is none, or a field is there twice.
     pub fn read(x: &ElementRef<'_>) -> Result<Self, FormError> {
-        let is_submit = x.attr("type").is_some_and(|kind| kind == FormKind::Submit.as_str());
-        if !x.is(NS, "x") || !is_submit {
+        Self::read_as(x, &[FormKind::Submit])
+    }
+
+    /// Reads an `<x/>` of one of these types.
+    ///
+    /// # Errors
+    /// As [`Submitted::read`].
+    pub fn read_as(x: &ElementRef<'_>, kinds: &[FormKind]) -> Result<Self, FormError> {
+        let kind = x.attr("type").unwrap_or_default();
+        if !x.is(NS, "x") || !kinds.iter().any(|known| *known.as_str() == *kind) {
             return Err(FormError::Malformed);
         }
         let mut fields: Vec<(String, Vec<String>)> = Vec::new();
@@ -352,19 +365,27 @@ impl Submitted {
         self.text(var)?.map(Jid::parse).transpose().map_err(|_| FormError::Value)
     }
 
-    /// Addresses; `None` if the field is not there.
+    /// Addresses, each once (XEP-0004 §3.3), in their order; `None` if the field is not there.
     ///
     /// # Errors
     /// If one of them is none.
     pub fn jids(&self, var: &str) -> Result<Option<Vec<Jid>>, FormError> {
-        let read = |values: &[String]| values.iter().map(|v| Jid::parse(v)).collect();
-        self.values(var).map(read).transpose().map_err(|_| FormError::Value)
+        let Some(values) = self.values(var) else { return Ok(None) };
+        let mut known = FxHashSet::default();
+        let read = values.iter().map(|value| Jid::parse(value).map_err(|_| FormError::Value));
+        let jids: Result<Vec<_>, _> = read.collect();
+        Ok(Some(jids?.into_iter().filter(|jid| known.insert(jid.clone())).collect()))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use proptest::prelude::*;
+
     use super::{Field, FieldKind, Form, FormError, FormKind, Submitted};
+    use crate::jid::Jid;
     use crate::xml::Frame;
 
     fn read(xml: &str) -> Result<Submitted, FormError> {
@@ -408,6 +429,79 @@ mod tests {
     }
 
     #[test]
+    fn an_address_that_is_named_twice_counts_once() {
+        let values = ["A@b", "a@b/c", "a@B", "a@b"].map(|jid| format!("<value>{jid}</value>"));
+        let form = submitted(&format!("<field var='who'>{}</field>", values.concat())).unwrap();
+        let jids = form.jids("who").unwrap().unwrap();
+        assert_eq!(jids.iter().map(Jid::as_str).collect::<Vec<_>>(), ["a@b", "a@b/c"]);
+        let bad = submitted("<field var='who'><value>a@b</value><value>@</value></field>");
+        assert_eq!(bad.unwrap().jids("who"), Err(FormError::Value));
+    }
+
+    #[test]
+    fn a_form_that_is_given_up_is_read_where_that_is_wanted() {
+        let xml =
+            "<x xmlns='jabber:x:data' type='cancel'><field var='a'><value>1</value></field></x>";
+        assert_eq!(read(xml), Err(FormError::Malformed));
+        let frame = Frame::from_bytes(xml).unwrap();
+        let both = [FormKind::Cancel, FormKind::Submit];
+        assert_eq!(Submitted::read_as(&frame.root(), &both).unwrap().text("a"), Ok(Some("1")));
+    }
+
+    /// The fields of a form, each with a name of its own, as XML and as they are to be read.
+    fn fields() -> impl Strategy<Value = BTreeMap<String, Vec<String>>> {
+        let text = "[ -~\u{E9}\u{1F339}]{0,12}";
+        proptest::collection::btree_map(
+            "[a-zA-Z#_ <&']{1,8}",
+            proptest::collection::vec(text, 0..4),
+            0..8,
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_again(fields in fields()) {
+            let built = fields.iter().fold(Form::new(FormKind::Submit), |form, (var, values)| {
+                form.field(Field::new(var, FieldKind::TextMulti).values(values))
+            });
+            let frame = Frame::from_bytes(built.to_node().to_bytes()).unwrap();
+            let form = Submitted::read(&frame.root()).unwrap();
+            prop_assert_eq!(form.vars().count(), fields.len());
+            for (var, values) in &fields {
+                prop_assert_eq!(form.values(var).unwrap(), values.as_slice());
+                match values.as_slice() {
+                    [] => prop_assert_eq!(form.text(var), Ok(None)),
+                    [one] => prop_assert_eq!(form.text(var), Ok(Some(one.as_str()))),
+                    _ => prop_assert_eq!(form.text(var), Err(FormError::Value)),
+                }
+            }
+        }
+
+        /// Whatever stands in it: an error or a form, whose fields can be asked for everything.
+        #[test]
+        fn nothing_breaks_the_reading(
+            kind in "(submit|cancel|form|result|)",
+            vars in proptest::collection::vec("(a|b|FORM_TYPE||[ -~&&[^<&']]{1,4})", 0..6),
+            value in "[ -~&&[^<&]]{0,9}",
+        ) {
+            let field = |var: &String| {
+                format!("<field var='{var}'><value>{value}</value><option/><x/></field>")
+            };
+            let fields: String = vars.iter().map(field).collect();
+            let xml = format!("<x xmlns='jabber:x:data' type='{kind}'>{fields}</x>");
+            let Ok(form) = read(&xml) else { return Ok(()) };
+            prop_assert_eq!(kind, "submit");
+            let names: BTreeSet<_> = vars.iter().collect();
+            prop_assert_eq!(names.len(), vars.len());
+            for var in &vars {
+                prop_assert_eq!(form.values(var).map(<[_]>::len), Some(1));
+                prop_assert!(!matches!(form.boolean(var), Ok(None)));
+                prop_assert_eq!(form.jid(var).is_ok(), form.jids(var).is_ok());
+            }
+        }
+    }
+
+    #[test]
     fn a_form_is_written_as_it_was_built() {
         let kinds = Field::new("kind", FieldKind::ListSingle).option("a", "The <first>");
         let form = Form::new(FormKind::Form)
@@ -428,7 +522,7 @@ mod tests {
     fn a_table_has_its_columns_once() {
         let table = super::table("T", &["jid"], [vec!["a@b".to_owned()]]);
         let expected = "<x xmlns='jabber:x:data' type='result'><title>T</title>\
-            <reported><field var='jid' label='jid'/></reported>\
+            <reported><field var='jid' type='text-single' label='jid'/></reported>\
             <item><field var='jid'><value>a@b</value></field></item></x>";
         assert_eq!(String::from_utf8(table.to_bytes()).unwrap(), expected);
     }

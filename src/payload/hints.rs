@@ -50,4 +50,21 @@ mod tests {
         let expected = Hints { no_copy: true, store: true, ..Hints::default() };
         assert_eq!(Hints::of(&content), expected);
     }
+
+    #[test]
+    fn a_hint_given_twice_counts_once_and_an_unknown_one_not_at_all() {
+        let hint = |name: &str| format!("<{name} xmlns='urn:xmpp:hints'>text<a/></{name}>");
+        let of = |names: &[&str]| {
+            let hints: String = names.iter().map(|name| hint(name)).collect();
+            Hints::of(&Content::of(
+                Frame::from_bytes(format!("<message>{hints}</message>")).unwrap(),
+            ))
+        };
+        assert_eq!(of(&["no-store", "no-store", "no-Store", "nothing"]), of(&["no-store"]));
+        let all = ["store", "no-copy", "no-store", "no-permanent-store"];
+        let expected =
+            Hints { no_copy: true, no_permanent_store: true, no_store: true, store: true };
+        assert_eq!(of(&all), expected);
+        assert_eq!(of(&[]), Hints::default());
+    }
 }

@@ -118,6 +118,8 @@ fn number(text: &str) -> Result<usize, SetError> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::{SetAnswer, SetError, SetRequest, Start};
     use crate::xml::Frame;
 
@@ -153,6 +155,39 @@ mod tests {
             assert_eq!(read(wrong), Err(SetError), "{wrong}");
         }
         assert_eq!(read("<before/><after>a</after>"), Err(SetError));
+    }
+
+    proptest! {
+        /// A number is what it says, or the largest there is; all else is refused.
+        #[test]
+        fn a_number_is_what_it_says(text in "( |-|\\+|[0-9]){0,30}|[ -~&&[^<&]]{0,6}") {
+            let max = read(&format!("<max>{text}</max>")).map(|set| set.max);
+            let trimmed = text.trim();
+            match trimmed.bytes().all(|b| b.is_ascii_digit()) && !trimmed.is_empty() {
+                true => {
+                    let number = trimmed.parse::<u128>().unwrap_or(u128::MAX);
+                    let expected = usize::try_from(number).unwrap_or(usize::MAX);
+                    prop_assert_eq!(max, Ok(Some(expected)));
+                }
+                false => prop_assert_eq!(max, Err(SetError)),
+            }
+        }
+
+        /// Never more than there may be, wherever it starts.
+        #[test]
+        fn no_page_is_larger_than_it_may_be(max in any::<usize>(), most in any::<usize>()) {
+            let set = SetRequest { max: Some(max), from: Start::Last };
+            prop_assert!(set.limit(most) <= most);
+            prop_assert!(set.limit(most) <= max);
+        }
+
+        /// An id is what the client says, to the letter.
+        #[test]
+        fn an_id_is_taken_as_it_is(id in "[ -~\u{E9}\u{1F339}&&[^<&]]{1,40}") {
+            let read = |name: &str| read(&format!("<{name}>{id}</{name}>")).map(|set| set.from);
+            prop_assert_eq!(read("after"), Ok(Start::After(id.clone())));
+            prop_assert_eq!(read("before"), Ok(Start::Before(id.clone())));
+        }
     }
 
     #[test]

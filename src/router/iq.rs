@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use super::own_account;
-use crate::host::{Cx, Halt, Hosts, Scope};
-use crate::jid::{BareJid, FullJid, Jid};
-use crate::modules::blocking;
+use crate::host::{Cx, Halt, Hosts, Origin, Scope};
+use crate::jid::{BareJid, FullJid};
+use crate::modules::{blocking, last_activity};
+use crate::session::SessionHandle;
 use crate::stanza::{Condition, Iq, Stanza, StanzaError};
-use crate::storage::Subscription;
 
 /// A request or an answer leaves one of our clients. Its `from` is stamped already.
 pub async fn leaves(cx: &mut Cx<'_>, mut iq: Iq) -> Result<(), Halt> {
@@ -39,9 +39,18 @@ pub async fn for_account(cx: &mut Cx<'_>, user: &BareJid, iq: Iq) -> Result<(), 
 }
 
 /// For a session: it gets it, or the sender learns that it is not there (RFC 6121 §8.5.3.2.3).
+/// Whoever may not see its presence gets no other answer while it is there (RFC 6121 §8.5.3.1).
 pub async fn for_session(cx: &mut Cx<'_>, full: &FullJid, iq: Iq) -> Result<(), Halt> {
-    let session = cx.hosts.sessions.find(full).ok_or(Condition::ServiceUnavailable)?;
-    blocking::refuse_incoming(cx, &full.to_bare(), &iq.head).await?;
+    let user = full.to_bare();
+    blocking::refuse_incoming(cx, &user, &iq.head).await?;
+    let session = cx.hosts.sessions.find(full);
+    if iq.is_request() && is_of_others(cx, &user) {
+        let is_seen = session.as_ref().is_some_and(|session| is_shown(session, &iq));
+        if !is_seen && !is_known(cx, &user, &iq).await? {
+            return Err(last_activity::refusal(&iq).into());
+        }
+    }
+    let session = session.ok_or(Condition::ServiceUnavailable)?;
     session.deliver(Arc::new(Stanza::Iq(iq))).map_err(|_| Condition::ServiceUnavailable.into())
 }
 
@@ -70,10 +79,19 @@ async fn answer(cx: &mut Cx<'_>, scope: Scope, iq: Iq) -> Result<(), Halt> {
     Ok(())
 }
 
+/// Somebody asks who is neither this user nor we ourselves.
+fn is_of_others(cx: &Cx<'_>, user: &BareJid) -> bool {
+    !matches!(cx.origin, Origin::Internal) && !cx.origin.is_of(user)
+}
+
 /// The sender may see the presence of this account, so its existence is no secret to him.
 async fn is_known(cx: &Cx<'_>, user: &BareJid, iq: &Iq) -> Result<bool, Halt> {
     let Some(from) = &iq.head.from else { return Ok(false) };
-    let contact: Jid = from.to_bare().into();
-    let item = cx.hosts.storage.roster().find(user, &contact).await?;
-    Ok(item.is_some_and(|i| matches!(i.subscription, Subscription::Both | Subscription::From)))
+    Ok(cx.shows_presence(user, from).await?)
+}
+
+/// The session has sent its presence to the sender, be he a stranger.
+fn is_shown(session: &SessionHandle, iq: &Iq) -> bool {
+    let Some(from) = &iq.head.from else { return false };
+    session.presence(|p| p.directed.contains(from) || p.directed.contains(from.bare_str()))
 }

@@ -4,6 +4,7 @@ pub(crate) mod checks;
 pub(crate) mod client;
 pub(crate) mod element;
 pub(crate) mod matcher;
+pub(crate) mod requests;
 pub(crate) mod run;
 pub(crate) mod script;
 pub(crate) mod server;

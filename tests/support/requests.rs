@@ -1,0 +1,456 @@
+//! Every request that is answered, with whatever a client may put into it: each gets exactly one
+//! answer, nobody else hears of it, and nothing breaks (RFC 6120 §8.2.3).
+//!
+//! The list of requests is the registry's own, so a new feature is tried without being entered.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use waxwing::config::Config;
+use waxwing::host::Scope;
+use waxwing::modules;
+use waxwing::stanza::{Condition, IqKind};
+
+use super::client::{Came, Client, Transcript, named};
+use super::element::{CLIENT, Element, Piece};
+use super::script::{Persona, Script};
+use super::server::Target;
+
+/// A request that is answered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Request {
+    scope: Scope,
+    kind: IqKind,
+    ns: &'static str,
+    name: &'static str,
+}
+
+/// What is due for a stanza.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Due {
+    /// One answer, whatever it says.
+    Answer,
+    /// One error with this condition.
+    Error(Condition),
+    /// Nothing: it was an answer itself.
+    Nothing,
+}
+
+/// All of them, in the order of their names.
+pub(crate) fn all() -> Vec<Request> {
+    let config = Config::parse("[[host]]\ndomain = \"localhost\"\n", "the test").unwrap();
+    let registry = modules::registry(&config);
+    let requests = registry.requests();
+    let mut requests: Vec<_> =
+        requests.map(|(scope, kind, ns, name)| Request { scope, kind, ns, name }).collect();
+    requests.sort_by_key(|request| request.title());
+    requests
+}
+
+/// Whom it takes.
+pub(crate) fn cast() -> Script {
+    let persona = |name: &str, jid: &str| Persona {
+        name: name.to_owned(),
+        jid: jid.to_owned(),
+        password: "secret".to_owned(),
+        has_account: true,
+        ..Persona::default()
+    };
+    let server =
+        ["limits.nodes=131072", "limits.stanza=\"1 MiB\"", "admin.accounts=[\"romeo@localhost\"]"];
+    Script {
+        clients: vec![persona("Romeo", ROMEO), persona("Juliet", JULIET), persona("Nurse", NURSE)],
+        server: server.map(str::to_owned).to_vec(),
+        ..Script::default()
+    }
+}
+
+impl Request {
+    /// Names the test.
+    pub(crate) fn title(&self) -> String {
+        let scope = match self.scope {
+            Scope::Account => "account",
+            Scope::Host => "host",
+        };
+        format!("requests/{scope}/{} {} of {}", self.kind.as_str(), self.name, self.ns)
+    }
+
+    /// Tries all of it.
+    pub(crate) async fn run(self, cast: &Script, target: &dyn Target) -> Result<(), String> {
+        let transcript: Transcript = Rc::new(RefCell::new(Vec::new()));
+        let mut clients = Vec::new();
+        for persona in &cast.clients {
+            target.add_account(persona).await?;
+            let transcript = Rc::clone(&transcript);
+            let mut client = Client::new(persona.clone(), transcript, Duration::from_secs(20));
+            client.log_in(target).await?;
+            client.send(b"<presence/>").await?;
+            clients.push(client);
+        }
+        let done = match clients.as_mut_slice() {
+            [romeo, juliet, nurse] => {
+                befriend(romeo, nurse).await?;
+                hear(juliet, "fence").await?;
+                self.try_all(romeo, [juliet, nurse]).await
+            }
+            _ => Err("this takes three".to_owned()),
+        };
+        done.map_err(|why| {
+            let said = transcript.borrow();
+            let last = &said[said.len().saturating_sub(6)..];
+            format!("{}\n\n{why}\n", last.join("\n"))
+        })
+    }
+
+    async fn try_all(self, romeo: &mut Client, others: [&mut Client; 2]) -> Result<(), String> {
+        for (number, (what, stanza, due)) in self.cases().into_iter().enumerate() {
+            let id = format!("case-{number}");
+            let answers = ask(romeo, &id, &stanza.replace("ID", &id)).await?;
+            check(&answers, due).map_err(|why| format!("{what}: {why}"))?;
+        }
+        self.with_odd_ids(romeo).await?;
+        self.to_others(romeo).await?;
+        self.to_a_friend(romeo).await?;
+        for other in others {
+            match other.within(Duration::from_millis(10)).await? {
+                Came::Nothing => {}
+                came => return Err(format!("somebody else heard of it: {}", named(&came))),
+            }
+        }
+        Ok(())
+    }
+
+    /// What, the stanza (with `ID` for its id), and what is due.
+    fn cases(self) -> Vec<(String, String, Due)> {
+        let mut cases = Vec::new();
+        let kind = self.kind.as_str();
+        for (what, payload) in self.payloads() {
+            cases.push((what, self.iq(kind, "", &payload), Due::Answer));
+        }
+        let empty = self.payload("", "");
+        let mut heads = |what: &str, stanza: String, due| {
+            cases.push((what.to_owned(), stanza, due));
+        };
+        heads("with a language", self.iq(kind, " xml:lang='tlh'", &empty), Due::Answer);
+        heads(
+            "from the bare address",
+            self.iq(kind, " from='romeo@localhost'", &empty),
+            Due::Answer,
+        );
+        heads("from itself", self.iq(kind, &format!(" from='{ROMEO}'"), &empty), Due::Answer);
+        heads(
+            "with unknown attributes",
+            self.iq(kind, " a='1' xmlns:b='urn:b' b:c=''", &empty),
+            Due::Answer,
+        );
+        let bad = Due::Error(Condition::BadRequest);
+        heads("without payload", self.iq(kind, "", ""), bad);
+        heads("with two payloads", self.iq(kind, "", &format!("{empty}{empty}")), bad);
+        heads("of no known type", self.iq("dance", "", &empty), bad);
+        heads("without type", format!("<iq id='ID'{}>{empty}</iq>", self.to()), bad);
+        heads("as a result", self.iq("result", "", &empty), Due::Nothing);
+        heads("as an error", self.iq("error", "", &empty), Due::Nothing);
+        let away = Due::Error(Condition::ServiceUnavailable);
+        let other_ns = format!("<{0} xmlns='{1}#'/>", self.name, self.ns);
+        heads("in another namespace", self.iq(kind, "", &other_ns), away);
+        heads("in no namespace of its own", self.iq(kind, "", &format!("<{}/>", self.name)), away);
+        let other_name = format!("<{0}- xmlns='{1}'/>", self.name, self.ns);
+        heads("with another name", self.iq(kind, "", &other_name), away);
+        let turned = if self.kind == IqKind::Get { IqKind::Set } else { IqKind::Get };
+        let is_known = all().iter().any(|other| {
+            (other.scope, other.kind, other.ns, other.name)
+                == (self.scope, turned, self.ns, self.name)
+        });
+        let due = if is_known { Due::Answer } else { away };
+        heads("in the other direction", self.iq(turned.as_str(), "", &empty), due);
+        cases
+    }
+
+    /// What may stand in it.
+    fn payloads(self) -> Vec<(String, String)> {
+        let mut payloads = vec![
+            ("empty".to_owned(), self.payload("", "")),
+            ("with text".to_owned(), self.payload("", "some text")),
+            (
+                "with foreign children".to_owned(),
+                self.payload("", "<a xmlns='urn:a'/><b xmlns=''/>"),
+            ),
+            ("with unknown children".to_owned(), self.payload("", "<a/><b c='d'>e</b><a/>")),
+            ("with items without anything".to_owned(), self.payload("", "<item/><item/>")),
+            ("in depth".to_owned(), {
+                self.payload("", &format!("{}{}", "<a>".repeat(60), "</a>".repeat(60)))
+            }),
+            ("under a prefix".to_owned(), format!("<p:{0} xmlns:p='{1}'/>", self.name, self.ns)),
+            ("near the limit of bytes".to_owned(), self.payload("", &"a".repeat(1_000_000))),
+            ("with 10,000 children".to_owned(), self.payload("", &"<item/>".repeat(10_000))),
+        ];
+        for name in ["action", "jid", "node", "queryid", "sessionid", "ver", "version", "xml:lang"]
+        {
+            for value in ["", " ", "-1", "\u{1F600}", "a@b@c", &"a".repeat(5000)] {
+                let shown: String = value.chars().take(5).collect();
+                let attribute = format!(" {name}='{value}'");
+                payloads.push((format!("{name}={shown}"), self.payload(&attribute, "")));
+            }
+        }
+        for set in SETS {
+            let set = format!("<set xmlns='http://jabber.org/protocol/rsm'>{set}</set>");
+            payloads.push((format!("with {set}"), self.payload("", &set)));
+        }
+        for kind in ["", " type=''", " type='form'", " type='cancel'", " type='dance'"] {
+            let form = format!("<x xmlns='jabber:x:data'{kind}/>");
+            payloads.push((format!("with {form}"), self.payload("", &form)));
+        }
+        let many: String =
+            (0..10_000).map(|n| format!("<field var='{n}'><value/></field>")).collect();
+        for fields in FORMS.iter().copied().chain([many.as_str()]) {
+            let form = format!("<x xmlns='jabber:x:data' type='submit'>{fields}</x>");
+            let shown: String = form.chars().take(120).collect();
+            payloads.push((format!("with {shown}"), self.payload("", &form)));
+        }
+        payloads
+    }
+
+    /// Whatever the id is, the answer has it; without one there is an error (RFC 6120 §8.1.3).
+    async fn with_odd_ids(self, romeo: &mut Client) -> Result<(), String> {
+        let payload = self.payload("", "");
+        let (kind, to) = (self.kind.as_str(), self.to());
+        let long = "a".repeat(5000);
+        let ids = ["", " ", "\u{1F600}", "<'&\"", "fence", long.as_str()];
+        for (number, id) in ids.into_iter().enumerate() {
+            let escaped = id.replace('&', "&amp;").replace('<', "&lt;").replace('\'', "&apos;");
+            let stanza = format!("<iq type='{kind}' id='{escaped}'{to}>{payload}</iq>");
+            // Twice: an id that was used is as good as any.
+            for time in ["first", "second"] {
+                let fence = format!("{time}-{number}-fence");
+                let came = ask_with(romeo, Some(id), &stanza, &fence).await?;
+                check(&came, Due::Answer).map_err(|why| format!("with the id '{id}': {why}"))?;
+            }
+        }
+        let stanza = format!("<iq type='{kind}'{to}>{payload}</iq>");
+        let came = ask_with(romeo, None, &stanza, "none-fence").await?;
+        check(&came, Due::Error(Condition::BadRequest)).map_err(|why| format!("without id: {why}"))
+    }
+
+    /// To others the answer is the same whether they exist or not, and the same whether they are
+    /// there or not (RFC 6120 §13.10.2).
+    async fn to_others(self, romeo: &mut Client) -> Result<(), String> {
+        let mut number = 0;
+        for payload in
+            [self.payload("", ""), self.payload("", "<item jid='a@b'/><a xmlns='urn:a'/>")]
+        {
+            for pair in [["juliet@localhost", "nobody@localhost"], [JULIET, "nobody@localhost/x"]] {
+                let mut answers = Vec::new();
+                for to in pair {
+                    number += 1;
+                    let id = format!("other-{number}");
+                    let stanza = format!(
+                        "<iq type='{}' id='{id}' to='{to}'>{payload}</iq>",
+                        self.kind.as_str()
+                    );
+                    let came = ask(romeo, &id, &stanza).await?;
+                    check(&came, Due::Answer).map_err(|why| format!("to {to}: {why}"))?;
+                    let mut answer = came[0].clone();
+                    answer
+                        .attributes
+                        .retain(|(_, name, _)| !["from", "id"].contains(&name.as_str()));
+                    answers.push(answer);
+                }
+                if answers[0] != answers[1] {
+                    return Err(format!("{} and {} can be told apart", pair[0], pair[1]));
+                }
+            }
+            for (to, due) in [
+                ("somebody@elsewhere.example", Due::Error(Condition::RemoteServerNotFound)),
+                ("elsewhere.example/x", Due::Error(Condition::RemoteServerNotFound)),
+                ("a@b@c", Due::Error(Condition::JidMalformed)),
+                ("", Due::Error(Condition::JidMalformed)),
+                ("romeo@localhost/nowhere", Due::Error(Condition::ServiceUnavailable)),
+                ("localhost/x", Due::Answer),
+                ("romeo@localhost", Due::Answer),
+                ("localhost", Due::Answer),
+            ] {
+                number += 1;
+                let id = format!("other-{number}");
+                let kind = self.kind.as_str();
+                let stanza = format!("<iq type='{kind}' id='{id}' to='{to}'>{payload}</iq>");
+                let came = ask(romeo, &id, &stanza).await?;
+                check(&came, due).map_err(|why| format!("to '{to}': {why}"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Who may see an account's presence may ask what is open to friends, and nothing else.
+    async fn to_a_friend(self, romeo: &mut Client) -> Result<(), String> {
+        for (number, inside) in ["", "<a xmlns='urn:a'/>", "<item jid='a@b'/>"].iter().enumerate() {
+            let id = format!("friend-{number}");
+            let (kind, payload) = (self.kind.as_str(), self.payload("", inside));
+            let stanza = format!("<iq type='{kind}' id='{id}' to='nurse@localhost'>{payload}</iq>");
+            let came = ask(romeo, &id, &stanza).await?;
+            check(&came, Due::Answer).map_err(|why| format!("to a friend: {why}"))?;
+            let is_open = OPEN_TO_FRIENDS.contains(&(self.kind, self.ns, self.name));
+            if !is_open && came[0].attribute("type") == Some("result") {
+                return Err(format!("a friend may do this: {}", came[0]));
+            }
+        }
+        Ok(())
+    }
+
+    fn payload(self, attributes: &str, inside: &str) -> String {
+        format!("<{0} xmlns='{1}'{attributes}>{inside}</{0}>", self.name, self.ns)
+    }
+
+    fn iq(self, kind: &str, attributes: &str, inside: &str) -> String {
+        format!("<iq type='{kind}' id='ID'{}{attributes}>{inside}</iq>", self.to())
+    }
+
+    fn to(self) -> &'static str {
+        match self.scope {
+            Scope::Account => "",
+            Scope::Host => " to='localhost'",
+        }
+    }
+}
+
+/// Romeo may see the nurse, and both have heard all about it.
+async fn befriend(romeo: &mut Client, nurse: &mut Client) -> Result<(), String> {
+    romeo.send(b"<presence to='nurse@localhost' type='subscribe'/>").await?;
+    hear(romeo, "asked").await?;
+    nurse.send(b"<presence to='romeo@localhost' type='subscribed'/>").await?;
+    hear(nurse, "approved").await?;
+    let came = hear(romeo, "seen").await?;
+    match came.iter().any(|element| element.attribute("type") == Some("subscribed")) {
+        true => Ok(()),
+        false => Err("they are no friends".to_owned()),
+    }
+}
+
+/// Says something and gives all that is an answer to it.
+async fn ask(client: &mut Client, id: &str, stanza: &str) -> Result<Vec<Element>, String> {
+    ask_with(client, Some(id), stanza, &format!("{id}-fence")).await
+}
+
+/// As [`ask`], with a name for the ping that ends it.
+async fn ask_with(
+    client: &mut Client,
+    id: Option<&str>,
+    stanza: &str,
+    fence: &str,
+) -> Result<Vec<Element>, String> {
+    client.send(stanza.as_bytes()).await?;
+    let came = hear(client, fence).await?;
+    let (answers, others): (Vec<_>, Vec<_>) =
+        came.into_iter().partition(|element| element.attribute("id") == id);
+    // What an account is told of changes to itself.
+    let is_push = |element: &Element| {
+        let is_ours = [None, Some("romeo@localhost")].contains(&element.attribute("from"));
+        is_ours && (element.attribute("type") == Some("set") || element.is(CLIENT, "message"))
+    };
+    match others.iter().find(|element| !is_push(element)) {
+        Some(other) => Err(format!("nobody asked for {other}")),
+        None => Ok(answers),
+    }
+}
+
+/// All that comes before the answer to a ping.
+async fn hear(client: &mut Client, id: &str) -> Result<Vec<Element>, String> {
+    let ping =
+        format!("<iq type='get' id='{id}' to='localhost'><ping xmlns='urn:xmpp:ping'/></iq>");
+    client.send(ping.as_bytes()).await?;
+    let mut came = Vec::new();
+    loop {
+        match client.next().await? {
+            Came::Piece(Piece::Child(element)) if element.attribute("id") == Some(id) => {
+                return Ok(came);
+            }
+            Came::Piece(Piece::Child(element)) => came.push(element),
+            Came::Piece(Piece::Header(_)) => {}
+            other => return Err(format!("waiting for a pong, got {}", named(&other))),
+        }
+    }
+}
+
+fn check(answers: &[Element], due: Due) -> Result<(), String> {
+    let answer = match (answers, due) {
+        ([], Due::Nothing) => return Ok(()),
+        ([answer], Due::Answer | Due::Error(_)) => answer,
+        _ => return Err(format!("{due:?} was due, there are {} answers", answers.len())),
+    };
+    match (answer.attribute("type"), due) {
+        (Some("result"), Due::Answer) if answer.elements().count() <= 1 => Ok(()),
+        (Some("error"), _) => {
+            let condition = condition(answer).ok_or(format!("no good error: {answer}"))?;
+            let is_ours = condition == Condition::InternalServerError;
+            let is_due = due == Due::Answer && !is_ours || due == Due::Error(condition);
+            if is_due { Ok(()) } else { Err(format!("{due:?} was due, there is {answer}")) }
+        }
+        _ => Err(format!("{due:?} was due, there is {answer}")),
+    }
+}
+
+/// RFC 6120 §8.3.2: exactly one condition, and a type.
+fn condition(answer: &Element) -> Option<Condition> {
+    let error = answer.child(CLIENT, "error")?;
+    let of = "urn:ietf:params:xml:ns:xmpp-stanzas";
+    let mut named = error.elements().filter(|child| child.ns == of && child.name != "text");
+    let (Some(one), None) = (named.next(), named.next()) else { return None };
+    error.attribute("type")?;
+    Condition::ALL.iter().copied().find(|condition| condition.as_str() == one.name)
+}
+
+const ROMEO: &str = "romeo@localhost/orchard";
+const JULIET: &str = "juliet@localhost/balcony";
+const NURSE: &str = "nurse@localhost/house";
+
+/// What an account answers to those who may see its presence.
+const OPEN_TO_FRIENDS: &[(IqKind, &str, &str)] = &[
+    (IqKind::Get, "http://jabber.org/protocol/disco#info", "query"),
+    (IqKind::Get, "http://jabber.org/protocol/disco#items", "query"),
+    (IqKind::Get, "jabber:iq:last", "query"),
+    (IqKind::Get, "urn:xmpp:ping", "ping"),
+    (IqKind::Get, "vcard-temp", "vCard"),
+    (IqKind::Set, "urn:ietf:params:xml:ns:xmpp-session", "session"),
+];
+
+/// XEP-0059, as nobody should write it.
+const SETS: &[&str] = &[
+    "",
+    "<max/>",
+    "<max>-1</max>",
+    "<max>0</max>",
+    "<max>ten</max>",
+    "<max>1e3</max>",
+    "<max>9007199254740992</max>",
+    "<max>1000000000000000000000000000000</max>",
+    "<max>1</max><max>2</max>",
+    "<max>\u{0661}</max>",
+    "<index>-1</index>",
+    "<index>9007199254740993</index>",
+    "<before/><after/>",
+    "<before>\u{1F600}</before>",
+    "<after>' OR 1=1 --</after>",
+    "<after>-1</after>",
+    "<after><max>1</max></after>",
+    "<set xmlns='http://jabber.org/protocol/rsm'/>",
+];
+
+/// XEP-0004, as nobody should write it.
+const FORMS: &[&str] = &[
+    "",
+    "text",
+    "<field/>",
+    "<field var=''/>",
+    "<field type='text-single'><value>a</value></field>",
+    "<field var='a'/><field var='a'/>",
+    "<field var='a' type='dance'><value>1</value></field>",
+    "<field var='FORM_TYPE'><value>urn:x:other</value></field>",
+    "<field var='FORM_TYPE'><value>urn:a</value><value>urn:b</value></field>",
+    "<field var='FORM_TYPE'/>",
+    "<field var='username'><value>a</value><value>b</value></field>",
+    "<field var='password'><value><b/></value></field>",
+    "<field var='limit'><value>-1</value></field>",
+    "<field var='with'><value>@</value></field>",
+    "<field var='start'><value>yesterday</value></field>",
+    "<reported/><item/><item><field var='a'/></item>",
+];
