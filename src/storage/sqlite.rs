@@ -37,6 +37,7 @@ pub struct SqliteStorage {
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "init", include_str!("../../schema/sqlite/0001_init.sql")),
     (2, "archive", include_str!("../../schema/sqlite/0002_archive.sql")),
+    (4, "roster", include_str!("../../schema/sqlite/0004_roster.sql")),
 ];
 
 /// In the header of our files (`PRAGMA application_id`): "WXWG".
