@@ -62,7 +62,11 @@ pub enum Halt {
 
 /// New stanzas on their way: routed in order when the stanza in hand is done. No recursion.
 #[derive(Debug, Default)]
-pub struct Outbox(VecDeque<Stanza>);
+pub struct Outbox {
+    first: VecDeque<Stanza>,
+    /// Behind all of the others, the answer to the request in hand among them.
+    behind: VecDeque<Stanza>,
+}
 
 impl Origin {
     /// The session, if it is a client's.
@@ -90,12 +94,17 @@ impl Origin {
 impl Outbox {
     /// Sends a stanza when the one in hand is done. Its `from` must be ours.
     pub fn send(&mut self, stanza: Stanza) {
-        self.0.push_back(stanza);
+        self.first.push_back(stanza);
+    }
+
+    /// Sends a stanza when everything else is done: behind the answer to the request in hand.
+    pub fn send_behind(&mut self, stanza: Stanza) {
+        self.behind.push_back(stanza);
     }
 
     /// The next one.
     pub fn take(&mut self) -> Option<Stanza> {
-        self.0.pop_front()
+        self.first.pop_front().or_else(|| self.behind.pop_front())
     }
 }
 
