@@ -8,7 +8,6 @@ use crate::host::{Cx, Halt, Hosts, Scope};
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::modules::blocking;
 use crate::stanza::{Condition, Iq, Stanza, StanzaError};
-use crate::storage::Subscription;
 
 /// A request or an answer leaves one of our clients. Its `from` is stamped already.
 pub async fn leaves(cx: &mut Cx<'_>, mut iq: Iq) -> Result<(), Halt> {
@@ -75,5 +74,5 @@ async fn is_known(cx: &Cx<'_>, user: &BareJid, iq: &Iq) -> Result<bool, Halt> {
     let Some(from) = &iq.head.from else { return Ok(false) };
     let contact: Jid = from.to_bare().into();
     let item = cx.hosts.storage.roster().find(user, &contact).await?;
-    Ok(item.is_some_and(|i| matches!(i.subscription, Subscription::Both | Subscription::From)))
+    Ok(item.is_some_and(|item| item.subscription.is_from()))
 }

@@ -6,6 +6,7 @@ pub mod bounce;
 pub mod iq;
 pub mod message;
 pub mod presence;
+pub mod subscription;
 
 use crate::host::{Cx, Halt, Host, Hosts, Origin, Outbox};
 use crate::jid::{BareJid, FullJid, Jid};
