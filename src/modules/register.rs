@@ -13,6 +13,7 @@ use crate::host::{Cx, Hosts, IqHandler, IqReply, Manifest, Module, Registry, Sco
 use crate::jid::BareJid;
 use crate::ns;
 use crate::payload::data_form::{self, Field, FieldKind, Form, FormKind, Submitted};
+use crate::roster::subscription::State;
 use crate::session::{CloseReason, SessionHandle};
 use crate::stanza::{Condition, Iq, IqKind, Presence, PresenceKind, Stanza, StanzaError};
 use crate::storage::{Created, NewAccount, ScramKeys};
@@ -186,11 +187,16 @@ async fn remove(
     tracing::info!(jid = %user, "account removed by its owner");
     let sessions = cx.hosts.sessions.of(user);
     for item in items {
-        for session in sessions.iter().filter(|session| session.available().is_some()) {
+        let state = State::of(&item);
+        // Who may not see the user learns nothing of her sessions.
+        for session in sessions.iter().filter(|s| state.is_seen() && s.available().is_some()) {
             let gone = (PresenceKind::Unavailable, session.jid().clone(), item.jid.clone());
             cx.outbox.send(Stanza::Presence(Presence::bare(gone.0, gone.1, gone.2)));
         }
-        for kind in [PresenceKind::Unsubscribe, PresenceKind::Unsubscribed] {
+        let (unsubscribe, unsubscribed) = state.farewells();
+        let farewells =
+            [(unsubscribe, PresenceKind::Unsubscribe), (unsubscribed, PresenceKind::Unsubscribed)];
+        for (_, kind) in farewells.into_iter().filter(|(due, _)| *due) {
             let presence = Presence::bare(kind, user.clone(), item.jid.clone());
             cx.outbox.send(Stanza::Presence(presence));
         }
