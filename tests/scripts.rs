@@ -34,6 +34,10 @@ fn main() {
     collect(&root, &mut files);
     files.sort();
     let mut trials: Vec<_> = files.iter().map(|file| trial(&root, file)).collect();
+    trials.extend(support::subscriptions::cells().into_iter().map(|cell| {
+        let place = format!("tests/support/subscriptions.rs: {}", cell.name);
+        conversation(&cell.name, place, &cell.script)
+    }));
     trials.extend(support::checks::trials());
     libtest_mimic::run(&arguments, trials).exit();
 }
@@ -53,7 +57,11 @@ fn trial(root: &Path, file: &Path) -> Trial {
     let relative = file.strip_prefix(root).unwrap().with_extension("");
     let name = relative.to_str().unwrap().replace('\\', "/");
     let path = format!("tests/scripts/{name}.xmpp");
-    let parsed = script::parse(&fs::read_to_string(file).unwrap());
+    conversation(&name, path, &fs::read_to_string(file).unwrap())
+}
+
+fn conversation(name: &str, path: String, text: &str) -> Trial {
+    let parsed = script::parse(text);
     let is_local = parsed.as_ref().is_ok_and(is_local);
     let is_ignored = is_local && Remote::from_environment().is_some();
     let run = move || {

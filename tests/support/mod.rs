@@ -7,4 +7,5 @@ pub(crate) mod matcher;
 pub(crate) mod run;
 pub(crate) mod script;
 pub(crate) mod server;
+pub(crate) mod subscriptions;
 pub(crate) mod trust;
