@@ -10,12 +10,12 @@ use async_trait::async_trait;
 
 use crate::auth::{PasswordError, derive_keys};
 use crate::host::{Cx, Hosts, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
-use crate::jid::BareJid;
+use crate::jid::{BareJid, FullJid};
 use crate::ns;
 use crate::payload::data_form::{self, Field, FieldKind, Form, FormKind, Submitted};
-use crate::roster::subscription::State;
+use crate::roster::farewell::farewell;
 use crate::session::{CloseReason, SessionHandle};
-use crate::stanza::{Condition, Iq, IqKind, Presence, PresenceKind, Stanza, StanzaError};
+use crate::stanza::{Condition, Iq, IqKind, Stanza, StanzaError};
 use crate::storage::{Created, NewAccount, ScramKeys};
 use crate::xml::{ElementRef, Node, element};
 
@@ -186,20 +186,10 @@ async fn remove(
     cx.hosts.blocked.forget(user);
     tracing::info!(jid = %user, "account removed by its owner");
     let sessions = cx.hosts.sessions.of(user);
-    for item in items {
-        let state = State::of(&item);
-        // Who may not see the user learns nothing of her sessions.
-        for session in sessions.iter().filter(|s| state.is_seen() && s.available().is_some()) {
-            let gone = (PresenceKind::Unavailable, session.jid().clone(), item.jid.clone());
-            cx.outbox.send(Stanza::Presence(Presence::bare(gone.0, gone.1, gone.2)));
-        }
-        let (unsubscribe, unsubscribed) = state.farewells();
-        let farewells =
-            [(unsubscribe, PresenceKind::Unsubscribe), (unsubscribed, PresenceKind::Unsubscribed)];
-        for (_, kind) in farewells.into_iter().filter(|(due, _)| *due) {
-            let presence = Presence::bare(kind, user.clone(), item.jid.clone());
-            cx.outbox.send(Stanza::Presence(presence));
-        }
+    let available = sessions.iter().filter(|session| session.available().is_some());
+    let available: Vec<FullJid> = available.map(|session| session.jid().clone()).collect();
+    for presence in items.iter().flat_map(|item| farewell(user, &available, item)) {
+        cx.outbox.send(Stanza::Presence(presence));
     }
     for other in sessions.iter().filter(|other| *other != session) {
         other.close(CloseReason::Revoked);

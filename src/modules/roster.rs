@@ -11,8 +11,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::host::{Cx, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
-use crate::jid::{BareJid, Jid};
+use crate::jid::{BareJid, FullJid, Jid};
 use crate::ns;
+use crate::roster::farewell::farewell;
 use crate::roster::item::{self, Wish};
 use crate::roster::subscription::{State, Step, Way};
 use crate::session::SessionHandle;
@@ -123,19 +124,8 @@ async fn remove(cx: &mut Cx<'_>, user: &BareJid, jid: &Jid) -> IqReply {
     for session in interested(cx, user) {
         cx.outbox.send_behind(push(user, &session, item::removed(jid), version));
     }
-    let state = State::of(&item);
-    let (unsubscribe, unsubscribed) = state.farewells();
-    let say = |kind| Stanza::Presence(Presence::bare(kind, user.clone(), jid.clone()));
-    if unsubscribe {
-        cx.outbox.send_behind(say(PresenceKind::Unsubscribe));
-    }
-    if state.is_seen() {
-        for goodbye in goodbyes(cx, user, jid) {
-            cx.outbox.send_behind(goodbye);
-        }
-    }
-    if unsubscribed {
-        cx.outbox.send_behind(say(PresenceKind::Unsubscribed));
+    for presence in farewell(user, &available(cx, user), &item) {
+        cx.outbox.send_behind(Stanza::Presence(presence));
     }
     Ok(None)
 }
@@ -233,19 +223,16 @@ pub fn push_changed(cx: &Cx<'_>, user: &BareJid, changed: &Changed) {
 
 /// Tells `contact` that every session of `user` is gone (RFC 6121 §3.2.2, §3.3.3).
 pub fn gone(cx: &mut Cx<'_>, user: &BareJid, contact: &Jid) {
-    for goodbye in goodbyes(cx, user, contact) {
-        cx.outbox.send(goodbye);
+    for from in available(cx, user) {
+        let gone = Presence::bare(PresenceKind::Unavailable, from, contact.clone());
+        cx.outbox.send(Stanza::Presence(gone));
     }
 }
 
-fn goodbyes(cx: &Cx<'_>, user: &BareJid, contact: &Jid) -> Vec<Stanza> {
+fn available(cx: &Cx<'_>, user: &BareJid) -> Vec<FullJid> {
     let sessions = cx.hosts.sessions.of(user);
     let available = sessions.iter().filter(|session| session.available().is_some());
-    let goodbye = |session: &SessionHandle| {
-        let from = session.jid().clone();
-        Stanza::Presence(Presence::bare(PresenceKind::Unavailable, from, contact.clone()))
-    };
-    available.map(goodbye).collect()
+    available.map(|session| session.jid().clone()).collect()
 }
 
 /// Requests that wait for an answer of `user`, to be shown to a client that comes online

@@ -23,11 +23,13 @@ pub async fn leaves(
         (Available, None) => available(cx, session, presence).await,
         (Unavailable, None) => unavailable(cx, session, presence).await,
         (Available | Unavailable, Some(to)) => directed(cx, session, presence, to).await,
-        (Error, Some(to)) => {
+        (Error | Probe, Some(to)) => {
+            if presence.kind == Probe && !may_ask(cx, &session.jid().to_bare(), &to).await? {
+                return Err(Halt::Drop);
+            }
             presence.head.to = Some(to);
             super::arrive(cx, Stanza::Presence(presence)).await
         }
-        (Probe, Some(to)) => probes(cx, session, presence, to).await,
         (Probe | Error, None) => Err(Halt::Drop), // to nobody: it says nothing
         (_, None) => Err(Condition::BadRequest.text("a subscription needs an addressee").into()),
         (_, Some(to)) => subscription::leaves(cx, session, presence, &to).await,
@@ -45,7 +47,7 @@ pub async fn arrives(
         return Err(Halt::Drop);
     }
     match presence.kind {
-        PresenceKind::Probe => probed(cx, user, &presence).await,
+        PresenceKind::Probe => probed(cx, user, resource, &presence).await,
         kind if kind.is_subscription() => subscription::arrives(cx, user, presence).await,
         _ => {
             let stanza = Arc::new(Stanza::Presence(presence));
@@ -67,7 +69,7 @@ pub async fn arrives(
 pub async fn ended(cx: &mut Cx<'_>, session: &SessionHandle) -> Result<(), Halt> {
     let from = session.jid().clone();
     let mut presence = Presence::bare(PresenceKind::Unavailable, from.clone(), from);
-    presence.head.to = None;
+    presence.head.to = None; // to all
     unavailable(cx, session, presence).await
 }
 
@@ -189,25 +191,21 @@ async fn directed(
     super::arrive(cx, Stanza::Presence(presence)).await
 }
 
-/// XEP-0318 §3.1: a client asks whether a contact is there. One who may not see the contact is not
+/// A client asks whether a contact is there (XEP-0318 §3.1). One who may not see the contact is not
 /// heard: the answer would be `unsubscribed`, and would end a request that waits.
-async fn probes(
-    cx: &mut Cx<'_>,
-    session: &SessionHandle,
-    mut probe: Presence,
-    to: Jid,
-) -> Result<(), Halt> {
-    let (user, contact) = (session.jid().to_bare(), to.to_bare());
-    let item = cx.hosts.storage.roster().find(&user, &contact.clone().into()).await?;
-    if contact != user && !item.is_some_and(|item| item.subscription.is_to()) {
-        return Err(Halt::Drop);
-    }
-    probe.head.to = Some(contact.into());
-    super::arrive(cx, Stanza::Presence(probe)).await
+async fn may_ask(cx: &Cx<'_>, user: &BareJid, to: &Jid) -> Result<bool, Halt> {
+    let contact = to.to_bare();
+    let item = cx.hosts.storage.roster().find(user, &contact.clone().into()).await?;
+    Ok(contact == *user || item.is_some_and(|item| item.subscription.is_to()))
 }
 
-/// RFC 6121 §4.3.2: one who may see the user asks whether she is there.
-async fn probed(cx: &mut Cx<'_>, user: &BareJid, probe: &Presence) -> Result<(), Halt> {
+/// RFC 6121 §4.3.2: one who may see the user asks whether she is there, or one of her sessions.
+async fn probed(
+    cx: &mut Cx<'_>,
+    user: &BareJid,
+    resource: Option<&FullJid>,
+    probe: &Presence,
+) -> Result<(), Halt> {
     let Some(from) = probe.head.from.clone() else { return Err(Halt::Drop) };
     let contact = from.to_bare();
     let item = cx.hosts.storage.roster().find(user, &contact.clone().into()).await?;
@@ -216,16 +214,18 @@ async fn probed(cx: &mut Cx<'_>, user: &BareJid, probe: &Presence) -> Result<(),
         cx.outbox.send(Stanza::Presence(no));
         return Ok(());
     }
-    let mut anybody = false;
-    for session in cx.hosts.sessions.of(user) {
-        if let Some(presence) = session.available() {
-            anybody = true;
-            send(cx, &presence, from.clone());
-        }
+    let sessions = cx.hosts.sessions.of(user);
+    let meant = sessions.iter().filter(|session| resource.is_none_or(|r| session.jid() == r));
+    let there: Vec<_> = meant.filter_map(SessionHandle::available).collect();
+    for presence in &there {
+        send(cx, presence, from.clone());
     }
-    if !anybody {
-        let mut gone = Presence::bare(PresenceKind::Unavailable, user.clone(), from);
-        gone.content = last_activity::last_words(cx, user).await?;
+    if there.is_empty() {
+        let whole: Jid = resource.cloned().map_or_else(|| user.clone().into(), FullJid::into_jid);
+        let mut gone = Presence::bare(PresenceKind::Unavailable, whole, from);
+        if resource.is_none() {
+            gone.content = last_activity::last_words(cx, user).await?;
+        }
         cx.outbox.send(Stanza::Presence(gone));
     }
     Ok(())
