@@ -1,4 +1,5 @@
-//! The conversations in `tests/scripts/`: each is a test, named by its path.
+//! The conversations in `tests/scripts/`: each is a test, named by its path. Besides, those that
+//! `tests/support/` makes: a cell of a table each, or with more in them than one would write down.
 //!
 //! They run against our server in this process, or against any other as an oracle
 //! (`docs/testing.md`). Time stands still in process unless everybody waits, so that ten minutes
@@ -38,6 +39,11 @@ fn main() {
         let place = format!("tests/support/subscriptions.rs: {}", cell.name);
         conversation(&cell.name, place, &cell.script)
     }));
+    trials.extend(
+        support::crowds::conversations().into_iter().map(|(name, text)| {
+            conversation(name, format!("tests/support/crowds.rs: {name}"), &text)
+        }),
+    );
     trials.extend(support::checks::trials());
     libtest_mimic::run(&arguments, trials).exit();
 }

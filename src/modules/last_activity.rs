@@ -23,7 +23,11 @@ impl Module for LastActivity {
         &Manifest {
             name: "last_activity",
             summary: "Tells since when a user is away, and how long the server runs",
-            xeps: &[Xep { number: 12, version: "2.0", status: Status::Complete }],
+            xeps: &[
+                Xep { number: 12, version: "2.0", status: Status::Complete },
+                // Of users, not of the server.
+                Xep { number: 318, version: "0.2", status: Status::Partial },
+            ],
         }
     }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod checks;
 pub(crate) mod client;
+pub(crate) mod crowds;
 pub(crate) mod element;
 pub(crate) mod matcher;
 pub(crate) mod run;
