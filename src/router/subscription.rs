@@ -68,6 +68,9 @@ pub async fn arrives(cx: &mut Cx<'_>, user: &BareJid, mut presence: Presence) ->
 
 /// A request is for those who are there to answer it, the rest for those who have the roster, too
 /// (RFC 6121 §3.1.3, §3.1.6, §3.2.3, §3.3.3).
+///
+/// DEPARTS: RFC 6121 §3.1.6 – also those who are there without having asked for the roster hear the
+/// rest: a program without a roster would wait for its answer for ever.
 fn deliver(cx: &Cx<'_>, user: &BareJid, presence: Presence) {
     let is_request = presence.kind == PresenceKind::Subscribe;
     let stanza = Arc::new(Stanza::Presence(presence));
