@@ -44,7 +44,7 @@ pub async fn leaves(
 /// A contact manages a subscription (RFC 6121 §3.1.3, §3.1.6, §3.2.3, §3.3.3, §3.4.2).
 pub async fn arrives(cx: &mut Cx<'_>, user: &BareJid, mut presence: Presence) -> Result<(), Halt> {
     // Silence to one who asks an account that does not exist (RFC 6121 §8.5.1).
-    if cx.hosts.storage.accounts().find(user).await?.is_none() {
+    if !cx.has_account(user).await? {
         return Err(Halt::Drop);
     }
     let Some(contact) = presence.head.from.as_ref().map(|from| from.to_bare()) else {

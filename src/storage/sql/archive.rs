@@ -12,6 +12,7 @@ use super::writer::{Change, Nothing, Writing};
 use super::{Database, DbRow, bound, jid};
 use crate::jid::{BareJid, Jid};
 use crate::payload::datetime::Timestamp;
+use crate::storage::archive::PAGE_BYTES;
 use crate::storage::words::words;
 use crate::storage::{
     ArchiveStore, Count, End, Kept, MessageId, NewMessage, Page, Query, Result, Retention,
@@ -22,6 +23,10 @@ use crate::storage::{
 impl ArchiveStore for Database {
     async fn keep(&self, message: NewMessage) -> Result<Kept> {
         self.writer.keep(message).await
+    }
+
+    fn newest(&self) -> Option<MessageId> {
+        self.writer.newest()
     }
 
     async fn delivered(&self, owner: &BareJid, ids: &[MessageId]) -> Result<()> {
@@ -110,7 +115,11 @@ impl ArchiveStore for Database {
     }
 
     async fn expire(&self, owner: &BareJid, retention: Retention) -> Result<u64> {
-        self.writer.write(Expire { owner: owner.clone(), retention }).await
+        // To find out what is too old must not hold up those who write: most often it is nothing.
+        match self.too_old(owner, retention).await? {
+            Some(below) => self.writer.write(Expire { owner: owner.clone(), below }).await,
+            None => Ok(0),
+        }
     }
 }
 
@@ -143,6 +152,31 @@ impl Database {
         .fetch_one(&self.reads)
         .await?;
         Ok(count.unsigned_abs() == ids.len() as u64)
+    }
+
+    /// Ids below are to be forgotten; `None` if there are none.
+    async fn too_old(&self, owner: &BareJid, retention: Retention) -> Result<Option<i64>> {
+        let mut below = retention.before.map(Timestamp::as_micros);
+        if let Some(keep) = retention.keep {
+            let newest_of_old = sqlx::query_as::<_, (i64,)>(
+                "SELECT id FROM archive WHERE owner = (SELECT number FROM owner WHERE jid = $1) \
+                 ORDER BY id DESC LIMIT 1 OFFSET $2",
+            )
+            .bind(owner.as_str())
+            .bind(i64::try_from(keep).unwrap_or(i64::MAX))
+            .fetch_optional(&self.reads)
+            .await?;
+            below = below.max(newest_of_old.map(|(id,)| id + 1));
+        }
+        let Some(below) = below else { return Ok(None) };
+        let oldest = sqlx::query_as::<_, (i64,)>(
+            "SELECT id FROM archive WHERE owner = (SELECT number FROM owner WHERE jid = $1) \
+             ORDER BY id LIMIT 1",
+        )
+        .bind(owner.as_str())
+        .fetch_optional(&self.reads)
+        .await?;
+        Ok(oldest.filter(|(id,)| *id < below).map(|_| below))
     }
 
     async fn rows(&self, owner: &BareJid, query: &Query, find: &Find) -> Result<Page> {
@@ -207,9 +241,10 @@ impl Find {
         let start = query.start.map_or(i64::MIN, Timestamp::as_micros);
         let end = query.end.map_or(i64::MAX, Timestamp::as_micros);
         // An id is not below the microseconds of its message, and not far above.
-        let mut low = query.after.map_or(0, MessageId::get).max(start.saturating_sub(1));
-        let mut high =
-            query.before.map_or(i64::MAX, MessageId::get).min(end.saturating_add(lag + 1));
+        let mut low =
+            query.above.max(query.after).map_or(0, MessageId::get).max(start.saturating_sub(1));
+        let below = [query.below, query.before].into_iter().flatten().min();
+        let mut high = below.map_or(i64::MAX, MessageId::get).min(end.saturating_add(lag + 1));
         if let Some(ids) = &query.ids {
             low = low.max(ids.iter().min()?.get() - 1);
             high = high.min(ids.iter().max()?.get() + 1);
@@ -273,15 +308,14 @@ const FORWARDS: &str = found!("a.id, m.at, a.peer, a.way, m.xml", "ORDER BY a.id
 const BACKWARDS: &str = found!("a.id, m.at, a.peer, a.way, m.xml", "ORDER BY a.id DESC LIMIT $11");
 const COUNT: &str = found!("count(*), count(*) FILTER (WHERE a.id < $11)", "");
 
-/// A page that has grown larger takes no more rows.
-const PAGE_BYTES: usize = 2 << 20;
 /// How many words can be asked for.
 const WORDS: usize = 16;
 
 /// What an archive is to forget.
 struct Expire {
     owner: BareJid,
-    retention: Retention,
+    /// Ids below are to be forgotten.
+    below: i64,
 }
 
 #[async_trait]
@@ -291,14 +325,13 @@ impl Change for Expire {
     async fn apply(&self, on: &mut Writing<'_>) -> Result<u64> {
         let Some(known) = on.owner_if_any(&self.owner).await? else { return Ok(0) };
         let owner = known.number;
-        let Some(below) = self.below(on, owner).await? else { return Ok(0) };
         let rows = sqlx::query_as::<_, (i64, bool)>(
             "SELECT a.id, EXISTS \
              (SELECT 1 FROM waiting w WHERE w.owner = a.owner AND w.message = a.id) \
              FROM archive a WHERE a.owner = $1 AND a.id < $2 ORDER BY a.id LIMIT $3",
         )
         .bind(owner)
-        .bind(below)
+        .bind(self.below)
         .bind(AT_ONCE)
         .fetch_all(&mut *on.connection)
         .await?;
@@ -319,23 +352,6 @@ impl Change for Expire {
             .execute(&mut *on.connection)
             .await?;
         Ok(rows.len() as u64)
-    }
-}
-
-impl Expire {
-    /// Ids below are to be forgotten.
-    async fn below(&self, on: &mut Writing<'_>, owner: i64) -> Result<Option<i64>> {
-        let before = self.retention.before.map(Timestamp::as_micros);
-        let Some(keep) = self.retention.keep else { return Ok(before) };
-        let oldest_kept = sqlx::query_as::<_, (i64,)>(
-            "SELECT id FROM archive WHERE owner = $1 ORDER BY id DESC LIMIT 1 OFFSET $2",
-        )
-        .bind(owner)
-        .bind(i64::try_from(keep).unwrap_or(i64::MAX))
-        .fetch_optional(&mut *on.connection)
-        .await?
-        .map(|(id,)| id + 1);
-        Ok(before.max(oldest_kept))
     }
 }
 
