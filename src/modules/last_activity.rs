@@ -61,14 +61,10 @@ impl IqHandler for LastActivity {
     }
 }
 
-/// What somebody is told who asks a session and may not see its presence: the same whether it is
-/// there or not.
+/// Somebody asks a session for it.
 #[must_use]
-pub fn refusal(request: &Iq) -> Condition {
-    match request.payload() {
-        Some(payload) if payload.ns() == NS => Condition::Forbidden, // XEP-0012 §4
-        _ => Condition::ServiceUnavailable,                          // RFC 6121 §8.5.3.1
-    }
+pub fn is_asked(iq: &Iq) -> bool {
+    iq.is_request() && iq.payload().is_some_and(|payload| payload.ns() == NS)
 }
 
 /// Notes that the last available session of a user has gone, with what it said (XEP-0012 §3.1).

@@ -38,16 +38,19 @@ pub async fn for_account(cx: &mut Cx<'_>, user: &BareJid, iq: Iq) -> Result<(), 
     answer(cx, Scope::Account, iq).await
 }
 
-/// For a session: it gets it, or the sender learns that it is not there (RFC 6121 §8.5.3.2.3).
-/// Whoever may not see its presence gets no other answer while it is there (RFC 6121 §8.5.3.1).
+/// For a session: it gets it, or the sender learns that it is not there (RFC 6121 §8.5.3.2.3). Since
+/// when a user is away, not even her client tells those who may not see her (XEP-0012 §4).
+///
+/// DEPARTS: RFC 6121 §8.5.3.1 – requests of strangers should not be delivered. They are, as on all
+/// servers: clients that know a full address, from a call (XEP-0353) or a room, rely on it.
 pub async fn for_session(cx: &mut Cx<'_>, full: &FullJid, iq: Iq) -> Result<(), Halt> {
     let user = full.to_bare();
     blocking::refuse_incoming(cx, &user, &iq.head).await?;
     let session = cx.hosts.sessions.find(full);
-    if iq.is_request() && is_of_others(cx, &user) {
+    if last_activity::is_asked(&iq) && is_of_others(cx, &user) {
         let is_seen = session.as_ref().is_some_and(|session| is_shown(session, &iq));
         if !is_seen && !is_known(cx, &user, &iq).await? {
-            return Err(last_activity::refusal(&iq).into());
+            return Err(Condition::Forbidden.into());
         }
     }
     let session = session.ok_or(Condition::ServiceUnavailable)?;

@@ -232,14 +232,13 @@ impl Request {
         check(&came, Due::Error(Condition::BadRequest)).map_err(|why| format!("without id: {why}"))
     }
 
-    /// To others the answer is the same whether they exist or not, and the same whether they are
-    /// there or not (RFC 6120 §13.10.2).
+    /// To others the answer is the same whether they exist or not (RFC 6120 §13.10.2).
     async fn to_others(self, romeo: &mut Client) -> Result<(), String> {
         let mut number = 0;
         for payload in
             [self.payload("", ""), self.payload("", "<item jid='a@b'/><a xmlns='urn:a'/>")]
         {
-            for pair in [["juliet@localhost", "nobody@localhost"], [JULIET, "nobody@localhost/x"]] {
+            for pair in [["juliet@localhost", "nobody@localhost"], [ABSENT, "nobody@localhost/x"]] {
                 let mut answers = Vec::new();
                 for to in pair {
                     number += 1;
@@ -401,6 +400,8 @@ fn condition(answer: &Element) -> Option<Condition> {
 
 const ROMEO: &str = "romeo@localhost/orchard";
 const JULIET: &str = "juliet@localhost/balcony";
+/// Nobody has this resource.
+const ABSENT: &str = "juliet@localhost/bed";
 const NURSE: &str = "nurse@localhost/house";
 
 /// What an account answers to those who may see its presence.
