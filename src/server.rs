@@ -15,12 +15,15 @@ use crate::clock::Clock;
 use crate::config::{Config, needs_restart};
 use crate::host::command::{Running, SessionRow};
 use crate::host::{Hosts, Parts};
-use crate::jid::Jid;
+use crate::jid::{BareJid, FullJid, Jid};
 use crate::limit::{ConnectionLimits, Throttle, connections, raise_open_files};
 use crate::metrics::Metrics;
 use crate::modules::{self, mam};
+use crate::roster::farewell::farewell;
+use crate::router;
 use crate::session::{CloseReason, SessionHandle};
-use crate::storage::{Storage, StorageError, WireIds};
+use crate::stanza::Stanza;
+use crate::storage::{RosterItem, Storage, StorageError, WireIds};
 use crate::stream::wire::Io;
 use crate::tasks::Tasks;
 use crate::tls::{Certificates, TlsError};
@@ -201,6 +204,16 @@ impl Running for Server {
         meant.map(|session| session.close(why.clone())).count()
     }
 
+    async fn removed(&self, user: &BareJid, roster: &[RosterItem]) {
+        let hosts = self.hosts();
+        let sessions = hosts.sessions.of(user);
+        let available = sessions.iter().filter(|session| session.available().is_some());
+        let available: Vec<FullJid> = available.map(|session| session.jid().clone()).collect();
+        for presence in roster.iter().flat_map(|item| farewell(user, &available, item)) {
+            router::from_us(hosts, Stanza::Presence(presence)).await;
+        }
+    }
+
     fn status(&self) -> Vec<(&'static str, Value)> {
         let hosts = self.hosts();
         let domains: Vec<_> = hosts.all().iter().map(|h| h.domain.as_str()).collect();
@@ -245,6 +258,12 @@ impl Running for Life {
         match self.server() {
             Some(server) => server.close(jid, reason).await,
             None => 0,
+        }
+    }
+
+    async fn removed(&self, user: &BareJid, roster: &[RosterItem]) {
+        if let Some(server) = self.server() {
+            server.removed(user, roster).await;
         }
     }
 

@@ -1,4 +1,5 @@
-//! The conversations in `tests/scripts/`: each is a test, named by its path.
+//! The conversations in `tests/scripts/`: each is a test, named by its path. Besides, those that
+//! `tests/support/` makes: a cell of a table each, or with more in them than one would write down.
 //!
 //! They run against our server in this process, or against any other as an oracle
 //! (`docs/testing.md`). Time stands still in process unless everybody waits, so that ten minutes
@@ -35,6 +36,15 @@ fn main() {
     collect(&root, &mut files);
     files.sort();
     let mut trials: Vec<_> = files.iter().map(|file| trial(&root, file)).collect();
+    trials.extend(support::subscriptions::cells().into_iter().map(|cell| {
+        let place = format!("tests/support/subscriptions.rs: {}", cell.name);
+        conversation(&cell.name, place, &cell.script)
+    }));
+    trials.extend(
+        support::crowds::conversations().into_iter().map(|(name, text)| {
+            conversation(name, format!("tests/support/crowds.rs: {name}"), &text)
+        }),
+    );
     trials.extend(support::checks::trials());
     trials.extend(requests::all().into_iter().map(request));
     libtest_mimic::run(&arguments, trials).exit();
@@ -55,7 +65,11 @@ fn trial(root: &Path, file: &Path) -> Trial {
     let relative = file.strip_prefix(root).unwrap().with_extension("");
     let name = relative.to_str().unwrap().replace('\\', "/");
     let path = format!("tests/scripts/{name}.xmpp");
-    let parsed = script::parse(&fs::read_to_string(file).unwrap());
+    conversation(&name, path, &fs::read_to_string(file).unwrap())
+}
+
+fn conversation(name: &str, path: String, text: &str) -> Trial {
+    let parsed = script::parse(text);
     let is_local = parsed.as_ref().is_ok_and(is_local);
     let is_ignored = is_local && Remote::from_environment().is_some();
     let run = move || {

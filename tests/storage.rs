@@ -12,6 +12,8 @@ mod crash;
 mod file;
 #[path = "storage/messages.rs"]
 mod messages;
+#[path = "storage/rosters.rs"]
+mod rosters;
 
 /// Runs each case on each backend, under a name of its own.
 macro_rules! suite {
@@ -85,5 +87,11 @@ suite! {
         too_many_waiting_is_told_by_the_receipt
         what_is_not_archived_is_gone_when_delivered
         what_was_handed_over_is_seen_at_once
+    ;
+    rosters:
+        changes_since_a_version_are_told
+        many_change_one_contact_and_nothing_is_lost
+        so_many_removed_contacts_are_remembered
+        what_others_have_changed_is_not_overwritten
     ;
 }

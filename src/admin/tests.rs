@@ -17,9 +17,9 @@ use super::{Answer, COMMANDS, Code, GROUPS, Request, run, socket};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::host::command::{CommandCx, Outcome, Running, SessionRow};
-use crate::jid::Jid;
+use crate::jid::{BareJid, Jid};
 use crate::payload::datetime::Timestamp;
-use crate::storage::MemoryStorage;
+use crate::storage::{MemoryStorage, RosterItem};
 use crate::tasks::Tasks;
 
 /// Has one session of romeo, and notes whom it is told to close.
@@ -41,6 +41,11 @@ impl Running for Noting {
     async fn close(&self, jid: &Jid, reason: Option<&str>) -> usize {
         self.0.lock().push((jid.to_string(), reason.map(str::to_owned)));
         usize::from(jid.local() == Some("romeo"))
+    }
+
+    async fn removed(&self, user: &BareJid, roster: &[RosterItem]) {
+        let told = |item: &RosterItem| (format!("{user} to {}", item.jid), None);
+        self.0.lock().extend(roster.iter().map(told));
     }
 
     fn status(&self) -> Vec<(&'static str, Value)> {
@@ -111,9 +116,13 @@ async fn who_is_removed_or_gets_another_password_is_closed() {
     assert_eq!(*running.0.lock(), []);
     let new = json!({"account": "romeo", "random": true});
     assert_eq!(json_of(&cx, "user passwd", new).await["closed"], 1);
+    let contact = crate::roster::item::new(Jid::parse("juliet@localhost").unwrap());
+    let romeo = Jid::parse("romeo@localhost").unwrap().to_bare();
+    cx.storage.roster().put(&romeo, &contact, 1).await.unwrap();
     json_of(&cx, "user del", json!({"account": "romeo"})).await;
     let expected = [
         ("romeo@localhost".to_owned(), Some("the password was changed".to_owned())),
+        ("romeo@localhost to juliet@localhost".to_owned(), None),
         ("romeo@localhost".to_owned(), Some("the account was removed".to_owned())),
     ];
     assert_eq!(*running.0.lock(), expected);

@@ -256,6 +256,7 @@ const TITLES: &[(u16, &str)] = &[
     (297, "Stanza Forwarding"),
     (308, "Last Message Correction"),
     (313, "Message Archive Management"),
+    (318, "Best Practices for Client Initiated Presence Probes"),
     (333, "Displayed Markers"),
     (334, "Message Processing Hints"),
     (352, "Client State Indication"),

@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::jid::{BareJid, FullJid, Jid};
-use crate::storage::{Storage, StorageError};
+use crate::storage::{RosterItem, Storage, StorageError};
 
 /// What kind of value an argument takes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -70,6 +70,8 @@ pub trait Running: Send + Sync {
     fn sessions(&self) -> Vec<SessionRow>;
     /// Ends sessions: of a full JID one, of a bare JID all. Answers how many.
     async fn close(&self, jid: &Jid, reason: Option<&str>) -> usize;
+    /// An account has been removed that had this roster: its contacts are told (RFC 6121 §2.5.2).
+    async fn removed(&self, user: &BareJid, roster: &[RosterItem]);
     /// The state of the server: name → value, in the order to be shown.
     fn status(&self) -> Vec<(&'static str, Value)>;
 }

@@ -9,7 +9,7 @@ use super::{Host, Hosts};
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::session::SessionHandle;
 use crate::stanza::{Condition, Stanza, StanzaError};
-use crate::storage::{self, Handled, Receipt, StorageError, Subscription};
+use crate::storage::{self, Handled, Receipt, StorageError};
 
 /// What a feature may see and do while it has one stanza in hand.
 pub struct Cx<'a> {
@@ -74,7 +74,7 @@ impl Cx<'_> {
     pub async fn shows_presence(&self, user: &BareJid, other: &Jid) -> storage::Result<bool> {
         let contact: Jid = other.to_bare().into();
         let item = self.hosts.storage.roster().find(user, &contact).await?;
-        Ok(item.is_some_and(|i| matches!(i.subscription, Subscription::Both | Subscription::From)))
+        Ok(item.is_some_and(|i| i.subscription.is_from()))
     }
 }
 
@@ -109,7 +109,11 @@ pub enum Halt {
 
 /// New stanzas on their way: routed in order when the stanza in hand is done. No recursion.
 #[derive(Debug, Default)]
-pub struct Outbox(VecDeque<Stanza>);
+pub struct Outbox {
+    first: VecDeque<Stanza>,
+    /// Behind all of the others, the answer to the request in hand among them.
+    behind: VecDeque<Stanza>,
+}
 
 impl Origin {
     /// The session, if it is a client's.
@@ -137,12 +141,17 @@ impl Origin {
 impl Outbox {
     /// Sends a stanza when the one in hand is done. Its `from` must be ours.
     pub fn send(&mut self, stanza: Stanza) {
-        self.0.push_back(stanza);
+        self.first.push_back(stanza);
+    }
+
+    /// Sends a stanza when everything else is done: behind the answer to the request in hand.
+    pub fn send_behind(&mut self, stanza: Stanza) {
+        self.behind.push_back(stanza);
     }
 
     /// The next one.
     pub fn take(&mut self) -> Option<Stanza> {
-        self.0.pop_front()
+        self.first.pop_front().or_else(|| self.behind.pop_front())
     }
 }
 

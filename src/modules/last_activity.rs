@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use crate::host::{Cx, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
-use crate::stanza::{Condition, Iq, IqKind, Presence, StanzaError};
+use crate::payload::delay;
+use crate::stanza::{Condition, Content, Iq, IqKind, Presence, StanzaError};
 use crate::storage;
 use crate::xml::{Frame, element};
 
@@ -22,7 +23,11 @@ impl Module for LastActivity {
         &Manifest {
             name: "last_activity",
             summary: "Tells since when a user is away, and how long the server runs",
-            xeps: &[Xep { number: 12, version: "2.0", status: Status::Complete }],
+            xeps: &[
+                Xep { number: 12, version: "2.0", status: Status::Complete },
+                // Of users, not of the server.
+                Xep { number: 318, version: "0.2", status: Status::Partial },
+            ],
         }
     }
 
@@ -84,16 +89,36 @@ pub async fn note_gone(cx: &Cx<'_>, user: &BareJid, said: &Presence) -> storage:
     cx.hosts.storage.documents().put(user, KIND, "", &xml).await
 }
 
+/// What unavailable presence says of a user who is away: the last words, and when they were said
+/// (RFC 6121 §4.3.2, XEP-0203). Nothing, if that is not known. For those who may see the user.
+///
+/// # Errors
+/// If the store fails.
+pub async fn last_words(cx: &Cx<'_>, user: &BareJid) -> storage::Result<Content> {
+    let mut content = Content::default();
+    if let Some((at, status)) = noted(cx, user).await? {
+        if !status.is_empty() {
+            content.add(&element("status").text(&status));
+        }
+        content.add(&delay::delay(&user.clone().into(), at));
+    }
+    Ok(content)
+}
+
 /// When the user went, and what was said then; else when the account was last used.
 async fn last(cx: &Cx<'_>, user: &BareJid) -> Result<(Timestamp, String), StanzaError> {
-    if let Some(kept) = cx.hosts.storage.documents().get(user, KIND, "").await?
-        && let Ok(frame) = Frame::from_bytes(kept)
-        && let Some(at) = frame.root().attr("at").and_then(|at| at.parse().ok())
-    {
-        return Ok((Timestamp::from_micros(at), frame.root().text().into_owned()));
+    if let Some(noted) = noted(cx, user).await? {
+        return Ok(noted);
     }
     let account = cx.hosts.storage.accounts().find(user).await?.ok_or(Condition::ItemNotFound)?;
     Ok((account.last_login.unwrap_or(account.created), String::new()))
+}
+
+async fn noted(cx: &Cx<'_>, user: &BareJid) -> storage::Result<Option<(Timestamp, String)>> {
+    let kept = cx.hosts.storage.documents().get(user, KIND, "").await?;
+    let Some(frame) = kept.and_then(|kept| Frame::from_bytes(kept).ok()) else { return Ok(None) };
+    let at = frame.root().attr("at").and_then(|at| at.parse().ok());
+    Ok(at.map(|at| (Timestamp::from_micros(at), frame.root().text().into_owned())))
 }
 
 const KIND: &str = "last";

@@ -10,12 +10,13 @@ use async_trait::async_trait;
 
 use crate::auth::{PasswordError, derive_keys};
 use crate::host::{Cx, Hosts, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
-use crate::jid::BareJid;
+use crate::jid::{BareJid, FullJid};
 use crate::ns;
 use crate::payload::data_form::{self, Field, FieldKind, Form, FormKind, Submitted};
+use crate::roster::farewell::farewell;
 use crate::session::{CloseReason, SessionHandle};
-use crate::stanza::{Condition, Iq, IqKind, Presence, PresenceKind, Stanza, StanzaError};
-use crate::storage::{Created, NewAccount, RosterItem, ScramKeys, Subscription};
+use crate::stanza::{Condition, Iq, IqKind, Stanza, StanzaError};
+use crate::storage::{Created, NewAccount, ScramKeys};
 use crate::xml::{ElementRef, Node, element};
 
 /// Lets people manage their accounts.
@@ -203,8 +204,10 @@ async fn remove(
     cx.hosts.forget_account(user);
     tracing::info!(jid = %user, "account removed by its owner");
     let sessions = cx.hosts.sessions.of(user);
-    for item in items {
-        take_leave(cx, user, &sessions, &item);
+    let available = sessions.iter().filter(|session| session.available().is_some());
+    let available: Vec<FullJid> = available.map(|session| session.jid().clone()).collect();
+    for presence in items.iter().flat_map(|item| farewell(user, &available, item)) {
+        cx.outbox.send(Stanza::Presence(presence));
     }
     for other in sessions.iter().filter(|other| *other != session) {
         other.close(CloseReason::Revoked);
@@ -217,25 +220,6 @@ async fn remove(
     };
     drop(cx.hosts.tasks.spawn("farewell", end));
     Ok(None)
-}
-
-/// A contact of a user who is no more: what it could see is gone, and so are the subscriptions
-/// and the requests for them, in both directions. Who could see nothing hears nothing.
-fn take_leave(cx: &mut Cx<'_>, user: &BareJid, sessions: &[SessionHandle], item: &RosterItem) {
-    let sees_us = matches!(item.subscription, Subscription::Both | Subscription::From);
-    let is_seen = matches!(item.subscription, Subscription::Both | Subscription::To);
-    let mut send = |presence| cx.outbox.send(Stanza::Presence(presence));
-    let available = sessions.iter().filter(|session| sees_us && session.available().is_some());
-    for session in available {
-        let gone = (PresenceKind::Unavailable, session.jid().clone(), item.jid.clone());
-        send(Presence::bare(gone.0, gone.1, gone.2));
-    }
-    if is_seen || item.pending_out {
-        send(Presence::bare(PresenceKind::Unsubscribe, user.clone(), item.jid.clone()));
-    }
-    if sees_us || item.pending_in.is_some() {
-        send(Presence::bare(PresenceKind::Unsubscribed, user.clone(), item.jid.clone()));
-    }
 }
 
 /// Name and password: of a form, if there is one, else of the fields (XEP-0077 §4). `kinds` are

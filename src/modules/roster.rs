@@ -1,16 +1,27 @@
 //! RFC 6121 §2 and §3: the roster, its pushes, and what subscription stanzas change in it.
+//!
+//! What a client hears of one change comes in the order of the specification's examples. Its own
+//! roster set: the result, the push, and then what others do because of it (§2.3.2, §2.5.2). What a
+//! contact does: the stanza, then the push, then the presence that follows from it (§3.1.6, §3.3.3);
+//! but who takes away the sight of herself is seen to go first (§3.2.2). Nothing is promised about
+//! the order of changes that two clients make at the same moment.
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::host::{Cx, IqHandler, IqReply, Manifest, Module, Registry, Scope};
-use crate::jid::{BareJid, Jid};
+use crate::host::{Cx, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
+use crate::jid::{BareJid, FullJid, Jid};
 use crate::ns;
-use crate::roster::subscription::{State, Way};
+use crate::roster::farewell::farewell;
+use crate::roster::item::{self, Wish};
+use crate::roster::subscription::{State, Step, Way};
+use crate::session::SessionHandle;
 use crate::stanza::{
     Condition, Content, Head, Iq, IqKind, Presence, PresenceKind, Stanza, StanzaError,
 };
 use crate::storage::{self, RosterItem, RosterVersion, Subscription};
-use crate::xml::{ElementRef, Node, element};
+use crate::xml::{ElementRef, Frame, Node, element};
 
 /// Keeps and tells the contacts of an account.
 pub struct Roster;
@@ -20,7 +31,7 @@ impl Module for Roster {
         &Manifest {
             name: "roster",
             summary: "Keeps contacts, pushes changes, manages subscriptions",
-            xeps: &[],
+            xeps: &[Xep { number: 237, version: "1.3", status: Status::Complete }],
         }
     }
 
@@ -39,107 +50,83 @@ impl IqHandler for Roster {
             return Err(Condition::Forbidden.into()); // RFC 6121 §2.3.3, case 1
         }
         let query = request.payload().ok_or(Condition::BadRequest)?;
-        match request.kind {
-            IqKind::Get => get(cx, &user, &query).await,
-            _ => set(cx, &user, &query).await,
+        if request.kind == IqKind::Get {
+            return get(cx, &user, &query).await;
+        }
+        match Wish::read(&user, &query)? {
+            Wish::Keep { jid, name, groups } => set(cx, &user, jid, name, groups).await,
+            Wish::Remove(jid) => remove(cx, &user, &jid).await,
         }
     }
 }
 
-/// RFC 6121 §2.1.3, with versions as of §2.6: an empty answer if nothing has changed, else all.
-async fn get(cx: &Cx<'_>, user: &BareJid, query: &ElementRef<'_>) -> IqReply {
+/// RFC 6121 §2.1.3. Who knows a version is sent what has changed since, in pushes behind an empty
+/// answer (§2.6.3), if that is not much and still known; else all.
+async fn get(cx: &mut Cx<'_>, user: &BareJid, query: &ElementRef<'_>) -> IqReply {
     if query.children().next().is_some() {
         return Err(Condition::BadRequest.text("a roster get has no items"));
     }
     if let Some(session) = cx.origin.session() {
         session.update_presence(|p| p.interested = true);
     }
-    let (version, items) = cx.hosts.storage.roster().load(user).await?;
-    let version = version.to_string();
-    if query.attr("ver").is_some_and(|ver| ver == version) {
-        return Ok(None);
+    let store = cx.hosts.storage.roster();
+    if let Some(known) = query.attr("ver").and_then(|ver| ver.parse::<RosterVersion>().ok()) {
+        let (version, changes) = store.changes(user, known, MAX_CHANGES).await?;
+        if version == known {
+            return Ok(None);
+        }
+        if let (Some(changes), Some(session)) = (changes, cx.origin.session()) {
+            for change in changes {
+                let node =
+                    change.item.as_ref().map_or_else(|| item::removed(&change.jid), item::listed);
+                cx.outbox.send_behind(push(user, session, node, change.version));
+            }
+            return Ok(None);
+        }
     }
-    let listed = items.iter().filter(|item| item.listed).map(|item| item_node(item, false));
-    Ok(Some(element("query").ns(ns::ROSTER).attr("ver", &version).children(listed)))
+    let (version, items) = store.load(user).await?;
+    let listed = items.iter().filter(|item| item.listed).map(item::listed);
+    Ok(Some(element("query").ns(ns::ROSTER).attr("ver", version.to_string()).children(listed)))
 }
 
-/// RFC 6121 §2.1.5, §2.3, §2.4, §2.5.
-async fn set(cx: &mut Cx<'_>, user: &BareJid, query: &ElementRef<'_>) -> IqReply {
-    let mut children = query.children();
-    let (Some(item), None) = (children.next(), children.next()) else {
-        return Err(Condition::BadRequest.text("a roster set has exactly one item"));
-    };
-    if !item.is(ns::ROSTER, "item") {
-        return Err(Condition::BadRequest.into());
-    }
-    let jid = item.attr("jid").ok_or(Condition::BadRequest)?;
-    let contact: Jid = Jid::parse(&jid).map_err(|_| Condition::JidMalformed)?;
-    let contact: Jid = contact.to_bare().into();
-    if item.attr("subscription").is_some_and(|s| s == "remove") {
-        return remove(cx, user, &contact).await;
-    }
-    if contact == **user {
-        return Err(Condition::NotAllowed.text("nobody is a contact of oneself"));
-    }
-    let (name, groups) = read_item(&item)?;
-    let old = cx.hosts.storage.roster().find(user, &contact).await?;
-    let mut item = old.unwrap_or_else(|| unlisted(contact));
-    (item.name, item.groups, item.listed) = (name, groups, true);
-    let version = keep(cx, user, &item).await?;
-    push(cx, user, item_node(&item, false), version);
-    Ok(None)
-}
-
-/// The name and the groups, checked (RFC 6121 §2.3.3).
-fn read_item(item: &ElementRef<'_>) -> Result<(String, Vec<String>), StanzaError> {
-    let name = item.attr("name").unwrap_or_default().into_owned();
-    if name.len() > MAX_NAME {
-        return Err(Condition::NotAcceptable.text("the name is too long"));
-    }
-    let mut groups: Vec<String> = Vec::new();
-    for group in item.children() {
-        if !group.is(ns::ROSTER, "group") {
-            return Err(Condition::BadRequest.into());
+/// RFC 6121 §2.3, §2.4.
+async fn set(
+    cx: &mut Cx<'_>,
+    user: &BareJid,
+    jid: Jid,
+    name: String,
+    groups: Vec<String>,
+) -> IqReply {
+    cx.must_have_account(user).await?;
+    loop {
+        let old = cx.hosts.storage.roster().find(user, &jid).await?;
+        let mut item = old.clone().unwrap_or_else(|| item::new(jid.clone()));
+        (item.name, item.groups, item.listed) = (name.clone(), groups.clone(), true);
+        if let Some(version) = replace(cx, user, &jid, old.as_ref(), Some(&item)).await? {
+            for session in interested(cx, user) {
+                let push = push(user, &session, item::listed(&item), version);
+                cx.outbox.send_behind(push);
+            }
+            return Ok(None);
         }
-        let group = group.text().into_owned();
-        if group.is_empty() || group.len() > MAX_NAME {
-            return Err(Condition::NotAcceptable.text("a group is empty or too long"));
-        }
-        if groups.contains(&group) {
-            return Err(Condition::BadRequest.text("a group is named twice"));
-        }
-        if groups.len() == MAX_GROUPS {
-            return Err(Condition::NotAcceptable.text("too many groups"));
-        }
-        groups.push(group);
     }
-    Ok((name, groups))
 }
 
 /// RFC 6121 §2.5: with the item go the subscriptions.
-async fn remove(cx: &mut Cx<'_>, user: &BareJid, contact: &Jid) -> IqReply {
-    let store = cx.hosts.storage.roster();
-    let Some(item) = store.find(user, contact).await?.filter(|item| item.listed) else {
-        return Err(Condition::ItemNotFound.into());
-    };
-    let version = store.remove(user, contact).await?.ok_or(Condition::ItemNotFound)?;
-    let state = State::of(&item);
-    let (to, from) = match item.subscription {
-        Subscription::Both => (true, true),
-        Subscription::From => (state.is_pending_out(), true),
-        Subscription::None => (state.is_pending_out(), state.is_pending_in()),
-        Subscription::To => (true, state.is_pending_in()),
-    };
-    for (due, kind) in [(to, PresenceKind::Unsubscribe), (from, PresenceKind::Unsubscribed)] {
-        if due {
-            let presence = Presence::bare(kind, user.clone(), contact.clone());
-            cx.outbox.send(Stanza::Presence(presence));
+async fn remove(cx: &mut Cx<'_>, user: &BareJid, jid: &Jid) -> IqReply {
+    let (item, version) = loop {
+        let item = cx.hosts.storage.roster().find(user, jid).await?;
+        let item = item.filter(|item| item.listed).ok_or(Condition::ItemNotFound)?;
+        if let Some(version) = replace(cx, user, jid, Some(&item), None).await? {
+            break (item, version);
         }
+    };
+    for session in interested(cx, user) {
+        cx.outbox.send_behind(push(user, &session, item::removed(jid), version));
     }
-    if matches!(item.subscription, Subscription::Both | Subscription::From) {
-        gone(cx, user, contact);
+    for presence in farewell(user, &available(cx, user), &item) {
+        cx.outbox.send_behind(Stanza::Presence(presence));
     }
-    push(cx, user, item_node(&item, true), version);
     Ok(None)
 }
 
@@ -154,71 +141,98 @@ pub struct Changed {
     pub opened: bool,
     /// The contact may not see the user any more.
     pub closed: bool,
+    /// The item as clients see it from now on, if they see a change.
+    item: Option<(Node, RosterVersion)>,
 }
 
-/// Applies a subscription stanza between `user` and `contact` to the user's roster, and pushes
-/// what has changed (RFC 6121 §3, appendix A).
+/// Applies a subscription stanza between `user` and `contact` to the user's roster (RFC 6121 §3,
+/// appendix A). What has changed is to be told by [`push_changed`] in its place among the rest.
 ///
 /// # Errors
-/// If the store fails, or the roster is full.
+/// `resource-constraint` if the roster is full, or too many requests wait; `forbidden` if a user
+/// without an account wants to keep a contact; `internal-server-error` if the store fails.
 pub async fn subscription(
-    cx: &mut Cx<'_>,
+    cx: &Cx<'_>,
     user: &BareJid,
     contact: &BareJid,
     way: Way,
     presence: &Presence,
 ) -> Result<Changed, StanzaError> {
-    let store = cx.hosts.storage.roster();
+    if way == Way::Outbound {
+        cx.must_have_account(user).await?;
+    }
     let jid: Jid = contact.clone().into();
-    let old = store.find(user, &jid).await?;
-    let was_listed = old.as_ref().is_some_and(|item| item.listed);
-    let mut item = old.unwrap_or_else(|| unlisted(jid));
-    let before = State::of(&item);
-    let step = before.step(way, presence.kind).ok_or(Condition::BadRequest)?;
-    let listed = was_listed || (way == Way::Outbound && presence.kind == PresenceKind::Subscribe);
-    let sees =
-        |state: State| matches!(state.subscription(), Subscription::Both | Subscription::From);
-    if step.state != before || listed != was_listed {
-        // An approval lists the contact: there is something to see now (RFC 6121 §3.1.5).
-        item.listed = listed || step.state.subscription() != Subscription::None;
-        item.subscription = step.state.subscription();
-        item.pending_out = step.state.is_pending_out();
-        item.pending_in = match (step.state.is_pending_in(), before.is_pending_in()) {
-            (false, _) => None,
-            (true, true) => item.pending_in,
-            (true, false) => Some(String::from_utf8_lossy(&written(presence)).into_owned()),
+    loop {
+        let old = cx.hosts.storage.roster().find(user, &jid).await?;
+        let item = old.clone().unwrap_or_else(|| item::new(jid.clone()));
+        let before = State::of(&item);
+        let step = before.step(item.approved, way, presence.kind).ok_or(Condition::BadRequest)?;
+        let new = changed(item, step, way, presence);
+        let mut changed = Changed {
+            pass: step.pass,
+            approve: step.approve,
+            opened: !before.is_seen() && step.state.is_seen(),
+            closed: before.is_seen() && !step.state.is_seen(),
+            item: None,
         };
-        let changed_for_clients = item.listed
-            && (item.listed != was_listed
-                || step.state.subscription() != before.subscription()
-                || step.state.is_pending_out() != before.is_pending_out());
-        let empty = !item.listed && item.pending_in.is_none();
-        let version = if empty {
-            store.remove(user, &item.jid).await?.unwrap_or_default()
-        } else {
-            keep(cx, user, &item).await?
-        };
-        if changed_for_clients {
-            push(cx, user, item_node(&item, false), version);
+        if new == old {
+            return Ok(changed);
+        }
+        if let Some(version) = replace(cx, user, &jid, old.as_ref(), new.as_ref()).await? {
+            let is_seen =
+                |new: &&RosterItem| new.listed && old.as_ref().is_none_or(|o| differ(o, new));
+            let new = new.as_ref().filter(is_seen);
+            changed.item = new.map(|new| (item::listed(new), version));
+            return Ok(changed);
         }
     }
-    Ok(Changed {
-        pass: step.pass,
-        approve: step.approve,
-        opened: !sees(before) && sees(step.state),
-        closed: sees(before) && !sees(step.state),
-    })
+}
+
+/// The item after a step; `None` if nothing of it is left.
+fn changed(mut item: RosterItem, step: Step, way: Way, presence: &Presence) -> Option<RosterItem> {
+    let asks = way == Way::Outbound && presence.kind == PresenceKind::Subscribe;
+    item.subscription = step.state.subscription();
+    item.pending_out = step.state.is_pending_out();
+    item.approved = step.approved;
+    // An approval lists the contact: there is something to see now (RFC 6121 §3.1.5, §3.4.2).
+    item.listed |= asks || step.approved || item.subscription != Subscription::None;
+    item.pending_in = step.state.is_pending_in().then(|| {
+        // The first of several requests is the one that waits (RFC 6121 §3.1.3).
+        item.pending_in.take().unwrap_or_else(|| kept(presence))
+    });
+    (item.listed || item.pending_in.is_some()).then_some(item)
+}
+
+/// Clients see a difference.
+fn differ(old: &RosterItem, new: &RosterItem) -> bool {
+    let seen = |i: &RosterItem| (i.listed, i.subscription, i.pending_out, i.approved);
+    seen(old) != seen(new)
+}
+
+/// Tells the user's clients what a subscription stanza has changed, at once: before anything that
+/// is in the outbox.
+pub fn push_changed(cx: &Cx<'_>, user: &BareJid, changed: &Changed) {
+    let Some((node, version)) = &changed.item else { return };
+    for session in interested(cx, user) {
+        let push = push(user, &session, node.clone(), *version);
+        if session.deliver(Arc::new(push)).is_err() {
+            tracing::debug!(jid = %session.jid(), "roster push not delivered to a session that ends");
+        }
+    }
 }
 
 /// Tells `contact` that every session of `user` is gone (RFC 6121 §3.2.2, §3.3.3).
 pub fn gone(cx: &mut Cx<'_>, user: &BareJid, contact: &Jid) {
-    for session in cx.hosts.sessions.of(user) {
-        if session.available().is_some() {
-            let from = session.jid().clone();
-            let presence = Presence::bare(PresenceKind::Unavailable, from, contact.clone());
-            cx.outbox.send(Stanza::Presence(presence));
-        }
+    for from in available(cx, user) {
+        let gone = Presence::bare(PresenceKind::Unavailable, from, contact.clone());
+        cx.outbox.send(Stanza::Presence(gone));
     }
+}
+
+fn available(cx: &Cx<'_>, user: &BareJid) -> Vec<FullJid> {
+    let sessions = cx.hosts.sessions.of(user);
+    let available = sessions.iter().filter(|session| session.available().is_some());
+    available.map(|session| session.jid().clone()).collect()
 }
 
 /// Requests that wait for an answer of `user`, to be shown to a client that comes online
@@ -227,7 +241,7 @@ pub fn gone(cx: &mut Cx<'_>, user: &BareJid, contact: &Jid) {
 pub fn waiting_requests(items: &[RosterItem]) -> Vec<Presence> {
     let frames = items.iter().filter_map(|item| item.pending_in.as_ref());
     frames
-        .filter_map(|xml| crate::xml::Frame::from_bytes(xml.clone()).ok())
+        .filter_map(|xml| Frame::from_bytes(xml.clone()).ok())
         .filter_map(|frame| match Stanza::read(frame) {
             Ok(Stanza::Presence(presence)) => Some(presence),
             _ => None,
@@ -235,65 +249,45 @@ pub fn waiting_requests(items: &[RosterItem]) -> Vec<Presence> {
         .collect()
 }
 
-async fn keep(cx: &Cx<'_>, user: &BareJid, item: &RosterItem) -> storage::Result<RosterVersion> {
+async fn replace(
+    cx: &Cx<'_>,
+    user: &BareJid,
+    jid: &Jid,
+    old: Option<&RosterItem>,
+    new: Option<&RosterItem>,
+) -> storage::Result<Option<RosterVersion>> {
     let limit = cx.hosts.config.load().limits.roster_items;
-    cx.hosts.storage.roster().put(user, item, limit).await
+    cx.hosts.storage.roster().replace(user, jid, old, new, limit).await
 }
 
-/// RFC 6121 §2.1.6: a roster push to each resource that has asked for the roster.
-fn push(cx: &mut Cx<'_>, user: &BareJid, item: Node, version: RosterVersion) {
+/// Sessions that have asked for the roster (RFC 6121 §2.2).
+fn interested(cx: &Cx<'_>, user: &BareJid) -> Vec<SessionHandle> {
+    let sessions = cx.hosts.sessions.of(user).into_iter();
+    sessions.filter(|session| session.presence(|p| p.interested)).collect()
+}
+
+/// RFC 6121 §2.1.6: a roster push.
+fn push(user: &BareJid, session: &SessionHandle, item: Node, version: RosterVersion) -> Stanza {
     let query = element("query").ns(ns::ROSTER).attr("ver", version.to_string()).child(item);
-    for session in cx.hosts.sessions.of(user) {
-        if session.presence(|p| p.interested) {
-            let mut head = Head::between(user.clone(), session.jid().clone());
-            head.id = Some(format!("push{version}").into());
-            let content = Content::from(query.clone());
-            cx.outbox.send(Stanza::Iq(Iq { head, kind: IqKind::Set, content }));
-        }
-    }
+    let mut head = Head::between(user.clone(), session.jid().clone());
+    head.id = Some(format!("push{version}").into());
+    Stanza::Iq(Iq { head, kind: IqKind::Set, content: Content::from(query) })
 }
 
-fn item_node(item: &RosterItem, removed: bool) -> Node {
-    let mut node = element("item").attr("jid", item.jid.as_str());
-    if removed {
-        return node.attr("subscription", "remove");
+/// A request as it is kept until it is answered.
+///
+/// DEPARTS: RFC 6121 §3.1.3 – what a very large one carries is not kept: whoever likes may ask, and
+/// all requests are read with the roster.
+fn kept(presence: &Presence) -> String {
+    let mut xml = Stanza::Presence(presence.clone()).to_bytes();
+    if xml.len() > MAX_REQUEST {
+        let bare = Presence { content: Content::default(), ..presence.clone() };
+        xml = Stanza::Presence(bare).to_bytes();
     }
-    if !item.name.is_empty() {
-        node = node.attr("name", &item.name);
-    }
-    node = node.attr(
-        "subscription",
-        match item.subscription {
-            Subscription::Both => "both",
-            Subscription::From => "from",
-            Subscription::None => "none",
-            Subscription::To => "to",
-        },
-    );
-    if item.pending_out {
-        node = node.attr("ask", "subscribe");
-    }
-    node.children(item.groups.iter().map(|group| element("group").text(group)))
+    String::from_utf8_lossy(&xml).into_owned()
 }
 
-fn unlisted(jid: Jid) -> RosterItem {
-    RosterItem {
-        jid,
-        name: String::new(),
-        groups: Vec::new(),
-        subscription: Subscription::None,
-        pending_out: false,
-        pending_in: None,
-        approved: false,
-        listed: false,
-    }
-}
-
-fn written(presence: &Presence) -> Vec<u8> {
-    Stanza::Presence(presence.clone()).to_bytes()
-}
-
-/// Bytes of a name or a group.
-const MAX_NAME: usize = 1023;
-/// Groups of an item.
-const MAX_GROUPS: usize = 100;
+/// Changes that are sent one by one; if there are more, the whole roster is less.
+const MAX_CHANGES: usize = 50;
+/// Bytes of a request that is kept with all it carries.
+const MAX_REQUEST: usize = 8192;

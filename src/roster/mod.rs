@@ -1,3 +1,5 @@
-//! The roster's rules, without any I/O: what a subscription stanza changes.
+//! Contacts and who may see whom, without I/O (RFC 6121 §2, §3).
 
+pub mod farewell;
+pub mod item;
 pub mod subscription;

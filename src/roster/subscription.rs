@@ -2,6 +2,11 @@
 //!
 //! Outbound: our user sends it to the contact. Inbound: the contact sends it to our user. The
 //! tables are to be compared with the RFC line by line; the code below only looks things up.
+//!
+//! Pre-approvals (RFC 6121 §3.4) are a flag beside the state. It is set and taken back in the states
+//! in which the contact neither sees the user nor has asked, so it never stands in another one: the
+//! request that it answers uses it up, which §3.4.2 leaves to the server. The user is asked anew
+//! by one who has left and comes back.
 
 use State::{
     Both, From, FromPendingOut, None, NonePendingIn, NonePendingInOut, NonePendingOut, To,
@@ -50,9 +55,11 @@ pub struct Step {
     pub pass: bool,
     /// The new state.
     pub state: State,
-    /// Inbound `subscribe` of one who is subscribed already: answered at once with `subscribed`
-    /// on the user's behalf (RFC 6121 §3.1.3).
+    /// Inbound `subscribe` of one who is subscribed already, or approved before: answered at once
+    /// with `subscribed` on the user's behalf (RFC 6121 §3.1.3, §3.4.2).
     pub approve: bool,
+    /// Whether the contact is approved before having asked, from now on (RFC 6121 §3.4).
+    pub approved: bool,
 }
 
 impl State {
@@ -108,14 +115,22 @@ impl State {
         matches!(self, NonePendingIn | NonePendingInOut | ToPendingIn)
     }
 
-    /// What a subscription stanza does in this state; `None` if `kind` is no such stanza.
+    /// The contact may see the user.
     #[must_use]
-    pub fn step(self, way: Way, kind: PresenceKind) -> Option<Step> {
+    pub fn is_seen(self) -> bool {
+        self.subscription().is_from()
+    }
+
+    /// What a subscription stanza does in this state, and if the contact is `approved` or not;
+    /// `None` if `kind` is no such stanza.
+    #[must_use]
+    pub fn step(self, approved: bool, way: Way, kind: PresenceKind) -> Option<Step> {
         let table = match (way, kind) {
             (Way::Outbound, PresenceKind::Subscribe) => &OUT_SUBSCRIBE,
             (Way::Outbound, PresenceKind::Unsubscribe) => &OUT_UNSUBSCRIBE,
             (Way::Outbound, PresenceKind::Subscribed) => &OUT_SUBSCRIBED,
             (Way::Outbound, PresenceKind::Unsubscribed) => &OUT_UNSUBSCRIBED,
+            (Way::Inbound, PresenceKind::Subscribe) if approved => &IN_SUBSCRIBE_APPROVED,
             (Way::Inbound, PresenceKind::Subscribe) => &IN_SUBSCRIBE,
             (Way::Inbound, PresenceKind::Unsubscribe) => &IN_UNSUBSCRIBE,
             (Way::Inbound, PresenceKind::Subscribed) => &IN_SUBSCRIBED,
@@ -123,10 +138,22 @@ impl State {
             _ => return Option::None,
         };
         let (pass, state) = table[self as usize];
-        let approve = way == Way::Inbound
-            && kind == PresenceKind::Subscribe
-            && matches!(self, From | FromPendingOut | Both);
-        Some(Step { pass, state, approve })
+        let approve = way == Way::Inbound && kind == PresenceKind::Subscribe && state.is_seen();
+        let approved = match (way, kind) {
+            (Way::Outbound, PresenceKind::Subscribed) => true,
+            (Way::Outbound, PresenceKind::Unsubscribed) => false,
+            _ => approved,
+        };
+        let approved = approved && !state.is_seen() && !state.is_pending_in();
+        Some(Step { pass, state, approve, approved })
+    }
+
+    /// What the contact is sent when the user removes the item: which of `unsubscribe` and
+    /// `unsubscribed` (RFC 6121 §2.5.2), also to take back a request and to deny one.
+    #[must_use]
+    pub fn farewells(self) -> (bool, bool) {
+        let sees = self.subscription().is_to();
+        (sees || self.is_pending_out(), self.is_seen() || self.is_pending_in())
     }
 }
 
@@ -161,7 +188,7 @@ const OUT_UNSUBSCRIBE: Table = [
     /* Both             */ (YES, From),
 ];
 
-/// RFC 6121 §A.2.3.
+/// RFC 6121 §A.2.3. Where nobody has asked it is an approval for later (§3.4.2), which stays here.
 const OUT_SUBSCRIBED: Table = [
     /* None             */ (NO, None),
     /* NonePendingOut   */ (NO, NonePendingOut),
@@ -195,6 +222,19 @@ const IN_SUBSCRIBE: Table = [
     /* NonePendingInOut */ (NO, NonePendingInOut),
     /* To               */ (YES, ToPendingIn),
     /* ToPendingIn      */ (NO, ToPendingIn),
+    /* From             */ (NO, From),
+    /* FromPendingOut   */ (NO, FromPendingOut),
+    /* Both             */ (NO, Both),
+];
+
+/// RFC 6121 §3.4.2: the contact is approved already. It is not in the other states.
+const IN_SUBSCRIBE_APPROVED: Table = [
+    /* None             */ (NO, From),
+    /* NonePendingOut   */ (NO, FromPendingOut),
+    /* NonePendingIn    */ (NO, From),
+    /* NonePendingInOut */ (NO, FromPendingOut),
+    /* To               */ (NO, Both),
+    /* ToPendingIn      */ (NO, Both),
     /* From             */ (NO, From),
     /* FromPendingOut   */ (NO, FromPendingOut),
     /* Both             */ (NO, Both),
@@ -243,7 +283,6 @@ const IN_UNSUBSCRIBED: Table = [
 mod tests {
     use super::{State, Way};
     use crate::stanza::PresenceKind;
-    use crate::storage::Subscription;
 
     const KINDS: [PresenceKind; 4] = [
         PresenceKind::Subscribe,
@@ -253,21 +292,25 @@ mod tests {
     ];
 
     fn sees(state: State) -> (bool, bool) {
-        match state.subscription() {
-            Subscription::Both => (true, true),
-            Subscription::From => (false, true),
-            Subscription::None => (false, false),
-            Subscription::To => (true, false),
-        }
+        (state.subscription().is_to(), state.subscription().is_from())
+    }
+
+    /// Flags that stand together, as they can be stored.
+    fn all() -> impl Iterator<Item = (State, bool)> {
+        let can_be = |(state, approved): &(State, bool)| {
+            !approved || !state.is_seen() && !state.is_pending_in()
+        };
+        State::ALL.into_iter().flat_map(|s| [(s, false), (s, true)]).filter(can_be)
     }
 
     #[test]
-    fn a_state_that_changes_always_passes_the_stanza_on() {
-        for state in State::ALL {
+    fn a_state_that_changes_passes_the_stanza_on_unless_it_was_approved_before() {
+        for (state, approved) in all() {
             for kind in KINDS {
                 for way in [Way::Inbound, Way::Outbound] {
-                    let step = state.step(way, kind).unwrap();
-                    assert!(step.pass || step.state == state, "{state:?} {way:?} {kind:?}");
+                    let step = state.step(approved, way, kind).unwrap();
+                    let is_said = step.pass || step.state == state || approved && step.approve;
+                    assert!(is_said, "{state:?} {way:?} {kind:?}");
                 }
             }
         }
@@ -276,41 +319,75 @@ mod tests {
     /// A contact can never give himself the right to see the user, nor take it from others.
     #[test]
     fn only_the_user_opens_her_presence_to_a_contact() {
-        for state in State::ALL {
+        for (state, approved) in all() {
             for kind in KINDS {
-                let step = state.step(Way::Inbound, kind).unwrap();
-                assert!(!sees(step.state).1 || sees(state).1, "{state:?} {kind:?}");
-                let step = state.step(Way::Outbound, kind).unwrap();
+                let step = state.step(approved, Way::Inbound, kind).unwrap();
+                assert!(!sees(step.state).1 || sees(state).1 || approved, "{state:?} {kind:?}");
+                assert!(!step.approved || approved, "{state:?} {kind:?}");
+                let step = state.step(approved, Way::Outbound, kind).unwrap();
                 assert!(!sees(step.state).0 || sees(state).0, "{state:?} {kind:?}");
             }
+        }
+    }
+
+    /// RFC 6121 §3.4.2, §3.2.2.
+    #[test]
+    fn an_approval_stands_only_where_it_waits_for_a_request() {
+        for (state, approved) in all() {
+            for kind in KINDS {
+                for way in [Way::Inbound, Way::Outbound] {
+                    let step = state.step(approved, way, kind).unwrap();
+                    assert!(
+                        all().any(|known| known == (step.state, step.approved)),
+                        "{state:?} {approved} {way:?} {kind:?}: {step:?}"
+                    );
+                }
+            }
+            let is_open = !state.is_seen() && !state.is_pending_in();
+            let yes = state.step(approved, Way::Outbound, PresenceKind::Subscribed).unwrap();
+            assert_eq!(yes.approved, is_open, "{state:?}");
+            assert!(!is_open || !yes.pass && yes.state == state, "{state:?}");
+            let no = state.step(approved, Way::Outbound, PresenceKind::Unsubscribed).unwrap();
+            assert!(!no.approved, "{state:?}");
+            assert!(!approved || !no.pass && no.state == state, "{state:?}");
         }
     }
 
     /// Two servers that apply the tables to the same stanzas agree on who sees whom.
     #[test]
     fn both_ends_agree_after_any_conversation_of_six_stanzas() {
-        fn talk(romeo: State, juliet: State, left: u32) {
-            let agree = sees(romeo).0 == sees(juliet).1 && sees(romeo).1 == sees(juliet).0;
-            assert!(agree, "{romeo:?} {juliet:?}");
+        type End = (State, bool);
+        fn talk(romeo: End, juliet: End, left: u32) {
+            let (r, j) = (sees(romeo.0), sees(juliet.0));
+            assert!(r.0 == j.1 && r.1 == j.0, "{romeo:?} {juliet:?}");
             if left == 0 {
                 return;
             }
             for kind in KINDS {
-                let out = romeo.step(Way::Outbound, kind).unwrap();
-                let next =
-                    if out.pass { juliet.step(Way::Inbound, kind).unwrap().state } else { juliet };
-                talk(next, out.state, left - 1);
+                let out = romeo.0.step(romeo.1, Way::Outbound, kind).unwrap();
+                let (mut romeo, mut juliet) = ((out.state, out.approved), juliet);
+                if out.pass {
+                    let step = juliet.0.step(juliet.1, Way::Inbound, kind).unwrap();
+                    juliet = (step.state, step.approved);
+                    if step.approve {
+                        let yes = PresenceKind::Subscribed;
+                        let step = romeo.0.step(romeo.1, Way::Inbound, yes).unwrap();
+                        romeo = (step.state, step.approved);
+                    }
+                }
+                talk(juliet, romeo, left - 1);
             }
         }
-        talk(State::None, State::None, 6);
+        talk((State::None, false), (State::None, false), 6);
     }
 
     #[test]
     fn a_handshake_ends_with_both() {
-        let asked = State::None.step(Way::Outbound, PresenceKind::Subscribe).unwrap().state;
-        let to = asked.step(Way::Inbound, PresenceKind::Subscribed).unwrap().state;
-        let asked_back = to.step(Way::Inbound, PresenceKind::Subscribe).unwrap().state;
-        let both = asked_back.step(Way::Outbound, PresenceKind::Subscribed).unwrap().state;
+        let step = |state: State, way, kind| state.step(false, way, kind).unwrap().state;
+        let asked = step(State::None, Way::Outbound, PresenceKind::Subscribe);
+        let to = step(asked, Way::Inbound, PresenceKind::Subscribed);
+        let asked_back = step(to, Way::Inbound, PresenceKind::Subscribe);
+        let both = step(asked_back, Way::Outbound, PresenceKind::Subscribed);
         assert_eq!(
             [asked, to, asked_back, both],
             [State::NonePendingOut, State::To, State::ToPendingIn, State::Both]
@@ -318,10 +395,28 @@ mod tests {
     }
 
     #[test]
-    fn a_request_of_one_who_sees_us_already_is_approved_at_once() {
+    fn a_request_of_one_who_sees_us_or_is_approved_is_approved_at_once() {
+        for (state, approved) in all() {
+            let step = state.step(approved, Way::Inbound, PresenceKind::Subscribe).unwrap();
+            assert_eq!(step.approve, sees(state).1 || approved, "{state:?} {approved}");
+        }
+    }
+
+    /// RFC 6121 §2.5.2: after the farewells both ends have forgotten each other.
+    #[test]
+    fn a_contact_who_is_removed_is_told_what_ends_it() {
+        use PresenceKind::{Unsubscribe, Unsubscribed};
         for state in State::ALL {
-            let step = state.step(Way::Inbound, PresenceKind::Subscribe).unwrap();
-            assert_eq!(step.approve, sees(state).1, "{state:?}");
+            let (unsubscribe, unsubscribed) = state.farewells();
+            let mut left = state;
+            for (due, kind) in [(unsubscribe, Unsubscribe), (unsubscribed, Unsubscribed)] {
+                if due {
+                    let step = left.step(false, Way::Outbound, kind).unwrap();
+                    assert!(step.pass, "{state:?}");
+                    left = step.state;
+                }
+            }
+            assert_eq!(left, State::None, "{state:?}");
         }
     }
 }

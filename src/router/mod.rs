@@ -6,6 +6,7 @@ pub mod bounce;
 pub mod iq;
 pub mod message;
 pub mod presence;
+pub mod subscription;
 
 use smallvec::SmallVec;
 

@@ -1,14 +1,15 @@
-//! What happens to presence: broadcast, directed, probes, subscriptions (RFC 6121 §3, §4).
+//! What happens to presence: broadcast, directed, probes (RFC 6121 §4). Subscriptions are told by
+//! [`super::subscription`].
 
 use std::sync::Arc;
 
+use super::subscription;
 use crate::host::{Cx, Halt};
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::modules::{blocking, last_activity, roster};
-use crate::roster::subscription::Way;
 use crate::session::SessionHandle;
 use crate::stanza::{Condition, Presence, PresenceKind, Stanza};
-use crate::storage::{RosterItem, Subscription};
+use crate::storage::RosterItem;
 
 /// Presence leaves one of our clients. Its `from` is stamped already.
 pub async fn leaves(
@@ -22,14 +23,16 @@ pub async fn leaves(
         (Available, None) => available(cx, session, presence).await,
         (Unavailable, None) => unavailable(cx, session, presence).await,
         (Available | Unavailable, Some(to)) => directed(cx, session, presence, to).await,
-        (Error, Some(to)) => {
+        (Error | Probe, Some(to)) => {
+            if presence.kind == Probe && !may_ask(cx, &session.jid().to_bare(), &to).await? {
+                return Err(Halt::Drop);
+            }
             presence.head.to = Some(to);
             super::arrive(cx, Stanza::Presence(presence)).await
         }
-        // Probes are the server's business (RFC 6121 §4.3); an error to nobody says nothing.
-        (Probe | Error, _) => Err(Halt::Drop),
+        (Probe | Error, None) => Err(Halt::Drop), // to nobody: it says nothing
         (_, None) => Err(Condition::BadRequest.text("a subscription needs an addressee").into()),
-        (_, Some(to)) => subscription_leaves(cx, session, presence, &to).await,
+        (_, Some(to)) => subscription::leaves(cx, session, presence, &to).await,
     }
 }
 
@@ -44,8 +47,8 @@ pub async fn arrives(
         return Err(Halt::Drop);
     }
     match presence.kind {
-        PresenceKind::Probe => probed(cx, user, &presence).await,
-        kind if kind.is_subscription() => subscription_arrives(cx, user, presence).await,
+        PresenceKind::Probe => probed(cx, user, resource, &presence).await,
+        kind if kind.is_subscription() => subscription::arrives(cx, user, presence).await,
         _ => {
             let stanza = Arc::new(Stanza::Presence(presence));
             for session in cx.hosts.sessions.of(user) {
@@ -66,7 +69,7 @@ pub async fn arrives(
 pub async fn ended(cx: &mut Cx<'_>, session: &SessionHandle) -> Result<(), Halt> {
     let from = session.jid().clone();
     let mut presence = Presence::bare(PresenceKind::Unavailable, from.clone(), from);
-    presence.head.to = None;
+    presence.head.to = None; // to all
     unavailable(cx, session, presence).await
 }
 
@@ -110,9 +113,9 @@ async fn unavailable(
         let user = session.jid().to_bare();
         let items = contacts(cx, &user).await?;
         broadcast(cx, session, &items, &presence);
-        // Who sees us go by the roster does not see it twice.
-        for item in items.iter().filter(sees_us) {
-            directed.remove(&item.jid);
+        // Who sees us go by the roster does not see it twice (RFC 6121 §4.6.3, case 1).
+        for item in items.iter().filter(|item| item.subscription.is_from()) {
+            directed.retain(|to| to.bare_str() != item.jid.as_str());
         }
     }
     for to in directed {
@@ -122,10 +125,6 @@ async fn unavailable(
         last_activity::note_gone(cx, &session.jid().to_bare(), &presence).await?;
     }
     Ok(())
-}
-
-fn sees_us(item: &&RosterItem) -> bool {
-    matches!(item.subscription, Subscription::Both | Subscription::From)
 }
 
 /// The roster without those who are blocked: they see nothing and are asked nothing
@@ -138,14 +137,19 @@ async fn contacts(cx: &Cx<'_>, user: &BareJid) -> Result<Vec<RosterItem>, Halt> 
 }
 
 fn broadcast(cx: &mut Cx<'_>, session: &SessionHandle, items: &[RosterItem], presence: &Presence) {
-    for item in items.iter().filter(sees_us) {
+    for item in items.iter().filter(|item| item.subscription.is_from()) {
         session.update_presence(|p| p.directed.remove(&item.jid));
         send(cx, presence, item.jid.clone());
     }
-    let stanza = Arc::new(Stanza::Presence(presence.clone()));
-    for own in cx.hosts.sessions.of(&session.jid().to_bare()) {
-        if own.available().is_some() {
-            lost(&own, own.deliver_addressed(Arc::clone(&stanza)).is_err());
+    // To the user herself, as to any contact: the address is the account's (RFC 6121 §4.2.2).
+    let user = session.jid().to_bare();
+    let mut copy = presence.clone();
+    copy.head.to = Some(user.clone().into());
+    let stanza = Arc::new(Stanza::Presence(copy));
+    for own in cx.hosts.sessions.of(&user) {
+        // Also who goes is told so (RFC 6121 §4.5.2).
+        if own == *session || own.available().is_some() {
+            lost(&own, own.deliver(Arc::clone(&stanza)).is_err());
         }
     }
 }
@@ -168,8 +172,7 @@ async fn look_around(
         super::room(cx.hosts, session).await;
         lost(session, session.deliver(Arc::new(Stanza::Presence(request))).is_err());
     }
-    let seen = |i: &&RosterItem| matches!(i.subscription, Subscription::Both | Subscription::To);
-    for item in items.iter().filter(seen) {
+    for item in items.iter().filter(|item| item.subscription.is_to()) {
         let probe = Presence::bare(PresenceKind::Probe, session.jid().clone(), item.jid.clone());
         cx.outbox.send(Stanza::Presence(probe));
     }
@@ -182,125 +185,63 @@ async fn directed(
     mut presence: Presence,
     to: Jid,
 ) -> Result<(), Halt> {
-    session.update_presence(|p| {
-        if presence.kind == PresenceKind::Unavailable {
-            p.directed.remove(&to);
-        } else if p.directed.len() < MAX_DIRECTED {
-            p.directed.insert(to.clone());
-        }
-    });
+    // Who could not be told the end is not told the beginning.
+    if !session.update_presence(|p| p.direct(presence.kind, &to)) {
+        return Err(Condition::ResourceConstraint.text("presence is sent to too many").into());
+    }
     presence.head.to = Some(to);
     super::arrive(cx, Stanza::Presence(presence)).await
 }
 
-/// RFC 6121 §4.3.2: one who may see the user asks whether she is there.
-async fn probed(cx: &mut Cx<'_>, user: &BareJid, probe: &Presence) -> Result<(), Halt> {
+/// A client asks whether a contact is there (XEP-0318 §3.1). One who may not see the contact is not
+/// heard: the answer would be `unsubscribed`, and would end a request that waits.
+async fn may_ask(cx: &Cx<'_>, user: &BareJid, to: &Jid) -> Result<bool, Halt> {
+    let contact = to.to_bare();
+    let item = cx.hosts.storage.roster().find(user, &contact.clone().into()).await?;
+    Ok(contact == *user || item.is_some_and(|item| item.subscription.is_to()))
+}
+
+/// RFC 6121 §4.3.2: one who may see the user asks whether she is there, or one of her sessions.
+async fn probed(
+    cx: &mut Cx<'_>,
+    user: &BareJid,
+    resource: Option<&FullJid>,
+    probe: &Presence,
+) -> Result<(), Halt> {
     let Some(from) = probe.head.from.clone() else { return Err(Halt::Drop) };
-    let contact: Jid = from.to_bare().into();
-    let item = cx.hosts.storage.roster().find(user, &contact).await?;
-    let may_see =
-        item.is_some_and(|i| matches!(i.subscription, Subscription::Both | Subscription::From));
-    if !may_see {
+    let contact = from.to_bare();
+    let item = cx.hosts.storage.roster().find(user, &contact.clone().into()).await?;
+    if contact != *user && !item.is_some_and(|item| item.subscription.is_from()) {
         let no = Presence::bare(PresenceKind::Unsubscribed, user.clone(), contact);
         cx.outbox.send(Stanza::Presence(no));
         return Ok(());
     }
-    let mut anybody = false;
-    for session in cx.hosts.sessions.of(user) {
-        if let Some(presence) = session.available() {
-            anybody = true;
-            send(cx, &presence, from.clone());
-        }
+    let sessions = cx.hosts.sessions.of(user);
+    let meant = sessions.iter().filter(|session| resource.is_none_or(|r| session.jid() == r));
+    let there: Vec<_> = meant.filter_map(SessionHandle::available).collect();
+    for presence in &there {
+        send(cx, presence, from.clone());
     }
-    if !anybody {
-        let gone = Presence::bare(PresenceKind::Unavailable, user.clone(), from);
+    if there.is_empty() {
+        let whole: Jid = resource.cloned().map_or_else(|| user.clone().into(), FullJid::into_jid);
+        let mut gone = Presence::bare(PresenceKind::Unavailable, whole, from);
+        if resource.is_none() {
+            gone.content = last_activity::last_words(cx, user).await?;
+        }
         cx.outbox.send(Stanza::Presence(gone));
     }
     Ok(())
 }
 
-/// RFC 6121 §3.1.2, §3.2.1, §3.3.2: our user manages a subscription.
-async fn subscription_leaves(
-    cx: &mut Cx<'_>,
-    session: &SessionHandle,
-    mut presence: Presence,
-    to: &Jid,
-) -> Result<(), Halt> {
-    let (user, contact) = (session.jid().to_bare(), to.to_bare());
-    if user == contact {
-        return Err(Halt::Drop);
-    }
-    // Between accounts, not between sessions (RFC 6121 §3.1.2).
-    presence.head.from = Some(user.clone().into());
-    presence.head.to = Some(contact.clone().into());
-    let changed = roster::subscription(cx, &user, &contact, Way::Outbound, &presence).await?;
-    if changed.pass {
-        cx.outbox.send(Stanza::Presence(presence));
-    }
-    seen_or_gone(cx, &user, &contact, &changed);
-    Ok(())
-}
-
-/// RFC 6121 §3.1.3, §3.1.6, §3.2.3, §3.3.3: a contact manages a subscription.
-async fn subscription_arrives(
-    cx: &mut Cx<'_>,
-    user: &BareJid,
-    mut presence: Presence,
-) -> Result<(), Halt> {
-    // Silence to one who asks an account that does not exist (RFC 6121 §8.5.1).
-    if cx.hosts.storage.accounts().find(user).await?.is_none() {
-        return Err(Halt::Drop);
-    }
-    let Some(contact) = presence.head.from.as_ref().map(|from| from.to_bare()) else {
-        return Err(Halt::Drop);
-    };
-    presence.head.from = Some(contact.clone().into());
-    presence.head.to = Some(user.clone().into());
-    let changed = roster::subscription(cx, user, &contact, Way::Inbound, &presence).await?;
-    if changed.approve {
-        let yes = Presence::bare(PresenceKind::Subscribed, user.clone(), contact.clone());
-        cx.outbox.send(Stanza::Presence(yes));
-    }
-    seen_or_gone(cx, user, &contact, &changed);
-    if changed.pass {
-        let stanza = Arc::new(Stanza::Presence(presence));
-        for session in cx.hosts.sessions.of(user) {
-            let wants = session.presence(|p| p.available.is_some() || p.interested);
-            if wants {
-                lost(&session, session.deliver(Arc::clone(&stanza)).is_err());
-            }
-        }
-    }
-    Ok(())
-}
-
-/// A contact who may see the user from now on sees who is there; one who may not any more sees
-/// all go (RFC 6121 §3.1.5, §3.2.2, §3.3.3).
-fn seen_or_gone(cx: &mut Cx<'_>, user: &BareJid, contact: &BareJid, changed: &roster::Changed) {
-    if changed.closed {
-        roster::gone(cx, user, contact);
-    }
-    if changed.opened {
-        for session in cx.hosts.sessions.of(user) {
-            if let Some(presence) = session.available() {
-                send(cx, &presence, contact.clone().into());
-            }
-        }
-    }
-}
-
-fn send(cx: &mut Cx<'_>, presence: &Presence, to: Jid) {
+pub(super) fn send(cx: &mut Cx<'_>, presence: &Presence, to: Jid) {
     let mut copy = presence.clone();
     copy.head.to = Some(to);
     cx.outbox.send(Stanza::Presence(copy));
 }
 
 /// Presence that a session does not take is lost with the session: it ends, or is being closed.
-fn lost(session: &SessionHandle, lost: bool) {
+pub(super) fn lost(session: &SessionHandle, lost: bool) {
     if lost {
         tracing::debug!(jid = %session.jid(), "presence not delivered to a session that ends");
     }
 }
-
-/// Addresses remembered by a session for its directed presence.
-const MAX_DIRECTED: usize = 1000;

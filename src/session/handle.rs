@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::Session;
 use super::inbox::{Delivery, Inbox, InboxLimits};
 use crate::jid::{FullJid, Jid};
-use crate::stanza::{Presence, Stanza};
+use crate::stanza::{Presence, PresenceKind, Stanza};
 use crate::storage::MessageId;
 
 /// Why a session is told to close.
@@ -80,6 +80,19 @@ pub struct PresenceState {
     pub directed: FxHashSet<Jid>,
     /// It has asked for the roster, so it gets roster pushes (RFC 6121 §2.1.6).
     pub interested: bool,
+}
+
+impl PresenceState {
+    /// Notes that directed presence goes to `to`, which is to be told the end, unless this is it
+    /// (RFC 6121 §4.6.3). `false` if there are a thousand already.
+    pub fn direct(&mut self, kind: PresenceKind, to: &Jid) -> bool {
+        if kind == PresenceKind::Unavailable {
+            self.directed.remove(to);
+            return true;
+        }
+        let is_known = self.directed.contains(to);
+        is_known || self.directed.len() < MAX_DIRECTED && self.directed.insert(to.clone())
+    }
 }
 
 /// Where a session can be reached. Equal if it is the same session, not only the same address.
@@ -335,3 +348,6 @@ impl PartialEq for SessionHandle {
         Arc::ptr_eq(&self.0, &other.0)
     }
 }
+
+/// Addresses remembered by a session for its directed presence.
+const MAX_DIRECTED: usize = 1000;

@@ -185,6 +185,22 @@ async fn a_closed_session_takes_nothing_and_gives_back_what_was_not_written() {
     assert!(handle.below(0).now_or_never().is_some());
 }
 
+/// RFC 6121 §4.6.3: what is not remembered cannot be told the end.
+#[tokio::test(start_paused = true)]
+async fn a_thousand_have_directed_presence_and_one_more_is_refused() {
+    use crate::stanza::PresenceKind::{Available, Unavailable};
+    let session = session(ROOMY);
+    let jid = |n: usize| crate::jid::Jid::parse(&format!("c{n}@capulet.lit")).unwrap();
+    let direct = |kind, n| session.handle().update_presence(|p| p.direct(kind, &jid(n)));
+    assert!((0..1000).all(|n| direct(Available, n)));
+    assert!(!direct(Available, 1000));
+    assert!(direct(Available, 0), "it is one of them");
+    assert!(direct(Unavailable, 1000), "a goodbye is always possible");
+    assert!(direct(Unavailable, 0));
+    assert!(direct(Available, 1000), "there is room again");
+    assert_eq!(session.handle().presence(|p| p.directed.len()), 1000);
+}
+
 // ── the table ──
 
 #[tokio::test(start_paused = true)]

@@ -33,7 +33,7 @@ pub use memory::MemoryStorage;
 pub use message_id::{Ids, MessageId};
 pub use offline::{OfflineMessage, OfflineStore};
 pub use resumption::{Resumable, ResumptionStore, SavedSession, SessionNumber};
-pub use roster::{RosterItem, RosterStore, RosterVersion, Subscription};
+pub use roster::{RosterChange, RosterItem, RosterStore, RosterVersion, Subscription};
 pub use sqlite::SqliteStorage;
 pub use wire_id::WireIds;
 
@@ -106,6 +106,9 @@ pub enum StorageError {
 fn first_version(owner: i64) -> RosterVersion {
     (owner.unsigned_abs() << 32) | 1
 }
+
+/// Removed items that are remembered for each owner, so that clients learn what has gone.
+const MAX_REMOVED: usize = 256;
 
 fn new_secret() -> Result<[u8; 32]> {
     let mut secret = [0; 32];

@@ -19,6 +19,20 @@ pub enum Subscription {
     To,
 }
 
+impl Subscription {
+    /// The contact sees us.
+    #[must_use]
+    pub fn is_from(self) -> bool {
+        matches!(self, Self::Both | Self::From)
+    }
+
+    /// We see the contact.
+    #[must_use]
+    pub fn is_to(self) -> bool {
+        matches!(self, Self::Both | Self::To)
+    }
+}
+
 /// A contact, or a request of somebody who is not one yet.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct RosterItem {
@@ -44,6 +58,17 @@ pub struct RosterItem {
 /// Grows with each change of a roster (RFC 6121 §2.6). 0: no roster yet.
 pub type RosterVersion = u64;
 
+/// What has become of a contact since a version.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RosterChange {
+    /// The version with which it got its present form, or went.
+    pub version: RosterVersion,
+    /// Who.
+    pub jid: Jid,
+    /// As it is now; `None` if it is not in the roster any more.
+    pub item: Option<RosterItem>,
+}
+
 /// Contacts.
 #[async_trait]
 pub trait RosterStore: Send + Sync {
@@ -51,6 +76,15 @@ pub trait RosterStore: Send + Sync {
     async fn load(&self, owner: &BareJid) -> Result<(RosterVersion, Vec<RosterItem>)>;
     /// One item.
     async fn find(&self, owner: &BareJid, jid: &Jid) -> Result<Option<RosterItem>>;
+    /// The version, and what has changed since another one, oldest first and each contact once:
+    /// listed items, and those that were. `None` for the changes if they are more than `limit`, or
+    /// the other version is not known (any more).
+    async fn changes(
+        &self,
+        owner: &BareJid,
+        since: RosterVersion,
+        limit: usize,
+    ) -> Result<(RosterVersion, Option<Vec<RosterChange>>)>;
     /// Keeps an item in place of an older one, and raises the version.
     ///
     /// # Errors
@@ -59,4 +93,17 @@ pub trait RosterStore: Send + Sync {
     async fn put(&self, owner: &BareJid, item: &RosterItem, limit: u32) -> Result<RosterVersion>;
     /// Removes an item and raises the version; `None` if there is none.
     async fn remove(&self, owner: &BareJid, jid: &Jid) -> Result<Option<RosterVersion>>;
+    /// Puts `new` in the place of `old`, each of them `None` for no item, and raises the version.
+    /// `None` if `old` is not what is there any more: who changes what he has read does it again.
+    ///
+    /// # Errors
+    /// As [`RosterStore::put`].
+    async fn replace(
+        &self,
+        owner: &BareJid,
+        jid: &Jid,
+        old: Option<&RosterItem>,
+        new: Option<&RosterItem>,
+        limit: u32,
+    ) -> Result<Option<RosterVersion>>;
 }

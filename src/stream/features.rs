@@ -46,6 +46,7 @@ pub fn authenticated(limits: Limits, caps: Node) -> Node {
         .child(element("bind").ns(ns::BIND).child(element("required")))
         .child(element("session").ns(ns::SESSION).child(optional))
         .child(element("ver").ns(ROSTER_VERSIONING))
+        .child(element("sub").ns(PRE_APPROVAL))
         .child(element("sm").ns(ns::SM))
         .child(limits.to_node())
         .child(caps)
@@ -64,6 +65,8 @@ impl Limits {
 const REGISTER_FEATURE: &str = "http://jabber.org/features/iq-register";
 /// XEP-0440.
 const SASL_CB: &str = "urn:xmpp:sasl-cb:0";
+/// RFC 6121 §3.4.1.
+const PRE_APPROVAL: &str = "urn:xmpp:features:pre-approval";
 /// RFC 6121 §2.6.1.
 const ROSTER_VERSIONING: &str = "urn:xmpp:features:rosterver";
 /// XEP-0478.

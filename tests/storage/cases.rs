@@ -40,7 +40,7 @@ pub(crate) fn account(jid: &str) -> NewAccount {
     }
 }
 
-fn item(jid: &str) -> RosterItem {
+pub(crate) fn item(jid: &str) -> RosterItem {
     RosterItem {
         jid: Jid::parse(jid).unwrap(),
         name: String::new(),
@@ -57,7 +57,7 @@ pub(crate) fn body(text: impl std::fmt::Display) -> Bytes {
     Bytes::from(format!("<message><body>{text}</body></message>"))
 }
 
-async fn make(s: &Arc<dyn Storage>, jids: &[&str]) {
+pub(crate) async fn make(s: &Arc<dyn Storage>, jids: &[&str]) {
     let accounts: Vec<NewAccount> = jids.iter().map(|j| account(j)).collect();
     let made = s.accounts().create(&accounts).await.unwrap();
     assert!(made.iter().all(|m| *m == Created::Made), "{made:?}");

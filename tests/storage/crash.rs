@@ -51,7 +51,25 @@ async fn an_upgrade_loses_no_message_that_waits() {
     assert_eq!(bodies, 1, "what was delivered and is in no archive is gone");
 }
 
-/// As the first step of the schema made it, with messages that wait.
+/// What has changed before the upgrade is not known, and is not made up.
+#[tokio::test]
+async fn an_upgrade_keeps_rosters_and_knows_what_changes_from_then_on() {
+    let dir = tempfile::tempdir().unwrap();
+    old_database(dir.path()).await;
+    let storage: Arc<dyn Storage> = open(dir.path()).await.unwrap();
+    let juliet = user(JULIET);
+    let (version, items) = storage.roster().load(&juliet).await.unwrap();
+    assert_eq!((version, items.len()), (4_294_967_300, 1));
+    assert_eq!(storage.roster().changes(&juliet, version - 1, 9).await.unwrap().1, None);
+    assert_eq!(storage.roster().changes(&juliet, version, 9).await.unwrap().1, Some(vec![]));
+    storage.roster().remove(&juliet, &items[0].jid).await.unwrap();
+    let (_, changes) = storage.roster().changes(&juliet, version, 9).await.unwrap();
+    let gone: Vec<_> = changes.unwrap().into_iter().map(|c| (c.jid, c.item)).collect();
+    assert_eq!(gone, [(items[0].jid.clone(), None)]);
+    storage.close().await;
+}
+
+/// As the first step of the schema made it, with messages that wait and a contact.
 async fn old_database(dir: &Path) {
     let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/schema/sqlite/0001_init.sql");
     let storage = open(dir).await.unwrap();
@@ -76,7 +94,9 @@ async fn old_database(dir: &Path) {
          INSERT INTO message VALUES
             (3, 30, CAST('<message><body>old 3</body></message>' AS BLOB)),
             (4, 40, CAST('<message><body>old 4</body></message>' AS BLOB));
-         INSERT INTO waiting VALUES (1, 3), (1, 4);",
+         INSERT INTO waiting VALUES (1, 3), (1, 4);
+         INSERT INTO roster VALUES (1, 4294967300);
+         INSERT INTO roster_item VALUES (1, 'romeo@localhost', 'R', '[]', 3, 0, NULL, 0, 1);",
     );
     sqlx::raw_sql(sqlx::AssertSqlSafe(script)).execute(&mut raw).await.unwrap();
     raw.close().await.unwrap();

@@ -2,10 +2,12 @@
 
 pub(crate) mod checks;
 pub(crate) mod client;
+pub(crate) mod crowds;
 pub(crate) mod element;
 pub(crate) mod matcher;
 pub(crate) mod requests;
 pub(crate) mod run;
 pub(crate) mod script;
 pub(crate) mod server;
+pub(crate) mod subscriptions;
 pub(crate) mod trust;

@@ -83,9 +83,14 @@ impl Command for Del {
 
     async fn run(&self, cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, CommandError> {
         let user = cx.account(arguments.required("account")?)?;
+        let (_, contacts) = cx.storage.roster().load(&user).await?;
         // In this order: who is closed first could log in once more in between.
         if !cx.storage.accounts().remove(&user).await? {
             return Err(no_such(&user));
+        }
+        // Without a server the contacts learn it when they ask for the presence of one who is not.
+        if let Some(running) = &cx.running {
+            running.removed(&user, &contacts).await;
         }
         let closed = close_all(cx, &user, "the account was removed").await;
         let text = format!("Removed the account {user}{}.", and_closed(closed));

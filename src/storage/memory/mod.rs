@@ -5,6 +5,7 @@
 
 mod archive;
 mod resumption;
+mod roster;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,14 +15,14 @@ use bytes::Bytes;
 use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
 
 use self::archive::Archived;
+use self::roster::Contacts;
 use super::offline::waiting_only;
 use super::{
     Account, AccountStore, ArchiveStore, Created, DocumentStore, Ids, MessageId, NewAccount,
-    OfflineMessage, OfflineStore, Result, Resumable, ResumptionStore, RosterItem, RosterStore,
-    RosterVersion, ScramHash, ScramKeys, SessionNumber, Storage, StorageError, Waiting,
-    first_version, new_secret,
+    OfflineMessage, OfflineStore, Result, Resumable, ResumptionStore, RosterStore, ScramHash,
+    ScramKeys, SessionNumber, Storage, StorageError, Waiting, new_secret,
 };
-use crate::jid::{BareJid, Jid};
+use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
 
 /// Keeps everything in memory.
@@ -48,8 +49,7 @@ struct Owner {
     documents: BTreeMap<(String, String), String>,
     archive: BTreeMap<MessageId, Archived>,
     waiting: BTreeMap<MessageId, Waiting>,
-    roster: BTreeMap<Jid, RosterItem>,
-    version: RosterVersion,
+    roster: Contacts,
 }
 
 #[derive(Debug)]
@@ -97,12 +97,6 @@ impl State {
 }
 
 impl Owner {
-    fn raise(&mut self) -> RosterVersion {
-        self.version =
-            if self.version == 0 { first_version(self.number) } else { self.version + 1 };
-        self.version
-    }
-
     fn as_account(&self, user: &BareJid) -> Option<Account> {
         let login = self.account.as_ref()?;
         Some(Account { user: user.clone(), created: login.created, last_login: login.last })
@@ -271,39 +265,5 @@ impl OfflineStore for MemoryStorage {
 
     async fn count(&self, owner: &BareJid) -> Result<u64> {
         self.waiting_count(owner).await
-    }
-}
-
-#[async_trait]
-impl RosterStore for MemoryStorage {
-    async fn load(&self, owner: &BareJid) -> Result<(RosterVersion, Vec<RosterItem>)> {
-        let state = self.state()?;
-        let Some(owner) = state.owners.get(owner) else { return Ok((0, Vec::new())) };
-        let mut items: Vec<RosterItem> = owner.roster.values().cloned().collect();
-        items.sort_by(|a, b| a.jid.as_str().cmp(b.jid.as_str()));
-        Ok((owner.version, items))
-    }
-
-    async fn find(&self, owner: &BareJid, jid: &Jid) -> Result<Option<RosterItem>> {
-        let state = self.state()?;
-        Ok(state.owners.get(owner).and_then(|o| o.roster.get(jid)).cloned())
-    }
-
-    async fn put(&self, owner: &BareJid, item: &RosterItem, limit: u32) -> Result<RosterVersion> {
-        let mut state = self.state()?;
-        let owner = state.owner(owner);
-        let is_new = owner.roster.get(&item.jid).is_none_or(|old| item.listed && !old.listed);
-        let alike = owner.roster.values().filter(|i| i.listed == item.listed).count();
-        if is_new && alike >= limit as usize {
-            return Err(StorageError::Limit("roster items"));
-        }
-        owner.roster.insert(item.jid.clone(), item.clone());
-        Ok(owner.raise())
-    }
-
-    async fn remove(&self, owner: &BareJid, jid: &Jid) -> Result<Option<RosterVersion>> {
-        let mut state = self.state()?;
-        let Some(owner) = state.owners.get_mut(owner) else { return Ok(None) };
-        Ok(owner.roster.remove(jid).map(|_| owner.raise()))
     }
 }

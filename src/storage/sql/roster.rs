@@ -7,7 +7,8 @@ use super::writer::{Change, Writing};
 use super::{Database, DbRow, jid};
 use crate::jid::{BareJid, Jid};
 use crate::storage::{
-    Result, RosterItem, RosterStore, RosterVersion, StorageError, Subscription, first_version,
+    MAX_REMOVED, Result, RosterChange, RosterItem, RosterStore, RosterVersion, StorageError,
+    Subscription, first_version,
 };
 
 #[async_trait]
@@ -45,69 +46,139 @@ impl RosterStore for Database {
         row.as_ref().map(item).transpose()
     }
 
+    async fn changes(
+        &self,
+        owner: &BareJid,
+        since: RosterVersion,
+        limit: usize,
+    ) -> Result<(RosterVersion, Option<Vec<RosterChange>>)> {
+        // In one transaction, so that version, items and removals belong together.
+        let mut on = self.reads.begin().await?;
+        let known = sqlx::query_as::<_, (i64, i64, i64)>(
+            "SELECT o.number, r.version, r.since FROM owner o \
+             JOIN roster r ON r.owner = o.number WHERE o.jid = $1",
+        )
+        .bind(owner.as_str())
+        .fetch_optional(&mut *on)
+        .await?;
+        let Some((number, version, oldest)) = known else { return Ok((0, None)) };
+        let version = version.unsigned_abs();
+        let Ok(since) = i64::try_from(since) else { return Ok((version, None)) };
+        if since < oldest || since.unsigned_abs() > version {
+            return Ok((version, None));
+        }
+        let rows = sqlx::query(
+            "SELECT version, jid, name, groups, subscription, pending_out, pending_in, approved, \
+             listed FROM roster_item WHERE owner = $1 AND version > $2 AND listed \
+             ORDER BY version LIMIT $3",
+        )
+        .bind(number)
+        .bind(since)
+        .bind(i64::try_from(limit + 1).unwrap_or(i64::MAX))
+        .fetch_all(&mut *on)
+        .await?;
+        let gone = sqlx::query(
+            "SELECT version, jid FROM roster_removed WHERE owner = $1 AND version > $2",
+        )
+        .bind(number)
+        .bind(since)
+        .fetch_all(&mut *on)
+        .await?;
+        if rows.len() + gone.len() > limit {
+            return Ok((version, None));
+        }
+        let mut changes =
+            rows.iter().map(|row| changed(row, Some(item(row)?))).collect::<Result<Vec<_>>>()?;
+        for row in &gone {
+            changes.push(changed(row, None)?);
+        }
+        changes.sort_by_key(|change| change.version);
+        Ok((version, Some(changes)))
+    }
+
     async fn put(&self, owner: &BareJid, item: &RosterItem, limit: u32) -> Result<RosterVersion> {
-        self.writer.write(Put { owner: owner.clone(), item: item.clone(), limit }).await
+        let jid = item.jid.clone();
+        let change =
+            Replace { owner: owner.clone(), jid, old: None, new: Some(item.clone()), limit };
+        let version = self.writer.write(change).await?;
+        version.ok_or_else(|| StorageError::Database("an item was not put".into()))
     }
 
     async fn remove(&self, owner: &BareJid, jid: &Jid) -> Result<Option<RosterVersion>> {
-        self.writer.write(Remove { owner: owner.clone(), jid: jid.clone() }).await
+        let (owner, jid) = (owner.clone(), jid.clone());
+        self.writer.write(Replace { owner, jid, old: None, new: None, limit: 0 }).await
+    }
+
+    async fn replace(
+        &self,
+        owner: &BareJid,
+        jid: &Jid,
+        old: Option<&RosterItem>,
+        new: Option<&RosterItem>,
+        limit: u32,
+    ) -> Result<Option<RosterVersion>> {
+        let (owner, jid) = (owner.clone(), jid.clone());
+        let (old, new) = (Some(old.cloned()), new.cloned());
+        self.writer.write(Replace { owner, jid, old, new, limit }).await
     }
 }
 
-struct Put {
+/// Puts an item, or takes it away.
+struct Replace {
     owner: BareJid,
-    item: RosterItem,
+    jid: Jid,
+    /// What must be there now, if that matters.
+    old: Option<Option<RosterItem>>,
+    new: Option<RosterItem>,
     limit: u32,
 }
 
 #[async_trait]
-impl Change for Put {
-    type Answer = RosterVersion;
+impl Change for Replace {
+    type Answer = Option<RosterVersion>;
 
-    async fn apply(&self, on: &mut Writing<'_>) -> Result<RosterVersion> {
-        let owner = on.owner(&self.owner).await?.number;
-        let item = &self.item;
-        self.check_limit(on, owner).await?;
-        sqlx::query(
-            "INSERT INTO roster_item (owner, jid, name, groups, subscription, pending_out, \
-             pending_in, approved, listed) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
-             ON CONFLICT (owner, jid) DO UPDATE SET name = excluded.name, \
-             groups = excluded.groups, subscription = excluded.subscription, \
-             pending_out = excluded.pending_out, pending_in = excluded.pending_in, \
-             approved = excluded.approved, listed = excluded.listed",
-        )
-        .bind(owner)
-        .bind(item.jid.as_str())
-        .bind(item.name.as_str())
-        .bind(serde_json::Value::from(item.groups.clone()).to_string())
-        .bind(subscription_number(item.subscription))
-        .bind(item.pending_out)
-        .bind(item.pending_in.as_deref())
-        .bind(item.approved)
-        .bind(item.listed)
-        .execute(&mut *on.connection)
-        .await?;
-        raise(on, owner).await
+    async fn apply(&self, on: &mut Writing<'_>) -> Result<Option<RosterVersion>> {
+        let known = match &self.new {
+            Some(_) => Some(on.owner(&self.owner).await?),
+            None => on.owner_if_any(&self.owner).await?,
+        };
+        let Some(owner) = known.map(|known| known.number) else { return Ok(None) };
+        let there = self.there(on, owner).await?;
+        if self.old.as_ref().is_some_and(|old| *old != there) {
+            return Ok(None);
+        }
+        match (&self.new, there) {
+            (Some(new), there) => {
+                if there.is_none_or(|old| new.listed && !old.listed) {
+                    self.check_limit(on, owner, new.listed).await?;
+                }
+                put(on, owner, new).await.map(Some)
+            }
+            (None, Some(old)) => remove(on, owner, &old).await.map(Some),
+            (None, None) => Ok(None),
+        }
     }
 }
 
-impl Put {
-    async fn check_limit(&self, on: &mut Writing<'_>, owner: i64) -> Result<()> {
-        let old = sqlx::query_as::<_, (bool,)>(
-            "SELECT listed FROM roster_item WHERE owner = $1 AND jid = $2",
+impl Replace {
+    async fn there(&self, on: &mut Writing<'_>, owner: i64) -> Result<Option<RosterItem>> {
+        let row = sqlx::query(
+            "SELECT jid, name, groups, subscription, pending_out, pending_in, approved, listed \
+             FROM roster_item WHERE owner = $1 AND jid = $2",
         )
         .bind(owner)
-        .bind(self.item.jid.as_str())
+        .bind(self.jid.as_str())
         .fetch_optional(&mut *on.connection)
         .await?;
-        if old.is_some_and(|(listed,)| listed || !self.item.listed) {
-            return Ok(());
-        }
+        row.as_ref().map(item).transpose()
+    }
+
+    async fn check_limit(&self, on: &mut Writing<'_>, owner: i64, listed: bool) -> Result<()> {
         let (alike,) = sqlx::query_as::<_, (i64,)>(
             "SELECT count(*) FROM roster_item WHERE owner = $1 AND listed = $2",
         )
         .bind(owner)
-        .bind(self.item.listed)
+        .bind(listed)
         .fetch_one(&mut *on.connection)
         .await?;
         if alike >= i64::from(self.limit) {
@@ -117,32 +188,86 @@ impl Put {
     }
 }
 
-struct Remove {
-    owner: BareJid,
-    jid: Jid,
-}
-
-#[async_trait]
-impl Change for Remove {
-    type Answer = Option<RosterVersion>;
-
-    async fn apply(&self, on: &mut Writing<'_>) -> Result<Option<RosterVersion>> {
-        let Some(known) = on.owner_if_any(&self.owner).await? else { return Ok(None) };
-        let done = sqlx::query("DELETE FROM roster_item WHERE owner = $1 AND jid = $2")
-            .bind(known.number)
-            .bind(self.jid.as_str())
+async fn put(on: &mut Writing<'_>, owner: i64, item: &RosterItem) -> Result<RosterVersion> {
+    let version = raise(on, owner).await?;
+    sqlx::query(
+        "INSERT INTO roster_item (owner, jid, name, groups, subscription, pending_out, \
+         pending_in, approved, listed, version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
+         ON CONFLICT (owner, jid) DO UPDATE SET name = excluded.name, \
+         groups = excluded.groups, subscription = excluded.subscription, \
+         pending_out = excluded.pending_out, pending_in = excluded.pending_in, \
+         approved = excluded.approved, listed = excluded.listed, version = excluded.version",
+    )
+    .bind(owner)
+    .bind(item.jid.as_str())
+    .bind(item.name.as_str())
+    .bind(serde_json::Value::from(item.groups.clone()).to_string())
+    .bind(subscription_number(item.subscription))
+    .bind(item.pending_out)
+    .bind(item.pending_in.as_deref())
+    .bind(item.approved)
+    .bind(item.listed)
+    .bind(version.cast_signed())
+    .execute(&mut *on.connection)
+    .await?;
+    if item.listed {
+        sqlx::query("DELETE FROM roster_removed WHERE owner = $1 AND jid = $2")
+            .bind(owner)
+            .bind(item.jid.as_str())
             .execute(&mut *on.connection)
             .await?;
-        if done.rows_affected() == 0 {
-            return Ok(None);
-        }
-        raise(on, known.number).await.map(Some)
     }
+    Ok(version)
+}
+
+async fn remove(on: &mut Writing<'_>, owner: i64, old: &RosterItem) -> Result<RosterVersion> {
+    sqlx::query("DELETE FROM roster_item WHERE owner = $1 AND jid = $2")
+        .bind(owner)
+        .bind(old.jid.as_str())
+        .execute(&mut *on.connection)
+        .await?;
+    let version = raise(on, owner).await?;
+    // No client has ever seen what was not listed.
+    if old.listed {
+        remember_removed(on, owner, &old.jid, version).await?;
+    }
+    Ok(version)
+}
+
+/// So many are remembered, and all changes are known since the newest of those forgotten.
+async fn remember_removed(
+    on: &mut Writing<'_>,
+    owner: i64,
+    jid: &Jid,
+    version: RosterVersion,
+) -> Result<()> {
+    sqlx::query("INSERT OR REPLACE INTO roster_removed (owner, jid, version) VALUES ($1, $2, $3)")
+        .bind(owner)
+        .bind(jid.as_str())
+        .bind(version.cast_signed())
+        .execute(&mut *on.connection)
+        .await?;
+    let too_old = sqlx::query_as::<_, (i64,)>(
+        "SELECT version FROM roster_removed WHERE owner = $1 \
+         ORDER BY version DESC LIMIT 1 OFFSET $2",
+    )
+    .bind(owner)
+    .bind(MAX_REMOVED as i64)
+    .fetch_optional(&mut *on.connection)
+    .await?;
+    let Some((too_old,)) = too_old else { return Ok(()) };
+    for statement in [
+        "DELETE FROM roster_removed WHERE owner = $1 AND version <= $2",
+        "UPDATE roster SET since = $2 WHERE owner = $1",
+    ] {
+        sqlx::query(statement).bind(owner).bind(too_old).execute(&mut *on.connection).await?;
+    }
+    Ok(())
 }
 
 async fn raise(on: &mut Writing<'_>, owner: i64) -> Result<RosterVersion> {
     let (version,) = sqlx::query_as::<_, (i64,)>(
-        "INSERT INTO roster (owner, version) VALUES ($1, $2) \
+        "INSERT INTO roster (owner, version, since) VALUES ($1, $2, $2) \
          ON CONFLICT (owner) DO UPDATE SET version = roster.version + 1 RETURNING version",
     )
     .bind(owner)
@@ -150,6 +275,12 @@ async fn raise(on: &mut Writing<'_>, owner: i64) -> Result<RosterVersion> {
     .fetch_one(&mut *on.connection)
     .await?;
     Ok(version.unsigned_abs())
+}
+
+fn changed(row: &DbRow, item: Option<RosterItem>) -> Result<RosterChange> {
+    let version: i64 = row.try_get("version")?;
+    let jid = jid(row, "jid", "roster_removed")?;
+    Ok(RosterChange { version: version.unsigned_abs(), jid, item })
 }
 
 fn item(row: &DbRow) -> Result<RosterItem> {
