@@ -30,6 +30,10 @@ pub const CAPS: &str = "http://jabber.org/protocol/caps";
 pub const CHAT_STATES: &str = "http://jabber.org/protocol/chatstates";
 /// XEP-0198.
 pub const SM: &str = "urn:xmpp:sm:3";
+/// XEP-0313.
+pub const MAM: &str = "urn:xmpp:mam:2";
+/// XEP-0359.
+pub const STANZA_ID: &str = "urn:xmpp:sid:0";
 /// XEP-0199.
 pub const PING: &str = "urn:xmpp:ping";
 /// XEP-0077.

@@ -18,9 +18,9 @@ use crate::host::{Hosts, Parts};
 use crate::jid::Jid;
 use crate::limit::{ConnectionLimits, Throttle, connections, raise_open_files};
 use crate::metrics::Metrics;
-use crate::modules;
+use crate::modules::{self, mam};
 use crate::session::{CloseReason, SessionHandle};
-use crate::storage::{Storage, StorageError};
+use crate::storage::{Storage, StorageError, WireIds};
 use crate::stream::wire::Io;
 use crate::tasks::Tasks;
 use crate::tls::{Certificates, TlsError};
@@ -77,7 +77,9 @@ impl Server {
         );
         let mut registry = modules::registry(&config);
         registry.enter_commands(COMMANDS);
-        let parts = Parts { config, storage, registry, metrics: Metrics::new(), clock, tasks };
+        let message_ids = WireIds::new(&storage.accounts().secret().await?);
+        let metrics = Metrics::new();
+        let parts = Parts { config, storage, message_ids, registry, metrics, clock, tasks };
         let c2s = Arc::new(C2s {
             hosts: Arc::new(Hosts::new(parts)?),
             verifier: Arc::new(verifier),
@@ -87,6 +89,7 @@ impl Server {
             connections,
             throttle: Throttle::new(),
         });
+        c2s.restore().await?;
         drop(c2s.hosts.tasks.spawn("goodbye", Arc::clone(&c2s).say_goodbye()));
         let mut addresses = Vec::new();
         for (entry, listener) in listeners {
@@ -101,6 +104,8 @@ impl Server {
         let (c2s, addresses) = (Arc::downgrade(&server.c2s), Arc::clone(&server.addresses));
         drop(server.hosts().running.set(Arc::new(Life { c2s, addresses })));
         server.watch_certificates();
+        let expiry = mam::expiry::run(Arc::clone(server.hosts()));
+        drop(server.hosts().tasks.spawn("archive-expiry", expiry));
         Ok(server)
     }
 
@@ -139,6 +144,9 @@ impl Server {
         if config.hosts.len() != old.hosts.len() {
             config.hosts.clone_from(&old.hosts);
         }
+        // What was announced at the start is what there is.
+        config.archive.enabled = old.archive.enabled;
+        config.archive.search = old.archive.search;
         self.c2s.certificates.reload(&config, &hosts.clock)?;
         self.c2s.verifier.refresh(&config.auth);
         let limits = &config.limits;
@@ -188,7 +196,7 @@ impl Running for Server {
         let sessions = self.hosts().sessions.of(&jid.to_bare());
         let meant = sessions.iter().filter(|s| !jid.is_full() || **s.jid() == *jid);
         // The account may have been removed: what we know of it is not true any more.
-        self.hosts().blocked.forget(&jid.to_bare());
+        self.hosts().forget_account(&jid.to_bare());
         let why = CloseReason::Kicked(reason.map(Into::into));
         meant.map(|session| session.close(why.clone())).count()
     }

@@ -71,6 +71,7 @@ suite! {
         a_message_has_one_number_in_both_archives
         a_message_to_oneself_is_held_once
         a_number_that_is_not_in_the_archive_is_told
+        a_page_does_not_grow_without_bound
         a_removed_account_takes_its_archive
         a_session_is_saved_found_and_forgotten
         a_walk_by_pages_finds_each_message_once

@@ -18,8 +18,11 @@ use crate::host::command::{ArgumentKind, Arguments, Command, CommandCx, CommandE
 pub use commands::COMMANDS;
 
 /// The groups of commands, with a line about each; in the order in which they are shown.
-pub const GROUPS: &[(&str, &str)] =
-    &[("user", "Accounts: who may log in"), ("session", "Sessions: who is online")];
+pub const GROUPS: &[(&str, &str)] = &[
+    ("user", "Accounts: who may log in"),
+    ("archive", "Archives: what is kept of messages"),
+    ("session", "Sessions: who is online"),
+];
 
 /// A call of a command, as it goes over the socket.
 #[derive(Clone, Debug, Deserialize, Serialize)]

@@ -1,13 +1,10 @@
-//! Archives, without any I/O: what is kept, what is asked, what is answered (XEP-0313, XEP-0441).
+//! Archives, without any I/O: what is kept, what is asked, what is answered (XEP-0313).
 
 pub mod page;
 pub mod policy;
-pub mod preferences;
 pub mod query;
-pub mod wire_id;
+pub mod retention;
 
-/// The namespace of archives (XEP-0313).
-pub const NS: &str = "urn:xmpp:mam:2";
 /// The feature: ids in forms, flipped pages, metadata (XEP-0313 §7).
 pub const EXTENDED: &str = "urn:xmpp:mam:2#extended";
 /// The feature: the field `include-groupchat` is understood (XEP-0313 §7).

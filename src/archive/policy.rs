@@ -1,6 +1,7 @@
 //! Which messages are kept (XEP-0313 §6.1, XEP-0334, XEP-0160 §3).
 
 use crate::ns;
+use crate::payload::delay;
 use crate::payload::hints::{self, Hints};
 use crate::stanza::{Message, MessageKind};
 use crate::xml::ElementRef;
@@ -69,9 +70,9 @@ fn is_encrypted(child: &ElementRef<'_>) -> bool {
     ENCRYPTED.contains(&child.ns())
 }
 
-/// Worthless once the moment is over.
+/// Worthless once the moment is over, or alone: what only decorates a message.
 fn is_passing(child: &ElementRef<'_>) -> bool {
-    matches!(child.ns(), ns::CHAT_STATES | hints::NS)
+    matches!(child.ns(), ns::CHAT_STATES | hints::NS | delay::NS | ns::STANZA_ID)
         || (child.ns() == ns::CLIENT && child.name() == "thread")
 }
 
@@ -85,8 +86,9 @@ const ENCRYPTED: &[&str] = &[
     "urn:xmpp:openpgp:0",
 ];
 
-/// XEP-0353: who called, and what became of it.
-const CALLS: &[&str] = &["urn:xmpp:jingle-message:0", "urn:xmpp:jingle-message:1"];
+/// XEP-0353, XEP-0482: who called, and what became of it.
+const CALLS: &[&str] =
+    &["urn:xmpp:call-invites:0", "urn:xmpp:jingle-message:0", "urn:xmpp:jingle-message:1"];
 
 /// Namespaces with the names that last.
 const LASTING: &[(&str, &[&str])] = &[
@@ -101,6 +103,9 @@ const LASTING: &[(&str, &[&str])] = &[
     ("urn:xmpp:fasten:0", &["apply-to"]),
     // XEP-0444.
     ("urn:xmpp:reactions:0", &["reactions"]),
+    // XEP-0447, and XEP-0066: a file without words. Sources of a file may come later.
+    ("urn:xmpp:sfs:0", &["file-sharing", "sources"]),
+    ("jabber:x:oob", &["x"]),
     // XEP-0249, and XEP-0045 §7.8.2.
     ("jabber:x:conference", &["x"]),
     ("http://jabber.org/protocol/muc#user", &["x"]),
@@ -124,6 +129,7 @@ mod tests {
     fn each_kind_of_message_has_its_worth() {
         let (both, once, none) = ((true, true), (false, true), (false, false));
         let body = "<body>hi</body>";
+        let composing = "<composing xmlns='http://jabber.org/protocol/chatstates'/>";
         let hint = |name: &str| format!("<{name} xmlns='urn:xmpp:hints'/>");
         let cases: &[(&str, String, (bool, bool))] = &[
             ("chat", body.into(), both),
@@ -134,10 +140,14 @@ mod tests {
             ("error", body.into(), none),
             ("error", body.to_owned() + &hint("store"), none),
             ("headline", body.to_owned() + &hint("store"), both),
-            ("chat", "<composing xmlns='http://jabber.org/protocol/chatstates'/>".into(), none),
+            ("chat", composing.into(), none),
             ("normal", "<paused xmlns='http://jabber.org/protocol/chatstates'/>".into(), none),
             ("chat", String::new(), none),
             ("chat", "<thread>a</thread>".into(), none),
+            ("chat", composing.to_owned() + "<origin-id xmlns='urn:xmpp:sid:0' id='a'/>", none),
+            ("chat", composing.to_owned() + "<x xmlns='jabber:x:oob'><url/></x>", both),
+            ("chat", "<sources xmlns='urn:xmpp:sfs:0' id='1'/>".into(), both),
+            ("chat", "<invite xmlns='urn:xmpp:call-invites:0' video='true'/>".into(), both),
             ("chat", "<unknown xmlns='urn:a'/>".into(), once),
             ("chat", "<unknown xmlns='urn:a'/>".to_owned() + &hint("store"), both),
             ("normal", "<subject>a</subject>".into(), once),

@@ -1,12 +1,12 @@
 //! What a client asks of an archive (XEP-0313 §4): a form and a wish for a page.
 
-use super::wire_id::WireIds;
-use super::{FULLTEXT, NS};
+use super::FULLTEXT;
+use crate::ns::MAM as NS;
 use crate::payload::data_form::{self, Field, FieldKind, Form, FormKind, Submitted};
 use crate::payload::datetime::Timestamp;
 use crate::payload::result_set::{SetRequest, Start};
 use crate::stanza::{Condition, StanzaError};
-use crate::storage::{MessageId, Query};
+use crate::storage::{MessageId, Query, WireIds};
 use crate::xml::{ElementRef, Node, element};
 
 /// A query that was read.
@@ -24,19 +24,24 @@ pub struct Asked {
 /// all and wants the last week.
 pub const MOST: usize = 250;
 
+/// Bytes of a `queryid`, which each message repeats.
+const MOST_OF_ID: usize = 1_000;
+
 /// Reads a `<query/>`. With `search`, words can be asked for.
 ///
 /// # Errors
 /// `feature-not-implemented` for a field we do not know (XEP-0313 §4.1.5), for pubsub nodes and for
-/// pages by index; `item-not-found` for an id that is none of ours; `jid-malformed`, and
-/// `bad-request` for all that cannot be read.
+/// pages by index; `item-not-found` for an id that is none of ours; `policy-violation` for too many
+/// ids or too long a `queryid`; `jid-malformed`, and `bad-request` for all that cannot be read.
 pub fn read(query: &ElementRef<'_>, ids: &WireIds, search: bool) -> Result<Asked, StanzaError> {
-    if query.attr("node").is_some() {
-        return Err(Condition::FeatureNotImplemented.text("this archive has no nodes"));
+    refuse_node(query)?;
+    let query_id = query.attr("queryid").map(|id| id.into_owned());
+    if query_id.as_ref().is_some_and(|id| id.len() > MOST_OF_ID) {
+        return Err(Condition::PolicyViolation.text("the queryid is too long"));
     }
     let mut asked = Asked {
         query: Query { max: MOST, ..Query::default() },
-        query_id: query.attr("queryid").map(|id| id.into_owned()),
+        query_id,
         flip: query.has_child(NS, "flip-page"),
     };
     if let Some(form) = query.child(data_form::NS, "x") {
@@ -48,6 +53,17 @@ pub fn read(query: &ElementRef<'_>, ids: &WireIds, search: bool) -> Result<Asked
         read_set(&set, &mut asked.query, ids)?;
     }
     Ok(asked)
+}
+
+/// Nodes are for archives of pubsub (XEP-0313 §6.1.3), which accounts have not.
+///
+/// # Errors
+/// `feature-not-implemented` if there is one.
+pub fn refuse_node(query: &ElementRef<'_>) -> Result<(), StanzaError> {
+    match query.attr("node") {
+        Some(_) => Err(Condition::FeatureNotImplemented.text("this archive has no nodes")),
+        None => Ok(()),
+    }
 }
 
 /// The form that can be filled in (XEP-0313 §4.1.5), in its `<query/>`.
@@ -102,18 +118,17 @@ fn read_form(
     query.start = text("start")?.map(time).transpose()?;
     query.end = text("end")?.map(time).transpose()?.map(end_of_millisecond);
     if let Some(id) = text("after-id")? {
-        after(query, known(id, ids)?);
+        query.above = Some(named(query, id, ids)?);
     }
     if let Some(id) = text("before-id")? {
-        before(query, known(id, ids)?);
+        query.below = Some(named(query, id, ids)?);
     }
-    if let Some(texts) = form.values("ids").filter(|texts| !texts.is_empty()) {
-        if texts.len() > MOST {
-            return Err(Condition::BadRequest.text("too many ids"));
+    let texts = form.values("ids").unwrap_or_default().iter().filter(|text| !text.is_empty());
+    if texts.clone().next().is_some() {
+        if texts.clone().count() > MOST {
+            return Err(Condition::PolicyViolation.text("too many ids"));
         }
-        let only: Vec<MessageId> =
-            texts.iter().map(|id| known(id, ids)).collect::<Result<_, _>>()?;
-        query.named.extend(only.iter().copied());
+        let only = texts.map(|id| named(query, id, ids)).collect::<Result<_, _>>()?;
         query.ids = Some(only);
     }
     // There is none in the archive of an account, with or without.
@@ -129,9 +144,9 @@ fn read_set(set: &SetRequest, query: &mut Query, ids: &WireIds) -> Result<(), St
     match &set.from {
         Start::First => {}
         Start::Last => query.backwards = true,
-        Start::After(id) => after(query, known(id, ids)?),
+        Start::After(id) => query.after = Some(named(query, id, ids)?),
         Start::Before(id) => {
-            before(query, known(id, ids)?);
+            query.before = Some(named(query, id, ids)?);
             query.backwards = true;
         }
         Start::Index(_) => return Err(Condition::FeatureNotImplemented.text("no pages by index")),
@@ -139,18 +154,17 @@ fn read_set(set: &SetRequest, query: &mut Query, ids: &WireIds) -> Result<(), St
     Ok(())
 }
 
-fn after(query: &mut Query, id: MessageId) {
+/// An id that must be in the archive (XEP-0313 §4.1.3, §4.3.2).
+fn named(query: &mut Query, text: &str, ids: &WireIds) -> Result<MessageId, StanzaError> {
+    let id = ids.read(text).ok_or_else(not_found)?;
     query.named.push(id);
-    query.after = query.after.max(Some(id));
+    Ok(id)
 }
 
-fn before(query: &mut Query, id: MessageId) {
-    query.named.push(id);
-    query.before = Some(query.before.map_or(id, |other| other.min(id)));
-}
-
-fn known(text: &str, ids: &WireIds) -> Result<MessageId, StanzaError> {
-    ids.read(text).ok_or_else(|| Condition::ItemNotFound.text("no such id in this archive"))
+/// What is said of an id that is not in the archive, whoever else knows it.
+#[must_use]
+pub fn not_found() -> StanzaError {
+    Condition::ItemNotFound.text("no such id in this archive")
 }
 
 fn time(text: &str) -> Result<Timestamp, StanzaError> {
@@ -239,7 +253,9 @@ mod tests {
             with: Some(Jid::parse("juliet@capulet.lit").unwrap()),
             start: Some(Timestamp::from_micros(1_000_000)),
             end: Some(Timestamp::from_micros(2_500_999)),
-            after: Some(id(5)),
+            above: Some(id(5)),
+            below: Some(id(9)),
+            after: None,
             before: Some(id(7)),
             ids: Some(vec![id(7)]),
             named: SmallVec::from_slice(&[id(5), id(9), id(7), id(7)]),
@@ -262,14 +278,18 @@ mod tests {
         assert_eq!((count.max, count.count), (0, true));
         assert_eq!(query("<max>99999999999999999999</max>").max, MOST);
         // Nothing is filled in where a field is left empty.
-        let empty = fields(&[("with", ""), ("start", ""), ("after-id", "")]);
+        let empty = fields(&[("with", ""), ("start", ""), ("after-id", ""), ("ids", "")]);
         let empty = read_query(&format!(">{empty}"), false).unwrap().query;
         assert_eq!(empty, Query { max: MOST, ..Query::default() });
     }
 
     #[test]
     fn what_is_wrong_has_its_error() {
-        use Condition::{BadRequest, FeatureNotImplemented, ItemNotFound, JidMalformed};
+        use Condition::{
+            BadRequest, FeatureNotImplemented, ItemNotFound, JidMalformed, PolicyViolation,
+        };
+        let values = format!("<value>{}</value>", wire().write(id(1))).repeat(MOST + 1);
+        let many_ids = fields(&[("ids", "x")]).replace("<value>x</value>", &values);
         let cases: &[(String, Condition)] = &[
             (fields(&[("colour", "red")]), FeatureNotImplemented),
             (fields(&[("{urn:xmpp:fulltext:0}fulltext", "x")]), FeatureNotImplemented),
@@ -284,6 +304,11 @@ mod tests {
             (fields(&[]).replace("mam:2", "mam:1"), BadRequest),
             ("<x xmlns='jabber:x:data' type='submit'/>".into(), BadRequest),
             ("<x xmlns='jabber:x:data' type='form'/>".into(), BadRequest),
+            (many_ids, PolicyViolation),
+            (fields(&[("with", &"a".repeat(5_000))]), JidMalformed),
+            (fields(&[("start", "2010-06-31T00:00:00Z")]), BadRequest),
+            (fields(&[("start", "2010-06-07T00:00:00")]), BadRequest),
+            (fields(&[("start", "20100607T00:00:00Z")]), BadRequest),
             (set("<max>-1</max>"), BadRequest),
             (set("<max>many</max>"), BadRequest),
             (set("<after>unknown</after>"), ItemNotFound),
@@ -294,6 +319,8 @@ mod tests {
             assert_eq!(read_query(&format!(">{inner}"), false), Err(*condition), "{inner}");
         }
         assert_eq!(read_query("node='a'>", false), Err(FeatureNotImplemented));
+        let long = format!("queryid='{}'>", "q".repeat(MOST_OF_ID + 1));
+        assert_eq!(read_query(&long, false), Err(PolicyViolation));
     }
 
     #[test]

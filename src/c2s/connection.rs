@@ -11,7 +11,8 @@ use tokio::io::{ReadHalf, WriteHalf};
 use tokio::sync::oneshot;
 
 use super::C2s;
-use super::incoming::{handle, order_error, ping};
+use super::incoming::{Incoming, order_error, ping};
+use super::settle::Unsettled;
 use super::silence::{Elapsed, Silence};
 use super::socket::{Opened, farewell, write_all};
 use super::stop::Stop;
@@ -19,8 +20,10 @@ use super::turn::Turn;
 use crate::config::LimitsConfig;
 use crate::host::{Hosts, Origin};
 use crate::ns;
-use crate::session::{Batch, Delivery, Order, Session};
+use crate::router;
+use crate::session::{Batch, CloseReason, Delivery, Order, Session};
 use crate::stanza::{StreamCondition, StreamError};
+use crate::storage::MessageId;
 use crate::stream::input::{Heard, Input};
 use crate::stream::wire::Wire;
 use crate::xml::element;
@@ -36,20 +39,25 @@ pub(super) enum Ended {
     Lost(&'static str),
     /// The session goes on on another connection.
     HandedOver(oneshot::Sender<Session>),
+    /// The server ends: the next one goes on with the session.
+    Stopped,
 }
 
 /// Serves a session on a connection, until one of them ends.
 pub(super) async fn run(c2s: &C2s, opened: &mut Opened, session: &Session) -> Ended {
-    let Opened { wire, input, first } = opened;
+    let Opened { wire, input, first, delivered: marks } = opened;
     let Some(wire) = wire.take() else { return Ended::Lost("connection lost") };
     let config = c2s.hosts.config.load_full();
     let limits = &config.limits;
     let (mut reader, mut writer) = tokio::io::split(wire);
-    let stop = Stop::default();
+    let (stop, unsettled) = (Stop::default(), Unsettled::default());
     let handle = session.handle();
     handle.set_writer(true);
     let reading = async {
-        let ended = read(&c2s.hosts, &mut reader, input, session, limits, &stop).await;
+        let incoming = Incoming { hosts: &c2s.hosts, session, unsettled: &unsettled };
+        Box::pin(delivered(&c2s.hosts, session, &std::mem::take(marks))).await;
+        let ended = read(incoming, &mut reader, input, limits, &stop).await;
+        unsettled.close();
         stop.stop(matches!(ended, Some(Ended::Lost(_))));
         ended
     };
@@ -66,7 +74,14 @@ pub(super) async fn run(c2s: &C2s, opened: &mut Opened, session: &Session) -> En
         stop.stop(matches!(ended, Some(Ended::Lost(_))));
         ended
     };
-    let (read, written) = tokio::join!(reading, writing);
+    let settling = unsettled.settle(&c2s.hosts, session);
+    let catching_up = async {
+        tokio::select! {
+            () = router::catch_up(&c2s.hosts, handle) => {}
+            () = stop.stopped() => {}
+        }
+    };
+    let (read, written, (), ()) = tokio::join!(reading, writing, settling, catching_up);
     // An order counts for more than what the reader saw at the same time.
     let ended = written.or(read).unwrap_or(Ended::Lost("connection lost"));
     let wire = reader.unsplit(writer);
@@ -80,20 +95,27 @@ async fn last_words(c2s: &C2s, wire: Wire, session: &Session, ended: &Ended) {
         // What was answered before the client closed still goes to it (RFC 6120 §4.4).
         Ended::Closed => {
             let (left, _) = session.handle().take();
+            let marks = marks_of(session, &left);
+            session.link(|link| link.has_untold() && link.acknowledge_due());
             let last = next_bytes(&c2s.hosts, session, left);
-            farewell(wire, &last, None).await;
+            if farewell(wire, &last, None).await.is_ok() {
+                delivered(&c2s.hosts, session, &marks).await;
+            }
         }
         Ended::Failed(error) => {
             c2s.note_end(Some(error));
-            farewell(wire, &[], Some(error)).await;
+            drop(farewell(wire, &[], Some(error)).await);
         }
         // XEP-0198 §5: the old stream, if it is still there, ends with a conflict. The session
         // does not wait for that.
         Ended::HandedOver(_) => {
             let error = StreamCondition::Conflict.text("resumed on another connection");
-            let bye = async move { farewell(wire, &[], Some(&error)).await };
+            let bye = async move { drop(farewell(wire, &[], Some(&error)).await) };
             drop(c2s.hosts.tasks.spawn("farewell", bye));
         }
+        // To a client that can resume, the end of a server is a lost connection, and no more: it
+        // says nothing, tells its user nothing, and comes back.
+        Ended::Stopped => drop(wire),
         Ended::Lost(_) => drop(wire),
     }
 }
@@ -101,13 +123,13 @@ async fn last_words(c2s: &C2s, wire: Wire, session: &Session, ended: &Ended) {
 /// The reading loop. Carries each stanza to the end before it reads the next one, so that order
 /// holds (RFC 6120 §10.1). `None` if it was told to stop.
 async fn read(
-    hosts: &Hosts,
+    incoming: Incoming<'_>,
     reader: &mut ReadHalf<Wire>,
     input: &mut Input,
-    session: &Session,
     limits: &LimitsConfig,
     stop: &Stop,
 ) -> Option<Ended> {
+    let Incoming { hosts, session, unsettled } = incoming;
     let mut silence = Silence::new(limits);
     let mut turn = Turn::new(limits);
     let origin = Origin::Client(session.handle().clone());
@@ -122,8 +144,7 @@ async fn read(
                 Ok(Some(Heard::Element(frame))) => {
                     let size = frame.bytes().len();
                     // Boxed: all that may happen to a stanza needs room, for a moment.
-                    let handled =
-                        Box::pin(handle(hosts, &origin, session, frame, input.lang())).await;
+                    let handled = Box::pin(incoming.handle(&origin, frame, input.lang())).await;
                     if let Err(error) = handled {
                         return Some(Ended::Failed(error));
                     }
@@ -136,7 +157,7 @@ async fn read(
                 Err(error) => return Some(Ended::Failed(error.into())),
             }
             // Its own answers pile up: it does not read. Then we do not read either.
-            if !Box::pin(room(session, limits, stop)).await {
+            if !Box::pin(room(session, unsettled, limits, stop)).await {
                 return None;
             }
         }
@@ -157,11 +178,7 @@ async fn read(
             () = silence.deadline(session.link(|link| link.has_untold())) => {
                 match silence.elapsed() {
                     Elapsed::No => {}
-                    Elapsed::Tell => {
-                        if session.link(|link| link.acknowledge_due()) {
-                            session.handle().prompt();
-                        }
-                    }
+                    Elapsed::Tell => unsettled.tell(),
                     Elapsed::Ping => ping(hosts, session.handle()),
                     Elapsed::Dead => return Some(Ended::Lost("no answer to a ping")),
                 }
@@ -170,10 +187,20 @@ async fn read(
     }
 }
 
-/// Waits until half of the mailbox is free. `false` if it is time to stop.
-async fn room(session: &Session, limits: &LimitsConfig, stop: &Stop) -> bool {
+/// Waits until half of the mailbox is free, and not too much is on its way to the disk. `false` if it
+/// is time to stop.
+async fn room(
+    session: &Session,
+    unsettled: &Unsettled,
+    limits: &LimitsConfig,
+    stop: &Stop,
+) -> bool {
+    let room = async {
+        session.handle().below(limits.inbox_stanzas / 2).await;
+        unsettled.below(limits.unsettled).await;
+    };
     tokio::select! {
-        () = session.handle().below(limits.inbox_stanzas / 2) => true,
+        () = room => true,
         () = stop.stopped() => false,
     }
 }
@@ -201,10 +228,7 @@ async fn write(
             None => {}
             Some(order) => {
                 handle.put_back(stanzas);
-                return Some(match order {
-                    Order::Close(reason) => Ended::Failed(order_error(&reason)),
-                    Order::HandOver(to) => Ended::HandedOver(to),
-                });
+                return Some(ordered(session, order));
             }
         }
         // Boxed: a writer waits more often than it writes.
@@ -213,17 +237,27 @@ async fn write(
             tracing::debug!(%error, "cannot write");
             let (stanzas, order) = handle.take();
             handle.put_back(stanzas);
-            return Some(match order {
-                Some(Order::Close(reason)) => Ended::Failed(order_error(&reason)),
-                Some(Order::HandOver(to)) => Ended::HandedOver(to),
-                None => Ended::Lost("cannot write"),
-            });
+            return Some(
+                order.map_or(Ended::Lost("cannot write"), |order| ordered(session, order)),
+            );
         }
         let (stanzas, bytes) = session.link(|link| link.unacknowledged());
         if stanzas > limits.unacknowledged || bytes > limits.unacknowledged_bytes {
             let error = StreamCondition::PolicyViolation.text("acknowledges nothing");
             return Some(Ended::Failed(error));
         }
+    }
+}
+
+fn ordered(session: &Session, order: Order) -> Ended {
+    let outlives = || {
+        let resumption = session.link(|link| link.resumption());
+        resumption.is_some_and(|resumption| resumption.number.is_some())
+    };
+    match order {
+        Order::Close(CloseReason::Shutdown) if outlives() => Ended::Stopped,
+        Order::Close(reason) => Ended::Failed(order_error(&reason)),
+        Order::HandOver(to) => Ended::HandedOver(to),
     }
 }
 
@@ -237,6 +271,7 @@ async fn write_next(
     stop: &Stop,
 ) -> io::Result<()> {
     let again = (!session.link(|link| link.is_managed())).then(|| stanzas.clone());
+    let marks = marks_of(session, &stanzas);
     let bytes = next_bytes(hosts, session, stanzas);
     let written = tokio::select! {
         written = write_all(writer, &bytes, limit) => written,
@@ -248,6 +283,7 @@ async fn write_next(
     match written {
         Ok(()) => {
             hosts.metrics.bytes_out.inc_by(bytes.len() as u64);
+            delivered(hosts, session, &marks).await;
             Ok(())
         }
         Err(error) => {
@@ -264,11 +300,13 @@ fn next_bytes(hosts: &Hosts, session: &Session, stanzas: VecDeque<Delivery>) -> 
     let (batch, stanzas) = session.link(|link| link.write(stanzas));
     let Batch { enabled, acknowledge, request } = batch;
     let mut out = Vec::with_capacity(stanzas.iter().map(|d| d.stanza.size()).sum::<usize>() + 64);
-    if let Some(resumable) = enabled {
+    if let Some(resumption) = enabled {
         let mut node = element("enabled").ns(ns::SM);
-        if let Some((id, max)) = resumable {
-            node = node.attr("id", id).attr("resume", "true");
-            node = node.attr("max", max.as_secs().to_string());
+        if let Some(resumption) = resumption {
+            let location = hosts.config.load().listen.location.clone();
+            node = node.attr("id", resumption.id).attr("resume", "true");
+            node = node.attr("max", resumption.max.as_secs().to_string());
+            node = node.maybe_attr("location", location);
         }
         node.write(&mut out);
     }
@@ -283,4 +321,25 @@ fn next_bytes(hosts: &Hosts, session: &Session, stanzas: VecDeque<Delivery>) -> 
         element("r").ns(ns::SM).write(&mut out);
     }
     out
+}
+
+/// The marks of messages that a client has when they are written: without stream management, nobody
+/// says more.
+fn marks_of(session: &Session, stanzas: &VecDeque<Delivery>) -> Vec<MessageId> {
+    if session.link(|link| link.is_managed()) {
+        return Vec::new();
+    }
+    stanzas.iter().filter_map(|delivery| delivery.mark).collect()
+}
+
+/// The client has these: their marks fall. If they do not, it gets them again, with the same ids.
+pub(super) async fn delivered(hosts: &Hosts, session: &Session, marks: &[MessageId]) {
+    if marks.is_empty() {
+        return;
+    }
+    let user = session.handle().jid().to_bare();
+    if let Err(error) = hosts.storage.archive().delivered(&user, marks).await {
+        tracing::warn!(%error, "messages will be delivered again");
+    }
+    session.handle().release(marks);
 }

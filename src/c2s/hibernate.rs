@@ -5,37 +5,52 @@
 use std::time::Duration;
 
 use crate::config::LimitsConfig;
-use crate::session::{Order, Session};
+use crate::session::{CloseReason, Order, Session};
 
-/// Keeps a session until it is resumed, or its time is over. `None`: another connection has it
-/// now. Else it is to end.
+/// How the waiting of a session has ended.
+#[derive(Debug)]
+pub(super) enum Slept {
+    /// Its time is over, or it was told to close: it is to end.
+    Over(Session),
+    /// Another connection has it now.
+    Resumed,
+    /// The server ends: the next one goes on with it.
+    Stopped(Session),
+}
+
+/// Keeps a session until it is resumed, or its time is over.
 pub(super) async fn hibernate(
     mut session: Session,
     limit: Duration,
     limits: &LimitsConfig,
-) -> Option<Session> {
+) -> Slept {
     let deadline = tokio::time::sleep(limit);
     tokio::pin!(deadline);
     loop {
         tokio::select! {
             biased;
             () = session.handle().filled() => {}
-            () = &mut deadline => return Some(session),
+            () = &mut deadline => return Slept::Over(session),
         }
         let (stanzas, order) = session.handle().take();
         session.link(|link| link.keep(stanzas));
         match order {
-            Some(Order::Close(_)) => return Some(session),
+            Some(Order::Close(CloseReason::Shutdown)) => return Slept::Stopped(session),
+            Some(Order::Close(_)) => return Slept::Over(session),
             Some(Order::HandOver(to)) => match to.send(session) {
-                Ok(()) => return None,
+                Ok(()) => return Slept::Resumed,
                 // The new connection died meanwhile; perhaps there will be another one.
                 Err(back) => session = back,
             },
             None => {}
         }
         let (stanzas, bytes) = session.link(|link| link.unacknowledged());
+        if stanzas > limits.unacknowledged / 2 || bytes > limits.unacknowledged_bytes / 2 {
+            // Messages wait in the store from now on, and not here.
+            session.handle().want_backlog();
+        }
         if stanzas > limits.unacknowledged || bytes > limits.unacknowledged_bytes {
-            return Some(session);
+            return Slept::Over(session);
         }
     }
 }

@@ -1,106 +1,171 @@
 //! What a client with a session says: stanzas, and the elements of stream management (XEP-0198).
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use smallvec::SmallVec;
 use smol_str::SmolStr;
+
+use super::connection::delivered;
+use super::settle::Unsettled;
 
 use crate::host::{Hosts, Origin};
 use crate::jid::Jid;
 use crate::log::redact;
 use crate::ns;
-use crate::router;
-use crate::session::{CloseReason, Session, SessionHandle};
+use crate::router::{self, Taken};
+use crate::session::stream_management::TooHigh;
+use crate::session::{self, CloseReason, Resumption, Session, SessionHandle};
 use crate::stanza::{
-    Content, Detail, Head, Iq, IqKind, Refusal, Stanza, StreamCondition, StreamError,
+    Content, Detail, Head, Iq, IqKind, Refusal, Stanza, StanzaError, StreamCondition, StreamError,
 };
+use crate::storage::SessionNumber;
 use crate::stream::header;
 use crate::xml::{ElementRef, Frame, element};
 
-/// A whole child of the stream, carried to the end.
-pub(super) async fn handle(
-    hosts: &Hosts,
-    origin: &Origin,
-    session: &Session,
-    frame: Frame,
-    lang: Option<&SmolStr>,
-) -> Result<(), StreamError> {
-    tracing::trace!(xml = redact(frame.bytes()), "received");
-    if frame.root().ns() == ns::SM {
-        return manage(hosts, session, &frame.root());
-    }
-    let handle = session.handle();
-    check_from(&frame, handle)?;
-    match Stanza::read(frame) {
-        Ok(mut stanza) => {
-            let head = stanza.head_mut();
-            if head.lang.is_none() {
-                head.lang = lang.cloned(); // RFC 6120 §8.1.5
-            }
-            hosts.metrics.stanzas_in.of(stanza.name()).inc();
-            router::from_client(hosts, origin, stanza).await;
+/// The half of a connection that hears its client.
+#[derive(Clone, Copy)]
+pub(super) struct Incoming<'a> {
+    pub(super) hosts: &'a Hosts,
+    pub(super) session: &'a Session,
+    pub(super) unsettled: &'a Unsettled,
+}
+
+impl Incoming<'_> {
+    /// A whole child of the stream, carried to the end.
+    pub(super) async fn handle(
+        &self,
+        origin: &Origin,
+        frame: Frame,
+        lang: Option<&SmolStr>,
+    ) -> Result<(), StreamError> {
+        tracing::trace!(xml = redact(frame.bytes()), "received");
+        if frame.root().ns() == ns::SM {
+            return self.manage(&frame.root()).await;
         }
-        Err(Refusal::NotAStanza) => return Err(StreamCondition::UnsupportedStanzaType.into()),
-        Err(Refusal::Faulty(stanza, error)) => {
-            hosts.metrics.stanzas_bounced.inc([error.condition.as_str()]);
-            if let Some(mut answer) = error.answer(&stanza) {
-                let head = answer.head_mut();
-                head.to = Some(handle.jid().clone().into_jid());
-                if head.from.is_none() {
-                    head.from = hosts.get(handle.jid().domain()).map(|host| host.jid.clone());
+        let Self { hosts, session, .. } = *self;
+        let handle = session.handle();
+        check_from(&frame, handle)?;
+        let (counts, handled) = session.link(|link| (link.is_managed(), link.take()));
+        let taken = match Stanza::read(frame) {
+            Ok(mut stanza) => {
+                let head = stanza.head_mut();
+                if head.lang.is_none() {
+                    head.lang = lang.cloned(); // RFC 6120 §8.1.5
                 }
-                offer(handle, answer);
+                hosts.metrics.stanzas_in.of(stanza.name()).inc();
+                self.note_answer(&stanza);
+                router::from_client(hosts, handle, origin, stanza, handled).await
             }
+            Err(Refusal::NotAStanza) => return Err(StreamCondition::UnsupportedStanzaType.into()),
+            Err(Refusal::Faulty(stanza, error)) => {
+                self.refuse(&stanza, &error);
+                Taken { stanza: *stanza, receipts: SmallVec::new(), is_counted: false }
+            }
+        };
+        self.unsettled.add(session, taken, counts);
+        Ok(())
+    }
+
+    /// A stanza with a fault: its sender learns of it.
+    fn refuse(&self, stanza: &Stanza, error: &StanzaError) {
+        let handle = self.session.handle();
+        self.hosts.metrics.stanzas_bounced.inc([error.condition.as_str()]);
+        if let Some(mut answer) = error.answer(stanza) {
+            let head = answer.head_mut();
+            head.to = Some(handle.jid().clone().into_jid());
+            if head.from.is_none() {
+                head.from = self.hosts.get(handle.jid().domain()).map(|host| host.jid.clone());
+            }
+            offer(handle, answer);
         }
     }
-    // Only now have we taken it over (XEP-0198 §4).
-    if session.link(|link| link.handled()) {
-        handle.prompt();
+
+    /// Each request is answered once (RFC 6120 §8.2.3): by the client, or by us when it is gone.
+    fn note_answer(&self, stanza: &Stanza) {
+        if let Stanza::Iq(iq) = stanza
+            && !iq.is_request()
+            && let (Some(to), Some(id)) = (&iq.head.to, &iq.head.id)
+        {
+            self.session.link(|link| link.answered(to, id));
+        }
     }
-    Ok(())
+
+    /// XEP-0198: `<enable/>`, `<r/>` and `<a/>` of a client with a session.
+    async fn manage(&self, root: &ElementRef<'_>) -> Result<(), StreamError> {
+        match root.name() {
+            "enable" => self.enable(root).await?,
+            // To one who has not enabled what he asks about, there is nothing to say.
+            "r" if self.session.link(|link| link.is_managed()) => self.unsettled.tell(),
+            "r" => {}
+            "a" => {
+                let h = root.attr("h").and_then(|h| h.parse().ok());
+                let h = h.ok_or(StreamCondition::InvalidXml.text("h is a number below 2^32"))?;
+                self.acknowledged(h).await?;
+            }
+            // There is a session already (XEP-0198 §5).
+            "resume" => {
+                return Err(StreamCondition::PolicyViolation.text("resume comes before bind"));
+            }
+            _ => return Err(StreamCondition::UnsupportedStanzaType.into()),
+        }
+        self.session.handle().prompt();
+        Ok(())
+    }
+
+    /// XEP-0198 §3. A session that can be resumed outlives the server, too, if its user has an
+    /// account.
+    async fn enable(&self, root: &ElementRef<'_>) -> Result<(), StreamError> {
+        let Self { hosts, session, .. } = *self;
+        let again = || StreamCondition::PolicyViolation.text("enabled already");
+        if session.link(|link| link.is_managed()) {
+            return Err(again());
+        }
+        let most = hosts.config.load().limits.resume;
+        let wished = root.attr("max").and_then(|max| max.parse().ok());
+        let max = wished.map_or(most, |seconds| most.min(Duration::from_secs(seconds)));
+        let wants = root.attr("resume").is_some_and(|r| matches!(&*r, "true" | "1"));
+        let mut resumption = None;
+        if wants && !max.is_zero() {
+            let id = session::new_id();
+            let handle = session.handle();
+            let number = match handle.is_anonymous() {
+                true => None,
+                false => begin(hosts, handle, &id).await,
+            };
+            resumption = Some(Resumption { id, max, number });
+        }
+        if session.manage(resumption) { Ok(()) } else { Err(again()) }
+    }
+
+    /// The client has handled `h` stanzas in all.
+    async fn acknowledged(&self, h: u32) -> Result<(), StreamError> {
+        let gone = self.session.link(|link| link.acknowledged(h)).map_err(too_high)?;
+        let marks: Vec<_> = gone.iter().filter_map(|delivery| delivery.mark).collect();
+        delivered(self.hosts, self.session, &marks).await;
+        Ok(())
+    }
 }
 
-/// XEP-0198: `<enable/>`, `<r/>` and `<a/>` of a client with a session.
-fn manage(hosts: &Hosts, session: &Session, root: &ElementRef<'_>) -> Result<(), StreamError> {
-    match root.name() {
-        "enable" => {
-            let limits = &hosts.config.load().limits;
-            let wished = root.attr("max").and_then(|max| max.parse().ok());
-            let max = wished.map_or(limits.resume, |secs| {
-                limits.resume.min(std::time::Duration::from_secs(secs))
-            });
-            let wants = root.attr("resume").is_some_and(|r| matches!(&*r, "true" | "1"));
-            if !session.manage((wants && !max.is_zero()).then_some(max)) {
-                return Err(StreamCondition::PolicyViolation.text("enabled already"));
-            }
+/// Enters a session among those that can be resumed. No need to wait for it to be durable: so is
+/// what is kept of the session later.
+async fn begin(hosts: &Hosts, handle: &SessionHandle, id: &str) -> Option<SessionNumber> {
+    let user = handle.jid().to_bare();
+    let resource = handle.jid().resource_part();
+    match hosts.storage.resumption().begin(&user, resource, id).await {
+        Ok((number, receipt)) => {
+            drop(receipt);
+            Some(number)
         }
-        "r" => {
-            if !session.link(|link| link.acknowledge_due()) {
-                return Ok(()); // it has not enabled what it asks about
-            }
+        Err(error) => {
+            tracing::error!(%error, "a session will not outlive the server");
+            None
         }
-        "a" => {
-            let h = root.attr("h").and_then(|h| h.parse().ok());
-            let h = h.ok_or(StreamCondition::InvalidXml.text("h is a number below 2^32"))?;
-            acknowledged(session, h)?;
-        }
-        // There is a session already (XEP-0198 §5).
-        "resume" => return Err(StreamCondition::PolicyViolation.text("resume comes before bind")),
-        _ => return Err(StreamCondition::UnsupportedStanzaType.into()),
-    }
-    session.handle().prompt();
-    Ok(())
-}
-
-/// The client has handled `h` stanzas in all.
-fn acknowledged(session: &Session, h: u32) -> Result<(), StreamError> {
-    match session.link(|link| link.acknowledged(h)) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(too_high(error)),
     }
 }
 
 /// XEP-0198 §5: a client that acknowledges what it was not sent is confused.
-pub(super) fn too_high(error: crate::session::stream_management::TooHigh) -> StreamError {
+pub(super) fn too_high(error: TooHigh) -> StreamError {
     let detail = Detail::HandledCountTooHigh { h: error.h, sent: error.sent };
     StreamError { detail: Some(detail), ..StreamCondition::UndefinedCondition.into() }
 }

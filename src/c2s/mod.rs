@@ -4,6 +4,8 @@ mod connection;
 mod hibernate;
 mod incoming;
 mod negotiate;
+mod restart;
+mod settle;
 mod silence;
 mod socket;
 mod stop;
@@ -19,9 +21,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tracing::Instrument;
 
 use connection::Ended;
+use hibernate::Slept;
 use socket::{Connection, Opened};
 
 use crate::auth::Verifier;
+use crate::config::LimitsConfig;
 use crate::host::Hosts;
 use crate::limit::{ConnectionLimits, Permit, Refused, Throttle};
 use crate::router;
@@ -58,14 +62,6 @@ pub enum Entry {
 }
 
 impl C2s {
-    /// Tells every session when the server ends.
-    pub async fn say_goodbye(self: Arc<Self>) {
-        self.hosts.tasks.stopping().cancelled().await;
-        for session in self.hosts.sessions.all() {
-            session.close(CloseReason::Shutdown);
-        }
-    }
-
     /// Accepts clients until the server ends. Never stops for an error: it waits a moment, since
     /// the process may be out of file descriptors for now.
     pub async fn listen(self: Arc<Self>, listener: TcpListener, entry: Entry) {
@@ -131,11 +127,16 @@ impl C2s {
         }
         let run = AssertUnwindSafe(Box::pin(connection::run(&self, &mut opened, &session)));
         let ended = run.catch_unwind().await;
+        if matches!(ended, Ok(Ended::HandedOver(_) | Ended::Lost(_) | Ended::Stopped)) {
+            // The client will hear of this count from whoever has the session next.
+            Box::pin(settle::keep_count(&self.hosts, &session)).await;
+        }
         drop((opened, counted));
         let why = match ended {
             Ok(Ended::Closed) => "closed by the client",
             Ok(Ended::Failed(error)) => error.condition.as_str(),
             Ok(Ended::Lost(why)) => return self.lost(session, why),
+            Ok(Ended::Stopped) => return Box::pin(restart::save(&self.hosts, session)).await,
             Ok(Ended::HandedOver(to)) => match to.send(session) {
                 Ok(()) => return,
                 Err(session) => return self.lost(session, "resumed in vain"),
@@ -178,13 +179,11 @@ impl C2s {
     fn lost(&self, session: Session, why: &'static str) {
         let hosts = Arc::clone(&self.hosts);
         let limits = hosts.config.load().limits.clone();
-        let wait = session.link(|link| link.resumable()).map(|(_, wait)| wait);
+        let wait = session.link(|link| link.resumption()).map(|resumption| resumption.max);
         tracing::debug!(jid = %session.handle().jid(), reason = why, "connection lost");
         let task = async move {
             let Some(wait) = wait else { return Box::pin(end(&hosts, session, why)).await };
-            if let Some(session) = hibernate::hibernate(session, wait, &limits).await {
-                Box::pin(end(&hosts, session, why)).await;
-            }
+            wait_for_client(&hosts, session, wait, &limits, why).await;
         };
         drop(self.hosts.tasks.spawn("hibernation", task));
     }
@@ -198,6 +197,21 @@ impl C2s {
                 "stream ends"
             );
         }
+    }
+}
+
+/// A session without a connection, until it is resumed, its time is over, or the server ends.
+async fn wait_for_client(
+    hosts: &Hosts,
+    session: Session,
+    wait: Duration,
+    limits: &LimitsConfig,
+    why: &'static str,
+) {
+    match hibernate::hibernate(session, wait, limits).await {
+        Slept::Over(session) => Box::pin(end(hosts, session, why)).await,
+        Slept::Resumed => {}
+        Slept::Stopped(session) => Box::pin(restart::save(hosts, session)).await,
     }
 }
 
@@ -224,8 +238,14 @@ impl Drop for Counted {
 /// The end of a session: others see it go, and what it was not told goes the way of the absent.
 async fn end(hosts: &Hosts, session: Session, why: &'static str) {
     let handle = session.handle().clone();
+    let resumption = session.link(|link| link.resumption());
     let unread = session.close();
     router::session_ended(hosts, &handle, unread).await;
+    if let Some(number) = resumption.and_then(|resumption| resumption.number)
+        && let Err(error) = hosts.storage.resumption().end(number, hosts.clock.now()).await
+    {
+        tracing::warn!(%error, "the end of a session was not noted");
+    }
     hosts.metrics.sessions.dec();
     tracing::info!(jid = %handle.jid(), reason = why, "session ends");
 }

@@ -7,8 +7,9 @@ use tokio::time::timeout;
 use super::incoming::too_high;
 use super::socket::Connection;
 use super::{C2s, Entry, end};
-use crate::auth::{Exchange, Offer, SaslError, Step, TlsFacts};
+use crate::auth::{Exchange, MechanismName, Offer, SaslError, Step, TlsFacts};
 use crate::config::LimitsConfig;
+use crate::host::Hosts;
 use crate::jid::{BareJid, FullJid};
 use crate::log;
 use crate::modules::{disco, register};
@@ -58,12 +59,14 @@ struct Driver<'a> {
     /// When authentication must be done.
     deadline: Option<tokio::time::Instant>,
     tls: &'static str,
+    /// Without an account (XEP-0175).
+    anonymous: bool,
 }
 
 impl<'a> Driver<'a> {
     fn new(c2s: &'a C2s, connection: &'a mut Connection) -> Self {
         let limits = c2s.hosts.config.load().limits.clone();
-        Self { c2s, connection, limits, exchange: None, deadline: None, tls: "" }
+        Self { c2s, connection, limits, exchange: None, deadline: None, tls: "", anonymous: false }
     }
 
     /// What has been read already, if it is whole.
@@ -234,6 +237,7 @@ impl<'a> Driver<'a> {
         let exchange = self.exchange.as_mut().ok_or(SaslError::MalformedRequest)?;
         let step = exchange.step(message).await;
         let peer = self.connection.peer;
+        let is_anonymous = exchange.mechanism() == MechanismName::Anonymous;
         let mechanism = exchange.mechanism().as_str();
         let user = exchange.user().map(str::to_owned);
         let throttle = &self.c2s.throttle;
@@ -248,6 +252,7 @@ impl<'a> Driver<'a> {
             Ok(Step::Success { user, .. }) => {
                 self.c2s.hosts.metrics.logins.inc([mechanism, "success"]);
                 throttle.note_success(peer.ip(), user.as_str());
+                self.anonymous = is_anonymous;
             }
             Err(error) => {
                 self.c2s.hosts.metrics.logins.inc([mechanism, error.condition()]);
@@ -272,12 +277,19 @@ impl<'a> Driver<'a> {
             peer: self.connection.peer,
             tls: self.tls,
             since: tokio::time::Instant::now(),
+            anonymous: self.anonymous,
+            resumable: false,
+            newest: self.c2s.hosts.storage.archive().newest(),
         };
         let bounds =
             InboxLimits { stanzas: self.limits.inbox_stanzas, bytes: self.limits.inbox_bytes };
         let table = Arc::clone(&self.c2s.hosts.sessions);
         let session = Session::open(table, jid, facts, bounds, self.limits.sessions_per_account);
         let (jid, peer) = (session.handle().jid(), self.connection.peer);
+        if !self.anonymous {
+            // What others send to this very address must not overtake what waits.
+            session.handle().expect_backlog();
+        }
         self.c2s.hosts.metrics.sessions.inc();
         tracing::info!(%jid, %peer, "session begins");
         Ok(session)
@@ -292,22 +304,39 @@ impl<'a> Driver<'a> {
         h: u32,
     ) -> Result<(Option<Session>, Result<u32, Option<u32>>), Failed> {
         let Some(user) = machine.user() else { return Ok((None, Err(None))) };
-        let handle = match self.c2s.hosts.sessions.find_resumable(user, id) {
-            Ok(handle) => handle,
-            Err(handled) => return Ok((None, Err(handled))),
+        let taken = match self.c2s.hosts.sessions.find_resumable(user, id) {
+            Some(handle) => timeout(TAKE_OVER, handle.take_over()).await.ok().flatten(),
+            None => None,
         };
-        let Ok(Some(session)) = timeout(TAKE_OVER, handle.take_over()).await else {
-            return Ok((None, Err(None)));
+        let Some(session) = taken else {
+            return Ok((None, Err(handled(&self.c2s.hosts, user, id).await)));
         };
-        if let Err(error) = session.link(|link| link.resumed(h)) {
-            end(&self.c2s.hosts, session, "confused about what it was sent").await;
-            return Err(Some(too_high(error)));
+        let handle = session.handle().clone();
+        match session.link(|link| link.resumed(h)) {
+            Ok(gone) => {
+                self.connection.delivered = gone.iter().filter_map(|d| d.mark).collect();
+            }
+            Err(error) => {
+                end(&self.c2s.hosts, session, "confused about what it was sent").await;
+                return Err(Some(too_high(error)));
+            }
         }
         handle.moved(self.connection.peer, self.tls);
         let (jid, peer) = (handle.jid(), self.connection.peer);
         tracing::info!(%jid, %peer, "session resumes");
         let handled = session.link(|link| link.handled_count());
         Ok((Some(session), Ok(handled)))
+    }
+}
+
+/// How many stanzas a session had handled that is not there any more, if it was this user's.
+async fn handled(hosts: &Hosts, user: &BareJid, id: &str) -> Option<u32> {
+    match hosts.storage.resumption().find(id).await {
+        Ok(session) => session.filter(|s| s.owner == *user).map(|s| s.handled),
+        Err(error) => {
+            tracing::error!(%error, "it is unknown what a session had handled");
+            None
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::config::LimitsConfig;
 use crate::stanza::StreamError;
+use crate::storage::MessageId;
 use crate::stream::header;
 use crate::stream::input::Input;
 use crate::stream::wire::{self, Io, Wire};
@@ -28,6 +29,8 @@ pub(super) struct Connection {
     /// What the negotiation has still to say when there is a session: the session's own writing
     /// loop says it.
     pub(super) first: Vec<u8>,
+    /// Marks of messages that the client has, as it said when it resumed.
+    pub(super) delivered: Vec<MessageId>,
     write_limit: Duration,
 }
 
@@ -37,6 +40,8 @@ pub(super) struct Opened {
     pub(super) input: Input,
     /// To be written before anything else: the answer that there is a session.
     pub(super) first: Vec<u8>,
+    /// Marks that are to fall.
+    pub(super) delivered: Vec<MessageId>,
 }
 
 impl Connection {
@@ -60,6 +65,7 @@ impl Connection {
             limits: after,
             is_open: false,
             first: Vec::new(),
+            delivered: Vec::new(),
             write_limit: limits.write,
         }
     }
@@ -88,7 +94,8 @@ impl Connection {
 
     /// What goes on when there is a session.
     pub(super) fn opened(self) -> Box<Opened> {
-        Box::new(Opened { wire: self.wire, input: self.input, first: self.first })
+        let Self { wire, input, first, delivered, .. } = self;
+        Box::new(Opened { wire, input, first, delivered })
     }
 
     /// Ends the stream in good order, as far as the peer plays along. An error is told on an open
@@ -99,7 +106,7 @@ impl Connection {
             Some(_) if !self.is_open => header::response(&header::new_id(), domain, None),
             _ => Vec::new(),
         };
-        farewell(wire, &first, error.as_ref()).await;
+        drop(farewell(wire, &first, error.as_ref()).await);
     }
 }
 
@@ -121,7 +128,14 @@ pub(super) async fn write_all(
 
 /// The last words, the end of the stream, the end of TLS; then we listen for a moment, since a
 /// socket closed with unread bytes takes our last words with it (RFC 6120 §4.4).
-pub(super) async fn farewell(mut wire: Wire, last: &[u8], error: Option<&StreamError>) {
+///
+/// # Errors
+/// If the last words were not taken by the peer's machine.
+pub(super) async fn farewell(
+    mut wire: Wire,
+    last: &[u8],
+    error: Option<&StreamError>,
+) -> io::Result<()> {
     let mut out = last.to_vec();
     if let Some(error) = error {
         error.to_node().write(&mut out);
@@ -130,15 +144,19 @@ pub(super) async fn farewell(mut wire: Wire, last: &[u8], error: Option<&StreamE
     let deadline = Instant::now() + FAREWELL;
     let said = async {
         wire.write_all(&out).await?;
-        wire.shutdown().await?;
+        wire.shutdown().await
+    };
+    tokio::time::timeout_at(deadline, said).await??;
+    let heard = async {
         let mut rest = bytes::BytesMut::new();
         while wire::read(&mut wire, &mut rest).await? > 0 {
             rest.clear();
         }
         io::Result::Ok(())
     };
-    // A peer that does not listen misses it.
-    drop(tokio::time::timeout_at(deadline, said).await);
+    // What a peer has still to say after the end does not matter.
+    drop(tokio::time::timeout_at(deadline, heard).await);
+    Ok(())
 }
 
 /// For the last words.

@@ -90,6 +90,11 @@ section! {
     unacknowledged_bytes: usize = 4 * MIB => Size::between(64 * KIB, GIB)
         .not_less("a login alone brings some stanzas at once"), Reload;
 
+    /// Stanzas of one client whose messages are on their way to the disk. Before more are read, some
+    /// of them must be there.
+    unsettled: usize = 256 => Count::between(1, 65_536)
+        .not_more("the store writes a few hundred messages at once"), Reload;
+
     /// Items of one roster.
     roster_items: u32 = 2000 => Count::between(1, 1_000_000), Reload;
 

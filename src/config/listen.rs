@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::error::Problems;
-use super::kind::Addresses;
+use super::kind::{Addresses, Location};
 use super::section::{Fields, section};
 
 section! {
@@ -20,6 +20,10 @@ section! {
 
     /// Client connections with TLS from the first byte (XEP-0368).
     c2s_tls: Vec<SocketAddr> = everywhere(domains, 5223) => Addresses, Restart;
+
+    /// Where clients are told to come back to after they have lost their connection (XEP-0198 §5),
+    /// if it is not where they would go by themselves.
+    location: Option<String> = None => Location, Reload;
 }
 
 /// All interfaces; the loopback interface if nobody else could look us up anyway.

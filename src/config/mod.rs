@@ -6,6 +6,7 @@
 //! A file is read to its end: all errors are reported, not the first.
 
 mod admin;
+mod archive;
 mod auth;
 mod contact;
 mod error;
@@ -27,6 +28,7 @@ pub mod units;
 use std::path::{Path, PathBuf};
 
 pub use self::admin::AdminConfig;
+pub use self::archive::ArchiveConfig;
 pub use self::auth::AuthConfig;
 pub use self::contact::ContactConfig;
 pub use self::error::{ConfigError, ConfigErrors};
@@ -54,6 +56,8 @@ pub struct Config {
     pub auth: AuthConfig,
     /// What people may do to accounts by themselves.
     pub registration: RegistrationConfig,
+    /// What is kept of what people write to each other.
+    pub archive: ArchiveConfig,
     /// How things are kept.
     pub storage: StorageConfig,
     /// Bounds: of bytes, of time, of numbers.
@@ -86,6 +90,7 @@ impl Config {
             listen: ListenConfig::defaults(&domains),
             auth: AuthConfig::defaults(&domains),
             registration: RegistrationConfig::defaults(&domains),
+            archive: ArchiveConfig::defaults(&domains),
             storage: StorageConfig::defaults(&domains),
             limits: LimitsConfig::defaults(&domains),
             admin: AdminConfig::defaults(&domains),
@@ -151,6 +156,7 @@ pub fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     old.listen.changed(&new.listen, &mut names);
     old.auth.changed(&new.auth, &mut names);
     old.registration.changed(&new.registration, &mut names);
+    old.archive.changed(&new.archive, &mut names);
     old.storage.changed(&new.storage, &mut names);
     old.limits.changed(&new.limits, &mut names);
     old.admin.changed(&new.admin, &mut names);

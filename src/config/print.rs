@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use super::head::Head;
 use super::section::{Applies, Entry, Section};
 use super::{
-    AdminConfig, AuthConfig, ContactConfig, HostConfig, LimitsConfig, ListenConfig, LogConfig,
-    RegistrationConfig, StorageConfig, nearest,
+    AdminConfig, ArchiveConfig, AuthConfig, ContactConfig, HostConfig, LimitsConfig, ListenConfig,
+    LogConfig, RegistrationConfig, StorageConfig, nearest,
 };
 
 /// A section, for documents.
@@ -27,6 +27,7 @@ pub(super) fn sections(domains: &[String]) -> Vec<SectionDocs> {
         docs::<ListenConfig>(domains),
         docs::<AuthConfig>(domains),
         docs::<RegistrationConfig>(domains),
+        docs::<ArchiveConfig>(domains),
         docs::<StorageConfig>(domains),
         docs::<LimitsConfig>(domains),
         docs::<AdminConfig>(domains),

@@ -12,9 +12,9 @@ use super::head::Head;
 use super::print::{SectionDocs, sections};
 use super::section::{Fields, Section, table_of};
 use super::{
-    AdminConfig, AuthConfig, Config, ContactConfig, DEFAULT_DOMAIN, HostConfig, LimitsConfig,
-    ListenConfig, LogConfig, RegistrationConfig, StorageConfig, admin, host, limits, listen,
-    nearest,
+    AdminConfig, ArchiveConfig, AuthConfig, Config, ContactConfig, DEFAULT_DOMAIN, HostConfig,
+    LimitsConfig, ListenConfig, LogConfig, RegistrationConfig, StorageConfig, admin, host, limits,
+    listen, nearest,
 };
 
 /// Reads a file.
@@ -81,6 +81,7 @@ impl Document<'_> {
             listen: self.section::<ListenConfig>(domains, listen::check, problems),
             auth: self.section::<AuthConfig>(domains, no_check, problems),
             registration: self.section::<RegistrationConfig>(domains, no_check, problems),
+            archive: self.section::<ArchiveConfig>(domains, no_check, problems),
             storage: self.section::<StorageConfig>(domains, no_check, problems),
             limits: self.section::<LimitsConfig>(domains, limits::check, problems),
             admin: self.section::<AdminConfig>(domains, admin::check, problems),

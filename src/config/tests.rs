@@ -37,7 +37,8 @@ fn the_defaults_in_the_commented_file_read_as_what_they_are() {
         assert!(options > 30, "{text}");
         // Those without a default show an example.
         let kept = |line: &str| {
-            let example = ["#certificate", "#key", "#socket"].iter().any(|n| line.starts_with(n));
+            let examples = ["#certificate", "#key", "#location", "#socket"];
+            let example = examples.iter().any(|n| line.starts_with(n));
             if is_option(&line) && !example { line[1..].to_owned() } else { line.to_owned() }
         };
         let text: String = text.lines().map(|line| kept(line) + "\n").collect();
@@ -50,6 +51,10 @@ fn the_defaults_in_the_commented_file_read_as_what_they_are() {
 #[rustfmt::skip]
 const MISTAKES: &[(&str, usize, usize, &str, &str)] = &[
     // The head, and names.
+    ("[listen]\nlocation = 'a b'", 2, 12, "`location` is no place: \"a b\"",
+        "write for example \"node1.example.org:5222\""),
+    ("[listen]\nlocation = 'a:0'", 2, 12, "`location` is no place: \"a:0\"",
+        "write for example \"node1.example.org:5222\""),
     ("dat = 'x'", 1, 1, "there is no option `dat`", "write `data`"),
     ("data = ''", 1, 8, "`data` is empty", "write a path in quotes, for example \"/var/lib/waxwing\""),
     ("port = 1", 1, 1, "there is no option `port`", "only `data` may stand before the sections"),
@@ -59,7 +64,7 @@ const MISTAKES: &[(&str, usize, usize, &str, &str)] = &[
     ("[limit]\ndepth = 9", 1, 2, "there is no section `limit`", "write [limits]"),
     ("[[hosts]]", 1, 3, "there is no section `hosts`", "write [[host]]"),
     ("[zzz]", 1, 2, "there is no section `zzz`",
-        "the sections are host, listen, auth, registration, storage, limits, admin, contact, log"),
+        "the sections are host, listen, auth, registration, archive, storage, limits, admin, contact, log"),
     ("limits = 5", 1, 1, "`limits` is a section", "write [limits]"),
     ("[[limits]]", 1, 3, "`limits` is a section", "write [limits]"),
     ("[limits]\nping_anser = 5", 2, 1, "[limits] has no option `ping_anser`", "write `ping_answer`"),

@@ -22,6 +22,11 @@ pub(super) const fn minutes(number: u64) -> Duration {
     Duration::from_secs(number * 60)
 }
 
+/// So many days.
+pub(super) const fn days(number: u64) -> Duration {
+    Duration::from_secs(number * 24 * 3600)
+}
+
 /// Reads a size in bytes: a whole number and one of the units B, KB, KiB, MB, MiB, GB, GiB, with
 /// or without a blank between them; a bare number is bytes.
 ///

@@ -1,12 +1,15 @@
 //! What a feature may see and do while it has one stanza in hand.
 
 use std::collections::VecDeque;
+use std::sync::{Arc, LazyLock};
+
+use smallvec::SmallVec;
 
 use super::{Host, Hosts};
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::session::SessionHandle;
 use crate::stanza::{Condition, Stanza, StanzaError};
-use crate::storage::{self, StorageError, Subscription};
+use crate::storage::{self, Handled, Receipt, StorageError, Subscription};
 
 /// What a feature may see and do while it has one stanza in hand.
 pub struct Cx<'a> {
@@ -18,6 +21,8 @@ pub struct Cx<'a> {
     pub origin: &'a Origin,
     /// Stanzas to route when this one is done.
     pub outbox: &'a mut Outbox,
+    /// What is kept of the stanza.
+    pub keeping: &'a mut Keeping,
 }
 
 impl Cx<'_> {
@@ -27,6 +32,25 @@ impl Cx<'_> {
         let config = self.hosts.config.load();
         let mut admins = config.admin.accounts.iter();
         self.origin.client().is_some_and(|jid| admins.any(|a| a.as_str() == jid.bare_str()))
+    }
+
+    /// There is an account of this address. No read of the store if that was asked for lately, or
+    /// she is online.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn has_account(&self, user: &BareJid) -> storage::Result<bool> {
+        if let Some(session) = self.hosts.sessions.of(user).first() {
+            return Ok(!session.is_anonymous());
+        }
+        let Err(ticket) = self.hosts.known.get(user) else { return Ok(true) };
+        let is_there = self.hosts.storage.accounts().find(user).await?.is_some();
+        // Nobody fills the memory with names that do not exist.
+        if is_there {
+            static KNOWN: LazyLock<Arc<()>> = LazyLock::new(Arc::default);
+            self.hosts.known.enter(ticket, user, Arc::clone(&KNOWN), 0);
+        }
+        Ok(is_there)
     }
 
     /// Sees to it that there is an account before something is kept for it: anonymous users have
@@ -52,6 +76,17 @@ impl Cx<'_> {
         let item = self.hosts.storage.roster().find(user, &contact).await?;
         Ok(item.is_some_and(|i| matches!(i.subscription, Subscription::Both | Subscription::From)))
     }
+}
+
+/// What is kept of the stanza in hand, and of those that it brings about.
+#[derive(Debug, Default)]
+pub struct Keeping {
+    /// The account that has sent it: it holds what is kept, too, if it wants to.
+    pub sender: Option<BareJid>,
+    /// How many stanzas its client will have sent, to be kept with it (XEP-0198 §4).
+    pub handled: Option<Handled>,
+    /// These resolve when what was kept is on the disk.
+    pub receipts: SmallVec<[Receipt; 1]>,
 }
 
 /// Who sent a stanza; established by authentication, never read from the stanza.

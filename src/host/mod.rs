@@ -14,16 +14,17 @@ use smol_str::SmolStr;
 use tokio::sync::Semaphore;
 
 pub use cache::{AccountCache, Ticket};
-pub use context::{Cx, Halt, Origin, Outbox};
+pub use context::{Cx, Halt, Keeping, Origin, Outbox};
 pub use registry::{Identity, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::jid::{Jid, JidError};
+use crate::jid::{BareJid, Jid, JidError};
 use crate::limit::Quota;
 use crate::metrics::Metrics;
+use crate::payload::archive_preferences::Preferences;
 use crate::session::SessionTable;
-use crate::storage::Storage;
+use crate::storage::{Storage, WireIds};
 use crate::tasks::Tasks;
 
 /// The served domains and all they share. One a server; everybody holds it.
@@ -38,6 +39,12 @@ pub struct Hosts {
     pub registry: Registry,
     /// Whom accounts have blocked (XEP-0191), as far as it was asked for lately.
     pub blocked: AccountCache<FxHashSet<Jid>>,
+    /// Whose messages accounts want in their archives (XEP-0441), likewise.
+    pub preferences: AccountCache<Preferences>,
+    /// Accounts that there are, likewise.
+    pub known: AccountCache<()>,
+    /// Writes and reads numbers of messages as clients see them.
+    pub message_ids: WireIds,
     /// The life of the running server, as commands see it.
     pub running: OnceLock<Arc<dyn command::Running>>,
     /// Accounts that strangers have made, by where they came from (XEP-0077).
@@ -70,6 +77,8 @@ pub struct Parts {
     pub config: Config,
     /// Everything that is kept.
     pub storage: Arc<dyn Storage>,
+    /// Writes and reads numbers of messages as clients see them.
+    pub message_ids: WireIds,
     /// Who answers which request.
     pub registry: Registry,
     /// What is counted.
@@ -105,6 +114,9 @@ impl Hosts {
             sessions: Arc::default(),
             registry: parts.registry,
             blocked: AccountCache::new(BLOCKED_BYTES),
+            preferences: AccountCache::new(PREFERENCES_BYTES),
+            known: AccountCache::new(KNOWN_BYTES),
+            message_ids: parts.message_ids,
             metrics: parts.metrics,
             clock: parts.clock,
             tasks: parts.tasks,
@@ -125,6 +137,13 @@ impl Hosts {
         &self.domains
     }
 
+    /// An account was made or removed: what is remembered of this address may not be true any more.
+    pub fn forget_account(&self, user: &BareJid) {
+        self.blocked.forget(user);
+        self.preferences.forget(user);
+        self.known.forget(user);
+    }
+
     /// How long the server has been running.
     #[must_use]
     pub fn uptime(&self) -> Duration {
@@ -134,3 +153,7 @@ impl Hosts {
 
 /// Bytes of block lists held in memory.
 const BLOCKED_BYTES: usize = 16 << 20;
+/// Bytes of preferences held in memory.
+const PREFERENCES_BYTES: usize = 16 << 20;
+/// Bytes of addresses of accounts held in memory.
+const KNOWN_BYTES: usize = 16 << 20;

@@ -7,6 +7,7 @@ pub mod commands;
 pub mod disco;
 pub mod last_activity;
 pub mod legacy_session;
+pub mod mam;
 pub mod offline;
 pub mod ping;
 pub mod private;
@@ -14,6 +15,7 @@ pub mod register;
 pub mod roster;
 pub mod server_info;
 pub mod software_version;
+pub mod stanza_id;
 pub mod time;
 pub mod vcard;
 
@@ -27,6 +29,7 @@ pub const ALL: &[&dyn Module] = &[
     &disco::Disco,
     &last_activity::LastActivity,
     &legacy_session::LegacySession,
+    &mam::Mam,
     &offline::Offline,
     &ping::Ping,
     &private::Private,
@@ -34,6 +37,7 @@ pub const ALL: &[&dyn Module] = &[
     &roster::Roster,
     &server_info::ServerInfo,
     &software_version::SoftwareVersion,
+    &stanza_id::StanzaId,
     &time::EntityTime,
     &vcard::Vcard,
 ];

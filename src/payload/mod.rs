@@ -1,5 +1,6 @@
 //! Grammars that several features share: parse and build, nothing else.
 
+pub mod archive_preferences;
 pub mod caps;
 pub mod data_form;
 pub mod datetime;
@@ -8,3 +9,4 @@ pub mod disco;
 pub mod forward;
 pub mod hints;
 pub mod result_set;
+pub mod stanza_id;

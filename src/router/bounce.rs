@@ -2,26 +2,40 @@
 
 use std::sync::Arc;
 
-use crate::host::{Cx, Halt};
-use crate::stanza::Stanza;
+use crate::host::{Cx, Halt, Hosts};
+use crate::session::SessionHandle;
+use crate::stanza::{Stanza, StanzaError};
 
 /// Tells the sender of `stanza` why it goes no further, unless it must not be told.
 pub fn bounce(cx: &mut Cx<'_>, stanza: &Stanza, halt: Halt) {
     let Halt::Bounce(error) = halt else { return };
-    cx.hosts.metrics.stanzas_bounced.inc([error.condition.as_str()]);
-    let Some(mut answer) = error.answer(stanza) else { return };
+    match cx.origin.session() {
+        Some(session) => to_client(cx.hosts, session, stanza, &error),
+        None => {
+            if let Some(answer) = answer(cx.hosts, stanza, &error) {
+                cx.outbox.send(answer);
+            }
+        }
+    }
+}
+
+/// Straight to the client that sent it: it learns of an error from an address that it has blocked,
+/// too (XEP-0191 §3.3). If it does not take it, it ends.
+pub fn to_client(hosts: &Hosts, session: &SessionHandle, stanza: &Stanza, error: &StanzaError) {
+    if let Some(answer) = answer(hosts, stanza, error)
+        && session.deliver(Arc::new(answer)).is_err()
+    {
+        tracing::debug!("a client that ends misses an error");
+    }
+}
+
+fn answer(hosts: &Hosts, stanza: &Stanza, error: &StanzaError) -> Option<Stanza> {
+    hosts.metrics.stanzas_bounced.inc([error.condition.as_str()]);
+    let mut answer = error.answer(stanza)?;
     let head = answer.head_mut();
     // To nobody in particular means the sender's own account (RFC 6120 §10.3).
     if head.from.is_none() {
         head.from = stanza.head().from.as_ref().map(|from| from.to_bare().into());
     }
-    if head.to.is_none() {
-        return;
-    }
-    match cx.origin.session() {
-        // Straight to the client that sent it: it learns of an error from an address that it has
-        // blocked, too (XEP-0191 §3.3). If it does not take it, it ends.
-        Some(session) => drop(session.deliver(Arc::new(answer))),
-        None => cx.outbox.send(answer),
-    }
+    head.to.is_some().then_some(answer)
 }

@@ -9,16 +9,21 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::own_account;
-use crate::host::{Cx, Halt, Hosts};
+use crate::host::{Cx, Halt};
 use crate::jid::{BareJid, FullJid};
-use crate::modules::{blocking, offline};
+use crate::modules::{blocking, mam, stanza_id};
 use crate::session::SessionHandle;
 use crate::stanza::{Condition, Message, MessageKind, Stanza};
+use crate::storage::MessageId;
+
+type Sessions = SmallVec<[SessionHandle; 2]>;
 
 /// A message leaves one of our clients. Its `from` is stamped already.
-pub async fn leaves(cx: &mut Cx<'_>, mut message: Message) -> Result<(), Halt> {
+pub async fn leaves(cx: &mut Cx<'_>, user: &BareJid, mut message: Message) -> Result<(), Halt> {
     own_account(&mut message.head);
+    stanza_id::remove_forged(cx, user, &mut message);
     blocking::refuse_outgoing(cx, &message.head).await?;
+    mam::sent_by(cx, user);
     super::arrive(cx, Stanza::Message(message)).await
 }
 
@@ -27,45 +32,37 @@ pub async fn arrives(
     cx: &mut Cx<'_>,
     user: &BareJid,
     resource: Option<&FullJid>,
-    message: Message,
+    mut message: Message,
 ) -> Result<(), Halt> {
     let sessions = cx.hosts.sessions.of(user);
-    if sessions.is_empty() && cx.hosts.storage.accounts().find(user).await?.is_none() {
+    if sessions.is_empty() && !cx.has_account(user).await? {
         return unknown(&message);
     }
     blocking::refuse_incoming(cx, user, &message.head).await?;
-    let recipients = recipients(&sessions, resource, &message)?;
+    stanza_id::remove_forged(cx, user, &mut message);
+    let kind = message.kind;
+    let recipients = recipients(&sessions, resource, kind)?;
+    let is_there = recipients.iter().any(|session| !session.has_backlog());
+    let mark = mam::keep(cx, user, &mut message, is_there).await?;
     let stanza = Arc::new(Stanza::Message(message));
-    let reached = recipients.iter().filter(|s| s.deliver(Arc::clone(&stanza)).is_ok()).count();
-    let Stanza::Message(message) = &*stanza else { return Ok(()) };
-    if reached == 0 {
-        offline::keep(cx, user, message).await?;
+    if deliver(&recipients, &stanza, mark) == 0 && mark.is_some() {
+        // Somebody may have come after we looked and looked for what waits before this did.
+        let now = self::recipients(&cx.hosts.sessions.of(user), None, kind)?;
+        deliver(&now, &stanza, mark);
     }
     Ok(())
-}
-
-/// A message that a session has not read before its end goes to the account's other sessions, or
-/// waits (RFC 6121 §8.5.2): whoever sent it believes that it arrived.
-pub async fn unread(hosts: &Hosts, session: &SessionHandle, stanza: &Stanza) {
-    let Stanza::Message(message) = stanza else { return };
-    if !matches!(message.kind, MessageKind::Chat | MessageKind::Normal) {
-        return;
-    }
-    let mut again = message.clone();
-    again.head.to = Some(session.jid().to_bare().into());
-    super::from_us(hosts, Stanza::Message(again)).await;
 }
 
 /// Who gets it directly: the table of RFC 6121 §8.5.4.
 fn recipients(
     sessions: &[SessionHandle],
     resource: Option<&FullJid>,
-    message: &Message,
-) -> Result<SmallVec<[SessionHandle; 2]>, Halt> {
+    kind: MessageKind,
+) -> Result<Sessions, Halt> {
     if let Some(session) = resource.and_then(|full| sessions.iter().find(|s| s.jid() == full)) {
         return Ok(SmallVec::from_iter([session.clone()]));
     }
-    match (message.kind, resource) {
+    match (kind, resource) {
         (MessageKind::Error, _) => Err(Halt::Drop),
         // A room is a client's business, never an account's (§8.5.2.1.1).
         (MessageKind::Groupchat, _) => Err(Condition::ServiceUnavailable.into()),
@@ -78,6 +75,15 @@ fn recipients(
             Ok(sessions.iter().filter(|s| s.priority() >= Some(0)).cloned().collect())
         }
     }
+}
+
+/// Answers how many have it, or will.
+fn deliver(to: &[SessionHandle], stanza: &Arc<Stanza>, mark: Option<MessageId>) -> usize {
+    let give = |session: &&SessionHandle| match mark {
+        Some(mark) => session.deliver_marked(Arc::clone(stanza), mark),
+        None => session.deliver(Arc::clone(stanza)),
+    };
+    to.iter().filter(|session| give(session).is_ok()).count()
 }
 
 /// The same answer for an account that does not exist and for a message which nobody can keep

@@ -7,10 +7,14 @@ pub mod iq;
 pub mod message;
 pub mod presence;
 
-use crate::host::{Cx, Halt, Host, Hosts, Origin, Outbox};
+use smallvec::SmallVec;
+
+use crate::host::{Cx, Halt, Host, Hosts, Keeping, Origin, Outbox};
 use crate::jid::{BareJid, FullJid, Jid};
-use crate::session::{Delivery, SessionHandle};
+use crate::modules::offline;
+use crate::session::{SessionHandle, Unread};
 use crate::stanza::{Condition, Head, Stanza};
+use crate::storage::{Handled, Receipt, StorageError};
 
 /// Where an address lives.
 #[derive(Debug)]
@@ -25,48 +29,114 @@ pub enum Destination<'a> {
     Session(&'a Host, FullJid),
 }
 
+/// A stanza of one of our clients that was carried to the end.
+#[derive(Debug)]
+pub struct Taken {
+    /// As it was sent, with `from` stamped: for the error, should a receipt say that it was not kept.
+    pub stanza: Stanza,
+    /// These resolve when all that was kept of it is on the disk. Only then it is handled
+    /// (XEP-0198 §4).
+    pub receipts: SmallVec<[Receipt; 1]>,
+    /// How many stanzas its client has sent was kept with it.
+    pub is_counted: bool,
+}
+
 /// A stanza of one of our clients, carried to the end: when this returns, it has been delivered,
-/// kept, or answered with an error. `from` is stamped here, whatever it was (RFC 6120 §8.1.2.1).
-pub async fn from_client(hosts: &Hosts, origin: &Origin, mut stanza: Stanza) {
-    let Some(session) = origin.session() else { return };
+/// handed over to be kept, or answered with an error. `from` is stamped here, whatever it was
+/// (RFC 6120 §8.1.2.1). `handled` is kept together with a message.
+pub async fn from_client(
+    hosts: &Hosts,
+    session: &SessionHandle,
+    origin: &Origin,
+    mut stanza: Stanza,
+    handled: Option<Handled>,
+) -> Taken {
     stanza.head_mut().from = Some(session.jid().clone().into_jid());
-    let Some(host) = hosts.get(session.jid().domain()) else { return };
-    let mut outbox = Outbox::default();
-    let mut cx = Cx { hosts, host, origin, outbox: &mut outbox };
     let copy = stanza.clone(); // a few reference counts; it is there if it must be bounced
-    let done = match stanza {
-        Stanza::Iq(iq) => iq::leaves(&mut cx, iq).await,
-        Stanza::Message(message) => message::leaves(&mut cx, message).await,
-        Stanza::Presence(presence) => presence::leaves(&mut cx, session, presence).await,
-    };
-    if let Err(halt) = done {
-        bounce::bounce(&mut cx, &copy, halt);
+    let mut keeping = Keeping { handled, ..Keeping::default() };
+    if let Some(host) = hosts.get(session.jid().domain()) {
+        let mut outbox = Outbox::default();
+        let mut cx = Cx { hosts, host, origin, outbox: &mut outbox, keeping: &mut keeping };
+        let user = session.jid().to_bare();
+        let done = match stanza {
+            Stanza::Iq(iq) => iq::leaves(&mut cx, iq).await,
+            Stanza::Message(message) => message::leaves(&mut cx, &user, message).await,
+            Stanza::Presence(presence) => presence::leaves(&mut cx, session, presence).await,
+        };
+        if let Err(halt) = done {
+            bounce::bounce(&mut cx, &copy, halt);
+        }
+        drain(hosts, &mut outbox, &mut keeping, Some(session)).await;
     }
-    drain(hosts, &mut outbox, Some(session)).await;
+    let is_counted = handled.is_some() && keeping.handled.is_none();
+    Taken { stanza: copy, receipts: keeping.receipts, is_counted }
+}
+
+/// A stanza of one of our clients was not kept after all: it learns of that.
+pub fn not_kept(hosts: &Hosts, session: &SessionHandle, stanza: &Stanza, error: StorageError) {
+    let error = match (error, stanza) {
+        // XEP-0160 §2: too many messages wait already.
+        (StorageError::Limit(_), Stanza::Message(_)) => {
+            Condition::ServiceUnavailable.text("too many messages wait already")
+        }
+        // The store has told the log, once for all of them.
+        _ => Condition::InternalServerError.into(),
+    };
+    bounce::to_client(hosts, session, stanza, &error);
 }
 
 /// A stanza of our own, carried to the end.
 pub async fn from_us(hosts: &Hosts, stanza: Stanza) {
     let mut outbox = Outbox::default();
     outbox.send(stanza);
-    drain(hosts, &mut outbox, None).await;
+    let mut keeping = Keeping::default();
+    drain(hosts, &mut outbox, &mut keeping, None).await;
+    settle(keeping).await;
 }
 
 /// The end of a session that has left the table: others learn that it is gone, and what it was
 /// not told goes the way of the absent (RFC 6121 §4.5, §8.5.2).
-pub async fn session_ended(hosts: &Hosts, session: &SessionHandle, unread: Vec<Delivery>) {
+pub async fn session_ended(hosts: &Hosts, session: &SessionHandle, unread: Unread) {
+    let Unread { deliveries, had_backlog } = unread;
     let Some(host) = hosts.get(session.jid().domain()) else { return };
     let origin = Origin::Internal;
-    let mut outbox = Outbox::default();
-    let mut cx = Cx { hosts, host, origin: &origin, outbox: &mut outbox };
+    let (mut outbox, mut keeping) = (Outbox::default(), Keeping::default());
+    let mut cx = Cx { hosts, host, origin: &origin, outbox: &mut outbox, keeping: &mut keeping };
     if let Err(Halt::Bounce(error)) = presence::ended(&mut cx, session).await {
         tracing::warn!(jid = %session.jid(), condition = error.condition.as_str(),
             "could not tell the contacts of the end of a session");
     }
-    drain(hosts, &mut outbox, None).await;
-    for delivery in unread {
-        message::unread(hosts, session, &delivery.stanza).await;
+    drain(hosts, &mut outbox, &mut keeping, None).await;
+    if deliveries.iter().any(|delivery| delivery.mark.is_some()) || had_backlog {
+        offline::pass_on(hosts, &session.jid().to_bare());
+    }
+    for delivery in &deliveries {
         iq::unread(hosts, &delivery.stanza).await;
+    }
+    settle(keeping).await;
+}
+
+/// A session reads what waits for its account, when it is to. May be dropped at any time.
+pub async fn catch_up(hosts: &Hosts, session: &SessionHandle) {
+    let limits = &hosts.config.load().limits;
+    let most = WAITING.min(limits.unacknowledged / 2).min(limits.inbox_stanzas / 2);
+    loop {
+        session.backlog_wanted().await;
+        // Boxed: most of the time nothing waits.
+        if let Err(error) = Box::pin(offline::catch_up(hosts, session, most)).await {
+            // The store fails: what waits goes on waiting, and what comes waits behind it.
+            tracing::error!(jid = %session.jid(), %error, "messages that wait cannot be read");
+            tokio::time::sleep(RETRY).await;
+        }
+    }
+}
+
+/// What we keep on our own behalf has nobody who could be told.
+async fn settle(keeping: Keeping) {
+    for receipt in keeping.receipts {
+        if let Err(error) = receipt.await {
+            tracing::error!(%error, "a message of the server was not kept");
+        }
     }
 }
 
@@ -115,7 +185,7 @@ async fn arrive(cx: &mut Cx<'_>, stanza: Stanza) -> Result<(), Halt> {
 
 /// The same context, on the domain that is concerned now.
 fn on<'b>(cx: &'b mut Cx<'_>, host: &'b Host) -> Cx<'b> {
-    Cx { hosts: cx.hosts, host, origin: cx.origin, outbox: cx.outbox }
+    Cx { hosts: cx.hosts, host, origin: cx.origin, outbox: cx.outbox, keeping: cx.keeping }
 }
 
 /// Nothing leaves this server yet. A client that sends something itself is told; what we send on
@@ -129,11 +199,17 @@ fn elsewhere(cx: &Cx<'_>, _: &Stanza) -> Result<(), Halt> {
 
 /// Routes what was put into the outbox, in order, until it is empty. `own` is the session whose
 /// task this is.
-async fn drain(hosts: &Hosts, outbox: &mut Outbox, own: Option<&SessionHandle>) {
+async fn drain(
+    hosts: &Hosts,
+    outbox: &mut Outbox,
+    keeping: &mut Keeping,
+    own: Option<&SessionHandle>,
+) {
     let origin = Origin::Internal;
     while let Some(stanza) = outbox.take() {
         let Some(host) = hosts.all().first() else { return };
-        let mut cx = Cx { hosts, host, origin: &origin, outbox };
+        let mut cx = Cx { hosts, host, origin: &origin, outbox, keeping };
+        cx.keeping.sender = None;
         let copy = stanza.clone();
         if let Err(halt) = arrive(&mut cx, stanza).await {
             bounce::bounce(&mut cx, &copy, halt);
@@ -156,3 +232,8 @@ fn own_account(head: &mut Head) {
         head.to = head.from.as_ref().map(|from| from.to_bare().into());
     }
 }
+
+/// Messages of those that waited which a client may have been given and not have got yet.
+const WAITING: usize = 128;
+/// After the store has failed.
+const RETRY: std::time::Duration = std::time::Duration::from_secs(1);

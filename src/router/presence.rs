@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::host::{Cx, Halt};
 use crate::jid::{BareJid, FullJid, Jid};
-use crate::modules::{blocking, last_activity, offline, roster};
+use crate::modules::{blocking, last_activity, roster};
 use crate::roster::subscription::Way;
 use crate::session::SessionHandle;
 use crate::stanza::{Condition, Presence, PresenceKind, Stanza};
@@ -82,16 +82,18 @@ async fn available(
     let wanted_messages = session.priority() >= Some(0);
     let priority = presence.priority();
     let kept = Arc::new(Presence { content: presence.content.packed(), ..presence.clone() });
+    if priority >= 0 && !wanted_messages {
+        // Before it can get anything newer, and with nothing awaited until it is available.
+        session.want_backlog();
+    }
     let first = session.update_presence(|p| {
         p.priority = priority;
         p.available.replace(kept).is_none()
     });
+    session.appeared();
     broadcast(cx, session, &items, &presence);
     if first {
         look_around(cx, session, &user, &items).await;
-    }
-    if priority >= 0 && !wanted_messages {
-        offline::deliver(cx, session).await?;
     }
     Ok(())
 }

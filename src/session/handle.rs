@@ -14,6 +14,7 @@ use super::Session;
 use super::inbox::{Delivery, Inbox, InboxLimits};
 use crate::jid::{FullJid, Jid};
 use crate::stanza::{Presence, Stanza};
+use crate::storage::MessageId;
 
 /// Why a session is told to close.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -58,6 +59,12 @@ pub struct SessionFacts {
     pub tls: &'static str,
     /// When it was bound.
     pub since: Instant,
+    /// Its user has no account (XEP-0175): nothing is kept for her.
+    pub anonymous: bool,
+    /// It outlives its connection (XEP-0198 §5).
+    pub resumable: bool,
+    /// The newest message of the server when it was bound.
+    pub newest: Option<MessageId>,
 }
 
 /// What a session has told about itself.
@@ -109,6 +116,22 @@ impl SessionHandle {
         self.0.facts.lock().clone()
     }
 
+    /// Its user has no account: nothing is kept for her.
+    #[must_use]
+    pub fn is_anonymous(&self) -> bool {
+        self.0.facts.lock().anonymous
+    }
+
+    /// It outlives its connection.
+    #[must_use]
+    pub fn is_resumable(&self) -> bool {
+        self.0.facts.lock().resumable
+    }
+
+    pub(super) fn now_resumable(&self) {
+        self.0.facts.lock().resumable = true;
+    }
+
     /// It goes on on another connection.
     pub fn moved(&self, peer: SocketAddr, tls: &'static str) {
         let mut facts = self.0.facts.lock();
@@ -120,7 +143,7 @@ impl SessionHandle {
     /// # Errors
     /// If it has ended, or does not keep up; in that case it is told to close.
     pub fn deliver(&self, stanza: Arc<Stanza>) -> Result<(), Undelivered> {
-        self.0.inbox.offer(Delivery { stanza, to: None })
+        self.0.inbox.offer(Delivery { stanza, to: None, mark: None })
     }
 
     /// Queues a shared stanza, to be written with this session's address as `to`.
@@ -129,7 +152,92 @@ impl SessionHandle {
     /// As [`SessionHandle::deliver`].
     pub fn deliver_addressed(&self, stanza: Arc<Stanza>) -> Result<(), Undelivered> {
         let to = Some(self.0.jid.clone().into_jid());
-        self.0.inbox.offer(Delivery { stanza, to })
+        self.0.inbox.offer(Delivery { stanza, to, mark: None })
+    }
+
+    /// Queues a message whose mark falls when the client has it, once: not if the session has it
+    /// already. While the session reads what waits, or if the mailbox is full, it is passed by, and
+    /// comes in its turn.
+    ///
+    /// # Errors
+    /// If the session has ended: the mark stands.
+    pub fn deliver_marked(&self, stanza: Arc<Stanza>, mark: MessageId) -> Result<(), Undelivered> {
+        self.0.inbox.offer(Delivery { stanza, to: None, mark: Some(mark) })
+    }
+
+    /// Queues a message that has waited, in its turn.
+    ///
+    /// # Errors
+    /// As [`SessionHandle::deliver_marked`].
+    pub fn deliver_waiting(&self, stanza: Arc<Stanza>, mark: MessageId) -> Result<(), Undelivered> {
+        self.0.inbox.offer_backlog(Delivery { stanza, to: None, mark: Some(mark) })
+    }
+
+    /// The client has the messages with these marks.
+    pub fn release(&self, marks: &[MessageId]) {
+        self.0.inbox.release(marks);
+    }
+
+    /// The session was given this message and its client has not got it yet.
+    #[must_use]
+    pub fn has_custody(&self, mark: MessageId) -> bool {
+        self.0.inbox.has_custody(mark)
+    }
+
+    /// What waits for its account is to be read, and what comes meanwhile comes in its turn.
+    pub fn want_backlog(&self) {
+        self.0.inbox.want_backlog();
+    }
+
+    /// It has just been bound, and may yet ask for what waits.
+    pub fn expect_backlog(&self) {
+        self.0.inbox.expect_backlog();
+    }
+
+    /// It has told whether it is available. What it reads of what waits depends on that.
+    pub fn appeared(&self) {
+        self.0.inbox.wake_backlog();
+    }
+
+    /// Waits until it is available. For the owner; may be dropped.
+    pub async fn available_at_last(&self) {
+        while self.available().is_none() {
+            self.0.inbox.backlog_changed().await;
+        }
+    }
+
+    /// What waits has not been read to its end.
+    #[must_use]
+    pub fn has_backlog(&self) -> bool {
+        self.0.inbox.has_backlog()
+    }
+
+    /// Waits until what waits is to be read. For the owner; may be dropped.
+    pub async fn backlog_wanted(&self) {
+        self.0.inbox.backlog_wanted().await;
+    }
+
+    /// The reading begins: what comes is passed by. Answers what the session has already.
+    #[must_use]
+    pub fn begin_backlog(&self) -> FxHashSet<MessageId> {
+        self.0.inbox.begin_backlog()
+    }
+
+    /// The end is near: what comes is held, and what was passed by has lower numbers.
+    pub fn hold_backlog(&self) {
+        self.0.inbox.hold_backlog();
+    }
+
+    /// All that waits has been read. `false`: too much came meanwhile, so begin again.
+    #[must_use]
+    pub fn end_backlog(&self) -> bool {
+        self.0.inbox.end_backlog()
+    }
+
+    /// Waits until the client has all but so many messages, and bytes of them, of those that it was
+    /// given. For the owner; may be dropped.
+    pub async fn custody_below(&self, messages: usize, bytes: usize) {
+        self.0.inbox.custody_below(messages, bytes).await;
     }
 
     /// Tells it to close. Overtakes all stanzas; the first order counts.

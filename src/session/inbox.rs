@@ -1,6 +1,12 @@
 //! The mailbox of a session: stanzas in order, bounded in number and bytes, and beside them one
 //! order to close, which overtakes them.
 //!
+//! A message that carries a mark ("not yet delivered", `storage::archive`) is in the session's
+//! custody from the mailbox on until its client has it. While the session reads what waits for its
+//! account, newer messages are passed by: they have their marks, and come in their turn, in order
+//! (docs/delivery.md). So they are, too, when the mailbox is full: a client that is slow gets its
+//! messages from the store, at its pace.
+//!
 //! An empty mailbox holds no memory of its own, which matters for a hundred thousand idle ones;
 //! and the writer takes all that waits at once, for one write.
 
@@ -8,11 +14,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::Notify;
 
 use super::{CloseReason, Order, Undelivered};
 use crate::jid::Jid;
 use crate::stanza::Stanza;
+use crate::storage::MessageId;
 
 /// A stanza on its way to one resource. The stanza is shared: a broadcast to a thousand sessions
 /// is one stanza.
@@ -22,6 +30,8 @@ pub struct Delivery {
     pub stanza: Arc<Stanza>,
     /// Written as `to` in place of the stanza's own.
     pub to: Option<Jid>,
+    /// The mark that falls when the client has it.
+    pub mark: Option<MessageId>,
 }
 
 /// Bounds of a mailbox (`limits.inbox_stanzas`, `limits.inbox_bytes`).
@@ -41,6 +51,8 @@ pub(super) struct Inbox {
     filled: Notify,
     /// Wakes the reader of the same session, which waits while its answers pile up.
     drained: Notify,
+    /// Wakes who reads what waits for the account.
+    backlog: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -54,14 +66,47 @@ struct State {
     unwritten: bool,
     /// The session has ended: it takes neither stanzas nor orders.
     closed: bool,
+    /// Messages that the session was given and its client has not got yet, with their sizes.
+    custody: FxHashMap<MessageId, usize>,
+    /// The sum of the sizes.
+    custody_bytes: usize,
+    /// What waits for the account is being read, or is to be.
+    backlog: Option<Backlog>,
+}
+
+/// What becomes of messages that come while others wait.
+#[derive(Debug)]
+enum Backlog {
+    /// Nobody has asked for what waits yet. What comes must not overtake it: the first message is
+    /// passed by, and then what waits is looked for.
+    Unasked,
+    /// They are passed by, as what waits will be read to its end, and they with it.
+    Passing,
+    /// They stand here, until the last of those that were passed by have been read.
+    Holding(VecDeque<Delivery>),
 }
 
 impl Inbox {
     pub(super) fn new(bounds: InboxLimits) -> Self {
-        Self { bounds, state: Mutex::default(), filled: Notify::new(), drained: Notify::new() }
+        Self {
+            bounds,
+            state: Mutex::default(),
+            filled: Notify::new(),
+            drained: Notify::new(),
+            backlog: Notify::new(),
+        }
     }
 
     pub(super) fn offer(&self, delivery: Delivery) -> Result<(), Undelivered> {
+        self.offer_from(delivery, false)
+    }
+
+    /// Offers a message that was read from what waits, in its turn.
+    pub(super) fn offer_backlog(&self, delivery: Delivery) -> Result<(), Undelivered> {
+        self.offer_from(delivery, true)
+    }
+
+    fn offer_from(&self, delivery: Delivery, from_backlog: bool) -> Result<(), Undelivered> {
         let size = delivery.stanza.size();
         let mut state = self.state.lock();
         if state.closed {
@@ -69,11 +114,25 @@ impl Inbox {
         }
         let full = state.queue.len() >= self.bounds.stanzas
             || (!state.queue.is_empty() && state.bytes + size > self.bounds.bytes);
+        if let Some(mark) = delivery.mark {
+            if state.custody.contains_key(&mark) {
+                return Ok(());
+            }
+            if !from_backlog && (full || state.backlog.is_some()) {
+                state.pass_by(delivery);
+                drop(state);
+                self.backlog.notify_one();
+                return Ok(());
+            }
+        }
         if full {
             state.order.get_or_insert(Order::Close(CloseReason::Overrun));
             drop(state);
             self.filled.notify_one();
             return Err(Undelivered::Overrun);
+        }
+        if let Some(mark) = delivery.mark {
+            state.take_custody(mark, size);
         }
         state.bytes += size;
         state.queue.push_back(delivery);
@@ -179,14 +238,165 @@ impl Inbox {
         state.queue = deliveries;
     }
 
+    /// The client has these.
+    pub(super) fn release(&self, marks: &[MessageId]) {
+        let mut state = self.state.lock();
+        for mark in marks {
+            state.leave_custody(mark);
+        }
+        if state.custody.is_empty() {
+            state.custody = FxHashMap::default();
+        }
+        let is_read = state.backlog.is_some();
+        drop(state);
+        if is_read {
+            self.backlog.notify_one();
+        }
+    }
+
+    pub(super) fn has_custody(&self, mark: MessageId) -> bool {
+        self.state.lock().custody.contains_key(&mark)
+    }
+
+    /// Waits until at most so many messages, and so many bytes of them, are in custody. For who reads
+    /// what waits; may be dropped at any time.
+    pub(super) async fn custody_below(&self, messages: usize, bytes: usize) {
+        loop {
+            {
+                let state = self.state.lock();
+                if state.custody.len() <= messages && state.custody_bytes <= bytes {
+                    return;
+                }
+            }
+            self.backlog.notified().await;
+        }
+    }
+
+    /// What waits for the account is to be read.
+    pub(super) fn want_backlog(&self) {
+        let mut state = self.state.lock();
+        if !state.closed && !matches!(state.backlog, Some(Backlog::Holding(_))) {
+            state.backlog = Some(Backlog::Passing);
+        }
+        drop(state);
+        self.backlog.notify_one();
+    }
+
+    /// The session has just begun, and what waits for the account may be asked for.
+    pub(super) fn expect_backlog(&self) {
+        self.state.lock().backlog.get_or_insert(Backlog::Unasked);
+    }
+
+    /// The owner has told more about itself, which may matter to who reads what waits.
+    pub(super) fn wake_backlog(&self) {
+        self.backlog.notify_one();
+    }
+
+    /// Waits until something has changed for who reads what waits. May be dropped at any time.
+    pub(super) async fn backlog_changed(&self) {
+        self.backlog.notified().await;
+    }
+
+    /// Waits until what waits is to be read. For who reads it; may be dropped at any time.
+    pub(super) async fn backlog_wanted(&self) {
+        while !self.has_backlog() {
+            self.backlog.notified().await;
+        }
+    }
+
+    /// The reading begins; answers what is in custody already. What was held is passed by.
+    pub(super) fn begin_backlog(&self) -> FxHashSet<MessageId> {
+        let mut state = self.state.lock();
+        state.drop_held();
+        state.backlog = Some(Backlog::Passing);
+        state.custody.keys().copied().collect()
+    }
+
+    /// From now on what comes is held. What was passed by before has lower numbers.
+    pub(super) fn hold_backlog(&self) {
+        let mut state = self.state.lock();
+        state.drop_held();
+        state.backlog = Some(Backlog::Holding(VecDeque::new()));
+    }
+
+    /// All that waits has been read: what was held comes now. `false` if it was too much: then it was
+    /// passed by, and the reading goes on.
+    pub(super) fn end_backlog(&self) -> bool {
+        let mut state = self.state.lock();
+        let Some(Backlog::Holding(held)) = state.backlog.take() else {
+            state.backlog = Some(Backlog::Passing);
+            return false;
+        };
+        state.bytes += held.iter().map(|delivery| delivery.stanza.size()).sum::<usize>();
+        state.queue.extend(held);
+        drop(state);
+        self.filled.notify_one();
+        true
+    }
+
+    pub(super) fn has_backlog(&self) -> bool {
+        matches!(self.state.lock().backlog, Some(Backlog::Holding(_) | Backlog::Passing))
+    }
+
+    /// As a session of a server before had it.
+    pub(super) fn restore(&self, custody: impl IntoIterator<Item = (MessageId, usize)>) {
+        let mut state = self.state.lock();
+        for (mark, size) in custody {
+            state.take_custody(mark, size);
+        }
+    }
+
+    /// What was held is not among what is left: it waits, behind what has not been read.
     pub(super) fn close(&self) -> Vec<Delivery> {
         let mut state = self.state.lock();
         state.closed = true;
         state.bytes = 0;
         state.order = None;
+        state.custody = FxHashMap::default();
+        state.backlog = None;
         std::mem::take(&mut state.queue).into()
+    }
+}
+
+impl State {
+    fn take_custody(&mut self, mark: MessageId, size: usize) {
+        if self.custody.insert(mark, size).is_none() {
+            self.custody_bytes += size;
+        }
+    }
+
+    fn leave_custody(&mut self, mark: &MessageId) {
+        if let Some(size) = self.custody.remove(mark) {
+            self.custody_bytes -= size;
+        }
+    }
+
+    /// A message comes while others wait: it is held, or will be read.
+    fn pass_by(&mut self, delivery: Delivery) {
+        let size = delivery.stanza.size();
+        match (&mut self.backlog, delivery.mark) {
+            (Some(Backlog::Holding(held)), Some(mark)) if held.len() < HELD => {
+                held.push_back(delivery);
+                self.take_custody(mark, size);
+            }
+            _ => {
+                self.drop_held();
+                self.backlog = Some(Backlog::Passing);
+            }
+        }
+    }
+
+    /// What was held will be read.
+    fn drop_held(&mut self) {
+        if let Some(Backlog::Holding(held)) = self.backlog.take() {
+            for mark in held.iter().filter_map(|delivery| delivery.mark) {
+                self.leave_custody(&mark);
+            }
+        }
     }
 }
 
 /// For a write that is under way when the session is told to close.
 const GRACE: std::time::Duration = std::time::Duration::from_secs(2);
+/// Messages held while the last of those before them are read.
+const HELD: usize = 64;

@@ -1,5 +1,9 @@
 //! What the two loops of a session share: stream management (XEP-0198), and what is due to be
 //! written beside the stanzas. It moves with the session from connection to connection.
+//!
+//! A stanza of the client is *taken* when we begin to carry it, *handled* when what was kept of it
+//! is on the disk, in the order in which it was taken. The count of a session that can be resumed is
+//! kept, too; the client hears of no count that a crash could take back (docs/delivery.md).
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -8,6 +12,8 @@ use smol_str::SmolStr;
 
 use super::Delivery;
 use super::stream_management::{TooHigh, Unacknowledged};
+use crate::jid::Jid;
+use crate::storage::{Handled, SessionNumber};
 
 /// Stream management of a session, as long as it is enabled.
 #[derive(Debug, Default)]
@@ -16,12 +22,26 @@ pub struct Link {
     managed: Option<Box<Managed>>,
 }
 
+/// How a session can be resumed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Resumption {
+    /// What the client calls it: unguessable.
+    pub id: SmolStr,
+    /// For how long after its connection is lost.
+    pub max: Duration,
+    /// What the store calls it; `None` if it does not outlive the server.
+    pub number: Option<SessionNumber>,
+}
+
 #[derive(Debug)]
 struct Managed {
-    /// Under which the session can be resumed, and for how long.
-    resumable: Option<(SmolStr, Duration)>,
-    /// Stanzas of the client that we have handled, modulo 2^32.
+    resumption: Option<Resumption>,
+    /// Stanzas of the client that we have begun to carry, modulo 2^32.
+    taken: u32,
+    /// Those we have handled.
     handled: u32,
+    /// The count that the store has, or will have before it can matter.
+    kept: u32,
     /// As of which the client knows.
     told: u32,
     sent: Unacknowledged,
@@ -43,8 +63,8 @@ struct Due {
 /// Something to write: in this order.
 #[derive(Debug, Default)]
 pub struct Batch {
-    /// `<enabled/>` with this id and these seconds, if the session can be resumed.
-    pub enabled: Option<Option<(SmolStr, Duration)>>,
+    /// `<enabled/>`, and how the session can be resumed, if it can.
+    pub enabled: Option<Option<Resumption>>,
     /// `<a h=…/>`.
     pub acknowledge: Option<u32>,
     /// `<r/>`, behind the stanzas.
@@ -53,20 +73,26 @@ pub struct Batch {
 
 impl Link {
     /// Stream management begins (XEP-0198 §3). `false` if it has begun already.
-    pub fn enable(&mut self, resumable: Option<(SmolStr, Duration)>) -> bool {
+    pub fn enable(&mut self, resumption: Option<Resumption>) -> bool {
         if self.managed.is_some() {
             return false;
         }
-        let due = Due { enabled: true, acknowledge: false };
-        self.managed = Some(Box::new(Managed {
-            resumable,
-            handled: 0,
-            told: 0,
-            sent: Unacknowledged::default(),
-            due,
-            asked: false,
-        }));
+        let mut managed = Managed::with(resumption, 0, Unacknowledged::default());
+        managed.due.enabled = true;
+        self.managed = Some(Box::new(managed));
         true
+    }
+
+    /// As a server before left it.
+    pub(super) fn restore(&mut self, resumption: Resumption, handled: u32, sent: Unacknowledged) {
+        self.managed = Some(Box::new(Managed::with(Some(resumption), handled, sent)));
+    }
+
+    /// What was sent and not acknowledged, with the requests among it that were answered; behind how
+    /// many that were; and how many of them were written to the last connection.
+    pub(super) fn saved(&self) -> (Vec<(Delivery, bool)>, u32, usize) {
+        let sent = self.managed.as_ref().map(|managed| &managed.sent);
+        sent.map_or_else(Default::default, Unacknowledged::saved)
     }
 
     /// It is enabled.
@@ -75,20 +101,45 @@ impl Link {
         self.managed.is_some()
     }
 
-    /// Under which it can be resumed, and for how long.
+    /// How it can be resumed, if it can.
     #[must_use]
-    pub fn resumable(&self) -> Option<(SmolStr, Duration)> {
-        self.managed.as_ref()?.resumable.clone()
+    pub fn resumption(&self) -> Option<Resumption> {
+        self.managed.as_ref()?.resumption.clone()
     }
 
-    /// A stanza of the client has been handled. `true` if so many have that the client should be
-    /// told unasked.
-    pub fn handled(&mut self) -> bool {
+    /// We begin to carry a stanza of the client. Answers what is to be kept together with it.
+    pub fn take(&mut self) -> Option<Handled> {
+        let managed = self.managed.as_mut()?;
+        managed.taken = managed.taken.wrapping_add(1);
+        let session = managed.resumption.as_ref()?.number?;
+        Some(Handled { session, count: managed.taken })
+    }
+
+    /// The oldest stanza that was taken has been handled; `kept`: its count is in the store. `true`
+    /// if so many have that the client should be told unasked.
+    pub fn handled(&mut self, kept: bool) -> bool {
         let Some(managed) = &mut self.managed else { return false };
         managed.handled = managed.handled.wrapping_add(1);
-        let due = managed.handled.wrapping_sub(managed.told) >= TELL_AFTER;
-        managed.due.acknowledge |= due;
-        due
+        if kept {
+            managed.kept = managed.handled;
+        }
+        managed.handled.wrapping_sub(managed.told) >= TELL_AFTER
+    }
+
+    /// What is to be kept before the client can be told.
+    #[must_use]
+    pub fn unkept(&self) -> Option<Handled> {
+        let managed = self.managed.as_ref()?;
+        let session = managed.resumption.as_ref()?.number?;
+        let count = managed.handled;
+        (managed.kept != count).then_some(Handled { session, count })
+    }
+
+    /// The store has this count.
+    pub fn kept(&mut self, count: u32) {
+        if let Some(managed) = &mut self.managed {
+            managed.kept = count;
+        }
     }
 
     /// The client does not know how many have been handled.
@@ -104,7 +155,8 @@ impl Link {
         true
     }
 
-    /// How many stanzas of the client have been handled.
+    /// How many stanzas of the client have been handled. A client that resumes is told this and no
+    /// less, even if the store could not be told before: what it sends again would count twice.
     #[must_use]
     pub fn handled_count(&self) -> u32 {
         self.managed.as_ref().map_or(0, |m| m.handled)
@@ -120,7 +172,8 @@ impl Link {
         managed.sent.acknowledge(h)
     }
 
-    /// A new connection resumes the stream at `h` (XEP-0198 §5).
+    /// A new connection resumes the stream at `h` (XEP-0198 §5). What the client has handled is
+    /// given back in order.
     ///
     /// # Errors
     /// If the client was never sent so many.
@@ -130,6 +183,14 @@ impl Link {
         managed.told = managed.handled;
         managed.due = Due::default();
         managed.sent.resume(h)
+    }
+
+    /// The client has answered a request that it got from `from`: nobody else needs to, should its
+    /// acknowledgement never come.
+    pub fn answered(&mut self, from: &Jid, id: &str) {
+        if let Some(managed) = &mut self.managed {
+            managed.sent.answered(from, id);
+        }
     }
 
     /// Takes over stanzas that will be written later: the connection is gone for now.
@@ -148,12 +209,12 @@ impl Link {
         managed.sent.all_written();
         let due = std::mem::take(&mut managed.due);
         let acknowledge = due.acknowledge.then(|| {
-            managed.told = managed.handled;
-            managed.handled
+            managed.told = managed.telling();
+            managed.told
         });
         let request = !managed.asked && !managed.sent.is_empty();
         managed.asked |= request;
-        let enabled = due.enabled.then(|| managed.resumable.clone());
+        let enabled = due.enabled.then(|| managed.resumption.clone());
         (Batch { enabled, acknowledge, request }, stanzas)
     }
 
@@ -170,5 +231,64 @@ impl Link {
     }
 }
 
+impl Managed {
+    fn with(resumption: Option<Resumption>, handled: u32, sent: Unacknowledged) -> Self {
+        Self {
+            resumption,
+            taken: handled,
+            handled,
+            kept: handled,
+            told: handled,
+            sent,
+            due: Due::default(),
+            asked: false,
+        }
+    }
+
+    /// The count that no crash takes back.
+    fn telling(&self) -> u32 {
+        let outlives = self.resumption.as_ref().is_some_and(|r| r.number.is_some());
+        if outlives { self.kept } else { self.handled }
+    }
+}
+
 /// Handled stanzas after which the client is told unasked.
 const TELL_AFTER: u32 = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::{Link, Resumption, TELL_AFTER};
+
+    fn told(link: &mut Link) -> Option<u32> {
+        link.acknowledge_due();
+        link.write(std::collections::VecDeque::new()).0.acknowledge
+    }
+
+    #[test]
+    fn a_client_hears_of_no_count_that_a_crash_takes_back() {
+        let mut link = Link::default();
+        let number = Some(crate::storage::SessionNumber::for_tests(7));
+        let max = std::time::Duration::from_secs(60);
+        assert!(link.enable(Some(Resumption { id: "a".into(), max, number })));
+        assert_eq!(link.take().map(|h| h.count), Some(1));
+        assert_eq!(link.take().map(|h| h.count), Some(2));
+        assert_eq!(told(&mut link), Some(0), "taken is not handled");
+        link.handled(true);
+        assert_eq!((told(&mut link), link.unkept()), (Some(1), None));
+        link.handled(false);
+        assert_eq!(link.unkept().map(|h| h.count), Some(2));
+        assert_eq!(told(&mut link), Some(1), "handled is not kept");
+        assert_eq!(link.handled_count(), 2, "but who resumes must not send it again");
+        link.kept(2);
+        assert_eq!((told(&mut link), link.unkept()), (Some(2), None));
+    }
+
+    #[test]
+    fn without_a_store_what_is_handled_counts() {
+        let mut link = Link::default();
+        assert!(link.enable(None) && !link.enable(None));
+        assert!((1..TELL_AFTER).all(|_| link.take().is_none() && !link.handled(false)));
+        assert!(link.handled(false), "so many are told unasked");
+        assert_eq!((told(&mut link), link.unkept()), (Some(TELL_AFTER), None));
+    }
+}

@@ -7,16 +7,16 @@
 mod handle;
 mod inbox;
 mod link;
+mod saved;
 pub mod stream_management;
 mod table;
 
 pub use handle::{CloseReason, Order, PresenceState, SessionFacts, SessionHandle, Undelivered};
 pub use inbox::{Delivery, InboxLimits};
-pub use link::{Batch, Link};
+pub use link::{Batch, Link, Resumption};
 pub use table::SessionTable;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use parking_lot::Mutex;
 use smol_str::SmolStr;
@@ -32,6 +32,15 @@ pub struct Session {
     table: Arc<SessionTable>,
     /// Shared by the two loops of the owner, and by nobody else.
     link: Mutex<Link>,
+}
+
+/// What the client of a session that has ended has not got.
+#[derive(Debug)]
+pub struct Unread {
+    /// What it was given.
+    pub deliveries: Vec<Delivery>,
+    /// There was more for it in the store.
+    pub had_backlog: bool,
 }
 
 impl Session {
@@ -62,12 +71,11 @@ impl Session {
         act(&mut self.link.lock())
     }
 
-    /// Stream management begins (XEP-0198 §3); with an id under which the session can be resumed
-    /// within `resume`, if the client wants that. `false` if it has begun already.
-    pub fn manage(&self, resume: Option<Duration>) -> bool {
-        let resumable = resume.map(|max| (new_id(), max));
-        let id = resumable.as_ref().map(|(id, _)| id.clone());
-        let begun = self.link(|link| link.enable(resumable));
+    /// Stream management begins (XEP-0198 §3), and how the session can be resumed, if the client
+    /// wants that. `false` if it has begun already.
+    pub fn manage(&self, resumption: Option<Resumption>) -> bool {
+        let id = resumption.as_ref().map(|resumption| resumption.id.clone());
+        let begun = self.link(|link| link.enable(resumption));
         if let Some(id) = id.filter(|_| begun) {
             self.table.resumable(id, &self.handle);
         }
@@ -77,17 +85,18 @@ impl Session {
     /// Takes it out of the table and closes its mailbox. Answers what the client has not
     /// acknowledged, or nobody has written: the caller sends it the way of the absent.
     #[must_use]
-    pub fn close(self) -> Vec<Delivery> {
+    pub fn close(self) -> Unread {
         self.leave();
-        let mut unread: Vec<_> = self.link(Link::end).into();
-        unread.extend(self.handle.inbox().close());
-        unread
+        let had_backlog = self.handle.has_backlog();
+        let mut deliveries: Vec<_> = self.link(Link::end).into();
+        deliveries.extend(self.handle.inbox().close());
+        Unread { deliveries, had_backlog }
     }
 
     fn leave(&self) {
         self.table.leave(&self.handle);
-        if let Some((id, _)) = self.link(|link| link.resumable()) {
-            self.table.not_resumable(&id, &self.handle, self.link(|link| link.handled_count()));
+        if let Some(resumption) = self.link(|link| link.resumption()) {
+            self.table.not_resumable(&resumption.id);
         }
     }
 }
@@ -99,8 +108,9 @@ impl Drop for Session {
     }
 }
 
-/// 128 random bits: nobody guesses the session of another.
-fn new_id() -> SmolStr {
+/// The id of a session that can be resumed: 128 random bits, so that nobody guesses that of another.
+#[must_use]
+pub fn new_id() -> SmolStr {
     use base64::Engine;
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).expect("the operating system gives random bytes");

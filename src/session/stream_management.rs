@@ -5,6 +5,8 @@
 use std::collections::VecDeque;
 
 use super::Delivery;
+use crate::jid::Jid;
+use crate::stanza::Stanza;
 
 /// The stanzas sent to a peer since stream management was enabled.
 #[derive(Debug, Default)]
@@ -12,11 +14,18 @@ pub struct Unacknowledged {
     /// How many the peer has acknowledged, modulo 2^32.
     acknowledged: u32,
     /// Those it has not, oldest first.
-    queue: VecDeque<Delivery>,
+    queue: VecDeque<Unanswered>,
     /// How many of the oldest have been written to the present connection.
     written: usize,
     /// About how many bytes the queue holds.
     bytes: usize,
+}
+
+#[derive(Debug)]
+struct Unanswered {
+    delivery: Delivery,
+    /// It is a request, and the peer has answered it already: it got it.
+    answered: bool,
 }
 
 /// The peer acknowledges what it was never sent (XEP-0198 §5).
@@ -39,7 +48,7 @@ impl Unacknowledged {
     /// Takes a stanza over that is being sent. It stays until it is acknowledged.
     pub fn push(&mut self, delivery: Delivery) {
         self.bytes += delivery.stanza.size();
-        self.queue.push_back(delivery);
+        self.queue.push_back(Unanswered { delivery, answered: false });
     }
 
     /// The peer has handled `h` stanzas in all: they are forgotten, and given back in order, so
@@ -55,7 +64,7 @@ impl Unacknowledged {
         }
         self.acknowledged = h;
         self.written -= count;
-        let gone: Vec<_> = self.queue.drain(..count).collect();
+        let gone: Vec<_> = self.queue.drain(..count).map(|sent| sent.delivery).collect();
         self.bytes -= gone.iter().map(|d| d.stanza.size()).sum::<usize>();
         Ok(gone)
     }
@@ -68,7 +77,43 @@ impl Unacknowledged {
 
     /// Those which have not been written to the present connection.
     pub fn unwritten(&self) -> impl Iterator<Item = &Delivery> {
-        self.queue.range(self.written..)
+        self.queue.range(self.written..).map(|sent| &sent.delivery)
+    }
+
+    /// The peer has answered the request with this id that it got from `from`.
+    pub fn answered(&mut self, from: &Jid, id: &str) {
+        let is_it = |sent: &Unanswered| match &*sent.delivery.stanza {
+            Stanza::Iq(iq) => {
+                iq.is_request()
+                    && iq.head.id.as_deref() == Some(id)
+                    && iq.head.from.as_ref() == Some(from)
+            }
+            _ => false,
+        };
+        if let Some(sent) = self.queue.iter_mut().find(|sent| is_it(sent)) {
+            sent.answered = true;
+        }
+    }
+
+    /// To be written down: see [`Unacknowledged::restored`].
+    pub(super) fn saved(&self) -> (Vec<(Delivery, bool)>, u32, usize) {
+        let queue = self.queue.iter().map(|sent| (sent.delivery.clone(), sent.answered));
+        (queue.collect(), self.acknowledged, self.written)
+    }
+
+    /// As it was when it was saved: these behind so many that were acknowledged, of which so many
+    /// were written to the last connection.
+    pub(super) fn restored(
+        acknowledged: u32,
+        queue: Vec<(Delivery, bool)>,
+        written: usize,
+    ) -> Self {
+        let bytes = queue.iter().map(|(delivery, _)| delivery.stanza.size()).sum();
+        let queue: VecDeque<_> = queue
+            .into_iter()
+            .map(|(delivery, answered)| Unanswered { delivery, answered })
+            .collect();
+        Self { acknowledged, written: written.min(queue.len()), queue, bytes }
     }
 
     /// All of them have been written.
@@ -104,10 +149,11 @@ impl Unacknowledged {
         self.queue.is_empty()
     }
 
-    /// What was never acknowledged, in order: it goes the way of the absent.
+    /// What was never acknowledged, in order, without the requests that were answered: it goes the
+    /// way of the absent.
     #[must_use]
     pub fn into_deliveries(self) -> VecDeque<Delivery> {
-        self.queue
+        self.queue.into_iter().filter(|sent| !sent.answered).map(|sent| sent.delivery).collect()
     }
 }
 
@@ -124,7 +170,7 @@ mod tests {
     fn delivery(number: u32) -> Delivery {
         let jid = Jid::parse(&format!("{number}@a.lit")).unwrap();
         let presence = Presence::bare(PresenceKind::Available, jid.clone(), jid);
-        Delivery { stanza: Arc::new(Stanza::Presence(presence)), to: None }
+        Delivery { stanza: Arc::new(Stanza::Presence(presence)), to: None, mark: None }
     }
 
     fn number(delivery: &Delivery) -> u32 {

@@ -1,12 +1,12 @@
 //! Who is online. Hands out copies, never guards.
 
-use std::collections::VecDeque;
 use std::hash::{BuildHasher, BuildHasherDefault};
 
 use parking_lot::Mutex;
 use rustc_hash::{FxHashMap, FxHasher};
 use smallvec::SmallVec;
 use smol_str::SmolStr;
+use tokio::sync::Notify;
 
 use super::{CloseReason, SessionHandle};
 use crate::jid::{BareJid, FullJid};
@@ -17,15 +17,17 @@ type Sessions = SmallVec<[SessionHandle; 2]>;
 /// Who is online.
 #[derive(Debug)]
 pub struct SessionTable {
-    /// Sessions that can be resumed, and those of which nothing is left but how many stanzas they
-    /// handled.
-    resumable: Mutex<Resumable>,
+    /// Tells that a session has left.
+    left: Notify,
+    /// Sessions that can be resumed, by the ids that their clients know.
+    resumable: Mutex<FxHashMap<SmolStr, SessionHandle>>,
     shards: Box<[Mutex<FxHashMap<BareJid, Sessions>>]>,
 }
 
 impl Default for SessionTable {
     fn default() -> Self {
         Self {
+            left: Notify::new(),
             resumable: Mutex::default(),
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
         }
@@ -64,40 +66,37 @@ impl SessionTable {
         if shard.capacity() > 1024 && shard.len() < shard.capacity() / 4 {
             shard.shrink_to_fit();
         }
+        drop(shard);
+        self.left.notify_waiters();
+    }
+
+    /// Waits until no session is left for which `which` holds.
+    pub async fn emptied(&self, which: impl Fn(&SessionHandle) -> bool) {
+        loop {
+            let left = self.left.notified();
+            if !self.all().iter().any(&which) {
+                return;
+            }
+            left.await;
+        }
     }
 
     pub(super) fn resumable(&self, id: SmolStr, handle: &SessionHandle) {
-        self.resumable.lock().alive.insert(id, handle.clone());
+        handle.now_resumable();
+        self.resumable.lock().insert(id, handle.clone());
     }
 
-    /// It has ended. How many stanzas it handled is remembered for a while (XEP-0198 §5).
-    pub(super) fn not_resumable(&self, id: &SmolStr, handle: &SessionHandle, handled: u32) {
-        let mut resumable = self.resumable.lock();
-        if resumable.alive.remove(id).is_none() {
-            return;
-        }
-        if resumable.ended.len() >= MAX_ENDED {
-            resumable.ended.pop_front();
-        }
-        resumable.ended.push_back((id.clone(), handle.jid().to_bare(), handled));
+    /// It has ended.
+    pub(super) fn not_resumable(&self, id: &SmolStr) {
+        self.resumable.lock().remove(id);
     }
 
-    /// The session of `user` that can be resumed under this id; else how many stanzas it handled,
-    /// if that is still known.
-    ///
-    /// # Errors
-    /// Those of another account are as unknown as those that never were.
-    pub fn find_resumable(&self, user: &BareJid, id: &str) -> Result<SessionHandle, Option<u32>> {
+    /// The session of `user` that can be resumed under this id. Those of another account are as
+    /// unknown as those that never were.
+    #[must_use]
+    pub fn find_resumable(&self, user: &BareJid, id: &str) -> Option<SessionHandle> {
         let resumable = self.resumable.lock();
-        match resumable.alive.get(id).filter(|handle| handle.jid().to_bare() == *user) {
-            Some(handle) => Ok(handle.clone()),
-            None => Err(resumable
-                .ended
-                .iter()
-                .rev()
-                .find(|(ended, of, _)| ended == id && of == user)
-                .map(|(_, _, handled)| *handled)),
-        }
+        resumable.get(id).filter(|handle| handle.jid().to_bare() == *user).cloned()
     }
 
     /// The sessions of an account, oldest first.
@@ -134,13 +133,5 @@ impl SessionTable {
     }
 }
 
-#[derive(Debug, Default)]
-struct Resumable {
-    alive: FxHashMap<SmolStr, SessionHandle>,
-    ended: VecDeque<(SmolStr, BareJid, u32)>,
-}
-
-/// Ended sessions whose count of stanzas is remembered.
-const MAX_ENDED: usize = 4096;
 /// Enough that two cores rarely meet.
 const SHARDS: usize = 64;

@@ -9,18 +9,27 @@ use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
 use super::{
-    CloseReason, Delivery, InboxLimits, Order, Session, SessionFacts, SessionHandle, SessionTable,
-    Undelivered,
+    CloseReason, Delivery, InboxLimits, Order, Resumption, Session, SessionFacts, SessionHandle,
+    SessionTable, Undelivered,
 };
 use crate::jid::{BareJid, FullJid};
-use crate::stanza::Stanza;
+use crate::payload::datetime::Timestamp;
+use crate::stanza::{Presence, PresenceKind, Stanza};
+use crate::storage::{MessageId, Resumable, SessionNumber};
 use crate::xml::Frame;
 
 const ROOMY: InboxLimits = InboxLimits { stanzas: 100, bytes: 1_000_000 };
 
 fn facts() -> SessionFacts {
     let peer = "192.0.2.1:5222".parse().unwrap();
-    SessionFacts { peer, tls: "TLSv1.3", since: Instant::now() }
+    SessionFacts {
+        peer,
+        tls: "TLSv1.3",
+        since: Instant::now(),
+        anonymous: false,
+        resumable: false,
+        newest: None,
+    }
 }
 
 fn open(table: &Arc<SessionTable>, jid: &str, bounds: InboxLimits, limit: usize) -> Session {
@@ -169,8 +178,8 @@ async fn a_closed_session_takes_nothing_and_gives_back_what_was_not_written() {
     handle.deliver(message(0, 1)).unwrap();
     handle.deliver_addressed(message(1, 1)).unwrap();
     let unread = session.close();
-    assert_eq!(ids(&unread), [0, 1]);
-    assert_eq!(unread[1].to.as_ref().unwrap().as_str(), "romeo@montague.lit/orchard");
+    assert_eq!(ids(&unread.deliveries), [0, 1]);
+    assert_eq!(unread.deliveries[1].to.as_ref().unwrap().as_str(), "romeo@montague.lit/orchard");
     assert_eq!(handle.deliver(message(2, 1)), Err(Undelivered::Closed));
     assert!(handle.take_over().await.is_none(), "an order that comes too late is answered");
     assert!(handle.below(0).now_or_never().is_some());
@@ -188,7 +197,7 @@ async fn the_newer_session_of_an_address_wins() {
     assert_eq!(table.find(new.handle().jid()).as_ref(), Some(new.handle()));
     assert_eq!(table.count(), 1);
 
-    drop(old.close());
+    drop(old.close().deliveries);
     assert_eq!(table.find(new.handle().jid()).as_ref(), Some(new.handle()), "the newer one stays");
     drop(new);
     assert_eq!(table.count(), 0);
@@ -238,10 +247,19 @@ async fn a_session_that_a_panic_drops_leaves_the_table() {
 
 // ── what can be resumed (XEP-0198 §5) ──
 
+fn resumption(number: Option<i64>) -> Resumption {
+    let number = number.map(SessionNumber::for_tests);
+    Resumption { id: super::new_id(), max: Duration::from_secs(300), number }
+}
+
 fn resumable(table: &Arc<SessionTable>, jid: &str) -> (Session, String) {
+    resumable_as(table, jid, None)
+}
+
+fn resumable_as(table: &Arc<SessionTable>, jid: &str, number: Option<i64>) -> (Session, String) {
     let session = open(table, jid, ROOMY, 10);
-    assert!(session.manage(Some(Duration::from_secs(300))));
-    let (id, _) = session.link(|link| link.resumable()).unwrap();
+    assert!(session.manage(Some(resumption(number))));
+    let id = session.link(|link| link.resumption()).unwrap().id;
     (session, id.to_string())
 }
 
@@ -251,18 +269,15 @@ async fn a_session_is_found_by_its_id_and_only_by_its_account() {
     let (session, id) = resumable(&table, "romeo@montague.lit/orchard");
     let (romeo, juliet) =
         (BareJid::parse("romeo@montague.lit").unwrap(), BareJid::parse("juliet@a.lit").unwrap());
-    assert_eq!(table.find_resumable(&romeo, &id).as_ref(), Ok(session.handle()));
-    assert_eq!(table.find_resumable(&juliet, &id), Err(None));
-    assert_eq!(table.find_resumable(&romeo, "guessed"), Err(None));
+    assert_eq!(table.find_resumable(&romeo, &id).as_ref(), Some(session.handle()));
+    assert_eq!(table.find_resumable(&juliet, &id), None);
+    assert_eq!(table.find_resumable(&romeo, "guessed"), None);
     assert!(id.len() >= 22, "128 bits");
-    assert!(!session.manage(Some(Duration::from_secs(300))), "once");
+    assert!(!session.manage(Some(resumption(None))), "once");
 
-    for _ in 0..5 {
-        session.link(|link| link.handled());
-    }
+    assert!(session.handle().is_resumable());
     drop(session.close());
-    assert_eq!(table.find_resumable(&romeo, &id), Err(Some(5)), "its count is still known");
-    assert_eq!(table.find_resumable(&juliet, &id), Err(None));
+    assert_eq!(table.find_resumable(&romeo, &id), None, "it has ended");
 }
 
 #[tokio::test(start_paused = true)]
@@ -275,7 +290,7 @@ async fn what_the_client_did_not_acknowledge_is_given_back_before_what_was_not_w
     assert!(batch.request && written.len() == 3);
     handle.deliver(message(3, 1)).unwrap();
     assert_eq!(ids(&session.link(|link| link.acknowledged(1)).unwrap()), [0]);
-    assert_eq!(ids(&session.close()), [1, 2, 3]);
+    assert_eq!(ids(&session.close().deliveries), [1, 2, 3]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -303,6 +318,117 @@ async fn a_session_moves_to_who_takes_it_over() {
     let taken = taken.unwrap();
     assert_eq!(taken.handle(), &handle, "it is the same session");
     let user = handle.jid().to_bare();
-    assert!(table.find_resumable(&user, &id).is_ok(), "and can be resumed again");
-    assert_eq!(ids(&taken.close()), [0]);
+    assert!(table.find_resumable(&user, &id).is_some(), "and can be resumed again");
+    assert_eq!(ids(&taken.close().deliveries), [0]);
+}
+
+// ── a restart of the server ──
+
+fn mark(number: i64) -> MessageId {
+    MessageId::new(number).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_saved_session_goes_on_where_it_was() {
+    let table = Arc::default();
+    let (session, id) = resumable_as(&table, "romeo@montague.lit/orchard", Some(7));
+    let handle = session.handle().clone();
+    let contact = BareJid::parse("juliet@a.lit").unwrap();
+    handle.update_presence(|p| {
+        let presence =
+            Presence::bare(PresenceKind::Available, handle.jid().clone(), contact.clone());
+        p.available = Some(Arc::new(presence));
+        p.priority = 5;
+        p.interested = true;
+        p.directed.insert(contact.clone().into());
+    });
+    (0..3).for_each(|n| handle.deliver_marked(message(n, 1), mark(10 + n as i64)).unwrap());
+    drop(session.link(|link| link.write(handle.take().0)));
+    drop(session.link(|link| link.acknowledged(1)).unwrap());
+    handle.release(&[mark(10)]);
+    assert!(session.link(|link| link.take().is_some() && !link.handled(true)));
+    handle.deliver_marked(message(3, 1), mark(13)).unwrap();
+    let saved = session.save(Timestamp::from_micros(0)).unwrap();
+    assert_eq!((table.count(), saved.handled), (0, 1));
+
+    let saved = Resumable {
+        number: saved.number,
+        owner: handle.jid().to_bare(),
+        resource: "orchard".into(),
+        key: id.clone(),
+        handled: saved.handled,
+        ended: None,
+        state: Some(saved.state),
+    };
+    let at = |seconds: i64| Timestamp::from_micros(seconds * 1_000_000);
+    assert!(Session::restore(&table, &saved, facts(), ROOMY, at(301)).is_none(), "too late");
+    let (again, left) = Session::restore(&table, &saved, facts(), ROOMY, at(100)).unwrap();
+    assert_eq!(left, Duration::from_secs(200));
+    assert_eq!(again.handle().jid(), handle.jid());
+    assert!(table.find_resumable(&handle.jid().to_bare(), &id).is_some());
+    assert_eq!(again.handle().priority(), Some(5));
+    assert!(again.handle().presence(|p| p.interested && p.directed.contains(&*contact)));
+    assert!(again.handle().has_backlog(), "it looks for what came meanwhile");
+    assert_eq!(again.handle().begin_backlog().len(), 3, "but not for what it has");
+    assert_eq!(again.link(|link| link.handled_count()), 1);
+    assert!(again.link(|link| link.resumed(4)).is_err(), "the last one was never written");
+    assert_eq!(ids(&again.link(|link| link.resumed(2)).unwrap()), [1]);
+    let (_, written) = again.link(|link| link.write(Default::default()));
+    assert_eq!(ids(&written), [2, 3]);
+    assert!(again.close().deliveries.iter().map(|d| d.mark).eq([Some(mark(12)), Some(mark(13))]));
+}
+
+// ── what waits for an account ──
+
+#[tokio::test(start_paused = true)]
+async fn messages_that_come_while_others_wait_come_in_their_turn() {
+    let session = session(ROOMY);
+    let handle = session.handle();
+    handle.deliver_marked(message(0, 1), mark(1)).unwrap();
+    handle.deliver_marked(message(0, 1), mark(1)).unwrap();
+    assert_eq!((handle.waiting(), handle.has_custody(mark(1))), (1, true), "once");
+    handle.want_backlog();
+    assert!(handle.begin_backlog().contains(&mark(1)));
+    handle.deliver_marked(message(2, 1), mark(3)).unwrap();
+    assert_eq!((handle.waiting(), handle.has_custody(mark(3))), (1, false), "passed by");
+    handle.deliver_waiting(message(1, 1), mark(2)).unwrap();
+    handle.hold_backlog();
+    handle.deliver_marked(message(3, 1), mark(4)).unwrap();
+    assert_eq!((handle.waiting(), handle.has_custody(mark(4))), (2, true), "held");
+    handle.deliver_waiting(message(2, 1), mark(3)).unwrap();
+    handle.deliver_waiting(message(3, 1), mark(4)).unwrap();
+    assert!(handle.end_backlog() && !handle.has_backlog());
+    handle.deliver_marked(message(4, 1), mark(5)).unwrap();
+    assert_eq!(ids(&handle.take().0), [0, 1, 2, 3, 4]);
+    handle.release(&[mark(1), mark(2), mark(3)]);
+    assert!(!handle.has_custody(mark(1)) && handle.has_custody(mark(4)));
+    handle.custody_below(2, usize::MAX).await;
+    assert!(handle.custody_below(1, usize::MAX).now_or_never().is_none());
+    handle.release(&[mark(4)]);
+    handle.custody_below(1, usize::MAX).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn too_much_to_be_held_is_read_later() {
+    let session = session(ROOMY);
+    let handle = session.handle();
+    handle.hold_backlog();
+    (0..200).for_each(|n| handle.deliver_marked(message(n, 1), mark(1 + n as i64)).unwrap());
+    assert!(!handle.end_backlog() && handle.has_backlog());
+    assert!(handle.begin_backlog().is_empty(), "nothing is in custody that was passed by");
+    handle.hold_backlog();
+    handle.deliver_marked(message(0, 1), mark(1)).unwrap();
+    let unread = session.close();
+    assert!(unread.deliveries.is_empty() && unread.had_backlog, "what is held waits on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_mailbox_leaves_messages_in_the_store() {
+    let session = session(InboxLimits { stanzas: 2, bytes: 1_000_000 });
+    let handle = session.handle();
+    (0..3).for_each(|n| handle.deliver_marked(message(n, 1), mark(1 + n as i64)).unwrap());
+    assert_eq!((handle.waiting(), handle.has_backlog()), (2, true));
+    assert!(handle.take().1.is_none(), "nobody tells it to close");
+    handle.deliver(message(9, 1)).unwrap();
+    assert_eq!(ids(&handle.take().0), [9], "what has no mark cannot wait");
 }

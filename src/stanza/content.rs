@@ -26,6 +26,12 @@ impl Content {
         Self { frame: Some(frame), ..Self::default() }
     }
 
+    /// Children that we wrote: whole, and each declares its namespace unless it is `jabber:client`.
+    #[must_use]
+    pub fn made(children: Bytes) -> Self {
+        Self { added: smallvec::smallvec![children], ..Self::default() }
+    }
+
     /// The children as received, without those taken out; what was put in is not among them.
     pub fn children(&self) -> impl Iterator<Item = ElementRef<'_>> {
         self.frame

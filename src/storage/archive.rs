@@ -67,6 +67,13 @@ pub struct Handled {
     pub count: u32,
 }
 
+impl Handled {
+    /// It is ahead of another count of the same session, which may have wrapped around.
+    pub(super) fn is_ahead(self, of: u32) -> bool {
+        self.count.wrapping_sub(of) < 1 << 31
+    }
+}
+
 /// What one knows at once of a message that is being kept.
 #[derive(Debug)]
 pub struct Kept {
@@ -124,9 +131,14 @@ pub struct Query {
     pub start: Option<Timestamp>,
     /// Taken then or earlier.
     pub end: Option<Timestamp>,
-    /// Behind this one, which need not be there.
+    /// Newer than this one, which need not be there.
+    pub above: Option<MessageId>,
+    /// Older than this one, which need not be there.
+    pub below: Option<MessageId>,
+    /// Where the page begins: behind this one, which need not be there. Unlike all of the others,
+    /// this and `before` say nothing about how many there are.
     pub after: Option<MessageId>,
-    /// Before this one, which need not be there.
+    /// Where the page ends: before this one, which need not be there.
     pub before: Option<MessageId>,
     /// None but these.
     pub ids: Option<Vec<MessageId>>,
@@ -152,6 +164,9 @@ pub struct Page {
     /// If it was asked for.
     pub count: Option<Count>,
 }
+
+/// A page that has grown larger takes no more rows, in bytes of messages.
+pub(super) const PAGE_BYTES: usize = 1 << 20;
 
 /// How many messages there are.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -184,6 +199,8 @@ pub trait ArchiveStore: Send + Sync {
     ///
     /// The receipt says `StorageError::Limit` if a holder has too many waiting already.
     async fn keep(&self, message: NewMessage) -> Result<Kept>;
+    /// The number of the newest message that was taken; those that come have higher ones.
+    fn newest(&self) -> Option<MessageId>;
     /// The marks of these fall. Written a little later; nobody waits for it.
     async fn delivered(&self, owner: &BareJid, ids: &[MessageId]) -> Result<()>;
     /// What has its mark, oldest first, behind `after`, `limit` at most.

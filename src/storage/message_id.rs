@@ -36,6 +36,12 @@ impl Ids {
         Self { last: last.max(0) }
     }
 
+    /// The last number that was given, now or before.
+    #[must_use]
+    pub fn newest(&self) -> Option<MessageId> {
+        MessageId::new(self.last)
+    }
+
     /// The number of a message taken at `at`: not below its microseconds, and above all before.
     pub fn next(&mut self, at: Timestamp) -> MessageId {
         self.last = at.as_micros().min(YEAR_9999).max(self.last + 1);

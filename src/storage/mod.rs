@@ -14,6 +14,7 @@ mod resumption;
 mod roster;
 mod sql;
 mod sqlite;
+mod wire_id;
 mod words;
 
 use std::sync::Arc;
@@ -34,6 +35,7 @@ pub use offline::{OfflineMessage, OfflineStore};
 pub use resumption::{Resumable, ResumptionStore, SavedSession, SessionNumber};
 pub use roster::{RosterItem, RosterStore, RosterVersion, Subscription};
 pub use sqlite::SqliteStorage;
+pub use wire_id::WireIds;
 
 /// What storage answers.
 pub type Result<T> = std::result::Result<T, StorageError>;

@@ -6,13 +6,20 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{Receipt, Result};
+use super::{Handled, Receipt, Result};
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
 
 /// The number of a session within the store. Means nothing to a client.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct SessionNumber(pub(super) i64);
+
+impl SessionNumber {
+    #[cfg(test)]
+    pub(crate) fn for_tests(number: i64) -> Self {
+        Self(number)
+    }
+}
 
 /// A session that can be resumed, or that could and has ended.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -55,14 +62,20 @@ pub trait ResumptionStore: Send + Sync {
         resource: &str,
         key: &str,
     ) -> Result<(SessionNumber, Receipt)>;
-    /// Notes how many stanzas were handled. Written a little later, or with the next message.
-    async fn handled(&self, session: SessionNumber, count: u32) -> Result<()>;
+    /// Notes how many stanzas were handled, the last of which was kept nowhere. The client may be
+    /// told when the receipt resolves: it must not hear less after a crash than it heard before. A
+    /// count that comes behind a higher one, as of a message that was handed over later, changes
+    /// nothing.
+    async fn handled(&self, handled: Handled) -> Result<Receipt>;
     /// Saves sessions, all in one transaction; durable when this returns.
     async fn save(&self, sessions: Vec<SavedSession>) -> Result<()>;
     /// The session with this key.
     async fn find(&self, key: &str) -> Result<Option<Resumable>>;
     /// All of them, by number: those of the server before, when a server begins.
     async fn all(&self) -> Result<Vec<Resumable>>;
+    /// A server begins, and has read [`ResumptionStore::all`]: what was saved is forgotten, so that a
+    /// crash does not bring it back a second time, and those of which nothing was saved have ended.
+    async fn begin_anew(&self, at: Timestamp) -> Result<()>;
     /// A session has ended. What was saved of it is gone, its count stays until it expires. Written
     /// with the next change.
     async fn end(&self, session: SessionNumber, at: Timestamp) -> Result<()>;

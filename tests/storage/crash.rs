@@ -230,7 +230,8 @@ async fn numbers_go_on_after_a_restart_though_all_is_forgotten() {
     kept.receipt.await.unwrap();
     storage.archive().delivered(&user(JULIET), &[kept.id]).await.unwrap();
     let (first, _receipt) = storage.resumption().begin(&user(JULIET), "a", "k").await.unwrap();
-    storage.resumption().handled(first, 9).await.unwrap();
+    let noted = Handled { session: first, count: 9 };
+    storage.resumption().handled(noted).await.unwrap().await.unwrap();
     storage.close().await;
     assert_eq!(one(dir.path(), "SELECT count(*) FROM message").await, (0,));
 

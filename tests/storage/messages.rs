@@ -9,8 +9,8 @@ use smallvec::{SmallVec, smallvec};
 use waxwing::jid::Jid;
 use waxwing::payload::datetime::Timestamp;
 use waxwing::storage::{
-    Count, Handled, Holder, MessageId, NewMessage, Query, Retention, SavedSession, Storage,
-    StorageError, Stored, Way,
+    Count, Handled, Holder, MessageId, NewMessage, Query, Retention, SavedSession, SessionNumber,
+    Storage, StorageError, Stored, Way,
 };
 
 use crate::cases::{account, at, body, user};
@@ -228,7 +228,8 @@ fn expected(archive: &[Stored], query: &Query) -> (Vec<Stored>, bool) {
         .filter(|row| with(row))
         .filter(|row| query.start.is_none_or(|s| row.at >= s))
         .filter(|row| query.end.is_none_or(|e| row.at <= e))
-        .filter(|row| query.after.is_none_or(|a| row.id > a))
+        .filter(|row| query.above.max(query.after).is_none_or(|a| row.id > a))
+        .filter(|row| query.below.is_none_or(|b| row.id < b))
         .filter(|row| query.before.is_none_or(|b| row.id < b))
         .filter(|row| query.ids.as_ref().is_none_or(|ids| ids.contains(&row.id)))
         .cloned()
@@ -264,6 +265,8 @@ pub(crate) async fn pages_are_what_was_asked_for(s: Arc<dyn Storage>) {
         query.end = (dice.roll(3) == 0).then(|| any(&mut dice).at);
         query.after = (dice.roll(3) == 0).then(|| any(&mut dice).id);
         query.before = (dice.roll(3) == 0).then(|| any(&mut dice).id);
+        query.above = (dice.roll(3) == 0).then(|| any(&mut dice).id);
+        query.below = (dice.roll(3) == 0).then(|| any(&mut dice).id);
         if dice.roll(5) == 0 {
             query.ids = Some((0..dice.roll(6)).map(|_| any(&mut dice).id).collect());
         }
@@ -278,6 +281,22 @@ pub(crate) async fn pages_are_what_was_asked_for(s: Arc<dyn Storage>) {
         let before = found.iter().filter(|r| first.is_none_or(|f| r.id < f)).count() as u64;
         let count = Count { total: found.len() as u64, before };
         assert_eq!(page.count, query.count.then_some(count), "{n}: {query:?}");
+    }
+}
+
+pub(crate) async fn a_page_does_not_grow_without_bound(s: Arc<dyn Storage>) {
+    let long = "x".repeat(200 << 10);
+    for n in 1..=20 {
+        keep(&s, letter(n, format!("{n} {long}"))).await;
+    }
+    for backwards in [false, true] {
+        let query = Query { backwards, count: true, ..all() };
+        let page = s.archive().page(&user(JULIET), &query).await.unwrap().unwrap();
+        assert_eq!((page.rows.len(), page.complete), (6, false));
+        let first = if backwards { 15 } else { 1 };
+        let numbers: Vec<i64> = page.rows.iter().map(|row| row.id.get()).collect();
+        assert_eq!(numbers, (first..first + 6).collect::<Vec<_>>());
+        assert_eq!(page.count, Some(Count { total: 20, before: first as u64 - 1 }));
     }
 }
 
@@ -478,6 +497,10 @@ pub(crate) async fn a_removed_account_takes_its_archive(s: Arc<dyn Storage>) {
     assert!(next > id);
 }
 
+async fn note(s: &Arc<dyn Storage>, session: SessionNumber, count: u32) {
+    s.resumption().handled(Handled { session, count }).await.unwrap().await.unwrap();
+}
+
 pub(crate) async fn a_count_is_remembered_with_its_message(s: Arc<dyn Storage>) {
     let sessions = s.resumption();
     let (number, receipt) = sessions.begin(&user(ROMEO), "orchard", "secret").await.unwrap();
@@ -493,7 +516,7 @@ pub(crate) async fn a_count_is_remembered_with_its_message(s: Arc<dyn Storage>) 
     let mut receipts = Vec::new();
     for n in 0..10 {
         receipts.push(s.archive().keep(with_count(n, u32::MAX - 5)).await.unwrap().receipt);
-        sessions.handled(number, u32::MAX - 4).await.unwrap();
+        note(&s, number, u32::MAX - 4).await;
         let count = (n as u32).wrapping_sub(3);
         receipts.push(s.archive().keep(with_count(n, count)).await.unwrap().receipt);
     }
@@ -501,7 +524,8 @@ pub(crate) async fn a_count_is_remembered_with_its_message(s: Arc<dyn Storage>) 
     let found = sessions.find("secret").await.unwrap().unwrap();
     assert_eq!((found.handled, found.number, found.ended), (6, number, None));
     assert_eq!((found.owner, found.resource), (user(ROMEO), "orchard".into()));
-    sessions.handled(number, 7).await.unwrap();
+    note(&s, number, 7).await;
+    note(&s, number, 3).await;
     assert_eq!(sessions.find("secret").await.unwrap().unwrap().handled, 7);
     // Refused or held by nobody: the stanza was handled all the same.
     let mut refused = with_count(1, 8);
@@ -524,6 +548,13 @@ pub(crate) async fn a_session_is_saved_found_and_forgotten(s: Arc<dyn Storage>) 
     let all = sessions.all().await.unwrap();
     assert_eq!(all.iter().map(|r| r.key.as_str()).collect::<Vec<_>>(), ["one", "two"]);
     assert!(all.iter().all(|r| r.state.as_ref() == Some(&state) && r.handled == 42));
+    let (third, _receipt) = sessions.begin(&user(JULIET), "c", "three").await.unwrap();
+    sessions.begin_anew(at(50)).await.unwrap();
+    let all = sessions.all().await.unwrap();
+    let left: Vec<_> = all.iter().map(|r| (r.number, r.ended, r.state.is_none())).collect();
+    assert_eq!(left, [(first, None, true), (second, None, true), (third, Some(at(50)), true)]);
+    assert_eq!(sessions.expire(at(51)).await.unwrap(), 1);
+    sessions.save(vec![saved(first), saved(second)]).await.unwrap();
     sessions.end(first, Timestamp::from_micros(100)).await.unwrap();
     let ended = sessions.find("one").await.unwrap().unwrap();
     assert_eq!((ended.ended, ended.state, ended.handled), (Some(at(100)), None, 42));

@@ -1,8 +1,9 @@
 //! Compares what came with what a script expects.
 //!
 //! What the pattern names must be there; of what it does not name, only the usual head of a stanza
-//! (`id`, `from`, `to`, `xml:lang`) and what decorates an error may come. `scansion:strict="false"`
-//! on an element lets anything else come there, too.
+//! (`id`, `from`, `to`, `xml:lang`), what decorates an error, and one `<stanza-id/>` (XEP-0359) may
+//! come. `scansion:strict="false"` on an element lets anything else come there, too;
+//! `scansion:none="true"` says that there must be no such element.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -124,6 +125,12 @@ fn children(
     let mut rest: Vec<&Element> = got.elements().collect();
     for child in expected.elements() {
         let inside = format!("{path}/{}", child.name);
+        if attribute(child, SCANSION, "none") == Some("true") {
+            match rest.iter().find(|other| other.is(&child.ns, &child.name)) {
+                Some(other) => return Some(format!("at {path}: {other}, where none should be")),
+                None => continue,
+            }
+        }
         let tried = rest.iter().map(|other| compare(child, other, &inside, depth + 1));
         let tried: Vec<_> = tried.collect();
         if let Some(at) = tried.iter().position(Option::is_none) {
@@ -145,6 +152,10 @@ fn children(
         expected.attribute("type") == Some("error") && depth == 0 && other.name != "error"
             || is_error(expected)
     };
+    let is_id = |other: &Element| depth == 0 && other.is("urn:xmpp:sid:0", "stanza-id");
+    if let Some(at) = rest.iter().position(|other| is_id(other)) {
+        rest.remove(at);
+    }
     let extra = rest.iter().find(|other| !is_decoration(other));
     extra.map(|other| format!("at {path}: unexpected {other}"))
 }

@@ -1,5 +1,6 @@
 //! The commands. A new one is a value that implements [`Command`] and a line in [`COMMANDS`].
 
+mod archive;
 mod import;
 mod session;
 mod status;
@@ -17,6 +18,9 @@ pub const COMMANDS: &[&dyn Command] = &[
     &user::List,
     &user::Show,
     &import::Import,
+    &archive::Show,
+    &archive::Limit,
+    &archive::Clear,
     &session::List,
     &session::Close,
     &status::Status,

@@ -238,6 +238,18 @@ pub(super) fn must_be_served(cx: &CommandCx, user: &BareJid) -> Result<(), Comma
     )))
 }
 
+/// The account that is meant, which must be there.
+pub(super) async fn must_exist(
+    cx: &CommandCx,
+    arguments: &Arguments,
+) -> Result<BareJid, CommandError> {
+    let user = cx.account(arguments.required("account")?)?;
+    match cx.storage.accounts().find(&user).await? {
+        Some(_) => Ok(user),
+        None => Err(no_such(&user)),
+    }
+}
+
 enum Chosen {
     Given(String),
     Random(String),
@@ -304,7 +316,7 @@ fn domain(text: &str) -> Result<String, CommandError> {
     Ok(jid.domain().to_owned())
 }
 
-const ACCOUNT: Argument =
+pub(super) const ACCOUNT: Argument =
     needed("account", ArgumentKind::Account, "user@domain, or the user of the first domain");
 
 const PASSWORD: Argument = optional("password", ArgumentKind::Password, "The password");

@@ -73,3 +73,41 @@ fn address(value: &Value<'_>) -> Result<SocketAddr, Vec<Refusal>> {
     };
     refuse(value, format!("has {}, which is no address", quote(text)), help)
 }
+
+/// A host, or an address, with or without a port; may be left out.
+pub(in crate::config) struct Location;
+
+impl Kind<Option<String>> for Location {
+    fn describe(&self) -> String {
+        "a host or an address, with or without a port".to_owned()
+    }
+
+    fn read(&self, value: &Value<'_>) -> Result<Option<String>, Vec<Refusal>> {
+        let help = "write for example \"node1.example.org:5222\"";
+        let Some(text) = value.get_ref().as_str() else {
+            return wrong_type(value, "a host", help);
+        };
+        let host = match text.rsplit_once(':') {
+            _ if text.parse::<IpAddr>().is_ok() => text,
+            Some((host, port)) if port.parse::<u16>().is_ok_and(|port| port > 0) => host,
+            Some(_) => "",
+            None => text,
+        };
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        let is_address = bare.unwrap_or(host).parse::<IpAddr>().is_ok();
+        let is_name = !host.is_empty()
+            && host.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '.' | '_'));
+        if is_address || is_name {
+            return Ok(Some(text.to_owned()));
+        }
+        refuse(value, format!("is no place: {}", quote(text)), help.to_owned())
+    }
+
+    fn write(&self, value: &Option<String>) -> Option<String> {
+        value.as_deref().map(quote)
+    }
+
+    fn example(&self) -> Option<&'static str> {
+        Some("\"node1.example.org:5222\"")
+    }
+}

@@ -11,7 +11,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::DeValue;
 
-pub(super) use self::addresses::Addresses;
+pub(super) use self::addresses::{Addresses, Location};
 pub(super) use self::list::{Accounts, Uris, Words};
 pub(super) use self::number::{Count, Size, Time};
 pub(super) use self::text::{Domain, Levels, OneOf, Path};

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 
 use super::{MemoryStorage, State};
 use crate::jid::{BareJid, Jid};
+use crate::storage::archive::PAGE_BYTES;
 use crate::storage::words::words;
 use crate::storage::{
     ArchiveStore, Count, End, Kept, MessageId, NewMessage, Page, Query, Receipt, Result, Retention,
@@ -25,11 +26,16 @@ impl ArchiveStore for MemoryStorage {
         let id = state.ids.next(message.at);
         if let Some(handled) = message.handled
             && let Some(session) = state.sessions.get_mut(&handled.session)
+            && handled.is_ahead(session.handled)
         {
             session.handled = handled.count;
         }
         let receipt = Receipt::settled(state.keep(id, &message));
         Ok(Kept { id, receipt })
+    }
+
+    fn newest(&self) -> Option<MessageId> {
+        self.state().ok()?.ids.newest()
     }
 
     async fn delivered(&self, owner: &BareJid, ids: &[MessageId]) -> Result<()> {
@@ -74,8 +80,9 @@ impl ArchiveStore for MemoryStorage {
                 && query.before.is_none_or(|before| s.id < before)
         };
         let inside: Vec<&Stored> = all.iter().filter(is_inside).copied().collect();
-        let more = inside.len().saturating_sub(query.max);
-        let page = if query.backwards { &inside[more..] } else { &inside[..inside.len() - more] };
+        let most = fitting(&inside, query);
+        let more = inside.len() - most;
+        let page = if query.backwards { &inside[more..] } else { &inside[..most] };
         let rows: Vec<Stored> = page.iter().copied().cloned().collect();
         let first = rows.first().map(|r| r.id);
         let count = query.count.then(|| Count {
@@ -149,10 +156,24 @@ impl State {
     }
 }
 
+/// How many of these make a page.
+fn fitting(found: &[&Stored], query: &Query) -> usize {
+    let (forwards, backwards) = if query.backwards { (&[][..], found) } else { (found, &[][..]) };
+    let mut bytes = 0;
+    let fits = |row: &&&Stored| {
+        let fits = bytes <= PAGE_BYTES;
+        bytes += row.xml.len();
+        fits
+    };
+    forwards.iter().chain(backwards.iter().rev()).take(query.max).take_while(fits).count()
+}
+
 /// It is one of those asked for, wherever the page begins.
 fn finds(query: &Query, asked: Option<&[String]>, archived: &Archived) -> bool {
     let message = &archived.message;
     query.with.as_ref().is_none_or(|with| is_with(with, &message.with))
+        && query.above.is_none_or(|above| message.id > above)
+        && query.below.is_none_or(|below| message.id < below)
         && query.start.is_none_or(|start| message.at >= start)
         && query.end.is_none_or(|end| message.at <= end)
         && query.ids.as_ref().is_none_or(|ids| ids.contains(&message.id))

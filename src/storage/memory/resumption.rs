@@ -6,7 +6,7 @@ use super::MemoryStorage;
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
 use crate::storage::{
-    Receipt, Result, Resumable, ResumptionStore, SavedSession, SessionNumber, StorageError,
+    Handled, Receipt, Result, Resumable, ResumptionStore, SavedSession, SessionNumber, StorageError,
 };
 
 #[async_trait]
@@ -38,11 +38,13 @@ impl ResumptionStore for MemoryStorage {
         Ok((number, Receipt::settled(Ok(()))))
     }
 
-    async fn handled(&self, session: SessionNumber, count: u32) -> Result<()> {
-        if let Some(session) = self.state()?.sessions.get_mut(&session) {
-            session.handled = count;
+    async fn handled(&self, handled: Handled) -> Result<Receipt> {
+        if let Some(session) = self.state()?.sessions.get_mut(&handled.session)
+            && handled.is_ahead(session.handled)
+        {
+            session.handled = handled.count;
         }
-        Ok(())
+        Ok(Receipt::settled(Ok(())))
     }
 
     async fn save(&self, sessions: Vec<SavedSession>) -> Result<()> {
@@ -63,6 +65,14 @@ impl ResumptionStore for MemoryStorage {
 
     async fn all(&self) -> Result<Vec<Resumable>> {
         Ok(self.state()?.sessions.values().cloned().collect())
+    }
+
+    async fn begin_anew(&self, at: Timestamp) -> Result<()> {
+        for session in self.state()?.sessions.values_mut().filter(|s| s.ended.is_none()) {
+            session.ended = session.state.is_none().then_some(at);
+            session.state = None;
+        }
+        Ok(())
     }
 
     async fn end(&self, session: SessionNumber, at: Timestamp) -> Result<()> {

@@ -9,9 +9,10 @@ use sqlx::Row;
 
 use super::release::{list, release};
 use super::writer::{Change, Nothing, Writing};
-use super::{Database, DbRow, bound, jid};
+use super::{Database, DbRow, bound, closed, jid};
 use crate::jid::{BareJid, Jid};
 use crate::payload::datetime::Timestamp;
+use crate::storage::archive::PAGE_BYTES;
 use crate::storage::words::words;
 use crate::storage::{
     ArchiveStore, Count, End, Kept, MessageId, NewMessage, Page, Query, Result, Retention,
@@ -22,6 +23,10 @@ use crate::storage::{
 impl ArchiveStore for Database {
     async fn keep(&self, message: NewMessage) -> Result<Kept> {
         self.writer.keep(message).await
+    }
+
+    fn newest(&self) -> Option<MessageId> {
+        self.writer.newest()
     }
 
     async fn delivered(&self, owner: &BareJid, ids: &[MessageId]) -> Result<()> {
@@ -66,6 +71,7 @@ impl ArchiveStore for Database {
 
     async fn page(&self, owner: &BareJid, query: &Query) -> Result<Option<Page>> {
         self.settle_messages().await?;
+        let _turn = self.scans.acquire().await.map_err(|_| closed())?;
         if !self.has_all(owner, &query.named).await? {
             return Ok(None);
         }
@@ -110,7 +116,11 @@ impl ArchiveStore for Database {
     }
 
     async fn expire(&self, owner: &BareJid, retention: Retention) -> Result<u64> {
-        self.writer.write(Expire { owner: owner.clone(), retention }).await
+        // To find out what is too old must not hold up those who write: most often it is nothing.
+        match self.too_old(owner, retention).await? {
+            Some(below) => self.writer.write(Expire { owner: owner.clone(), below }).await,
+            None => Ok(0),
+        }
     }
 }
 
@@ -143,6 +153,31 @@ impl Database {
         .fetch_one(&self.reads)
         .await?;
         Ok(count.unsigned_abs() == ids.len() as u64)
+    }
+
+    /// Ids below are to be forgotten; `None` if there are none.
+    async fn too_old(&self, owner: &BareJid, retention: Retention) -> Result<Option<i64>> {
+        let mut below = retention.before.map(Timestamp::as_micros);
+        if let Some(keep) = retention.keep {
+            let newest_of_old = sqlx::query_as::<_, (i64,)>(
+                "SELECT id FROM archive WHERE owner = (SELECT number FROM owner WHERE jid = $1) \
+                 ORDER BY id DESC LIMIT 1 OFFSET $2",
+            )
+            .bind(owner.as_str())
+            .bind(i64::try_from(keep).unwrap_or(i64::MAX))
+            .fetch_optional(&self.reads)
+            .await?;
+            below = below.max(newest_of_old.map(|(id,)| id + 1));
+        }
+        let Some(below) = below else { return Ok(None) };
+        let oldest = sqlx::query_as::<_, (i64,)>(
+            "SELECT id FROM archive WHERE owner = (SELECT number FROM owner WHERE jid = $1) \
+             ORDER BY id LIMIT 1",
+        )
+        .bind(owner.as_str())
+        .fetch_optional(&self.reads)
+        .await?;
+        Ok(oldest.filter(|(id,)| *id < below).map(|_| below))
     }
 
     async fn rows(&self, owner: &BareJid, query: &Query, find: &Find) -> Result<Page> {
@@ -178,8 +213,9 @@ impl Database {
         let whole = Query { after: None, before: None, ..query.clone() };
         let whole =
             Find::new(&whole, self.lag.load(Ordering::Acquire)).unwrap_or_else(|| find.clone());
+        let has_times = query.start.is_some() || query.end.is_some();
         let row = whole
-            .bind(COUNT, owner)
+            .bind(if has_times { COUNT } else { COUNT_ALL_TIMES }, owner)
             .bind(first.map_or(i64::MAX, |f| f.id.get()))
             .fetch_one(&self.reads)
             .await?;
@@ -207,9 +243,10 @@ impl Find {
         let start = query.start.map_or(i64::MIN, Timestamp::as_micros);
         let end = query.end.map_or(i64::MAX, Timestamp::as_micros);
         // An id is not below the microseconds of its message, and not far above.
-        let mut low = query.after.map_or(0, MessageId::get).max(start.saturating_sub(1));
-        let mut high =
-            query.before.map_or(i64::MAX, MessageId::get).min(end.saturating_add(lag + 1));
+        let mut low =
+            query.above.max(query.after).map_or(0, MessageId::get).max(start.saturating_sub(1));
+        let below = [query.below, query.before].into_iter().flatten().min();
+        let mut high = below.map_or(i64::MAX, MessageId::get).min(end.saturating_add(lag + 1));
         if let Some(ids) = &query.ids {
             low = low.max(ids.iter().min()?.get() - 1);
             high = high.min(ids.iter().max()?.get() + 1);
@@ -254,13 +291,18 @@ fn expression(words: &[String]) -> String {
 
 macro_rules! found {
     ($what:literal, $order:literal) => {
+        found!($what, "JOIN message m ON m.id = a.id", "AND m.at >= $4 AND m.at <= $5", $order)
+    };
+    ($what:literal, $join:literal, $times:literal, $order:literal) => {
         concat!(
             "SELECT ",
             $what,
-            " FROM archive a JOIN message m ON m.id = a.id \
-             WHERE a.owner = (SELECT number FROM owner WHERE jid = $1) \
-             AND a.id > $2 AND a.id < $3 AND m.at >= $4 AND m.at <= $5 \
-             AND ($6 IS NULL OR a.peer = $6 OR (a.peer > $7 AND a.peer < $8)) \
+            " FROM archive a ",
+            $join,
+            " WHERE a.owner = (SELECT number FROM owner WHERE jid = $1) \
+             AND a.id > $2 AND a.id < $3 ",
+            $times,
+            " AND ($6 IS NULL OR a.peer = $6 OR (a.peer > $7 AND a.peer < $8)) \
              AND ($9 IS NULL OR a.id IN (SELECT value FROM json_each($9))) \
              AND ($10 IS NULL OR a.id IN (SELECT rowid FROM archive_text WHERE archive_text MATCH \
              'holders : \"o' || (SELECT number FROM owner WHERE jid = $1) || '\" AND ' || $10)) ",
@@ -272,16 +314,17 @@ macro_rules! found {
 const FORWARDS: &str = found!("a.id, m.at, a.peer, a.way, m.xml", "ORDER BY a.id LIMIT $11");
 const BACKWARDS: &str = found!("a.id, m.at, a.peer, a.way, m.xml", "ORDER BY a.id DESC LIMIT $11");
 const COUNT: &str = found!("count(*), count(*) FILTER (WHERE a.id < $11)", "");
+/// As fast as narrow rows can be read.
+const COUNT_ALL_TIMES: &str = found!("count(*), count(*) FILTER (WHERE a.id < $11)", "", "", "");
 
-/// A page that has grown larger takes no more rows.
-const PAGE_BYTES: usize = 2 << 20;
 /// How many words can be asked for.
 const WORDS: usize = 16;
 
 /// What an archive is to forget.
 struct Expire {
     owner: BareJid,
-    retention: Retention,
+    /// Ids below are to be forgotten.
+    below: i64,
 }
 
 #[async_trait]
@@ -291,14 +334,13 @@ impl Change for Expire {
     async fn apply(&self, on: &mut Writing<'_>) -> Result<u64> {
         let Some(known) = on.owner_if_any(&self.owner).await? else { return Ok(0) };
         let owner = known.number;
-        let Some(below) = self.below(on, owner).await? else { return Ok(0) };
         let rows = sqlx::query_as::<_, (i64, bool)>(
             "SELECT a.id, EXISTS \
              (SELECT 1 FROM waiting w WHERE w.owner = a.owner AND w.message = a.id) \
              FROM archive a WHERE a.owner = $1 AND a.id < $2 ORDER BY a.id LIMIT $3",
         )
         .bind(owner)
-        .bind(below)
+        .bind(self.below)
         .bind(AT_ONCE)
         .fetch_all(&mut *on.connection)
         .await?;
@@ -319,23 +361,6 @@ impl Change for Expire {
             .execute(&mut *on.connection)
             .await?;
         Ok(rows.len() as u64)
-    }
-}
-
-impl Expire {
-    /// Ids below are to be forgotten.
-    async fn below(&self, on: &mut Writing<'_>, owner: i64) -> Result<Option<i64>> {
-        let before = self.retention.before.map(Timestamp::as_micros);
-        let Some(keep) = self.retention.keep else { return Ok(before) };
-        let oldest_kept = sqlx::query_as::<_, (i64,)>(
-            "SELECT id FROM archive WHERE owner = $1 ORDER BY id DESC LIMIT 1 OFFSET $2",
-        )
-        .bind(owner)
-        .bind(i64::try_from(keep).unwrap_or(i64::MAX))
-        .fetch_optional(&mut *on.connection)
-        .await?
-        .map(|(id,)| id + 1);
-        Ok(before.max(oldest_kept))
     }
 }
 
@@ -389,7 +414,8 @@ mod tests {
         SqliteStorage::open(&path, 1, &Tasks::new()).await.unwrap();
         let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path);
         let mut connection = Connection::connect_with(&options).await.unwrap();
-        let mut statements = vec![FORWARDS.to_owned(), BACKWARDS.to_owned(), COUNT.to_owned()];
+        let mut statements: Vec<String> =
+            [FORWARDS, BACKWARDS, COUNT, COUNT_ALL_TIMES].map(str::to_owned).into();
         statements.extend(release::statements());
         for statement in statements {
             let plan = plan(&mut connection, &statement).await;

@@ -11,7 +11,7 @@ use super::{Database, DbRow, keep::write_handled};
 use crate::jid::{BareJid, Jid};
 use crate::payload::datetime::Timestamp;
 use crate::storage::{
-    Receipt, Result, Resumable, ResumptionStore, SavedSession, SessionNumber, StorageError,
+    Handled, Receipt, Result, Resumable, ResumptionStore, SavedSession, SessionNumber, StorageError,
 };
 
 #[async_trait]
@@ -28,8 +28,8 @@ impl ResumptionStore for Database {
         Ok((number, self.writer.hand_over(begin).await?))
     }
 
-    async fn handled(&self, session: SessionNumber, count: u32) -> Result<()> {
-        self.writer.handled(session, count).await
+    async fn handled(&self, handled: Handled) -> Result<Receipt> {
+        self.writer.handled(handled).await
     }
 
     async fn save(&self, sessions: Vec<SavedSession>) -> Result<()> {
@@ -59,6 +59,10 @@ impl ResumptionStore for Database {
         .fetch_all(&self.reads)
         .await?;
         rows.iter().map(resumable).collect()
+    }
+
+    async fn begin_anew(&self, at: Timestamp) -> Result<()> {
+        self.writer.write(BeginAnew(at)).await
     }
 
     async fn end(&self, session: SessionNumber, at: Timestamp) -> Result<()> {
@@ -109,6 +113,24 @@ impl Change for Save {
                 .await?;
         }
         write_handled(on, self.0.iter().map(|s| (s.number.0, s.handled)).collect()).await
+    }
+}
+
+struct BeginAnew(Timestamp);
+
+#[async_trait]
+impl Change for BeginAnew {
+    type Answer = ();
+
+    async fn apply(&self, on: &mut Writing<'_>) -> Result<()> {
+        sqlx::query("UPDATE resumable SET ended = $1 WHERE ended IS NULL AND state IS NULL")
+            .bind(self.0.as_micros())
+            .execute(&mut *on.connection)
+            .await?;
+        sqlx::query("UPDATE resumable SET state = NULL WHERE state IS NOT NULL")
+            .execute(&mut *on.connection)
+            .await?;
+        Ok(())
     }
 }
 

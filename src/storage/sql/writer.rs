@@ -36,7 +36,7 @@ use super::{Connection, closed, release, resumption};
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
 use crate::storage::{
-    Ids, Kept, MessageId, NewMessage, Receipt, Result, SessionNumber, StorageError,
+    Handled, Ids, Kept, MessageId, NewMessage, Receipt, Result, SessionNumber, StorageError,
 };
 use crate::tasks::Tasks;
 
@@ -75,7 +75,7 @@ enum Job {
     Clear(BareJid, SmallVec<[MessageId; 4]>, u8),
     Close,
     End(SessionNumber, Timestamp),
-    Handled(SessionNumber, u32),
+    Handled(Handled, oneshot::Sender<Result<()>>),
     /// The most frequent change, of which many are written with one statement.
     Keep(Box<Keep>),
     Login(BareJid, Timestamp),
@@ -169,6 +169,11 @@ impl Writer {
         Ok(Kept { id, receipt: Receipt::waiting(settled) })
     }
 
+    /// The last number that was given.
+    pub(super) fn newest(&self) -> Option<MessageId> {
+        self.ids.lock().newest()
+    }
+
     /// Lets marks fall, a little later.
     pub(super) async fn clear(&self, owner: BareJid, ids: SmallVec<[MessageId; 4]>) -> Result<()> {
         self.under_way.marks.fetch_add(1, Ordering::AcqRel);
@@ -189,9 +194,11 @@ impl Writer {
         self.is_keeping() || self.under_way.marks.load(Ordering::Acquire) > 0
     }
 
-    /// Notes how many stanzas a session has handled, a little later.
-    pub(super) async fn handled(&self, session: SessionNumber, count: u32) -> Result<()> {
-        self.send(Job::Handled(session, count)).await
+    /// Notes how many stanzas a session has handled.
+    pub(super) async fn handled(&self, handled: Handled) -> Result<Receipt> {
+        let (answer, settled) = oneshot::channel();
+        self.send(Job::Handled(handled, answer)).await?;
+        Ok(Receipt::waiting(settled))
     }
 
     /// Notes that a session has ended, a little later.
@@ -221,8 +228,8 @@ impl Job {
     /// How long it may wait for company; `None`: no time at all.
     fn patience(&self) -> Option<Duration> {
         match self {
-            Self::Change(_) | Self::Close | Self::Keep(_) => None,
-            Self::Clear(..) | Self::End(..) | Self::Handled(..) => Some(MARK_DELAY),
+            Self::Change(_) | Self::Close | Self::Handled(..) | Self::Keep(_) => None,
+            Self::Clear(..) | Self::End(..) => Some(MARK_DELAY),
             Self::Login(..) => Some(LOGIN_DELAY),
         }
     }
@@ -322,8 +329,13 @@ impl Task {
                 Job::Clear(..) => {
                     self.under_way.marks.fetch_sub(1, Ordering::AcqRel);
                 }
+                Job::Handled(_, answer) => {
+                    let failed = failure.map(|error| StorageError::Database(error.to_string()));
+                    // Its session may be gone.
+                    drop(answer.send(failed.map_or(Ok(()), Err)));
+                }
                 // Whoever notes these does not wait.
-                Job::Close | Job::End(..) | Job::Handled(..) | Job::Login(..) => {}
+                Job::Close | Job::End(..) | Job::Login(..) => {}
             }
         }
         *jobs = left;
@@ -415,12 +427,13 @@ async fn apply_run(on: &mut Writing<'_>, run: &mut [Job]) -> Result<()> {
         match job {
             Job::Clear(owner, ids, _) => clears.push((&*owner, &ids[..])),
             Job::End(session, at) => ends.push((session.0, *at)),
-            Job::Handled(session, count) => {
-                handled.insert(session.0, *count);
+            Job::Handled(noted, _) => {
+                note(&mut handled, *noted);
             }
-            // In the order of the queue: the last one counts.
             Job::Keep(keep) => {
-                handled.extend(keep.message.handled.map(|h| (h.session.0, h.count)));
+                if let Some(noted) = keep.message.handled {
+                    note(&mut handled, noted);
+                }
                 keeps.push(keep);
             }
             Job::Login(user, at) => logins.push((&*user, *at)),
@@ -442,6 +455,14 @@ async fn apply_run(on: &mut Writing<'_>, run: &mut [Job]) -> Result<()> {
         super::account::write_login(on, user, at).await?;
     }
     Ok(())
+}
+
+/// The highest count of a session counts.
+fn note(counts: &mut FxHashMap<i64, u32>, noted: Handled) {
+    let count = counts.entry(noted.session.0).or_insert(noted.count);
+    if noted.is_ahead(*count) {
+        *count = noted.count;
+    }
 }
 
 #[async_trait]

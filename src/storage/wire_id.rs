@@ -7,7 +7,7 @@
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
-use crate::storage::MessageId;
+use super::MessageId;
 
 /// Writes and reads ids. One a server; made from its secret, which never changes.
 #[derive(Clone)]

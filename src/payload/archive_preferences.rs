@@ -1,7 +1,7 @@
 //! XEP-0441: whose messages an owner wants to have in the archive.
 
-use crate::archive::NS;
 use crate::jid::Jid;
+use crate::ns::MAM as NS;
 use crate::stanza::{Condition, StanzaError};
 use crate::xml::{ElementRef, Node, element};
 
@@ -28,6 +28,18 @@ pub enum Default {
     Roster,
 }
 
+impl Default {
+    /// As it is written.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Always => "always",
+            Self::Never => "never",
+            Self::Roster => "roster",
+        }
+    }
+}
+
 impl Preferences {
     /// Reads a `<prefs/>`.
     ///
@@ -50,17 +62,12 @@ impl Preferences {
 
     /// The `<prefs/>`, with both lists (XEP-0441 §2.1).
     pub fn to_node(&self) -> Node {
-        let default = match self.default {
-            Default::Always => "always",
-            Default::Never => "never",
-            Default::Roster => "roster",
-        };
         let list = |name, jids: &[Jid]| {
             element(name).children(jids.iter().map(|jid| element("jid").text(jid.as_str())))
         };
         element("prefs")
             .ns(NS)
-            .attr("default", default)
+            .attr("default", self.default.as_str())
             .child(list("always", &self.always))
             .child(list("never", &self.never))
     }

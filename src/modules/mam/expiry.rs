@@ -1,0 +1,119 @@
+//! Archives forget: what is too old, and what is too much (XEP-0313 §3.2).
+//!
+//! Done in small steps with pauses between them, so that it is nobody's business but its own. The
+//! same task forgets sessions that ended long ago, of which a client may still ask (XEP-0198 §5).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use crate::archive::retention::Limits;
+use crate::config::ArchiveConfig;
+use crate::host::Hosts;
+use crate::jid::BareJid;
+use crate::payload::datetime::Timestamp;
+use crate::storage::{Result, Storage};
+use crate::xml::Frame;
+
+/// A moment after the start, and then every hour, until the server ends.
+pub async fn run(hosts: Arc<Hosts>) {
+    let stopping = hosts.tasks.stopping();
+    let mut pause = SOON;
+    while rest(&stopping, pause).await {
+        if let Err(error) = round(&hosts, &stopping).await {
+            tracing::error!(%error, "old messages could not be forgotten");
+        }
+        pause = HOUR;
+    }
+}
+
+/// How long messages of this account stay, and whether that was said for it alone.
+///
+/// # Errors
+/// If the store fails.
+pub async fn limits(
+    storage: &dyn Storage,
+    config: &ArchiveConfig,
+    user: &BareJid,
+) -> Result<(Limits, bool)> {
+    if let Some(xml) = storage.documents().get(user, KIND, "").await? {
+        match Frame::from_bytes(xml).ok().and_then(|frame| Limits::read(&frame.root())) {
+            Some(limits) => return Ok((limits, true)),
+            None => tracing::error!(jid = %user, "a kept retention cannot be read"),
+        }
+    }
+    Ok((Limits::new(config.age, config.messages), false))
+}
+
+/// Says how long messages of this account stay; `None`: as the configuration says.
+///
+/// # Errors
+/// If the store fails.
+pub async fn set_limits(
+    storage: &dyn Storage,
+    user: &BareJid,
+    limits: Option<Limits>,
+) -> Result<()> {
+    let documents = storage.documents();
+    match limits {
+        None => documents.remove(user, KIND, "").await.map(drop),
+        Some(limits) => {
+            let xml = String::from_utf8_lossy(&limits.to_node().to_bytes()).into_owned();
+            documents.put(user, KIND, "", &xml).await
+        }
+    }
+}
+
+async fn round(hosts: &Hosts, stopping: &CancellationToken) -> Result<()> {
+    let archive = hosts.storage.archive();
+    let (mut after, mut forgotten) = (None, 0);
+    loop {
+        let owners = archive.owners(after.as_ref(), OWNERS).await?;
+        let Some(last) = owners.last() else { break };
+        for owner in &owners {
+            forgotten += of_one(hosts, stopping, owner).await?;
+        }
+        after = Some(last.clone());
+        if !rest(stopping, PAUSE).await {
+            return Ok(());
+        }
+    }
+    let week_ago = hosts.clock.now().as_micros() - WEEK.as_micros() as i64;
+    let sessions = hosts.storage.resumption().expire(Timestamp::from_micros(week_ago)).await?;
+    if forgotten > 0 || sessions > 0 {
+        tracing::info!(messages = forgotten, sessions, "forgot what was too old");
+    }
+    Ok(())
+}
+
+/// Answers how many messages were forgotten.
+async fn of_one(hosts: &Hosts, stopping: &CancellationToken, owner: &BareJid) -> Result<u64> {
+    let config = hosts.config.load_full();
+    let (limits, _) = limits(&*hosts.storage, &config.archive, owner).await?;
+    let mut forgotten = 0;
+    while !limits.is_none() && !stopping.is_cancelled() {
+        let begun = Instant::now();
+        match hosts.storage.archive().expire(owner, limits.at(hosts.clock.now())).await? {
+            0 => break,
+            some => forgotten += some,
+        }
+        // As long as it took: half of the time is for the others.
+        rest(stopping, begun.elapsed().max(PAUSE)).await;
+    }
+    Ok(forgotten)
+}
+
+/// `false` if the server ends meanwhile.
+async fn rest(stopping: &CancellationToken, pause: Duration) -> bool {
+    stopping.run_until_cancelled(sleep(pause)).await.is_some()
+}
+
+const KIND: &str = "archive-retention";
+/// Archives looked at between two pauses.
+const OWNERS: usize = 50;
+const PAUSE: Duration = Duration::from_millis(20);
+const SOON: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);

@@ -1,0 +1,77 @@
+//! XEP-0313: Message Archive Management, for archives of accounts, with XEP-0441 (whose messages
+//! are kept) and XEP-0431 (they are found by words).
+//!
+//! What is kept and what is asked is decided in `archive/`, which does no I/O. The thing to get
+//! wrong: results go straight to who asked, never through `router/`. There they would be kept again.
+
+pub mod expiry;
+mod keep;
+mod preferences;
+mod query;
+
+pub use keep::{keep, sent_by};
+pub use preferences::stored as stored_preferences;
+
+use crate::archive::{EXTENDED, FULLTEXT, GROUPCHAT_FIELD};
+use crate::config::Config;
+use crate::host::{Cx, Manifest, Module, Registry, Scope, Status, Xep};
+use crate::jid::BareJid;
+use crate::ns::MAM as NS;
+use crate::session::SessionHandle;
+use crate::stanza::{Condition, Iq, IqKind, StanzaError};
+
+/// Keeps messages, and finds them again.
+pub struct Mam;
+
+impl Module for Mam {
+    fn manifest(&self) -> &'static Manifest {
+        &Manifest {
+            name: "mam",
+            summary: "Keeps messages, and finds them again, for users who want it",
+            xeps: &[
+                Xep { number: 59, version: "1.0", status: Status::Partial },
+                Xep { number: 297, version: "1.0", status: Status::Complete },
+                Xep { number: 313, version: "1.1.3", status: Status::Complete },
+                Xep { number: 334, version: "1.0.0", status: Status::Partial },
+                Xep { number: 431, version: "0.2.0", status: Status::Complete },
+                Xep { number: 441, version: "0.2.0", status: Status::Complete },
+            ],
+        }
+    }
+
+    fn register(&self, _on: &mut Registry) {}
+
+    /// Without archives there is nobody who answers, and nothing is announced.
+    fn configure(&self, config: &Config, on: &mut Registry) {
+        if !config.archive.enabled {
+            return;
+        }
+        on.iq(Scope::Account, IqKind::Get, (NS, "metadata"), &query::Archive);
+        on.iq(Scope::Account, IqKind::Get, (NS, "query"), &query::Archive);
+        on.iq(Scope::Account, IqKind::Set, (NS, "query"), &query::Archive);
+        on.iq(Scope::Account, IqKind::Get, (NS, "prefs"), &preferences::Wishes);
+        on.iq(Scope::Account, IqKind::Set, (NS, "prefs"), &preferences::Wishes);
+        // Some clients ask only the domain whether their account has an archive.
+        for scope in [Scope::Account, Scope::Host] {
+            on.feature(scope, NS).feature(scope, EXTENDED).feature(scope, GROUPCHAT_FIELD);
+            if config.archive.search {
+                on.feature(scope, FULLTEXT);
+            }
+        }
+    }
+}
+
+/// Who asks for the archive of his own account, which is the only one he may ask for
+/// (XEP-0313 §8.1).
+///
+/// # Errors
+/// `forbidden` for those of others, and to anonymous users, who have none.
+fn owner<'a>(cx: &Cx<'a>, request: &Iq) -> Result<(&'a SessionHandle, BareJid), StanzaError> {
+    let session = cx.origin.session().ok_or(Condition::Forbidden)?;
+    let user = session.jid().to_bare();
+    match &request.head.to {
+        Some(to) if *to != *user => Err(Condition::Forbidden.text("this archive is not yours")),
+        _ if session.is_anonymous() => Err(Condition::Forbidden.text("only for registered users")),
+        _ => Ok((session, user)),
+    }
+}

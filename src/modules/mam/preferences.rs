@@ -1,0 +1,75 @@
+//! XEP-0441: whose messages a user wants in the archive.
+
+use std::sync::{Arc, LazyLock};
+
+use async_trait::async_trait;
+
+use crate::host::{Cx, IqHandler, IqReply};
+use crate::jid::{BareJid, Jid};
+use crate::payload::archive_preferences::{Default, Preferences};
+use crate::stanza::{Condition, Iq, IqKind, StanzaError};
+use crate::storage::{self, Storage};
+use crate::xml::Frame;
+
+/// Tells them, and changes them (XEP-0441 §2.1).
+pub(super) struct Wishes;
+
+#[async_trait]
+impl IqHandler for Wishes {
+    async fn handle(&self, cx: &mut Cx<'_>, request: &Iq) -> IqReply {
+        let (_, user) = super::owner(cx, request)?;
+        if request.kind == IqKind::Get {
+            return Ok(Some(of(cx, &user).await?.to_node()));
+        }
+        let wanted = Preferences::read(&request.payload().ok_or(Condition::BadRequest)?)?;
+        // Who was removed meanwhile leaves nothing behind.
+        cx.must_have_account(&user).await?;
+        let documents = cx.hosts.storage.documents();
+        let kept = if wanted == Preferences::default() {
+            documents.remove(&user, KIND, "").await.map(drop)
+        } else {
+            let xml = String::from_utf8_lossy(&wanted.to_node().to_bytes()).into_owned();
+            documents.put(&user, KIND, "", &xml).await
+        };
+        cx.hosts.preferences.forget(&user);
+        kept?;
+        Ok(Some(wanted.to_node()))
+    }
+}
+
+/// Those of a user. No read of the store if they were asked for lately.
+///
+/// # Errors
+/// `internal-server-error` if the store fails: what must not be kept is not kept by mistake.
+pub(super) async fn of(cx: &Cx<'_>, user: &BareJid) -> Result<Arc<Preferences>, StanzaError> {
+    let ticket = match cx.hosts.preferences.get(user) {
+        Ok(preferences) => return Ok(preferences),
+        Err(ticket) => ticket,
+    };
+    // Most users have none of their own: one for all of them.
+    static DEFAULT: LazyLock<Arc<Preferences>> = LazyLock::new(Arc::default);
+    let stored = stored(&*cx.hosts.storage, user).await?;
+    let is_default = stored == Preferences::default();
+    let preferences = if is_default { Arc::clone(&DEFAULT) } else { Arc::new(stored) };
+    let jids = preferences.always.iter().chain(&preferences.never);
+    let bytes = jids.map(|jid| jid.as_str().len() + size_of::<Jid>()).sum();
+    cx.hosts.preferences.enter(ticket, user, Arc::clone(&preferences), bytes);
+    Ok(preferences)
+}
+
+/// Those of a user, from the store.
+///
+/// # Errors
+/// If the store fails.
+pub async fn stored(storage: &dyn Storage, user: &BareJid) -> storage::Result<Preferences> {
+    let kept = storage.documents().get(user, KIND, "").await?;
+    let Some(xml) = kept else { return Ok(Preferences::default()) };
+    let frame = Frame::from_bytes(xml).ok();
+    let preferences = frame.and_then(|frame| Preferences::read(&frame.root()).ok());
+    Ok(preferences.unwrap_or_else(|| {
+        tracing::error!(jid = %user, "kept preferences cannot be read: nothing is archived");
+        Preferences { default: Default::Never, ..Preferences::default() }
+    }))
+}
+
+const KIND: &str = "archive-preferences";

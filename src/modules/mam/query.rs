@@ -1,0 +1,74 @@
+//! XEP-0313 §4, §5: a user asks for messages, and for what can be asked.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::archive::{page, query};
+use crate::host::{Cx, IqHandler, IqReply};
+use crate::jid::BareJid;
+use crate::session::SessionHandle;
+use crate::stanza::{Condition, Head, Iq, IqKind, Message, MessageKind, Stanza, StanzaError};
+use crate::storage::{Count, Page};
+use crate::xml::ElementRef;
+
+/// Answers for archives.
+pub(super) struct Archive;
+
+#[async_trait]
+impl IqHandler for Archive {
+    async fn handle(&self, cx: &mut Cx<'_>, request: &Iq) -> IqReply {
+        let (session, user) = super::owner(cx, request)?;
+        let payload = request.payload().ok_or(Condition::BadRequest)?;
+        match (request.kind, payload.name()) {
+            (IqKind::Set, _) => pages(cx, session, &user, &payload).await,
+            (_, "metadata") => {
+                let ends = cx.hosts.storage.archive().ends(&user).await?;
+                Ok(Some(page::metadata(ends, &cx.hosts.message_ids)))
+            }
+            _ => {
+                query::refuse_node(&payload)?;
+                Ok(Some(query::form(cx.hosts.config.load().archive.search)))
+            }
+        }
+    }
+}
+
+/// One page: its messages, and then the answer (XEP-0313 §4.2, §4.3).
+async fn pages(
+    cx: &Cx<'_>,
+    session: &SessionHandle,
+    user: &BareJid,
+    payload: &ElementRef<'_>,
+) -> IqReply {
+    let ids = &cx.hosts.message_ids;
+    let asked = query::read(payload, ids, cx.hosts.config.load().archive.search)?;
+    let page = cx.hosts.storage.archive().page(user, &asked.query).await?;
+    let mut page = page.ok_or_else(query::not_found)?;
+    count_all(&asked.query, &mut page);
+    // Half of the mailbox: the other half is for what comes from others meanwhile.
+    let most = cx.hosts.config.load().limits.inbox_stanzas / 2;
+    let head = Head::between(user.clone(), session.jid().clone());
+    for row in page::in_order(&page, asked.flip) {
+        let content = page::result(row, asked.query_id.as_deref(), ids);
+        let result = Message { head: head.clone(), kind: MessageKind::Normal, content };
+        session.below(most).await;
+        if !session.has_writer() || session.deliver(Arc::new(Stanza::Message(result))).is_err() {
+            return Err(interrupted());
+        }
+    }
+    Ok(Some(page::fin(&page, ids)))
+}
+
+/// All that there are have come: so it is known how many, without counting.
+fn count_all(query: &crate::storage::Query, page: &mut Page) {
+    let is_whole = page.complete && query.after.is_none() && query.before.is_none();
+    if page.count.is_none() && is_whole {
+        page.count = Some(Count { total: page.rows.len() as u64, before: 0 });
+    }
+}
+
+/// A client that takes up its session again must not take half a page for a whole one.
+fn interrupted() -> StanzaError {
+    Condition::ResourceConstraint.text("the connection was lost: ask again")
+}

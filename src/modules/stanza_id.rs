@@ -1,0 +1,38 @@
+//! XEP-0359: Unique and Stable Stanza IDs. Whoever sees one of ours may believe it.
+
+use crate::host::{Cx, Manifest, Module, Registry, Scope, Status, Xep};
+use crate::jid::Jid;
+use crate::ns;
+use crate::payload::{delay, stanza_id};
+use crate::stanza::Message;
+
+/// Sees to it that nobody forges our ids.
+pub struct StanzaId;
+
+impl Module for StanzaId {
+    fn manifest(&self) -> &'static Manifest {
+        &Manifest {
+            name: "stanza_id",
+            summary: "Gives messages the ids that they have in archives, and lets nobody forge them",
+            xeps: &[Xep { number: 359, version: "0.7.0", status: Status::Complete }],
+        }
+    }
+
+    fn register(&self, on: &mut Registry) {
+        on.feature(Scope::Account, ns::STANZA_ID).feature(Scope::Host, ns::STANZA_ID);
+    }
+}
+
+/// Takes out of a message what only we may say on behalf of `user` or of the server: ids of the
+/// archive (XEP-0359 §3.1), and that the message was delayed here, which would tell a wrong time
+/// (XEP-0203 §4).
+pub fn remove_forged(cx: &Cx<'_>, user: &Jid, message: &mut Message) {
+    let host = &cx.host.jid;
+    message.content.remove(|child| {
+        stanza_id::is_by(child, user)
+            || stanza_id::is_by(child, host)
+            || (child.is(delay::NS, "delay")
+                && child.attr("from").and_then(|from| Jid::parse(&from).ok()).as_ref()
+                    == Some(host))
+    });
+}

@@ -1,0 +1,168 @@
+//! A session as it is written down when the server ends, and made again by the next one
+//! (XEP-0198 §5): clients should not notice an upgrade.
+//!
+//! It is a value, so there is nothing to be forgotten by accident: what stands in [`Session`], its
+//! mailbox and its handle is written here, or said below not to be.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::stream_management::Unacknowledged;
+use super::{
+    Delivery, InboxLimits, Resumption, Session, SessionFacts, SessionHandle, SessionTable,
+};
+use crate::jid::{FullJid, Jid};
+use crate::payload::datetime::Timestamp;
+use crate::stanza::{Presence, Stanza};
+use crate::storage::{MessageId, Resumable, SavedSession};
+use crate::xml::Frame;
+
+/// What a newer program may write, an older one does not read: then the session is lost, and its
+/// client hears how many of its stanzas were handled.
+const VERSION: u32 = 1;
+
+#[derive(Debug, Deserialize, Serialize)]
+struct State {
+    version: u32,
+    /// When, in microseconds since 1970.
+    at: i64,
+    /// Seconds for which the session can be resumed.
+    max: u64,
+    /// Stanzas that the client has acknowledged, modulo 2^32.
+    acknowledged: u32,
+    /// How many of the queue were written to its last connection.
+    written: usize,
+    /// Those it has not acknowledged, and what was in the mailbox behind them.
+    queue: Vec<Queued>,
+    presence: Option<String>,
+    priority: i8,
+    directed: Vec<String>,
+    interested: bool,
+    wants_blocklist: bool,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+struct Queued {
+    xml: String,
+    to: Option<String>,
+    mark: Option<i64>,
+    answered: bool,
+}
+
+impl Session {
+    /// Takes it out of the table and writes it down. `None` if it cannot be resumed by another
+    /// server: then it is given back, to be ended.
+    ///
+    /// # Errors
+    /// The session itself.
+    pub fn save(self, at: Timestamp) -> Result<SavedSession, Self> {
+        let Some(resumption) = self.link(|link| link.resumption()) else { return Err(self) };
+        let Some(number) = resumption.number else { return Err(self) };
+        let handled = self.link(|link| link.handled_count());
+        let (sent, acknowledged, written) = self.link(|link| link.saved());
+        let mut state = self.handle.presence(|p| State {
+            version: VERSION,
+            at: at.as_micros(),
+            max: resumption.max.as_secs(),
+            acknowledged,
+            written,
+            queue: sent.iter().map(|(delivery, answered)| queued(delivery, *answered)).collect(),
+            presence: p.available.as_ref().map(|p| text(&Stanza::Presence((**p).clone()))),
+            priority: p.priority,
+            directed: p.directed.iter().map(|jid| jid.as_str().to_owned()).collect(),
+            interested: p.interested,
+            wants_blocklist: p.wants_blocklist,
+        });
+        self.leave();
+        state.queue.extend(self.handle.inbox().close().iter().map(|new| queued(new, false)));
+        let state = serde_json::to_vec(&state).map(Bytes::from).unwrap_or_default();
+        Ok(SavedSession { number, handled, state })
+    }
+
+    /// Makes a session again that a server before has saved, and enters it into the table: it waits
+    /// for its client. Answers for how long it may still wait. `None` if that is over, or it cannot
+    /// be read.
+    #[must_use]
+    pub fn restore(
+        table: &Arc<SessionTable>,
+        saved: &Resumable,
+        facts: SessionFacts,
+        bounds: InboxLimits,
+        now: Timestamp,
+    ) -> Option<(Self, Duration)> {
+        let state: State = serde_json::from_slice(saved.state.as_ref()?).ok()?;
+        let max = Duration::from_secs(state.max);
+        let since = u64::try_from(now.as_micros().saturating_sub(state.at)).unwrap_or(0);
+        let left = max.checked_sub(Duration::from_micros(since)).filter(|left| !left.is_zero())?;
+        if state.version != VERSION {
+            return None;
+        }
+        let jid: FullJid = saved.owner.with_resource(&saved.resource).ok()?;
+        let queue = state.queue.iter().map(delivery).collect::<Option<Vec<_>>>()?;
+        let session = Self::open(Arc::clone(table), jid, facts, bounds, usize::MAX);
+        let id = saved.key.as_str().into();
+        let resumption = Resumption { id, max, number: Some(saved.number) };
+        table.resumable(resumption.id.clone(), &session.handle);
+        // What came for the account while there was no server, or while it ended, has but a mark:
+        // the session looks for it when it is resumed.
+        let wants_messages = state.presence.is_some() && state.priority >= 0;
+        let custody = queue.iter().filter_map(|(d, _)| Some((d.mark?, d.stanza.size())));
+        session.handle.inbox().restore(custody);
+        if wants_messages {
+            session.handle.want_backlog();
+        }
+        session.handle.set_writer(false);
+        let sent = Unacknowledged::restored(state.acknowledged, queue, state.written);
+        session.link(|link| link.restore(resumption, saved.handled, sent));
+        present(&session.handle, &state);
+        Some((session, left))
+    }
+}
+
+fn present(handle: &SessionHandle, state: &State) {
+    let presence = state.presence.as_ref().and_then(|xml| stanza(xml));
+    handle.update_presence(|p| {
+        p.available = presence.and_then(|stanza| match stanza {
+            Stanza::Presence(presence) => Some(Arc::new(packed(presence))),
+            Stanza::Iq(_) | Stanza::Message(_) => None,
+        });
+        p.priority = state.priority;
+        p.directed = state.directed.iter().filter_map(|jid| Jid::parse(jid).ok()).collect();
+        p.interested = state.interested;
+        p.wants_blocklist = state.wants_blocklist;
+    });
+}
+
+fn packed(presence: Presence) -> Presence {
+    Presence { content: presence.content.packed(), ..presence }
+}
+
+fn queued(delivery: &Delivery, answered: bool) -> Queued {
+    Queued {
+        xml: text(&delivery.stanza),
+        to: delivery.to.as_ref().map(|to| to.as_str().to_owned()),
+        mark: delivery.mark.map(MessageId::get),
+        answered,
+    }
+}
+
+fn delivery(queued: &Queued) -> Option<(Delivery, bool)> {
+    let stanza = Arc::new(stanza(&queued.xml)?);
+    let to = match &queued.to {
+        Some(to) => Some(Jid::parse(to).ok()?),
+        None => None,
+    };
+    let delivery = Delivery { stanza, to, mark: queued.mark.and_then(MessageId::new) };
+    Some((delivery, queued.answered))
+}
+
+fn text(stanza: &Stanza) -> String {
+    String::from_utf8_lossy(&stanza.to_bytes()).into_owned()
+}
+
+fn stanza(xml: &str) -> Option<Stanza> {
+    Stanza::read(Frame::from_bytes(xml.to_owned()).ok()?).ok()
+}

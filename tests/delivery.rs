@@ -1,0 +1,91 @@
+//! The promise of delivery, tried on the built program over real sockets and a real database:
+//!
+//! 1. A message that the server has counted in an acknowledgement (XEP-0198 `h`) is never lost.
+//! 2. It reaches a client once. A second copy that the server makes has the same stanza-id.
+//! 3. Messages from one to another keep their order.
+//!
+//! The known window: recipients who are online get a message before it is on the disk. After
+//! SIGKILL the server may not know a message that was delivered but not yet acknowledged; its
+//! sender sends it again, and it has another stanza-id. That is counted apart, and allowed for
+//! messages only that were not acknowledged before the kill.
+//!
+//! See `docs/testing.md`. `WAXWING_SEED` repeats a run, `WAXWING_PROOF=large` makes a long one.
+
+#![expect(clippy::unwrap_used, reason = "the helpers of a test stand outside of its functions")]
+
+#[path = "delivery/archive.rs"]
+mod archive;
+#[path = "delivery/book.rs"]
+mod book;
+#[path = "delivery/chance.rs"]
+mod chance;
+#[path = "delivery/client.rs"]
+mod client;
+#[path = "delivery/counts.rs"]
+mod counts;
+#[path = "delivery/cutter.rs"]
+mod cutter;
+#[path = "delivery/device.rs"]
+mod device;
+#[expect(dead_code, reason = "the conversations need more of it")]
+#[path = "support/element.rs"]
+mod element;
+#[path = "delivery/full_disk.rs"]
+mod full_disk;
+#[path = "delivery/kill.rs"]
+mod kill;
+#[path = "delivery/ledger.rs"]
+mod ledger;
+#[cfg(test)]
+#[path = "delivery/ledger_tests.rs"]
+mod ledger_tests;
+#[path = "delivery/proxy.rs"]
+mod proxy;
+#[path = "delivery/server.rs"]
+mod server;
+#[path = "delivery/stage.rs"]
+mod stage;
+#[path = "support/trust.rs"]
+mod trust;
+
+use std::time::Duration;
+
+use kill::End;
+
+/// Sessions outlive all cuts: each resumption succeeds.
+#[tokio::test]
+async fn nothing_is_lost_doubled_or_disordered_by_cuts() {
+    cutter::run("cuts", "", Duration::ZERO).await;
+}
+
+/// Who stays away longer than a session waits begins a new one, from the `h` of `<failed/>`.
+#[tokio::test]
+async fn nothing_is_lost_doubled_or_disordered_when_sessions_end_by_cuts() {
+    cutter::run("cuts that end sessions", "resume = \"1 s\"", Duration::from_millis(1500)).await;
+}
+
+#[tokio::test]
+async fn a_killed_server_has_what_it_acknowledged() {
+    kill::run("kill, new sessions", End::Kill, 0, 0).await;
+}
+
+#[tokio::test]
+async fn a_killed_server_counts_right_for_those_who_resume() {
+    kill::run("kill, resume", End::Kill, 4, 4).await;
+}
+
+#[tokio::test]
+async fn a_server_that_ends_in_good_order_loses_and_doubles_nothing() {
+    kill::run("restart, resume", End::Terminate, 4, 4).await;
+}
+
+/// Who sends resumes, else it would not know what was counted.
+#[tokio::test]
+async fn a_server_that_ends_in_good_order_has_all_for_new_sessions() {
+    kill::run("restart, new sessions", End::Terminate, 4, 1).await;
+}
+
+#[tokio::test]
+async fn a_full_disk_loses_nothing_that_was_acknowledged() {
+    full_disk::run("full disk").await;
+}

@@ -1,0 +1,134 @@
+//! A server, devices, and a ledger: what the scenarios have in common.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::archive;
+use super::book::Book;
+use super::chance::{Chance, say};
+use super::client::Trouble;
+use super::device::{Device, Habits, Phase};
+use super::ledger::Account;
+use super::server::House;
+
+pub(crate) struct Stage {
+    pub(crate) book: Book,
+    pub(crate) chance: Chance,
+    pub(crate) house: House,
+    pub(crate) phase: watch::Sender<Phase>,
+    accounts: Vec<Account>,
+    devices: JoinSet<Device>,
+}
+
+impl Stage {
+    /// A running server with these accounts and lines of the section `[limits]`.
+    pub(crate) async fn new(accounts: &[Account], limits: &str, chance: Chance) -> Self {
+        let book = Book::new(accounts);
+        let mut house = House::new(accounts, limits, &book);
+        house.start().await;
+        Self {
+            book,
+            chance,
+            house,
+            phase: watch::Sender::new(Phase::Talk),
+            accounts: accounts.to_vec(),
+            devices: JoinSet::new(),
+        }
+    }
+
+    /// A device begins its life, at the server or behind another address.
+    pub(crate) fn enter(
+        &mut self,
+        account: Account,
+        habits: Habits,
+        address: watch::Receiver<Option<SocketAddr>>,
+    ) {
+        let device = Device::new(account, habits, &self.book, self.chance.fork());
+        self.devices.spawn(device.run(address, self.phase.subscribe()));
+    }
+
+    /// The devices may send so many more messages, and then wait.
+    pub(crate) fn allow(&self, more: usize) {
+        self.book.write(|ledger| ledger.quota = ledger.sent_count() + more);
+        self.phase.send_replace(Phase::Talk); // wakes them
+    }
+
+    /// Waits until everything that was sent has been answered for, and what was promised to these
+    /// accounts has come. Then all devices leave.
+    pub(crate) async fn settle(&mut self, online: &[Account]) {
+        self.phase.send_replace(Phase::Settle);
+        self.book.until("acknowledged all that was sent", |ledger| ledger.all_told()).await;
+        self.book.until_arrived(online).await;
+        self.phase.send_replace(Phase::Leave);
+        let left = timeout(LEAVING, async {
+            while let Some(device) = self.devices.join_next().await {
+                drop(device.expect("a device does not panic"));
+            }
+        });
+        if left.await.is_err() {
+            self.book.write(|ledger| ledger.wrong("the devices cannot leave".to_owned()));
+            self.devices.shutdown().await;
+        }
+    }
+
+    /// Each account logs in once more: what still waits for it comes now. Then its archive is read,
+    /// if there is one.
+    pub(crate) async fn last_look(&mut self) {
+        for account in self.accounts.clone() {
+            self.visit(account).await;
+        }
+        for account in self.accounts.clone() {
+            let Some(address) = *self.house.address().borrow() else { return };
+            let read = archive::read(address, account, &self.book).await;
+            self.complain(account, read);
+        }
+    }
+
+    /// An account logs in, takes what waits for it, and leaves.
+    pub(crate) async fn visit(&mut self, account: Account) {
+        let Some(address) = *self.house.address().borrow() else { return };
+        let mut device = Device::new(account, Habits::default(), &self.book, self.chance.fork());
+        let visited = device.visit(address).await;
+        self.complain(account, visited);
+    }
+
+    fn complain(&self, account: Account, done: Result<(), Trouble>) {
+        if let Err(trouble) = done {
+            self.book.write(|ledger| ledger.wrong(format!("a visit of {account}: {trouble:?}")));
+        }
+    }
+
+    /// Ends the server, says what there was, and fails if the promise was not kept.
+    pub(crate) async fn judge(mut self, name: &str, more: &str) {
+        self.house.terminate().await;
+        let panics = self.house.panics();
+        self.book.read(|ledger| {
+            let verdict = ledger.verdict();
+            say(&format!(
+                "{name}: {} messages, {more}, {} resumed, {} not resumed, {} refused, {} came \
+                 twice with one stanza-id, {} sent twice by their sender, {} in the archive only",
+                ledger.sent_count(),
+                ledger.resumed,
+                ledger.not_resumed,
+                verdict.refused,
+                verdict.repeated,
+                verdict.sent_again,
+                verdict.in_archive_only,
+            ));
+            assert!(
+                verdict.faults.is_empty() && panics.is_empty(),
+                "{name}: {}\nThe log of the server:\n{}{}",
+                ledger.story(&verdict),
+                panics.join("\n"),
+                self.house.log_tail(),
+            );
+        });
+    }
+}
+
+/// For the devices to close their streams. Long: the machine may be busy.
+const LEAVING: Duration = Duration::from_secs(40);
