@@ -6,9 +6,11 @@ use crate::host::command::{Command, node_of};
 use crate::host::{
     Cx, Identity, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep,
 };
+use crate::jid::Jid;
 use crate::ns;
 use crate::payload::data_form::{self, Form};
 use crate::payload::{caps, disco};
+use crate::session::SessionHandle;
 use crate::stanza::{Condition, Iq, IqKind, StanzaError};
 use crate::xml::{Node, element};
 
@@ -73,7 +75,7 @@ impl IqHandler for Disco {
             return Err(Condition::ItemNotFound.into());
         }
         let mut identities = registry.identities_of(scope);
-        if scope == Scope::Account && is_anonymous(cx, request).await? {
+        if scope == Scope::Account && is_anonymous(cx, request) {
             identities.iter_mut().for_each(|identity| identity.kind = "anonymous");
         }
         let identities: Vec<_> = identities.iter().map(words).collect();
@@ -82,12 +84,13 @@ impl IqHandler for Disco {
     }
 }
 
-/// The account is one in name only: somebody logged in without (XEP-0175).
-async fn is_anonymous(cx: &Cx<'_>, request: &Iq) -> Result<bool, StanzaError> {
-    let Some(to) = &request.head.to else { return Ok(false) };
-    let user = to.to_bare();
-    // Of others it is known already that they are there.
-    Ok(cx.origin.is_of(&user) && cx.hosts.storage.accounts().find(&user).await?.is_none())
+/// The account is one in name only: somebody logged in without (XEP-0175). Of others it is known
+/// already that they are there.
+fn is_anonymous(cx: &Cx<'_>, request: &Iq) -> bool {
+    let user = request.head.to.as_ref().map(Jid::to_bare);
+    let own =
+        cx.origin.session().filter(|own| user.is_some_and(|user| own.jid().to_bare() == user));
+    own.is_some_and(SessionHandle::is_anonymous)
 }
 
 /// The available sessions of an account, for those who may see them; nothing for all others,
