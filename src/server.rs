@@ -199,9 +199,7 @@ impl Running for Server {
         let sessions = self.hosts().sessions.of(&jid.to_bare());
         let meant = sessions.iter().filter(|s| !jid.is_full() || **s.jid() == *jid);
         // The account may have been removed: what we know of it is not true any more.
-        self.hosts().blocked.forget(&jid.to_bare());
-        self.hosts().preferences.forget(&jid.to_bare());
-        self.hosts().known.forget(&jid.to_bare());
+        self.hosts().forget_account(&jid.to_bare());
         let why = CloseReason::Kicked(reason.map(Into::into));
         meant.map(|session| session.close(why.clone())).count()
     }

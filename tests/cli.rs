@@ -206,6 +206,45 @@ fn many_accounts_are_listed_in_pages() {
 }
 
 #[test]
+fn archives_are_shown_limited_and_cleared() {
+    let place = Place::new();
+    place.write("waxwing.toml", "[[host]]\ndomain = \"localhost\"\n[archive]\nage = \"90 d\"\n");
+    place.run_with("user add romeo --password-stdin", "secret\n").ends_with(0);
+    let shown = place.run("archive show romeo --json").ends_with(0).json();
+    let expected = json!({
+        "account": "romeo@localhost", "enabled": true, "messages": 0, "oldest": null,
+        "newest": null, "preference": "always", "always": [], "never": [], "keeps_age": "90 d",
+        "keeps_messages": null, "has_own_limits": false,
+    });
+    assert_eq!(shown, expected);
+    let limited = place.run("archive limit romeo --messages 1000").ends_with(0);
+    assert!(limited.out.starts_with("The newest 1000 messages stay, for 90 d"), "{}", limited.out);
+    let limited = place.run("archive limit romeo --age 0 --json").ends_with(0).json();
+    assert_eq!((&limited["keeps_age"], &limited["keeps_messages"]), (&Value::Null, &json!(1000)));
+    let shown = place.run("archive show romeo --json").ends_with(0).json();
+    assert_eq!((&shown["keeps_messages"], &shown["has_own_limits"]), (&json!(1000), &json!(true)));
+    let usual = place.run("archive limit romeo --default --json").ends_with(0).json();
+    assert_eq!((&usual["keeps_age"], &usual["has_own_limits"]), (&json!("90 d"), &json!(false)));
+
+    let cleared = place.run("archive clear romeo --json").ends_with(0).json();
+    assert_eq!(cleared["removed"], 0);
+    place.run("archive clear romeo --before 2026-01-31").ends_with(0);
+    place.run("archive clear romeo --before 2026-01-31T12:00:00+01:00").ends_with(0);
+    for wrong in [
+        "archive limit romeo",
+        "archive limit romeo --default --messages 1",
+        "archive limit romeo --age soon",
+        "archive limit romeo --messages few",
+        "archive clear romeo --before 31.1.2026",
+    ] {
+        place.run(wrong).ends_with(2);
+    }
+    for command in ["show", "clear", "limit --default"] {
+        place.run(&format!("archive {command} juliet")).ends_with(3);
+    }
+}
+
+#[test]
 fn sessions_need_a_running_server() {
     let place = Place::new();
     place.run_with("user add romeo --password-stdin", "secret\n").ends_with(0);

@@ -1,12 +1,18 @@
 #!/bin/sh
-# Waxwing, Prosody and ejabberd side by side: what a login, a message and an idle connection cost.
+# Waxwing, Prosody and ejabberd side by side: what a login, a message and an idle connection cost,
+# and what an archive costs: chat, pages, messages to the absent, the wait for an acknowledgement.
 #
-#   benches/peers/run.sh [--quick] [--rounds N] [--servers waxwing,prosody,ejabberd]
-#                        [--output FILE] [--json FILE]
+#   benches/peers/run.sh [--quick] [--rounds N] [--servers NAME,…] [--only MODE,…]
+#                        [--directory DIR] [--output FILE] [--json FILE]
 #
-# Needs two cores, Linux, Python 3, openssl and taskset. Installs Debian's prosody and ejabberd by
-# apt-get if they are missing (then as root; their system services are stopped and disabled, the
-# servers measured here run in a temporary directory on ports of their own and end with the run).
+# Servers: waxwing, prosody, ejabberd, and with storage that does not sync before it answers
+# prosody-internal and ejabberd-mnesia (with an archive only). Modes: logins, chat, idle, archived,
+# archived-sm, pages, offline, acks. Everything is measured unless something is named.
+#
+# Needs two cores, Linux, Python 3, openssl and taskset. Installs Debian's prosody and ejabberd,
+# and what lets them use SQLite, by apt-get if they are missing (then as root; their system services
+# are stopped and disabled, the servers measured here run in a temporary directory on ports of their
+# own and end with the run). The directory must be on a disk, or fsync costs nothing: --directory.
 # Builds `waxwing` and `examples/load` with --release unless $WAXWING and $LOAD name programs.
 set -eu
 
@@ -20,13 +26,21 @@ esac
 
 missing=
 for peer in prosody ejabberd; do
-    case ",$servers," in *",$peer,"*) ;; *) continue ;; esac
-    [ -e "/usr/bin/$peer" ] || [ -e "/usr/sbin/${peer}ctl" ] || missing="$missing $peer"
+    case ",$servers" in *",$peer"*) ;; *) continue ;; esac
+    case $peer in
+    prosody) library=lua-dbi-sqlite3 ;;
+    ejabberd) library=erlang-p1-sqlite3 ;;
+    esac
+    for package in "$peer" "$library"; do
+        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q ' installed$' ||
+            missing="$missing $package"
+    done
 done
 if [ -n "$missing" ]; then
     # shellcheck disable=SC2086 # a list of names
     RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing
     for peer in $missing; do
+        case $peer in prosody | ejabberd) ;; *) continue ;; esac
         if [ -d /run/systemd/system ]; then
             systemctl disable --now "$peer"
         elif [ -x "/etc/init.d/$peer" ]; then

@@ -1,9 +1,17 @@
 """The servers that are measured, each configured for the same work.
 
 All: domain localhost, one listener on 127.0.0.1 with STARTTLS required, hashed passwords
-(SCRAM-SHA-1 is what logs in), no limits on traffic, no message archive, offline storage on, stream
-management, carbons and client state offered (and not used by the load), no server-to-server, no
-HTTP, no rooms. Apart from that each has the defaults of its Debian package.
+(SCRAM-SHA-1 is what logs in), no limits on traffic, offline storage on, stream management,
+carbons and client state offered, no server-to-server, no HTTP, no rooms. Apart from that each has
+the defaults of its Debian package.
+
+Prosody is set to two things that make it faster: generational garbage collection, and no Nagle's
+algorithm, which made it wait for TCP's delayed acknowledgements.
+
+With `archive`, every message is archived for both sides, and so many offline messages are kept as
+come. Both go to a database that syncs before a message is acknowledged: SQLite with a write-ahead
+log and `synchronous = FULL`, the fastest way that Prosody and ejabberd have to do that without a
+second server. Without `archive` there is none, and each has its default storage.
 """
 
 import hashlib
@@ -12,6 +20,7 @@ import os
 import pathlib
 import signal
 import socket
+import sqlite3
 import subprocess
 import time
 
@@ -20,13 +29,22 @@ PREFIX = "load"
 PASSWORD = "secret"
 START_SECONDS = 60
 STOP_SECONDS = 30
+OFFLINE_MESSAGES = 100_000
 
 
 class Server:
     name = "?"
+    # Whether it syncs the archive before it acknowledges (XEP-0198), and how far.
+    syncs = True
+    durable = "both copies"
+    # How it keeps the archive.
+    keeps = "?"
+    # Whether to measure it where nothing is archived.
+    is_plain = True
 
-    def __init__(self, folder, accounts, core):
+    def __init__(self, folder, accounts, core, archive=False):
         self.folder = pathlib.Path(folder)
+        self.archive = archive
         self.users = [f"{PREFIX}{number}" for number in range(1, accounts + 1)]
         self.core = core
         self.log = self.folder / "server.log"
@@ -70,6 +88,18 @@ class Server:
         text = self.log.read_text(errors="replace") if self.log.exists() else ""
         return "\n".join(text.splitlines()[-20:])
 
+    @classmethod
+    def can_archive(cls):
+        return True
+
+    def database(self):
+        """An empty SQLite database. That it has a write-ahead log is written in the file."""
+        path = self.folder / "archive.sqlite"
+        database = sqlite3.connect(path)
+        database.execute("PRAGMA journal_mode = WAL")
+        database.close()
+        return path
+
     def prepare(self):
         """Configures, and makes the accounts in a process of their own: what that leaves in
         memory must not be there for connections to use. Returns command and environment."""
@@ -89,9 +119,18 @@ class Server:
 
 class Waxwing(Server):
     name = "waxwing"
+    keeps = "SQLite, WAL, FULL"
+
+    @classmethod
+    def can_archive(cls):
+        done = subprocess.run(
+            [os.environ["WAXWING"], "config", "explain"], capture_output=True, text=True
+        )
+        return "[archive]" in done.stdout
 
     def prepare(self):
         self.program = str(pathlib.Path(os.environ["WAXWING"]).resolve())
+        archive = f"[archive]\nenabled = {str(self.archive).lower()}\n"
         self.config = self.folder / "waxwing.toml"
         self.config.write_text(
             f'data = "{self.folder / "data"}"\n'
@@ -99,6 +138,8 @@ class Waxwing(Server):
             f'[listen]\nc2s = ["127.0.0.1:{self.port}"]\nc2s_tls = []\n'
             # All load comes from one address.
             "[limits]\nconnections_per_address = 10000\n"
+            f"offline_messages = {OFFLINE_MESSAGES}\n"
+            + (archive if self.can_archive() else "")
         )
         (self.folder / "data").mkdir(mode=0o700)
         lines = "".join(f"{user}@{DOMAIN} {PASSWORD}\n" for user in self.users)
@@ -115,6 +156,8 @@ class Waxwing(Server):
 
 class Prosody(Server):
     name = "prosody"
+    keeps = "SQLite, WAL, FULL"
+    storage = "sql"
 
     def prepare(self):
         cert, key = self.certificate()
@@ -134,11 +177,13 @@ interfaces = {{ "127.0.0.1" }}
 c2s_ports = {{ {self.port} }}
 c2s_direct_tls_ports = {{ }}
 gc = {{ mode = "generational" }}
+network_settings = {{ nagle = false }}
 modules_enabled = {{
   "disco", "roster", "saslauth", "tls", "blocklist", "bookmarks", "carbons", "pep", "private",
   "smacks", "vcard4", "vcard_legacy", "csi_simple", "ping", "time", "uptime", "version",
-  "admin_adhoc", "posix",
+  "admin_adhoc", "posix", {'"mam"' if self.archive else ""}
 }}
+{self.archive_settings() if self.archive else ""}
 modules_disabled = {{ "s2s" }}
 c2s_require_encryption = true
 authentication = "internal_hashed"
@@ -147,12 +192,37 @@ VirtualHost "{DOMAIN}"
 """)
         return ["prosody", "-F", "--config", str(config)], {}
 
+    def archive_settings(self):
+        # Without expiry it does not count the archive for each page.
+        return f"""
+default_archive_policy = true
+archive_expires_after = "never"
+storage_archive_item_limit = 1000000
+storage = {{ archive = "{self.storage}", offline = "{self.storage}" }}
+sql = {{ driver = "SQLite3", database = "{self.database()}" }}
+"""
+
     def version(self):
         return package_version("prosody")
 
 
+class ProsodyInternal(Prosody):
+    """Files, which are written and never synced."""
+
+    name = "prosody-internal"
+    syncs = False
+    durable = "**nothing**"
+    keeps = "files"
+    storage = "internal"
+    is_plain = False
+
+
 class Ejabberd(Server):
     name = "ejabberd"
+    # The recipient's copy is written by the recipient's process, if there is one.
+    durable = "the sender's copy"
+    keeps = "SQLite, WAL, FULL"
+    storage = "sql"
 
     def prepare(self):
         cert, key = self.certificate()
@@ -188,6 +258,12 @@ class Ejabberd(Server):
         return command, environment
 
     def settings(self):
+        waiting, database, mam, offline = 100, "", "", ""
+        if self.archive:
+            waiting = OFFLINE_MESSAGES
+            database = f'sql_type: sqlite\nsql_database: "{self.database()}"'
+            mam = f"  mod_mam: {{default: always, db_type: {self.storage}}}"
+            offline = f", db_type: {self.storage}"
         # Debian's configuration without rooms, HTTP, MQTT, STUN and s2s, and without shapers.
         # mod_pres_counter and mod_fail2ban would slow many logins down, so they are off.
         return f"""
@@ -208,7 +284,8 @@ listen:
 disable_sasl_mechanisms: [digest-md5, X-OAUTH2]
 auth_password_format: scram
 acl: {{local: {{user_regexp: ""}}}}
-shaper_rules: {{max_user_sessions: 10, max_user_offline_messages: {{100: all}}}}
+shaper_rules: {{max_user_sessions: 10, max_user_offline_messages: {{{waiting}: all}}}}
+{database}
 access_rules: {{pubsub_createnode: {{allow: local}}}}
 modules:
   mod_adhoc: {{}}
@@ -221,7 +298,8 @@ modules:
   mod_configure: {{}}
   mod_disco: {{}}
   mod_last: {{}}
-  mod_offline: {{access_max_user_messages: max_user_offline_messages}}
+{mam}
+  mod_offline: {{access_max_user_messages: max_user_offline_messages{offline}}}
   mod_ping: {{}}
   mod_privacy: {{}}
   mod_private: {{}}
@@ -239,6 +317,17 @@ modules:
 
     def version(self):
         return package_version("ejabberd")
+
+
+class EjabberdMnesia(Ejabberd):
+    """Its default. A table on the disk that is synced now and then, not before an answer."""
+
+    name = "ejabberd-mnesia"
+    syncs = False
+    durable = "**nothing**"
+    keeps = "Mnesia"
+    storage = "mnesia"
+    is_plain = False
 
 
 def prosody_account(user):
@@ -260,4 +349,6 @@ def package_version(package):
     return done.stdout or "?"
 
 
-SERVERS = {"waxwing": Waxwing, "prosody": Prosody, "ejabberd": Ejabberd}
+SERVERS = {
+    each.name: each for each in (Waxwing, Prosody, Ejabberd, ProsodyInternal, EjabberdMnesia)
+}

@@ -139,14 +139,28 @@ impl Target {
         last.check(&success)
     }
 
-    /// Logs in the accounts 1 to `count`, [`LOGINS_AT_ONCE`] at a time, in their order.
+    /// The bare address of account `number`.
+    pub(crate) fn address(&self, number: usize) -> String {
+        format!("{}{number}@{}", self.prefix, self.domain)
+    }
+
+    /// Logs in the accounts 1 to `count`.
     pub(crate) async fn login_all(
         self: &Rc<Self>,
         count: usize,
     ) -> anyhow::Result<Vec<Connection>> {
+        self.login_range(1, count).await
+    }
+
+    /// Logs in `count` accounts from `first` on, [`LOGINS_AT_ONCE`] at a time, in their order.
+    pub(crate) async fn login_range(
+        self: &Rc<Self>,
+        first: usize,
+        count: usize,
+    ) -> anyhow::Result<Vec<Connection>> {
         let permits = Rc::new(Semaphore::new(LOGINS_AT_ONCE));
         let mut logins = JoinSet::new();
-        for number in 1..=count {
+        for number in first..first + count {
             let (target, permits) = (Rc::clone(self), Rc::clone(&permits));
             logins.spawn_local(async move {
                 let _permit = permits.acquire().await.expect("the semaphore is never closed");
@@ -189,9 +203,24 @@ impl Connection {
         Ok(())
     }
 
-    /// The stream, for those who read and write at the same time. Bytes already read are dropped.
-    pub(crate) fn into_stream(self) -> TlsStream<TcpStream> {
-        self.wire.stream
+    /// Enables stream management, with resumption as real clients do (XEP-0198 §3).
+    pub(crate) async fn manage(&mut self) -> anyhow::Result<()> {
+        self.send("<enable xmlns='urn:xmpp:sm:3' resume='true'/>").await?;
+        self.expect("<enabled").await?;
+        self.expect(">").await?;
+        Ok(())
+    }
+
+    /// Reads until `end` has come, within [`LOGIN_TIMEOUT`], and returns all up to there.
+    pub(crate) async fn expect(&mut self, end: &str) -> anyhow::Result<String> {
+        let answer = tokio::time::timeout(LOGIN_TIMEOUT, self.wire.expect(end)).await;
+        answer.with_context(|| format!("timed out waiting for {end}"))?
+    }
+
+    /// The stream, for those who read and write at the same time, and what was read from it
+    /// already but not asked for.
+    pub(crate) fn into_parts(self) -> (TlsStream<TcpStream>, Vec<u8>) {
+        (self.wire.stream, self.wire.unread)
     }
 
     /// Closes the stream and waits until the server has closed it, too.
@@ -249,7 +278,8 @@ fn content(text: &str, tag: &str) -> anyhow::Result<String> {
     scram::from_base64(text)
 }
 
-fn between<'a>(text: &'a str, start: &str, end: &str) -> Option<&'a str> {
+/// What stands between the first `start` and the next `end`.
+pub(crate) fn between<'a>(text: &'a str, start: &str, end: &str) -> Option<&'a str> {
     let text = &text[text.find(start)? + start.len()..];
     Some(&text[..text.find(end)?])
 }

@@ -1,4 +1,5 @@
-//! A load generator for any XMPP server on loopback: logins, idle connections, chat.
+//! A load generator for any XMPP server on loopback: logins, idle connections, chat,
+//! acknowledgements, offline messages and pages of archives.
 //!
 //! It speaks just enough XMPP over raw bytes (STARTTLS, SCRAM-SHA-1 or PLAIN, bind) that its own
 //! cost stays small, runs on one thread so that it can be pinned beside the server, and reports
@@ -7,12 +8,17 @@
 
 #![expect(clippy::print_stdout, reason = "the report is the purpose of this program")]
 
+mod acks;
 mod chat;
 mod client;
+mod elements;
 mod idle;
 mod logins;
+mod offline;
+mod pages;
 mod report;
 mod scram;
+mod talk;
 mod usage;
 
 use std::net::SocketAddr;
@@ -54,12 +60,18 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Mode {
+    /// Messages at a fixed rate: how long until the server acknowledges each (XEP-0198).
+    Acks(acks::Args),
     /// Pairs of accounts; in each, one sends to the other with a window of messages in flight.
     Chat(chat::Args),
     /// Connections that stay open after initial presence and do nothing.
     Idle(idle::Args),
     /// Full logins (connect, STARTTLS, TLS without resumption, SASL, bind), then close.
     Logins(logins::Args),
+    /// Messages to accounts that are offline, then their delivery.
+    Offline(offline::Args),
+    /// Archives are filled, then read backwards page by page (XEP-0313).
+    Pages(pages::Args),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -81,8 +93,11 @@ async fn run(args: Args) -> anyhow::Result<Report> {
         Rc::new(Target::new(args.server, args.domain, args.prefix, args.password, args.mechanism)?);
     let meter = Meter::new(args.pid);
     match args.mode {
+        Mode::Acks(options) => acks::run(target, meter, options).await,
         Mode::Chat(options) => chat::run(target, meter, options).await,
         Mode::Idle(options) => idle::run(target, meter, options).await,
         Mode::Logins(options) => logins::run(target, meter, options).await,
+        Mode::Offline(options) => offline::run(target, meter, options).await,
+        Mode::Pages(options) => pages::run(target, meter, options).await,
     }
 }

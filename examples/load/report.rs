@@ -42,7 +42,7 @@ impl Report {
         }
     }
 
-    /// Median and 99th percentile of times in microseconds.
+    /// Median, 99th percentile and maximum of times in microseconds.
     pub(crate) fn add_latencies(&mut self, mut micros: Vec<u32>) {
         if micros.is_empty() {
             return;
@@ -51,6 +51,7 @@ impl Report {
         let rank = |percent: usize| f64::from(micros[(micros.len() - 1) * percent / 100]) / 1000.0;
         self.add("latency_p50_ms", rank(50));
         self.add("latency_p99_ms", rank(99));
+        self.add("latency_max_ms", rank(100));
     }
 
     pub(crate) fn to_json(&self) -> Value {

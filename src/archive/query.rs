@@ -123,11 +123,12 @@ fn read_form(
     if let Some(id) = text("before-id")? {
         query.below = Some(named(query, id, ids)?);
     }
-    if let Some(texts) = form.values("ids").filter(|texts| !texts.is_empty()) {
-        if texts.len() > MOST {
+    let texts = form.values("ids").unwrap_or_default().iter().filter(|text| !text.is_empty());
+    if texts.clone().next().is_some() {
+        if texts.clone().count() > MOST {
             return Err(Condition::PolicyViolation.text("too many ids"));
         }
-        let only = texts.iter().map(|id| named(query, id, ids)).collect::<Result<_, _>>()?;
+        let only = texts.map(|id| named(query, id, ids)).collect::<Result<_, _>>()?;
         query.ids = Some(only);
     }
     // There is none in the archive of an account, with or without.
@@ -277,7 +278,7 @@ mod tests {
         assert_eq!((count.max, count.count), (0, true));
         assert_eq!(query("<max>99999999999999999999</max>").max, MOST);
         // Nothing is filled in where a field is left empty.
-        let empty = fields(&[("with", ""), ("start", ""), ("after-id", "")]);
+        let empty = fields(&[("with", ""), ("start", ""), ("after-id", ""), ("ids", "")]);
         let empty = read_query(&format!(">{empty}"), false).unwrap().query;
         assert_eq!(empty, Query { max: MOST, ..Query::default() });
     }

@@ -19,7 +19,7 @@ pub use registry::{Identity, IqHandler, IqReply, Manifest, Module, Registry, Sco
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::jid::{Jid, JidError};
+use crate::jid::{BareJid, Jid, JidError};
 use crate::limit::Quota;
 use crate::metrics::Metrics;
 use crate::payload::archive_preferences::Preferences;
@@ -135,6 +135,13 @@ impl Hosts {
     #[must_use]
     pub fn all(&self) -> &[Host] {
         &self.domains
+    }
+
+    /// An account was made or removed: what is remembered of this address may not be true any more.
+    pub fn forget_account(&self, user: &BareJid) {
+        self.blocked.forget(user);
+        self.preferences.forget(user);
+        self.known.forget(user);
     }
 
     /// How long the server has been running.

@@ -46,7 +46,7 @@ impl Module for Offline {
 /// `most`: messages that the client may have been given and not have got yet.
 ///
 /// # Errors
-/// If the store fails: nothing is lost, the rest waits for the next login.
+/// If the store fails: nothing is lost, what waits goes on waiting.
 pub async fn catch_up(hosts: &Hosts, session: &SessionHandle, most: usize) -> storage::Result<()> {
     if session.available().is_none() && is_behind(hosts, session).await? {
         // A client that has just been bound says in a moment whether it wants what waits.

@@ -129,7 +129,7 @@ async fn make(hosts: &Hosts, domain: &str, peer: IpAddr, query: &ElementRef<'_>)
     let account = NewAccount { user: user.clone(), keys, created: hosts.clock.now() };
     match hosts.storage.accounts().create(&[account]).await?.as_slice() {
         [Created::Made] => {
-            hosts.blocked.forget(&user);
+            hosts.forget_account(&user);
             tracing::info!(jid = %user, %peer, "a stranger has made an account");
             Ok(None)
         }
@@ -183,7 +183,7 @@ async fn remove(
     if !cx.hosts.storage.accounts().remove(user).await? {
         return Err(Condition::UnexpectedRequest.into());
     }
-    cx.hosts.blocked.forget(user);
+    cx.hosts.forget_account(user);
     tracing::info!(jid = %user, "account removed by its owner");
     let sessions = cx.hosts.sessions.of(user);
     let available = sessions.iter().filter(|session| session.available().is_some());

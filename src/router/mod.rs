@@ -125,8 +125,9 @@ pub async fn catch_up(hosts: &Hosts, session: &SessionHandle) {
         session.backlog_wanted().await;
         // Boxed: most of the time nothing waits.
         if let Err(error) = Box::pin(offline::catch_up(hosts, session, most)).await {
-            session.abandon_backlog();
-            tracing::error!(jid = %session.jid(), %error, "messages wait for the next login");
+            // The store fails: what waits goes on waiting, and what comes waits behind it.
+            tracing::error!(jid = %session.jid(), %error, "messages that wait cannot be read");
+            tokio::time::sleep(RETRY).await;
         }
     }
 }
@@ -235,3 +236,5 @@ fn own_account(head: &mut Head) {
 
 /// Messages of those that waited which a client may have been given and not have got yet.
 const WAITING: usize = 128;
+/// After the store has failed.
+const RETRY: std::time::Duration = std::time::Duration::from_secs(1);

@@ -247,11 +247,6 @@ impl SessionHandle {
         self.0.inbox.end_backlog()
     }
 
-    /// What waits cannot be read now: the session gets what comes, the rest another one.
-    pub fn abandon_backlog(&self) {
-        self.0.inbox.abandon_backlog();
-    }
-
     /// Waits until the client has all but so many messages, and bytes of them, of those that it was
     /// given. For the owner; may be dropped.
     pub async fn custody_below(&self, messages: usize, bytes: usize) {

@@ -334,13 +334,6 @@ impl Inbox {
         true
     }
 
-    /// The rest waits for another session.
-    pub(super) fn abandon_backlog(&self) {
-        let mut state = self.state.lock();
-        state.drop_held();
-        state.backlog = None;
-    }
-
     pub(super) fn has_backlog(&self) -> bool {
         matches!(self.state.lock().backlog, Some(Backlog::Holding(_) | Backlog::Passing))
     }
@@ -353,17 +346,15 @@ impl Inbox {
         }
     }
 
+    /// What was held is not among what is left: it waits, behind what has not been read.
     pub(super) fn close(&self) -> Vec<Delivery> {
         let mut state = self.state.lock();
         state.closed = true;
         state.bytes = 0;
         state.order = None;
         state.custody = FxHashMap::default();
-        let mut left = std::mem::take(&mut state.queue);
-        if let Some(Backlog::Holding(held)) = state.backlog.take() {
-            left.extend(held);
-        }
-        left.into()
+        state.backlog = None;
+        std::mem::take(&mut state.queue).into()
     }
 }
 

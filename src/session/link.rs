@@ -155,10 +155,11 @@ impl Link {
         true
     }
 
-    /// How many stanzas of the client it can be told that we have handled.
+    /// How many stanzas of the client have been handled. A client that resumes is told this and no
+    /// less, even if the store could not be told before: what it sends again would count twice.
     #[must_use]
     pub fn handled_count(&self) -> u32 {
-        self.managed.as_ref().map_or(0, |m| m.telling())
+        self.managed.as_ref().map_or(0, |m| m.handled)
     }
 
     /// The client has handled `h` stanzas (`<a/>`). Those are given back in order.
@@ -277,6 +278,7 @@ mod tests {
         link.handled(false);
         assert_eq!(link.unkept().map(|h| h.count), Some(2));
         assert_eq!(told(&mut link), Some(1), "handled is not kept");
+        assert_eq!(link.handled_count(), 2, "but who resumes must not send it again");
         link.kept(2);
         assert_eq!((told(&mut link), link.unkept()), (Some(2), None));
     }

@@ -434,7 +434,8 @@ async fn too_much_to_be_held_is_read_later() {
     assert!(handle.begin_backlog().is_empty(), "nothing is in custody that was passed by");
     handle.hold_backlog();
     handle.deliver_marked(message(0, 1), mark(1)).unwrap();
-    assert_eq!(ids(&session.close().deliveries), [0], "what is held goes the way of the absent");
+    let unread = session.close();
+    assert!(unread.deliveries.is_empty() && unread.had_backlog, "what is held waits on");
 }
 
 #[tokio::test(start_paused = true)]

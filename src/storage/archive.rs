@@ -67,6 +67,13 @@ pub struct Handled {
     pub count: u32,
 }
 
+impl Handled {
+    /// It is ahead of another count of the same session, which may have wrapped around.
+    pub(super) fn is_ahead(self, of: u32) -> bool {
+        self.count.wrapping_sub(of) < 1 << 31
+    }
+}
+
 /// What one knows at once of a message that is being kept.
 #[derive(Debug)]
 pub struct Kept {

@@ -63,7 +63,9 @@ pub trait ResumptionStore: Send + Sync {
         key: &str,
     ) -> Result<(SessionNumber, Receipt)>;
     /// Notes how many stanzas were handled, the last of which was kept nowhere. The client may be
-    /// told when the receipt resolves: it must not hear less after a crash than it heard before.
+    /// told when the receipt resolves: it must not hear less after a crash than it heard before. A
+    /// count that comes behind a higher one, as of a message that was handed over later, changes
+    /// nothing.
     async fn handled(&self, handled: Handled) -> Result<Receipt>;
     /// Saves sessions, all in one transaction; durable when this returns.
     async fn save(&self, sessions: Vec<SavedSession>) -> Result<()>;

@@ -15,6 +15,7 @@ use async_trait::async_trait;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection as _, SqlSafeStr};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::lock::{make_directory, unusable};
@@ -94,7 +95,9 @@ impl SqliteStorage {
         let writer = Writer::start(writing, connection, numbers.message, &lag);
         let last_session = AtomicI64::new(numbers.session);
         let secret = OnceLock::new();
-        Ok(Arc::new(Self { database: Database { reads, writer, secret, lag, last_session } }))
+        let scans = Semaphore::new(readers.saturating_sub(1).max(1) as usize);
+        let database = Database { reads, scans, writer, secret, lag, last_session };
+        Ok(Arc::new(Self { database }))
     }
 }
 

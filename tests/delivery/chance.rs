@@ -20,7 +20,7 @@ impl Size {
     /// For CI, or `WAXWING_PROOF=large`.
     pub(crate) fn from_environment() -> Self {
         match std::env::var("WAXWING_PROOF").as_deref() {
-            Ok("large") => Self { cuts: 200, rounds: 25, messages: 2_000 },
+            Ok("large") => Self { cuts: 200, rounds: 25, messages: 1_000 },
             Ok(other) => panic!("WAXWING_PROOF is {other}: large, or not set"),
             Err(_) => Self { cuts: 15, rounds: 2, messages: 150 },
         }

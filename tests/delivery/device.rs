@@ -283,6 +283,7 @@ impl Device {
             let waiting = self.counts.as_ref().map_or(0, |counts| counts.waiting.len());
             let full = waiting >= self.habits.window;
             let talks = now == Phase::Talk && !self.habits.peers.is_empty() && !full;
+            let talks = talks && !self.book.read(|ledger| ledger.is_enough());
             let asks = waiting > 0 && !self.asked && (full || now == Phase::Settle);
             tokio::select! {
                 heard = wire.next() => {

@@ -105,6 +105,8 @@ pub(crate) struct Ledger {
     wrong: Vec<String>,
     /// Recipients whose archive was read: what stands there is not lost, and must agree.
     archives: Vec<Account>,
+    /// So many messages may be sent in all.
+    pub(crate) quota: usize,
     /// The disk is full now and then: messages may be answered with errors, and that one was
     /// delivered may not be written down, so that it comes again, with the same stanza-id.
     pub(crate) is_full: bool,
@@ -127,6 +129,7 @@ impl Ledger {
             late: Vec::new(),
             wrong: Vec::new(),
             archives: Vec::new(),
+            quota: usize::MAX,
             is_full: false,
             must_resume: false,
             resumed: 0,
@@ -270,6 +273,11 @@ impl Ledger {
 
     pub(crate) fn session_count(&self) -> u32 {
         self.sessions
+    }
+
+    /// No more are to be sent for now.
+    pub(crate) fn is_enough(&self) -> bool {
+        self.messages.len() >= self.quota
     }
 
     /// How many copies have come, to all.

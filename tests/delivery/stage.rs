@@ -51,6 +51,12 @@ impl Stage {
         self.devices.spawn(device.run(address, self.phase.subscribe()));
     }
 
+    /// The devices may send so many more messages, and then wait.
+    pub(crate) fn allow(&self, more: usize) {
+        self.book.write(|ledger| ledger.quota = ledger.sent_count() + more);
+        self.phase.send_replace(Phase::Talk); // wakes them
+    }
+
     /// Waits until everything that was sent has been answered for, and what was promised to these
     /// accounts has come. Then all devices leave.
     pub(crate) async fn settle(&mut self, online: &[Account]) {

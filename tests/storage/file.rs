@@ -4,13 +4,15 @@ use std::fs;
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::future::join_all;
 use sqlx::{Connection, SqliteConnection};
-use waxwing::storage::{DataLock, Result, SqliteStorage, Storage, StorageError};
+use waxwing::storage::{DataLock, Query, Result, SqliteStorage, Storage, StorageError};
 use waxwing::tasks::Tasks;
 
 use crate::cases::{account, at, body, fill, user};
+use crate::messages::letter;
 
 pub(crate) async fn open(dir: &Path) -> Result<Arc<SqliteStorage>> {
     SqliteStorage::open(&dir.join("waxwing.sqlite"), 2, &Tasks::new()).await
@@ -260,4 +262,35 @@ fn a_failing_disk_is_an_error_and_not_the_end() {
         .unwrap();
     let said = String::from_utf8_lossy(&done.stdout);
     assert!(done.status.success() && said.contains("1 passed"), "{said}");
+}
+
+/// What takes long in an archive must not hold up a login.
+#[tokio::test]
+async fn who_reads_archives_leaves_a_connection_to_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let storage: Arc<dyn Storage> = open(dir.path()).await.unwrap();
+    let mut last = None;
+    for n in 1..=20_000 {
+        last = Some(storage.archive().keep(letter(n, n)).await.unwrap().receipt);
+    }
+    last.unwrap().await.unwrap();
+    storage.documents().put(&user("nurse@localhost"), "a", "b", "c").await.unwrap();
+    let done = AtomicUsize::new(0);
+    let slow = async || {
+        // With somebody who is not in it: all has to be looked at.
+        let with = Some(user("nurse@localhost").into_jid());
+        let query = Query { with, max: 1, ..Query::default() };
+        let page = storage.archive().page(&user("juliet@localhost"), &query).await.unwrap();
+        assert!(page.unwrap().rows.is_empty());
+        done.fetch_add(1, Ordering::Relaxed);
+    };
+    let quick = async {
+        tokio::task::yield_now().await;
+        let found = storage.documents().get(&user("nurse@localhost"), "a", "b").await.unwrap();
+        assert_eq!(found.as_deref(), Some("c"));
+        done.load(Ordering::Relaxed)
+    };
+    let (_, before) = tokio::join!(join_all((0..16).map(|_| slow())), quick);
+    assert!(before < 8, "{before} of 16 slow questions were answered first");
+    storage.close().await;
 }

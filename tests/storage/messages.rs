@@ -525,6 +525,7 @@ pub(crate) async fn a_count_is_remembered_with_its_message(s: Arc<dyn Storage>) 
     assert_eq!((found.handled, found.number, found.ended), (6, number, None));
     assert_eq!((found.owner, found.resource), (user(ROMEO), "orchard".into()));
     note(&s, number, 7).await;
+    note(&s, number, 3).await;
     assert_eq!(sessions.find("secret").await.unwrap().unwrap().handled, 7);
     // Refused or held by nobody: the stanza was handled all the same.
     let mut refused = with_count(1, 8);

@@ -65,12 +65,13 @@ impl Module for Mam {
 /// (XEP-0313 §8.1).
 ///
 /// # Errors
-/// `forbidden` for those of others.
+/// `forbidden` for those of others, and to anonymous users, who have none.
 fn owner<'a>(cx: &Cx<'a>, request: &Iq) -> Result<(&'a SessionHandle, BareJid), StanzaError> {
     let session = cx.origin.session().ok_or(Condition::Forbidden)?;
     let user = session.jid().to_bare();
     match &request.head.to {
         Some(to) if *to != *user => Err(Condition::Forbidden.text("this archive is not yours")),
+        _ if session.is_anonymous() => Err(Condition::Forbidden.text("only for registered users")),
         _ => Ok((session, user)),
     }
 }

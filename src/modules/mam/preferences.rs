@@ -18,11 +18,12 @@ pub(super) struct Wishes;
 impl IqHandler for Wishes {
     async fn handle(&self, cx: &mut Cx<'_>, request: &Iq) -> IqReply {
         let (_, user) = super::owner(cx, request)?;
-        cx.must_have_account(&user).await?;
         if request.kind == IqKind::Get {
             return Ok(Some(of(cx, &user).await?.to_node()));
         }
         let wanted = Preferences::read(&request.payload().ok_or(Condition::BadRequest)?)?;
+        // Who was removed meanwhile leaves nothing behind.
+        cx.must_have_account(&user).await?;
         let documents = cx.hosts.storage.documents();
         let kept = if wanted == Preferences::default() {
             documents.remove(&user, KIND, "").await.map(drop)

@@ -26,6 +26,7 @@ impl ArchiveStore for MemoryStorage {
         let id = state.ids.next(message.at);
         if let Some(handled) = message.handled
             && let Some(session) = state.sessions.get_mut(&handled.session)
+            && handled.is_ahead(session.handled)
         {
             session.handled = handled.count;
         }

@@ -39,7 +39,9 @@ impl ResumptionStore for MemoryStorage {
     }
 
     async fn handled(&self, handled: Handled) -> Result<Receipt> {
-        if let Some(session) = self.state()?.sessions.get_mut(&handled.session) {
+        if let Some(session) = self.state()?.sessions.get_mut(&handled.session)
+            && handled.is_ahead(session.handled)
+        {
             session.handled = handled.count;
         }
         Ok(Receipt::settled(Ok(())))

@@ -9,7 +9,7 @@ use sqlx::Row;
 
 use super::release::{list, release};
 use super::writer::{Change, Nothing, Writing};
-use super::{Database, DbRow, bound, jid};
+use super::{Database, DbRow, bound, closed, jid};
 use crate::jid::{BareJid, Jid};
 use crate::payload::datetime::Timestamp;
 use crate::storage::archive::PAGE_BYTES;
@@ -71,6 +71,7 @@ impl ArchiveStore for Database {
 
     async fn page(&self, owner: &BareJid, query: &Query) -> Result<Option<Page>> {
         self.settle_messages().await?;
+        let _turn = self.scans.acquire().await.map_err(|_| closed())?;
         if !self.has_all(owner, &query.named).await? {
             return Ok(None);
         }
@@ -212,8 +213,9 @@ impl Database {
         let whole = Query { after: None, before: None, ..query.clone() };
         let whole =
             Find::new(&whole, self.lag.load(Ordering::Acquire)).unwrap_or_else(|| find.clone());
+        let has_times = query.start.is_some() || query.end.is_some();
         let row = whole
-            .bind(COUNT, owner)
+            .bind(if has_times { COUNT } else { COUNT_ALL_TIMES }, owner)
             .bind(first.map_or(i64::MAX, |f| f.id.get()))
             .fetch_one(&self.reads)
             .await?;
@@ -289,13 +291,18 @@ fn expression(words: &[String]) -> String {
 
 macro_rules! found {
     ($what:literal, $order:literal) => {
+        found!($what, "JOIN message m ON m.id = a.id", "AND m.at >= $4 AND m.at <= $5", $order)
+    };
+    ($what:literal, $join:literal, $times:literal, $order:literal) => {
         concat!(
             "SELECT ",
             $what,
-            " FROM archive a JOIN message m ON m.id = a.id \
-             WHERE a.owner = (SELECT number FROM owner WHERE jid = $1) \
-             AND a.id > $2 AND a.id < $3 AND m.at >= $4 AND m.at <= $5 \
-             AND ($6 IS NULL OR a.peer = $6 OR (a.peer > $7 AND a.peer < $8)) \
+            " FROM archive a ",
+            $join,
+            " WHERE a.owner = (SELECT number FROM owner WHERE jid = $1) \
+             AND a.id > $2 AND a.id < $3 ",
+            $times,
+            " AND ($6 IS NULL OR a.peer = $6 OR (a.peer > $7 AND a.peer < $8)) \
              AND ($9 IS NULL OR a.id IN (SELECT value FROM json_each($9))) \
              AND ($10 IS NULL OR a.id IN (SELECT rowid FROM archive_text WHERE archive_text MATCH \
              'holders : \"o' || (SELECT number FROM owner WHERE jid = $1) || '\" AND ' || $10)) ",
@@ -307,6 +314,8 @@ macro_rules! found {
 const FORWARDS: &str = found!("a.id, m.at, a.peer, a.way, m.xml", "ORDER BY a.id LIMIT $11");
 const BACKWARDS: &str = found!("a.id, m.at, a.peer, a.way, m.xml", "ORDER BY a.id DESC LIMIT $11");
 const COUNT: &str = found!("count(*), count(*) FILTER (WHERE a.id < $11)", "");
+/// As fast as narrow rows can be read.
+const COUNT_ALL_TIMES: &str = found!("count(*), count(*) FILTER (WHERE a.id < $11)", "", "", "");
 
 /// How many words can be asked for.
 const WORDS: usize = 16;
@@ -405,7 +414,8 @@ mod tests {
         SqliteStorage::open(&path, 1, &Tasks::new()).await.unwrap();
         let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path);
         let mut connection = Connection::connect_with(&options).await.unwrap();
-        let mut statements = vec![FORWARDS.to_owned(), BACKWARDS.to_owned(), COUNT.to_owned()];
+        let mut statements: Vec<String> =
+            [FORWARDS, BACKWARDS, COUNT, COUNT_ALL_TIMES].map(str::to_owned).into();
         statements.extend(release::statements());
         for statement in statements {
             let plan = plan(&mut connection, &statement).await;

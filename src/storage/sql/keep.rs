@@ -211,6 +211,7 @@ static HANDLED: LazyLock<Many> = LazyLock::new(|| {
     Many::new(
         "INSERT INTO handled (session, count) VALUES ",
         2,
-        " ON CONFLICT (session) DO UPDATE SET count = excluded.count",
+        " ON CONFLICT (session) DO UPDATE SET count = excluded.count \
+         WHERE ((excluded.count - handled.count) & 4294967295) < 2147483648",
     )
 });

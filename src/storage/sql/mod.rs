@@ -20,6 +20,7 @@ use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, OnceLock};
 
 use sqlx::Row;
+use tokio::sync::Semaphore;
 
 use super::{Result, StorageError};
 use crate::jid::Jid;
@@ -36,6 +37,9 @@ type DbRow = sqlx::sqlite::SqliteRow;
 pub(super) struct Database {
     /// Connections that cannot write.
     pub(super) reads: sqlx::Pool<Db>,
+    /// Who may read archives at the same time: fewer than there are connections, as it may take
+    /// long, and a login or a roster must not wait for it.
+    pub(super) scans: Semaphore,
     /// The task that writes.
     pub(super) writer: Writer,
     /// The server's secret, once it was read.

@@ -427,12 +427,13 @@ async fn apply_run(on: &mut Writing<'_>, run: &mut [Job]) -> Result<()> {
         match job {
             Job::Clear(owner, ids, _) => clears.push((&*owner, &ids[..])),
             Job::End(session, at) => ends.push((session.0, *at)),
-            Job::Handled(h, _) => {
-                handled.insert(h.session.0, h.count);
+            Job::Handled(noted, _) => {
+                note(&mut handled, *noted);
             }
-            // In the order of the queue: the last one counts.
             Job::Keep(keep) => {
-                handled.extend(keep.message.handled.map(|h| (h.session.0, h.count)));
+                if let Some(noted) = keep.message.handled {
+                    note(&mut handled, noted);
+                }
                 keeps.push(keep);
             }
             Job::Login(user, at) => logins.push((&*user, *at)),
@@ -454,6 +455,14 @@ async fn apply_run(on: &mut Writing<'_>, run: &mut [Job]) -> Result<()> {
         super::account::write_login(on, user, at).await?;
     }
     Ok(())
+}
+
+/// The highest count of a session counts.
+fn note(counts: &mut FxHashMap<i64, u32>, noted: Handled) {
+    let count = counts.entry(noted.session.0).or_insert(noted.count);
+    if noted.is_ahead(*count) {
+        *count = noted.count;
+    }
 }
 
 #[async_trait]
