@@ -72,6 +72,16 @@ pub async fn catch_up(hosts: &Hosts, session: &SessionHandle, most: usize) -> st
     }
 }
 
+/// Looks whether something waits for a session that has just been bound. If not, what others send to
+/// its very address need not wait until it is known whether it wants what waits.
+pub async fn look(hosts: &Hosts, session: &SessionHandle) {
+    match is_behind(hosts, session).await {
+        Ok(false) => session.dismiss_backlog(),
+        Ok(true) => {}
+        Err(error) => tracing::error!(jid = %session.jid(), %error, "it is unknown what waits"),
+    }
+}
+
 /// Something has waited since before the session was bound.
 async fn is_behind(hosts: &Hosts, session: &SessionHandle) -> storage::Result<bool> {
     let user = session.jid().to_bare();

@@ -121,6 +121,9 @@ pub async fn session_ended(hosts: &Hosts, session: &SessionHandle, unread: Unrea
 pub async fn catch_up(hosts: &Hosts, session: &SessionHandle) {
     let limits = &hosts.config.load().limits;
     let most = WAITING.min(limits.unacknowledged / 2).min(limits.inbox_stanzas / 2);
+    if session.expects_backlog() {
+        Box::pin(offline::look(hosts, session)).await;
+    }
     loop {
         session.backlog_wanted().await;
         // Boxed: most of the time nothing waits.

@@ -207,6 +207,17 @@ impl SessionHandle {
         self.0.inbox.expect_backlog();
     }
 
+    /// It may yet ask for what waits.
+    #[must_use]
+    pub fn expects_backlog(&self) -> bool {
+        self.0.inbox.expects_backlog()
+    }
+
+    /// Nothing waited when it was bound.
+    pub fn dismiss_backlog(&self) {
+        self.0.inbox.dismiss_backlog();
+    }
+
     /// It has told whether it is available. What it reads of what waits depends on that.
     pub fn appeared(&self) {
         self.0.inbox.wake_backlog();

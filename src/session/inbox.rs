@@ -287,6 +287,18 @@ impl Inbox {
         self.state.lock().backlog.get_or_insert(Backlog::Unasked);
     }
 
+    pub(super) fn expects_backlog(&self) -> bool {
+        matches!(self.state.lock().backlog, Some(Backlog::Unasked))
+    }
+
+    /// Nothing waited when the session began: what comes may come at once.
+    pub(super) fn dismiss_backlog(&self) {
+        let mut state = self.state.lock();
+        if matches!(state.backlog, Some(Backlog::Unasked)) {
+            state.backlog = None;
+        }
+    }
+
     /// The owner has told more about itself, which may matter to who reads what waits.
     pub(super) fn wake_backlog(&self) {
         self.backlog.notify_one();
