@@ -45,12 +45,22 @@ pub async fn arrives(
     let is_there = recipients.iter().any(|session| !session.has_backlog());
     let mark = mam::keep(cx, user, &mut message, is_there).await?;
     let stanza = Arc::new(Stanza::Message(message));
-    if deliver(&recipients, &stanza, mark) == 0 && mark.is_some() {
+    if deliver(&recipients, &stanza, mark) > 0 {
+        return Ok(());
+    }
+    if mark.is_some() {
         // Somebody may have come after we looked and looked for what waits before this did.
         let now = self::recipients(&cx.hosts.sessions.of(user), None, kind)?;
         deliver(&now, &stanza, mark);
     }
-    Ok(())
+    // It was there when we looked, and has ended or is being closed.
+    if must_be_read(&stanza) { Err(Condition::ServiceUnavailable.into()) } else { Ok(()) }
+}
+
+/// A message of a room, which must learn that a session is not there any more (RFC 6121 §8.5.3.2.1):
+/// else who has gone stays among its occupants.
+pub fn must_be_read(stanza: &Stanza) -> bool {
+    matches!(stanza, Stanza::Message(message) if message.kind == MessageKind::Groupchat)
 }
 
 /// Who gets it directly: the table of RFC 6121 §8.5.4.
