@@ -3,6 +3,7 @@
 /// Each with its name.
 pub(crate) fn conversations() -> Vec<(&'static str, String)> {
     vec![
+        ("xep-0198/old_connection_hangs", old_connection_hangs()),
         ("xep-0160/very_many", very_many("")),
         ("xep-0160/very_many_acknowledged", very_many("Juliet enables stream management\n")),
         ("rfc6121/presence_directed_to_a_crowd", presence_directed_to_a_crowd()),
@@ -50,6 +51,35 @@ fn very_many(before_presence: &str) -> String {
          \t<presence/>\nJuliet receives:\n\t<presence/>\nJuliet receives nothing\n",
         newer =
             "\t<message to='juliet@localhost/balcony' type='chat'><body>newer</body></message>\n",
+    )
+}
+
+/// XEP-0198 §5: an old connection that takes nothing more does not keep its client from resuming, nor
+/// from anything that was sent.
+fn old_connection_hangs() -> String {
+    let text = "x".repeat(200_000);
+    let send = |n: usize| {
+        format!(
+            "\t<message to='juliet@localhost/balcony' type='chat' id='m{n}'><body>{text}</body></message>\n"
+        )
+    };
+    let sent: String = (1..=8).map(send).collect();
+    let message =
+        |n: usize| format!("\t<message type='chat' id='m{n}' scansion:strict='false'/>\n");
+    let received: String = (1..=8).map(message).collect();
+    format!(
+        "{HEAD}[Client] Juliet\n\tjid: juliet@localhost/balcony\n\tpassword: beauteous\n\
+         [Client] Again\n\tjid: juliet@localhost/balcony\n\tpassword: beauteous\n\taccount: none\n\
+         -----\nRomeo connects\nJuliet connects\nJuliet sends:\n\
+         \t<enable xmlns='urn:xmpp:sm:3' resume='true'/>\nJuliet receives:\n\
+         \t<enabled xmlns='urn:xmpp:sm:3' id='{{scansion:keep sm}}' scansion:strict='false'/>\n\
+         Romeo sends:\n{sent}Romeo receives nothing\nAgain connects raw\n\
+         Again opens a stream to \"localhost\"\nAgain starts TLS\n\
+         Again opens a stream to \"localhost\"\nAgain authenticates\nAgain receives:\n\
+         \t<stream:features scansion:strict='false'/>\nAgain sends:\n\
+         \t<resume xmlns='urn:xmpp:sm:3' previd='${{sm}}' h='0'/>\nAgain receives:\n\
+         \t<resumed xmlns='urn:xmpp:sm:3' previd='${{sm}}' h='0'/>\n{received}\
+         \t<r xmlns='urn:xmpp:sm:3'/>\nAgain receives nothing\n"
     )
 }
 

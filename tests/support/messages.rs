@@ -17,12 +17,11 @@ pub(crate) fn conversations() -> Vec<(String, String)> {
         let nobody = Condition { name: "", begin: "", reads: &[], wants: &[], rows: &[] };
         (format!("rfc6121/messages/{name}"), conversation(&nobody, to, outcomes))
     }));
-    all.extend([(true, 'M'), (false, 'O')].into_iter().flat_map(|(is_there, letter)| {
-        let how = if is_there { "available" } else { "unavailable" };
-        [("no_address", ""), ("own_account", " to='romeo@localhost'")].map(|(name, to)| {
-            (format!("rfc6121/messages/to_oneself/{how}/{name}"), to_oneself(is_there, to, letter))
-        })
-    }));
+    for (name, to, there, away) in TO_ONESELF {
+        let name = format!("rfc6121/messages/to_oneself/{name}");
+        all.push((format!("{name}/available"), to_oneself(true, to, there)));
+        all.push((format!("{name}/unavailable"), to_oneself(false, to, away)));
+    }
     all
 }
 
@@ -123,6 +122,15 @@ const NOT_FOR_A_CONTACT: &[(&str, &str, &str)] = &[
     ("the_server/full", " to='localhost/tomb'", "EEEEEES"),
 ];
 
+/// RFC 6120 §10.3.1: who names nobody means himself, his account. With what becomes of it when he is
+/// available, and when he is not.
+const TO_ONESELF: &[(&str, &str, &str, &str)] = &[
+    ("no_address", "", "MMMMEMS", "OOOOESS"),
+    ("bare", " to='romeo@localhost'", "MMMMEMS", "OOOOESS"),
+    ("full_match", " to='romeo@localhost/orchard'", "DDDDDDD", "DDDDDDD"),
+    ("full_no_match", " to='romeo@localhost/tomb'", "EEEMEES", "EEEOEES"),
+];
+
 fn conversation(condition: &Condition, to: &str, outcomes: &str) -> String {
     let mut script = format!("{HEAD}{CONTACT}-----\nRomeo connects\n{}", condition.begin);
     for name in condition.reads.iter().filter(|name| !is_lost(condition, name)) {
@@ -161,16 +169,14 @@ fn is_lost(condition: &Condition, name: &str) -> bool {
 }
 
 /// RFC 6120 §10.3.1: who names nobody means himself, his account; as if he named it (§8.5.2).
-fn to_oneself(is_there: bool, to: &str, letter: char) -> String {
-    let headline = if is_there { 'M' } else { 'S' };
-    let outcomes = format!("{letter}{letter}{letter}{letter}E{headline}S");
+fn to_oneself(is_there: bool, to: &str, outcomes: &str) -> String {
     let mut script = format!("{HEAD}-----\nRomeo connects\n");
     if is_there {
         script += "Romeo sends:\n\t<presence/>\nRomeo receives:\n\t<presence/>\n";
     }
     script += "Romeo sends:\n";
     script += &messages(to);
-    let either = |letter| matches!(letter, 'M' | 'E');
+    let either = |letter| matches!(letter, 'D' | 'M' | 'E');
     script += "Romeo receives in any order:\n";
     for (kind, letter) in TYPES.iter().zip(outcomes.chars()).filter(|(_, l)| either(*l)) {
         script += &if letter == 'E' { error(kind) } else { message(kind, "") };
@@ -178,7 +184,7 @@ fn to_oneself(is_there: bool, to: &str, letter: char) -> String {
     script += "Romeo receives nothing\n";
     if !is_there {
         script += "Romeo sends:\n\t<presence/>\nRomeo receives:\n\t<presence/>\n";
-        received(&mut script, "Romeo", &outcomes, |letter| letter == 'O', DELAY);
+        received(&mut script, "Romeo", outcomes, |letter| letter == 'O', DELAY);
     }
     script + "Romeo receives nothing\n"
 }
