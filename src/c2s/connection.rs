@@ -241,8 +241,8 @@ async fn write(
                 order.map_or(Ended::Lost("cannot write"), |order| ordered(session, order)),
             );
         }
-        let (stanzas, bytes) = session.link(|link| link.unacknowledged());
-        if stanzas > limits.unacknowledged || bytes > limits.unacknowledged_bytes {
+        let (most, size) = (limits.unacknowledged, limits.unacknowledged_bytes);
+        if session.link(|link| link.is_deaf(most, size)) {
             let error = StreamCondition::PolicyViolation.text("acknowledges nothing");
             return Some(Ended::Failed(error));
         }
