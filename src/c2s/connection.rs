@@ -22,9 +22,10 @@ use crate::host::{Hosts, Origin};
 use crate::ns;
 use crate::router;
 use crate::session::{Batch, CloseReason, Delivery, Order, Session};
-use crate::stanza::{StreamCondition, StreamError};
+use crate::stanza::{Condition, StreamCondition, StreamError};
 use crate::storage::MessageId;
 use crate::stream::input::{Heard, Input};
+use crate::stream::negotiation;
 use crate::stream::wire::Wire;
 use crate::xml::element;
 
@@ -298,7 +299,7 @@ async fn write_next(
 /// The bytes of these stanzas, with what stream management adds.
 fn next_bytes(hosts: &Hosts, session: &Session, stanzas: VecDeque<Delivery>) -> Vec<u8> {
     let (batch, stanzas) = session.link(|link| link.write(stanzas));
-    let Batch { enabled, acknowledge, request } = batch;
+    let Batch { enabled, refused, acknowledge, request } = batch;
     let mut out = Vec::with_capacity(stanzas.iter().map(|d| d.stanza.size()).sum::<usize>() + 64);
     if let Some(resumption) = enabled {
         let mut node = element("enabled").ns(ns::SM);
@@ -309,6 +310,9 @@ fn next_bytes(hosts: &Hosts, session: &Session, stanzas: VecDeque<Delivery>) -> 
             node = node.maybe_attr("location", location);
         }
         node.write(&mut out);
+    }
+    if refused {
+        out.extend(negotiation::sm_failed(Condition::UnexpectedRequest, None));
     }
     if let Some(h) = acknowledge {
         element("a").ns(ns::SM).attr("h", h.to_string()).write(&mut out);

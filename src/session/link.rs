@@ -21,6 +21,8 @@ use crate::storage::{Handled, SessionNumber};
 pub struct Link {
     /// Boxed: most of the clients that use it are on mobile networks, others hold no room for it.
     managed: Option<Box<Managed>>,
+    /// `<failed/>` is to be written: who has a session cannot resume another one.
+    refused: bool,
 }
 
 /// How a session can be resumed.
@@ -66,6 +68,8 @@ struct Due {
 pub struct Batch {
     /// `<enabled/>`, and how the session can be resumed, if it can.
     pub enabled: Option<Option<Resumption>>,
+    /// `<failed/>`, for a request to resume.
+    pub refused: bool,
     /// `<a h=…/>`.
     pub acknowledge: Option<u32>,
     /// `<r/>`, behind the stanzas.
@@ -143,10 +147,17 @@ impl Link {
         }
     }
 
-    /// The client does not know how many have been handled.
+    /// The client does not know how many have been handled, or will have been when what it has sent
+    /// is on the disk.
     #[must_use]
     pub fn has_untold(&self) -> bool {
-        self.managed.as_ref().is_some_and(|m| m.handled != m.told)
+        self.managed.as_ref().is_some_and(|m| m.taken != m.told)
+    }
+
+    /// The client is to be told that it cannot resume another session, now that it has one
+    /// (XEP-0198 §6). `false` if it has not been told the last time yet.
+    pub fn refuse(&mut self) -> bool {
+        !std::mem::replace(&mut self.refused, true)
     }
 
     /// The client asks (`<r/>`), or it is time to tell. `false` without stream management.
@@ -204,7 +215,10 @@ impl Link {
     /// What is to be written now, together with `stanzas`, which are taken over until they are
     /// acknowledged; they are given back with those to be written again.
     pub fn write(&mut self, stanzas: VecDeque<Delivery>) -> (Batch, VecDeque<Delivery>) {
-        let Some(managed) = &mut self.managed else { return (Batch::default(), stanzas) };
+        let refused = std::mem::take(&mut self.refused);
+        let Some(managed) = &mut self.managed else {
+            return (Batch { refused, ..Batch::default() }, stanzas);
+        };
         stanzas.into_iter().for_each(|delivery| managed.sent.push(delivery));
         let stanzas: VecDeque<_> = managed.sent.unwritten().cloned().collect();
         managed.sent.all_written();
@@ -218,7 +232,7 @@ impl Link {
             managed.asked = Some(Instant::now());
         }
         let enabled = due.enabled.then(|| managed.resumption.clone());
-        (Batch { enabled, acknowledge, request }, stanzas)
+        (Batch { enabled, refused, acknowledge, request }, stanzas)
     }
 
     /// The client does not acknowledge what it gets: more than `stanzas`, or more than `bytes` of
