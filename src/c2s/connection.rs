@@ -14,7 +14,7 @@ use super::C2s;
 use super::incoming::{Incoming, order_error, ping};
 use super::settle::Unsettled;
 use super::silence::{Elapsed, Silence};
-use super::socket::{Opened, farewell, write_all};
+use super::socket::{Opened, end_tls, farewell, write_all};
 use super::stop::Stop;
 use super::turn::Turn;
 use crate::config::LimitsConfig;
@@ -115,9 +115,9 @@ async fn last_words(c2s: &C2s, wire: Wire, session: &Session, ended: &Ended) {
             drop(c2s.hosts.tasks.spawn("farewell", bye));
         }
         // To a client that can resume, the end of a server is a lost connection, and no more: it
-        // says nothing, tells its user nothing, and comes back.
-        Ended::Stopped => drop(wire),
-        Ended::Lost(_) => drop(wire),
+        // says nothing, tells its user nothing, and comes back. A lost one may be there, too, and
+        // only slow.
+        Ended::Stopped | Ended::Lost(_) => end_tls(wire).await,
     }
 }
 
