@@ -97,10 +97,13 @@ async fn last_words(c2s: &C2s, wire: Wire, session: &Session, ended: &Ended) {
         Ended::Closed => {
             let (left, _) = session.handle().take();
             let marks = marks_of(session, &left);
+            let again = (!session.link(|link| link.is_managed())).then(|| left.clone());
             session.link(|link| link.has_untold() && link.acknowledge_due());
             let last = next_bytes(&c2s.hosts, session, left);
-            if farewell(wire, &last, None).await.is_ok() {
-                delivered(&c2s.hosts, session, &marks).await;
+            match (farewell(wire, &last, None).await, again) {
+                (Ok(()), _) => delivered(&c2s.hosts, session, &marks).await,
+                (Err(_), Some(left)) => session.handle().put_back(left),
+                (Err(_), None) => {}
             }
         }
         Ended::Failed(error) => {

@@ -27,6 +27,8 @@ struct Queue {
     entries: VecDeque<Entry>,
     /// The first entry was taken out, and is being waited for.
     is_busy: bool,
+    /// Behind all others, the client is to be told.
+    tells: bool,
     is_closed: bool,
 }
 
@@ -45,18 +47,25 @@ impl Unsettled {
         let waits = queue.is_busy || !queue.entries.is_empty() || !taken.receipts.is_empty();
         if waits {
             queue.entries.push_back(Entry::Stanza(Box::new(taken), counts));
+            queue.tells = false;
             self.filled.notify_one();
             return;
         }
-        if counts && session.link(|link| link.handled(taken.is_counted)) {
-            queue.entries.push_back(Entry::Tell);
-            self.filled.notify_one();
+        let tell = counts && session.link(|link| link.handled(taken.is_counted));
+        drop(queue);
+        if tell {
+            self.tell();
         }
     }
 
     /// The client is to be told when all before has settled.
     pub(super) fn tell(&self) {
-        self.queue.lock().entries.push_back(Entry::Tell);
+        let mut queue = self.queue.lock();
+        if !queue.tells {
+            queue.tells = true;
+            queue.entries.push_back(Entry::Tell);
+        }
+        drop(queue);
         self.filled.notify_one();
     }
 
@@ -80,6 +89,7 @@ impl Unsettled {
             let next = {
                 let mut queue = self.queue.lock();
                 let next = queue.entries.pop_front();
+                queue.tells &= !matches!(next, Some(Entry::Tell));
                 queue.is_busy = next.is_some();
                 if next.is_none() && queue.is_closed {
                     return;
@@ -127,7 +137,8 @@ pub(super) async fn keep_count(hosts: &Hosts, session: &Session) {
     let kept = async { hosts.storage.resumption().handled(handled).await?.await };
     match kept.await {
         Ok(()) => session.link(|link| link.kept(handled.count)),
-        Err(error) => tracing::error!(%error, "how many stanzas were handled was not kept"),
+        // The store has told the log, once for all.
+        Err(error) => tracing::debug!(%error, "how many stanzas were handled was not kept"),
     }
 }
 
