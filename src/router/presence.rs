@@ -65,8 +65,7 @@ pub async fn arrives(
     }
 }
 
-/// A session has ended and left the table: those who saw it see it go (RFC 6121 §4.5.3). If another
-/// one has its address and is available, they see that one.
+/// A session has ended: those who saw it see it go (RFC 6121 §4.5.3), or see who has its address now.
 pub async fn ended(cx: &mut Cx<'_>, session: &SessionHandle) -> Result<(), Halt> {
     let from = session.jid().clone();
     if cx.hosts.sessions.find(&from).is_some_and(|newer| newer.available().is_some()) {
