@@ -14,9 +14,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::Notify;
 
+use super::backlog::Backlog;
 use super::{CloseReason, Order, Undelivered};
 use crate::jid::Jid;
 use crate::stanza::{MessageKind, Stanza};
@@ -68,31 +68,8 @@ struct State {
     is_choked: bool,
     /// The session has ended: it takes neither stanzas nor orders.
     closed: bool,
-    /// Messages that the session was given and its client has not got yet, with their sizes.
-    custody: FxHashMap<MessageId, usize>,
-    /// The sum of the sizes.
-    custody_bytes: usize,
-    /// What waits for the account is being read, or is to be.
-    backlog: Option<Backlog>,
-    /// It was asked for again since the reading began.
-    wanted_again: bool,
-    /// The first message that was passed by since the session was live: another session of the
-    /// account may have got it meanwhile, so that it has no mark any more.
-    passed_since: Option<MessageId>,
-    /// How far the reading has come since then.
-    read_to: Option<MessageId>,
-}
-
-/// What becomes of messages that come while others wait.
-#[derive(Debug)]
-enum Backlog {
-    /// Nobody has asked for what waits yet. What comes must not overtake it: the first message is
-    /// passed by, and then what waits is looked for.
-    Unasked,
-    /// They are passed by, as what waits will be read to its end, and they with it.
-    Passing,
-    /// They stand here, until the last of those that were passed by have been read.
-    Holding(VecDeque<Delivery>),
+    /// Custody, and the reading of what waits for the account.
+    backlog: Backlog,
 }
 
 impl Inbox {
@@ -124,11 +101,11 @@ impl Inbox {
         let full = state.queue.len() >= self.bounds.stanzas
             || (!state.queue.is_empty() && state.bytes + size > self.bounds.bytes);
         if let Some(mark) = delivery.mark {
-            if state.custody.contains_key(&mark) {
+            if state.backlog.has(mark) {
                 return Ok(());
             }
-            if !from_backlog && (full || state.backlog.is_some()) {
-                state.pass_by(delivery);
+            if !from_backlog && (full || state.backlog.is_closed()) {
+                state.backlog.pass_by(delivery, mark);
                 drop(state);
                 self.backlog.notify_one();
                 return Ok(());
@@ -144,10 +121,7 @@ impl Inbox {
             return Err(Undelivered::Overrun);
         }
         if let Some(mark) = delivery.mark {
-            state.take_custody(mark, size);
-            if from_backlog {
-                state.read_to = state.read_to.max(Some(mark));
-            }
+            state.backlog.take(mark, size, from_backlog);
         }
         state.bytes += size;
         state.queue.push_back(delivery);
@@ -262,13 +236,8 @@ impl Inbox {
     /// The client has these.
     pub(super) fn release(&self, marks: &[MessageId]) {
         let mut state = self.state.lock();
-        for mark in marks {
-            state.leave_custody(mark);
-        }
-        if state.custody.is_empty() {
-            state.custody = FxHashMap::default();
-        }
-        let is_read = state.backlog.is_some();
+        state.backlog.release(marks);
+        let is_read = state.backlog.is_closed();
         drop(state);
         if is_read {
             self.backlog.notify_one();
@@ -276,7 +245,7 @@ impl Inbox {
     }
 
     pub(super) fn has_custody(&self, mark: MessageId) -> bool {
-        self.state.lock().custody.contains_key(&mark)
+        self.state.lock().backlog.has(mark)
     }
 
     /// Nobody is there to write what comes, and much waits already: no more of what is worthless
@@ -285,19 +254,15 @@ impl Inbox {
         self.state.lock().is_choked = true;
     }
 
+    /// Looks at the reading of what waits, or changes it. The closure must be short.
+    pub(super) fn backlog<T>(&self, act: impl FnOnce(&mut Backlog) -> T) -> T {
+        act(&mut self.state.lock().backlog)
+    }
+
     /// Waits until at most so many messages, and so many bytes of them, are in custody, without those
     /// that are held. For who reads what waits; may be dropped at any time.
     pub(super) async fn custody_below(&self, messages: usize, bytes: usize) {
-        loop {
-            {
-                let state = self.state.lock();
-                let (held, held_bytes) = state.held();
-                if state.custody.len() - held <= messages
-                    && state.custody_bytes - held_bytes <= bytes
-                {
-                    return;
-                }
-            }
+        while !self.backlog(|backlog| backlog.is_below(messages, bytes)) {
             self.backlog.notified().await;
         }
     }
@@ -305,29 +270,11 @@ impl Inbox {
     /// What waits for the account is to be read.
     pub(super) fn want_backlog(&self) {
         let mut state = self.state.lock();
-        state.wanted_again = true;
-        if !state.closed && !matches!(state.backlog, Some(Backlog::Holding(_))) {
-            state.backlog = Some(Backlog::Passing);
+        if !state.closed {
+            state.backlog.want();
         }
         drop(state);
         self.backlog.notify_one();
-    }
-
-    /// The session has just begun, and what waits for the account may be asked for.
-    pub(super) fn expect_backlog(&self) {
-        self.state.lock().backlog.get_or_insert(Backlog::Unasked);
-    }
-
-    pub(super) fn expects_backlog(&self) -> bool {
-        matches!(self.state.lock().backlog, Some(Backlog::Unasked))
-    }
-
-    /// Nothing waited when the session began: what comes may come at once.
-    pub(super) fn dismiss_backlog(&self) {
-        let mut state = self.state.lock();
-        if matches!(state.backlog, Some(Backlog::Unasked)) {
-            state.backlog = None;
-        }
     }
 
     /// The owner has told more about itself, which may matter to who reads what waits.
@@ -342,68 +289,21 @@ impl Inbox {
 
     /// Waits until what waits is to be read. For who reads it; may be dropped at any time.
     pub(super) async fn backlog_wanted(&self) {
-        while !self.has_backlog() {
+        while !self.backlog(|backlog| backlog.is_wanted()) {
             self.backlog.notified().await;
         }
     }
 
-    /// The reading begins; answers what is in custody already, and the first message that was passed
-    /// by before. What was held is passed by.
-    pub(super) fn begin_backlog(&self) -> (FxHashSet<MessageId>, Option<MessageId>) {
-        let mut state = self.state.lock();
-        state.drop_held();
-        state.wanted_again = false;
-        state.backlog = Some(Backlog::Passing);
-        (state.custody.keys().copied().collect(), state.unread())
-    }
-
-    /// The first message that was passed by and has not been read.
-    pub(super) fn passed_since(&self) -> Option<MessageId> {
-        self.state.lock().unread()
-    }
-
-    /// From now on what comes is held. What was passed by before has lower numbers.
-    pub(super) fn hold_backlog(&self) {
-        let mut state = self.state.lock();
-        state.drop_held();
-        state.backlog = Some(Backlog::Holding(VecDeque::new()));
-    }
-
-    /// All that waits has been read: what was held comes now. `false` if it was too much, or
-    /// what waits was asked for again: then it was passed by, and the reading begins anew.
+    /// All that waits has been read: what was held comes now. `false` if it was too much, or what
+    /// waits was asked for again: then it was passed by, and the reading begins anew.
     pub(super) fn end_backlog(&self) -> bool {
         let mut state = self.state.lock();
-        if state.wanted_again {
-            state.drop_held();
-        }
-        let Some(Backlog::Holding(held)) = state.backlog.take() else {
-            state.backlog = Some(Backlog::Passing);
-            return false;
-        };
-        (state.passed_since, state.read_to) = (None, None);
+        let Some(held) = state.backlog.end() else { return false };
         state.bytes += held.iter().map(|delivery| delivery.stanza.size()).sum::<usize>();
         state.queue.extend(held);
         drop(state);
         self.filled.notify_one();
         true
-    }
-
-    pub(super) fn has_backlog(&self) -> bool {
-        matches!(self.state.lock().backlog, Some(Backlog::Holding(_) | Backlog::Passing))
-    }
-
-    /// As a session of a server before had it: it is to read what waits, and what has come since.
-    pub(super) fn restore(
-        &self,
-        custody: impl IntoIterator<Item = (MessageId, usize)>,
-        since: Option<MessageId>,
-    ) {
-        let mut state = self.state.lock();
-        state.backlog = Some(Backlog::Passing);
-        state.passed_since = since;
-        for (mark, size) in custody {
-            state.take_custody(mark, size);
-        }
     }
 
     /// What was held is not among what is left: it waits, behind what has not been read.
@@ -412,71 +312,8 @@ impl Inbox {
         state.closed = true;
         state.bytes = 0;
         state.order = None;
-        state.custody = FxHashMap::default();
-        state.backlog = None;
+        state.backlog = Backlog::default();
         std::mem::take(&mut state.queue).into()
-    }
-}
-
-impl State {
-    fn take_custody(&mut self, mark: MessageId, size: usize) {
-        if self.custody.insert(mark, size).is_none() {
-            self.custody_bytes += size;
-        }
-    }
-
-    fn leave_custody(&mut self, mark: &MessageId) {
-        if let Some(size) = self.custody.remove(mark) {
-            self.custody_bytes -= size;
-        }
-    }
-
-    /// How many are held, and their bytes.
-    fn held(&self) -> (usize, usize) {
-        match &self.backlog {
-            Some(Backlog::Holding(held)) => {
-                (held.len(), held.iter().map(|delivery| delivery.stanza.size()).sum())
-            }
-            _ => (0, 0),
-        }
-    }
-
-    /// A message comes while others wait: it is held, or will be read.
-    fn pass_by(&mut self, delivery: Delivery) {
-        let size = delivery.stanza.size();
-        match (&mut self.backlog, delivery.mark) {
-            (Some(Backlog::Holding(held)), Some(mark)) if held.len() < HELD => {
-                held.push_back(delivery);
-                self.take_custody(mark, size);
-            }
-            (_, mark) => {
-                self.drop_held();
-                self.backlog = Some(Backlog::Passing);
-                self.passed(mark);
-            }
-        }
-    }
-
-    fn unread(&self) -> Option<MessageId> {
-        let next = self.read_to.and_then(|read| MessageId::new(read.get() + 1));
-        self.passed_since.map(|first| next.map_or(first, |next| first.max(next)))
-    }
-
-    fn passed(&mut self, mark: Option<MessageId>) {
-        self.passed_since = match (self.passed_since, mark) {
-            (Some(first), Some(mark)) => Some(first.min(mark)),
-            (first, mark) => first.or(mark),
-        };
-    }
-
-    /// What was held will be read.
-    fn drop_held(&mut self) {
-        if let Some(Backlog::Holding(held)) = self.backlog.take() {
-            for mark in held.iter().filter_map(|delivery| delivery.mark) {
-                self.leave_custody(&mark);
-                self.passed(Some(mark));
-            }
-        }
     }
 }
 
@@ -492,6 +329,3 @@ fn is_fleeting(stanza: &Stanza) -> bool {
         Stanza::Presence(_) => false,
     }
 }
-
-/// Messages held while the last of those before them are read.
-const HELD: usize = 64;

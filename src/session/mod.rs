@@ -4,6 +4,7 @@
 //! offer stanzas and never wait: a session that does not keep up is closed. A session that can be
 //! resumed outlives its connection (XEP-0198 §5): it moves, by value, to the new one.
 
+mod backlog;
 mod handle;
 mod inbox;
 mod link;

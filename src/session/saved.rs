@@ -85,7 +85,7 @@ impl Session {
         });
         self.leave();
         // What is offered from now on is not taken.
-        let since = self.handle.inbox().passed_since().map(MessageId::get);
+        let since = self.handle.inbox().backlog(|backlog| backlog.unread()).map(MessageId::get);
         state.since = since.or(newest.map_or(Some(1), |newest| Some(newest.get() + 1)));
         state.queue.extend(self.handle.inbox().close().iter().map(|new| queued(new, false)));
         let state = serde_json::to_vec(&state).map(Bytes::from).unwrap_or_default();
@@ -120,7 +120,8 @@ impl Session {
         // What came for the account while there was no server, or while it ended, has but a mark:
         // the session looks for it when it is resumed.
         let custody = queue.iter().filter_map(|(d, _)| Some((d.mark?, d.stanza.size())));
-        session.handle.inbox().restore(custody, state.since.and_then(MessageId::new));
+        let since = state.since.and_then(MessageId::new);
+        session.handle.inbox().backlog(|backlog| backlog.restore(custody, since));
         session.handle.set_writer(false);
         let sent = Unacknowledged::restored(state.acknowledged, queue, state.written);
         session.link(|link| link.restore(resumption, saved.handled, sent));
