@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use super::{from_us, iq, message};
 use crate::host::{Cx, Halt, Hosts};
 use crate::session::SessionHandle;
-use crate::stanza::{Stanza, StanzaError};
+use crate::stanza::{Condition, Stanza, StanzaError};
 
 /// Tells the sender of `stanza` why it goes no further, unless it must not be told.
 pub fn bounce(cx: &mut Cx<'_>, stanza: &Stanza, halt: Halt) {
@@ -26,6 +27,16 @@ pub fn to_client(hosts: &Hosts, session: &SessionHandle, stanza: &Stanza, error:
         && session.deliver(Arc::new(answer)).is_err()
     {
         tracing::debug!("a client that ends misses an error");
+    }
+}
+
+/// What a session has not read before its end: who waits for an answer, or must know that nobody is
+/// there any more, is told.
+pub async fn unread(hosts: &Hosts, stanza: &Stanza) {
+    if (iq::must_be_answered(stanza) || message::must_be_read(stanza))
+        && let Some(answer) = StanzaError::from(Condition::ServiceUnavailable).answer(stanza)
+    {
+        from_us(hosts, answer).await;
     }
 }
 

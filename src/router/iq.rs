@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use super::own_account;
-use crate::host::{Cx, Halt, Hosts, Origin, Scope};
+use crate::host::{Cx, Halt, Origin, Scope};
 use crate::jid::{BareJid, FullJid};
 use crate::modules::{blocking, last_activity};
 use crate::session::SessionHandle;
-use crate::stanza::{Condition, Iq, Stanza, StanzaError};
+use crate::stanza::{Condition, Iq, Stanza};
 
 /// A request or an answer leaves one of our clients. Its `from` is stamped already.
 pub async fn leaves(cx: &mut Cx<'_>, mut iq: Iq) -> Result<(), Halt> {
@@ -57,14 +57,10 @@ pub async fn for_session(cx: &mut Cx<'_>, full: &FullJid, iq: Iq) -> Result<(), 
     session.deliver(Arc::new(Stanza::Iq(iq))).map_err(|_| Condition::ServiceUnavailable.into())
 }
 
-/// A request that a session has not read before its end: who waits for the answer learns that
+/// A request: should a session not have read it before its end, who waits for the answer learns that
 /// there will be none (RFC 6120 §8.2.3).
-pub async fn unread(hosts: &Hosts, stanza: &Stanza) {
-    if let Stanza::Iq(_) = stanza
-        && let Some(answer) = StanzaError::from(Condition::ServiceUnavailable).answer(stanza)
-    {
-        super::from_us(hosts, answer).await;
-    }
+pub fn must_be_answered(stanza: &Stanza) -> bool {
+    matches!(stanza, Stanza::Iq(_))
 }
 
 async fn answer(cx: &mut Cx<'_>, scope: Scope, iq: Iq) -> Result<(), Halt> {

@@ -50,10 +50,19 @@ pub async fn arrives(
     let stanza = Arc::new(Stanza::Message(message));
     // Those who are there now: who came meanwhile may have looked for what waits before this did.
     let resource = resource.filter(|full| cx.hosts.sessions.find(full).is_some());
-    for session in recipients(&cx.hosts.sessions.of(user), resource, kind).unwrap_or_default() {
-        deliver(&session, &stanza, mark);
+    let now = self::recipients(&cx.hosts.sessions.of(user), resource, kind).unwrap_or_default();
+    let given = now.iter().filter(|session| deliver(session, &stanza, mark)).count();
+    // It was there when we looked, and has ended or is being closed.
+    if given == 0 && must_be_read(&stanza) {
+        return Err(Condition::ServiceUnavailable.into());
     }
     Ok(())
+}
+
+/// A message of a room, which must learn that a session is not there any more (RFC 6121 §8.5.3.2.1):
+/// else who has gone stays among its occupants.
+pub fn must_be_read(stanza: &Stanza) -> bool {
+    matches!(stanza, Stanza::Message(message) if message.kind == MessageKind::Groupchat)
 }
 
 /// Who gets it directly: the table of RFC 6121 §8.5.4.
@@ -80,15 +89,13 @@ fn recipients(
     }
 }
 
-/// What a session does not take waits, if it can.
-fn deliver(session: &SessionHandle, stanza: &Arc<Stanza>, mark: Option<MessageId>) {
+/// `false` if the session does not take it, because it ends: then it waits, if it can.
+fn deliver(session: &SessionHandle, stanza: &Arc<Stanza>, mark: Option<MessageId>) -> bool {
     let given = match mark {
         Some(mark) => session.deliver_marked(Arc::clone(stanza), mark),
         None => session.deliver(Arc::clone(stanza)),
     };
-    if given.is_err() {
-        tracing::debug!(jid = %session.jid(), "a message not taken by a session that ends");
-    }
+    given.is_ok()
 }
 
 /// The same answer for an account that does not exist and for a message which nobody can keep

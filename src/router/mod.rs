@@ -112,7 +112,7 @@ pub async fn session_ended(hosts: &Hosts, session: &SessionHandle, unread: Unrea
         offline::pass_on(hosts, &session.jid().to_bare());
     }
     for delivery in &deliveries {
-        iq::unread(hosts, &delivery.stanza).await;
+        bounce::unread(hosts, &delivery.stanza).await;
     }
     settle(keeping).await;
 }

@@ -347,4 +347,23 @@ mod tests {
         assert!(link.handled(false), "so many are told unasked");
         assert_eq!((told(&mut link), link.unkept()), (Some(TELL_AFTER), None));
     }
+
+    #[test]
+    fn a_client_is_to_be_told_of_what_is_on_its_way_to_the_disk() {
+        let mut link = Link::default();
+        assert!(link.enable(None) && !link.has_untold());
+        link.take();
+        assert!(link.has_untold(), "taken, and soon handled");
+        link.handled(false);
+        assert!(link.has_untold() && told(&mut link) == Some(1) && !link.has_untold());
+    }
+
+    #[test]
+    fn a_request_to_resume_is_refused_once_at_a_time() {
+        let mut link = Link::default();
+        let refused = |link: &mut Link| link.write(std::collections::VecDeque::new()).0.refused;
+        assert!(!refused(&mut link) && link.refuse() && !link.refuse());
+        assert!(refused(&mut link) && !refused(&mut link) && link.refuse());
+        assert!(link.enable(None) && refused(&mut link));
+    }
 }

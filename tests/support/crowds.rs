@@ -3,6 +3,8 @@
 /// Each with its name.
 pub(crate) fn conversations() -> Vec<(&'static str, String)> {
     vec![
+        ("xep-0160/very_many", very_many("")),
+        ("xep-0160/very_many_acknowledged", very_many("Juliet enables stream management\n")),
         ("rfc6121/presence_directed_to_a_crowd", presence_directed_to_a_crowd()),
         ("rfc6121/roster_groups", roster_groups()),
         ("rfc6121/roster_many_changes", roster_many_changes()),
@@ -25,6 +27,29 @@ fn presence_directed_to_a_crowd() -> String {
          \t<presence type='unavailable' from='romeo@localhost/orchard' to='c7@localhost'/>\n\
          Juliet receives nothing\n",
         to(1000)
+    )
+}
+
+/// XEP-0160 §2, XEP-0198 §4: more than a client may leave unacknowledged, and more than a mailbox
+/// holds, comes at its pace, in order and once, with what is newer behind it.
+fn very_many(before_presence: &str) -> String {
+    let numbers = 0..2500;
+    let send =
+        |n| format!("\t<message to='juliet@localhost' type='chat'><body>{n}</body></message>\n");
+    let sent: String = numbers.clone().map(send).collect();
+    let receive =
+        |n| format!("\t<message type='chat' scansion:strict='false'><body>{n}</body></message>\n");
+    let received: String = numbers.map(receive).collect();
+    format!(
+        "# server: limits.offline_messages=3000\n# server: limits.silence=24 h\n{HEAD}[Client] Juliet\n\
+         \tjid: juliet@localhost/balcony\n\tpassword: beauteous\n-----\nRomeo connects\n\
+         Romeo sends:\n{sent}Romeo receives nothing\nJuliet connects\n{before_presence}Juliet sends:\n\
+         \t<presence/>\nRomeo sends:\n{newer}Juliet receives:\n\t<presence/>\n{received}\
+         \t<message type='chat' scansion:strict='false'><body>newer</body></message>\n\
+         Juliet receives nothing\nJuliet disconnects\nJuliet connects\nJuliet sends:\n\
+         \t<presence/>\nJuliet receives:\n\t<presence/>\nJuliet receives nothing\n",
+        newer =
+            "\t<message to='juliet@localhost/balcony' type='chat'><body>newer</body></message>\n",
     )
 }
 

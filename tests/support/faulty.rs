@@ -13,8 +13,8 @@ use waxwing::storage::{
     SavedSession, SessionNumber, Storage, StorageError, Waiting,
 };
 
-/// Another storage, whose messages and sessions can no longer be written from some moment on. What
-/// is there can be read.
+/// Another storage, whose messages and sessions can no longer be written from some moment on, or
+/// whose messages can no longer be read.
 pub(crate) struct Faulty {
     inner: Arc<dyn Storage>,
     state: AtomicU8,
@@ -35,12 +35,21 @@ impl Faulty {
         self.state.store(if fails { FAILS } else { WORKS }, Ordering::Relaxed);
     }
 
+    /// What is kept cannot be read any more.
+    pub(crate) fn hide(&self) {
+        self.state.store(HIDDEN, Ordering::Relaxed);
+    }
+
     fn state(&self) -> u8 {
         self.state.load(Ordering::Relaxed)
     }
 
     fn check(&self) -> Result<()> {
-        if self.state() == WORKS { Ok(()) } else { Err(broken()) }
+        if [WORKS, HIDDEN].contains(&self.state()) { Ok(()) } else { Err(broken()) }
+    }
+
+    fn check_reading(&self) -> Result<()> {
+        if self.state() == HIDDEN { Err(broken()) } else { Ok(()) }
     }
 }
 
@@ -79,7 +88,7 @@ impl Storage for Faulty {
 impl ArchiveStore for Faulty {
     async fn keep(&self, message: NewMessage) -> Result<Kept> {
         match self.state() {
-            WORKS => self.inner.archive().keep(message).await,
+            WORKS | HIDDEN => self.inner.archive().keep(message).await,
             FAILS => {
                 // A number it has all the same.
                 let nobody = NewMessage { holders: SmallVec::new(), handled: None, ..message };
@@ -105,6 +114,7 @@ impl ArchiveStore for Faulty {
         after: Option<MessageId>,
         limit: usize,
     ) -> Result<Vec<Waiting>> {
+        self.check_reading()?;
         self.inner.archive().waiting(owner, after, limit).await
     }
 
@@ -113,6 +123,7 @@ impl ArchiveStore for Faulty {
     }
 
     async fn page(&self, owner: &BareJid, query: &Query) -> Result<Option<Page>> {
+        self.check_reading()?;
         self.inner.archive().page(owner, query).await
     }
 
@@ -179,9 +190,10 @@ impl ResumptionStore for Faulty {
 }
 
 fn broken() -> StorageError {
-    StorageError::Database("no room on the device".to_owned())
+    StorageError::Database("the device fails".to_owned())
 }
 
 const WORKS: u8 = 0;
 const FAILS: u8 = 1;
 const DEAD: u8 = 2;
+const HIDDEN: u8 = 3;

@@ -4,8 +4,6 @@
 //! The table stands here a second time, in the letters of the RFC, and is read by nobody but the
 //! tests. What the RFC leaves open is said beside it.
 
-use std::fmt::Write;
-
 /// Each with its name.
 pub(crate) fn conversations() -> Vec<(String, String)> {
     let mut all = Vec::new();
@@ -37,7 +35,7 @@ struct Condition {
     reads: &'static [&'static str],
     /// Those that want messages for the account.
     wants: &'static [&'static str],
-    /// An address, and what becomes of each of [`TYPES`]; see [`Condition`] in the RFC.
+    /// An address, and what becomes of each of [`TYPES`]; in the letters of [`CONDITIONS`].
     rows: &'static [(Address, &'static str)],
 }
 
@@ -128,7 +126,7 @@ const NOT_FOR_A_CONTACT: &[(&str, &str, &str)] = &[
 fn conversation(condition: &Condition, to: &str, outcomes: &str) -> String {
     let mut script = format!("{HEAD}{CONTACT}-----\nRomeo connects\n{}", condition.begin);
     for name in condition.reads.iter().filter(|name| !is_lost(condition, name)) {
-        let _ = writeln!(script, "{name} discards what has come");
+        script += &format!("{name} discards what has come\n");
     }
     script += "Romeo sends:\n";
     script += &messages(to);
@@ -140,10 +138,10 @@ fn conversation(condition: &Condition, to: &str, outcomes: &str) -> String {
             _ => false,
         };
         if is_lost(condition, name) {
-            let _ = writeln!(script, "{name} resumes");
+            script += &format!("{name} resumes\n");
         }
         received(&mut script, name, outcomes, gets, "");
-        let _ = writeln!(script, "{name} receives nothing");
+        script += &format!("{name} receives nothing\n");
     }
     // What waits comes to who is there next, once.
     script += "Desk connects\nDesk sends:\n\t<presence/>\n";
@@ -210,7 +208,7 @@ fn errors(script: &mut String, outcomes: &str) {
         .map(|(kind, _)| error(kind))
         .collect();
     if !told.is_empty() {
-        let _ = write!(script, "Romeo receives:\n{told}");
+        *script += &format!("Romeo receives:\n{told}");
     }
     *script += "Romeo receives nothing\n";
 }
@@ -236,7 +234,7 @@ fn received(
         .map(|(kind, _)| message(kind, more))
         .collect();
     if !got.is_empty() {
-        let _ = write!(script, "{name} receives:\n{got}");
+        *script += &format!("{name} receives:\n{got}");
     }
 }
 

@@ -45,8 +45,8 @@ impl Conversation<'_> {
         match &step.action {
             Action::Pass(time) => self.pass(*time).await,
             Action::Restart(down, crashes) => self.restart(*down, *crashes).await,
-            Action::Storage { fails } => {
-                self.target.break_storage(*fails);
+            Action::Storage(disk) => {
+                self.target.change_storage(*disk);
                 Ok(())
             }
             Action::Client(index, Deed::ReceivesNothing) => self.receives_nothing(*index).await,
@@ -68,8 +68,10 @@ impl Conversation<'_> {
         Ok(())
     }
 
-    /// The connections end with the server, and what was on its way to clients is gone.
+    /// When all has been dealt with that was sent before. The connections end with the server, and
+    /// what was on its way to clients is gone.
     async fn restart(&mut self, down: Duration, crashes: bool) -> Result<(), String> {
+        tokio::time::sleep(Duration::from_millis(10)).await;
         self.target.restart(down, crashes).await?;
         for client in self.clients.iter_mut().filter(|client| client.is_connected()) {
             client.lose();

@@ -46,14 +46,23 @@ pub(crate) struct Step {
     pub(crate) action: Action,
 }
 
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Disk {
+    /// What is to be written cannot be.
+    Full,
+    /// What waits, and what is in archives, cannot be read.
+    Unreadable,
+    Works,
+}
+
 #[derive(Clone, Debug)]
 pub(crate) enum Action {
     /// Time passes.
     Pass(Duration),
     /// The server ends and begins again, after so long; `true` if nothing is saved at its end.
     Restart(Duration, bool),
-    /// The storage begins to fail, or to work again.
-    Storage { fails: bool },
+    /// The storage begins to fail in some way, or to work again.
+    Storage(Disk),
     /// The client of this index does something, or something happens to it.
     Client(usize, Deed),
 }
@@ -217,8 +226,9 @@ fn of_the_server(line: &str) -> Result<Action, String> {
     match line {
         "The server crashes" => Ok(Action::Restart(Duration::ZERO, true)),
         "The server restarts" => Ok(Action::Restart(Duration::ZERO, false)),
-        "The storage fails" => Ok(Action::Storage { fails: true }),
-        "The storage works" => Ok(Action::Storage { fails: false }),
+        "The storage cannot be read" => Ok(Action::Storage(Disk::Unreadable)),
+        "The storage fails" => Ok(Action::Storage(Disk::Full)),
+        "The storage works" => Ok(Action::Storage(Disk::Works)),
         _ => Err(format!("what is `{line}`?")),
     }
 }

@@ -20,7 +20,7 @@ use waxwing::storage::{Created, MemoryStorage, NewAccount, Storage};
 use waxwing::tasks::Tasks;
 
 use super::faulty::Faulty;
-use super::script::{Persona, Script};
+use super::script::{Disk, Persona, Script};
 
 /// What carries bytes to the server and back.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -41,8 +41,8 @@ pub(crate) trait Target {
     /// The server ends, for so long, and another one begins where it was. If it crashes, it keeps
     /// nothing at its end.
     async fn restart(&self, down: Duration, crashes: bool) -> Result<(), String>;
-    /// What the server keeps from now on it cannot keep; or it can again.
-    fn break_storage(&self, is_broken: bool);
+    /// The storage begins to fail in some way, or to work again.
+    fn change_storage(&self, to: Disk);
     /// Ends the server.
     async fn stop(&self) -> Result<(), String>;
 }
@@ -148,8 +148,13 @@ impl Target for InProcess {
         Ok(())
     }
 
-    fn break_storage(&self, is_broken: bool) {
-        self.life().storage.fail(is_broken);
+    fn change_storage(&self, to: Disk) {
+        let storage = self.life().storage;
+        match to {
+            Disk::Full => storage.fail(true),
+            Disk::Unreadable => storage.hide(),
+            Disk::Works => storage.fail(false),
+        }
     }
 
     async fn stop(&self) -> Result<(), String> {
@@ -220,7 +225,7 @@ impl Target for Remote {
         Err("it is not ours to restart".to_owned())
     }
 
-    fn break_storage(&self, _: bool) {}
+    fn change_storage(&self, _: Disk) {}
 
     async fn stop(&self) -> Result<(), String> {
         Ok(())

@@ -44,6 +44,9 @@ const BIND: Event = Element(
     "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>\
      <resource>orchard</resource></bind></iq>",
 );
+/// XEP-0198 §3: the order is enforced, and one may go on.
+const TOO_EARLY: &str = "<failed xmlns='urn:xmpp:sm:3'>\
+    <unexpected-request xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>";
 const RESUME: Event = Element("<resume xmlns='urn:xmpp:sm:3' previd='p' h='7'/>");
 const MESSAGE: Event = Element("<message to='a@b.lit'><body>x</body></message>");
 const UNKNOWN: Event = Element("<x xmlns='urn:example'/>");
@@ -306,7 +309,7 @@ fn before_tls_there_is_nothing_but_tls() {
         (TO_PLAIN, RESPONSE, &["close not-authorized"]),
         (TO_PLAIN, BIND, &["close not-authorized"]),
         (TO_PLAIN, MESSAGE, &["close not-authorized"]),
-        (TO_PLAIN, RESUME, &["close unsupported-stanza-type"]),
+        (TO_PLAIN, RESUME, &[TOO_EARLY]),
         (TO_PLAIN, UNKNOWN, &["close unsupported-stanza-type"]),
         (TO_PLAIN, OPEN, &["close bad-format"]),
         (TO_PLAIN, Ended, &["close"]),
@@ -328,7 +331,7 @@ fn under_tls_there_is_nothing_but_a_login() {
         (TO_SECURED, BIND, &["close not-authorized"]),
         (TO_SECURED, MESSAGE, &["close not-authorized"]),
         (TO_SECURED, Element("<presence/>"), &["close not-authorized"]),
-        (TO_SECURED, RESUME, &["close unsupported-stanza-type"]),
+        (TO_SECURED, RESUME, &[TOO_EARLY]),
         (TO_SECURED, UNKNOWN, &["close unsupported-stanza-type"]),
         (TO_SECURED, OPEN, &["close bad-format"]),
         (TO_CHALLENGED, PLAIN, &["close unsupported-stanza-type"]),
