@@ -23,8 +23,8 @@ use super::sql::keep::LEAST_LAG;
 use super::sql::writer::Writer;
 use super::sql::{Connection, Database};
 use super::{
-    AccountStore, ArchiveStore, DocumentStore, OfflineStore, Result, ResumptionStore, RosterStore,
-    Storage, StorageError,
+    AccountStore, ArchiveStore, DocumentStore, Result, ResumptionStore, RosterStore, Storage,
+    StorageError,
 };
 use crate::tasks::Tasks;
 
@@ -112,10 +112,6 @@ impl Storage for SqliteStorage {
     }
 
     fn documents(&self) -> &dyn DocumentStore {
-        &self.database
-    }
-
-    fn offline(&self) -> &dyn OfflineStore {
         &self.database
     }
 

@@ -66,7 +66,13 @@ impl ArchiveStore for Database {
 
     async fn waiting_count(&self, owner: &BareJid) -> Result<u64> {
         self.settle_marks().await?;
-        super::super::OfflineStore::count(self, owner).await
+        let (count,) = sqlx::query_as::<_, (i64,)>(
+            "SELECT count(*) FROM owner o JOIN waiting w ON w.owner = o.number WHERE o.jid = $1",
+        )
+        .bind(owner.as_str())
+        .fetch_one(&self.reads)
+        .await?;
+        Ok(count.unsigned_abs())
     }
 
     async fn page(&self, owner: &BareJid, query: &Query) -> Result<Option<Page>> {

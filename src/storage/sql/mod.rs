@@ -9,7 +9,6 @@ mod archive;
 mod document;
 pub(super) mod keep;
 mod many;
-pub(super) mod offline;
 mod release;
 mod resumption;
 mod roster;

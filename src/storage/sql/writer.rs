@@ -492,11 +492,11 @@ impl<C: Change> Pending for Asked<C> {
 mod tests {
     use std::path::Path;
 
+    use smallvec::smallvec;
+
     use super::*;
     use crate::jid::Jid;
-    use crate::storage::offline::waiting_only;
-    use crate::storage::sql::offline::Forget;
-    use crate::storage::{SqliteStorage, Storage};
+    use crate::storage::{Holder, SqliteStorage, Storage, Way};
 
     /// Makes an owner and then does what fails.
     enum Bad {
@@ -538,11 +538,25 @@ mod tests {
         Jid::parse(text).unwrap().to_bare()
     }
 
-    async fn keep(writer: &Writer, jid: &str, bytes: usize) -> Result<i64> {
-        let xml = vec![b'x'; bytes].into();
-        let kept =
-            writer.keep(waiting_only(&user(jid), Timestamp::from_micros(1), xml, 1_000)).await?;
-        kept.receipt.await.map(|()| kept.id.get())
+    /// Keeps a message that waits, and is in no archive.
+    async fn keep(writer: &Writer, jid: &str, bytes: usize) -> Result<MessageId> {
+        let holder = Holder {
+            owner: user(jid),
+            with: user(jid).into_jid(),
+            way: Way::Received,
+            archive: false,
+            waiting: true,
+            limit: Some(1_000),
+        };
+        let message = NewMessage {
+            at: Timestamp::from_micros(1),
+            xml: vec![b'x'; bytes].into(),
+            holders: smallvec![holder],
+            search: None,
+            handled: None,
+        };
+        let kept = writer.keep(message).await?;
+        kept.receipt.await.map(|()| kept.id)
     }
 
     /// A writer on a new database, with a bound on its pages.
@@ -561,6 +575,15 @@ mod tests {
         rows.fetch_all(&mut connection).await.unwrap().into_iter().map(|(jid,)| jid).collect()
     }
 
+    /// What waits.
+    async fn marks(dir: &Path) -> Vec<MessageId> {
+        let options = SqliteConnectOptions::new().filename(dir.join("test.sqlite"));
+        let mut connection = Connection::connect_with(&options).await.unwrap();
+        let rows = sqlx::query_as::<_, (i64,)>("SELECT message FROM waiting ORDER BY message");
+        let rows = rows.fetch_all(&mut connection).await.unwrap();
+        rows.into_iter().map(|(id,)| MessageId::new(id).unwrap()).collect()
+    }
+
     #[tokio::test]
     async fn a_change_that_fails_does_not_fail_its_neighbours() {
         let dir = tempfile::tempdir().unwrap();
@@ -576,7 +599,7 @@ mod tests {
         assert!(matches!(bad, Err(StorageError::Database(_))), "{bad:?}");
         assert!(matches!(worse, Err(StorageError::Database(_))), "{worse:?}");
         assert_ne!(a.unwrap(), b.unwrap());
-        assert_eq!(kept.unwrap(), 1);
+        assert_eq!(kept.unwrap().get(), 1);
         assert_eq!(owners(dir.path()).await, ["a@localhost", "b@localhost", "c@localhost"]);
         // What was remembered of the failed transactions is forgotten.
         let number = writer.write(Good("bad@localhost")).await.unwrap();
@@ -599,11 +622,14 @@ mod tests {
         assert!(error.to_string().contains("full"), "{error}");
         assert!(!kept.is_empty());
         // Those in one batch with it suffer only if they need room, too.
-        let forget = Forget::new(&user("romeo@localhost"), kept[0]);
-        let (large, forgotten) =
-            tokio::join!(keep(&writer, "juliet@localhost", 300_000), writer.write(forget));
+        let (large, fallen) = tokio::join!(
+            keep(&writer, "juliet@localhost", 300_000),
+            writer.clear(user("romeo@localhost"), smallvec![kept[0]]),
+        );
         assert!(large.is_err());
-        assert_eq!(forgotten.unwrap(), 1);
+        fallen.unwrap();
+        writer.write(Nothing).await.unwrap();
+        assert_eq!(marks(dir.path()).await, kept[1..]);
         let next = keep(&writer, "romeo@localhost", 1_000).await.unwrap();
         assert!(next > *kept.last().unwrap());
         writer.close().await;
