@@ -39,6 +39,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "init", include_str!("../../schema/sqlite/0001_init.sql")),
     (2, "archive", include_str!("../../schema/sqlite/0002_archive.sql")),
     (3, "roster", include_str!("../../schema/sqlite/0003_roster.sql")),
+    (4, "sessions", include_str!("../../schema/sqlite/0004_sessions.sql")),
 ];
 
 /// In the header of our files (`PRAGMA application_id`): "WXWG".

@@ -6,6 +6,7 @@
 
 pub(super) mod account;
 mod archive;
+mod batch;
 mod document;
 pub(super) mod keep;
 mod many;
