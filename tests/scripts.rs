@@ -45,6 +45,9 @@ fn main() {
             conversation(name, format!("tests/support/crowds.rs: {name}"), &text)
         }),
     );
+    trials.extend(support::messages::conversations().into_iter().map(|(name, text)| {
+        conversation(&name, format!("tests/support/messages.rs: {name}"), &text)
+    }));
     trials.extend(support::checks::trials());
     trials.extend(requests::all().into_iter().map(request));
     libtest_mimic::run(&arguments, trials).exit();
@@ -81,7 +84,7 @@ fn conversation(name: &str, path: String, text: &str) -> Trial {
 
 /// Whether it needs our server: for its configuration, or because time passes.
 fn is_local(script: &Script) -> bool {
-    let passes = script.steps.iter().any(|step| matches!(step.action, Action::Pass(_)));
+    let passes = script.steps.iter().any(|step| !matches!(step.action, Action::Client(..)));
     passes || !script.server.is_empty()
 }
 

@@ -453,6 +453,22 @@ async fn at_the_end_of_the_server_each_stream_is_told_on_an_open_stream() {
     assert!(!stopped.4.contains("<stream:stream "), "{}", stopped.4);
 }
 
+/// Dino that sees TLS break off does not come back. An end of the stream would be a logout.
+#[tokio::test]
+async fn at_the_end_of_the_server_who_can_resume_sees_the_end_of_tls_alone() {
+    let house = House::new("").await;
+    let mut juliet = house.login("juliet").await;
+    juliet.enable().await;
+    let (stopped, read) = tokio::join!(
+        house.tasks.stop(Duration::from_secs(10)),
+        timeout(PATIENCE, juliet.reader.read_to_end(&mut juliet.heard)),
+    );
+    assert!(stopped.is_empty());
+    let heard = String::from_utf8_lossy(&juliet.heard);
+    assert!(read.is_ok_and(|read| read.is_ok()), "TLS breaks off after {heard}");
+    assert!(!heard.contains("stream:"), "{heard}");
+}
+
 // ── STARTTLS, SASL, bind ──
 
 #[tokio::test]

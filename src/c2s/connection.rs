@@ -14,7 +14,7 @@ use super::C2s;
 use super::incoming::{Incoming, order_error, ping};
 use super::settle::Unsettled;
 use super::silence::{Elapsed, Silence};
-use super::socket::{Opened, farewell, write_all};
+use super::socket::{Opened, end_tls, farewell, write_all};
 use super::stop::Stop;
 use super::turn::Turn;
 use crate::config::LimitsConfig;
@@ -22,9 +22,10 @@ use crate::host::{Hosts, Origin};
 use crate::ns;
 use crate::router;
 use crate::session::{Batch, CloseReason, Delivery, Order, Session};
-use crate::stanza::{StreamCondition, StreamError};
+use crate::stanza::{Condition, StreamCondition, StreamError};
 use crate::storage::MessageId;
 use crate::stream::input::{Heard, Input};
+use crate::stream::negotiation;
 use crate::stream::wire::Wire;
 use crate::xml::element;
 
@@ -96,10 +97,13 @@ async fn last_words(c2s: &C2s, wire: Wire, session: &Session, ended: &Ended) {
         Ended::Closed => {
             let (left, _) = session.handle().take();
             let marks = marks_of(session, &left);
+            let again = (!session.link(|link| link.is_managed())).then(|| left.clone());
             session.link(|link| link.has_untold() && link.acknowledge_due());
             let last = next_bytes(&c2s.hosts, session, left);
-            if farewell(wire, &last, None).await.is_ok() {
-                delivered(&c2s.hosts, session, &marks).await;
+            match (farewell(wire, &last, None).await, again) {
+                (Ok(()), _) => delivered(&c2s.hosts, session, &marks).await,
+                (Err(_), Some(left)) => session.handle().put_back(left),
+                (Err(_), None) => {}
             }
         }
         Ended::Failed(error) => {
@@ -114,9 +118,9 @@ async fn last_words(c2s: &C2s, wire: Wire, session: &Session, ended: &Ended) {
             drop(c2s.hosts.tasks.spawn("farewell", bye));
         }
         // To a client that can resume, the end of a server is a lost connection, and no more: it
-        // says nothing, tells its user nothing, and comes back.
-        Ended::Stopped => drop(wire),
-        Ended::Lost(_) => drop(wire),
+        // says nothing, tells its user nothing, and comes back. A lost one may be there, too, and
+        // only slow.
+        Ended::Stopped | Ended::Lost(_) => end_tls(wire).await,
     }
 }
 
@@ -241,8 +245,8 @@ async fn write(
                 order.map_or(Ended::Lost("cannot write"), |order| ordered(session, order)),
             );
         }
-        let (stanzas, bytes) = session.link(|link| link.unacknowledged());
-        if stanzas > limits.unacknowledged || bytes > limits.unacknowledged_bytes {
+        let (most, size) = (limits.unacknowledged, limits.unacknowledged_bytes);
+        if session.link(|link| link.is_deaf(most, size)) {
             let error = StreamCondition::PolicyViolation.text("acknowledges nothing");
             return Some(Ended::Failed(error));
         }
@@ -298,7 +302,7 @@ async fn write_next(
 /// The bytes of these stanzas, with what stream management adds.
 fn next_bytes(hosts: &Hosts, session: &Session, stanzas: VecDeque<Delivery>) -> Vec<u8> {
     let (batch, stanzas) = session.link(|link| link.write(stanzas));
-    let Batch { enabled, acknowledge, request } = batch;
+    let Batch { enabled, refused, acknowledge, request } = batch;
     let mut out = Vec::with_capacity(stanzas.iter().map(|d| d.stanza.size()).sum::<usize>() + 64);
     if let Some(resumption) = enabled {
         let mut node = element("enabled").ns(ns::SM);
@@ -309,6 +313,9 @@ fn next_bytes(hosts: &Hosts, session: &Session, stanzas: VecDeque<Delivery>) -> 
             node = node.maybe_attr("location", location);
         }
         node.write(&mut out);
+    }
+    if refused {
+        out.extend(negotiation::sm_failed(Condition::UnexpectedRequest, None));
     }
     if let Some(h) = acknowledge {
         element("a").ns(ns::SM).attr("h", h.to_string()).write(&mut out);

@@ -103,7 +103,8 @@ impl Incoming<'_> {
                 let h = h.ok_or(StreamCondition::InvalidXml.text("h is a number below 2^32"))?;
                 self.acknowledged(h).await?;
             }
-            // There is a session already (XEP-0198 §5).
+            // There is a session already (XEP-0198 §6). Who asks again and again is confused.
+            "resume" if self.session.link(session::Link::refuse) => {}
             "resume" => {
                 return Err(StreamCondition::PolicyViolation.text("resume comes before bind"));
             }

@@ -11,7 +11,8 @@ use smallvec::SmallVec;
 use super::own_account;
 use crate::host::{Cx, Halt};
 use crate::jid::{BareJid, FullJid};
-use crate::modules::{blocking, mam, stanza_id};
+use crate::modules::mam::{self, Recipient};
+use crate::modules::{blocking, stanza_id};
 use crate::session::SessionHandle;
 use crate::stanza::{Condition, Message, MessageKind, Stanza};
 use crate::storage::MessageId;
@@ -35,20 +36,22 @@ pub async fn arrives(
     mut message: Message,
 ) -> Result<(), Halt> {
     let sessions = cx.hosts.sessions.of(user);
-    if sessions.is_empty() && !cx.has_account(user).await? {
-        return unknown(&message);
-    }
+    let has_account = match sessions.first() {
+        Some(session) => !session.is_anonymous(),
+        None if cx.has_account(user).await? => true,
+        None => return unknown(&message),
+    };
     blocking::refuse_incoming(cx, user, &message.head).await?;
     stanza_id::remove_forged(cx, user, &mut message);
     let kind = message.kind;
-    let recipients = recipients(&sessions, resource, kind)?;
-    let is_there = recipients.iter().any(|session| !session.has_backlog());
-    let mark = mam::keep(cx, user, &mut message, is_there).await?;
+    let is_there = !recipients(&sessions, resource, kind)?.is_empty();
+    let recipient = Recipient { user, has_account, is_there };
+    let mark = mam::keep(cx, &recipient, &mut message).await?;
     let stanza = Arc::new(Stanza::Message(message));
-    if deliver(&recipients, &stanza, mark) == 0 && mark.is_some() {
-        // Somebody may have come after we looked and looked for what waits before this did.
-        let now = self::recipients(&cx.hosts.sessions.of(user), None, kind)?;
-        deliver(&now, &stanza, mark);
+    // Those who are there now: who came meanwhile may have looked for what waits before this did.
+    let resource = resource.filter(|full| cx.hosts.sessions.find(full).is_some());
+    for session in recipients(&cx.hosts.sessions.of(user), resource, kind).unwrap_or_default() {
+        deliver(&session, &stanza, mark);
     }
     Ok(())
 }
@@ -77,13 +80,15 @@ fn recipients(
     }
 }
 
-/// Answers how many have it, or will.
-fn deliver(to: &[SessionHandle], stanza: &Arc<Stanza>, mark: Option<MessageId>) -> usize {
-    let give = |session: &&SessionHandle| match mark {
+/// What a session does not take waits, if it can.
+fn deliver(session: &SessionHandle, stanza: &Arc<Stanza>, mark: Option<MessageId>) {
+    let given = match mark {
         Some(mark) => session.deliver_marked(Arc::clone(stanza), mark),
         None => session.deliver(Arc::clone(stanza)),
     };
-    to.iter().filter(|session| give(session).is_ok()).count()
+    if given.is_err() {
+        tracing::debug!(jid = %session.jid(), "a message not taken by a session that ends");
+    }
 }
 
 /// The same answer for an account that does not exist and for a message which nobody can keep

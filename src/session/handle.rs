@@ -241,9 +241,11 @@ impl SessionHandle {
         self.0.inbox.backlog_wanted().await;
     }
 
-    /// The reading begins: what comes is passed by. Answers what the session has already.
+    /// The reading begins: what comes is passed by. Answers what the session has already, and the
+    /// first message that was passed by before: it and those behind it may have lost their marks to
+    /// another session of the account.
     #[must_use]
-    pub fn begin_backlog(&self) -> FxHashSet<MessageId> {
+    pub fn begin_backlog(&self) -> (FxHashSet<MessageId>, Option<MessageId>) {
         self.0.inbox.begin_backlog()
     }
 
@@ -252,10 +254,17 @@ impl SessionHandle {
         self.0.inbox.hold_backlog();
     }
 
-    /// All that waits has been read. `false`: too much came meanwhile, so begin again.
+    /// All that waits has been read. `false`: too much came meanwhile, or it was asked for again, so
+    /// begin again.
     #[must_use]
     pub fn end_backlog(&self) -> bool {
         self.0.inbox.end_backlog()
+    }
+
+    /// There is no connection, and much waits: stanzas that are worthless later are refused until
+    /// there is one.
+    pub fn choke(&self) {
+        self.0.inbox.choke();
     }
 
     /// Waits until the client has all but so many messages, and bytes of them, of those that it was
@@ -271,10 +280,12 @@ impl SessionHandle {
 
     /// Takes the session out of the task that owns it (XEP-0198 §5). That one finishes the stanza
     /// in hand first. `None` if it is ending.
-    pub async fn take_over(&self) -> Option<Session> {
+    /// Who drops the receiver must look whether the session is in it.
+    #[must_use]
+    pub fn take_over(&self) -> oneshot::Receiver<Session> {
         let (reply, answer) = oneshot::channel();
         self.0.inbox.order(Order::HandOver(reply));
-        answer.await.ok()
+        answer
     }
 
     /// The owner has something to write which is no stanza.

@@ -19,7 +19,7 @@ use tokio::sync::Notify;
 
 use super::{CloseReason, Order, Undelivered};
 use crate::jid::Jid;
-use crate::stanza::Stanza;
+use crate::stanza::{MessageKind, Stanza};
 use crate::storage::MessageId;
 
 /// A stanza on its way to one resource. The stanza is shared: a broadcast to a thousand sessions
@@ -64,6 +64,8 @@ struct State {
     prompted: bool,
     /// Nobody writes what waits: the connection is gone.
     unwritten: bool,
+    /// And there is so much of it that what is worthless later is refused.
+    is_choked: bool,
     /// The session has ended: it takes neither stanzas nor orders.
     closed: bool,
     /// Messages that the session was given and its client has not got yet, with their sizes.
@@ -72,6 +74,13 @@ struct State {
     custody_bytes: usize,
     /// What waits for the account is being read, or is to be.
     backlog: Option<Backlog>,
+    /// It was asked for again since the reading began.
+    wanted_again: bool,
+    /// The first message that was passed by since the session was live: another session of the
+    /// account may have got it meanwhile, so that it has no mark any more.
+    passed_since: Option<MessageId>,
+    /// How far the reading has come since then.
+    read_to: Option<MessageId>,
 }
 
 /// What becomes of messages that come while others wait.
@@ -124,8 +133,11 @@ impl Inbox {
                 self.backlog.notify_one();
                 return Ok(());
             }
+        } else if state.unwritten && state.is_choked && is_fleeting(&delivery.stanza) {
+            return Err(Undelivered::Closed);
         }
-        if full {
+        // What is read from the store is bounded by custody.
+        if full && !from_backlog {
             state.order.get_or_insert(Order::Close(CloseReason::Overrun));
             drop(state);
             self.filled.notify_one();
@@ -133,6 +145,9 @@ impl Inbox {
         }
         if let Some(mark) = delivery.mark {
             state.take_custody(mark, size);
+            if from_backlog {
+                state.read_to = state.read_to.max(Some(mark));
+            }
         }
         state.bytes += size;
         state.queue.push_back(delivery);
@@ -144,12 +159,15 @@ impl Inbox {
         Ok(())
     }
 
-    /// The first order counts. An order that comes too late is dropped, and with it the sender
-    /// of its answer, so that who gave it knows.
+    /// The first order counts, but to close counts more than to go elsewhere. An order that is not
+    /// carried out is dropped, and with it the sender of its answer, so that who gave it knows.
     pub(super) fn order(&self, order: Order) {
         let mut state = self.state.lock();
-        if !state.closed {
-            state.order.get_or_insert(order);
+        let closes = matches!(order, Order::Close(_));
+        let is_free =
+            state.order.is_none() || (closes && matches!(state.order, Some(Order::HandOver(_))));
+        if !state.closed && is_free {
+            state.order = Some(order);
         }
         drop(state);
         self.filled.notify_one();
@@ -211,7 +229,10 @@ impl Inbox {
 
     /// A reader that waits for the writer is freed when there is none any more.
     pub(super) fn set_writer(&self, there: bool) {
-        self.state.lock().unwritten = !there;
+        let mut state = self.state.lock();
+        state.unwritten = !there;
+        state.is_choked &= !there;
+        drop(state);
         self.drained.notify_one();
     }
 
@@ -258,13 +279,22 @@ impl Inbox {
         self.state.lock().custody.contains_key(&mark)
     }
 
-    /// Waits until at most so many messages, and so many bytes of them, are in custody. For who reads
-    /// what waits; may be dropped at any time.
+    /// Nobody is there to write what comes, and much waits already: no more of what is worthless
+    /// later, until there is.
+    pub(super) fn choke(&self) {
+        self.state.lock().is_choked = true;
+    }
+
+    /// Waits until at most so many messages, and so many bytes of them, are in custody, without those
+    /// that are held. For who reads what waits; may be dropped at any time.
     pub(super) async fn custody_below(&self, messages: usize, bytes: usize) {
         loop {
             {
                 let state = self.state.lock();
-                if state.custody.len() <= messages && state.custody_bytes <= bytes {
+                let (held, held_bytes) = state.held();
+                if state.custody.len() - held <= messages
+                    && state.custody_bytes - held_bytes <= bytes
+                {
                     return;
                 }
             }
@@ -275,6 +305,7 @@ impl Inbox {
     /// What waits for the account is to be read.
     pub(super) fn want_backlog(&self) {
         let mut state = self.state.lock();
+        state.wanted_again = true;
         if !state.closed && !matches!(state.backlog, Some(Backlog::Holding(_))) {
             state.backlog = Some(Backlog::Passing);
         }
@@ -316,12 +347,19 @@ impl Inbox {
         }
     }
 
-    /// The reading begins; answers what is in custody already. What was held is passed by.
-    pub(super) fn begin_backlog(&self) -> FxHashSet<MessageId> {
+    /// The reading begins; answers what is in custody already, and the first message that was passed
+    /// by before. What was held is passed by.
+    pub(super) fn begin_backlog(&self) -> (FxHashSet<MessageId>, Option<MessageId>) {
         let mut state = self.state.lock();
         state.drop_held();
+        state.wanted_again = false;
         state.backlog = Some(Backlog::Passing);
-        state.custody.keys().copied().collect()
+        (state.custody.keys().copied().collect(), state.unread())
+    }
+
+    /// The first message that was passed by and has not been read.
+    pub(super) fn passed_since(&self) -> Option<MessageId> {
+        self.state.lock().unread()
     }
 
     /// From now on what comes is held. What was passed by before has lower numbers.
@@ -331,14 +369,18 @@ impl Inbox {
         state.backlog = Some(Backlog::Holding(VecDeque::new()));
     }
 
-    /// All that waits has been read: what was held comes now. `false` if it was too much: then it was
-    /// passed by, and the reading goes on.
+    /// All that waits has been read: what was held comes now. `false` if it was too much, or
+    /// what waits was asked for again: then it was passed by, and the reading begins anew.
     pub(super) fn end_backlog(&self) -> bool {
         let mut state = self.state.lock();
+        if state.wanted_again {
+            state.drop_held();
+        }
         let Some(Backlog::Holding(held)) = state.backlog.take() else {
             state.backlog = Some(Backlog::Passing);
             return false;
         };
+        (state.passed_since, state.read_to) = (None, None);
         state.bytes += held.iter().map(|delivery| delivery.stanza.size()).sum::<usize>();
         state.queue.extend(held);
         drop(state);
@@ -350,9 +392,15 @@ impl Inbox {
         matches!(self.state.lock().backlog, Some(Backlog::Holding(_) | Backlog::Passing))
     }
 
-    /// As a session of a server before had it.
-    pub(super) fn restore(&self, custody: impl IntoIterator<Item = (MessageId, usize)>) {
+    /// As a session of a server before had it: it is to read what waits, and what has come since.
+    pub(super) fn restore(
+        &self,
+        custody: impl IntoIterator<Item = (MessageId, usize)>,
+        since: Option<MessageId>,
+    ) {
         let mut state = self.state.lock();
+        state.backlog = Some(Backlog::Passing);
+        state.passed_since = since;
         for (mark, size) in custody {
             state.take_custody(mark, size);
         }
@@ -383,6 +431,16 @@ impl State {
         }
     }
 
+    /// How many are held, and their bytes.
+    fn held(&self) -> (usize, usize) {
+        match &self.backlog {
+            Some(Backlog::Holding(held)) => {
+                (held.len(), held.iter().map(|delivery| delivery.stanza.size()).sum())
+            }
+            _ => (0, 0),
+        }
+    }
+
     /// A message comes while others wait: it is held, or will be read.
     fn pass_by(&mut self, delivery: Delivery) {
         let size = delivery.stanza.size();
@@ -391,11 +449,24 @@ impl State {
                 held.push_back(delivery);
                 self.take_custody(mark, size);
             }
-            _ => {
+            (_, mark) => {
                 self.drop_held();
                 self.backlog = Some(Backlog::Passing);
+                self.passed(mark);
             }
         }
+    }
+
+    fn unread(&self) -> Option<MessageId> {
+        let next = self.read_to.and_then(|read| MessageId::new(read.get() + 1));
+        self.passed_since.map(|first| next.map_or(first, |next| first.max(next)))
+    }
+
+    fn passed(&mut self, mark: Option<MessageId>) {
+        self.passed_since = match (self.passed_since, mark) {
+            (Some(first), Some(mark)) => Some(first.min(mark)),
+            (first, mark) => first.or(mark),
+        };
     }
 
     /// What was held will be read.
@@ -403,6 +474,7 @@ impl State {
         if let Some(Backlog::Holding(held)) = self.backlog.take() {
             for mark in held.iter().filter_map(|delivery| delivery.mark) {
                 self.leave_custody(&mark);
+                self.passed(Some(mark));
             }
         }
     }
@@ -410,5 +482,16 @@ impl State {
 
 /// For a write that is under way when the session is told to close.
 const GRACE: std::time::Duration = std::time::Duration::from_secs(2);
+/// It is worthless later, or its sender can be told: chat states, requests.
+fn is_fleeting(stanza: &Stanza) -> bool {
+    match stanza {
+        Stanza::Iq(iq) => iq.is_request(),
+        Stanza::Message(message) => {
+            !matches!(message.kind, MessageKind::Error | MessageKind::Groupchat)
+        }
+        Stanza::Presence(_) => false,
+    }
+}
+
 /// Messages held while the last of those before them are read.
 const HELD: usize = 64;

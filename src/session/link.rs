@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use smol_str::SmolStr;
+use tokio::time::Instant;
 
 use super::Delivery;
 use super::stream_management::{TooHigh, Unacknowledged};
@@ -20,6 +21,8 @@ use crate::storage::{Handled, SessionNumber};
 pub struct Link {
     /// Boxed: most of the clients that use it are on mobile networks, others hold no room for it.
     managed: Option<Box<Managed>>,
+    /// `<failed/>` is to be written: who has a session cannot resume another one.
+    refused: bool,
 }
 
 /// How a session can be resumed.
@@ -47,8 +50,8 @@ struct Managed {
     sent: Unacknowledged,
     /// To be written before anything else.
     due: Due,
-    /// We have asked and wait for the answer.
-    asked: bool,
+    /// We have asked, then, and wait for the answer.
+    asked: Option<Instant>,
 }
 
 /// What is to be written beside stanzas, in this order.
@@ -65,6 +68,8 @@ struct Due {
 pub struct Batch {
     /// `<enabled/>`, and how the session can be resumed, if it can.
     pub enabled: Option<Option<Resumption>>,
+    /// `<failed/>`, for a request to resume.
+    pub refused: bool,
     /// `<a h=…/>`.
     pub acknowledge: Option<u32>,
     /// `<r/>`, behind the stanzas.
@@ -142,10 +147,17 @@ impl Link {
         }
     }
 
-    /// The client does not know how many have been handled.
+    /// The client does not know how many have been handled, or will have been when what it has sent
+    /// is on the disk.
     #[must_use]
     pub fn has_untold(&self) -> bool {
-        self.managed.as_ref().is_some_and(|m| m.handled != m.told)
+        self.managed.as_ref().is_some_and(|m| m.taken != m.told)
+    }
+
+    /// The client is to be told that it cannot resume another session, now that it has one
+    /// (XEP-0198 §6). `false` if it has not been told the last time yet.
+    pub fn refuse(&mut self) -> bool {
+        !std::mem::replace(&mut self.refused, true)
     }
 
     /// The client asks (`<r/>`), or it is time to tell. `false` without stream management.
@@ -168,7 +180,7 @@ impl Link {
     /// If it was never sent so many.
     pub fn acknowledged(&mut self, h: u32) -> Result<Vec<Delivery>, TooHigh> {
         let Some(managed) = &mut self.managed else { return Ok(Vec::new()) };
-        managed.asked = false;
+        managed.asked = None;
         managed.sent.acknowledge(h)
     }
 
@@ -179,7 +191,7 @@ impl Link {
     /// If the client was never sent so many.
     pub fn resumed(&mut self, h: u32) -> Result<Vec<Delivery>, TooHigh> {
         let Some(managed) = &mut self.managed else { return Ok(Vec::new()) };
-        managed.asked = false;
+        managed.asked = None;
         managed.told = managed.handled;
         managed.due = Due::default();
         managed.sent.resume(h)
@@ -203,7 +215,10 @@ impl Link {
     /// What is to be written now, together with `stanzas`, which are taken over until they are
     /// acknowledged; they are given back with those to be written again.
     pub fn write(&mut self, stanzas: VecDeque<Delivery>) -> (Batch, VecDeque<Delivery>) {
-        let Some(managed) = &mut self.managed else { return (Batch::default(), stanzas) };
+        let refused = std::mem::take(&mut self.refused);
+        let Some(managed) = &mut self.managed else {
+            return (Batch { refused, ..Batch::default() }, stanzas);
+        };
         stanzas.into_iter().for_each(|delivery| managed.sent.push(delivery));
         let stanzas: VecDeque<_> = managed.sent.unwritten().cloned().collect();
         managed.sent.all_written();
@@ -212,10 +227,24 @@ impl Link {
             managed.told = managed.telling();
             managed.told
         });
-        let request = !managed.asked && !managed.sent.is_empty();
-        managed.asked |= request;
+        let request = managed.asked.is_none() && !managed.sent.is_empty();
+        if request {
+            managed.asked = Some(Instant::now());
+        }
         let enabled = due.enabled.then(|| managed.resumption.clone());
-        (Batch { enabled, acknowledge, request }, stanzas)
+        (Batch { enabled, refused, acknowledge, request }, stanzas)
+    }
+
+    /// The client does not acknowledge what it gets: more than `stanzas`, or more than `bytes` of
+    /// them, wait, and it has been asked long ago; or many times as much. Its answers may stand behind
+    /// questions of its own, whose answers are among what waits.
+    #[must_use]
+    pub fn is_deaf(&self, stanzas: usize, bytes: usize) -> bool {
+        let Some(managed) = &self.managed else { return false };
+        let (most, size) = (managed.sent.len(), managed.sent.bytes());
+        let is_late = managed.asked.is_some_and(|asked| asked.elapsed() > PATIENCE);
+        let is_much = most > stanzas || size > bytes;
+        is_much && (is_late || most > stanzas * TOO_MUCH || size > bytes * TOO_MUCH)
     }
 
     /// How many stanzas, and about how many bytes, wait for an acknowledgement.
@@ -241,7 +270,7 @@ impl Managed {
             told: handled,
             sent,
             due: Due::default(),
-            asked: false,
+            asked: None,
         }
     }
 
@@ -252,12 +281,16 @@ impl Managed {
     }
 }
 
+/// For a client to answer when it is asked what it has handled.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// So many times the bounds are too much in any case.
+const TOO_MUCH: usize = 4;
 /// Handled stanzas after which the client is told unasked.
 const TELL_AFTER: u32 = 16;
 
 #[cfg(test)]
 mod tests {
-    use super::{Link, Resumption, TELL_AFTER};
+    use super::{Link, PATIENCE, Resumption, TELL_AFTER, TOO_MUCH};
 
     fn told(link: &mut Link) -> Option<u32> {
         link.acknowledge_due();
@@ -281,6 +314,29 @@ mod tests {
         assert_eq!(link.handled_count(), 2, "but who resumes must not send it again");
         link.kept(2);
         assert_eq!((told(&mut link), link.unkept()), (Some(2), None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_has_time_to_acknowledge() {
+        let mut link = Link::default();
+        assert!(link.enable(None));
+        let send = |link: &mut Link, count: usize| {
+            let xml = crate::xml::Frame::from_bytes("<message/>").unwrap();
+            let stanza = std::sync::Arc::new(crate::stanza::Stanza::read(xml).unwrap());
+            let delivery = crate::session::Delivery { stanza, to: None, mark: None };
+            drop(link.write(std::iter::repeat_n(delivery, count).collect()));
+        };
+        send(&mut link, 11);
+        assert!(!link.is_deaf(10, usize::MAX / TOO_MUCH));
+        tokio::time::advance(PATIENCE).await;
+        assert!(!link.is_deaf(10, usize::MAX / TOO_MUCH) && !link.is_deaf(11, 20_000));
+        tokio::time::advance(std::time::Duration::from_secs(1)).await;
+        assert!(link.is_deaf(10, usize::MAX / TOO_MUCH) && !link.is_deaf(11, 20_000));
+        assert!(link.is_deaf(20, 1_000), "by bytes");
+        link.acknowledged(1).unwrap();
+        assert!(!link.is_deaf(9, usize::MAX / TOO_MUCH), "it answers");
+        send(&mut link, 40);
+        assert!(link.is_deaf(10, usize::MAX / TOO_MUCH), "too much in any case");
     }
 
     #[test]

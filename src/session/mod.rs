@@ -56,6 +56,10 @@ impl Session {
         limit: usize,
     ) -> Self {
         let handle = SessionHandle::new(jid, facts, bounds);
+        if !handle.is_anonymous() {
+            // What others send to this very address must not overtake what waits.
+            handle.expect_backlog();
+        }
         table.enter(&handle, limit);
         Self { handle, table, link: Mutex::default() }
     }

@@ -208,7 +208,7 @@ impl Negotiation {
                 Err(error) => self.refuse(error),
             },
             State::Challenged if root.is(ns::SASL, "abort") => self.refuse(SaslError::Aborted),
-            State::Features(Stage::Authenticated) if root.ns() == ns::SM => self.manage(&root),
+            State::Features(stage) if root.ns() == ns::SM => self.manage(stage, &root),
             State::Features(Stage::Authenticated) => self.bind(frame),
             // RFC 6120 §4.9.3.12: no stanza before authentication, no authentication before TLS.
             State::Features(Stage::Plain) if root.ns() == ns::SASL => {
@@ -377,10 +377,11 @@ impl Negotiation {
         actions
     }
 
-    /// XEP-0198 §3, §5: nothing but a resumption before there is a session.
-    fn manage(&mut self, root: &ElementRef<'_>) -> Actions {
+    /// XEP-0198 §3, §5: nothing but a resumption before there is a session, and nothing at all
+    /// before authentication.
+    fn manage(&mut self, stage: Stage, root: &ElementRef<'_>) -> Actions {
         let failed = |condition| smallvec![Action::Send(sm_failed(condition, None))];
-        if root.name() != "resume" {
+        if root.name() != "resume" || stage != Stage::Authenticated {
             return failed(Condition::UnexpectedRequest);
         }
         let h = root.attr("h").and_then(|h| h.parse().ok());
@@ -450,7 +451,8 @@ fn sasl_payload(root: &ElementRef<'_>) -> Result<Option<Vec<u8>>, SaslError> {
     auth::decode(&text).map(Some)
 }
 
-fn sm_failed(condition: Condition, h: Option<&str>) -> Vec<u8> {
+/// `<failed/>` of stream management (XEP-0198 §6). `h`: stanzas that the session had handled.
+pub fn sm_failed(condition: Condition, h: Option<&str>) -> Vec<u8> {
     let condition = element(condition.as_str()).ns(ns::STANZA_ERRORS);
     element("failed").ns(ns::SM).maybe_attr("h", h).child(condition).to_bytes()
 }

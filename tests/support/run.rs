@@ -44,6 +44,11 @@ impl Conversation<'_> {
     async fn step(&mut self, step: &Step) -> Result<(), String> {
         match &step.action {
             Action::Pass(time) => self.pass(*time).await,
+            Action::Restart(down, crashes) => self.restart(*down, *crashes).await,
+            Action::Storage { fails } => {
+                self.target.break_storage(*fails);
+                Ok(())
+            }
             Action::Client(index, Deed::ReceivesNothing) => self.receives_nothing(*index).await,
             Action::Client(index, deed) => self.deed(*index, deed).await,
         }
@@ -59,6 +64,15 @@ impl Conversation<'_> {
                 let came = drain(client, self.target).await?;
                 client.keep(came);
             }
+        }
+        Ok(())
+    }
+
+    /// The connections end with the server, and what was on its way to clients is gone.
+    async fn restart(&mut self, down: Duration, crashes: bool) -> Result<(), String> {
+        self.target.restart(down, crashes).await?;
+        for client in self.clients.iter_mut().filter(|client| client.is_connected()) {
+            client.lose();
         }
         Ok(())
     }

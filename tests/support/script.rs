@@ -50,6 +50,10 @@ pub(crate) struct Step {
 pub(crate) enum Action {
     /// Time passes.
     Pass(Duration),
+    /// The server ends and begins again, after so long; `true` if nothing is saved at its end.
+    Restart(Duration, bool),
+    /// The storage begins to fail, or to work again.
+    Storage { fails: bool },
     /// The client of this index does something, or something happens to it.
     Client(usize, Deed),
 }
@@ -192,6 +196,9 @@ fn action(clients: &[Persona], line: &str, body: &str) -> Result<Action, String>
     if let Some(time) = line.strip_suffix(" pass").or_else(|| line.strip_suffix(" passes")) {
         return duration(time).map(Action::Pass).ok_or(format!("how long is `{time}`?"));
     }
+    if line.starts_with("The ") {
+        return of_the_server(line);
+    }
     let meant = clients.iter().enumerate().filter(|(_, c)| {
         line.strip_prefix(&c.name).is_some_and(|rest| rest.starts_with([' ', '\'', '’']))
     });
@@ -199,6 +206,21 @@ fn action(clients: &[Persona], line: &str, body: &str) -> Result<Action, String>
         meant.max_by_key(|(_, c)| c.name.len()).ok_or("the line begins with no client's name")?;
     let rest = line[client.name.len()..].replace('’', "'");
     deed(rest.trim(), body).map(|deed| Action::Client(index, deed))
+}
+
+/// What happens to the server.
+fn of_the_server(line: &str) -> Result<Action, String> {
+    if let Some(time) = line.strip_prefix("The server is down for ") {
+        let down = duration(time).ok_or(format!("how long is `{time}`?"))?;
+        return Ok(Action::Restart(down, false));
+    }
+    match line {
+        "The server crashes" => Ok(Action::Restart(Duration::ZERO, true)),
+        "The server restarts" => Ok(Action::Restart(Duration::ZERO, false)),
+        "The storage fails" => Ok(Action::Storage { fails: true }),
+        "The storage works" => Ok(Action::Storage { fails: false }),
+        _ => Err(format!("what is `{line}`?")),
+    }
 }
 
 fn deed(words: &str, body: &str) -> Result<Deed, String> {

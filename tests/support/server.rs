@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use waxwing::auth::derive_keys;
@@ -18,6 +19,7 @@ use waxwing::server::Server;
 use waxwing::storage::{Created, MemoryStorage, NewAccount, Storage};
 use waxwing::tasks::Tasks;
 
+use super::faulty::Faulty;
 use super::script::{Persona, Script};
 
 /// What carries bytes to the server and back.
@@ -36,16 +38,50 @@ pub(crate) trait Target {
     /// Whether all that has been sent has been dealt with when a timer of the runtime ends, since
     /// time stands still while somebody works.
     fn knows_when_idle(&self) -> bool;
+    /// The server ends, for so long, and another one begins where it was. If it crashes, it keeps
+    /// nothing at its end.
+    async fn restart(&self, down: Duration, crashes: bool) -> Result<(), String>;
+    /// What the server keeps from now on it cannot keep; or it can again.
+    fn break_storage(&self, is_broken: bool);
     /// Ends the server.
     async fn stop(&self) -> Result<(), String>;
 }
 
 /// Ours, in this process, over pipes in memory, with a clock that moves when nobody works.
 pub(crate) struct InProcess {
-    server: Server,
-    storage: Arc<dyn Storage>,
+    config: Config,
+    /// What outlives a server.
+    kept: Arc<dyn Storage>,
     clock: Clock,
+    life: Mutex<Life>,
+}
+
+/// From one start of the server to its end.
+#[derive(Clone)]
+struct Life {
+    server: Server,
+    storage: Arc<Faulty>,
     tasks: Tasks,
+}
+
+impl Life {
+    async fn begin(
+        config: &Config,
+        kept: &Arc<dyn Storage>,
+        clock: &Clock,
+    ) -> Result<Self, String> {
+        let storage = Arc::new(Faulty::new(Arc::clone(kept)));
+        let tasks = Tasks::new();
+        let store = Arc::clone(&storage) as Arc<dyn Storage>;
+        let server = Server::start(config.clone(), store, clock.clone(), tasks.clone());
+        let server = server.await.map_err(|error| error.to_string())?;
+        Ok(Self { server, storage, tasks })
+    }
+
+    async fn end(&self) -> Result<(), String> {
+        let running = self.tasks.stop(Duration::from_secs(60)).await;
+        if running.is_empty() { Ok(()) } else { Err(format!("these do not end: {running:?}")) }
+    }
 }
 
 impl InProcess {
@@ -61,10 +97,13 @@ impl InProcess {
         config.listen.c2s.clear();
         config.listen.c2s_tls.clear();
         let clock = Clock::manual(Timestamp::from_micros(START));
-        let (storage, tasks) = (MemoryStorage::new() as Arc<dyn Storage>, Tasks::new());
-        let server = Server::start(config, Arc::clone(&storage), clock.clone(), tasks.clone());
-        let server = server.await.map_err(|error| error.to_string())?;
-        Ok(Self { server, storage, clock, tasks })
+        let kept = MemoryStorage::new() as Arc<dyn Storage>;
+        let life = Mutex::new(Life::begin(&config, &kept, &clock).await?);
+        Ok(Self { config, kept, clock, life })
+    }
+
+    fn life(&self) -> Life {
+        self.life.lock().clone()
     }
 }
 
@@ -73,7 +112,7 @@ impl Target for InProcess {
     async fn connect(&self, tls: bool) -> Result<Box<dyn Stream>, String> {
         let (ours, theirs) = tokio::io::duplex(1 << 20);
         let entry = if tls { Entry::Direct } else { Entry::StartTls };
-        self.server.connect(Box::new(theirs), entry);
+        self.life().server.connect(Box::new(theirs), entry);
         Ok(Box::new(ours))
     }
 
@@ -81,7 +120,7 @@ impl Target for InProcess {
         let user = BareJid::parse(persona.bare()).map_err(|error| error.to_string())?;
         let keys = derive_keys(&persona.password, 4096).map_err(|error| error.to_string())?;
         let account = NewAccount { user, keys, created: self.clock.now() };
-        match self.storage.accounts().create(&[account]).await.as_deref() {
+        match self.kept.accounts().create(&[account]).await.as_deref() {
             Ok([Created::Made]) => Ok(()),
             other => Err(format!("cannot make {}: {other:?}", persona.bare())),
         }
@@ -97,9 +136,24 @@ impl Target for InProcess {
         true
     }
 
+    async fn restart(&self, down: Duration, crashes: bool) -> Result<(), String> {
+        let life = self.life();
+        if crashes {
+            life.storage.die();
+        }
+        life.end().await?;
+        self.pass(down).await;
+        let next = Life::begin(&self.config, &self.kept, &self.clock).await?;
+        *self.life.lock() = next;
+        Ok(())
+    }
+
+    fn break_storage(&self, is_broken: bool) {
+        self.life().storage.fail(is_broken);
+    }
+
     async fn stop(&self) -> Result<(), String> {
-        let running = self.tasks.stop(Duration::from_secs(60)).await;
-        if running.is_empty() { Ok(()) } else { Err(format!("these do not end: {running:?}")) }
+        self.life().end().await
     }
 }
 
@@ -161,6 +215,12 @@ impl Target for Remote {
     fn knows_when_idle(&self) -> bool {
         false
     }
+
+    async fn restart(&self, _: Duration, _: bool) -> Result<(), String> {
+        Err("it is not ours to restart".to_owned())
+    }
+
+    fn break_storage(&self, _: bool) {}
 
     async fn stop(&self) -> Result<(), String> {
         Ok(())

@@ -1,0 +1,183 @@
+//! Storage that fails when it is told to: the disk is full, or the server is gone in this moment.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use async_trait::async_trait;
+use smallvec::SmallVec;
+use waxwing::jid::BareJid;
+use waxwing::payload::datetime::Timestamp;
+use waxwing::storage::{
+    AccountStore, ArchiveStore, DocumentStore, End, Handled, Kept, MessageId, NewMessage, Page,
+    Query, Receipt, Result, Resumable, ResumptionStore, Retention, RosterStore, SavedSession,
+    SessionNumber, Storage, StorageError, Waiting,
+};
+
+/// Another storage, whose messages and sessions can no longer be written from some moment on. What
+/// is there can be read.
+pub(crate) struct Faulty {
+    inner: Arc<dyn Storage>,
+    state: AtomicU8,
+}
+
+impl Faulty {
+    pub(crate) fn new(inner: Arc<dyn Storage>) -> Self {
+        Self { inner, state: AtomicU8::new(WORKS) }
+    }
+
+    /// Nothing is written any more, whatever the server does until its end: it has crashed.
+    pub(crate) fn die(&self) {
+        self.state.store(DEAD, Ordering::Relaxed);
+    }
+
+    /// As with a full disk: it takes what is to be written, and says later that it could not.
+    pub(crate) fn fail(&self, fails: bool) {
+        self.state.store(if fails { FAILS } else { WORKS }, Ordering::Relaxed);
+    }
+
+    fn state(&self) -> u8 {
+        self.state.load(Ordering::Relaxed)
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.state() == WORKS { Ok(()) } else { Err(broken()) }
+    }
+}
+
+#[async_trait]
+impl Storage for Faulty {
+    fn accounts(&self) -> &dyn AccountStore {
+        self.inner.accounts()
+    }
+
+    fn archive(&self) -> &dyn ArchiveStore {
+        self
+    }
+
+    fn documents(&self) -> &dyn DocumentStore {
+        self.inner.documents()
+    }
+
+    fn resumption(&self) -> &dyn ResumptionStore {
+        self
+    }
+
+    fn roster(&self) -> &dyn RosterStore {
+        self.inner.roster()
+    }
+
+    async fn close(&self) {
+        self.inner.close().await;
+    }
+}
+
+#[async_trait]
+impl ArchiveStore for Faulty {
+    async fn keep(&self, message: NewMessage) -> Result<Kept> {
+        match self.state() {
+            WORKS => self.inner.archive().keep(message).await,
+            FAILS => {
+                // A number it has all the same.
+                let nobody = NewMessage { holders: SmallVec::new(), handled: None, ..message };
+                let kept = self.inner.archive().keep(nobody).await?;
+                Ok(Kept { id: kept.id, receipt: Receipt::settled(Err(broken())) })
+            }
+            _ => Err(broken()),
+        }
+    }
+
+    fn newest(&self) -> Option<MessageId> {
+        self.inner.archive().newest()
+    }
+
+    async fn delivered(&self, owner: &BareJid, ids: &[MessageId]) -> Result<()> {
+        self.check()?;
+        self.inner.archive().delivered(owner, ids).await
+    }
+
+    async fn waiting(
+        &self,
+        owner: &BareJid,
+        after: Option<MessageId>,
+        limit: usize,
+    ) -> Result<Vec<Waiting>> {
+        self.inner.archive().waiting(owner, after, limit).await
+    }
+
+    async fn waiting_count(&self, owner: &BareJid) -> Result<u64> {
+        self.inner.archive().waiting_count(owner).await
+    }
+
+    async fn page(&self, owner: &BareJid, query: &Query) -> Result<Option<Page>> {
+        self.inner.archive().page(owner, query).await
+    }
+
+    async fn ends(&self, owner: &BareJid) -> Result<Option<(End, End)>> {
+        self.inner.archive().ends(owner).await
+    }
+
+    async fn owners(&self, after: Option<&BareJid>, limit: usize) -> Result<Vec<BareJid>> {
+        self.inner.archive().owners(after, limit).await
+    }
+
+    async fn expire(&self, owner: &BareJid, retention: Retention) -> Result<u64> {
+        self.check()?;
+        self.inner.archive().expire(owner, retention).await
+    }
+}
+
+#[async_trait]
+impl ResumptionStore for Faulty {
+    async fn begin(
+        &self,
+        owner: &BareJid,
+        resource: &str,
+        key: &str,
+    ) -> Result<(SessionNumber, Receipt)> {
+        self.check()?;
+        self.inner.resumption().begin(owner, resource, key).await
+    }
+
+    async fn handled(&self, handled: Handled) -> Result<Receipt> {
+        match self.check() {
+            Ok(()) => self.inner.resumption().handled(handled).await,
+            Err(error) => Ok(Receipt::settled(Err(error))),
+        }
+    }
+
+    async fn save(&self, sessions: Vec<SavedSession>) -> Result<()> {
+        self.check()?;
+        self.inner.resumption().save(sessions).await
+    }
+
+    async fn find(&self, key: &str) -> Result<Option<Resumable>> {
+        self.inner.resumption().find(key).await
+    }
+
+    async fn all(&self) -> Result<Vec<Resumable>> {
+        self.inner.resumption().all().await
+    }
+
+    async fn begin_anew(&self, at: Timestamp) -> Result<()> {
+        self.check()?;
+        self.inner.resumption().begin_anew(at).await
+    }
+
+    async fn end(&self, session: SessionNumber, at: Timestamp) -> Result<()> {
+        self.check()?;
+        self.inner.resumption().end(session, at).await
+    }
+
+    async fn expire(&self, before: Timestamp) -> Result<u64> {
+        self.check()?;
+        self.inner.resumption().expire(before).await
+    }
+}
+
+fn broken() -> StorageError {
+    StorageError::Database("no room on the device".to_owned())
+}
+
+const WORKS: u8 = 0;
+const FAILS: u8 = 1;
+const DEAD: u8 = 2;
