@@ -28,8 +28,8 @@ use waxwing::host::command::Running;
 use waxwing::jid::BareJid;
 use waxwing::server::Server;
 use waxwing::storage::{
-    AccountStore, ArchiveStore, DocumentStore, MemoryStorage, NewAccount, OfflineStore,
-    ResumptionStore, RosterStore, Storage,
+    AccountStore, ArchiveStore, DocumentStore, MemoryStorage, NewAccount, ResumptionStore,
+    RosterStore, Storage,
 };
 use waxwing::tasks::Tasks;
 
@@ -134,10 +134,6 @@ impl Storage for Cursed {
 
     fn documents(&self) -> &dyn DocumentStore {
         self.0.documents()
-    }
-
-    fn offline(&self) -> &dyn OfflineStore {
-        self.0.offline()
     }
 
     fn resumption(&self) -> &dyn ResumptionStore {

@@ -47,7 +47,7 @@ impl C2s {
         let all = store.all().await?;
         store.begin_anew(now).await?;
         let (mut restored, mut lost) = (Vec::new(), 0);
-        for saved in all.iter().filter(|saved| saved.ended.is_none()) {
+        for saved in &all {
             let limits = &config.limits;
             let bounds = InboxLimits { stanzas: limits.inbox_stanzas, bytes: limits.inbox_bytes };
             let is_served = hosts.get(saved.owner.domain()).is_some();
