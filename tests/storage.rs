@@ -79,6 +79,7 @@ suite! {
         a_walk_by_pages_finds_each_message_once
         an_archive_has_two_ends
         many_keep_at_once_and_all_is_in_order
+        many_sessions_come_and_go
         messages_are_found_by_their_words
         no_search_is_an_error
         numbers_grow_though_the_clock_goes_back

@@ -28,8 +28,8 @@ use waxwing::host::command::Running;
 use waxwing::jid::BareJid;
 use waxwing::server::Server;
 use waxwing::storage::{
-    AccountStore, ArchiveStore, DocumentStore, MemoryStorage, NewAccount, OfflineStore,
-    ResumptionStore, RosterStore, Storage,
+    AccountStore, ArchiveStore, DocumentStore, MemoryStorage, NewAccount, ResumptionStore,
+    RosterStore, Storage,
 };
 use waxwing::tasks::Tasks;
 
@@ -134,10 +134,6 @@ impl Storage for Cursed {
 
     fn documents(&self) -> &dyn DocumentStore {
         self.0.documents()
-    }
-
-    fn offline(&self) -> &dyn OfflineStore {
-        self.0.offline()
     }
 
     fn resumption(&self) -> &dyn ResumptionStore {
@@ -455,6 +451,22 @@ async fn at_the_end_of_the_server_each_stream_is_told_on_an_open_stream() {
     assert!(!stopped.2.contains("<stream:stream "), "{}", stopped.2);
     assert!(stopped.3.contains("<stream:stream "), "{}", stopped.3);
     assert!(!stopped.4.contains("<stream:stream "), "{}", stopped.4);
+}
+
+/// Dino that sees TLS break off does not come back. An end of the stream would be a logout.
+#[tokio::test]
+async fn at_the_end_of_the_server_who_can_resume_sees_the_end_of_tls_alone() {
+    let house = House::new("").await;
+    let mut juliet = house.login("juliet").await;
+    juliet.enable().await;
+    let (stopped, read) = tokio::join!(
+        house.tasks.stop(Duration::from_secs(10)),
+        timeout(PATIENCE, juliet.reader.read_to_end(&mut juliet.heard)),
+    );
+    assert!(stopped.is_empty());
+    let heard = String::from_utf8_lossy(&juliet.heard);
+    assert!(read.is_ok_and(|read| read.is_ok()), "TLS breaks off after {heard}");
+    assert!(!heard.contains("stream:"), "{heard}");
 }
 
 // ── STARTTLS, SASL, bind ──

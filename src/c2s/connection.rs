@@ -14,7 +14,7 @@ use super::C2s;
 use super::incoming::{Incoming, order_error, ping};
 use super::settle::Unsettled;
 use super::silence::{Elapsed, Silence};
-use super::socket::{Opened, farewell, write_all};
+use super::socket::{Opened, end_tls, farewell, write_all};
 use super::stop::Stop;
 use super::turn::Turn;
 use crate::config::LimitsConfig;
@@ -97,10 +97,13 @@ async fn last_words(c2s: &C2s, wire: Wire, session: &Session, ended: &Ended) {
         Ended::Closed => {
             let (left, _) = session.handle().take();
             let marks = marks_of(session, &left);
+            let again = (!session.link(|link| link.is_managed())).then(|| left.clone());
             session.link(|link| link.has_untold() && link.acknowledge_due());
             let last = next_bytes(&c2s.hosts, session, left);
-            if farewell(wire, &last, None).await.is_ok() {
-                delivered(&c2s.hosts, session, &marks).await;
+            match (farewell(wire, &last, None).await, again) {
+                (Ok(()), _) => delivered(&c2s.hosts, session, &marks).await,
+                (Err(_), Some(left)) => session.handle().put_back(left),
+                (Err(_), None) => {}
             }
         }
         Ended::Failed(error) => {
@@ -115,9 +118,9 @@ async fn last_words(c2s: &C2s, wire: Wire, session: &Session, ended: &Ended) {
             drop(c2s.hosts.tasks.spawn("farewell", bye));
         }
         // To a client that can resume, the end of a server is a lost connection, and no more: it
-        // says nothing, tells its user nothing, and comes back.
-        Ended::Stopped => drop(wire),
-        Ended::Lost(_) => drop(wire),
+        // says nothing, tells its user nothing, and comes back. A lost one may be there, too, and
+        // only slow.
+        Ended::Stopped | Ended::Lost(_) => end_tls(wire).await,
     }
 }
 
@@ -242,8 +245,8 @@ async fn write(
                 order.map_or(Ended::Lost("cannot write"), |order| ordered(session, order)),
             );
         }
-        let (stanzas, bytes) = session.link(|link| link.unacknowledged());
-        if stanzas > limits.unacknowledged || bytes > limits.unacknowledged_bytes {
+        let (most, size) = (limits.unacknowledged, limits.unacknowledged_bytes);
+        if session.link(|link| link.is_deaf(most, size)) {
             let error = StreamCondition::PolicyViolation.text("acknowledges nothing");
             return Some(Ended::Failed(error));
         }

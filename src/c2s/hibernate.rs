@@ -46,8 +46,10 @@ pub(super) async fn hibernate(
         }
         let (stanzas, bytes) = session.link(|link| link.unacknowledged());
         if stanzas > limits.unacknowledged / 2 || bytes > limits.unacknowledged_bytes / 2 {
-            // Messages wait in the store from now on, and not here.
+            // Messages wait in the store from now on, and not here; and nobody can end the session of
+            // somebody who is in a tunnel by writing "is typing" to her.
             session.handle().want_backlog();
+            session.handle().choke();
         }
         if stanzas > limits.unacknowledged || bytes > limits.unacknowledged_bytes {
             return Slept::Over(session);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::incoming::too_high;
@@ -286,10 +287,6 @@ impl<'a> Driver<'a> {
         let table = Arc::clone(&self.c2s.hosts.sessions);
         let session = Session::open(table, jid, facts, bounds, self.limits.sessions_per_account);
         let (jid, peer) = (session.handle().jid(), self.connection.peer);
-        if !self.anonymous {
-            // What others send to this very address must not overtake what waits.
-            session.handle().expect_backlog();
-        }
         self.c2s.hosts.metrics.sessions.inc();
         tracing::info!(%jid, %peer, "session begins");
         Ok(session)
@@ -305,7 +302,10 @@ impl<'a> Driver<'a> {
     ) -> Result<(Option<Session>, Result<u32, Option<u32>>), Failed> {
         let Some(user) = machine.user() else { return Ok((None, Err(None))) };
         let taken = match self.c2s.hosts.sessions.find_resumable(user, id) {
-            Some(handle) => timeout(TAKE_OVER, handle.take_over()).await.ok().flatten(),
+            Some(handle) => {
+                let mut asked = Asked { c2s: self.c2s, answer: handle.take_over() };
+                timeout(TAKE_OVER, &mut asked.answer).await.ok().and_then(Result::ok)
+            }
             None => None,
         };
         let Some(session) = taken else {
@@ -317,7 +317,11 @@ impl<'a> Driver<'a> {
                 self.connection.delivered = gone.iter().filter_map(|d| d.mark).collect();
             }
             Err(error) => {
-                end(&self.c2s.hosts, session, "confused about what it was sent").await;
+                // In a task of its own: a negotiation may be dropped, an end must not.
+                let hosts = Arc::clone(&self.c2s.hosts);
+                let why = "confused about what it was sent";
+                let end = async move { Box::pin(end(&hosts, session, why)).await };
+                drop(self.c2s.hosts.tasks.spawn("session-end", end));
                 return Err(Some(too_high(error)));
             }
         }
@@ -326,6 +330,22 @@ impl<'a> Driver<'a> {
         tracing::info!(%jid, %peer, "session resumes");
         let handled = session.link(|link| link.handled_count());
         Ok((Some(session), Ok(handled)))
+    }
+}
+
+/// A session that another task was asked for. If it comes when nobody waits for it any more, it goes
+/// on waiting for its client.
+struct Asked<'a> {
+    c2s: &'a C2s,
+    answer: oneshot::Receiver<Session>,
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        self.answer.close();
+        if let Ok(session) = self.answer.try_recv() {
+            self.c2s.lost(session, "resumed in vain");
+        }
     }
 }
 

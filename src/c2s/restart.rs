@@ -43,31 +43,35 @@ impl C2s {
     pub async fn restore(self: &Arc<Self>) -> storage::Result<()> {
         let hosts = &self.hosts;
         let (store, now) = (hosts.storage.resumption(), hosts.clock.now());
+        let config = hosts.config.load_full();
         let all = store.all().await?;
         store.begin_anew(now).await?;
-        let (mut restored, mut lost) = (0, 0);
-        for saved in all.iter().filter(|saved| saved.ended.is_none()) {
-            let limits = hosts.config.load().limits.clone();
+        let (mut restored, mut lost) = (Vec::new(), 0);
+        for saved in &all {
+            let limits = &config.limits;
             let bounds = InboxLimits { stanzas: limits.inbox_stanzas, bytes: limits.inbox_bytes };
             let is_served = hosts.get(saved.owner.domain()).is_some();
             let session = is_served
-                .then(|| Session::restore(&hosts.sessions, saved, facts(), bounds, now))
+                .then(|| Session::restore(&hosts.sessions, saved, &facts(), bounds, now))
                 .flatten();
             let Some((session, left)) = session else {
                 lost += 1;
                 note_end(hosts, saved.number).await;
                 continue;
             };
-            restored += 1;
             hosts.metrics.sessions.inc();
-            let of = Arc::clone(hosts);
+            restored.push((session, left));
+        }
+        if restored.len() + lost > 0 {
+            tracing::info!(restored = restored.len(), lost, "sessions of the server before");
+        }
+        // Only when all are there: the end of one whose time is over is told to the others.
+        for (session, left) in restored {
+            let (of, limits) = (Arc::clone(hosts), config.limits.clone());
             let task = async move {
                 wait_for_client(&of, session, left, &limits, "not resumed after a restart").await;
             };
             drop(hosts.tasks.spawn("hibernation", task));
-        }
-        if restored + lost > 0 {
-            tracing::info!(restored, lost, "sessions of the server before");
         }
         Ok(())
     }
@@ -76,7 +80,7 @@ impl C2s {
 /// Writes a session down for the next server. One that cannot be resumed ends.
 pub(super) async fn save(hosts: &Hosts, session: Session) {
     let jid = session.handle().jid().clone();
-    let saved = match session.save(hosts.clock.now()) {
+    let saved = match session.save(hosts.clock.now(), hosts.storage.archive().newest()) {
         Ok(saved) => saved,
         Err(session) => return end(hosts, session, "the server ends").await,
     };

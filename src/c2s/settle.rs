@@ -27,6 +27,8 @@ struct Queue {
     entries: VecDeque<Entry>,
     /// The first entry was taken out, and is being waited for.
     is_busy: bool,
+    /// Behind all others, the client is to be told.
+    tells: bool,
     is_closed: bool,
 }
 
@@ -45,18 +47,25 @@ impl Unsettled {
         let waits = queue.is_busy || !queue.entries.is_empty() || !taken.receipts.is_empty();
         if waits {
             queue.entries.push_back(Entry::Stanza(Box::new(taken), counts));
+            queue.tells = false;
             self.filled.notify_one();
             return;
         }
-        if counts && session.link(|link| link.handled(taken.is_counted)) {
-            queue.entries.push_back(Entry::Tell);
-            self.filled.notify_one();
+        let tell = counts && session.link(|link| link.handled(taken.is_counted));
+        drop(queue);
+        if tell {
+            self.tell();
         }
     }
 
     /// The client is to be told when all before has settled.
     pub(super) fn tell(&self) {
-        self.queue.lock().entries.push_back(Entry::Tell);
+        let mut queue = self.queue.lock();
+        if !queue.tells {
+            queue.tells = true;
+            queue.entries.push_back(Entry::Tell);
+        }
+        drop(queue);
         self.filled.notify_one();
     }
 
@@ -80,6 +89,7 @@ impl Unsettled {
             let next = {
                 let mut queue = self.queue.lock();
                 let next = queue.entries.pop_front();
+                queue.tells &= !matches!(next, Some(Entry::Tell));
                 queue.is_busy = next.is_some();
                 if next.is_none() && queue.is_closed {
                     return;
@@ -127,6 +137,130 @@ pub(super) async fn keep_count(hosts: &Hosts, session: &Session) {
     let kept = async { hosts.storage.resumption().handled(handled).await?.await };
     match kept.await {
         Ok(()) => session.link(|link| link.kept(handled.count)),
-        Err(error) => tracing::error!(%error, "how many stanzas were handled was not kept"),
+        // The store has told the log, once for all.
+        Err(error) => tracing::debug!(%error, "how many stanzas were handled was not kept"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use futures_util::FutureExt as _;
+    use proptest::prelude::*;
+    use smallvec::SmallVec;
+    use tokio::sync::oneshot;
+
+    use super::{Taken, Unsettled};
+    use crate::clock::Clock;
+    use crate::config::Config;
+    use crate::host::{Hosts, Parts, Registry};
+    use crate::jid::FullJid;
+    use crate::metrics::Metrics;
+    use crate::payload::datetime::Timestamp;
+    use crate::session::{InboxLimits, Session, SessionFacts};
+    use crate::stanza::Stanza;
+    use crate::storage::{MemoryStorage, Receipt, Result, StorageError, WireIds};
+    use crate::tasks::Tasks;
+    use crate::xml::Frame;
+
+    fn hosts() -> Hosts {
+        Hosts::new(Parts {
+            config: Config::default_for("localhost", "/nowhere".into()),
+            storage: MemoryStorage::new(),
+            message_ids: WireIds::new(&[1; 32]),
+            registry: Registry::default(),
+            metrics: Metrics::new(),
+            clock: Clock::manual(Timestamp::from_micros(0)),
+            tasks: Tasks::new(),
+        })
+        .unwrap()
+    }
+
+    fn session(hosts: &Hosts) -> Session {
+        let facts = SessionFacts {
+            peer: "192.0.2.1:5222".parse().unwrap(),
+            tls: "TLSv1.3",
+            since: tokio::time::Instant::now(),
+            anonymous: false,
+            resumable: false,
+            newest: None,
+        };
+        let jid = FullJid::parse("romeo@localhost/orchard").unwrap();
+        let bounds = InboxLimits { stanzas: 1_000, bytes: 1 << 20 };
+        let session = Session::open(Arc::clone(&hosts.sessions), jid, facts, bounds, 9);
+        assert!(session.manage(None));
+        session
+    }
+
+    fn message(number: usize) -> Stanza {
+        let xml = format!("<message id='{number}' from='romeo@localhost/orchard' to='a@b'/>");
+        Stanza::read(Frame::from_bytes(xml).unwrap()).unwrap()
+    }
+
+    /// Ids of the stanzas that were answered with an error, in order.
+    fn refused(session: &Session) -> Vec<usize> {
+        let (queue, _) = session.handle().take();
+        let ids = queue.iter().map(|d| (d.stanza.is_error(), d.stanza.head().id.clone()));
+        ids.map(|(is_error, id)| {
+            assert!(is_error);
+            id.unwrap().parse().unwrap()
+        })
+        .collect()
+    }
+
+    proptest! {
+        /// Receipts come in any order, good or bad; stanzas are handled in the order in which they
+        /// came, each when its last receipt is there, and who was not kept hears of it first.
+        #[test]
+        fn stanzas_are_handled_in_order_when_their_receipts_are_there(
+            receipts in prop::collection::vec(0..3_usize, 1..20),
+            order in prop::collection::vec(any::<prop::sample::Index>(), 40),
+            bad in prop::collection::vec(any::<bool>(), 40),
+        ) {
+            tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+                let hosts = hosts();
+                let (session, unsettled) = (session(&hosts), Unsettled::default());
+                let mut open: Vec<(usize, oneshot::Sender<Result<()>>)> = Vec::new();
+                let settling = unsettled.settle(&hosts, &session);
+                tokio::pin!(settling);
+                for (number, count) in receipts.iter().enumerate() {
+                    let waiting = (0..*count).map(|_| {
+                        let (answer, receipt) = oneshot::channel();
+                        open.push((number, answer));
+                        Receipt::waiting(receipt)
+                    });
+                    let receipts: SmallVec<_> = waiting.collect();
+                    session.link(|link| link.take());
+                    let taken = Taken { stanza: message(number), receipts, is_counted: false };
+                    unsettled.add(&session, taken, true);
+                }
+                let mut failed = vec![0; receipts.len()];
+                let mut told = Vec::new();
+                for (index, bad) in order.iter().zip(&bad) {
+                    assert!(settling.as_mut().now_or_never().is_none(), "it is not closed");
+                    let first = open.iter().map(|(number, _)| *number).min();
+                    let first = first.unwrap_or(receipts.len());
+                    assert_eq!(session.link(|link| link.handled_count()) as usize, first);
+                    told.extend(refused(&session));
+                    let due = failed[..first].iter().enumerate();
+                    let due: Vec<usize> =
+                        due.flat_map(|(n, times)| std::iter::repeat_n(n, *times)).collect();
+                    assert!(told.len() >= due.len() && told.starts_with(&due), "{told:?} {due:?}");
+                    if open.is_empty() {
+                        break;
+                    }
+                    let (number, answer) = open.remove(index.index(open.len()));
+                    failed[number] += usize::from(*bad);
+                    let outcome = if *bad { Err(StorageError::Database("full".into())) } else { Ok(()) };
+                    answer.send(outcome).unwrap();
+                }
+                // Those that nobody answers have failed, too.
+                drop(open);
+                unsettled.close();
+                settling.await;
+                assert_eq!(session.link(|link| link.handled_count()) as usize, receipts.len());
+            });
+        }
     }
 }

@@ -159,6 +159,13 @@ pub(super) async fn farewell(
     Ok(())
 }
 
+/// Ends the connection under an open stream, and TLS with it: without the close_notify that RFC 8446
+/// §6.1 asks for, Dino does not notice the end and never comes back. Nobody waits for who does not
+/// read.
+pub(super) async fn end_tls(mut wire: Wire) {
+    drop(timeout(Duration::ZERO, wire.shutdown()).await);
+}
+
 /// For the last words.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// Elements, attributes and texts: enough for a stream header and SASL.

@@ -182,7 +182,7 @@ const BESIDE: &[Manifest] = &[
     Manifest {
         name: "session",
         summary: "Sessions that outlive their connection",
-        xeps: &[Xep { number: 198, version: "1.6.3", status: Status::Partial }],
+        xeps: &[Xep { number: 198, version: "1.6.3", status: Status::Complete }],
     },
     Manifest {
         name: "stream",

@@ -82,7 +82,8 @@ section! {
     resume: Duration = minutes(10) => Time::between(seconds(0), minutes(24 * 60)), Reload;
 
     /// Stanzas sent to a client that it has not acknowledged (XEP-0198). A session that lets more
-    /// wait ends, and they go the way of the absent.
+    /// wait, and does not answer for half a minute, ends, and they go the way of the absent; at four
+    /// times as many it ends at once.
     unacknowledged: usize = 1000 => Count::between(16, 1_000_000)
         .not_less("a login alone brings some stanzas at once"), Reload;
 

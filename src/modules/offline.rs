@@ -4,15 +4,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use rustc_hash::FxHashSet;
 use tokio::time::timeout;
 
 use crate::host::{Hosts, Manifest, Module, Registry, Scope, Status, Xep};
-use crate::jid::BareJid;
+use crate::jid::{BareJid, Jid};
 use crate::payload::{delay, stanza_id};
 use crate::session::SessionHandle;
 use crate::stanza::Stanza;
-use crate::storage::{self, MessageId, Waiting};
+use crate::storage::{self, MessageId, Query, Stored, Waiting, Way};
 use crate::xml::Frame;
 
 const NS: &str = "msgoffline";
@@ -37,30 +38,40 @@ impl Module for Offline {
     }
 }
 
+/// How much a client may have been given and not have got yet while it catches up.
+#[derive(Clone, Copy, Debug)]
+pub struct Ahead {
+    /// Messages.
+    pub messages: usize,
+    /// Bytes; one message is always given.
+    pub bytes: usize,
+}
+
 /// Delivers what waits for the account of a session, oldest first, at the pace of the client. What
 /// comes meanwhile is kept and comes in its turn, so that nothing overtakes; when nothing is left,
 /// the session gets its messages directly. A session that wants no messages but those to its very
 /// address gets those alone, and none that waited before it was bound (XEP-0160 §2).
 ///
+/// A message that was passed by may have lost its mark to another session of the account: this one
+/// finds it in the archive.
+///
 /// May be dropped at any time: if the connection is lost, the session reads on when it is resumed.
-/// `most`: messages that the client may have been given and not have got yet.
 ///
 /// # Errors
 /// If the store fails: nothing is lost, what waits goes on waiting.
-pub async fn catch_up(hosts: &Hosts, session: &SessionHandle, most: usize) -> storage::Result<()> {
+pub async fn catch_up(hosts: &Hosts, session: &SessionHandle, ahead: Ahead) -> storage::Result<()> {
     if session.available().is_none() && is_behind(hosts, session).await? {
         // A client that has just been bound says in a moment whether it wants what waits.
         drop(timeout(APPEARING, session.available_at_last()).await);
     }
     // Mostly there is nothing, so look once; what comes meanwhile is held.
+    let mut reading = Reading::begin(hosts, session, ahead);
     session.hold_backlog();
-    let mut reading = Reading::new(hosts, session, most);
     if reading.page().await?.is_empty() && session.end_backlog() {
         return Ok(());
     }
     loop {
-        let in_custody = session.begin_backlog();
-        reading = Reading { in_custody, ..Reading::new(hosts, session, most) };
+        reading = Reading::begin(hosts, session, ahead);
         if !reading.read(None).await? {
             return Ok(());
         }
@@ -93,29 +104,75 @@ async fn is_behind(hosts: &Hosts, session: &SessionHandle) -> storage::Result<bo
 struct Reading<'a> {
     hosts: &'a Hosts,
     session: &'a SessionHandle,
+    user: BareJid,
+    ahead: Ahead,
     in_custody: FxHashSet<MessageId>,
-    most: usize,
+    /// From here on, the archive is read, too.
+    since: Option<MessageId>,
     /// Not only those to the session's own address, which came while it was there.
     all: bool,
     after: Option<MessageId>,
 }
 
 impl<'a> Reading<'a> {
-    fn new(hosts: &'a Hosts, session: &'a SessionHandle, most: usize) -> Self {
+    fn begin(hosts: &'a Hosts, session: &'a SessionHandle, ahead: Ahead) -> Self {
+        let (in_custody, since) = session.begin_backlog();
         let all = session.priority() >= Some(0);
         let after = if all { None } else { session.facts().newest };
-        Self { hosts, session, in_custody: FxHashSet::default(), most, all, after }
+        let user = session.jid().to_bare();
+        Self { hosts, session, user, ahead, in_custody, since, all, after }
     }
 
-    async fn page(&self) -> storage::Result<Vec<Waiting>> {
-        let user = self.session.jid().to_bare();
-        self.hosts.storage.archive().waiting(&user, self.after, PAGE).await
+    /// What comes next, oldest first: what has its mark, and of the archive what was passed by.
+    async fn page(&mut self) -> storage::Result<Vec<Waiting>> {
+        loop {
+            let (page, end) = self.next().await?;
+            match end {
+                Some(end) if page.is_empty() => self.after = Some(end),
+                _ => return Ok(page),
+            }
+        }
+    }
+
+    /// A page, which may be empty, and how far it goes if there is more behind it.
+    async fn next(&self) -> storage::Result<(Vec<Waiting>, Option<MessageId>)> {
+        let archive = self.hosts.storage.archive();
+        let mut page = archive.waiting(&self.user, self.after, PAGE).await?;
+        let Some(since) = self.since else { return Ok((page, None)) };
+        let before = MessageId::new(since.get() - 1);
+        let query = Query { after: self.after.max(before), max: PAGE, ..Query::default() };
+        let found = archive.page(&self.user, &query).await?.unwrap_or_default();
+        // Up to where both are known.
+        let ends = [
+            page.last().filter(|_| page.len() == PAGE).map(|last| last.id),
+            found.rows.last().filter(|_| !found.complete).map(|last| last.id),
+        ];
+        let end = ends.into_iter().flatten().min();
+        let own = |row: &Stored| row.way == Way::Received && self.is_meant(&row.xml);
+        let passed = found.rows.into_iter().filter(own).map(|row| Waiting {
+            id: row.id,
+            at: row.at,
+            archived: true,
+            xml: row.xml,
+        });
+        page.extend(passed);
+        page.retain(|waiting| end.is_none_or(|end| waiting.id <= end));
+        page.sort_by_key(|waiting| waiting.id);
+        page.dedup_by_key(|waiting| waiting.id);
+        Ok((page, end))
+    }
+
+    /// A message of the archive was for all sessions, or for this one.
+    fn is_meant(&self, xml: &Bytes) -> bool {
+        let frame = Frame::from_bytes(xml.clone()).ok();
+        let to =
+            frame.and_then(|frame| frame.root().attr("to").and_then(|to| Jid::parse(&to).ok()));
+        to.is_none_or(|to| to == **self.session.jid() || to == *self.user)
     }
 
     /// Until there is nothing more, or nothing up to `last`. `false` if the session has ended.
     async fn read(&mut self, last: Option<MessageId>) -> storage::Result<bool> {
-        let Self { hosts, session, most, .. } = *self;
-        let user = session.jid().to_bare();
+        let Self { hosts, session, ahead, .. } = *self;
         loop {
             let page = self.page().await?;
             let Some(newest) = page.last() else { return Ok(true) };
@@ -124,11 +181,11 @@ impl<'a> Reading<'a> {
                 if self.in_custody.contains(&waiting.id) || session.has_custody(waiting.id) {
                     continue;
                 }
-                let Some(stanza) = again(hosts, &user, waiting, self.all) else { continue };
+                let Some(stanza) = again(hosts, &self.user, waiting, self.all) else { continue };
                 if !self.all && stanza.head().to.as_ref() != Some(&**session.jid()) {
                     continue;
                 }
-                session.custody_below(most, BYTES).await;
+                session.custody_below(ahead.messages, ahead.bytes).await;
                 if session.deliver_waiting(stanza, waiting.id).is_err() {
                     return Ok(false);
                 }
@@ -170,7 +227,5 @@ fn again(hosts: &Hosts, user: &BareJid, waiting: &Waiting, is_late: bool) -> Opt
 
 /// Messages fetched from the store at once.
 const PAGE: usize = 32;
-/// Bytes that a client may have been given and not have got yet; one message is always given.
-const BYTES: usize = 256 * 1024;
 /// From the binding of a session to its first presence.
 const APPEARING: Duration = Duration::from_secs(1);

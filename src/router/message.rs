@@ -11,7 +11,8 @@ use smallvec::SmallVec;
 use super::own_account;
 use crate::host::{Cx, Halt};
 use crate::jid::{BareJid, FullJid};
-use crate::modules::{blocking, mam, stanza_id};
+use crate::modules::mam::{self, Recipient};
+use crate::modules::{blocking, stanza_id};
 use crate::session::SessionHandle;
 use crate::stanza::{Condition, Message, MessageKind, Stanza};
 use crate::storage::MessageId;
@@ -35,26 +36,27 @@ pub async fn arrives(
     mut message: Message,
 ) -> Result<(), Halt> {
     let sessions = cx.hosts.sessions.of(user);
-    if sessions.is_empty() && !cx.has_account(user).await? {
-        return unknown(&message);
-    }
+    let has_account = match sessions.first() {
+        Some(session) => !session.is_anonymous(),
+        None if cx.has_account(user).await? => true,
+        None => return unknown(&message),
+    };
     blocking::refuse_incoming(cx, user, &message.head).await?;
     stanza_id::remove_forged(cx, user, &mut message);
     let kind = message.kind;
-    let recipients = recipients(&sessions, resource, kind)?;
-    let is_there = recipients.iter().any(|session| !session.has_backlog());
-    let mark = mam::keep(cx, user, &mut message, is_there).await?;
+    let is_there = !recipients(&sessions, resource, kind)?.is_empty();
+    let recipient = Recipient { user, has_account, is_there };
+    let mark = mam::keep(cx, &recipient, &mut message).await?;
     let stanza = Arc::new(Stanza::Message(message));
-    if deliver(&recipients, &stanza, mark) > 0 {
-        return Ok(());
-    }
-    if mark.is_some() {
-        // Somebody may have come after we looked and looked for what waits before this did.
-        let now = self::recipients(&cx.hosts.sessions.of(user), None, kind)?;
-        deliver(&now, &stanza, mark);
-    }
+    // Those who are there now: who came meanwhile may have looked for what waits before this did.
+    let resource = resource.filter(|full| cx.hosts.sessions.find(full).is_some());
+    let now = recipients(&cx.hosts.sessions.of(user), resource, kind).unwrap_or_default();
+    let given = now.iter().filter(|session| deliver(session, &stanza, mark)).count();
     // It was there when we looked, and has ended or is being closed.
-    if must_be_read(&stanza) { Err(Condition::ServiceUnavailable.into()) } else { Ok(()) }
+    if given == 0 && must_be_read(&stanza) {
+        return Err(Condition::ServiceUnavailable.into());
+    }
+    Ok(())
 }
 
 /// A message of a room, which must learn that a session is not there any more (RFC 6121 §8.5.3.2.1):
@@ -87,13 +89,13 @@ fn recipients(
     }
 }
 
-/// Answers how many have it, or will.
-fn deliver(to: &[SessionHandle], stanza: &Arc<Stanza>, mark: Option<MessageId>) -> usize {
-    let give = |session: &&SessionHandle| match mark {
+/// `false` if the session does not take it, because it ends: then it waits, if it can.
+fn deliver(session: &SessionHandle, stanza: &Arc<Stanza>, mark: Option<MessageId>) -> bool {
+    let given = match mark {
         Some(mark) => session.deliver_marked(Arc::clone(stanza), mark),
         None => session.deliver(Arc::clone(stanza)),
     };
-    to.iter().filter(|session| give(session).is_ok()).count()
+    given.is_ok()
 }
 
 /// The same answer for an account that does not exist and for a message which nobody can keep

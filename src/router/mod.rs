@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 
 use crate::host::{Cx, Halt, Host, Hosts, Keeping, Origin, Outbox};
 use crate::jid::{BareJid, FullJid, Jid};
-use crate::modules::offline;
+use crate::modules::offline::{self, Ahead};
 use crate::session::{SessionHandle, Unread};
 use crate::stanza::{Condition, Head, Stanza};
 use crate::storage::{Handled, Receipt, StorageError};
@@ -119,15 +119,20 @@ pub async fn session_ended(hosts: &Hosts, session: &SessionHandle, unread: Unrea
 
 /// A session reads what waits for its account, when it is to. May be dropped at any time.
 pub async fn catch_up(hosts: &Hosts, session: &SessionHandle) {
-    let limits = &hosts.config.load().limits;
-    let most = WAITING.min(limits.unacknowledged / 2).min(limits.inbox_stanzas / 2);
+    let ahead = {
+        let limits = &hosts.config.load().limits;
+        Ahead {
+            messages: WAITING.min(limits.unacknowledged / 2).min(limits.inbox_stanzas / 4),
+            bytes: WAITING_BYTES.min(limits.unacknowledged_bytes / 2).min(limits.inbox_bytes / 4),
+        }
+    };
     if session.expects_backlog() {
         Box::pin(offline::look(hosts, session)).await;
     }
     loop {
         session.backlog_wanted().await;
         // Boxed: most of the time nothing waits.
-        if let Err(error) = Box::pin(offline::catch_up(hosts, session, most)).await {
+        if let Err(error) = Box::pin(offline::catch_up(hosts, session, ahead)).await {
             // The store fails: what waits goes on waiting, and what comes waits behind it.
             tracing::error!(jid = %session.jid(), %error, "messages that wait cannot be read");
             tokio::time::sleep(RETRY).await;
@@ -239,5 +244,7 @@ fn own_account(head: &mut Head) {
 
 /// Messages of those that waited which a client may have been given and not have got yet.
 const WAITING: usize = 128;
+/// Bytes of them.
+const WAITING_BYTES: usize = 256 * 1024;
 /// After the store has failed.
 const RETRY: std::time::Duration = std::time::Duration::from_secs(1);

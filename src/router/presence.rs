@@ -65,9 +65,12 @@ pub async fn arrives(
     }
 }
 
-/// A session has ended and left the table: those who saw it see it go (RFC 6121 §4.5.3).
+/// A session has ended: those who saw it see it go (RFC 6121 §4.5.3), or see who has its address now.
 pub async fn ended(cx: &mut Cx<'_>, session: &SessionHandle) -> Result<(), Halt> {
     let from = session.jid().clone();
+    if cx.hosts.sessions.find(&from).is_some_and(|newer| newer.available().is_some()) {
+        session.update_presence(|p| p.available = None);
+    }
     let mut presence = Presence::bare(PresenceKind::Unavailable, from.clone(), from);
     presence.head.to = None; // to all
     unavailable(cx, session, presence).await

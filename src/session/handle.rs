@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::Session;
+use super::backlog::Backlog;
 use super::inbox::{Delivery, Inbox, InboxLimits};
 use crate::jid::{FullJid, Jid};
 use crate::stanza::{Presence, PresenceKind, Stanza};
@@ -204,18 +205,18 @@ impl SessionHandle {
 
     /// It has just been bound, and may yet ask for what waits.
     pub fn expect_backlog(&self) {
-        self.0.inbox.expect_backlog();
+        self.0.inbox.backlog(Backlog::expect);
     }
 
     /// It may yet ask for what waits.
     #[must_use]
     pub fn expects_backlog(&self) -> bool {
-        self.0.inbox.expects_backlog()
+        self.0.inbox.backlog(|backlog| backlog.is_expected())
     }
 
     /// Nothing waited when it was bound.
     pub fn dismiss_backlog(&self) {
-        self.0.inbox.dismiss_backlog();
+        self.0.inbox.backlog(Backlog::dismiss);
     }
 
     /// It has told whether it is available. What it reads of what waits depends on that.
@@ -233,7 +234,7 @@ impl SessionHandle {
     /// What waits has not been read to its end.
     #[must_use]
     pub fn has_backlog(&self) -> bool {
-        self.0.inbox.has_backlog()
+        self.0.inbox.backlog(|backlog| backlog.is_wanted())
     }
 
     /// Waits until what waits is to be read. For the owner; may be dropped.
@@ -241,21 +242,30 @@ impl SessionHandle {
         self.0.inbox.backlog_wanted().await;
     }
 
-    /// The reading begins: what comes is passed by. Answers what the session has already.
+    /// The reading begins: what comes is passed by. Answers what the session has already, and the
+    /// first message that was passed by before: it and those behind it may have lost their marks to
+    /// another session of the account.
     #[must_use]
-    pub fn begin_backlog(&self) -> FxHashSet<MessageId> {
-        self.0.inbox.begin_backlog()
+    pub fn begin_backlog(&self) -> (FxHashSet<MessageId>, Option<MessageId>) {
+        self.0.inbox.backlog(Backlog::begin)
     }
 
     /// The end is near: what comes is held, and what was passed by has lower numbers.
     pub fn hold_backlog(&self) {
-        self.0.inbox.hold_backlog();
+        self.0.inbox.backlog(Backlog::hold);
     }
 
-    /// All that waits has been read. `false`: too much came meanwhile, so begin again.
+    /// All that waits has been read. `false`: too much came meanwhile, or it was asked for again, so
+    /// begin again.
     #[must_use]
     pub fn end_backlog(&self) -> bool {
         self.0.inbox.end_backlog()
+    }
+
+    /// There is no connection, and much waits: stanzas that are worthless later are refused until
+    /// there is one.
+    pub fn choke(&self) {
+        self.0.inbox.choke();
     }
 
     /// Waits until the client has all but so many messages, and bytes of them, of those that it was
@@ -271,10 +281,12 @@ impl SessionHandle {
 
     /// Takes the session out of the task that owns it (XEP-0198 §5). That one finishes the stanza
     /// in hand first. `None` if it is ending.
-    pub async fn take_over(&self) -> Option<Session> {
+    /// Who drops the receiver must look whether the session is in it.
+    #[must_use]
+    pub fn take_over(&self) -> oneshot::Receiver<Session> {
         let (reply, answer) = oneshot::channel();
         self.0.inbox.order(Order::HandOver(reply));
-        answer.await.ok()
+        answer
     }
 
     /// The owner has something to write which is no stanza.

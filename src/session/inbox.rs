@@ -14,12 +14,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::Notify;
 
+use super::backlog::Backlog;
 use super::{CloseReason, Order, Undelivered};
 use crate::jid::Jid;
-use crate::stanza::Stanza;
+use crate::stanza::{MessageKind, Stanza};
 use crate::storage::MessageId;
 
 /// A stanza on its way to one resource. The stanza is shared: a broadcast to a thousand sessions
@@ -64,26 +64,12 @@ struct State {
     prompted: bool,
     /// Nobody writes what waits: the connection is gone.
     unwritten: bool,
+    /// And there is so much of it that what is worthless later is refused.
+    is_choked: bool,
     /// The session has ended: it takes neither stanzas nor orders.
     closed: bool,
-    /// Messages that the session was given and its client has not got yet, with their sizes.
-    custody: FxHashMap<MessageId, usize>,
-    /// The sum of the sizes.
-    custody_bytes: usize,
-    /// What waits for the account is being read, or is to be.
-    backlog: Option<Backlog>,
-}
-
-/// What becomes of messages that come while others wait.
-#[derive(Debug)]
-enum Backlog {
-    /// Nobody has asked for what waits yet. What comes must not overtake it: the first message is
-    /// passed by, and then what waits is looked for.
-    Unasked,
-    /// They are passed by, as what waits will be read to its end, and they with it.
-    Passing,
-    /// They stand here, until the last of those that were passed by have been read.
-    Holding(VecDeque<Delivery>),
+    /// Custody, and the reading of what waits for the account.
+    backlog: Backlog,
 }
 
 impl Inbox {
@@ -115,24 +101,27 @@ impl Inbox {
         let full = state.queue.len() >= self.bounds.stanzas
             || (!state.queue.is_empty() && state.bytes + size > self.bounds.bytes);
         if let Some(mark) = delivery.mark {
-            if state.custody.contains_key(&mark) {
+            if state.backlog.has(mark) {
                 return Ok(());
             }
-            if !from_backlog && (full || state.backlog.is_some()) {
-                state.pass_by(delivery);
+            if !from_backlog && (full || state.backlog.is_closed()) {
+                state.backlog.pass_by(delivery, mark);
                 drop(state);
                 self.backlog.notify_one();
                 return Ok(());
             }
+        } else if state.unwritten && state.is_choked && is_fleeting(&delivery.stanza) {
+            return Err(Undelivered::Closed);
         }
-        if full {
+        // What is read from the store is bounded by custody.
+        if full && !from_backlog {
             state.order.get_or_insert(Order::Close(CloseReason::Overrun));
             drop(state);
             self.filled.notify_one();
             return Err(Undelivered::Overrun);
         }
         if let Some(mark) = delivery.mark {
-            state.take_custody(mark, size);
+            state.backlog.take(mark, size, from_backlog);
         }
         state.bytes += size;
         state.queue.push_back(delivery);
@@ -144,12 +133,15 @@ impl Inbox {
         Ok(())
     }
 
-    /// The first order counts. An order that comes too late is dropped, and with it the sender
-    /// of its answer, so that who gave it knows.
+    /// The first order counts, but to close counts more than to go elsewhere. An order that is not
+    /// carried out is dropped, and with it the sender of its answer, so that who gave it knows.
     pub(super) fn order(&self, order: Order) {
         let mut state = self.state.lock();
-        if !state.closed {
-            state.order.get_or_insert(order);
+        let closes = matches!(order, Order::Close(_));
+        let is_free =
+            state.order.is_none() || (closes && matches!(state.order, Some(Order::HandOver(_))));
+        if !state.closed && is_free {
+            state.order = Some(order);
         }
         drop(state);
         self.filled.notify_one();
@@ -211,7 +203,10 @@ impl Inbox {
 
     /// A reader that waits for the writer is freed when there is none any more.
     pub(super) fn set_writer(&self, there: bool) {
-        self.state.lock().unwritten = !there;
+        let mut state = self.state.lock();
+        state.unwritten = !there;
+        state.is_choked &= !there;
+        drop(state);
         self.drained.notify_one();
     }
 
@@ -241,13 +236,8 @@ impl Inbox {
     /// The client has these.
     pub(super) fn release(&self, marks: &[MessageId]) {
         let mut state = self.state.lock();
-        for mark in marks {
-            state.leave_custody(mark);
-        }
-        if state.custody.is_empty() {
-            state.custody = FxHashMap::default();
-        }
-        let is_read = state.backlog.is_some();
+        state.backlog.release(marks);
+        let is_read = state.backlog.is_closed();
         drop(state);
         if is_read {
             self.backlog.notify_one();
@@ -255,19 +245,24 @@ impl Inbox {
     }
 
     pub(super) fn has_custody(&self, mark: MessageId) -> bool {
-        self.state.lock().custody.contains_key(&mark)
+        self.state.lock().backlog.has(mark)
     }
 
-    /// Waits until at most so many messages, and so many bytes of them, are in custody. For who reads
-    /// what waits; may be dropped at any time.
+    /// Nobody is there to write what comes, and much waits already: no more of what is worthless
+    /// later, until there is.
+    pub(super) fn choke(&self) {
+        self.state.lock().is_choked = true;
+    }
+
+    /// Looks at the reading of what waits, or changes it. The closure must be short.
+    pub(super) fn backlog<T>(&self, act: impl FnOnce(&mut Backlog) -> T) -> T {
+        act(&mut self.state.lock().backlog)
+    }
+
+    /// Waits until at most so many messages, and so many bytes of them, are in custody, without those
+    /// that are held. For who reads what waits; may be dropped at any time.
     pub(super) async fn custody_below(&self, messages: usize, bytes: usize) {
-        loop {
-            {
-                let state = self.state.lock();
-                if state.custody.len() <= messages && state.custody_bytes <= bytes {
-                    return;
-                }
-            }
+        while !self.backlog(|backlog| backlog.is_below(messages, bytes)) {
             self.backlog.notified().await;
         }
     }
@@ -275,28 +270,11 @@ impl Inbox {
     /// What waits for the account is to be read.
     pub(super) fn want_backlog(&self) {
         let mut state = self.state.lock();
-        if !state.closed && !matches!(state.backlog, Some(Backlog::Holding(_))) {
-            state.backlog = Some(Backlog::Passing);
+        if !state.closed {
+            state.backlog.want();
         }
         drop(state);
         self.backlog.notify_one();
-    }
-
-    /// The session has just begun, and what waits for the account may be asked for.
-    pub(super) fn expect_backlog(&self) {
-        self.state.lock().backlog.get_or_insert(Backlog::Unasked);
-    }
-
-    pub(super) fn expects_backlog(&self) -> bool {
-        matches!(self.state.lock().backlog, Some(Backlog::Unasked))
-    }
-
-    /// Nothing waited when the session began: what comes may come at once.
-    pub(super) fn dismiss_backlog(&self) {
-        let mut state = self.state.lock();
-        if matches!(state.backlog, Some(Backlog::Unasked)) {
-            state.backlog = None;
-        }
     }
 
     /// The owner has told more about itself, which may matter to who reads what waits.
@@ -311,51 +289,21 @@ impl Inbox {
 
     /// Waits until what waits is to be read. For who reads it; may be dropped at any time.
     pub(super) async fn backlog_wanted(&self) {
-        while !self.has_backlog() {
+        while !self.backlog(|backlog| backlog.is_wanted()) {
             self.backlog.notified().await;
         }
     }
 
-    /// The reading begins; answers what is in custody already. What was held is passed by.
-    pub(super) fn begin_backlog(&self) -> FxHashSet<MessageId> {
-        let mut state = self.state.lock();
-        state.drop_held();
-        state.backlog = Some(Backlog::Passing);
-        state.custody.keys().copied().collect()
-    }
-
-    /// From now on what comes is held. What was passed by before has lower numbers.
-    pub(super) fn hold_backlog(&self) {
-        let mut state = self.state.lock();
-        state.drop_held();
-        state.backlog = Some(Backlog::Holding(VecDeque::new()));
-    }
-
-    /// All that waits has been read: what was held comes now. `false` if it was too much: then it was
-    /// passed by, and the reading goes on.
+    /// All that waits has been read: what was held comes now. `false` if it was too much, or what
+    /// waits was asked for again: then it was passed by, and the reading begins anew.
     pub(super) fn end_backlog(&self) -> bool {
         let mut state = self.state.lock();
-        let Some(Backlog::Holding(held)) = state.backlog.take() else {
-            state.backlog = Some(Backlog::Passing);
-            return false;
-        };
+        let Some(held) = state.backlog.end() else { return false };
         state.bytes += held.iter().map(|delivery| delivery.stanza.size()).sum::<usize>();
         state.queue.extend(held);
         drop(state);
         self.filled.notify_one();
         true
-    }
-
-    pub(super) fn has_backlog(&self) -> bool {
-        matches!(self.state.lock().backlog, Some(Backlog::Holding(_) | Backlog::Passing))
-    }
-
-    /// As a session of a server before had it.
-    pub(super) fn restore(&self, custody: impl IntoIterator<Item = (MessageId, usize)>) {
-        let mut state = self.state.lock();
-        for (mark, size) in custody {
-            state.take_custody(mark, size);
-        }
     }
 
     /// What was held is not among what is left: it waits, behind what has not been read.
@@ -364,51 +312,20 @@ impl Inbox {
         state.closed = true;
         state.bytes = 0;
         state.order = None;
-        state.custody = FxHashMap::default();
-        state.backlog = None;
+        state.backlog = Backlog::default();
         std::mem::take(&mut state.queue).into()
-    }
-}
-
-impl State {
-    fn take_custody(&mut self, mark: MessageId, size: usize) {
-        if self.custody.insert(mark, size).is_none() {
-            self.custody_bytes += size;
-        }
-    }
-
-    fn leave_custody(&mut self, mark: &MessageId) {
-        if let Some(size) = self.custody.remove(mark) {
-            self.custody_bytes -= size;
-        }
-    }
-
-    /// A message comes while others wait: it is held, or will be read.
-    fn pass_by(&mut self, delivery: Delivery) {
-        let size = delivery.stanza.size();
-        match (&mut self.backlog, delivery.mark) {
-            (Some(Backlog::Holding(held)), Some(mark)) if held.len() < HELD => {
-                held.push_back(delivery);
-                self.take_custody(mark, size);
-            }
-            _ => {
-                self.drop_held();
-                self.backlog = Some(Backlog::Passing);
-            }
-        }
-    }
-
-    /// What was held will be read.
-    fn drop_held(&mut self) {
-        if let Some(Backlog::Holding(held)) = self.backlog.take() {
-            for mark in held.iter().filter_map(|delivery| delivery.mark) {
-                self.leave_custody(&mark);
-            }
-        }
     }
 }
 
 /// For a write that is under way when the session is told to close.
 const GRACE: std::time::Duration = std::time::Duration::from_secs(2);
-/// Messages held while the last of those before them are read.
-const HELD: usize = 64;
+/// It is worthless later, or its sender can be told: chat states, requests.
+fn is_fleeting(stanza: &Stanza) -> bool {
+    match stanza {
+        Stanza::Iq(iq) => iq.is_request(),
+        Stanza::Message(message) => {
+            !matches!(message.kind, MessageKind::Error | MessageKind::Groupchat)
+        }
+        Stanza::Presence(_) => false,
+    }
+}

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use smol_str::SmolStr;
+use tokio::time::Instant;
 
 use super::Delivery;
 use super::stream_management::{TooHigh, Unacknowledged};
@@ -49,8 +50,8 @@ struct Managed {
     sent: Unacknowledged,
     /// To be written before anything else.
     due: Due,
-    /// We have asked and wait for the answer.
-    asked: bool,
+    /// We have asked, then, and wait for the answer.
+    asked: Option<Instant>,
 }
 
 /// What is to be written beside stanzas, in this order.
@@ -179,7 +180,7 @@ impl Link {
     /// If it was never sent so many.
     pub fn acknowledged(&mut self, h: u32) -> Result<Vec<Delivery>, TooHigh> {
         let Some(managed) = &mut self.managed else { return Ok(Vec::new()) };
-        managed.asked = false;
+        managed.asked = None;
         managed.sent.acknowledge(h)
     }
 
@@ -190,7 +191,7 @@ impl Link {
     /// If the client was never sent so many.
     pub fn resumed(&mut self, h: u32) -> Result<Vec<Delivery>, TooHigh> {
         let Some(managed) = &mut self.managed else { return Ok(Vec::new()) };
-        managed.asked = false;
+        managed.asked = None;
         managed.told = managed.handled;
         managed.due = Due::default();
         managed.sent.resume(h)
@@ -226,10 +227,24 @@ impl Link {
             managed.told = managed.telling();
             managed.told
         });
-        let request = !managed.asked && !managed.sent.is_empty();
-        managed.asked |= request;
+        let request = managed.asked.is_none() && !managed.sent.is_empty();
+        if request {
+            managed.asked = Some(Instant::now());
+        }
         let enabled = due.enabled.then(|| managed.resumption.clone());
         (Batch { enabled, refused, acknowledge, request }, stanzas)
+    }
+
+    /// The client does not acknowledge what it gets: more than `stanzas`, or more than `bytes` of
+    /// them, wait, and it has been asked long ago; or many times as much. Its answers may stand behind
+    /// questions of its own, whose answers are among what waits.
+    #[must_use]
+    pub fn is_deaf(&self, stanzas: usize, bytes: usize) -> bool {
+        let Some(managed) = &self.managed else { return false };
+        let (most, size) = (managed.sent.len(), managed.sent.bytes());
+        let is_late = managed.asked.is_some_and(|asked| asked.elapsed() > PATIENCE);
+        let is_much = most > stanzas || size > bytes;
+        is_much && (is_late || most > stanzas * TOO_MUCH || size > bytes * TOO_MUCH)
     }
 
     /// How many stanzas, and about how many bytes, wait for an acknowledgement.
@@ -255,7 +270,7 @@ impl Managed {
             told: handled,
             sent,
             due: Due::default(),
-            asked: false,
+            asked: None,
         }
     }
 
@@ -266,12 +281,16 @@ impl Managed {
     }
 }
 
+/// For a client to answer when it is asked what it has handled.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// So many times the bounds are too much in any case.
+const TOO_MUCH: usize = 4;
 /// Handled stanzas after which the client is told unasked.
 const TELL_AFTER: u32 = 16;
 
 #[cfg(test)]
 mod tests {
-    use super::{Link, Resumption, TELL_AFTER};
+    use super::{Link, PATIENCE, Resumption, TELL_AFTER, TOO_MUCH};
 
     fn told(link: &mut Link) -> Option<u32> {
         link.acknowledge_due();
@@ -295,6 +314,29 @@ mod tests {
         assert_eq!(link.handled_count(), 2, "but who resumes must not send it again");
         link.kept(2);
         assert_eq!((told(&mut link), link.unkept()), (Some(2), None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_has_time_to_acknowledge() {
+        let mut link = Link::default();
+        assert!(link.enable(None));
+        let send = |link: &mut Link, count: usize| {
+            let xml = crate::xml::Frame::from_bytes("<message/>").unwrap();
+            let stanza = std::sync::Arc::new(crate::stanza::Stanza::read(xml).unwrap());
+            let delivery = crate::session::Delivery { stanza, to: None, mark: None };
+            drop(link.write(std::iter::repeat_n(delivery, count).collect()));
+        };
+        send(&mut link, 11);
+        assert!(!link.is_deaf(10, usize::MAX / TOO_MUCH));
+        tokio::time::advance(PATIENCE).await;
+        assert!(!link.is_deaf(10, usize::MAX / TOO_MUCH) && !link.is_deaf(11, 20_000));
+        tokio::time::advance(std::time::Duration::from_secs(1)).await;
+        assert!(link.is_deaf(10, usize::MAX / TOO_MUCH) && !link.is_deaf(11, 20_000));
+        assert!(link.is_deaf(20, 1_000), "by bytes");
+        link.acknowledged(1).unwrap();
+        assert!(!link.is_deaf(9, usize::MAX / TOO_MUCH), "it answers");
+        send(&mut link, 40);
+        assert!(link.is_deaf(10, usize::MAX / TOO_MUCH), "too much in any case");
     }
 
     #[test]

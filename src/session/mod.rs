@@ -4,6 +4,7 @@
 //! offer stanzas and never wait: a session that does not keep up is closed. A session that can be
 //! resumed outlives its connection (XEP-0198 §5): it moves, by value, to the new one.
 
+mod backlog;
 mod handle;
 mod inbox;
 mod link;
@@ -56,6 +57,10 @@ impl Session {
         limit: usize,
     ) -> Self {
         let handle = SessionHandle::new(jid, facts, bounds);
+        if !handle.is_anonymous() {
+            // What others send to this very address must not overtake what waits.
+            handle.expect_backlog();
+        }
         table.enter(&handle, limit);
         Self { handle, table, link: Mutex::default() }
     }

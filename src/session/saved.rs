@@ -42,6 +42,10 @@ struct State {
     directed: Vec<String>,
     interested: bool,
     wants_blocklist: bool,
+    /// The newest message when it was bound.
+    bound: Option<i64>,
+    /// It looks for messages from here on, with or without a mark.
+    since: Option<i64>,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -53,16 +57,17 @@ struct Queued {
 }
 
 impl Session {
-    /// Takes it out of the table and writes it down. `None` if it cannot be resumed by another
-    /// server: then it is given back, to be ended.
+    /// Takes it out of the table and writes it down; `newest` is the newest message of the server. If
+    /// it cannot be resumed by another server, it is given back, to be ended.
     ///
     /// # Errors
     /// The session itself.
-    pub fn save(self, at: Timestamp) -> Result<SavedSession, Self> {
+    pub fn save(self, at: Timestamp, newest: Option<MessageId>) -> Result<SavedSession, Self> {
         let Some(resumption) = self.link(|link| link.resumption()) else { return Err(self) };
         let Some(number) = resumption.number else { return Err(self) };
         let handled = self.link(|link| link.handled_count());
         let (sent, acknowledged, written) = self.link(|link| link.saved());
+        let bound = self.handle.facts().newest.map(MessageId::get);
         let mut state = self.handle.presence(|p| State {
             version: VERSION,
             at: at.as_micros(),
@@ -75,45 +80,48 @@ impl Session {
             directed: p.directed.iter().map(|jid| jid.as_str().to_owned()).collect(),
             interested: p.interested,
             wants_blocklist: p.wants_blocklist,
+            bound,
+            since: None,
         });
         self.leave();
+        // What is offered from now on is not taken.
+        let since = self.handle.inbox().backlog(|backlog| backlog.unread()).map(MessageId::get);
+        state.since = since.or(newest.map_or(Some(1), |newest| Some(newest.get() + 1)));
         state.queue.extend(self.handle.inbox().close().iter().map(|new| queued(new, false)));
         let state = serde_json::to_vec(&state).map(Bytes::from).unwrap_or_default();
         Ok(SavedSession { number, handled, state })
     }
 
     /// Makes a session again that a server before has saved, and enters it into the table: it waits
-    /// for its client. Answers for how long it may still wait. `None` if that is over, or it cannot
-    /// be read.
+    /// for its client. Answers for how long it may still wait: no time at all, if that is over. `None`
+    /// if it cannot be read.
     #[must_use]
     pub fn restore(
         table: &Arc<SessionTable>,
         saved: &Resumable,
-        facts: SessionFacts,
+        facts: &SessionFacts,
         bounds: InboxLimits,
         now: Timestamp,
     ) -> Option<(Self, Duration)> {
         let state: State = serde_json::from_slice(saved.state.as_ref()?).ok()?;
         let max = Duration::from_secs(state.max);
         let since = u64::try_from(now.as_micros().saturating_sub(state.at)).unwrap_or(0);
-        let left = max.checked_sub(Duration::from_micros(since)).filter(|left| !left.is_zero())?;
+        let left = max.saturating_sub(Duration::from_micros(since));
         if state.version != VERSION {
             return None;
         }
         let jid: FullJid = saved.owner.with_resource(&saved.resource).ok()?;
         let queue = state.queue.iter().map(delivery).collect::<Option<Vec<_>>>()?;
+        let facts = SessionFacts { newest: state.bound.and_then(MessageId::new), ..facts.clone() };
         let session = Self::open(Arc::clone(table), jid, facts, bounds, usize::MAX);
         let id = saved.key.as_str().into();
         let resumption = Resumption { id, max, number: Some(saved.number) };
         table.resumable(resumption.id.clone(), &session.handle);
         // What came for the account while there was no server, or while it ended, has but a mark:
         // the session looks for it when it is resumed.
-        let wants_messages = state.presence.is_some() && state.priority >= 0;
         let custody = queue.iter().filter_map(|(d, _)| Some((d.mark?, d.stanza.size())));
-        session.handle.inbox().restore(custody);
-        if wants_messages {
-            session.handle.want_backlog();
-        }
+        let since = state.since.and_then(MessageId::new);
+        session.handle.inbox().backlog(|backlog| backlog.restore(custody, since));
         session.handle.set_writer(false);
         let sent = Unacknowledged::restored(state.acknowledged, queue, state.written);
         session.link(|link| link.restore(resumption, saved.handled, sent));

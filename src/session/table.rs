@@ -78,6 +78,8 @@ impl SessionTable {
                 return;
             }
             left.await;
+            // Not all of them are looked at for each one that leaves.
+            tokio::time::sleep(PAUSE).await;
         }
     }
 
@@ -133,5 +135,7 @@ impl SessionTable {
     }
 }
 
+/// Between two looks at who is left.
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
 /// Enough that two cores rarely meet.
 const SHARDS: usize = 64;

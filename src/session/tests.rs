@@ -33,7 +33,10 @@ fn facts() -> SessionFacts {
 }
 
 fn open(table: &Arc<SessionTable>, jid: &str, bounds: InboxLimits, limit: usize) -> Session {
-    Session::open(Arc::clone(table), FullJid::parse(jid).unwrap(), facts(), bounds, limit)
+    let session =
+        Session::open(Arc::clone(table), FullJid::parse(jid).unwrap(), facts(), bounds, limit);
+    session.handle().dismiss_backlog();
+    session
 }
 
 fn session(bounds: InboxLimits) -> Session {
@@ -181,7 +184,7 @@ async fn a_closed_session_takes_nothing_and_gives_back_what_was_not_written() {
     assert_eq!(ids(&unread.deliveries), [0, 1]);
     assert_eq!(unread.deliveries[1].to.as_ref().unwrap().as_str(), "romeo@montague.lit/orchard");
     assert_eq!(handle.deliver(message(2, 1)), Err(Undelivered::Closed));
-    assert!(handle.take_over().await.is_none(), "an order that comes too late is answered");
+    assert!(handle.take_over().await.is_err(), "an order that comes too late is answered");
     assert!(handle.below(0).now_or_never().is_some());
 }
 
@@ -364,7 +367,7 @@ async fn a_saved_session_goes_on_where_it_was() {
     handle.release(&[mark(10)]);
     assert!(session.link(|link| link.take().is_some() && !link.handled(true)));
     handle.deliver_marked(message(3, 1), mark(13)).unwrap();
-    let saved = session.save(Timestamp::from_micros(0)).unwrap();
+    let saved = session.save(Timestamp::from_micros(0), Some(mark(13))).unwrap();
     assert_eq!((table.count(), saved.handled), (0, 1));
 
     let saved = Resumable {
@@ -377,15 +380,18 @@ async fn a_saved_session_goes_on_where_it_was() {
         state: Some(saved.state),
     };
     let at = |seconds: i64| Timestamp::from_micros(seconds * 1_000_000);
-    assert!(Session::restore(&table, &saved, facts(), ROOMY, at(301)).is_none(), "too late");
-    let (again, left) = Session::restore(&table, &saved, facts(), ROOMY, at(100)).unwrap();
+    let (late, left) = Session::restore(&table, &saved, &facts(), ROOMY, at(301)).unwrap();
+    assert_eq!(left, Duration::ZERO, "it is to end");
+    drop(late);
+    let (again, left) = Session::restore(&table, &saved, &facts(), ROOMY, at(100)).unwrap();
     assert_eq!(left, Duration::from_secs(200));
     assert_eq!(again.handle().jid(), handle.jid());
     assert!(table.find_resumable(&handle.jid().to_bare(), &id).is_some());
     assert_eq!(again.handle().priority(), Some(5));
     assert!(again.handle().presence(|p| p.interested && p.directed.contains(&*contact)));
     assert!(again.handle().has_backlog(), "it looks for what came meanwhile");
-    assert_eq!(again.handle().begin_backlog().len(), 3, "but not for what it has");
+    let (in_custody, since) = again.handle().begin_backlog();
+    assert_eq!((in_custody.len(), since), (3, Some(mark(14))), "but not for what it has");
     assert_eq!(again.link(|link| link.handled_count()), 1);
     assert!(again.link(|link| link.resumed(4)).is_err(), "the last one was never written");
     assert_eq!(ids(&again.link(|link| link.resumed(2)).unwrap()), [1]);
@@ -404,7 +410,7 @@ async fn messages_that_come_while_others_wait_come_in_their_turn() {
     handle.deliver_marked(message(0, 1), mark(1)).unwrap();
     assert_eq!((handle.waiting(), handle.has_custody(mark(1))), (1, true), "once");
     handle.want_backlog();
-    assert!(handle.begin_backlog().contains(&mark(1)));
+    assert!(handle.begin_backlog().0.contains(&mark(1)));
     handle.deliver_marked(message(2, 1), mark(3)).unwrap();
     assert_eq!((handle.waiting(), handle.has_custody(mark(3))), (1, false), "passed by");
     handle.deliver_waiting(message(1, 1), mark(2)).unwrap();
@@ -431,7 +437,8 @@ async fn too_much_to_be_held_is_read_later() {
     handle.hold_backlog();
     (0..200).for_each(|n| handle.deliver_marked(message(n, 1), mark(1 + n as i64)).unwrap());
     assert!(!handle.end_backlog() && handle.has_backlog());
-    assert!(handle.begin_backlog().is_empty(), "nothing is in custody that was passed by");
+    let (in_custody, since) = handle.begin_backlog();
+    assert!(in_custody.is_empty() && since == Some(mark(1)), "all of them were passed by");
     handle.hold_backlog();
     handle.deliver_marked(message(0, 1), mark(1)).unwrap();
     let unread = session.close();

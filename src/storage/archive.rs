@@ -229,7 +229,8 @@ impl Receipt {
         Self(State::Settled(Some(outcome)))
     }
 
-    pub(super) fn waiting(on: oneshot::Receiver<Result<()>>) -> Self {
+    /// One that resolves when it is told.
+    pub(crate) fn waiting(on: oneshot::Receiver<Result<()>>) -> Self {
         Self(State::Waiting(on))
     }
 }

@@ -9,7 +9,6 @@ mod document;
 mod lock;
 mod memory;
 mod message_id;
-mod offline;
 mod resumption;
 mod roster;
 mod sql;
@@ -31,7 +30,6 @@ pub use document::DocumentStore;
 pub use lock::DataLock;
 pub use memory::MemoryStorage;
 pub use message_id::{Ids, MessageId};
-pub use offline::{OfflineMessage, OfflineStore};
 pub use resumption::{Resumable, ResumptionStore, SavedSession, SessionNumber};
 pub use roster::{RosterChange, RosterItem, RosterStore, RosterVersion, Subscription};
 pub use sqlite::SqliteStorage;
@@ -63,8 +61,6 @@ pub trait Storage: Send + Sync {
     fn archive(&self) -> &dyn ArchiveStore;
     /// Small XML documents of an account.
     fn documents(&self) -> &dyn DocumentStore;
-    /// Messages which wait for their reader.
-    fn offline(&self) -> &dyn OfflineStore;
     /// Sessions that can be resumed.
     fn resumption(&self) -> &dyn ResumptionStore;
     /// Contacts.

@@ -71,7 +71,7 @@ pub trait ResumptionStore: Send + Sync {
     async fn save(&self, sessions: Vec<SavedSession>) -> Result<()>;
     /// The session with this key.
     async fn find(&self, key: &str) -> Result<Option<Resumable>>;
-    /// All of them, by number: those of the server before, when a server begins.
+    /// Those that have not ended, by number: those of the server before, when a server begins.
     async fn all(&self) -> Result<Vec<Resumable>>;
     /// A server begins, and has read [`ResumptionStore::all`]: what was saved is forgotten, so that a
     /// crash does not bring it back a second time, and those of which nothing was saved have ended.
@@ -79,6 +79,7 @@ pub trait ResumptionStore: Send + Sync {
     /// A session has ended. What was saved of it is gone, its count stays until it expires. Written
     /// with the next change.
     async fn end(&self, session: SessionNumber, at: Timestamp) -> Result<()>;
-    /// Forgets sessions which ended before `before`; answers how many.
+    /// Forgets sessions which ended before `before`, some hundred at once; answers how many. Asked
+    /// again until it answers 0, it has forgotten all of them.
     async fn expire(&self, before: Timestamp) -> Result<u64>;
 }

@@ -23,8 +23,8 @@ use super::sql::keep::LEAST_LAG;
 use super::sql::writer::Writer;
 use super::sql::{Connection, Database};
 use super::{
-    AccountStore, ArchiveStore, DocumentStore, OfflineStore, Result, ResumptionStore, RosterStore,
-    Storage, StorageError,
+    AccountStore, ArchiveStore, DocumentStore, Result, ResumptionStore, RosterStore, Storage,
+    StorageError,
 };
 use crate::tasks::Tasks;
 
@@ -39,6 +39,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "init", include_str!("../../schema/sqlite/0001_init.sql")),
     (2, "archive", include_str!("../../schema/sqlite/0002_archive.sql")),
     (3, "roster", include_str!("../../schema/sqlite/0003_roster.sql")),
+    (4, "sessions", include_str!("../../schema/sqlite/0004_sessions.sql")),
 ];
 
 /// In the header of our files (`PRAGMA application_id`): "WXWG".
@@ -112,10 +113,6 @@ impl Storage for SqliteStorage {
     }
 
     fn documents(&self) -> &dyn DocumentStore {
-        &self.database
-    }
-
-    fn offline(&self) -> &dyn OfflineStore {
         &self.database
     }
 

@@ -33,9 +33,10 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// For what this server wrote or checked itself before.
+    /// For what this server wrote or checked itself before: the most that the configuration allows
+    /// for a stanza (`config/limits.rs`), and something that we may have added.
     pub const STORED: Self =
-        Self { bytes: 16 * 1024 * 1024, depth: 128, attributes: 256, nodes: 1 << 20 };
+        Self { bytes: 72 * 1024 * 1024, depth: 264, attributes: 1040, nodes: 2 << 20 };
 }
 
 impl Default for Limits {

@@ -14,8 +14,9 @@ import time
 import traceback
 import warnings
 
+import long_lives
+import scenarios
 from client import Refused
-from scenarios import SCENARIOS
 from server import DOMAIN, SERVERS, ServerError
 
 SCENARIO_SECONDS = 60
@@ -66,7 +67,7 @@ def checks(server, args):
     ]
     for one, other in pairs:
         label = one.library if one is other else f"{one.library} with {other.library}"
-        for scenario in SCENARIOS:
+        for scenario in scenarios.SCENARIOS + long_lives.SCENARIOS:
             name = f"{label}: {scenario.__name__.replace('_', ' ')}"
             if args.only in name:
                 yield name, lambda: in_process(server, scenario, one, other, next(numbers))
@@ -103,9 +104,10 @@ def in_process(server, scenario, one, other, number):
     for user, password in users:
         server.add_account(user, password)
 
-    def maker(library, user, right_password):
-        def make(password=right_password, **options):
+    def maker(library, own_name, right_password):
+        def make(user=own_name, password=right_password, **options):
             return library(server, user, password, **options)
+        make.server, make.user = server, own_name
         return make
 
     async def run():

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
+use smallvec::smallvec;
 use waxwing::jid::{BareJid, Jid};
 use waxwing::payload::datetime::Timestamp;
 use waxwing::storage::{
-    Created, NewAccount, RosterItem, ScramHash, ScramKeys, Storage, StorageError, Subscription,
+    Created, Holder, MessageId, NewAccount, NewMessage, Result, RosterItem, ScramHash, ScramKeys,
+    Storage, StorageError, Subscription, Way,
 };
 
 pub(crate) fn user(text: &str) -> BareJid {
@@ -57,6 +59,34 @@ pub(crate) fn body(text: impl std::fmt::Display) -> Bytes {
     Bytes::from(format!("<message><body>{text}</body></message>"))
 }
 
+/// Keeps a message that is in no archive: it waits, with so many others at most.
+pub(crate) async fn keep_waiting(
+    s: &dyn Storage,
+    owner: &BareJid,
+    micros: i64,
+    xml: Bytes,
+    limit: u32,
+) -> Result<MessageId> {
+    let holder = Holder {
+        owner: owner.clone(),
+        with: user("nurse@localhost").into_jid(),
+        way: Way::Received,
+        archive: false,
+        waiting: true,
+        limit: Some(limit),
+    };
+    let holders = smallvec![holder];
+    let message = NewMessage { at: at(micros), xml, holders, search: None, handled: None };
+    let kept = s.archive().keep(message).await?;
+    kept.receipt.await.map(|()| kept.id)
+}
+
+/// The numbers of all that waits.
+pub(crate) async fn waiting_ids(s: &dyn Storage, owner: &BareJid) -> Vec<MessageId> {
+    let waiting = s.archive().waiting(owner, None, usize::MAX).await.unwrap();
+    waiting.iter().map(|w| w.id).collect()
+}
+
 pub(crate) async fn make(s: &Arc<dyn Storage>, jids: &[&str]) {
     let accounts: Vec<NewAccount> = jids.iter().map(|j| account(j)).collect();
     let made = s.accounts().create(&accounts).await.unwrap();
@@ -77,9 +107,10 @@ pub(crate) async fn what_is_not_there_is_none(s: Arc<dyn Storage>) {
     assert_eq!(s.documents().get(&nobody, "vcard", "").await.unwrap(), None);
     assert_eq!(s.documents().all(&nobody, "vcard").await.unwrap(), []);
     assert!(!s.documents().remove(&nobody, "vcard", "").await.unwrap());
-    assert_eq!(s.offline().page(&nobody, 0, 10).await.unwrap(), []);
-    assert_eq!(s.offline().forget(&nobody, i64::MAX).await.unwrap(), 0);
-    assert_eq!(s.offline().count(&nobody).await.unwrap(), 0);
+    assert_eq!(s.archive().waiting(&nobody, None, 10).await.unwrap(), []);
+    s.archive().delivered(&nobody, &[]).await.unwrap();
+    s.archive().delivered(&nobody, &[MessageId::new(i64::MAX).unwrap()]).await.unwrap();
+    assert_eq!(s.archive().waiting_count(&nobody).await.unwrap(), 0);
     assert_eq!(s.roster().load(&nobody).await.unwrap(), (0, vec![]));
     assert_eq!(s.roster().find(&nobody, &contact).await.unwrap(), None);
     assert_eq!(s.roster().remove(&nobody, &contact).await.unwrap(), None);
@@ -143,7 +174,7 @@ pub(crate) async fn accounts_are_listed_in_order_and_by_page(s: Arc<dyn Storage>
     // `-` sorts before `@`: order is that of the whole text.
     let jids = ["b@localhost", "a@localhost", "a-b@localhost", "ab@localhost", "a@example.org"];
     make(&s, &jids).await;
-    s.offline().keep(&user("aa@localhost"), at(1), body(1), 10).await.unwrap();
+    keep_waiting(&*s, &user("aa@localhost"), 1, body(1), 10).await.unwrap();
 
     let mut sorted = jids.to_vec();
     sorted.sort_unstable();
@@ -168,7 +199,7 @@ pub(crate) async fn accounts_are_listed_in_order_and_by_page(s: Arc<dyn Storage>
 
 pub(crate) async fn accounts_are_counted_by_domain(s: Arc<dyn Storage>) {
     make(&s, &["a@localhost", "b@localhost", "a@example.org"]).await;
-    s.offline().keep(&user("c@localhost"), at(1), body(1), 10).await.unwrap();
+    keep_waiting(&*s, &user("c@localhost"), 1, body(1), 10).await.unwrap();
     assert_eq!(s.accounts().count(None).await.unwrap(), 3);
     assert_eq!(s.accounts().count(Some("localhost")).await.unwrap(), 2);
     assert_eq!(s.accounts().count(Some("nowhere")).await.unwrap(), 0);
@@ -195,15 +226,15 @@ pub(crate) async fn the_secret_stays_the_same(s: Arc<dyn Storage>) {
 /// Keeps something of everything for somebody.
 pub(crate) async fn fill(s: &Arc<dyn Storage>, who: &BareJid) {
     s.documents().put(who, "vcard", "", "<vCard/>").await.unwrap();
-    s.offline().keep(who, at(1), body(1), 10).await.unwrap();
+    keep_waiting(&**s, who, 1, body(1), 10).await.unwrap();
     s.roster().put(who, &item("nurse@localhost"), 10).await.unwrap();
     s.accounts().note_login(who, at(9)).await.unwrap();
 }
 
 async fn assert_empty(s: &Arc<dyn Storage>, who: &BareJid) {
     assert_eq!(s.documents().all(who, "vcard").await.unwrap(), []);
-    assert_eq!(s.offline().count(who).await.unwrap(), 0);
-    assert_eq!(s.offline().page(who, 0, 10).await.unwrap(), []);
+    assert_eq!(s.archive().waiting_count(who).await.unwrap(), 0);
+    assert_eq!(s.archive().waiting(who, None, 10).await.unwrap(), []);
     assert_eq!(s.roster().load(who).await.unwrap(), (0, vec![]));
 }
 
@@ -217,7 +248,7 @@ pub(crate) async fn a_removed_account_leaves_nothing(s: Arc<dyn Storage>) {
     assert_eq!(s.accounts().find(&romeo).await.unwrap(), None);
     assert_eq!(s.accounts().keys(&romeo, ScramHash::Sha1).await.unwrap(), None);
     assert_empty(&s, &romeo).await;
-    assert_eq!(s.offline().count(&juliet).await.unwrap(), 1);
+    assert_eq!(s.archive().waiting_count(&juliet).await.unwrap(), 1);
     assert_eq!(s.roster().load(&juliet).await.unwrap().1.len(), 1);
     assert!(s.accounts().keys(&juliet, ScramHash::Sha1).await.unwrap().is_some());
 }
@@ -274,51 +305,56 @@ pub(crate) async fn messages_wait_in_order_and_by_page(s: Arc<dyn Storage>) {
     let (romeo, juliet) = (user("romeo@localhost"), user("juliet@localhost"));
     let mut ids = Vec::new();
     for n in 0..5 {
-        ids.push(s.offline().keep(&romeo, at(n), body(n), 10).await.unwrap());
-        s.offline().keep(&juliet, at(n), body("hers"), 10).await.unwrap();
+        ids.push(keep_waiting(&*s, &romeo, n, body(n), 10).await.unwrap());
+        keep_waiting(&*s, &juliet, n, body("hers"), 10).await.unwrap();
     }
-    assert!(ids.is_sorted_by(|a, b| a < b) && ids[0] > 0, "{ids:?}");
+    assert!(ids.is_sorted_by(|a, b| a < b), "{ids:?}");
 
-    let first = s.offline().page(&romeo, 0, 2).await.unwrap();
+    let first = s.archive().waiting(&romeo, None, 2).await.unwrap();
     assert_eq!(first.iter().map(|m| m.id).collect::<Vec<_>>(), ids[..2]);
     assert_eq!((first[1].at, first[1].xml.clone()), (at(1), body(1)));
-    let rest = s.offline().page(&romeo, first[1].id, 10).await.unwrap();
+    let rest = s.archive().waiting(&romeo, Some(first[1].id), 10).await.unwrap();
     assert_eq!(rest.iter().map(|m| m.id).collect::<Vec<_>>(), ids[2..]);
 
-    assert_eq!(s.offline().forget(&romeo, ids[2]).await.unwrap(), 3);
-    assert_eq!(s.offline().forget(&romeo, ids[2]).await.unwrap(), 0);
-    assert_eq!(s.offline().count(&romeo).await.unwrap(), 2);
-    assert_eq!(s.offline().page(&romeo, 0, 10).await.unwrap()[0].id, ids[3]);
-    assert_eq!(s.offline().count(&juliet).await.unwrap(), 5);
+    // The second time there is nothing left to fall.
+    for _ in 0..2 {
+        s.archive().delivered(&romeo, &ids[..3]).await.unwrap();
+        assert_eq!(s.archive().waiting_count(&romeo).await.unwrap(), 2);
+    }
+    assert_eq!(waiting_ids(&*s, &romeo).await, ids[3..]);
+    assert_eq!(s.archive().waiting_count(&juliet).await.unwrap(), 5);
 }
 
 pub(crate) async fn the_limit_of_messages_is_kept(s: Arc<dyn Storage>) {
     let romeo = user("romeo@localhost");
-    let first = s.offline().keep(&romeo, at(1), body(1), 2).await.unwrap();
-    s.offline().keep(&romeo, at(2), body(2), 2).await.unwrap();
-    let refused = s.offline().keep(&romeo, at(3), body(3), 2).await;
+    let first = keep_waiting(&*s, &romeo, 1, body(1), 2).await.unwrap();
+    keep_waiting(&*s, &romeo, 2, body(2), 2).await.unwrap();
+    let refused = keep_waiting(&*s, &romeo, 3, body(3), 2).await;
     assert!(matches!(refused, Err(StorageError::Limit(_))), "{refused:?}");
-    assert_eq!(s.offline().forget(&romeo, first).await.unwrap(), 1);
-    s.offline().keep(&romeo, at(4), body(4), 2).await.unwrap();
-    assert_eq!(s.offline().count(&romeo).await.unwrap(), 2);
-    let none = s.offline().keep(&user("juliet@localhost"), at(1), body(1), 0).await;
+    s.archive().delivered(&romeo, &[first]).await.unwrap();
+    assert_eq!(s.archive().waiting_count(&romeo).await.unwrap(), 1);
+    keep_waiting(&*s, &romeo, 4, body(4), 2).await.unwrap();
+    assert_eq!(s.archive().waiting_count(&romeo).await.unwrap(), 2);
+    let none = keep_waiting(&*s, &user("juliet@localhost"), 1, body(1), 0).await;
     assert!(matches!(none, Err(StorageError::Limit(_))), "{none:?}");
 }
 
 pub(crate) async fn ids_of_messages_are_never_used_again(s: Arc<dyn Storage>) {
     let romeo = user("romeo@localhost");
-    let first = s.offline().keep(&romeo, at(1), body(1), 10).await.unwrap();
-    s.offline().forget(&romeo, first).await.unwrap();
-    let second = s.offline().keep(&romeo, at(2), body(2), 10).await.unwrap();
+    let first = keep_waiting(&*s, &romeo, 1, body(1), 10).await.unwrap();
+    s.archive().delivered(&romeo, &[first]).await.unwrap();
+    assert_eq!(waiting_ids(&*s, &romeo).await, []);
+    let second = keep_waiting(&*s, &romeo, 1, body(2), 10).await.unwrap();
     assert!(second > first);
 }
 
 pub(crate) async fn nobody_waits_for_a_full_neighbour(s: Arc<dyn Storage>) {
     let (full, free) = (user("full@localhost"), user("free@localhost"));
-    s.offline().keep(&full, at(0), body(0), 1).await.unwrap();
+    keep_waiting(&*s, &full, 0, body(0), 1).await.unwrap();
     let keep = |n: i64| {
-        let (s, owner) = (s.clone(), if n % 2 == 0 { &full } else { &free });
-        async move { s.offline().keep(owner, at(n), body(n), if n % 2 == 0 { 1 } else { 99 }).await }
+        let s = s.clone();
+        let (owner, limit) = if n % 2 == 0 { (&full, 1) } else { (&free, 99) };
+        async move { keep_waiting(&*s, owner, n, body(n), limit).await }
     };
     let answers = join_all((0..50).map(keep)).await;
     for (n, answer) in answers.iter().enumerate() {
@@ -329,8 +365,8 @@ pub(crate) async fn nobody_waits_for_a_full_neighbour(s: Arc<dyn Storage>) {
         };
         assert!(is_right, "{n}: {answer:?}");
     }
-    assert_eq!(s.offline().count(&full).await.unwrap(), 1);
-    assert_eq!(s.offline().count(&free).await.unwrap(), 25);
+    assert_eq!(s.archive().waiting_count(&full).await.unwrap(), 1);
+    assert_eq!(s.archive().waiting_count(&free).await.unwrap(), 25);
 }
 
 pub(crate) async fn sixty_four_write_at_once(s: Arc<dyn Storage>) {
@@ -340,8 +376,9 @@ pub(crate) async fn sixty_four_write_at_once(s: Arc<dyn Storage>) {
         async move {
             let who = user(&format!("u{}@localhost", n % 16));
             for round in 0..5 {
-                let id = s.offline().keep(&who, at(n), body(n), 1_000).await.unwrap();
-                let seen = s.offline().page(&who, id - 1, 1).await.unwrap();
+                let id = keep_waiting(&*s, &who, n, body(n), 1_000).await.unwrap();
+                let before = MessageId::new(id.get() - 1);
+                let seen = s.archive().waiting(&who, before, 1).await.unwrap();
                 assert_eq!(seen[0].id, id, "an acknowledged write is not seen");
                 let key = format!("{n}/{round}");
                 s.documents().put(&who, "test", &key, "<x/>").await.unwrap();
@@ -354,7 +391,7 @@ pub(crate) async fn sixty_four_write_at_once(s: Arc<dyn Storage>) {
     join_all((0..64).map(writer)).await;
     for n in 0..16 {
         let who = user(&format!("u{n}@localhost"));
-        assert_eq!(s.offline().count(&who).await.unwrap(), 20);
+        assert_eq!(s.archive().waiting_count(&who).await.unwrap(), 20);
         assert_eq!(s.documents().all(&who, "test").await.unwrap().len(), 20);
         let (version, items) = s.roster().load(&who).await.unwrap();
         assert_eq!((version & 0xffff_ffff, items.len()), (20, 20));
@@ -439,6 +476,9 @@ pub(crate) async fn a_closed_storage_answers_errors(s: Arc<dyn Storage>) {
     assert!(s.accounts().find(&romeo).await.is_err());
     assert!(s.accounts().create(&[account("a@localhost")]).await.is_err());
     assert!(s.documents().put(&romeo, "k", "", "<x/>").await.is_err());
-    assert!(s.offline().keep(&romeo, at(1), body(1), 10).await.is_err());
+    assert!(keep_waiting(&*s, &romeo, 1, body(1), 10).await.is_err());
+    assert!(s.archive().delivered(&romeo, &[MessageId::new(1).unwrap()]).await.is_err());
+    assert!(s.archive().waiting(&romeo, None, 1).await.is_err());
+    assert!(s.archive().waiting_count(&romeo).await.is_err());
     assert!(s.roster().load(&romeo).await.is_err());
 }

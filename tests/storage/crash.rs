@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use sqlx::{Connection, SqliteConnection};
 use waxwing::storage::{Handled, MessageId, Query, Storage, StorageError};
 
-use crate::cases::{at, body, user};
+use crate::cases::{account, at, body, user};
 use crate::file::open;
 use crate::messages::letter;
 
@@ -39,7 +39,7 @@ async fn an_upgrade_loses_no_message_that_waits() {
     let waiting = storage.archive().waiting(&user(JULIET), None, 9).await.unwrap();
     let shown: Vec<_> = waiting.iter().map(|w| (w.id.get(), w.archived, w.xml.clone())).collect();
     assert_eq!(shown, [(3, false, body("old 3")), (4, false, body("old 4"))]);
-    assert_eq!(storage.offline().page(&user(JULIET), 0, 9).await.unwrap().len(), 2);
+    assert_eq!(storage.archive().waiting_count(&user(JULIET)).await.unwrap(), 2);
     let kept = storage.archive().keep(letter(1_000, "new")).await.unwrap();
     kept.receipt.await.unwrap();
     let all: Vec<MessageId> = waiting.iter().map(|w| w.id).chain([kept.id]).collect();
@@ -264,4 +264,29 @@ async fn numbers_go_on_after_a_restart_though_all_is_forgotten() {
     let found = storage.resumption().find("k").await.unwrap().unwrap();
     assert_eq!(found.handled, 9);
     storage.close().await;
+}
+
+#[tokio::test]
+async fn counts_without_a_session_are_forgotten_by_the_next_server() {
+    let dir = tempfile::tempdir().unwrap();
+    let storage: Arc<dyn Storage> = open(dir.path()).await.unwrap();
+    storage.accounts().create(&[account("romeo@localhost")]).await.unwrap();
+    let mut numbers = Vec::new();
+    for (owner, key) in [("romeo@localhost", "his"), (JULIET, "hers")] {
+        let begun = storage.resumption().begin(&user(owner), "orchard", key).await.unwrap();
+        begun.1.await.unwrap();
+        numbers.push(begun.0);
+    }
+    storage.accounts().remove(&user("romeo@localhost")).await.unwrap();
+    for session in numbers {
+        let late = Handled { session, count: 7 };
+        storage.resumption().handled(late).await.unwrap().await.unwrap();
+    }
+    storage.close().await;
+    let storage: Arc<dyn Storage> = open(dir.path()).await.unwrap();
+    storage.resumption().begin_anew(at(5)).await.unwrap();
+    let hers = storage.resumption().find("hers").await.unwrap().unwrap();
+    assert_eq!((hers.handled, hers.ended), (7, Some(at(5))));
+    storage.close().await;
+    assert_eq!(one(dir.path(), "SELECT count(*) FROM handled").await, (1,));
 }

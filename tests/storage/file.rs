@@ -11,7 +11,7 @@ use sqlx::{Connection, SqliteConnection};
 use waxwing::storage::{DataLock, Query, Result, SqliteStorage, Storage, StorageError};
 use waxwing::tasks::Tasks;
 
-use crate::cases::{account, at, body, fill, user};
+use crate::cases::{account, at, body, fill, keep_waiting, user, waiting_ids};
 use crate::messages::letter;
 
 pub(crate) async fn open(dir: &Path) -> Result<Arc<SqliteStorage>> {
@@ -49,7 +49,7 @@ async fn everything_is_there_after_a_restart() {
     let found = storage.accounts().find(&romeo).await.unwrap().unwrap();
     assert_eq!(found.last_login, Some(at(9)), "a login is written at the end at the latest");
     assert_eq!(storage.roster().load(&romeo).await.unwrap(), roster);
-    assert_eq!(storage.offline().count(&romeo).await.unwrap(), 1);
+    assert_eq!(storage.archive().waiting_count(&romeo).await.unwrap(), 1);
     assert!(storage.documents().get(&romeo, "vcard", "").await.unwrap().is_some());
     assert_eq!(storage.accounts().secret().await.unwrap(), secret);
     storage.close().await;
@@ -60,11 +60,12 @@ async fn an_id_does_not_come_again_after_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let romeo = user("romeo@localhost");
     let storage = open(dir.path()).await.unwrap();
-    let id = storage.offline().keep(&romeo, at(1), body(1), 10).await.unwrap();
-    storage.offline().forget(&romeo, id).await.unwrap();
+    let id = keep_waiting(&*storage, &romeo, 1, body(1), 10).await.unwrap();
+    storage.archive().delivered(&romeo, &[id]).await.unwrap();
     storage.close().await;
     let storage = open(dir.path()).await.unwrap();
-    assert!(storage.offline().keep(&romeo, at(2), body(2), 10).await.unwrap() > id);
+    assert_eq!(waiting_ids(&*storage, &romeo).await, []);
+    assert!(keep_waiting(&*storage, &romeo, 1, body(2), 10).await.unwrap() > id);
     storage.close().await;
 }
 
@@ -78,7 +79,7 @@ async fn sixty_four_writers_find_everything_again() {
             let who = user(&format!("u{n}@localhost"));
             let mut ids = Vec::new();
             for round in 0..10 {
-                ids.push(storage.offline().keep(&who, at(round), body(n), 99).await.unwrap());
+                ids.push(keep_waiting(&*storage, &who, round, body(n), 99).await.unwrap());
             }
             (who, ids)
         }
@@ -92,8 +93,7 @@ async fn sixty_four_writers_find_everything_again() {
     storage.close().await;
     let storage = open(copy.path()).await.unwrap();
     for (who, ids) in written {
-        let page = storage.offline().page(&who, 0, 99).await.unwrap();
-        assert_eq!(page.iter().map(|m| m.id).collect::<Vec<_>>(), ids);
+        assert_eq!(waiting_ids(&*storage, &who).await, ids);
     }
     storage.close().await;
 }
@@ -171,7 +171,7 @@ async fn a_damaged_file_is_refused() {
     let storage = open(dir.path()).await.unwrap();
     for n in 0..50 {
         let who = user(&format!("u{n}@localhost"));
-        storage.offline().keep(&who, at(n), body("x".repeat(2_000)), 10).await.unwrap();
+        keep_waiting(&*storage, &who, n, body("x".repeat(2_000)), 10).await.unwrap();
     }
     storage.close().await;
     let path = dir.path().join("waxwing.sqlite");
@@ -233,7 +233,7 @@ async fn with_a_failing_disk() {
     let mut kept = Vec::new();
     let mut failures = 0;
     for n in 0..200 {
-        let keep = |m: i64| storage.offline().keep(&romeo, at(m), body("x".repeat(9_000)), 9_999);
+        let keep = |m: i64| keep_waiting(&*storage, &romeo, m, body("x".repeat(9_000)), 9_999);
         for answer in join_all([keep(2 * n), keep(2 * n + 1)]).await {
             match answer {
                 Ok(id) => kept.push(id),
@@ -243,12 +243,10 @@ async fn with_a_failing_disk() {
         }
     }
     assert!(failures > 0 && !kept.is_empty(), "{failures} failures, {} kept", kept.len());
-    let page = storage.offline().page(&romeo, 0, 9_999).await.unwrap();
-    assert_eq!(page.iter().map(|m| m.id).collect::<Vec<_>>(), kept);
+    assert_eq!(waiting_ids(&*storage, &romeo).await, kept);
     storage.close().await;
     let storage = open(dir.path()).await.unwrap();
-    let page = storage.offline().page(&romeo, 0, 9_999).await.unwrap();
-    assert_eq!(page.iter().map(|m| m.id).collect::<Vec<_>>(), kept);
+    assert_eq!(waiting_ids(&*storage, &romeo).await, kept);
 }
 
 #[test]

@@ -8,9 +8,9 @@ use smallvec::SmallVec;
 use waxwing::jid::BareJid;
 use waxwing::payload::datetime::Timestamp;
 use waxwing::storage::{
-    AccountStore, ArchiveStore, DocumentStore, End, Handled, Kept, MessageId, NewMessage,
-    OfflineStore, Page, Query, Receipt, Result, Resumable, ResumptionStore, Retention, RosterStore,
-    SavedSession, SessionNumber, Storage, StorageError, Waiting,
+    AccountStore, ArchiveStore, DocumentStore, End, Handled, Kept, MessageId, NewMessage, Page,
+    Query, Receipt, Result, Resumable, ResumptionStore, Retention, RosterStore, SavedSession,
+    SessionNumber, Storage, StorageError, Waiting,
 };
 
 /// Another storage, whose messages and sessions can no longer be written from some moment on, or
@@ -65,10 +65,6 @@ impl Storage for Faulty {
 
     fn documents(&self) -> &dyn DocumentStore {
         self.inner.documents()
-    }
-
-    fn offline(&self) -> &dyn OfflineStore {
-        self.inner.offline()
     }
 
     fn resumption(&self) -> &dyn ResumptionStore {

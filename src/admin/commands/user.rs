@@ -224,7 +224,7 @@ impl Command for Show {
             ("created", json!(account.created.to_string())),
             ("last_login", json!(account.last_login.map(|at| at.to_string()))),
             ("contacts", json!(contacts)),
-            ("offline_messages", json!(cx.storage.offline().count(&user).await?)),
+            ("offline_messages", json!(cx.storage.archive().waiting_count(&user).await?)),
             ("sessions", json!(sessions)),
         ]))
     }

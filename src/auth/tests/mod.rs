@@ -19,7 +19,7 @@ use crate::config::AuthConfig;
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
 use crate::storage::{
-    Account, AccountStore, ArchiveStore, Created, DocumentStore, NewAccount, OfflineStore, Result,
+    Account, AccountStore, ArchiveStore, Created, DocumentStore, NewAccount, Result,
     ResumptionStore, RosterStore, ScramHash, ScramKeys, Storage, StorageError,
 };
 
@@ -75,9 +75,6 @@ impl Storage for Accounts {
         unreachable!("logins need accounts only")
     }
     fn documents(&self) -> &dyn DocumentStore {
-        unreachable!("logins need accounts only")
-    }
-    fn offline(&self) -> &dyn OfflineStore {
         unreachable!("logins need accounts only")
     }
     fn resumption(&self) -> &dyn ResumptionStore {

@@ -80,8 +80,7 @@ async fn round(hosts: &Hosts, stopping: &CancellationToken) -> Result<()> {
             return Ok(());
         }
     }
-    let week_ago = hosts.clock.now().as_micros() - WEEK.as_micros() as i64;
-    let sessions = hosts.storage.resumption().expire(Timestamp::from_micros(week_ago)).await?;
+    let sessions = of_sessions(hosts, stopping).await?;
     if forgotten > 0 || sessions > 0 {
         tracing::info!(messages = forgotten, sessions, "forgot what was too old");
     }
@@ -103,6 +102,21 @@ async fn of_one(hosts: &Hosts, stopping: &CancellationToken, owner: &BareJid) ->
         rest(stopping, begun.elapsed().max(PAUSE)).await;
     }
     Ok(forgotten)
+}
+
+/// Answers how many sessions were forgotten.
+async fn of_sessions(hosts: &Hosts, stopping: &CancellationToken) -> Result<u64> {
+    let week_ago = hosts.clock.now().as_micros() - WEEK.as_micros() as i64;
+    let mut forgotten = 0;
+    loop {
+        match hosts.storage.resumption().expire(Timestamp::from_micros(week_ago)).await? {
+            0 => break Ok(forgotten),
+            some => forgotten += some,
+        }
+        if !rest(stopping, PAUSE).await {
+            break Ok(forgotten);
+        }
+    }
 }
 
 /// `false` if the server ends meanwhile.

@@ -15,6 +15,17 @@ use crate::payload::stanza_id;
 use crate::stanza::{Condition, Message, Stanza, StanzaError};
 use crate::storage::{Holder, MessageId, NewMessage, Way};
 
+/// For whom a message is.
+#[derive(Clone, Copy, Debug)]
+pub struct Recipient<'a> {
+    /// The account.
+    pub user: &'a BareJid,
+    /// There is such an account; not for anonymous users, for whom nothing is kept.
+    pub has_account: bool,
+    /// A session of it will get the message now.
+    pub is_there: bool,
+}
+
 /// One of our users has sent the message in hand: if anybody keeps it, she does, too.
 ///
 /// It is kept together with the recipient's: one body, one number, one transaction; and what is
@@ -27,18 +38,17 @@ pub fn sent_by(cx: &mut Cx<'_>, user: &BareJid) {
     }
 }
 
-/// Keeps a message that arrives for `user`, and marks it with its id if it is in her archive
+/// Keeps a message that arrives for an account, and marks it with its id if it is in the archive
 /// (XEP-0313 §3, XEP-0359 §3.1). Answers the mark that falls when a client has it; `None` if it is
-/// not kept for delivery. `is_there`: somebody will get it now.
+/// not kept for delivery.
 ///
 /// # Errors
 /// `service-unavailable` if nobody is there and it cannot wait; `internal-server-error` if the store
 /// is closed. That it is full, or that too much waits, is told by the receipt.
 pub async fn keep(
     cx: &mut Cx<'_>,
-    user: &BareJid,
+    recipient: &Recipient<'_>,
     message: &mut Message,
-    is_there: bool,
 ) -> Result<Option<MessageId>, Halt> {
     let worth = policy::worth(message);
     let sender = cx.keeping.sender.take();
@@ -49,7 +59,7 @@ pub async fn keep(
     if let Some(sender) = sender {
         holders.extend(sent(cx, sender, message, worth).await?);
     }
-    let own = received(cx, user, message, worth, is_there).await?;
+    let own = received(cx, recipient, message, worth).await?;
     let (archive, waiting) = own.as_ref().map_or((false, false), |own| (own.archive, own.waiting));
     holders.extend(own);
     if holders.is_empty() {
@@ -61,15 +71,16 @@ pub async fn keep(
         xml: Bytes::from(Stanza::Message(message.clone()).to_bytes()),
         holders,
         search: if search { policy::searchable(message) } else { None },
-        handled: cx.keeping.handled.take(),
+        handled: cx.keeping.handled,
     };
     let kept = cx.hosts.storage.archive().keep(new).await?;
+    cx.keeping.handled = None;
     cx.keeping.receipts.push(kept.receipt);
     if archive {
         let id = cx.hosts.message_ids.write(kept.id);
-        message.content.add(&stanza_id::stanza_id(user, &id));
+        message.content.add(&stanza_id::stanza_id(recipient.user, &id));
     }
-    if waiting && !is_there {
+    if waiting && !recipient.is_there {
         cx.hosts.metrics.offline_stored.inc();
     }
     Ok(waiting.then_some(kept.id))
@@ -97,15 +108,12 @@ async fn sent(
 /// What the recipient holds of it, if anything: in the archive, until it is delivered, or both.
 async fn received(
     cx: &Cx<'_>,
-    user: &BareJid,
+    recipient: &Recipient<'_>,
     message: &Message,
     worth: Worth,
-    is_there: bool,
 ) -> Result<Option<Holder>, StanzaError> {
-    let Some(from) = &message.head.from else { return Ok(None) };
-    if !cx.has_account(user).await? {
-        return Ok(None);
-    }
+    let Recipient { user, has_account, is_there } = *recipient;
+    let Some(from) = message.head.from.as_ref().filter(|_| has_account) else { return Ok(None) };
     let most = cx.hosts.config.load().limits.offline_messages;
     let archive = archives(cx, worth) && is_wanted(cx, user, from).await?;
     let waiting = worth.wait && (is_there || most > 0);

@@ -11,16 +11,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
 
 use self::archive::Archived;
 use self::roster::Contacts;
-use super::offline::waiting_only;
 use super::{
     Account, AccountStore, ArchiveStore, Created, DocumentStore, Ids, MessageId, NewAccount,
-    OfflineMessage, OfflineStore, Result, Resumable, ResumptionStore, RosterStore, ScramHash,
-    ScramKeys, SessionNumber, Storage, StorageError, Waiting, new_secret,
+    Result, Resumable, ResumptionStore, RosterStore, ScramHash, ScramKeys, SessionNumber, Storage,
+    StorageError, Waiting, new_secret,
 };
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
@@ -114,10 +112,6 @@ impl Storage for MemoryStorage {
     }
 
     fn documents(&self) -> &dyn DocumentStore {
-        self
-    }
-
-    fn offline(&self) -> &dyn OfflineStore {
         self
     }
 
@@ -239,31 +233,5 @@ impl DocumentStore for MemoryStorage {
         let mut state = self.state()?;
         let name = (kind.to_owned(), key.to_owned());
         Ok(state.owners.get_mut(owner).and_then(|o| o.documents.remove(&name)).is_some())
-    }
-}
-
-#[async_trait]
-impl OfflineStore for MemoryStorage {
-    async fn keep(&self, owner: &BareJid, at: Timestamp, xml: Bytes, limit: u32) -> Result<i64> {
-        let kept = ArchiveStore::keep(self, waiting_only(owner, at, xml, limit)).await?;
-        kept.receipt.await.map(|()| kept.id.get())
-    }
-
-    async fn page(&self, owner: &BareJid, after: i64, limit: usize) -> Result<Vec<OfflineMessage>> {
-        let waiting = self.waiting(owner, MessageId::new(after), limit).await?;
-        let message = |w: Waiting| OfflineMessage { id: w.id.get(), at: w.at, xml: w.xml };
-        Ok(waiting.into_iter().map(message).collect())
-    }
-
-    async fn forget(&self, owner: &BareJid, up_to: i64) -> Result<u64> {
-        let mut state = self.state()?;
-        let Some(owner) = state.owners.get_mut(owner) else { return Ok(0) };
-        let before = owner.waiting.len();
-        owner.waiting.retain(|id, _| id.get() > up_to);
-        Ok((before - owner.waiting.len()) as u64)
-    }
-
-    async fn count(&self, owner: &BareJid) -> Result<u64> {
-        self.waiting_count(owner).await
     }
 }

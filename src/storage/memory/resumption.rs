@@ -64,7 +64,7 @@ impl ResumptionStore for MemoryStorage {
     }
 
     async fn all(&self) -> Result<Vec<Resumable>> {
-        Ok(self.state()?.sessions.values().cloned().collect())
+        Ok(self.state()?.sessions.values().filter(|s| s.ended.is_none()).cloned().collect())
     }
 
     async fn begin_anew(&self, at: Timestamp) -> Result<()> {

@@ -8,7 +8,7 @@ use futures_util::TryStreamExt;
 use sqlx::Row;
 
 use super::release::{list, release};
-use super::writer::{Change, Nothing, Writing};
+use super::writer::{Change, Writing};
 use super::{Database, DbRow, bound, closed, jid};
 use crate::jid::{BareJid, Jid};
 use crate::payload::datetime::Timestamp;
@@ -66,7 +66,13 @@ impl ArchiveStore for Database {
 
     async fn waiting_count(&self, owner: &BareJid) -> Result<u64> {
         self.settle_marks().await?;
-        super::super::OfflineStore::count(self, owner).await
+        let (count,) = sqlx::query_as::<_, (i64,)>(
+            "SELECT count(*) FROM owner o JOIN waiting w ON w.owner = o.number WHERE o.jid = $1",
+        )
+        .bind(owner.as_str())
+        .fetch_one(&self.reads)
+        .await?;
+        Ok(count.unsigned_abs())
     }
 
     async fn page(&self, owner: &BareJid, query: &Query) -> Result<Option<Page>> {
@@ -127,12 +133,12 @@ impl ArchiveStore for Database {
 impl Database {
     /// Waits until what was handed over can be read.
     async fn settle_messages(&self) -> Result<()> {
-        if self.writer.is_keeping() { self.writer.write(Nothing).await } else { Ok(()) }
+        if self.writer.is_keeping() { self.writer.catch_up().await } else { Ok(()) }
     }
 
     /// The same, with marks that are to fall.
     async fn settle_marks(&self) -> Result<()> {
-        if self.writer.is_busy() { self.writer.write(Nothing).await } else { Ok(()) }
+        if self.writer.is_busy() { self.writer.catch_up().await } else { Ok(()) }
     }
 
     /// All of these are in the archive.
@@ -397,7 +403,7 @@ mod tests {
 
     use super::*;
     use crate::storage::SqliteStorage;
-    use crate::storage::sql::{Connection, release};
+    use crate::storage::sql::{Connection, release, resumption};
     use crate::tasks::Tasks;
 
     /// How the database goes about it, one step a line.
@@ -417,14 +423,24 @@ mod tests {
         let mut statements: Vec<String> =
             [FORWARDS, BACKWARDS, COUNT, COUNT_ALL_TIMES].map(str::to_owned).into();
         statements.extend(release::statements());
+        statements.extend(resumption::statements());
         for statement in statements {
             let plan = plan(&mut connection, &statement).await;
             // What is bound, and the words of a search, are no tables.
             let walks = |step: &&String| {
                 step.starts_with("SCAN")
-                    && ["message", "m ", "archive a", "a ", "waiting", "owner"]
-                        .iter()
-                        .any(|table| format!("{} ", &step[5..]).starts_with(table))
+                    && [
+                        "message",
+                        "m ",
+                        "archive a",
+                        "a ",
+                        "waiting",
+                        "owner",
+                        "resumable",
+                        "handled",
+                    ]
+                    .iter()
+                    .any(|table| format!("{} ", &step[5..]).starts_with(table))
             };
             assert_eq!(plan.iter().find(walks), None, "{statement}: {plan:?}");
             let sorts = |step: &&String| step.contains("USE TEMP B-TREE");

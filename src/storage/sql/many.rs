@@ -41,10 +41,10 @@ impl Many {
         })
     }
 
-    /// For one row.
+    /// In all of its sizes.
     #[cfg(test)]
-    pub(super) fn smallest(&self) -> &str {
-        &self.0.last().expect("there is the size 1").1
+    pub(super) fn texts(&self) -> impl Iterator<Item = String> {
+        self.0.iter().map(|(_, text)| text.clone())
     }
 
     /// Executes it for all rows.

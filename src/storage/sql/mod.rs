@@ -6,10 +6,10 @@
 
 pub(super) mod account;
 mod archive;
+mod batch;
 mod document;
 pub(super) mod keep;
 mod many;
-pub(super) mod offline;
 mod release;
 mod resumption;
 mod roster;

@@ -83,9 +83,9 @@ static ANY: LazyLock<Many> = LazyLock::new(|| {
     )
 });
 
-/// All of them, in their smallest size.
+/// All of them.
 #[cfg(test)]
 pub(super) fn statements() -> Vec<String> {
-    let pairs = [&ALONE, &ANY].map(|many| many.smallest().to_owned());
-    pairs.into_iter().chain(RELEASE.map(str::to_owned)).collect()
+    let pairs = ALONE.texts().chain(ANY.texts());
+    pairs.chain(RELEASE.map(str::to_owned)).collect()
 }

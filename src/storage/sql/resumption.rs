@@ -1,13 +1,17 @@
 //! Sessions that can be resumed. What changes with each message stands apart (`handled`).
 
+use std::sync::LazyLock;
 use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use sqlx::Row;
 
-use super::writer::{Change, Nothing, Writing};
-use super::{Database, DbRow, keep::write_handled};
+use super::keep::write_handled;
+use super::many::Many;
+use super::release::list;
+use super::writer::{Change, Writing};
+use super::{Database, DbRow};
 use crate::jid::{BareJid, Jid};
 use crate::payload::datetime::Timestamp;
 use crate::storage::{
@@ -25,7 +29,7 @@ impl ResumptionStore for Database {
         let number = SessionNumber(self.last_session.fetch_add(1, Ordering::Relaxed) + 1);
         let begin =
             Begin { number, owner: owner.clone(), resource: resource.into(), key: key.into() };
-        Ok((number, self.writer.hand_over(begin).await?))
+        Ok((number, self.writer.begin(begin).await?))
     }
 
     async fn handled(&self, handled: Handled) -> Result<Receipt> {
@@ -37,7 +41,7 @@ impl ResumptionStore for Database {
     }
 
     async fn find(&self, key: &str) -> Result<Option<Resumable>> {
-        self.writer.write(Nothing).await?;
+        self.writer.catch_up().await?;
         let row = sqlx::query(
             "SELECT r.number, o.jid, r.resource, r.key, h.count, r.ended, r.state \
              FROM resumable r JOIN owner o ON o.number = r.owner \
@@ -50,11 +54,12 @@ impl ResumptionStore for Database {
     }
 
     async fn all(&self) -> Result<Vec<Resumable>> {
-        self.writer.write(Nothing).await?;
+        self.writer.catch_up().await?;
         let rows = sqlx::query(
             "SELECT r.number, o.jid, r.resource, r.key, h.count, r.ended, r.state \
              FROM resumable r JOIN owner o ON o.number = r.owner \
-             LEFT JOIN handled h ON h.session = r.number ORDER BY r.number",
+             LEFT JOIN handled h ON h.session = r.number \
+             WHERE r.ended IS NULL ORDER BY r.number",
         )
         .fetch_all(&self.reads)
         .await?;
@@ -74,28 +79,33 @@ impl ResumptionStore for Database {
     }
 }
 
-struct Begin {
+/// A session that begins.
+pub(super) struct Begin {
     number: SessionNumber,
     owner: BareJid,
     resource: String,
     key: String,
 }
 
-#[async_trait]
-impl Change for Begin {
-    type Answer = ();
-
-    async fn apply(&self, on: &mut Writing<'_>) -> Result<()> {
-        let owner = on.owner(&self.owner).await?.number;
-        sqlx::query("INSERT INTO resumable (number, owner, resource, key) VALUES ($1, $2, $3, $4)")
-            .bind(self.number.0)
-            .bind(owner)
-            .bind(self.resource.as_str())
-            .bind(self.key.as_str())
-            .execute(&mut *on.connection)
-            .await?;
-        Ok(())
+/// Sessions have begun.
+pub(super) async fn write_begun(on: &mut Writing<'_>, begun: &[&Begin]) -> Result<()> {
+    let mut rows = Vec::with_capacity(begun.len());
+    for session in begun {
+        rows.push((on.owner(&session.owner).await?.number, *session));
     }
+    BEGUN
+        .execute(on.connection, &rows, |q, (owner, session)| {
+            q.bind(session.number.0)
+                .bind(*owner)
+                .bind(session.resource.as_str())
+                .bind(session.key.as_str())
+        })
+        .await
+}
+
+/// Sessions have ended: number, when.
+pub(super) async fn write_ended(on: &mut Writing<'_>, ended: &[(i64, i64)]) -> Result<()> {
+    ENDED.execute(on.connection, ended, |q, (number, at)| q.bind(*number).bind(*at)).await
 }
 
 struct Save(Vec<SavedSession>);
@@ -123,25 +133,14 @@ impl Change for BeginAnew {
     type Answer = ();
 
     async fn apply(&self, on: &mut Writing<'_>) -> Result<()> {
-        sqlx::query("UPDATE resumable SET ended = $1 WHERE ended IS NULL AND state IS NULL")
-            .bind(self.0.as_micros())
-            .execute(&mut *on.connection)
-            .await?;
-        sqlx::query("UPDATE resumable SET state = NULL WHERE state IS NOT NULL")
+        sqlx::query(LOST).bind(self.0.as_micros()).execute(&mut *on.connection).await?;
+        sqlx::query(FORGOTTEN).execute(&mut *on.connection).await?;
+        // Counts that came late, or of owners that are gone, have no session.
+        sqlx::query("DELETE FROM handled WHERE session NOT IN (SELECT number FROM resumable)")
             .execute(&mut *on.connection)
             .await?;
         Ok(())
     }
-}
-
-/// A session has ended.
-pub(super) async fn write_end(on: &mut Writing<'_>, number: i64, at: Timestamp) -> Result<()> {
-    sqlx::query("UPDATE resumable SET ended = $2, state = NULL WHERE number = $1")
-        .bind(number)
-        .bind(at.as_micros())
-        .execute(&mut *on.connection)
-        .await?;
-    Ok(())
 }
 
 struct Expire(Timestamp);
@@ -151,16 +150,53 @@ impl Change for Expire {
     type Answer = u64;
 
     async fn apply(&self, on: &mut Writing<'_>) -> Result<u64> {
-        let gone = sqlx::query("DELETE FROM resumable WHERE ended < $1")
+        let gone = sqlx::query_as::<_, (i64,)>(EXPIRED)
             .bind(self.0.as_micros())
-            .execute(&mut *on.connection)
+            .bind(AT_ONCE)
+            .fetch_all(&mut *on.connection)
             .await?;
-        // Counts that came late, or of owners that are gone, have no session.
-        sqlx::query("DELETE FROM handled WHERE session NOT IN (SELECT number FROM resumable)")
-            .execute(&mut *on.connection)
-            .await?;
-        Ok(gone.rows_affected())
+        if gone.is_empty() {
+            return Ok(0);
+        }
+        let gone: Vec<i64> = gone.into_iter().map(|(number,)| number).collect();
+        let numbers = list(&gone);
+        for statement in GONE {
+            sqlx::query(statement).bind(&numbers).execute(&mut *on.connection).await?;
+        }
+        Ok(gone.len() as u64)
     }
+}
+
+/// How many sessions are forgotten in one change, so that it does not hold up the others.
+const AT_ONCE: i64 = 500;
+
+// Only what has not ended has something saved.
+const LOST: &str = "UPDATE resumable SET ended = $1 WHERE ended IS NULL AND state IS NULL";
+const FORGOTTEN: &str =
+    "UPDATE resumable SET state = NULL WHERE ended IS NULL AND state IS NOT NULL";
+const EXPIRED: &str = "SELECT number FROM resumable WHERE ended < $1 ORDER BY ended LIMIT $2";
+const GONE: [&str; 2] = [
+    "DELETE FROM handled WHERE session IN (SELECT value FROM json_each($1))",
+    "DELETE FROM resumable WHERE number IN (SELECT value FROM json_each($1))",
+];
+
+static BEGUN: LazyLock<Many> = LazyLock::new(|| {
+    Many::new("INSERT INTO resumable (number, owner, resource, key) VALUES ", 4, "")
+});
+static ENDED: LazyLock<Many> = LazyLock::new(|| {
+    Many::new(
+        "WITH gone (number, at) AS (VALUES ",
+        2,
+        ") UPDATE resumable SET ended = gone.at, state = NULL FROM gone \
+         WHERE resumable.number = gone.number",
+    )
+});
+
+/// All that must not walk through the table.
+#[cfg(test)]
+pub(super) fn statements() -> Vec<String> {
+    let others = [LOST, FORGOTTEN, EXPIRED].into_iter().chain(GONE);
+    ENDED.texts().chain(others.map(str::to_owned)).collect()
 }
 
 fn resumable(row: &DbRow) -> Result<Resumable> {

@@ -7,9 +7,9 @@
 //! are tried again, each in a transaction of its own. What is foreseen (a limit) is answered before
 //! anything is written and spoils nothing.
 //!
-//! Within a batch, what comes in great numbers is done kind by kind, so that each kind is few
-//! statements; only a [`Change`] keeps its place. A mark that falls in the batch which brings it is
-//! never written.
+//! What is in a batch, and in which order it is done, is said in [`super::batch`]. What nobody waits
+//! for (a mark that falls, the end of a session) and could not be written is tried again, apart from
+//! what is new: now and then, before a question is answered, and at the end.
 //!
 //! An error after a failed COMMIT means *not promised*: after a crash of the machine the change may
 //! turn out to be there.
@@ -22,17 +22,18 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::FutureExt;
 use parking_lot::Mutex;
-use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use sqlx::Connection as _;
 use sqlx::sqlite::SqliteConnectOptions;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use super::keep::{self, Keep, LEAST_LAG};
+use super::batch::{self, Job, Patience};
+use super::keep::{Keep, LEAST_LAG};
+use super::resumption::Begin;
 use super::writing::Memory;
 pub(in crate::storage) use super::writing::{Known, Writing};
-use super::{Connection, closed, release, resumption};
+use super::{Connection, closed};
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
 use crate::storage::{
@@ -69,26 +70,15 @@ struct UnderWay {
     marks: AtomicUsize,
 }
 
-enum Job {
-    Change(Box<dyn Pending>),
-    /// The marks of these fall; how often it was tried.
-    Clear(BareJid, SmallVec<[MessageId; 4]>, u8),
-    Close,
-    End(SessionNumber, Timestamp),
-    Handled(Handled, oneshot::Sender<Result<()>>),
-    /// The most frequent change, of which many are written with one statement.
-    Keep(Box<Keep>),
-    Login(BareJid, Timestamp),
-}
-
 struct Asked<C: Change> {
     change: C,
     result: Option<Result<C::Answer>>,
     answer: oneshot::Sender<Result<C::Answer>>,
 }
 
+/// A change, and who waits for its answer.
 #[async_trait]
-trait Pending: Send {
+pub(super) trait Pending: Send {
     async fn apply(&mut self, on: &mut Writing<'_>) -> Result<()>;
     fn settle(self: Box<Self>, failure: Option<&StorageError>);
 }
@@ -99,10 +89,11 @@ struct Task {
     memory: Memory,
     lag: Arc<AtomicI64>,
     under_way: Arc<UnderWay>,
+    /// What could not be written and is to be tried again; bounded.
+    again: Vec<Job>,
+    /// When, if anything is.
+    again_at: Option<Instant>,
 }
-
-/// Nothing to be written. When it is answered, all that was asked for before is durable.
-pub(super) struct Nothing;
 
 /// How many changes may wait before those who bring more have to.
 const QUEUE: usize = 1024;
@@ -114,8 +105,10 @@ const LOGIN_DELAY: Duration = Duration::from_secs(2);
 const MARK_DELAY: Duration = Duration::from_millis(100);
 /// How many that have time wait at most.
 const LAZY: usize = 1024;
-/// How often it is tried to let a mark fall.
-const TRIES: u8 = 5;
+/// How much is tried again at most. What comes beyond is given up: a message is delivered twice.
+const AGAIN: usize = 16_384;
+/// How long what could not be written rests before it is tried again, if nobody asks.
+const AGAIN_DELAY: Duration = Duration::from_secs(2);
 
 impl Writer {
     /// Starts the task with its connection, and with the options to open another if that is lost.
@@ -135,6 +128,8 @@ impl Writer {
             memory: Memory::new(lag.load(Ordering::Acquire)),
             lag: Arc::clone(lag),
             under_way: Arc::clone(&under_way),
+            again: Vec::new(),
+            again_at: None,
         };
         task.spawn("storage-writer", writing.run(queue));
         Self { jobs, ids: Mutex::new(Ids::after(last)), under_way, task }
@@ -147,11 +142,11 @@ impl Writer {
         settled.await.map_err(|_| closed())?
     }
 
-    /// Hands a change over and does not wait.
-    pub(super) async fn hand_over<C: Change<Answer = ()>>(&self, change: C) -> Result<Receipt> {
+    /// When this is over, all that was asked for before is durable, or has failed.
+    pub(super) async fn catch_up(&self) -> Result<()> {
         let (answer, settled) = oneshot::channel();
-        self.send(Job::Change(Box::new(Asked { change, result: None, answer }))).await?;
-        Ok(Receipt::waiting(settled))
+        self.send(Job::Ask(answer)).await?;
+        settled.await.map_err(|_| closed())
     }
 
     /// Gives a message its number and hands it over, together with others.
@@ -176,12 +171,11 @@ impl Writer {
 
     /// Lets marks fall, a little later.
     pub(super) async fn clear(&self, owner: BareJid, ids: SmallVec<[MessageId; 4]>) -> Result<()> {
+        // Counted when nothing can come between any more: who waits for a place may be gone.
+        let place = self.jobs.reserve().await.map_err(|_| closed())?;
         self.under_way.marks.fetch_add(1, Ordering::AcqRel);
-        let sent = self.send(Job::Clear(owner, ids, 0)).await;
-        if sent.is_err() {
-            self.under_way.marks.fetch_sub(1, Ordering::AcqRel);
-        }
-        sent
+        place.send(Job::Clear(owner, ids));
+        Ok(())
     }
 
     /// Messages are on their way.
@@ -198,6 +192,13 @@ impl Writer {
     pub(super) async fn handled(&self, handled: Handled) -> Result<Receipt> {
         let (answer, settled) = oneshot::channel();
         self.send(Job::Handled(handled, answer)).await?;
+        Ok(Receipt::waiting(settled))
+    }
+
+    /// Notes that a session has begun.
+    pub(super) async fn begin(&self, session: Begin) -> Result<Receipt> {
+        let (answer, settled) = oneshot::channel();
+        self.send(Job::Begin(Box::new(session), answer)).await?;
         Ok(Receipt::waiting(settled))
     }
 
@@ -224,30 +225,6 @@ impl Writer {
     }
 }
 
-impl Job {
-    /// How long it may wait for company; `None`: no time at all.
-    fn patience(&self) -> Option<Duration> {
-        match self {
-            Self::Change(_) | Self::Close | Self::Handled(..) | Self::Keep(_) => None,
-            Self::Clear(..) | Self::End(..) => Some(MARK_DELAY),
-            Self::Login(..) => Some(LOGIN_DELAY),
-        }
-    }
-
-    fn is_change(&self) -> bool {
-        matches!(self, Self::Change(_))
-    }
-}
-
-#[async_trait]
-impl Change for Nothing {
-    type Answer = ();
-
-    async fn apply(&self, _: &mut Writing<'_>) -> Result<()> {
-        Ok(())
-    }
-}
-
 impl Task {
     async fn run(mut self, mut queue: mpsc::Receiver<Job>) {
         let mut jobs = Vec::with_capacity(BATCH);
@@ -263,7 +240,12 @@ impl Task {
             };
             let now = Instant::now();
             for job in &jobs[old..] {
-                let then = now + job.patience().unwrap_or_default();
+                let then = now
+                    + match job.patience() {
+                        Patience::None => Duration::ZERO,
+                        Patience::Short => MARK_DELAY,
+                        Patience::Long => LOGIN_DELAY,
+                    };
                 due = Some(due.map_or(then, |due| due.min(then)));
             }
             jobs.retain(|job| {
@@ -274,9 +256,12 @@ impl Task {
                 !is_end
             });
             if ended || jobs.len() >= LAZY || due.is_some_and(|due| due <= now) {
+                let is_time = self.again_at.is_some_and(|at| at <= now);
+                if is_time || jobs.iter().any(Job::is_question) {
+                    self.try_again().await;
+                }
                 self.commit(&mut jobs).await;
-                // What is to be tried again has time.
-                due = (!jobs.is_empty()).then(|| Instant::now() + LOGIN_DELAY);
+                due = self.again_at;
             }
             if ended {
                 break;
@@ -285,7 +270,22 @@ impl Task {
         self.finish().await;
     }
 
-    /// Commits a batch and answers those who wait for it. What is to be tried again is left.
+    /// What could not be written, once more, by itself: what is new must not fail with it.
+    async fn try_again(&mut self) {
+        self.again_at = None;
+        let mut jobs = std::mem::take(&mut self.again);
+        if jobs.is_empty() {
+            return;
+        }
+        let failure = self.attempt(&mut jobs).await.err();
+        if let Some(failure) = &failure {
+            let count = jobs.len();
+            tracing::debug!(error = %failure.error(), count, "failed once more");
+        }
+        self.settle(&mut jobs, failure.as_ref().map(Failure::error));
+    }
+
+    /// Commits a batch and answers those who wait for it.
     async fn commit(&mut self, jobs: &mut Vec<Job>) {
         if jobs.is_empty() {
             return;
@@ -299,46 +299,45 @@ impl Task {
         tracing::error!(error = %failure.error(), count, "transaction failed");
         match failure {
             Failure::Change(_) if count > 1 => {
-                let mut left = Vec::new();
-                for job in jobs.drain(..) {
+                for job in std::mem::take(jobs) {
                     let mut alone = vec![job];
                     let outcome = self.attempt(&mut alone).await;
                     self.settle(&mut alone, outcome.err().as_ref().map(Failure::error));
-                    left.append(&mut alone);
                 }
-                *jobs = left;
             }
             Failure::Change(error) | Failure::Whole(error) => self.settle(jobs, Some(&error)),
         }
     }
 
-    /// Answers those who wait. Marks that could not fall are left, to be tried again.
-    fn settle(&self, jobs: &mut Vec<Job>, failure: Option<&StorageError>) {
-        let mut left = Vec::new();
+    /// Answers those who wait. What nobody waits for is tried again if it failed.
+    fn settle(&mut self, jobs: &mut Vec<Job>, failure: Option<&StorageError>) {
         for job in jobs.drain(..) {
             match job {
+                // What failed is not there for who asks.
+                Job::Ask(answer) => drop(answer.send(())),
                 Job::Change(change) => change.settle(failure),
                 Job::Keep(keep) => {
                     // First, so that who hears of it need not wait to read it.
                     self.under_way.messages.fetch_sub(1, Ordering::AcqRel);
                     keep.settle(failure);
                 }
-                Job::Clear(owner, ids, tries) if failure.is_some() && tries < TRIES => {
-                    left.push(Job::Clear(owner, ids, tries + 1));
+                job @ (Job::Clear(..) | Job::End(..))
+                    if failure.is_some() && self.again.len() < AGAIN =>
+                {
+                    self.again.push(job);
+                    self.again_at.get_or_insert(Instant::now() + AGAIN_DELAY);
                 }
                 Job::Clear(..) => {
                     self.under_way.marks.fetch_sub(1, Ordering::AcqRel);
                 }
-                Job::Handled(_, answer) => {
+                Job::Begin(_, answer) | Job::Handled(_, answer) => {
                     let failed = failure.map(|error| StorageError::Database(error.to_string()));
                     // Its session may be gone.
                     drop(answer.send(failed.map_or(Ok(()), Err)));
                 }
-                // Whoever notes these does not wait.
                 Job::Close | Job::End(..) | Job::Login(..) => {}
             }
         }
-        *jobs = left;
     }
 
     /// One transaction. Afterwards none is open, or the connection is given up.
@@ -370,13 +369,14 @@ impl Task {
         sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await.map_err(whole)?;
         let (memory, lag) = (&mut self.memory, &*self.lag);
         let mut on = Writing { connection: &mut *connection, memory, lag };
-        apply(&mut on, jobs).await.map_err(Failure::Change)?;
+        batch::apply(&mut on, jobs).await.map_err(Failure::Change)?;
         sqlx::query("COMMIT").execute(&mut *connection).await.map_err(whole)?;
         Ok(())
     }
 
     /// Moves the log into the database file and closes.
     async fn finish(mut self) {
+        self.try_again().await;
         let Some(mut connection) = self.connection.take() else { return };
         let moved = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut connection).await;
         if let Err(error) = moved.map(|_| ()).and(connection.close().await) {
@@ -407,64 +407,6 @@ fn whole(error: sqlx::Error) -> Failure {
     Failure::Whole(error.into())
 }
 
-async fn apply(on: &mut Writing<'_>, jobs: &mut [Job]) -> Result<()> {
-    for run in jobs.chunk_by_mut(|a, b| !a.is_change() && !b.is_change()) {
-        if let [Job::Change(change)] = run {
-            change.apply(on).await?;
-            continue;
-        }
-        apply_run(on, run).await?;
-    }
-    Ok(())
-}
-
-/// Things that come in great numbers, each kind with few statements.
-async fn apply_run(on: &mut Writing<'_>, run: &mut [Job]) -> Result<()> {
-    let (mut ends, mut logins, mut clears) = (Vec::new(), Vec::new(), Vec::new());
-    let mut handled = FxHashMap::default();
-    let mut keeps: Vec<&mut Keep> = Vec::new();
-    for job in run {
-        match job {
-            Job::Clear(owner, ids, _) => clears.push((&*owner, &ids[..])),
-            Job::End(session, at) => ends.push((session.0, *at)),
-            Job::Handled(noted, _) => {
-                note(&mut handled, *noted);
-            }
-            Job::Keep(keep) => {
-                if let Some(noted) = keep.message.handled {
-                    note(&mut handled, noted);
-                }
-                keeps.push(keep);
-            }
-            Job::Login(user, at) => logins.push((&*user, *at)),
-            Job::Change(_) | Job::Close => {}
-        }
-    }
-    // Numbers grow in the queue, so a mark of this number or a higher one is not written yet.
-    let first = keeps.first().map(|keep| keep.id);
-    let is_fresh = |id: &MessageId| first.is_some_and(|first| *id >= first);
-    let pairs = clears.iter().flat_map(|(owner, ids)| ids.iter().map(|id| (*owner, *id)));
-    let (fallen, old): (Vec<_>, Vec<_>) = pairs.partition(|(_, id)| is_fresh(id));
-    release::clear(on, &old).await?;
-    keep::keep_all(on, &mut keeps, &fallen.into_iter().collect()).await?;
-    keep::write_handled(on, handled).await?;
-    for (session, at) in ends {
-        resumption::write_end(on, session, at).await?;
-    }
-    for (user, at) in logins {
-        super::account::write_login(on, user, at).await?;
-    }
-    Ok(())
-}
-
-/// The highest count of a session counts.
-fn note(counts: &mut FxHashMap<i64, u32>, noted: Handled) {
-    let count = counts.entry(noted.session.0).or_insert(noted.count);
-    if noted.is_ahead(*count) {
-        *count = noted.count;
-    }
-}
-
 #[async_trait]
 impl<C: Change> Pending for Asked<C> {
     async fn apply(&mut self, on: &mut Writing<'_>) -> Result<()> {
@@ -492,11 +434,11 @@ impl<C: Change> Pending for Asked<C> {
 mod tests {
     use std::path::Path;
 
+    use smallvec::smallvec;
+
     use super::*;
     use crate::jid::Jid;
-    use crate::storage::offline::waiting_only;
-    use crate::storage::sql::offline::Forget;
-    use crate::storage::{SqliteStorage, Storage};
+    use crate::storage::{Holder, SqliteStorage, Storage, Way};
 
     /// Makes an owner and then does what fails.
     enum Bad {
@@ -538,18 +480,35 @@ mod tests {
         Jid::parse(text).unwrap().to_bare()
     }
 
-    async fn keep(writer: &Writer, jid: &str, bytes: usize) -> Result<i64> {
-        let xml = vec![b'x'; bytes].into();
-        let kept =
-            writer.keep(waiting_only(&user(jid), Timestamp::from_micros(1), xml, 1_000)).await?;
-        kept.receipt.await.map(|()| kept.id.get())
+    /// Keeps a message that waits, and is in no archive.
+    async fn keep(writer: &Writer, jid: &str, bytes: usize) -> Result<MessageId> {
+        let holder = Holder {
+            owner: user(jid),
+            with: user(jid).into_jid(),
+            way: Way::Received,
+            archive: false,
+            waiting: true,
+            limit: Some(1_000),
+        };
+        let message = NewMessage {
+            at: Timestamp::from_micros(1),
+            xml: vec![b'x'; bytes].into(),
+            holders: smallvec![holder],
+            search: None,
+            handled: None,
+        };
+        let kept = writer.keep(message).await?;
+        kept.receipt.await.map(|()| kept.id)
     }
 
     /// A writer on a new database, with a bound on its pages.
     async fn writer(dir: &Path, pages: &'static str) -> Writer {
         let path = dir.join("test.sqlite");
         SqliteStorage::open(&path, 1, &Tasks::new()).await.unwrap().close().await;
-        let options = SqliteConnectOptions::new().filename(&path).pragma("max_page_count", pages);
+        let options = SqliteConnectOptions::new()
+            .filename(&path)
+            .busy_timeout(Duration::from_millis(1))
+            .pragma("max_page_count", pages);
         let connection = Connection::connect_with(&options).await.unwrap();
         Writer::start(options, connection, 0, &Arc::new(AtomicI64::new(LEAST_LAG)))
     }
@@ -559,6 +518,17 @@ mod tests {
         let mut connection = Connection::connect_with(&options).await.unwrap();
         let rows = sqlx::query_as::<_, (String,)>("SELECT jid FROM owner ORDER BY jid");
         rows.fetch_all(&mut connection).await.unwrap().into_iter().map(|(jid,)| jid).collect()
+    }
+
+    /// What waits.
+    async fn marks(dir: &Path) -> Vec<MessageId> {
+        let options = SqliteConnectOptions::new().filename(dir.join("test.sqlite"));
+        let mut connection = Connection::connect_with(&options).await.unwrap();
+        let rows = sqlx::query_as::<_, (i64,)>("SELECT message FROM waiting ORDER BY message");
+        let rows = rows.fetch_all(&mut connection).await.unwrap();
+        // Or the file is locked for a moment when the last connection ends.
+        connection.close().await.unwrap();
+        rows.into_iter().map(|(id,)| MessageId::new(id).unwrap()).collect()
     }
 
     #[tokio::test]
@@ -576,7 +546,7 @@ mod tests {
         assert!(matches!(bad, Err(StorageError::Database(_))), "{bad:?}");
         assert!(matches!(worse, Err(StorageError::Database(_))), "{worse:?}");
         assert_ne!(a.unwrap(), b.unwrap());
-        assert_eq!(kept.unwrap(), 1);
+        assert_eq!(kept.unwrap().get(), 1);
         assert_eq!(owners(dir.path()).await, ["a@localhost", "b@localhost", "c@localhost"]);
         // What was remembered of the failed transactions is forgotten.
         let number = writer.write(Good("bad@localhost")).await.unwrap();
@@ -599,13 +569,61 @@ mod tests {
         assert!(error.to_string().contains("full"), "{error}");
         assert!(!kept.is_empty());
         // Those in one batch with it suffer only if they need room, too.
-        let forget = Forget::new(&user("romeo@localhost"), kept[0]);
-        let (large, forgotten) =
-            tokio::join!(keep(&writer, "juliet@localhost", 300_000), writer.write(forget));
+        let (large, fallen) = tokio::join!(
+            keep(&writer, "juliet@localhost", 300_000),
+            writer.clear(user("romeo@localhost"), smallvec![kept[0]]),
+        );
         assert!(large.is_err());
-        assert_eq!(forgotten.unwrap(), 1);
+        fallen.unwrap();
+        writer.catch_up().await.unwrap();
+        assert_eq!(marks(dir.path()).await, kept[1..]);
         let next = keep(&writer, "romeo@localhost", 1_000).await.unwrap();
         assert!(next > *kept.last().unwrap());
+        writer.close().await;
+    }
+
+    /// Somebody else has the file: every transaction fails until this one ends.
+    async fn locked(dir: &Path) -> Connection {
+        let options = SqliteConnectOptions::new().filename(dir.join("test.sqlite"));
+        let mut connection = Connection::connect_with(&options).await.unwrap();
+        sqlx::query("BEGIN IMMEDIATE").execute(&mut connection).await.unwrap();
+        connection
+    }
+
+    #[tokio::test]
+    async fn a_mark_falls_when_it_can_though_much_has_failed_before() {
+        for is_the_end in [false, true] {
+            let dir = tempfile::tempdir().unwrap();
+            let writer = writer(dir.path(), "100000").await;
+            let id = keep(&writer, "romeo@localhost", 10).await.unwrap();
+            let lock = locked(dir.path()).await;
+            writer.clear(user("romeo@localhost"), smallvec![id]).await.unwrap();
+            for _ in 0..20 {
+                assert!(keep(&writer, "juliet@localhost", 10).await.is_err());
+            }
+            assert!(writer.is_busy());
+            assert_eq!(marks(dir.path()).await, [id]);
+            lock.close().await.unwrap();
+            if !is_the_end {
+                writer.catch_up().await.unwrap();
+                assert_eq!(marks(dir.path()).await, []);
+                assert!(!writer.is_busy());
+            }
+            writer.close().await;
+            assert_eq!(marks(dir.path()).await, []);
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_under_way_of_what_was_given_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let writer = writer(dir.path(), "100000").await;
+        let login = || Job::Login(user("romeo@localhost"), Timestamp::from_micros(1));
+        while writer.jobs.try_send(login()).is_ok() {}
+        let id = MessageId::new(1).unwrap();
+        assert!(writer.clear(user("romeo@localhost"), smallvec![id]).now_or_never().is_none());
+        assert!(keep(&writer, "romeo@localhost", 10).now_or_never().is_none());
+        assert!(!writer.is_busy());
         writer.close().await;
     }
 

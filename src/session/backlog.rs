@@ -1,0 +1,196 @@
+//! What a session has been given and its client has not got yet, and what becomes of messages that
+//! come while others wait for the account (docs/delivery.md). State without any waiting: the mailbox
+//! locks it and wakes who waits.
+
+use std::collections::VecDeque;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::Delivery;
+use crate::storage::MessageId;
+
+/// Custody, and the reading of what waits.
+#[derive(Debug, Default)]
+pub(super) struct Backlog {
+    /// Messages that the session was given and its client has not got yet, with their sizes.
+    custody: FxHashMap<MessageId, usize>,
+    /// The sum of the sizes.
+    bytes: usize,
+    /// `None`: the session is live, what comes goes to its mailbox.
+    mode: Option<Mode>,
+    /// What waits was asked for again since the reading began.
+    wanted_again: bool,
+    /// The first message that was passed by since the session was live: another session of the
+    /// account may have got it meanwhile, so that it has no mark any more.
+    passed_since: Option<MessageId>,
+    /// How far the reading has come since then.
+    read_to: Option<MessageId>,
+}
+
+/// What becomes of messages that come while others wait.
+#[derive(Debug)]
+enum Mode {
+    /// They stand here, until the last of those that were passed by have been read.
+    Holding(VecDeque<Delivery>),
+    /// They are passed by, as what waits will be read to its end, and they with it.
+    Passing,
+    /// Nobody has asked for what waits yet. What comes must not overtake it: the first message is
+    /// passed by, and then what waits is looked for.
+    Unasked,
+}
+
+impl Backlog {
+    /// The session is given a message; `read`: it was read from what waits.
+    pub(super) fn take(&mut self, mark: MessageId, size: usize, read: bool) {
+        if self.custody.insert(mark, size).is_none() {
+            self.bytes += size;
+        }
+        if read {
+            self.read_to = self.read_to.max(Some(mark));
+        }
+    }
+
+    /// The client has these.
+    pub(super) fn release(&mut self, marks: &[MessageId]) {
+        for mark in marks {
+            self.leave(mark);
+        }
+        if self.custody.is_empty() {
+            self.custody = FxHashMap::default();
+        }
+    }
+
+    fn leave(&mut self, mark: &MessageId) {
+        if let Some(size) = self.custody.remove(mark) {
+            self.bytes -= size;
+        }
+    }
+
+    pub(super) fn has(&self, mark: MessageId) -> bool {
+        self.custody.contains_key(&mark)
+    }
+
+    /// At most so many messages, and so many bytes of them, are in custody, without those held.
+    pub(super) fn is_below(&self, messages: usize, bytes: usize) -> bool {
+        let (held, held_bytes) = match &self.mode {
+            Some(Mode::Holding(held)) => (held.len(), held.iter().map(|d| d.stanza.size()).sum()),
+            _ => (0, 0),
+        };
+        self.custody.len() - held <= messages && self.bytes - held_bytes <= bytes
+    }
+
+    /// Nothing goes to the mailbox directly.
+    pub(super) fn is_closed(&self) -> bool {
+        self.mode.is_some()
+    }
+
+    /// What waits is to be read.
+    pub(super) fn want(&mut self) {
+        self.wanted_again = true;
+        if !matches!(self.mode, Some(Mode::Holding(_))) {
+            self.mode = Some(Mode::Passing);
+        }
+    }
+
+    /// What waits is being read, or is to be.
+    pub(super) fn is_wanted(&self) -> bool {
+        matches!(self.mode, Some(Mode::Holding(_) | Mode::Passing))
+    }
+
+    /// The session has just begun, and what waits may be asked for.
+    pub(super) fn expect(&mut self) {
+        self.mode.get_or_insert(Mode::Unasked);
+    }
+
+    pub(super) fn is_expected(&self) -> bool {
+        matches!(self.mode, Some(Mode::Unasked))
+    }
+
+    /// Nothing waited when the session began.
+    pub(super) fn dismiss(&mut self) {
+        if self.is_expected() {
+            self.mode = None;
+        }
+    }
+
+    /// The reading begins; answers what is in custody already, and the first message that was passed
+    /// by and not read before. What was held is passed by.
+    pub(super) fn begin(&mut self) -> (FxHashSet<MessageId>, Option<MessageId>) {
+        self.pass_held();
+        self.wanted_again = false;
+        self.mode = Some(Mode::Passing);
+        (self.custody.keys().copied().collect(), self.unread())
+    }
+
+    /// From now on what comes is held. What was passed by before has lower numbers.
+    pub(super) fn hold(&mut self) {
+        self.pass_held();
+        self.mode = Some(Mode::Holding(VecDeque::new()));
+    }
+
+    /// All that waits has been read: the session is live, and what was held is given. `None` if it was
+    /// too much, or what waits was asked for again: then it was passed by.
+    pub(super) fn end(&mut self) -> Option<VecDeque<Delivery>> {
+        if self.wanted_again {
+            self.pass_held();
+        }
+        let Some(Mode::Holding(held)) = self.mode.take() else {
+            self.mode = Some(Mode::Passing);
+            return None;
+        };
+        (self.passed_since, self.read_to) = (None, None);
+        Some(held)
+    }
+
+    /// A message comes while others wait, or does not find room: it is held, or will be read.
+    pub(super) fn pass_by(&mut self, delivery: Delivery, mark: MessageId) {
+        match &mut self.mode {
+            Some(Mode::Holding(held)) if held.len() < HELD => {
+                let size = delivery.stanza.size();
+                held.push_back(delivery);
+                self.take(mark, size, false);
+            }
+            _ => {
+                self.pass_held();
+                self.mode = Some(Mode::Passing);
+                self.passed(mark);
+            }
+        }
+    }
+
+    /// The first message that was passed by and has not been read.
+    pub(super) fn unread(&self) -> Option<MessageId> {
+        let next = self.read_to.and_then(|read| MessageId::new(read.get() + 1));
+        self.passed_since.map(|first| next.map_or(first, |next| first.max(next)))
+    }
+
+    /// As a session of a server before had it: it is to read what waits, and what has come since.
+    pub(super) fn restore(
+        &mut self,
+        custody: impl IntoIterator<Item = (MessageId, usize)>,
+        since: Option<MessageId>,
+    ) {
+        self.mode = Some(Mode::Passing);
+        self.passed_since = since;
+        for (mark, size) in custody {
+            self.take(mark, size, false);
+        }
+    }
+
+    fn passed(&mut self, mark: MessageId) {
+        self.passed_since = Some(self.passed_since.map_or(mark, |first| first.min(mark)));
+    }
+
+    /// What was held will be read.
+    fn pass_held(&mut self) {
+        if let Some(Mode::Holding(held)) = self.mode.take() {
+            for mark in held.iter().filter_map(|delivery| delivery.mark) {
+                self.leave(&mark);
+                self.passed(mark);
+            }
+        }
+    }
+}
+
+/// Messages held while the last of those before them are read.
+const HELD: usize = 64;

@@ -1,0 +1,126 @@
+//! What the writer is asked for, and how many of it are written at once.
+//!
+//! What comes in great numbers is done kind by kind, so that each kind is few statements; only a
+//! [`Change`](super::writer::Change) keeps its place. A mark that falls in the batch which brings it
+//! is never written.
+
+use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
+use tokio::sync::oneshot;
+
+use super::keep::{self, Keep};
+use super::resumption::{self, Begin};
+use super::writer::{Pending, Writing};
+use super::{account, release};
+use crate::jid::BareJid;
+use crate::payload::datetime::Timestamp;
+use crate::storage::{Handled, MessageId, Result, SessionNumber};
+
+/// Something the writer is asked for.
+pub(super) enum Job {
+    /// Wants to know when all that came before is settled.
+    Ask(oneshot::Sender<()>),
+    /// A session begins.
+    Begin(Box<Begin>, oneshot::Sender<Result<()>>),
+    /// All else.
+    Change(Box<dyn Pending>),
+    /// The marks of these fall.
+    Clear(BareJid, SmallVec<[MessageId; 4]>),
+    /// It is over.
+    Close,
+    /// A session has ended.
+    End(SessionNumber, Timestamp),
+    /// A session has handled so many stanzas.
+    Handled(Handled, oneshot::Sender<Result<()>>),
+    /// The most frequent one.
+    Keep(Box<Keep>),
+    /// Somebody logged in.
+    Login(BareJid, Timestamp),
+}
+
+/// How long something may wait for company.
+pub(super) enum Patience {
+    Long,
+    None,
+    Short,
+}
+
+impl Job {
+    pub(super) fn patience(&self) -> Patience {
+        match self {
+            Self::Clear(..) | Self::End(..) => Patience::Short,
+            Self::Login(..) => Patience::Long,
+            Self::Ask(_)
+            | Self::Begin(..)
+            | Self::Change(_)
+            | Self::Close
+            | Self::Handled(..)
+            | Self::Keep(_) => Patience::None,
+        }
+    }
+
+    pub(super) fn is_question(&self) -> bool {
+        matches!(self, Self::Ask(_))
+    }
+
+    fn is_change(&self) -> bool {
+        matches!(self, Self::Change(_))
+    }
+}
+
+/// Writes a batch, within a transaction. May be called again with the same if that is rolled back.
+pub(super) async fn apply(on: &mut Writing<'_>, jobs: &mut [Job]) -> Result<()> {
+    for run in jobs.chunk_by_mut(|a, b| !a.is_change() && !b.is_change()) {
+        if let [Job::Change(change)] = run {
+            change.apply(on).await?;
+            continue;
+        }
+        apply_run(on, run).await?;
+    }
+    Ok(())
+}
+
+/// Things that come in great numbers, each kind with few statements.
+async fn apply_run(on: &mut Writing<'_>, run: &mut [Job]) -> Result<()> {
+    let (mut begun, mut ended, mut logins, mut clears) = (vec![], vec![], vec![], vec![]);
+    let mut handled = FxHashMap::default();
+    let mut keeps: Vec<&mut Keep> = Vec::new();
+    for job in run {
+        match job {
+            Job::Begin(session, _) => begun.push(&**session),
+            Job::Clear(owner, ids) => clears.push((&*owner, &ids[..])),
+            Job::End(session, at) => ended.push((session.0, at.as_micros())),
+            Job::Handled(noted, _) => note(&mut handled, *noted),
+            Job::Keep(keep) => {
+                if let Some(noted) = keep.message.handled {
+                    note(&mut handled, noted);
+                }
+                keeps.push(keep);
+            }
+            Job::Login(user, at) => logins.push((&*user, *at)),
+            Job::Ask(_) | Job::Change(_) | Job::Close => {}
+        }
+    }
+    // Numbers grow in the queue, so a mark of this number or a higher one is not written yet.
+    let first = keeps.first().map(|keep| keep.id);
+    let is_fresh = |id: &MessageId| first.is_some_and(|first| *id >= first);
+    let pairs = clears.iter().flat_map(|(owner, ids)| ids.iter().map(|id| (*owner, *id)));
+    let (fallen, old): (Vec<_>, Vec<_>) = pairs.partition(|(_, id)| is_fresh(id));
+    release::clear(on, &old).await?;
+    keep::keep_all(on, &mut keeps, &fallen.into_iter().collect()).await?;
+    resumption::write_begun(on, &begun).await?;
+    keep::write_handled(on, handled).await?;
+    resumption::write_ended(on, &ended).await?;
+    for (user, at) in logins {
+        account::write_login(on, user, at).await?;
+    }
+    Ok(())
+}
+
+/// The highest count of a session counts.
+fn note(counts: &mut FxHashMap<i64, u32>, noted: Handled) {
+    let count = counts.entry(noted.session.0).or_insert(noted.count);
+    if noted.is_ahead(*count) {
+        *count = noted.count;
+    }
+}
