@@ -17,6 +17,7 @@ import warnings
 import long_lives
 import scenarios
 from client import Refused
+from proxy import Proxy
 from server import DOMAIN, SERVERS, ServerError
 
 SCENARIO_SECONDS = 60
@@ -79,7 +80,7 @@ def checks(server, args):
         outside.append(("nbxmpp", [args.nbxmpp, str(HERE / "with_nbxmpp.py")], {}))
     for library, command, environment in outside:
         for way in ("starttls", "tls"):
-            name = f"{library}: chat goes both ways over {way}"
+            name = f"{library}: chat outlives cuts and a restart over {way}"
             if args.only in name:
                 yield name, lambda: in_child(server, command, environment, way, next(numbers))
 
@@ -118,17 +119,50 @@ def in_process(server, scenario, one, other, number):
 
 
 def in_child(server, command, environment, way, number):
-    """A check in a process of its own: it logs two accounts in and lets them chat."""
+    """A check in a process of its own: two accounts log in, chat, lose their connections."""
     users = [(f"romeo{number}", "soldierly"), (f"juliet{number}", "beauteous")]
     for user, password in users:
         server.add_account(user, password)
-    port = server.c2s if way == "starttls" else server.c2s_tls
-    done = subprocess.run(
-        [*command, way, str(port), DOMAIN, str(server.ca), *itertools.chain(*users)],
-        env={**os.environ, **environment, "NODE_EXTRA_CA_CERTS": str(server.ca)},
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SCENARIO_SECONDS,
-    )
-    assert done.returncode == 0, f"exit code {done.returncode}: {done.stdout} {done.stderr}"
+    environment = {**os.environ, **environment, "NODE_EXTRA_CA_CERTS": str(server.ca)}
+
+    async def run():
+        async with Proxy(server.c2s if way == "starttls" else server.c2s_tls) as proxy:
+            child = await asyncio.create_subprocess_exec(
+                *command, way, str(proxy.port), DOMAIN, str(server.ca), *itertools.chain(*users),
+                env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+            try:
+                errors = asyncio.ensure_future(child.stderr.read())
+                await asyncio.wait_for(obey(server, proxy, child), SCENARIO_SECONDS)
+                code, text = await child.wait(), (await errors).decode(errors="replace")
+                assert code == 0, f"exit code {code}: {text}"
+            finally:
+                if child.returncode is None:
+                    child.kill()
+
+    asyncio.run(run())
+
+
+async def obey(server, proxy, child):
+    """Does what the child asks for, a word a line, and says when it is done."""
+    deeds = {
+        "cut": proxy.cut,
+        "admit": proxy.admit,
+        "restart": lambda: restart(server, proxy),
+    }
+    while word := (await child.stdout.readline()).decode().strip():
+        done = deeds[word]()
+        if done is not None:
+            await done
+        child.stdin.write(b"done\n")
+        await child.stdin.drain()
+
+
+async def restart(server, proxy):
+    proxy.hold()
+    await asyncio.to_thread(server.restart)
+    proxy.admit()
 
 
 if __name__ == "__main__":

@@ -1,15 +1,17 @@
-"""nbxmpp (Gajim's library): two accounts log in and chat both ways.
+"""nbxmpp (Gajim's library): two accounts log in, chat, lose their connections and go on.
 
 Arguments: starttls|tls, port, domain, certificate, user, password, user, password.
-Runs in a Python of its own, since GLib comes from the distribution.
+Runs in a Python of its own, since GLib comes from the distribution. The port is that of a proxy:
+`cut`, `admit` or `restart` on standard output is done by run.py.
 """
 
+import collections
 import sys
 
 from gi.repository import Gio, GLib
 from nbxmpp.client import Client
 from nbxmpp.const import ConnectionProtocol, ConnectionType
-from nbxmpp.protocol import Message, Presence
+from nbxmpp.protocol import JID, Message, Presence
 from nbxmpp.structs import StanzaHandler
 
 WAIT_SECONDS = 15
@@ -18,8 +20,12 @@ WAIT_SECONDS = 15
 class Person:
     def __init__(self, way, port, domain, certificate, user, password):
         self.user = user
-        self.messages = []
+        self.messages = collections.deque()
+        self.history = []
+        self.answer = None
         self.state = None
+        self.is_leaving = False
+        self.resumptions = 0
         self.client = Client(log_context=user)
         self.client.set_domain(domain)
         self.client.set_username(user)
@@ -33,15 +39,45 @@ class Person:
         for signal, state in (
             ("connected", "connected"),
             ("connection-failed", "failed"),
-            ("disconnected", "disconnected"),
         ):
             self.client.subscribe(signal, lambda *_, state=state: setattr(self, "state", state))
+        self.client.subscribe("disconnected", self._disconnected)
+        self.client.subscribe("resume-successful", self._resumed)
         self.client.register_handler(StanzaHandler(name="message", callback=self._message))
         self.client.connect()
 
-    def _message(self, _client, stanza, _properties):
-        if stanza.getBody():
-            self.messages.append((str(stanza.getFrom()), stanza.getBody()))
+    def _disconnected(self, *_):
+        self.state = "disconnected"
+        if self.client.resumeable and not self.is_leaving:
+            self.client.connect()
+
+    def _resumed(self, *_):
+        self.state = "connected"
+        self.resumptions += 1
+
+    def _message(self, _client, stanza, properties):
+        if properties.is_mam_message:
+            self.history.append((properties.mam.id, stanza.getBody()))
+        elif stanza.getBody():
+            self.messages.append(stanza)
+
+    def answered(self, task):
+        self.answer = task.finish()
+
+    def hears(self, sender, body):
+        """The next message is this one. Answers the id that it has in the own archive."""
+        wait_for(lambda: self.messages, f"{body} to {self.user}")
+        found = self.messages.popleft()
+        assert (str(found.getFrom()), found.getBody()) == (sender, body), f"{found}, not {body}"
+        return found.getTag("stanza-id", namespace="urn:xmpp:sid:0").getAttr("id")
+
+    def is_resumed(self, times):
+        wait_for(lambda: self.resumptions == times, f"resumption {times} of {self.user}")
+
+    def leave(self):
+        self.is_leaving = True
+        self.client.disconnect()
+        wait_for(lambda: self.state == "disconnected", "the end of the stream")
 
     @property
     def full(self):
@@ -62,6 +98,11 @@ def wait_for(condition, what):
     GLib.source_remove(timer)
 
 
+def ask_for(deed):
+    print(deed, flush=True)
+    assert sys.stdin.readline() == "done\n"
+
+
 def main():
     way, port, domain, certificate, *accounts = sys.argv[1:]
     romeo = Person(way, port, domain, certificate, *accounts[:2])
@@ -71,14 +112,42 @@ def main():
         if person.state != "connected":
             sys.exit(f"{person.user}: {person.state}: {person.client.get_error()}")
         person.client.send_stanza(Presence())
+    ids = []
     for one, other, body in ((romeo, juliet, "wherefore <art> & thou"), (juliet, romeo, "here 🌹")):
         one.say(other.full, body)
-        wait_for(lambda: other.messages, body)
-        assert other.messages.pop() == (one.full, body)
-    romeo.client.disconnect()
-    juliet.client.disconnect()
+        ids.append((other.hears(one.full, body), body))
+    ids = ids[1:]
+
+    # What was said before the connection broke, and what was said without one.
+    for number, deeds in ((1, ("cut", "admit")), (2, ("restart",))):
+        bodies = [f"around {deeds[0]} {line}" for line in range(20)]
+        for body in bodies:
+            romeo.say(juliet.full, body)
+        juliet.hears(romeo.full, bodies[0])
+        for body in bodies[:10]:
+            juliet.say(romeo.full, body)
+        for deed in deeds:
+            ask_for(deed)
+        for body in bodies[10:]:
+            juliet.say(romeo.full, body)
+        for person in (romeo, juliet):
+            person.is_resumed(number)
+        for body in bodies[1:]:
+            juliet.hears(romeo.full, body)
+        ids.extend((romeo.hears(juliet.full, body), body) for body in bodies)
+        romeo.say(juliet.full, "nothing came twice")
+        juliet.hears(romeo.full, "nothing came twice")
+
+    romeo.client.get_module("MAM").make_query(
+        JID.from_string(f"{romeo.user}@{domain}"), queryid="all", max_=200,
+        callback=romeo.answered,
+    )
+    wait_for(lambda: romeo.answer, "the history")
+    assert romeo.answer.complete
+    assert [each for each in romeo.history if each in ids] == ids, (romeo.history, ids)
+
     for person in (romeo, juliet):
-        wait_for(lambda: person.state == "disconnected", "the end of the stream")
+        person.leave()
     stranger = Person(way, port, domain, certificate, accounts[0], "wrong")
     wait_for(lambda: stranger.state, "the refusal")
     error = stranger.client.get_error()
