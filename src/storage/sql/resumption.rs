@@ -116,11 +116,18 @@ impl Change for Save {
 
     async fn apply(&self, on: &mut Writing<'_>) -> Result<()> {
         for session in &self.0 {
-            sqlx::query("UPDATE resumable SET state = $2, ended = NULL WHERE number = $1")
-                .bind(session.number.0)
-                .bind(&session.state[..])
-                .execute(&mut *on.connection)
-                .await?;
+            let done =
+                sqlx::query("UPDATE resumable SET state = $2, ended = NULL WHERE number = $1")
+                    .bind(session.number.0)
+                    .bind(&session.state[..])
+                    .execute(&mut *on.connection)
+                    .await?;
+            if done.rows_affected() == 0 {
+                // Its beginning could not be written: the disk was full, or its account is gone.
+                let key = session.number.0.to_string();
+                let problem = "there is no such session".to_owned();
+                return Err(StorageError::Inconsistent { table: "resumable", key, problem });
+            }
         }
         write_handled(on, self.0.iter().map(|s| (s.number.0, s.handled)).collect()).await
     }
