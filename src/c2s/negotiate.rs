@@ -281,11 +281,13 @@ impl<'a> Driver<'a> {
             anonymous: self.anonymous,
             resumable: false,
             newest: self.c2s.hosts.storage.archive().newest(),
+            newest_seen: None,
         };
         let bounds =
             InboxLimits { stanzas: self.limits.inbox_stanzas, bytes: self.limits.inbox_bytes };
         let table = Arc::clone(&self.c2s.hosts.sessions);
         let session = Session::open(table, jid, facts, bounds, self.limits.sessions_per_account);
+        session.handle().seen(self.c2s.hosts.storage.archive().newest());
         let (jid, peer) = (session.handle().jid(), self.connection.peer);
         self.c2s.hosts.metrics.sessions.inc();
         tracing::info!(%jid, %peer, "session begins");
@@ -306,11 +308,10 @@ impl<'a> Driver<'a> {
                 let mut asked = Asked { c2s: self.c2s, answer: handle.take_over() };
                 timeout(TAKE_OVER, &mut asked.answer).await.ok().and_then(Result::ok)
             }
-            None => None,
+            None => return Ok((None, Err(handled(&self.c2s.hosts, user, id).await))),
         };
-        let Some(session) = taken else {
-            return Ok((None, Err(handled(&self.c2s.hosts, user, id).await)));
-        };
+        // Somebody else has it, or it ends: what the store knows may be less than it has handled.
+        let Some(session) = taken else { return Ok((None, Err(None))) };
         let handle = session.handle().clone();
         match session.link(|link| link.resumed(h)) {
             Ok(gone) => {

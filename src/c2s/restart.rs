@@ -107,6 +107,7 @@ fn facts() -> SessionFacts {
         anonymous: false,
         resumable: true,
         newest: None,
+        newest_seen: None,
     }
 }
 

@@ -185,6 +185,7 @@ mod tests {
             anonymous: false,
             resumable: false,
             newest: None,
+            newest_seen: None,
         };
         let jid = FullJid::parse("romeo@localhost/orchard").unwrap();
         let bounds = InboxLimits { stanzas: 1_000, bytes: 1 << 20 };

@@ -64,8 +64,10 @@ pub struct SessionFacts {
     pub anonymous: bool,
     /// It outlives its connection (XEP-0198 §5).
     pub resumable: bool,
-    /// The newest message of the server when it was bound.
+    /// The newest message of the server before it was bound.
     pub newest: Option<MessageId>,
+    /// The newest one when others had seen that it is there.
+    pub newest_seen: Option<MessageId>,
 }
 
 /// What a session has told about itself.
@@ -140,6 +142,11 @@ impl SessionHandle {
     #[must_use]
     pub fn is_resumable(&self) -> bool {
         self.0.facts.lock().resumable
+    }
+
+    /// Others see that it is there, as of this message.
+    pub fn seen(&self, newest: Option<MessageId>) {
+        self.0.facts.lock().newest_seen = newest;
     }
 
     pub(super) fn now_resumable(&self) {

@@ -29,6 +29,7 @@ fn facts() -> SessionFacts {
         anonymous: false,
         resumable: false,
         newest: None,
+        newest_seen: None,
     }
 }
 
