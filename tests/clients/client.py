@@ -68,6 +68,15 @@ class Client:
         """Waits until the session goes on after its connection was lost (XEP-0198)."""
         await within(self.resumptions.get(), "the resumption")
 
+    async def acknowledges(self):
+        """Until the server knows what has come; else it comes again at the next login.
+
+        Its request (XEP-0198 §4) is written no later than its first answer, and is answered
+        before the second one is asked for.
+        """
+        for _ in range(2):
+            await within(self.ping(), "the pong")
+
     async def __aenter__(self):
         await within(self.login(), "the login")
         return self

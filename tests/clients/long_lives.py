@@ -59,6 +59,7 @@ async def archive_has_all_under_the_ids_that_were_delivered(a, b):
         async with a() as romeo:
             await talk(juliet, romeo, ["one", "two"])
             delivered = romeo.seen
+            await romeo.acknowledges()
         for body in ("three", "four"):
             await juliet.say(romeo.bare, body)
         await within(juliet.ping(), "the pong")
@@ -162,3 +163,4 @@ SCENARIOS = [
     card_is_seen_by_others,
     account_is_made_and_removed_by_its_user,
 ]
+NEED_KEPT_SESSIONS = [restart_loses_and_doubles_nothing]

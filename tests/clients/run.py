@@ -69,6 +69,8 @@ def checks(server, args):
     for one, other in pairs:
         label = one.library if one is other else f"{one.library} with {other.library}"
         for scenario in scenarios.SCENARIOS + long_lives.SCENARIOS:
+            if scenario in long_lives.NEED_KEPT_SESSIONS and not server.keeps_sessions:
+                continue
             name = f"{label}: {scenario.__name__.replace('_', ' ')}"
             if args.only in name:
                 yield name, lambda: in_process(server, scenario, one, other, next(numbers))
@@ -151,6 +153,8 @@ async def obey(server, proxy, child):
         "admit": proxy.admit,
         "restart": lambda: restart(server, proxy),
     }
+    if not server.keeps_sessions:
+        deeds["restart"] = lambda: (proxy.cut(), proxy.admit()) and None
     while word := (await child.stdout.readline()).decode().strip():
         done = deeds[word]()
         if done is not None:

@@ -134,6 +134,7 @@ async def offline_message_arrives_at_the_next_login(a, b):
                 found = await juliet.message()
                 assert (found.sender, found.body) == (romeo.full, body), found
                 assert found.delayed, "no delay element"
+            await juliet.acknowledges()
         async with b() as juliet:
             await romeo.say(juliet.full, "good night")
             found = await juliet.message()

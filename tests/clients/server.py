@@ -39,6 +39,8 @@ class Server:
     """What the servers have in common: a process, its ports, its log, its end."""
 
     name = "?"
+    # Sessions outlive a restart.
+    keeps_sessions = False
 
     def __init__(self, folder, binary=None):
         self.folder = pathlib.Path(folder)
@@ -120,6 +122,7 @@ class Server:
 
 class Waxwing(Server):
     name = "waxwing"
+    keeps_sessions = True
 
     def configure(self):
         self.config = self.folder / "waxwing.toml"
@@ -166,9 +169,11 @@ interfaces = {{ "127.0.0.1" }}
 c2s_ports = {{ {self.c2s} }}
 c2s_direct_tls_ports = {{ {self.c2s_tls} }}
 modules_enabled = {{ "disco", "roster", "saslauth", "tls", "ping", "offline", "version", "time",
-  "smacks", "carbons", "blocklist", "posix" }}
+  "smacks", "carbons", "blocklist", "posix", "mam", "vcard", "register" }}
 modules_disabled = {{ "s2s" }}
 c2s_require_encryption = true
+allow_registration = true
+default_archive_policy = true
 authentication = "internal_hashed"
 certificates = "{self.folder}"
 ssl = {{ certificate = "{cert}", key = "{key}" }}

@@ -1,6 +1,7 @@
 """aioxmpp behind the interface of client.py."""
 
 import asyncio
+import contextlib
 import logging
 
 import aioxmpp
@@ -244,4 +245,6 @@ class AioxmppClient(Client):
         return card.elements.findtext(".//{vcard-temp}FN")
 
     async def remove_account(self):
-        await self._registration.cancel_registration()
+        # The stream may end before the library has seen the answer.
+        with contextlib.suppress(ConnectionError):
+            await self._registration.cancel_registration()

@@ -120,15 +120,15 @@ def main():
 
     # What was said before the connection broke, and what was said without one.
     for number, deeds in ((1, ("cut", "admit")), (2, ("restart",))):
-        bodies = [f"around {deeds[0]} {line}" for line in range(20)]
+        bodies = [f"around {deeds[0]} {line}" for line in range(8)]
         for body in bodies:
             romeo.say(juliet.full, body)
         juliet.hears(romeo.full, bodies[0])
-        for body in bodies[:10]:
+        for body in bodies[:4]:
             juliet.say(romeo.full, body)
         for deed in deeds:
             ask_for(deed)
-        for body in bodies[10:]:
+        for body in bodies[4:]:
             juliet.say(romeo.full, body)
         for person in (romeo, juliet):
             person.is_resumed(number)
@@ -139,7 +139,7 @@ def main():
         juliet.hears(romeo.full, "nothing came twice")
 
     romeo.client.get_module("MAM").make_query(
-        JID.from_string(f"{romeo.user}@{domain}"), queryid="all", max_=200,
+        JID.from_string(f"{romeo.user}@{domain}"), queryid="all", max_=50,
         callback=romeo.answered,
     )
     wait_for(lambda: romeo.answer, "the history")

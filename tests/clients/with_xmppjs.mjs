@@ -90,7 +90,7 @@ const ids = [await expectMessage(romeo, juliet.full, "here 🌹")];
 
 // What was said before the connection broke, and what was said without one.
 for (const deeds of [["cut", "admit"], ["restart"]]) {
-  const bodies = Array.from({ length: 20 }, (_, line) => `around ${deeds[0]} ${line}`);
+  const bodies = Array.from({ length: 8 }, (_, line) => `around ${deeds[0]} ${line}`);
   for (const body of bodies) await say(romeo, juliet.full, body);
   await expectMessage(juliet, romeo.full, bodies[0]);
   for (const body of bodies) await say(juliet, romeo.full, body);
@@ -111,7 +111,7 @@ await romeo.iqCaller.get(xml("query", "jabber:iq:roster"));
 const form = xml("x", { xmlns: "jabber:x:data", type: "submit" }, [
   xml("field", { var: "FORM_TYPE", type: "hidden" }, xml("value", {}, "urn:xmpp:mam:2")),
 ]);
-const page = xml("set", "http://jabber.org/protocol/rsm", xml("max", {}, "200"));
+const page = xml("set", "http://jabber.org/protocol/rsm", xml("max", {}, "50"));
 const query = xml("query", "urn:xmpp:mam:2", form, page);
 const answer = await romeo.iqCaller.request(xml("iq", { type: "set" }, query));
 const fin = answer.getChild("fin", "urn:xmpp:mam:2");
