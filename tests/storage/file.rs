@@ -56,6 +56,24 @@ async fn everything_is_there_after_a_restart() {
 }
 
 #[tokio::test]
+async fn a_locked_file_is_an_error_and_not_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let storage: Arc<dyn Storage> = open(dir.path()).await.unwrap();
+    let mut other = raw(dir.path()).await;
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+    // The store waits some seconds for the other to end.
+    let kept = storage.archive().keep(letter(1, "one")).await.unwrap();
+    assert!(matches!(kept.receipt.await, Err(StorageError::Database(_))), "it is not promised");
+    sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
+    let kept = storage.archive().keep(letter(2, "two")).await.unwrap();
+    kept.receipt.await.unwrap();
+    let waiting = storage.archive().waiting(&user("juliet@localhost"), None, 9).await.unwrap();
+    assert_eq!(waiting.iter().map(|w| w.id).collect::<Vec<_>>(), [kept.id]);
+    other.close().await.unwrap();
+    storage.close().await;
+}
+
+#[tokio::test]
 async fn an_id_does_not_come_again_after_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let romeo = user("romeo@localhost");
