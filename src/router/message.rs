@@ -49,8 +49,9 @@ pub async fn arrives(
     let mark = mam::keep(cx, &recipient, &mut message).await?;
     let stanza = Arc::new(Stanza::Message(message));
     // Those who are there now: who came meanwhile may have looked for what waits before this did.
-    let resource = resource.filter(|full| cx.hosts.sessions.find(full).is_some());
-    let now = recipients(&cx.hosts.sessions.of(user), resource, kind).unwrap_or_default();
+    let now = cx.hosts.sessions.of(user);
+    let resource = resource.filter(|full| now.iter().any(|session| session.jid() == *full));
+    let now = recipients(&now, resource, kind).unwrap_or_default();
     let given = now.iter().filter(|session| deliver(session, &stanza, mark)).count();
     // It was there when we looked, and has ended or is being closed.
     if given == 0 && must_be_read(&stanza) {
