@@ -41,8 +41,8 @@ pub async fn for_account(cx: &mut Cx<'_>, user: &BareJid, iq: Iq) -> Result<(), 
 /// For a session: it gets it, or the sender learns that it is not there (RFC 6121 §8.5.3.2.3). Since
 /// when a user is away, not even her client tells those who may not see her (XEP-0012 §4).
 ///
-/// DEPARTS: RFC 6121 §8.5.3.1 – requests of strangers should not be delivered. They are, as on all
-/// servers: clients that know a full address, from a call (XEP-0353) or a room, rely on it.
+/// DEPARTS: RFC 6121 §8.5.3.1 – requests of strangers should not be delivered. They are, as
+/// Prosody does it: clients that know a full address, from a call (XEP-0353) or a room, rely on it.
 pub async fn for_session(cx: &mut Cx<'_>, full: &FullJid, iq: Iq) -> Result<(), Halt> {
     let user = full.to_bare();
     blocking::refuse_incoming(cx, &user, &iq.head).await?;
