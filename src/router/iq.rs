@@ -25,6 +25,9 @@ pub async fn for_host(cx: &mut Cx<'_>, iq: Iq) -> Result<(), Halt> {
 /// For an account: the server answers on its behalf (RFC 6121 §8.5.2.1.3).
 ///
 /// Strangers get the same answer whether the account exists or not.
+///
+/// DEPARTS: RFC 6121 §2.3.3 – so theirs is not `forbidden` for a roster set, either: to an account
+/// that does not exist §8.5.1 wants `service-unavailable`. Who may see the user gets `forbidden`.
 pub async fn for_account(cx: &mut Cx<'_>, user: &BareJid, iq: Iq) -> Result<(), Halt> {
     if iq.is_request() && !cx.origin.is_of(user) {
         let is_public = iq.payload().is_some_and(|payload| {
