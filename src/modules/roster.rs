@@ -81,7 +81,9 @@ async fn get(cx: &mut Cx<'_>, user: &BareJid, query: &ElementRef<'_>) -> IqReply
 async fn read(cx: &mut Cx<'_>, user: &BareJid, query: &ElementRef<'_>) -> IqReply {
     let store = cx.hosts.storage.roster();
     if let Some(known) = query.attr("ver").and_then(|ver| ver.parse::<RosterVersion>().ok()) {
-        let (version, changes) = store.changes(user, known, MAX_CHANGES).await?;
+        // They are sent without waiting for room, as others wait for the lock.
+        let room = cx.hosts.config.load().limits.inbox_stanzas / 4;
+        let (version, changes) = store.changes(user, known, MAX_CHANGES.min(room)).await?;
         if version == known {
             return Ok(None);
         }
