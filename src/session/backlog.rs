@@ -164,6 +164,11 @@ impl Backlog {
         self.passed_since.map(|first| next.map_or(first, |next| first.max(next)))
     }
 
+    /// It came while the session read what waits, or was about to.
+    pub(super) fn has_passed(&self, mark: MessageId) -> bool {
+        self.passed_since.is_some_and(|first| first <= mark)
+    }
+
     /// As a session of a server before had it: it is to read what waits, and what has come since.
     pub(super) fn restore(
         &mut self,

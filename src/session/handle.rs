@@ -257,6 +257,12 @@ impl SessionHandle {
         self.0.inbox.backlog(Backlog::begin)
     }
 
+    /// The message came while the session was there, and was passed by as others waited before it.
+    #[must_use]
+    pub fn has_passed(&self, mark: MessageId) -> bool {
+        self.0.inbox.backlog(|backlog| backlog.has_passed(mark))
+    }
+
     /// The end is near: what comes is held, and what was passed by has lower numbers.
     pub fn hold_backlog(&self) {
         self.0.inbox.backlog(Backlog::hold);
