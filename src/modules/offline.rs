@@ -93,11 +93,11 @@ pub async fn look(hosts: &Hosts, session: &SessionHandle) {
     }
 }
 
-/// Something has waited since before others saw that the session is there.
+/// Something has waited since before others saw that the session is there, or was left out since.
 async fn is_behind(hosts: &Hosts, session: &SessionHandle) -> storage::Result<bool> {
     let user = session.jid().to_bare();
     let oldest = hosts.storage.archive().waiting(&user, None, 1).await?;
-    let newest = session.facts().newest_seen;
+    let newest = session.facts().newest_seen.max(session.left_out());
     Ok(oldest.first().is_some_and(|waiting| Some(waiting.id) <= newest))
 }
 
