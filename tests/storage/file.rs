@@ -18,6 +18,23 @@ pub(crate) async fn open(dir: &Path) -> Result<Arc<SqliteStorage>> {
     SqliteStorage::open(&dir.join("waxwing.sqlite"), 2, &Tasks::new()).await
 }
 
+/// Opens a file in which an archive's newest row pushes the older ones into the large table: a full
+/// small table does that to some of them.
+pub(crate) async fn open_moved(dir: &Path) -> Arc<SqliteStorage> {
+    open(dir).await.unwrap().close().await;
+    let mut file = raw(dir).await;
+    let push = sqlx::raw_sql(
+        "CREATE TRIGGER push AFTER INSERT ON archive_recent BEGIN
+            INSERT INTO archive
+                SELECT * FROM archive_recent WHERE owner = NEW.owner AND id < NEW.id;
+            DELETE FROM archive_recent WHERE owner = NEW.owner AND id < NEW.id;
+         END",
+    );
+    push.execute(&mut file).await.unwrap();
+    file.close().await.unwrap();
+    open(dir).await.unwrap()
+}
+
 /// Opens the file behind the back of the storage.
 async fn raw(dir: &Path) -> SqliteConnection {
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(dir.join("waxwing.sqlite"));

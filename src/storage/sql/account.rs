@@ -231,11 +231,11 @@ async fn purge(on: &mut Writing<'_>, jid: &BareJid, owner: i64) -> Result<()> {
 /// Bodies which this owner holds: gone if nobody else does.
 const PURGE: [&str; 4] = [
     "DELETE FROM archive_text WHERE rowid IN (SELECT id FROM message WHERE holders <= 1 AND id IN \
-     (SELECT id FROM archive WHERE owner = $1 UNION SELECT message FROM waiting WHERE owner = $1))",
+     (SELECT id FROM archived WHERE owner = $1 UNION SELECT message FROM waiting WHERE owner = $1))",
     "DELETE FROM message WHERE holders <= 1 AND id IN \
-     (SELECT id FROM archive WHERE owner = $1 UNION SELECT message FROM waiting WHERE owner = $1)",
+     (SELECT id FROM archived WHERE owner = $1 UNION SELECT message FROM waiting WHERE owner = $1)",
     "UPDATE message SET holders = holders - 1 WHERE id IN \
-     (SELECT id FROM archive WHERE owner = $1 UNION SELECT message FROM waiting WHERE owner = $1)",
+     (SELECT id FROM archived WHERE owner = $1 UNION SELECT message FROM waiting WHERE owner = $1)",
     "DELETE FROM handled WHERE session IN (SELECT number FROM resumable WHERE owner = $1)",
 ];
 
