@@ -1,24 +1,25 @@
 //! What keeping messages costs, and whether it depends on how much is stored already.
 //!
-//! `cargo bench --bench archive -- [messages] [in flight] [users] [search]` fills an empty archive
-//! with messages between users (default 1,000,000, 256 and 2,000) and prints the throughput at each
-//! power of ten; then it reads pages. Each message is archived for both sides and marked for one;
-//! the mark falls when the receipt has resolved. fsync is honoured.
+//! `cargo bench --bench archive -- [messages] [in flight] [users] [search]` fills an archive with messages
+//! between users (default 1,000,000, 256 and 2,000), and at each power of ten measures what the next
+//! 50,000 cost, and reads pages. Each message is archived for both sides and marked for one; the mark
+//! falls when the receipt has resolved. fsync is honoured.
 
 #![expect(clippy::print_stdout, reason = "a program that measures")]
 #![expect(clippy::disallowed_methods, reason = "it measures real time")]
 #![expect(clippy::unwrap_used, reason = "a failure is the end of the measurement")]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use futures_util::stream::{FuturesUnordered, StreamExt};
 use smallvec::smallvec;
 use waxwing::clock::Clock;
 use waxwing::jid::{BareJid, Jid};
-use waxwing::storage::{Handled, Holder, NewMessage, Query, SqliteStorage, Storage, Way};
+use waxwing::storage::{
+    Handled, Holder, NewMessage, Query, SessionNumber, SqliteStorage, Storage, Way,
+};
 use waxwing::tasks::Tasks;
 
 fn main() {
@@ -40,30 +41,26 @@ async fn run(messages: usize, in_flight: usize, users: usize, search: bool) {
     receipt.await.unwrap();
     let clock = Clock::system();
     println!("{in_flight} in flight, {users} users, search {search}");
-    let (mut done, mut goal, mut random) = (0, 10_000, 1);
+    let mut load =
+        Load { storage: &storage, people: &people, clock, session, search, done: 0, random: 1 };
+    let mut goal = 10_000;
     while goal <= messages {
-        let (start, begun, cpu) = (done, Instant::now(), cpu_seconds());
-        let mut receipts = FuturesUnordered::new();
-        while done < goal || !receipts.is_empty() {
-            if done < goal && receipts.len() < in_flight {
-                let (from, to) = (next(&mut random) % users, next(&mut random) % users);
-                let handled = Handled { session, count: done as u32 };
-                let message =
-                    message(&clock, &people[from], &people[to], done, search, Some(handled));
-                let kept = storage.archive().keep(message).await.unwrap();
-                receipts.push(async move { (to, kept.id, kept.receipt.await) });
-                done += 1;
-            } else if let Some((to, id, outcome)) = receipts.next().await {
-                outcome.unwrap();
-                storage.archive().delivered(&people[to].bare, &[id]).await.unwrap();
-            }
-        }
-        let (seconds, count) = (begun.elapsed().as_secs_f64(), (done - start) as f64);
-        let cpu = (cpu_seconds() - cpu) * 1e6 / count;
-        println!("{goal:>9} stored: {:>7.0} messages/s, {cpu:.1} us of CPU each", count / seconds);
+        load.write(goal, in_flight).await;
+        let (begun, before) = (Instant::now(), Used::now());
+        load.write(goal + SAMPLE, in_flight).await;
+        let used = Used::now() - before;
+        println!(
+            "{goal:>9} stored: {:>6.0} messages/s; each {:.1} us of CPU, {:.1} of it SQLite's, \
+             {:.1} KiB written",
+            SAMPLE as f64 / begun.elapsed().as_secs_f64(),
+            used.cpu * 1e6 / SAMPLE as f64,
+            used.sqlite * 1e6 / SAMPLE as f64,
+            used.written / 1024.0 / SAMPLE as f64,
+        );
         pages(&storage, &people).await;
         goal *= 10;
     }
+    let done = load.done;
     let size: u64 = std::fs::read_dir(dir.path())
         .unwrap()
         .map(|file| file.unwrap().metadata().unwrap().len())
@@ -94,6 +91,75 @@ async fn pages(storage: &Arc<dyn Storage>, people: &[Person]) {
         let each = rows.iter().sum::<usize>() / (4 * PAGES);
         let what = if with_one { "with one" } else { "with all" };
         println!("          pages {what}: {per_second:.0}/s, {each} rows each");
+    }
+}
+
+/// Messages written and measured at each size.
+const SAMPLE: usize = 50_000;
+
+/// Writes messages in rounds, so that the transactions have the same size whatever else the machine
+/// does.
+struct Load<'a> {
+    storage: &'a Arc<dyn Storage>,
+    people: &'a [Person],
+    clock: Clock,
+    session: SessionNumber,
+    search: bool,
+    done: usize,
+    random: u64,
+}
+
+impl Load<'_> {
+    async fn write(&mut self, goal: usize, in_flight: usize) {
+        while self.done < goal {
+            let mut round = Vec::new();
+            for n in self.done..goal.min(self.done + in_flight) {
+                let mut anybody = || &self.people[next(&mut self.random) % self.people.len()];
+                let (from, to) = (anybody(), anybody());
+                let handled = Some(Handled { session: self.session, count: n as u32 });
+                let message = message(&self.clock, from, to, n, self.search, handled);
+                round.push((to, self.storage.archive().keep(message).await.unwrap()));
+            }
+            self.done += round.len();
+            for (to, kept) in round {
+                kept.receipt.await.unwrap();
+                self.storage.archive().delivered(&to.bare, &[kept.id]).await.unwrap();
+            }
+        }
+    }
+}
+
+/// What the process has used: seconds and bytes.
+struct Used {
+    cpu: f64,
+    sqlite: f64,
+    written: f64,
+}
+
+impl Used {
+    fn now() -> Self {
+        let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+        let cpu = tasks.map(|task| (of_sqlite(&task.path()), cpu_seconds(&task.path())));
+        let cpu: Vec<_> = cpu.collect();
+        let io = std::fs::read_to_string("/proc/self/io").unwrap_or_default();
+        let written = io.lines().find_map(|line| line.strip_prefix("wchar: ")?.parse().ok());
+        Self {
+            cpu: cpu.iter().map(|(_, seconds)| seconds).sum(),
+            sqlite: cpu.iter().filter(|(sqlite, _)| *sqlite).map(|(_, seconds)| seconds).sum(),
+            written: written.unwrap_or_default(),
+        }
+    }
+}
+
+impl std::ops::Sub for Used {
+    type Output = Self;
+
+    fn sub(self, before: Self) -> Self {
+        Self {
+            cpu: self.cpu - before.cpu,
+            sqlite: self.sqlite - before.sqlite,
+            written: self.written - before.written,
+        }
     }
 }
 
@@ -152,9 +218,12 @@ fn next(random: &mut u64) -> usize {
     (*random >> 33) as usize
 }
 
-fn cpu_seconds() -> f64 {
-    let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let after = text.rsplit(')').next().unwrap_or_default();
-    let ticks = |n: usize| after.split_whitespace().nth(n).and_then(|t| t.parse::<f64>().ok());
-    (ticks(11).unwrap_or(0.0) + ticks(12).unwrap_or(0.0)) / 100.0
+fn of_sqlite(task: &Path) -> bool {
+    std::fs::read_to_string(task.join("comm")).is_ok_and(|name| name.starts_with("sqlx-sqlite"))
+}
+
+/// To the nanosecond (`schedstat`), while the ticks of `stat` are 10 ms.
+fn cpu_seconds(task: &Path) -> f64 {
+    let text = std::fs::read_to_string(task.join("schedstat")).unwrap_or_default();
+    text.split_whitespace().next().and_then(|n| n.parse::<f64>().ok()).unwrap_or_default() / 1e9
 }

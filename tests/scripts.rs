@@ -40,6 +40,10 @@ fn main() {
         let place = format!("tests/support/subscriptions.rs: {}", cell.name);
         conversation(&cell.name, place, &cell.script)
     }));
+    trials.push(Trial::test("rfc6121/states/the_tables_agree", || {
+        support::subscriptions::the_tables_agree();
+        Ok(())
+    }));
     trials.extend(
         support::crowds::conversations().into_iter().map(|(name, text)| {
             conversation(name, format!("tests/support/crowds.rs: {name}"), &text)

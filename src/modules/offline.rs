@@ -93,11 +93,11 @@ pub async fn look(hosts: &Hosts, session: &SessionHandle) {
     }
 }
 
-/// Something has waited since before others saw that the session is there.
+/// Something has waited since before others saw that the session is there, or was left out since.
 async fn is_behind(hosts: &Hosts, session: &SessionHandle) -> storage::Result<bool> {
     let user = session.jid().to_bare();
     let oldest = hosts.storage.archive().waiting(&user, None, 1).await?;
-    let newest = session.facts().newest_seen;
+    let newest = session.facts().newest_seen.max(session.left_out());
     Ok(oldest.first().is_some_and(|waiting| Some(waiting.id) <= newest))
 }
 
@@ -170,6 +170,14 @@ impl<'a> Reading<'a> {
         to.is_none_or(|to| to == **self.session.jid() || to == *self.user)
     }
 
+    /// It was kept for somebody who was away, or has waited for long. What only queues behind others
+    /// while the session catches up is as fresh as any (XEP-0203 §2).
+    fn is_late(&self, waiting: &Waiting) -> bool {
+        let waited = self.hosts.clock.now().as_micros() - waiting.at.as_micros();
+        let is_prompt = waited < PROMPT.as_micros() as i64;
+        self.all && !(is_prompt && self.session.has_passed(waiting.id))
+    }
+
     /// Until there is nothing more, or nothing up to `last`. `false` if the session has ended.
     async fn read(&mut self, last: Option<MessageId>) -> storage::Result<bool> {
         let Self { hosts, session, ahead, .. } = *self;
@@ -181,7 +189,8 @@ impl<'a> Reading<'a> {
                 if self.in_custody.contains(&waiting.id) || session.has_custody(waiting.id) {
                     continue;
                 }
-                let Some(stanza) = again(hosts, &self.user, waiting, self.all) else { continue };
+                let is_late = self.is_late(waiting);
+                let Some(stanza) = again(hosts, &self.user, waiting, is_late) else { continue };
                 if !self.all && stanza.head().to.as_ref() != Some(&**session.jid()) {
                     continue;
                 }
@@ -227,5 +236,7 @@ fn again(hosts: &Hosts, user: &BareJid, waiting: &Waiting, is_late: bool) -> Opt
 
 /// Messages fetched from the store at once.
 const PAGE: usize = 32;
+/// Who sees the message within this time takes it for a new one.
+const PROMPT: Duration = Duration::from_secs(5);
 /// From the binding of a session to its first presence.
 const APPEARING: Duration = Duration::from_secs(1);

@@ -49,10 +49,13 @@ pub async fn arrives(
     let mark = mam::keep(cx, &recipient, &mut message).await?;
     let stanza = Arc::new(Stanza::Message(message));
     // Those who are there now: who came meanwhile may have looked for what waits before this did.
-    let now = cx.hosts.sessions.of(user);
-    let resource = resource.filter(|full| now.iter().any(|session| session.jid() == *full));
-    let now = recipients(&now, resource, kind).unwrap_or_default();
+    let sessions = cx.hosts.sessions.of(user);
+    let resource = resource.filter(|full| sessions.iter().any(|s| s.jid() == *full));
+    let now = recipients(&sessions, resource, kind).unwrap_or_default();
     let given = now.iter().filter(|session| deliver(session, &stanza, mark)).count();
+    if let Some(mark) = mark.filter(|_| given == 0) {
+        sessions.iter().for_each(|session| session.leave_out(mark));
+    }
     // It was there when we looked, and has ended or is being closed.
     if given == 0 && must_be_read(&stanza) {
         return Err(Condition::ServiceUnavailable.into());

@@ -223,7 +223,7 @@ async fn drain(
         if let Err(halt) = arrive(&mut cx, stanza).await {
             bounce::bounce(&mut cx, &copy, halt);
         }
-        if let Some(own) = own {
+        if let Some(own) = own.filter(|_| outbox.unlock()) {
             room(hosts, own).await;
         }
     }

@@ -25,6 +25,9 @@ pub(super) struct Backlog {
     passed_since: Option<MessageId>,
     /// How far the reading has come since then.
     read_to: Option<MessageId>,
+    /// The newest message that waits since the session began, as it had not told yet whether it wants
+    /// any.
+    left_out: Option<MessageId>,
 }
 
 /// What becomes of messages that come while others wait.
@@ -106,9 +109,19 @@ impl Backlog {
         matches!(self.mode, Some(Mode::Unasked))
     }
 
+    /// This message waits: what comes to the session's own address comes behind it.
+    pub(super) fn leave_out(&mut self, mark: MessageId) {
+        self.left_out = self.left_out.max(Some(mark));
+        self.expect();
+    }
+
+    pub(super) fn left_out(&self) -> Option<MessageId> {
+        self.left_out
+    }
+
     /// Nothing waited when the session began.
     pub(super) fn dismiss(&mut self) {
-        if self.is_expected() {
+        if self.is_expected() && self.left_out.is_none() {
             self.mode = None;
         }
     }
@@ -162,6 +175,11 @@ impl Backlog {
     pub(super) fn unread(&self) -> Option<MessageId> {
         let next = self.read_to.and_then(|read| MessageId::new(read.get() + 1));
         self.passed_since.map(|first| next.map_or(first, |next| first.max(next)))
+    }
+
+    /// It came while the session read what waits, or was about to.
+    pub(super) fn has_passed(&self, mark: MessageId) -> bool {
+        self.passed_since.is_some_and(|first| first <= mark)
     }
 
     /// As a session of a server before had it: it is to read what waits, and what has come since.

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use rustc_hash::FxHashSet;
@@ -257,6 +258,27 @@ impl SessionHandle {
         self.0.inbox.backlog(Backlog::begin)
     }
 
+    /// A message for the account waits, and no session took it. If this one is so new that it may
+    /// not have told yet whether it wants messages, nothing overtakes it.
+    pub fn leave_out(&self, mark: MessageId) {
+        let is_new = self.0.facts.lock().since.elapsed() < JUST_BOUND;
+        if is_new && self.available().is_none() {
+            self.0.inbox.backlog(|backlog| backlog.leave_out(mark));
+        }
+    }
+
+    /// The newest of those messages.
+    #[must_use]
+    pub fn left_out(&self) -> Option<MessageId> {
+        self.0.inbox.backlog(|backlog| backlog.left_out())
+    }
+
+    /// The message came while the session was there, and was passed by as others waited before it.
+    #[must_use]
+    pub fn has_passed(&self, mark: MessageId) -> bool {
+        self.0.inbox.backlog(|backlog| backlog.has_passed(mark))
+    }
+
     /// The end is near: what comes is held, and what was passed by has lower numbers.
     pub fn hold_backlog(&self) {
         self.0.inbox.backlog(Backlog::hold);
@@ -388,3 +410,5 @@ impl PartialEq for SessionHandle {
 
 /// Addresses remembered by a session for its directed presence.
 const MAX_DIRECTED: usize = 1000;
+/// A session older than this that has not told that it is there will hardly do so.
+const JUST_BOUND: Duration = Duration::from_secs(10);

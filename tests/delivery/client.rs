@@ -100,7 +100,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pieces<S> {
                     return Err(Trouble::Closed(condition.unwrap_or_default()));
                 }
                 Some(Piece::Child(element)) => return Ok(element),
-                Some(Piece::End) => return Err(Trouble::Lost("the stream is closed".to_owned())),
+                Some(Piece::End) => return Err(Trouble::Lost(CLOSED.to_owned())),
                 None => match self.stream.read(&mut buffer).await {
                     Ok(0) => return Err(Trouble::Lost("end of file".to_owned())),
                     Ok(count) => self.reader.feed(&buffer[..count]),
@@ -124,6 +124,8 @@ fn lost(error: &std::io::Error) -> Trouble {
     Trouble::Lost(error.kind().to_string())
 }
 
+/// Lost, but in good order: the server has ended its stream.
+pub(crate) const CLOSED: &str = "the stream is closed";
 /// The only domain.
 pub(crate) const HOST: &str = "localhost";
 /// Of all accounts.

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::book::Book;
 use super::chance::Chance;
-use super::client::{HOST, Trouble, Wire, log_in, within};
+use super::client::{CLOSED, HOST, Trouble, Wire, log_in, within};
 use super::counts::{Counts, Sent};
 use super::element::{CLIENT, Element};
 use super::ledger::{Account, Copy, Key};
@@ -424,8 +424,14 @@ impl Device {
     }
 
     /// Acknowledges all, closes the stream, and hears what still comes.
+    ///
+    /// # Errors
+    /// If the connection is lost before the server has closed the stream, too: nobody knows what it
+    /// has heard. The session is given up.
     async fn leave(&mut self, wire: &mut Wire) -> Result<(), Trouble> {
         let counts = self.counts.take();
+        let h = counts.as_ref().map_or("none".to_owned(), |counts| counts.read.to_string());
+        self.book.note_of(self.account, &format!("leaves with h={h}"));
         let copies = self.book.read(|ledger| ledger.copies());
         let read = counts.map(|c| format!("<a xmlns='{SM}' h='{}'/>", c.read)).unwrap_or_default();
         wire.send(&format!("{read}</stream:stream>")).await?;
@@ -434,7 +440,7 @@ impl Device {
                 match wire.next().await {
                     Ok(element) if element.ns == CLIENT => self.take(&element),
                     Ok(_) => {}
-                    Err(Trouble::Lost(_)) => return Ok(()),
+                    Err(Trouble::Lost(why)) if why == CLOSED => return Ok(()),
                     Err(trouble) => return Err(trouble),
                 }
             }
