@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use sqlx::Row;
 
+use super::archive::Expire;
 use super::writer::{Change, Writing};
 use super::{Database, DbRow, bound, jid};
 use crate::jid::BareJid;
@@ -51,6 +52,9 @@ impl AccountStore for Database {
     }
 
     async fn remove(&self, user: &BareJid) -> Result<bool> {
+        // What may be large goes before it in pieces, so that nobody has to wait for all of it.
+        let below = self.writer.newest().map_or(0, |newest| newest.get() + 1);
+        while self.writer.write(Expire { owner: user.clone(), below }).await? > 0 {}
         self.writer.write(Remove(user.clone())).await
     }
 

@@ -356,10 +356,10 @@ const COUNT_ALL_TIMES: &str = count!("", "");
 const WORDS: usize = 16;
 
 /// What an archive is to forget.
-struct Expire {
-    owner: BareJid,
+pub(super) struct Expire {
+    pub(super) owner: BareJid,
     /// Ids below are to be forgotten.
-    below: i64,
+    pub(super) below: i64,
 }
 
 #[async_trait]
