@@ -103,7 +103,7 @@ impl Incoming<'_> {
                 let h = h.ok_or(StreamCondition::InvalidXml.text("h is a number below 2^32"))?;
                 self.acknowledged(h).await?;
             }
-            // There is a session already (XEP-0198 §6). Who asks again and again is confused.
+            // There is a session already (XEP-0198 §6). Who does not learn that is confused.
             "resume" if self.session.link(session::Link::refuse) => {}
             "resume" => {
                 return Err(StreamCondition::PolicyViolation.text("resume comes before bind"));
@@ -114,8 +114,8 @@ impl Incoming<'_> {
         Ok(())
     }
 
-    /// XEP-0198 §3. A session that can be resumed outlives the server, too, if its user has an
-    /// account.
+    /// XEP-0198 §3. A session that can be resumed outlives the server, too. One of a user without an
+    /// account cannot: nobody can log in as her again.
     async fn enable(&self, root: &ElementRef<'_>) -> Result<(), StreamError> {
         let Self { hosts, session, .. } = *self;
         let again = || StreamCondition::PolicyViolation.text("enabled already");
@@ -126,14 +126,12 @@ impl Incoming<'_> {
         let wished = root.attr("max").and_then(|max| max.parse().ok());
         let max = wished.map_or(most, |seconds| most.min(Duration::from_secs(seconds)));
         let wants = root.attr("resume").is_some_and(|r| matches!(&*r, "true" | "1"));
+        let handle = session.handle();
         let mut resumption = None;
-        if wants && !max.is_zero() {
+        // What is told as `max` are whole seconds, and one at least.
+        if wants && max.as_secs() > 0 && !handle.is_anonymous() {
             let id = session::new_id();
-            let handle = session.handle();
-            let number = match handle.is_anonymous() {
-                true => None,
-                false => begin(hosts, handle, &id).await,
-            };
+            let number = begin(hosts, handle, &id).await;
             resumption = Some(Resumption { id, max, number });
         }
         if session.manage(resumption) { Ok(()) } else { Err(again()) }
@@ -165,7 +163,7 @@ async fn begin(hosts: &Hosts, handle: &SessionHandle, id: &str) -> Option<Sessio
     }
 }
 
-/// XEP-0198 §5: a client that acknowledges what it was not sent is confused.
+/// XEP-0198 §6: a client that acknowledges what it was not sent is confused.
 pub(super) fn too_high(error: TooHigh) -> StreamError {
     let detail = Detail::HandledCountTooHigh { h: error.h, sent: error.sent };
     StreamError { detail: Some(detail), ..StreamCondition::UndefinedCondition.into() }
