@@ -17,7 +17,8 @@ use crate::router::{self, Taken};
 use crate::session::stream_management::TooHigh;
 use crate::session::{self, CloseReason, Resumption, Session, SessionHandle};
 use crate::stanza::{
-    Content, Detail, Head, Iq, IqKind, Refusal, Stanza, StanzaError, StreamCondition, StreamError,
+    Condition, Content, Detail, Head, Iq, IqKind, Refusal, Stanza, StanzaError, StreamCondition,
+    StreamError,
 };
 use crate::storage::SessionNumber;
 use crate::stream::header;
@@ -75,7 +76,14 @@ impl Incoming<'_> {
             let head = answer.head_mut();
             head.to = Some(handle.jid().clone().into_jid());
             if head.from.is_none() {
-                head.from = self.hosts.get(handle.jid().domain()).map(|host| host.jid.clone());
+                // For nobody in particular means for the account (RFC 6120 §10.3); for what is no
+                // address we can only speak ourselves.
+                head.from = match error.condition {
+                    Condition::JidMalformed => {
+                        self.hosts.get(handle.jid().domain()).map(|host| host.jid.clone())
+                    }
+                    _ => Some(handle.jid().to_bare().into()),
+                };
             }
             offer(handle, answer);
         }
