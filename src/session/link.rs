@@ -347,6 +347,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_handled_wraps() {
+        let mut link = Link::default();
+        let max = std::time::Duration::from_secs(60);
+        let resumption = Resumption { id: "a".into(), max, number: None };
+        link.restore(resumption, u32::MAX, super::Unacknowledged::default());
+        link.take();
+        assert!(link.has_untold() && !link.handled(false));
+        assert_eq!((link.handled_count(), told(&mut link)), (0, Some(0)));
+        assert!((1..TELL_AFTER).all(|_| link.take().is_none() && !link.handled(false)));
+        link.take();
+        assert!(link.handled(false) && told(&mut link) == Some(TELL_AFTER));
+    }
+
+    #[test]
     fn without_a_store_what_is_handled_counts() {
         let mut link = Link::default();
         assert!(link.enable(None) && !link.enable(None));
