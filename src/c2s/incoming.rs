@@ -47,8 +47,13 @@ impl Incoming<'_> {
         let Self { hosts, session, .. } = *self;
         let handle = session.handle();
         check_from(&frame, handle)?;
+        let stanza = match Stanza::read(frame) {
+            Ok(stanza) => Ok(stanza),
+            Err(Refusal::NotAStanza) => return Err(StreamCondition::UnsupportedStanzaType.into()),
+            Err(Refusal::Faulty(stanza, error)) => Err((stanza, error)),
+        };
         let (counts, handled) = session.link(|link| (link.is_managed(), link.take()));
-        let taken = match Stanza::read(frame) {
+        let taken = match stanza {
             Ok(mut stanza) => {
                 let head = stanza.head_mut();
                 if head.lang.is_none() {
@@ -58,8 +63,7 @@ impl Incoming<'_> {
                 self.note_answer(&stanza);
                 router::from_client(hosts, handle, origin, stanza, handled).await
             }
-            Err(Refusal::NotAStanza) => return Err(StreamCondition::UnsupportedStanzaType.into()),
-            Err(Refusal::Faulty(stanza, error)) => {
+            Err((stanza, error)) => {
                 self.refuse(&stanza, &error);
                 Taken { stanza: *stanza, receipts: SmallVec::new(), is_counted: false }
             }
