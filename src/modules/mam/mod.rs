@@ -29,7 +29,7 @@ impl Module for Mam {
             name: "mam",
             summary: "Keeps messages, and finds them again, for users who want it",
             xeps: &[
-                Xep { number: 59, version: "1.0", status: Status::Partial },
+                Xep { number: 59, version: "1.0", status: Status::Complete },
                 Xep { number: 297, version: "1.0", status: Status::Complete },
                 Xep { number: 313, version: "1.1.3", status: Status::Complete },
                 Xep { number: 334, version: "1.0.0", status: Status::Partial },
