@@ -192,12 +192,12 @@ impl Ledger {
         message.copies.push(Arrived { at, place, kills, settled: None, copy });
     }
 
-    /// `account` has acknowledged what it got of the first `copies` of all, and closed its stream,
-    /// and so did the server.
-    pub(crate) fn left(&mut self, account: Account, copies: usize) {
+    /// `account` has acknowledged what it got in this session of the first `copies` of all, and closed
+    /// its stream, and so did the server.
+    pub(crate) fn left(&mut self, account: Account, session: u32, copies: usize) {
         let own = self.messages.iter_mut().filter(|(key, _)| key.to == account);
         let own = own.flat_map(|(_, message)| &mut message.copies);
-        for copy in own.filter(|copy| copy.place < copies) {
+        for copy in own.filter(|copy| copy.place < copies && copy.copy.session == session) {
             copy.settled.get_or_insert(self.arrived);
         }
     }
