@@ -33,6 +33,7 @@ impl Module for Mam {
                 Xep { number: 59, version: "1.0", status: Status::Complete },
                 Xep { number: 297, version: "1.0", status: Status::Complete },
                 Xep { number: 313, version: "1.1.3", status: Status::Complete },
+                // Nobody copies anything yet that `<no-copy/>` could forbid (XEP-0280).
                 Xep { number: 334, version: "1.0.0", status: Status::Partial },
                 Xep { number: 431, version: "0.2.0", status: Status::Complete },
                 Xep { number: 441, version: "0.2.0", status: Status::Complete },
