@@ -35,7 +35,7 @@ fn main() {
     let mut files = Vec::new();
     collect(&root, &mut files);
     files.sort();
-    let mut trials: Vec<_> = files.iter().map(|file| trial(&root, file)).collect();
+    let mut trials: Vec<_> = files.iter().flat_map(|file| trials_of(&root, file)).collect();
     trials.extend(support::subscriptions::cells().into_iter().map(|cell| {
         let place = format!("tests/support/subscriptions.rs: {}", cell.name);
         conversation(&cell.name, place, &cell.script)
@@ -64,15 +64,22 @@ fn collect(dir: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-fn trial(root: &Path, file: &Path) -> Trial {
+fn trials_of(root: &Path, file: &Path) -> Vec<Trial> {
     let relative = file.strip_prefix(root).unwrap().with_extension("");
     let name = relative.to_str().unwrap().replace('\\', "/");
     let path = format!("tests/scripts/{name}.xmpp");
-    conversation(&name, path, &fs::read_to_string(file).unwrap())
+    let text = fs::read_to_string(file).unwrap();
+    let again = script::parse(&text).ok().and_then(|script| script.over_websocket());
+    let again = again.filter(|_| OVER_WEBSOCKET.iter().any(|dir| name.starts_with(dir)));
+    let again = again.map(|script| run(&format!("websocket/{name}"), path.clone(), Ok(script)));
+    again.into_iter().chain([conversation(&name, path, &text)]).collect()
 }
 
 fn conversation(name: &str, path: String, text: &str) -> Trial {
-    let parsed = script::parse(text);
+    run(name, path, script::parse(text))
+}
+
+fn run(name: &str, path: String, parsed: Result<Script, String>) -> Trial {
     let is_local = parsed.as_ref().is_ok_and(is_local);
     let is_ignored = is_local && Remote::from_environment().is_some();
     let run = move || {
@@ -81,6 +88,10 @@ fn conversation(name: &str, path: String, text: &str) -> Trial {
     };
     Trial::test(name, run).with_ignored_flag(is_ignored)
 }
+
+/// These run over WebSocket, too, where they do not speak of bytes or of TLS.
+const OVER_WEBSOCKET: &[&str] =
+    &["rfc6121/", "xep-0160/", "xep-0191/", "xep-0198/", "xep-0203/", "xep-0313/"];
 
 /// Whether it needs our server: for its configuration, or because time passes.
 fn is_local(script: &Script) -> bool {
