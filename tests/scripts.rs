@@ -64,13 +64,13 @@ fn collect(dir: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
+/// Over TCP, and over WebSocket unless it speaks of what only one of them has.
 fn trials_of(root: &Path, file: &Path) -> Vec<Trial> {
     let relative = file.strip_prefix(root).unwrap().with_extension("");
     let name = relative.to_str().unwrap().replace('\\', "/");
     let path = format!("tests/scripts/{name}.xmpp");
     let text = fs::read_to_string(file).unwrap();
     let again = script::parse(&text).ok().and_then(|script| script.over_websocket());
-    let again = again.filter(|_| OVER_WEBSOCKET.iter().any(|dir| name.starts_with(dir)));
     let again = again.map(|script| run(&format!("websocket/{name}"), path.clone(), Ok(script)));
     again.into_iter().chain([conversation(&name, path, &text)]).collect()
 }
@@ -88,10 +88,6 @@ fn run(name: &str, path: String, parsed: Result<Script, String>) -> Trial {
     };
     Trial::test(name, run).with_ignored_flag(is_ignored)
 }
-
-/// These run over WebSocket, too, where they do not speak of bytes or of TLS.
-const OVER_WEBSOCKET: &[&str] =
-    &["rfc6121/", "xep-0160/", "xep-0191/", "xep-0198/", "xep-0203/", "xep-0313/"];
 
 /// Whether it needs our server: for its configuration, or because time passes.
 fn is_local(script: &Script) -> bool {

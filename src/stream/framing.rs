@@ -6,6 +6,7 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
+use super::header::END;
 use super::input::Heard;
 use crate::ns;
 use crate::xml::{
@@ -86,6 +87,12 @@ impl Cutter {
                 }
                 if self.buffer.starts_with(b"<?") {
                     self.framer.restart();
+                } else if self.buffer.starts_with(END) {
+                    // Perhaps of a stream that was never opened (RFC 7395 §3.4).
+                    send(&element("close").ns(ns::FRAMING).to_bytes());
+                    self.has_ended = true;
+                    self.buffer = BytesMut::new();
+                    return Ok(());
                 }
             }
             let piece = self.framer.next(&self.buffer)?;
@@ -100,6 +107,7 @@ impl Cutter {
                     send(&alone(&self.buffer[range.clone()]));
                     range.end
                 }
+                // It was seen above, unless it came in parts.
                 Some(Piece::End) => {
                     send(&element("close").ns(ns::FRAMING).to_bytes());
                     self.has_ended = true;
