@@ -77,11 +77,14 @@ def checks(server, args):
     outside = []
     if args.node:
         environment = {"WAXWING_NODE_MODULES": str(pathlib.Path(args.node) / "node_modules")}
-        outside.append(("xmpp.js", ["node", str(HERE / "with_xmppjs.mjs")], environment))
+        # Node has it by default from 22 on.
+        command = ["node", "--experimental-websocket", str(HERE / "with_xmppjs.mjs")]
+        outside.append(("xmpp.js", command, environment, ("starttls", "tls", "ws", "wss")))
     if args.nbxmpp:
-        outside.append(("nbxmpp", [args.nbxmpp, str(HERE / "with_nbxmpp.py")], {}))
-    for library, command, environment in outside:
-        for way in ("starttls", "tls"):
+        command = [args.nbxmpp, str(HERE / "with_nbxmpp.py")]
+        outside.append(("nbxmpp", command, {}, ("starttls", "tls")))
+    for library, command, environment, ways in outside:
+        for way in ways:
             name = f"{library}: chat outlives cuts and a restart over {way}"
             if args.only in name:
                 yield name, lambda: in_child(server, command, environment, way, next(numbers))
@@ -128,7 +131,10 @@ def in_child(server, command, environment, way, number):
     environment = {**os.environ, **environment, "NODE_EXTRA_CA_CERTS": str(server.ca)}
 
     async def run():
-        async with Proxy(server.c2s if way == "starttls" else server.c2s_tls) as proxy:
+        ports = {
+            "starttls": server.c2s, "tls": server.c2s_tls, "ws": server.http, "wss": server.https
+        }
+        async with Proxy(ports[way]) as proxy:
             child = await asyncio.create_subprocess_exec(
                 *command, way, str(proxy.port), DOMAIN, str(server.ca), *itertools.chain(*users),
                 env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
