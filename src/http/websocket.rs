@@ -139,8 +139,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// writing side goes on with what is left, and sees what fails; both are of one task, which is
     /// woken for either.
     fn push(&mut self, cx: &mut Context<'_>) {
-        if self.poll_sent(cx).is_pending() {
-            tracing::trace!("an answer waits for the client to read");
+        match self.poll_sent(cx) {
+            Poll::Pending | Poll::Ready(_) => {}
         }
     }
 
