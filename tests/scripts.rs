@@ -40,6 +40,10 @@ fn main() {
         let place = format!("tests/support/subscriptions.rs: {}", cell.name);
         conversation(&cell.name, place, &cell.script)
     }));
+    trials.push(Trial::test("rfc6121/states/the_tables_agree", || {
+        support::subscriptions::the_tables_agree();
+        Ok(())
+    }));
     trials.extend(
         support::crowds::conversations().into_iter().map(|(name, text)| {
             conversation(name, format!("tests/support/crowds.rs: {name}"), &text)
@@ -47,6 +51,9 @@ fn main() {
     );
     trials.extend(support::messages::conversations().into_iter().map(|(name, text)| {
         conversation(&name, format!("tests/support/messages.rs: {name}"), &text)
+    }));
+    trials.extend(support::presences::conversations().into_iter().map(|(name, text)| {
+        conversation(&name, format!("tests/support/presences.rs: {name}"), &text)
     }));
     trials.extend(support::checks::trials());
     trials.extend(requests::all().into_iter().map(request));

@@ -27,6 +27,19 @@ macro_rules! suite {
             )*)*
         }
 
+        /// With the rows of archives in both of their tables.
+        mod sqlite_moved {
+            $($(
+                #[tokio::test]
+                async fn $case() {
+                    let dir = tempfile::tempdir().unwrap();
+                    let storage = crate::file::open_moved(dir.path()).await;
+                    crate::$cases::$case(storage.clone()).await;
+                    waxwing::storage::Storage::close(&*storage).await;
+                }
+            )*)*
+        }
+
         mod sqlite {
             $($(
                 #[tokio::test]

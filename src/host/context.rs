@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 
 use smallvec::SmallVec;
 
-use super::{Host, Hosts};
+use super::{Host, Hosts, RosterLock};
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::session::SessionHandle;
 use crate::stanza::{Condition, Stanza, StanzaError};
@@ -113,6 +113,8 @@ pub struct Outbox {
     first: VecDeque<Stanza>,
     /// Behind all of the others, the answer to the request in hand among them.
     behind: VecDeque<Stanza>,
+    /// A roster that is locked until so many of those have gone.
+    lock: Option<(usize, RosterLock)>,
 }
 
 impl Origin {
@@ -149,9 +151,31 @@ impl Outbox {
         self.behind.push_back(stanza);
     }
 
+    /// Keeps a roster locked until the answer, and what was sent behind it so far, has gone.
+    pub fn unlock_behind(&mut self, lock: RosterLock) {
+        self.lock = Some((self.behind.len(), lock));
+    }
+
     /// The next one.
     pub fn take(&mut self) -> Option<Stanza> {
-        self.first.pop_front().or_else(|| self.behind.pop_front())
+        if let Some(first) = self.first.pop_front() {
+            return Some(first);
+        }
+        match &mut self.lock {
+            None => {}
+            Some((0, _)) => self.lock = None,
+            Some((left, _)) => *left -= 1,
+        }
+        self.behind.pop_front()
+    }
+
+    /// Unlocks the roster if it may be unlocked by now. `false` if it is still locked: others may wait
+    /// for it.
+    pub fn unlock(&mut self) -> bool {
+        if self.first.is_empty() && matches!(self.lock, Some((0, _))) {
+            self.lock = None;
+        }
+        self.lock.is_none()
     }
 }
 

@@ -4,6 +4,7 @@ mod cache;
 pub mod command;
 mod context;
 mod registry;
+mod roster_lock;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -16,6 +17,7 @@ use tokio::sync::Semaphore;
 pub use cache::{AccountCache, Ticket};
 pub use context::{Cx, Halt, Keeping, Origin, Outbox};
 pub use registry::{Identity, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
+pub use roster_lock::{RosterLock, RosterLocks};
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -43,6 +45,8 @@ pub struct Hosts {
     pub preferences: AccountCache<Preferences>,
     /// Accounts that there are, likewise.
     pub known: AccountCache<()>,
+    /// Who changes a roster, or tells clients of it, locks it.
+    pub rosters: RosterLocks,
     /// Writes and reads numbers of messages as clients see them.
     pub message_ids: WireIds,
     /// The life of the running server, as commands see it.
@@ -116,6 +120,7 @@ impl Hosts {
             blocked: AccountCache::new(BLOCKED_BYTES),
             preferences: AccountCache::new(PREFERENCES_BYTES),
             known: AccountCache::new(KNOWN_BYTES),
+            rosters: RosterLocks::default(),
             message_ids: parts.message_ids,
             metrics: parts.metrics,
             clock: parts.clock,

@@ -88,6 +88,9 @@ pub async fn note_gone(cx: &Cx<'_>, user: &BareJid, said: &Presence) -> storage:
 /// What unavailable presence says of a user who is away: the last words, and when they were said
 /// (RFC 6121 §4.3.2, XEP-0203). Nothing, if that is not known. For those who may see the user.
 ///
+/// DEPARTS: RFC 6121 §4.3.2 – neither the whole of the last presence nor nothing of it: the status is
+/// what people read (XEP-0318 §3.1), and the rest was for clients that were there.
+///
 /// # Errors
 /// If the store fails.
 pub async fn last_words(cx: &Cx<'_>, user: &BareJid) -> storage::Result<Content> {

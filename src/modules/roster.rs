@@ -3,14 +3,16 @@
 //! What a client hears of one change comes in the order of the specification's examples. Its own
 //! roster set: the result, the push, and then what others do because of it (§2.3.2, §2.5.2). What a
 //! contact does: the stanza, then the push, then the presence that follows from it (§3.1.6, §3.3.3);
-//! but who takes away the sight of herself is seen to go first (§3.2.2). Nothing is promised about
-//! the order of changes that two clients make at the same moment.
+//! but who takes away the sight of herself is seen to go first (§3.2.2). Changes that are made at the
+//! same moment are told in the order in which they are made (§2.6.3): `host/roster_lock.rs`.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::host::{Cx, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
+use crate::host::{
+    Cx, IqHandler, IqReply, Manifest, Module, Registry, RosterLock, Scope, Status, Xep,
+};
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::ns;
 use crate::roster::farewell::farewell;
@@ -66,12 +68,22 @@ async fn get(cx: &mut Cx<'_>, user: &BareJid, query: &ElementRef<'_>) -> IqReply
     if query.children().next().is_some() {
         return Err(Condition::BadRequest.text("a roster get has no items"));
     }
+    // From now on it is told of changes, but not before it has been answered.
+    let lock = cx.hosts.rosters.lock(user).await;
     if let Some(session) = cx.origin.session() {
         session.update_presence(|p| p.interested = true);
     }
+    let reply = read(cx, user, query).await?;
+    cx.outbox.unlock_behind(lock);
+    Ok(reply)
+}
+
+async fn read(cx: &mut Cx<'_>, user: &BareJid, query: &ElementRef<'_>) -> IqReply {
     let store = cx.hosts.storage.roster();
     if let Some(known) = query.attr("ver").and_then(|ver| ver.parse::<RosterVersion>().ok()) {
-        let (version, changes) = store.changes(user, known, MAX_CHANGES).await?;
+        // They are sent without waiting for room, as others wait for the lock.
+        let room = cx.hosts.config.load().limits.inbox_stanzas / 4;
+        let (version, changes) = store.changes(user, known, MAX_CHANGES.min(room)).await?;
         if version == known {
             return Ok(None);
         }
@@ -98,6 +110,7 @@ async fn set(
     groups: Vec<String>,
 ) -> IqReply {
     cx.must_have_account(user).await?;
+    let lock = cx.hosts.rosters.lock(user).await;
     loop {
         let old = cx.hosts.storage.roster().find(user, &jid).await?;
         let mut item = old.clone().unwrap_or_else(|| item::new(jid.clone()));
@@ -107,6 +120,7 @@ async fn set(
                 let push = push(user, &session, item::listed(&item), version);
                 cx.outbox.send_behind(push);
             }
+            cx.outbox.unlock_behind(lock);
             return Ok(None);
         }
     }
@@ -114,6 +128,7 @@ async fn set(
 
 /// RFC 6121 §2.5: with the item go the subscriptions.
 async fn remove(cx: &mut Cx<'_>, user: &BareJid, jid: &Jid) -> IqReply {
+    let lock = cx.hosts.rosters.lock(user).await;
     let (item, version) = loop {
         let item = cx.hosts.storage.roster().find(user, jid).await?;
         let item = item.filter(|item| item.listed).ok_or(Condition::ItemNotFound)?;
@@ -124,6 +139,7 @@ async fn remove(cx: &mut Cx<'_>, user: &BareJid, jid: &Jid) -> IqReply {
     for session in interested(cx, user) {
         cx.outbox.send_behind(push(user, &session, item::removed(jid), version));
     }
+    cx.outbox.unlock_behind(lock);
     for presence in farewell(user, &available(cx, user), &item) {
         cx.outbox.send_behind(Stanza::Presence(presence));
     }
@@ -143,6 +159,8 @@ pub struct Changed {
     pub closed: bool,
     /// The item as clients see it from now on, if they see a change.
     item: Option<(Node, RosterVersion)>,
+    /// Until they have been told.
+    _lock: RosterLock,
 }
 
 /// Applies a subscription stanza between `user` and `contact` to the user's roster (RFC 6121 §3,
@@ -162,29 +180,30 @@ pub async fn subscription(
         cx.must_have_account(user).await?;
     }
     let jid: Jid = contact.clone().into();
+    let lock = cx.hosts.rosters.lock(user).await;
     loop {
         let old = cx.hosts.storage.roster().find(user, &jid).await?;
         let item = old.clone().unwrap_or_else(|| item::new(jid.clone()));
         let before = State::of(&item);
         let step = before.step(item.approved, way, presence.kind).ok_or(Condition::BadRequest)?;
         let new = changed(item, step, way, presence);
-        let mut changed = Changed {
+        let version = match new == old {
+            true => None,
+            false => match replace(cx, user, &jid, old.as_ref(), new.as_ref()).await? {
+                Some(version) => Some(version),
+                None => continue,
+            },
+        };
+        let is_seen = |new: &&RosterItem| new.listed && old.as_ref().is_none_or(|o| differ(o, new));
+        let seen = new.as_ref().filter(is_seen).map(item::listed);
+        return Ok(Changed {
             pass: step.pass,
             approve: step.approve,
             opened: !before.is_seen() && step.state.is_seen(),
             closed: before.is_seen() && !step.state.is_seen(),
-            item: None,
-        };
-        if new == old {
-            return Ok(changed);
-        }
-        if let Some(version) = replace(cx, user, &jid, old.as_ref(), new.as_ref()).await? {
-            let is_seen =
-                |new: &&RosterItem| new.listed && old.as_ref().is_none_or(|o| differ(o, new));
-            let new = new.as_ref().filter(is_seen);
-            changed.item = new.map(|new| (item::listed(new), version));
-            return Ok(changed);
-        }
+            item: seen.zip(version),
+            _lock: lock,
+        });
     }
 }
 

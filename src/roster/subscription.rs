@@ -1,7 +1,9 @@
 //! RFC 6121 appendix A: what a subscription stanza does to a contact's state, as data.
 //!
 //! Outbound: our user sends it to the contact. Inbound: the contact sends it to our user. The
-//! tables are to be compared with the RFC line by line; the code below only looks things up.
+//! tables are those of the RFC, cell by cell (`tests/support/subscriptions.rs`); the code below only
+//! looks things up. Where the tables know more than the text, they count: one who withdraws a request
+//! (§3.3.3) or denies one (§3.2.3) is heard, as §A.3.2 and §A.3.4 say, so that the user learns it.
 //!
 //! Pre-approvals (RFC 6121 §3.4) are a flag beside the state. It is set and taken back in the states
 //! in which the contact neither sees the user nor has asked, so it never stands in another one: the

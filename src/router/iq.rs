@@ -7,7 +7,6 @@ use super::own_account;
 use crate::host::{Cx, Halt, Origin, Scope};
 use crate::jid::{BareJid, FullJid};
 use crate::modules::{blocking, last_activity};
-use crate::session::SessionHandle;
 use crate::stanza::{Condition, Iq, Stanza};
 
 /// A request or an answer leaves one of our clients. Its `from` is stamped already.
@@ -25,6 +24,12 @@ pub async fn for_host(cx: &mut Cx<'_>, iq: Iq) -> Result<(), Halt> {
 /// For an account: the server answers on its behalf (RFC 6121 §8.5.2.1.3).
 ///
 /// Strangers get the same answer whether the account exists or not.
+///
+/// DEPARTS: RFC 6121 §2.3.3 – so theirs is not `forbidden` for a roster set, either: to an account
+/// that does not exist §8.5.1 wants `service-unavailable`. Who may see the user gets `forbidden`.
+///
+/// DEPARTS: RFC 6121 §8.5.1 – who asks for an account that does not exist hears `forbidden` and not
+/// `service-unavailable` where a feature wants that for strangers (XEP-0012 §3, XEP-0049 §4).
 pub async fn for_account(cx: &mut Cx<'_>, user: &BareJid, iq: Iq) -> Result<(), Halt> {
     if iq.is_request() && !cx.origin.is_of(user) {
         let is_public = iq.payload().is_some_and(|payload| {
@@ -48,7 +53,10 @@ pub async fn for_session(cx: &mut Cx<'_>, full: &FullJid, iq: Iq) -> Result<(), 
     blocking::refuse_incoming(cx, &user, &iq.head).await?;
     let session = cx.hosts.sessions.find(full);
     if last_activity::is_asked(&iq) && is_of_others(cx, &user) {
-        let is_seen = session.as_ref().is_some_and(|session| is_shown(session, &iq));
+        let is_seen = match (&session, &iq.head.from) {
+            (Some(session), Some(from)) => session.is_shown_to(from),
+            _ => false,
+        };
         if !is_seen && !is_known(cx, &user, &iq).await? {
             return Err(Condition::Forbidden.into());
         }
@@ -87,10 +95,4 @@ fn is_of_others(cx: &Cx<'_>, user: &BareJid) -> bool {
 async fn is_known(cx: &Cx<'_>, user: &BareJid, iq: &Iq) -> Result<bool, Halt> {
     let Some(from) = &iq.head.from else { return Ok(false) };
     Ok(cx.shows_presence(user, from).await?)
-}
-
-/// The session has sent its presence to the sender, be he a stranger.
-fn is_shown(session: &SessionHandle, iq: &Iq) -> bool {
-    let Some(from) = &iq.head.from else { return false };
-    session.presence(|p| p.directed.contains(from) || p.directed.contains(from.bare_str()))
 }

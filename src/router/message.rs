@@ -39,7 +39,7 @@ pub async fn arrives(
     let has_account = match sessions.first() {
         Some(session) => !session.is_anonymous(),
         None if cx.has_account(user).await? => true,
-        None => return unknown(&message),
+        None => return unknown(resource, message.kind),
     };
     blocking::refuse_incoming(cx, user, &message.head).await?;
     stanza_id::remove_forged(cx, user, &mut message);
@@ -86,7 +86,10 @@ fn recipients(
         (MessageKind::Normal | MessageKind::Headline, Some(_)) => {
             Err(Condition::ServiceUnavailable.into())
         }
-        // To every resource that wants messages at all (§8.5.2.1.1).
+        // To every resource that wants messages at all (§8.5.2.1.1): they are equally available.
+        //
+        // DEPARTS: RFC 6121 §8.5.4 – to all of them chats, too, without anybody having asked for that.
+        // Who takes another device up must find there what was written to the first.
         (MessageKind::Chat | MessageKind::Normal | MessageKind::Headline, _) => {
             Ok(sessions.iter().filter(|s| s.priority() >= Some(0)).cloned().collect())
         }
@@ -103,10 +106,11 @@ fn deliver(session: &SessionHandle, stanza: &Arc<Stanza>, mark: Option<MessageId
 }
 
 /// The same answer for an account that does not exist and for a message which nobody can keep
-/// (RFC 6121 §8.5.1): nobody learns who exists.
-fn unknown(message: &Message) -> Result<(), Halt> {
-    match message.kind {
-        MessageKind::Error => Err(Halt::Drop),
+/// (RFC 6121 §8.5.1): nobody learns who exists. So silence to a headline for an account, as if nobody
+/// were there (§8.5.4).
+fn unknown(resource: Option<&FullJid>, kind: MessageKind) -> Result<(), Halt> {
+    match (kind, resource) {
+        (MessageKind::Error, _) | (MessageKind::Headline, None) => Err(Halt::Drop),
         _ => Err(Condition::ServiceUnavailable.into()),
     }
 }

@@ -6,6 +6,7 @@ pub mod bounce;
 pub mod iq;
 pub mod message;
 pub mod presence;
+pub mod probe;
 pub mod subscription;
 
 use smallvec::SmallVec;
@@ -88,9 +89,8 @@ pub fn not_kept(hosts: &Hosts, session: &SessionHandle, stanza: &Stanza, error: 
 
 /// A stanza of our own, carried to the end.
 pub async fn from_us(hosts: &Hosts, stanza: Stanza) {
-    let mut outbox = Outbox::default();
+    let (mut outbox, mut keeping) = (Outbox::default(), Keeping::default());
     outbox.send(stanza);
-    let mut keeping = Keeping::default();
     drain(hosts, &mut outbox, &mut keeping, None).await;
     settle(keeping).await;
 }
@@ -223,7 +223,7 @@ async fn drain(
         if let Err(halt) = arrive(&mut cx, stanza).await {
             bounce::bounce(&mut cx, &copy, halt);
         }
-        if let Some(own) = own {
+        if let Some(own) = own.filter(|_| outbox.unlock()) {
             room(hosts, own).await;
         }
     }

@@ -1,9 +1,9 @@
-//! What happens to presence: broadcast, directed, probes (RFC 6121 §4). Subscriptions are told by
-//! [`super::subscription`].
+//! What happens to presence: broadcast, directed (RFC 6121 §4). Subscriptions are told by
+//! [`super::subscription`], probes by [`super::probe`].
 
 use std::sync::Arc;
 
-use super::subscription;
+use super::{probe, subscription};
 use crate::host::{Cx, Halt};
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::modules::{blocking, last_activity, roster};
@@ -24,7 +24,7 @@ pub async fn leaves(
         (Unavailable, None) => unavailable(cx, session, presence).await,
         (Available | Unavailable, Some(to)) => directed(cx, session, presence, to).await,
         (Error | Probe, Some(to)) => {
-            if presence.kind == Probe && !may_ask(cx, &session.jid().to_bare(), &to).await? {
+            if presence.kind == Probe && !probe::may_leave(cx, session, &to).await? {
                 return Err(Halt::Drop);
             }
             presence.head.to = Some(to);
@@ -47,17 +47,21 @@ pub async fn arrives(
         return Err(Halt::Drop);
     }
     match presence.kind {
-        PresenceKind::Probe => probed(cx, user, resource, &presence).await,
+        PresenceKind::Probe => probe::arrives(cx, user, resource, &presence).await,
         kind if kind.is_subscription() => subscription::arrives(cx, user, presence).await,
-        _ => {
+        kind => {
+            let gone = presence.head.from.clone().filter(|_| kind == PresenceKind::Unavailable);
             let stanza = Arc::new(Stanza::Presence(presence));
-            for session in cx.hosts.sessions.of(user) {
-                let meant = match resource {
-                    Some(full) => session.jid() == full,
-                    None => session.available().is_some(),
-                };
-                if meant {
-                    lost(&session, session.deliver(Arc::clone(&stanza)).is_err());
+            let sessions = cx.hosts.sessions.of(user);
+            let meant = |session: &&SessionHandle| resource.is_none_or(|r| session.jid() == r);
+            for session in sessions.iter().filter(meant) {
+                // Who says that he goes is not told of it when she does (RFC 6121 §4.6.1).
+                if let Some(gone) = &gone {
+                    session.update_presence(|p| p.directed.remove(gone));
+                }
+                // For the account, to all who are available (§8.5.2.1.2); for a session, to it (§8.5.3.1).
+                if resource.is_some() || session.available().is_some() {
+                    lost(session, session.deliver(Arc::clone(&stanza)).is_err());
                 }
             }
             Ok(())
@@ -65,7 +69,7 @@ pub async fn arrives(
     }
 }
 
-/// A session has ended: those who saw it see it go (RFC 6121 §4.5.3), or see who has its address now.
+/// A session has ended: those who saw it see it go (RFC 6121 §4.5.2), or see who has its address now.
 pub async fn ended(cx: &mut Cx<'_>, session: &SessionHandle) -> Result<(), Halt> {
     let from = session.jid().clone();
     if cx.hosts.sessions.find(&from).is_some_and(|newer| newer.available().is_some()) {
@@ -116,7 +120,8 @@ async fn unavailable(
         let user = session.jid().to_bare();
         let items = contacts(cx, &user).await?;
         broadcast(cx, session, &items, &presence);
-        // Who sees us go by the roster does not see it twice (RFC 6121 §4.6.3, case 1).
+        // Who sees us go by the roster, or as we do, does not see it twice (RFC 6121 §4.6.3, case 1).
+        directed.retain(|to| to.bare_str() != user.as_str());
         for item in items.iter().filter(|item| item.subscription.is_from()) {
             directed.retain(|to| to.bare_str() != item.jid.as_str());
         }
@@ -157,7 +162,7 @@ fn broadcast(cx: &mut Cx<'_>, session: &SessionHandle, items: &[RosterItem], pre
     }
 }
 
-/// The first presence of a session (RFC 6121 §4.2.2, §4.3): it learns who is there, and who asked
+/// The first presence of a session (RFC 6121 §4.2.2, §4.3.1): it learns who is there, and who asked
 /// for a subscription while it was away.
 async fn look_around(
     cx: &mut Cx<'_>,
@@ -175,6 +180,8 @@ async fn look_around(
         super::room(cx.hosts, session).await;
         lost(session, session.deliver(Arc::new(Stanza::Presence(request))).is_err());
     }
+    // From the session, so that it alone hears the answers: what it asks does not leave this server,
+    // where nothing need be asked (RFC 6121 §4.3.1).
     for item in items.iter().filter(|item| item.subscription.is_to()) {
         let probe = Presence::bare(PresenceKind::Probe, session.jid().clone(), item.jid.clone());
         cx.outbox.send(Stanza::Presence(probe));
@@ -194,46 +201,6 @@ async fn directed(
     }
     presence.head.to = Some(to);
     super::arrive(cx, Stanza::Presence(presence)).await
-}
-
-/// A client asks whether a contact is there (XEP-0318 §3.1). One who may not see the contact is not
-/// heard: the answer would be `unsubscribed`, and would end a request that waits.
-async fn may_ask(cx: &Cx<'_>, user: &BareJid, to: &Jid) -> Result<bool, Halt> {
-    let contact = to.to_bare();
-    let item = cx.hosts.storage.roster().find(user, &contact.clone().into()).await?;
-    Ok(contact == *user || item.is_some_and(|item| item.subscription.is_to()))
-}
-
-/// RFC 6121 §4.3.2: one who may see the user asks whether she is there, or one of her sessions.
-async fn probed(
-    cx: &mut Cx<'_>,
-    user: &BareJid,
-    resource: Option<&FullJid>,
-    probe: &Presence,
-) -> Result<(), Halt> {
-    let Some(from) = probe.head.from.clone() else { return Err(Halt::Drop) };
-    let contact = from.to_bare();
-    let item = cx.hosts.storage.roster().find(user, &contact.clone().into()).await?;
-    if contact != *user && !item.is_some_and(|item| item.subscription.is_from()) {
-        let no = Presence::bare(PresenceKind::Unsubscribed, user.clone(), contact);
-        cx.outbox.send(Stanza::Presence(no));
-        return Ok(());
-    }
-    let sessions = cx.hosts.sessions.of(user);
-    let meant = sessions.iter().filter(|session| resource.is_none_or(|r| session.jid() == r));
-    let there: Vec<_> = meant.filter_map(SessionHandle::available).collect();
-    for presence in &there {
-        send(cx, presence, from.clone());
-    }
-    if there.is_empty() {
-        let whole: Jid = resource.cloned().map_or_else(|| user.clone().into(), FullJid::into_jid);
-        let mut gone = Presence::bare(PresenceKind::Unavailable, whole, from);
-        if resource.is_none() {
-            gone.content = last_activity::last_words(cx, user).await?;
-        }
-        cx.outbox.send(Stanza::Presence(gone));
-    }
-    Ok(())
 }
 
 pub(super) fn send(cx: &mut Cx<'_>, presence: &Presence, to: Jid) {

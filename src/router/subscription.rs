@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::Destination;
 use super::presence::{lost, send};
 use crate::host::{Cx, Halt};
 use crate::jid::{BareJid, Jid};
@@ -12,6 +13,9 @@ use crate::session::SessionHandle;
 use crate::stanza::{Condition, Presence, PresenceKind, Stanza};
 
 /// Our user manages a subscription (RFC 6121 §3.1.2, §3.1.5, §3.2.2, §3.3.2, §3.4.2).
+///
+/// DEPARTS: RFC 6121 §3.2.2 – who is denied never saw the user: he is not told which of her sessions
+/// go, and her own clients, who see no difference, get no push.
 pub async fn leaves(
     cx: &mut Cx<'_>,
     session: &SessionHandle,
@@ -26,6 +30,11 @@ pub async fn leaves(
     // Between accounts, not between sessions (RFC 6121 §3.1.2).
     presence.head.from = Some(user.clone().into());
     presence.head.to = Some(contact.clone().into());
+    // A request that goes nowhere would wait for ever (RFC 6121 §3.1.2).
+    let reachable = reachable(cx, to);
+    if presence.kind == PresenceKind::Subscribe {
+        reachable?;
+    }
     let changed = roster::subscription(cx, &user, &contact, Way::Outbound, &presence).await?;
     roster::push_changed(cx, &user, &changed);
     // Who may not see the user any more sees her go while he still may (RFC 6121 §3.2.2).
@@ -33,6 +42,7 @@ pub async fn leaves(
         roster::gone(cx, &user, &contact.clone().into());
     }
     if changed.pass {
+        reachable?;
         cx.outbox.send(Stanza::Presence(presence));
     }
     if changed.opened {
@@ -41,9 +51,20 @@ pub async fn leaves(
     Ok(())
 }
 
+/// Whether anybody is there who could read what is sent to this address. Of an account of ours
+/// nothing is told.
+fn reachable(cx: &Cx<'_>, to: &Jid) -> Result<(), Condition> {
+    match super::destination(cx.hosts, to) {
+        Destination::Elsewhere => Err(Condition::RemoteServerNotFound),
+        Destination::Host(_) => Err(Condition::ServiceUnavailable), // RFC 6121 §8.4
+        Destination::Account(..) | Destination::Session(..) => Ok(()),
+    }
+}
+
 /// A contact manages a subscription (RFC 6121 §3.1.3, §3.1.6, §3.2.3, §3.3.3, §3.4.2).
 pub async fn arrives(cx: &mut Cx<'_>, user: &BareJid, mut presence: Presence) -> Result<(), Halt> {
-    // Silence to one who asks an account that does not exist (RFC 6121 §8.5.1).
+    // Silence to one who asks an account that does not exist: RFC 6121 §3.1.2 would have an error,
+    // §8.5.1 forbids it.
     if !cx.has_account(user).await? {
         return Err(Halt::Drop);
     }
@@ -84,6 +105,9 @@ fn deliver(cx: &Cx<'_>, user: &BareJid, presence: Presence) {
 
 /// What the contact hears in return: an approval on the user's behalf (RFC 6121 §3.1.3, §3.4.2), and
 /// who is there, or is not any more.
+///
+/// DEPARTS: RFC 6121 §A.3.2 – who unsubscribes should be answered `unsubscribed`. He knows already;
+/// and one who has meanwhile asked anew would take it for the answer to that.
 fn answer(cx: &mut Cx<'_>, user: &BareJid, contact: &BareJid, changed: &Changed) {
     if changed.approve {
         let yes = Presence::bare(PresenceKind::Subscribed, user.clone(), contact.clone());

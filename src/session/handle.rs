@@ -339,6 +339,13 @@ impl SessionHandle {
         self.presence(|p| p.available.clone())
     }
 
+    /// It has sent its presence to `other`, or to the account of `other`, and has not taken it back
+    /// (RFC 6121 §4.6.6).
+    #[must_use]
+    pub fn is_shown_to(&self, other: &Jid) -> bool {
+        self.presence(|p| p.directed.contains(other) || p.directed.contains(other.bare_str()))
+    }
+
     /// The priority; `None` if it is not available.
     #[must_use]
     pub fn priority(&self) -> Option<i8> {

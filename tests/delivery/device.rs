@@ -446,7 +446,7 @@ impl Device {
             }
         })
         .await?;
-        self.book.write(|ledger| ledger.left(self.account, copies));
+        self.book.write(|ledger| ledger.left(self.account, self.session, copies));
         Ok(())
     }
 }

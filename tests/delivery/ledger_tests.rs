@@ -147,17 +147,19 @@ fn a_second_copy_of_what_a_client_has_acknowledged_is_found() {
     let mut ledger = ledger();
     promised(&mut ledger, 1);
     arrived(&mut ledger, 1, 1, Some("id1"));
-    ledger.left("anna", 1);
-    ledger.left("bert", 0);
-    arrived(&mut ledger, 1, 2, Some("id1"));
-    finds(&ledger, &[]);
-    ledger.left("bert", ledger.copies());
+    ledger.left("anna", 1, 1);
+    ledger.left("bert", 1, 0);
+    // What came to a session that was lost is not acknowledged by the next one.
+    ledger.left("bert", 2, ledger.copies());
     arrived(&mut ledger, 1, 3, Some("id1"));
+    finds(&ledger, &[]);
+    ledger.left("bert", 3, ledger.copies());
+    arrived(&mut ledger, 1, 4, Some("id1"));
     finds(&ledger, &[Kind::Doubled]);
     // The server may not have written down yet that it was delivered.
-    ledger.left("bert", ledger.copies());
+    ledger.left("bert", 4, ledger.copies());
     ledger.killed();
-    arrived(&mut ledger, 1, 4, Some("id1"));
+    arrived(&mut ledger, 1, 5, Some("id1"));
     finds(&ledger, &[Kind::Doubled]);
 }
 

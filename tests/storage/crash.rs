@@ -76,7 +76,7 @@ async fn old_database(dir: &Path) {
     storage.close().await;
     let mut raw = raw(dir).await;
     let tables: Vec<(String, String)> = sqlx::query_as(
-        "SELECT type, name FROM sqlite_schema WHERE type IN ('table', 'index') \
+        "SELECT type, name FROM sqlite_schema WHERE type IN ('table', 'index', 'view') \
          AND name NOT LIKE 'sqlite_%' AND name NOT LIKE '_sqlx_%' \
          AND name NOT LIKE 'archive_text_%' AND sql IS NOT NULL ORDER BY type",
     )
@@ -215,7 +215,7 @@ async fn with_a_full_disk() {
     check(&storage, &promised).await;
     storage.close().await;
     let halves = "SELECT count(*) FROM message m WHERE holders <> \
-        (SELECT count(*) FROM archive a WHERE a.id = m.id)";
+        (SELECT count(*) FROM archived a WHERE a.id = m.id)";
     assert_eq!(one(dir.path(), halves).await, (0,));
 }
 

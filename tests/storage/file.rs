@@ -18,6 +18,53 @@ pub(crate) async fn open(dir: &Path) -> Result<Arc<SqliteStorage>> {
     SqliteStorage::open(&dir.join("waxwing.sqlite"), 2, &Tasks::new()).await
 }
 
+/// Opens a file in which an archive's newest row pushes the older ones into the large table: a full
+/// small table does that to some of them.
+pub(crate) async fn open_moved(dir: &Path) -> Arc<SqliteStorage> {
+    open(dir).await.unwrap().close().await;
+    let mut file = raw(dir).await;
+    let push = sqlx::raw_sql(
+        "CREATE TRIGGER push AFTER INSERT ON archive_recent BEGIN
+            INSERT INTO archive
+                SELECT * FROM archive_recent WHERE owner = NEW.owner AND id < NEW.id;
+            DELETE FROM archive_recent WHERE owner = NEW.owner AND id < NEW.id;
+         END",
+    );
+    push.execute(&mut file).await.unwrap();
+    file.close().await.unwrap();
+    open(dir).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_large_archive_is_removed_in_pieces_and_holds_up_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let storage: Arc<dyn Storage> = open(dir.path()).await.unwrap();
+    let (romeo, juliet) = (user("romeo@localhost"), user("juliet@localhost"));
+    storage.accounts().create(&[account(juliet.as_str())]).await.unwrap();
+    let keep = |n: i64| storage.archive().keep(letter(n, n));
+    let kept: Vec<_> = join_all((0..5_000).map(keep)).await;
+    for kept in kept {
+        kept.unwrap().receipt.await.unwrap();
+    }
+    let removal = storage.accounts().remove(&juliet);
+    let others = async {
+        for n in 0..3 {
+            keep(n).await.unwrap().receipt.await.unwrap();
+        }
+    };
+    tokio::pin!(removal, others);
+    tokio::select! {
+        biased;
+        _ = &mut removal => panic!("others waited for all of it"),
+        () = &mut others => {}
+    }
+    assert!(removal.await.unwrap());
+    assert_eq!(storage.archive().ends(&juliet).await.unwrap(), None);
+    let all = Query { max: 10_000, ..Query::default() };
+    assert!(storage.archive().page(&romeo, &all).await.unwrap().unwrap().rows.len() > 1_000);
+    storage.close().await;
+}
+
 /// Opens the file behind the back of the storage.
 async fn raw(dir: &Path) -> SqliteConnection {
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(dir.join("waxwing.sqlite"));

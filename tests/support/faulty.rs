@@ -1,28 +1,33 @@
-//! Storage that fails when it is told to: the disk is full, or the server is gone in this moment.
+//! Storage that fails when it is told to: the disk is full, or the server is gone in this moment; or
+//! that is slow.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use smallvec::SmallVec;
-use waxwing::jid::BareJid;
+use waxwing::jid::{BareJid, Jid};
 use waxwing::payload::datetime::Timestamp;
 use waxwing::storage::{
     AccountStore, ArchiveStore, DocumentStore, End, Handled, Kept, MessageId, NewMessage, Page,
-    Query, Receipt, Result, Resumable, ResumptionStore, Retention, RosterStore, SavedSession,
-    SessionNumber, Storage, StorageError, Waiting,
+    Query, Receipt, Result, Resumable, ResumptionStore, Retention, RosterChange, RosterItem,
+    RosterStore, RosterVersion, SavedSession, SessionNumber, Storage, StorageError, Waiting,
 };
 
-/// Another storage, whose messages and sessions can no longer be written from some moment on, or
-/// whose messages can no longer be read.
+/// Another storage, whose messages, sessions and rosters can no longer be written from some moment
+/// on, or whose messages or rosters can no longer be read.
 pub(crate) struct Faulty {
     inner: Arc<dyn Storage>,
     state: AtomicU8,
+    /// How long the next answer about a roster is on its way.
+    delay: Mutex<Option<Duration>>,
 }
 
 impl Faulty {
     pub(crate) fn new(inner: Arc<dyn Storage>) -> Self {
-        Self { inner, state: AtomicU8::new(WORKS) }
+        Self { inner, state: AtomicU8::new(WORKS), delay: Mutex::new(None) }
     }
 
     /// Nothing is written any more, whatever the server does until its end: it has crashed.
@@ -40,16 +45,38 @@ impl Faulty {
         self.state.store(HIDDEN, Ordering::Relaxed);
     }
 
+    /// Nor can rosters.
+    pub(crate) fn hide_rosters(&self) {
+        self.state.store(NO_ROSTERS, Ordering::Relaxed);
+    }
+
+    /// The next thing that is done with a roster is done at once, and known to be done later.
+    pub(crate) fn delay(&self, by: Duration) {
+        *self.delay.lock() = Some(by);
+    }
+
+    async fn late<T>(&self, answer: T) -> T {
+        let delay = self.delay.lock().take();
+        if let Some(delay) = delay {
+            tokio::time::sleep(delay).await;
+        }
+        answer
+    }
+
     fn state(&self) -> u8 {
         self.state.load(Ordering::Relaxed)
     }
 
     fn check(&self) -> Result<()> {
-        if [WORKS, HIDDEN].contains(&self.state()) { Ok(()) } else { Err(broken()) }
+        if [FAILS, DEAD].contains(&self.state()) { Err(broken()) } else { Ok(()) }
     }
 
     fn check_reading(&self) -> Result<()> {
         if self.state() == HIDDEN { Err(broken()) } else { Ok(()) }
+    }
+
+    fn check_rosters(&self) -> Result<()> {
+        if self.state() == NO_ROSTERS { Err(broken()) } else { Ok(()) }
     }
 }
 
@@ -72,7 +99,7 @@ impl Storage for Faulty {
     }
 
     fn roster(&self) -> &dyn RosterStore {
-        self.inner.roster()
+        self
     }
 
     async fn close(&self) {
@@ -84,7 +111,7 @@ impl Storage for Faulty {
 impl ArchiveStore for Faulty {
     async fn keep(&self, message: NewMessage) -> Result<Kept> {
         match self.state() {
-            WORKS | HIDDEN => self.inner.archive().keep(message).await,
+            WORKS | HIDDEN | NO_ROSTERS => self.inner.archive().keep(message).await,
             FAILS => {
                 // A number it has all the same.
                 let nobody = NewMessage { holders: SmallVec::new(), handled: None, ..message };
@@ -134,6 +161,51 @@ impl ArchiveStore for Faulty {
     async fn expire(&self, owner: &BareJid, retention: Retention) -> Result<u64> {
         self.check()?;
         self.inner.archive().expire(owner, retention).await
+    }
+}
+
+#[async_trait]
+impl RosterStore for Faulty {
+    async fn load(&self, owner: &BareJid) -> Result<(RosterVersion, Vec<RosterItem>)> {
+        self.check_rosters()?;
+        self.late(self.inner.roster().load(owner).await).await
+    }
+
+    async fn find(&self, owner: &BareJid, jid: &Jid) -> Result<Option<RosterItem>> {
+        self.check_rosters()?;
+        self.inner.roster().find(owner, jid).await
+    }
+
+    async fn changes(
+        &self,
+        owner: &BareJid,
+        since: RosterVersion,
+        limit: usize,
+    ) -> Result<(RosterVersion, Option<Vec<RosterChange>>)> {
+        self.check_rosters()?;
+        self.late(self.inner.roster().changes(owner, since, limit).await).await
+    }
+
+    async fn put(&self, owner: &BareJid, item: &RosterItem, limit: u32) -> Result<RosterVersion> {
+        self.check()?;
+        self.late(self.inner.roster().put(owner, item, limit).await).await
+    }
+
+    async fn remove(&self, owner: &BareJid, jid: &Jid) -> Result<Option<RosterVersion>> {
+        self.check()?;
+        self.late(self.inner.roster().remove(owner, jid).await).await
+    }
+
+    async fn replace(
+        &self,
+        owner: &BareJid,
+        jid: &Jid,
+        old: Option<&RosterItem>,
+        new: Option<&RosterItem>,
+        limit: u32,
+    ) -> Result<Option<RosterVersion>> {
+        self.check()?;
+        self.late(self.inner.roster().replace(owner, jid, old, new, limit).await).await
     }
 }
 
@@ -193,3 +265,4 @@ const WORKS: u8 = 0;
 const FAILS: u8 = 1;
 const DEAD: u8 = 2;
 const HIDDEN: u8 = 3;
+const NO_ROSTERS: u8 = 4;

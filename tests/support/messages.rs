@@ -50,7 +50,7 @@ const TYPES: [&str; 7] = ["normal", "", "whisper", "chat", "groupchat", "headlin
 
 /// D: to this session. M: to all sessions that want messages (the RFC allows one of them for normal
 /// and chat). O: it waits (the RFC allows an error). E: an error (where it is normal, headline or
-/// groupchat to a full JID, or nobody's account, the RFC allows silence). S: silence.
+/// groupchat to a full JID, or normal or chat to nobody's account, the RFC allows silence). S: silence.
 const CONDITIONS: &[Condition] = &[
     Condition {
         name: "no_session",
@@ -114,12 +114,16 @@ const CONDITIONS: &[Condition] = &[
     },
 ];
 
-/// RFC 6121 §8.5.1, RFC 6120 §10.4, §10.5: to nobody, and to the server.
+/// RFC 6121 §8.5.1, RFC 6120 §10.4, §10.5: to nobody, to the server, and to another one, which nothing
+/// reaches (R: the error that says so).
 const NOT_FOR_A_CONTACT: &[(&str, &str, &str)] = &[
-    ("no_account/bare", " to='nobody@localhost'", "EEEEEES"),
+    ("no_account/bare", " to='nobody@localhost'", "EEEEESS"),
     ("no_account/full", " to='nobody@localhost/tomb'", "EEEEEES"),
     ("the_server/bare", " to='localhost'", "EEEEEES"),
     ("the_server/full", " to='localhost/tomb'", "EEEEEES"),
+    ("elsewhere/server", " to='verona.invalid'", "RRRRRRS"),
+    ("elsewhere/bare", " to='juliet@verona.invalid'", "RRRRRRS"),
+    ("elsewhere/full", " to='juliet@verona.invalid/tomb'", "RRRRRRS"),
 ];
 
 /// RFC 6120 §10.3.1: who names nobody means himself, his account. With what becomes of it when he is
@@ -148,7 +152,7 @@ fn conversation(condition: &Condition, to: &str, outcomes: &str) -> String {
         if is_lost(condition, name) {
             script += &format!("{name} resumes\n");
         }
-        received(&mut script, name, outcomes, gets, "");
+        received(&mut script, name, to, outcomes, gets, "");
         script += &format!("{name} receives nothing\n");
     }
     // What waits comes to who is there next, once.
@@ -156,7 +160,7 @@ fn conversation(condition: &Condition, to: &str, outcomes: &str) -> String {
     let others = condition.begin.matches("<presence").count();
     script += "Desk receives in any order:\n";
     script += &"\t<presence scansion:strict='false'/>\n".repeat(1 + others);
-    received(&mut script, "Desk", outcomes, |letter| letter == 'O', DELAY);
+    received(&mut script, "Desk", to, outcomes, |letter| letter == 'O', DELAY);
     script
         + "Desk receives nothing\nDesk disconnects\nDesk connects\nDesk sends:\n\t<presence/>\n\
               Desk receives in any order:\n"
@@ -179,12 +183,13 @@ fn to_oneself(is_there: bool, to: &str, outcomes: &str) -> String {
     let either = |letter| matches!(letter, 'D' | 'M' | 'E');
     script += "Romeo receives in any order:\n";
     for (kind, letter) in TYPES.iter().zip(outcomes.chars()).filter(|(_, l)| either(*l)) {
-        script += &if letter == 'E' { error(kind) } else { message(kind, "") };
+        script +=
+            &if letter == 'E' { error(kind, "service-unavailable") } else { message(kind, to, "") };
     }
     script += "Romeo receives nothing\n";
     if !is_there {
         script += "Romeo sends:\n\t<presence/>\nRomeo receives:\n\t<presence/>\n";
-        received(&mut script, "Romeo", outcomes, |letter| letter == 'O', DELAY);
+        received(&mut script, "Romeo", to, outcomes, |letter| letter == 'O', DELAY);
     }
     script + "Romeo receives nothing\n"
 }
@@ -210,8 +215,11 @@ fn errors(script: &mut String, outcomes: &str) {
     let told: String = TYPES
         .iter()
         .zip(outcomes.chars())
-        .filter(|(_, letter)| *letter == 'E')
-        .map(|(kind, _)| error(kind))
+        .filter_map(|(kind, letter)| match letter {
+            'E' => Some(error(kind, "service-unavailable")),
+            'R' => Some(error(kind, "remote-server-not-found")),
+            _ => None,
+        })
         .collect();
     if !told.is_empty() {
         *script += &format!("Romeo receives:\n{told}");
@@ -219,16 +227,17 @@ fn errors(script: &mut String, outcomes: &str) {
     *script += "Romeo receives nothing\n";
 }
 
-fn error(kind: &str) -> String {
+fn error(kind: &str, condition: &str) -> String {
     format!(
         "\t<message type='error' id='m-{kind}'><error type='cancel'>\
-         <service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>\n"
+         <{condition} xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>\n"
     )
 }
 
 fn received(
     script: &mut String,
     name: &str,
+    to: &str,
     outcomes: &str,
     gets: impl Fn(char) -> bool,
     more: &str,
@@ -237,14 +246,15 @@ fn received(
         .iter()
         .zip(outcomes.chars())
         .filter(|(_, letter)| gets(*letter))
-        .map(|(kind, _)| message(kind, more))
+        .map(|(kind, _)| message(kind, to, more))
         .collect();
     if !got.is_empty() {
         *script += &format!("{name} receives:\n{got}");
     }
 }
 
-fn message(kind: &str, more: &str) -> String {
+/// The address stays as it was (RFC 6121 §8.5.2.1.1).
+fn message(kind: &str, to: &str, more: &str) -> String {
     let strictness = if kind == "error" { " scansion:strict='false'" } else { "" };
     let inner = if kind == "error" { "" } else { "<body>Hi</body>" };
     let kind_of = if ["normal", "whisper"].contains(&kind) {
@@ -252,7 +262,7 @@ fn message(kind: &str, more: &str) -> String {
     } else {
         attribute(kind)
     };
-    format!("\t<message{kind_of} id='m-{kind}'{strictness}>{inner}{more}</message>\n")
+    format!("\t<message{to}{kind_of} id='m-{kind}'{strictness}>{inner}{more}</message>\n")
 }
 
 const HEAD: &str = "# A row of the table, and all types.

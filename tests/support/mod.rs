@@ -7,6 +7,7 @@ pub(crate) mod element;
 pub(crate) mod faulty;
 pub(crate) mod matcher;
 pub(crate) mod messages;
+pub(crate) mod presences;
 pub(crate) mod requests;
 pub(crate) mod run;
 pub(crate) mod script;

@@ -52,6 +52,10 @@ pub(crate) struct Step {
 pub(crate) enum Disk {
     /// What is to be written cannot be.
     Full,
+    /// Rosters cannot be read.
+    NoRosters,
+    /// The next answer about a roster takes so long.
+    Slow(Duration),
     /// What waits, and what is in archives, cannot be read.
     Unreadable,
     Works,
@@ -251,7 +255,12 @@ fn of_the_server(line: &str) -> Result<Action, String> {
         let down = duration(time).ok_or(format!("how long is `{time}`?"))?;
         return Ok(Action::Restart(down, false));
     }
+    if let Some(time) = line.strip_prefix("The next answer about a roster takes ") {
+        let time = duration(time).ok_or(format!("how long is `{time}`?"))?;
+        return Ok(Action::Storage(Disk::Slow(time)));
+    }
     match line {
+        "The rosters cannot be read" => Ok(Action::Storage(Disk::NoRosters)),
         "The server crashes" => Ok(Action::Restart(Duration::ZERO, true)),
         "The server restarts" => Ok(Action::Restart(Duration::ZERO, false)),
         "The storage cannot be read" => Ok(Action::Storage(Disk::Unreadable)),

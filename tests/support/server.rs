@@ -158,6 +158,8 @@ impl Target for InProcess {
         let storage = self.life().storage;
         match to {
             Disk::Full => storage.fail(true),
+            Disk::NoRosters => storage.hide_rosters(),
+            Disk::Slow(time) => storage.delay(time),
             Disk::Unreadable => storage.hide(),
             Disk::Works => storage.fail(false),
         }

@@ -6,6 +6,9 @@
 //! tests. The states of two who talk to each other are mirrored, so that nine states of the one who
 //! sends are all nine of the one who is sent to.
 
+use waxwing::roster::subscription::{State, Way};
+use waxwing::stanza::PresenceKind;
+
 /// A conversation and its name.
 pub(crate) struct Cell {
     pub(crate) name: String,
@@ -21,7 +24,7 @@ pub(crate) fn cells() -> Vec<Cell> {
         }
     }
     // RFC 6121 §3.4.2: approved before having asked, by Romeo.
-    for state in ["None", "None + Pending Out", "To"] {
+    for state in APPROVED_LATER {
         for who in [Who::Romeo, Who::Juliet] {
             for kind in KINDS {
                 cells.push(cell(state, true, who, kind));
@@ -29,6 +32,29 @@ pub(crate) fn cells() -> Vec<Cell> {
         }
     }
     cells
+}
+
+/// The tables of the server are those of the RFC in all 72 cells, also in those that two who agree
+/// never meet: what arrives and means nothing.
+pub(crate) fn the_tables_agree() {
+    for (number, state) in STATES.into_iter().enumerate() {
+        for (word, kind) in KINDS.into_iter().zip(PRESENCE_KINDS) {
+            for (way, table) in [(Way::Outbound, outbound(word)), (Way::Inbound, inbound(word))] {
+                let (pass, new) = row(table, state);
+                let step = State::ALL[number].step(false, way, kind).unwrap();
+                let got = State::ALL.iter().position(|s| *s == step.state).map(|n| STATES[n]);
+                let place = format!("{way:?} {word} in {state}");
+                assert_eq!((step.pass, got), (pass, Some(new)), "{place}");
+                let is_for_later = way == Way::Outbound && word == "subscribed" && !pass;
+                let is_for_later = is_for_later && APPROVED_LATER.contains(&state);
+                assert_eq!(step.approved, is_for_later, "{place}");
+                // §A.3.1, footnote 2.
+                let is_answered = way == Way::Inbound && word == "subscribe";
+                let is_answered = is_answered && SEEN.contains(&state);
+                assert_eq!(step.approve, is_answered, "{place}");
+            }
+        }
+    }
 }
 
 #[derive(Clone, Copy, Eq, PartialEq)]
@@ -183,7 +209,7 @@ impl End {
     }
 
     fn is_seen(&self) -> bool {
-        ["From", "From + Pending Out", "Both"].contains(&self.state)
+        SEEN.contains(&self.state)
     }
 
     /// The other one, in this one's roster.
@@ -242,7 +268,7 @@ fn row(table: &'static str, state: &'static str) -> (bool, &'static str) {
     let cells = |line: &'static str| line.split('|').map(str::trim).collect::<Vec<_>>();
     let line = table.lines().map(cells).find(|cells| cells.first() == Some(&state));
     match line.as_deref() {
-        Some([_, must, "no state change"]) => (*must == "MUST", state),
+        Some([_, must, "no state change" | "pre-approval"]) => (*must == "MUST", state),
         Some([_, must, new]) => (*must == "MUST", new),
         _ => panic!("there is no row for {state}"),
     }
@@ -277,6 +303,19 @@ fn inbound(kind: &str) -> &'static str {
 
 const KINDS: [&str; 4] = ["subscribe", "unsubscribe", "subscribed", "unsubscribed"];
 
+const PRESENCE_KINDS: [PresenceKind; 4] = [
+    PresenceKind::Subscribe,
+    PresenceKind::Unsubscribe,
+    PresenceKind::Subscribed,
+    PresenceKind::Unsubscribed,
+];
+
+/// The contact sees the user.
+const SEEN: [&str; 3] = ["From", "From + Pending Out", "Both"];
+
+/// An approval waits for the request (§A.2.3, footnote 1).
+const APPROVED_LATER: [&str; 3] = ["None", "None + Pending Out", "To"];
+
 const STATES: [&str; 9] = [
     "None",
     "None + Pending Out",
@@ -289,7 +328,7 @@ const STATES: [&str; 9] = [
     "Both",
 ];
 
-/// Existing state, routed or not, new state (RFC 6121 §A.2.1).
+/// Existing state, routed or not (M.N.: must not; S.N.: should not), new state (RFC 6121 §A.2.1).
 const OUTBOUND_SUBSCRIBE: &str = "
     None                  | MUST     | None + Pending Out
     None + Pending Out    | MUST     | no state change
@@ -315,23 +354,23 @@ const OUTBOUND_UNSUBSCRIBE: &str = "
 
 /// RFC 6121 §A.2.3.
 const OUTBOUND_SUBSCRIBED: &str = "
-    None                  | MUST NOT | no state change
-    None + Pending Out    | MUST NOT | no state change
+    None                  | M.N.     | pre-approval
+    None + Pending Out    | M.N.     | pre-approval
     None + Pending In     | MUST     | From
     None + Pending Out+In | MUST     | From + Pending Out
-    To                    | MUST NOT | no state change
+    To                    | M.N.     | pre-approval
     To + Pending In       | MUST     | Both
-    From                  | MUST NOT | no state change
-    From + Pending Out    | MUST NOT | no state change
-    Both                  | MUST NOT | no state change";
+    From                  | M.N.     | no state change
+    From + Pending Out    | M.N.     | no state change
+    Both                  | M.N.     | no state change";
 
 /// RFC 6121 §A.2.4.
 const OUTBOUND_UNSUBSCRIBED: &str = "
-    None                  | MUST NOT | no state change
-    None + Pending Out    | MUST NOT | no state change
+    None                  | S.N.     | no state change
+    None + Pending Out    | S.N.     | no state change
     None + Pending In     | MUST     | None
     None + Pending Out+In | MUST     | None + Pending Out
-    To                    | MUST NOT | no state change
+    To                    | S.N.     | no state change
     To + Pending In       | MUST     | To
     From                  | MUST     | None
     From + Pending Out    | MUST     | None + Pending Out
@@ -341,21 +380,21 @@ const OUTBOUND_UNSUBSCRIBED: &str = "
 const INBOUND_SUBSCRIBE: &str = "
     None                  | MUST     | None + Pending In
     None + Pending Out    | MUST     | None + Pending Out+In
-    None + Pending In     | MUST NOT | no state change
-    None + Pending Out+In | MUST NOT | no state change
+    None + Pending In     | S.N.     | no state change
+    None + Pending Out+In | S.N.     | no state change
     To                    | MUST     | To + Pending In
-    To + Pending In       | MUST NOT | no state change
-    From                  | MUST NOT | no state change
-    From + Pending Out    | MUST NOT | no state change
-    Both                  | MUST NOT | no state change";
+    To + Pending In       | S.N.     | no state change
+    From                  | S.N.     | no state change
+    From + Pending Out    | S.N.     | no state change
+    Both                  | S.N.     | no state change";
 
 /// RFC 6121 §A.3.2.
 const INBOUND_UNSUBSCRIBE: &str = "
-    None                  | MUST NOT | no state change
-    None + Pending Out    | MUST NOT | no state change
+    None                  | S.N.     | no state change
+    None + Pending Out    | S.N.     | no state change
     None + Pending In     | MUST     | None
     None + Pending Out+In | MUST     | None + Pending Out
-    To                    | MUST NOT | no state change
+    To                    | S.N.     | no state change
     To + Pending In       | MUST     | To
     From                  | MUST     | None
     From + Pending Out    | MUST     | None + Pending Out
@@ -363,25 +402,25 @@ const INBOUND_UNSUBSCRIBE: &str = "
 
 /// RFC 6121 §A.3.3.
 const INBOUND_SUBSCRIBED: &str = "
-    None                  | MUST NOT | no state change
+    None                  | S.N.     | no state change
     None + Pending Out    | MUST     | To
-    None + Pending In     | MUST NOT | no state change
+    None + Pending In     | S.N.     | no state change
     None + Pending Out+In | MUST     | To + Pending In
-    To                    | MUST NOT | no state change
-    To + Pending In       | MUST NOT | no state change
-    From                  | MUST NOT | no state change
+    To                    | S.N.     | no state change
+    To + Pending In       | S.N.     | no state change
+    From                  | S.N.     | no state change
     From + Pending Out    | MUST     | Both
-    Both                  | MUST NOT | no state change";
+    Both                  | S.N.     | no state change";
 
 /// RFC 6121 §A.3.4.
 const INBOUND_UNSUBSCRIBED: &str = "
-    None                  | MUST NOT | no state change
+    None                  | S.N.     | no state change
     None + Pending Out    | MUST     | None
-    None + Pending In     | MUST NOT | no state change
+    None + Pending In     | S.N.     | no state change
     None + Pending Out+In | MUST     | None + Pending In
     To                    | MUST     | None
     To + Pending In       | MUST     | None + Pending In
-    From                  | MUST NOT | no state change
+    From                  | S.N.     | no state change
     From + Pending Out    | MUST     | From
     Both                  | MUST     | From";
 

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use sqlx::Row;
 
+use super::archive::Expire;
 use super::writer::{Change, Writing};
 use super::{Database, DbRow, bound, jid};
 use crate::jid::BareJid;
@@ -51,6 +52,9 @@ impl AccountStore for Database {
     }
 
     async fn remove(&self, user: &BareJid) -> Result<bool> {
+        // What may be large goes before it in pieces, so that nobody has to wait for all of it.
+        let below = self.writer.newest().map_or(0, |newest| newest.get() + 1);
+        while self.writer.write(Expire { owner: user.clone(), below }).await? > 0 {}
         self.writer.write(Remove(user.clone())).await
     }
 
@@ -231,11 +235,11 @@ async fn purge(on: &mut Writing<'_>, jid: &BareJid, owner: i64) -> Result<()> {
 /// Bodies which this owner holds: gone if nobody else does.
 const PURGE: [&str; 4] = [
     "DELETE FROM archive_text WHERE rowid IN (SELECT id FROM message WHERE holders <= 1 AND id IN \
-     (SELECT id FROM archive WHERE owner = $1 UNION SELECT message FROM waiting WHERE owner = $1))",
+     (SELECT id FROM archived WHERE owner = $1 UNION SELECT message FROM waiting WHERE owner = $1))",
     "DELETE FROM message WHERE holders <= 1 AND id IN \
-     (SELECT id FROM archive WHERE owner = $1 UNION SELECT message FROM waiting WHERE owner = $1)",
+     (SELECT id FROM archived WHERE owner = $1 UNION SELECT message FROM waiting WHERE owner = $1)",
     "UPDATE message SET holders = holders - 1 WHERE id IN \
-     (SELECT id FROM archive WHERE owner = $1 UNION SELECT message FROM waiting WHERE owner = $1)",
+     (SELECT id FROM archived WHERE owner = $1 UNION SELECT message FROM waiting WHERE owner = $1)",
     "DELETE FROM handled WHERE session IN (SELECT number FROM resumable WHERE owner = $1)",
 ];
 

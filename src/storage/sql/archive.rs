@@ -96,10 +96,10 @@ impl ArchiveStore for Database {
         self.settle_messages().await?;
         let rows = sqlx::query_as::<_, (i64, i64)>(
             "SELECT id, at FROM message WHERE id IN ( \
-             SELECT min(a.id) FROM owner o JOIN archive a ON a.owner = o.number WHERE o.jid = $1 \
-             UNION ALL \
-             SELECT max(a.id) FROM owner o JOIN archive a ON a.owner = o.number WHERE o.jid = $1) \
-             ORDER BY id",
+             (SELECT id FROM archived WHERE owner = (SELECT number FROM owner WHERE jid = $1) \
+             ORDER BY id LIMIT 1), \
+             (SELECT id FROM archived WHERE owner = (SELECT number FROM owner WHERE jid = $1) \
+             ORDER BY id DESC LIMIT 1)) ORDER BY id",
         )
         .bind(owner.as_str())
         .fetch_all(&self.reads)
@@ -112,7 +112,9 @@ impl ArchiveStore for Database {
     async fn owners(&self, after: Option<&BareJid>, limit: usize) -> Result<Vec<BareJid>> {
         let rows = sqlx::query(
             "SELECT o.jid FROM owner o WHERE o.jid > $1 \
-             AND EXISTS (SELECT 1 FROM archive a WHERE a.owner = o.number) ORDER BY o.jid LIMIT $2",
+             AND (EXISTS (SELECT 1 FROM archive a WHERE a.owner = o.number) \
+             OR EXISTS (SELECT 1 FROM archive_recent a WHERE a.owner = o.number)) \
+             ORDER BY o.jid LIMIT $2",
         )
         .bind(after.map_or("", |a| a.as_str()))
         .bind(bound(limit))
@@ -149,16 +151,17 @@ impl Database {
         if ids.is_empty() {
             return Ok(true);
         }
-        let (count,) = sqlx::query_as::<_, (i64,)>(
-            "SELECT count(*) FROM archive \
-             WHERE owner = (SELECT number FROM owner WHERE jid = $1) \
-             AND id IN (SELECT value FROM json_each($2))",
+        let count = sqlx::query_as::<_, (i64,)>(
+            "WITH wanted (id) AS (SELECT value FROM json_each($2)) SELECT \
+             (SELECT count(*) FROM archive WHERE owner = o.number AND id IN wanted) + \
+             (SELECT count(*) FROM archive_recent WHERE owner = o.number AND id IN wanted) \
+             FROM owner o WHERE o.jid = $1",
         )
         .bind(owner.as_str())
         .bind(list(&ids))
-        .fetch_one(&self.reads)
+        .fetch_optional(&self.reads)
         .await?;
-        Ok(count.unsigned_abs() == ids.len() as u64)
+        Ok(count.is_some_and(|(count,)| count.unsigned_abs() == ids.len() as u64))
     }
 
     /// Ids below are to be forgotten; `None` if there are none.
@@ -166,7 +169,7 @@ impl Database {
         let mut below = retention.before.map(Timestamp::as_micros);
         if let Some(keep) = retention.keep {
             let newest_of_old = sqlx::query_as::<_, (i64,)>(
-                "SELECT id FROM archive WHERE owner = (SELECT number FROM owner WHERE jid = $1) \
+                "SELECT id FROM archived WHERE owner = (SELECT number FROM owner WHERE jid = $1) \
                  ORDER BY id DESC LIMIT 1 OFFSET $2",
             )
             .bind(owner.as_str())
@@ -177,7 +180,7 @@ impl Database {
         }
         let Some(below) = below else { return Ok(None) };
         let oldest = sqlx::query_as::<_, (i64,)>(
-            "SELECT id FROM archive WHERE owner = (SELECT number FROM owner WHERE jid = $1) \
+            "SELECT id FROM archived WHERE owner = (SELECT number FROM owner WHERE jid = $1) \
              ORDER BY id LIMIT 1",
         )
         .bind(owner.as_str())
@@ -295,42 +298,68 @@ fn expression(words: &[String]) -> String {
     quoted.join(" AND ")
 }
 
-macro_rules! found {
-    ($what:literal, $order:literal) => {
-        found!($what, "JOIN message m ON m.id = a.id", "AND m.at >= $4 AND m.at <= $5", $order)
+/// The words of a search are looked up once for both tables, and only if there are any.
+macro_rules! words {
+    () => {
+        "WITH found (id) AS MATERIALIZED (SELECT rowid FROM archive_text WHERE archive_text MATCH \
+         'holders : \"o' || (SELECT number FROM owner WHERE jid = $1) || '\" AND ' || $10) "
     };
-    ($what:literal, $join:literal, $times:literal, $order:literal) => {
+}
+
+macro_rules! rows {
+    ($table:literal) => {
+        rows!($table, "JOIN message m ON m.id = a.id", "AND m.at >= $4 AND m.at <= $5")
+    };
+    ($table:literal, $join:literal, $times:literal) => {
         concat!(
-            "SELECT ",
-            $what,
-            " FROM archive a ",
+            " FROM ",
+            $table,
+            " a ",
             $join,
             " WHERE a.owner = (SELECT number FROM owner WHERE jid = $1) \
              AND a.id > $2 AND a.id < $3 ",
             $times,
             " AND ($6 IS NULL OR a.peer = $6 OR (a.peer > $7 AND a.peer < $8)) \
              AND ($9 IS NULL OR a.id IN (SELECT value FROM json_each($9))) \
-             AND ($10 IS NULL OR a.id IN (SELECT rowid FROM archive_text WHERE archive_text MATCH \
-             'holders : \"o' || (SELECT number FROM owner WHERE jid = $1) || '\" AND ' || $10)) ",
-            $order
+             AND ($10 IS NULL OR a.id IN found) "
         )
     };
 }
 
-const FORWARDS: &str = found!("a.id, m.at, a.peer, a.way, m.xml", "ORDER BY a.id LIMIT $11");
-const BACKWARDS: &str = found!("a.id, m.at, a.peer, a.way, m.xml", "ORDER BY a.id DESC LIMIT $11");
-const COUNT: &str = found!("count(*), count(*) FILTER (WHERE a.id < $11)", "");
+macro_rules! page {
+    ($order:literal) => {
+        concat!(words!(), "SELECT a.id, m.at, a.peer, a.way, m.xml", rows!("archived"), $order)
+    };
+}
+
+macro_rules! count {
+    ($($narrow:literal),*) => {
+        concat!(
+            words!(),
+            "SELECT sum(n), sum(before) FROM ( \
+             SELECT count(*) AS n, count(*) FILTER (WHERE a.id < $11) AS before",
+            rows!("archive" $(, $narrow)*),
+            "UNION ALL SELECT count(*), count(*) FILTER (WHERE a.id < $11)",
+            rows!("archive_recent" $(, $narrow)*),
+            ")"
+        )
+    };
+}
+
+const FORWARDS: &str = page!("ORDER BY a.id LIMIT $11");
+const BACKWARDS: &str = page!("ORDER BY a.id DESC LIMIT $11");
+const COUNT: &str = count!();
 /// As fast as narrow rows can be read.
-const COUNT_ALL_TIMES: &str = found!("count(*), count(*) FILTER (WHERE a.id < $11)", "", "", "");
+const COUNT_ALL_TIMES: &str = count!("", "");
 
 /// How many words can be asked for.
 const WORDS: usize = 16;
 
 /// What an archive is to forget.
-struct Expire {
-    owner: BareJid,
+pub(super) struct Expire {
+    pub(super) owner: BareJid,
     /// Ids below are to be forgotten.
-    below: i64,
+    pub(super) below: i64,
 }
 
 #[async_trait]
@@ -343,7 +372,7 @@ impl Change for Expire {
         let rows = sqlx::query_as::<_, (i64, bool)>(
             "SELECT a.id, EXISTS \
              (SELECT 1 FROM waiting w WHERE w.owner = a.owner AND w.message = a.id) \
-             FROM archive a WHERE a.owner = $1 AND a.id < $2 ORDER BY a.id LIMIT $3",
+             FROM archived a WHERE a.owner = $1 AND a.id < $2 ORDER BY a.id LIMIT $3",
         )
         .bind(owner)
         .bind(self.below)
@@ -361,14 +390,17 @@ impl Change for Expire {
         }
         let gone = rows.iter().filter(|(_, waits)| !waits).map(|(id, _)| *id).collect();
         release(on, gone).await?;
-        sqlx::query("DELETE FROM archive WHERE owner = $1 AND id <= $2")
-            .bind(owner)
-            .bind(last)
-            .execute(&mut *on.connection)
-            .await?;
+        for statement in FORGET {
+            sqlx::query(statement).bind(owner).bind(last).execute(&mut *on.connection).await?;
+        }
         Ok(rows.len() as u64)
     }
 }
+
+const FORGET: [&str; 2] = [
+    "DELETE FROM archive WHERE owner = $1 AND id <= $2",
+    "DELETE FROM archive_recent WHERE owner = $1 AND id <= $2",
+];
 
 /// How many messages are forgotten in one change, so that it does not hold up the others.
 const AT_ONCE: i64 = 500;
@@ -403,7 +435,7 @@ mod tests {
 
     use super::*;
     use crate::storage::SqliteStorage;
-    use crate::storage::sql::{Connection, release, resumption};
+    use crate::storage::sql::{Connection, recent, release, resumption};
     use crate::tasks::Tasks;
 
     /// How the database goes about it, one step a line.
@@ -422,6 +454,7 @@ mod tests {
         let mut connection = Connection::connect_with(&options).await.unwrap();
         let mut statements: Vec<String> =
             [FORWARDS, BACKWARDS, COUNT, COUNT_ALL_TIMES].map(str::to_owned).into();
+        statements.extend(recent::statements());
         statements.extend(release::statements());
         statements.extend(resumption::statements());
         for statement in statements {
@@ -433,6 +466,7 @@ mod tests {
                         "message",
                         "m ",
                         "archive a",
+                        "archive_recent",
                         "a ",
                         "waiting",
                         "owner",

@@ -7,6 +7,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::oneshot;
 
 use super::many::Many;
+use super::recent;
 use super::writer::{Known, Writing};
 use crate::jid::BareJid;
 use crate::storage::words::words;
@@ -133,7 +134,7 @@ impl<'a> Rows<'a> {
         }
     }
 
-    async fn insert(self, on: &mut Writing<'_>) -> Result<()> {
+    async fn insert(mut self, on: &mut Writing<'_>) -> Result<()> {
         if self.lag > 0 {
             raise_lag(on, self.lag).await?;
         }
@@ -143,6 +144,8 @@ impl<'a> Rows<'a> {
                 q.bind(*id).bind(*at).bind(*xml).bind(*holders)
             })
             .await?;
+        // In the order of the table: neighbours are on one page.
+        self.archive.sort_unstable();
         ARCHIVE
             .execute(connection, &self.archive, |q, (owner, id, peer, way)| {
                 q.bind(*owner).bind(*id).bind(*peer).bind(*way)
@@ -157,7 +160,8 @@ impl<'a> Rows<'a> {
             .execute(connection, &self.texts, |q, (id, holders, words)| {
                 q.bind(*id).bind(holders.as_str()).bind(words.as_str())
             })
-            .await
+            .await?;
+        recent::settle(on, self.archive.len()).await
     }
 }
 
@@ -202,7 +206,7 @@ const WORDS: usize = 10_000;
 static BODIES: LazyLock<Many> =
     LazyLock::new(|| Many::new("INSERT INTO message (id, at, xml, holders) VALUES ", 4, ""));
 static ARCHIVE: LazyLock<Many> =
-    LazyLock::new(|| Many::new("INSERT INTO archive (owner, id, peer, way) VALUES ", 4, ""));
+    LazyLock::new(|| Many::new("INSERT INTO archive_recent (owner, id, peer, way) VALUES ", 4, ""));
 static MARKS: LazyLock<Many> =
     LazyLock::new(|| Many::new("INSERT INTO waiting (owner, message, alone) VALUES ", 3, ""));
 static TEXTS: LazyLock<Many> =

@@ -10,6 +10,7 @@ mod batch;
 mod document;
 pub(super) mod keep;
 mod many;
+mod recent;
 mod release;
 mod resumption;
 mod roster;
