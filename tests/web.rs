@@ -3,12 +3,18 @@
 
 #![expect(clippy::unwrap_used, reason = "functions of tests")]
 
+#[path = "support/trust.rs"]
+mod trust;
+
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::pki_types::ServerName;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 use waxwing::c2s::Entry;
 use waxwing::clock::Clock;
 use waxwing::config::Config;
@@ -182,6 +188,34 @@ async fn without_tls_only_proxies_are_served() {
     let house = House::closed("proxies = [\"192.0.2.1\"]").await;
     let (_, head) = house.asked(&upgrade("/ws", &[XMPP])).await;
     assert!(head.starts_with("HTTP/1.1 403 "), "{head}");
+    house.close().await;
+}
+
+#[tokio::test]
+async fn with_tls_everybody_is_served() {
+    let house = House::closed("proxies = []").await;
+    let (ours, theirs) = tokio::io::duplex(1 << 16);
+    house.server.connect(Box::new(theirs), Entry::Https);
+    let mut config = trust::config();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let name = ServerName::try_from("localhost").unwrap();
+    let mut io = TlsConnector::from(Arc::new(config)).connect(name, ours).await.unwrap();
+    assert_eq!(io.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
+    io.write_all(upgrade("/ws", &[XMPP]).as_bytes()).await.unwrap();
+    io.write_all(&masked(0x81, OPEN)).await.unwrap();
+    let mut all = Vec::new();
+    while !all.ends_with(b"</stream:features>") {
+        let count = timeout(PATIENCE, io.read_buf(&mut all)).await.unwrap().unwrap();
+        assert!(count > 0, "{}", all.escape_ascii());
+    }
+    let said = String::from_utf8_lossy(&all);
+    // RFC 7395 §3.9; no page can bind a login to TLS.
+    assert!(said.contains("<mechanism>SCRAM-SHA-256</mechanism>"), "{said}");
+    assert!(!said.contains("-PLUS") && !said.contains("sasl-cb") && !said.contains("starttls"));
+    io.write_all(&masked(0x88, b"")).await.unwrap();
+    all.clear();
+    timeout(PATIENCE, io.read_to_end(&mut all)).await.unwrap().unwrap();
+    assert_eq!(all, [0x88, 2, 0x03, 0xe8]);
     house.close().await;
 }
 

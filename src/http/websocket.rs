@@ -105,7 +105,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         loop {
             self.push(cx);
             if self.is_deaf {
-                return Poll::Ready(Ok(()));
+                // RFC 6455 §7.1.1: it is the server who closes. Nobody else may do it any more.
+                match self.poll_shutdown(cx) {
+                    Poll::Pending | Poll::Ready(_) => return Poll::Ready(Ok(())),
+                }
             }
             let room = buffer.initialize_unfilled();
             if room.len() < 2 {
@@ -128,7 +131,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
             let messages = found.messages;
             self.answer(found);
             self.push(cx);
-            if messages > 0 || self.is_deaf {
+            if messages > 0 {
                 buffer.advance(messages);
                 return Poll::Ready(Ok(()));
             }
