@@ -9,6 +9,7 @@ pub mod cli;
 pub mod server;
 // 8 streams
 pub mod c2s;
+pub mod http;
 pub mod stream;
 // 7 what happens
 pub mod router;

@@ -299,7 +299,7 @@ pub enum Refused {
 /// A connection that may be, and is counted until this is dropped.
 #[derive(Debug)]
 pub struct Permit {
-    origin: Origin,
+    origin: Option<Origin>,
     of: Arc<Connections>,
 }
 
@@ -320,22 +320,24 @@ impl ConnectionLimits {
         self.0.per_address.store(per_address, Ordering::Relaxed);
     }
 
-    /// Counts one more connection from there.
+    /// Counts one more connection from there. Without an address it counts in all only.
     ///
     /// # Errors
     /// If there are too many; then nothing is counted.
-    pub fn permit(&self, address: IpAddr) -> Result<Permit, Refused> {
-        let origin = Origin::of(address);
+    pub fn permit(&self, address: Option<IpAddr>) -> Result<Permit, Refused> {
+        let origin = address.map(Origin::of);
         let mut open = self.0.open.lock();
         if open.all >= self.0.all.load(Ordering::Relaxed) {
             return Err(Refused::All);
         }
-        let from_there = open.by_origin.get(&origin).copied().unwrap_or(0);
-        if from_there >= self.0.per_address.load(Ordering::Relaxed) {
-            return Err(Refused::Address);
+        if let Some(origin) = origin {
+            let from_there = open.by_origin.entry(origin).or_insert(0);
+            if *from_there >= self.0.per_address.load(Ordering::Relaxed) {
+                return Err(Refused::Address);
+            }
+            *from_there += 1;
         }
         open.all += 1;
-        open.by_origin.insert(origin, from_there + 1);
         Ok(Permit { origin, of: Arc::clone(&self.0) })
     }
 
@@ -350,10 +352,11 @@ impl Drop for Permit {
     fn drop(&mut self) {
         let mut open = self.of.open.lock();
         open.all -= 1;
-        if let Some(n) = open.by_origin.get_mut(&self.origin) {
+        let Some(origin) = self.origin else { return };
+        if let Some(n) = open.by_origin.get_mut(&origin) {
             *n -= 1;
             if *n == 0 {
-                open.by_origin.remove(&self.origin);
+                open.by_origin.remove(&origin);
             }
         }
     }
@@ -547,16 +550,16 @@ mod tests {
         let limits = ConnectionLimits::new(3, 2);
         let home = HOME.parse().unwrap();
         let other = ATTACKER.parse().unwrap();
-        let first = limits.permit(home).unwrap();
-        let _second = limits.permit(home).unwrap();
-        assert_eq!(limits.permit(home).unwrap_err(), Refused::Address);
-        let _third = limits.permit(other).unwrap();
-        assert_eq!(limits.permit(other).unwrap_err(), Refused::All);
+        let first = limits.permit(Some(home)).unwrap();
+        let _second = limits.permit(Some(home)).unwrap();
+        assert_eq!(limits.permit(Some(home)).unwrap_err(), Refused::Address);
+        let _third = limits.permit(Some(other)).unwrap();
+        assert_eq!(limits.permit(Some(other)).unwrap_err(), Refused::All);
         drop(first);
         assert_eq!(limits.open(), 2);
-        drop(limits.permit(home).unwrap());
+        drop(limits.permit(Some(home)).unwrap());
         limits.change(2, 2);
-        assert_eq!(limits.permit(home).unwrap_err(), Refused::All);
+        assert_eq!(limits.permit(Some(home)).unwrap_err(), Refused::All);
         drop((_second, _third));
         assert!(limits.0.open.lock().by_origin.is_empty(), "nothing is left behind");
     }

@@ -88,6 +88,7 @@ impl Server {
             verifier: Arc::new(verifier),
             starttls: certificates.server_config(&[]),
             direct: certificates.server_config(&[b"xmpp-client"]),
+            https: certificates.server_config(&[b"http/1.1"]),
             certificates,
             connections,
             throttle: Throttle::new(),
@@ -227,6 +228,8 @@ impl Running for Server {
             ("uptime-seconds", json!(hosts.uptime().as_secs())),
             ("starttls", json!(listening(Entry::StartTls))),
             ("direct-tls", json!(listening(Entry::Direct))),
+            ("http", json!(listening(Entry::Http))),
+            ("https", json!(listening(Entry::Https))),
             ("connections", json!(hosts.metrics.connections.get())),
             ("sessions", json!(hosts.sessions.count())),
             ("messages-in", json!(hosts.metrics.stanzas_in.message.get())),
@@ -285,7 +288,12 @@ fn row(session: &SessionHandle) -> SessionRow {
 
 fn bind(config: &Config) -> Result<Vec<(Entry, TcpListener)>, StartError> {
     let mut listeners = Vec::new();
-    let doors = [(Entry::StartTls, &config.listen.c2s), (Entry::Direct, &config.listen.c2s_tls)];
+    let doors = [
+        (Entry::StartTls, &config.listen.c2s),
+        (Entry::Direct, &config.listen.c2s_tls),
+        (Entry::Http, &config.listen.http),
+        (Entry::Https, &config.listen.https),
+    ];
     for (entry, addresses) in doors {
         for address in addresses {
             match listener(*address, addresses.iter().any(SocketAddr::is_ipv4)) {

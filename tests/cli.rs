@@ -276,7 +276,8 @@ fn the_domain_is_said_once() {
 #[test]
 fn a_server_greets_once_and_takes_commands_until_it_is_told_to_end() {
     let place = Place::new();
-    let ports = "[listen]\nc2s = [\"127.0.0.1:0\"]\nc2s_tls = [\"127.0.0.1:0\"]\n";
+    let ports =
+        "[listen]\nc2s = [\"127.0.0.1:0\"]\nc2s_tls = [\"127.0.0.1:0\"]\nhttp = []\nhttps = []\n";
     place.write("waxwing.toml", &format!("[[host]]\ndomain = \"localhost\"\n{ports}"));
     let mut server = Server::start(&place);
     let greeting = server.said_until("user passwd admin");
@@ -339,7 +340,8 @@ impl Drop for Server {
 #[test]
 fn a_server_out_of_files_accepts_again_when_there_are_some() {
     let place = Place::new();
-    let ports = "[listen]\nc2s = [\"127.0.0.1:0\"]\nc2s_tls = [\"127.0.0.1:0\"]\n";
+    let ports =
+        "[listen]\nc2s = [\"127.0.0.1:0\"]\nc2s_tls = [\"127.0.0.1:0\"]\nhttp = []\nhttps = []\n";
     place.write("waxwing.toml", &format!("[[host]]\ndomain = \"localhost\"\n{ports}"));
     let mut server = Server::start(&place);
     server.said_until("user passwd admin");
@@ -374,7 +376,8 @@ fn a_server_out_of_files_accepts_again_when_there_are_some() {
 #[test]
 fn a_file_size_limit_does_not_end_the_server() {
     let place = Place::new();
-    let ports = "[listen]\nc2s = [\"127.0.0.1:0\"]\nc2s_tls = [\"127.0.0.1:0\"]\n";
+    let ports =
+        "[listen]\nc2s = [\"127.0.0.1:0\"]\nc2s_tls = [\"127.0.0.1:0\"]\nhttp = []\nhttps = []\n";
     place.write("waxwing.toml", &format!("[[host]]\ndomain = \"localhost\"\n{ports}"));
     let mut server = Server::start(&place);
     server.said_until("user passwd admin");

@@ -7,8 +7,11 @@ mod xml_oracle;
 
 use bolero::check;
 use bytes::Bytes;
+use waxwing::stream::framing::{self, Cutter};
+use waxwing::stream::header as stream_header;
+use waxwing::stream::input::Heard;
 use waxwing::xml::{ElementRef, Frame, Limits, Scope, header};
-use xml_oracle::{agree, receive, stands_alone};
+use xml_oracle::{agree, children, receive, stands_alone, without_foreign_attributes};
 
 #[test]
 fn any_bytes_are_a_stream_or_refused() {
@@ -72,6 +75,74 @@ fn a_good_stream_with_faults_is_a_stream_or_refused() {
         agree(&stream, &outcome);
         for frame in &outcome.frames {
             visit(frame, frame.root());
+        }
+    });
+}
+
+/// RFC 7395 §3.3.3: what is taken stands in our memory as another parser reads it alone.
+#[test]
+fn any_message_is_one_element_or_refused() {
+    check!().with_iterations(3000).with_max_len(512).for_each(|input: &[u8]| {
+        one_element(input);
+    });
+}
+
+#[test]
+fn words_of_xml_in_a_message_are_one_element_or_refused() {
+    check!().with_iterations(3000).with_max_len(24).for_each(|input: &[u8]| {
+        let words = input.iter().map(|&byte| WORDS[usize::from(byte) % WORDS.len()]);
+        let words: String = words.collect();
+        one_element(words.as_bytes());
+        one_element(format!("<a xmlns='jabber:client'>{words}</a>").as_bytes());
+        one_element(format!("{words}<a xmlns='jabber:client'/>{words}").as_bytes());
+    });
+}
+
+fn one_element(input: &[u8]) {
+    let message = Bytes::copy_from_slice(input);
+    let Ok(heard) = framing::heard(&message, &LIMITS) else { return };
+    assert!(input.starts_with(b"<"), "{}", input.escape_ascii());
+    // Inside another element, which has no namespace, it is one element.
+    let declared = input.starts_with(b"<?xml").then(|| input.iter().position(|b| *b == b'>'));
+    let begin = declared.flatten().map_or(0, |at| at + 1);
+    let document = [b"<r>", &input[begin..], b"</r>"].concat();
+    let theirs = children(&document).unwrap_or_else(|| panic!("{}", input.escape_ascii()));
+    assert_eq!(theirs.len(), 1, "{}", input.escape_ascii());
+    if let Heard::Element(frame) = heard {
+        stands_alone(&frame);
+        assert_eq!(frame.root().to_tree(), without_foreign_attributes(&theirs[0]));
+    }
+}
+
+/// What we write to a stream is the same over WebSocket, however the writes are cut.
+#[test]
+fn a_stream_of_ours_and_its_messages_say_the_same() {
+    check!().with_iterations(2000).with_type::<(Vec<u8>, u8)>().for_each(|(input, cut)| {
+        let words = input.iter().take(24).map(|&byte| WORDS[usize::from(byte) % WORDS.len()]);
+        let from = format!("{OPEN}<a>{}</a>", words.collect::<String>());
+        let elements = receive([from.as_bytes()], LIMITS).frames;
+        let mut stream = stream_header::response("1", "localhost", None);
+        for element in &elements {
+            stream.extend_from_slice(element.bytes());
+        }
+        stream.extend_from_slice(b"<stream:features/>");
+        stream.extend(stream_header::response("2", "localhost", None));
+        stream.extend_from_slice(stream_header::END);
+        let (mut cutter, mut messages) = (Cutter::default(), Vec::new());
+        for part in stream.chunks(usize::from(*cut).max(1)) {
+            cutter.cut(part, |message| messages.push(Bytes::copy_from_slice(message))).unwrap();
+        }
+        let limits = Limits { bytes: 1 << 16, depth: 16, attributes: 64, nodes: 256 };
+        let heard: Vec<_> =
+            messages.iter().map(|message| framing::heard(message, &limits).unwrap()).collect();
+        assert_eq!(heard.len(), elements.len() + 4);
+        assert!(matches!(&heard[0], Heard::Header(header) if header.id.as_deref() == Some("1")));
+        let end = heard.len() - 1;
+        assert!(matches!(&heard[end - 1], Heard::Header(h) if h.id.as_deref() == Some("2")));
+        assert!(matches!(&heard[end], Heard::End) && cutter.has_ended());
+        for (element, heard) in elements.iter().zip(&heard[1..]) {
+            let Heard::Element(heard) = heard else { panic!("{heard:?}") };
+            assert_eq!(heard.root().to_tree(), element.root().to_tree());
         }
     });
 }

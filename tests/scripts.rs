@@ -35,7 +35,7 @@ fn main() {
     let mut files = Vec::new();
     collect(&root, &mut files);
     files.sort();
-    let mut trials: Vec<_> = files.iter().map(|file| trial(&root, file)).collect();
+    let mut trials: Vec<_> = files.iter().flat_map(|file| trials_of(&root, file)).collect();
     trials.extend(support::subscriptions::cells().into_iter().map(|cell| {
         let place = format!("tests/support/subscriptions.rs: {}", cell.name);
         conversation(&cell.name, place, &cell.script)
@@ -71,15 +71,22 @@ fn collect(dir: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-fn trial(root: &Path, file: &Path) -> Trial {
+/// Over TCP, and over WebSocket unless it speaks of what only one of them has.
+fn trials_of(root: &Path, file: &Path) -> Vec<Trial> {
     let relative = file.strip_prefix(root).unwrap().with_extension("");
     let name = relative.to_str().unwrap().replace('\\', "/");
     let path = format!("tests/scripts/{name}.xmpp");
-    conversation(&name, path, &fs::read_to_string(file).unwrap())
+    let text = fs::read_to_string(file).unwrap();
+    let again = script::parse(&text).ok().and_then(|script| script.over_websocket());
+    let again = again.map(|script| run(&format!("websocket/{name}"), path.clone(), Ok(script)));
+    again.into_iter().chain([conversation(&name, path, &text)]).collect()
 }
 
 fn conversation(name: &str, path: String, text: &str) -> Trial {
-    let parsed = script::parse(text);
+    run(name, path, script::parse(text))
+}
+
+fn run(name: &str, path: String, parsed: Result<Script, String>) -> Trial {
     let is_local = parsed.as_ref().is_ok_and(is_local);
     let is_ignored = is_local && Remote::from_environment().is_some();
     let run = move || {

@@ -1,6 +1,7 @@
 //! Clients: accept, negotiate, run, end. One task a client.
 
 mod connection;
+mod handshake;
 mod hibernate;
 mod incoming;
 mod negotiate;
@@ -10,6 +11,8 @@ mod silence;
 mod socket;
 mod stop;
 mod turn;
+mod web;
+mod websocket;
 
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
@@ -18,11 +21,14 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Instant;
 use tracing::Instrument;
 
 use connection::Ended;
 use hibernate::Slept;
+use negotiate::Begun;
 use socket::{Connection, Opened};
+use web::Entered;
 
 use crate::auth::Verifier;
 use crate::config::LimitsConfig;
@@ -46,17 +52,23 @@ pub struct C2s {
     pub starttls: Arc<rustls::ServerConfig>,
     /// TLS from the first byte (XEP-0368).
     pub direct: Arc<rustls::ServerConfig>,
+    /// TLS under HTTP.
+    pub https: Arc<rustls::ServerConfig>,
     /// How many connections there may be.
     pub connections: ConnectionLimits,
     /// Slows those who guess.
     pub throttle: Throttle,
 }
 
-/// How TLS begins on a listener.
+/// How a stream begins on a listener.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Entry {
-    /// From the first byte (XEP-0368).
+    /// With TLS from the first byte (XEP-0368).
     Direct,
+    /// In a WebSocket, behind a proxy that has TLS (RFC 7395).
+    Http,
+    /// In a WebSocket, with TLS from the first byte.
+    Https,
     /// By STARTTLS (RFC 6120 §5).
     StartTls,
 }
@@ -83,7 +95,10 @@ impl C2s {
 
     fn accept(self: &Arc<Self>, socket: TcpStream, peer: SocketAddr, entry: Entry) {
         self.hosts.metrics.connections_accepted.inc();
-        match self.connections.permit(peer.ip()) {
+        // Behind a proxy is everybody: who it is, counts when it says so.
+        let is_proxied =
+            entry == Entry::Http && web::is_proxy(&self.hosts.config.load(), peer.ip());
+        match self.connections.permit(Some(peer.ip()).filter(|_| !is_proxied)) {
             Ok(permit) => {
                 prepare(&socket);
                 let this = Arc::clone(self);
@@ -91,11 +106,13 @@ impl C2s {
                     async move { this.serve(Box::new(socket), peer, entry, Some(permit)).await };
                 drop(self.hosts.tasks.spawn("c2s", task));
             }
-            Err(refused) => {
-                self.hosts.metrics.connections_refused.inc([reason(refused)]);
-                tracing::debug!(%peer, reason = reason(refused), "connection refused");
-            }
+            Err(refused) => self.note_refused(peer, refused),
         }
+    }
+
+    fn note_refused(&self, peer: SocketAddr, refused: Refused) {
+        self.hosts.metrics.connections_refused.inc([reason(refused)]);
+        tracing::debug!(%peer, reason = reason(refused), "connection refused");
     }
 
     /// Serves one client on a connection: negotiates, and hands it to a task of its own when
@@ -108,9 +125,9 @@ impl C2s {
         entry: Entry,
         permit: Option<Permit>,
     ) {
-        let counted = Counted::new(&self.hosts, permit);
+        let mut counted = Counted::new(&self.hosts, permit);
         let span = tracing::debug_span!("stream", %peer, jid = tracing::field::Empty);
-        let task = self.log_in(io, peer, entry).instrument(span.clone());
+        let task = self.log_in(io, peer, entry, &mut counted).instrument(span.clone());
         // A panic has been logged and counted by the hook; it ends this connection and no other.
         let Ok(Some((connection, session))) = AssertUnwindSafe(task).catch_unwind().await else {
             return;
@@ -148,14 +165,30 @@ impl C2s {
         io: Box<dyn Io>,
         peer: SocketAddr,
         entry: Entry,
+        counted: &mut Counted,
     ) -> Option<(Connection, Session)> {
         let config = self.hosts.config.load_full();
-        let mut connection = Connection::new(io, peer, &config.limits);
         let stopping = self.hosts.tasks.stopping();
+        let deadline = Instant::now() + config.limits.negotiation;
+        let (mut connection, begun) = match entry {
+            Entry::Direct => (Connection::new(io, peer, &config.limits), Begun::Direct),
+            Entry::StartTls => (Connection::new(io, peer, &config.limits), Begun::StartTls),
+            Entry::Http | Entry::Https => {
+                let entered = tokio::select! {
+                    biased;
+                    entered = Box::pin(web::enter(self, io, peer, entry)) => entered?,
+                    () = tokio::time::sleep_until(deadline) => return None,
+                    () = stopping.cancelled() => return None,
+                };
+                self.recount(&entered, counted)?;
+                let Entered { io, peer, tls, .. } = entered;
+                (Connection::of_messages(io, peer, &config.limits), Begun::Web(tls))
+            }
+        };
         let negotiated = tokio::select! {
             biased;
-            negotiated = negotiate::negotiate(self, &mut connection, entry) => negotiated,
-            () = tokio::time::sleep(config.limits.negotiation) => {
+            negotiated = negotiate::negotiate(self, &mut connection, begun) => negotiated,
+            () = tokio::time::sleep_until(deadline) => {
                 Err(Some(StreamCondition::ConnectionTimeout.text("too slow to log in")))
             }
             () = stopping.cancelled() => Err(Some(StreamCondition::SystemShutdown.into())),
@@ -169,6 +202,17 @@ impl C2s {
                 None
             }
         }
+    }
+
+    /// Counts a client behind a proxy as one of its own address, if there may be one more.
+    fn recount(&self, entered: &Entered, counted: &mut Counted) -> Option<()> {
+        // Without a permit there is no counting: a test.
+        if entered.is_proxied && counted.permit.is_some() {
+            let permit = self.connections.permit(Some(entered.peer.ip()));
+            let permit = permit.map_err(|refused| self.note_refused(entered.peer, refused));
+            counted.permit = Some(permit.ok()?);
+        }
+        Some(())
     }
 
     /// The connection is gone: the session waits for another one, or ends.
@@ -214,14 +258,14 @@ async fn wait_for_client(
 /// A connection that counts, as long as this is there.
 struct Counted {
     open: prometheus_client::metrics::gauge::Gauge,
-    _permit: Option<Permit>,
+    permit: Option<Permit>,
 }
 
 impl Counted {
     fn new(hosts: &Hosts, permit: Option<Permit>) -> Self {
         let open = hosts.metrics.connections.clone();
         open.inc();
-        Self { open, _permit: permit }
+        Self { open, permit }
     }
 }
 

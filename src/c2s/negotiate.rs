@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use super::incoming::too_high;
 use super::socket::Connection;
-use super::{C2s, Entry, end};
+use super::{C2s, end, handshake};
 use crate::auth::{Exchange, MechanismName, Offer, SaslError, Step, TlsFacts};
 use crate::config::LimitsConfig;
 use crate::host::Hosts;
@@ -19,21 +19,32 @@ use crate::stanza::{Condition, Iq, StreamCondition, StreamError};
 use crate::stream::features::Limits;
 use crate::stream::input::Heard;
 use crate::stream::negotiation::{Action, Actions, Negotiation, Settings, Stage};
-use crate::tls;
 
 /// Why it came to nothing: a stream error to be told, or nobody is there to be told.
 type Failed = Option<StreamError>;
+
+/// How far a connection has come when its stream begins.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Begun {
+    /// TLS is due.
+    Direct,
+    /// The stream is in the clear.
+    StartTls,
+    /// The stream is inside a WebSocket, and TLS of this version around that.
+    Web(&'static str),
+}
 
 /// Negotiates until a session is bound (RFC 6120 §4.3).
 pub(super) async fn negotiate(
     c2s: &C2s,
     connection: &mut Connection,
-    entry: Entry,
+    begun: Begun,
 ) -> Result<Session, Failed> {
     let mut driver = Driver::new(c2s, connection);
-    let offer = match entry {
-        Entry::Direct => Some(driver.handshake(Arc::clone(&c2s.direct)).await?),
-        Entry::StartTls => None,
+    let offer = match begun {
+        Begun::Direct => Some(driver.handshake(Arc::clone(&c2s.direct)).await?),
+        Begun::StartTls => None,
+        Begun::Web(tls) => Some(driver.unbound(tls)),
     };
     let mut machine = Negotiation::new(settings(c2s), offer);
     loop {
@@ -185,31 +196,10 @@ impl<'a> Driver<'a> {
     }
 
     async fn handshake(&mut self, config: Arc<rustls::ServerConfig>) -> Result<Offer, Failed> {
-        let started = tokio::time::Instant::now();
-        let secured = timeout(self.limits.handshake, self.connection.secure(config)).await;
-        let metrics = &self.c2s.hosts.metrics;
-        match secured {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                metrics.tls_handshakes.inc(["none", "failure"]);
-                tracing::debug!(%error, "TLS handshake failed");
-                return Err(None);
-            }
-            Err(_) => {
-                metrics.tls_handshakes.inc(["none", "timeout"]);
-                tracing::debug!("TLS handshake takes too long");
-                return Err(None);
-            }
-        }
-        let facts = self.connection.wire.as_ref().and_then(|w| w.tls()).map(tls::handshake_facts);
-        let facts = facts.ok_or(None)?;
-        metrics.tls_handshakes.inc([facts.version, "success"]);
-        tracing::debug!(
-            version = facts.version,
-            sni = facts.sni,
-            elapsed_ms = started.elapsed().as_millis() as u64,
-            "TLS established"
-        );
+        let wire = self.connection.wire.take().ok_or(None)?;
+        let made = handshake::make(self.c2s, wire, config, self.limits.handshake).await;
+        let (wire, facts) = made.ok_or(None)?;
+        self.connection.wire = Some(wire);
         self.tls = facts.version;
         let facts = TlsFacts {
             version13: facts.version13,
@@ -217,6 +207,13 @@ impl<'a> Driver<'a> {
             server_end_point: self.c2s.certificates.end_point(facts.sni.as_deref()),
         };
         Ok(Offer::new(&self.c2s.hosts.config.load().auth, Some(&facts)))
+    }
+
+    /// There is TLS around the stream already. No web page can bind a login to it: a page is not
+    /// told of it.
+    fn unbound(&mut self, tls: &'static str) -> Offer {
+        self.tls = tls;
+        Offer::new(&self.c2s.hosts.config.load().auth, Some(&TlsFacts::default()))
     }
 
     async fn begin(

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
@@ -70,6 +69,12 @@ impl Connection {
         }
     }
 
+    /// Inside a WebSocket, messages are what is read (RFC 7395 §3.3.3).
+    pub(super) fn of_messages(io: Box<dyn Io>, peer: SocketAddr, limits: &LimitsConfig) -> Self {
+        let this = Self::new(io, peer, limits);
+        Self { input: Input::of_documents(this.limits_before_auth), ..this }
+    }
+
     pub(super) async fn read(&mut self) -> io::Result<usize> {
         let wire = self.wire.as_mut().ok_or(io::ErrorKind::NotConnected)?;
         self.input.read(wire).await
@@ -78,13 +83,6 @@ impl Connection {
     pub(super) async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         let wire = self.wire.as_mut().ok_or(io::ErrorKind::NotConnected)?;
         write_all(wire, bytes, self.write_limit).await
-    }
-
-    /// The TLS handshake. The connection is lost if it fails or is dropped.
-    pub(super) async fn secure(&mut self, config: Arc<rustls::ServerConfig>) -> io::Result<()> {
-        let wire = self.wire.take().ok_or(io::ErrorKind::NotConnected)?;
-        self.wire = Some(Box::pin(wire.secure(config)).await?);
-        Ok(())
     }
 
     /// Nobody is there any more.

@@ -24,6 +24,7 @@ pub(super) fn text(place: &Place, program: &str, address: &str, password: &str) 
     line(format_args!(""));
     line(format_args!("    STARTTLS   {}", addresses(&listen.c2s)));
     line(format_args!("    TLS        {}", addresses(&listen.c2s_tls)));
+    line(format_args!("    WebSocket  {}", addresses(&listen.https)));
     line(format_args!(""));
     if let Some(reachable) = listen.c2s.first().copied().map(reachable) {
         let (ip, port) = (reachable.ip(), reachable.port());
@@ -98,6 +99,7 @@ mod tests {
             "Address    admin@localhost\n",
             "Password   secret\n",
             "STARTTLS   127.0.0.1:5222, [::1]:5222\n",
+            "WebSocket  127.0.0.1:7443, [::1]:7443\n",
             "/connect admin@localhost server 127.0.0.1 port 5222 tls trust\n",
             "    waxwing --data 'my data' user add romeo\n",
         ] {

@@ -1,9 +1,9 @@
 //! `[listen]`: where we wait for connections.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::error::Problems;
-use super::kind::{Addresses, Location};
+use super::kind::{Addresses, Location, Machines, Origins, WebSocket};
 use super::section::{Fields, section};
 
 section! {
@@ -21,6 +21,27 @@ section! {
     /// Client connections with TLS from the first byte (XEP-0368).
     c2s_tls: Vec<SocketAddr> = everywhere(domains, 5223) => Addresses, Restart;
 
+    /// HTTP for a reverse proxy on this machine, which has TLS on its other side: clients over
+    /// WebSocket (RFC 7395), at `/ws` and `/xmpp-websocket`. Only those in `proxies` are served here.
+    http: Vec<SocketAddr> = loopback(7070) => Addresses, Restart;
+
+    /// HTTP with TLS from the first byte: clients over WebSocket (RFC 7395), at `/ws` and
+    /// `/xmpp-websocket`, as `wss://example.org:7443/ws`.
+    https: Vec<SocketAddr> = everywhere(domains, 7443) => Addresses, Restart;
+
+    /// Reverse proxies that are believed, both that there is TLS before them and where a client is
+    /// (`X-Forwarded-For`).
+    proxies: Vec<IpAddr> = vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]
+        => Machines, Reload;
+
+    /// Web pages from which browsers may connect, as `https://chat.example.org`. An empty list means
+    /// all: a page needs the password in any case, since no browser adds one by itself.
+    origins: Vec<String> = Vec::new() => Origins, Reload;
+
+    /// The address of the WebSocket as clients are to find it in `/.well-known/host-meta` (XEP-0156),
+    /// if it is that of a reverse proxy. If it is not set, they find the first of `https`.
+    websocket: Option<String> = None => WebSocket, Reload;
+
     /// Where clients are told to come back to after they have lost their connection (XEP-0198 §5),
     /// if it is not where they would go by themselves.
     location: Option<String> = None => Location, Reload;
@@ -29,24 +50,39 @@ section! {
 /// All interfaces; the loopback interface if nobody else could look us up anyway.
 fn everywhere(domains: &[String], port: u16) -> Vec<SocketAddr> {
     if domains.iter().all(|domain| domain == "localhost") {
-        return vec![
-            SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
-            SocketAddr::from((Ipv6Addr::LOCALHOST, port)),
-        ];
+        return loopback(port);
     }
     vec![SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))]
 }
 
+fn loopback(port: u16) -> Vec<SocketAddr> {
+    vec![
+        SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+        SocketAddr::from((Ipv6Addr::LOCALHOST, port)),
+    ]
+}
+
 /// A port has one protocol.
 pub(super) fn check(listen: &ListenConfig, fields: &Fields<'_>, problems: &mut Problems<'_>) {
-    let pairs = listen.c2s.iter().flat_map(|c2s| listen.c2s_tls.iter().map(move |tls| (c2s, tls)));
-    let Some((c2s, tls)) = pairs.into_iter().find(|(c2s, tls)| overlap(c2s, tls)) else { return };
-    let at = fields.value_of("c2s_tls").or_else(|| fields.value_of("c2s"));
-    problems.add(
-        &at.unwrap_or_else(|| fields.at.clone()),
-        format!("`c2s` has {c2s} and `c2s_tls` has {tls}, but a port has one protocol"),
-        "choose another port for one of them".to_owned(),
-    );
+    let doors = [
+        ("c2s", &listen.c2s),
+        ("c2s_tls", &listen.c2s_tls),
+        ("http", &listen.http),
+        ("https", &listen.https),
+    ];
+    for (i, (later, theirs)) in doors.iter().enumerate() {
+        for (earlier, ours) in &doors[..i] {
+            let pairs = ours.iter().flat_map(|a| theirs.iter().map(move |b| (a, b)));
+            let Some((a, b)) = pairs.into_iter().find(|(a, b)| overlap(a, b)) else { continue };
+            let at = fields.value_of(later).or_else(|| fields.value_of(earlier));
+            problems.add(
+                &at.unwrap_or_else(|| fields.at.clone()),
+                format!("`{earlier}` has {a} and `{later}` has {b}, but a port has one protocol"),
+                "choose another port for one of them".to_owned(),
+            );
+            return;
+        }
+    }
 }
 
 /// A connection could be meant for both. Port 0 is any free one, each time another.

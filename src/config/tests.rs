@@ -37,7 +37,7 @@ fn the_defaults_in_the_commented_file_read_as_what_they_are() {
         assert!(options > 30, "{text}");
         // Those without a default show an example.
         let kept = |line: &str| {
-            let examples = ["#certificate", "#key", "#location", "#socket"];
+            let examples = ["#certificate", "#key", "#location", "#socket", "#websocket"];
             let example = examples.iter().any(|n| line.starts_with(n));
             if is_option(&line) && !example { line[1..].to_owned() } else { line.to_owned() }
         };
@@ -119,6 +119,23 @@ const MISTAKES: &[(&str, usize, usize, &str, &str)] = &[
     ("[listen]\nc2s = '10.0.0.1:7'\nc2s_tls = '0.0.0.0:7'", 3, 11,
         "`c2s` has 10.0.0.1:7 and `c2s_tls` has 0.0.0.0:7, but a port has one protocol",
         "choose another port for one of them"),
+    ("[listen]\nc2s_tls = 7443", 2, 11,
+        "`c2s_tls` has [::]:7443 and `https` has 127.0.0.1:7443, but a port has one protocol",
+        "choose another port for one of them"),
+    ("[listen]\nhttp = 443\nhttps = 443", 3, 9,
+        "`http` has [::]:443 and `https` has [::]:443, but a port has one protocol",
+        "choose another port for one of them"),
+    // The web.
+    ("[listen]\nproxies = ['localhost']", 2, 12, "`proxies` has \"localhost\", which is no IP address",
+        "write for example \"127.0.0.1\""),
+    ("[listen]\norigins = 'example.org'", 2, 11, "`origins` has \"example.org\", which is no origin",
+        "write for example \"https://chat.example.org\""),
+    ("[listen]\norigins = ['https://a.example/chat']", 2, 12,
+        "`origins` has \"https://a.example/chat\", which is no origin",
+        "write for example \"https://chat.example.org\""),
+    ("[listen]\nwebsocket = 'https://a.example/ws'", 2, 13,
+        "`websocket` is no address of a WebSocket: \"https://a.example/ws\"",
+        "write for example \"wss://example.org/xmpp-websocket\""),
     ("[admin]\nsocket = '/0123456789/0123456789/0123456789/0123456789/0123456789/0123456789/\
       0123456789/0123456789/0123456789/12345678'", 2, 10, "`socket` is a path of 108 bytes",
         "choose one of at most 107 bytes, as unix(7) demands"),

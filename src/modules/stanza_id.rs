@@ -25,7 +25,10 @@ impl Module for StanzaId {
 }
 
 /// Takes out of a message what only we may say on behalf of `user` or of the server: ids of the
-/// archive (XEP-0359 §3.1), and that the message was delayed here.
+/// archive (XEP-0359 §3), and that the message was delayed here (XEP-0203 §5).
+///
+/// DEPARTS: XEP-0359 §3 – also ids by the domain, under which none is ever given: a client that asks
+/// the domain whether it sees to this (§5) is told that it does.
 pub fn remove_forged(cx: &Cx<'_>, user: &Jid, message: &mut Message) {
     let host = &cx.host.jid;
     message.content.remove(|child| {

@@ -1,11 +1,13 @@
 //! Elements out of bytes: a buffer, the framer that cuts it, the scope that gives it meaning.
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
+use memchr::memchr;
 use smol_str::SmolStr;
 use tokio::io::AsyncRead;
 
-use super::wire;
-use crate::xml::{self, Frame, Framer, Header, Limits, Piece, Scope, XmlError};
+use super::{framing, wire};
+use crate::http::frames::END;
+use crate::xml::{self, Frame, Framer, Header, Limit, Limits, Piece, Scope, XmlError};
 
 /// What a peer has said.
 #[derive(Debug)]
@@ -27,6 +29,16 @@ pub struct Input {
     limits: Limits,
     /// The language of stanzas that name none.
     lang: Option<SmolStr>,
+    /// How elements stand in the bytes.
+    cut: Cut,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Cut {
+    /// A document each, with [`END`] after it; so many bytes have been searched for the next one.
+    Documents(usize),
+    /// In one document, which is the stream.
+    Stream,
 }
 
 impl Input {
@@ -39,7 +51,14 @@ impl Input {
             scope: Scope::default(),
             limits,
             lang: None,
+            cut: Cut::Stream,
         }
+    }
+
+    /// Each element is a document (RFC 7395 §3.3.3), with [`END`] after it.
+    #[must_use]
+    pub fn of_documents(limits: Limits) -> Self {
+        Self { cut: Cut::Documents(0), ..Self::new(limits) }
     }
 
     /// The next thing in what has been read; `None` if more must be read first.
@@ -47,6 +66,34 @@ impl Input {
     /// # Errors
     /// What is wrong with it; the stream is to end.
     pub fn heard(&mut self) -> Result<Option<Heard>, XmlError> {
+        match self.cut {
+            Cut::Documents(seen) => self.document(seen),
+            Cut::Stream => self.piece(),
+        }
+    }
+
+    fn document(&mut self, seen: usize) -> Result<Option<Heard>, XmlError> {
+        let Some(more) = memchr(END, &self.buffer[seen..]) else {
+            self.cut = Cut::Documents(self.buffer.len());
+            if self.buffer.len() > self.limits.bytes {
+                return Err(XmlError::TooLarge(Limit::Bytes));
+            }
+            if self.buffer.is_empty() {
+                self.buffer = BytesMut::new();
+            }
+            return Ok(None);
+        };
+        self.cut = Cut::Documents(0);
+        let document = self.buffer.split_to(seen + more).freeze();
+        self.buffer.advance(1);
+        let heard = framing::heard(&document, &self.limits)?;
+        if let Heard::Header(header) = &heard {
+            self.lang = header.lang.as_deref().map(SmolStr::new);
+        }
+        Ok(Some(heard))
+    }
+
+    fn piece(&mut self) -> Result<Option<Heard>, XmlError> {
         let piece = self.framer.next(&self.buffer)?;
         let (range, is_header) = match piece {
             None => {

@@ -190,6 +190,8 @@ impl Negotiation {
         match self.state {
             // The stream of the peer is over; no error answers an error.
             _ if root.is(ns::STREAM, "error") => self.ended(),
+            // RFC 7395 §3.4; on TCP the framer sees to it.
+            State::Header(_) => self.fail(StreamCondition::BadFormat.text(FIRST)),
             State::Features(Stage::Plain) if root.is(ns::TLS, "starttls") => {
                 self.state = State::Securing;
                 let proceed = element("proceed").ns(ns::TLS);
@@ -444,6 +446,8 @@ impl Negotiation {
         smallvec![Action::Bind(resource)]
     }
 }
+
+const FIRST: &str = "a stream begins with open";
 
 fn is_request(stanza: &Stanza) -> bool {
     matches!(stanza, Stanza::Iq(iq) if iq.is_request())

@@ -14,6 +14,9 @@ pub enum XmlError {
     /// A prefix that nobody declared, or a misuse of `xml` or `xmlns`.
     #[error("namespace prefix not declared or misused")]
     BadNamespacePrefix,
+    /// The beginning or the end of a stream in another namespace than theirs.
+    #[error("a stream begins or ends in a wrong namespace")]
+    InvalidNamespace,
     /// Against the rules of XML 1.0 or Namespaces in XML.
     #[error("xml is not well-formed")]
     NotWellFormed,
@@ -51,6 +54,7 @@ impl XmlError {
         match self {
             Self::BadFormat => "bad-format",
             Self::BadNamespacePrefix => "bad-namespace-prefix",
+            Self::InvalidNamespace => "invalid-namespace",
             Self::NotWellFormed => "not-well-formed",
             Self::RestrictedXml => "restricted-xml",
             Self::TooLarge(_) => "policy-violation",

@@ -324,6 +324,32 @@ impl Framer {
     }
 }
 
+/// Where the one element stands that is all of a document, but for an XML declaration before it and
+/// white space after it. It begins with its first byte (RFC 7395 §3.3.3).
+///
+/// # Errors
+/// What was refused and why.
+pub fn document(bytes: &[u8], limits: Limits) -> Result<Range<usize>, XmlError> {
+    let mut from = 0;
+    if bytes.starts_with(DECLARATION) {
+        let end = memchr(b'>', bytes).ok_or(XmlError::NotWellFormed)? + 1;
+        check_declaration(&bytes[..end])?;
+        from = end + bytes[end..].iter().take_while(|&&byte| is_space(byte)).count();
+    }
+    let rest = &bytes[from..];
+    if rest.first() != Some(&b'<') {
+        return Err(XmlError::BadFormat);
+    }
+    let mut framer = Framer { place: Place::Content, ..Framer::new(limits) };
+    match framer.next(rest)? {
+        Some(Piece::Child(range)) if rest[range.end..].iter().copied().all(is_space) => {
+            Ok(from..from + range.end)
+        }
+        Some(Piece::Child(_)) => Err(XmlError::BadFormat),
+        Some(Piece::Header(_) | Piece::End) | None => Err(XmlError::NotWellFormed),
+    }
+}
+
 /// Bound of a header: addresses have up to 3071 bytes each, and nothing else in it is long.
 const HEADER_BYTES: usize = 8 * 1024;
 

@@ -155,6 +155,13 @@ impl Scope {
         Self { inner: Arc::new(inner) }
     }
 
+    /// Nothing is in force: around a document.
+    pub fn none() -> Self {
+        static NONE: OnceLock<Scope> = OnceLock::new();
+        let make = || Inner { default: String::new(), prefixes: Vec::new() };
+        NONE.get_or_init(|| Self { inner: Arc::new(make()) }).clone()
+    }
+
     /// The namespace of a child without prefix and declaration; empty if the header declares
     /// none. `jabber:client` on a client's stream.
     pub fn content_namespace(&self) -> &str {

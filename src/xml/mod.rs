@@ -23,9 +23,10 @@ pub mod writer;
 
 pub use build::{Node, element};
 pub use error::{Limit, XmlError};
-pub use framer::{Framer, Piece};
+pub use framer::{Framer, Piece, document};
 pub use header::{Header, Scope, header};
 pub use strict::Limits;
+pub use tag::declares_default;
 pub use tape::{Children, ElementRef, Frame};
 pub use writer::escape_attr;
 

@@ -85,6 +85,29 @@ impl Iterator for Attributes<'_> {
     }
 }
 
+/// Whether an element's own tag declares a default namespace. It must be one that was checked, or
+/// that this server wrote.
+pub fn declares_default(element: &[u8]) -> bool {
+    let mut quote = None;
+    for (at, &byte) in element.iter().enumerate() {
+        match (quote, byte) {
+            (Some(open), _) if open == byte => quote = None,
+            (Some(_), _) => {}
+            (None, b'\'' | b'"') => quote = Some(byte),
+            (None, b'>') => return false,
+            (None, _) if is_space(byte) => {
+                let rest = element[at + 1..].strip_prefix(b"xmlns");
+                let next = rest.and_then(|rest| rest.iter().find(|byte| !is_space(**byte)));
+                if next == Some(&b'=') {
+                    return true;
+                }
+            }
+            (None, _) => {}
+        }
+    }
+    false
+}
+
 /// Prefix, or nothing, and local part of a name, both checked.
 pub(super) fn split_name(name: &str) -> Result<(&str, &str), XmlError> {
     // Names are too short for a vector search.

@@ -50,6 +50,7 @@ def arguments():
     parser.add_argument("--server", choices=sorted(SERVERS), default="waxwing")
     parser.add_argument("--only", default="", help="only checks whose name contains this")
     parser.add_argument("--node", help="folder whose node_modules has @xmpp/client")
+    parser.add_argument("--chromium", help="a browser; the same folder has converse.js then")
     parser.add_argument("--nbxmpp", help="a Python that has nbxmpp and GLib")
     parser.add_argument("--verbose", action="store_true", help="the libraries' own logs")
     return parser.parse_args()
@@ -75,13 +76,20 @@ def checks(server, args):
             if args.only in name:
                 yield name, lambda: in_process(server, scenario, one, other, next(numbers))
     outside = []
+    environment = {"WAXWING_NODE_MODULES": str(pathlib.Path(args.node or ".") / "node_modules")}
     if args.node:
-        environment = {"WAXWING_NODE_MODULES": str(pathlib.Path(args.node) / "node_modules")}
-        outside.append(("xmpp.js", ["node", str(HERE / "with_xmppjs.mjs")], environment))
+        # Node has it by default from 22 on.
+        command = ["node", "--experimental-websocket", str(HERE / "with_xmppjs.mjs")]
+        outside.append(("xmpp.js", command, environment, ("starttls", "tls", "ws", "wss")))
     if args.nbxmpp:
-        outside.append(("nbxmpp", [args.nbxmpp, str(HERE / "with_nbxmpp.py")], {}))
-    for library, command, environment in outside:
-        for way in ("starttls", "tls"):
+        command = [args.nbxmpp, str(HERE / "with_nbxmpp.py")]
+        outside.append(("nbxmpp", command, {}, ("starttls", "tls")))
+    if args.chromium:
+        command = ["node", str(HERE / "with_converse.mjs")]
+        environment = {**environment, "WAXWING_CHROMIUM": args.chromium}
+        outside.append(("Converse.js", command, environment, ("ws", "wss")))
+    for library, command, environment, ways in outside:
+        for way in ways:
             name = f"{library}: chat outlives cuts and a restart over {way}"
             if args.only in name:
                 yield name, lambda: in_child(server, command, environment, way, next(numbers))
@@ -128,7 +136,10 @@ def in_child(server, command, environment, way, number):
     environment = {**os.environ, **environment, "NODE_EXTRA_CA_CERTS": str(server.ca)}
 
     async def run():
-        async with Proxy(server.c2s if way == "starttls" else server.c2s_tls) as proxy:
+        ports = {
+            "starttls": server.c2s, "tls": server.c2s_tls, "ws": server.http, "wss": server.https
+        }
+        async with Proxy(ports[way]) as proxy:
             child = await asyncio.create_subprocess_exec(
                 *command, way, str(proxy.port), DOMAIN, str(server.ca), *itertools.chain(*users),
                 env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,

@@ -5,8 +5,9 @@
 #   tests/clients/run.sh --server prosody      the same against Debian's Prosody: a scenario that
 #                                              fails there too is the scenario's fault
 #
-# slixmpp and aioxmpp always run. xmpp.js runs where npm is, nbxmpp where the system's Python has
-# GLib and libsoup (Debian: python3-gi gir1.2-soup-3.0 glib-networking python3-venv).
+# slixmpp and aioxmpp always run. xmpp.js runs where npm is, Converse.js where npm and Chromium are,
+# nbxmpp where the system's Python has GLib and libsoup (Debian: python3-gi gir1.2-soup-3.0
+# glib-networking python3-venv).
 # Everything installed lies in target/clients; nothing is installed on the system.
 set -eu
 
@@ -44,6 +45,11 @@ with_npm() {
     (cd "$place" && npm install --no-audit --no-fund --no-package-lock)
 }
 
+with_browser() {
+    (cd "$place" && npm install --no-audit --no-fund --no-package-lock --no-save \
+        converse.js@14.0.0 playwright-core@1.65.1)
+}
+
 with_glib() {
     rm -rf "$place/glib"
     /usr/bin/python3 -m venv --system-site-packages "$place/glib"
@@ -55,8 +61,14 @@ install pip with_pip
 if command -v npm >/dev/null; then
     install npm with_npm
     set -- "$@" --node "$place"
+    if chromium=$(command -v chromium || command -v chromium-browser); then
+        install browser with_browser
+        set -- "$@" --chromium "$chromium"
+    else
+        echo "skipped Converse.js: no chromium"
+    fi
 else
-    echo "skipped xmpp.js: no npm"
+    echo "skipped xmpp.js and Converse.js: no npm"
 fi
 if /usr/bin/python3 -c 'import gi; gi.require_version("Soup", "3.0")' 2>/dev/null; then
     install glib with_glib

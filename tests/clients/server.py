@@ -45,7 +45,7 @@ class Server:
     def __init__(self, folder, binary=None):
         self.folder = pathlib.Path(folder)
         self.binary = binary and str(pathlib.Path(binary).resolve())
-        self.c2s, self.c2s_tls = free_ports(2)
+        self.c2s, self.c2s_tls, self.http, self.https = free_ports(4)
         self.log = self.folder / "server.log"
         self.process = None
         self.ca = self.folder / "ca.pem"
@@ -70,7 +70,7 @@ class Server:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder
             )
-        for port in (self.c2s, self.c2s_tls):
+        for port in (self.c2s, self.c2s_tls, self.http, self.https):
             self._await_port(port)
 
     def _certificate(self):
@@ -132,6 +132,8 @@ class Waxwing(Server):
             "[listen]\n"
             f'c2s = ["127.0.0.1:{self.c2s}"]\n'
             f'c2s_tls = ["127.0.0.1:{self.c2s_tls}"]\n'
+            f'http = ["127.0.0.1:{self.http}"]\n'
+            f'https = ["127.0.0.1:{self.https}"]\n'
             # Every client, also those with a wrong password, comes from here.
             "[auth]\nslow_addresses = false\n"
             "[registration]\nopen = true\nper_address = 1000\n"
@@ -168,8 +170,15 @@ log = {{ info = "*console" }}
 interfaces = {{ "127.0.0.1" }}
 c2s_ports = {{ {self.c2s} }}
 c2s_direct_tls_ports = {{ {self.c2s_tls} }}
+http_interfaces = {{ "127.0.0.1" }}
+http_ports = {{ {self.http} }}
+https_interfaces = {{ "127.0.0.1" }}
+https_ports = {{ {self.https} }}
+https_ssl = {{ certificate = "{cert}", key = "{key}" }}
+consider_websocket_secure = true
 modules_enabled = {{ "disco", "roster", "saslauth", "tls", "ping", "offline", "version", "time",
-  "smacks", "carbons", "blocklist", "posix", "mam", "vcard", "register" }}
+  "smacks", "carbons", "blocklist", "posix", "mam", "vcard", "register",
+  "websocket" }}
 modules_disabled = {{ "s2s" }}
 c2s_require_encryption = true
 allow_registration = true

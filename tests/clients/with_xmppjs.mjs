@@ -1,5 +1,5 @@
 // xmpp.js: two accounts log in, chat, lose their connections and go on.
-// Arguments: starttls|tls, port, domain, certificate, user, password, user, password.
+// Arguments: starttls|tls|ws|wss, port, domain, certificate, user, password, user, password.
 // The certificate reaches node by NODE_EXTRA_CA_CERTS. The port is that of a proxy: `cut`, `admit` or
 // `restart` on standard output is done by run.py.
 
@@ -12,7 +12,13 @@ const [way, port, domain, , ...accounts] = process.argv.slice(2);
 const module = path.join(process.env.WAXWING_NODE_MODULES, "@xmpp/client/index.js");
 const { client, xml } = await import(pathToFileURL(module));
 
-const service = `${way === "tls" ? "xmpps" : "xmpp"}://${domain}:${port}`;
+const services = {
+  starttls: `xmpp://${domain}:${port}`,
+  tls: `xmpps://${domain}:${port}`,
+  ws: `ws://${domain}:${port}/xmpp-websocket`,
+  wss: `wss://${domain}:${port}/xmpp-websocket`,
+};
+const service = services[way];
 const WAIT_MS = 15_000;
 
 function within(promise, what) {
@@ -60,7 +66,13 @@ async function login(username, password) {
       entity.messages.put({ from: stanza.attrs.from, body: stanza.getChildText("body"), id });
     }
   });
+  // xmpp.js 0.14 begins to count in a later turn than that in which it reads `<enabled/>`; Node may
+  // give it the next stanza in the same turn over WebSocket, and the count is one too low.
+  const enabled = new Promise((done) => {
+    entity.on("element", (element) => element.is("enabled", "urn:xmpp:sm:3") && setImmediate(done));
+  });
   entity.full = String(await within(entity.start(), `the login of ${username}`));
+  await within(enabled, `stream management of ${username}`);
   entity.streamManagement.on("resumed", () => entity.resumptions.put());
   entity.reconnect.delay = 10;
   entity.reconnect.start();

@@ -15,11 +15,13 @@ use sasl::common::scram::{Sha1, Sha256};
 use sasl::common::{ChannelBinding, Credentials};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
 
 use super::element::{CLIENT, Element, Piece, Reader, STREAMS};
 use super::script::{Persona, Transport};
 use super::server::{Stream, Target};
 use super::trust;
+use super::websocket::{self, Said, WebSocket};
 
 /// What was said so far, by whom; shared by all clients of a script.
 pub(crate) type Transcript = Rc<RefCell<Vec<String>>>;
@@ -32,6 +34,10 @@ pub(crate) struct Client {
     /// The id of the session that can be resumed, and the stanzas read of it (XEP-0198).
     managed: Option<(String, u32)>,
     stream: Option<Box<dyn Stream>>,
+    /// Instead of `stream`, over WebSocket.
+    socket: Option<WebSocket>,
+    /// With which the last WebSocket was closed.
+    pub(crate) code: Option<u16>,
     reader: Reader,
     kept: VecDeque<Piece>,
     has_header: bool,
@@ -56,6 +62,8 @@ impl Client {
             answers_pings: false,
             managed: None,
             stream: None,
+            socket: None,
+            code: None,
             reader: Reader::new(),
             kept: VecDeque::new(),
             has_header: false,
@@ -73,9 +81,15 @@ impl Client {
         how: Transport,
     ) -> Result<(), String> {
         self.note("--", "connects");
-        self.stream = Some(target.connect(how == Transport::Direct).await?);
+        let stream = target.connect(how).await?;
         self.reset();
         self.full_jid = None;
+        (self.stream, self.socket, self.code) = (None, None, None);
+        if how == Transport::WebSocket {
+            self.socket = Some(WebSocket::open(stream).await?);
+            return Ok(());
+        }
+        self.stream = Some(stream);
         if how == Transport::Direct {
             self.handshake().await?;
         }
@@ -112,18 +126,34 @@ impl Client {
 
     pub(crate) fn lose(&mut self) {
         self.note("--", "loses the network");
-        self.stream = None;
+        (self.stream, self.socket) = (None, None);
         self.full_jid = None;
     }
 
     pub(crate) fn is_connected(&self) -> bool {
-        self.stream.is_some()
+        self.stream.is_some() || self.socket.is_some()
     }
 
     // ── speaking ──
 
     pub(crate) async fn send(&mut self, bytes: &[u8]) -> Result<(), String> {
+        if self.socket.is_none() {
+            return self.send_raw(bytes).await;
+        }
+        let text = str::from_utf8(bytes).map_err(|error| error.to_string())?;
+        for message in websocket::messages(text) {
+            self.send_raw(message.as_bytes()).await?;
+        }
+        Ok(())
+    }
+
+    /// As it stands; over WebSocket in one message.
+    pub(crate) async fn send_raw(&mut self, bytes: &[u8]) -> Result<(), String> {
         self.note(">>", &shown(bytes));
+        if self.socket.is_some() {
+            let text = str::from_utf8(bytes).map_err(|error| error.to_string())?;
+            return self.send_message(Message::text(text)).await;
+        }
         let stream = self.stream.as_mut().ok_or("it is not connected")?;
         // Who is being cut off may learn it while writing; what was said before can still be read.
         let written = timeout(self.patience, async {
@@ -131,6 +161,21 @@ impl Client {
             stream.flush().await
         });
         match written.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => self.note("--", &format!("(cannot write: {error})")),
+            Err(_) => return Err("the server does not read".to_owned()),
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn send_binary(&mut self, bytes: Vec<u8>) -> Result<(), String> {
+        self.note(">>", &format!("(binary) {}", shown(&bytes)));
+        self.send_message(Message::binary(bytes)).await
+    }
+
+    async fn send_message(&mut self, message: Message) -> Result<(), String> {
+        let socket = self.socket.as_mut().ok_or("there is no WebSocket")?;
+        match timeout(self.patience, socket.send(message)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => self.note("--", &format!("(cannot write: {error})")),
             Err(_) => return Err("the server does not read".to_owned()),
@@ -168,7 +213,19 @@ impl Client {
             return Ok(Came::Piece(piece));
         }
         loop {
-            if let Some(piece) = self.reader.next()? {
+            let piece = match self.socket.as_mut() {
+                None => self.reader.next()?,
+                Some(socket) => match socket.next(limit).await? {
+                    Said::Nothing => return Ok(Came::Nothing),
+                    Said::Piece(piece) => Some(piece),
+                    Said::Closed => {
+                        self.note("--", "is disconnected");
+                        self.code = self.socket.take().and_then(|socket| socket.code);
+                        return Ok(Came::Closed);
+                    }
+                },
+            };
+            if let Some(piece) = piece {
                 self.hear(&piece);
                 if !self.answer(&piece).await? {
                     return Ok(Came::Piece(piece));

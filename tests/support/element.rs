@@ -183,6 +183,18 @@ pub(crate) fn elements(xml: &str) -> Result<Vec<Element>, String> {
     }
 }
 
+/// The element that is all of a document.
+pub(crate) fn document(text: &str) -> Result<Element, String> {
+    let mut reader = Reader::new();
+    // As the only child of nothing, so that nothing is in force around it.
+    reader.open.push(Element::default());
+    reader.feed(text.as_bytes());
+    match reader.next()? {
+        Some(Piece::Child(element)) => Ok(element),
+        _ => Err(format!("no document: {text}")),
+    }
+}
+
 pub(crate) const CLIENT: &str = "jabber:client";
 pub(crate) const SCANSION: &str = "https://matthewwild.co.uk/projects/scansion";
 pub(crate) const STREAMS: &str = "http://etherx.jabber.org/streams";

@@ -14,3 +14,4 @@ pub(crate) mod script;
 pub(crate) mod server;
 pub(crate) mod subscriptions;
 pub(crate) mod trust;
+pub(crate) mod websocket;

@@ -128,7 +128,9 @@ impl Conversation<'_> {
             }
             Deed::ReceivesNothing => {}
             Deed::Sends(xml) => return client.send(xml.as_bytes()).await,
-            Deed::SendsBytes(bytes) => return client.send(&bytes).await,
+            Deed::SendsBinary(bytes) => return client.send_binary(bytes).await,
+            Deed::SendsBytes(bytes) => return client.send_raw(&bytes).await,
+            Deed::SocketCloses(code) => return socket_closes(client, code).await,
             Deed::StartsTls => return client.start_tls().await,
             Deed::StreamCloses => return stream_closes(client, None).await,
             Deed::StreamEndsWith(conditions) => {
@@ -325,6 +327,15 @@ async fn stream_closes(client: &mut Client, conditions: Option<&[String]>) -> Re
                 return Err(format!("expected {wanted}, got {}", named(other)));
             }
         }
+    }
+}
+
+/// RFC 6455 §7.1.2: the closing frame comes before the end of the connection.
+async fn socket_closes(client: &mut Client, code: u16) -> Result<(), String> {
+    is_disconnected(client).await?;
+    match client.code {
+        Some(got) if got == code => Ok(()),
+        got => Err(format!("expected the code {code}, got {got:?}")),
     }
 }
 

@@ -36,6 +36,8 @@ pub(crate) enum Transport {
     #[default]
     StartTls,
     Tcp,
+    /// RFC 7395.
+    WebSocket,
 }
 
 #[derive(Clone, Debug)]
@@ -77,7 +79,7 @@ pub(crate) enum Deed {
     Authenticates(Option<String>),
     Binds(Option<String>),
     Connects,
-    /// TCP only, or TLS from the first byte.
+    /// TCP only, TLS from the first byte, or a WebSocket.
     ConnectsRaw(Transport),
     Discards,
     Disconnects,
@@ -96,7 +98,12 @@ pub(crate) enum Deed {
     ReceivesNothing,
     Resumes,
     Sends(String),
+    /// Over WebSocket: in one message.
     SendsBytes(Vec<u8>),
+    /// A message of WebSocket that is no text.
+    SendsBinary(Vec<u8>),
+    /// With this code.
+    SocketCloses(u16),
     StartsTls,
     StreamCloses,
     StreamEndsWith(Vec<String>),
@@ -117,6 +124,26 @@ impl Persona {
 
     pub(crate) fn bare(&self) -> &str {
         self.jid.split_once('/').map_or(&self.jid, |(bare, _)| bare)
+    }
+}
+
+impl Script {
+    /// The same over WebSocket (RFC 7395), if it does not speak of the bytes of a connection or of
+    /// TLS.
+    pub(crate) fn over_websocket(mut self) -> Option<Self> {
+        let is_raw = |step: &Step| {
+            let Action::Client(_, deed) = &step.action else { return false };
+            let is_tls = matches!(deed, Deed::Handshakes | Deed::StartsTls);
+            is_tls || matches!(deed, Deed::ConnectsRaw(_) | Deed::SendsBytes(_))
+        };
+        let is_usual = |client: &Persona| {
+            client.transport == Transport::StartTls && client.mechanism.is_none()
+        };
+        if self.steps.iter().any(is_raw) || !self.clients.iter().all(is_usual) {
+            return None;
+        }
+        self.clients.iter_mut().for_each(|client| client.transport = Transport::WebSocket);
+        Some(self)
     }
 }
 
@@ -191,7 +218,8 @@ fn transport(word: &str) -> Result<Transport, String> {
         "starttls" => Ok(Transport::StartTls),
         "tcp" => Ok(Transport::Tcp),
         "tls" => Ok(Transport::Direct),
-        _ => Err(format!("transport is starttls, tcp or tls, not `{word}`")),
+        "websocket" => Ok(Transport::WebSocket),
+        _ => Err(format!("transport is starttls, tcp, tls or websocket, not `{word}`")),
     }
 }
 
@@ -250,6 +278,7 @@ fn deed(words: &str, body: &str) -> Result<Deed, String> {
         "binds" => Deed::Binds(None),
         "connects" => Deed::Connects,
         "connects raw" => Deed::ConnectsRaw(Transport::Tcp),
+        "connects raw over WebSocket" => Deed::ConnectsRaw(Transport::WebSocket),
         "connects raw over TLS" => Deed::ConnectsRaw(Transport::Direct),
         "disconnects" => Deed::Disconnects,
         "enables stream management" => Deed::EnablesStreamManagement,
@@ -272,6 +301,13 @@ fn deed(words: &str, body: &str) -> Result<Deed, String> {
 fn deed_with_text(words: &str) -> Result<Deed, String> {
     if let Some(terms) = words.strip_prefix("sends bytes ") {
         return bytes(terms).map(Deed::SendsBytes);
+    }
+    if let Some(terms) = words.strip_prefix("sends binary ") {
+        return bytes(terms).map(Deed::SendsBinary);
+    }
+    if let Some(code) = words.strip_prefix("'s WebSocket is closed with ") {
+        let code = code.parse().map_err(|_| format!("what code is `{code}`?"))?;
+        return Ok(Deed::SocketCloses(code));
     }
     let (words, text) = words.split_once('"').ok_or_else(|| format!("what is `{words}`?"))?;
     let text = text.strip_suffix('"').ok_or("the text does not end")?.to_owned();

@@ -20,7 +20,7 @@ use waxwing::storage::{Created, MemoryStorage, NewAccount, Storage};
 use waxwing::tasks::Tasks;
 
 use super::faulty::Faulty;
-use super::script::{Disk, Persona, Script};
+use super::script::{Disk, Persona, Script, Transport};
 
 /// What carries bytes to the server and back.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -29,8 +29,8 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 /// A server that is talked to.
 #[async_trait]
 pub(crate) trait Target {
-    /// A connection; `tls` if the server expects TLS from its first byte.
-    async fn connect(&self, tls: bool) -> Result<Box<dyn Stream>, String>;
+    /// A connection at the door for this kind of them.
+    async fn connect(&self, how: Transport) -> Result<Box<dyn Stream>, String>;
     /// Makes an account, empty and new.
     async fn add_account(&self, persona: &Persona) -> Result<(), String>;
     /// Lets time pass.
@@ -96,6 +96,8 @@ impl InProcess {
         config.data = certificates();
         config.listen.c2s.clear();
         config.listen.c2s_tls.clear();
+        config.listen.http.clear();
+        config.listen.https.clear();
         let clock = Clock::manual(Timestamp::from_micros(START));
         let kept = MemoryStorage::new() as Arc<dyn Storage>;
         let life = Mutex::new(Life::begin(&config, &kept, &clock).await?);
@@ -109,9 +111,13 @@ impl InProcess {
 
 #[async_trait]
 impl Target for InProcess {
-    async fn connect(&self, tls: bool) -> Result<Box<dyn Stream>, String> {
+    async fn connect(&self, how: Transport) -> Result<Box<dyn Stream>, String> {
         let (ours, theirs) = tokio::io::duplex(1 << 20);
-        let entry = if tls { Entry::Direct } else { Entry::StartTls };
+        let entry = match how {
+            Transport::Direct => Entry::Direct,
+            Transport::StartTls | Transport::Tcp => Entry::StartTls,
+            Transport::WebSocket => Entry::Http,
+        };
         self.life().server.connect(Box::new(theirs), entry);
         Ok(Box::new(ours))
     }
@@ -176,11 +182,12 @@ fn certificates() -> PathBuf {
 }
 
 /// Another server: `WAXWING_TEST_SERVER=host:port`, with TLS from the first byte at
-/// `WAXWING_TEST_SERVER_TLS`. Accounts are made by `WAXWING_TEST_ADD_ACCOUNT`, a command that is
+/// `WAXWING_TEST_SERVER_TLS`, over WebSocket at `WAXWING_TEST_SERVER_HTTP`. Accounts are made by `WAXWING_TEST_ADD_ACCOUNT`, a command that is
 /// given user, domain and password, and makes the account anew if it is there.
 pub(crate) struct Remote {
     address: String,
     address_tls: Option<String>,
+    address_http: Option<String>,
     add_account: Option<String>,
 }
 
@@ -190,6 +197,7 @@ impl Remote {
         Some(Self {
             address: of("WAXWING_TEST_SERVER")?,
             address_tls: of("WAXWING_TEST_SERVER_TLS"),
+            address_http: of("WAXWING_TEST_SERVER_HTTP"),
             add_account: of("WAXWING_TEST_ADD_ACCOUNT"),
         })
     }
@@ -197,9 +205,13 @@ impl Remote {
 
 #[async_trait]
 impl Target for Remote {
-    async fn connect(&self, tls: bool) -> Result<Box<dyn Stream>, String> {
-        let address = if tls { self.address_tls.as_ref() } else { Some(&self.address) };
-        let address = address.ok_or("WAXWING_TEST_SERVER_TLS is not set")?;
+    async fn connect(&self, how: Transport) -> Result<Box<dyn Stream>, String> {
+        let address = match how {
+            Transport::Direct => self.address_tls.as_ref(),
+            Transport::StartTls | Transport::Tcp => Some(&self.address),
+            Transport::WebSocket => self.address_http.as_ref(),
+        };
+        let address = address.ok_or("the address for this transport is not set")?;
         let stream = TcpStream::connect(address).await.map_err(|e| format!("{address}: {e}"))?;
         stream.set_nodelay(true).map_err(|error| error.to_string())?;
         Ok(Box::new(stream))

@@ -174,7 +174,7 @@ pub(crate) fn stands_alone(frame: &Frame) {
 }
 
 /// What a frame's own tag cannot keep, see `Frame::parse`.
-fn without_foreign_attributes(element: &Element) -> Element {
+pub(crate) fn without_foreign_attributes(element: &Element) -> Element {
     let mut kept = Element::bare(element.name(), element.ns());
     for ((ns, name), value) in element.attrs() {
         if ns.is_none() || ns == Namespace::xml() {

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use toml::de::DeValue;
 
+use super::list::each;
 use super::number::{is_negative, plain};
 use super::{Kind, Refusal, Value, quote, refuse, wrong_type};
 
@@ -72,6 +73,34 @@ fn address(value: &Value<'_>) -> Result<SocketAddr, Vec<Refusal>> {
             .to_owned(),
     };
     refuse(value, format!("has {}, which is no address", quote(text)), help)
+}
+
+/// Addresses without ports: of machines.
+pub(in crate::config) struct Machines;
+
+impl Kind<Vec<IpAddr>> for Machines {
+    fn describe(&self) -> String {
+        "a list of IP addresses".to_owned()
+    }
+
+    fn read(&self, value: &Value<'_>) -> Result<Vec<IpAddr>, Vec<Refusal>> {
+        each(value, |item| {
+            let help = "write for example \"127.0.0.1\"";
+            let Some(text) = item.get_ref().as_str() else {
+                return wrong_type(item, "a list of IP addresses", help);
+            };
+            let refused = |_| {
+                let message = format!("has {}, which is no IP address", quote(text));
+                refuse(item, message, help.to_owned())
+            };
+            text.trim().parse().or_else(refused)
+        })
+    }
+
+    fn write(&self, value: &Vec<IpAddr>) -> Option<String> {
+        let all: Vec<_> = value.iter().map(|address| format!("\"{address}\"")).collect();
+        Some(format!("[{}]", all.join(", ")))
+    }
 }
 
 /// A host, or an address, with or without a port; may be left out.

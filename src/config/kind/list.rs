@@ -91,7 +91,7 @@ impl Kind<Vec<String>> for Words {
 }
 
 /// Reads each of a list, or one alone. All that is wrong is told.
-fn each<T>(
+pub(super) fn each<T>(
     value: &Value<'_>,
     read: impl Fn(&Spanned<DeValue<'_>>) -> Result<T, Vec<Refusal>>,
 ) -> Result<Vec<T>, Vec<Refusal>> {
@@ -108,7 +108,7 @@ fn each<T>(
     if refusals.is_empty() { Ok(all) } else { Err(refusals) }
 }
 
-fn array<T: AsRef<str>>(texts: &[T]) -> String {
+pub(super) fn array<T: AsRef<str>>(texts: &[T]) -> String {
     let all: Vec<_> = texts.iter().map(|text| quote(text.as_ref())).collect();
     format!("[{}]", all.join(", "))
 }

@@ -4,6 +4,7 @@ mod addresses;
 mod list;
 mod number;
 mod text;
+mod web;
 
 use std::fmt::Display;
 use std::ops::Range;
@@ -11,10 +12,11 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::DeValue;
 
-pub(super) use self::addresses::{Addresses, Location};
+pub(super) use self::addresses::{Addresses, Location, Machines};
 pub(super) use self::list::{Accounts, Uris, Words};
 pub(super) use self::number::{Count, Size, Time};
 pub(super) use self::text::{Domain, Levels, OneOf, Path};
+pub(super) use self::web::{Origins, WebSocket};
 
 /// How a value of type `T` is read and written.
 pub(super) trait Kind<T> {

@@ -1,0 +1,394 @@
+//! The door for browsers below the level of streams: HTTP, the opening handshake and the frames of
+//! WebSocket (RFC 6455), byte by byte. What a client says then is in `tests/scripts/rfc7395/`.
+
+#![expect(clippy::unwrap_used, reason = "functions of tests")]
+
+#[path = "support/trust.rs"]
+mod trust;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::ServerName;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use waxwing::c2s::Entry;
+use waxwing::clock::Clock;
+use waxwing::config::Config;
+use waxwing::server::Server;
+use waxwing::storage::MemoryStorage;
+use waxwing::tasks::Tasks;
+
+struct House {
+    server: Server,
+    tasks: Tasks,
+    _data: TempDir,
+}
+
+impl House {
+    async fn new(options: &str) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let text = format!(
+            "[listen]\nc2s = []\nc2s_tls = []\n{options}\n[[host]]\ndomain = \"localhost\"\n\
+             [[host]]\ndomain = \"example.org\"\n"
+        );
+        let mut config = Config::parse(&text, "the test").unwrap();
+        data.path().clone_into(&mut config.data);
+        let (clock, tasks) = (Clock::system(), Tasks::new());
+        let server = Server::start(config, MemoryStorage::new(), clock, tasks.clone());
+        Self { server: server.await.unwrap(), tasks, _data: data }
+    }
+
+    /// Without listening to any port.
+    async fn closed(options: &str) -> Self {
+        Self::new(&format!("http = []\nhttps = []\n{options}")).await
+    }
+
+    fn connect(&self) -> DuplexStream {
+        let (ours, theirs) = tokio::io::duplex(1 << 16);
+        self.server.connect(Box::new(theirs), Entry::Http);
+        ours
+    }
+
+    /// What is answered to this request, up to the end of its head or, if the connection ends, all.
+    async fn asked(&self, request: &str) -> (DuplexStream, String) {
+        let mut io = self.connect();
+        io.write_all(request.as_bytes()).await.unwrap();
+        let head = head(&mut io).await;
+        (io, head)
+    }
+
+    async fn close(self) {
+        assert_eq!(self.server.hosts().metrics.panics.get(), 0);
+        assert!(self.tasks.stop(Duration::from_secs(10)).await.is_empty());
+    }
+}
+
+async fn head(io: &mut DuplexStream) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        match timeout(PATIENCE, io.read_u8()).await.unwrap() {
+            Ok(byte) => head.push(byte),
+            Err(_) => break,
+        }
+    }
+    String::from_utf8(head).unwrap()
+}
+
+/// All that comes until the end.
+async fn rest(io: &mut DuplexStream) -> Vec<u8> {
+    let mut all = Vec::new();
+    timeout(PATIENCE, io.read_to_end(&mut all)).await.unwrap().unwrap();
+    all
+}
+
+fn request(path: &str, more: &[&str]) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{}\r\n", more.concat())
+}
+
+/// The request of RFC 6455 §1.2.
+fn upgrade(path: &str, more: &[&str]) -> String {
+    let usual = [
+        "Upgrade: WebSocket\r\nConnection: keep-alive, Upgrade\r\n",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n",
+    ];
+    request(path, &[&usual[..], more].concat())
+}
+
+const XMPP: &str = "Sec-WebSocket-Protocol: chat, XMPP\r\n";
+
+fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
+    assert!(payload.len() <= 125);
+    let mut frame = vec![first, 0x80 | payload.len() as u8, 1, 2, 3, 4];
+    frame.extend(payload.iter().enumerate().map(|(i, byte)| byte ^ (i % 4 + 1) as u8));
+    frame
+}
+
+const OPEN: &[u8] =
+    b"<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='localhost' version='1.0'/>";
+
+#[tokio::test]
+async fn a_client_that_speaks_xmpp_gets_a_websocket() {
+    let house = House::closed("").await;
+    for path in ["/ws", "/ws/", "/xmpp-websocket"] {
+        let (mut io, head) = house.asked(&upgrade(path, &[XMPP])).await;
+        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+        let head = head.to_ascii_lowercase();
+        for line in [
+            "upgrade: websocket\r\n",
+            "connection: upgrade\r\n",
+            "sec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo=\r\n",
+            "sec-websocket-protocol: xmpp\r\n",
+        ] {
+            assert!(head.contains(line), "{line} is missing in {head}");
+        }
+        assert!(!head.contains("extensions"), "{head}");
+        io.write_all(&masked(0x81, OPEN)).await.unwrap();
+        assert_eq!(timeout(PATIENCE, io.read_u8()).await.unwrap().unwrap(), 0x81);
+    }
+    house.close().await;
+}
+
+#[tokio::test]
+async fn whoever_is_no_such_client_is_told_why() {
+    let house = House::closed("").await;
+    let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    let post = upgrade("/ws", &[XMPP]).replace("GET", "POST");
+    let old = upgrade("/ws", &[XMPP]).replace("HTTP/1.1", "HTTP/1.0");
+    let table = [
+        ("no upgrade", request("/ws", &[]), 426),
+        ("a form", post, 426),
+        ("an old version of HTTP", old, 426),
+        ("no subprotocol", upgrade("/ws", &[]), 400),
+        ("another subprotocol", upgrade("/ws", &["Sec-WebSocket-Protocol: xmpp2\r\n"]), 400),
+        ("no key", upgrade("/ws", &[XMPP]).replace(key, ""), 400),
+        ("a bad key", upgrade("/ws", &[XMPP]).replace("dGhl", ""), 400),
+        ("an old version", upgrade("/ws", &[XMPP]).replace("Version: 13", "Version: 8"), 426),
+        ("another place", upgrade("/", &[XMPP]), 404),
+        ("a longer place", upgrade("/ws/x", &[XMPP]), 404),
+        ("no HTTP", "<?xml version='1.0'?>\r\n\r\n".to_owned(), 400),
+        ("a long head", request(&format!("/{}", "x".repeat(20_000)), &[]), 431),
+        ("many lines", request("/", &vec!["X: y\r\n"; 200]), 431),
+        ("two lengths", request("/", &["Content-Length: 1\r\nContent-Length: 2\r\n"]), 400),
+    ];
+    for (what, request, status) in table {
+        let (_, head) = house.asked(&request).await;
+        assert_eq!(head.split(' ').nth(1), Some(status.to_string().as_str()), "{what}: {head}");
+    }
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_page_from_elsewhere_is_refused_if_the_administrator_says_so() {
+    let any = House::closed("").await;
+    let (_, head) = any.asked(&upgrade("/ws", &[XMPP, "Origin: https://b.example\r\n"])).await;
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    any.close().await;
+    let house = House::closed("origins = [\"https://Chat.example/\"]").await;
+    let table = [
+        ("Origin: https://chat.example\r\n", 101),
+        ("", 101),
+        ("Origin: https://b.example\r\n", 403),
+        ("Origin: http://chat.example\r\n", 403),
+        ("Origin: https://chat.example:8443\r\n", 403),
+        ("Origin: null\r\n", 403),
+    ];
+    for (origin, status) in table {
+        let (_, head) = house.asked(&upgrade("/ws", &[XMPP, origin])).await;
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{origin}: {head}");
+    }
+    house.close().await;
+}
+
+#[tokio::test]
+async fn without_tls_only_proxies_are_served() {
+    let house = House::closed("proxies = [\"192.0.2.1\"]").await;
+    let (_, head) = house.asked(&upgrade("/ws", &[XMPP])).await;
+    assert!(head.starts_with("HTTP/1.1 403 "), "{head}");
+    house.close().await;
+}
+
+#[tokio::test]
+async fn with_tls_everybody_is_served() {
+    let house = House::closed("proxies = []").await;
+    let (ours, theirs) = tokio::io::duplex(1 << 16);
+    house.server.connect(Box::new(theirs), Entry::Https);
+    let mut config = trust::config();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let name = ServerName::try_from("localhost").unwrap();
+    let mut io = TlsConnector::from(Arc::new(config)).connect(name, ours).await.unwrap();
+    assert_eq!(io.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
+    io.write_all(upgrade("/ws", &[XMPP]).as_bytes()).await.unwrap();
+    io.write_all(&masked(0x81, OPEN)).await.unwrap();
+    let mut all = Vec::new();
+    while !all.ends_with(b"</stream:features>") {
+        let count = timeout(PATIENCE, io.read_buf(&mut all)).await.unwrap().unwrap();
+        assert!(count > 0, "{}", all.escape_ascii());
+    }
+    let said = String::from_utf8_lossy(&all);
+    // RFC 7395 §3.9; no page can bind a login to TLS.
+    assert!(said.contains("<mechanism>SCRAM-SHA-256</mechanism>"), "{said}");
+    assert!(!said.contains("-PLUS") && !said.contains("sasl-cb") && !said.contains("starttls"));
+    io.write_all(&masked(0x88, b"")).await.unwrap();
+    all.clear();
+    timeout(PATIENCE, io.read_to_end(&mut all)).await.unwrap().unwrap();
+    assert_eq!(all, [0x88, 2, 0x03, 0xe8]);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn connections_behind_a_proxy_are_counted_by_their_own_addresses() {
+    let listen = "https = []\nhttp = [\"127.0.0.1:0\"]\n";
+    let house = House::new(&format!("{listen}[limits]\nconnections_per_address = 1\n")).await;
+    let (_, address) = house.server.addresses()[0];
+    let mut open = Vec::new();
+    let table = [
+        // The client says so itself, and the proxy adds where it is.
+        ("X-Forwarded-For: 192.0.2.9, 192.0.2.1\r\n", true),
+        ("X-Forwarded-For: 192.0.2.1\r\n", false),
+        ("X-Forwarded-For: 192.0.2.2\r\n", true),
+        ("X-Forwarded-For: 192.0.2.2, 127.0.0.1\r\n", false),
+        ("X-Forwarded-For: 192.0.2.3\r\nX-Forwarded-For: 192.0.2.4\r\n", true),
+        ("X-Forwarded-For: 192.0.2.4\r\n", false),
+    ];
+    for (line, is_served) in table {
+        let mut io = TcpStream::connect(address).await.unwrap();
+        io.write_all(upgrade("/ws", &[XMPP, line]).as_bytes()).await.unwrap();
+        io.write_all(&masked(0x81, OPEN)).await.unwrap();
+        let mut all = Vec::new();
+        while !all.windows(5).any(|part| part == b"<open") {
+            match timeout(PATIENCE, io.read_buf(&mut all)).await.unwrap() {
+                Ok(0) | Err(_) => break,
+                Ok(_) => {}
+            }
+        }
+        let answered = all.windows(5).any(|part| part == b"<open");
+        assert_eq!(answered, is_served, "{line}");
+        open.push(io);
+    }
+    drop(open);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn clients_find_the_websocket_of_their_domain() {
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    let house = House::new(&format!("http = []\nhttps = [\"127.0.0.1:{free}\"]")).await;
+    let ask = async |path: &str, host: &str| {
+        let request = request(path, &["Connection: close\r\n"]).replace("localhost", host);
+        let mut io = house.connect();
+        io.write_all(request.as_bytes()).await.unwrap();
+        String::from_utf8(rest(&mut io).await).unwrap()
+    };
+    for (host, wanted) in [
+        ("example.org", "example.org"),
+        ("Example.org:7443", "example.org"),
+        ("localhost", "localhost"),
+        ("elsewhere.example", "localhost"),
+    ] {
+        let xml = ask("/.well-known/host-meta", host).await;
+        let link = format!(
+            "<Link rel='urn:xmpp:alt-connections:websocket' href='wss://{wanted}:{free}/ws'/></XRD>"
+        );
+        assert!(xml.contains(&link), "{xml}");
+        let lower = xml.to_ascii_lowercase();
+        assert!(lower.contains("access-control-allow-origin: *\r\n"), "{xml}");
+        assert!(lower.contains("content-type: application/xrd+xml\r\n"), "{xml}");
+        let json = ask("/.well-known/host-meta.json", host).await;
+        let link: serde_json::Value =
+            serde_json::from_str(json.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+        assert_eq!(link["links"][0]["rel"], "urn:xmpp:alt-connections:websocket");
+        assert_eq!(link["links"][0]["href"], format!("wss://{wanted}:{free}/ws"));
+    }
+    house.close().await;
+    let house = House::closed("websocket = \"wss://chat.example/xmpp-websocket?a&b\"").await;
+    let (mut io, head) =
+        house.asked(&request("/.well-known/host-meta", &["Connection: close\r\n"])).await;
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    let xml = String::from_utf8(rest(&mut io).await).unwrap();
+    assert!(xml.contains("href='wss://chat.example/xmpp-websocket?a&amp;b'"), "{xml}");
+    house.close().await;
+    let house = House::closed("").await;
+    let (_, head) = house.asked(&request("/.well-known/host-meta", &[])).await;
+    assert!(head.starts_with("HTTP/1.1 404 "), "{head}");
+    house.close().await;
+}
+
+#[tokio::test]
+async fn what_came_with_the_handshake_counts_and_so_does_every_byte_alone() {
+    let house = House::closed("").await;
+    for at_once in [1, 1000] {
+        let mut io = house.connect();
+        let all = [upgrade("/ws", &[XMPP]).as_bytes(), &masked(0x81, OPEN)].concat();
+        for part in all.chunks(at_once) {
+            io.write_all(part).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+        assert!(head(&mut io).await.starts_with("HTTP/1.1 101 "));
+        assert_eq!(timeout(PATIENCE, io.read_u8()).await.unwrap().unwrap(), 0x81);
+    }
+    house.close().await;
+}
+
+#[tokio::test]
+async fn pings_are_answered_and_faults_close_with_their_code() {
+    let house = House::closed("").await;
+    let (mut io, _) = house.asked(&upgrade("/ws", &[XMPP])).await;
+    io.write_all(&masked(0x89, b"there?")).await.unwrap();
+    let mut pong = [0; 8];
+    timeout(PATIENCE, io.read_exact(&mut pong)).await.unwrap().unwrap();
+    assert_eq!(pong, *b"\x8a\x06there?");
+    let table: &[(&str, &[u8], u16)] = &[
+        ("unmasked", b"\x81\x01x", 1002),
+        ("an extension", &masked(0xc1, b"x"), 1002),
+        ("bytes", &masked(0x82, b"x"), 1003),
+        ("good-bye", &masked(0x88, b""), 1000),
+        ("good-bye, gone", &masked(0x88, b"\x03\xe9"), 1001),
+        ("a code that is never sent", &masked(0x88, b"\x03\xed"), 1002),
+    ];
+    for (what, frame, code) in table {
+        let (mut io, _) = house.asked(&upgrade("/ws", &[XMPP])).await;
+        io.write_all(frame).await.unwrap();
+        let [high, low] = code.to_be_bytes();
+        assert_eq!(rest(&mut io).await, [0x88, 2, high, low], "{what}");
+    }
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_message_in_parts_is_one_message() {
+    let house = House::closed("").await;
+    let (mut io, _) = house.asked(&upgrade("/ws", &[XMPP])).await;
+    let (begin, end) = OPEN.split_at(40);
+    io.write_all(&masked(0x01, begin)).await.unwrap();
+    io.write_all(&masked(0x89, b"")).await.unwrap();
+    let mut pong = [0; 2];
+    timeout(PATIENCE, io.read_exact(&mut pong)).await.unwrap().unwrap();
+    assert_eq!(pong, [0x8a, 0]);
+    io.write_all(&masked(0x80, end)).await.unwrap();
+    assert_eq!(timeout(PATIENCE, io.read_u8()).await.unwrap().unwrap(), 0x81);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_server_that_ends_says_so_and_waits_for_nobody() {
+    let house = House::closed("").await;
+    let (mut io, _) = house.asked(&upgrade("/ws", &[XMPP])).await;
+    io.write_all(&masked(0x81, OPEN)).await.unwrap();
+    assert_eq!(timeout(PATIENCE, io.read_u8()).await.unwrap().unwrap(), 0x81);
+    let mut silent = house.connect();
+    let mut half = house.connect();
+    half.write_all(b"GET / HT").await.unwrap();
+    assert!(house.tasks.stop(Duration::from_secs(10)).await.is_empty());
+    let last = String::from_utf8_lossy(&rest(&mut io).await).into_owned();
+    assert!(
+        last.contains("<system-shutdown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>"),
+        "{last}"
+    );
+    assert!(last.contains("<close xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>"), "{last}");
+    assert_eq!(rest(&mut silent).await, b"");
+    drop(half);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_for_nothing_is_not_waited_for() {
+    let house = House::closed("[limits]\nnegotiation = '20 s'").await;
+    let begun = tokio::time::Instant::now();
+    let mut silent = house.connect();
+    let (mut io, head) = house.asked(&request("/", &[])).await;
+    assert!(head.starts_with("HTTP/1.1 404 "), "{head}");
+    let mut late = house.connect();
+    late.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+    for io in [&mut silent, &mut io, &mut late] {
+        let mut all = Vec::new();
+        io.read_to_end(&mut all).await.unwrap();
+    }
+    let took = begun.elapsed();
+    assert!(took >= Duration::from_secs(14) && took < Duration::from_secs(21), "{took:?}");
+    house.close().await;
+}
+
+const PATIENCE: Duration = Duration::from_secs(10);
