@@ -234,6 +234,27 @@ fn of_pages() -> Vec<Case> {
         (set("<before/>"), (0..10).collect(), true, whole),
         (set("<max>10</max>"), (0..10).collect(), true, whole),
         (set("<max>99999999999999999999</max>"), (0..10).collect(), true, whole),
+        // From a position on.
+        (set("<max>3</max><index>0</index>"), vec![0, 1, 2], false, whole),
+        (set("<max>3</max><index>4</index>"), vec![4, 5, 6], false, whole),
+        (set("<max>3</max><index>7</index>") + "<flip-page/>", vec![9, 8, 7], true, whole),
+        (set("<index>10</index>"), vec![], true, whole),
+        (set("<index>99999999999999999999</index>"), vec![], true, whole),
+        (form(&[("after-id", "ID6")]) + &set("<index>1</index>"), vec![8, 9], true, Some(3)),
+        (
+            form(&[("with", "nurse@capulet.lit"), ("start", "2026-07-01T12:00:02Z")])
+                + &set("<max>2</max><index>2</index>"),
+            vec![5, 7],
+            false,
+            Some(5),
+        ),
+        (
+            form(&[("{urn:xmpp:fulltext:0}fulltext", "rose")])
+                + &set("<max>1</max><index>8</index>"),
+            vec![8],
+            false,
+            whole,
+        ),
         // Nothing but the number.
         (set("<max>0</max>"), vec![], false, whole),
         (set("<max>0</max><before/>"), vec![], false, whole),
@@ -334,11 +355,18 @@ async fn each_page_is_the_one_that_was_asked_for() {
             all(&heard, "<count>").iter().map(|c| c.parse().unwrap()).collect();
         assert_eq!(counted.first().copied(), count, "{query}: {heard}");
         // First and last are there if anything is, and the page is named as if it was not flipped.
-        let (mut first, mut last) = (all(&heard, "<first index='0'>"), all(&heard, "<last>"));
-        first.extend(all(&heard, "<first>"));
+        let tags = heard.split("<first").skip(1).filter_map(|rest| rest.split_once('>'));
+        let first: Vec<&str> = tags.filter_map(|(_, id)| id.split('<').next()).collect();
+        let last = all(&heard, "<last>");
         let ends = |n: Option<&i64>| n.map(|n| id(*n as usize)).into_iter().collect::<Vec<_>>();
         assert_eq!(first, ends(expected.iter().min()), "{query}: {heard}");
-        assert_eq!(std::mem::take(&mut last), ends(expected.iter().max()), "{query}: {heard}");
+        assert_eq!(last, ends(expected.iter().max()), "{query}: {heard}");
+        // Where one asks for a position, or all are there, it is said again.
+        let is_whole = complete && count == Some(expected.len());
+        let position = all(&query, "<index>").first().copied().or(is_whole.then_some("0"));
+        if let Some(position) = position.filter(|_| !expected.is_empty()) {
+            assert!(heard.contains(&format!("<first index='{position}'>")), "{query}: {heard}");
+        }
         // Each message once, with the id of the archive, before the answer.
         let results = all(&heard, "<result xmlns='urn:xmpp:mam:2' id='");
         assert_eq!(results, expected.iter().map(|n| id(*n as usize)).collect::<Vec<_>>());

@@ -16,12 +16,12 @@ pub fn in_order(page: &Page, flip: bool) -> impl Iterator<Item = &Stored> {
 /// `<result/>`: one message (XEP-0313 §4.2). Written at once: a page has many, and there are many
 /// pages.
 pub fn result(row: &Stored, query_id: Option<&str>, ids: &WireIds) -> Content {
-    let query_id = query_id.unwrap_or_default();
-    let mut out = Vec::with_capacity(row.xml.len() + query_id.len() + ENVELOPE);
+    let repeated = query_id.map_or(0, str::len);
+    let mut out = Vec::with_capacity(row.xml.len() + repeated + ENVELOPE);
     for part in ["<result xmlns='", NS, "' id='", &ids.write(row.id)] {
         out.extend_from_slice(part.as_bytes());
     }
-    if !query_id.is_empty() {
+    if let Some(query_id) = query_id {
         out.extend_from_slice(b"' queryid='");
         escape_attr(&mut out, query_id);
     }
@@ -100,6 +100,7 @@ mod tests {
         );
         assert_eq!(written(&result(&row(1), Some("f27"), &ids)), expected);
         assert!(!written(&result(&row(1), None, &ids)).contains("queryid"));
+        assert!(written(&result(&row(1), Some(""), &ids)).contains(" queryid=''>"));
         assert!(written(&result(&row(1), Some("<'"), &ids)).contains(" queryid='&lt;&apos;'>"));
     }
 

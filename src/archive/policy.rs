@@ -23,7 +23,10 @@ pub struct Worth {
 pub fn worth(message: &Message) -> Worth {
     let nothing = Worth { archive: false, wait: false };
     match message.kind {
-        // Of an error, not even hints count (XEP-0334 §5). Rooms have archives of their own.
+        // Of an error, not even hints count (XEP-0334 §5).
+        //
+        // DEPARTS: XEP-0334 §4.4 – what a room says is not kept, whatever it hints: rooms have archives
+        // of their own, and each device in a room gets a copy, which are not the same message here.
         MessageKind::Error | MessageKind::Groupchat => return nothing,
         MessageKind::Headline => {
             let wanted = Hints::of(&message.content);
@@ -107,6 +110,9 @@ const LASTING: &[(&str, &[&str])] = &[
     ("urn:xmpp:sfs:0", &["file-sharing", "sources"]),
     ("jabber:x:oob", &["x"]),
     // XEP-0249, and XEP-0045 §7.8.2.
+    //
+    // DEPARTS: XEP-0313 §8.4 – the element of rooms is not taken out of what is archived. Nothing that a
+    // room says to all is archived here, and there is nothing else in an invitation.
     ("jabber:x:conference", &["x"]),
     ("http://jabber.org/protocol/muc#user", &["x"]),
 ];

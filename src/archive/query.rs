@@ -30,9 +30,9 @@ const MOST_OF_ID: usize = 1_000;
 /// Reads a `<query/>`. With `search`, words can be asked for.
 ///
 /// # Errors
-/// `feature-not-implemented` for a field we do not know (XEP-0313 §4.1.5), for pubsub nodes and for
-/// pages by index; `item-not-found` for an id that is none of ours; `policy-violation` for too many
-/// ids or too long a `queryid`; `jid-malformed`, and `bad-request` for all that cannot be read.
+/// `feature-not-implemented` for a field we do not know (XEP-0313 §4.1.5) and for pubsub nodes;
+/// `item-not-found` for an id that is none of ours; `policy-violation` for too many ids or too long a
+/// `queryid`; `jid-malformed`, and `bad-request` for all that cannot be read.
 pub fn read(query: &ElementRef<'_>, ids: &WireIds, search: bool) -> Result<Asked, StanzaError> {
     refuse_node(query)?;
     let query_id = query.attr("queryid").map(|id| id.into_owned());
@@ -149,7 +149,11 @@ fn read_set(set: &SetRequest, query: &mut Query, ids: &WireIds) -> Result<(), St
             query.before = Some(named(query, id, ids)?);
             query.backwards = true;
         }
-        Start::Index(_) => return Err(Condition::FeatureNotImplemented.text("no pages by index")),
+        Start::Index(index) => {
+            query.index = Some(*index as u64);
+            // XEP-0059 §2.6: the answer says the position again.
+            query.count = true;
+        }
     }
     Ok(())
 }
@@ -257,6 +261,7 @@ mod tests {
             below: Some(id(9)),
             after: None,
             before: Some(id(7)),
+            index: None,
             ids: Some(vec![id(7)]),
             named: SmallVec::from_slice(&[id(5), id(9), id(7), id(7)]),
             text: Some("hi there".into()),
@@ -276,6 +281,8 @@ mod tests {
         assert_eq!((last.backwards, last.before, last.max), (true, None, 5));
         let count = query("<max>0</max>");
         assert_eq!((count.max, count.count), (0, true));
+        let at = query("<max>5</max><index>371</index>");
+        assert_eq!((at.index, at.max, at.count, at.backwards), (Some(371), 5, true, false));
         assert_eq!(query("<max>99999999999999999999</max>").max, MOST);
         // Nothing is filled in where a field is left empty.
         let empty = fields(&[("with", ""), ("start", ""), ("after-id", ""), ("ids", "")]);
@@ -313,7 +320,7 @@ mod tests {
             (set("<max>many</max>"), BadRequest),
             (set("<after>unknown</after>"), ItemNotFound),
             (set("<before>unknown</before>"), ItemNotFound),
-            (set("<index>3</index>"), FeatureNotImplemented),
+            (set("<index>many</index>"), BadRequest),
         ];
         for (inner, condition) in cases {
             assert_eq!(read_query(&format!(">{inner}"), false), Err(*condition), "{inner}");

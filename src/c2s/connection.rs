@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::C2s;
 use super::incoming::{Incoming, order_error, ping};
-use super::settle::Unsettled;
+use super::settle::{Unsettled, keep_count};
 use super::silence::{Elapsed, Silence};
 use super::socket::{Opened, end_tls, farewell, write_all};
 use super::stop::Stop;
@@ -86,6 +86,8 @@ pub(super) async fn run(c2s: &C2s, opened: &mut Opened, session: &Session) -> En
     // An order counts for more than what the reader saw at the same time.
     let ended = written.or(read).unwrap_or(Ended::Lost("connection lost"));
     let wire = reader.unsplit(writer);
+    // The client hears of this count now, or from whoever has the session next.
+    Box::pin(keep_count(&c2s.hosts, session)).await;
     Box::pin(last_words(c2s, wire, session, &ended)).await;
     ended
 }
@@ -99,7 +101,7 @@ async fn last_words(c2s: &C2s, wire: Wire, session: &Session, ended: &Ended) {
             let marks = marks_of(session, &left);
             let again = (!session.link(|link| link.is_managed())).then(|| left.clone());
             session.link(|link| link.has_untold() && link.acknowledge_due());
-            let last = next_bytes(&c2s.hosts, session, left);
+            let last = next_bytes(&c2s.hosts, session, left, true);
             match (farewell(wire, &last, None).await, again) {
                 (Ok(()), _) => delivered(&c2s.hosts, session, &marks).await,
                 (Err(_), Some(left)) => session.handle().put_back(left),
@@ -108,7 +110,8 @@ async fn last_words(c2s: &C2s, wire: Wire, session: &Session, ended: &Ended) {
         }
         Ended::Failed(error) => {
             c2s.note_end(Some(error));
-            drop(farewell(wire, &[], Some(error)).await);
+            let last = last_count(&c2s.hosts, session);
+            drop(farewell(wire, &last, Some(error)).await);
         }
         // XEP-0198 §5: the old stream, if it is still there, ends with a conflict. The session
         // does not wait for that.
@@ -276,7 +279,7 @@ async fn write_next(
 ) -> io::Result<()> {
     let again = (!session.link(|link| link.is_managed())).then(|| stanzas.clone());
     let marks = marks_of(session, &stanzas);
-    let bytes = next_bytes(hosts, session, stanzas);
+    let bytes = next_bytes(hosts, session, stanzas, false);
     let written = tokio::select! {
         written = write_all(writer, &bytes, limit) => written,
         () = stop.lost() => Err(io::ErrorKind::NotConnected.into()),
@@ -299,8 +302,27 @@ async fn write_next(
     }
 }
 
-/// The bytes of these stanzas, with what stream management adds.
-fn next_bytes(hosts: &Hosts, session: &Session, stanzas: VecDeque<Delivery>) -> Vec<u8> {
+/// How many stanzas were handled, for a client that is cut off: else it sends them a second time. Not
+/// if it has yet to hear that one came to nothing.
+fn last_count(hosts: &Hosts, session: &Session) -> Vec<u8> {
+    let (left, _) = session.handle().take();
+    let knows = !left.iter().any(|delivery| delivery.stanza.is_error());
+    session.handle().put_back(left);
+    if knows && session.link(|link| link.has_untold() && link.acknowledge_due()) {
+        next_bytes(hosts, session, VecDeque::new(), true)
+    } else {
+        Vec::new()
+    }
+}
+
+/// The bytes of these stanzas, with what stream management adds. Who hears that a stanza was handled
+/// has heard before if it came to nothing; and last of all, if this is the last (XEP-0198 §4).
+fn next_bytes(
+    hosts: &Hosts,
+    session: &Session,
+    stanzas: VecDeque<Delivery>,
+    is_last: bool,
+) -> Vec<u8> {
     let (batch, stanzas) = session.link(|link| link.write(stanzas));
     let Batch { enabled, refused, acknowledge, request } = batch;
     let mut out = Vec::with_capacity(stanzas.iter().map(|d| d.stanza.size()).sum::<usize>() + 64);
@@ -314,17 +336,23 @@ fn next_bytes(hosts: &Hosts, session: &Session, stanzas: VecDeque<Delivery>) -> 
         }
         node.write(&mut out);
     }
-    if refused {
+    for _ in 0..refused {
         out.extend(negotiation::sm_failed(Condition::UnexpectedRequest, None));
     }
-    if let Some(h) = acknowledge {
-        element("a").ns(ns::SM).attr("h", h.to_string()).write(&mut out);
-    }
-    for delivery in &stanzas {
+    let error = stanzas.iter().rposition(|delivery| delivery.stanza.is_error());
+    let count_at = if is_last { stanzas.len() } else { error.map_or(0, |error| error + 1) };
+    let count = acknowledge.map(|h| element("a").ns(ns::SM).attr("h", h.to_string()));
+    for (i, delivery) in stanzas.iter().enumerate() {
+        if let Some(count) = count.as_ref().filter(|_| i == count_at) {
+            count.write(&mut out);
+        }
         hosts.metrics.stanzas_out.of(delivery.stanza.name()).inc();
         delivery.stanza.write(delivery.to.as_ref(), &mut out);
     }
-    if request {
+    if let Some(count) = count.filter(|_| count_at == stanzas.len()) {
+        count.write(&mut out);
+    }
+    if request && !is_last {
         element("r").ns(ns::SM).write(&mut out);
     }
     out

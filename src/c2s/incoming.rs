@@ -17,7 +17,8 @@ use crate::router::{self, Taken};
 use crate::session::stream_management::TooHigh;
 use crate::session::{self, CloseReason, Resumption, Session, SessionHandle};
 use crate::stanza::{
-    Content, Detail, Head, Iq, IqKind, Refusal, Stanza, StanzaError, StreamCondition, StreamError,
+    Condition, Content, Detail, Head, Iq, IqKind, Refusal, Stanza, StanzaError, StreamCondition,
+    StreamError,
 };
 use crate::storage::SessionNumber;
 use crate::stream::header;
@@ -46,8 +47,13 @@ impl Incoming<'_> {
         let Self { hosts, session, .. } = *self;
         let handle = session.handle();
         check_from(&frame, handle)?;
+        let stanza = match Stanza::read(frame) {
+            Ok(stanza) => Ok(stanza),
+            Err(Refusal::NotAStanza) => return Err(StreamCondition::UnsupportedStanzaType.into()),
+            Err(Refusal::Faulty(stanza, error)) => Err((stanza, error)),
+        };
         let (counts, handled) = session.link(|link| (link.is_managed(), link.take()));
-        let taken = match Stanza::read(frame) {
+        let taken = match stanza {
             Ok(mut stanza) => {
                 let head = stanza.head_mut();
                 if head.lang.is_none() {
@@ -57,8 +63,7 @@ impl Incoming<'_> {
                 self.note_answer(&stanza);
                 router::from_client(hosts, handle, origin, stanza, handled).await
             }
-            Err(Refusal::NotAStanza) => return Err(StreamCondition::UnsupportedStanzaType.into()),
-            Err(Refusal::Faulty(stanza, error)) => {
+            Err((stanza, error)) => {
                 self.refuse(&stanza, &error);
                 Taken { stanza: *stanza, receipts: SmallVec::new(), is_counted: false }
             }
@@ -75,7 +80,14 @@ impl Incoming<'_> {
             let head = answer.head_mut();
             head.to = Some(handle.jid().clone().into_jid());
             if head.from.is_none() {
-                head.from = self.hosts.get(handle.jid().domain()).map(|host| host.jid.clone());
+                // For nobody in particular means for the account (RFC 6120 §10.3); for what is no
+                // address we can only speak ourselves.
+                head.from = match error.condition {
+                    Condition::JidMalformed => {
+                        self.hosts.get(handle.jid().domain()).map(|host| host.jid.clone())
+                    }
+                    _ => Some(handle.jid().to_bare().into()),
+                };
             }
             offer(handle, answer);
         }
@@ -103,7 +115,7 @@ impl Incoming<'_> {
                 let h = h.ok_or(StreamCondition::InvalidXml.text("h is a number below 2^32"))?;
                 self.acknowledged(h).await?;
             }
-            // There is a session already (XEP-0198 §6). Who asks again and again is confused.
+            // There is a session already (XEP-0198 §6). Who does not learn that is confused.
             "resume" if self.session.link(session::Link::refuse) => {}
             "resume" => {
                 return Err(StreamCondition::PolicyViolation.text("resume comes before bind"));
@@ -114,8 +126,8 @@ impl Incoming<'_> {
         Ok(())
     }
 
-    /// XEP-0198 §3. A session that can be resumed outlives the server, too, if its user has an
-    /// account.
+    /// XEP-0198 §3. A session that can be resumed outlives the server, too. One of a user without an
+    /// account cannot: nobody can log in as her again.
     async fn enable(&self, root: &ElementRef<'_>) -> Result<(), StreamError> {
         let Self { hosts, session, .. } = *self;
         let again = || StreamCondition::PolicyViolation.text("enabled already");
@@ -126,14 +138,12 @@ impl Incoming<'_> {
         let wished = root.attr("max").and_then(|max| max.parse().ok());
         let max = wished.map_or(most, |seconds| most.min(Duration::from_secs(seconds)));
         let wants = root.attr("resume").is_some_and(|r| matches!(&*r, "true" | "1"));
+        let handle = session.handle();
         let mut resumption = None;
-        if wants && !max.is_zero() {
+        // What is told as `max` are whole seconds, and one at least.
+        if wants && max.as_secs() > 0 && !handle.is_anonymous() {
             let id = session::new_id();
-            let handle = session.handle();
-            let number = match handle.is_anonymous() {
-                true => None,
-                false => begin(hosts, handle, &id).await,
-            };
+            let number = begin(hosts, handle, &id).await;
             resumption = Some(Resumption { id, max, number });
         }
         if session.manage(resumption) { Ok(()) } else { Err(again()) }
@@ -165,7 +175,7 @@ async fn begin(hosts: &Hosts, handle: &SessionHandle, id: &str) -> Option<Sessio
     }
 }
 
-/// XEP-0198 §5: a client that acknowledges what it was not sent is confused.
+/// XEP-0198 §6: a client that acknowledges what it was not sent is confused.
 pub(super) fn too_high(error: TooHigh) -> StreamError {
     let detail = Detail::HandledCountTooHigh { h: error.h, sent: error.sent };
     StreamError { detail: Some(detail), ..StreamCondition::UndefinedCondition.into() }

@@ -144,10 +144,6 @@ impl C2s {
         }
         let run = AssertUnwindSafe(Box::pin(connection::run(&self, &mut opened, &session)));
         let ended = run.catch_unwind().await;
-        if matches!(ended, Ok(Ended::HandedOver(_) | Ended::Lost(_) | Ended::Stopped)) {
-            // The client will hear of this count from whoever has the session next.
-            Box::pin(settle::keep_count(&self.hosts, &session)).await;
-        }
         drop((opened, counted));
         let why = match ended {
             Ok(Ended::Closed) => "closed by the client",

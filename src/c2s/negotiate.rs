@@ -379,6 +379,7 @@ fn settings(c2s: &C2s) -> Settings {
         caps: disco::server_caps(&c2s.hosts.registry),
         registration: config.registration.open,
         failures: config.auth.failures_per_connection,
+        resumption: !limits.resume.is_zero(),
     }
 }
 

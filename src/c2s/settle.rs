@@ -59,6 +59,11 @@ impl Unsettled {
     }
 
     /// The client is to be told when all before has settled.
+    ///
+    /// DEPARTS: XEP-0198 §4 – the answer to `<r/>` must not be withheld. It waits for the disk, which
+    /// takes as long as a commit: a count without what was just sent is of no use to who asks, and one
+    /// with it could be taken back by a crash. And requests that have not been answered yet get one
+    /// answer together: who asks a thousand times and does not read would make us hold a thousand.
     pub(super) fn tell(&self) {
         let mut queue = self.queue.lock();
         if !queue.tells {

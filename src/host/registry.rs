@@ -91,6 +91,7 @@ pub struct Registry {
     iq: FxHashMap<Key, &'static dyn IqHandler>,
     public: FxHashSet<Key>,
     features: Vec<(Scope, &'static str)>,
+    registered: FxHashSet<&'static str>,
     forms: Vec<(Scope, Form)>,
     identities: Vec<(Scope, Identity)>,
     manifests: Vec<&'static Manifest>,
@@ -111,6 +112,19 @@ impl Registry {
             self.features.push((scope, var));
         }
         self
+    }
+
+    /// Announces a feature of accounts that is for registered users only: the account of an anonymous
+    /// one (XEP-0175) has it not.
+    pub fn registered_feature(&mut self, var: &'static str) -> &mut Self {
+        self.registered.insert(var);
+        self.feature(Scope::Account, var)
+    }
+
+    /// Whether a feature of accounts is announced for registered users only.
+    #[must_use]
+    pub fn is_for_registered(&self, var: &str) -> bool {
+        self.registered.contains(var)
     }
 
     /// Announces a form of type `result` with a `FORM_TYPE` (XEP-0128 §2).

@@ -74,12 +74,14 @@ impl IqHandler for Disco {
         {
             return Err(Condition::ItemNotFound.into());
         }
-        let mut identities = registry.identities_of(scope);
+        let (mut identities, mut features) =
+            (registry.identities_of(scope), registry.features_of(scope));
         if scope == Scope::Account && is_anonymous(cx, request) {
             identities.iter_mut().for_each(|identity| identity.kind = "anonymous");
+            features.retain(|var| !registry.is_for_registered(var));
         }
         let identities: Vec<_> = identities.iter().map(words).collect();
-        let info = disco::info(written.as_deref(), &identities, &registry.features_of(scope));
+        let info = disco::info(written.as_deref(), &identities, &features);
         Ok(Some(info.children(registry.forms_of(scope).map(Form::to_node))))
     }
 }

@@ -218,6 +218,9 @@ pub fn pass_on(hosts: &Hosts, user: &BareJid) {
 
 /// A message as it is delivered after it has waited: with the time it was taken, if it is late
 /// (XEP-0203), and the id that it has in the archive, the same each time (XEP-0359).
+///
+/// DEPARTS: XEP-0203 §2 – beside ours there may be a `<delay/>` of its sender, who has been on a bad
+/// network (XEP-0198 §4) and knows best when it was written. `from` tells them apart.
 fn again(hosts: &Hosts, user: &BareJid, waiting: &Waiting, is_late: bool) -> Option<Arc<Stanza>> {
     let frame = Frame::from_bytes(waiting.xml.clone()).ok();
     let Some(Ok(Stanza::Message(mut message))) = frame.map(Stanza::read) else {

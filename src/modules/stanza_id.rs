@@ -4,7 +4,8 @@ use crate::host::{Cx, Manifest, Module, Registry, Scope, Status, Xep};
 use crate::jid::Jid;
 use crate::ns;
 use crate::payload::{delay, stanza_id};
-use crate::stanza::Message;
+use crate::stanza::{Message, Presence};
+use crate::xml::ElementRef;
 
 /// Sees to it that nobody forges our ids.
 pub struct StanzaId;
@@ -24,15 +25,25 @@ impl Module for StanzaId {
 }
 
 /// Takes out of a message what only we may say on behalf of `user` or of the server: ids of the
-/// archive (XEP-0359 §3.1), and that the message was delayed here, which would tell a wrong time
-/// (XEP-0203 §4).
+/// archive (XEP-0359 §3), and that the message was delayed here (XEP-0203 §5).
+///
+/// DEPARTS: XEP-0359 §3 – also ids by the domain, under which none is ever given: a client that asks
+/// the domain whether it sees to this (§5) is told that it does.
 pub fn remove_forged(cx: &Cx<'_>, user: &Jid, message: &mut Message) {
     let host = &cx.host.jid;
     message.content.remove(|child| {
-        stanza_id::is_by(child, user)
-            || stanza_id::is_by(child, host)
-            || (child.is(delay::NS, "delay")
-                && child.attr("from").and_then(|from| Jid::parse(&from).ok()).as_ref()
-                    == Some(host))
+        stanza_id::is_by(child, user) || stanza_id::is_by(child, host) || is_our_delay(cx, child)
     });
+}
+
+/// Takes out of presence that it was delayed here, which would tell a wrong time (XEP-0203 §5).
+pub fn remove_forged_delay(cx: &Cx<'_>, presence: &mut Presence) {
+    presence.content.remove(|child| is_our_delay(cx, child));
+}
+
+/// In the name of a domain of ours, the sender's or another.
+fn is_our_delay(cx: &Cx<'_>, child: &ElementRef<'_>) -> bool {
+    let from = || child.attr("from").and_then(|from| Jid::parse(&from).ok());
+    let is_ours = |from: Jid| cx.hosts.get(from.domain()).is_some_and(|host| host.jid == from);
+    child.is(delay::NS, "delay") && from().is_some_and(is_ours)
 }

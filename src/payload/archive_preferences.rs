@@ -5,7 +5,7 @@ use crate::ns::MAM as NS;
 use crate::stanza::{Condition, StanzaError};
 use crate::xml::{ElementRef, Node, element};
 
-/// What an owner wants. The default is everything (XEP-0313 §6.1).
+/// What an owner wants. The default is everything (XEP-0313 §6.1.1).
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Preferences {
     /// For those in no list.

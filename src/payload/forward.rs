@@ -20,7 +20,7 @@ pub fn write_forwarded(out: &mut Vec<u8>, message: &[u8], stamp: Option<Timestam
         add(&["<delay xmlns='", delay::NS, "' stamp='", &at.to_string(), "'/>"]);
     }
     if let Some(rest) = message.strip_prefix(b"<message") {
-        // Its namespace is not the one of the element around it (XEP-0297 §3).
+        // Its namespace is not the one of the element around it (XEP-0297 §3.2).
         add(&["<message xmlns='", ns::CLIENT, "'"]);
         out.extend_from_slice(rest);
     }

@@ -8,7 +8,8 @@ pub const NS: &str = "urn:xmpp:hints";
 /// What the sender of a message wishes.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Hints {
-    /// `<no-copy/>`: not to other resources of the recipient or the sender (§4.3).
+    /// `<no-copy/>`: not to other resources of the recipient or the sender (§4.3). What is for a full
+    /// address goes to no other without being asked for, so this is for carbons (XEP-0280) alone.
     pub no_copy: bool,
     /// `<no-permanent-store/>`: not in an archive; offline it may wait (§4.1).
     pub no_permanent_store: bool,

@@ -21,7 +21,7 @@ pub struct SetRequest {
 pub enum Start {
     /// Behind this id.
     After(String),
-    /// The items before this id (§2.4).
+    /// The items before this id (§2.3).
     Before(String),
     /// From the beginning.
     #[default]

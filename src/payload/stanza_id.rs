@@ -9,7 +9,10 @@ pub fn stanza_id(by: &Jid, id: &str) -> Node {
     element("stanza-id").ns(NS).attr("by", by.as_str()).attr("id", id)
 }
 
-/// A `<stanza-id/>` that pretends to be by this address, or by nobody at all, which none may be.
+/// A `<stanza-id/>` that pretends to be by this address, or by none that is an address.
+///
+/// DEPARTS: XEP-0359 §3 – one by nobody should stay, though there must be none. A client that does not
+/// look who gave an id would take it for one of its archive.
 #[must_use]
 pub fn is_by(child: &ElementRef<'_>, by: &Jid) -> bool {
     child.is(NS, "stanza-id")

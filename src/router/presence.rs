@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{probe, subscription};
 use crate::host::{Cx, Halt};
 use crate::jid::{BareJid, FullJid, Jid};
-use crate::modules::{blocking, last_activity, roster};
+use crate::modules::{blocking, last_activity, roster, stanza_id};
 use crate::session::SessionHandle;
 use crate::stanza::{Condition, Presence, PresenceKind, Stanza};
 use crate::storage::RosterItem;
@@ -19,6 +19,7 @@ pub async fn leaves(
 ) -> Result<(), Halt> {
     use PresenceKind::{Available, Error, Probe, Unavailable};
     blocking::refuse_outgoing(cx, &presence.head).await?;
+    stanza_id::remove_forged_delay(cx, &mut presence);
     match (presence.kind, presence.head.to.take()) {
         (Available, None) => available(cx, session, presence).await,
         (Unavailable, None) => unavailable(cx, session, presence).await,

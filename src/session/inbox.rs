@@ -133,14 +133,12 @@ impl Inbox {
         Ok(())
     }
 
-    /// The first order counts, but to close counts more than to go elsewhere. An order that is not
-    /// carried out is dropped, and with it the sender of its answer, so that who gave it knows.
+    /// The first order to close counts, and more than one to go elsewhere; of those the last: a
+    /// client that tries again has lost its earlier try. An order that is not carried out is dropped,
+    /// and with it the sender of its answer, so that who gave it knows.
     pub(super) fn order(&self, order: Order) {
         let mut state = self.state.lock();
-        let closes = matches!(order, Order::Close(_));
-        let is_free =
-            state.order.is_none() || (closes && matches!(state.order, Some(Order::HandOver(_))));
-        if !state.closed && is_free {
+        if !state.closed && !matches!(state.order, Some(Order::Close(_))) {
             state.order = Some(order);
         }
         drop(state);

@@ -21,8 +21,10 @@ use crate::storage::{Handled, SessionNumber};
 pub struct Link {
     /// Boxed: most of the clients that use it are on mobile networks, others hold no room for it.
     managed: Option<Box<Managed>>,
-    /// `<failed/>` is to be written: who has a session cannot resume another one.
-    refused: bool,
+    /// So many `<failed/>` are to be written: who has a session cannot resume another one.
+    refused: u8,
+    /// Those that have been written.
+    refusals: u8,
 }
 
 /// How a session can be resumed.
@@ -68,8 +70,8 @@ struct Due {
 pub struct Batch {
     /// `<enabled/>`, and how the session can be resumed, if it can.
     pub enabled: Option<Option<Resumption>>,
-    /// `<failed/>`, for a request to resume.
-    pub refused: bool,
+    /// So many `<failed/>`, for requests to resume.
+    pub refused: u8,
     /// `<a h=…/>`.
     pub acknowledge: Option<u32>,
     /// `<r/>`, behind the stanzas.
@@ -155,9 +157,11 @@ impl Link {
     }
 
     /// The client is to be told that it cannot resume another session, now that it has one
-    /// (XEP-0198 §6). `false` if it has not been told the last time yet.
+    /// (XEP-0198 §6). `false` if it does not learn.
     pub fn refuse(&mut self) -> bool {
-        !std::mem::replace(&mut self.refused, true)
+        let learns = self.refused + self.refusals < REFUSALS;
+        self.refused += u8::from(learns);
+        learns
     }
 
     /// The client asks (`<r/>`), or it is time to tell. `false` without stream management.
@@ -216,6 +220,7 @@ impl Link {
     /// acknowledged; they are given back with those to be written again.
     pub fn write(&mut self, stanzas: VecDeque<Delivery>) -> (Batch, VecDeque<Delivery>) {
         let refused = std::mem::take(&mut self.refused);
+        self.refusals += refused;
         let Some(managed) = &mut self.managed else {
             return (Batch { refused, ..Batch::default() }, stanzas);
         };
@@ -285,12 +290,14 @@ impl Managed {
 const PATIENCE: Duration = Duration::from_secs(30);
 /// So many times the bounds are too much in any case.
 const TOO_MUCH: usize = 4;
+/// Requests to resume that are refused, once there is a session.
+const REFUSALS: u8 = 10;
 /// Handled stanzas after which the client is told unasked.
 const TELL_AFTER: u32 = 16;
 
 #[cfg(test)]
 mod tests {
-    use super::{Link, PATIENCE, Resumption, TELL_AFTER, TOO_MUCH};
+    use super::{Link, PATIENCE, REFUSALS, Resumption, TELL_AFTER, TOO_MUCH};
 
     fn told(link: &mut Link) -> Option<u32> {
         link.acknowledge_due();
@@ -340,6 +347,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_handled_wraps() {
+        let mut link = Link::default();
+        let max = std::time::Duration::from_secs(60);
+        let resumption = Resumption { id: "a".into(), max, number: None };
+        link.restore(resumption, u32::MAX, super::Unacknowledged::default());
+        link.take();
+        assert!(link.has_untold() && !link.handled(false));
+        assert_eq!((link.handled_count(), told(&mut link)), (0, Some(0)));
+        assert!((1..TELL_AFTER).all(|_| link.take().is_none() && !link.handled(false)));
+        link.take();
+        assert!(link.handled(false) && told(&mut link) == Some(TELL_AFTER));
+    }
+
+    #[test]
     fn without_a_store_what_is_handled_counts() {
         let mut link = Link::default();
         assert!(link.enable(None) && !link.enable(None));
@@ -359,11 +380,12 @@ mod tests {
     }
 
     #[test]
-    fn a_request_to_resume_is_refused_once_at_a_time() {
+    fn requests_to_resume_are_refused_but_not_for_ever() {
         let mut link = Link::default();
         let refused = |link: &mut Link| link.write(std::collections::VecDeque::new()).0.refused;
-        assert!(!refused(&mut link) && link.refuse() && !link.refuse());
-        assert!(refused(&mut link) && !refused(&mut link) && link.refuse());
-        assert!(link.enable(None) && refused(&mut link));
+        assert!(refused(&mut link) == 0 && link.refuse() && link.refuse());
+        assert!(refused(&mut link) == 2 && refused(&mut link) == 0);
+        assert!(link.enable(None) && (2..REFUSALS).all(|_| link.refuse()) && !link.refuse());
+        assert!(refused(&mut link) == REFUSALS - 2 && !link.refuse());
     }
 }

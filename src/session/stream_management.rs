@@ -28,7 +28,7 @@ struct Unanswered {
     answered: bool,
 }
 
-/// The peer acknowledges what it was never sent (XEP-0198 §5).
+/// The peer acknowledges what it was never sent (XEP-0198 §6).
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("acknowledged {h} stanzas, but only {sent} were sent")]
 pub struct TooHigh {

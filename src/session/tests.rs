@@ -342,6 +342,20 @@ async fn a_session_moves_to_who_takes_it_over() {
     assert_eq!(ids(&taken.close().deliveries), [0]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_asked_last_takes_a_session_over_unless_it_is_to_close() {
+    let table = Arc::default();
+    let (session, _) = resumable(&table, "romeo@montague.lit/orchard");
+    let handle = session.handle().clone();
+    let (first, mut second) = (handle.take_over(), handle.take_over());
+    assert!(first.await.is_err(), "it is told that somebody else has it");
+    assert!((&mut second).now_or_never().is_none());
+    handle.close(CloseReason::Conflict);
+    let third = handle.take_over();
+    assert!(second.await.is_err() && third.await.is_err());
+    assert!(matches!(handle.take().1, Some(Order::Close(CloseReason::Conflict))));
+}
+
 // ── a restart of the server ──
 
 fn mark(number: i64) -> MessageId {

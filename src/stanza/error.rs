@@ -151,17 +151,20 @@ impl StanzaError {
     }
 
     /// The answer that tells the sender of `stanza`; `None` for what must not be answered: errors,
-    /// and results of an iq (RFC 6120 §8.3.1, §8.2.3).
+    /// and results of an iq (RFC 6120 §8.3.1, §8.2.3). The id of an iq that has none is empty.
     #[must_use]
     pub fn answer(&self, stanza: &Stanza) -> Option<Stanza> {
         if stanza.is_error() {
             return None;
         }
-        let head = stanza.head().answer();
+        let mut head = stanza.head().answer();
         let content = Content::from(self.to_node());
         Some(match stanza {
             Stanza::Iq(iq) if !iq.is_request() => return None,
-            Stanza::Iq(_) => Stanza::Iq(Iq { head, kind: IqKind::Error, content }),
+            Stanza::Iq(_) => {
+                head.id.get_or_insert_default();
+                Stanza::Iq(Iq { head, kind: IqKind::Error, content })
+            }
             Stanza::Message(_) => {
                 Stanza::Message(Message { head, kind: MessageKind::Error, content })
             }

@@ -19,7 +19,7 @@ pub struct StreamError {
 /// A condition of the application.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Detail {
-    /// XEP-0198 §5: more stanzas were acknowledged than were sent.
+    /// XEP-0198 §6: more stanzas were acknowledged than were sent.
     HandledCountTooHigh {
         /// As many as were acknowledged.
         h: u32,

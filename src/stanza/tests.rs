@@ -146,6 +146,26 @@ fn what_is_no_stanza_and_what_is_faulty_are_told_apart() {
     }
 }
 
+/// RFC 6120 §8.3.3: for each condition, the types that may be expected.
+#[test]
+fn conditions_have_the_types_of_the_rfc() {
+    let types = [
+        ("auth", "forbidden not-authorized registration-required subscription-required"),
+        ("cancel", "conflict feature-not-implemented gone internal-server-error item-not-found"),
+        ("cancel", "not-allowed remote-server-not-found service-unavailable"),
+        ("modify", "bad-request feature-not-implemented jid-malformed not-acceptable"),
+        ("modify", "policy-violation redirect unexpected-request"),
+        ("wait", "policy-violation recipient-unavailable remote-server-timeout"),
+        ("wait", "resource-constraint unexpected-request"),
+    ];
+    assert_eq!(Condition::ALL.len(), 22);
+    for condition in Condition::ALL.iter().filter(|c| **c != Condition::UndefinedCondition) {
+        let (name, kind) = (condition.as_str(), condition.kind().as_str());
+        let is_meant = |names: &str| names.split(' ').any(|one| one == name);
+        assert!(types.iter().any(|(t, names)| *t == kind && is_meant(names)), "{name} {kind}");
+    }
+}
+
 #[test]
 fn errors_and_results_are_never_answered() {
     let answer = |text| {

@@ -126,6 +126,9 @@ pub struct Waiting {
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Query {
     /// To or from this address; without a resource, with any (XEP-0313 §4.1.1).
+    ///
+    /// DEPARTS: XEP-0313 §4.1.1 – a full address of the owner's own finds what the owner sent to it, not
+    /// all that it has sent or got: of the two addresses of a message a row has the other side's.
     pub with: Option<Jid>,
     /// Taken then or later.
     pub start: Option<Timestamp>,
@@ -140,6 +143,9 @@ pub struct Query {
     pub after: Option<MessageId>,
     /// Where the page ends: before this one, which need not be there.
     pub before: Option<MessageId>,
+    /// The page begins at this position of all that are found, counted from 0; then neither `after`
+    /// nor `before` nor `backwards` is set. Costs a walk through those before it.
+    pub index: Option<u64>,
     /// None but these.
     pub ids: Option<Vec<MessageId>>,
     /// Numbers which the asker says are there. If one is not, there is no answer.
@@ -152,6 +158,13 @@ pub struct Query {
     pub max: usize,
     /// How many there are is wanted, too. Costs a walk through all of them.
     pub count: bool,
+}
+
+impl Query {
+    /// When messages were taken is of importance.
+    pub(super) fn has_times(&self) -> bool {
+        self.start.is_some() || self.end.is_some()
+    }
 }
 
 /// Some messages of an archive.

@@ -75,6 +75,8 @@ pub struct Settings {
     pub registration: bool,
     /// Failed logins before the stream is closed (RFC 6120 §6.4.5).
     pub failures: u32,
+    /// Sessions can be resumed (XEP-0198 §5).
+    pub resumption: bool,
 }
 
 /// A negotiation. See the module.
@@ -89,6 +91,8 @@ pub struct Negotiation {
     offer: Option<Offer>,
     user: Option<BareJid>,
     failed: u32,
+    /// What was refused that leads to a session.
+    refused: u32,
     bind_id: Option<smol_str::SmolStr>,
 }
 
@@ -123,6 +127,7 @@ impl Negotiation {
             offer,
             user: None,
             failed: 0,
+            refused: 0,
             bind_id: None,
         }
     }
@@ -211,6 +216,8 @@ impl Negotiation {
             },
             State::Challenged if root.is(ns::SASL, "abort") => self.refuse(SaslError::Aborted),
             State::Features(stage) if root.ns() == ns::SM => self.manage(stage, &root),
+            // An exchange under way goes on (XEP-0198 §3: the order is enforced by `<failed/>`).
+            State::Challenged if root.ns() == ns::SM => self.manage(Stage::Secured, &root),
             State::Features(Stage::Authenticated) => self.bind(frame),
             // RFC 6120 §4.9.3.12: no stanza before authentication, no authentication before TLS.
             State::Features(Stage::Plain) if root.ns() == ns::SASL => {
@@ -280,13 +287,14 @@ impl Negotiation {
             Err(condition) => {
                 self.state = State::Features(Stage::Authenticated);
                 let error = crate::stanza::StanzaError::from(condition).to_node();
-                smallvec![Action::Send(iq("error", id.as_deref(), error))]
+                self.try_again(iq("error", id.as_deref(), error))
             }
         }
     }
 
     /// The session with this id goes on, and has handled so many stanzas of the client; or it
-    /// does not, and perhaps one knows how many it had handled (XEP-0198 §5).
+    /// does not, and perhaps one knows how many it had handled (XEP-0198 §5). Then it is not found,
+    /// even if nobody can resume now.
     pub fn resumed(&mut self, id: &str, handled: Result<u32, Option<u32>>) -> Actions {
         if self.state != State::Binding {
             return self.unasked();
@@ -300,8 +308,12 @@ impl Negotiation {
             }
             Err(h) => {
                 self.state = State::Features(Stage::Authenticated);
+                let condition = match h {
+                    None if !self.settings.resumption => Condition::FeatureNotImplemented,
+                    _ => Condition::ItemNotFound,
+                };
                 let h = h.map(|h| h.to_string());
-                smallvec![Action::Send(sm_failed(Condition::ItemNotFound, h.as_deref()))]
+                self.try_again(sm_failed(condition, h.as_deref()))
             }
         }
     }
@@ -379,16 +391,26 @@ impl Negotiation {
         actions
     }
 
+    /// A request that leads to a session was refused with this answer. RFC 6120 §7.7.3: the client may
+    /// try again, ten times.
+    fn try_again(&mut self, answer: Vec<u8>) -> Actions {
+        self.refused += 1;
+        let mut actions: Actions = smallvec![Action::Send(answer)];
+        if self.refused > RETRIES {
+            actions.extend(self.fail(StreamCondition::PolicyViolation.text("too many failures")));
+        }
+        actions
+    }
+
     /// XEP-0198 §3, §5: nothing but a resumption before there is a session, and nothing at all
     /// before authentication.
     fn manage(&mut self, stage: Stage, root: &ElementRef<'_>) -> Actions {
-        let failed = |condition| smallvec![Action::Send(sm_failed(condition, None))];
         if root.name() != "resume" || stage != Stage::Authenticated {
-            return failed(Condition::UnexpectedRequest);
+            return self.try_again(sm_failed(Condition::UnexpectedRequest, None));
         }
         let h = root.attr("h").and_then(|h| h.parse().ok());
         let (Some(id), Some(h)) = (root.attr("previd"), h) else {
-            return failed(Condition::BadRequest);
+            return self.try_again(sm_failed(Condition::BadRequest, None));
         };
         self.state = State::Binding;
         smallvec![Action::Resume(id.into_owned(), h)]
@@ -409,7 +431,7 @@ impl Negotiation {
             // RFC 6120 §8.3.1: but an error, or a result, is never answered.
             Err(Refusal::Faulty(stanza, error)) if is_request(&stanza) => {
                 let id = stanza.head().id.as_deref();
-                return smallvec![Action::Send(iq("error", id, error.to_node()))];
+                return self.try_again(iq("error", id, error.to_node()));
             }
             Err(Refusal::NotAStanza) => {
                 return self.fail(StreamCondition::UnsupportedStanzaType.into());
@@ -461,9 +483,14 @@ pub fn sm_failed(condition: Condition, h: Option<&str>) -> Vec<u8> {
     element("failed").ns(ns::SM).maybe_attr("h", h).child(condition).to_bytes()
 }
 
+/// RFC 6120 §8.3.1: the id of a request that has none is empty.
 fn iq(kind: &str, id: Option<&str>, payload: Node) -> Vec<u8> {
-    element("iq").attr("type", kind).maybe_attr("id", id).child(payload).to_bytes().to_vec()
+    let id = id.unwrap_or_default();
+    element("iq").attr("type", kind).attr("id", id).child(payload).to_bytes().to_vec()
 }
+
+/// Of requests that lead to a session (RFC 6120 §7.7.3: no fewer than five, no more than ten).
+const RETRIES: u32 = 10;
 
 #[cfg(test)]
 mod tests;

@@ -232,6 +232,7 @@ fn expected(archive: &[Stored], query: &Query) -> (Vec<Stored>, bool) {
         .filter(|row| query.below.is_none_or(|b| row.id < b))
         .filter(|row| query.before.is_none_or(|b| row.id < b))
         .filter(|row| query.ids.as_ref().is_none_or(|ids| ids.contains(&row.id)))
+        .skip(query.index.unwrap_or_default() as usize)
         .cloned()
         .collect();
     let complete = found.len() <= query.max;
@@ -271,11 +272,15 @@ pub(crate) async fn pages_are_what_was_asked_for(s: Arc<dyn Storage>) {
             query.ids = Some((0..dice.roll(6)).map(|_| any(&mut dice).id).collect());
         }
         query.count = dice.roll(3) == 0;
+        if dice.roll(4) == 0 {
+            query.index = Some(dice.roll(40) as u64);
+            (query.backwards, query.after, query.before) = (false, None, None);
+        }
         let page = s.archive().page(&user(ROMEO), &query).await.unwrap().unwrap();
         let (rows, complete) = expected(&archive, &query);
         assert_eq!(page.rows, rows, "{n}: {query:?}");
         assert_eq!(page.complete, complete, "{n}: {query:?}");
-        let whole = Query { after: None, before: None, max: 1_000, ..query.clone() };
+        let whole = Query { after: None, before: None, index: None, max: 1_000, ..query.clone() };
         let found = expected(&archive, &whole).0;
         let first = rows.first().map(|r| r.id);
         let before = found.iter().filter(|r| first.is_none_or(|f| r.id < f)).count() as u64;

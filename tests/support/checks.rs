@@ -58,6 +58,17 @@ fn a_difference_is_found() {
     assert!(differs("<m><a/></m>", "<m><a id='1'/></m>"));
     assert!(!differs("<m scansion:strict='false'><a/></m>", "<m y='1'><a/><b/></m>"));
     assert!(differs("<m scansion:strict='false'><a/></m>", "<m y='1'><b/></m>"));
+    // One id of an archive may come, if none is named.
+    let id = |by: &str| format!("<stanza-id xmlns='urn:xmpp:sid:0' by='{by}'/>");
+    assert!(!differs("<m/>", &format!("<m>{}</m>", id("a"))));
+    assert!(differs("<m/>", &format!("<m>{}{}</m>", id("a"), id("b"))));
+    assert!(differs(&format!("<m>{}</m>", id("a")), &format!("<m>{}{}</m>", id("a"), id("b"))));
+    // What must not be there is told by its name, and by attributes if it has any.
+    let none =
+        |inner: &str| format!("<m scansion:strict='false'><a {inner} scansion:none='true'/></m>");
+    assert!(differs(&none(""), "<m><a x='1'/></m>"));
+    assert!(differs(&none("x='{scansion:like 1*}'"), "<m><a x='12'/></m>"));
+    assert!(!differs(&none("x='1'"), "<m><a x='2'/><b x='1'/></m>"));
     // Errors may carry a text and what they answer.
     let error = "<error type='cancel'><gone/></error>";
     let long = "<q/><error type='cancel' by='x'><gone/><text>why</text></error>";

@@ -1,9 +1,9 @@
 //! Compares what came with what a script expects.
 //!
 //! What the pattern names must be there; of what it does not name, only the usual head of a stanza
-//! (`id`, `from`, `to`, `xml:lang`), what decorates an error, and one `<stanza-id/>` (XEP-0359) may
-//! come. `scansion:strict="false"` on an element lets anything else come there, too;
-//! `scansion:none="true"` says that there must be no such element.
+//! (`id`, `from`, `to`, `xml:lang`), what decorates an error, and, if it names none, one `<stanza-id/>`
+//! (XEP-0359) may come. `scansion:strict="false"` on an element lets anything else come there, too;
+//! `scansion:none="true"` says that there must be no element of this name with these attributes.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -126,7 +126,11 @@ fn children(
     for child in expected.elements() {
         let inside = format!("{path}/{}", child.name);
         if attribute(child, SCANSION, "none") == Some("true") {
-            match rest.iter().find(|other| other.is(&child.ns, &child.name)) {
+            let is_such = |other: &&&Element| {
+                other.is(&child.ns, &child.name)
+                    && attributes(child, other, "", depth + 1, false).is_none()
+            };
+            match rest.iter().find(is_such) {
                 Some(other) => return Some(format!("at {path}: {other}, where none should be")),
                 None => continue,
             }
@@ -153,7 +157,9 @@ fn children(
             || is_error(expected)
     };
     let is_id = |other: &Element| depth == 0 && other.is("urn:xmpp:sid:0", "stanza-id");
-    if let Some(at) = rest.iter().position(|other| is_id(other)) {
+    if !expected.elements().any(is_id)
+        && let Some(at) = rest.iter().position(|other| is_id(other))
+    {
         rest.remove(at);
     }
     let extra = rest.iter().find(|other| !is_decoration(other));

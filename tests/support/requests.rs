@@ -211,7 +211,8 @@ impl Request {
         payloads
     }
 
-    /// Whatever the id is, the answer has it; without one there is an error (RFC 6120 §8.1.3).
+    /// Whatever the id is, the answer has it; without one there is an error (RFC 6120 §8.1.3), with an
+    /// empty one (§8.3.1).
     async fn with_odd_ids(self, romeo: &mut Client) -> Result<(), String> {
         let payload = self.payload("", "");
         let (kind, to) = (self.kind.as_str(), self.to());
@@ -223,12 +224,12 @@ impl Request {
             // Twice: an id that was used is as good as any.
             for time in ["first", "second"] {
                 let fence = format!("{time}-{number}-fence");
-                let came = ask_with(romeo, Some(id), &stanza, &fence).await?;
+                let came = ask_with(romeo, id, &stanza, &fence).await?;
                 check(&came, Due::Answer).map_err(|why| format!("with the id '{id}': {why}"))?;
             }
         }
         let stanza = format!("<iq type='{kind}'{to}>{payload}</iq>");
-        let came = ask_with(romeo, None, &stanza, "none-fence").await?;
+        let came = ask_with(romeo, "", &stanza, "none-fence").await?;
         check(&came, Due::Error(Condition::BadRequest)).map_err(|why| format!("without id: {why}"))
     }
 
@@ -327,20 +328,20 @@ async fn befriend(romeo: &mut Client, nurse: &mut Client) -> Result<(), String> 
 
 /// Says something and gives all that is an answer to it.
 async fn ask(client: &mut Client, id: &str, stanza: &str) -> Result<Vec<Element>, String> {
-    ask_with(client, Some(id), stanza, &format!("{id}-fence")).await
+    ask_with(client, id, stanza, &format!("{id}-fence")).await
 }
 
 /// As [`ask`], with a name for the ping that ends it.
 async fn ask_with(
     client: &mut Client,
-    id: Option<&str>,
+    id: &str,
     stanza: &str,
     fence: &str,
 ) -> Result<Vec<Element>, String> {
     client.send(stanza.as_bytes()).await?;
     let came = hear(client, fence).await?;
     let (answers, others): (Vec<_>, Vec<_>) =
-        came.into_iter().partition(|element| element.attribute("id") == id);
+        came.into_iter().partition(|element| element.attribute("id") == Some(id));
     // What an account is told of changes to itself.
     let is_push = |element: &Element| {
         let is_ours = [None, Some("romeo@localhost")].contains(&element.attribute("from"));

@@ -1,5 +1,5 @@
 //! Keeping a message, once, for all who hold it: sender and recipient in their archives
-//! (XEP-0313 §6), the recipient by the mark "not yet delivered" (docs/delivery.md).
+//! (XEP-0313 §6.1.1), the recipient by the mark "not yet delivered" (docs/delivery.md).
 //!
 //! It has its number at once and goes on to those who are online; what the disk says comes by a
 //! receipt, for which the sender's acknowledgement waits, and nobody else.
@@ -39,7 +39,7 @@ pub fn sent_by(cx: &mut Cx<'_>, user: &BareJid) {
 }
 
 /// Keeps a message that arrives for an account, and marks it with its id if it is in the archive
-/// (XEP-0313 §3, XEP-0359 §3.1). Answers the mark that falls when a client has it; `None` if it is
+/// (XEP-0313 §3.5, XEP-0359 §2.1). Answers the mark that falls when a client has it; `None` if it is
 /// not kept for delivery.
 ///
 /// # Errors

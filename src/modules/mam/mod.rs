@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::host::{Cx, Manifest, Module, Registry, Scope, Status, Xep};
 use crate::jid::BareJid;
 use crate::ns::MAM as NS;
+use crate::payload::result_set;
 use crate::session::SessionHandle;
 use crate::stanza::{Condition, Iq, IqKind, StanzaError};
 
@@ -29,9 +30,10 @@ impl Module for Mam {
             name: "mam",
             summary: "Keeps messages, and finds them again, for users who want it",
             xeps: &[
-                Xep { number: 59, version: "1.0", status: Status::Partial },
+                Xep { number: 59, version: "1.0", status: Status::Complete },
                 Xep { number: 297, version: "1.0", status: Status::Complete },
                 Xep { number: 313, version: "1.1.3", status: Status::Complete },
+                // Nobody copies anything yet that `<no-copy/>` could forbid (XEP-0280).
                 Xep { number: 334, version: "1.0.0", status: Status::Partial },
                 Xep { number: 431, version: "0.2.0", status: Status::Complete },
                 Xep { number: 441, version: "0.2.0", status: Status::Complete },
@@ -46,17 +48,19 @@ impl Module for Mam {
         if !config.archive.enabled {
             return;
         }
-        on.iq(Scope::Account, IqKind::Get, (NS, "metadata"), &query::Archive);
-        on.iq(Scope::Account, IqKind::Get, (NS, "query"), &query::Archive);
-        on.iq(Scope::Account, IqKind::Set, (NS, "query"), &query::Archive);
-        on.iq(Scope::Account, IqKind::Get, (NS, "prefs"), &preferences::Wishes);
-        on.iq(Scope::Account, IqKind::Set, (NS, "prefs"), &preferences::Wishes);
-        // Some clients ask only the domain whether their account has an archive.
-        for scope in [Scope::Account, Scope::Host] {
-            on.feature(scope, NS).feature(scope, EXTENDED).feature(scope, GROUPCHAT_FIELD);
-            if config.archive.search {
-                on.feature(scope, FULLTEXT);
-            }
+        // Whoever asks for what is not his is told so (XEP-0313 §8.1), whether there is such an account
+        // or not.
+        on.public_iq(IqKind::Get, (NS, "metadata"), &query::Archive);
+        on.public_iq(IqKind::Get, (NS, "query"), &query::Archive);
+        on.public_iq(IqKind::Set, (NS, "query"), &query::Archive);
+        on.public_iq(IqKind::Get, (NS, "prefs"), &preferences::Wishes);
+        on.public_iq(IqKind::Set, (NS, "prefs"), &preferences::Wishes);
+        on.registered_feature(result_set::NS);
+        let search = config.archive.search.then_some(FULLTEXT);
+        for var in [NS, EXTENDED, GROUPCHAT_FIELD].into_iter().chain(search) {
+            // DEPARTS: XEP-0313 §6.1 – the domain announces it, too, which has no archive: some clients
+            // (Profanity 0.13) ask only the domain whether their account has one.
+            on.registered_feature(var).feature(Scope::Host, var);
         }
     }
 }

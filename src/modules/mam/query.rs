@@ -60,7 +60,8 @@ async fn pages(
     Ok(Some(page::fin(&page, ids)))
 }
 
-/// All that there are have come: so it is known how many, without counting.
+/// All that there are have come: so it is known how many, without counting. Else a client is told only
+/// if it asks (XEP-0313 §4.3.2): each page of a long archive would pay for a walk through all of it.
 fn count_all(query: &crate::storage::Query, page: &mut Page) {
     let is_whole = page.complete && query.after.is_none() && query.before.is_none();
     if page.count.is_none() && is_whole {

@@ -79,7 +79,8 @@ impl ArchiveStore for MemoryStorage {
             query.after.is_none_or(|after| s.id > after)
                 && query.before.is_none_or(|before| s.id < before)
         };
-        let inside: Vec<&Stored> = all.iter().filter(is_inside).copied().collect();
+        let skipped = query.index.map_or(0, |index| usize::try_from(index).unwrap_or(usize::MAX));
+        let inside: Vec<&Stored> = all.iter().skip(skipped).filter(is_inside).copied().collect();
         let most = fitting(&inside, query);
         let more = inside.len() - most;
         let page = if query.backwards { &inside[more..] } else { &inside[..most] };

@@ -81,10 +81,13 @@ impl ArchiveStore for Database {
         if !self.has_all(owner, &query.named).await? {
             return Ok(None);
         }
-        let Some(find) = Find::new(query, self.lag.load(Ordering::Acquire)) else {
+        let Some(mut find) = Find::new(query, self.lag.load(Ordering::Acquire)) else {
             let count = query.count.then(Count::default);
             return Ok(Some(Page { rows: Vec::new(), complete: true, count }));
         };
+        if let Some(index) = query.index {
+            find.ids.0 = self.before_index(owner, query, &find, index).await?;
+        }
         let mut page = self.rows(owner, query, &find).await?;
         if query.count {
             page.count = Some(self.count_found(owner, query, &find, page.rows.first()).await?);
@@ -211,6 +214,22 @@ impl Database {
         Ok(page)
     }
 
+    /// An id below that of the message at this position, and not below those before it.
+    async fn before_index(
+        &self,
+        owner: &BareJid,
+        query: &Query,
+        find: &Find,
+        index: u64,
+    ) -> Result<i64> {
+        let row = find
+            .bind(if query.has_times() { AT } else { AT_ALL_TIMES }, owner)
+            .bind(i64::try_from(index).unwrap_or(i64::MAX))
+            .fetch_optional(&self.reads)
+            .await?;
+        Ok(row.map(|row| row.try_get::<i64, _>(0)).transpose()?.map_or(i64::MAX, |id| id - 1))
+    }
+
     async fn count_found(
         &self,
         owner: &BareJid,
@@ -222,9 +241,8 @@ impl Database {
         let whole = Query { after: None, before: None, ..query.clone() };
         let whole =
             Find::new(&whole, self.lag.load(Ordering::Acquire)).unwrap_or_else(|| find.clone());
-        let has_times = query.start.is_some() || query.end.is_some();
         let row = whole
-            .bind(if has_times { COUNT } else { COUNT_ALL_TIMES }, owner)
+            .bind(if query.has_times() { COUNT } else { COUNT_ALL_TIMES }, owner)
             .bind(first.map_or(i64::MAX, |f| f.id.get()))
             .fetch_one(&self.reads)
             .await?;
@@ -346,11 +364,25 @@ macro_rules! count {
     };
 }
 
+/// Which message is at a position.
+macro_rules! at {
+    ($($narrow:literal),*) => {
+        concat!(
+            words!(),
+            "SELECT a.id",
+            rows!("archived" $(, $narrow)*),
+            "ORDER BY a.id LIMIT 1 OFFSET $11"
+        )
+    };
+}
+
 const FORWARDS: &str = page!("ORDER BY a.id LIMIT $11");
 const BACKWARDS: &str = page!("ORDER BY a.id DESC LIMIT $11");
 const COUNT: &str = count!();
 /// As fast as narrow rows can be read.
 const COUNT_ALL_TIMES: &str = count!("", "");
+const AT: &str = at!();
+const AT_ALL_TIMES: &str = at!("", "");
 
 /// How many words can be asked for.
 const WORDS: usize = 16;
@@ -453,7 +485,9 @@ mod tests {
         let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path);
         let mut connection = Connection::connect_with(&options).await.unwrap();
         let mut statements: Vec<String> =
-            [FORWARDS, BACKWARDS, COUNT, COUNT_ALL_TIMES].map(str::to_owned).into();
+            [FORWARDS, BACKWARDS, COUNT, COUNT_ALL_TIMES, AT, AT_ALL_TIMES]
+                .map(str::to_owned)
+                .into();
         statements.extend(recent::statements());
         statements.extend(release::statements());
         statements.extend(resumption::statements());

@@ -71,6 +71,7 @@ fn settings() -> Settings {
         caps: element("c").ns("http://jabber.org/protocol/caps"),
         failures: 3,
         registration: false,
+        resumption: true,
     }
 }
 
@@ -336,6 +337,7 @@ fn under_tls_there_is_nothing_but_a_login() {
         (TO_SECURED, OPEN, &["close bad-format"]),
         (TO_CHALLENGED, PLAIN, &["close unsupported-stanza-type"]),
         (TO_CHALLENGED, BIND, &["close not-authorized"]),
+        (TO_CHALLENGED, RESUME, &[TOO_EARLY]),
         (TO_CHALLENGED, Ended, &["close"]),
     ]);
 }
@@ -579,7 +581,7 @@ fn a_request_with_a_fault_is_answered_and_an_answer_is_not() {
     };
     let found = answer("<iq type='set'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>");
     assert!(
-        found.starts_with("<iq type='error'><error") && found.contains("<bad-request"),
+        found.starts_with("<iq type='error' id=''><error") && found.contains("<bad-request"),
         "{found}"
     );
     let found =
@@ -639,6 +641,17 @@ fn a_session_is_resumed_instead_of_bound() {
     let mut machine = after(RESUMING);
     feed(&mut machine, Resumed(Err(None)));
     assert_eq!(words(&feed(&mut machine, BIND)), ["bind orchard"]);
+}
+
+#[test]
+fn where_nobody_can_resume_that_is_said_but_not_of_a_session_that_is_known() {
+    for (h, condition) in [(None, "feature-not-implemented"), (Some(9), "item-not-found")] {
+        let mut machine = Negotiation::new(Settings { resumption: false, ..settings() }, None);
+        TO_AUTHENTICATED.iter().for_each(|event| drop(feed(&mut machine, *event)));
+        feed(&mut machine, RESUME);
+        let said = words(&feed(&mut machine, Resumed(Err(h)))).concat();
+        assert!(said.contains(condition), "{said}");
+    }
 }
 
 #[test]
