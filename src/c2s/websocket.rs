@@ -43,6 +43,7 @@ impl AsyncWrite for Framed {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let Self { socket, cutter } = self.get_mut();
+        socket.check()?;
         ready!(socket.poll_sent(cx))?;
         let bytes = &bytes[..bytes.len().min(AT_ONCE)];
         cutter.cut(bytes, |message| socket.send(message)).map_err(io::Error::other)?;
@@ -53,7 +54,10 @@ impl AsyncWrite for Framed {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().socket.poll_flush(cx)
+        let socket = &mut self.get_mut().socket;
+        ready!(socket.poll_flush(cx))?;
+        // A client that has closed the WebSocket reads no more: what was written is not delivered.
+        Poll::Ready(socket.check())
     }
 
     /// RFC 7395 §3.6: after `<close/>` the WebSocket is closed. Without it the session may go on

@@ -170,11 +170,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         self.close(code);
     }
 
-    /// Enters a message among what goes out.
+    /// Enters a message among what goes out. After the closing frame nothing may (§5.5.1).
     pub fn send(&mut self, message: &[u8]) {
         if !self.is_closing {
             frames::text(&mut self.out, message);
         }
+    }
+
+    /// Whether what is sent still reaches the client.
+    ///
+    /// # Errors
+    /// If it does not: it has closed the WebSocket, or has been thrown out.
+    pub fn check(&self) -> io::Result<()> {
+        if self.is_closing { Err(io::ErrorKind::NotConnected.into()) } else { Ok(()) }
     }
 
     /// Says why it will be closed, if nothing else has been the reason.
