@@ -50,7 +50,8 @@ def arguments():
     parser.add_argument("--server", choices=sorted(SERVERS), default="waxwing")
     parser.add_argument("--only", default="", help="only checks whose name contains this")
     parser.add_argument("--node", help="folder whose node_modules has @xmpp/client")
-    parser.add_argument("--chromium", help="a browser; the same folder has converse.js then")
+    parser.add_argument("--chromium", help="a browser")
+    parser.add_argument("--converse", help="folder whose node_modules has converse.js")
     parser.add_argument("--nbxmpp", help="a Python that has nbxmpp and GLib")
     parser.add_argument("--verbose", action="store_true", help="the libraries' own logs")
     return parser.parse_args()
@@ -76,8 +77,8 @@ def checks(server, args):
             if args.only in name:
                 yield name, lambda: in_process(server, scenario, one, other, next(numbers))
     outside = []
-    environment = {"WAXWING_NODE_MODULES": str(pathlib.Path(args.node or ".") / "node_modules")}
     if args.node:
+        environment = {"WAXWING_NODE_MODULES": str(pathlib.Path(args.node) / "node_modules")}
         # Node has it by default from 22 on.
         command = ["node", "--experimental-websocket", str(HERE / "with_xmppjs.mjs")]
         outside.append(("xmpp.js", command, environment, ("starttls", "tls", "ws", "wss")))
@@ -86,7 +87,8 @@ def checks(server, args):
         outside.append(("nbxmpp", command, {}, ("starttls", "tls")))
     if args.chromium:
         command = ["node", str(HERE / "with_converse.mjs")]
-        environment = {**environment, "WAXWING_CHROMIUM": args.chromium}
+        modules = str(pathlib.Path(args.converse) / "node_modules")
+        environment = {"WAXWING_NODE_MODULES": modules, "WAXWING_CHROMIUM": args.chromium}
         outside.append(("Converse.js", command, environment, ("ws", "wss")))
     for library, command, environment, ways in outside:
         for way in ways:

@@ -45,8 +45,12 @@ with_npm() {
     (cd "$place" && npm install --no-audit --no-fund --no-package-lock)
 }
 
+# In a folder of its own, and anew: npm stumbles over the workspaces of Converse.js that it finds.
 with_browser() {
-    (cd "$place" && npm install --no-audit --no-fund --no-package-lock --no-save \
+    rm -rf "$place/browser"
+    mkdir "$place/browser"
+    echo '{ "private": true }' >"$place/browser/package.json"
+    (cd "$place/browser" && npm install --no-audit --no-fund --no-package-lock --no-save \
         converse.js@14.0.0 playwright-core@1.65.1)
 }
 
@@ -63,7 +67,7 @@ if command -v npm >/dev/null; then
     set -- "$@" --node "$place"
     if chromium=$(command -v chromium || command -v chromium-browser); then
         install browser with_browser
-        set -- "$@" --chromium "$chromium"
+        set -- "$@" --chromium "$chromium" --converse "$place/browser"
     else
         echo "skipped Converse.js: no chromium"
     fi
