@@ -139,28 +139,31 @@ impl Device {
     /// # Errors
     /// Anything is: nobody cuts this connection.
     pub(crate) async fn visit(&mut self, address: SocketAddr) -> Result<(), Trouble> {
-        within("a visit", async {
-            self.heard = (false, false);
-            let mut wire = self.connect(address).await?;
-            let ping = "<iq type='get' id='ping'><ping xmlns='urn:xmpp:ping'/></iq>";
-            self.send(&mut wire, Sent::Other(ping.to_owned())).await?;
-            while !self.heard.0 {
-                let element = wire.next().await?;
-                self.hear(&mut wire, &element).await?;
-            }
-            // What the server has sent before the answer has come; and now, by the way of messages.
-            let to = self.account;
-            let fence = format!(
-                "<message type='chat' id='fence' to='{to}@{HOST}'><body>fence</body></message>"
-            );
-            self.send(&mut wire, Sent::Other(fence)).await?;
-            while !self.heard.1 {
-                let element = wire.next().await?;
-                self.hear(&mut wire, &element).await?;
-            }
-            self.leave(&mut wire).await
-        })
-        .await
+        self.heard = (false, false);
+        let mut wire = within("the login of a visit", self.connect(address)).await?;
+        let ping = "<iq type='get' id='ping'><ping xmlns='urn:xmpp:ping'/></iq>";
+        self.send(&mut wire, Sent::Other(ping.to_owned())).await?;
+        within("the answer to a ping", self.hear_until(&mut wire, |heard| heard.0)).await?;
+        // What the server has sent before the answer has come; and now, by the way of messages.
+        let to = self.account;
+        let fence = format!(
+            "<message type='chat' id='fence' to='{to}@{HOST}'><body>fence</body></message>"
+        );
+        self.send(&mut wire, Sent::Other(fence)).await?;
+        within("a message to oneself", self.hear_until(&mut wire, |heard| heard.1)).await?;
+        self.leave(&mut wire).await
+    }
+
+    async fn hear_until(
+        &mut self,
+        wire: &mut Wire,
+        is_enough: impl Fn((bool, bool)) -> bool,
+    ) -> Result<(), Trouble> {
+        while !is_enough(self.heard) {
+            let element = wire.next().await?;
+            self.hear(wire, &element).await?;
+        }
+        Ok(())
     }
 
     // ── a session begins, or goes on ──
