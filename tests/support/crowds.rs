@@ -6,6 +6,7 @@ pub(crate) fn conversations() -> Vec<(&'static str, String)> {
         ("xep-0198/old_connection_hangs", old_connection_hangs()),
         ("xep-0160/very_many", very_many("")),
         ("xep-0160/very_many_acknowledged", very_many("Juliet enables stream management\n")),
+        ("xep-0160/asked_while_much_comes", asked_while_much_comes()),
         ("rfc6121/presence_directed_to_a_crowd", presence_directed_to_a_crowd()),
         ("rfc6121/roster_groups", roster_groups()),
         ("rfc6121/roster_many_changes", roster_many_changes()),
@@ -28,6 +29,31 @@ fn presence_directed_to_a_crowd() -> String {
          \t<presence type='unavailable' from='romeo@localhost/orchard' to='c7@localhost'/>\n\
          Juliet receives nothing\n",
         to(1000)
+    )
+}
+
+/// XEP-0198 §4: a client that answers an old question, when much has come since, is asked again: else
+/// nobody would say that there is room for the rest.
+fn asked_while_much_comes() -> String {
+    let numbers = 0..200;
+    let send =
+        |n| format!("\t<message to='juliet@localhost' type='chat'><body>{n}</body></message>\n");
+    let sent: String = numbers.map(send).collect();
+    let receive =
+        |n| format!("\t<message type='chat' scansion:strict='false'><body>{n}</body></message>\n");
+    let ahead: String = (0..129).map(receive).collect();
+    let rest: String = (129..200).map(receive).collect();
+    format!(
+        "{HEAD}[Client] Juliet\n\tjid: juliet@localhost/balcony\n\tpassword: beauteous\n-----\n\
+         Romeo connects\nRomeo sends:\n{sent}\t<iq type='get' id='p' to='localhost'>\
+         <ping xmlns='urn:xmpp:ping'/></iq>\nRomeo receives:\n\t<iq type='result' id='p'/>\n\
+         Juliet connects\nJuliet sends:\n\t<enable xmlns='urn:xmpp:sm:3'/>\nJuliet receives:\n\
+         \t<enabled xmlns='urn:xmpp:sm:3'/>\nJuliet sends:\n\t<presence/>\n\
+         Juliet receives in any order:\n\t<presence/>\n\t<r xmlns='urn:xmpp:sm:3'/>\n{ahead}\
+         Juliet receives nothing\nJuliet sends:\n\t<a xmlns='urn:xmpp:sm:3' h='1'/>\n\
+         Juliet receives in any order:\n\t<r xmlns='urn:xmpp:sm:3'/>\nJuliet receives nothing\n\
+         Juliet sends:\n\t<a xmlns='urn:xmpp:sm:3' h='130'/>\n\
+         Juliet receives in any order:\n\t<r xmlns='urn:xmpp:sm:3'/>\n{rest}"
     )
 }
 
