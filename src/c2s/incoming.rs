@@ -113,7 +113,10 @@ impl Incoming<'_> {
             "a" => {
                 let h = root.attr("h").and_then(|h| h.parse().ok());
                 let h = h.ok_or(StreamCondition::InvalidXml.text("h is a number below 2^32"))?;
-                self.acknowledged(h).await?;
+                // Who counts too few is asked for the rest when there is more, and not again and again.
+                if !self.acknowledged(h).await? {
+                    return Ok(());
+                }
             }
             // There is a session already (XEP-0198 §6). Who does not learn that is confused.
             "resume" if self.session.link(session::Link::refuse) => {}
@@ -149,12 +152,12 @@ impl Incoming<'_> {
         if session.manage(resumption) { Ok(()) } else { Err(again()) }
     }
 
-    /// The client has handled `h` stanzas in all.
-    async fn acknowledged(&self, h: u32) -> Result<(), StreamError> {
+    /// The client has handled `h` stanzas in all. `false` if that is nothing new.
+    async fn acknowledged(&self, h: u32) -> Result<bool, StreamError> {
         let gone = self.session.link(|link| link.acknowledged(h)).map_err(too_high)?;
         let marks: Vec<_> = gone.iter().filter_map(|delivery| delivery.mark).collect();
         delivered(self.hosts, self.session, &marks).await;
-        Ok(())
+        Ok(!gone.is_empty())
     }
 }
 
