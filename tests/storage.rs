@@ -27,13 +27,13 @@ macro_rules! suite {
             )*)*
         }
 
-        /// With the rows of archives in both of their tables.
-        mod sqlite_moved {
+        /// With a segment for each row of an archive.
+        mod sqlite_cut {
             $($(
                 #[tokio::test]
                 async fn $case() {
                     let dir = tempfile::tempdir().unwrap();
-                    let storage = crate::file::open_moved(dir.path()).await;
+                    let storage = crate::file::open_cut(dir.path()).await;
                     crate::$cases::$case(storage.clone()).await;
                     waxwing::storage::Storage::close(&*storage).await;
                 }

@@ -40,7 +40,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (2, "archive", include_str!("../../schema/sqlite/0002_archive.sql")),
     (3, "roster", include_str!("../../schema/sqlite/0003_roster.sql")),
     (4, "sessions", include_str!("../../schema/sqlite/0004_sessions.sql")),
-    (5, "recent", include_str!("../../schema/sqlite/0005_recent.sql")),
+    (5, "segments", include_str!("../../schema/sqlite/0005_segments.sql")),
 ];
 
 /// In the header of our files (`PRAGMA application_id`): "WXWG".

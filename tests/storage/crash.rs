@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::future::join_all;
 use sqlx::{Connection, SqliteConnection};
-use waxwing::storage::{Handled, MessageId, Query, Storage, StorageError};
+use waxwing::storage::{Handled, MessageId, Query, Retention, Storage, StorageError};
 
 use crate::cases::{account, at, body, user};
 use crate::file::open;
@@ -69,9 +69,48 @@ async fn an_upgrade_keeps_rosters_and_knows_what_changes_from_then_on() {
     storage.close().await;
 }
 
+/// Rows of archives that came before there were segments.
+#[tokio::test]
+async fn an_upgrade_keeps_archives() {
+    let dir = tempfile::tempdir().unwrap();
+    let rows = "INSERT INTO owner (number, jid, domain) VALUES (2, 'romeo@localhost', 'localhost');
+        INSERT INTO archive VALUES (1, 3, 'romeo@localhost/orchard', 0), (1, 4, 'romeo@localhost', 0),
+            (2, 3, 'juliet@localhost', 1), (2, 4, 'juliet@localhost', 1);
+        UPDATE waiting SET alone = 0; UPDATE message SET holders = 2;";
+    old_database_of(dir.path(), 4, rows).await;
+    for restarts in 0..3 {
+        let storage: Arc<dyn Storage> = open(dir.path()).await.unwrap();
+        let kept = storage.archive().keep(letter(1_000, restarts)).await.unwrap();
+        kept.receipt.await.unwrap();
+        let found: Vec<_> = all(&storage).await.into_iter().map(|(_, xml)| xml).collect();
+        let mut expected = vec![body("old 3"), body("old 4")];
+        expected.extend((0..=restarts).map(body));
+        assert_eq!(found, expected);
+        storage.close().await;
+    }
+    let storage: Arc<dyn Storage> = open(dir.path()).await.unwrap();
+    let oldest = Retention { before: Some(at(100)), keep: None };
+    assert_eq!(storage.archive().expire(&user(JULIET), oldest).await.unwrap(), 2);
+    assert_eq!(all(&storage).await.len(), 3);
+    let (first, _) = storage.archive().ends(&user("romeo@localhost")).await.unwrap().unwrap();
+    assert_eq!(first.0.get(), 3);
+    storage.close().await;
+    let (bodies,) = one(dir.path(), "SELECT count(*) FROM message").await;
+    assert_eq!(bodies, 5, "the other side has them still");
+}
+
 /// As the first step of the schema made it, with messages that wait and a contact.
 async fn old_database(dir: &Path) {
-    let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/schema/sqlite/0001_init.sql");
+    old_database_of(dir, 1, "").await;
+}
+
+/// As the first steps of the schema made it, and these rows.
+async fn old_database_of(dir: &Path, steps: usize, rows: &str) {
+    let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema/sqlite");
+    let mut files: Vec<_> =
+        std::fs::read_dir(schema).unwrap().map(|file| file.unwrap().path()).collect();
+    files.sort();
+    let mut files = files.iter().take(steps).map(|file| std::fs::read_to_string(file).unwrap());
     let storage = open(dir).await.unwrap();
     storage.close().await;
     let mut raw = raw(dir).await;
@@ -87,9 +126,10 @@ async fn old_database(dir: &Path) {
     for (kind, name) in tables {
         script.push_str(&format!("DROP {kind} IF EXISTS {name};"));
     }
-    script.push_str(&std::fs::read_to_string(schema).unwrap());
+    script.push_str(&files.next().unwrap());
+    script.push_str(&format!("DELETE FROM _sqlx_migrations WHERE version > {steps};"));
     script.push_str(
-        "DELETE FROM _sqlx_migrations WHERE version > 1; DELETE FROM sqlite_sequence;
+        "DELETE FROM sqlite_sequence;
          INSERT INTO owner (number, jid, domain) VALUES (1, 'juliet@localhost', 'localhost');
          INSERT INTO message VALUES
             (3, 30, CAST('<message><body>old 3</body></message>' AS BLOB)),
@@ -98,6 +138,8 @@ async fn old_database(dir: &Path) {
          INSERT INTO roster VALUES (1, 4294967300);
          INSERT INTO roster_item VALUES (1, 'romeo@localhost', 'R', '[]', 3, 0, NULL, 0, 1);",
     );
+    script.extend(files);
+    script.push_str(rows);
     sqlx::raw_sql(sqlx::AssertSqlSafe(script)).execute(&mut raw).await.unwrap();
     raw.close().await.unwrap();
 }
@@ -215,7 +257,7 @@ async fn with_a_full_disk() {
     check(&storage, &promised).await;
     storage.close().await;
     let halves = "SELECT count(*) FROM message m WHERE holders <> \
-        (SELECT count(*) FROM archived a WHERE a.id = m.id)";
+        (SELECT count(*) FROM archive a WHERE a.id = m.id)";
     assert_eq!(one(dir.path(), halves).await, (0,));
 }
 

@@ -18,19 +18,20 @@ pub(crate) async fn open(dir: &Path) -> Result<Arc<SqliteStorage>> {
     SqliteStorage::open(&dir.join("waxwing.sqlite"), 2, &Tasks::new()).await
 }
 
-/// Opens a file in which an archive's newest row pushes the older ones into the large table: a full
-/// small table does that to some of them.
-pub(crate) async fn open_moved(dir: &Path) -> Arc<SqliteStorage> {
+/// Opens a file in which each row of an archive stands in a segment and a volume of its own.
+pub(crate) async fn open_cut(dir: &Path) -> Arc<SqliteStorage> {
     open(dir).await.unwrap().close().await;
     let mut file = raw(dir).await;
-    let push = sqlx::raw_sql(
-        "CREATE TRIGGER push AFTER INSERT ON archive_recent BEGIN
-            INSERT INTO archive
-                SELECT * FROM archive_recent WHERE owner = NEW.owner AND id < NEW.id;
-            DELETE FROM archive_recent WHERE owner = NEW.owner AND id < NEW.id;
+    let cut = sqlx::raw_sql(
+        "CREATE TRIGGER cut AFTER INSERT ON archive_row BEGIN
+            UPDATE archive_row SET segment = 1000 + id
+                WHERE segment = NEW.segment AND owner = NEW.owner AND id = NEW.id;
+            INSERT OR IGNORE INTO archive_volume VALUES (1000 + NEW.id, NEW.id);
+            DELETE FROM archive_segment WHERE owner = NEW.owner AND first = NEW.id;
+            INSERT INTO archive_segment VALUES (1000 + NEW.id, NEW.owner, NEW.id, 1000 + NEW.id);
          END",
     );
-    push.execute(&mut file).await.unwrap();
+    cut.execute(&mut file).await.unwrap();
     file.close().await.unwrap();
     open(dir).await.unwrap()
 }
@@ -174,12 +175,12 @@ async fn no_row_of_a_removed_account_is_left() {
     let mut raw = raw(dir.path()).await;
     let tables: Vec<(String,)> = sqlx::query_as(
         "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' \
-         AND name NOT LIKE '_sqlx_%' AND name NOT LIKE 'archive_text_%'",
+         AND name NOT LIKE '_sqlx_%' AND name NOT LIKE 'archive_text_%' AND name <> 'archive_volume'",
     )
     .fetch_all(&mut raw)
     .await
     .unwrap();
-    assert!(tables.len() >= 9, "{tables:?}");
+    assert!(tables.len() >= 12, "{tables:?}");
     for (table,) in tables {
         let statement = sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
         let (rows,): (i64,) = sqlx::query_as(statement).fetch_one(&mut raw).await.unwrap();

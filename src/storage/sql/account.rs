@@ -5,7 +5,7 @@ use sqlx::Row;
 
 use super::archive::Expire;
 use super::writer::{Change, Writing};
-use super::{Database, DbRow, bound, jid};
+use super::{Database, DbRow, bound, jid, segment};
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
 use crate::storage::{
@@ -218,12 +218,13 @@ async fn has_account(on: &mut Writing<'_>, owner: i64) -> Result<bool> {
     Ok(row.is_some())
 }
 
-/// Removes an owner with all that is kept. Everything with the owner's number goes with the row of
-/// the owner; the bodies of messages have none.
+/// Removes an owner with all that is kept. Most of what has the owner's number goes with the row of
+/// the owner; rows of the archive do not, and bodies of messages have none.
 async fn purge(on: &mut Writing<'_>, jid: &BareJid, owner: i64) -> Result<()> {
     for statement in PURGE {
         sqlx::query(statement).bind(owner).execute(&mut *on.connection).await?;
     }
+    segment::forget(on, owner, i64::MAX).await?;
     sqlx::query("DELETE FROM owner WHERE number = $1")
         .bind(owner)
         .execute(&mut *on.connection)
@@ -235,11 +236,11 @@ async fn purge(on: &mut Writing<'_>, jid: &BareJid, owner: i64) -> Result<()> {
 /// Bodies which this owner holds: gone if nobody else does.
 const PURGE: [&str; 4] = [
     "DELETE FROM archive_text WHERE rowid IN (SELECT id FROM message WHERE holders <= 1 AND id IN \
-     (SELECT id FROM archived WHERE owner = $1 UNION SELECT message FROM waiting WHERE owner = $1))",
+     (SELECT id FROM archive WHERE owner = $1 UNION SELECT message FROM waiting WHERE owner = $1))",
     "DELETE FROM message WHERE holders <= 1 AND id IN \
-     (SELECT id FROM archived WHERE owner = $1 UNION SELECT message FROM waiting WHERE owner = $1)",
+     (SELECT id FROM archive WHERE owner = $1 UNION SELECT message FROM waiting WHERE owner = $1)",
     "UPDATE message SET holders = holders - 1 WHERE id IN \
-     (SELECT id FROM archived WHERE owner = $1 UNION SELECT message FROM waiting WHERE owner = $1)",
+     (SELECT id FROM archive WHERE owner = $1 UNION SELECT message FROM waiting WHERE owner = $1)",
     "DELETE FROM handled WHERE session IN (SELECT number FROM resumable WHERE owner = $1)",
 ];
 

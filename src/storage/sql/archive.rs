@@ -9,7 +9,7 @@ use sqlx::Row;
 
 use super::release::{list, release};
 use super::writer::{Change, Writing};
-use super::{Database, DbRow, bound, closed, jid};
+use super::{Database, DbRow, bound, closed, jid, segment};
 use crate::jid::{BareJid, Jid};
 use crate::payload::datetime::Timestamp;
 use crate::storage::archive::PAGE_BYTES;
@@ -99,10 +99,10 @@ impl ArchiveStore for Database {
         self.settle_messages().await?;
         let rows = sqlx::query_as::<_, (i64, i64)>(
             "SELECT id, at FROM message WHERE id IN ( \
-             (SELECT id FROM archived WHERE owner = (SELECT number FROM owner WHERE jid = $1) \
-             ORDER BY id LIMIT 1), \
-             (SELECT id FROM archived WHERE owner = (SELECT number FROM owner WHERE jid = $1) \
-             ORDER BY id DESC LIMIT 1)) ORDER BY id",
+             (SELECT id FROM archive WHERE owner = (SELECT number FROM owner WHERE jid = $1) \
+             ORDER BY volume, first, id LIMIT 1), \
+             (SELECT id FROM archive WHERE owner = (SELECT number FROM owner WHERE jid = $1) \
+             ORDER BY volume DESC, first DESC, id DESC LIMIT 1)) ORDER BY id",
         )
         .bind(owner.as_str())
         .fetch_all(&self.reads)
@@ -115,8 +115,7 @@ impl ArchiveStore for Database {
     async fn owners(&self, after: Option<&BareJid>, limit: usize) -> Result<Vec<BareJid>> {
         let rows = sqlx::query(
             "SELECT o.jid FROM owner o WHERE o.jid > $1 \
-             AND (EXISTS (SELECT 1 FROM archive a WHERE a.owner = o.number) \
-             OR EXISTS (SELECT 1 FROM archive_recent a WHERE a.owner = o.number)) \
+             AND EXISTS (SELECT 1 FROM archive a WHERE a.owner = o.number) \
              ORDER BY o.jid LIMIT $2",
         )
         .bind(after.map_or("", |a| a.as_str()))
@@ -154,16 +153,11 @@ impl Database {
         if ids.is_empty() {
             return Ok(true);
         }
-        let count = sqlx::query_as::<_, (i64,)>(
-            "WITH wanted (id) AS (SELECT value FROM json_each($2)) SELECT \
-             (SELECT count(*) FROM archive WHERE owner = o.number AND id IN wanted) + \
-             (SELECT count(*) FROM archive_recent WHERE owner = o.number AND id IN wanted) \
-             FROM owner o WHERE o.jid = $1",
-        )
-        .bind(owner.as_str())
-        .bind(list(&ids))
-        .fetch_optional(&self.reads)
-        .await?;
+        let count = sqlx::query_as::<_, (i64,)>(HAS)
+            .bind(owner.as_str())
+            .bind(list(&ids))
+            .fetch_optional(&self.reads)
+            .await?;
         Ok(count.is_some_and(|(count,)| count.unsigned_abs() == ids.len() as u64))
     }
 
@@ -172,8 +166,8 @@ impl Database {
         let mut below = retention.before.map(Timestamp::as_micros);
         if let Some(keep) = retention.keep {
             let newest_of_old = sqlx::query_as::<_, (i64,)>(
-                "SELECT id FROM archived WHERE owner = (SELECT number FROM owner WHERE jid = $1) \
-                 ORDER BY id DESC LIMIT 1 OFFSET $2",
+                "SELECT id FROM archive WHERE owner = (SELECT number FROM owner WHERE jid = $1) \
+                 ORDER BY volume DESC, first DESC, id DESC LIMIT 1 OFFSET $2",
             )
             .bind(owner.as_str())
             .bind(i64::try_from(keep).unwrap_or(i64::MAX))
@@ -183,8 +177,8 @@ impl Database {
         }
         let Some(below) = below else { return Ok(None) };
         let oldest = sqlx::query_as::<_, (i64,)>(
-            "SELECT id FROM archived WHERE owner = (SELECT number FROM owner WHERE jid = $1) \
-             ORDER BY id LIMIT 1",
+            "SELECT id FROM archive WHERE owner = (SELECT number FROM owner WHERE jid = $1) \
+             ORDER BY volume, first, id LIMIT 1",
         )
         .bind(owner.as_str())
         .fetch_optional(&self.reads)
@@ -316,73 +310,57 @@ fn expression(words: &[String]) -> String {
     quoted.join(" AND ")
 }
 
-/// The words of a search are looked up once for both tables, and only if there are any.
-macro_rules! words {
-    () => {
-        "WITH found (id) AS MATERIALIZED (SELECT rowid FROM archive_text WHERE archive_text MATCH \
-         'holders : \"o' || (SELECT number FROM owner WHERE jid = $1) || '\" AND ' || $10) "
-    };
-}
-
-macro_rules! rows {
-    ($table:literal) => {
-        rows!($table, "JOIN message m ON m.id = a.id", "AND m.at >= $4 AND m.at <= $5")
-    };
-    ($table:literal, $join:literal, $times:literal) => {
+macro_rules! find {
+    ($what:literal, $join:literal, $times:literal, $order:literal) => {
         concat!(
-            " FROM ",
-            $table,
-            " a ",
+            "WITH found (id) AS MATERIALIZED (SELECT rowid FROM archive_text \
+             WHERE archive_text MATCH \
+             'holders : \"o' || (SELECT number FROM owner WHERE jid = $1) || '\" AND ' || $10) \
+             SELECT ",
+            $what,
+            " FROM archive a ",
             $join,
             " WHERE a.owner = (SELECT number FROM owner WHERE jid = $1) \
+             AND a.volume_first < $3 AND a.volume_first >= \
+             coalesce((SELECT max(first) FROM archive_volume WHERE first <= $2), 0) \
+             AND a.first < $3 AND a.first >= coalesce((SELECT max(s.first) FROM archive_segment s \
+             WHERE s.volume = a.volume AND s.owner = a.owner AND s.first <= $2), 0) \
              AND a.id > $2 AND a.id < $3 ",
             $times,
             " AND ($6 IS NULL OR a.peer = $6 OR (a.peer > $7 AND a.peer < $8)) \
              AND ($9 IS NULL OR a.id IN (SELECT value FROM json_each($9))) \
-             AND ($10 IS NULL OR a.id IN found) "
+             AND ($10 IS NULL OR a.id IN found) ",
+            $order
         )
     };
-}
-
-macro_rules! page {
-    ($order:literal) => {
-        concat!(words!(), "SELECT a.id, m.at, a.peer, a.way, m.xml", rows!("archived"), $order)
+    ($what:literal, all times, $order:literal) => {
+        find!($what, "", "", $order)
+    };
+    ($what:literal, $order:literal) => {
+        find!($what, "CROSS JOIN message m ON m.id = a.id", "AND m.at >= $4 AND m.at <= $5", $order)
     };
 }
 
-macro_rules! count {
-    ($($narrow:literal),*) => {
-        concat!(
-            words!(),
-            "SELECT sum(n), sum(before) FROM ( \
-             SELECT count(*) AS n, count(*) FILTER (WHERE a.id < $11) AS before",
-            rows!("archive" $(, $narrow)*),
-            "UNION ALL SELECT count(*), count(*) FILTER (WHERE a.id < $11)",
-            rows!("archive_recent" $(, $narrow)*),
-            ")"
-        )
-    };
-}
-
-/// Which message is at a position.
-macro_rules! at {
-    ($($narrow:literal),*) => {
-        concat!(
-            words!(),
-            "SELECT a.id",
-            rows!("archived" $(, $narrow)*),
-            "ORDER BY a.id LIMIT 1 OFFSET $11"
-        )
-    };
-}
-
-const FORWARDS: &str = page!("ORDER BY a.id LIMIT $11");
-const BACKWARDS: &str = page!("ORDER BY a.id DESC LIMIT $11");
-const COUNT: &str = count!();
+const FORWARDS: &str =
+    find!("a.id, m.at, a.peer, a.way, m.xml", "ORDER BY a.volume, a.first, a.id LIMIT $11");
+const BACKWARDS: &str = find!(
+    "a.id, m.at, a.peer, a.way, m.xml",
+    "ORDER BY a.volume DESC, a.first DESC, a.id DESC LIMIT $11"
+);
+/// How many there are, and before an id.
+const COUNT: &str = find!("count(*), count(*) FILTER (WHERE a.id < $11)", "");
 /// As fast as narrow rows can be read.
-const COUNT_ALL_TIMES: &str = count!("", "");
-const AT: &str = at!();
-const AT_ALL_TIMES: &str = at!("", "");
+const COUNT_ALL_TIMES: &str = find!("count(*), count(*) FILTER (WHERE a.id < $11)", all times, "");
+/// Which message is at a position.
+const AT: &str = find!("a.id", "ORDER BY a.volume, a.first, a.id LIMIT 1 OFFSET $11");
+const AT_ALL_TIMES: &str =
+    find!("a.id", all times, "ORDER BY a.volume, a.first, a.id LIMIT 1 OFFSET $11");
+/// How many of these there are.
+const HAS: &str = "SELECT count(*) FROM owner o CROSS JOIN json_each($2) wanted \
+    CROSS JOIN archive_row a WHERE o.jid = $1 AND a.owner = o.number AND a.id = wanted.value \
+    AND a.segment = (SELECT s.segment FROM archive_segment s WHERE s.volume = (SELECT number \
+    FROM archive_volume WHERE first <= wanted.value ORDER BY number DESC LIMIT 1) \
+    AND s.owner = o.number AND s.first <= wanted.value ORDER BY s.first DESC LIMIT 1)";
 
 /// How many words can be asked for.
 const WORDS: usize = 16;
@@ -404,7 +382,8 @@ impl Change for Expire {
         let rows = sqlx::query_as::<_, (i64, bool)>(
             "SELECT a.id, EXISTS \
              (SELECT 1 FROM waiting w WHERE w.owner = a.owner AND w.message = a.id) \
-             FROM archived a WHERE a.owner = $1 AND a.id < $2 ORDER BY a.id LIMIT $3",
+             FROM archive a WHERE a.owner = $1 AND a.volume_first < $2 AND a.first < $2 AND a.id < $2 \
+             ORDER BY a.volume, a.first, a.id LIMIT $3",
         )
         .bind(owner)
         .bind(self.below)
@@ -422,17 +401,10 @@ impl Change for Expire {
         }
         let gone = rows.iter().filter(|(_, waits)| !waits).map(|(id, _)| *id).collect();
         release(on, gone).await?;
-        for statement in FORGET {
-            sqlx::query(statement).bind(owner).bind(last).execute(&mut *on.connection).await?;
-        }
+        segment::forget(on, owner, last).await?;
         Ok(rows.len() as u64)
     }
 }
-
-const FORGET: [&str; 2] = [
-    "DELETE FROM archive WHERE owner = $1 AND id <= $2",
-    "DELETE FROM archive_recent WHERE owner = $1 AND id <= $2",
-];
 
 /// How many messages are forgotten in one change, so that it does not hold up the others.
 const AT_ONCE: i64 = 500;
@@ -467,7 +439,7 @@ mod tests {
 
     use super::*;
     use crate::storage::SqliteStorage;
-    use crate::storage::sql::{Connection, recent, release, resumption};
+    use crate::storage::sql::{Connection, release, resumption, segment};
     use crate::tasks::Tasks;
 
     /// How the database goes about it, one step a line.
@@ -485,10 +457,10 @@ mod tests {
         let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path);
         let mut connection = Connection::connect_with(&options).await.unwrap();
         let mut statements: Vec<String> =
-            [FORWARDS, BACKWARDS, COUNT, COUNT_ALL_TIMES, AT, AT_ALL_TIMES]
+            [FORWARDS, BACKWARDS, COUNT, COUNT_ALL_TIMES, AT, AT_ALL_TIMES, HAS]
                 .map(str::to_owned)
                 .into();
-        statements.extend(recent::statements());
+        statements.extend(segment::statements());
         statements.extend(release::statements());
         statements.extend(resumption::statements());
         for statement in statements {
@@ -499,9 +471,10 @@ mod tests {
                     && [
                         "message",
                         "m ",
-                        "archive a",
-                        "archive_recent",
+                        "archive_row",
+                        "archive_segment",
                         "a ",
+                        "s ",
                         "waiting",
                         "owner",
                         "resumable",

@@ -7,7 +7,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::oneshot;
 
 use super::many::Many;
-use super::recent;
+use super::segment;
 use super::writer::{Known, Writing};
 use crate::jid::BareJid;
 use crate::storage::words::words;
@@ -40,6 +40,7 @@ impl Keep {
 #[derive(Default)]
 struct Rows<'a> {
     bodies: Vec<(i64, i64, &'a [u8], i64)>,
+    /// Owner, id, the other side, way.
     archive: Vec<(i64, i64, &'a str, i64)>,
     marks: Vec<(i64, i64, bool)>,
     texts: Vec<(i64, String, String)>,
@@ -138,30 +139,30 @@ impl<'a> Rows<'a> {
         if self.lag > 0 {
             raise_lag(on, self.lag).await?;
         }
-        let connection = &mut *on.connection;
         BODIES
-            .execute(connection, &self.bodies, |q, (id, at, xml, holders)| {
+            .execute(on.connection, &self.bodies, |q, (id, at, xml, holders)| {
                 q.bind(*id).bind(*at).bind(*xml).bind(*holders)
             })
             .await?;
         // In the order of the table: neighbours are on one page.
         self.archive.sort_unstable();
+        let places = self.archive.iter().map(|(owner, id, ..)| (*owner, *id));
+        let segment = segment::for_rows(on, places).await?;
         ARCHIVE
-            .execute(connection, &self.archive, |q, (owner, id, peer, way)| {
-                q.bind(*owner).bind(*id).bind(*peer).bind(*way)
+            .execute(on.connection, &self.archive, |q, (owner, id, peer, way)| {
+                q.bind(segment).bind(*owner).bind(*id).bind(*peer).bind(*way)
             })
             .await?;
         MARKS
-            .execute(connection, &self.marks, |q, (owner, id, alone)| {
+            .execute(on.connection, &self.marks, |q, (owner, id, alone)| {
                 q.bind(*owner).bind(*id).bind(*alone)
             })
             .await?;
         TEXTS
-            .execute(connection, &self.texts, |q, (id, holders, words)| {
+            .execute(on.connection, &self.texts, |q, (id, holders, words)| {
                 q.bind(*id).bind(holders.as_str()).bind(words.as_str())
             })
-            .await?;
-        recent::settle(on, self.archive.len()).await
+            .await
     }
 }
 
@@ -205,8 +206,9 @@ const WORDS: usize = 10_000;
 
 static BODIES: LazyLock<Many> =
     LazyLock::new(|| Many::new("INSERT INTO message (id, at, xml, holders) VALUES ", 4, ""));
-static ARCHIVE: LazyLock<Many> =
-    LazyLock::new(|| Many::new("INSERT INTO archive_recent (owner, id, peer, way) VALUES ", 4, ""));
+static ARCHIVE: LazyLock<Many> = LazyLock::new(|| {
+    Many::new("INSERT INTO archive_row (segment, owner, id, peer, way) VALUES ", 5, "")
+});
 static MARKS: LazyLock<Many> =
     LazyLock::new(|| Many::new("INSERT INTO waiting (owner, message, alone) VALUES ", 3, ""));
 static TEXTS: LazyLock<Many> =

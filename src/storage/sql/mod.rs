@@ -10,10 +10,10 @@ mod batch;
 mod document;
 pub(super) mod keep;
 mod many;
-mod recent;
 mod release;
 mod resumption;
 mod roster;
+mod segment;
 pub(super) mod writer;
 mod writing;
 

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicI64;
 use rustc_hash::FxHashMap;
 
 use super::Connection;
-use super::recent::Recent;
+use super::segment::Segment;
 use crate::jid::BareJid;
 use crate::storage::{Result, StorageError};
 
@@ -26,7 +26,7 @@ pub(in crate::storage) struct Memory {
     old: FxHashMap<BareJid, Known>,
     /// How far ids ran ahead of time, as far as it is written down.
     pub(in crate::storage) lag: i64,
-    pub(super) recent: Recent,
+    pub(super) segment: Option<Segment>,
 }
 
 /// What is remembered of an owner.
@@ -44,12 +44,7 @@ const REMEMBERED: usize = 32_768;
 impl Memory {
     /// Nothing yet, but `lag`.
     pub(super) fn new(lag: i64) -> Self {
-        Self {
-            young: FxHashMap::default(),
-            old: FxHashMap::default(),
-            lag,
-            recent: Recent::default(),
-        }
+        Self { young: FxHashMap::default(), old: FxHashMap::default(), lag, segment: None }
     }
 
     pub(in crate::storage) fn known(&self, jid: &BareJid) -> Option<Known> {

@@ -1,0 +1,320 @@
+//! Segments of the archives: which one grows, and who has rows in it.
+//!
+//! Each message is a row in two archives. In one table of all archives these are two pages among
+//! all there are, and the more are stored, the more of them are read, written and divided. So the
+//! rows of all owners go into a segment, in the order of owner and id, until it has enough of them;
+//! then the next one begins, and what is in the older ones is only read, or forgotten. A write costs
+//! what it costs in a table of one segment, however much is stored.
+//!
+//! Who reads an archive goes from segment to segment, those in which the owner has rows. Which these
+//! are stands in an index (`archive_segment`), which is cut in the same way: a number of segments are
+//! a volume. If so many owners write that a segment has few rows of each, it grows until it has more:
+//! reading is bounded, too.
+
+use std::sync::LazyLock;
+
+use rustc_hash::FxHashSet;
+
+use super::many::Many;
+use super::writer::Writing;
+use crate::storage::Result;
+
+/// The segment that grows, as the writer remembers it.
+#[derive(Debug, Default)]
+pub(super) struct Segment {
+    number: i64,
+    rows: usize,
+    /// Those who have rows in it; all others come into the index first.
+    owners: FxHashSet<i64>,
+}
+
+impl Segment {
+    fn is_full(&self) -> bool {
+        self.rows >= LEAST && (self.rows >= self.owners.len() * ENOUGH || self.rows >= MOST)
+    }
+
+    fn volume(&self) -> i64 {
+        self.number / VOLUME
+    }
+}
+
+/// The number of the segment to which these rows go: owners and ids. The owners come into the index,
+/// so their ids must be sorted.
+pub(super) async fn for_rows(
+    on: &mut Writing<'_>,
+    rows: impl Iterator<Item = (i64, i64)> + Clone + Send,
+) -> Result<i64> {
+    let Some(lowest) = rows.clone().map(|(_, id)| id).min() else { return Ok(0) };
+    let mut segment = match on.memory.segment.take() {
+        Some(segment) => segment,
+        None => load(on).await?,
+    };
+    if segment.is_full() {
+        segment = Segment { number: segment.number + 1, ..Segment::default() };
+        if segment.number % VOLUME == 0 {
+            sqlx::query(BEGIN)
+                .bind(segment.volume())
+                .bind(lowest)
+                .execute(&mut *on.connection)
+                .await?;
+        }
+    }
+    let mut firsts = Vec::new();
+    for (owner, id) in rows {
+        segment.rows += 1;
+        if segment.owners.insert(owner) {
+            firsts.push((owner, id));
+        }
+    }
+    FIRSTS
+        .execute(on.connection, &firsts, |q, (owner, first)| {
+            q.bind(segment.volume()).bind(*owner).bind(*first).bind(segment.number)
+        })
+        .await?;
+    let number = segment.number;
+    on.memory.segment = Some(segment);
+    Ok(number)
+}
+
+/// What a server before has left, or this one before a transaction failed.
+async fn load(on: &mut Writing<'_>) -> Result<Segment> {
+    // The last volume stays when its rows go. Segment 0 is what stood there before there were
+    // segments: it does not grow.
+    let (segment, volume) = sqlx::query_as::<_, (Option<i64>, Option<i64>)>(LAST)
+        .fetch_one(&mut *on.connection)
+        .await?;
+    let number = segment.unwrap_or(0).max(volume.unwrap_or(0) * VOLUME).max(1);
+    let rows =
+        sqlx::query_as::<_, (i64, i64)>(ROWS).bind(number).fetch_all(&mut *on.connection).await?;
+    Ok(Segment {
+        number,
+        rows: rows.iter().map(|(_, count)| count.unsigned_abs() as usize).sum(),
+        owners: rows.iter().map(|(owner, _)| *owner).collect(),
+    })
+}
+
+/// The rows of an owner up to this id go, and what of the index leads nowhere then.
+pub(super) async fn forget(on: &mut Writing<'_>, owner: i64, last: i64) -> Result<()> {
+    sqlx::query(FORGET).bind(owner).bind(last).execute(&mut *on.connection).await?;
+    let empty = sqlx::query_as::<_, (i64,)>(EMPTY)
+        .bind(owner)
+        .bind(last)
+        .fetch_all(&mut *on.connection)
+        .await?;
+    if let Some(segment) = &mut on.memory.segment
+        && empty.iter().any(|(number,)| *number == segment.number)
+    {
+        segment.owners.remove(&owner);
+    }
+    if !empty.is_empty() {
+        sqlx::query(END).execute(&mut *on.connection).await?;
+    }
+    Ok(())
+}
+
+/// A segment has at least so many rows: two megabytes.
+const LEAST: usize = if cfg!(test) { 24 } else { 32_768 };
+/// And so many for each owner that has any in it,
+const ENOUGH: usize = if cfg!(test) { 6 } else { 16 };
+/// up to this.
+const MOST: usize = if cfg!(test) { 60 } else { 1 << 22 };
+/// So many segments are a volume.
+const VOLUME: i64 = if cfg!(test) { 3 } else { 16 };
+
+const LAST: &str = "SELECT (SELECT max(segment) FROM archive_row), \
+    (SELECT max(number) FROM archive_volume)";
+const ROWS: &str = "SELECT owner, count(*) FROM archive_row WHERE segment = $1 GROUP BY owner";
+const BEGIN: &str = "INSERT INTO archive_volume (number, first) VALUES ($1, $2)";
+const FORGET: &str = "DELETE FROM archive_row WHERE owner = $1 AND id <= $2 AND segment IN \
+    (SELECT s.segment FROM archive_volume v CROSS JOIN archive_segment s ON s.volume = v.number \
+    WHERE v.first <= $2 AND s.owner = $1 AND s.first <= $2)";
+const EMPTY: &str = "DELETE FROM archive_segment WHERE owner = $1 AND first <= $2 AND volume IN \
+    (SELECT number FROM archive_volume WHERE first <= $2) AND NOT EXISTS \
+    (SELECT 1 FROM archive_row a WHERE a.segment = archive_segment.segment AND a.owner = $1) \
+    RETURNING segment";
+const END: &str = "DELETE FROM archive_volume \
+    WHERE number < (SELECT max(number) FROM archive_volume) AND NOT EXISTS \
+    (SELECT 1 FROM archive_segment s WHERE s.volume = archive_volume.number)";
+
+static FIRSTS: LazyLock<Many> = LazyLock::new(|| {
+    Many::new("INSERT INTO archive_segment (volume, owner, first, segment) VALUES ", 4, "")
+});
+
+/// All of them.
+#[cfg(test)]
+pub(super) fn statements() -> Vec<String> {
+    [LAST, ROWS, FORGET, EMPTY, END].map(str::to_owned).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+    use smallvec::SmallVec;
+    use sqlx::Connection as _;
+
+    use crate::jid::{BareJid, Jid};
+    use crate::payload::datetime::Timestamp;
+    use crate::storage::sql::Connection;
+    use crate::storage::{
+        Holder, MemoryStorage, MessageId, NewMessage, Query, Retention, SqliteStorage, Storage, Way,
+    };
+    use crate::tasks::Tasks;
+
+    fn user(n: usize) -> BareJid {
+        Jid::parse(&format!("user{n}@localhost")).unwrap().to_bare()
+    }
+
+    async fn open(dir: &Path) -> Arc<SqliteStorage> {
+        SqliteStorage::open(&dir.join("waxwing.sqlite"), 2, &Tasks::new()).await.unwrap()
+    }
+
+    async fn raw(dir: &Path) -> Connection {
+        let options =
+            sqlx::sqlite::SqliteConnectOptions::new().filename(dir.join("waxwing.sqlite"));
+        Connection::connect_with(&options).await.unwrap()
+    }
+
+    async fn numbers<T>(dir: &Path, question: &'static str) -> T
+    where
+        T: Send + Unpin + for<'r> sqlx::FromRow<'r, sqlx::sqlite::SqliteRow>,
+    {
+        sqlx::query_as(question).fetch_one(&mut raw(dir).await).await.unwrap()
+    }
+
+    /// Numbers without pattern, the same in each run.
+    struct Random(u64);
+
+    impl Random {
+        fn below(&mut self, bound: usize) -> usize {
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(0xB0B);
+            (self.0 >> 33) as usize % bound
+        }
+
+        /// The first one writes half of all there is, the last one next to nothing.
+        fn user(&mut self) -> usize {
+            let bound = self.below(USERS) + 1;
+            self.below(bound) * self.below(2)
+        }
+    }
+
+    const USERS: usize = 12;
+
+    async fn keep(on: &[&dyn Storage], now: i64, count: usize, random: &mut Random) {
+        for n in 0..count {
+            let (from, to) = (random.user(), random.user());
+            let holder = |owner: usize, other: usize, way| Holder {
+                owner: user(owner),
+                with: user(other).into_jid(),
+                way,
+                archive: true,
+                waiting: false,
+                limit: None,
+            };
+            let holders = [holder(from, to, Way::Sent), holder(to, from, Way::Received)];
+            let mut ids = Vec::new();
+            for storage in on {
+                let message = NewMessage {
+                    at: Timestamp::from_micros(now + n as i64),
+                    xml: Bytes::from(format!("<message id='{now}-{n}'/>")),
+                    holders: holders.clone().into_iter().collect::<SmallVec<_>>(),
+                    search: None,
+                    handled: None,
+                };
+                ids.push(storage.archive().keep(message).await.unwrap().id);
+            }
+            assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+        }
+    }
+
+    /// Asks both the same.
+    async fn compare(on: &[&dyn Storage; 2], ids: std::ops::Range<i64>, random: &mut Random) {
+        let [a, b] = on.map(Storage::archive);
+        let owner = user(random.below(USERS));
+        assert_eq!(a.ends(&owner).await.unwrap(), b.ends(&owner).await.unwrap());
+        let mut id =
+            || MessageId::new(ids.start + random.below((ids.end - ids.start) as usize) as i64);
+        let some: Vec<_> = (0..4).map(|_| id()).collect();
+        let mut one = |n: usize| if random.below(3) == 0 { some[n] } else { None };
+        let (after, before, above, named) = (one(0), one(1), one(2), one(3));
+        let query = Query {
+            after,
+            before,
+            above,
+            named: named.into_iter().collect(),
+            with: (random.below(4) == 0).then(|| user(random.below(3)).into_jid()),
+            index: None,
+            backwards: random.below(2) == 0,
+            max: [0, 1, 7, 1_000][random.below(4)],
+            count: random.below(2) == 0,
+            ..Query::default()
+        };
+        let pages = [a.page(&owner, &query).await.unwrap(), b.page(&owner, &query).await.unwrap()];
+        assert_eq!(pages[0], pages[1], "{owner}: {query:?}");
+        if let Some(stored) = pages[0].as_ref().and_then(|page| page.rows.first()) {
+            let named = Query { named: [stored.id].into_iter().collect(), ..Query::default() };
+            assert!(b.page(&owner, &named).await.unwrap().is_some(), "{owner}: {stored:?}");
+        }
+        let index = Query { index: Some(random.below(40) as u64), max: 5, ..Query::default() };
+        assert_eq!(a.page(&owner, &index).await.unwrap(), b.page(&owner, &index).await.unwrap());
+        assert_eq!(a.owners(None, 99).await.unwrap(), b.owners(None, 99).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn in_segments_stands_what_would_stand_in_one_table() {
+        for seed in 0..12 {
+            let random = &mut Random(seed);
+            let dir = tempfile::tempdir().unwrap();
+            let memory: Arc<dyn Storage> = MemoryStorage::new();
+            let mut sqlite = open(dir.path()).await;
+            let mut now = 1_000;
+            for _ in 0..150 {
+                let on: [&dyn Storage; 2] = [&*memory, &*sqlite];
+                match random.below(12) {
+                    0 => {
+                        let before = Some(Timestamp::from_micros(now - random.below(400) as i64));
+                        let keep = Some(random.below(60) as u64);
+                        let either =
+                            [Retention { before, keep: None }, Retention { before: None, keep }];
+                        let owner = user(random.below(USERS));
+                        let what = either[random.below(2)];
+                        for storage in on {
+                            while storage.archive().expire(&owner, what).await.unwrap() > 0 {}
+                        }
+                    }
+                    1 => {
+                        let gone = user(random.below(USERS));
+                        for storage in on {
+                            storage.accounts().remove(&gone).await.unwrap();
+                        }
+                    }
+                    2 => {
+                        sqlite.close().await;
+                        sqlite = open(dir.path()).await;
+                    }
+                    3..7 => {
+                        let count = random.below(30);
+                        keep(&on, now, count, random).await;
+                        now += 30;
+                    }
+                    _ => compare(&on, 990..now, random).await,
+                }
+            }
+            // In the end nothing is left but the volume that grows.
+            for n in 0..USERS {
+                let all = Retention { before: None, keep: Some(0) };
+                while sqlite.archive().expire(&user(n), all).await.unwrap() > 0 {}
+            }
+            let left: (i64, i64, i64) = numbers(
+                dir.path(),
+                "SELECT (SELECT count(*) FROM archive_row), (SELECT count(*) FROM archive_segment), \
+                 (SELECT count(*) FROM archive_volume)",
+            )
+            .await;
+            assert_eq!(left, (0, 0, 1));
+            sqlite.close().await;
+        }
+    }
+}
