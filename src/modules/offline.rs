@@ -13,7 +13,7 @@ use crate::jid::{BareJid, Jid};
 use crate::payload::{delay, stanza_id};
 use crate::session::SessionHandle;
 use crate::stanza::Stanza;
-use crate::storage::{self, MessageId, Query, Stored, Waiting, Way};
+use crate::storage::{self, MessageId, Page, Query, Stored, Waiting, Way};
 use crate::xml::Frame;
 
 const NS: &str = "msgoffline";
@@ -107,8 +107,6 @@ struct Reading<'a> {
     user: BareJid,
     ahead: Ahead,
     in_custody: FxHashSet<MessageId>,
-    /// From here on, the archive is read, too.
-    since: Option<MessageId>,
     /// Not only those to the session's own address, which came while it was there.
     all: bool,
     after: Option<MessageId>,
@@ -116,11 +114,11 @@ struct Reading<'a> {
 
 impl<'a> Reading<'a> {
     fn begin(hosts: &'a Hosts, session: &'a SessionHandle, ahead: Ahead) -> Self {
-        let (in_custody, since) = session.begin_backlog();
+        let in_custody = session.begin_backlog();
         let all = session.priority() >= Some(0);
         let after = if all { None } else { session.facts().newest };
         let user = session.jid().to_bare();
-        Self { hosts, session, user, ahead, in_custody, since, all, after }
+        Self { hosts, session, user, ahead, in_custody, all, after }
     }
 
     /// What comes next, oldest first: what has its mark, and of the archive what was passed by.
@@ -135,20 +133,33 @@ impl<'a> Reading<'a> {
     }
 
     /// A page, which may be empty, and how far it goes if there is more behind it.
+    ///
+    /// Two questions, one after the other: what comes between them is seen by the second one only, if
+    /// at all. A message to oneself, or one that may not be archived, would be left behind when a newer
+    /// one is found. So a page ends with what both have seen; what is newer comes with the next one.
     async fn next(&self) -> storage::Result<(Vec<Waiting>, Option<MessageId>)> {
         let archive = self.hosts.storage.archive();
+        // In this order: whatever is passed by from here on is newer.
+        let newest = archive.newest();
+        let since = self.session.unread();
         let mut page = archive.waiting(&self.user, self.after, PAGE).await?;
-        let Some(since) = self.since else { return Ok((page, None)) };
-        let before = MessageId::new(since.get() - 1);
-        let query = Query { after: self.after.max(before), max: PAGE, ..Query::default() };
-        let found = archive.page(&self.user, &query).await?.unwrap_or_default();
+        let found = match since {
+            None => Page { complete: true, ..Page::default() },
+            Some(since) => {
+                let before = MessageId::new(since.get() - 1);
+                let query = Query { after: self.after.max(before), max: PAGE, ..Query::default() };
+                archive.page(&self.user, &query).await?.unwrap_or_default()
+            }
+        };
         // Up to where both are known.
         let ends = [
             page.last().filter(|_| page.len() == PAGE).map(|last| last.id),
             found.rows.last().filter(|_| !found.complete).map(|last| last.id),
         ];
         let end = ends.into_iter().flatten().min();
-        let own = |row: &Stored| row.way == Way::Received && self.is_meant(&row.xml);
+        // A message to oneself has one row, which says that it was sent.
+        let is_to_user = |row: &Stored| row.way == Way::Received || row.with.to_bare() == self.user;
+        let own = |row: &Stored| is_to_user(row) && self.is_meant(&row.xml);
         let passed = found.rows.into_iter().filter(own).map(|row| Waiting {
             id: row.id,
             at: row.at,
@@ -156,10 +167,11 @@ impl<'a> Reading<'a> {
             xml: row.xml,
         });
         page.extend(passed);
-        page.retain(|waiting| end.is_none_or(|end| waiting.id <= end));
+        let known = end.map_or(newest, |end| newest.min(Some(end)));
+        page.retain(|waiting| Some(waiting.id) <= known);
         page.sort_by_key(|waiting| waiting.id);
         page.dedup_by_key(|waiting| waiting.id);
-        Ok((page, end))
+        Ok((page, end.and(known)))
     }
 
     /// A message of the archive was for all sessions, or for this one.

@@ -126,13 +126,12 @@ impl Backlog {
         }
     }
 
-    /// The reading begins; answers what is in custody already, and the first message that was passed
-    /// by and not read before. What was held is passed by.
-    pub(super) fn begin(&mut self) -> (FxHashSet<MessageId>, Option<MessageId>) {
+    /// The reading begins; answers what is in custody already. What was held is passed by.
+    pub(super) fn begin(&mut self) -> FxHashSet<MessageId> {
         self.pass_held();
         self.wanted_again = false;
         self.mode = Some(Mode::Passing);
-        (self.custody.keys().copied().collect(), self.unread())
+        self.custody.keys().copied().collect()
     }
 
     /// From now on what comes is held. What was passed by before has lower numbers.

@@ -250,12 +250,17 @@ impl SessionHandle {
         self.0.inbox.backlog_wanted().await;
     }
 
-    /// The reading begins: what comes is passed by. Answers what the session has already, and the
-    /// first message that was passed by before: it and those behind it may have lost their marks to
-    /// another session of the account.
+    /// The reading begins: what comes is passed by. Answers what the session has already.
     #[must_use]
-    pub fn begin_backlog(&self) -> (FxHashSet<MessageId>, Option<MessageId>) {
+    pub fn begin_backlog(&self) -> FxHashSet<MessageId> {
         self.0.inbox.backlog(Backlog::begin)
+    }
+
+    /// The first message that was passed by and has not been read: it and those behind it may have lost
+    /// their marks to another session of the account.
+    #[must_use]
+    pub fn unread(&self) -> Option<MessageId> {
+        self.0.inbox.backlog(|backlog| backlog.unread())
     }
 
     /// A message for the account waits, and no session took it. If this one is so new that it may

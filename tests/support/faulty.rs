@@ -23,11 +23,14 @@ pub(crate) struct Faulty {
     state: AtomicU8,
     /// How long the next answer about a roster is on its way.
     delay: Mutex<Option<Duration>>,
+    /// How long the next question to an archive is on its way.
+    delay_of_page: Mutex<Option<Duration>>,
 }
 
 impl Faulty {
     pub(crate) fn new(inner: Arc<dyn Storage>) -> Self {
-        Self { inner, state: AtomicU8::new(WORKS), delay: Mutex::new(None) }
+        let (delay, delay_of_page) = (Mutex::new(None), Mutex::new(None));
+        Self { inner, state: AtomicU8::new(WORKS), delay, delay_of_page }
     }
 
     /// Nothing is written any more, whatever the server does until its end: it has crashed.
@@ -53,6 +56,11 @@ impl Faulty {
     /// The next thing that is done with a roster is done at once, and known to be done later.
     pub(crate) fn delay(&self, by: Duration) {
         *self.delay.lock() = Some(by);
+    }
+
+    /// The next page of an archive is asked for now, and read later.
+    pub(crate) fn delay_page(&self, by: Duration) {
+        *self.delay_of_page.lock() = Some(by);
     }
 
     async fn late<T>(&self, answer: T) -> T {
@@ -147,6 +155,10 @@ impl ArchiveStore for Faulty {
 
     async fn page(&self, owner: &BareJid, query: &Query) -> Result<Option<Page>> {
         self.check_reading()?;
+        let delay = self.delay_of_page.lock().take();
+        if let Some(delay) = delay {
+            tokio::time::sleep(delay).await;
+        }
         self.inner.archive().page(owner, query).await
     }
 

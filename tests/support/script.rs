@@ -56,6 +56,8 @@ pub(crate) enum Disk {
     NoRosters,
     /// The next answer about a roster takes so long.
     Slow(Duration),
+    /// The next page of an archive is read so late.
+    SlowPage(Duration),
     /// What waits, and what is in archives, cannot be read.
     Unreadable,
     Works,
@@ -258,6 +260,10 @@ fn of_the_server(line: &str) -> Result<Action, String> {
     if let Some(time) = line.strip_prefix("The next answer about a roster takes ") {
         let time = duration(time).ok_or(format!("how long is `{time}`?"))?;
         return Ok(Action::Storage(Disk::Slow(time)));
+    }
+    if let Some(time) = line.strip_prefix("The next page of an archive is read after ") {
+        let time = duration(time).ok_or(format!("how long is `{time}`?"))?;
+        return Ok(Action::Storage(Disk::SlowPage(time)));
     }
     match line {
         "The rosters cannot be read" => Ok(Action::Storage(Disk::NoRosters)),

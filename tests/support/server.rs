@@ -160,6 +160,7 @@ impl Target for InProcess {
             Disk::Full => storage.fail(true),
             Disk::NoRosters => storage.hide_rosters(),
             Disk::Slow(time) => storage.delay(time),
+            Disk::SlowPage(time) => storage.delay_page(time),
             Disk::Unreadable => storage.hide(),
             Disk::Works => storage.fail(false),
         }
