@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -78,6 +79,8 @@ pub(crate) struct Device {
     asked: bool,
     /// The answers that [`Device::visit`] waits for.
     heard: (bool, bool),
+    /// The message to oneself, by which a visit knows that all has come.
+    fence: String,
 }
 
 impl Device {
@@ -94,6 +97,7 @@ impl Device {
             numbers,
             asked: false,
             heard: (false, false),
+            fence: String::new(),
         }
     }
 
@@ -146,8 +150,10 @@ impl Device {
         within("the answer to a ping", self.hear_until(&mut wire, |heard| heard.0)).await?;
         // What the server has sent before the answer has come; and now, by the way of messages.
         let to = self.account;
+        self.fence = FENCES.fetch_add(1, Ordering::Relaxed).to_string();
         let fence = format!(
-            "<message type='chat' id='fence' to='{to}@{HOST}'><body>fence</body></message>"
+            "<message type='chat' id='fence' to='{to}@{HOST}'><body>{}</body></message>",
+            self.fence
         );
         self.send(&mut wire, Sent::Other(fence)).await?;
         within("a message to oneself", self.hear_until(&mut wire, |heard| heard.1)).await?;
@@ -397,7 +403,11 @@ impl Device {
         let id = stanza.attribute("id").unwrap_or_default();
         match (stanza.name.as_str(), id) {
             ("iq", "ping") => self.heard.0 = true,
-            ("message", "fence") => self.heard.1 = true,
+            // That of a visit before may have waited.
+            ("message", "fence") => {
+                let body = stanza.child(CLIENT, "body").map(Element::text);
+                self.heard.1 |= body.as_ref() == Some(&self.fence);
+            }
             ("message", _) if stanza.attribute("type") == Some("error") => {
                 let error = stanza.child(CLIENT, "error").cloned().unwrap_or_default();
                 let kind = error.attribute("type").unwrap_or_default();
@@ -457,6 +467,8 @@ impl Device {
 /// Conditions by which a server may end a stream in these tests: it ends, or the client has a newer
 /// connection.
 const EXPECTED: [&str; 2] = ["conflict", "system-shutdown"];
+/// How many visits there were.
+static FENCES: AtomicUsize = AtomicUsize::new(0);
 const FOREVER: Duration = Duration::from_secs(24 * 60 * 60);
 const BETWEEN_QUESTIONS: Duration = Duration::from_millis(20);
 const RESOURCE: &str = "pda";
