@@ -90,6 +90,7 @@ type Key = (Scope, IqKind, &'static str, &'static str);
 pub struct Registry {
     iq: FxHashMap<Key, &'static dyn IqHandler>,
     public: FxHashSet<Key>,
+    closed: FxHashSet<Key>,
     features: Vec<(Scope, &'static str)>,
     registered: FxHashSet<&'static str>,
     forms: Vec<(Scope, Form)>,
@@ -174,6 +175,27 @@ impl Registry {
     #[must_use]
     pub fn is_public(&self, kind: IqKind, ns: &str, name: &str) -> bool {
         self.public.contains(&(Scope::Account, kind, ns, name) as &(Scope, IqKind, &str, &str))
+    }
+
+    /// Enters who answers requests to accounts with `forbidden` if they come from strangers, whether
+    /// the account exists or not, or whether it has blocked them.
+    ///
+    /// # Panics
+    /// As [`Registry::iq`].
+    pub fn closed_iq(
+        &mut self,
+        kind: IqKind,
+        name: (&'static str, &'static str),
+        handler: &'static dyn IqHandler,
+    ) -> &mut Self {
+        self.closed.insert((Scope::Account, kind, name.0, name.1));
+        self.public_iq(kind, name, handler)
+    }
+
+    /// Whether this request to an account has an answer of its own for all strangers.
+    #[must_use]
+    pub fn is_closed(&self, kind: IqKind, ns: &str, name: &str) -> bool {
+        self.closed.contains(&(Scope::Account, kind, ns, name) as &(Scope, IqKind, &str, &str))
     }
 
     /// Who answers.

@@ -10,13 +10,15 @@ use async_trait::async_trait;
 use futures_util::future::join_all;
 use rustc_hash::FxHashSet;
 
-use crate::host::{Cx, Halt, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
+use crate::host::{
+    Cx, Halt, Hosts, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep,
+};
 use crate::jid::{BareJid, Jid};
 use crate::session::SessionHandle;
 use crate::stanza::{
     Condition, Content, ErrorKind, Head, Iq, IqKind, Presence, PresenceKind, Stanza, StanzaError,
 };
-use crate::storage::{RosterItem, Subscription};
+use crate::storage::{self, RosterItem, Subscription};
 use crate::xml::{ElementRef, Node, element};
 
 const NS: &str = "urn:xmpp:blocking";
@@ -58,7 +60,7 @@ impl IqHandler for Blocking {
         match payload.name() {
             "blocklist" => {
                 session.update_presence(|p| p.wants_blocklist = true);
-                let list = list(cx, &user).await?;
+                let list = list(cx.hosts, &user).await?;
                 let mut jids: Vec<_> = list.iter().cloned().collect();
                 jids.sort_unstable();
                 Ok(Some(items("blocklist", &jids)))
@@ -73,12 +75,12 @@ impl IqHandler for Blocking {
 ///
 /// # Errors
 /// If the store fails: who cannot know whether somebody is blocked must not let him pass.
-pub async fn list(cx: &Cx<'_>, user: &BareJid) -> Result<Arc<BlockList>, StanzaError> {
-    let ticket = match cx.hosts.blocked.get(user) {
+pub async fn list(hosts: &Hosts, user: &BareJid) -> storage::Result<Arc<BlockList>> {
+    let ticket = match hosts.blocked.get(user) {
         Ok(list) => return Ok(list),
         Err(ticket) => ticket,
     };
-    let kept = cx.hosts.storage.documents().all(user, KIND).await?;
+    let kept = hosts.storage.documents().all(user, KIND).await?;
     let read = |(jid, _): &(String, String)| match Jid::parse(jid) {
         Ok(jid) => Some(jid),
         Err(error) => {
@@ -91,9 +93,9 @@ pub async fn list(cx: &Cx<'_>, user: &BareJid) -> Result<Arc<BlockList>, StanzaE
     static NOBODY: LazyLock<Arc<BlockList>> = LazyLock::new(Arc::default);
     let list = if list.is_empty() { Arc::clone(&NOBODY) } else { Arc::new(list) };
     // Who writes to many that are not there must not push out those that are.
-    if !list.is_empty() || !cx.hosts.sessions.of(user).is_empty() {
+    if !list.is_empty() || !hosts.sessions.of(user).is_empty() {
         let bytes = list.iter().map(|jid| jid.as_str().len() + size_of::<Jid>() * 2).sum();
-        cx.hosts.blocked.enter(ticket, user, Arc::clone(&list), bytes);
+        hosts.blocked.enter(ticket, user, Arc::clone(&list), bytes);
     }
     Ok(list)
 }
@@ -132,11 +134,13 @@ pub async fn refuse_incoming(cx: &Cx<'_>, user: &BareJid, head: &Head) -> Result
 /// If the store fails.
 pub async fn is_blocked(cx: &Cx<'_>, user: &BareJid, head: &Head) -> Result<bool, Halt> {
     let Some(from) = &head.from else { return Ok(false) };
-    if is_always_heard(user, from) {
-        return Ok(false);
-    }
-    let list = list(cx, user).await?;
-    Ok(hits(&list, from))
+    Ok(keeps_out(&*list(cx.hosts, user).await?, user, from))
+}
+
+/// Whether this list of `user` keeps out what comes from there.
+#[must_use]
+pub fn keeps_out(list: &BlockList, user: &BareJid, from: &Jid) -> bool {
+    hits(list, from) && !is_always_heard(user, from)
 }
 
 /// A stanza leaves a client: it does not go to whom its user has blocked (XEP-0191 §3.3).
@@ -149,7 +153,7 @@ pub async fn refuse_outgoing(cx: &Cx<'_>, head: &Head) -> Result<(), Halt> {
     if is_always_heard(&user, to) {
         return Ok(());
     }
-    let list = list(cx, &user).await?;
+    let list = list(cx.hosts, &user).await?;
     if !hits(&list, to) {
         return Ok(());
     }
@@ -171,7 +175,7 @@ async fn block(cx: &mut Cx<'_>, user: &BareJid, payload: &ElementRef<'_>) -> IqR
         return Err(Condition::BadRequest.text("who is to be blocked?"));
     }
     cx.must_have_account(user).await?;
-    let old = list(cx, user).await?;
+    let old = list(cx.hosts, user).await?;
     let new: Vec<_> = jids.iter().filter(|jid| !old.contains(*jid)).collect();
     let limits = &cx.hosts.config.load().limits;
     // It is told in one stanza, which must not be larger than any other.
@@ -199,7 +203,7 @@ async fn block(cx: &mut Cx<'_>, user: &BareJid, payload: &ElementRef<'_>) -> IqR
 /// XEP-0191 §3.4, §3.5.
 async fn unblock(cx: &mut Cx<'_>, user: &BareJid, payload: &ElementRef<'_>) -> IqReply {
     let named = addresses(payload)?;
-    let old = list(cx, user).await?;
+    let old = list(cx.hosts, user).await?;
     // What is not there need not be removed.
     let is_meant = |jid: &&Jid| named.is_empty() || named.binary_search(jid).is_ok();
     let jids: Vec<&Jid> = old.iter().filter(is_meant).collect();
@@ -207,7 +211,7 @@ async fn unblock(cx: &mut Cx<'_>, user: &BareJid, payload: &ElementRef<'_>) -> I
     let done = join_all(jids.iter().map(|jid| documents.remove(user, KIND, jid.as_str()))).await;
     cx.hosts.blocked.forget(user);
     done.into_iter().collect::<Result<Vec<bool>, _>>()?;
-    let now = list(cx, user).await?;
+    let now = list(cx.hosts, user).await?;
     let contacts = contacts(cx, user, |jid| hits(&old, jid) && !hits(&now, jid)).await?;
     for presence in cx.hosts.sessions.of(user).iter().filter_map(SessionHandle::available) {
         for contact in &contacts {

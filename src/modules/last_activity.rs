@@ -34,7 +34,7 @@ impl Module for LastActivity {
     fn register(&self, on: &mut Registry) {
         on.feature(Scope::Host, NS).feature(Scope::Account, NS);
         on.iq(Scope::Host, IqKind::Get, (NS, "query"), &Self);
-        on.public_iq(IqKind::Get, (NS, "query"), &Self);
+        on.closed_iq(IqKind::Get, (NS, "query"), &Self);
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use crate::host::{Hosts, Manifest, Module, Registry, Scope, Status, Xep};
 use crate::jid::{BareJid, Jid};
+use crate::modules::blocking;
 use crate::payload::{delay, stanza_id};
 use crate::session::SessionHandle;
 use crate::stanza::Stanza;
@@ -196,6 +197,7 @@ impl<'a> Reading<'a> {
         loop {
             let page = self.page().await?;
             let Some(newest) = page.last() else { return Ok(true) };
+            let blocked = blocking::list(hosts, &self.user).await?;
             for waiting in &page {
                 self.after = Some(waiting.id);
                 if self.in_custody.contains(&waiting.id) || session.has_custody(waiting.id) {
@@ -204,6 +206,12 @@ impl<'a> Reading<'a> {
                 let is_late = self.is_late(waiting);
                 let Some(stanza) = again(hosts, &self.user, waiting, is_late) else { continue };
                 if !self.all && stanza.head().to.as_ref() != Some(&**session.jid()) {
+                    continue;
+                }
+                let from = stanza.head().from.as_ref();
+                if from.is_some_and(|from| blocking::keeps_out(&blocked, &self.user, from)) {
+                    // Blocked while it waited (XEP-0191 §3.3).
+                    hosts.storage.archive().delivered(&self.user, &[waiting.id]).await?;
                     continue;
                 }
                 session.custody_below(ahead.messages, ahead.bytes).await;

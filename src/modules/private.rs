@@ -25,8 +25,8 @@ impl Module for Private {
 
     fn register(&self, on: &mut Registry) {
         on.feature(Scope::Host, NS).feature(Scope::Account, NS);
-        on.public_iq(IqKind::Get, (NS, "query"), &Self);
-        on.public_iq(IqKind::Set, (NS, "query"), &Self);
+        on.closed_iq(IqKind::Get, (NS, "query"), &Self);
+        on.closed_iq(IqKind::Set, (NS, "query"), &Self);
     }
 }
 

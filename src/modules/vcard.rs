@@ -27,7 +27,7 @@ impl Module for Vcard {
     fn register(&self, on: &mut Registry) {
         on.feature(Scope::Host, NS).feature(Scope::Account, NS);
         on.public_iq(IqKind::Get, (NS, "vCard"), &Self);
-        on.public_iq(IqKind::Set, (NS, "vCard"), &Self);
+        on.closed_iq(IqKind::Set, (NS, "vCard"), &Self);
     }
 }
 

@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use super::own_account;
-use crate::host::{Cx, Halt, Origin, Scope};
+use crate::host::{Cx, Halt, Origin, Registry, Scope};
 use crate::jid::{BareJid, FullJid};
 use crate::modules::{blocking, last_activity};
-use crate::stanza::{Condition, Iq, Stanza};
+use crate::stanza::{Condition, Iq, IqKind, Stanza};
 
 /// A request or an answer leaves one of our clients. Its `from` is stamped already.
 pub async fn leaves(cx: &mut Cx<'_>, mut iq: Iq) -> Result<(), Halt> {
@@ -33,13 +33,20 @@ pub async fn for_host(cx: &mut Cx<'_>, iq: Iq) -> Result<(), Halt> {
 /// XEP-0313 §8.1).
 pub async fn for_account(cx: &mut Cx<'_>, user: &BareJid, iq: Iq) -> Result<(), Halt> {
     if iq.is_request() && !cx.origin.is_of(user) {
-        let is_public = iq.payload().is_some_and(|payload| {
-            cx.hosts.registry.is_public(iq.kind, payload.ns(), payload.name())
-        });
-        if !is_public && !is_known(cx, user, &iq).await? {
+        let registry = &cx.hosts.registry;
+        let is = |which: fn(&Registry, IqKind, &str, &str) -> bool| {
+            iq.payload().is_some_and(|asked| which(registry, iq.kind, asked.ns(), asked.name()))
+        };
+        if !is(Registry::is_public) && !is_known(cx, user, &iq).await? {
             return Err(Condition::ServiceUnavailable.into());
         }
-        blocking::refuse_incoming(cx, user, &iq.head).await?;
+        // Who is blocked hears what he would hear from nobody.
+        if last_activity::is_asked(&iq) && blocking::is_blocked(cx, user, &iq.head).await? {
+            return Err(Condition::Forbidden.into());
+        }
+        if !is(Registry::is_closed) {
+            blocking::refuse_incoming(cx, user, &iq.head).await?;
+        }
     }
     answer(cx, Scope::Account, iq).await
 }
@@ -51,16 +58,19 @@ pub async fn for_account(cx: &mut Cx<'_>, user: &BareJid, iq: Iq) -> Result<(), 
 /// Prosody does it: clients that know a full address, from a call (XEP-0353) or a room, rely on it.
 pub async fn for_session(cx: &mut Cx<'_>, full: &FullJid, iq: Iq) -> Result<(), Halt> {
     let user = full.to_bare();
-    blocking::refuse_incoming(cx, &user, &iq.head).await?;
     let session = cx.hosts.sessions.find(full);
+    let is_blocked = blocking::is_blocked(cx, &user, &iq.head).await?;
     if last_activity::is_asked(&iq) && is_of_others(cx, &user) {
         let is_seen = match (&session, &iq.head.from) {
             (Some(session), Some(from)) => session.is_shown_to(from),
             _ => false,
         };
-        if !is_seen && !is_known(cx, &user, &iq).await? {
+        if is_blocked || !is_seen && !is_known(cx, &user, &iq).await? {
             return Err(Condition::Forbidden.into());
         }
+    }
+    if is_blocked {
+        return Err(Condition::ServiceUnavailable.into());
     }
     let session = session.ok_or(Condition::ServiceUnavailable)?;
     session.deliver(Arc::new(Stanza::Iq(iq))).map_err(|_| Condition::ServiceUnavailable.into())

@@ -56,8 +56,9 @@ pub async fn arrives(
             let sessions = cx.hosts.sessions.of(user);
             let meant = |session: &&SessionHandle| resource.is_none_or(|r| session.jid() == r);
             for session in sessions.iter().filter(meant) {
-                // Who says that he goes is not told of it when she does (RFC 6121 §4.6.1).
-                if let Some(gone) = &gone {
+                // Who says that he goes is not told of it when she does (RFC 6121 §4.6.1). When we say it,
+                // as a subscription has ended, he is still there.
+                if let Some(gone) = gone.as_ref().filter(|gone| !is_here(cx, gone)) {
                     session.update_presence(|p| p.directed.remove(gone));
                 }
                 // For the account, to all who are available (§8.5.2.1.2); for a session, to it (§8.5.3.1).
@@ -68,6 +69,12 @@ pub async fn arrives(
             Ok(())
         }
     }
+}
+
+/// A session of ours which is available.
+fn is_here(cx: &Cx<'_>, jid: &Jid) -> bool {
+    let full = FullJid::try_from(jid.clone());
+    full.is_ok_and(|full| cx.hosts.sessions.find(&full).is_some_and(|s| s.available().is_some()))
 }
 
 /// A session has ended: those who saw it see it go (RFC 6121 §4.5.2), or see who has its address now.
@@ -140,7 +147,7 @@ async fn unavailable(
 /// (XEP-0191 §3.3).
 async fn contacts(cx: &Cx<'_>, user: &BareJid) -> Result<Vec<RosterItem>, Halt> {
     let (_, mut items) = cx.hosts.storage.roster().load(user).await?;
-    let blocked = blocking::list(cx, user).await?;
+    let blocked = blocking::list(cx.hosts, user).await?;
     items.retain(|item| !blocking::hits(&blocked, &item.jid));
     Ok(items)
 }

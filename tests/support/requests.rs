@@ -112,7 +112,9 @@ impl Request {
         self.with_odd_ids(romeo).await?;
         self.to_others(romeo).await?;
         self.to_a_friend(romeo).await?;
-        for other in others {
+        let [juliet, nurse] = others;
+        self.to_a_blocker(romeo, juliet).await?;
+        for other in [juliet, nurse] {
             match other.within(Duration::from_millis(10)).await? {
                 Came::Nothing => {}
                 came => return Err(format!("somebody else heard of it: {}", named(&came))),
@@ -250,11 +252,7 @@ impl Request {
                     );
                     let came = ask(romeo, &id, &stanza).await?;
                     check(&came, Due::Answer).map_err(|why| format!("to {to}: {why}"))?;
-                    let mut answer = came[0].clone();
-                    answer
-                        .attributes
-                        .retain(|(_, name, _)| !["from", "id"].contains(&name.as_str()));
-                    answers.push(answer);
+                    answers.push(without_address(&came[0]));
                 }
                 if answers[0] != answers[1] {
                     return Err(format!("{} and {} can be told apart", pair[0], pair[1]));
@@ -276,6 +274,36 @@ impl Request {
                 let stanza = format!("<iq type='{kind}' id='{id}' to='{to}'>{payload}</iq>");
                 let came = ask(romeo, &id, &stanza).await?;
                 check(&came, due).map_err(|why| format!("to '{to}': {why}"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whoever is blocked gets the error that nobody gives, and an error where nobody gives none
+    /// (XEP-0191 §3.3 against XEP-0030 §8).
+    async fn to_a_blocker(self, romeo: &mut Client, juliet: &mut Client) -> Result<(), String> {
+        let block = "<block xmlns='urn:xmpp:blocking'><item jid='romeo@localhost'/></block>";
+        let done = ask(juliet, "block", &format!("<iq type='set' id='block'>{block}</iq>")).await?;
+        let is_error = |answer: &Element| answer.attribute("type") == Some("error");
+        check(&done, Due::Answer)?;
+        assert!(!is_error(&done[0]));
+        let kind = self.kind.as_str();
+        for (number, inside) in ["", "<item jid='a@b'/>"].iter().enumerate() {
+            let payload = self.payload("", inside);
+            for resource in ["", "/balcony"] {
+                let mut answers = Vec::new();
+                for who in ["juliet", "nobody"] {
+                    let id = format!("blocked-{number}-{who}{}", resource.len());
+                    let to = format!("{who}@localhost{resource}");
+                    let stanza = format!("<iq type='{kind}' id='{id}' to='{to}'>{payload}</iq>");
+                    let came = ask(romeo, &id, &stanza).await?;
+                    check(&came, Due::Answer).map_err(|why| format!("to {to}: {why}"))?;
+                    answers.push(without_address(&came[0]));
+                }
+                let [juliet, nobody] = [&answers[0], &answers[1]];
+                if !is_error(juliet) || is_error(nobody) && juliet != nobody {
+                    return Err(format!("{juliet} tells of a block, {nobody} of nobody"));
+                }
             }
         }
         Ok(())
@@ -329,6 +357,13 @@ async fn befriend(romeo: &mut Client, nurse: &mut Client) -> Result<(), String> 
 /// Says something and gives all that is an answer to it.
 async fn ask(client: &mut Client, id: &str, stanza: &str) -> Result<Vec<Element>, String> {
     ask_with(client, id, stanza, &format!("{id}-fence")).await
+}
+
+/// What it says, whoever says it.
+fn without_address(answer: &Element) -> Element {
+    let mut answer = answer.clone();
+    answer.attributes.retain(|(_, name, _)| !["from", "id"].contains(&name.as_str()));
+    answer
 }
 
 /// As [`ask`], with a name for the ping that ends it.

@@ -50,11 +50,11 @@ impl Module for Mam {
         }
         // Whoever asks for what is not his is told so (XEP-0313 §8.1), whether there is such an account
         // or not.
-        on.public_iq(IqKind::Get, (NS, "metadata"), &query::Archive);
-        on.public_iq(IqKind::Get, (NS, "query"), &query::Archive);
-        on.public_iq(IqKind::Set, (NS, "query"), &query::Archive);
-        on.public_iq(IqKind::Get, (NS, "prefs"), &preferences::Wishes);
-        on.public_iq(IqKind::Set, (NS, "prefs"), &preferences::Wishes);
+        on.closed_iq(IqKind::Get, (NS, "metadata"), &query::Archive);
+        on.closed_iq(IqKind::Get, (NS, "query"), &query::Archive);
+        on.closed_iq(IqKind::Set, (NS, "query"), &query::Archive);
+        on.closed_iq(IqKind::Get, (NS, "prefs"), &preferences::Wishes);
+        on.closed_iq(IqKind::Set, (NS, "prefs"), &preferences::Wishes);
         on.registered_feature(result_set::NS);
         let search = config.archive.search.then_some(FULLTEXT);
         for var in [NS, EXTENDED, GROUPCHAT_FIELD].into_iter().chain(search) {
