@@ -243,7 +243,7 @@ impl Receipt {
     }
 
     /// One that resolves when it is told.
-    pub(crate) fn waiting(on: oneshot::Receiver<Result<()>>) -> Self {
+    pub fn waiting(on: oneshot::Receiver<Result<()>>) -> Self {
         Self(State::Waiting(on))
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
+use tokio::sync::oneshot;
 use waxwing::jid::{BareJid, Jid};
 use waxwing::payload::datetime::Timestamp;
 use waxwing::storage::{
@@ -25,12 +26,14 @@ pub(crate) struct Faulty {
     delay: Mutex<Option<Duration>>,
     /// How long the next question to an archive is on its way.
     delay_of_page: Mutex<Option<Duration>>,
+    /// How long the disk takes for a message.
+    delay_of_disk: Mutex<Option<Duration>>,
 }
 
 impl Faulty {
     pub(crate) fn new(inner: Arc<dyn Storage>) -> Self {
-        let (delay, delay_of_page) = (Mutex::new(None), Mutex::new(None));
-        Self { inner, state: AtomicU8::new(WORKS), delay, delay_of_page }
+        let [delay, delay_of_page, delay_of_disk] = [(); 3].map(|()| Mutex::new(None));
+        Self { inner, state: AtomicU8::new(WORKS), delay, delay_of_page, delay_of_disk }
     }
 
     /// Nothing is written any more, whatever the server does until its end: it has crashed.
@@ -41,6 +44,7 @@ impl Faulty {
     /// As with a full disk: it takes what is to be written, and says later that it could not.
     pub(crate) fn fail(&self, fails: bool) {
         self.state.store(if fails { FAILS } else { WORKS }, Ordering::Relaxed);
+        *self.delay_of_disk.lock() = None;
     }
 
     /// What is kept cannot be read any more.
@@ -61,6 +65,11 @@ impl Faulty {
     /// The next page of an archive is asked for now, and read later.
     pub(crate) fn delay_page(&self, by: Duration) {
         *self.delay_of_page.lock() = Some(by);
+    }
+
+    /// Each message is kept at once, and known to be kept later.
+    pub(crate) fn delay_disk(&self, by: Duration) {
+        *self.delay_of_disk.lock() = Some(by);
     }
 
     async fn late<T>(&self, answer: T) -> T {
@@ -119,7 +128,17 @@ impl Storage for Faulty {
 impl ArchiveStore for Faulty {
     async fn keep(&self, message: NewMessage) -> Result<Kept> {
         match self.state() {
-            WORKS | HIDDEN | NO_ROSTERS => self.inner.archive().keep(message).await,
+            WORKS | HIDDEN | NO_ROSTERS => {
+                let kept = self.inner.archive().keep(message).await?;
+                let Some(delay) = *self.delay_of_disk.lock() else { return Ok(kept) };
+                let (answer, receipt) = oneshot::channel();
+                #[expect(clippy::disallowed_methods, reason = "the disk is not the server's task")]
+                tokio::spawn(async move {
+                    tokio::time::sleep(delay).await;
+                    answer.send(kept.receipt.await)
+                });
+                Ok(Kept { id: kept.id, receipt: Receipt::waiting(receipt) })
+            }
             FAILS => {
                 // A number it has all the same.
                 let nobody = NewMessage { holders: SmallVec::new(), handled: None, ..message };

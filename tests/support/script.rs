@@ -58,6 +58,8 @@ pub(crate) enum Disk {
     Slow(Duration),
     /// The next page of an archive is read so late.
     SlowPage(Duration),
+    /// Each message is on the disk so late.
+    SlowWrites(Duration),
     /// What waits, and what is in archives, cannot be read.
     Unreadable,
     Works,
@@ -264,6 +266,10 @@ fn of_the_server(line: &str) -> Result<Action, String> {
     if let Some(time) = line.strip_prefix("The next page of an archive is read after ") {
         let time = duration(time).ok_or(format!("how long is `{time}`?"))?;
         return Ok(Action::Storage(Disk::SlowPage(time)));
+    }
+    if let Some(time) = line.strip_prefix("The disk is written after ") {
+        let time = duration(time).ok_or(format!("how long is `{time}`?"))?;
+        return Ok(Action::Storage(Disk::SlowWrites(time)));
     }
     match line {
         "The rosters cannot be read" => Ok(Action::Storage(Disk::NoRosters)),

@@ -161,6 +161,7 @@ impl Target for InProcess {
             Disk::NoRosters => storage.hide_rosters(),
             Disk::Slow(time) => storage.delay(time),
             Disk::SlowPage(time) => storage.delay_page(time),
+            Disk::SlowWrites(time) => storage.delay_disk(time),
             Disk::Unreadable => storage.hide(),
             Disk::Works => storage.fail(false),
         }
