@@ -1,5 +1,6 @@
 //! The served domains, what they share, and what a feature may see of it.
 
+pub mod block_list;
 mod cache;
 pub mod command;
 mod context;

@@ -4,21 +4,18 @@
 //! own stanzas are never blocked, whatever stands in the list: a user could lock himself out.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
-use rustc_hash::FxHashSet;
 
-use crate::host::{
-    Cx, Halt, Hosts, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep,
-};
+use crate::host::block_list::{self, BlockList, hits, is_always_heard};
+use crate::host::{Cx, Halt, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
 use crate::jid::{BareJid, Jid};
 use crate::session::SessionHandle;
 use crate::stanza::{
     Condition, Content, ErrorKind, Head, Iq, IqKind, Presence, PresenceKind, Stanza, StanzaError,
 };
-use crate::storage::{self, RosterItem, Subscription};
+use crate::storage::{RosterItem, Subscription};
 use crate::xml::{ElementRef, Node, element};
 
 const NS: &str = "urn:xmpp:blocking";
@@ -26,9 +23,6 @@ const NS_ERRORS: &str = "urn:xmpp:blocking:errors";
 
 /// Keeps block lists and enforces them.
 pub struct Blocking;
-
-/// The addresses that an account has blocked.
-pub type BlockList = FxHashSet<Jid>;
 
 impl Module for Blocking {
     fn manifest(&self) -> &'static Manifest {
@@ -60,7 +54,7 @@ impl IqHandler for Blocking {
         match payload.name() {
             "blocklist" => {
                 session.update_presence(|p| p.wants_blocklist = true);
-                let list = list(cx.hosts, &user).await?;
+                let list = cx.hosts.block_list(&user).await?;
                 let mut jids: Vec<_> = list.iter().cloned().collect();
                 jids.sort_unstable();
                 Ok(Some(items("blocklist", &jids)))
@@ -69,51 +63,6 @@ impl IqHandler for Blocking {
             _ => unblock(cx, &user, &payload).await,
         }
     }
-}
-
-/// The list of an account. No read of the store if it was asked for lately.
-///
-/// # Errors
-/// If the store fails: who cannot know whether somebody is blocked must not let him pass.
-pub async fn list(hosts: &Hosts, user: &BareJid) -> storage::Result<Arc<BlockList>> {
-    let ticket = match hosts.blocked.get(user) {
-        Ok(list) => return Ok(list),
-        Err(ticket) => ticket,
-    };
-    let kept = hosts.storage.documents().all(user, KIND).await?;
-    let read = |(jid, _): &(String, String)| match Jid::parse(jid) {
-        Ok(jid) => Some(jid),
-        Err(error) => {
-            tracing::error!(jid = %user, %error, "a kept address cannot be read: it is not blocked");
-            None
-        }
-    };
-    let list: BlockList = kept.iter().filter_map(read).collect();
-    // Most lists are empty: one for all of them.
-    static NOBODY: LazyLock<Arc<BlockList>> = LazyLock::new(Arc::default);
-    let list = if list.is_empty() { Arc::clone(&NOBODY) } else { Arc::new(list) };
-    // Who writes to many that are not there must not push out those that are.
-    if !list.is_empty() || !hosts.sessions.of(user).is_empty() {
-        let bytes = list.iter().map(|jid| jid.as_str().len() + size_of::<Jid>() * 2).sum();
-        hosts.blocked.enter(ticket, user, Arc::clone(&list), bytes);
-    }
-    Ok(list)
-}
-
-/// Whether an address is blocked by a list: the address itself, its bare one, its domain with its
-/// resource, its domain (XEP-0191 §5).
-#[must_use]
-pub fn hits(list: &BlockList, jid: &Jid) -> bool {
-    if list.is_empty() {
-        return false;
-    }
-    let domain = jid.domain();
-    list.contains(jid.as_str())
-        || list.contains(jid.bare_str())
-        || list.contains(domain)
-        || jid.resource().is_some_and(|resource| {
-            jid.local().is_some() && list.contains(format!("{domain}/{resource}").as_str())
-        })
 }
 
 /// A stanza arrives for `user`: refused as if nobody were there, if its sender is blocked
@@ -134,13 +83,7 @@ pub async fn refuse_incoming(cx: &Cx<'_>, user: &BareJid, head: &Head) -> Result
 /// If the store fails.
 pub async fn is_blocked(cx: &Cx<'_>, user: &BareJid, head: &Head) -> Result<bool, Halt> {
     let Some(from) = &head.from else { return Ok(false) };
-    Ok(keeps_out(&*list(cx.hosts, user).await?, user, from))
-}
-
-/// Whether this list of `user` keeps out what comes from there.
-#[must_use]
-pub fn keeps_out(list: &BlockList, user: &BareJid, from: &Jid) -> bool {
-    hits(list, from) && !is_always_heard(user, from)
+    Ok(block_list::keeps_out(&*cx.hosts.block_list(user).await?, user, from))
 }
 
 /// A stanza leaves a client: it does not go to whom its user has blocked (XEP-0191 §3.3).
@@ -153,19 +96,13 @@ pub async fn refuse_outgoing(cx: &Cx<'_>, head: &Head) -> Result<(), Halt> {
     if is_always_heard(&user, to) {
         return Ok(());
     }
-    let list = list(cx.hosts, &user).await?;
+    let list = cx.hosts.block_list(&user).await?;
     if !hits(&list, to) {
         return Ok(());
     }
     let mut error = StanzaError::from(Condition::NotAcceptable).kind(ErrorKind::Cancel);
     error.detail = Some(element("blocked").ns(NS_ERRORS));
     Err(error.into())
-}
-
-/// One's own account (XEP-0191 §4, note 1) and the server itself.
-fn is_always_heard(user: &BareJid, other: &Jid) -> bool {
-    other.bare_str() == user.as_str()
-        || (other.local().is_none() && other.domain() == user.domain())
 }
 
 /// XEP-0191 §3.3.
@@ -175,7 +112,7 @@ async fn block(cx: &mut Cx<'_>, user: &BareJid, payload: &ElementRef<'_>) -> IqR
         return Err(Condition::BadRequest.text("who is to be blocked?"));
     }
     cx.must_have_account(user).await?;
-    let old = list(cx.hosts, user).await?;
+    let old = cx.hosts.block_list(user).await?;
     let new: Vec<_> = jids.iter().filter(|jid| !old.contains(*jid)).collect();
     let limits = &cx.hosts.config.load().limits;
     // It is told in one stanza, which must not be larger than any other.
@@ -187,7 +124,9 @@ async fn block(cx: &mut Cx<'_>, user: &BareJid, payload: &ElementRef<'_>) -> IqR
     let contacts = contacts(cx, user, |jid| hits(&now, jid) && !hits(&old, jid)).await?;
     let documents = cx.hosts.storage.documents();
     // All at once, so that they are one commit.
-    let done = join_all(new.iter().map(|jid| documents.put(user, KIND, jid.as_str(), ""))).await;
+    let done =
+        join_all(new.iter().map(|jid| documents.put(user, block_list::KIND, jid.as_str(), "")))
+            .await;
     cx.hosts.blocked.forget(user);
     done.into_iter().collect::<Result<Vec<()>, _>>()?;
     for session in cx.hosts.sessions.of(user) {
@@ -203,15 +142,17 @@ async fn block(cx: &mut Cx<'_>, user: &BareJid, payload: &ElementRef<'_>) -> IqR
 /// XEP-0191 §3.4, §3.5.
 async fn unblock(cx: &mut Cx<'_>, user: &BareJid, payload: &ElementRef<'_>) -> IqReply {
     let named = addresses(payload)?;
-    let old = list(cx.hosts, user).await?;
+    let old = cx.hosts.block_list(user).await?;
     // What is not there need not be removed.
     let is_meant = |jid: &&Jid| named.is_empty() || named.binary_search(jid).is_ok();
     let jids: Vec<&Jid> = old.iter().filter(is_meant).collect();
     let documents = cx.hosts.storage.documents();
-    let done = join_all(jids.iter().map(|jid| documents.remove(user, KIND, jid.as_str()))).await;
+    let done =
+        join_all(jids.iter().map(|jid| documents.remove(user, block_list::KIND, jid.as_str())))
+            .await;
     cx.hosts.blocked.forget(user);
     done.into_iter().collect::<Result<Vec<bool>, _>>()?;
-    let now = list(cx.hosts, user).await?;
+    let now = cx.hosts.block_list(user).await?;
     let contacts = contacts(cx, user, |jid| hits(&old, jid) && !hits(&now, jid)).await?;
     for presence in cx.hosts.sessions.of(user).iter().filter_map(SessionHandle::available) {
         for contact in &contacts {
@@ -292,47 +233,3 @@ static PUSHES: AtomicU64 = AtomicU64::new(0);
 
 /// Bytes of an item in a list besides its address.
 const ITEM: usize = "<item jid=''/>".len();
-/// Under which the store has the list: a document for each address.
-const KIND: &str = "blocked";
-
-#[cfg(test)]
-mod tests {
-    use super::{BlockList, hits, is_always_heard};
-    use crate::jid::{BareJid, Jid};
-
-    fn jid(text: &str) -> Jid {
-        Jid::parse(text).unwrap()
-    }
-
-    /// XEP-0191 §5: what is blocked, and what is hit and what is not.
-    #[test]
-    fn an_address_is_matched_by_itself_its_bare_form_and_its_domain() {
-        let cases: &[(&str, &[&str], &[&str])] = &[
-            ("a@b/c", &["a@b/c"], &["a@b", "a@b/d", "b", "b/c"]),
-            ("a@b", &["a@b", "a@b/c", "a@b/d"], &["b", "x@b", "a@sub.b", "b/c"]),
-            ("b/c", &["b/c", "a@b/c"], &["b", "a@b", "a@b/d", "b/d"]),
-            ("b", &["b", "b/c", "a@b", "a@b/c"], &["sub.b", "a@sub.b", "a@x/b"]),
-        ];
-        for (blocked, hit, missed) in cases {
-            let list = BlockList::from_iter([jid(blocked)]);
-            for other in *hit {
-                assert!(hits(&list, &jid(other)), "{blocked} blocks {other}");
-            }
-            for other in *missed {
-                assert!(!hits(&list, &jid(other)), "{blocked} does not block {other}");
-            }
-        }
-        assert!(!hits(&BlockList::default(), &jid("a@b")));
-    }
-
-    #[test]
-    fn ones_own_account_and_server_are_always_heard() {
-        let user = BareJid::parse("romeo@montague.lit").unwrap();
-        for own in ["romeo@montague.lit", "romeo@montague.lit/orchard", "montague.lit"] {
-            assert!(is_always_heard(&user, &jid(own)), "{own}");
-        }
-        for other in ["benvolio@montague.lit", "capulet.lit", "romeo@capulet.lit"] {
-            assert!(!is_always_heard(&user, &jid(other)), "{other}");
-        }
-    }
-}

@@ -8,9 +8,8 @@ use bytes::Bytes;
 use rustc_hash::FxHashSet;
 use tokio::time::timeout;
 
-use crate::host::{Hosts, Manifest, Module, Registry, Scope, Status, Xep};
+use crate::host::{Hosts, Manifest, Module, Registry, Scope, Status, Xep, block_list};
 use crate::jid::{BareJid, Jid};
-use crate::modules::blocking;
 use crate::payload::{delay, stanza_id};
 use crate::session::SessionHandle;
 use crate::stanza::Stanza;
@@ -197,7 +196,7 @@ impl<'a> Reading<'a> {
         loop {
             let page = self.page().await?;
             let Some(newest) = page.last() else { return Ok(true) };
-            let blocked = blocking::list(hosts, &self.user).await?;
+            let blocked = hosts.block_list(&self.user).await?;
             for waiting in &page {
                 self.after = Some(waiting.id);
                 if self.in_custody.contains(&waiting.id) || session.has_custody(waiting.id) {
@@ -209,7 +208,7 @@ impl<'a> Reading<'a> {
                     continue;
                 }
                 let from = stanza.head().from.as_ref();
-                if from.is_some_and(|from| blocking::keeps_out(&blocked, &self.user, from)) {
+                if from.is_some_and(|from| block_list::keeps_out(&blocked, &self.user, from)) {
                     // Blocked while it waited (XEP-0191 §3.3).
                     hosts.storage.archive().delivered(&self.user, &[waiting.id]).await?;
                     continue;

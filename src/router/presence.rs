@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::{probe, subscription};
-use crate::host::{Cx, Halt};
+use crate::host::{Cx, Halt, block_list};
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::modules::{blocking, last_activity, roster, stanza_id};
 use crate::session::SessionHandle;
@@ -147,8 +147,8 @@ async fn unavailable(
 /// (XEP-0191 §3.3).
 async fn contacts(cx: &Cx<'_>, user: &BareJid) -> Result<Vec<RosterItem>, Halt> {
     let (_, mut items) = cx.hosts.storage.roster().load(user).await?;
-    let blocked = blocking::list(cx.hosts, user).await?;
-    items.retain(|item| !blocking::hits(&blocked, &item.jid));
+    let blocked = cx.hosts.block_list(user).await?;
+    items.retain(|item| !block_list::hits(&blocked, &item.jid));
     Ok(items)
 }
 

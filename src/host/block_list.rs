@@ -1,0 +1,117 @@
+//! Whom an account has blocked (XEP-0191): asked on every way to its sessions.
+
+use std::sync::{Arc, LazyLock};
+
+use rustc_hash::FxHashSet;
+
+use super::Hosts;
+use crate::jid::{BareJid, Jid};
+use crate::storage;
+
+/// The addresses that an account has blocked.
+pub type BlockList = FxHashSet<Jid>;
+
+/// Under which the store has the list: a document for each address.
+pub const KIND: &str = "blocked";
+
+impl Hosts {
+    /// The list of an account. No read of the store if it was asked for lately.
+    ///
+    /// # Errors
+    /// If the store fails: who cannot know whether somebody is blocked must not let him pass.
+    pub async fn block_list(&self, user: &BareJid) -> storage::Result<Arc<BlockList>> {
+        let ticket = match self.blocked.get(user) {
+            Ok(list) => return Ok(list),
+            Err(ticket) => ticket,
+        };
+        let kept = self.storage.documents().all(user, KIND).await?;
+        let read = |(jid, _): &(String, String)| match Jid::parse(jid) {
+            Ok(jid) => Some(jid),
+            Err(error) => {
+                tracing::error!(jid = %user, %error, "a kept address cannot be read: it is not blocked");
+                None
+            }
+        };
+        let list: BlockList = kept.iter().filter_map(read).collect();
+        // Most lists are empty: one for all of them.
+        static NOBODY: LazyLock<Arc<BlockList>> = LazyLock::new(Arc::default);
+        let list = if list.is_empty() { Arc::clone(&NOBODY) } else { Arc::new(list) };
+        // Who writes to many that are not there must not push out those that are.
+        if !list.is_empty() || !self.sessions.of(user).is_empty() {
+            let bytes = list.iter().map(|jid| jid.as_str().len() + size_of::<Jid>() * 2).sum();
+            self.blocked.enter(ticket, user, Arc::clone(&list), bytes);
+        }
+        Ok(list)
+    }
+}
+
+/// Whether an address is blocked by a list: the address itself, its bare one, its domain with its
+/// resource, its domain (XEP-0191 §5).
+#[must_use]
+pub fn hits(list: &BlockList, jid: &Jid) -> bool {
+    if list.is_empty() {
+        return false;
+    }
+    let domain = jid.domain();
+    list.contains(jid.as_str())
+        || list.contains(jid.bare_str())
+        || list.contains(domain)
+        || jid.resource().is_some_and(|resource| {
+            jid.local().is_some() && list.contains(format!("{domain}/{resource}").as_str())
+        })
+}
+
+/// Whether this list of `user` keeps out what comes from there.
+#[must_use]
+pub fn keeps_out(list: &BlockList, user: &BareJid, from: &Jid) -> bool {
+    hits(list, from) && !is_always_heard(user, from)
+}
+
+/// One's own account (XEP-0191 §4, note 1) and the server itself.
+#[must_use]
+pub fn is_always_heard(user: &BareJid, other: &Jid) -> bool {
+    other.bare_str() == user.as_str()
+        || (other.local().is_none() && other.domain() == user.domain())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BlockList, hits, is_always_heard};
+    use crate::jid::{BareJid, Jid};
+
+    fn jid(text: &str) -> Jid {
+        Jid::parse(text).unwrap()
+    }
+
+    /// XEP-0191 §5: what is blocked, and what is hit and what is not.
+    #[test]
+    fn an_address_is_matched_by_itself_its_bare_form_and_its_domain() {
+        let cases: &[(&str, &[&str], &[&str])] = &[
+            ("a@b/c", &["a@b/c"], &["a@b", "a@b/d", "b", "b/c"]),
+            ("a@b", &["a@b", "a@b/c", "a@b/d"], &["b", "x@b", "a@sub.b", "b/c"]),
+            ("b/c", &["b/c", "a@b/c"], &["b", "a@b", "a@b/d", "b/d"]),
+            ("b", &["b", "b/c", "a@b", "a@b/c"], &["sub.b", "a@sub.b", "a@x/b"]),
+        ];
+        for (blocked, hit, missed) in cases {
+            let list = BlockList::from_iter([jid(blocked)]);
+            for other in *hit {
+                assert!(hits(&list, &jid(other)), "{blocked} blocks {other}");
+            }
+            for other in *missed {
+                assert!(!hits(&list, &jid(other)), "{blocked} does not block {other}");
+            }
+        }
+        assert!(!hits(&BlockList::default(), &jid("a@b")));
+    }
+
+    #[test]
+    fn ones_own_account_and_server_are_always_heard() {
+        let user = BareJid::parse("romeo@montague.lit").unwrap();
+        for own in ["romeo@montague.lit", "romeo@montague.lit/orchard", "montague.lit"] {
+            assert!(is_always_heard(&user, &jid(own)), "{own}");
+        }
+        for other in ["benvolio@montague.lit", "capulet.lit", "romeo@capulet.lit"] {
+            assert!(!is_always_heard(&user, &jid(other)), "{other}");
+        }
+    }
+}
