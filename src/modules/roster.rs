@@ -39,7 +39,7 @@ impl Module for Roster {
 
     fn register(&self, on: &mut Registry) {
         on.iq(Scope::Account, IqKind::Get, (ns::ROSTER, "query"), &Self);
-        on.iq(Scope::Account, IqKind::Set, (ns::ROSTER, "query"), &Self);
+        on.closed_iq(IqKind::Set, (ns::ROSTER, "query"), &Self);
     }
 }
 

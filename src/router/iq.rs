@@ -25,11 +25,8 @@ pub async fn for_host(cx: &mut Cx<'_>, iq: Iq) -> Result<(), Halt> {
 ///
 /// Strangers get the same answer whether the account exists or not.
 ///
-/// DEPARTS: RFC 6121 §2.3.3 – so theirs is not `forbidden` for a roster set, either: to an account
-/// that does not exist §8.5.1 wants `service-unavailable`. Who may see the user gets `forbidden`.
-///
 /// DEPARTS: RFC 6121 §8.5.1 – who asks for an account that does not exist hears `forbidden` and not
-/// `service-unavailable` where a feature wants that for strangers (XEP-0012 §3, XEP-0049 §4,
+/// `service-unavailable` where that is due to strangers (RFC 6121 §2.3.3, XEP-0012 §3, XEP-0049 §4,
 /// XEP-0313 §8.1).
 pub async fn for_account(cx: &mut Cx<'_>, user: &BareJid, iq: Iq) -> Result<(), Halt> {
     if iq.is_request() && !cx.origin.is_of(user) {
