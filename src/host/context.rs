@@ -5,6 +5,7 @@ use std::sync::{Arc, LazyLock};
 
 use smallvec::SmallVec;
 
+use super::block_list::keeps_out;
 use super::{Host, Hosts, RosterLock};
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::session::SessionHandle;
@@ -67,14 +68,16 @@ impl Cx<'_> {
 
     /// Whether `user` shows her presence to `other` by subscription (RFC 6121 §3): only then is
     /// it no secret that she exists, and whether she is there. `false` for accounts that do not
-    /// exist. One's own account is not asked about.
+    /// exist, and for those whom she has blocked (XEP-0191 §3.3). One's own account is not asked
+    /// about.
     ///
     /// # Errors
     /// If the store fails.
     pub async fn shows_presence(&self, user: &BareJid, other: &Jid) -> storage::Result<bool> {
         let contact: Jid = other.to_bare().into();
         let item = self.hosts.storage.roster().find(user, &contact).await?;
-        Ok(item.is_some_and(|i| i.subscription.is_from()))
+        Ok(item.is_some_and(|i| i.subscription.is_from())
+            && !keeps_out(&*self.hosts.block_list(user).await?, user, other))
     }
 }
 

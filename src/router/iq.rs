@@ -37,10 +37,7 @@ pub async fn for_account(cx: &mut Cx<'_>, user: &BareJid, iq: Iq) -> Result<(), 
         if !is(Registry::is_public) && !is_known(cx, user, &iq).await? {
             return Err(Condition::ServiceUnavailable.into());
         }
-        // Who is blocked hears what he would hear from nobody.
-        if last_activity::is_asked(&iq) && blocking::is_blocked(cx, user, &iq.head).await? {
-            return Err(Condition::Forbidden.into());
-        }
+        // There, who is blocked hears what all strangers do.
         if !is(Registry::is_closed) {
             blocking::refuse_incoming(cx, user, &iq.head).await?;
         }
