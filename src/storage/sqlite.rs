@@ -79,6 +79,7 @@ impl SqliteStorage {
                 return Err(damaged(path, &problem));
             }
         }
+        warn_of_shared_cache(&mut connection).await.map_err(|e| explain(path, &e))?;
         migrate(&mut connection, path).await?;
         let numbers = numbers(&mut connection).await.map_err(|e| explain(path, &e))?;
 
@@ -239,6 +240,20 @@ async fn migrate(connection: &mut Connection, path: &Path) -> Result<()> {
     all.commit().await.map_err(fail)
 }
 
+/// Logs a warning if SQLite was built without the flags of `.cargo/config.toml`: all connections then
+/// share one page cache, which drops pages once it is full (decision 0008).
+async fn warn_of_shared_cache(connection: &mut Connection) -> std::result::Result<(), sqlx::Error> {
+    let statement = "SELECT sqlite_compileoption_used('ENABLE_MEMORY_MANAGEMENT')";
+    let (is_shared,): (bool,) = sqlx::query_as(statement).fetch_one(connection).await?;
+    if is_shared {
+        tracing::warn!(
+            "SQLite was built without Waxwing's flags, so large archives are written slowly: \
+             build in the source folder (`cargo install --path . --locked`)"
+        );
+    }
+    Ok(())
+}
+
 /// Where numbers go on.
 struct Numbers {
     lag: i64,
@@ -346,6 +361,15 @@ mod tests {
         let known = MIGRATIONS.iter().map(|(number, name, _)| format!("{number:04}_{name}.sql"));
         assert_eq!(files, known.collect::<Vec<_>>());
         assert!(MIGRATIONS.iter().map(|m| m.0).eq(1..=MIGRATIONS.len() as i64));
+    }
+
+    #[tokio::test]
+    async fn sqlite_is_built_with_a_page_cache_for_each_connection() {
+        let mut connection = Connection::connect("sqlite::memory:").await.unwrap();
+        let statement = "SELECT sqlite_compileoption_used('ENABLE_MEMORY_MANAGEMENT')";
+        let (is_shared,): (bool,) =
+            sqlx::query_as(statement).fetch_one(&mut connection).await.unwrap();
+        assert!(!is_shared, "cargo did not read .cargo/config.toml");
     }
 
     #[tokio::test]
