@@ -144,7 +144,7 @@ pub struct Query {
     /// Where the page ends: before this one, which need not be there.
     pub before: Option<MessageId>,
     /// The page begins at this position of all that are found, counted from 0; then neither `after`
-    /// nor `before` nor `backwards` is set. Costs a walk through those before it.
+    /// nor `before` nor `backwards` is set.
     pub index: Option<u64>,
     /// None but these.
     pub ids: Option<Vec<MessageId>>,
@@ -156,15 +156,8 @@ pub struct Query {
     pub backwards: bool,
     /// How many rows at most. A page may have fewer, so that it does not get too large.
     pub max: usize,
-    /// How many there are is wanted, too. Costs a walk through all of them.
+    /// How many there are is wanted, too.
     pub count: bool,
-}
-
-impl Query {
-    /// When messages were taken is of importance.
-    pub(super) fn has_times(&self) -> bool {
-        self.start.is_some() || self.end.is_some()
-    }
 }
 
 /// Some messages of an archive.
@@ -174,7 +167,8 @@ pub struct Page {
     pub rows: Vec<Stored>,
     /// There is nothing more in the direction of the query.
     pub complete: bool,
-    /// If it was asked for.
+    /// If it was asked for. `None` all the same if to count would be a walk through very many rows,
+    /// as of a word that stands in each message (XEP-0059 §2.7 allows it).
     pub count: Option<Count>,
 }
 

@@ -13,6 +13,7 @@ mod resumption;
 mod roster;
 mod sql;
 mod sqlite;
+mod turns;
 mod wire_id;
 mod words;
 

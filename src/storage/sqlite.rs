@@ -15,13 +15,13 @@ use async_trait::async_trait;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection as _, SqlSafeStr};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::lock::{make_directory, unusable};
 use super::sql::keep::LEAST_LAG;
 use super::sql::writer::Writer;
 use super::sql::{Connection, Database};
+use super::turns::Turns;
 use super::{
     AccountStore, ArchiveStore, DocumentStore, Result, ResumptionStore, RosterStore, Storage,
     StorageError,
@@ -31,7 +31,7 @@ use crate::tasks::Tasks;
 /// Keeps everything in a file of SQLite.
 #[derive(Debug)]
 pub struct SqliteStorage {
-    database: Database,
+    pub(super) database: Database,
 }
 
 /// The steps of the schema, oldest first: number, name, statements.
@@ -41,6 +41,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (3, "roster", include_str!("../../schema/sqlite/0003_roster.sql")),
     (4, "sessions", include_str!("../../schema/sqlite/0004_sessions.sql")),
     (5, "segments", include_str!("../../schema/sqlite/0005_segments.sql")),
+    (6, "blocks", include_str!("../../schema/sqlite/0006_blocks.sql")),
 ];
 
 /// In the header of our files (`PRAGMA application_id`): "WXWG".
@@ -98,8 +99,8 @@ impl SqliteStorage {
         let writer = Writer::start(writing, connection, numbers.message, &lag);
         let last_session = AtomicI64::new(numbers.session);
         let secret = OnceLock::new();
-        let scans = Semaphore::new(readers.saturating_sub(1).max(1) as usize);
-        let database = Database { reads, scans, writer, secret, lag, last_session };
+        let turns = Turns::new(readers.saturating_sub(1) as usize);
+        let database = Database { reads, turns, writer, secret, lag, last_session };
         Ok(Arc::new(Self { database }))
     }
 }

@@ -4,19 +4,18 @@ use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::TryStreamExt;
-use sqlx::Row;
 
+use super::find::Find;
 use super::release::{list, release};
+use super::walk::Walk;
 use super::writer::{Change, Writing};
-use super::{Database, DbRow, bound, closed, jid, segment};
-use crate::jid::{BareJid, Jid};
+use super::{Database, bound, jid, segment};
+use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
-use crate::storage::archive::PAGE_BYTES;
-use crate::storage::words::words;
+use crate::storage::turns::{Turn, Who};
 use crate::storage::{
     ArchiveStore, Count, End, Kept, MessageId, NewMessage, Page, Query, Result, Retention,
-    StorageError, Stored, Waiting, Way,
+    StorageError, Stored, Waiting,
 };
 
 #[async_trait]
@@ -77,20 +76,24 @@ impl ArchiveStore for Database {
 
     async fn page(&self, owner: &BareJid, query: &Query) -> Result<Option<Page>> {
         self.settle_messages().await?;
-        let _turn = self.scans.acquire().await.map_err(|_| closed())?;
+        let mut turn = self.turns.take(Who::Account(owner)).await;
         if !self.has_all(owner, &query.named).await? {
             return Ok(None);
         }
+        let nothing =
+            Page { rows: Vec::new(), complete: true, count: query.count.then(Count::default) };
         let Some(mut find) = Find::new(query, self.lag.load(Ordering::Acquire)) else {
-            let count = query.count.then(Count::default);
-            return Ok(Some(Page { rows: Vec::new(), complete: true, count }));
+            return Ok(Some(nothing));
         };
+        let Some(owner) = self.owner_number(owner).await? else { return Ok(Some(nothing)) };
         if let Some(index) = query.index {
-            find.ids.0 = self.before_index(owner, query, &find, index).await?;
+            let mut walk = Walk::new(self, &mut turn, owner, &find, false).counting();
+            find.ids.0 = walk.find_position(index).await?.map_or(i64::MAX, |id| id - 1);
         }
-        let mut page = self.rows(owner, query, &find).await?;
+        let mut page =
+            Walk::new(self, &mut turn, owner, &find, query.backwards).page(query.max).await?;
         if query.count {
-            page.count = Some(self.count_found(owner, query, &find, page.rows.first()).await?);
+            page.count = self.count_found(&mut turn, owner, query, page.rows.first()).await?;
         }
         Ok(Some(page))
     }
@@ -161,209 +164,69 @@ impl Database {
         Ok(count.is_some_and(|(count,)| count.unsigned_abs() == ids.len() as u64))
     }
 
-    /// Ids below are to be forgotten; `None` if there are none.
-    async fn too_old(&self, owner: &BareJid, retention: Retention) -> Result<Option<i64>> {
-        let mut below = retention.before.map(Timestamp::as_micros);
-        if let Some(keep) = retention.keep {
-            let newest_of_old = sqlx::query_as::<_, (i64,)>(
-                "SELECT id FROM archive WHERE owner = (SELECT number FROM owner WHERE jid = $1) \
-                 ORDER BY volume DESC, first DESC, id DESC LIMIT 1 OFFSET $2",
-            )
+    async fn owner_number(&self, owner: &BareJid) -> Result<Option<i64>> {
+        let row = sqlx::query_as::<_, (i64,)>("SELECT number FROM owner WHERE jid = $1")
             .bind(owner.as_str())
-            .bind(i64::try_from(keep).unwrap_or(i64::MAX))
             .fetch_optional(&self.reads)
             .await?;
-            below = below.max(newest_of_old.map(|(id,)| id + 1));
+        Ok(row.map(|(number,)| number))
+    }
+
+    /// Ids below are to be forgotten; `None` if there are none.
+    async fn too_old(&self, owner: &BareJid, retention: Retention) -> Result<Option<i64>> {
+        let mut turn = self.turns.take(Who::Background).await;
+        let Some(number) = self.owner_number(owner).await? else { return Ok(None) };
+        let mut below = retention.before.map(Timestamp::as_micros);
+        if let Some(keep) = retention.keep
+            && let Some(all) = Find::new(&Query::default(), 0)
+        {
+            let mut walk = Walk::new(self, &mut turn, number, &all, true).counting();
+            below = below.max(walk.find_position(keep).await?.map(|id| id + 1));
         }
         let Some(below) = below else { return Ok(None) };
         let oldest = sqlx::query_as::<_, (i64,)>(
-            "SELECT id FROM archive WHERE owner = (SELECT number FROM owner WHERE jid = $1) \
-             ORDER BY volume, first, id LIMIT 1",
+            "SELECT id FROM archive WHERE owner = $1 ORDER BY volume, first, id LIMIT 1",
         )
-        .bind(owner.as_str())
+        .bind(number)
         .fetch_optional(&self.reads)
         .await?;
         Ok(oldest.filter(|(id,)| *id < below).map(|_| below))
     }
 
-    async fn rows(&self, owner: &BareJid, query: &Query, find: &Find) -> Result<Page> {
-        let statement = if query.backwards { BACKWARDS } else { FORWARDS };
-        // One more than wanted tells whether there are more.
-        let wanted = bound(query.max.saturating_add(1));
-        let mut stream = find.bind(statement, owner).bind(wanted).fetch(&self.reads);
-        let mut page = Page { complete: true, ..Page::default() };
-        let mut bytes = 0;
-        while let Some(row) = stream.try_next().await? {
-            if page.rows.len() == query.max || bytes > PAGE_BYTES {
-                page.complete = false;
-                break;
-            }
-            let row = stored(&row)?;
-            bytes += row.xml.len();
-            page.rows.push(row);
-        }
-        if query.backwards {
-            page.rows.reverse();
-        }
-        Ok(page)
-    }
-
-    /// An id below that of the message at this position, and not below those before it.
-    async fn before_index(
-        &self,
-        owner: &BareJid,
-        query: &Query,
-        find: &Find,
-        index: u64,
-    ) -> Result<i64> {
-        let row = find
-            .bind(if query.has_times() { AT } else { AT_ALL_TIMES }, owner)
-            .bind(i64::try_from(index).unwrap_or(i64::MAX))
-            .fetch_optional(&self.reads)
-            .await?;
-        Ok(row.map(|row| row.try_get::<i64, _>(0)).transpose()?.map_or(i64::MAX, |id| id - 1))
-    }
-
+    /// How many a query finds, and how many of them before `first`; `None` if to find out would be a
+    /// long walk.
     async fn count_found(
         &self,
-        owner: &BareJid,
+        turn: &mut Turn<'_>,
+        owner: i64,
         query: &Query,
-        find: &Find,
         first: Option<&Stored>,
-    ) -> Result<Count> {
+    ) -> Result<Option<Count>> {
         // Where the client stands in its paging does not change how many there are (XEP-0059 §2.6).
         let whole = Query { after: None, before: None, ..query.clone() };
-        let whole =
-            Find::new(&whole, self.lag.load(Ordering::Acquire)).unwrap_or_else(|| find.clone());
-        let row = whole
-            .bind(if query.has_times() { COUNT } else { COUNT_ALL_TIMES }, owner)
-            .bind(first.map_or(i64::MAX, |f| f.id.get()))
-            .fetch_one(&self.reads)
-            .await?;
-        let total: i64 = row.try_get(0)?;
-        let before: i64 = row.try_get(1)?;
-        Ok(Count { total: total.unsigned_abs(), before: before.unsigned_abs() })
-    }
-}
-
-/// The bounds of a query, as the database wants them.
-#[derive(Clone, Debug)]
-struct Find {
-    ids: (i64, i64),
-    times: (i64, i64),
-    with: Option<String>,
-    /// Between these texts lie the full addresses of a bare one.
-    full: (String, String),
-    only: Option<String>,
-    words: Option<Vec<String>>,
-}
-
-impl Find {
-    /// `None` if nothing can be found.
-    fn new(query: &Query, lag: i64) -> Option<Self> {
-        let start = query.start.map_or(i64::MIN, Timestamp::as_micros);
-        let end = query.end.map_or(i64::MAX, Timestamp::as_micros);
-        // An id is not below the microseconds of its message, and not far above.
-        let mut low =
-            query.above.max(query.after).map_or(0, MessageId::get).max(start.saturating_sub(1));
-        let below = [query.below, query.before].into_iter().flatten().min();
-        let mut high = below.map_or(i64::MAX, MessageId::get).min(end.saturating_add(lag + 1));
-        if let Some(ids) = &query.ids {
-            low = low.max(ids.iter().min()?.get() - 1);
-            high = high.min(ids.iter().max()?.get() + 1);
-        }
-        let words = query.text.as_ref().map(|text| words(text, WORDS));
-        if words.as_ref().is_some_and(Vec::is_empty) {
-            return None;
-        }
-        let with = query.with.as_ref().map(|w| w.as_str().to_owned());
-        let full = match &query.with {
-            // `0` comes behind `/`.
-            Some(with) if with.is_bare() => (format!("{with}/"), format!("{with}0")),
-            _ => (String::new(), String::new()),
+        let Some(find) = Find::new(&whole, self.lag.load(Ordering::Acquire)) else {
+            return Ok(Some(Count::default()));
         };
-        let numbers = |ids: &Vec<MessageId>| ids.iter().map(|id| id.get()).collect::<Vec<_>>();
-        let only = query.ids.as_ref().map(|ids| list(&numbers(ids)));
-        Some(Self { ids: (low, high), times: (start, end), with, full, only, words })
-    }
-
-    fn bind(&self, statement: &'static str, owner: &BareJid) -> super::many::Statement {
-        sqlx::query(statement)
-            .bind(owner.as_str())
-            .bind(self.ids.0)
-            .bind(self.ids.1)
-            .bind(self.times.0)
-            .bind(self.times.1)
-            .bind(self.with.clone())
-            .bind(self.full.0.clone())
-            .bind(self.full.1.clone())
-            .bind(self.only.clone())
-            .bind(self.words.as_ref().map(|words| expression(words)))
+        let (low, high) = find.ids;
+        let first = first.map_or(high, |first| first.id.get());
+        let (older, newer) = (find.between(low, first), find.between(first - 1, high));
+        let before = Walk::new(self, turn, owner, &older, false).counting().count_all().await?;
+        let behind = if first == high {
+            Some(0)
+        } else {
+            Walk::new(self, turn, owner, &newer, false).counting().count_all().await?
+        };
+        let both = before.zip(behind);
+        Ok(both.map(|(before, behind)| Count { total: before + behind, before }))
     }
 }
 
-/// In the language of FTS5, all words in quotes: none of them can be an operator. The statement
-/// puts the owner before it.
-fn expression(words: &[String]) -> String {
-    let quoted: Vec<String> =
-        words.iter().map(|w| format!("words : \"{}\"", w.replace('"', ""))).collect();
-    quoted.join(" AND ")
-}
-
-macro_rules! find {
-    ($what:literal, $join:literal, $times:literal, $order:literal) => {
-        concat!(
-            "WITH found (id) AS MATERIALIZED (SELECT rowid FROM archive_text \
-             WHERE archive_text MATCH \
-             'holders : \"o' || (SELECT number FROM owner WHERE jid = $1) || '\" AND ' || $10) \
-             SELECT ",
-            $what,
-            " FROM archive a ",
-            $join,
-            " WHERE a.owner = (SELECT number FROM owner WHERE jid = $1) \
-             AND a.volume_first < $3 AND a.volume_first >= \
-             coalesce((SELECT max(first) FROM archive_volume WHERE first <= $2), 0) \
-             AND a.first < $3 AND a.first >= coalesce((SELECT max(s.first) FROM archive_segment s \
-             WHERE s.volume = a.volume AND s.owner = a.owner AND s.first <= $2), 0) \
-             AND a.id > $2 AND a.id < $3 ",
-            $times,
-            " AND ($6 IS NULL OR a.peer = $6 OR (a.peer > $7 AND a.peer < $8)) \
-             AND ($9 IS NULL OR a.id IN (SELECT value FROM json_each($9))) \
-             AND ($10 IS NULL OR a.id IN found) ",
-            $order
-        )
-    };
-    ($what:literal, all times, $order:literal) => {
-        find!($what, "", "", $order)
-    };
-    ($what:literal, $order:literal) => {
-        find!($what, "CROSS JOIN message m ON m.id = a.id", "AND m.at >= $4 AND m.at <= $5", $order)
-    };
-}
-
-const FORWARDS: &str =
-    find!("a.id, m.at, a.peer, a.way, m.xml", "ORDER BY a.volume, a.first, a.id LIMIT $11");
-const BACKWARDS: &str = find!(
-    "a.id, m.at, a.peer, a.way, m.xml",
-    "ORDER BY a.volume DESC, a.first DESC, a.id DESC LIMIT $11"
-);
-/// How many there are, and before an id.
-const COUNT: &str = find!("count(*), count(*) FILTER (WHERE a.id < $11)", "");
-/// As fast as narrow rows can be read.
-const COUNT_ALL_TIMES: &str = find!("count(*), count(*) FILTER (WHERE a.id < $11)", all times, "");
-/// Which message is at a position.
-const AT: &str = find!("a.id", "ORDER BY a.volume, a.first, a.id LIMIT 1 OFFSET $11");
-const AT_ALL_TIMES: &str =
-    find!("a.id", all times, "ORDER BY a.volume, a.first, a.id LIMIT 1 OFFSET $11");
-/// How many of these there are.
+/// All of these are in the archive of somebody.
 const HAS: &str = "SELECT count(*) FROM owner o CROSS JOIN json_each($2) wanted \
     CROSS JOIN archive_row a WHERE o.jid = $1 AND a.owner = o.number AND a.id = wanted.value \
     AND a.segment = (SELECT s.segment FROM archive_segment s WHERE s.volume = (SELECT number \
     FROM archive_volume WHERE first <= wanted.value ORDER BY number DESC LIMIT 1) \
     AND s.owner = o.number AND s.first <= wanted.value ORDER BY s.first DESC LIMIT 1)";
-
-/// How many words can be asked for.
-const WORDS: usize = 16;
 
 /// What an archive is to forget.
 pub(super) struct Expire {
@@ -409,23 +272,11 @@ impl Change for Expire {
 /// How many messages are forgotten in one change, so that it does not hold up the others.
 const AT_ONCE: i64 = 500;
 
-fn stored(row: &DbRow) -> Result<Stored> {
-    let peer: Jid = jid(row, "peer", "archive")?;
-    let way = if row.try_get::<i64, _>("way")? == 0 { Way::Received } else { Way::Sent };
-    Ok(Stored {
-        id: number(row.try_get("id")?)?,
-        at: micros(row.try_get("at")?),
-        with: peer,
-        way,
-        xml: Bytes::from(row.try_get::<Vec<u8>, _>("xml")?),
-    })
-}
-
 fn micros(at: i64) -> Timestamp {
     Timestamp::from_micros(at)
 }
 
-fn number(id: i64) -> Result<MessageId> {
+pub(super) fn number(id: i64) -> Result<MessageId> {
     MessageId::new(id).ok_or_else(|| StorageError::Inconsistent {
         table: "message",
         key: id.to_string(),
@@ -435,11 +286,11 @@ fn number(id: i64) -> Result<MessageId> {
 
 #[cfg(test)]
 mod tests {
-    use sqlx::Connection as _;
+    use sqlx::{Connection as _, Row as _};
 
     use super::*;
     use crate::storage::SqliteStorage;
-    use crate::storage::sql::{Connection, release, resumption, segment};
+    use crate::storage::sql::{Connection, blocks, find, release, resumption, segment, walk};
     use crate::tasks::Tasks;
 
     /// How the database goes about it, one step a line.
@@ -456,10 +307,13 @@ mod tests {
         SqliteStorage::open(&path, 1, &Tasks::new()).await.unwrap();
         let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path);
         let mut connection = Connection::connect_with(&options).await.unwrap();
-        let mut statements: Vec<String> =
-            [FORWARDS, BACKWARDS, COUNT, COUNT_ALL_TIMES, AT, AT_ALL_TIMES, HAS]
-                .map(str::to_owned)
-                .into();
+        let mut statements: Vec<String> = find::STATEMENTS
+            .iter()
+            .chain(&walk::STATEMENTS)
+            .chain(&[HAS])
+            .map(|statement| (*statement).to_owned())
+            .collect();
+        statements.extend(blocks::statements());
         statements.extend(segment::statements());
         statements.extend(release::statements());
         statements.extend(resumption::statements());
@@ -473,6 +327,11 @@ mod tests {
                         "m ",
                         "archive_row",
                         "archive_segment",
+                        "archive_block",
+                        "archive_block_peer",
+                        "b ",
+                        "e ",
+                        "p ",
                         "a ",
                         "s ",
                         "waiting",

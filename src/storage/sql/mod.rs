@@ -7,13 +7,16 @@
 pub(super) mod account;
 mod archive;
 mod batch;
+mod blocks;
 mod document;
+mod find;
 pub(super) mod keep;
 mod many;
 mod release;
 mod resumption;
 mod roster;
 mod segment;
+mod walk;
 pub(super) mod writer;
 mod writing;
 
@@ -21,8 +24,8 @@ use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, OnceLock};
 
 use sqlx::Row;
-use tokio::sync::Semaphore;
 
+use super::turns::Turns;
 use super::{Result, StorageError};
 use crate::jid::Jid;
 use writer::Writer;
@@ -38,9 +41,9 @@ type DbRow = sqlx::sqlite::SqliteRow;
 pub(super) struct Database {
     /// Connections that cannot write.
     pub(super) reads: sqlx::Pool<Db>,
-    /// Who may read archives at the same time: fewer than there are connections, as it may take
-    /// long, and a login or a roster must not wait for it.
-    pub(super) scans: Semaphore,
+    /// Who may read archives at the same time: fewer than there are connections, so that a login or
+    /// a roster need not wait for it.
+    pub(super) turns: Turns,
     /// The task that writes.
     pub(super) writer: Writer,
     /// The server's secret, once it was read.

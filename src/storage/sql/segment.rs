@@ -15,6 +15,7 @@ use std::sync::LazyLock;
 
 use rustc_hash::FxHashSet;
 
+use super::blocks;
 use super::many::Many;
 use super::writer::Writing;
 use crate::storage::Result;
@@ -109,7 +110,7 @@ pub(super) async fn forget(on: &mut Writing<'_>, owner: i64, last: i64) -> Resul
     if !empty.is_empty() {
         sqlx::query(END).execute(&mut *on.connection).await?;
     }
-    Ok(())
+    blocks::forget(on, owner, last).await
 }
 
 /// A segment has at least so many rows: two megabytes.
@@ -220,7 +221,7 @@ mod tests {
                     at: Timestamp::from_micros(now + n as i64),
                     xml: Bytes::from(format!("<message id='{now}-{n}'/>")),
                     holders: holders.clone().into_iter().collect::<SmallVec<_>>(),
-                    search: None,
+                    search: (n % 3 > 0).then(|| ["bread wine", "bread"][n % 2].to_owned()),
                     handled: None,
                 };
                 ids.push(storage.archive().keep(message).await.unwrap().id);
@@ -229,22 +230,36 @@ mod tests {
         }
     }
 
+    fn id_of(ids: &std::ops::Range<i64>, random: &mut Random) -> Option<MessageId> {
+        MessageId::new(ids.start + random.below((ids.end - ids.start) as usize) as i64)
+    }
+
     /// Asks both the same.
     async fn compare(on: &[&dyn Storage; 2], ids: std::ops::Range<i64>, random: &mut Random) {
         let [a, b] = on.map(Storage::archive);
         let owner = user(random.below(USERS));
         assert_eq!(a.ends(&owner).await.unwrap(), b.ends(&owner).await.unwrap());
-        let mut id =
-            || MessageId::new(ids.start + random.below((ids.end - ids.start) as usize) as i64);
-        let some: Vec<_> = (0..4).map(|_| id()).collect();
+        let some: Vec<_> = (0..4).map(|_| id_of(&ids, random)).collect();
         let mut one = |n: usize| if random.below(3) == 0 { some[n] } else { None };
         let (after, before, above, named) = (one(0), one(1), one(2), one(3));
+        let mut time = || {
+            let micros = ids.start + random.below((ids.end - ids.start) as usize) as i64;
+            (random.below(5) == 0).then(|| Timestamp::from_micros(micros))
+        };
+        let (start, end) = (time(), time());
+        let listed = (random.below(6) == 0).then(|| random.below(30));
+        let listed = listed.map(|n| (0..n).filter_map(|_| id_of(&ids, random)).collect());
+        let words = ["bread", "wine", "bread wine", "none"][random.below(4)];
         let query = Query {
             after,
             before,
             above,
+            start,
+            end,
+            ids: listed,
+            text: (random.below(5) == 0).then(|| words.to_owned()),
             named: named.into_iter().collect(),
-            with: (random.below(4) == 0).then(|| user(random.below(3)).into_jid()),
+            with: (random.below(3) == 0).then(|| user(random.below(USERS)).into_jid()),
             index: None,
             backwards: random.below(2) == 0,
             max: [0, 1, 7, 1_000][random.below(4)],
@@ -257,7 +272,16 @@ mod tests {
             let named = Query { named: [stored.id].into_iter().collect(), ..Query::default() };
             assert!(b.page(&owner, &named).await.unwrap().is_some(), "{owner}: {stored:?}");
         }
-        let index = Query { index: Some(random.below(40) as u64), max: 5, ..Query::default() };
+        let index = Some(random.below(40) as u64);
+        let index = Query {
+            index,
+            max: 5,
+            count: true,
+            after: None,
+            before: None,
+            backwards: false,
+            ..query
+        };
         assert_eq!(a.page(&owner, &index).await.unwrap(), b.page(&owner, &index).await.unwrap());
         assert_eq!(a.owners(None, 99).await.unwrap(), b.owners(None, 99).await.unwrap());
     }

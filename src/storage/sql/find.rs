@@ -1,0 +1,246 @@
+//! What is looked for in an archive, and the statements that look for it within some bounds.
+
+use crate::payload::datetime::Timestamp;
+use crate::storage::words::words;
+use crate::storage::{MessageId, Query};
+
+/// What a query looks for, as the database wants it. The bounds by ids are those of the whole query.
+#[derive(Clone, Debug)]
+pub(super) struct Find {
+    /// Ids lie between these two.
+    pub(super) ids: (i64, i64),
+    times: (i64, i64),
+    lag: i64,
+    with: Option<With>,
+    /// None but these, in their order.
+    pub(super) only: Option<Vec<i64>>,
+    /// What is searched for, in the language of FTS5.
+    pub(super) words: Option<String>,
+}
+
+/// To or from an address.
+#[derive(Clone, Debug)]
+struct With {
+    jid: String,
+    bare: String,
+    /// Between these texts lie the full addresses of a bare one.
+    full: (String, String),
+}
+
+impl Find {
+    /// `None` if nothing can be found. An id is at most `lag` above the microseconds of its message.
+    pub(super) fn new(query: &Query, lag: i64) -> Option<Self> {
+        let start = query.start.map_or(i64::MIN, Timestamp::as_micros);
+        let end = query.end.map_or(i64::MAX, Timestamp::as_micros);
+        // An id is not below the microseconds of its message.
+        let mut low =
+            query.above.max(query.after).map_or(0, MessageId::get).max(start.saturating_sub(1));
+        let below = [query.below, query.before].into_iter().flatten().min();
+        let mut high = below.map_or(i64::MAX, MessageId::get).min(end.saturating_add(lag + 1));
+        let only = query.ids.as_ref().map(|ids| {
+            let mut ids: Vec<i64> = ids.iter().map(|id| id.get()).collect();
+            ids.sort_unstable();
+            ids.dedup();
+            ids
+        });
+        if let Some(ids) = &only {
+            low = low.max(ids.first()? - 1);
+            high = high.min(ids.last()? + 1);
+        }
+        let words = query.text.as_ref().map(|text| words(text, WORDS));
+        if words.as_ref().is_some_and(Vec::is_empty) {
+            return None;
+        }
+        let words = words.as_deref().map(expression);
+        let with = query.with.as_ref().map(|with| With {
+            jid: with.as_str().to_owned(),
+            bare: with.bare_str().to_owned(),
+            full: if with.is_bare() {
+                // `0` comes behind `/`.
+                (format!("{with}/"), format!("{with}0"))
+            } else {
+                (String::new(), String::new())
+            },
+        });
+        Some(Self { ids: (low, high), times: (start, end), lag, with, only, words })
+    }
+
+    /// The same, between these ids.
+    pub(super) fn between(&self, low: i64, high: i64) -> Self {
+        Self { ids: (low, high), ..self.clone() }
+    }
+
+    /// The bare address of whom messages are to or from.
+    pub(super) fn bare(&self) -> Option<&str> {
+        self.with.as_ref().map(|with| with.bare.as_str())
+    }
+
+    /// Any message within the bounds is found.
+    pub(super) fn takes_all(&self) -> bool {
+        self.with.is_none()
+            && self.only.is_none()
+            && self.words.is_none()
+            && (self.lag <= super::keep::LEAST_LAG || !self.has_times())
+    }
+
+    /// All messages to or from the bare address, or all without one, are found between these ids.
+    pub(super) fn takes_all_of_peer(&self, low: i64, high: i64) -> bool {
+        let is_bare = self.with.as_ref().is_none_or(|with| with.jid == with.bare);
+        is_bare && self.only.is_none() && self.words.is_none() && self.is_in_time(low, high)
+    }
+
+    /// Whatever has an id between these two was taken in time.
+    fn is_in_time(&self, low: i64, high: i64) -> bool {
+        let (start, end) = self.times;
+        (start == i64::MIN || low.saturating_add(1).saturating_sub(self.lag) >= start)
+            && (end == i64::MAX || high.saturating_sub(1) <= end)
+    }
+
+    fn has_times(&self) -> bool {
+        self.times != (i64::MIN, i64::MAX)
+    }
+
+    /// The statement that counts within these bounds.
+    pub(super) fn count(&self, low: i64, high: i64) -> &'static str {
+        if self.is_in_time(low, high) { COUNT_ALL_TIMES } else { COUNT }
+    }
+
+    /// The statement that finds an id by its position within these bounds.
+    pub(super) fn at(&self, low: i64, high: i64, backwards: bool) -> &'static str {
+        match (self.is_in_time(low, high), backwards) {
+            (true, false) => AT_ALL_TIMES,
+            (true, true) => AT_ALL_TIMES_BACKWARDS,
+            (false, false) => AT,
+            (false, true) => AT_BACKWARDS,
+        }
+    }
+
+    /// For the statements below.
+    pub(super) fn bind(
+        &self,
+        statement: &'static str,
+        owner: i64,
+        low: i64,
+        high: i64,
+    ) -> super::many::Statement {
+        let with = self.with.clone();
+        let (jid, full) = with.map_or_else(Default::default, |with| (Some(with.jid), with.full));
+        sqlx::query(statement)
+            .bind(owner)
+            .bind(low)
+            .bind(high)
+            .bind(self.times.0)
+            .bind(self.times.1)
+            .bind(jid)
+            .bind(full.0)
+            .bind(full.1)
+    }
+}
+
+/// In the language of FTS5, all words in quotes: none of them can be an operator. The statement
+/// puts the owner before it.
+fn expression(words: &[String]) -> String {
+    let quoted: Vec<String> =
+        words.iter().map(|w| format!("words : \"{}\"", w.replace('"', ""))).collect();
+    quoted.join(" AND ")
+}
+
+/// $1 owner, $2 and $3 bounds of ids, $4 and $5 times, $6 the other side, $7 and $8 its full
+/// addresses.
+macro_rules! find {
+    ($what:literal, $join:literal, $times:literal, $order:literal) => {
+        concat!(
+            "SELECT ",
+            $what,
+            " FROM archive a ",
+            $join,
+            " WHERE a.owner = $1 AND a.volume_first < $3 AND a.volume_first >= \
+             coalesce((SELECT max(first) FROM archive_volume WHERE first <= $2), 0) \
+             AND a.first < $3 AND a.first >= coalesce((SELECT max(s.first) FROM archive_segment s \
+             WHERE s.volume = a.volume AND s.owner = a.owner AND s.first <= $2), 0) \
+             AND a.id > $2 AND a.id < $3 ",
+            $times,
+            " AND ($6 IS NULL OR a.peer = $6 OR (a.peer > $7 AND a.peer < $8)) ",
+            $order
+        )
+    };
+    ($what:literal, all times, $order:literal) => {
+        find!($what, "", "", $order)
+    };
+    ($what:literal, $order:literal) => {
+        find!($what, "CROSS JOIN message m ON m.id = a.id", "AND m.at >= $4 AND m.at <= $5", $order)
+    };
+}
+
+/// Whole rows, $9 at most.
+pub(super) const FORWARDS: &str =
+    find!("a.id, m.at, a.peer, a.way, m.xml", "ORDER BY a.volume, a.first, a.id LIMIT $9");
+/// The same, the newest first.
+pub(super) const BACKWARDS: &str = find!(
+    "a.id, m.at, a.peer, a.way, m.xml",
+    "ORDER BY a.volume DESC, a.first DESC, a.id DESC LIMIT $9"
+);
+/// How many there are.
+const COUNT: &str = find!("count(*)", "");
+/// As fast as narrow rows can be read.
+const COUNT_ALL_TIMES: &str = find!("count(*)", all times, "");
+/// Which one is at position $9.
+const AT: &str = find!("a.id", "ORDER BY a.volume, a.first, a.id LIMIT 1 OFFSET $9");
+const AT_ALL_TIMES: &str =
+    find!("a.id", all times, "ORDER BY a.volume, a.first, a.id LIMIT 1 OFFSET $9");
+const AT_BACKWARDS: &str =
+    find!("a.id", "ORDER BY a.volume DESC, a.first DESC, a.id DESC LIMIT 1 OFFSET $9");
+const AT_ALL_TIMES_BACKWARDS: &str =
+    find!("a.id", all times, "ORDER BY a.volume DESC, a.first DESC, a.id DESC LIMIT 1 OFFSET $9");
+
+/// Those of a list of ids ($9), in its order.
+macro_rules! listed {
+    ($what:literal) => {
+        concat!(
+            "SELECT ",
+            $what,
+            " FROM json_each($9) wanted CROSS JOIN archive_row a \
+             CROSS JOIN message m ON m.id = a.id \
+             WHERE a.owner = $1 AND a.id = wanted.value AND a.id > $2 AND a.id < $3 \
+             AND a.segment = (SELECT s.segment FROM archive_segment s \
+             WHERE s.volume = (SELECT number FROM archive_volume \
+             WHERE first <= wanted.value ORDER BY number DESC LIMIT 1) \
+             AND s.owner = $1 AND s.first <= wanted.value ORDER BY s.first DESC LIMIT 1) \
+             AND m.at >= $4 AND m.at <= $5 \
+             AND ($6 IS NULL OR a.peer = $6 OR (a.peer > $7 AND a.peer < $8))"
+        )
+    };
+}
+
+/// Whole rows.
+pub(super) const LISTED: &str = listed!("a.id, m.at, a.peer, a.way, m.xml");
+/// Their ids only.
+pub(super) const LISTED_IDS: &str = listed!("a.id");
+
+/// Ids of messages with the words $4 which owner $1 has, or had, between $2 and $3.
+pub(super) const TEXT: &str = "SELECT rowid FROM archive_text WHERE archive_text MATCH \
+    'holders : \"o' || $1 || '\" AND ' || $4 AND rowid > $2 AND rowid < $3 ORDER BY rowid LIMIT $5";
+/// The same, the newest first.
+pub(super) const TEXT_BACKWARDS: &str = "SELECT rowid FROM archive_text WHERE archive_text MATCH \
+    'holders : \"o' || $1 || '\" AND ' || $4 AND rowid > $2 AND rowid < $3 \
+    ORDER BY rowid DESC LIMIT $5";
+
+/// How many words can be asked for.
+const WORDS: usize = 16;
+
+/// All of them.
+#[cfg(test)]
+pub(super) const STATEMENTS: [&str; 12] = [
+    FORWARDS,
+    BACKWARDS,
+    COUNT,
+    COUNT_ALL_TIMES,
+    AT,
+    AT_ALL_TIMES,
+    AT_BACKWARDS,
+    AT_ALL_TIMES_BACKWARDS,
+    LISTED,
+    LISTED_IDS,
+    TEXT,
+    TEXT_BACKWARDS,
+];

@@ -1,0 +1,592 @@
+//! A walk through what a query finds: piece by piece, each of them bounded, and each in a turn.
+//!
+//! What is found at once (a stretch of ids) is one piece. What must be looked for is cut: into
+//! stretches of [`BLOCK`] rows, into blocks of which it is known whether they have any
+//! ([`super::blocks`]), or into lists of ids.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use futures_util::TryStreamExt;
+use sqlx::Row;
+
+use super::archive::number;
+use super::blocks::{AT_ONCE, BLOCK, KeepBlocks};
+use super::find::{BACKWARDS, FORWARDS, Find, LISTED, LISTED_IDS, TEXT, TEXT_BACKWARDS};
+use super::many::Statement;
+use super::release::list;
+use super::{Database, DbRow, bound, jid};
+use crate::jid::Jid;
+use crate::payload::datetime::Timestamp;
+use crate::storage::archive::PAGE_BYTES;
+use crate::storage::turns::Turn;
+use crate::storage::{Page, Result, Stored, Way};
+
+/// A walk within some bounds of ids, from one side to the other.
+pub(super) struct Walk<'a, 't> {
+    database: &'a Database,
+    turn: &'a mut Turn<'t>,
+    owner: i64,
+    find: &'a Find,
+    backwards: bool,
+    /// What is left lies between these ids.
+    low: i64,
+    high: i64,
+    kind: Kind,
+    ready: VecDeque<Piece>,
+    /// Up to which id there are blocks, once that is known.
+    end: Option<i64>,
+    /// Pieces beyond the blocks so far.
+    beyond: usize,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Kind {
+    /// Everything between the bounds is found.
+    Whole,
+    /// Some of it, by blocks.
+    Blocks,
+    /// Ids that were asked for.
+    Listed,
+    /// Ids that are found by words.
+    Text,
+}
+
+/// Where something may be found.
+#[derive(Clone, Debug)]
+enum Piece {
+    /// Between two ids; how many are found there, if that is known.
+    Between(i64, i64, Option<i64>),
+    /// Among these, in the order of the walk.
+    Listed(Vec<i64>),
+}
+
+impl<'a, 't> Walk<'a, 't> {
+    /// A walk for rows.
+    pub(super) fn new(
+        database: &'a Database,
+        turn: &'a mut Turn<'t>,
+        owner: i64,
+        find: &'a Find,
+        backwards: bool,
+    ) -> Self {
+        let kind = match (&find.words, &find.only) {
+            (Some(_), _) => Kind::Text,
+            (None, Some(_)) => Kind::Listed,
+            (None, None) if find.takes_all() => Kind::Whole,
+            (None, None) => Kind::Blocks,
+        };
+        let (low, high) = find.ids;
+        let (ready, end, beyond) = (VecDeque::new(), None, 0);
+        Self { database, turn, owner, find, backwards, low, high, kind, ready, end, beyond }
+    }
+
+    /// A walk for numbers of rows, or for positions.
+    pub(super) fn counting(mut self) -> Self {
+        if self.kind == Kind::Whole {
+            self.kind = Kind::Blocks;
+        }
+        self
+    }
+
+    /// The next piece, in a turn; `None` at the end.
+    async fn next(&mut self) -> Result<Option<Piece>> {
+        while self.ready.is_empty() && self.low < self.high.saturating_sub(1) {
+            self.turn.pass().await;
+            match self.kind {
+                Kind::Whole => {
+                    self.ready.push_back(Piece::Between(self.low, self.high, None));
+                    self.low = self.high;
+                }
+                Kind::Listed => {
+                    let only = self.find.only.clone().unwrap_or_default();
+                    self.push_list(only);
+                    self.low = self.high;
+                }
+                Kind::Text => self.search().await?,
+                Kind::Blocks => self.step().await?,
+            }
+        }
+        Ok(self.ready.pop_front())
+    }
+
+    fn push_list(&mut self, mut ids: Vec<i64>) {
+        ids.sort_unstable();
+        if self.backwards {
+            ids.reverse();
+        }
+        self.ready.push_back(Piece::Listed(ids));
+    }
+
+    /// Messages with the words; among them may be some which the owner has no more.
+    async fn search(&mut self) -> Result<()> {
+        let rows = sqlx::query(if self.backwards { TEXT_BACKWARDS } else { TEXT })
+            .bind(self.owner)
+            .bind(self.low)
+            .bind(self.high)
+            .bind(self.find.words.clone())
+            .bind(bound(CANDIDATES))
+            .fetch_all(&self.database.reads)
+            .await?;
+        let ids = rows.iter().map(|row| row.try_get(0)).collect::<std::result::Result<_, _>>();
+        let mut ids: Vec<i64> = ids?;
+        match ids.last() {
+            Some(last) if ids.len() == CANDIDATES => self.shorten(*last),
+            _ => self.low = self.high,
+        }
+        if let Some(only) = &self.find.only {
+            ids.retain(|id| only.binary_search(id).is_ok());
+        }
+        if !ids.is_empty() {
+            self.push_list(ids);
+        }
+        Ok(())
+    }
+
+    /// Up to this id, with it, the walk has come.
+    fn shorten(&mut self, to: i64) {
+        if self.backwards {
+            self.high = to;
+        } else {
+            self.low = to;
+        }
+    }
+
+    async fn step(&mut self) -> Result<()> {
+        let mut end = match self.end {
+            Some(end) => end,
+            None => self.database.blocks_end(self.owner).await?,
+        };
+        if self.beyond == PATIENCE && !self.is_in_blocks(end) {
+            end = self.extend(end).await?;
+            self.beyond += 1;
+        }
+        self.end = Some(end);
+        if self.is_in_blocks(end) { self.known(end).await } else { self.unknown(end).await }
+    }
+
+    /// The walk goes on where there are blocks, up to `end`.
+    fn is_in_blocks(&self, end: i64) -> bool {
+        if self.backwards { self.high - 1 <= end } else { self.low < end }
+    }
+
+    /// Pieces of blocks.
+    async fn known(&mut self, end: i64) -> Result<()> {
+        let (low, high) = (self.low, self.high);
+        let blocks =
+            self.database.blocks(self.owner, self.find.bare(), (low, high), self.backwards).await?;
+        let is_all = (blocks.len() as i64) < AT_ONCE;
+        let last = blocks.last().copied();
+        for block in blocks {
+            let is_whole = block.after >= low && block.last < high;
+            let (from, to) = (block.after.max(low), high.min(block.last + 1));
+            let is_exact = is_whole && self.find.takes_all_of_peer(from, to);
+            let rows = block.rows.filter(|_| is_exact);
+            self.ready.push_back(Piece::Between(from, to, rows));
+        }
+        match last.filter(|_| !is_all) {
+            Some(block) if self.backwards => self.high = block.after + 1,
+            Some(block) => self.low = block.last,
+            None if self.backwards => self.high = self.low,
+            None => self.low = end,
+        }
+        Ok(())
+    }
+
+    /// A piece beyond the blocks.
+    async fn unknown(&mut self, end: i64) -> Result<()> {
+        self.beyond += 1;
+        let low = if self.backwards { self.low.max(end) } else { self.low };
+        let at = self.database.reach(self.owner, (low, self.high), self.backwards).await?;
+        let piece = match at {
+            Some(id) if self.backwards => (id - 1, self.high),
+            Some(id) => (low, id + 1),
+            None => (low, self.high),
+        };
+        self.ready.push_back(Piece::Between(piece.0, piece.1, None));
+        match at {
+            Some(id) => self.shorten(id),
+            None if self.backwards => self.high = low + 1,
+            None => self.low = self.high,
+        }
+        Ok(())
+    }
+
+    /// Makes blocks of what is in none yet. Answers up to where there are blocks then.
+    async fn extend(&mut self, mut end: i64) -> Result<i64> {
+        loop {
+            let (after, mut blocks) = (end, Vec::new());
+            while blocks.len() < BLOCKS_OF_A_CHANGE
+                && let Some(block) = self.database.count_block(self.owner, end).await?
+            {
+                end = block.last;
+                blocks.push(block);
+                self.turn.pass().await;
+            }
+            if blocks.is_empty() {
+                return Ok(after);
+            }
+            let is_all = blocks.len() < BLOCKS_OF_A_CHANGE;
+            // Nothing is read meanwhile.
+            self.turn.give_up();
+            let change = KeepBlocks { owner: self.owner, after, blocks };
+            if let Err(error) = self.database.writer.write(change).await {
+                // The question can be answered without them.
+                tracing::debug!(%error, "blocks of an archive were not kept");
+                return Ok(after);
+            }
+            self.turn.pass().await;
+            end = self.database.blocks_end(self.owner).await?;
+            if is_all || end <= after {
+                return Ok(end);
+            }
+        }
+    }
+
+    /// The first `max` rows of the walk, in the order of their numbers.
+    pub(super) async fn page(mut self, max: usize) -> Result<Page> {
+        let mut page = Page { complete: true, ..Page::default() };
+        let mut bytes = 0;
+        while page.complete
+            && let Some(piece) = self.next().await?
+        {
+            self.turn.pass().await;
+            // One more than wanted tells whether there are more.
+            let wanted = bound((max - page.rows.len()).saturating_add(1));
+            let mut rows = self.statement(&piece, wanted).fetch(&self.database.reads);
+            while let Some(row) = rows.try_next().await? {
+                if page.rows.len() == max || bytes > PAGE_BYTES {
+                    page.complete = false;
+                    break;
+                }
+                let row = stored(&row)?;
+                bytes += row.xml.len();
+                page.rows.push(row);
+            }
+        }
+        if self.backwards {
+            page.rows.reverse();
+        }
+        Ok(page)
+    }
+
+    /// Finds whole rows of a piece.
+    fn statement(&self, piece: &Piece, wanted: i64) -> Statement {
+        match piece {
+            Piece::Between(low, high, _) => {
+                let statement = if self.backwards { BACKWARDS } else { FORWARDS };
+                self.find.bind(statement, self.owner, *low, *high).bind(wanted)
+            }
+            Piece::Listed(ids) => {
+                let (low, high) = self.find.ids;
+                self.find.bind(LISTED, self.owner, low, high).bind(list(ids))
+            }
+        }
+    }
+
+    /// The id at a position of the walk, counted from 0.
+    pub(super) async fn find_position(&mut self, position: u64) -> Result<Option<i64>> {
+        let mut left = position;
+        while let Some(piece) = self.next().await? {
+            let found = self.count(&piece).await?;
+            if left < found {
+                return self.at(&piece, left).await;
+            }
+            left -= found;
+        }
+        Ok(None)
+    }
+
+    /// How many rows are found; `None` if to find out would be a long walk.
+    pub(super) async fn count_all(mut self) -> Result<Option<u64>> {
+        let (mut total, mut read) = (0, 0);
+        while let Some(piece) = self.next().await? {
+            read += usize::from(!matches!(piece, Piece::Between(.., Some(_))));
+            if read > MOST_COUNTED {
+                return Ok(None);
+            }
+            total += self.count(&piece).await?;
+        }
+        Ok(Some(total))
+    }
+
+    /// How many rows of a piece are found.
+    async fn count(&mut self, piece: &Piece) -> Result<u64> {
+        let (low, high) = match piece {
+            Piece::Between(.., Some(rows)) => return Ok(rows.unsigned_abs()),
+            Piece::Between(low, high, None) => (*low, *high),
+            Piece::Listed(ids) => return Ok(self.listed(ids).await?.len() as u64),
+        };
+        self.turn.pass().await;
+        let row = self.find.bind(self.find.count(low, high), self.owner, low, high);
+        let count: i64 = row.fetch_one(&self.database.reads).await?.try_get(0)?;
+        Ok(count.unsigned_abs())
+    }
+
+    /// The id at a position of a piece.
+    async fn at(&mut self, piece: &Piece, position: u64) -> Result<Option<i64>> {
+        let (low, high) = match piece {
+            Piece::Between(low, high, _) => (*low, *high),
+            Piece::Listed(ids) => {
+                let ids = self.listed(ids).await?;
+                let position = usize::try_from(position).unwrap_or(usize::MAX);
+                return Ok(ids.get(position).copied());
+            }
+        };
+        self.turn.pass().await;
+        let row = self
+            .find
+            .bind(self.find.at(low, high, self.backwards), self.owner, low, high)
+            .bind(i64::try_from(position).unwrap_or(i64::MAX))
+            .fetch_optional(&self.database.reads)
+            .await?;
+        Ok(row.map(|row| row.try_get(0)).transpose()?)
+    }
+
+    /// Those of a list that are found.
+    async fn listed(&mut self, ids: &[i64]) -> Result<Vec<i64>> {
+        self.turn.pass().await;
+        let (low, high) = self.find.ids;
+        let rows = self
+            .find
+            .bind(LISTED_IDS, self.owner, low, high)
+            .bind(list(ids))
+            .fetch_all(&self.database.reads)
+            .await?;
+        let ids = rows.iter().map(|row| row.try_get(0)).collect::<std::result::Result<_, _>>();
+        Ok(ids?)
+    }
+}
+
+impl Database {
+    /// The id of the row which is a block away from one side; `None` if there are fewer.
+    async fn reach(
+        &self,
+        owner: i64,
+        (low, high): (i64, i64),
+        backwards: bool,
+    ) -> Result<Option<i64>> {
+        let row = sqlx::query_as::<_, (i64,)>(if backwards { REACH_BACKWARDS } else { REACH })
+            .bind(owner)
+            .bind(low)
+            .bind(high)
+            .bind(BLOCK - 1)
+            .fetch_optional(&self.reads)
+            .await?;
+        Ok(row.map(|(id,)| id))
+    }
+}
+
+fn stored(row: &DbRow) -> Result<Stored> {
+    let peer: Jid = jid(row, "peer", "archive")?;
+    let way = if row.try_get::<i64, _>("way")? == 0 { Way::Received } else { Way::Sent };
+    Ok(Stored {
+        id: number(row.try_get("id")?)?,
+        at: Timestamp::from_micros(row.try_get("at")?),
+        with: peer,
+        way,
+        xml: Bytes::from(row.try_get::<Vec<u8>, _>("xml")?),
+    })
+}
+
+macro_rules! reach {
+    ($order:literal) => {
+        concat!(
+            "SELECT a.id FROM archive a WHERE a.owner = $1 AND a.volume_first < $3 \
+             AND a.volume_first >= \
+             coalesce((SELECT max(first) FROM archive_volume WHERE first <= $2), 0) \
+             AND a.first < $3 AND a.first >= coalesce((SELECT max(s.first) FROM archive_segment s \
+             WHERE s.volume = a.volume AND s.owner = a.owner AND s.first <= $2), 0) \
+             AND a.id > $2 AND a.id < $3 ORDER BY ",
+            $order,
+            " LIMIT 1 OFFSET $4"
+        )
+    };
+}
+
+const REACH: &str = reach!("a.volume, a.first, a.id");
+const REACH_BACKWARDS: &str = reach!("a.volume DESC, a.first DESC, a.id DESC");
+
+/// Pieces beyond the blocks before blocks are made of what is there: small archives need none.
+const PATIENCE: usize = 2;
+/// Blocks that are handed to the writer together.
+const BLOCKS_OF_A_CHANGE: usize = if cfg!(test) { 2 } else { 64 };
+/// Messages with the words of a search that are looked at in one piece.
+const CANDIDATES: usize = if cfg!(test) { 4 } else { 256 };
+
+/// Pieces that are read at most to say how many there are: 65,536 rows.
+const MOST_COUNTED: usize = 128;
+
+/// All of them.
+#[cfg(test)]
+pub(super) const STATEMENTS: [&str; 2] = [REACH, REACH_BACKWARDS];
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use futures_util::future::join_all;
+    use smallvec::smallvec;
+
+    use super::BLOCK;
+    use crate::jid::{BareJid, Jid};
+    use crate::payload::datetime::Timestamp;
+    use crate::storage::{Holder, MessageId, NewMessage, Query, SqliteStorage, Storage, Way};
+    use crate::tasks::Tasks;
+
+    fn user(name: &str) -> BareJid {
+        BareJid::from_parts(Some(name), "localhost").unwrap()
+    }
+
+    /// One reader: everybody reads by the same connection.
+    async fn open(dir: &std::path::Path) -> Arc<SqliteStorage> {
+        SqliteStorage::open(&dir.join("waxwing.sqlite"), 1, &Tasks::new()).await.unwrap()
+    }
+
+    /// Puts so many messages into an archive, from Romeo but for three from the nurse, who says
+    /// something else.
+    async fn fill(storage: &SqliteStorage, owner: &BareJid, count: i64) {
+        let rare = [count / 10, count / 2, count - count / 10];
+        for n in 1..=count {
+            let is_rare = rare.contains(&n);
+            let with = if is_rare { "nurse@localhost/n" } else { "romeo@localhost/r" };
+            let message = NewMessage {
+                at: Timestamp::from_micros(n * 10_000_000),
+                xml: format!("<message id='{n}'/>").into(),
+                holders: smallvec![Holder {
+                    owner: owner.clone(),
+                    with: Jid::parse(with).unwrap(),
+                    way: Way::Received,
+                    archive: true,
+                    waiting: false,
+                    limit: None,
+                }],
+                search: Some(if is_rare { "goose".into() } else { "love".into() }),
+                handled: None,
+            };
+            let kept = storage.archive().keep(message).await.unwrap();
+            if n % 500 == 0 {
+                kept.receipt.await.unwrap();
+            }
+        }
+    }
+
+    /// Counts steps of SQLite's machine, in tens.
+    async fn count_steps(storage: &SqliteStorage) -> Arc<AtomicU64> {
+        let steps = Arc::new(AtomicU64::new(0));
+        let mut connection = storage.database.reads.acquire().await.unwrap();
+        let counter = Arc::clone(&steps);
+        connection.lock_handle().await.unwrap().set_progress_handler(10, move || {
+            counter.fetch_add(1, Ordering::Relaxed);
+            true
+        });
+        steps
+    }
+
+    fn questions(count: i64) -> Vec<(&'static str, Query)> {
+        let all = || Query { max: 20, ..Query::default() };
+        let at = |n: i64| Timestamp::from_micros(n * 10_000_000);
+        let id = |n: i64| MessageId::new(n * 10_000_000);
+        let nurse = Some(Jid::parse("nurse@localhost").unwrap());
+        let middle = (count / 2, count / 2 + 30);
+        vec![
+            ("the first", all()),
+            ("the last", Query { backwards: true, ..all() }),
+            ("behind an id", Query { after: id(middle.0), ..all() }),
+            ("in a time", Query { start: Some(at(middle.0)), end: Some(at(middle.1)), ..all() }),
+            ("rare", Query { with: nurse.clone(), ..all() }),
+            ("rare, from the end", Query { with: nurse.clone(), backwards: true, ..all() }),
+            (
+                "of a device",
+                Query { with: Some(Jid::parse("nurse@localhost/n").unwrap()), ..all() },
+            ),
+            (
+                "rare, in a time",
+                Query {
+                    with: nurse.clone(),
+                    start: Some(at(middle.0)),
+                    end: Some(at(middle.1)),
+                    ..all()
+                },
+            ),
+            ("from nobody", Query { with: Some(Jid::parse("tybalt@localhost").unwrap()), ..all() }),
+            ("a word", Query { text: Some("goose".into()), ..all() }),
+            ("ids", Query { ids: Some(id(1).into_iter().chain(id(count)).collect()), ..all() }),
+            ("how many of the rare", Query { with: nurse, max: 0, count: true, ..all() }),
+            ("how many", Query { max: 0, count: true, ..all() }),
+            ("at a position", Query { index: Some(count as u64 - 50), count: true, ..all() }),
+        ]
+    }
+
+    #[tokio::test]
+    async fn a_page_costs_what_it_returns_and_not_what_there_is() {
+        let mut costs: Vec<Vec<u64>> = Vec::new();
+        for count in [1_000, 8_000] {
+            let dir = tempfile::tempdir().unwrap();
+            let storage = open(dir.path()).await;
+            let juliet = user("juliet");
+            fill(&storage, &juliet, count).await;
+            let steps = count_steps(&storage).await;
+            let archive = storage.archive();
+            let of_nobody = Query { with: Some(user("x").into_jid()), ..Query::default() };
+            archive.page(&juliet, &of_nobody).await.unwrap();
+            let mut of_this = Vec::new();
+            for (_, query) in questions(count) {
+                let before = steps.load(Ordering::Relaxed);
+                archive.page(&juliet, &query).await.unwrap().unwrap();
+                of_this.push(steps.load(Ordering::Relaxed) - before);
+            }
+            costs.push(of_this);
+            storage.close().await;
+        }
+        let blocks = 8_000 / BLOCK as u64;
+        for (n, (name, query)) in questions(8_000).into_iter().enumerate() {
+            let (few, many) = (costs[0][n], costs[1][n]);
+            let is_counted = query.count && query.with.is_none();
+            // To count all, blocks are added up; else eight times as much costs no more.
+            let most = if is_counted { 16 * blocks } else { 2 * few + 10 };
+            assert!(many <= most, "{name}: {few} and {many} times ten steps");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_account_that_asks_without_end_does_not_stand_before_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let storage = open(dir.path()).await;
+        let (many, one) = (user("many"), user("one"));
+        fill(&storage, &many, 2_000).await;
+        fill(&storage, &one, 100).await;
+        let archive = storage.archive();
+        let (stop, turns) = (AtomicU64::new(0), &storage.database.turns);
+        let many = &many;
+        let session = |n: usize| {
+            let stop = &stop;
+            async move {
+                let questions = questions(2_000);
+                for (_, query) in questions.iter().cycle().skip(n) {
+                    archive.page(many, query).await.unwrap().unwrap();
+                    if stop.load(Ordering::Relaxed) > 0 {
+                        break;
+                    }
+                }
+            }
+        };
+        let page = async {
+            let mut most = 0;
+            for _ in 0..50 {
+                let before = turns.given().len();
+                let query = Query { max: 20, ..Query::default() };
+                assert_eq!(archive.page(&one, &query).await.unwrap().unwrap().rows.len(), 20);
+                most = most.max(turns.given().len() - before);
+            }
+            stop.store(1, Ordering::Relaxed);
+            most
+        };
+        let sessions = join_all((0..20).map(session));
+        let (most, _) = futures_util::join!(page, sessions);
+        // Its own has two statements; between them, and before, the others have one.
+        assert!(most <= 6, "{most} turns for one page");
+        storage.close().await;
+    }
+}

@@ -1,0 +1,302 @@
+//! Turns of those who read archives: one account's many questions do not stand before others'.
+//!
+//! A turn is the right to run one short statement. Each account has one turn at a time, however many
+//! of its sessions ask. Accounts that wait are served one after another. A question that needs several
+//! statements passes its turn on between them, and goes to the end of the line.
+//!
+//! Work in the background (retention) comes after all of them, but is not shut out: it gets one of
+//! [`BETWEEN`] turns.
+
+use std::collections::{HashMap, VecDeque};
+
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use crate::jid::BareJid;
+
+/// Gives turns, as many at the same time as it was made with.
+#[derive(Debug)]
+pub(super) struct Turns(Mutex<Line>);
+
+/// For whom a turn is.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Who<'a> {
+    /// A user's question.
+    Account(&'a BareJid),
+    /// Nobody waits for it.
+    Background,
+}
+
+/// A turn that lasts until it is dropped or given up.
+#[derive(Debug)]
+pub(super) struct Turn<'a> {
+    turns: &'a Turns,
+    who: Who<'a>,
+    is_held: bool,
+}
+
+#[derive(Debug)]
+struct Line {
+    free: usize,
+    /// Accounts that wait and have no turn, in the order in which they are served.
+    next: VecDeque<BareJid>,
+    accounts: HashMap<BareJid, Account>,
+    background: VecDeque<oneshot::Sender<()>>,
+    /// Turns of accounts while the background waits.
+    between: usize,
+    #[cfg(test)]
+    given: Vec<Option<BareJid>>,
+}
+
+/// An account that has a turn, or waits for one.
+#[derive(Debug, Default)]
+struct Account {
+    has_turn: bool,
+    waiting: VecDeque<oneshot::Sender<()>>,
+}
+
+/// Somebody in the line. If it leaves, a turn that it was just given goes to the next one.
+struct Place<'a> {
+    turns: &'a Turns,
+    who: Who<'a>,
+    called: oneshot::Receiver<()>,
+    is_served: bool,
+}
+
+impl Turns {
+    /// At most `at_once` turns at the same time; at least one.
+    pub(super) fn new(at_once: usize) -> Self {
+        Self(Mutex::new(Line {
+            free: at_once.max(1),
+            next: VecDeque::new(),
+            accounts: HashMap::new(),
+            background: VecDeque::new(),
+            between: 0,
+            #[cfg(test)]
+            given: Vec::new(),
+        }))
+    }
+
+    /// Waits for a turn.
+    pub(super) async fn take<'a>(&'a self, who: Who<'a>) -> Turn<'a> {
+        let mut turn = Turn { turns: self, who, is_held: false };
+        turn.take().await;
+        turn
+    }
+
+    /// Those who had the turns so far; `None` is the background.
+    #[cfg(test)]
+    pub(super) fn given(&self) -> Vec<Option<BareJid>> {
+        self.0.lock().given.clone()
+    }
+}
+
+impl Turn<'_> {
+    /// Lets those go first who wait. Costs next to nothing if there are none.
+    pub(super) async fn pass(&mut self) {
+        let others_wait = self.turns.0.lock().others_wait(self.who);
+        if others_wait {
+            self.give_up();
+        }
+        self.take().await;
+    }
+
+    /// Ends the turn, for a while in which nothing is read.
+    pub(super) fn give_up(&mut self) {
+        if std::mem::take(&mut self.is_held) {
+            self.turns.0.lock().end(self.who);
+        }
+    }
+
+    async fn take(&mut self) {
+        if self.is_held {
+            return;
+        }
+        let called = self.turns.0.lock().enter(self.who);
+        let mut place = Place { turns: self.turns, who: self.who, called, is_served: false };
+        // The line calls everybody, or it is gone with all who stand in it.
+        place.is_served = (&mut place.called).await.is_ok();
+        self.is_held = true;
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.give_up();
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.called.close();
+        if !self.is_served && self.called.try_recv().is_ok() {
+            self.turns.0.lock().end(self.who);
+        }
+    }
+}
+
+impl Line {
+    /// Somebody could go on if this one's turn ended.
+    fn others_wait(&self, who: Who<'_>) -> bool {
+        let sessions_wait = match who {
+            Who::Account(jid) => self.accounts.get(jid).is_some_and(|a| !a.waiting.is_empty()),
+            Who::Background => false,
+        };
+        sessions_wait || !self.next.is_empty() || !self.background.is_empty()
+    }
+
+    fn enter(&mut self, who: Who<'_>) -> oneshot::Receiver<()> {
+        let (call, called) = oneshot::channel();
+        match who {
+            Who::Background => self.background.push_back(call),
+            Who::Account(jid) => {
+                let account = self.accounts.entry(jid.clone()).or_default();
+                account.waiting.push_back(call);
+                if !account.has_turn && account.waiting.len() == 1 {
+                    self.next.push_back(jid.clone());
+                }
+            }
+        }
+        self.give();
+        called
+    }
+
+    fn end(&mut self, who: Who<'_>) {
+        self.free += 1;
+        if let Who::Account(jid) = who
+            && let Some(account) = self.accounts.get_mut(jid)
+        {
+            account.has_turn = false;
+            if account.waiting.is_empty() {
+                self.accounts.remove(jid);
+            } else {
+                self.next.push_back(jid.clone());
+            }
+        }
+        self.give();
+    }
+
+    fn give(&mut self) {
+        while self.free > 0 {
+            let is_due = self.next.is_empty() || self.between >= BETWEEN;
+            if is_due && let Some(call) = self.background.pop_front() {
+                if call.send(()).is_ok() {
+                    self.begin(None);
+                }
+                continue;
+            }
+            let Some(jid) = self.next.pop_front() else { return };
+            let Some(account) = self.accounts.get_mut(&jid) else { continue };
+            // Those who have left the line are passed over.
+            while let Some(call) = account.waiting.pop_front() {
+                if call.send(()).is_ok() {
+                    account.has_turn = true;
+                    break;
+                }
+            }
+            if account.has_turn {
+                self.begin(Some(&jid));
+            } else {
+                self.accounts.remove(&jid);
+            }
+        }
+    }
+
+    fn begin(&mut self, who: Option<&BareJid>) {
+        self.free -= 1;
+        let waits = who.is_some() && !self.background.is_empty();
+        self.between = if waits { self.between + 1 } else { 0 };
+        #[cfg(test)]
+        self.given.push(who.cloned());
+    }
+}
+
+/// While the background waits, accounts have so many turns before it has one.
+const BETWEEN: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use futures_util::FutureExt;
+
+    use super::{BETWEEN, Turns, Who};
+    use crate::jid::BareJid;
+
+    fn user(name: &str) -> BareJid {
+        BareJid::from_parts(Some(name), "localhost").unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_account_with_many_sessions_has_every_second_turn() {
+        let turns = Turns::new(1);
+        let (many, one) = (user("many"), user("one"));
+        let mut held = turns.take(Who::Account(&many)).await;
+        let mut sessions: Vec<_> =
+            (0..20).map(|_| Box::pin(turns.take(Who::Account(&many)))).collect();
+        for session in &mut sessions {
+            assert!(session.as_mut().now_or_never().is_none());
+        }
+        let mut page = pin!(turns.take(Who::Account(&one)));
+        assert!(page.as_mut().now_or_never().is_none());
+        let mut pass = pin!(held.pass());
+        assert!(pass.as_mut().now_or_never().is_none(), "the others have a turn first");
+        // `many` waits at the end of the line since its turn ended, behind `one`.
+        drop(page.await);
+        let given: Vec<_> = turns.given().into_iter().flatten().collect();
+        assert_eq!(given[..3], [many.clone(), one.clone(), many.clone()]);
+    }
+
+    #[tokio::test]
+    async fn an_account_has_one_turn_at_a_time() {
+        let turns = Turns::new(3);
+        let (romeo, juliet) = (user("romeo"), user("juliet"));
+        let first = turns.take(Who::Account(&romeo)).await;
+        let mut second = Box::pin(turns.take(Who::Account(&romeo)));
+        assert!(second.as_mut().now_or_never().is_none());
+        let other = turns.take(Who::Account(&juliet)).await;
+        drop(first);
+        drop(second.await);
+        drop(other);
+        assert!(turns.0.lock().accounts.is_empty(), "nothing is left behind");
+        assert_eq!(turns.0.lock().free, 3);
+    }
+
+    #[tokio::test]
+    async fn who_leaves_the_line_takes_no_turn_along() {
+        let turns = Turns::new(1);
+        let (romeo, juliet) = (user("romeo"), user("juliet"));
+        let held = turns.take(Who::Account(&romeo)).await;
+        let mut leaves = Box::pin(turns.take(Who::Account(&juliet)));
+        assert!(leaves.as_mut().now_or_never().is_none());
+        let mut called = Box::pin(turns.take(Who::Account(&romeo)));
+        assert!(called.as_mut().now_or_never().is_none());
+        drop(leaves);
+        drop(held);
+        // It was given its turn and never looked.
+        drop(called);
+        let last = turns.take(Who::Background).await;
+        drop(last);
+        assert_eq!(turns.0.lock().free, 1);
+        assert!(turns.0.lock().accounts.is_empty());
+    }
+
+    async fn read(turns: &Turns, jid: &BareJid) {
+        let mut turn = turns.take(Who::Account(jid)).await;
+        for _ in 0..10 * BETWEEN {
+            tokio::task::yield_now().await;
+            turn.pass().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn the_background_comes_last_and_comes() {
+        let turns = Turns::new(1);
+        let (romeo, juliet) = (user("romeo"), user("juliet"));
+        let background = async { drop(turns.take(Who::Background).await) };
+        tokio::join!(read(&turns, &romeo), background, read(&turns, &juliet));
+        let before = turns.given().iter().position(Option::is_none).unwrap();
+        assert!((BETWEEN..=BETWEEN + 2).contains(&before), "{before}");
+        assert_eq!(turns.0.lock().free, 1);
+    }
+}
