@@ -33,6 +33,9 @@ struct Everything {
 #[derive(Debug)]
 #[expect(missing_docs, reason = "the help in Metrics::new is their documentation")]
 pub struct Counters {
+    /// budget, scope, action: see `limit::budget`.
+    pub budget_actions: Labelled<3>,
+    budget_held: Family<[(&'static str, &'static str); 1], Gauge>,
     pub bytes_in: Counter,
     pub bytes_out: Counter,
     pub connections: Gauge,
@@ -50,14 +53,20 @@ pub struct Counters {
     pub stanzas_bounced: Labelled<1>,
     pub stanzas_in: ByKind,
     pub stanzas_out: ByKind,
-    pub storage_batches: Counter,
-    pub storage_commit: Histogram,
-    pub storage_writes: Counter,
+    storage: StorageCounters,
     /// condition: of the stream error, `closed` or `lost`.
     pub streams_closed: Labelled<1>,
     /// version; outcome: `success`, `failure`, `timeout`.
     pub tls_handshakes: Labelled<2>,
     certificate_expiry: Family<[(&'static str, String); 1], Gauge>,
+}
+
+/// What the storage's writer does.
+#[derive(Debug)]
+struct StorageCounters {
+    batches: Counter,
+    commit: Histogram,
+    writes: Counter,
 }
 
 /// A counter for each kind of stanza: no look-up, one atomic addition.
@@ -126,12 +135,19 @@ impl Metrics {
     pub fn new() -> Self {
         let mut r = Register { registry: Registry::with_prefix(PREFIX), list: Vec::new() };
         let counters = Counters {
-            bytes_in: r.counter_of(
-                "received",
-                Some(Unit::Bytes),
-                "Bytes read from clients, of XML",
+            budget_actions: r.labelled(
+                "budget_actions",
+                ["budget", "scope", "action"],
+                "What was done to those who were over a budget",
             ),
-            bytes_out: r.counter_of("sent", Some(Unit::Bytes), "Bytes written to clients, of XML"),
+            budget_held: r.add(
+                "budget_held",
+                None,
+                "How much is held of a budget now",
+                Family::default(),
+            ),
+            bytes_in: r.counter_of("received", Some(Unit::Bytes), "XML read from clients"),
+            bytes_out: r.counter_of("sent", Some(Unit::Bytes), "XML written to clients"),
             connections: r.gauge("connections", "Connections that are open"),
             connections_accepted: r.counter("connections_accepted", "Connections accepted"),
             connections_refused: r.labelled(
@@ -156,14 +172,7 @@ impl Metrics {
             ),
             stanzas_in: r.by_kind("stanzas_received", "Stanzas received from clients"),
             stanzas_out: r.by_kind("stanzas_sent", "Stanzas sent to clients"),
-            storage_batches: r.counter("storage_batches", "Transactions of the storage's writer"),
-            storage_commit: r.add(
-                "storage_commit",
-                Some(Unit::Seconds),
-                "Time of a transaction of the storage's writer, with its commit",
-                Histogram::new(COMMIT_SECONDS),
-            ),
-            storage_writes: r.counter("storage_writes", "Changes that were written to the storage"),
+            storage: StorageCounters::register(&mut r),
             streams_closed: r.labelled(
                 "streams_closed",
                 ["condition"],
@@ -199,11 +208,18 @@ impl Metrics {
         self.0.list.clone()
     }
 
+    /// How much is held of a budget, for who counts it.
+    #[must_use]
+    pub fn budget_held(&self, budget: &'static str) -> Gauge {
+        self.0.counters.budget_held.get_or_create_owned(&[("budget", budget)])
+    }
+
     /// Notes a transaction of the storage's writer with so many changes.
     pub fn committed(&self, writes: usize, took: Duration) {
-        self.storage_batches.inc();
-        self.storage_writes.inc_by(writes as u64);
-        self.storage_commit.observe(took.as_secs_f64());
+        let storage = &self.storage;
+        storage.batches.inc();
+        storage.writes.inc_by(writes as u64);
+        storage.commit.observe(took.as_secs_f64());
     }
 
     /// Notes when the certificates end, of these hosts and no others.
@@ -213,6 +229,21 @@ impl Metrics {
         for &(host, not_after) in hosts {
             let seconds = not_after.as_micros().div_euclid(1_000_000);
             family.get_or_create_owned(&[("host", host.to_owned())]).set(seconds);
+        }
+    }
+}
+
+impl StorageCounters {
+    fn register(r: &mut Register) -> Self {
+        Self {
+            batches: r.counter("storage_batches", "Transactions of the storage's writer"),
+            commit: r.add(
+                "storage_commit",
+                Some(Unit::Seconds),
+                "Time of a transaction of the storage's writer, with its commit",
+                Histogram::new(COMMIT_SECONDS),
+            ),
+            writes: r.counter("storage_writes", "Changes that were written to the storage"),
         }
     }
 }
@@ -339,6 +370,8 @@ mod tests {
     fn the_list_names_what_is_rendered_and_nothing_twice() {
         let metrics = Metrics::new();
         // Families show nothing until they have a member.
+        metrics.budget_actions.inc(["work", "account", "delay"]);
+        metrics.budget_held("memory").set(7);
         metrics.logins.inc(["PLAIN", "success"]);
         metrics.tls_handshakes.inc(["TLSv1.3", "success"]);
         metrics.connections_refused.inc(["all"]);

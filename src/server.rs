@@ -16,7 +16,7 @@ use crate::config::{Config, needs_restart};
 use crate::host::command::{Running, SessionRow};
 use crate::host::{Hosts, Parts};
 use crate::jid::{BareJid, FullJid, Jid};
-use crate::limit::{ConnectionLimits, Throttle, connections, raise_open_files};
+use crate::limit::raise_open_files;
 use crate::metrics::Metrics;
 use crate::modules::{self, mam};
 use crate::roster::farewell::farewell;
@@ -73,11 +73,6 @@ impl Server {
         let verifier = Verifier::new(Arc::clone(&storage), &config.auth, clock.clone())
             .await?
             .with_tasks(tasks.clone());
-        let limits = &config.limits;
-        let connections = ConnectionLimits::new(
-            connections(limits.connections, raise_open_files()),
-            limits.connections_per_address,
-        );
         let mut registry = modules::registry(&config);
         registry.enter_commands(COMMANDS);
         let message_ids = WireIds::new(&storage.accounts().secret().await?);
@@ -90,9 +85,8 @@ impl Server {
             direct: certificates.server_config(&[b"xmpp-client"]),
             https: certificates.server_config(&[b"http/1.1"]),
             certificates,
-            connections,
-            throttle: Throttle::new(),
         });
+        c2s.hosts.budgets.apply(&c2s.hosts.config.load(), raise_open_files());
         c2s.restore().await?;
         drop(c2s.hosts.tasks.spawn("goodbye", Arc::clone(&c2s).say_goodbye()));
         let mut addresses = Vec::new();
@@ -153,9 +147,7 @@ impl Server {
         config.archive.search = old.archive.search;
         self.c2s.certificates.reload(&config, &hosts.clock)?;
         self.c2s.verifier.refresh(&config.auth);
-        let limits = &config.limits;
-        let all = connections(limits.connections, raise_open_files());
-        self.c2s.connections.change(all, limits.connections_per_address);
+        hosts.budgets.apply(&config, raise_open_files());
         hosts.config.store(Arc::new(config));
         self.note_certificates();
         tracing::info!("configuration applied");

@@ -11,6 +11,11 @@ fn the_page_of_the_configuration_is_what_the_program_says() {
 }
 
 #[test]
+fn the_page_of_the_budgets_is_what_the_budgets_say() {
+    is_up_to_date("docs/budgets.md", &waxwing::limit::markdown());
+}
+
+#[test]
 fn the_page_of_the_specifications_is_what_manifests_and_conversations_say() {
     is_up_to_date("docs/xeps.md", &specifications::markdown(&conversations()));
 }

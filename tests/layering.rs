@@ -128,6 +128,7 @@ fn may_know(module: &str, path: &[String]) -> bool {
     };
     match (module, other.as_str()) {
         ("config", _) => theirs == 1,
+        ("limit", "metrics") => true,
         ("clock", "payload") => path.get(1).is_some_and(|p| p == "datetime"),
         ("auth", "storage") | ("host", "session") => true,
         (_, "clock" | "config" | "tasks") if own == 2 => true,
@@ -530,7 +531,7 @@ fn an_upward_import_is_found_with_its_line() {
 fn a_sideways_import_is_found_in_a_group_of_several_lines() {
     let text =
         "use crate::{\n    jid::{Jid, Host as H},\n    session,\n    storage,\n    metrics,\n};\n";
-    assert_eq!(lines(&imports_of_other_floors(&source("limit.rs", text))), [3, 4, 5]);
+    assert_eq!(lines(&imports_of_other_floors(&source("tls.rs", text))), [3, 4, 5]);
 }
 
 #[test]
@@ -540,6 +541,8 @@ fn exceptions_hold_in_one_direction() {
     assert_eq!(faults("storage/mod.rs", "use crate::auth::Stored;"), 1);
     assert_eq!(faults("host/mod.rs", "use crate::session::Session;"), 0);
     assert_eq!(faults("session/mod.rs", "use crate::host::Cx;"), 1);
+    assert_eq!(faults("limit/budget.rs", "use crate::metrics::Metrics;"), 0);
+    assert_eq!(faults("metrics.rs", "use crate::limit::Budgets;"), 1);
     assert_eq!(faults("clock.rs", "use crate::payload::datetime::Timestamp;"), 0);
     assert_eq!(faults("clock.rs", "use crate::payload::disco::Info;"), 1);
     assert_eq!(faults("tls.rs", "use crate::{clock::Clock, config::Config, tasks::Tasks};"), 0);

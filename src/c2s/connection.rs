@@ -12,11 +12,11 @@ use tokio::sync::oneshot;
 
 use super::C2s;
 use super::incoming::{Incoming, order_error, ping};
+use super::pace::Pace;
 use super::settle::{Unsettled, keep_count};
 use super::silence::{Elapsed, Silence};
 use super::socket::{Opened, end_tls, farewell, write_all};
 use super::stop::Stop;
-use super::turn::Turn;
 use crate::config::LimitsConfig;
 use crate::host::{Hosts, Origin};
 use crate::ns;
@@ -138,7 +138,7 @@ async fn read(
 ) -> Option<Ended> {
     let Incoming { hosts, session, unsettled } = incoming;
     let mut silence = Silence::new(limits);
-    let mut turn = Turn::new(limits);
+    let mut pace = Pace::new(&incoming, limits);
     let origin = Origin::Client(session.handle().clone());
     loop {
         while !stop.is_stopped() {
@@ -151,11 +151,10 @@ async fn read(
                 Ok(Some(Heard::Element(frame))) => {
                     let size = frame.bytes().len();
                     // Boxed: all that may happen to a stanza needs room, for a moment.
-                    let handled = Box::pin(incoming.handle(&origin, frame, input.lang())).await;
-                    if let Err(error) = handled {
-                        return Some(Ended::Failed(error));
+                    let steps = Box::pin(incoming.handle(&origin, frame, input.lang())).await;
+                    if let Err(ended) = pace.carried(size, steps, stop).await {
+                        return ended;
                     }
-                    turn.spend(size).await;
                 }
                 Ok(Some(Heard::End)) => return Some(Ended::Closed),
                 Ok(Some(Heard::Header(_))) => {
@@ -175,6 +174,9 @@ async fn read(
                 Ok(0) => return Some(Ended::Lost("closed without a word")),
                 Ok(count) => {
                     hosts.metrics.bytes_in.inc_by(count as u64);
+                    if let Err(ended) = pace.read(count, stop).await {
+                        return ended;
+                    }
                     silence.broken();
                 }
                 Err(error) => {

@@ -33,16 +33,17 @@ pub(super) struct Incoming<'a> {
 }
 
 impl Incoming<'_> {
-    /// A whole child of the stream, carried to the end.
+    /// A whole child of the stream, carried to the end. Answers what it has cost, in steps of the budget
+    /// `work`.
     pub(super) async fn handle(
         &self,
         origin: &Origin,
         frame: Frame,
         lang: Option<&SmolStr>,
-    ) -> Result<(), StreamError> {
+    ) -> Result<u32, StreamError> {
         tracing::trace!(xml = redact(frame.bytes()), "received");
         if frame.root().ns() == ns::SM {
-            return self.manage(&frame.root()).await;
+            return self.manage(&frame.root()).await.map(|()| 1);
         }
         let Self { hosts, session, .. } = *self;
         let handle = session.handle();
@@ -65,11 +66,12 @@ impl Incoming<'_> {
             }
             Err((stanza, error)) => {
                 self.refuse(&stanza, &error);
-                Taken { stanza: *stanza, receipts: SmallVec::new(), is_counted: false }
+                Taken { stanza: *stanza, receipts: SmallVec::new(), is_counted: false, steps: 1 }
             }
         };
+        let steps = taken.steps;
         self.unsettled.add(session, taken, counts);
-        Ok(())
+        Ok(steps)
     }
 
     /// A stanza with a fault: its sender learns of it.

@@ -5,6 +5,7 @@ mod handshake;
 mod hibernate;
 mod incoming;
 mod negotiate;
+mod pace;
 mod restart;
 mod settle;
 mod silence;
@@ -33,7 +34,7 @@ use web::Entered;
 use crate::auth::Verifier;
 use crate::config::LimitsConfig;
 use crate::host::Hosts;
-use crate::limit::{ConnectionLimits, Permit, Refused, Throttle};
+use crate::limit::{Permit, Scope};
 use crate::router;
 use crate::session::{CloseReason, Session};
 use crate::stanza::{StreamCondition, StreamError};
@@ -54,10 +55,6 @@ pub struct C2s {
     pub direct: Arc<rustls::ServerConfig>,
     /// TLS under HTTP.
     pub https: Arc<rustls::ServerConfig>,
-    /// How many connections there may be.
-    pub connections: ConnectionLimits,
-    /// Slows those who guess.
-    pub throttle: Throttle,
 }
 
 /// How a stream begins on a listener.
@@ -98,7 +95,7 @@ impl C2s {
         // Behind a proxy is everybody: who it is, counts when it says so.
         let is_proxied =
             entry == Entry::Http && web::is_proxy(&self.hosts.config.load(), peer.ip());
-        match self.connections.permit(Some(peer.ip()).filter(|_| !is_proxied)) {
+        match self.hosts.budgets.connections.permit(Some(peer.ip()).filter(|_| !is_proxied)) {
             Ok(permit) => {
                 prepare(&socket);
                 let this = Arc::clone(self);
@@ -110,9 +107,9 @@ impl C2s {
         }
     }
 
-    fn note_refused(&self, peer: SocketAddr, refused: Refused) {
-        self.hosts.metrics.connections_refused.inc([reason(refused)]);
-        tracing::debug!(%peer, reason = reason(refused), "connection refused");
+    fn note_refused(&self, peer: SocketAddr, scope: Scope) {
+        self.hosts.metrics.connections_refused.inc([scope.word()]);
+        tracing::debug!(%peer, reason = scope.word(), "connection refused");
     }
 
     /// Serves one client on a connection: negotiates, and hands it to a task of its own when
@@ -208,7 +205,7 @@ impl C2s {
     fn recount(&self, entered: &Entered, counted: &mut Counted) -> Option<()> {
         // Without a permit there is no counting: a test.
         if entered.is_proxied && counted.permit.is_some() {
-            let permit = self.connections.permit(Some(entered.peer.ip()));
+            let permit = self.hosts.budgets.connections.permit(Some(entered.peer.ip()));
             let permit = permit.map_err(|refused| self.note_refused(entered.peer, refused));
             counted.permit = Some(permit.ok()?);
         }
@@ -302,13 +299,6 @@ fn prepare(socket: &TcpStream) {
     });
     if let Err(error) = done {
         tracing::debug!(%error, "cannot set socket options");
-    }
-}
-
-fn reason(refused: Refused) -> &'static str {
-    match refused {
-        Refused::All => "all",
-        Refused::Address => "address",
     }
 }
 

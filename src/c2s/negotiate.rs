@@ -12,6 +12,7 @@ use crate::auth::{Exchange, MechanismName, Offer, SaslError, Step, TlsFacts};
 use crate::config::LimitsConfig;
 use crate::host::Hosts;
 use crate::jid::{BareJid, FullJid};
+use crate::limit::TooMany;
 use crate::log;
 use crate::modules::{disco, register};
 use crate::session::{InboxLimits, Session, SessionFacts};
@@ -233,23 +234,41 @@ impl<'a> Driver<'a> {
     /// waits for the answer, right or wrong.
     async fn step(&mut self, message: Option<&[u8]>) -> Result<Step, SaslError> {
         let exchange = self.exchange.as_mut().ok_or(SaslError::MalformedRequest)?;
-        let step = exchange.step(message).await;
         let peer = self.connection.peer;
+        let guesses = &self.c2s.hosts.budgets.guesses;
+        let by_address = self.c2s.hosts.config.load().auth.slow_addresses;
+        // Two thirds, so that the answer comes before the deadline.
+        let longest = self.limits.authentication * 2 / 3;
+        if by_address && exchange.user().is_none() && guesses.is_full(peer.ip(), longest) {
+            return Err(SaslError::TemporaryAuthFailure);
+        }
+        let mut step = exchange.step(message).await;
         let is_anonymous = exchange.mechanism() == MechanismName::Anonymous;
         let mechanism = exchange.mechanism().as_str();
         let user = exchange.user().map(str::to_owned);
-        let throttle = &self.c2s.throttle;
-        if !matches!(step, Ok(Step::Challenge(_))) {
-            let delay = throttle.delay_for(peer.ip(), user.as_deref());
-            if !delay.is_zero() {
-                tokio::time::sleep(delay).await;
+        let is_guess = match &step {
+            Ok(Step::Challenge(_)) => false,
+            Ok(Step::Success { .. }) => !is_anonymous,
+            Err(error) => error.counts_as_failure(),
+        };
+        let (is_right, mut is_refused) = (step.is_ok(), false);
+        if is_guess {
+            match guesses.answer(peer.ip(), user.as_deref(), is_right, by_address, longest) {
+                Ok(wait) if wait.is_zero() => {}
+                Ok(wait) => tokio::time::sleep(wait).await,
+                Err(TooMany) => {
+                    is_refused = true;
+                    step = Err(SaslError::TemporaryAuthFailure);
+                }
             }
         }
         match &step {
             Ok(Step::Challenge(_)) => {}
             Ok(Step::Success { user, .. }) => {
                 self.c2s.hosts.metrics.logins.inc([mechanism, "success"]);
-                throttle.note_success(peer.ip(), user.as_str());
+                if is_guess {
+                    guesses.note_success(peer.ip(), user.as_str());
+                }
                 self.anonymous = is_anonymous;
             }
             Err(error) => {
@@ -257,10 +276,8 @@ impl<'a> Driver<'a> {
                 if error.is_about_binding() {
                     tracing::info!(%peer, account = user, mechanism, %error, "login not begun");
                 }
-                if error.counts_as_failure() {
+                if error.counts_as_failure() || is_refused && !is_right {
                     log::login_failed(peer, user.as_deref(), mechanism, error.condition());
-                    let slow = self.c2s.hosts.config.load().auth.slow_addresses;
-                    throttle.note_failure(peer.ip(), user.as_deref(), slow);
                 }
             }
         }

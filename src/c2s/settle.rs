@@ -115,7 +115,7 @@ async fn settle(hosts: &Hosts, session: &Session, entry: Entry) {
     let tell = match entry {
         Entry::Tell => true,
         Entry::Stanza(taken, counts) => {
-            let Taken { stanza, receipts, is_counted } = *taken;
+            let Taken { stanza, receipts, is_counted, .. } = *taken;
             let mut is_kept = is_counted;
             for receipt in receipts {
                 if let Err(error) = receipt.await {
@@ -238,7 +238,8 @@ mod tests {
                     });
                     let receipts: SmallVec<_> = waiting.collect();
                     session.link(|link| link.take());
-                    let taken = Taken { stanza: message(number), receipts, is_counted: false };
+                    let taken =
+                        Taken { stanza: message(number), receipts, is_counted: false, steps: 1 };
                     unsettled.add(&session, taken, true);
                 }
                 let mut failed = vec![0; receipts.len()];

@@ -8,6 +8,7 @@
 mod admin;
 mod archive;
 mod auth;
+mod budgets;
 mod contact;
 mod error;
 mod head;
@@ -30,6 +31,7 @@ use std::path::{Path, PathBuf};
 pub use self::admin::AdminConfig;
 pub use self::archive::ArchiveConfig;
 pub use self::auth::AuthConfig;
+pub use self::budgets::BudgetsConfig;
 pub use self::contact::ContactConfig;
 pub use self::error::{ConfigError, ConfigErrors};
 pub use self::host::{HostConfig, prepare_domain};
@@ -62,6 +64,8 @@ pub struct Config {
     pub storage: StorageConfig,
     /// Bounds: of bytes, of time, of numbers.
     pub limits: LimitsConfig,
+    /// How much of what many share one of them may have.
+    pub budgets: BudgetsConfig,
     /// The administrator's door.
     pub admin: AdminConfig,
     /// Where those who run the server can be reached.
@@ -93,6 +97,7 @@ impl Config {
             archive: ArchiveConfig::defaults(&domains),
             storage: StorageConfig::defaults(&domains),
             limits: LimitsConfig::defaults(&domains),
+            budgets: BudgetsConfig::defaults(&domains),
             admin: AdminConfig::defaults(&domains),
             contact: ContactConfig::defaults(&domains),
             log: LogConfig::defaults(&domains),
@@ -159,6 +164,7 @@ pub fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     old.archive.changed(&new.archive, &mut names);
     old.storage.changed(&new.storage, &mut names);
     old.limits.changed(&new.limits, &mut names);
+    old.budgets.changed(&new.budgets, &mut names);
     old.admin.changed(&new.admin, &mut names);
     old.contact.changed(&new.contact, &mut names);
     old.log.changed(&new.log, &mut names);

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use super::head::Head;
 use super::section::{Applies, Entry, Section};
 use super::{
-    AdminConfig, ArchiveConfig, AuthConfig, ContactConfig, HostConfig, LimitsConfig, ListenConfig,
-    LogConfig, RegistrationConfig, StorageConfig, nearest,
+    AdminConfig, ArchiveConfig, AuthConfig, BudgetsConfig, ContactConfig, HostConfig, LimitsConfig,
+    ListenConfig, LogConfig, RegistrationConfig, StorageConfig, nearest,
 };
 
 /// A section, for documents.
@@ -30,6 +30,7 @@ pub(super) fn sections(domains: &[String]) -> Vec<SectionDocs> {
         docs::<ArchiveConfig>(domains),
         docs::<StorageConfig>(domains),
         docs::<LimitsConfig>(domains),
+        docs::<BudgetsConfig>(domains),
         docs::<AdminConfig>(domains),
         docs::<ContactConfig>(domains),
         docs::<LogConfig>(domains),

@@ -12,9 +12,9 @@ use super::head::Head;
 use super::print::{SectionDocs, sections};
 use super::section::{Fields, Section, table_of};
 use super::{
-    AdminConfig, ArchiveConfig, AuthConfig, Config, ContactConfig, DEFAULT_DOMAIN, HostConfig,
-    LimitsConfig, ListenConfig, LogConfig, RegistrationConfig, StorageConfig, admin, host, limits,
-    listen, nearest,
+    AdminConfig, ArchiveConfig, AuthConfig, BudgetsConfig, Config, ContactConfig, DEFAULT_DOMAIN,
+    HostConfig, LimitsConfig, ListenConfig, LogConfig, RegistrationConfig, StorageConfig, admin,
+    host, limits, listen, nearest,
 };
 
 /// Reads a file.
@@ -84,6 +84,7 @@ impl Document<'_> {
             archive: self.section::<ArchiveConfig>(domains, no_check, problems),
             storage: self.section::<StorageConfig>(domains, no_check, problems),
             limits: self.section::<LimitsConfig>(domains, limits::check, problems),
+            budgets: self.section::<BudgetsConfig>(domains, no_check, problems),
             admin: self.section::<AdminConfig>(domains, admin::check, problems),
             contact: self.section::<ContactConfig>(domains, no_check, problems),
             log: self.section::<LogConfig>(domains, no_check, problems),

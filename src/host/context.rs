@@ -9,7 +9,7 @@ use super::block_list::keeps_out;
 use super::{Host, Hosts, RosterLock};
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::session::SessionHandle;
-use crate::stanza::{Condition, Stanza, StanzaError};
+use crate::stanza::{Condition, IqKind, Stanza, StanzaError};
 use crate::storage::{self, Handled, Receipt, StorageError};
 
 /// What a feature may see and do while it has one stanza in hand.
@@ -90,7 +90,34 @@ pub struct Keeping {
     pub handled: Option<Handled>,
     /// These resolve when what was kept is on the disk.
     pub receipts: SmallVec<[Receipt; 1]>,
+    /// What it has cost so far, in steps of the budget `work`.
+    pub steps: u32,
 }
+
+impl Keeping {
+    /// Nothing yet, of this stanza of a client. What is set is mostly written to the store.
+    #[must_use]
+    pub fn of(stanza: &Stanza, handled: Option<Handled>) -> Self {
+        let mut this = Self { handled, steps: 1, ..Self::default() };
+        if matches!(stanza, Stanza::Iq(iq) if iq.kind == IqKind::Set) {
+            this.wrote(1);
+        }
+        this
+    }
+
+    /// So many sessions or accounts got it.
+    pub fn delivered(&mut self, count: usize) {
+        self.steps = self.steps.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
+    }
+
+    /// The store was asked to write, so many times.
+    pub fn wrote(&mut self, count: usize) {
+        self.delivered(count.saturating_mul(STEPS_OF_A_WRITE));
+    }
+}
+
+/// A write costs about as much as so many deliveries.
+const STEPS_OF_A_WRITE: usize = 4;
 
 /// Who sent a stanza; established by authentication, never read from the stanza.
 #[derive(Clone, Debug)]

@@ -23,7 +23,7 @@ pub use roster_lock::{RosterLock, RosterLocks};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::jid::{BareJid, Jid, JidError};
-use crate::limit::Quota;
+use crate::limit::Budgets;
 use crate::metrics::Metrics;
 use crate::payload::archive_preferences::Preferences;
 use crate::session::SessionTable;
@@ -52,8 +52,8 @@ pub struct Hosts {
     pub message_ids: WireIds,
     /// The life of the running server, as commands see it.
     pub running: OnceLock<Arc<dyn command::Running>>,
-    /// Accounts that strangers have made, by where they came from (XEP-0077).
-    pub registrations: Quota,
+    /// What many share, and how much of it one of them may have.
+    pub budgets: Budgets,
     /// Bounds how many keys are derived at the same time for new passwords.
     pub derivations: Semaphore,
     /// What is counted.
@@ -113,7 +113,7 @@ impl Hosts {
         Ok(Self {
             derivations: Semaphore::new(derivations),
             running: OnceLock::new(),
-            registrations: Quota::default(),
+            budgets: Budgets::new(&parts.config, &parts.metrics),
             config: ArcSwap::from_pointee(parts.config),
             storage: parts.storage,
             sessions: Arc::default(),

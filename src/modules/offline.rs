@@ -8,6 +8,7 @@ use bytes::Bytes;
 use rustc_hash::FxHashSet;
 use tokio::time::timeout;
 
+use crate::config::LimitsConfig;
 use crate::host::{Hosts, Manifest, Module, Registry, Scope, Status, Xep, block_list};
 use crate::jid::{BareJid, Jid};
 use crate::payload::{delay, stanza_id};
@@ -45,6 +46,17 @@ pub struct Ahead {
     pub messages: usize,
     /// Bytes; one message is always given.
     pub bytes: usize,
+}
+
+impl Ahead {
+    /// As much as fits well within what a session may hold.
+    #[must_use]
+    pub fn within(limits: &LimitsConfig) -> Self {
+        Self {
+            messages: AHEAD.min(limits.unacknowledged / 2).min(limits.inbox_stanzas / 4),
+            bytes: AHEAD_BYTES.min(limits.unacknowledged_bytes / 2).min(limits.inbox_bytes / 4),
+        }
+    }
 }
 
 /// Delivers what waits for the account of a session, oldest first, at the pace of the client. What
@@ -256,6 +268,10 @@ fn again(hosts: &Hosts, user: &BareJid, waiting: &Waiting, is_late: bool) -> Opt
     Some(Arc::new(Stanza::Message(message)))
 }
 
+/// Messages of those that waited which a client may have been given and not have got yet.
+const AHEAD: usize = 128;
+/// Bytes of them.
+const AHEAD_BYTES: usize = 256 * 1024;
 /// Messages fetched from the store at once.
 const PAGE: usize = 32;
 /// Who sees the message within this time takes it for a new one.

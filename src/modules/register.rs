@@ -132,14 +132,13 @@ async fn make(hosts: &Hosts, domain: &str, peer: IpAddr, query: &ElementRef<'_>)
     if derive_keys(&password, 1).is_err_and(|error| !matches!(error, PasswordError::Random(_))) {
         return Err(not_a_password());
     }
-    let per_hour = f64::from(config.registration.per_address);
     let too_often = || StanzaError::from(Condition::ResourceConstraint);
-    // Who asks for names that are taken learns who is here: that has its price, too.
+    let registrations = &hosts.budgets.registrations;
     if hosts.storage.accounts().find(&user).await?.is_some() {
-        let may_ask = hosts.registrations.try_take(peer, 0.1, per_hour);
+        let may_ask = registrations.may_ask(peer);
         return Err(if may_ask { Condition::Conflict.into() } else { too_often() });
     }
-    if !hosts.registrations.try_take(peer, 1.0, per_hour) {
+    if !registrations.may_make(peer) {
         return Err(too_often());
     }
     let keys = keys(hosts, password).await?;

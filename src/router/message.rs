@@ -53,6 +53,7 @@ pub async fn arrives(
     let resource = resource.filter(|full| sessions.iter().any(|s| s.jid() == *full));
     let now = recipients(&sessions, resource, kind).unwrap_or_default();
     let given = now.iter().filter(|session| deliver(session, &stanza, mark)).count();
+    cx.keeping.delivered(given);
     if let Some(mark) = mark.filter(|_| given == 0) {
         sessions.iter().for_each(|session| session.leave_out(mark));
     }

@@ -41,6 +41,8 @@ pub struct Taken {
     pub receipts: SmallVec<[Receipt; 1]>,
     /// How many stanzas its client has sent was kept with it.
     pub is_counted: bool,
+    /// What it has cost, in steps of the budget `work`.
+    pub steps: u32,
 }
 
 /// A stanza of one of our clients, carried to the end: when this returns, it has been delivered,
@@ -55,7 +57,7 @@ pub async fn from_client(
 ) -> Taken {
     stanza.head_mut().from = Some(session.jid().clone().into_jid());
     let copy = stanza.clone(); // a few reference counts; it is there if it must be bounced
-    let mut keeping = Keeping { handled, ..Keeping::default() };
+    let mut keeping = Keeping::of(&stanza, handled);
     if let Some(host) = hosts.get(session.jid().domain()) {
         let mut outbox = Outbox::default();
         let mut cx = Cx { hosts, host, origin, outbox: &mut outbox, keeping: &mut keeping };
@@ -71,7 +73,7 @@ pub async fn from_client(
         drain(hosts, &mut outbox, &mut keeping, Some(session)).await;
     }
     let is_counted = handled.is_some() && keeping.handled.is_none();
-    Taken { stanza: copy, receipts: keeping.receipts, is_counted }
+    Taken { stanza: copy, receipts: keeping.receipts, is_counted, steps: keeping.steps }
 }
 
 /// A stanza of one of our clients was not kept after all: it learns of that.
@@ -119,13 +121,7 @@ pub async fn session_ended(hosts: &Hosts, session: &SessionHandle, unread: Unrea
 
 /// A session reads what waits for its account, when it is to. May be dropped at any time.
 pub async fn catch_up(hosts: &Hosts, session: &SessionHandle) {
-    let ahead = {
-        let limits = &hosts.config.load().limits;
-        Ahead {
-            messages: WAITING.min(limits.unacknowledged / 2).min(limits.inbox_stanzas / 4),
-            bytes: WAITING_BYTES.min(limits.unacknowledged_bytes / 2).min(limits.inbox_bytes / 4),
-        }
-    };
+    let ahead = Ahead::within(&hosts.config.load().limits);
     if session.expects_backlog() {
         Box::pin(offline::look(hosts, session)).await;
     }
@@ -219,6 +215,7 @@ async fn drain(
         let Some(host) = hosts.all().first() else { return };
         let mut cx = Cx { hosts, host, origin: &origin, outbox, keeping };
         cx.keeping.sender = None;
+        cx.keeping.delivered(1);
         let copy = stanza.clone();
         if let Err(halt) = arrive(&mut cx, stanza).await {
             bounce::bounce(&mut cx, &copy, halt);
@@ -242,9 +239,5 @@ fn own_account(head: &mut Head) {
     }
 }
 
-/// Messages of those that waited which a client may have been given and not have got yet.
-const WAITING: usize = 128;
-/// Bytes of them.
-const WAITING_BYTES: usize = 256 * 1024;
 /// After the store has failed.
 const RETRY: std::time::Duration = std::time::Duration::from_secs(1);

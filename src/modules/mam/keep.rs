@@ -65,6 +65,7 @@ pub async fn keep(
     if holders.is_empty() {
         return Ok(None);
     }
+    cx.keeping.wrote(holders.len());
     let search = cx.hosts.config.load().archive.search;
     let new = NewMessage {
         at: cx.hosts.clock.now(),

@@ -1,0 +1,112 @@
+//! The budgets of what clients send: bytes, and the work that they set going.
+
+use std::net::IpAddr;
+
+use super::budget::{About, Action, Rule, Scope};
+use super::rate::{Rate, Share, Wait};
+use crate::jid::BareJid;
+
+/// Bytes.
+pub(super) const TRAFFIC: About = About {
+    name: "traffic",
+    unit: "bytes a second",
+    text: "Bytes that clients with a session send. Who is over it is read from later.",
+    rules: &[
+        Rule {
+            scope: Scope::Session,
+            option: "half of budgets.traffic_per_account",
+            actions: &[Action::Delay, Action::Close],
+        },
+        Rule {
+            scope: Scope::Account,
+            option: "budgets.traffic_per_account",
+            actions: &[Action::Delay, Action::Close],
+        },
+        Rule {
+            scope: Scope::Address,
+            option: "budgets.traffic_per_address",
+            actions: &[Action::Delay, Action::Close],
+        },
+    ],
+};
+
+/// Work.
+pub(super) const WORK: About = About {
+    name: "work",
+    unit: "steps a second",
+    text: "What clients set going: a stanza is a step, each delivery that it brings about is one, and a \
+           write to the store is four. Who is over it is read from later.",
+    rules: &[
+        Rule {
+            scope: Scope::Session,
+            option: "half of budgets.work_per_account",
+            actions: &[Action::Delay, Action::Close],
+        },
+        Rule {
+            scope: Scope::Account,
+            option: "budgets.work_per_account",
+            actions: &[Action::Delay, Action::Close],
+        },
+        Rule {
+            scope: Scope::Address,
+            option: "budgets.work_per_address",
+            actions: &[Action::Delay, Action::Close],
+        },
+    ],
+};
+
+/// What one client with a session may send. It is made when a connection gets its session.
+#[derive(Debug)]
+pub struct Client {
+    traffic: Share,
+    work: Share,
+}
+
+impl Client {
+    pub(super) fn new(traffic: &Rate, work: &Rate, user: &BareJid, address: IpAddr) -> Self {
+        let share = |rate: &Rate| rate.share(Some(user.as_str()), Some(address));
+        Self { traffic: share(traffic), work: share(work) }
+    }
+
+    pub(super) fn exempt(traffic: &Rate, work: &Rate) -> Self {
+        Self { traffic: traffic.exempt(), work: work.exempt() }
+    }
+
+    /// So many bytes were read. Answers how long to wait before more are.
+    pub fn read(&self, bytes: usize) -> Option<Pause<'_>> {
+        pause(&self.traffic, bytes as u64)
+    }
+
+    /// So many steps were done. Answers how long to wait before more are.
+    pub fn worked(&self, steps: u32) -> Option<Pause<'_>> {
+        pause(&self.work, u64::from(steps))
+    }
+}
+
+/// A client is to wait, or is to go if that would take too long.
+#[derive(Debug)]
+pub struct Pause<'a> {
+    share: &'a Share,
+    wait: Wait,
+}
+
+impl Pause<'_> {
+    /// How long. `None`: for so long that the stream is to be closed instead.
+    ///
+    /// It is counted as what it is.
+    #[must_use]
+    pub fn time(&self) -> Option<std::time::Duration> {
+        let is_long = self.wait.time > LONGEST;
+        let action = if is_long { Action::Close } else { Action::Delay };
+        self.share.count(self.wait.scope, action);
+        (!is_long).then_some(self.wait.time)
+    }
+}
+
+fn pause(share: &Share, amount: u64) -> Option<Pause<'_>> {
+    let wait = share.take(amount)?;
+    Some(Pause { share, wait })
+}
+
+/// A client that waits for longer believes that the connection is lost.
+const LONGEST: std::time::Duration = std::time::Duration::from_secs(60);

@@ -1,0 +1,100 @@
+//! The budget of connections: so many from one address, so many in all.
+
+use std::net::IpAddr;
+
+use super::budget::{About, Action, Rule, Scope};
+use super::level::{Bounds, Held, Level};
+use crate::metrics::Metrics;
+
+/// What there is to know about it.
+pub(super) const ABOUT: About = About {
+    name: "connections",
+    unit: "connections",
+    text: "Connections that are open, before and after the login. One too many is closed at once.",
+    rules: &[
+        Rule {
+            scope: Scope::Address,
+            option: "limits.connections_per_address",
+            actions: &[Action::Close],
+        },
+        Rule { scope: Scope::All, option: "limits.connections", actions: &[Action::Close] },
+    ],
+};
+
+/// Bounds the connections, in all and from each address. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Connections(Level);
+
+/// A connection that may be, and is counted until this is dropped.
+#[derive(Debug)]
+pub struct Permit(#[expect(dead_code, reason = "its drop is what counts")] Held);
+
+impl Connections {
+    /// Without bounds, until [`Connections::set`].
+    #[must_use]
+    pub fn new(metrics: &Metrics) -> Self {
+        Self(Level::new(&ABOUT, metrics))
+    }
+
+    /// At most `all` together and `per_address` from each address. Connections that stand remain.
+    pub fn set(&self, all: usize, per_address: usize) {
+        let (all, address) = (Some(all as u64), Some(per_address as u64));
+        self.0.set(Bounds { account: None, address, all });
+    }
+
+    /// Counts one more connection from there. Without an address it counts in all only.
+    ///
+    /// # Errors
+    /// Whose sum is used up; then nothing is counted but the refusal.
+    pub fn permit(&self, address: Option<IpAddr>) -> Result<Permit, Scope> {
+        let held = self.0.holder(None, address);
+        match held.try_add(1) {
+            Ok(()) => Ok(Permit(held)),
+            Err(scope) => {
+                self.0.count(scope, Action::Close);
+                Err(scope)
+            }
+        }
+    }
+
+    /// How many there are now.
+    #[must_use]
+    pub fn open(&self) -> u64 {
+        self.0.all()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Connections;
+    use crate::limit::Scope;
+    use crate::metrics::Metrics;
+
+    #[test]
+    fn connections_are_counted_in_all_and_per_address() {
+        let metrics = Metrics::new();
+        let limits = Connections::new(&metrics);
+        limits.set(3, 2);
+        let (home, other) = ("198.51.100.1".parse().unwrap(), "192.0.2.66".parse().unwrap());
+        let first = limits.permit(Some(home)).unwrap();
+        let second = limits.permit(Some(home)).unwrap();
+        assert_eq!(limits.permit(Some(home)).unwrap_err(), Scope::Address);
+        let third = limits.permit(Some(other)).unwrap();
+        assert_eq!(limits.permit(Some(other)).unwrap_err(), Scope::All);
+        drop(first);
+        assert_eq!(limits.open(), 2);
+        drop(limits.permit(Some(home)).unwrap());
+        limits.set(2, 2);
+        assert_eq!(limits.permit(Some(home)).unwrap_err(), Scope::All);
+        drop((second, third));
+        assert_eq!(limits.open(), 0);
+        let text = metrics.render();
+        for line in [
+            "waxwing_budget_held{budget=\"connections\"} 0",
+            "waxwing_budget_actions_total{budget=\"connections\",scope=\"all\",action=\"close\"} 2",
+            "waxwing_budget_actions_total{budget=\"connections\",scope=\"address\",action=\"close\"} 1",
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Bounds on what comes from outside, where many share something: budgets, by account, by address
+//! and in all. How a resource joins is told in [`budget`].
+
+mod budget;
+mod client;
+mod connections;
+mod guesses;
+mod keyed;
+mod level;
+mod open_files;
+mod origin;
+mod print;
+mod rate;
+mod registrations;
+#[cfg(test)]
+mod tests;
+
+use std::net::IpAddr;
+
+use arc_swap::ArcSwap;
+use rustc_hash::FxHashSet;
+
+pub use budget::{About, Action, Rule, Scope, Tally};
+pub use client::{Client, Pause};
+pub use connections::{Connections, Permit};
+pub use guesses::{Guesses, TooMany};
+pub use level::{Bounds, Held, Level};
+pub use open_files::{connections, raise_open_files};
+pub use print::markdown;
+pub use rate::{Pace, Paces, Rate, Share, Wait};
+pub use registrations::Registrations;
+
+use crate::config::{BudgetsConfig, Config};
+use crate::jid::BareJid;
+use crate::metrics::Metrics;
+
+/// All budgets, in alphabetical order: for the documents.
+pub const ALL: &[&About] =
+    &[&connections::ABOUT, &guesses::ABOUT, &registrations::ABOUT, &client::TRAFFIC, &client::WORK];
+
+/// The budgets of a server.
+#[derive(Debug)]
+pub struct Budgets {
+    /// Connections.
+    pub connections: Connections,
+    /// Logins that fail.
+    pub guesses: Guesses,
+    /// Accounts that strangers make.
+    pub registrations: Registrations,
+    traffic: Rate,
+    work: Rate,
+    exempt: ArcSwap<FxHashSet<BareJid>>,
+}
+
+impl Budgets {
+    /// With the bounds of this configuration.
+    #[must_use]
+    pub fn new(config: &Config, metrics: &Metrics) -> Self {
+        let this = Self {
+            connections: Connections::new(metrics),
+            guesses: Guesses::new(metrics),
+            registrations: Registrations::new(metrics),
+            traffic: Rate::new(&client::TRAFFIC, metrics),
+            work: Rate::new(&client::WORK, metrics),
+            exempt: ArcSwap::default(),
+        };
+        this.apply(config, usize::MAX);
+        this
+    }
+
+    /// Takes over the bounds of another configuration. There are never more connections than
+    /// `open_files` leave room for.
+    pub fn apply(&self, config: &Config, open_files: usize) {
+        let (budgets, limits) = (&config.budgets, &config.limits);
+        self.connections
+            .set(connections(limits.connections, open_files), limits.connections_per_address);
+        self.guesses.set(budgets.guesses_per_account, budgets.guesses_per_address);
+        self.registrations.set(config.registration.per_address);
+        let paces = |per_account: usize, per_address: usize| Paces {
+            session: pace(budgets, per_account).map(half),
+            account: pace(budgets, per_account),
+            address: pace(budgets, per_address),
+            all: None,
+        };
+        self.traffic.set(paces(budgets.traffic_per_account, budgets.traffic_per_address));
+        self.work.set(paces(budgets.work_per_account, budgets.work_per_address));
+        self.exempt.store(std::sync::Arc::new(budgets.exempt.iter().cloned().collect()));
+    }
+
+    /// What a client of this account at this address may send.
+    #[must_use]
+    pub fn client(&self, user: &BareJid, address: IpAddr) -> Client {
+        if self.is_exempt(user) {
+            return Client::exempt(&self.traffic, &self.work);
+        }
+        Client::new(&self.traffic, &self.work, user, address)
+    }
+
+    /// The account is bound by no budget of its own (`budgets.exempt`).
+    #[must_use]
+    pub fn is_exempt(&self, user: &BareJid) -> bool {
+        self.exempt.load().contains(user)
+    }
+}
+
+/// 0: there is none.
+fn pace(budgets: &BudgetsConfig, per_second: usize) -> Option<Pace> {
+    (per_second > 0).then_some(Pace { per_second: per_second as f64, burst: budgets.burst })
+}
+
+/// One session of an account leaves half to the others.
+fn half(pace: Pace) -> Pace {
+    Pace { per_second: pace.per_second / 2.0, ..pace }
+}

@@ -1,0 +1,85 @@
+//! The budget of accounts that strangers make (XEP-0077).
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::budget::{About, Action, Rule, Scope};
+use super::rate::{Pace, Paces, Rate};
+use crate::metrics::Metrics;
+
+/// What there is to know about it.
+pub(super) const ABOUT: About = About {
+    name: "registrations",
+    unit: "accounts an hour",
+    text: "Accounts that strangers make. A name that is taken costs a tenth of an account.",
+    rules: &[Rule {
+        scope: Scope::Address,
+        option: "registration.per_address",
+        actions: &[Action::Error],
+    }],
+};
+
+/// Bounds how many accounts are made from each address.
+#[derive(Debug)]
+pub struct Registrations(Rate);
+
+impl Registrations {
+    /// Without bounds, until [`Registrations::set`].
+    #[must_use]
+    pub fn new(metrics: &Metrics) -> Self {
+        Self(Rate::new(&ABOUT, metrics))
+    }
+
+    /// So many in an hour from each address.
+    pub fn set(&self, per_hour: u32) {
+        let per_second = f64::from(per_hour) * TENTHS as f64 / HOUR.as_secs_f64();
+        let address = Some(Pace { per_second, burst: HOUR });
+        self.0.set(Paces { address, ..Paces::default() });
+    }
+
+    /// An account may be made from there.
+    #[must_use]
+    pub fn may_make(&self, address: IpAddr) -> bool {
+        self.try_take(address, TENTHS)
+    }
+
+    /// It may be told there that a name is taken. Who asks for names learns who is here: that has
+    /// its price, too.
+    #[must_use]
+    pub fn may_ask(&self, address: IpAddr) -> bool {
+        self.try_take(address, 1)
+    }
+
+    fn try_take(&self, address: IpAddr, amount: u64) -> bool {
+        let share = self.0.share(None, Some(address));
+        let taken = share.try_take(amount);
+        taken.inspect_err(|scope| share.count(*scope, Action::Error)).is_ok()
+    }
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+/// An account is counted in tenths.
+const TENTHS: u64 = 10;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::advance;
+
+    use super::Registrations;
+    use crate::metrics::Metrics;
+
+    #[tokio::test(start_paused = true)]
+    async fn accounts_are_made_by_address_and_hour() {
+        let registrations = Registrations::new(&Metrics::new());
+        registrations.set(2);
+        let (home, other) = ("198.51.100.1".parse().unwrap(), "192.0.2.66".parse().unwrap());
+        assert!(registrations.may_make(home) && registrations.may_make(home));
+        assert!(!registrations.may_make(home) && !registrations.may_ask(home));
+        assert!(registrations.may_make(other));
+        assert!((0..10).all(|_| registrations.may_ask(other)) && !registrations.may_ask(other));
+        advance(Duration::from_secs(1801)).await;
+        assert!(registrations.may_make(home) && !registrations.may_make(home));
+    }
+}
