@@ -4,6 +4,8 @@
 
 #![expect(clippy::unwrap_used, reason = "functions of tests")]
 
+#[path = "storage/busy.rs"]
+mod busy;
 #[path = "storage/cases.rs"]
 mod cases;
 #[path = "storage/crash.rs"]

@@ -6,6 +6,7 @@
 mod account;
 mod archive;
 mod document;
+mod error;
 mod lock;
 mod memory;
 mod message_id;
@@ -28,6 +29,7 @@ pub use archive::{
     Stored, Waiting, Way,
 };
 pub use document::DocumentStore;
+pub use error::{Result, StorageError};
 pub use lock::DataLock;
 pub use memory::MemoryStorage;
 pub use message_id::{Ids, MessageId};
@@ -35,9 +37,6 @@ pub use resumption::{Resumable, ResumptionStore, SavedSession, SessionNumber};
 pub use roster::{RosterChange, RosterItem, RosterStore, RosterVersion, Subscription};
 pub use sqlite::SqliteStorage;
 pub use wire_id::WireIds;
-
-/// What storage answers.
-pub type Result<T> = std::result::Result<T, StorageError>;
 
 /// Opens what the configuration names, in the data directory. Does not lock it: see [`DataLock`].
 ///
@@ -68,33 +67,6 @@ pub trait Storage: Send + Sync {
     fn roster(&self) -> &dyn RosterStore;
     /// Finishes what is under way and closes. Everything afterwards is an error.
     async fn close(&self);
-}
-
-/// Why storage could not do it. The peer never sees this text.
-#[derive(Debug, thiserror::Error)]
-pub enum StorageError {
-    /// The row is there already.
-    #[error("conflicts with a stored row")]
-    Conflict,
-    /// The database failed: full disk, locked file, damage.
-    #[error("database: {0}")]
-    Database(String),
-    /// What is stored cannot be right.
-    #[error("{table} {key}: {problem}")]
-    Inconsistent {
-        /// Where it stands.
-        table: &'static str,
-        /// Its key, readable.
-        key: String,
-        /// What is wrong.
-        problem: String,
-    },
-    /// A bound of the configuration is reached.
-    #[error("limit reached: {0}")]
-    Limit(&'static str),
-    /// The database was written by a newer version of the program, or cannot be opened.
-    #[error("{0}")]
-    Unusable(String),
 }
 
 /// The version of a roster after its first change. It depends on the owner's number, which is never

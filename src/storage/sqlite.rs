@@ -12,12 +12,14 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection as _, SqlSafeStr};
 use tokio_util::sync::CancellationToken;
 
+use super::error::{self, code_of};
 use super::lock::{make_directory, unusable};
+use super::sql::begin::ATTEMPT;
 use super::sql::keep::LEAST_LAG;
 use super::sql::writer::Writer;
 use super::sql::{Connection, Database};
@@ -69,8 +71,11 @@ impl SqliteStorage {
         let options = options(path);
         // The tail of every archive is written again and again: it should stay in memory, and go into
         // the file as seldom as may be.
-        let writing =
-            options.clone().pragma("cache_size", "-65536").pragma("wal_autocheckpoint", "16000");
+        let writing = options
+            .clone()
+            .busy_timeout(ATTEMPT)
+            .pragma("cache_size", "-65536")
+            .pragma("wal_autocheckpoint", "16000");
         let mut connection =
             Connection::connect_with(&writing).await.map_err(|e| explain(path, &e))?;
         refuse_foreign(&mut connection, path).await?;
@@ -235,8 +240,11 @@ async fn migrate(connection: &mut Connection, path: &Path) -> Result<()> {
     });
     // The steps become savepoints of this transaction: all of them, or none.
     let mut all = connection.begin().await.map_err(fail)?;
-    Migrator::with_migrations(steps.collect()).run(&mut *all).await.map_err(|e| {
-        StorageError::Unusable(format!("cannot bring {} up to date: {e}", path.display()))
+    Migrator::with_migrations(steps.collect()).run(&mut *all).await.map_err(|e| match &e {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
+            explain(path, error)
+        }
+        _ => StorageError::Unusable(format!("cannot bring {} up to date: {e}", path.display())),
     })?;
     all.commit().await.map_err(fail)
 }
@@ -332,16 +340,26 @@ fn damaged(path: &Path, problem: &str) -> StorageError {
 
 /// A sentence for the administrator (<https://www.sqlite.org/rescode.html>).
 fn explain(path: &Path, error: &sqlx::Error) -> StorageError {
-    let code = error.as_database_error().and_then(|e| e.code()?.parse::<i64>().ok());
-    let hint = match code.map(|c| c & 0xff) {
-        Some(5) => "it is in use by another program",
-        Some(8) => "it cannot be written: does it belong to the user that runs waxwing?",
-        Some(10) => "the disk failed",
-        Some(11) => return damaged(path, &error.to_string()),
-        Some(13) => "the disk is full",
-        Some(14) => "it, or a file beside it, cannot be opened",
-        Some(26) => "it is not a database",
-        _ => "the database failed",
+    let primary = code_of(error).map(|code| code & 0xff);
+    let room = || match primary {
+        // A file that cannot be made, or that cannot be extended, may mean that the disk is full.
+        Some(error::CANNOT_OPEN | error::IO_ERROR) => error::no_room(path),
+        _ => None,
+    };
+    let hint = match primary {
+        Some(error::CORRUPT) => return damaged(path, &error.to_string()),
+        Some(error::BUSY | error::LOCKED) => "another process holds it",
+        Some(error::READ_ONLY) => {
+            "it cannot be written: does it belong to the user that runs waxwing?"
+        }
+        Some(error::FULL) => "the disk is full",
+        Some(error::NOT_A_DATABASE) => "it is not a database",
+        code => match (room(), code) {
+            (Some(sentence), _) => sentence,
+            (None, Some(error::CANNOT_OPEN)) => "it, or a file beside it, cannot be opened",
+            (None, Some(error::IO_ERROR)) => "the disk failed",
+            _ => "the database failed",
+        },
     };
     StorageError::Unusable(format!("cannot use {}: {hint} ({error})", path.display()))
 }

@@ -245,7 +245,7 @@ async fn with_a_full_disk() {
             let kept = kept.unwrap();
             match kept.receipt.await {
                 Ok(()) => promised.push(kept.id),
-                Err(StorageError::Database(_)) => failures += 1,
+                Err(StorageError::Full(_)) => failures += 1,
                 Err(other) => panic!("{other:?}"),
             }
         }

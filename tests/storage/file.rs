@@ -67,13 +67,13 @@ async fn a_large_archive_is_removed_in_pieces_and_holds_up_nobody() {
 }
 
 /// Opens the file behind the back of the storage.
-async fn raw(dir: &Path) -> SqliteConnection {
+pub(crate) async fn raw(dir: &Path) -> SqliteConnection {
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(dir.join("waxwing.sqlite"));
     SqliteConnection::connect_with(&options).await.unwrap()
 }
 
 /// The sentence with which the file is refused.
-async fn refusal(dir: &Path) -> String {
+pub(crate) async fn refusal(dir: &Path) -> String {
     match open(dir).await {
         Ok(_) => panic!("the file was opened"),
         Err(StorageError::Unusable(sentence)) => sentence,
@@ -100,24 +100,6 @@ async fn everything_is_there_after_a_restart() {
     assert_eq!(storage.archive().waiting_count(&romeo).await.unwrap(), 1);
     assert!(storage.documents().get(&romeo, "vcard", "").await.unwrap().is_some());
     assert_eq!(storage.accounts().secret().await.unwrap(), secret);
-    storage.close().await;
-}
-
-#[tokio::test]
-async fn a_locked_file_is_an_error_and_not_the_end() {
-    let dir = tempfile::tempdir().unwrap();
-    let storage: Arc<dyn Storage> = open(dir.path()).await.unwrap();
-    let mut other = raw(dir.path()).await;
-    sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
-    // The store waits some seconds for the other to end.
-    let kept = storage.archive().keep(letter(1, "one")).await.unwrap();
-    assert!(matches!(kept.receipt.await, Err(StorageError::Database(_))), "it is not promised");
-    sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
-    let kept = storage.archive().keep(letter(2, "two")).await.unwrap();
-    kept.receipt.await.unwrap();
-    let waiting = storage.archive().waiting(&user("juliet@localhost"), None, 9).await.unwrap();
-    assert_eq!(waiting.iter().map(|w| w.id).collect::<Vec<_>>(), [kept.id]);
-    other.close().await.unwrap();
     storage.close().await;
 }
 
@@ -303,7 +285,7 @@ async fn with_a_failing_disk() {
         for answer in join_all([keep(2 * n), keep(2 * n + 1)]).await {
             match answer {
                 Ok(id) => kept.push(id),
-                Err(StorageError::Database(_)) => failures += 1,
+                Err(StorageError::Full(_)) => failures += 1,
                 Err(other) => panic!("{other:?}"),
             }
         }

@@ -27,7 +27,7 @@ pub(super) struct Keep {
 impl Keep {
     pub(super) fn settle(self, failure: Option<&StorageError>) {
         let answer = match (failure, self.refused) {
-            (Some(error), _) => Err(StorageError::Database(error.to_string())),
+            (Some(error), _) => Err(error.clone()),
             (None, Some(error)) => Err(error),
             (None, None) => Ok(()),
         };

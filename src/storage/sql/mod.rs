@@ -8,6 +8,7 @@ pub(super) mod account;
 mod archive;
 mod batch;
 mod blocks;
+pub(super) mod begin;
 mod document;
 mod find;
 pub(super) mod keep;
@@ -52,15 +53,6 @@ pub(super) struct Database {
     pub(super) lag: Arc<AtomicI64>,
     /// The highest number of a session that can be resumed.
     pub(super) last_session: AtomicI64,
-}
-
-impl From<sqlx::Error> for StorageError {
-    fn from(error: sqlx::Error) -> Self {
-        match error {
-            sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => closed(),
-            other => Self::Database(other.to_string()),
-        }
-    }
 }
 
 /// What everybody hears after the end.

@@ -15,8 +15,9 @@
 //! turn out to be there.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::path::Path;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -29,6 +30,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::batch::{self, Job, Patience};
+use super::begin::Beginning;
 use super::keep::{Keep, LEAST_LAG};
 use super::resumption::Begin;
 use super::writing::Memory;
@@ -59,6 +61,8 @@ pub(in crate::storage) struct Writer {
     /// Locked from the making of a number until its message is in the queue.
     ids: Mutex<Ids>,
     under_way: Arc<UnderWay>,
+    /// Since when it is being closed.
+    closing: Arc<OnceLock<Instant>>,
     /// The task itself. Not among the server's tasks: it must outlive all who write.
     task: Tasks,
 }
@@ -86,6 +90,7 @@ pub(super) trait Pending: Send {
 struct Task {
     options: SqliteConnectOptions,
     connection: Option<Connection>,
+    beginning: Beginning,
     memory: Memory,
     lag: Arc<AtomicI64>,
     under_way: Arc<UnderWay>,
@@ -122,9 +127,11 @@ impl Writer {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let task = Tasks::new();
         let under_way = Arc::<UnderWay>::default();
+        let closing = Arc::<OnceLock<Instant>>::default();
         let writing = Task {
             options,
             connection: Some(connection),
+            beginning: Beginning::new(Arc::clone(&closing)),
             memory: Memory::new(lag.load(Ordering::Acquire)),
             lag: Arc::clone(lag),
             under_way: Arc::clone(&under_way),
@@ -132,7 +139,7 @@ impl Writer {
             again_at: None,
         };
         task.spawn("storage-writer", writing.run(queue));
-        Self { jobs, ids: Mutex::new(Ids::after(last)), under_way, task }
+        Self { jobs, ids: Mutex::new(Ids::after(last)), under_way, closing, task }
     }
 
     /// Writes and waits until it is durable.
@@ -212,8 +219,10 @@ impl Writer {
         self.send(Job::Login(user, at)).await
     }
 
-    /// Writes what has come and ends. Everything afterwards is an error.
+    /// Writes what has come and ends. Everything afterwards is an error. Waits some seconds, not
+    /// longer, for another process that holds the database.
     pub(in crate::storage) async fn close(&self) {
+        self.closing.get_or_init(Instant::now);
         if self.send(Job::Close).await.is_ok() {
             self.jobs.closed().await;
         }
@@ -331,9 +340,8 @@ impl Task {
                     self.under_way.marks.fetch_sub(1, Ordering::AcqRel);
                 }
                 Job::Begin(_, answer) | Job::Handled(_, answer) => {
-                    let failed = failure.map(|error| StorageError::Database(error.to_string()));
                     // Its session may be gone.
-                    drop(answer.send(failed.map_or(Ok(()), Err)));
+                    drop(answer.send(failure.cloned().map_or(Ok(()), Err)));
                 }
                 Job::Close | Job::End(..) | Job::Login(..) => {}
             }
@@ -349,10 +357,11 @@ impl Task {
             Ok(Err(failure)) => failure,
             Err(_) => Failure::Change(StorageError::Database("the writer panicked".into())),
         };
+        let failure = look_closer(failure, self.options.get_filename()).await;
         self.memory = Memory::new(LEAST_LAG);
         if let Some(mut connection) = self.connection.take() {
-            let rolled_back = sqlx::query("ROLLBACK").execute(&mut connection).await;
-            if rolled_back.is_ok() && matches!(failure, Failure::Change(_)) {
+            let rolled_back = sqlx::query("ROLLBACK").execute(&mut connection).await.is_ok();
+            if rolled_back && matches!(failure, Failure::Change(_)) || failure.is_busy() {
                 self.connection = Some(connection);
             } else if let Err(error) = connection.close().await {
                 tracing::debug!(%error, "closing a failed connection");
@@ -366,7 +375,7 @@ impl Task {
             Some(connection) => connection,
             none => none.insert(Connection::connect_with(&self.options).await.map_err(whole)?),
         };
-        sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await.map_err(whole)?;
+        self.beginning.begin(connection).await.map_err(Failure::Whole)?;
         let (memory, lag) = (&mut self.memory, &*self.lag);
         let mut on = Writing { connection: &mut *connection, memory, lag };
         batch::apply(&mut on, jobs).await.map_err(Failure::Change)?;
@@ -401,6 +410,25 @@ impl Failure {
             Self::Change(error) | Self::Whole(error) => error,
         }
     }
+
+    /// Another process has the database. So the transaction has not begun.
+    fn is_busy(&self) -> bool {
+        matches!(self, Self::Whole(StorageError::Busy(_)))
+    }
+}
+
+/// Apart from the tasks that serve clients, as a disk that fails may be slow to say so.
+async fn look_closer(failure: Failure, database: &Path) -> Failure {
+    if !matches!(failure.error(), StorageError::Disk(_)) {
+        return failure;
+    }
+    let database = database.to_owned();
+    let looking = tokio::task::spawn_blocking(move || match failure {
+        Failure::Change(error) => Failure::Change(error.look_closer(&database)),
+        Failure::Whole(error) => Failure::Whole(error.look_closer(&database)),
+    });
+    let stopped = |_| Failure::Whole(StorageError::Disk("it is unknown why".into()));
+    looking.await.unwrap_or_else(stopped)
 }
 
 fn whole(error: sqlx::Error) -> Failure {
@@ -421,7 +449,7 @@ impl<C: Change> Pending for Asked<C> {
 
     fn settle(self: Box<Self>, failure: Option<&StorageError>) {
         let answer = match (failure, self.result) {
-            (Some(error), _) => Err(StorageError::Database(error.to_string())),
+            (Some(error), _) => Err(error.clone()),
             (None, Some(answer)) => answer,
             (None, None) => Err(StorageError::Database("it was not tried".into())),
         };
@@ -588,6 +616,25 @@ mod tests {
         let mut connection = Connection::connect_with(&options).await.unwrap();
         sqlx::query("BEGIN IMMEDIATE").execute(&mut connection).await.unwrap();
         connection
+    }
+
+    /// Once the long wait was in vain, nobody waits so long again before the database was free.
+    #[tokio::test]
+    async fn a_database_that_stays_locked_is_waited_for_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let writer = writer(dir.path(), "100000").await;
+        for _ in 0..2 {
+            let lock = locked(dir.path()).await;
+            for waits in [true, false, false] {
+                let begun = Instant::now();
+                let outcome = keep(&writer, "romeo@localhost", 10).await;
+                assert!(matches!(outcome, Err(StorageError::Busy(_))), "{outcome:?}");
+                assert_eq!(begun.elapsed() >= Duration::from_millis(500), waits);
+            }
+            lock.close().await.unwrap();
+            keep(&writer, "romeo@localhost", 10).await.unwrap();
+        }
+        writer.close().await;
     }
 
     #[tokio::test]

@@ -1,0 +1,82 @@
+//! The beginning of a transaction, which waits while another process holds the database.
+//!
+//! A backup or a hand in the database is over in seconds, and nobody's message has to fail for it. So
+//! the wait is long; it is bounded all the same, and short while the server ends. Nothing like it is
+//! done for a full disk, which does not get empty by waiting.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::Connection;
+use crate::storage::{Result, StorageError};
+
+/// Begins transactions.
+#[derive(Debug, Default)]
+pub(super) struct Beginning {
+    /// Since when the storage is being closed.
+    closing: Arc<OnceLock<Instant>>,
+    /// The last wait took as long as it may, and the database has not been free since.
+    is_in_vain: bool,
+}
+
+impl Beginning {
+    /// `closing` is set when the storage is being closed.
+    pub(super) fn new(closing: Arc<OnceLock<Instant>>) -> Self {
+        Self { closing, is_in_vain: false }
+    }
+
+    /// Begins a transaction that can write.
+    ///
+    /// # Errors
+    /// [`StorageError::Busy`] if another process has held the database for 30 seconds, or for 5 since
+    /// the storage is being closed. After that, it is tried once for each transaction, until the
+    /// database was free again.
+    pub(super) async fn begin(&mut self, connection: &mut Connection) -> Result<()> {
+        let begun = Instant::now();
+        let mut is_told = self.is_in_vain;
+        loop {
+            let outcome = sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await;
+            let error = match outcome.map_err(StorageError::from) {
+                Ok(_) => break,
+                Err(error @ StorageError::Busy(_)) => error,
+                Err(other) => return Err(other),
+            };
+            if Instant::now() >= self.deadline(begun) {
+                self.is_in_vain = true;
+                return Err(error);
+            }
+            if !is_told {
+                tracing::warn!(%error, "waiting for the database");
+                is_told = true;
+            }
+            sleep(PAUSE).await;
+        }
+        if is_told {
+            let elapsed_ms = begun.elapsed().as_millis();
+            tracing::info!(elapsed_ms, "the database is free again");
+        }
+        self.is_in_vain = false;
+        Ok(())
+    }
+
+    fn deadline(&self, begun: Instant) -> Instant {
+        let deadline = if self.is_in_vain { begun } else { begun + BUSY };
+        match self.closing.get() {
+            Some(closing) => deadline.min(*closing + CLOSING),
+            None => deadline,
+        }
+    }
+}
+
+/// How long another process may hold the database before those who write hear of it.
+const BUSY: Duration =
+    if cfg!(test) { Duration::from_millis(500) } else { Duration::from_secs(30) };
+/// The same, since the storage is being closed.
+const CLOSING: Duration =
+    if cfg!(test) { Duration::from_millis(100) } else { Duration::from_secs(5) };
+/// Between two attempts. SQLite itself waits, too, in each of them: see [`ATTEMPT`].
+const PAUSE: Duration = Duration::from_millis(20);
+/// How long SQLite waits in one attempt (`busy_timeout`). Nothing can stop it meanwhile.
+pub(in crate::storage) const ATTEMPT: Duration = Duration::from_secs(1);
