@@ -15,6 +15,7 @@ mod roster;
 mod sql;
 mod sqlite;
 mod turns;
+mod wal;
 mod wire_id;
 mod words;
 

@@ -26,7 +26,7 @@ use super::sql::{Connection, Database};
 use super::turns::Turns;
 use super::{
     AccountStore, ArchiveStore, DocumentStore, Result, ResumptionStore, RosterStore, Storage,
-    StorageError,
+    StorageError, wal,
 };
 use crate::tasks::Tasks;
 
@@ -68,6 +68,10 @@ impl SqliteStorage {
     /// [`StorageError::Unusable`] with a sentence for the administrator.
     pub async fn open(path: &Path, readers: u32, tasks: &Tasks) -> Result<Arc<Self>> {
         let size = prepare_file(path)?;
+        let database = path.to_owned();
+        // SQLite forgets what it cannot use, so this comes first. A reader that panics is no reason not
+        // to start.
+        drop(tokio::task::spawn_blocking(move || wal::tell(&database)).await);
         let options = options(path);
         // The tail of every archive is written again and again: it should stay in memory, and go into
         // the file as seldom as may be.
@@ -332,7 +336,8 @@ async fn check_tables(
 
 fn damaged(path: &Path, problem: &str) -> StorageError {
     StorageError::Unusable(format!(
-        "the database {} is damaged ({}): restore a backup",
+        "the database {} is damaged ({}): restore a backup, and remove the files beside it that end \
+         in -wal and -shm when you do",
         path.display(),
         problem.trim()
     ))

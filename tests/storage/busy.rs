@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sqlx::{Connection, SqliteConnection};
+use tokio::time::Instant;
 use waxwing::storage::{Storage, StorageError};
 
 use crate::cases::user;

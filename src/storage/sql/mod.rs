@@ -7,8 +7,8 @@
 pub(super) mod account;
 mod archive;
 mod batch;
-mod blocks;
 pub(super) mod begin;
+mod blocks;
 mod document;
 mod find;
 pub(super) mod keep;

@@ -1,0 +1,488 @@
+//! The write-ahead log of the database, as SQLite will find it at opening.
+//!
+//! SQLite uses a log up to the first page that cannot be right, and says nothing of what it leaves out:
+//! after a crash, that is the transaction that was being written. But if the log was damaged, it is what
+//! had been acknowledged. So we read the log first, and tell the two apart.
+//!
+//! The format: <https://www.sqlite.org/fileformat2.html#the_write_ahead_log>, and of the index
+//! (`-shm`): <https://www.sqlite.org/walformat.html>.
+
+use std::fs::File;
+use std::io::{self, BufReader, ErrorKind, Read};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use rustc_hash::FxHashSet;
+
+/// What is wrong with a log.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) enum Fault {
+    /// Commits that were durable are not in it any more.
+    Damaged(Used),
+    /// It is another database's. The text says why we think so. If the two fit by chance, nobody can
+    /// see it here; the check of the database may find out.
+    Foreign(&'static str),
+    /// The last commit cannot be read. It was being written when the machine stopped, or it is damaged.
+    Unclear(Used),
+}
+
+/// How much of a log SQLite will use.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Used {
+    /// Pages up to the last commit that is whole.
+    pub(super) pages: u32,
+    /// Pages that there are, or have been.
+    pub(super) of: u32,
+    /// Commits that can be seen behind the first page that is not right; there may have been more.
+    pub(super) lost: u32,
+}
+
+/// Tells the log of the server what is wrong with the log of a database, and what that means. The log
+/// of the database is copied first if commits are lost, as SQLite writes over it.
+pub(super) fn tell(database: &Path) {
+    let name = log_of(database);
+    let fault = match inspect(database) {
+        Ok(None) => return,
+        Ok(Some(fault)) => fault,
+        Err(error) => {
+            let path = name.display();
+            tracing::warn!(%error, "cannot read {path}, the write-ahead log of the database");
+            return;
+        }
+    };
+    let sentence = fault.describe(&name);
+    if let Fault::Damaged(_) = fault {
+        let kept = keep_copy(&name);
+        tracing::error!(error = %format!("{sentence}{kept}"), "damage found");
+    } else {
+        tracing::warn!(error = %sentence, "the write-ahead log is suspicious");
+    }
+}
+
+/// A sentence about the copy that was made; empty if none could be.
+fn keep_copy(log: &Path) -> String {
+    let mut copy = log.as_os_str().to_owned();
+    copy.push(".damaged");
+    let copy = PathBuf::from(copy);
+    match std::fs::copy(log, &copy) {
+        Ok(_) => format!(". A copy of the log is kept in {}", copy.display()),
+        Err(_) => String::new(),
+    }
+}
+
+impl Fault {
+    /// What it means, and what to do.
+    fn describe(&self, log: &Path) -> String {
+        let log = log.display();
+        match self {
+            Self::Damaged(Used { pages, of, lost }) => format!(
+                "the write-ahead log {log} is damaged: only the first {pages} of its {of} pages can be \
+                 used. The commits behind them are lost ({lost} of them can be seen), and messages that \
+                 were acknowledged may be missing. The server goes on with what is left; check the disk, \
+                 and restore a backup if you have one that is newer"
+            ),
+            Self::Unclear(Used { pages, of, .. }) => format!(
+                "the last commit in the write-ahead log {log} cannot be read: the first {pages} of its \
+                 {of} pages are used. If the machine stopped while it was being written, nothing is \
+                 lost. If not, the disk has damaged it, and the messages that were acknowledged last may \
+                 be missing: then check the disk"
+            ),
+            Self::Foreign(why) => format!(
+                "the write-ahead log {log} does not seem to belong to this database: {why}. If you have \
+                 restored a backup, stop the server, restore it again, and remove the files that end in \
+                 -wal and -shm"
+            ),
+        }
+    }
+}
+
+/// Looks for faults in the log of a database that nobody has open in this process: to close a file
+/// here would end the locks on it. `None` if there is none, or no log.
+///
+/// # Errors
+/// If a file cannot be read.
+pub(super) fn inspect(database: &Path) -> io::Result<Option<Fault>> {
+    let index = Index::read(&beside(database, "-shm"))?;
+    let Some(file) = if_any(File::open(log_of(database)))? else {
+        return Ok(index.and_then(|index| index.without_log()));
+    };
+    let main = Main::read(database)?;
+    let size = file.metadata()?.len();
+    let mut log = BufReader::with_capacity(1 << 18, file);
+    let mut header = [0; HEADER];
+    if size < HEADER as u64 {
+        return Ok(index.and_then(|index| index.without_log()));
+    }
+    log.read_exact(&mut header)?;
+    let Some(reader) = Reader::new(&header) else {
+        // Nobody can know what belongs to it.
+        let of = u32::try_from((size - HEADER as u64) / 4096).unwrap_or(u32::MAX);
+        return Ok((of > 0).then_some(Fault::Damaged(Used { pages: 0, of, lost: 0 })));
+    };
+    if main.page_size.is_some_and(|size| size != reader.page_size) {
+        return Ok(Some(Fault::Foreign("its pages are of another size")));
+    }
+    let found = reader.walk(&mut log)?;
+    let index = index.filter(|index| index.salts == reader.salts);
+    let promised = index.as_ref().map_or(0, |index| index.pages);
+    let used =
+        Used { pages: found.committed, of: found.seen.max(promised), lost: found.commits_behind };
+    if promised > found.committed || found.goes_on_behind_commit {
+        return Ok(Some(Fault::Damaged(used)));
+    }
+    if found.commits_behind > 0 {
+        return Ok(Some(Fault::Unclear(used)));
+    }
+    Ok(found.foreign_to(&main).map(Fault::Foreign))
+}
+
+/// The log's file.
+pub(super) fn log_of(database: &Path) -> PathBuf {
+    beside(database, "-wal")
+}
+
+fn beside(database: &Path, end: &str) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(end);
+    name.into()
+}
+
+fn if_any<T>(outcome: io::Result<T>) -> io::Result<Option<T>> {
+    match outcome {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        outcome => outcome.map(Some),
+    }
+}
+
+/// What the file of the database says of itself.
+#[derive(Debug, Default)]
+struct Main {
+    page_size: Option<u32>,
+    pages: u64,
+}
+
+impl Main {
+    fn read(database: &Path) -> io::Result<Self> {
+        let file = File::open(database)?;
+        let mut header = [0; 100];
+        let size = file.metadata()?.len();
+        if size < header.len() as u64 {
+            return Ok(Self::default());
+        }
+        file.read_exact_at(&mut header, 0)?;
+        let page_size = match u32::from(u16::from_be_bytes([header[16], header[17]])) {
+            1 => 65_536,
+            size => size.max(512),
+        };
+        let pages = size / u64::from(page_size);
+        Ok(Self { page_size: Some(page_size), pages })
+    }
+}
+
+/// What the index of the log remembers of it. It is not on the disk before it is in the log, so it
+/// never promises too much.
+#[derive(Debug)]
+struct Index {
+    /// Up to here, all is committed.
+    pages: u32,
+    /// Up to here, all is in the file of the database.
+    copied: u32,
+    salts: [u8; 8],
+}
+
+impl Index {
+    fn read(path: &Path) -> io::Result<Option<Self>> {
+        let Some(file) = if_any(File::open(path))? else { return Ok(None) };
+        let mut bytes = [0; 100];
+        match file.read_exact_at(&mut bytes, 0) {
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(None),
+            outcome => outcome?,
+        }
+        let number = |at: usize| {
+            u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+        };
+        // It stands there twice, so that a copy which was being written is known.
+        let is_whole = bytes[..48] == bytes[48..96] && bytes[12] == 1;
+        let mut salts = [0; 8];
+        salts.copy_from_slice(&bytes[32..40]);
+        Ok(is_whole.then(|| Self { pages: number(16), copied: number(96), salts }))
+    }
+
+    fn without_log(&self) -> Option<Fault> {
+        let used = Used { pages: 0, of: self.pages, lost: 0 };
+        (self.pages > self.copied).then_some(Fault::Damaged(used))
+    }
+}
+
+/// Reads pages of one log.
+#[derive(Debug)]
+struct Reader {
+    page_size: u32,
+    salts: [u8; 8],
+    is_big_endian: bool,
+    sum: (u32, u32),
+}
+
+/// What was found in a log.
+#[derive(Debug, Default)]
+struct Found {
+    /// Pages up to the last commit that is whole.
+    committed: u32,
+    /// Pages that belong to this log.
+    seen: u32,
+    commits_behind: u32,
+    /// Behind the first page that is not right there is a commit, and more pages behind that. They were
+    /// not written before the commit was durable.
+    goes_on_behind_commit: bool,
+    /// How many pages the database has after the last commit that is whole, and which are in the log.
+    size: u32,
+    numbers: FxHashSet<u32>,
+}
+
+impl Reader {
+    /// `None` if the header cannot be right.
+    fn new(header: &[u8; HEADER]) -> Option<Self> {
+        let magic = be(header, 0);
+        if magic & !1 != MAGIC || be(header, 4) != VERSION {
+            return None;
+        }
+        let mut salts = [0; 8];
+        salts.copy_from_slice(&header[16..24]);
+        let is_big_endian = magic & 1 == 1;
+        let sum = checksum(is_big_endian, (0, 0), &header[..24]);
+        let page_size = be(header, 8);
+        let is_right = sum == (be(header, 24), be(header, 28))
+            && page_size.is_power_of_two()
+            && (512..=65_536).contains(&page_size);
+        is_right.then_some(Self { page_size, salts, is_big_endian, sum })
+    }
+
+    fn walk(&self, log: &mut impl Read) -> io::Result<Found> {
+        let mut found = Found::default();
+        let mut page = vec![0; FRAME + self.page_size as usize];
+        let (mut sum, mut is_right) = (self.sum, true);
+        // Of the transaction that is being read.
+        let mut numbers = Vec::new();
+        for at in 1.. {
+            match log.read_exact(&mut page) {
+                Err(error) if error.kind() == ErrorKind::UnexpectedEof => break,
+                outcome => outcome?,
+            }
+            let (number, size) = (be(&page, 0), be(&page, 4));
+            let is_of_this = page[8..16] == self.salts;
+            if is_right {
+                let next = checksum(self.is_big_endian, sum, &page[..8]);
+                sum = checksum(self.is_big_endian, next, &page[FRAME..]);
+                is_right = is_of_this && number > 0 && sum == (be(&page, 16), be(&page, 20));
+            }
+            if is_of_this {
+                found.seen = at;
+            }
+            if is_right {
+                numbers.push(number);
+                if size > 0 {
+                    (found.committed, found.size) = (at, size);
+                    found.numbers.extend(numbers.drain(..));
+                }
+            } else if is_of_this {
+                found.goes_on_behind_commit |= found.commits_behind > 0;
+                found.commits_behind += u32::from(size > 0);
+            }
+        }
+        Ok(found)
+    }
+}
+
+impl Found {
+    /// Why the log and the file do not belong together.
+    fn foreign_to(&self, main: &Main) -> Option<&'static str> {
+        // The page with the byte that is locked is never written.
+        let locked = main.page_size.map(|size| (1 << 30) / u64::from(size) + 1);
+        let missing = (main.pages + 1..=u64::from(self.size)).any(|page| {
+            Some(page) != locked && u32::try_from(page).is_ok_and(|p| !self.numbers.contains(&p))
+        });
+        missing.then_some("pages of which it speaks are in neither")
+    }
+}
+
+fn be(bytes: &[u8], at: usize) -> u32 {
+    u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+}
+
+fn checksum(is_big_endian: bool, sum: (u32, u32), bytes: &[u8]) -> (u32, u32) {
+    let word = |four: &[u8]| {
+        let word = u32::from_be_bytes([four[0], four[1], four[2], four[3]]);
+        if is_big_endian { word } else { word.swap_bytes() }
+    };
+    bytes.chunks_exact(8).fold(sum, |(one, two), eight| {
+        let one = one.wrapping_add(word(&eight[..4])).wrapping_add(two);
+        (one, two.wrapping_add(word(&eight[4..])).wrapping_add(one))
+    })
+}
+
+const MAGIC: u32 = 0x377f_0682;
+const VERSION: u32 = 3_007_000;
+/// Bytes of the header of the log, and of that of a page in it.
+const HEADER: usize = 32;
+const FRAME: usize = 24;
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use sqlx::Connection as _;
+    use sqlx::sqlite::SqliteConnectOptions;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::storage::sql::Connection;
+
+    /// A database and its log as a process leaves them that is killed after `commits` commits, the
+    /// first `copied` of which are in the file already.
+    async fn killed(commits: usize, copied: usize) -> TempDir {
+        let (living, dead) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let options = SqliteConnectOptions::new()
+            .filename(living.path().join("db"))
+            .create_if_missing(true)
+            .pragma("journal_mode", "WAL")
+            .pragma("wal_autocheckpoint", "0");
+        let mut connection = Connection::connect_with(&options).await.unwrap();
+        for commit in 0..commits {
+            let statement = match commit {
+                0 => "CREATE TABLE t (x)",
+                _ => "INSERT INTO t VALUES (randomblob(9000))",
+            };
+            sqlx::query(statement).execute(&mut connection).await.unwrap();
+            if commit + 1 == copied {
+                let statement = "PRAGMA wal_checkpoint(PASSIVE)";
+                sqlx::query(statement).execute(&mut connection).await.unwrap();
+            }
+        }
+        for name in ["db", "db-wal", "db-shm"] {
+            fs::copy(living.path().join(name), dead.path().join(name)).unwrap();
+        }
+        connection.close().await.unwrap();
+        dead
+    }
+
+    fn look(dir: &TempDir) -> Option<Fault> {
+        inspect(&dir.path().join("db")).unwrap()
+    }
+
+    /// How many pages are in the log.
+    fn pages(dir: &TempDir) -> u64 {
+        (fs::metadata(dir.path().join("db-wal")).unwrap().len() - HEADER as u64) / PAGE
+    }
+
+    /// Turns a byte of a page in the log, counted from 0, or from the end if negative.
+    fn hurt(dir: &TempDir, page: i64) {
+        let page = if page < 0 { pages(dir) as i64 + page } else { page } as u64;
+        let at = HEADER as u64 + page * PAGE + FRAME as u64 + 100;
+        let file = fs::OpenOptions::new().read(true).write(true).open(dir.path().join("db-wal"));
+        let file = file.unwrap();
+        let mut byte = [0];
+        file.read_exact_at(&mut byte, at).unwrap();
+        file.write_all_at(&[!byte[0]], at).unwrap();
+    }
+
+    fn without_index(dir: &TempDir) {
+        fs::remove_file(dir.path().join("db-shm")).unwrap();
+    }
+
+    fn cut(dir: &TempDir, bytes: u64) {
+        let file = fs::OpenOptions::new().write(true).open(dir.path().join("db-wal")).unwrap();
+        file.set_len(bytes).unwrap();
+    }
+
+    const PAGE: u64 = FRAME as u64 + 4096;
+
+    #[tokio::test]
+    async fn a_sound_log_has_no_fault() {
+        for (commits, copied) in [(1, 0), (20, 0), (20, 10), (20, 20)] {
+            let dir = killed(commits, copied).await;
+            assert_eq!(look(&dir), None, "{commits} {copied}");
+            without_index(&dir);
+            assert_eq!(look(&dir), None, "{commits} {copied}");
+            fs::remove_file(dir.path().join("db-wal")).unwrap();
+            assert_eq!(look(&dir), None, "no log");
+        }
+    }
+
+    /// What SQLite makes of it is what we say.
+    #[tokio::test]
+    async fn damage_in_the_middle_is_told_with_what_is_left() {
+        for with_index in [true, false] {
+            let dir = killed(20, 0).await;
+            let of = u32::try_from(pages(&dir)).unwrap();
+            hurt(&dir, 12);
+            if !with_index {
+                without_index(&dir);
+            }
+            let Some(Fault::Damaged(used)) = look(&dir) else { panic!("{:?}", look(&dir)) };
+            assert_eq!(used.of, of);
+            assert!((3..=12).contains(&used.pages), "{used:?}");
+            assert!((10..20).contains(&used.lost), "{used:?}");
+            let options = SqliteConnectOptions::new().filename(dir.path().join("db"));
+            let mut connection = Connection::connect_with(&options).await.unwrap();
+            let count = sqlx::query_as::<_, (i64,)>("SELECT count(*) FROM t");
+            let (count,) = count.fetch_one(&mut connection).await.unwrap();
+            assert_eq!(count + i64::from(used.lost), 19);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_cut_log_is_damage_only_if_more_was_promised() {
+        let dir = killed(20, 0).await;
+        let of = u32::try_from(pages(&dir)).unwrap();
+        cut(&dir, HEADER as u64 + 9 * PAGE + 500);
+        let Some(Fault::Damaged(used)) = look(&dir) else { panic!("{:?}", look(&dir)) };
+        assert!(used.pages <= 9 && used.of == of, "{used:?}");
+        without_index(&dir);
+        assert_eq!(look(&dir), None, "a transaction that was being written looks the same");
+        for bytes in [0, 10] {
+            let dir = killed(20, 0).await;
+            cut(&dir, bytes);
+            let lost = Used { pages: 0, of, lost: 0 };
+            assert_eq!(look(&dir), Some(Fault::Damaged(lost)));
+            without_index(&dir);
+            assert_eq!(look(&dir), None);
+        }
+        let dir = killed(20, 20).await;
+        fs::remove_file(dir.path().join("db-wal")).unwrap();
+        assert_eq!(look(&dir), None, "all of it is in the file");
+    }
+
+    #[tokio::test]
+    async fn a_last_commit_that_cannot_be_read_is_unclear_without_an_index() {
+        let dir = killed(20, 0).await;
+        hurt(&dir, -1);
+        assert!(matches!(look(&dir), Some(Fault::Damaged(_))), "{:?}", look(&dir));
+        without_index(&dir);
+        assert!(matches!(look(&dir), Some(Fault::Unclear(_))), "{:?}", look(&dir));
+    }
+
+    #[tokio::test]
+    async fn a_log_without_its_beginning_is_damaged() {
+        let dir = killed(20, 0).await;
+        let file = fs::OpenOptions::new().write(true).open(dir.path().join("db-wal")).unwrap();
+        file.write_all_at(&[7; 8], 20).unwrap();
+        assert!(matches!(look(&dir), Some(Fault::Damaged(Used { pages: 0, .. }))));
+    }
+
+    #[tokio::test]
+    async fn the_log_of_another_database_is_told() {
+        let (small, large) = (killed(3, 3).await, killed(60, 59).await);
+        // Only what was written last is in this log.
+        let options = SqliteConnectOptions::new()
+            .filename(large.path().join("db"))
+            .pragma("wal_autocheckpoint", "0");
+        let mut connection = Connection::connect_with(&options).await.unwrap();
+        for statement in ["PRAGMA wal_checkpoint(RESTART)", "INSERT INTO t VALUES (1)"] {
+            sqlx::query(statement).execute(&mut connection).await.unwrap();
+        }
+        fs::copy(large.path().join("db-wal"), small.path().join("db-wal")).unwrap();
+        without_index(&small);
+        assert!(matches!(look(&small), Some(Fault::Foreign(_))), "{:?}", look(&small));
+        connection.close().await.unwrap();
+    }
+}
