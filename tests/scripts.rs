@@ -56,6 +56,7 @@ fn main() {
         conversation(&name, format!("tests/support/presences.rs: {name}"), &text)
     }));
     trials.extend(support::checks::trials());
+    trials.push(Trial::test("requests/with_what_is_foreign", with_what_is_foreign));
     trials.extend(requests::all().into_iter().map(request));
     libtest_mimic::run(&arguments, trials).exit();
 }
@@ -110,6 +111,13 @@ fn request(request: Request) -> Trial {
         tried.map_err(Failed::from)
     };
     Trial::test(request.title(), run).with_ignored_flag(Remote::from_environment().is_some())
+}
+
+/// Every request, with elements and attributes that nobody knows; see `support/foreign.rs`.
+fn with_what_is_foreign() -> Result<(), Failed> {
+    let cast = requests::cast();
+    let tried = with_server(&cast, async |target| support::foreign::run(&cast, target).await);
+    tried.map_err(Failed::from)
 }
 
 fn converse(script: &Script, path: &str) -> Result<(), String> {

@@ -9,7 +9,7 @@ use super::block_list::keeps_out;
 use super::{Host, Hosts, RosterLock};
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::session::SessionHandle;
-use crate::stanza::{Condition, IqKind, Stanza, StanzaError};
+use crate::stanza::{Condition, ErrorKind, IqKind, Stanza, StanzaError};
 use crate::storage::{self, Handled, Receipt, StorageError};
 
 /// What a feature may see and do while it has one stanza in hand.
@@ -140,11 +140,13 @@ pub enum Halt {
 /// New stanzas on their way: routed in order when the stanza in hand is done. No recursion.
 #[derive(Debug, Default)]
 pub struct Outbox {
-    first: VecDeque<Stanza>,
-    /// Behind all of the others, the answer to the request in hand among them.
+    queue: VecDeque<Stanza>,
+    /// These follow the answer to the request in hand.
     behind: VecDeque<Stanza>,
-    /// A roster that is locked until so many of those have gone.
-    lock: Option<(usize, RosterLock)>,
+    /// Rosters that are locked until the answer and what follows it have gone.
+    lock: Option<RosterLock>,
+    /// So many stanzas of the queue go before they are unlocked; `None` before there is an answer.
+    locked: Option<usize>,
 }
 
 impl Origin {
@@ -171,41 +173,62 @@ impl Origin {
 }
 
 impl Outbox {
-    /// Sends a stanza when the one in hand is done. Its `from` must be ours.
+    /// Sends a stanza when the one in hand is done, before its answer. Its `from` must be ours.
     pub fn send(&mut self, stanza: Stanza) {
-        self.first.push_back(stanza);
+        self.queue.push_back(stanza);
     }
 
-    /// Sends a stanza when everything else is done: behind the answer to the request in hand.
+    /// Sends a stanza directly behind the answer to the request in hand, before what others send
+    /// because of the request.
     pub fn send_behind(&mut self, stanza: Stanza) {
         self.behind.push_back(stanza);
     }
 
-    /// Keeps a roster locked until the answer, and what was sent behind it so far, has gone.
+    /// Keeps rosters locked until the answer, and what is sent behind it, has gone.
     pub fn unlock_behind(&mut self, lock: RosterLock) {
-        self.lock = Some((self.behind.len(), lock));
+        self.lock = Some(lock);
+    }
+
+    /// The request in hand is answered: the answer goes, and then what is to be sent behind it.
+    pub fn answer(&mut self, answer: Stanza) {
+        self.queue.push_back(answer);
+        self.queue.append(&mut self.behind);
+        self.locked = Some(self.queue.len());
+    }
+
+    /// Whether this roster is locked already by the request in hand.
+    #[must_use]
+    pub fn has_locked(&self, user: &BareJid) -> bool {
+        self.lock.as_ref().is_some_and(|lock| lock.covers(user))
     }
 
     /// The next one.
     pub fn take(&mut self) -> Option<Stanza> {
-        if let Some(first) = self.first.pop_front() {
-            return Some(first);
+        self.unlock();
+        if let Some(left) = &mut self.locked {
+            *left = left.saturating_sub(1);
         }
-        match &mut self.lock {
-            None => {}
-            Some((0, _)) => self.lock = None,
-            Some((left, _)) => *left -= 1,
-        }
-        self.behind.pop_front()
+        self.queue.pop_front()
     }
 
-    /// Unlocks the roster if it may be unlocked by now. `false` if it is still locked: others may wait
-    /// for it.
+    /// Unlocks the rosters if they may be unlocked by now. `false` if they are still locked: others may
+    /// wait for them.
     pub fn unlock(&mut self) -> bool {
-        if self.first.is_empty() && matches!(self.lock, Some((0, _))) {
+        if self.queue.is_empty() || self.locked == Some(0) {
             self.lock = None;
         }
         self.lock.is_none()
+    }
+}
+
+/// What a client hears when something could not be stored or read. All of it passes: a disk is
+/// cleared, a lock released, a machine mended. So clients are told to try again later (`wait`), and
+/// not that it is of no use (RFC 6120 §8.3.2).
+#[must_use]
+pub fn not_stored(error: &StorageError) -> StanzaError {
+    match error {
+        StorageError::Limit(_) => Condition::ResourceConstraint.into(),
+        _ => StanzaError::from(Condition::InternalServerError).kind(ErrorKind::Wait),
     }
 }
 
@@ -219,16 +242,13 @@ impl From<StorageError> for Halt {
 /// The peer learns that it was our fault; the log learns the cause.
 impl From<StorageError> for StanzaError {
     fn from(error: StorageError) -> Self {
-        match error {
+        match &error {
             StorageError::Limit(what) => {
-                tracing::debug!(limit = what, "limit of the storage reached");
-                Condition::ResourceConstraint.into()
+                tracing::debug!(limit = what, "limit of the storage reached")
             }
-            error => {
-                tracing::error!(%error, "storage failed");
-                Condition::InternalServerError.into()
-            }
+            error => tracing::error!(%error, "storage failed"),
         }
+        not_stored(&error)
     }
 }
 

@@ -16,7 +16,7 @@ use smol_str::SmolStr;
 use tokio::sync::Semaphore;
 
 pub use cache::{AccountCache, Ticket};
-pub use context::{Cx, Halt, Keeping, Origin, Outbox};
+pub use context::{Cx, Halt, Keeping, Origin, Outbox, not_stored};
 pub use registry::{Identity, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
 pub use roster_lock::{RosterLock, RosterLocks};
 

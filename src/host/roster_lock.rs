@@ -6,14 +6,16 @@
 //! version for ever. So who changes a roster, or reads it for a client, holds its lock until all
 //! clients have been told.
 //!
-//! Nobody takes a second lock while he has one, nor waits for a client: a lock is held as long as the
-//! storage takes. Their number is fixed, so accounts may share one.
+//! Who needs two locks takes them together, in the order of their places. Nobody takes another one
+//! while he has one, nor waits for a client: a lock is held as long as the storage takes. Their number
+//! is fixed, so accounts may share one.
 
 use std::array;
 use std::hash::{BuildHasher, BuildHasherDefault};
 use std::sync::Arc;
 
 use rustc_hash::FxHasher;
+use smallvec::SmallVec;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::jid::BareJid;
@@ -22,20 +24,45 @@ use crate::jid::BareJid;
 #[derive(Debug)]
 pub struct RosterLocks([Arc<Mutex<()>>; LOCKS]);
 
-/// Nobody else changes this roster, or tells clients of it, until this is dropped.
+/// Nobody else changes these rosters, or tells clients of them, until this is dropped.
 #[derive(Debug)]
 #[must_use = "it is unlocked at once"]
-pub struct RosterLock {
-    _guard: OwnedMutexGuard<()>,
+pub struct RosterLock(SmallVec<[(usize, OwnedMutexGuard<()>); 2]>);
+
+impl RosterLock {
+    /// This roster is locked by it.
+    #[must_use]
+    pub fn covers(&self, user: &BareJid) -> bool {
+        self.0.iter().any(|(place, _)| *place == place_of(user))
+    }
 }
 
 impl RosterLocks {
     /// Locks the roster of `user`. Those who wait get it in the order in which they came.
     pub async fn lock(&self, user: &BareJid) -> RosterLock {
-        let hash = BuildHasherDefault::<FxHasher>::default().hash_one(user.as_str());
-        let place = usize::try_from(hash % LOCKS as u64).unwrap_or_default();
-        RosterLock { _guard: Arc::clone(&self.0[place]).lock_owned().await }
+        self.lock_places(SmallVec::from_iter([place_of(user)])).await
     }
+
+    /// Locks the rosters of `user` and of a contact, for a change that both are told of.
+    pub async fn lock_both(&self, user: &BareJid, contact: &BareJid) -> RosterLock {
+        let mut places = SmallVec::from([place_of(user), place_of(contact)]);
+        places.sort_unstable();
+        places.dedup();
+        self.lock_places(places).await
+    }
+
+    async fn lock_places(&self, places: SmallVec<[usize; 2]>) -> RosterLock {
+        let mut guards = SmallVec::new();
+        for place in places {
+            guards.push((place, Arc::clone(&self.0[place]).lock_owned().await));
+        }
+        RosterLock(guards)
+    }
+}
+
+fn place_of(user: &BareJid) -> usize {
+    let hash = BuildHasherDefault::<FxHasher>::default().hash_one(user.as_str());
+    usize::try_from(hash % LOCKS as u64).unwrap_or_default()
 }
 
 impl Default for RosterLocks {
@@ -68,8 +95,7 @@ mod tests {
         outbox.take().and_then(|stanza| stanza.head().id.as_ref().map(ToString::to_string))
     }
 
-    /// The answer and the pushes, but not what others are sent because of the change: their rosters
-    /// are locked for that.
+    /// The answer and the pushes, but not what others send because of the change.
     #[tokio::test(start_paused = true)]
     async fn a_roster_is_locked_until_its_clients_have_been_told() {
         let (locks, user) = (RosterLocks::default(), BareJid::parse("romeo@localhost").unwrap());
@@ -78,22 +104,44 @@ mod tests {
         let lock = locks.lock(&user).await;
         outbox.send_behind(stanza("push"));
         outbox.unlock_behind(lock);
-        outbox.send_behind(stanza("farewell"));
-        outbox.send(stanza("answer"));
-        assert!(!outbox.unlock() && is_locked().await);
-        assert_eq!(next(&mut outbox).as_deref(), Some("answer"));
-        assert!(!outbox.unlock() && is_locked().await);
-        assert_eq!(next(&mut outbox).as_deref(), Some("push"));
+        outbox.send(stanza("farewell"));
+        assert!(!outbox.unlock() && outbox.has_locked(&user));
+        outbox.answer(stanza("answer"));
+        outbox.send(stanza("reaction"));
+        for due in ["farewell", "answer", "push"] {
+            assert!(!outbox.unlock() && is_locked().await);
+            assert_eq!(next(&mut outbox).as_deref(), Some(due));
+        }
         assert!(is_locked().await && outbox.unlock() && !is_locked().await);
-        assert_eq!(next(&mut outbox).as_deref(), Some("farewell"));
+        assert_eq!(next(&mut outbox).as_deref(), Some("reaction"));
 
         // Nothing behind the answer; and nobody has asked whether it can be unlocked.
+        let mut outbox = Outbox::default();
         let lock = locks.lock(&user).await;
-        outbox.send(stanza("answer"));
         outbox.unlock_behind(lock);
+        outbox.answer(stanza("answer"));
         assert_eq!(next(&mut outbox).as_deref(), Some("answer"));
         assert!(is_locked().await);
         assert_eq!(next(&mut outbox), None);
         assert!(!is_locked().await);
+    }
+
+    /// Two rosters are locked in one order, whoever asks first: nobody waits for ever. They may even
+    /// share a place.
+    #[tokio::test(start_paused = true)]
+    async fn two_rosters_are_locked_together() {
+        let locks = RosterLocks::default();
+        let jid = |n: usize| BareJid::parse(&format!("u{n}@localhost")).unwrap();
+        for n in 0..600 {
+            let (one, other) = (jid(n), jid(n / 2));
+            let lock = locks.lock_both(&one, &other).await;
+            assert!(lock.covers(&one) && lock.covers(&other));
+            drop(lock);
+            let both = async {
+                let (a, b) = (locks.lock_both(&one, &other), locks.lock_both(&other, &one));
+                tokio::join!(async { drop(a.await) }, async { drop(b.await) });
+            };
+            assert!(timeout(Duration::from_secs(1), both).await.is_ok());
+        }
     }
 }

@@ -145,15 +145,16 @@ async fn unblock(cx: &mut Cx<'_>, user: &BareJid, payload: &ElementRef<'_>) -> I
     let old = cx.hosts.block_list(user).await?;
     // What is not there need not be removed.
     let is_meant = |jid: &&Jid| named.is_empty() || named.binary_search(jid).is_ok();
-    let jids: Vec<&Jid> = old.iter().filter(is_meant).collect();
+    let (jids, others): (Vec<&Jid>, Vec<&Jid>) = old.iter().partition(is_meant);
+    let left: BlockList = others.into_iter().cloned().collect();
+    // Read before the list is changed: if the store fails, nothing has changed, and nothing is missed.
+    let contacts = contacts(cx, user, |jid| hits(&old, jid) && !hits(&left, jid)).await?;
     let documents = cx.hosts.storage.documents();
     let done =
         join_all(jids.iter().map(|jid| documents.remove(user, block_list::KIND, jid.as_str())))
             .await;
     cx.hosts.blocked.forget(user);
     done.into_iter().collect::<Result<Vec<bool>, _>>()?;
-    let now = cx.hosts.block_list(user).await?;
-    let contacts = contacts(cx, user, |jid| hits(&old, jid) && !hits(&now, jid)).await?;
     for presence in cx.hosts.sessions.of(user).iter().filter_map(SessionHandle::available) {
         for contact in &contacts {
             let mut copy = (*presence).clone();
@@ -165,13 +166,15 @@ async fn unblock(cx: &mut Cx<'_>, user: &BareJid, payload: &ElementRef<'_>) -> I
     Ok(None)
 }
 
-/// The addresses in a command.
+/// The addresses in a command. Elements that we do not know are ignored (RFC 6120 §8.4).
 fn addresses(payload: &ElementRef<'_>) -> Result<Vec<Jid>, StanzaError> {
     let mut jids = Vec::new();
-    for item in payload.children() {
-        if !item.is(NS, "item") {
-            return Err(Condition::BadRequest.into());
-        }
+    // To unblock nobody in particular means everybody: that must not be done by mistake.
+    let own: Vec<_> = payload.children().filter(|child| child.ns() == NS).collect();
+    if !own.is_empty() && !own.iter().any(|child| child.name() == "item") {
+        return Err(Condition::BadRequest.into());
+    }
+    for item in payload.children().filter(|child| child.is(NS, "item")) {
         let jid = item.attr("jid").ok_or(Condition::BadRequest)?;
         jids.push(Jid::parse(&jid).map_err(|_| Condition::JidMalformed)?);
     }

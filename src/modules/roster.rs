@@ -1,8 +1,8 @@
 //! RFC 6121 §2 and §3: the roster, its pushes, and what subscription stanzas change in it.
 //!
 //! What a client hears of one change comes in the order of the specification's examples. Its own
-//! roster set: the result, the push, and then what others do because of it (§2.3.2, §2.5.2). What a
-//! contact does: the stanza, then the push, then the presence that follows from it (§3.1.6, §3.3.3);
+//! roster set: the result, the push, and then what others do because of it (§2.3.2, §2.5.2). A contact
+//! that is removed has heard of it before: who reads the result may rely on that. What a contact does: the stanza, then the push, then the presence that follows from it (§3.1.6, §3.3.3);
 //! but who takes away the sight of herself is seen to go first (§3.2.2). Changes that are made at the
 //! same moment are told in the order in which they are made (§2.6.3): `host/roster_lock.rs`.
 
@@ -65,15 +65,16 @@ impl IqHandler for Roster {
 /// RFC 6121 §2.1.3. Who knows a version is sent what has changed since, in pushes behind an empty
 /// answer (§2.6.3), if that is not much and still known; else all.
 async fn get(cx: &mut Cx<'_>, user: &BareJid, query: &ElementRef<'_>) -> IqReply {
-    if query.children().next().is_some() {
+    // RFC 6121 §2.1.3; elements that we do not know are ignored (RFC 6120 §8.4).
+    if query.has_child(ns::ROSTER, "item") {
         return Err(Condition::BadRequest.text("a roster get has no items"));
     }
-    // From now on it is told of changes, but not before it has been answered.
     let lock = cx.hosts.rosters.lock(user).await;
+    let reply = read(cx, user, query).await?;
+    // From now on it is told of changes, but not before it has been answered.
     if let Some(session) = cx.origin.session() {
         session.update_presence(|p| p.interested = true);
     }
-    let reply = read(cx, user, query).await?;
     cx.outbox.unlock_behind(lock);
     Ok(reply)
 }
@@ -126,9 +127,10 @@ async fn set(
     }
 }
 
-/// RFC 6121 §2.5: with the item go the subscriptions.
+/// RFC 6121 §2.5: with the item go the subscriptions. The contact hears of it before the user is
+/// answered, so both rosters are locked.
 async fn remove(cx: &mut Cx<'_>, user: &BareJid, jid: &Jid) -> IqReply {
-    let lock = cx.hosts.rosters.lock(user).await;
+    let lock = cx.hosts.rosters.lock_both(user, &jid.to_bare()).await;
     let (item, version) = loop {
         let item = cx.hosts.storage.roster().find(user, jid).await?;
         let item = item.filter(|item| item.listed).ok_or(Condition::ItemNotFound)?;
@@ -141,7 +143,7 @@ async fn remove(cx: &mut Cx<'_>, user: &BareJid, jid: &Jid) -> IqReply {
     }
     cx.outbox.unlock_behind(lock);
     for presence in farewell(user, &available(cx, user), &item) {
-        cx.outbox.send_behind(Stanza::Presence(presence));
+        cx.outbox.send(Stanza::Presence(presence));
     }
     Ok(None)
 }
@@ -160,7 +162,7 @@ pub struct Changed {
     /// The item as clients see it from now on, if they see a change.
     item: Option<(Node, RosterVersion)>,
     /// Until they have been told.
-    _lock: RosterLock,
+    _lock: Option<RosterLock>,
 }
 
 /// Applies a subscription stanza between `user` and `contact` to the user's roster (RFC 6121 §3,
@@ -180,7 +182,10 @@ pub async fn subscription(
         cx.must_have_account(user).await?;
     }
     let jid: Jid = contact.clone().into();
-    let lock = cx.hosts.rosters.lock(user).await;
+    let lock = match cx.outbox.has_locked(user) {
+        true => None,
+        false => Some(cx.hosts.rosters.lock(user).await),
+    };
     loop {
         let old = cx.hosts.storage.roster().find(user, &jid).await?;
         let item = old.clone().unwrap_or_else(|| item::new(jid.clone()));

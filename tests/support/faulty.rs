@@ -1,6 +1,7 @@
 //! Storage that fails when it is told to: the disk is full, or the server is gone in this moment; or
 //! that is slow.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
@@ -22,8 +23,8 @@ use waxwing::storage::{
 pub(crate) struct Faulty {
     inner: Arc<dyn Storage>,
     state: AtomicU8,
-    /// How long the next answer about a roster is on its way.
-    delay: Mutex<Option<Duration>>,
+    /// How long the next answers about rosters are on their way.
+    delays: Mutex<VecDeque<Duration>>,
     /// How long the next question to an archive is on its way.
     delay_of_page: Mutex<Option<Duration>>,
     /// How long the disk takes for a message.
@@ -32,8 +33,9 @@ pub(crate) struct Faulty {
 
 impl Faulty {
     pub(crate) fn new(inner: Arc<dyn Storage>) -> Self {
-        let [delay, delay_of_page, delay_of_disk] = [(); 3].map(|()| Mutex::new(None));
-        Self { inner, state: AtomicU8::new(WORKS), delay, delay_of_page, delay_of_disk }
+        let [delay_of_page, delay_of_disk] = [(); 2].map(|()| Mutex::new(None));
+        let delays = Mutex::default();
+        Self { inner, state: AtomicU8::new(WORKS), delays, delay_of_page, delay_of_disk }
     }
 
     /// Nothing is written any more, whatever the server does until its end: it has crashed.
@@ -57,9 +59,10 @@ impl Faulty {
         self.state.store(NO_ROSTERS, Ordering::Relaxed);
     }
 
-    /// The next thing that is done with a roster is done at once, and known to be done later.
+    /// The next thing that is done with a roster is done at once, and known to be done later. Several
+    /// of these are for the next ones, in their order.
     pub(crate) fn delay(&self, by: Duration) {
-        *self.delay.lock() = Some(by);
+        self.delays.lock().push_back(by);
     }
 
     /// The next page of an archive is asked for now, and read later.
@@ -73,7 +76,7 @@ impl Faulty {
     }
 
     async fn late<T>(&self, answer: T) -> T {
-        let delay = self.delay.lock().take();
+        let delay = self.delays.lock().pop_front();
         if let Some(delay) = delay {
             tokio::time::sleep(delay).await;
         }

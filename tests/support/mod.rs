@@ -5,6 +5,7 @@ pub(crate) mod client;
 pub(crate) mod crowds;
 pub(crate) mod element;
 pub(crate) mod faulty;
+pub(crate) mod foreign;
 pub(crate) mod matcher;
 pub(crate) mod messages;
 pub(crate) mod presences;

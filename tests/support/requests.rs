@@ -76,6 +76,16 @@ impl Request {
         format!("requests/{scope}/{} {} of {}", self.kind.as_str(), self.name, self.ns)
     }
 
+    /// Whether it is of this kind.
+    pub(crate) fn is(&self, scope: Scope, kind: IqKind) -> bool {
+        (self.scope, self.kind) == (scope, kind)
+    }
+
+    /// How its payload begins.
+    pub(crate) fn start(&self) -> String {
+        format!("<{0} xmlns='{1}'", self.name, self.ns)
+    }
+
     /// Tries all of it.
     pub(crate) async fn run(self, cast: &Script, target: &dyn Target) -> Result<(), String> {
         let transcript: Transcript = Rc::new(RefCell::new(Vec::new()));
@@ -355,12 +365,16 @@ async fn befriend(romeo: &mut Client, nurse: &mut Client) -> Result<(), String> 
 }
 
 /// Says something and gives all that is an answer to it.
-async fn ask(client: &mut Client, id: &str, stanza: &str) -> Result<Vec<Element>, String> {
+pub(crate) async fn ask(
+    client: &mut Client,
+    id: &str,
+    stanza: &str,
+) -> Result<Vec<Element>, String> {
     ask_with(client, id, stanza, &format!("{id}-fence")).await
 }
 
 /// What it says, whoever says it.
-fn without_address(answer: &Element) -> Element {
+pub(crate) fn without_address(answer: &Element) -> Element {
     let mut answer = answer.clone();
     answer.attributes.retain(|(_, name, _)| !["from", "id"].contains(&name.as_str()));
     answer
@@ -447,7 +461,6 @@ const OPEN_TO_FRIENDS: &[(IqKind, &str, &str)] = &[
     (IqKind::Get, "jabber:iq:last", "query"),
     (IqKind::Get, "urn:xmpp:ping", "ping"),
     (IqKind::Get, "vcard-temp", "vCard"),
-    (IqKind::Set, "urn:ietf:params:xml:ns:xmpp-session", "session"),
 ];
 
 /// XEP-0059, as nobody should write it.
