@@ -277,14 +277,15 @@ async fn end(hosts: &Hosts, session: Session, why: &'static str) {
     let handle = session.handle().clone();
     let resumption = session.link(|link| link.resumption());
     let unread = session.close();
-    router::session_ended(hosts, &handle, unread).await;
+    hosts.metrics.sessions.dec();
     if let Some(number) = resumption.and_then(|resumption| resumption.number)
         && let Err(error) = hosts.storage.resumption().end(number, hosts.clock.now()).await
     {
         tracing::warn!(%error, "the end of a session was not noted");
     }
-    hosts.metrics.sessions.dec();
     tracing::info!(jid = %handle.jid(), reason = why, "session ends");
+    // Last: it waits for a store that fails.
+    router::session_ended(hosts, &handle, unread).await;
 }
 
 /// Small stanzas at once (NODELAY), and dead peers found by TCP too. A socket that refuses is

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::{C2s, end, wait_for_client};
 use crate::host::Hosts;
+use crate::router;
 use crate::session::{CloseReason, InboxLimits, Session, SessionFacts};
 use crate::storage::{self, SessionNumber};
 
@@ -79,16 +80,21 @@ impl C2s {
 
 /// Writes a session down for the next server. One that cannot be resumed ends.
 pub(super) async fn save(hosts: &Hosts, session: Session) {
-    let jid = session.handle().jid().clone();
-    let saved = match session.save(hosts.clock.now(), hosts.storage.archive().newest()) {
+    let handle = session.handle().clone();
+    let jid = handle.jid();
+    let saved = session.save(hosts.clock.now(), hosts.storage.archive().newest());
+    let (saved, unread) = match saved {
         Ok(saved) => saved,
         Err(session) => return end(hosts, session, "the server ends").await,
     };
     hosts.metrics.sessions.dec();
     match hosts.storage.resumption().save(vec![saved]).await {
         Ok(()) => tracing::debug!(%jid, "session saved"),
-        // Its messages have their marks; what else it had is lost.
-        Err(error) => tracing::error!(%jid, %error, "a session does not outlive the server"),
+        // Its messages have their marks; its contacts see it go.
+        Err(error) => {
+            tracing::error!(%jid, %error, "a session does not outlive the server");
+            router::session_ended(hosts, &handle, unread).await;
+        }
     }
 }
 

@@ -13,7 +13,14 @@ use crate::stanza::{Condition, Iq, IqKind, Stanza};
 pub async fn leaves(cx: &mut Cx<'_>, mut iq: Iq) -> Result<(), Halt> {
     own_account(&mut iq.head);
     blocking::refuse_outgoing(cx, &iq.head).await?;
-    super::arrive(cx, Stanza::Iq(iq)).await
+    let client = iq.head.to.as_ref().filter(|to| iq.is_request() && to.resource().is_some());
+    let client = client.map(|to| to.to_bare());
+    super::arrive(cx, Stanza::Iq(iq)).await?;
+    // A client that was asked something knows that this one is there, and may ask in turn.
+    if let (Some(session), Some(asked)) = (cx.origin.session(), client) {
+        session.update_presence(|p| p.ask(asked));
+    }
+    Ok(())
 }
 
 /// For a domain of ours: the server answers.
@@ -45,22 +52,28 @@ pub async fn for_account(cx: &mut Cx<'_>, user: &BareJid, iq: Iq) -> Result<(), 
     answer(cx, Scope::Account, iq).await
 }
 
-/// For a session: it gets it, or the sender learns that it is not there (RFC 6121 §8.5.3.2.3). Since
-/// when a user is away, not even her client tells those who may not see her (XEP-0012 §4).
+/// For a session: it gets an answer to what it has asked, and a request of those who may know that it
+/// is there: by a subscription, or by its directed presence. All others get the same error whether
+/// there is such a session or not, so nobody finds out who is online by asking (RFC 6121 §8.5.3.1).
+/// Since when a user is away, the client does not tell strangers either (XEP-0012 §4).
 ///
-/// DEPARTS: RFC 6121 §8.5.3.1 – requests of strangers should not be delivered. They are, as
-/// Prosody does it: clients that know a full address, from a call (XEP-0353) or a room, rely on it.
+/// DEPARTS: RFC 6121 §8.5.3.1 – requests are also delivered from those whom this session has sent a
+/// request itself. They have its full address from that; and both sides of a call (XEP-0166) send
+/// requests, also if only one of them sees the presence of the other.
 pub async fn for_session(cx: &mut Cx<'_>, full: &FullJid, iq: Iq) -> Result<(), Halt> {
     let user = full.to_bare();
     let session = cx.hosts.sessions.find(full);
     let is_blocked = blocking::is_blocked(cx, &user, &iq.head).await?;
-    if last_activity::is_asked(&iq) && is_of_others(cx, &user) {
+    if iq.is_request() && is_of_others(cx, &user) {
         let is_seen = match (&session, &iq.head.from) {
-            (Some(session), Some(from)) => session.is_shown_to(from),
+            (Some(session), Some(from)) => session.presence(|p| p.is_known_at(from)),
             _ => false,
         };
         if is_blocked || !is_seen && !is_known(cx, &user, &iq).await? {
-            return Err(Condition::Forbidden.into());
+            return Err(match last_activity::is_asked(&iq) {
+                true => Condition::Forbidden.into(),
+                false => Condition::ServiceUnavailable.into(),
+            });
         }
     }
     if is_blocked {
@@ -87,7 +100,7 @@ async fn answer(cx: &mut Cx<'_>, scope: Scope, iq: Iq) -> Result<(), Halt> {
         .handler(scope, iq.kind, payload.ns(), payload.name())
         .ok_or(Condition::ServiceUnavailable)?;
     let reply = handler.handle(cx, &iq).await?;
-    cx.outbox.send(Stanza::Iq(iq.result(reply)));
+    cx.outbox.answer(Stanza::Iq(iq.result(reply)));
     Ok(())
 }
 

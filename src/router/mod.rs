@@ -3,18 +3,21 @@
 //! What then happens to it is told by [`message`], [`presence`] and [`iq`], from top to bottom.
 
 pub mod bounce;
+mod end;
 pub mod iq;
 pub mod message;
 pub mod presence;
 pub mod probe;
 pub mod subscription;
 
+pub use end::session_ended;
+
 use smallvec::SmallVec;
 
-use crate::host::{Cx, Halt, Host, Hosts, Keeping, Origin, Outbox};
+use crate::host::{Cx, Halt, Host, Hosts, Keeping, Origin, Outbox, not_stored};
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::modules::offline::{self, Ahead};
-use crate::session::{SessionHandle, Unread};
+use crate::session::SessionHandle;
 use crate::stanza::{Condition, Head, Stanza};
 use crate::storage::{Handled, Receipt, StorageError};
 
@@ -84,7 +87,7 @@ pub fn not_kept(hosts: &Hosts, session: &SessionHandle, stanza: &Stanza, error: 
             Condition::ServiceUnavailable.text("too many messages wait already")
         }
         // The store has told the log, once for all of them.
-        _ => Condition::InternalServerError.into(),
+        (error, _) => not_stored(&error),
     };
     bounce::to_client(hosts, session, stanza, &error);
 }
@@ -94,28 +97,6 @@ pub async fn from_us(hosts: &Hosts, stanza: Stanza) {
     let (mut outbox, mut keeping) = (Outbox::default(), Keeping::default());
     outbox.send(stanza);
     drain(hosts, &mut outbox, &mut keeping, None).await;
-    settle(keeping).await;
-}
-
-/// The end of a session that has left the table: others learn that it is gone, and what it was
-/// not told goes the way of the absent (RFC 6121 §4.5, §8.5.2).
-pub async fn session_ended(hosts: &Hosts, session: &SessionHandle, unread: Unread) {
-    let Unread { deliveries, had_backlog } = unread;
-    let Some(host) = hosts.get(session.jid().domain()) else { return };
-    let origin = Origin::Internal;
-    let (mut outbox, mut keeping) = (Outbox::default(), Keeping::default());
-    let mut cx = Cx { hosts, host, origin: &origin, outbox: &mut outbox, keeping: &mut keeping };
-    if let Err(Halt::Bounce(error)) = presence::ended(&mut cx, session).await {
-        tracing::warn!(jid = %session.jid(), condition = error.condition.as_str(),
-            "could not tell the contacts of the end of a session");
-    }
-    drain(hosts, &mut outbox, &mut keeping, None).await;
-    if deliveries.iter().any(|delivery| delivery.mark.is_some()) || had_backlog {
-        offline::pass_on(hosts, &session.jid().to_bare());
-    }
-    for delivery in &deliveries {
-        bounce::unread(hosts, &delivery.stanza).await;
-    }
     settle(keeping).await;
 }
 
@@ -166,6 +147,10 @@ async fn arrive(cx: &mut Cx<'_>, stanza: Stanza) -> Result<(), Halt> {
         (Destination::Host(host), Stanza::Iq(iq)) => iq::for_host(&mut on(cx, host), iq).await,
         // Nobody reads what is sent to a domain.
         (Destination::Host(_), Stanza::Message(_)) => Err(Condition::ServiceUnavailable.into()),
+        // No room is there: its client would wait for an answer (XEP-0045 §7.2).
+        (Destination::Host(_), Stanza::Presence(presence)) if presence.enters_room() => {
+            Err(Condition::ServiceUnavailable.into())
+        }
         (Destination::Host(_), Stanza::Presence(_)) => Err(Halt::Drop),
         (Destination::Account(host, user), Stanza::Iq(iq)) => {
             iq::for_account(&mut on(cx, host), user, iq).await

@@ -25,7 +25,7 @@ pub async fn leaves(
         (Unavailable, None) => unavailable(cx, session, presence).await,
         (Available | Unavailable, Some(to)) => directed(cx, session, presence, to).await,
         (Error | Probe, Some(to)) => {
-            if presence.kind == Probe && !probe::may_leave(cx, session, &to).await? {
+            if presence.kind == Probe && !probe::may_leave(cx, session, &presence, &to).await? {
                 return Err(Halt::Drop);
             }
             presence.head.to = Some(to);
@@ -77,17 +77,6 @@ fn is_here(cx: &Cx<'_>, jid: &Jid) -> bool {
     full.is_ok_and(|full| cx.hosts.sessions.find(&full).is_some_and(|s| s.available().is_some()))
 }
 
-/// A session has ended: those who saw it see it go (RFC 6121 §4.5.2), or see who has its address now.
-pub async fn ended(cx: &mut Cx<'_>, session: &SessionHandle) -> Result<(), Halt> {
-    let from = session.jid().clone();
-    if cx.hosts.sessions.find(&from).is_some_and(|newer| newer.available().is_some()) {
-        session.update_presence(|p| p.available = None);
-    }
-    let mut presence = Presence::bare(PresenceKind::Unavailable, from.clone(), from);
-    presence.head.to = None; // to all
-    unavailable(cx, session, presence).await
-}
-
 /// RFC 6121 §4.2 and §4.4: to all who may see it, to the user's own sessions, and on the first
 /// one a look around.
 async fn available(
@@ -116,17 +105,22 @@ async fn available(
     Ok(())
 }
 
-/// RFC 6121 §4.5: to all who have seen it, also to those it was directed to.
-async fn unavailable(
+/// RFC 6121 §4.5: to all who have seen it, also to those it was directed to. If the roster cannot be
+/// read, the session is as available as before, and the same can be said again.
+pub(super) async fn unavailable(
     cx: &mut Cx<'_>,
     session: &SessionHandle,
     presence: Presence,
 ) -> Result<(), Halt> {
-    let (seen, mut directed) = session
-        .update_presence(|p| (p.available.take().is_some(), std::mem::take(&mut p.directed)));
+    let user = session.jid().to_bare();
+    let seen = session.available().is_some();
+    let items = if seen { contacts(cx, &user).await? } else { Vec::new() };
+    let mut directed = session.update_presence(|p| {
+        p.available = None;
+        p.asked.clear();
+        std::mem::take(&mut p.directed)
+    });
     if seen {
-        let user = session.jid().to_bare();
-        let items = contacts(cx, &user).await?;
         broadcast(cx, session, &items, &presence);
         // Who sees us go by the roster, or as we do, does not see it twice (RFC 6121 §4.6.3, case 1).
         directed.retain(|to| to.bare_str() != user.as_str());
@@ -137,8 +131,9 @@ async fn unavailable(
     for to in directed {
         send(cx, &presence, to);
     }
-    if seen {
-        last_activity::note_gone(cx, &session.jid().to_bare(), &presence).await?;
+    // Everybody has been told: it is no error of the presence if that cannot be noted.
+    if seen && let Err(error) = last_activity::note_gone(cx, &user, &presence).await {
+        tracing::warn!(jid = %user, %error, "it is not noted since when a user is away");
     }
     Ok(())
 }
@@ -203,12 +198,18 @@ async fn directed(
     mut presence: Presence,
     to: Jid,
 ) -> Result<(), Halt> {
+    let kind = presence.kind;
     // Who could not be told the end is not told the beginning.
-    if !session.update_presence(|p| p.direct(presence.kind, &to)) {
+    if kind == PresenceKind::Available && !session.update_presence(|p| p.direct(kind, &to)) {
         return Err(Condition::ResourceConstraint.text("presence is sent to too many").into());
     }
-    presence.head.to = Some(to);
-    super::arrive(cx, Stanza::Presence(presence)).await
+    presence.head.to = Some(to.clone());
+    let done = super::arrive(cx, Stanza::Presence(presence)).await;
+    // Who could not be told the end is remembered.
+    if kind == PresenceKind::Unavailable && !matches!(done, Err(Halt::Bounce(_))) {
+        session.update_presence(|p| p.direct(kind, &to));
+    }
+    done
 }
 
 pub(super) fn send(cx: &mut Cx<'_>, presence: &Presence, to: Jid) {

@@ -1,24 +1,40 @@
 //! What happens to a probe: somebody asks whether a user is there (RFC 6121 §4.3, §4.6.6).
 
-use super::presence::send;
+use std::sync::Arc;
+
+use super::presence::{lost, send};
 use crate::host::{Cx, Halt};
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::modules::last_activity;
 use crate::session::SessionHandle;
 use crate::stanza::{Content, Presence, PresenceKind, Stanza};
 
-/// A client may ask whether a contact is there (XEP-0318 §3.1), or one who has shown himself to it.
+/// A client may ask whether a contact is there (XEP-0318 §3.1), or one who has shown itself to it. Of
+/// a contact in its roster that it may not see, it is told so at once (RFC 6121 §4.3.2).
 ///
-/// DEPARTS: RFC 6121 §4.3 – the probe of one who may not see the contact is not heard: the answer
-/// would be `unsubscribed`, and would end a request that waits.
-pub async fn may_leave(cx: &Cx<'_>, session: &SessionHandle, to: &Jid) -> Result<bool, Halt> {
+/// DEPARTS: RFC 6121 §4.3.2 – that answer goes to the session that has asked, and changes no roster. An
+/// `unsubscribed` from the contact's server would end a request for a subscription that still waits.
+pub async fn may_leave(
+    cx: &Cx<'_>,
+    session: &SessionHandle,
+    probe: &Presence,
+    to: &Jid,
+) -> Result<bool, Halt> {
     let (user, contact) = (session.jid().to_bare(), to.to_bare());
     let item = cx.hosts.storage.roster().find(&user, &contact.clone().into()).await?;
-    if contact == user || item.is_some_and(|item| item.subscription.is_to()) {
+    if contact == user || item.as_ref().is_some_and(|item| item.subscription.is_to()) {
         return Ok(true);
     }
     let from = session.jid().clone().into_jid();
-    Ok(!shown_to(cx, &contact, to.to_full().as_ref(), &from).is_empty())
+    if !shown_to(cx, &contact, to.to_full().as_ref(), &from).is_empty() {
+        return Ok(true);
+    }
+    if item.is_some_and(|item| item.listed) {
+        let mut no = Presence::bare(PresenceKind::Unsubscribed, contact, user);
+        no.head.id.clone_from(&probe.head.id);
+        lost(session, session.deliver(Arc::new(Stanza::Presence(no))).is_err());
+    }
+    Ok(false)
 }
 
 /// Somebody asks for a user, or for one of her sessions (RFC 6121 §4.3.2). Each answer is for who has

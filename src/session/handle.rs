@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::Session;
 use super::backlog::Backlog;
 use super::inbox::{Delivery, Inbox, InboxLimits};
-use crate::jid::{FullJid, Jid};
+use crate::jid::{BareJid, FullJid, Jid};
 use crate::stanza::{Presence, PresenceKind, Stanza};
 use crate::storage::MessageId;
 
@@ -82,16 +82,37 @@ pub struct PresenceState {
     pub wants_blocklist: bool,
     /// Those who have its directed presence (RFC 6121 §4.6).
     pub directed: FxHashSet<Jid>,
+    /// The bare addresses of those whose clients it has sent requests to, 100 at most: they know that
+    /// it is there.
+    pub asked: FxHashSet<BareJid>,
     /// It has asked for the roster, so it gets roster pushes (RFC 6121 §2.1.6).
     pub interested: bool,
 }
 
 impl PresenceState {
+    /// Notes that it has sent a request to `other`.
+    pub fn ask(&mut self, other: BareJid) {
+        if self.asked.len() < MAX_ASKED {
+            self.asked.insert(other);
+        }
+    }
+
+    /// Whether it has told anybody at this bare address that it is there: by directed presence, be it
+    /// to a resource (a room is entered by the address of an occupant, XEP-0045 §7.2), or by a request.
+    #[must_use]
+    pub fn is_known_at(&self, other: &Jid) -> bool {
+        let bare = other.bare_str();
+        self.directed.contains(other)
+            || self.directed.iter().any(|known| known.bare_str() == bare)
+            || self.asked.contains(bare)
+    }
+
     /// Notes that directed presence goes to `to`, which is to be told the end, unless this is it
     /// (RFC 6121 §4.6.3). `false` if there are a thousand already.
     pub fn direct(&mut self, kind: PresenceKind, to: &Jid) -> bool {
         if kind == PresenceKind::Unavailable {
             self.directed.remove(to);
+            self.asked.remove(to.bare_str());
             return true;
         }
         let is_known = self.directed.contains(to);
@@ -413,6 +434,8 @@ impl PartialEq for SessionHandle {
     }
 }
 
+/// Addresses remembered by a session for its requests.
+const MAX_ASKED: usize = 100;
 /// Addresses remembered by a session for its directed presence.
 const MAX_DIRECTED: usize = 1000;
 /// A session older than this that has not told that it is there will hardly do so.

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::stream_management::Unacknowledged;
 use super::{
-    Delivery, InboxLimits, Resumption, Session, SessionFacts, SessionHandle, SessionTable,
+    Delivery, InboxLimits, Resumption, Session, SessionFacts, SessionHandle, SessionTable, Unread,
 };
 use crate::jid::{FullJid, Jid};
 use crate::payload::datetime::Timestamp;
@@ -57,12 +57,17 @@ struct Queued {
 }
 
 impl Session {
-    /// Takes it out of the table and writes it down; `newest` is the newest message of the server. If
-    /// it cannot be resumed by another server, it is given back, to be ended.
+    /// Takes it out of the table and writes it down; `newest` is the newest message of the server.
+    /// Answers also what its client has not got, should the store not take it. If it cannot be resumed
+    /// by another server, it is given back, to be ended.
     ///
     /// # Errors
     /// The session itself.
-    pub fn save(self, at: Timestamp, newest: Option<MessageId>) -> Result<SavedSession, Self> {
+    pub fn save(
+        self,
+        at: Timestamp,
+        newest: Option<MessageId>,
+    ) -> Result<(SavedSession, Unread), Self> {
         let Some(resumption) = self.link(|link| link.resumption()) else { return Err(self) };
         let Some(number) = resumption.number else { return Err(self) };
         let handled = self.link(|link| link.handled_count());
@@ -87,9 +92,13 @@ impl Session {
         // What is offered from now on is not taken.
         let since = self.handle.inbox().backlog(|backlog| backlog.unread()).map(MessageId::get);
         state.since = since.or(newest.map_or(Some(1), |newest| Some(newest.get() + 1)));
-        state.queue.extend(self.handle.inbox().close().iter().map(|new| queued(new, false)));
+        let had_backlog = self.handle.has_backlog();
+        let new = self.handle.inbox().close();
+        state.queue.extend(new.iter().map(|new| queued(new, false)));
         let state = serde_json::to_vec(&state).map(Bytes::from).unwrap_or_default();
-        Ok(SavedSession { number, handled, state })
+        let sent = sent.into_iter().filter(|(_, answered)| !answered);
+        let deliveries = sent.map(|(delivery, _)| delivery).chain(new).collect();
+        Ok((SavedSession { number, handled, state }, Unread { deliveries, had_backlog }))
     }
 
     /// Makes a session again that a server before has saved, and enters it into the table: it waits

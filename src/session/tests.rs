@@ -383,7 +383,8 @@ async fn a_saved_session_goes_on_where_it_was() {
     handle.release(&[mark(10)]);
     assert!(session.link(|link| link.take().is_some() && !link.handled(true)));
     handle.deliver_marked(message(3, 1), mark(13)).unwrap();
-    let saved = session.save(Timestamp::from_micros(0), Some(mark(13))).unwrap();
+    let (saved, unread) = session.save(Timestamp::from_micros(0), Some(mark(13))).unwrap();
+    assert_eq!(ids(&unread.deliveries), [1, 2, 3], "should the store not take it");
     assert_eq!((table.count(), saved.handled), (0, 1));
 
     let saved = Resumable {
