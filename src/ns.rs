@@ -40,5 +40,7 @@ pub const STANZA_ID: &str = "urn:xmpp:sid:0";
 pub const PING: &str = "urn:xmpp:ping";
 /// XEP-0077.
 pub const REGISTER: &str = "jabber:iq:register";
+/// XEP-0045 §7.2: a client enters a room.
+pub const MUC: &str = "http://jabber.org/protocol/muc";
 /// XEP-0050.
 pub const COMMANDS: &str = "http://jabber.org/protocol/commands";

@@ -32,7 +32,7 @@ impl Module for Commands {
     }
 
     fn register(&self, on: &mut Registry) {
-        on.feature(Scope::Host, ns::COMMANDS);
+        // `disco` announces them, to those who may give them.
         on.iq(Scope::Host, IqKind::Set, (ns::COMMANDS, "command"), &Self);
     }
 }

@@ -63,19 +63,24 @@ impl IqHandler for Disco {
             let found = match scope {
                 Scope::Account => items_of_account(cx, request, node).await?,
                 Scope::Host if node.is_some() => return Err(Condition::ItemNotFound.into()),
-                Scope::Host => Vec::new(),
+                Scope::Host => items_of_host(cx),
             };
             let items = element("query").ns(ns::DISCO_ITEMS).maybe_attr("node", written);
             return Ok(Some(items.children(found)));
         }
         let registry = &cx.hosts.registry;
-        if let Some(node) = node
-            && (scope == Scope::Account || node != format!("{NODE}#{}", ver(registry)))
-        {
-            return Err(Condition::ItemNotFound.into());
-        }
         let (mut identities, mut features) =
             (registry.identities_of(scope), registry.features_of(scope));
+        match node {
+            // What everybody is told at login (XEP-0115 §6.3) is the same for all.
+            Some(node) if scope == Scope::Host && node == format!("{NODE}#{}", ver(registry)) => {}
+            Some(_) => return Err(Condition::ItemNotFound.into()),
+            None if scope == Scope::Host && has_commands(cx) => {
+                features.push(ns::COMMANDS);
+                features.sort_unstable();
+            }
+            None => {}
+        }
         if scope == Scope::Account && is_anonymous(cx, request) {
             identities.iter_mut().for_each(|identity| identity.kind = "anonymous");
             features.retain(|var| !registry.is_for_registered(var));
@@ -116,14 +121,31 @@ async fn items_of_account(
     Ok(available.map(|session| element("item").attr("jid", session.jid().as_str())).collect())
 }
 
+/// What a domain has: the list of commands, for those who may give any (XEP-0050 §2.2).
+fn items_of_host(cx: &Cx<'_>) -> Vec<Node> {
+    let commands = || {
+        let item = element("item").attr("jid", &cx.host.domain);
+        item.attr("node", ns::COMMANDS).attr("name", COMMANDS)
+    };
+    has_commands(cx).then(commands).into_iter().collect()
+}
+
+/// The asker may give commands.
+fn has_commands(cx: &Cx<'_>) -> bool {
+    cx.is_of_admin() && !cx.hosts.registry.commands().is_empty()
+}
+
 /// The node of the administrator's commands, and those of each of them (XEP-0050 §2.2). Who may
-/// not give them sees none.
+/// not give them sees none: for others the list is empty, and nothing is known of it.
 fn of_commands(cx: &Cx<'_>, ns: &str, node: &str) -> Result<Option<Node>, StanzaError> {
     let commands = cx.hosts.registry.commands();
     let items = || element("query").ns(ns::DISCO_ITEMS).attr("node", node);
     if node == ns::COMMANDS {
         if ns == ns::DISCO_INFO {
-            let identity = ("automation", "command-list", Some("Commands"));
+            if !has_commands(cx) {
+                return Err(Condition::ItemNotFound.into());
+            }
+            let identity = ("automation", "command-list", Some(COMMANDS));
             let features = [ns::COMMANDS, ns::DISCO_INFO, ns::DISCO_ITEMS];
             return Ok(Some(disco::info(Some(node), &[identity], &features)));
         }
@@ -133,13 +155,13 @@ fn of_commands(cx: &Cx<'_>, ns: &str, node: &str) -> Result<Option<Node>, Stanza
                 .attr("node", node_of(*command))
                 .attr("name", command.about())
         };
-        let seen = commands.iter().filter(|_| cx.is_of_admin());
+        let seen = commands.iter().filter(|_| has_commands(cx));
         return Ok(Some(items().children(seen.map(item))));
     }
     let Some(command) = commands.iter().find(|command| node_of(**command) == node) else {
         return Ok(None);
     };
-    if !cx.is_of_admin() {
+    if !has_commands(cx) {
         return Err(Condition::Forbidden.into());
     }
     if ns == ns::DISCO_ITEMS {
@@ -166,5 +188,7 @@ fn words(identity: &Identity) -> disco::Identity<'static> {
     (identity.category, identity.kind, identity.name)
 }
 
+/// The list of commands, for people.
+const COMMANDS: &str = "Commands";
 /// Names this software (XEP-0115 §4).
 const NODE: &str = "urn:waxwing";

@@ -4,9 +4,9 @@ use async_trait::async_trait;
 
 use crate::host::{Cx, IqHandler, IqReply, Manifest, Module, Registry, Scope};
 use crate::ns;
-use crate::stanza::{Iq, IqKind};
+use crate::stanza::{Condition, Iq, IqKind};
 
-/// Says yes to session requests.
+/// Says yes to session requests of a client to its own domain or account.
 ///
 /// COMPAT: Converse 14, XMPPFramework and others send it (2026).
 pub struct LegacySession;
@@ -29,7 +29,14 @@ impl Module for LegacySession {
 
 #[async_trait]
 impl IqHandler for LegacySession {
-    async fn handle(&self, _: &mut Cx<'_>, _: &Iq) -> IqReply {
-        Ok(None)
+    async fn handle(&self, cx: &mut Cx<'_>, request: &Iq) -> IqReply {
+        let own = cx.origin.client().ok_or(Condition::ServiceUnavailable)?;
+        let to = request.head.to.as_ref().ok_or(Condition::BadRequest)?;
+        let is_own = match to.local() {
+            None => to.domain() == own.domain(),
+            Some(_) => *to == *own.to_bare(),
+        };
+        // As for all others that it is nothing to: nobody offers it to them.
+        if is_own { Ok(None) } else { Err(Condition::ServiceUnavailable.into()) }
     }
 }

@@ -1,7 +1,8 @@
 //! XEP-0054: vcard-temp. A card that its owner keeps here and everybody may read.
 //!
 //! A stranger gets the same answer for an account without a card and for one that does not exist:
-//! nobody learns who exists (XEP-0054 §3.3, RFC 6121 §8.5.1).
+//! nobody learns who exists (XEP-0054 §3.3, RFC 6121 §8.5.1). The owner of no card gets an empty one:
+//! some clients show an error to their user when they get one (Psi).
 
 use async_trait::async_trait;
 
@@ -38,12 +39,11 @@ impl IqHandler for Vcard {
         let documents = cx.hosts.storage.documents();
         let is_own = cx.origin.is_of(&user);
         if request.kind == IqKind::Get {
-            let none = match is_own {
-                true => Condition::ItemNotFound,        // XEP-0054 §3.1
-                false => Condition::ServiceUnavailable, // XEP-0054 §3.3
+            return match documents.get(&user, KIND, "").await? {
+                Some(kept) => card(&user, kept).map(Some),
+                None if is_own => Ok(Some(element("vCard").ns(NS))), // XEP-0054 §3.1
+                None => Err(Condition::ServiceUnavailable.into()),   // XEP-0054 §3.3
             };
-            let kept = documents.get(&user, KIND, "").await?.ok_or(none)?;
-            return card(&user, kept).map(Some);
         }
         if !is_own {
             return Err(Condition::Forbidden.into());

@@ -151,7 +151,8 @@ impl StanzaError {
     }
 
     /// The answer that tells the sender of `stanza`; `None` for what must not be answered: errors,
-    /// and results of an iq (RFC 6120 §8.3.1, §8.2.3). The id of an iq that has none is empty.
+    /// and results of an iq (RFC 6120 §8.3.1, §8.2.3). The id of an iq that has none is empty. A client
+    /// that enters a room knows the error by the element it has sent (XEP-0045 §7.2).
     #[must_use]
     pub fn answer(&self, stanza: &Stanza) -> Option<Stanza> {
         if stanza.is_error() {
@@ -168,7 +169,11 @@ impl StanzaError {
             Stanza::Message(_) => {
                 Stanza::Message(Message { head, kind: MessageKind::Error, content })
             }
-            Stanza::Presence(_) => {
+            Stanza::Presence(presence) => {
+                let mut content = content;
+                if presence.enters_room() {
+                    content.add(&element("x").ns(ns::MUC));
+                }
                 Stanza::Presence(Presence { head, kind: PresenceKind::Error, content })
             }
         })

@@ -327,6 +327,12 @@ impl Presence {
         Self { head: Head::between(from, to), kind, content: Content::default() }
     }
 
+    /// A client enters a room, or means to (XEP-0045 §7.2).
+    #[must_use]
+    pub fn enters_room(&self) -> bool {
+        self.kind == PresenceKind::Available && self.content.has(ns::MUC, "x")
+    }
+
     /// The priority; 0 if there is none that can be read (RFC 6121 §4.7.2.3).
     #[must_use]
     pub fn priority(&self) -> i8 {
