@@ -228,6 +228,10 @@ impl Outbox {
 pub fn not_stored(error: &StorageError) -> StanzaError {
     match error {
         StorageError::Limit(_) => Condition::ResourceConstraint.into(),
+        StorageError::Full(_) => Condition::ResourceConstraint.text("the server's disk is full"),
+        StorageError::Busy(_) => {
+            Condition::ResourceConstraint.text("the server's database is busy")
+        }
         _ => StanzaError::from(Condition::InternalServerError).kind(ErrorKind::Wait),
     }
 }
@@ -261,5 +265,30 @@ impl From<StanzaError> for Halt {
 impl From<Condition> for Halt {
     fn from(condition: Condition) -> Self {
         Self::Bounce(condition.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::not_stored;
+    use crate::stanza::{Condition, ErrorKind};
+    use crate::storage::StorageError;
+
+    #[test]
+    fn whatever_the_store_could_not_do_may_be_tried_again() {
+        let database = |text: &str| StorageError::Database(text.into());
+        let cases = [
+            (StorageError::Full("full"), Condition::ResourceConstraint, true),
+            (StorageError::Busy("busy"), Condition::ResourceConstraint, true),
+            (StorageError::Limit("items"), Condition::ResourceConstraint, false),
+            (StorageError::Disk("broken".into()), Condition::InternalServerError, false),
+            (database("damaged"), Condition::InternalServerError, false),
+            (StorageError::Unusable("no".into()), Condition::InternalServerError, false),
+        ];
+        for (error, condition, has_text) in cases {
+            let told = not_stored(&error);
+            assert_eq!((told.condition, told.kind), (condition, ErrorKind::Wait), "{error}");
+            assert_eq!(told.text.is_some(), has_text, "{error}");
+        }
     }
 }

@@ -88,7 +88,11 @@ impl Faulty {
     }
 
     fn check(&self) -> Result<()> {
-        if [FAILS, DEAD].contains(&self.state()) { Err(broken()) } else { Ok(()) }
+        match self.state() {
+            FAILS => Err(StorageError::Full("the disk is full")),
+            DEAD => Err(broken()),
+            _ => Ok(()),
+        }
     }
 
     fn check_reading(&self) -> Result<()> {
@@ -146,7 +150,8 @@ impl ArchiveStore for Faulty {
                 // A number it has all the same.
                 let nobody = NewMessage { holders: SmallVec::new(), handled: None, ..message };
                 let kept = self.inner.archive().keep(nobody).await?;
-                Ok(Kept { id: kept.id, receipt: Receipt::settled(Err(broken())) })
+                let full = Err(StorageError::Full("the disk is full"));
+                Ok(Kept { id: kept.id, receipt: Receipt::settled(full) })
             }
             _ => Err(broken()),
         }
