@@ -9,7 +9,7 @@ use sasl::client::Mechanism as _;
 use sasl::client::mechanisms::Scram;
 use sasl::common::ChannelBinding;
 use sasl::common::scram::{ScramProvider, Sha1, Sha256};
-use waxwing::auth::{Offer, Step, TlsFacts, Verifier, derive_keys};
+use waxwing::auth::{Derivations, Offer, Step, TlsFacts, Verifier, derive_keys};
 use waxwing::clock::Clock;
 use waxwing::config::AuthConfig;
 use waxwing::jid::BareJid;
@@ -68,7 +68,7 @@ fn server(iterations: u32) -> (Arc<Verifier>, Offer, tokio::runtime::Runtime) {
     let account = NewAccount { user, keys, created: Clock::system().now() };
     runtime.block_on(storage.accounts().create(&[account])).expect("room in memory");
     let verifier = runtime
-        .block_on(Verifier::new(storage, &config, Clock::system()))
+        .block_on(Verifier::new(storage, &config, Derivations::new(&config), Clock::system()))
         .expect("the secret is there");
     let tls = TlsFacts { version13: true, exporter: Some([9; 32]), server_end_point: None };
     (Arc::new(verifier), Offer::new(&config, Some(&tls)), runtime)

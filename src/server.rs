@@ -12,7 +12,7 @@ use crate::admin::commands::COMMANDS;
 use crate::auth::Verifier;
 use crate::c2s::{C2s, Entry};
 use crate::clock::Clock;
-use crate::config::{Config, needs_restart};
+use crate::config::{Config, Pending};
 use crate::host::command::{Running, SessionRow};
 use crate::host::{Hosts, Parts};
 use crate::jid::{BareJid, FullJid, Jid};
@@ -70,16 +70,15 @@ impl Server {
     ) -> Result<Self, StartError> {
         let listeners = bind(&config)?;
         let certificates = Certificates::load(&config, &clock)?;
-        let verifier = Verifier::new(Arc::clone(&storage), &config.auth, clock.clone())
-            .await?
-            .with_tasks(tasks.clone());
         let mut registry = modules::registry(&config);
         registry.enter_commands(COMMANDS);
         let message_ids = WireIds::new(&storage.accounts().secret().await?);
         let metrics = Metrics::new();
         let parts = Parts { config, storage, message_ids, registry, metrics, clock, tasks };
+        let hosts = Arc::new(Hosts::new(parts)?);
+        let verifier = verifier(&hosts).await?;
         let c2s = Arc::new(C2s {
-            hosts: Arc::new(Hosts::new(parts)?),
+            hosts,
             verifier: Arc::new(verifier),
             starttls: certificates.server_config(&[]),
             direct: certificates.server_config(&[b"xmpp-client"]),
@@ -131,27 +130,20 @@ impl Server {
     ///
     /// # Errors
     /// If a certificate cannot be used: everything stays as it was.
-    pub fn reload(&self, mut config: Config) -> Result<(), TlsError> {
+    pub fn reload(&self, config: Config) -> Result<Arc<Config>, TlsError> {
         let hosts = &self.c2s.hosts;
-        let old = hosts.config.load();
-        for option in needs_restart(&old, &config) {
-            tracing::warn!(option, "this option changes only by a restart");
-        }
-        // The served domains are those the server was started with.
-        config.hosts.retain(|host| old.hosts.iter().any(|o| o.domain == host.domain));
-        if config.hosts.len() != old.hosts.len() {
-            config.hosts.clone_from(&old.hosts);
-        }
-        // What was announced at the start is what there is.
-        config.archive.enabled = old.archive.enabled;
-        config.archive.search = old.archive.search;
+        let (config, pending) = config.reloaded(&hosts.config.load());
         self.c2s.certificates.reload(&config, &hosts.clock)?;
+        for change in &pending {
+            note_pending(change);
+        }
         self.c2s.verifier.refresh(&config.auth);
         hosts.budgets.apply(&config, raise_open_files());
-        hosts.config.store(Arc::new(config));
+        let config = Arc::new(config);
+        hosts.config.store(Arc::clone(&config));
         self.note_certificates();
         tracing::info!("configuration applied");
-        Ok(())
+        Ok(config)
     }
 
     /// Certificates end silently; their operators want to know before (once a day).
@@ -264,6 +256,26 @@ impl Running for Life {
 
     fn status(&self) -> Vec<(&'static str, Value)> {
         self.server().map_or_else(Vec::new, |server| server.status())
+    }
+}
+
+/// Who checks logins. Derives keys within the same bound as all others.
+async fn verifier(hosts: &Hosts) -> Result<Verifier, StorageError> {
+    let (storage, clock) = (Arc::clone(&hosts.storage), hosts.clock.clone());
+    let config = hosts.config.load_full();
+    let verifier = Verifier::new(storage, &config.auth, hosts.derivations.clone(), clock);
+    Ok(verifier.await?.with_tasks(hosts.tasks.clone()))
+}
+
+/// Tells of a change that is in the file and not applied.
+fn note_pending(change: &Pending) {
+    match change {
+        Pending::Added(host) => tracing::warn!(%host, "this domain is served only after a restart"),
+        Pending::Order => tracing::warn!("the order of the domains changes only by a restart"),
+        Pending::Option(option) => tracing::warn!(option, "this option changes only by a restart"),
+        Pending::Removed(host) => {
+            tracing::warn!(%host, "this domain is no longer configured, and is served until a restart");
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 use super::{Answer, COMMANDS, Code, GROUPS, Request, run, socket};
+use crate::auth::Derivations;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::host::command::{CommandCx, Outcome, Running, SessionRow};
@@ -59,6 +60,7 @@ fn context() -> (CommandCx, Arc<Noting>) {
     config.auth.iterations = 4096;
     let cx = CommandCx {
         storage: MemoryStorage::new(),
+        derivations: Derivations::new(&config.auth),
         config: Arc::new(config),
         clock: Clock::manual(Timestamp::from_micros(0)),
         running: Some(Arc::clone(&running) as Arc<dyn Running>),

@@ -8,6 +8,7 @@
 //! [`Exchange::step`] takes one message of the client after the other.
 
 mod anonymous;
+mod derivations;
 mod error;
 mod exchange;
 mod hash;
@@ -15,14 +16,16 @@ mod mechanism;
 mod offer;
 mod password;
 mod plain;
+mod saslprep;
 mod scram;
 #[cfg(test)]
 mod tests;
 mod verifier;
 
+pub use derivations::Derivations;
 pub use error::{SaslError, decode, encode};
 pub use exchange::{Exchange, Step};
 pub use mechanism::MechanismName;
 pub use offer::{Offer, TlsFacts};
-pub use password::{PasswordError, derive_keys};
+pub use password::{PasswordError, check_password, derive_keys};
 pub use verifier::Verifier;

@@ -2,13 +2,11 @@
 
 use std::fmt;
 use std::sync::Arc;
-
-use arc_swap::ArcSwap;
-use tokio::sync::Semaphore;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::hash::{HASHES, digest_length, hmac};
 use super::password::{self, SALT_BYTES};
-use super::{Exchange, MechanismName, Offer, SaslError};
+use super::{Derivations, Exchange, MechanismName, Offer, SaslError};
 use crate::clock::Clock;
 use crate::config::AuthConfig;
 use crate::jid::BareJid;
@@ -21,25 +19,10 @@ pub struct Verifier {
     storage: Arc<dyn Storage>,
     clock: Clock,
     secret: [u8; 32],
-    settings: ArcSwap<Settings>,
+    derivations: Derivations,
+    /// Of keys that are made up; may change while the server runs.
+    iterations: AtomicU32,
     tasks: Option<Tasks>,
-}
-
-/// What may change while the server runs.
-struct Settings {
-    iterations: u32,
-    /// Derivations at once; those that wait are bounded by their connections and deadlines.
-    derivations: Arc<Semaphore>,
-}
-
-impl Settings {
-    fn new(config: &AuthConfig) -> Arc<Self> {
-        let derivations = config.derivations.clamp(1, Semaphore::MAX_PERMITS);
-        Arc::new(Self {
-            iterations: config.iterations,
-            derivations: Arc::new(Semaphore::new(derivations)),
-        })
-    }
 }
 
 impl Verifier {
@@ -50,11 +33,12 @@ impl Verifier {
     pub async fn new(
         storage: Arc<dyn Storage>,
         config: &AuthConfig,
+        derivations: Derivations,
         clock: Clock,
     ) -> storage::Result<Self> {
         let secret = storage.accounts().secret().await?;
-        let settings = ArcSwap::new(Settings::new(config));
-        Ok(Self { storage, clock, secret, settings, tasks: None })
+        let iterations = AtomicU32::new(config.iterations);
+        Ok(Self { storage, clock, secret, derivations, iterations, tasks: None })
     }
 
     /// Notes logins in tasks of their own (kind `login`), so that no login waits for that write.
@@ -65,9 +49,9 @@ impl Verifier {
         self
     }
 
-    /// Takes over changed settings. Exchanges under way keep the old ones.
+    /// Takes over changed settings.
     pub fn refresh(&self, config: &AuthConfig) {
-        self.settings.store(Settings::new(config));
+        self.iterations.store(config.iterations, Ordering::Relaxed);
     }
 
     /// Begins an exchange for an account of `domain`, which is one that we serve.
@@ -130,18 +114,8 @@ impl Verifier {
                 (keys, is_known) = (others, true);
             }
         }
-        let derivations = Arc::clone(&self.settings.load().derivations);
-        let permit =
-            derivations.acquire_owned().await.map_err(|_| SaslError::TemporaryAuthFailure)?;
-        let check = move || {
-            // Held to the end, even if the connection has gone meanwhile.
-            let _permit = permit;
-            password::fits(&keys, &password)
-        };
-        let fits = tokio::task::spawn_blocking(check).await.map_err(|error| {
-            tracing::error!(%error, "derivation failed");
-            SaslError::TemporaryAuthFailure
-        })?;
+        let fits = self.derivations.run(move || password::fits(&keys, &password)).await;
+        let fits = fits.ok_or(SaslError::TemporaryAuthFailure)?;
         Ok(fits & is_known)
     }
 
@@ -178,15 +152,10 @@ impl Verifier {
         ScramKeys {
             hash,
             salt,
-            iterations: self.settings.load().iterations,
+            iterations: self.iterations.load(Ordering::Relaxed),
             stored_key: derive("stored"),
             server_key: derive("server"),
         }
-    }
-
-    #[cfg(test)]
-    pub(super) fn derivations(&self) -> Arc<Semaphore> {
-        Arc::clone(&self.settings.load().derivations)
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::place::Place;
 use super::{Exit, Problem};
 use crate::admin::{self, Answer, Code, Request, socket};
+use crate::auth::Derivations;
 use crate::clock::Clock;
 use crate::config::Backend;
 use crate::host::command::{Arguments, Command, CommandCx, Outcome, Permission};
@@ -96,6 +97,7 @@ async fn on_data(place: &Place, request: &Request, lock: DataLock) -> Result<Ans
     let cx = CommandCx {
         storage: Arc::clone(&storage),
         config: Arc::new(config.clone()),
+        derivations: Derivations::new(&config.auth),
         clock: Clock::system(),
         running: None,
         default_domain: place.default_domain.clone(),

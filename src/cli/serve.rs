@@ -81,6 +81,7 @@ async fn start(place: &Place, storage: Arc<dyn Storage>, tasks: &Tasks) -> Resul
     let cx = CommandCx {
         storage: Arc::clone(&storage),
         config: Arc::clone(&config),
+        derivations: server.hosts().derivations.clone(),
         clock: clock.clone(),
         running: Some(Arc::new(server.clone())),
         default_domain: place.default_domain.clone(),
@@ -89,7 +90,7 @@ async fn start(place: &Place, storage: Arc<dyn Storage>, tasks: &Tasks) -> Resul
         .await
         .map_err(|e| Problem::new(Exit::Failed, format!("{}: {e}", path.display())))?;
     // Behind the listeners: a start that fails (a port is taken) must not use up the password.
-    welcome_newcomer(place, &*storage, &clock).await?;
+    welcome_newcomer(place, &server, &*storage, &clock).await?;
     Ok(server)
 }
 
@@ -98,14 +99,15 @@ fn reload(options: &Options, log: &LogHandle, server: &Server) {
     let now = NotifyState::monotonic_usec_now().unwrap_or(NotifyState::MonotonicUsec(0));
     tell(&[NotifyState::Reloading, now]);
     match place::find(options) {
-        Ok(place) => {
-            if let Err(error) = log.reload(&place.config.log) {
-                tracing::error!(%error, "the level of the log stays");
+        // The log last: if a certificate is wrong, nothing changes.
+        Ok(place) => match server.reload(place.config) {
+            Ok(config) => {
+                if let Err(error) = log.reload(&config.log) {
+                    tracing::error!(%error, "the level of the log stays");
+                }
             }
-            if let Err(error) = server.reload(place.config) {
-                tracing::error!(%error, "a certificate is wrong; all stays as it was");
-            }
-        }
+            Err(error) => tracing::error!(%error, "a certificate is wrong; all stays as it was"),
+        },
         Err(problem) => tracing::error!(
             error = problem.message,
             "the configuration is wrong; the old one stays"
@@ -117,6 +119,7 @@ fn reload(options: &Options, log: &LogHandle, server: &Server) {
 /// Makes the first account of a server that has none, and prints its password.
 async fn welcome_newcomer(
     place: &Place,
+    server: &Server,
     storage: &dyn Storage,
     clock: &Clock,
 ) -> Result<(), Problem> {
@@ -128,7 +131,7 @@ async fn welcome_newcomer(
     let user = BareJid::from_parts(Some("admin"), &place.default_domain)
         .map_err(|error| failed(&error))?;
     let secret = password::random().map_err(|error| failed(&error))?;
-    let keys = password::keys(&secret, place.config.auth.iterations);
+    let keys = server.hosts().derivations.keys(&secret, place.config.auth.iterations);
     let keys = keys.await.map_err(|error| failed(&error))?;
     let account = NewAccount { user: user.clone(), keys, created: clock.now() };
     accounts.create(&[account]).await?;

@@ -31,7 +31,7 @@ section! {
     /// down in any case.
     slow_addresses: bool = true => Switch, Reload;
 
-    /// How many keys are derived from passwords at the same time, for PLAIN and for new
-    /// passwords. Each occupies a processor meanwhile.
+    /// How many keys are derived from passwords at the same time: for logins by PLAIN, new
+    /// passwords, registrations, commands and imports together. Each occupies a processor meanwhile.
     derivations: usize = 2 => Count::between(1, 1024), Restart;
 }

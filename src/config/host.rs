@@ -22,7 +22,8 @@ section! {
     certificate: Option<PathBuf> = None
         => Path("\"/etc/letsencrypt/live/example.org/fullchain.pem\""), Reload;
 
-    /// A PEM file with the private key of the certificate.
+    /// A PEM file with the private key of the certificate. It may be left out where the file of the
+    /// certificate has the key in it.
     key: Option<PathBuf> = None
         => Path("\"/etc/letsencrypt/live/example.org/privkey.pem\""), Reload;
 }
@@ -68,16 +69,14 @@ pub fn prepare_domain(text: &str) -> Result<String, String> {
     Ok(jid.domain().to_lowercase())
 }
 
-/// A certificate is of no use without its key, and the other way round.
+/// A key is of no use without its certificate. (The other way round, the key may be in the file of
+/// the certificate.)
 pub(super) fn check(host: &HostConfig, fields: &Fields<'_>, problems: &mut Problems<'_>) {
-    let (there, missing) = match (&host.certificate, &host.key) {
-        (Some(_), None) => ("certificate", "key"),
-        (None, Some(_)) => ("key", "certificate"),
-        (Some(_), Some(_)) | (None, None) => return,
-    };
-    let at = fields.key_of(there).unwrap_or_else(|| fields.at.clone());
-    let help = format!("add `{missing}`, or remove `{there}` to use a self-signed certificate");
-    problems.add(&at, format!("`{there}` is set, but `{missing}` is not"), help);
+    if host.key.is_some() && host.certificate.is_none() {
+        let at = fields.key_of("key").unwrap_or_else(|| fields.at.clone());
+        let help = "add `certificate`, or remove `key` to use a self-signed certificate".to_owned();
+        problems.add(&at, "`key` is set, but `certificate` is not", help);
+    }
 }
 
 /// A domain is served once.

@@ -20,6 +20,7 @@ mod log;
 mod print;
 mod read;
 mod registration;
+mod reload;
 mod section;
 mod storage;
 #[cfg(test)]
@@ -40,9 +41,9 @@ pub use self::listen::ListenConfig;
 pub use self::log::{LogConfig, LogFormat};
 pub use self::print::{commented, explain, markdown};
 pub use self::registration::RegistrationConfig;
+pub use self::reload::Pending;
 pub use self::storage::{Backend, StorageConfig};
 
-use self::head::Head;
 use self::section::Section;
 
 /// Everything that can be set. A server without a file runs with the defaults.
@@ -143,32 +144,6 @@ impl Config {
     pub fn host(&self, domain: &str) -> Option<&HostConfig> {
         self.hosts.iter().find(|host| host.domain == domain)
     }
-}
-
-/// What changed between two configurations and cannot be applied by a reload: names of options,
-/// in the order of the documents.
-#[must_use]
-pub fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
-    let mut names = Vec::new();
-    Head { data: old.data.clone() }.changed(&Head { data: new.data.clone() }, &mut names);
-    for (old, new) in old.hosts.iter().zip(&new.hosts) {
-        old.changed(new, &mut names);
-    }
-    if old.hosts.len() != new.hosts.len() {
-        names.push("host.domain");
-    }
-    names.dedup();
-    old.listen.changed(&new.listen, &mut names);
-    old.auth.changed(&new.auth, &mut names);
-    old.registration.changed(&new.registration, &mut names);
-    old.archive.changed(&new.archive, &mut names);
-    old.storage.changed(&new.storage, &mut names);
-    old.limits.changed(&new.limits, &mut names);
-    old.budgets.changed(&new.budgets, &mut names);
-    old.admin.changed(&new.admin, &mut names);
-    old.contact.changed(&new.contact, &mut names);
-    old.log.changed(&new.log, &mut names);
-    names
 }
 
 /// The name nearest to a misspelt one, if one is near enough to be meant.

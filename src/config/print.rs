@@ -150,6 +150,7 @@ pub fn commented(domain: &str) -> String {
             for line in wrapped(&format!("Value: {}.", entry.kind)) {
                 comment(&mut out, &line);
             }
+            comment(&mut out, &format!("A change is applied {}.", applies(entry.applies)));
             match (&entry.default, entry.example) {
                 (_, _) if entry.required => {
                     let value = super::kind::quote(domain);
@@ -251,7 +252,8 @@ const COMMENTED_HEAD: &str = "\
 #
 # Lines that begin with `#` and a name show what holds anyway; remove the `#` to change it.
 # `waxwing config check` finds all mistakes, `waxwing config explain` shows this text.
-# After a change, restart the server; for certificates and the log level, SIGHUP suffices.
+# Each option says whether a reload (SIGHUP, `systemctl reload waxwing`) applies a change, or only a
+# restart. A reload reads the files of the certificates anew, too.
 ";
 
 const MARKDOWN_HEAD: &str = "\

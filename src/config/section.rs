@@ -36,8 +36,9 @@ pub(super) trait Section: Sized {
     /// Reads what is written, takes defaults for the rest, and notes what is wrong.
     fn read(fields: &Fields<'_>, domains: &[String], problems: &mut Problems<'_>) -> Self;
 
-    /// Adds the names of the options that differ and need a restart.
-    fn changed(&self, new: &Self, names: &mut Vec<&'static str>);
+    /// Gives each option that changes only by a restart the value with which the server runs, and
+    /// adds the names of those that differed.
+    fn keep(&mut self, running: &Self, names: &mut Vec<&'static str>);
 }
 
 /// An option, for documents.
@@ -174,10 +175,11 @@ macro_rules! section {
                 }
             }
 
-            fn changed(&self, new: &Self, names: &mut Vec<&'static str>) {
+            fn keep(&mut self, running: &Self, names: &mut Vec<&'static str>) {
                 use $crate::config::section::Applies;
                 $(
-                    if Applies::$applies == Applies::Restart && self.$name != new.$name {
+                    if Applies::$applies == Applies::Restart && self.$name != running.$name {
+                        self.$name.clone_from(&running.$name);
                         names.push(if $section.is_empty() {
                             stringify!($name)
                         } else {

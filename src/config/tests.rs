@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{Backend, Config, LogFormat, commented, explain, needs_restart, prepare_domain};
+use super::{Backend, Config, LogFormat, commented, explain, prepare_domain};
 use crate::jid::Jid;
 
 /// The reading of a text that has no mistakes.
@@ -160,9 +160,6 @@ const MISTAKES: &[(&str, usize, usize, &str, &str)] = &[
         "add domain = \"example.org\""),
     ("[[host]]\ndomain = 'a.example'\n\n[[host]]\ndomain = 'A.example'", 5, 10,
         "a.example is served already by an earlier [[host]]", "remove one of the two sections"),
-    ("[[host]]\ndomain = 'a.example'\ncertificate = 'a'", 3, 1,
-        "`certificate` is set, but `key` is not",
-        "add `key`, or remove `certificate` to use a self-signed certificate"),
     ("[[host]]\ndomain = 'a.example'\nkey = 'a'", 3, 1, "`key` is set, but `certificate` is not",
         "add `certificate`, or remove `key` to use a self-signed certificate"),
     ("[[host]]\ndomain = 'a.example.'", 2, 10, "`domain` is no domain that can be served",
@@ -326,18 +323,6 @@ fn only_localhost_listens_on_the_loopback_interface_alone() {
     // Any free port, twice, and the same port of two addresses.
     assert_eq!(listen("[listen]\nc2s = [0, 0]\nc2s_tls = 0").len(), 2);
     assert_eq!(listen("[listen]\nc2s = '10.0.0.1:7'\nc2s_tls = '10.0.0.2:7'").len(), 1);
-}
-
-#[test]
-fn a_reload_takes_certificates_and_the_level_of_the_log() {
-    let old = read("[[host]]\ndomain = 'a.example'");
-    let same =
-        read("[[host]]\ndomain = 'a.example'\ncertificate = 'c'\nkey = 'k'\n[log]\nlevel = 'off'");
-    assert_eq!(needs_restart(&old, &same), Vec::<&str>::new());
-    let other = read("data = 'x'\n[[host]]\ndomain = 'b.example'\n[auth]\nderivations = 9");
-    assert_eq!(needs_restart(&old, &other), ["data", "host.domain", "auth.derivations"]);
-    let more = read("[[host]]\ndomain = 'a.example'\n[[host]]\ndomain = 'b.example'");
-    assert_eq!(needs_restart(&old, &more), ["host.domain"]);
 }
 
 #[test]

@@ -11,10 +11,11 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::auth::{Derivations, PasswordError};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::jid::{BareJid, FullJid, Jid};
-use crate::storage::{RosterItem, Storage, StorageError};
+use crate::storage::{RosterItem, ScramKeys, Storage, StorageError};
 
 /// What kind of value an argument takes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -98,6 +99,8 @@ pub struct CommandCx {
     pub storage: Arc<dyn Storage>,
     /// The configuration.
     pub config: Arc<Config>,
+    /// Derives keys from passwords, a few at a time.
+    pub derivations: Derivations,
     /// The date.
     pub clock: Clock,
     /// The running server; `None` when the command works on the data directory alone.
@@ -159,6 +162,15 @@ pub enum CommandError {
     /// Storage failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
+}
+
+impl From<PasswordError> for CommandError {
+    fn from(error: PasswordError) -> Self {
+        match error.is_internal() {
+            true => Self::Failed(error.to_string()),
+            false => Self::Invalid(error.to_string()),
+        }
+    }
 }
 
 /// A command.
@@ -283,6 +295,14 @@ impl CommandCx {
             return Err(bad());
         }
         Ok(jid)
+    }
+
+    /// The keys of a new password.
+    ///
+    /// # Errors
+    /// [`CommandError::Invalid`] if it cannot be a password (RFC 4013), with the reason.
+    pub async fn keys(&self, password: &str) -> Result<Vec<ScramKeys>, CommandError> {
+        Ok(self.derivations.keys(password, self.config.auth.iterations).await?)
     }
 
     /// Whether this server serves the domain.

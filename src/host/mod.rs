@@ -13,13 +13,13 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use rustc_hash::FxHashSet;
 use smol_str::SmolStr;
-use tokio::sync::Semaphore;
 
 pub use cache::{AccountCache, Ticket};
 pub use context::{Cx, Halt, Keeping, Origin, Outbox, not_stored};
 pub use registry::{Identity, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
 pub use roster_lock::{RosterLock, RosterLocks};
 
+use crate::auth::Derivations;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::jid::{BareJid, Jid, JidError};
@@ -54,8 +54,8 @@ pub struct Hosts {
     pub running: OnceLock<Arc<dyn command::Running>>,
     /// What many share, and how much of it one of them may have.
     pub budgets: Budgets,
-    /// Bounds how many keys are derived at the same time for new passwords.
-    pub derivations: Semaphore,
+    /// Derives keys from passwords, a few at a time.
+    pub derivations: Derivations,
     /// What is counted.
     pub metrics: Metrics,
     /// The date.
@@ -109,9 +109,8 @@ impl Hosts {
                 Ok(Host { domain: SmolStr::new(jid.domain()), jid })
             })
             .collect::<Result<_, _>>()?;
-        let derivations = parts.config.auth.derivations.clamp(1, Semaphore::MAX_PERMITS);
         Ok(Self {
-            derivations: Semaphore::new(derivations),
+            derivations: Derivations::new(&parts.config.auth),
             running: OnceLock::new(),
             budgets: Budgets::new(&parts.config, &parts.metrics),
             config: ArcSwap::from_pointee(parts.config),

@@ -97,6 +97,7 @@ async fn run(
     let with = CommandCx {
         storage: cx.hosts.storage.clone(),
         config: cx.hosts.config.load_full(),
+        derivations: cx.hosts.derivations.clone(),
         clock: cx.hosts.clock.clone(),
         running: cx.hosts.running.get().cloned(),
         default_domain: cx.host.domain.to_string(),

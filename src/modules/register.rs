@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::auth::{PasswordError, derive_keys};
+use crate::auth::{PasswordError, check_password};
 use crate::host::{Cx, Hosts, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
 use crate::jid::{BareJid, FullJid};
 use crate::ns;
@@ -128,10 +128,8 @@ async fn make(hosts: &Hosts, domain: &str, peer: IpAddr, query: &ElementRef<'_>)
     if config.registration.reserved.iter().any(is_this) {
         return Err(Condition::NotAcceptable.text("this name is reserved"));
     }
-    // With one round only, to see whether it can be one: a mistake should not count as an account.
-    if derive_keys(&password, 1).is_err_and(|error| !matches!(error, PasswordError::Random(_))) {
-        return Err(not_a_password());
-    }
+    // A mistake should not count as an account.
+    check_password(&password).map_err(not_a_password)?;
     let too_often = || StanzaError::from(Condition::ResourceConstraint);
     let registrations = &hosts.budgets.registrations;
     if hosts.storage.accounts().find(&user).await?.is_some() {
@@ -141,7 +139,7 @@ async fn make(hosts: &Hosts, domain: &str, peer: IpAddr, query: &ElementRef<'_>)
     if !registrations.may_make(peer) {
         return Err(too_often());
     }
-    let keys = keys(hosts, password).await?;
+    let keys = keys(hosts, &password).await?;
     let account = NewAccount { user: user.clone(), keys, created: hosts.clock.now() };
     match hosts.storage.accounts().create(&[account]).await?.as_slice() {
         [Created::Made] => {
@@ -172,7 +170,7 @@ async fn change_password(
     if !is_own(BareJid::from_parts(Some(&name), user.domain())) && !is_own(BareJid::parse(&name)) {
         return Err(Condition::NotAllowed.text("only one's own password can be changed"));
     }
-    let keys = keys(cx.hosts, password).await?;
+    let keys = keys(cx.hosts, &password).await?;
     if !cx.hosts.storage.accounts().set_keys(user, &keys).await? {
         return Err(Condition::UnexpectedRequest.into());
     }
@@ -237,28 +235,35 @@ fn filled_in(query: &ElementRef<'_>, kinds: &[&str]) -> Result<(String, String),
     Ok((of("username").unwrap_or_default(), of("password").unwrap_or_default()))
 }
 
-/// Keys of a new password, derived off the async workers, few at a time.
-async fn keys(hosts: &Hosts, password: String) -> Result<Vec<ScramKeys>, StanzaError> {
+/// Keys of a new password.
+async fn keys(hosts: &Hosts, password: &str) -> Result<Vec<ScramKeys>, StanzaError> {
     let iterations = hosts.config.load().auth.iterations;
-    let permit = hosts.derivations.acquire().await;
-    let derived = tokio::task::spawn_blocking(move || derive_keys(&password, iterations)).await;
-    drop(permit);
-    match derived {
-        Ok(Ok(keys)) => Ok(keys),
-        Ok(Err(PasswordError::Random(error))) => {
-            tracing::error!(%error, "no random numbers");
-            Err(Condition::InternalServerError.into())
+    let derived = hosts.derivations.keys(password, iterations).await;
+    derived.map_err(|error| {
+        if error.is_internal() {
+            tracing::error!(%error, "cannot derive keys");
+            return Condition::InternalServerError.into();
         }
-        Ok(Err(_)) => Err(not_a_password()),
-        Err(error) => {
-            tracing::error!(%error, "derivation failed");
-            Err(Condition::InternalServerError.into())
-        }
-    }
+        not_a_password(error)
+    })
 }
 
-fn not_a_password() -> StanzaError {
-    Condition::NotAcceptable.text("this cannot be a password")
+/// The text says what is wrong with the password; it does not quote it.
+fn not_a_password(error: PasswordError) -> StanzaError {
+    Condition::NotAcceptable.text(reason(error))
+}
+
+fn reason(error: PasswordError) -> &'static str {
+    match error {
+        PasswordError::Ambiguous(_) => {
+            "the password has a character that clients send in different ways"
+        }
+        PasswordError::Direction => "the password mixes text from right to left with other text",
+        PasswordError::Empty => "the password is empty",
+        PasswordError::Prohibited(_) => "the password has a character that clients cannot send",
+        PasswordError::TooLong => "the password is too long",
+        PasswordError::Random(_) | PasswordError::Unfinished => "this cannot be a password",
+    }
 }
 
 /// After the answer to the removal of an account, before its stream ends.

@@ -17,7 +17,6 @@ use serde_json::json;
 
 use super::needed;
 use super::user::must_be_served;
-use crate::admin::password;
 use crate::host::command::{
     Argument, ArgumentKind, Arguments, Command, CommandCx, CommandError, Outcome, Permission,
 };
@@ -125,7 +124,7 @@ async fn make(
         }
     }
     let passwords = new.iter().map(|entry| entry.password.to_owned()).collect();
-    let keys = password::keys_of_many(passwords, cx.config.auth.iterations).await?;
+    let keys = cx.derivations.keys_of_many(passwords, cx.config.auth.iterations).await;
     let mut accounts = Vec::with_capacity(new.len());
     for (entry, keys) in new.iter().zip(keys) {
         match keys {
@@ -133,7 +132,8 @@ async fn make(
                 let user = entry.user.clone();
                 accounts.push(NewAccount { user, keys, created: cx.clock.now() });
             }
-            Err(problem) => report.bad.push((entry.line, problem)),
+            Err(problem) if problem.is_internal() => return Err(problem.into()),
+            Err(problem) => report.bad.push((entry.line, problem.to_string())),
         }
     }
     let created = cx.storage.accounts().create(&accounts).await?;

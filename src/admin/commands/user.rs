@@ -54,7 +54,7 @@ impl Command for Add {
             return Err(exists());
         }
         let password = password_of(arguments)?;
-        let keys = password::keys(password.as_str(), cx.config.auth.iterations).await?;
+        let keys = cx.keys(password.as_str()).await?;
         let account = NewAccount { user: user.clone(), keys, created: cx.clock.now() };
         if cx.storage.accounts().create(&[account]).await? != [Created::Made] {
             return Err(exists());
@@ -133,7 +133,7 @@ impl Command for Passwd {
             return Err(no_such(&user));
         }
         let password = password_of(arguments)?;
-        let keys = password::keys(password.as_str(), cx.config.auth.iterations).await?;
+        let keys = cx.keys(password.as_str()).await?;
         if !cx.storage.accounts().set_keys(&user, &keys).await? {
             return Err(no_such(&user));
         }

@@ -7,9 +7,9 @@ use sasl::client::mechanisms::{Plain, Scram};
 use sasl::common::scram::{ScramProvider, Sha1, Sha256};
 use sasl::common::{ChannelBinding, Credentials};
 
-use super::{Client, PASSWORD, Server, attribute, challenge, juliet, tls13};
+use super::{Client, PASSWORD, ROUNDS, Server, attribute, challenge, juliet, tls13};
 use crate::auth::hash::Sha512;
-use crate::auth::{Offer, SaslError, Step, TlsFacts};
+use crate::auth::{Offer, SaslError, Step, TlsFacts, derive_keys};
 use crate::storage::ScramHash;
 use crate::tasks::Tasks;
 
@@ -280,7 +280,7 @@ async fn made_up_salts_differ_by_name_and_hash() {
 #[tokio::test(start_paused = true)]
 async fn a_password_is_derived_for_unknown_names_too() {
     let server = Server::new().await;
-    let permit = server.verifier.derivations().acquire_owned().await.unwrap();
+    let permit = server.derivations.permits().acquire_owned().await.unwrap();
     for user in ["juliet", "tybalt"] {
         let mut exchange = server.begin("PLAIN");
         let message = format!("\0{user}\0wrong");
@@ -289,6 +289,47 @@ async fn a_password_is_derived_for_unknown_names_too() {
     }
     drop(permit);
     assert_eq!(server.first("PLAIN", b"\0tybalt\0wrong").await, Err(SaslError::NotAuthorized));
+}
+
+#[tokio::test]
+async fn a_password_beyond_ascii_fits_however_it_is_typed() {
+    let server = Server::new().await;
+    // As it was set; as it may be typed; as a client of SCRAM prepares it.
+    for (set, typed, prepared) in [
+        ("pass😀", "pass😀", "pass😀"),
+        ("👍\u{1f3fd}", "👍\u{1f3fd}", "👍\u{1f3fd}"),
+        ("caf\u{e9}", "cafe\u{301}", "caf\u{e9}"),
+        ("cafe\u{301}😀", "caf\u{e9}😀", "caf\u{e9}😀"),
+        ("ﬁsh", "fish", "fish"),
+        ("fish🐟", "ﬁsh🐟", "fish🐟"),
+        ("a\u{a0}b", "a b", "a b"),
+        ("❤", "❤\u{fe0f}", "❤"),
+    ] {
+        for keys in derive_keys(set, ROUNDS).unwrap() {
+            server.accounts.keys.lock().insert((juliet(), keys.hash), keys);
+        }
+        let plain = format!("\0juliet\0{typed}");
+        assert!(server.first("PLAIN", plain.as_bytes()).await.is_ok(), "{typed}");
+        let wrong = format!("\0juliet\0{typed}x");
+        assert!(server.first("PLAIN", wrong.as_bytes()).await.is_err(), "{typed}");
+        for (mechanism, hash) in [
+            ("SCRAM-SHA-1", ScramHash::Sha1),
+            ("SCRAM-SHA-256", ScramHash::Sha256),
+            ("SCRAM-SHA-512", ScramHash::Sha512),
+        ] {
+            let mut exchange = server.begin(mechanism);
+            let server_first = challenge(exchange.step(Some(b"n,,n=juliet,r=abc")).await);
+            let client = Client {
+                hash,
+                password: prepared,
+                first_bare: "n=juliet,r=abc",
+                server_first: &server_first,
+            };
+            let last = client.last(b"n,,");
+            let step = exchange.step(Some(last.as_bytes())).await;
+            assert!(matches!(step, Ok(Step::Success { .. })), "{mechanism} {typed}: {step:?}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use parking_lot::Mutex;
 
 use super::hash::{hash, hmac, salted_password};
-use super::{Exchange, Offer, SaslError, Step, TlsFacts, Verifier, derive_keys};
+use super::{Derivations, Exchange, Offer, SaslError, Step, TlsFacts, Verifier, derive_keys};
 use crate::clock::Clock;
 use crate::config::AuthConfig;
 use crate::jid::BareJid;
@@ -90,6 +90,7 @@ impl Storage for Accounts {
 /// `nurse`, who has keys for SHA-256 only.
 pub(super) struct Server {
     accounts: Arc<Accounts>,
+    derivations: Derivations,
     verifier: Arc<Verifier>,
     offer: Offer,
 }
@@ -119,8 +120,10 @@ impl Server {
         }
         let storage: Arc<dyn Storage> = Arc::<Accounts>::clone(&accounts);
         let clock = Clock::manual(Timestamp::from_micros(5));
-        let verifier = Arc::new(Verifier::new(storage, &config, clock).await.unwrap());
-        Self { accounts, verifier, offer: Offer::new(&config, Some(tls)) }
+        let derivations = Derivations::new(&config);
+        let verifier = Verifier::new(storage, &config, derivations.clone(), clock).await.unwrap();
+        let verifier = Arc::new(verifier);
+        Self { accounts, derivations, verifier, offer: Offer::new(&config, Some(tls)) }
     }
 
     fn begin(&self, mechanism: &str) -> Exchange {

@@ -68,12 +68,13 @@ fn only_canonical_base64_is_read() {
 }
 
 #[test]
-fn passwords_that_nobody_could_send_are_refused() {
+fn passwords_that_clients_could_not_send_are_refused() {
     assert_eq!(derive_keys("", 1).err(), Some(PasswordError::Empty));
     assert_eq!(derive_keys("\u{ad}", 1).err(), Some(PasswordError::Empty));
-    assert_eq!(derive_keys("a\nb", 1).err(), Some(PasswordError::Forbidden));
-    assert_eq!(derive_keys("a\0b", 1).err(), Some(PasswordError::Forbidden));
-    assert_eq!(derive_keys("😀", 1).err(), Some(PasswordError::Forbidden));
+    assert_eq!(derive_keys("a\nb", 1).err(), Some(PasswordError::Prohibited('\n')));
+    assert_eq!(derive_keys("a\0b", 1).err(), Some(PasswordError::Prohibited('\0')));
+    assert_eq!(derive_keys("a\u{32ff}", 1).err(), Some(PasswordError::Ambiguous('\u{32ff}')));
+    assert_eq!(derive_keys("\u{5d0}1", 1).err(), Some(PasswordError::Direction));
     assert_eq!(derive_keys(&"x".repeat(1024), 1).err(), Some(PasswordError::TooLong));
     assert!(derive_keys(&"x".repeat(1023), 1).is_ok());
 }

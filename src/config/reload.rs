@@ -1,0 +1,261 @@
+//! What a reload applies: the options that say so. All others keep the value with which the server
+//! runs, so that no part of it sees a value that another part does not.
+
+use std::fmt;
+
+use super::head::Head;
+use super::section::Section;
+use super::{Config, HostConfig};
+
+/// A change in the file that a reload does not apply.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Pending {
+    /// A domain that is served only after a restart.
+    Added(String),
+    /// The order of the domains: the first one is the default.
+    Order,
+    /// An option, by its name: `listen.c2s`.
+    Option(&'static str),
+    /// A domain that is served until the restart.
+    Removed(String),
+}
+
+impl fmt::Display for Pending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Added(domain) => write!(f, "{domain} is served only after a restart"),
+            Self::Order => f.write_str("the order of the [[host]] sections changes by a restart"),
+            Self::Option(name) => write!(f, "{name} changes by a restart"),
+            Self::Removed(domain) => {
+                write!(
+                    f,
+                    "{domain} is no longer in the configuration, and is served until a restart"
+                )
+            }
+        }
+    }
+}
+
+impl Config {
+    /// What a server that runs with `running` uses after it has read this configuration, and what
+    /// it does not apply before a restart.
+    ///
+    /// `running` is what the server uses now, not the last file that it has read: an option that
+    /// was changed and changed back is not pending.
+    #[must_use]
+    pub fn reloaded(self, running: &Self) -> (Self, Vec<Pending>) {
+        // Taken apart in full: a new section cannot be forgotten.
+        let Self {
+            data,
+            hosts,
+            mut listen,
+            mut auth,
+            mut registration,
+            mut archive,
+            mut storage,
+            mut limits,
+            mut budgets,
+            mut admin,
+            mut contact,
+            mut log,
+        } = self;
+        let mut names = Vec::new();
+        let mut head = Head { data };
+        head.keep(&Head { data: running.data.clone() }, &mut names);
+        let (hosts, domains) = reloaded_hosts(hosts, &running.hosts, &mut names);
+        listen.keep(&running.listen, &mut names);
+        auth.keep(&running.auth, &mut names);
+        registration.keep(&running.registration, &mut names);
+        archive.keep(&running.archive, &mut names);
+        storage.keep(&running.storage, &mut names);
+        limits.keep(&running.limits, &mut names);
+        budgets.keep(&running.budgets, &mut names);
+        admin.keep(&running.admin, &mut names);
+        contact.keep(&running.contact, &mut names);
+        log.keep(&running.log, &mut names);
+        let config = Self {
+            data: head.data,
+            hosts,
+            listen,
+            auth,
+            registration,
+            archive,
+            storage,
+            limits,
+            budgets,
+            admin,
+            contact,
+            log,
+        };
+        (config, domains.into_iter().chain(names.into_iter().map(Pending::Option)).collect())
+    }
+}
+
+/// The served domains stay those that run, in their order. Their other options are compared domain
+/// by domain.
+fn reloaded_hosts(
+    mut new: Vec<HostConfig>,
+    running: &[HostConfig],
+    names: &mut Vec<&'static str>,
+) -> (Vec<HostConfig>, Vec<Pending>) {
+    let is_in = |hosts: &[HostConfig], domain: &str| hosts.iter().any(|h| h.domain == domain);
+    let mut pending = Vec::new();
+    for host in new.iter().filter(|host| !is_in(running, &host.domain)) {
+        pending.push(Pending::Added(host.domain.clone()));
+    }
+    for host in running.iter().filter(|host| !is_in(&new, &host.domain)) {
+        pending.push(Pending::Removed(host.domain.clone()));
+    }
+    let domains = |hosts: &[HostConfig]| -> Vec<String> {
+        hosts.iter().map(|host| host.domain.clone()).collect()
+    };
+    if pending.is_empty() && domains(&new) != domains(running) {
+        pending.push(Pending::Order);
+    }
+    let mut differing = Vec::new();
+    let hosts = running.iter().map(|running| {
+        let Some(at) = new.iter().position(|host| host.domain == running.domain) else {
+            return running.clone();
+        };
+        let mut host = new.swap_remove(at);
+        host.keep(running, &mut differing);
+        host
+    });
+    let hosts = hosts.collect();
+    differing.sort_unstable();
+    differing.dedup();
+    names.extend(differing);
+    (hosts, pending)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::print::sections;
+    use super::super::section::Applies;
+    use super::{Config, Pending};
+
+    fn read(text: &str) -> Config {
+        Config::parse(text, "test.toml").unwrap_or_else(|errors| panic!("{errors}"))
+    }
+
+    /// Values of every kind: each option is given the first one that it takes and that is not its
+    /// default. A new kind of value needs a new line.
+    const VALUES: &[&str] = &[
+        "true",
+        "false",
+        "7",
+        "77",
+        "777",
+        "7777",
+        "'7 s'",
+        "'2 min'",
+        "'400 d'",
+        "'12 KiB'",
+        "'700 KiB'",
+        "['192.0.2.1']",
+        "['romeo@a.example']",
+        "['mailto:a@a.example']",
+        "['https://chat.example']",
+        "'b.example'",
+        "'wss://chat.example/ws'",
+        "'b.example:5222'",
+        "'memory'",
+        "'json'",
+        "'warn'",
+        "'/srv/other'",
+    ];
+
+    /// What runs, and the same with another value of one option.
+    fn pair(section: &str, option: &str) -> (Config, Config) {
+        let with = |value: Option<&str>| {
+            let line = value.map_or(String::new(), |value| format!("{option} = {value}\n"));
+            let host = |domain| format!("[[host]]\ndomain = '{domain}'\n");
+            let text = match (section, option) {
+                ("", _) => format!("{line}{}", host("a.example")),
+                ("host", "domain") => value.map_or_else(
+                    || host("a.example"),
+                    |value| format!("[[host]]\ndomain = {value}\n"),
+                ),
+                // A key wants its certificate.
+                ("host", "key") => {
+                    let line = if line.is_empty() { "key = 'old.pem'\n" } else { &line };
+                    format!("{}certificate = 'old.pem'\n{line}", host("a.example"))
+                }
+                ("host", _) => format!("{}{line}", host("a.example")),
+                _ => format!("{}[{section}]\n{line}", host("a.example")),
+            };
+            Config::parse(&text, "test.toml").ok()
+        };
+        let running = with(None).expect("this file is right");
+        let new = VALUES.iter().filter_map(|value| with(Some(value))).find(|new| *new != running);
+        let new = new.unwrap_or_else(|| panic!("no value in VALUES is one of {section}.{option}"));
+        (running, new)
+    }
+
+    #[test]
+    fn each_option_is_applied_by_a_reload_or_keeps_the_value_that_runs() {
+        let domains = ["a.example".to_owned()];
+        for section in sections(&domains) {
+            for entry in &section.entries {
+                let option = match section.name {
+                    "" => entry.name.to_owned(),
+                    name => format!("{name}.{}", entry.name),
+                };
+                let (running, new) = pair(section.name, entry.name);
+                let (after, pending) = new.clone().reloaded(&running);
+                match entry.applies {
+                    Applies::Reload => {
+                        assert_eq!((after, pending), (new, vec![]), "{option}");
+                    }
+                    Applies::Restart if option == "host.domain" => {
+                        assert_eq!(after, running);
+                        let domains = ["b.example", "a.example"].map(str::to_owned);
+                        let [added, removed] = domains;
+                        let told = [Pending::Added(added), Pending::Removed(removed)];
+                        assert_eq!(pending, told);
+                    }
+                    Applies::Restart => {
+                        assert_eq!(after, running, "{option}");
+                        let [Pending::Option(name)] = pending.as_slice() else {
+                            panic!("{option}: {pending:?}");
+                        };
+                        assert_eq!(*name, option);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn changes_are_compared_with_what_runs_and_not_with_the_last_file() {
+        let running = read("[listen]\nhttps = 7001");
+        let (after, pending) = read("[listen]\nhttps = 7002").reloaded(&running);
+        assert_eq!(pending, [Pending::Option("listen.https")]);
+        // Again the same file, then the old one.
+        let (after, pending) = read("[listen]\nhttps = 7002").reloaded(&after);
+        assert_eq!(pending, [Pending::Option("listen.https")]);
+        let (after, pending) = read("[listen]\nhttps = 7001").reloaded(&after);
+        assert_eq!((after, pending), (running, vec![]));
+    }
+
+    #[test]
+    fn domains_that_come_or_go_leave_the_others_their_changes() {
+        let a = "[[host]]\ndomain = 'a.example'\n";
+        let b = "[[host]]\ndomain = 'b.example'\n";
+        let c = "[[host]]\ndomain = 'c.example'\n";
+        let files = "certificate = 'new.pem'\nkey = 'new.key'\n";
+        let running = read(&format!("{a}{b}"));
+        let (after, pending) = read(&format!("{c}{b}{files}")).reloaded(&running);
+        let domains: Vec<_> = after.hosts.iter().map(|host| host.domain.as_str()).collect();
+        assert_eq!(domains, ["a.example", "b.example"]);
+        assert_eq!(after.hosts[0], running.hosts[0]);
+        assert_eq!(after.hosts[1].certificate, Some("new.pem".into()));
+        let [c, a] = ["c.example", "a.example"].map(str::to_owned);
+        assert_eq!(pending, [Pending::Added(c), Pending::Removed(a)]);
+
+        let (after, pending) =
+            read("[[host]]\ndomain = 'b.example'\n[[host]]\ndomain = 'a.example'")
+                .reloaded(&running);
+        assert_eq!((after, pending), (running, vec![Pending::Order]));
+    }
+}
