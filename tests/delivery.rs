@@ -79,6 +79,11 @@ async fn a_server_that_ends_in_good_order_loses_and_doubles_nothing() {
     kill::run("restart, resume", End::Terminate, 4, 4).await;
 }
 
+#[tokio::test]
+async fn a_server_that_is_killed_while_it_ends_has_saved_the_sessions() {
+    kill::run("restart cut short, resume", End::TerminateAndKill, 4, 4).await;
+}
+
 /// Who sends resumes, else it would not know what was counted.
 #[tokio::test]
 async fn a_server_that_ends_in_good_order_has_all_for_new_sessions() {

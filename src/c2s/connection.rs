@@ -8,7 +8,7 @@ use std::io;
 use std::time::Duration;
 
 use tokio::io::{ReadHalf, WriteHalf};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use super::C2s;
 use super::incoming::{Incoming, order_error, ping};
@@ -40,7 +40,9 @@ pub(super) enum Ended {
     Lost(&'static str),
     /// The session goes on on another connection.
     HandedOver(oneshot::Sender<Session>),
-    /// The server ends: the next one goes on with the session.
+    /// The server ends: the session is saved, and waits for the end without a connection.
+    Detached(mpsc::Sender<()>),
+    /// The server has ended but for this session: the next one goes on with it.
     Stopped,
 }
 
@@ -123,7 +125,7 @@ async fn last_words(c2s: &C2s, wire: Wire, session: &Session, ended: &Ended) {
         // To a client that can resume, the end of a server is a lost connection, and no more: it
         // says nothing, tells its user nothing, and comes back. A lost one may be there, too, and
         // only slow.
-        Ended::Stopped | Ended::Lost(_) => end_tls(wire).await,
+        Ended::Detached(_) | Ended::Stopped | Ended::Lost(_) => end_tls(wire).await,
     }
 }
 
@@ -265,6 +267,8 @@ fn ordered(session: &Session, order: Order) -> Ended {
     };
     match order {
         Order::Close(CloseReason::Shutdown) if outlives() => Ended::Stopped,
+        Order::Detach(saving) if outlives() => Ended::Detached(saving),
+        Order::Detach(_) => Ended::Failed(order_error(&CloseReason::Shutdown)),
         Order::Close(reason) => Ended::Failed(order_error(&reason)),
         Order::HandOver(to) => Ended::HandedOver(to),
     }

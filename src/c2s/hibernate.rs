@@ -2,7 +2,8 @@
 //!
 //! Its mailbox stays open throughout: nothing that is sent to it in between is lost.
 
-use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::config::LimitsConfig;
 use crate::session::{CloseReason, Order, Session};
@@ -10,6 +11,8 @@ use crate::session::{CloseReason, Order, Session};
 /// How the waiting of a session has ended.
 #[derive(Debug)]
 pub(super) enum Slept {
+    /// The server ends: it is to be saved, and to wait on.
+    Detached(Session, mpsc::Sender<()>),
     /// Its time is over, or it was told to close: it is to end.
     Over(Session),
     /// Another connection has it now.
@@ -21,10 +24,10 @@ pub(super) enum Slept {
 /// Keeps a session until it is resumed, or its time is over.
 pub(super) async fn hibernate(
     mut session: Session,
-    limit: Duration,
+    until: Instant,
     limits: &LimitsConfig,
 ) -> Slept {
-    let deadline = tokio::time::sleep(limit);
+    let deadline = tokio::time::sleep_until(until);
     tokio::pin!(deadline);
     loop {
         tokio::select! {
@@ -37,6 +40,7 @@ pub(super) async fn hibernate(
         match order {
             Some(Order::Close(CloseReason::Shutdown)) => return Slept::Stopped(session),
             Some(Order::Close(_)) => return Slept::Over(session),
+            Some(Order::Detach(saving)) => return Slept::Detached(session, saving),
             Some(Order::HandOver(to)) => match to.send(session) {
                 Ok(()) => return Slept::Resumed,
                 // The new connection died meanwhile; perhaps there will be another one.

@@ -136,7 +136,7 @@ impl C2s {
 
     /// The life of a session on a connection.
     async fn live(self: Arc<Self>, mut opened: Box<Opened>, session: Session, counted: Counted) {
-        if self.hosts.tasks.stopping().is_cancelled() {
+        if self.hosts.tasks.stopping().is_cancelled() && !session.handle().has_order() {
             session.handle().close(CloseReason::Shutdown); // it came too late for the others' order
         }
         let run = AssertUnwindSafe(Box::pin(connection::run(&self, &mut opened, &session)));
@@ -146,7 +146,11 @@ impl C2s {
             Ok(Ended::Closed) => "closed by the client",
             Ok(Ended::Failed(error)) => error.condition.as_str(),
             Ok(Ended::Lost(why)) => return self.lost(session, why),
-            Ok(Ended::Stopped) => return Box::pin(restart::save(&self.hosts, session)).await,
+            Ok(Ended::Stopped) => return Box::pin(restart::save(&self.hosts, session, None)).await,
+            Ok(Ended::Detached(saving)) => {
+                session.handle().detach(saving); // it is saved by the task in which it waits
+                return self.lost(session, "the server ends");
+            }
             Ok(Ended::HandedOver(to)) => match to.send(session) {
                 Ok(()) => return,
                 Err(session) => return self.lost(session, "resumed in vain"),
@@ -245,10 +249,21 @@ async fn wait_for_client(
     limits: &LimitsConfig,
     why: &'static str,
 ) {
-    match hibernate::hibernate(session, wait, limits).await {
-        Slept::Over(session) => Box::pin(end(hosts, session, why)).await,
-        Slept::Resumed => {}
-        Slept::Stopped(session) => Box::pin(restart::save(hosts, session)).await,
+    let until = Instant::now() + wait;
+    let (mut session, mut saved) = (session, None);
+    loop {
+        match hibernate::hibernate(session, until, limits).await {
+            Slept::Detached(back, saving) => {
+                saved = Box::pin(restart::save_ahead(hosts, &back)).await;
+                drop(saving);
+                session = back;
+            }
+            Slept::Over(session) => return Box::pin(end(hosts, session, why)).await,
+            Slept::Resumed => return,
+            Slept::Stopped(session) => {
+                return Box::pin(restart::save(hosts, session, saved)).await;
+            }
+        }
     }
 }
 

@@ -9,30 +9,43 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
+
 use super::{C2s, end, wait_for_client};
 use crate::host::Hosts;
+use crate::jid::FullJid;
+use crate::payload::datetime::Timestamp;
 use crate::router;
-use crate::session::{CloseReason, InboxLimits, Session, SessionFacts};
-use crate::storage::{self, SessionNumber};
+use crate::session::{CloseReason, InboxLimits, Session, SessionFacts, SessionHandle};
+use crate::storage::{self, SavedSession, SessionNumber};
 
 impl C2s {
-    /// Tells every session when the server ends. First those that end with it: what they have to say
-    /// to the others must reach them.
+    /// Tells every session when the server ends. Those that the next server goes on with are saved at
+    /// once, since nobody knows how much time there is. Then those that end say to the others what
+    /// they have to say; what has changed by that is saved in the end.
     pub async fn say_goodbye(self: Arc<Self>) {
         self.hosts.tasks.stopping().cancelled().await;
         let sessions = &self.hosts.sessions;
-        let others = |resumable| {
-            let all = sessions.all().into_iter();
-            all.filter(move |session| session.is_resumable() == resumable)
-        };
-        for session in others(false) {
+        let (outliving, ending): (Vec<_>, Vec<_>) =
+            sessions.all().into_iter().partition(SessionHandle::is_resumable);
+        let (count, (saving, mut saved)) = (outliving.len(), mpsc::channel(1));
+        for session in outliving {
+            session.detach(saving.clone());
+        }
+        drop(saving);
+        for session in ending {
             session.close(CloseReason::Shutdown);
         }
+        let saved = async {
+            saved.recv().await; // `None`: nobody has the other end any more
+            tracing::info!(sessions = count, "sessions are saved for the next server");
+        };
         let gone = sessions.emptied(|session| !session.is_resumable());
-        if tokio::time::timeout(LAST_WORDS, gone).await.is_err() {
+        let both = async { tokio::join!(saved, gone) };
+        if tokio::time::timeout(LAST_WORDS, both).await.is_err() {
             tracing::debug!("some sessions take long to end");
         }
-        for session in others(true) {
+        for session in sessions.all() {
             session.close(CloseReason::Shutdown);
         }
     }
@@ -78,22 +91,46 @@ impl C2s {
     }
 }
 
-/// Writes a session down for the next server. One that cannot be resumed ends.
-pub(super) async fn save(hosts: &Hosts, session: Session) {
+/// A session as it was saved when the server began to end, and when that was.
+pub(super) struct Ahead {
+    at: Timestamp,
+    saved: SavedSession,
+}
+
+/// Writes a session down for the next server while it still waits in this one.
+pub(super) async fn save_ahead(hosts: &Hosts, session: &Session) -> Option<Ahead> {
+    let at = hosts.clock.now();
+    let saved = session.save_ahead(at, hosts.storage.archive().newest())?;
+    write(hosts, session.handle().jid(), &saved).await.then_some(Ahead { at, saved })
+}
+
+/// Writes a session down for the next server, if anything has changed since it was saved ahead. One
+/// that cannot be resumed ends.
+pub(super) async fn save(hosts: &Hosts, session: Session, ahead: Option<Ahead>) {
     let handle = session.handle().clone();
-    let jid = handle.jid();
-    let saved = session.save(hosts.clock.now(), hosts.storage.archive().newest());
-    let (saved, unread) = match saved {
+    let at = ahead.as_ref().map_or_else(|| hosts.clock.now(), |ahead| ahead.at);
+    let (saved, unread) = match session.save(at, hosts.storage.archive().newest()) {
         Ok(saved) => saved,
         Err(session) => return end(hosts, session, "the server ends").await,
     };
     hosts.metrics.sessions.dec();
-    match hosts.storage.resumption().save(vec![saved]).await {
-        Ok(()) => tracing::debug!(%jid, "session saved"),
-        // Its messages have their marks; its contacts see it go.
+    let is_new = ahead.as_ref().is_none_or(|ahead| ahead.saved != saved);
+    // Its messages have their marks. If nothing at all was saved, its contacts see it go.
+    if is_new && !write(hosts, handle.jid(), &saved).await && ahead.is_none() {
+        router::session_ended(hosts, &handle, unread).await;
+    }
+}
+
+/// `false` if it cannot be written.
+async fn write(hosts: &Hosts, jid: &FullJid, saved: &SavedSession) -> bool {
+    match hosts.storage.resumption().save(vec![saved.clone()]).await {
+        Ok(()) => {
+            tracing::debug!(%jid, "session saved");
+            true
+        }
         Err(error) => {
-            tracing::error!(%jid, %error, "a session does not outlive the server");
-            router::session_ended(hosts, &handle, unread).await;
+            tracing::error!(%jid, %error, "a session is not saved for the next server");
+            false
         }
     }
 }
@@ -117,5 +154,5 @@ fn facts() -> SessionFacts {
     }
 }
 
-/// For the sessions that end with the server, before the others are saved.
+/// For the sessions that end with the server, before the others are closed.
 const LAST_WORDS: Duration = Duration::from_secs(5);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use rustc_hash::FxHashSet;
 use smol_str::SmolStr;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::Session;
@@ -38,6 +38,10 @@ pub enum CloseReason {
 pub enum Order {
     /// End the session.
     Close(CloseReason),
+    /// The server ends: a session that the next server can go on with leaves its connection and is
+    /// saved. It waits until the order to close comes, and takes what the others still send. The sender
+    /// is dropped when the session is saved, or has ended.
+    Detach(mpsc::Sender<()>),
     /// Finish the stanza in hand and send the session here: it goes on on another connection
     /// (XEP-0198 §5).
     HandOver(oneshot::Sender<Session>),
@@ -334,6 +338,12 @@ impl SessionHandle {
         self.0.inbox.order(Order::Close(reason));
     }
 
+    /// Tells it that the server ends, if the next one can go on with it. It takes stanzas until it is
+    /// told to close. `saving` is dropped when the session is saved, or has ended.
+    pub fn detach(&self, saving: mpsc::Sender<()>) {
+        self.0.inbox.order(Order::Detach(saving));
+    }
+
     /// Takes the session out of the task that owns it (XEP-0198 §5). That one finishes the stanza
     /// in hand first. `None` if it is ending.
     /// Who drops the receiver must look whether the session is in it.
@@ -398,6 +408,12 @@ impl SessionHandle {
     /// Waits until no more than `stanzas` wait. For the owner's reading loop; may be dropped.
     pub async fn below(&self, stanzas: usize) {
         self.0.inbox.below(stanzas).await;
+    }
+
+    /// An order waits for the owner.
+    #[must_use]
+    pub fn has_order(&self) -> bool {
+        self.0.inbox.has_order()
     }
 
     /// Takes all that waits. For the owner.

@@ -133,12 +133,17 @@ impl Inbox {
         Ok(())
     }
 
-    /// The first order to close counts, and more than one to go elsewhere; of those the last: a
-    /// client that tries again has lost its earlier try. An order that is not carried out is dropped,
+    /// The first order to close counts, and more than one to detach, and that more than one to go
+    /// elsewhere; of those the last: a client that tries again has lost its earlier try. An order that is not carried out is dropped,
     /// and with it the sender of its answer, so that who gave it knows.
     pub(super) fn order(&self, order: Order) {
         let mut state = self.state.lock();
-        if !state.closed && !matches!(state.order, Some(Order::Close(_))) {
+        let stays = match state.order {
+            Some(Order::Close(_)) => true,
+            Some(Order::Detach(_)) => matches!(order, Order::HandOver(_)),
+            Some(Order::HandOver(_)) | None => false,
+        };
+        if !state.closed && !stays {
             state.order = Some(order);
         }
         drop(state);
@@ -167,13 +172,14 @@ impl Inbox {
         }
     }
 
-    /// Waits for an order that must not wait for a write. To go to another connection cannot
-    /// wait at all; to close waits a moment, so that a stanza is not cut in two. May be dropped at
+    /// Waits for an order that must not wait for a write. To leave the connection cannot wait at
+    /// all; to close waits a moment, so that a stanza is not cut in two. May be dropped at
     /// any time.
     pub(super) async fn interrupted(&self) {
         loop {
             let ordered = match self.state.lock().order {
-                Some(Order::HandOver(_)) => return,
+                // A client that resumes takes half a stanza for none.
+                Some(Order::HandOver(_) | Order::Detach(_)) => return,
                 Some(Order::Close(_)) => true,
                 None => false,
             };
@@ -221,6 +227,15 @@ impl Inbox {
         drop(state);
         self.drained.notify_one();
         taken
+    }
+
+    pub(super) fn has_order(&self) -> bool {
+        self.state.lock().order.is_some()
+    }
+
+    /// All that waits, which stays.
+    pub(super) fn queued(&self) -> Vec<Delivery> {
+        self.state.lock().queue.iter().cloned().collect()
     }
 
     /// Puts back what was taken and not written.

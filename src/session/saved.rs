@@ -68,12 +68,37 @@ impl Session {
         at: Timestamp,
         newest: Option<MessageId>,
     ) -> Result<(SavedSession, Unread), Self> {
-        let Some(resumption) = self.link(|link| link.resumption()) else { return Err(self) };
-        let Some(number) = resumption.number else { return Err(self) };
-        let handled = self.link(|link| link.handled_count());
+        let Some(mut state) = self.state(at, newest) else { return Err(self) };
+        self.leave();
+        // What is offered from now on is not taken.
+        state.since = self.unread_since(newest);
+        let had_backlog = self.handle.has_backlog();
+        let new = self.handle.inbox().close();
+        state.queue.extend(new.iter().map(|new| queued(new, false)));
+        let Some(saved) = self.written(&state) else { return Err(self) };
+        let (sent, ..) = self.link(|link| link.saved());
+        let sent = sent.into_iter().filter(|(_, answered)| !answered);
+        let deliveries = sent.map(|(delivery, _)| delivery).chain(new).collect();
+        Ok((saved, Unread { deliveries, had_backlog }))
+    }
+
+    /// The same without an end: the session goes on without a connection. What it is given later is
+    /// not in it; messages have their marks. `newest` as of before. `None` if it cannot be resumed by
+    /// another server.
+    #[must_use]
+    pub fn save_ahead(&self, at: Timestamp, newest: Option<MessageId>) -> Option<SavedSession> {
+        let mut state = self.state(at, newest)?;
+        state.queue.extend(self.handle.inbox().queued().iter().map(|new| queued(new, false)));
+        self.written(&state)
+    }
+
+    /// All but the mailbox.
+    fn state(&self, at: Timestamp, newest: Option<MessageId>) -> Option<State> {
+        let resumption = self.link(|link| link.resumption())?;
+        resumption.number?;
         let (sent, acknowledged, written) = self.link(|link| link.saved());
         let bound = self.handle.facts().newest.map(MessageId::get);
-        let mut state = self.handle.presence(|p| State {
+        Some(self.handle.presence(|p| State {
             version: VERSION,
             at: at.as_micros(),
             max: resumption.max.as_secs(),
@@ -82,23 +107,24 @@ impl Session {
             queue: sent.iter().map(|(delivery, answered)| queued(delivery, *answered)).collect(),
             presence: p.available.as_ref().map(|p| text(&Stanza::Presence((**p).clone()))),
             priority: p.priority,
-            directed: p.directed.iter().map(|jid| jid.as_str().to_owned()).collect(),
+            directed: sorted(p.directed.iter().map(|jid| jid.as_str().to_owned())),
             interested: p.interested,
             wants_blocklist: p.wants_blocklist,
             bound,
-            since: None,
-        });
-        self.leave();
-        // What is offered from now on is not taken.
+            since: self.unread_since(newest),
+        }))
+    }
+
+    fn unread_since(&self, newest: Option<MessageId>) -> Option<i64> {
         let since = self.handle.inbox().backlog(|backlog| backlog.unread()).map(MessageId::get);
-        state.since = since.or(newest.map_or(Some(1), |newest| Some(newest.get() + 1)));
-        let had_backlog = self.handle.has_backlog();
-        let new = self.handle.inbox().close();
-        state.queue.extend(new.iter().map(|new| queued(new, false)));
-        let state = serde_json::to_vec(&state).map(Bytes::from).unwrap_or_default();
-        let sent = sent.into_iter().filter(|(_, answered)| !answered);
-        let deliveries = sent.map(|(delivery, _)| delivery).chain(new).collect();
-        Ok((SavedSession { number, handled, state }, Unread { deliveries, had_backlog }))
+        since.or(newest.map_or(Some(1), |newest| Some(newest.get() + 1)))
+    }
+
+    fn written(&self, state: &State) -> Option<SavedSession> {
+        let number = self.link(|link| link.resumption())?.number?;
+        let handled = self.link(|link| link.handled_count());
+        let state = serde_json::to_vec(state).map(Bytes::from).unwrap_or_default();
+        Some(SavedSession { number, handled, state })
     }
 
     /// Makes a session again that a server before has saved, and enters it into the table: it waits
@@ -151,6 +177,13 @@ fn present(handle: &SessionHandle, state: &State) {
         p.interested = state.interested;
         p.wants_blocklist = state.wants_blocklist;
     });
+}
+
+/// So that the same session is written the same way twice.
+fn sorted(texts: impl Iterator<Item = String>) -> Vec<String> {
+    let mut texts: Vec<_> = texts.collect();
+    texts.sort_unstable();
+    texts
 }
 
 fn packed(presence: Presence) -> Presence {

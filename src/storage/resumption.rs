@@ -41,7 +41,7 @@ pub struct Resumable {
 }
 
 /// A session as it is when the server ends in good order.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SavedSession {
     /// Its number.
     pub number: SessionNumber,

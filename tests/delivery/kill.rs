@@ -12,6 +12,8 @@ use super::stage::Stage;
 pub(crate) enum End {
     Kill,
     Terminate,
+    /// Told to end, and killed when it has saved the sessions: nobody waits for its goodbyes.
+    TerminateAndKill,
 }
 
 /// Senders write to each other and to recipients who are online with stream management, online
@@ -21,7 +23,7 @@ pub(crate) async fn run(name: &str, end: End, senders: u64, recipients: u64) {
     let size = Size::from_environment();
     let chance = Chance::from_environment(name);
     let mut stage = Stage::new(&ACCOUNTS, "", chance).await;
-    stage.book.write(|ledger| ledger.must_resume = end == End::Terminate);
+    stage.book.write(|ledger| ledger.must_resume = end != End::Kill);
     enter(&mut stage, senders, recipients, 3);
     stage.book.until("everybody online", |ledger| ledger.session_count() >= 6).await;
     for _ in 0..size.rounds {
@@ -35,6 +37,7 @@ pub(crate) async fn run(name: &str, end: End, senders: u64, recipients: u64) {
         match end {
             End::Kill => stage.house.kill().await,
             End::Terminate => stage.house.terminate().await,
+            End::TerminateAndKill => stage.house.terminate_and_kill().await,
         }
         stage.house.start().await;
         if stage.chance.one_in(2) {

@@ -114,6 +114,26 @@ impl House {
         }
     }
 
+    /// SIGTERM, and SIGKILL as soon as it says that the sessions are saved.
+    pub(crate) async fn terminate_and_kill(&mut self) {
+        self.book.note("SIGTERM, and SIGKILL".to_owned());
+        self.book.write(|ledger| ledger.killed());
+        let before = self.log.lock().len();
+        self.signal(Signal::TERM);
+        let saved = async {
+            let has_saved = |line: &String| line.contains("sessions are saved for the next server");
+            while !self.log.lock()[before..].iter().any(has_saved) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        if timeout(PATIENCE, saved).await.is_err() {
+            self.book.write(|ledger| ledger.wrong("it does not say that it has saved".to_owned()));
+        }
+        self.address.send_replace(None);
+        self.signal(Signal::KILL);
+        self.ended().await;
+    }
+
     fn signal(&self, signal: Signal) {
         let child = &self.running.as_ref().expect("it runs").child;
         kill_process(Pid::from_child(child), signal).unwrap();
