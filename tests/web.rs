@@ -113,7 +113,7 @@ const OPEN: &[u8] =
 #[tokio::test]
 async fn a_client_that_speaks_xmpp_gets_a_websocket() {
     let house = House::closed("").await;
-    for path in ["/ws", "/ws/", "/xmpp-websocket"] {
+    for path in ["/ws", "/ws/", "/xmpp-websocket", "/xmpp-websocket/", "/ws?a=b", "/ws/?x"] {
         let (mut io, head) = house.asked(&upgrade(path, &[XMPP])).await;
         assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
         let head = head.to_ascii_lowercase();
@@ -189,6 +189,22 @@ async fn without_tls_only_proxies_are_served() {
     let (_, head) = house.asked(&upgrade("/ws", &[XMPP])).await;
     assert!(head.starts_with("HTTP/1.1 403 "), "{head}");
     house.close().await;
+}
+
+#[tokio::test]
+async fn a_network_of_proxies_is_all_of_its_machines() {
+    let table = [
+        ("proxies = [\"127.0.0.0/8\", \"fd00::/8\"]", 101),
+        ("proxies = \"0.0.0.0/0\"", 101),
+        ("proxies = [\"10.0.0.0/8\", \"fd00::/8\"]", 403),
+        ("proxies = [\"127.0.0.2/32\", \"::/0\"]", 403),
+    ];
+    for (proxies, status) in table {
+        let house = House::closed(proxies).await;
+        let (_, head) = house.asked(&upgrade("/ws", &[XMPP])).await;
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{proxies}: {head}");
+        house.close().await;
+    }
 }
 
 #[tokio::test]
@@ -282,6 +298,10 @@ async fn clients_find_the_websocket_of_their_domain() {
             serde_json::from_str(json.split("\r\n\r\n").nth(1).unwrap()).unwrap();
         assert_eq!(link["links"][0]["rel"], "urn:xmpp:alt-connections:websocket");
         assert_eq!(link["links"][0]["href"], format!("wss://{wanted}:{free}/ws"));
+    }
+    for path in ["host-meta/", "host-meta?x=y", "host-meta.json/", "host-meta.json?x"] {
+        let found = ask(&format!("/.well-known/{path}"), "localhost").await;
+        assert!(found.contains(&format!("wss://localhost:{free}/ws")), "{path}: {found}");
     }
     house.close().await;
     let house = House::closed("websocket = \"wss://chat.example/xmpp-websocket?a&b\"").await;

@@ -73,7 +73,8 @@ pub(super) async fn enter(
 
 /// Whether what this machine says of others is believed.
 pub(super) fn is_proxy(config: &Config, address: IpAddr) -> bool {
-    config.listen.proxies.contains(&address.to_canonical())
+    let address = address.to_canonical();
+    config.listen.proxies.iter().any(|network| network.contains(&address))
 }
 
 /// What the answers to requests of one connection depend on.
@@ -92,8 +93,11 @@ fn routes(visit: Arc<Visit>) -> Router {
         .route("/ws", any(stream))
         .route("/ws/", any(stream))
         .route("/xmpp-websocket", any(stream))
+        .route("/xmpp-websocket/", any(stream))
         .route("/.well-known/host-meta", get(host_meta))
+        .route("/.well-known/host-meta/", get(host_meta))
         .route("/.well-known/host-meta.json", get(host_meta_json))
+        .route("/.well-known/host-meta.json/", get(host_meta_json))
         .with_state(visit)
 }
 

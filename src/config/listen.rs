@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use ipnet::IpNet;
+
 use super::error::Problems;
 use super::kind::{Addresses, Location, Machines, Origins, WebSocket};
 use super::section::{Fields, section};
@@ -30,9 +32,11 @@ section! {
     https: Vec<SocketAddr> = everywhere(domains, 7443) => Addresses, Restart;
 
     /// Reverse proxies that are believed, both that there is TLS before them and where a client is
-    /// (`X-Forwarded-For`).
-    proxies: Vec<IpAddr> = vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]
-        => Machines, Reload;
+    /// (`X-Forwarded-For`). A network, such as `"172.16.0.0/12"`, is all of its machines.
+    proxies: Vec<IpNet> = vec![
+        IpAddr::from(Ipv4Addr::LOCALHOST).into(),
+        IpAddr::from(Ipv6Addr::LOCALHOST).into(),
+    ] => Machines, Reload;
 
     /// Web pages from which browsers may connect, as `https://chat.example.org`. An empty list means
     /// all: a page needs the password in any case, since no browser adds one by itself.

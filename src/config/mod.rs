@@ -10,6 +10,7 @@ mod archive;
 mod auth;
 mod budgets;
 mod contact;
+mod elsewhere;
 mod error;
 mod head;
 mod host;
@@ -26,6 +27,7 @@ mod storage;
 #[cfg(test)]
 mod tests;
 pub mod units;
+mod variables;
 
 use std::path::{Path, PathBuf};
 
@@ -113,12 +115,13 @@ impl Config {
         read::file(path)
     }
 
-    /// Reads a text; `name` stands for the file in errors.
+    /// Reads a text; `name` stands for the file in errors. `${NAME}` in its texts is read from the
+    /// environment.
     ///
     /// # Errors
     /// All that is wrong with it.
     pub fn parse(text: &str, name: &str) -> Result<Self, ConfigErrors> {
-        read::text(text, name)
+        read::text(text, name, &|name| std::env::var(name).ok())
     }
 
     /// The file of the SQLite database.

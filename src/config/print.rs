@@ -252,6 +252,7 @@ const COMMENTED_HEAD: &str = "\
 #
 # Lines that begin with `#` and a name show what holds anyway; remove the `#` to change it.
 # `waxwing config check` finds all mistakes, `waxwing config explain` shows this text.
+# In a text, `${NAME}` is the environment variable NAME.
 # Each option says whether a reload (SIGHUP, `systemctl reload waxwing`) applies a change, or only a
 # restart. A reload reads the files of the certificates anew, too.
 ";
@@ -270,4 +271,8 @@ One TOML file has all options. Without a file, the defaults hold, for the domain
 
 A size is a whole number with one of the units B, KB, KiB, MB, MiB, GB, GiB: `\"64 KiB\"`. A duration has
 one of ms, s, min, h, d: `\"30s\"`, `\"3 min\"`.
+
+In a text, `${NAME}` stands for the environment variable `NAME`: `data = \"${STATE_DIRECTORY}\"`. One that
+is not set is an error. `$${` stands for `${` itself. Names of options and comments are left alone. The
+environment is that of the start: a reload does not change it.
 ";

@@ -7,10 +7,12 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::elsewhere::{meant, other_server, other_toml};
 use super::error::{ConfigErrors, Problems};
 use super::head::Head;
 use super::print::{SectionDocs, sections};
 use super::section::{Fields, Section, table_of};
+use super::variables::{self, Lookup};
 use super::{
     AdminConfig, ArchiveConfig, AuthConfig, BudgetsConfig, Config, ContactConfig, DEFAULT_DOMAIN,
     HostConfig, LimitsConfig, ListenConfig, LogConfig, RegistrationConfig, StorageConfig, admin,
@@ -29,7 +31,7 @@ pub(super) fn file(path: &Path) -> Result<Config, ConfigErrors> {
         }
     };
     match str::from_utf8(&bytes) {
-        Ok(content) => text(content, &name),
+        Ok(content) => Config::parse(content, &name),
         Err(error) => {
             let content = String::from_utf8_lossy(&bytes);
             let mut problems = Problems::new(&name, &content);
@@ -41,10 +43,20 @@ pub(super) fn file(path: &Path) -> Result<Config, ConfigErrors> {
     }
 }
 
-/// Reads a text.
-pub(super) fn text(text: &str, name: &str) -> Result<Config, ConfigErrors> {
+/// Reads a text, with the variables that it names.
+pub(super) fn text(text: &str, name: &str, lookup: Lookup<'_>) -> Result<Config, ConfigErrors> {
     let mut problems = Problems::new(name, text);
-    let (document, errors) = DeTable::parse_recoverable(text);
+    let (mut document, errors) = DeTable::parse_recoverable(text);
+    let other = other_server(text).filter(|_| !errors.is_empty());
+    let other = other.map(|(whose, line)| (whose, text.find(line).unwrap_or(0), line.len()));
+    let names: Vec<_> = document.get_ref().keys().map(|key| key.get_ref().as_ref()).collect();
+    let other =
+        other.or(other_toml(&names).filter(|_| errors.is_empty()).map(|whose| (whose, 0, 1)));
+    if let Some((whose, at, length)) = other {
+        let help = "`waxwing init` writes a configuration to begin with".to_owned();
+        problems.add(&(at..at + length), format!("this is a configuration of {whose}"), help);
+        return Err(problems.into_errors());
+    }
     for error in &errors {
         note_syntax(error, text, &mut problems);
     }
@@ -54,6 +66,11 @@ pub(super) fn text(text: &str, name: &str) -> Result<Config, ConfigErrors> {
         let mut errors = problems.into_errors();
         errors.0.dedup_by_key(|error| error.line);
         return Err(errors);
+    }
+    variables::expand(document.get_mut(), lookup, &mut problems);
+    if problems.count() > 0 {
+        // What is not known would be called wrong, too.
+        return Err(problems.into_errors());
     }
     let document = Document { root: document.get_ref(), sections: sections(&[]) };
     document.refuse_unknown_sections(&mut problems);
@@ -170,7 +187,8 @@ impl Document<'_> {
             if is_section(value) {
                 let names = self.sections.iter().map(|section| section.name);
                 let names = names.filter(|name| !name.is_empty());
-                let help = match nearest(name, names.clone()) {
+                let help = match nearest(name, names.clone()).or(meant(name).map(|(s, _)| s)) {
+                    Some("") => "write `data`, at the head of the file".to_owned(),
                     Some("host") => "write [[host]]".to_owned(),
                     Some(meant) => format!("write [{meant}]"),
                     None => format!("the sections are {}", names.collect::<Vec<_>>().join(", ")),
@@ -197,7 +215,21 @@ impl Document<'_> {
             return;
         }
         let owner = elsewhere.iter().find(|known| known.entries.iter().any(|e| e.name == name));
+        // Not what looks alike, if the word is known for something: `c2s_ports` is not `c2s_tls`.
+        let known = meant(name).filter(|_| owner.is_none());
+        let known = known.and_then(|(of, option)| {
+            let of = self.sections.iter().find(|docs| docs.name == of)?;
+            Some((of, option))
+        });
         let help = match (owner, nearest(name, options())) {
+            _ if let Some((of, "")) = known => format!("write {}", of.heading()),
+            _ if let Some((of, option)) = known.filter(|(of, _)| of.name == section) => {
+                let _ = of;
+                format!("write `{option}`")
+            }
+            _ if let Some((of, option)) = known => {
+                format!("write `{option}`, below {}", of.heading())
+            }
             (Some(owner), _) if owner.name.is_empty() => {
                 format!("`{name}` stands at the head of the file, before all sections")
             }

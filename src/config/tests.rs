@@ -57,7 +57,8 @@ const MISTAKES: &[(&str, usize, usize, &str, &str)] = &[
         "write for example \"node1.example.org:5222\""),
     ("dat = 'x'", 1, 1, "there is no option `dat`", "write `data`"),
     ("data = ''", 1, 8, "`data` is empty", "write a path in quotes, for example \"/var/lib/waxwing\""),
-    ("port = 1", 1, 1, "there is no option `port`", "only `data` may stand before the sections"),
+    ("port = 1", 1, 1, "there is no option `port`", "write `c2s`, below [listen]"),
+    ("colour = 1", 1, 1, "there is no option `colour`", "only `data` may stand before the sections"),
     ("stanza = 1", 1, 1, "there is no option `stanza`", "`stanza` belongs below [limits]"),
     ("[limits]\ndata = 'x'", 2, 1, "[limits] has no option `data`",
         "`data` stands at the head of the file, before all sections"),
@@ -127,7 +128,50 @@ const MISTAKES: &[(&str, usize, usize, &str, &str)] = &[
         "choose another port for one of them"),
     // The web.
     ("[listen]\nproxies = ['localhost']", 2, 12, "`proxies` has \"localhost\", which is no IP address",
-        "write for example \"127.0.0.1\""),
+        "write for example \"127.0.0.1\" or \"10.0.0.0/8\""),
+    ("[listen]\nproxies = ['10.0.0.1/8']", 2, 12,
+        "`proxies` has \"10.0.0.1/8\", which is in the middle of a network", "write \"10.0.0.0/8\""),
+    ("[listen]\nproxies = '10.0.0.0/33'", 2, 11,
+        "`proxies` has \"10.0.0.0/33\", which is no IP address",
+        "write for example \"127.0.0.1\" or \"10.0.0.0/8\""),
+    // Words of other servers.
+    ("[listen]\nc2s_ports = [5222]", 2, 1, "[listen] has no option `c2s_ports`", "write `c2s`"),
+    ("[listen]\nports = [5222]", 2, 1, "[listen] has no option `ports`", "write `c2s`"),
+    ("[listen]\nlegacy_ssl_ports = [5223]", 2, 1, "[listen] has no option `legacy_ssl_ports`",
+        "write `c2s_tls`"),
+    ("c2s_ports = [5222]", 1, 1, "there is no option `c2s_ports`", "write `c2s`, below [listen]"),
+    ("admins = ['a@a.example']", 1, 1, "there is no option `admins`",
+        "write `accounts`, below [admin]"),
+    ("data_path = '/srv'", 1, 1, "there is no option `data_path`", "write `data`"),
+    ("[[host]]\ndomain = 'a.example'\ncertfile = 'x'", 3, 1, "[[host]] has no option `certfile`",
+        "write `certificate`"),
+    ("[limits]\nmax_stanza_size = 1", 2, 1, "[limits] has no option `max_stanza_size`",
+        "write `stanza`"),
+    ("[[VirtualHost]]\nname = 'a.example'", 1, 3, "there is no section `VirtualHost`",
+        "write [[host]]"),
+    ("hosts = ['a.example']", 1, 1, "there is no option `hosts`", "write [[host]]"),
+    ("[ssl]\nkey = 'x'", 1, 2, "there is no section `ssl`", "write [[host]]"),
+    ("[log]\nloglevel = 'info'", 2, 1, "[log] has no option `loglevel`", "write `level`"),
+    // Files of other servers.
+    ("-- x\nVirtualHost \"a.example\"\n\tenabled = true\n", 2, 1,
+        "this is a configuration of Prosody (Lua)",
+        "`waxwing init` writes a configuration to begin with"),
+    ("hosts:\n  - a.example\nmodules:\n  mod_ping: {}\n", 1, 1,
+        "this is a configuration of ejabberd (YAML)",
+        "`waxwing init` writes a configuration to begin with"),
+    ("<?xml version='1.0'?>\n<jive/>", 1, 1, "this is a configuration of Openfire (XML)",
+        "`waxwing init` writes a configuration to begin with"),
+    ("[general]\nhosts = ['a.example']\n[[listen.c2s]]\nport = 5222", 1, 1,
+        "this is a configuration of MongooseIM (TOML)",
+        "`waxwing init` writes a configuration to begin with"),
+    // Variables.
+    ("data = '${WAXWING_TEST_IS_NOT_SET}/x'", 1, 8,
+        "the environment variable WAXWING_TEST_IS_NOT_SET is not set",
+        "set WAXWING_TEST_IS_NOT_SET for the program, or write the value"),
+    ("[contact]\nabuse = ['mailto:a', '${X:-y}']", 2, 22, "`${` begins no variable here",
+        "write ${NAME}, with letters, digits and `_`; $${ stands for ${ itself"),
+    ("data = '${HOME'", 1, 8, "`${` begins no variable here",
+        "write ${NAME}, with letters, digits and `_`; $${ stands for ${ itself"),
     ("[listen]\norigins = 'example.org'", 2, 11, "`origins` has \"example.org\", which is no origin",
         "write for example \"https://chat.example.org\""),
     ("[listen]\norigins = ['https://a.example/chat']", 2, 12,
@@ -309,6 +353,32 @@ fn values_may_be_written_in_several_ways() {
     assert_eq!(config.log.level, "warn,waxwing::c2s=trace");
     assert_eq!(config.database_path(), PathBuf::from("/srv/x/waxwing.sqlite"));
     assert_eq!(config.admin_socket(), PathBuf::from("/srv/x/admin.sock"));
+}
+
+#[test]
+fn variables_of_the_environment_stand_in_texts() {
+    let lookup = |name: &str| match name {
+        "DOMAIN" => Some("A.example".to_owned()),
+        "PORT" => Some("5299".to_owned()),
+        "EMPTY" => Some(String::new()),
+        "TRICK" => Some("${DOMAIN}".to_owned()),
+        _ => None,
+    };
+    let text = "# ${NOT_SET}\ndata = '/srv/${DOMAIN}/${EMPTY}x$${DOMAIN}$1${TRICK}'\n\
+                [[host]]\ndomain = \"${DOMAIN}\"\n[listen]\nc2s = ['127.0.0.1:${PORT}']\n\
+                [limits]\nsilence = '${PORT}s'\n";
+    let config = super::read::text(text, "x", &lookup).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(config.data, PathBuf::from("/srv/A.example/x${DOMAIN}$1${DOMAIN}"));
+    assert_eq!(config.default_domain(), "a.example");
+    assert_eq!(config.listen.c2s, ["127.0.0.1:5299".parse().unwrap()]);
+    assert_eq!(config.limits.silence, Duration::from_secs(5299));
+    // All that are not set are told, and keys are no values.
+    let text = "data = '${A}'\n'${B}' = 1\n[[host]]\ndomain = '${C}'\n";
+    let errors = super::read::text(text, "x", &lookup).unwrap_err();
+    let lines: Vec<_> = errors.0.iter().map(|error| error.line).collect();
+    assert_eq!(lines, [1, 4], "{errors}");
+    let errors = super::read::text("'${DOMAIN}' = 1", "x", &lookup).unwrap_err();
+    assert!(errors.to_string().contains("there is no option `${DOMAIN}`"), "{errors}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
+use ipnet::IpNet;
 use toml::de::DeValue;
 
 use super::list::each;
@@ -75,31 +76,45 @@ fn address(value: &Value<'_>) -> Result<SocketAddr, Vec<Refusal>> {
     refuse(value, format!("has {}, which is no address", quote(text)), help)
 }
 
-/// Addresses without ports: of machines.
+/// Machines: IP addresses, or networks of them.
 pub(in crate::config) struct Machines;
 
-impl Kind<Vec<IpAddr>> for Machines {
+impl Kind<Vec<IpNet>> for Machines {
     fn describe(&self) -> String {
-        "a list of IP addresses".to_owned()
+        "a list of IP addresses, and of networks such as `\"10.0.0.0/8\"` or `\"fd00::/8\"`"
+            .to_owned()
     }
 
-    fn read(&self, value: &Value<'_>) -> Result<Vec<IpAddr>, Vec<Refusal>> {
+    fn read(&self, value: &Value<'_>) -> Result<Vec<IpNet>, Vec<Refusal>> {
         each(value, |item| {
-            let help = "write for example \"127.0.0.1\"";
-            let Some(text) = item.get_ref().as_str() else {
-                return wrong_type(item, "a list of IP addresses", help);
+            let help = "write for example \"127.0.0.1\" or \"10.0.0.0/8\"".to_owned();
+            let Some(text) = item.get_ref().as_str().map(str::trim) else {
+                return wrong_type(item, "a list of IP addresses and networks", help);
             };
-            let refused = |_| {
-                let message = format!("has {}, which is no IP address", quote(text));
-                refuse(item, message, help.to_owned())
-            };
-            text.trim().parse().or_else(refused)
+            if let Ok(address) = text.parse::<IpAddr>() {
+                return Ok(address.to_canonical().into());
+            }
+            match text.parse::<IpNet>() {
+                Ok(network) if network.addr() == network.network() => Ok(network),
+                Ok(network) => {
+                    let message =
+                        format!("has {}, which is in the middle of a network", quote(text));
+                    refuse(item, message, format!("write \"{}\"", network.trunc()))
+                }
+                Err(_) => {
+                    let message = format!("has {}, which is no IP address", quote(text));
+                    refuse(item, message, help)
+                }
+            }
         })
     }
 
-    fn write(&self, value: &Vec<IpAddr>) -> Option<String> {
-        let all: Vec<_> = value.iter().map(|address| format!("\"{address}\"")).collect();
-        Some(format!("[{}]", all.join(", ")))
+    fn write(&self, value: &Vec<IpNet>) -> Option<String> {
+        let one = |network: &IpNet| match network.prefix_len() == network.max_prefix_len() {
+            true => format!("\"{}\"", network.addr()),
+            false => format!("\"{network}\""),
+        };
+        Some(format!("[{}]", value.iter().map(one).collect::<Vec<_>>().join(", ")))
     }
 }
 

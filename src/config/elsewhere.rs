@@ -1,0 +1,265 @@
+//! What people bring who come from other servers: their configuration files, and the words that are
+//! used there for what we have.
+
+/// Whose file this is, and where that shows; of a text that is no configuration of ours.
+pub(super) fn other_server(text: &str) -> Option<(&'static str, &str)> {
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty()).peekable();
+    let first = *lines.peek()?;
+    let plain = || text.lines().map(str::trim_end).filter(|line| !line.is_empty());
+    let found =
+        |start: &[&str]| plain().find(|l| start.iter().any(|s| l.trim_start().starts_with(s)));
+    if first.starts_with('<') {
+        let is_openfire = text.contains("<jive");
+        return Some((
+            if is_openfire { "Openfire (XML)" } else { "a program that reads XML" },
+            first,
+        ));
+    }
+    if let Some(line) =
+        found(&["VirtualHost ", "VirtualHost\"", "VirtualHost(", "modules_enabled", "Component \""])
+    {
+        return Some(("Prosody (Lua)", line));
+    }
+    if first.starts_with("--") && !first.starts_with("---") {
+        return Some(("a program that reads Lua, such as Prosody", first));
+    }
+    if let Some(line) = found(&["{hosts,", "{listen,", "{modules,"]) {
+        return Some(("ejabberd (Erlang terms)", line));
+    }
+    if first.starts_with('{') {
+        return Some(("a program that reads JSON", first));
+    }
+    // YAML: the parts are named in lines that end with a colon.
+    let is_part = |line: &&str| {
+        let name = line.split_once(':').map(|(name, _)| name.trim_matches(['"', '\'']));
+        let is_word =
+            |name: &str| name.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-');
+        name.is_some_and(|name| !name.is_empty() && is_word(name)) && !line.contains('=')
+    };
+    let mut uncommented = plain().filter(|line| !line.starts_with('#'));
+    let part = uncommented.find(|line| *line != "---" && !line.starts_with('%'))?;
+    if is_part(&part) {
+        let is_ejabberd = plain().any(|line| line.starts_with("hosts:") || line.contains("mod_"));
+        let whose = if is_ejabberd { "ejabberd (YAML)" } else { "a program that reads YAML" };
+        return Some((whose, part));
+    }
+    None
+}
+
+/// Tables of a file that is TOML, and not of ours.
+pub(super) fn other_toml(names: &[&str]) -> Option<&'static str> {
+    let theirs = ["general", "outgoing_pools", "host_config", "modules", "internal_databases"];
+    names.iter().any(|name| theirs.contains(name)).then_some("MongooseIM (TOML)")
+}
+
+/// What stands here for an option or a section of other servers: the section, and the option in it,
+/// if it is one. Words that differ in one letter are found elsewhere.
+pub(super) fn meant(word: &str) -> Option<(&'static str, &'static str)> {
+    let word = word.to_ascii_lowercase().replace('-', "_");
+    let found = WORDS.iter().find(|(words, ..)| words.contains(&word.as_str()));
+    found.map(|(_, section, option)| (*section, *option))
+}
+
+/// Words, and what they are called here. Prosody, ejabberd, Openfire, and what one would guess.
+const WORDS: &[(&[&str], &str, &str)] = &[
+    (
+        &[
+            "c2s_ports",
+            "c2s_port",
+            "port",
+            "ports",
+            "client_port",
+            "interfaces",
+            "interface",
+            "c2s_interfaces",
+            "listen_addr",
+            "ip",
+            "bind",
+            "address",
+            "addresses",
+            "starttls",
+        ],
+        "listen",
+        "c2s",
+    ),
+    (
+        &[
+            "c2s_direct_tls_ports",
+            "direct_tls_ports",
+            "legacy_ssl_ports",
+            "c2s_ssl_ports",
+            "c2s_tls_ports",
+            "c2s_tls_port",
+            "direct_tls",
+            "c2s_direct_tls",
+            "ssl_port",
+            "tls_port",
+        ],
+        "listen",
+        "c2s_tls",
+    ),
+    (&["http_ports", "http_port", "http_interfaces"], "listen", "http"),
+    (&["https_ports", "https_port", "https_interfaces", "wss"], "listen", "https"),
+    (&["trusted_proxies", "proxy", "trusted_proxy"], "listen", "proxies"),
+    (&["websocket_url", "http_external_url", "ws", "public_url"], "listen", "websocket"),
+    (
+        &["cross_domain_websocket", "websocket_origin", "origin", "allowed_origins"],
+        "listen",
+        "origins",
+    ),
+    (
+        &[
+            "virtualhost",
+            "virtualhosts",
+            "virtual_host",
+            "vhost",
+            "vhosts",
+            "hosts",
+            "domains",
+            "hostname",
+            "xmpp_domain",
+            "server_name",
+            "servername",
+        ],
+        "host",
+        "",
+    ),
+    (&["name", "host", "fqdn"], "host", "domain"),
+    (
+        &[
+            "certfile",
+            "certfiles",
+            "certificates",
+            "certificate_file",
+            "cert",
+            "cert_file",
+            "fullchain",
+            "ssl",
+            "tls_certificate",
+            "ssl_certificate",
+            "crt",
+        ],
+        "host",
+        "certificate",
+    ),
+    (&["keyfile", "key_file", "private_key", "privkey", "tls_key", "ssl_key"], "host", "key"),
+    (
+        &[
+            "data_path",
+            "data_dir",
+            "data_directory",
+            "datadir",
+            "spool",
+            "spool_dir",
+            "database_path",
+            "storage_path",
+        ],
+        "",
+        "data",
+    ),
+    (&["sql", "database", "db", "default_storage", "default_db", "sql_type"], "storage", "backend"),
+    (&["admins", "admin_jids", "administrators", "acl"], "admin", "accounts"),
+    (&["admin_socket", "ctl_socket"], "admin", "socket"),
+    (
+        &["allow_registration", "registration_enabled", "mod_register", "register", "ibr"],
+        "registration",
+        "open",
+    ),
+    (
+        &["min_seconds_between_registrations", "registration_timeout", "registration_throttle_max"],
+        "registration",
+        "per_address",
+    ),
+    (&["loglevel", "log_level", "minimum_level", "verbosity"], "log", "level"),
+    (&["log_format", "log_file"], "log", "format"),
+    (
+        &["archive_expires_after", "mam_expire", "retention", "archive_age", "expire_after"],
+        "archive",
+        "age",
+    ),
+    (
+        &["mam", "mod_mam", "default_archive_policy", "message_archive", "archive_enabled"],
+        "archive",
+        "enabled",
+    ),
+    (&["max_archive_query_results", "max_messages", "archive_limit"], "archive", "messages"),
+    (&["max_connections", "max_fsm_queue", "connection_limit"], "limits", "connections"),
+    (
+        &["max_connections_per_ip", "max_connections_per_address", "connections_per_ip"],
+        "limits",
+        "connections_per_address",
+    ),
+    (&["max_user_sessions", "max_resources", "resource_limit"], "limits", "sessions_per_account"),
+    (
+        &["max_stanza_size", "c2s_stanza_size_limit", "stanza_size_limit", "stanza_size", "shaper"],
+        "limits",
+        "stanza",
+    ),
+    (
+        &["smacks_hibernation_time", "resume_timeout", "resumption_timeout", "resume_time"],
+        "limits",
+        "resume",
+    ),
+    (&["smacks_max_unacked_stanzas", "max_ack_queue", "ack_queue"], "limits", "unacknowledged"),
+    (
+        &["max_user_offline_messages", "max_offline_messages", "offline_limit"],
+        "limits",
+        "offline_messages",
+    ),
+    (&["max_roster_items", "roster_limit", "max_items_per_roster"], "limits", "roster_items"),
+    (&["c2s_timeout", "idle_timeout", "ping_interval", "timeout"], "limits", "silence"),
+    (
+        &[
+            "scram_iterations",
+            "iteration_count",
+            "scram_iteration_count",
+            "default_iteration_count",
+        ],
+        "auth",
+        "iterations",
+    ),
+    (&["allow_unencrypted_plain_auth", "sasl_plain", "allow_plain"], "auth", "plain"),
+    (&["allow_anonymous", "anonymous_login", "sasl_anonymous"], "auth", "anonymous"),
+    (&["contact_info", "server_contact_info", "contacts"], "contact", ""),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::{WORDS, other_server};
+    use crate::config::print::sections;
+
+    #[test]
+    fn what_is_meant_is_there_and_the_word_is_not_ours() {
+        let all = sections(&[]);
+        for (words, section, option) in WORDS {
+            let section = all.iter().find(|docs| docs.name == *section).expect(section);
+            let has = |name: &str| section.entries.iter().any(|entry| entry.name == name);
+            assert!(option.is_empty() || has(option), "{option}");
+            for word in *words {
+                assert!(!has(word), "{word} is an option of [{}]", section.name);
+            }
+        }
+    }
+
+    #[test]
+    fn files_of_other_servers_are_known() {
+        for (text, whose) in [
+            ("-- Prosody\nadmins = { }\nmodules_enabled = {\n\t\"roster\";\n}\n", "Prosody (Lua)"),
+            ("plugin_paths = { }\nVirtualHost \"a.example\"\n", "Prosody (Lua)"),
+            ("-- a comment\nx = 1\n", "a program that reads Lua, such as Prosody"),
+            ("###\nhosts:\n  - a.example\nloglevel: info\n", "ejabberd (YAML)"),
+            ("---\nmodules:\n  mod_ping: {}\n", "ejabberd (YAML)"),
+            ("version: 3\nservices:\n  xmpp: {}\n", "a program that reads YAML"),
+            ("{hosts, [\"localhost\"]}.\n", "ejabberd (Erlang terms)"),
+            ("\u{feff}".trim_start_matches('\u{feff}'), ""),
+            ("<?xml version='1.0'?>\n<jive>\n</jive>\n", "Openfire (XML)"),
+            ("\n<plist/>", "a program that reads XML"),
+            ("{\"hosts\": []}", "a program that reads JSON"),
+            ("data = \"x\"\n[limits\n", ""),
+            ("[log]\nlevel = info # see: the docs\n", ""),
+            ("# hosts: a.example\ndata = x\n", ""),
+        ] {
+            assert_eq!(other_server(text).map_or("", |(whose, _)| whose), whose, "{text}");
+        }
+    }
+}
