@@ -189,6 +189,12 @@ fn has_random(command: &dyn Command) -> bool {
     arguments.any(|argument| argument.name == "random" && argument.kind == ArgumentKind::Flag)
 }
 
+/// The exit codes, and what they mean, as the help tells them.
+pub(super) fn exit_codes() -> Vec<(&'static str, &'static str)> {
+    let lines = AFTER_HELP.lines().skip_while(|line| !line.starts_with("Exit codes"));
+    lines.filter_map(|line| line.trim().split_once("  ")).collect()
+}
+
 const AFTER_HELP: &str = "\
 A running server is asked over its admin socket; if none runs, commands work on its data directory.
 

@@ -112,15 +112,7 @@ impl fmt::Debug for LogHandle {
 /// The address comes first, in no span, so that no value which a stranger chooses can stand
 /// before it; and both expressions begin at the line's start, so that none can forge one.
 ///
-/// ```ini
-/// # /etc/fail2ban/filter.d/waxwing.conf
-/// [Definition]
-/// failregex = ^\s*WARN waxwing::login: login failed peer=<HOST> port=\d+ account=
-///             ^\s*\S+ waxwing(?:\[\d+\])?: login failed peer=<HOST> port=\d+ account=
-/// journalmatch = SYSLOG_IDENTIFIER=waxwing
-/// ```
-///
-/// The first is for the text format in a file, the second for journald.
+/// The filter is `packaging/fail2ban/filter.d/waxwing.conf`.
 pub fn login_failed(peer: SocketAddr, account: Option<&str>, mechanism: &str, condition: &str) {
     // A socket for both families shows IPv4 as ::ffff:192.0.2.1, which a firewall would not match.
     let address = peer.ip().to_canonical();

@@ -65,12 +65,31 @@ fn a_failed_login_is_logged_in_the_form_of_the_filter() {
     assert_eq!(date.len(), "2026-11-20T08:00:00.123456".len());
     assert_eq!(line.trim_start(), format!("WARN waxwing::login: {rest}"));
     assert!(lines[1].contains(" peer=2001:db8::1 port=4711 account=- "), "{}", lines[1]);
+    assert_eq!(found_by_filter(line), ["192.0.2.66"]);
+    assert_eq!(found_by_filter(lines[1].trim_end().split_once("Z ").unwrap().1), ["2001:db8::1"]);
 
     let records = log(LogFormat::Journald, "info", fail);
     assert_eq!(
         records[0],
         format!("SYSLOG_IDENTIFIER=waxwing\nPRIORITY=4\nTARGET=waxwing::login\nMESSAGE={rest}\n")
     );
+    // As fail2ban puts records of the journal together.
+    assert_eq!(found_by_filter(&format!("host waxwing[4711]: {rest}")), ["192.0.2.66"]);
+    assert_eq!(found_by_filter(&format!("x {line}")), Vec::<&str>::new(), "not at the beginning");
+}
+
+/// The addresses that the filter for fail2ban finds in a line.
+fn found_by_filter(line: &str) -> Vec<&str> {
+    let filter = include_str!("../../packaging/fail2ban/filter.d/waxwing.conf");
+    let expressions = filter.lines().filter_map(|line| {
+        let line = line.strip_prefix("failregex =").unwrap_or(line).trim();
+        line.starts_with('^').then(|| line.replace("<HOST>", r"(\S+)"))
+    });
+    let expressions: Vec<_> =
+        expressions.map(|text| regex_lite::Regex::new(&text).unwrap()).collect();
+    assert_eq!(expressions.len(), 2, "{filter}");
+    let found = expressions.iter().filter_map(|expression| expression.captures(line));
+    found.map(|captures| captures.get(1).unwrap().as_str()).collect()
 }
 
 #[test]
