@@ -27,6 +27,7 @@ pub mod storage;
 // 2 ground
 pub mod clock;
 pub mod config;
+pub mod files;
 pub mod limit;
 pub mod log;
 pub mod metrics;

@@ -1,12 +1,14 @@
 //! The server as a whole: fits the parts together, listens, reloads, ends in good order.
 
-use std::io;
+mod bind;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use tokio::net::{TcpListener, TcpSocket};
+
+pub use bind::Refused;
 
 use crate::admin::commands::COMMANDS;
 use crate::auth::Verifier;
@@ -26,7 +28,7 @@ use crate::stanza::Stanza;
 use crate::storage::{RosterItem, Storage, StorageError, WireIds};
 use crate::stream::wire::Io;
 use crate::tasks::Tasks;
-use crate::tls::{Certificates, TlsError};
+use crate::tls::{CertificateFacts, Certificates, TlsError};
 
 /// A running server. Cheap to clone; it ends with its [`Tasks`].
 #[derive(Clone)]
@@ -38,14 +40,9 @@ pub struct Server {
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// A port cannot be had.
-    #[error("cannot listen on {address}: {error}")]
-    Listen {
-        /// Which.
-        address: SocketAddr,
-        /// Why.
-        error: io::Error,
-    },
+    /// Ports cannot be had: all of them.
+    #[error("{}", lines(.0))]
+    Listen(Vec<Refused>),
     /// A configured domain is none.
     #[error("a configured domain is no domain: {0}")]
     Domain(#[from] crate::jid::JidError),
@@ -68,7 +65,7 @@ impl Server {
         clock: Clock,
         tasks: Tasks,
     ) -> Result<Self, StartError> {
-        let listeners = bind(&config)?;
+        let listeners = bind::bind(&config.listen).map_err(StartError::Listen)?;
         let certificates = Certificates::load(&config, &clock)?;
         let mut registry = modules::registry(&config);
         registry.enter_commands(COMMANDS);
@@ -110,6 +107,12 @@ impl Server {
     #[must_use]
     pub fn addresses(&self) -> &[(Entry, SocketAddr)] {
         &self.addresses
+    }
+
+    /// What there is to know about the certificates in use.
+    #[must_use]
+    pub fn certificates(&self) -> Vec<CertificateFacts> {
+        self.c2s.certificates.facts()
     }
 
     /// The served domains and all they share.
@@ -279,6 +282,10 @@ fn note_pending(change: &Pending) {
     }
 }
 
+fn lines(refused: &[Refused]) -> String {
+    refused.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
 fn row(session: &SessionHandle) -> SessionRow {
     let facts = session.facts();
     SessionRow {
@@ -290,51 +297,4 @@ fn row(session: &SessionHandle) -> SessionRow {
     }
 }
 
-fn bind(config: &Config) -> Result<Vec<(Entry, TcpListener)>, StartError> {
-    let mut listeners = Vec::new();
-    let doors = [
-        (Entry::StartTls, &config.listen.c2s),
-        (Entry::Direct, &config.listen.c2s_tls),
-        (Entry::Http, &config.listen.http),
-        (Entry::Https, &config.listen.https),
-    ];
-    for (entry, addresses) in doors {
-        for address in addresses {
-            match listener(*address, addresses.iter().any(SocketAddr::is_ipv4)) {
-                Ok(listener) => listeners.push((entry, listener)),
-                // `localhost` means both kinds of address, and many machines have but one.
-                Err(error) if has_no_ipv6(*address, &error) => {
-                    tracing::info!(%address, "this machine has no such address");
-                }
-                Err(error) => return Err(StartError::Listen { address: *address, error }),
-            }
-        }
-    }
-    Ok(listeners)
-}
-
-fn has_no_ipv6(address: SocketAddr, error: &io::Error) -> bool {
-    use io::ErrorKind::{AddrNotAvailable, Unsupported};
-    let no_family = error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error());
-    address.is_ipv6() && (no_family || matches!(error.kind(), AddrNotAvailable | Unsupported))
-}
-
-/// A long queue: everybody comes back at once after a restart: a short one costs
-/// clients whole seconds of SYN retries.
-fn listener(address: SocketAddr, only_v6: bool) -> io::Result<TcpListener> {
-    let socket = match address {
-        SocketAddr::V4(_) => TcpSocket::new_v4()?,
-        SocketAddr::V6(_) => {
-            let socket = TcpSocket::new_v6()?;
-            // Beside an IPv4 address of the same port, `[::]` must not mean both.
-            rustix::net::sockopt::set_ipv6_v6only(&socket, only_v6)?;
-            socket
-        }
-    };
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
-}
-
-const BACKLOG: u32 = 4096;
 const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 3600);

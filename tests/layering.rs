@@ -112,7 +112,7 @@ const FLOORS: &[(u8, &[&str])] = &[
     (5, &["archive", "pubsub", "roster"]),
     (4, &["host", "session"]),
     (3, &["auth", "storage"]),
-    (2, &["clock", "config", "limit", "log", "metrics", "tasks", "tls"]),
+    (2, &["clock", "config", "files", "limit", "log", "metrics", "tasks", "tls"]),
     (1, &["ns", "xml", "jid", "stanza", "payload"]),
 ];
 
@@ -131,7 +131,7 @@ fn may_know(module: &str, path: &[String]) -> bool {
         ("limit", "metrics") => true,
         ("clock", "payload") => path.get(1).is_some_and(|p| p == "datetime"),
         ("auth", "storage") | ("host", "session") => true,
-        (_, "clock" | "config" | "tasks") if own == 2 => true,
+        (_, "clock" | "config" | "files" | "tasks") if own == 2 => true,
         (_, "http" | "stream") if own == 8 => true,
         _ if own == 9 => true,
         _ if own == 1 && theirs == 1 => their_place < own_place,

@@ -23,6 +23,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::{Answer, Code, Failure, Request};
+use crate::files;
 use crate::host::command::CommandCx;
 use crate::tasks::Tasks;
 
@@ -115,6 +116,7 @@ async fn bind(path: &Path) -> io::Result<UnixListener> {
         _ => error,
     })?;
     fs::set_permissions(&new, Permissions::from_mode(0o600))?;
+    files::hand_over_path(Path::new(&new))?;
     fs::rename(&new, path)?;
     Ok(listener)
 }

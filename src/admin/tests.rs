@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::host::command::{CommandCx, Outcome, Running, SessionRow};
 use crate::jid::{BareJid, Jid};
 use crate::payload::datetime::Timestamp;
-use crate::storage::{MemoryStorage, RosterItem};
+use crate::storage::{MemoryStorage, RosterItem, SavedSession};
 use crate::tasks::Tasks;
 
 /// Has one session of romeo, and notes whom it is told to close.
@@ -106,6 +106,28 @@ fn each_command_can_be_called_and_has_its_group() {
             assert!(!of_all.contains(&argument.name), "{path:?} {}", argument.name);
         }
     }
+}
+
+#[tokio::test]
+async fn without_a_server_another_password_ends_the_sessions_that_wait_for_one() {
+    let (mut cx, _) = context();
+    cx.running = None;
+    let sessions = cx.storage.resumption();
+    for (user, key) in [("romeo", "one"), ("romeo", "two"), ("juliet", "three")] {
+        let account = json!({"account": user, "password": "x"});
+        run(&cx, &request("user add", account)).await;
+        let owner = BareJid::parse(&format!("{user}@localhost")).unwrap();
+        let (number, _) = sessions.begin(&owner, key, key).await.unwrap();
+        let state = bytes::Bytes::from_static(b"all");
+        sessions.save(vec![SavedSession { number, handled: 1, state }]).await.unwrap();
+    }
+    let keeping = json!({"account": "romeo", "password": "y", "keep-sessions": true});
+    assert_eq!(json_of(&cx, "user passwd", keeping).await["closed"], 0);
+    assert_eq!(sessions.all().await.unwrap().len(), 3);
+    let other = json!({"account": "romeo", "password": "z"});
+    assert_eq!(json_of(&cx, "user passwd", other).await["closed"], 2);
+    let left: Vec<_> = sessions.all().await.unwrap().into_iter().map(|s| s.key).collect();
+    assert_eq!(left, ["three"]);
 }
 
 #[tokio::test]

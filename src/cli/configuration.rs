@@ -1,17 +1,20 @@
 //! `init`, `config check` and `config explain`.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
 use clap::parser::ValueSource;
+use rustix::process::geteuid;
 use serde_json::json;
 
 use super::arguments::Options;
 use super::output::Output;
 use super::{Exit, Problem, place};
 use crate::config::{Config, DEFAULT_DATA, DEFAULT_DOMAIN, commented, explain};
+use crate::files;
 
 /// `init`: writes a configuration.
 pub(super) fn init(
@@ -65,7 +68,10 @@ fn check(options: &Options, output: &Output) -> Result<Exit, Problem> {
     };
     let config = Config::read(&file).map_err(|errors| place::wrong(&errors))?;
     let domains: Vec<_> = config.hosts.iter().map(|host| host.domain.as_str()).collect();
-    let text = format!("{} is right (for {}).", file.display(), domains.join(", "));
+    let mut text = format!("{} is right (for {}).", file.display(), domains.join(", "));
+    if let Some(note) = place::here_alone(&config) {
+        text.push_str(&format!("\nNote: {note}."));
+    }
     output.say(&text, &json!({ "file": file, "ok": true, "domains": domains }))?;
     Ok(Exit::Ok)
 }
@@ -81,10 +87,17 @@ fn explain_one(section: Option<&str>, output: &Output) -> Result<Exit, Problem> 
 }
 
 fn write(file: &Path, text: &str, replace: bool) -> io::Result<()> {
-    let mut out = match replace {
-        true => File::create(file)?,
-        false => OpenOptions::new().write(true).create_new(true).open(file)?,
-    };
-    out.write_all(text.as_bytes())?;
-    out.sync_all()
+    if replace {
+        files::write_whole(file, text.as_bytes(), 0o644)?;
+    } else {
+        let mut out = OpenOptions::new().write(true).create_new(true).mode(0o644).open(file)?;
+        files::hand_over(&out, file)?;
+        out.write_all(text.as_bytes())?;
+        out.sync_all()?;
+    }
+    if geteuid().is_root() {
+        // Whatever root's umask is: the server reads it as another user. There is no secret in it.
+        fs::set_permissions(file, Permissions::from_mode(0o644))?;
+    }
+    Ok(())
 }

@@ -1,8 +1,10 @@
 //! Where a command runs: in the server, if one answers; else here, on the data directory.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::place::Place;
 use super::{Exit, Problem};
@@ -14,34 +16,55 @@ use crate::host::command::{Arguments, Command, CommandCx, Outcome, Permission};
 use crate::storage::{self, DataLock};
 use crate::tasks::Tasks;
 
-/// Runs a command and waits for its answer.
+/// Runs a command and waits for its answer. `Exit::NotRunning` comes with what is to be told of a
+/// server that does not run.
 pub(super) fn run(
     place: &Place,
     command: &dyn Command,
     arguments: Arguments,
-) -> Result<Outcome, Problem> {
+) -> Result<(Outcome, Exit), Problem> {
     let path = command.path().iter().map(|word| (*word).to_owned()).collect();
     let request = Request { command: path, arguments };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let answer = runtime.block_on(async {
-        let mut patience = PATIENCE;
+    runtime.block_on(async {
+        let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(answer) = in_server(place, &request).await? {
-                return Ok(answer);
+                return outcome(answer).map(|outcome| (outcome, Exit::Ok));
             }
-            match lock(place, command) {
-                Ok(lock) => return on_data(place, &request, lock).await,
-                Err(problem) if patience == 0 => return Err(problem),
-                // Another command is at it, or a server begins: it takes no long time.
-                Err(_) => patience -= 1,
+            if let Some(answer) = command.without_server(&place.config) {
+                let answer = answer.map_or_else(Answer::from, Answer::Ok);
+                return outcome(with_socket(place, answer)).map(|it| (it, Exit::NotRunning));
             }
-            tokio::time::sleep(PAUSE).await;
+            match lock(place, command)? {
+                Ok(lock) => {
+                    let answer = on_data(place, &request, lock).await?;
+                    return outcome(answer).map(|outcome| (outcome, Exit::Ok));
+                }
+                // Another command is at it, or a server begins, which is asked then.
+                Err(busy) if Instant::now() >= deadline => return Err(busy),
+                Err(_) => tokio::time::sleep(PAUSE).await,
+            }
         }
-    });
-    match answer? {
+    })
+}
+
+fn outcome(answer: Answer) -> Result<Outcome, Problem> {
+    match answer {
         Answer::Ok(outcome) => Ok(outcome),
         Answer::Error(failure) => Err(failure.into()),
     }
+}
+
+/// Says where a server was looked for that is needed.
+fn with_socket(place: &Place, mut answer: Answer) -> Answer {
+    if let Answer::Error(failure) = &mut answer
+        && failure.code == Code::NotRunning
+    {
+        let socket = place.config.admin_socket();
+        failure.message.push_str(&format!("; none answers at {}", socket.display()));
+    }
+    answer
 }
 
 /// `None` if no server answers.
@@ -67,8 +90,9 @@ async fn in_server(place: &Place, request: &Request) -> Result<Option<Answer>, P
     Err(Problem::new(exit, message))
 }
 
-/// Takes the data directory for us, if a command can work on it.
-fn lock(place: &Place, command: &dyn Command) -> Result<DataLock, Problem> {
+/// Takes the data directory for us, if a command can work on it. The inner problem is that another
+/// program has it.
+fn lock(place: &Place, command: &dyn Command) -> Result<Result<DataLock, Problem>, Problem> {
     let config = &place.config;
     let alone = |why: String| {
         let socket = config.admin_socket();
@@ -86,7 +110,18 @@ fn lock(place: &Place, command: &dyn Command) -> Result<DataLock, Problem> {
     if command.permission() == Permission::Read && !config.database_path().exists() {
         return Err(alone(format!("there are no data in {data} (see --data)")));
     }
-    DataLock::acquire(&config.data).map_err(|error| alone(error.to_string()))
+    let lock = match DataLock::try_acquire(&config.data, &command.path().join(" ")) {
+        Ok(Ok(lock)) => lock,
+        Ok(Err(holder)) => {
+            return Ok(Err(alone(format!("the data directory {data} is in use by {holder}"))));
+        }
+        Err(error) => return Err(alone(error.to_string())),
+    };
+    let mut err = io::stderr().lock();
+    for mended in lock.mended() {
+        drop(writeln!(err, "waxwing: {mended}")); // nobody reads it, if this fails
+    }
+    Ok(Ok(lock))
 }
 
 async fn on_data(place: &Place, request: &Request, lock: DataLock) -> Result<Answer, Problem> {
@@ -102,19 +137,13 @@ async fn on_data(place: &Place, request: &Request, lock: DataLock) -> Result<Ans
         running: None,
         default_domain: place.default_domain.clone(),
     };
-    let mut answer = admin::run(&cx, request).await;
-    if let Answer::Error(failure) = &mut answer
-        && failure.code == Code::NotRunning
-    {
-        let socket = config.admin_socket();
-        failure.message.push_str(&format!("; none answers at {}", socket.display()));
-    }
+    let answer = with_socket(place, admin::run(&cx, request).await);
     storage.close().await;
     tasks.stop(Duration::from_secs(5)).await;
     drop(lock);
     Ok(answer)
 }
 
-/// How often we try again while somebody else has the data directory, and the time in between.
-const PATIENCE: u32 = 20;
-const PAUSE: Duration = Duration::from_millis(100);
+/// How long we try while somebody else has the data directory, and the time in between.
+const PATIENCE: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(50);

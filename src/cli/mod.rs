@@ -71,8 +71,11 @@ fn dispatch(matches: &ArgMatches, options: &Options, output: &Output) -> Result<
             let (command, of_command) = arguments::admin_command(matches);
             let arguments = arguments::collect(command, of_command)?;
             let place = place::find(options)?;
-            let outcome = direct::run(&place, command, arguments)?;
-            output.outcome(&outcome)
+            let (outcome, exit) = direct::run(&place, command, arguments)?;
+            match output.outcome(&outcome)? {
+                Exit::Ok => Ok(exit),
+                partly => Ok(partly),
+            }
         }
     }
 }

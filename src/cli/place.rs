@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use super::arguments::Options;
 use super::{Exit, Problem};
 use crate::config::{Config, ConfigErrors, DEFAULT_DATA, DEFAULT_DOMAIN, prepare_domain};
+use crate::files;
 
 /// A server, running or not.
 pub(super) struct Place {
@@ -46,6 +47,15 @@ pub(super) fn found() -> Option<PathBuf> {
     FILES.iter().map(PathBuf::from).find(|file| file.try_exists().unwrap_or(true))
 }
 
+/// What is to be said of a configuration that serves nobody but this machine; most often because its
+/// author has not written a domain.
+pub(super) fn here_alone(config: &Config) -> Option<&'static str> {
+    let is_default = config.hosts.iter().all(|host| host.domain == DEFAULT_DOMAIN);
+    is_default.then_some(
+        "the only domain is localhost, which nobody reaches from elsewhere; a [[host]] names another",
+    )
+}
+
 impl Place {
     /// Keeps the domain for the next call, if no configuration tells it.
     pub(super) fn remember(&self) -> Result<(), Problem> {
@@ -58,9 +68,8 @@ impl Place {
             return Ok(());
         }
         // In one step, or a crash would leave an empty name.
-        let new = path.with_extension("new");
-        fs::write(&new, format!("{}\n", self.config.default_domain())).map_err(failed)?;
-        fs::rename(&new, &path).map_err(failed)
+        let text = format!("{}\n", self.config.default_domain());
+        files::write_whole(&path, text.as_bytes(), 0o600).map_err(failed)
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sd_notify::NotifyState;
+use tokio::net::UnixStream;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::arguments::Options;
@@ -21,6 +22,7 @@ use crate::log::{self, LogHandle};
 use crate::server::Server;
 use crate::storage::{self, DataLock, NewAccount, Storage};
 use crate::tasks::Tasks;
+use crate::tls;
 
 /// Runs the server to its end.
 pub(super) fn run(options: &Options) -> Result<Exit, Problem> {
@@ -38,8 +40,11 @@ async fn serve(place: &Place, options: &Options, log: &LogHandle) -> Result<Exit
     // Before anything else: a signal that comes while we start is not lost.
     let mut signals = Signals::listen()?;
     let config = &place.config;
-    let _lock = DataLock::acquire(&config.data)?;
+    let Some(_lock) = lock(place, &mut signals).await? else { return Ok(Exit::Ok) };
     place.remember()?;
+    if let Some(note) = place::here_alone(config).filter(|_| place.file.is_some()) {
+        tracing::warn!("{note}");
+    }
     let tasks = Tasks::new();
     let storage = storage::open(config, &tasks).await?;
     let ended = match start(place, Arc::clone(&storage), &tasks).await {
@@ -65,6 +70,27 @@ async fn serve(place: &Place, options: &Options, log: &LogHandle) -> Result<Exit
     ended
 }
 
+/// Takes the data directory. `None` if we are told to end before we have it.
+async fn lock(place: &Place, signals: &mut Signals) -> Result<Option<DataLock>, Problem> {
+    let data = &place.config.data;
+    // A server that answers is not about to end.
+    let patience = match UnixStream::connect(place.config.admin_socket()).await {
+        Ok(_) => Duration::ZERO,
+        Err(_) => PATIENCE,
+    };
+    let lock = DataLock::acquire(data, "serve", patience, |holder| {
+        tracing::info!(data = %data.display(), holder, "waiting for the data directory");
+    });
+    let lock = tokio::select! {
+        lock = lock => lock?,
+        () = signals.end() => return Ok(None),
+    };
+    for mended in lock.mended() {
+        tracing::warn!("{mended}");
+    }
+    Ok(Some(lock))
+}
+
 async fn start(place: &Place, storage: Arc<dyn Storage>, tasks: &Tasks) -> Result<Server, Problem> {
     let clock = Clock::system();
     let config = Arc::new(place.config.clone());
@@ -86,9 +112,9 @@ async fn start(place: &Place, storage: Arc<dyn Storage>, tasks: &Tasks) -> Resul
         running: Some(Arc::new(server.clone())),
         default_domain: place.default_domain.clone(),
     };
-    socket::serve(cx, path.clone(), tasks)
-        .await
-        .map_err(|e| Problem::new(Exit::Failed, format!("{}: {e}", path.display())))?;
+    socket::serve(cx, path.clone(), tasks).await.map_err(|e| {
+        Problem::new(Exit::Failed, format!("cannot open the admin socket {}: {e}", path.display()))
+    })?;
     // Behind the listeners: a start that fails (a port is taken) must not use up the password.
     welcome_newcomer(place, &server, &*storage, &clock).await?;
     Ok(server)
@@ -136,7 +162,18 @@ async fn welcome_newcomer(
     let account = NewAccount { user: user.clone(), keys, created: clock.now() };
     accounts.create(&[account]).await?;
     let program = std::env::args().next().unwrap_or_else(|| "waxwing".to_owned());
-    let text = welcome::text(place, &program, user.as_str(), &secret);
+    let directory = std::env::current_dir().unwrap_or_default();
+    let made = place.config.host(user.domain()).is_some_and(|host| host.certificate.is_none());
+    let facts = server.certificates().into_iter().find(|facts| facts.domain == user.domain());
+    let file = tls::kept_certificate(&place.config, user.domain());
+    let text = welcome::text(&welcome::Newcomer {
+        place,
+        program: &program,
+        directory: &directory,
+        address: &user,
+        password: &secret,
+        certificate: file.zip(facts.map(|facts| facts.sha256)).filter(|_| made),
+    });
     let mut out = io::stdout().lock();
     if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
         tracing::warn!(jid = %user, "nobody read the first password; `user passwd` makes another");
@@ -187,5 +224,7 @@ impl Signals {
     }
 }
 
+/// How long a command, or a server that ends, may have the data directory.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// How long connections have for their goodbyes.
 const GOODBYE: Duration = Duration::from_secs(20);

@@ -1,54 +1,101 @@
 //! What a newcomer reads after the first start: once, since it has the password.
 
-use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 
 use super::place::Place;
+use crate::config::DEFAULT_DOMAIN;
+use crate::jid::BareJid;
+
+/// What the text tells of a server that has just begun.
+pub(super) struct Newcomer<'a> {
+    pub(super) place: &'a Place,
+    /// The program as it was called.
+    pub(super) program: &'a str,
+    /// The directory in which it was called.
+    pub(super) directory: &'a Path,
+    /// The account that was made.
+    pub(super) address: &'a BareJid,
+    pub(super) password: &'a str,
+    /// Its file and its fingerprint, if the server has made the certificate of the account's domain.
+    pub(super) certificate: Option<(PathBuf, String)>,
+}
 
 /// The text, with an end of line.
-pub(super) fn text(place: &Place, program: &str, address: &str, password: &str) -> String {
-    let mut text = String::new();
+pub(super) fn text(newcomer: &Newcomer<'_>) -> String {
+    let Newcomer { place, address, password, .. } = newcomer;
     let listen = &place.config.listen;
-    let again = place.again.iter().map(|word| quoted(word));
-    let program: Vec<_> = std::iter::once(quoted(program)).chain(again).collect();
-    let program = program.join(" ");
-    let mut line = |arguments: std::fmt::Arguments<'_>| {
-        text.write_fmt(arguments).expect("a String takes everything");
-        text.push('\n');
-    };
-    line(format_args!(""));
-    line(format_args!("  Waxwing runs. It made an account; the password is shown only now:"));
-    line(format_args!(""));
-    line(format_args!("    Address    {address}"));
-    line(format_args!("    Password   {password}"));
-    line(format_args!(""));
-    line(format_args!("    STARTTLS   {}", addresses(&listen.c2s)));
-    line(format_args!("    TLS        {}", addresses(&listen.c2s_tls)));
-    line(format_args!("    WebSocket  {}", addresses(&listen.https)));
-    line(format_args!(""));
-    if let Some(reachable) = listen.c2s.first().copied().map(reachable) {
-        let (ip, port) = (reachable.ip(), reachable.port());
-        let is_self_signed = place.config.hosts.iter().any(|host| host.certificate.is_none());
-        let trust = if is_self_signed { " tls trust" } else { "" };
-        line(format_args!("  Log in from this machine, with the password above:"));
-        line(format_args!(""));
-        line(format_args!("    Profanity  /connect {address} server {ip} port {port}{trust}"));
-        line(format_args!("    Gajim      log in as {address}, advanced settings: {ip}, {port}"));
-        line(format_args!("    Dino       add the account {address}"));
-        if is_self_signed {
-            line(format_args!(""));
-            line(format_args!(
-                "  The certificate is self-signed: clients ask whether to trust it."
-            ));
-        }
-        line(format_args!(""));
+    let mut out = format!(
+        "\n  Waxwing runs. It made an account; the password is shown only now:\n\n    \
+         Address    {address}\n    Password   {password}\n\n    \
+         STARTTLS   {}\n    TLS        {}\n    WebSocket  {}\n\n",
+        addresses(&listen.c2s),
+        addresses(&listen.c2s_tls),
+        addresses(&listen.https),
+    );
+    if let Some(at) = listen.c2s.first().copied() {
+        clients(&mut out, newcomer, at);
     }
-    line(format_args!("  Another account, and a password of your own:"));
-    line(format_args!(""));
-    line(format_args!("    {program} user add romeo"));
-    line(format_args!("    {program} user passwd admin"));
-    line(format_args!(""));
-    text
+    if let Some((file, fingerprint)) = &newcomer.certificate {
+        trust(&mut out, address.domain(), &newcomer.directory.join(file), fingerprint);
+    }
+    let again = place.again.iter().map(|word| quoted(word));
+    let program: Vec<_> = std::iter::once(quoted(newcomer.program)).chain(again).collect();
+    let program = program.join(" ");
+    out.push_str(&format!(
+        "  Another account, and a password of your own, in another terminal:\n\n    \
+         cd {}\n    {program} user add romeo\n    {program} user passwd admin\n\n",
+        quoted(&newcomer.directory.display().to_string()),
+    ));
+    out
+}
+
+/// How clients find the server: where no DNS tells, people do.
+fn clients(out: &mut String, newcomer: &Newcomer<'_>, at: SocketAddr) {
+    let address = newcomer.address;
+    let domain = address.domain();
+    let here = reachable(at);
+    let (ip, port) = (here.ip(), here.port());
+    let trust = if newcomer.certificate.is_some() { " tls trust" } else { "" };
+    out.push_str(&format!(
+        "  Log in from this machine, with the password above:\n\n    \
+         Profanity  /connect {address} server {ip} port {port}{trust}\n    \
+         Gajim      log in as {address}, with Advanced Settings: host {ip}, port {port}, START TLS\n"
+    ));
+    let dino = if domain != DEFAULT_DOMAIN {
+        format!("first write `{ip} {domain}` into /etc/hosts; then add the account {address}")
+    } else {
+        format!("add the account {address}")
+    };
+    // It has no field for the server: it knows one port.
+    match port {
+        5222 => out.push_str(&format!("    Dino       {dino}\n\n")),
+        _ => out.push_str("    Dino       needs port 5222, or a name in the DNS\n\n"),
+    }
+    if at.ip().is_loopback() {
+        return;
+    }
+    out.push_str(&format!(
+        "  From elsewhere, if {domain} is not in the DNS: the address of this machine, and port {port}\n\n    \
+         Conversations  Settings, Expert Settings, Extended connection settings; then add the account\n    \
+         Monal          add the account with Advanced Settings\n\n"
+    ));
+}
+
+/// What a user does about a certificate that nobody else vouches for.
+fn trust(out: &mut String, domain: &str, file: &Path, fingerprint: &str) {
+    let file = quoted(&file.display().to_string());
+    let kept = format!("/usr/local/share/ca-certificates/waxwing-{}.crt", domain.replace(':', "-"));
+    let kept = quoted(&kept);
+    out.push_str(&format!(
+        "  The certificate is self-signed: {file}\n  Its fingerprint (SHA-256) is\n\n    {}\n    {}\n\n  \
+         Gajim, Profanity (without `tls trust`), Conversations and Monal ask whether to trust it. Dino asks\n  \
+         nobody: it says that the connection is not secure. For it, let the system trust the certificate\n  \
+         (Debian, Ubuntu), and start it again:\n\n    \
+         sudo cp {file} {kept}\n    sudo update-ca-certificates\n\n",
+        &fingerprint[..fingerprint.len().min(48)],
+        &fingerprint[fingerprint.len().min(48)..],
+    ));
 }
 
 fn addresses(addresses: &[SocketAddr]) -> String {
@@ -80,31 +127,69 @@ fn quoted(word: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
+    use std::path::{Path, PathBuf};
 
     use super::super::place::Place;
-    use super::{quoted, text};
+    use super::{Newcomer, quoted, text};
     use crate::config::Config;
+    use crate::jid::BareJid;
+
+    fn place(domain: &str) -> Place {
+        Place {
+            config: Config::default_for(domain, PathBuf::from("my data")),
+            file: None,
+            default_domain: domain.to_owned(),
+            again: vec!["--data".to_owned(), "my data".to_owned()],
+        }
+    }
+
+    fn told(domain: &str, has_made_certificate: bool) -> String {
+        let address = BareJid::from_parts(Some("admin"), domain).unwrap();
+        let fingerprint = ["AB"; 32].join(":");
+        let made = (PathBuf::from(format!("my data/certs/{domain}.crt")), fingerprint);
+        text(&Newcomer {
+            place: &place(domain),
+            program: "waxwing",
+            directory: Path::new("/srv/chat"),
+            address: &address,
+            password: "secret",
+            certificate: has_made_certificate.then_some(made),
+        })
+    }
 
     #[test]
     fn a_newcomer_is_told_all_that_is_needed_to_log_in() {
-        let place = Place {
-            config: Config::default_for("localhost", PathBuf::from("my data")),
-            file: None,
-            default_domain: "localhost".to_owned(),
-            again: vec!["--data".to_owned(), "my data".to_owned()],
-        };
-        let text = text(&place, "waxwing", "admin@localhost", "secret");
+        let text = told("localhost", true);
         for wanted in [
             "Address    admin@localhost\n",
             "Password   secret\n",
             "STARTTLS   127.0.0.1:5222, [::1]:5222\n",
             "WebSocket  127.0.0.1:7443, [::1]:7443\n",
             "/connect admin@localhost server 127.0.0.1 port 5222 tls trust\n",
-            "    waxwing --data 'my data' user add romeo\n",
+            "    Dino       add the account admin@localhost\n",
+            "is self-signed: '/srv/chat/my data/certs/localhost.crt'\n",
+            "    sudo cp '/srv/chat/my data/certs/localhost.crt' \
+             /usr/local/share/ca-certificates/waxwing-localhost.crt\n",
+            "    cd /srv/chat\n    waxwing --data 'my data' user add romeo\n",
         ] {
             assert!(text.contains(wanted), "{wanted} is missing in {text}");
         }
+        assert!(!text.contains("Conversations  "), "nobody else reaches it: {text}");
+        assert!(text.lines().all(|line| line.len() <= 130), "{text}");
+    }
+
+    #[test]
+    fn a_domain_that_others_reach_is_told_with_what_stands_for_the_dns() {
+        let text = told("chat.example.org", false);
+        for wanted in [
+            "first write `127.0.0.1 chat.example.org` into /etc/hosts",
+            "if chat.example.org is not in the DNS",
+            "    Conversations  ",
+            "/connect admin@chat.example.org server 127.0.0.1 port 5222\n",
+        ] {
+            assert!(text.contains(wanted), "{wanted} is missing in {text}");
+        }
+        assert!(!text.contains("self-signed") && !text.contains("tls trust"), "{text}");
     }
 
     #[test]

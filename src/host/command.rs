@@ -184,6 +184,12 @@ pub trait Command: Send + Sync {
     fn arguments(&self) -> &'static [Argument];
     /// What it may do.
     fn permission(&self) -> Permission;
+    /// What it answers when no server runs, if it asks the server alone. `None`: it works on the data
+    /// directory then, which no other program can use meanwhile.
+    fn without_server(&self, config: &Config) -> Option<Result<Outcome, CommandError>> {
+        let _ = config; // most do not look at it
+        None
+    }
     /// Does it.
     async fn run(&self, cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, CommandError>;
 }

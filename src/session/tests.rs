@@ -359,6 +359,31 @@ async fn who_asked_last_takes_a_session_over_unless_it_is_to_close() {
 
 // ── a restart of the server ──
 
+#[tokio::test(start_paused = true)]
+async fn a_session_that_is_to_detach_goes_nowhere_else_but_may_be_closed() {
+    let table = Arc::default();
+    let (session, _) = resumable(&table, "romeo@montague.lit/orchard");
+    let handle = session.handle().clone();
+    let (saving, mut saved) = tokio::sync::mpsc::channel(1);
+    let mut is_saved = || saved.recv().now_or_never().is_some();
+    let first = handle.take_over();
+    handle.detach(saving.clone());
+    assert!(first.now_or_never().is_some_and(|had| had.is_err()), "the server ends");
+    assert!(handle.take_over().now_or_never().is_some_and(|had| had.is_err()));
+    assert!(handle.has_order() && handle.interrupted().now_or_never().is_some());
+    let Some(Order::Detach(token)) = handle.take().1 else { panic!("it is lost") };
+    drop(saving);
+    assert!(!is_saved());
+    drop(token);
+    assert!(is_saved());
+    // The end counts for more.
+    let (saving, mut saved) = tokio::sync::mpsc::channel::<()>(1);
+    handle.detach(saving);
+    handle.close(CloseReason::Shutdown);
+    assert!(saved.recv().now_or_never().is_some(), "nobody waits for it");
+    assert_eq!(reason(&handle), Some(CloseReason::Shutdown));
+}
+
 fn mark(number: i64) -> MessageId {
     MessageId::new(number).unwrap()
 }
@@ -383,9 +408,12 @@ async fn a_saved_session_goes_on_where_it_was() {
     handle.release(&[mark(10)]);
     assert!(session.link(|link| link.take().is_some() && !link.handled(true)));
     handle.deliver_marked(message(3, 1), mark(13)).unwrap();
+    let ahead = session.save_ahead(Timestamp::from_micros(0), Some(mark(13)));
+    assert_eq!(table.count(), 1, "it goes on");
     let (saved, unread) = session.save(Timestamp::from_micros(0), Some(mark(13))).unwrap();
     assert_eq!(ids(&unread.deliveries), [1, 2, 3], "should the store not take it");
     assert_eq!((table.count(), saved.handled), (0, 1));
+    assert_eq!(ahead.as_ref(), Some(&saved), "what has not changed is not written again");
 
     let saved = Resumable {
         number: saved.number,

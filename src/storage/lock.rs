@@ -1,64 +1,157 @@
 //! The lock on the data directory: one program at a time.
 //!
 //! The lock belongs to the open file, not to its name: it ends with the process, however that ends,
-//! and a `lock` file left behind means nothing.
+//! and a `lock` file left behind means nothing. The file says who has the lock, for those who wait.
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::{File, TryLockError};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::Path;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
 
 use super::{Result, StorageError};
+use crate::files;
 
 /// Holds the data directory for this program until it is dropped.
 #[derive(Debug)]
 pub struct DataLock {
     _file: File,
+    mended: Vec<String>,
 }
 
 impl DataLock {
-    /// Locks `<dir>/lock`. Makes the directory (mode 0700) if it is not there. Does not wait.
+    /// Locks `<dir>/lock` for the command of this name. Makes the directory (mode 0700) if it is not
+    /// there. Waits for another program at most this long, and calls `told` once for each one, with
+    /// a word on who it is.
+    ///
+    /// With the lock, the directory is put in order: it is closed to others, and what root has left
+    /// in it is given to its owner.
     ///
     /// # Errors
     /// [`StorageError::Unusable`] with a sentence for the administrator: another program has the
-    /// directory, or it cannot be made or written.
-    pub fn acquire(dir: &Path) -> Result<Self> {
-        make_directory(dir)?;
-        let path = dir.join("lock");
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
-            .map_err(|e| unusable("open", &path, &e))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(StorageError::Unusable(format!(
-                "the data directory {} is in use by another running waxwing",
-                dir.display()
-            ))),
-            Err(TryLockError::Error(e)) => Err(unusable("lock", &path, &e)),
+    /// directory, or it cannot be made or written, or closed to others.
+    pub async fn acquire(
+        dir: &Path,
+        command: &str,
+        patience: Duration,
+        mut told: impl FnMut(&str) + Send,
+    ) -> Result<Self> {
+        let deadline = Instant::now() + patience;
+        let mut holder = String::new();
+        loop {
+            let other = match Self::try_acquire(dir, command)? {
+                Ok(lock) => return Ok(lock),
+                Err(other) => other,
+            };
+            if Instant::now() >= deadline {
+                return Err(StorageError::Unusable(in_use(dir, &other)));
+            }
+            if other != holder {
+                told(&other);
+                holder = other;
+            }
+            sleep(PAUSE).await;
         }
     }
+
+    /// The same without waiting. The inner error says who has it.
+    ///
+    /// # Errors
+    /// As [`DataLock::acquire`].
+    pub fn try_acquire(dir: &Path, command: &str) -> Result<std::result::Result<Self, String>> {
+        make_directory(dir)?;
+        let path = dir.join("lock");
+        let mut file = files::open_own(&path, 0o600).map_err(|e| unusable("open", &path, &e))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(Err(holder(&mut file))),
+            Err(TryLockError::Error(e)) => return Err(unusable("lock", &path, &e)),
+        }
+        let mended = mend(dir)?;
+        // Who cannot be told is still kept out.
+        drop(sign(&mut file, command));
+        Ok(Ok(Self { _file: file, mended }))
+    }
+
+    /// What was put in order, as sentences for the administrator.
+    #[must_use]
+    pub fn mended(&self) -> &[String] {
+        &self.mended
+    }
+}
+
+fn in_use(dir: &Path, holder: &str) -> String {
+    format!("the data directory {} is in use by {holder}", dir.display())
+}
+
+fn sign(file: &mut File, command: &str) -> io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    writeln!(file, "{} {command}", std::process::id())
+}
+
+/// Who has the lock. Its file is empty for a moment.
+fn holder(file: &mut File) -> String {
+    let mut text = String::new();
+    let read = file.take(LONGEST_SIGN).read_to_string(&mut text);
+    match text.trim_end().split_once(' ').filter(|_| read.is_ok()) {
+        Some((process, command)) => format!("`waxwing {command}` (process {process})"),
+        None => "another waxwing".to_owned(),
+    }
+}
+
+fn mend(dir: &Path) -> Result<Vec<String>> {
+    let mut mended = Vec::new();
+    let closed = files::close_directory(dir).map_err(|error| {
+        let dir = dir.display();
+        StorageError::Unusable(format!(
+            "others may enter the data directory {dir}, and that cannot be changed ({error}): its \
+             owner can, by `chmod 700 {dir}`"
+        ))
+    })?;
+    if closed {
+        let dir = dir.display();
+        mended.push(format!("others could enter the data directory {dir}; its mode is 0700 now"));
+    }
+    let certificates = dir.join("certs");
+    let is_link = certificates.is_symlink();
+    let inside = (!is_link).then(|| std::fs::read_dir(&certificates)).into_iter().flatten();
+    let inside = inside.flatten().flatten();
+    let all = FILES.iter().map(|name| dir.join(name)).chain([certificates]);
+    for path in all.chain(inside.map(|entry| entry.path())) {
+        if files::mend_owner(&path).map_err(|e| unusable("give away", &path, &e))? {
+            let path = path.display();
+            mended.push(format!(
+                "{path} belonged to root; it belongs to the owner of its directory now"
+            ));
+        }
+    }
+    Ok(mended)
 }
 
 /// Makes a directory that only its owner may enter, with those above it, if it is not there.
 pub(super) fn make_directory(dir: &Path) -> Result<()> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)
-        .map_err(|e| unusable("make the directory", dir, &e))
+    files::make_directory(dir).map_err(|e| unusable("make the directory", dir, &e))
 }
 
 /// A sentence about a file: what could not be done, with which, and why.
 pub(super) fn unusable(what: &str, path: &Path, error: &io::Error) -> StorageError {
     let hint = match error.kind() {
-        io::ErrorKind::PermissionDenied => " (does it belong to the user that runs waxwing?)",
-        io::ErrorKind::ReadOnlyFilesystem => " (the file system is mounted read-only)",
-        _ => "",
+        io::ErrorKind::PermissionDenied => match files::foreign(path) {
+            Some(whose) => format!(" ({whose})"),
+            None => " (may this user write there?)".to_owned(),
+        },
+        io::ErrorKind::ReadOnlyFilesystem => " (the file system is mounted read-only)".to_owned(),
+        _ => String::new(),
     };
     StorageError::Unusable(format!("cannot {what} {}: {error}{hint}", path.display()))
 }
+
+/// What root may have left, beside certificates.
+const FILES: &[&str] =
+    &["domain", "lock", "waxwing.sqlite", "waxwing.sqlite-shm", "waxwing.sqlite-wal"];
+/// Between two tries. Commands hold the lock for some tenths of a second.
+const PAUSE: Duration = Duration::from_millis(25);
+/// Bytes: a process and a command.
+const LONGEST_SIGN: u64 = 200;

@@ -79,6 +79,9 @@ pub trait ResumptionStore: Send + Sync {
     /// A session has ended. What was saved of it is gone, its count stays until it expires. Written
     /// with the next change.
     async fn end(&self, session: SessionNumber, at: Timestamp) -> Result<()>;
+    /// All sessions of an account that wait for the next server have ended, as with
+    /// [`ResumptionStore::end`]. Answers how many; durable when this returns.
+    async fn end_all(&self, owner: &BareJid, at: Timestamp) -> Result<u64>;
     /// Forgets sessions which ended before `before`, some hundred at once; answers how many. Asked
     /// again until it answers 0, it has forgotten all of them.
     async fn expire(&self, before: Timestamp) -> Result<u64>;

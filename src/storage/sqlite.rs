@@ -28,6 +28,7 @@ use super::{
     AccountStore, ArchiveStore, DocumentStore, Result, ResumptionStore, RosterStore, Storage,
     StorageError, wal,
 };
+use crate::files;
 use crate::tasks::Tasks;
 
 /// Keeps everything in a file of SQLite.
@@ -183,11 +184,13 @@ fn prepare_file(path: &Path) -> Result<u64> {
     Ok(size)
 }
 
-/// Makes an empty file. The mode is ours; SQLite gives its other files the same. The directory is
+/// Makes an empty file. Mode and owner are ours; SQLite gives its other files the same. The directory is
 /// synced, or a power cut might take the file with all that was promised.
 fn create(dir: &Path, path: &Path) -> Result<()> {
     let make = || {
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?.sync_all()?;
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        files::hand_over(&file, path)?;
+        file.sync_all()?;
         File::open(dir)?.sync_all()
     };
     make().map_err(|e| unusable("make the database", path, &e))

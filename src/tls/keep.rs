@@ -4,11 +4,10 @@
 //! moment between making the file and setting its mode. So it is created with its mode, beside
 //! its place, and moved there when it is whole.
 
-use std::fs::{DirBuilder, OpenOptions, Permissions};
-use std::io::Write as _;
+use std::fs::Permissions;
 use std::net::IpAddr;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::time::Duration;
 
 use rcgen::string::Ia5String;
@@ -24,6 +23,7 @@ use time::OffsetDateTime;
 use super::x509::Leaf;
 use super::{SOON_MICROS, TlsError, provider};
 use crate::clock::Clock;
+use crate::files;
 
 /// A chain with its key, checked against each other.
 pub(super) struct Pair {
@@ -79,7 +79,7 @@ pub(super) fn self_signed(
         }
     }
     let cannot_write = |source| TlsError::Write { file: directory.to_owned(), source };
-    DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(cannot_write)?;
+    files::make_directory(directory).map_err(cannot_write)?;
     std::fs::set_permissions(directory, Permissions::from_mode(0o700)).map_err(cannot_write)?;
 
     let failed =
@@ -163,19 +163,8 @@ fn read(file: &Path) -> Result<Vec<u8>, TlsError> {
 
 /// Writes the whole file or nothing.
 fn write(file: &Path, content: &[u8], mode: u32) -> Result<(), TlsError> {
-    let mut beside: PathBuf = file.to_owned();
-    beside.as_mut_os_string().push(".new");
-    let write = || {
-        match std::fs::remove_file(&beside) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),
-            _ => {}
-        }
-        let mut new = OpenOptions::new().write(true).create_new(true).mode(mode).open(&beside)?;
-        new.write_all(content)?;
-        new.sync_all()?;
-        std::fs::rename(&beside, file)
-    };
-    write().map_err(|source| TlsError::Write { file: file.to_owned(), source })
+    files::write_whole(file, content, mode)
+        .map_err(|source| TlsError::Write { file: file.to_owned(), source })
 }
 
 /// `id-on-xmppAddr`, RFC 6120 §13.7.1.4.

@@ -51,6 +51,12 @@ pub struct CertificateFacts {
     pub self_signed: bool,
 }
 
+/// Where the self-signed certificate of a domain is kept. `None` if the domain can have none.
+#[must_use]
+pub fn kept_certificate(config: &Config, domain: &str) -> Option<PathBuf> {
+    Some(config.data.join("certs").join(format!("{}.crt", keep::sni_name(domain).ok()?)))
+}
+
 /// Why certificates could not be loaded. Each tells the administrator what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {

@@ -5,6 +5,7 @@ use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use sqlx::{Connection, SqliteConnection};
@@ -263,11 +264,18 @@ async fn nobody_else_may_read_the_files() {
 async fn the_lock_admits_one() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
-    let first = DataLock::acquire(&data).unwrap();
-    let refused = DataLock::acquire(&data).expect_err("two have the lock").to_string();
-    assert!(refused.contains("in use by another"), "{refused}");
-    drop(first);
-    DataLock::acquire(&data).unwrap();
+    let lock = |command, seconds, told: fn(&str)| {
+        let data = data.clone();
+        async move { DataLock::acquire(&data, command, Duration::from_secs(seconds), told).await }
+    };
+    let first = lock("user add", 0, |_| {}).await.unwrap();
+    let holder = format!("in use by `waxwing user add` (process {})", std::process::id());
+    let refused = lock("serve", 0, |_| {}).await.expect_err("two have the lock").to_string();
+    assert!(refused.contains(&holder), "{refused}");
+    // Who waits is told for whom, and has the lock when the first one ends.
+    let waiting = lock("serve", 60, |holder| assert!(holder.starts_with("`waxwing user add`")));
+    let (second, ()) = tokio::join!(waiting, async { drop(first) });
+    second.unwrap();
 }
 
 /// Not run by itself: [`a_failing_disk_is_an_error_and_not_the_end`] runs it in a process of its own

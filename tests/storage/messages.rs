@@ -570,6 +570,13 @@ pub(crate) async fn a_session_is_saved_found_and_forgotten(s: Arc<dyn Storage>) 
     assert_eq!(sessions.find("one").await.unwrap(), None);
     let all = sessions.all().await.unwrap();
     assert_eq!(all.iter().map(|r| r.number).collect::<Vec<_>>(), [second]);
+    // Those of an account, and nobody else's.
+    assert_eq!(sessions.end_all(&user(ROMEO), at(200)).await.unwrap(), 0);
+    assert_eq!(sessions.find("two").await.unwrap().unwrap().ended, None);
+    assert_eq!(sessions.end_all(&user(JULIET), at(200)).await.unwrap(), 1);
+    let ended = sessions.find("two").await.unwrap().unwrap();
+    assert_eq!((ended.ended, ended.state, ended.handled), (Some(at(200)), None, 42));
+    assert_eq!(sessions.end_all(&user(JULIET), at(300)).await.unwrap(), 0);
 }
 
 pub(crate) async fn many_sessions_come_and_go(s: Arc<dyn Storage>) {

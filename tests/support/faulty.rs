@@ -290,6 +290,10 @@ impl ResumptionStore for Faulty {
         self.inner.resumption().end(session, at).await
     }
 
+    async fn end_all(&self, owner: &BareJid, at: Timestamp) -> Result<u64> {
+        self.inner.resumption().end_all(owner, at).await
+    }
+
     async fn expire(&self, before: Timestamp) -> Result<u64> {
         self.check()?;
         self.inner.resumption().expire(before).await

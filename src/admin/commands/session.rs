@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use serde_json::json;
 
 use super::{needed, optional};
+use crate::config::Config;
 use crate::host::command::{
     Argument, ArgumentKind, Arguments, Command, CommandCx, CommandError, Outcome, Permission,
 };
@@ -30,6 +31,10 @@ impl Command for List {
 
     fn permission(&self) -> Permission {
         Permission::Read
+    }
+
+    fn without_server(&self, _: &Config) -> Option<Result<Outcome, CommandError>> {
+        Some(Err(CommandError::NotRunning))
     }
 
     async fn run(&self, cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, CommandError> {
@@ -69,6 +74,10 @@ impl Command for Close {
 
     fn permission(&self) -> Permission {
         Permission::Write
+    }
+
+    fn without_server(&self, _: &Config) -> Option<Result<Outcome, CommandError>> {
+        Some(Err(CommandError::NotRunning))
     }
 
     async fn run(&self, cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, CommandError> {

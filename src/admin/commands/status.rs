@@ -1,9 +1,10 @@
-//! `status`: how the server does; of one that does not run, what is kept.
+//! `status`: how the server does; of one that does not run, what its configuration tells.
 
 use async_trait::async_trait;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::facts;
+use crate::config::Config;
 use crate::host::command::{
     Argument, Arguments, Command, CommandCx, CommandError, Outcome, Permission,
 };
@@ -29,15 +30,13 @@ impl Command for Status {
         Permission::Read
     }
 
+    fn without_server(&self, config: &Config) -> Option<Result<Outcome, CommandError>> {
+        Some(Ok(facts(&known(config, false))))
+    }
+
     async fn run(&self, cx: &CommandCx, _: &Arguments) -> Result<Outcome, CommandError> {
-        let domains: Vec<_> = cx.config.hosts.iter().map(|host| &host.domain).collect();
-        let mut all = vec![
-            ("running", json!(cx.running.is_some())),
-            ("version", json!(env!("CARGO_PKG_VERSION"))),
-            ("domains", json!(domains)),
-            ("data", json!(cx.config.data)),
-            ("accounts", json!(cx.storage.accounts().count(None).await?)),
-        ];
+        let mut all = known(&cx.config, cx.running.is_some());
+        all.push(("accounts", json!(cx.storage.accounts().count(None).await?)));
         if let Some(running) = &cx.running {
             for fact in running.status() {
                 match all.iter_mut().find(|(name, _)| *name == fact.0) {
@@ -48,4 +47,15 @@ impl Command for Status {
         }
         Ok(facts(&all))
     }
+}
+
+/// What the configuration tells.
+fn known(config: &Config, is_running: bool) -> Vec<(&'static str, Value)> {
+    let domains: Vec<_> = config.hosts.iter().map(|host| &host.domain).collect();
+    vec![
+        ("running", json!(is_running)),
+        ("version", json!(env!("CARGO_PKG_VERSION"))),
+        ("domains", json!(domains)),
+        ("data", json!(config.data)),
+    ]
 }

@@ -92,7 +92,7 @@ impl Command for Del {
         if let Some(running) = &cx.running {
             running.removed(&user, &contacts).await;
         }
-        let closed = close_all(cx, &user, "the account was removed").await;
+        let closed = close_all(cx, &user, "the account was removed").await?;
         let text = format!("Removed the account {user}{}.", and_closed(closed));
         Ok(Outcome::Done { text, json: json!({ "account": user, "closed": closed }) })
     }
@@ -139,7 +139,7 @@ impl Command for Passwd {
         }
         let closed = match arguments.flag("keep-sessions") {
             true => 0,
-            false => close_all(cx, &user, "the password was changed").await,
+            false => close_all(cx, &user, "the password was changed").await?,
         };
         let text = format!("Changed the password of {user}{}.", and_closed(closed));
         Ok(with_password(text, json!({ "account": user, "closed": closed }), password))
@@ -293,10 +293,14 @@ fn row(account: &Account) -> Vec<Value> {
     vec![json!(account.user), json!(account.created.to_string()), json!(last_login)]
 }
 
-async fn close_all(cx: &CommandCx, user: &BareJid, reason: &str) -> usize {
+/// Ends the sessions of an account: those of the running server, or those that wait for the next one.
+async fn close_all(cx: &CommandCx, user: &BareJid, reason: &str) -> Result<usize, CommandError> {
     match &cx.running {
-        Some(running) => running.close(user, Some(reason)).await,
-        None => 0,
+        Some(running) => Ok(running.close(user, Some(reason)).await),
+        None => {
+            let ended = cx.storage.resumption().end_all(user, cx.clock.now()).await?;
+            Ok(usize::try_from(ended).unwrap_or(usize::MAX))
+        }
     }
 }
 

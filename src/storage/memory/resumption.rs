@@ -83,6 +83,18 @@ impl ResumptionStore for MemoryStorage {
         Ok(())
     }
 
+    async fn end_all(&self, owner: &BareJid, at: Timestamp) -> Result<u64> {
+        let mut ended = 0;
+        for session in self.state()?.sessions.values_mut() {
+            if session.owner == *owner && session.ended.is_none() {
+                ended += u64::from(session.state.is_some());
+                session.ended = Some(at);
+                session.state = None;
+            }
+        }
+        Ok(ended)
+    }
+
     async fn expire(&self, before: Timestamp) -> Result<u64> {
         let mut state = self.state()?;
         let all = state.sessions.len();

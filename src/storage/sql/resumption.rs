@@ -74,6 +74,10 @@ impl ResumptionStore for Database {
         self.writer.end(session, at).await
     }
 
+    async fn end_all(&self, owner: &BareJid, at: Timestamp) -> Result<u64> {
+        self.writer.write(EndAll { owner: owner.clone(), at }).await
+    }
+
     async fn expire(&self, before: Timestamp) -> Result<u64> {
         self.writer.write(Expire(before)).await
     }
@@ -150,6 +154,29 @@ impl Change for BeginAnew {
     }
 }
 
+struct EndAll {
+    owner: BareJid,
+    at: Timestamp,
+}
+
+#[async_trait]
+impl Change for EndAll {
+    type Answer = u64;
+
+    async fn apply(&self, on: &mut Writing<'_>) -> Result<u64> {
+        let saved = sqlx::query_as::<_, (i64,)>(SAVED_OF)
+            .bind(self.owner.as_str())
+            .fetch_one(&mut *on.connection)
+            .await?;
+        sqlx::query(END_ALL)
+            .bind(self.owner.as_str())
+            .bind(self.at.as_micros())
+            .execute(&mut *on.connection)
+            .await?;
+        Ok(u64::try_from(saved.0).unwrap_or(0))
+    }
+}
+
 struct Expire(Timestamp);
 
 #[async_trait]
@@ -181,6 +208,10 @@ const AT_ONCE: i64 = 500;
 const LOST: &str = "UPDATE resumable SET ended = $1 WHERE ended IS NULL AND state IS NULL";
 const FORGOTTEN: &str =
     "UPDATE resumable SET state = NULL WHERE ended IS NULL AND state IS NOT NULL";
+const SAVED_OF: &str = "SELECT count(*) FROM resumable WHERE owner = (SELECT number FROM owner \
+     WHERE jid = $1) AND ended IS NULL AND state IS NOT NULL";
+const END_ALL: &str = "UPDATE resumable SET ended = $2, state = NULL WHERE owner = \
+     (SELECT number FROM owner WHERE jid = $1) AND ended IS NULL";
 const EXPIRED: &str = "SELECT number FROM resumable WHERE ended < $1 ORDER BY ended LIMIT $2";
 const GONE: [&str; 2] = [
     "DELETE FROM handled WHERE session IN (SELECT value FROM json_each($1))",
@@ -202,7 +233,7 @@ static ENDED: LazyLock<Many> = LazyLock::new(|| {
 /// All that must not walk through the table.
 #[cfg(test)]
 pub(super) fn statements() -> Vec<String> {
-    let others = [LOST, FORGOTTEN, EXPIRED].into_iter().chain(GONE);
+    let others = [LOST, FORGOTTEN, SAVED_OF, END_ALL, EXPIRED].into_iter().chain(GONE);
     ENDED.texts().chain(others.map(str::to_owned)).collect()
 }
 

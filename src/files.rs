@@ -1,0 +1,186 @@
+//! Files of the server, which belong to the user that runs it whoever makes them: a command that
+//! root calls before the first start must not lock the server out of its own data.
+//!
+//! Root gives what it makes to the owner of the directory. Links are not followed: that owner must
+//! not make root give away a file from elsewhere.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown, lchown,
+};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
+use rustix::process::geteuid;
+
+/// Makes a directory that only its owner may enter, with those above it, if it is not there.
+///
+/// # Errors
+/// What the file system says.
+pub fn make_directory(dir: &Path) -> io::Result<()> {
+    match DirBuilder::new().mode(0o700).create(dir) {
+        Ok(()) => hand_over_path(dir),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let above = dir.parent().filter(|above| !above.as_os_str().is_empty()).ok_or(error)?;
+            make_directory(above)?;
+            make_directory(dir)
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Closes a directory to all but its owner. Answers whether it was open to others.
+///
+/// # Errors
+/// What the file system says: the directory is somebody else's.
+pub fn close_directory(dir: &Path) -> io::Result<bool> {
+    let mode = fs::metadata(dir)?.mode();
+    if mode & 0o077 == 0 {
+        return Ok(false);
+    }
+    fs::set_permissions(dir, Permissions::from_mode(mode & 0o7700))?;
+    Ok(true)
+}
+
+/// Opens a file to read and write, and makes it with this mode if it is not there.
+///
+/// # Errors
+/// What the file system says; a symbolic link is refused.
+pub fn open_own(path: &Path, mode: u32) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(mode).custom_flags(no_links());
+    match options.clone().create_new(true).open(path) {
+        Ok(file) => {
+            hand_over(&file, path)?;
+            Ok(file)
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => options.open(path),
+        Err(error) => Err(error),
+    }
+}
+
+/// Writes the whole file or nothing. It never has a wider mode, not even for a moment.
+///
+/// # Errors
+/// What the file system says.
+pub fn write_whole(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    let mut beside: PathBuf = path.to_owned();
+    beside.as_mut_os_string().push(".new");
+    match fs::remove_file(&beside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut new = OpenOptions::new().write(true).create_new(true).mode(mode).open(&beside)?;
+    hand_over(&new, path)?;
+    new.write_all(content)?;
+    new.sync_all()?;
+    fs::rename(&beside, path)
+}
+
+/// Gives a file that was just made at `path` to the owner of its directory, if root has made it.
+///
+/// # Errors
+/// What the file system says.
+pub fn hand_over(file: &File, path: &Path) -> io::Result<()> {
+    match owner_beside(path)? {
+        Some((user, group)) => fchown(file, Some(user), Some(group)),
+        None => Ok(()),
+    }
+}
+
+/// The same of a directory or a socket. A link is itself given.
+///
+/// # Errors
+/// What the file system says.
+pub fn hand_over_path(path: &Path) -> io::Result<()> {
+    match owner_beside(path)? {
+        Some((user, group)) => lchown(path, Some(user), Some(group)),
+        None => Ok(()),
+    }
+}
+
+/// Gives what root has left at `path` to the owner of its directory, if it is a file of one name or
+/// a directory. Answers whether it was so.
+///
+/// # Errors
+/// What the file system says.
+pub fn mend_owner(path: &Path) -> io::Result<bool> {
+    let Some((user, group)) = owner_beside(path)? else { return Ok(false) };
+    let file = OpenOptions::new().read(true).custom_flags(no_links()).open(path);
+    // A link, a socket: nothing that holds anybody up.
+    let Ok(file) = file else { return Ok(false) };
+    let found = file.metadata()?;
+    let is_plain = found.is_dir() || found.is_file() && found.nlink() == 1;
+    if found.uid() != 0 || !is_plain {
+        return Ok(false);
+    }
+    fchown(&file, Some(user), Some(group))?;
+    Ok(true)
+}
+
+/// Why we may not: whose it is, and who we are. Nothing if that is not the reason.
+#[must_use]
+pub fn foreign(path: &Path) -> Option<String> {
+    let found = fs::metadata(path).or_else(|_| fs::metadata(directory_of(path))).ok()?;
+    let us = geteuid().as_raw();
+    let whose = found.uid();
+    (whose != us).then(|| format!("it belongs to user {whose}, and this program runs as user {us}"))
+}
+
+/// Whose directory it is in, if we are root and it is somebody else's.
+fn owner_beside(path: &Path) -> io::Result<Option<(u32, u32)>> {
+    if !geteuid().is_root() {
+        return Ok(None);
+    }
+    let found = fs::metadata(directory_of(path))?;
+    Ok((found.uid() != 0).then(|| (found.uid(), found.gid())))
+}
+
+fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn no_links() -> i32 {
+    // NONBLOCK: a pipe in place of a file must not hold us up.
+    (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use super::{close_directory, make_directory, open_own, write_whole};
+
+    #[test]
+    fn directories_are_made_for_their_owner_alone() {
+        let place = tempfile::tempdir().unwrap();
+        let dir = place.path().join("a/b");
+        make_directory(&dir).unwrap();
+        make_directory(&dir).unwrap();
+        assert_eq!(fs::metadata(&dir).unwrap().permissions().mode() & 0o777, 0o700);
+        assert!(!close_directory(&dir).unwrap());
+        for open in [0o755, 0o701, 0o777] {
+            fs::set_permissions(&dir, fs::Permissions::from_mode(open)).unwrap();
+            assert!(close_directory(&dir).unwrap());
+            assert_eq!(fs::metadata(&dir).unwrap().permissions().mode() & 0o777, 0o700);
+        }
+        fs::write(place.path().join("file"), "").unwrap();
+        make_directory(&place.path().join("file")).unwrap_err();
+    }
+
+    #[test]
+    fn a_link_is_not_followed_to_a_file_from_elsewhere() {
+        let place = tempfile::tempdir().unwrap();
+        let (target, link) = (place.path().join("target"), place.path().join("link"));
+        fs::write(&target, "theirs").unwrap();
+        symlink(&target, &link).unwrap();
+        open_own(&link, 0o600).unwrap_err();
+        write_whole(&link, b"ours", 0o600).unwrap();
+        assert_eq!(fs::read_to_string(&target).unwrap(), "theirs");
+        assert_eq!(fs::read_to_string(&link).unwrap(), "ours");
+        assert_eq!(fs::metadata(&link).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+}

@@ -1,0 +1,202 @@
+//! Opens the ports. All that cannot be opened is told, each with its reason.
+//!
+//! What one would get wrong: a machine without IPv6 refuses `[::]` in one of two ways, and the same
+//! two are given for an address of another machine, which nobody means to do without.
+
+use std::fmt;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+
+use tokio::net::{TcpListener, TcpSocket};
+
+use crate::c2s::Entry;
+use crate::config::ListenConfig;
+
+/// An address on which we cannot listen.
+#[derive(Debug)]
+pub struct Refused {
+    /// The option that names it.
+    pub option: &'static str,
+    /// Which.
+    pub address: SocketAddr,
+    /// Why.
+    pub error: io::Error,
+}
+
+/// Listens on all addresses of the configuration.
+///
+/// # Errors
+/// All that cannot be had. Nothing is listening then.
+pub(super) fn bind(listen: &ListenConfig) -> Result<Vec<(Entry, TcpListener)>, Vec<Refused>> {
+    bind_with(listen, open)
+}
+
+fn bind_with<L>(
+    listen: &ListenConfig,
+    mut open: impl FnMut(SocketAddr, bool) -> io::Result<L>,
+) -> Result<Vec<(Entry, L)>, Vec<Refused>> {
+    let doors = [
+        (Entry::StartTls, "listen.c2s", &listen.c2s),
+        (Entry::Direct, "listen.c2s_tls", &listen.c2s_tls),
+        (Entry::Http, "listen.http", &listen.http),
+        (Entry::Https, "listen.https", &listen.https),
+    ];
+    let (mut listeners, mut refused) = (Vec::new(), Vec::new());
+    for (entry, option, addresses) in doors {
+        let before = listeners.len();
+        let mut absent = Vec::new();
+        for &address in addresses {
+            match open(address, addresses.iter().any(SocketAddr::is_ipv4)) {
+                Ok(listener) => listeners.push((entry, listener)),
+                Err(error) if is_absent(&error) => absent.push((address, error)),
+                Err(error) => refused.push(Refused { option, address, error }),
+            }
+        }
+        for (address, error) in absent {
+            let has_other =
+                listeners.len() > before && addresses.iter().any(|o| covers(o, &address));
+            if has_other {
+                tracing::info!(%address, "this machine has no such address; it has the other kind");
+            } else if address.is_ipv6() && address.ip().is_unspecified() {
+                // All interfaces: those of IPv4 are all that there are.
+                let instead = SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port()));
+                tracing::info!(%address, %instead, "this machine has no IPv6");
+                match open(instead, true) {
+                    Ok(listener) => listeners.push((entry, listener)),
+                    Err(error) => refused.push(Refused { option, address: instead, error }),
+                }
+            } else {
+                refused.push(Refused { option, address, error });
+            }
+        }
+    }
+    if refused.is_empty() { Ok(listeners) } else { Err(refused) }
+}
+
+/// The same place in the other family: `localhost` means both kinds of address, as does
+/// "everywhere", and many machines have but one.
+fn covers(other: &SocketAddr, absent: &SocketAddr) -> bool {
+    let (a, b) = (other.ip(), absent.ip());
+    let is_same = a.is_loopback() && b.is_loopback() || a.is_unspecified() && b.is_unspecified();
+    is_same && a.is_ipv4() != b.is_ipv4() && other.port() == absent.port()
+}
+
+/// The machine has no such address, or nothing of its family.
+fn is_absent(error: &io::Error) -> bool {
+    let no_family = error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error());
+    no_family
+        || matches!(error.kind(), io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported)
+}
+
+/// A long queue: everybody comes back at once after a restart: a short one costs
+/// clients whole seconds of SYN retries.
+fn open(address: SocketAddr, only_v6: bool) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => {
+            let socket = TcpSocket::new_v6()?;
+            // Beside an IPv4 address of the same port, `[::]` must not mean both.
+            rustix::net::sockopt::set_ipv6_v6only(&socket, only_v6)?;
+            socket
+        }
+    };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { option, address, error } = self;
+        write!(f, "cannot listen on {address} ({option}): ")?;
+        match error.kind() {
+            io::ErrorKind::AddrInUse => write!(f, "another program has this port"),
+            io::ErrorKind::PermissionDenied if address.port() < 1024 => {
+                write!(f, "a port below 1024 needs a privilege (CAP_NET_BIND_SERVICE)")
+            }
+            _ if !is_absent(error) => write!(f, "{error}"),
+            io::ErrorKind::AddrNotAvailable => write!(f, "this machine has no such address"),
+            _ if address.is_ipv6() => write!(f, "this machine has no IPv6"),
+            _ => write!(f, "this machine has no IPv4"),
+        }
+    }
+}
+
+const BACKLOG: u32 = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    /// Opens on a machine that has these addresses, and answers what was opened or refused.
+    fn opened(listen: &str, has: &[&str], no_family: bool) -> Result<Vec<String>, String> {
+        let text = format!("[listen]\nc2s_tls = []\nhttp = []\nhttps = []\n{listen}\n");
+        let config = Config::parse(&text, "test").unwrap();
+        let done = bind_with(&config.listen, |address, _| match address {
+            _ if address.port() == 1 => Err(io::ErrorKind::PermissionDenied.into()),
+            _ if address.port() == 2 => Err(io::ErrorKind::AddrInUse.into()),
+            _ if has.contains(&address.ip().to_string().as_str()) => Ok(address.to_string()),
+            _ if no_family => {
+                Err(io::Error::from_raw_os_error(rustix::io::Errno::AFNOSUPPORT.raw_os_error()))
+            }
+            _ => Err(io::ErrorKind::AddrNotAvailable.into()),
+        });
+        let lines =
+            |all: Vec<Refused>| all.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+        done.map(|all| all.into_iter().map(|(_, address)| address).collect()).map_err(lines)
+    }
+
+    const OLD: &[&str] = &["0.0.0.0", "127.0.0.1", "192.0.2.7"];
+    const NEW: &[&str] = &["::", "::1"];
+
+    #[test]
+    fn a_machine_without_ipv6_serves_ipv4() {
+        for no_family in [true, false] {
+            let all = opened("c2s = \"[::]:5222\"", OLD, no_family);
+            assert_eq!(all.unwrap(), ["0.0.0.0:5222"]);
+            let all = opened("c2s = 5222", OLD, no_family);
+            assert_eq!(all.unwrap(), ["0.0.0.0:5222"]);
+            let both = opened("c2s = [\"[::]:5222\", \"0.0.0.0:5222\"]", OLD, no_family);
+            assert_eq!(both.unwrap(), ["0.0.0.0:5222"]);
+            let local = opened("c2s = [\"127.0.0.1:5222\", \"[::1]:5222\"]", OLD, no_family);
+            assert_eq!(local.unwrap(), ["127.0.0.1:5222"]);
+        }
+    }
+
+    #[test]
+    fn a_machine_without_ipv4_serves_ipv6() {
+        let local = opened("c2s = [\"127.0.0.1:5222\", \"[::1]:5222\"]", NEW, true);
+        assert_eq!(local.unwrap(), ["[::1]:5222"]);
+        assert_eq!(opened("c2s = 5222", NEW, true).unwrap(), ["[::]:5222"]);
+        let only = opened("c2s = \"127.0.0.1:5222\"", NEW, true).unwrap_err();
+        assert!(only.ends_with("this machine has no IPv4"), "{only}");
+    }
+
+    #[test]
+    fn an_address_that_is_not_there_is_refused() {
+        let only = opened("c2s = \"[::1]:5222\"", OLD, true).unwrap_err();
+        assert_eq!(only, "cannot listen on [::1]:5222 (listen.c2s): this machine has no IPv6");
+        for address in ["[2001:db8::7]:5222", "198.51.100.7:5222"] {
+            let listen = format!("c2s = [\"192.0.2.7:5222\", \"{address}\"]");
+            let foreign = opened(&listen, OLD, false).unwrap_err();
+            assert!(foreign.ends_with("this machine has no such address"), "{foreign}");
+        }
+        // Another port is another door.
+        let other = opened("c2s = [\"127.0.0.1:5222\", \"[::1]:5233\"]", OLD, true).unwrap_err();
+        assert!(other.starts_with("cannot listen on [::1]:5233"), "{other}");
+    }
+
+    #[test]
+    fn all_that_cannot_be_opened_is_told() {
+        let text = "c2s = [\"0.0.0.0:1\", \"0.0.0.0:2\", \"198.51.100.7:5222\", \"[::]:5223\"]";
+        let all = opened(text, OLD, false).unwrap_err();
+        let told: Vec<_> = all.lines().map(|line| line.split_once("): ").unwrap().1).collect();
+        let expected = [
+            "a port below 1024 needs a privilege (CAP_NET_BIND_SERVICE)",
+            "another program has this port",
+            "this machine has no such address",
+        ];
+        assert_eq!(told, expected, "{all}");
+    }
+}
