@@ -60,7 +60,7 @@ fn clients(out: &mut String, newcomer: &Newcomer<'_>, at: SocketAddr) {
     out.push_str(&format!(
         "  Log in from this machine, with the password above:\n\n    \
          Profanity  /connect {address} server {ip} port {port}{trust}\n    \
-         Gajim      log in as {address}, with Advanced Settings: host {ip}, port {port}, START TLS\n"
+         Gajim      log in as {address}, with Advanced Settings: Hostname {ip}, port {port}, START TLS\n"
     ));
     let dino = if domain != DEFAULT_DOMAIN {
         format!("first write `{ip} {domain}` into /etc/hosts; then add the account {address}")

@@ -3,6 +3,7 @@
 
 /// Whose file this is, and where that shows; of a text that is no configuration of ours.
 pub(super) fn other_server(text: &str) -> Option<(&'static str, &str)> {
+    let text = text.trim_start_matches('\u{feff}');
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty()).peekable();
     let first = *lines.peek()?;
     let plain = || text.lines().map(str::trim_end).filter(|line| !line.is_empty());
@@ -251,7 +252,8 @@ mod tests {
             ("---\nmodules:\n  mod_ping: {}\n", "ejabberd (YAML)"),
             ("version: 3\nservices:\n  xmpp: {}\n", "a program that reads YAML"),
             ("{hosts, [\"localhost\"]}.\n", "ejabberd (Erlang terms)"),
-            ("\u{feff}".trim_start_matches('\u{feff}'), ""),
+            ("\u{feff}<jive/>", "Openfire (XML)"),
+            ("", ""),
             ("<?xml version='1.0'?>\n<jive>\n</jive>\n", "Openfire (XML)"),
             ("\n<plist/>", "a program that reads XML"),
             ("{\"hosts\": []}", "a program that reads JSON"),
