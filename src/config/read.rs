@@ -200,6 +200,18 @@ impl Document<'_> {
         }
     }
 
+    /// What to write for a word of another server.
+    fn known_elsewhere(&self, section: &str, word: &str) -> Option<String> {
+        let (of, option) = meant(word)?;
+        let of = self.sections.iter().find(|docs| docs.name == of)?;
+        Some(match (of.name, option) {
+            (_, "") => format!("write {}", of.heading()),
+            (name, option) if name == section => format!("write `{option}`"),
+            ("", option) => format!("write `{option}`, at the head of the file"),
+            (_, option) => format!("write `{option}`, below {}", of.heading()),
+        })
+    }
+
     /// Notes an option that its section does not have, and where it might belong.
     fn refuse_unknown_option(
         &self,
@@ -215,21 +227,9 @@ impl Document<'_> {
             return;
         }
         let owner = elsewhere.iter().find(|known| known.entries.iter().any(|e| e.name == name));
-        // Not what looks alike, if the word is known for something: `c2s_ports` is not `c2s_tls`.
-        let known = meant(name).filter(|_| owner.is_none());
-        let known = known.and_then(|(of, option)| {
-            let of = self.sections.iter().find(|docs| docs.name == of)?;
-            Some((of, option))
-        });
         let help = match (owner, nearest(name, options())) {
-            _ if let Some((of, "")) = known => format!("write {}", of.heading()),
-            _ if let Some((of, option)) = known.filter(|(of, _)| of.name == section) => {
-                let _ = of;
-                format!("write `{option}`")
-            }
-            _ if let Some((of, option)) = known => {
-                format!("write `{option}`, below {}", of.heading())
-            }
+            // Not what looks alike, if the word is known: `c2s_ports` is not `c2s_tls`.
+            (None, _) if let Some(help) = self.known_elsewhere(section, name) => help,
             (Some(owner), _) if owner.name.is_empty() => {
                 format!("`{name}` stands at the head of the file, before all sections")
             }

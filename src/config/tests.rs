@@ -143,6 +143,8 @@ const MISTAKES: &[(&str, usize, usize, &str, &str)] = &[
     ("admins = ['a@a.example']", 1, 1, "there is no option `admins`",
         "write `accounts`, below [admin]"),
     ("data_path = '/srv'", 1, 1, "there is no option `data_path`", "write `data`"),
+    ("[log]\ndata_path = '/srv'", 2, 1, "[log] has no option `data_path`",
+        "write `data`, at the head of the file"),
     ("[[host]]\ndomain = 'a.example'\ncertfile = 'x'", 3, 1, "[[host]] has no option `certfile`",
         "write `certificate`"),
     ("[limits]\nmax_stanza_size = 1", 2, 1, "[limits] has no option `max_stanza_size`",

@@ -1,7 +1,9 @@
 //! The built program on a data directory of its own: started, killed, ended, started again.
 
+use std::fs::DirBuilder;
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,7 +51,7 @@ impl House {
              unacknowledged_bytes = \"256 MiB\"\n{limits}\n"
         );
         std::fs::write(place.path().join("waxwing.toml"), config).unwrap();
-        std::fs::create_dir(place.path().join("data")).unwrap();
+        DirBuilder::new().mode(0o700).create(place.path().join("data")).unwrap();
         let house = Self {
             place,
             book: book.clone(),
