@@ -370,7 +370,7 @@ fn marks_of(session: &Session, stanzas: &VecDeque<Delivery>) -> Vec<MessageId> {
     if session.link(|link| link.is_managed()) {
         return Vec::new();
     }
-    stanzas.iter().filter_map(|delivery| delivery.mark).collect()
+    stanzas.iter().flat_map(Delivery::marks).collect()
 }
 
 /// The client has these: their marks fall. If they do not, it gets them again, with the same ids.

@@ -15,7 +15,7 @@ use crate::log::redact;
 use crate::ns;
 use crate::router::{self, Taken};
 use crate::session::stream_management::TooHigh;
-use crate::session::{self, CloseReason, Resumption, Session, SessionHandle};
+use crate::session::{self, CloseReason, Delivery, Resumption, Session, SessionHandle};
 use crate::stanza::{
     Condition, Content, Detail, Head, Iq, IqKind, Refusal, Stanza, StanzaError, StreamCondition,
     StreamError,
@@ -157,7 +157,7 @@ impl Incoming<'_> {
     /// The client has handled `h` stanzas in all. `false` if that is nothing new.
     async fn acknowledged(&self, h: u32) -> Result<bool, StreamError> {
         let gone = self.session.link(|link| link.acknowledged(h)).map_err(too_high)?;
-        let marks: Vec<_> = gone.iter().filter_map(|delivery| delivery.mark).collect();
+        let marks: Vec<_> = gone.iter().flat_map(Delivery::marks).collect();
         delivered(self.hosts, self.session, &marks).await;
         Ok(!gone.is_empty())
     }

@@ -15,7 +15,7 @@ use crate::jid::{BareJid, FullJid};
 use crate::limit::TooMany;
 use crate::log;
 use crate::modules::{disco, register};
-use crate::session::{InboxLimits, Session, SessionFacts};
+use crate::session::{Delivery, InboxLimits, Session, SessionFacts};
 use crate::stanza::{Condition, Iq, StreamCondition, StreamError};
 use crate::stream::features::Limits;
 use crate::stream::input::Heard;
@@ -329,7 +329,7 @@ impl<'a> Driver<'a> {
         let handle = session.handle().clone();
         match session.link(|link| link.resumed(h)) {
             Ok(gone) => {
-                self.connection.delivered = gone.iter().filter_map(|d| d.mark).collect();
+                self.connection.delivered = gone.iter().flat_map(Delivery::marks).collect();
             }
             Err(error) => {
                 // In a task of its own: a negotiation may be dropped, an end must not.

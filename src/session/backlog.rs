@@ -28,6 +28,36 @@ pub(super) struct Backlog {
     /// The newest message that waits since the session began, as it had not told yet whether it wants
     /// any.
     left_out: Option<MessageId>,
+    /// What the client has read of its archive, page by page without a gap.
+    archive: Option<ArchivePage>,
+}
+
+/// A page of an archive between whose ends no message was left out (XEP-0313 §4.3).
+#[derive(Clone, Copy, Debug)]
+pub struct ArchivePage {
+    /// Its oldest message.
+    pub first: MessageId,
+    /// Its newest message.
+    pub last: MessageId,
+    /// It begins directly behind this message.
+    pub after: Option<MessageId>,
+    /// It ends directly before this message.
+    pub before: Option<MessageId>,
+    /// There was no newer message in the archive.
+    pub is_newest: bool,
+}
+
+impl ArchivePage {
+    /// With a page that was read later, if there is no gap between them; else that one alone.
+    fn join(self, next: Self) -> Self {
+        if next.after == Some(self.last) && self.last < next.first {
+            Self { first: self.first, after: self.after, ..next }
+        } else if next.before == Some(self.first) && next.last < self.first {
+            Self { first: next.first, after: next.after, ..self }
+        } else {
+            next
+        }
+    }
 }
 
 /// What becomes of messages that come while others wait.
@@ -117,6 +147,14 @@ impl Backlog {
 
     pub(super) fn left_out(&self) -> Option<MessageId> {
         self.left_out
+    }
+
+    /// The client gets this page of its archive. Answers the oldest and the newest message of all that
+    /// it has got without a gap, if nothing newer is in the archive.
+    pub(super) fn read_archive(&mut self, page: ArchivePage) -> Option<(MessageId, MessageId)> {
+        let read = self.archive.map_or(page, |before| before.join(page));
+        self.archive = Some(read);
+        read.is_newest.then_some((read.first, read.last))
     }
 
     /// Nothing waited when the session began.

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::Session;
-use super::backlog::Backlog;
+use super::backlog::{ArchivePage, Backlog};
 use super::inbox::{Delivery, Inbox, InboxLimits};
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::stanza::{Presence, PresenceKind, Stanza};
@@ -190,7 +190,7 @@ impl SessionHandle {
     /// # Errors
     /// If it has ended, or does not keep up; in that case it is told to close.
     pub fn deliver(&self, stanza: Arc<Stanza>) -> Result<(), Undelivered> {
-        self.0.inbox.offer(Delivery { stanza, to: None, mark: None })
+        self.0.inbox.offer(Delivery { stanza, to: None, mark: None, read: None })
     }
 
     /// Queues a shared stanza, to be written with this session's address as `to`.
@@ -199,7 +199,7 @@ impl SessionHandle {
     /// As [`SessionHandle::deliver`].
     pub fn deliver_addressed(&self, stanza: Arc<Stanza>) -> Result<(), Undelivered> {
         let to = Some(self.0.jid.clone().into_jid());
-        self.0.inbox.offer(Delivery { stanza, to, mark: None })
+        self.0.inbox.offer(Delivery { stanza, to, mark: None, read: None })
     }
 
     /// Queues a message whose mark falls when the client has it, once: not if the session has it
@@ -209,7 +209,7 @@ impl SessionHandle {
     /// # Errors
     /// If the session has ended: the mark stands.
     pub fn deliver_marked(&self, stanza: Arc<Stanza>, mark: MessageId) -> Result<(), Undelivered> {
-        self.0.inbox.offer(Delivery { stanza, to: None, mark: Some(mark) })
+        self.0.inbox.offer(Delivery { stanza, to: None, mark: Some(mark), read: None })
     }
 
     /// Queues a message that has waited, in its turn.
@@ -217,7 +217,26 @@ impl SessionHandle {
     /// # Errors
     /// As [`SessionHandle::deliver_marked`].
     pub fn deliver_waiting(&self, stanza: Arc<Stanza>, mark: MessageId) -> Result<(), Undelivered> {
-        self.0.inbox.offer_backlog(Delivery { stanza, to: None, mark: Some(mark) })
+        self.0.inbox.offer_backlog(Delivery { stanza, to: None, mark: Some(mark), read: None })
+    }
+
+    /// Queues a message of the archive with which its client has read all that waits under these marks:
+    /// they fall when it has this one, and what they stand for is not delivered to it again.
+    ///
+    /// # Errors
+    /// As [`SessionHandle::deliver`]: the marks stand.
+    pub fn deliver_read(
+        &self,
+        stanza: Arc<Stanza>,
+        marks: Arc<[MessageId]>,
+    ) -> Result<(), Undelivered> {
+        self.0.inbox.offer(Delivery { stanza, to: None, mark: None, read: Some(marks) })
+    }
+
+    /// The client gets this page of its archive. Answers the oldest and the newest message of all that
+    /// it has got page by page without a gap, if nothing newer is in the archive.
+    pub fn read_archive(&self, page: ArchivePage) -> Option<(MessageId, MessageId)> {
+        self.0.inbox.backlog(|backlog| backlog.read_archive(page))
     }
 
     /// The client has the messages with these marks.

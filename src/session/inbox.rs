@@ -32,6 +32,15 @@ pub struct Delivery {
     pub to: Option<Jid>,
     /// The mark that falls when the client has it.
     pub mark: Option<MessageId>,
+    /// Marks of other messages that fall then, too: those that the client has read in its archive.
+    pub read: Option<Arc<[MessageId]>>,
+}
+
+impl Delivery {
+    /// All marks that fall when the client has it.
+    pub fn marks(&self) -> impl Iterator<Item = MessageId> {
+        self.mark.into_iter().chain(self.read.iter().flat_map(|read| read.iter().copied()))
+    }
 }
 
 /// Bounds of a mailbox (`limits.inbox_stanzas`, `limits.inbox_bytes`).
@@ -122,6 +131,9 @@ impl Inbox {
         }
         if let Some(mark) = delivery.mark {
             state.backlog.take(mark, size, from_backlog);
+        }
+        for mark in delivery.read.iter().flat_map(|read| read.iter()) {
+            state.backlog.take(*mark, 0, false);
         }
         state.bytes += size;
         state.queue.push_back(delivery);

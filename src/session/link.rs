@@ -330,7 +330,7 @@ mod tests {
         let send = |link: &mut Link, count: usize| {
             let xml = crate::xml::Frame::from_bytes("<message/>").unwrap();
             let stanza = std::sync::Arc::new(crate::stanza::Stanza::read(xml).unwrap());
-            let delivery = crate::session::Delivery { stanza, to: None, mark: None };
+            let delivery = crate::session::Delivery { stanza, to: None, mark: None, read: None };
             drop(link.write(std::iter::repeat_n(delivery, count).collect()));
         };
         send(&mut link, 11);

@@ -12,6 +12,7 @@ mod saved;
 pub mod stream_management;
 mod table;
 
+pub use backlog::ArchivePage;
 pub use handle::{CloseReason, Order, PresenceState, SessionFacts, SessionHandle, Undelivered};
 pub use inbox::{Delivery, InboxLimits};
 pub use link::{Batch, Link, Resumption};

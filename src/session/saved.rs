@@ -53,6 +53,9 @@ struct Queued {
     xml: String,
     to: Option<String>,
     mark: Option<i64>,
+    /// Marks of messages that were read in the archive.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    read: Vec<i64>,
     answered: bool,
 }
 
@@ -154,7 +157,11 @@ impl Session {
         table.resumable(resumption.id.clone(), &session.handle);
         // What came for the account while there was no server, or while it ended, has but a mark:
         // the session looks for it when it is resumed.
-        let custody = queue.iter().filter_map(|(d, _)| Some((d.mark?, d.stanza.size())));
+        let sized = |delivery: &Delivery| (delivery.mark, delivery.stanza.size());
+        let given = queue.iter().map(|(delivery, _)| sized(delivery));
+        let given = given.filter_map(|(mark, size)| Some((mark?, size)));
+        let read = queue.iter().filter_map(|(delivery, _)| delivery.read.as_ref());
+        let custody = given.chain(read.flat_map(|read| read.iter().map(|mark| (*mark, 0))));
         let since = state.since.and_then(MessageId::new);
         session.handle.inbox().backlog(|backlog| backlog.restore(custody, since));
         session.handle.set_writer(false);
@@ -195,6 +202,7 @@ fn queued(delivery: &Delivery, answered: bool) -> Queued {
         xml: text(&delivery.stanza),
         to: delivery.to.as_ref().map(|to| to.as_str().to_owned()),
         mark: delivery.mark.map(MessageId::get),
+        read: delivery.read.iter().flat_map(|read| read.iter().map(|mark| mark.get())).collect(),
         answered,
     }
 }
@@ -205,7 +213,9 @@ fn delivery(queued: &Queued) -> Option<(Delivery, bool)> {
         Some(to) => Some(Jid::parse(to).ok()?),
         None => None,
     };
-    let delivery = Delivery { stanza, to, mark: queued.mark.and_then(MessageId::new) };
+    let read: Arc<[_]> = queued.read.iter().copied().filter_map(MessageId::new).collect();
+    let read = (!read.is_empty()).then_some(read);
+    let delivery = Delivery { stanza, to, mark: queued.mark.and_then(MessageId::new), read };
     Some((delivery, queued.answered))
 }
 

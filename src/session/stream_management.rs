@@ -170,7 +170,7 @@ mod tests {
     fn delivery(number: u32) -> Delivery {
         let jid = Jid::parse(&format!("{number}@a.lit")).unwrap();
         let presence = Presence::bare(PresenceKind::Available, jid.clone(), jid);
-        Delivery { stanza: Arc::new(Stanza::Presence(presence)), to: None, mark: None }
+        Delivery { stanza: Arc::new(Stanza::Presence(presence)), to: None, mark: None, read: None }
     }
 
     fn number(delivery: &Delivery) -> u32 {

@@ -160,6 +160,15 @@ pub struct Query {
     pub count: bool,
 }
 
+impl Query {
+    /// Messages may be left out between the ends of a page, or behind the last one.
+    #[must_use]
+    pub fn leaves_out(&self) -> bool {
+        let is_chosen = self.with.is_some() || self.ids.is_some() || self.text.is_some();
+        is_chosen || self.end.is_some() || self.below.is_some()
+    }
+}
+
 /// Some messages of an archive.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Page {

@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use crate::archive::{page, query};
 use crate::host::{Cx, IqHandler, IqReply};
 use crate::jid::BareJid;
-use crate::session::SessionHandle;
+use crate::session::{ArchivePage, SessionHandle};
 use crate::stanza::{Condition, Head, Iq, IqKind, Message, MessageKind, Stanza, StanzaError};
-use crate::storage::{Count, Page};
+use crate::storage::{Count, MessageId, Page, Query};
 use crate::xml::ElementRef;
 
 /// Answers for archives.
@@ -46,28 +46,78 @@ async fn pages(
     let page = cx.hosts.storage.archive().page(user, &asked.query).await?;
     let mut page = page.ok_or_else(query::not_found)?;
     count_all(&asked.query, &mut page);
+    let mut read = read_before(cx, session, user, &asked.query, &page).await?;
     // Half of the mailbox: the other half is for what comes from others meanwhile.
     let most = cx.hosts.config.load().limits.inbox_stanzas / 2;
     let head = Head::between(user.clone(), session.jid().clone());
+    let mut left = page.rows.len();
     for row in page::in_order(&page, asked.flip) {
         let content = page::result(row, asked.query_id.as_deref(), ids);
         let result = Message { head: head.clone(), kind: MessageKind::Normal, content };
+        let result = Arc::new(Stanza::Message(result));
         session.below(most).await;
-        if !session.has_writer() || session.deliver(Arc::new(Stanza::Message(result))).is_err() {
+        if !session.has_writer() {
             return Err(interrupted());
         }
+        left -= 1;
+        let delivered = match read.take_if(|_| left == 0) {
+            Some(marks) => session.deliver_read(result, marks),
+            None => session.deliver(result),
+        };
+        delivered.map_err(|_| interrupted())?;
     }
     Ok(Some(page::fin(&page, ids)))
 }
 
+/// The marks of messages that wait and that the client has read in its archive once it has got this
+/// page: if it has read to the newest message, page by page, with nothing left out in between, before
+/// it has asked for what waits by its first presence. They are not delivered to it a second time
+/// (XEP-0313 §6.1.1). `None` if there are none.
+async fn read_before(
+    cx: &Cx<'_>,
+    session: &SessionHandle,
+    user: &BareJid,
+    query: &Query,
+    page: &Page,
+) -> Result<Option<Arc<[MessageId]>>, StanzaError> {
+    let Some((first, last)) = page.rows.first().zip(page.rows.last()) else { return Ok(None) };
+    if session.available().is_some() || query.leaves_out() {
+        return Ok(None);
+    }
+    let page = ArchivePage {
+        first: first.id,
+        last: last.id,
+        after: query.after.max(query.above),
+        before: query.before,
+        is_newest: if query.backwards { query.before.is_none() } else { page.complete },
+    };
+    let Some((first, last)) = session.read_archive(page) else { return Ok(None) };
+    let mut marks = Vec::new();
+    let mut after = MessageId::new(first.get() - 1);
+    loop {
+        let waiting = cx.hosts.storage.archive().waiting(user, after, WAITING).await?;
+        after = waiting.last().map(|waiting| waiting.id);
+        // What is not in the archive was not read there.
+        let read = waiting.iter().filter(|waiting| waiting.archived && waiting.id <= last);
+        marks.extend(read.map(|waiting| waiting.id));
+        if waiting.len() < WAITING || after > Some(last) {
+            break;
+        }
+    }
+    Ok((!marks.is_empty()).then(|| marks.into()))
+}
+
 /// All that there are have come: so it is known how many, without counting. Else a client is told only
 /// if it asks (XEP-0313 §4.3.2): each page of a long archive would pay for a walk through all of it.
-fn count_all(query: &crate::storage::Query, page: &mut Page) {
+fn count_all(query: &Query, page: &mut Page) {
     let is_whole = page.complete && query.after.is_none() && query.before.is_none();
     if page.count.is_none() && is_whole {
         page.count = Some(Count { total: page.rows.len() as u64, before: 0 });
     }
 }
+
+/// Messages fetched from the store at once.
+const WAITING: usize = 32;
 
 /// A client that takes up its session again must not take half a page for a whole one.
 fn interrupted() -> StanzaError {
