@@ -237,10 +237,6 @@ async fn with_tls_everybody_is_served() {
 
 #[tokio::test]
 async fn connections_behind_a_proxy_are_counted_by_their_own_addresses() {
-    let listen = "https = []\nhttp = [\"127.0.0.1:0\"]\n";
-    let house = House::new(&format!("{listen}[limits]\nconnections_per_address = 1\n")).await;
-    let (_, address) = house.server.addresses()[0];
-    let mut open = Vec::new();
     let table = [
         // The client says so itself, and the proxy adds where it is.
         ("X-Forwarded-For: 192.0.2.9, 192.0.2.1\r\n", true),
@@ -250,6 +246,23 @@ async fn connections_behind_a_proxy_are_counted_by_their_own_addresses() {
         ("X-Forwarded-For: 192.0.2.3\r\nX-Forwarded-For: 192.0.2.4\r\n", true),
         ("X-Forwarded-For: 192.0.2.4\r\n", false),
     ];
+    one_connection_an_address("", &table).await;
+    // A client may be in the network of the proxies.
+    let table = [
+        ("X-Forwarded-For: 10.0.0.7\r\n", true),
+        ("X-Forwarded-For: 10.0.0.7, 10.0.0.1\r\n", false),
+        ("X-Forwarded-For: 10.0.0.8, 10.0.0.1\r\n", true),
+        ("X-Forwarded-For: 10.0.0.9, 192.0.2.1, 10.0.0.1\r\n", true),
+        ("X-Forwarded-For: 192.0.2.1\r\n", false),
+    ];
+    one_connection_an_address("proxies = [\"127.0.0.1\", \"10.0.0.0/8\"]\n", &table).await;
+}
+
+async fn one_connection_an_address(proxies: &str, table: &[(&str, bool)]) {
+    let listen = format!("https = []\nhttp = [\"127.0.0.1:0\"]\n{proxies}");
+    let house = House::new(&format!("{listen}[limits]\nconnections_per_address = 1\n")).await;
+    let (_, address) = house.server.addresses()[0];
+    let mut open = Vec::new();
     for (line, is_served) in table {
         let mut io = TcpStream::connect(address).await.unwrap();
         io.write_all(upgrade("/ws", &[XMPP, line]).as_bytes()).await.unwrap();
@@ -262,7 +275,7 @@ async fn connections_behind_a_proxy_are_counted_by_their_own_addresses() {
             }
         }
         let answered = all.windows(5).any(|part| part == b"<open");
-        assert_eq!(answered, is_served, "{line}");
+        assert_eq!(answered, *is_served, "{line}");
         open.push(io);
     }
     drop(open);

@@ -148,7 +148,8 @@ impl Visit {
             || origin.to_str().is_ok_and(|o| origins.contains(&o.to_ascii_lowercase()))
     }
 
-    /// The address that our proxies have not made up: the last one that is not their own.
+    /// The address that our proxies have not made up: the last one that is not their own. If all are
+    /// in the networks of our proxies, the first one: a client may be in such a network.
     fn client(&self, headers: &HeaderMap) -> IpAddr {
         let peer = self.peer.ip();
         if !self.is_proxied {
@@ -157,8 +158,14 @@ impl Visit {
         let lines: Vec<_> = headers.get_all(FORWARDED_FOR).iter().collect();
         let listed = lines.iter().rev().filter_map(|line| line.to_str().ok());
         let listed = listed.flat_map(|line| line.rsplit(','));
-        let mut addresses = listed.map_while(|text| text.trim().parse::<IpAddr>().ok());
-        addresses.find(|address| !is_proxy(&self.config, *address)).unwrap_or(peer)
+        let mut client = peer;
+        for address in listed.map_while(|text| text.trim().parse::<IpAddr>().ok()) {
+            client = address;
+            if !is_proxy(&self.config, address) {
+                break;
+            }
+        }
+        client
     }
 
     /// Where the WebSocket is for somebody who asks for one of our domains.
