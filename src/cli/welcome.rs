@@ -39,13 +39,22 @@ pub(super) fn text(newcomer: &Newcomer<'_>) -> String {
     if let Some((file, fingerprint)) = &newcomer.certificate {
         trust(&mut out, address.domain(), &newcomer.directory.join(file), fingerprint);
     }
+    let is_relative = Path::is_relative;
+    let program_is_here =
+        newcomer.program.contains('/') && is_relative(Path::new(newcomer.program));
+    let depends = program_is_here
+        || is_relative(&place.config.data)
+        || place.file.as_deref().is_some_and(is_relative);
+    let directory = match depends {
+        true => format!("cd {}\n    ", quoted(&newcomer.directory.display().to_string())),
+        false => String::new(),
+    };
     let again = place.again.iter().map(|word| quoted(word));
     let program: Vec<_> = std::iter::once(quoted(newcomer.program)).chain(again).collect();
     let program = program.join(" ");
     out.push_str(&format!(
         "  Another account, and a password of your own, in another terminal:\n\n    \
-         cd {}\n    {program} user add romeo\n    {program} user passwd admin\n\n",
-        quoted(&newcomer.directory.display().to_string()),
+         {directory}{program} user add romeo\n    {program} user passwd admin\n\n",
     ));
     out
 }
@@ -176,6 +185,28 @@ mod tests {
         }
         assert!(!text.contains("Conversations  "), "nobody else reaches it: {text}");
         assert!(text.lines().all(|line| line.len() <= 130), "{text}");
+    }
+
+    #[test]
+    fn commands_that_find_the_server_from_anywhere_need_no_directory() {
+        let address = BareJid::from_parts(Some("admin"), "a.example").unwrap();
+        let text = text(&Newcomer {
+            place: &Place {
+                config: Config::default_for("a.example", PathBuf::from("/var/lib/waxwing")),
+                file: Some(PathBuf::from("/etc/waxwing/waxwing.toml")),
+                default_domain: "a.example".to_owned(),
+                again: Vec::new(),
+            },
+            program: "/usr/local/bin/waxwing",
+            directory: Path::new("/"),
+            address: &address,
+            password: "secret",
+            certificate: None,
+        });
+        assert!(
+            text.contains("terminal:\n\n    /usr/local/bin/waxwing user add romeo\n"),
+            "{text}"
+        );
     }
 
     #[test]
