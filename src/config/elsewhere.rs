@@ -48,18 +48,86 @@ pub(super) fn other_server(text: &str) -> Option<(&'static str, &str)> {
 }
 
 /// Tables of a file that is TOML, and not of ours.
-pub(super) fn other_toml(names: &[&str]) -> Option<&'static str> {
+pub(super) fn other_toml(tables: &[&str]) -> Option<&'static str> {
     let theirs = ["general", "outgoing_pools", "host_config", "modules", "internal_databases"];
-    names.iter().any(|name| theirs.contains(name)).then_some("MongooseIM (TOML)")
+    tables.iter().any(|name| theirs.contains(name)).then_some("MongooseIM (TOML)")
 }
 
-/// What stands here for an option or a section of other servers: the section, and the option in it,
-/// if it is one. Words that differ in one letter are found elsewhere.
-pub(super) fn meant(word: &str) -> Option<(&'static str, &'static str)> {
-    let word = word.to_ascii_lowercase().replace('-', "_");
-    let found = WORDS.iter().find(|(words, ..)| words.contains(&word.as_str()));
-    found.map(|(_, section, option)| (*section, *option))
+/// What is to be written instead of a word.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Meant {
+    /// An option of a section, or the section if it is empty.
+    Option(&'static str, &'static str),
+    /// Nothing, and why.
+    Nothing(&'static str),
 }
+
+/// What stands here for a word of other servers, in one of our sections or at the head. Words that
+/// differ in one letter are found elsewhere.
+pub(super) fn meant(section: &str, word: &str) -> Option<Meant> {
+    let word = word.to_ascii_lowercase().replace('-', "_");
+    let has = |words: &[&str]| words.contains(&word.as_str());
+    let here = WORDS_HERE.iter().find(|(of, words, _)| *of == section && has(words));
+    if let Some((of, _, option)) = here {
+        return Some(Meant::Option(of, option));
+    }
+    if let Some((_, why)) = NOTHING.iter().find(|(words, _)| has(words)) {
+        return Some(Meant::Nothing(why));
+    }
+    let found = WORDS.iter().find(|(words, ..)| has(words));
+    found.map(|(_, section, option)| Meant::Option(section, option))
+}
+
+/// What stands for a section of other servers: the name of ours.
+pub(super) fn meant_section(word: &str) -> Option<&'static str> {
+    let word = word.to_ascii_lowercase().replace('-', "_");
+    let found = SECTIONS.iter().find(|(words, _)| words.contains(&word.as_str()));
+    found.map(|(_, section)| *section).or(match meant("", &word) {
+        Some(Meant::Option(section, _)) if !section.is_empty() => Some(section),
+        _ => None,
+    })
+}
+
+/// Headings.
+const SECTIONS: &[(&[&str], &str)] = &[
+    (&["tls", "ssl", "domain", "server", "certificate", "site"], "host"),
+    (
+        &["c2s", "client", "clients", "network", "ports", "http", "https", "websocket", "socket"],
+        "listen",
+    ),
+    (&["sqlite", "sqlite3", "postgres", "postgresql", "mysql"], "storage"),
+    (&["security", "sasl", "scram", "authentication"], "auth"),
+];
+
+/// Words that mean something only where they stand.
+const WORDS_HERE: &[(&str, &[&str], &str)] = &[
+    ("registration", &["enabled", "allow", "allowed", "public"], "open"),
+    ("archive", &["days", "time", "duration", "max_age"], "age"),
+    ("archive", &["max", "limit", "count"], "messages"),
+    ("storage", &["type", "engine", "driver", "kind", "path"], "backend"),
+    ("admin", &["jids", "jid", "users", "user"], "accounts"),
+    ("admin", &["path", "file", "listen"], "socket"),
+    ("auth", &["rounds", "scram"], "iterations"),
+    ("auth", &["mechanisms", "mechanism"], "plain"),
+    ("limits", &["max_stanza", "stanza_bytes", "message", "message_size"], "stanza"),
+    ("limits", &["per_address", "per_ip"], "connections_per_address"),
+];
+
+/// Words for which nothing is to be written.
+const NOTHING: &[(&[&str], &str)] = &[
+    (
+        &["pidfile", "pid_file", "daemonize", "daemon", "user", "group", "prosody_user", "run_as"],
+        "remove it: the service manager does this (packaging/systemd)",
+    ),
+    (
+        &["modules", "modules_enabled", "plugins", "plugin_paths", "modules_disabled"],
+        "remove it: all features are there, and have their options in the sections",
+    ),
+    (
+        &["log_file", "logfile", "error_log"],
+        "remove it: the log goes to the standard error, or to journald",
+    ),
+];
 
 /// Words, and what they are called here. Prosody, ejabberd, Openfire, and what one would guess.
 const WORDS: &[(&[&str], &str, &str)] = &[
@@ -172,7 +240,7 @@ const WORDS: &[(&[&str], &str, &str)] = &[
         "per_address",
     ),
     (&["loglevel", "log_level", "minimum_level", "verbosity"], "log", "level"),
-    (&["log_format", "log_file"], "log", "format"),
+    (&["log_format"], "log", "format"),
     (
         &["archive_expires_after", "mam_expire", "retention", "archive_age", "expire_after"],
         "archive",
@@ -226,19 +294,24 @@ const WORDS: &[(&[&str], &str, &str)] = &[
 
 #[cfg(test)]
 mod tests {
-    use super::{WORDS, other_server};
+    use super::{SECTIONS, WORDS, WORDS_HERE, other_server};
     use crate::config::print::sections;
 
     #[test]
     fn what_is_meant_is_there_and_the_word_is_not_ours() {
         let all = sections(&[]);
-        for (words, section, option) in WORDS {
-            let section = all.iter().find(|docs| docs.name == *section).expect(section);
+        let here = WORDS_HERE.iter().map(|(section, words, option)| (*words, *section, *option));
+        for (words, section, option) in WORDS.iter().copied().chain(here) {
+            let section = all.iter().find(|docs| docs.name == section).expect(section);
             let has = |name: &str| section.entries.iter().any(|entry| entry.name == name);
             assert!(option.is_empty() || has(option), "{option}");
-            for word in *words {
+            for word in words {
                 assert!(!has(word), "{word} is an option of [{}]", section.name);
             }
+        }
+        for (words, section) in SECTIONS {
+            assert!(all.iter().any(|docs| docs.name == *section), "{section}");
+            assert!(all.iter().all(|docs| !words.contains(&docs.name)), "{words:?}");
         }
     }
 

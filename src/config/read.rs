@@ -7,7 +7,7 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::elsewhere::{meant, other_server, other_toml};
+use super::elsewhere::{Meant, meant, meant_section, other_server, other_toml};
 use super::error::{ConfigErrors, Problems};
 use super::head::Head;
 use super::print::{SectionDocs, sections};
@@ -49,7 +49,8 @@ pub(super) fn text(text: &str, name: &str, lookup: Lookup<'_>) -> Result<Config,
     let (mut document, errors) = DeTable::parse_recoverable(text);
     let other = other_server(text).filter(|_| !errors.is_empty());
     let other = other.map(|(whose, line)| (whose, text.find(line).unwrap_or(0), line.len()));
-    let names: Vec<_> = document.get_ref().keys().map(|key| key.get_ref().as_ref()).collect();
+    let tables = document.get_ref().iter().filter(|(_, value)| is_section(value));
+    let names: Vec<_> = tables.map(|(key, _)| key.get_ref().as_ref()).collect();
     let other =
         other.or(other_toml(&names).filter(|_| errors.is_empty()).map(|whose| (whose, 0, 1)));
     if let Some((whose, at, length)) = other {
@@ -187,8 +188,7 @@ impl Document<'_> {
             if is_section(value) {
                 let names = self.sections.iter().map(|section| section.name);
                 let names = names.filter(|name| !name.is_empty());
-                let help = match nearest(name, names.clone()).or(meant(name).map(|(s, _)| s)) {
-                    Some("") => "write `data`, at the head of the file".to_owned(),
+                let help = match meant_section(name).or(nearest(name, names.clone())) {
                     Some("host") => "write [[host]]".to_owned(),
                     Some(meant) => format!("write [{meant}]"),
                     None => format!("the sections are {}", names.collect::<Vec<_>>().join(", ")),
@@ -202,7 +202,10 @@ impl Document<'_> {
 
     /// What to write for a word of another server.
     fn known_elsewhere(&self, section: &str, word: &str) -> Option<String> {
-        let (of, option) = meant(word)?;
+        let (of, option) = match meant(section, word)? {
+            Meant::Option(of, option) => (of, option),
+            Meant::Nothing(why) => return Some(why.to_owned()),
+        };
         let of = self.sections.iter().find(|docs| docs.name == of)?;
         Some(match (of.name, option) {
             (_, "") => format!("write {}", of.heading()),
@@ -229,7 +232,7 @@ impl Document<'_> {
         let owner = elsewhere.iter().find(|known| known.entries.iter().any(|e| e.name == name));
         let help = match (owner, nearest(name, options())) {
             // Not what looks alike, if the word is known: `c2s_ports` is not `c2s_tls`.
-            (None, _) if let Some(help) = self.known_elsewhere(section, name) => help,
+            _ if let Some(help) = self.known_elsewhere(section, name) => help,
             (Some(owner), _) if owner.name.is_empty() => {
                 format!("`{name}` stands at the head of the file, before all sections")
             }
