@@ -6,6 +6,7 @@
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -261,6 +262,33 @@ fn all_addresses_that_cannot_be_had_are_told() {
     }
 }
 
+#[test]
+fn an_admin_socket_that_cannot_be_opened_ends_the_start_and_keeps_the_password() {
+    let place = Place::with("data = \"data\"");
+    fs::write(place.path("file"), "").unwrap();
+    let text = fs::read_to_string(place.path("waxwing.toml")).unwrap();
+    for (socket, why) in
+        [("nowhere/admin.sock", "No such file"), ("file", "there is something else")]
+    {
+        let text = format!("{text}[admin]\nsocket = \"{socket}\"\n");
+        fs::write(place.path("waxwing.toml"), text).unwrap();
+        let said = place.run("serve", 1);
+        assert!(said.contains(&format!("cannot open the admin socket {socket}: {why}")), "{said}");
+        assert!(!said.contains("Password"), "{said}");
+    }
+}
+
+#[test]
+fn what_only_looks_makes_nothing() {
+    let place = Place::new();
+    place.run("config check", 0);
+    place.run("config explain", 0);
+    place.run("status", 5);
+    place.run("session list", 5);
+    place.run("user list", 5);
+    assert!(!place.data().exists());
+}
+
 /// Only root can give files away, so only root can do it wrong.
 fn is_root() -> bool {
     rustix::process::geteuid().is_root()
@@ -369,6 +397,32 @@ fn a_configuration_that_root_writes_can_be_read_by_the_server() {
 }
 
 #[test]
+fn a_data_directory_of_a_group_is_refused_to_who_cannot_close_it() {
+    if !is_root() {
+        return;
+    }
+    let place = Place::new();
+    place.make_data(0o770);
+    chown(place.data(), Some(0), Some(SERVICE)).unwrap();
+    fs::set_permissions(place.0.path(), Permissions::from_mode(0o755)).unwrap();
+    let said = ended_with("user add", &as_service_user(&place, "user add romeo --random"), 5);
+    assert!(said.contains("others may enter") && said.contains("`chmod 700 "), "{said}");
+    assert_eq!(mode(&place.data()), 0o770);
+}
+
+/// Runs a copy of the program, since the user cannot enter where it is.
+fn as_service_user(place: &Place, line: &str) -> Output {
+    let program = place.path("program");
+    fs::copy(env!("CARGO_BIN_EXE_waxwing"), &program).unwrap();
+    fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+    let mut command = Command::new(&program);
+    command.current_dir(place.0.path()).args(line.split_whitespace()).stdin(Stdio::null());
+    command.env_remove("WAXWING_CONFIG").env_remove("WAXWING_DATA");
+    CommandExt::gid(&mut command, SERVICE);
+    CommandExt::uid(&mut command, SERVICE).output().unwrap()
+}
+
+#[test]
 fn another_users_data_directory_is_refused_with_a_sentence() {
     if !is_root() {
         return;
@@ -376,18 +430,9 @@ fn another_users_data_directory_is_refused_with_a_sentence() {
     let place = Place::new();
     place.make_data(0o755);
     fs::set_permissions(place.0.path(), Permissions::from_mode(0o755)).unwrap();
-    let mut command = place.command("user add romeo --random");
-    let program = std::env::temp_dir().join(format!("waxwing-{}", std::process::id()));
-    fs::copy(env!("CARGO_BIN_EXE_waxwing"), &program).unwrap();
-    fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
-    let mut other = Command::new(&program);
-    other.args(command.get_args()).current_dir(place.0.path()).stdin(Stdio::null());
-    let output = std::os::unix::process::CommandExt::uid(&mut other, SERVICE).output().unwrap();
-    fs::remove_file(&program).unwrap();
-    let said = ended_with("user add", &output, 5);
+    let said = ended_with("user add", &as_service_user(&place, "user add romeo --random"), 5);
     let why = format!("it belongs to user 0, and this program runs as user {SERVICE}");
     assert!(said.contains(&why), "{said}");
-    command.env_clear();
 }
 
 /// A user who is nobody on most machines.

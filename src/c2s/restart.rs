@@ -38,7 +38,9 @@ impl C2s {
         }
         let saved = async {
             saved.recv().await; // `None`: nobody has the other end any more
-            tracing::info!(sessions = count, "sessions are saved for the next server");
+            if count > 0 {
+                tracing::info!(sessions = count, "sessions are saved for the next server");
+            }
         };
         let gone = sessions.emptied(|session| !session.is_resumable());
         let both = async { tokio::join!(saved, gone) };

@@ -124,7 +124,12 @@ impl House {
         self.signal(Signal::TERM);
         let saved = async {
             let has_saved = |line: &String| line.contains("sessions are saved for the next server");
-            while !self.log.lock()[before..].iter().any(has_saved) {
+            // Without sessions it says nothing, and ends.
+            let mut has_ended = || {
+                let running = self.running.as_mut().expect("it runs");
+                running.child.try_wait().unwrap().is_some()
+            };
+            while !has_ended() && !self.log.lock()[before..].iter().any(has_saved) {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
@@ -132,7 +137,7 @@ impl House {
             self.book.write(|ledger| ledger.wrong("it does not say that it has saved".to_owned()));
         }
         self.address.send_replace(None);
-        self.signal(Signal::KILL);
+        self.running.as_mut().expect("it runs").child.kill().unwrap();
         self.ended().await;
     }
 
