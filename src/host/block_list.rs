@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use rustc_hash::FxHashSet;
 
-use super::Hosts;
+use super::{Hosts, Read};
 use crate::jid::{BareJid, Jid};
 use crate::storage;
 
@@ -20,10 +20,10 @@ impl Hosts {
     /// # Errors
     /// If the store fails: who cannot know whether somebody is blocked must not let him pass.
     pub async fn block_list(&self, user: &BareJid) -> storage::Result<Arc<BlockList>> {
-        let ticket = match self.blocked.get(user) {
-            Ok(list) => return Ok(list),
-            Err(ticket) => ticket,
-        };
+        self.blocked.get_or_read(user, self.read_block_list(user)).await
+    }
+
+    async fn read_block_list(&self, user: &BareJid) -> storage::Result<Read<Arc<BlockList>>> {
         let kept = self.storage.documents().all(user, KIND).await?;
         let read = |(jid, _): &(String, String)| match Jid::parse(jid) {
             Ok(jid) => Some(jid),
@@ -37,11 +37,10 @@ impl Hosts {
         static NOBODY: LazyLock<Arc<BlockList>> = LazyLock::new(Arc::default);
         let list = if list.is_empty() { Arc::clone(&NOBODY) } else { Arc::new(list) };
         // Who writes to many that are not there must not push out those that are.
-        if !list.is_empty() || !self.sessions.of(user).is_empty() {
-            let bytes = list.iter().map(|jid| jid.as_str().len() + size_of::<Jid>() * 2).sum();
-            self.blocked.enter(ticket, user, Arc::clone(&list), bytes);
-        }
-        Ok(list)
+        let is_held = !list.is_empty() || !self.sessions.of(user).is_empty();
+        let bytes =
+            is_held.then(|| list.iter().map(|j| j.as_str().len() + size_of::<Jid>() * 2).sum());
+        Ok(Read { value: list, bytes })
     }
 }
 

@@ -1,143 +1,200 @@
 //! Small facts of accounts that are asked for with every stanza and kept in the store: read once,
-//! then at hand. Bounded: what does not fit is read again.
+//! then at hand. Bounded: what is asked for least is read again.
 //!
 //! The thing to get wrong: a reader that has read the old value from the store, and puts it here
-//! after a writer has changed it. So a reader takes a [`Ticket`] before it reads, and what it
-//! brings is thrown away if anything of its shard was forgotten meanwhile.
+//! after a writer has changed it. So a reader holds the place of the value while it reads. Forgetting
+//! takes the place away, and what the reader brings then is thrown away (`quick_cache`'s guards).
 
-use std::hash::BuildHasher;
-use std::sync::Arc;
+use std::fmt;
+use std::hash::RandomState;
 
-use parking_lot::Mutex;
-use rustc_hash::{FxBuildHasher, FxHashMap};
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{OptionsBuilder, Weighter};
 
 use crate::jid::BareJid;
 
-/// Values by account, at most so many bytes of them. See the module.
-#[derive(Debug)]
-pub struct AccountCache<V> {
-    shards: Box<[Mutex<Shard<V>>]>,
-    weight_of_shard: usize,
-}
+/// Values by account, at most so many bytes of them. See the module. A `V` is cheap to clone.
+pub struct AccountCache<V: Clone>(Cache<BareJid, Weighed<V>, Bytes, RandomState>);
 
-#[derive(Debug)]
-struct Shard<V> {
-    values: FxHashMap<BareJid, (Arc<V>, usize)>,
-    weight: usize,
-    forgotten: u64,
-}
-
-/// The right to enter what is read from now on.
+/// What was read from the store.
 #[derive(Clone, Copy, Debug)]
-#[must_use]
-pub struct Ticket(u64);
+pub struct Read<V> {
+    /// The value.
+    pub value: V,
+    /// About so many bytes does it occupy; `None` if it is not to be held.
+    pub bytes: Option<usize>,
+}
 
-impl<V> AccountCache<V> {
+#[derive(Clone)]
+struct Weighed<V> {
+    value: V,
+    bytes: usize,
+}
+
+#[derive(Clone)]
+struct Bytes;
+
+impl<V> Weighter<BareJid, Weighed<V>> for Bytes {
+    fn weight(&self, user: &BareJid, weighed: &Weighed<V>) -> u64 {
+        (weighed.bytes + OVERHEAD + user.as_str().len()) as u64
+    }
+}
+
+impl<V: Clone> AccountCache<V> {
     /// Holds values of about so many bytes together.
+    ///
+    /// # Panics
+    /// Never: all that the options need is given.
     #[must_use]
     pub fn new(bytes: usize) -> Self {
-        let shard = || Mutex::new(Shard { values: FxHashMap::default(), weight: 0, forgotten: 0 });
-        Self { shards: (0..SHARDS).map(|_| shard()).collect(), weight_of_shard: bytes / SHARDS }
+        let options = OptionsBuilder::new()
+            .estimated_items_capacity(bytes / (2 * OVERHEAD))
+            .weight_capacity(bytes as u64)
+            .build()
+            .expect("both capacities are given");
+        let (hasher, lifecycle) = (RandomState::new(), DefaultLifecycle::default());
+        Self(Cache::with_options(options, Bytes, hasher, lifecycle))
     }
 
-    /// The value; if it is not here, a ticket for who reads it from the store.
-    pub fn get(&self, user: &BareJid) -> Result<Arc<V>, Ticket> {
-        let shard = self.shard(user).lock();
-        let ticket = Ticket(shard.forgotten);
-        shard.values.get(user).map(|(value, _)| Arc::clone(value)).ok_or(ticket)
-    }
-
-    /// Enters a value that was read with this ticket, if nothing has changed since. `bytes` is
-    /// about what it occupies.
-    pub fn enter(&self, ticket: Ticket, user: &BareJid, value: Arc<V>, bytes: usize) {
-        let weight = bytes + OVERHEAD + user.as_str().len();
-        let mut shard = self.shard(user).lock();
-        if shard.forgotten != ticket.0 || weight > self.weight_of_shard {
-            return;
+    /// The value. If it is not here, it is read; whoever asks for the same account meanwhile waits
+    /// for this reader.
+    ///
+    /// # Errors
+    /// If it cannot be read. Those who wait read for themselves.
+    pub async fn get_or_read<E>(
+        &self,
+        user: &BareJid,
+        read: impl Future<Output = Result<Read<V>, E>>,
+    ) -> Result<V, E> {
+        // Not even a clone of the address for what is here.
+        if let Some(weighed) = self.0.get(user) {
+            return Ok(weighed.value);
         }
-        if let Some((_, old)) = shard.values.insert(user.clone(), (value, weight)) {
-            shard.weight -= old;
-        }
-        shard.weight += weight;
-        while shard.weight > self.weight_of_shard {
-            // Any other: which is as good as another, and costs nothing to find.
-            let Some(other) = shard.values.keys().find(|other| *other != user).cloned() else {
-                return;
-            };
-            shard.remove(&other);
+        match self.0.get_value_or_guard_async(user).await {
+            Ok(weighed) => Ok(weighed.value),
+            Err(place) => {
+                let Read { value, bytes } = read.await?;
+                if let Some(bytes) = bytes {
+                    // Not held if it was forgotten meanwhile.
+                    drop(place.insert(Weighed { value: value.clone(), bytes }));
+                }
+                Ok(value)
+            }
         }
     }
 
     /// Forgets the value of an account. To be called when the store has the new one.
     pub fn forget(&self, user: &BareJid) {
-        let mut shard = self.shard(user).lock();
-        shard.forgotten += 1;
-        shard.remove(user);
-    }
-
-    fn shard(&self, user: &BareJid) -> &Mutex<Shard<V>> {
-        &self.shards[(FxBuildHasher.hash_one(user) >> 32) as usize % SHARDS]
+        self.0.remove(user);
     }
 }
 
-impl<V> Shard<V> {
-    fn remove(&mut self, user: &BareJid) {
-        if let Some((_, weight)) = self.values.remove(user) {
-            self.weight -= weight;
-        }
+impl<V: Clone> fmt::Debug for AccountCache<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AccountCache({} bytes)", self.0.weight())
     }
 }
 
 /// Bytes of an entry beside its value and the text of its key.
 const OVERHEAD: usize = 64;
-const SHARDS: usize = 16;
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::convert::Infallible;
 
-    use super::AccountCache;
+    use futures_util::FutureExt;
+    use tokio::sync::oneshot;
+
+    use super::{AccountCache, Read};
     use crate::jid::BareJid;
 
     fn user(name: &str) -> BareJid {
         BareJid::from_parts(Some(name), "montague.lit").unwrap()
     }
 
-    #[test]
-    fn a_value_is_at_hand_until_it_is_forgotten() {
-        let cache = AccountCache::new(1 << 20);
-        let romeo = user("romeo");
-        let ticket = cache.get(&romeo).unwrap_err();
-        cache.enter(ticket, &romeo, Arc::new(1), 8);
-        assert_eq!(*cache.get(&romeo).unwrap(), 1);
-        cache.forget(&romeo);
-        assert!(cache.get(&romeo).is_err());
+    async fn get(cache: &AccountCache<u32>, user: &BareJid, value: u32, bytes: usize) -> u32 {
+        let read = async { Ok::<_, Infallible>(Read { value, bytes: Some(bytes) }) };
+        cache.get_or_read(user, read).await.unwrap()
     }
 
-    #[test]
-    fn what_was_read_before_a_change_is_not_entered_after_it() {
-        let cache = AccountCache::new(1 << 20);
-        let romeo = user("romeo");
-        let ticket = cache.get(&romeo).unwrap_err();
-        cache.forget(&romeo);
-        cache.enter(ticket, &romeo, Arc::new(1), 8);
-        assert!(cache.get(&romeo).is_err());
+    async fn is_held(cache: &AccountCache<u32>, user: &BareJid) -> bool {
+        let nothing = async { Err(()) };
+        cache.get_or_read(user, nothing).await.is_ok()
     }
 
-    #[test]
-    fn memory_is_bounded() {
-        let cache = AccountCache::new(16 * 1024);
-        for i in 0..10_000 {
-            let user = user(&format!("user{i}"));
-            let Err(ticket) = cache.get(&user) else { panic!("nobody entered it") };
-            cache.enter(ticket, &user, Arc::new(i), 200);
-            assert!(cache.get(&user).is_ok(), "the newest stays");
+    #[tokio::test]
+    async fn a_value_is_at_hand_until_it_is_forgotten() {
+        let cache = AccountCache::new(1 << 20);
+        let romeo = user("romeo");
+        assert_eq!(get(&cache, &romeo, 1, 8).await, 1);
+        assert_eq!(get(&cache, &romeo, 2, 8).await, 1);
+        cache.forget(&romeo);
+        assert_eq!(get(&cache, &romeo, 3, 8).await, 3);
+        let not_held = async { Ok::<_, ()>(Read { value: 4, bytes: None }) };
+        assert_eq!(cache.get_or_read(&user("juliet"), not_held).await, Ok(4));
+        assert!(!is_held(&cache, &user("juliet")).await);
+    }
+
+    #[tokio::test]
+    async fn what_was_read_before_a_change_is_not_entered_after_it() {
+        let cache = AccountCache::new(1 << 20);
+        let romeo = user("romeo");
+        let (send, old) = oneshot::channel();
+        let slow = async { Ok::<_, ()>(Read { value: old.await.unwrap(), bytes: Some(8) }) };
+        let mut slow = Box::pin(cache.get_or_read(&romeo, slow));
+        assert!(slow.as_mut().now_or_never().is_none());
+        cache.forget(&romeo);
+        // Whoever asks after the change reads for themselves, and is not waited for.
+        assert_eq!(get(&cache, &romeo, 2, 8).await, 2);
+        send.send(1).unwrap();
+        assert_eq!(slow.await, Ok(1));
+        assert_eq!(get(&cache, &romeo, 3, 8).await, 2, "the newer value stays");
+        cache.forget(&romeo);
+        assert!(!is_held(&cache, &romeo).await);
+    }
+
+    #[tokio::test]
+    async fn a_value_is_read_once_for_all_who_wait() {
+        let cache = AccountCache::new(1 << 20);
+        let romeo = user("romeo");
+        let (send, value) = oneshot::channel();
+        let first = async { value.await.map(|value| Read { value, bytes: Some(8) }) };
+        let mut first = Box::pin(cache.get_or_read(&romeo, first));
+        assert!(first.as_mut().now_or_never().is_none());
+        let mut second = Box::pin(get(&cache, &romeo, 2, 8));
+        assert!(second.as_mut().now_or_never().is_none());
+        send.send(1).unwrap();
+        assert_eq!(first.await, Ok(1));
+        assert_eq!(second.await, 1);
+    }
+
+    #[tokio::test]
+    async fn who_waited_for_a_reader_that_failed_reads() {
+        let cache = AccountCache::new(1 << 20);
+        let romeo = user("romeo");
+        let (send, value) = oneshot::channel::<u32>();
+        let first = async { value.await.map(|value| Read { value, bytes: Some(8) }) };
+        let mut first = Box::pin(cache.get_or_read(&romeo, first));
+        assert!(first.as_mut().now_or_never().is_none());
+        let mut second = Box::pin(get(&cache, &romeo, 2, 8));
+        assert!(second.as_mut().now_or_never().is_none());
+        drop(send);
+        assert!(first.await.is_err());
+        assert_eq!(second.await, 2);
+    }
+
+    #[tokio::test]
+    async fn memory_is_bounded_and_what_is_asked_for_often_stays() {
+        let cache = AccountCache::new(64 * 1024);
+        let often = user("often");
+        for n in 0..10_000 {
+            get(&cache, &user(&format!("user{n}")), n, 200).await;
+            get(&cache, &often, n, 200).await;
         }
-        let held: usize = cache.shards.iter().map(|shard| shard.lock().values.len()).sum();
-        assert!((16..100).contains(&held), "{held}");
-        let huge = user("huge");
-        let Err(ticket) = cache.get(&huge) else { panic!("nobody entered it") };
-        cache.enter(ticket, &huge, Arc::new(0), 1 << 20);
-        assert!(cache.get(&huge).is_err(), "too large to be kept here");
+        assert!(cache.0.weight() <= 64 * 1024);
+        assert!((64..400).contains(&cache.0.len()), "{}", cache.0.len());
+        assert_eq!(get(&cache, &often, 10_000, 200).await, 0, "it was never thrown out");
+        get(&cache, &user("huge"), 1, 1 << 20).await;
+        assert!(!is_held(&cache, &user("huge")).await, "too large to be kept here");
     }
 }

@@ -1,12 +1,11 @@
 //! What a feature may see and do while it has one stanza in hand.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, LazyLock};
 
 use smallvec::SmallVec;
 
 use super::block_list::keeps_out;
-use super::{Host, Hosts, RosterLock};
+use super::{Host, Hosts, Read, RosterLock};
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::session::SessionHandle;
 use crate::stanza::{Condition, ErrorKind, IqKind, Stanza, StanzaError};
@@ -44,14 +43,12 @@ impl Cx<'_> {
         if let Some(session) = self.hosts.sessions.of(user).first() {
             return Ok(!session.is_anonymous());
         }
-        let Err(ticket) = self.hosts.known.get(user) else { return Ok(true) };
-        let is_there = self.hosts.storage.accounts().find(user).await?.is_some();
-        // Nobody fills the memory with names that do not exist.
-        if is_there {
-            static KNOWN: LazyLock<Arc<()>> = LazyLock::new(Arc::default);
-            self.hosts.known.enter(ticket, user, Arc::clone(&KNOWN), 0);
-        }
-        Ok(is_there)
+        let read = async {
+            let value = self.hosts.storage.accounts().find(user).await?.is_some();
+            // Nobody fills the memory with names that do not exist.
+            Ok(Read { value, bytes: value.then_some(0) })
+        };
+        self.hosts.known.get_or_read(user, read).await
     }
 
     /// Sees to it that there is an account before something is kept for it: anonymous users have

@@ -14,7 +14,7 @@ use arc_swap::ArcSwap;
 use rustc_hash::FxHashSet;
 use smol_str::SmolStr;
 
-pub use cache::{AccountCache, Ticket};
+pub use cache::{AccountCache, Read};
 pub use context::{Cx, Halt, Keeping, Origin, Outbox, not_stored};
 pub use registry::{Identity, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
 pub use roster_lock::{RosterLock, RosterLocks};
@@ -41,11 +41,11 @@ pub struct Hosts {
     /// Who answers which request, and what is announced.
     pub registry: Registry,
     /// Whom accounts have blocked (XEP-0191), as far as it was asked for lately.
-    pub blocked: AccountCache<FxHashSet<Jid>>,
+    pub blocked: AccountCache<Arc<FxHashSet<Jid>>>,
     /// Whose messages accounts want in their archives (XEP-0441), likewise.
-    pub preferences: AccountCache<Preferences>,
+    pub preferences: AccountCache<Arc<Preferences>>,
     /// Accounts that there are, likewise.
-    pub known: AccountCache<()>,
+    pub known: AccountCache<bool>,
     /// Who changes a roster, or tells clients of it, locks it.
     pub rosters: RosterLocks,
     /// Writes and reads numbers of messages as clients see them.

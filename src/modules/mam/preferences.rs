@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
 
-use crate::host::{Cx, IqHandler, IqReply};
+use crate::host::{Cx, IqHandler, IqReply, Read};
 use crate::jid::{BareJid, Jid};
 use crate::payload::archive_preferences::{Default, Preferences};
 use crate::stanza::{Condition, Iq, IqKind, StanzaError};
@@ -42,19 +42,17 @@ impl IqHandler for Wishes {
 /// # Errors
 /// `internal-server-error` if the store fails: what must not be kept is not kept by mistake.
 pub(super) async fn of(cx: &Cx<'_>, user: &BareJid) -> Result<Arc<Preferences>, StanzaError> {
-    let ticket = match cx.hosts.preferences.get(user) {
-        Ok(preferences) => return Ok(preferences),
-        Err(ticket) => ticket,
+    let read = async {
+        // Most users have none of their own: one for all of them.
+        static DEFAULT: LazyLock<Arc<Preferences>> = LazyLock::new(Arc::default);
+        let stored = stored(&*cx.hosts.storage, user).await?;
+        let is_default = stored == Preferences::default();
+        let value = if is_default { Arc::clone(&DEFAULT) } else { Arc::new(stored) };
+        let jids = value.always.iter().chain(&value.never);
+        let bytes = jids.map(|jid| jid.as_str().len() + size_of::<Jid>()).sum();
+        Ok(Read { value, bytes: Some(bytes) })
     };
-    // Most users have none of their own: one for all of them.
-    static DEFAULT: LazyLock<Arc<Preferences>> = LazyLock::new(Arc::default);
-    let stored = stored(&*cx.hosts.storage, user).await?;
-    let is_default = stored == Preferences::default();
-    let preferences = if is_default { Arc::clone(&DEFAULT) } else { Arc::new(stored) };
-    let jids = preferences.always.iter().chain(&preferences.never);
-    let bytes = jids.map(|jid| jid.as_str().len() + size_of::<Jid>()).sum();
-    cx.hosts.preferences.enter(ticket, user, Arc::clone(&preferences), bytes);
-    Ok(preferences)
+    cx.hosts.preferences.get_or_read(user, read).await
 }
 
 /// Those of a user, from the store.
