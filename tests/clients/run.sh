@@ -5,10 +5,11 @@
 #   tests/clients/run.sh --server prosody      the same against Debian's Prosody: a scenario that
 #                                              fails there too is the scenario's fault
 #
-# slixmpp and aioxmpp always run. xmpp.js runs where npm is, Converse.js where npm and Chromium are,
-# nbxmpp where the system's Python has GLib and libsoup (Debian: python3-gi gir1.2-soup-3.0
-# glib-networking python3-venv).
-# Everything installed lies in target/clients; nothing is installed on the system.
+# slixmpp and aioxmpp need Python with venv; xmpp.js needs Node 20.10 and npm; Converse.js needs Chromium,
+# too; nbxmpp needs the system's Python with GLib and libsoup. On Debian: python3-venv nodejs npm chromium
+# python3-gi gir1.2-soup-3.0 glib-networking. What is missing is an error. With WAXWING_SKIP_CLIENTS=1
+# its clients are left out, and named.
+# Libraries lie in target/clients; nothing is installed on the system.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -61,24 +62,38 @@ with_glib() {
         nbxmpp==7.4.0 precis-i18n==1.1.2 idna==3.11 packaging==25.0
 }
 
+# missing WHAT PACKAGES: ends here, or says which clients are left out.
+missing() {
+    if [ "${WAXWING_SKIP_CLIENTS-}" = 1 ]; then
+        echo "SKIPPED $1: needs $2"
+    else
+        echo "$1 cannot run: it needs $2 (or set WAXWING_SKIP_CLIENTS=1)" >&2
+        exit 1
+    fi
+}
+
+"$python" -c 'import ensurepip, venv' 2>/dev/null || {
+    echo "$python cannot make a virtual environment: install python3-venv" >&2
+    exit 1
+}
 install pip with_pip
-if command -v npm >/dev/null; then
+if command -v npm >/dev/null && node --experimental-websocket -e 'WebSocket' 2>/dev/null; then
     install npm with_npm
     set -- "$@" --node "$place"
     if chromium=$(command -v chromium || command -v chromium-browser); then
         install browser with_browser
         set -- "$@" --chromium "$chromium" --converse "$place/browser"
     else
-        echo "skipped Converse.js: no chromium"
+        missing Converse.js chromium
     fi
 else
-    echo "skipped xmpp.js and Converse.js: no npm"
+    missing 'xmpp.js and Converse.js' 'npm and node 20.10 or newer'
 fi
-if /usr/bin/python3 -c 'import gi; gi.require_version("Soup", "3.0")' 2>/dev/null; then
+if /usr/bin/python3 -c 'import ensurepip, gi; gi.require_version("Soup", "3.0")' 2>/dev/null; then
     install glib with_glib
     set -- "$@" --nbxmpp "$place/glib/bin/python"
 else
-    echo "skipped nbxmpp: needs python3-gi and gir1.2-soup-3.0"
+    missing nbxmpp 'python3-venv, python3-gi, gir1.2-soup-3.0 and glib-networking'
 fi
 
 PYTHONDONTWRITEBYTECODE=1 exec "$place/venv/bin/python" "$here/run.py" "$@"
