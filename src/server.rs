@@ -88,7 +88,7 @@ impl Server {
         let mut addresses = Vec::new();
         for (entry, listener) in listeners {
             if let Ok(address) = listener.local_addr() {
-                tracing::info!(%address, entry = ?entry, "listening for clients");
+                tracing::debug!(%address, entry = ?entry, "listening for clients");
                 addresses.push((entry, address));
             }
             let task = Arc::clone(&c2s).listen(listener, entry);
@@ -212,15 +212,15 @@ impl Running for Server {
         vec![
             ("version", json!(env!("CARGO_PKG_VERSION"))),
             ("domains", json!(domains)),
-            ("uptime-seconds", json!(hosts.uptime().as_secs())),
+            ("uptime_seconds", json!(hosts.uptime().as_secs())),
             ("starttls", json!(listening(Entry::StartTls))),
-            ("direct-tls", json!(listening(Entry::Direct))),
+            ("direct_tls", json!(listening(Entry::Direct))),
             ("http", json!(listening(Entry::Http))),
             ("https", json!(listening(Entry::Https))),
             ("connections", json!(hosts.metrics.connections.get())),
             ("sessions", json!(hosts.sessions.count())),
-            ("messages-in", json!(hosts.metrics.stanzas_in.message.get())),
-            ("messages-out", json!(hosts.metrics.stanzas_out.message.get())),
+            ("messages_in", json!(hosts.metrics.stanzas_in.message.get())),
+            ("messages_out", json!(hosts.metrics.stanzas_out.message.get())),
             ("panics", json!(hosts.metrics.panics.get())),
         ]
     }

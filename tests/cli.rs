@@ -43,7 +43,7 @@ fn an_account_lives_from_add_to_del() {
     assert_eq!(shown["sessions"], Value::Null);
     place.run_with("user passwd romeo --password-stdin", "other\n").ends_with(0);
     assert!(place.run("user list").ends_with(0).out.contains("romeo@localhost"));
-    assert!(place.run("user del romeo").ends_with(0).out.contains("Removed"));
+    assert!(place.run("user del romeo --yes").ends_with(0).out.contains("Removed"));
     assert_eq!(place.run("user list --json").ends_with(0).json(), json!([]));
 }
 
@@ -128,7 +128,8 @@ fn many_accounts_are_listed_in_pages() {
     let page = place.run("user list --after user09 --limit 3 --json").ends_with(0).json();
     let names: Vec<_> = page.as_array().unwrap().iter().map(|row| &row["account"]).collect();
     assert_eq!(names, ["user10@localhost", "user11@localhost", "user12@localhost"]);
-    assert_eq!(place.run("user list --host example.org --json").ends_with(0).json(), json!([]));
+    // A domain that is not served and has no accounts is a mistake, not an empty list.
+    place.run("user list --host example.org --json").ends_with(2);
     let after = place.run("user list --after user19 --json").ends_with(0).json();
     assert_eq!(after.as_array().unwrap().len(), 5);
 }
@@ -146,7 +147,11 @@ fn archives_are_shown_limited_and_cleared() {
     });
     assert_eq!(shown, expected);
     let limited = place.run("archive limit romeo --messages 1000").ends_with(0);
-    assert!(limited.out.starts_with("The newest 1000 messages stay, for 90 d"), "{}", limited.out);
+    assert_eq!(
+        limited.out,
+        "romeo@localhost has limits of its own: messages older than 90 d, and all but the newest \
+         1000, are removed from its archive when the server runs.\n"
+    );
     let limited = place.run("archive limit romeo --age 0 --json").ends_with(0).json();
     assert_eq!((&limited["keeps_age"], &limited["keeps_messages"]), (&Value::Null, &json!(1000)));
     let shown = place.run("archive show romeo --json").ends_with(0).json();
@@ -154,16 +159,19 @@ fn archives_are_shown_limited_and_cleared() {
     let usual = place.run("archive limit romeo --default --json").ends_with(0).json();
     assert_eq!((&usual["keeps_age"], &usual["has_own_limits"]), (&json!("90 d"), &json!(false)));
 
-    let cleared = place.run("archive clear romeo --json").ends_with(0).json();
+    let cleared = place.run("archive clear romeo --yes --json").ends_with(0).json();
     assert_eq!(cleared["removed"], 0);
-    place.run("archive clear romeo --before 2026-01-31").ends_with(0);
-    place.run("archive clear romeo --before 2026-01-31T12:00:00+01:00").ends_with(0);
+    place.run("archive clear romeo --yes --before 2026-01-31").ends_with(0);
+    place.run("archive clear romeo --yes --before 2026-01-31T12:00:00+01:00").ends_with(0);
     for wrong in [
         "archive limit romeo",
         "archive limit romeo --default --messages 1",
         "archive limit romeo --age soon",
+        "archive limit romeo --age 30",
         "archive limit romeo --messages few",
         "archive clear romeo --before 31.1.2026",
+        "archive clear romeo --before 90",
+        "archive clear romeo --before 0",
     ] {
         place.run(wrong).ends_with(2);
     }

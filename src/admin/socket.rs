@@ -1,12 +1,12 @@
 //! The administrator's door of a running server: a Unix socket, a JSON object a line each way.
 //!
 //! ```text
-//! > {"command":["user","show"],"arguments":{"account":"romeo"}}
-//! < {"ok":{"kind":"done","text":"…","json":{…}}}
-//! < {"error":{"code":"not-found","message":"there is no account romeo@montague.lit"}}
+//! > {"version":1,"command":["user","show"],"arguments":{"account":"romeo"}}
+//! < {"version":1,"ok":{"kind":"done","text":"…","json":{…}}}
+//! < {"version":1,"error":{"code":"not-found","message":"there is no account romeo@montague.lit"}}
 //! ```
 //!
-//! Only the user who runs the server, and root, get an answer: the socket's mode keeps others out,
+//! `docs/admin-socket.md` describes the protocol. Only the user who runs the server, and root, get an answer: the socket's mode keeps others out,
 //! and the kernel tells who is there. A connection may make many calls, one after the other.
 
 use std::ffi::OsString;
@@ -22,13 +22,16 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::{Answer, Code, Failure, Request};
+use super::{Answer, Code, Failure, Reply, Request, VERSION, other_version};
 use crate::files;
-use crate::host::command::CommandCx;
+use crate::host::command::{Caller, CommandCx};
 use crate::tasks::Tasks;
 
 /// The longest request: `user import` brings some hundred thousand accounts in one.
 pub const MAX_REQUEST: usize = 64 << 20;
+
+/// Makes what a command works with, for one call of this caller.
+pub type Contexts = Arc<dyn Fn(Caller) -> CommandCx + Send + Sync>;
 
 /// Opens the door and returns; it is closed, and the socket's file removed, when `tasks` stops.
 ///
@@ -37,14 +40,14 @@ pub const MAX_REQUEST: usize = 64 << 20;
 /// # Errors
 /// `AddrInUse` if a server answers there; `AlreadyExists` if there is something else than a
 /// socket; `InvalidInput` if the path is too long for a socket; what the file system says.
-pub async fn serve(cx: CommandCx, path: PathBuf, tasks: &Tasks) -> io::Result<()> {
+pub async fn serve(contexts: Contexts, path: PathBuf, tasks: &Tasks) -> io::Result<()> {
     let listener = bind(&path).await?;
     let identity = identity(&path)?;
     let spawner = tasks.clone();
     tasks.spawn("admin", async move {
         let stopping = spawner.stopping();
         tokio::select! {
-            () = accept(&cx, &listener, &spawner) => {}
+            () = accept(&contexts, &listener, &spawner) => {}
             () = stopping.cancelled() => {}
         }
         drop(listener);
@@ -85,7 +88,7 @@ pub async fn call(path: &Path, request: &Request) -> io::Result<Answer> {
         };
         return Err(io::Error::new(io::ErrorKind::UnexpectedEof, text));
     }
-    Ok(serde_json::from_slice(&answer)?)
+    Ok(serde_json::from_slice::<Reply>(&answer)?.answer)
 }
 
 /// Binds under another name, so that the socket never has a wider mode under its own, and so that
@@ -130,16 +133,16 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
     fs::symlink_metadata(path).map(|found| (found.dev(), found.ino()))
 }
 
-async fn accept(cx: &CommandCx, listener: &UnixListener, tasks: &Tasks) {
+async fn accept(contexts: &Contexts, listener: &UnixListener, tasks: &Tasks) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let place = Arc::clone(&places).acquire_owned().await.expect("it is never closed");
         match listener.accept().await {
             Ok((stream, _)) => {
-                let (cx, stopping) = (cx.clone(), tasks.stopping());
+                let (contexts, stopping) = (Arc::clone(contexts), tasks.stopping());
                 tasks.spawn("admin", async move {
                     let _place = place;
-                    if let Err(error) = serve_one(&cx, stream, &stopping).await {
+                    if let Err(error) = serve_one(&contexts, stream, &stopping).await {
                         tracing::debug!(%error, "a connection of an administrator ended");
                     }
                 });
@@ -153,15 +156,15 @@ async fn accept(cx: &CommandCx, listener: &UnixListener, tasks: &Tasks) {
 }
 
 async fn serve_one(
-    cx: &CommandCx,
+    contexts: &Contexts,
     mut stream: UnixStream,
     stopping: &tokio_util::sync::CancellationToken,
 ) -> io::Result<()> {
     let uid = stream.peer_cred()?.uid();
     if uid != 0 && uid != rustix::process::geteuid().as_raw() {
-        tracing::warn!(uid, "a stranger at the admin socket");
+        tracing::warn!(uid, "admin request refused: not the user who runs the server");
         let message = "only the user who runs the server may do this".to_owned();
-        return write(&mut stream, &failure(Code::Invalid, message)).await;
+        return write(&mut stream, failure(Code::Invalid, message)).await;
     }
     let (reader, mut writer) = stream.into_split();
     let mut reader = BufReader::new(reader);
@@ -174,7 +177,7 @@ async fn serve_one(
             Ok(Ok(Some(line))) => line,
             Ok(Ok(None)) => return Ok(()),
             Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => {
-                return write(&mut writer, &failure(Code::Invalid, error.to_string())).await;
+                return write(&mut writer, failure(Code::Invalid, error.to_string())).await;
             }
             Ok(Err(error)) => return Err(error),
             Err(_) => return Err(io::ErrorKind::TimedOut.into()),
@@ -183,15 +186,15 @@ async fn serve_one(
         let answer = match serde_json::from_slice::<Request>(&line) {
             Ok(request) => {
                 drop(line);
-                super::run(cx, &request).await
+                super::run(contexts(Caller::Uid(uid)), &request).await
             }
-            Err(e) => {
-                let message =
-                    format!("this is no request (line {} column {})", e.line(), e.column());
+            Err(error) => {
+                let message = unreadable(&line, &error);
+                tracing::info!(uid, error = message, "admin request refused");
                 failure(Code::Invalid, message)
             }
         };
-        write(&mut writer, &answer).await?;
+        write(&mut writer, answer).await?;
     }
 }
 
@@ -210,8 +213,21 @@ async fn line(reader: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Option<Vec
     }
 }
 
-async fn write(writer: &mut (impl AsyncWriteExt + Unpin), answer: &Answer) -> io::Result<()> {
-    let mut line = serde_json::to_vec(answer)?;
+/// Why a line is no request. A newer program may ask for what this version does not know.
+fn unreadable(line: &[u8], error: &serde_json::Error) -> String {
+    #[derive(serde::Deserialize)]
+    struct Versioned {
+        version: u32,
+    }
+    match serde_json::from_slice::<Versioned>(line) {
+        Ok(Versioned { version }) if version != VERSION => other_version(version),
+        _ => format!("this is no request (line {} column {})", error.line(), error.column()),
+    }
+}
+
+async fn write(writer: &mut (impl AsyncWriteExt + Unpin), answer: Answer) -> io::Result<()> {
+    let reply = Reply { version: VERSION, answer };
+    let mut line = serde_json::to_vec(&reply)?;
     line.push(b'\n');
     match timeout(WRITE, writer.write_all(&line)).await {
         Ok(written) => written,

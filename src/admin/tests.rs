@@ -13,11 +13,11 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
-use super::{Answer, COMMANDS, Code, GROUPS, Request, run, socket};
+use super::{Answer, COMMANDS, Code, GROUPS, Request, VERSION, run, socket};
 use crate::auth::Derivations;
 use crate::clock::Clock;
-use crate::config::Config;
-use crate::host::command::{CommandCx, Outcome, Running, SessionRow};
+use crate::config::{Config, HostConfig};
+use crate::host::command::{Caller, CommandCx, Format, Outcome, Running, SessionRow};
 use crate::jid::{BareJid, Jid};
 use crate::payload::datetime::Timestamp;
 use crate::storage::{MemoryStorage, RosterItem, SavedSession};
@@ -58,31 +58,45 @@ fn context() -> (CommandCx, Arc<Noting>) {
     let running = Arc::new(Noting::default());
     let mut config = Config::default_for("localhost", "/nowhere".into());
     config.auth.iterations = 4096;
+    config.hosts.push(HostConfig { domain: "b.example".to_owned(), ..config.hosts[0].clone() });
     let cx = CommandCx {
         storage: MemoryStorage::new(),
         derivations: Derivations::new(&config.auth),
         config: Arc::new(config),
         clock: Clock::manual(Timestamp::from_micros(0)),
         running: Some(Arc::clone(&running) as Arc<dyn Running>),
+        caller: Caller::Uid(0),
         default_domain: "localhost".to_owned(),
+        only_domain: None,
     };
     (cx, running)
 }
 
+fn contexts(cx: CommandCx) -> socket::Contexts {
+    Arc::new(move |caller| CommandCx { caller, ..cx.clone() })
+}
+
 fn request(command: &str, arguments: Value) -> Request {
     let command = command.split(' ').map(str::to_owned).collect();
-    Request { command, arguments: serde_json::from_value(arguments).unwrap() }
+    Request {
+        version: VERSION,
+        command,
+        arguments: serde_json::from_value(arguments).unwrap(),
+        domain: None,
+        confirmed: true,
+        format: None,
+    }
 }
 
 async fn json_of(cx: &CommandCx, command: &str, arguments: Value) -> Value {
-    match run(cx, &request(command, arguments)).await {
+    match run(cx.clone(), &request(command, arguments)).await {
         Answer::Ok(Outcome::Done { json, .. } | Outcome::Partly { json, .. }) => json,
         other => panic!("{command}: {other:?}"),
     }
 }
 
 async fn code_of(cx: &CommandCx, command: &str, arguments: Value) -> Code {
-    match run(cx, &request(command, arguments)).await {
+    match run(cx.clone(), &request(command, arguments)).await {
         Answer::Error(failure) => failure.code,
         other @ Answer::Ok(_) => panic!("{command}: {other:?}"),
     }
@@ -102,7 +116,8 @@ fn each_command_can_be_called_and_has_its_group() {
             _ => panic!("{path:?} is too deep"),
         }
         for argument in command.arguments() {
-            let of_all = ["config", "data", "domain", "help", "json", "password-stdin"];
+            assert!(is_snake_case(argument.name), "{path:?} {}", argument.name);
+            let of_all = ["config", "data", "domain", "help", "json", "password-stdin", "yes"];
             assert!(!of_all.contains(&argument.name), "{path:?} {}", argument.name);
         }
     }
@@ -115,7 +130,7 @@ async fn without_a_server_another_password_ends_the_sessions_that_wait_for_one()
     let sessions = cx.storage.resumption();
     for (user, key) in [("romeo", "one"), ("romeo", "two"), ("juliet", "three")] {
         let account = json!({"account": user, "password": "x"});
-        run(&cx, &request("user add", account)).await;
+        run(cx.clone(), &request("user add", account)).await;
         let owner = BareJid::parse(&format!("{user}@localhost")).unwrap();
         let (number, _) = sessions.begin(&owner, key, key).await.unwrap();
         let state = bytes::Bytes::from_static(b"all");
@@ -135,7 +150,7 @@ async fn who_is_removed_or_gets_another_password_is_closed() {
     let (cx, running) = context();
     json_of(&cx, "user add", json!({"account": "romeo", "password": "x"})).await;
     assert_eq!(*running.0.lock(), []);
-    let new = json!({"account": "romeo", "password": "y", "keep-sessions": true});
+    let new = json!({"account": "romeo", "password": "y", "keep_sessions": true});
     assert_eq!(json_of(&cx, "user passwd", new).await["closed"], 0);
     assert_eq!(*running.0.lock(), []);
     let new = json!({"account": "romeo", "random": true});
@@ -186,7 +201,7 @@ async fn a_call_is_checked_before_it_runs() {
 async fn sessions_are_shown_and_counted() {
     let (cx, _) = context();
     let Answer::Ok(Outcome::Table { columns, rows }) =
-        run(&cx, &request("session list", json!({}))).await
+        run(cx.clone(), &request("session list", json!({}))).await
     else {
         panic!("sessions are a table");
     };
@@ -206,7 +221,7 @@ async fn a_command_goes_over_the_socket_and_its_answer_comes_back() {
     let path = directory.path().join("admin.sock");
     let (cx, _) = context();
     let tasks = Tasks::new();
-    socket::serve(cx, path.clone(), &tasks).await.unwrap();
+    socket::serve(contexts(cx), path.clone(), &tasks).await.unwrap();
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     let add = request("user add", json!({"account": "romeo", "password": "x"}));
     assert!(matches!(socket::call(&path, &add).await.unwrap(), Answer::Ok(_)));
@@ -225,7 +240,7 @@ async fn many_requests_fit_in_one_connection_and_nonsense_does_not_end_it() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("admin.sock");
     let tasks = Tasks::new();
-    socket::serve(context().0, path.clone(), &tasks).await.unwrap();
+    socket::serve(contexts(context().0), path.clone(), &tasks).await.unwrap();
     let mut stream = UnixStream::connect(&path).await.unwrap();
     let text =
         "{\"command\":[\"user\",\"add\"],\"arguments\":secret}\n{\"command\":[\"status\"]}\n";
@@ -248,8 +263,8 @@ async fn a_dead_socket_is_replaced_and_a_living_one_is_not() {
     let path = directory.path().join("admin.sock");
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
     let (one, other) = (Tasks::new(), Tasks::new());
-    socket::serve(context().0, path.clone(), &one).await.unwrap();
-    let refused = socket::serve(context().0, path.clone(), &other).await.unwrap_err();
+    socket::serve(contexts(context().0), path.clone(), &one).await.unwrap();
+    let refused = socket::serve(contexts(context().0), path.clone(), &other).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::AddrInUse);
     let status = request("status", json!({}));
     assert!(matches!(socket::call(&path, &status).await.unwrap(), Answer::Ok(_)));
@@ -261,10 +276,130 @@ async fn what_is_no_socket_is_left_alone() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("admin.sock");
     fs::write(&path, "precious").unwrap();
-    let refused = socket::serve(context().0, path.clone(), &Tasks::new()).await.unwrap_err();
+    let refused =
+        socket::serve(contexts(context().0), path.clone(), &Tasks::new()).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::AlreadyExists);
     assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
     let long = Path::new("/tmp").join("x".repeat(200));
-    let refused = socket::serve(context().0, long, &Tasks::new()).await.unwrap_err();
+    let refused = socket::serve(contexts(context().0), long, &Tasks::new()).await.unwrap_err();
     assert!(refused.to_string().contains("too long for a socket"), "{refused}");
+}
+
+fn is_snake_case(key: &str) -> bool {
+    key.starts_with(|c: char| c.is_ascii_lowercase())
+        && key.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+}
+
+#[tokio::test]
+async fn a_call_is_about_the_domain_that_it_names() {
+    let (cx, _) = context();
+    let of_b = |command: &str, arguments| Request {
+        domain: Some("B.example".to_owned()),
+        ..request(command, arguments)
+    };
+    for request in [
+        request("user add", json!({"account": "joe", "password": "x"})),
+        of_b("user add", json!({"account": "joe", "password": "x"})),
+    ] {
+        assert!(matches!(run(cx.clone(), &request).await, Answer::Ok(_)));
+    }
+    let Answer::Ok(Outcome::Table { rows, .. }) =
+        run(cx.clone(), &of_b("user list", json!({}))).await
+    else {
+        panic!("accounts are a table");
+    };
+    let names: Vec<_> = rows.iter().map(|row| &row[0]).collect();
+    assert_eq!(names, ["joe@b.example"]);
+    let Answer::Ok(Outcome::Table { rows, .. }) =
+        run(cx.clone(), &of_b("session list", json!({}))).await
+    else {
+        panic!("sessions are a table");
+    };
+    assert_eq!(rows.len(), 0);
+    let removed = run(cx.clone(), &of_b("user del", json!({"account": "joe"}))).await;
+    assert!(matches!(removed, Answer::Ok(_)));
+    json_of(&cx, "user show", json!({"account": "joe@localhost"})).await;
+    assert_eq!(
+        code_of(&cx, "user show", json!({"account": "joe@b.example"})).await,
+        Code::NotFound
+    );
+
+    let of_c = Request { domain: Some("c.example".to_owned()), ..request("status", json!({})) };
+    let Answer::Error(failure) = run(cx.clone(), &of_c).await else { panic!("it is not served") };
+    assert_eq!(
+        failure.message,
+        "this server does not serve c.example; it serves localhost, b.example"
+    );
+}
+
+#[tokio::test]
+async fn what_cannot_be_had_back_is_removed_only_if_that_is_confirmed() {
+    let (cx, running) = context();
+    json_of(&cx, "user add", json!({"account": "romeo", "password": "x"})).await;
+    let unconfirmed =
+        |command, arguments| Request { confirmed: false, ..request(command, arguments) };
+    let destructive: Vec<_> =
+        COMMANDS.iter().filter(|c| c.is_destructive()).map(|c| c.path().join(" ")).collect();
+    assert_eq!(destructive, ["user del", "archive limit", "archive clear"]);
+    for (command, arguments) in [
+        ("user del", json!({"account": "romeo"})),
+        ("archive clear", json!({"account": "romeo"})),
+        ("archive limit", json!({"account": "romeo", "age": "23 h"})),
+    ] {
+        let Answer::Error(failure) = run(cx.clone(), &unconfirmed(command, arguments)).await else {
+            panic!("{command} is done unasked");
+        };
+        assert_eq!(failure.code, Code::Unconfirmed, "{command}");
+        assert!(failure.message.contains("romeo@localhost"), "{command}: {}", failure.message);
+        assert!(failure.message.ends_with('?'), "{command}: {}", failure.message);
+    }
+    assert_eq!(*running.0.lock(), []);
+    json_of(&cx, "user show", json!({"account": "romeo"})).await;
+    // It is not asked about what is not there.
+    let nobody = unconfirmed("user del", json!({"account": "nobody"}));
+    assert!(matches!(run(cx.clone(), &nobody).await, Answer::Error(f) if f.code == Code::NotFound));
+    // A day and more is what people mean.
+    let day = unconfirmed("archive limit", json!({"account": "romeo", "age": "1 d"}));
+    assert!(matches!(run(cx.clone(), &day).await, Answer::Ok(_)));
+}
+
+#[tokio::test]
+async fn a_caller_gets_the_half_of_an_answer_that_it_wants() {
+    let (cx, _) = context();
+    for (format, has_text, has_json) in
+        [(None, true, true), (Some(Format::Json), false, true), (Some(Format::Text), true, false)]
+    {
+        let status = Request { format, ..request("status", json!({})) };
+        let answer = serde_json::to_value(run(cx.clone(), &status).await).unwrap();
+        assert_eq!(answer["ok"].get("text").is_some(), has_text, "{answer}");
+        assert_eq!(answer["ok"].get("json").is_some(), has_json, "{answer}");
+    }
+    let list = Request { format: Some(Format::Json), ..request("session list", json!({})) };
+    let answer = serde_json::to_value(run(cx, &list).await).unwrap();
+    assert_eq!(answer["ok"]["json"][0]["jid"], "romeo@localhost/orchard", "{answer}");
+}
+
+#[tokio::test]
+async fn another_version_of_the_protocol_is_refused_with_ours() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("admin.sock");
+    let tasks = Tasks::new();
+    socket::serve(contexts(context().0), path.clone(), &tasks).await.unwrap();
+    let mut stream = UnixStream::connect(&path).await.unwrap();
+    let text = "{\"version\":2,\"command\":[\"status\"]}\n\
+                {\"version\":3,\"order\":\"status\"}\n\
+                {\"command\":[\"status\"],\"domain\":\"localhost\",\"format\":\"json\"}\n";
+    stream.write_all(text.as_bytes()).await.unwrap();
+    stream.shutdown().await.unwrap();
+    let mut answers = String::new();
+    stream.read_to_string(&mut answers).await.unwrap();
+    let answers: Vec<Value> =
+        answers.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(answers.iter().all(|answer| answer["version"] == VERSION), "{answers:?}");
+    for (answer, version) in answers.iter().zip([2, 3]) {
+        let wanted = format!("this server speaks version 1 of the protocol, not version {version}");
+        assert_eq!(answer["error"]["message"], wanted);
+    }
+    assert_eq!(answers[2]["ok"]["json"]["running"], true);
+    tasks.stop(Duration::from_secs(5)).await;
 }

@@ -86,6 +86,7 @@ pub(super) fn collect(command: &dyn Command, matches: &ArgMatches) -> Result<Arg
                 }
             }
             ArgumentKind::Account
+            | ArgumentKind::Choice(_)
             | ArgumentKind::FullJid
             | ArgumentKind::Jid
             | ArgumentKind::Text => {
@@ -97,6 +98,11 @@ pub(super) fn collect(command: &dyn Command, matches: &ArgMatches) -> Result<Arg
         }
     }
     Ok(Arguments(values))
+}
+
+/// Whether the caller wants a destructive command without being asked.
+pub(super) fn is_confirmed(command: &dyn Command, matches: &ArgMatches) -> bool {
+    command.is_destructive() && matches.get_flag("yes")
 }
 
 fn options() -> [Arg; 4] {
@@ -111,9 +117,9 @@ fn options() -> [Arg; 4] {
             .value_name("DIR")
             .value_hint(ValueHint::DirPath)
             .env("WAXWING_DATA"),
-        option("domain")
-            .value_name("DOMAIN")
-            .help("The domain of names without one [default: the first one, or localhost]"),
+        option("domain").value_name("DOMAIN").help(
+            "The domain of names without one, and of lists [default: the first one, or localhost]",
+        ),
         option("json").action(ArgAction::SetTrue).help("Answer in JSON"),
     ]
 }
@@ -151,7 +157,10 @@ fn admin(command: &dyn Command) -> Clap {
         ArgumentKind::Password => vec![password_stdin(command)],
         _ => vec![one(argument)],
     });
-    Clap::new(*name).about(command.about()).args(arguments)
+    let yes = Arg::new("yes").long("yes").action(ArgAction::SetTrue);
+    let yes = yes.help("Do it without asking; needed where there is no terminal");
+    let yes = command.is_destructive().then_some(yes);
+    Clap::new(*name).about(command.about()).args(arguments).args(yes)
 }
 
 fn one(argument: &Argument) -> Arg {
@@ -165,12 +174,13 @@ fn one(argument: &Argument) -> Arg {
     }
     let arg = match argument.required {
         true => arg.required(true),
-        false => arg.long(argument.name),
+        false => arg.long(argument.name.replace('_', "-")),
     };
     match argument.kind {
         ArgumentKind::Flag => arg.action(ArgAction::SetTrue),
         ArgumentKind::Number => arg.value_name("NUMBER").value_parser(value_parser!(u64)),
         ArgumentKind::Account => arg.value_name("ACCOUNT").value_hint(ValueHint::EmailAddress),
+        ArgumentKind::Choice(words) => arg.value_parser(words.to_vec()),
         ArgumentKind::FullJid | ArgumentKind::Jid => arg.value_name("JID"),
         ArgumentKind::Lines | ArgumentKind::Password | ArgumentKind::Text => arg.value_name("TEXT"),
     }
@@ -205,7 +215,8 @@ Exit codes:
   3  what was named is not there
   4  it exists already
   5  the server does not run or cannot be reached
-  6  the configuration is wrong";
+  6  the configuration is wrong
+  7  it would have removed something, and nobody said yes";
 
 const SERVE_HELP: &str = "\
 Without a configuration the server is of one domain (--domain, at first `localhost`), which it

@@ -7,6 +7,26 @@ use std::path::PathBuf;
 use super::{Exit, Problem};
 use crate::admin::socket::MAX_REQUEST;
 
+/// Asks a question which must be answered with yes. The answer is no if nothing is typed.
+///
+/// # Errors
+/// If the answer is no, or there is no terminal to ask on.
+pub(super) fn confirm(question: &str) -> Result<(), Problem> {
+    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        let text = format!("{question} There is no terminal to ask on; give --yes to do it");
+        return Err(Problem::new(Exit::Unconfirmed, text));
+    }
+    let answer = dialoguer::Confirm::new()
+        .with_prompt(question)
+        .default(false)
+        .interact()
+        .map_err(|error| Problem::new(Exit::Failed, error.to_string()))?;
+    match answer {
+        true => Ok(()),
+        false => Err(Problem::new(Exit::Unconfirmed, "nothing was done")),
+    }
+}
+
 /// A new password, typed twice.
 pub(super) fn new_password() -> Result<String, Problem> {
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {

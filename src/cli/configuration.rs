@@ -68,11 +68,16 @@ fn check(options: &Options, output: &Output) -> Result<Exit, Problem> {
     };
     let config = Config::read(&file).map_err(|errors| place::wrong(&errors))?;
     let domains: Vec<_> = config.hosts.iter().map(|host| host.domain.as_str()).collect();
+    let warnings = config.warnings();
     let mut text = format!("{} is right (for {}).", file.display(), domains.join(", "));
     if let Some(note) = place::here_alone(&config) {
         text.push_str(&format!("\nNote: {note}."));
     }
-    output.say(&text, &json!({ "file": file, "ok": true, "domains": domains }))?;
+    for warning in &warnings {
+        text.push_str(&format!("\nwarning: {warning}"));
+    }
+    let json = json!({ "file": file, "ok": true, "domains": domains, "warnings": warnings });
+    output.say(&text, &json)?;
     Ok(Exit::Ok)
 }
 

@@ -7,53 +7,60 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::place::Place;
-use super::{Exit, Problem};
+use super::{Exit, Problem, ask};
 use crate::admin::{self, Answer, Code, Request, socket};
 use crate::auth::Derivations;
 use crate::clock::Clock;
 use crate::config::Backend;
-use crate::host::command::{Arguments, Command, CommandCx, Outcome, Permission};
+use crate::host::command::{Caller, Command, CommandCx, Outcome, Permission};
 use crate::storage::{self, DataLock};
 use crate::tasks::Tasks;
 
-/// Runs a command and waits for its answer. `Exit::NotRunning` comes with what is to be told of a
-/// server that does not run.
+/// Runs a command and waits for its answer. Asks first, if the command wants to be confirmed.
+/// `Exit::NotRunning` comes with what is to be told of a server that does not run.
 pub(super) fn run(
     place: &Place,
     command: &dyn Command,
-    arguments: Arguments,
+    mut request: Request,
 ) -> Result<(Outcome, Exit), Problem> {
-    let path = command.path().iter().map(|word| (*word).to_owned()).collect();
-    let request = Request { command: path, arguments };
+    let (mut answer, mut exit) = answer(place, command, &request)?;
+    if let Answer::Error(failure) = &answer
+        && failure.code == Code::Unconfirmed
+    {
+        ask::confirm(&failure.message)?;
+        request.confirmed = true;
+        (answer, exit) = self::answer(place, command, &request)?;
+    }
+    match answer {
+        Answer::Ok(outcome) => Ok((outcome, exit)),
+        Answer::Error(failure) => Err(failure.into()),
+    }
+}
+
+fn answer(
+    place: &Place,
+    command: &dyn Command,
+    request: &Request,
+) -> Result<(Answer, Exit), Problem> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            if let Some(answer) = in_server(place, &request).await? {
-                return outcome(answer).map(|outcome| (outcome, Exit::Ok));
+            if let Some(answer) = in_server(place, request).await? {
+                return Ok((answer, Exit::Ok));
             }
             if let Some(answer) = command.without_server(&place.config) {
                 let answer = answer.map_or_else(Answer::from, Answer::Ok);
-                return outcome(with_socket(place, answer)).map(|it| (it, Exit::NotRunning));
+                return Ok((with_socket(place, answer), Exit::NotRunning));
             }
             match lock(place, command)? {
-                Ok(lock) => {
-                    let answer = on_data(place, &request, lock).await?;
-                    return outcome(answer).map(|outcome| (outcome, Exit::Ok));
-                }
+                Ok(lock) => return Ok((on_data(place, request, lock).await?, Exit::Ok)),
                 // Another command is at it, or a server begins, which is asked then.
                 Err(busy) if Instant::now() >= deadline => return Err(busy),
                 Err(_) => tokio::time::sleep(PAUSE).await,
             }
         }
     })
-}
-
-fn outcome(answer: Answer) -> Result<Outcome, Problem> {
-    match answer {
-        Answer::Ok(outcome) => Ok(outcome),
-        Answer::Error(failure) => Err(failure.into()),
-    }
 }
 
 /// Says where a server was looked for that is needed.
@@ -135,9 +142,11 @@ async fn on_data(place: &Place, request: &Request, lock: DataLock) -> Result<Ans
         derivations: Derivations::new(&config.auth),
         clock: Clock::system(),
         running: None,
-        default_domain: place.default_domain.clone(),
+        caller: Caller::Uid(rustix::process::getuid().as_raw()),
+        default_domain: config.default_domain().to_owned(),
+        only_domain: None,
     };
-    let answer = with_socket(place, admin::run(&cx, request).await);
+    let answer = with_socket(place, admin::run(cx, request).await);
     storage.close().await;
     tasks.stop(Duration::from_secs(5)).await;
     drop(lock);

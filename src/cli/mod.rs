@@ -2,7 +2,8 @@
 //!
 //! The commands themselves are in [`crate::admin`]; here they get their arguments from the command
 //! line and their answers become text or JSON. With `--json` the standard output is one JSON
-//! document, also after a failure; without, failures go to the standard error.
+//! document, also after a failure, whatever it is; without, failures go to the standard error. The keys
+//! of all objects are in snake case.
 //!
 //! | exit code | |
 //! |---|---|
@@ -13,6 +14,7 @@
 //! | 4 | it exists already |
 //! | 5 | the server does not run or cannot be reached |
 //! | 6 | the configuration is wrong |
+//! | 7 | it would have removed something, and nobody said yes |
 
 mod arguments;
 mod ask;
@@ -31,7 +33,8 @@ use std::process::ExitCode;
 use clap::ArgMatches;
 use serde_json::{Value, json};
 
-use crate::admin::{Code, Failure};
+use crate::admin::{Code, Failure, Request, VERSION};
+use crate::host::command::Format;
 use crate::storage::StorageError;
 use arguments::Options;
 use output::Output;
@@ -41,8 +44,13 @@ use output::Output;
 pub fn main() -> ExitCode {
     let matches = match arguments::program().try_get_matches() {
         Ok(matches) => matches,
+        // Nobody reads it, if this fails.
+        Err(error) if error.use_stderr() && std::env::args_os().any(|word| word == "--json") => {
+            let problem = Problem::new(Exit::Invalid, error.to_string().trim_end());
+            drop(Output { is_json: true }.problem(&problem));
+            return Exit::Invalid.into();
+        }
         Err(error) => {
-            // Nobody reads it, if this fails.
             drop(error.print());
             return if error.use_stderr() { Exit::Invalid } else { Exit::Ok }.into();
         }
@@ -69,9 +77,16 @@ fn dispatch(matches: &ArgMatches, options: &Options, output: &Output) -> Result<
         "serve" => serve::run(options),
         _ => {
             let (command, of_command) = arguments::admin_command(matches);
-            let arguments = arguments::collect(command, of_command)?;
+            let request = Request {
+                version: VERSION,
+                command: command.path().iter().map(|word| (*word).to_owned()).collect(),
+                arguments: arguments::collect(command, of_command)?,
+                domain: options.domain.clone(),
+                confirmed: arguments::is_confirmed(command, of_command),
+                format: Some(if options.is_json { Format::Json } else { Format::Text }),
+            };
             let place = place::find(options)?;
-            let (outcome, exit) = direct::run(&place, command, arguments)?;
+            let (outcome, exit) = direct::run(&place, command, request)?;
             match output.outcome(&outcome)? {
                 Exit::Ok => Ok(exit),
                 partly => Ok(partly),
@@ -90,6 +105,7 @@ enum Exit {
     Conflict = 4,
     NotRunning = 5,
     Configuration = 6,
+    Unconfirmed = 7,
 }
 
 /// Why the program did not do it.
@@ -111,6 +127,7 @@ impl Problem {
             Exit::Ok => "ok",
             Exit::Failed => "failed",
             Exit::Invalid => "invalid",
+            Exit::Unconfirmed => "unconfirmed",
             Exit::NotFound => "not-found",
             Exit::Conflict => "conflict",
             Exit::NotRunning => "not-running",
@@ -138,6 +155,7 @@ impl From<Failure> for Problem {
             Code::Invalid => Exit::Invalid,
             Code::NotFound => Exit::NotFound,
             Code::NotRunning => Exit::NotRunning,
+            Code::Unconfirmed => Exit::Unconfirmed,
         };
         Self::new(exit, failure.message)
     }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::io::{self, Write};
 
 use comfy_table::{Table, presets};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{Exit, Problem};
 use crate::host::command::Outcome;
@@ -23,10 +23,7 @@ impl Output {
                 self.say(text, json)?;
                 return Ok(Exit::Invalid);
             }
-            Outcome::Table { columns, rows } if self.is_json => {
-                let objects = rows.iter().map(|row| object(columns, row));
-                self.say("", &objects.collect::<Vec<_>>().into())?;
-            }
+            Outcome::Table { .. } if self.is_json => self.say("", &outcome.to_json())?,
             Outcome::Table { columns, rows } => self.say(&table(columns, rows), &Value::Null)?,
         }
         Ok(Exit::Ok)
@@ -51,11 +48,6 @@ impl Output {
             (false, false) => writeln!(io::stderr().lock(), "waxwing: {}", problem.message),
         }
     }
-}
-
-fn object(columns: &[Cow<'static, str>], row: &[Value]) -> Value {
-    let columns = columns.iter().map(|column| column.to_string());
-    Value::Object(columns.zip(row.iter().cloned()).collect::<Map<_, _>>())
 }
 
 fn table(columns: &[Cow<'static, str>], rows: &[Vec<Value>]) -> String {

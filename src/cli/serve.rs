@@ -10,12 +10,15 @@ use std::time::Duration;
 use sd_notify::NotifyState;
 use tokio::net::UnixStream;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::Instant;
 
 use super::arguments::Options;
 use super::place::{self, Place};
 use super::{Exit, Problem, welcome};
 use crate::admin::{password, socket};
+use crate::c2s::Entry;
 use crate::clock::Clock;
+use crate::config::Config;
 use crate::host::command::CommandCx;
 use crate::jid::BareJid;
 use crate::log::{self, LogHandle};
@@ -39,6 +42,7 @@ pub(super) fn run(options: &Options) -> Result<Exit, Problem> {
 async fn serve(place: &Place, options: &Options, log: &LogHandle) -> Result<Exit, Problem> {
     // Before anything else: a signal that comes while we start is not lost.
     let mut signals = Signals::listen()?;
+    let begun = Instant::now();
     let config = &place.config;
     let Some(_lock) = lock(place, &mut signals).await? else { return Ok(Exit::Ok) };
     place.remember()?;
@@ -49,11 +53,16 @@ async fn serve(place: &Place, options: &Options, log: &LogHandle) -> Result<Exit
     let storage = storage::open(config, &tasks).await?;
     let ended = match start(place, Arc::clone(&storage), &tasks).await {
         Ok(server) => {
+            log_start(place, &server);
+            log_warnings(&place.config);
             tell(&[NotifyState::Ready]);
-            while signals.next().await == Told::Reload {
-                reload(options, log, &server);
-            }
-            Ok(Exit::Ok)
+            let signal = loop {
+                match signals.next().await {
+                    Told::Reload => reload(options, log, &server),
+                    Told::End(signal) => break signal,
+                }
+            };
+            Ok(signal)
         }
         Err(problem) => Err(problem),
     };
@@ -67,7 +76,46 @@ async fn serve(place: &Place, options: &Options, log: &LogHandle) -> Result<Exit
         () = signals.end() => tracing::warn!("told again to end, so at once"),
     }
     storage.close().await;
-    ended
+    let uptime_seconds = begun.elapsed().as_secs();
+    match ended {
+        Ok(reason) => {
+            tracing::info!(reason, uptime_seconds, "server stopped");
+            Ok(Exit::Ok)
+        }
+        Err(problem) => {
+            tracing::error!(reason = problem.message, uptime_seconds, "server did not start");
+            Err(problem)
+        }
+    }
+}
+
+fn log_warnings(config: &Config) {
+    for warning in config.warnings() {
+        tracing::warn!(warning, "the configuration is likely wrong");
+    }
+}
+
+/// One line with all that one asks first: which version runs, for whom, with which files, and where
+/// it listens.
+fn log_start(place: &Place, server: &Server) {
+    let domains: Vec<_> = server.hosts().all().iter().map(|host| host.domain.as_str()).collect();
+    let listeners = server.addresses().iter().map(|(entry, address)| {
+        let name = match entry {
+            Entry::Direct => "tls",
+            Entry::Http => "http",
+            Entry::Https => "https",
+            Entry::StartTls => "starttls",
+        };
+        format!("{name} {address}")
+    });
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        domains = domains.join(", "),
+        config = place.file.as_ref().map_or("none".into(), |file| file.display().to_string()),
+        data = %place.config.data.display(),
+        listeners = listeners.collect::<Vec<_>>().join(", "),
+        "server started"
+    );
 }
 
 /// Takes the data directory. `None` if we are told to end before we have it.
@@ -104,15 +152,9 @@ async fn start(place: &Place, storage: Arc<dyn Storage>, tasks: &Tasks) -> Resul
     });
 
     let path = config.admin_socket();
-    let cx = CommandCx {
-        storage: Arc::clone(&storage),
-        config: Arc::clone(&config),
-        derivations: server.hosts().derivations.clone(),
-        clock: clock.clone(),
-        running: Some(Arc::new(server.clone())),
-        default_domain: place.default_domain.clone(),
-    };
-    socket::serve(cx, path.clone(), tasks).await.map_err(|e| {
+    let hosts = Arc::clone(server.hosts());
+    let contexts = Arc::new(move |caller| CommandCx::in_server(&hosts, caller));
+    socket::serve(contexts, path.clone(), tasks).await.map_err(|e| {
         Problem::new(Exit::Failed, format!("cannot open the admin socket {}: {e}", path.display()))
     })?;
     // Behind the listeners: a start that fails (a port is taken) must not use up the password.
@@ -128,6 +170,7 @@ fn reload(options: &Options, log: &LogHandle, server: &Server) {
         // The log last: if a certificate is wrong, nothing changes.
         Ok(place) => match server.reload(place.config) {
             Ok(config) => {
+                log_warnings(&config);
                 if let Err(error) = log.reload(&config.log) {
                     tracing::error!(%error, "the level of the log stays");
                 }
@@ -189,7 +232,8 @@ fn tell(state: &[NotifyState<'_>]) {
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Told {
-    End,
+    /// By the signal with this name.
+    End(&'static str),
     Reload,
 }
 
@@ -214,13 +258,13 @@ impl Signals {
     async fn next(&mut self) -> Told {
         tokio::select! {
             _ = self.hangup.recv() => Told::Reload,
-            _ = self.interrupt.recv() => Told::End,
-            _ = self.terminate.recv() => Told::End,
+            _ = self.interrupt.recv() => Told::End("SIGINT"),
+            _ = self.terminate.recv() => Told::End("SIGTERM"),
         }
     }
 
     async fn end(&mut self) {
-        while self.next().await != Told::End {}
+        while self.next().await == Told::Reload {}
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::kind::{Count, Switch, Time};
+use super::kind::{Count, Retention, Switch};
 use super::section::section;
 use super::units::days;
 
@@ -14,8 +14,9 @@ section! {
     /// some of their contacts (XEP-0441). Without it, messages still wait for those who are away.
     enabled: bool = true => Switch, Restart;
 
-    /// How long a message stays in an archive. 0: for ever.
-    age: Duration = days(0) => Time::between(days(0), days(36_500)), Reload;
+    /// How long a message stays in an archive, for example `"90 d"`, `"12 w"` or `"1 y"`. What is older
+    /// is removed for good, within an hour. 0: for ever.
+    age: Duration = days(0) => Retention::up_to(days(36_500)), Reload;
 
     /// How many messages stay in the archive of one account, the newest. 0: all.
     messages: u64 = 0 => Count::between(0, 1_000_000_000), Reload;

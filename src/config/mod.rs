@@ -142,6 +142,26 @@ impl Config {
         self.hosts.first().map_or(DEFAULT_DOMAIN, |host| &host.domain)
     }
 
+    /// What is likely wrong with it, though every value is right: sentences that begin with the option.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        for host in &self.hosts {
+            host.warn(&mut warnings);
+        }
+        self.listen.warn(&mut warnings);
+        self.auth.warn(&mut warnings);
+        self.registration.warn(&mut warnings);
+        self.archive.warn(&mut warnings);
+        self.storage.warn(&mut warnings);
+        self.limits.warn(&mut warnings);
+        self.budgets.warn(&mut warnings);
+        self.admin.warn(&mut warnings);
+        self.contact.warn(&mut warnings);
+        self.log.warn(&mut warnings);
+        warnings
+    }
+
     /// The host of a prepared domain.
     #[must_use]
     pub fn host(&self, domain: &str) -> Option<&HostConfig> {

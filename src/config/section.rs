@@ -36,6 +36,9 @@ pub(super) trait Section: Sized {
     /// Reads what is written, takes defaults for the rest, and notes what is wrong.
     fn read(fields: &Fields<'_>, domains: &[String], problems: &mut Problems<'_>) -> Self;
 
+    /// Adds what is likely wrong with values that are right.
+    fn warn(&self, warnings: &mut Vec<String>);
+
     /// Gives each option that changes only by a restart the value with which the server runs, and
     /// adds the names of those that differed.
     fn keep(&mut self, running: &Self, names: &mut Vec<&'static str>);
@@ -173,6 +176,16 @@ macro_rules! section {
                 Self {
                     $($name: fields.read(stringify!($name), &$kind, defaults.$name, problems),)+
                 }
+            }
+
+            fn warn(&self, warnings: &mut Vec<String>) {
+                use $crate::config::kind::Kind;
+                $(
+                    if let Some(text) = Kind::<$of>::warning(&$kind, &self.$name) {
+                        let option = [$section, stringify!($name)].join(".");
+                        warnings.push(format!("`{}` {text}", option.trim_start_matches('.')));
+                    }
+                )+
             }
 
             fn keep(&mut self, running: &Self, names: &mut Vec<&'static str>) {

@@ -1,7 +1,9 @@
 //! Sizes and durations as people write them: `"64 KiB"`, `"30s"`, `"3 min"`.
 //!
 //! Whole numbers only, and units are exact about case: `Mb` is a megabit to some and `m` a metre,
-//! a minute or a month; we say what to write instead of guessing.
+//! a minute or a month; we say what to write instead of guessing. A duration needs a unit: of two
+//! people who write `30`, one means seconds and the other days. A bare size is bytes, which nobody
+//! doubts.
 
 use std::time::Duration;
 
@@ -33,16 +35,30 @@ pub(super) const fn days(number: u64) -> Duration {
 /// # Errors
 /// What to write instead.
 pub fn parse_size(text: &str) -> Result<u64, String> {
-    parse(text, SIZES, "B", "64 KiB")
+    parse(text, SIZES, "64 KiB", |number| match number.parse() {
+        Ok(bytes) => Ok(bytes),
+        Err(_) => Err("write a smaller number".to_owned()),
+    })
 }
 
-/// Reads a duration: a whole number and one of the units ms, s, min, h, d; a bare number is
-/// seconds.
+/// Reads a duration: a whole number and one of the units ms, s, min, h, d, w, y (365 days). Only 0
+/// needs no unit.
 ///
 /// # Errors
 /// What to write instead.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    parse(text, DURATIONS, "s", "30s").map(Duration::from_millis)
+    parse(text, DURATIONS, "30s", no_unit).map(Duration::from_millis)
+}
+
+/// What a duration is that has no unit: nothing, if it is not 0.
+///
+/// # Errors
+/// What to write instead.
+pub(super) fn no_unit(number: &str) -> Result<u64, String> {
+    if number.bytes().all(|digit| digit == b'0') {
+        return Ok(0);
+    }
+    Err(format!("write the unit, too: \"{number} d\" means days, \"{number} s\" seconds"))
 }
 
 /// Writes a size with the largest unit that leaves a whole number.
@@ -51,22 +67,41 @@ pub fn display_size(bytes: u64) -> String {
     display(bytes, SIZES)
 }
 
-/// Writes a duration with the largest unit that leaves a whole number. What is smaller than a
-/// millisecond is lost.
+/// Writes a duration with the largest unit up to days that leaves a whole number. What is smaller than
+/// a millisecond is lost.
 #[must_use]
 pub fn display_duration(duration: Duration) -> String {
-    display(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX), DURATIONS)
+    // "28 d" is what everybody writes, not "4 w".
+    display(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX), &DURATIONS[UP_TO_DAYS..])
+}
+
+/// Something that is kept for so long only is likely a mistake: it is less than a day, and more than
+/// 0, which means for ever.
+#[must_use]
+pub fn is_short(retention: Duration) -> bool {
+    !retention.is_zero() && retention < days(1)
 }
 
 type Unit = (&'static str, u64);
 
-fn parse(text: &str, units: &[Unit], plain: &str, example: &str) -> Result<u64, String> {
+fn parse(
+    text: &str,
+    units: &[Unit],
+    example: &str,
+    bare: impl Fn(&str) -> Result<u64, String>,
+) -> Result<u64, String> {
     let text = text.trim();
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
-    let unit = if unit.is_empty() { plain } else { unit.trim_start() };
     if number.is_empty() {
         return Err(format!("write a whole number and a unit, for example \"{example}\""));
+    }
+    let unit = unit.trim_start();
+    if unit.is_empty() {
+        return bare(number);
+    }
+    if units == DURATIONS && ["mo", "month", "months"].contains(&&*unit.to_lowercase()) {
+        return Err("a month has no fixed length: write it in days or weeks".to_owned());
     }
     let Some((_, factor)) = units.iter().find(|(name, _)| *name == unit) else {
         return Err(match meant(unit, units) {
@@ -93,6 +128,8 @@ fn meant(unit: &str, units: &[Unit]) -> Option<&'static str> {
         "m" | "mins" | "minute" | "minutes" => "min",
         "hr" | "hour" | "hours" => "h",
         "day" | "days" => "d",
+        "wk" | "week" | "weeks" => "w",
+        "yr" | "year" | "years" => "y",
         "msec" | "millis" | "milliseconds" => "ms",
         other => other,
     };
@@ -121,8 +158,18 @@ const SIZES: &[Unit] = &[
 ];
 
 /// In milliseconds, largest first.
-const DURATIONS: &[Unit] =
-    &[("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1000), ("ms", 1)];
+const DURATIONS: &[Unit] = &[
+    ("y", 365 * 86_400_000),
+    ("w", 7 * 86_400_000),
+    ("d", 86_400_000),
+    ("h", 3_600_000),
+    ("min", 60_000),
+    ("s", 1000),
+    ("ms", 1),
+];
+
+/// Where the units begin that are shown.
+const UP_TO_DAYS: usize = 2;
 
 #[cfg(test)]
 mod tests {
@@ -150,12 +197,16 @@ mod tests {
     #[test]
     fn durations_are_read() {
         let table: &[(&str, u64)] = &[
-            ("30", 30_000),
+            ("0", 0),
+            ("00", 0),
+            ("0 d", 0),
             ("30s", 30_000),
             ("3 min", 180_000),
             ("250 ms", 250),
             ("2h", 7_200_000),
             ("1 d", 86_400_000),
+            ("2w", 1_209_600_000),
+            ("1 y", 31_536_000_000),
         ];
         for (text, millis) in table {
             assert_eq!(parse_duration(text), Ok(Duration::from_millis(*millis)), "{text}");
@@ -180,6 +231,19 @@ mod tests {
         }
         assert_eq!(parse_duration("3m"), Err("write \"3 min\"".to_owned()));
         assert_eq!(parse_duration("3 Minutes"), Err("write \"3 min\"".to_owned()));
+        assert_eq!(parse_duration("2 weeks"), Err("write \"2 w\"".to_owned()));
+        for month in ["1 month", "6 mo"] {
+            assert!(parse_duration(month).unwrap_err().starts_with("a month has no fixed length"));
+        }
+    }
+
+    #[test]
+    fn a_duration_needs_a_unit() {
+        for number in ["30", "1", "99999999999999999999"] {
+            let wanted =
+                format!("write the unit, too: \"{number} d\" means days, \"{number} s\" seconds");
+            assert_eq!(parse_duration(number), Err(wanted));
+        }
     }
 
     #[test]
@@ -191,6 +255,7 @@ mod tests {
         assert_eq!(display_duration(seconds(90)), "90 s");
         assert_eq!(display_duration(minutes(3)), "3 min");
         assert_eq!(display_duration(Duration::ZERO), "0 s");
+        assert_eq!(display_duration(days(28)), "28 d");
     }
 
     proptest! {

@@ -1,32 +1,39 @@
-//! A command of the administrator: defined once, shown by every front (command line, socket, and
-//! later HTTP, ad-hoc commands and the console).
+//! A command of the administrator: defined once, shown by every front (command line, socket, ad-hoc
+//! commands of XMPP).
 //!
-//! A front finds the value of each argument in its own way, calls [`Arguments::check`] and then
-//! [`Command::run`]; a command never asks anybody anything.
+//! A front finds the value of each argument in its own way and passes them to [`call`]. If the answer
+//! is [`CommandError::Unconfirmed`], the front asks, and calls again.
+
+mod call;
+mod context;
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::auth::{Derivations, PasswordError};
-use crate::clock::Clock;
+pub use self::call::call;
+pub use self::context::{Caller, CommandCx};
+
+use crate::auth::PasswordError;
 use crate::config::Config;
 use crate::jid::{BareJid, FullJid, Jid};
-use crate::storage::{RosterItem, ScramKeys, Storage, StorageError};
+use crate::storage::{RosterItem, StorageError};
 
 /// What kind of value an argument takes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ArgumentKind {
-    /// A bare JID, or a local part which means the first domain of the configuration.
+    /// A bare JID, or a local part, which means the domain that the caller named, else the default
+    /// domain.
     Account,
+    /// One of these words.
+    Choice(&'static [&'static str]),
     /// `true` if it is given.
     Flag,
     /// A full JID.
     FullJid,
-    /// A JID, bare or full; a local part alone means the first domain, as with accounts.
+    /// A JID, bare or full; a local part alone means a domain as with accounts.
     Jid,
     /// Many lines of text: a file, or standard input. Never shown, never logged.
     Lines,
@@ -42,7 +49,7 @@ pub enum ArgumentKind {
 /// One argument of a command.
 #[derive(Clone, Copy, Debug)]
 pub struct Argument {
-    /// Its name in every front, in kebab case.
+    /// Its name in every front, in snake case; on the command line with `-` for `_`.
     pub name: &'static str,
     /// One line for people.
     pub help: &'static str,
@@ -92,44 +99,32 @@ pub struct SessionRow {
     pub tls: String,
 }
 
-/// What a command works with.
-#[derive(Clone)]
-pub struct CommandCx {
-    /// Everything that is kept.
-    pub storage: Arc<dyn Storage>,
-    /// The configuration.
-    pub config: Arc<Config>,
-    /// Derives keys from passwords, a few at a time.
-    pub derivations: Derivations,
-    /// The date.
-    pub clock: Clock,
-    /// The running server; `None` when the command works on the data directory alone.
-    pub running: Option<Arc<dyn Running>>,
-    /// The domain meant by a local part alone.
-    pub default_domain: String,
-}
-
 /// The arguments of a call: checked against the command's own list before it runs.
 #[derive(Clone, Default, Deserialize, Serialize)]
 #[serde(transparent)]
-pub struct Arguments(pub serde_json::Map<String, Value>);
+pub struct Arguments(pub Map<String, Value>);
 
 /// What a command answers: the same for people (a table or a sentence) and programs (JSON).
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Outcome {
-    /// A sentence for people, with the same as JSON.
+    /// A sentence for people, with the same as JSON. A caller who wants only one of the two gets only
+    /// that one.
     Done {
         /// For people.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
         text: String,
-        /// For programs.
+        /// For programs. The keys of all objects are in snake case.
+        #[serde(default, skip_serializing_if = "Value::is_null")]
         json: Value,
     },
     /// As above, but a part of it could not be done; both say which.
     Partly {
         /// For people.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
         text: String,
         /// For programs.
+        #[serde(default, skip_serializing_if = "Value::is_null")]
         json: Value,
     },
     /// Rows under the same columns.
@@ -139,6 +134,16 @@ pub enum Outcome {
         /// As many values in each row as there are columns.
         rows: Vec<Vec<Value>>,
     },
+}
+
+/// What a caller wants of an answer.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// Only what is for programs.
+    Json,
+    /// Only what is for people. Tables stay tables.
+    Text,
 }
 
 /// Why a command did not do it. Each has a fixed exit code (see `cli`).
@@ -162,6 +167,9 @@ pub enum CommandError {
     /// Storage failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// It destroys something and was not confirmed: the question to ask.
+    #[error("{0}")]
+    Unconfirmed(String),
 }
 
 impl From<PasswordError> for CommandError {
@@ -190,6 +198,15 @@ pub trait Command: Send + Sync {
         let _ = config; // most do not look at it
         None
     }
+    /// It may destroy something that cannot be had back: every front has a way to confirm it.
+    fn is_destructive(&self) -> bool {
+        false
+    }
+    /// For destructive commands: the question that is to be confirmed before it runs, which names what
+    /// is lost, with addresses in full. `None`: this call needs no confirmation.
+    async fn question(&self, _: &CommandCx, _: &Arguments) -> Result<Option<String>, CommandError> {
+        Ok(None)
+    }
     /// Does it.
     async fn run(&self, cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, CommandError>;
 }
@@ -198,6 +215,40 @@ pub trait Command: Send + Sync {
 #[must_use]
 pub fn node_of(command: &dyn Command) -> String {
     command.path().join("-")
+}
+
+impl Outcome {
+    /// What a program gets: a table is a list of objects.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        match self {
+            Self::Done { json, .. } | Self::Partly { json, .. } => json.clone(),
+            Self::Table { columns, rows } => {
+                let names = || columns.iter().map(|column| column.to_string());
+                let object = |row: &Vec<Value>| names().zip(row.iter().cloned()).collect();
+                rows.iter().map(object).map(Value::Object).collect()
+            }
+        }
+    }
+
+    /// Only what the caller wants of it; `None`: everything.
+    #[must_use]
+    pub fn in_format(self, format: Option<Format>) -> Self {
+        match (format, self) {
+            (None, all) => all,
+            (Some(Format::Json), Self::Partly { json, .. }) => {
+                Self::Partly { json, text: String::new() }
+            }
+            (Some(Format::Json), other) => {
+                Self::Done { json: other.to_json(), text: String::new() }
+            }
+            (Some(Format::Text), Self::Done { text, .. }) => Self::Done { text, json: Value::Null },
+            (Some(Format::Text), Self::Partly { text, .. }) => {
+                Self::Partly { text, json: Value::Null }
+            }
+            (Some(Format::Text), table @ Self::Table { .. }) => table,
+        }
+    }
 }
 
 impl Arguments {
@@ -215,6 +266,7 @@ impl Arguments {
                 ArgumentKind::Flag => value.is_boolean(),
                 ArgumentKind::Number => value.is_u64(),
                 ArgumentKind::Account
+                | ArgumentKind::Choice(_)
                 | ArgumentKind::FullJid
                 | ArgumentKind::Jid
                 | ArgumentKind::Lines
@@ -223,6 +275,11 @@ impl Arguments {
             };
             if !fits {
                 return invalid(format!("the argument `{name}` has the wrong type"));
+            }
+            if let ArgumentKind::Choice(words) = argument.kind
+                && !words.iter().any(|word| value == word)
+            {
+                return invalid(format!("the argument `{name}` is one of {}", words.join(", ")));
             }
         }
         match known.iter().find(|a| a.required && !self.0.contains_key(a.name)) {
@@ -263,58 +320,6 @@ impl Arguments {
 impl std::fmt::Debug for Arguments {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_list().entries(self.0.keys()).finish()
-    }
-}
-
-impl CommandCx {
-    /// Reads an account argument: `romeo`, or `romeo@montague.lit`.
-    ///
-    /// # Errors
-    /// [`CommandError::Invalid`] if it is no bare JID with a local part.
-    pub fn account(&self, text: &str) -> Result<BareJid, CommandError> {
-        let jid = self.jid(text)?;
-        if jid.resource().is_some() {
-            return Err(CommandError::Invalid(format!("`{text}` is not an account: user@domain")));
-        }
-        Ok(jid.to_bare())
-    }
-
-    /// Reads the address of an account or of one of its sessions: as [`CommandCx::account`], with
-    /// or without a resource.
-    ///
-    /// # Errors
-    /// [`CommandError::Invalid`] if it is no JID with a local part.
-    pub fn jid(&self, text: &str) -> Result<Jid, CommandError> {
-        // A resource may have an `@` in it.
-        let (bare, resource) = match text.find('/') {
-            Some(slash) => text.split_at(slash),
-            None => (text, ""),
-        };
-        let full = if bare.contains('@') {
-            text.to_owned()
-        } else {
-            format!("{bare}@{}{resource}", self.default_domain)
-        };
-        let bad = || CommandError::Invalid(format!("`{text}` is not an account: user@domain"));
-        let jid = Jid::parse(&full).map_err(|_| bad())?;
-        if jid.local().is_none_or(str::is_empty) {
-            return Err(bad());
-        }
-        Ok(jid)
-    }
-
-    /// The keys of a new password.
-    ///
-    /// # Errors
-    /// [`CommandError::Invalid`] if it cannot be a password (RFC 4013), with the reason.
-    pub async fn keys(&self, password: &str) -> Result<Vec<ScramKeys>, CommandError> {
-        Ok(self.derivations.keys(password, self.config.auth.iterations).await?)
-    }
-
-    /// Whether this server serves the domain.
-    #[must_use]
-    pub fn serves(&self, domain: &str) -> bool {
-        self.config.host(domain).is_some()
     }
 }
 

@@ -18,6 +18,10 @@
 //! | `error` | the cause, for the administrator |
 //! | `condition` | what the peer is told: a stanza, stream or SASL condition |
 //! | `file`, `until` | a path, a date |
+//! | `uid`, `command`, `arguments`, `outcome` | who of this machine gave which command, and what came of it |
+//! | `version`, `domains`, `config`, `data`, `listeners` | of the server, at its start |
+//! | `reason`, `uptime_seconds` | why something ended, and after how long |
+//! | `warning` | what is likely wrong |
 //! | `location`, `backtrace` | a place in our code |
 //! | `elapsed_ms`, `bytes`, `count` | numbers |
 //! | `xml` | a stanza, redacted |

@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use serde_json::{Map, Value};
 
 use crate::host::command::{
-    Argument, ArgumentKind, Arguments, Command, CommandCx, CommandError, Outcome, node_of,
+    Argument, ArgumentKind, Arguments, Caller, Command, CommandCx, CommandError, Outcome, call,
+    node_of,
 };
 use crate::host::{Cx, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
 use crate::ns;
@@ -71,46 +72,41 @@ impl IqHandler for Commands {
             Some(_) => return Err(bad("malformed-action")),
         }
         let submitted = payload.child(data_form::NS, "x");
-        let arguments = match (&submitted, command.arguments()) {
+        let (arguments, confirmed) = match (&submitted, command.arguments()) {
             (None, [_, ..]) => {
                 let complete = element("complete");
                 let actions = element("actions").attr("execute", "complete").child(complete);
                 let form = form(command).to_node();
                 return Ok(Some(answer("executing").child(actions).child(form)));
             }
-            (None, []) => Arguments::default(),
-            (Some(x), known) => read(x, known)?,
+            (None, []) => (Arguments::default(), false),
+            (Some(x), known) => (read(x, known)?, is_confirmed(x)?),
         };
-        let done = run(cx, command, &arguments).await;
+        let done = run(cx, command, &arguments, confirmed).await;
         Ok(Some(answer("completed").children(shown(command, done))))
     }
 }
 
+/// Names without a domain are of the domain that was addressed.
 async fn run(
     cx: &Cx<'_>,
     command: &'static dyn Command,
     arguments: &Arguments,
+    confirmed: bool,
 ) -> Result<Outcome, CommandError> {
-    arguments.check(command.arguments())?;
-    let by = cx.origin.client().map(ToString::to_string);
-    tracing::info!(jid = by, command = node_of(command), "command of an administrator");
-    let with = CommandCx {
-        storage: cx.hosts.storage.clone(),
-        config: cx.hosts.config.load_full(),
-        derivations: cx.hosts.derivations.clone(),
-        clock: cx.hosts.clock.clone(),
-        running: cx.hosts.running.get().cloned(),
-        default_domain: cx.host.domain.to_string(),
-    };
-    command.run(&with, arguments).await
+    let client = cx.origin.client().ok_or(CommandError::NotRunning)?;
+    let mut with = CommandCx::in_server(cx.hosts, Caller::Client(client.clone()));
+    with.default_domain = cx.host.domain.to_string();
+    call(&with, command, arguments, confirmed).await
 }
 
 /// What is to be filled in.
 fn form(command: &dyn Command) -> Form {
     let empty = Form::new(FormKind::Form).title(command.about());
-    command.arguments().iter().fold(empty, |form, argument| {
+    let filled = command.arguments().iter().fold(empty, |form, argument| {
         let kind = match argument.kind {
             ArgumentKind::Flag => FieldKind::Boolean,
+            ArgumentKind::Choice(_) => FieldKind::ListSingle,
             ArgumentKind::FullJid | ArgumentKind::Jid => FieldKind::JidSingle,
             ArgumentKind::Lines => FieldKind::TextMulti,
             ArgumentKind::Password => FieldKind::TextPrivate,
@@ -120,8 +116,28 @@ fn form(command: &dyn Command) -> Form {
             }
         };
         let field = Field::new(argument.name, kind).label(argument.help);
+        let words = match argument.kind {
+            ArgumentKind::Choice(words) => words,
+            _ => &[],
+        };
+        let field = words.iter().fold(field, |field, word| field.option(word, word));
         form.field(field.required(argument.required))
-    })
+    });
+    match command.is_destructive() {
+        true => filled.field(
+            Field::new(CONFIRM, FieldKind::Boolean)
+                .label("Do it: what is removed cannot be restored"),
+        ),
+        false => filled,
+    }
+}
+
+/// Whether the form says that what is destroyed may be destroyed. A form of XEP-0133 has no field for
+/// that: a client that knows the form by heart does not send one, and means what it sends.
+fn is_confirmed(x: &ElementRef<'_>) -> Result<bool, StanzaError> {
+    let form = Submitted::read_as(x, &[FormKind::Cancel, FormKind::Submit]);
+    let form = form.map_err(|_| bad("bad-payload"))?;
+    Ok(form.boolean(CONFIRM).map_err(|_| bad("bad-payload"))?.unwrap_or(true))
 }
 
 /// What was filled in. What was left empty was not given.
@@ -173,6 +189,10 @@ fn shown(command: &dyn Command, done: Result<Outcome, CommandError>) -> Vec<Node
                 more => vec![note("warn", &format!("{more} more are not shown")), table],
             }
         }
+        Err(CommandError::Unconfirmed(question)) => {
+            let text = format!("{question} Nothing was done, as `{CONFIRM}` was not set.");
+            vec![note("error", &text)]
+        }
         Err(CommandError::Storage(error)) => {
             tracing::error!(%error, command = node_of(command), "storage failed");
             vec![note("error", "storage failed")]
@@ -201,6 +221,8 @@ fn bad(condition: &'static str) -> StanzaError {
     error
 }
 
+/// The field by which a destructive command is confirmed.
+const CONFIRM: &str = "confirm";
 /// Rows of a table in one stanza.
 const MAX_ROWS: usize = 500;
 /// Bytes of the id of a session.

@@ -89,10 +89,17 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// Starts one. Its log goes to the file `log` of the place.
     pub(crate) fn start(place: &Place) -> Self {
-        let mut child = place.command("serve").stderr(Stdio::null()).spawn().unwrap();
+        let log = fs::File::create(place.path().join("log")).unwrap();
+        let mut child = place.command("serve").stderr(log).spawn().unwrap();
         let out = BufReader::new(child.stdout.take().unwrap());
         Self { child, out }
+    }
+
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).unwrap();
     }
 
     /// What it said up to the line with this word.
@@ -107,8 +114,7 @@ impl Server {
     }
 
     pub(crate) fn end(&mut self) -> ExitStatus {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        self.signal(rustix::process::Signal::TERM);
         self.child.wait().unwrap()
     }
 }

@@ -7,10 +7,11 @@ use serde_json::{Value, json};
 use super::user::{ACCOUNT, must_exist};
 use super::{facts, optional};
 use crate::archive::retention::Limits;
-use crate::config::units::{display_duration, parse_duration};
+use crate::config::units::{display_duration, is_short, parse_duration};
 use crate::host::command::{
     Argument, ArgumentKind, Arguments, Command, CommandCx, CommandError, Outcome, Permission,
 };
+use crate::jid::BareJid;
 use crate::modules::mam;
 use crate::payload::datetime::Timestamp;
 use crate::storage::{Query, Retention};
@@ -45,8 +46,7 @@ impl Command for Show {
     async fn run(&self, cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, CommandError> {
         let user = must_exist(cx, arguments).await?;
         let (storage, archive) = (&*cx.storage, cx.storage.archive());
-        let counted = archive.page(&user, &Query { count: true, ..Query::default() }).await?;
-        let messages = counted.and_then(|page| page.count).unwrap_or_default().total;
+        let messages = count(cx, &user, None).await?;
         let ends = archive.ends(&user).await?;
         let time = |at: Timestamp| at.to_string();
         let preferences = mam::stored_preferences(storage, &user).await?;
@@ -81,7 +81,7 @@ impl Command for Limit {
         const {
             &[
                 ACCOUNT,
-                optional("age", ArgumentKind::Text, "For so long, for example 90d; 0: for ever"),
+                optional("age", ArgumentKind::Text, "For so long: 90d, 12w, 1y; 0: for ever"),
                 optional("messages", ArgumentKind::Number, "The newest so many; 0: all"),
                 optional("default", ArgumentKind::Flag, "As the configuration says"),
             ]
@@ -92,47 +92,89 @@ impl Command for Limit {
         Permission::Write
     }
 
+    fn is_destructive(&self) -> bool {
+        true
+    }
+
+    /// A day and more is what people mean; below it, a unit was mistaken.
+    async fn question(
+        &self,
+        cx: &CommandCx,
+        arguments: &Arguments,
+    ) -> Result<Option<String>, CommandError> {
+        let user = must_exist(cx, arguments).await?;
+        let limits = match wanted(cx, arguments, &user).await? {
+            Some(limits) => limits,
+            None => Limits::new(cx.config.archive.age, cx.config.archive.messages),
+        };
+        Ok(limits.age.filter(|age| is_short(*age)).map(|age| {
+            let age = display_duration(age);
+            format!(
+                "Remove all that is older than {age} from the archive of {user}, now and always?"
+            )
+        }))
+    }
+
     async fn run(&self, cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, CommandError> {
         let user = must_exist(cx, arguments).await?;
-        let (of_age, messages) = (arguments.text("age"), arguments.number("messages"));
-        let wanted = match (arguments.flag("default"), of_age.is_some() || messages.is_some()) {
-            (true, false) => None,
-            (false, true) => {
-                let (mut limits, _) =
-                    mam::expiry::limits(&*cx.storage, &cx.config.archive, &user).await?;
-                if let Some(text) = of_age {
-                    let wrong = |why| CommandError::Invalid(format!("`{text}`: {why}"));
-                    limits.age = Limits::new(parse_duration(text).map_err(wrong)?, 0).age;
-                }
-                if let Some(messages) = messages {
-                    limits.messages = Some(messages).filter(|messages| *messages > 0);
-                }
-                Some(limits)
-            }
-            _ => {
-                let how = "either `age`, `messages` or both, or `default` must be given";
-                return Err(CommandError::Invalid(how.to_owned()));
-            }
-        };
+        let wanted = wanted(cx, arguments, &user).await?;
         mam::expiry::set_limits(&*cx.storage, &user, wanted).await?;
         let (limits, own) = mam::expiry::limits(&*cx.storage, &cx.config.archive, &user).await?;
-        let kept = match (limits.age, limits.messages) {
-            (None, None) => "All messages stay".to_owned(),
-            (Some(age), None) => format!("Messages stay for {}", display_duration(age)),
-            (None, Some(most)) => format!("The newest {most} messages stay"),
-            (Some(age), Some(most)) => {
-                format!("The newest {most} messages stay, for {}", display_duration(age))
-            }
-        };
-        let text = format!("{kept} in the archive of {user}. The others go within an hour.");
         let json = json!({
             "account": user,
             "keeps_age": age(&limits),
             "keeps_messages": limits.messages,
             "has_own_limits": own,
         });
-        Ok(Outcome::Done { text, json })
+        Ok(Outcome::Done { text: told(cx, &user, limits, own), json })
     }
+}
+
+/// The limits that the arguments ask for; `None`: those of the configuration.
+async fn wanted(
+    cx: &CommandCx,
+    arguments: &Arguments,
+    user: &BareJid,
+) -> Result<Option<Limits>, CommandError> {
+    let (of_age, messages) = (arguments.text("age"), arguments.number("messages"));
+    match (arguments.flag("default"), of_age.is_some() || messages.is_some()) {
+        (true, false) => return Ok(None),
+        (false, true) => {}
+        _ => {
+            let how = "either `age`, `messages` or both, or `default` must be given";
+            return Err(CommandError::Invalid(how.to_owned()));
+        }
+    }
+    let (mut limits, _) = mam::expiry::limits(&*cx.storage, &cx.config.archive, user).await?;
+    if let Some(text) = of_age {
+        let wrong = |why| CommandError::Invalid(format!("`{text}`: {why}"));
+        limits.age = Limits::new(parse_duration(text).map_err(wrong)?, 0).age;
+    }
+    if let Some(messages) = messages {
+        limits.messages = Some(messages).filter(|messages| *messages > 0);
+    }
+    Ok(Some(limits))
+}
+
+/// What stays, what goes, and when.
+fn told(cx: &CommandCx, user: &BareJid, limits: Limits, own: bool) -> String {
+    let whose = match own {
+        true => format!("{user} has limits of its own"),
+        false => format!("{user} has the limits of the configuration"),
+    };
+    let goes = match (limits.age, limits.messages) {
+        (None, None) => return format!("{whose}: all messages stay in its archive."),
+        (Some(age), None) => format!("messages older than {}", display_duration(age)),
+        (None, Some(most)) => format!("all but the newest {most} messages"),
+        (Some(age), Some(most)) => {
+            format!("messages older than {}, and all but the newest {most},", display_duration(age))
+        }
+    };
+    let when = match cx.running {
+        Some(_) => "within an hour, and then every hour",
+        None => "when the server runs",
+    };
+    format!("{whose}: {goes} are removed from its archive {when}.")
 }
 
 #[async_trait]
@@ -152,7 +194,8 @@ impl Command for Clear {
                 optional(
                     "before",
                     ArgumentKind::Text,
-                    "Only those from before this day or moment: 2026-01-31, 2026-01-31T12:00:00Z",
+                    "Only those that are older than this, or from before this day or moment (UTC): \
+                     90d, 2026-01-31, 2026-01-31T12:00:00Z",
                 ),
             ]
         }
@@ -162,9 +205,30 @@ impl Command for Clear {
         Permission::Write
     }
 
+    fn is_destructive(&self) -> bool {
+        true
+    }
+
+    async fn question(
+        &self,
+        cx: &CommandCx,
+        arguments: &Arguments,
+    ) -> Result<Option<String>, CommandError> {
+        let user = must_exist(cx, arguments).await?;
+        let before = before(cx, arguments)?;
+        // `end` is inclusive, and moments are whole microseconds.
+        let end = before.map(|before| Timestamp::from_micros(before.as_micros() - 1));
+        let messages = count(cx, &user, end).await?;
+        let which = match before {
+            Some(before) => format!("{messages} messages from before {before}"),
+            None => format!("all {messages} messages"),
+        };
+        Ok(Some(format!("Remove {which} from the archive of {user}?")))
+    }
+
     async fn run(&self, cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, CommandError> {
         let user = must_exist(cx, arguments).await?;
-        let retention = match arguments.text("before").map(moment).transpose()? {
+        let retention = match before(cx, arguments)? {
             Some(before) => Retention { before: Some(before), keep: None },
             None => Retention { before: None, keep: Some(0) },
         };
@@ -187,8 +251,36 @@ fn age(limits: &Limits) -> Value {
     json!(limits.age.map(display_duration))
 }
 
-fn moment(text: &str) -> Result<Timestamp, CommandError> {
-    Timestamp::parse(text)
-        .or_else(|| Timestamp::parse(&format!("{text}T00:00:00Z")))
-        .ok_or_else(|| CommandError::Invalid(format!("`{text}` is no day and no moment (UTC)")))
+/// How many messages an archive has, up to this moment if one is given.
+async fn count(
+    cx: &CommandCx,
+    user: &BareJid,
+    end: Option<Timestamp>,
+) -> Result<u64, CommandError> {
+    let query = Query { count: true, end, ..Query::default() };
+    let page = cx.storage.archive().page(user, &query).await?;
+    Ok(page.and_then(|page| page.count).unwrap_or_default().total)
+}
+
+/// The argument `before`: a day, a moment, or how long ago.
+fn before(cx: &CommandCx, arguments: &Arguments) -> Result<Option<Timestamp>, CommandError> {
+    arguments.text("before").map(|text| moment(text, cx.clock.now())).transpose()
+}
+
+fn moment(text: &str, now: Timestamp) -> Result<Timestamp, CommandError> {
+    let written = Timestamp::parse(text).or_else(|| Timestamp::parse(&format!("{text}T00:00:00Z")));
+    if let Some(moment) = written {
+        return Ok(moment);
+    }
+    let ago = parse_duration(text).map_err(|why| {
+        let days = "write a day or a moment in UTC (2026-01-31, 2026-01-31T12:00:00Z), or how old \
+                    they are (90d)";
+        CommandError::Invalid(format!("`{text}`: {why}; {days}"))
+    })?;
+    if ago.is_zero() {
+        let text = format!("`{text}`: leave `before` out to remove all messages");
+        return Err(CommandError::Invalid(text));
+    }
+    let ago = i64::try_from(ago.as_micros()).unwrap_or(i64::MAX);
+    Ok(Timestamp::from_micros(now.as_micros().saturating_sub(ago)))
 }

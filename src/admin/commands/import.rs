@@ -8,7 +8,7 @@
 //!
 //! The address ends at the first space or tab; behind any spaces and tabs comes the password, to
 //! the end of the line: it may have spaces in it, and at its end. A local part alone is of the
-//! first domain. Empty lines and those that begin with `#` count for nothing. Accounts that exist
+//! domain that the caller named, else of the default domain. Empty lines and those that begin with `#` count for nothing. Accounts that exist
 //! stay as they are.
 
 use async_trait::async_trait;

@@ -41,8 +41,10 @@ impl Command for List {
         let running = cx.running.as_ref().ok_or(CommandError::NotRunning)?;
         let account = arguments.text("account").map(|text| cx.account(text)).transpose()?;
         let mut sessions = running.sessions();
-        if let Some(account) = account {
-            sessions.retain(|session| session.jid.to_bare() == account);
+        match (account, &cx.only_domain) {
+            (Some(account), _) => sessions.retain(|session| session.jid.to_bare() == account),
+            (None, Some(domain)) => sessions.retain(|session| session.jid.domain() == domain),
+            (None, None) => {}
         }
         sessions.sort_by(|a, b| a.jid.cmp(&b.jid));
         let rows = sessions.into_iter().map(|s| {

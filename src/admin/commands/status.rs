@@ -36,7 +36,10 @@ impl Command for Status {
 
     async fn run(&self, cx: &CommandCx, _: &Arguments) -> Result<Outcome, CommandError> {
         let mut all = known(&cx.config, cx.running.is_some());
-        all.push(("accounts", json!(cx.storage.accounts().count(None).await?)));
+        all.push((
+            "accounts",
+            json!(cx.storage.accounts().count(cx.only_domain.as_deref()).await?),
+        ));
         if let Some(running) = &cx.running {
             for fact in running.status() {
                 match all.iter_mut().find(|(name, _)| *name == fact.0) {

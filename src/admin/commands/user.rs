@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{facts, needed, optional};
 use crate::admin::password;
+use crate::config::prepare_domain;
 use crate::host::command::{
     Argument, ArgumentKind, Arguments, Command, CommandCx, CommandError, Outcome, Permission,
 };
@@ -81,12 +82,28 @@ impl Command for Del {
         Permission::Write
     }
 
+    fn is_destructive(&self) -> bool {
+        true
+    }
+
+    async fn question(
+        &self,
+        cx: &CommandCx,
+        arguments: &Arguments,
+    ) -> Result<Option<String>, CommandError> {
+        let user = must_exist(cx, arguments).await?;
+        Ok(Some(format!(
+            "Remove the account {user} with its contacts, its archive and everything else that is \
+             kept for it?"
+        )))
+    }
+
     async fn run(&self, cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, CommandError> {
         let user = cx.account(arguments.required("account")?)?;
         let (_, contacts) = cx.storage.roster().load(&user).await?;
         // In this order: who is closed first could log in once more in between.
         if !cx.storage.accounts().remove(&user).await? {
-            return Err(no_such(&user));
+            return Err(no_such(cx, &user));
         }
         // Without a server the contacts learn it when they ask for the presence of one who is not.
         if let Some(running) = &cx.running {
@@ -115,7 +132,7 @@ impl Command for Passwd {
                 PASSWORD,
                 RANDOM,
                 optional(
-                    "keep-sessions",
+                    "keep_sessions",
                     ArgumentKind::Flag,
                     "Let those who are logged in with the old password stay",
                 ),
@@ -130,14 +147,14 @@ impl Command for Passwd {
     async fn run(&self, cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, CommandError> {
         let user = cx.account(arguments.required("account")?)?;
         if cx.storage.accounts().find(&user).await?.is_none() {
-            return Err(no_such(&user));
+            return Err(no_such(cx, &user));
         }
         let password = password_of(arguments)?;
         let keys = cx.keys(password.as_str()).await?;
         if !cx.storage.accounts().set_keys(&user, &keys).await? {
-            return Err(no_such(&user));
+            return Err(no_such(cx, &user));
         }
-        let closed = match arguments.flag("keep-sessions") {
+        let closed = match arguments.flag("keep_sessions") {
             true => 0,
             false => close_all(cx, &user, "the password was changed").await?,
         };
@@ -171,7 +188,10 @@ impl Command for List {
     }
 
     async fn run(&self, cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, CommandError> {
-        let host = arguments.text("host").map(domain).transpose()?;
+        let host = match arguments.text("host") {
+            Some(text) => Some(known_domain(cx, text).await?),
+            None => cx.only_domain.clone(),
+        };
         let mut after = arguments.text("after").map(|text| cx.account(text)).transpose()?;
         let limit = arguments.number("limit").and_then(|n| usize::try_from(n).ok());
         let limit = limit.unwrap_or(usize::MAX);
@@ -211,7 +231,7 @@ impl Command for Show {
 
     async fn run(&self, cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, CommandError> {
         let user = cx.account(arguments.required("account")?)?;
-        let account = cx.storage.accounts().find(&user).await?.ok_or_else(|| no_such(&user))?;
+        let account = cx.storage.accounts().find(&user).await?.ok_or_else(|| no_such(cx, &user))?;
         let (_, contacts) = cx.storage.roster().load(&user).await?;
         let contacts = contacts.iter().filter(|item| item.listed).count();
         let sessions = cx.running.as_ref().map(|running| {
@@ -235,12 +255,7 @@ pub(super) fn must_be_served(cx: &CommandCx, user: &BareJid) -> Result<(), Comma
     if cx.serves(user.domain()) {
         return Ok(());
     }
-    let ours: Vec<_> = cx.config.hosts.iter().map(|host| host.domain.as_str()).collect();
-    Err(CommandError::Invalid(format!(
-        "{} is not a domain of this server, which serves {}",
-        user.domain(),
-        ours.join(", ")
-    )))
+    Err(cx.not_served(user.domain()))
 }
 
 /// The account that is meant, which must be there.
@@ -251,7 +266,7 @@ pub(super) async fn must_exist(
     let user = cx.account(arguments.required("account")?)?;
     match cx.storage.accounts().find(&user).await? {
         Some(_) => Ok(user),
-        None => Err(no_such(&user)),
+        None => Err(no_such(cx, &user)),
     }
 }
 
@@ -312,21 +327,27 @@ fn and_closed(sessions: usize) -> String {
     }
 }
 
-fn no_such(user: &BareJid) -> CommandError {
-    CommandError::NotFound(format!("there is no account {user}"))
+/// The error for an account that does not exist; it says so if its domain is not one of ours.
+fn no_such(cx: &CommandCx, user: &BareJid) -> CommandError {
+    let text = format!("there is no account {user}");
+    CommandError::NotFound(match cx.serves(user.domain()) {
+        true => text,
+        false => format!("{text}: {}", cx.not_served(user.domain())),
+    })
 }
 
-fn domain(text: &str) -> Result<String, CommandError> {
-    let bad = || CommandError::Invalid(format!("`{text}` is not a domain"));
-    let jid = crate::jid::Jid::parse(text).map_err(|_| bad())?;
-    if jid.local().is_some() || jid.resource().is_some() {
-        return Err(bad());
+/// A domain that is served, or was once: its accounts are still there.
+async fn known_domain(cx: &CommandCx, text: &str) -> Result<String, CommandError> {
+    let domain = prepare_domain(text)
+        .map_err(|help| CommandError::Invalid(format!("`{text}` is not a domain: {help}")))?;
+    if !cx.serves(&domain) && cx.storage.accounts().count(Some(&domain)).await? == 0 {
+        return Err(cx.not_served(&domain));
     }
-    Ok(jid.domain().to_owned())
+    Ok(domain)
 }
 
 pub(super) const ACCOUNT: Argument =
-    needed("account", ArgumentKind::Account, "user@domain, or the user of the first domain");
+    needed("account", ArgumentKind::Account, "user@domain, or user (see --domain)");
 
 const PASSWORD: Argument = optional("password", ArgumentKind::Password, "The password");
 

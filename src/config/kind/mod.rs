@@ -14,7 +14,7 @@ use toml::de::DeValue;
 
 pub(super) use self::addresses::{Addresses, Location, Machines};
 pub(super) use self::list::{Accounts, Uris, Words};
-pub(super) use self::number::{Count, Size, Time};
+pub(super) use self::number::{Count, Retention, Size, Time};
 pub(super) use self::text::{Domain, Levels, OneOf, Path};
 pub(super) use self::web::{Origins, WebSocket};
 
@@ -32,6 +32,11 @@ pub(super) trait Kind<T> {
 
     /// What one might write, as TOML, where the default is not to write anything.
     fn example(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// What is likely wrong with a value that is right; continues the name of the option.
+    fn warning(&self, _: &T) -> Option<String> {
         None
     }
 

@@ -5,7 +5,9 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 use super::{Kind, Refusal, Value, quote, refuse, wrong_type};
-use crate::config::units::{display_duration, display_size, parse_duration, parse_size};
+use crate::config::units::{
+    display_duration, display_size, is_short, no_unit, parse_duration, parse_size,
+};
 
 /// Bounds of a number, both included, and why they are there.
 #[derive(Clone, Copy)]
@@ -140,7 +142,7 @@ pub(in crate::config) struct Time(Bounds);
 
 impl Time {
     pub(in crate::config) const fn between(least: Duration, most: Duration) -> Self {
-        // Bounds are constants of some hours at most.
+        // Bounds are constants of some years at most.
         Self(Bounds::new(least.as_millis() as u64, most.as_millis() as u64))
     }
 
@@ -150,12 +152,13 @@ impl Time {
 impl Kind<Duration> for Time {
     fn describe(&self) -> String {
         let show = |millis| display_duration(Duration::from_millis(millis));
-        format!("a duration, {}; a bare number is seconds", self.0.describe(show))
+        format!("a duration with its unit, {}", self.0.describe(show))
     }
 
     fn read(&self, value: &Value<'_>) -> Result<Duration, Vec<Refusal>> {
         let parsed = match value.get_ref() {
-            DeValue::Integer(_) => Ok(Duration::from_secs(plain(value))),
+            DeValue::Integer(_) if is_negative(value) => Ok(Duration::ZERO),
+            DeValue::Integer(number) => no_unit(number.as_str()).map(Duration::from_millis),
             DeValue::String(text) => parse_duration(text),
             _ => return wrong_type(value, "a duration", "write for example \"30s\" or \"3 min\""),
         };
@@ -167,6 +170,35 @@ impl Kind<Duration> for Time {
 
     fn write(&self, value: &Duration) -> Option<String> {
         Some(quote(&display_duration(*value)))
+    }
+}
+
+/// How long something is kept before it is removed for good; 0: for ever. A duration that is right and
+/// so short that hardly anybody means it is warned of.
+pub(in crate::config) struct Retention(Time);
+
+impl Retention {
+    pub(in crate::config) const fn up_to(most: Duration) -> Self {
+        Self(Time::between(Duration::ZERO, most))
+    }
+}
+
+impl Kind<Duration> for Retention {
+    fn describe(&self) -> String {
+        self.0.describe()
+    }
+
+    fn read(&self, value: &Value<'_>) -> Result<Duration, Vec<Refusal>> {
+        self.0.read(value)
+    }
+
+    fn write(&self, value: &Duration) -> Option<String> {
+        self.0.write(value)
+    }
+
+    fn warning(&self, value: &Duration) -> Option<String> {
+        let kept = display_duration(*value);
+        is_short(*value).then(|| format!("is {kept}: what is older is removed for good"))
     }
 }
 
