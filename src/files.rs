@@ -31,17 +31,21 @@ pub fn make_directory(dir: &Path) -> io::Result<()> {
     }
 }
 
-/// Closes a directory to all but its owner. Answers whether it was open to others.
+/// Whether others than its owner may enter a directory, or see what is in it.
+///
+/// # Errors
+/// What the file system says.
+pub fn is_open(dir: &Path) -> io::Result<bool> {
+    Ok(fs::metadata(dir)?.mode() & 0o077 != 0)
+}
+
+/// Closes a directory to all but its owner.
 ///
 /// # Errors
 /// What the file system says: the directory is somebody else's.
-pub fn close_directory(dir: &Path) -> io::Result<bool> {
+pub fn close_directory(dir: &Path) -> io::Result<()> {
     let mode = fs::metadata(dir)?.mode();
-    if mode & 0o077 == 0 {
-        return Ok(false);
-    }
-    fs::set_permissions(dir, Permissions::from_mode(mode & 0o7700))?;
-    Ok(true)
+    fs::set_permissions(dir, Permissions::from_mode(mode & 0o7700))
 }
 
 /// Opens a file to read and write, and makes it with this mode if it is not there.
@@ -152,7 +156,7 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::{PermissionsExt as _, symlink};
 
-    use super::{close_directory, make_directory, open_own, write_whole};
+    use super::{close_directory, is_open, make_directory, open_own, write_whole};
 
     #[test]
     fn directories_are_made_for_their_owner_alone() {
@@ -161,10 +165,11 @@ mod tests {
         make_directory(&dir).unwrap();
         make_directory(&dir).unwrap();
         assert_eq!(fs::metadata(&dir).unwrap().permissions().mode() & 0o777, 0o700);
-        assert!(!close_directory(&dir).unwrap());
+        assert!(!is_open(&dir).unwrap());
         for open in [0o755, 0o701, 0o777] {
             fs::set_permissions(&dir, fs::Permissions::from_mode(open)).unwrap();
-            assert!(close_directory(&dir).unwrap());
+            assert!(is_open(&dir).unwrap());
+            close_directory(&dir).unwrap();
             assert_eq!(fs::metadata(&dir).unwrap().permissions().mode() & 0o777, 0o700);
         }
         fs::write(place.path().join("file"), "").unwrap();

@@ -199,6 +199,23 @@ fn a_data_directory_that_others_may_enter_is_closed() {
 }
 
 #[test]
+fn a_directory_that_holds_other_things_is_refused_and_not_closed() {
+    let place = Place::new();
+    place.make_data(0o1777);
+    fs::write(place.data().join("photo.jpg"), "").unwrap();
+    for (line, code) in [("user add romeo --random", 5), ("serve", 1)] {
+        let said = place.run(line, code);
+        assert!(said.contains("holds more than our data (photo.jpg)"), "{said}");
+        assert!(said.contains("chmod 700 waxwing-data"), "{said}");
+    }
+    assert_eq!(mode(&place.data()), 0o777);
+    assert_eq!(fs::read_dir(place.data()).unwrap().count(), 1, "nothing is made in it");
+    // Closed, it is the administrator's choice.
+    fs::set_permissions(place.data(), Permissions::from_mode(0o700)).unwrap();
+    place.run("user add romeo --random", 0);
+}
+
+#[test]
 fn whatever_the_umask_nobody_else_reads_the_data() {
     for umask in ["000", "022", "077"] {
         let place = Place(tempfile::tempdir().unwrap());

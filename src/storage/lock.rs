@@ -61,6 +61,7 @@ impl DataLock {
     /// As [`DataLock::acquire`].
     pub fn try_acquire(dir: &Path, command: &str) -> Result<std::result::Result<Self, String>> {
         make_directory(dir)?;
+        refuse_shared(dir)?;
         let path = dir.join("lock");
         let mut file = files::open_own(&path, 0o600).map_err(|e| unusable("open", &path, &e))?;
         match file.try_lock() {
@@ -101,17 +102,39 @@ fn holder(file: &mut File) -> String {
     }
 }
 
+/// A directory that holds more than ours, such as `/tmp`, is not closed: others may need it.
+fn refuse_shared(dir: &Path) -> Result<()> {
+    let failed = |e: io::Error| unusable("look at", dir, &e);
+    if !files::is_open(dir).map_err(failed)? {
+        return Ok(());
+    }
+    for entry in std::fs::read_dir(dir).map_err(failed)?.flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let is_ours =
+            OURS.contains(&&*name) || name.starts_with("waxwing") || name.ends_with(".new");
+        if !is_ours {
+            let dir = dir.display();
+            return Err(StorageError::Unusable(format!(
+                "others may enter the directory {dir}, and it holds more than our data ({name}): \
+                 give waxwing a directory of its own, or close this one (`chmod 700 {dir}`)"
+            )));
+        }
+    }
+    Ok(())
+}
+
 fn mend(dir: &Path) -> Result<Vec<String>> {
     let mut mended = Vec::new();
-    let closed = files::close_directory(dir).map_err(|error| {
+    if files::is_open(dir).map_err(|e| unusable("look at", dir, &e))? {
+        let closed = files::close_directory(dir);
         let dir = dir.display();
-        StorageError::Unusable(format!(
-            "others may enter the data directory {dir}, and that cannot be changed ({error}): its \
-             owner can, by `chmod 700 {dir}`"
-        ))
-    })?;
-    if closed {
-        let dir = dir.display();
+        closed.map_err(|error| {
+            StorageError::Unusable(format!(
+                "others may enter the data directory {dir}, and that cannot be changed ({error}): \
+                 its owner can, by `chmod 700 {dir}`"
+            ))
+        })?;
         mended.push(format!("others could enter the data directory {dir}; its mode is 0700 now"));
     }
     let certificates = dir.join("certs");
@@ -148,6 +171,8 @@ pub(super) fn unusable(what: &str, path: &Path, error: &io::Error) -> StorageErr
     StorageError::Unusable(format!("cannot {what} {}: {error}{hint}", path.display()))
 }
 
+/// What is in a data directory, beside files that begin with our name.
+const OURS: &[&str] = &["admin.sock", "certs", "domain", "lock", "lost+found"];
 /// What root may have left, beside certificates.
 const FILES: &[&str] =
     &["domain", "lock", "waxwing.sqlite", "waxwing.sqlite-shm", "waxwing.sqlite-wal"];
