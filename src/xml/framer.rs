@@ -2,15 +2,18 @@
 //!
 //! It looks for the ends of things only; whether a child is well-formed, [`Frame::parse`] says.
 //! What can never become acceptable is refused at the first byte that shows it: what is restricted
-//! (RFC 6120 §11.1), too deep or too large. No byte is looked at twice, however they are cut.
+//! (RFC 6120 §11.1), too deep or too large, and an end tag that does not match. Otherwise a single
+//! unclosed tag would swallow all that follows. Except for names, no byte is looked at twice,
+//! however they are cut.
 //!
 //! [`Frame::parse`]: super::Frame::parse
 
 use std::ops::Range;
 
-use memchr::{memchr, memchr2, memchr3};
+use memchr::{memchr, memchr2};
+use smallvec::SmallVec;
 
-use super::chars::{is_control, is_space, may_start_name};
+use super::chars::{MAX_NAME, is_control, is_space, may_start_name};
 use super::tag::{check_declaration, qualified_name};
 use super::{Limit, Limits, XmlError};
 
@@ -35,8 +38,8 @@ pub struct Framer {
     position: usize,
     /// Where the piece begins that is being looked at.
     start: Option<usize>,
-    /// Open elements of the child.
-    depth: usize,
+    /// Where the open elements of the child begin, counted from `start`.
+    open: SmallVec<[u32; 8]>,
     /// Where in the stream we are.
     place: Place,
     /// The name of the stream's open tag, which its end tag must repeat.
@@ -64,8 +67,8 @@ enum State {
     Tag,
     /// In an attribute's value.
     Quoted(u8),
-    /// In an end tag.
-    EndTag,
+    /// In an end tag that begins here, counted from `start`.
+    EndTag(u32),
     /// After `<!` and so many bytes of `[CDATA[`.
     Bang(u8),
     CData,
@@ -81,7 +84,7 @@ impl Framer {
             state: State::Text,
             position: 0,
             start: None,
-            depth: 0,
+            open: SmallVec::new(),
             place: Place::Beginning,
             name: Box::default(),
         }
@@ -132,7 +135,7 @@ impl Framer {
     pub fn restart(&mut self) {
         self.state = State::Text;
         self.start = None;
-        self.depth = 0;
+        self.open.clear();
         self.place = Place::Restart;
     }
 
@@ -145,30 +148,36 @@ impl Framer {
     fn step(&mut self, seen: &[u8]) -> Result<Option<Piece>, XmlError> {
         let rest = &seen[self.position..];
         let (found, next) = match self.state {
-            State::Text if self.depth == 0 => {
+            State::Text if self.open.is_empty() => {
                 self.between(rest)?;
                 return Ok(None);
             }
             State::Text => (memchr(b'<', rest), State::Markup),
             State::Markup => (Some(0), self.markup(rest[0])?),
-            State::Tag => match memchr3(b'\'', b'"', b'>', rest) {
-                Some(at) if rest[at] == b'>' => {
-                    self.advance(at + 1, State::Text);
-                    return self.opened(seen);
-                }
-                Some(at) => (Some(at), State::Quoted(rest[at])),
+            // Too few bytes for a vector search.
+            State::Tag => match rest.iter().position(|&byte| ENDS_TAG[usize::from(byte)]) {
+                Some(at) => match rest[at] {
+                    b'>' => {
+                        self.advance(at + 1, State::Text);
+                        return self.opened(seen);
+                    }
+                    b'<' => return Err(XmlError::NotWellFormed),
+                    quote => (Some(at), State::Quoted(quote)),
+                },
                 None => (None, State::Tag),
             },
             State::Quoted(quote) => match memchr2(quote, b'<', rest) {
                 Some(at) if rest[at] == b'<' => return Err(XmlError::NotWellFormed),
                 found => (found, State::Tag),
             },
-            State::EndTag => match memchr(b'>', rest) {
+            State::EndTag(from) => match memchr(b'>', rest) {
                 Some(at) => {
+                    let end = self.position + at;
                     self.advance(at + 1, State::Text);
-                    return self.closed(seen);
+                    return self.closed(seen, from, end);
                 }
-                None => (None, State::EndTag),
+                None if self.may_close(seen, from) => (None, State::EndTag(from)),
+                None => return Err(XmlError::NotWellFormed),
             },
             State::Bang(matched) => (Some(0), self.bang(rest[0], matched)?),
             State::CData => match memchr(b'>', rest) {
@@ -223,19 +232,19 @@ impl Framer {
 
     /// The byte after `<`.
     fn markup(&mut self, byte: u8) -> Result<State, XmlError> {
-        let outside = self.depth == 0 && self.place != Place::Content;
+        let outside = self.open.is_empty() && self.place != Place::Content;
         match byte {
             b'!' => Ok(State::Bang(0)),
             b'/' if outside => Err(XmlError::NotWellFormed),
-            b'/' => Ok(State::EndTag),
+            b'/' => Ok(State::EndTag(self.tag_start())),
             b'?' if outside && self.place != Place::Prolog => Ok(State::Declaration),
             b'?' => Err(XmlError::RestrictedXml),
             // `<` in UTF-16.
             0 if outside => Err(XmlError::UnsupportedEncoding),
             _ if !may_start_name(byte) => Err(XmlError::NotWellFormed),
             _ => {
-                self.depth += 1;
-                if self.depth > self.limits.depth && !outside {
+                self.open.push(self.tag_start());
+                if self.open.len() > self.limits.depth && !outside {
                     return Err(XmlError::TooLarge(Limit::Depth));
                 }
                 Ok(State::Tag)
@@ -250,7 +259,7 @@ impl Framer {
         }
         match usize::from(matched) + 1 {
             // Text, however it is written.
-            _ if self.depth == 0 && matched > 0 => Err(XmlError::BadFormat),
+            _ if self.open.is_empty() && matched > 0 => Err(XmlError::BadFormat),
             n if n == CDATA.len() => Ok(State::CData),
             _ => Ok(State::Bang(matched + 1)),
         }
@@ -277,7 +286,9 @@ impl Framer {
     fn opened(&mut self, seen: &[u8]) -> Result<Option<Piece>, XmlError> {
         let empty = seen[self.position - 2] == b'/';
         if self.place == Place::Content {
-            self.depth -= usize::from(empty);
+            if empty {
+                self.open.pop();
+            }
             return Ok(self.child());
         }
         if empty {
@@ -286,31 +297,58 @@ impl Framer {
         let start = self.start.take().expect("a tag has begun");
         self.name = qualified_name(&seen[start + 1..self.position - 1]).into();
         self.place = Place::Content;
-        self.depth = 0;
+        self.open.clear();
         Ok(Some(Piece::Header(start..self.position)))
     }
 
-    /// An end tag ends at the position.
-    fn closed(&mut self, seen: &[u8]) -> Result<Option<Piece>, XmlError> {
-        if self.depth > 0 {
-            self.depth -= 1;
-            return Ok(self.child());
+    /// An end tag ends: its `>` is at `end`.
+    fn closed(&mut self, seen: &[u8], from: u32, end: usize) -> Result<Option<Piece>, XmlError> {
+        let start = self.start.expect("a tag has begun");
+        let tag = &seen[start + from as usize + 2..end];
+        if let Some(open) = self.open.pop() {
+            let open = &seen[start + open as usize + 1..];
+            return if closes(open, tag) { Ok(self.child()) } else { Err(XmlError::NotWellFormed) };
         }
-        let start = self.start.take().expect("a tag has begun");
-        let tag = &seen[start + 2..self.position - 1];
         let name = qualified_name(tag);
         if name != &*self.name || !tag[name.len()..].iter().copied().all(is_space) {
             return Err(XmlError::NotWellFormed);
         }
+        self.start = None;
         self.place = Place::Ended;
         Ok(Some(Piece::End))
     }
 
+    /// Whether what has come of an end tag can still become that of the innermost element.
+    fn may_close(&self, seen: &[u8], from: u32) -> bool {
+        let start = self.start.expect("a tag has begun");
+        let tag = &seen[start + from as usize + 2..];
+        // Behind the longest name there can only be white space.
+        let tag = &tag[..tag.len().min(MAX_QUALIFIED_NAME)];
+        match self.open.last() {
+            Some(open) => {
+                let open = &seen[start + *open as usize + 1..];
+                open.starts_with(tag) || closes(open, tag)
+            }
+            None => {
+                let name = qualified_name(tag);
+                let is_whole = name.len() < tag.len();
+                if is_whole { *name == *self.name } else { self.name.starts_with(name) }
+            }
+        }
+    }
+
+    /// Where the tag begins whose second byte is at the position, counted from `start`.
+    fn tag_start(&self) -> u32 {
+        let start = self.start.expect("a tag has begun");
+        u32::try_from(self.position - 1 - start).unwrap_or(u32::MAX)
+    }
+
     /// The child that ends at the position, if none of its elements is open.
     fn child(&mut self) -> Option<Piece> {
-        if self.depth > 0 {
+        if !self.open.is_empty() {
             return None;
         }
+        self.open.shrink_to_fit(); // no memory for what was deep
         let start = self.start.take().expect("a child has begun");
         Some(Piece::Child(start..self.position))
     }
@@ -349,6 +387,27 @@ pub fn document(bytes: &[u8], limits: Limits) -> Result<Range<usize>, XmlError> 
         Some(Piece::Header(_) | Piece::End) | None => Err(XmlError::NotWellFormed),
     }
 }
+
+/// Whether the end tag with this inside closes the element whose open tag begins with `open`, both
+/// without what stands before the name. What is not a name, the strict scan refuses.
+fn closes(open: &[u8], tag: &[u8]) -> bool {
+    let length = tag.iter().rposition(|&byte| !is_space(byte)).map_or(0, |last| last + 1);
+    let is_end = |byte: &u8| is_space(*byte) || matches!(byte, b'>' | b'/');
+    open.starts_with(&tag[..length]) && open.get(length).is_some_and(is_end)
+}
+
+/// What stands out in an open tag outside quotes.
+const ENDS_TAG: [bool; 256] = {
+    let mut ends = [false; 256];
+    ends[b'\'' as usize] = true;
+    ends[b'"' as usize] = true;
+    ends[b'<' as usize] = true;
+    ends[b'>' as usize] = true;
+    ends
+};
+
+/// Prefix, colon, local part.
+const MAX_QUALIFIED_NAME: usize = 2 * MAX_NAME + 1;
 
 /// Bound of a header: addresses have up to 3071 bytes each, and nothing else in it is long.
 const HEADER_BYTES: usize = 8 * 1024;
