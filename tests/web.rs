@@ -174,10 +174,22 @@ async fn a_page_from_elsewhere_is_refused_if_the_administrator_says_so() {
         ("Origin: https://b.example\r\n", 403),
         ("Origin: http://chat.example\r\n", 403),
         ("Origin: https://chat.example:8443\r\n", 403),
+        ("Origin: https://chat.example:443\r\n", 101),
+        ("Origin: HTTPS://CHAT.example\r\n", 101),
+        ("Origin: https://chat.example.b.example\r\n", 403),
+        ("Origin: https://chat.example https://b.example\r\n", 403),
+        ("Origin: https://chat.example\r\nOrigin: https://b.example\r\n", 403),
         ("Origin: null\r\n", 403),
     ];
     for (origin, status) in table {
         let (_, head) = house.asked(&upgrade("/ws", &[XMPP, origin])).await;
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{origin}: {head}");
+    }
+    house.close().await;
+    let house = House::closed("origins = [\"http://a.example:80/\", \"null\"]").await;
+    for (origin, status) in [("http://A.example", 101), ("null", 101), ("https://a.example", 403)] {
+        let line = format!("Origin: {origin}\r\n");
+        let (_, head) = house.asked(&upgrade("/ws", &[XMPP, &line])).await;
         assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{origin}: {head}");
     }
     house.close().await;
@@ -358,6 +370,11 @@ async fn pings_are_answered_and_faults_close_with_their_code() {
         ("unmasked", b"\x81\x01x", 1002),
         ("an extension", &masked(0xc1, b"x"), 1002),
         ("bytes", &masked(0x82, b"x"), 1003),
+        ("no text", &masked(0x81, b"<a>\xff</a>"), 1007),
+        ("no text, and it goes on", &masked(0x01, b"<a>\xc0\xaf"), 1007),
+        ("half a character", &masked(0x81, b"\xe2\x82"), 1007),
+        ("a character in two parts", &parts(b"\xed", b"\xa0\x80"), 1007),
+        ("a reason that is no text", &masked(0x88, b"\x03\xe8\xff"), 1007),
         ("good-bye", &masked(0x88, b""), 1000),
         ("good-bye, gone", &masked(0x88, b"\x03\xe9"), 1001),
         ("a code that is never sent", &masked(0x88, b"\x03\xed"), 1002),
@@ -369,6 +386,11 @@ async fn pings_are_answered_and_faults_close_with_their_code() {
         assert_eq!(rest(&mut io).await, [0x88, 2, high, low], "{what}");
     }
     house.close().await;
+}
+
+/// A message of two fragments.
+fn parts(first: &[u8], second: &[u8]) -> Vec<u8> {
+    [masked(0x01, first), masked(0x80, second)].concat()
 }
 
 #[tokio::test]
@@ -383,6 +405,81 @@ async fn a_message_in_parts_is_one_message() {
     assert_eq!(pong, [0x8a, 0]);
     io.write_all(&masked(0x80, end)).await.unwrap();
     assert_eq!(timeout(PATIENCE, io.read_u8()).await.unwrap().unwrap(), 0x81);
+    house.close().await;
+}
+
+/// Reads until this comes.
+async fn hear(io: &mut DuplexStream, wanted: &str) -> String {
+    let mut all = Vec::new();
+    while !String::from_utf8_lossy(&all).contains(wanted) {
+        let count = timeout(PATIENCE, io.read_buf(&mut all)).await.unwrap().unwrap();
+        assert!(count > 0, "{}", String::from_utf8_lossy(&all));
+    }
+    String::from_utf8_lossy(&all).into_owned()
+}
+
+async fn log_in(house: &House) -> DuplexStream {
+    let (mut io, _) = house.asked(&upgrade("/ws", &[XMPP])).await;
+    io.write_all(&masked(0x81, OPEN)).await.unwrap();
+    hear(&mut io, "features").await;
+    let auth = b"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='ANONYMOUS'/>";
+    io.write_all(&masked(0x81, auth)).await.unwrap();
+    hear(&mut io, "<success").await;
+    io.write_all(&masked(0x81, OPEN)).await.unwrap();
+    let bind = "<iq xmlns='jabber:client' type='set' id='b'>\
+                <bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>";
+    io.write_all(&masked(0x81, bind.as_bytes())).await.unwrap();
+    hear(&mut io, "</iq>").await;
+    io
+}
+
+const SILENCE: &str = "[auth]\nanonymous = true\n[limits]\nsilence = '30 s'\nping_answer = '5 s'\n";
+
+#[tokio::test(start_paused = true)]
+async fn control_frames_are_signs_of_life() {
+    let house = House::closed(SILENCE).await;
+    let mut io = log_in(&house).await;
+    for _ in 0..5 {
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        io.write_all(&masked(0x89, b"?")).await.unwrap();
+        assert_eq!(hear(&mut io, "?").await, "\u{fffd}\u{1}?", "a pong and nothing before it");
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        io.write_all(&masked(0x8a, b"")).await.unwrap();
+    }
+    tokio::time::sleep(Duration::from_secs(29)).await;
+    io.write_all(&masked(0x89, b"?")).await.unwrap();
+    assert_eq!(hear(&mut io, "?").await, "\u{fffd}\u{1}?", "pongs are, too");
+    tokio::time::sleep(Duration::from_secs(31)).await;
+    hear(&mut io, "urn:xmpp:ping").await;
+    house.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_of_a_message_that_never_ends_is_no_sign_of_life() {
+    let house = House::closed(SILENCE).await;
+    let begun = masked(0x01, b"<message xmlns='jabber:client'><body>");
+    let more: [&[u8]; 3] = [&masked(0x00, b"x"), &masked(0x89, b""), b"\0"];
+    for more in more {
+        let mut io = log_in(&house).await;
+        let since = tokio::time::Instant::now();
+        io.write_all(&begun).await.unwrap();
+        if more == b"\0" {
+            // A frame that is announced and comes byte by byte.
+            io.write_all(&masked(0x80, &[b'x'; 125])[..6]).await.unwrap();
+        }
+        let mut all = Vec::new();
+        for _ in 0..20 {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            if io.write_all(more).await.is_err() {
+                break;
+            }
+        }
+        while let Ok(count) = timeout(PATIENCE, io.read_buf(&mut all)).await.unwrap()
+            && count > 0
+        {}
+        assert!(String::from_utf8_lossy(&all).contains("urn:xmpp:ping"));
+        assert!(since.elapsed() < Duration::from_secs(50), "{more:?}");
+    }
     house.close().await;
 }
 

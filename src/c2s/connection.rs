@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::io::{ReadHalf, WriteHalf};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use super::C2s;
 use super::incoming::{Incoming, order_error, ping};
@@ -142,7 +143,9 @@ async fn read(
     let mut silence = Silence::new(limits);
     let mut pace = Pace::new(&incoming, limits);
     let origin = Origin::Client(session.handle().clone());
+    let mut came = 0;
     loop {
+        let mut alive = false;
         while !stop.is_stopped() {
             match input.heard() {
                 Ok(None) => break,
@@ -151,6 +154,7 @@ async fn read(
                     return Some(Ended::Closed);
                 }
                 Ok(Some(Heard::Element(frame))) => {
+                    alive = true;
                     let size = frame.bytes().len();
                     // Boxed: all that may happen to a stanza needs room, for a moment.
                     let steps = Box::pin(incoming.handle(&origin, frame, input.lang())).await;
@@ -169,22 +173,22 @@ async fn read(
                 return None;
             }
         }
+        if came > 0 {
+            silence.broken(std::mem::take(&mut came), alive || !input.is_within());
+        }
         tokio::select! {
             biased;
             () = stop.stopped() => return None,
-            read = input.read(&mut *reader) => match read {
-                Ok(0) => return Some(Ended::Lost("closed without a word")),
-                Ok(count) => {
-                    hosts.metrics.bytes_in.inc_by(count as u64);
-                    if let Err(ended) = pace.read(count, stop).await {
-                        return ended;
-                    }
-                    silence.broken();
+            read = input.read(&mut *reader) => {
+                came = match bytes_came(hosts, read) {
+                    Ok(count) => count,
+                    Err(ended) => return Some(ended),
+                };
+                let before = Instant::now();
+                if let Err(ended) = pace.read(came, stop).await {
+                    return ended;
                 }
-                Err(error) => {
-                    tracing::debug!(%error, "cannot read");
-                    return Some(Ended::Lost("connection lost"));
-                }
+                silence.ours(before.elapsed());
             },
             () = silence.deadline(session.link(|link| link.has_untold())) => {
                 match silence.elapsed() {
@@ -194,6 +198,21 @@ async fn read(
                     Elapsed::Dead => return Some(Ended::Lost("no answer to a ping")),
                 }
             }
+        }
+    }
+}
+
+/// How many bytes were read; or how the connection was lost.
+fn bytes_came(hosts: &Hosts, read: io::Result<usize>) -> Result<usize, Ended> {
+    match read {
+        Ok(0) => Err(Ended::Lost("closed without a word")),
+        Ok(count) => {
+            hosts.metrics.bytes_in.inc_by(count as u64);
+            Ok(count)
+        }
+        Err(error) => {
+            tracing::debug!(%error, "cannot read");
+            Err(Ended::Lost("connection lost"))
         }
     }
 }

@@ -10,14 +10,14 @@ use std::sync::{Arc, OnceLock};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE, HOST, ORIGIN};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use tokio::io::AsyncWriteExt;
 
 use super::websocket::Framed;
 use super::{C2s, Entry, handshake};
-use crate::config::Config;
+use crate::config::{Config, origin};
 use crate::http::{self, websocket};
 use crate::stream::wire::{Io, Wire};
 use crate::xml::escape_attr;
@@ -143,9 +143,11 @@ impl Visit {
     /// RFC 6455 §10.2. Who is no browser sends no origin.
     fn is_welcome(&self, headers: &HeaderMap) -> bool {
         let origins = &self.config.listen.origins;
-        let Some(origin) = headers.get(ORIGIN) else { return true };
-        origins.is_empty()
-            || origin.to_str().is_ok_and(|o| origins.contains(&o.to_ascii_lowercase()))
+        let is_listed = |from: &HeaderValue| {
+            let from = from.to_str().ok().and_then(origin);
+            from.is_some_and(|from| origins.contains(&from))
+        };
+        origins.is_empty() || headers.get_all(ORIGIN).iter().all(is_listed)
     }
 
     /// The address that our proxies have not made up: the last one that is not their own. If all are

@@ -36,7 +36,8 @@ section! {
     nodes: usize = 8192 => Count::between(2048, 1_048_576)
         .not_less("a thirty-second part of it must suffice to log in"), Reload;
 
-    /// From accepting a connection to a bound session, whatever bytes come.
+    /// From accepting a connection to a bound session, whatever bytes come. A client that makes an
+    /// account (XEP-0077) gets this time once more from then on, to log in.
     negotiation: Duration = seconds(60) => Time::between(seconds(5), minutes(60))
         .not_less("a slow network needs some seconds")
         .not_more("connections of strangers cost memory"), Reload;
@@ -48,7 +49,9 @@ section! {
     authentication: Duration = seconds(30) => Time::between(seconds(1), minutes(60)), Reload;
 
     /// Silence after which a client is asked whether it is still there (XEP-0199). Mobile
-    /// networks forget a connection after about five minutes of silence.
+    /// networks forget a connection after about five minutes of silence. A sign of life is a whole
+    /// stanza, or white space between two; a stanza that is not whole yet prolongs the silence by one
+    /// second for each KiB of it.
     silence: Duration = minutes(3) => Time::between(seconds(5), minutes(24 * 60))
         .not_less("asking more often empties batteries"), Reload;
 

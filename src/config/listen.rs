@@ -38,8 +38,9 @@ section! {
         IpAddr::from(Ipv6Addr::LOCALHOST).into(),
     ] => Machines, Reload;
 
-    /// Web pages from which browsers may connect, as `https://chat.example.org`. An empty list means
-    /// all: a page needs the password in any case, since no browser adds one by itself.
+    /// Web pages from which browsers may connect, as `https://chat.example.org`; `null` stands for
+    /// pages without an origin, such as local files. An empty list means all: a page needs the password
+    /// in any case, since no browser adds one by itself.
     origins: Vec<String> = Vec::new() => Origins, Reload;
 
     /// The address of the WebSocket as clients are to find it in `/.well-known/host-meta` (XEP-0156),

@@ -5,11 +5,16 @@
 //! [`END`]: nothing is kept here until a message is whole, so that whoever reads decides how long
 //! one may be. Compression and other extensions are never agreed upon.
 
+use super::utf8::Utf8;
+
 /// Follows each message. XML has no such byte; one that comes inside a message comes out as
 /// [`NEVER`], which XML does not have either.
 pub const END: u8 = 0;
-/// Stands for [`END`] inside a message.
+/// Stands for [`END`] and [`ALIVE`] inside a message.
 pub const NEVER: u8 = 1;
+/// Stands between messages for a ping or a pong: a sign of life, as white space is over TCP. One that
+/// comes while a message goes on is none, or a message that never ends would live for ever.
+pub const ALIVE: u8 = 2;
 
 /// Takes frames of a client apart.
 #[derive(Debug)]
@@ -21,6 +26,8 @@ pub struct Decoder {
     frame: Option<Frame>,
     /// A message has begun and not ended (§5.4).
     is_within: bool,
+    /// What has come of it.
+    text: Utf8,
     /// Bytes announced of the message so far.
     size: u64,
     /// Payload of a control frame so far.
@@ -58,6 +65,8 @@ pub enum Closing {
     Binary,
     /// The client says so, with this code or none.
     Client(Option<u16>),
+    /// A text that is not UTF-8 (§8.1), be it a message or the reason of a closing frame: 1007.
+    NotText,
     /// Against the rules of the frames: 1002.
     Protocol,
 }
@@ -71,6 +80,7 @@ impl Decoder {
             known: 0,
             frame: None,
             is_within: false,
+            text: Utf8::default(),
             size: 0,
             control: Vec::new(),
             limit: limit as u64,
@@ -98,15 +108,21 @@ impl Decoder {
                 continue;
             };
             let count = usize::try_from(frame.left).unwrap_or(usize::MAX).min(bytes.len() - at);
+            let begin = found.messages;
             for from in at..at + count {
                 let byte = bytes[from] ^ frame.key[frame.turn];
                 frame.turn = (frame.turn + 1) % 4;
                 if frame.opcode >= CLOSE {
                     self.control.push(byte);
                 } else {
-                    bytes[found.messages] = if byte == END { NEVER } else { byte };
+                    let is_ours = matches!(byte, END | ALIVE);
+                    bytes[found.messages] = if is_ours { NEVER } else { byte };
                     found.messages += 1;
                 }
+            }
+            if !self.text.take(&bytes[begin..found.messages]) {
+                found.closing = Some(Closing::NotText);
+                return found;
             }
             at += count;
             frame.left -= count as u64;
@@ -123,8 +139,15 @@ impl Decoder {
         }
         match frame.opcode {
             CLOSE => found.closing = Some(closing(&std::mem::take(&mut self.control))),
-            PING => found.ping = Some(std::mem::take(&mut self.control)),
-            PONG => self.control = Vec::new(),
+            PING => {
+                found.ping = Some(std::mem::take(&mut self.control));
+                self.alive(found, bytes);
+            }
+            PONG => {
+                self.control = Vec::new();
+                self.alive(found, bytes);
+            }
+            _ if frame.is_last && !self.text.end() => found.closing = Some(Closing::NotText),
             _ if frame.is_last => {
                 bytes[found.messages] = END;
                 found.messages += 1;
@@ -132,6 +155,14 @@ impl Decoder {
                 self.size = 0;
             }
             _ => {}
+        }
+    }
+
+    /// A control frame is over. It was longer than what stands for it.
+    fn alive(&self, found: &mut Decoded, bytes: &mut [u8]) {
+        if !self.is_within {
+            bytes[found.messages] = ALIVE;
+            found.messages += 1;
         }
     }
 
@@ -185,6 +216,7 @@ fn closing(payload: &[u8]) -> Closing {
     match *payload {
         [] => Closing::Client(None),
         [_] => Closing::Protocol,
+        [_, _, ref reason @ ..] if std::str::from_utf8(reason).is_err() => Closing::NotText,
         [high, low, ..] => Closing::Client(Some(u16::from_be_bytes([high, low]))),
     }
 }
@@ -296,7 +328,7 @@ mod tests {
             frame(0x81, &[b'y'; 300]),
             frame(0x81, &long),
         ];
-        let mut wanted = b"\0<a/>\0a\x01b\0".to_vec();
+        let mut wanted = b"\0<a/>\0a\x01b\0\x02".to_vec();
         wanted.extend([b'y'; 300]);
         wanted.push(END);
         wanted.extend(&long);
@@ -341,6 +373,14 @@ mod tests {
             ("a length of 64 bits", endless, Closing::Protocol),
             ("half a code", frame(0x88, b"x"), Closing::Protocol),
             ("bytes", frame(0x82, b"x"), Closing::Binary),
+            ("no text", frame(0x81, b"<a>\xff"), Closing::NotText),
+            ("half a character at the end", frame(0x81, b"<a>\xe2\x82"), Closing::NotText),
+            (
+                "a character of the next fragment",
+                [frame(0x01, b"\xed"), frame(0x89, b""), frame(0x80, b"\xa0\x80")].concat(),
+                Closing::NotText,
+            ),
+            ("a reason that is no text", frame(0x88, b"\x03\xe8\xff"), Closing::NotText),
             ("good-bye", frame(0x88, b""), Closing::Client(None)),
             ("good-bye with a code", frame(0x88, b"\x03\xe9gone"), Closing::Client(Some(1001))),
         ];
@@ -349,6 +389,22 @@ mod tests {
         }
         let after = [frame(0x81, b"<a/>"), frame(0x88, b""), frame(0x81, b"<b/>")].concat();
         assert_eq!(decode(&after, 4096).0, b"<a/>\0");
+    }
+
+    #[test]
+    fn a_fault_in_the_text_shows_before_the_message_ends() {
+        assert_eq!(closing(&frame(0x01, b"<a>\xff")), Some(Closing::NotText));
+        let parts = [frame(0x01, b"\xe2"), frame(0x00, b"\x82"), frame(0x80, b"\xac")];
+        assert_eq!(decode(&parts.concat(), 1).0, "€\0".as_bytes());
+    }
+
+    #[test]
+    fn a_control_frame_between_messages_is_a_sign_of_life() {
+        let ping = frame(0x89, b"\x02");
+        let all = [ping.clone(), frame(0x8a, b""), frame(0x81, b"\x02"), ping.clone()];
+        assert_eq!(decode(&all.concat(), 4096).0, b"\x02\x02\x01\0\x02");
+        let within = [frame(0x01, b"<a>"), ping.clone(), frame(0x80, b"</a>"), ping];
+        assert_eq!(decode(&within.concat(), 3).0, b"<a></a>\0\x02", "not within one");
     }
 
     #[test]
@@ -365,7 +421,9 @@ mod tests {
         fn any_bytes_are_frames_or_refused(bytes: Vec<u8>, at_once in 1_usize..64) {
             let (whole, all) = decode(&bytes, 4096);
             let (parts, _) = decode(&bytes, at_once);
-            prop_assert_eq!(&whole, &parts);
+            // Of a message that is no text, so much comes out as came at once before the fault.
+            let messages = |text: &[u8]| text.iter().rposition(|byte| *byte == END).map_or(0, |at| at);
+            prop_assert_eq!(&whole[..messages(&whole)], &parts[..messages(&parts)]);
             prop_assert!(whole.len() <= bytes.len());
             drop(all);
         }
@@ -373,7 +431,7 @@ mod tests {
         #[test]
         fn what_is_masked_is_unmasked(messages: Vec<String>, at_once in 1_usize..64) {
             let bytes: Vec<u8> = messages.iter().flat_map(|m| frame(0x81, m.as_bytes())).collect();
-            let end = |message: &String| format!("{}\0", message.replace('\0', "\x01"));
+            let end = |message: &String| format!("{}\0", message.replace(['\0', '\x02'], "\x01"));
             let wanted: String = messages.iter().map(end).collect();
             prop_assert_eq!(decode(&bytes, at_once).0, wanted.into_bytes());
         }

@@ -5,6 +5,7 @@
 //! it already.
 
 pub mod frames;
+mod utf8;
 pub mod websocket;
 
 use std::time::Duration;

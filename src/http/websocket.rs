@@ -95,7 +95,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         }
     }
 
-    /// Reads text, with [`frames::END`] after each message. 0 bytes at the end: of the connection,
+    /// Reads text, with [`frames::END`] after each message and [`frames::ALIVE`] for control frames
+    /// between messages. 0 bytes at the end: of the connection,
     /// or because it is being closed.
     pub fn poll_read(
         &mut self,
@@ -161,6 +162,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         let code = match found.closing {
             None => return,
             Some(Closing::Binary) => UNSUPPORTED,
+            Some(Closing::NotText) => INVALID,
             // §7.4.1: some codes are never sent.
             Some(Closing::Client(Some(code @ (1000..=1003 | 1007..=1014 | 3000..=4999)))) => code,
             Some(Closing::Client(None)) => NORMAL,
@@ -238,6 +240,7 @@ pub const NORMAL: u16 = 1000;
 pub const GOING_AWAY: u16 = 1001;
 const PROTOCOL: u16 = 1002;
 const UNSUPPORTED: u16 = 1003;
+const INVALID: u16 = 1007;
 const TOO_BIG: u16 = 1009;
 /// Who does not read gets no more answers to pings.
 const MANY: usize = 64 * 1024;

@@ -6,7 +6,7 @@ use smol_str::SmolStr;
 use tokio::io::AsyncRead;
 
 use super::{framing, wire};
-use crate::http::frames::END;
+use crate::http::frames::{ALIVE, END};
 use crate::xml::{self, Frame, Framer, Header, Limit, Limits, Piece, Scope, XmlError};
 
 /// What a peer has said.
@@ -73,6 +73,9 @@ impl Input {
     }
 
     fn document(&mut self, seen: usize) -> Result<Option<Heard>, XmlError> {
+        while self.buffer.first() == Some(&ALIVE) {
+            self.buffer.advance(1);
+        }
         let Some(more) = memchr(END, &self.buffer[seen..]) else {
             self.cut = Cut::Documents(self.buffer.len());
             if self.buffer.len() > self.limits.bytes {
@@ -120,6 +123,12 @@ impl Input {
     #[must_use]
     pub fn lang(&self) -> Option<&SmolStr> {
         self.lang.as_ref()
+    }
+
+    /// All that has been read was heard, and the rest is part of an element that goes on.
+    #[must_use]
+    pub fn is_within(&self) -> bool {
+        !self.buffer.is_empty()
     }
 
     /// Reads more; 0 at the end. Nothing is lost if it is dropped while it waits.

@@ -2,6 +2,7 @@
 
 use super::list::{array, each};
 use super::{Kind, Refusal, Value, quote, refuse, wrong_type};
+use crate::config::origin::origin;
 
 /// Origins of web pages (RFC 6454 §6.2), as browsers send them.
 pub(in crate::config) struct Origins;
@@ -17,16 +18,10 @@ impl Kind<Vec<String>> for Origins {
             let Some(text) = item.get_ref().as_str() else {
                 return wrong_type(item, "a list of origins", help);
             };
-            // A path is no part of it; browsers write names in lower case.
-            let origin = text.trim_end_matches('/').to_ascii_lowercase();
-            match origin.split_once("://") {
-                Some((scheme, host)) if is_host(host) && !scheme.is_empty() => Ok(origin),
-                _ => refuse(
-                    item,
-                    format!("has {}, which is no origin", quote(text)),
-                    help.to_owned(),
-                ),
-            }
+            let refused = || {
+                refuse(item, format!("has {}, which is no origin", quote(text)), help.to_owned())
+            };
+            origin(text).map_or_else(refused, Ok)
         })
     }
 
