@@ -22,7 +22,7 @@ use crate::config::LimitsConfig;
 use crate::host::{Hosts, Origin};
 use crate::ns;
 use crate::router;
-use crate::session::{Batch, CloseReason, Delivery, Order, Session};
+use crate::session::{Batch, CloseReason, Delivery, Link, Order, Session};
 use crate::stanza::{Condition, StreamCondition, StreamError};
 use crate::storage::MessageId;
 use crate::stream::input::{Heard, Input};
@@ -57,8 +57,8 @@ pub(super) async fn run(c2s: &C2s, opened: &mut Opened, session: &Session) -> En
     let (stop, unsettled) = (Stop::default(), Unsettled::default());
     let handle = session.handle();
     handle.set_writer(true);
+    let incoming = Incoming { hosts: &c2s.hosts, session, unsettled: &unsettled };
     let reading = async {
-        let incoming = Incoming { hosts: &c2s.hosts, session, unsettled: &unsettled };
         Box::pin(delivered(&c2s.hosts, session, &std::mem::take(marks))).await;
         let ended = read(incoming, &mut reader, input, limits, &stop).await;
         unsettled.close();
@@ -70,7 +70,7 @@ pub(super) async fn run(c2s: &C2s, opened: &mut Opened, session: &Session) -> En
         let said = Box::pin(write_all(&mut writer, &first, limits.write)).await;
         drop(first);
         let ended = match said {
-            Ok(()) => write(&c2s.hosts, &mut writer, session, limits, &stop).await,
+            Ok(()) => write(incoming, &mut writer, limits, &stop).await,
             Err(_) => Some(Ended::Lost("cannot write")),
         };
         // A reader that waits for room must not wait for ever.
@@ -85,7 +85,8 @@ pub(super) async fn run(c2s: &C2s, opened: &mut Opened, session: &Session) -> En
             () = stop.stopped() => {}
         }
     };
-    let (read, written, (), ()) = tokio::join!(reading, writing, settling, catching_up);
+    // What can be settled is settled before an answer is written: it says more then.
+    let (read, (), written, ()) = tokio::join!(biased; reading, settling, writing, catching_up);
     // An order counts for more than what the reader saw at the same time.
     let ended = written.or(read).unwrap_or(Ended::Lost("connection lost"));
     let wire = reader.unsplit(writer);
@@ -237,21 +238,23 @@ async fn room(
 
 /// The writing loop: all that waits, in one write. `None` if it was told to stop.
 async fn write(
-    hosts: &Hosts,
+    incoming: Incoming<'_>,
     writer: &mut WriteHalf<Wire>,
-    session: &Session,
     limits: &LimitsConfig,
     stop: &Stop,
 ) -> Option<Ended> {
+    let session = incoming.session;
     let handle = session.handle();
     // A resumed stream begins with what was not acknowledged on the one before.
     if session.link(|link| link.is_managed()) {
         handle.prompt();
     }
     loop {
+        // Once it is time to stop, what is left is for the last words.
         tokio::select! {
-            () = handle.filled() => {}
+            biased;
             () = stop.stopped() => return None,
+            () = handle.filled() => {}
         }
         let (stanzas, order) = handle.take();
         match order {
@@ -262,7 +265,7 @@ async fn write(
             }
         }
         // Boxed: a writer waits more often than it writes.
-        let written = write_next(hosts, writer, session, stanzas, limits.write, stop);
+        let written = write_next(incoming, writer, stanzas, limits.write, stop);
         if let Err(error) = Box::pin(written).await {
             tracing::debug!(%error, "cannot write");
             let (stanzas, order) = handle.take();
@@ -295,16 +298,17 @@ fn ordered(session: &Session, order: Order) -> Ended {
 
 /// Writes what is due. Stanzas that were not written, and are not managed, are put back.
 async fn write_next(
-    hosts: &Hosts,
+    incoming: Incoming<'_>,
     writer: &mut WriteHalf<Wire>,
-    session: &Session,
     stanzas: VecDeque<Delivery>,
     limit: Duration,
     stop: &Stop,
 ) -> io::Result<()> {
+    let Incoming { hosts, session, unsettled } = incoming;
     let again = (!session.link(|link| link.is_managed())).then(|| stanzas.clone());
     let marks = marks_of(session, &stanzas);
     let bytes = next_bytes(hosts, session, stanzas, false);
+    unsettled.answered();
     let written = tokio::select! {
         written = write_all(writer, &bytes, limit) => written,
         () = stop.lost() => Err(io::ErrorKind::NotConnected.into()),
@@ -333,7 +337,8 @@ fn last_count(hosts: &Hosts, session: &Session) -> Vec<u8> {
     let (left, _) = session.handle().take();
     let knows = !left.iter().any(|delivery| delivery.stanza.is_error());
     session.handle().put_back(left);
-    if knows && session.link(|link| link.has_untold() && link.acknowledge_due()) {
+    let is_due = |link: &mut Link| link.has_asked() || link.has_untold() && link.acknowledge_due();
+    if knows && session.link(is_due) {
         next_bytes(hosts, session, VecDeque::new(), true)
     } else {
         Vec::new()
@@ -366,16 +371,19 @@ fn next_bytes(
     }
     let error = stanzas.iter().rposition(|delivery| delivery.stanza.is_error());
     let count_at = if is_last { stanzas.len() } else { error.map_or(0, |error| error + 1) };
-    let count = acknowledge.map(|h| element("a").ns(ns::SM).attr("h", h.to_string()));
+    let count = acknowledge.map(|(h, times)| {
+        let count = element("a").ns(ns::SM).attr("h", h.to_string()).to_bytes();
+        count.repeat(times as usize)
+    });
     for (i, delivery) in stanzas.iter().enumerate() {
         if let Some(count) = count.as_ref().filter(|_| i == count_at) {
-            count.write(&mut out);
+            out.extend_from_slice(count);
         }
         hosts.metrics.stanzas_out.of(delivery.stanza.name()).inc();
         delivery.stanza.write(delivery.to.as_ref(), &mut out);
     }
     if let Some(count) = count.filter(|_| count_at == stanzas.len()) {
-        count.write(&mut out);
+        out.extend_from_slice(&count);
     }
     if request && !is_last {
         element("r").ns(ns::SM).write(&mut out);

@@ -5,6 +5,7 @@
 //! much is on its way, the reading loop waits.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -18,6 +19,8 @@ use crate::storage;
 #[derive(Debug, Default)]
 pub(super) struct Unsettled {
     queue: Mutex<Queue>,
+    /// Answers to `<r/>` that are to be written.
+    answers: AtomicUsize,
     filled: Notify,
     drained: Notify,
 }
@@ -58,12 +61,31 @@ impl Unsettled {
         }
     }
 
-    /// The client is to be told when all before has settled.
+    /// The client asks (`<r/>`). Each request is answered, at once, with the count that is safe now
+    /// (XEP-0198 §4). If that is less than what the client has sent, it is told again when all of it
+    /// has settled.
     ///
-    /// DEPARTS: XEP-0198 §4 – the answer to `<r/>` must not be withheld. It waits for the disk, which
-    /// takes as long as a commit: a count without what was just sent is of no use to who asks, and one
-    /// with it could be taken back by a crash. And requests that have not been answered yet get one
-    /// answer together: who asks a thousand times and does not read would make us hold a thousand.
+    /// An answer is only counted until it is written. If a client asks and does not read, nothing more
+    /// is read from it, see [`Unsettled::below`].
+    pub(super) fn answer(&self, session: &Session) {
+        self.answers.fetch_add(1, Ordering::Relaxed);
+        let has_untold = session.link(|link| {
+            link.answer_due();
+            link.has_untold()
+        });
+        if has_untold {
+            self.tell();
+        }
+    }
+
+    /// All answers that were due are about to be written.
+    pub(super) fn answered(&self) {
+        if self.answers.swap(0, Ordering::Relaxed) > 0 {
+            self.drained.notify_one();
+        }
+    }
+
+    /// The client is to be told when all before has settled.
     pub(super) fn tell(&self) {
         let mut queue = self.queue.lock();
         if !queue.tells {
@@ -74,9 +96,11 @@ impl Unsettled {
         self.filled.notify_one();
     }
 
-    /// Waits until no more than `most` are on their way. May be dropped at any time.
+    /// Waits until no more than `most` are on their way, and not too many answers wait to be written.
+    /// May be dropped at any time.
     pub(super) async fn below(&self, most: usize) {
-        while self.queue.lock().entries.len() > most {
+        let is_full = || self.queue.lock().entries.len() > most;
+        while self.answers.load(Ordering::Relaxed) >= ANSWERS || is_full() {
             self.drained.notified().await;
         }
     }
@@ -147,8 +171,12 @@ pub(super) async fn keep_count(hosts: &Hosts, session: &Session) {
     }
 }
 
+/// Answers to `<r/>` that may wait to be written.
+const ANSWERS: usize = 64;
+
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
     use std::sync::Arc;
 
     use futures_util::FutureExt as _;
@@ -213,6 +241,48 @@ mod tests {
             id.unwrap().parse().unwrap()
         })
         .collect()
+    }
+
+    #[test]
+    fn a_request_is_answered_at_once_and_again_when_the_disk_has_caught_up() {
+        let hosts = hosts();
+        let (session, unsettled) = (session(&hosts), Unsettled::default());
+        let written = |session: &Session| {
+            unsettled.answered();
+            session.link(|link| link.write(VecDeque::new()).0.acknowledge)
+        };
+        let settling = unsettled.settle(&hosts, &session);
+        tokio::pin!(settling);
+        let (disk, receipt) = oneshot::channel();
+        session.link(|link| link.take());
+        let receipts = smallvec::smallvec![Receipt::waiting(receipt)];
+        let taken = Taken { stanza: message(1), receipts, is_counted: false, steps: 0 };
+        unsettled.add(&session, taken, true);
+        (0..2).for_each(|_| unsettled.answer(&session));
+        assert!(settling.as_mut().now_or_never().is_none());
+        assert_eq!(written(&session), Some((0, 2)), "each");
+        assert!(settling.as_mut().now_or_never().is_none());
+        assert_eq!(written(&session), None, "nothing new");
+        disk.send(Ok(())).unwrap();
+        assert!(settling.as_mut().now_or_never().is_none());
+        assert_eq!(written(&session), Some((1, 1)), "unasked");
+        unsettled.answer(&session);
+        assert!(settling.as_mut().now_or_never().is_none());
+        assert_eq!((written(&session), written(&session)), (Some((1, 1)), None), "once is enough");
+    }
+
+    #[test]
+    fn a_client_that_asks_and_does_not_read_is_not_read() {
+        let hosts = hosts();
+        let (session, unsettled) = (session(&hosts), Unsettled::default());
+        (1..super::ANSWERS).for_each(|_| unsettled.answer(&session));
+        assert!(unsettled.below(0).now_or_never().is_some());
+        unsettled.answer(&session);
+        let reading = unsettled.below(0);
+        tokio::pin!(reading);
+        assert!(reading.as_mut().now_or_never().is_none());
+        unsettled.answered();
+        assert!(reading.as_mut().now_or_never().is_some());
     }
 
     proptest! {

@@ -61,8 +61,10 @@ struct Managed {
 struct Due {
     /// `<enabled/>`.
     enabled: bool,
-    /// `<a/>`.
+    /// `<a/>` unasked, if there is more to tell than was told.
     acknowledge: bool,
+    /// So many `<a/>`, for as many `<r/>`.
+    answers: u32,
 }
 
 /// Something to write: in this order.
@@ -72,8 +74,8 @@ pub struct Batch {
     pub enabled: Option<Option<Resumption>>,
     /// So many `<failed/>`, for requests to resume.
     pub refused: u8,
-    /// `<a h=…/>`.
-    pub acknowledge: Option<u32>,
+    /// `<a h=…/>`, and how often: each `<r/>` is answered (XEP-0198 §4).
+    pub acknowledge: Option<(u32, u32)>,
     /// `<r/>`, behind the stanzas.
     pub request: bool,
 }
@@ -164,11 +166,24 @@ impl Link {
         learns
     }
 
-    /// The client asks (`<r/>`), or it is time to tell. `false` without stream management.
+    /// It is time to tell the client unasked. `false` if it knows all that can be told.
     pub fn acknowledge_due(&mut self) -> bool {
         let Some(managed) = &mut self.managed else { return false };
-        managed.due.acknowledge = true;
-        true
+        managed.due.acknowledge = managed.telling() != managed.told;
+        managed.due.acknowledge
+    }
+
+    /// The client asks (`<r/>`).
+    pub fn answer_due(&mut self) {
+        if let Some(managed) = &mut self.managed {
+            managed.due.answers += 1;
+        }
+    }
+
+    /// The client has asked and has not been answered.
+    #[must_use]
+    pub fn has_asked(&self) -> bool {
+        self.managed.as_ref().is_some_and(|managed| managed.due.answers > 0)
     }
 
     /// How many stanzas of the client have been handled. A client that resumes is told this and no
@@ -228,9 +243,11 @@ impl Link {
         let stanzas: VecDeque<_> = managed.sent.unwritten().cloned().collect();
         managed.sent.all_written();
         let due = std::mem::take(&mut managed.due);
-        let acknowledge = due.acknowledge.then(|| {
+        let unasked = due.acknowledge && managed.telling() != managed.told;
+        let times = due.answers.max(u32::from(unasked));
+        let acknowledge = (times > 0).then(|| {
             managed.told = managed.telling();
-            managed.told
+            (managed.told, times)
         });
         let request = managed.asked.is_none() && !managed.sent.is_empty();
         if request {
@@ -299,9 +316,10 @@ const TELL_AFTER: u32 = 16;
 mod tests {
     use super::{Link, PATIENCE, REFUSALS, Resumption, TELL_AFTER, TOO_MUCH};
 
+    /// The answer to a request.
     fn told(link: &mut Link) -> Option<u32> {
-        link.acknowledge_due();
-        link.write(std::collections::VecDeque::new()).0.acknowledge
+        link.answer_due();
+        link.write(std::collections::VecDeque::new()).0.acknowledge.map(|(h, _)| h)
     }
 
     #[test]
@@ -321,6 +339,23 @@ mod tests {
         assert_eq!(link.handled_count(), 2, "but who resumes must not send it again");
         link.kept(2);
         assert_eq!((told(&mut link), link.unkept()), (Some(2), None));
+    }
+
+    #[test]
+    fn each_request_is_answered_and_nothing_is_told_twice_unasked() {
+        let mut link = Link::default();
+        let told = |link: &mut Link| link.write(std::collections::VecDeque::new()).0.acknowledge;
+        assert!(link.enable(None) && !link.acknowledge_due() && told(&mut link).is_none());
+        link.take();
+        (0..3).for_each(|_| link.answer_due());
+        assert!(link.has_asked() && !link.acknowledge_due());
+        assert_eq!(told(&mut link), Some((0, 3)), "at once, with what is safe");
+        link.handled(false);
+        assert!(!link.has_asked() && link.acknowledge_due());
+        assert_eq!((told(&mut link), told(&mut link)), (Some((1, 1)), None));
+        assert!(!link.acknowledge_due());
+        link.answer_due();
+        assert_eq!(told(&mut link), Some((1, 1)), "asked again, the same again");
     }
 
     #[tokio::test(start_paused = true)]
