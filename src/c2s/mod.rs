@@ -1,6 +1,7 @@
 //! Clients: accept, negotiate, run, end. One task a client.
 
 mod connection;
+mod deadline;
 mod handshake;
 mod hibernate;
 mod incoming;
@@ -26,6 +27,7 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use connection::Ended;
+use deadline::Deadline;
 use hibernate::Slept;
 use negotiate::Begun;
 use socket::{Connection, Opened};
@@ -170,7 +172,7 @@ impl C2s {
     ) -> Option<(Connection, Session)> {
         let config = self.hosts.config.load_full();
         let stopping = self.hosts.tasks.stopping();
-        let deadline = Instant::now() + config.limits.negotiation;
+        let deadline = Deadline::new(config.limits.negotiation);
         let (mut connection, begun) = match entry {
             Entry::Direct => (Connection::new(io, peer, &config.limits), Begun::Direct),
             Entry::StartTls => (Connection::new(io, peer, &config.limits), Begun::StartTls),
@@ -178,7 +180,7 @@ impl C2s {
                 let entered = tokio::select! {
                     biased;
                     entered = Box::pin(web::enter(self, io, peer, entry)) => entered?,
-                    () = tokio::time::sleep_until(deadline) => return None,
+                    _ = deadline.passed() => return None,
                     () = stopping.cancelled() => return None,
                 };
                 self.recount(&entered, counted)?;
@@ -188,10 +190,8 @@ impl C2s {
         };
         let negotiated = tokio::select! {
             biased;
-            negotiated = negotiate::negotiate(self, &mut connection, begun) => negotiated,
-            () = tokio::time::sleep_until(deadline) => {
-                Err(Some(StreamCondition::ConnectionTimeout.text("too slow to log in")))
-            }
+            negotiated = negotiate::negotiate(self, &mut connection, begun, &deadline) => negotiated,
+            error = deadline.passed() => Err(Some(error)),
             () = stopping.cancelled() => Err(Some(StreamCondition::SystemShutdown.into())),
         };
         match negotiated {

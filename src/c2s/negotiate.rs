@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use super::deadline::Deadline;
 use super::incoming::too_high;
 use super::socket::Connection;
 use super::{C2s, end, handshake};
@@ -16,7 +17,7 @@ use crate::limit::TooMany;
 use crate::log;
 use crate::modules::{disco, register};
 use crate::session::{Delivery, InboxLimits, Session, SessionFacts};
-use crate::stanza::{Condition, Iq, StreamCondition, StreamError};
+use crate::stanza::{Condition, Iq, IqKind, StreamCondition, StreamError};
 use crate::stream::features::Limits;
 use crate::stream::input::Heard;
 use crate::stream::negotiation::{Action, Actions, Negotiation, Settings, Stage};
@@ -40,8 +41,9 @@ pub(super) async fn negotiate(
     c2s: &C2s,
     connection: &mut Connection,
     begun: Begun,
+    session_due: &Deadline,
 ) -> Result<Session, Failed> {
-    let mut driver = Driver::new(c2s, connection);
+    let mut driver = Driver::new(c2s, connection, session_due);
     let offer = match begun {
         Begun::Direct => Some(driver.handshake(Arc::clone(&c2s.direct)).await?),
         Begun::StartTls => None,
@@ -69,6 +71,8 @@ struct Driver<'a> {
     connection: &'a mut Connection,
     limits: LimitsConfig,
     exchange: Option<Box<Exchange>>,
+    /// When there must be a session.
+    session_due: &'a Deadline,
     /// When authentication must be done.
     deadline: Option<tokio::time::Instant>,
     tls: &'static str,
@@ -77,9 +81,17 @@ struct Driver<'a> {
 }
 
 impl<'a> Driver<'a> {
-    fn new(c2s: &'a C2s, connection: &'a mut Connection) -> Self {
-        let limits = c2s.hosts.config.load().limits.clone();
-        Self { c2s, connection, limits, exchange: None, deadline: None, tls: "", anonymous: false }
+    fn new(c2s: &'a C2s, connection: &'a mut Connection, session_due: &'a Deadline) -> Self {
+        Self {
+            c2s,
+            connection,
+            limits: c2s.hosts.config.load().limits.clone(),
+            exchange: None,
+            session_due,
+            deadline: None,
+            tls: "",
+            anonymous: false,
+        }
     }
 
     /// What has been read already, if it is whole.
@@ -182,6 +194,9 @@ impl<'a> Driver<'a> {
     async fn register(&mut self, domain: &str, request: &Iq) -> Result<(), Failed> {
         let (hosts, peer) = (&self.c2s.hosts, self.connection.peer.ip());
         let answer = register::of_stranger(hosts, domain, peer, request).await;
+        if request.kind == IqKind::Set && !answer.is_error() {
+            self.session_due.registered(self.limits.negotiation);
+        }
         self.connection.send(&answer.to_bytes()).await.map_err(|_| None)
     }
 

@@ -1,0 +1,52 @@
+//! By when a connection must have a session: `limits.negotiation`.
+
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::time::{Instant, sleep_until};
+
+use crate::stanza::{StreamCondition, StreamError};
+
+/// When the negotiation of one connection must be over, and what its client is told if it is not.
+#[derive(Debug)]
+pub(super) struct Deadline(Mutex<Due>);
+
+#[derive(Clone, Copy, Debug)]
+struct Due {
+    at: Instant,
+    why: &'static str,
+    /// Accounts that were made.
+    accounts: u8,
+}
+
+impl Deadline {
+    /// So much time from now on.
+    pub(super) fn new(time: Duration) -> Self {
+        Self(Mutex::new(Due { at: Instant::now() + time, why: "too slow to log in", accounts: 0 }))
+    }
+
+    /// The client has made an account: it gets its time once more, to log in. Not for each of many
+    /// accounts: a stranger does not stay for ever by making them.
+    pub(super) fn registered(&self, time: Duration) {
+        let mut due = self.0.lock();
+        due.why = "an account was made, but nobody has logged in";
+        if due.accounts < ACCOUNTS {
+            due.accounts += 1;
+            due.at = Instant::now() + time;
+        }
+    }
+
+    /// Waits until it has passed.
+    pub(super) async fn passed(&self) -> StreamError {
+        loop {
+            let Due { at, why, .. } = *self.0.lock();
+            if Instant::now() >= at {
+                return StreamCondition::ConnectionTimeout.text(why);
+            }
+            sleep_until(at).await;
+        }
+    }
+}
+
+/// That give a connection more time.
+const ACCOUNTS: u8 = 10;
