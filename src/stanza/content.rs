@@ -1,17 +1,22 @@
 //! What stands inside a stanza: the bytes as received, with children taken out and put in.
 
+use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use smallvec::SmallVec;
 
+use crate::ns;
 use crate::xml::{ElementRef, Frame, Node};
 
 /// The inside of a stanza. Cloning shares the bytes.
 #[derive(Clone, Debug, Default)]
 pub struct Content {
-    /// As received; `None` if we made it.
+    /// As received; `None` if we made it, or have packed it.
     frame: Option<Frame>,
+    /// Attributes of the stanza's own tag, as they are written, of what was packed.
+    attributes: Option<Arc<[u8]>>,
     /// Children of the frame that are left out, in the order of the frame.
     removed: SmallVec<[Range<u32>; 2]>,
     /// Children that are written behind those of the frame. Each is whole, and declares its
@@ -67,11 +72,13 @@ impl Content {
         self.added.push(child.to_bytes().into());
     }
 
-    /// The same children in a copy of the size they need, which holds no larger buffer alive. It
-    /// can be written, not read any more; for what is kept for long.
+    /// The same attributes and children in a copy of the size they need, which holds no larger buffer
+    /// alive. It can be written, not read any more; for what is kept for long. Not for messages: their
+    /// `type` is forgotten if it means `normal`.
     #[must_use]
     pub fn packed(&self) -> Self {
-        let mut out = Vec::new();
+        let (mut attributes, mut out) = (Vec::new(), Vec::new());
+        self.write_attributes(&mut attributes);
         if let Some(frame) = &self.frame {
             self.write_children(frame, &mut out);
         }
@@ -79,22 +86,26 @@ impl Content {
             out.extend_from_slice(child);
         }
         out.shrink_to_fit();
-        Self { frame: None, removed: SmallVec::new(), added: smallvec::smallvec![out.into()] }
+        Self {
+            frame: None,
+            attributes: (!attributes.is_empty()).then(|| attributes.into()),
+            removed: SmallVec::new(),
+            added: smallvec::smallvec![out.into()],
+        }
     }
 
     /// About how many bytes it has when written.
     #[must_use]
     pub fn size(&self) -> usize {
         self.frame.as_ref().map_or(0, |f| f.bytes().len())
+            + self.attributes.as_ref().map_or(0, |attributes| attributes.len())
             + self.added.iter().map(Bytes::len).sum::<usize>()
     }
 
     /// Writes the rest of a stanza whose start tag stands open as `<name key='value'`: attributes
     /// which are not the head's, the children, the end tag.
     pub fn write(&self, name: &str, out: &mut Vec<u8>) {
-        if let Some(frame) = &self.frame {
-            Self::write_attributes(frame, out);
-        }
+        self.write_attributes(out);
         let tag = out.len();
         out.push(b'>');
         let inside = out.len();
@@ -114,17 +125,24 @@ impl Content {
         out.push(b'>');
     }
 
-    /// Attributes that we do not know are the sender's business and go along.
-    fn write_attributes(frame: &Frame, out: &mut Vec<u8>) {
-        for (ns, name, range) in frame.root().raw_attrs() {
-            let head = match ns {
-                "" => matches!(name, "from" | "to" | "id" | "type"),
-                _ => name == "lang",
-            };
-            if !head {
-                out.push(b' ');
-                out.extend_from_slice(&frame.bytes()[range]);
-            }
+    /// The `type` as it came.
+    pub(super) fn kind(&self) -> Option<Cow<'_, str>> {
+        self.frame.as_ref()?.root().attr("type")
+    }
+
+    /// Attributes that we do not know are the sender's business and go along, with the declarations of
+    /// their prefixes. A value may have such a prefix in it, so all of them go along.
+    fn write_attributes(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.attributes.as_deref().unwrap_or_default());
+        let Some(frame) = &self.frame else { return };
+        let others = frame.root().raw_attrs().filter(|(ns, name, _)| match *ns {
+            "" => !matches!(*name, "from" | "to" | "id" | "type"),
+            ns::XML => *name != "lang",
+            _ => true,
+        });
+        for range in frame.declarations().chain(others.map(|(_, _, range)| range)) {
+            out.push(b' ');
+            out.extend_from_slice(&frame.bytes()[range]);
         }
     }
 

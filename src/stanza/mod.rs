@@ -7,6 +7,8 @@ pub mod content;
 pub mod error;
 pub mod stream_error;
 
+use std::borrow::Cow;
+
 use smol_str::{SmolStr, ToSmolStr};
 
 pub use content::Content;
@@ -219,7 +221,7 @@ impl Stanza {
         }
     }
 
-    /// The `type` as it is written; `None` for the one that is meant by its absence.
+    /// The `type` as it is meant; `None` for the one that is meant by its absence.
     #[must_use]
     pub fn kind(&self) -> Option<&'static str> {
         match self {
@@ -264,11 +266,20 @@ impl Stanza {
         }
         if let Some(kind) = self.kind() {
             attr("type", kind);
+        } else if let Some(kind) = self.kind_as_it_came() {
+            attr("type", &kind);
         }
         if let Some(lang) = &head.lang {
             attr("xml:lang", lang);
         }
         self.content().write(name, out);
+    }
+
+    /// The `type` of a message that counts as `normal`, if it has one: whoever gets it may know it
+    /// better (RFC 6121 §5.2.2).
+    fn kind_as_it_came(&self) -> Option<Cow<'_, str>> {
+        let Self::Message(message) = self else { return None };
+        message.content.kind().filter(|kind| message_kind(Some(kind)) == MessageKind::Normal)
     }
 
     /// Written out, on its own.

@@ -31,8 +31,26 @@ fn a_head_is_written_anew_and_the_rest_as_it_came() {
     let cases = [
         ("<message/>", "<message/>"),
         ("<message></message>", "<message/>"),
-        ("<message type='normal'/>", "<message/>"),
-        ("<message type='unheard-of'/>", "<message/>"),
+        // RFC 6121 §5.2.2: all of these count as `normal`.
+        ("<message type='normal'/>", "<message type='normal'/>"),
+        ("<message type=\"unheard-of\"/>", "<message type='unheard-of'/>"),
+        ("<message type='a&amp;b'/>", "<message type='a&amp;b'/>"),
+        ("<message type=''/>", "<message type=''/>"),
+        ("<message xml:lang=''/>", "<message xml:lang=''/>"),
+        // What has a prefix goes along with its declaration.
+        (
+            "<message f:bar='y' id='1' xmlns:f='urn:f' xmlns:g=\"urn:g\" g:bar='z'/>",
+            "<message id='1' xmlns:f='urn:f' xmlns:g=\"urn:g\" f:bar='y' g:bar='z'/>",
+        ),
+        (
+            "<presence xmlns:f='urn:f' f:lang='x' f:to='y' f:type='z'/>",
+            "<presence xmlns:f='urn:f' f:lang='x' f:to='y' f:type='z'/>",
+        ),
+        (
+            "<message xmlns:f='urn:f'><f:a f:b='1'>f:c</f:a><d xmlns='urn:d' t='f:e'/></message>",
+            "<message xmlns:f='urn:f'><f:a xmlns:f='urn:f' f:b='1'>f:c</f:a>\
+             <d xmlns='urn:d' t='f:e'/></message>",
+        ),
         ("<message xmlns='jabber:client' id=\"1\"/>", "<message id='1'/>"),
         ("<message id='a&amp;b&apos;c'/>", "<message id='a&amp;b&apos;c'/>"),
         ("<message xml:lang='de'/>", "<message xml:lang='de'/>"),
@@ -74,7 +92,7 @@ fn no_attribute_of_the_head_is_written_twice() {
 }
 
 #[test]
-fn a_prefix_of_the_senders_is_gone_with_what_it_said() {
+fn a_prefix_of_the_stanza_itself_is_gone_and_all_else_goes_along() {
     let text = "<c:message xmlns:c='jabber:client' xmlns:l='http://www.w3.org/XML/1998/namespace' \
                 xmlns:o='urn:o' l:lang='fr' o:lang='xx' o:to='q@r.lit'><c:body>x</c:body></c:message>";
     // `l:` may not stand for the namespace of `xml:` (Namespaces in XML §3).
@@ -83,7 +101,30 @@ fn a_prefix_of_the_senders_is_gone_with_what_it_said() {
     let stanza = read(&text.replace("l:lang", "xml:lang"));
     assert_eq!(stanza.head().lang.as_deref(), Some("fr"));
     assert_eq!(stanza.head().to, None, "another attribute than the head's");
-    assert_eq!(written(&stanza), "<message xml:lang='fr'><body>x</body></message>");
+    let wanted = "<message xml:lang='fr' xmlns:c='jabber:client' xmlns:o='urn:o' o:lang='xx' \
+                  o:to='q@r.lit'><body>x</body></message>";
+    assert_eq!(written(&stanza), wanted);
+    assert_eq!(written(&read(wanted)), wanted, "and so for ever");
+}
+
+#[test]
+fn a_message_of_another_kind_forgets_the_type_that_came() {
+    let Stanza::Message(mut message) = read("<message type='unheard-of'/>") else { panic!() };
+    message.kind = MessageKind::Chat;
+    assert_eq!(written(&Stanza::Message(message)), "<message type='chat'/>");
+    let Stanza::Message(mut message) = read("<message type='groupchat'/>") else { panic!() };
+    message.kind = MessageKind::Normal;
+    assert_eq!(written(&Stanza::Message(message)), "<message/>");
+}
+
+#[test]
+fn what_is_packed_keeps_its_attributes() {
+    let text = "<presence xmlns:f='urn:f' own='1' f:own=\"2\" xml:space='preserve'><show>away</show></presence>";
+    let Stanza::Presence(presence) = read(text) else { panic!("{text}") };
+    let packed = Presence { content: presence.content.packed(), ..presence };
+    let again = Presence { content: packed.content.packed(), ..packed.clone() };
+    assert_eq!(written(&Stanza::Presence(packed)), text);
+    assert_eq!(written(&Stanza::Presence(again)), text, "twice");
 }
 
 #[test]

@@ -31,7 +31,7 @@ pub enum Action {
     /// The exchange is over; forget it.
     Forget,
     /// Answer this request of a stranger about an account (XEP-0077). Nothing else changes.
-    Register(Iq),
+    Register(Box<Iq>),
     /// A new stream begins: expect a header, and read stanzas of this size from now on.
     Restart(Stage),
     /// Bind a session with this resource, or one of the server's making; then report
@@ -419,7 +419,7 @@ impl Negotiation {
     /// XEP-0077 §3.1.1: the one stanza before authentication, where it is allowed.
     fn register(&mut self, frame: &Frame) -> Actions {
         match Stanza::read(frame.clone()) {
-            Ok(Stanza::Iq(iq)) if is_register(&iq) => smallvec![Action::Register(iq)],
+            Ok(Stanza::Iq(iq)) if is_register(&iq) => smallvec![Action::Register(Box::new(iq))],
             _ => self.fail(StreamCondition::NotAuthorized.into()),
         }
     }

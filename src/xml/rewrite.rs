@@ -1,114 +1,121 @@
-//! Writes an element anew so that it stands alone: no prefix but `xml` on its own tag, and
-//! inside only such as are declared where they are used.
+//! Writes an element anew so that it stands alone: its own name, and those of its namespace inside,
+//! without prefix, and each of its children with the declarations that it took from around it.
 //!
-//! Values and texts are copied as they stand. A prefix inside a value (as in `xsi:type`) loses its
-//! declaration; nothing in XMPP has one.
+//! All else stays as it came, prefixes and their declarations included: a value can have a prefix in
+//! it, too (as `xsi:type` has).
 
-use super::tape::{NS_CLIENT, NS_NONE, NS_XML, NsId, Open, Tape, Token};
-use super::{Limit, XmlError, writer};
+use std::ops::Range;
 
-/// Writes the element of the tape, at most `limit` bytes.
-pub(super) fn stand_alone(bytes: &[u8], tape: &Tape, limit: usize) -> Result<Vec<u8>, XmlError> {
-    let mut rewrite = Rewrite { bytes, tape, out: Vec::with_capacity(bytes.len()), open: vec![] };
-    for at in 0..tape.tokens.len() {
-        rewrite.token(at);
+use super::strict::Ties;
+use super::tape::{NS_CLIENT, NsId, Open, Tape, Token};
+use super::{CLIENT, Limit, XmlError, writer};
+
+/// Writes the element of the tape without these ties, at most `limit` bytes.
+pub(super) fn stand_alone(
+    bytes: &[u8],
+    tape: &Tape,
+    ties: &Ties<'_>,
+    limit: usize,
+) -> Result<Vec<u8>, XmlError> {
+    let mut edits = Edits { bytes, tape, all: Vec::new() };
+    edits.make(ties);
+    edits.all.sort_by_key(|(range, _)| (range.start, range.end));
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut from = 0;
+    for (range, text) in &edits.all {
+        // What is taken out as a whole needs no edits inside.
+        if range.start < from {
+            continue;
+        }
+        out.extend_from_slice(&bytes[from..range.start]);
+        out.extend_from_slice(text);
+        from = range.end;
         // A few bytes with a prefix can stand for a long namespace.
-        if rewrite.out.len() > limit {
+        if out.len() > limit {
             return Err(XmlError::TooLarge(Limit::Bytes));
         }
     }
-    rewrite.close(tape.tokens.len());
-    if rewrite.out.len() > limit {
-        return Err(XmlError::TooLarge(Limit::Bytes));
-    }
-    Ok(rewrite.out)
+    out.extend_from_slice(&bytes[from..]);
+    if out.len() > limit { Err(XmlError::TooLarge(Limit::Bytes)) } else { Ok(out) }
 }
 
-struct Rewrite<'a> {
+struct Edits<'a> {
     bytes: &'a [u8],
     tape: &'a Tape,
-    out: Vec<u8>,
-    open: Vec<Open>,
+    /// What is to be replaced, and by what.
+    all: Vec<(Range<usize>, Vec<u8>)>,
 }
 
-impl Rewrite<'_> {
-    fn token(&mut self, at: usize) {
-        self.close(at);
-        match self.tape.tokens[at] {
-            Token::Open(open) => self.open(at, open),
-            Token::Attribute(_) => {}
-            Token::Text { from, to } => self.copy(from, to),
-            Token::CData { from, to } => {
-                self.out.extend_from_slice(b"<![CDATA[");
-                self.copy(from, to);
-                self.out.extend_from_slice(b"]]>");
+impl Edits<'_> {
+    fn make(&mut self, ties: &Ties<'_>) {
+        let root = self.open(0);
+        if ties.name {
+            self.rename(root, ties);
+        }
+        // Without prefix these would be in the default namespace. Children are in order.
+        let defaults = ties.needs.iter().filter(|need| need.prefix.is_empty());
+        let defaults: Vec<u32> = defaults.map(|need| need.at).collect();
+        let has_default = |child: u32| defaults.binary_search(&child).is_ok();
+        for (child, element) in &ties.plain {
+            if !has_default(*child) {
+                self.remove_prefix(self.open(*element));
             }
+        }
+        for need in &ties.needs {
+            if !need.is_plain || has_default(need.at) {
+                self.declare(self.open(need.at), need.prefix, need.ns);
+            }
+        }
+        for value in &ties.content {
+            self.all.push((value.clone(), CLIENT.into()));
         }
     }
 
-    fn open(&mut self, at: usize, open: Open) {
-        let outer = self.open.last().map_or(NS_CLIENT, |outer| outer.ns);
-        self.out.push(b'<');
-        self.out.extend_from_slice(&self.bytes[open.name_range()]);
-        if self.ns(open.ns) != self.ns(outer) {
-            self.declare("xmlns", open.ns);
-        }
-        let attributes = self.tape.tokens[at + 1..].iter().map_while(|token| match token {
-            Token::Attribute(attribute) => Some(attribute),
-            _ => None,
-        });
-        for (n, attribute) in attributes.enumerate() {
-            let mut prefix = String::new();
-            match attribute.ns {
-                NS_NONE => {}
-                NS_XML => prefix.push_str("xml:"),
-                _ if at == 0 => continue,
-                ns => {
-                    prefix = format!("n{n}:");
-                    self.declare(&format!("xmlns:n{n}"), ns);
-                }
+    /// The outermost element gets a name without prefix, in the default namespace.
+    fn rename(&mut self, root: Open, ties: &Ties<'_>) {
+        if root.prefix > 0 {
+            self.remove_prefix(root);
+            if let Some(value) = &ties.default {
+                // ` xmlns='…'`, perhaps with spaces around the `=`.
+                let key = self.bytes[..value.start].iter().rposition(|byte| *byte == b'x');
+                let key = key.expect("a declaration has a name");
+                self.all.push((key - 1..value.end + 1, Vec::new()));
             }
-            self.out.push(b' ');
-            self.out.extend_from_slice(prefix.as_bytes());
-            self.out.extend_from_slice(&self.bytes[attribute.name_range()]);
-            self.out.push(b'=');
-            // With the quotes around it, whichever they are.
-            self.copy(attribute.value - 1, attribute.value_end + 1);
         }
-        if open.inner == open.inner_end {
-            self.out.extend_from_slice(b"/>");
-        } else {
-            self.out.push(b'>');
-        }
-        self.open.push(open);
-    }
-
-    /// Closes the elements that end before the token at `at`.
-    fn close(&mut self, at: usize) {
-        while let Some(open) = self.open.pop_if(|open| open.after as usize <= at) {
-            if open.inner != open.inner_end {
-                self.out.extend_from_slice(b"</");
-                self.out.extend_from_slice(&self.bytes[open.name_range()]);
-                self.out.push(b'>');
-            }
+        if root.ns != NS_CLIENT {
+            self.declare(root, "", root.ns);
         }
     }
 
-    fn declare(&mut self, name: &str, ns: NsId) {
+    fn remove_prefix(&mut self, element: Open) {
+        let prefix = usize::from(element.prefix);
+        let (start, end) = (element.start as usize + 1, element.inner_end as usize + 2);
+        self.all.push((start..start + prefix, Vec::new()));
+        let closes_itself = element.end - element.inner_end == 1;
+        if !closes_itself {
+            self.all.push((end..end + prefix, Vec::new()));
+        }
+    }
+
+    fn declare(&mut self, element: Open, prefix: &str, ns: NsId) {
         let ns = std::str::from_utf8(self.tape.ns(self.bytes, ns))
             .expect("the parser checked that the frame is UTF-8");
-        self.out.push(b' ');
-        self.out.extend_from_slice(name.as_bytes());
-        self.out.extend_from_slice(b"='");
-        writer::escape_attr(&mut self.out, ns);
-        self.out.push(b'\'');
+        let mut text = b" xmlns".to_vec();
+        if !prefix.is_empty() {
+            text.push(b':');
+            text.extend_from_slice(prefix.as_bytes());
+        }
+        text.extend_from_slice(b"='");
+        writer::escape_attr(&mut text, ns);
+        text.push(b'\'');
+        let at = element.name_range().end;
+        self.all.push((at..at, text));
     }
 
-    fn copy(&mut self, from: u32, to: u32) {
-        self.out.extend_from_slice(&self.bytes[from as usize..to as usize]);
-    }
-
-    fn ns(&self, id: NsId) -> &[u8] {
-        self.tape.ns(self.bytes, id)
+    fn open(&self, at: u32) -> Open {
+        match self.tape.tokens[at as usize] {
+            Token::Open(open) => open,
+            _ => unreachable!("an element is the place of an open tag"),
+        }
     }
 }

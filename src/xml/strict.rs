@@ -36,7 +36,7 @@ impl Limits {
     /// For what this server wrote or checked itself before: the most that the configuration allows
     /// for a stanza (`config/limits.rs`), and something that we may have added.
     pub const STORED: Self =
-        Self { bytes: 72 * 1024 * 1024, depth: 264, attributes: 1040, nodes: 2 << 20 };
+        Self { bytes: 72 * 1024 * 1024, depth: 264, attributes: 1200, nodes: (2 << 20) + 1024 };
 }
 
 impl Default for Limits {
@@ -46,15 +46,54 @@ impl Default for Limits {
     }
 }
 
-/// The map of one element, and whether it says the same in another stream.
-pub(super) struct Scanned {
+/// The map of one element, and what ties it to its stream.
+pub(super) struct Scanned<'a> {
     pub tape: Tape,
-    /// It does not: it uses what only the scope declares, or its own tag has prefixes.
-    pub is_bound: bool,
+    pub ties: Ties<'a>,
+}
+
+/// What would not say the same behind another header, or behind another tag of the element.
+#[derive(Debug, Default)]
+pub(super) struct Ties<'a> {
+    /// The element's own name has a prefix, or its namespace comes from the scope and is not
+    /// `jabber:client`.
+    pub name: bool,
+    /// What elements use and do not declare.
+    pub needs: SmallVec<[Need<'a>; 2]>,
+    /// Elements inside, each with the child that it stands in, that are in the namespace of the element
+    /// and need no prefix, unless something in that child has none and is in another namespace.
+    pub plain: SmallVec<[(u32, u32); 2]>,
+    /// The value of the element's own default declaration.
+    pub default: Option<Range<usize>>,
+    /// Values of declarations of the content namespace, which is to be read as `jabber:client`.
+    pub content: SmallVec<[Range<usize>; 1]>,
+}
+
+/// A prefix, or nothing for the default namespace, that is used in an element and declared around it:
+/// by the scope, or for a child of the element by the element's own tag.
+#[derive(Debug)]
+pub(super) struct Need<'a> {
+    /// The element's place on the tape, or that of a child of it which uses it somewhere inside.
+    pub at: u32,
+    pub prefix: &'a str,
+    pub ns: NsId,
+    /// Only names of [`Ties::plain`] use it.
+    pub is_plain: bool,
+}
+
+impl Ties<'_> {
+    /// There are none.
+    pub(super) fn is_empty(&self) -> bool {
+        !self.name && self.needs.is_empty() && self.content.is_empty()
+    }
 }
 
 /// Checks and maps one element, which is all of `bytes`.
-pub(super) fn scan(bytes: &[u8], scope: &Scope, limits: &Limits) -> Result<Scanned, XmlError> {
+pub(super) fn scan<'a>(
+    bytes: &'a [u8],
+    scope: &'a Scope,
+    limits: &Limits,
+) -> Result<Scanned<'a>, XmlError> {
     if bytes.len() > limits.bytes.min(MAX_BYTES) {
         return Err(XmlError::TooLarge(Limit::Bytes));
     }
@@ -68,10 +107,10 @@ pub(super) fn scan(bytes: &[u8], scope: &Scope, limits: &Limits) -> Result<Scann
         scoped: SmallVec::new(),
         open: SmallVec::new(),
         nodes: 0,
-        is_bound: false,
+        ties: Ties::default(),
     };
     scan.all()?;
-    Ok(Scanned { tape: scan.tape, is_bound: scan.is_bound })
+    Ok(Scanned { tape: scan.tape, ties: scan.ties })
 }
 
 struct Scan<'a> {
@@ -86,7 +125,7 @@ struct Scan<'a> {
     /// The open elements' places on the tape.
     open: SmallVec<[u32; 8]>,
     nodes: usize,
-    is_bound: bool,
+    ties: Ties<'a>,
 }
 
 struct Binding<'a> {
@@ -164,11 +203,19 @@ impl<'a> Scan<'a> {
             name: length(local),
         }));
         let is_plain = self.attributes(start + 1 + name..end)?;
-        let ns = self.resolve(prefix)?;
+        let (ns, declared_at) = self.resolve(prefix)?;
         if let Token::Open(open) = &mut self.tape.tokens[place] {
             open.ns = ns;
         }
-        self.is_bound |= place == 0 && !prefix.is_empty();
+        if place == 0 {
+            self.ties.name = !prefix.is_empty() || declared_at == 0 && ns != NS_CLIENT;
+        } else {
+            let is_plain = !prefix.is_empty() && declared_at <= 1 && self.may_be_plain(ns);
+            if is_plain {
+                self.ties.plain.push((self.open[1], offset(place)));
+            }
+            self.needs(prefix, ns, declared_at, is_plain);
+        }
         self.resolve_attributes(place + 1, is_plain)
     }
 
@@ -184,7 +231,7 @@ impl<'a> Scan<'a> {
             }
             let (prefix, local) = split_name(&text[place.key.clone()])?;
             if let Some(bound) = declared(prefix, local) {
-                self.bind(bound, place.value)?;
+                self.bind(bound, place.key.start, place.value)?;
                 continue;
             }
             is_plain &= prefix.is_empty();
@@ -201,7 +248,7 @@ impl<'a> Scan<'a> {
     }
 
     /// A declaration of the innermost element.
-    fn bind(&mut self, prefix: &'a str, value: Range<usize>) -> Result<(), XmlError> {
+    fn bind(&mut self, prefix: &'a str, key: usize, value: Range<usize>) -> Result<(), XmlError> {
         let depth = self.open.len();
         let declared = self.bindings.iter().rev().take_while(|binding| binding.depth == depth);
         if declared.into_iter().any(|binding| binding.prefix == prefix) {
@@ -216,7 +263,7 @@ impl<'a> Scan<'a> {
         let ns = if namespace == CLIENT {
             NS_CLIENT
         } else if namespace == self.scope.content_namespace() && self.scope.is_content() {
-            self.is_bound = true;
+            self.ties.content.push(value.clone());
             NS_CLIENT
         } else if namespace.is_empty() {
             NS_NONE
@@ -225,8 +272,13 @@ impl<'a> Scan<'a> {
         } else {
             self.intern(Namespace::Owned(namespace.as_ref().into()))
         };
-        // Whoever writes the child's tag anew does not know the prefix.
-        self.is_bound |= depth == 1 && !prefix.is_empty();
+        match (depth, prefix) {
+            (1, "") => self.ties.default = Some(value),
+            // It says nothing.
+            (1, "xml") => {}
+            (1, _) => self.tape.declared.push(offset(key)..offset(value.end + 1)),
+            _ => {}
+        }
         self.bindings.push(Binding { depth, prefix, ns });
         Ok(())
     }
@@ -236,33 +288,66 @@ impl<'a> Scan<'a> {
         NS_FIRST + offset(self.tape.namespaces.len() - 1)
     }
 
-    fn resolve(&mut self, prefix: &str) -> Result<NsId, XmlError> {
+    /// What the prefix stands for, and how deep the element is that declares it: 0 is the scope.
+    fn resolve(&mut self, prefix: &str) -> Result<(NsId, usize), XmlError> {
         if let Some(binding) = self.bindings.iter().rev().find(|known| known.prefix == prefix) {
-            return Ok(binding.ns);
+            return Ok((binding.ns, binding.depth));
         }
         match prefix {
-            "xml" => return Ok(NS_XML),
+            // Nobody needs to declare it.
+            "xml" => return Ok((NS_XML, usize::MAX)),
             "xmlns" => return Err(XmlError::BadNamespacePrefix),
-            "" if self.scope.is_content() => return Ok(NS_CLIENT),
-            _ => self.is_bound = true,
+            "" if self.scope.is_content() => return Ok((NS_CLIENT, 0)),
+            _ => {}
         }
         let namespace = match prefix {
             "" => self.scope.content_namespace(),
             _ => self.scope.prefix(prefix).ok_or(XmlError::BadNamespacePrefix)?,
         };
         if namespace.is_empty() {
-            return Ok(NS_NONE);
+            return Ok((NS_NONE, 0));
         }
         if namespace == CLIENT {
-            return Ok(NS_CLIENT);
+            return Ok((NS_CLIENT, 0));
         }
         // A header declares few, but its children may use them often.
         if let Some(known) = self.scoped.iter().find(|known| known.0 == namespace) {
-            return Ok(known.1);
+            return Ok((known.1, 0));
         }
         let ns = self.intern(Namespace::Owned(namespace.into()));
         self.scoped.push((namespace, ns));
-        Ok(ns)
+        Ok((ns, 0))
+    }
+
+    /// The innermost element uses a prefix that was declared at this depth.
+    fn needs(&mut self, prefix: &'a str, ns: NsId, declared_at: usize, is_plain: bool) {
+        let depth = self.open.len();
+        if declared_at > 1 || declared_at == 1 && depth == 1 {
+            return;
+        }
+        // What surrounds a child is the namespace of the element.
+        if prefix.is_empty() && self.is_of_root(ns) {
+            return;
+        }
+        let at = if depth == 1 { 0 } else { self.open[1] };
+        let mut known = self.ties.needs.iter_mut().rev().take_while(|need| need.at == at);
+        match known.find(|need| need.prefix == prefix) {
+            Some(need) => need.is_plain &= is_plain,
+            None => self.ties.needs.push(Need { at, prefix, ns, is_plain }),
+        }
+    }
+
+    fn is_of_root(&self, ns: NsId) -> bool {
+        let Token::Open(root) = &self.tape.tokens[0] else { return false };
+        let bytes = self.text.as_bytes();
+        root.ns == ns || self.tape.ns(bytes, root.ns) == self.tape.ns(bytes, ns)
+    }
+
+    /// The innermost element is in the namespace of the outermost one, and no other one is the default
+    /// since then.
+    fn may_be_plain(&self, ns: NsId) -> bool {
+        let default = self.bindings.iter().rev().find(|known| known.prefix.is_empty());
+        default.is_none_or(|default| default.depth <= 1) && self.is_of_root(ns)
     }
 
     /// Namespaces of the attributes from `first` on, of which no two may be the same.
@@ -272,8 +357,10 @@ impl<'a> Scan<'a> {
                 let Token::Attribute(attribute) = &self.tape.tokens[at] else { continue };
                 if attribute.prefix > 0 {
                     let key = attribute.key as usize;
-                    let prefix = &self.text[key..key + usize::from(attribute.prefix) - 1];
-                    let ns = self.resolve(prefix)?;
+                    let text = self.text;
+                    let prefix = &text[key..key + usize::from(attribute.prefix) - 1];
+                    let (ns, declared_at) = self.resolve(prefix)?;
+                    self.needs(prefix, ns, declared_at, false);
                     if let Token::Attribute(attribute) = &mut self.tape.tokens[at] {
                         attribute.ns = ns;
                     }
@@ -385,4 +472,4 @@ const MAX_BYTES: usize = u32::MAX as usize;
 const MAX_DEPTH: usize = 1000;
 
 /// Declarations in force at one place.
-const MAX_BINDINGS: usize = 128;
+pub(super) const MAX_BINDINGS: usize = 128;

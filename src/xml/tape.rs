@@ -12,14 +12,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
-use super::strict::scan;
+use super::strict::{MAX_BINDINGS, Scanned, scan};
 use super::{CLIENT, Limits, Scope, XML, XmlError, chars, rewrite, unescape};
 
 /// A checked element: its bytes and a map of them. Cloning counts two references.
 ///
 /// The bytes stand alone in any stream whose default namespace is `jabber:client`, without
-/// another prefix than `xml` in force. The element's own tag has no prefix and declares none.
-/// So whoever writes another tag for the same name and namespace can copy [`ElementRef::inner`].
+/// another prefix than `xml` in force. The element's own name has no prefix, and what its tag declares,
+/// only attributes of this tag use. So whoever writes another tag for the same name and namespace can
+/// copy [`ElementRef::inner`], and attributes together with [`Frame::declarations`].
 #[derive(Clone, Debug)]
 pub struct Frame {
     bytes: Bytes,
@@ -29,28 +30,30 @@ pub struct Frame {
 impl Frame {
     /// Checks and maps one whole child of a stream, whose header put `scope` in force.
     ///
-    /// The bytes are kept as they are, unless they do not stand alone. Then the element is
-    /// written anew with the same meaning, except for attributes of its own tag that are in a
-    /// namespace other than that of `xml:`: nobody could keep them without a prefix there. What
-    /// is in the content namespace of `scope` is read as being in `jabber:client`.
+    /// The bytes are kept as they are, unless they do not stand alone. Then what is missing is
+    /// declared where it is used. What is in the content namespace of `scope` is read as being in
+    /// `jabber:client`.
     ///
     /// # Errors
     /// What was refused and why; the stream it came from cannot go on.
     pub fn parse(bytes: Bytes, scope: &Scope, limits: &Limits) -> Result<Self, XmlError> {
-        let scanned = scan(&bytes, scope, limits)?;
-        if !scanned.is_bound {
-            return Ok(Self { bytes, tape: Arc::new(scanned.tape) });
+        let Scanned { tape, ties } = scan(&bytes, scope, limits)?;
+        if ties.is_empty() {
+            drop(ties);
+            return Ok(Self { bytes, tape: Arc::new(tape) });
         }
-        let bytes = rewrite::stand_alone(&bytes, &scanned.tape, limits.bytes)?;
-        // Declarations replace prefixes, so that there can be more of them now.
+        let bytes = rewrite::stand_alone(&bytes, &tape, &ties, limits.bytes)?;
+        // There are more declarations now.
         let limits = Limits {
-            attributes: limits.attributes.saturating_mul(2).saturating_add(1),
-            nodes: limits.nodes.saturating_mul(2),
+            attributes: limits.attributes.saturating_add(MAX_BINDINGS),
+            nodes: limits.nodes.saturating_mul(2).saturating_add(MAX_BINDINGS),
             ..*limits
         };
-        let scanned = scan(&bytes, &Scope::default(), &limits)?;
-        debug_assert!(!scanned.is_bound, "what was written anew stands alone");
-        Ok(Self { bytes: bytes.into(), tape: Arc::new(scanned.tape) })
+        let scope = Scope::default();
+        let Scanned { tape, ties } = scan(&bytes, &scope, &limits)?;
+        debug_assert!(ties.is_empty(), "what was written anew stands alone");
+        drop(ties);
+        Ok(Self { bytes: bytes.into(), tape: Arc::new(tape) })
     }
 
     /// Checks and maps what this server wrote or stored itself.
@@ -64,6 +67,11 @@ impl Frame {
     /// The element.
     pub fn root(&self) -> ElementRef<'_> {
         ElementRef { bytes: &self.bytes, tape: &self.tape, at: 0 }
+    }
+
+    /// Where the element's own tag declares prefixes: `xmlns:prefix='namespace'`, with quotes.
+    pub fn declarations(&self) -> impl Iterator<Item = Range<usize>> {
+        self.tape.declared.iter().map(|range| range.start as usize..range.end as usize)
     }
 
     /// The element as it is to be sent in a stream of `jabber:client`.
@@ -134,7 +142,8 @@ impl<'a> ElementRef<'a> {
     }
 
     /// Namespace, name and place of each attribute: `name='value'` with prefix and quotes, in the
-    /// frame's bytes. Of the frame's own element, the only prefix is `xml`.
+    /// frame's bytes. What their prefixes stand for, [`Frame::declarations`] has for the frame's own
+    /// element.
     pub fn raw_attrs(&self) -> impl Iterator<Item = (&'a str, &'a str, Range<usize>)> + use<'a> {
         let Self { bytes, tape, .. } = *self;
         self.attributes().map(move |attribute| {
@@ -283,6 +292,8 @@ pub(super) enum Content<'a> {
 pub(super) struct Tape {
     pub tokens: SmallVec<[Token; 16]>,
     pub namespaces: SmallVec<[Namespace; 4]>,
+    /// Where the outermost element declares prefixes.
+    pub declared: Vec<Range<u32>>,
 }
 
 #[derive(Clone, Copy, Debug)]
