@@ -211,11 +211,34 @@ pub trait Command: Send + Sync {
     async fn run(&self, cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, CommandError>;
 }
 
-/// The name of a command as the node of an ad-hoc command (XEP-0050 §2.2): `user-add`.
+/// The node of a command as an ad-hoc command (XEP-0050 §2.2): that of XEP-0133 if it has one, else
+/// its path, as `archive-show`.
 #[must_use]
 pub fn node_of(command: &dyn Command) -> String {
-    command.path().join("-")
+    let own = command.path().join("-");
+    match STANDARD_NODES.iter().find(|(name, _)| *name == own) {
+        Some((_, standard)) => format!("{ADMIN}#{standard}"),
+        None => own,
+    }
 }
+
+/// Whether this is the node of a command. Its path is one, too, with the form of the command line.
+#[must_use]
+pub fn is_node_of(command: &dyn Command, node: &str) -> bool {
+    node == node_of(command) || node == command.path().join("-")
+}
+
+/// XEP-0133 §1: where its nodes are, and the type of its forms.
+pub const ADMIN: &str = "http://jabber.org/protocol/admin";
+/// Paths of commands, and what XEP-0133 calls them.
+const STANDARD_NODES: &[(&str, &str)] = &[
+    ("session-close", "end-user-session"),
+    ("session-list", "get-online-users-list"),
+    ("user-add", "add-user"),
+    ("user-del", "delete-user"),
+    ("user-list", "get-registered-users-list"),
+    ("user-passwd", "change-user-password"),
+];
 
 impl Outcome {
     /// What a program gets: a table is a list of objects.

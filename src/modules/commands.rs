@@ -1,15 +1,19 @@
 //! XEP-0050: Ad-Hoc Commands. The administrator's commands, for the accounts that `admin.accounts`
 //! names, over the same definitions as the command line.
 //!
-//! Each command has one form and no state: what stands in the form is all that it needs. So a
-//! session's id is only echoed.
+//! Each command has one form; the commands that XEP-0133 has are found under its nodes, with its
+//! fields ([`standard`]). A client that knows a form need not ask for it. One that asks gets a session
+//! (XEP-0050 §3), which is bound to it and ends with the command ([`stages`]).
+
+mod stages;
+mod standard;
 
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 
 use crate::host::command::{
     Argument, ArgumentKind, Arguments, Caller, Command, CommandCx, CommandError, Outcome, call,
-    node_of,
+    is_node_of, node_of,
 };
 use crate::host::{Cx, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
 use crate::ns;
@@ -28,6 +32,8 @@ impl Module for Commands {
             xeps: &[
                 Xep { number: 4, version: "2.13.2", status: Status::Complete },
                 Xep { number: 50, version: "1.3.0", status: Status::Complete },
+                // The commands that the command line has, too.
+                Xep { number: 133, version: "1.3.1", status: Status::Partial },
             ],
         }
     }
@@ -47,13 +53,16 @@ impl IqHandler for Commands {
         let payload = request.payload().ok_or(Condition::BadRequest)?;
         let node = payload.attr("node").ok_or(Condition::BadRequest)?;
         let mut commands = cx.hosts.registry.commands().iter();
-        let command = *commands.find(|c| node_of(**c) == node).ok_or(Condition::ItemNotFound)?;
-        let session = match payload.attr("sessionid") {
-            Some(id) if id.is_empty() || id.len() > MAX_SESSION => {
-                return Err(bad("bad-sessionid"));
+        let command = *commands.find(|c| is_node_of(**c, &node)).ok_or(Condition::ItemNotFound)?;
+        let standard = standard::of(command).filter(|_| node == node_of(command));
+        let client = cx.origin.session().ok_or(Condition::Forbidden)?;
+        let begun = payload.attr("sessionid");
+        let session = match &begun {
+            Some(id) => {
+                stages::check(client, id, &node)?;
+                id.clone().into_owned()
             }
-            Some(id) => id.into_owned(),
-            None => format!("{node}-{}", cx.hosts.clock.now().as_micros()),
+            None => stages::new_id(),
         };
         // DEPARTS: XEP-0050 §3.7 – who asks for another language gets English, not `bad-locale`:
         // clients name that of their user whether they can do without or not.
@@ -66,24 +75,35 @@ impl IqHandler for Commands {
                 .attr("status", status)
         };
         match payload.attr("action").as_deref() {
-            Some("cancel") => return Ok(Some(answer("canceled"))),
+            Some("cancel") if begun.is_none() => return Err(bad("bad-sessionid")),
+            Some("cancel") => {
+                stages::end(client, &session);
+                return Ok(Some(answer("canceled")));
+            }
             None | Some("" | "complete" | "execute" | "next") => {}
             Some("prev") => return Err(bad("bad-action")),
             Some(_) => return Err(bad("malformed-action")),
         }
         let submitted = payload.child(data_form::NS, "x");
-        let (arguments, confirmed) = match (&submitted, command.arguments()) {
-            (None, [_, ..]) => {
-                let complete = element("complete");
-                let actions = element("actions").attr("execute", "complete").child(complete);
-                let form = form(command).to_node();
-                return Ok(Some(answer("executing").child(actions).child(form)));
+        if submitted.is_none() && begun.is_none() && !command.arguments().is_empty() {
+            stages::begin(client, &session, &node);
+            let complete = element("complete");
+            let actions = element("actions").attr("execute", "complete").child(complete);
+            let form = standard.map_or_else(|| form(command), |standard| standard.form(command));
+            return Ok(Some(answer("executing").child(actions).child(form.to_node())));
+        }
+        let form = read_form(submitted.as_ref())?;
+        let shown = match standard {
+            Some(standard) => standard.run(cx, command, &form).await?,
+            None => {
+                let arguments = read(&form, command.arguments())?;
+                let confirmed = submitted.is_some() && is_confirmed(&form)?;
+                let done = run(cx, command, &arguments, confirmed).await;
+                shown(command, done)
             }
-            (None, []) => (Arguments::default(), false),
-            (Some(x), known) => (read(x, known)?, is_confirmed(x)?),
         };
-        let done = run(cx, command, &arguments, confirmed).await;
-        Ok(Some(answer("completed").children(shown(command, done))))
+        stages::end(client, &session);
+        Ok(Some(answer("completed").children(shown)))
     }
 }
 
@@ -132,19 +152,22 @@ fn form(command: &dyn Command) -> Form {
     }
 }
 
-/// Whether the form says that what is destroyed may be destroyed. A form of XEP-0133 has no field for
-/// that: a client that knows the form by heart does not send one, and means what it sends.
-fn is_confirmed(x: &ElementRef<'_>) -> Result<bool, StanzaError> {
-    let form = Submitted::read_as(x, &[FormKind::Cancel, FormKind::Submit]);
-    let form = form.map_err(|_| bad("bad-payload"))?;
+/// Whether the form says that what is destroyed may be destroyed. A client that knows the form by heart
+/// may not send the field, and means what it sends, as with the forms of XEP-0133, which have none.
+fn is_confirmed(form: &Submitted) -> Result<bool, StanzaError> {
     Ok(form.boolean(CONFIRM).map_err(|_| bad("bad-payload"))?.unwrap_or(true))
 }
 
-/// What was filled in. What was left empty was not given.
-fn read(x: &ElementRef<'_>, known: &[Argument]) -> Result<Arguments, StanzaError> {
+/// The form that was sent; an empty one, if there is none.
+fn read_form(x: Option<&ElementRef<'_>>) -> Result<Submitted, StanzaError> {
+    let Some(x) = x else { return Ok(Submitted::default()) };
     // A form that is given up counts as one that is sent (XEP-0050 §3.5.1).
     let form = Submitted::read_as(x, &[FormKind::Cancel, FormKind::Submit]);
-    let form = form.map_err(|_| bad("bad-payload"))?;
+    form.map_err(|_| bad("bad-payload"))
+}
+
+/// What was filled in. What was left empty was not given.
+fn read(form: &Submitted, known: &[Argument]) -> Result<Arguments, StanzaError> {
     let mut arguments = Map::new();
     for argument in known {
         let values = form.values(argument.name).unwrap_or_default();
@@ -225,8 +248,6 @@ fn bad(condition: &'static str) -> StanzaError {
 const CONFIRM: &str = "confirm";
 /// Rows of a table in one stanza.
 const MAX_ROWS: usize = 500;
-/// Bytes of the id of a session.
-const MAX_SESSION: usize = 256;
 
 #[cfg(test)]
 mod tests {

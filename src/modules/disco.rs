@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::host::command::{Command, node_of};
+use crate::host::command::{Command, is_node_of, node_of};
 use crate::host::{
     Cx, Identity, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep,
 };
@@ -158,7 +158,7 @@ fn of_commands(cx: &Cx<'_>, ns: &str, node: &str) -> Result<Option<Node>, Stanza
         let seen = commands.iter().filter(|_| has_commands(cx));
         return Ok(Some(items().children(seen.map(item))));
     }
-    let Some(command) = commands.iter().find(|command| node_of(**command) == node) else {
+    let Some(command) = commands.iter().find(|command| is_node_of(**command, node)) else {
         return Ok(None);
     };
     if !has_commands(cx) {

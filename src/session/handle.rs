@@ -91,6 +91,19 @@ pub struct PresenceState {
     pub asked: FxHashSet<BareJid>,
     /// It has asked for the roster, so it gets roster pushes (RFC 6121 §2.1.6).
     pub interested: bool,
+    /// Ad-hoc commands that it has begun and not ended, oldest first.
+    pub executions: Vec<Execution>,
+}
+
+/// An ad-hoc command whose form the client was sent (XEP-0050 §3).
+#[derive(Clone, Debug)]
+pub struct Execution {
+    /// The `sessionid`.
+    pub id: SmolStr,
+    /// Which command.
+    pub node: SmolStr,
+    /// When the form was sent.
+    pub since: Instant,
 }
 
 impl PresenceState {

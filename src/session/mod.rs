@@ -13,7 +13,9 @@ pub mod stream_management;
 mod table;
 
 pub use backlog::ArchivePage;
-pub use handle::{CloseReason, Order, PresenceState, SessionFacts, SessionHandle, Undelivered};
+pub use handle::{
+    CloseReason, Execution, Order, PresenceState, SessionFacts, SessionHandle, Undelivered,
+};
 pub use inbox::{Delivery, InboxLimits};
 pub use link::{Batch, Link, Resumption};
 pub use table::SessionTable;
