@@ -210,7 +210,7 @@ fn refusal(error: CommandError) -> StanzaError {
         CommandError::NotRunning => Condition::ServiceUnavailable.into(),
         CommandError::Storage(error) => error.into(),
         CommandError::Unconfirmed(_) => Condition::NotAllowed.into(),
-        error => {
+        error @ CommandError::Failed(_) => {
             tracing::error!(%error, "a command of an administrator failed");
             Condition::InternalServerError.into()
         }
