@@ -83,6 +83,7 @@ impl Server {
             certificates,
         });
         c2s.hosts.budgets.apply(&c2s.hosts.config.load(), raise_open_files());
+        keep_to_quota(c2s.hosts.storage.as_ref(), &c2s.hosts.config.load());
         c2s.restore().await?;
         drop(c2s.hosts.tasks.spawn("goodbye", Arc::clone(&c2s).say_goodbye()));
         let mut addresses = Vec::new();
@@ -142,6 +143,7 @@ impl Server {
         }
         self.c2s.verifier.refresh(&config.auth);
         hosts.budgets.apply(&config, raise_open_files());
+        keep_to_quota(hosts.storage.as_ref(), &config);
         let config = Arc::new(config);
         hosts.config.store(Arc::clone(&config));
         self.note_certificates();
@@ -172,6 +174,10 @@ impl Server {
         let ends: Vec<_> = facts.iter().map(|f| (f.domain.as_str(), f.not_after)).collect();
         self.c2s.hosts.metrics.set_certificates(&ends);
     }
+}
+
+fn keep_to_quota(storage: &dyn Storage, config: &Config) {
+    storage.usage().set_default_quota(config.limits.account_bytes as u64);
 }
 
 /// What the administrator's commands see of it.

@@ -351,3 +351,30 @@ fn the_manual_is_printed_and_written() {
     assert!(place.path().join("pages/waxwing-user-add.1").exists());
     assert_eq!(fs::read_to_string(place.path().join("pages/waxwing.1")).unwrap(), page);
 }
+
+/// What an account keeps, by kind, and how much it may keep.
+#[test]
+fn a_quota_is_shown_and_set_for_one_account() {
+    let place = Place::new();
+    place.run_with("user add romeo --password-stdin", "soldierly\n").ends_with(0);
+    let shown = place.run("user show romeo --json").ends_with(0).json();
+    for kind in ["archive", "waiting", "vcard", "private", "roster", "other", "used"] {
+        assert_eq!(shown[format!("{kind}_bytes")], 0, "{kind}");
+    }
+    assert_eq!(shown["quota_bytes"], 4_u64 << 30);
+    let set = place.run("user quota romeo --set 10MiB --json").ends_with(0).json();
+    assert_eq!((&set["quota_bytes"], &set["has_own_quota"]), (&json!(10 << 20), &json!(true)));
+    let text = place.run("user quota romeo").ends_with(0).out;
+    assert_eq!(text, "romeo@localhost may keep 10 MiB and keeps 0 B.\n");
+    let free = place.run("user quota romeo --set none --json").ends_with(0).json();
+    assert_eq!((&free["quota_bytes"], &free["has_own_quota"]), (&Value::Null, &json!(true)));
+    let back = place.run("user quota romeo --default --json").ends_with(0).json();
+    assert_eq!(
+        (&back["quota_bytes"], &back["has_own_quota"]),
+        (&json!(4_u64 << 30), &json!(false))
+    );
+    for wrong in ["--set 30", "--set 0B", "--set much", "--set 1GiB --default"] {
+        place.run(&format!("user quota romeo {wrong}")).ends_with(2);
+    }
+    place.run("user quota nobody").ends_with(3);
+}

@@ -14,6 +14,8 @@ mod crash;
 mod file;
 #[path = "storage/messages.rs"]
 mod messages;
+#[path = "storage/quota.rs"]
+mod quota;
 #[path = "storage/rosters.rs"]
 mod rosters;
 
@@ -103,6 +105,14 @@ suite! {
         too_many_waiting_is_told_by_the_receipt
         what_is_not_archived_is_gone_when_delivered
         what_was_handed_over_is_seen_at_once
+    ;
+    quota:
+        a_full_account_forgets_what_was_delivered_first
+        a_full_account_keeps_no_more_of_its_own
+        a_full_account_refuses_strangers
+        a_mark_without_room_leaves_the_message_in_the_archive
+        each_sender_has_a_share_of_what_waits
+        what_an_account_keeps_is_counted
     ;
     rosters:
         changes_since_a_version_are_told

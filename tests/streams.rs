@@ -29,7 +29,7 @@ use waxwing::jid::BareJid;
 use waxwing::server::Server;
 use waxwing::storage::{
     AccountStore, ArchiveStore, DocumentStore, MemoryStorage, NewAccount, ResumptionStore,
-    RosterStore, Storage,
+    RosterStore, Storage, UsageStore,
 };
 use waxwing::tasks::Tasks;
 
@@ -142,6 +142,10 @@ impl Storage for Cursed {
 
     fn roster(&self) -> &dyn RosterStore {
         panic!("a bug, for the test")
+    }
+
+    fn usage(&self) -> &dyn UsageStore {
+        self.0.usage()
     }
 
     async fn close(&self) {

@@ -13,7 +13,6 @@ use tokio::sync::Notify;
 use crate::host::Hosts;
 use crate::router::{self, Taken};
 use crate::session::Session;
-use crate::storage;
 
 /// What is on its way to the disk, in order. Shared by the loops of one connection.
 #[derive(Debug, Default)]
@@ -144,7 +143,7 @@ async fn settle(hosts: &Hosts, session: &Session, entry: Entry) {
             for receipt in receipts {
                 if let Err(error) = receipt.await {
                     // What was foreseen was answered by the store, which has the count all the same.
-                    is_kept &= matches!(error, storage::StorageError::Limit(_));
+                    is_kept &= error.is_refusal();
                     router::not_kept(hosts, session.handle(), &stanza, error);
                 }
             }

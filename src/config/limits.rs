@@ -114,7 +114,15 @@ section! {
     /// Elements that clients of one account may keep as private XML.
     private_items: usize = 100 => Count::between(1, 10_000), Reload;
 
-    /// Messages kept for one account while it is offline. 0: none are.
+    /// Bytes that one account keeps in all: archive, messages that wait, card, private XML, roster. What
+    /// strangers send to an account that keeps as much is refused; what contacts send pushes out the
+    /// oldest messages of its archive that have been delivered. `user quota` sets it for one account.
+    account_bytes: usize = 4 * GIB => Size::between(64 * KIB, 1 << 50)
+        .not_less("a card and a roster need as much"), Reload;
+
+    /// Messages that wait for one account while it is offline. 0: none do. When they are so many, each
+    /// sender has a share: a contact half, all others together three eighths, an eighth each. What
+    /// there is no room for is in the archive only.
     offline_messages: u32 = 1000 => Count::between(0, 1_000_000), Reload;
 }
 

@@ -225,11 +225,25 @@ impl Outbox {
 pub fn not_stored(error: &StorageError) -> StanzaError {
     match error {
         StorageError::Limit(_) => Condition::ResourceConstraint.into(),
+        StorageError::Quota => {
+            Condition::ResourceConstraint.text("the account has used up its quota")
+        }
         StorageError::Full(_) => Condition::ResourceConstraint.text("the server's disk is full"),
         StorageError::Busy(_) => {
             Condition::ResourceConstraint.text("the server's database is busy")
         }
         _ => StanzaError::from(Condition::InternalServerError).kind(ErrorKind::Wait),
+    }
+}
+
+impl Hosts {
+    /// Counts what the store has refused because an account keeps too much.
+    pub fn count_refusal(&self, error: &StorageError) {
+        match error {
+            StorageError::Limit(storage::WAITING) => self.budgets.kept.refused_to_wait(),
+            StorageError::Quota => self.budgets.kept.refused_bytes(),
+            _ => {}
+        }
     }
 }
 
@@ -247,6 +261,7 @@ impl From<StorageError> for StanzaError {
             StorageError::Limit(what) => {
                 tracing::debug!(limit = what, "limit of the storage reached")
             }
+            StorageError::Quota => {}
             error => tracing::error!(%error, "storage failed"),
         }
         not_stored(&error)

@@ -5,6 +5,7 @@ mod budget;
 mod client;
 mod connections;
 mod guesses;
+mod kept;
 mod keyed;
 mod level;
 mod open_files;
@@ -24,6 +25,7 @@ pub use budget::{About, Action, Rule, Scope, Tally};
 pub use client::{Client, Pause};
 pub use connections::{Connections, Permit};
 pub use guesses::{Guesses, TooMany};
+pub use kept::Kept;
 pub use level::{Bounds, Held, Level};
 pub use open_files::{connections, raise_open_files};
 pub use print::markdown;
@@ -35,8 +37,15 @@ use crate::jid::BareJid;
 use crate::metrics::Metrics;
 
 /// All budgets, in alphabetical order: for the documents.
-pub const ALL: &[&About] =
-    &[&connections::ABOUT, &guesses::ABOUT, &registrations::ABOUT, &client::TRAFFIC, &client::WORK];
+pub const ALL: &[&About] = &[
+    &connections::ABOUT,
+    &guesses::ABOUT,
+    &kept::KEPT,
+    &registrations::ABOUT,
+    &client::TRAFFIC,
+    &kept::WAITING,
+    &client::WORK,
+];
 
 /// The budgets of a server.
 #[derive(Debug)]
@@ -45,6 +54,8 @@ pub struct Budgets {
     pub connections: Connections,
     /// Logins that fail.
     pub guesses: Guesses,
+    /// What the store keeps for an account.
+    pub kept: Kept,
     /// Accounts that strangers make.
     pub registrations: Registrations,
     traffic: Rate,
@@ -59,6 +70,7 @@ impl Budgets {
         let this = Self {
             connections: Connections::new(metrics),
             guesses: Guesses::new(metrics),
+            kept: Kept::new(metrics),
             registrations: Registrations::new(metrics),
             traffic: Rate::new(&client::TRAFFIC, metrics),
             work: Rate::new(&client::WORK, metrics),

@@ -96,8 +96,10 @@ async fn set(cx: &Cx<'_>, user: &BareJid, query: &ElementRef<'_>) -> IqReply {
     let text = |frame: &Frame| String::from_utf8_lossy(frame.bytes()).into_owned();
     let new: Vec<_> = new.iter().map(|(key, frame)| (key, text(frame))).collect();
     // All at once, so that they are one commit.
-    let done = join_all(new.iter().map(|(key, xml)| documents.put(user, KIND, key, xml))).await;
-    done.into_iter().collect::<Result<Vec<()>, _>>()?;
+    let puts = new.iter().map(|(key, xml)| documents.put_within_quota(user, KIND, key, xml));
+    let done = join_all(puts).await;
+    let done = done.into_iter().collect::<Result<Vec<()>, _>>();
+    done.inspect_err(|error| cx.hosts.count_refusal(error))?;
     Ok(None)
 }
 

@@ -281,7 +281,8 @@ async fn replace(
     new: Option<&RosterItem>,
 ) -> storage::Result<Option<RosterVersion>> {
     let limit = cx.hosts.config.load().limits.roster_items;
-    cx.hosts.storage.roster().replace(user, jid, old, new, limit).await
+    let replaced = cx.hosts.storage.roster().replace(user, jid, old, new, limit).await;
+    replaced.inspect_err(|error| cx.hosts.count_refusal(error))
 }
 
 /// Sessions that have asked for the roster (RFC 6121 §2.2).

@@ -57,7 +57,8 @@ impl IqHandler for Vcard {
             return Err(Condition::NotAcceptable.text("the card is too large"));
         }
         let xml = str::from_utf8(bytes).map_err(|_| Condition::BadRequest)?;
-        documents.put(&user, KIND, "", xml).await?;
+        let kept = documents.put_within_quota(&user, KIND, "", xml).await;
+        kept.inspect_err(|error| cx.hosts.count_refusal(error))?;
         Ok(None)
     }
 }

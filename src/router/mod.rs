@@ -81,6 +81,7 @@ pub async fn from_client(
 
 /// A stanza of one of our clients was not kept after all: it learns of that.
 pub fn not_kept(hosts: &Hosts, session: &SessionHandle, stanza: &Stanza, error: StorageError) {
+    hosts.count_refusal(&error);
     let error = match (error, stanza) {
         // XEP-0160 §2: too many messages wait already.
         (StorageError::Limit(_), Stanza::Message(_)) => {

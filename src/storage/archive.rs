@@ -53,8 +53,11 @@ pub struct Holder {
     pub archive: bool,
     /// It is not delivered yet.
     pub waiting: bool,
-    /// So many may wait for the owner; then the receipt says `StorageError::Limit`, and nobody
-    /// holds the message. `None`: not counted.
+    /// So many may wait for the owner, in shares of its senders: contacts before strangers. If there is
+    /// no room for this one, it is in the archive only; if it is not to be in the archive, the receipt
+    /// says `StorageError::Limit`, and nobody holds the message. If it is within a share and there is no
+    /// room, it takes the mark of a message that is in the archive and beyond a share. `None`: not
+    /// counted.
     pub limit: Option<u32>,
 }
 
@@ -213,7 +216,10 @@ pub trait ArchiveStore: Send + Sync {
     /// Hands a message over to be written, and returns at once. Waits only while too many are on
     /// their way. Messages become durable in the order of their numbers.
     ///
-    /// The receipt says `StorageError::Limit` if a holder has too many waiting already.
+    /// The receipt says `StorageError::Limit` if a holder has too many waiting already, and
+    /// `StorageError::Quota` if a holder keeps as much as it may and the message has a `limit` for it:
+    /// see [`Usage`](super::Usage). Who has no limit has got the message already: then the archive does
+    /// not have it.
     async fn keep(&self, message: NewMessage) -> Result<Kept>;
     /// The number of the newest message that was taken; those that come have higher ones.
     fn newest(&self) -> Option<MessageId>;

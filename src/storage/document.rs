@@ -13,8 +13,20 @@ pub trait DocumentStore: Send + Sync {
     async fn get(&self, owner: &BareJid, kind: &str, key: &str) -> Result<Option<String>>;
     /// All documents of a kind, by key.
     async fn all(&self, owner: &BareJid, kind: &str) -> Result<Vec<(String, String)>>;
-    /// Keeps a document in place of any older one of the same kind and key.
+    /// Keeps a document in place of any older one of the same kind and key, whatever the account keeps
+    /// already: what an account needs to defend itself, and what an administrator sets.
     async fn put(&self, owner: &BareJid, kind: &str, key: &str, xml: &str) -> Result<()>;
+    /// The same, for what users keep at will.
+    ///
+    /// # Errors
+    /// `StorageError::Quota` if it would grow and the account has no room left.
+    async fn put_within_quota(
+        &self,
+        owner: &BareJid,
+        kind: &str,
+        key: &str,
+        xml: &str,
+    ) -> Result<()>;
     /// Removes a document; `false` if there is none.
     async fn remove(&self, owner: &BareJid, kind: &str, key: &str) -> Result<bool>;
 }

@@ -41,6 +41,9 @@ pub enum StorageError {
     /// A bound of the configuration is reached.
     #[error("limit reached: {0}")]
     Limit(&'static str),
+    /// An account keeps as much as it may: see [`UsageStore`](super::UsageStore).
+    #[error("the account has used up its quota")]
+    Quota,
     /// The database was written by a newer version of the program, or cannot be opened.
     #[error("{0}")]
     Unusable(String),
@@ -73,6 +76,12 @@ impl From<sqlx::Error> for StorageError {
 }
 
 impl StorageError {
+    /// It was foreseen, and nothing has failed: a bound was reached.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Limit(_) | Self::Quota)
+    }
+
     /// Tells a full disk from one that fails. SQLite says "full" for `ENOSPC` only: a quota that is
     /// used up and a file that may not grow are errors of writing (778), of the file of the index of
     /// the log (4874) or of syncing (1034), as those of a broken disk are. So we ask the system: we

@@ -12,9 +12,11 @@ mod memory;
 mod message_id;
 mod resumption;
 mod roster;
+mod shares;
 mod sql;
 mod sqlite;
 mod turns;
+mod usage;
 mod wal;
 mod wire_id;
 mod words;
@@ -37,6 +39,7 @@ pub use message_id::{Ids, MessageId};
 pub use resumption::{Resumable, ResumptionStore, SavedSession, SessionNumber};
 pub use roster::{RosterChange, RosterItem, RosterStore, RosterVersion, Subscription};
 pub use sqlite::SqliteStorage;
+pub use usage::{Usage, UsageStore};
 pub use wire_id::WireIds;
 
 /// Opens what the configuration names, in the data directory. Does not lock it: see [`DataLock`].
@@ -66,6 +69,8 @@ pub trait Storage: Send + Sync {
     fn resumption(&self) -> &dyn ResumptionStore;
     /// Contacts.
     fn roster(&self) -> &dyn RosterStore;
+    /// How much accounts keep.
+    fn usage(&self) -> &dyn UsageStore;
     /// Finishes what is under way and closes. Everything afterwards is an error.
     async fn close(&self);
 }
@@ -76,6 +81,9 @@ pub trait Storage: Send + Sync {
 fn first_version(owner: i64) -> RosterVersion {
     (owner.unsigned_abs() << 32) | 1
 }
+
+/// The limit of messages that wait for an account.
+pub const WAITING: &str = "offline messages";
 
 /// Removed items that are remembered for each owner, so that clients learn what has gone.
 const MAX_REMOVED: usize = 256;

@@ -55,6 +55,19 @@ pub struct RosterItem {
     pub listed: bool,
 }
 
+impl RosterItem {
+    /// The groups as they are stored: a JSON array.
+    pub(super) fn groups_text(&self) -> String {
+        serde_json::Value::from(self.groups.clone()).to_string()
+    }
+
+    /// What it counts for in what an account keeps.
+    pub(super) fn bytes(&self) -> u64 {
+        let pending = self.pending_in.as_ref().map_or(0, String::len);
+        (self.jid.as_str().len() + self.name.len() + self.groups_text().len() + pending) as u64
+    }
+}
+
 /// Grows with each change of a roster (RFC 6121 §2.6). 0: no roster yet.
 pub type RosterVersion = u64;
 
@@ -88,7 +101,8 @@ pub trait RosterStore: Send + Sync {
     /// Keeps an item in place of an older one, and raises the version.
     ///
     /// # Errors
-    /// `StorageError::Limit` if it would be a new item and there are `limit` already. Items that are
+    /// `StorageError::Quota` if the account has no room for what it grows by, and `StorageError::Limit`
+    /// if it would be a new item and there are `limit` already. Items that are
     /// listed and those that are not count apart: requests of strangers never fill a roster.
     async fn put(&self, owner: &BareJid, item: &RosterItem, limit: u32) -> Result<RosterVersion>;
     /// Removes an item and raises the version; `None` if there is none.

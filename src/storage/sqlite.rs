@@ -7,7 +7,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicI64;
+use std::sync::atomic::{AtomicI64, AtomicU64};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -21,12 +21,12 @@ use super::error::{self, code_of};
 use super::lock::{make_directory, unusable};
 use super::sql::begin::ATTEMPT;
 use super::sql::keep::LEAST_LAG;
-use super::sql::writer::Writer;
+use super::sql::writer::{Shared, Writer};
 use super::sql::{Connection, Database};
 use super::turns::Turns;
 use super::{
     AccountStore, ArchiveStore, DocumentStore, Result, ResumptionStore, RosterStore, Storage,
-    StorageError, wal,
+    StorageError, UsageStore, wal,
 };
 use crate::files;
 use crate::tasks::Tasks;
@@ -45,6 +45,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (4, "sessions", include_str!("../../schema/sqlite/0004_sessions.sql")),
     (5, "segments", include_str!("../../schema/sqlite/0005_segments.sql")),
     (6, "blocks", include_str!("../../schema/sqlite/0006_blocks.sql")),
+    (7, "quota", include_str!("../../schema/sqlite/0007_quota.sql")),
 ];
 
 /// In the header of our files (`PRAGMA application_id`): "WXWG".
@@ -106,11 +107,13 @@ impl SqliteStorage {
             tasks.spawn("storage-check", check_later(path.into(), read_only, tasks.stopping()));
         }
         let lag = Arc::new(AtomicI64::new(numbers.lag));
-        let writer = Writer::start(writing, connection, numbers.message, &lag);
+        let quota = Arc::new(AtomicU64::new(u64::MAX));
+        let shared = Shared { lag: Arc::clone(&lag), quota: Arc::clone(&quota) };
+        let writer = Writer::start(writing, connection, numbers.message, shared);
         let last_session = AtomicI64::new(numbers.session);
         let secret = OnceLock::new();
         let turns = Turns::new(readers.saturating_sub(1) as usize);
-        let database = Database { reads, turns, writer, secret, lag, last_session };
+        let database = Database { reads, turns, writer, secret, lag, quota, last_session };
         Ok(Arc::new(Self { database }))
     }
 }
@@ -134,6 +137,10 @@ impl Storage for SqliteStorage {
     }
 
     fn roster(&self) -> &dyn RosterStore {
+        &self.database
+    }
+
+    fn usage(&self) -> &dyn UsageStore {
         &self.database
     }
 

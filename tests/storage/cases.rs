@@ -59,7 +59,8 @@ pub(crate) fn body(text: impl std::fmt::Display) -> Bytes {
     Bytes::from(format!("<message><body>{text}</body></message>"))
 }
 
-/// Keeps a message that is in no archive: it waits, with so many others at most.
+/// Keeps a message that is in no archive: it waits, with so many others at most. The account's own, so
+/// that it needs no share of them.
 pub(crate) async fn keep_waiting(
     s: &dyn Storage,
     owner: &BareJid,
@@ -69,7 +70,7 @@ pub(crate) async fn keep_waiting(
 ) -> Result<MessageId> {
     let holder = Holder {
         owner: owner.clone(),
-        with: user("nurse@localhost").into_jid(),
+        with: owner.clone().into_jid(),
         way: Way::Received,
         archive: false,
         waiting: true,

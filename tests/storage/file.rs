@@ -29,7 +29,7 @@ pub(crate) async fn open_cut(dir: &Path) -> Arc<SqliteStorage> {
                 WHERE segment = NEW.segment AND owner = NEW.owner AND id = NEW.id;
             INSERT OR IGNORE INTO archive_volume VALUES (1000 + NEW.id, NEW.id);
             DELETE FROM archive_segment WHERE owner = NEW.owner AND first = NEW.id;
-            INSERT INTO archive_segment VALUES (1000 + NEW.id, NEW.owner, NEW.id, 1000 + NEW.id);
+            INSERT INTO archive_segment (volume, owner, first, segment) VALUES (1000 + NEW.id, NEW.owner, NEW.id, 1000 + NEW.id);
          END",
     );
     cut.execute(&mut file).await.unwrap();

@@ -183,6 +183,7 @@ pub(crate) async fn too_many_waiting_is_told_by_the_receipt(s: Arc<dyn Storage>)
     let limited = |n: i64| {
         let mut letter = letter(n, n);
         letter.holders[1].limit = Some(2);
+        letter.holders[1].archive = false;
         letter
     };
     let first = keep(&s, limited(1)).await;
@@ -535,6 +536,7 @@ pub(crate) async fn a_count_is_remembered_with_its_message(s: Arc<dyn Storage>) 
     // Refused or held by nobody: the stanza was handled all the same.
     let mut refused = with_count(1, 8);
     refused.holders[1].limit = Some(0);
+    refused.holders[1].archive = false;
     assert!(s.archive().keep(refused).await.unwrap().receipt.await.is_err());
     assert_eq!(sessions.find("secret").await.unwrap().unwrap().handled, 8);
     let mut nobodys = with_count(1, 9);

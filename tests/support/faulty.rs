@@ -15,7 +15,8 @@ use waxwing::payload::datetime::Timestamp;
 use waxwing::storage::{
     AccountStore, ArchiveStore, DocumentStore, End, Handled, Kept, MessageId, NewMessage, Page,
     Query, Receipt, Result, Resumable, ResumptionStore, Retention, RosterChange, RosterItem,
-    RosterStore, RosterVersion, SavedSession, SessionNumber, Storage, StorageError, Waiting,
+    RosterStore, RosterVersion, SavedSession, SessionNumber, Storage, StorageError, UsageStore,
+    Waiting,
 };
 
 /// Another storage, whose messages, sessions and rosters can no longer be written from some moment
@@ -124,6 +125,10 @@ impl Storage for Faulty {
 
     fn roster(&self) -> &dyn RosterStore {
         self
+    }
+
+    fn usage(&self) -> &dyn UsageStore {
+        self.inner.usage()
     }
 
     async fn close(&self) {

@@ -2,6 +2,7 @@
 
 mod archive;
 mod import;
+mod quota;
 mod session;
 mod status;
 mod user;
@@ -17,6 +18,7 @@ pub const COMMANDS: &[&dyn Command] = &[
     &user::Passwd,
     &user::List,
     &user::Show,
+    &quota::Quota,
     &import::Import,
     &archive::Show,
     &archive::Limit,

@@ -4,6 +4,7 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
+use super::quota::Kept;
 use super::{facts, needed, optional};
 use crate::admin::password;
 use crate::config::prepare_domain;
@@ -239,14 +240,16 @@ impl Command for Show {
             let own = sessions.filter(|session| session.jid.to_bare() == user);
             own.map(|session| session.jid.to_string()).collect::<Vec<_>>()
         });
-        Ok(facts(&[
+        let mut all = vec![
             ("account", json!(user)),
             ("created", json!(account.created.to_string())),
             ("last_login", json!(account.last_login.map(|at| at.to_string()))),
             ("contacts", json!(contacts)),
             ("offline_messages", json!(cx.storage.archive().waiting_count(&user).await?)),
             ("sessions", json!(sessions)),
-        ]))
+        ];
+        all.extend(Kept::of(cx, &user).await?.facts());
+        Ok(facts(&all))
     }
 }
 

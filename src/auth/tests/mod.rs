@@ -20,7 +20,7 @@ use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
 use crate::storage::{
     Account, AccountStore, ArchiveStore, Created, DocumentStore, NewAccount, Result,
-    ResumptionStore, RosterStore, ScramHash, ScramKeys, Storage, StorageError,
+    ResumptionStore, RosterStore, ScramHash, ScramKeys, Storage, StorageError, UsageStore,
 };
 
 /// Accounts in memory; nothing else of storage is there.
@@ -81,6 +81,9 @@ impl Storage for Accounts {
         unreachable!("logins need accounts only")
     }
     fn roster(&self) -> &dyn RosterStore {
+        unreachable!("logins need accounts only")
+    }
+    fn usage(&self) -> &dyn UsageStore {
         unreachable!("logins need accounts only")
     }
     async fn close(&self) {}

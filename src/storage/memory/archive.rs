@@ -8,14 +8,21 @@ use crate::storage::archive::PAGE_BYTES;
 use crate::storage::words::words;
 use crate::storage::{
     ArchiveStore, Count, End, Kept, MessageId, NewMessage, Page, Query, Receipt, Result, Retention,
-    StorageError, Stored, Waiting,
+    StorageError, Stored, WAITING, Waiting,
 };
 
 /// A message of an archive, with its words if it can be searched.
 #[derive(Debug)]
 pub(super) struct Archived {
-    message: Stored,
+    pub(super) message: Stored,
     words: Vec<String>,
+}
+
+/// A message that waits.
+#[derive(Debug)]
+pub(super) struct Mark {
+    pub(super) sender: BareJid,
+    pub(super) message: Waiting,
 }
 
 #[async_trait]
@@ -30,7 +37,7 @@ impl ArchiveStore for MemoryStorage {
         {
             session.handled = handled.count;
         }
-        let receipt = Receipt::settled(state.keep(id, &message));
+        let receipt = Receipt::settled(state.keep(id, &mut message));
         Ok(Kept { id, receipt })
     }
 
@@ -42,6 +49,7 @@ impl ArchiveStore for MemoryStorage {
         let mut state = self.state()?;
         if let Some(owner) = state.owners.get_mut(owner) {
             owner.waiting.retain(|id, _| !ids.contains(id));
+            owner.room = owner.room.freed();
         }
         Ok(())
     }
@@ -53,8 +61,9 @@ impl ArchiveStore for MemoryStorage {
         limit: usize,
     ) -> Result<Vec<Waiting>> {
         let state = self.state()?;
-        let waiting = state.owners.get(owner).into_iter().flat_map(|o| o.waiting.values());
-        Ok(waiting.filter(|w| Some(w.id) > after).take(limit).cloned().collect())
+        let marks = state.owners.get(owner).into_iter().flat_map(|o| o.waiting.values());
+        let waiting = marks.map(|mark| &mark.message).filter(|message| Some(message.id) > after);
+        Ok(waiting.take(limit).cloned().collect())
     }
 
     async fn waiting_count(&self, owner: &BareJid) -> Result<u64> {
@@ -121,26 +130,42 @@ impl ArchiveStore for MemoryStorage {
             }
             owner.archive.remove(&id);
             if let Some(waiting) = owner.waiting.get_mut(&id) {
-                waiting.archived = false;
+                waiting.message.archived = false;
             }
             gone += 1;
+        }
+        if gone > 0 {
+            owner.room = owner.room.freed();
         }
         Ok(gone)
     }
 }
 
 impl State {
-    fn keep(&mut self, id: MessageId, message: &NewMessage) -> Result<()> {
-        let too_many = message.holders.iter().filter(|h| h.waiting).any(|holder| {
-            let waiting = self.owners.get(&holder.owner).map_or(0, |o| o.waiting.len());
-            holder.limit.is_some_and(|limit| waiting >= limit as usize)
-        });
-        if too_many {
-            return Err(StorageError::Limit("offline messages"));
-        }
+    fn keep(&mut self, id: MessageId, message: &mut NewMessage) -> Result<()> {
         let (at, xml) = (message.at, &message.xml);
+        let (default, bytes) = (self.quota, xml.len() as u64);
+        for holder in &mut message.holders {
+            let owner = self.owner(&holder.owner);
+            if holder.waiting && !owner.may_wait(holder) {
+                if !holder.archive {
+                    return Err(StorageError::Limit(WAITING));
+                }
+                holder.waiting = false;
+            }
+            if owner.has_room(default, holder, bytes) {
+                continue;
+            }
+            if holder.limit.is_some() {
+                return Err(StorageError::Quota);
+            }
+            holder.archive = false;
+        }
         for holder in &message.holders {
             let owner = self.owner(&holder.owner);
+            if holder.archive || holder.waiting {
+                owner.room.overdraw(bytes);
+            }
             if holder.archive {
                 let (with, way, xml) = (holder.with.clone(), holder.way, xml.clone());
                 let message_words = message.search.as_ref().map(|text| words(text, usize::MAX));
@@ -149,8 +174,8 @@ impl State {
                 owner.archive.insert(id, Archived { message, words });
             }
             if holder.waiting {
-                let archived = holder.archive;
-                owner.waiting.insert(id, Waiting { id, at, archived, xml: xml.clone() });
+                let message = Waiting { id, at, archived: holder.archive, xml: xml.clone() };
+                owner.waiting.insert(id, Mark { sender: holder.with.to_bare(), message });
             }
         }
         Ok(())

@@ -6,28 +6,33 @@
 mod archive;
 mod resumption;
 mod roster;
+mod usage;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
 
-use self::archive::Archived;
+use self::archive::{Archived, Mark};
 use self::roster::Contacts;
 use super::{
     Account, AccountStore, ArchiveStore, Created, DocumentStore, Ids, MessageId, NewAccount,
     Result, Resumable, ResumptionStore, RosterStore, ScramHash, ScramKeys, SessionNumber, Storage,
-    StorageError, Waiting, new_secret,
+    StorageError, UsageStore, new_secret,
 };
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
+use crate::storage::usage::Room;
 
 /// Keeps everything in memory.
 #[derive(Debug)]
 pub struct MemoryStorage {
     /// `None` when it is closed.
     state: Mutex<Option<State>>,
+    /// How many bytes an account may keep for which nothing else was said.
+    quota: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -36,6 +41,7 @@ struct State {
     ids: Ids,
     last_owner: i64,
     last_session: i64,
+    quota: u64,
     sessions: BTreeMap<SessionNumber, Resumable>,
     secret: Option<[u8; 32]>,
 }
@@ -46,8 +52,10 @@ struct Owner {
     account: Option<Login>,
     documents: BTreeMap<(String, String), String>,
     archive: BTreeMap<MessageId, Archived>,
-    waiting: BTreeMap<MessageId, Waiting>,
+    waiting: BTreeMap<MessageId, Mark>,
     roster: Contacts,
+    quota: Option<u64>,
+    room: Room,
 }
 
 #[derive(Debug)]
@@ -66,26 +74,45 @@ impl MemoryStorage {
             ids: Ids::after(0),
             last_owner: 0,
             last_session: 0,
+            quota: u64::MAX,
             sessions: BTreeMap::new(),
             secret: None,
         };
-        Arc::new(Self { state: Mutex::new(Some(state)) })
+        Arc::new(Self { state: Mutex::new(Some(state)), quota: AtomicU64::new(u64::MAX) })
     }
 
     fn state(&self) -> Result<MappedMutexGuard<'_, State>> {
-        MutexGuard::try_map(self.state.lock(), Option::as_mut)
-            .map_err(|_| StorageError::Database("it is closed".into()))
+        let mut state = MutexGuard::try_map(self.state.lock(), Option::as_mut)
+            .map_err(|_| StorageError::Database("it is closed".into()))?;
+        state.quota = self.quota.load(Ordering::Acquire);
+        Ok(state)
     }
 }
 
 impl State {
     /// The owner, made if there is none.
     fn owner(&mut self, jid: &BareJid) -> &mut Owner {
-        let last = &mut self.last_owner;
+        let (last, room) = (&mut self.last_owner, Room::first(None, self.quota));
         self.owners.entry(jid.clone()).or_insert_with(|| {
             *last += 1;
-            Owner { number: *last, ..Owner::default() }
+            Owner { number: *last, room, ..Owner::default() }
         })
+    }
+
+    fn put(
+        &mut self,
+        owner: &BareJid,
+        (kind, key): (&str, &str),
+        xml: &str,
+        within_quota: bool,
+    ) -> Result<()> {
+        let default = self.quota;
+        let owner = self.owner(owner);
+        let name = (kind.to_owned(), key.to_owned());
+        let old = owner.documents.get(&name).map_or(0, |old| old.len() as u64);
+        owner.change(default, old, xml.len() as u64, within_quota)?;
+        owner.documents.insert(name, xml.to_owned());
+        Ok(())
     }
 
     fn remove(&mut self, jid: &BareJid) -> Option<Owner> {
@@ -120,6 +147,10 @@ impl Storage for MemoryStorage {
     }
 
     fn roster(&self) -> &dyn RosterStore {
+        self
+    }
+
+    fn usage(&self) -> &dyn UsageStore {
         self
     }
 
@@ -224,14 +255,24 @@ impl DocumentStore for MemoryStorage {
     }
 
     async fn put(&self, owner: &BareJid, kind: &str, key: &str, xml: &str) -> Result<()> {
-        let name = (kind.to_owned(), key.to_owned());
-        self.state()?.owner(owner).documents.insert(name, xml.to_owned());
-        Ok(())
+        self.state()?.put(owner, (kind, key), xml, false)
+    }
+
+    async fn put_within_quota(
+        &self,
+        owner: &BareJid,
+        kind: &str,
+        key: &str,
+        xml: &str,
+    ) -> Result<()> {
+        self.state()?.put(owner, (kind, key), xml, true)
     }
 
     async fn remove(&self, owner: &BareJid, kind: &str, key: &str) -> Result<bool> {
         let mut state = self.state()?;
         let name = (kind.to_owned(), key.to_owned());
-        Ok(state.owners.get_mut(owner).and_then(|o| o.documents.remove(&name)).is_some())
+        let Some(owner) = state.owners.get_mut(owner) else { return Ok(false) };
+        owner.room = owner.room.freed();
+        Ok(owner.documents.remove(&name).is_some())
     }
 }

@@ -8,7 +8,7 @@ use super::{MemoryStorage, Owner};
 use crate::jid::{BareJid, Jid};
 use crate::storage::{
     MAX_REMOVED, Result, RosterChange, RosterItem, RosterStore, RosterVersion, StorageError,
-    first_version,
+    Subscription, first_version,
 };
 
 /// The roster of an owner.
@@ -23,6 +23,17 @@ pub(super) struct Contacts {
     since: RosterVersion,
 }
 
+impl Contacts {
+    pub(super) fn bytes(&self) -> u64 {
+        self.items.values().map(|(_, item)| item.bytes()).sum()
+    }
+
+    pub(super) fn is_contact(&self, user: &BareJid) -> bool {
+        let item = self.items.get(&Jid::from(user.clone()));
+        item.is_some_and(|(_, i)| i.listed || i.subscription != Subscription::None)
+    }
+}
+
 impl Owner {
     fn raise(&mut self) -> RosterVersion {
         let roster = &mut self.roster;
@@ -35,13 +46,15 @@ impl Owner {
         roster.version
     }
 
-    fn put(&mut self, item: &RosterItem, limit: u32) -> Result<RosterVersion> {
+    fn put(&mut self, default: u64, item: &RosterItem, limit: u32) -> Result<RosterVersion> {
         let roster = &self.roster;
         let is_new = roster.items.get(&item.jid).is_none_or(|(_, old)| item.listed && !old.listed);
         let alike = roster.items.values().filter(|(_, i)| i.listed == item.listed).count();
         if is_new && alike >= limit as usize {
             return Err(StorageError::Limit("roster items"));
         }
+        let old = roster.items.get(&item.jid).map_or(0, |(_, old)| old.bytes());
+        self.change(default, old, item.bytes(), true)?;
         let version = self.raise();
         self.roster.items.insert(item.jid.clone(), (version, item.clone()));
         if item.listed {
@@ -52,6 +65,7 @@ impl Owner {
 
     fn take(&mut self, jid: &Jid) -> Option<RosterVersion> {
         let (_, old) = self.roster.items.remove(jid)?;
+        self.room = self.room.freed();
         let version = self.raise();
         let roster = &mut self.roster;
         // No client has ever seen what was not listed.
@@ -107,7 +121,9 @@ impl RosterStore for MemoryStorage {
     }
 
     async fn put(&self, owner: &BareJid, item: &RosterItem, limit: u32) -> Result<RosterVersion> {
-        self.state()?.owner(owner).put(item, limit)
+        let mut state = self.state()?;
+        let default = state.quota;
+        state.owner(owner).put(default, item, limit)
     }
 
     async fn remove(&self, owner: &BareJid, jid: &Jid) -> Result<Option<RosterVersion>> {
@@ -128,7 +144,10 @@ impl RosterStore for MemoryStorage {
             return Ok(None);
         }
         match new {
-            Some(new) => state.owner(owner).put(new, limit).map(Some),
+            Some(new) => {
+                let default = state.quota;
+                state.owner(owner).put(default, new, limit).map(Some)
+            }
             None => Ok(state.owners.get_mut(owner).and_then(|owner| owner.take(jid))),
         }
     }

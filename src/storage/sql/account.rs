@@ -225,6 +225,7 @@ async fn purge(on: &mut Writing<'_>, jid: &BareJid, owner: i64) -> Result<()> {
         sqlx::query(statement).bind(owner).execute(&mut *on.connection).await?;
     }
     segment::forget(on, owner, i64::MAX).await?;
+    on.memory.take_senders(owner);
     sqlx::query("DELETE FROM owner WHERE number = $1")
         .bind(owner)
         .execute(&mut *on.connection)

@@ -265,6 +265,7 @@ impl Change for Expire {
         let gone = rows.iter().filter(|(_, waits)| !waits).map(|(id, _)| *id).collect();
         release(on, gone).await?;
         segment::forget(on, owner, last).await?;
+        on.memory.freed(&self.owner);
         Ok(rows.len() as u64)
     }
 }
@@ -290,7 +291,9 @@ mod tests {
 
     use super::*;
     use crate::storage::SqliteStorage;
-    use crate::storage::sql::{Connection, blocks, find, release, resumption, segment, walk};
+    use crate::storage::sql::{
+        Connection, admit, blocks, find, release, resumption, segment, usage, walk,
+    };
     use crate::tasks::Tasks;
 
     /// How the database goes about it, one step a line.
@@ -317,6 +320,8 @@ mod tests {
         statements.extend(segment::statements());
         statements.extend(release::statements());
         statements.extend(resumption::statements());
+        statements.extend(usage::statements());
+        statements.extend(admit::statements());
         for statement in statements {
             let plan = plan(&mut connection, &statement).await;
             // What is bound, and the words of a search, are no tables.

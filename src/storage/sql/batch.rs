@@ -70,6 +70,7 @@ impl Job {
 
 /// Writes a batch, within a transaction. May be called again with the same if that is rolled back.
 pub(super) async fn apply(on: &mut Writing<'_>, jobs: &mut [Job]) -> Result<()> {
+    on.refresh();
     for run in jobs.chunk_by_mut(|a, b| !a.is_change() && !b.is_change()) {
         if let [Job::Change(change)] = run {
             change.apply(on).await?;

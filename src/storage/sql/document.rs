@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 
-use super::Database;
 use super::writer::{Change, Writing};
+use super::{Database, usage};
 use crate::jid::BareJid;
 use crate::storage::{DocumentStore, Result};
 
@@ -36,7 +36,18 @@ impl DocumentStore for Database {
 
     async fn put(&self, owner: &BareJid, kind: &str, key: &str, xml: &str) -> Result<()> {
         let name = Name::new(owner, kind, key);
-        self.writer.write(Put { name, xml: xml.to_owned() }).await
+        self.writer.write(Put { name, xml: xml.to_owned(), within_quota: false }).await
+    }
+
+    async fn put_within_quota(
+        &self,
+        owner: &BareJid,
+        kind: &str,
+        key: &str,
+        xml: &str,
+    ) -> Result<()> {
+        let name = Name::new(owner, kind, key);
+        self.writer.write(Put { name, xml: xml.to_owned(), within_quota: true }).await
     }
 
     async fn remove(&self, owner: &BareJid, kind: &str, key: &str) -> Result<bool> {
@@ -59,6 +70,7 @@ impl Name {
 struct Put {
     name: Name,
     xml: String,
+    within_quota: bool,
 }
 
 #[async_trait]
@@ -67,6 +79,16 @@ impl Change for Put {
 
     async fn apply(&self, on: &mut Writing<'_>) -> Result<()> {
         let owner = on.owner(&self.name.owner).await?.number;
+        let old = sqlx::query_as::<_, (i64,)>(
+            "SELECT octet_length(xml) FROM document WHERE owner = $1 AND kind = $2 AND key = $3",
+        )
+        .bind(owner)
+        .bind(self.name.kind.as_str())
+        .bind(self.name.key.as_str())
+        .fetch_optional(&mut *on.connection)
+        .await?;
+        let old = old.map_or(0, |(bytes,)| bytes.unsigned_abs());
+        usage::change(on, &self.name.owner, old, self.xml.len() as u64, self.within_quota).await?;
         sqlx::query(
             "INSERT INTO document (owner, kind, key, xml) VALUES ($1, $2, $3, $4) \
              ON CONFLICT (owner, kind, key) DO UPDATE SET xml = excluded.xml",
@@ -95,6 +117,7 @@ impl Change for Remove {
             .bind(self.0.key.as_str())
             .execute(&mut *on.connection)
             .await?;
+        on.memory.freed(&self.0.owner);
         Ok(done.rows_affected() > 0)
     }
 }

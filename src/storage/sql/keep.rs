@@ -6,9 +6,10 @@ use std::sync::atomic::Ordering;
 use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::oneshot;
 
+use super::admit::{self, Owners};
 use super::many::Many;
 use super::segment;
-use super::writer::{Known, Writing};
+use super::writer::Writing;
 use crate::jid::BareJid;
 use crate::storage::words::words;
 use crate::storage::{MessageId, NewMessage, Result, StorageError, Way};
@@ -40,9 +41,10 @@ impl Keep {
 #[derive(Default)]
 struct Rows<'a> {
     bodies: Vec<(i64, i64, &'a [u8], i64)>,
-    /// Owner, id, the other side, way.
-    archive: Vec<(i64, i64, &'a str, i64)>,
-    marks: Vec<(i64, i64, bool)>,
+    /// Owner, id, the other side, way, bytes.
+    archive: Vec<(i64, i64, &'a str, i64, i64)>,
+    /// Owner, id, whether nothing else holds it, the sender.
+    marks: Vec<(i64, i64, bool, &'a str)>,
     texts: Vec<(i64, String, String)>,
     lag: i64,
 }
@@ -56,78 +58,35 @@ pub(super) async fn keep_all(
     all: &mut [&mut Keep],
     fallen: &Fallen<'_>,
 ) -> Result<()> {
+    let owners = admit::admit(on, all, fallen).await?;
     let mut rows = Rows::default();
-    // Counted apart, as the writer's memory forgets when it is full.
-    let mut owners: FxHashMap<BareJid, Known> = FxHashMap::default();
-    for keep in all.iter_mut() {
-        keep.refused = None;
-        if !fallen.is_empty() {
-            let id = keep.id;
-            for holder in &mut keep.message.holders {
-                holder.waiting &= !fallen.contains(&(&holder.owner, id));
-            }
-            keep.message.merge_holders();
-        }
-        for holder in &keep.message.holders {
-            let known = match owners.get(&holder.owner) {
-                Some(known) => *known,
-                None => on.owner(&holder.owner).await?,
-            };
-            let known = match (holder.limit, known.waiting) {
-                (Some(_), None) => count_waiting(on, known).await?,
-                _ => known,
-            };
-            let waiting = known.waiting.unwrap_or(0);
-            if holder.waiting && holder.limit.is_some_and(|limit| waiting >= limit) {
-                keep.refused = Some(StorageError::Limit("offline messages"));
-            }
-            owners.insert(holder.owner.clone(), known);
-        }
-        if keep.refused.is_none() {
-            for holder in keep.message.holders.iter().filter(|h| h.waiting) {
-                if let Some(known) = owners.get_mut(&holder.owner) {
-                    known.waiting = known.waiting.map(|n| n.saturating_add(1));
-                }
-            }
-        }
-    }
     for keep in all.iter() {
         rows.add(keep, &owners);
     }
     rows.insert(on).await?;
-    for (jid, known) in owners {
-        on.memory.remember(&jid, known);
-    }
+    owners.remember(on);
     Ok(())
 }
 
-async fn count_waiting(on: &mut Writing<'_>, known: Known) -> Result<Known> {
-    let (count,) = sqlx::query_as::<_, (i64,)>("SELECT count(*) FROM waiting WHERE owner = $1")
-        .bind(known.number)
-        .fetch_one(&mut *on.connection)
-        .await?;
-    Ok(Known { waiting: Some(u32::try_from(count).unwrap_or(u32::MAX)), ..known })
-}
-
 impl<'a> Rows<'a> {
-    fn add(&mut self, keep: &'a Keep, owners: &FxHashMap<BareJid, Known>) {
+    fn add(&mut self, keep: &'a Keep, owners: &Owners) {
         let (id, message) = (keep.id.get(), &keep.message);
         if keep.refused.is_some() || message.holders.is_empty() {
             return;
         }
-        let at = message.at.as_micros();
+        let (at, bytes) = (message.at.as_micros(), message.xml.len() as i64);
         self.lag = self.lag.max(id.saturating_sub(at));
         self.bodies.push((id, at, &message.xml, message.holders.len() as i64));
         let mut names = String::new();
         for holder in &message.holders {
-            let owner = owners[&holder.owner].number;
+            let owner = owners.number(&holder.owner);
             if holder.archive {
                 let way = i64::from(holder.way == Way::Sent);
-                self.archive.push((owner, id, holder.with.as_str(), way));
+                self.archive.push((owner, id, holder.with.as_str(), way, bytes));
                 names.push_str(&format!("o{owner} "));
             }
             if holder.waiting {
-                self.marks.push((owner, id, !holder.archive));
+                self.marks.push((owner, id, !holder.archive, holder.with.bare_str()));
             }
         }
         if let Some(text) = message.search.as_ref().filter(|_| !names.is_empty()) {
@@ -149,13 +108,13 @@ impl<'a> Rows<'a> {
         let places = self.archive.iter().map(|(owner, id, ..)| (*owner, *id));
         let segment = segment::for_rows(on, places).await?;
         ARCHIVE
-            .execute(on.connection, &self.archive, |q, (owner, id, peer, way)| {
-                q.bind(segment).bind(*owner).bind(*id).bind(*peer).bind(*way)
+            .execute(on.connection, &self.archive, |q, (owner, id, peer, way, bytes)| {
+                q.bind(segment).bind(*owner).bind(*id).bind(*peer).bind(*way).bind(*bytes)
             })
             .await?;
         MARKS
-            .execute(on.connection, &self.marks, |q, (owner, id, alone)| {
-                q.bind(*owner).bind(*id).bind(*alone)
+            .execute(on.connection, &self.marks, |q, (owner, id, alone, sender)| {
+                q.bind(*owner).bind(*id).bind(*alone).bind(*sender)
             })
             .await?;
         TEXTS
@@ -207,10 +166,11 @@ const WORDS: usize = 10_000;
 static BODIES: LazyLock<Many> =
     LazyLock::new(|| Many::new("INSERT INTO message (id, at, xml, holders) VALUES ", 4, ""));
 static ARCHIVE: LazyLock<Many> = LazyLock::new(|| {
-    Many::new("INSERT INTO archive_row (segment, owner, id, peer, way) VALUES ", 5, "")
+    Many::new("INSERT INTO archive_row (segment, owner, id, peer, way, bytes) VALUES ", 6, "")
 });
-static MARKS: LazyLock<Many> =
-    LazyLock::new(|| Many::new("INSERT INTO waiting (owner, message, alone) VALUES ", 3, ""));
+static MARKS: LazyLock<Many> = LazyLock::new(|| {
+    Many::new("INSERT INTO waiting (owner, message, alone, sender) VALUES ", 4, "")
+});
 static TEXTS: LazyLock<Many> =
     LazyLock::new(|| Many::new("INSERT INTO archive_text (rowid, holders, words) VALUES ", 3, ""));
 static HANDLED: LazyLock<Many> = LazyLock::new(|| {

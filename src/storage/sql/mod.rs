@@ -5,6 +5,7 @@
 //! task, which commits many of them together.
 
 pub(super) mod account;
+mod admit;
 mod archive;
 mod batch;
 pub(super) mod begin;
@@ -17,11 +18,12 @@ mod release;
 mod resumption;
 mod roster;
 mod segment;
+mod usage;
 mod walk;
 pub(super) mod writer;
 mod writing;
 
-use std::sync::atomic::AtomicI64;
+use std::sync::atomic::{AtomicI64, AtomicU64};
 use std::sync::{Arc, OnceLock};
 
 use sqlx::Row;
@@ -51,6 +53,8 @@ pub(super) struct Database {
     pub(super) secret: OnceLock<[u8; 32]>,
     /// How far ids of messages may be above the microseconds of their messages.
     pub(super) lag: Arc<AtomicI64>,
+    /// How many bytes an account may keep for which nothing else was said.
+    pub(super) quota: Arc<AtomicU64>,
     /// The highest number of a session that can be resumed.
     pub(super) last_session: AtomicI64,
 }

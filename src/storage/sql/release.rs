@@ -17,6 +17,7 @@ pub(super) async fn clear(on: &mut Writing<'_>, marks: &[(&BareJid, MessageId)])
         if known.waiting.is_some() {
             on.memory.remember(owner, Known { waiting: None, ..known });
         }
+        on.memory.take_senders(known.number);
         pairs.push((known.number, id.get()));
     }
     // In the order of the table: neighbours are on one page.
@@ -27,6 +28,9 @@ pub(super) async fn clear(on: &mut Writing<'_>, marks: &[(&BareJid, MessageId)])
         for row in statement.fetch_all(&mut *on.connection).await? {
             gone.push(row.try_get(0)?);
         }
+    }
+    if !gone.is_empty() {
+        marks.iter().for_each(|(owner, _)| on.memory.freed(owner));
     }
     ANY.execute(on.connection, &pairs, |q, (owner, id)| q.bind(*owner).bind(*id)).await?;
     release(on, gone).await

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use sqlx::Row;
 
 use super::writer::{Change, Writing};
-use super::{Database, DbRow, jid};
+use super::{Database, DbRow, jid, usage};
 use crate::jid::{BareJid, Jid};
 use crate::storage::{
     MAX_REMOVED, Result, RosterChange, RosterItem, RosterStore, RosterVersion, StorageError,
@@ -149,12 +149,19 @@ impl Change for Replace {
         }
         match (&self.new, there) {
             (Some(new), there) => {
+                let old_bytes = there.as_ref().map_or(0, RosterItem::bytes);
                 if there.is_none_or(|old| new.listed && !old.listed) {
                     self.check_limit(on, owner, new.listed).await?;
                 }
+                usage::change(on, &self.owner, old_bytes, new.bytes(), true).await?;
+                on.memory.take_senders(owner);
                 put(on, owner, new).await.map(Some)
             }
-            (None, Some(old)) => remove(on, owner, &old).await.map(Some),
+            (None, Some(old)) => {
+                on.memory.freed(&self.owner);
+                on.memory.take_senders(owner);
+                remove(on, owner, &old).await.map(Some)
+            }
             (None, None) => Ok(None),
         }
     }
@@ -201,7 +208,7 @@ async fn put(on: &mut Writing<'_>, owner: i64, item: &RosterItem) -> Result<Rost
     .bind(owner)
     .bind(item.jid.as_str())
     .bind(item.name.as_str())
-    .bind(serde_json::Value::from(item.groups.clone()).to_string())
+    .bind(item.groups_text())
     .bind(subscription_number(item.subscription))
     .bind(item.pending_out)
     .bind(item.pending_in.as_deref())

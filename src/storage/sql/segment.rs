@@ -97,6 +97,7 @@ async fn load(on: &mut Writing<'_>) -> Result<Segment> {
 /// The rows of an owner up to this id go, and what of the index leads nowhere then.
 pub(super) async fn forget(on: &mut Writing<'_>, owner: i64, last: i64) -> Result<()> {
     sqlx::query(FORGET).bind(owner).bind(last).execute(&mut *on.connection).await?;
+    sqlx::query(CUT).bind(owner).bind(last).execute(&mut *on.connection).await?;
     let empty = sqlx::query_as::<_, (i64,)>(EMPTY)
         .bind(owner)
         .bind(last)
@@ -129,6 +130,9 @@ const BEGIN: &str = "INSERT INTO archive_volume (number, first) VALUES ($1, $2)"
 const FORGET: &str = "DELETE FROM archive_row WHERE owner = $1 AND id <= $2 AND segment IN \
     (SELECT s.segment FROM archive_volume v CROSS JOIN archive_segment s ON s.volume = v.number \
     WHERE v.first <= $2 AND s.owner = $1 AND s.first <= $2)";
+// What is left of a segment has to be counted again.
+const CUT: &str = "UPDATE archive_segment SET bytes = NULL WHERE owner = $1 AND first <= $2 \
+    AND volume IN (SELECT number FROM archive_volume WHERE first <= $2)";
 const EMPTY: &str = "DELETE FROM archive_segment WHERE owner = $1 AND first <= $2 AND volume IN \
     (SELECT number FROM archive_volume WHERE first <= $2) AND NOT EXISTS \
     (SELECT 1 FROM archive_row a WHERE a.segment = archive_segment.segment AND a.owner = $1) \
@@ -144,7 +148,7 @@ static FIRSTS: LazyLock<Many> = LazyLock::new(|| {
 /// All of them.
 #[cfg(test)]
 pub(super) fn statements() -> Vec<String> {
-    [LAST, ROWS, FORGET, EMPTY, END].map(str::to_owned).into()
+    [LAST, ROWS, FORGET, CUT, EMPTY, END].map(str::to_owned).into()
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -49,7 +49,7 @@ pub(in crate::storage) trait Change: Send + Sync + 'static {
     /// What the asker hears.
     type Answer: Send + 'static;
 
-    /// Writes it. May be called again if the transaction was rolled back. `Limit` and `Conflict`
+    /// Writes it. May be called again if the transaction was rolled back. A refusal or `Conflict`
     /// may be answered only before anything is written; any other error undoes everything.
     async fn apply(&self, on: &mut Writing<'_>) -> Result<Self::Answer>;
 }
@@ -65,6 +65,15 @@ pub(in crate::storage) struct Writer {
     closing: Arc<OnceLock<Instant>>,
     /// The task itself. Not among the server's tasks: it must outlive all who write.
     task: Tasks,
+}
+
+/// What the writer knows together with those who read.
+#[derive(Debug)]
+pub(in crate::storage) struct Shared {
+    /// How far ids ever ran ahead of time, as far as it is written down.
+    pub(in crate::storage) lag: Arc<AtomicI64>,
+    /// How many bytes an account may keep for which nothing else was said.
+    pub(in crate::storage) quota: Arc<AtomicU64>,
 }
 
 /// What was asked for and is not durable yet.
@@ -92,7 +101,7 @@ struct Task {
     connection: Option<Connection>,
     beginning: Beginning,
     memory: Memory,
-    lag: Arc<AtomicI64>,
+    shared: Shared,
     under_way: Arc<UnderWay>,
     /// What could not be written and is to be tried again; bounded.
     again: Vec<Job>,
@@ -117,12 +126,12 @@ const AGAIN_DELAY: Duration = Duration::from_secs(2);
 
 impl Writer {
     /// Starts the task with its connection, and with the options to open another if that is lost.
-    /// Messages get numbers behind `last`; `lag` is what was written down of it.
+    /// Messages get numbers behind `last`.
     pub(in crate::storage) fn start(
         options: SqliteConnectOptions,
         connection: Connection,
         last: i64,
-        lag: &Arc<AtomicI64>,
+        shared: Shared,
     ) -> Self {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let task = Tasks::new();
@@ -132,8 +141,8 @@ impl Writer {
             options,
             connection: Some(connection),
             beginning: Beginning::new(Arc::clone(&closing)),
-            memory: Memory::new(lag.load(Ordering::Acquire)),
-            lag: Arc::clone(lag),
+            memory: Memory::new(shared.lag.load(Ordering::Acquire)),
+            shared,
             under_way: Arc::clone(&under_way),
             again: Vec::new(),
             again_at: None,
@@ -376,8 +385,8 @@ impl Task {
             none => none.insert(Connection::connect_with(&self.options).await.map_err(whole)?),
         };
         self.beginning.begin(connection).await.map_err(Failure::Whole)?;
-        let (memory, lag) = (&mut self.memory, &*self.lag);
-        let mut on = Writing { connection: &mut *connection, memory, lag };
+        let (memory, lag, quota) = (&mut self.memory, &*self.shared.lag, &*self.shared.quota);
+        let mut on = Writing { connection: &mut *connection, memory, lag, quota };
         batch::apply(&mut on, jobs).await.map_err(Failure::Change)?;
         sqlx::query("COMMIT").execute(&mut *connection).await.map_err(whole)?;
         Ok(())
@@ -439,7 +448,7 @@ fn whole(error: sqlx::Error) -> Failure {
 impl<C: Change> Pending for Asked<C> {
     async fn apply(&mut self, on: &mut Writing<'_>) -> Result<()> {
         match self.change.apply(on).await {
-            Err(error @ (StorageError::Limit(_) | StorageError::Conflict)) => {
+            Err(error) if error.is_refusal() || matches!(error, StorageError::Conflict) => {
                 self.result = Some(Err(error));
             }
             answer => self.result = Some(Ok(answer?)),
@@ -538,7 +547,9 @@ mod tests {
             .busy_timeout(Duration::from_millis(1))
             .pragma("max_page_count", pages);
         let connection = Connection::connect_with(&options).await.unwrap();
-        Writer::start(options, connection, 0, &Arc::new(AtomicI64::new(LEAST_LAG)))
+        let lag = Arc::new(AtomicI64::new(LEAST_LAG));
+        let shared = Shared { lag, quota: Arc::new(AtomicU64::new(u64::MAX)) };
+        Writer::start(options, connection, 0, shared)
     }
 
     async fn owners(dir: &Path) -> Vec<String> {

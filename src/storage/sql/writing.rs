@@ -1,12 +1,15 @@
 //! What a change works with: a connection within a transaction, and what the writer remembers.
 
-use std::sync::atomic::AtomicI64;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use rustc_hash::FxHashMap;
 
 use super::Connection;
 use super::segment::Segment;
+use super::usage::quota_read;
 use crate::jid::BareJid;
+use crate::storage::shares::Senders;
+use crate::storage::usage::Room;
 use crate::storage::{Result, StorageError};
 
 /// What a change works with.
@@ -17,6 +20,8 @@ pub(in crate::storage) struct Writing<'a> {
     pub(in crate::storage) memory: &'a mut Memory,
     /// How far ids ever ran ahead of time, for those who read.
     pub(in crate::storage) lag: &'a AtomicI64,
+    /// How many bytes an owner may keep for whom nothing else was said.
+    pub(super) quota: &'a AtomicU64,
 }
 
 /// What the writer remembers, as nobody else writes. Forgotten when a transaction fails.
@@ -27,6 +32,10 @@ pub(in crate::storage) struct Memory {
     /// How far ids ran ahead of time, as far as it is written down.
     pub(in crate::storage) lag: i64,
     pub(super) segment: Option<Segment>,
+    /// Whose messages wait, for owners by number of whom many do. Bounded.
+    senders: FxHashMap<i64, Senders>,
+    /// How many bytes an owner may keep for whom nothing else was said, when that was looked at last.
+    quota: u64,
 }
 
 /// What is remembered of an owner.
@@ -36,15 +45,28 @@ pub(in crate::storage) struct Known {
     pub(in crate::storage) number: i64,
     /// How many messages wait, if they were counted.
     pub(in crate::storage) waiting: Option<u32>,
+    /// How many bytes it may keep, if that was said for it alone.
+    pub(super) quota: Option<u64>,
+    /// How much of that is left.
+    pub(super) room: Room,
 }
 
 /// How many owners are remembered, in each generation.
 const REMEMBERED: usize = 32_768;
+/// Of how many owners it is remembered whose messages wait.
+const SENDERS: usize = 64;
 
 impl Memory {
     /// Nothing yet, but `lag`.
     pub(super) fn new(lag: i64) -> Self {
-        Self { young: FxHashMap::default(), old: FxHashMap::default(), lag, segment: None }
+        Self {
+            young: FxHashMap::default(),
+            old: FxHashMap::default(),
+            lag,
+            segment: None,
+            senders: FxHashMap::default(),
+            quota: u64::MAX,
+        }
     }
 
     pub(in crate::storage) fn known(&self, jid: &BareJid) -> Option<Known> {
@@ -58,6 +80,35 @@ impl Memory {
         self.young.insert(jid.clone(), known);
     }
 
+    /// An owner keeps less than before.
+    pub(super) fn freed(&mut self, jid: &BareJid) {
+        if let Some(known) = self.known(jid) {
+            self.remember(jid, Known { room: known.room.freed(), ..known });
+        }
+    }
+
+    /// Accounts for which nothing else was said may keep so many bytes from now on.
+    fn notice_quota(&mut self, bytes: u64) {
+        if std::mem::replace(&mut self.quota, bytes) == bytes {
+            return;
+        }
+        for known in self.young.values_mut().chain(self.old.values_mut()) {
+            known.room = Room::first(known.quota, bytes);
+        }
+    }
+
+    /// Whose messages wait for an owner. To be given back if it is still true.
+    pub(super) fn take_senders(&mut self, owner: i64) -> Option<Senders> {
+        if self.senders.is_empty() { None } else { self.senders.remove(&owner) }
+    }
+
+    pub(super) fn remember_senders(&mut self, owner: i64, senders: Senders) {
+        if self.senders.len() >= SENDERS {
+            self.senders.clear();
+        }
+        self.senders.insert(owner, senders);
+    }
+
     pub(in crate::storage) fn forget(&mut self, jid: &BareJid) {
         self.young.remove(jid);
         self.old.remove(jid);
@@ -65,6 +116,16 @@ impl Memory {
 }
 
 impl Writing<'_> {
+    /// At the beginning of a transaction.
+    pub(super) fn refresh(&mut self) {
+        self.memory.notice_quota(self.quota.load(Ordering::Acquire));
+    }
+
+    /// How many bytes an owner may keep.
+    pub(super) fn quota_of(&self, owner: &Known) -> u64 {
+        owner.quota.unwrap_or_else(|| self.quota.load(Ordering::Acquire))
+    }
+
     /// The number of an owner, who is made if there is none.
     pub(super) async fn owner(&mut self, jid: &BareJid) -> Result<Known> {
         if let Some(known) = self.owner_if_any(jid).await? {
@@ -87,7 +148,8 @@ impl Writing<'_> {
         .bind(jid.domain())
         .fetch_optional(&mut *self.connection)
         .await?;
-        let known = row.map(|(number,)| Known { number, waiting: Some(0) });
+        let room = Room::first(None, self.quota.load(Ordering::Acquire));
+        let known = row.map(|(number,)| Known { number, waiting: Some(0), quota: None, room });
         if let Some(known) = known {
             self.memory.remember(jid, known);
         }
@@ -99,11 +161,17 @@ impl Writing<'_> {
         if let Some(known) = self.memory.known(jid) {
             return Ok(Some(known));
         }
-        let row = sqlx::query_as::<_, (i64,)>("SELECT number FROM owner WHERE jid = $1")
-            .bind(jid.as_str())
-            .fetch_optional(&mut *self.connection)
-            .await?;
-        let known = row.map(|(number,)| Known { number, waiting: None });
+        let row = sqlx::query_as::<_, (i64, Option<i64>)>(
+            "SELECT number, quota FROM owner WHERE jid = $1",
+        )
+        .bind(jid.as_str())
+        .fetch_optional(&mut *self.connection)
+        .await?;
+        let known = row.map(|(number, quota)| {
+            let quota = quota.map(quota_read);
+            let room = Room::first(quota, self.quota.load(Ordering::Acquire));
+            Known { number, waiting: None, quota, room }
+        });
         if let Some(known) = known {
             self.memory.remember(jid, known);
         }
@@ -125,7 +193,9 @@ mod tests {
         let mut memory = Memory::new(0);
         let jid = |n: usize| user(&format!("u{n}@localhost"));
         for n in 0..3 * REMEMBERED {
-            memory.remember(&jid(n), Known { number: n as i64, waiting: None });
+            let room = Room::Unknown;
+            let known = Known { number: n as i64, waiting: None, quota: None, room };
+            memory.remember(&jid(n), known);
         }
         assert!(memory.young.len() + memory.old.len() <= 2 * REMEMBERED);
         assert!(memory.known(&jid(0)).is_none());

@@ -1,0 +1,152 @@
+//! `user quota`: how much an account keeps, and how much it may keep.
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+
+use super::optional;
+use super::user::{ACCOUNT, must_exist};
+use crate::config::units::{display_size, parse_size};
+use crate::host::command::{
+    Argument, ArgumentKind, Arguments, Command, CommandCx, CommandError, Outcome, Permission,
+};
+use crate::jid::BareJid;
+use crate::storage::{Result, Usage};
+
+/// `user quota`
+pub(super) struct Quota;
+
+#[async_trait]
+impl Command for Quota {
+    fn path(&self) -> &'static [&'static str] {
+        &["user", "quota"]
+    }
+
+    fn about(&self) -> &'static str {
+        "Show or set how many bytes an account may keep"
+    }
+
+    fn arguments(&self) -> &'static [Argument] {
+        const {
+            &[
+                ACCOUNT,
+                optional(
+                    "set",
+                    ArgumentKind::Text,
+                    "At most this, for example \"10 GiB\"; none: no bound",
+                ),
+                optional("default", ArgumentKind::Flag, "As the configuration says"),
+            ]
+        }
+    }
+
+    fn permission(&self) -> Permission {
+        Permission::Write
+    }
+
+    async fn run(
+        &self,
+        cx: &CommandCx,
+        arguments: &Arguments,
+    ) -> std::result::Result<Outcome, CommandError> {
+        let user = must_exist(cx, arguments).await?;
+        let store = cx.storage.usage();
+        match (arguments.text("set"), arguments.flag("default")) {
+            (None, false) => {}
+            (Some(text), false) => store.set_quota(&user, Some(bytes(text)?)).await?,
+            (None, true) => store.set_quota(&user, None).await?,
+            (Some(_), true) => {
+                let both = "`set` and `default` cannot be given together";
+                return Err(CommandError::Invalid(both.to_owned()));
+            }
+        }
+        let kept = Kept::of(cx, &user).await?;
+        let mut json = json!({ "account": user, "has_own_quota": kept.is_own });
+        for (name, value) in kept.facts() {
+            json[name] = value;
+        }
+        let parts = kept.parts().into_iter().filter(|(_, bytes)| *bytes > 0);
+        let parts: Vec<_> =
+            parts.map(|(name, bytes)| format!("\n  {name}: {}", about(bytes))).collect();
+        let bound = match kept.quota {
+            None => "has no quota".to_owned(),
+            Some(quota) => format!("may keep {}", display_size(quota)),
+        };
+        let used = about(kept.usage.total());
+        let text = format!("{user} {bound} and keeps {used}.{}", parts.concat());
+        Ok(Outcome::Done { text, json })
+    }
+}
+
+/// What an account keeps, and may keep.
+pub(super) struct Kept {
+    usage: Usage,
+    /// `None`: there is no bound.
+    quota: Option<u64>,
+    is_own: bool,
+}
+
+impl Kept {
+    pub(super) async fn of(cx: &CommandCx, user: &BareJid) -> Result<Self> {
+        let own = cx.storage.usage().quota(user).await?;
+        let quota = own.unwrap_or(cx.config.limits.account_bytes as u64);
+        Ok(Self {
+            usage: cx.storage.usage().used(user).await?,
+            quota: Some(quota).filter(|quota| *quota < u64::MAX),
+            is_own: own.is_some(),
+        })
+    }
+
+    /// In bytes, as names and values.
+    pub(super) fn facts(&self) -> Vec<(&'static str, Value)> {
+        let names = [
+            "archive_bytes",
+            "waiting_bytes",
+            "vcard_bytes",
+            "private_bytes",
+            "roster_bytes",
+            "other_bytes",
+        ];
+        let parts =
+            names.into_iter().zip(self.parts()).map(|(name, (_, part))| (name, json!(part)));
+        let whole = [("used_bytes", json!(self.usage.total())), ("quota_bytes", json!(self.quota))];
+        parts.chain(whole).collect()
+    }
+
+    fn parts(&self) -> [(&'static str, u64); 6] {
+        let document = |kind| self.usage.documents.get(kind).copied().unwrap_or(0);
+        let all: u64 = self.usage.documents.values().sum();
+        let (vcard, private) = (document("vcard"), document("private"));
+        [
+            ("archive", self.usage.archive),
+            ("waiting messages that are not in the archive", self.usage.waiting),
+            ("vCard", vcard),
+            ("private XML", private),
+            ("roster", self.usage.roster),
+            ("settings", all - vcard - private),
+        ]
+    }
+}
+
+/// A size for people, to a tenth of its unit.
+fn about(bytes: u64) -> String {
+    let units = [("GiB", 1_u64 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+    match units.into_iter().find(|(_, unit)| bytes >= *unit) {
+        Some((name, unit)) => format!("{:.1} {name}", bytes as f64 / unit as f64),
+        None => format!("{bytes} B"),
+    }
+}
+
+/// A size with its unit: a bare number may be meant as anything, and less room means that messages go.
+fn bytes(text: &str) -> std::result::Result<u64, CommandError> {
+    if text == "none" {
+        return Ok(u64::MAX);
+    }
+    let wrong = |why: String| CommandError::Invalid(format!("`{text}`: {why}"));
+    if text.trim().bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(wrong("a size needs a unit, for example \"10 GiB\"".to_owned()));
+    }
+    match parse_size(text).map_err(wrong)? {
+        0 => Err(wrong("an account needs some room; none: no bound".to_owned())),
+        bytes => Ok(bytes),
+    }
+}

@@ -1,0 +1,55 @@
+//! The budgets of what the store keeps for an account. How much that is, the store knows; here is
+//! counted what it refuses.
+
+use super::budget::{About, Action, Rule, Scope, Tally};
+use crate::metrics::Metrics;
+
+/// What there is to know about the quota.
+pub(super) const KEPT: About = About {
+    name: "kept",
+    unit: "bytes",
+    text: "What an account keeps: its archive, messages that wait, card, private XML, roster. Over it, \
+           what contacts send pushes out the oldest messages of the archive that have been delivered; \
+           all else is refused. `user quota` sets another bound for one account.",
+    rules: &[Rule {
+        scope: Scope::Account,
+        option: "limits.account_bytes",
+        actions: &[Action::Error],
+    }],
+};
+
+/// What there is to know about messages that wait.
+pub(super) const WAITING: About = About {
+    name: "waiting",
+    unit: "messages",
+    text: "What waits for an account while it is offline. Each sender has a share, and strangers together \
+           have one. Over it, a message is in the archive only; if it may not be, it is refused.",
+    rules: &[Rule {
+        scope: Scope::Account,
+        option: "limits.offline_messages",
+        actions: &[Action::Error],
+    }],
+};
+
+/// Counts what is refused because an account keeps too much.
+#[derive(Debug)]
+pub struct Kept {
+    kept: Tally,
+    waiting: Tally,
+}
+
+impl Kept {
+    pub(super) fn new(metrics: &Metrics) -> Self {
+        Self { kept: Tally::new(&KEPT, metrics), waiting: Tally::new(&WAITING, metrics) }
+    }
+
+    /// An account has used up its quota.
+    pub fn refused_bytes(&self) {
+        self.kept.count(Scope::Account, Action::Error);
+    }
+
+    /// Too many messages wait.
+    pub fn refused_to_wait(&self) {
+        self.waiting.count(Scope::Account, Action::Error);
+    }
+}

@@ -1,0 +1,309 @@
+//! What of a batch is kept, and for whom: who may fill the store for the absent ([`Shares`]), and how
+//! much an account may keep ([`Room`]).
+//!
+//! Decided before the batch is written. Nearly always that is arithmetic on what the writer remembers;
+//! the database is asked when a store fills up.
+
+use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
+
+use super::keep::{Fallen, Keep};
+use super::usage;
+use super::writer::{Known, Writing};
+use crate::jid::BareJid;
+use crate::storage::shares::{Senders, Shares};
+use crate::storage::{Holder, Result, StorageError, WAITING, Way};
+
+/// The owners of a batch. Apart from the writer's memory, which forgets when it is full.
+#[derive(Debug, Default)]
+pub(super) struct Owners(FxHashMap<BareJid, Owner>);
+
+#[derive(Debug)]
+struct Owner {
+    known: Known,
+    /// Messages of the batch that wait, by their places in it.
+    waiting: SmallVec<[usize; 4]>,
+    /// Bytes of the batch.
+    bytes: u64,
+    senders: Option<Senders>,
+}
+
+/// Decides for each message in turn. A mark for which there is no room is left out if the archive has
+/// the message; otherwise the message is refused.
+pub(super) async fn admit(
+    on: &mut Writing<'_>,
+    batch: &mut [&mut Keep],
+    fallen: &Fallen<'_>,
+) -> Result<Owners> {
+    let mut owners = Owners::default();
+    for place in 0..batch.len() {
+        let (before, rest) = batch.split_at_mut(place);
+        let Some(keep) = rest.first_mut() else { break };
+        keep.refused = None;
+        if !fallen.is_empty() {
+            let id = keep.id;
+            for holder in &mut keep.message.holders {
+                holder.waiting &= !fallen.contains(&(&holder.owner, id));
+            }
+        }
+        keep.refused = owners.decide(on, before, keep).await?.err();
+        keep.message.merge_holders();
+        if keep.refused.is_none() {
+            owners.take(place, keep);
+        }
+    }
+    Ok(owners)
+}
+
+impl Owners {
+    /// The number of an owner in the batch.
+    pub(super) fn number(&self, owner: &BareJid) -> i64 {
+        self.0[owner].known.number
+    }
+
+    /// Gives back to the writer's memory what is known now.
+    pub(super) fn remember(self, on: &mut Writing<'_>) {
+        for (jid, owner) in self.0 {
+            on.memory.remember(&jid, owner.known);
+            if let Some(senders) = owner.senders {
+                on.memory.remember_senders(owner.known.number, senders);
+            }
+        }
+    }
+
+    /// The inner result says why the message is refused.
+    async fn decide(
+        &mut self,
+        on: &mut Writing<'_>,
+        before: &mut [&mut Keep],
+        keep: &mut Keep,
+    ) -> Result<std::result::Result<(), StorageError>> {
+        let bytes = keep.message.xml.len() as u64;
+        for holder in &mut keep.message.holders {
+            if !self.0.contains_key(&holder.owner) {
+                let known = on.owner(&holder.owner).await?;
+                let senders = on.memory.take_senders(known.number);
+                let owner = Owner { known, waiting: SmallVec::new(), bytes: 0, senders };
+                self.0.insert(holder.owner.clone(), owner);
+            }
+            let Some(owner) = self.0.get_mut(&holder.owner) else { continue };
+            if holder.waiting && !owner.may_wait(on, before, holder).await? {
+                if !holder.archive {
+                    return Ok(Err(StorageError::Limit(WAITING)));
+                }
+                holder.waiting = false;
+            }
+            if owner.has_room(on, holder, bytes).await? {
+                continue;
+            }
+            if holder.limit.is_some() {
+                return Ok(Err(StorageError::Quota));
+            }
+            // It is delivered already, or the account's own: to refuse it would be a lie.
+            holder.archive = false;
+        }
+        Ok(Ok(()))
+    }
+
+    /// A message of the batch is kept.
+    fn take(&mut self, place: usize, keep: &Keep) {
+        let bytes = keep.message.xml.len() as u64;
+        for holder in &keep.message.holders {
+            let Some(owner) = self.0.get_mut(&holder.owner) else { continue };
+            owner.bytes += bytes;
+            owner.known.room.overdraw(bytes);
+            if holder.waiting {
+                owner.waiting.push(place);
+                owner.known.waiting = owner.known.waiting.map(|n| n.saturating_add(1));
+                if let Some(senders) = &mut owner.senders {
+                    let sender = holder.with.bare_str();
+                    match senders.is_contact(sender) {
+                        Some(is_contact) => senders.add(sender, is_contact, 1),
+                        // It was not asked who that is, as nobody counts.
+                        None => owner.senders = None,
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Owner {
+    /// One more may wait. Room is made for it if it is within a share, and others are beyond theirs.
+    async fn may_wait(
+        &mut self,
+        on: &mut Writing<'_>,
+        before: &mut [&mut Keep],
+        holder: &Holder,
+    ) -> Result<bool> {
+        let Some(limit) = holder.limit else { return Ok(true) };
+        let waiting = match self.known.waiting {
+            Some(waiting) => waiting,
+            None => {
+                let in_batch = u32::try_from(self.waiting.len()).unwrap_or(u32::MAX);
+                let waiting = count_waiting(on, self.known.number).await?.saturating_add(in_batch);
+                *self.known.waiting.insert(waiting)
+            }
+        };
+        let shares = Shares::of(limit);
+        let is_room = waiting < limit;
+        let is_own = holder.with.bare_str() == holder.owner.as_str();
+        if is_room && (holder.archive || is_own || shares.have_room_for_anybody(waiting)) {
+            return Ok(true);
+        }
+        self.load_senders(on, before, holder).await?;
+        let is_contact = self.is_contact(on, holder).await?;
+        let Some(senders) = &mut self.senders else { return Ok(false) };
+        let sender = holder.with.bare_str();
+        // So that it is known who that is when it is counted.
+        senders.add(sender, is_contact, 0);
+        let is_within = is_own || senders.is_within(&shares, sender, is_contact);
+        if !is_within || is_room {
+            return Ok(is_within);
+        }
+        for other in senders.over_share(&shares, holder.owner.as_str()) {
+            if self.take_mark(on, before, &holder.owner, &other).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Takes the mark of the newest message from this sender that is in the archive.
+    async fn take_mark(
+        &mut self,
+        on: &mut Writing<'_>,
+        before: &mut [&mut Keep],
+        owner: &BareJid,
+        sender: &str,
+    ) -> Result<bool> {
+        // What is in the batch is newer than all that is written.
+        let in_batch = (0..self.waiting.len()).rev().find(|index| {
+            let Some(keep) = before.get_mut(self.waiting[*index]) else { return false };
+            let is_meant = |h: &&mut Holder| {
+                h.owner == *owner && h.waiting && h.archive && h.with.bare_str() == sender
+            };
+            let holder = keep.message.holders.iter_mut().find(is_meant);
+            holder.map(|holder| holder.waiting = false).is_some()
+        });
+        if let Some(index) = in_batch {
+            self.waiting.remove(index);
+        } else {
+            let taken = sqlx::query(TAKE_MARK)
+                .bind(self.known.number)
+                .bind(sender)
+                .execute(&mut *on.connection)
+                .await?;
+            if taken.rows_affected() == 0 {
+                return Ok(false);
+            }
+        }
+        self.known.waiting = self.known.waiting.map(|n| n.saturating_sub(1));
+        if let Some(senders) = &mut self.senders {
+            senders.remove(sender);
+        }
+        Ok(true)
+    }
+
+    async fn load_senders(
+        &mut self,
+        on: &mut Writing<'_>,
+        before: &[&mut Keep],
+        holder: &Holder,
+    ) -> Result<()> {
+        if self.senders.is_some() {
+            return Ok(());
+        }
+        let mut senders = load_senders(on, self.known.number).await?;
+        for place in &self.waiting {
+            let Some(keep) = before.get(*place) else { continue };
+            for other in keep.message.holders.iter().filter(|h| h.owner == holder.owner) {
+                let is_contact = is_contact(on, &self.known, other).await?;
+                senders.add(other.with.bare_str(), is_contact, 1);
+            }
+        }
+        self.senders = Some(senders);
+        Ok(())
+    }
+
+    async fn is_contact(&self, on: &mut Writing<'_>, holder: &Holder) -> Result<bool> {
+        let sender = holder.with.bare_str();
+        match self.senders.as_ref().and_then(|senders| senders.is_contact(sender)) {
+            Some(is_contact) => Ok(is_contact),
+            None => is_contact(on, &self.known, holder).await,
+        }
+    }
+
+    /// There is room for so many bytes more, or room was made.
+    async fn has_room(
+        &mut self,
+        on: &mut Writing<'_>,
+        holder: &Holder,
+        bytes: u64,
+    ) -> Result<bool> {
+        if !holder.archive && !holder.waiting || self.known.room.has(bytes) {
+            return Ok(true);
+        }
+        if !self.known.room.is_counted() {
+            usage::count(on, &mut self.known, self.bytes).await?;
+            if self.known.room.has(bytes) {
+                return Ok(true);
+            }
+        }
+        if holder.way == Way::Received && !is_contact(on, &self.known, holder).await? {
+            return Ok(false);
+        }
+        usage::push_out(on, &holder.owner, &mut self.known, self.bytes, bytes).await
+    }
+}
+
+/// The other side is in the roster of the owner, or the owner.
+async fn is_contact(on: &mut Writing<'_>, owner: &Known, holder: &Holder) -> Result<bool> {
+    let sender = holder.with.bare_str();
+    if sender == holder.owner.as_str() {
+        return Ok(true);
+    }
+    let row = sqlx::query(CONTACT)
+        .bind(owner.number)
+        .bind(sender)
+        .fetch_optional(&mut *on.connection)
+        .await?;
+    Ok(row.is_some())
+}
+
+async fn count_waiting(on: &mut Writing<'_>, owner: i64) -> Result<u32> {
+    let (count,) =
+        sqlx::query_as::<_, (i64,)>(COUNT).bind(owner).fetch_one(&mut *on.connection).await?;
+    Ok(u32::try_from(count).unwrap_or(u32::MAX))
+}
+
+async fn load_senders(on: &mut Writing<'_>, owner: i64) -> Result<Senders> {
+    let rows = sqlx::query_as::<_, (String, i64, bool)>(SENDERS)
+        .bind(owner)
+        .fetch_all(&mut *on.connection)
+        .await?;
+    let mut senders = Senders::default();
+    for (sender, count, is_contact) in rows {
+        senders.add(&sender, is_contact, u32::try_from(count).unwrap_or(u32::MAX));
+    }
+    Ok(senders)
+}
+
+const COUNT: &str = "SELECT count(*) FROM waiting WHERE owner = $1";
+const CONTACT: &str = "SELECT 1 FROM roster_item WHERE owner = $1 AND jid = $2 \
+    AND (listed OR subscription <> 0)";
+/// The newest of a sender that is in the archive, too.
+const TAKE_MARK: &str = "DELETE FROM waiting WHERE owner = $1 AND message = \
+    (SELECT w.message FROM waiting w WHERE w.owner = $1 AND w.sender = $2 AND NOT w.alone \
+    ORDER BY w.message DESC LIMIT 1)";
+/// The owner's own messages are a contact's.
+const SENDERS: &str = "SELECT w.sender, count(*), EXISTS (SELECT 1 FROM roster_item i \
+    WHERE i.owner = $1 AND i.jid = w.sender AND (i.listed OR i.subscription <> 0)) \
+    OR w.sender = (SELECT jid FROM owner WHERE number = $1) \
+    FROM waiting w WHERE w.owner = $1 GROUP BY w.sender";
+
+/// All but the one that sorts what waits for one owner.
+#[cfg(test)]
+pub(super) fn statements() -> Vec<String> {
+    [COUNT, CONTACT, TAKE_MARK].map(str::to_owned).into()
+}

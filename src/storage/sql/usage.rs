@@ -1,0 +1,189 @@
+//! What an account keeps, counted: the archive by sums of its segments, all else row by row.
+
+use std::sync::atomic::Ordering;
+
+use async_trait::async_trait;
+
+use super::archive::Expire;
+use super::writer::{Change, Known, Writing};
+use super::{Connection, Database};
+use crate::jid::BareJid;
+use crate::storage::usage::{Room, slack};
+use crate::storage::{Result, StorageError, Usage, UsageStore};
+
+#[async_trait]
+impl UsageStore for Database {
+    async fn used(&self, owner: &BareJid) -> Result<Usage> {
+        self.writer.catch_up().await?;
+        let mut on = self.reads.acquire().await?;
+        let number = sqlx::query_as::<_, (i64,)>("SELECT number FROM owner WHERE jid = $1")
+            .bind(owner.as_str())
+            .fetch_optional(&mut *on)
+            .await?;
+        match number {
+            Some((number,)) => usage(&mut on, number).await,
+            None => Ok(Usage::default()),
+        }
+    }
+
+    async fn quota(&self, owner: &BareJid) -> Result<Option<u64>> {
+        let row = sqlx::query_as::<_, (Option<i64>,)>("SELECT quota FROM owner WHERE jid = $1")
+            .bind(owner.as_str())
+            .fetch_optional(&self.reads)
+            .await?;
+        Ok(row.and_then(|(quota,)| quota).map(quota_read))
+    }
+
+    async fn set_quota(&self, owner: &BareJid, bytes: Option<u64>) -> Result<()> {
+        self.writer.write(SetQuota { owner: owner.clone(), bytes }).await
+    }
+
+    fn set_default_quota(&self, bytes: u64) {
+        self.quota.store(bytes, Ordering::Release);
+    }
+}
+
+struct SetQuota {
+    owner: BareJid,
+    bytes: Option<u64>,
+}
+
+#[async_trait]
+impl Change for SetQuota {
+    type Answer = ();
+
+    async fn apply(&self, on: &mut Writing<'_>) -> Result<()> {
+        let known = on.owner(&self.owner).await?;
+        sqlx::query("UPDATE owner SET quota = $2 WHERE number = $1")
+            .bind(known.number)
+            .bind(self.bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX)))
+            .execute(&mut *on.connection)
+            .await?;
+        let known = Known { quota: self.bytes, room: Room::Unknown, ..known };
+        on.memory.remember(&self.owner, known);
+        Ok(())
+    }
+}
+
+/// As it is stored.
+pub(super) fn quota_read(bytes: i64) -> u64 {
+    if bytes == i64::MAX { u64::MAX } else { bytes.unsigned_abs() }
+}
+
+/// Counts what an owner keeps. So many bytes come on top of what is written.
+pub(super) async fn count(on: &mut Writing<'_>, known: &mut Known, unwritten: u64) -> Result<u64> {
+    sqlx::query(SUM_UP).bind(known.number).execute(&mut *on.connection).await?;
+    let used = usage(on.connection, known.number).await?.total().saturating_add(unwritten);
+    known.room = Room::left(on.quota_of(known), used);
+    Ok(used)
+}
+
+/// Makes room for so many bytes, and a little more, by forgetting the oldest messages of an archive that
+/// are delivered. `false` if there are not enough of them.
+pub(super) async fn push_out(
+    on: &mut Writing<'_>,
+    owner: &BareJid,
+    known: &mut Known,
+    unwritten: u64,
+    bytes: u64,
+) -> Result<bool> {
+    let quota = on.quota_of(known);
+    if bytes > quota {
+        return Ok(false);
+    }
+    for _ in 0..ROUNDS {
+        let used = count(on, known, unwritten).await?;
+        if known.room.has(bytes) {
+            return Ok(true);
+        }
+        let wanted = used.saturating_add(bytes).saturating_add(slack(quota)) - quota;
+        let rows = sqlx::query_as::<_, (i64, i64)>(OLDEST)
+            .bind(known.number)
+            .bind(AT_ONCE)
+            .fetch_all(&mut *on.connection)
+            .await?;
+        let mut freed = 0;
+        let enough = rows.iter().find(|(_, bytes)| {
+            freed += bytes.unsigned_abs();
+            freed >= wanted
+        });
+        let Some((last, _)) = enough.or(rows.last()) else { return Ok(false) };
+        Expire { owner: owner.clone(), below: last + 1 }.apply(on).await?;
+    }
+    Ok(known.room.has(bytes))
+}
+
+/// Something of an account is put in the place of another: so many bytes for so many. What it grows by
+/// is taken from the account's room.
+///
+/// # Errors
+/// [`StorageError::Quota`] if it is to stay within the quota, and there is no room.
+pub(super) async fn change(
+    on: &mut Writing<'_>,
+    owner: &BareJid,
+    old: u64,
+    new: u64,
+    within_quota: bool,
+) -> Result<()> {
+    let Some(bytes) = new.checked_sub(old).filter(|more| *more > 0) else {
+        on.memory.freed(owner);
+        return Ok(());
+    };
+    let mut known = on.owner(owner).await?;
+    if !known.room.has(bytes) && !known.room.is_counted() {
+        count(on, &mut known, 0).await?;
+    }
+    let is_kept = known.room.has(bytes) || !within_quota;
+    if is_kept {
+        known.room.overdraw(bytes);
+    }
+    on.memory.remember(owner, known);
+    if is_kept { Ok(()) } else { Err(StorageError::Quota) }
+}
+
+async fn usage(on: &mut Connection, owner: i64) -> Result<Usage> {
+    let (archive, waiting, roster) =
+        sqlx::query_as::<_, (i64, i64, i64)>(SUMS).bind(owner).fetch_one(&mut *on).await?;
+    let documents = sqlx::query_as::<_, (String, i64)>(DOCUMENTS).bind(owner).fetch_all(on).await?;
+    let bytes = i64::unsigned_abs;
+    Ok(Usage {
+        archive: bytes(archive),
+        documents: documents.into_iter().map(|(kind, sum)| (kind, bytes(sum))).collect(),
+        roster: bytes(roster),
+        waiting: bytes(waiting),
+    })
+}
+
+/// Messages that are pushed out at once, and how often.
+const AT_ONCE: i64 = 500;
+const ROUNDS: usize = 20;
+
+/// The segment that grows is counted each time: its sum would not stay right.
+const SUM_UP: &str = "UPDATE archive_segment SET bytes = \
+    (SELECT CAST(coalesce(sum(r.bytes), 0) AS BIGINT) FROM archive_row r \
+    WHERE r.segment = archive_segment.segment AND r.owner = archive_segment.owner) \
+    WHERE volume IN (SELECT number FROM archive_volume) AND owner = $1 AND bytes IS NULL \
+    AND segment < (SELECT max(segment) FROM archive_row)";
+
+const SUMS: &str = "SELECT \
+    (SELECT CAST(coalesce(sum(coalesce(s.bytes, (SELECT sum(r.bytes) FROM archive_row r \
+    WHERE r.segment = s.segment AND r.owner = s.owner))), 0) AS BIGINT) \
+    FROM archive_volume v CROSS JOIN archive_segment s ON s.volume = v.number WHERE s.owner = $1), \
+    (SELECT CAST(coalesce(sum(octet_length(m.xml)), 0) AS BIGINT) \
+    FROM waiting w CROSS JOIN message m ON m.id = w.message WHERE w.owner = $1 AND w.alone), \
+    (SELECT CAST(coalesce(sum(octet_length(jid) + octet_length(name) + octet_length(groups) \
+    + coalesce(octet_length(pending_in), 0)), 0) AS BIGINT) FROM roster_item WHERE owner = $1)";
+
+const DOCUMENTS: &str = "SELECT kind, CAST(sum(octet_length(xml)) AS BIGINT) FROM document \
+    WHERE owner = $1 GROUP BY kind";
+
+/// Before the oldest one that waits.
+const OLDEST: &str = "SELECT a.id, a.bytes FROM archive a WHERE a.owner = $1 AND a.id < \
+    coalesce((SELECT min(message) FROM waiting WHERE owner = $1), 9223372036854775807) \
+    ORDER BY a.volume, a.first, a.id LIMIT $2";
+
+/// All that must not walk through the table.
+#[cfg(test)]
+pub(super) fn statements() -> Vec<String> {
+    [SUM_UP, SUMS, OLDEST].map(str::to_owned).into()
+}
