@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use program::{Place, Server};
 use serde_json::{Value, json};
+use sqlx::Connection;
 
 #[test]
 fn help_tells_commands_and_exit_codes() {
@@ -377,4 +378,42 @@ fn a_quota_is_shown_and_set_for_one_account() {
         place.run(&format!("user quota romeo {wrong}")).ends_with(2);
     }
     place.run("user quota nobody").ends_with(3);
+}
+
+/// Whoever opens a damaged log first makes it look sound: a command must say so, too.
+#[test]
+fn a_command_tells_of_a_damaged_log() {
+    let place = Place::new();
+    place.run_with("user add romeo --password-stdin", "soldierly\n").ends_with(0);
+    let data = place.path().join("waxwing-data");
+    let names = ["waxwing.sqlite", "waxwing.sqlite-wal", "waxwing.sqlite-shm"];
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    // As a server leaves them that is killed.
+    let left = tempfile::tempdir().unwrap();
+    runtime.block_on(async {
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(data.join(names[0]));
+        let mut raw = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
+        for n in 0..20_u8 {
+            let value = vec![n; 6_000];
+            let put = sqlx::query("INSERT INTO setting VALUES ($1, $2)").bind(i64::from(n));
+            put.bind(value).execute(&mut raw).await.unwrap();
+        }
+        for name in names {
+            fs::copy(data.join(name), left.path().join(name)).unwrap();
+        }
+        raw.close().await.unwrap();
+    });
+    for name in names {
+        fs::copy(left.path().join(name), data.join(name)).unwrap();
+    }
+    let log = data.join(names[1]);
+    let mut bytes = fs::read(&log).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0xff;
+    fs::write(&log, bytes).unwrap();
+    let ran = place.run("user list").ends_with(0);
+    for wanted in ["waxwing.sqlite-wal is damaged", "may be missing", "A copy of the log"] {
+        assert!(ran.err.contains(wanted), "{wanted}: {}", ran.err);
+    }
+    assert_eq!(place.run("user list").ends_with(0).err, "");
 }

@@ -11,8 +11,9 @@ use super::{Exit, Problem, ask};
 use crate::admin::{self, Answer, Code, Request, socket};
 use crate::auth::Derivations;
 use crate::clock::Clock;
-use crate::config::Backend;
+use crate::config::{Backend, LogConfig};
 use crate::host::command::{Caller, Command, CommandCx, Outcome, Permission};
+use crate::log;
 use crate::storage::{self, DataLock};
 use crate::tasks::Tasks;
 
@@ -134,6 +135,10 @@ fn lock(place: &Place, command: &dyn Command) -> Result<Result<DataLock, Problem
 async fn on_data(place: &Place, request: &Request, lock: DataLock) -> Result<Answer, Problem> {
     let config = &place.config;
     place.remember()?;
+    // What is wrong with the data must be told by whoever opens them first: a server that comes later
+    // does not see it any more. Nobody else has set up a log.
+    let level = "off,waxwing::storage=warn".to_owned();
+    drop(log::init(&LogConfig { level, ..config.log.clone() }));
     let tasks = Tasks::new();
     let storage = storage::open(config, &tasks).await?;
     let cx = CommandCx {

@@ -43,21 +43,38 @@ impl Command for Quota {
         Permission::Write
     }
 
+    fn is_destructive(&self) -> bool {
+        true
+    }
+
+    /// Only if less is to be kept than there is.
+    async fn question(
+        &self,
+        cx: &CommandCx,
+        arguments: &Arguments,
+    ) -> std::result::Result<Option<String>, CommandError> {
+        let user = must_exist(cx, arguments).await?;
+        let Some(wanted) = wanted(arguments)? else { return Ok(None) };
+        let quota = wanted.unwrap_or(cx.config.limits.account_bytes as u64);
+        let used = cx.storage.usage().used(&user).await?.total();
+        Ok((used > quota).then(|| {
+            format!(
+                "{user} keeps {}, more than {}. Remove the oldest messages from its archive as new ones \
+                 come?",
+                about(used),
+                about(quota)
+            )
+        }))
+    }
+
     async fn run(
         &self,
         cx: &CommandCx,
         arguments: &Arguments,
     ) -> std::result::Result<Outcome, CommandError> {
         let user = must_exist(cx, arguments).await?;
-        let store = cx.storage.usage();
-        match (arguments.text("set"), arguments.flag("default")) {
-            (None, false) => {}
-            (Some(text), false) => store.set_quota(&user, Some(bytes(text)?)).await?,
-            (None, true) => store.set_quota(&user, None).await?,
-            (Some(_), true) => {
-                let both = "`set` and `default` cannot be given together";
-                return Err(CommandError::Invalid(both.to_owned()));
-            }
+        if let Some(quota) = wanted(arguments)? {
+            cx.storage.usage().set_quota(&user, quota).await?;
         }
         let kept = Kept::of(cx, &user).await?;
         let mut json = json!({ "account": user, "has_own_quota": kept.is_own });
@@ -74,6 +91,19 @@ impl Command for Quota {
         let used = about(kept.usage.total());
         let text = format!("{user} {bound} and keeps {used}.{}", parts.concat());
         Ok(Outcome::Done { text, json })
+    }
+}
+
+/// The quota that the arguments ask for, `None`: that of the configuration. The outer `None`: no change.
+fn wanted(arguments: &Arguments) -> std::result::Result<Option<Option<u64>>, CommandError> {
+    match (arguments.text("set"), arguments.flag("default")) {
+        (None, false) => Ok(None),
+        (Some(text), false) => Ok(Some(Some(bytes(text)?))),
+        (None, true) => Ok(Some(None)),
+        (Some(_), true) => {
+            let both = "`set` and `default` cannot be given together";
+            Err(CommandError::Invalid(both.to_owned()))
+        }
     }
 }
 
