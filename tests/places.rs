@@ -126,7 +126,7 @@ fn a_server_starts_beside_any_command() {
     for (i, line) in commands.iter().cycle().take(20).enumerate() {
         let command = place.command(line).spawn().unwrap();
         let mut server = place.serve();
-        server.log_until("listening for clients");
+        server.log_until("server started");
         // With or without the server: both are right, but not that somebody stood in the way.
         let output = command.wait_with_output().unwrap();
         let asks_server = line.contains("status") || line.contains("session");
@@ -165,7 +165,7 @@ async fn a_server_waits_for_a_command_and_says_for_which() {
     assert!(place.run("status", 5).contains("running"));
     assert!(place.run("session list", 5).contains("needs a running server"));
     drop(lock);
-    server.log_until("listening for clients");
+    server.log_until("server started");
     server.end();
 }
 
@@ -191,7 +191,7 @@ fn a_data_directory_that_others_may_enter_is_closed() {
         assert!(!place.run("user list", 0).contains("0700"), "it is told once");
         fs::set_permissions(place.data(), Permissions::from_mode(open)).unwrap();
         let mut server = place.serve();
-        let log = server.log_until("listening for clients");
+        let log = server.log_until("server started");
         assert!(log.contains("WARN") && log.contains("its mode is 0700 now"), "{log}");
         assert_eq!(mode(&place.data()), 0o700);
         server.end();
@@ -251,7 +251,7 @@ fn a_file_without_a_host_says_what_is_served() {
     fs::write(place.path("waxwing.toml"), ports).unwrap();
     assert!(place.run("config check", 0).contains("the only domain is localhost"));
     let mut server = place.serve();
-    let log = server.log_until("listening for clients");
+    let log = server.log_until("server started");
     assert!(log.contains("the only domain is localhost"), "{log}");
     server.end();
     fs::write(place.path("waxwing.toml"), format!("{ports}[[host]]\ndomain = \"a.example\"\n"))
@@ -350,7 +350,7 @@ fn what_root_makes_belongs_to_the_owner_of_the_data_directory() {
     let domain = "[[host]]\ndomain = \"localhost\"\n";
     fs::write(place.path("waxwing.toml"), format!("{ports}{domain}")).unwrap();
     let mut server = place.serve();
-    server.log_until("listening for clients");
+    server.log_until("server started");
     place.run("user add benvolio --random", 0);
     for file in ["admin.sock", "certs/localhost.key", "waxwing.sqlite-wal", "waxwing.sqlite-shm"] {
         assert!(data.join(file).exists(), "{file}");
@@ -369,7 +369,7 @@ fn what_root_has_left_is_given_to_the_owner_of_the_data_directory() {
     place.make_data(0o700);
     place.run("user add romeo --random", 0);
     let mut server = place.serve();
-    server.log_until("listening for clients");
+    server.log_until("server started");
     server.end();
     // A link to a file from elsewhere is not given away.
     fs::write(place.path("elsewhere"), "").unwrap();
@@ -390,7 +390,7 @@ fn a_data_directory_that_a_server_makes_belongs_to_the_owner_of_the_one_above() 
     fs::create_dir(place.path("state")).unwrap();
     give(&place.path("state"));
     let mut server = place.serve();
-    server.log_until("listening for clients");
+    server.log_until("server started");
     server.end();
     assert_eq!(foreign(&place.path("state")), Vec::<PathBuf>::new());
 }
