@@ -218,7 +218,9 @@ impl Drop for House {
 /// The address, if this line of the log says where it listens.
 fn address_in(line: &str) -> Option<SocketAddr> {
     let line: Value = serde_json::from_str(line).ok()?;
-    (line["message"] == "listening for clients").then(|| line["address"].as_str()?.parse().ok())?
+    // "starttls 127.0.0.1:5222", as there is one listener.
+    let is_ready = line["message"] == "server started";
+    is_ready.then(|| line["listeners"].as_str()?.rsplit(' ').next()?.parse().ok())?
 }
 
 /// For starting and ending. Long: the machine may be busy.
