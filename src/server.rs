@@ -86,6 +86,7 @@ impl Server {
         keep_to_quota(c2s.hosts.storage.as_ref(), &c2s.hosts.config.load());
         c2s.restore().await?;
         drop(c2s.hosts.tasks.spawn("goodbye", Arc::clone(&c2s).say_goodbye()));
+        drop(c2s.hosts.tasks.spawn("memory", Arc::clone(&c2s).watch_memory()));
         let mut addresses = Vec::new();
         for (entry, listener) in listeners {
             if let Ok(address) = listener.local_addr() {

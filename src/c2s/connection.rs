@@ -309,6 +309,7 @@ async fn write_next(
     let marks = marks_of(session, &stanzas);
     let bytes = next_bytes(hosts, session, stanzas, false);
     unsettled.answered();
+    session.handle().writing(bytes.len());
     let written = tokio::select! {
         written = write_all(writer, &bytes, limit) => written,
         () = stop.lost() => Err(io::ErrorKind::NotConnected.into()),
@@ -316,6 +317,7 @@ async fn write_next(
         // told to close and does not read.
         () = session.handle().interrupted() => Err(io::ErrorKind::Interrupted.into()),
     };
+    session.handle().writing(0);
     match written {
         Ok(()) => {
             hosts.metrics.bytes_out.inc_by(bytes.len() as u64);

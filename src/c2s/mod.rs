@@ -5,6 +5,7 @@ mod deadline;
 mod handshake;
 mod hibernate;
 mod incoming;
+mod memory;
 mod negotiate;
 mod pace;
 mod restart;

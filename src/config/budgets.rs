@@ -44,4 +44,12 @@ section! {
 
     /// Logins from one address that may fail in a minute, in the long run (`auth.slow_addresses`).
     guesses_per_address: u32 = 5 => Count::between(0, 6000), Reload;
+
+    /// Bytes held in memory for the clients of one account: what waits to be written, and what they
+    /// have not acknowledged. Beyond it, messages stay in the store until there is room; beyond it by a
+    /// quarter, the session that holds most is closed.
+    memory_per_account: usize = 16 * MIB => Size::between(0, 64 * GIB), Reload;
+
+    /// Bytes held in memory for all clients together, likewise.
+    memory: usize = GIB => Size::between(0, 1024 * GIB), Reload;
 }

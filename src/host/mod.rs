@@ -109,13 +109,14 @@ impl Hosts {
                 Ok(Host { domain: SmolStr::new(jid.domain()), jid })
             })
             .collect::<Result<_, _>>()?;
+        let budgets = Budgets::new(&parts.config, &parts.metrics);
         Ok(Self {
             derivations: Derivations::new(&parts.config.auth),
             running: OnceLock::new(),
-            budgets: Budgets::new(&parts.config, &parts.metrics),
+            sessions: Arc::new(SessionTable::with_memory(budgets.memory.clone())),
+            budgets,
             config: ArcSwap::from_pointee(parts.config),
             storage: parts.storage,
-            sessions: Arc::default(),
             registry: parts.registry,
             blocked: AccountCache::new(BLOCKED_BYTES),
             preferences: AccountCache::new(PREFERENCES_BYTES),

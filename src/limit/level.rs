@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use prometheus_client::metrics::gauge::Gauge;
+use tokio::sync::Notify;
 
 use super::budget::{About, Action, Scope, Tally};
 use super::keyed::{Forget, Keyed};
@@ -35,6 +36,8 @@ struct LevelParts {
     addresses: Keyed<Origin, Amount>,
     /// The metric itself.
     all: Gauge,
+    /// A sum is far over its bound.
+    overdrawn: Notify,
 }
 
 /// What one holder holds. It is given back when this is dropped.
@@ -56,6 +59,7 @@ impl Level {
             accounts: Keyed::default(),
             addresses: Keyed::default(),
             all: metrics.budget_held(about.name),
+            overdrawn: Notify::new(),
         }))
     }
 
@@ -83,10 +87,16 @@ impl Level {
         u64::try_from(self.0.all.get()).unwrap_or(0)
     }
 
-    /// More is held in all than may be.
+    /// Beyond these, what can wait did not help.
     #[must_use]
-    pub fn is_over(&self) -> bool {
-        self.0.bounds.load().all.is_some_and(|most| self.all() > most)
+    pub fn far_bounds(&self) -> Bounds {
+        let Bounds { account, address, all } = **self.0.bounds.load();
+        Bounds { account: account.map(far), address: address.map(far), all: all.map(far) }
+    }
+
+    /// Waits until more is held and a sum is far over its bound. For one task.
+    pub async fn overdrawn(&self) {
+        self.0.overdrawn.notified().await;
     }
 
     /// Counts what is done to who is over the budget.
@@ -102,6 +112,9 @@ impl Held {
         if amount > before {
             self.sums(|sum| sum.add(amount - before));
             self.level.0.all.inc_by(signed(amount - before));
+            if self.far_over().is_some() {
+                self.level.0.overdrawn.notify_one();
+            }
         } else if amount < before {
             self.sums(|sum| sum.subtract(before - amount));
             self.level.0.all.dec_by(signed(before - amount));
@@ -150,18 +163,28 @@ impl Held {
         self.account.as_deref().map_or_else(|| self.own(), Amount::get)
     }
 
-    /// Its account, or all together, hold more than they may: whose sum it is.
+    /// Its account, its address, or all together, hold more than they may: whose sum it is.
     #[must_use]
     pub fn over(&self) -> Option<Scope> {
-        let bounds = **self.level.0.bounds.load();
-        let is_over = |sum: Option<&Amount>, most: Option<u64>| matches!((sum, most), (Some(sum), Some(most)) if sum.get() > most);
-        if is_over(self.account.as_deref(), bounds.account) {
-            return Some(Scope::Account);
-        }
-        if is_over(self.address.as_deref(), bounds.address) {
-            return Some(Scope::Address);
-        }
-        bounds.all.is_some_and(|most| self.level.all() > most).then_some(Scope::All)
+        self.beyond(&self.level.0.bounds.load())
+    }
+
+    /// As [`Held::over`], by more than a quarter: what can wait did not help.
+    #[must_use]
+    pub fn far_over(&self) -> Option<Scope> {
+        self.beyond(&self.level.far_bounds())
+    }
+
+    fn beyond(&self, bounds: &Bounds) -> Option<Scope> {
+        let is_beyond =
+            |sum: Option<u64>, most: Option<u64>| most.is_some_and(|most| sum > Some(most));
+        [
+            (Scope::Account, self.account.as_deref().map(Amount::get), bounds.account),
+            (Scope::Address, self.address.as_deref().map(Amount::get), bounds.address),
+            (Scope::All, Some(self.level.all()), bounds.all),
+        ]
+        .into_iter()
+        .find_map(|(scope, sum, most)| is_beyond(sum, most).then_some(scope))
     }
 
     /// Another holder of the same account and address, who holds nothing yet.
@@ -223,6 +246,10 @@ impl Forget for Amount {
     fn until(&self) -> u64 {
         if self.get() == 0 { 0 } else { u64::MAX }
     }
+}
+
+fn far(most: u64) -> u64 {
+    most.saturating_add(most / 4)
 }
 
 fn signed(amount: u64) -> i64 {

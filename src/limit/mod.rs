@@ -8,6 +8,7 @@ mod guesses;
 mod kept;
 mod keyed;
 mod level;
+mod memory;
 mod open_files;
 mod origin;
 mod print;
@@ -41,6 +42,7 @@ pub const ALL: &[&About] = &[
     &connections::ABOUT,
     &guesses::ABOUT,
     &kept::KEPT,
+    &memory::ABOUT,
     &registrations::ABOUT,
     &client::TRAFFIC,
     &kept::WAITING,
@@ -56,6 +58,8 @@ pub struct Budgets {
     pub guesses: Guesses,
     /// What the store keeps for an account.
     pub kept: Kept,
+    /// Bytes that are held for clients.
+    pub memory: Level,
     /// Accounts that strangers make.
     pub registrations: Registrations,
     traffic: Rate,
@@ -71,6 +75,7 @@ impl Budgets {
             connections: Connections::new(metrics),
             guesses: Guesses::new(metrics),
             kept: Kept::new(metrics),
+            memory: Level::new(&memory::ABOUT, metrics),
             registrations: Registrations::new(metrics),
             traffic: Rate::new(&client::TRAFFIC, metrics),
             work: Rate::new(&client::WORK, metrics),
@@ -88,6 +93,11 @@ impl Budgets {
             .set(connections(limits.connections, open_files), limits.connections_per_address);
         self.guesses.set(budgets.guesses_per_account, budgets.guesses_per_address);
         self.registrations.set(config.registration.per_address);
+        self.memory.set(Bounds {
+            account: bound(budgets.memory_per_account),
+            address: None,
+            all: bound(budgets.memory),
+        });
         let paces = |per_account: usize, per_address: usize| Paces {
             session: pace(budgets, per_account).map(half),
             account: pace(budgets, per_account),
@@ -113,6 +123,11 @@ impl Budgets {
     pub fn is_exempt(&self, user: &BareJid) -> bool {
         self.exempt.load().contains(user)
     }
+}
+
+/// 0: there is none.
+fn bound(most: usize) -> Option<u64> {
+    (most > 0).then_some(most as u64)
 }
 
 /// 0: there is none.

@@ -103,10 +103,11 @@ fn what_is_held_is_given_back() {
     second.set(41);
     assert_eq!((first.over(), other.over()), (Some(Scope::Account), None));
     other.set(50);
-    assert_eq!((other.over(), level.is_over()), (Some(Scope::All), true));
+    assert_eq!((other.over(), other.far_over()), (Some(Scope::All), None));
+    assert_eq!(second.far_over(), None, "not by more than a quarter");
     second.set(1);
     drop(first);
-    assert_eq!((second.of_account(), level.all(), level.is_over()), (1, 51, false));
+    assert_eq!((second.of_account(), level.all(), other.over()), (1, 51, None));
     assert_eq!(other.try_add(100), Err(Scope::All));
     assert_eq!(second.try_add(100), Err(Scope::All));
     level.set(Bounds { account: Some(100), ..Bounds::default() });
@@ -114,6 +115,20 @@ fn what_is_held_is_given_back() {
     assert_eq!(second.try_add(99), Ok(()));
     drop((second, other));
     assert_eq!(level.all(), 0);
+}
+
+#[tokio::test]
+async fn who_watches_a_level_hears_when_a_sum_is_far_over() {
+    let level = Level::new(&TRIED, &Metrics::new());
+    level.set(Bounds { account: Some(100), ..Bounds::default() });
+    let held = level.holder(Some(JULIET), None);
+    let overdrawn = level.overdrawn();
+    tokio::pin!(overdrawn);
+    held.set(125);
+    assert!(futures_util::poll!(&mut overdrawn).is_pending());
+    held.set(126);
+    assert_eq!(held.far_over(), Some(Scope::Account));
+    overdrawn.await;
 }
 
 #[test]

@@ -195,7 +195,7 @@ impl Backlog {
     /// A message comes while others wait, or does not find room: it is held, or will be read.
     pub(super) fn pass_by(&mut self, delivery: Delivery, mark: MessageId) {
         match &mut self.mode {
-            Some(Mode::Holding(held)) if held.len() < HELD => {
+            Some(Mode::Holding(held)) if has_room(held) => {
                 let size = delivery.stanza.size();
                 held.push_back(delivery);
                 self.take(mark, size, false);
@@ -247,5 +247,12 @@ impl Backlog {
     }
 }
 
+fn has_room(held: &VecDeque<Delivery>) -> bool {
+    let bytes = || held.iter().map(|delivery| delivery.stanza.size()).sum::<usize>();
+    held.len() < HELD && bytes() < HELD_BYTES
+}
+
 /// Messages held while the last of those before them are read.
 const HELD: usize = 64;
+/// Bytes of them; the last one may be beyond.
+const HELD_BYTES: usize = 256 * 1024;

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::Session;
 use super::backlog::{ArchivePage, Backlog};
 use super::inbox::{Delivery, Inbox, InboxLimits};
+use super::memory::Memory;
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::stanza::{Presence, PresenceKind, Stanza};
 use crate::storage::MessageId;
@@ -150,12 +151,17 @@ struct Shared {
 }
 
 impl SessionHandle {
-    pub(super) fn new(jid: FullJid, facts: SessionFacts, bounds: InboxLimits) -> Self {
+    pub(super) fn new(
+        jid: FullJid,
+        facts: SessionFacts,
+        bounds: InboxLimits,
+        memory: Memory,
+    ) -> Self {
         Self(Arc::new(Shared {
             jid,
             facts: Mutex::new(facts),
             presence: Mutex::default(),
-            inbox: Inbox::new(bounds),
+            inbox: Inbox::new(bounds, memory),
         }))
     }
 
@@ -469,6 +475,23 @@ impl SessionHandle {
     #[must_use]
     pub fn has_writer(&self) -> bool {
         self.0.inbox.has_writer()
+    }
+
+    /// So many bytes are being written to the client. For the owner.
+    pub fn writing(&self, bytes: usize) {
+        self.0.inbox.memory().in_writing(bytes);
+    }
+
+    /// About how many bytes are held for its client.
+    #[must_use]
+    pub fn memory(&self) -> u64 {
+        self.0.inbox.memory().own()
+    }
+
+    /// It has ended, or was told to close.
+    #[must_use]
+    pub fn is_ending(&self) -> bool {
+        self.0.inbox.is_ending()
     }
 
     pub(super) fn inbox(&self) -> &Inbox {

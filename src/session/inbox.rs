@@ -17,6 +17,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::backlog::Backlog;
+use super::memory::Memory;
 use super::{CloseReason, Order, Undelivered};
 use crate::jid::Jid;
 use crate::stanza::{MessageKind, Stanza};
@@ -62,6 +63,8 @@ pub(super) struct Inbox {
     drained: Notify,
     /// Wakes who reads what waits for the account.
     backlog: Notify,
+    /// What the session holds, for its budget.
+    memory: Memory,
 }
 
 #[derive(Debug, Default)]
@@ -75,6 +78,8 @@ struct State {
     unwritten: bool,
     /// And there is so much of it that what is worthless later is refused.
     is_choked: bool,
+    /// It was told to close.
+    is_ending: bool,
     /// The session has ended: it takes neither stanzas nor orders.
     closed: bool,
     /// Custody, and the reading of what waits for the account.
@@ -82,13 +87,14 @@ struct State {
 }
 
 impl Inbox {
-    pub(super) fn new(bounds: InboxLimits) -> Self {
+    pub(super) fn new(bounds: InboxLimits, memory: Memory) -> Self {
         Self {
             bounds,
             state: Mutex::default(),
             filled: Notify::new(),
             drained: Notify::new(),
             backlog: Notify::new(),
+            memory,
         }
     }
 
@@ -113,7 +119,7 @@ impl Inbox {
             if state.backlog.has(mark) {
                 return Ok(());
             }
-            if !from_backlog && (full || state.backlog.is_closed()) {
+            if !from_backlog && (full || state.backlog.is_closed() || self.memory.is_short()) {
                 state.backlog.pass_by(delivery, mark);
                 drop(state);
                 self.backlog.notify_one();
@@ -124,6 +130,7 @@ impl Inbox {
         }
         // What is read from the store is bounded by custody.
         if full && !from_backlog {
+            state.is_ending = true;
             state.order.get_or_insert(Order::Close(CloseReason::Overrun));
             drop(state);
             self.filled.notify_one();
@@ -136,6 +143,7 @@ impl Inbox {
             state.backlog.take(*mark, 0, false);
         }
         state.bytes += size;
+        self.memory.in_mailbox(state.bytes);
         state.queue.push_back(delivery);
         let first = state.queue.len() == 1;
         drop(state);
@@ -150,6 +158,7 @@ impl Inbox {
     /// and with it the sender of its answer, so that who gave it knows.
     pub(super) fn order(&self, order: Order) {
         let mut state = self.state.lock();
+        state.is_ending |= matches!(order, Order::Close(_));
         let stays = match state.order {
             Some(Order::Close(_)) => true,
             Some(Order::Detach(_)) => matches!(order, Order::HandOver(_)),
@@ -234,6 +243,7 @@ impl Inbox {
     pub(super) fn take(&self) -> (VecDeque<Delivery>, Option<Order>) {
         let mut state = self.state.lock();
         state.bytes = 0;
+        self.memory.in_mailbox(0);
         state.prompted = false;
         let taken = (std::mem::take(&mut state.queue), state.order.take());
         drop(state);
@@ -254,6 +264,7 @@ impl Inbox {
     pub(super) fn put_back(&self, mut deliveries: VecDeque<Delivery>) {
         let mut state = self.state.lock();
         state.bytes += deliveries.iter().map(|d| d.stanza.size()).sum::<usize>();
+        self.memory.in_mailbox(state.bytes);
         deliveries.append(&mut state.queue);
         state.queue = deliveries;
     }
@@ -277,6 +288,17 @@ impl Inbox {
     /// later, until there is.
     pub(super) fn choke(&self) {
         self.state.lock().is_choked = true;
+    }
+
+    /// What the session holds, for its budget.
+    pub(super) fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// It has ended, or was told to close.
+    pub(super) fn is_ending(&self) -> bool {
+        let state = self.state.lock();
+        state.closed || state.is_ending
     }
 
     /// Looks at the reading of what waits, or changes it. The closure must be short.
@@ -325,6 +347,7 @@ impl Inbox {
         let mut state = self.state.lock();
         let Some(held) = state.backlog.end() else { return false };
         state.bytes += held.iter().map(|delivery| delivery.stanza.size()).sum::<usize>();
+        self.memory.in_mailbox(state.bytes);
         state.queue.extend(held);
         drop(state);
         self.filled.notify_one();
@@ -336,6 +359,7 @@ impl Inbox {
         let mut state = self.state.lock();
         state.closed = true;
         state.bytes = 0;
+        self.memory.in_mailbox(0);
         state.order = None;
         state.backlog = Backlog::default();
         std::mem::take(&mut state.queue).into()

@@ -8,6 +8,7 @@ mod backlog;
 mod handle;
 mod inbox;
 mod link;
+mod memory;
 mod saved;
 pub mod stream_management;
 mod table;
@@ -59,7 +60,8 @@ impl Session {
         bounds: InboxLimits,
         limit: usize,
     ) -> Self {
-        let handle = SessionHandle::new(jid, facts, bounds);
+        let memory = table.memory(&jid);
+        let handle = SessionHandle::new(jid, facts, bounds, memory);
         if !handle.is_anonymous() {
             // What others send to this very address must not overtake what waits.
             handle.expect_backlog();
@@ -76,7 +78,11 @@ impl Session {
 
     /// Looks at what its loops share. The closure must be short and must not call others.
     pub fn link<T>(&self, act: impl FnOnce(&mut Link) -> T) -> T {
-        act(&mut self.link.lock())
+        let mut link = self.link.lock();
+        let answer = act(&mut link);
+        let (_, bytes) = link.unacknowledged();
+        self.handle.inbox().memory().unacknowledged(bytes);
+        answer
     }
 
     /// Stream management begins (XEP-0198 §3), and how the session can be resumed, if the client

@@ -8,8 +8,10 @@ use smallvec::SmallVec;
 use smol_str::SmolStr;
 use tokio::sync::Notify;
 
+use super::memory::Memory;
 use super::{CloseReason, SessionHandle};
 use crate::jid::{BareJid, FullJid};
+use crate::limit::Level;
 
 /// The sessions of one account, oldest first.
 type Sessions = SmallVec<[SessionHandle; 2]>;
@@ -22,6 +24,8 @@ pub struct SessionTable {
     /// Sessions that can be resumed, by the ids that their clients know.
     resumable: Mutex<FxHashMap<SmolStr, SessionHandle>>,
     shards: Box<[Mutex<FxHashMap<BareJid, Sessions>>]>,
+    /// What all of them hold; `None`: it is not counted.
+    memory: Option<Level>,
 }
 
 impl Default for SessionTable {
@@ -30,11 +34,24 @@ impl Default for SessionTable {
             left: Notify::new(),
             resumable: Mutex::default(),
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            memory: None,
         }
     }
 }
 
 impl SessionTable {
+    /// With a budget for what is held for clients.
+    #[must_use]
+    pub fn with_memory(memory: Level) -> Self {
+        Self { memory: Some(memory), ..Self::default() }
+    }
+
+    /// The part that a new session has of the budget.
+    pub(super) fn memory(&self, jid: &FullJid) -> Memory {
+        let level = self.memory.as_ref();
+        level.map_or_else(Memory::default, |level| Memory::of(level, jid.bare_str()))
+    }
+
     pub(super) fn enter(&self, handle: &SessionHandle, limit: usize) {
         let user = handle.jid().to_bare();
         let mut shard = self.shard(&user).lock();

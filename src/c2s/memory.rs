@@ -1,0 +1,120 @@
+//! Ends sessions when too much is held for clients that do not read or do not acknowledge (budget
+//! `memory`). Nothing that was acknowledged is lost: such messages have their marks in the store
+//! (docs/delivery.md).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustc_hash::FxHashMap;
+
+use super::C2s;
+use crate::limit::{Action, Bounds, Scope};
+use crate::session::{CloseReason, SessionHandle};
+
+impl C2s {
+    /// Waits until a sum is far over its bound, and then ends one session after the other until it is
+    /// not. Ends with the server.
+    pub async fn watch_memory(self: Arc<Self>) {
+        let stopping = self.hosts.tasks.stopping();
+        let level = &self.hosts.budgets.memory;
+        loop {
+            tokio::select! {
+                () = stopping.cancelled() => return,
+                () = level.overdrawn() => {}
+            }
+            while let Some((session, scope)) =
+                next_to_end(&self.hosts.sessions.all(), &level.far_bounds())
+            {
+                let (jid, bytes) = (session.jid(), session.memory());
+                tracing::warn!(%jid, bytes, scope = scope.word(), "too much is held for clients");
+                level.count(scope, Action::Close);
+                session.close(CloseReason::Overrun);
+                // A flood must not keep this task from letting others run.
+                tokio::task::yield_now().await;
+            }
+            // Not for each stanza of a flood.
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
+
+/// Which session is to end next, and whose sum is over: the one that holds most, of an account that is
+/// over its bound, or of the account that holds most if all together are. What those hold that are
+/// ending is as good as free.
+fn next_to_end(sessions: &[SessionHandle], bounds: &Bounds) -> Option<(SessionHandle, Scope)> {
+    let mut accounts = FxHashMap::<&str, (u64, &SessionHandle)>::default();
+    for session in sessions.iter().filter(|session| !session.is_ending()) {
+        let entry = accounts.entry(session.jid().bare_str()).or_insert((0, session));
+        entry.0 += session.memory();
+        if session.memory() > entry.1.memory() {
+            entry.1 = session;
+        }
+    }
+    let all: u64 = accounts.values().map(|(sum, _)| sum).sum();
+    let (sum, session) = accounts.into_values().max_by_key(|(sum, _)| *sum)?;
+    let scope = match bounds {
+        Bounds { account: Some(most), .. } if sum > *most => Scope::Account,
+        Bounds { all: Some(most), .. } if all > *most => Scope::All,
+        _ => return None,
+    };
+    Some((session.clone(), scope))
+}
+
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(20);
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::next_to_end;
+    use crate::jid::FullJid;
+    use crate::limit::{Bounds, Budgets, Scope};
+    use crate::metrics::Metrics;
+    use crate::session::{CloseReason, InboxLimits, Session, SessionFacts, SessionTable};
+
+    fn session(table: &Arc<SessionTable>, jid: &str, bytes: usize) -> Session {
+        let facts = SessionFacts {
+            peer: "192.0.2.1:5222".parse().unwrap(),
+            tls: "TLSv1.3",
+            since: tokio::time::Instant::now(),
+            anonymous: false,
+            resumable: false,
+            newest: None,
+            newest_seen: None,
+        };
+        let bounds = InboxLimits { stanzas: 100, bytes: 1 << 20 };
+        let jid = FullJid::parse(jid).unwrap();
+        let session = Session::open(Arc::clone(table), jid, facts, bounds, 9);
+        session.handle().writing(bytes);
+        session
+    }
+
+    #[test]
+    fn who_holds_most_is_ended_first_and_what_is_ending_counts_no_more() {
+        let config = crate::config::Config::default_for("a.example", "/nowhere".into());
+        let budgets = Budgets::new(&config, &Metrics::new());
+        let table = Arc::new(SessionTable::with_memory(budgets.memory.clone()));
+        let sessions = [
+            session(&table, "romeo@a.example/1", 40),
+            session(&table, "romeo@a.example/2", 50),
+            session(&table, "romeo@b.example/1", 80),
+        ];
+        assert_eq!(budgets.memory.all(), 170);
+        let next = |account, all| {
+            let bounds = Bounds { account, all, address: None };
+            let next = next_to_end(&table.all(), &bounds);
+            next.map(|(session, scope)| (session.jid().as_str().to_owned(), scope))
+        };
+        let second = "romeo@a.example/2".to_owned();
+        assert_eq!(next(Some(90), Some(170)), None);
+        assert_eq!(next(Some(89), Some(170)), Some((second.clone(), Scope::Account)));
+        assert_eq!(next(None, Some(169)), Some((second, Scope::All)));
+        sessions[1].handle().close(CloseReason::Overrun);
+        let other = "romeo@b.example/1".to_owned();
+        assert_eq!(next(Some(80), Some(120)), None);
+        assert_eq!(next(Some(80), Some(119)), Some((other, Scope::All)));
+        drop(sessions);
+        assert_eq!(budgets.memory.all(), 0);
+    }
+}
