@@ -366,6 +366,45 @@ mod tests {
         assert!(text.ends_with("# EOF\n"));
     }
 
+    /// The code outside of this file.
+    fn code() -> String {
+        fn read(folder: &std::path::Path, code: &mut String) {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    read(&path, code);
+                } else if !path.ends_with("metrics.rs") {
+                    code.push_str(&std::fs::read_to_string(path).unwrap());
+                }
+            }
+        }
+        let mut code = String::new();
+        read(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut code);
+        code
+    }
+
+    #[test]
+    fn each_number_is_counted_somewhere_and_each_label_that_is_told_occurs() {
+        let (own, code) = (include_str!("metrics.rs"), code());
+        let begin = own.find("pub struct Counters {").unwrap();
+        let fields = &own[begin..begin + own[begin..].find("\n}").unwrap()];
+        let mut counted = 0;
+        for line in fields.lines().map(str::trim) {
+            if let Some((name, _)) = line.strip_prefix("pub ").and_then(|l| l.split_once(':')) {
+                assert!(code.contains(&format!("metrics.{name}")), "{name} is counted nowhere");
+                counted += 1;
+            }
+            if line.starts_with("///") {
+                let words = line.split('`').skip(1).step_by(2).filter(|word| !word.contains(':'));
+                words.for_each(|word| assert!(code.contains(&format!("\"{word}\"")), "{word}"));
+            }
+        }
+        assert!(counted > 10, "there are fewer than there were");
+        for method in ["budget_held", "committed", "set_certificates"] {
+            assert!(code.contains(&format!("metrics.{method}(")), "{method} is called nowhere");
+        }
+    }
+
     #[test]
     fn the_list_names_what_is_rendered_and_nothing_twice() {
         let metrics = Metrics::new();

@@ -71,6 +71,7 @@ impl Server {
         registry.enter_commands(COMMANDS);
         let message_ids = WireIds::new(&storage.accounts().secret().await?);
         let metrics = Metrics::new();
+        storage.measure(&metrics);
         let parts = Parts { config, storage, message_ids, registry, metrics, clock, tasks };
         let hosts = Arc::new(Hosts::new(parts)?);
         let verifier = verifier(&hosts).await?;

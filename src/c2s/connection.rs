@@ -113,7 +113,7 @@ async fn last_words(c2s: &C2s, wire: Wire, session: &Session, ended: &Ended) {
             }
         }
         Ended::Failed(error) => {
-            c2s.note_end(Some(error));
+            c2s.note_end(error);
             let last = last_count(&c2s.hosts, session);
             drop(farewell(wire, &last, Some(error)).await);
         }
@@ -276,6 +276,7 @@ async fn write(
         }
         let (most, size) = (limits.unacknowledged, limits.unacknowledged_bytes);
         if session.link(|link| link.is_deaf(most, size)) {
+            handle.note_overrun();
             let error = StreamCondition::PolicyViolation.text("acknowledges nothing");
             return Some(Ended::Failed(error));
         }

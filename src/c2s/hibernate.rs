@@ -56,6 +56,7 @@ pub(super) async fn hibernate(
             session.handle().choke();
         }
         if stanzas > limits.unacknowledged || bytes > limits.unacknowledged_bytes {
+            session.handle().note_overrun();
             return Slept::Over(session);
         }
     }

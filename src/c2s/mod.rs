@@ -86,6 +86,9 @@ impl C2s {
             match accepted {
                 Ok((socket, peer)) => self.accept(socket, peer, entry),
                 Err(error) => {
+                    if is_out_of_files(&error) {
+                        self.hosts.metrics.connections_refused.inc(["files"]);
+                    }
                     tracing::warn!(%error, "cannot accept connections for now");
                     tokio::time::sleep(PAUSE).await;
                 }
@@ -145,6 +148,9 @@ impl C2s {
         let run = AssertUnwindSafe(Box::pin(connection::run(&self, &mut opened, &session)));
         let ended = run.catch_unwind().await;
         drop((opened, counted));
+        if let Ok(ended) = &ended {
+            self.note_quiet_end(ended);
+        }
         let why = match ended {
             Ok(Ended::Closed) => "closed by the client",
             Ok(Ended::Failed(error)) => error.condition.as_str(),
@@ -198,7 +204,11 @@ impl C2s {
         match negotiated {
             Ok(session) => Some((connection, session)),
             Err(error) => {
-                self.note_end(error.as_ref());
+                match (&error, &connection.wire) {
+                    (Some(error), _) => self.note_end(error),
+                    (None, Some(_)) => self.hosts.metrics.streams_closed.inc(["closed"]),
+                    (None, None) => self.hosts.metrics.streams_closed.inc(["lost"]),
+                }
                 let domain = self.hosts.all().first().map_or("", |host| host.domain.as_str());
                 connection.close(error, domain).await;
                 None
@@ -230,15 +240,25 @@ impl C2s {
         drop(self.hosts.tasks.spawn("hibernation", task));
     }
 
-    fn note_end(&self, error: Option<&StreamError>) {
-        if let Some(error) = error {
-            self.hosts.metrics.streams_closed.inc([error.condition.as_str()]);
-            tracing::debug!(
-                condition = error.condition.as_str(),
-                text = error.text.as_deref(),
-                "stream ends"
-            );
-        }
+    fn note_end(&self, error: &StreamError) {
+        self.hosts.metrics.streams_closed.inc([error.condition.as_str()]);
+        tracing::debug!(
+            condition = error.condition.as_str(),
+            text = error.text.as_deref(),
+            "stream ends"
+        );
+    }
+
+    /// A stream that ends without an error of ours, and has a session.
+    fn note_quiet_end(&self, ended: &Ended) {
+        let how = match ended {
+            Ended::Closed => "closed",
+            Ended::Lost(_) => "lost",
+            // The old stream hears of a conflict; one that stops hears nothing, since the server ends.
+            Ended::HandedOver(_) => StreamCondition::Conflict.as_str(),
+            Ended::Detached(_) | Ended::Failed(_) | Ended::Stopped => return,
+        };
+        self.hosts.metrics.streams_closed.inc([how]);
     }
 }
 
@@ -299,6 +319,9 @@ async fn end(hosts: &Hosts, session: Session, why: &'static str) {
     {
         tracing::warn!(%error, "the end of a session was not noted");
     }
+    if handle.has_overrun() {
+        hosts.metrics.overruns.inc();
+    }
     tracing::info!(jid = %handle.jid(), reason = why, "session ends");
     // Last: it waits for a store that fails.
     router::session_ended(hosts, &handle, unread).await;
@@ -317,6 +340,13 @@ fn prepare(socket: &TcpStream) {
     if let Err(error) = done {
         tracing::debug!(%error, "cannot set socket options");
     }
+}
+
+fn is_out_of_files(error: &std::io::Error) -> bool {
+    use rustix::io::Errno;
+    let of_process_or_machine =
+        [Errno::MFILE, Errno::NFILE].map(|errno| Some(errno.raw_os_error()));
+    of_process_or_machine.contains(&error.raw_os_error())
 }
 
 /// After an accept that failed.

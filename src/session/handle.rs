@@ -494,6 +494,17 @@ impl SessionHandle {
         self.0.inbox.is_ending()
     }
 
+    /// It ends since its client does not acknowledge what it gets. For the owner.
+    pub fn note_overrun(&self) {
+        self.0.inbox.note_overrun();
+    }
+
+    /// It ends, or has ended, since its client does not read or does not acknowledge.
+    #[must_use]
+    pub fn has_overrun(&self) -> bool {
+        self.0.inbox.has_overrun()
+    }
+
     pub(super) fn inbox(&self) -> &Inbox {
         &self.0.inbox
     }

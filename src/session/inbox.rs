@@ -80,6 +80,8 @@ struct State {
     is_choked: bool,
     /// It was told to close.
     is_ending: bool,
+    /// Its client did not read, or did not acknowledge.
+    has_overrun: bool,
     /// The session has ended: it takes neither stanzas nor orders.
     closed: bool,
     /// Custody, and the reading of what waits for the account.
@@ -130,7 +132,7 @@ impl Inbox {
         }
         // What is read from the store is bounded by custody.
         if full && !from_backlog {
-            state.is_ending = true;
+            (state.is_ending, state.has_overrun) = (true, true);
             state.order.get_or_insert(Order::Close(CloseReason::Overrun));
             drop(state);
             self.filled.notify_one();
@@ -159,6 +161,7 @@ impl Inbox {
     pub(super) fn order(&self, order: Order) {
         let mut state = self.state.lock();
         state.is_ending |= matches!(order, Order::Close(_));
+        state.has_overrun |= matches!(order, Order::Close(CloseReason::Overrun));
         let stays = match state.order {
             Some(Order::Close(_)) => true,
             Some(Order::Detach(_)) => matches!(order, Order::HandOver(_)),
@@ -299,6 +302,15 @@ impl Inbox {
     pub(super) fn is_ending(&self) -> bool {
         let state = self.state.lock();
         state.closed || state.is_ending
+    }
+
+    /// Its client does not read, or does not acknowledge.
+    pub(super) fn note_overrun(&self) {
+        self.state.lock().has_overrun = true;
+    }
+
+    pub(super) fn has_overrun(&self) -> bool {
+        self.state.lock().has_overrun
     }
 
     /// Looks at the reading of what waits, or changes it. The closure must be short.

@@ -24,6 +24,7 @@ mod words;
 use std::sync::Arc;
 
 use crate::config::{Backend, Config};
+use crate::metrics::Metrics;
 use crate::tasks::Tasks;
 
 pub use account::{Account, AccountStore, Created, NewAccount, ScramHash, ScramKeys};
@@ -71,6 +72,10 @@ pub trait Storage: Send + Sync {
     fn roster(&self) -> &dyn RosterStore;
     /// How much accounts keep.
     fn usage(&self) -> &dyn UsageStore;
+    /// Counts from now on what is written.
+    fn measure(&self, metrics: &Metrics) {
+        let _ = metrics; // what is in memory only commits nothing
+    }
     /// Finishes what is under way and closes. Everything afterwards is an error.
     async fn close(&self);
 }

@@ -29,6 +29,7 @@ use super::{
     StorageError, UsageStore, wal,
 };
 use crate::files;
+use crate::metrics::Metrics;
 use crate::tasks::Tasks;
 
 /// Keeps everything in a file of SQLite.
@@ -142,6 +143,10 @@ impl Storage for SqliteStorage {
 
     fn usage(&self) -> &dyn UsageStore {
         &self.database
+    }
+
+    fn measure(&self, metrics: &Metrics) {
+        self.database.writer.measure(metrics);
     }
 
     /// Commits all that was asked for, moves the log (`-wal`) into the file and closes it.

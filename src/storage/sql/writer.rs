@@ -37,6 +37,7 @@ use super::writing::Memory;
 pub(in crate::storage) use super::writing::{Known, Writing};
 use super::{Connection, closed};
 use crate::jid::BareJid;
+use crate::metrics::Metrics;
 use crate::payload::datetime::Timestamp;
 use crate::storage::{
     Handled, Ids, Kept, MessageId, NewMessage, Receipt, Result, SessionNumber, StorageError,
@@ -81,6 +82,8 @@ pub(in crate::storage) struct Shared {
 struct UnderWay {
     messages: AtomicUsize,
     marks: AtomicUsize,
+    /// Where commits are counted.
+    metrics: OnceLock<Metrics>,
 }
 
 struct Asked<C: Change> {
@@ -192,6 +195,11 @@ impl Writer {
         self.under_way.marks.fetch_add(1, Ordering::AcqRel);
         place.send(Job::Clear(owner, ids));
         Ok(())
+    }
+
+    /// Counts commits from now on.
+    pub(in crate::storage) fn measure(&self, metrics: &Metrics) {
+        self.under_way.metrics.get_or_init(|| metrics.clone());
     }
 
     /// Messages are on their way.
@@ -359,10 +367,16 @@ impl Task {
 
     /// One transaction. Afterwards none is open, or the connection is given up.
     async fn attempt(&mut self, jobs: &mut [Job]) -> Tried {
+        let began = Instant::now();
         // A panic must not end the only task that writes.
         let outcome = AssertUnwindSafe(self.transaction(jobs)).catch_unwind().await;
         let failure = match outcome {
-            Ok(Ok(())) => return Ok(()),
+            Ok(Ok(())) => {
+                if let Some(metrics) = self.under_way.metrics.get() {
+                    metrics.committed(jobs.len(), began.elapsed());
+                }
+                return Ok(());
+            }
             Ok(Err(failure)) => failure,
             Err(_) => Failure::Change(StorageError::Database("the writer panicked".into())),
         };
