@@ -126,7 +126,11 @@ impl Server {
 
     /// Serves a client on any connection; for tests, which need no socket.
     pub fn connect(&self, io: Box<dyn Io>, entry: Entry) {
-        let peer = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+        self.connect_from(io, SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0), entry);
+    }
+
+    /// The same, of a client at this address.
+    pub fn connect_from(&self, io: Box<dyn Io>, peer: SocketAddr, entry: Entry) {
         let task = Arc::clone(&self.c2s).serve(io, peer, entry, None);
         drop(self.c2s.hosts.tasks.spawn("c2s", task));
     }

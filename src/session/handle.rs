@@ -477,34 +477,6 @@ impl SessionHandle {
         self.0.inbox.has_writer()
     }
 
-    /// So many bytes are being written to the client. For the owner.
-    pub fn writing(&self, bytes: usize) {
-        self.0.inbox.memory().in_writing(bytes);
-    }
-
-    /// About how many bytes are held for its client.
-    #[must_use]
-    pub fn memory(&self) -> u64 {
-        self.0.inbox.memory().own()
-    }
-
-    /// It has ended, or was told to close.
-    #[must_use]
-    pub fn is_ending(&self) -> bool {
-        self.0.inbox.is_ending()
-    }
-
-    /// It ends since its client does not acknowledge what it gets. For the owner.
-    pub fn note_overrun(&self) {
-        self.0.inbox.note_overrun();
-    }
-
-    /// It ends, or has ended, since its client does not read or does not acknowledge.
-    #[must_use]
-    pub fn has_overrun(&self) -> bool {
-        self.0.inbox.has_overrun()
-    }
-
     pub(super) fn inbox(&self) -> &Inbox {
         &self.0.inbox
     }

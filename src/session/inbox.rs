@@ -127,7 +127,9 @@ impl Inbox {
                 self.backlog.notify_one();
                 return Ok(());
             }
-        } else if state.unwritten && state.is_choked && is_fleeting(&delivery.stanza) {
+        } else if state.has_overrun && self.memory.is_over()
+            || state.unwritten && state.is_choked && is_fleeting(&delivery.stanza)
+        {
             return Err(Undelivered::Closed);
         }
         // What is read from the store is bounded by custody.
@@ -319,9 +321,13 @@ impl Inbox {
     }
 
     /// Waits until at most so many messages, and so many bytes of them, are in custody, without those
-    /// that are held. For who reads what waits; may be dropped at any time.
+    /// that are held; if memory is short, none. For who reads what waits; may be dropped at any time.
     pub(super) async fn custody_below(&self, messages: usize, bytes: usize) {
-        while !self.backlog(|backlog| backlog.is_below(messages, bytes)) {
+        loop {
+            let (messages, bytes) = if self.memory.is_short() { (0, 0) } else { (messages, bytes) };
+            if self.backlog(|backlog| backlog.is_below(messages, bytes)) {
+                return;
+            }
             self.backlog.notified().await;
         }
     }

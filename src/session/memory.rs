@@ -1,5 +1,6 @@
 //! What a session holds in memory for its client, as the budget `memory` sees it.
 
+use super::SessionHandle;
 use crate::limit::{Action, Held, Level};
 
 /// The bytes of a session. Without a budget, nothing is counted.
@@ -47,6 +48,11 @@ impl Memory {
         over.is_some()
     }
 
+    /// The account, or all together, hold more than they may.
+    pub(super) fn is_over(&self) -> bool {
+        self.0.as_ref().is_some_and(|parts| parts.mailbox.over().is_some())
+    }
+
     /// What this session holds.
     pub(super) fn own(&self) -> u64 {
         let parts = self.0.as_deref();
@@ -57,5 +63,35 @@ impl Memory {
         if let Some(parts) = &self.0 {
             change(parts);
         }
+    }
+}
+
+impl SessionHandle {
+    /// So many bytes are being written to the client. For the owner.
+    pub fn writing(&self, bytes: usize) {
+        self.inbox().memory().in_writing(bytes);
+    }
+
+    /// About how many bytes are held for its client.
+    #[must_use]
+    pub fn memory(&self) -> u64 {
+        self.inbox().memory().own()
+    }
+
+    /// It has ended, or was told to close.
+    #[must_use]
+    pub fn is_ending(&self) -> bool {
+        self.inbox().is_ending()
+    }
+
+    /// It ends since its client does not acknowledge what it gets. For the owner.
+    pub fn note_overrun(&self) {
+        self.inbox().note_overrun();
+    }
+
+    /// It ends, or has ended, since its client does not read or does not acknowledge.
+    #[must_use]
+    pub fn has_overrun(&self) -> bool {
+        self.inbox().has_overrun()
     }
 }
