@@ -71,7 +71,7 @@ async fn run(messages: usize, clients: usize, page: usize) {
 async fn fill(storage: &Arc<dyn Storage>, clock: &Clock, n: usize, messages: usize) {
     let user = BareJid::parse(&format!("user{n}@localhost")).unwrap();
     let keys = derive_keys("secret", 2).unwrap();
-    let account = NewAccount { user: user.clone(), keys, created: clock.now() };
+    let account = NewAccount { user: user.clone(), keys, created: clock.now(), admin: false };
     storage.accounts().create(&[account]).await.unwrap();
     let with = Jid::parse("juliet@capulet.lit/phone.0123456").unwrap();
     let mut last = None;

@@ -65,7 +65,7 @@ fn server(iterations: u32) -> (Arc<Verifier>, Offer, tokio::runtime::Runtime) {
     let keys = derive_keys("secret", iterations).expect("a password");
     let storage = MemoryStorage::new();
     let user = BareJid::parse("juliet@example.com").expect("an address");
-    let account = NewAccount { user, keys, created: Clock::system().now() };
+    let account = NewAccount { user, keys, created: Clock::system().now(), admin: false };
     runtime.block_on(storage.accounts().create(&[account])).expect("room in memory");
     let verifier = runtime
         .block_on(Verifier::new(storage, &config, Derivations::new(&config), Clock::system()))

@@ -23,7 +23,7 @@ use crate::metrics::Metrics;
 use crate::modules::{self, mam};
 use crate::roster::farewell::farewell;
 use crate::router;
-use crate::session::{CloseReason, SessionHandle};
+use crate::session::CloseReason;
 use crate::stanza::Stanza;
 use crate::storage::{RosterItem, Storage, StorageError, WireIds};
 use crate::stream::wire::Io;
@@ -85,6 +85,7 @@ impl Server {
         });
         c2s.hosts.budgets.apply(&c2s.hosts.config.load(), raise_open_files());
         keep_to_quota(c2s.hosts.storage.as_ref(), &c2s.hosts.config.load());
+        c2s.hosts.admins.load(&*c2s.hosts.storage).await?;
         c2s.restore().await?;
         drop(c2s.hosts.tasks.spawn("goodbye", Arc::clone(&c2s).say_goodbye()));
         drop(c2s.hosts.tasks.spawn("memory", Arc::clone(&c2s).watch_memory()));
@@ -190,7 +191,7 @@ fn keep_to_quota(storage: &dyn Storage, config: &Config) {
 #[async_trait]
 impl Running for Server {
     fn sessions(&self) -> Vec<SessionRow> {
-        let mut rows: Vec<_> = self.hosts().sessions.all().iter().map(row).collect();
+        let mut rows: Vec<_> = self.hosts().sessions.all().iter().map(SessionRow::of).collect();
         rows.sort_by(|a, b| a.jid.cmp(&b.jid));
         rows
     }
@@ -212,6 +213,10 @@ impl Running for Server {
         for presence in roster.iter().flat_map(|item| farewell(user, &available, item)) {
             router::from_us(hosts, Stanza::Presence(presence)).await;
         }
+    }
+
+    async fn admins_changed(&self) -> Result<(), StorageError> {
+        self.hosts().admins.load(&*self.hosts().storage).await
     }
 
     fn status(&self) -> Vec<(&'static str, Value)> {
@@ -269,6 +274,13 @@ impl Running for Life {
         }
     }
 
+    async fn admins_changed(&self) -> Result<(), StorageError> {
+        match self.server() {
+            Some(server) => server.admins_changed().await,
+            None => Ok(()),
+        }
+    }
+
     fn status(&self) -> Vec<(&'static str, Value)> {
         self.server().map_or_else(Vec::new, |server| server.status())
     }
@@ -296,17 +308,6 @@ fn note_pending(change: &Pending) {
 
 fn lines(refused: &[Refused]) -> String {
     refused.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
-}
-
-fn row(session: &SessionHandle) -> SessionRow {
-    let facts = session.facts();
-    SessionRow {
-        jid: session.jid().clone(),
-        peer: facts.peer.to_string(),
-        seconds: facts.since.elapsed().as_secs(),
-        priority: session.priority(),
-        tls: facts.tls.to_owned(),
-    }
 }
 
 const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 3600);

@@ -258,6 +258,48 @@ fn the_log_tells_start_end_and_who_gave_which_command() {
     assert!(!log.contains("hush"), "{log}");
 }
 
+#[test]
+fn the_role_of_an_administrator_is_given_taken_and_shown() {
+    with_and_without_a_server(|place| {
+        let shown = |name: &str| {
+            let shown = place.run(&format!("user show {name} --json")).ends_with(0).json();
+            let listed = place.run("user list --json").ends_with(0).json();
+            let row =
+                listed.as_array().unwrap().iter().find(|row| row["account"] == shown["account"]);
+            assert_eq!(row.unwrap()["admin"], shown["admin"]);
+            shown["admin"].as_bool().unwrap()
+        };
+        place.run("user add joe --random").ends_with(0);
+        place.run("user add joe@b.example --random --admin").ends_with(0);
+        assert_eq!((shown("joe"), shown("joe@b.example")), (false, true));
+        place.run("user admin joe on").ends_with(0);
+        let ran = place.run("user admin joe off --domain b.example").ends_with(0);
+        assert_eq!(ran.out, "joe@b.example is no administrator.\n");
+        assert_eq!((shown("joe"), shown("joe@b.example")), (true, false));
+        place.run("user admin ann on").ends_with(3);
+        place.run("user admin joe perhaps").ends_with(2);
+        // The role goes with the account.
+        place.run("user del joe --yes").ends_with(0);
+        place.run("user add joe --random").ends_with(0);
+        assert!(!shown("joe"));
+        for name in ["joe", "joe@b.example"] {
+            place.run(&format!("user del {name} --yes")).ends_with(0);
+        }
+    });
+}
+
+#[test]
+fn the_first_account_is_an_administrator() {
+    let place = two_domains();
+    for _ in 0..2 {
+        let mut server = Server::start(&place);
+        wait_for_socket(&place);
+        let shown = place.run("user show admin --json").ends_with(0).json();
+        assert_eq!((&shown["account"], &shown["admin"]), (&json!("admin@a.example"), &json!(true)));
+        assert_eq!(server.end().code(), Some(0));
+    }
+}
+
 /// What each command answers, for programs: the keys of all objects.
 #[test]
 fn every_key_is_in_snake_case() {
@@ -268,6 +310,7 @@ fn every_key_is_in_snake_case() {
         "user add joe --random",
         "user passwd joe --random --keep-sessions",
         "user list",
+        "user admin joe on",
         "user show joe",
         "user import accounts",
         "archive show joe",
@@ -314,4 +357,13 @@ fn what_the_program_does_not_understand_is_json_too() {
     let ran = two_domains().run("user list --limit few --json").ends_with(2);
     assert_eq!(ran.err, "");
     assert_eq!(ran.json()["error"]["code"], json!("invalid"));
+}
+
+/// Waits until the server of a place takes commands.
+#[track_caller]
+fn wait_for_socket(place: &Place) {
+    let begun = Instant::now();
+    while place.run("session list").code != 0 {
+        assert!(begun.elapsed() < Duration::from_secs(20), "it does not start");
+    }
 }

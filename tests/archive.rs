@@ -57,6 +57,7 @@ impl House {
             user: bare(user),
             keys: keys.clone(),
             created: Timestamp::from_micros(START),
+            admin: false,
         };
         house.storage.accounts().create(&[account(ROMEO), account(JULIET)]).await.unwrap();
         house

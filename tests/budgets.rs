@@ -47,7 +47,7 @@ impl House {
         let keys = derive_keys("secret", ROUNDS).unwrap();
         let account = |name: &str| {
             let user = BareJid::parse(&format!("{name}@localhost")).unwrap();
-            NewAccount { user, keys: keys.clone(), created: Clock::system().now() }
+            NewAccount { user, keys: keys.clone(), created: Clock::system().now(), admin: false }
         };
         let accounts = ["romeo", "juliet", "tybalt"].map(account);
         storage.accounts().create(&accounts).await.unwrap();

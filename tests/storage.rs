@@ -82,6 +82,7 @@ suite! {
         requests_do_not_fill_a_roster
         sixty_four_write_at_once
         the_limit_of_messages_is_kept
+        administrators_are_known_by_their_role
         the_secret_stays_the_same
         what_is_not_there_is_none
     ;

@@ -67,7 +67,7 @@ impl House {
         let created = Clock::system().now();
         let account = |name: &&str| {
             let user = BareJid::parse(&format!("{name}@localhost")).unwrap();
-            NewAccount { user, keys: keys.clone(), created }
+            NewAccount { user, keys: keys.clone(), created, admin: false }
         };
         let accounts: Vec<_> = names.iter().map(account).collect();
         self.storage.accounts().create(&accounts).await.unwrap();

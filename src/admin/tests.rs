@@ -20,7 +20,7 @@ use crate::config::{Config, HostConfig};
 use crate::host::command::{Caller, CommandCx, Format, Outcome, Running, SessionRow};
 use crate::jid::{BareJid, Jid};
 use crate::payload::datetime::Timestamp;
-use crate::storage::{MemoryStorage, RosterItem, SavedSession};
+use crate::storage::{MemoryStorage, RosterItem, SavedSession, StorageError};
 use crate::tasks::Tasks;
 
 /// Has one session of romeo, and notes whom it is told to close.
@@ -32,10 +32,15 @@ impl Running for Noting {
     fn sessions(&self) -> Vec<SessionRow> {
         vec![SessionRow {
             jid: Jid::parse("romeo@localhost/orchard").unwrap().to_full().unwrap(),
-            peer: "192.0.2.7:4711".to_owned(),
+            client: "gajim.org".to_owned(),
+            peer: Some("192.0.2.7:4711".to_owned()),
+            tls: Some("TLSv1.3".to_owned()),
             seconds: 7,
+            presence: None,
+            status: None,
             priority: None,
-            tls: "TLSv1.3".to_owned(),
+            waiting_since: Some(Timestamp::from_micros(0)),
+            waiting_until: Some(Timestamp::from_micros(600_000_000)),
         }]
     }
 
@@ -47,6 +52,11 @@ impl Running for Noting {
     async fn removed(&self, user: &BareJid, roster: &[RosterItem]) {
         let told = |item: &RosterItem| (format!("{user} to {}", item.jid), None);
         self.0.lock().extend(roster.iter().map(told));
+    }
+
+    async fn admins_changed(&self) -> Result<(), StorageError> {
+        self.0.lock().push(("admins".to_owned(), None));
+        Ok(())
     }
 
     fn status(&self) -> Vec<(&'static str, Value)> {
@@ -136,7 +146,7 @@ async fn without_a_server_another_password_ends_the_sessions_that_wait_for_one()
         let state = bytes::Bytes::from_static(b"all");
         sessions.save(vec![SavedSession { number, handled: 1, state }]).await.unwrap();
     }
-    let keeping = json!({"account": "romeo", "password": "y", "keep-sessions": true});
+    let keeping = json!({"account": "romeo", "password": "y", "keep_sessions": true});
     assert_eq!(json_of(&cx, "user passwd", keeping).await["closed"], 0);
     assert_eq!(sessions.all().await.unwrap().len(), 3);
     let other = json!({"account": "romeo", "password": "z"});
@@ -205,9 +215,12 @@ async fn sessions_are_shown_and_counted() {
     else {
         panic!("sessions are a table");
     };
-    assert_eq!(columns, ["jid", "peer", "seconds", "priority", "tls"]);
-    let row = json!(["romeo@localhost/orchard", "192.0.2.7:4711", 7, null, "TLSv1.3"]);
-    assert_eq!(json!(rows), json!([row]));
+    let expected = json!([{
+        "jid": "romeo@localhost/orchard", "client": "gajim.org", "peer": "192.0.2.7:4711",
+        "tls": "TLSv1.3", "seconds": 7, "presence": null, "status": null, "priority": null,
+        "waiting_since": "1970-01-01T00:00:00.000Z", "waiting_until": "1970-01-01T00:10:00.000Z",
+    }]);
+    assert_eq!(Outcome::Table { columns, rows }.to_json(), expected);
     json_of(&cx, "user add", json!({"account": "romeo", "password": "x"})).await;
     let shown = json_of(&cx, "user show", json!({"account": "romeo"})).await;
     assert_eq!(shown["sessions"], json!(["romeo@localhost/orchard"]));
@@ -340,7 +353,7 @@ async fn what_cannot_be_had_back_is_removed_only_if_that_is_confirmed() {
         |command, arguments| Request { confirmed: false, ..request(command, arguments) };
     let destructive: Vec<_> =
         COMMANDS.iter().filter(|c| c.is_destructive()).map(|c| c.path().join(" ")).collect();
-    assert_eq!(destructive, ["user del", "archive limit", "archive clear"]);
+    assert_eq!(destructive, ["user del", "user quota", "archive limit", "archive clear"]);
     for (command, arguments) in [
         ("user del", json!({"account": "romeo"})),
         ("archive clear", json!({"account": "romeo"})),

@@ -38,6 +38,7 @@ use crate::auth::Verifier;
 use crate::config::LimitsConfig;
 use crate::host::Hosts;
 use crate::limit::{Permit, Scope};
+use crate::payload::datetime::Timestamp;
 use crate::router;
 use crate::session::{CloseReason, Session};
 use crate::stanza::{StreamCondition, StreamError};
@@ -262,6 +263,15 @@ impl C2s {
     }
 }
 
+/// Notes since when, and until when, a session waits for its client; for the administrator.
+fn note_waiting(hosts: &Hosts, session: &Session, wait: Duration) {
+    let max = session.link(|link| link.resumption()).map_or(wait, |resumption| resumption.max);
+    let micros = |duration: Duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+    let until = hosts.clock.now().as_micros().saturating_add(micros(wait));
+    let since = Timestamp::from_micros(until.saturating_sub(micros(max)));
+    session.handle().waits_for_client(since, Timestamp::from_micros(until));
+}
+
 /// A session without a connection, until it is resumed, its time is over, or the server ends.
 async fn wait_for_client(
     hosts: &Hosts,
@@ -271,6 +281,7 @@ async fn wait_for_client(
     why: &'static str,
 ) {
     let until = Instant::now() + wait;
+    note_waiting(hosts, &session, wait);
     let (mut session, mut saved) = (session, None);
     loop {
         match hibernate::hibernate(session, until, limits).await {

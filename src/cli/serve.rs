@@ -159,6 +159,8 @@ async fn start(place: &Place, storage: Arc<dyn Storage>, tasks: &Tasks) -> Resul
     })?;
     // Behind the listeners: a start that fails (a port is taken) must not use up the password.
     welcome_newcomer(place, &server, &*storage, &clock).await?;
+    let loaded = server.hosts().admins.load(&*storage).await;
+    loaded.map_err(|error| Problem::new(Exit::Failed, error.to_string()))?;
     Ok(server)
 }
 
@@ -185,7 +187,7 @@ fn reload(options: &Options, log: &LogHandle, server: &Server) {
     tell(&[NotifyState::Ready]);
 }
 
-/// Makes the first account of a server that has none, and prints its password.
+/// Makes the first account of a server that has none, an administrator, and prints its password.
 async fn welcome_newcomer(
     place: &Place,
     server: &Server,
@@ -202,7 +204,7 @@ async fn welcome_newcomer(
     let secret = password::random().map_err(|error| failed(&error))?;
     let keys = server.hosts().derivations.keys(&secret, place.config.auth.iterations);
     let keys = keys.await.map_err(|error| failed(&error))?;
-    let account = NewAccount { user: user.clone(), keys, created: clock.now() };
+    let account = NewAccount { user: user.clone(), keys, created: clock.now(), admin: true };
     accounts.create(&[account]).await?;
     let program = std::env::args().next().unwrap_or_else(|| "waxwing".to_owned());
     let directory = std::env::current_dir().unwrap_or_default();

@@ -238,7 +238,6 @@ const TITLES: &[(u16, &str)] = &[
     (124, "Bidirectional-streams Over Synchronous HTTP (BOSH)"),
     (128, "Service Discovery Extensions"),
     (133, "Service Administration"),
-    (133, "Service Administration"),
     (153, "vCard-Based Avatars"),
     (156, "Discovering Alternative XMPP Connection Methods"),
     (157, "Contact Addresses for XMPP Services"),

@@ -15,8 +15,8 @@ section! {
     /// the running server. Without one, it is `admin.sock` in the data directory.
     socket: Option<PathBuf> = None => Path("\"/run/waxwing/admin.sock\""), Restart;
 
-    /// Accounts that may give the same commands by their chat clients (XEP-0050). Whoever has
-    /// their passwords has the server.
+    /// Accounts that may give the same commands by their chat clients (XEP-0050), besides those that
+    /// have the role by `waxwing user admin`. Whoever has their passwords has the server.
     accounts: Vec<BareJid> = Vec::new() => Accounts, Reload;
 }
 

@@ -6,6 +6,7 @@
 
 mod call;
 mod context;
+mod session;
 
 use std::borrow::Cow;
 
@@ -15,10 +16,11 @@ use serde_json::{Map, Value};
 
 pub use self::call::call;
 pub use self::context::{Caller, CommandCx};
+pub use self::session::SessionRow;
 
 use crate::auth::PasswordError;
 use crate::config::Config;
-use crate::jid::{BareJid, FullJid, Jid};
+use crate::jid::{BareJid, Jid};
 use crate::storage::{RosterItem, StorageError};
 
 /// What kind of value an argument takes.
@@ -80,23 +82,10 @@ pub trait Running: Send + Sync {
     async fn close(&self, jid: &Jid, reason: Option<&str>) -> usize;
     /// An account has been removed that had this roster: its contacts are told (RFC 6121 §2.5.2).
     async fn removed(&self, user: &BareJid, roster: &[RosterItem]);
+    /// The role of an account has changed, or one with a role was made: from now on it counts.
+    async fn admins_changed(&self) -> Result<(), StorageError>;
     /// The state of the server: name → value, in the order to be shown.
     fn status(&self) -> Vec<(&'static str, Value)>;
-}
-
-/// A session as an administrator sees it.
-#[derive(Clone, Debug, serde::Serialize)]
-pub struct SessionRow {
-    /// Whose.
-    pub jid: FullJid,
-    /// Where the client is.
-    pub peer: String,
-    /// Seconds since it was bound.
-    pub seconds: u64,
-    /// `None` until the first presence (RFC 6121 §4.2).
-    pub priority: Option<i8>,
-    /// How it is protected, for example `TLSv1.3`.
-    pub tls: String,
 }
 
 /// The arguments of a call: checked against the command's own list before it runs.

@@ -26,12 +26,15 @@ pub struct Cx<'a> {
 }
 
 impl Cx<'_> {
-    /// The stanza comes from a client of an administrator (`admin.accounts`).
+    /// The stanza comes from a client of an administrator: by the role of the account, or as
+    /// `admin.accounts` names it.
     #[must_use]
     pub fn is_of_admin(&self) -> bool {
+        let Some(client) = self.origin.client() else { return false };
         let config = self.hosts.config.load();
-        let mut admins = config.admin.accounts.iter();
-        self.origin.client().is_some_and(|jid| admins.any(|a| a.as_str() == jid.bare_str()))
+        let mut named = config.admin.accounts.iter();
+        self.hosts.admins.contains(client.bare_str())
+            || named.any(|admin| admin.as_str() == client.bare_str())
     }
 
     /// There is an account of this address. No read of the store if that was asked for lately, or

@@ -1,5 +1,6 @@
 //! The served domains, what they share, and what a feature may see of it.
 
+mod admins;
 pub mod block_list;
 mod cache;
 pub mod command;
@@ -14,6 +15,7 @@ use arc_swap::ArcSwap;
 use rustc_hash::FxHashSet;
 use smol_str::SmolStr;
 
+pub use admins::Admins;
 pub use cache::{AccountCache, Read};
 pub use context::{Cx, Halt, Keeping, Origin, Outbox, not_stored};
 pub use registry::{Identity, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
@@ -46,6 +48,8 @@ pub struct Hosts {
     pub preferences: AccountCache<Arc<Preferences>>,
     /// Accounts that there are, likewise.
     pub known: AccountCache<bool>,
+    /// The administrators among the accounts, by their role.
+    pub admins: Admins,
     /// Who changes a roster, or tells clients of it, locks it.
     pub rosters: RosterLocks,
     /// Writes and reads numbers of messages as clients see them.
@@ -121,6 +125,7 @@ impl Hosts {
             blocked: AccountCache::new(BLOCKED_BYTES),
             preferences: AccountCache::new(PREFERENCES_BYTES),
             known: AccountCache::new(KNOWN_BYTES),
+            admins: Admins::default(),
             rosters: RosterLocks::default(),
             message_ids: parts.message_ids,
             metrics: parts.metrics,
@@ -148,6 +153,7 @@ impl Hosts {
         self.blocked.forget(user);
         self.preferences.forget(user);
         self.known.forget(user);
+        self.admins.forget(user);
     }
 
     /// How long the server has been running.

@@ -1,4 +1,4 @@
-//! How records look, with every value escaped: text, journald; and what JSON leaves unescaped.
+//! How records look, with every value escaped: text, and what JSON leaves unescaped.
 //!
 //! The thing one would get wrong: `tracing-subscriber` escapes ESC but not line feeds in a value
 //! that is logged by its `Display`, and `serde_json` escapes neither DEL nor C1 controls, which
@@ -6,16 +6,11 @@
 
 use std::fmt::{self, Write as _};
 use std::io;
-use std::os::unix::net::UnixDatagram;
-use std::sync::Arc;
-use std::time::Duration;
 
 use tracing::field::{Field, Visit};
-use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields, MakeWriter};
-use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::fmt::{FormatFields, MakeWriter};
 
 /// Fields as `name=value`. A value that is not one plain word is quoted as Rust would quote it, so
 /// that none looks like another field.
@@ -35,29 +30,11 @@ struct FieldWriter<'w> {
     result: fmt::Result,
 }
 
-impl FieldWriter<'_> {
-    fn put(&mut self, field: &Field, value: &str) -> fmt::Result {
-        if !std::mem::take(&mut self.is_first) {
-            self.writer.write_char(' ')?;
-        }
-        if field.name() == "message" {
-            return value.chars().try_for_each(|c| match c {
-                '"' | '\'' | '\\' => self.writer.write_char(c),
-                _ => write!(self.writer, "{}", c.escape_debug()),
-            });
-        }
-        write!(self.writer, "{}=", field.name())?;
-        if !value.is_empty() && value.chars().all(is_plain) {
-            self.writer.write_str(value)
-        } else {
-            write!(self.writer, "{value:?}")
-        }
-    }
-}
-
 impl Visit for FieldWriter<'_> {
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.result = self.result.and_then(|()| self.put(field, value));
+        let is_first = std::mem::take(&mut self.is_first);
+        self.result =
+            self.result.and_then(|()| put(&mut self.writer, is_first, field.name(), value));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
@@ -65,86 +42,32 @@ impl Visit for FieldWriter<'_> {
     }
 }
 
+/// Adds one field, or the message, to a line.
+pub(super) fn put(
+    line: &mut impl fmt::Write,
+    is_first: bool,
+    name: &str,
+    value: &str,
+) -> fmt::Result {
+    if !is_first {
+        line.write_char(' ')?;
+    }
+    if name == "message" {
+        return value.chars().try_for_each(|c| match c {
+            '"' | '\'' | '\\' => line.write_char(c),
+            _ => write!(line, "{}", c.escape_debug()),
+        });
+    }
+    write!(line, "{name}=")?;
+    if !value.is_empty() && value.chars().all(is_plain) {
+        line.write_str(value)
+    } else {
+        write!(line, "{value:?}")
+    }
+}
+
 fn is_plain(c: char) -> bool {
     c.is_alphanumeric() || (c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '=' | '{' | '}'))
-}
-
-/// A record in journald's native protocol: `NAME=value` lines.
-///
-/// `MESSAGE` is the whole line, spans and fields included, since that is all `journalctl` and
-/// fail2ban look at. All values are on one line, so the binary form is never needed.
-pub(super) struct JournalEvent;
-
-impl<S> FormatEvent<S, Fields> for JournalEvent
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-{
-    fn format_event(
-        &self,
-        context: &FmtContext<'_, S, Fields>,
-        mut writer: Writer<'_>,
-        event: &Event<'_>,
-    ) -> fmt::Result {
-        // syslog(3): the lower, the worse.
-        let priority = match *event.metadata().level() {
-            Level::ERROR => 3,
-            Level::WARN => 4,
-            Level::INFO => 6,
-            _ => 7,
-        };
-        let target = event.metadata().target();
-        write!(
-            writer,
-            "SYSLOG_IDENTIFIER=waxwing\nPRIORITY={priority}\nTARGET={target}\nMESSAGE="
-        )?;
-        let spans = context.event_scope().into_iter().flat_map(|scope| scope.from_root());
-        for span in spans {
-            let extensions = span.extensions();
-            let fields = extensions.get::<FormattedFields<Fields>>().map_or("", |f| f.as_str());
-            write!(writer, "{}{{{fields}}}: ", span.name())?;
-        }
-        context.format_fields(writer.by_ref(), event)?;
-        writer.write_char('\n')
-    }
-}
-
-/// Where journald listens. Cheap to clone.
-#[derive(Clone)]
-pub(super) struct JournalSocket(Arc<UnixDatagram>);
-
-impl JournalSocket {
-    pub(super) fn open() -> io::Result<Self> {
-        Self::open_at(JOURNALD)
-    }
-
-    pub(super) fn open_at(path: &str) -> io::Result<Self> {
-        let socket = UnixDatagram::unbound()?;
-        socket.connect(path)?;
-        // A journald that hangs must not hang us.
-        socket.set_write_timeout(Some(Duration::from_millis(100)))?;
-        Ok(Self(Arc::new(socket)))
-    }
-}
-
-impl<'a> MakeWriter<'a> for JournalSocket {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self::Writer {
-        self.clone()
-    }
-}
-
-/// One write is one record. A record that is too long is cut.
-impl io::Write for JournalSocket {
-    fn write(&mut self, record: &[u8]) -> io::Result<usize> {
-        let end = record.len().min(LONGEST_RECORD);
-        self.0.send(&record[..end])?;
-        Ok(record.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 /// A writer of JSON lines that escapes what `serde_json` leaves: DEL, the C1 controls, and the
@@ -184,11 +107,7 @@ impl<W: io::Write> io::Write for Printable<W> {
     }
 }
 
-fn is_odd(c: char) -> bool {
+pub(super) fn is_odd(c: char) -> bool {
     (c.is_control() && c != '\n')
         || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}')
 }
-
-const JOURNALD: &str = "/run/systemd/journal/socket";
-/// Bytes; well below what a datagram may have (`net.core.wmem_default`, 208 KiB).
-const LONGEST_RECORD: usize = 64 * 1024;

@@ -2,7 +2,7 @@
 //!
 //! The thing one would get wrong: values come from strangers. A line feed would forge a record, an
 //! ESC would command the terminal of whoever reads it, a right-to-left mark would turn it
-//! round. So every format escapes every value (`format.rs`), and no message has a value in it.
+//! round. So every format escapes every value (`format.rs`, `journald.rs`), and no message has a value in it.
 //! Bodies and credentials are logged at no level; whole stanzas go through [`Redacted`].
 //!
 //! The names of fields, for all modules; the same thing has the same name everywhere:
@@ -27,6 +27,7 @@
 //! | `xml` | a stanza, redacted |
 
 mod format;
+mod journald;
 mod redact;
 
 use std::fmt;
@@ -45,7 +46,8 @@ use tracing_subscriber::{Registry, reload};
 
 pub use self::redact::{Redacted, redact};
 
-use self::format::{Fields, JournalEvent, JournalSocket, Printable};
+use self::format::{Fields, Printable};
+use self::journald::{JournalEvent, JournalSocket, Lines};
 use crate::config::{LogConfig, LogFormat};
 
 /// Changes the level while running.
@@ -215,7 +217,7 @@ where
             layer.fmt_fields(Fields).with_ansi(colour).with_writer(writer).boxed()
         }
         LogFormat::Journald => layer
-            .fmt_fields(Fields)
+            .fmt_fields(Lines)
             .event_format(JournalEvent)
             .with_ansi(false)
             .with_writer(writer)

@@ -24,13 +24,19 @@ fn a_hostile_value_stays_on_its_line_in_every_format() {
         for record in written {
             let line = match format {
                 LogFormat::Journald => {
-                    let (head, message) = record.split_once("MESSAGE=").unwrap();
+                    let (head, rest) = record.split_once("MESSAGE=").unwrap();
                     assert_eq!(head.lines().count(), 3);
+                    let (message, fields) = rest.split_once('\n').unwrap();
+                    for line in fields.lines() {
+                        let (name, _) = line.split_once('=').expect("no value breaks its line");
+                        assert!(name.chars().all(|c| c.is_ascii_uppercase()), "{line:?}");
+                        assert!(!line.contains(|c: char| c.is_control()), "{line:?}");
+                    }
                     message
                 }
                 _ => &record,
             };
-            let line = line.strip_suffix('\n').unwrap();
+            let line = line.strip_suffix('\n').unwrap_or(line);
             let odd = |c: char| c.is_control() || c == '\u{202e}';
             assert!(!line.contains(odd), "{line:?}");
             if format == LogFormat::Json {
@@ -71,11 +77,32 @@ fn a_failed_login_is_logged_in_the_form_of_the_filter() {
     let records = log(LogFormat::Journald, "info", fail);
     assert_eq!(
         records[0],
-        format!("SYSLOG_IDENTIFIER=waxwing\nPRIORITY=4\nTARGET=waxwing::login\nMESSAGE={rest}\n")
+        format!(
+            "SYSLOG_IDENTIFIER=waxwing\nPRIORITY=4\nTARGET=waxwing::login\nMESSAGE={rest}\n\
+             PEER=192.0.2.66\nPORT=4711\nACCOUNT=x peer=8.8.8.8 account=y\nMECHANISM=PLAIN\n\
+             CONDITION=not-authorized\n"
+        )
     );
     // As fail2ban puts records of the journal together.
     assert_eq!(found_by_filter(&format!("host waxwing[4711]: {rest}")), ["192.0.2.66"]);
     assert_eq!(found_by_filter(&format!("x {line}")), Vec::<&str>::new(), "not at the beginning");
+}
+
+#[test]
+fn journald_gets_a_field_for_each_field_of_a_record_and_its_spans() {
+    let records = log(LogFormat::Journald, "info", |_| {
+        let span = tracing::info_span!("stream", peer = "192.0.2.7:5", jid = tracing::field::Empty);
+        let _inside = span.enter();
+        span.record("jid", "romeo@localhost/a \\ b\nc");
+        info!(uid = 7, priority = 1, "log.target" = "x", "done");
+    });
+    assert_eq!(
+        records[0],
+        "SYSLOG_IDENTIFIER=waxwing\nPRIORITY=6\nTARGET=waxwing::log::tests\n\
+         MESSAGE=stream{peer=192.0.2.7:5 jid=\"romeo@localhost/a \\\\ b\\nc\"}: \
+         done uid=7 priority=1 log.target=x\n\
+         PEER=192.0.2.7:5\nJID=romeo@localhost/a \\ b\\nc\nUID=7\nLOG_TARGET=x\n"
+    );
 }
 
 /// The addresses that the filter for fail2ban finds in a line.
@@ -155,8 +182,9 @@ fn a_record_reaches_journald_whole_or_cut() {
     });
     let mut buffer = vec![0; 1 << 20];
     let n = journald.recv(&mut buffer).unwrap();
-    assert!(buffer[..n].ends_with(b"\nMESSAGE=ready count=2\n"));
-    assert_eq!(journald.recv(&mut buffer).unwrap(), 64 * 1024);
+    assert!(buffer[..n].ends_with(b"\nMESSAGE=ready count=2\nCOUNT=2\n"));
+    let n = journald.recv(&mut buffer).unwrap();
+    assert!(n <= 64 * 1024 && buffer[..n].ends_with(b"aaa\n"), "{n}");
 }
 
 #[test]

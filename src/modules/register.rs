@@ -140,7 +140,7 @@ async fn make(hosts: &Hosts, domain: &str, peer: IpAddr, query: &ElementRef<'_>)
         return Err(too_often());
     }
     let keys = keys(hosts, &password).await?;
-    let account = NewAccount { user: user.clone(), keys, created: hosts.clock.now() };
+    let account = NewAccount { user: user.clone(), keys, created: hosts.clock.now(), admin: false };
     match hosts.storage.accounts().create(&[account]).await?.as_slice() {
         [Created::Made] => {
             hosts.forget_account(&user);

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use parking_lot::Mutex;
 use rustc_hash::FxHashSet;
@@ -12,10 +11,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::Session;
-use super::backlog::{ArchivePage, Backlog};
 use super::inbox::{Delivery, Inbox, InboxLimits};
 use super::memory::Memory;
 use crate::jid::{BareJid, FullJid, Jid};
+use crate::payload::datetime::Timestamp;
 use crate::stanza::{Presence, PresenceKind, Stanza};
 use crate::storage::MessageId;
 
@@ -147,6 +146,8 @@ struct Shared {
     jid: FullJid,
     facts: Mutex<SessionFacts>,
     presence: Mutex<PresenceState>,
+    /// Since when, and until when, it waits for its client.
+    waits: Mutex<Option<(Timestamp, Timestamp)>>,
     inbox: Inbox,
 }
 
@@ -161,6 +162,7 @@ impl SessionHandle {
             jid,
             facts: Mutex::new(facts),
             presence: Mutex::default(),
+            waits: Mutex::default(),
             inbox: Inbox::new(bounds, memory),
         }))
     }
@@ -198,8 +200,20 @@ impl SessionHandle {
         self.0.facts.lock().resumable = true;
     }
 
+    /// It has no connection since then, and ends if its client has not come back until then.
+    pub fn waits_for_client(&self, since: Timestamp, until: Timestamp) {
+        *self.0.waits.lock() = Some((since, until));
+    }
+
+    /// Since when, and until when, it waits for its client; `None` if it has a connection.
+    #[must_use]
+    pub fn waits(&self) -> Option<(Timestamp, Timestamp)> {
+        *self.0.waits.lock()
+    }
+
     /// It goes on on another connection.
     pub fn moved(&self, peer: SocketAddr, tls: &'static str) {
+        *self.0.waits.lock() = None;
         let mut facts = self.0.facts.lock();
         (facts.peer, facts.tls) = (peer, tls);
     }
@@ -250,125 +264,6 @@ impl SessionHandle {
         marks: Arc<[MessageId]>,
     ) -> Result<(), Undelivered> {
         self.0.inbox.offer(Delivery { stanza, to: None, mark: None, read: Some(marks) })
-    }
-
-    /// The client gets this page of its archive. Answers the oldest and the newest message of all that
-    /// it has got page by page without a gap, if nothing newer is in the archive.
-    pub fn read_archive(&self, page: ArchivePage) -> Option<(MessageId, MessageId)> {
-        self.0.inbox.backlog(|backlog| backlog.read_archive(page))
-    }
-
-    /// The client has the messages with these marks.
-    pub fn release(&self, marks: &[MessageId]) {
-        self.0.inbox.release(marks);
-    }
-
-    /// The session was given this message and its client has not got it yet.
-    #[must_use]
-    pub fn has_custody(&self, mark: MessageId) -> bool {
-        self.0.inbox.has_custody(mark)
-    }
-
-    /// What waits for its account is to be read, and what comes meanwhile comes in its turn.
-    pub fn want_backlog(&self) {
-        self.0.inbox.want_backlog();
-    }
-
-    /// It has just been bound, and may yet ask for what waits.
-    pub fn expect_backlog(&self) {
-        self.0.inbox.backlog(Backlog::expect);
-    }
-
-    /// It may yet ask for what waits.
-    #[must_use]
-    pub fn expects_backlog(&self) -> bool {
-        self.0.inbox.backlog(|backlog| backlog.is_expected())
-    }
-
-    /// Nothing waited when it was bound.
-    pub fn dismiss_backlog(&self) {
-        self.0.inbox.backlog(Backlog::dismiss);
-    }
-
-    /// It has told whether it is available. What it reads of what waits depends on that.
-    pub fn appeared(&self) {
-        self.0.inbox.wake_backlog();
-    }
-
-    /// Waits until it is available. For the owner; may be dropped.
-    pub async fn available_at_last(&self) {
-        while self.available().is_none() {
-            self.0.inbox.backlog_changed().await;
-        }
-    }
-
-    /// What waits has not been read to its end.
-    #[must_use]
-    pub fn has_backlog(&self) -> bool {
-        self.0.inbox.backlog(|backlog| backlog.is_wanted())
-    }
-
-    /// Waits until what waits is to be read. For the owner; may be dropped.
-    pub async fn backlog_wanted(&self) {
-        self.0.inbox.backlog_wanted().await;
-    }
-
-    /// The reading begins: what comes is passed by. Answers what the session has already.
-    #[must_use]
-    pub fn begin_backlog(&self) -> FxHashSet<MessageId> {
-        self.0.inbox.backlog(Backlog::begin)
-    }
-
-    /// The first message that was passed by and has not been read: it and those behind it may have lost
-    /// their marks to another session of the account.
-    #[must_use]
-    pub fn unread(&self) -> Option<MessageId> {
-        self.0.inbox.backlog(|backlog| backlog.unread())
-    }
-
-    /// A message for the account waits, and no session took it. If this one is so new that it may
-    /// not have told yet whether it wants messages, nothing overtakes it.
-    pub fn leave_out(&self, mark: MessageId) {
-        let is_new = self.0.facts.lock().since.elapsed() < JUST_BOUND;
-        if is_new && self.available().is_none() {
-            self.0.inbox.backlog(|backlog| backlog.leave_out(mark));
-        }
-    }
-
-    /// The newest of those messages.
-    #[must_use]
-    pub fn left_out(&self) -> Option<MessageId> {
-        self.0.inbox.backlog(|backlog| backlog.left_out())
-    }
-
-    /// The message came while the session was there, and was passed by as others waited before it.
-    #[must_use]
-    pub fn has_passed(&self, mark: MessageId) -> bool {
-        self.0.inbox.backlog(|backlog| backlog.has_passed(mark))
-    }
-
-    /// The end is near: what comes is held, and what was passed by has lower numbers.
-    pub fn hold_backlog(&self) {
-        self.0.inbox.backlog(Backlog::hold);
-    }
-
-    /// All that waits has been read. `false`: too much came meanwhile, or it was asked for again, so
-    /// begin again.
-    #[must_use]
-    pub fn end_backlog(&self) -> bool {
-        self.0.inbox.end_backlog()
-    }
-
-    /// There is no connection, and much waits: stanzas that are worthless later are refused until
-    /// there is one.
-    pub fn choke(&self) {
-        self.0.inbox.choke();
-    }
-
-    /// Waits until the client has all but so many messages, and bytes of them, of those that it was
-    /// given. For the owner; may be dropped.
-    pub async fn custody_below(&self, messages: usize, bytes: usize) {
-        self.0.inbox.custody_below(messages, bytes).await;
     }
 
     /// Tells it to close. Overtakes all stanzas; the first order counts.
@@ -492,5 +387,3 @@ impl PartialEq for SessionHandle {
 const MAX_ASKED: usize = 100;
 /// Addresses remembered by a session for its directed presence.
 const MAX_DIRECTED: usize = 1000;
-/// A session older than this that has not told that it is there will hardly do so.
-const JUST_BOUND: Duration = Duration::from_secs(10);

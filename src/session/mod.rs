@@ -5,6 +5,7 @@
 //! resumed outlives its connection (XEP-0198 §5): it moves, by value, to the new one.
 
 mod backlog;
+mod catching_up;
 mod handle;
 mod inbox;
 mod link;

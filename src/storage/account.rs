@@ -47,6 +47,8 @@ pub struct NewAccount {
     pub keys: Vec<ScramKeys>,
     /// When.
     pub created: Timestamp,
+    /// It is an administrator: it may give the administrator's commands by its chat clients.
+    pub admin: bool,
 }
 
 /// What became of one of many accounts to be made.
@@ -67,6 +69,8 @@ pub struct Account {
     pub created: Timestamp,
     /// The last login, if there was one.
     pub last_login: Option<Timestamp>,
+    /// It is an administrator by its role.
+    pub admin: bool,
 }
 
 /// Who may log in.
@@ -80,6 +84,11 @@ pub trait AccountStore: Send + Sync {
     async fn keys(&self, user: &BareJid, hash: ScramHash) -> Result<Option<ScramKeys>>;
     /// Replaces all keys. `false` if there is no such account.
     async fn set_keys(&self, user: &BareJid, keys: &[ScramKeys]) -> Result<bool>;
+    /// Gives the account the role of an administrator, or takes it away. `false` if there is no such
+    /// account.
+    async fn set_admin(&self, user: &BareJid, admin: bool) -> Result<bool>;
+    /// All accounts with the role of an administrator, in the order of their JIDs.
+    async fn admins(&self) -> Result<Vec<BareJid>>;
     /// Notes a login. May be written late; it is not worth a wait.
     async fn note_login(&self, user: &BareJid, at: Timestamp) -> Result<()>;
     /// Removes the account with all that is kept for it. `false` if there is none.

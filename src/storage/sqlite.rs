@@ -47,6 +47,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (5, "segments", include_str!("../../schema/sqlite/0005_segments.sql")),
     (6, "blocks", include_str!("../../schema/sqlite/0006_blocks.sql")),
     (7, "quota", include_str!("../../schema/sqlite/0007_quota.sql")),
+    (8, "admin", include_str!("../../schema/sqlite/0008_admin.sql")),
 ];
 
 /// In the header of our files (`PRAGMA application_id`): "WXWG".

@@ -39,6 +39,7 @@ pub(crate) fn account(jid: &str) -> NewAccount {
             keys(ScramHash::Sha512, 3),
         ],
         created: at(1_000),
+        admin: false,
     }
 }
 
@@ -214,6 +215,29 @@ pub(crate) async fn many_accounts_are_made_at_once(s: Arc<dyn Storage>) {
     let last = user("u999@localhost");
     let stored = s.accounts().keys(&last, ScramHash::Sha512).await.unwrap();
     assert_eq!(stored, Some(keys(ScramHash::Sha512, 3)));
+}
+
+pub(crate) async fn administrators_are_known_by_their_role(s: Arc<dyn Storage>) {
+    let first = NewAccount { admin: true, ..account("juliet@localhost") };
+    s.accounts().create(&[first, account("romeo@localhost")]).await.unwrap();
+    let (romeo, juliet, nobody) =
+        (user("romeo@localhost"), user("juliet@localhost"), user("nobody@localhost"));
+    assert!(s.accounts().find(&juliet).await.unwrap().unwrap().admin);
+    assert!(!s.accounts().find(&romeo).await.unwrap().unwrap().admin);
+    assert_eq!(s.accounts().admins().await.unwrap(), std::slice::from_ref(&juliet));
+    assert!(s.accounts().set_admin(&romeo, true).await.unwrap());
+    assert!(!s.accounts().set_admin(&nobody, true).await.unwrap());
+    // A login and another password change nothing of it.
+    s.accounts().note_login(&romeo, at(5)).await.unwrap();
+    s.accounts().set_keys(&romeo, &[]).await.unwrap();
+    assert_eq!(s.accounts().admins().await.unwrap(), [juliet.clone(), romeo.clone()]);
+    let listed = s.accounts().list(None, None, 10).await.unwrap();
+    assert!(listed.iter().all(|account| account.admin));
+    assert!(s.accounts().set_admin(&juliet, false).await.unwrap());
+    // Whoever has the name next does not inherit the role.
+    assert!(s.accounts().remove(&romeo).await.unwrap());
+    s.accounts().create(&[account("romeo@localhost")]).await.unwrap();
+    assert!(s.accounts().admins().await.unwrap().is_empty());
 }
 
 pub(crate) async fn the_secret_stays_the_same(s: Arc<dyn Storage>) {

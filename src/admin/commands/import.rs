@@ -130,7 +130,7 @@ async fn make(
         match keys {
             Ok(keys) => {
                 let user = entry.user.clone();
-                accounts.push(NewAccount { user, keys, created: cx.clock.now() });
+                accounts.push(NewAccount { user, keys, created: cx.clock.now(), admin: false });
             }
             Err(problem) if problem.is_internal() => return Err(problem.into()),
             Err(problem) => report.bad.push((entry.line, problem.to_string())),

@@ -16,6 +16,7 @@ pub const COMMANDS: &[&dyn Command] = &[
     &user::Add,
     &user::Del,
     &user::Passwd,
+    &user::Admin,
     &user::List,
     &user::Show,
     &quota::Quota,

@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::host::command::{
     Argument, ArgumentKind, Arguments, Command, CommandCx, CommandError, Outcome, Permission,
 };
+use crate::payload::datetime::Timestamp;
 
 /// `session list`
 pub(super) struct List;
@@ -22,7 +23,7 @@ impl Command for List {
     }
 
     fn about(&self) -> &'static str {
-        "List who is online"
+        "List the sessions: who is online, and whose client has lost its connection"
     }
 
     fn arguments(&self) -> &'static [Argument] {
@@ -48,10 +49,22 @@ impl Command for List {
         }
         sessions.sort_by(|a, b| a.jid.cmp(&b.jid));
         let rows = sessions.into_iter().map(|s| {
-            vec![json!(s.jid), json!(s.peer), json!(s.seconds), json!(s.priority), json!(s.tls)]
+            let time = |at: Option<Timestamp>| json!(at.map(|at| at.to_string()));
+            vec![
+                json!(s.jid),
+                json!(s.client),
+                json!(s.peer),
+                json!(s.tls),
+                json!(s.seconds),
+                json!(s.presence),
+                json!(s.status),
+                json!(s.priority),
+                time(s.waiting_since),
+                time(s.waiting_until),
+            ]
         });
-        let columns = ["jid", "peer", "seconds", "priority", "tls"];
-        Ok(Outcome::Table { columns: columns.map(Into::into).to_vec(), rows: rows.collect() })
+        let columns = COLUMNS.map(Into::into).to_vec();
+        Ok(Outcome::Table { columns, rows: rows.collect() })
     }
 }
 
@@ -96,3 +109,16 @@ impl Command for Close {
         Ok(Outcome::Done { text, json: json!({ "jid": jid, "closed": closed }) })
     }
 }
+
+const COLUMNS: [&str; 10] = [
+    "jid",
+    "client",
+    "peer",
+    "tls",
+    "seconds",
+    "presence",
+    "status",
+    "priority",
+    "waiting_since",
+    "waiting_until",
+];

@@ -1,4 +1,4 @@
-//! `user add`, `del`, `passwd`, `list` and `show`. What changes who may log in as somebody ends
+//! `user add`, `del`, `admin`, `passwd`, `list` and `show`. What changes who may log in as somebody ends
 //! the sessions of those who did.
 
 use async_trait::async_trait;
@@ -20,6 +20,9 @@ pub(super) struct Add;
 /// `user del`
 pub(super) struct Del;
 
+/// `user admin`
+pub(super) struct Admin;
+
 /// `user passwd`
 pub(super) struct Passwd;
 
@@ -40,7 +43,18 @@ impl Command for Add {
     }
 
     fn arguments(&self) -> &'static [Argument] {
-        const { &[ACCOUNT, PASSWORD, RANDOM] }
+        const {
+            &[
+                ACCOUNT,
+                PASSWORD,
+                RANDOM,
+                optional(
+                    "admin",
+                    ArgumentKind::Flag,
+                    "It may give the administrator's commands by its chat client",
+                ),
+            ]
+        }
     }
 
     fn permission(&self) -> Permission {
@@ -57,11 +71,16 @@ impl Command for Add {
         }
         let password = password_of(arguments)?;
         let keys = cx.keys(password.as_str()).await?;
-        let account = NewAccount { user: user.clone(), keys, created: cx.clock.now() };
+        let (created, admin) = (cx.clock.now(), arguments.flag("admin"));
+        let account = NewAccount { user: user.clone(), keys, created, admin };
         if cx.storage.accounts().create(&[account]).await? != [Created::Made] {
             return Err(exists());
         }
-        Ok(with_password(format!("Made the account {user}."), json!({ "account": user }), password))
+        if let Some(running) = cx.running.as_ref().filter(|_| admin) {
+            running.admins_changed().await?;
+        }
+        let text = format!("Made the account {user}.");
+        Ok(with_password(text, json!({ "account": user, "admin": admin }), password))
     }
 }
 
@@ -113,6 +132,47 @@ impl Command for Del {
         let closed = close_all(cx, &user, "the account was removed").await?;
         let text = format!("Removed the account {user}{}.", and_closed(closed));
         Ok(Outcome::Done { text, json: json!({ "account": user, "closed": closed }) })
+    }
+}
+
+#[async_trait]
+impl Command for Admin {
+    fn path(&self) -> &'static [&'static str] {
+        &["user", "admin"]
+    }
+
+    fn about(&self) -> &'static str {
+        "Let an account give the administrator's commands by its chat client, or no longer"
+    }
+
+    fn arguments(&self) -> &'static [Argument] {
+        const { &[ACCOUNT, needed("role", ArgumentKind::Choice(&["on", "off"]), "on or off")] }
+    }
+
+    fn permission(&self) -> Permission {
+        Permission::Write
+    }
+
+    async fn run(&self, cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, CommandError> {
+        let user = cx.account(arguments.required("account")?)?;
+        let admin = arguments.required("role")? == "on";
+        if !cx.storage.accounts().set_admin(&user, admin).await? {
+            return Err(no_such(cx, &user));
+        }
+        if let Some(running) = &cx.running {
+            running.admins_changed().await?;
+        }
+        let is_named = cx.config.admin.accounts.contains(&user);
+        let text = match (admin, is_named) {
+            (true, _) => format!("{user} is an administrator."),
+            (false, false) => format!("{user} is no administrator."),
+            (false, true) => {
+                format!(
+                    "{user} stays an administrator: `admin.accounts` of the configuration names it."
+                )
+            }
+        };
+        Ok(Outcome::Done { text, json: json!({ "account": user, "admin": admin || is_named }) })
     }
 }
 
@@ -202,12 +262,12 @@ impl Command for List {
             let page = cx.storage.accounts().list(host.as_deref(), after.as_ref(), wanted).await?;
             let is_last = page.len() < wanted;
             after = page.last().map(|account| account.user.clone());
-            rows.extend(page.iter().map(row));
+            rows.extend(page.iter().map(|account| row(cx, account)));
             if is_last {
                 break;
             }
         }
-        let columns = ["account", "created", "last_login"].map(Into::into).to_vec();
+        let columns = ["account", "created", "last_login", "admin"].map(Into::into).to_vec();
         Ok(Outcome::Table { columns, rows })
     }
 }
@@ -244,6 +304,7 @@ impl Command for Show {
             ("account", json!(user)),
             ("created", json!(account.created.to_string())),
             ("last_login", json!(account.last_login.map(|at| at.to_string()))),
+            ("admin", json!(is_admin(cx, &account))),
             ("contacts", json!(contacts)),
             ("offline_messages", json!(cx.storage.archive().waiting_count(&user).await?)),
             ("sessions", json!(sessions)),
@@ -306,9 +367,15 @@ fn with_password(text: String, mut json: Value, password: Chosen) -> Outcome {
     }
 }
 
-fn row(account: &Account) -> Vec<Value> {
+fn row(cx: &CommandCx, account: &Account) -> Vec<Value> {
     let last_login = account.last_login.map(|at| at.to_string());
-    vec![json!(account.user), json!(account.created.to_string()), json!(last_login)]
+    let created = account.created.to_string();
+    vec![json!(account.user), json!(created), json!(last_login), json!(is_admin(cx, account))]
+}
+
+/// By its role, or as the configuration names it.
+fn is_admin(cx: &CommandCx, account: &Account) -> bool {
+    account.admin || cx.config.admin.accounts.contains(&account.user)
 }
 
 /// Ends the sessions of an account: those of the running server, or those that wait for the next one.

@@ -63,6 +63,7 @@ struct Login {
     keys: Vec<ScramKeys>,
     created: Timestamp,
     last: Option<Timestamp>,
+    admin: bool,
 }
 
 impl MemoryStorage {
@@ -124,7 +125,12 @@ impl State {
 impl Owner {
     fn as_account(&self, user: &BareJid) -> Option<Account> {
         let login = self.account.as_ref()?;
-        Some(Account { user: user.clone(), created: login.created, last_login: login.last })
+        Some(Account {
+            user: user.clone(),
+            created: login.created,
+            last_login: login.last,
+            admin: login.admin,
+        })
     }
 }
 
@@ -170,7 +176,8 @@ impl AccountStore for MemoryStorage {
                 continue;
             }
             state.remove(&new.user);
-            let login = Login { keys: new.keys.clone(), created: new.created, last: None };
+            let keys = new.keys.clone();
+            let login = Login { keys, created: new.created, last: None, admin: new.admin };
             state.owner(&new.user).account = Some(login);
             answers.push(Created::Made);
         }
@@ -191,6 +198,17 @@ impl AccountStore for MemoryStorage {
         let mut state = self.state()?;
         let login = state.owners.get_mut(user).and_then(|o| o.account.as_mut());
         Ok(login.map(|l| l.keys = keys.to_vec()).is_some())
+    }
+
+    async fn set_admin(&self, user: &BareJid, admin: bool) -> Result<bool> {
+        let mut state = self.state()?;
+        let login = state.owners.get_mut(user).and_then(|o| o.account.as_mut());
+        Ok(login.map(|l| l.admin = admin).is_some())
+    }
+
+    async fn admins(&self) -> Result<Vec<BareJid>> {
+        let all = self.list(None, None, usize::MAX).await?;
+        Ok(all.into_iter().filter(|account| account.admin).map(|account| account.user).collect())
     }
 
     async fn note_login(&self, user: &BareJid, at: Timestamp) -> Result<()> {

@@ -21,7 +21,7 @@ impl AccountStore for Database {
 
     async fn find(&self, user: &BareJid) -> Result<Option<Account>> {
         let row = sqlx::query(
-            "SELECT o.jid, a.created, a.last_login \
+            "SELECT o.jid, a.created, a.last_login, a.admin \
              FROM owner o JOIN account a ON a.owner = o.number WHERE o.jid = $1",
         )
         .bind(user.as_str())
@@ -47,6 +47,20 @@ impl AccountStore for Database {
         self.writer.write(SetKeys { user: user.clone(), keys: keys.to_vec() }).await
     }
 
+    async fn set_admin(&self, user: &BareJid, admin: bool) -> Result<bool> {
+        self.writer.write(SetAdmin { user: user.clone(), admin }).await
+    }
+
+    async fn admins(&self) -> Result<Vec<BareJid>> {
+        let rows = sqlx::query(
+            "SELECT o.jid FROM account a JOIN owner o ON o.number = a.owner \
+             WHERE a.admin ORDER BY o.jid",
+        )
+        .fetch_all(&self.reads)
+        .await?;
+        rows.iter().map(|row| Ok(jid(row, "jid", "owner")?.to_bare())).collect()
+    }
+
     async fn note_login(&self, user: &BareJid, at: Timestamp) -> Result<()> {
         self.writer.login(user.clone(), at).await
     }
@@ -67,12 +81,12 @@ impl AccountStore for Database {
         // Two statements, as no plan is good for both.
         let query = match domain {
             None => sqlx::query(
-                "SELECT o.jid, a.created, a.last_login \
+                "SELECT o.jid, a.created, a.last_login, a.admin \
                  FROM owner o JOIN account a ON a.owner = o.number \
                  WHERE o.jid > $1 ORDER BY o.jid LIMIT $2",
             ),
             Some(_) => sqlx::query(
-                "SELECT o.jid, a.created, a.last_login \
+                "SELECT o.jid, a.created, a.last_login, a.admin \
                  FROM owner o JOIN account a ON a.owner = o.number \
                  WHERE o.domain = $3 AND o.jid > $1 ORDER BY o.jid LIMIT $2",
             ),
@@ -125,9 +139,10 @@ impl Change for Create {
                     on.owner(&new.user).await?.number
                 }
             };
-            sqlx::query("INSERT INTO account (owner, created) VALUES ($1, $2)")
+            sqlx::query("INSERT INTO account (owner, created, admin) VALUES ($1, $2, $3)")
                 .bind(owner)
                 .bind(new.created.as_micros())
+                .bind(new.admin)
                 .execute(&mut *on.connection)
                 .await?;
             insert_keys(on, owner, &new.keys).await?;
@@ -157,6 +172,26 @@ impl Change for SetKeys {
             .await?;
         insert_keys(on, known.number, &self.keys).await?;
         Ok(true)
+    }
+}
+
+struct SetAdmin {
+    user: BareJid,
+    admin: bool,
+}
+
+#[async_trait]
+impl Change for SetAdmin {
+    type Answer = bool;
+
+    async fn apply(&self, on: &mut Writing<'_>) -> Result<bool> {
+        let Some(known) = on.owner_if_any(&self.user).await? else { return Ok(false) };
+        let done = sqlx::query("UPDATE account SET admin = $2 WHERE owner = $1")
+            .bind(known.number)
+            .bind(self.admin)
+            .execute(&mut *on.connection)
+            .await?;
+        Ok(done.rows_affected() > 0)
     }
 }
 
@@ -273,6 +308,7 @@ fn account(row: &DbRow) -> Result<Account> {
         user: jid(row, "jid", "owner")?.to_bare(),
         created: Timestamp::from_micros(row.try_get("created")?),
         last_login: row.try_get::<Option<i64>, _>("last_login")?.map(Timestamp::from_micros),
+        admin: row.try_get("admin")?,
     })
 }
 
