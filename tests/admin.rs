@@ -293,7 +293,7 @@ fn the_first_account_is_an_administrator() {
     let place = two_domains();
     for _ in 0..2 {
         let mut server = Server::start(&place);
-        wait_for_socket(&place);
+        wait_for(&place, "user show admin");
         let shown = place.run("user show admin --json").ends_with(0).json();
         assert_eq!((&shown["account"], &shown["admin"]), (&json!("admin@a.example"), &json!(true)));
         assert_eq!(server.end().code(), Some(0));
@@ -311,6 +311,7 @@ fn every_key_is_in_snake_case() {
         "user passwd joe --random --keep-sessions",
         "user list",
         "user admin joe on",
+        "user quota joe --set 10GiB",
         "user show joe",
         "user import accounts",
         "archive show joe",
@@ -359,11 +360,11 @@ fn what_the_program_does_not_understand_is_json_too() {
     assert_eq!(ran.json()["error"]["code"], json!("invalid"));
 }
 
-/// Waits until the server of a place takes commands.
+/// Waits until a command succeeds.
 #[track_caller]
-fn wait_for_socket(place: &Place) {
+fn wait_for(place: &Place, command: &str) {
     let begun = Instant::now();
-    while place.run("session list").code != 0 {
-        assert!(begun.elapsed() < Duration::from_secs(20), "it does not start");
+    while place.run(command).code != 0 {
+        assert!(begun.elapsed() < Duration::from_secs(20), "{command} does not succeed");
     }
 }

@@ -152,10 +152,10 @@ fn form(command: &dyn Command) -> Form {
     }
 }
 
-/// Whether the form says that what is destroyed may be destroyed. A client that knows the form by heart
-/// may not send the field, and means what it sends, as with the forms of XEP-0133, which have none.
+/// Whether the form confirms a destructive command. A form without the field does not: ours has it. The
+/// forms of XEP-0133 have none, and need none.
 fn is_confirmed(form: &Submitted) -> Result<bool, StanzaError> {
-    Ok(form.boolean(CONFIRM).map_err(|_| bad("bad-payload"))?.unwrap_or(true))
+    Ok(form.boolean(CONFIRM).map_err(|_| bad("bad-payload"))?.unwrap_or(false))
 }
 
 /// The form that was sent; an empty one, if there is none.

@@ -87,8 +87,11 @@ impl Life {
 impl InProcess {
     pub(crate) async fn start(script: &Script) -> Result<Self, String> {
         let mut domains = vec!["localhost"];
-        domains.extend(script.clients.iter().map(Persona::domain).filter(|d| !d.is_empty()));
-        domains.dedup();
+        for domain in script.clients.iter().map(Persona::domain).filter(|d| !d.is_empty()) {
+            if !domains.contains(&domain) {
+                domains.push(domain);
+            }
+        }
         let hosts: Vec<_> =
             domains.iter().map(|domain| format!("[[host]]\ndomain = \"{domain}\"\n")).collect();
         let text = format!("{}\n{}", script.server.join("\n"), hosts.join(""));

@@ -4,6 +4,8 @@ use crate::jid::FullJid;
 use crate::ns;
 use crate::payload::datetime::Timestamp;
 use crate::session::SessionHandle;
+use crate::stanza::{Presence, Stanza};
+use crate::xml::Frame;
 
 /// A session as an administrator sees it.
 #[derive(Clone, Debug)]
@@ -37,8 +39,8 @@ impl SessionRow {
     #[must_use]
     pub fn of(session: &SessionHandle) -> Self {
         let facts = session.facts();
-        let presence = session.available();
-        let content = presence.as_deref().map(|presence| &presence.content);
+        let presence = session.available().and_then(|presence| read(&presence));
+        let content = presence.as_ref().map(|presence| &presence.content);
         let text = |name| content?.child(ns::CLIENT, name).map(|child| child.text().into_owned());
         let node = content
             .and_then(|content| content.child(ns::CAPS, "c")?.attr("node").map(|n| n.into_owned()));
@@ -57,6 +59,15 @@ impl SessionRow {
             waiting_since: waits.map(|(since, _)| since),
             waiting_until: waits.map(|(_, until)| until),
         }
+    }
+}
+
+/// A presence that is kept is packed: it can be written, and is read again here.
+fn read(kept: &Presence) -> Option<Presence> {
+    let frame = Frame::from_bytes(Stanza::Presence(kept.clone()).to_bytes()).ok()?;
+    match Stanza::read(frame) {
+        Ok(Stanza::Presence(presence)) => Some(presence),
+        _ => None,
     }
 }
 
