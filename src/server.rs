@@ -75,14 +75,7 @@ impl Server {
         let parts = Parts { config, storage, message_ids, registry, metrics, clock, tasks };
         let hosts = Arc::new(Hosts::new(parts)?);
         let verifier = verifier(&hosts).await?;
-        let c2s = Arc::new(C2s {
-            hosts,
-            verifier: Arc::new(verifier),
-            starttls: certificates.server_config(&[]),
-            direct: certificates.server_config(&[b"xmpp-client"]),
-            https: certificates.server_config(&[b"http/1.1"]),
-            certificates,
-        });
+        let c2s = Arc::new(C2s { hosts, verifier: Arc::new(verifier), certificates });
         c2s.hosts.budgets.apply(&c2s.hosts.config.load(), raise_open_files());
         keep_to_quota(c2s.hosts.storage.as_ref(), &c2s.hosts.config.load());
         c2s.hosts.admins.load(&*c2s.hosts.storage).await?;

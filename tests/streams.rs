@@ -228,7 +228,7 @@ impl Peer {
     async fn secure(mut self) -> Self {
         self.say(STARTTLS).await;
         self.hears("<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>").await;
-        let mut config = trust::config();
+        let mut config = trust::config(false);
         config.alpn_protocols.clear();
         let name = ServerName::try_from("localhost").unwrap();
         let io = self.reader.unsplit(self.writer);

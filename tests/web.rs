@@ -224,7 +224,7 @@ async fn with_tls_everybody_is_served() {
     let house = House::closed("proxies = []").await;
     let (ours, theirs) = tokio::io::duplex(1 << 16);
     house.server.connect(Box::new(theirs), Entry::Https);
-    let mut config = trust::config();
+    let mut config = trust::config(false);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let name = ServerName::try_from("localhost").unwrap();
     let mut io = TlsConnector::from(Arc::new(config)).connect(name, ours).await.unwrap();

@@ -9,8 +9,7 @@ use crate::config::AuthConfig;
 /// Facts of the TLS connection that logins can be bound to.
 #[derive(Clone, Debug, Default)]
 pub struct TlsFacts {
-    /// It is TLS 1.3. On TLS 1.2 the exporter binds only with an extension that not everybody
-    /// speaks (RFC 9266 §3), so it is not used there.
+    /// It is TLS 1.3. On TLS 1.2 nothing is bound, see [`Offer`].
     pub version13: bool,
     /// Keying material with the label `EXPORTER-Channel-Binding` and an empty context (RFC 9266 §2).
     pub exporter: Option<[u8; 32]>,
@@ -22,6 +21,11 @@ pub struct TlsFacts {
 ///
 /// `<mechanisms/>` and `<sasl-channel-binding/>` must show exactly these lists: clients check them
 /// against the hash of XEP-0474. Cheap to clone.
+///
+/// DEPARTS: XEP-0440 §3 – on TLS 1.2 we offer no -PLUS and no binding, also not
+/// `tls-server-end-point`. Clients that do not know XEP-0440 take -PLUS there as an invitation to
+/// `tls-unique`, as RFC 5802 §6.1 tells them, which our TLS cannot give; gloox does not log in then.
+/// `docs/decisions/0010-channel-binding-on-tls-1.2.md`
 #[derive(Clone, Debug)]
 pub struct Offer(Arc<Inner>);
 
@@ -39,8 +43,8 @@ impl Offer {
     #[must_use]
     pub fn new(config: &AuthConfig, tls: Option<&TlsFacts>) -> Self {
         let (mut types, mut bindings) = (Vec::new(), Vec::new());
-        if let Some(tls) = tls {
-            if let (true, Some(exporter)) = (tls.version13, &tls.exporter) {
+        if let Some(tls) = tls.filter(|tls| tls.version13) {
+            if let Some(exporter) = &tls.exporter {
                 types.push(TLS_EXPORTER);
                 bindings.push(exporter.to_vec());
             }

@@ -53,12 +53,6 @@ pub struct C2s {
     pub verifier: Arc<Verifier>,
     /// Certificates by name.
     pub certificates: Arc<Certificates>,
-    /// TLS after STARTTLS.
-    pub starttls: Arc<rustls::ServerConfig>,
-    /// TLS from the first byte (XEP-0368).
-    pub direct: Arc<rustls::ServerConfig>,
-    /// TLS under HTTP.
-    pub https: Arc<rustls::ServerConfig>,
 }
 
 /// How a stream begins on a listener.

@@ -21,6 +21,7 @@ use crate::stanza::{Condition, Iq, IqKind, StreamCondition, StreamError};
 use crate::stream::features::Limits;
 use crate::stream::input::Heard;
 use crate::stream::negotiation::{Action, Actions, Negotiation, Settings, Stage};
+use crate::tls::Purpose;
 
 /// Why it came to nothing: a stream error to be told, or nobody is there to be told.
 type Failed = Option<StreamError>;
@@ -45,7 +46,7 @@ pub(super) async fn negotiate(
 ) -> Result<Session, Failed> {
     let mut driver = Driver::new(c2s, connection, session_due);
     let offer = match begun {
-        Begun::Direct => Some(driver.handshake(Arc::clone(&c2s.direct)).await?),
+        Begun::Direct => Some(driver.handshake(Purpose::Direct, None).await?),
         Begun::StartTls => None,
         Begun::Web(tls) => Some(driver.unbound(tls)),
     };
@@ -152,7 +153,7 @@ impl<'a> Driver<'a> {
                     self.restart(stage);
                     continue;
                 }
-                Action::Secure => machine.secured(self.starttls().await?),
+                Action::Secure => machine.secured(self.starttls(machine.domain()).await?),
                 Action::Begin(mechanism, initial) => {
                     let step = self.begin(machine, &mechanism, initial.as_deref()).await;
                     machine.sasl(step)
@@ -182,12 +183,12 @@ impl<'a> Driver<'a> {
     }
 
     /// What came before TLS must not be taken for what comes after (RFC 6120 §5.4.3.3).
-    async fn starttls(&mut self) -> Result<Offer, Failed> {
+    async fn starttls(&mut self, domain: &str) -> Result<Offer, Failed> {
         if self.connection.input.discard() {
             let text = "there must be nothing between starttls and TLS";
             return Err(Some(StreamCondition::PolicyViolation.text(text)));
         }
-        self.handshake(Arc::clone(&self.c2s.starttls)).await
+        self.handshake(Purpose::StartTls, Some(domain)).await
     }
 
     /// XEP-0077 §3.1.1.
@@ -211,16 +212,16 @@ impl<'a> Driver<'a> {
         }
     }
 
-    async fn handshake(&mut self, config: Arc<rustls::ServerConfig>) -> Result<Offer, Failed> {
+    async fn handshake(&mut self, purpose: Purpose, domain: Option<&str>) -> Result<Offer, Failed> {
         let wire = self.connection.wire.take().ok_or(None)?;
-        let made = handshake::make(self.c2s, wire, config, self.limits.handshake).await;
-        let (wire, facts) = made.ok_or(None)?;
+        let made = handshake::make(self.c2s, wire, purpose, domain, self.limits.handshake).await;
+        let (wire, facts, chosen) = made.ok_or(None)?;
         self.connection.wire = Some(wire);
         self.tls = facts.version;
         let facts = TlsFacts {
             version13: facts.version13,
             exporter: facts.exporter,
-            server_end_point: self.c2s.certificates.end_point(facts.sni.as_deref()),
+            server_end_point: chosen.end_point,
         };
         Ok(Offer::new(&self.c2s.hosts.config.load().auth, Some(&facts)))
     }

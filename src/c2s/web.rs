@@ -20,6 +20,7 @@ use super::{C2s, Entry, handshake};
 use crate::config::{Config, origin};
 use crate::http::{self, websocket};
 use crate::stream::wire::{Io, Wire};
+use crate::tls::Purpose;
 use crate::xml::escape_attr;
 
 /// A connection on which a stream may begin.
@@ -43,8 +44,8 @@ pub(super) async fn enter(
     let config = c2s.hosts.config.load_full();
     let (io, tls): (Box<dyn Io>, _) = if entry == Entry::Https {
         let wire = Wire::Plain(io);
-        let (wire, facts) =
-            handshake::make(c2s, wire, Arc::clone(&c2s.https), config.limits.handshake).await?;
+        let limit = config.limits.handshake;
+        let (wire, facts, _) = handshake::make(c2s, wire, Purpose::Https, None, limit).await?;
         (Box::new(wire), facts.version)
     } else {
         (io, PROXY)

@@ -6,9 +6,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
+use rustls::server::Acceptor;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
+
+use crate::tls::Chosen;
 
 /// What carries bytes.
 pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -23,18 +26,20 @@ pub enum Wire {
 }
 
 impl Wire {
-    /// Makes the TLS handshake, as the server. The connection is lost if it fails.
+    /// Makes the TLS handshake, as the server, with what `choose` gives for the name that the client
+    /// asks for (SNI). The connection is lost if it fails.
     ///
     /// # Errors
     /// If it fails, or there is TLS already.
-    pub async fn secure(self, config: Arc<rustls::ServerConfig>) -> io::Result<Self> {
-        match self {
-            Self::Plain(io) => {
-                let tls = TlsAcceptor::from(config).accept(io).await?;
-                Ok(Self::Tls(Box::new(tls)))
-            }
-            Self::Tls(_) => Err(io::Error::other("TLS inside TLS")),
-        }
+    pub async fn secure(
+        self,
+        choose: impl FnOnce(Option<&str>) -> Chosen,
+    ) -> io::Result<(Self, Chosen)> {
+        let Self::Plain(io) = self else { return Err(io::Error::other("TLS inside TLS")) };
+        let hello = LazyConfigAcceptor::new(Acceptor::default(), io).await?;
+        let chosen = choose(hello.client_hello().server_name());
+        let tls = hello.into_stream(Arc::clone(&chosen.config)).await?;
+        Ok((Self::Tls(Box::new(tls)), chosen))
     }
 
     /// The TLS connection, if there is one.

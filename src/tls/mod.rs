@@ -3,7 +3,7 @@
 //! RFC 7590 (TLS 1.2 and 1.3, ECDHE with AEAD only), RFC 6066 §3 (SNI), RFC 7301 (ALPN),
 //! RFC 5929 §4 and RFC 9266 (channel binding). The thing one would get wrong: a ticket made
 //! under an old certificate must not be taken after a reload, or the client would bind its
-//! login to a certificate which we no longer have. So tickets live and die with the set.
+//! login to a certificate which we no longer have. So tickets live and die with their certificate.
 //!
 //! Memory of a connection that idles, as seen in rustls 0.23: `ServerConnection` itself (1.2
 //! KiB inline, plus the boxed keys of both directions), and a read buffer of 4 KiB which rustls
@@ -12,6 +12,7 @@
 //! tickets are sealed and given to the client, so there is no table that grows. One ticket per
 //! handshake and not two, because a client of ours opens one connection at a time.
 
+mod choice;
 mod keep;
 mod x509;
 
@@ -19,20 +20,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use rustc_hash::FxHashMap;
 use rustls::ServerConfig;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::server::{ClientHello, NoServerSessionStorage, ProducesTickets, ResolvesServerCert};
-use rustls::sign::CertifiedKey;
 
+pub use self::choice::Purpose;
+
+use self::choice::ServerConfigs;
+use self::x509::Leaf;
 use crate::clock::Clock;
 use crate::config::{Config, HostConfig};
 use crate::payload::datetime::Timestamp;
 
-/// All certificates, chosen by name (SNI), replaceable while running.
-///
-/// Held by every `rustls::ServerConfig` it made; they all see a reload at once. Connections
-/// that stand are not touched by it.
+/// All certificates, chosen by name, replaceable while running. Connections that stand are not
+/// touched by that.
 #[derive(Debug)]
 pub struct Certificates {
     set: ArcSwap<Set>,
@@ -152,6 +152,19 @@ pub struct Handshake {
     pub sni: Option<String>,
 }
 
+/// The certificate that one client gets, chosen before the handshake.
+#[derive(Clone, Debug)]
+pub struct Chosen {
+    /// What the handshake is made with.
+    pub config: Arc<ServerConfig>,
+    /// Data of the channel binding `tls-server-end-point` (RFC 5929 §4): the hash of this
+    /// certificate. `None` where the binding is undefined: the signature of the certificate has no
+    /// single hash (RFC 5929 §4.1), as with Ed25519.
+    pub end_point: Option<Vec<u8>>,
+    /// The host whose certificate it is, as configured.
+    pub host: String,
+}
+
 /// Reads the facts of a handshake.
 ///
 /// Before the handshake is finished there is no exporter, and the version is `unknown`.
@@ -195,37 +208,21 @@ impl Certificates {
         Ok(())
     }
 
-    /// The configuration for servers: TLS 1.2 and 1.3, ECDHE with AEAD, stateless tickets, no
-    /// 0-RTT, no client certificates.
+    /// The certificate for a client.
     ///
-    /// With `alpn` empty, what the client offers is ignored (STARTTLS). Else a client that
-    /// offers protocols must offer one of these, or gets `no_application_protocol`
-    /// (RFC 7301 §3.2); one that offers none is welcome (XEP-0368 §3).
+    /// By STARTTLS the stream was opened to `domain`, and that decides (RFC 6120 §5.4.3.1), whatever
+    /// the SNI says: it may be missing, or name the target of an SRV record. With TLS from the first
+    /// byte `domain` is `None`, and the SNI is all there is to go by.
     #[must_use]
-    pub fn server_config(self: &Arc<Self>, alpn: &[&[u8]]) -> Arc<ServerConfig> {
-        let mut config = ServerConfig::builder_with_provider(provider())
-            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-            .expect("the provider has suites for both versions")
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::<Self>::clone(self));
-        config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
-        config.ticketer = Arc::<Self>::clone(self);
-        config.session_storage = Arc::new(NoServerSessionStorage {});
-        config.send_tls13_tickets = 1;
-        // Early data could be replayed, and SASL before the handshake's end binds to nothing.
-        config.max_early_data_size = 0;
-        Arc::new(config)
-    }
-
-    /// Data of the channel binding `tls-server-end-point` (RFC 5929 §4) for a client that asked
-    /// for `sni`: the hash of the certificate it got. To be asked right after the handshake,
-    /// since a reload may change it.
-    ///
-    /// `None` where the binding is undefined: the signature of the certificate has no single
-    /// hash (RFC 5929 §4.1), as with Ed25519.
-    #[must_use]
-    pub fn end_point(&self, sni: Option<&str>) -> Option<Vec<u8>> {
-        self.set.load().find(sni).end_point.clone()
+    pub fn choose(&self, purpose: Purpose, domain: Option<&str>, sni: Option<&str>) -> Chosen {
+        let set = self.set.load();
+        let host = domain.and_then(|domain| set.hosts.iter().find(|h| h.facts.domain == domain));
+        let host = host.unwrap_or_else(|| choice::by_sni(&set.hosts, sni));
+        Chosen {
+            config: Arc::clone(host.configs.of(purpose)),
+            end_point: host.leaf.end_point(),
+            host: host.facts.domain.clone(),
+        }
     }
 
     /// The certificates in use, in the order of the configuration.
@@ -243,79 +240,35 @@ impl Certificates {
     }
 }
 
-impl ResolvesServerCert for Certificates {
-    /// An unknown name gets the certificate of the first host: which host is meant is said by
-    /// the stream's header, and `host-unknown` there is clearer than a failed handshake.
-    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.set.load().find(hello.server_name()).key))
-    }
-}
-
-impl ProducesTickets for Certificates {
-    fn enabled(&self) -> bool {
-        true
-    }
-
-    fn lifetime(&self) -> u32 {
-        self.set.load().tickets.lifetime()
-    }
-
-    fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {
-        self.set.load().tickets.encrypt(plain)
-    }
-
-    fn decrypt(&self, cipher: &[u8]) -> Option<Vec<u8>> {
-        self.set.load().tickets.decrypt(cipher)
-    }
-}
-
 /// What one loading found. Never empty.
 #[derive(Debug)]
 struct Set {
     hosts: Vec<Host>,
-    /// Name as in SNI, lower case, to place in `hosts`.
-    names: FxHashMap<String, usize>,
-    tickets: Arc<dyn ProducesTickets>,
 }
 
 impl Set {
     fn load(config: &Config, clock: &Clock) -> Result<Self, TlsError> {
-        let mut hosts = Vec::with_capacity(config.hosts.len());
-        let mut names = FxHashMap::default();
-        for wanted in &config.hosts {
-            let (name, host) = Host::load(wanted, config, clock)?;
-            names.entry(name).or_insert(hosts.len());
-            hosts.push(host);
-        }
+        let hosts = config.hosts.iter().map(|wanted| Host::load(wanted, config, clock));
+        let hosts = hosts.collect::<Result<Vec<_>, _>>()?;
         if hosts.is_empty() {
             return Err(TlsError::NoHosts);
         }
-        let tickets = aws_lc_rs::Ticketer::new().map_err(|_| TlsError::Random)?;
-        Ok(Self { hosts, names, tickets })
-    }
-
-    fn find(&self, sni: Option<&str>) -> &Host {
-        let place = sni.and_then(|name| {
-            self.names.get(name).or_else(|| self.names.get(&name.to_ascii_lowercase()))
-        });
-        &self.hosts[place.copied().unwrap_or(0)]
+        Ok(Self { hosts })
     }
 }
 
 /// One host's certificate with all that follows from it.
 #[derive(Debug)]
 struct Host {
-    key: Arc<CertifiedKey>,
-    end_point: Option<Vec<u8>>,
+    /// The domain as in SNI: lower case, the ASCII form of DNS.
+    name: String,
+    configs: ServerConfigs,
+    leaf: Leaf,
     facts: CertificateFacts,
 }
 
 impl Host {
-    fn load(
-        wanted: &HostConfig,
-        config: &Config,
-        clock: &Clock,
-    ) -> Result<(String, Self), TlsError> {
+    fn load(wanted: &HostConfig, config: &Config, clock: &Clock) -> Result<Self, TlsError> {
         let domain = &wanted.domain;
         let name = keep::sni_name(domain)?;
         let pair = match (&wanted.certificate, &wanted.key) {
@@ -334,9 +287,10 @@ impl Host {
         if !pair.leaf.covers(&name, domain) {
             tracing::warn!(host = %domain, "certificate does not name this host");
         }
-        let host = Self { key: Arc::new(pair.key), end_point: pair.leaf.end_point(), facts };
+        let configs = ServerConfigs::new(pair.key)?;
+        let host = Self { name, configs, leaf: pair.leaf, facts };
         host.warn_of_expiry(clock.now());
-        Ok((name, host))
+        Ok(host)
     }
 
     fn warn_of_expiry(&self, now: Timestamp) {

@@ -22,8 +22,9 @@ fn a_handshake_binds_both_sides_alike() {
     {
         let place = Place::new(&["capulet.lit"]);
         let certificates = place.load();
-        let server = certificates.server_config(&[b"xmpp-client"]);
-        let (client, server) = connect(&client(version, &[b"xmpp-client"]), server, "capulet.lit");
+        let chosen = certificates.choose(Purpose::Direct, None, Some("capulet.lit"));
+        let client = client(version, &[b"xmpp-client"]);
+        let (client, server) = connect(&client, chosen.config, "capulet.lit");
 
         let facts = handshake_facts(&server);
         assert_eq!(facts.version, name);
@@ -31,7 +32,7 @@ fn a_handshake_binds_both_sides_alike() {
         assert_eq!(server.alpn_protocol(), Some(&b"xmpp-client"[..]));
         let seen = client.peer_certificates().unwrap()[0].as_ref();
         let by_hand = Sha256::digest(seen).to_vec();
-        assert_eq!(certificates.end_point(Some("capulet.lit")), Some(by_hand));
+        assert_eq!(chosen.end_point, Some(by_hand));
         if facts.version13 {
             let theirs = client
                 .export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(b""))
@@ -55,7 +56,7 @@ fn an_old_version_is_answered_with_an_alert() {
     record.extend(hello);
 
     let place = Place::new(&["capulet.lit"]);
-    let mut server = ServerConnection::new(place.load().server_config(&[])).unwrap();
+    let mut server = ServerConnection::new(starttls(&place.load())).unwrap();
     server.read_tls(&mut &record[..]).unwrap();
     server.process_new_packets().unwrap_err();
     let mut answer = Vec::new();
@@ -67,7 +68,7 @@ fn an_old_version_is_answered_with_an_alert() {
 #[test]
 fn only_suites_with_fresh_keys_and_aead_are_offered() {
     let place = Place::new(&["capulet.lit"]);
-    let config = place.load().server_config(&[]);
+    let config = starttls(&place.load());
     for suite in &config.crypto_provider().cipher_suites {
         let name = format!("{:?}", suite.suite());
         assert!(name.starts_with("TLS13_") || name.starts_with("TLS_ECDHE_"), "{name}");
@@ -76,19 +77,67 @@ fn only_suites_with_fresh_keys_and_aead_are_offered() {
 }
 
 #[test]
-fn the_name_asked_for_chooses_the_certificate() {
-    let place = Place::new(&["capulet.lit", "montague.lit"]);
+fn with_tls_first_the_name_asked_for_chooses_the_certificate() {
+    let mut place = Place::new(&["capulet.lit", "montague.lit", "jülich.lit", "b.montague.lit"]);
+    let names = ["montague.lit", "chat.example", "*.verona.lit"];
+    place.configure_for(1, &names, &rcgen::PKCS_ECDSA_P256_SHA256);
     let certificates = place.load();
     let facts = certificates.facts();
-    let cases = [("capulet.lit", 0), ("montague.lit", 1), ("Montague.LIT", 1), ("verona.lit", 0)];
+    let cases = [
+        ("capulet.lit", 0),
+        ("montague.lit", 1),
+        ("Montague.LIT", 1),
+        ("montague.lit.", 1),
+        ("xn--jlich-kva.lit", 2),
+        ("XN--JLICH-KVA.lit", 2),
+        // Targets of SRV records: in a certificate, or below a domain.
+        ("chat.example", 1),
+        ("xmpp.verona.lit", 1),
+        ("xmpp.montague.lit", 1),
+        ("xmpp.b.montague.lit", 3),
+        ("xmpp.xn--jlich-kva.lit", 2),
+        // Of nobody.
+        ("xmontague.lit", 0),
+        ("verona.lit", 0),
+    ];
     for (asked, expected) in cases {
-        let server = certificates.server_config(&[]);
-        let (client, _) = connect(&client(&rustls::version::TLS13, &[]), server, asked);
-        let leaf = x509::Leaf::read(&client.peer_certificates().unwrap()[0]).unwrap();
+        let chosen = certificates.choose(Purpose::Direct, None, Some(asked));
+        let (client, _) = connect(&client(&rustls::version::TLS13, &[]), chosen.config, asked);
+        let leaf = Leaf::read(&client.peer_certificates().unwrap()[0]).unwrap();
         assert_eq!(x509::fingerprint(&leaf), facts[expected].sha256, "{asked}");
+        assert_eq!(chosen.host, facts[expected].domain, "{asked}");
+        assert_eq!(chosen.end_point, leaf.end_point(), "{asked}");
     }
-    assert_eq!(certificates.end_point(None), certificates.end_point(Some("capulet.lit")));
-    assert_ne!(certificates.end_point(None), certificates.end_point(Some("montague.lit")));
+    assert_eq!(certificates.choose(Purpose::Direct, None, None).host, "capulet.lit");
+}
+
+#[test]
+fn by_starttls_the_stream_chooses_the_certificate_whatever_the_name_asked_for() {
+    let place = Place::new(&["capulet.lit", "montague.lit", "jülich.lit"]);
+    let certificates = place.load();
+    for domain in ["capulet.lit", "montague.lit", "jülich.lit"] {
+        for sni in [None, Some("capulet.lit"), Some("montague.lit"), Some("xmpp.example")] {
+            let chosen = certificates.choose(Purpose::StartTls, Some(domain), sni);
+            assert_eq!(chosen.host, domain, "{sni:?}");
+        }
+    }
+}
+
+#[test]
+fn a_ticket_is_of_no_use_under_the_certificate_of_another_domain() {
+    // Both domains are reached under one name, that of the machine.
+    let place = Place::new(&["capulet.lit", "montague.lit"]);
+    let certificates = place.load();
+    for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
+        let client = client(version, &[]);
+        let kind = |domain| {
+            let chosen = certificates.choose(Purpose::StartTls, Some(domain), Some("xmpp.lit"));
+            connect(&client, chosen.config, "xmpp.lit").1.handshake_kind().unwrap()
+        };
+        assert_eq!(kind("capulet.lit"), rustls::HandshakeKind::Full);
+        assert_eq!(kind("capulet.lit"), rustls::HandshakeKind::Resumed);
+        assert_eq!(kind("montague.lit"), rustls::HandshakeKind::Full);
+    }
 }
 
 #[test]
@@ -97,8 +146,8 @@ fn protocols_are_asked_for_on_the_direct_port_only() {
     let certificates = place.load();
     let wrong = client(&rustls::version::TLS13, &[b"h2"]);
     let none = client(&rustls::version::TLS13, &[]);
-    let direct = certificates.server_config(&[b"xmpp-client"]);
-    let starttls = certificates.server_config(&[]);
+    let direct = certificates.choose(Purpose::Direct, None, None).config;
+    let starttls = starttls(&certificates);
 
     let refused = try_connect(&wrong, Arc::clone(&direct), "capulet.lit").map(|_| ());
     assert_eq!(refused, Err(rustls::Error::NoApplicationProtocol));
@@ -118,7 +167,7 @@ fn a_bad_file_leaves_the_old_certificate_in_use() {
     assert!(matches!(error, TlsError::NoCertificate { .. }), "{error}");
     assert!(error.to_string().contains(file.to_str().unwrap()), "{error}");
     assert_eq!(certificates.facts(), before);
-    let server = certificates.server_config(&[]);
+    let server = starttls(&certificates);
     connect(&client(&rustls::version::TLS13, &[]), server, "capulet.lit");
 
     place.configure(0, &rcgen::PKCS_ECDSA_P256_SHA256);
@@ -130,16 +179,15 @@ fn a_bad_file_leaves_the_old_certificate_in_use() {
 fn a_ticket_ends_with_the_certificate_under_which_it_was_made() {
     let place = Place::new(&["capulet.lit"]);
     let certificates = place.load();
-    let server = certificates.server_config(&[]);
     let client = client(&rustls::version::TLS13, &[]);
     let kind = |c: &ServerConnection| c.handshake_kind().unwrap();
 
-    let (_, first) = connect(&client, Arc::clone(&server), "capulet.lit");
+    let (_, first) = connect(&client, starttls(&certificates), "capulet.lit");
     assert_eq!(kind(&first), rustls::HandshakeKind::Full);
-    let (_, second) = connect(&client, Arc::clone(&server), "capulet.lit");
+    let (_, second) = connect(&client, starttls(&certificates), "capulet.lit");
     assert_eq!(kind(&second), rustls::HandshakeKind::Resumed);
     certificates.reload(&place.config, &place.clock).unwrap();
-    let (_, third) = connect(&client, server, "capulet.lit");
+    let (_, third) = connect(&client, starttls(&certificates), "capulet.lit");
     assert_eq!(kind(&third), rustls::HandshakeKind::Full);
 }
 
@@ -149,10 +197,11 @@ fn the_hash_is_that_of_the_signature_and_none_for_ed25519() {
     let file = place.configure(0, &rcgen::PKCS_ECDSA_P384_SHA384);
     let der = CertificateDer::from_pem_file(&file).unwrap();
     let by_hand = Sha384::digest(&der).to_vec();
-    assert_eq!(place.load().end_point(None), Some(by_hand));
+    let end_point = |place: &Place| place.load().choose(Purpose::Direct, None, None).end_point;
+    assert_eq!(end_point(&place), Some(by_hand));
 
     place.configure(0, &rcgen::PKCS_ED25519);
-    assert_eq!(place.load().end_point(None), None);
+    assert_eq!(end_point(&place), None);
 }
 
 #[test]
@@ -205,7 +254,7 @@ fn a_self_signed_certificate_is_kept_and_its_key_is_secret() {
     assert_eq!(mode(&place.data().join("certs")), 0o700);
     assert_eq!(mode(&place.data().join("certs/capulet.lit.key")), 0o600);
     let der = CertificateDer::from_pem_file(place.data().join("certs/capulet.lit.crt")).unwrap();
-    let leaf = x509::Leaf::read(&der).unwrap();
+    let leaf = Leaf::read(&der).unwrap();
     assert!(leaf.covers("capulet.lit", "capulet.lit"));
     assert!(!leaf.covers("montague.lit", "montague.lit"));
 }
@@ -237,7 +286,7 @@ fn every_domain_that_xmpp_knows_gets_a_certificate_and_no_other() {
         place.load();
         let file = place.data().join(format!("certs/{name}.crt"));
         let der = CertificateDer::from_pem_file(file).unwrap();
-        assert!(x509::Leaf::read(&der).unwrap().covers(name, domain), "{domain}");
+        assert!(Leaf::read(&der).unwrap().covers(name, domain), "{domain}");
     }
     for domain in ["", "../capulet.lit", "a/b", ".lit", "a b"] {
         let place = Place::new(&[domain]);
@@ -273,8 +322,20 @@ impl Place {
     /// Gives a host files of its own; returns that of the certificate.
     fn configure(&mut self, host: usize, kind: &'static rcgen::SignatureAlgorithm) -> PathBuf {
         let domain = self.config.hosts[host].domain.clone();
+        self.configure_for(host, &[&domain], kind)
+    }
+
+    /// The same with these names in the certificate.
+    fn configure_for(
+        &mut self,
+        host: usize,
+        names: &[&str],
+        kind: &'static rcgen::SignatureAlgorithm,
+    ) -> PathBuf {
+        let domain = self.config.hosts[host].domain.clone();
         let secret = KeyPair::generate_for(kind).unwrap();
-        let made = CertificateParams::new([domain.clone()]).unwrap().self_signed(&secret).unwrap();
+        let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+        let made = CertificateParams::new(names).unwrap().self_signed(&secret).unwrap();
         let file = self.data().join(format!("{domain}.pem"));
         let key = self.data().join(format!("{domain}.key"));
         std::fs::write(&file, made.pem()).unwrap();
@@ -283,6 +344,10 @@ impl Place {
         self.config.hosts[host].key = Some(key);
         file
     }
+}
+
+fn starttls(certificates: &Certificates) -> Arc<ServerConfig> {
+    certificates.choose(Purpose::StartTls, Some("capulet.lit"), None).config
 }
 
 fn client(version: &'static SupportedProtocolVersion, alpn: &[&[u8]]) -> Arc<ClientConfig> {

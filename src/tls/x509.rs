@@ -14,6 +14,7 @@ use x509_parser::signature_algorithm::SignatureAlgorithm;
 use crate::payload::datetime::Timestamp;
 
 /// The host's own certificate, read.
+#[derive(Debug)]
 pub(super) struct Leaf {
     pub(super) not_after: Timestamp,
     pub(super) self_signed: bool,
@@ -32,6 +33,7 @@ enum Hash {
 }
 
 /// A name in the certificate.
+#[derive(Debug)]
 enum Name {
     /// `dNSName`, or `SRVName` for `_xmpp-client` without that prefix.
     Dns(String),

@@ -101,7 +101,8 @@ impl Client {
         let stream = self.stream.take().ok_or("it is not connected")?;
         let name = ServerName::try_from(self.persona.domain().to_owned())
             .map_err(|error| error.to_string())?;
-        let connector = tokio_rustls::TlsConnector::from(Arc::new(trust::config()));
+        let connector =
+            tokio_rustls::TlsConnector::from(Arc::new(trust::config(self.persona.is_tls12)));
         let stream = timeout(self.patience, connector.connect(name, stream)).await;
         let stream = stream
             .map_err(|_| "the TLS handshake takes too long".to_owned())?

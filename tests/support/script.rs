@@ -26,6 +26,8 @@ pub(crate) struct Persona {
     pub(crate) password: String,
     pub(crate) transport: Transport,
     pub(crate) mechanism: Option<String>,
+    /// Speaks TLS 1.2 only.
+    pub(crate) is_tls12: bool,
     /// Whether an account is made for it.
     pub(crate) has_account: bool,
 }
@@ -141,7 +143,9 @@ impl Script {
             is_tls || matches!(deed, Deed::ConnectsRaw(_) | Deed::SendsBytes(_))
         };
         let is_usual = |client: &Persona| {
-            client.transport == Transport::StartTls && client.mechanism.is_none()
+            client.transport == Transport::StartTls
+                && client.mechanism.is_none()
+                && !client.is_tls12
         };
         if self.steps.iter().any(is_raw) || !self.clients.iter().all(is_usual) {
             return None;
@@ -210,6 +214,7 @@ fn head(script: &mut Script, line: &str) -> Result<(), String> {
         ("jid", _) => value.clone_into(&mut client.jid),
         ("password", _) => value.clone_into(&mut client.password),
         ("mechanism", _) => client.mechanism = Some(value.to_owned()),
+        ("tls", "1.2") => client.is_tls12 = true,
         ("transport", _) => client.transport = transport(value)?,
         ("account", "none") => client.has_account = false,
         _ => return Err(format!("what is `{trimmed}`?")),

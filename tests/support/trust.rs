@@ -8,11 +8,13 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 
 /// For connections from the tests. ALPN as XEP-0368 §3 has it.
-pub(crate) fn config() -> ClientConfig {
+pub(crate) fn config(is_tls12: bool) -> ClientConfig {
     let provider = Arc::new(aws_lc_rs::default_provider());
+    let versions: &[_] =
+        if is_tls12 { &[&rustls::version::TLS12] } else { rustls::DEFAULT_VERSIONS };
     let mut config = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .expect("the provider knows the default versions")
+        .with_protocol_versions(versions)
+        .expect("the provider knows both versions")
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(Anything(provider)))
         .with_no_client_auth();

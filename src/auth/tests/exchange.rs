@@ -80,7 +80,7 @@ async fn a_client_that_was_shown_no_plus_is_refused_where_it_was_offered() {
 
 #[tokio::test]
 async fn logins_are_bound_to_the_certificate_too() {
-    let server = Server::with(&TlsFacts { version13: false, ..tls13() }, |_| {}).await;
+    let server = Server::with(&TlsFacts { exporter: None, ..tls13() }, |_| {}).await;
     let header = "p=tls-server-end-point,a=juliet@example.com,";
     let first_bare = "n=JULIET,r=abc,x=1";
     let mut exchange = server.begin("SCRAM-SHA-256-PLUS");
@@ -95,6 +95,36 @@ async fn logins_are_bound_to_the_certificate_too() {
     let last = client.last(&[header.as_bytes(), &[8; 32]].concat());
     let step = exchange.step(Some(last.as_bytes())).await;
     assert!(matches!(step, Ok(Step::Success { user, .. }) if user == juliet()));
+}
+
+#[tokio::test]
+async fn a_client_that_was_offered_no_plus_may_say_so() {
+    // On TLS 1.2, RFC 5802 §6: `y` is what a client says that can and was not offered.
+    let server = Server::with(&TlsFacts { version13: false, ..tls13() }, |_| {}).await;
+    let mut exchange = server.begin("SCRAM-SHA-256");
+    let server_first = challenge(exchange.step(Some(b"y,,n=juliet,r=abc")).await);
+    let client = Client {
+        hash: ScramHash::Sha256,
+        password: PASSWORD,
+        first_bare: "n=juliet,r=abc",
+        server_first: &server_first,
+    };
+    // Somebody in between who turned `n` into `y`, or `p=` into it, is found by the proof.
+    let forged = client.last(b"n,,");
+    let step = exchange.step(Some(forged.as_bytes())).await;
+    assert_eq!(step, Err(SaslError::NotAuthorized));
+
+    let mut exchange = server.begin("SCRAM-SHA-256");
+    let server_first = challenge(exchange.step(Some(b"y,,n=juliet,r=abc")).await);
+    let client = Client { server_first: &server_first, ..client };
+    let last = client.last(b"y,,");
+    let step = exchange.step(Some(last.as_bytes())).await;
+    assert!(matches!(step, Ok(Step::Success { .. })), "{step:?}");
+    // What is not offered cannot be used, whatever the list was on its way.
+    for mechanism in ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS"] {
+        let begun = server.verifier.begin("example.com", &server.offer, mechanism);
+        assert_eq!(begun.err(), Some(SaslError::InvalidMechanism));
+    }
 }
 
 #[tokio::test]

@@ -36,13 +36,13 @@ fn the_strongest_mechanism_is_offered_first() {
 }
 
 #[test]
-fn the_exporter_binds_on_tls_1_3_only() {
+fn nothing_is_bound_on_tls_1_2() {
     let tls = TlsFacts { version13: false, ..tls13() };
-    assert_eq!(Offer::new(&config(), Some(&tls)).channel_bindings(), ["tls-server-end-point"]);
-    let tls = TlsFacts { server_end_point: None, ..tls };
     let offer = Offer::new(&config(), Some(&tls));
     assert!(offer.channel_bindings().is_empty());
     assert_eq!(names(&offer), format!("{SCRAM} PLAIN ANONYMOUS"));
+    let tls = TlsFacts { server_end_point: None, ..tls13() };
+    assert_eq!(Offer::new(&config(), Some(&tls)).channel_bindings(), ["tls-exporter"]);
 }
 
 #[test]
