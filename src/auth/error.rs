@@ -12,6 +12,9 @@ pub enum SaslError {
     /// The account is closed for the time being.
     #[error("the account is disabled")]
     AccountDisabled,
+    /// The client chose a mechanism with channel binding, and binds to nothing.
+    #[error("a mechanism with channel binding was chosen, without channel binding")]
+    BindingMissing,
     /// The client wants to bind the login to its connection in a way that is not offered.
     #[error("the type of channel binding is not offered")]
     BindingUnknown,
@@ -55,7 +58,9 @@ impl SaslError {
         match self {
             Self::Aborted => "aborted",
             Self::AccountDisabled => "account-disabled",
-            Self::BindingUnknown | Self::MalformedRequest => "malformed-request",
+            Self::BindingMissing | Self::BindingUnknown | Self::MalformedRequest => {
+                "malformed-request"
+            }
             Self::CredentialsExpired => "credentials-expired",
             Self::Downgrade | Self::NotAuthorized => "not-authorized",
             Self::EncryptionRequired => "encryption-required",
@@ -77,10 +82,11 @@ impl SaslError {
     /// No password was tried: the login could not even begin, because of channel binding. It does
     /// not count on its connection either, so that a client can go through its whole list.
     ///
-    /// COMPAT: slixmpp 1.8 (2022) tries tls-unique, then says `y`, for each mechanism in turn.
+    /// COMPAT: slixmpp 1.8 (2022) tries each -PLUS in turn before it goes on: with tls-unique on
+    /// TLS 1.2, without any binding on TLS 1.3.
     #[must_use]
     pub fn is_about_binding(&self) -> bool {
-        matches!(self, Self::BindingUnknown | Self::Downgrade)
+        matches!(self, Self::BindingMissing | Self::BindingUnknown | Self::Downgrade)
     }
 }
 

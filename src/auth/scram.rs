@@ -77,9 +77,8 @@ impl<'a> ClientFirst<'a> {
                 Err(SaslError::Downgrade)
             }
             (Binding::None | Binding::Unseen, false) => Ok(&[]),
-            (Binding::Used(_), false) | (Binding::None | Binding::Unseen, true) => {
-                Err(SaslError::MalformedRequest)
-            }
+            (Binding::None | Binding::Unseen, true) => Err(SaslError::BindingMissing),
+            (Binding::Used(_), false) => Err(SaslError::MalformedRequest),
         }
     }
 }

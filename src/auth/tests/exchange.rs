@@ -129,7 +129,9 @@ async fn a_client_that_was_offered_no_plus_may_say_so() {
 
 #[tokio::test]
 async fn first_messages_that_are_not_in_the_grammar_are_refused() {
-    use SaslError::{BindingUnknown, InvalidAuthzid, MalformedRequest, NotAuthorized};
+    use SaslError::{
+        BindingMissing, BindingUnknown, InvalidAuthzid, MalformedRequest, NotAuthorized,
+    };
     let server = Server::new().await;
     let long = format!("n,,n=juliet,r={}", "x".repeat(4096));
     let cases: [(&str, &[u8], SaslError); 36] = [
@@ -169,8 +171,8 @@ async fn first_messages_that_are_not_in_the_grammar_are_refused() {
         ("SCRAM-SHA-1", b"n,,n=a=2Cb@,r=abc", NotAuthorized),
         // The flag and the mechanism.
         ("SCRAM-SHA-1", b"p=tls-exporter,,n=juliet,r=abc", MalformedRequest),
-        ("SCRAM-SHA-1-PLUS", b"n,,n=juliet,r=abc", MalformedRequest),
-        ("SCRAM-SHA-1-PLUS", b"y,,n=juliet,r=abc", MalformedRequest),
+        ("SCRAM-SHA-1-PLUS", b"n,,n=juliet,r=abc", BindingMissing),
+        ("SCRAM-SHA-1-PLUS", b"y,,n=juliet,r=abc", BindingMissing),
         ("SCRAM-SHA-1-PLUS", b"p=tls-unique,,n=juliet,r=abc", BindingUnknown),
     ];
     for (mechanism, message, error) in cases {
