@@ -14,7 +14,7 @@ use crate::admin::commands::COMMANDS;
 use crate::auth::Verifier;
 use crate::c2s::{C2s, Entry};
 use crate::clock::Clock;
-use crate::config::{Config, Pending};
+use crate::config::{Config, ListenConfig, Pending};
 use crate::host::command::{Running, SessionRow};
 use crate::host::{Hosts, Parts};
 use crate::jid::{BareJid, FullJid, Jid};
@@ -52,6 +52,12 @@ pub enum StartError {
     /// A certificate cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+}
+
+/// The ports that cannot be had now. Opens all of them for a moment.
+#[must_use]
+pub fn refused_ports(listen: &ListenConfig) -> Vec<Refused> {
+    bind::bind(listen).err().unwrap_or_default()
 }
 
 impl Server {

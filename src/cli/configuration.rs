@@ -1,4 +1,4 @@
-//! `init`, `config check` and `config explain`.
+//! `init` and `config explain`.
 
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, Write};
@@ -12,8 +12,8 @@ use serde_json::json;
 
 use super::arguments::Options;
 use super::output::Output;
-use super::{Exit, Problem, place};
-use crate::config::{Config, DEFAULT_DATA, DEFAULT_DOMAIN, commented, explain};
+use super::{Exit, Problem, check, place};
+use crate::config::{DEFAULT_DATA, DEFAULT_DOMAIN, commented, explain};
 use crate::files;
 
 /// `init`: writes a configuration.
@@ -52,33 +52,12 @@ pub(super) fn dispatch(
     output: &Output,
 ) -> Result<Exit, Problem> {
     match matches.subcommand() {
-        Some(("check", _)) => check(options, output),
+        Some(("check", _)) => check::run(options, output),
         Some(("explain", matches)) => {
             explain_one(matches.get_one::<String>("section").map(String::as_str), output)
         }
         _ => unreachable!("clap wants one of these"),
     }
-}
-
-fn check(options: &Options, output: &Output) -> Result<Exit, Problem> {
-    let Some(file) = options.config.clone().or_else(place::found) else {
-        let text = "There is no configuration; the defaults are used.";
-        output.say(text, &json!({ "file": null, "ok": true }))?;
-        return Ok(Exit::Ok);
-    };
-    let config = Config::read(&file).map_err(|errors| place::wrong(&errors))?;
-    let domains: Vec<_> = config.hosts.iter().map(|host| host.domain.as_str()).collect();
-    let warnings = config.warnings();
-    let mut text = format!("{} is right (for {}).", file.display(), domains.join(", "));
-    if let Some(note) = place::here_alone(&config) {
-        text.push_str(&format!("\nNote: {note}."));
-    }
-    for warning in &warnings {
-        text.push_str(&format!("\nwarning: {warning}"));
-    }
-    let json = json!({ "file": file, "ok": true, "domains": domains, "warnings": warnings });
-    output.say(&text, &json)?;
-    Ok(Exit::Ok)
 }
 
 fn explain_one(section: Option<&str>, output: &Output) -> Result<Exit, Problem> {

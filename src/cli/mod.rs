@@ -18,6 +18,7 @@
 
 mod arguments;
 mod ask;
+mod check;
 mod configuration;
 mod direct;
 mod output;

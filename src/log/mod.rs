@@ -94,6 +94,18 @@ pub fn init(config: &LogConfig) -> Result<LogHandle, LogError> {
     Ok(handle)
 }
 
+/// Whether [`init`] could set up this log.
+///
+/// # Errors
+/// As [`init`].
+pub fn check(config: &LogConfig) -> Result<(), LogError> {
+    parse_level(&config.level)?;
+    match config.format {
+        LogFormat::Journald => JournalSocket::open().map(drop).map_err(LogError::Journald),
+        _ => Ok(()),
+    }
+}
+
 impl LogHandle {
     /// Another level from now on; the format stays.
     ///

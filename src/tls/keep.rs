@@ -15,47 +15,19 @@ use rcgen::{
     CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair,
     KeyUsagePurpose, OtherNameValue, SanType,
 };
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::sign::CertifiedKey;
 use time::OffsetDateTime;
 
-use super::x509::Leaf;
-use super::{SOON_MICROS, TlsError, provider};
+use super::files::{Pair, read_pair};
+use super::{SOON_MICROS, TlsError};
 use crate::clock::Clock;
 use crate::files;
 
-/// A chain with its key, checked against each other.
-pub(super) struct Pair {
-    pub(super) key: CertifiedKey,
-    pub(super) leaf: Leaf,
-}
-
-/// Reads a chain and its key, and checks that they belong together.
-pub(super) fn read_pair(certificate: &Path, key: &Path) -> Result<Pair, TlsError> {
-    let chain = read(certificate)?;
-    let chain: Vec<_> =
-        CertificateDer::pem_slice_iter(&chain).collect::<Result<_, _>>().map_err(|e| {
-            TlsError::Certificate { file: certificate.to_owned(), cause: e.to_string() }
-        })?;
-    let first =
-        chain.first().ok_or_else(|| TlsError::NoCertificate { file: certificate.to_owned() })?;
-    let leaf = Leaf::read(first)
-        .map_err(|cause| TlsError::Certificate { file: certificate.to_owned(), cause })?;
-
-    let no_key = |cause: String| TlsError::Key { file: key.to_owned(), cause };
-    let secret = PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|e| no_key(e.to_string()))?;
-    warn_of_open_key(key);
-    let secret =
-        provider().key_provider.load_private_key(secret).map_err(|e| no_key(e.to_string()))?;
-    let pair = CertifiedKey::new(chain, secret);
-    match pair.keys_match() {
-        Ok(()) => Ok(Pair { key: pair, leaf }),
-        Err(rustls::Error::InconsistentKeys(_)) => {
-            Err(TlsError::Mismatch { certificate: certificate.to_owned(), key: key.to_owned() })
-        }
-        // rustls is more particular than we are, for example about the version of X.509.
-        Err(e) => Err(TlsError::Certificate { file: certificate.to_owned(), cause: e.to_string() }),
+/// The self-signed certificate that is kept for a host, if there is one.
+pub(super) fn kept(directory: &Path, name: &str) -> Result<Option<Pair>, TlsError> {
+    let certificate = directory.join(format!("{name}.crt"));
+    match certificate.exists() {
+        true => read_pair(&certificate, &directory.join(format!("{name}.key"))).map(Some),
+        false => Ok(None),
     }
 }
 
@@ -72,8 +44,7 @@ pub(super) fn self_signed(
 ) -> Result<Pair, TlsError> {
     let certificate = directory.join(format!("{name}.crt"));
     let key = directory.join(format!("{name}.key"));
-    if certificate.exists() {
-        let pair = read_pair(&certificate, &key)?;
+    if let Some(pair) = kept(directory, name)? {
         if pair.leaf.not_after.as_micros() - clock.now().as_micros() >= SOON_MICROS {
             return Ok(pair);
         }
@@ -150,11 +121,9 @@ fn params(domain: &str, name: &str, clock: &Clock) -> Result<CertificateParams, 
     Ok(params)
 }
 
-fn warn_of_open_key(key: &Path) {
-    let mode = std::fs::metadata(key).map_or(0, |m| m.permissions().mode());
-    if mode & 0o007 != 0 {
-        tracing::warn!(file = %key.display(), "private key is open to all users of this machine");
-    }
+/// Whether all users of the machine can read it.
+pub(super) fn is_open(key: &Path) -> bool {
+    std::fs::metadata(key).is_ok_and(|found| found.permissions().mode() & 0o007 != 0)
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, TlsError> {

@@ -13,10 +13,12 @@
 //! handshake and not two, because a client of ours opens one connection at a time.
 
 mod choice;
+mod error;
+mod files;
 mod keep;
 mod x509;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -24,6 +26,7 @@ use rustls::ServerConfig;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 
 pub use self::choice::Purpose;
+pub use self::error::{Doubt, TlsError};
 
 use self::choice::ServerConfigs;
 use self::x509::Leaf;
@@ -55,87 +58,6 @@ pub struct CertificateFacts {
 #[must_use]
 pub fn kept_certificate(config: &Config, domain: &str) -> Option<PathBuf> {
     Some(config.data.join("certs").join(format!("{}.crt", keep::sni_name(domain).ok()?)))
-}
-
-/// Why certificates could not be loaded. Each tells the administrator what to do.
-#[derive(Debug, thiserror::Error)]
-pub enum TlsError {
-    /// The file holds no certificate.
-    #[error("no certificate in {}: expected PEM (\"-----BEGIN CERTIFICATE-----\"), the host's own certificate first, then the intermediate ones", file.display())]
-    NoCertificate {
-        /// Where we looked.
-        file: PathBuf,
-    },
-    /// The domain can have no certificate.
-    #[error(
-        "\"{domain}\" is no domain for which a certificate can be made: write a DNS name or an IP address under [[host]]"
-    )]
-    Domain {
-        /// As it is configured.
-        domain: String,
-    },
-    /// A key without a certificate.
-    #[error(
-        "host \"{domain}\" has a key but no certificate: set `certificate`, or remove `key` to use a self-signed one"
-    )]
-    KeyAlone {
-        /// The host.
-        domain: String,
-    },
-    /// The file holds no key that we can use.
-    #[error("no usable private key in {}: {cause}; expected an ECDSA, Ed25519 or RSA key in PEM without a password", file.display())]
-    Key {
-        /// Where we looked.
-        file: PathBuf,
-        /// What the reader says.
-        cause: String,
-    },
-    /// The certificate cannot be understood.
-    #[error("the certificate in {} cannot be read: {cause}; ask for it anew or restore the file", file.display())]
-    Certificate {
-        /// Where we looked.
-        file: PathBuf,
-        /// What the reader says.
-        cause: String,
-    },
-    /// No host is configured.
-    #[error("there is no host: write at least one [[host]] with a `domain`")]
-    NoHosts,
-    /// The key is the key of another certificate.
-    #[error("the key in {} does not belong to the first certificate in {}: give both from the same order, and the host's own certificate before the intermediate ones", key.display(), certificate.display())]
-    Mismatch {
-        /// File of the chain.
-        certificate: PathBuf,
-        /// File of the key.
-        key: PathBuf,
-    },
-    /// A self-signed certificate could not be made.
-    #[error("no self-signed certificate could be made for \"{domain}\": {cause}")]
-    Making {
-        /// The host.
-        domain: String,
-        /// What the library says.
-        cause: String,
-    },
-    /// No randomness.
-    #[error("the system gives no random numbers for TLS tickets")]
-    Random,
-    /// A file cannot be read.
-    #[error("cannot read {}: {source}; check the path and that the server's user may read it", file.display())]
-    Read {
-        /// Which file.
-        file: PathBuf,
-        /// The cause.
-        source: std::io::Error,
-    },
-    /// A file cannot be written.
-    #[error("cannot write {}: {source}; check that the server's user owns the data directory", file.display())]
-    Write {
-        /// Which file.
-        file: PathBuf,
-        /// The cause.
-        source: std::io::Error,
-    },
 }
 
 /// Facts of a finished handshake. Taken once, right after it.
@@ -271,12 +193,9 @@ impl Host {
     fn load(wanted: &HostConfig, config: &Config, clock: &Clock) -> Result<Self, TlsError> {
         let domain = &wanted.domain;
         let name = keep::sni_name(domain)?;
-        let pair = match (&wanted.certificate, &wanted.key) {
-            (Some(certificate), key) => {
-                keep::read_pair(certificate, key.as_ref().unwrap_or(certificate))?
-            }
-            (None, Some(_)) => return Err(TlsError::KeyAlone { domain: domain.clone() }),
-            (None, None) => keep::self_signed(&config.data.join("certs"), domain, &name, clock)?,
+        let pair = match own_files(wanted)? {
+            Some((certificate, key)) => files::read_pair(certificate, key)?,
+            None => keep::self_signed(&config.data.join("certs"), domain, &name, clock)?,
         };
         let facts = CertificateFacts {
             domain: domain.clone(),
@@ -284,6 +203,9 @@ impl Host {
             not_after: pair.leaf.not_after,
             self_signed: pair.leaf.self_signed,
         };
+        for doubt in &pair.doubts {
+            tracing::warn!(host = %domain, "{doubt}");
+        }
         if !pair.leaf.covers(&name, domain) {
             tracing::warn!(host = %domain, "certificate does not name this host");
         }
@@ -301,6 +223,43 @@ impl Host {
             tracing::warn!(host = %domain, until = %not_after, "certificate expires soon");
         }
     }
+}
+
+/// The files of a host's certificate and key, if it has its own.
+fn own_files(host: &HostConfig) -> Result<Option<(&Path, &Path)>, TlsError> {
+    match (&host.certificate, &host.key) {
+        (Some(certificate), key) => Ok(Some((certificate, key.as_ref().unwrap_or(certificate)))),
+        (None, Some(_)) => Err(TlsError::KeyAlone { domain: host.domain.clone() }),
+        (None, None) => Ok(None),
+    }
+}
+
+/// What a server would make of a host's certificate, without making one where none is.
+///
+/// # Errors
+/// Why no server would start with it.
+pub fn inspect(host: &HostConfig, config: &Config, now: Timestamp) -> Result<Vec<Doubt>, TlsError> {
+    let name = keep::sni_name(&host.domain)?;
+    let pair = match own_files(host)? {
+        Some((certificate, key)) => files::read_pair(certificate, key)?,
+        None => match keep::kept(&config.data.join("certs"), &name)? {
+            Some(pair) => pair,
+            None => return Ok(Vec::new()),
+        },
+    };
+    let files::Pair { leaf, mut doubts, .. } = pair;
+    let is_ours = host.certificate.is_none();
+    if leaf.not_before > now {
+        doubts.push(Doubt::NotYet(leaf.not_before));
+    } else if leaf.not_after <= now && !is_ours {
+        doubts.push(Doubt::Expired(leaf.not_after));
+    } else if leaf.not_after.as_micros() - now.as_micros() < SOON_MICROS && !is_ours {
+        doubts.push(Doubt::Soon(leaf.not_after));
+    }
+    if !leaf.covers(&name, &host.domain) {
+        doubts.push(Doubt::OtherName { domain: host.domain.clone(), names: leaf.named() });
+    }
+    Ok(doubts)
 }
 
 fn provider() -> Arc<CryptoProvider> {

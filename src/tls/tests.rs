@@ -237,7 +237,10 @@ fn a_key_of_another_certificate_is_refused() {
 
     place.config.hosts[0].key = None;
     let error = Certificates::load(&place.config, &place.clock).unwrap_err();
-    assert!(matches!(error, TlsError::Key { .. }), "no key behind the certificate: {error}");
+    assert!(
+        matches!(error, TlsError::NoKeyInside { .. }),
+        "no key behind the certificate: {error}"
+    );
     place.config.hosts[0].certificate = Some(place.data().join("missing.crt"));
     let error = Certificates::load(&place.config, &place.clock).unwrap_err();
     assert!(matches!(error, TlsError::Read { .. }), "{error}");

@@ -9,15 +9,23 @@ use std::fmt::Write as _;
 use sha2::{Digest as _, Sha224, Sha256, Sha384, Sha512};
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
+use x509_parser::public_key::PublicKey;
 use x509_parser::signature_algorithm::SignatureAlgorithm;
+use x509_parser::time::ASN1Time;
 
 use crate::payload::datetime::Timestamp;
 
 /// The host's own certificate, read.
 #[derive(Debug)]
 pub(super) struct Leaf {
+    pub(super) not_before: Timestamp,
     pub(super) not_after: Timestamp,
     pub(super) self_signed: bool,
+    /// Who has issued it, for people.
+    pub(super) issuer: String,
+    issuer_der: Vec<u8>,
+    subject_der: Vec<u8>,
+    kind: KeyKind,
     der: Vec<u8>,
     hash: Option<Hash>,
     names: Vec<Name>,
@@ -30,6 +38,47 @@ enum Hash {
     Sha256,
     Sha384,
     Sha512,
+}
+
+/// The kind of a public key.
+#[derive(Debug)]
+enum KeyKind {
+    /// Known to all.
+    Usual,
+    /// Known here, and not to many clients.
+    Rare(&'static str),
+    /// So many bits.
+    Rsa(usize),
+    /// Unknown here.
+    Other(String),
+}
+
+impl KeyKind {
+    fn of(certificate: &X509Certificate<'_>) -> Self {
+        let key = certificate.public_key();
+        let id = key.algorithm.algorithm.to_id_string();
+        let curve = key.algorithm.parameters.as_ref().and_then(|any| any.as_oid().ok());
+        let curve = curve.map(|oid| oid.to_id_string()).unwrap_or_default();
+        match (id.as_str(), curve.as_str(), key.parsed()) {
+            ("1.2.840.113549.1.1.1", _, Ok(PublicKey::RSA(rsa))) => Self::Rsa(rsa.key_size()),
+            // P-256 and P-384
+            ("1.2.840.10045.2.1", "1.2.840.10045.3.1.7" | "1.3.132.0.34", _) => Self::Usual,
+            ("1.2.840.10045.2.1", "1.3.132.0.35", _) => Self::Rare("an ECDSA key on P-521"),
+            ("1.2.840.10045.2.1", "1.3.132.0.10", _) => {
+                Self::Other("an ECDSA key on secp256k1".to_owned())
+            }
+            ("1.2.840.10045.2.1", "", _) => {
+                Self::Other("an ECDSA key with a curve that has no name".to_owned())
+            }
+            ("1.2.840.10045.2.1", other, _) => {
+                Self::Other(format!("an ECDSA key on curve {other}"))
+            }
+            ("1.3.101.112", ..) => Self::Rare("an Ed25519 key"),
+            ("1.3.101.113", ..) => Self::Other("an Ed448 key".to_owned()),
+            ("1.2.840.10040.4.1", ..) => Self::Other("a DSA key".to_owned()),
+            (other, ..) => Self::Other(format!("a key of kind {other}")),
+        }
+    }
 }
 
 /// A name in the certificate.
@@ -53,9 +102,15 @@ impl Leaf {
         if !rest.is_empty() {
             return Err("there are bytes behind its end".into());
         }
-        let not_after = certificate.validity().not_after.timestamp();
+        let at =
+            |time: ASN1Time| Timestamp::from_micros(time.timestamp().saturating_mul(1_000_000));
         Ok(Self {
-            not_after: Timestamp::from_micros(not_after.saturating_mul(1_000_000)),
+            not_before: at(certificate.validity().not_before),
+            not_after: at(certificate.validity().not_after),
+            issuer: certificate.issuer().to_string(),
+            issuer_der: certificate.issuer().as_raw().to_vec(),
+            subject_der: certificate.subject().as_raw().to_vec(),
+            kind: KeyKind::of(&certificate),
             self_signed: certificate.issuer().as_raw() == certificate.subject().as_raw(),
             der: der.to_vec(),
             hash: signature_hash(&certificate),
@@ -75,6 +130,45 @@ impl Leaf {
             },
             Name::Xmpp(address) => address == domain || address == ascii,
         })
+    }
+
+    /// Whether this is the certificate of who has issued `other`, by name.
+    pub(super) fn has_issued(&self, other: &Self) -> bool {
+        self.subject_der == other.issuer_der
+    }
+
+    /// The kind of its key, in words, if TLS here cannot use it.
+    pub(super) fn unspoken(&self) -> Option<String> {
+        match &self.kind {
+            KeyKind::Rsa(bits) if *bits < 2048 => {
+                Some(format!("an RSA key of {bits} bits, which is too short"))
+            }
+            KeyKind::Rsa(bits) if *bits > 8192 => {
+                Some(format!("an RSA key of {bits} bits, and 8192 is the most"))
+            }
+            KeyKind::Other(what) => Some(format!("{what}, which TLS here does not know")),
+            KeyKind::Rsa(_) | KeyKind::Usual | KeyKind::Rare(_) => None,
+        }
+    }
+
+    /// The kind of its key, in words, if many clients do not know it.
+    pub(super) fn rarely_spoken(&self) -> Option<&'static str> {
+        match self.kind {
+            KeyKind::Rare(what) => Some(what),
+            _ => None,
+        }
+    }
+
+    /// What it names, for people.
+    pub(super) fn named(&self) -> Vec<String> {
+        let text = |name: &Name| match name {
+            Name::Dns(name) | Name::Xmpp(name) => name.clone(),
+            Name::Ip(bytes) => match bytes.as_slice() {
+                [a, b, c, d] => format!("{a}.{b}.{c}.{d}"),
+                _ => "an IPv6 address".to_owned(),
+            },
+        };
+        self.names.iter().map(text).collect()
     }
 
     /// Data for `tls-server-end-point`; `None` where that is undefined.
