@@ -64,7 +64,7 @@ impl House {
         let (ours, theirs) = tokio::io::duplex(1 << 16);
         let peer = SocketAddr::new(address.parse().unwrap(), 5222);
         self.server.connect_from(Box::new(theirs), peer, Entry::Direct);
-        let mut config = trust::config();
+        let mut config = trust::config(false);
         config.alpn_protocols.clear();
         let name = ServerName::try_from("localhost").unwrap();
         let connector = TlsConnector::from(Arc::new(config));

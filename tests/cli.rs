@@ -296,9 +296,9 @@ fn a_file_size_limit_does_not_end_the_server() {
 /// The usual ones may be those of a server on this machine.
 fn free_ports(place: &Place, file: &str) {
     let path = place.path().join(file);
-    let text = std::fs::read_to_string(&path).unwrap();
+    let text = fs::read_to_string(&path).unwrap();
     let ports = "[listen]\nc2s = 0\nc2s_tls = 0\nhttp = 0\nhttps = 0\n";
-    std::fs::write(path, text.replacen("[listen]\n", ports, 1)).unwrap();
+    fs::write(path, text.replacen("[listen]\n", ports, 1)).unwrap();
 }
 
 #[test]

@@ -25,7 +25,7 @@ pub struct TlsFacts {
 /// DEPARTS: XEP-0440 §3 – on TLS 1.2 we offer no -PLUS and no binding, also not
 /// `tls-server-end-point`. Clients that do not know XEP-0440 take -PLUS there as an invitation to
 /// `tls-unique`, as RFC 5802 §6.1 tells them, which our TLS cannot give; gloox does not log in then.
-/// `docs/decisions/0010-channel-binding-on-tls-1.2.md`
+/// `docs/decisions/0011-channel-binding-on-tls-1.2.md`
 #[derive(Clone, Debug)]
 pub struct Offer(Arc<Inner>);
 

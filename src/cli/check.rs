@@ -84,7 +84,7 @@ fn of(findings: &[Finding], severity: Severity) -> Vec<Value> {
 }
 
 impl Finding {
-    fn new(severity: Severity, about: impl Into<String>, message: impl ToString) -> Self {
+    fn new(severity: Severity, about: impl Into<String>, message: &impl ToString) -> Self {
         Self { severity, about: about.into(), message: message.to_string() }
     }
 
@@ -107,13 +107,13 @@ fn findings(place: &Place) -> Result<Vec<Finding>, Problem> {
     let clock = Clock::system();
     let warnings = config.warnings().into_iter();
     let mut found: Vec<_> =
-        warnings.map(|warning| Finding::new(Severity::Warning, "", warning)).collect();
+        warnings.map(|warning| Finding::new(Severity::Warning, "", &warning)).collect();
     check_certificates(config, clock.now(), &mut found);
     check_data(config, &mut found);
     check_clock(clock.now(), &mut found);
     check_open_files(config, &mut found);
     if let Err(error) = log::check(&config.log) {
-        found.push(Finding::new(Severity::Error, "log", error));
+        found.push(Finding::new(Severity::Error, "log", &error));
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -134,9 +134,9 @@ fn check_certificates(config: &Config, now: Timestamp, found: &mut Vec<Finding>)
                     true => Severity::Error,
                     false => Severity::Warning,
                 };
-                Finding::new(severity, about.clone(), doubt)
+                Finding::new(severity, about.clone(), &doubt)
             })),
-            Err(error) => found.push(Finding::new(Severity::Error, about, error)),
+            Err(error) => found.push(Finding::new(Severity::Error, about, &error)),
         }
     }
 }
@@ -149,7 +149,7 @@ fn check_data(config: &Config, found: &mut Vec<Finding>) {
     let data = &config.data;
     let there = data.ancestors().find(|dir| dir.as_os_str().is_empty() || dir.exists());
     let there = there.filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut add = |severity, message: String| found.push(Finding::new(severity, "data", message));
+    let mut add = |severity, message: String| found.push(Finding::new(severity, "data", &message));
     if !there.is_dir() {
         return add(
             Severity::Error,
@@ -169,7 +169,7 @@ fn check_data(config: &Config, found: &mut Vec<Finding>) {
 fn check_clock(now: Timestamp, found: &mut Vec<Finding>) {
     if Timestamp::parse(BUILT).is_some_and(|built| now < built) {
         let text = format!("this machine believes that it is {now}, which is past: set its clock");
-        found.push(Finding::new(Severity::Warning, "clock", text));
+        found.push(Finding::new(Severity::Warning, "clock", &text));
     }
 }
 
@@ -183,7 +183,7 @@ fn check_open_files(config: &Config, found: &mut Vec<Finding>) {
             "{wanted} connections are allowed, and this process may open files for {possible} only: \
              raise the limit of open files (`ulimit -n`, LimitNOFILE), or lower the option"
         );
-        found.push(Finding::new(Severity::Warning, "limits.connections", text));
+        found.push(Finding::new(Severity::Warning, "limits.connections", &text));
     }
 }
 
@@ -200,9 +200,9 @@ async fn check_ports(config: &Config, found: &mut Vec<Finding>) {
         Ok(refused) => found.extend(
             refused
                 .into_iter()
-                .map(|refused| Finding::new(Severity::Error, refused.option, refused)),
+                .map(|refused| Finding::new(Severity::Error, refused.option, &refused)),
         ),
-        Err(why) => found.push(Finding::new(Severity::NotChecked, "listen", why)),
+        Err(why) => found.push(Finding::new(Severity::NotChecked, "listen", &why)),
     }
 }
 
@@ -226,7 +226,7 @@ async fn check_names(config: &Config, found: &mut Vec<Finding>) {
             "the DNS gave no address for {domain} ({why}); clients find the server only if the DNS \
              has an address or SRV records for it"
         );
-        found.push(Finding::new(Severity::NotChecked, format!("host {domain}"), text));
+        found.push(Finding::new(Severity::NotChecked, format!("host {domain}"), &text));
     }
 }
 

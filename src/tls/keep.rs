@@ -44,10 +44,10 @@ pub(super) fn self_signed(
 ) -> Result<Pair, TlsError> {
     let certificate = directory.join(format!("{name}.crt"));
     let key = directory.join(format!("{name}.key"));
-    if let Some(pair) = kept(directory, name)? {
-        if pair.leaf.not_after.as_micros() - clock.now().as_micros() >= SOON_MICROS {
-            return Ok(pair);
-        }
+    if let Some(pair) = kept(directory, name)?
+        && pair.leaf.not_after.as_micros() - clock.now().as_micros() >= SOON_MICROS
+    {
+        return Ok(pair);
     }
     let cannot_write = |source| TlsError::Write { file: directory.to_owned(), source };
     files::make_directory(directory).map_err(cannot_write)?;
