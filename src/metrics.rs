@@ -33,6 +33,7 @@ struct Everything {
 #[derive(Debug)]
 #[expect(missing_docs, reason = "the help in Metrics::new is their documentation")]
 pub struct Counters {
+    pub archive_wait: Histogram,
     /// budget, scope, action: see `limit::budget`.
     pub budget_actions: Labelled<3>,
     budget_held: Family<[(&'static str, &'static str); 1], Gauge>,
@@ -135,6 +136,12 @@ impl Metrics {
     pub fn new() -> Self {
         let mut r = Register { registry: Registry::with_prefix(PREFIX), list: Vec::new() };
         let counters = Counters {
+            archive_wait: r.add(
+                "archive_wait",
+                Some(Unit::Seconds),
+                "Time that a query to an archive waited for a turn, if it had to",
+                Histogram::new(WAIT_SECONDS),
+            ),
             budget_actions: r.labelled(
                 "budget_actions",
                 ["budget", "scope", "action"],
@@ -327,6 +334,8 @@ const PREFIX: &str = "waxwing";
 /// From a commit on a fast disk to one that somebody must look at.
 const COMMIT_SECONDS: [f64; 11] =
     [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5];
+/// From the length of a turn to what a user notices.
+const WAIT_SECONDS: [f64; 8] = [0.000_5, 0.002_5, 0.01, 0.05, 0.1, 0.5, 2.5, 10.0];
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,7 @@
 //! Bounds on what comes from outside, where many share something: budgets, by account, by address
 //! and in all. How a resource joins is told in [`budget`].
 
+mod archives;
 mod budget;
 mod client;
 mod connections;
@@ -22,6 +23,7 @@ use std::net::IpAddr;
 use arc_swap::ArcSwap;
 use rustc_hash::FxHashSet;
 
+pub use archives::archive_turns;
 pub use budget::{About, Action, Rule, Scope, Tally};
 pub use client::{Client, Pause};
 pub use connections::{Connections, Permit};
@@ -39,6 +41,7 @@ use crate::metrics::Metrics;
 
 /// All budgets, in alphabetical order: for the documents.
 pub const ALL: &[&About] = &[
+    &archives::ABOUT,
     &connections::ABOUT,
     &guesses::ABOUT,
     &kept::KEPT,

@@ -72,7 +72,7 @@ pub trait Storage: Send + Sync {
     fn roster(&self) -> &dyn RosterStore;
     /// How much accounts keep.
     fn usage(&self) -> &dyn UsageStore;
-    /// Counts from now on what is written.
+    /// Counts what it does with these from now on. Called once, at the start.
     fn measure(&self, metrics: &Metrics) {
         let _ = metrics; // what is in memory only commits nothing
     }

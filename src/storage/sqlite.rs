@@ -148,6 +148,7 @@ impl Storage for SqliteStorage {
 
     fn measure(&self, metrics: &Metrics) {
         self.database.writer.measure(metrics);
+        self.database.turns.measure(metrics);
     }
 
     /// Commits all that was asked for, moves the log (`-wal`) into the file and closes it.

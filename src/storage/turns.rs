@@ -8,15 +8,29 @@
 //! [`BETWEEN`] turns.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::OnceLock;
 
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use crate::jid::BareJid;
+use crate::limit::{Action, Scope, Tally, archive_turns};
+use crate::metrics::Metrics;
 
 /// Gives turns, as many at the same time as it was made with.
 #[derive(Debug)]
-pub(super) struct Turns(Mutex<Line>);
+pub(super) struct Turns {
+    line: Mutex<Line>,
+    measures: OnceLock<Measures>,
+}
+
+/// What is counted of those who wait.
+#[derive(Debug)]
+struct Measures {
+    tally: Tally,
+    metrics: Metrics,
+}
 
 /// For whom a turn is.
 #[derive(Clone, Copy, Debug)]
@@ -66,7 +80,7 @@ struct Place<'a> {
 impl Turns {
     /// At most `at_once` turns at the same time; at least one.
     pub(super) fn new(at_once: usize) -> Self {
-        Self(Mutex::new(Line {
+        let line = Line {
             free: at_once.max(1),
             next: VecDeque::new(),
             accounts: HashMap::new(),
@@ -74,7 +88,14 @@ impl Turns {
             between: 0,
             #[cfg(test)]
             given: Vec::new(),
-        }))
+        };
+        Self { line: Mutex::new(line), measures: OnceLock::new() }
+    }
+
+    /// Counts those who wait, from now on.
+    pub(super) fn measure(&self, metrics: &Metrics) {
+        let tally = archive_turns(metrics);
+        drop(self.measures.set(Measures { tally, metrics: metrics.clone() }));
     }
 
     /// Waits for a turn.
@@ -84,17 +105,27 @@ impl Turns {
         turn
     }
 
+    async fn wait(&self, who: Who<'_>, has_own: bool, called: &mut oneshot::Receiver<()>) -> bool {
+        let measures = self.measures.get().filter(|_| matches!(who, Who::Account(_)));
+        let Some(measures) = measures else { return called.await.is_ok() };
+        measures.tally.count(if has_own { Scope::Account } else { Scope::All }, Action::Delay);
+        let begun = Instant::now();
+        let is_served = called.await.is_ok();
+        measures.metrics.archive_wait.observe(begun.elapsed().as_secs_f64());
+        is_served
+    }
+
     /// Those who had the turns so far; `None` is the background.
     #[cfg(test)]
     pub(super) fn given(&self) -> Vec<Option<BareJid>> {
-        self.0.lock().given.clone()
+        self.line.lock().given.clone()
     }
 }
 
 impl Turn<'_> {
     /// Lets those go first who wait. Costs next to nothing if there are none.
     pub(super) async fn pass(&mut self) {
-        let others_wait = self.turns.0.lock().others_wait(self.who);
+        let others_wait = self.turns.line.lock().others_wait(self.who);
         if others_wait {
             self.give_up();
         }
@@ -104,7 +135,7 @@ impl Turn<'_> {
     /// Ends the turn, for a while in which nothing is read.
     pub(super) fn give_up(&mut self) {
         if std::mem::take(&mut self.is_held) {
-            self.turns.0.lock().end(self.who);
+            self.turns.line.lock().end(self.who);
         }
     }
 
@@ -112,10 +143,13 @@ impl Turn<'_> {
         if self.is_held {
             return;
         }
-        let called = self.turns.0.lock().enter(self.who);
+        let (has_own, called) = self.turns.line.lock().enter(self.who);
         let mut place = Place { turns: self.turns, who: self.who, called, is_served: false };
         // The line calls everybody, or it is gone with all who stand in it.
-        place.is_served = (&mut place.called).await.is_ok();
+        place.is_served = match place.called.try_recv() {
+            Ok(()) => true,
+            Err(_) => self.turns.wait(self.who, has_own, &mut place.called).await,
+        };
         self.is_held = true;
     }
 }
@@ -130,7 +164,7 @@ impl Drop for Place<'_> {
     fn drop(&mut self) {
         self.called.close();
         if !self.is_served && self.called.try_recv().is_ok() {
-            self.turns.0.lock().end(self.who);
+            self.turns.line.lock().end(self.who);
         }
     }
 }
@@ -145,12 +179,15 @@ impl Line {
         sessions_wait || !self.next.is_empty() || !self.background.is_empty()
     }
 
-    fn enter(&mut self, who: Who<'_>) -> oneshot::Receiver<()> {
+    /// Whether the account has a turn already, and where it will hear of its next one.
+    fn enter(&mut self, who: Who<'_>) -> (bool, oneshot::Receiver<()>) {
         let (call, called) = oneshot::channel();
+        let mut has_own = false;
         match who {
             Who::Background => self.background.push_back(call),
             Who::Account(jid) => {
                 let account = self.accounts.entry(jid.clone()).or_default();
+                has_own = account.has_turn;
                 account.waiting.push_back(call);
                 if !account.has_turn && account.waiting.len() == 1 {
                     self.next.push_back(jid.clone());
@@ -158,7 +195,7 @@ impl Line {
             }
         }
         self.give();
-        called
+        (has_own, called)
     }
 
     fn end(&mut self, who: Who<'_>) {
@@ -222,6 +259,7 @@ mod tests {
 
     use super::{BETWEEN, Turns, Who};
     use crate::jid::BareJid;
+    use crate::metrics::Metrics;
 
     fn user(name: &str) -> BareJid {
         BareJid::from_parts(Some(name), "localhost").unwrap()
@@ -248,6 +286,26 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn those_who_wait_are_counted() {
+        let (turns, metrics) = (Turns::new(1), Metrics::new());
+        turns.measure(&metrics);
+        let (romeo, juliet) = (user("romeo"), user("juliet"));
+        let held = turns.take(Who::Account(&romeo)).await;
+        let again = turns.take(Who::Account(&romeo));
+        let other = turns.take(Who::Account(&juliet));
+        let end = async { drop(held) };
+        tokio::join!(async { drop(again.await) }, async { drop(other.await) }, end);
+        let text = metrics.render();
+        let count = |scope| {
+            let series = "waxwing_budget_actions_total{budget=\"archives\",scope=\"SCOPE\"";
+            let line = format!("{},action=\"delay\"}} 1", series.replace("SCOPE", scope));
+            text.lines().any(|l| l == line)
+        };
+        assert!(count("account") && count("all"), "{text}");
+        assert!(text.contains("waxwing_archive_wait_seconds_count 2"), "{text}");
+    }
+
+    #[tokio::test]
     async fn an_account_has_one_turn_at_a_time() {
         let turns = Turns::new(3);
         let (romeo, juliet) = (user("romeo"), user("juliet"));
@@ -258,8 +316,8 @@ mod tests {
         drop(first);
         drop(second.await);
         drop(other);
-        assert!(turns.0.lock().accounts.is_empty(), "nothing is left behind");
-        assert_eq!(turns.0.lock().free, 3);
+        assert!(turns.line.lock().accounts.is_empty(), "nothing is left behind");
+        assert_eq!(turns.line.lock().free, 3);
     }
 
     #[tokio::test]
@@ -277,8 +335,8 @@ mod tests {
         drop(called);
         let last = turns.take(Who::Background).await;
         drop(last);
-        assert_eq!(turns.0.lock().free, 1);
-        assert!(turns.0.lock().accounts.is_empty());
+        assert_eq!(turns.line.lock().free, 1);
+        assert!(turns.line.lock().accounts.is_empty());
     }
 
     async fn read(turns: &Turns, jid: &BareJid) {
@@ -297,6 +355,6 @@ mod tests {
         tokio::join!(read(&turns, &romeo), background, read(&turns, &juliet));
         let before = turns.given().iter().position(Option::is_none).unwrap();
         assert!((BETWEEN..=BETWEEN + 2).contains(&before), "{before}");
-        assert_eq!(turns.0.lock().free, 1);
+        assert_eq!(turns.line.lock().free, 1);
     }
 }

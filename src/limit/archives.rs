@@ -1,0 +1,26 @@
+//! The budget of archives that are read (XEP-0313). The turns themselves are the storage's.
+
+use super::budget::{About, Action, Rule, Scope, Tally};
+use crate::metrics::Metrics;
+
+/// What there is to know about it.
+pub(super) const ABOUT: About = About {
+    name: "archives",
+    unit: "statements of the database at the same time",
+    text: "Queries to archives. They are cut into short statements, for which accounts take turns; \
+        retention comes after all accounts.",
+    rules: &[
+        Rule { scope: Scope::Account, option: "always 1", actions: &[Action::Delay] },
+        Rule {
+            scope: Scope::All,
+            option: "one less than storage.readers",
+            actions: &[Action::Delay],
+        },
+    ],
+};
+
+/// Counts those who wait for a turn.
+#[must_use]
+pub fn archive_turns(metrics: &Metrics) -> Tally {
+    Tally::new(&ABOUT, metrics)
+}
