@@ -33,7 +33,6 @@ struct Everything {
 #[derive(Debug)]
 #[expect(missing_docs, reason = "the help in Metrics::new is their documentation")]
 pub struct Counters {
-    pub archive_wait: Histogram,
     /// budget, scope, action: see `limit::budget`.
     pub budget_actions: Labelled<3>,
     budget_held: Family<[(&'static str, &'static str); 1], Gauge>,
@@ -62,9 +61,10 @@ pub struct Counters {
     certificate_expiry: Family<[(&'static str, String); 1], Gauge>,
 }
 
-/// What the storage's writer does.
+/// What the storage does: its writer, and how long its readers wait.
 #[derive(Debug)]
 struct StorageCounters {
+    archive_wait: Histogram,
     batches: Counter,
     commit: Histogram,
     writes: Counter,
@@ -136,12 +136,6 @@ impl Metrics {
     pub fn new() -> Self {
         let mut r = Register { registry: Registry::with_prefix(PREFIX), list: Vec::new() };
         let counters = Counters {
-            archive_wait: r.add(
-                "archive_wait",
-                Some(Unit::Seconds),
-                "Time that a query to an archive waited for a turn, if it had to",
-                Histogram::new(WAIT_SECONDS),
-            ),
             budget_actions: r.labelled(
                 "budget_actions",
                 ["budget", "scope", "action"],
@@ -221,6 +215,11 @@ impl Metrics {
         self.0.counters.budget_held.get_or_create_owned(&[("budget", budget)])
     }
 
+    /// Notes that a query to an archive waited so long for a turn.
+    pub fn waited_for_turn(&self, took: Duration) {
+        self.storage.archive_wait.observe(took.as_secs_f64());
+    }
+
     /// Notes a transaction of the storage's writer with so many changes.
     pub fn committed(&self, writes: usize, took: Duration) {
         let storage = &self.storage;
@@ -243,6 +242,12 @@ impl Metrics {
 impl StorageCounters {
     fn register(r: &mut Register) -> Self {
         Self {
+            archive_wait: r.add(
+                "archive_wait",
+                Some(Unit::Seconds),
+                "Time that a query to an archive waited for a turn, if it had to",
+                Histogram::new(WAIT_SECONDS),
+            ),
             batches: r.counter("storage_batches", "Transactions of the storage's writer"),
             commit: r.add(
                 "storage_commit",

@@ -111,7 +111,7 @@ impl Turns {
         measures.tally.count(if has_own { Scope::Account } else { Scope::All }, Action::Delay);
         let begun = Instant::now();
         let is_served = called.await.is_ok();
-        measures.metrics.archive_wait.observe(begun.elapsed().as_secs_f64());
+        measures.metrics.waited_for_turn(begun.elapsed());
         is_served
     }
 
