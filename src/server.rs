@@ -297,8 +297,8 @@ async fn verifier(hosts: &Hosts) -> Result<Verifier, StorageError> {
 fn note_pending(change: &Pending) {
     match change {
         Pending::Added(host) => tracing::warn!(%host, "this domain is served only after a restart"),
-        Pending::Order => tracing::warn!("the order of the domains changes only by a restart"),
-        Pending::Option(option) => tracing::warn!(option, "this option changes only by a restart"),
+        Pending::Order => tracing::warn!("the order of the domains changes only at a restart"),
+        Pending::Option(option) => tracing::warn!(option, "this option changes only at a restart"),
         Pending::Removed(host) => {
             tracing::warn!(%host, "this domain is no longer configured, and is served until a restart");
         }

@@ -111,7 +111,7 @@ fn what_is_removed_for_good_wants_a_yes() {
         ] {
             let ran = place.run(line).ends_with(7);
             assert!(ran.err.contains("joe@b.example"), "{line}: {}", ran.err);
-            assert!(ran.err.contains("give --yes"), "{line}: {}", ran.err);
+            assert!(ran.err.contains("use --yes"), "{line}: {}", ran.err);
             let ran = place.run(&format!("{line} --json")).ends_with(7);
             assert_eq!(ran.json()["error"]["code"], "unconfirmed", "{line}");
             assert_eq!(ran.err, "", "{line}");
@@ -163,7 +163,7 @@ fn on_a_terminal_it_asks() {
     }
     assert_eq!(accounts(&place, "user list --json"), ["joe@b.example"]);
     let (ran, _) = on_a_terminal(&place, "user del joe --domain b.example", "y");
-    assert!(ran.ends_with(0).out.contains("Removed the account joe@b.example"));
+    assert!(ran.ends_with(0).out.contains("Removed account joe@b.example"));
     assert_eq!(accounts(&place, "user list --json"), [""; 0]);
 }
 
@@ -251,7 +251,7 @@ fn the_log_tells_start_end_and_who_gave_which_command() {
     let del = format!("uid={uid} command=\"user del\" arguments=\"account=joe@b.example\"");
     let expected = [
         format!("{add} outcome=done"),
-        format!("{add} outcome=failed error=\"the account joe@b.example exists already\""),
+        format!("{add} outcome=failed error=\"account joe@b.example already exists\""),
         format!("{del} outcome=done"),
     ];
     assert_eq!(told, expected, "{log}");

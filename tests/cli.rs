@@ -65,7 +65,7 @@ fn an_account_that_is_not_there_ends_with_3() {
     place.run("user show juliet").ends_with(3);
     place.run("user del juliet").ends_with(3);
     let ran = place.run_with("user passwd juliet --password-stdin", "x\n").ends_with(3);
-    assert_eq!(ran.err, "waxwing: there is no account juliet@localhost\n");
+    assert_eq!(ran.err, "waxwing: account juliet@localhost does not exist\n");
     assert_eq!(ran.out, "");
 }
 
@@ -116,7 +116,7 @@ fn import_makes_the_good_lines_and_tells_the_bad_ones() {
 
     place.write("more", "benvolio x\njuliet y\n");
     let ran = place.run("user import more").ends_with(0);
-    assert_eq!(ran.out, "Made 1, 1 exist already.\nexists: juliet@localhost\n");
+    assert_eq!(ran.out, "Created 1, 1 already exist.\nexists: juliet@localhost\n");
     place.run("user import nothing").ends_with(3);
 }
 
@@ -307,7 +307,7 @@ fn a_written_configuration_is_right() {
     place.run("init --domain example.org").ends_with(0);
     free_ports(&place, "waxwing.toml");
     let ran = place.run("config check").ends_with(0);
-    assert!(ran.out.contains("waxwing.toml is right (for example.org)"), "{}", ran.out);
+    assert!(ran.out.contains("waxwing.toml is OK (serves example.org)"), "{}", ran.out);
     place.run("init").ends_with(4);
     place.run("init --force").ends_with(0);
     place.run("init --config other.toml").ends_with(0);
@@ -357,7 +357,7 @@ fn the_manual_is_printed_and_written() {
     for section in ["EXIT STATUS", "ENVIRONMENT", "FILES", "SIGNALS", "EXAMPLES"] {
         assert!(page.contains(&format!(".SH \"{section}\"\n.TP\n")), "{section}");
     }
-    assert!(page.contains("\\fB6\\fR\nthe configuration is wrong\n"), "{page}");
+    assert!(page.contains("\\fB6\\fR\ninvalid configuration\n"), "{page}");
     place.run("man --out pages").ends_with(0);
     assert!(place.path().join("pages/waxwing-user-add.1").exists());
     assert_eq!(fs::read_to_string(place.path().join("pages/waxwing.1")).unwrap(), page);

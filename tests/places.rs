@@ -272,8 +272,8 @@ fn all_addresses_that_cannot_be_had_are_told() {
     let said = place.run("serve", 1);
     for wanted in [
         &format!("cannot listen on {taken} (listen.c2s): another program has this port\n"),
-        "cannot listen on 192.0.2.7:5222 (listen.c2s): this machine has no such address\n",
-        "cannot listen on 198.51.100.7:7443 (listen.https): this machine has no such address\n",
+        "cannot listen on 192.0.2.7:5222 (listen.c2s): this machine does not have this address\n",
+        "cannot listen on 198.51.100.7:7443 (listen.https): this machine does not have this address\n",
     ] {
         assert!(said.contains(wanted), "{wanted} is missing in {said}");
     }

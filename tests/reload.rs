@@ -109,7 +109,7 @@ fn options_that_need_a_restart_keep_their_value_however_often_the_file_is_read()
     for _ in 0..2 {
         let log = serving.reload(&place, &new);
         for option in ["data", "listen.https", "auth.derivations"] {
-            let told = format!("this option changes only by a restart option={option}");
+            let told = format!("this option changes only at a restart option={option}");
             let told = log.lines().filter(|line| line.contains(&told)).count();
             assert_eq!(told, 1, "{option} in\n{log}");
         }

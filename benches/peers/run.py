@@ -288,7 +288,7 @@ class Results:
         modes = {row.mode for row in rows}
         names = [name for name in self.found if any(self.found[name][mode] for mode in modes)]
         archive = any(MODES[mode].archive for mode in modes)
-        peers = [name for name in names if name != OURS and (SERVERS[name].syncs or not archive)]
+        peers = [name for name in names if not name.startswith(OURS) and (SERVERS[name].syncs or not archive)]
         compares = OURS in names and bool(peers)
         last = [f"{OURS} is better by"] if compares else []
         heads = [f"{name} {self.versions[name]}" for name in names]

@@ -5,8 +5,9 @@
 #   benches/peers/run.sh [--quick] [--rounds N] [--servers NAME,…] [--only MODE,…]
 #                        [--directory DIR] [--output FILE] [--json FILE]
 #
-# Servers: waxwing, prosody, ejabberd, and with storage that does not sync before it answers
-# prosody-internal and ejabberd-mnesia (with an archive only). Modes: logins, chat, idle, archived,
+# Servers: waxwing (without budgets), waxwing-budgets (with those that are set by default), prosody,
+# ejabberd, and with storage that does not sync before it answers prosody-internal and
+# ejabberd-mnesia (with an archive only). Modes: logins, chat, idle, archived,
 # archived-sm, pages, offline, acks. Everything is measured unless something is named.
 #
 # Needs two cores, Linux, Python 3, openssl and taskset. Installs Debian's prosody and ejabberd,
@@ -54,7 +55,7 @@ if [ -z "${LOAD-}" ]; then
     cargo build --release --example load
     LOAD=$target/release/examples/load
 fi
-case ",$servers," in *,waxwing,*)
+case ",$servers," in *,waxwing,* | *,waxwing-budgets,*)
     if [ -z "${WAXWING-}" ]; then
         cargo build --release --bin waxwing
         WAXWING=$target/release/waxwing

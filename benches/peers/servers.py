@@ -118,15 +118,25 @@ class Server:
 
 
 class Waxwing(Server):
+    """Without budgets, like the peers, which have none."""
+
     name = "waxwing"
     keeps = "SQLite, WAL, FULL"
+    budgets = (
+        "[budgets]\ntraffic_per_account = 0\ntraffic_per_address = 0\n"
+        "work_per_account = 0\nwork_per_address = 0\n"
+    )
 
     @classmethod
-    def can_archive(cls):
+    def knows(cls, section):
         done = subprocess.run(
             [os.environ["WAXWING"], "config", "explain"], capture_output=True, text=True
         )
-        return "[archive]" in done.stdout
+        return f"[{section}]" in done.stdout
+
+    @classmethod
+    def can_archive(cls):
+        return cls.knows("archive")
 
     def prepare(self):
         self.program = str(pathlib.Path(os.environ["WAXWING"]).resolve())
@@ -140,6 +150,7 @@ class Waxwing(Server):
             "[limits]\nconnections_per_address = 10000\n"
             f"offline_messages = {OFFLINE_MESSAGES}\n"
             + (archive if self.can_archive() else "")
+            + (self.budgets if self.knows("budgets") else "")
         )
         (self.folder / "data").mkdir(mode=0o700)
         lines = "".join(f"{user}@{DOMAIN} {PASSWORD}\n" for user in self.users)
@@ -152,6 +163,13 @@ class Waxwing(Server):
     def version(self):
         done = subprocess.run([self.program, "--version"], capture_output=True, text=True)
         return done.stdout.split()[-1]
+
+
+class WaxwingBudgets(Waxwing):
+    """With the budgets that are set by default. All load comes from few accounts at one address."""
+
+    name = "waxwing-budgets"
+    budgets = ""
 
 
 class Prosody(Server):
@@ -350,5 +368,7 @@ def package_version(package):
 
 
 SERVERS = {
-    each.name: each for each in (Waxwing, Prosody, Ejabberd, ProsodyInternal, EjabberdMnesia)
+    each.name: each for each in (
+        Waxwing, WaxwingBudgets, Prosody, Ejabberd, ProsodyInternal, EjabberdMnesia,
+    )
 }

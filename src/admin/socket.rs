@@ -3,7 +3,7 @@
 //! ```text
 //! > {"version":1,"command":["user","show"],"arguments":{"account":"romeo"}}
 //! < {"version":1,"ok":{"kind":"done","text":"…","json":{…}}}
-//! < {"version":1,"error":{"code":"not-found","message":"there is no account romeo@montague.lit"}}
+//! < {"version":1,"error":{"code":"not-found","message":"account romeo@montague.lit does not exist"}}
 //! ```
 //!
 //! `docs/admin-socket.md` describes the protocol. Only the user who runs the server, and root, get an answer: the socket's mode keeps others out,
@@ -55,7 +55,7 @@ pub async fn serve(contexts: Contexts, path: PathBuf, tasks: &Tasks) -> io::Resu
         if self::identity(&path).is_ok_and(|now| now == identity)
             && let Err(error) = fs::remove_file(&path)
         {
-            tracing::warn!(%error, "the admin socket cannot be removed");
+            tracing::warn!(%error, "cannot remove the admin socket");
         }
     });
     Ok(())
@@ -143,12 +143,12 @@ async fn accept(contexts: &Contexts, listener: &UnixListener, tasks: &Tasks) {
                 tasks.spawn("admin", async move {
                     let _place = place;
                     if let Err(error) = serve_one(&contexts, stream, &stopping).await {
-                        tracing::debug!(%error, "a connection of an administrator ended");
+                        tracing::debug!(%error, "admin socket: connection failed");
                     }
                 });
             }
             Err(error) => {
-                tracing::warn!(%error, "the admin socket cannot accept");
+                tracing::warn!(%error, "admin socket: cannot accept a connection");
                 tokio::time::sleep(PAUSE).await;
             }
         }

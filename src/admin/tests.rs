@@ -242,7 +242,7 @@ async fn a_command_goes_over_the_socket_and_its_answer_comes_back() {
         panic!("there is a romeo already");
     };
     assert_eq!(failure.code, Code::Conflict);
-    assert_eq!(failure.message, "the account romeo@localhost exists already");
+    assert_eq!(failure.message, "account romeo@localhost already exists");
     assert_eq!(tasks.stop(Duration::from_secs(5)).await, []);
     assert!(!path.exists());
     assert_eq!(socket::call(&path, &add).await.unwrap_err().kind(), ErrorKind::NotFound);

@@ -48,7 +48,7 @@ pub fn read(query: &ElementRef<'_>, ids: &WireIds, search: bool) -> Result<Asked
         read_form(&form, &mut asked.query, ids, search)?;
     }
     let set = SetRequest::in_query(query)
-        .map_err(|_| Condition::BadRequest.text("the page cannot be understood"))?;
+        .map_err(|_| Condition::BadRequest.text("invalid result set"))?;
     if let Some(set) = set {
         read_set(&set, &mut asked.query, ids)?;
     }
@@ -61,7 +61,7 @@ pub fn read(query: &ElementRef<'_>, ids: &WireIds, search: bool) -> Result<Asked
 /// `feature-not-implemented` if there is one.
 pub fn refuse_node(query: &ElementRef<'_>) -> Result<(), StanzaError> {
     match query.attr("node") {
-        Some(_) => Err(Condition::FeatureNotImplemented.text("this archive has no nodes")),
+        Some(_) => Err(Condition::FeatureNotImplemented.text("archives have no nodes")),
         None => Ok(()),
     }
 }
@@ -101,13 +101,13 @@ fn read_form(
     let bad = |_| StanzaError::from(Condition::BadRequest);
     let form = Submitted::read(x).map_err(bad)?;
     if form.form_type() != Some(NS) {
-        return Err(Condition::BadRequest.text("this is another form"));
+        return Err(Condition::BadRequest.text("the FORM_TYPE is wrong"));
     }
     let fulltext = fulltext();
     for var in form.vars() {
         let known = FIELDS.contains(&var) || (search && var == fulltext);
         if !known {
-            return Err(Condition::FeatureNotImplemented.text("a field is unknown"));
+            return Err(Condition::FeatureNotImplemented.text("unknown field"));
         }
     }
     // Left empty is not filled in.
@@ -168,11 +168,11 @@ fn named(query: &mut Query, text: &str, ids: &WireIds) -> Result<MessageId, Stan
 /// What is said of an id that is not in the archive, whoever else knows it.
 #[must_use]
 pub fn not_found() -> StanzaError {
-    Condition::ItemNotFound.text("no such id in this archive")
+    Condition::ItemNotFound.text("this archive has no such id")
 }
 
 fn time(text: &str) -> Result<Timestamp, StanzaError> {
-    Timestamp::parse(text).ok_or_else(|| Condition::BadRequest.text("this is no time"))
+    Timestamp::parse(text).ok_or_else(|| Condition::BadRequest.text("invalid time"))
 }
 
 /// Clients know times of messages in milliseconds, as we write them. The end of such a time is that

@@ -24,7 +24,7 @@ pub(super) fn check_trace(message: &[u8]) -> Result<(), SaslError> {
 pub(super) fn new_address(domain: &str) -> Result<BareJid, SaslError> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|error| {
-        tracing::error!(%error, "no random bytes");
+        tracing::error!(%error, "the system gives no random numbers");
         SaslError::TemporaryAuthFailure
     })?;
     // RFC 9562 §5.4: version 4, variant 10.

@@ -67,7 +67,7 @@ impl Derivations {
         };
         tokio::task::spawn_blocking(work)
             .await
-            .inspect_err(|error| tracing::error!(%error, "derivation failed"))
+            .inspect_err(|error| tracing::error!(%error, "key derivation failed"))
             .ok()
     }
 

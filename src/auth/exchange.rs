@@ -179,7 +179,7 @@ impl fmt::Debug for Exchange {
 fn nonce() -> Result<String, SaslError> {
     let mut bytes = [0; NONCE_BYTES];
     getrandom::fill(&mut bytes).map_err(|error| {
-        tracing::error!(%error, "no random bytes");
+        tracing::error!(%error, "the system gives no random numbers");
         SaslError::TemporaryAuthFailure
     })?;
     Ok(STANDARD.encode(bytes))

@@ -277,7 +277,7 @@ async fn write(
         let (most, size) = (limits.unacknowledged, limits.unacknowledged_bytes);
         if session.link(|link| link.is_deaf(most, size)) {
             handle.note_overrun();
-            let error = StreamCondition::PolicyViolation.text("acknowledges nothing");
+            let error = StreamCondition::PolicyViolation.text("the client acknowledges nothing");
             return Some(Ended::Failed(error));
         }
     }
@@ -410,7 +410,7 @@ pub(super) async fn delivered(hosts: &Hosts, session: &Session, marks: &[Message
     }
     let user = session.handle().jid().to_bare();
     if let Err(error) = hosts.storage.archive().delivered(&user, marks).await {
-        tracing::warn!(%error, "messages will be delivered again");
+        tracing::warn!(%error, "cannot record a delivery: the messages will be delivered again");
     }
     session.handle().release(marks);
 }

@@ -22,7 +22,7 @@ struct Due {
 impl Deadline {
     /// So much time from now on.
     pub(super) fn new(time: Duration) -> Self {
-        Self(Mutex::new(Due { at: Instant::now() + time, why: "too slow to log in", accounts: 0 }))
+        Self(Mutex::new(Due { at: Instant::now() + time, why: "login timed out", accounts: 0 }))
     }
 
     /// The client has made an account: it gets its time once more, to log in. Not for each of many

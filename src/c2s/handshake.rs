@@ -29,7 +29,7 @@ pub(super) async fn make(
         }
         Err(_) => {
             metrics.tls_handshakes.inc(["none", "timeout"]);
-            tracing::debug!("TLS handshake takes too long");
+            tracing::debug!("TLS handshake timed out");
             return None;
         }
     };

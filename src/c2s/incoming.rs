@@ -116,7 +116,8 @@ impl Incoming<'_> {
             "r" => {}
             "a" => {
                 let h = root.attr("h").and_then(|h| h.parse().ok());
-                let h = h.ok_or(StreamCondition::InvalidXml.text("h is a number below 2^32"))?;
+                let h =
+                    h.ok_or(StreamCondition::InvalidXml.text("h must be a number below 2^32"))?;
                 // Who counts too few is asked for the rest when there is more, and not again and again.
                 if !self.acknowledged(h).await? {
                     return Ok(());
@@ -125,7 +126,7 @@ impl Incoming<'_> {
             // There is a session already (XEP-0198 §6). Who does not learn that is confused.
             "resume" if self.session.link(session::Link::refuse) => {}
             "resume" => {
-                return Err(StreamCondition::PolicyViolation.text("resume comes before bind"));
+                return Err(StreamCondition::PolicyViolation.text("resume must come before bind"));
             }
             _ => return Err(StreamCondition::UnsupportedStanzaType.into()),
         }
@@ -137,7 +138,8 @@ impl Incoming<'_> {
     /// account cannot: nobody can log in as her again.
     async fn enable(&self, root: &ElementRef<'_>) -> Result<(), StreamError> {
         let Self { hosts, session, .. } = *self;
-        let again = || StreamCondition::PolicyViolation.text("enabled already");
+        let again =
+            || StreamCondition::PolicyViolation.text("stream management is already enabled");
         if session.link(|link| link.is_managed()) {
             return Err(again());
         }
@@ -176,7 +178,7 @@ async fn begin(hosts: &Hosts, handle: &SessionHandle, id: &str) -> Option<Sessio
             Some(number)
         }
         Err(error) => {
-            tracing::error!(%error, "a session will not outlive the server");
+            tracing::error!(%error, "cannot register a session for resumption: it ends with the server");
             None
         }
     }
@@ -213,7 +215,7 @@ pub(super) fn ping(hosts: &Hosts, handle: &SessionHandle) {
 /// To the client itself. If it does not take it, it is being closed already.
 fn offer(handle: &SessionHandle, stanza: Stanza) {
     if handle.deliver(Arc::new(stanza)).is_err() {
-        tracing::debug!("a client that does not read misses an answer");
+        tracing::debug!("answer dropped: the client does not read");
     }
 }
 
@@ -227,7 +229,7 @@ pub(super) fn order_error(order: &CloseReason) -> StreamError {
             StreamError { text: Some(text.clone()), ..StreamCondition::PolicyViolation.into() }
         }
         CloseReason::Overrun => {
-            StreamCondition::PolicyViolation.text("does not read what it is sent")
+            StreamCondition::PolicyViolation.text("the client does not read what it is sent")
         }
         CloseReason::Revoked => StreamCondition::NotAuthorized.text("the login is no longer valid"),
         CloseReason::Shutdown => StreamCondition::SystemShutdown.into(),

@@ -84,7 +84,7 @@ impl C2s {
                     if is_out_of_files(&error) {
                         self.hosts.metrics.connections_refused.inc(["files"]);
                     }
-                    tracing::warn!(%error, "cannot accept connections for now");
+                    tracing::warn!(%error, "cannot accept a connection; trying again");
                     tokio::time::sleep(PAUSE).await;
                 }
             }
@@ -240,7 +240,7 @@ impl C2s {
         tracing::debug!(
             condition = error.condition.as_str(),
             text = error.text.as_deref(),
-            "stream ends"
+            "stream closed with an error"
         );
     }
 
@@ -322,7 +322,7 @@ async fn end(hosts: &Hosts, session: Session, why: &'static str) {
     if let Some(number) = resumption.and_then(|resumption| resumption.number)
         && let Err(error) = hosts.storage.resumption().end(number, hosts.clock.now()).await
     {
-        tracing::warn!(%error, "the end of a session was not noted");
+        tracing::warn!(%error, "cannot record the end of a session");
     }
     if handle.has_overrun() {
         hosts.metrics.overruns.inc();

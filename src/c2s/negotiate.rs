@@ -105,7 +105,7 @@ impl<'a> Driver<'a> {
         let read = match self.deadline {
             None => read.await,
             Some(deadline) => tokio::time::timeout_at(deadline, read).await.map_err(|_| {
-                Some(StreamCondition::ConnectionTimeout.text("authentication takes too long"))
+                Some(StreamCondition::ConnectionTimeout.text("authentication timed out"))
             })?,
         };
         match read {
@@ -185,7 +185,7 @@ impl<'a> Driver<'a> {
     /// What came before TLS must not be taken for what comes after (RFC 6120 §5.4.3.3).
     async fn starttls(&mut self, domain: &str) -> Result<Offer, Failed> {
         if self.connection.input.discard() {
-            let text = "there must be nothing between starttls and TLS";
+            let text = "data between starttls and the TLS handshake";
             return Err(Some(StreamCondition::PolicyViolation.text(text)));
         }
         self.handshake(Purpose::StartTls, Some(domain)).await
@@ -290,7 +290,7 @@ impl<'a> Driver<'a> {
             Err(error) => {
                 self.c2s.hosts.metrics.logins.inc([mechanism, error.condition()]);
                 if error.is_about_binding() {
-                    tracing::info!(%peer, account = user, mechanism, %error, "login not begun");
+                    tracing::info!(%peer, account = user, mechanism, %error, "login refused: channel binding");
                 }
                 if error.counts_as_failure() || is_refused && !is_right {
                     log::login_failed(peer, user.as_deref(), mechanism, error.condition());
@@ -385,7 +385,7 @@ async fn handled(hosts: &Hosts, user: &BareJid, id: &str) -> Option<u32> {
     match hosts.storage.resumption().find(id).await {
         Ok(session) => session.filter(|s| s.owner == *user).map(|s| s.handled),
         Err(error) => {
-            tracing::error!(%error, "it is unknown what a session had handled");
+            tracing::error!(%error, "cannot look up what a session had handled");
             None
         }
     }

@@ -39,7 +39,7 @@ impl C2s {
         let saved = async {
             saved.recv().await; // `None`: nobody has the other end any more
             if count > 0 {
-                tracing::info!(sessions = count, "sessions are saved for the next server");
+                tracing::info!(sessions = count, "saved sessions for the next start");
             }
         };
         let gone = sessions.emptied(|session| !session.is_resumable());
@@ -79,7 +79,11 @@ impl C2s {
             restored.push((session, left));
         }
         if restored.len() + lost > 0 {
-            tracing::info!(restored = restored.len(), lost, "sessions of the server before");
+            tracing::info!(
+                restored = restored.len(),
+                lost,
+                "restored sessions of the previous run"
+            );
         }
         // Only when all are there: the end of one whose time is over is told to the others.
         for (session, left) in restored {
@@ -131,7 +135,7 @@ async fn write(hosts: &Hosts, jid: &FullJid, saved: &SavedSession) -> bool {
             true
         }
         Err(error) => {
-            tracing::error!(%jid, %error, "a session is not saved for the next server");
+            tracing::error!(%jid, %error, "cannot save a session: it ends with the server");
             false
         }
     }
@@ -139,7 +143,7 @@ async fn write(hosts: &Hosts, jid: &FullJid, saved: &SavedSession) -> bool {
 
 async fn note_end(hosts: &Hosts, number: SessionNumber) {
     if let Err(error) = hosts.storage.resumption().end(number, hosts.clock.now()).await {
-        tracing::warn!(%error, "the end of a session was not noted");
+        tracing::warn!(%error, "cannot record the end of a session");
     }
 }
 

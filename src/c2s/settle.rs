@@ -166,7 +166,7 @@ pub(super) async fn keep_count(hosts: &Hosts, session: &Session) {
     match kept.await {
         Ok(()) => session.link(|link| link.kept(handled.count)),
         // The store has told the log, once for all.
-        Err(error) => tracing::debug!(%error, "how many stanzas were handled was not kept"),
+        Err(error) => tracing::debug!(%error, "cannot store how many stanzas were handled"),
     }
 }
 

@@ -59,7 +59,7 @@ pub(super) async fn enter(
     let (mut io, early) = match http::serve(io, routes(Arc::clone(&visit))).await {
         Ok(parts) => parts,
         Err(error) => {
-            tracing::debug!(%error, "HTTP ends");
+            tracing::debug!(%error, "HTTP connection failed");
             return None;
         }
     };

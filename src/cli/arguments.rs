@@ -106,14 +106,14 @@ pub(super) fn is_confirmed(command: &dyn Command, matches: &ArgMatches) -> bool 
 }
 
 fn options() -> [Arg; 4] {
-    let option = |name| Arg::new(name).long(name).global(true).help_heading("Options for all");
+    let option = |name| Arg::new(name).long(name).global(true).help_heading("Global options");
     let path = |name, help| option(name).value_parser(value_parser!(PathBuf)).help(help);
     [
-        path("config", "The configuration [default: ./waxwing.toml or /etc/waxwing/waxwing.toml]")
+        path("config", "Configuration file [default: ./waxwing.toml or /etc/waxwing/waxwing.toml]")
             .value_name("FILE")
             .value_hint(ValueHint::FilePath)
             .env("WAXWING_CONFIG"),
-        path("data", "The data directory [default: of the configuration, or ./waxwing-data]")
+        path("data", "Data directory [default: as configured, or ./waxwing-data]")
             .value_name("DIR")
             .value_hint(ValueHint::DirPath)
             .env("WAXWING_DATA"),
@@ -127,27 +127,29 @@ fn options() -> [Arg; 4] {
 fn ours() -> [Clap; 5] {
     let shell = Arg::new("shell").required(true).value_name("SHELL");
     let shell = shell.value_parser(value_parser!(clap_complete::Shell));
-    let section = Arg::new("section").value_name("SECTION").help("Only this one, such as `limits`");
+    let section = Arg::new("section")
+        .value_name("SECTION")
+        .help("Explain only this section or option, such as `limits`");
     let out = Arg::new("out").long("out").value_name("DIR").value_hint(ValueHint::DirPath);
     let out = out.value_parser(value_parser!(PathBuf));
     let force = Arg::new("force").long("force").action(ArgAction::SetTrue);
     [
         Clap::new("serve").about("Run the server").after_help(SERVE_HELP),
         Clap::new("init")
-            .about("Write a configuration with all options explained")
-            .arg(force.help("Replace a file that is there")),
+            .about("Write a configuration file with all options explained")
+            .arg(force.help("Replace an existing file")),
         Clap::new("config")
             .about("Check and explain the configuration")
             .subcommand_required(true)
             .arg_required_else_help(true)
-            .subcommand(Clap::new("check").about("Report every error of the configuration"))
+            .subcommand(Clap::new("check").about("Check the configuration and report every error"))
             .subcommand(
                 Clap::new("explain").about("Print all options with their defaults").arg(section),
             ),
         Clap::new("completions").about("Print completions for a shell").arg(shell),
         Clap::new("man")
             .about("Print the manual page")
-            .arg(out.help("Write the pages of all commands into this directory")),
+            .arg(out.help("Write one page per command into this directory")),
     ]
 }
 
@@ -189,8 +191,7 @@ fn one(argument: &Argument) -> Arg {
 /// A password as an argument could be read by everybody on the machine.
 fn password_stdin(command: &dyn Command) -> Arg {
     let arg = Arg::new("password-stdin").long("password-stdin").action(ArgAction::SetTrue);
-    let arg =
-        arg.help("The password is the first line of the standard input; else it is asked for");
+    let arg = arg.help("Read the password from the first line of standard input instead of asking");
     if has_random(command) { arg.conflicts_with("random") } else { arg }
 }
 
@@ -206,23 +207,24 @@ pub(super) fn exit_codes() -> Vec<(&'static str, &'static str)> {
 }
 
 const AFTER_HELP: &str = "\
-A running server is asked over its admin socket; if none runs, commands work on its data directory.
+Commands talk to the running server over its admin socket. If no server runs, they work on the data
+directory.
 
 Exit codes:
-  0  done
-  1  failed: storage, input or output
-  2  the arguments, or a part of the input, are wrong
-  3  what was named is not there
-  4  it exists already
-  5  the server does not run or cannot be reached
-  6  the configuration is wrong
-  7  it would have removed something, and nobody said yes";
+  0  success
+  1  storage, input or output failed
+  2  invalid arguments or input
+  3  not found
+  4  already exists
+  5  the server is not running or cannot be reached
+  6  invalid configuration
+  7  not confirmed: the command deletes data and needs --yes";
 
 const SERVE_HELP: &str = "\
-Without a configuration the server is of one domain (--domain, at first `localhost`), which it
-remembers in its data directory. The first time it makes the account `admin` and prints its password.
+Without a configuration file the server serves one domain (--domain; default: `localhost`) and
+remembers it in its data directory. The first start creates the account `admin` and prints its password.
 
-SIGTERM and SIGINT end it in good order; SIGHUP makes it read certificates and settings anew.";
+SIGTERM and SIGINT stop the server; SIGHUP reloads certificates and configuration.";
 
 #[cfg(test)]
 mod tests {

@@ -13,7 +13,7 @@ use crate::admin::socket::MAX_REQUEST;
 /// If the answer is no, or there is no terminal to ask on.
 pub(super) fn confirm(question: &str) -> Result<(), Problem> {
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-        let text = format!("{question} There is no terminal to ask on; give --yes to do it");
+        let text = format!("{question} There is no terminal to ask on: use --yes to confirm");
         return Err(Problem::new(Exit::Unconfirmed, text));
     }
     let answer = dialoguer::Confirm::new()
@@ -30,12 +30,12 @@ pub(super) fn confirm(question: &str) -> Result<(), Problem> {
 /// A new password, typed twice.
 pub(super) fn new_password() -> Result<String, Problem> {
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-        let text = "there is no terminal to ask for the password; give --password-stdin";
+        let text = "there is no terminal to ask for the password: use --password-stdin";
         return Err(Problem::new(Exit::Invalid, text));
     }
     dialoguer::Password::new()
         .with_prompt("Password")
-        .with_confirmation("Once more", "They differ.")
+        .with_confirmation("Repeat password", "The passwords differ.")
         .report(false)
         .interact()
         .map_err(|error| Problem::new(Exit::Failed, error.to_string()))
@@ -67,7 +67,7 @@ pub(super) fn lines(file: Option<&PathBuf>) -> Result<String, Problem> {
         Problem::new(exit, format!("{name}: {error}"))
     })?;
     if bytes.len() >= MAX_REQUEST {
-        let text = format!("{name} is too long for one call; cut it into files of 30 MiB");
+        let text = format!("{name} is too long: split it into files of 30 MiB");
         return Err(Problem::new(Exit::Invalid, text));
     }
     String::from_utf8(bytes).map_err(|error| {
@@ -88,7 +88,7 @@ fn first_line(input: impl BufRead) -> Result<String, Problem> {
     let password = line.strip_suffix('\n').unwrap_or(&line);
     let password = password.strip_suffix('\r').unwrap_or(password);
     if password.is_empty() {
-        return Err(Problem::new(Exit::Invalid, "there is no password on the standard input"));
+        return Err(Problem::new(Exit::Invalid, "standard input has no password"));
     }
     Ok(password.to_owned())
 }

@@ -60,8 +60,8 @@ pub(super) fn run(options: &Options, output: &Output) -> Result<Exit, Problem> {
     }
     let domains: Vec<_> = place.config.hosts.iter().map(|host| host.domain.as_str()).collect();
     let mut text = match &place.file {
-        Some(_) => format!("{subject} is right (for {}).", domains.join(", ")),
-        None => "There is no configuration; the defaults are used.".to_owned(),
+        Some(_) => format!("{subject} is OK (serves {}).", domains.join(", ")),
+        None => "No configuration file; the defaults are used.".to_owned(),
     };
     text.push_str(&lines);
     if let Some(note) = place::here_alone(&place.config) {

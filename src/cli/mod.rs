@@ -7,14 +7,14 @@
 //!
 //! | exit code | |
 //! |---|---|
-//! | 0 | done |
-//! | 1 | failed: storage, input or output |
-//! | 2 | the arguments, or a part of the input, are wrong |
-//! | 3 | what was named is not there |
-//! | 4 | it exists already |
-//! | 5 | the server does not run or cannot be reached |
-//! | 6 | the configuration is wrong |
-//! | 7 | it would have removed something, and nobody said yes |
+//! | 0 | success |
+//! | 1 | storage, input or output failed |
+//! | 2 | invalid arguments or input |
+//! | 3 | not found |
+//! | 4 | already exists |
+//! | 5 | the server is not running or cannot be reached |
+//! | 6 | invalid configuration |
+//! | 7 | not confirmed: the command deletes data and needs `--yes` |
 
 mod arguments;
 mod ask;

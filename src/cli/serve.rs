@@ -73,7 +73,7 @@ async fn serve(place: &Place, options: &Options, log: &LogHandle) -> Result<Exit
                 tracing::warn!(kind, count, "still running at the end");
             }
         }
-        () = signals.end() => tracing::warn!("told again to end, so at once"),
+        () = signals.end() => tracing::warn!("second signal: stopping immediately"),
     }
     storage.close().await;
     let uptime_seconds = begun.elapsed().as_secs();
@@ -91,7 +91,7 @@ async fn serve(place: &Place, options: &Options, log: &LogHandle) -> Result<Exit
 
 fn log_warnings(config: &Config) {
     for warning in config.warnings() {
-        tracing::warn!(warning, "the configuration is likely wrong");
+        tracing::warn!(warning, "doubtful configuration");
     }
 }
 
@@ -174,15 +174,16 @@ fn reload(options: &Options, log: &LogHandle, server: &Server) {
             Ok(config) => {
                 log_warnings(&config);
                 if let Err(error) = log.reload(&config.log) {
-                    tracing::error!(%error, "the level of the log stays");
+                    tracing::error!(%error, "invalid log level: the old one stays");
                 }
             }
-            Err(error) => tracing::error!(%error, "a certificate is wrong; all stays as it was"),
+            Err(error) => {
+                tracing::error!(%error, "invalid certificate: the old configuration stays")
+            }
         },
-        Err(problem) => tracing::error!(
-            error = problem.message,
-            "the configuration is wrong; the old one stays"
-        ),
+        Err(problem) => {
+            tracing::error!(error = problem.message, "invalid configuration: the old one stays")
+        }
     }
     tell(&[NotifyState::Ready]);
 }
@@ -221,14 +222,14 @@ async fn welcome_newcomer(
     });
     let mut out = io::stdout().lock();
     if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
-        tracing::warn!(jid = %user, "nobody read the first password; `user passwd` makes another");
+        tracing::warn!(jid = %user, "cannot print the first password; set another with `user passwd`");
     }
     Ok(())
 }
 
 fn tell(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
-        tracing::warn!(%error, "the service manager cannot be told");
+        tracing::warn!(%error, "cannot notify the service manager");
     }
 }
 

@@ -8,11 +8,11 @@ use super::section::{Fields, section};
 use crate::jid::BareJid;
 
 section! {
-    /// The administrator's door.
+    /// Administration of the running server.
     pub struct AdminConfig = "admin";
 
-    /// The Unix socket over which `waxwing user`, `waxwing session` and `waxwing status` speak to
-    /// the running server. Without one, it is `admin.sock` in the data directory.
+    /// Unix socket over which commands such as `waxwing user` reach the running server. If it is not
+    /// set: `admin.sock` in the data directory.
     socket: Option<PathBuf> = None => Path("\"/run/waxwing/admin.sock\""), Restart;
 
     /// Accounts that may give the same commands by their chat clients (XEP-0050), besides those that

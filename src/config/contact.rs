@@ -4,29 +4,28 @@ use super::kind::Uris;
 use super::section::section;
 
 section! {
-    /// Where the people who run this server can be reached. Everybody is told (XEP-0157): other
-    /// servers' operators who have a complaint, users who need help. At least one address for
-    /// `abuse` is good manners.
+    /// Contact addresses of the people who run this server. They are public (XEP-0157): for operators
+    /// of other servers who have a complaint, and for users who need help. Set at least `abuse`.
     pub struct ContactConfig = "contact";
 
-    /// For complaints about abuse.
+    /// Complaints about abuse.
     abuse: Vec<String> = Vec::new() => Uris, Restart;
 
     /// The administrators.
     admin: Vec<String> = Vec::new() => Uris, Restart;
 
-    /// For praise and blame.
+    /// Feedback.
     feedback: Vec<String> = Vec::new() => Uris, Restart;
 
-    /// For who wants to buy something.
+    /// Sales.
     sales: Vec<String> = Vec::new() => Uris, Restart;
 
-    /// For reports of weaknesses.
+    /// Reports of vulnerabilities.
     security: Vec<String> = Vec::new() => Uris, Restart;
 
-    /// Pages that tell whether the server works.
+    /// Status pages.
     status: Vec<String> = Vec::new() => Uris, Restart;
 
-    /// For users who need help.
+    /// Help for users.
     support: Vec<String> = Vec::new() => Uris, Restart;
 }

@@ -7,11 +7,10 @@ use super::kind::Path;
 use super::section::section;
 
 section! {
-    /// What concerns the whole server stands first, before all sections.
+    /// Options for the whole server. They stand at the top of the file, before all sections.
     pub(super) struct Head = "";
 
-    /// Where everything is kept: the database, certificates we made, the administrator's socket.
-    /// Made if it is not there. Relative paths, here and below, are relative to where the program
-    /// runs.
+    /// Data directory: the database, self-signed certificates, the admin socket. It is created if it
+    /// does not exist. Relative paths, here and below, start at the directory where the program runs.
     data: PathBuf = PathBuf::from(DEFAULT_DATA) => Path("\"/var/lib/waxwing\""), Restart;
 }

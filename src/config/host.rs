@@ -8,22 +8,22 @@ use super::section::{Fields, section};
 use crate::jid::{BareJid, JidError};
 
 section! {
-    /// A domain that is served: the part of an address behind the `@`.
+    /// A domain of this server: the part of an address after the `@`.
     ///
-    /// Repeat the section for each domain. Without one, `localhost` is served.
+    /// Repeat the section for each domain. Without one, the server serves `localhost`.
     pub struct HostConfig = "host";
 
     /// The domain name, in Unicode or in ASCII form.
     domain: String = "localhost".to_owned() => Domain, Restart;
 
-    /// A PEM file with the certificate of the domain, followed by the chain of its issuers.
-    /// Without one, a self-signed certificate is made and kept in the data directory; clients
-    /// will ask whether they may trust it.
+    /// PEM file with the domain's certificate, followed by the intermediate certificates. If it is
+    /// not set, the server makes a self-signed certificate and keeps it in the data directory; most
+    /// clients then ask the user whether to trust it.
     certificate: Option<PathBuf> = None
         => Path("\"/etc/letsencrypt/live/example.org/fullchain.pem\""), Reload;
 
-    /// A PEM file with the private key of the certificate. It may be left out where the file of the
-    /// certificate has the key in it.
+    /// PEM file with the private key of the certificate. Leave it out if the certificate's file
+    /// contains the key.
     key: Option<PathBuf> = None
         => Path("\"/etc/letsencrypt/live/example.org/privkey.pem\""), Reload;
 }

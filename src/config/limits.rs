@@ -8,110 +8,109 @@ use super::section::{Fields, section};
 use super::units::{GIB, KIB, MIB, display_size, minutes, seconds};
 
 section! {
-    /// Bounds of bytes, of time, of numbers. Each queue and each wait of the server has its bound
-    /// here.
+    /// Limits for sizes, times and numbers. Each queue and each wait of the server has its limit here.
     pub struct LimitsConfig = "limits";
 
-    /// Bytes of a stanza before authentication. Announced to clients (XEP-0478).
+    /// Size of a stanza before authentication. Clients are told (XEP-0478).
     stanza_before_auth: usize = 16 * KIB => Size::between(4 * KIB, MIB)
-        .not_less("logging in needs as much")
+        .not_less("a login needs this much")
         .not_more("strangers should not fill the memory"), Reload;
 
-    /// Bytes of a stanza. Announced to clients (XEP-0478).
+    /// Size of a stanza. Clients are told (XEP-0478).
     stanza: usize = 256 * KIB => Size::between(10_000, 64 * MIB)
         .not_less("RFC 6120 §13.12 demands that stanzas of 10000 bytes pass")
         .not_more("a stanza is held in memory as a whole"), Reload;
 
-    /// Depth of elements in a stanza.
+    /// Depth of nested elements in a stanza.
     depth: usize = 64 => Count::between(8, 256)
-        .not_less("ordinary stanzas need as much")
+        .not_less("ordinary stanzas need this much")
         .not_more("deep elements are walked by recursion"), Reload;
 
-    /// Attributes of one element.
+    /// Number of attributes of one element.
     attributes: usize = 64 => Count::between(16, 1024)
-        .not_less("ordinary stanzas need as much"), Reload;
+        .not_less("ordinary stanzas need this much"), Reload;
 
-    /// Elements, attributes and texts in a stanza. Before authentication it is a thirty-second
-    /// part of this.
+    /// Number of elements, attributes and texts in a stanza. Before authentication, the limit is a
+    /// thirty-second of this.
     nodes: usize = 8192 => Count::between(2048, 1_048_576)
         .not_less("a thirty-second part of it must suffice to log in"), Reload;
 
-    /// From accepting a connection to a bound session, whatever bytes come. A client that makes an
+    /// Time from a new connection to a bound session. A client that makes an
     /// account (XEP-0077) gets this time once more from then on, to log in.
     negotiation: Duration = seconds(60) => Time::between(seconds(5), minutes(60))
         .not_less("a slow network needs some seconds")
         .not_more("connections of strangers cost memory"), Reload;
 
-    /// The TLS handshake.
+    /// Time for the TLS handshake.
     handshake: Duration = seconds(15) => Time::between(seconds(1), minutes(60)), Reload;
 
-    /// Authentication, from the first SASL element to its end.
+    /// Time for authentication, from the first SASL element to the last.
     authentication: Duration = seconds(30) => Time::between(seconds(1), minutes(60)), Reload;
 
-    /// Silence after which a client is asked whether it is still there (XEP-0199). Mobile
-    /// networks forget a connection after about five minutes of silence. A sign of life is a whole
+    /// The server pings a client after this time of silence (XEP-0199). Mobile networks drop an idle
+    /// connection after about five minutes. A sign of life is a whole
     /// stanza, or white space between two; a stanza that is not whole yet prolongs the silence by one
     /// second for each KiB of it.
     silence: Duration = minutes(3) => Time::between(seconds(5), minutes(24 * 60))
         .not_less("asking more often empties batteries"), Reload;
 
-    /// How long a client may take to answer that question before its connection counts as lost.
+    /// How long a client may take to answer a ping before its connection counts as lost.
     ping_answer: Duration = seconds(20) => Time::between(seconds(1), minutes(60))
         .not_less("an answer needs time to travel"), Reload;
 
     /// How long a write may make no progress before the connection counts as lost.
     write: Duration = seconds(30) => Time::between(seconds(1), minutes(60)), Reload;
 
-    /// All connections together; never more than the process may open.
+    /// Connections in all. The limit of open files of the process also counts.
     connections: usize = 100_000 => Count::between(1, 10_000_000), Reload;
 
     /// Connections from one address. Many people may share one.
     connections_per_address: usize = 1000 => Count::between(1, 10_000_000), Reload;
 
-    /// Sessions of one account. One more closes the oldest.
+    /// Sessions of one account. A further one closes the oldest.
     sessions_per_account: usize = 20 => Count::between(1, 10_000), Reload;
 
-    /// Stanzas that wait for one session. A session that lets more wait is closed.
+    /// Stanzas queued for one session. If more are queued, stored messages are read later from the
+    /// database; for other stanzas the session is closed.
     inbox_stanzas: usize = 2048 => Count::between(16, 65_536)
         .not_less("a login alone brings some stanzas at once"), Reload;
 
-    /// Bytes that wait for one session; at least a stanza. A session that lets more wait is
-    /// closed.
+    /// Bytes queued for one session, with the same effect; at least one stanza.
     inbox_bytes: usize = MIB => Size::between(64 * KIB, GIB)
         .not_less("a login alone brings some stanzas at once"), Reload;
 
-    /// How long a session waits for its client after the connection was lost (XEP-0198 §5). A
-    /// client may ask for less.
+    /// How long a session can be resumed after its connection was lost (XEP-0198 §5). A client may ask
+    /// for less.
     resume: Duration = minutes(10) => Time::between(seconds(0), minutes(24 * 60)), Reload;
 
-    /// Stanzas sent to a client that it has not acknowledged (XEP-0198). A session that lets more
-    /// wait, and does not answer for half a minute, ends, and they go the way of the absent; at four
-    /// times as many it ends at once.
+    /// Stanzas sent to a client and not acknowledged by it (XEP-0198). If there are more and the client
+    /// does not answer for half a minute, the session ends, and its messages are stored for the next
+    /// one. At four times this number it ends at once.
     unacknowledged: usize = 1000 => Count::between(16, 1_000_000)
         .not_less("a login alone brings some stanzas at once"), Reload;
 
-    /// Bytes sent to a client that it has not acknowledged; at least a stanza.
+    /// Bytes sent to a client and not acknowledged by it; at least one stanza.
     unacknowledged_bytes: usize = 4 * MIB => Size::between(64 * KIB, GIB)
         .not_less("a login alone brings some stanzas at once"), Reload;
 
-    /// Stanzas of one client whose messages are on their way to the disk. Before more are read, some
-    /// of them must be there.
+    /// Stanzas from one client that are being written to disk. The server reads no more from the client
+    /// until some of them are written.
     unsettled: usize = 256 => Count::between(1, 65_536)
         .not_more("the store writes a few hundred messages at once"), Reload;
 
-    /// Items of one roster.
+    /// Contacts in one roster.
     roster_items: u32 = 2000 => Count::between(1, 1_000_000), Reload;
 
-    /// Addresses that one account may block (XEP-0191).
+    /// Addresses that one account can block (XEP-0191).
     blocked: usize = 1000 => Count::between(1, 100_000), Reload;
 
-    /// Bytes of a card (XEP-0054), picture included. What is larger than a stanza never comes.
+    /// Size of a vCard, picture included (XEP-0054). It cannot be larger than a stanza.
     vcard: usize = 128 * KIB => Size::between(KIB, 16 * MIB), Reload;
 
-    /// Bytes that clients of one account may keep as private XML (XEP-0049).
+    /// Private XML storage of one account, in bytes (XEP-0049).
     private: usize = MIB => Size::between(KIB, 64 * MIB), Reload;
 
-    /// Elements that clients of one account may keep as private XML.
+    /// Private XML storage of one account, in elements.
     private_items: usize = 100 => Count::between(1, 10_000), Reload;
 
     /// Bytes that one account keeps in all: archive, messages that wait, card, private XML, roster. What

@@ -9,30 +9,29 @@ use super::kind::{Addresses, Location, Machines, Origins, WebSocket};
 use super::section::{Fields, section};
 
 section! {
-    /// Where we wait for connections of clients.
+    /// Addresses and ports for client connections.
     ///
     /// An address is written `"192.0.2.7:5222"` or `"[2001:db8::7]:5222"`; `"[::]:5222"`, or the
-    /// bare port `5222`, means all interfaces, IPv4 and IPv6. If nothing is written and `localhost`
-    /// is the only domain, we listen on the loopback interface only.
+    /// bare port `5222`, means all interfaces, IPv4 and IPv6. If nothing is set and `localhost` is the
+    /// only domain, the server listens on the loopback interface only.
     pub struct ListenConfig = "listen", given domains;
 
-    /// Client connections that begin in the clear and turn to TLS by STARTTLS (RFC 6120 §5).
-    /// TLS is not optional.
+    /// Client connections with STARTTLS (RFC 6120 §5). TLS is required.
     c2s: Vec<SocketAddr> = everywhere(domains, 5222) => Addresses, Restart;
 
     /// Client connections with TLS from the first byte (XEP-0368).
     c2s_tls: Vec<SocketAddr> = everywhere(domains, 5223) => Addresses, Restart;
 
-    /// HTTP for a reverse proxy on this machine, which has TLS on its other side: clients over
-    /// WebSocket (RFC 7395), at `/ws` and `/xmpp-websocket`. Only those in `proxies` are served here.
+    /// HTTP without TLS, for a reverse proxy that does TLS: WebSocket clients (RFC 7395) at `/ws` and
+    /// `/xmpp-websocket`. Only the addresses in `proxies` are served here.
     http: Vec<SocketAddr> = loopback(7070) => Addresses, Restart;
 
-    /// HTTP with TLS from the first byte: clients over WebSocket (RFC 7395), at `/ws` and
-    /// `/xmpp-websocket`, as `wss://example.org:7443/ws`.
+    /// HTTPS: WebSocket clients (RFC 7395) at `/ws` and `/xmpp-websocket`, for example
+    /// `wss://example.org:7443/ws`.
     https: Vec<SocketAddr> = everywhere(domains, 7443) => Addresses, Restart;
 
-    /// Reverse proxies that are believed, both that there is TLS before them and where a client is
-    /// (`X-Forwarded-For`). A network, such as `"172.16.0.0/12"`, is all of its machines.
+    /// Trusted reverse proxies. The server believes that they do TLS, and takes the client's address
+    /// from their `X-Forwarded-For`. A network, such as `"172.16.0.0/12"`, means all of its machines.
     proxies: Vec<IpNet> = vec![
         IpAddr::from(Ipv4Addr::LOCALHOST).into(),
         IpAddr::from(Ipv6Addr::LOCALHOST).into(),
@@ -43,12 +42,12 @@ section! {
     /// in any case, since no browser adds one by itself.
     origins: Vec<String> = Vec::new() => Origins, Reload;
 
-    /// The address of the WebSocket as clients are to find it in `/.well-known/host-meta` (XEP-0156),
-    /// if it is that of a reverse proxy. If it is not set, they find the first of `https`.
+    /// WebSocket address that clients find in `/.well-known/host-meta` (XEP-0156). Set it if clients
+    /// connect through a reverse proxy. If it is not set, clients find the first address of `https`.
     websocket: Option<String> = None => WebSocket, Reload;
 
-    /// Where clients are told to come back to after they have lost their connection (XEP-0198 §5),
-    /// if it is not where they would go by themselves.
+    /// Address at which clients should reconnect to resume a session (XEP-0198 §5), if it is not the
+    /// one they would use anyway.
     location: Option<String> = None => Location, Reload;
 }
 

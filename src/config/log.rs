@@ -4,13 +4,13 @@ use super::kind::{Levels, OneOf};
 use super::section::{choice, section};
 
 choice! {
-    /// How log lines look.
+    /// Format of log lines.
     pub enum LogFormat {
-        /// journald when run by systemd, else text.
+        /// journald when started by systemd, else text.
         Auto = "auto";
         /// To journald.
         Journald = "journald";
-        /// A JSON object a line.
+        /// One JSON object per line.
         Json = "json";
         /// For people.
         Text = "text";
@@ -18,14 +18,13 @@ choice! {
 }
 
 section! {
-    /// What is written about our doings. Bodies of messages and credentials never are, at no
-    /// level.
+    /// Logging. Message bodies and credentials are never logged, at any level.
     pub struct LogConfig = "log";
 
     /// How log lines look.
     format: LogFormat = LogFormat::Auto => OneOf(LogFormat::WORDS), Restart;
 
-    /// How much is written: one level, or a list of levels for parts of the program, of which the
-    /// longest name that fits decides. Libraries speak at `info` at most unless they are named.
+    /// Log level: one level, or a list of levels for parts of the program. The longest matching name
+    /// decides. Libraries log at `info` at most, unless they are named.
     level: String = "info".to_owned() => Levels, Reload;
 }

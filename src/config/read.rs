@@ -278,8 +278,8 @@ fn note_syntax(error: &toml::de::Error, text: &str, problems: &mut Problems<'_>)
         let before = text[..at.start].rfind(['=', ',', '[', ' ', '\t', '\n']);
         at.start = before.map_or(0, |index| index + 1);
         let message = match text[at.clone()].trim() {
-            "" => "this is no TOML: a value is missing".to_owned(),
-            value => format!("this is no TOML: `{value}` is no value"),
+            "" => "invalid TOML: a value is missing".to_owned(),
+            value => format!("invalid TOML: `{value}` is not a valid value"),
         };
         let help = "write a text in double quotes, a number without".to_owned();
         problems.add(&at, message, help);
@@ -287,7 +287,7 @@ fn note_syntax(error: &toml::de::Error, text: &str, problems: &mut Problems<'_>)
     }
     let help = SYNTAX.iter().find(|(part, _)| message.contains(part));
     let help = help.map(|(_, help)| (*help).to_owned());
-    problems.add(&at, format!("this is no TOML: {message}"), help);
+    problems.add(&at, format!("invalid TOML: {message}"), help);
 }
 
 /// What the parser says of a value that is none.

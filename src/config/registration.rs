@@ -4,24 +4,24 @@ use super::kind::{Count, Switch, Words};
 use super::section::section;
 
 section! {
-    /// What people may do to accounts without the administrator (XEP-0077).
+    /// In-band registration: what users may do without the administrator (XEP-0077).
     pub struct RegistrationConfig = "registration";
 
-    /// Whether strangers may make accounts, after TLS. An open server is found by spammers within
-    /// days: watch it, and set `contact.abuse`.
+    /// Let anybody create an account, after TLS. Spammers find an open server within days: watch it,
+    /// and set `contact.abuse`.
     open: bool = false => Switch, Reload;
 
-    /// Accounts made from one address (of IPv6: from one /64) within an hour.
+    /// Accounts that may be created from one address (IPv6: from one /64) in an hour.
     per_address: u32 = 3 => Count::between(1, 1_000_000)
         .not_less("somebody must be able to make an account"), Reload;
 
-    /// Names that strangers cannot have.
+    /// Names that nobody can register.
     reserved: Vec<String> = RESERVED.iter().map(|&name| name.to_owned()).collect() => Words, Reload;
 
-    /// Whether users may change their own passwords.
+    /// Let users change their own passwords.
     change_password: bool = true => Switch, Reload;
 
-    /// Whether users may remove their own accounts, with all that is kept for them.
+    /// Let users remove their own accounts, with all their data.
     remove: bool = true => Switch, Reload;
 }
 

@@ -6,7 +6,7 @@ use super::section::{choice, section};
 choice! {
     /// Which database.
     pub enum Backend {
-        /// Nothing is kept over a restart: for tests and for trying out.
+        /// Everything is lost at a restart: for tests and for trying out.
         Memory = "memory";
         /// `waxwing.sqlite` in the data directory.
         Sqlite = "sqlite";
@@ -14,12 +14,12 @@ choice! {
 }
 
 section! {
-    /// How things are kept.
+    /// The database.
     pub struct StorageConfig = "storage";
 
-    /// Which database keeps accounts, rosters and messages.
+    /// Where accounts, rosters and messages are stored.
     backend: Backend = Backend::Sqlite => OneOf(Backend::WORDS), Restart;
 
-    /// Connections to the database that read. Writing has one of its own.
+    /// Database connections for reading. Writing has one more.
     readers: u32 = 2 => Count::between(1, 64), Restart;
 }

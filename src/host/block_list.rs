@@ -28,7 +28,7 @@ impl Hosts {
         let read = |(jid, _): &(String, String)| match Jid::parse(jid) {
             Ok(jid) => Some(jid),
             Err(error) => {
-                tracing::error!(jid = %user, %error, "a kept address cannot be read: it is not blocked");
+                tracing::error!(jid = %user, %error, "a stored blocked address is damaged: it is not blocked");
                 None
             }
         };

@@ -62,7 +62,7 @@ impl Cx<'_> {
     pub async fn must_have_account(&self, user: &BareJid) -> Result<(), StanzaError> {
         match self.hosts.storage.accounts().find(user).await? {
             Some(_) => Ok(()),
-            None => Err(Condition::Forbidden.text("only for registered users")),
+            None => Err(Condition::Forbidden.text("only registered users may do this")),
         }
     }
 
@@ -262,7 +262,7 @@ impl From<StorageError> for StanzaError {
     fn from(error: StorageError) -> Self {
         match &error {
             StorageError::Limit(what) => {
-                tracing::debug!(limit = what, "limit of the storage reached")
+                tracing::debug!(limit = what, "storage limit reached")
             }
             StorageError::Quota => {}
             error => tracing::error!(%error, "storage failed"),

@@ -109,7 +109,7 @@ pub async fn refuse_outgoing(cx: &Cx<'_>, head: &Head) -> Result<(), Halt> {
 async fn block(cx: &mut Cx<'_>, user: &BareJid, payload: &ElementRef<'_>) -> IqReply {
     let jids = addresses(payload)?;
     if jids.is_empty() {
-        return Err(Condition::BadRequest.text("who is to be blocked?"));
+        return Err(Condition::BadRequest.text("the request contains no address to block"));
     }
     cx.must_have_account(user).await?;
     let old = cx.hosts.block_list(user).await?;
@@ -118,7 +118,7 @@ async fn block(cx: &mut Cx<'_>, user: &BareJid, payload: &ElementRef<'_>) -> IqR
     // It is told in one stanza, which must not be larger than any other.
     let bytes = old.iter().chain(new.iter().copied()).map(|jid| jid.as_str().len() + ITEM);
     if old.len() + new.len() > limits.blocked || bytes.sum::<usize>() > limits.stanza {
-        return Err(Condition::ResourceConstraint.text("too many addresses are blocked"));
+        return Err(Condition::ResourceConstraint.text("you block too many addresses"));
     }
     let now = jids.iter().cloned().collect();
     let contacts = contacts(cx, user, |jid| hits(&now, jid) && !hits(&old, jid)).await?;

@@ -101,7 +101,9 @@ pub async fn look(hosts: &Hosts, session: &SessionHandle) {
     match is_behind(hosts, session).await {
         Ok(false) => session.dismiss_backlog(),
         Ok(true) => {}
-        Err(error) => tracing::error!(jid = %session.jid(), %error, "it is unknown what waits"),
+        Err(error) => {
+            tracing::error!(jid = %session.jid(), %error, "cannot look up undelivered messages")
+        }
     }
 }
 
@@ -255,7 +257,7 @@ pub fn pass_on(hosts: &Hosts, user: &BareJid) {
 fn again(hosts: &Hosts, user: &BareJid, waiting: &Waiting, is_late: bool) -> Option<Arc<Stanza>> {
     let frame = Frame::from_bytes(waiting.xml.clone()).ok();
     let Some(Ok(Stanza::Message(mut message))) = frame.map(Stanza::read) else {
-        tracing::error!(jid = %user, id = waiting.id.get(), "a kept message cannot be read");
+        tracing::error!(jid = %user, id = waiting.id.get(), "a stored message is damaged");
         return None;
     };
     if is_late {

@@ -49,10 +49,10 @@ impl IqHandler for Private {
 async fn get(cx: &Cx<'_>, user: &BareJid, query: &ElementRef<'_>) -> IqReply {
     let mut children = query.children();
     let (Some(wanted), None) = (children.next(), children.next()) else {
-        return Err(Condition::BadRequest.text("a private get asks for one element"));
+        return Err(Condition::BadRequest.text("a get must contain exactly one element"));
     };
     if is_reserved(&wanted) {
-        return Err(Condition::NotAcceptable.text("that namespace is reserved"));
+        return Err(Condition::NotAcceptable.text("this namespace is reserved"));
     }
     let answer = element("query").ns(NS);
     match cx.hosts.storage.documents().get(user, KIND, &key(&wanted)).await? {
@@ -65,20 +65,20 @@ async fn set(cx: &Cx<'_>, user: &BareJid, query: &ElementRef<'_>) -> IqReply {
     let mut new: Vec<(String, Frame)> = Vec::new();
     for child in query.children() {
         if is_reserved(&child) {
-            return Err(Condition::NotAcceptable.text("that namespace is reserved"));
+            return Err(Condition::NotAcceptable.text("this namespace is reserved"));
         }
         let frame = Frame::from_tree(&child.to_tree()).map_err(|_| Condition::BadRequest)?;
         let key = key(&child);
         if new.iter().any(|(other, _)| *other == key) {
-            return Err(Condition::BadRequest.text("an element is there twice"));
+            return Err(Condition::BadRequest.text("an element occurs twice"));
         }
         if new.len() == MAX_AT_ONCE {
-            return Err(Condition::NotAcceptable.text("too many elements at once"));
+            return Err(Condition::NotAcceptable.text("too many elements in one request"));
         }
         new.push((key, frame));
     }
     if new.is_empty() {
-        return Err(Condition::NotAcceptable.text("what is to be kept?")); // XEP-0049 §2.3
+        return Err(Condition::NotAcceptable.text("the request contains nothing to store")); // XEP-0049 §2.3
     }
     cx.must_have_account(user).await?;
     let documents = cx.hosts.storage.documents();
@@ -91,7 +91,7 @@ async fn set(cx: &Cx<'_>, user: &BareJid, query: &ElementRef<'_>) -> IqReply {
     let bytes = bytes + new.iter().map(|(_, frame)| frame.bytes().len()).sum::<usize>();
     let config = cx.hosts.config.load();
     if number > config.limits.private_items || bytes > config.limits.private {
-        return Err(Condition::ResourceConstraint.text("too much is kept already"));
+        return Err(Condition::ResourceConstraint.text("your private storage is full"));
     }
     let text = |frame: &Frame| String::from_utf8_lossy(frame.bytes()).into_owned();
     let new: Vec<_> = new.iter().map(|(key, frame)| (key, text(frame))).collect();

@@ -92,7 +92,9 @@ fn on_file(user: &BareJid) -> Node {
     element("query")
         .ns(ns::REGISTER)
         .child(element("registered"))
-        .child(element("instructions").text("You have an account. Here its password is changed."))
+        .child(
+            element("instructions").text("You have an account. You can change its password here."),
+        )
         .child(element("username").text(user.local().unwrap_or_default()))
         .child(element("password"))
 }
@@ -120,7 +122,7 @@ async fn make(hosts: &Hosts, domain: &str, peer: IpAddr, query: &ElementRef<'_>)
     }
     let (name, password) = filled_in(query, &[ns::REGISTER])?;
     if name.is_empty() || password.is_empty() {
-        return Err(Condition::NotAcceptable.text("name and password are needed"));
+        return Err(Condition::NotAcceptable.text("username and password are required"));
     }
     let config = hosts.config.load_full();
     let user = BareJid::from_parts(Some(&name), domain).map_err(|_| Condition::NotAcceptable)?;
@@ -144,7 +146,7 @@ async fn make(hosts: &Hosts, domain: &str, peer: IpAddr, query: &ElementRef<'_>)
     match hosts.storage.accounts().create(&[account]).await?.as_slice() {
         [Created::Made] => {
             hosts.forget_account(&user);
-            tracing::info!(jid = %user, %peer, "a stranger has made an account");
+            tracing::info!(jid = %user, %peer, "account registered");
             Ok(None)
         }
         _ => Err(Condition::Conflict.into()),
@@ -159,16 +161,16 @@ async fn change_password(
     query: &ElementRef<'_>,
 ) -> IqReply {
     if !cx.hosts.config.load().registration.change_password {
-        return Err(Condition::NotAllowed.text("passwords are changed by the administrator"));
+        return Err(Condition::NotAllowed.text("only the administrator changes passwords"));
     }
     let (name, password) = filled_in(query, &[ns::REGISTER, FORM_CHANGE])?;
     if name.is_empty() || password.is_empty() {
-        return Err(Condition::BadRequest.text("name and password are needed"));
+        return Err(Condition::BadRequest.text("username and password are required"));
     }
     // As a name, or as an address (XEP-0077 §3.3, the last example).
     let is_own = |named: Result<BareJid, _>| named.is_ok_and(|named| named == *user);
     if !is_own(BareJid::from_parts(Some(&name), user.domain())) && !is_own(BareJid::parse(&name)) {
-        return Err(Condition::NotAllowed.text("only one's own password can be changed"));
+        return Err(Condition::NotAllowed.text("you can only change your own password"));
     }
     let keys = keys(cx.hosts, &password).await?;
     if !cx.hosts.storage.accounts().set_keys(user, &keys).await? {
@@ -189,10 +191,10 @@ async fn remove(
     query: &ElementRef<'_>,
 ) -> IqReply {
     if query.children().count() != 1 {
-        return Err(Condition::BadRequest.text("to remove an account, say nothing else"));
+        return Err(Condition::BadRequest.text("<remove/> must be the only child"));
     }
     if !cx.hosts.config.load().registration.remove {
-        return Err(Condition::NotAllowed.text("accounts are removed by the administrator"));
+        return Err(Condition::NotAllowed.text("only the administrator removes accounts"));
     }
     let (_, items) = cx.hosts.storage.roster().load(user).await?;
     if !cx.hosts.storage.accounts().remove(user).await? {
@@ -225,7 +227,7 @@ fn filled_in(query: &ElementRef<'_>, kinds: &[&str]) -> Result<(String, String),
     if let Some(x) = query.child(data_form::NS, "x") {
         let form = Submitted::read(&x).map_err(|_| Condition::BadRequest)?;
         if form.form_type().is_some_and(|kind| !kinds.contains(&kind)) {
-            return Err(Condition::BadRequest.text("this is another form"));
+            return Err(Condition::BadRequest.text("the FORM_TYPE is wrong"));
         }
         let of = |var| form.text(var).map_err(|_| Condition::BadRequest);
         let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
@@ -262,7 +264,7 @@ fn reason(error: PasswordError) -> &'static str {
         PasswordError::Empty => "the password is empty",
         PasswordError::Prohibited(_) => "the password has a character that clients cannot send",
         PasswordError::TooLong => "the password is too long",
-        PasswordError::Random(_) | PasswordError::Unfinished => "this cannot be a password",
+        PasswordError::Random(_) | PasswordError::Unfinished => "this password is not allowed",
     }
 }
 

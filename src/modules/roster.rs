@@ -67,7 +67,7 @@ impl IqHandler for Roster {
 async fn get(cx: &mut Cx<'_>, user: &BareJid, query: &ElementRef<'_>) -> IqReply {
     // RFC 6121 §2.1.3; elements that we do not know are ignored (RFC 6120 §8.4).
     if query.has_child(ns::ROSTER, "item") {
-        return Err(Condition::BadRequest.text("a roster get has no items"));
+        return Err(Condition::BadRequest.text("a roster get must not contain an item"));
     }
     let lock = cx.hosts.rosters.lock(user).await;
     let reply = read(cx, user, query).await?;
@@ -240,7 +240,7 @@ pub fn push_changed(cx: &Cx<'_>, user: &BareJid, changed: &Changed) {
     for session in interested(cx, user) {
         let push = push(user, &session, node.clone(), *version);
         if session.deliver(Arc::new(push)).is_err() {
-            tracing::debug!(jid = %session.jid(), "roster push not delivered to a session that ends");
+            tracing::debug!(jid = %session.jid(), "roster push dropped: the session ends");
         }
     }
 }

@@ -66,7 +66,7 @@ impl IqHandler for Vcard {
 /// A card as it was kept.
 fn card(user: &BareJid, kept: String) -> Result<Node, StanzaError> {
     let frame = Frame::from_bytes(kept).map_err(|error| {
-        tracing::error!(jid = %user, %error, "a kept card cannot be read");
+        tracing::error!(jid = %user, %error, "a stored vCard is damaged");
         Condition::InternalServerError
     })?;
     let root = frame.root();

@@ -51,7 +51,9 @@ impl Preferences {
             Some("always") => Default::Always,
             Some("never") => Default::Never,
             Some("roster") => Default::Roster,
-            _ => return Err(Condition::BadRequest.text("default is always, never or roster")),
+            _ => {
+                return Err(Condition::BadRequest.text("`default` must be always, never or roster"));
+            }
         };
         let (always, never) = (list(prefs, "always")?, list(prefs, "never")?);
         if always.len() + never.len() > MOST {

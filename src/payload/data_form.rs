@@ -84,13 +84,13 @@ pub struct Submitted {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum FormError {
     /// Not an `<x/>`, not of type `submit`, or a field without a name.
-    #[error("this is no form that was filled in")]
+    #[error("not a submitted form")]
     Malformed,
     /// A field twice (XEP-0004 §3.2).
-    #[error("a field is there twice")]
+    #[error("a field occurs twice")]
     Twice,
     /// A value that the field does not take.
-    #[error("a field has a value that it cannot have")]
+    #[error("a field has an invalid value")]
     Value,
 }
 

@@ -44,7 +44,7 @@ pub struct SetAnswer {
 
 /// The set cannot be read: a number that is none, or two wishes at once.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("this is no set")]
+#[error("invalid result set")]
 pub struct SetError;
 
 impl SetRequest {

@@ -35,7 +35,7 @@ impl Wish {
     pub fn read(user: &BareJid, query: &ElementRef<'_>) -> Result<Self, StanzaError> {
         let mut items = query.children().filter(|child| child.is(ns::ROSTER, "item"));
         let (Some(item), None) = (items.next(), items.next()) else {
-            return Err(Condition::BadRequest.text("a roster set has exactly one item"));
+            return Err(Condition::BadRequest.text("a roster set must contain exactly one item"));
         };
         let jid = item.attr("jid").ok_or(Condition::BadRequest)?;
         let jid: Jid = Jid::parse(&jid).map_err(|_| Condition::JidMalformed)?;
@@ -44,7 +44,7 @@ impl Wish {
             return Ok(Self::Remove(jid));
         }
         if jid == *user {
-            return Err(Condition::NotAllowed.text("nobody is a contact of oneself"));
+            return Err(Condition::NotAllowed.text("you cannot add yourself to your roster"));
         }
         let name = item.attr("name").unwrap_or_default().into_owned();
         if name.len() > MAX_NAME {
@@ -59,10 +59,10 @@ fn groups(item: &ElementRef<'_>) -> Result<Vec<String>, StanzaError> {
     for group in item.children().filter(|child| child.is(ns::ROSTER, "group")) {
         let group = group.text().into_owned();
         if group.is_empty() || group.len() > MAX_NAME {
-            return Err(Condition::NotAcceptable.text("a group is empty or too long"));
+            return Err(Condition::NotAcceptable.text("a group name is empty or too long"));
         }
         if groups.contains(&group) {
-            return Err(Condition::BadRequest.text("a group is named twice"));
+            return Err(Condition::BadRequest.text("a group occurs twice"));
         }
         if groups.len() == MAX_GROUPS {
             return Err(Condition::NotAcceptable.text("too many groups"));

@@ -26,7 +26,7 @@ pub fn to_client(hosts: &Hosts, session: &SessionHandle, stanza: &Stanza, error:
     if let Some(answer) = answer(hosts, stanza, error)
         && session.deliver(Arc::new(answer)).is_err()
     {
-        tracing::debug!("a client that ends misses an error");
+        tracing::debug!("error dropped: the session ends");
     }
 }
 

@@ -39,7 +39,7 @@ async fn tell_end(hosts: &Hosts, session: &SessionHandle) -> bool {
     settle(keeping).await;
     let Err(Halt::Bounce(error)) = told else { return true };
     tracing::warn!(jid = %session.jid(), condition = error.condition.as_str(),
-        "the contacts could not be told of the end of a session");
+        "cannot tell the contacts that a session ended");
     false
 }
 

@@ -85,7 +85,7 @@ pub fn not_kept(hosts: &Hosts, session: &SessionHandle, stanza: &Stanza, error: 
     let error = match (error, stanza) {
         // XEP-0160 §2: too many messages wait already.
         (StorageError::Limit(_), Stanza::Message(_)) => {
-            Condition::ServiceUnavailable.text("too many messages wait already")
+            Condition::ServiceUnavailable.text("the recipient has too many undelivered messages")
         }
         // The store has told the log, once for all of them.
         (error, _) => not_stored(&error),
@@ -112,7 +112,7 @@ pub async fn catch_up(hosts: &Hosts, session: &SessionHandle) {
         // Boxed: most of the time nothing waits.
         if let Err(error) = Box::pin(offline::catch_up(hosts, session, ahead)).await {
             // The store fails: what waits goes on waiting, and what comes waits behind it.
-            tracing::error!(jid = %session.jid(), %error, "messages that wait cannot be read");
+            tracing::error!(jid = %session.jid(), %error, "cannot read undelivered messages");
             tokio::time::sleep(RETRY).await;
         }
     }
@@ -122,7 +122,7 @@ pub async fn catch_up(hosts: &Hosts, session: &SessionHandle) {
 async fn settle(keeping: Keeping) {
     for receipt in keeping.receipts {
         if let Err(error) = receipt.await {
-            tracing::error!(%error, "a message of the server was not kept");
+            tracing::error!(%error, "a message from the server was not stored");
         }
     }
 }

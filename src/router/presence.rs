@@ -32,7 +32,7 @@ pub async fn leaves(
             super::arrive(cx, Stanza::Presence(presence)).await
         }
         (Probe | Error, None) => Err(Halt::Drop), // to nobody: it says nothing
-        (_, None) => Err(Condition::BadRequest.text("a subscription needs an addressee").into()),
+        (_, None) => Err(Condition::BadRequest.text("a subscription needs a `to` address").into()),
         (_, Some(to)) => subscription::leaves(cx, session, presence, &to).await,
     }
 }
@@ -201,7 +201,9 @@ async fn directed(
     let kind = presence.kind;
     // Who could not be told the end is not told the beginning.
     if kind == PresenceKind::Available && !session.update_presence(|p| p.direct(kind, &to)) {
-        return Err(Condition::ResourceConstraint.text("presence is sent to too many").into());
+        return Err(Condition::ResourceConstraint
+            .text("directed presence to too many addresses")
+            .into());
     }
     presence.head.to = Some(to.clone());
     let done = super::arrive(cx, Stanza::Presence(presence)).await;
@@ -221,6 +223,6 @@ pub(super) fn send(cx: &mut Cx<'_>, presence: &Presence, to: Jid) {
 /// Presence that a session does not take is lost with the session: it ends, or is being closed.
 pub(super) fn lost(session: &SessionHandle, lost: bool) {
     if lost {
-        tracing::debug!(jid = %session.jid(), "presence not delivered to a session that ends");
+        tracing::debug!(jid = %session.jid(), "presence dropped: the session ends");
     }
 }

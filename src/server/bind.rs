@@ -56,7 +56,7 @@ fn bind_with<L>(
             let has_other =
                 listeners.len() > before && addresses.iter().any(|o| covers(o, &address));
             if has_other {
-                tracing::info!(%address, "this machine has no such address; it has the other kind");
+                tracing::info!(%address, "this machine does not have this kind of address: skipped");
             } else if address.is_ipv6() && address.ip().is_unspecified() {
                 // All interfaces: those of IPv4 are all that there are.
                 let instead = SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port()));
@@ -115,7 +115,9 @@ impl fmt::Display for Refused {
                 write!(f, "a port below 1024 needs a privilege (CAP_NET_BIND_SERVICE)")
             }
             _ if !is_absent(error) => write!(f, "{error}"),
-            io::ErrorKind::AddrNotAvailable => write!(f, "this machine has no such address"),
+            io::ErrorKind::AddrNotAvailable => {
+                write!(f, "this machine does not have this address")
+            }
             _ if address.is_ipv6() => write!(f, "this machine has no IPv6"),
             _ => write!(f, "this machine has no IPv4"),
         }
@@ -180,7 +182,7 @@ mod tests {
         for address in ["[2001:db8::7]:5222", "198.51.100.7:5222"] {
             let listen = format!("c2s = [\"192.0.2.7:5222\", \"{address}\"]");
             let foreign = opened(&listen, OLD, false).unwrap_err();
-            assert!(foreign.ends_with("this machine has no such address"), "{foreign}");
+            assert!(foreign.ends_with("this machine does not have this address"), "{foreign}");
         }
         // Another port is another door.
         let other = opened("c2s = [\"127.0.0.1:5222\", \"[::1]:5233\"]", OLD, true).unwrap_err();
@@ -195,7 +197,7 @@ mod tests {
         let expected = [
             "a port below 1024 needs a privilege (CAP_NET_BIND_SERVICE)",
             "another program has this port",
-            "this machine has no such address",
+            "this machine does not have this address",
         ];
         assert_eq!(told, expected, "{all}");
     }

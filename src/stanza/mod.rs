@@ -157,7 +157,7 @@ impl Stanza {
         let stanza = match root.name() {
             "iq" => {
                 let kind = iq_kind(kind).unwrap_or_else(|| {
-                    fault = Some(Condition::BadRequest.text("the type of an iq is wrong"));
+                    fault = Some(Condition::BadRequest.text("invalid iq type"));
                     IqKind::Get
                 });
                 fault = fault.or_else(|| iq_fault(&root, &head, kind));
@@ -169,7 +169,7 @@ impl Stanza {
             }
             "presence" => {
                 let kind = presence_kind(kind).unwrap_or_else(|| {
-                    fault = Some(Condition::BadRequest.text("the type of a presence is wrong"));
+                    fault = Some(Condition::BadRequest.text("invalid presence type"));
                     PresenceKind::Available
                 });
                 Self::Presence(Presence { head, kind, content: Content::of(frame) })
@@ -427,10 +427,10 @@ fn iq_fault(root: &ElementRef<'_>, head: &Head, kind: IqKind) -> Option<StanzaEr
     let children = root.children().take(2).count();
     match kind {
         IqKind::Get | IqKind::Set if children != 1 => {
-            Some(Condition::BadRequest.text("a request has exactly one payload"))
+            Some(Condition::BadRequest.text("a request must have exactly one payload"))
         }
         IqKind::Result if children > 1 => {
-            Some(Condition::BadRequest.text("a result has one payload at most"))
+            Some(Condition::BadRequest.text("a result must have at most one payload"))
         }
         _ => None,
     }

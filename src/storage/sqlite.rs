@@ -323,9 +323,11 @@ async fn quick_check(
 /// Checks a large file while it is in use, and tells what is found.
 async fn check_later(path: PathBuf, options: SqliteConnectOptions, stop: CancellationToken) {
     match check_tables(&options, &stop).await {
-        Ok(None) => tracing::debug!("the database is sound, as far as it was checked"),
-        Ok(Some(problem)) => tracing::error!(error = %damaged(&path, &problem), "damage found"),
-        Err(error) => tracing::error!(error = %explain(&path, &error), "database not checked"),
+        Ok(None) => tracing::debug!("database check found no damage"),
+        Ok(Some(problem)) => {
+            tracing::error!(error = %damaged(&path, &problem), "the database is damaged")
+        }
+        Err(error) => tracing::error!(error = %explain(&path, &error), "cannot check the database"),
     }
 }
 

@@ -53,9 +53,9 @@ pub(super) fn tell(database: &Path) {
     let sentence = fault.describe(&name);
     if let Fault::Damaged(_) = fault {
         let kept = keep_copy(&name);
-        tracing::error!(error = %format!("{sentence}{kept}"), "damage found");
+        tracing::error!(error = %format!("{sentence}{kept}"), "the database is damaged");
     } else {
-        tracing::warn!(error = %sentence, "the write-ahead log is suspicious");
+        tracing::warn!(error = %sentence, "the write-ahead log is damaged or not complete");
     }
 }
 

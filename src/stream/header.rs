@@ -14,7 +14,7 @@ use crate::xml::{Header, escape_attr};
 /// The stream error that it deserves.
 pub fn check(header: &Header) -> Result<(), StreamError> {
     if header.name != "stream" {
-        return Err(StreamCondition::BadFormat.text("a stream begins with a stream element"));
+        return Err(StreamCondition::BadFormat.text("a stream must begin with a stream element"));
     }
     // The content namespace is the default one, or each stanza declares it, or a prefix stands for
     // it (RFC 6120 §4.8.2).

@@ -221,7 +221,7 @@ impl Negotiation {
             State::Features(Stage::Authenticated) => self.bind(frame),
             // RFC 6120 §4.9.3.12: no stanza before authentication, no authentication before TLS.
             State::Features(Stage::Plain) if root.ns() == ns::SASL => {
-                self.fail(StreamCondition::NotAuthorized.text("TLS comes first"))
+                self.fail(StreamCondition::NotAuthorized.text("start TLS before you log in"))
             }
             _ if root.ns() == ns::CLIENT => self.fail(StreamCondition::NotAuthorized.into()),
             _ => self.fail(StreamCondition::UnsupportedStanzaType.into()),
@@ -386,7 +386,8 @@ impl Negotiation {
         let mut actions: Actions =
             smallvec![Action::Forget, Action::Send(failure.to_bytes().to_vec())];
         if self.failed >= self.settings.failures {
-            actions.extend(self.fail(StreamCondition::PolicyViolation.text("too many failures")));
+            actions
+                .extend(self.fail(StreamCondition::PolicyViolation.text("too many failed logins")));
         }
         actions
     }
@@ -397,7 +398,8 @@ impl Negotiation {
         self.refused += 1;
         let mut actions: Actions = smallvec![Action::Send(answer)];
         if self.refused > RETRIES {
-            actions.extend(self.fail(StreamCondition::PolicyViolation.text("too many failures")));
+            actions
+                .extend(self.fail(StreamCondition::PolicyViolation.text("too many failed logins")));
         }
         actions
     }

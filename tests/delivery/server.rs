@@ -123,7 +123,7 @@ impl House {
         let before = self.log.lock().len();
         self.signal(Signal::TERM);
         let saved = async {
-            let has_saved = |line: &String| line.contains("sessions are saved for the next server");
+            let has_saved = |line: &String| line.contains("saved sessions for the next start");
             // Without sessions it says nothing, and ends.
             let mut has_ended = || {
                 let running = self.running.as_mut().expect("it runs");

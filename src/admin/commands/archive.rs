@@ -32,7 +32,7 @@ impl Command for Show {
     }
 
     fn about(&self) -> &'static str {
-        "Show what the archive of an account has, and for how long"
+        "Show the archive of an account and its limits"
     }
 
     fn arguments(&self) -> &'static [Argument] {
@@ -74,16 +74,24 @@ impl Command for Limit {
     }
 
     fn about(&self) -> &'static str {
-        "Say for how long messages of an account stay in its archive"
+        "Set how long an account's messages are kept"
     }
 
     fn arguments(&self) -> &'static [Argument] {
         const {
             &[
                 ACCOUNT,
-                optional("age", ArgumentKind::Text, "For so long: 90d, 12w, 1y; 0: for ever"),
-                optional("messages", ArgumentKind::Number, "The newest so many; 0: all"),
-                optional("default", ArgumentKind::Flag, "As the configuration says"),
+                optional(
+                    "age",
+                    ArgumentKind::Text,
+                    "Keep this long, for example 90d, 12w, 1y (0 = forever)",
+                ),
+                optional(
+                    "messages",
+                    ArgumentKind::Number,
+                    "Keep at most this many, the newest (0 = all)",
+                ),
+                optional("default", ArgumentKind::Flag, "Use the limits of the configuration"),
             ]
         }
     }
@@ -184,7 +192,7 @@ impl Command for Clear {
     }
 
     fn about(&self) -> &'static str {
-        "Remove the messages of an archive, or the older ones"
+        "Remove all or the older messages of an archive"
     }
 
     fn arguments(&self) -> &'static [Argument] {
@@ -240,7 +248,7 @@ impl Command for Clear {
             }
         }
         let text = match removed {
-            1 => format!("Removed a message from the archive of {user}."),
+            1 => format!("Removed 1 message from the archive of {user}."),
             n => format!("Removed {n} messages from the archive of {user}."),
         };
         Ok(Outcome::Done { text, json: json!({ "account": user, "removed": removed }) })

@@ -33,11 +33,11 @@ impl Command for Import {
     }
 
     fn about(&self) -> &'static str {
-        "Make many accounts: on each line an address, a space or tab, and a password"
+        "Create many accounts: each line has an address, a space or tab, and a password"
     }
 
     fn arguments(&self) -> &'static [Argument] {
-        const { &[needed("accounts", ArgumentKind::Lines, "The lines")] }
+        const { &[needed("accounts", ArgumentKind::Lines, "The accounts")] }
     }
 
     fn permission(&self) -> Permission {
@@ -80,7 +80,7 @@ fn read<'a>(cx: &CommandCx, text: &'a str, report: &mut Report) -> Vec<Entry<'a>
         match entry(cx, line, text) {
             Ok(entry) => match seen.get(&entry.user) {
                 Some(first) => {
-                    let problem = format!("{} stands on line {first} already", entry.user);
+                    let problem = format!("{} occurs already on line {first}", entry.user);
                     report.bad.push((line, problem));
                 }
                 None => {
@@ -97,13 +97,13 @@ fn read<'a>(cx: &CommandCx, text: &'a str, report: &mut Report) -> Vec<Entry<'a>
 /// The problem never has the password in it.
 fn entry<'a>(cx: &CommandCx, line: usize, text: &'a str) -> Result<Entry<'a>, String> {
     let (address, password) =
-        text.split_once([' ', '\t']).ok_or("there is no password behind the address")?;
+        text.split_once([' ', '\t']).ok_or("no password after the address")?;
     if address.is_empty() {
         return Err("the line begins with a space".to_owned());
     }
     let password = password.trim_start_matches([' ', '\t']);
     if password.is_empty() {
-        return Err("there is no password behind the address".to_owned());
+        return Err("no password after the address".to_owned());
     }
     let user = cx.account(address).map_err(|error| error.to_string())?;
     must_be_served(cx, &user).map_err(|error| error.to_string())?;
@@ -149,11 +149,11 @@ async fn make(
 impl Report {
     fn into_outcome(mut self) -> Outcome {
         self.bad.sort();
-        let mut text = format!("Made {}, {} exist already", self.made, self.exists.len());
+        let mut text = format!("Created {}, {} already exist", self.made, self.exists.len());
         if self.bad.is_empty() {
             text.push('.');
         } else {
-            text.push_str(&format!(", {} lines are bad:", self.bad.len()));
+            text.push_str(&format!(", {} lines are invalid:", self.bad.len()));
         }
         for (line, problem) in &self.bad {
             text.push_str(&format!("\nline {line}: {problem}"));

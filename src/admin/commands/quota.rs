@@ -34,7 +34,7 @@ impl Command for Quota {
                     ArgumentKind::Text,
                     "At most this, for example \"10 GiB\"; none: no bound",
                 ),
-                optional("default", ArgumentKind::Flag, "As the configuration says"),
+                optional("default", ArgumentKind::Flag, "Use the limits of the configuration"),
             ]
         }
     }

@@ -23,11 +23,11 @@ impl Command for List {
     }
 
     fn about(&self) -> &'static str {
-        "List the sessions: who is online, and whose client has lost its connection"
+        "List sessions, with those that wait for their client to reconnect"
     }
 
     fn arguments(&self) -> &'static [Argument] {
-        const { &[optional("account", ArgumentKind::Account, "Only the sessions of this account")] }
+        const { &[optional("account", ArgumentKind::Account, "Only sessions of this account")] }
     }
 
     fn permission(&self) -> Permission {
@@ -75,14 +75,18 @@ impl Command for Close {
     }
 
     fn about(&self) -> &'static str {
-        "End a session, or all of an account"
+        "End one session, or all sessions of an account"
     }
 
     fn arguments(&self) -> &'static [Argument] {
         const {
             &[
-                needed("jid", ArgumentKind::Jid, "A full JID, or an account for all its sessions"),
-                optional("reason", ArgumentKind::Text, "A sentence for the person at the client"),
+                needed(
+                    "jid",
+                    ArgumentKind::Jid,
+                    "Full JID of a session, or an account for all its sessions",
+                ),
+                optional("reason", ArgumentKind::Text, "Reason shown to the user"),
             ]
         }
     }
@@ -100,10 +104,10 @@ impl Command for Close {
         let jid = cx.jid(arguments.required("jid")?)?;
         let closed = running.close(&jid, arguments.text("reason")).await;
         if closed == 0 {
-            return Err(CommandError::NotFound(format!("there is no session of {jid}")));
+            return Err(CommandError::NotFound(format!("{jid} has no session")));
         }
         let text = match closed {
-            1 => format!("Closed a session of {jid}."),
+            1 => format!("Closed 1 session of {jid}."),
             n => format!("Closed {n} sessions of {jid}."),
         };
         Ok(Outcome::Done { text, json: json!({ "jid": jid, "closed": closed }) })

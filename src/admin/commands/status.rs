@@ -19,7 +19,7 @@ impl Command for Status {
     }
 
     fn about(&self) -> &'static str {
-        "Show how the server does"
+        "Show server status"
     }
 
     fn arguments(&self) -> &'static [Argument] {

@@ -39,7 +39,7 @@ impl Command for Add {
     }
 
     fn about(&self) -> &'static str {
-        "Make an account"
+        "Create an account"
     }
 
     fn arguments(&self) -> &'static [Argument] {
@@ -51,7 +51,7 @@ impl Command for Add {
                 optional(
                     "admin",
                     ArgumentKind::Flag,
-                    "It may give the administrator's commands by its chat client",
+                    "Make it an administrator: it may run these commands from a chat client",
                 ),
             ]
         }
@@ -64,7 +64,7 @@ impl Command for Add {
     async fn run(&self, cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, CommandError> {
         let user = cx.account(arguments.required("account")?)?;
         must_be_served(cx, &user)?;
-        let exists = || CommandError::Conflict(format!("the account {user} exists already"));
+        let exists = || CommandError::Conflict(format!("account {user} already exists"));
         // Before the derivation of keys, which costs.
         if cx.storage.accounts().find(&user).await?.is_some() {
             return Err(exists());
@@ -79,7 +79,7 @@ impl Command for Add {
         if let Some(running) = cx.running.as_ref().filter(|_| admin) {
             running.admins_changed().await?;
         }
-        let text = format!("Made the account {user}.");
+        let text = format!("Created account {user}.");
         Ok(with_password(text, json!({ "account": user, "admin": admin }), password))
     }
 }
@@ -91,7 +91,7 @@ impl Command for Del {
     }
 
     fn about(&self) -> &'static str {
-        "Remove an account with all that is kept for it, and end its sessions"
+        "Remove an account and all its data, and end its sessions"
     }
 
     fn arguments(&self) -> &'static [Argument] {
@@ -130,7 +130,7 @@ impl Command for Del {
             running.removed(&user, &contacts).await;
         }
         let closed = close_all(cx, &user, "the account was removed").await?;
-        let text = format!("Removed the account {user}{}.", and_closed(closed));
+        let text = format!("Removed account {user}{}.", and_closed(closed));
         Ok(Outcome::Done { text, json: json!({ "account": user, "closed": closed }) })
     }
 }
@@ -142,7 +142,7 @@ impl Command for Admin {
     }
 
     fn about(&self) -> &'static str {
-        "Let an account give the administrator's commands by its chat client, or no longer"
+        "Make an account an administrator, or no longer"
     }
 
     fn arguments(&self) -> &'static [Argument] {
@@ -183,7 +183,7 @@ impl Command for Passwd {
     }
 
     fn about(&self) -> &'static str {
-        "Give an account a new password, and end its sessions"
+        "Set a new password and end the account's sessions"
     }
 
     fn arguments(&self) -> &'static [Argument] {
@@ -195,7 +195,7 @@ impl Command for Passwd {
                 optional(
                     "keep_sessions",
                     ArgumentKind::Flag,
-                    "Let those who are logged in with the old password stay",
+                    "Do not end sessions that logged in with the old password",
                 ),
             ]
         }
@@ -231,15 +231,15 @@ impl Command for List {
     }
 
     fn about(&self) -> &'static str {
-        "List the accounts"
+        "List accounts"
     }
 
     fn arguments(&self) -> &'static [Argument] {
         const {
             &[
-                optional("host", ArgumentKind::Text, "Only those of this domain"),
-                optional("after", ArgumentKind::Account, "Only those behind this account"),
-                optional("limit", ArgumentKind::Number, "So many at most [default: all]"),
+                optional("host", ArgumentKind::Text, "Only accounts of this domain"),
+                optional("after", ArgumentKind::Account, "Start after this account"),
+                optional("limit", ArgumentKind::Number, "At most this many [default: all]"),
             ]
         }
     }
@@ -392,14 +392,14 @@ async fn close_all(cx: &CommandCx, user: &BareJid, reason: &str) -> Result<usize
 fn and_closed(sessions: usize) -> String {
     match sessions {
         0 => String::new(),
-        1 => " and closed a session".to_owned(),
+        1 => " and closed 1 session".to_owned(),
         n => format!(" and closed {n} sessions"),
     }
 }
 
 /// The error for an account that does not exist; it says so if its domain is not one of ours.
 fn no_such(cx: &CommandCx, user: &BareJid) -> CommandError {
-    let text = format!("there is no account {user}");
+    let text = format!("account {user} does not exist");
     CommandError::NotFound(match cx.serves(user.domain()) {
         true => text,
         false => format!("{text}: {}", cx.not_served(user.domain())),
@@ -422,7 +422,7 @@ pub(super) const ACCOUNT: Argument =
 const PASSWORD: Argument = optional("password", ArgumentKind::Password, "The password");
 
 const RANDOM: Argument =
-    optional("random", ArgumentKind::Flag, "Make a password at random and show it");
+    optional("random", ArgumentKind::Flag, "Generate a random password and print it");
 
 /// Accounts fetched at once.
 const PAGE: usize = 1000;

@@ -23,7 +23,7 @@ pub async fn run(hosts: Arc<Hosts>) {
     let mut pause = SOON;
     while rest(&stopping, pause).await {
         if let Err(error) = round(&hosts, &stopping).await {
-            tracing::error!(%error, "old messages could not be forgotten");
+            tracing::error!(%error, "cannot remove old messages");
         }
         pause = HOUR;
     }
@@ -41,7 +41,7 @@ pub async fn limits(
     if let Some(xml) = storage.documents().get(user, KIND, "").await? {
         match Frame::from_bytes(xml).ok().and_then(|frame| Limits::read(&frame.root())) {
             Some(limits) => return Ok((limits, true)),
-            None => tracing::error!(jid = %user, "a kept retention cannot be read"),
+            None => tracing::error!(jid = %user, "stored archive limits are damaged"),
         }
     }
     Ok((Limits::new(config.age, config.messages), false))
@@ -82,7 +82,7 @@ async fn round(hosts: &Hosts, stopping: &CancellationToken) -> Result<()> {
     }
     let sessions = of_sessions(hosts, stopping).await?;
     if forgotten > 0 || sessions > 0 {
-        tracing::info!(messages = forgotten, sessions, "forgot what was too old");
+        tracing::info!(messages = forgotten, sessions, "removed old messages and ended sessions");
     }
     Ok(())
 }

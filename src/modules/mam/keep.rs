@@ -119,7 +119,9 @@ async fn received(
     let archive = archives(cx, worth) && is_wanted(cx, user, from).await?;
     let waiting = worth.wait && (is_there || most > 0);
     if worth.wait && !waiting && !archive {
-        return Err(Condition::ServiceUnavailable.text("no messages are kept here"));
+        return Err(
+            Condition::ServiceUnavailable.text("messages for offline users are not stored here")
+        );
     }
     Ok((archive || waiting).then(|| Holder {
         owner: user.clone(),

@@ -75,7 +75,9 @@ fn owner<'a>(cx: &Cx<'a>, request: &Iq) -> Result<(&'a SessionHandle, BareJid), 
     let user = session.jid().to_bare();
     match &request.head.to {
         Some(to) if *to != *user => Err(Condition::Forbidden.text("this archive is not yours")),
-        _ if session.is_anonymous() => Err(Condition::Forbidden.text("only for registered users")),
+        _ if session.is_anonymous() => {
+            Err(Condition::Forbidden.text("only registered users may do this"))
+        }
         _ => Ok((session, user)),
     }
 }

@@ -65,7 +65,7 @@ pub async fn stored(storage: &dyn Storage, user: &BareJid) -> storage::Result<Pr
     let frame = Frame::from_bytes(xml).ok();
     let preferences = frame.and_then(|frame| Preferences::read(&frame.root()).ok());
     Ok(preferences.unwrap_or_else(|| {
-        tracing::error!(jid = %user, "kept preferences cannot be read: nothing is archived");
+        tracing::error!(jid = %user, "stored archive preferences are damaged: nothing is archived");
         Preferences { default: Default::Never, ..Preferences::default() }
     }))
 }

@@ -121,5 +121,5 @@ const WAITING: usize = 32;
 
 /// A client that takes up its session again must not take half a page for a whole one.
 fn interrupted() -> StanzaError {
-    Condition::ResourceConstraint.text("the connection was lost: ask again")
+    Condition::ResourceConstraint.text("the connection was lost: send the request again")
 }

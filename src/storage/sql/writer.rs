@@ -306,7 +306,7 @@ impl Task {
         let failure = self.attempt(&mut jobs).await.err();
         if let Some(failure) = &failure {
             let count = jobs.len();
-            tracing::debug!(error = %failure.error(), count, "failed once more");
+            tracing::debug!(error = %failure.error(), count, "transaction failed again");
         }
         self.settle(&mut jobs, failure.as_ref().map(Failure::error));
     }
@@ -387,7 +387,7 @@ impl Task {
             if rolled_back && matches!(failure, Failure::Change(_)) || failure.is_busy() {
                 self.connection = Some(connection);
             } else if let Err(error) = connection.close().await {
-                tracing::debug!(%error, "closing a failed connection");
+                tracing::debug!(%error, "cannot close a failed connection");
             }
         }
         Err(failure)
@@ -412,7 +412,7 @@ impl Task {
         let Some(mut connection) = self.connection.take() else { return };
         let moved = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut connection).await;
         if let Err(error) = moved.map(|_| ()).and(connection.close().await) {
-            tracing::warn!(%error, "closing the database");
+            tracing::warn!(%error, "cannot close the database");
         }
     }
 }
