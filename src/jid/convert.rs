@@ -1,7 +1,4 @@
-//! Addresses from and to other types: texts, each other, serde, and those of the crate `jid`.
-//!
-//! The crate `jid` prepares a little otherwise (it folds ß in domains, knows no emoji, and keeps the
-//! dot at the end of a domain). What it would change on the way is refused, not changed.
+//! Addresses from and to other types: texts, each other, serde.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -138,31 +135,8 @@ macro_rules! narrow_type {
     };
 }
 
-/// From and to the type of the same meaning in the crate `jid`.
-macro_rules! crate_type {
-    ($name:ident, $theirs:ty) => {
-        impl TryFrom<&$theirs> for $name {
-            type Error = JidError;
-            fn try_from(jid: &$theirs) -> Result<Self, JidError> {
-                Self::parse(jid.as_str())
-            }
-        }
-
-        impl TryFrom<&$name> for $theirs {
-            type Error = JidError;
-            fn try_from(jid: &$name) -> Result<Self, JidError> {
-                let theirs = Self::new(jid.as_str()).map_err(|_| JidError::Forbidden)?;
-                if theirs.as_str() == jid.as_str() { Ok(theirs) } else { Err(JidError::Forbidden) }
-            }
-        }
-    };
-}
-
 text_type!(Jid);
 text_type!(BareJid);
 text_type!(FullJid);
 narrow_type!(BareJid);
 narrow_type!(FullJid);
-crate_type!(Jid, jid::Jid);
-crate_type!(BareJid, jid::BareJid);
-crate_type!(FullJid, jid::FullJid);
