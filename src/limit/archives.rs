@@ -7,8 +7,8 @@ use crate::metrics::Metrics;
 pub(super) const ABOUT: About = About {
     name: "archives",
     unit: "statements of the database at the same time",
-    text: "Queries to archives. They are cut into short statements, for which accounts take turns; \
-        retention comes after all accounts.",
+    text: "Archive queries. Each is cut into short statements, and accounts take turns; \
+        retention comes last.",
     rules: &[
         Rule { scope: Scope::Account, option: "always 1", actions: &[Action::Delay] },
         Rule {

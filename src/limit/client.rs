@@ -10,7 +10,7 @@ use crate::jid::BareJid;
 pub(super) const TRAFFIC: About = About {
     name: "traffic",
     unit: "bytes a second",
-    text: "Bytes that clients with a session send. Who is over it is read from later.",
+    text: "Bytes that logged-in clients send. The server reads later from a client over its budget.",
     rules: &[
         Rule {
             scope: Scope::Session,
@@ -34,8 +34,8 @@ pub(super) const TRAFFIC: About = About {
 pub(super) const WORK: About = About {
     name: "work",
     unit: "steps a second",
-    text: "What clients set going: a stanza is a step, each delivery that it brings about is one, and a \
-           write to the store is four. Who is over it is read from later.",
+    text: "Work that clients cause: a stanza costs one step, each delivery of it one more, a write to the \
+           database four. The server reads later from a client over its budget.",
     rules: &[
         Rule {
             scope: Scope::Session,

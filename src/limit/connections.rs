@@ -10,7 +10,7 @@ use crate::metrics::Metrics;
 pub(super) const ABOUT: About = About {
     name: "connections",
     unit: "connections",
-    text: "Connections that are open, before and after the login. One too many is closed at once.",
+    text: "Open connections, before and after the login. A connection over the limit is closed at once.",
     rules: &[
         Rule {
             scope: Scope::Address,

@@ -29,7 +29,7 @@ use crate::metrics::Metrics;
 pub(super) const ABOUT: About = About {
     name: "guesses",
     unit: "failed logins a minute",
-    text: "Logins that fail. An address where a login to the account succeeded within a week has a \
+    text: "Failed logins. An address from which a login to the account succeeded within a week has a \
            budget of its own for that account, as large as that of an address.",
     rules: &[
         Rule {

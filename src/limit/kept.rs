@@ -8,9 +8,9 @@ use crate::metrics::Metrics;
 pub(super) const KEPT: About = About {
     name: "kept",
     unit: "bytes",
-    text: "What an account keeps: its archive, messages that wait, card, private XML, roster. Over it, \
-           what contacts send pushes out the oldest messages of the archive that have been delivered; \
-           all else is refused. `user quota` sets another bound for one account.",
+    text: "What the server stores for an account: archive, undelivered messages, vCard, private XML, \
+           roster. Over the quota, messages from contacts replace the oldest delivered messages of the \
+           archive; everything else is refused. `user quota` sets another bound for one account.",
     rules: &[Rule {
         scope: Scope::Account,
         option: "limits.account_bytes",
@@ -22,8 +22,9 @@ pub(super) const KEPT: About = About {
 pub(super) const WAITING: About = About {
     name: "waiting",
     unit: "messages",
-    text: "What waits for an account while it is offline. Each sender has a share, and strangers together \
-           have one. Over it, a message is in the archive only; if it may not be, it is refused.",
+    text: "Undelivered messages of an offline account. Each sender has a share, and all strangers \
+           together have one. A message over the share is only archived; if it must not be archived, it \
+           is refused.",
     rules: &[Rule {
         scope: Scope::Account,
         option: "limits.offline_messages",

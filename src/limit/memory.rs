@@ -6,10 +6,9 @@ use super::budget::{About, Action, Rule, Scope};
 pub(super) const ABOUT: About = About {
     name: "memory",
     unit: "bytes",
-    text: "Bytes that are held for clients: what waits in mailboxes, what is being written, and what \
-           has not been acknowledged (XEP-0198). Over it, messages that are kept stay in the store \
-           and are read from there later. Over it by a quarter, the session that holds most is closed; \
-           its messages stay in the store.",
+    text: "Memory for stanzas to clients: queued, being written, and not yet acknowledged (XEP-0198). \
+           Over the budget, stored messages are read from the database later. At a quarter more, the \
+           session that holds most is closed; its messages stay in the database.",
     rules: &[
         Rule {
             scope: Scope::Account,

@@ -41,17 +41,16 @@ const HEAD: &str = "\
 
 # Budgets
 
-Some things are shared by all users of a server: its connections, its processor, its disk, its memory.
-For each there is a budget, so that one account or one address cannot take all of it. A user
-with ordinary clients does not meet any of them.
+All users of a server share its connections, processor, disk and memory. Each of these has a budget, so that
+one account or one address cannot take all of it. A user with ordinary clients does not meet any budget.
 
-- The sum of an *account* is that of all its sessions. The sum of an *address* is that of all clients
-  there; an IPv6 address counts as its /64.
-- Who is over a budget is first delayed: the server reads from that client later. Where that does
-  not help, a request gets an error, or the connection is closed.
-- The metric `waxwing_budget_actions_total` counts all of that, with the labels `budget`, `scope` and
-  `action`. `waxwing_budget_held` is how much is held now, of budgets that are given back.
-- The options can be changed by a reload. In the section `[budgets]`, 0 means that there is no bound.
-- `budgets.exempt` lists accounts without bounds on traffic and work: for bots of the operator that send
-  in bulk.
+- The scope *account* is the sum of all sessions of an account. The scope *address* is the sum of all clients
+  at an address; an IPv6 address counts as its /64.
+- A client over a budget is first delayed: the server reads from it later. If that does not help, a
+  request gets an error, or the connection is closed.
+- The metric `waxwing_budget_actions_total` counts these actions, with the labels `budget`, `scope` and
+  `action`. `waxwing_budget_held` shows how much is held now, for budgets of memory and connections.
+- A reload changes the options. In the section `[budgets]`, 0 means no limit.
+- `budgets.exempt` lists accounts without limits on traffic and work: for bots of the operator that send in
+  bulk.
 ";

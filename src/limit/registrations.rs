@@ -11,7 +11,7 @@ use crate::metrics::Metrics;
 pub(super) const ABOUT: About = About {
     name: "registrations",
     unit: "accounts an hour",
-    text: "Accounts that strangers make. A name that is taken costs a tenth of an account.",
+    text: "Accounts registered by clients (XEP-0077). A request for a taken name counts as a tenth.",
     rules: &[Rule {
         scope: Scope::Address,
         option: "registration.per_address",
