@@ -274,7 +274,7 @@ fn the_role_of_an_administrator_is_given_taken_and_shown() {
         assert_eq!((shown("joe"), shown("joe@b.example")), (false, true));
         place.run("user admin joe on").ends_with(0);
         let ran = place.run("user admin joe off --domain b.example").ends_with(0);
-        assert_eq!(ran.out, "joe@b.example is no administrator.\n");
+        assert_eq!(ran.out, "joe@b.example is not an administrator.\n");
         assert_eq!((shown("joe"), shown("joe@b.example")), (true, false));
         place.run("user admin ann on").ends_with(3);
         place.run("user admin joe perhaps").ends_with(2);

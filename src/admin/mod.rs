@@ -19,7 +19,7 @@ pub use commands::COMMANDS;
 
 /// The groups of commands, with a line about each; in the order in which they are shown.
 pub const GROUPS: &[(&str, &str)] = &[
-    ("user", "Accounts: who may log in"),
+    ("user", "Manage accounts"),
     ("archive", "Archives: what is kept of messages"),
     ("session", "Sessions: who is online"),
 ];

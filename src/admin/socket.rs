@@ -221,7 +221,7 @@ fn unreadable(line: &[u8], error: &serde_json::Error) -> String {
     }
     match serde_json::from_slice::<Versioned>(line) {
         Ok(Versioned { version }) if version != VERSION => other_version(version),
-        _ => format!("this is no request (line {} column {})", error.line(), error.column()),
+        _ => format!("invalid request (line {} column {})", error.line(), error.column()),
     }
 }
 

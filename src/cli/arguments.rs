@@ -118,7 +118,7 @@ fn options() -> [Arg; 4] {
             .value_hint(ValueHint::DirPath)
             .env("WAXWING_DATA"),
         option("domain").value_name("DOMAIN").help(
-            "The domain of names without one, and of lists [default: the first one, or localhost]",
+            "Domain for names without one, and for lists [default: the first one, or localhost]",
         ),
         option("json").action(ArgAction::SetTrue).help("Answer in JSON"),
     ]
@@ -160,7 +160,7 @@ fn admin(command: &dyn Command) -> Clap {
         _ => vec![one(argument)],
     });
     let yes = Arg::new("yes").long("yes").action(ArgAction::SetTrue);
-    let yes = yes.help("Do it without asking; needed where there is no terminal");
+    let yes = yes.help("Do not ask for confirmation (required without a terminal)");
     let yes = command.is_destructive().then_some(yes);
     Clap::new(*name).about(command.about()).args(arguments).args(yes)
 }

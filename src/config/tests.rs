@@ -51,9 +51,9 @@ fn the_defaults_in_the_commented_file_read_as_what_they_are() {
 #[rustfmt::skip]
 const MISTAKES: &[(&str, usize, usize, &str, &str)] = &[
     // The head, and names.
-    ("[listen]\nlocation = 'a b'", 2, 12, "`location` is no place: \"a b\"",
+    ("[listen]\nlocation = 'a b'", 2, 12, "`location` is not a host or an address: \"a b\"",
         "write for example \"node1.example.org:5222\""),
-    ("[listen]\nlocation = 'a:0'", 2, 12, "`location` is no place: \"a:0\"",
+    ("[listen]\nlocation = 'a:0'", 2, 12, "`location` is not a host or an address: \"a:0\"",
         "write for example \"node1.example.org:5222\""),
     ("dat = 'x'", 1, 1, "there is no option `dat`", "write `data`"),
     ("data = ''", 1, 8, "`data` is empty", "write a path in quotes, for example \"/var/lib/waxwing\""),
@@ -92,14 +92,14 @@ const MISTAKES: &[(&str, usize, usize, &str, &str)] = &[
         "write at least 10 KB: RFC 6120 §13.12 demands that stanzas of 10000 bytes pass"),
     ("[limits]\nstanza = '2 GiB'", 2, 10, "`stanza` is too large: 2 GiB",
         "write at most 64 MiB: a stanza is held in memory as a whole"),
-    ("[limits]\nstanza = '64k'", 2, 10, "`stanza` is no size", "write \"64 KiB\""),
+    ("[limits]\nstanza = '64k'", 2, 10, "`stanza` is not a size", "write \"64 KiB\""),
     ("[limits]\nstanza = [1]", 2, 10, "`stanza` must be a size, not a list",
         "write for example \"64 KiB\""),
     ("[limits]\nstanza_before_auth = '4095 B'", 2, 22, "`stanza_before_auth` is too small: 4095 B",
         "write at least 4 KiB: a login needs this much"),
     ("[limits]\nping_answer = 0", 2, 15, "`ping_answer` is too small: 0",
         "write at least 1 s: an answer needs time to travel"),
-    ("[limits]\nsilence = '3m'", 2, 11, "`silence` is no duration", "write \"3 min\""),
+    ("[limits]\nsilence = '3m'", 2, 11, "`silence` is not a duration", "write \"3 min\""),
     ("[limits]\nsilence = 1.5", 2, 11, "`silence` must be a duration, not a fraction",
         "write for example \"30s\" or \"3 min\""),
     ("[limits]\nwrite = '99999 h'", 2, 9, "`write` is too large: 99999 h",
@@ -185,26 +185,26 @@ const MISTAKES: &[(&str, usize, usize, &str, &str)] = &[
         "write ${NAME}, with letters, digits and `_`; $${ stands for ${ itself"),
     ("data = '${HOME'", 1, 8, "`${` begins no variable here",
         "write ${NAME}, with letters, digits and `_`; $${ stands for ${ itself"),
-    ("[listen]\norigins = 'example.org'", 2, 11, "`origins` has \"example.org\", which is no origin",
+    ("[listen]\norigins = 'example.org'", 2, 11, "`origins` has \"example.org\", which is not an origin",
         "write for example \"https://chat.example.org\""),
     ("[listen]\norigins = ['https://a.example/chat']", 2, 12,
-        "`origins` has \"https://a.example/chat\", which is no origin",
+        "`origins` has \"https://a.example/chat\", which is not an origin",
         "write for example \"https://chat.example.org\""),
     ("[listen]\nwebsocket = 'https://a.example/ws'", 2, 13,
-        "`websocket` is no address of a WebSocket: \"https://a.example/ws\"",
+        "`websocket` is not a WebSocket address: \"https://a.example/ws\"",
         "write for example \"wss://example.org/xmpp-websocket\""),
     ("[admin]\nsocket = '/0123456789/0123456789/0123456789/0123456789/0123456789/0123456789/\
       0123456789/0123456789/0123456789/12345678'", 2, 10, "`socket` is a path of 108 bytes",
         "choose one of at most 107 bytes, as unix(7) demands"),
     // Addresses.
-    ("[listen]\nc2s = '127.0.0.1'", 2, 7, "`c2s` has \"127.0.0.1\", which is no address",
+    ("[listen]\nc2s = '127.0.0.1'", 2, 7, "`c2s` has \"127.0.0.1\", which is not an address",
         "write it with a port, for example \"127.0.0.1:5222\""),
-    ("[listen]\nc2s = '::1'", 2, 7, "`c2s` has \"::1\", which is no address",
+    ("[listen]\nc2s = '::1'", 2, 7, "`c2s` has \"::1\", which is not an address",
         "write it with a port, for example \"[::1]:5222\""),
-    ("[listen]\nc2s = ['[::]:1', '*:2']", 2, 18, "`c2s` has \"*:2\", which is no address",
+    ("[listen]\nc2s = ['[::]:1', '*:2']", 2, 18, "`c2s` has \"*:2\", which is not an address",
         "for all interfaces write \"[::]:2\""),
     ("[listen]\nc2s = [1, 1]", 2, 11, "`c2s` has [::]:1 twice", "remove one of them"),
-    ("[listen]\nc2s = 65536", 2, 7, "`c2s` has a number that is no port",
+    ("[listen]\nc2s = 65536", 2, 7, "`c2s` has a number that is not a port",
         "a port is a number from 0 to 65535"),
     ("[listen]\nc2s = true", 2, 7, "`c2s` must be a list of addresses, not true or false",
         "write for example [\"[::]:5222\"]"),
@@ -219,15 +219,15 @@ const MISTAKES: &[(&str, usize, usize, &str, &str)] = &[
         "a.example is served already by an earlier [[host]]", "remove one of the two sections"),
     ("[[host]]\ndomain = 'a.example'\nkey = 'a'", 3, 1, "`key` is set, but `certificate` is not",
         "add `certificate`, or remove `key` to use a self-signed certificate"),
-    ("[[host]]\ndomain = 'a.example.'", 2, 10, "`domain` is no domain that can be served",
+    ("[[host]]\ndomain = 'a.example.'", 2, 10, "`domain` is not a domain that can be served",
         "write it without the dot at the end: \"a.example\""),
-    ("[[host]]\ndomain = 'me@a.example'", 2, 10, "`domain` is no domain that can be served",
+    ("[[host]]\ndomain = 'me@a.example'", 2, 10, "`domain` is not a domain that can be served",
         "write only what is behind the `@`: \"a.example\""),
-    ("[[host]]\ndomain = 'xmpp://a.example/'", 2, 10, "`domain` is no domain that can be served",
+    ("[[host]]\ndomain = 'xmpp://a.example/'", 2, 10, "`domain` is not a domain that can be served",
         "write the name alone: \"a.example\""),
-    ("[[host]]\ndomain = 'a.example:5222'", 2, 10, "`domain` is no domain that can be served",
+    ("[[host]]\ndomain = 'a.example:5222'", 2, 10, "`domain` is not a domain that can be served",
         "write the name alone, ports belong into [listen]: \"a.example\""),
-    ("[[host]]\ndomain = ''", 2, 10, "`domain` is no domain that can be served",
+    ("[[host]]\ndomain = ''", 2, 10, "`domain` is not a domain that can be served",
         "write a domain name, for example \"example.org\""),
     // Words.
     ("[storage]\nbackend = 'sqlight'", 2, 11, "`backend` cannot be \"sqlight\"", "write \"sqlite\""),
@@ -306,7 +306,7 @@ fn a_wrong_value_is_not_also_compared_with_others() {
 fn the_caret_stands_below_the_mistake() {
     let text = "[[host]]\r\n\tdomain = \"ü.example.\" # ü\r\n";
     let errors = Config::parse(text, "w.toml").unwrap_err();
-    let shown = "w.toml:2:11: `domain` is no domain that can be served
+    let shown = "w.toml:2:11: `domain` is not a domain that can be served
   |
 2 | \tdomain = \"ü.example.\" # ü
   | \t         ^^^^^^^^^^^^

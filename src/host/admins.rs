@@ -30,7 +30,7 @@ impl Admins {
         !admins.is_empty() && admins.iter().any(|admin| admin.as_str() == bare)
     }
 
-    /// The account is gone: whoever makes another of the same name is no administrator.
+    /// The account is gone: whoever makes another of the same name is not an administrator.
     pub(super) fn forget(&self, user: &BareJid) {
         if self.contains(user.as_str()) {
             self.0.rcu(|admins| {

@@ -32,7 +32,7 @@ impl Command for Quota {
                 optional(
                     "set",
                     ArgumentKind::Text,
-                    "At most this, for example \"10 GiB\"; none: no bound",
+                    "Keep at most this, for example 10GiB (none = no limit)",
                 ),
                 optional("default", ArgumentKind::Flag, "Use the limits of the configuration"),
             ]

@@ -165,7 +165,7 @@ impl Command for Admin {
         let is_named = cx.config.admin.accounts.contains(&user);
         let text = match (admin, is_named) {
             (true, _) => format!("{user} is an administrator."),
-            (false, false) => format!("{user} is no administrator."),
+            (false, false) => format!("{user} is not an administrator."),
             (false, true) => {
                 format!(
                     "{user} stays an administrator: `admin.accounts` of the configuration names it."

@@ -51,7 +51,7 @@ fn address(value: &Value<'_>) -> Result<SocketAddr, Vec<Refusal>> {
         DeValue::Integer(_) => {
             let port = u16::try_from(plain(value)).ok().filter(|_| !is_negative(value));
             let help = || "a port is a number from 0 to 65535".to_owned();
-            let refused = || refuse(value, "has a number that is no port", help());
+            let refused = || refuse(value, "has a number that is not a port", help());
             return port.map(everywhere).map_or_else(refused, Ok);
         }
         DeValue::String(text) => text.trim(),
@@ -73,7 +73,7 @@ fn address(value: &Value<'_>) -> Result<SocketAddr, Vec<Refusal>> {
         _ => "write an IP address and a port, for example \"192.0.2.7:5222\" or \"[::]:5222\""
             .to_owned(),
     };
-    refuse(value, format!("has {}, which is no address", quote(text)), help)
+    refuse(value, format!("has {}, which is not an address", quote(text)), help)
 }
 
 /// Machines: IP addresses, or networks of them.
@@ -144,7 +144,7 @@ impl Kind<Option<String>> for Location {
         if is_address || is_name {
             return Ok(Some(text.to_owned()));
         }
-        refuse(value, format!("is no place: {}", quote(text)), help.to_owned())
+        refuse(value, format!("is not a host or an address: {}", quote(text)), help.to_owned())
     }
 
     fn write(&self, value: &Option<String>) -> Option<String> {

@@ -59,7 +59,11 @@ impl Kind<Vec<BareJid>> for Accounts {
             };
             match BareJid::parse(text) {
                 Ok(jid) if jid.local().is_some() => Ok(jid),
-                _ => refuse(item, format!("has {}, which is no account", quote(text)), help.into()),
+                _ => refuse(
+                    item,
+                    format!("has {}, which is not an account", quote(text)),
+                    help.into(),
+                ),
             }
         })
     }

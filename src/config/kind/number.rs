@@ -127,7 +127,7 @@ impl Kind<usize> for Size {
             DeValue::String(text) => parse_size(text),
             _ => return wrong_type(value, "a size", "write for example \"64 KiB\""),
         };
-        let bytes = parsed.or_else(|help| refuse(value, "is no size", help))?;
+        let bytes = parsed.or_else(|help| refuse(value, "is not a size", help))?;
         self.0.check(bytes, value, display_size)?;
         Ok(usize::try_from(bytes).unwrap_or(usize::MAX))
     }
@@ -162,7 +162,7 @@ impl Kind<Duration> for Time {
             DeValue::String(text) => parse_duration(text),
             _ => return wrong_type(value, "a duration", "write for example \"30s\" or \"3 min\""),
         };
-        let duration = parsed.or_else(|help| refuse(value, "is no duration", help))?;
+        let duration = parsed.or_else(|help| refuse(value, "is not a duration", help))?;
         let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         self.0.check(millis, value, |millis| display_duration(Duration::from_millis(millis)))?;
         Ok(duration)

@@ -107,7 +107,7 @@ impl Kind<String> for Domain {
         let Some(text) = value.get_ref().as_str() else {
             return wrong_type(value, "a domain name", "write for example \"example.org\"");
         };
-        let refused = |help| refuse(value, "is no domain that can be served", help);
+        let refused = |help| refuse(value, "is not a domain that can be served", help);
         host::prepare_domain(text).or_else(refused)
     }
 

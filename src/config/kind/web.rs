@@ -19,7 +19,11 @@ impl Kind<Vec<String>> for Origins {
                 return wrong_type(item, "a list of origins", help);
             };
             let refused = || {
-                refuse(item, format!("has {}, which is no origin", quote(text)), help.to_owned())
+                refuse(
+                    item,
+                    format!("has {}, which is not an origin", quote(text)),
+                    help.to_owned(),
+                )
             };
             origin(text).map_or_else(refused, Ok)
         })
@@ -47,9 +51,7 @@ impl Kind<Option<String>> for WebSocket {
         let is_plain = text.chars().all(|c| c.is_ascii_graphic() && !"<>\"{}|\\^`'#".contains(c));
         match rest.map(|rest| rest.split('/').next().unwrap_or("")) {
             Some(host) if is_host(host) && is_plain => Ok(Some(text.to_owned())),
-            _ => {
-                refuse(value, format!("is no address of a WebSocket: {}", quote(text)), help.into())
-            }
+            _ => refuse(value, format!("is not a WebSocket address: {}", quote(text)), help.into()),
         }
     }
 
