@@ -338,6 +338,23 @@ fn every_key_is_in_snake_case() {
     assert_eq!(server.end().code(), Some(0));
 }
 
+/// The table of `waxwing status --json` in docs/admin-socket.md names each field of the answer, and no other.
+#[test]
+fn the_documents_name_every_field_of_status() {
+    let place = two_domains();
+    let mut server = Server::start(&place);
+    server.said_until("user passwd admin");
+    let status = place.run("status --json").ends_with(0).json();
+    assert_eq!(server.end().code(), Some(0));
+    let fields: Vec<&str> = status.as_object().unwrap().keys().map(String::as_str).collect();
+    let text = include_str!("../docs/admin-socket.md");
+    let (_, table) = text.split_once("| field of `status` |").unwrap();
+    let mut named: Vec<&str> =
+        table.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    named.sort_unstable();
+    assert_eq!(named, fields);
+}
+
 #[track_caller]
 fn check_keys(line: &str, json: &Value) {
     match json {
