@@ -127,7 +127,9 @@ async fn make(hosts: &Hosts, domain: &str, peer: IpAddr, query: &ElementRef<'_>)
     let config = hosts.config.load_full();
     let user = BareJid::from_parts(Some(&name), domain).map_err(|_| Condition::NotAcceptable)?;
     let is_this = |name: &String| BareJid::from_parts(Some(name), domain).is_ok_and(|n| n == user);
-    if config.registration.reserved.iter().any(is_this) {
+    // The address of an administrator is not for whoever comes first.
+    let is_admin = config.admin.accounts.contains(&user);
+    if is_admin || config.registration.reserved.iter().any(is_this) {
         return Err(Condition::NotAcceptable.text("this name is reserved"));
     }
     // A mistake should not count as an account.
