@@ -9,6 +9,8 @@ use std::borrow::Cow;
 use stringprep::tables;
 use unicode_normalization::UnicodeNormalization as _;
 
+use crate::jid::{has_wrong_direction, is_prohibited};
+
 /// Why a text cannot be prepared.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Unfit {
@@ -40,6 +42,7 @@ pub(super) fn saslprep(text: &str) -> Result<Cow<'_, str>, Unfit> {
     {
         return Err(Unfit::Ambiguous(newer));
     }
+    // RFC 4013 §2.4
     if has_wrong_direction(&prepared) {
         return Err(Unfit::Direction);
     }
@@ -57,27 +60,6 @@ fn normalized_by_unicode_3_2(text: &str) -> String {
         out.extend(newer);
     }
     out
-}
-
-fn is_prohibited(c: char) -> bool {
-    tables::non_ascii_space_character(c) // C.1.2
-        || tables::ascii_control_character(c) // C.2.1
-        || tables::non_ascii_control_character(c) // C.2.2
-        || tables::private_use(c) // C.3
-        || tables::non_character_code_point(c) // C.4
-        || tables::inappropriate_for_plain_text(c) // C.6
-        || tables::inappropriate_for_canonical_representation(c) // C.7
-        || tables::change_display_properties_or_deprecated(c) // C.8
-        || tables::tagging_character(c) // C.9
-}
-
-/// RFC 4013 §2.4, RFC 3454 §6.
-fn has_wrong_direction(text: &str) -> bool {
-    let edge = |c: Option<char>| c.is_some_and(tables::bidi_r_or_al);
-    text.contains(tables::bidi_r_or_al)
-        && (text.contains(tables::bidi_l)
-            || !edge(text.chars().next())
-            || !edge(text.chars().next_back()))
 }
 
 #[cfg(test)]

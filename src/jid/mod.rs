@@ -16,6 +16,8 @@ use std::ops::Deref;
 
 use smol_str::{SmolStr, SmolStrBuilder};
 
+pub(crate) use prep::{has_wrong_direction, is_prohibited};
+
 /// An address: `local@domain/resource`, prepared. Cloning is cheap.
 ///
 /// It hashes, sorts and compares as its text does, so a map by `Jid` can be asked with a `&str`

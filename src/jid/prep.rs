@@ -108,8 +108,8 @@ fn resourceprep(text: &str) -> Result<String, JidError> {
     Ok(prepared)
 }
 
-/// RFC 6122 appendix B.5.
-fn is_prohibited(c: char) -> bool {
+/// What neither a resource (RFC 6122 appendix B.5) nor a password (RFC 4013 §2.3) may contain.
+pub(crate) fn is_prohibited(c: char) -> bool {
     tables::non_ascii_space_character(c) // C.1.2
         || tables::ascii_control_character(c) // C.2.1
         || tables::non_ascii_control_character(c) // C.2.2
@@ -121,9 +121,9 @@ fn is_prohibited(c: char) -> bool {
         || tables::tagging_character(c) // C.9
 }
 
-/// RFC 3454 §6: text from right to left has nothing from left to right in it, and begins and ends
-/// with a letter of its own.
-fn has_wrong_direction(text: &str) -> bool {
+/// RFC 3454 §6, for addresses and passwords (RFC 4013 §2.4) alike: text from right to left has nothing
+/// from left to right in it, and begins and ends with a letter of its own.
+pub(crate) fn has_wrong_direction(text: &str) -> bool {
     let edge = |c: Option<char>| c.is_some_and(tables::bidi_r_or_al);
     text.contains(tables::bidi_r_or_al)
         && (text.contains(tables::bidi_l)
