@@ -12,16 +12,16 @@ pub use bind::Refused;
 
 use crate::admin::commands::COMMANDS;
 use crate::auth::Verifier;
-use crate::c2s::{C2s, Entry};
+use crate::c2s::{C2s, ListenerKind};
 use crate::clock::Clock;
 use crate::config::{Config, ListenConfig, Pending};
-use crate::host::command::{Running, SessionRow};
+use crate::host::command::{ServerControl, SessionRow};
 use crate::host::{Hosts, Parts};
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::limit::raise_open_files;
 use crate::metrics::Metrics;
 use crate::modules::{self, mam};
-use crate::roster::farewell::farewell;
+use crate::roster::contact_removal::farewell;
 use crate::router;
 use crate::session::CloseReason;
 use crate::stanza::Stanza;
@@ -34,7 +34,7 @@ use crate::tls::{CertificateFacts, Certificates, TlsError};
 #[derive(Clone)]
 pub struct Server {
     c2s: Arc<C2s>,
-    addresses: Arc<Vec<(Entry, SocketAddr)>>,
+    addresses: Arc<Vec<(ListenerKind, SocketAddr)>>,
 }
 
 /// Why a server does not start.
@@ -99,7 +99,7 @@ impl Server {
         }
         let server = Self { c2s, addresses: Arc::new(addresses) };
         let (c2s, addresses) = (Arc::downgrade(&server.c2s), Arc::clone(&server.addresses));
-        drop(server.hosts().running.set(Arc::new(Life { c2s, addresses })));
+        drop(server.hosts().running.set(Arc::new(WeakServer { c2s, addresses })));
         server.watch_certificates();
         let expiry = mam::expiry::run(Arc::clone(server.hosts()));
         drop(server.hosts().tasks.spawn("archive-expiry", expiry));
@@ -108,7 +108,7 @@ impl Server {
 
     /// Where it listens, in the order of the configuration.
     #[must_use]
-    pub fn addresses(&self) -> &[(Entry, SocketAddr)] {
+    pub fn addresses(&self) -> &[(ListenerKind, SocketAddr)] {
         &self.addresses
     }
 
@@ -125,12 +125,12 @@ impl Server {
     }
 
     /// Serves a client on any connection; for tests, which need no socket.
-    pub fn connect(&self, io: Box<dyn Io>, entry: Entry) {
+    pub fn connect(&self, io: Box<dyn Io>, entry: ListenerKind) {
         self.connect_from(io, SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0), entry);
     }
 
     /// The same, of a client at this address.
-    pub fn connect_from(&self, io: Box<dyn Io>, peer: SocketAddr, entry: Entry) {
+    pub fn connect_from(&self, io: Box<dyn Io>, peer: SocketAddr, entry: ListenerKind) {
         let task = Arc::clone(&self.c2s).serve(io, peer, entry, None);
         drop(self.c2s.hosts.tasks.spawn("c2s", task));
     }
@@ -188,7 +188,7 @@ fn keep_to_quota(storage: &dyn Storage, config: &Config) {
 
 /// What the administrator's commands see of it.
 #[async_trait]
-impl Running for Server {
+impl ServerControl for Server {
     fn sessions(&self) -> Vec<SessionRow> {
         let mut rows: Vec<_> = self.hosts().sessions.all().iter().map(SessionRow::of).collect();
         rows.sort_by(|a, b| a.jid.cmp(&b.jid));
@@ -229,10 +229,10 @@ impl Running for Server {
             ("version", json!(env!("CARGO_PKG_VERSION"))),
             ("domains", json!(domains)),
             ("uptime_seconds", json!(hosts.uptime().as_secs())),
-            ("starttls", json!(listening(Entry::StartTls))),
-            ("direct_tls", json!(listening(Entry::Direct))),
-            ("http", json!(listening(Entry::Http))),
-            ("https", json!(listening(Entry::Https))),
+            ("starttls", json!(listening(ListenerKind::StartTls))),
+            ("direct_tls", json!(listening(ListenerKind::Direct))),
+            ("http", json!(listening(ListenerKind::Http))),
+            ("https", json!(listening(ListenerKind::Https))),
             ("connections", json!(hosts.metrics.connections.get())),
             ("sessions", json!(hosts.sessions.count())),
             ("messages_in", json!(hosts.metrics.stanzas_in.message.get())),
@@ -243,19 +243,19 @@ impl Running for Server {
 }
 
 /// A server as seen by itself, so that it does not keep itself alive.
-struct Life {
+struct WeakServer {
     c2s: Weak<C2s>,
-    addresses: Arc<Vec<(Entry, SocketAddr)>>,
+    addresses: Arc<Vec<(ListenerKind, SocketAddr)>>,
 }
 
-impl Life {
+impl WeakServer {
     fn server(&self) -> Option<Server> {
         Some(Server { c2s: self.c2s.upgrade()?, addresses: Arc::clone(&self.addresses) })
     }
 }
 
 #[async_trait]
-impl Running for Life {
+impl ServerControl for WeakServer {
     fn sessions(&self) -> Vec<SessionRow> {
         self.server().map_or_else(Vec::new, |server| server.sessions())
     }

@@ -23,10 +23,10 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, Wr
 use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsConnector;
 use waxwing::auth::derive_keys;
-use waxwing::c2s::Entry;
+use waxwing::c2s::ListenerKind;
 use waxwing::clock::Clock;
 use waxwing::config::Config;
-use waxwing::host::command::Running;
+use waxwing::host::command::ServerControl;
 use waxwing::jid::BareJid;
 use waxwing::server::Server;
 use waxwing::storage::{MemoryStorage, NewAccount, Storage};
@@ -63,7 +63,7 @@ impl House {
     async fn connect(&self, address: &str) -> Peer {
         let (ours, theirs) = tokio::io::duplex(1 << 16);
         let peer = SocketAddr::new(address.parse().unwrap(), 5222);
-        self.server.connect_from(Box::new(theirs), peer, Entry::Direct);
+        self.server.connect_from(Box::new(theirs), peer, ListenerKind::Direct);
         let mut config = trust::config(false);
         config.alpn_protocols.clear();
         let name = ServerName::try_from("localhost").unwrap();
@@ -329,7 +329,7 @@ async fn who_sends_too_much_is_read_from_later_and_everything_else_goes_on() {
     assert_eq!(romeo.pings().await, Duration::ZERO);
     let now = Instant::now();
     let jid = BareJid::parse("tybalt@localhost").unwrap();
-    assert_eq!(Running::close(&house.server, &jid, None).await, 1);
+    assert_eq!(ServerControl::close(&house.server, &jid, None).await, 1);
     let heard = String::from_utf8(listening.await.unwrap()).unwrap();
     assert!(heard.contains("<policy-violation "), "{heard}");
     assert!(now.elapsed() < Duration::from_secs(5), "{:?}", now.elapsed());
@@ -488,7 +488,7 @@ async fn an_account_whose_sessions_acknowledge_nothing_holds_no_more_than_it_may
     assert!(closed > 0 && house.metric("waxwing_overruns_total") > 0, "{closed}");
     // Nothing that was acknowledged is lost: who comes next gets all of it, in order.
     let jid = BareJid::parse("juliet@localhost").unwrap();
-    Running::close(&house.server, &jid, None).await;
+    ServerControl::close(&house.server, &jid, None).await;
     let given = BTreeSet::from_iter(0..200);
     for juliet in juliets {
         let heard = numbers(&juliet.await.unwrap());

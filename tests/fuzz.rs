@@ -9,7 +9,7 @@ use bolero::check;
 use bytes::Bytes;
 use waxwing::stream::framing::{self, Cutter};
 use waxwing::stream::header as stream_header;
-use waxwing::stream::input::Heard;
+use waxwing::stream::input::StreamEvent;
 use waxwing::xml::{ElementRef, Frame, Limits, Scope, header};
 use xml_oracle::{agree, children, receive, stands_alone};
 
@@ -108,7 +108,7 @@ fn one_element(input: &[u8]) {
     let document = [b"<r>", &input[begin..], b"</r>"].concat();
     let theirs = children(&document).unwrap_or_else(|| panic!("{}", input.escape_ascii()));
     assert_eq!(theirs.len(), 1, "{}", input.escape_ascii());
-    if let Heard::Element(frame) = heard {
+    if let StreamEvent::Element(frame) = heard {
         stands_alone(&frame);
         assert_eq!(frame.root().to_tree(), theirs[0]);
     }
@@ -136,12 +136,14 @@ fn a_stream_of_ours_and_its_messages_say_the_same() {
         let heard: Vec<_> =
             messages.iter().map(|message| framing::heard(message, &limits).unwrap()).collect();
         assert_eq!(heard.len(), elements.len() + 4);
-        assert!(matches!(&heard[0], Heard::Header(header) if header.id.as_deref() == Some("1")));
+        assert!(
+            matches!(&heard[0], StreamEvent::Header(header) if header.id.as_deref() == Some("1"))
+        );
         let end = heard.len() - 1;
-        assert!(matches!(&heard[end - 1], Heard::Header(h) if h.id.as_deref() == Some("2")));
-        assert!(matches!(&heard[end], Heard::End) && cutter.has_ended());
+        assert!(matches!(&heard[end - 1], StreamEvent::Header(h) if h.id.as_deref() == Some("2")));
+        assert!(matches!(&heard[end], StreamEvent::End) && cutter.has_ended());
         for (element, heard) in elements.iter().zip(&heard[1..]) {
-            let Heard::Element(heard) = heard else { panic!("{heard:?}") };
+            let StreamEvent::Element(heard) = heard else { panic!("{heard:?}") };
             assert_eq!(heard.root().to_tree(), element.root().to_tree());
         }
     });

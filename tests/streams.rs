@@ -21,10 +21,10 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use waxwing::auth::derive_keys;
-use waxwing::c2s::Entry;
+use waxwing::c2s::ListenerKind;
 use waxwing::clock::Clock;
 use waxwing::config::Config;
-use waxwing::host::command::Running;
+use waxwing::host::command::ServerControl;
 use waxwing::jid::BareJid;
 use waxwing::server::Server;
 use waxwing::storage::{
@@ -94,7 +94,7 @@ impl House {
     /// Over a pipe, whose end the server sees with the last byte.
     fn pipe(&self) -> Peer {
         let (ours, theirs) = tokio::io::duplex(1 << 16);
-        self.server.connect(Box::new(theirs), Entry::StartTls);
+        self.server.connect(Box::new(theirs), ListenerKind::StartTls);
         Peer::new(ours)
     }
 
@@ -405,7 +405,7 @@ async fn who_is_closed_by_the_operator_is_told_why() {
     let house = House::new("").await;
     let romeo = house.login("romeo").await;
     let jid = BareJid::parse("romeo@localhost").unwrap();
-    assert_eq!(Running::close(&house.server, &jid, Some("back at noon < 1")).await, 1);
+    assert_eq!(ServerControl::close(&house.server, &jid, Some("back at noon < 1")).await, 1);
     let heard = romeo.ends_refused("policy-violation").await;
     assert!(heard.contains(">back at noon &lt; 1</text>"), "{heard}");
     house.close().await;

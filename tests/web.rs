@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
-use waxwing::c2s::Entry;
+use waxwing::c2s::ListenerKind;
 use waxwing::clock::Clock;
 use waxwing::config::Config;
 use waxwing::server::Server;
@@ -49,7 +49,7 @@ impl House {
 
     fn connect(&self) -> DuplexStream {
         let (ours, theirs) = tokio::io::duplex(1 << 16);
-        self.server.connect(Box::new(theirs), Entry::Http);
+        self.server.connect(Box::new(theirs), ListenerKind::Http);
         ours
     }
 
@@ -223,7 +223,7 @@ async fn a_network_of_proxies_is_all_of_its_machines() {
 async fn with_tls_everybody_is_served() {
     let house = House::closed("proxies = []").await;
     let (ours, theirs) = tokio::io::duplex(1 << 16);
-    house.server.connect(Box::new(theirs), Entry::Https);
+    house.server.connect(Box::new(theirs), ListenerKind::Https);
     let mut config = trust::config(false);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let name = ServerName::try_from("localhost").unwrap();

@@ -17,7 +17,7 @@ use super::{Answer, COMMANDS, Code, GROUPS, Request, VERSION, run, socket};
 use crate::auth::Derivations;
 use crate::clock::Clock;
 use crate::config::{Config, HostConfig};
-use crate::host::command::{Caller, CommandCx, Format, Outcome, Running, SessionRow};
+use crate::host::command::{Caller, CommandCx, Format, Outcome, ServerControl, SessionRow};
 use crate::jid::{BareJid, Jid};
 use crate::payload::datetime::Timestamp;
 use crate::storage::{MemoryStorage, RosterItem, SavedSession, StorageError};
@@ -28,7 +28,7 @@ use crate::tasks::Tasks;
 struct Noting(Mutex<Vec<(String, Option<String>)>>);
 
 #[async_trait]
-impl Running for Noting {
+impl ServerControl for Noting {
     fn sessions(&self) -> Vec<SessionRow> {
         vec![SessionRow {
             jid: Jid::parse("romeo@localhost/orchard").unwrap().to_full().unwrap(),
@@ -74,7 +74,7 @@ fn context() -> (CommandCx, Arc<Noting>) {
         derivations: Derivations::new(&config.auth),
         config: Arc::new(config),
         clock: Clock::manual(Timestamp::from_micros(0)),
-        running: Some(Arc::clone(&running) as Arc<dyn Running>),
+        running: Some(Arc::clone(&running) as Arc<dyn ServerControl>),
         caller: Caller::Uid(0),
         default_domain: "localhost".to_owned(),
         only_domain: None,

@@ -8,7 +8,7 @@ use crate::xml::ElementRef;
 
 /// What a message is worth.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Worth {
+pub struct StorePolicy {
     /// It belongs in an archive, if its owner has nothing against it.
     pub archive: bool,
     /// It is kept until it is delivered.
@@ -20,8 +20,8 @@ pub struct Worth {
 /// Kept is what one wants to read later or what changes something that one can read: bodies, what
 /// is encrypted, retractions, reactions, markers, receipts, calls, invitations. Chat states are not.
 #[must_use]
-pub fn worth(message: &Message) -> Worth {
-    let nothing = Worth { archive: false, wait: false };
+pub fn worth(message: &Message) -> StorePolicy {
+    let nothing = StorePolicy { archive: false, wait: false };
     match message.kind {
         // Of an error, not even hints count (XEP-0334 §5).
         //
@@ -31,7 +31,7 @@ pub fn worth(message: &Message) -> Worth {
         MessageKind::Headline => {
             let wanted = Hints::of(&message.content);
             let keep = wanted.store && !wanted.no_store;
-            return Worth { archive: keep && !wanted.no_permanent_store, wait: keep };
+            return StorePolicy { archive: keep && !wanted.no_permanent_store, wait: keep };
         }
         MessageKind::Chat | MessageKind::Normal => {}
     }
@@ -42,7 +42,7 @@ pub fn worth(message: &Message) -> Worth {
     let lasting = hints.store || message.content.children().any(|child| is_lasting(&child));
     // What we do not know may matter to the recipient, once (XEP-0160 §3).
     let says_something = message.content.children().any(|child| !is_passing(&child));
-    Worth { archive: lasting && !hints.no_permanent_store, wait: lasting || says_something }
+    StorePolicy { archive: lasting && !hints.no_permanent_store, wait: lasting || says_something }
 }
 
 /// The text by which a message can be found; `None` if there is none or it is a placeholder for
@@ -174,7 +174,7 @@ mod tests {
             ("chat", hint("no-permanent-store"), none),
         ];
         for (kind, inner, (archive, wait)) in cases {
-            let expected = Worth { archive: *archive, wait: *wait };
+            let expected = StorePolicy { archive: *archive, wait: *wait };
             assert_eq!(worth(&message(kind, inner)), expected, "{kind} {inner}");
         }
     }

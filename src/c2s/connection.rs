@@ -13,26 +13,26 @@ use tokio::time::Instant;
 
 use super::C2s;
 use super::incoming::{Incoming, order_error, ping};
-use super::pace::Pace;
-use super::settle::{Unsettled, keep_count};
-use super::silence::{Elapsed, Silence};
+use super::keepalive::{Elapsed, Keepalive};
+use super::loop_shutdown::LoopShutdown;
+use super::pending_acks::{PendingAcks, keep_count};
+use super::read_rate::ReadRate;
 use super::socket::{Opened, end_tls, farewell, write_all};
-use super::stop::Stop;
 use crate::config::LimitsConfig;
 use crate::host::{Hosts, Origin};
 use crate::ns;
 use crate::router;
-use crate::session::{Batch, CloseReason, Delivery, Link, Order, Session};
+use crate::session::{Batch, CloseReason, Delivery, Order, Session, SmState};
 use crate::stanza::{Condition, StreamCondition, StreamError};
 use crate::storage::MessageId;
-use crate::stream::input::{Heard, Input};
+use crate::stream::input::{Input, StreamEvent};
 use crate::stream::negotiation;
 use crate::stream::wire::Wire;
 use crate::xml::element;
 
 /// How the life of a session on a connection has ended.
 #[derive(Debug)]
-pub(super) enum Ended {
+pub(super) enum ConnectionEnd {
     /// The client has closed its stream: a logout.
     Closed,
     /// With a stream error.
@@ -48,21 +48,21 @@ pub(super) enum Ended {
 }
 
 /// Serves a session on a connection, until one of them ends.
-pub(super) async fn run(c2s: &C2s, opened: &mut Opened, session: &Session) -> Ended {
-    let Opened { wire, input, first, delivered: marks } = opened;
-    let Some(wire) = wire.take() else { return Ended::Lost("connection lost") };
+pub(super) async fn run(c2s: &C2s, opened: &mut Opened, session: &Session) -> ConnectionEnd {
+    let Opened { wire, input, first, delivered: markers } = opened;
+    let Some(wire) = wire.take() else { return ConnectionEnd::Lost("connection lost") };
     let config = c2s.hosts.config.load_full();
     let limits = &config.limits;
     let (mut reader, mut writer) = tokio::io::split(wire);
-    let (stop, unsettled) = (Stop::default(), Unsettled::default());
+    let (stop, pending) = (LoopShutdown::default(), PendingAcks::default());
     let handle = session.handle();
     handle.set_writer(true);
-    let incoming = Incoming { hosts: &c2s.hosts, session, unsettled: &unsettled };
+    let incoming = Incoming { hosts: &c2s.hosts, session, pending: &pending };
     let reading = async {
-        Box::pin(delivered(&c2s.hosts, session, &std::mem::take(marks))).await;
+        Box::pin(delivered(&c2s.hosts, session, &std::mem::take(markers))).await;
         let ended = read(incoming, &mut reader, input, limits, &stop).await;
-        unsettled.close();
-        stop.stop(matches!(ended, Some(Ended::Lost(_))));
+        pending.close();
+        stop.stop(matches!(ended, Some(ConnectionEnd::Lost(_))));
         ended
     };
     let writing = async {
@@ -71,14 +71,14 @@ pub(super) async fn run(c2s: &C2s, opened: &mut Opened, session: &Session) -> En
         drop(first);
         let ended = match said {
             Ok(()) => write(incoming, &mut writer, limits, &stop).await,
-            Err(_) => Some(Ended::Lost("cannot write")),
+            Err(_) => Some(ConnectionEnd::Lost("cannot write")),
         };
         // A reader that waits for room must not wait for ever.
         handle.set_writer(false);
-        stop.stop(matches!(ended, Some(Ended::Lost(_))));
+        stop.stop(matches!(ended, Some(ConnectionEnd::Lost(_))));
         ended
     };
-    let settling = unsettled.settle(&c2s.hosts, session);
+    let settling = pending.settle(&c2s.hosts, session);
     let catching_up = async {
         tokio::select! {
             () = router::catch_up(&c2s.hosts, handle) => {}
@@ -88,7 +88,7 @@ pub(super) async fn run(c2s: &C2s, opened: &mut Opened, session: &Session) -> En
     // What can be settled is settled before an answer is written: it says more then.
     let (read, (), written, ()) = tokio::join!(biased; reading, settling, writing, catching_up);
     // An order counts for more than what the reader saw at the same time.
-    let ended = written.or(read).unwrap_or(Ended::Lost("connection lost"));
+    let ended = written.or(read).unwrap_or(ConnectionEnd::Lost("connection lost"));
     let wire = reader.unsplit(writer);
     // The client hears of this count now, or from whoever has the session next.
     Box::pin(keep_count(&c2s.hosts, session)).await;
@@ -97,29 +97,29 @@ pub(super) async fn run(c2s: &C2s, opened: &mut Opened, session: &Session) -> En
 }
 
 /// What is said at the end, if anybody is there.
-async fn last_words(c2s: &C2s, wire: Wire, session: &Session, ended: &Ended) {
+async fn last_words(c2s: &C2s, wire: Wire, session: &Session, ended: &ConnectionEnd) {
     match ended {
         // What was answered before the client closed still goes to it (RFC 6120 §4.4).
-        Ended::Closed => {
+        ConnectionEnd::Closed => {
             let (left, _) = session.handle().take();
-            let marks = marks_of(session, &left);
+            let markers = markers_of(session, &left);
             let again = (!session.link(|link| link.is_managed())).then(|| left.clone());
-            session.link(|link| link.has_untold() && link.acknowledge_due());
+            session.link(|link| link.has_unacked() && link.acknowledge_due());
             let last = next_bytes(&c2s.hosts, session, left, true);
             match (farewell(wire, &last, None).await, again) {
-                (Ok(()), _) => delivered(&c2s.hosts, session, &marks).await,
+                (Ok(()), _) => delivered(&c2s.hosts, session, &markers).await,
                 (Err(_), Some(left)) => session.handle().put_back(left),
                 (Err(_), None) => {}
             }
         }
-        Ended::Failed(error) => {
+        ConnectionEnd::Failed(error) => {
             c2s.note_end(error);
             let last = last_count(&c2s.hosts, session);
             drop(farewell(wire, &last, Some(error)).await);
         }
         // XEP-0198 §5: the old stream, if it is still there, ends with a conflict. The session
         // does not wait for that.
-        Ended::HandedOver(_) => {
+        ConnectionEnd::HandedOver(_) => {
             let error = StreamCondition::Conflict.text("resumed on another connection");
             let bye = async move { drop(farewell(wire, &[], Some(&error)).await) };
             drop(c2s.hosts.tasks.spawn("farewell", bye));
@@ -127,7 +127,9 @@ async fn last_words(c2s: &C2s, wire: Wire, session: &Session, ended: &Ended) {
         // To a client that can resume, the end of a server is a lost connection, and no more: it
         // says nothing, tells its user nothing, and comes back. A lost one may be there, too, and
         // only slow.
-        Ended::Detached(_) | Ended::Stopped | Ended::Lost(_) => end_tls(wire).await,
+        ConnectionEnd::Detached(_) | ConnectionEnd::Stopped | ConnectionEnd::Lost(_) => {
+            end_tls(wire).await
+        }
     }
 }
 
@@ -138,11 +140,11 @@ async fn read(
     reader: &mut ReadHalf<Wire>,
     input: &mut Input,
     limits: &LimitsConfig,
-    stop: &Stop,
-) -> Option<Ended> {
-    let Incoming { hosts, session, unsettled } = incoming;
-    let mut silence = Silence::new(limits);
-    let mut pace = Pace::new(&incoming, limits);
+    stop: &LoopShutdown,
+) -> Option<ConnectionEnd> {
+    let Incoming { hosts, session, pending } = incoming;
+    let mut silence = Keepalive::new(limits);
+    let mut pace = ReadRate::new(&incoming, limits);
     let origin = Origin::Client(session.handle().clone());
     let mut came = 0;
     loop {
@@ -151,10 +153,10 @@ async fn read(
             match input.heard() {
                 Ok(None) => break,
                 // Its end of the stream is in error, so is ours: no error answers an error.
-                Ok(Some(Heard::Element(frame))) if frame.root().is(ns::STREAM, "error") => {
-                    return Some(Ended::Closed);
+                Ok(Some(StreamEvent::Element(frame))) if frame.root().is(ns::STREAM, "error") => {
+                    return Some(ConnectionEnd::Closed);
                 }
-                Ok(Some(Heard::Element(frame))) => {
+                Ok(Some(StreamEvent::Element(frame))) => {
                     alive = true;
                     let size = frame.bytes().len();
                     // Boxed: all that may happen to a stanza needs room, for a moment.
@@ -163,14 +165,14 @@ async fn read(
                         return ended;
                     }
                 }
-                Ok(Some(Heard::End)) => return Some(Ended::Closed),
-                Ok(Some(Heard::Header(_))) => {
-                    return Some(Ended::Failed(StreamCondition::BadFormat.into()));
+                Ok(Some(StreamEvent::End)) => return Some(ConnectionEnd::Closed),
+                Ok(Some(StreamEvent::Header(_))) => {
+                    return Some(ConnectionEnd::Failed(StreamCondition::BadFormat.into()));
                 }
-                Err(error) => return Some(Ended::Failed(error.into())),
+                Err(error) => return Some(ConnectionEnd::Failed(error.into())),
             }
             // Its own answers pile up: it does not read. Then we do not read either.
-            if !Box::pin(room(session, unsettled, limits, stop)).await {
+            if !Box::pin(wait_for_capacity(session, pending, limits, stop)).await {
                 return None;
             }
         }
@@ -191,12 +193,12 @@ async fn read(
                 }
                 silence.ours(before.elapsed());
             },
-            () = silence.deadline(session.link(|link| link.has_untold())) => {
+            () = silence.deadline(session.link(|link| link.has_unacked())) => {
                 match silence.elapsed() {
                     Elapsed::No => {}
-                    Elapsed::Tell => unsettled.tell(),
+                    Elapsed::Tell => pending.send_ack(),
                     Elapsed::Ping => ping(hosts, session.handle()),
-                    Elapsed::Dead => return Some(Ended::Lost("no answer to a ping")),
+                    Elapsed::Dead => return Some(ConnectionEnd::Lost("no answer to a ping")),
                 }
             }
         }
@@ -204,31 +206,31 @@ async fn read(
 }
 
 /// How many bytes were read; or how the connection was lost.
-fn bytes_came(hosts: &Hosts, read: io::Result<usize>) -> Result<usize, Ended> {
+fn bytes_came(hosts: &Hosts, read: io::Result<usize>) -> Result<usize, ConnectionEnd> {
     match read {
-        Ok(0) => Err(Ended::Lost("closed without a word")),
+        Ok(0) => Err(ConnectionEnd::Lost("closed without a word")),
         Ok(count) => {
             hosts.metrics.bytes_in.inc_by(count as u64);
             Ok(count)
         }
         Err(error) => {
             tracing::debug!(%error, "cannot read");
-            Err(Ended::Lost("connection lost"))
+            Err(ConnectionEnd::Lost("connection lost"))
         }
     }
 }
 
 /// Waits until half of the mailbox is free, and not too much is on its way to the disk. `false` if it
 /// is time to stop.
-async fn room(
+async fn wait_for_capacity(
     session: &Session,
-    unsettled: &Unsettled,
+    pending: &PendingAcks,
     limits: &LimitsConfig,
-    stop: &Stop,
+    stop: &LoopShutdown,
 ) -> bool {
     let room = async {
-        session.handle().below(limits.inbox_stanzas / 2).await;
-        unsettled.below(limits.unsettled).await;
+        session.handle().wait_for_capacity(limits.inbox_stanzas / 2).await;
+        pending.wait_for_capacity(limits.unsettled).await;
     };
     tokio::select! {
         () = room => true,
@@ -241,13 +243,13 @@ async fn write(
     incoming: Incoming<'_>,
     writer: &mut WriteHalf<Wire>,
     limits: &LimitsConfig,
-    stop: &Stop,
-) -> Option<Ended> {
+    stop: &LoopShutdown,
+) -> Option<ConnectionEnd> {
     let session = incoming.session;
     let handle = session.handle();
     // A resumed stream begins with what was not acknowledged on the one before.
     if session.link(|link| link.is_managed()) {
-        handle.prompt();
+        handle.wake_writer();
     }
     loop {
         // Once it is time to stop, what is left is for the last words.
@@ -271,29 +273,29 @@ async fn write(
             let (stanzas, order) = handle.take();
             handle.put_back(stanzas);
             return Some(
-                order.map_or(Ended::Lost("cannot write"), |order| ordered(session, order)),
+                order.map_or(ConnectionEnd::Lost("cannot write"), |order| ordered(session, order)),
             );
         }
         let (most, size) = (limits.unacknowledged, limits.unacknowledged_bytes);
-        if session.link(|link| link.is_deaf(most, size)) {
+        if session.link(|link| link.is_unresponsive(most, size)) {
             handle.note_overrun();
             let error = StreamCondition::PolicyViolation.text("the client acknowledges nothing");
-            return Some(Ended::Failed(error));
+            return Some(ConnectionEnd::Failed(error));
         }
     }
 }
 
-fn ordered(session: &Session, order: Order) -> Ended {
+fn ordered(session: &Session, order: Order) -> ConnectionEnd {
     let outlives = || {
         let resumption = session.link(|link| link.resumption());
         resumption.is_some_and(|resumption| resumption.number.is_some())
     };
     match order {
-        Order::Close(CloseReason::Shutdown) if outlives() => Ended::Stopped,
-        Order::Detach(saving) if outlives() => Ended::Detached(saving),
-        Order::Detach(_) => Ended::Failed(order_error(&CloseReason::Shutdown)),
-        Order::Close(reason) => Ended::Failed(order_error(&reason)),
-        Order::HandOver(to) => Ended::HandedOver(to),
+        Order::Close(CloseReason::Shutdown) if outlives() => ConnectionEnd::Stopped,
+        Order::Detach(saving) if outlives() => ConnectionEnd::Detached(saving),
+        Order::Detach(_) => ConnectionEnd::Failed(order_error(&CloseReason::Shutdown)),
+        Order::Close(reason) => ConnectionEnd::Failed(order_error(&reason)),
+        Order::HandOver(to) => ConnectionEnd::HandedOver(to),
     }
 }
 
@@ -303,13 +305,13 @@ async fn write_next(
     writer: &mut WriteHalf<Wire>,
     stanzas: VecDeque<Delivery>,
     limit: Duration,
-    stop: &Stop,
+    stop: &LoopShutdown,
 ) -> io::Result<()> {
-    let Incoming { hosts, session, unsettled } = incoming;
+    let Incoming { hosts, session, pending } = incoming;
     let again = (!session.link(|link| link.is_managed())).then(|| stanzas.clone());
-    let marks = marks_of(session, &stanzas);
+    let markers = markers_of(session, &stanzas);
     let bytes = next_bytes(hosts, session, stanzas, false);
-    unsettled.answered();
+    pending.answered();
     session.handle().writing(bytes.len());
     let written = tokio::select! {
         written = write_all(writer, &bytes, limit) => written,
@@ -322,7 +324,7 @@ async fn write_next(
     match written {
         Ok(()) => {
             hosts.metrics.bytes_out.inc_by(bytes.len() as u64);
-            delivered(hosts, session, &marks).await;
+            delivered(hosts, session, &markers).await;
             Ok(())
         }
         Err(error) => {
@@ -340,7 +342,8 @@ fn last_count(hosts: &Hosts, session: &Session) -> Vec<u8> {
     let (left, _) = session.handle().take();
     let knows = !left.iter().any(|delivery| delivery.stanza.is_error());
     session.handle().put_back(left);
-    let is_due = |link: &mut Link| link.has_asked() || link.has_untold() && link.acknowledge_due();
+    let is_due =
+        |link: &mut SmState| link.has_asked() || link.has_unacked() && link.acknowledge_due();
     if knows && session.link(is_due) {
         next_bytes(hosts, session, VecDeque::new(), true)
     } else {
@@ -394,23 +397,23 @@ fn next_bytes(
     out
 }
 
-/// The marks of messages that a client has when they are written: without stream management, nobody
+/// The markers of messages that a client has when they are written: without stream management, nobody
 /// says more.
-fn marks_of(session: &Session, stanzas: &VecDeque<Delivery>) -> Vec<MessageId> {
+fn markers_of(session: &Session, stanzas: &VecDeque<Delivery>) -> Vec<MessageId> {
     if session.link(|link| link.is_managed()) {
         return Vec::new();
     }
-    stanzas.iter().flat_map(Delivery::marks).collect()
+    stanzas.iter().flat_map(Delivery::markers).collect()
 }
 
-/// The client has these: their marks fall. If they do not, it gets them again, with the same ids.
-pub(super) async fn delivered(hosts: &Hosts, session: &Session, marks: &[MessageId]) {
-    if marks.is_empty() {
+/// The client has these: their markers fall. If they do not, it gets them again, with the same ids.
+pub(super) async fn delivered(hosts: &Hosts, session: &Session, markers: &[MessageId]) {
+    if markers.is_empty() {
         return;
     }
     let user = session.handle().jid().to_bare();
-    if let Err(error) = hosts.storage.archive().delivered(&user, marks).await {
+    if let Err(error) = hosts.storage.archive().delivered(&user, markers).await {
         tracing::warn!(%error, "cannot record a delivery: the messages will be delivered again");
     }
-    session.handle().release(marks);
+    session.handle().release(markers);
 }

@@ -10,7 +10,7 @@ use crate::session::{CloseReason, Order, Session};
 
 /// How the waiting of a session has ended.
 #[derive(Debug)]
-pub(super) enum Slept {
+pub(super) enum HibernationEnd {
     /// The server ends: it is to be saved, and to wait on.
     Detached(Session, mpsc::Sender<()>),
     /// Its time is over, or it was told to close: it is to end.
@@ -26,23 +26,23 @@ pub(super) async fn hibernate(
     mut session: Session,
     until: Instant,
     limits: &LimitsConfig,
-) -> Slept {
+) -> HibernationEnd {
     let deadline = tokio::time::sleep_until(until);
     tokio::pin!(deadline);
     loop {
         tokio::select! {
             biased;
             () = session.handle().filled() => {}
-            () = &mut deadline => return Slept::Over(session),
+            () = &mut deadline => return HibernationEnd::Over(session),
         }
         let (stanzas, order) = session.handle().take();
         session.link(|link| link.keep(stanzas));
         match order {
-            Some(Order::Close(CloseReason::Shutdown)) => return Slept::Stopped(session),
-            Some(Order::Close(_)) => return Slept::Over(session),
-            Some(Order::Detach(saving)) => return Slept::Detached(session, saving),
+            Some(Order::Close(CloseReason::Shutdown)) => return HibernationEnd::Stopped(session),
+            Some(Order::Close(_)) => return HibernationEnd::Over(session),
+            Some(Order::Detach(saving)) => return HibernationEnd::Detached(session, saving),
             Some(Order::HandOver(to)) => match to.send(session) {
-                Ok(()) => return Slept::Resumed,
+                Ok(()) => return HibernationEnd::Resumed,
                 // The new connection died meanwhile; perhaps there will be another one.
                 Err(back) => session = back,
             },
@@ -53,11 +53,11 @@ pub(super) async fn hibernate(
             // Messages wait in the store from now on, and not here; and nobody can end the session of
             // somebody who is in a tunnel by writing "is typing" to her.
             session.handle().want_backlog();
-            session.handle().choke();
+            session.handle().shed_transient();
         }
         if stanzas > limits.unacknowledged || bytes > limits.unacknowledged_bytes {
             session.handle().note_overrun();
-            return Slept::Over(session);
+            return HibernationEnd::Over(session);
         }
     }
 }

@@ -7,13 +7,13 @@ use smallvec::SmallVec;
 use smol_str::SmolStr;
 
 use super::connection::delivered;
-use super::settle::Unsettled;
+use super::pending_acks::PendingAcks;
 
 use crate::host::{Hosts, Origin};
 use crate::jid::Jid;
 use crate::log::redact;
 use crate::ns;
-use crate::router::{self, Taken};
+use crate::router::{self, Processed};
 use crate::session::stream_management::TooHigh;
 use crate::session::{self, CloseReason, Delivery, Resumption, Session, SessionHandle};
 use crate::stanza::{
@@ -29,7 +29,7 @@ use crate::xml::{ElementRef, Frame, element};
 pub(super) struct Incoming<'a> {
     pub(super) hosts: &'a Hosts,
     pub(super) session: &'a Session,
-    pub(super) unsettled: &'a Unsettled,
+    pub(super) pending: &'a PendingAcks,
 }
 
 impl Incoming<'_> {
@@ -66,11 +66,16 @@ impl Incoming<'_> {
             }
             Err((stanza, error)) => {
                 self.refuse(&stanza, &error);
-                Taken { stanza: *stanza, receipts: SmallVec::new(), is_counted: false, steps: 1 }
+                Processed {
+                    stanza: *stanza,
+                    receipts: SmallVec::new(),
+                    is_counted: false,
+                    steps: 1,
+                }
             }
         };
         let steps = taken.steps;
-        self.unsettled.add(session, taken, counts);
+        self.pending.add(session, taken, counts);
         Ok(steps)
     }
 
@@ -111,7 +116,7 @@ impl Incoming<'_> {
             "enable" => self.enable(root).await?,
             // To one who has not enabled what he asks about, there is nothing to say.
             "r" if self.session.link(|link| link.is_managed()) => {
-                self.unsettled.answer(self.session);
+                self.pending.answer(self.session);
             }
             "r" => {}
             "a" => {
@@ -124,13 +129,13 @@ impl Incoming<'_> {
                 }
             }
             // There is a session already (XEP-0198 §6). Who does not learn that is confused.
-            "resume" if self.session.link(session::Link::refuse) => {}
+            "resume" if self.session.link(session::SmState::refuse) => {}
             "resume" => {
                 return Err(StreamCondition::PolicyViolation.text("resume must come before bind"));
             }
             _ => return Err(StreamCondition::UnsupportedStanzaType.into()),
         }
-        self.session.handle().prompt();
+        self.session.handle().wake_writer();
         Ok(())
     }
 
@@ -161,8 +166,8 @@ impl Incoming<'_> {
     /// The client has handled `h` stanzas in all. `false` if that is nothing new.
     async fn acknowledged(&self, h: u32) -> Result<bool, StreamError> {
         let gone = self.session.link(|link| link.acknowledged(h)).map_err(too_high)?;
-        let marks: Vec<_> = gone.iter().flat_map(Delivery::marks).collect();
-        delivered(self.hosts, self.session, &marks).await;
+        let markers: Vec<_> = gone.iter().flat_map(Delivery::markers).collect();
+        delivered(self.hosts, self.session, &markers).await;
         Ok(!gone.is_empty())
     }
 }

@@ -1,5 +1,5 @@
 //! Ends sessions when too much is held for clients that do not read or do not acknowledge (budget
-//! `memory`). Nothing that was acknowledged is lost: such messages have their marks in the store
+//! `memory`). Nothing that was acknowledged is lost: such messages have their markers in the store
 //! (docs/delivery.md).
 
 use std::sync::Arc;

@@ -2,19 +2,19 @@
 
 mod connection;
 mod deadline;
+mod fair_budget;
 mod handshake;
 mod hibernate;
+mod http_upgrade;
 mod incoming;
+mod keepalive;
+mod loop_shutdown;
 mod memory;
 mod negotiate;
-mod pace;
-mod restart;
-mod settle;
-mod silence;
+mod pending_acks;
+mod read_rate;
+mod session_persistence;
 mod socket;
-mod stop;
-mod turn;
-mod web;
 mod websocket;
 
 use std::net::SocketAddr;
@@ -27,12 +27,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use connection::Ended;
+use connection::ConnectionEnd;
 use deadline::Deadline;
-use hibernate::Slept;
-use negotiate::Begun;
+use hibernate::HibernationEnd;
+use http_upgrade::Upgraded;
+use negotiate::StartState;
 use socket::{Connection, Opened};
-use web::Entered;
 
 use crate::auth::Verifier;
 use crate::config::LimitsConfig;
@@ -57,7 +57,7 @@ pub struct C2s {
 
 /// How a stream begins on a listener.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Entry {
+pub enum ListenerKind {
     /// With TLS from the first byte (XEP-0368).
     Direct,
     /// In a WebSocket, behind a proxy that has TLS (RFC 7395).
@@ -71,7 +71,7 @@ pub enum Entry {
 impl C2s {
     /// Accepts clients until the server ends. Never stops for an error: it waits a moment, since
     /// the process may be out of file descriptors for now.
-    pub async fn listen(self: Arc<Self>, listener: TcpListener, entry: Entry) {
+    pub async fn listen(self: Arc<Self>, listener: TcpListener, entry: ListenerKind) {
         let stopping = self.hosts.tasks.stopping();
         loop {
             let accepted = tokio::select! {
@@ -91,11 +91,11 @@ impl C2s {
         }
     }
 
-    fn accept(self: &Arc<Self>, socket: TcpStream, peer: SocketAddr, entry: Entry) {
+    fn accept(self: &Arc<Self>, socket: TcpStream, peer: SocketAddr, entry: ListenerKind) {
         self.hosts.metrics.connections_accepted.inc();
         // Behind a proxy is everybody: who it is, counts when it says so.
-        let is_proxied =
-            entry == Entry::Http && web::is_proxy(&self.hosts.config.load(), peer.ip());
+        let is_proxied = entry == ListenerKind::Http
+            && http_upgrade::is_proxy(&self.hosts.config.load(), peer.ip());
         match self.hosts.budgets.connections.permit(Some(peer.ip()).filter(|_| !is_proxied)) {
             Ok(permit) => {
                 prepare(&socket);
@@ -120,7 +120,7 @@ impl C2s {
         self: Arc<Self>,
         io: Box<dyn Io>,
         peer: SocketAddr,
-        entry: Entry,
+        entry: ListenerKind,
         permit: Option<Permit>,
     ) {
         let mut counted = Counted::new(&self.hosts, permit);
@@ -147,15 +147,17 @@ impl C2s {
             self.note_quiet_end(ended);
         }
         let why = match ended {
-            Ok(Ended::Closed) => "closed by the client",
-            Ok(Ended::Failed(error)) => error.condition.as_str(),
-            Ok(Ended::Lost(why)) => return self.lost(session, why),
-            Ok(Ended::Stopped) => return Box::pin(restart::save(&self.hosts, session, None)).await,
-            Ok(Ended::Detached(saving)) => {
+            Ok(ConnectionEnd::Closed) => "closed by the client",
+            Ok(ConnectionEnd::Failed(error)) => error.condition.as_str(),
+            Ok(ConnectionEnd::Lost(why)) => return self.lost(session, why),
+            Ok(ConnectionEnd::Stopped) => {
+                return Box::pin(session_persistence::save(&self.hosts, session, None)).await;
+            }
+            Ok(ConnectionEnd::Detached(saving)) => {
                 session.handle().detach(saving); // it is saved by the task in which it waits
                 return self.lost(session, "the server ends");
             }
-            Ok(Ended::HandedOver(to)) => match to.send(session) {
+            Ok(ConnectionEnd::HandedOver(to)) => match to.send(session) {
                 Ok(()) => return,
                 Err(session) => return self.lost(session, "resumed in vain"),
             },
@@ -169,25 +171,27 @@ impl C2s {
         &self,
         io: Box<dyn Io>,
         peer: SocketAddr,
-        entry: Entry,
+        entry: ListenerKind,
         counted: &mut Counted,
     ) -> Option<(Connection, Session)> {
         let config = self.hosts.config.load_full();
         let stopping = self.hosts.tasks.stopping();
         let deadline = Deadline::new(config.limits.negotiation);
         let (mut connection, begun) = match entry {
-            Entry::Direct => (Connection::new(io, peer, &config.limits), Begun::Direct),
-            Entry::StartTls => (Connection::new(io, peer, &config.limits), Begun::StartTls),
-            Entry::Http | Entry::Https => {
+            ListenerKind::Direct => (Connection::new(io, peer, &config.limits), StartState::Direct),
+            ListenerKind::StartTls => {
+                (Connection::new(io, peer, &config.limits), StartState::StartTls)
+            }
+            ListenerKind::Http | ListenerKind::Https => {
                 let entered = tokio::select! {
                     biased;
-                    entered = Box::pin(web::enter(self, io, peer, entry)) => entered?,
+                    entered = Box::pin(http_upgrade::enter(self, io, peer, entry)) => entered?,
                     _ = deadline.passed() => return None,
                     () = stopping.cancelled() => return None,
                 };
                 self.recount(&entered, counted)?;
-                let Entered { io, peer, tls, .. } = entered;
-                (Connection::of_messages(io, peer, &config.limits), Begun::Web(tls))
+                let Upgraded { io, peer, tls, .. } = entered;
+                (Connection::of_messages(io, peer, &config.limits), StartState::Web(tls))
             }
         };
         let negotiated = tokio::select! {
@@ -212,7 +216,7 @@ impl C2s {
     }
 
     /// Counts a client behind a proxy as one of its own address, if there may be one more.
-    fn recount(&self, entered: &Entered, counted: &mut Counted) -> Option<()> {
+    fn recount(&self, entered: &Upgraded, counted: &mut Counted) -> Option<()> {
         // Without a permit there is no counting: a test.
         if entered.is_proxied && counted.permit.is_some() {
             let permit = self.hosts.budgets.connections.permit(Some(entered.peer.ip()));
@@ -245,13 +249,15 @@ impl C2s {
     }
 
     /// A stream that ends without an error of ours, and has a session.
-    fn note_quiet_end(&self, ended: &Ended) {
+    fn note_quiet_end(&self, ended: &ConnectionEnd) {
         let how = match ended {
-            Ended::Closed => "closed",
-            Ended::Lost(_) => "lost",
+            ConnectionEnd::Closed => "closed",
+            ConnectionEnd::Lost(_) => "lost",
             // The old stream hears of a conflict; one that stops hears nothing, since the server ends.
-            Ended::HandedOver(_) => StreamCondition::Conflict.as_str(),
-            Ended::Detached(_) | Ended::Failed(_) | Ended::Stopped => return,
+            ConnectionEnd::HandedOver(_) => StreamCondition::Conflict.as_str(),
+            ConnectionEnd::Detached(_) | ConnectionEnd::Failed(_) | ConnectionEnd::Stopped => {
+                return;
+            }
         };
         self.hosts.metrics.streams_closed.inc([how]);
     }
@@ -279,15 +285,15 @@ async fn wait_for_client(
     let (mut session, mut saved) = (session, None);
     loop {
         match hibernate::hibernate(session, until, limits).await {
-            Slept::Detached(back, saving) => {
-                saved = Box::pin(restart::save_ahead(hosts, &back)).await;
+            HibernationEnd::Detached(back, saving) => {
+                saved = Box::pin(session_persistence::save_ahead(hosts, &back)).await;
                 drop(saving);
                 session = back;
             }
-            Slept::Over(session) => return Box::pin(end(hosts, session, why)).await,
-            Slept::Resumed => return,
-            Slept::Stopped(session) => {
-                return Box::pin(restart::save(hosts, session, saved)).await;
+            HibernationEnd::Over(session) => return Box::pin(end(hosts, session, why)).await,
+            HibernationEnd::Resumed => return,
+            HibernationEnd::Stopped(session) => {
+                return Box::pin(session_persistence::save(hosts, session, saved)).await;
             }
         }
     }

@@ -19,7 +19,7 @@ use crate::modules::{disco, register};
 use crate::session::{Delivery, InboxLimits, Session, SessionFacts};
 use crate::stanza::{Condition, Iq, IqKind, StreamCondition, StreamError};
 use crate::stream::features::Limits;
-use crate::stream::input::Heard;
+use crate::stream::input::StreamEvent;
 use crate::stream::negotiation::{Action, Actions, Negotiation, Settings, Stage};
 use crate::tls::Purpose;
 
@@ -28,7 +28,7 @@ type Failed = Option<StreamError>;
 
 /// How far a connection has come when its stream begins.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Begun {
+pub(super) enum StartState {
     /// TLS is due.
     Direct,
     /// The stream is in the clear.
@@ -41,22 +41,22 @@ pub(super) enum Begun {
 pub(super) async fn negotiate(
     c2s: &C2s,
     connection: &mut Connection,
-    begun: Begun,
+    begun: StartState,
     session_due: &Deadline,
 ) -> Result<Session, Failed> {
     let mut driver = Driver::new(c2s, connection, session_due);
     let offer = match begun {
-        Begun::Direct => Some(driver.handshake(Purpose::Direct, None).await?),
-        Begun::StartTls => None,
-        Begun::Web(tls) => Some(driver.unbound(tls)),
+        StartState::Direct => Some(driver.handshake(Purpose::Direct, None).await?),
+        StartState::StartTls => None,
+        StartState::Web(tls) => Some(driver.unbound(tls)),
     };
     let mut machine = Negotiation::new(settings(c2s), offer);
     loop {
         while let Some(heard) = driver.hear() {
             let actions = match heard {
-                Ok(Heard::Header(header)) => machine.header(&header),
-                Ok(Heard::Element(frame)) => machine.element(&frame),
-                Ok(Heard::End) => machine.ended(),
+                Ok(StreamEvent::Header(header)) => machine.header(&header),
+                Ok(StreamEvent::Element(frame)) => machine.element(&frame),
+                Ok(StreamEvent::End) => machine.ended(),
                 Err(error) => machine.fail(error),
             };
             if let Some(session) = driver.carry_out(&mut machine, actions).await? {
@@ -96,7 +96,7 @@ impl<'a> Driver<'a> {
     }
 
     /// What has been read already, if it is whole.
-    fn hear(&mut self) -> Option<Result<Heard, StreamError>> {
+    fn hear(&mut self) -> Option<Result<StreamEvent, StreamError>> {
         self.connection.input.heard().map_err(StreamError::from).transpose()
     }
 
@@ -335,7 +335,7 @@ impl<'a> Driver<'a> {
         let Some(user) = machine.user() else { return Ok((None, Err(None))) };
         let taken = match self.c2s.hosts.sessions.find_resumable(user, id) {
             Some(handle) => {
-                let mut asked = Asked { c2s: self.c2s, answer: handle.take_over() };
+                let mut asked = TakeOverGuard { c2s: self.c2s, answer: handle.take_over() };
                 timeout(TAKE_OVER, &mut asked.answer).await.ok().and_then(Result::ok)
             }
             None => return Ok((None, Err(handled(&self.c2s.hosts, user, id).await))),
@@ -345,7 +345,7 @@ impl<'a> Driver<'a> {
         let handle = session.handle().clone();
         match session.link(|link| link.resumed(h)) {
             Ok(gone) => {
-                self.connection.delivered = gone.iter().flat_map(Delivery::marks).collect();
+                self.connection.delivered = gone.iter().flat_map(Delivery::markers).collect();
             }
             Err(error) => {
                 // In a task of its own: a negotiation may be dropped, an end must not.
@@ -366,12 +366,12 @@ impl<'a> Driver<'a> {
 
 /// A session that another task was asked for. If it comes when nobody waits for it any more, it goes
 /// on waiting for its client.
-struct Asked<'a> {
+struct TakeOverGuard<'a> {
     c2s: &'a C2s,
     answer: oneshot::Receiver<Session>,
 }
 
-impl Drop for Asked<'_> {
+impl Drop for TakeOverGuard<'_> {
     fn drop(&mut self) {
         self.answer.close();
         if let Ok(session) = self.answer.try_recv() {

@@ -7,7 +7,7 @@ use clap::builder::ValueHint;
 use clap::{Arg, ArgAction, ArgMatches, Command as Clap, value_parser};
 use serde_json::{Map, Value};
 
-use super::{Problem, ask};
+use super::{Problem, prompt};
 use crate::admin::{COMMANDS, GROUPS};
 use crate::host::command::{Argument, ArgumentKind, Arguments, Command};
 
@@ -75,14 +75,14 @@ pub(super) fn collect(command: &dyn Command, matches: &ArgMatches) -> Result<Arg
             ArgumentKind::Flag => matches.get_flag(argument.name).then_some(Value::Bool(true)),
             ArgumentKind::Number => matches.get_one::<u64>(argument.name).map(|n| (*n).into()),
             ArgumentKind::Lines => {
-                Some(ask::lines(matches.get_one::<PathBuf>(argument.name))?.into())
+                Some(prompt::lines(matches.get_one::<PathBuf>(argument.name))?.into())
             }
             ArgumentKind::Password => {
                 let is_random = has_random(command) && matches.get_flag("random");
                 match (is_random, matches.get_flag("password-stdin")) {
                     (true, _) => None,
-                    (false, true) => Some(ask::password_from_stdin()?.into()),
-                    (false, false) => Some(ask::new_password()?.into()),
+                    (false, true) => Some(prompt::password_from_stdin()?.into()),
+                    (false, false) => Some(prompt::new_password()?.into()),
                 }
             }
             ArgumentKind::Account

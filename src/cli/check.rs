@@ -12,8 +12,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::arguments::Options;
+use super::instance::{self, Place};
 use super::output::Output;
-use super::place::{self, Place};
 use super::{Exit, Problem};
 use crate::clock::Clock;
 use crate::config::{Backend, Config, DEFAULT_DOMAIN};
@@ -44,7 +44,7 @@ struct Finding {
 
 /// Checks the configuration. Ends with 6 if there is an error; a warning is none.
 pub(super) fn run(options: &Options, output: &Output) -> Result<Exit, Problem> {
-    let place = place::find(options)?;
+    let place = instance::find(options)?;
     let findings = findings(&place)?;
     let subject = match &place.file {
         Some(file) => file.display().to_string(),
@@ -64,7 +64,7 @@ pub(super) fn run(options: &Options, output: &Output) -> Result<Exit, Problem> {
         None => "No configuration file; the defaults are used.".to_owned(),
     };
     text.push_str(&lines);
-    if let Some(note) = place::here_alone(&place.config) {
+    if let Some(note) = instance::here_alone(&place.config) {
         text.push_str(&format!("\nNote: {note}."));
     }
     let json = json!({

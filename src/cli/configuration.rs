@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::arguments::Options;
 use super::output::Output;
-use super::{Exit, Problem, check, place};
+use super::{Exit, Problem, check, instance};
 use crate::config::{DEFAULT_DATA, DEFAULT_DOMAIN, commented, explain};
 use crate::files;
 
@@ -27,8 +27,8 @@ pub(super) fn init(
         return Err(Problem::new(Exit::Invalid, text));
     }
     let domain = match &options.domain {
-        Some(domain) => place::prepared(domain)?,
-        None => place::remembered(Path::new(DEFAULT_DATA))?.unwrap_or(DEFAULT_DOMAIN.to_owned()),
+        Some(domain) => instance::prepared(domain)?,
+        None => instance::remembered(Path::new(DEFAULT_DATA))?.unwrap_or(DEFAULT_DOMAIN.to_owned()),
     };
     let file = options.config.clone().unwrap_or_else(|| PathBuf::from("waxwing.toml"));
     write(&file, &commented(&domain), matches.get_flag("force")).map_err(|error| {

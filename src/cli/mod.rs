@@ -17,16 +17,16 @@
 //! | 7 | not confirmed: the command deletes data and needs `--yes` |
 
 mod arguments;
-mod ask;
 mod check;
 mod configuration;
-mod direct;
+mod first_run;
+mod instance;
+mod man_and_completions;
 mod output;
-mod papers;
-mod place;
+mod prompt;
+mod run_admin_command;
 mod serve;
 pub mod specifications;
-mod welcome;
 
 use std::io;
 use std::process::ExitCode;
@@ -71,10 +71,10 @@ pub fn main() -> ExitCode {
 fn dispatch(matches: &ArgMatches, options: &Options, output: &Output) -> Result<Exit, Problem> {
     let (name, of_command) = matches.subcommand().expect("clap wants a subcommand");
     match name {
-        "completions" => papers::completions(of_command),
+        "completions" => man_and_completions::completions(of_command),
         "config" => configuration::dispatch(of_command, options, output),
         "init" => configuration::init(of_command, options, output),
-        "man" => papers::man(of_command, output),
+        "man" => man_and_completions::man(of_command, output),
         "serve" => serve::run(options),
         _ => {
             let (command, of_command) = arguments::admin_command(matches);
@@ -86,8 +86,8 @@ fn dispatch(matches: &ArgMatches, options: &Options, output: &Output) -> Result<
                 confirmed: arguments::is_confirmed(command, of_command),
                 format: Some(if options.is_json { Format::Json } else { Format::Text }),
             };
-            let place = place::find(options)?;
-            let (outcome, exit) = direct::run(&place, command, request)?;
+            let place = instance::find(options)?;
+            let (outcome, exit) = run_admin_command::run(&place, command, request)?;
             match output.outcome(&outcome)? {
                 Exit::Ok => Ok(exit),
                 partly => Ok(partly),

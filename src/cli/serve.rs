@@ -13,10 +13,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
 
 use super::arguments::Options;
-use super::place::{self, Place};
-use super::{Exit, Problem, welcome};
+use super::instance::{self, Place};
+use super::{Exit, Problem, first_run};
 use crate::admin::{password, socket};
-use crate::c2s::Entry;
+use crate::c2s::ListenerKind;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::host::command::CommandCx;
@@ -29,7 +29,7 @@ use crate::tls;
 
 /// Runs the server to its end.
 pub(super) fn run(options: &Options) -> Result<Exit, Problem> {
-    let place = place::find(options)?;
+    let place = instance::find(options)?;
     let log = log::init(&place.config.log)
         .map_err(|error| Problem::new(Exit::Configuration, error.to_string()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -46,7 +46,7 @@ async fn serve(place: &Place, options: &Options, log: &LogHandle) -> Result<Exit
     let config = &place.config;
     let Some(_lock) = lock(place, &mut signals).await? else { return Ok(Exit::Ok) };
     place.remember()?;
-    if let Some(note) = place::here_alone(config).filter(|_| place.file.is_some()) {
+    if let Some(note) = instance::here_alone(config).filter(|_| place.file.is_some()) {
         tracing::warn!("{note}");
     }
     let tasks = Tasks::new();
@@ -101,10 +101,10 @@ fn log_start(place: &Place, server: &Server) {
     let domains: Vec<_> = server.hosts().all().iter().map(|host| host.domain.as_str()).collect();
     let listeners = server.addresses().iter().map(|(entry, address)| {
         let name = match entry {
-            Entry::Direct => "tls",
-            Entry::Http => "http",
-            Entry::Https => "https",
-            Entry::StartTls => "starttls",
+            ListenerKind::Direct => "tls",
+            ListenerKind::Http => "http",
+            ListenerKind::Https => "https",
+            ListenerKind::StartTls => "starttls",
         };
         format!("{name} {address}")
     });
@@ -168,7 +168,7 @@ async fn start(place: &Place, storage: Arc<dyn Storage>, tasks: &Tasks) -> Resul
 fn reload(options: &Options, log: &LogHandle, server: &Server) {
     let now = NotifyState::monotonic_usec_now().unwrap_or(NotifyState::MonotonicUsec(0));
     tell(&[NotifyState::Reloading, now]);
-    match place::find(options) {
+    match instance::find(options) {
         // The log last: if a certificate is wrong, nothing changes.
         Ok(place) => match server.reload(place.config) {
             Ok(config) => {
@@ -212,7 +212,7 @@ async fn welcome_newcomer(
     let made = place.config.host(user.domain()).is_some_and(|host| host.certificate.is_none());
     let facts = server.certificates().into_iter().find(|facts| facts.domain == user.domain());
     let file = tls::kept_certificate(&place.config, user.domain());
-    let text = welcome::text(&welcome::Newcomer {
+    let text = first_run::text(&first_run::Newcomer {
         place,
         program: &program,
         directory: &directory,

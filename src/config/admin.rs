@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use super::error::Problems;
-use super::kind::{Accounts, Path};
 use super::section::{Fields, section};
+use super::value::{Accounts, Path};
 use crate::jid::BareJid;
 
 section! {

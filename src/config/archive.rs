@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::kind::{Count, Retention, Switch};
 use super::section::section;
 use super::units::days;
+use super::value::{Count, Retention, Switch};
 
 section! {
     /// Message archives: what is kept, and for how long (XEP-0313).

@@ -1,7 +1,7 @@
 //! `[auth]`: how people log in.
 
-use super::kind::{Count, Switch};
 use super::section::section;
+use super::value::{Count, Switch};
 
 section! {
     /// Logins.

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::kind::{Accounts, Count, Size, Time};
 use super::section::section;
 use super::units::{GIB, KIB, MIB, minutes, seconds};
+use super::value::{Accounts, Count, Size, Time};
 use crate::jid::BareJid;
 
 section! {

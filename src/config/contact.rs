@@ -1,7 +1,7 @@
 //! `[contact]`: whom people and other servers may write to.
 
-use super::kind::Uris;
 use super::section::section;
+use super::value::Uris;
 
 section! {
     /// Contact addresses of the people who run this server. They are public (XEP-0157): for operators

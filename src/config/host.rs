@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use super::error::Problems;
-use super::kind::{Domain, Path};
 use super::section::{Fields, section};
+use super::value::{Domain, Path};
 use crate::jid::{BareJid, JidError};
 
 section! {

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::error::Problems;
-use super::kind::{Count, Size, Time};
 use super::section::{Fields, section};
 use super::units::{GIB, KIB, MIB, display_size, minutes, seconds};
+use super::value::{Count, Size, Time};
 
 section! {
     /// Limits for sizes, times and numbers. Each queue and each wait of the server has its limit here.

@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use ipnet::IpNet;
 
 use super::error::Problems;
-use super::kind::{Addresses, Location, Machines, Origins, WebSocket};
 use super::section::{Fields, section};
+use super::value::{Addresses, Location, Machines, Origins, WebSocket};
 
 section! {
     /// Addresses and ports for client connections.

@@ -1,7 +1,7 @@
 //! `[log]`: what is written about our doings.
 
-use super::kind::{Levels, OneOf};
 use super::section::{choice, section};
+use super::value::{Levels, OneOf};
 
 choice! {
     /// Format of log lines.

@@ -10,11 +10,9 @@ mod archive;
 mod auth;
 mod budgets;
 mod contact;
-mod elsewhere;
 mod error;
-mod head;
+mod foreign_options;
 mod host;
-mod kind;
 mod limits;
 mod listen;
 mod log;
@@ -27,7 +25,9 @@ mod section;
 mod storage;
 #[cfg(test)]
 mod tests;
+mod top_level;
 pub mod units;
+mod value;
 mod variables;
 
 use std::path::{Path, PathBuf};

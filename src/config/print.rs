@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::head::Head;
 use super::section::{Applies, Entry, Section};
+use super::top_level::Head;
 use super::{
     AdminConfig, ArchiveConfig, AuthConfig, BudgetsConfig, ContactConfig, HostConfig, LimitsConfig,
     ListenConfig, LogConfig, RegistrationConfig, StorageConfig, nearest,
@@ -153,7 +153,7 @@ pub fn commented(domain: &str) -> String {
             comment(&mut out, &format!("A change is applied {}.", applies(entry.applies)));
             match (&entry.default, entry.example) {
                 (_, _) if entry.required => {
-                    let value = super::kind::quote(domain);
+                    let value = super::value::quote(domain);
                     push(&mut out, format_args!("{} = {value}\n", entry.name));
                 }
                 (Some(default), _) => push(&mut out, format_args!("#{} = {default}\n", entry.name)),

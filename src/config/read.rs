@@ -7,11 +7,11 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::elsewhere::{Meant, meant, meant_section, other_server, other_toml};
 use super::error::{ConfigErrors, Problems};
-use super::head::Head;
+use super::foreign_options::{Meant, meant, meant_section, other_server, other_toml};
 use super::print::{SectionDocs, sections};
 use super::section::{Fields, Section, table_of};
+use super::top_level::Head;
 use super::variables::{self, Lookup};
 use super::{
     AdminConfig, ArchiveConfig, AuthConfig, BudgetsConfig, Config, ContactConfig, DEFAULT_DOMAIN,

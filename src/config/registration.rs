@@ -1,7 +1,7 @@
 //! `[registration]`: what people may do to their accounts without the administrator.
 
-use super::kind::{Count, Switch, Words};
 use super::section::section;
+use super::value::{Count, Switch, Words};
 
 section! {
     /// In-band registration: what users may do without the administrator (XEP-0077).

@@ -3,8 +3,8 @@
 
 use std::fmt;
 
-use super::head::Head;
 use super::section::Section;
+use super::top_level::Head;
 use super::{Config, HostConfig};
 
 /// A change in the file that a reload does not apply.

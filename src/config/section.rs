@@ -17,7 +17,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::Problems;
-use super::kind::Kind;
+use super::value::Kind;
 
 /// One struct of the configuration.
 pub(super) trait Section: Sized {
@@ -151,7 +151,7 @@ macro_rules! section {
             }
 
             fn entries(domains: &[String]) -> Vec<$crate::config::section::Entry> {
-                use $crate::config::kind::Kind;
+                use $crate::config::value::Kind;
                 let defaults = Self::defaults(domains);
                 vec![$({
                     let kind = $kind;
@@ -179,7 +179,7 @@ macro_rules! section {
             }
 
             fn warn(&self, warnings: &mut Vec<String>) {
-                use $crate::config::kind::Kind;
+                use $crate::config::value::Kind;
                 $(
                     if let Some(text) = Kind::<$of>::warning(&$kind, &self.$name) {
                         let option = [$section, stringify!($name)].join(".");
@@ -205,7 +205,7 @@ macro_rules! section {
     };
 }
 
-/// Makes an enum of words that one may write, with the table that [`super::kind::OneOf`] reads.
+/// Makes an enum of words that one may write, with the table that [`super::value::OneOf`] reads.
 macro_rules! choice {
     (
         $(#[doc = $about:expr])+

@@ -1,7 +1,7 @@
 //! `[storage]`: how things are kept.
 
-use super::kind::{Count, OneOf};
 use super::section::{choice, section};
+use super::value::{Count, OneOf};
 
 choice! {
     /// Which database.

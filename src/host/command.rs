@@ -75,7 +75,7 @@ pub enum Permission {
 /// The life of the running server as commands see it; not there when a command works on the data
 /// directory alone.
 #[async_trait]
-pub trait Running: Send + Sync {
+pub trait ServerControl: Send + Sync {
     /// Who is online.
     fn sessions(&self) -> Vec<SessionRow>;
     /// Ends sessions: of a full JID one, of a bare JID all. Answers how many.

@@ -55,7 +55,7 @@ pub struct Hosts {
     /// Writes and reads numbers of messages as clients see them.
     pub message_ids: WireIds,
     /// The life of the running server, as commands see it.
-    pub running: OnceLock<Arc<dyn command::Running>>,
+    pub running: OnceLock<Arc<dyn command::ServerControl>>,
     /// What many share, and how much of it one of them may have.
     pub budgets: Budgets,
     /// Derives keys from passwords, a few at a time.

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::budget::{About, Action, Rule, Scope};
-use super::level::{Bounds, Held, Level};
+use super::held::{Bounds, Held, Level};
 use crate::metrics::Metrics;
 
 /// What there is to know about it.

@@ -5,16 +5,16 @@ mod archives;
 mod budget;
 mod client;
 mod connections;
-mod guesses;
-mod kept;
+mod failed_logins;
+mod held;
 mod keyed;
-mod level;
 mod memory;
 mod open_files;
 mod origin;
 mod print;
 mod rate;
 mod registrations;
+mod stored;
 #[cfg(test)]
 mod tests;
 
@@ -27,13 +27,13 @@ pub use archives::archive_turns;
 pub use budget::{About, Action, Rule, Scope, Tally};
 pub use client::{Client, Pause};
 pub use connections::{Connections, Permit};
-pub use guesses::{Guesses, TooMany};
-pub use kept::Kept;
-pub use level::{Bounds, Held, Level};
+pub use failed_logins::{Guesses, TooMany};
+pub use held::{Bounds, Held, Level};
 pub use open_files::{connections, raise_open_files};
 pub use print::markdown;
 pub use rate::{Pace, Paces, Rate, Share, Wait};
 pub use registrations::Registrations;
+pub use stored::Kept;
 
 use crate::config::{BudgetsConfig, Config};
 use crate::jid::BareJid;
@@ -43,12 +43,12 @@ use crate::metrics::Metrics;
 pub const ALL: &[&About] = &[
     &archives::ABOUT,
     &connections::ABOUT,
-    &guesses::ABOUT,
-    &kept::KEPT,
+    &failed_logins::ABOUT,
+    &stored::KEPT,
     &memory::ABOUT,
     &registrations::ABOUT,
     &client::TRAFFIC,
-    &kept::WAITING,
+    &stored::WAITING,
     &client::WORK,
 ];
 

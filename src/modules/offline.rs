@@ -1,4 +1,4 @@
-//! XEP-0160: messages for those who are away wait for them, by the mark "not yet delivered" that was
+//! XEP-0160: messages for those who are away wait for them, by the marker "not yet delivered" that was
 //! kept with them (docs/delivery.md). Here is how they come to a client after all.
 
 use std::sync::Arc;
@@ -41,14 +41,14 @@ impl Module for Offline {
 
 /// How much a client may have been given and not have got yet while it catches up.
 #[derive(Clone, Copy, Debug)]
-pub struct Ahead {
+pub struct ReadAhead {
     /// Messages.
     pub messages: usize,
     /// Bytes; one message is always given.
     pub bytes: usize,
 }
 
-impl Ahead {
+impl ReadAhead {
     /// As much as fits well within what a session may hold.
     #[must_use]
     pub fn within(limits: &LimitsConfig) -> Self {
@@ -64,21 +64,25 @@ impl Ahead {
 /// the session gets its messages directly. A session that wants no messages but those to its very
 /// address gets those alone, and none that waited before it was bound (XEP-0160 §2).
 ///
-/// A message that was passed by may have lost its mark to another session of the account: this one
+/// A message that was deferred may have lost its marker to another session of the account: this one
 /// finds it in the archive.
 ///
 /// May be dropped at any time: if the connection is lost, the session reads on when it is resumed.
 ///
 /// # Errors
 /// If the store fails: nothing is lost, what waits goes on waiting.
-pub async fn catch_up(hosts: &Hosts, session: &SessionHandle, ahead: Ahead) -> storage::Result<()> {
+pub async fn catch_up(
+    hosts: &Hosts,
+    session: &SessionHandle,
+    ahead: ReadAhead,
+) -> storage::Result<()> {
     if session.available().is_none() && is_behind(hosts, session).await? {
         // A client that has just been bound says in a moment whether it wants what waits.
         drop(timeout(APPEARING, session.available_at_last()).await);
     }
     // Mostly there is nothing, so look once; what comes meanwhile is held.
     let mut reading = Reading::begin(hosts, session, ahead);
-    session.hold_backlog();
+    session.buffer_backlog();
     if reading.page().await?.is_empty() && session.end_backlog() {
         return Ok(());
     }
@@ -87,8 +91,8 @@ pub async fn catch_up(hosts: &Hosts, session: &SessionHandle, ahead: Ahead) -> s
         if !reading.read(None).await? {
             return Ok(());
         }
-        // The rest: what was passed by until now. It has a number that was given until now.
-        session.hold_backlog();
+        // The rest: what was deferred until now. It has a number that was given until now.
+        session.buffer_backlog();
         if !reading.read(hosts.storage.archive().newest()).await? || session.end_backlog() {
             return Ok(());
         }
@@ -119,7 +123,7 @@ struct Reading<'a> {
     hosts: &'a Hosts,
     session: &'a SessionHandle,
     user: BareJid,
-    ahead: Ahead,
+    ahead: ReadAhead,
     in_custody: FxHashSet<MessageId>,
     /// Not only those to the session's own address, which came while it was there.
     all: bool,
@@ -127,7 +131,7 @@ struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    fn begin(hosts: &'a Hosts, session: &'a SessionHandle, ahead: Ahead) -> Self {
+    fn begin(hosts: &'a Hosts, session: &'a SessionHandle, ahead: ReadAhead) -> Self {
         let in_custody = session.begin_backlog();
         let all = session.priority() >= Some(0);
         let after = if all { None } else { session.facts().newest };
@@ -135,7 +139,7 @@ impl<'a> Reading<'a> {
         Self { hosts, session, user, ahead, in_custody, all, after }
     }
 
-    /// What comes next, oldest first: what has its mark, and of the archive what was passed by.
+    /// What comes next, oldest first: what has its marker, and of the archive what was deferred.
     async fn page(&mut self) -> storage::Result<Vec<Waiting>> {
         loop {
             let (page, end) = self.next().await?;
@@ -153,7 +157,7 @@ impl<'a> Reading<'a> {
     /// one is found. So a page ends with what both have seen; what is newer comes with the next one.
     async fn next(&self) -> storage::Result<(Vec<Waiting>, Option<MessageId>)> {
         let archive = self.hosts.storage.archive();
-        // In this order: whatever is passed by from here on is newer.
+        // In this order: whatever is deferred from here on is newer.
         let newest = archive.newest();
         let since = self.session.unread();
         let mut page = archive.waiting(&self.user, self.after, PAGE).await?;
@@ -201,7 +205,7 @@ impl<'a> Reading<'a> {
     fn is_late(&self, waiting: &Waiting) -> bool {
         let waited = self.hosts.clock.now().as_micros() - waiting.at.as_micros();
         let is_prompt = waited < PROMPT.as_micros() as i64;
-        self.all && !(is_prompt && self.session.has_passed(waiting.id))
+        self.all && !(is_prompt && self.session.was_deferred(waiting.id))
     }
 
     /// Until there is nothing more, or nothing up to `last`. `false` if the session has ended.
@@ -213,11 +217,13 @@ impl<'a> Reading<'a> {
             let blocked = hosts.block_list(&self.user).await?;
             for waiting in &page {
                 self.after = Some(waiting.id);
-                if self.in_custody.contains(&waiting.id) || session.has_custody(waiting.id) {
+                if self.in_custody.contains(&waiting.id) || session.is_in_flight(waiting.id) {
                     continue;
                 }
                 let is_late = self.is_late(waiting);
-                let Some(stanza) = again(hosts, &self.user, waiting, is_late) else { continue };
+                let Some(stanza) = as_redelivery(hosts, &self.user, waiting, is_late) else {
+                    continue;
+                };
                 if !self.all && stanza.head().to.as_ref() != Some(&**session.jid()) {
                     continue;
                 }
@@ -227,7 +233,7 @@ impl<'a> Reading<'a> {
                     hosts.storage.archive().delivered(&self.user, &[waiting.id]).await?;
                     continue;
                 }
-                session.custody_below(ahead.messages, ahead.bytes).await;
+                session.in_flight_below(ahead.messages, ahead.bytes).await;
                 if session.deliver_waiting(stanza, waiting.id).is_err() {
                     return Ok(false);
                 }
@@ -254,7 +260,12 @@ pub fn pass_on(hosts: &Hosts, user: &BareJid) {
 ///
 /// DEPARTS: XEP-0203 §2 – beside ours there may be a `<delay/>` of its sender, who has been on a bad
 /// network (XEP-0198 §4) and knows best when it was written. `from` tells them apart.
-fn again(hosts: &Hosts, user: &BareJid, waiting: &Waiting, is_late: bool) -> Option<Arc<Stanza>> {
+fn as_redelivery(
+    hosts: &Hosts,
+    user: &BareJid,
+    waiting: &Waiting,
+    is_late: bool,
+) -> Option<Arc<Stanza>> {
     let frame = Frame::from_bytes(waiting.xml.clone()).ok();
     let Some(Ok(Stanza::Message(mut message))) = frame.map(Stanza::read) else {
         tracing::error!(jid = %user, id = waiting.id.get(), "a stored message is damaged");

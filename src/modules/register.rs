@@ -13,7 +13,7 @@ use crate::host::{Cx, Hosts, IqHandler, IqReply, Manifest, Module, Registry, Sco
 use crate::jid::{BareJid, FullJid};
 use crate::ns;
 use crate::payload::data_form::{self, Field, FieldKind, Form, FormKind, Submitted};
-use crate::roster::farewell::farewell;
+use crate::roster::contact_removal::farewell;
 use crate::session::{CloseReason, SessionHandle};
 use crate::stanza::{Condition, Iq, IqKind, Stanza, StanzaError};
 use crate::storage::{Created, NewAccount, ScramKeys};

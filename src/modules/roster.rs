@@ -15,8 +15,8 @@ use crate::host::{
 };
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::ns;
-use crate::roster::farewell::farewell;
-use crate::roster::item::{self, Wish};
+use crate::roster::contact_removal::farewell;
+use crate::roster::item::{self, RosterSet};
 use crate::roster::subscription::{State, Step, Way};
 use crate::session::SessionHandle;
 use crate::stanza::{
@@ -55,9 +55,9 @@ impl IqHandler for Roster {
         if request.kind == IqKind::Get {
             return get(cx, &user, &query).await;
         }
-        match Wish::read(&user, &query)? {
-            Wish::Keep { jid, name, groups } => set(cx, &user, jid, name, groups).await,
-            Wish::Remove(jid) => remove(cx, &user, &jid).await,
+        match RosterSet::read(&user, &query)? {
+            RosterSet::Keep { jid, name, groups } => set(cx, &user, jid, name, groups).await,
+            RosterSet::Remove(jid) => remove(cx, &user, &jid).await,
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::xml::{ElementRef, Node, element};
 
 /// What a client asks for with a roster set.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Wish {
+pub enum RosterSet {
     /// The contact is to be in the roster, under this name and in these groups (RFC 6121 §2.3, §2.4).
     Keep {
         /// Who. Bare.
@@ -22,7 +22,7 @@ pub enum Wish {
     Remove(Jid),
 }
 
-impl Wish {
+impl RosterSet {
     /// Reads the `<query/>` of a roster set of `user`.
     ///
     /// What it says about subscriptions is the server's business and not read, but for `remove`
@@ -121,17 +121,17 @@ const MAX_GROUPS: usize = 100;
 
 #[cfg(test)]
 mod tests {
-    use super::{Wish, listed, new, removed};
+    use super::{RosterSet, listed, new, removed};
     use crate::jid::{BareJid, Jid};
     use crate::stanza::Condition;
     use crate::storage::{RosterItem, Subscription};
     use crate::xml::Frame;
 
-    fn read(items: &str) -> Result<Wish, Condition> {
+    fn read(items: &str) -> Result<RosterSet, Condition> {
         let xml = format!("<query xmlns='jabber:iq:roster'>{items}</query>");
         let frame = Frame::from_bytes(xml).unwrap();
         let user = BareJid::parse("romeo@localhost").unwrap();
-        Wish::read(&user, &frame.root()).map_err(|error| error.condition)
+        RosterSet::read(&user, &frame.root()).map_err(|error| error.condition)
     }
 
     fn jid(text: &str) -> Jid {
@@ -176,7 +176,7 @@ mod tests {
         let longest = "n".repeat(1023);
         let kept = |name: &str, groups: &[&str]| {
             let groups = groups.iter().map(|&group| group.to_owned()).collect();
-            Ok(Wish::Keep { jid: jid("juliet@localhost"), name: name.to_owned(), groups })
+            Ok(RosterSet::Keep { jid: jid("juliet@localhost"), name: name.to_owned(), groups })
         };
         let cases = [
             ("<item jid='juliet@localhost'/>".to_owned(), kept("", &[])),
@@ -202,7 +202,7 @@ mod tests {
             (
                 "<item jid='juliet@localhost' subscription='remove'><group/><group/></item>"
                     .to_owned(),
-                Ok(Wish::Remove(jid("juliet@localhost"))),
+                Ok(RosterSet::Remove(jid("juliet@localhost"))),
             ),
         ];
         for (items, wish) in cases {

@@ -46,16 +46,16 @@ pub async fn arrives(
     let kind = message.kind;
     let is_there = !recipients(&sessions, resource, kind)?.is_empty();
     let recipient = Recipient { user, has_account, is_there };
-    let mark = mam::keep(cx, &recipient, &mut message).await?;
+    let marker = mam::keep(cx, &recipient, &mut message).await?;
     let stanza = Arc::new(Stanza::Message(message));
     // Those who are there now: who came meanwhile may have looked for what waits before this did.
     let sessions = cx.hosts.sessions.of(user);
     let resource = resource.filter(|full| sessions.iter().any(|s| s.jid() == *full));
     let now = recipients(&sessions, resource, kind).unwrap_or_default();
-    let given = now.iter().filter(|session| deliver(session, &stanza, mark)).count();
+    let given = now.iter().filter(|session| deliver(session, &stanza, marker)).count();
     cx.keeping.delivered(given);
-    if let Some(mark) = mark.filter(|_| given == 0) {
-        sessions.iter().for_each(|session| session.leave_out(mark));
+    if let Some(marker) = marker.filter(|_| given == 0) {
+        sessions.iter().for_each(|session| session.leave_out(marker));
     }
     // It was there when we looked, and has ended or is being closed.
     if given == 0 && must_be_read(&stanza) {
@@ -98,9 +98,9 @@ fn recipients(
 }
 
 /// `false` if the session does not take it, because it ends: then it waits, if it can.
-fn deliver(session: &SessionHandle, stanza: &Arc<Stanza>, mark: Option<MessageId>) -> bool {
-    let given = match mark {
-        Some(mark) => session.deliver_marked(Arc::clone(stanza), mark),
+fn deliver(session: &SessionHandle, stanza: &Arc<Stanza>, marker: Option<MessageId>) -> bool {
+    let given = match marker {
+        Some(marker) => session.deliver_with_marker(Arc::clone(stanza), marker),
         None => session.deliver(Arc::clone(stanza)),
     };
     given.is_ok()

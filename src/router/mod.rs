@@ -3,20 +3,20 @@
 //! What then happens to it is told by [`message`], [`presence`] and [`iq`], from top to bottom.
 
 pub mod bounce;
-mod end;
 pub mod iq;
 pub mod message;
 pub mod presence;
 pub mod probe;
+mod session_end;
 pub mod subscription;
 
-pub use end::session_ended;
+pub use session_end::session_ended;
 
 use smallvec::SmallVec;
 
 use crate::host::{Cx, Halt, Host, Hosts, Keeping, Origin, Outbox, not_stored};
 use crate::jid::{BareJid, FullJid, Jid};
-use crate::modules::offline::{self, Ahead};
+use crate::modules::offline::{self, ReadAhead};
 use crate::session::SessionHandle;
 use crate::stanza::{Condition, Head, Stanza};
 use crate::storage::{Handled, Receipt, StorageError};
@@ -36,7 +36,7 @@ pub enum Destination<'a> {
 
 /// A stanza of one of our clients that was carried to the end.
 #[derive(Debug)]
-pub struct Taken {
+pub struct Processed {
     /// As it was sent, with `from` stamped: for the error, should a receipt say that it was not kept.
     pub stanza: Stanza,
     /// These resolve when all that was kept of it is on the disk. Only then it is handled
@@ -57,7 +57,7 @@ pub async fn from_client(
     origin: &Origin,
     mut stanza: Stanza,
     handled: Option<Handled>,
-) -> Taken {
+) -> Processed {
     stanza.head_mut().from = Some(session.jid().clone().into_jid());
     let copy = stanza.clone(); // a few reference counts; it is there if it must be bounced
     let mut keeping = Keeping::of(&stanza, handled);
@@ -76,7 +76,7 @@ pub async fn from_client(
         drain(hosts, &mut outbox, &mut keeping, Some(session)).await;
     }
     let is_counted = handled.is_some() && keeping.handled.is_none();
-    Taken { stanza: copy, receipts: keeping.receipts, is_counted, steps: keeping.steps }
+    Processed { stanza: copy, receipts: keeping.receipts, is_counted, steps: keeping.steps }
 }
 
 /// A stanza of one of our clients was not kept after all: it learns of that.
@@ -103,7 +103,7 @@ pub async fn from_us(hosts: &Hosts, stanza: Stanza) {
 
 /// A session reads what waits for its account, when it is to. May be dropped at any time.
 pub async fn catch_up(hosts: &Hosts, session: &SessionHandle) {
-    let ahead = Ahead::within(&hosts.config.load().limits);
+    let ahead = ReadAhead::within(&hosts.config.load().limits);
     if session.expects_backlog() {
         Box::pin(offline::look(hosts, session)).await;
     }
@@ -145,7 +145,9 @@ async fn arrive(cx: &mut Cx<'_>, stanza: Stanza) -> Result<(), Halt> {
     let destination = destination(hosts, &to);
     match (&destination, stanza) {
         (Destination::Elsewhere, stanza) => elsewhere(cx, &stanza),
-        (Destination::Host(host), Stanza::Iq(iq)) => iq::for_host(&mut on(cx, host), iq).await,
+        (Destination::Host(host), Stanza::Iq(iq)) => {
+            iq::for_host(&mut for_host(cx, host), iq).await
+        }
         // Nobody reads what is sent to a domain.
         (Destination::Host(_), Stanza::Message(_)) => Err(Condition::ServiceUnavailable.into()),
         // No room is there: its client would wait for an answer (XEP-0045 §7.2).
@@ -154,28 +156,28 @@ async fn arrive(cx: &mut Cx<'_>, stanza: Stanza) -> Result<(), Halt> {
         }
         (Destination::Host(_), Stanza::Presence(_)) => Err(Halt::Drop),
         (Destination::Account(host, user), Stanza::Iq(iq)) => {
-            iq::for_account(&mut on(cx, host), user, iq).await
+            iq::for_account(&mut for_host(cx, host), user, iq).await
         }
         (Destination::Session(host, full), Stanza::Iq(iq)) => {
-            iq::for_session(&mut on(cx, host), full, iq).await
+            iq::for_session(&mut for_host(cx, host), full, iq).await
         }
         (Destination::Account(host, user), Stanza::Message(message)) => {
-            message::arrives(&mut on(cx, host), user, None, message).await
+            message::arrives(&mut for_host(cx, host), user, None, message).await
         }
         (Destination::Session(host, full), Stanza::Message(message)) => {
-            message::arrives(&mut on(cx, host), &full.to_bare(), Some(full), message).await
+            message::arrives(&mut for_host(cx, host), &full.to_bare(), Some(full), message).await
         }
         (Destination::Account(host, user), Stanza::Presence(presence)) => {
-            presence::arrives(&mut on(cx, host), user, None, presence).await
+            presence::arrives(&mut for_host(cx, host), user, None, presence).await
         }
         (Destination::Session(host, full), Stanza::Presence(presence)) => {
-            presence::arrives(&mut on(cx, host), &full.to_bare(), Some(full), presence).await
+            presence::arrives(&mut for_host(cx, host), &full.to_bare(), Some(full), presence).await
         }
     }
 }
 
 /// The same context, on the domain that is concerned now.
-fn on<'b>(cx: &'b mut Cx<'_>, host: &'b Host) -> Cx<'b> {
+fn for_host<'b>(cx: &'b mut Cx<'_>, host: &'b Host) -> Cx<'b> {
     Cx { hosts: cx.hosts, host, origin: cx.origin, outbox: cx.outbox, keeping: cx.keeping }
 }
 
@@ -207,15 +209,15 @@ async fn drain(
             bounce::bounce(&mut cx, &copy, halt);
         }
         if let Some(own) = own.filter(|_| outbox.unlock()) {
-            room(hosts, own).await;
+            wait_for_capacity(hosts, own).await;
         }
     }
 }
 
 /// Waits until there is room in the mailbox of the session whose task this is. One stanza may bring
 /// it many, as the first presence does: a client that reads them must not be closed for it.
-async fn room(hosts: &Hosts, own: &SessionHandle) {
-    own.below(hosts.config.load().limits.inbox_stanzas / 2).await;
+async fn wait_for_capacity(hosts: &Hosts, own: &SessionHandle) {
+    own.wait_for_capacity(hosts.config.load().limits.inbox_stanzas / 2).await;
 }
 
 /// A head without addressee means the sender's own account (RFC 6120 §10.3).

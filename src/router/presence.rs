@@ -100,7 +100,7 @@ async fn available(
     session.appeared();
     broadcast(cx, session, &items, &presence);
     if first {
-        look_around(cx, session, &user, &items).await;
+        initial_presence(cx, session, &user, &items).await;
     }
     Ok(())
 }
@@ -167,7 +167,7 @@ fn broadcast(cx: &mut Cx<'_>, session: &SessionHandle, items: &[RosterItem], pre
 
 /// The first presence of a session (RFC 6121 §4.2.2, §4.3.1): it learns who is there, and who asked
 /// for a subscription while it was away.
-async fn look_around(
+async fn initial_presence(
     cx: &mut Cx<'_>,
     session: &SessionHandle,
     user: &BareJid,
@@ -180,7 +180,7 @@ async fn look_around(
         }
     }
     for request in roster::waiting_requests(items) {
-        super::room(cx.hosts, session).await;
+        super::wait_for_capacity(cx.hosts, session).await;
         lost(session, session.deliver(Arc::new(Stanza::Presence(request))).is_err());
     }
     // From the session, so that it alone hears the answers: what it asks does not leave this server,

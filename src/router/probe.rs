@@ -48,7 +48,7 @@ pub async fn arrives(
     let Some(from) = probe.head.from.clone() else { return Err(Halt::Drop) };
     let is_own = from.bare_str() == user.as_str();
     if !is_own && !cx.shows_presence(user, &from).await? {
-        strangers(cx, user, resource, probe, &from);
+        reply_without_subscription(cx, user, resource, probe, &from);
         return Ok(());
     }
     let sessions = cx.hosts.sessions.of(user);
@@ -78,7 +78,7 @@ pub async fn arrives(
 /// Who may not see the user hears of the sessions that have shown themselves to him, and nothing but
 /// that they are there (RFC 6121 §4.6.6). Else he hears that he may not, from the account, be there
 /// one or not (§4.3.2, §8.5.1); what she has approved in advance stays approved.
-fn strangers(
+fn reply_without_subscription(
     cx: &mut Cx<'_>,
     user: &BareJid,
     resource: Option<&FullJid>,

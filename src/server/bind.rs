@@ -9,7 +9,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use tokio::net::{TcpListener, TcpSocket};
 
-use crate::c2s::Entry;
+use crate::c2s::ListenerKind;
 use crate::config::ListenConfig;
 
 /// An address on which we cannot listen.
@@ -27,19 +27,21 @@ pub struct Refused {
 ///
 /// # Errors
 /// All that cannot be had. Nothing is listening then.
-pub(super) fn bind(listen: &ListenConfig) -> Result<Vec<(Entry, TcpListener)>, Vec<Refused>> {
+pub(super) fn bind(
+    listen: &ListenConfig,
+) -> Result<Vec<(ListenerKind, TcpListener)>, Vec<Refused>> {
     bind_with(listen, open)
 }
 
 fn bind_with<L>(
     listen: &ListenConfig,
     mut open: impl FnMut(SocketAddr, bool) -> io::Result<L>,
-) -> Result<Vec<(Entry, L)>, Vec<Refused>> {
+) -> Result<Vec<(ListenerKind, L)>, Vec<Refused>> {
     let doors = [
-        (Entry::StartTls, "listen.c2s", &listen.c2s),
-        (Entry::Direct, "listen.c2s_tls", &listen.c2s_tls),
-        (Entry::Http, "listen.http", &listen.http),
-        (Entry::Https, "listen.https", &listen.https),
+        (ListenerKind::StartTls, "listen.c2s", &listen.c2s),
+        (ListenerKind::Direct, "listen.c2s_tls", &listen.c2s_tls),
+        (ListenerKind::Http, "listen.http", &listen.http),
+        (ListenerKind::Https, "listen.https", &listen.https),
     ];
     let (mut listeners, mut refused) = (Vec::new(), Vec::new());
     for (entry, option, addresses) in doors {

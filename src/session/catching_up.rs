@@ -6,7 +6,7 @@ use std::time::Duration;
 use rustc_hash::FxHashSet;
 
 use super::SessionHandle;
-use super::backlog::{ArchivePage, Backlog};
+use super::catch_up::{ArchivePage, CatchUp};
 use crate::storage::MessageId;
 
 impl SessionHandle {
@@ -16,15 +16,15 @@ impl SessionHandle {
         self.inbox().backlog(|backlog| backlog.read_archive(page))
     }
 
-    /// The client has the messages with these marks.
-    pub fn release(&self, marks: &[MessageId]) {
-        self.inbox().release(marks);
+    /// The client has the messages with these markers.
+    pub fn release(&self, markers: &[MessageId]) {
+        self.inbox().release(markers);
     }
 
     /// The session was given this message and its client has not got it yet.
     #[must_use]
-    pub fn has_custody(&self, mark: MessageId) -> bool {
-        self.inbox().has_custody(mark)
+    pub fn is_in_flight(&self, marker: MessageId) -> bool {
+        self.inbox().is_in_flight(marker)
     }
 
     /// What waits for its account is to be read, and what comes meanwhile comes in its turn.
@@ -34,7 +34,7 @@ impl SessionHandle {
 
     /// It has just been bound, and may yet ask for what waits.
     pub fn expect_backlog(&self) {
-        self.inbox().backlog(Backlog::expect);
+        self.inbox().backlog(CatchUp::expect);
     }
 
     /// It may yet ask for what waits.
@@ -45,7 +45,7 @@ impl SessionHandle {
 
     /// Nothing waited when it was bound.
     pub fn dismiss_backlog(&self) {
-        self.inbox().backlog(Backlog::dismiss);
+        self.inbox().backlog(CatchUp::dismiss);
     }
 
     /// It has told whether it is available. What it reads of what waits depends on that.
@@ -71,14 +71,14 @@ impl SessionHandle {
         self.inbox().backlog_wanted().await;
     }
 
-    /// The reading begins: what comes is passed by. Answers what the session has already.
+    /// The reading begins: what comes is deferred. Answers what the session has already.
     #[must_use]
     pub fn begin_backlog(&self) -> FxHashSet<MessageId> {
-        self.inbox().backlog(Backlog::begin)
+        self.inbox().backlog(CatchUp::begin)
     }
 
-    /// The first message that was passed by and has not been read: it and those behind it may have lost
-    /// their marks to another session of the account.
+    /// The first message that was deferred and has not been read: it and those behind it may have lost
+    /// their markers to another session of the account.
     #[must_use]
     pub fn unread(&self) -> Option<MessageId> {
         self.inbox().backlog(|backlog| backlog.unread())
@@ -86,10 +86,10 @@ impl SessionHandle {
 
     /// A message for the account waits, and no session took it. If this one is so new that it may
     /// not have told yet whether it wants messages, nothing overtakes it.
-    pub fn leave_out(&self, mark: MessageId) {
+    pub fn leave_out(&self, marker: MessageId) {
         let is_new = self.facts().since.elapsed() < JUST_BOUND;
         if is_new && self.available().is_none() {
-            self.inbox().backlog(|backlog| backlog.leave_out(mark));
+            self.inbox().backlog(|backlog| backlog.leave_out(marker));
         }
     }
 
@@ -99,15 +99,15 @@ impl SessionHandle {
         self.inbox().backlog(|backlog| backlog.left_out())
     }
 
-    /// The message came while the session was there, and was passed by as others waited before it.
+    /// The message came while the session was there, and was deferred as others waited before it.
     #[must_use]
-    pub fn has_passed(&self, mark: MessageId) -> bool {
-        self.inbox().backlog(|backlog| backlog.has_passed(mark))
+    pub fn was_deferred(&self, marker: MessageId) -> bool {
+        self.inbox().backlog(|backlog| backlog.was_deferred(marker))
     }
 
-    /// The end is near: what comes is held, and what was passed by has lower numbers.
-    pub fn hold_backlog(&self) {
-        self.inbox().backlog(Backlog::hold);
+    /// The end is near: what comes is held, and what was deferred has lower numbers.
+    pub fn buffer_backlog(&self) {
+        self.inbox().backlog(CatchUp::buffer);
     }
 
     /// All that waits has been read. `false`: too much came meanwhile, or it was asked for again, so
@@ -119,14 +119,14 @@ impl SessionHandle {
 
     /// There is no connection, and much waits: stanzas that are worthless later are refused until
     /// there is one.
-    pub fn choke(&self) {
-        self.inbox().choke();
+    pub fn shed_transient(&self) {
+        self.inbox().shed_transient();
     }
 
     /// Waits until the client has all but so many messages, and bytes of them, of those that it was
     /// given. For the owner; may be dropped.
-    pub async fn custody_below(&self, messages: usize, bytes: usize) {
-        self.inbox().custody_below(messages, bytes).await;
+    pub async fn in_flight_below(&self, messages: usize, bytes: usize) {
+        self.inbox().in_flight_below(messages, bytes).await;
     }
 }
 

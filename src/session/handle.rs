@@ -223,7 +223,7 @@ impl SessionHandle {
     /// # Errors
     /// If it has ended, or does not keep up; in that case it is told to close.
     pub fn deliver(&self, stanza: Arc<Stanza>) -> Result<(), Undelivered> {
-        self.0.inbox.offer(Delivery { stanza, to: None, mark: None, read: None })
+        self.0.inbox.offer(Delivery { stanza, to: None, marker: None, read: None })
     }
 
     /// Queues a shared stanza, to be written with this session's address as `to`.
@@ -232,38 +232,46 @@ impl SessionHandle {
     /// As [`SessionHandle::deliver`].
     pub fn deliver_addressed(&self, stanza: Arc<Stanza>) -> Result<(), Undelivered> {
         let to = Some(self.0.jid.clone().into_jid());
-        self.0.inbox.offer(Delivery { stanza, to, mark: None, read: None })
+        self.0.inbox.offer(Delivery { stanza, to, marker: None, read: None })
     }
 
-    /// Queues a message whose mark falls when the client has it, once: not if the session has it
-    /// already. While the session reads what waits, or if the mailbox is full, it is passed by, and
+    /// Queues a message whose marker falls when the client has it, once: not if the session has it
+    /// already. While the session reads what waits, or if the mailbox is full, it is deferred, and
     /// comes in its turn.
     ///
     /// # Errors
-    /// If the session has ended: the mark stands.
-    pub fn deliver_marked(&self, stanza: Arc<Stanza>, mark: MessageId) -> Result<(), Undelivered> {
-        self.0.inbox.offer(Delivery { stanza, to: None, mark: Some(mark), read: None })
+    /// If the session has ended: the marker stands.
+    pub fn deliver_with_marker(
+        &self,
+        stanza: Arc<Stanza>,
+        marker: MessageId,
+    ) -> Result<(), Undelivered> {
+        self.0.inbox.offer(Delivery { stanza, to: None, marker: Some(marker), read: None })
     }
 
     /// Queues a message that has waited, in its turn.
     ///
     /// # Errors
-    /// As [`SessionHandle::deliver_marked`].
-    pub fn deliver_waiting(&self, stanza: Arc<Stanza>, mark: MessageId) -> Result<(), Undelivered> {
-        self.0.inbox.offer_backlog(Delivery { stanza, to: None, mark: Some(mark), read: None })
+    /// As [`SessionHandle::deliver_with_marker`].
+    pub fn deliver_waiting(
+        &self,
+        stanza: Arc<Stanza>,
+        marker: MessageId,
+    ) -> Result<(), Undelivered> {
+        self.0.inbox.offer_backlog(Delivery { stanza, to: None, marker: Some(marker), read: None })
     }
 
-    /// Queues a message of the archive with which its client has read all that waits under these marks:
+    /// Queues a message of the archive with which its client has read all that waits under these markers:
     /// they fall when it has this one, and what they stand for is not delivered to it again.
     ///
     /// # Errors
-    /// As [`SessionHandle::deliver`]: the marks stand.
+    /// As [`SessionHandle::deliver`]: the markers stand.
     pub fn deliver_read(
         &self,
         stanza: Arc<Stanza>,
-        marks: Arc<[MessageId]>,
+        markers: Arc<[MessageId]>,
     ) -> Result<(), Undelivered> {
-        self.0.inbox.offer(Delivery { stanza, to: None, mark: None, read: Some(marks) })
+        self.0.inbox.offer(Delivery { stanza, to: None, marker: None, read: Some(markers) })
     }
 
     /// Tells it to close. Overtakes all stanzas; the first order counts.
@@ -288,8 +296,8 @@ impl SessionHandle {
     }
 
     /// The owner has something to write which is no stanza.
-    pub fn prompt(&self) {
-        self.0.inbox.prompt();
+    pub fn wake_writer(&self) {
+        self.0.inbox.wake_writer();
     }
 
     /// Reads what it has told about itself. The closure must be short and must not call others.
@@ -339,8 +347,8 @@ impl SessionHandle {
     }
 
     /// Waits until no more than `stanzas` wait. For the owner's reading loop; may be dropped.
-    pub async fn below(&self, stanzas: usize) {
-        self.0.inbox.below(stanzas).await;
+    pub async fn wait_for_capacity(&self, stanzas: usize) {
+        self.0.inbox.wait_for_capacity(stanzas).await;
     }
 
     /// An order waits for the owner.

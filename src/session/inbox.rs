@@ -1,9 +1,9 @@
 //! The mailbox of a session: stanzas in order, bounded in number and bytes, and beside them one
 //! order to close, which overtakes them.
 //!
-//! A message that carries a mark ("not yet delivered", `storage::archive`) is in the session's
-//! custody from the mailbox on until its client has it. While the session reads what waits for its
-//! account, newer messages are passed by: they have their marks, and come in their turn, in order
+//! A message that carries a marker ("not yet delivered", `storage::archive`) is in the session's
+//! in_flight from the mailbox on until its client has it. While the session reads what waits for its
+//! account, newer messages are deferred: they have their markers, and come in their turn, in order
 //! (docs/delivery.md). So they are, too, when the mailbox is full: a client that is slow gets its
 //! messages from the store, at its pace.
 //!
@@ -16,7 +16,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::backlog::Backlog;
+use super::catch_up::CatchUp;
 use super::memory::Memory;
 use super::{CloseReason, Order, Undelivered};
 use crate::jid::Jid;
@@ -31,16 +31,16 @@ pub struct Delivery {
     pub stanza: Arc<Stanza>,
     /// Written as `to` in place of the stanza's own.
     pub to: Option<Jid>,
-    /// The mark that falls when the client has it.
-    pub mark: Option<MessageId>,
+    /// The marker that falls when the client has it.
+    pub marker: Option<MessageId>,
     /// Marks of other messages that fall then, too: those that the client has read in its archive.
     pub read: Option<Arc<[MessageId]>>,
 }
 
 impl Delivery {
-    /// All marks that fall when the client has it.
-    pub fn marks(&self) -> impl Iterator<Item = MessageId> {
-        self.mark.into_iter().chain(self.read.iter().flat_map(|read| read.iter().copied()))
+    /// All markers that fall when the client has it.
+    pub fn markers(&self) -> impl Iterator<Item = MessageId> {
+        self.marker.into_iter().chain(self.read.iter().flat_map(|read| read.iter().copied()))
     }
 }
 
@@ -73,19 +73,19 @@ struct State {
     bytes: usize,
     order: Option<Order>,
     /// The owner has something to write which is no stanza.
-    prompted: bool,
+    writer_woken: bool,
     /// Nobody writes what waits: the connection is gone.
     unwritten: bool,
     /// And there is so much of it that what is worthless later is refused.
-    is_choked: bool,
+    sheds_transient: bool,
     /// It was told to close.
     is_ending: bool,
     /// Its client did not read, or did not acknowledge.
     has_overrun: bool,
     /// The session has ended: it takes neither stanzas nor orders.
     closed: bool,
-    /// Custody, and the reading of what waits for the account.
-    backlog: Backlog,
+    /// What is in flight, and the reading of what waits for the account.
+    backlog: CatchUp,
 }
 
 impl Inbox {
@@ -117,22 +117,22 @@ impl Inbox {
         }
         let full = state.queue.len() >= self.bounds.stanzas
             || (!state.queue.is_empty() && state.bytes + size > self.bounds.bytes);
-        if let Some(mark) = delivery.mark {
-            if state.backlog.has(mark) {
+        if let Some(marker) = delivery.marker {
+            if state.backlog.has(marker) {
                 return Ok(());
             }
             if !from_backlog && (full || state.backlog.is_closed() || self.memory.is_short()) {
-                state.backlog.pass_by(delivery, mark);
+                state.backlog.defer(delivery, marker);
                 drop(state);
                 self.backlog.notify_one();
                 return Ok(());
             }
         } else if state.has_overrun && self.memory.is_over()
-            || state.unwritten && state.is_choked && is_fleeting(&delivery.stanza)
+            || state.unwritten && state.sheds_transient && is_fleeting(&delivery.stanza)
         {
             return Err(Undelivered::Closed);
         }
-        // What is read from the store is bounded by custody.
+        // What is read from the store is bounded by in_flight.
         if full && !from_backlog {
             (state.is_ending, state.has_overrun) = (true, true);
             state.order.get_or_insert(Order::Close(CloseReason::Overrun));
@@ -140,11 +140,11 @@ impl Inbox {
             self.filled.notify_one();
             return Err(Undelivered::Overrun);
         }
-        if let Some(mark) = delivery.mark {
-            state.backlog.take(mark, size, from_backlog);
+        if let Some(marker) = delivery.marker {
+            state.backlog.take(marker, size, from_backlog);
         }
-        for mark in delivery.read.iter().flat_map(|read| read.iter()) {
-            state.backlog.take(*mark, 0, false);
+        for marker in delivery.read.iter().flat_map(|read| read.iter()) {
+            state.backlog.take(*marker, 0, false);
         }
         state.bytes += size;
         self.memory.in_mailbox(state.bytes);
@@ -176,8 +176,8 @@ impl Inbox {
         self.filled.notify_one();
     }
 
-    pub(super) fn prompt(&self) {
-        self.state.lock().prompted = true;
+    pub(super) fn wake_writer(&self) {
+        self.state.lock().writer_woken = true;
         self.filled.notify_one();
     }
 
@@ -190,7 +190,7 @@ impl Inbox {
         loop {
             {
                 let state = self.state.lock();
-                if !state.queue.is_empty() || state.order.is_some() || state.prompted {
+                if !state.queue.is_empty() || state.order.is_some() || state.writer_woken {
                     return;
                 }
             }
@@ -218,7 +218,7 @@ impl Inbox {
 
     /// Waits until no more than `stanzas` are in it and no more than half of the bytes that may be,
     /// or nobody will take them any more. May be dropped at any time.
-    pub(super) async fn below(&self, stanzas: usize) {
+    pub(super) async fn wait_for_capacity(&self, stanzas: usize) {
         loop {
             {
                 let state = self.state.lock();
@@ -235,7 +235,7 @@ impl Inbox {
     pub(super) fn set_writer(&self, there: bool) {
         let mut state = self.state.lock();
         state.unwritten = !there;
-        state.is_choked &= !there;
+        state.sheds_transient &= !there;
         drop(state);
         self.drained.notify_one();
     }
@@ -249,7 +249,7 @@ impl Inbox {
         let mut state = self.state.lock();
         state.bytes = 0;
         self.memory.in_mailbox(0);
-        state.prompted = false;
+        state.writer_woken = false;
         let taken = (std::mem::take(&mut state.queue), state.order.take());
         drop(state);
         self.drained.notify_one();
@@ -275,9 +275,9 @@ impl Inbox {
     }
 
     /// The client has these.
-    pub(super) fn release(&self, marks: &[MessageId]) {
+    pub(super) fn release(&self, markers: &[MessageId]) {
         let mut state = self.state.lock();
-        state.backlog.release(marks);
+        state.backlog.release(markers);
         let is_read = state.backlog.is_closed();
         drop(state);
         if is_read {
@@ -285,14 +285,14 @@ impl Inbox {
         }
     }
 
-    pub(super) fn has_custody(&self, mark: MessageId) -> bool {
-        self.state.lock().backlog.has(mark)
+    pub(super) fn is_in_flight(&self, marker: MessageId) -> bool {
+        self.state.lock().backlog.has(marker)
     }
 
     /// Nobody is there to write what comes, and much waits already: no more of what is worthless
     /// later, until there is.
-    pub(super) fn choke(&self) {
-        self.state.lock().is_choked = true;
+    pub(super) fn shed_transient(&self) {
+        self.state.lock().sheds_transient = true;
     }
 
     /// What the session holds, for its budget.
@@ -316,13 +316,13 @@ impl Inbox {
     }
 
     /// Looks at the reading of what waits, or changes it. The closure must be short.
-    pub(super) fn backlog<T>(&self, act: impl FnOnce(&mut Backlog) -> T) -> T {
+    pub(super) fn backlog<T>(&self, act: impl FnOnce(&mut CatchUp) -> T) -> T {
         act(&mut self.state.lock().backlog)
     }
 
-    /// Waits until at most so many messages, and so many bytes of them, are in custody, without those
+    /// Waits until at most so many messages, and so many bytes of them, are in in_flight, without those
     /// that are held; if memory is short, none. For who reads what waits; may be dropped at any time.
-    pub(super) async fn custody_below(&self, messages: usize, bytes: usize) {
+    pub(super) async fn in_flight_below(&self, messages: usize, bytes: usize) {
         loop {
             let (messages, bytes) = if self.memory.is_short() { (0, 0) } else { (messages, bytes) };
             if self.backlog(|backlog| backlog.is_below(messages, bytes)) {
@@ -360,7 +360,7 @@ impl Inbox {
     }
 
     /// All that waits has been read: what was held comes now. `false` if it was too much, or what
-    /// waits was asked for again: then it was passed by, and the reading begins anew.
+    /// waits was asked for again: then it was deferred, and the reading begins anew.
     pub(super) fn end_backlog(&self) -> bool {
         let mut state = self.state.lock();
         let Some(held) = state.backlog.end() else { return false };
@@ -379,7 +379,7 @@ impl Inbox {
         state.bytes = 0;
         self.memory.in_mailbox(0);
         state.order = None;
-        state.backlog = Backlog::default();
+        state.backlog = CatchUp::default();
         std::mem::take(&mut state.queue).into()
     }
 }

@@ -4,22 +4,22 @@
 //! offer stanzas and never wait: a session that does not keep up is closed. A session that can be
 //! resumed outlives its connection (XEP-0198 §5): it moves, by value, to the new one.
 
-mod backlog;
+mod catch_up;
 mod catching_up;
 mod handle;
 mod inbox;
-mod link;
 mod memory;
-mod saved;
+mod sm_state;
+mod snapshot;
 pub mod stream_management;
 mod table;
 
-pub use backlog::ArchivePage;
+pub use catch_up::ArchivePage;
 pub use handle::{
     CloseReason, Execution, Order, PresenceState, SessionFacts, SessionHandle, Undelivered,
 };
 pub use inbox::{Delivery, InboxLimits};
-pub use link::{Batch, Link, Resumption};
+pub use sm_state::{Batch, Resumption, SmState};
 pub use table::SessionTable;
 
 use std::sync::Arc;
@@ -37,7 +37,7 @@ pub struct Session {
     handle: SessionHandle,
     table: Arc<SessionTable>,
     /// Shared by the two loops of the owner, and by nobody else.
-    link: Mutex<Link>,
+    link: Mutex<SmState>,
 }
 
 /// What the client of a session that has ended has not got.
@@ -78,7 +78,7 @@ impl Session {
     }
 
     /// Looks at what its loops share. The closure must be short and must not call others.
-    pub fn link<T>(&self, act: impl FnOnce(&mut Link) -> T) -> T {
+    pub fn link<T>(&self, act: impl FnOnce(&mut SmState) -> T) -> T {
         let mut link = self.link.lock();
         let answer = act(&mut link);
         let (_, bytes) = link.unacknowledged();
@@ -103,7 +103,7 @@ impl Session {
     pub fn close(self) -> Unread {
         self.leave();
         let had_backlog = self.handle.has_backlog();
-        let mut deliveries: Vec<_> = self.link(Link::end).into();
+        let mut deliveries: Vec<_> = self.link(SmState::end).into();
         deliveries.extend(self.handle.inbox().close());
         Unread { deliveries, had_backlog }
     }

@@ -52,7 +52,7 @@ impl Unacknowledged {
     }
 
     /// The peer has handled `h` stanzas in all: they are forgotten, and given back in order, so
-    /// that their marks can fall.
+    /// that their markers can fall.
     ///
     /// # Errors
     /// If it was never sent so many. An `h` below an earlier one is as wrong: with counters that
@@ -170,7 +170,12 @@ mod tests {
     fn delivery(number: u32) -> Delivery {
         let jid = Jid::parse(&format!("{number}@a.lit")).unwrap();
         let presence = Presence::bare(PresenceKind::Available, jid.clone(), jid);
-        Delivery { stanza: Arc::new(Stanza::Presence(presence)), to: None, mark: None, read: None }
+        Delivery {
+            stanza: Arc::new(Stanza::Presence(presence)),
+            to: None,
+            marker: None,
+            read: None,
+        }
     }
 
     fn number(delivery: &Delivery) -> u32 {

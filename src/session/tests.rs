@@ -143,7 +143,7 @@ async fn the_writer_wakes_for_a_stanza_an_order_and_a_prompt() {
     let causes: [fn(&SessionHandle); 3] = [
         |handle| handle.deliver(message(0, 1)).unwrap(),
         |handle| handle.close(CloseReason::Shutdown),
-        SessionHandle::prompt,
+        SessionHandle::wake_writer,
     ];
     for (number, cause) in causes.iter().enumerate() {
         let woken = tokio::time::timeout(Duration::from_secs(60), handle.filled());
@@ -161,14 +161,14 @@ async fn a_reader_waits_for_the_writer_as_long_as_there_is_one() {
     for id in 0..5 {
         handle.deliver(message(id, 1)).unwrap();
     }
-    assert!(handle.below(5).now_or_never().is_some());
-    assert!(handle.below(4).now_or_never().is_none());
-    let below = tokio::time::timeout(Duration::from_secs(60), handle.below(4));
+    assert!(handle.wait_for_capacity(5).now_or_never().is_some());
+    assert!(handle.wait_for_capacity(4).now_or_never().is_none());
+    let below = tokio::time::timeout(Duration::from_secs(60), handle.wait_for_capacity(4));
     let (below, _) = tokio::join!(below, async { handle.take() });
     assert!(below.is_ok(), "the writer took them");
 
     (0..5).for_each(|id| handle.deliver(message(id, 1)).unwrap());
-    let below = tokio::time::timeout(Duration::from_secs(60), handle.below(4));
+    let below = tokio::time::timeout(Duration::from_secs(60), handle.wait_for_capacity(4));
     let (below, ()) = tokio::join!(below, async { handle.set_writer(false) });
     assert!(below.is_ok(), "nobody will take them");
     assert!(!handle.has_writer());
@@ -186,7 +186,7 @@ async fn a_closed_session_takes_nothing_and_gives_back_what_was_not_written() {
     assert_eq!(unread.deliveries[1].to.as_ref().unwrap().as_str(), "romeo@montague.lit/orchard");
     assert_eq!(handle.deliver(message(2, 1)), Err(Undelivered::Closed));
     assert!(handle.take_over().await.is_err(), "an order that comes too late is answered");
-    assert!(handle.below(0).now_or_never().is_some());
+    assert!(handle.wait_for_capacity(0).now_or_never().is_some());
 }
 
 /// RFC 6121 §4.6.3: what is not remembered cannot be told the end.
@@ -384,7 +384,7 @@ async fn a_session_that_is_to_detach_goes_nowhere_else_but_may_be_closed() {
     assert_eq!(reason(&handle), Some(CloseReason::Shutdown));
 }
 
-fn mark(number: i64) -> MessageId {
+fn marker(number: i64) -> MessageId {
     MessageId::new(number).unwrap()
 }
 
@@ -402,15 +402,15 @@ async fn a_saved_session_goes_on_where_it_was() {
         p.interested = true;
         p.directed.insert(contact.clone().into());
     });
-    (0..3).for_each(|n| handle.deliver_marked(message(n, 1), mark(10 + n as i64)).unwrap());
+    (0..3).for_each(|n| handle.deliver_with_marker(message(n, 1), marker(10 + n as i64)).unwrap());
     drop(session.link(|link| link.write(handle.take().0)));
     drop(session.link(|link| link.acknowledged(1)).unwrap());
-    handle.release(&[mark(10)]);
+    handle.release(&[marker(10)]);
     assert!(session.link(|link| link.take().is_some() && !link.handled(true)));
-    handle.deliver_marked(message(3, 1), mark(13)).unwrap();
-    let ahead = session.save_ahead(Timestamp::from_micros(0), Some(mark(13)));
+    handle.deliver_with_marker(message(3, 1), marker(13)).unwrap();
+    let ahead = session.save_ahead(Timestamp::from_micros(0), Some(marker(13)));
     assert_eq!(table.count(), 1, "it goes on");
-    let (saved, unread) = session.save(Timestamp::from_micros(0), Some(mark(13))).unwrap();
+    let (saved, unread) = session.save(Timestamp::from_micros(0), Some(marker(13))).unwrap();
     assert_eq!(ids(&unread.deliveries), [1, 2, 3], "should the store not take it");
     assert_eq!((table.count(), saved.handled), (0, 1));
     assert_eq!(ahead.as_ref(), Some(&saved), "what has not changed is not written again");
@@ -436,13 +436,15 @@ async fn a_saved_session_goes_on_where_it_was() {
     assert!(again.handle().presence(|p| p.interested && p.directed.contains(&*contact)));
     assert!(again.handle().has_backlog(), "it looks for what came meanwhile");
     let (in_custody, since) = (again.handle().begin_backlog(), again.handle().unread());
-    assert_eq!((in_custody.len(), since), (3, Some(mark(14))), "but not for what it has");
+    assert_eq!((in_custody.len(), since), (3, Some(marker(14))), "but not for what it has");
     assert_eq!(again.link(|link| link.handled_count()), 1);
     assert!(again.link(|link| link.resumed(4)).is_err(), "the last one was never written");
     assert_eq!(ids(&again.link(|link| link.resumed(2)).unwrap()), [1]);
     let (_, written) = again.link(|link| link.write(Default::default()));
     assert_eq!(ids(&written), [2, 3]);
-    assert!(again.close().deliveries.iter().map(|d| d.mark).eq([Some(mark(12)), Some(mark(13))]));
+    assert!(
+        again.close().deliveries.iter().map(|d| d.marker).eq([Some(marker(12)), Some(marker(13))])
+    );
 }
 
 // ── what waits for an account ──
@@ -451,41 +453,41 @@ async fn a_saved_session_goes_on_where_it_was() {
 async fn messages_that_come_while_others_wait_come_in_their_turn() {
     let session = session(ROOMY);
     let handle = session.handle();
-    handle.deliver_marked(message(0, 1), mark(1)).unwrap();
-    handle.deliver_marked(message(0, 1), mark(1)).unwrap();
-    assert_eq!((handle.waiting(), handle.has_custody(mark(1))), (1, true), "once");
+    handle.deliver_with_marker(message(0, 1), marker(1)).unwrap();
+    handle.deliver_with_marker(message(0, 1), marker(1)).unwrap();
+    assert_eq!((handle.waiting(), handle.is_in_flight(marker(1))), (1, true), "once");
     handle.want_backlog();
-    assert!(handle.begin_backlog().contains(&mark(1)));
-    handle.deliver_marked(message(2, 1), mark(3)).unwrap();
-    assert_eq!((handle.waiting(), handle.has_custody(mark(3))), (1, false), "passed by");
-    handle.deliver_waiting(message(1, 1), mark(2)).unwrap();
-    handle.hold_backlog();
-    handle.deliver_marked(message(3, 1), mark(4)).unwrap();
-    assert_eq!((handle.waiting(), handle.has_custody(mark(4))), (2, true), "held");
-    handle.deliver_waiting(message(2, 1), mark(3)).unwrap();
-    handle.deliver_waiting(message(3, 1), mark(4)).unwrap();
+    assert!(handle.begin_backlog().contains(&marker(1)));
+    handle.deliver_with_marker(message(2, 1), marker(3)).unwrap();
+    assert_eq!((handle.waiting(), handle.is_in_flight(marker(3))), (1, false), "deferred");
+    handle.deliver_waiting(message(1, 1), marker(2)).unwrap();
+    handle.buffer_backlog();
+    handle.deliver_with_marker(message(3, 1), marker(4)).unwrap();
+    assert_eq!((handle.waiting(), handle.is_in_flight(marker(4))), (2, true), "held");
+    handle.deliver_waiting(message(2, 1), marker(3)).unwrap();
+    handle.deliver_waiting(message(3, 1), marker(4)).unwrap();
     assert!(handle.end_backlog() && !handle.has_backlog());
-    handle.deliver_marked(message(4, 1), mark(5)).unwrap();
+    handle.deliver_with_marker(message(4, 1), marker(5)).unwrap();
     assert_eq!(ids(&handle.take().0), [0, 1, 2, 3, 4]);
-    handle.release(&[mark(1), mark(2), mark(3)]);
-    assert!(!handle.has_custody(mark(1)) && handle.has_custody(mark(4)));
-    handle.custody_below(2, usize::MAX).await;
-    assert!(handle.custody_below(1, usize::MAX).now_or_never().is_none());
-    handle.release(&[mark(4)]);
-    handle.custody_below(1, usize::MAX).await;
+    handle.release(&[marker(1), marker(2), marker(3)]);
+    assert!(!handle.is_in_flight(marker(1)) && handle.is_in_flight(marker(4)));
+    handle.in_flight_below(2, usize::MAX).await;
+    assert!(handle.in_flight_below(1, usize::MAX).now_or_never().is_none());
+    handle.release(&[marker(4)]);
+    handle.in_flight_below(1, usize::MAX).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn too_much_to_be_held_is_read_later() {
     let session = session(ROOMY);
     let handle = session.handle();
-    handle.hold_backlog();
-    (0..200).for_each(|n| handle.deliver_marked(message(n, 1), mark(1 + n as i64)).unwrap());
+    handle.buffer_backlog();
+    (0..200).for_each(|n| handle.deliver_with_marker(message(n, 1), marker(1 + n as i64)).unwrap());
     assert!(!handle.end_backlog() && handle.has_backlog());
     let (in_custody, since) = (handle.begin_backlog(), handle.unread());
-    assert!(in_custody.is_empty() && since == Some(mark(1)), "all of them were passed by");
-    handle.hold_backlog();
-    handle.deliver_marked(message(0, 1), mark(1)).unwrap();
+    assert!(in_custody.is_empty() && since == Some(marker(1)), "all of them were deferred");
+    handle.buffer_backlog();
+    handle.deliver_with_marker(message(0, 1), marker(1)).unwrap();
     let unread = session.close();
     assert!(unread.deliveries.is_empty() && unread.had_backlog, "what is held waits on");
 }
@@ -494,9 +496,9 @@ async fn too_much_to_be_held_is_read_later() {
 async fn a_full_mailbox_leaves_messages_in_the_store() {
     let session = session(InboxLimits { stanzas: 2, bytes: 1_000_000 });
     let handle = session.handle();
-    (0..3).for_each(|n| handle.deliver_marked(message(n, 1), mark(1 + n as i64)).unwrap());
+    (0..3).for_each(|n| handle.deliver_with_marker(message(n, 1), marker(1 + n as i64)).unwrap());
     assert_eq!((handle.waiting(), handle.has_backlog()), (2, true));
     assert!(handle.take().1.is_none(), "nobody tells it to close");
     handle.deliver(message(9, 1)).unwrap();
-    assert_eq!(ids(&handle.take().0), [9], "what has no mark cannot wait");
+    assert_eq!(ids(&handle.take().0), [9], "what has no marker cannot wait");
 }

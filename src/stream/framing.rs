@@ -7,7 +7,7 @@
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::header::END;
-use super::input::Heard;
+use super::input::StreamEvent;
 use crate::ns;
 use crate::xml::{
     self, ElementRef, Frame, Framer, Header, Limits, Piece, Scope, XmlError, declares_default,
@@ -18,16 +18,16 @@ use crate::xml::{
 ///
 /// # Errors
 /// What is wrong with it; the stream is to end.
-pub fn heard(message: &Bytes, limits: &Limits) -> Result<Heard, XmlError> {
+pub fn heard(message: &Bytes, limits: &Limits) -> Result<StreamEvent, XmlError> {
     let range = xml::document(message, *limits)?;
     let frame = Frame::parse(message.slice(range), &Scope::none(), limits)?;
     let root = frame.root();
     Ok(match (root.ns(), root.name()) {
-        (ns::FRAMING, "open") => Heard::Header(header(&root)),
-        (ns::FRAMING, "close") => Heard::End,
+        (ns::FRAMING, "open") => StreamEvent::Header(header(&root)),
+        (ns::FRAMING, "close") => StreamEvent::End,
         // RFC 7395 §3.3.2: these two are in no other namespace.
         (_, "open" | "close") => return Err(XmlError::InvalidNamespace),
-        _ => Heard::Element(frame),
+        _ => StreamEvent::Element(frame),
     })
 }
 

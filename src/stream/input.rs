@@ -11,7 +11,7 @@ use crate::xml::{self, Frame, Framer, Header, Limit, Limits, Piece, Scope, XmlEr
 
 /// What a peer has said.
 #[derive(Debug)]
-pub enum Heard {
+pub enum StreamEvent {
     /// The end of the stream.
     End,
     /// A whole child of the stream.
@@ -65,14 +65,14 @@ impl Input {
     ///
     /// # Errors
     /// What is wrong with it; the stream is to end.
-    pub fn heard(&mut self) -> Result<Option<Heard>, XmlError> {
+    pub fn heard(&mut self) -> Result<Option<StreamEvent>, XmlError> {
         match self.cut {
             Cut::Documents(seen) => self.document(seen),
             Cut::Stream => self.piece(),
         }
     }
 
-    fn document(&mut self, seen: usize) -> Result<Option<Heard>, XmlError> {
+    fn document(&mut self, seen: usize) -> Result<Option<StreamEvent>, XmlError> {
         while self.buffer.first() == Some(&ALIVE) {
             self.buffer.advance(1);
         }
@@ -90,20 +90,20 @@ impl Input {
         let document = self.buffer.split_to(seen + more).freeze();
         self.buffer.advance(1);
         let heard = framing::heard(&document, &self.limits)?;
-        if let Heard::Header(header) = &heard {
+        if let StreamEvent::Header(header) = &heard {
             self.lang = header.lang.as_deref().map(SmolStr::new);
         }
         Ok(Some(heard))
     }
 
-    fn piece(&mut self) -> Result<Option<Heard>, XmlError> {
+    fn piece(&mut self) -> Result<Option<StreamEvent>, XmlError> {
         let piece = self.framer.next(&self.buffer)?;
         let (range, is_header) = match piece {
             None => {
                 self.tidy();
                 return Ok(None);
             }
-            Some(Piece::End) => return Ok(Some(Heard::End)),
+            Some(Piece::End) => return Ok(Some(StreamEvent::End)),
             Some(Piece::Header(range)) => (range, true),
             Some(Piece::Child(range)) => (range, false),
         };
@@ -114,9 +114,10 @@ impl Input {
             let header = xml::header(&bytes)?;
             self.scope = Scope::from_header(&header);
             self.lang = header.lang.as_deref().map(SmolStr::new);
-            return Ok(Some(Heard::Header(header)));
+            return Ok(Some(StreamEvent::Header(header)));
         }
-        Frame::parse(bytes, &self.scope, &self.limits).map(|frame| Some(Heard::Element(frame)))
+        Frame::parse(bytes, &self.scope, &self.limits)
+            .map(|frame| Some(StreamEvent::Element(frame)))
     }
 
     /// The language that the stream's header gives to stanzas which name none (RFC 6120 §4.7.4).

@@ -12,10 +12,10 @@
 //! tickets are sealed and given to the client, so there is no table that grows. One ticket per
 //! handshake and not two, because a client of ours opens one connection at a time.
 
-mod choice;
+mod certificate_files;
 mod error;
-mod files;
-mod keep;
+mod pem;
+mod selection;
 mod x509;
 
 use std::path::{Path, PathBuf};
@@ -25,10 +25,10 @@ use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 
-pub use self::choice::Purpose;
 pub use self::error::{Doubt, TlsError};
+pub use self::selection::Purpose;
 
-use self::choice::ServerConfigs;
+use self::selection::ServerConfigs;
 use self::x509::Leaf;
 use crate::clock::Clock;
 use crate::config::{Config, HostConfig};
@@ -57,7 +57,12 @@ pub struct CertificateFacts {
 /// Where the self-signed certificate of a domain is kept. `None` if the domain can have none.
 #[must_use]
 pub fn kept_certificate(config: &Config, domain: &str) -> Option<PathBuf> {
-    Some(config.data.join("certs").join(format!("{}.crt", keep::sni_name(domain).ok()?)))
+    Some(
+        config
+            .data
+            .join("certs")
+            .join(format!("{}.crt", certificate_files::sni_name(domain).ok()?)),
+    )
 }
 
 /// Facts of a finished handshake. Taken once, right after it.
@@ -139,7 +144,7 @@ impl Certificates {
     pub fn choose(&self, purpose: Purpose, domain: Option<&str>, sni: Option<&str>) -> Chosen {
         let set = self.set.load();
         let host = domain.and_then(|domain| set.hosts.iter().find(|h| h.facts.domain == domain));
-        let host = host.unwrap_or_else(|| choice::by_sni(&set.hosts, sni));
+        let host = host.unwrap_or_else(|| selection::by_sni(&set.hosts, sni));
         Chosen {
             config: Arc::clone(host.configs.of(purpose)),
             end_point: host.leaf.end_point(),
@@ -192,10 +197,12 @@ struct Host {
 impl Host {
     fn load(wanted: &HostConfig, config: &Config, clock: &Clock) -> Result<Self, TlsError> {
         let domain = &wanted.domain;
-        let name = keep::sni_name(domain)?;
+        let name = certificate_files::sni_name(domain)?;
         let pair = match own_files(wanted)? {
-            Some((certificate, key)) => files::read_pair(certificate, key)?,
-            None => keep::self_signed(&config.data.join("certs"), domain, &name, clock)?,
+            Some((certificate, key)) => pem::read_pair(certificate, key)?,
+            None => {
+                certificate_files::self_signed(&config.data.join("certs"), domain, &name, clock)?
+            }
         };
         let facts = CertificateFacts {
             domain: domain.clone(),
@@ -239,15 +246,15 @@ fn own_files(host: &HostConfig) -> Result<Option<(&Path, &Path)>, TlsError> {
 /// # Errors
 /// Why no server would start with it.
 pub fn inspect(host: &HostConfig, config: &Config, now: Timestamp) -> Result<Vec<Doubt>, TlsError> {
-    let name = keep::sni_name(&host.domain)?;
+    let name = certificate_files::sni_name(&host.domain)?;
     let pair = match own_files(host)? {
-        Some((certificate, key)) => files::read_pair(certificate, key)?,
-        None => match keep::kept(&config.data.join("certs"), &name)? {
+        Some((certificate, key)) => pem::read_pair(certificate, key)?,
+        None => match certificate_files::kept(&config.data.join("certs"), &name)? {
             Some(pair) => pair,
             None => return Ok(Vec::new()),
         },
     };
-    let files::Pair { leaf, mut doubts, .. } = pair;
+    let pem::Pair { leaf, mut doubts, .. } = pair;
     let is_ours = host.certificate.is_none();
     if leaf.not_before > now {
         doubts.push(Doubt::NotYet(leaf.not_before));

@@ -120,7 +120,7 @@ impl Leaf {
 
     /// Whether it names the host: `ascii` in the form of DNS, `domain` in that of XMPP.
     pub(super) fn covers(&self, ascii: &str, domain: &str) -> bool {
-        let ip = super::keep::ip_of(domain);
+        let ip = super::certificate_files::ip_of(domain);
         self.names.iter().any(|name| match name {
             Name::Dns(pattern) => dns_matches(pattern, ascii),
             Name::Ip(bytes) => match ip {

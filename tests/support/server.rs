@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use waxwing::auth::derive_keys;
-use waxwing::c2s::Entry;
+use waxwing::c2s::ListenerKind;
 use waxwing::clock::Clock;
 use waxwing::config::Config;
 use waxwing::jid::BareJid;
@@ -117,9 +117,9 @@ impl Target for InProcess {
     async fn connect(&self, how: Transport) -> Result<Box<dyn Stream>, String> {
         let (ours, theirs) = tokio::io::duplex(1 << 20);
         let entry = match how {
-            Transport::Direct => Entry::Direct,
-            Transport::StartTls | Transport::Tcp => Entry::StartTls,
-            Transport::WebSocket => Entry::Http,
+            Transport::Direct => ListenerKind::Direct,
+            Transport::StartTls | Transport::Tcp => ListenerKind::StartTls,
+            Transport::WebSocket => ListenerKind::Http,
         };
         self.life().server.connect(Box::new(theirs), entry);
         Ok(Box::new(ours))

@@ -84,7 +84,7 @@ fn cell(state: &'static str, approved: bool, actor: Who, kind: &str) -> Cell {
         script += "Romeo discards what has come\nJuliet receives nothing\n";
     }
     script += &sends(actor, kind);
-    let mut heard = Heard::default();
+    let mut heard = StreamEvent::default();
     match actor {
         Who::Juliet => act(kind, &mut juliet, &mut romeo, &mut heard),
         Who::Romeo => act(kind, &mut romeo, &mut juliet, &mut heard),
@@ -116,12 +116,12 @@ fn cell(state: &'static str, approved: bool, actor: Who, kind: &str) -> Cell {
 
 /// What both hear, in order.
 #[derive(Default)]
-struct Heard {
+struct StreamEvent {
     romeo: Vec<String>,
     juliet: Vec<String>,
 }
 
-impl Heard {
+impl StreamEvent {
     fn by(&mut self, end: &End, what: String) {
         match end.who {
             Who::Juliet => self.juliet.push(what),
@@ -143,7 +143,7 @@ impl Heard {
 }
 
 /// RFC 6121 §3: `from` sends a stanza of this kind to `to`.
-fn act(kind: &str, from: &mut End, to: &mut End, heard: &mut Heard) {
+fn act(kind: &str, from: &mut End, to: &mut End, heard: &mut StreamEvent) {
     let (before, was_seen) = (*from, from.is_seen());
     let is_routed;
     (is_routed, from.state) = row(outbound(kind), from.state);
@@ -167,7 +167,7 @@ fn act(kind: &str, from: &mut End, to: &mut End, heard: &mut Heard) {
 }
 
 /// RFC 6121 §3: a stanza of `from` arrives for `to`.
-fn arrive(kind: &str, from: &mut End, to: &mut End, heard: &mut Heard) {
+fn arrive(kind: &str, from: &mut End, to: &mut End, heard: &mut StreamEvent) {
     let before = *to;
     if kind == "subscribe" && (to.is_seen() || to.approved) {
         // §3.1.3, rule 2, and §3.4.2: answered on the user's behalf.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{CommandError, Running};
+use super::{CommandError, ServerControl};
 use crate::auth::Derivations;
 use crate::clock::Clock;
 use crate::config::{Config, prepare_domain};
@@ -23,7 +23,7 @@ pub struct CommandCx {
     /// The date.
     pub clock: Clock,
     /// The running server; `None` when the command works on the data directory alone.
-    pub running: Option<Arc<dyn Running>>,
+    pub running: Option<Arc<dyn ServerControl>>,
     /// Who gives the command.
     pub caller: Caller,
     /// The domain of an account that is given by its local part alone.

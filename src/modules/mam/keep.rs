@@ -1,5 +1,5 @@
 //! Keeping a message, once, for all who hold it: sender and recipient in their archives
-//! (XEP-0313 §6.1.1), the recipient by the mark "not yet delivered" (docs/delivery.md).
+//! (XEP-0313 §6.1.1), the recipient by the marker "not yet delivered" (docs/delivery.md).
 //!
 //! It has its number at once and goes on to those who are online; what the disk says comes by a
 //! receipt, for which the sender's acknowledgement waits, and nobody else.
@@ -8,7 +8,7 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::preferences;
-use crate::archive::policy::{self, Worth};
+use crate::archive::policy::{self, StorePolicy};
 use crate::host::{Cx, Halt, Origin};
 use crate::jid::{BareJid, Jid};
 use crate::payload::stanza_id;
@@ -38,8 +38,8 @@ pub fn sent_by(cx: &mut Cx<'_>, user: &BareJid) {
     }
 }
 
-/// Keeps a message that arrives for an account, and marks it with its id if it is in the archive
-/// (XEP-0313 §3.5, XEP-0359 §2.1). Answers the mark that falls when a client has it; `None` if it is
+/// Keeps a message that arrives for an account, and markers it with its id if it is in the archive
+/// (XEP-0313 §3.5, XEP-0359 §2.1). Answers the marker that falls when a client has it; `None` if it is
 /// not kept for delivery.
 ///
 /// # Errors
@@ -92,7 +92,7 @@ async fn sent(
     cx: &Cx<'_>,
     sender: BareJid,
     message: &Message,
-    worth: Worth,
+    worth: StorePolicy,
 ) -> Result<Option<Holder>, StanzaError> {
     let Some(to) = &message.head.to else { return Ok(None) };
     let archive = archives(cx, worth) && is_wanted(cx, &sender, to).await?;
@@ -111,7 +111,7 @@ async fn received(
     cx: &Cx<'_>,
     recipient: &Recipient<'_>,
     message: &Message,
-    worth: Worth,
+    worth: StorePolicy,
 ) -> Result<Option<Holder>, StanzaError> {
     let Recipient { user, has_account, is_there } = *recipient;
     let Some(from) = message.head.from.as_ref().filter(|_| has_account) else { return Ok(None) };
@@ -133,7 +133,7 @@ async fn received(
     }))
 }
 
-fn archives(cx: &Cx<'_>, worth: Worth) -> bool {
+fn archives(cx: &Cx<'_>, worth: StorePolicy) -> bool {
     worth.archive && cx.hosts.config.load().archive.enabled
 }
 

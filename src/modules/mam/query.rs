@@ -55,13 +55,13 @@ async fn pages(
         let content = page::result(row, asked.query_id.as_deref(), ids);
         let result = Message { head: head.clone(), kind: MessageKind::Normal, content };
         let result = Arc::new(Stanza::Message(result));
-        session.below(most).await;
+        session.wait_for_capacity(most).await;
         if !session.has_writer() {
             return Err(interrupted());
         }
         left -= 1;
         let delivered = match read.take_if(|_| left == 0) {
-            Some(marks) => session.deliver_read(result, marks),
+            Some(markers) => session.deliver_read(result, markers),
             None => session.deliver(result),
         };
         delivered.map_err(|_| interrupted())?;
@@ -69,7 +69,7 @@ async fn pages(
     Ok(Some(page::fin(&page, ids)))
 }
 
-/// The marks of messages that wait and that the client has read in its archive once it has got this
+/// The markers of messages that wait and that the client has read in its archive once it has got this
 /// page: if it has read to the newest message, page by page, with nothing left out in between, before
 /// it has asked for what waits by its first presence. They are not delivered to it a second time
 /// (XEP-0313 §6.1.1). `None` if there are none.
@@ -92,19 +92,19 @@ async fn read_before(
         is_newest: if query.backwards { query.before.is_none() } else { page.complete },
     };
     let Some((first, last)) = session.read_archive(page) else { return Ok(None) };
-    let mut marks = Vec::new();
+    let mut markers = Vec::new();
     let mut after = MessageId::new(first.get() - 1);
     loop {
         let waiting = cx.hosts.storage.archive().waiting(user, after, WAITING).await?;
         after = waiting.last().map(|waiting| waiting.id);
         // What is not in the archive was not read there.
         let read = waiting.iter().filter(|waiting| waiting.archived && waiting.id <= last);
-        marks.extend(read.map(|waiting| waiting.id));
+        markers.extend(read.map(|waiting| waiting.id));
         if waiting.len() < WAITING || after > Some(last) {
             break;
         }
     }
-    Ok((!marks.is_empty()).then(|| marks.into()))
+    Ok((!markers.is_empty()).then(|| markers.into()))
 }
 
 /// All that there are have come: so it is known how many, without counting. Else a client is told only

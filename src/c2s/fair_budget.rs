@@ -8,13 +8,13 @@ use crate::config::LimitsConfig;
 
 /// What may still be done in this turn.
 #[derive(Debug)]
-pub(super) struct Turn {
+pub(super) struct FairBudget {
     stanzas: usize,
     bytes: usize,
     left: (usize, usize),
 }
 
-impl Turn {
+impl FairBudget {
     /// A turn is a small part of a mailbox.
     pub(super) fn new(limits: &LimitsConfig) -> Self {
         let (stanzas, bytes) = (limits.inbox_stanzas / PART, limits.inbox_bytes / PART);

@@ -17,7 +17,7 @@ use rcgen::{
 };
 use time::OffsetDateTime;
 
-use super::files::{Pair, read_pair};
+use super::pem::{Pair, read_pair};
 use super::{SOON_MICROS, TlsError};
 use crate::clock::Clock;
 use crate::files;

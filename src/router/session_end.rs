@@ -13,7 +13,7 @@ use crate::stanza::{Presence, PresenceKind};
 pub async fn session_ended(hosts: &Hosts, session: &SessionHandle, unread: Unread) {
     let Unread { deliveries, had_backlog } = unread;
     let mut are_told = tell_end(hosts, session).await;
-    if deliveries.iter().any(|delivery| delivery.marks().next().is_some()) || had_backlog {
+    if deliveries.iter().any(|delivery| delivery.markers().next().is_some()) || had_backlog {
         offline::pass_on(hosts, &session.jid().to_bare());
     }
     for delivery in &deliveries {

@@ -54,7 +54,7 @@ pub(super) fn read_pair(certificate: &Path, key: &Path) -> Result<Pair, TlsError
             doubts.push(Doubt::Mark(pem.file.clone()));
         }
     }
-    if super::keep::is_open(key) {
+    if super::certificate_files::is_open(key) {
         doubts.push(Doubt::OpenKey(key.to_owned()));
     }
     Ok(Pair { key: pair, leaf, doubts })

@@ -11,12 +11,12 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::host::Hosts;
-use crate::router::{self, Taken};
+use crate::router::{self, Processed};
 use crate::session::Session;
 
 /// What is on its way to the disk, in order. Shared by the loops of one connection.
 #[derive(Debug, Default)]
-pub(super) struct Unsettled {
+pub(super) struct PendingAcks {
     queue: Mutex<Queue>,
     /// Answers to `<r/>` that are to be written.
     answers: AtomicUsize,
@@ -37,14 +37,14 @@ struct Queue {
 #[derive(Debug)]
 enum Entry {
     /// A stanza, and whether stream management counts it: it may have been enabled later.
-    Stanza(Box<Taken>, bool),
+    Stanza(Box<Processed>, bool),
     /// The client is to be told how many have been handled.
     Tell,
 }
 
-impl Unsettled {
+impl PendingAcks {
     /// A stanza was carried to the end. It settles behind those before it.
-    pub(super) fn add(&self, session: &Session, taken: Taken, counts: bool) {
+    pub(super) fn add(&self, session: &Session, taken: Processed, counts: bool) {
         let mut queue = self.queue.lock();
         let waits = queue.is_busy || !queue.entries.is_empty() || !taken.receipts.is_empty();
         if waits {
@@ -56,7 +56,7 @@ impl Unsettled {
         let tell = counts && session.link(|link| link.handled(taken.is_counted));
         drop(queue);
         if tell {
-            self.tell();
+            self.send_ack();
         }
     }
 
@@ -65,15 +65,15 @@ impl Unsettled {
     /// has settled.
     ///
     /// An answer is only counted until it is written. If a client asks and does not read, nothing more
-    /// is read from it, see [`Unsettled::below`].
+    /// is read from it, see [`PendingAcks::below`].
     pub(super) fn answer(&self, session: &Session) {
         self.answers.fetch_add(1, Ordering::Relaxed);
-        let has_untold = session.link(|link| {
+        let has_unacked = session.link(|link| {
             link.answer_due();
-            link.has_untold()
+            link.has_unacked()
         });
-        if has_untold {
-            self.tell();
+        if has_unacked {
+            self.send_ack();
         }
     }
 
@@ -85,7 +85,7 @@ impl Unsettled {
     }
 
     /// The client is to be told when all before has settled.
-    pub(super) fn tell(&self) {
+    pub(super) fn send_ack(&self) {
         let mut queue = self.queue.lock();
         if !queue.tells {
             queue.tells = true;
@@ -97,14 +97,14 @@ impl Unsettled {
 
     /// Waits until no more than `most` are on their way, and not too many answers wait to be written.
     /// May be dropped at any time.
-    pub(super) async fn below(&self, most: usize) {
+    pub(super) async fn wait_for_capacity(&self, most: usize) {
         let is_full = || self.queue.lock().entries.len() > most;
         while self.answers.load(Ordering::Relaxed) >= ANSWERS || is_full() {
             self.drained.notified().await;
         }
     }
 
-    /// Nothing comes any more: [`Unsettled::settle`] ends when all has settled.
+    /// Nothing comes any more: [`PendingAcks::settle`] ends when all has settled.
     pub(super) fn close(&self) {
         self.queue.lock().is_closed = true;
         self.filled.notify_one();
@@ -138,7 +138,7 @@ async fn settle(hosts: &Hosts, session: &Session, entry: Entry) {
     let tell = match entry {
         Entry::Tell => true,
         Entry::Stanza(taken, counts) => {
-            let Taken { stanza, receipts, is_counted, .. } = *taken;
+            let Processed { stanza, receipts, is_counted, .. } = *taken;
             let mut is_kept = is_counted;
             for receipt in receipts {
                 if let Err(error) = receipt.await {
@@ -153,7 +153,7 @@ async fn settle(hosts: &Hosts, session: &Session, entry: Entry) {
     if tell {
         keep_count(hosts, session).await;
         if session.link(|link| link.acknowledge_due()) {
-            session.handle().prompt();
+            session.handle().wake_writer();
         }
     }
 }
@@ -183,7 +183,7 @@ mod tests {
     use smallvec::SmallVec;
     use tokio::sync::oneshot;
 
-    use super::{Taken, Unsettled};
+    use super::{PendingAcks, Processed};
     use crate::clock::Clock;
     use crate::config::Config;
     use crate::host::{Hosts, Parts, Registry};
@@ -245,7 +245,7 @@ mod tests {
     #[test]
     fn a_request_is_answered_at_once_and_again_when_the_disk_has_caught_up() {
         let hosts = hosts();
-        let (session, unsettled) = (session(&hosts), Unsettled::default());
+        let (session, unsettled) = (session(&hosts), PendingAcks::default());
         let written = |session: &Session| {
             unsettled.answered();
             session.link(|link| link.write(VecDeque::new()).0.acknowledge)
@@ -255,7 +255,7 @@ mod tests {
         let (disk, receipt) = oneshot::channel();
         session.link(|link| link.take());
         let receipts = smallvec::smallvec![Receipt::waiting(receipt)];
-        let taken = Taken { stanza: message(1), receipts, is_counted: false, steps: 0 };
+        let taken = Processed { stanza: message(1), receipts, is_counted: false, steps: 0 };
         unsettled.add(&session, taken, true);
         (0..2).for_each(|_| unsettled.answer(&session));
         assert!(settling.as_mut().now_or_never().is_none());
@@ -273,11 +273,11 @@ mod tests {
     #[test]
     fn a_client_that_asks_and_does_not_read_is_not_read() {
         let hosts = hosts();
-        let (session, unsettled) = (session(&hosts), Unsettled::default());
+        let (session, unsettled) = (session(&hosts), PendingAcks::default());
         (1..super::ANSWERS).for_each(|_| unsettled.answer(&session));
-        assert!(unsettled.below(0).now_or_never().is_some());
+        assert!(unsettled.wait_for_capacity(0).now_or_never().is_some());
         unsettled.answer(&session);
-        let reading = unsettled.below(0);
+        let reading = unsettled.wait_for_capacity(0);
         tokio::pin!(reading);
         assert!(reading.as_mut().now_or_never().is_none());
         unsettled.answered();
@@ -295,7 +295,7 @@ mod tests {
         ) {
             tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
                 let hosts = hosts();
-                let (session, unsettled) = (session(&hosts), Unsettled::default());
+                let (session, unsettled) = (session(&hosts), PendingAcks::default());
                 let mut open: Vec<(usize, oneshot::Sender<Result<()>>)> = Vec::new();
                 let settling = unsettled.settle(&hosts, &session);
                 tokio::pin!(settling);
@@ -308,7 +308,7 @@ mod tests {
                     let receipts: SmallVec<_> = waiting.collect();
                     session.link(|link| link.take());
                     let taken =
-                        Taken { stanza: message(number), receipts, is_counted: false, steps: 1 };
+                        Processed { stanza: message(number), receipts, is_counted: false, steps: 1 };
                     unsettled.add(&session, taken, true);
                 }
                 let mut failed = vec![0; receipts.len()];

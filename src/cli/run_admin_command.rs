@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::place::Place;
-use super::{Exit, Problem, ask};
+use super::instance::Place;
+use super::{Exit, Problem, prompt};
 use crate::admin::{self, Answer, Code, Request, socket};
 use crate::auth::Derivations;
 use crate::clock::Clock;
@@ -28,7 +28,7 @@ pub(super) fn run(
     if let Answer::Error(failure) = &answer
         && failure.code == Code::Unconfirmed
     {
-        ask::confirm(&failure.message)?;
+        prompt::confirm(&failure.message)?;
         request.confirmed = true;
         (answer, exit) = self::answer(place, command, &request)?;
     }

@@ -98,21 +98,21 @@ impl C2s {
 }
 
 /// A session as it was saved when the server began to end, and when that was.
-pub(super) struct Ahead {
+pub(super) struct ReadAhead {
     at: Timestamp,
     saved: SavedSession,
 }
 
 /// Writes a session down for the next server while it still waits in this one.
-pub(super) async fn save_ahead(hosts: &Hosts, session: &Session) -> Option<Ahead> {
+pub(super) async fn save_ahead(hosts: &Hosts, session: &Session) -> Option<ReadAhead> {
     let at = hosts.clock.now();
     let saved = session.save_ahead(at, hosts.storage.archive().newest())?;
-    write(hosts, session.handle().jid(), &saved).await.then_some(Ahead { at, saved })
+    write(hosts, session.handle().jid(), &saved).await.then_some(ReadAhead { at, saved })
 }
 
 /// Writes a session down for the next server, if anything has changed since it was saved ahead. One
 /// that cannot be resumed ends.
-pub(super) async fn save(hosts: &Hosts, session: Session, ahead: Option<Ahead>) {
+pub(super) async fn save(hosts: &Hosts, session: Session, ahead: Option<ReadAhead>) {
     let handle = session.handle().clone();
     let at = ahead.as_ref().map_or_else(|| hosts.clock.now(), |ahead| ahead.at);
     let (saved, unread) = match session.save(at, hosts.storage.archive().newest()) {
@@ -121,7 +121,7 @@ pub(super) async fn save(hosts: &Hosts, session: Session, ahead: Option<Ahead>) 
     };
     hosts.metrics.sessions.dec();
     let is_new = ahead.as_ref().is_none_or(|ahead| ahead.saved != saved);
-    // Its messages have their marks. If nothing at all was saved, its contacts see it go.
+    // Its messages have their markers. If nothing at all was saved, its contacts see it go.
     if is_new && !write(hosts, handle.jid(), &saved).await && ahead.is_none() {
         router::session_ended(hosts, &handle, unread).await;
     }

@@ -16,7 +16,7 @@ use axum::routing::{any, get};
 use tokio::io::AsyncWriteExt;
 
 use super::websocket::Framed;
-use super::{C2s, Entry, handshake};
+use super::{C2s, ListenerKind, handshake};
 use crate::config::{Config, origin};
 use crate::http::{self, websocket};
 use crate::stream::wire::{Io, Wire};
@@ -24,7 +24,7 @@ use crate::tls::Purpose;
 use crate::xml::escape_attr;
 
 /// A connection on which a stream may begin.
-pub(super) struct Entered {
+pub(super) struct Upgraded {
     pub(super) io: Box<dyn Io>,
     /// Where the client is, as far as we can tell.
     pub(super) peer: SocketAddr,
@@ -39,10 +39,10 @@ pub(super) async fn enter(
     c2s: &C2s,
     io: Box<dyn Io>,
     peer: SocketAddr,
-    entry: Entry,
-) -> Option<Entered> {
+    entry: ListenerKind,
+) -> Option<Upgraded> {
     let config = c2s.hosts.config.load_full();
-    let (io, tls): (Box<dyn Io>, _) = if entry == Entry::Https {
+    let (io, tls): (Box<dyn Io>, _) = if entry == ListenerKind::Https {
         let wire = Wire::Plain(io);
         let limit = config.limits.handshake;
         let (wire, facts, _) = handshake::make(c2s, wire, Purpose::Https, None, limit).await?;
@@ -52,8 +52,8 @@ pub(super) async fn enter(
     };
     let limit = config.limits.stanza;
     let domains = c2s.hosts.all().iter().map(|host| host.domain.to_string()).collect();
-    let is_proxied = entry == Entry::Http && is_proxy(&config, peer.ip());
-    let is_allowed = entry == Entry::Https || is_proxied;
+    let is_proxied = entry == ListenerKind::Http && is_proxy(&config, peer.ip());
+    let is_allowed = entry == ListenerKind::Https || is_proxied;
     let visit = Visit { config, domains, peer, is_proxied, is_allowed, stream: OnceLock::new() };
     let visit = Arc::new(visit);
     let (mut io, early) = match http::serve(io, routes(Arc::clone(&visit))).await {
@@ -69,7 +69,7 @@ pub(super) async fn enter(
     };
     tracing::debug!(%client, "WebSocket opened");
     let io = Box::new(Framed::new(io, early, limit));
-    Some(Entered { io, peer: SocketAddr::new(*client, peer.port()), tls, is_proxied })
+    Some(Upgraded { io, peer: SocketAddr::new(*client, peer.port()), tls, is_proxied })
 }
 
 /// Whether what this machine says of others is believed.
@@ -195,4 +195,4 @@ const FORWARDED_FOR: &str = "x-forwarded-for";
 const RELATION: &str = "urn:xmpp:alt-connections:websocket";
 const HOST_META: &str = "<?xml version='1.0' encoding='utf-8'?>\n\
     <XRD xmlns='http://docs.oasis-open.org/ns/xri/xrd-1.0'>\
-    <Link rel='urn:xmpp:alt-connections:websocket' href='";
+    <SmState rel='urn:xmpp:alt-connections:websocket' href='";

@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::config::LimitsConfig;
 
 /// How long a client has been silent, and what is due.
-pub(super) struct Silence {
+pub(super) struct Keepalive {
     after: Duration,
     answer: Duration,
     /// The last sign of life, or later, by what has come of an unfinished stanza.
@@ -39,7 +39,7 @@ pub(super) enum Elapsed {
     Tell,
 }
 
-impl Silence {
+impl Keepalive {
     pub(super) fn new(limits: &LimitsConfig) -> Self {
         Self {
             after: limits.silence,
@@ -70,7 +70,7 @@ impl Silence {
     /// When something is due next; `untold`: there is something to acknowledge.
     pub(super) fn deadline(&mut self, untold: bool) -> impl Future<Output = ()> + use<> {
         self.told |= !untold;
-        sleep_until(if self.told { self.due() } else { self.due().min(self.heard + TELL_AFTER) })
+        sleep_until(if self.told { self.due() } else { self.due().min(self.heard + ACK_AFTER) })
     }
 
     pub(super) fn elapsed(&mut self) -> Elapsed {
@@ -82,7 +82,7 @@ impl Silence {
             self.pinged = Some(now);
             return Elapsed::Ping;
         }
-        if !self.told && now >= self.heard + TELL_AFTER {
+        if !self.told && now >= self.heard + ACK_AFTER {
             self.told = true;
             return Elapsed::Tell;
         }
@@ -99,19 +99,19 @@ impl Silence {
 const SLOWEST: u32 = 1024;
 
 /// A client that says nothing more learns after this time what we have handled.
-const TELL_AFTER: Duration = Duration::from_secs(5);
+const ACK_AFTER: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn silence() -> Silence {
+    fn silence() -> Keepalive {
         let limits = LimitsConfig {
             silence: Duration::from_secs(180),
             ping_answer: Duration::from_secs(20),
             ..crate::config::Config::default_for("localhost", "/nowhere".into()).limits
         };
-        Silence::new(&limits)
+        Keepalive::new(&limits)
     }
 
     /// After how many seconds the connection is lost, and whether there was a ping before, if a client

@@ -1,7 +1,7 @@
 //! What the two loops of a session share: stream management (XEP-0198), and what is due to be
 //! written beside the stanzas. It moves with the session from connection to connection.
 //!
-//! A stanza of the client is *taken* when we begin to carry it, *handled* when what was kept of it
+//! A stanza of the client is *received* when we begin to carry it, *handled* when what was kept of it
 //! is on the disk, in the order in which it was taken. The count of a session that can be resumed is
 //! kept, too; the client hears of no count that a crash could take back (docs/delivery.md).
 
@@ -18,7 +18,7 @@ use crate::storage::{Handled, SessionNumber};
 
 /// Stream management of a session, as long as it is enabled.
 #[derive(Debug, Default)]
-pub struct Link {
+pub struct SmState {
     /// Boxed: most of the clients that use it are on mobile networks, others hold no room for it.
     managed: Option<Box<Managed>>,
     /// So many `<failed/>` are to be written: who has a session cannot resume another one.
@@ -42,13 +42,13 @@ pub struct Resumption {
 struct Managed {
     resumption: Option<Resumption>,
     /// Stanzas of the client that we have begun to carry, modulo 2^32.
-    taken: u32,
+    received: u32,
     /// Those we have handled.
     handled: u32,
     /// The count that the store has, or will have before it can matter.
     kept: u32,
     /// As of which the client knows.
-    told: u32,
+    acked: u32,
     sent: Unacknowledged,
     /// To be written before anything else.
     due: Due,
@@ -80,7 +80,7 @@ pub struct Batch {
     pub request: bool,
 }
 
-impl Link {
+impl SmState {
     /// Stream management begins (XEP-0198 §3). `false` if it has begun already.
     pub fn enable(&mut self, resumption: Option<Resumption>) -> bool {
         if self.managed.is_some() {
@@ -119,9 +119,9 @@ impl Link {
     /// We begin to carry a stanza of the client. Answers what is to be kept together with it.
     pub fn take(&mut self) -> Option<Handled> {
         let managed = self.managed.as_mut()?;
-        managed.taken = managed.taken.wrapping_add(1);
+        managed.received = managed.received.wrapping_add(1);
         let session = managed.resumption.as_ref()?.number?;
-        Some(Handled { session, count: managed.taken })
+        Some(Handled { session, count: managed.received })
     }
 
     /// The oldest stanza that was taken has been handled; `kept`: its count is in the store. `true`
@@ -132,7 +132,7 @@ impl Link {
         if kept {
             managed.kept = managed.handled;
         }
-        managed.handled.wrapping_sub(managed.told) >= TELL_AFTER
+        managed.handled.wrapping_sub(managed.acked) >= ACK_AFTER
     }
 
     /// What is to be kept before the client can be told.
@@ -154,8 +154,8 @@ impl Link {
     /// The client does not know how many have been handled, or will have been when what it has sent
     /// is on the disk.
     #[must_use]
-    pub fn has_untold(&self) -> bool {
-        self.managed.as_ref().is_some_and(|m| m.taken != m.told)
+    pub fn has_unacked(&self) -> bool {
+        self.managed.as_ref().is_some_and(|m| m.received != m.acked)
     }
 
     /// The client is to be told that it cannot resume another session, now that it has one
@@ -169,7 +169,7 @@ impl Link {
     /// It is time to tell the client unasked. `false` if it knows all that can be told.
     pub fn acknowledge_due(&mut self) -> bool {
         let Some(managed) = &mut self.managed else { return false };
-        managed.due.acknowledge = managed.telling() != managed.told;
+        managed.due.acknowledge = managed.ackable() != managed.acked;
         managed.due.acknowledge
     }
 
@@ -211,7 +211,7 @@ impl Link {
     pub fn resumed(&mut self, h: u32) -> Result<Vec<Delivery>, TooHigh> {
         let Some(managed) = &mut self.managed else { return Ok(Vec::new()) };
         managed.asked = None;
-        managed.told = managed.handled;
+        managed.acked = managed.handled;
         managed.due = Due::default();
         managed.sent.resume(h)
     }
@@ -243,11 +243,11 @@ impl Link {
         let stanzas: VecDeque<_> = managed.sent.unwritten().cloned().collect();
         managed.sent.all_written();
         let due = std::mem::take(&mut managed.due);
-        let unasked = due.acknowledge && managed.telling() != managed.told;
+        let unasked = due.acknowledge && managed.ackable() != managed.acked;
         let times = due.answers.max(u32::from(unasked));
         let acknowledge = (times > 0).then(|| {
-            managed.told = managed.telling();
-            (managed.told, times)
+            managed.acked = managed.ackable();
+            (managed.acked, times)
         });
         let request = managed.asked.is_none() && !managed.sent.is_empty();
         if request {
@@ -261,7 +261,7 @@ impl Link {
     /// them, wait, and it has been asked long ago; or many times as much. Its answers may stand behind
     /// questions of its own, whose answers are among what waits.
     #[must_use]
-    pub fn is_deaf(&self, stanzas: usize, bytes: usize) -> bool {
+    pub fn is_unresponsive(&self, stanzas: usize, bytes: usize) -> bool {
         let Some(managed) = &self.managed else { return false };
         let (most, size) = (managed.sent.len(), managed.sent.bytes());
         let is_late = managed.asked.is_some_and(|asked| asked.elapsed() > PATIENCE);
@@ -286,10 +286,10 @@ impl Managed {
     fn with(resumption: Option<Resumption>, handled: u32, sent: Unacknowledged) -> Self {
         Self {
             resumption,
-            taken: handled,
+            received: handled,
             handled,
             kept: handled,
-            told: handled,
+            acked: handled,
             sent,
             due: Due::default(),
             asked: None,
@@ -297,7 +297,7 @@ impl Managed {
     }
 
     /// The count that no crash takes back.
-    fn telling(&self) -> u32 {
+    fn ackable(&self) -> u32 {
         let outlives = self.resumption.as_ref().is_some_and(|r| r.number.is_some());
         if outlives { self.kept } else { self.handled }
     }
@@ -310,21 +310,21 @@ const TOO_MUCH: usize = 4;
 /// Requests to resume that are refused, once there is a session.
 const REFUSALS: u8 = 10;
 /// Handled stanzas after which the client is told unasked.
-const TELL_AFTER: u32 = 16;
+const ACK_AFTER: u32 = 16;
 
 #[cfg(test)]
 mod tests {
-    use super::{Link, PATIENCE, REFUSALS, Resumption, TELL_AFTER, TOO_MUCH};
+    use super::{ACK_AFTER, PATIENCE, REFUSALS, Resumption, SmState, TOO_MUCH};
 
     /// The answer to a request.
-    fn told(link: &mut Link) -> Option<u32> {
+    fn told(link: &mut SmState) -> Option<u32> {
         link.answer_due();
         link.write(std::collections::VecDeque::new()).0.acknowledge.map(|(h, _)| h)
     }
 
     #[test]
     fn a_client_hears_of_no_count_that_a_crash_takes_back() {
-        let mut link = Link::default();
+        let mut link = SmState::default();
         let number = Some(crate::storage::SessionNumber::for_tests(7));
         let max = std::time::Duration::from_secs(60);
         assert!(link.enable(Some(Resumption { id: "a".into(), max, number })));
@@ -343,8 +343,8 @@ mod tests {
 
     #[test]
     fn each_request_is_answered_and_nothing_is_told_twice_unasked() {
-        let mut link = Link::default();
-        let told = |link: &mut Link| link.write(std::collections::VecDeque::new()).0.acknowledge;
+        let mut link = SmState::default();
+        let told = |link: &mut SmState| link.write(std::collections::VecDeque::new()).0.acknowledge;
         assert!(link.enable(None) && !link.acknowledge_due() && told(&mut link).is_none());
         link.take();
         (0..3).for_each(|_| link.answer_due());
@@ -360,64 +360,68 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_client_has_time_to_acknowledge() {
-        let mut link = Link::default();
+        let mut link = SmState::default();
         assert!(link.enable(None));
-        let send = |link: &mut Link, count: usize| {
+        let send = |link: &mut SmState, count: usize| {
             let xml = crate::xml::Frame::from_bytes("<message/>").unwrap();
             let stanza = std::sync::Arc::new(crate::stanza::Stanza::read(xml).unwrap());
-            let delivery = crate::session::Delivery { stanza, to: None, mark: None, read: None };
+            let delivery = crate::session::Delivery { stanza, to: None, marker: None, read: None };
             drop(link.write(std::iter::repeat_n(delivery, count).collect()));
         };
         send(&mut link, 11);
-        assert!(!link.is_deaf(10, usize::MAX / TOO_MUCH));
+        assert!(!link.is_unresponsive(10, usize::MAX / TOO_MUCH));
         tokio::time::advance(PATIENCE).await;
-        assert!(!link.is_deaf(10, usize::MAX / TOO_MUCH) && !link.is_deaf(11, 20_000));
+        assert!(
+            !link.is_unresponsive(10, usize::MAX / TOO_MUCH) && !link.is_unresponsive(11, 20_000)
+        );
         tokio::time::advance(std::time::Duration::from_secs(1)).await;
-        assert!(link.is_deaf(10, usize::MAX / TOO_MUCH) && !link.is_deaf(11, 20_000));
-        assert!(link.is_deaf(20, 1_000), "by bytes");
+        assert!(
+            link.is_unresponsive(10, usize::MAX / TOO_MUCH) && !link.is_unresponsive(11, 20_000)
+        );
+        assert!(link.is_unresponsive(20, 1_000), "by bytes");
         link.acknowledged(1).unwrap();
-        assert!(!link.is_deaf(9, usize::MAX / TOO_MUCH), "it answers");
+        assert!(!link.is_unresponsive(9, usize::MAX / TOO_MUCH), "it answers");
         send(&mut link, 40);
-        assert!(link.is_deaf(10, usize::MAX / TOO_MUCH), "too much in any case");
+        assert!(link.is_unresponsive(10, usize::MAX / TOO_MUCH), "too much in any case");
     }
 
     #[test]
     fn what_is_handled_wraps() {
-        let mut link = Link::default();
+        let mut link = SmState::default();
         let max = std::time::Duration::from_secs(60);
         let resumption = Resumption { id: "a".into(), max, number: None };
         link.restore(resumption, u32::MAX, super::Unacknowledged::default());
         link.take();
-        assert!(link.has_untold() && !link.handled(false));
+        assert!(link.has_unacked() && !link.handled(false));
         assert_eq!((link.handled_count(), told(&mut link)), (0, Some(0)));
-        assert!((1..TELL_AFTER).all(|_| link.take().is_none() && !link.handled(false)));
+        assert!((1..ACK_AFTER).all(|_| link.take().is_none() && !link.handled(false)));
         link.take();
-        assert!(link.handled(false) && told(&mut link) == Some(TELL_AFTER));
+        assert!(link.handled(false) && told(&mut link) == Some(ACK_AFTER));
     }
 
     #[test]
     fn without_a_store_what_is_handled_counts() {
-        let mut link = Link::default();
+        let mut link = SmState::default();
         assert!(link.enable(None) && !link.enable(None));
-        assert!((1..TELL_AFTER).all(|_| link.take().is_none() && !link.handled(false)));
+        assert!((1..ACK_AFTER).all(|_| link.take().is_none() && !link.handled(false)));
         assert!(link.handled(false), "so many are told unasked");
-        assert_eq!((told(&mut link), link.unkept()), (Some(TELL_AFTER), None));
+        assert_eq!((told(&mut link), link.unkept()), (Some(ACK_AFTER), None));
     }
 
     #[test]
     fn a_client_is_to_be_told_of_what_is_on_its_way_to_the_disk() {
-        let mut link = Link::default();
-        assert!(link.enable(None) && !link.has_untold());
+        let mut link = SmState::default();
+        assert!(link.enable(None) && !link.has_unacked());
         link.take();
-        assert!(link.has_untold(), "taken, and soon handled");
+        assert!(link.has_unacked(), "taken, and soon handled");
         link.handled(false);
-        assert!(link.has_untold() && told(&mut link) == Some(1) && !link.has_untold());
+        assert!(link.has_unacked() && told(&mut link) == Some(1) && !link.has_unacked());
     }
 
     #[test]
     fn requests_to_resume_are_refused_but_not_for_ever() {
-        let mut link = Link::default();
-        let refused = |link: &mut Link| link.write(std::collections::VecDeque::new()).0.refused;
+        let mut link = SmState::default();
+        let refused = |link: &mut SmState| link.write(std::collections::VecDeque::new()).0.refused;
         assert!(refused(&mut link) == 0 && link.refuse() && link.refuse());
         assert!(refused(&mut link) == 2 && refused(&mut link) == 0);
         assert!(link.enable(None) && (2..REFUSALS).all(|_| link.refuse()) && !link.refuse());

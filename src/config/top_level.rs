@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use super::DEFAULT_DATA;
-use super::kind::Path;
 use super::section::section;
+use super::value::Path;
 
 section! {
     /// Options for the whole server. They stand at the top of the file, before all sections.

@@ -6,12 +6,12 @@ use tokio::sync::Notify;
 
 /// Tells both loops to stop: between two stanzas, or at once if the connection is lost.
 #[derive(Debug, Default)]
-pub(super) struct Stop {
+pub(super) struct LoopShutdown {
     how: AtomicU8,
     changed: Notify,
 }
 
-impl Stop {
+impl LoopShutdown {
     pub(super) fn stop(&self, lost: bool) {
         self.how.fetch_max(if lost { LOST } else { STOPPED }, Ordering::Relaxed);
         self.changed.notify_waiters();

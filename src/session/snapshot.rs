@@ -44,7 +44,7 @@ struct State {
     wants_blocklist: bool,
     /// The newest message when it was bound.
     bound: Option<i64>,
-    /// It looks for messages from here on, with or without a mark.
+    /// It looks for messages from here on, with or without a marker.
     since: Option<i64>,
 }
 
@@ -52,7 +52,7 @@ struct State {
 struct Queued {
     xml: String,
     to: Option<String>,
-    mark: Option<i64>,
+    marker: Option<i64>,
     /// Marks of messages that were read in the archive.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     read: Vec<i64>,
@@ -86,7 +86,7 @@ impl Session {
     }
 
     /// The same without an end: the session goes on without a connection. What it is given later is
-    /// not in it; messages have their marks. `newest` as of before. `None` if it cannot be resumed by
+    /// not in it; messages have their markers. `newest` as of before. `None` if it cannot be resumed by
     /// another server.
     #[must_use]
     pub fn save_ahead(&self, at: Timestamp, newest: Option<MessageId>) -> Option<SavedSession> {
@@ -155,15 +155,15 @@ impl Session {
         let id = saved.key.as_str().into();
         let resumption = Resumption { id, max, number: Some(saved.number) };
         table.resumable(resumption.id.clone(), &session.handle);
-        // What came for the account while there was no server, or while it ended, has but a mark:
+        // What came for the account while there was no server, or while it ended, has but a marker:
         // the session looks for it when it is resumed.
-        let sized = |delivery: &Delivery| (delivery.mark, delivery.stanza.size());
+        let sized = |delivery: &Delivery| (delivery.marker, delivery.stanza.size());
         let given = queue.iter().map(|(delivery, _)| sized(delivery));
-        let given = given.filter_map(|(mark, size)| Some((mark?, size)));
+        let given = given.filter_map(|(marker, size)| Some((marker?, size)));
         let read = queue.iter().filter_map(|(delivery, _)| delivery.read.as_ref());
-        let custody = given.chain(read.flat_map(|read| read.iter().map(|mark| (*mark, 0))));
+        let in_flight = given.chain(read.flat_map(|read| read.iter().map(|marker| (*marker, 0))));
         let since = state.since.and_then(MessageId::new);
-        session.handle.inbox().backlog(|backlog| backlog.restore(custody, since));
+        session.handle.inbox().backlog(|backlog| backlog.restore(in_flight, since));
         session.handle.set_writer(false);
         let sent = Unacknowledged::restored(state.acknowledged, queue, state.written);
         session.link(|link| link.restore(resumption, saved.handled, sent));
@@ -201,8 +201,12 @@ fn queued(delivery: &Delivery, answered: bool) -> Queued {
     Queued {
         xml: text(&delivery.stanza),
         to: delivery.to.as_ref().map(|to| to.as_str().to_owned()),
-        mark: delivery.mark.map(MessageId::get),
-        read: delivery.read.iter().flat_map(|read| read.iter().map(|mark| mark.get())).collect(),
+        marker: delivery.marker.map(MessageId::get),
+        read: delivery
+            .read
+            .iter()
+            .flat_map(|read| read.iter().map(|marker| marker.get()))
+            .collect(),
         answered,
     }
 }
@@ -215,7 +219,7 @@ fn delivery(queued: &Queued) -> Option<(Delivery, bool)> {
     };
     let read: Arc<[_]> = queued.read.iter().copied().filter_map(MessageId::new).collect();
     let read = (!read.is_empty()).then_some(read);
-    let delivery = Delivery { stanza, to, mark: queued.mark.and_then(MessageId::new), read };
+    let delivery = Delivery { stanza, to, marker: queued.marker.and_then(MessageId::new), read };
     Some((delivery, queued.answered))
 }
 

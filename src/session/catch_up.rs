@@ -9,20 +9,20 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::Delivery;
 use crate::storage::MessageId;
 
-/// Custody, and the reading of what waits.
+/// What is in flight, and the reading of what waits.
 #[derive(Debug, Default)]
-pub(super) struct Backlog {
+pub(super) struct CatchUp {
     /// Messages that the session was given and its client has not got yet, with their sizes.
-    custody: FxHashMap<MessageId, usize>,
+    in_flight: FxHashMap<MessageId, usize>,
     /// The sum of the sizes.
     bytes: usize,
     /// `None`: the session is live, what comes goes to its mailbox.
     mode: Option<Mode>,
     /// What waits was asked for again since the reading began.
     wanted_again: bool,
-    /// The first message that was passed by since the session was live: another session of the
-    /// account may have got it meanwhile, so that it has no mark any more.
-    passed_since: Option<MessageId>,
+    /// The first message that was deferred since the session was live: another session of the
+    /// account may have got it meanwhile, so that it has no marker any more.
+    deferred_since: Option<MessageId>,
     /// How far the reading has come since then.
     read_to: Option<MessageId>,
     /// The newest message that waits since the session began, as it had not told yet whether it wants
@@ -63,53 +63,53 @@ impl ArchivePage {
 /// What becomes of messages that come while others wait.
 #[derive(Debug)]
 enum Mode {
-    /// They stand here, until the last of those that were passed by have been read.
-    Holding(VecDeque<Delivery>),
-    /// They are passed by, as what waits will be read to its end, and they with it.
-    Passing,
+    /// They stand here, until the last of those that were deferred have been read.
+    Buffering(VecDeque<Delivery>),
+    /// They are deferred, as what waits will be read to its end, and they with it.
+    Deferring,
     /// Nobody has asked for what waits yet. What comes must not overtake it: the first message is
-    /// passed by, and then what waits is looked for.
+    /// deferred, and then what waits is looked for.
     Unasked,
 }
 
-impl Backlog {
+impl CatchUp {
     /// The session is given a message; `read`: it was read from what waits.
-    pub(super) fn take(&mut self, mark: MessageId, size: usize, read: bool) {
-        if self.custody.insert(mark, size).is_none() {
+    pub(super) fn take(&mut self, marker: MessageId, size: usize, read: bool) {
+        if self.in_flight.insert(marker, size).is_none() {
             self.bytes += size;
         }
         if read {
-            self.read_to = self.read_to.max(Some(mark));
+            self.read_to = self.read_to.max(Some(marker));
         }
     }
 
     /// The client has these.
-    pub(super) fn release(&mut self, marks: &[MessageId]) {
-        for mark in marks {
-            self.leave(mark);
+    pub(super) fn release(&mut self, markers: &[MessageId]) {
+        for marker in markers {
+            self.leave(marker);
         }
-        if self.custody.is_empty() {
-            self.custody = FxHashMap::default();
+        if self.in_flight.is_empty() {
+            self.in_flight = FxHashMap::default();
         }
     }
 
-    fn leave(&mut self, mark: &MessageId) {
-        if let Some(size) = self.custody.remove(mark) {
+    fn leave(&mut self, marker: &MessageId) {
+        if let Some(size) = self.in_flight.remove(marker) {
             self.bytes -= size;
         }
     }
 
-    pub(super) fn has(&self, mark: MessageId) -> bool {
-        self.custody.contains_key(&mark)
+    pub(super) fn has(&self, marker: MessageId) -> bool {
+        self.in_flight.contains_key(&marker)
     }
 
-    /// At most so many messages, and so many bytes of them, are in custody, without those held.
+    /// At most so many messages, and so many bytes of them, are in in_flight, without those held.
     pub(super) fn is_below(&self, messages: usize, bytes: usize) -> bool {
         let (held, held_bytes) = match &self.mode {
-            Some(Mode::Holding(held)) => (held.len(), held.iter().map(|d| d.stanza.size()).sum()),
+            Some(Mode::Buffering(held)) => (held.len(), held.iter().map(|d| d.stanza.size()).sum()),
             _ => (0, 0),
         };
-        self.custody.len() - held <= messages && self.bytes - held_bytes <= bytes
+        self.in_flight.len() - held <= messages && self.bytes - held_bytes <= bytes
     }
 
     /// Nothing goes to the mailbox directly.
@@ -120,14 +120,14 @@ impl Backlog {
     /// What waits is to be read.
     pub(super) fn want(&mut self) {
         self.wanted_again = true;
-        if !matches!(self.mode, Some(Mode::Holding(_))) {
-            self.mode = Some(Mode::Passing);
+        if !matches!(self.mode, Some(Mode::Buffering(_))) {
+            self.mode = Some(Mode::Deferring);
         }
     }
 
     /// What waits is being read, or is to be.
     pub(super) fn is_wanted(&self) -> bool {
-        matches!(self.mode, Some(Mode::Holding(_) | Mode::Passing))
+        matches!(self.mode, Some(Mode::Buffering(_) | Mode::Deferring))
     }
 
     /// The session has just begun, and what waits may be asked for.
@@ -140,8 +140,8 @@ impl Backlog {
     }
 
     /// This message waits: what comes to the session's own address comes behind it.
-    pub(super) fn leave_out(&mut self, mark: MessageId) {
-        self.left_out = self.left_out.max(Some(mark));
+    pub(super) fn leave_out(&mut self, marker: MessageId) {
+        self.left_out = self.left_out.max(Some(marker));
         self.expect();
     }
 
@@ -164,84 +164,84 @@ impl Backlog {
         }
     }
 
-    /// The reading begins; answers what is in custody already. What was held is passed by.
+    /// The reading begins; answers what is in in_flight already. What was held is deferred.
     pub(super) fn begin(&mut self) -> FxHashSet<MessageId> {
         self.pass_held();
         self.wanted_again = false;
-        self.mode = Some(Mode::Passing);
-        self.custody.keys().copied().collect()
+        self.mode = Some(Mode::Deferring);
+        self.in_flight.keys().copied().collect()
     }
 
-    /// From now on what comes is held. What was passed by before has lower numbers.
-    pub(super) fn hold(&mut self) {
+    /// From now on what comes is held. What was deferred before has lower numbers.
+    pub(super) fn buffer(&mut self) {
         self.pass_held();
-        self.mode = Some(Mode::Holding(VecDeque::new()));
+        self.mode = Some(Mode::Buffering(VecDeque::new()));
     }
 
     /// All that waits has been read: the session is live, and what was held is given. `None` if it was
-    /// too much, or what waits was asked for again: then it was passed by.
+    /// too much, or what waits was asked for again: then it was deferred.
     pub(super) fn end(&mut self) -> Option<VecDeque<Delivery>> {
         if self.wanted_again {
             self.pass_held();
         }
-        let Some(Mode::Holding(held)) = self.mode.take() else {
-            self.mode = Some(Mode::Passing);
+        let Some(Mode::Buffering(held)) = self.mode.take() else {
+            self.mode = Some(Mode::Deferring);
             return None;
         };
-        (self.passed_since, self.read_to) = (None, None);
+        (self.deferred_since, self.read_to) = (None, None);
         Some(held)
     }
 
     /// A message comes while others wait, or does not find room: it is held, or will be read.
-    pub(super) fn pass_by(&mut self, delivery: Delivery, mark: MessageId) {
+    pub(super) fn defer(&mut self, delivery: Delivery, marker: MessageId) {
         match &mut self.mode {
-            Some(Mode::Holding(held)) if has_room(held) => {
+            Some(Mode::Buffering(held)) if has_room(held) => {
                 let size = delivery.stanza.size();
                 held.push_back(delivery);
-                self.take(mark, size, false);
+                self.take(marker, size, false);
             }
             _ => {
                 self.pass_held();
-                self.mode = Some(Mode::Passing);
-                self.passed(mark);
+                self.mode = Some(Mode::Deferring);
+                self.passed(marker);
             }
         }
     }
 
-    /// The first message that was passed by and has not been read.
+    /// The first message that was deferred and has not been read.
     pub(super) fn unread(&self) -> Option<MessageId> {
         let next = self.read_to.and_then(|read| MessageId::new(read.get() + 1));
-        self.passed_since.map(|first| next.map_or(first, |next| first.max(next)))
+        self.deferred_since.map(|first| next.map_or(first, |next| first.max(next)))
     }
 
     /// It came while the session read what waits, or was about to.
-    pub(super) fn has_passed(&self, mark: MessageId) -> bool {
-        self.passed_since.is_some_and(|first| first <= mark)
+    pub(super) fn was_deferred(&self, marker: MessageId) -> bool {
+        self.deferred_since.is_some_and(|first| first <= marker)
     }
 
     /// As a session of a server before had it: it is to read what waits, and what has come since.
     pub(super) fn restore(
         &mut self,
-        custody: impl IntoIterator<Item = (MessageId, usize)>,
+        in_flight: impl IntoIterator<Item = (MessageId, usize)>,
         since: Option<MessageId>,
     ) {
-        self.mode = Some(Mode::Passing);
-        self.passed_since = since;
-        for (mark, size) in custody {
-            self.take(mark, size, false);
+        self.mode = Some(Mode::Deferring);
+        self.deferred_since = since;
+        for (marker, size) in in_flight {
+            self.take(marker, size, false);
         }
     }
 
-    fn passed(&mut self, mark: MessageId) {
-        self.passed_since = Some(self.passed_since.map_or(mark, |first| first.min(mark)));
+    fn passed(&mut self, marker: MessageId) {
+        self.deferred_since = Some(self.deferred_since.map_or(marker, |first| first.min(marker)));
     }
 
     /// What was held will be read.
     fn pass_held(&mut self) {
-        if let Some(Mode::Holding(held)) = self.mode.take() {
-            for mark in held.iter().filter_map(|delivery| delivery.mark) {
-                self.leave(&mark);
-                self.passed(mark);
+        if let Some(Mode::Buffering(held)) = self.mode.take() {
+            for marker in held.iter().filter_map(|delivery| delivery.marker) {
+                self.leave(&marker);
+                self.passed(marker);
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use super::place::Place;
+use super::instance::Place;
 use crate::config::DEFAULT_DOMAIN;
 use crate::jid::BareJid;
 
@@ -138,7 +138,7 @@ fn quoted(word: &str) -> String {
 mod tests {
     use std::path::{Path, PathBuf};
 
-    use super::super::place::Place;
+    use super::super::instance::Place;
     use super::{Newcomer, quoted, text};
     use crate::config::Config;
     use crate::jid::BareJid;
