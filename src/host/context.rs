@@ -133,8 +133,8 @@ pub enum Origin {
 pub enum Halt {
     /// Tell the sender, unless the stanza is an error itself (RFC 6120 §8.3.1).
     Bounce(StanzaError),
-    /// The sender learns nothing.
-    Drop,
+    /// The sender learns nothing. The log learns the reason.
+    Drop(&'static str),
 }
 
 /// New stanzas on their way: routed in order when the stanza in hand is done. No recursion.

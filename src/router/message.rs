@@ -80,7 +80,8 @@ fn recipients(
         return Ok(SmallVec::from_iter([session.clone()]));
     }
     match (kind, resource) {
-        (MessageKind::Error, _) => Err(Halt::Drop),
+        (MessageKind::Error, Some(_)) => Err(Halt::Drop("an error to a session that has ended")),
+        (MessageKind::Error, None) => Err(Halt::Drop("an error to an account")),
         // A room is a client's business, never an account's (§8.5.2.1.1).
         (MessageKind::Groupchat, _) => Err(Condition::ServiceUnavailable.into()),
         // Nobody has this resource now (§8.5.3.2.1): the sender shall know.
@@ -111,7 +112,9 @@ fn deliver(session: &SessionHandle, stanza: &Arc<Stanza>, marker: Option<Message
 /// were there (§8.5.4).
 fn unknown(resource: Option<&FullJid>, kind: MessageKind) -> Result<(), Halt> {
     match (kind, resource) {
-        (MessageKind::Error, _) | (MessageKind::Headline, None) => Err(Halt::Drop),
+        (MessageKind::Error, _) | (MessageKind::Headline, None) => {
+            Err(Halt::Drop("no such account"))
+        }
         _ => Err(Condition::ServiceUnavailable.into()),
     }
 }

@@ -140,7 +140,7 @@ pub fn destination<'a>(hosts: &'a Hosts, to: &Jid) -> Destination<'a> {
 
 /// A stanza with a sender and a recipient goes to where the recipient lives.
 async fn arrive(cx: &mut Cx<'_>, stanza: Stanza) -> Result<(), Halt> {
-    let Some(to) = stanza.head().to.clone() else { return Err(Halt::Drop) };
+    let Some(to) = stanza.head().to.clone() else { return Err(Halt::Drop("no recipient")) };
     let hosts = cx.hosts;
     let destination = destination(hosts, &to);
     match (&destination, stanza) {
@@ -154,7 +154,7 @@ async fn arrive(cx: &mut Cx<'_>, stanza: Stanza) -> Result<(), Halt> {
         (Destination::Host(_), Stanza::Presence(presence)) if presence.enters_room() => {
             Err(Condition::ServiceUnavailable.into())
         }
-        (Destination::Host(_), Stanza::Presence(_)) => Err(Halt::Drop),
+        (Destination::Host(_), Stanza::Presence(_)) => Err(Halt::Drop("presence to the domain")),
         (Destination::Account(host, user), Stanza::Iq(iq)) => {
             iq::for_account(&mut for_host(cx, host), user, iq).await
         }
@@ -186,7 +186,7 @@ fn for_host<'b>(cx: &'b mut Cx<'_>, host: &'b Host) -> Cx<'b> {
 fn elsewhere(cx: &Cx<'_>, _: &Stanza) -> Result<(), Halt> {
     match cx.origin {
         Origin::Client(_) => Err(Condition::RemoteServerNotFound.into()),
-        Origin::Internal => Err(Halt::Drop),
+        Origin::Internal => Err(Halt::Drop("remote server not found")),
     }
 }
 

@@ -26,12 +26,12 @@ pub async fn leaves(
         (Available | Unavailable, Some(to)) => directed(cx, session, presence, to).await,
         (Error | Probe, Some(to)) => {
             if presence.kind == Probe && !probe::may_leave(cx, session, &presence, &to).await? {
-                return Err(Halt::Drop);
+                return Err(Halt::Drop("a probe of a contact who does not show presence"));
             }
             presence.head.to = Some(to);
             super::arrive(cx, Stanza::Presence(presence)).await
         }
-        (Probe | Error, None) => Err(Halt::Drop), // to nobody: it says nothing
+        (Probe | Error, None) => Err(Halt::Drop("a probe or an error to nobody")), // to nobody: it says nothing
         (_, None) => Err(Condition::BadRequest.text("a subscription needs a `to` address").into()),
         (_, Some(to)) => subscription::leaves(cx, session, presence, &to).await,
     }
@@ -45,7 +45,7 @@ pub async fn arrives(
     presence: Presence,
 ) -> Result<(), Halt> {
     if blocking::is_blocked(cx, user, &presence.head).await? {
-        return Err(Halt::Drop);
+        return Err(Halt::Drop("the sender is blocked"));
     }
     match presence.kind {
         PresenceKind::Probe => probe::arrives(cx, user, resource, &presence).await,

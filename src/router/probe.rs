@@ -45,7 +45,7 @@ pub async fn arrives(
     resource: Option<&FullJid>,
     probe: &Presence,
 ) -> Result<(), Halt> {
-    let Some(from) = probe.head.from.clone() else { return Err(Halt::Drop) };
+    let Some(from) = probe.head.from.clone() else { return Err(Halt::Drop("no sender")) };
     let is_own = from.bare_str() == user.as_str();
     if !is_own && !cx.shows_presence(user, &from).await? {
         reply_without_subscription(cx, user, resource, probe, &from);

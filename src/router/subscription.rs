@@ -25,7 +25,7 @@ pub async fn leaves(
     let (user, contact) = (session.jid().to_bare(), to.to_bare());
     // Everybody sees himself (RFC 6121 §4.2.2): there is nothing to manage.
     if user == contact {
-        return Err(Halt::Drop);
+        return Err(Halt::Drop("a subscription to the user's own presence"));
     }
     // Between accounts, not between sessions (RFC 6121 §3.1.2).
     presence.head.from = Some(user.clone().into());
@@ -66,17 +66,19 @@ pub async fn arrives(cx: &mut Cx<'_>, user: &BareJid, mut presence: Presence) ->
     // Silence to one who asks an account that does not exist: RFC 6121 §3.1.2 would have an error,
     // §8.5.1 forbids it.
     if !cx.has_account(user).await? {
-        return Err(Halt::Drop);
+        return Err(Halt::Drop("no such account"));
     }
     let Some(contact) = presence.head.from.as_ref().map(|from| from.to_bare()) else {
-        return Err(Halt::Drop);
+        return Err(Halt::Drop("no sender"));
     };
     presence.head.from = Some(contact.clone().into());
     presence.head.to = Some(user.clone().into());
     let changed = match roster::subscription(cx, user, &contact, Way::Inbound, &presence).await {
         Ok(changed) => changed,
         // An error would tell a stranger that there is such an account, and one with many requests.
-        Err(error) if error.condition == Condition::ResourceConstraint => return Err(Halt::Drop),
+        Err(error) if error.condition == Condition::ResourceConstraint => {
+            return Err(Halt::Drop("too many contacts or requests"));
+        }
         Err(error) => return Err(error.into()),
     };
     if changed.pass {
