@@ -195,4 +195,4 @@ const FORWARDED_FOR: &str = "x-forwarded-for";
 const RELATION: &str = "urn:xmpp:alt-connections:websocket";
 const HOST_META: &str = "<?xml version='1.0' encoding='utf-8'?>\n\
     <XRD xmlns='http://docs.oasis-open.org/ns/xri/xrd-1.0'>\
-    <SmState rel='urn:xmpp:alt-connections:websocket' href='";
+    <Link rel='urn:xmpp:alt-connections:websocket' href='";
