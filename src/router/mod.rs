@@ -7,6 +7,7 @@ pub mod iq;
 pub mod message;
 pub mod presence;
 pub mod probe;
+mod send_presence;
 mod session_end;
 pub mod subscription;
 

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::send_presence::{deliver, deliver_addressed, send};
 use super::{probe, subscription};
 use crate::host::{Cx, Halt, block_list};
 use crate::jid::{BareJid, FullJid, Jid};
@@ -63,7 +64,7 @@ pub async fn arrives(
                 }
                 // For the account, to all who are available (§8.5.2.1.2); for a session, to it (§8.5.3.1).
                 if resource.is_some() || session.available().is_some() {
-                    lost(session, session.deliver(Arc::clone(&stanza)).is_err());
+                    deliver(session, Arc::clone(&stanza));
                 }
             }
             Ok(())
@@ -160,7 +161,7 @@ fn broadcast(cx: &mut Cx<'_>, session: &SessionHandle, items: &[RosterItem], pre
     for own in cx.hosts.sessions.of(&user) {
         // Also who goes is told so (RFC 6121 §4.5.2).
         if own == *session || own.available().is_some() {
-            lost(&own, own.deliver(Arc::clone(&stanza)).is_err());
+            deliver(&own, Arc::clone(&stanza));
         }
     }
 }
@@ -176,12 +177,12 @@ async fn initial_presence(
     for own in cx.hosts.sessions.of(user) {
         if let Some(presence) = own.available().filter(|_| own != *session) {
             let stanza = Arc::new(Stanza::Presence((*presence).clone()));
-            lost(session, session.deliver_addressed(stanza).is_err());
+            deliver_addressed(session, stanza);
         }
     }
     for request in roster::waiting_requests(items) {
         super::wait_for_capacity(cx.hosts, session).await;
-        lost(session, session.deliver(Arc::new(Stanza::Presence(request))).is_err());
+        deliver(session, Arc::new(Stanza::Presence(request)));
     }
     // From the session, so that it alone hears the answers: what it asks does not leave this server,
     // where nothing need be asked (RFC 6121 §4.3.1).
@@ -212,17 +213,4 @@ async fn directed(
         session.update_presence(|p| p.direct(kind, &to));
     }
     done
-}
-
-pub(super) fn send(cx: &mut Cx<'_>, presence: &Presence, to: Jid) {
-    let mut copy = presence.clone();
-    copy.head.to = Some(to);
-    cx.outbox.send(Stanza::Presence(copy));
-}
-
-/// Presence that a session does not take is lost with the session: it ends, or is being closed.
-pub(super) fn lost(session: &SessionHandle, lost: bool) {
-    if lost {
-        tracing::debug!(jid = %session.jid(), "presence dropped: the session ends");
-    }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::presence::{lost, send};
+use super::send_presence::{deliver, send};
 use crate::host::{Cx, Halt};
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::modules::last_activity;
@@ -32,7 +32,7 @@ pub async fn may_leave(
     if item.is_some_and(|item| item.listed) {
         let mut no = Presence::bare(PresenceKind::Unsubscribed, contact, user);
         no.head.id.clone_from(&probe.head.id);
-        lost(session, session.deliver(Arc::new(Stanza::Presence(no))).is_err());
+        deliver(session, Arc::new(Stanza::Presence(no)));
     }
     Ok(false)
 }

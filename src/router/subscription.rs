@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::Destination;
-use super::presence::{lost, send};
+use super::send_presence::{self, send};
 use crate::host::{Cx, Halt};
 use crate::jid::{BareJid, Jid};
 use crate::modules::roster::{self, Changed};
@@ -100,7 +100,7 @@ fn deliver(cx: &Cx<'_>, user: &BareJid, presence: Presence) {
     for session in cx.hosts.sessions.of(user) {
         let wants = session.presence(|p| p.available.is_some() || p.interested && !is_request);
         if wants {
-            lost(&session, session.deliver(Arc::clone(&stanza)).is_err());
+            send_presence::deliver(&session, Arc::clone(&stanza));
         }
     }
 }
