@@ -31,6 +31,7 @@ pub mod files;
 pub mod limit;
 pub mod log;
 pub mod metrics;
+pub mod random;
 pub mod tasks;
 pub mod tls;
 // 1 words: pure, in this order

@@ -112,7 +112,7 @@ const FLOORS: &[(u8, &[&str])] = &[
     (5, &["archive", "pubsub", "roster"]),
     (4, &["host", "session"]),
     (3, &["auth", "storage"]),
-    (2, &["clock", "config", "files", "limit", "log", "metrics", "tasks", "tls"]),
+    (2, &["clock", "config", "files", "limit", "log", "metrics", "random", "tasks", "tls"]),
     (1, &["ns", "xml", "jid", "stanza", "payload"]),
 ];
 

@@ -13,6 +13,7 @@ use crate::host::{Hosts, Origin};
 use crate::jid::Jid;
 use crate::log::redact;
 use crate::ns;
+use crate::random::random_id;
 use crate::router::{self, Processed};
 use crate::session::stream_management::TooHigh;
 use crate::session::{self, CloseReason, Delivery, Resumption, Session, SessionHandle};
@@ -21,7 +22,6 @@ use crate::stanza::{
     StreamError,
 };
 use crate::storage::SessionNumber;
-use crate::stream::header;
 use crate::xml::{ElementRef, Frame, element};
 
 /// The half of a connection that hears its client.
@@ -156,7 +156,7 @@ impl Incoming<'_> {
         let mut resumption = None;
         // What is told as `max` are whole seconds, and one at least.
         if wants && max.as_secs() > 0 && !handle.is_anonymous() {
-            let id = session::new_id();
+            let id = random_id();
             let number = begin(hosts, handle, &id).await;
             resumption = Some(Resumption { id, max, number });
         }
@@ -212,7 +212,7 @@ fn check_from(frame: &Frame, handle: &SessionHandle) -> Result<(), StreamError> 
 pub(super) fn ping(hosts: &Hosts, handle: &SessionHandle) {
     let Some(host) = hosts.get(handle.jid().domain()) else { return };
     let mut head = Head::between(host.jid.clone(), handle.jid().clone());
-    head.id = Some(header::new_id().into());
+    head.id = Some(random_id());
     let content = Content::from(element("ping").ns(ns::PING));
     offer(handle, Stanza::Iq(Iq { head, kind: IqKind::Get, content }));
 }

@@ -16,6 +16,7 @@ use crate::jid::{BareJid, FullJid};
 use crate::limit::TooMany;
 use crate::log;
 use crate::modules::{disco, register};
+use crate::random::random_id;
 use crate::session::{Delivery, InboxLimits, Session, SessionFacts};
 use crate::stanza::{Condition, Iq, IqKind, StreamCondition, StreamError};
 use crate::stream::features::Limits;
@@ -394,10 +395,7 @@ async fn handled(hosts: &Hosts, user: &BareJid, id: &str) -> Option<u32> {
 fn full_jid(user: &BareJid, wished: Option<&str>) -> Result<FullJid, Condition> {
     match wished {
         Some(resource) => user.with_resource(resource).map_err(|_| Condition::BadRequest),
-        None => {
-            let resource = crate::stream::header::new_id();
-            user.with_resource(&resource).map_err(|_| Condition::InternalServerError)
-        }
+        None => user.with_resource(&random_id()).map_err(|_| Condition::InternalServerError),
     }
 }
 

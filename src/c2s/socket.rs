@@ -8,6 +8,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, timeout};
 
 use crate::config::LimitsConfig;
+use crate::random::random_id;
 use crate::stanza::StreamError;
 use crate::storage::MessageId;
 use crate::stream::header;
@@ -101,7 +102,7 @@ impl Connection {
     pub(super) async fn close(self, error: Option<StreamError>, domain: &str) {
         let Some(wire) = self.wire else { return };
         let first = match &error {
-            Some(_) if !self.is_open => header::response(&header::new_id(), domain, None),
+            Some(_) if !self.is_open => header::response(&random_id(), domain, None),
             _ => Vec::new(),
         };
         drop(farewell(wire, &first, error.as_ref()).await);

@@ -18,6 +18,7 @@ use crate::host::command::{
 use crate::host::{Cx, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
 use crate::ns;
 use crate::payload::data_form::{self, Field, FieldKind, Form, FormKind, Submitted};
+use crate::random::random_id;
 use crate::stanza::{Condition, Iq, IqKind, StanzaError};
 use crate::xml::{ElementRef, Node, element};
 
@@ -62,7 +63,7 @@ impl IqHandler for Commands {
                 stages::check(client, id, &node)?;
                 id.clone().into_owned()
             }
-            None => stages::new_id(),
+            None => random_id().to_string(),
         };
         // DEPARTS: XEP-0050 §3.7 – who asks for another language gets English, not `bad-locale`:
         // clients name that of their user whether they can do without or not.
@@ -284,7 +285,7 @@ mod tests {
         let rows = (0..rows).map(|n| vec![Value::from(n), Value::Null]).collect();
         let columns = vec!["n".into(), "none".into()];
         let nodes = shown(&List, Ok(Outcome::Table { columns, rows }));
-        nodes.iter().map(|node| String::from_utf8(node.to_bytes()).unwrap()).collect()
+        nodes.iter().map(crate::xml::Node::to_xml).collect()
     }
 
     #[test]
@@ -299,7 +300,7 @@ mod tests {
     #[test]
     fn what_was_not_done_has_a_note_of_an_error() {
         let nodes = shown(&List, Err(CommandError::NotRunning));
-        let text = String::from_utf8(nodes[0].to_bytes()).unwrap();
+        let text = nodes[0].to_xml();
         assert_eq!(text, "<note type='error'>this needs a running server</note>");
     }
 }

@@ -25,7 +25,6 @@ pub use table::SessionTable;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use smol_str::SmolStr;
 
 use crate::jid::FullJid;
 
@@ -121,15 +120,6 @@ impl Drop for Session {
         self.leave();
         drop(self.handle.inbox().close());
     }
-}
-
-/// The id of a session that can be resumed: 128 random bits, so that nobody guesses that of another.
-#[must_use]
-pub fn new_id() -> SmolStr {
-    use base64::Engine;
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
-    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes).into()
 }
 
 #[cfg(test)]

@@ -269,7 +269,7 @@ async fn a_session_that_a_panic_drops_leaves_the_table() {
 
 fn resumption(number: Option<i64>) -> Resumption {
     let number = number.map(SessionNumber::for_tests);
-    Resumption { id: super::new_id(), max: Duration::from_secs(300), number }
+    Resumption { id: crate::random::random_id(), max: Duration::from_secs(300), number }
 }
 
 fn resumable(table: &Arc<SessionTable>, jid: &str) -> (Session, String) {

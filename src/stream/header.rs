@@ -1,8 +1,5 @@
 //! The opening of a stream (RFC 6120 §4.7): what a client's header must say, what ours says.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-
 use crate::jid::Jid;
 use crate::ns;
 use crate::stanza::{StreamCondition, StreamError};
@@ -31,14 +28,6 @@ pub fn check(header: &Header) -> Result<(), StreamError> {
         return Err(StreamCondition::UnsupportedVersion.into());
     }
     Ok(())
-}
-
-/// A new stream id: 128 random bits (RFC 6120 §4.7.3).
-#[must_use]
-pub fn new_id() -> String {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
-    URL_SAFE_NO_PAD.encode(bytes)
 }
 
 /// Our own header: as long as no domain is known, it comes from the first one.

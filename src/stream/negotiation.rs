@@ -12,6 +12,7 @@ use super::header;
 use crate::auth::{self, Offer, SaslError, Step};
 use crate::jid::{BareJid, Jid};
 use crate::ns;
+use crate::random::random_id;
 use crate::stanza::{Condition, Iq, IqKind, Refusal, Stanza, StreamCondition, StreamError};
 use crate::xml::{ElementRef, Frame, Header, Node, element};
 
@@ -344,7 +345,7 @@ impl Negotiation {
         let default = self.settings.domains.first().map_or("", String::as_str);
         let domain = if self.domain.is_empty() { default } else { &self.domain };
         let to = from.and_then(|from| Jid::parse(from).ok());
-        header::response(&header::new_id(), domain, to.as_ref())
+        header::response(&random_id(), domain, to.as_ref())
     }
 
     /// RFC 6120 §4.7.2, §4.9.3.6: a domain of ours, and the same on each stream of a connection.

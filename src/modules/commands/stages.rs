@@ -6,13 +6,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::bad;
-use crate::session::{self, Execution, SessionHandle};
+use crate::session::{Execution, SessionHandle};
 use crate::stanza::{Condition, StanzaError};
-
-/// An id that nobody guesses.
-pub(super) fn new_id() -> String {
-    session::new_id().to_string()
-}
 
 /// The client was sent a form. Of too many the oldest is forgotten.
 pub(super) fn begin(client: &SessionHandle, id: &str, node: &str) {
