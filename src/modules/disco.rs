@@ -116,9 +116,11 @@ async fn items_of_account(
     if node.is_some() {
         return Err(Condition::ItemNotFound.into());
     }
-    let sessions = cx.hosts.sessions.of(&user);
-    let available = sessions.iter().filter(|session| session.available().is_some());
-    Ok(available.map(|session| element("item").attr("jid", session.jid().as_str())).collect())
+    let available = cx.hosts.sessions.available(&user);
+    Ok(available
+        .iter()
+        .map(|session| element("item").attr("jid", session.jid().as_str()))
+        .collect())
 }
 
 /// What a domain has: the list of commands, for those who may give any (XEP-0050 §2.2).

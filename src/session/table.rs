@@ -124,6 +124,15 @@ impl SessionTable {
         self.shard(user).lock().get(user).cloned().unwrap_or_default()
     }
 
+    /// The available sessions of an account (RFC 6121 §4), oldest first: those that have sent available
+    /// presence and not taken it back.
+    #[must_use]
+    pub fn available(&self, user: &BareJid) -> SmallVec<[SessionHandle; 2]> {
+        let mut sessions = self.of(user);
+        sessions.retain(|session| session.available().is_some());
+        sessions
+    }
+
     /// The session with this address.
     #[must_use]
     pub fn find(&self, jid: &FullJid) -> Option<SessionHandle> {
