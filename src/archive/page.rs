@@ -78,7 +78,7 @@ mod tests {
     }
 
     fn text(node: &Node) -> String {
-        String::from_utf8(node.to_bytes()).unwrap()
+        node.to_xml()
     }
 
     fn written(content: &Content) -> String {

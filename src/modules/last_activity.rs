@@ -51,7 +51,7 @@ impl IqHandler for LastActivity {
         if !cx.origin.is_of(&user) && !cx.shows_presence(&user, from).await? {
             return Err(Condition::Forbidden.into()); // XEP-0012 §3
         }
-        if cx.hosts.sessions.of(&user).iter().any(|session| session.available().is_some()) {
+        if !cx.hosts.sessions.available(&user).is_empty() {
             return Ok(Some(query.attr("seconds", "0")));
         }
         let (at, status) = last(cx, &user).await?;
@@ -72,7 +72,7 @@ pub fn is_asked(iq: &Iq) -> bool {
 /// # Errors
 /// If the store fails.
 pub async fn note_gone(cx: &Cx<'_>, user: &BareJid, said: &Presence) -> storage::Result<()> {
-    let is_there = cx.hosts.sessions.of(user).iter().any(|session| session.available().is_some());
+    let is_there = !cx.hosts.sessions.available(user).is_empty();
     // An anonymous user has no account, and nothing is kept for her.
     if is_there || cx.hosts.storage.accounts().find(user).await?.is_none() {
         return Ok(());
@@ -81,7 +81,7 @@ pub async fn note_gone(cx: &Cx<'_>, user: &BareJid, said: &Presence) -> storage:
     let status = status.map(|s| s.text().chars().take(MAX_STATUS).collect::<String>());
     let now = cx.hosts.clock.now().as_micros().to_string();
     let last = element("last").ns(NS).attr("at", now).text(&status.unwrap_or_default());
-    let xml = String::from_utf8_lossy(&last.to_bytes()).into_owned();
+    let xml = last.to_xml();
     cx.hosts.storage.documents().put(user, KIND, "", &xml).await
 }
 

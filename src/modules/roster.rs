@@ -254,9 +254,8 @@ pub fn gone(cx: &mut Cx<'_>, user: &BareJid, contact: &Jid) {
 }
 
 fn available(cx: &Cx<'_>, user: &BareJid) -> Vec<FullJid> {
-    let sessions = cx.hosts.sessions.of(user);
-    let available = sessions.iter().filter(|session| session.available().is_some());
-    available.map(|session| session.jid().clone()).collect()
+    let sessions = cx.hosts.sessions.available(user);
+    sessions.iter().map(|session| session.jid().clone()).collect()
 }
 
 /// Requests that wait for an answer of `user`, to be shown to a client that comes online
@@ -304,12 +303,12 @@ fn push(user: &BareJid, session: &SessionHandle, item: Node, version: RosterVers
 /// DEPARTS: RFC 6121 §3.1.3 – what a very large one carries is not kept: whoever likes may ask, and
 /// all requests are read with the roster.
 fn kept(presence: &Presence) -> String {
-    let mut xml = Stanza::Presence(presence.clone()).to_bytes();
+    let xml = Stanza::Presence(presence.clone()).to_xml();
     if xml.len() > MAX_REQUEST {
         let bare = Presence { content: Content::default(), ..presence.clone() };
-        xml = Stanza::Presence(bare).to_bytes();
+        return Stanza::Presence(bare).to_xml();
     }
-    String::from_utf8_lossy(&xml).into_owned()
+    xml
 }
 
 /// Changes that are sent one by one; if there are more, the whole roster is less.

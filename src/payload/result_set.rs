@@ -196,9 +196,9 @@ mod tests {
         let full = SetAnswer { page, count: Some(800) };
         let expected = "<set xmlns='http://jabber.org/protocol/rsm'><first index='0'>a</first>\
             <last>b</last><count>800</count></set>";
-        assert_eq!(String::from_utf8(full.to_node().to_bytes()).unwrap(), expected);
+        assert_eq!(full.to_node().to_xml(), expected);
         let empty = SetAnswer { page: None, count: Some(0) };
         let expected = "<set xmlns='http://jabber.org/protocol/rsm'><count>0</count></set>";
-        assert_eq!(String::from_utf8(empty.to_node().to_bytes()).unwrap(), expected);
+        assert_eq!(empty.to_node().to_xml(), expected);
     }
 }

@@ -220,13 +220,13 @@ mod tests {
             approved: true,
             ..new(jid("juliet@localhost"))
         };
-        let xml = String::from_utf8(listed(&full).to_bytes()).unwrap();
+        let xml = listed(&full).to_xml();
         assert_eq!(
             xml,
             "<item jid='juliet@localhost' name='J &amp; &quot;J&quot;' subscription='to' \
              ask='subscribe' approved='true'><group>a&lt;b</group></item>"
         );
-        let xml = String::from_utf8(removed(&full.jid).to_bytes()).unwrap();
+        let xml = removed(&full.jid).to_xml();
         assert_eq!(xml, "<item jid='juliet@localhost' subscription='remove'/>");
     }
 }

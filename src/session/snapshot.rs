@@ -108,7 +108,7 @@ impl Session {
             acknowledged,
             written,
             queue: sent.iter().map(|(delivery, answered)| queued(delivery, *answered)).collect(),
-            presence: p.available.as_ref().map(|p| text(&Stanza::Presence((**p).clone()))),
+            presence: p.available.as_ref().map(|p| Stanza::Presence((**p).clone()).to_xml()),
             priority: p.priority,
             directed: sorted(p.directed.iter().map(|jid| jid.as_str().to_owned())),
             interested: p.interested,
@@ -199,7 +199,7 @@ fn packed(presence: Presence) -> Presence {
 
 fn queued(delivery: &Delivery, answered: bool) -> Queued {
     Queued {
-        xml: text(&delivery.stanza),
+        xml: delivery.stanza.to_xml(),
         to: delivery.to.as_ref().map(|to| to.as_str().to_owned()),
         marker: delivery.marker.map(MessageId::get),
         read: delivery
@@ -221,10 +221,6 @@ fn delivery(queued: &Queued) -> Option<(Delivery, bool)> {
     let read = (!read.is_empty()).then_some(read);
     let delivery = Delivery { stanza, to, marker: queued.marker.and_then(MessageId::new), read };
     Some((delivery, queued.answered))
-}
-
-fn text(stanza: &Stanza) -> String {
-    String::from_utf8_lossy(&stanza.to_bytes()).into_owned()
 }
 
 fn stanza(xml: &str) -> Option<Stanza> {

@@ -289,6 +289,12 @@ impl Stanza {
         self.write(None, &mut out);
         out
     }
+
+    /// Written out, on its own, as text for the store.
+    #[must_use]
+    pub fn to_xml(&self) -> String {
+        String::from_utf8_lossy(&self.to_bytes()).into_owned()
+    }
 }
 
 impl Head {

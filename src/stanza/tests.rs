@@ -15,7 +15,7 @@ fn read(text: &str) -> Stanza {
 }
 
 fn written(stanza: &Stanza) -> String {
-    String::from_utf8(stanza.to_bytes()).unwrap()
+    stanza.to_xml()
 }
 
 fn refused(text: &str) -> (Option<Stanza>, Option<Condition>) {

@@ -113,6 +113,12 @@ impl Node {
         out
     }
 
+    /// The element as text, for the store.
+    #[must_use]
+    pub fn to_xml(&self) -> String {
+        String::from_utf8_lossy(&self.to_bytes()).into_owned()
+    }
+
     /// Values are escaped, so that no quote but the one that ends them stands in them.
     fn has_attr(&self, name: &str) -> bool {
         memmem::find(&self.attributes, format!(" {name}='").as_bytes()).is_some()
@@ -135,6 +141,6 @@ mod tests {
             .children([element("c"), element("d")])
             .raw("<e/>");
         let expected = "<a xmlns='urn:a' k='it&apos;s' some='1'>&lt;<b>&amp;</b><c/><d/><e/></a>";
-        assert_eq!(String::from_utf8(node.to_bytes()).unwrap(), expected);
+        assert_eq!(node.to_xml(), expected);
     }
 }

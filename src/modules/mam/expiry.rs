@@ -60,7 +60,7 @@ pub async fn set_limits(
     match limits {
         None => documents.remove(user, KIND, "").await.map(drop),
         Some(limits) => {
-            let xml = String::from_utf8_lossy(&limits.to_node().to_bytes()).into_owned();
+            let xml = limits.to_node().to_xml();
             documents.put(user, KIND, "", &xml).await
         }
     }

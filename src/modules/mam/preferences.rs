@@ -28,7 +28,7 @@ impl IqHandler for Wishes {
         let kept = if wanted == Preferences::default() {
             documents.remove(&user, KIND, "").await.map(drop)
         } else {
-            let xml = String::from_utf8_lossy(&wanted.to_node().to_bytes()).into_owned();
+            let xml = wanted.to_node().to_xml();
             documents.put(&user, KIND, "", &xml).await
         };
         cx.hosts.preferences.forget(&user);
