@@ -16,7 +16,7 @@ use crate::ns;
 use crate::random::random_id;
 use crate::router::{self, Processed};
 use crate::session::stream_management::TooHigh;
-use crate::session::{self, CloseReason, Delivery, Resumption, Session, SessionHandle};
+use crate::session::{self, CloseReason, Delivery, Resumption, Session, SessionRef};
 use crate::stanza::{
     Condition, Content, Detail, Head, Iq, IqKind, Refusal, Stanza, StanzaError, StreamCondition,
     StreamError,
@@ -174,7 +174,7 @@ impl Incoming<'_> {
 
 /// Enters a session among those that can be resumed. No need to wait for it to be durable: so is
 /// what is kept of the session later.
-async fn begin(hosts: &Hosts, handle: &SessionHandle, id: &str) -> Option<SessionNumber> {
+async fn begin(hosts: &Hosts, handle: &SessionRef, id: &str) -> Option<SessionNumber> {
     let user = handle.jid().to_bare();
     let resource = handle.jid().resource_part();
     match hosts.storage.resumption().begin(&user, resource, id).await {
@@ -196,7 +196,7 @@ pub(super) fn too_high(error: TooHigh) -> StreamError {
 }
 
 /// RFC 6120 §8.1.2.1: no `from`, or one's own, full or bare.
-fn check_from(frame: &Frame, handle: &SessionHandle) -> Result<(), StreamError> {
+fn check_from(frame: &Frame, handle: &SessionRef) -> Result<(), StreamError> {
     let root = frame.root();
     let Some(from) = root.attr("from") else { return Ok(()) };
     if from == handle.jid().as_str() {
@@ -209,7 +209,7 @@ fn check_from(frame: &Frame, handle: &SessionHandle) -> Result<(), StreamError> 
 }
 
 /// XEP-0199 §4.1: server to client.
-pub(super) fn ping(hosts: &Hosts, handle: &SessionHandle) {
+pub(super) fn ping(hosts: &Hosts, handle: &SessionRef) {
     let Some(host) = hosts.get(handle.jid().domain()) else { return };
     let mut head = Head::between(host.jid.clone(), handle.jid().clone());
     head.id = Some(random_id());
@@ -218,7 +218,7 @@ pub(super) fn ping(hosts: &Hosts, handle: &SessionHandle) {
 }
 
 /// To the client itself. If it does not take it, it is being closed already.
-fn offer(handle: &SessionHandle, stanza: Stanza) {
+fn offer(handle: &SessionRef, stanza: Stanza) {
     if handle.deliver(Arc::new(stanza)).is_err() {
         tracing::debug!("answer dropped: the client does not read");
     }

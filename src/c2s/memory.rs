@@ -9,7 +9,7 @@ use rustc_hash::FxHashMap;
 
 use super::C2s;
 use crate::limit::{Action, Bounds, Scope};
-use crate::session::{CloseReason, SessionHandle};
+use crate::session::{CloseReason, SessionRef};
 
 impl C2s {
     /// Waits until a sum is far over its bound, and then ends one session after the other until it is
@@ -41,8 +41,8 @@ impl C2s {
 /// Which session is to end next, and whose sum is over: the one that holds most, of an account that is
 /// over its bound, or of the account that holds most if all together are. What those hold that are
 /// ending is as good as free.
-fn next_to_end(sessions: &[SessionHandle], bounds: &Bounds) -> Option<(SessionHandle, Scope)> {
-    let mut accounts = FxHashMap::<&str, (u64, &SessionHandle)>::default();
+fn next_to_end(sessions: &[SessionRef], bounds: &Bounds) -> Option<(SessionRef, Scope)> {
+    let mut accounts = FxHashMap::<&str, (u64, &SessionRef)>::default();
     for session in sessions.iter().filter(|session| !session.is_ending()) {
         let entry = accounts.entry(session.jid().bare_str()).or_insert((0, session));
         entry.0 += session.memory();

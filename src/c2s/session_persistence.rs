@@ -16,7 +16,7 @@ use crate::host::Hosts;
 use crate::jid::FullJid;
 use crate::payload::datetime::Timestamp;
 use crate::router;
-use crate::session::{CloseReason, InboxLimits, Session, SessionFacts, SessionHandle};
+use crate::session::{CloseReason, InboxLimits, Session, SessionFacts, SessionRef};
 use crate::storage::{self, SavedSession, SessionNumber};
 
 impl C2s {
@@ -27,7 +27,7 @@ impl C2s {
         self.hosts.tasks.stopping().cancelled().await;
         let sessions = &self.hosts.sessions;
         let (outliving, ending): (Vec<_>, Vec<_>) =
-            sessions.all().into_iter().partition(SessionHandle::is_resumable);
+            sessions.all().into_iter().partition(SessionRef::is_resumable);
         let (count, (saving, mut saved)) = (outliving.len(), mpsc::channel(1));
         for session in outliving {
             session.detach(saving.clone());

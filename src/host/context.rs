@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use super::block_list::keeps_out;
 use super::{Host, Hosts, Read, RosterLock};
 use crate::jid::{BareJid, FullJid, Jid};
-use crate::session::SessionHandle;
+use crate::session::SessionRef;
 use crate::stanza::{Condition, ErrorKind, IqKind, Stanza, StanzaError};
 use crate::storage::{self, Handled, Receipt, StorageError};
 
@@ -123,7 +123,7 @@ const STEPS_OF_A_WRITE: usize = 4;
 #[derive(Clone, Debug)]
 pub enum Origin {
     /// One of our clients.
-    Client(SessionHandle),
+    Client(SessionRef),
     /// Ourselves, on our own behalf or that of an account.
     Internal,
 }
@@ -152,7 +152,7 @@ pub struct Outbox {
 impl Origin {
     /// The session, if it is a client's.
     #[must_use]
-    pub fn session(&self) -> Option<&SessionHandle> {
+    pub fn session(&self) -> Option<&SessionRef> {
         match self {
             Self::Client(session) => Some(session),
             Self::Internal => None,
@@ -162,7 +162,7 @@ impl Origin {
     /// The client's address, if it is one.
     #[must_use]
     pub fn client(&self) -> Option<&FullJid> {
-        self.session().map(SessionHandle::jid)
+        self.session().map(SessionRef::jid)
     }
 
     /// It is a client of this account.

@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use crate::host::block_list::{self, BlockList, hits, is_always_heard};
 use crate::host::{Cx, Halt, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
 use crate::jid::{BareJid, Jid};
-use crate::session::SessionHandle;
+use crate::session::SessionRef;
 use crate::stanza::{
     Condition, Content, ErrorKind, Head, Iq, IqKind, Presence, PresenceKind, Stanza, StanzaError,
 };
@@ -155,7 +155,7 @@ async fn unblock(cx: &mut Cx<'_>, user: &BareJid, payload: &ElementRef<'_>) -> I
             .await;
     cx.hosts.blocked.forget(user);
     done.into_iter().collect::<Result<Vec<bool>, _>>()?;
-    for presence in cx.hosts.sessions.of(user).iter().filter_map(SessionHandle::available) {
+    for presence in cx.hosts.sessions.of(user).iter().filter_map(SessionRef::available) {
         for contact in &contacts {
             let mut copy = (*presence).clone();
             copy.head.to = Some(contact.clone());
@@ -198,7 +198,7 @@ async fn contacts(
 
 /// Who sees this session and must not any more: those among the contacts if it is available, and
 /// those of the list who have its directed presence, which is forgotten. Each once.
-fn seen_by(session: &SessionHandle, contacts: &[Jid], list: &BlockList) -> Vec<Jid> {
+fn seen_by(session: &SessionRef, contacts: &[Jid], list: &BlockList) -> Vec<Jid> {
     let mut to = match session.available() {
         Some(_) => contacts.to_vec(),
         None => Vec::new(),

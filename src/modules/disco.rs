@@ -10,7 +10,7 @@ use crate::jid::Jid;
 use crate::ns;
 use crate::payload::data_form::{self, Form};
 use crate::payload::{caps, disco};
-use crate::session::SessionHandle;
+use crate::session::SessionRef;
 use crate::stanza::{Condition, Iq, IqKind, StanzaError};
 use crate::xml::{Node, element};
 
@@ -97,7 +97,7 @@ fn is_anonymous(cx: &Cx<'_>, request: &Iq) -> bool {
     let user = request.head.to.as_ref().map(Jid::to_bare);
     let own =
         cx.origin.session().filter(|own| user.is_some_and(|user| own.jid().to_bare() == user));
-    own.is_some_and(SessionHandle::is_anonymous)
+    own.is_some_and(SessionRef::is_anonymous)
 }
 
 /// The available sessions of an account, for those who may see them; nothing for all others,

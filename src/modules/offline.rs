@@ -12,7 +12,7 @@ use crate::config::LimitsConfig;
 use crate::host::{Hosts, Manifest, Module, Registry, Scope, Status, Xep, block_list};
 use crate::jid::{BareJid, Jid};
 use crate::payload::{delay, stanza_id};
-use crate::session::SessionHandle;
+use crate::session::SessionRef;
 use crate::stanza::Stanza;
 use crate::storage::{self, MessageId, Page, Query, Stored, Waiting, Way};
 use crate::xml::Frame;
@@ -73,7 +73,7 @@ impl ReadAhead {
 /// If the store fails: nothing is lost, what waits goes on waiting.
 pub async fn catch_up(
     hosts: &Hosts,
-    session: &SessionHandle,
+    session: &SessionRef,
     ahead: ReadAhead,
 ) -> storage::Result<()> {
     if session.available().is_none() && is_behind(hosts, session).await? {
@@ -101,7 +101,7 @@ pub async fn catch_up(
 
 /// Looks whether something waits for a session that has just been bound. If not, what others send to
 /// its very address need not wait until it is known whether it wants what waits.
-pub async fn look(hosts: &Hosts, session: &SessionHandle) {
+pub async fn look(hosts: &Hosts, session: &SessionRef) {
     match is_behind(hosts, session).await {
         Ok(false) => session.dismiss_backlog(),
         Ok(true) => {}
@@ -112,7 +112,7 @@ pub async fn look(hosts: &Hosts, session: &SessionHandle) {
 }
 
 /// Something has waited since before others saw that the session is there, or was left out since.
-async fn is_behind(hosts: &Hosts, session: &SessionHandle) -> storage::Result<bool> {
+async fn is_behind(hosts: &Hosts, session: &SessionRef) -> storage::Result<bool> {
     let user = session.jid().to_bare();
     let oldest = hosts.storage.archive().waiting(&user, None, 1).await?;
     let newest = session.facts().newest_seen.max(session.left_out());
@@ -121,7 +121,7 @@ async fn is_behind(hosts: &Hosts, session: &SessionHandle) -> storage::Result<bo
 
 struct Reading<'a> {
     hosts: &'a Hosts,
-    session: &'a SessionHandle,
+    session: &'a SessionRef,
     user: BareJid,
     ahead: ReadAhead,
     in_custody: FxHashSet<MessageId>,
@@ -131,7 +131,7 @@ struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    fn begin(hosts: &'a Hosts, session: &'a SessionHandle, ahead: ReadAhead) -> Self {
+    fn begin(hosts: &'a Hosts, session: &'a SessionRef, ahead: ReadAhead) -> Self {
         let in_custody = session.begin_backlog();
         let all = session.priority() >= Some(0);
         let after = if all { None } else { session.facts().newest };

@@ -14,7 +14,7 @@ use crate::jid::{BareJid, FullJid};
 use crate::ns;
 use crate::payload::data_form::{self, Field, FieldKind, Form, FormKind, Submitted};
 use crate::roster::contact_removal::farewell;
-use crate::session::{CloseReason, SessionHandle};
+use crate::session::{CloseReason, SessionRef};
 use crate::stanza::{Condition, Iq, IqKind, Stanza, StanzaError};
 use crate::storage::{Created, NewAccount, ScramKeys};
 use crate::xml::{ElementRef, Node, element};
@@ -158,7 +158,7 @@ async fn make(hosts: &Hosts, domain: &str, peer: IpAddr, query: &ElementRef<'_>)
 /// XEP-0077 §3.3. Whoever is logged in elsewhere with the old password is logged out.
 async fn change_password(
     cx: &Cx<'_>,
-    session: &SessionHandle,
+    session: &SessionRef,
     user: &BareJid,
     query: &ElementRef<'_>,
 ) -> IqReply {
@@ -188,7 +188,7 @@ async fn change_password(
 /// XEP-0077 §3.2. The contacts learn of it, and every session ends.
 async fn remove(
     cx: &mut Cx<'_>,
-    session: &SessionHandle,
+    session: &SessionRef,
     user: &BareJid,
     query: &ElementRef<'_>,
 ) -> IqReply {

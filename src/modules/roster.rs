@@ -18,7 +18,7 @@ use crate::ns;
 use crate::roster::contact_removal::farewell;
 use crate::roster::item::{self, RosterSet};
 use crate::roster::subscription::{State, Step, Way};
-use crate::session::SessionHandle;
+use crate::session::SessionRef;
 use crate::stanza::{
     Condition, Content, Head, Iq, IqKind, Presence, PresenceKind, Stanza, StanzaError,
 };
@@ -285,13 +285,13 @@ async fn replace(
 }
 
 /// Sessions that have asked for the roster (RFC 6121 §2.2).
-fn interested(cx: &Cx<'_>, user: &BareJid) -> Vec<SessionHandle> {
+fn interested(cx: &Cx<'_>, user: &BareJid) -> Vec<SessionRef> {
     let sessions = cx.hosts.sessions.of(user).into_iter();
     sessions.filter(|session| session.presence(|p| p.interested)).collect()
 }
 
 /// RFC 6121 §2.1.6: a roster push.
-fn push(user: &BareJid, session: &SessionHandle, item: Node, version: RosterVersion) -> Stanza {
+fn push(user: &BareJid, session: &SessionRef, item: Node, version: RosterVersion) -> Stanza {
     let query = element("query").ns(ns::ROSTER).attr("ver", version.to_string()).child(item);
     let mut head = Head::between(user.clone(), session.jid().clone());
     head.id = Some(format!("push{version}").into());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{from_us, iq, message};
 use crate::host::{Cx, Halt, Hosts};
-use crate::session::SessionHandle;
+use crate::session::SessionRef;
 use crate::stanza::{Condition, Stanza, StanzaError};
 
 /// Tells the sender of `stanza` why it goes no further, unless it must not be told.
@@ -22,7 +22,7 @@ pub fn bounce(cx: &mut Cx<'_>, stanza: &Stanza, halt: Halt) {
 
 /// Straight to the client that sent it: it learns of an error from an address that it has blocked,
 /// too (XEP-0191 §3.3). If it does not take it, it ends.
-pub fn to_client(hosts: &Hosts, session: &SessionHandle, stanza: &Stanza, error: &StanzaError) {
+pub fn to_client(hosts: &Hosts, session: &SessionRef, stanza: &Stanza, error: &StanzaError) {
     if let Some(answer) = answer(hosts, stanza, error)
         && session.deliver(Arc::new(answer)).is_err()
     {

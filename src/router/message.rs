@@ -13,11 +13,11 @@ use crate::host::{Cx, Halt};
 use crate::jid::{BareJid, FullJid};
 use crate::modules::mam::{self, Recipient};
 use crate::modules::{blocking, stanza_id};
-use crate::session::SessionHandle;
+use crate::session::SessionRef;
 use crate::stanza::{Condition, Message, MessageKind, Stanza};
 use crate::storage::MessageId;
 
-type Sessions = SmallVec<[SessionHandle; 2]>;
+type Sessions = SmallVec<[SessionRef; 2]>;
 
 /// A message leaves one of our clients. Its `from` is stamped already.
 pub async fn leaves(cx: &mut Cx<'_>, user: &BareJid, mut message: Message) -> Result<(), Halt> {
@@ -72,7 +72,7 @@ pub fn must_be_read(stanza: &Stanza) -> bool {
 
 /// Who gets it directly: the table of RFC 6121 §8.5.4.
 fn recipients(
-    sessions: &[SessionHandle],
+    sessions: &[SessionRef],
     resource: Option<&FullJid>,
     kind: MessageKind,
 ) -> Result<Sessions, Halt> {
@@ -99,7 +99,7 @@ fn recipients(
 }
 
 /// `false` if the session does not take it, because it ends: then it waits, if it can.
-fn deliver(session: &SessionHandle, stanza: &Arc<Stanza>, marker: Option<MessageId>) -> bool {
+fn deliver(session: &SessionRef, stanza: &Arc<Stanza>, marker: Option<MessageId>) -> bool {
     let given = match marker {
         Some(marker) => session.deliver_with_marker(Arc::clone(stanza), marker),
         None => session.deliver(Arc::clone(stanza)),

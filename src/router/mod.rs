@@ -18,7 +18,7 @@ use smallvec::SmallVec;
 use crate::host::{Cx, Halt, Host, Hosts, Keeping, Origin, Outbox, not_stored};
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::modules::offline::{self, ReadAhead};
-use crate::session::SessionHandle;
+use crate::session::SessionRef;
 use crate::stanza::{Condition, Head, Stanza};
 use crate::storage::{Handled, Receipt, StorageError};
 
@@ -54,7 +54,7 @@ pub struct Processed {
 /// (RFC 6120 §8.1.2.1). `handled` is kept together with a message.
 pub async fn from_client(
     hosts: &Hosts,
-    session: &SessionHandle,
+    session: &SessionRef,
     origin: &Origin,
     mut stanza: Stanza,
     handled: Option<Handled>,
@@ -81,7 +81,7 @@ pub async fn from_client(
 }
 
 /// A stanza of one of our clients was not kept after all: it learns of that.
-pub fn not_kept(hosts: &Hosts, session: &SessionHandle, stanza: &Stanza, error: StorageError) {
+pub fn not_kept(hosts: &Hosts, session: &SessionRef, stanza: &Stanza, error: StorageError) {
     hosts.count_refusal(&error);
     let error = match (error, stanza) {
         // XEP-0160 §2: too many messages wait already.
@@ -103,7 +103,7 @@ pub async fn from_us(hosts: &Hosts, stanza: Stanza) {
 }
 
 /// A session reads what waits for its account, when it is to. May be dropped at any time.
-pub async fn catch_up(hosts: &Hosts, session: &SessionHandle) {
+pub async fn catch_up(hosts: &Hosts, session: &SessionRef) {
     let ahead = ReadAhead::within(&hosts.config.load().limits);
     if session.expects_backlog() {
         Box::pin(offline::look(hosts, session)).await;
@@ -197,7 +197,7 @@ async fn drain(
     hosts: &Hosts,
     outbox: &mut Outbox,
     keeping: &mut Keeping,
-    own: Option<&SessionHandle>,
+    own: Option<&SessionRef>,
 ) {
     let origin = Origin::Internal;
     while let Some(stanza) = outbox.take() {
@@ -217,7 +217,7 @@ async fn drain(
 
 /// Waits until there is room in the mailbox of the session whose task this is. One stanza may bring
 /// it many, as the first presence does: a client that reads them must not be closed for it.
-async fn wait_for_capacity(hosts: &Hosts, own: &SessionHandle) {
+async fn wait_for_capacity(hosts: &Hosts, own: &SessionRef) {
     own.wait_for_capacity(hosts.config.load().limits.inbox_stanzas / 2).await;
 }
 

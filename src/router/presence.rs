@@ -8,14 +8,14 @@ use super::{probe, subscription};
 use crate::host::{Cx, Halt, block_list};
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::modules::{blocking, last_activity, roster, stanza_id};
-use crate::session::SessionHandle;
+use crate::session::SessionRef;
 use crate::stanza::{Condition, Presence, PresenceKind, Stanza};
 use crate::storage::RosterItem;
 
 /// Presence leaves one of our clients. Its `from` is stamped already.
 pub async fn leaves(
     cx: &mut Cx<'_>,
-    session: &SessionHandle,
+    session: &SessionRef,
     mut presence: Presence,
 ) -> Result<(), Halt> {
     use PresenceKind::{Available, Error, Probe, Unavailable};
@@ -55,7 +55,7 @@ pub async fn arrives(
             let gone = presence.head.from.clone().filter(|_| kind == PresenceKind::Unavailable);
             let stanza = Arc::new(Stanza::Presence(presence));
             let sessions = cx.hosts.sessions.of(user);
-            let meant = |session: &&SessionHandle| resource.is_none_or(|r| session.jid() == r);
+            let meant = |session: &&SessionRef| resource.is_none_or(|r| session.jid() == r);
             for session in sessions.iter().filter(meant) {
                 // Who says that he goes is not told of it when she does (RFC 6121 §4.6.1). When we say it,
                 // as a subscription has ended, he is still there.
@@ -80,11 +80,7 @@ fn is_here(cx: &Cx<'_>, jid: &Jid) -> bool {
 
 /// RFC 6121 §4.2 and §4.4: to all who may see it, to the user's own sessions, and on the first
 /// one a look around.
-async fn available(
-    cx: &mut Cx<'_>,
-    session: &SessionHandle,
-    presence: Presence,
-) -> Result<(), Halt> {
+async fn available(cx: &mut Cx<'_>, session: &SessionRef, presence: Presence) -> Result<(), Halt> {
     let user = session.jid().to_bare();
     let items = contacts(cx, &user).await?;
     let wanted_messages = session.priority() >= Some(0);
@@ -110,7 +106,7 @@ async fn available(
 /// read, the session is as available as before, and the same can be said again.
 pub(super) async fn unavailable(
     cx: &mut Cx<'_>,
-    session: &SessionHandle,
+    session: &SessionRef,
     presence: Presence,
 ) -> Result<(), Halt> {
     let user = session.jid().to_bare();
@@ -148,7 +144,7 @@ async fn contacts(cx: &Cx<'_>, user: &BareJid) -> Result<Vec<RosterItem>, Halt> 
     Ok(items)
 }
 
-fn broadcast(cx: &mut Cx<'_>, session: &SessionHandle, items: &[RosterItem], presence: &Presence) {
+fn broadcast(cx: &mut Cx<'_>, session: &SessionRef, items: &[RosterItem], presence: &Presence) {
     for item in items.iter().filter(|item| item.subscription.is_from()) {
         session.update_presence(|p| p.directed.remove(&item.jid));
         send(cx, presence, item.jid.clone());
@@ -170,7 +166,7 @@ fn broadcast(cx: &mut Cx<'_>, session: &SessionHandle, items: &[RosterItem], pre
 /// for a subscription while it was away.
 async fn initial_presence(
     cx: &mut Cx<'_>,
-    session: &SessionHandle,
+    session: &SessionRef,
     user: &BareJid,
     items: &[RosterItem],
 ) {
@@ -195,7 +191,7 @@ async fn initial_presence(
 /// RFC 6121 §4.6: to one, who is remembered for the end.
 async fn directed(
     cx: &mut Cx<'_>,
-    session: &SessionHandle,
+    session: &SessionRef,
     mut presence: Presence,
     to: Jid,
 ) -> Result<(), Halt> {

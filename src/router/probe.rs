@@ -6,7 +6,7 @@ use super::send_presence::{deliver, send};
 use crate::host::{Cx, Halt};
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::modules::last_activity;
-use crate::session::SessionHandle;
+use crate::session::SessionRef;
 use crate::stanza::{Content, Presence, PresenceKind, Stanza};
 
 /// A client may ask whether a contact is there (XEP-0318 §3.1), or one who has shown itself to it. Of
@@ -16,7 +16,7 @@ use crate::stanza::{Content, Presence, PresenceKind, Stanza};
 /// `unsubscribed` from the contact's server would end a request for a subscription that still waits.
 pub async fn may_leave(
     cx: &Cx<'_>,
-    session: &SessionHandle,
+    session: &SessionRef,
     probe: &Presence,
     to: &Jid,
 ) -> Result<bool, Halt> {
@@ -53,7 +53,7 @@ pub async fn arrives(
     }
     let sessions = cx.hosts.sessions.of(user);
     let meant = sessions.iter().filter(|session| resource.is_none_or(|r| session.jid() == r));
-    let there: Vec<_> = meant.filter_map(SessionHandle::available).collect();
+    let there: Vec<_> = meant.filter_map(SessionRef::available).collect();
     for presence in &there {
         match resource {
             None => send(cx, presence, from.clone()),

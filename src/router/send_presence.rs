@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::host::Cx;
 use crate::jid::Jid;
-use crate::session::SessionHandle;
+use crate::session::SessionRef;
 use crate::stanza::{Presence, Stanza};
 
 /// Sends a copy of `presence` to `to`, when the stanza in hand is done.
@@ -16,16 +16,16 @@ pub(super) fn send(cx: &mut Cx<'_>, presence: &Presence, to: Jid) {
 
 /// Queues presence for a session. A session that ends, or that is being closed because it does not read,
 /// does not take it: then nobody needs it any more.
-pub(super) fn deliver(session: &SessionHandle, presence: Arc<Stanza>) {
+pub(super) fn deliver(session: &SessionRef, presence: Arc<Stanza>) {
     note_lost(session, session.deliver(presence).is_err());
 }
 
 /// As [`deliver`], with the address of the session as `to`.
-pub(super) fn deliver_addressed(session: &SessionHandle, presence: Arc<Stanza>) {
+pub(super) fn deliver_addressed(session: &SessionRef, presence: Arc<Stanza>) {
     note_lost(session, session.deliver_addressed(presence).is_err());
 }
 
-fn note_lost(session: &SessionHandle, is_lost: bool) {
+fn note_lost(session: &SessionRef, is_lost: bool) {
     if is_lost {
         tracing::debug!(jid = %session.jid(), "presence dropped: the session ends");
     }

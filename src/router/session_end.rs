@@ -5,12 +5,12 @@ use std::time::Duration;
 use super::{RETRY, bounce, drain, presence, settle};
 use crate::host::{Cx, Halt, Hosts, Keeping, Origin, Outbox};
 use crate::modules::offline;
-use crate::session::{SessionHandle, Unread};
+use crate::session::{SessionRef, Unread};
 use crate::stanza::{Presence, PresenceKind};
 
 /// The end of a session that has left the table: others learn that it is gone, and what it was
 /// not told goes the way of the absent (RFC 6121 §4.5, §8.5.2).
-pub async fn session_ended(hosts: &Hosts, session: &SessionHandle, unread: Unread) {
+pub async fn session_ended(hosts: &Hosts, session: &SessionRef, unread: Unread) {
     let Unread { deliveries, had_backlog } = unread;
     let mut are_told = tell_end(hosts, session).await;
     if deliveries.iter().any(|delivery| delivery.markers().next().is_some()) || had_backlog {
@@ -29,7 +29,7 @@ pub async fn session_ended(hosts: &Hosts, session: &SessionHandle, unread: Unrea
 
 /// Tells all who see a session that it has ended. `false` if the store fails, so that it is unknown
 /// who they are: then nobody has been told.
-async fn tell_end(hosts: &Hosts, session: &SessionHandle) -> bool {
+async fn tell_end(hosts: &Hosts, session: &SessionRef) -> bool {
     let Some(host) = hosts.get(session.jid().domain()) else { return true };
     let origin = Origin::Internal;
     let (mut outbox, mut keeping) = (Outbox::default(), Keeping::default());
@@ -44,7 +44,7 @@ async fn tell_end(hosts: &Hosts, session: &SessionHandle) -> bool {
 }
 
 /// Those who saw it see it go (RFC 6121 §4.5.2), or see who has its address now.
-async fn gone(cx: &mut Cx<'_>, session: &SessionHandle) -> Result<(), Halt> {
+async fn gone(cx: &mut Cx<'_>, session: &SessionRef) -> Result<(), Halt> {
     let from = session.jid().clone();
     if cx.hosts.sessions.find(&from).is_some_and(|newer| newer.available().is_some()) {
         session.update_presence(|p| p.available = None);

@@ -9,7 +9,7 @@ use crate::host::{Cx, Halt};
 use crate::jid::{BareJid, Jid};
 use crate::modules::roster::{self, Changed};
 use crate::roster::subscription::Way;
-use crate::session::SessionHandle;
+use crate::session::SessionRef;
 use crate::stanza::{Condition, Presence, PresenceKind, Stanza};
 
 /// Our user manages a subscription (RFC 6121 §3.1.2, §3.1.5, §3.2.2, §3.3.2, §3.4.2).
@@ -18,7 +18,7 @@ use crate::stanza::{Condition, Presence, PresenceKind, Stanza};
 /// go, and her own clients, who see no difference, get no push.
 pub async fn leaves(
     cx: &mut Cx<'_>,
-    session: &SessionHandle,
+    session: &SessionRef,
     mut presence: Presence,
     to: &Jid,
 ) -> Result<(), Halt> {

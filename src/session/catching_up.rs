@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use rustc_hash::FxHashSet;
 
-use super::SessionHandle;
+use super::SessionRef;
 use super::catch_up::{ArchivePage, CatchUp};
 use crate::storage::MessageId;
 
-impl SessionHandle {
+impl SessionRef {
     /// The client gets this page of its archive. Answers the oldest and the newest message of all that
     /// it has got page by page without a gap, if nothing newer is in the archive.
     pub fn read_archive(&self, page: ArchivePage) -> Option<(MessageId, MessageId)> {

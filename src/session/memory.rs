@@ -1,6 +1,6 @@
 //! What a session holds in memory for its client, as the budget `memory` sees it.
 
-use super::SessionHandle;
+use super::SessionRef;
 use crate::limit::{Action, Held, Level};
 
 /// The bytes of a session. Without a budget, nothing is counted.
@@ -66,7 +66,7 @@ impl Memory {
     }
 }
 
-impl SessionHandle {
+impl SessionRef {
     /// So many bytes are being written to the client. For the owner.
     pub fn writing(&self, bytes: usize) {
         self.inbox().memory().in_writing(bytes);

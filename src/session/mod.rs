@@ -1,24 +1,24 @@
 //! A session: a bound resource (RFC 6120 §7), a value that exactly one task owns.
 //!
-//! Others reach it through its [`SessionHandle`], which they find in the [`SessionTable`]. They
+//! Others reach it through its [`SessionRef`], which they find in the [`SessionTable`]. They
 //! offer stanzas and never wait: a session that does not keep up is closed. A session that can be
 //! resumed outlives its connection (XEP-0198 §5): it moves, by value, to the new one.
 
 mod catch_up;
 mod catching_up;
-mod handle;
 mod inbox;
 mod memory;
+mod session_ref;
 mod sm_state;
 mod snapshot;
 pub mod stream_management;
 mod table;
 
 pub use catch_up::ArchivePage;
-pub use handle::{
-    CloseReason, Execution, Order, PresenceState, SessionFacts, SessionHandle, Undelivered,
-};
 pub use inbox::{Delivery, InboxLimits};
+pub use session_ref::{
+    CloseReason, Execution, Order, PresenceState, SessionFacts, SessionRef, Undelivered,
+};
 pub use sm_state::{Batch, Resumption, SmState};
 pub use table::SessionTable;
 
@@ -33,7 +33,7 @@ use crate::jid::FullJid;
 /// Dropping it, also after a panic, closes its mailbox and takes it out of the table.
 #[derive(Debug)]
 pub struct Session {
-    handle: SessionHandle,
+    handle: SessionRef,
     table: Arc<SessionTable>,
     /// Shared by the two loops of the owner, and by nobody else.
     link: Mutex<SmState>,
@@ -61,7 +61,7 @@ impl Session {
         limit: usize,
     ) -> Self {
         let memory = table.memory(&jid);
-        let handle = SessionHandle::new(jid, facts, bounds, memory);
+        let handle = SessionRef::new(jid, facts, bounds, memory);
         if !handle.is_anonymous() {
             // What others send to this very address must not overtake what waits.
             handle.expect_backlog();
@@ -72,7 +72,7 @@ impl Session {
 
     /// How others reach it.
     #[must_use]
-    pub fn handle(&self) -> &SessionHandle {
+    pub fn handle(&self) -> &SessionRef {
         &self.handle
     }
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::stream_management::Unacknowledged;
 use super::{
-    Delivery, InboxLimits, Resumption, Session, SessionFacts, SessionHandle, SessionTable, Unread,
+    Delivery, InboxLimits, Resumption, Session, SessionFacts, SessionRef, SessionTable, Unread,
 };
 use crate::jid::{FullJid, Jid};
 use crate::payload::datetime::Timestamp;
@@ -172,7 +172,7 @@ impl Session {
     }
 }
 
-fn present(handle: &SessionHandle, state: &State) {
+fn present(handle: &SessionRef, state: &State) {
     let presence = state.presence.as_ref().and_then(|xml| stanza(xml));
     handle.update_presence(|p| {
         p.available = presence.and_then(|stanza| match stanza {

@@ -9,12 +9,12 @@ use smol_str::SmolStr;
 use tokio::sync::Notify;
 
 use super::memory::Memory;
-use super::{CloseReason, SessionHandle};
+use super::{CloseReason, SessionRef};
 use crate::jid::{BareJid, FullJid};
 use crate::limit::Level;
 
 /// The sessions of one account, oldest first.
-type Sessions = SmallVec<[SessionHandle; 2]>;
+type Sessions = SmallVec<[SessionRef; 2]>;
 
 /// Who is online.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub struct SessionTable {
     /// Tells that a session has left.
     left: Notify,
     /// Sessions that can be resumed, by the ids that their clients know.
-    resumable: Mutex<FxHashMap<SmolStr, SessionHandle>>,
+    resumable: Mutex<FxHashMap<SmolStr, SessionRef>>,
     shards: Box<[Mutex<FxHashMap<BareJid, Sessions>>]>,
     /// What all of them hold; `None`: it is not counted.
     memory: Option<Level>,
@@ -52,7 +52,7 @@ impl SessionTable {
         level.map_or_else(Memory::default, |level| Memory::of(level, jid.bare_str()))
     }
 
-    pub(super) fn enter(&self, handle: &SessionHandle, limit: usize) {
+    pub(super) fn enter(&self, handle: &SessionRef, limit: usize) {
         let user = handle.jid().to_bare();
         let mut shard = self.shard(&user).lock();
         let sessions = shard.entry(user).or_default();
@@ -71,7 +71,7 @@ impl SessionTable {
     }
 
     /// Only if it is this very session: a newer one of the same address stays.
-    pub(super) fn leave(&self, handle: &SessionHandle) {
+    pub(super) fn leave(&self, handle: &SessionRef) {
         let user = handle.jid().to_bare();
         let mut shard = self.shard(&user).lock();
         if let Some(sessions) = shard.get_mut(&user) {
@@ -88,7 +88,7 @@ impl SessionTable {
     }
 
     /// Waits until no session is left for which `which` holds.
-    pub async fn emptied(&self, which: impl Fn(&SessionHandle) -> bool) {
+    pub async fn emptied(&self, which: impl Fn(&SessionRef) -> bool) {
         loop {
             let left = self.left.notified();
             if !self.all().iter().any(&which) {
@@ -100,7 +100,7 @@ impl SessionTable {
         }
     }
 
-    pub(super) fn resumable(&self, id: SmolStr, handle: &SessionHandle) {
+    pub(super) fn resumable(&self, id: SmolStr, handle: &SessionRef) {
         handle.now_resumable();
         self.resumable.lock().insert(id, handle.clone());
     }
@@ -113,21 +113,21 @@ impl SessionTable {
     /// The session of `user` that can be resumed under this id. Those of another account are as
     /// unknown as those that never were.
     #[must_use]
-    pub fn find_resumable(&self, user: &BareJid, id: &str) -> Option<SessionHandle> {
+    pub fn find_resumable(&self, user: &BareJid, id: &str) -> Option<SessionRef> {
         let resumable = self.resumable.lock();
         resumable.get(id).filter(|handle| handle.jid().to_bare() == *user).cloned()
     }
 
     /// The sessions of an account, oldest first.
     #[must_use]
-    pub fn of(&self, user: &BareJid) -> SmallVec<[SessionHandle; 2]> {
+    pub fn of(&self, user: &BareJid) -> SmallVec<[SessionRef; 2]> {
         self.shard(user).lock().get(user).cloned().unwrap_or_default()
     }
 
     /// The available sessions of an account (RFC 6121 §4), oldest first: those that have sent available
     /// presence and not taken it back.
     #[must_use]
-    pub fn available(&self, user: &BareJid) -> SmallVec<[SessionHandle; 2]> {
+    pub fn available(&self, user: &BareJid) -> SmallVec<[SessionRef; 2]> {
         let mut sessions = self.of(user);
         sessions.retain(|session| session.available().is_some());
         sessions
@@ -135,14 +135,14 @@ impl SessionTable {
 
     /// The session with this address.
     #[must_use]
-    pub fn find(&self, jid: &FullJid) -> Option<SessionHandle> {
+    pub fn find(&self, jid: &FullJid) -> Option<SessionRef> {
         let user = jid.to_bare();
         self.shard(&user).lock().get(&user)?.iter().find(|s| s.jid() == jid).cloned()
     }
 
     /// All of them, in no order.
     #[must_use]
-    pub fn all(&self) -> Vec<SessionHandle> {
+    pub fn all(&self) -> Vec<SessionRef> {
         self.shards
             .iter()
             .flat_map(|shard| shard.lock().values().flatten().cloned().collect::<Vec<_>>())

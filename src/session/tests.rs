@@ -9,7 +9,7 @@ use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
 use super::{
-    CloseReason, Delivery, InboxLimits, Order, Resumption, Session, SessionFacts, SessionHandle,
+    CloseReason, Delivery, InboxLimits, Order, Resumption, Session, SessionFacts, SessionRef,
     SessionTable, Undelivered,
 };
 use crate::jid::{BareJid, FullJid};
@@ -61,7 +61,7 @@ fn resources(table: &SessionTable, user: &str) -> Vec<String> {
     sessions.iter().map(|s| s.jid().resource_part().to_owned()).collect()
 }
 
-fn reason(handle: &SessionHandle) -> Option<CloseReason> {
+fn reason(handle: &SessionRef) -> Option<CloseReason> {
     match handle.take().1 {
         Some(Order::Close(reason)) => Some(reason),
         _ => None,
@@ -140,10 +140,10 @@ async fn an_order_overtakes_stanzas_and_the_first_one_counts() {
 async fn the_writer_wakes_for_a_stanza_an_order_and_a_prompt() {
     let session = session(ROOMY);
     let handle = session.handle();
-    let causes: [fn(&SessionHandle); 3] = [
+    let causes: [fn(&SessionRef); 3] = [
         |handle| handle.deliver(message(0, 1)).unwrap(),
         |handle| handle.close(CloseReason::Shutdown),
-        SessionHandle::wake_writer,
+        SessionRef::wake_writer,
     ];
     for (number, cause) in causes.iter().enumerate() {
         let woken = tokio::time::timeout(Duration::from_secs(60), handle.filled());

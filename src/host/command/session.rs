@@ -3,7 +3,7 @@
 use crate::jid::FullJid;
 use crate::ns;
 use crate::payload::datetime::Timestamp;
-use crate::session::SessionHandle;
+use crate::session::SessionRef;
 use crate::stanza::{Presence, Stanza};
 use crate::xml::Frame;
 
@@ -37,7 +37,7 @@ pub struct SessionRow {
 impl SessionRow {
     /// What is known of a session.
     #[must_use]
-    pub fn of(session: &SessionHandle) -> Self {
+    pub fn of(session: &SessionRef) -> Self {
         let facts = session.facts();
         let presence = session.available().and_then(|presence| read(&presence));
         let content = presence.as_ref().map(|presence| &presence.content);

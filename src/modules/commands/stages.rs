@@ -6,11 +6,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::bad;
-use crate::session::{Execution, SessionHandle};
+use crate::session::{Execution, SessionRef};
 use crate::stanza::{Condition, StanzaError};
 
 /// The client was sent a form. Of too many the oldest is forgotten.
-pub(super) fn begin(client: &SessionHandle, id: &str, node: &str) {
+pub(super) fn begin(client: &SessionRef, id: &str, node: &str) {
     let execution = Execution { id: id.into(), node: node.into(), since: Instant::now() };
     client.update_presence(|p| {
         if p.executions.len() >= MOST {
@@ -25,7 +25,7 @@ pub(super) fn begin(client: &SessionHandle, id: &str, node: &str) {
 /// # Errors
 /// `bad-sessionid` if it has not begun it under this id, `session-expired` if that was too long ago
 /// (XEP-0050 §4.4).
-pub(super) fn check(client: &SessionHandle, id: &str, node: &str) -> Result<(), StanzaError> {
+pub(super) fn check(client: &SessionRef, id: &str, node: &str) -> Result<(), StanzaError> {
     let is_this = |execution: &&Execution| execution.id == id && execution.node == node;
     let since = client.presence(|p| p.executions.iter().find(is_this).map(|e| e.since));
     match since {
@@ -41,7 +41,7 @@ pub(super) fn check(client: &SessionHandle, id: &str, node: &str) -> Result<(), 
 }
 
 /// It is done, or given up.
-pub(super) fn end(client: &SessionHandle, id: &str) {
+pub(super) fn end(client: &SessionRef, id: &str) {
     client.update_presence(|p| p.executions.retain(|execution| execution.id != id));
 }
 

@@ -18,7 +18,7 @@ use crate::host::{Cx, Manifest, Module, Registry, Scope, Status, Xep};
 use crate::jid::BareJid;
 use crate::ns::MAM as NS;
 use crate::payload::result_set;
-use crate::session::SessionHandle;
+use crate::session::SessionRef;
 use crate::stanza::{Condition, Iq, IqKind, StanzaError};
 
 /// Keeps messages, and finds them again.
@@ -70,7 +70,7 @@ impl Module for Mam {
 ///
 /// # Errors
 /// `forbidden` for those of others, and to anonymous users, who have none.
-fn owner<'a>(cx: &Cx<'a>, request: &Iq) -> Result<(&'a SessionHandle, BareJid), StanzaError> {
+fn owner<'a>(cx: &Cx<'a>, request: &Iq) -> Result<(&'a SessionRef, BareJid), StanzaError> {
     let session = cx.origin.session().ok_or(Condition::Forbidden)?;
     let user = session.jid().to_bare();
     match &request.head.to {

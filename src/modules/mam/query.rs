@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use crate::archive::{page, query};
 use crate::host::{Cx, IqHandler, IqReply};
 use crate::jid::BareJid;
-use crate::session::{ArchivePage, SessionHandle};
+use crate::session::{ArchivePage, SessionRef};
 use crate::stanza::{Condition, Head, Iq, IqKind, Message, MessageKind, Stanza, StanzaError};
 use crate::storage::{Count, MessageId, Page, Query};
 use crate::xml::ElementRef;
@@ -37,7 +37,7 @@ impl IqHandler for Archive {
 /// One page: its messages, and then the answer (XEP-0313 §4.2, §4.3).
 async fn pages(
     cx: &Cx<'_>,
-    session: &SessionHandle,
+    session: &SessionRef,
     user: &BareJid,
     payload: &ElementRef<'_>,
 ) -> IqReply {
@@ -75,7 +75,7 @@ async fn pages(
 /// (XEP-0313 §6.1.1). `None` if there are none.
 async fn read_before(
     cx: &Cx<'_>,
-    session: &SessionHandle,
+    session: &SessionRef,
     user: &BareJid,
     query: &Query,
     page: &Page,

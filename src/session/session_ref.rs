@@ -139,7 +139,7 @@ impl PresenceState {
 
 /// Where a session can be reached. Equal if it is the same session, not only the same address.
 #[derive(Clone, Debug)]
-pub struct SessionHandle(Arc<Shared>);
+pub struct SessionRef(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
@@ -151,7 +151,7 @@ struct Shared {
     inbox: Inbox,
 }
 
-impl SessionHandle {
+impl SessionRef {
     pub(super) fn new(
         jid: FullJid,
         facts: SessionFacts,
@@ -229,7 +229,7 @@ impl SessionHandle {
     /// Queues a shared stanza, to be written with this session's address as `to`.
     ///
     /// # Errors
-    /// As [`SessionHandle::deliver`].
+    /// As [`SessionRef::deliver`].
     pub fn deliver_addressed(&self, stanza: Arc<Stanza>) -> Result<(), Undelivered> {
         let to = Some(self.0.jid.clone().into_jid());
         self.0.inbox.offer(Delivery { stanza, to, marker: None, read: None })
@@ -252,7 +252,7 @@ impl SessionHandle {
     /// Queues a message that has waited, in its turn.
     ///
     /// # Errors
-    /// As [`SessionHandle::deliver_with_marker`].
+    /// As [`SessionRef::deliver_with_marker`].
     pub fn deliver_waiting(
         &self,
         stanza: Arc<Stanza>,
@@ -265,7 +265,7 @@ impl SessionHandle {
     /// they fall when it has this one, and what they stand for is not delivered to it again.
     ///
     /// # Errors
-    /// As [`SessionHandle::deliver`]: the markers stand.
+    /// As [`SessionRef::deliver`]: the markers stand.
     pub fn deliver_read(
         &self,
         stanza: Arc<Stanza>,
@@ -368,7 +368,7 @@ impl SessionHandle {
         self.0.inbox.put_back(deliveries);
     }
 
-    /// Whether somebody writes what waits. If nobody does, [`SessionHandle::below`] does not
+    /// Whether somebody writes what waits. If nobody does, [`SessionRef::below`] does not
     /// wait. For the owner.
     pub fn set_writer(&self, there: bool) {
         self.0.inbox.set_writer(there);
@@ -385,7 +385,7 @@ impl SessionHandle {
     }
 }
 
-impl PartialEq for SessionHandle {
+impl PartialEq for SessionRef {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
