@@ -1,4 +1,5 @@
-//! Namespaces which more than one file needs. Others stand as `NS` in the file of their feature.
+//! Namespaces that more than one file uses. Other namespaces are defined as `NS` in the file of their
+//! feature.
 
 /// RFC 6120 §4.8.2: the content namespace of client streams.
 pub const CLIENT: &str = "jabber:client";

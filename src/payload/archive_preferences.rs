@@ -1,35 +1,35 @@
-//! XEP-0441: whose messages an owner wants to have in the archive.
+//! XEP-0441: archive preferences. A user chooses which contacts' messages are archived.
 
 use crate::jid::Jid;
 use crate::ns::MAM as NS;
 use crate::stanza::{Condition, StanzaError};
 use crate::xml::{ElementRef, Node, element};
 
-/// What an owner wants. The default is everything (XEP-0313 §6.1.1).
+/// The archive preferences of a user. By default everything is archived (XEP-0313 §6.1.1).
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Preferences {
-    /// For those in no list.
+    /// The rule for addresses in neither list.
     pub default: Default,
-    /// Always archived.
+    /// Messages to or from these addresses are always archived.
     pub always: Vec<Jid>,
-    /// Never archived; counts more than `always`.
+    /// Messages to or from these addresses are never archived. This list takes precedence over `always`.
     pub never: Vec<Jid>,
 }
 
-/// For whom no list speaks (XEP-0441 §2.1.1).
+/// The rule for addresses in neither list (XEP-0441 §2.1.1).
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum Default {
-    /// All are archived.
+    /// All messages are archived.
     #[default]
     Always,
-    /// None are.
+    /// No messages are archived.
     Never,
-    /// Those of contacts are.
+    /// Messages to or from contacts in the roster are archived.
     Roster,
 }
 
 impl Default {
-    /// As it is written.
+    /// The value in XML.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -62,7 +62,7 @@ impl Preferences {
         Ok(Self { default, always, never })
     }
 
-    /// The `<prefs/>`, with both lists (XEP-0441 §2.1).
+    /// The `<prefs/>` element, with both lists (XEP-0441 §2.1).
     pub fn to_node(&self) -> Node {
         let list = |name, jids: &[Jid]| {
             element(name).children(jids.iter().map(|jid| element("jid").text(jid.as_str())))
@@ -74,7 +74,7 @@ impl Preferences {
             .child(list("never", &self.never))
     }
 
-    /// Messages to or from `with` are archived. `is_contact`: the roster has the bare address.
+    /// Whether messages to or from `with` are archived. `is_contact`: the roster has its bare address.
     #[must_use]
     pub fn allow(&self, with: &Jid, is_contact: bool) -> bool {
         let listed = |jids: &[Jid]| {
@@ -94,7 +94,7 @@ impl Preferences {
             }
     }
 
-    /// Whether the roster is of any importance.
+    /// Whether the decision depends on the roster.
     #[must_use]
     pub fn needs_roster(&self) -> bool {
         self.default == Default::Roster
@@ -117,7 +117,7 @@ fn list(prefs: &ElementRef<'_>, name: &str) -> Result<Vec<Jid>, StanzaError> {
     Ok(jids)
 }
 
-/// Addresses in both lists.
+/// At most so many addresses in both lists together.
 const MOST: usize = 1_000;
 
 #[cfg(test)]

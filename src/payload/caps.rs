@@ -1,4 +1,4 @@
-//! XEP-0115: a hash of what an entity is and can.
+//! XEP-0115: Entity Capabilities. A hash stands for the identities, features and forms of an entity.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -9,13 +9,13 @@ use super::disco::Identity;
 use crate::ns;
 use crate::xml::{Node, element};
 
-/// The hash (XEP-0115 §5.1) of what an entity is, can, and tells in forms.
+/// The hash of the identities, features and forms of an entity (XEP-0115 §5.1).
 #[must_use]
 pub fn hash(identities: &[Identity<'_>], features: &[&str], forms: &[&Form]) -> String {
     STANDARD.encode(Sha1::digest(verification(identities, features, forms)))
 }
 
-/// The string that is hashed. Forms and their fields are sorted, and so are values
+/// The string that is hashed. Forms, their fields, and the values of fields are sorted
 /// (XEP-0115 §5.1, steps 6 and 7).
 fn verification(identities: &[Identity<'_>], features: &[&str], forms: &[&Form]) -> String {
     let mut parts: Vec<String> = identities
@@ -44,7 +44,7 @@ fn verification(identities: &[Identity<'_>], features: &[&str], forms: &[&Form])
     parts.concat()
 }
 
-/// `<c/>` (XEP-0115 §4).
+/// The `<c/>` element (XEP-0115 §4).
 pub fn caps(node: &str, ver: &str) -> Node {
     element("c").ns(ns::CAPS).attr("hash", "sha-1").attr("node", node).attr("ver", ver)
 }

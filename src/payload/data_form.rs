@@ -1,7 +1,7 @@
-//! XEP-0004: Data Forms. Reads what was filled in, writes what is to be filled in or to be known.
+//! XEP-0004: Data Forms. This file reads submitted forms, and writes forms that ask or inform.
 //!
-//! A submitted field need not say its type (XEP-0004 §3.2): whoever made the form knows it. So
-//! values are read by the type that is wanted, not by the one that is written.
+//! A submitted field may omit its type (XEP-0004 §3.2), since the maker of the form knows it. So the
+//! reader asks for a value as a type, and ignores the type that was written.
 
 use rustc_hash::FxHashSet;
 
@@ -11,48 +11,48 @@ use crate::xml::{ElementRef, Node, element};
 /// The namespace.
 pub const NS: &str = "jabber:x:data";
 
-/// The field that says which kind of form it is (XEP-0068 §2).
+/// The name of the field that names the kind of form (XEP-0068 §2).
 pub const FORM_TYPE: &str = "FORM_TYPE";
 
-/// What a form is for (XEP-0004 §3.1).
+/// The type of a form (XEP-0004 §3.1).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum FormKind {
-    /// The filling in is given up.
+    /// The user has cancelled the form.
     Cancel,
-    /// To be filled in.
+    /// The form asks for data.
     Form,
-    /// To be known.
+    /// The form informs.
     Result,
-    /// Filled in.
+    /// The form contains the answers.
     Submit,
 }
 
-/// What a field takes (XEP-0004 §3.3).
+/// The type of a field (XEP-0004 §3.3).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum FieldKind {
     /// Yes or no.
     Boolean,
-    /// A text for people; takes nothing.
+    /// A text for people. It takes no value.
     Fixed,
-    /// Not to be shown, to be sent back as it is.
+    /// Not shown to the user, and sent back unchanged.
     Hidden,
-    /// Addresses.
+    /// Several addresses.
     JidMulti,
-    /// An address.
+    /// One address.
     JidSingle,
-    /// Some of the options.
+    /// Several of the options.
     ListMulti,
     /// One of the options.
     ListSingle,
-    /// Lines.
+    /// Several lines of text.
     TextMulti,
-    /// A line that is not to be shown.
+    /// A line of text that is not shown while it is typed.
     TextPrivate,
-    /// A line.
+    /// A line of text.
     TextSingle,
 }
 
-/// A field, to be written.
+/// A field of a form that this server writes.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Field {
@@ -64,7 +64,7 @@ pub struct Field {
     options: Vec<(String, String)>,
 }
 
-/// A form, to be written.
+/// A form that this server writes.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Form {
@@ -74,7 +74,7 @@ pub struct Form {
     fields: Vec<Field>,
 }
 
-/// What was filled in.
+/// A form that was submitted.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Submitted {
     fields: Vec<(String, Vec<String>)>,
@@ -83,19 +83,19 @@ pub struct Submitted {
 /// Why a form cannot be read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum FormError {
-    /// Not an `<x/>`, not of type `submit`, or a field without a name.
+    /// The element is not an `<x/>`, its type is wrong, or a field has no name.
     #[error("not a submitted form")]
     Malformed,
-    /// A field twice (XEP-0004 §3.2).
+    /// A field occurs twice (XEP-0004 §3.2).
     #[error("a field occurs twice")]
     Twice,
-    /// A value that the field does not take.
+    /// A field has a value that it does not take.
     #[error("a field has an invalid value")]
     Value,
 }
 
 impl FormKind {
-    /// As it is written.
+    /// The value in XML.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -108,7 +108,7 @@ impl FormKind {
 }
 
 impl FieldKind {
-    /// As it is written.
+    /// The value in XML.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -144,13 +144,13 @@ impl Field {
         Self { var: None, ..Self::new("", FieldKind::Fixed) }.value(text)
     }
 
-    /// For people.
+    /// A text that is shown to people.
     pub fn label(mut self, label: &str) -> Self {
         self.label = Some(label.to_owned());
         self
     }
 
-    /// It must be filled in.
+    /// The user must fill in this field.
     pub fn required(mut self, required: bool) -> Self {
         self.required = required;
         self
@@ -168,19 +168,19 @@ impl Field {
         self
     }
 
-    /// Adds an option: what is sent, and what is shown.
+    /// Adds an option: the value that is sent, and the label that is shown.
     pub fn option(mut self, value: &str, label: &str) -> Self {
         self.options.push((value.to_owned(), label.to_owned()));
         self
     }
 
-    /// Its name, if it has one.
+    /// The name, if the field has one.
     #[must_use]
     pub fn var(&self) -> Option<&str> {
         self.var.as_deref()
     }
 
-    /// Its values, in their order.
+    /// The values, in their order.
     #[must_use]
     pub fn as_values(&self) -> &[String] {
         &self.values
@@ -208,18 +208,18 @@ impl Form {
         Self { kind, title: None, instructions: None, fields: Vec::new() }
     }
 
-    /// Says which kind of form it is (XEP-0068 §2).
+    /// Sets the kind of form (XEP-0068 §2).
     pub fn form_type(self, ns: &str) -> Self {
         self.field(Field::new(FORM_TYPE, FieldKind::Hidden).value(ns))
     }
 
-    /// For people.
+    /// A text that is shown to people.
     pub fn title(mut self, title: &str) -> Self {
         self.title = Some(title.to_owned());
         self
     }
 
-    /// For people.
+    /// A text that is shown to people.
     pub fn instructions(mut self, text: &str) -> Self {
         self.instructions = Some(text.to_owned());
         self
@@ -231,14 +231,14 @@ impl Form {
         self
     }
 
-    /// The kind that [`Form::form_type`] said.
+    /// The kind that was set by [`Form::form_type`].
     #[must_use]
     pub fn as_form_type(&self) -> Option<&str> {
         let field = self.fields.iter().find(|field| field.var() == Some(FORM_TYPE))?;
         field.values.first().map(String::as_str)
     }
 
-    /// Its fields, in their order.
+    /// The fields, in their order.
     pub fn fields(&self) -> &[Field] {
         &self.fields
     }
@@ -280,7 +280,7 @@ impl Submitted {
     /// Reads an `<x type='submit'/>`.
     ///
     /// # Errors
-    /// If it is none, or a field is there twice.
+    /// If it is not a submitted form, or a field occurs twice.
     pub fn read(x: &ElementRef<'_>) -> Result<Self, FormError> {
         Self::read_as(x, &[FormKind::Submit])
     }
@@ -315,7 +315,7 @@ impl Submitted {
         Ok(Self { fields })
     }
 
-    /// Which kind of form it is (XEP-0068 §2).
+    /// The kind of form (XEP-0068 §2).
     #[must_use]
     pub fn form_type(&self) -> Option<&str> {
         self.text(FORM_TYPE).ok().flatten()
@@ -326,16 +326,16 @@ impl Submitted {
         self.fields.iter().map(|(var, _)| var.as_str()).filter(|var| *var != FORM_TYPE)
     }
 
-    /// All values of a field; `None` if it is not there.
+    /// All values of a field; `None` if the field is missing.
     #[must_use]
     pub fn values(&self, var: &str) -> Option<&[String]> {
         self.fields.iter().find(|(name, _)| name == var).map(|(_, values)| values.as_slice())
     }
 
-    /// The one value of a field; `None` if it is not there or has none.
+    /// The only value of a field; `None` if the field is missing or has no value.
     ///
     /// # Errors
-    /// If it has several.
+    /// If the field has several values.
     pub fn text(&self, var: &str) -> Result<Option<&str>, FormError> {
         match self.values(var) {
             None | Some([]) => Ok(None),
@@ -344,10 +344,10 @@ impl Submitted {
         }
     }
 
-    /// Yes or no (XEP-0004 §3.3); `None` if it is not there.
+    /// A boolean value (XEP-0004 §3.3); `None` if the field is missing.
     ///
     /// # Errors
-    /// If it is neither.
+    /// If the value is not a boolean.
     pub fn boolean(&self, var: &str) -> Result<Option<bool>, FormError> {
         match self.text(var)? {
             None => Ok(None),
@@ -357,18 +357,19 @@ impl Submitted {
         }
     }
 
-    /// An address; `None` if it is not there.
+    /// An address; `None` if the field is missing.
     ///
     /// # Errors
-    /// If it is none.
+    /// If the value is not an address.
     pub fn jid(&self, var: &str) -> Result<Option<Jid>, FormError> {
         self.text(var)?.map(Jid::parse).transpose().map_err(|_| FormError::Value)
     }
 
-    /// Addresses, each once (XEP-0004 §3.3), in their order; `None` if the field is not there.
+    /// Several addresses, without duplicates (XEP-0004 §3.3), in their order; `None` if the field is
+    /// missing.
     ///
     /// # Errors
-    /// If one of them is none.
+    /// If one of the values is not an address.
     pub fn jids(&self, var: &str) -> Result<Option<Vec<Jid>>, FormError> {
         let Some(values) = self.values(var) else { return Ok(None) };
         let mut known = FxHashSet::default();
@@ -448,7 +449,7 @@ mod tests {
         assert_eq!(Submitted::read_as(&frame.root(), &both).unwrap().text("a"), Ok(Some("1")));
     }
 
-    /// The fields of a form, each with a name of its own, as XML and as they are to be read.
+    /// The fields of a form, each with its own name: as XML, and as they must be read.
     fn fields() -> impl Strategy<Value = BTreeMap<String, Vec<String>>> {
         let text = "[ -~\u{E9}\u{1F339}]{0,12}";
         proptest::collection::btree_map(
@@ -477,7 +478,7 @@ mod tests {
             }
         }
 
-        /// Whatever stands in it: an error or a form, whose fields can be asked for everything.
+        /// Any content gives an error, or a form whose fields can be read as every type.
         #[test]
         fn nothing_breaks_the_reading(
             kind in "(submit|cancel|form|result|)",

@@ -1,4 +1,4 @@
-//! XEP-0030: what an entity is and can.
+//! XEP-0030: Service Discovery. The identities and features of an entity.
 
 use crate::ns;
 use crate::xml::{Node, element};

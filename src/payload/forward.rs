@@ -1,4 +1,4 @@
-//! XEP-0297: a stanza inside another one.
+//! XEP-0297: Stanza Forwarding. A stanza inside another one.
 
 use super::datetime::Timestamp;
 use super::delay;
@@ -7,8 +7,8 @@ use crate::ns;
 /// The namespace.
 pub const NS: &str = "urn:xmpp:forward:0";
 
-/// Appends `<forwarded/>` with a message as it is kept or sent: whole, in `jabber:client`, which it
-/// does not declare. `stamp` says when it was taken, if that is not now.
+/// Appends `<forwarded/>` with a whole message in `jabber:client`, as it is stored or sent: without a
+/// declaration of that namespace. `stamp`: when the message was received, if that was earlier.
 pub fn write_forwarded(out: &mut Vec<u8>, message: &[u8], stamp: Option<Timestamp>) {
     let mut add = |parts: &[&str]| {
         for part in parts {
@@ -20,7 +20,7 @@ pub fn write_forwarded(out: &mut Vec<u8>, message: &[u8], stamp: Option<Timestam
         add(&["<delay xmlns='", delay::NS, "' stamp='", &at.to_string(), "'/>"]);
     }
     if let Some(rest) = message.strip_prefix(b"<message") {
-        // Its namespace is not the one of the element around it (XEP-0297 §3.2).
+        // The element around it has another namespace (XEP-0297 §3.2).
         add(&["<message xmlns='", ns::CLIENT, "'"]);
         out.extend_from_slice(rest);
     }

@@ -1,21 +1,21 @@
-//! XEP-0334: Message Processing Hints. A sender's wishes, which a server may follow.
+//! XEP-0334: Message Processing Hints. The sender tells the server how to treat a message.
 
 use crate::stanza::Content;
 
 /// The namespace.
 pub const NS: &str = "urn:xmpp:hints";
 
-/// What the sender of a message wishes.
+/// The hints in a message.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Hints {
-    /// `<no-copy/>`: not to other resources of the recipient or the sender (§4.3). What is for a full
-    /// address goes to no other without being asked for, so this is for carbons (XEP-0280) alone.
+    /// `<no-copy/>`: no copies to other resources of the recipient or the sender (§4.3). Only carbons
+    /// (XEP-0280) make such copies.
     pub no_copy: bool,
-    /// `<no-permanent-store/>`: not in an archive; offline it may wait (§4.1).
+    /// `<no-permanent-store/>`: not in an archive. It may be stored for an offline user (§4.1).
     pub no_permanent_store: bool,
-    /// `<no-store/>`: neither in an archive nor offline (§4.2).
+    /// `<no-store/>`: neither in an archive nor for an offline user (§4.2).
     pub no_store: bool,
-    /// `<store/>`: keep it, though it does not look as if it were worth it (§4.4).
+    /// `<store/>`: store the message, even if it would not be stored without the hint (§4.4).
     pub store: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Grammars that several features share: parse and build, nothing else.
+//! XML payloads that several features share. These files parse and build, nothing else.
 
 pub mod archive_preferences;
 pub mod caps;

@@ -1,57 +1,59 @@
-//! XEP-0059: Result Set Management. Which page of a long answer is wanted, and which one it is.
+//! XEP-0059: Result Set Management. A request for a page of a long result, and the description of the
+//! page in the answer.
 //!
-//! `<before/>` without an id wants the last page (XEP-0059 §2.5); with one, the page before it.
+//! `<before/>` without an id asks for the last page (XEP-0059 §2.5); with an id, for the page before
+//! that item.
 
 use crate::xml::{ElementRef, Node, element};
 
 /// The namespace.
 pub const NS: &str = "http://jabber.org/protocol/rsm";
 
-/// Which page is wanted.
+/// A request for a page.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct SetRequest {
-    /// Items at most; `None` if the answerer may choose. 0 asks for the count alone (§2.7).
+    /// At most so many items; `None` lets the server choose. 0 asks only for the count (§2.7).
     pub max: Option<usize>,
-    /// From where on.
+    /// Where the page begins.
     pub from: Start,
 }
 
-/// From where on a page is wanted.
+/// Where the requested page begins.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub enum Start {
-    /// Behind this id.
+    /// After the item with this id.
     After(String),
-    /// The items before this id (§2.3).
+    /// Before the item with this id (§2.3).
     Before(String),
-    /// From the beginning.
+    /// At the beginning.
     #[default]
     First,
-    /// From this position on, counted from 0 (§2.6).
+    /// At this position, counted from 0 (§2.6).
     Index(usize),
-    /// The last page (§2.5).
+    /// It is the last page (§2.5).
     Last,
 }
 
-/// Which page it is.
+/// The description of a page.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct SetAnswer {
-    /// Ids of the first and the last item, and the position of the first, if it is known; `None`
-    /// for an empty page.
+    /// The ids of the first and the last item, and the position of the first one if it is known;
+    /// `None` for an empty page.
     pub page: Option<(String, String, Option<usize>)>,
-    /// Items of the whole, if it is known; it may be approximate.
+    /// How many items there are in all, if that is known. The number may be approximate.
     pub count: Option<usize>,
 }
 
-/// The set cannot be read: a number that is none, or two wishes at once.
+/// The `<set/>` is invalid: something is not a number, or there is more than one start.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("invalid result set")]
 pub struct SetError;
 
 impl SetRequest {
-    /// Reads a `<set/>`. Numbers too large for anything are the largest there is.
+    /// Reads a `<set/>`. A number that is too large becomes the largest possible one.
     ///
     /// # Errors
-    /// For numbers that are none or negative, and for more than one start.
+    /// For values that are no numbers, negative numbers, and more than one start.
     pub fn read(set: &ElementRef<'_>) -> Result<Self, SetError> {
         let mut request = Self::default();
         let mut starts = 0;
@@ -62,7 +64,7 @@ impl SetRequest {
                     request.max = Some(number(&text)?);
                     continue;
                 }
-                // Nothing follows an empty id: some clients mean the beginning.
+                // Some clients send an empty id and mean the beginning.
                 "after" if text.is_empty() => Start::First,
                 "after" => Start::After(text.into_owned()),
                 "before" if text.is_empty() => Start::Last,
@@ -84,7 +86,7 @@ impl SetRequest {
         query.child(NS, "set").map(|set| Self::read(&set)).transpose()
     }
 
-    /// How many items to answer with: as many as wished, never more than `most`.
+    /// How many items the answer has: as many as requested, at most `most`.
     #[must_use]
     pub fn limit(&self, most: usize) -> usize {
         self.max.map_or(most, |max| max.min(most))
@@ -107,7 +109,7 @@ impl SetAnswer {
     }
 }
 
-/// A whole number, not negative; the nearest there is if it is too large.
+/// A whole number that is not negative. One that is too large becomes the largest possible one.
 fn number(text: &str) -> Result<usize, SetError> {
     let text = text.trim();
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -158,7 +160,7 @@ mod tests {
     }
 
     proptest! {
-        /// A number is what it says, or the largest there is; all else is refused.
+        /// A number is read as it stands, or as the largest possible one. All else is refused.
         #[test]
         fn a_number_is_what_it_says(text in "( |-|\\+|[0-9]){0,30}|[ -~&&[^<&]]{0,6}") {
             let max = read(&format!("<max>{text}</max>")).map(|set| set.max);
@@ -173,7 +175,7 @@ mod tests {
             }
         }
 
-        /// Never more than there may be, wherever it starts.
+        /// A page never has more items than allowed, wherever it begins.
         #[test]
         fn no_page_is_larger_than_it_may_be(max in any::<usize>(), most in any::<usize>()) {
             let set = SetRequest { max: Some(max), from: Start::Last };
@@ -181,7 +183,7 @@ mod tests {
             prop_assert!(set.limit(most) <= max);
         }
 
-        /// An id is what the client says, to the letter.
+        /// An id is read exactly as the client wrote it.
         #[test]
         fn an_id_is_taken_as_it_is(id in "[ -~\u{E9}\u{1F339}&&[^<&]]{1,40}") {
             let read = |name: &str| read(&format!("<{name}>{id}</{name}>")).map(|set| set.from);

@@ -1,4 +1,5 @@
-//! What stands inside a stanza: the bytes as received, with children taken out and put in.
+//! The content of a stanza: its bytes as received, without the children that were removed, and with
+//! the children that were added.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -10,14 +11,15 @@ use smallvec::SmallVec;
 use crate::ns;
 use crate::xml::{ElementRef, Frame, Node};
 
-/// The inside of a stanza. Cloning shares the bytes.
+/// The content of a stanza. A clone shares the bytes.
 #[derive(Clone, Debug, Default)]
 pub struct Content {
-    /// As received; `None` if we made it, or have packed it.
+    /// The element as received; `None` if this server made or packed the content.
     frame: Option<Frame>,
-    /// Attributes of the stanza's own tag, as they are written, of what was packed.
+    /// Attributes of the stanza's own tag, in the form in which they are written. Only packed content
+    /// has them.
     attributes: Option<Arc<[u8]>>,
-    /// Children of the frame that are left out, in the order of the frame.
+    /// Children of the frame that are not written, in the order of the frame.
     removed: SmallVec<[Range<u32>; 2]>,
     /// Children that are written behind those of the frame. Each is whole, and declares its
     /// namespace unless it is `jabber:client`.
@@ -25,19 +27,20 @@ pub struct Content {
 }
 
 impl Content {
-    /// That of a received stanza.
+    /// The content of a received stanza.
     #[must_use]
     pub fn of(frame: Frame) -> Self {
         Self { frame: Some(frame), ..Self::default() }
     }
 
-    /// Children that we wrote: whole, and each declares its namespace unless it is `jabber:client`.
+    /// Content that this server wrote: whole children, each of which declares its namespace unless it
+    /// is `jabber:client`.
     #[must_use]
     pub fn made(children: Bytes) -> Self {
         Self { added: smallvec::smallvec![children], ..Self::default() }
     }
 
-    /// The children as received, without those taken out; what was put in is not among them.
+    /// The children as received, without removed ones and without added ones.
     pub fn children(&self) -> impl Iterator<Item = ElementRef<'_>> {
         self.frame
             .iter()
@@ -45,19 +48,19 @@ impl Content {
             .filter(|child| !self.removed.contains(&narrow(&child.range())))
     }
 
-    /// The first of those with this namespace and name.
+    /// The first received child with this namespace and name.
     #[must_use]
     pub fn child(&self, ns: &str, name: &str) -> Option<ElementRef<'_>> {
         self.children().find(|child| child.is(ns, name))
     }
 
-    /// There is one with this namespace and name.
+    /// Whether a received child has this namespace and name.
     #[must_use]
     pub fn has(&self, ns: &str, name: &str) -> bool {
         self.child(ns, name).is_some()
     }
 
-    /// Takes out every child for which `which` holds; answers whether there was one.
+    /// Removes every child for which `which` holds. Returns whether there was one.
     pub fn remove(&mut self, which: impl Fn(&ElementRef<'_>) -> bool) -> bool {
         let found: SmallVec<[Range<u32>; 2]> =
             self.children().filter(|c| which(c)).map(|c| narrow(&c.range())).collect();
@@ -67,7 +70,7 @@ impl Content {
         any
     }
 
-    /// Puts a child in, behind the others.
+    /// Adds a child behind the others.
     pub fn add(&mut self, child: &Node) {
         self.added.push(child.to_bytes().into());
     }
@@ -94,7 +97,7 @@ impl Content {
         }
     }
 
-    /// About how many bytes it has when written.
+    /// About how many bytes the content has when it is written.
     #[must_use]
     pub fn size(&self) -> usize {
         self.frame.as_ref().map_or(0, |f| f.bytes().len())
@@ -125,12 +128,12 @@ impl Content {
         out.push(b'>');
     }
 
-    /// The `type` as it came.
+    /// The `type` attribute as received.
     pub(super) fn kind(&self) -> Option<Cow<'_, str>> {
         self.frame.as_ref()?.root().attr("type")
     }
 
-    /// Attributes that we do not know are the sender's business and go along, with the declarations of
+    /// Attributes that this server does not know are forwarded, with the declarations of
     /// their prefixes. A value may have such a prefix in it, so all of them go along.
     fn write_attributes(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(self.attributes.as_deref().unwrap_or_default());
@@ -157,7 +160,7 @@ impl Content {
     }
 }
 
-/// Made by us.
+/// Content that this server made.
 impl From<Node> for Content {
     fn from(child: Node) -> Self {
         let mut content = Self::default();

@@ -1,6 +1,7 @@
 //! Stanza errors (RFC 6120 §8.3).
 //!
-//! What a peer is told is made of conditions and fixed sentences, never of another error's text.
+//! An error that is sent to a peer consists of a condition and a fixed sentence. It never contains the
+//! text of an internal error.
 
 use super::{Content, Iq, IqKind, Message, MessageKind, Presence, PresenceKind, Stanza};
 use crate::ns;
@@ -66,54 +67,54 @@ macro_rules! conditions {
 }
 
 conditions! {
-    /// Malformed.
+    /// The stanza is malformed.
     BadRequest "bad-request" Modify 400,
-    /// Exists already.
+    /// It exists already.
     Conflict "conflict" Cancel 409,
-    /// Nobody here does that.
+    /// This feature is not implemented.
     FeatureNotImplemented "feature-not-implemented" Cancel 501,
-    /// Not for you.
+    /// The sender may not do this.
     Forbidden "forbidden" Auth 403,
-    /// Moved for good.
+    /// The recipient has moved permanently.
     Gone "gone" Cancel 302,
-    /// Our own fault.
+    /// The server has failed.
     InternalServerError "internal-server-error" Cancel 500,
-    /// Not there.
+    /// There is no such item.
     ItemNotFound "item-not-found" Cancel 404,
-    /// An address that is none.
+    /// The address is malformed.
     JidMalformed "jid-malformed" Modify 400,
-    /// Against the rules of the recipient.
+    /// The stanza breaks a rule of the recipient.
     NotAcceptable "not-acceptable" Modify 406,
-    /// Against the rules for all.
+    /// Nobody may do this.
     NotAllowed "not-allowed" Cancel 405,
-    /// Log in first.
+    /// The sender must log in first.
     NotAuthorized "not-authorized" Auth 401,
-    /// Too much, too long, too often.
+    /// It is against a local policy: too much, too long, or too often.
     PolicyViolation "policy-violation" Modify 402,
-    /// Away for now.
+    /// The recipient is offline.
     RecipientUnavailable "recipient-unavailable" Wait 404,
-    /// Elsewhere for now.
+    /// The recipient is temporarily at another address.
     Redirect "redirect" Modify 302,
-    /// Register first.
+    /// The sender must register first.
     RegistrationRequired "registration-required" Auth 407,
-    /// There is no such server.
+    /// There is no such server, or it cannot be reached.
     RemoteServerNotFound "remote-server-not-found" Cancel 404,
-    /// That server does not answer.
+    /// The remote server does not answer in time.
     RemoteServerTimeout "remote-server-timeout" Wait 504,
-    /// Busy.
+    /// The server or an account has reached a limit.
     ResourceConstraint "resource-constraint" Wait 500,
-    /// Not offered; also said of accounts that do not exist.
+    /// The service is not offered. Also the answer for accounts that do not exist.
     ServiceUnavailable "service-unavailable" Cancel 503,
-    /// Subscribe first.
+    /// The sender needs a subscription first.
     SubscriptionRequired "subscription-required" Auth 407,
-    /// None of the others.
+    /// None of the other conditions fits.
     UndefinedCondition "undefined-condition" Cancel 500,
-    /// Out of order.
+    /// The request comes at the wrong time.
     UnexpectedRequest "unexpected-request" Wait 400,
 }
 
 impl Condition {
-    /// As an error with a sentence.
+    /// An error with this condition and a sentence.
     #[must_use]
     pub fn text(self, text: &'static str) -> StanzaError {
         StanzaError { text: Some(text), ..self.into() }
@@ -127,7 +128,7 @@ impl From<Condition> for StanzaError {
 }
 
 impl StanzaError {
-    /// With another kind than the usual one.
+    /// The same error with another kind than the usual one.
     #[must_use]
     pub fn kind(mut self, kind: ErrorKind) -> Self {
         self.kind = kind;
@@ -181,7 +182,7 @@ impl StanzaError {
 }
 
 impl ErrorKind {
-    /// As it is written.
+    /// The kind as it is written in XML.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

@@ -22,11 +22,11 @@ use crate::xml::{ElementRef, Frame, Node, escape_attr};
 /// What every stanza has (RFC 6120 §8.1).
 #[derive(Clone, Debug, Default)]
 pub struct Head {
-    /// Who sent it. Stamped from authentication, never believed.
+    /// The sender. The server stamps it from the authenticated address and never trusts what was sent.
     pub from: Option<Jid>,
-    /// For whom it is.
+    /// The recipient.
     pub to: Option<Jid>,
-    /// The sender's own id.
+    /// The id that the sender chose.
     pub id: Option<SmolStr>,
     /// `xml:lang`.
     pub lang: Option<SmolStr>,
@@ -37,7 +37,7 @@ pub struct Head {
 pub struct Iq {
     /// Addresses and id.
     pub head: Head,
-    /// What it wants.
+    /// The `type`.
     pub kind: IqKind,
     /// The payload.
     pub content: Content,
@@ -46,13 +46,13 @@ pub struct Iq {
 /// The `type` of an `<iq/>`.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum IqKind {
-    /// The answer: it failed.
+    /// An answer: the request failed.
     Error,
-    /// A question.
+    /// A request for information.
     Get,
-    /// The answer.
+    /// An answer: the request succeeded.
     Result,
-    /// An order.
+    /// A request to change something.
     Set,
 }
 
@@ -61,24 +61,24 @@ pub enum IqKind {
 pub struct Message {
     /// Addresses and id.
     pub head: Head,
-    /// What it is about.
+    /// The `type`.
     pub kind: MessageKind,
-    /// Body and all the rest.
+    /// The body and all other children.
     pub content: Content,
 }
 
 /// The `type` of a `<message/>` (RFC 6121 §5.2.2).
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum MessageKind {
-    /// One to one.
+    /// Between two people.
     Chat,
     /// It could not be delivered.
     Error,
-    /// In a room.
+    /// To or from a room.
     Groupchat,
-    /// No answer is wanted.
+    /// The sender expects no answer.
     Headline,
-    /// All others; also unknown values (RFC 6121 §5.2.2).
+    /// No `type`, `normal`, or an unknown value (RFC 6121 §5.2.2).
     #[default]
     Normal,
 }
@@ -88,62 +88,62 @@ pub enum MessageKind {
 pub struct Presence {
     /// Addresses and id.
     pub head: Head,
-    /// What it says.
+    /// The `type`.
     pub kind: PresenceKind,
-    /// Show, status, priority, and all the rest.
+    /// Show, status, priority, and all other children.
     pub content: Content,
 }
 
 /// The `type` of a `<presence/>` (RFC 6121 §4.7.1).
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum PresenceKind {
-    /// No `type`: here I am.
+    /// No `type`: the sender is available.
     #[default]
     Available,
     /// It could not be delivered.
     Error,
-    /// The server asks for presence.
+    /// A request for the current presence.
     Probe,
-    /// May I see your presence?
+    /// A request to see the recipient's presence.
     Subscribe,
-    /// You may.
+    /// The sender allows the recipient to see its presence.
     Subscribed,
-    /// Gone.
+    /// The sender is no longer available.
     Unavailable,
-    /// I do not want to see yours any more.
+    /// The sender no longer wants to see the recipient's presence.
     Unsubscribe,
-    /// You may not, or no longer.
+    /// The sender refuses, or withdraws, the permission to see its presence.
     Unsubscribed,
 }
 
-/// One of the three.
+/// Any of the three kinds of stanza.
 #[derive(Clone, Debug)]
 pub enum Stanza {
     /// A request or its answer.
     Iq(Iq),
     /// A message.
     Message(Message),
-    /// Presence.
+    /// A presence stanza.
     Presence(Presence),
 }
 
-/// Why a frame is no good stanza.
+/// Why a frame is not a valid stanza.
 #[derive(Debug)]
 pub enum Refusal {
     /// Not `<iq/>`, `<message/>` or `<presence/>` of the content namespace
     /// (RFC 6120 §4.9.3.24): the stream ends.
     NotAStanza,
-    /// A stanza with a fault: its sender is told. The stanza has no `to` if that was the fault.
+    /// A stanza with a fault. The sender gets an error. The stanza has no `to` if its `to` was the fault.
     Faulty(Box<Stanza>, StanzaError),
 }
 
 impl Stanza {
     /// Reads the head of a frame.
     ///
-    /// `from` is taken as it stands and means nothing until it is checked or stamped.
+    /// `from` is read as it stands. It must be checked or replaced before it is used.
     ///
     /// # Errors
-    /// [`Refusal`] for what is no stanza, or one that cannot be routed: a malformed address
+    /// [`Refusal`] for an element that is not a stanza, or a stanza that cannot be routed: a malformed address
     /// (RFC 6120 §8.3.3.8), an `<iq/>` without id, with a wrong type, or without exactly one
     /// payload where one is due (RFC 6120 §8.2.3).
     pub fn read(frame: Frame) -> Result<Self, Refusal> {
@@ -192,7 +192,7 @@ impl Stanza {
         }
     }
 
-    /// The head, to be changed.
+    /// The head, for changes.
     pub fn head_mut(&mut self) -> &mut Head {
         match self {
             Self::Iq(iq) => &mut iq.head,
@@ -221,7 +221,7 @@ impl Stanza {
         }
     }
 
-    /// The `type` as it is meant; `None` for the one that is meant by its absence.
+    /// The value of `type`; `None` for the kind that has no `type`.
     #[must_use]
     pub fn kind(&self) -> Option<&'static str> {
         match self {
@@ -231,19 +231,19 @@ impl Stanza {
         }
     }
 
-    /// It is of type `error`, so it is never answered with one (RFC 6120 §8.3.1).
+    /// Whether the stanza has the type `error`. No error answers an error (RFC 6120 §8.3.1).
     #[must_use]
     pub fn is_error(&self) -> bool {
         self.kind() == Some("error")
     }
 
-    /// About how many bytes it has when written; for bounds of queues.
+    /// About how many bytes the stanza has when it is written. Bounds of queues use it.
     #[must_use]
     pub fn size(&self) -> usize {
         160 + self.content().size()
     }
 
-    /// Writes it for a stream of `jabber:client`. `to` stands in for the head's own, if given.
+    /// Writes the stanza for a stream of `jabber:client`. `to`, if given, replaces the head's own.
     pub fn write(&self, to: Option<&Jid>, out: &mut Vec<u8>) {
         let (name, head) = (self.name(), self.head());
         out.push(b'<');
@@ -282,7 +282,7 @@ impl Stanza {
         message.content.kind().filter(|kind| message_kind(Some(kind)) == MessageKind::Normal)
     }
 
-    /// Written out, on its own.
+    /// The stanza as bytes.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.size());
@@ -298,7 +298,7 @@ impl Stanza {
 }
 
 impl Head {
-    /// Addressed from one to another.
+    /// A head with a sender and a recipient.
     #[must_use]
     pub fn between(from: impl Into<Jid>, to: impl Into<Jid>) -> Self {
         Self { from: Some(from.into()), to: Some(to.into()), ..Self::default() }
@@ -306,13 +306,13 @@ impl Head {
 }
 
 impl Iq {
-    /// The one payload of a request; of a result, if it has one.
+    /// The payload: a request has exactly one, a result at most one.
     #[must_use]
     pub fn payload(&self) -> Option<ElementRef<'_>> {
         self.content.children().next()
     }
 
-    /// It wants an answer.
+    /// Whether it is a request, which must be answered.
     #[must_use]
     pub fn is_request(&self) -> bool {
         matches!(self.kind, IqKind::Get | IqKind::Set)
@@ -330,7 +330,7 @@ impl Iq {
 }
 
 impl Head {
-    /// Back to where it came from, with the same id.
+    /// A head for the answer: sender and recipient swapped, the same id.
     #[must_use]
     pub fn answer(&self) -> Self {
         Self { from: self.to.clone(), to: self.from.clone(), id: self.id.clone(), lang: None }
@@ -338,19 +338,19 @@ impl Head {
 }
 
 impl Presence {
-    /// Presence of a kind without content.
+    /// A presence stanza of this kind without content.
     #[must_use]
     pub fn bare(kind: PresenceKind, from: impl Into<Jid>, to: impl Into<Jid>) -> Self {
         Self { head: Head::between(from, to), kind, content: Content::default() }
     }
 
-    /// A client enters a room, or means to (XEP-0045 §7.2).
+    /// Whether it is a request to enter a room (XEP-0045 §7.2).
     #[must_use]
     pub fn enters_room(&self) -> bool {
         self.kind == PresenceKind::Available && self.content.has(ns::MUC, "x")
     }
 
-    /// The priority; 0 if there is none that can be read (RFC 6121 §4.7.2.3).
+    /// The priority; 0 if it is missing or invalid (RFC 6121 §4.7.2.3).
     #[must_use]
     pub fn priority(&self) -> i8 {
         self.content
@@ -361,7 +361,7 @@ impl Presence {
 }
 
 impl IqKind {
-    /// As it is written.
+    /// The value of `type` in XML.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -374,7 +374,7 @@ impl IqKind {
 }
 
 impl MessageKind {
-    /// As it is written; `None` for `normal`.
+    /// The value of `type` in XML; `None` for `normal`.
     #[must_use]
     pub fn as_str(self) -> Option<&'static str> {
         match self {
@@ -388,7 +388,7 @@ impl MessageKind {
 }
 
 impl PresenceKind {
-    /// As it is written; `None` for available.
+    /// The value of `type` in XML; `None` for available.
     #[must_use]
     pub fn as_str(self) -> Option<&'static str> {
         match self {
@@ -403,7 +403,7 @@ impl PresenceKind {
         }
     }
 
-    /// It manages a subscription (RFC 6121 §3).
+    /// Whether it manages a subscription (RFC 6121 §3).
     #[must_use]
     pub fn is_subscription(self) -> bool {
         matches!(self, Self::Subscribe | Self::Subscribed | Self::Unsubscribe | Self::Unsubscribed)

@@ -1,4 +1,4 @@
-//! Stream errors (RFC 6120 §4.9): each is the end of its stream.
+//! Stream errors (RFC 6120 §4.9). Each of them ends its stream.
 
 use smol_str::SmolStr;
 
@@ -10,7 +10,7 @@ use crate::xml::{Node, element};
 pub struct StreamError {
     /// The condition.
     pub condition: StreamCondition,
-    /// A sentence: a fixed one in English, or the operator's own.
+    /// A sentence for people: a fixed one in English, or one that the operator wrote.
     pub text: Option<SmolStr>,
     /// A condition of the application (RFC 6120 §4.9.4).
     pub detail: Option<Detail>,
@@ -21,9 +21,9 @@ pub struct StreamError {
 pub enum Detail {
     /// XEP-0198 §6: more stanzas were acknowledged than were sent.
     HandledCountTooHigh {
-        /// As many as were acknowledged.
+        /// How many stanzas the peer acknowledged.
         h: u32,
-        /// As many as were sent.
+        /// How many stanzas were sent.
         sent: u32,
     },
 }
@@ -48,51 +48,51 @@ macro_rules! conditions {
 }
 
 conditions! {
-    /// XML that cannot be processed here.
+    /// The XML cannot be processed here.
     BadFormat "bad-format",
-    /// A prefix that is not bound, or wrongly.
+    /// A prefix is not declared, or declared wrongly.
     BadNamespacePrefix "bad-namespace-prefix",
-    /// Another stream has taken the place of this one.
+    /// Another stream has replaced this one.
     Conflict "conflict",
     /// The peer did not answer.
     ConnectionTimeout "connection-timeout",
-    /// That domain is not served any more.
+    /// The domain is no longer served here.
     HostGone "host-gone",
-    /// That domain is not served here.
+    /// The domain is not served here.
     HostUnknown "host-unknown",
-    /// `from` or `to` is missing where it must not.
+    /// `from` or `to` is missing or invalid where it is required.
     ImproperAddressing "improper-addressing",
-    /// Our own fault.
+    /// The server has failed.
     InternalServerError "internal-server-error",
-    /// `from` is not what was authenticated.
+    /// `from` is not the authenticated address.
     InvalidFrom "invalid-from",
     /// The stream's namespace, or the content's, is wrong.
     InvalidNamespace "invalid-namespace",
     /// XML that does not follow its schema.
     InvalidXml "invalid-xml",
-    /// Not before authentication.
+    /// The peer has not logged in.
     NotAuthorized "not-authorized",
     /// Not XML.
     NotWellFormed "not-well-formed",
-    /// Against a rule of this server.
+    /// The peer breaks a rule of this server.
     PolicyViolation "policy-violation",
     /// The connection to another server is broken.
     RemoteConnectionFailed "remote-connection-failed",
-    /// Close and begin again.
+    /// The peer must close the stream and open a new one.
     Reset "reset",
-    /// Too busy.
+    /// The server has reached a limit.
     ResourceConstraint "resource-constraint",
-    /// DTD, comment, processing instruction, entity (RFC 6120 §11.1).
+    /// A DTD, comment, processing instruction or entity (RFC 6120 §11.1).
     RestrictedXml "restricted-xml",
-    /// Go elsewhere.
+    /// The peer must connect to another server.
     SeeOtherHost "see-other-host",
-    /// The server ends.
+    /// The server shuts down.
     SystemShutdown "system-shutdown",
-    /// None of the others.
+    /// None of the other conditions fits.
     UndefinedCondition "undefined-condition",
     /// Not UTF-8.
     UnsupportedEncoding "unsupported-encoding",
-    /// A feature that is needed and not there.
+    /// A required feature is not supported.
     UnsupportedFeature "unsupported-feature",
     /// Neither iq nor message nor presence.
     UnsupportedStanzaType "unsupported-stanza-type",
@@ -101,7 +101,7 @@ conditions! {
 }
 
 impl StreamCondition {
-    /// As an error with a sentence.
+    /// An error with this condition and a sentence.
     #[must_use]
     pub fn text(self, text: &'static str) -> StreamError {
         StreamError { text: Some(SmolStr::new_static(text)), ..self.into() }
