@@ -1,14 +1,14 @@
-//! ANONYMOUS (RFC 4505, XEP-0175): a new address for each login, which is never given again.
+//! ANONYMOUS (RFC 4505, XEP-0175): each login gets a new address, which is never used again.
 
 use std::fmt::Write as _;
 
 use super::SaslError;
 use crate::jid::BareJid;
 
-/// Checks the trace information of the client, which is used for nothing (XEP-0175 §2).
+/// Checks the trace information of the client. The server does not use it (XEP-0175 §2).
 ///
 /// # Errors
-/// `malformed-request` if it is no UTF-8 or has over 255 characters (RFC 4505 §2).
+/// `malformed-request` if it is not UTF-8 or has more than 255 characters (RFC 4505 §2).
 pub(super) fn check_trace(message: &[u8]) -> Result<(), SaslError> {
     let text = std::str::from_utf8(message).map_err(|_| SaslError::MalformedRequest)?;
     if text.chars().count() > TRACE_MAX {
@@ -20,7 +20,7 @@ pub(super) fn check_trace(message: &[u8]) -> Result<(), SaslError> {
 /// A random UUID at `domain` (XEP-0175 §2).
 ///
 /// # Errors
-/// `temporary-auth-failure` if the machine gives no random bytes.
+/// `temporary-auth-failure` if the operating system provides no random bytes.
 pub(super) fn new_address(domain: &str) -> Result<BareJid, SaslError> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|error| {
@@ -40,5 +40,5 @@ pub(super) fn new_address(domain: &str) -> Result<BareJid, SaslError> {
     BareJid::from_parts(Some(&local), domain).map_err(|_| SaslError::TemporaryAuthFailure)
 }
 
-/// Characters of trace information.
+/// The largest number of characters of trace information.
 const TRACE_MAX: usize = 255;

@@ -1,5 +1,5 @@
-//! How many keys are derived from passwords at the same time: one bound for logins, for new
-//! passwords, for registration, for commands and imports alike.
+//! The limit on how many keys are derived from passwords at the same time: one limit for logins, new
+//! passwords, registration, commands and imports.
 
 use std::sync::Arc;
 
@@ -10,8 +10,8 @@ use super::{PasswordError, derive_keys};
 use crate::config::AuthConfig;
 use crate::storage::ScramKeys;
 
-/// Derives keys off the async workers, so many at once as `auth.derivations` says; others wait in
-/// their order. Cheap to clone: the clones share the bound. One per server.
+/// Derives keys on threads of their own, at most `auth.derivations` at once; others wait in order.
+/// Cheap to clone: clones share the limit. One per server.
 #[derive(Clone, Debug)]
 pub struct Derivations {
     permits: Arc<Semaphore>,
@@ -19,17 +19,17 @@ pub struct Derivations {
 }
 
 impl Derivations {
-    /// With the bound of the configuration.
+    /// With the limit of the configuration.
     #[must_use]
     pub fn new(config: &AuthConfig) -> Self {
         let limit = config.derivations.clamp(1, Semaphore::MAX_PERMITS);
         Self { permits: Arc::new(Semaphore::new(limit)), limit }
     }
 
-    /// The keys of a new password.
+    /// Derives the keys of a new password.
     ///
     /// # Errors
-    /// As [`derive_keys`]; [`PasswordError::Unfinished`] if the process ends meanwhile.
+    /// As [`derive_keys`]; [`PasswordError::Unfinished`] if the process ends in the meantime.
     pub async fn keys(
         &self,
         password: &str,
@@ -40,8 +40,8 @@ impl Derivations {
         derived.unwrap_or(Err(PasswordError::Unfinished))
     }
 
-    /// The keys of many passwords, in their order. Logins wait no longer for it than for one: each
-    /// password takes its turn.
+    /// Derives the keys of many passwords, in their order. Each password waits for its own turn, so logins
+    /// wait no longer than for a single one.
     pub async fn keys_of_many(
         &self,
         passwords: Vec<String>,
@@ -54,14 +54,14 @@ impl Derivations {
         stream::iter(derived).buffered(self.limit).collect().await
     }
 
-    /// Runs one derivation on a thread for such work. `None` if it panicked or the process ends.
+    /// Runs one derivation on a blocking thread. `None` if it panicked or the process ends.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         derive: impl FnOnce() -> T + Send + 'static,
     ) -> Option<T> {
         let permit = Arc::clone(&self.permits).acquire_owned().await.ok()?;
         let work = move || {
-            // Held to the end, even if the connection has gone meanwhile.
+            // The permit is held to the end, even if the connection is lost in the meantime.
             let _permit = permit;
             derive()
         };
@@ -71,7 +71,7 @@ impl Derivations {
             .ok()
     }
 
-    /// For tests that hold all permits.
+    /// All permits, for tests.
     #[cfg(test)]
     pub(crate) fn permits(&self) -> Arc<Semaphore> {
         Arc::clone(&self.permits)

@@ -1,4 +1,4 @@
-//! Why a login failed (RFC 6120 §6.5), and the base64 in which payloads travel (RFC 6120 §6.4.2).
+//! Why a login failed (RFC 6120 §6.5), and the base64 encoding of payloads (RFC 6120 §6.4.2).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -6,47 +6,47 @@ use base64::engine::general_purpose::STANDARD;
 /// The conditions of RFC 6120 §6.5.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum SaslError {
-    /// The client gave up.
+    /// The client aborted the login.
     #[error("aborted by the client")]
     Aborted,
-    /// The account is closed for the time being.
+    /// The account is disabled at the moment.
     #[error("the account is disabled")]
     AccountDisabled,
-    /// The client chose a mechanism with channel binding, and binds to nothing.
+    /// The client chose a mechanism with channel binding but sent no binding.
     #[error("a mechanism with channel binding was chosen, without channel binding")]
     BindingMissing,
-    /// The client wants to bind the login to its connection in a way that is not offered.
+    /// The client asks for a type of channel binding that is not offered.
     #[error("the type of channel binding is not offered")]
     BindingUnknown,
     /// The password is too old.
     #[error("the credentials have expired")]
     CredentialsExpired,
-    /// The client says that it saw no channel binding, where it was offered (RFC 5802 §6): somebody
-    /// in between has taken it from the list, or a library knows no better.
+    /// The client says that the server offered no channel binding, although it did (RFC 5802 §6).
+    /// Somebody in between removed it from the list, or the client's library is wrong.
     #[error("channel binding was offered, and the client says that it was not")]
     Downgrade,
-    /// Nothing is offered without TLS.
+    /// The server offers no mechanism without TLS.
     #[error("logins need encryption")]
     EncryptionRequired,
-    /// No strict base64.
+    /// The payload is not strict base64.
     #[error("the base64 is not correct")]
     IncorrectEncoding,
-    /// The wish to act for somebody else.
+    /// The client asks to act for another account.
     #[error("the authorization identity is not that of the account")]
     InvalidAuthzid,
-    /// Not offered on this connection.
+    /// The mechanism is not offered on this connection.
     #[error("the mechanism is not offered")]
     InvalidMechanism,
-    /// Against the grammar of the mechanism.
+    /// The message breaks the grammar of the mechanism.
     #[error("the message is malformed")]
     MalformedRequest,
-    /// Refused for this account.
+    /// The mechanism is too weak for this account.
     #[error("the mechanism is too weak")]
     MechanismTooWeak,
-    /// Wrong password, no such account, another TLS session: the peer never learns which.
+    /// A wrong password, no such account, or another TLS connection. The client does not learn which.
     #[error("not authorized")]
     NotAuthorized,
-    /// The fault is ours.
+    /// The server has failed.
     #[error("cannot check credentials at present")]
     TemporaryAuthFailure,
 }
@@ -72,15 +72,16 @@ impl SaslError {
         }
     }
 
-    /// It counts against its address and its account. What the client broke off, and what we
-    /// could not check, does not. (A connection has so many attempts, however they end.)
+    /// Whether the failure counts against the address and the account. An aborted login, and one that the
+    /// server could not check, does not count. (Each connection has a number of attempts, however they
+    /// end.)
     #[must_use]
     pub fn counts_as_failure(&self) -> bool {
         !matches!(self, Self::Aborted | Self::TemporaryAuthFailure) && !self.is_about_binding()
     }
 
-    /// No password was tried: the login could not even begin, because of channel binding. It does
-    /// not count on its connection either, so that a client can go through its whole list.
+    /// Whether the login failed because of channel binding, before a password was tried. Such a failure
+    /// does not count on its connection, either, so that a client can try its whole list.
     ///
     /// COMPAT: slixmpp 1.8 (2022) tries each -PLUS in turn before it goes on: with tls-unique on
     /// TLS 1.2, without any binding on TLS 1.3.
@@ -90,12 +91,12 @@ impl SaslError {
     }
 }
 
-/// Reads a payload. `=` is an empty one, and so is no text at all; whether `<auth/>` without text
-/// has a payload is for the caller to decide (it has none, RFC 6120 §6.4.2).
+/// Reads a payload. `=` and no text are an empty one. The caller decides whether `<auth/>` without text
+/// has a payload (it has none, RFC 6120 §6.4.2).
 ///
 /// # Errors
-/// `incorrect-encoding` for everything that is no canonical base64: white space, missing or
-/// superfluous padding, other characters (RFC 6120 §13.9.1), bits behind the end.
+/// `incorrect-encoding` for everything that is not canonical base64: white space, missing or superfluous
+/// padding, other characters (RFC 6120 §13.9.1), bits after the end.
 pub fn decode(text: &str) -> Result<Vec<u8>, SaslError> {
     match text {
         "" | "=" => Ok(Vec::new()),

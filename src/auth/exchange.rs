@@ -1,4 +1,4 @@
-//! One exchange, from the first message of the client to its end.
+//! A SASL exchange, from the first message of the client to its end.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use super::{MechanismName, Offer, SaslError, Verifier, anonymous, password};
 use crate::jid::BareJid;
 use crate::storage::ScramHash;
 
-/// One exchange, from the first message to its end.
+/// A SASL exchange, from the first message to its end.
 pub struct Exchange {
     verifier: Arc<Verifier>,
     domain: String,
@@ -22,30 +22,30 @@ pub struct Exchange {
     state: State,
 }
 
-/// The answer to a message.
+/// The answer to a message of the client.
 #[derive(Debug, Eq, PartialEq)]
 pub enum Step {
-    /// `<challenge/>` with this payload; the client answers.
+    /// `<challenge/>` with this payload. The client must answer.
     Challenge(Vec<u8>),
     /// `<success/>`.
     Success {
-        /// Who it is: from what was verified, not from what was wished.
+        /// The user's address, as it was verified.
         user: BareJid,
-        /// Without an account.
+        /// The user has no account.
         anonymous: bool,
-        /// Goes with `<success/>`, if there is any.
+        /// The payload of `<success/>`, if there is one.
         data: Option<Vec<u8>>,
     },
 }
 
 enum State {
-    /// Nothing came yet.
+    /// No message has been received.
     Start,
-    /// The empty challenge is out.
+    /// The empty challenge was sent.
     Asked,
     /// SCRAM waits for the proof of this user.
     Proof(Box<Scram>, BareJid),
-    /// It succeeded or failed.
+    /// The exchange has succeeded or failed.
     Over,
 }
 
@@ -60,15 +60,15 @@ impl Exchange {
         Self { verifier, domain, offer, mechanism, user: None, state: State::Start }
     }
 
-    /// Takes one message of the client, decoded. `None`: `<auth/>` had no text; the answer is an
-    /// empty challenge then, but for ANONYMOUS, which has nothing to say (RFC 6120 §6.4.2,
+    /// Processes one decoded message of the client. `None` means that `<auth/>` had no text. The answer is
+    /// then an empty challenge, except for ANONYMOUS, which needs no message (RFC 6120 §6.4.2,
     /// XEP-0175 §3).
     ///
-    /// Waits for storage, and for PLAIN also for a derivation. After success, after an error, and
-    /// if the future is dropped, the exchange is over.
+    /// It waits for the storage, and with PLAIN also for a derivation. The exchange is over after success,
+    /// after an error, and if the future is dropped.
     ///
     /// # Errors
-    /// The condition that the peer sees. `malformed-request` for any message after the end.
+    /// The condition that is sent to the client. `malformed-request` for any message after the end.
     pub async fn step(&mut self, message: Option<&[u8]>) -> Result<Step, SaslError> {
         let state = std::mem::replace(&mut self.state, State::Over);
         let message = match (&state, message) {
@@ -97,14 +97,14 @@ impl Exchange {
         }
     }
 
-    /// Which mechanism it is.
+    /// The mechanism.
     #[must_use]
     pub fn mechanism(&self) -> MechanismName {
         self.mechanism
     }
 
-    /// Who tries to log in, once it is known, for the log and for limits: the address of the
-    /// account if the name can be one, else the name as it came (not prepared, not escaped).
+    /// The account that the client tries to log in to, as soon as it is known, for the log and for limits:
+    /// its address if the name can be one, else the name as received (neither prepared nor escaped).
     #[must_use]
     pub fn user(&self) -> Option<&str> {
         self.user.as_deref()
@@ -120,7 +120,7 @@ impl Exchange {
     async fn plain(&mut self, message: &[u8]) -> Result<Step, SaslError> {
         let plain = Plain::parse(message)?;
         let user = self.identify(plain.user, plain.authzid)?;
-        // No account has a password that cannot be prepared; whether there is one shows nowhere.
+        // No account has a password that cannot be prepared. The answer does not tell whether there is one.
         let password = password::prepare(plain.password).map_err(|_| SaslError::NotAuthorized)?;
         if !self.verifier.check_password(&user, password).await? {
             return Err(SaslError::NotAuthorized);
@@ -144,8 +144,8 @@ impl Exchange {
         Ok(Step::Challenge(answer))
     }
 
-    /// The account that is meant. Nobody acts for another one: an authorization identity is the
-    /// address of the account, or there is none (RFC 6120 §6.3.8). For all mechanisms alike.
+    /// The account that is meant, for all mechanisms. Nobody can act for another account: an authorization
+    /// identity is the address of the account, or missing (RFC 6120 §6.3.8).
     fn identify(&mut self, name: &str, authzid: Option<&str>) -> Result<BareJid, SaslError> {
         let Ok(user) = BareJid::from_parts(Some(name), &self.domain) else {
             self.user = Some(name.to_owned());
@@ -165,7 +165,7 @@ impl Exchange {
     }
 }
 
-/// Without secrets: neither keys nor messages.
+/// Shows no secrets: neither keys nor messages.
 impl fmt::Debug for Exchange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Exchange")
@@ -175,7 +175,7 @@ impl fmt::Debug for Exchange {
     }
 }
 
-/// Our half of a nonce.
+/// The server's half of a nonce.
 fn nonce() -> Result<String, SaslError> {
     let mut bytes = [0; NONCE_BYTES];
     getrandom::fill(&mut bytes).map_err(|error| {
@@ -185,7 +185,7 @@ fn nonce() -> Result<String, SaslError> {
     Ok(STANDARD.encode(bytes))
 }
 
-/// Bytes of a message, decoded. Names and passwords have 1023 at most.
+/// The largest number of bytes of a decoded message. Names and passwords have at most 1023.
 const MESSAGE_MAX: usize = 4096;
-/// Random bytes in a nonce; without padding in base64.
+/// Random bytes in a nonce: a number that needs no padding in base64.
 const NONCE_BYTES: usize = 24;

@@ -1,4 +1,4 @@
-//! The three hashes of SCRAM behind one door, on the providers of the crate `sasl`.
+//! The three hash functions of SCRAM behind one interface, with the providers of the crate `sasl`.
 
 use hmac::{Hmac, Mac};
 use sasl::common::Password;
@@ -7,7 +7,7 @@ use sha2::Digest;
 
 use crate::storage::ScramHash;
 
-/// All hashes, the cheapest to derive first: 10,000 rounds take 0.8, 0.9 and 2.9 ms.
+/// All hash functions. The cheapest to derive is first: 10,000 rounds take 0.8, 0.9 and 2.9 ms.
 pub(super) const HASHES: [ScramHash; 3] = [ScramHash::Sha1, ScramHash::Sha256, ScramHash::Sha512];
 
 /// H(data).
@@ -29,7 +29,7 @@ pub(super) fn hmac(hash: ScramHash, key: &[u8], data: &[u8]) -> Vec<u8> {
     .expect("HMAC takes keys of any length")
 }
 
-/// Hi(password, salt, rounds), RFC 5802 §2.2. Slow by intention.
+/// Hi(password, salt, rounds), RFC 5802 §2.2. It is slow on purpose.
 pub(super) fn salted_password(
     hash: ScramHash,
     password: &str,
@@ -45,7 +45,7 @@ pub(super) fn salted_password(
     .expect("a plain password can be derived with any salt")
 }
 
-/// Bytes of H.
+/// The number of bytes of H.
 pub(super) fn digest_length(hash: ScramHash) -> usize {
     match hash {
         ScramHash::Sha1 => 20,
@@ -54,7 +54,7 @@ pub(super) fn digest_length(hash: ScramHash) -> usize {
     }
 }
 
-/// The hash which the crate lacks.
+/// The hash function that the crate lacks.
 pub(super) struct Sha512;
 
 impl ScramProvider for Sha512 {

@@ -1,4 +1,4 @@
-//! The names of the mechanisms.
+//! The SASL mechanisms and their names.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,21 +6,21 @@ use std::str::FromStr;
 use super::SaslError;
 use crate::storage::ScramHash;
 
-/// A mechanism that we know.
+/// A mechanism that this server implements.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum MechanismName {
-    /// RFC 4505: without an account.
+    /// RFC 4505: a login without an account.
     Anonymous,
-    /// RFC 4616: the password as it is.
+    /// RFC 4616: the client sends the password.
     Plain,
-    /// RFC 5802: both sides prove that they know the password.
+    /// RFC 5802: client and server prove to each other that they know the password.
     Scram(ScramHash),
-    /// RFC 5802, bound to the TLS connection.
+    /// RFC 5802 with channel binding: the proof is valid on this TLS connection only.
     ScramPlus(ScramHash),
 }
 
 impl MechanismName {
-    /// All of them, the strongest first.
+    /// All mechanisms, the strongest first.
     pub(super) const ALL: [Self; 8] = [
         Self::ScramPlus(ScramHash::Sha512),
         Self::ScramPlus(ScramHash::Sha256),
@@ -54,7 +54,7 @@ impl fmt::Display for MechanismName {
     }
 }
 
-/// Names have capitals only (RFC 4422 §3.1).
+/// Names have upper case letters only (RFC 4422 §3.1).
 impl FromStr for MechanismName {
     type Err = SaslError;
     fn from_str(name: &str) -> Result<Self, SaslError> {

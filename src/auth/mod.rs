@@ -1,11 +1,11 @@
-//! Logging in: SASL as RFC 6120 §6 uses it. Knows accounts, but no stream and no XML.
+//! Logins: SASL as RFC 6120 §6 uses it. This module knows accounts, but neither streams nor XML.
 //!
-//! The mechanisms are ours (`docs/decisions/0004-own-scram.md`). The one thing to keep in mind when
-//! touching them: who tries names must learn nothing from the answers, neither from their text nor
-//! from their time.
+//! The mechanisms are our own code (`docs/decisions/0004-own-scram.md`). A change must keep this rule: a
+//! client that tries names learns nothing about accounts, neither from the text of an answer nor from its
+//! time.
 //!
-//! [`Offer`] says what a connection offers, [`Verifier::begin`] starts an [`Exchange`], and
-//! [`Exchange::step`] takes one message of the client after the other.
+//! [`Offer`] is the list of mechanisms of a connection, [`Verifier::begin`] starts an [`Exchange`], and
+//! [`Exchange::step`] processes the messages of the client one by one.
 
 mod anonymous;
 mod derivations;

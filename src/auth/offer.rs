@@ -1,30 +1,30 @@
-//! What is offered on a connection: mechanisms, channel bindings (XEP-0440), and the hash by which
-//! a client notices that somebody took something out of the list on its way (XEP-0474).
+//! The mechanisms and channel bindings (XEP-0440) that a connection offers, and the hash of these lists,
+//! with which a client detects that somebody in between changed them (XEP-0474).
 
 use std::sync::Arc;
 
 use super::MechanismName;
 use crate::config::AuthConfig;
 
-/// Facts of the TLS connection that logins can be bound to.
+/// The facts of a TLS connection to which logins can be bound.
 #[derive(Clone, Debug, Default)]
 pub struct TlsFacts {
-    /// It is TLS 1.3. On TLS 1.2 nothing is bound, see [`Offer`].
+    /// The connection uses TLS 1.3. There is no channel binding on TLS 1.2, see [`Offer`].
     pub version13: bool,
     /// Keying material with the label `EXPORTER-Channel-Binding` and an empty context (RFC 9266 §2).
     pub exporter: Option<[u8; 32]>,
-    /// The hash of our certificate (RFC 5929 §4.1).
+    /// The hash of the server's certificate (RFC 5929 §4.1).
     pub server_end_point: Option<Vec<u8>>,
 }
 
-/// What is offered on one connection, and therefore what may be used: computed once after TLS.
+/// The mechanisms that one connection offers and accepts. Computed once, after the TLS handshake.
 ///
-/// `<mechanisms/>` and `<sasl-channel-binding/>` must show exactly these lists: clients check them
+/// `<mechanisms/>` and `<sasl-channel-binding/>` must contain exactly these lists: clients check them
 /// against the hash of XEP-0474. Cheap to clone.
 ///
-/// DEPARTS: XEP-0440 §3 – on TLS 1.2 we offer no -PLUS and no binding, also not
-/// `tls-server-end-point`. Clients that do not know XEP-0440 take -PLUS there as an invitation to
-/// `tls-unique`, as RFC 5802 §6.1 tells them, which our TLS cannot give; gloox does not log in then.
+/// DEPARTS: XEP-0440 §3 – on TLS 1.2 the server offers neither -PLUS nor any channel binding, not even
+/// `tls-server-end-point`. Clients without XEP-0440 would then use `tls-unique`, as RFC 5802 §6.1 tells
+/// them. rustls does not provide it, and gloox would not log in.
 /// `docs/decisions/0011-channel-binding-on-tls-1.2.md`
 #[derive(Clone, Debug)]
 pub struct Offer(Arc<Inner>);
@@ -38,8 +38,8 @@ struct Inner {
 }
 
 impl Offer {
-    /// Without TLS nothing is offered at all (RFC 6120 §6.3.4, §13.9.4). -PLUS is offered if there
-    /// is something to bind to, PLAIN and ANONYMOUS as configured.
+    /// Without TLS nothing is offered (RFC 6120 §6.3.4, §13.9.4). -PLUS is offered if there is a channel
+    /// binding, PLAIN and ANONYMOUS as configured.
     #[must_use]
     pub fn new(config: &AuthConfig, tls: Option<&TlsFacts>) -> Self {
         let (mut types, mut bindings) = (Vec::new(), Vec::new());
@@ -65,13 +65,13 @@ impl Offer {
         Self(Arc::new(Inner { encrypted, mechanisms, types, bindings }))
     }
 
-    /// As written in the stream features: the strongest first.
+    /// The mechanisms in the order of the stream features: the strongest first.
     #[must_use]
     pub fn mechanisms(&self) -> &[MechanismName] {
         &self.0.mechanisms
     }
 
-    /// As announced by XEP-0440: the strongest first.
+    /// The types of channel binding as announced by XEP-0440: the strongest first.
     #[must_use]
     pub fn channel_bindings(&self) -> &[&'static str] {
         &self.0.types
@@ -81,21 +81,21 @@ impl Offer {
         self.0.encrypted
     }
 
-    /// What the client must have bound to, by the name of the type.
+    /// The data of the channel binding with this name, which the client must have used.
     pub(super) fn binding(&self, name: &str) -> Option<&[u8]> {
         let i = self.0.types.iter().position(|t| *t == name)?;
         Some(&self.0.bindings[i])
     }
 
-    /// The text whose hash XEP-0474 §5.1 puts into the first message of the server: mechanisms,
-    /// then the types of channel binding if they were announced.
+    /// The text whose hash goes into the first message of the server (XEP-0474 §5.1): the mechanisms, then
+    /// the types of channel binding if they were announced.
     pub(super) fn downgrade_text(&self) -> String {
         let mechanisms = self.0.mechanisms.iter().map(|m| m.as_str()).collect();
         downgrade_text(mechanisms, self.0.types.clone())
     }
 }
 
-/// Sorted by bytes (`i;octet`), joined by U+001E; U+001F stands between the lists.
+/// Sorts by bytes (`i;octet`) and joins with U+001E. U+001F separates the lists.
 pub(super) fn downgrade_text(mut mechanisms: Vec<&str>, mut types: Vec<&str>) -> String {
     mechanisms.sort_unstable();
     types.sort_unstable();

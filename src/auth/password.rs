@@ -1,4 +1,4 @@
-//! Passwords: preparing them, making keys of them, and checking one against keys.
+//! Passwords: how they are prepared, turned into keys, and checked against keys.
 
 use subtle::ConstantTimeEq;
 
@@ -6,43 +6,43 @@ use super::hash::{HASHES, hash, hmac, salted_password};
 use super::saslprep::{Unfit, saslprep};
 use crate::storage::{ScramHash, ScramKeys};
 
-/// Why a text is no password. The texts are for whoever chose it.
+/// Why a text cannot be a password. The messages are for the person who chose it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum PasswordError {
-    /// It has a character that came after Unicode 3.2 and that is normalized by some programs only.
+    /// It contains a character that is newer than Unicode 3.2 and that only some programs normalise.
     #[error(
         "the password has the character U+{:04X}, which clients send in different ways: it is newer \
          than Unicode 3.2, and only newer programs normalize it", u32::from(*.0)
     )]
     Ambiguous(char),
-    /// Text from right to left is mixed with other text.
+    /// It mixes text from right to left with other text.
     #[error(
         "the password mixes text from right to left with other text, which SASLprep forbids \
          (RFC 4013 §2.4)"
     )]
     Direction,
-    /// Nothing, or nothing visible.
+    /// It is empty or has no visible character.
     #[error("the password is empty")]
     Empty,
-    /// A control character or the like.
+    /// It contains a control character or a similar one.
     #[error(
         "the password has the character U+{:04X}, which clients cannot send (RFC 4013 §2.3)",
         u32::from(*.0)
     )]
     Prohibited(char),
-    /// The machine gives no random bytes.
+    /// The operating system provides no random bytes.
     #[error("no random bytes: {0}")]
     Random(getrandom::Error),
-    /// Over 1023 bytes.
+    /// It has more than 1023 bytes.
     #[error("the password has over 1023 bytes")]
     TooLong,
-    /// The process ends, or a thread failed.
+    /// The process ends, or a thread panicked.
     #[error("the keys of the password were not derived")]
     Unfinished,
 }
 
 impl PasswordError {
-    /// The password may be fine: the fault is that of the machine.
+    /// Whether the server has failed, so that the password may be valid.
     #[must_use]
     pub fn is_internal(self) -> bool {
         matches!(self, Self::Random(_) | Self::Unfinished)
@@ -52,18 +52,19 @@ impl PasswordError {
 /// Checks whether a text can be a password, without deriving keys.
 ///
 /// # Errors
-/// If SASLprep (RFC 4013) leaves nothing of the password or refuses it.
+/// If the password is empty after SASLprep (RFC 4013), or SASLprep refuses it.
 pub fn check_password(password: &str) -> Result<(), PasswordError> {
     prepare(password).map(drop)
 }
 
-/// Keys from a password: all three hashes, fresh salts. What is stored in place of the password.
+/// Derives keys from a password, for all three hash functions and with new salts. They are stored in
+/// place of the password.
 ///
-/// Takes 5 ms of CPU with 10,000 rounds. A server calls it through
-/// [`Derivations`](super::Derivations), which bounds how many run at once.
+/// It takes 5 ms of CPU time with 10,000 rounds. The server calls it through
+/// [`Derivations`](super::Derivations), which limits how many run at once.
 ///
 /// # Errors
-/// If SASLprep (RFC 4013) leaves nothing of the password or refuses it.
+/// If the password is empty after SASLprep (RFC 4013), or SASLprep refuses it.
 pub fn derive_keys(password: &str, iterations: u32) -> Result<Vec<ScramKeys>, PasswordError> {
     let password = prepare(password)?;
     HASHES
@@ -76,7 +77,7 @@ pub fn derive_keys(password: &str, iterations: u32) -> Result<Vec<ScramKeys>, Pa
         .collect()
 }
 
-/// SASLprep of a password: the same for one that is stored and one that is sent.
+/// SASLprep of a password: the same for stored and received passwords.
 pub(super) fn prepare(password: &str) -> Result<String, PasswordError> {
     if password.len() > PASSWORD_MAX {
         return Err(PasswordError::TooLong);
@@ -93,7 +94,7 @@ pub(super) fn prepare(password: &str) -> Result<String, PasswordError> {
     }
 }
 
-/// RFC 5802 §3. The password is prepared.
+/// The keys of a prepared password (RFC 5802 §3).
 pub(super) fn keys(h: ScramHash, password: &str, salt: Vec<u8>, iterations: u32) -> ScramKeys {
     let salted = salted_password(h, password, &salt, iterations);
     let stored_key = hash(h, &hmac(h, &salted, b"Client Key"));
@@ -101,14 +102,14 @@ pub(super) fn keys(h: ScramHash, password: &str, salt: Vec<u8>, iterations: u32)
     ScramKeys { hash: h, salt, iterations, stored_key, server_key }
 }
 
-/// The prepared password belongs to these keys. One derivation, whatever the answer.
+/// Whether the prepared password belongs to these keys. One derivation, whatever the answer is.
 pub(super) fn fits(stored: &ScramKeys, password: &str) -> bool {
     let salted = salted_password(stored.hash, password, &stored.salt, stored.iterations);
     let stored_key = hash(stored.hash, &hmac(stored.hash, &salted, b"Client Key"));
     stored_key.ct_eq(&stored.stored_key).into()
 }
 
-/// Bytes of a salt.
+/// The number of bytes of a salt.
 pub(super) const SALT_BYTES: usize = 16;
-/// Bytes of a password; PLAIN must be able to carry it.
+/// The largest number of bytes of a password. PLAIN must be able to carry it.
 const PASSWORD_MAX: usize = 1023;

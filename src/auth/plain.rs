@@ -1,20 +1,20 @@
-//! PLAIN (RFC 4616): `authzid NUL authcid NUL password`, and two NULs only.
+//! PLAIN (RFC 4616): `authzid NUL authcid NUL password`, with exactly two NULs.
 
 use super::SaslError;
 
-/// The message of the client. A `Debug` would show the password, so there is none.
+/// The message of the client. It has no `Debug`, which would show the password.
 pub(super) struct Plain<'a> {
-    /// For whom to act; mostly empty.
+    /// The authorization identity; usually empty.
     pub authzid: Option<&'a str>,
     /// The name of the account.
     pub user: &'a str,
-    /// As typed.
+    /// The password as typed.
     pub password: &'a str,
 }
 
 impl<'a> Plain<'a> {
     /// # Errors
-    /// `malformed-request` if it is no UTF-8, has not two NULs, or no name or password.
+    /// `malformed-request` if it is not UTF-8, does not have exactly two NULs, or has no name or password.
     pub(super) fn parse(message: &'a [u8]) -> Result<Self, SaslError> {
         let text = std::str::from_utf8(message).map_err(|_| SaslError::MalformedRequest)?;
         let mut parts = text.split('\0');

@@ -1,8 +1,8 @@
-//! SASLprep (RFC 4013), with the characters that came after Unicode 3.2, such as emoji.
+//! SASLprep (RFC 4013), which also accepts characters newer than Unicode 3.2, such as emoji.
 //!
-//! RFC 4013 §2.5 forbids these in stored strings and allows them in queries, which is what clients
-//! send. RFC 8265 §4.2 (OpaqueString) allows them in both. Such a character is taken if every
-//! version of Unicode leaves it alone: then all programs send the same bytes.
+//! RFC 4013 §2.5 forbids these characters in stored strings and allows them in queries, which clients
+//! send. RFC 8265 §4.2 (OpaqueString) allows them in both. A newer character is accepted if no version of
+//! Unicode changes it: then all programs send the same bytes.
 
 use std::borrow::Cow;
 
@@ -14,15 +14,15 @@ use crate::jid::{has_wrong_direction, is_prohibited};
 /// Why a text cannot be prepared.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Unfit {
-    /// It has a character that came after Unicode 3.2 and that programs write in different ways.
+    /// It contains a character newer than Unicode 3.2 that programs normalise in different ways.
     Ambiguous(char),
-    /// Text from right to left is mixed with other text (RFC 3454 §6).
+    /// It mixes text from right to left with other text (RFC 3454 §6).
     Direction,
-    /// A character of RFC 4013 §2.3.
+    /// It contains a character that RFC 4013 §2.3 forbids.
     Prohibited(char),
 }
 
-/// Prepares a password. It may be empty afterwards.
+/// Prepares a password. The result may be empty.
 pub(super) fn saslprep(text: &str) -> Result<Cow<'_, str>, Unfit> {
     if text.bytes().all(|b| (0x20..=0x7e).contains(&b)) {
         return Ok(Cow::Borrowed(text));
@@ -49,7 +49,7 @@ pub(super) fn saslprep(text: &str) -> Result<Cow<'_, str>, Unfit> {
     Ok(Cow::Owned(prepared))
 }
 
-/// NFKC by a program that does not know newer characters: they stay as they are, and nothing is
+/// NFKC as a program does it that does not know newer characters: they stay unchanged, and nothing is
 /// composed with them or moved across them.
 fn normalized_by_unicode_3_2(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -92,7 +92,7 @@ mod tests {
             ("e\u{301}😀", "é😀"),
             ("ﬁ🦊", "fi🦊"),
             ("ẞ", "ẞ"),
-            // Joiners and variation selectors vanish (RFC 3454 table B.1).
+            // Joiners and variation selectors are removed (RFC 3454 table B.1).
             ("❤\u{fe0f}", "❤"),
             ("👩\u{200d}🚀", "👩🚀"),
         ] {
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn newer_characters_that_programs_write_in_two_ways_are_refused() {
-        // A sign that became two letters; a mark that moves across another one; a composition.
+        // A sign that becomes two letters, a combining mark that moves across another one, a composition.
         for (text, newer) in [
             ("a\u{32ff}", '\u{32ff}'),
             ("🄰", '🄰'),

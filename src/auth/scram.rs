@@ -1,7 +1,8 @@
-//! SCRAM, the server's side (RFC 5802, RFC 7677): two messages of the client, two of ours. Pure.
+//! The server's side of SCRAM (RFC 5802, RFC 7677): two messages of the client, two of the server. No
+//! I/O.
 //!
-//! The grammar is taken strictly: what two parsers could read in two ways is refused. The proof is
-//! checked even where it cannot be right (no such account), so that the answer takes the same time.
+//! The grammar is strict: a message that two parsers could read in two ways is refused. The proof is
+//! checked even if it cannot be right (there is no such account), so that the answer takes the same time.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -14,33 +15,33 @@ use crate::storage::ScramKeys;
 /// The first message of the client (RFC 5802 §7, `client-first-message`).
 #[derive(Debug)]
 pub(super) struct ClientFirst<'a> {
-    /// `n,,`: comes back as part of `c=`.
+    /// The GS2 header, for example `n,,`. It comes back as a part of `c=`.
     gs2: &'a str,
     binding: Binding<'a>,
-    /// For whom to act.
+    /// The authorization identity.
     pub authzid: Option<String>,
     /// The name of the account, unescaped; not empty.
     pub user: String,
-    /// Without `gs2`.
+    /// The message without the GS2 header.
     bare: &'a str,
     nonce: &'a str,
 }
 
-/// The flag of channel binding (RFC 5802 §6).
+/// The client's flag for channel binding (RFC 5802 §6).
 #[derive(Debug)]
 enum Binding<'a> {
-    /// `n`: the client cannot.
+    /// `n`: the client does not support channel binding.
     None,
-    /// `y`: it could, but thinks that we cannot.
+    /// `y`: the client supports it, but believes that the server does not.
     Unseen,
-    /// `p=`: bound to this.
+    /// `p=`: the client uses this type of channel binding.
     Used(&'a str),
 }
 
 impl<'a> ClientFirst<'a> {
     /// # Errors
-    /// `malformed-request` for whatever is not in the grammar, and for `m=`, which announces an
-    /// extension without which the rest cannot be understood.
+    /// `malformed-request` for a message that breaks the grammar, and for `m=`, which announces a mandatory
+    /// extension.
     pub(super) fn parse(message: &'a [u8]) -> Result<Self, SaslError> {
         Self::read(message).ok_or(SaslError::MalformedRequest)
     }
@@ -65,11 +66,11 @@ impl<'a> ClientFirst<'a> {
         Some(Self { gs2: &text[..text.len() - bare.len()], binding, authzid, user, bare, nonce })
     }
 
-    /// What `c=` must hold behind the header, by what the client says and what is offered.
+    /// The data that must follow the header in `c=`, by the client's flag and the offer.
     ///
     /// # Errors
-    /// `not-authorized` if somebody hid -PLUS from a client that can (RFC 5802 §6);
-    /// `malformed-request` if flag and mechanism do not go together, or for an unknown binding.
+    /// `not-authorized` if somebody hid -PLUS from a client that supports it (RFC 5802 §6);
+    /// `malformed-request` if flag and mechanism do not fit together, or for an unknown binding.
     pub(super) fn bound_to<'o>(&self, plus: bool, offer: &'o Offer) -> Result<&'o [u8], SaslError> {
         match (&self.binding, plus) {
             (Binding::Used(name), true) => offer.binding(name).ok_or(SaslError::BindingUnknown),
@@ -87,7 +88,7 @@ impl<'a> ClientFirst<'a> {
 pub(super) struct Scram {
     keys: ScramKeys,
     is_known: bool,
-    /// What `c=` must be, decoded: the header and what the connection is bound to.
+    /// The decoded value that `c=` must have: the header and the data of the channel binding.
     bound: Vec<u8>,
     first_bare: String,
     server_first: String,
@@ -95,10 +96,10 @@ pub(super) struct Scram {
 }
 
 impl Scram {
-    /// Answers the first message. The second value is the answer.
+    /// Answers the first message. The second value of the result is the answer.
     ///
-    /// `keys` are made up if not `is_known`. `nonce` is our half of it, printable and without
-    /// commas. `downgrade_text` is that of [`Offer`] (XEP-0474 §5.1).
+    /// `is_known`: the account exists; if not, `keys` are invented. `nonce`: the server's half, printable
+    /// and without commas. `downgrade_text`: that of [`Offer`] (XEP-0474 §5.1).
     pub(super) fn begin(
         first: &ClientFirst<'_>,
         bound_to: &[u8],
@@ -119,10 +120,10 @@ impl Scram {
         (Self { keys, is_known, bound, first_bare, server_first, nonce }, answer)
     }
 
-    /// Checks the second message (RFC 5802 §3) and answers with our own proof.
+    /// Checks the second message (RFC 5802 §3) and answers with the server's proof.
     ///
     /// # Errors
-    /// `malformed-request` by the grammar alone, `not-authorized` for everything else.
+    /// `malformed-request` if the message breaks the grammar, `not-authorized` for everything else.
     pub(super) fn finish(self, message: &[u8]) -> Result<Vec<u8>, SaslError> {
         let last = ClientFinal::read(message).ok_or(SaslError::MalformedRequest)?;
         let h = self.keys.hash;
@@ -160,14 +161,14 @@ impl<'a> ClientFinal<'a> {
         let mut attributes = without_proof.split(',');
         let bound = STANDARD.decode(attributes.next()?.strip_prefix("c=")?).ok()?;
         let nonce = attributes.next()?.strip_prefix("r=").filter(|nonce| is_printable(nonce))?;
-        // A proof is the last thing of all: nothing that calls itself one stands before it.
+        // The proof is the last attribute, and no other attribute may have its name.
         attributes.all(|a| is_extension(a) && !a.starts_with("p=")).then_some(())?;
         let proof = STANDARD.decode(proof).ok()?;
         Some(Self { without_proof, bound, nonce, proof })
     }
 }
 
-/// `saslname`: `=2C` is a comma, `=3D` an equals sign, and no other `=` may stand there.
+/// `saslname`: `=2C` is a comma, `=3D` an equals sign, and no other `=` is allowed.
 fn unescape(name: &str) -> Option<String> {
     let mut parts = name.split('=');
     let mut text = parts.next()?.to_owned();
@@ -188,12 +189,12 @@ fn is_binding_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'-')
 }
 
-/// A nonce: `printable`, but not a comma, which ended it.
+/// A nonce: `printable`, without a comma, which ends it.
 fn is_printable(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic())
 }
 
-/// An attribute that we need not understand: a letter and a value. `m` says that we must.
+/// An optional extension: a letter and a value. `m` announces a mandatory one.
 fn is_extension(attribute: &str) -> bool {
     match attribute.as_bytes() {
         [b'm', ..] => false,

@@ -1,4 +1,4 @@
-//! Verifies logins: finds the keys of an account, or makes some up where there is none.
+//! Verifies logins: finds the keys of an account, or invents keys for accounts that do not exist.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,14 +13,14 @@ use crate::jid::BareJid;
 use crate::storage::{self, ScramHash, ScramKeys, Storage};
 use crate::tasks::Tasks;
 
-/// Verifies logins: knows accounts, the server's secret, and the limit on derivations. One per
+/// Verifies logins. It knows the accounts, the server's secret, and the limit on derivations. One per
 /// server, shared.
 pub struct Verifier {
     storage: Arc<dyn Storage>,
     clock: Clock,
     secret: [u8; 32],
     derivations: Derivations,
-    /// Of keys that are made up; may change while the server runs.
+    /// The iterations of invented keys. They may change while the server runs.
     iterations: AtomicU32,
     tasks: Option<Tasks>,
 }
@@ -29,7 +29,7 @@ impl Verifier {
     /// Reads the server's secret.
     ///
     /// # Errors
-    /// If storage cannot give it.
+    /// If the storage fails.
     pub async fn new(
         storage: Arc<dyn Storage>,
         config: &AuthConfig,
@@ -41,23 +41,23 @@ impl Verifier {
         Ok(Self { storage, clock, secret, derivations, iterations, tasks: None })
     }
 
-    /// Notes logins in tasks of their own (kind `login`), so that no login waits for that write.
-    /// Without this, it is written before the answer.
+    /// Records logins in tasks of their own (kind `login`), so that no login waits for that write.
+    /// Without this, a login is recorded before the answer.
     #[must_use]
     pub fn with_tasks(mut self, tasks: Tasks) -> Self {
         self.tasks = Some(tasks);
         self
     }
 
-    /// Takes over changed settings.
+    /// Applies changed settings.
     pub fn refresh(&self, config: &AuthConfig) {
         self.iterations.store(config.iterations, Ordering::Relaxed);
     }
 
-    /// Begins an exchange for an account of `domain`, which is one that we serve.
+    /// Begins an exchange for an account of `domain`, which must be a served domain.
     ///
     /// # Errors
-    /// `invalid-mechanism` for what is not offered, `encryption-required` without TLS.
+    /// `invalid-mechanism` for a mechanism that is not offered, `encryption-required` without TLS.
     pub fn begin(
         self: &Arc<Self>,
         domain: &str,
@@ -74,14 +74,15 @@ impl Verifier {
         Ok(Exchange::new(Arc::clone(self), domain, offer.clone(), mechanism))
     }
 
-    /// The keys of an account, and whether they are true. If there is no such account, or it has no
-    /// keys of this hash, they are made up, always the same ones: nobody can tell, nobody fits.
+    /// The keys of an account, and whether they are real. If there is no such account, or it has no keys
+    /// for this hash function, the keys are invented: always the same ones, so that nobody can tell, and no
+    /// password fits.
     pub(super) async fn keys(
         &self,
         user: &BareJid,
         hash: ScramHash,
     ) -> Result<(ScramKeys, bool), SaslError> {
-        // Also where they are not needed, so that both take the same time.
+        // They are computed even if they are not needed, so that both cases take the same time.
         let made_up = self.made_up(user, hash);
         let found = self.storage.accounts().keys(user, hash).await.map_err(|error| {
             tracing::error!(jid = %user, %error, "storage failed");
@@ -97,11 +98,11 @@ impl Verifier {
         }
     }
 
-    /// The password, prepared, is that of the account.
+    /// Whether the prepared password is that of the account.
     ///
-    /// Checked against the keys that are cheapest to derive. All three are asked for, and one
-    /// derivation is done, whether there is an account or not. Only accounts without keys for
-    /// SHA-1 (imported ones) take another time.
+    /// It is checked against the keys that are cheapest to derive. All three are read, and one derivation
+    /// is done, whether there is an account or not. Only accounts without keys for SHA-1 (imported ones)
+    /// take another time.
     pub(super) async fn check_password(
         &self,
         user: &BareJid,
@@ -119,7 +120,7 @@ impl Verifier {
         Ok(fits & is_known)
     }
 
-    /// Notes a login. A failure is logged and harms nobody.
+    /// Records a login. A failure is logged and has no other effect.
     pub(super) async fn note_login(&self, user: &BareJid) {
         let (storage, user, at) = (Arc::clone(&self.storage), user.clone(), self.clock.now());
         let note = async move {
@@ -128,12 +129,12 @@ impl Verifier {
             }
         };
         match &self.tasks {
-            // The storage writes it at its leisure; the end of the server does not wait for that.
+            // The storage writes it later. The end of the server does not wait for that.
             Some(tasks) => {
                 let stopping = tasks.stopping();
                 drop(tasks.spawn("login", async move {
                     tokio::select! {
-                        biased; // it is handed to the storage in any case
+                        biased; // the storage gets it in any case
                         () = note => {}
                         () = stopping.cancelled() => {}
                     }
@@ -143,7 +144,7 @@ impl Verifier {
         }
     }
 
-    /// Keys of an account that does not exist: they follow from the server's secret.
+    /// The keys of an account that does not exist. They follow from the server's secret.
     fn made_up(&self, user: &BareJid, hash: ScramHash) -> ScramKeys {
         let derive =
             |what: &str| hmac(hash, &self.secret, format!("{what}\0{hash:?}\0{user}").as_bytes());
@@ -159,7 +160,7 @@ impl Verifier {
     }
 }
 
-/// Without the secret.
+/// Shows no secret.
 impl fmt::Debug for Verifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Verifier").finish_non_exhaustive()

@@ -1,4 +1,4 @@
-//! Addresses from and to other types: texts, each other, serde.
+//! Conversions of addresses: from and to texts, between the three types, and for serde.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -35,7 +35,7 @@ impl PartialEq<FullJid> for Jid {
     }
 }
 
-/// What holds for each of the three types alike.
+/// The implementations that all three types share.
 macro_rules! text_type {
     ($name:ident) => {
         impl FromStr for $name {
@@ -51,7 +51,7 @@ macro_rules! text_type {
             }
         }
 
-        /// Of the texts: the other side is not prepared.
+        /// Compares the texts: the other side is not prepared first.
         impl PartialEq<str> for $name {
             fn eq(&self, other: &str) -> bool {
                 self.as_str() == other
@@ -88,7 +88,7 @@ macro_rules! text_type {
     };
 }
 
-/// What holds for the two that are a [`Jid`] inside.
+/// The implementations for the two types that wrap a [`Jid`].
 macro_rules! narrow_type {
     ($name:ident) => {
         impl From<$name> for Jid {

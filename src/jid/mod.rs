@@ -1,8 +1,8 @@
 //! Addresses on the wire (RFC 7622): `local@domain/resource`.
 //!
-//! A [`Jid`] is always prepared, so two addresses are equal if their texts are. The first `/` begins
-//! the resource, and only then the first `@` before it ends the local part: `a@b/c@d/e` is a resource
-//! `c@d/e` of `a@b`.
+//! A [`Jid`] is always prepared, so two addresses are equal if their texts are equal. The first `/`
+//! begins the resource. The first `@` before that `/` ends the local part: in `a@b/c@d/e` the resource
+//! is `c@d/e` and the bare address is `a@b`.
 
 mod convert;
 mod prep;
@@ -20,8 +20,7 @@ pub(crate) use prep::{has_wrong_direction, is_prohibited};
 
 /// An address: `local@domain/resource`, prepared. Cloning is cheap.
 ///
-/// It hashes, sorts and compares as its text does, so a map by `Jid` can be asked with a `&str`
-/// that is prepared.
+/// It hashes, sorts and compares like its text, so a prepared `&str` finds an entry in a map by `Jid`.
 #[derive(Clone)]
 pub struct Jid {
     text: SmolStr,
@@ -39,22 +38,22 @@ pub struct BareJid(Jid);
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct FullJid(Jid);
 
-/// Why a text is no address.
+/// Why a text is not an address.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum JidError {
-    /// A part is there and empty, or the domain is missing.
+    /// A part is present but empty, or the domain is missing.
     #[error("a part of the address is empty")]
     Empty,
-    /// A part has over 1023 bytes, or a domain is longer than the DNS allows.
+    /// A part has more than 1023 bytes, or the domain is longer than the DNS allows.
     #[error("a part of the address is too long")]
     TooLong,
-    /// A character that must not be there.
+    /// A part contains a forbidden character.
     #[error("the address has a forbidden character")]
     Forbidden,
-    /// A bare address was wanted.
+    /// A bare address is required.
     #[error("the address has a resource")]
     HasResource,
-    /// A full address was wanted.
+    /// A full address is required.
     #[error("the address has no resource")]
     NoResource,
 }
@@ -64,10 +63,10 @@ const NONE: u16 = u16::MAX;
 impl Jid {
     /// Reads and prepares an address.
     ///
-    /// Takes time linear in the length: a part of more than 1023 bytes is refused unread.
+    /// The time is linear in the length: a part of more than 1023 bytes is refused without reading it.
     ///
     /// # Errors
-    /// If it is none.
+    /// If the text is not an address.
     pub fn parse(text: &str) -> Result<Self, JidError> {
         let (bare, resource) = match memchr::memchr(b'/', text.as_bytes()) {
             Some(i) => (&text[..i], Some(&text[i + 1..])),
@@ -80,18 +79,18 @@ impl Jid {
         Self::prepare(Some(text), local, domain, resource)
     }
 
-    /// Reads and prepares a domain alone.
+    /// Reads and prepares a domain.
     ///
     /// # Errors
-    /// If it is none, or if there is a local part or a resource.
+    /// If the text is not an address, or has a local part or a resource.
     pub fn domain_only(text: &str) -> Result<Self, JidError> {
         Self::prepare(Some(text), None, text, None)
     }
 
-    /// From parts, which are prepared.
+    /// Makes an address from its parts and prepares them.
     ///
     /// # Errors
-    /// If a part is none.
+    /// If a part is invalid.
     pub fn from_parts(
         local: Option<&str>,
         domain: &str,
@@ -113,7 +112,7 @@ impl Jid {
         &self.text[start..self.bare_len()]
     }
 
-    /// The part behind `/`.
+    /// The part after `/`.
     #[must_use]
     pub fn resource(&self) -> Option<&str> {
         (self.slash != NONE).then(|| &self.text[usize::from(self.slash) + 1..])
@@ -125,7 +124,7 @@ impl Jid {
         &self.text[..self.bare_len()]
     }
 
-    /// Without the resource.
+    /// The address without its resource.
     #[must_use]
     pub fn to_bare(&self) -> BareJid {
         if self.is_bare() {
@@ -134,19 +133,19 @@ impl Jid {
         BareJid(Self { text: SmolStr::new(self.bare_str()), at: self.at, slash: NONE })
     }
 
-    /// It has no resource.
+    /// Whether the address has no resource.
     #[must_use]
     pub fn is_bare(&self) -> bool {
         self.slash == NONE
     }
 
-    /// It has a resource.
+    /// Whether the address has a resource.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.slash != NONE
     }
 
-    /// As a full address, if it is one.
+    /// The address as a full address, if it is one.
     #[must_use]
     pub fn to_full(&self) -> Option<FullJid> {
         self.is_full().then(|| FullJid(self.clone()))
@@ -158,8 +157,8 @@ impl Jid {
         &self.text
     }
 
-    /// `whole` is the text of which the parts are cut, if they are: most addresses come prepared,
-    /// and are then copied once.
+    /// `whole` is the text that contains the parts, if there is one. Most addresses are prepared already;
+    /// such a text is copied once.
     fn prepare(
         whole: Option<&str>,
         local: Option<&str>,
@@ -177,7 +176,7 @@ impl Jid {
             && is_borrowed(Some(&domain))
             && is_borrowed(resource.as_ref());
         let text = match whole {
-            // A dot that fell from the domain borrows too, but is missing in the length.
+            // A domain that lost its last dot borrows, too, but then the length differs.
             Some(whole) if unchanged && whole.len() == full_len => SmolStr::new(whole),
             _ => join(local.as_deref(), &domain, resource.as_deref()),
         };
@@ -193,23 +192,23 @@ impl BareJid {
     /// Reads and prepares an address without a resource.
     ///
     /// # Errors
-    /// If it is none, or has a resource.
+    /// If the text is not an address, or has a resource.
     pub fn parse(text: &str) -> Result<Self, JidError> {
         Self::try_from(Jid::parse(text)?)
     }
 
-    /// From parts, which are prepared.
+    /// Makes an address from its parts and prepares them.
     ///
     /// # Errors
-    /// If a part is none.
+    /// If a part is invalid.
     pub fn from_parts(local: Option<&str>, domain: &str) -> Result<Self, JidError> {
         Jid::from_parts(local, domain, None).map(Self)
     }
 
-    /// With a resource, which is prepared.
+    /// The address with this resource, which is prepared.
     ///
     /// # Errors
-    /// If it cannot be a resource.
+    /// If the text cannot be a resource.
     pub fn with_resource(&self, resource: &str) -> Result<FullJid, JidError> {
         let resource = prep::resource(resource)?;
         let mut text = SmolStrBuilder::new();
@@ -219,7 +218,7 @@ impl BareJid {
         Ok(FullJid(Jid { text: text.finish(), at: self.at, slash: index(Some(self.text.len())) }))
     }
 
-    /// As any address.
+    /// The same address as a [`Jid`].
     #[must_use]
     pub fn into_jid(self) -> Jid {
         self.0
@@ -230,18 +229,18 @@ impl FullJid {
     /// Reads and prepares an address with a resource.
     ///
     /// # Errors
-    /// If it is none, or has no resource.
+    /// If the text is not an address, or has no resource.
     pub fn parse(text: &str) -> Result<Self, JidError> {
         Self::try_from(Jid::parse(text)?)
     }
 
-    /// The resource, which is there.
+    /// The resource.
     #[must_use]
     pub fn resource_part(&self) -> &str {
         self.0.resource().unwrap_or_default()
     }
 
-    /// As any address.
+    /// The same address as a [`Jid`].
     #[must_use]
     pub fn into_jid(self) -> Jid {
         self.0
@@ -284,7 +283,7 @@ impl Deref for FullJid {
     }
 }
 
-// The indices follow from the text: neither a local part nor a domain has a `@` or a `/` in it.
+// The indices follow from the text: neither a local part nor a domain contains `@` or `/`.
 impl Eq for Jid {}
 
 impl PartialEq for Jid {

@@ -1,10 +1,10 @@
-//! Preparing the three parts of an address, so that equal addresses have equal texts.
+//! Preparation of the three parts of an address, so that equal addresses have equal texts.
 //!
-//! Local parts go by Nodeprep and resources by Resourceprep (RFC 6122 appendices A and B, RFC 3454),
-//! as the accounts of other servers do; domains by UTS #46, kept in their Unicode form (RFC 7622 §3.2).
-//! ASCII needs no tables at all: the tables are reached only by what is not ASCII, or by `xn--`.
-//! One thing to know: whatever comes out, goes in again unchanged. Nodeprep alone does not promise
-//! that: its tables are those of Unicode 3.2, the normalisation is newer.
+//! Local parts use Nodeprep and resources use Resourceprep (RFC 6122 appendices A and B, RFC 3454), like
+//! the accounts of other servers. Domains use UTS #46 and are stored in their Unicode form (RFC 7622
+//! §3.2). ASCII needs no tables: only text that is not ASCII, or contains `xn--`, reaches them.
+//! Preparing a prepared part changes nothing. Nodeprep alone does not promise that: its tables are those
+//! of Unicode 3.2, and the normalisation is newer.
 
 use std::borrow::Cow;
 use std::net::Ipv6Addr;
@@ -15,7 +15,7 @@ use unicode_normalization::UnicodeNormalization as _;
 
 use super::JidError;
 
-/// Bytes of a part (RFC 7622 §3.1), before and after preparing.
+/// The largest number of bytes of a part (RFC 7622 §3.1), before and after preparation.
 pub(super) const PART_MAX: usize = 1023;
 
 /// Prepares a local part (RFC 6122 appendix A): lower case, no spaces, none of `"&'/:<>@`.
@@ -28,7 +28,7 @@ pub(super) fn local(text: &str) -> Result<Cow<'_, str>, JidError> {
 
 /// Prepares a domain: a name or an address literal (RFC 7622 §3.2).
 ///
-/// One dot at the end falls. What cannot be a name in the DNS is refused, by length too.
+/// One dot at the end is removed. A name that the DNS does not allow is refused, also for its length.
 pub(super) fn domain(text: &str) -> Result<Cow<'_, str>, JidError> {
     check_length(text)?;
     if let Some(literal) = text.strip_prefix('[') {
@@ -45,8 +45,8 @@ pub(super) fn domain(text: &str) -> Result<Cow<'_, str>, JidError> {
     }
 }
 
-/// Prepares a resource (RFC 6122 appendix B), but lets pass what Unicode 3.2 did not know:
-/// the nicknames of rooms are resources, and people put emoji there.
+/// Prepares a resource (RFC 6122 appendix B). Characters that are newer than Unicode 3.2 are allowed:
+/// nicknames in rooms are resources, and people use emoji there.
 pub(super) fn resource(text: &str) -> Result<Cow<'_, str>, JidError> {
     check_length(text)?;
     if text.is_ascii() {
@@ -69,7 +69,7 @@ fn check_length(part: &str) -> Result<(), JidError> {
     }
 }
 
-/// Nodeprep leaves ASCII as it is but for upper case.
+/// Nodeprep changes only upper case in ASCII.
 fn ascii_local(text: &str) -> Result<Cow<'_, str>, JidError> {
     let mut upper = false;
     for byte in text.bytes() {
@@ -85,8 +85,8 @@ fn ascii_local(text: &str) -> Result<Cow<'_, str>, JidError> {
     Ok(if upper { Cow::Owned(text.to_ascii_lowercase()) } else { Cow::Borrowed(text) })
 }
 
-/// Characters newer than Unicode 3.2 are refused before folding, not only behind it: 🄰 would
-/// otherwise become a capital A, and thereby a second account that looks like the first.
+/// Characters that are newer than Unicode 3.2 are refused before case folding, too. Otherwise 🄰 would
+/// become a capital A, and two accounts would look alike.
 fn nodeprep(text: &str) -> Result<Cow<'_, str>, JidError> {
     if text.chars().any(tables::unassigned_code_point) {
         return Err(JidError::Forbidden);
@@ -108,7 +108,7 @@ fn resourceprep(text: &str) -> Result<String, JidError> {
     Ok(prepared)
 }
 
-/// What neither a resource (RFC 6122 appendix B.5) nor a password (RFC 4013 §2.3) may contain.
+/// Whether a character is forbidden in resources (RFC 6122 appendix B.5) and passwords (RFC 4013 §2.3).
 pub(crate) fn is_prohibited(c: char) -> bool {
     tables::non_ascii_space_character(c) // C.1.2
         || tables::ascii_control_character(c) // C.2.1
@@ -121,8 +121,8 @@ pub(crate) fn is_prohibited(c: char) -> bool {
         || tables::tagging_character(c) // C.9
 }
 
-/// RFC 3454 §6, for addresses and passwords (RFC 4013 §2.4) alike: text from right to left has nothing
-/// from left to right in it, and begins and ends with a letter of its own.
+/// RFC 3454 §6, for addresses and passwords (RFC 4013 §2.4): text from right to left contains no
+/// characters from left to right, and begins and ends with a right-to-left letter.
 pub(crate) fn has_wrong_direction(text: &str) -> bool {
     let edge = |c: Option<char>| c.is_some_and(tables::bidi_r_or_al);
     text.contains(tables::bidi_r_or_al)
@@ -131,19 +131,19 @@ pub(crate) fn has_wrong_direction(text: &str) -> bool {
             || !edge(text.chars().next_back()))
 }
 
-/// What a name is made of.
+/// What a domain name consists of.
 enum Name {
-    /// Not ASCII, or with an A-label: for the tables.
+    /// It is not ASCII, or contains an A-label: it needs the tables.
     Foreign,
-    /// ASCII, prepared.
+    /// It is ASCII and prepared.
     Lower,
-    /// ASCII with capitals.
+    /// It is ASCII with upper case letters.
     Upper,
 }
 
-/// Looks once at each byte of a name: letters, digits and hyphens in labels, which neither are
-/// empty nor have a hyphen at the edge (RFC 5890 §2.3.1). An underscore is for service records,
-/// not for hosts, and no certificate may name one.
+/// Checks each byte of a name once: labels consist of letters, digits and hyphens, are not empty, and
+/// neither begin nor end with a hyphen (RFC 5890 §2.3.1). Underscores are for service records and not for
+/// hosts, and no certificate may contain one.
 fn scan_name(name: &str) -> Result<Name, JidError> {
     if !name.is_ascii() {
         return Ok(Name::Foreign);
@@ -172,10 +172,10 @@ fn scan_name(name: &str) -> Result<Name, JidError> {
     }
 }
 
-/// A-labels become U-labels, so that both ways to write a name are one.
+/// A-labels become U-labels, so that both forms of a name are equal.
 fn foreign_name(name: &str) -> Result<String, JidError> {
     let once = to_unicode(name)?;
-    // A full-width dot at the end is a dot only now.
+    // A full-width dot at the end has become a dot by now.
     let once = once.strip_suffix('.').unwrap_or(&once);
     if to_unicode(once)? != once {
         return Err(JidError::Forbidden);
@@ -192,7 +192,7 @@ fn to_unicode(name: &str) -> Result<Cow<'_, str>, JidError> {
     Ok(text)
 }
 
-/// `[::1]`, in the form of RFC 5952.
+/// An IPv6 literal such as `[::1]`, in the form of RFC 5952.
 fn ipv6<'a>(text: &'a str, literal: &str) -> Result<Cow<'a, str>, JidError> {
     let address = literal.strip_suffix(']').ok_or(JidError::Forbidden)?;
     let address: Ipv6Addr = address.parse().map_err(|_| JidError::Forbidden)?;
@@ -200,9 +200,9 @@ fn ipv6<'a>(text: &'a str, literal: &str) -> Result<Cow<'a, str>, JidError> {
     Ok(if prepared == text { Cow::Borrowed(text) } else { Cow::Owned(prepared) })
 }
 
-/// RFC 5890 leaves the third and the fourth place to the registries: `r3---sn` is a name.
+/// RFC 5890 leaves hyphens in the third and fourth place to the registries: `r3---sn` is a valid name.
 const HYPHENS: Hyphens = Hyphens::CheckFirstLast;
-/// Bytes of a label (RFC 1035 §2.3.4).
+/// The largest number of bytes of a label (RFC 1035 §2.3.4).
 const LABEL_MAX: usize = 63;
-/// Bytes of a name as it is written, without the last dot (RFC 1035 §2.3.4).
+/// The largest number of bytes of a name as it is written, without the last dot (RFC 1035 §2.3.4).
 const NAME_MAX: usize = 253;
