@@ -1,4 +1,4 @@
-//! What time it is. Dates come from [`Clock`], timers from `tokio::time`; nothing else tells time.
+//! Time. Dates come from [`Clock`], timers from `tokio::time`. No code uses another source of time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::payload::datetime::Timestamp;
 
-/// Tells the date. Cheap to clone.
+/// A source of dates. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Clock(Source);
 
@@ -17,19 +17,19 @@ enum Source {
 }
 
 impl Clock {
-    /// The clock of the machine.
+    /// The clock of the operating system.
     #[must_use]
     pub fn system() -> Self {
         Self(Source::System)
     }
 
-    /// A clock which stands still at `start` until it is told otherwise; clones share it.
+    /// A clock that stands still at `start` until it is moved. Clones share it.
     #[must_use]
     pub fn manual(start: Timestamp) -> Self {
         Self(Source::Manual(Arc::new(AtomicI64::new(start.as_micros()))))
     }
 
-    /// The present moment.
+    /// The current time.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         match &self.0 {
@@ -41,7 +41,7 @@ impl Clock {
         }
     }
 
-    /// Moves a manual clock on; the machine's clock takes no notice.
+    /// Moves a manual clock forward. It has no effect on the clock of the operating system.
     pub fn advance(&self, by: Duration) {
         if let Source::Manual(micros) = &self.0 {
             micros.fetch_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX), Ordering::Relaxed);

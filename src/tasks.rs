@@ -1,4 +1,4 @@
-//! Tasks: everything that has a life is named, counted and awaited at the end.
+//! Tasks. Each one has a name, is counted, and is awaited when the server ends.
 
 use std::future::Future;
 use std::time::Duration;
@@ -24,14 +24,14 @@ impl Tasks {
         Self::default()
     }
 
-    /// Starts a task. `name` is its kind (`c2s`, `hibernation`), by which it is counted.
+    /// Starts a task. `name` is its kind (for example `c2s`, `hibernation`); tasks are counted by kind.
     pub fn spawn<F>(&self, name: &'static str, task: F) -> tokio::task::JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
         let guard = Counted::enter(name, Arc::clone(&self.running));
-        // Boxed, or it would be there twice: as what the block has caught, and as what it awaits.
+        // Boxed. Otherwise the future would occur twice: as a captured value and as the awaited future.
         let task = Box::pin(task);
         self.tracker.spawn(async move {
             let _guard = guard;
@@ -39,7 +39,7 @@ impl Tasks {
         })
     }
 
-    /// Cancelled when the server is to end. Listeners stop, sessions say goodbye.
+    /// A token that is cancelled when the server must end. Listeners stop, and sessions end.
     #[must_use]
     pub fn stopping(&self) -> CancellationToken {
         self.stop.clone()
@@ -47,7 +47,7 @@ impl Tasks {
 
     /// Tells every task to end and waits for `limit` at most.
     ///
-    /// Returns the kinds of those still running, with their number; empty when all have ended.
+    /// Returns the kinds of the tasks that still run, with their numbers; empty if all have ended.
     pub async fn stop(&self, limit: Duration) -> Vec<(&'static str, usize)> {
         self.stop.cancel();
         self.tracker.close();

@@ -17,21 +17,21 @@ use memchr::memmem;
 
 use super::writer::{escape_text, write_attr};
 
-/// An element being written.
+/// An element that is being written.
 ///
-/// An element without [`Node::ns`] is in the namespace of the element it is put into. Values and
-/// texts are escaped; names are written as they are and must be names.
+/// An element without [`Node::ns`] is in the namespace of its parent. Values and texts are escaped; names
+/// are written unchanged and must be valid names.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Node {
     name: &'static str,
     /// ` xmlns='…' key='…'`, escaped.
     attributes: Vec<u8>,
-    /// What stands between the tags.
+    /// The content between the tags.
     content: Vec<u8>,
 }
 
-/// An element of this name, empty as yet. `stream:` is the one prefix: every stream declares it.
+/// A new, empty element with this name. The only allowed prefix is `stream:`, which every stream declares.
 pub fn element(name: &'static str) -> Node {
     debug_assert!(
         super::chars::check_name(name.strip_prefix("stream:").unwrap_or(name)).is_ok(),
@@ -46,7 +46,7 @@ impl Node {
         self.attr("xmlns", ns)
     }
 
-    /// Adds an attribute. No two may have one name; `xml:lang` is the only prefix there is.
+    /// Adds an attribute. Names must be unique; the only allowed prefix is that of `xml:lang`.
     pub fn attr(mut self, name: &str, value: impl AsRef<str>) -> Self {
         debug_assert!(!self.has_attr(name), "two attributes of one name: {name}");
         write_attr(&mut self.attributes, "", name, value.as_ref());
@@ -61,20 +61,20 @@ impl Node {
         }
     }
 
-    /// Adds text after what is inside already.
+    /// Adds text at the end of the content.
     pub fn text(mut self, text: &str) -> Self {
         escape_text(&mut self.content, text);
         self
     }
 
-    /// Adds an element after what is inside already.
+    /// Adds an element at the end of the content.
     #[expect(clippy::needless_pass_by_value, reason = "one that was put somewhere is used up")]
     pub fn child(mut self, child: Self) -> Self {
         child.write(&mut self.content);
         self
     }
 
-    /// Adds elements after what is inside already.
+    /// Adds elements at the end of the content.
     pub fn children(mut self, children: impl IntoIterator<Item = Self>) -> Self {
         for child in children {
             child.write(&mut self.content);
@@ -82,8 +82,8 @@ impl Node {
         self
     }
 
-    /// Adds bytes after what is inside already. They must be well-formed content, such as what
-    /// stands in a [`Frame`](super::Frame), whose default namespace is this element's.
+    /// Adds bytes at the end of the content. They must be well-formed, for example the content of a
+    /// [`Frame`](super::Frame) that has the same default namespace as this element.
     pub fn raw(mut self, bytes: impl AsRef<[u8]>) -> Self {
         self.content.extend_from_slice(bytes.as_ref());
         self
@@ -119,7 +119,7 @@ impl Node {
         String::from_utf8_lossy(&self.to_bytes()).into_owned()
     }
 
-    /// Values are escaped, so that no quote but the one that ends them stands in them.
+    /// Values are escaped, so the first quote after the beginning of a value ends it.
     fn has_attr(&self, name: &str) -> bool {
         memmem::find(&self.attributes, format!(" {name}='").as_bytes()).is_some()
     }

@@ -1,7 +1,7 @@
-//! Which characters, names and references XML 1.0 allows.
+//! The characters, names and references that XML 1.0 allows.
 //!
-//! Names are NCNames (Namespaces in XML §3): a colon is never part of one. ASCII is decided by a
-//! table, the rest by the ranges of XML 1.0 §2.3.
+//! Names are NCNames (Namespaces in XML §3): they contain no colon. A table decides for ASCII, the ranges
+//! of XML 1.0 §2.3 for all other characters.
 
 use std::str::from_utf8;
 
@@ -9,7 +9,7 @@ use memchr::{memchr, memchr_iter, memmem};
 
 use super::{Limit, XmlError};
 
-/// The bytes as text, if they are UTF-8 and every character of them is one of XML 1.0 §2.2.
+/// The bytes as text, if they are UTF-8 and XML 1.0 §2.2 allows every character.
 pub(super) fn text(bytes: &[u8]) -> Result<&str, XmlError> {
     let text = from_utf8(bytes).map_err(|_| XmlError::UnsupportedEncoding)?;
     // No early end: the loop becomes vector instructions.
@@ -21,7 +21,7 @@ pub(super) fn text(bytes: &[u8]) -> Result<&str, XmlError> {
     if control || wide && has_nonchars(bytes) { Err(XmlError::NotWellFormed) } else { Ok(text) }
 }
 
-/// Checks the length and the characters of a name without colon.
+/// Checks the length and the characters of a name without a colon.
 pub(super) fn check_name(name: &str) -> Result<(), XmlError> {
     let bytes = name.as_bytes();
     if bytes.len() > MAX_NAME {
@@ -33,7 +33,7 @@ pub(super) fn check_name(name: &str) -> Result<(), XmlError> {
     if plain || is_name(name) { Ok(()) } else { Err(XmlError::NotWellFormed) }
 }
 
-/// Whether a name, or its prefix, can begin with this byte.
+/// Whether a name or a prefix can begin with this byte.
 pub(super) fn may_start_name(byte: u8) -> bool {
     byte >= 0x80 || KIND[usize::from(byte)] == START
 }
@@ -50,21 +50,21 @@ pub(super) fn check_references(value: &str) -> Result<(), XmlError> {
     Ok(())
 }
 
-/// Checks what stands between `&` and `;`.
+/// Checks the text between `&` and `;`.
 pub(super) fn check_reference(name: &str) -> Result<(), XmlError> {
     if predefined(name).is_some() {
         Ok(())
     } else if name.starts_with('#') {
         referenced_char(name).map(|_| ()).ok_or(XmlError::NotWellFormed)
     } else if is_name(name) {
-        // An entity that only a DTD could have defined.
+        // Only a DTD could define this entity.
         Err(XmlError::RestrictedXml)
     } else {
         Err(XmlError::NotWellFormed)
     }
 }
 
-/// The character for what stands between `&` and `;`.
+/// The character that is meant by the text between `&` and `;`.
 pub(super) fn dereference(name: &str) -> Option<char> {
     predefined(name).or_else(|| referenced_char(name))
 }
@@ -74,7 +74,7 @@ pub(super) fn is_char(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | ' '..='\u{FFFD}' | '\u{10000}'..)
 }
 
-/// White space of XML 1.0 §2.3, which is less than Rust's.
+/// White space as XML 1.0 §2.3 defines it, which is less than in Rust.
 pub(super) fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
@@ -84,13 +84,13 @@ pub(super) fn is_control(byte: u8) -> bool {
     (byte < 0x20) & (byte != b'\t') & (byte != b'\n') & (byte != b'\r')
 }
 
-/// Whether U+FFFE or U+FFFF stands in these bytes.
+/// Whether the bytes contain U+FFFE or U+FFFF.
 pub(super) fn has_nonchars(bytes: &[u8]) -> bool {
     memmem::find(bytes, "\u{FFFE}".as_bytes()).is_some()
         || memmem::find(bytes, "\u{FFFF}".as_bytes()).is_some()
 }
 
-/// Whether `]]>` stands in the text, where XML 1.0 §2.4 forbids it.
+/// Whether the text contains `]]>`, which XML 1.0 §2.4 forbids.
 pub(super) fn has_cdata_end(text: &[u8]) -> bool {
     memchr_iter(b'>', text).any(|at| text[..at].ends_with(b"]]"))
 }
@@ -112,7 +112,7 @@ fn referenced_char(name: &str) -> Option<char> {
         Some(digits) => (digits, 16),
         None => (digits, 10),
     };
-    // Rust would take a sign.
+    // Rust would accept a sign.
     if digits.starts_with('+') {
         return None;
     }
@@ -140,13 +140,14 @@ fn is_name_char(c: char) -> bool {
             | '\u{300}'..='\u{36F}' | '\u{203F}'..='\u{2040}')
 }
 
-/// Longest name, prefix or namespace in bytes. The longest in the registry of the XSF has 70.
+/// The largest number of bytes of a name, prefix or namespace. The longest one that the XSF has registered
+/// has 70.
 pub(super) const MAX_NAME: usize = 1024;
 
 const START: u8 = 2;
 const INSIDE: u8 = 1;
 
-/// What an ASCII byte may be in a name.
+/// Where an ASCII byte may stand in a name.
 const KIND: [u8; 256] = {
     let mut kinds = [0; 256];
     let mut byte = 0;

@@ -1,50 +1,51 @@
-//! Why bytes were refused (RFC 6120 §4.9.3).
+//! Why XML was refused (RFC 6120 §4.9.3).
 //!
-//! Every variant is exactly one condition of a stream error. None can be answered by a stanza
-//! error: after ill-formed XML there is no stanza.
+//! Each variant is exactly one condition of a stream error. There is no stanza error for them: ill-formed
+//! XML contains no stanza.
 
 use thiserror::Error;
 
-/// Why bytes were refused; [`XmlError::condition`] is what the peer is told.
+/// Why XML was refused. The peer gets [`XmlError::condition`].
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum XmlError {
-    /// XML that has no place here: text between stanzas, a stream that ends with its own tag.
+    /// The XML is not allowed here, for example text between stanzas, or a stream header that closes
+    /// itself.
     #[error("xml where none of its kind may stand")]
     BadFormat,
-    /// A prefix that nobody declared, or a misuse of `xml` or `xmlns`.
+    /// A prefix is not declared, or `xml` or `xmlns` is misused.
     #[error("namespace prefix not declared or misused")]
     BadNamespacePrefix,
-    /// The beginning or the end of a stream in another namespace than theirs.
+    /// The tag that opens or closes a stream has the wrong namespace.
     #[error("a stream begins or ends in a wrong namespace")]
     InvalidNamespace,
-    /// Against the rules of XML 1.0 or Namespaces in XML.
+    /// The XML breaks a rule of XML 1.0 or of Namespaces in XML.
     #[error("xml is not well-formed")]
     NotWellFormed,
     /// A DTD, comment, processing instruction or entity beyond the five (RFC 6120 §11.1).
     #[error("restricted xml: dtd, comment, processing instruction or entity")]
     RestrictedXml,
-    /// A limit of this server was passed; says which.
+    /// The XML exceeds this limit of the server.
     #[error("too large: limit of {0:?} passed")]
     TooLarge(Limit),
-    /// Bytes that are no UTF-8, or a declaration of another encoding (RFC 6120 §11.6).
+    /// The bytes are not UTF-8, or another encoding is declared (RFC 6120 §11.6).
     #[error("encoding is not UTF-8")]
     UnsupportedEncoding,
 }
 
-/// What there may be only so much of.
+/// What is limited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit {
-    /// Attributes of one element, declarations of namespaces included.
+    /// Attributes of one element, including namespace declarations.
     Attributes,
-    /// Bytes of one child of the stream, or of the stream's header.
+    /// Bytes of one child of the stream, or of its header.
     Bytes,
-    /// Elements inside each other.
+    /// The depth of nested elements.
     Depth,
     /// Bytes of one name or of one namespace.
     Name,
     /// Elements, attributes and texts of one child of the stream.
     Nodes,
-    /// Prefixes in force at one place.
+    /// Namespace declarations in force at one place.
     Prefixes,
 }
 

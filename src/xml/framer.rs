@@ -1,10 +1,10 @@
-//! Cuts the bytes of a stream into the header, whole children and the end (RFC 6120 §4.2, §4.4).
+//! Cuts the bytes of a stream into its header, its whole children and its end (RFC 6120 §4.2, §4.4).
 //!
-//! It looks for the ends of things only; whether a child is well-formed, [`Frame::parse`] says.
-//! What can never become acceptable is refused at the first byte that shows it: what is restricted
-//! (RFC 6120 §11.1), too deep or too large, and an end tag that does not match. Otherwise a single
-//! unclosed tag would swallow all that follows. Except for names, no byte is looked at twice,
-//! however they are cut.
+//! The framer only finds where pieces end; [`Frame::parse`] checks whether a child is well-formed. The
+//! framer refuses, at the first byte that shows it, what can never become acceptable: restricted XML
+//! (RFC 6120 §11.1), too much depth or size, and an end tag that does not match. Otherwise a single
+//! unclosed tag would swallow everything that follows. Except for names, no byte is read twice, no matter
+//! in which portions the bytes come.
 //!
 //! [`Frame::parse`]: super::Frame::parse
 
@@ -17,30 +17,30 @@ use super::chars::{MAX_NAME, is_control, is_space, may_start_name};
 use super::tag::{check_declaration, qualified_name};
 use super::{Limit, Limits, XmlError};
 
-/// What was found: ranges of the buffer given to [`Framer::next`].
+/// A piece of a stream. Ranges refer to the buffer that was given to [`Framer::next`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Piece {
     /// The open tag of the stream, from `<` to `>`, without the XML declaration before it.
     Header(Range<usize>),
     /// A whole child of the stream.
     Child(Range<usize>),
-    /// The stream's end tag. Whatever follows is skipped until [`Framer::restart`];
-    /// [`Framer::disposable`] says how much.
+    /// The stream's end tag. Everything after it is skipped until [`Framer::restart`];
+    /// [`Framer::disposable`] tells how many bytes.
     End,
 }
 
-/// Finds the pieces of one stream in a buffer that grows at its end and is dropped at its front.
+/// Finds the pieces of one stream in a buffer. Bytes are appended at its end and removed at its front.
 #[derive(Debug)]
 pub struct Framer {
     limits: Limits,
     state: State,
-    /// The first byte not looked at yet.
+    /// The position of the first byte that was not read.
     position: usize,
-    /// Where the piece begins that is being looked at.
+    /// The position at which the current piece begins.
     start: Option<usize>,
-    /// Where the open elements of the child begin, counted from `start`.
+    /// The positions at which the open elements of the child begin, relative to `start`.
     open: SmallVec<[u32; 8]>,
-    /// Where in the stream we are.
+    /// The state of the scan.
     place: Place,
     /// The name of the stream's open tag, which its end tag must repeat.
     name: Box<[u8]>,
@@ -48,9 +48,9 @@ pub struct Framer {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
-    /// Nothing but perhaps a byte was seen: only here an XML declaration may stand.
+    /// At the beginning, or after one byte. An XML declaration is allowed only here.
     Beginning,
-    /// A stream follows another one; white space may be left of that one.
+    /// At the beginning of a stream that follows another one, of which white space may be left.
     Restart,
     /// After white space or an XML declaration.
     Prolog,
@@ -63,13 +63,13 @@ enum State {
     Text,
     /// After `<`.
     Markup,
-    /// In an open tag, outside quotes.
+    /// In an open tag, outside of quotes.
     Tag,
     /// In an attribute's value.
     Quoted(u8),
-    /// In an end tag that begins here, counted from `start`.
+    /// In an end tag that begins at this position, relative to `start`.
     EndTag(u32),
-    /// After `<!` and so many bytes of `[CDATA[`.
+    /// After `<!` and this many bytes of `[CDATA[`.
     Bang(u8),
     CData,
     /// In an XML declaration.
@@ -92,18 +92,19 @@ impl Framer {
 
     /// The next piece, or `None` if it is not whole yet.
     ///
-    /// `buffer` must begin as before, except for what [`Framer::drop_front`] was told. Call again
-    /// after each piece. White space between children is skipped.
+    /// `buffer` must begin with the same bytes as before, without those that were reported to
+    /// [`Framer::drop_front`]. Call it again after each piece. White space between children is skipped.
     ///
     /// # Errors
-    /// What was refused and why. The framer is of no use afterwards.
+    /// Why the XML was refused. The framer cannot be used afterwards.
     pub fn next(&mut self, buffer: &[u8]) -> Result<Option<Piece>, XmlError> {
         if self.place == Place::Ended {
             self.position = buffer.len();
             return Ok(None);
         }
         loop {
-            // Never a look beyond the limit, or how the bytes were cut would decide.
+            // Bytes beyond the limit are not read. Otherwise the answer would depend on the portions in which
+            // the bytes come.
             let bound = self.start.map_or(usize::MAX, |start| start.saturating_add(self.limit()));
             let seen = &buffer[..bound.min(buffer.len())];
             if self.position >= bound {
@@ -118,14 +119,14 @@ impl Framer {
         }
     }
 
-    /// Tells that the first `n` bytes of the buffer are gone: all up to the end of a piece, or up
-    /// to [`Framer::disposable`].
+    /// The caller has removed the first `n` bytes of the buffer: all up to the end of a piece, or up to
+    /// [`Framer::disposable`].
     pub fn drop_front(&mut self, n: usize) {
         self.position = self.position.saturating_sub(n);
         self.start = self.start.map(|start| start.saturating_sub(n));
     }
 
-    /// Other bounds from here on, such as after authentication.
+    /// Sets other limits from here on, for example after authentication.
     pub fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;
     }
@@ -139,12 +140,12 @@ impl Framer {
         self.place = Place::Restart;
     }
 
-    /// How many bytes at the front of the buffer belong to nothing that is still incomplete.
+    /// How many bytes at the front of the buffer can be removed, since they belong to no incomplete piece.
     pub fn disposable(&self) -> usize {
         self.start.unwrap_or(self.position)
     }
 
-    /// Looks at one or more of the bytes from `position` on; there is one.
+    /// Reads one or more of the bytes from `position` on. There is at least one.
     fn step(&mut self, seen: &[u8]) -> Result<Option<Piece>, XmlError> {
         let rest = &seen[self.position..];
         let (found, next) = match self.state {
@@ -154,7 +155,7 @@ impl Framer {
             }
             State::Text => (memchr(b'<', rest), State::Markup),
             State::Markup => (Some(0), self.markup(rest[0])?),
-            // Too few bytes for a vector search.
+            // Such tags are too short for a vector search.
             State::Tag => match rest.iter().position(|&byte| ENDS_TAG[usize::from(byte)]) {
                 Some(at) => match rest[at] {
                     b'>' => {
@@ -181,7 +182,7 @@ impl Framer {
             },
             State::Bang(matched) => (Some(0), self.bang(rest[0], matched)?),
             State::CData => match memchr(b'>', rest) {
-                // What begins CDATA has no `]`, so that these two are of its end.
+                // The beginning of CDATA contains no `]`, so these two belong to its end.
                 Some(at) if seen[..self.position + at].ends_with(b"]]") => (Some(at), State::Text),
                 found => (found, State::CData),
             },
@@ -215,7 +216,7 @@ impl Framer {
                 self.advance(at + 1, State::Markup);
                 Ok(())
             }
-            // A byte order mark of UTF-16, its first half, or a byte that begins nothing in UTF-8.
+            // A byte order mark of UTF-16, its first half, or a byte that cannot begin a character in UTF-8.
             0x80..=0xC1 | 0xF5.. => Err(XmlError::UnsupportedEncoding),
             0 if self.place != Place::Content => Err(XmlError::UnsupportedEncoding),
             byte if is_control(byte) => Err(XmlError::NotWellFormed),
@@ -223,7 +224,7 @@ impl Framer {
         }
     }
 
-    /// White space was skipped: an XML declaration would not be at the beginning any more.
+    /// White space was skipped, so an XML declaration would no longer be at the beginning.
     fn spaced(&mut self) {
         if self.place == Place::Beginning {
             self.place = Place::Prolog;
@@ -252,20 +253,20 @@ impl Framer {
         }
     }
 
-    /// A byte after `<!`, of which `matched` were those that begin CDATA.
+    /// A byte after `<!` and `matched` bytes of the beginning of CDATA.
     fn bang(&self, byte: u8, matched: u8) -> Result<State, XmlError> {
         if byte != CDATA[usize::from(matched)] {
             return Err(XmlError::RestrictedXml);
         }
         match usize::from(matched) + 1 {
-            // Text, however it is written.
+            // CDATA between children is text, too.
             _ if self.open.is_empty() && matched > 0 => Err(XmlError::BadFormat),
             n if n == CDATA.len() => Ok(State::CData),
             _ => Ok(State::Bang(matched + 1)),
         }
     }
 
-    /// Looks for the end of the XML declaration, at whose last byte the position then is.
+    /// Finds the end of the XML declaration. The position is then at its last byte.
     fn declaration(&mut self, seen: &[u8]) -> Result<Option<usize>, XmlError> {
         let start = self.start.expect("a declaration has begun");
         let known = DECLARATION.len().min(seen.len() - start);
@@ -282,7 +283,7 @@ impl Framer {
         Ok(Some(at))
     }
 
-    /// An open tag ends at the position.
+    /// An open tag ends at the current position.
     fn opened(&mut self, seen: &[u8]) -> Result<Option<Piece>, XmlError> {
         let empty = seen[self.position - 2] == b'/';
         if self.place == Place::Content {
@@ -318,11 +319,11 @@ impl Framer {
         Ok(Some(Piece::End))
     }
 
-    /// Whether what has come of an end tag can still become that of the innermost element.
+    /// Whether the incomplete end tag can still become that of the innermost element.
     fn may_close(&self, seen: &[u8], from: u32) -> bool {
         let start = self.start.expect("a tag has begun");
         let tag = &seen[start + from as usize + 2..];
-        // Behind the longest name there can only be white space.
+        // Only white space can follow the longest name.
         let tag = &tag[..tag.len().min(MAX_QUALIFIED_NAME)];
         match self.open.last() {
             Some(open) => {
@@ -337,23 +338,23 @@ impl Framer {
         }
     }
 
-    /// Where the tag begins whose second byte is at the position, counted from `start`.
+    /// The position, relative to `start`, of the tag whose second byte is at the current position.
     fn tag_start(&self) -> u32 {
         let start = self.start.expect("a tag has begun");
         u32::try_from(self.position - 1 - start).unwrap_or(u32::MAX)
     }
 
-    /// The child that ends at the position, if none of its elements is open.
+    /// The child that ends at the current position, if none of its elements is open.
     fn child(&mut self) -> Option<Piece> {
         if !self.open.is_empty() {
             return None;
         }
-        self.open.shrink_to_fit(); // no memory for what was deep
+        self.open.shrink_to_fit(); // a deep child leaves no memory behind
         let start = self.start.take().expect("a child has begun");
         Some(Piece::Child(start..self.position))
     }
 
-    /// How many bytes the piece may have that comes next.
+    /// The largest number of bytes of the next piece.
     fn limit(&self) -> usize {
         match self.place {
             Place::Content => self.limits.bytes,
@@ -362,11 +363,11 @@ impl Framer {
     }
 }
 
-/// Where the one element stands that is all of a document, but for an XML declaration before it and
-/// white space after it. It begins with its first byte (RFC 7395 §3.3.3).
+/// The range of the single element of a document. An XML declaration may precede it, and white space may
+/// follow it. Nothing else precedes it (RFC 7395 §3.3.3).
 ///
 /// # Errors
-/// What was refused and why.
+/// Why the XML was refused.
 pub fn document(bytes: &[u8], limits: Limits) -> Result<Range<usize>, XmlError> {
     let mut from = 0;
     if bytes.starts_with(DECLARATION) {
@@ -388,15 +389,15 @@ pub fn document(bytes: &[u8], limits: Limits) -> Result<Range<usize>, XmlError> 
     }
 }
 
-/// Whether the end tag with this inside closes the element whose open tag begins with `open`, both
-/// without what stands before the name. What is not a name, the strict scan refuses.
+/// Whether an end tag closes the element whose open tag begins with `open`. Both are given from the name
+/// on. The strict scan refuses invalid names later.
 fn closes(open: &[u8], tag: &[u8]) -> bool {
     let length = tag.iter().rposition(|&byte| !is_space(byte)).map_or(0, |last| last + 1);
     let is_end = |byte: &u8| is_space(*byte) || matches!(byte, b'>' | b'/');
     open.starts_with(&tag[..length]) && open.get(length).is_some_and(is_end)
 }
 
-/// What stands out in an open tag outside quotes.
+/// The bytes that matter in an open tag outside of quotes.
 const ENDS_TAG: [bool; 256] = {
     let mut ends = [false; 256];
     ends[b'\'' as usize] = true;
@@ -409,7 +410,8 @@ const ENDS_TAG: [bool; 256] = {
 /// Prefix, colon, local part.
 const MAX_QUALIFIED_NAME: usize = 2 * MAX_NAME + 1;
 
-/// Bound of a header: addresses have up to 3071 bytes each, and nothing else in it is long.
+/// The largest number of bytes of a header. Addresses have up to 3071 bytes each, and nothing else in it
+/// is long.
 const HEADER_BYTES: usize = 8 * 1024;
 
 const CDATA: &[u8] = b"[CDATA[";

@@ -1,8 +1,8 @@
 //! The open tag of a stream (RFC 6120 §4.7) and the namespaces it puts in force (§4.8).
 //!
-//! What the addresses, the version and the namespaces must be, the negotiation decides; here they
-//! are read. A header may bind prefixes that the children then use, which is why [`Scope`] goes
-//! into [`Frame::parse`](super::Frame::parse).
+//! This file reads the addresses, the version and the namespaces; the negotiation checks them. A header
+//! may declare prefixes that the children use, so [`Frame::parse`](super::Frame::parse) needs its
+//! [`Scope`].
 
 use std::sync::{Arc, OnceLock};
 
@@ -10,34 +10,34 @@ use super::chars::text;
 use super::tag::{Attributes, check_binding, declared, qualified_name, split_name};
 use super::{CLIENT, Limit, STREAMS, XML, XmlError, unescape};
 
-/// The open tag of a stream, or of an element that stands for it.
+/// The open tag of a stream, or of an element that takes its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// The element's name without prefix; `stream` if all is well.
+    /// The element's name without prefix. A valid one is `stream`.
     pub name: String,
-    /// The element's namespace; empty if it has none.
+    /// The element's namespace; empty if it has no namespace.
     pub ns: String,
-    /// What the element declares as default namespace; empty if nothing.
+    /// The default namespace that the element declares; empty if it declares none.
     pub default_namespace: String,
-    /// Prefixes that the element declares, with their namespaces.
+    /// The prefixes that the element declares, with their namespaces.
     pub prefixes: Vec<(String, String)>,
-    /// To whom the stream is opened, unchecked.
+    /// The `to` attribute, unchecked.
     pub to: Option<String>,
-    /// By whom, unchecked.
+    /// The `from` attribute, unchecked.
     pub from: Option<String>,
-    /// The stream's id, set by the side that answers.
+    /// The stream's id, which the receiving side sets.
     pub id: Option<String>,
-    /// Version of XMPP, unchecked.
+    /// The version of XMPP, unchecked.
     pub version: Option<String>,
-    /// `xml:lang`, the default language of what follows.
+    /// `xml:lang`, the default language of the stream's children.
     pub lang: Option<String>,
 }
 
 /// Reads the open tag of a stream, as [`Piece::Header`](super::Piece::Header) gives it.
 ///
 /// # Errors
-/// Whatever [`Frame::parse`](super::Frame::parse) would refuse of an open tag; `BadFormat` if the
-/// tag closes itself.
+/// The same as [`Frame::parse`](super::Frame::parse) for an open tag; `BadFormat` if the tag closes
+/// itself.
 pub fn header(bytes: &[u8]) -> Result<Header, XmlError> {
     let text = text(bytes)?;
     let tag = text
@@ -129,7 +129,7 @@ impl Header {
     }
 }
 
-/// The namespaces in force for the children of a stream. Cloning it counts a reference.
+/// The namespaces in force for the children of a stream. A clone shares them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scope {
     inner: Arc<Inner>,
@@ -142,20 +142,20 @@ struct Inner {
 }
 
 impl Scope {
-    /// What a stream's header puts in force.
+    /// The namespaces that a stream's header declares.
     pub fn from_header(header: &Header) -> Self {
         let usual = Self::default();
         if header.default_namespace == usual.inner.default
             && header.prefixes == usual.inner.prefixes
         {
-            return usual; // one for a hundred thousand connections
+            return usual; // all connections with the usual header share one
         }
         let inner =
             Inner { default: header.default_namespace.clone(), prefixes: header.prefixes.clone() };
         Self { inner: Arc::new(inner) }
     }
 
-    /// Nothing is in force: around a document.
+    /// No namespace is in force, as around a document.
     pub fn none() -> Self {
         static NONE: OnceLock<Scope> = OnceLock::new();
         let make = || Inner { default: String::new(), prefixes: Vec::new() };
@@ -168,13 +168,13 @@ impl Scope {
         &self.inner.default
     }
 
-    /// What the prefix stands for.
+    /// The namespace of a prefix.
     pub(super) fn prefix(&self, prefix: &str) -> Option<&str> {
         find(&self.inner.prefixes, prefix)
     }
 
-    /// Whether the content namespace is read as `jabber:client`: it is the same vocabulary between
-    /// servers and for components (RFC 6120 §4.8.3, XEP-0114 §3).
+    /// Whether the content namespace is read as `jabber:client`. The content namespaces of servers and
+    /// components have the same elements (RFC 6120 §4.8.3, XEP-0114 §3).
     pub(super) fn is_content(&self) -> bool {
         CONTENT.contains(&self.content_namespace())
     }
@@ -196,7 +196,7 @@ fn find<'a>(prefixes: &'a [(String, String)], prefix: &str) -> Option<&'a str> {
     prefixes.iter().find(|known| known.0 == prefix).map(|known| known.1.as_str())
 }
 
-/// Namespaces that mean the same elements, by the kind of stream.
+/// The content namespaces of the kinds of streams. All have the same elements.
 const CONTENT: [&str; 3] = [CLIENT, "jabber:component:accept", "jabber:server"];
 
 /// A header of a client has about six attributes, two of them declarations.

@@ -1,12 +1,12 @@
-//! XML as XMPP speaks it: bytes in, checked elements out, and back to bytes.
+//! XML for XMPP: bytes become checked elements, and elements become bytes.
 //!
-//! [`Framer`] cuts a stream into its children, [`Frame::parse`] checks one of them and maps it,
-//! [`ElementRef`] reads in place, [`build`] and [`writer`] write. A tree ([`tree`]) is made only
-//! where one is edited. Refused throughout is what RFC 6120 §11.1 restricts (DTD, comments,
-//! processing instructions, entities beyond the five) and what XML 1.0 or Namespaces in XML call
-//! ill-formed: what we forward verbatim must not break the stream of somebody else.
+//! [`Framer`] cuts a stream into its children, [`Frame::parse`] checks a child and maps it, [`ElementRef`]
+//! reads it in place, [`build`] and [`writer`] write. A tree ([`tree`]) is made only where one is edited.
+//! Everything that RFC 6120 §11.1 restricts (DTDs, comments, processing instructions, entities beyond the
+//! five) and everything that XML 1.0 or Namespaces in XML call ill-formed is refused: this server forwards
+//! bytes unchanged, and they must not break the stream of another client.
 //!
-//! `docs/decisions/0003-xml-parser.md` says why it is made like this.
+//! `docs/decisions/0003-xml-parser.md` gives the reasons for this design.
 
 pub mod build;
 mod chars;
@@ -32,5 +32,5 @@ pub use writer::escape_attr;
 
 use crate::ns::{CLIENT, STREAM as STREAMS, XML};
 
-/// What the prefix `xmlns` is always bound to; nobody may declare it (Namespaces in XML §3).
+/// The namespace of the prefix `xmlns`, which must not be declared (Namespaces in XML §3).
 const XMLNS: &str = "http://www.w3.org/2000/xmlns/";

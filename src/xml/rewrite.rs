@@ -1,8 +1,9 @@
-//! Writes an element anew so that it stands alone: its own name, and those of its namespace inside,
-//! without prefix, and each of its children with the declarations that it took from around it.
+//! Rewrites an element so that it needs no declarations from outside. The element's own name, and the
+//! names inside that have the same namespace, lose their prefixes. Each child gets the declarations that
+//! it used from outside.
 //!
-//! All else stays as it came, prefixes and their declarations included: a value can have a prefix in
-//! it, too (as `xsi:type` has).
+//! Everything else stays unchanged, including prefixes and their declarations: a value can contain a
+//! prefix, too (as in `xsi:type`).
 
 use std::ops::Range;
 
@@ -10,7 +11,7 @@ use super::strict::Ties;
 use super::tape::{NS_CLIENT, NsId, Open, Tape, Token};
 use super::{CLIENT, Limit, XmlError, writer};
 
-/// Writes the element of the tape without these ties, at most `limit` bytes.
+/// Writes the element of the tape without these ties, in at most `limit` bytes.
 pub(super) fn stand_alone(
     bytes: &[u8],
     tape: &Tape,
@@ -23,14 +24,14 @@ pub(super) fn stand_alone(
     let mut out = Vec::with_capacity(bytes.len());
     let mut from = 0;
     for (range, text) in &edits.all {
-        // What is taken out as a whole needs no edits inside.
+        // A range that is removed needs no edits inside.
         if range.start < from {
             continue;
         }
         out.extend_from_slice(&bytes[from..range.start]);
         out.extend_from_slice(text);
         from = range.end;
-        // A few bytes with a prefix can stand for a long namespace.
+        // A short prefix can stand for a long namespace.
         if out.len() > limit {
             return Err(XmlError::TooLarge(Limit::Bytes));
         }
@@ -42,7 +43,7 @@ pub(super) fn stand_alone(
 struct Edits<'a> {
     bytes: &'a [u8],
     tape: &'a Tape,
-    /// What is to be replaced, and by what.
+    /// The ranges to replace, and their replacements.
     all: Vec<(Range<usize>, Vec<u8>)>,
 }
 
@@ -52,7 +53,7 @@ impl Edits<'_> {
         if ties.name {
             self.rename(root, ties);
         }
-        // Without prefix these would be in the default namespace. Children are in order.
+        // Without their prefix, these names would be in the default namespace. Children are in order.
         let defaults = ties.needs.iter().filter(|need| need.prefix.is_empty());
         let defaults: Vec<u32> = defaults.map(|need| need.at).collect();
         let has_default = |child: u32| defaults.binary_search(&child).is_ok();

@@ -1,8 +1,8 @@
-//! Checks one element to the last byte and maps it.
+//! Checks every byte of an element and maps it.
 //!
-//! quick-xml cuts it into tokens. It lets half of all ill-formed input pass, so that everything
-//! XML 1.0, Namespaces in XML and RFC 6120 §11.1 forbid is refused here, not there. Nothing
-//! recurses, however deep the input is.
+//! quick-xml cuts the element into tokens. It accepts much ill-formed input, so this file refuses
+//! everything that XML 1.0, Namespaces in XML and RFC 6120 §11.1 forbid. It does not recurse, however deep
+//! the input is.
 
 use std::ops::Range;
 
@@ -18,23 +18,23 @@ use super::tape::{
 };
 use super::{CLIENT, Limit, Scope, XmlError, unescape};
 
-/// Bounds while parsing, checked on arrival, not afterwards.
+/// Limits for parsing. They are checked while the bytes come, not afterwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of one child of the stream, from `<` to `>`. Also bounds what a child may grow to
-    /// when it has to be written anew without the prefixes of its stream.
+    /// The largest number of bytes of one child of the stream, from `<` to `>`. It also limits a child
+    /// that is rewritten without the prefixes of its stream.
     pub bytes: usize,
-    /// Elements inside each other, the child of the stream being the first. At most 1000.
+    /// The largest depth of nested elements; the child of the stream has depth 1. At most 1000.
     pub depth: usize,
-    /// Attributes of one element, declarations of namespaces included.
+    /// The largest number of attributes of one element, including namespace declarations.
     pub attributes: usize,
-    /// Elements, attributes and texts of one child of the stream, in sum.
+    /// The largest number of elements, attributes and texts of one child of the stream together.
     pub nodes: usize,
 }
 
 impl Limits {
-    /// For what this server wrote or checked itself before: the most that the configuration allows
-    /// for a stanza (`config/limits.rs`), and something that we may have added.
+    /// For XML that this server wrote or checked before: the largest stanza that the configuration allows
+    /// (`config/limits.rs`), plus children that the server may have added.
     pub const STORED: Self =
         Self { bytes: 72 * 1024 * 1024, depth: 264, attributes: 1200, nodes: (2 << 20) + 1024 };
 }
@@ -46,49 +46,50 @@ impl Default for Limits {
     }
 }
 
-/// The map of one element, and what ties it to its stream.
+/// The map of one element, and the declarations of its stream that it needs.
 pub(super) struct Scanned<'a> {
     pub tape: Tape,
     pub ties: Ties<'a>,
 }
 
-/// What would not say the same behind another header, or behind another tag of the element.
+/// The parts of an element that depend on the stream's header, or on the element's own tag.
 #[derive(Debug, Default)]
 pub(super) struct Ties<'a> {
     /// The element's own name has a prefix, or its namespace comes from the scope and is not
     /// `jabber:client`.
     pub name: bool,
-    /// What elements use and do not declare.
+    /// The prefixes that elements use and do not declare.
     pub needs: SmallVec<[Need<'a>; 2]>,
-    /// Elements inside, each with the child that it stands in, that are in the namespace of the element
-    /// and need no prefix, unless something in that child has none and is in another namespace.
+    /// Inner elements, each with the child that contains it, which are in the namespace of the outermost
+    /// element. They need no prefix, unless another name in that child has no prefix and another
+    /// namespace.
     pub plain: SmallVec<[(u32, u32); 2]>,
-    /// The value of the element's own default declaration.
+    /// The value of the element's own declaration of a default namespace.
     pub default: Option<Range<usize>>,
-    /// Values of declarations of the content namespace, which is to be read as `jabber:client`.
+    /// Values of declarations of the stream's content namespace, which is read as `jabber:client`.
     pub content: SmallVec<[Range<usize>; 1]>,
 }
 
-/// A prefix, or nothing for the default namespace, that is used in an element and declared around it:
-/// by the scope, or for a child of the element by the element's own tag.
+/// A prefix (or the default namespace) that is used in an element and declared outside of it: by the
+/// stream's header, or, for a child of the element, by the element's own tag.
 #[derive(Debug)]
 pub(super) struct Need<'a> {
-    /// The element's place on the tape, or that of a child of it which uses it somewhere inside.
+    /// The place on the tape of the element, or of the child that uses the prefix somewhere inside.
     pub at: u32,
     pub prefix: &'a str,
     pub ns: NsId,
-    /// Only names of [`Ties::plain`] use it.
+    /// Whether only names of [`Ties::plain`] use it.
     pub is_plain: bool,
 }
 
 impl Ties<'_> {
-    /// There are none.
+    /// Whether there are no ties.
     pub(super) fn is_empty(&self) -> bool {
         !self.name && self.needs.is_empty() && self.content.is_empty()
     }
 }
 
-/// Checks and maps one element, which is all of `bytes`.
+/// Checks and maps one element. `bytes` must contain nothing else.
 pub(super) fn scan<'a>(
     bytes: &'a [u8],
     scope: &'a Scope,
@@ -118,11 +119,11 @@ struct Scan<'a> {
     scope: &'a Scope,
     limits: Limits,
     tape: Tape,
-    /// Declarations in force, innermost last.
+    /// The declarations in force, the innermost last.
     bindings: SmallVec<[Binding<'a>; 8]>,
-    /// Namespaces of the scope that were used.
+    /// The namespaces of the scope that were used.
     scoped: SmallVec<[(&'a str, NsId); 4]>,
-    /// The open elements' places on the tape.
+    /// The places of the open elements on the tape.
     open: SmallVec<[u32; 8]>,
     nodes: usize,
     ties: Ties<'a>,
@@ -137,7 +138,7 @@ struct Binding<'a> {
 impl<'a> Scan<'a> {
     fn all(&mut self) -> Result<(), XmlError> {
         let mut reader = Reader::from_str(self.text);
-        // Ours are checked without copies of the names.
+        // quick-xml would copy the names; this file checks end tags without copies.
         reader.config_mut().check_end_names = false;
         if !self.text.starts_with('<') {
             return Err(XmlError::BadFormat);
@@ -150,7 +151,7 @@ impl<'a> Scan<'a> {
                 Event::Start(tag) => self.open(range.start, tag.name().0.len(), range.end - 1)?,
                 Event::Empty(tag) => {
                     self.open(range.start, tag.name().0.len(), range.end - 2)?;
-                    // The inside is empty and stands before the `>`.
+                    // The content is empty and lies before the `>`.
                     self.close(range.end - 1, range.end);
                 }
                 Event::End(_) => self.end(range)?,
@@ -178,11 +179,11 @@ impl<'a> Scan<'a> {
                 break;
             }
         }
-        // One element and nothing behind it.
+        // Nothing may follow the element.
         if position(&reader) == self.text.len() { Ok(()) } else { Err(XmlError::NotWellFormed) }
     }
 
-    /// An open tag; `end` is where its `>` or `/>` stands.
+    /// An open tag; `end` is the position of its `>` or `/>`.
     fn open(&mut self, start: usize, name: usize, end: usize) -> Result<(), XmlError> {
         self.count()?;
         if self.open.len() == self.limits.depth {
@@ -219,7 +220,7 @@ impl<'a> Scan<'a> {
         self.resolve_attributes(place + 1, is_plain)
     }
 
-    /// The attributes in `range`; whether none of them has a prefix.
+    /// Reads the attributes in `range`. Returns whether none of them has a prefix.
     fn attributes(&mut self, range: Range<usize>) -> Result<bool, XmlError> {
         let text = self.text;
         let mut is_plain = true;
@@ -274,7 +275,7 @@ impl<'a> Scan<'a> {
         };
         match (depth, prefix) {
             (1, "") => self.ties.default = Some(value),
-            // It says nothing.
+            // The declaration changes nothing.
             (1, "xml") => {}
             (1, _) => self.tape.declared.push(offset(key)..offset(value.end + 1)),
             _ => {}
@@ -288,13 +289,13 @@ impl<'a> Scan<'a> {
         NS_FIRST + offset(self.tape.namespaces.len() - 1)
     }
 
-    /// What the prefix stands for, and how deep the element is that declares it: 0 is the scope.
+    /// The namespace of a prefix, and the depth of the element that declares it. 0 is the scope.
     fn resolve(&mut self, prefix: &str) -> Result<(NsId, usize), XmlError> {
         if let Some(binding) = self.bindings.iter().rev().find(|known| known.prefix == prefix) {
             return Ok((binding.ns, binding.depth));
         }
         match prefix {
-            // Nobody needs to declare it.
+            // It needs no declaration.
             "xml" => return Ok((NS_XML, usize::MAX)),
             "xmlns" => return Err(XmlError::BadNamespacePrefix),
             "" if self.scope.is_content() => return Ok((NS_CLIENT, 0)),
@@ -310,7 +311,7 @@ impl<'a> Scan<'a> {
         if namespace == CLIENT {
             return Ok((NS_CLIENT, 0));
         }
-        // A header declares few, but its children may use them often.
+        // A header declares few prefixes, but its children may use them often.
         if let Some(known) = self.scoped.iter().find(|known| known.0 == namespace) {
             return Ok((known.1, 0));
         }
@@ -319,13 +320,13 @@ impl<'a> Scan<'a> {
         Ok((ns, 0))
     }
 
-    /// The innermost element uses a prefix that was declared at this depth.
+    /// Notes that the innermost element uses a prefix that was declared at this depth.
     fn needs(&mut self, prefix: &'a str, ns: NsId, declared_at: usize, is_plain: bool) {
         let depth = self.open.len();
         if declared_at > 1 || declared_at == 1 && depth == 1 {
             return;
         }
-        // What surrounds a child is the namespace of the element.
+        // Around a child, the namespace of the element is the default.
         if prefix.is_empty() && self.is_of_root(ns) {
             return;
         }
@@ -343,14 +344,14 @@ impl<'a> Scan<'a> {
         root.ns == ns || self.tape.ns(bytes, root.ns) == self.tape.ns(bytes, ns)
     }
 
-    /// The innermost element is in the namespace of the outermost one, and no other one is the default
-    /// since then.
+    /// Whether the innermost element is in the namespace of the outermost one, and no element between them
+    /// has declared another default namespace.
     fn may_be_plain(&self, ns: NsId) -> bool {
         let default = self.bindings.iter().rev().find(|known| known.prefix.is_empty());
         default.is_none_or(|default| default.depth <= 1) && self.is_of_root(ns)
     }
 
-    /// Namespaces of the attributes from `first` on, of which no two may be the same.
+    /// Finds the namespaces of the attributes from `first` on, and checks that no two are the same.
     fn resolve_attributes(&mut self, first: usize, is_plain: bool) -> Result<(), XmlError> {
         if !is_plain {
             for at in first..self.tape.tokens.len() {
@@ -400,7 +401,7 @@ impl<'a> Scan<'a> {
         Ok(())
     }
 
-    /// The innermost element ends.
+    /// Closes the innermost element.
     fn close(&mut self, inner_end: usize, end: usize) {
         let depth = self.open.len();
         while self.bindings.last().is_some_and(|binding| binding.depth == depth) {
@@ -415,7 +416,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Text and references are one token as long as nothing stands between.
+    /// Text and references become one token if nothing is between them.
     fn push_text(&mut self, range: Range<usize>) -> Result<(), XmlError> {
         if let Some(Token::Text { to, .. }) = self.tape.tokens.last_mut()
             && *to as usize == range.start
@@ -435,7 +436,7 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// What quick-xml refuses of itself.
+/// The reason for which quick-xml refuses input.
 fn refused(error: &Error) -> XmlError {
     match error {
         Error::Syntax(
@@ -465,11 +466,11 @@ fn with_colon(prefix: &str) -> u16 {
     if prefix.is_empty() { 0 } else { length(prefix) + 1 }
 }
 
-/// Offsets are 32 bits wide.
+/// Offsets have 32 bits.
 const MAX_BYTES: usize = u32::MAX as usize;
 
-/// Trees are dropped by recursion, which must not use up the stack.
+/// Dropping a tree recurses, and must not overflow the stack.
 const MAX_DEPTH: usize = 1000;
 
-/// Declarations in force at one place.
+/// The largest number of declarations in force at one place.
 pub(super) const MAX_BINDINGS: usize = 128;

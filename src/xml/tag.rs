@@ -1,7 +1,7 @@
-//! The inside of one tag: its name, its attributes, what it declares; and the XML declaration.
+//! The parts of a tag: its name, its attributes and its declarations. Also the XML declaration.
 //!
-//! quick-xml's attributes are not used: they take a missing space between attributes and do not
-//! tell where a value stands.
+//! quick-xml's attributes are not used: they accept a missing space between attributes, and do not give
+//! the position of a value.
 
 use std::ops::Range;
 
@@ -10,10 +10,10 @@ use memchr::{memchr, memchr2};
 use super::chars::{MAX_NAME, check_name, check_references, is_space, text};
 use super::{Limit, XML, XMLNS, XmlError};
 
-/// Where an attribute stands in the text.
+/// The position of an attribute in the text.
 pub(super) struct Place {
     pub key: Range<usize>,
-    /// Without the quotes.
+    /// The range of the value without its quotes.
     pub value: Range<usize>,
 }
 
@@ -85,8 +85,8 @@ impl Iterator for Attributes<'_> {
     }
 }
 
-/// Whether an element's own tag declares a default namespace. It must be one that was checked, or
-/// that this server wrote.
+/// Whether an element's own tag declares a default namespace. The element must have been checked, or
+/// written by this server.
 pub fn declares_default(element: &[u8]) -> bool {
     let mut quote = None;
     for (at, &byte) in element.iter().enumerate() {
@@ -108,7 +108,7 @@ pub fn declares_default(element: &[u8]) -> bool {
     false
 }
 
-/// Prefix, or nothing, and local part of a name, both checked.
+/// The prefix (empty if there is none) and the local part of a name, both checked.
 pub(super) fn split_name(name: &str) -> Result<(&str, &str), XmlError> {
     // Names are too short for a vector search.
     match name.bytes().position(|byte| byte == b':') {
@@ -122,8 +122,8 @@ pub(super) fn split_name(name: &str) -> Result<(&str, &str), XmlError> {
     }
 }
 
-/// The prefix that an attribute binds to `namespace`; empty if it sets the default namespace.
-/// `None` if it is no declaration (Namespaces in XML §3).
+/// The prefix that an attribute declares; empty if it declares the default namespace. `None` if it is not a
+/// declaration (Namespaces in XML §3).
 pub(super) fn declared<'a>(prefix: &str, local: &'a str) -> Option<&'a str> {
     match (prefix, local) {
         ("xmlns", prefix) => Some(prefix),
@@ -132,7 +132,7 @@ pub(super) fn declared<'a>(prefix: &str, local: &'a str) -> Option<&'a str> {
     }
 }
 
-/// Checks that `prefix` may be bound to `namespace` (Namespaces in XML §3, §5).
+/// Checks that `prefix` may stand for `namespace` (Namespaces in XML §3, §5).
 pub(super) fn check_binding(prefix: &str, namespace: &str) -> Result<(), XmlError> {
     if namespace.len() > MAX_NAME {
         return Err(XmlError::TooLarge(Limit::Name));
@@ -146,7 +146,7 @@ pub(super) fn check_binding(prefix: &str, namespace: &str) -> Result<(), XmlErro
     if allowed { Ok(()) } else { Err(XmlError::BadNamespacePrefix) }
 }
 
-/// The name at the front of a tag's inside, unchecked.
+/// The name at the beginning of a tag, unchecked.
 pub(super) fn qualified_name(tag: &[u8]) -> &[u8] {
     let end = tag.iter().position(|&byte| is_space(byte)).unwrap_or(tag.len());
     &tag[..end]
@@ -158,10 +158,10 @@ pub(super) fn check_declaration(bytes: &[u8]) -> Result<(), XmlError> {
     let end = text.strip_suffix("?>").ok_or(XmlError::NotWellFormed)?.len();
     let from = "<?xml".len();
     if !text.as_bytes()[from..].first().copied().is_some_and(is_space) {
-        // Such as `<?xml-stylesheet?>`.
+        // For example `<?xml-stylesheet?>`.
         return Err(XmlError::RestrictedXml);
     }
-    // Each may come once, in this order; only the first has to.
+    // Each may occur once, in this order. Only the first one is required.
     let mut expected = ["version", "encoding", "standalone"].into_iter();
     let mut has_version = false;
     for attribute in Attributes::new(text, from..end) {

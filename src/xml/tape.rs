@@ -1,8 +1,8 @@
-//! A checked element, read in place.
+//! A checked element that is read in place.
 //!
-//! A [`Frame`] is the bytes as they came and a tape: what stands where in them. Namespaces decide,
-//! prefixes never show (RFC 6120 §4.8): two parsers that differ on prefixes are how stanzas are
-//! smuggled.
+//! A [`Frame`] consists of the received bytes and a tape, which lists the positions of tags, attributes and
+//! texts. The interface has namespaces and no prefixes (RFC 6120 §4.8): stanzas are smuggled where two
+//! parsers disagree about prefixes.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -15,12 +15,12 @@ use smallvec::SmallVec;
 use super::strict::{MAX_BINDINGS, Scanned, scan};
 use super::{CLIENT, Limits, Scope, XML, XmlError, chars, rewrite, unescape};
 
-/// A checked element: its bytes and a map of them. Cloning counts two references.
+/// A checked element: its bytes and a map of them. A clone shares both.
 ///
-/// The bytes stand alone in any stream whose default namespace is `jabber:client`, without
-/// another prefix than `xml` in force. The element's own name has no prefix, and what its tag declares,
-/// only attributes of this tag use. So whoever writes another tag for the same name and namespace can
-/// copy [`ElementRef::inner`], and attributes together with [`Frame::declarations`].
+/// The bytes are valid in every stream whose default namespace is `jabber:client`, without any other
+/// declared prefix. The element's own name has no prefix, and only attributes of its tag use the prefixes
+/// that the tag declares. So a writer of another tag for the same name and namespace can copy
+/// [`ElementRef::inner`], and the attributes together with [`Frame::declarations`].
 #[derive(Clone, Debug)]
 pub struct Frame {
     bytes: Bytes,
@@ -28,14 +28,14 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// Checks and maps one whole child of a stream, whose header put `scope` in force.
+    /// Checks and maps one whole child of a stream whose header declares `scope`.
     ///
-    /// The bytes are kept as they are, unless they do not stand alone. Then what is missing is
-    /// declared where it is used. What is in the content namespace of `scope` is read as being in
+    /// The bytes stay unchanged unless they need declarations from outside. Then the missing declarations
+    /// are added where they are used. Elements in the content namespace of `scope` are read as elements of
     /// `jabber:client`.
     ///
     /// # Errors
-    /// What was refused and why; the stream it came from cannot go on.
+    /// Why the XML was refused. The stream must end.
     pub fn parse(bytes: Bytes, scope: &Scope, limits: &Limits) -> Result<Self, XmlError> {
         let Scanned { tape, ties } = scan(&bytes, scope, limits)?;
         if ties.is_empty() {
@@ -43,7 +43,7 @@ impl Frame {
             return Ok(Self { bytes, tape: Arc::new(tape) });
         }
         let bytes = rewrite::stand_alone(&bytes, &tape, &ties, limits.bytes)?;
-        // There are more declarations now.
+        // The rewritten element has more declarations.
         let limits = Limits {
             attributes: limits.attributes.saturating_add(MAX_BINDINGS),
             nodes: limits.nodes.saturating_mul(2).saturating_add(MAX_BINDINGS),
@@ -56,10 +56,10 @@ impl Frame {
         Ok(Self { bytes: bytes.into(), tape: Arc::new(tape) })
     }
 
-    /// Checks and maps what this server wrote or stored itself.
+    /// Checks and maps an element that this server wrote or stored.
     ///
     /// # Errors
-    /// What was refused and why.
+    /// Why the XML was refused.
     pub fn from_bytes(bytes: impl Into<Bytes>) -> Result<Self, XmlError> {
         Self::parse(bytes.into(), &Scope::default(), &Limits::STORED)
     }
@@ -69,19 +69,20 @@ impl Frame {
         ElementRef { bytes: &self.bytes, tape: &self.tape, at: 0 }
     }
 
-    /// Where the element's own tag declares prefixes: `xmlns:prefix='namespace'`, with quotes.
+    /// The ranges of the prefix declarations in the element's own tag: `xmlns:prefix='namespace'`, with
+    /// quotes.
     pub fn declarations(&self) -> impl Iterator<Item = Range<usize>> {
         self.tape.declared.iter().map(|range| range.start as usize..range.end as usize)
     }
 
-    /// The element as it is to be sent in a stream of `jabber:client`.
+    /// The element as it is sent in a stream of `jabber:client`.
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
     }
 }
 
 impl PartialEq for Frame {
-    /// Whether the same bytes are meant; other bytes can say the same.
+    /// Compares the bytes. Other bytes can have the same meaning.
     fn eq(&self, other: &Self) -> bool {
         self.bytes == other.bytes
     }
@@ -94,7 +95,7 @@ impl Eq for Frame {}
 pub struct ElementRef<'a> {
     bytes: &'a Bytes,
     tape: &'a Tape,
-    /// The place of its `Token::Open`.
+    /// The place of the element's `Token::Open`.
     at: u32,
 }
 
@@ -104,32 +105,32 @@ impl<'a> ElementRef<'a> {
         str_at(self.bytes, self.open().name_range())
     }
 
-    /// The namespace; empty if it is in none.
+    /// The namespace; empty if the element has no namespace.
     pub fn ns(&self) -> &'a str {
         ns_str(self.tape, self.bytes, self.open().ns)
     }
 
-    /// Whether it is this element of this namespace.
+    /// Whether the element has this namespace and name.
     pub fn is(&self, ns: &str, name: &str) -> bool {
         let open = self.open();
         &self.bytes[open.name_range()] == name.as_bytes()
             && self.tape.ns(self.bytes, open.ns) == ns.as_bytes()
     }
 
-    /// The value of the attribute without namespace, unescaped and normalised.
+    /// The value of an attribute that has no namespace, unescaped and normalised.
     pub fn attr(&self, name: &str) -> Option<Cow<'a, str>> {
         let (bytes, found) = (self.bytes, self.attribute("", name)?);
         Some(unescape::attribute(str_at(bytes, found.value_range())))
     }
 
-    /// The value of the attribute of this namespace, unescaped and normalised.
+    /// The value of an attribute in this namespace, unescaped and normalised.
     pub fn attr_ns(&self, ns: &str, name: &str) -> Option<Cow<'a, str>> {
         let (bytes, found) = (self.bytes, self.attribute(ns, name)?);
         Some(unescape::attribute(str_at(bytes, found.value_range())))
     }
 
-    /// Namespace (empty if in none), name and escaped value of each attribute. Declarations of
-    /// namespaces are none.
+    /// The namespace (empty if there is none), name and escaped value of each attribute. Namespace
+    /// declarations are not attributes.
     pub fn attrs(&self) -> impl Iterator<Item = (&'a str, &'a str, &'a str)> + use<'a> {
         let Self { bytes, tape, .. } = *self;
         self.attributes().map(move |attribute| {
@@ -141,9 +142,8 @@ impl<'a> ElementRef<'a> {
         })
     }
 
-    /// Namespace, name and place of each attribute: `name='value'` with prefix and quotes, in the
-    /// frame's bytes. What their prefixes stand for, [`Frame::declarations`] has for the frame's own
-    /// element.
+    /// The namespace, the name and the range of each attribute in the frame's bytes: `name='value'` with
+    /// prefix and quotes. For the frame's own element, [`Frame::declarations`] declares the prefixes.
     pub fn raw_attrs(&self) -> impl Iterator<Item = (&'a str, &'a str, Range<usize>)> + use<'a> {
         let Self { bytes, tape, .. } = *self;
         self.attributes().map(move |attribute| {
@@ -155,22 +155,22 @@ impl<'a> ElementRef<'a> {
         })
     }
 
-    /// The elements directly inside.
+    /// The child elements.
     pub fn children(&self) -> Children<'a> {
         Children { parent: *self, next: self.at + 1, after: self.open().after }
     }
 
-    /// The first element directly inside of this namespace and name.
+    /// The first child element with this namespace and name.
     pub fn child(&self, ns: &str, name: &str) -> Option<Self> {
         self.children().find(|child| child.is(ns, name))
     }
 
-    /// Whether there is such an element directly inside.
+    /// Whether there is a child element with this namespace and name.
     pub fn has_child(&self, ns: &str, name: &str) -> bool {
         self.child(ns, name).is_some()
     }
 
-    /// The text directly inside, unescaped, CDATA included.
+    /// The text of the element without that of its children, unescaped, including CDATA.
     pub fn text(&self) -> Cow<'a, str> {
         let mut texts = self.texts();
         let Some(first) = texts.next() else { return Cow::Borrowed("") };
@@ -181,24 +181,24 @@ impl<'a> ElementRef<'a> {
         all
     }
 
-    /// Whether there is text directly inside that is not white space.
+    /// Whether the element itself contains text that is not white space.
     pub fn has_text(&self) -> bool {
         self.texts().any(|text| !text.bytes().all(chars::is_space))
     }
 
-    /// Where the element stands in the frame's bytes, from `<` to `>`.
+    /// The range of the element in the frame's bytes, from `<` to `>`.
     pub fn range(&self) -> Range<usize> {
         let open = self.open();
         open.start as usize..open.end as usize
     }
 
-    /// Where its content stands in the frame's bytes, between its tags; empty if there is none.
+    /// The range of the content in the frame's bytes, between the tags; empty if there is no content.
     pub fn inner(&self) -> Range<usize> {
         let open = self.open();
         open.inner as usize..open.inner_end as usize
     }
 
-    /// Elements and texts directly inside, in their order.
+    /// The child elements and texts, in their order.
     pub(super) fn contents(&self) -> impl Iterator<Item = Content<'a>> + use<'a> {
         let Self { bytes, tape, .. } = *self;
         let (mut next, after) = (self.at + 1, self.open().after);
@@ -256,7 +256,7 @@ impl<'a> ElementRef<'a> {
     }
 }
 
-/// The elements directly inside another one.
+/// The child elements of an element.
 #[derive(Clone, Debug)]
 pub struct Children<'a> {
     parent: ElementRef<'a>,
@@ -280,32 +280,32 @@ impl<'a> Iterator for Children<'a> {
     }
 }
 
-/// What can be inside an element.
+/// A child of an element.
 pub(super) enum Content<'a> {
     Element(ElementRef<'a>),
-    /// Unescaped; two can follow each other.
+    /// Text, unescaped. Two texts can follow each other.
     Text(Cow<'a, str>),
 }
 
-/// What stands where, in the order of the bytes.
+/// The positions of tags, attributes and texts, in the order of the bytes.
 #[derive(Debug, Default)]
 pub(super) struct Tape {
     pub tokens: SmallVec<[Token; 16]>,
     pub namespaces: SmallVec<[Namespace; 4]>,
-    /// Where the outermost element declares prefixes.
+    /// The ranges of the prefix declarations of the outermost element.
     pub declared: Vec<Range<u32>>,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Token {
     Open(Open),
-    /// Follows the open tag it stands in.
+    /// An attribute. It follows the open tag to which it belongs.
     Attribute(Attribute),
     Text {
         from: u32,
         to: u32,
     },
-    /// Without `<![CDATA[` and `]]>`.
+    /// CDATA, without `<![CDATA[` and `]]>`.
     CData {
         from: u32,
         to: u32,
@@ -321,7 +321,7 @@ pub(super) struct Open {
     /// The token after the element.
     pub after: u32,
     pub ns: NsId,
-    /// Length of the prefix, with its colon.
+    /// The length of the prefix, including its colon.
     pub prefix: u16,
     pub name: u16,
 }
@@ -343,7 +343,7 @@ pub(super) struct Attribute {
     pub value: u32,
     pub value_end: u32,
     pub ns: NsId,
-    /// Length of the prefix, with its colon.
+    /// The length of the prefix, including its colon.
     pub prefix: u16,
     pub name: u16,
 }
@@ -359,8 +359,8 @@ impl Attribute {
     }
 }
 
-/// One of the three below, or the place in `Tape::namespaces` after them. The same namespace may
-/// have several.
+/// One of the three numbers below, or a place in `Tape::namespaces` counted after them. The same namespace
+/// may have several numbers.
 pub(super) type NsId = u32;
 
 pub(super) const NS_NONE: NsId = 0;
@@ -370,9 +370,9 @@ pub(super) const NS_FIRST: NsId = 3;
 
 #[derive(Debug)]
 pub(super) enum Namespace {
-    /// Where it stands in the bytes.
+    /// Its range in the bytes.
     Slice(u32, u32),
-    /// It stands escaped in the bytes, or not at all.
+    /// It is escaped in the bytes, or does not occur in them.
     Owned(Box<str>),
 }
 

@@ -1,6 +1,6 @@
-//! Trees, where one is edited or kept: forms, PubSub items, answers of handlers.
+//! Trees, for elements that are edited or stored: forms, PubSub items, answers of handlers.
 //!
-//! Never minidom's own parser on bytes from the network: it has no bound on depth, and a deep
+//! minidom's own parser must not read bytes from the network: it does not limit the depth, and a deep
 //! document ends the process.
 
 use minidom::Element;
@@ -10,7 +10,7 @@ use super::tape::Content;
 use super::{ElementRef, Frame, XmlError, unescape, writer};
 
 impl ElementRef<'_> {
-    /// A copy of the element as a tree. Costs about three times what checking it did.
+    /// A copy of the element as a tree. It costs about three times as much as checking the element.
     pub fn to_tree(&self) -> Element {
         let mut tree = Element::bare(self.name(), self.ns());
         for (ns, name, value) in self.attrs() {
@@ -25,14 +25,14 @@ impl ElementRef<'_> {
         tree
     }
 
-    /// Texts and children in their order. Recurses no deeper than the parser let the frame be.
+    /// The texts and children in their order. It recurses no deeper than the parser's limit.
     fn fill(&self, tree: &mut Element) {
         for content in self.contents() {
             match content {
                 Content::Element(child) => {
                     tree.append_child(child.to_tree());
                 }
-                // Nothing would be a text node too.
+                // An empty text would become a text node, too.
                 Content::Text(text) if text.is_empty() => {}
                 Content::Text(text) => tree.append_text(text),
             }
@@ -44,7 +44,7 @@ impl Frame {
     /// The tree as an element of a stream of `jabber:client`.
     ///
     /// # Errors
-    /// If it is no element that could be sent: names or namespaces that cannot be written.
+    /// If the element cannot be sent, since a name or namespace cannot be written.
     pub fn from_tree(tree: &Element) -> Result<Self, XmlError> {
         let mut out = Vec::with_capacity(256);
         writer::write_tree(&mut out, tree, super::CLIENT);

@@ -1,4 +1,4 @@
-//! What escaped text says (XML 1.0 §2.11, §3.3.3, §4.4). The text was checked before.
+//! Unescapes text that was checked before (XML 1.0 §2.11, §3.3.3, §4.4).
 
 use std::borrow::Cow;
 
@@ -26,7 +26,8 @@ pub(super) fn cdata(raw: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Of an attribute: white space is a space, references resolved, also those to white space.
+/// Unescapes the value of an attribute: white space becomes a space, and references are resolved, including
+/// those to white space.
 pub(super) fn attribute(raw: &str) -> Cow<'_, str> {
     if !raw.bytes().any(|byte| matches!(byte, b'&' | b'\t' | b'\n' | b'\r')) {
         return Cow::Borrowed(raw);
@@ -43,7 +44,7 @@ pub(super) fn attribute(raw: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Gives `push` what stands between references, and puts characters for these.
+/// Passes the text between references to `push`, and the characters of the references.
 fn resolve(raw: &str, out: &mut String, push: impl Fn(&str, &mut String)) {
     let mut rest = raw;
     while let Some(at) = memchr(b'&', rest.as_bytes()) {

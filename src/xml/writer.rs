@@ -1,18 +1,18 @@
 //! Escapes text and writes trees.
 //!
-//! What goes out is always well-formed: a character that XML does not allow is left out.
+//! The output is always well-formed: characters that XML does not allow are omitted.
 
 use minidom::Element;
 
 use super::chars::{has_nonchars, is_char, is_control};
 use super::{XML, XMLNS};
 
-/// Appends `text` as it is written between tags.
+/// Appends `text`, escaped for a place between tags.
 pub fn escape_text(out: &mut Vec<u8>, text: &str) {
     escape(out, text, |c| match c {
         '&' => Some("&amp;"),
         '<' => Some("&lt;"),
-        // It must not follow `]]`.
+        // A `>` must not follow `]]`.
         '>' => Some("&gt;"),
         // It would be read as `\n`.
         '\r' => Some("&#13;"),
@@ -20,7 +20,7 @@ pub fn escape_text(out: &mut Vec<u8>, text: &str) {
     });
 }
 
-/// Appends `value` as it is written in an attribute, between quotes of either kind.
+/// Appends `value`, escaped for an attribute in quotes of either kind.
 pub fn escape_attr(out: &mut Vec<u8>, value: &str) {
     escape(out, value, |c| match c {
         '&' => Some("&amp;"),
@@ -28,7 +28,7 @@ pub fn escape_attr(out: &mut Vec<u8>, value: &str) {
         '>' => Some("&gt;"),
         '\'' => Some("&apos;"),
         '"' => Some("&quot;"),
-        // They would be read as spaces.
+        // A parser would read them as spaces.
         '\t' => Some("&#9;"),
         '\n' => Some("&#10;"),
         '\r' => Some("&#13;"),
@@ -36,7 +36,7 @@ pub fn escape_attr(out: &mut Vec<u8>, value: &str) {
     });
 }
 
-/// Appends the tree as it is written inside an element whose default namespace is `parent_ns`.
+/// Appends the tree as a child of an element whose default namespace is `parent_ns`.
 /// Namespaces are declared only where they change.
 pub fn write_tree(out: &mut Vec<u8>, tree: &Element, parent_ns: &str) {
     let (name, ns) = (tree.name(), tree.ns());
@@ -49,7 +49,7 @@ pub fn write_tree(out: &mut Vec<u8>, tree: &Element, parent_ns: &str) {
         match ns.as_str() {
             "" => write_attr(out, "", name, value),
             XML => write_attr(out, "xml:", name, value),
-            // No declaration may name it.
+            // This namespace must not be declared.
             XMLNS => {}
             ns => {
                 write_attr(out, "xmlns:", &format!("n{n}"), ns);
@@ -84,7 +84,7 @@ pub(super) fn write_attr(out: &mut Vec<u8>, prefix: &str, name: &str, value: &st
 }
 
 fn escape(out: &mut Vec<u8>, text: &str, replace: impl Fn(char) -> Option<&'static str>) {
-    // Most text has nothing to escape. No early end: the loop becomes vector instructions.
+    // Most text has nothing to escape. The loop has no early end, so that it becomes vector instructions.
     let (mut special, mut wide) = (false, false);
     for &byte in text.as_bytes() {
         special |= byte < b' ' || matches!(byte, b'"' | b'&' | b'\'' | b'<' | b'>');
