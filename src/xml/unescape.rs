@@ -6,7 +6,7 @@ use memchr::{memchr, memchr2};
 
 use super::chars::dereference;
 
-/// Of text between tags: line ends are `\n`, references resolved.
+/// Unescapes text between tags: line ends become `\n`, references are resolved.
 pub(super) fn text(raw: &str) -> Cow<'_, str> {
     if memchr2(b'&', b'\r', raw.as_bytes()).is_none() {
         return Cow::Borrowed(raw);
@@ -16,7 +16,7 @@ pub(super) fn text(raw: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Of CDATA: line ends are `\n`, all else is as it stands.
+/// Unescapes CDATA: line ends become `\n`, everything else stays unchanged.
 pub(super) fn cdata(raw: &str) -> Cow<'_, str> {
     if memchr(b'\r', raw.as_bytes()).is_none() {
         return Cow::Borrowed(raw);

@@ -14,7 +14,7 @@ pub fn escape_text(out: &mut Vec<u8>, text: &str) {
         '<' => Some("&lt;"),
         // A `>` must not follow `]]`.
         '>' => Some("&gt;"),
-        // It would be read as `\n`.
+        // A parser would read it as `\n`.
         '\r' => Some("&#13;"),
         _ => None,
     });
