@@ -1,7 +1,7 @@
 //! The number of a message: 64 bits that grow.
 //!
 //! Both archives of one message know it by the same number. On the wire stands a permutation of it
-//! (`archive::wire_id`), as nobody may guess the ids of an archive (XEP-0313 §3).
+//! ([`super::WireIds`]), as nobody may guess the ids of an archive (XEP-0313 §3).
 
 use crate::payload::datetime::Timestamp;
 

@@ -5,21 +5,20 @@
 
 mod account;
 mod archive;
+mod data_lock;
 mod document;
 mod error;
-mod lock;
 mod memory;
 mod message_id;
+mod read_scheduler;
 mod resumption;
 mod roster;
-mod shares;
+mod sender_shares;
 mod sql;
 mod sqlite;
-mod turns;
+mod tokenizer;
 mod usage;
-mod wal;
 mod wire_id;
-mod words;
 
 use std::sync::Arc;
 
@@ -32,9 +31,9 @@ pub use archive::{
     ArchiveStore, Count, End, Handled, Holder, Kept, NewMessage, Page, Query, Receipt, Retention,
     Stored, Waiting, Way,
 };
+pub use data_lock::DataLock;
 pub use document::DocumentStore;
 pub use error::{Result, StorageError};
-pub use lock::DataLock;
 pub use memory::MemoryStorage;
 pub use message_id::{Ids, MessageId};
 pub use resumption::{Resumable, ResumptionStore, SavedSession, SessionNumber};

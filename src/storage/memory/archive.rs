@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::{MemoryStorage, State};
 use crate::jid::{BareJid, Jid};
 use crate::storage::archive::PAGE_BYTES;
-use crate::storage::words::words;
+use crate::storage::tokenizer::tokenize;
 use crate::storage::{
     ArchiveStore, Count, End, Kept, MessageId, NewMessage, Page, Query, Receipt, Result, Retention,
     StorageError, Stored, WAITING, Waiting,
@@ -77,7 +77,7 @@ impl ArchiveStore for MemoryStorage {
         if !query.named.iter().all(has) {
             return Ok(None);
         }
-        let asked = query.text.as_ref().map(|text| words(text, 16));
+        let asked = query.text.as_ref().map(|text| tokenize(text, 16));
         let all: Vec<&Stored> = owner
             .into_iter()
             .flat_map(|o| o.archive.values())
@@ -168,7 +168,7 @@ impl State {
             }
             if holder.archive {
                 let (with, way, xml) = (holder.with.clone(), holder.way, xml.clone());
-                let message_words = message.search.as_ref().map(|text| words(text, usize::MAX));
+                let message_words = message.search.as_ref().map(|text| tokenize(text, usize::MAX));
                 let message = Stored { id, at, with, way, xml };
                 let words = message_words.unwrap_or_default();
                 owner.archive.insert(id, Archived { message, words });

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::{MemoryStorage, Owner};
 use crate::jid::BareJid;
-use crate::storage::shares::{Senders, Shares};
+use crate::storage::sender_shares::{SenderShares, Senders};
 use crate::storage::usage::{Room, slack};
 use crate::storage::{Holder, Result, StorageError, Usage, UsageStore, Way};
 
@@ -58,7 +58,7 @@ impl Owner {
     /// One more may wait. Room is made for it if it is within a share, and others are beyond theirs.
     pub(super) fn may_wait(&mut self, holder: &Holder) -> bool {
         let Some(limit) = holder.limit else { return true };
-        let shares = Shares::of(limit);
+        let shares = SenderShares::of(limit);
         let waiting = u32::try_from(self.waiting.len()).unwrap_or(u32::MAX);
         let (sender, is_room) = (holder.with.to_bare(), waiting < limit);
         let is_own = sender == holder.owner;

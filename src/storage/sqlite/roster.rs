@@ -3,9 +3,10 @@
 use async_trait::async_trait;
 use sqlx::Row;
 
-use super::writer::{Change, Writing};
-use super::{Database, DbRow, jid, usage};
+use super::writer::{Change, WriteTx};
+use super::{Database, usage};
 use crate::jid::{BareJid, Jid};
+use crate::storage::sql::{DbRow, jid};
 use crate::storage::{
     MAX_REMOVED, Result, RosterChange, RosterItem, RosterStore, RosterVersion, StorageError,
     Subscription, first_version,
@@ -137,7 +138,7 @@ struct Replace {
 impl Change for Replace {
     type Answer = Option<RosterVersion>;
 
-    async fn apply(&self, on: &mut Writing<'_>) -> Result<Option<RosterVersion>> {
+    async fn apply(&self, on: &mut WriteTx<'_>) -> Result<Option<RosterVersion>> {
         let known = match &self.new {
             Some(_) => Some(on.owner(&self.owner).await?),
             None => on.owner_if_any(&self.owner).await?,
@@ -168,7 +169,7 @@ impl Change for Replace {
 }
 
 impl Replace {
-    async fn there(&self, on: &mut Writing<'_>, owner: i64) -> Result<Option<RosterItem>> {
+    async fn there(&self, on: &mut WriteTx<'_>, owner: i64) -> Result<Option<RosterItem>> {
         let row = sqlx::query(
             "SELECT jid, name, groups, subscription, pending_out, pending_in, approved, listed \
              FROM roster_item WHERE owner = $1 AND jid = $2",
@@ -180,7 +181,7 @@ impl Replace {
         row.as_ref().map(item).transpose()
     }
 
-    async fn check_limit(&self, on: &mut Writing<'_>, owner: i64, listed: bool) -> Result<()> {
+    async fn check_limit(&self, on: &mut WriteTx<'_>, owner: i64, listed: bool) -> Result<()> {
         let (alike,) = sqlx::query_as::<_, (i64,)>(
             "SELECT count(*) FROM roster_item WHERE owner = $1 AND listed = $2",
         )
@@ -195,7 +196,7 @@ impl Replace {
     }
 }
 
-async fn put(on: &mut Writing<'_>, owner: i64, item: &RosterItem) -> Result<RosterVersion> {
+async fn put(on: &mut WriteTx<'_>, owner: i64, item: &RosterItem) -> Result<RosterVersion> {
     let version = raise(on, owner).await?;
     sqlx::query(
         "INSERT INTO roster_item (owner, jid, name, groups, subscription, pending_out, \
@@ -227,7 +228,7 @@ async fn put(on: &mut Writing<'_>, owner: i64, item: &RosterItem) -> Result<Rost
     Ok(version)
 }
 
-async fn remove(on: &mut Writing<'_>, owner: i64, old: &RosterItem) -> Result<RosterVersion> {
+async fn remove(on: &mut WriteTx<'_>, owner: i64, old: &RosterItem) -> Result<RosterVersion> {
     sqlx::query("DELETE FROM roster_item WHERE owner = $1 AND jid = $2")
         .bind(owner)
         .bind(old.jid.as_str())
@@ -243,7 +244,7 @@ async fn remove(on: &mut Writing<'_>, owner: i64, old: &RosterItem) -> Result<Ro
 
 /// So many are remembered, and all changes are known since the newest of those forgotten.
 async fn remember_removed(
-    on: &mut Writing<'_>,
+    on: &mut WriteTx<'_>,
     owner: i64,
     jid: &Jid,
     version: RosterVersion,
@@ -272,7 +273,7 @@ async fn remember_removed(
     Ok(())
 }
 
-async fn raise(on: &mut Writing<'_>, owner: i64) -> Result<RosterVersion> {
+async fn raise(on: &mut WriteTx<'_>, owner: i64) -> Result<RosterVersion> {
     let (version,) = sqlx::query_as::<_, (i64,)>(
         "INSERT INTO roster (owner, version, since) VALUES ($1, $2, $2) \
          ON CONFLICT (owner) DO UPDATE SET version = roster.version + 1 RETURNING version",

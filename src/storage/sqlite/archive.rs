@@ -5,14 +5,15 @@ use std::sync::atomic::Ordering;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::find::Find;
-use super::release::{list, release};
-use super::walk::Walk;
-use super::writer::{Change, Writing};
-use super::{Database, bound, jid, segment};
+use super::archive_query::ArchiveQuery;
+use super::archive_scan::ArchiveScan;
+use super::delete_messages::{list, release_holders};
+use super::writer::{Change, WriteTx};
+use super::{Database, archive_segments};
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
-use crate::storage::turns::{Turn, Who};
+use crate::storage::read_scheduler::{ReadTurn, Who};
+use crate::storage::sql::{jid, row_limit};
 use crate::storage::{
     ArchiveStore, Count, End, Kept, MessageId, NewMessage, Page, Query, Result, Retention,
     StorageError, Stored, Waiting,
@@ -32,7 +33,7 @@ impl ArchiveStore for Database {
         if ids.is_empty() {
             return Ok(());
         }
-        self.writer.clear(owner.clone(), ids.into()).await
+        self.writer.clear_markers(owner.clone(), ids.into()).await
     }
 
     async fn waiting(
@@ -41,7 +42,7 @@ impl ArchiveStore for Database {
         after: Option<MessageId>,
         limit: usize,
     ) -> Result<Vec<Waiting>> {
-        self.settle_marks().await?;
+        self.flush_markers().await?;
         let rows = sqlx::query_as::<_, (i64, i64, bool, Vec<u8>)>(
             "SELECT m.id, m.at, w.alone, m.xml \
              FROM owner o JOIN waiting w ON w.owner = o.number JOIN message m ON m.id = w.message \
@@ -49,7 +50,7 @@ impl ArchiveStore for Database {
         )
         .bind(owner.as_str())
         .bind(after.map_or(0, MessageId::get))
-        .bind(bound(limit))
+        .bind(row_limit(limit))
         .fetch_all(&self.reads)
         .await?;
         let waiting = |(id, at, alone, xml): (i64, i64, bool, Vec<u8>)| {
@@ -64,7 +65,7 @@ impl ArchiveStore for Database {
     }
 
     async fn waiting_count(&self, owner: &BareJid) -> Result<u64> {
-        self.settle_marks().await?;
+        self.flush_markers().await?;
         let (count,) = sqlx::query_as::<_, (i64,)>(
             "SELECT count(*) FROM owner o JOIN waiting w ON w.owner = o.number WHERE o.jid = $1",
         )
@@ -75,23 +76,24 @@ impl ArchiveStore for Database {
     }
 
     async fn page(&self, owner: &BareJid, query: &Query) -> Result<Option<Page>> {
-        self.settle_messages().await?;
+        self.flush_messages().await?;
         let mut turn = self.turns.take(Who::Account(owner)).await;
         if !self.has_all(owner, &query.named).await? {
             return Ok(None);
         }
         let nothing =
             Page { rows: Vec::new(), complete: true, count: query.count.then(Count::default) };
-        let Some(mut find) = Find::new(query, self.lag.load(Ordering::Acquire)) else {
+        let Some(mut find) = ArchiveQuery::new(query, self.lag.load(Ordering::Acquire)) else {
             return Ok(Some(nothing));
         };
         let Some(owner) = self.owner_number(owner).await? else { return Ok(Some(nothing)) };
         if let Some(index) = query.index {
-            let mut walk = Walk::new(self, &mut turn, owner, &find, false).counting();
+            let mut walk = ArchiveScan::new(self, &mut turn, owner, &find, false).counting();
             find.ids.0 = walk.find_position(index).await?.map_or(i64::MAX, |id| id - 1);
         }
-        let mut page =
-            Walk::new(self, &mut turn, owner, &find, query.backwards).page(query.max).await?;
+        let mut page = ArchiveScan::new(self, &mut turn, owner, &find, query.backwards)
+            .page(query.max)
+            .await?;
         if query.count {
             page.count = self.count_found(&mut turn, owner, query, page.rows.first()).await?;
         }
@@ -99,7 +101,7 @@ impl ArchiveStore for Database {
     }
 
     async fn ends(&self, owner: &BareJid) -> Result<Option<(End, End)>> {
-        self.settle_messages().await?;
+        self.flush_messages().await?;
         let rows = sqlx::query_as::<_, (i64, i64)>(
             "SELECT id, at FROM message WHERE id IN ( \
              (SELECT id FROM archive WHERE owner = (SELECT number FROM owner WHERE jid = $1) \
@@ -122,7 +124,7 @@ impl ArchiveStore for Database {
              ORDER BY o.jid LIMIT $2",
         )
         .bind(after.map_or("", |a| a.as_str()))
-        .bind(bound(limit))
+        .bind(row_limit(limit))
         .fetch_all(&self.reads)
         .await?;
         rows.iter().map(|row| Ok(jid(row, "jid", "owner")?.to_bare())).collect()
@@ -139,13 +141,13 @@ impl ArchiveStore for Database {
 
 impl Database {
     /// Waits until what was handed over can be read.
-    async fn settle_messages(&self) -> Result<()> {
-        if self.writer.is_keeping() { self.writer.catch_up().await } else { Ok(()) }
+    async fn flush_messages(&self) -> Result<()> {
+        if self.writer.is_keeping() { self.writer.flush().await } else { Ok(()) }
     }
 
     /// The same, with marks that are to fall.
-    async fn settle_marks(&self) -> Result<()> {
-        if self.writer.is_busy() { self.writer.catch_up().await } else { Ok(()) }
+    async fn flush_markers(&self) -> Result<()> {
+        if self.writer.is_busy() { self.writer.flush().await } else { Ok(()) }
     }
 
     /// All of these are in the archive.
@@ -178,9 +180,9 @@ impl Database {
         let Some(number) = self.owner_number(owner).await? else { return Ok(None) };
         let mut below = retention.before.map(Timestamp::as_micros);
         if let Some(keep) = retention.keep
-            && let Some(all) = Find::new(&Query::default(), 0)
+            && let Some(all) = ArchiveQuery::new(&Query::default(), 0)
         {
-            let mut walk = Walk::new(self, &mut turn, number, &all, true).counting();
+            let mut walk = ArchiveScan::new(self, &mut turn, number, &all, true).counting();
             below = below.max(walk.find_position(keep).await?.map(|id| id + 1));
         }
         let Some(below) = below else { return Ok(None) };
@@ -197,24 +199,25 @@ impl Database {
     /// long walk.
     async fn count_found(
         &self,
-        turn: &mut Turn<'_>,
+        turn: &mut ReadTurn<'_>,
         owner: i64,
         query: &Query,
         first: Option<&Stored>,
     ) -> Result<Option<Count>> {
         // Where the client stands in its paging does not change how many there are (XEP-0059 §2.6).
         let whole = Query { after: None, before: None, ..query.clone() };
-        let Some(find) = Find::new(&whole, self.lag.load(Ordering::Acquire)) else {
+        let Some(find) = ArchiveQuery::new(&whole, self.lag.load(Ordering::Acquire)) else {
             return Ok(Some(Count::default()));
         };
         let (low, high) = find.ids;
         let first = first.map_or(high, |first| first.id.get());
         let (older, newer) = (find.between(low, first), find.between(first - 1, high));
-        let before = Walk::new(self, turn, owner, &older, false).counting().count_all().await?;
+        let before =
+            ArchiveScan::new(self, turn, owner, &older, false).counting().count_all().await?;
         let behind = if first == high {
             Some(0)
         } else {
-            Walk::new(self, turn, owner, &newer, false).counting().count_all().await?
+            ArchiveScan::new(self, turn, owner, &newer, false).counting().count_all().await?
         };
         let both = before.zip(behind);
         Ok(both.map(|(before, behind)| Count { total: before + behind, before }))
@@ -239,7 +242,7 @@ pub(super) struct Expire {
 impl Change for Expire {
     type Answer = u64;
 
-    async fn apply(&self, on: &mut Writing<'_>) -> Result<u64> {
+    async fn apply(&self, on: &mut WriteTx<'_>) -> Result<u64> {
         let Some(known) = on.owner_if_any(&self.owner).await? else { return Ok(0) };
         let owner = known.number;
         let rows = sqlx::query_as::<_, (i64, bool)>(
@@ -263,8 +266,8 @@ impl Change for Expire {
                 .await?;
         }
         let gone = rows.iter().filter(|(_, waits)| !waits).map(|(id, _)| *id).collect();
-        release(on, gone).await?;
-        segment::forget(on, owner, last).await?;
+        release_holders(on, gone).await?;
+        archive_segments::forget(on, owner, last).await?;
         on.memory.freed(&self.owner);
         Ok(rows.len() as u64)
     }
@@ -291,8 +294,9 @@ mod tests {
 
     use super::*;
     use crate::storage::SqliteStorage;
-    use crate::storage::sql::{
-        Connection, admit, blocks, find, release, resumption, segment, usage, walk,
+    use crate::storage::sql::Connection;
+    use crate::storage::sqlite::{
+        admission, archive_query, archive_scan, block_counts, delete_messages, resumption, usage,
     };
     use crate::tasks::Tasks;
 
@@ -310,18 +314,18 @@ mod tests {
         SqliteStorage::open(&path, 1, &Tasks::new()).await.unwrap();
         let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path);
         let mut connection = Connection::connect_with(&options).await.unwrap();
-        let mut statements: Vec<String> = find::STATEMENTS
+        let mut statements: Vec<String> = archive_query::STATEMENTS
             .iter()
-            .chain(&walk::STATEMENTS)
+            .chain(&archive_scan::STATEMENTS)
             .chain(&[HAS])
             .map(|statement| (*statement).to_owned())
             .collect();
-        statements.extend(blocks::statements());
-        statements.extend(segment::statements());
-        statements.extend(release::statements());
+        statements.extend(block_counts::statements());
+        statements.extend(archive_segments::statements());
+        statements.extend(delete_messages::statements());
         statements.extend(resumption::statements());
         statements.extend(usage::statements());
-        statements.extend(admit::statements());
+        statements.extend(admission::statements());
         for statement in statements {
             let plan = plan(&mut connection, &statement).await;
             // What is bound, and the words of a search, are no tables.

@@ -2,9 +2,9 @@
 
 use unicode_normalization::UnicodeNormalization;
 
-/// The words of a text in lower case, `most` at most: runs of letters, marks and digits. Writing
+/// The words of a text in lower case, `most` at most: runs of letters, marks and digits. WriteTx
 /// without spaces has no runs: each of its characters is a word.
-pub(super) fn words(text: &str, most: usize) -> Vec<String> {
+pub(super) fn tokenize(text: &str, most: usize) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
     let mut in_word = false;
     for c in text.nfkc().flat_map(char::to_lowercase) {
@@ -37,14 +37,17 @@ fn is_ideograph(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::words;
+    use super::tokenize;
 
     #[test]
     fn a_text_falls_into_words() {
-        assert_eq!(words("Wherefore art THOU, Romeo?", 9), ["wherefore", "art", "thou", "romeo"]);
-        assert_eq!(words("one two three", 2), ["one", "two"]);
-        assert_eq!(words("\"a\" OR b* NEAR(c) - ^ \u{0}", 9), ["a", "or", "b", "near", "c"]);
-        assert_eq!(words("日本go語", 9), ["日", "本", "go", "語"]);
-        assert_eq!(words(" !!! \u{1F600}", 9), Vec::<String>::new());
+        assert_eq!(
+            tokenize("Wherefore art THOU, Romeo?", 9),
+            ["wherefore", "art", "thou", "romeo"]
+        );
+        assert_eq!(tokenize("one two three", 2), ["one", "two"]);
+        assert_eq!(tokenize("\"a\" OR b* NEAR(c) - ^ \u{0}", 9), ["a", "or", "b", "near", "c"]);
+        assert_eq!(tokenize("日本go語", 9), ["日", "本", "go", "語"]);
+        assert_eq!(tokenize(" !!! \u{1F600}", 9), Vec::<String>::new());
     }
 }

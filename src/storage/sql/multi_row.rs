@@ -4,14 +4,15 @@ use super::{Connection, Db};
 use crate::storage::Result;
 
 /// A statement with parameters.
-pub(super) type Statement = sqlx::query::Query<'static, Db, <Db as sqlx::Database>::Arguments>;
+pub(in crate::storage) type Statement =
+    sqlx::query::Query<'static, Db, <Db as sqlx::Database>::Arguments>;
 
 /// One statement in several sizes, largest first.
-pub(super) struct Many(Vec<(usize, String)>);
+pub(in crate::storage) struct MultiRow(Vec<(usize, String)>);
 
-impl Many {
+impl MultiRow {
     /// `before`, a list of rows of `columns` parameters each, `after`.
-    pub(super) fn new(before: &str, columns: usize, after: &str) -> Self {
+    pub(in crate::storage) fn new(before: &str, columns: usize, after: &str) -> Self {
         let sized = |rows: usize| {
             // Parameters without a name: to look up names costs the square of their number.
             let row = format!("({})", vec!["?"; columns].join(", "));
@@ -21,7 +22,7 @@ impl Many {
     }
 
     /// Cuts `rows` into pieces for which there is a statement.
-    pub(super) fn pieces<T>(
+    pub(in crate::storage) fn pieces<T>(
         &'static self,
         mut rows: &[T],
         bind: impl Fn(Statement, &T) -> Statement,
@@ -43,12 +44,12 @@ impl Many {
 
     /// In all of its sizes.
     #[cfg(test)]
-    pub(super) fn texts(&self) -> impl Iterator<Item = String> {
+    pub(in crate::storage) fn texts(&self) -> impl Iterator<Item = String> {
         self.0.iter().map(|(_, text)| text.clone())
     }
 
     /// Executes it for all rows.
-    pub(super) async fn execute<T: Sync>(
+    pub(in crate::storage) async fn execute<T: Sync>(
         &'static self,
         on: &mut Connection,
         rows: &[T],

@@ -8,10 +8,10 @@ use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
-use super::keep::{self, Keep};
+use super::insert_messages::{self, QueuedMessage};
 use super::resumption::{self, Begin};
-use super::writer::{Pending, Writing};
-use super::{account, release};
+use super::writer::{Pending, WriteTx};
+use super::{account, delete_messages};
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
 use crate::storage::{Handled, MessageId, Result, SessionNumber};
@@ -19,13 +19,13 @@ use crate::storage::{Handled, MessageId, Result, SessionNumber};
 /// Something the writer is asked for.
 pub(super) enum Job {
     /// Wants to know when all that came before is settled.
-    Ask(oneshot::Sender<()>),
+    Flush(oneshot::Sender<()>),
     /// A session begins.
     Begin(Box<Begin>, oneshot::Sender<Result<()>>),
     /// All else.
     Change(Box<dyn Pending>),
     /// The marks of these fall.
-    Clear(BareJid, SmallVec<[MessageId; 4]>),
+    ClearMarkers(BareJid, SmallVec<[MessageId; 4]>),
     /// It is over.
     Close,
     /// A session has ended.
@@ -33,7 +33,7 @@ pub(super) enum Job {
     /// A session has handled so many stanzas.
     Handled(Handled, oneshot::Sender<Result<()>>),
     /// The most frequent one.
-    Keep(Box<Keep>),
+    Keep(Box<QueuedMessage>),
     /// Somebody logged in.
     Login(BareJid, Timestamp),
 }
@@ -48,9 +48,9 @@ pub(super) enum Patience {
 impl Job {
     pub(super) fn patience(&self) -> Patience {
         match self {
-            Self::Clear(..) | Self::End(..) => Patience::Short,
+            Self::ClearMarkers(..) | Self::End(..) => Patience::Short,
             Self::Login(..) => Patience::Long,
-            Self::Ask(_)
+            Self::Flush(_)
             | Self::Begin(..)
             | Self::Change(_)
             | Self::Close
@@ -59,8 +59,8 @@ impl Job {
         }
     }
 
-    pub(super) fn is_question(&self) -> bool {
-        matches!(self, Self::Ask(_))
+    pub(super) fn is_flush(&self) -> bool {
+        matches!(self, Self::Flush(_))
     }
 
     fn is_change(&self) -> bool {
@@ -69,7 +69,7 @@ impl Job {
 }
 
 /// Writes a batch, within a transaction. May be called again with the same if that is rolled back.
-pub(super) async fn apply(on: &mut Writing<'_>, jobs: &mut [Job]) -> Result<()> {
+pub(super) async fn apply(on: &mut WriteTx<'_>, jobs: &mut [Job]) -> Result<()> {
     on.refresh();
     for run in jobs.chunk_by_mut(|a, b| !a.is_change() && !b.is_change()) {
         if let [Job::Change(change)] = run {
@@ -82,14 +82,14 @@ pub(super) async fn apply(on: &mut Writing<'_>, jobs: &mut [Job]) -> Result<()> 
 }
 
 /// Things that come in great numbers, each kind with few statements.
-async fn apply_run(on: &mut Writing<'_>, run: &mut [Job]) -> Result<()> {
+async fn apply_run(on: &mut WriteTx<'_>, run: &mut [Job]) -> Result<()> {
     let (mut begun, mut ended, mut logins, mut clears) = (vec![], vec![], vec![], vec![]);
     let mut handled = FxHashMap::default();
-    let mut keeps: Vec<&mut Keep> = Vec::new();
+    let mut keeps: Vec<&mut QueuedMessage> = Vec::new();
     for job in run {
         match job {
             Job::Begin(session, _) => begun.push(&**session),
-            Job::Clear(owner, ids) => clears.push((&*owner, &ids[..])),
+            Job::ClearMarkers(owner, ids) => clears.push((&*owner, &ids[..])),
             Job::End(session, at) => ended.push((session.0, at.as_micros())),
             Job::Handled(noted, _) => note(&mut handled, *noted),
             Job::Keep(keep) => {
@@ -99,18 +99,18 @@ async fn apply_run(on: &mut Writing<'_>, run: &mut [Job]) -> Result<()> {
                 keeps.push(keep);
             }
             Job::Login(user, at) => logins.push((&*user, *at)),
-            Job::Ask(_) | Job::Change(_) | Job::Close => {}
+            Job::Flush(_) | Job::Change(_) | Job::Close => {}
         }
     }
     // Numbers grow in the queue, so a mark of this number or a higher one is not written yet.
     let first = keeps.first().map(|keep| keep.id);
     let is_fresh = |id: &MessageId| first.is_some_and(|first| *id >= first);
     let pairs = clears.iter().flat_map(|(owner, ids)| ids.iter().map(|id| (*owner, *id)));
-    let (fallen, old): (Vec<_>, Vec<_>) = pairs.partition(|(_, id)| is_fresh(id));
-    release::clear(on, &old).await?;
-    keep::keep_all(on, &mut keeps, &fallen.into_iter().collect()).await?;
+    let (cleared, old): (Vec<_>, Vec<_>) = pairs.partition(|(_, id)| is_fresh(id));
+    delete_messages::clear_markers(on, &old).await?;
+    insert_messages::insert_all(on, &mut keeps, &cleared.into_iter().collect()).await?;
     resumption::write_begun(on, &begun).await?;
-    keep::write_handled(on, handled).await?;
+    insert_messages::write_handled(on, handled).await?;
     resumption::write_ended(on, &ended).await?;
     for (user, at) in logins {
         account::write_login(on, user, at).await?;

@@ -1,4 +1,4 @@
-//! What of a batch is kept, and for whom: who may fill the store for the absent ([`Shares`]), and how
+//! What of a batch is kept, and for whom: who may fill the store for the absent ([`SenderShares`]), and how
 //! much an account may keep ([`Room`]).
 //!
 //! Decided before the batch is written. Nearly always that is arithmetic on what the writer remembers;
@@ -7,11 +7,11 @@
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
-use super::keep::{Fallen, Keep};
+use super::insert_messages::{Cleared, QueuedMessage};
 use super::usage;
-use super::writer::{Known, Writing};
+use super::writer::{Known, WriteTx};
 use crate::jid::BareJid;
-use crate::storage::shares::{Senders, Shares};
+use crate::storage::sender_shares::{SenderShares, Senders};
 use crate::storage::{Holder, Result, StorageError, WAITING, Way};
 
 /// The owners of a batch. Apart from the writer's memory, which forgets when it is full.
@@ -31,19 +31,19 @@ struct Owner {
 /// Decides for each message in turn. A mark for which there is no room is left out if the archive has
 /// the message; otherwise the message is refused.
 pub(super) async fn admit(
-    on: &mut Writing<'_>,
-    batch: &mut [&mut Keep],
-    fallen: &Fallen<'_>,
+    on: &mut WriteTx<'_>,
+    batch: &mut [&mut QueuedMessage],
+    cleared: &Cleared<'_>,
 ) -> Result<Owners> {
     let mut owners = Owners::default();
     for place in 0..batch.len() {
         let (before, rest) = batch.split_at_mut(place);
         let Some(keep) = rest.first_mut() else { break };
         keep.refused = None;
-        if !fallen.is_empty() {
+        if !cleared.is_empty() {
             let id = keep.id;
             for holder in &mut keep.message.holders {
-                holder.waiting &= !fallen.contains(&(&holder.owner, id));
+                holder.waiting &= !cleared.contains(&(&holder.owner, id));
             }
         }
         keep.refused = owners.decide(on, before, keep).await?.err();
@@ -62,7 +62,7 @@ impl Owners {
     }
 
     /// Gives back to the writer's memory what is known now.
-    pub(super) fn remember(self, on: &mut Writing<'_>) {
+    pub(super) fn remember(self, on: &mut WriteTx<'_>) {
         for (jid, owner) in self.0 {
             on.memory.remember(&jid, owner.known);
             if let Some(senders) = owner.senders {
@@ -74,9 +74,9 @@ impl Owners {
     /// The inner result says why the message is refused.
     async fn decide(
         &mut self,
-        on: &mut Writing<'_>,
-        before: &mut [&mut Keep],
-        keep: &mut Keep,
+        on: &mut WriteTx<'_>,
+        before: &mut [&mut QueuedMessage],
+        keep: &mut QueuedMessage,
     ) -> Result<std::result::Result<(), StorageError>> {
         let bytes = keep.message.xml.len() as u64;
         for holder in &mut keep.message.holders {
@@ -106,7 +106,7 @@ impl Owners {
     }
 
     /// A message of the batch is kept.
-    fn take(&mut self, place: usize, keep: &Keep) {
+    fn take(&mut self, place: usize, keep: &QueuedMessage) {
         let bytes = keep.message.xml.len() as u64;
         for holder in &keep.message.holders {
             let Some(owner) = self.0.get_mut(&holder.owner) else { continue };
@@ -132,8 +132,8 @@ impl Owner {
     /// One more may wait. Room is made for it if it is within a share, and others are beyond theirs.
     async fn may_wait(
         &mut self,
-        on: &mut Writing<'_>,
-        before: &mut [&mut Keep],
+        on: &mut WriteTx<'_>,
+        before: &mut [&mut QueuedMessage],
         holder: &Holder,
     ) -> Result<bool> {
         let Some(limit) = holder.limit else { return Ok(true) };
@@ -145,7 +145,7 @@ impl Owner {
                 *self.known.waiting.insert(waiting)
             }
         };
-        let shares = Shares::of(limit);
+        let shares = SenderShares::of(limit);
         let is_room = waiting < limit;
         let is_own = holder.with.bare_str() == holder.owner.as_str();
         if is_room && (holder.archive || is_own || shares.have_room_for_anybody(waiting)) {
@@ -172,8 +172,8 @@ impl Owner {
     /// Takes the mark of the newest message from this sender that is in the archive.
     async fn take_mark(
         &mut self,
-        on: &mut Writing<'_>,
-        before: &mut [&mut Keep],
+        on: &mut WriteTx<'_>,
+        before: &mut [&mut QueuedMessage],
         owner: &BareJid,
         sender: &str,
     ) -> Result<bool> {
@@ -207,8 +207,8 @@ impl Owner {
 
     async fn load_senders(
         &mut self,
-        on: &mut Writing<'_>,
-        before: &[&mut Keep],
+        on: &mut WriteTx<'_>,
+        before: &[&mut QueuedMessage],
         holder: &Holder,
     ) -> Result<()> {
         if self.senders.is_some() {
@@ -226,7 +226,7 @@ impl Owner {
         Ok(())
     }
 
-    async fn is_contact(&self, on: &mut Writing<'_>, holder: &Holder) -> Result<bool> {
+    async fn is_contact(&self, on: &mut WriteTx<'_>, holder: &Holder) -> Result<bool> {
         let sender = holder.with.bare_str();
         match self.senders.as_ref().and_then(|senders| senders.is_contact(sender)) {
             Some(is_contact) => Ok(is_contact),
@@ -237,7 +237,7 @@ impl Owner {
     /// There is room for so many bytes more, or room was made.
     async fn has_room(
         &mut self,
-        on: &mut Writing<'_>,
+        on: &mut WriteTx<'_>,
         holder: &Holder,
         bytes: u64,
     ) -> Result<bool> {
@@ -258,7 +258,7 @@ impl Owner {
 }
 
 /// The other side is in the roster of the owner, or the owner.
-async fn is_contact(on: &mut Writing<'_>, owner: &Known, holder: &Holder) -> Result<bool> {
+async fn is_contact(on: &mut WriteTx<'_>, owner: &Known, holder: &Holder) -> Result<bool> {
     let sender = holder.with.bare_str();
     if sender == holder.owner.as_str() {
         return Ok(true);
@@ -271,13 +271,13 @@ async fn is_contact(on: &mut Writing<'_>, owner: &Known, holder: &Holder) -> Res
     Ok(row.is_some())
 }
 
-async fn count_waiting(on: &mut Writing<'_>, owner: i64) -> Result<u32> {
+async fn count_waiting(on: &mut WriteTx<'_>, owner: i64) -> Result<u32> {
     let (count,) =
         sqlx::query_as::<_, (i64,)>(COUNT).bind(owner).fetch_one(&mut *on.connection).await?;
     Ok(u32::try_from(count).unwrap_or(u32::MAX))
 }
 
-async fn load_senders(on: &mut Writing<'_>, owner: i64) -> Result<Senders> {
+async fn load_senders(on: &mut WriteTx<'_>, owner: i64) -> Result<Senders> {
     let rows = sqlx::query_as::<_, (String, i64, bool)>(SENDERS)
         .bind(owner)
         .fetch_all(&mut *on.connection)

@@ -374,7 +374,7 @@ mod tests {
         (fs::metadata(dir.path().join("db-wal")).unwrap().len() - HEADER as u64) / PAGE
     }
 
-    /// Turns a byte of a page in the log, counted from 0, or from the end if negative.
+    /// ReadScheduler a byte of a page in the log, counted from 0, or from the end if negative.
     fn hurt(dir: &TempDir, page: i64) {
         let page = if page < 0 { pages(dir) as i64 + page } else { page } as u64;
         let at = HEADER as u64 + page * PAGE + FRAME as u64 + 100;

@@ -4,16 +4,16 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use rustc_hash::FxHashMap;
 
-use super::Connection;
-use super::segment::Segment;
+use super::archive_segments::Segment;
 use super::usage::quota_read;
 use crate::jid::BareJid;
-use crate::storage::shares::Senders;
+use crate::storage::sender_shares::Senders;
+use crate::storage::sql::Connection;
 use crate::storage::usage::Room;
 use crate::storage::{Result, StorageError};
 
 /// What a change works with.
-pub(in crate::storage) struct Writing<'a> {
+pub(in crate::storage) struct WriteTx<'a> {
     /// Within a transaction.
     pub(in crate::storage) connection: &'a mut Connection,
     /// What the writer remembers.
@@ -115,7 +115,7 @@ impl Memory {
     }
 }
 
-impl Writing<'_> {
+impl WriteTx<'_> {
     /// At the beginning of a transaction.
     pub(super) fn refresh(&mut self) {
         self.memory.notice_quota(self.quota.load(Ordering::Acquire));

@@ -6,17 +6,17 @@ use std::sync::atomic::Ordering;
 use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::oneshot;
 
-use super::admit::{self, Owners};
-use super::many::Many;
-use super::segment;
-use super::writer::Writing;
+use super::admission::{self, Owners};
+use super::archive_segments;
+use super::writer::WriteTx;
 use crate::jid::BareJid;
-use crate::storage::words::words;
+use crate::storage::sql::multi_row::MultiRow;
+use crate::storage::tokenizer::tokenize;
 use crate::storage::{MessageId, NewMessage, Result, StorageError, Way};
 
 /// A message on its way to the disk.
 #[derive(Debug)]
-pub(super) struct Keep {
+pub(super) struct QueuedMessage {
     pub(super) id: MessageId,
     /// Its holders are merged.
     pub(super) message: NewMessage,
@@ -25,7 +25,7 @@ pub(super) struct Keep {
     pub(super) answer: oneshot::Sender<Result<()>>,
 }
 
-impl Keep {
+impl QueuedMessage {
     pub(super) fn settle(self, failure: Option<&StorageError>) {
         let answer = match (failure, self.refused) {
             (Some(error), _) => Err(error.clone()),
@@ -50,15 +50,15 @@ struct Rows<'a> {
 }
 
 /// Marks that fall before they were written.
-pub(super) type Fallen<'a> = FxHashSet<(&'a BareJid, MessageId)>;
+pub(super) type Cleared<'a> = FxHashSet<(&'a BareJid, MessageId)>;
 
 /// Keeps messages with few statements, as many as there are.
-pub(super) async fn keep_all(
-    on: &mut Writing<'_>,
-    all: &mut [&mut Keep],
-    fallen: &Fallen<'_>,
+pub(super) async fn insert_all(
+    on: &mut WriteTx<'_>,
+    all: &mut [&mut QueuedMessage],
+    cleared: &Cleared<'_>,
 ) -> Result<()> {
-    let owners = admit::admit(on, all, fallen).await?;
+    let owners = admission::admit(on, all, cleared).await?;
     let mut rows = Rows::default();
     for keep in all.iter() {
         rows.add(keep, &owners);
@@ -69,7 +69,7 @@ pub(super) async fn keep_all(
 }
 
 impl<'a> Rows<'a> {
-    fn add(&mut self, keep: &'a Keep, owners: &Owners) {
+    fn add(&mut self, keep: &'a QueuedMessage, owners: &Owners) {
         let (id, message) = (keep.id.get(), &keep.message);
         if keep.refused.is_some() || message.holders.is_empty() {
             return;
@@ -90,11 +90,11 @@ impl<'a> Rows<'a> {
             }
         }
         if let Some(text) = message.search.as_ref().filter(|_| !names.is_empty()) {
-            self.texts.push((id, names, words(text, WORDS).join(" ")));
+            self.texts.push((id, names, tokenize(text, WORDS).join(" ")));
         }
     }
 
-    async fn insert(mut self, on: &mut Writing<'_>) -> Result<()> {
+    async fn insert(mut self, on: &mut WriteTx<'_>) -> Result<()> {
         if self.lag > 0 {
             raise_lag(on, self.lag).await?;
         }
@@ -106,7 +106,7 @@ impl<'a> Rows<'a> {
         // In the order of the table: neighbours are on one page.
         self.archive.sort_unstable();
         let places = self.archive.iter().map(|(owner, id, ..)| (*owner, *id));
-        let segment = segment::for_rows(on, places).await?;
+        let segment = archive_segments::for_rows(on, places).await?;
         ARCHIVE
             .execute(on.connection, &self.archive, |q, (owner, id, peer, way, bytes)| {
                 q.bind(segment).bind(*owner).bind(*id).bind(*peer).bind(*way).bind(*bytes)
@@ -127,7 +127,7 @@ impl<'a> Rows<'a> {
 
 /// Writes how many stanzas sessions have handled.
 pub(super) async fn write_handled(
-    on: &mut Writing<'_>,
+    on: &mut WriteTx<'_>,
     handled: FxHashMap<i64, u32>,
 ) -> Result<()> {
     let rows: Vec<(i64, u32)> = handled.into_iter().collect();
@@ -140,7 +140,7 @@ pub(super) async fn write_handled(
 
 /// Ids run ahead of the time in which messages were taken when the clock goes back. How far they
 /// ever did is remembered, so that a time is a range of ids for those who read.
-async fn raise_lag(on: &mut Writing<'_>, lag: i64) -> Result<()> {
+async fn raise_lag(on: &mut WriteTx<'_>, lag: i64) -> Result<()> {
     if lag <= on.memory.lag {
         return Ok(());
     }
@@ -163,18 +163,19 @@ pub(in crate::storage) const LEAST_LAG: i64 = 1 << 20;
 /// How many words of a message can be found.
 const WORDS: usize = 10_000;
 
-static BODIES: LazyLock<Many> =
-    LazyLock::new(|| Many::new("INSERT INTO message (id, at, xml, holders) VALUES ", 4, ""));
-static ARCHIVE: LazyLock<Many> = LazyLock::new(|| {
-    Many::new("INSERT INTO archive_row (segment, owner, id, peer, way, bytes) VALUES ", 6, "")
+static BODIES: LazyLock<MultiRow> =
+    LazyLock::new(|| MultiRow::new("INSERT INTO message (id, at, xml, holders) VALUES ", 4, ""));
+static ARCHIVE: LazyLock<MultiRow> = LazyLock::new(|| {
+    MultiRow::new("INSERT INTO archive_row (segment, owner, id, peer, way, bytes) VALUES ", 6, "")
 });
-static MARKS: LazyLock<Many> = LazyLock::new(|| {
-    Many::new("INSERT INTO waiting (owner, message, alone, sender) VALUES ", 4, "")
+static MARKS: LazyLock<MultiRow> = LazyLock::new(|| {
+    MultiRow::new("INSERT INTO waiting (owner, message, alone, sender) VALUES ", 4, "")
 });
-static TEXTS: LazyLock<Many> =
-    LazyLock::new(|| Many::new("INSERT INTO archive_text (rowid, holders, words) VALUES ", 3, ""));
-static HANDLED: LazyLock<Many> = LazyLock::new(|| {
-    Many::new(
+static TEXTS: LazyLock<MultiRow> = LazyLock::new(|| {
+    MultiRow::new("INSERT INTO archive_text (rowid, holders, words) VALUES ", 3, "")
+});
+static HANDLED: LazyLock<MultiRow> = LazyLock::new(|| {
+    MultiRow::new(
         "INSERT INTO handled (session, count) VALUES ",
         2,
         " ON CONFLICT (session) DO UPDATE SET count = excluded.count \

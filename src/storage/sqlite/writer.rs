@@ -30,15 +30,16 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::batch::{self, Job, Patience};
-use super::begin::Beginning;
-use super::keep::{Keep, LEAST_LAG};
+use super::begin_transaction::TransactionStart;
+use super::closed;
+use super::insert_messages::{LEAST_LAG, QueuedMessage};
 use super::resumption::Begin;
-use super::writing::Memory;
-pub(in crate::storage) use super::writing::{Known, Writing};
-use super::{Connection, closed};
+use super::write_tx::Memory;
+pub(in crate::storage) use super::write_tx::{Known, WriteTx};
 use crate::jid::BareJid;
 use crate::metrics::Metrics;
 use crate::payload::datetime::Timestamp;
+use crate::storage::sql::Connection;
 use crate::storage::{
     Handled, Ids, Kept, MessageId, NewMessage, Receipt, Result, SessionNumber, StorageError,
 };
@@ -52,7 +53,7 @@ pub(in crate::storage) trait Change: Send + Sync + 'static {
 
     /// Writes it. May be called again if the transaction was rolled back. A refusal or `Conflict`
     /// may be answered only before anything is written; any other error undoes everything.
-    async fn apply(&self, on: &mut Writing<'_>) -> Result<Self::Answer>;
+    async fn apply(&self, on: &mut WriteTx<'_>) -> Result<Self::Answer>;
 }
 
 /// The way to the task that writes. It ends when this is dropped or closed.
@@ -95,14 +96,14 @@ struct Asked<C: Change> {
 /// A change, and who waits for its answer.
 #[async_trait]
 pub(super) trait Pending: Send {
-    async fn apply(&mut self, on: &mut Writing<'_>) -> Result<()>;
+    async fn apply(&mut self, on: &mut WriteTx<'_>) -> Result<()>;
     fn settle(self: Box<Self>, failure: Option<&StorageError>);
 }
 
 struct Task {
     options: SqliteConnectOptions,
     connection: Option<Connection>,
-    beginning: Beginning,
+    beginning: TransactionStart,
     memory: Memory,
     shared: Shared,
     under_way: Arc<UnderWay>,
@@ -143,7 +144,7 @@ impl Writer {
         let writing = Task {
             options,
             connection: Some(connection),
-            beginning: Beginning::new(Arc::clone(&closing)),
+            beginning: TransactionStart::new(Arc::clone(&closing)),
             memory: Memory::new(shared.lag.load(Ordering::Acquire)),
             shared,
             under_way: Arc::clone(&under_way),
@@ -162,9 +163,9 @@ impl Writer {
     }
 
     /// When this is over, all that was asked for before is durable, or has failed.
-    pub(super) async fn catch_up(&self) -> Result<()> {
+    pub(super) async fn flush(&self) -> Result<()> {
         let (answer, settled) = oneshot::channel();
-        self.send(Job::Ask(answer)).await?;
+        self.send(Job::Flush(answer)).await?;
         settled.await.map_err(|_| closed())
     }
 
@@ -178,7 +179,7 @@ impl Writer {
         // with lower numbers.
         let mut ids = self.ids.lock();
         let id = ids.next(message.at);
-        place.send(Job::Keep(Box::new(Keep { id, message, refused: None, answer })));
+        place.send(Job::Keep(Box::new(QueuedMessage { id, message, refused: None, answer })));
         drop(ids);
         Ok(Kept { id, receipt: Receipt::waiting(settled) })
     }
@@ -189,11 +190,15 @@ impl Writer {
     }
 
     /// Lets marks fall, a little later.
-    pub(super) async fn clear(&self, owner: BareJid, ids: SmallVec<[MessageId; 4]>) -> Result<()> {
+    pub(super) async fn clear_markers(
+        &self,
+        owner: BareJid,
+        ids: SmallVec<[MessageId; 4]>,
+    ) -> Result<()> {
         // Counted when nothing can come between any more: who waits for a place may be gone.
         let place = self.jobs.reserve().await.map_err(|_| closed())?;
         self.under_way.marks.fetch_add(1, Ordering::AcqRel);
-        place.send(Job::Clear(owner, ids));
+        place.send(Job::ClearMarkers(owner, ids));
         Ok(())
     }
 
@@ -283,7 +288,7 @@ impl Task {
             });
             if ended || jobs.len() >= LAZY || due.is_some_and(|due| due <= now) {
                 let is_time = self.again_at.is_some_and(|at| at <= now);
-                if is_time || jobs.iter().any(Job::is_question) {
+                if is_time || jobs.iter().any(Job::is_flush) {
                     self.try_again().await;
                 }
                 self.commit(&mut jobs).await;
@@ -340,20 +345,20 @@ impl Task {
         for job in jobs.drain(..) {
             match job {
                 // What failed is not there for who asks.
-                Job::Ask(answer) => drop(answer.send(())),
+                Job::Flush(answer) => drop(answer.send(())),
                 Job::Change(change) => change.settle(failure),
                 Job::Keep(keep) => {
                     // First, so that who hears of it need not wait to read it.
                     self.under_way.messages.fetch_sub(1, Ordering::AcqRel);
                     keep.settle(failure);
                 }
-                job @ (Job::Clear(..) | Job::End(..))
+                job @ (Job::ClearMarkers(..) | Job::End(..))
                     if failure.is_some() && self.again.len() < AGAIN =>
                 {
                     self.again.push(job);
                     self.again_at.get_or_insert(Instant::now() + AGAIN_DELAY);
                 }
-                Job::Clear(..) => {
+                Job::ClearMarkers(..) => {
                     self.under_way.marks.fetch_sub(1, Ordering::AcqRel);
                 }
                 Job::Begin(_, answer) | Job::Handled(_, answer) => {
@@ -400,7 +405,7 @@ impl Task {
         };
         self.beginning.begin(connection).await.map_err(Failure::Whole)?;
         let (memory, lag, quota) = (&mut self.memory, &*self.shared.lag, &*self.shared.quota);
-        let mut on = Writing { connection: &mut *connection, memory, lag, quota };
+        let mut on = WriteTx { connection: &mut *connection, memory, lag, quota };
         batch::apply(&mut on, jobs).await.map_err(Failure::Change)?;
         sqlx::query("COMMIT").execute(&mut *connection).await.map_err(whole)?;
         Ok(())
@@ -460,7 +465,7 @@ fn whole(error: sqlx::Error) -> Failure {
 
 #[async_trait]
 impl<C: Change> Pending for Asked<C> {
-    async fn apply(&mut self, on: &mut Writing<'_>) -> Result<()> {
+    async fn apply(&mut self, on: &mut WriteTx<'_>) -> Result<()> {
         match self.change.apply(on).await {
             Err(error) if error.is_refusal() || matches!(error, StorageError::Conflict) => {
                 self.result = Some(Err(error));
@@ -482,228 +487,4 @@ impl<C: Change> Pending for Asked<C> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use smallvec::smallvec;
-
-    use super::*;
-    use crate::jid::Jid;
-    use crate::storage::{Holder, SqliteStorage, Storage, Way};
-
-    /// Makes an owner and then does what fails.
-    enum Bad {
-        Panics,
-        Statement,
-    }
-
-    #[async_trait]
-    impl Change for Bad {
-        type Answer = ();
-
-        async fn apply(&self, on: &mut Writing<'_>) -> Result<()> {
-            on.owner(&user("bad@localhost")).await?;
-            match self {
-                Self::Panics => panic!("on purpose"),
-                Self::Statement => {
-                    sqlx::query("INSERT INTO account (owner, created) VALUES (77, 1)")
-                        .execute(&mut *on.connection)
-                        .await?;
-                }
-            }
-            Ok(())
-        }
-    }
-
-    /// Makes an owner.
-    struct Good(&'static str);
-
-    #[async_trait]
-    impl Change for Good {
-        type Answer = i64;
-
-        async fn apply(&self, on: &mut Writing<'_>) -> Result<i64> {
-            Ok(on.owner(&user(self.0)).await?.number)
-        }
-    }
-
-    fn user(text: &str) -> BareJid {
-        Jid::parse(text).unwrap().to_bare()
-    }
-
-    /// Keeps a message that waits, and is in no archive.
-    async fn keep(writer: &Writer, jid: &str, bytes: usize) -> Result<MessageId> {
-        let holder = Holder {
-            owner: user(jid),
-            with: user(jid).into_jid(),
-            way: Way::Received,
-            archive: false,
-            waiting: true,
-            limit: Some(1_000),
-        };
-        let message = NewMessage {
-            at: Timestamp::from_micros(1),
-            xml: vec![b'x'; bytes].into(),
-            holders: smallvec![holder],
-            search: None,
-            handled: None,
-        };
-        let kept = writer.keep(message).await?;
-        kept.receipt.await.map(|()| kept.id)
-    }
-
-    /// A writer on a new database, with a bound on its pages.
-    async fn writer(dir: &Path, pages: &'static str) -> Writer {
-        let path = dir.join("test.sqlite");
-        SqliteStorage::open(&path, 1, &Tasks::new()).await.unwrap().close().await;
-        let options = SqliteConnectOptions::new()
-            .filename(&path)
-            .busy_timeout(Duration::from_millis(1))
-            .pragma("max_page_count", pages);
-        let connection = Connection::connect_with(&options).await.unwrap();
-        let lag = Arc::new(AtomicI64::new(LEAST_LAG));
-        let shared = Shared { lag, quota: Arc::new(AtomicU64::new(u64::MAX)) };
-        Writer::start(options, connection, 0, shared)
-    }
-
-    async fn owners(dir: &Path) -> Vec<String> {
-        let options = SqliteConnectOptions::new().filename(dir.join("test.sqlite"));
-        let mut connection = Connection::connect_with(&options).await.unwrap();
-        let rows = sqlx::query_as::<_, (String,)>("SELECT jid FROM owner ORDER BY jid");
-        rows.fetch_all(&mut connection).await.unwrap().into_iter().map(|(jid,)| jid).collect()
-    }
-
-    /// What waits.
-    async fn marks(dir: &Path) -> Vec<MessageId> {
-        let options = SqliteConnectOptions::new().filename(dir.join("test.sqlite"));
-        let mut connection = Connection::connect_with(&options).await.unwrap();
-        let rows = sqlx::query_as::<_, (i64,)>("SELECT message FROM waiting ORDER BY message");
-        let rows = rows.fetch_all(&mut connection).await.unwrap();
-        // Or the file is locked for a moment when the last connection ends.
-        connection.close().await.unwrap();
-        rows.into_iter().map(|(id,)| MessageId::new(id).unwrap()).collect()
-    }
-
-    #[tokio::test]
-    async fn a_change_that_fails_does_not_fail_its_neighbours() {
-        let dir = tempfile::tempdir().unwrap();
-        let writer = writer(dir.path(), "100000").await;
-        // All of them are asked for before the writer runs, so they are one batch.
-        let (a, bad, kept, worse, b) = tokio::join!(
-            writer.write(Good("a@localhost")),
-            writer.write(Bad::Statement),
-            keep(&writer, "c@localhost", 10),
-            writer.write(Bad::Panics),
-            writer.write(Good("b@localhost")),
-        );
-        assert!(matches!(bad, Err(StorageError::Database(_))), "{bad:?}");
-        assert!(matches!(worse, Err(StorageError::Database(_))), "{worse:?}");
-        assert_ne!(a.unwrap(), b.unwrap());
-        assert_eq!(kept.unwrap().get(), 1);
-        assert_eq!(owners(dir.path()).await, ["a@localhost", "b@localhost", "c@localhost"]);
-        // What was remembered of the failed transactions is forgotten.
-        let number = writer.write(Good("bad@localhost")).await.unwrap();
-        assert_eq!(writer.write(Good("bad@localhost")).await.unwrap(), number);
-        assert_eq!(owners(dir.path()).await.len(), 4);
-        writer.close().await;
-    }
-
-    #[tokio::test]
-    async fn a_full_disk_is_an_error_and_not_the_end() {
-        let dir = tempfile::tempdir().unwrap();
-        let writer = writer(dir.path(), "60").await;
-        let mut kept = Vec::new();
-        let error = loop {
-            match keep(&writer, "romeo@localhost", 9_000).await {
-                Ok(id) => kept.push(id),
-                Err(error) => break error,
-            }
-        };
-        assert!(error.to_string().contains("full"), "{error}");
-        assert!(!kept.is_empty());
-        // Those in one batch with it suffer only if they need room, too.
-        let (large, fallen) = tokio::join!(
-            keep(&writer, "juliet@localhost", 300_000),
-            writer.clear(user("romeo@localhost"), smallvec![kept[0]]),
-        );
-        assert!(large.is_err());
-        fallen.unwrap();
-        writer.catch_up().await.unwrap();
-        assert_eq!(marks(dir.path()).await, kept[1..]);
-        let next = keep(&writer, "romeo@localhost", 1_000).await.unwrap();
-        assert!(next > *kept.last().unwrap());
-        writer.close().await;
-    }
-
-    /// Somebody else has the file: every transaction fails until this one ends.
-    async fn locked(dir: &Path) -> Connection {
-        let options = SqliteConnectOptions::new().filename(dir.join("test.sqlite"));
-        let mut connection = Connection::connect_with(&options).await.unwrap();
-        sqlx::query("BEGIN IMMEDIATE").execute(&mut connection).await.unwrap();
-        connection
-    }
-
-    /// Once the long wait was in vain, nobody waits so long again before the database was free.
-    #[tokio::test]
-    async fn a_database_that_stays_locked_is_waited_for_once() {
-        let dir = tempfile::tempdir().unwrap();
-        let writer = writer(dir.path(), "100000").await;
-        for _ in 0..2 {
-            let lock = locked(dir.path()).await;
-            for waits in [true, false, false] {
-                let begun = Instant::now();
-                let outcome = keep(&writer, "romeo@localhost", 10).await;
-                assert!(matches!(outcome, Err(StorageError::Busy(_))), "{outcome:?}");
-                assert_eq!(begun.elapsed() >= Duration::from_millis(500), waits);
-            }
-            lock.close().await.unwrap();
-            keep(&writer, "romeo@localhost", 10).await.unwrap();
-        }
-        writer.close().await;
-    }
-
-    #[tokio::test]
-    async fn a_mark_falls_when_it_can_though_much_has_failed_before() {
-        for is_the_end in [false, true] {
-            let dir = tempfile::tempdir().unwrap();
-            let writer = writer(dir.path(), "100000").await;
-            let id = keep(&writer, "romeo@localhost", 10).await.unwrap();
-            let lock = locked(dir.path()).await;
-            writer.clear(user("romeo@localhost"), smallvec![id]).await.unwrap();
-            for _ in 0..20 {
-                assert!(keep(&writer, "juliet@localhost", 10).await.is_err());
-            }
-            assert!(writer.is_busy());
-            assert_eq!(marks(dir.path()).await, [id]);
-            lock.close().await.unwrap();
-            if !is_the_end {
-                writer.catch_up().await.unwrap();
-                assert_eq!(marks(dir.path()).await, []);
-                assert!(!writer.is_busy());
-            }
-            writer.close().await;
-            assert_eq!(marks(dir.path()).await, []);
-        }
-    }
-
-    #[tokio::test]
-    async fn nothing_is_under_way_of_what_was_given_up() {
-        let dir = tempfile::tempdir().unwrap();
-        let writer = writer(dir.path(), "100000").await;
-        let login = || Job::Login(user("romeo@localhost"), Timestamp::from_micros(1));
-        while writer.jobs.try_send(login()).is_ok() {}
-        let id = MessageId::new(1).unwrap();
-        assert!(writer.clear(user("romeo@localhost"), smallvec![id]).now_or_never().is_none());
-        assert!(keep(&writer, "romeo@localhost", 10).now_or_never().is_none());
-        assert!(!writer.is_busy());
-        writer.close().await;
-    }
-
-    #[tokio::test]
-    async fn nobody_waits_when_the_writer_has_ended() {
-        let dir = tempfile::tempdir().unwrap();
-        let writer = writer(dir.path(), "100000").await;
-        writer.close().await;
-        assert!(writer.write(Good("a@localhost")).await.is_err());
-    }
-}
+mod tests;

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::writer::{Change, Writing};
+use super::writer::{Change, WriteTx};
 use super::{Database, usage};
 use crate::jid::BareJid;
 use crate::storage::{DocumentStore, Result};
@@ -77,7 +77,7 @@ struct Put {
 impl Change for Put {
     type Answer = ();
 
-    async fn apply(&self, on: &mut Writing<'_>) -> Result<()> {
+    async fn apply(&self, on: &mut WriteTx<'_>) -> Result<()> {
         let owner = on.owner(&self.name.owner).await?.number;
         let old = sqlx::query_as::<_, (i64,)>(
             "SELECT octet_length(xml) FROM document WHERE owner = $1 AND kind = $2 AND key = $3",
@@ -109,7 +109,7 @@ struct Remove(Name);
 impl Change for Remove {
     type Answer = bool;
 
-    async fn apply(&self, on: &mut Writing<'_>) -> Result<bool> {
+    async fn apply(&self, on: &mut WriteTx<'_>) -> Result<bool> {
         let Some(known) = on.owner_if_any(&self.0.owner).await? else { return Ok(false) };
         let done = sqlx::query("DELETE FROM document WHERE owner = $1 AND kind = $2 AND key = $3")
             .bind(known.number)

@@ -1,12 +1,12 @@
 //! What is looked for in an archive, and the statements that look for it within some bounds.
 
 use crate::payload::datetime::Timestamp;
-use crate::storage::words::words;
+use crate::storage::tokenizer::tokenize;
 use crate::storage::{MessageId, Query};
 
 /// What a query looks for, as the database wants it. The bounds by ids are those of the whole query.
 #[derive(Clone, Debug)]
-pub(super) struct Find {
+pub(super) struct ArchiveQuery {
     /// Ids lie between these two.
     pub(super) ids: (i64, i64),
     times: (i64, i64),
@@ -27,7 +27,7 @@ struct With {
     full: (String, String),
 }
 
-impl Find {
+impl ArchiveQuery {
     /// `None` if nothing can be found. An id is at most `lag` above the microseconds of its message.
     pub(super) fn new(query: &Query, lag: i64) -> Option<Self> {
         let start = query.start.map_or(i64::MIN, Timestamp::as_micros);
@@ -47,7 +47,7 @@ impl Find {
             low = low.max(ids.first()? - 1);
             high = high.min(ids.last()? + 1);
         }
-        let words = query.text.as_ref().map(|text| words(text, WORDS));
+        let words = query.text.as_ref().map(|text| tokenize(text, WORDS));
         if words.as_ref().is_some_and(Vec::is_empty) {
             return None;
         }
@@ -80,7 +80,7 @@ impl Find {
         self.with.is_none()
             && self.only.is_none()
             && self.words.is_none()
-            && (self.lag <= super::keep::LEAST_LAG || !self.has_times())
+            && (self.lag <= super::insert_messages::LEAST_LAG || !self.has_times())
     }
 
     /// All messages to or from the bare address, or all without one, are found between these ids.
@@ -122,7 +122,7 @@ impl Find {
         owner: i64,
         low: i64,
         high: i64,
-    ) -> super::many::Statement {
+    ) -> crate::storage::sql::multi_row::Statement {
         let with = self.with.clone();
         let (jid, full) = with.map_or_else(Default::default, |with| (Some(with.jid), with.full));
         sqlx::query(statement)

@@ -4,17 +4,18 @@ use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 
+use super::Database;
 use super::archive::Expire;
-use super::writer::{Change, Known, Writing};
-use super::{Connection, Database};
+use super::writer::{Change, Known, WriteTx};
 use crate::jid::BareJid;
+use crate::storage::sql::Connection;
 use crate::storage::usage::{Room, slack};
 use crate::storage::{Result, StorageError, Usage, UsageStore};
 
 #[async_trait]
 impl UsageStore for Database {
     async fn used(&self, owner: &BareJid) -> Result<Usage> {
-        self.writer.catch_up().await?;
+        self.writer.flush().await?;
         let mut on = self.reads.acquire().await?;
         let number = sqlx::query_as::<_, (i64,)>("SELECT number FROM owner WHERE jid = $1")
             .bind(owner.as_str())
@@ -52,7 +53,7 @@ struct SetQuota {
 impl Change for SetQuota {
     type Answer = ();
 
-    async fn apply(&self, on: &mut Writing<'_>) -> Result<()> {
+    async fn apply(&self, on: &mut WriteTx<'_>) -> Result<()> {
         let known = on.owner(&self.owner).await?;
         sqlx::query("UPDATE owner SET quota = $2 WHERE number = $1")
             .bind(known.number)
@@ -71,7 +72,7 @@ pub(super) fn quota_read(bytes: i64) -> u64 {
 }
 
 /// Counts what an owner keeps. So many bytes come on top of what is written.
-pub(super) async fn count(on: &mut Writing<'_>, known: &mut Known, unwritten: u64) -> Result<u64> {
+pub(super) async fn count(on: &mut WriteTx<'_>, known: &mut Known, unwritten: u64) -> Result<u64> {
     sqlx::query(SUM_UP).bind(known.number).execute(&mut *on.connection).await?;
     let used = usage(on.connection, known.number).await?.total().saturating_add(unwritten);
     known.room = Room::left(on.quota_of(known), used);
@@ -81,7 +82,7 @@ pub(super) async fn count(on: &mut Writing<'_>, known: &mut Known, unwritten: u6
 /// Makes room for so many bytes, and a little more, by forgetting the oldest messages of an archive that
 /// are delivered. `false` if there are not enough of them.
 pub(super) async fn push_out(
-    on: &mut Writing<'_>,
+    on: &mut WriteTx<'_>,
     owner: &BareJid,
     known: &mut Known,
     unwritten: u64,
@@ -119,7 +120,7 @@ pub(super) async fn push_out(
 /// # Errors
 /// [`StorageError::Quota`] if it is to stay within the quota, and there is no room.
 pub(super) async fn change(
-    on: &mut Writing<'_>,
+    on: &mut WriteTx<'_>,
     owner: &BareJid,
     old: u64,
     new: u64,

@@ -15,10 +15,10 @@ use std::sync::LazyLock;
 
 use rustc_hash::FxHashSet;
 
-use super::blocks;
-use super::many::Many;
-use super::writer::Writing;
+use super::block_counts;
+use super::writer::WriteTx;
 use crate::storage::Result;
+use crate::storage::sql::multi_row::MultiRow;
 
 /// The segment that grows, as the writer remembers it.
 #[derive(Debug, Default)]
@@ -42,7 +42,7 @@ impl Segment {
 /// The number of the segment to which these rows go: owners and ids. The owners come into the index,
 /// so their ids must be sorted.
 pub(super) async fn for_rows(
-    on: &mut Writing<'_>,
+    on: &mut WriteTx<'_>,
     rows: impl Iterator<Item = (i64, i64)> + Clone + Send,
 ) -> Result<i64> {
     let Some(lowest) = rows.clone().map(|(_, id)| id).min() else { return Ok(0) };
@@ -78,7 +78,7 @@ pub(super) async fn for_rows(
 }
 
 /// What a server before has left, or this one before a transaction failed.
-async fn load(on: &mut Writing<'_>) -> Result<Segment> {
+async fn load(on: &mut WriteTx<'_>) -> Result<Segment> {
     // The last volume stays when its rows go. Segment 0 is what stood there before there were
     // segments: it does not grow.
     let (segment, volume) = sqlx::query_as::<_, (Option<i64>, Option<i64>)>(LAST)
@@ -95,7 +95,7 @@ async fn load(on: &mut Writing<'_>) -> Result<Segment> {
 }
 
 /// The rows of an owner up to this id go, and what of the index leads nowhere then.
-pub(super) async fn forget(on: &mut Writing<'_>, owner: i64, last: i64) -> Result<()> {
+pub(super) async fn forget(on: &mut WriteTx<'_>, owner: i64, last: i64) -> Result<()> {
     sqlx::query(FORGET).bind(owner).bind(last).execute(&mut *on.connection).await?;
     sqlx::query(CUT).bind(owner).bind(last).execute(&mut *on.connection).await?;
     let empty = sqlx::query_as::<_, (i64,)>(EMPTY)
@@ -111,7 +111,7 @@ pub(super) async fn forget(on: &mut Writing<'_>, owner: i64, last: i64) -> Resul
     if !empty.is_empty() {
         sqlx::query(END).execute(&mut *on.connection).await?;
     }
-    blocks::forget(on, owner, last).await
+    block_counts::forget(on, owner, last).await
 }
 
 /// A segment has at least so many rows: two megabytes.
@@ -141,8 +141,8 @@ const END: &str = "DELETE FROM archive_volume \
     WHERE number < (SELECT max(number) FROM archive_volume) AND NOT EXISTS \
     (SELECT 1 FROM archive_segment s WHERE s.volume = archive_volume.number)";
 
-static FIRSTS: LazyLock<Many> = LazyLock::new(|| {
-    Many::new("INSERT INTO archive_segment (volume, owner, first, segment) VALUES ", 4, "")
+static FIRSTS: LazyLock<MultiRow> = LazyLock::new(|| {
+    MultiRow::new("INSERT INTO archive_segment (volume, owner, first, segment) VALUES ", 4, "")
 });
 
 /// All of them.

@@ -4,13 +4,16 @@ use std::sync::LazyLock;
 
 use sqlx::Row;
 
-use super::many::Many;
-use super::writer::{Known, Writing};
+use super::writer::{Known, WriteTx};
 use crate::jid::BareJid;
+use crate::storage::sql::multi_row::MultiRow;
 use crate::storage::{MessageId, Result};
 
 /// The marks of these fall.
-pub(super) async fn clear(on: &mut Writing<'_>, marks: &[(&BareJid, MessageId)]) -> Result<()> {
+pub(super) async fn clear_markers(
+    on: &mut WriteTx<'_>,
+    marks: &[(&BareJid, MessageId)],
+) -> Result<()> {
     let mut pairs = Vec::with_capacity(marks.len());
     for (owner, id) in marks {
         let Some(known) = on.owner_if_any(owner).await? else { continue };
@@ -33,11 +36,11 @@ pub(super) async fn clear(on: &mut Writing<'_>, marks: &[(&BareJid, MessageId)])
         marks.iter().for_each(|(owner, _)| on.memory.freed(owner));
     }
     ANY.execute(on.connection, &pairs, |q, (owner, id)| q.bind(*owner).bind(*id)).await?;
-    release(on, gone).await
+    release_holders(on, gone).await
 }
 
 /// One holder less for each of these, which may come several times. A body without is gone.
-pub(super) async fn release(on: &mut Writing<'_>, mut ids: Vec<i64>) -> Result<()> {
+pub(super) async fn release_holders(on: &mut WriteTx<'_>, mut ids: Vec<i64>) -> Result<()> {
     while !ids.is_empty() {
         ids.sort_unstable();
         let mut again = Vec::new();
@@ -71,16 +74,16 @@ const RELEASE: [&str; 3] = [
 ];
 
 // Pairs must come by a name: otherwise the whole table is walked through.
-static ALONE: LazyLock<Many> = LazyLock::new(|| {
-    Many::new(
+static ALONE: LazyLock<MultiRow> = LazyLock::new(|| {
+    MultiRow::new(
         "WITH pair (owner, message) AS (VALUES ",
         2,
         ") DELETE FROM waiting WHERE (owner, message) IN (SELECT owner, message FROM pair) \
          AND alone RETURNING message",
     )
 });
-static ANY: LazyLock<Many> = LazyLock::new(|| {
-    Many::new(
+static ANY: LazyLock<MultiRow> = LazyLock::new(|| {
+    MultiRow::new(
         "WITH pair (owner, message) AS (VALUES ",
         2,
         ") DELETE FROM waiting WHERE (owner, message) IN (SELECT owner, message FROM pair)",

@@ -14,10 +14,11 @@ use std::sync::LazyLock;
 use async_trait::async_trait;
 use rustc_hash::FxHashMap;
 
-use super::many::Many;
-use super::writer::{Change, Writing};
-use super::{Database, DbRow};
+use super::Database;
+use super::writer::{Change, WriteTx};
 use crate::storage::Result;
+use crate::storage::sql::DbRow;
+use crate::storage::sql::multi_row::MultiRow;
 use sqlx::Row;
 
 /// Rows of a block.
@@ -97,7 +98,7 @@ impl Database {
 
 /// Blocks that were counted are to be kept.
 #[derive(Debug)]
-pub(super) struct KeepBlocks {
+pub(super) struct SaveBlocks {
     pub(super) owner: i64,
     /// Where the blocks ended when these were counted.
     pub(super) after: i64,
@@ -106,10 +107,10 @@ pub(super) struct KeepBlocks {
 }
 
 #[async_trait]
-impl Change for KeepBlocks {
+impl Change for SaveBlocks {
     type Answer = ();
 
-    async fn apply(&self, on: &mut Writing<'_>) -> Result<()> {
+    async fn apply(&self, on: &mut WriteTx<'_>) -> Result<()> {
         let Some(first) = self.blocks.first() else { return Ok(()) };
         // Somebody may have been quicker, and what was counted may have been forgotten meanwhile. The
         // oldest goes first: if the first row is there, all of them are.
@@ -143,7 +144,7 @@ impl Change for KeepBlocks {
 
 /// The rows of an owner up to this id are gone: so are their blocks. Of the block in which it lies,
 /// nobody knows any more how many rows it has.
-pub(super) async fn forget(on: &mut Writing<'_>, owner: i64, last: i64) -> Result<()> {
+pub(super) async fn forget(on: &mut WriteTx<'_>, owner: i64, last: i64) -> Result<()> {
     for statement in FORGET {
         sqlx::query(statement).bind(owner).bind(last).execute(&mut *on.connection).await?;
     }
@@ -216,10 +217,10 @@ const FORGET: [&str; 3] = [
      (SELECT min(last) FROM archive_block WHERE owner = $1 AND last > $2)",
 ];
 
-static BLOCKS: LazyLock<Many> =
-    LazyLock::new(|| Many::new("INSERT INTO archive_block (owner, last, rows) VALUES ", 3, ""));
-static PEERS: LazyLock<Many> = LazyLock::new(|| {
-    Many::new("INSERT INTO archive_block_peer (owner, peer, last, rows) VALUES ", 4, "")
+static BLOCKS: LazyLock<MultiRow> =
+    LazyLock::new(|| MultiRow::new("INSERT INTO archive_block (owner, last, rows) VALUES ", 3, ""));
+static PEERS: LazyLock<MultiRow> = LazyLock::new(|| {
+    MultiRow::new("INSERT INTO archive_block_peer (owner, peer, last, rows) VALUES ", 4, "")
 });
 
 /// All of them that must not walk through a table or sort.

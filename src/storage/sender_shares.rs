@@ -12,7 +12,7 @@ use rustc_hash::FxHashMap;
 
 /// How many messages may wait for an account, and for whose sake.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Shares {
+pub(super) struct SenderShares {
     /// Of one contact.
     contact: u32,
     /// Of all strangers together.
@@ -23,8 +23,8 @@ pub(super) struct Shares {
     stranger: u32,
 }
 
-impl Shares {
-    /// Shares of `most` messages. A share is never less than 4, if there are as many.
+impl SenderShares {
+    /// SenderShares of `most` messages. A share is never less than 4, if there are as many.
     pub(super) fn of(most: u32) -> Self {
         let eighths = |n: u32| (most / 8 * n).max(most.min(LEAST));
         Self {
@@ -63,7 +63,7 @@ impl Senders {
     }
 
     /// One more from this bare address is within all shares that concern it.
-    pub(super) fn is_within(&self, shares: &Shares, sender: &str, is_contact: bool) -> bool {
+    pub(super) fn is_within(&self, shares: &SenderShares, sender: &str, is_contact: bool) -> bool {
         let own = self.senders.get(sender).map_or(0, |sender| sender.count);
         match is_contact {
             true => own < shares.contact,
@@ -77,7 +77,7 @@ impl Senders {
 
     /// Some of those who have more than their share, strangers first, then who has most. `owner` has
     /// none.
-    pub(super) fn over_share(&self, shares: &Shares, owner: &str) -> Vec<String> {
+    pub(super) fn over_share(&self, shares: &SenderShares, owner: &str) -> Vec<String> {
         let is_over = |(name, sender): &(&String, &Sender)| match sender.is_contact {
             true => sender.count > shares.contact && name.as_str() != owner,
             false => {
@@ -144,7 +144,7 @@ mod tests {
 
     /// As many as are within their shares, of 10,000.
     fn fill(senders: &mut Senders, most: u32, who: impl Fn(u32) -> (String, bool)) -> u32 {
-        let shares = Shares::of(most);
+        let shares = SenderShares::of(most);
         let mut admitted = 0;
         for n in 0..10_000 {
             let (sender, is_contact) = who(n);
@@ -180,7 +180,7 @@ mod tests {
     #[test]
     fn who_has_most_beyond_a_share_gives_way_first_and_strangers_before_contacts() {
         let mut senders = Senders::default();
-        let shares = Shares::of(80);
+        let shares = SenderShares::of(80);
         senders.add("a@a", true, 41);
         senders.add("b@a", true, 40);
         senders.add("me@a", true, 70);

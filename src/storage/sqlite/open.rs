@@ -17,19 +17,20 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection as _, SqlSafeStr};
 use tokio_util::sync::CancellationToken;
 
-use super::error::{self, code_of};
-use super::lock::{make_directory, unusable};
-use super::sql::begin::ATTEMPT;
-use super::sql::keep::LEAST_LAG;
-use super::sql::writer::{Shared, Writer};
-use super::sql::{Connection, Database};
-use super::turns::Turns;
-use super::{
-    AccountStore, ArchiveStore, DocumentStore, Result, ResumptionStore, RosterStore, Storage,
-    StorageError, UsageStore, wal,
-};
+use super::begin_transaction::ATTEMPT;
+use super::insert_messages::LEAST_LAG;
+use super::writer::{Shared, Writer};
+use super::{Database, wal};
 use crate::files;
 use crate::metrics::Metrics;
+use crate::storage::data_lock::{make_directory, unusable};
+use crate::storage::error::{self, code_of};
+use crate::storage::read_scheduler::ReadScheduler;
+use crate::storage::sql::Connection;
+use crate::storage::{
+    AccountStore, ArchiveStore, DocumentStore, Result, ResumptionStore, RosterStore, Storage,
+    StorageError, UsageStore,
+};
 use crate::tasks::Tasks;
 
 /// Keeps everything in a file of SQLite.
@@ -40,14 +41,14 @@ pub struct SqliteStorage {
 
 /// The steps of the schema, oldest first: number, name, statements.
 const MIGRATIONS: &[(i64, &str, &str)] = &[
-    (1, "init", include_str!("../../schema/sqlite/0001_init.sql")),
-    (2, "archive", include_str!("../../schema/sqlite/0002_archive.sql")),
-    (3, "roster", include_str!("../../schema/sqlite/0003_roster.sql")),
-    (4, "sessions", include_str!("../../schema/sqlite/0004_sessions.sql")),
-    (5, "segments", include_str!("../../schema/sqlite/0005_segments.sql")),
-    (6, "blocks", include_str!("../../schema/sqlite/0006_blocks.sql")),
-    (7, "quota", include_str!("../../schema/sqlite/0007_quota.sql")),
-    (8, "admin", include_str!("../../schema/sqlite/0008_admin.sql")),
+    (1, "init", include_str!("../../../schema/sqlite/0001_init.sql")),
+    (2, "archive", include_str!("../../../schema/sqlite/0002_archive.sql")),
+    (3, "roster", include_str!("../../../schema/sqlite/0003_roster.sql")),
+    (4, "sessions", include_str!("../../../schema/sqlite/0004_sessions.sql")),
+    (5, "segments", include_str!("../../../schema/sqlite/0005_segments.sql")),
+    (6, "blocks", include_str!("../../../schema/sqlite/0006_blocks.sql")),
+    (7, "quota", include_str!("../../../schema/sqlite/0007_quota.sql")),
+    (8, "admin", include_str!("../../../schema/sqlite/0008_admin.sql")),
 ];
 
 /// In the header of our files (`PRAGMA application_id`): "WXWG".
@@ -63,7 +64,7 @@ impl SqliteStorage {
     /// A file up to 64 MiB is checked for damage first (`PRAGMA quick_check`, some 0.3 s at most);
     /// of a larger one only what is read at opening is, and the rest by a task of `tasks` which
     /// logs an error when it finds damage. The file must not be open elsewhere:
-    /// see [`super::DataLock`]. The task that writes is not one of `tasks`: it ends by `close`.
+    /// see [`crate::storage::DataLock`]. The task that writes is not one of `tasks`: it ends by `close`.
     ///
     /// Not for tests with paused time: while the database works, nothing else is due, and the clock
     /// runs into the timeouts.
@@ -114,7 +115,7 @@ impl SqliteStorage {
         let writer = Writer::start(writing, connection, numbers.message, shared);
         let last_session = AtomicI64::new(numbers.session);
         let secret = OnceLock::new();
-        let turns = Turns::new(readers.saturating_sub(1) as usize);
+        let turns = ReadScheduler::new(readers.saturating_sub(1) as usize);
         let database = Database { reads, turns, writer, secret, lag, quota, last_session };
         Ok(Arc::new(Self { database }))
     }

@@ -9,19 +9,19 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::Connection;
+use crate::storage::sql::Connection;
 use crate::storage::{Result, StorageError};
 
 /// Begins transactions.
 #[derive(Debug, Default)]
-pub(super) struct Beginning {
+pub(super) struct TransactionStart {
     /// Since when the storage is being closed.
     closing: Arc<OnceLock<Instant>>,
     /// The last wait took as long as it may, and the database has not been free since.
     is_in_vain: bool,
 }
 
-impl Beginning {
+impl TransactionStart {
     /// `closing` is set when the storage is being closed.
     pub(super) fn new(closing: Arc<OnceLock<Instant>>) -> Self {
         Self { closing, is_in_vain: false }

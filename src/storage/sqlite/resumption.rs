@@ -7,13 +7,14 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use sqlx::Row;
 
-use super::keep::write_handled;
-use super::many::Many;
-use super::release::list;
-use super::writer::{Change, Writing};
-use super::{Database, DbRow};
+use super::Database;
+use super::delete_messages::list;
+use super::insert_messages::write_handled;
+use super::writer::{Change, WriteTx};
 use crate::jid::{BareJid, Jid};
 use crate::payload::datetime::Timestamp;
+use crate::storage::sql::multi_row::MultiRow;
+use crate::storage::sql::{DbRow, jid};
 use crate::storage::{
     Handled, Receipt, Result, Resumable, ResumptionStore, SavedSession, SessionNumber, StorageError,
 };
@@ -41,7 +42,7 @@ impl ResumptionStore for Database {
     }
 
     async fn find(&self, key: &str) -> Result<Option<Resumable>> {
-        self.writer.catch_up().await?;
+        self.writer.flush().await?;
         let row = sqlx::query(
             "SELECT r.number, o.jid, r.resource, r.key, h.count, r.ended, r.state \
              FROM resumable r JOIN owner o ON o.number = r.owner \
@@ -54,7 +55,7 @@ impl ResumptionStore for Database {
     }
 
     async fn all(&self) -> Result<Vec<Resumable>> {
-        self.writer.catch_up().await?;
+        self.writer.flush().await?;
         let rows = sqlx::query(
             "SELECT r.number, o.jid, r.resource, r.key, h.count, r.ended, r.state \
              FROM resumable r JOIN owner o ON o.number = r.owner \
@@ -92,7 +93,7 @@ pub(super) struct Begin {
 }
 
 /// Sessions have begun.
-pub(super) async fn write_begun(on: &mut Writing<'_>, begun: &[&Begin]) -> Result<()> {
+pub(super) async fn write_begun(on: &mut WriteTx<'_>, begun: &[&Begin]) -> Result<()> {
     let mut rows = Vec::with_capacity(begun.len());
     for session in begun {
         rows.push((on.owner(&session.owner).await?.number, *session));
@@ -108,7 +109,7 @@ pub(super) async fn write_begun(on: &mut Writing<'_>, begun: &[&Begin]) -> Resul
 }
 
 /// Sessions have ended: number, when.
-pub(super) async fn write_ended(on: &mut Writing<'_>, ended: &[(i64, i64)]) -> Result<()> {
+pub(super) async fn write_ended(on: &mut WriteTx<'_>, ended: &[(i64, i64)]) -> Result<()> {
     ENDED.execute(on.connection, ended, |q, (number, at)| q.bind(*number).bind(*at)).await
 }
 
@@ -118,7 +119,7 @@ struct Save(Vec<SavedSession>);
 impl Change for Save {
     type Answer = ();
 
-    async fn apply(&self, on: &mut Writing<'_>) -> Result<()> {
+    async fn apply(&self, on: &mut WriteTx<'_>) -> Result<()> {
         for session in &self.0 {
             let done =
                 sqlx::query("UPDATE resumable SET state = $2, ended = NULL WHERE number = $1")
@@ -143,7 +144,7 @@ struct BeginAnew(Timestamp);
 impl Change for BeginAnew {
     type Answer = ();
 
-    async fn apply(&self, on: &mut Writing<'_>) -> Result<()> {
+    async fn apply(&self, on: &mut WriteTx<'_>) -> Result<()> {
         sqlx::query(LOST).bind(self.0.as_micros()).execute(&mut *on.connection).await?;
         sqlx::query(FORGOTTEN).execute(&mut *on.connection).await?;
         // Counts that came late, or of owners that are gone, have no session.
@@ -163,7 +164,7 @@ struct EndAll {
 impl Change for EndAll {
     type Answer = u64;
 
-    async fn apply(&self, on: &mut Writing<'_>) -> Result<u64> {
+    async fn apply(&self, on: &mut WriteTx<'_>) -> Result<u64> {
         let saved = sqlx::query_as::<_, (i64,)>(SAVED_OF)
             .bind(self.owner.as_str())
             .fetch_one(&mut *on.connection)
@@ -183,7 +184,7 @@ struct Expire(Timestamp);
 impl Change for Expire {
     type Answer = u64;
 
-    async fn apply(&self, on: &mut Writing<'_>) -> Result<u64> {
+    async fn apply(&self, on: &mut WriteTx<'_>) -> Result<u64> {
         let gone = sqlx::query_as::<_, (i64,)>(EXPIRED)
             .bind(self.0.as_micros())
             .bind(AT_ONCE)
@@ -218,11 +219,11 @@ const GONE: [&str; 2] = [
     "DELETE FROM resumable WHERE number IN (SELECT value FROM json_each($1))",
 ];
 
-static BEGUN: LazyLock<Many> = LazyLock::new(|| {
-    Many::new("INSERT INTO resumable (number, owner, resource, key) VALUES ", 4, "")
+static BEGUN: LazyLock<MultiRow> = LazyLock::new(|| {
+    MultiRow::new("INSERT INTO resumable (number, owner, resource, key) VALUES ", 4, "")
 });
-static ENDED: LazyLock<Many> = LazyLock::new(|| {
-    Many::new(
+static ENDED: LazyLock<MultiRow> = LazyLock::new(|| {
+    MultiRow::new(
         "WITH gone (number, at) AS (VALUES ",
         2,
         ") UPDATE resumable SET ended = gone.at, state = NULL FROM gone \
@@ -238,7 +239,7 @@ pub(super) fn statements() -> Vec<String> {
 }
 
 fn resumable(row: &DbRow) -> Result<Resumable> {
-    let owner: Jid = super::jid(row, "jid", "owner")?;
+    let owner: Jid = jid(row, "jid", "owner")?;
     let number: i64 = row.try_get("number")?;
     let count = row.try_get::<Option<i64>, _>("count")?.unwrap_or(0);
     Ok(Resumable {

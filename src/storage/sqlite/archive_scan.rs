@@ -2,7 +2,7 @@
 //!
 //! What is found at once (a stretch of ids) is one piece. What must be looked for is cut: into
 //! stretches of [`BLOCK`] rows, into blocks of which it is known whether they have any
-//! ([`super::blocks`]), or into lists of ids.
+//! ([`super::block_counts`]), or into lists of ids.
 
 use std::collections::VecDeque;
 
@@ -10,24 +10,27 @@ use bytes::Bytes;
 use futures_util::TryStreamExt;
 use sqlx::Row;
 
+use super::Database;
 use super::archive::number;
-use super::blocks::{AT_ONCE, BLOCK, KeepBlocks};
-use super::find::{BACKWARDS, FORWARDS, Find, LISTED, LISTED_IDS, TEXT, TEXT_BACKWARDS};
-use super::many::Statement;
-use super::release::list;
-use super::{Database, DbRow, bound, jid};
+use super::archive_query::{
+    ArchiveQuery, BACKWARDS, FORWARDS, LISTED, LISTED_IDS, TEXT, TEXT_BACKWARDS,
+};
+use super::block_counts::{AT_ONCE, BLOCK, SaveBlocks};
+use super::delete_messages::list;
 use crate::jid::Jid;
 use crate::payload::datetime::Timestamp;
 use crate::storage::archive::PAGE_BYTES;
-use crate::storage::turns::Turn;
+use crate::storage::read_scheduler::ReadTurn;
+use crate::storage::sql::multi_row::Statement;
+use crate::storage::sql::{DbRow, jid, row_limit};
 use crate::storage::{Page, Result, Stored, Way};
 
 /// A walk within some bounds of ids, from one side to the other.
-pub(super) struct Walk<'a, 't> {
+pub(super) struct ArchiveScan<'a, 't> {
     database: &'a Database,
-    turn: &'a mut Turn<'t>,
+    turn: &'a mut ReadTurn<'t>,
     owner: i64,
-    find: &'a Find,
+    find: &'a ArchiveQuery,
     backwards: bool,
     /// What is left lies between these ids.
     low: i64,
@@ -61,13 +64,13 @@ enum Piece {
     Listed(Vec<i64>),
 }
 
-impl<'a, 't> Walk<'a, 't> {
+impl<'a, 't> ArchiveScan<'a, 't> {
     /// A walk for rows.
     pub(super) fn new(
         database: &'a Database,
-        turn: &'a mut Turn<'t>,
+        turn: &'a mut ReadTurn<'t>,
         owner: i64,
-        find: &'a Find,
+        find: &'a ArchiveQuery,
         backwards: bool,
     ) -> Self {
         let kind = match (&find.words, &find.only) {
@@ -125,7 +128,7 @@ impl<'a, 't> Walk<'a, 't> {
             .bind(self.low)
             .bind(self.high)
             .bind(self.find.words.clone())
-            .bind(bound(CANDIDATES))
+            .bind(row_limit(CANDIDATES))
             .fetch_all(&self.database.reads)
             .await?;
         let ids = rows.iter().map(|row| row.try_get(0)).collect::<std::result::Result<_, _>>();
@@ -229,7 +232,7 @@ impl<'a, 't> Walk<'a, 't> {
             let is_all = blocks.len() < BLOCKS_OF_A_CHANGE;
             // Nothing is read meanwhile.
             self.turn.give_up();
-            let change = KeepBlocks { owner: self.owner, after, blocks };
+            let change = SaveBlocks { owner: self.owner, after, blocks };
             if let Err(error) = self.database.writer.write(change).await {
                 // The question can be answered without them.
                 tracing::debug!(%error, "blocks of an archive were not kept");
@@ -252,7 +255,7 @@ impl<'a, 't> Walk<'a, 't> {
         {
             self.turn.pass().await;
             // One more than wanted tells whether there are more.
-            let wanted = bound((max - page.rows.len()).saturating_add(1));
+            let wanted = row_limit((max - page.rows.len()).saturating_add(1));
             let mut rows = self.statement(&piece, wanted).fetch(&self.database.reads);
             while let Some(row) = rows.try_next().await? {
                 if page.rows.len() == max || bytes > PAGE_BYTES {
@@ -422,171 +425,4 @@ const MOST_COUNTED: usize = 128;
 pub(super) const STATEMENTS: [&str; 2] = [REACH, REACH_BACKWARDS];
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicU64, Ordering};
-
-    use futures_util::future::join_all;
-    use smallvec::smallvec;
-
-    use super::BLOCK;
-    use crate::jid::{BareJid, Jid};
-    use crate::payload::datetime::Timestamp;
-    use crate::storage::{Holder, MessageId, NewMessage, Query, SqliteStorage, Storage, Way};
-    use crate::tasks::Tasks;
-
-    fn user(name: &str) -> BareJid {
-        BareJid::from_parts(Some(name), "localhost").unwrap()
-    }
-
-    /// One reader: everybody reads by the same connection.
-    async fn open(dir: &std::path::Path) -> Arc<SqliteStorage> {
-        SqliteStorage::open(&dir.join("waxwing.sqlite"), 1, &Tasks::new()).await.unwrap()
-    }
-
-    /// Puts so many messages into an archive, from Romeo but for three from the nurse, who says
-    /// something else.
-    async fn fill(storage: &SqliteStorage, owner: &BareJid, count: i64) {
-        let rare = [count / 10, count / 2, count - count / 10];
-        for n in 1..=count {
-            let is_rare = rare.contains(&n);
-            let with = if is_rare { "nurse@localhost/n" } else { "romeo@localhost/r" };
-            let message = NewMessage {
-                at: Timestamp::from_micros(n * 10_000_000),
-                xml: format!("<message id='{n}'/>").into(),
-                holders: smallvec![Holder {
-                    owner: owner.clone(),
-                    with: Jid::parse(with).unwrap(),
-                    way: Way::Received,
-                    archive: true,
-                    waiting: false,
-                    limit: None,
-                }],
-                search: Some(if is_rare { "goose".into() } else { "love".into() }),
-                handled: None,
-            };
-            let kept = storage.archive().keep(message).await.unwrap();
-            if n % 500 == 0 {
-                kept.receipt.await.unwrap();
-            }
-        }
-    }
-
-    /// Counts steps of SQLite's machine, in tens.
-    async fn count_steps(storage: &SqliteStorage) -> Arc<AtomicU64> {
-        let steps = Arc::new(AtomicU64::new(0));
-        let mut connection = storage.database.reads.acquire().await.unwrap();
-        let counter = Arc::clone(&steps);
-        connection.lock_handle().await.unwrap().set_progress_handler(10, move || {
-            counter.fetch_add(1, Ordering::Relaxed);
-            true
-        });
-        steps
-    }
-
-    fn questions(count: i64) -> Vec<(&'static str, Query)> {
-        let all = || Query { max: 20, ..Query::default() };
-        let at = |n: i64| Timestamp::from_micros(n * 10_000_000);
-        let id = |n: i64| MessageId::new(n * 10_000_000);
-        let nurse = Some(Jid::parse("nurse@localhost").unwrap());
-        let middle = (count / 2, count / 2 + 30);
-        vec![
-            ("the first", all()),
-            ("the last", Query { backwards: true, ..all() }),
-            ("behind an id", Query { after: id(middle.0), ..all() }),
-            ("in a time", Query { start: Some(at(middle.0)), end: Some(at(middle.1)), ..all() }),
-            ("rare", Query { with: nurse.clone(), ..all() }),
-            ("rare, from the end", Query { with: nurse.clone(), backwards: true, ..all() }),
-            (
-                "of a device",
-                Query { with: Some(Jid::parse("nurse@localhost/n").unwrap()), ..all() },
-            ),
-            (
-                "rare, in a time",
-                Query {
-                    with: nurse.clone(),
-                    start: Some(at(middle.0)),
-                    end: Some(at(middle.1)),
-                    ..all()
-                },
-            ),
-            ("from nobody", Query { with: Some(Jid::parse("tybalt@localhost").unwrap()), ..all() }),
-            ("a word", Query { text: Some("goose".into()), ..all() }),
-            ("ids", Query { ids: Some(id(1).into_iter().chain(id(count)).collect()), ..all() }),
-            ("how many of the rare", Query { with: nurse, max: 0, count: true, ..all() }),
-            ("how many", Query { max: 0, count: true, ..all() }),
-            ("at a position", Query { index: Some(count as u64 - 50), count: true, ..all() }),
-        ]
-    }
-
-    #[tokio::test]
-    async fn a_page_costs_what_it_returns_and_not_what_there_is() {
-        let mut costs: Vec<Vec<u64>> = Vec::new();
-        for count in [1_000, 8_000] {
-            let dir = tempfile::tempdir().unwrap();
-            let storage = open(dir.path()).await;
-            let juliet = user("juliet");
-            fill(&storage, &juliet, count).await;
-            let steps = count_steps(&storage).await;
-            let archive = storage.archive();
-            let of_nobody = Query { with: Some(user("x").into_jid()), ..Query::default() };
-            archive.page(&juliet, &of_nobody).await.unwrap();
-            let mut of_this = Vec::new();
-            for (_, query) in questions(count) {
-                let before = steps.load(Ordering::Relaxed);
-                archive.page(&juliet, &query).await.unwrap().unwrap();
-                of_this.push(steps.load(Ordering::Relaxed) - before);
-            }
-            costs.push(of_this);
-            storage.close().await;
-        }
-        let blocks = 8_000 / BLOCK as u64;
-        for (n, (name, query)) in questions(8_000).into_iter().enumerate() {
-            let (few, many) = (costs[0][n], costs[1][n]);
-            let is_counted = query.count && query.with.is_none();
-            // To count all, blocks are added up; else eight times as much costs no more.
-            let most = if is_counted { 16 * blocks } else { 2 * few + 10 };
-            assert!(many <= most, "{name}: {few} and {many} times ten steps");
-        }
-    }
-
-    #[tokio::test]
-    async fn an_account_that_asks_without_end_does_not_stand_before_others() {
-        let dir = tempfile::tempdir().unwrap();
-        let storage = open(dir.path()).await;
-        let (many, one) = (user("many"), user("one"));
-        fill(&storage, &many, 2_000).await;
-        fill(&storage, &one, 100).await;
-        let archive = storage.archive();
-        let (stop, turns) = (AtomicU64::new(0), &storage.database.turns);
-        let many = &many;
-        let session = |n: usize| {
-            let stop = &stop;
-            async move {
-                let questions = questions(2_000);
-                for (_, query) in questions.iter().cycle().skip(n) {
-                    archive.page(many, query).await.unwrap().unwrap();
-                    if stop.load(Ordering::Relaxed) > 0 {
-                        break;
-                    }
-                }
-            }
-        };
-        let page = async {
-            let mut most = 0;
-            for _ in 0..50 {
-                let before = turns.given().len();
-                let query = Query { max: 20, ..Query::default() };
-                assert_eq!(archive.page(&one, &query).await.unwrap().unwrap().rows.len(), 20);
-                most = most.max(turns.given().len() - before);
-            }
-            stop.store(1, Ordering::Relaxed);
-            most
-        };
-        let sessions = join_all((0..20).map(session));
-        let (most, _) = futures_util::join!(page, sessions);
-        // Its own has two statements; between them, and before, the others have one.
-        assert!(most <= 6, "{most} turns for one page");
-        storage.close().await;
-    }
-}
+mod tests;

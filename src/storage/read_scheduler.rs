@@ -1,4 +1,4 @@
-//! Turns of those who read archives: one account's many questions do not stand before others'.
+//! ReadScheduler of those who read archives: one account's many questions do not stand before others'.
 //!
 //! A turn is the right to run one short statement. Each account has one turn at a time, however many
 //! of its sessions ask. Accounts that wait are served one after another. A question that needs several
@@ -20,7 +20,7 @@ use crate::metrics::Metrics;
 
 /// Gives turns, as many at the same time as it was made with.
 #[derive(Debug)]
-pub(super) struct Turns {
+pub(super) struct ReadScheduler {
     line: Mutex<Line>,
     measures: OnceLock<Measures>,
 }
@@ -43,8 +43,8 @@ pub(super) enum Who<'a> {
 
 /// A turn that lasts until it is dropped or given up.
 #[derive(Debug)]
-pub(super) struct Turn<'a> {
-    turns: &'a Turns,
+pub(super) struct ReadTurn<'a> {
+    turns: &'a ReadScheduler,
     who: Who<'a>,
     is_held: bool,
 }
@@ -56,7 +56,7 @@ struct Line {
     next: VecDeque<BareJid>,
     accounts: HashMap<BareJid, Account>,
     background: VecDeque<oneshot::Sender<()>>,
-    /// Turns of accounts while the background waits.
+    /// ReadScheduler of accounts while the background waits.
     between: usize,
     #[cfg(test)]
     given: Vec<Option<BareJid>>,
@@ -71,13 +71,13 @@ struct Account {
 
 /// Somebody in the line. If it leaves, a turn that it was just given goes to the next one.
 struct Place<'a> {
-    turns: &'a Turns,
+    turns: &'a ReadScheduler,
     who: Who<'a>,
     called: oneshot::Receiver<()>,
     is_served: bool,
 }
 
-impl Turns {
+impl ReadScheduler {
     /// At most `at_once` turns at the same time; at least one.
     pub(super) fn new(at_once: usize) -> Self {
         let line = Line {
@@ -99,8 +99,8 @@ impl Turns {
     }
 
     /// Waits for a turn.
-    pub(super) async fn take<'a>(&'a self, who: Who<'a>) -> Turn<'a> {
-        let mut turn = Turn { turns: self, who, is_held: false };
+    pub(super) async fn take<'a>(&'a self, who: Who<'a>) -> ReadTurn<'a> {
+        let mut turn = ReadTurn { turns: self, who, is_held: false };
         turn.take().await;
         turn
     }
@@ -122,7 +122,7 @@ impl Turns {
     }
 }
 
-impl Turn<'_> {
+impl ReadTurn<'_> {
     /// Lets those go first who wait. Costs next to nothing if there are none.
     pub(super) async fn pass(&mut self) {
         let others_wait = self.turns.line.lock().others_wait(self.who);
@@ -154,7 +154,7 @@ impl Turn<'_> {
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for ReadTurn<'_> {
     fn drop(&mut self) {
         self.give_up();
     }
@@ -257,7 +257,7 @@ mod tests {
 
     use futures_util::FutureExt;
 
-    use super::{BETWEEN, Turns, Who};
+    use super::{BETWEEN, ReadScheduler, Who};
     use crate::jid::BareJid;
     use crate::metrics::Metrics;
 
@@ -267,7 +267,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_account_with_many_sessions_has_every_second_turn() {
-        let turns = Turns::new(1);
+        let turns = ReadScheduler::new(1);
         let (many, one) = (user("many"), user("one"));
         let mut held = turns.take(Who::Account(&many)).await;
         let mut sessions: Vec<_> =
@@ -287,7 +287,7 @@ mod tests {
 
     #[tokio::test]
     async fn those_who_wait_are_counted() {
-        let (turns, metrics) = (Turns::new(1), Metrics::new());
+        let (turns, metrics) = (ReadScheduler::new(1), Metrics::new());
         turns.measure(&metrics);
         let (romeo, juliet) = (user("romeo"), user("juliet"));
         let held = turns.take(Who::Account(&romeo)).await;
@@ -307,7 +307,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_account_has_one_turn_at_a_time() {
-        let turns = Turns::new(3);
+        let turns = ReadScheduler::new(3);
         let (romeo, juliet) = (user("romeo"), user("juliet"));
         let first = turns.take(Who::Account(&romeo)).await;
         let mut second = Box::pin(turns.take(Who::Account(&romeo)));
@@ -322,7 +322,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_leaves_the_line_takes_no_turn_along() {
-        let turns = Turns::new(1);
+        let turns = ReadScheduler::new(1);
         let (romeo, juliet) = (user("romeo"), user("juliet"));
         let held = turns.take(Who::Account(&romeo)).await;
         let mut leaves = Box::pin(turns.take(Who::Account(&juliet)));
@@ -339,7 +339,7 @@ mod tests {
         assert!(turns.line.lock().accounts.is_empty());
     }
 
-    async fn read(turns: &Turns, jid: &BareJid) {
+    async fn read(turns: &ReadScheduler, jid: &BareJid) {
         let mut turn = turns.take(Who::Account(jid)).await;
         for _ in 0..10 * BETWEEN {
             tokio::task::yield_now().await;
@@ -349,7 +349,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_background_comes_last_and_comes() {
-        let turns = Turns::new(1);
+        let turns = ReadScheduler::new(1);
         let (romeo, juliet) = (user("romeo"), user("juliet"));
         let background = async { drop(turns.take(Who::Background).await) };
         tokio::join!(read(&turns, &romeo), background, read(&turns, &juliet));

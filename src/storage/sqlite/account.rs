@@ -4,10 +4,11 @@ use async_trait::async_trait;
 use sqlx::Row;
 
 use super::archive::Expire;
-use super::writer::{Change, Writing};
-use super::{Database, DbRow, bound, jid, segment};
+use super::writer::{Change, WriteTx};
+use super::{Database, archive_segments};
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
+use crate::storage::sql::{DbRow, jid, row_limit};
 use crate::storage::{
     Account, AccountStore, Created, NewAccount, Result, ScramHash, ScramKeys, StorageError,
     new_secret,
@@ -91,7 +92,7 @@ impl AccountStore for Database {
                  WHERE o.domain = $3 AND o.jid > $1 ORDER BY o.jid LIMIT $2",
             ),
         };
-        let query = query.bind(after.map_or("", |a| a.as_str())).bind(bound(limit));
+        let query = query.bind(after.map_or("", |a| a.as_str())).bind(row_limit(limit));
         let query = if let Some(domain) = domain { query.bind(domain) } else { query };
         query.fetch_all(&self.reads).await?.iter().map(account).collect()
     }
@@ -123,7 +124,7 @@ struct Create(Vec<NewAccount>);
 impl Change for Create {
     type Answer = Vec<Created>;
 
-    async fn apply(&self, on: &mut Writing<'_>) -> Result<Vec<Created>> {
+    async fn apply(&self, on: &mut WriteTx<'_>) -> Result<Vec<Created>> {
         let mut answers = Vec::with_capacity(self.0.len());
         for new in &self.0 {
             // Nearly always there is none yet, so this comes before any question.
@@ -161,7 +162,7 @@ struct SetKeys {
 impl Change for SetKeys {
     type Answer = bool;
 
-    async fn apply(&self, on: &mut Writing<'_>) -> Result<bool> {
+    async fn apply(&self, on: &mut WriteTx<'_>) -> Result<bool> {
         let Some(known) = on.owner_if_any(&self.user).await? else { return Ok(false) };
         if !has_account(on, known.number).await? {
             return Ok(false);
@@ -184,7 +185,7 @@ struct SetAdmin {
 impl Change for SetAdmin {
     type Answer = bool;
 
-    async fn apply(&self, on: &mut Writing<'_>) -> Result<bool> {
+    async fn apply(&self, on: &mut WriteTx<'_>) -> Result<bool> {
         let Some(known) = on.owner_if_any(&self.user).await? else { return Ok(false) };
         let done = sqlx::query("UPDATE account SET admin = $2 WHERE owner = $1")
             .bind(known.number)
@@ -201,7 +202,7 @@ struct Remove(BareJid);
 impl Change for Remove {
     type Answer = bool;
 
-    async fn apply(&self, on: &mut Writing<'_>) -> Result<bool> {
+    async fn apply(&self, on: &mut WriteTx<'_>) -> Result<bool> {
         let Some(known) = on.owner_if_any(&self.0).await? else { return Ok(false) };
         let existed = has_account(on, known.number).await?;
         purge(on, &self.0, known.number).await?;
@@ -215,7 +216,7 @@ struct Secret([u8; 32]);
 impl Change for Secret {
     type Answer = [u8; 32];
 
-    async fn apply(&self, on: &mut Writing<'_>) -> Result<[u8; 32]> {
+    async fn apply(&self, on: &mut WriteTx<'_>) -> Result<[u8; 32]> {
         sqlx::query(
             "INSERT INTO setting (name, value) VALUES ('secret', $1) ON CONFLICT (name) DO NOTHING",
         )
@@ -235,7 +236,7 @@ impl Change for Secret {
 }
 
 /// Notes a login; nothing if the account is gone by now.
-pub(super) async fn write_login(on: &mut Writing<'_>, user: &BareJid, at: Timestamp) -> Result<()> {
+pub(super) async fn write_login(on: &mut WriteTx<'_>, user: &BareJid, at: Timestamp) -> Result<()> {
     let Some(known) = on.owner_if_any(user).await? else { return Ok(()) };
     sqlx::query("UPDATE account SET last_login = $2 WHERE owner = $1")
         .bind(known.number)
@@ -245,7 +246,7 @@ pub(super) async fn write_login(on: &mut Writing<'_>, user: &BareJid, at: Timest
     Ok(())
 }
 
-async fn has_account(on: &mut Writing<'_>, owner: i64) -> Result<bool> {
+async fn has_account(on: &mut WriteTx<'_>, owner: i64) -> Result<bool> {
     let row = sqlx::query("SELECT 1 FROM account WHERE owner = $1")
         .bind(owner)
         .fetch_optional(&mut *on.connection)
@@ -255,11 +256,11 @@ async fn has_account(on: &mut Writing<'_>, owner: i64) -> Result<bool> {
 
 /// Removes an owner with all that is kept. Most of what has the owner's number goes with the row of
 /// the owner; rows of the archive do not, and bodies of messages have none.
-async fn purge(on: &mut Writing<'_>, jid: &BareJid, owner: i64) -> Result<()> {
+async fn purge(on: &mut WriteTx<'_>, jid: &BareJid, owner: i64) -> Result<()> {
     for statement in PURGE {
         sqlx::query(statement).bind(owner).execute(&mut *on.connection).await?;
     }
-    segment::forget(on, owner, i64::MAX).await?;
+    archive_segments::forget(on, owner, i64::MAX).await?;
     on.memory.take_senders(owner);
     sqlx::query("DELETE FROM owner WHERE number = $1")
         .bind(owner)
@@ -280,7 +281,7 @@ const PURGE: [&str; 4] = [
     "DELETE FROM handled WHERE session IN (SELECT number FROM resumable WHERE owner = $1)",
 ];
 
-async fn insert_keys(on: &mut Writing<'_>, owner: i64, keys: &[ScramKeys]) -> Result<()> {
+async fn insert_keys(on: &mut WriteTx<'_>, owner: i64, keys: &[ScramKeys]) -> Result<()> {
     const ONE: &str = "INSERT INTO scram_keys \
         (owner, hash, iterations, salt, stored_key, server_key) VALUES ($1, $2, $3, $4, $5, $6)";
     const THREE: &str = "INSERT INTO scram_keys \

@@ -1,0 +1,59 @@
+//! The SQLite backend: one file in the data directory.
+//!
+//! Reads go through a pool of connections that cannot write, each in one statement. Writes are
+//! [`writer::Change`]s and go to one task, which commits many of them together.
+
+mod account;
+mod admission;
+mod archive;
+mod archive_query;
+mod archive_scan;
+mod archive_segments;
+mod batch;
+mod begin_transaction;
+mod block_counts;
+mod delete_messages;
+mod document;
+mod insert_messages;
+mod open;
+mod resumption;
+mod roster;
+mod usage;
+mod wal;
+mod write_tx;
+mod writer;
+
+use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::sync::{Arc, OnceLock};
+
+use self::writer::Writer;
+use super::StorageError;
+use super::read_scheduler::ReadScheduler;
+use super::sql::Db;
+
+pub use open::SqliteStorage;
+
+/// An open database.
+#[derive(Debug)]
+pub(super) struct Database {
+    /// Connections that cannot write.
+    pub(super) reads: sqlx::Pool<Db>,
+    /// Who may read archives at the same time: fewer than there are connections, so that a login or
+    /// a roster need not wait for it.
+    pub(super) turns: ReadScheduler,
+    /// The task that writes.
+    pub(super) writer: Writer,
+    /// The server's secret, once it was read.
+    pub(super) secret: OnceLock<[u8; 32]>,
+    /// How far ids of messages may be above the microseconds of their messages.
+    pub(super) lag: Arc<AtomicI64>,
+    /// How many bytes an account may keep for which nothing else was said.
+    pub(super) quota: Arc<AtomicU64>,
+    /// The highest number of a session that can be resumed.
+    pub(super) last_session: AtomicI64,
+}
+
+/// What everybody hears after the end.
+fn closed() -> StorageError {
+    StorageError::Database("it is closed".into())
+}
