@@ -16,7 +16,7 @@ use crate::c2s::{C2s, ListenerKind};
 use crate::clock::Clock;
 use crate::config::{Config, ListenConfig, Pending};
 use crate::host::command::{ServerControl, SessionRow};
-use crate::host::{Hosts, Parts};
+use crate::host::{DomainError, Hosts, Parts};
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::limit::raise_open_files;
 use crate::metrics::Metrics;
@@ -43,9 +43,9 @@ pub enum StartError {
     /// Ports cannot be had: all of them.
     #[error("{}", lines(.0))]
     Listen(Vec<Refused>),
-    /// A configured domain is none.
-    #[error("a configured domain is no domain: {0}")]
-    Domain(#[from] crate::jid::JidError),
+    /// The domains cannot be served.
+    #[error(transparent)]
+    Domain(#[from] DomainError),
     /// The store failed.
     #[error(transparent)]
     Storage(#[from] StorageError),

@@ -91,7 +91,7 @@ impl Incoming<'_> {
                 // address we can only speak ourselves.
                 head.from = match error.condition {
                     Condition::JidMalformed => {
-                        self.hosts.get(handle.jid().domain()).map(|host| host.jid.clone())
+                        self.hosts.host(handle.jid().domain()).map(|host| host.jid.clone())
                     }
                     _ => Some(handle.jid().to_bare().into()),
                 };
@@ -210,7 +210,7 @@ fn check_from(frame: &Frame, handle: &SessionRef) -> Result<(), StreamError> {
 
 /// XEP-0199 §4.1: server to client.
 pub(super) fn ping(hosts: &Hosts, handle: &SessionRef) {
-    let Some(host) = hosts.get(handle.jid().domain()) else { return };
+    let Some(host) = hosts.host(handle.jid().domain()) else { return };
     let mut head = Head::between(host.jid.clone(), handle.jid().clone());
     head.id = Some(random_id());
     let content = Content::from(element("ping").ns(ns::PING));

@@ -66,7 +66,7 @@ impl C2s {
         for saved in &all {
             let limits = &config.limits;
             let bounds = InboxLimits { stanzas: limits.inbox_stanzas, bytes: limits.inbox_bytes };
-            let is_served = hosts.get(saved.owner.domain()).is_some();
+            let is_served = hosts.host(saved.owner.domain()).is_some();
             let session = is_served
                 .then(|| Session::restore(&hosts.sessions, saved, &facts(), bounds, now))
                 .flatten();

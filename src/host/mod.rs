@@ -5,26 +5,31 @@ pub mod block_list;
 mod cache;
 pub mod command;
 mod context;
+mod destination;
 mod registry;
 mod roster_lock;
+mod service;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rustc_hash::FxHashSet;
-use smol_str::SmolStr;
 
 pub use admins::Admins;
 pub use cache::{AccountCache, Read};
 pub use context::{Cx, Halt, Keeping, Origin, Outbox, not_stored};
+pub use destination::{Destination, DomainError, Host};
 pub use registry::{Identity, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
 pub use roster_lock::{RosterLock, RosterLocks};
+pub use service::{Service, ServiceDomain, refuse_presence};
+
+use destination::Domains;
 
 use crate::auth::Derivations;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::jid::{BareJid, Jid, JidError};
+use crate::jid::{BareJid, Jid};
 use crate::limit::Budgets;
 use crate::metrics::Metrics;
 use crate::payload::archive_preferences::Preferences;
@@ -68,16 +73,7 @@ pub struct Hosts {
     pub tasks: Tasks,
     /// Since when the server runs.
     pub started: tokio::time::Instant,
-    domains: Vec<Host>,
-}
-
-/// A served domain.
-#[derive(Clone, Debug)]
-pub struct Host {
-    /// The domain, prepared.
-    pub domain: SmolStr,
-    /// The same as an address.
-    pub jid: Jid,
+    domains: Domains,
 }
 
 /// What is served with what; see [`Hosts`].
@@ -102,17 +98,10 @@ impl Hosts {
     /// Puts the parts together.
     ///
     /// # Errors
-    /// If a configured domain is none.
-    pub fn new(parts: Parts) -> Result<Self, JidError> {
-        let domains = parts
-            .config
-            .hosts
-            .iter()
-            .map(|host| {
-                let jid = Jid::parse(&host.domain)?;
-                Ok(Host { domain: SmolStr::new(jid.domain()), jid })
-            })
-            .collect::<Result<_, _>>()?;
+    /// If a domain is invalid, or used twice.
+    pub fn new(parts: Parts) -> Result<Self, DomainError> {
+        let hosts: Vec<_> = parts.config.hosts.iter().map(|host| host.domain.as_str()).collect();
+        let domains = Domains::new(&hosts, parts.registry.services())?;
         let budgets = Budgets::new(&parts.config, &parts.metrics);
         Ok(Self {
             derivations: Derivations::new(&parts.config.auth),
@@ -136,16 +125,34 @@ impl Hosts {
         })
     }
 
-    /// The served domain with this name.
+    /// The host with this domain. Only a host has accounts: `None` for the domain of a service.
     #[must_use]
-    pub fn get(&self, domain: &str) -> Option<&Host> {
-        self.domains.iter().find(|host| host.domain == domain)
+    pub fn host(&self, domain: &str) -> Option<&Host> {
+        self.domains.host(domain)
     }
 
-    /// All served domains, in the order of the configuration; there is at least one.
+    /// All hosts, in the order of the configuration. There is at least one.
     #[must_use]
     pub fn all(&self) -> &[Host] {
-        &self.domains
+        self.domains.hosts()
+    }
+
+    /// The domains of all services, host by host.
+    #[must_use]
+    pub fn services(&self) -> &[ServiceDomain] {
+        self.domains.services()
+    }
+
+    /// Whether this server answers for the domain: it is a host's, or a service's.
+    #[must_use]
+    pub fn is_ours(&self, domain: &str) -> bool {
+        self.domains.is_ours(domain)
+    }
+
+    /// Where this address lives.
+    #[must_use]
+    pub fn destination(&self, to: &Jid) -> Destination<'_> {
+        self.domains.destination(to)
     }
 
     /// An account was made or removed: what is remembered of this address may not be true any more.

@@ -1,10 +1,12 @@
 //! What has no order: who answers which request, what is announced where.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::Cx;
 use super::command::Command;
+use super::{Cx, Service};
 use crate::config::Config;
 use crate::payload::data_form::Form;
 use crate::stanza::{Iq, IqKind, StanzaError};
@@ -97,6 +99,7 @@ pub struct Registry {
     identities: Vec<(Scope, Identity)>,
     manifests: Vec<&'static Manifest>,
     commands: Vec<&'static dyn Command>,
+    services: Vec<Arc<dyn Service>>,
 }
 
 impl Registry {
@@ -247,6 +250,18 @@ impl Registry {
     #[must_use]
     pub fn commands(&self) -> &[&'static dyn Command] {
         &self.commands
+    }
+
+    /// Enters a service. It gets a domain below each host.
+    pub fn service(&mut self, service: Arc<dyn Service>) -> &mut Self {
+        self.services.push(service);
+        self
+    }
+
+    /// The services.
+    #[must_use]
+    pub fn services(&self) -> &[Arc<dyn Service>] {
+        &self.services
     }
 
     /// What the modules are.

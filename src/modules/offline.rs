@@ -272,7 +272,7 @@ fn as_redelivery(
         return None;
     };
     if is_late {
-        message.content.add(&delay::delay(&hosts.get(user.domain())?.jid, waiting.at));
+        message.content.add(&delay::delay(&hosts.host(user.domain())?.jid, waiting.at));
     }
     if waiting.archived {
         let id = hosts.message_ids.write(waiting.id);

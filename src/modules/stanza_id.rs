@@ -41,9 +41,9 @@ pub fn remove_forged_delay(cx: &Cx<'_>, presence: &mut Presence) {
     presence.content.remove(|child| is_our_delay(cx, child));
 }
 
-/// In the name of a domain of ours, the sender's or another.
+/// A delay in the name of one of our domains, the sender's or another.
 fn is_our_delay(cx: &Cx<'_>, child: &ElementRef<'_>) -> bool {
     let from = || child.attr("from").and_then(|from| Jid::parse(&from).ok());
-    let is_ours = |from: Jid| cx.hosts.get(from.domain()).is_some_and(|host| host.jid == from);
+    let is_ours = |from: Jid| cx.hosts.is_ours(from.as_str());
     child.is(delay::NS, "delay") && from().is_some_and(is_ours)
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::own_account;
-use crate::host::{Cx, Halt, Origin, Registry, Scope};
+use crate::host::{Cx, Halt, Origin, Registry, Scope, ServiceDomain};
 use crate::jid::{BareJid, FullJid};
 use crate::modules::{blocking, last_activity};
 use crate::stanza::{Condition, Iq, IqKind, Stanza};
@@ -26,6 +26,16 @@ pub async fn leaves(cx: &mut Cx<'_>, mut iq: Iq) -> Result<(), Halt> {
 /// For a domain of ours: the server answers.
 pub async fn for_host(cx: &mut Cx<'_>, iq: Iq) -> Result<(), Halt> {
     answer(cx, Scope::Host, iq).await
+}
+
+/// For a service, or an address at its domain. An answer to a request of the service is dropped.
+pub async fn for_service(cx: &mut Cx<'_>, at: &ServiceDomain, iq: Iq) -> Result<(), Halt> {
+    if !iq.is_request() {
+        return Ok(());
+    }
+    let reply = at.service.request(cx, at, &iq).await?;
+    cx.outbox.answer(Stanza::Iq(iq.result(reply)));
+    Ok(())
 }
 
 /// For an account: the server answers on its behalf (RFC 6121 §8.5.2.1.3).

@@ -2,11 +2,13 @@
 //!
 //! What then happens to it is told by [`message`], [`presence`] and [`iq`], from top to bottom.
 
+mod arrive;
 pub mod bounce;
 pub mod iq;
 pub mod message;
 pub mod presence;
 pub mod probe;
+mod remote;
 mod send_presence;
 mod session_end;
 pub mod subscription;
@@ -15,25 +17,13 @@ pub use session_end::session_ended;
 
 use smallvec::SmallVec;
 
-use crate::host::{Cx, Halt, Host, Hosts, Keeping, Origin, Outbox, not_stored};
-use crate::jid::{BareJid, FullJid, Jid};
+use arrive::arrive;
+
+use crate::host::{Cx, Hosts, Keeping, Origin, Outbox, not_stored};
 use crate::modules::offline::{self, ReadAhead};
 use crate::session::SessionRef;
 use crate::stanza::{Condition, Head, Stanza};
 use crate::storage::{Handled, Receipt, StorageError};
-
-/// Where an address lives.
-#[derive(Debug)]
-pub enum Destination<'a> {
-    /// An account of ours, or what looks like one.
-    Account(&'a Host, BareJid),
-    /// Another server, or nowhere.
-    Elsewhere,
-    /// A domain of ours.
-    Host(&'a Host),
-    /// A session of an account of ours, or what looks like one.
-    Session(&'a Host, FullJid),
-}
 
 /// A stanza of one of our clients that was carried to the end.
 #[derive(Debug)]
@@ -62,7 +52,7 @@ pub async fn from_client(
     stanza.head_mut().from = Some(session.jid().clone().into_jid());
     let copy = stanza.clone(); // a few reference counts; it is there if it must be bounced
     let mut keeping = Keeping::of(&stanza, handled);
-    if let Some(host) = hosts.get(session.jid().domain()) {
+    if let Some(host) = hosts.host(session.jid().domain()) {
         let mut outbox = Outbox::default();
         let mut cx = Cx { hosts, host, origin, outbox: &mut outbox, keeping: &mut keeping };
         let user = session.jid().to_bare();
@@ -125,69 +115,6 @@ async fn settle(keeping: Keeping) {
         if let Err(error) = receipt.await {
             tracing::error!(%error, "a message from the server was not stored");
         }
-    }
-}
-
-/// Where an address lives.
-#[must_use]
-pub fn destination<'a>(hosts: &'a Hosts, to: &Jid) -> Destination<'a> {
-    let Some(host) = hosts.get(to.domain()) else { return Destination::Elsewhere };
-    match (to.local(), to.to_full()) {
-        (None, _) => Destination::Host(host),
-        (Some(_), Some(full)) => Destination::Session(host, full),
-        (Some(_), None) => Destination::Account(host, to.to_bare()),
-    }
-}
-
-/// A stanza with a sender and a recipient goes to where the recipient lives.
-async fn arrive(cx: &mut Cx<'_>, stanza: Stanza) -> Result<(), Halt> {
-    let Some(to) = stanza.head().to.clone() else { return Err(Halt::Drop("no recipient")) };
-    let hosts = cx.hosts;
-    let destination = destination(hosts, &to);
-    match (&destination, stanza) {
-        (Destination::Elsewhere, stanza) => elsewhere(cx, &stanza),
-        (Destination::Host(host), Stanza::Iq(iq)) => {
-            iq::for_host(&mut for_host(cx, host), iq).await
-        }
-        // Nobody reads what is sent to a domain.
-        (Destination::Host(_), Stanza::Message(_)) => Err(Condition::ServiceUnavailable.into()),
-        // No room is there: its client would wait for an answer (XEP-0045 §7.2).
-        (Destination::Host(_), Stanza::Presence(presence)) if presence.enters_room() => {
-            Err(Condition::ServiceUnavailable.into())
-        }
-        (Destination::Host(_), Stanza::Presence(_)) => Err(Halt::Drop("presence to the domain")),
-        (Destination::Account(host, user), Stanza::Iq(iq)) => {
-            iq::for_account(&mut for_host(cx, host), user, iq).await
-        }
-        (Destination::Session(host, full), Stanza::Iq(iq)) => {
-            iq::for_session(&mut for_host(cx, host), full, iq).await
-        }
-        (Destination::Account(host, user), Stanza::Message(message)) => {
-            message::arrives(&mut for_host(cx, host), user, None, message).await
-        }
-        (Destination::Session(host, full), Stanza::Message(message)) => {
-            message::arrives(&mut for_host(cx, host), &full.to_bare(), Some(full), message).await
-        }
-        (Destination::Account(host, user), Stanza::Presence(presence)) => {
-            presence::arrives(&mut for_host(cx, host), user, None, presence).await
-        }
-        (Destination::Session(host, full), Stanza::Presence(presence)) => {
-            presence::arrives(&mut for_host(cx, host), &full.to_bare(), Some(full), presence).await
-        }
-    }
-}
-
-/// The same context, on the domain that is concerned now.
-fn for_host<'b>(cx: &'b mut Cx<'_>, host: &'b Host) -> Cx<'b> {
-    Cx { hosts: cx.hosts, host, origin: cx.origin, outbox: cx.outbox, keeping: cx.keeping }
-}
-
-/// Nothing leaves this server yet. A client that sends something itself is told; what we send on
-/// its behalf (a broadcast to a contact elsewhere) is silent.
-fn elsewhere(cx: &Cx<'_>, _: &Stanza) -> Result<(), Halt> {
-    match cx.origin {
-        Origin::Client(_) => Err(Condition::RemoteServerNotFound.into()),
-        Origin::Internal => Err(Halt::Drop("remote server not found")),
     }
 }
 

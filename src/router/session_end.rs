@@ -30,7 +30,7 @@ pub async fn session_ended(hosts: &Hosts, session: &SessionRef, unread: Unread) 
 /// Tells all who see a session that it has ended. `false` if the store fails, so that it is unknown
 /// who they are: then nobody has been told.
 async fn tell_end(hosts: &Hosts, session: &SessionRef) -> bool {
-    let Some(host) = hosts.get(session.jid().domain()) else { return true };
+    let Some(host) = hosts.host(session.jid().domain()) else { return true };
     let origin = Origin::Internal;
     let (mut outbox, mut keeping) = (Outbox::default(), Keeping::default());
     let mut cx = Cx { hosts, host, origin: &origin, outbox: &mut outbox, keeping: &mut keeping };

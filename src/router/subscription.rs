@@ -3,9 +3,8 @@
 
 use std::sync::Arc;
 
-use super::Destination;
 use super::send_presence::{self, send};
-use crate::host::{Cx, Halt};
+use crate::host::{Cx, Destination, Halt};
 use crate::jid::{BareJid, Jid};
 use crate::modules::roster::{self, Changed};
 use crate::roster::subscription::Way;
@@ -54,9 +53,10 @@ pub async fn leaves(
 /// Whether anybody is there who could read what is sent to this address. Of an account of ours
 /// nothing is told.
 fn reachable(cx: &Cx<'_>, to: &Jid) -> Result<(), Condition> {
-    match super::destination(cx.hosts, to) {
-        Destination::Elsewhere => Err(Condition::RemoteServerNotFound),
-        Destination::Host(_) => Err(Condition::ServiceUnavailable), // RFC 6121 §8.4
+    match cx.hosts.destination(to) {
+        Destination::Remote => Err(Condition::RemoteServerNotFound),
+        // RFC 6121 §8.4
+        Destination::Host(_) | Destination::Service(_) => Err(Condition::ServiceUnavailable),
         Destination::Account(..) | Destination::Session(..) => Ok(()),
     }
 }
