@@ -119,6 +119,11 @@ ARCHIVE_ROWS = [
     Row("acknowledgement, median ms", "acks", "latency_p50_ms", "{:.1f}", -1),
     Row("acknowledgement, 99th percentile ms", "acks", "latency_p99_ms", "{:.1f}", -1),
     Row("acknowledgement, maximum ms", "acks", "latency_max_ms", "{:.1f}", -1),
+    Row("at that rate, sender to recipient, median ms", "acks", "arrival_p50_ms", "{:.1f}", -1),
+    Row("at that rate, sender to recipient, 99th percentile ms", "acks", "arrival_p99_ms", "{:.1f}",
+        -1),
+    Row("at that rate, us of server CPU for a message", "acks", "server_cpu_us_per_message",
+        "{:.0f}", -1),
     Row("acknowledgement, server's share of its core", "acks", "server_cpu_share", "{:.0%}"),
 ]
 

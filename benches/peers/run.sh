@@ -5,7 +5,8 @@
 #   benches/peers/run.sh [--quick] [--rounds N] [--servers NAME,…] [--only MODE,…]
 #                        [--directory DIR] [--output FILE] [--json FILE]
 #
-# Servers: waxwing (without budgets), waxwing-budgets (with those that are set by default), prosody,
+# Servers: waxwing (without budgets), waxwing-budgets (with those that are set by default),
+# waxwing-before (another build, which $WAXWING_BEFORE names, side by side with this one), prosody,
 # ejabberd, and with storage that does not sync before it answers prosody-internal and
 # ejabberd-mnesia (with an archive only). Modes: logins, chat, idle, archived,
 # archived-sm, pages, offline, acks. Everything is measured unless something is named.
@@ -60,6 +61,10 @@ case ",$servers," in *,waxwing,* | *,waxwing-budgets,*)
         cargo build --release --bin waxwing
         WAXWING=$target/release/waxwing
     fi
+    ;;
+esac
+case ",$servers," in *,waxwing-before,*)
+    : "${WAXWING_BEFORE:?must name another build of waxwing}"
     ;;
 esac
 ulimit -n 8192

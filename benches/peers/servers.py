@@ -121,6 +121,8 @@ class Waxwing(Server):
     """Without budgets, like the peers, which have none."""
 
     name = "waxwing"
+    # The environment variable that names the program.
+    variable = "WAXWING"
     keeps = "SQLite, WAL, FULL"
     budgets = (
         "[budgets]\ntraffic_per_account = 0\ntraffic_per_address = 0\n"
@@ -130,7 +132,7 @@ class Waxwing(Server):
     @classmethod
     def knows(cls, section):
         done = subprocess.run(
-            [os.environ["WAXWING"], "config", "explain"], capture_output=True, text=True
+            [os.environ[cls.variable], "config", "explain"], capture_output=True, text=True
         )
         return f"[{section}]" in done.stdout
 
@@ -139,7 +141,7 @@ class Waxwing(Server):
         return cls.knows("archive")
 
     def prepare(self):
-        self.program = str(pathlib.Path(os.environ["WAXWING"]).resolve())
+        self.program = str(pathlib.Path(os.environ[self.variable]).resolve())
         archive = f"[archive]\nenabled = {str(self.archive).lower()}\n"
         self.config = self.folder / "waxwing.toml"
         self.config.write_text(
@@ -170,6 +172,13 @@ class WaxwingBudgets(Waxwing):
 
     name = "waxwing-budgets"
     budgets = ""
+
+
+class WaxwingBefore(Waxwing):
+    """Another build of Waxwing, to compare with."""
+
+    name = "waxwing-before"
+    variable = "WAXWING_BEFORE"
 
 
 class Prosody(Server):
@@ -369,6 +378,6 @@ def package_version(package):
 
 SERVERS = {
     each.name: each for each in (
-        Waxwing, WaxwingBudgets, Prosody, Ejabberd, ProsodyInternal, EjabberdMnesia,
+        Waxwing, WaxwingBudgets, WaxwingBefore, Prosody, Ejabberd, ProsodyInternal, EjabberdMnesia,
     )
 }

@@ -1,4 +1,5 @@
-//! `acks`: how long a client waits until the server has taken its message over (XEP-0198).
+//! `acks`: how long a client waits until the server has taken its message over (XEP-0198), and how long
+//! the message is on its way to its recipient.
 //!
 //! The load is fixed and does not wait for answers: a server that is slow for a moment gets
 //! messages all the same, and their waiting counts.
@@ -46,9 +47,13 @@ pub(crate) async fn run(target: Rc<Target>, meter: Meter, args: Args) -> anyhow:
     drop(pairs);
     let mut report = Report::default();
     report.add("messages", micros.len() as f64);
-    report.add_cpu(elapsed, before, after);
+    let server_cpu = report.add_cpu(elapsed, before, after);
     report.add("messages_per_second", micros.len() as f64 / elapsed.as_secs_f64());
+    if let Some(cpu) = server_cpu {
+        report.add("server_cpu_us_per_message", cpu * 1e6 / micros.len() as f64);
+    }
     report.add_latencies(micros);
+    report.add_arrivals(plan.take_arrivals());
     report.add_memory(after);
     Ok(report)
 }

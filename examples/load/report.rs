@@ -43,15 +43,24 @@ impl Report {
     }
 
     /// Median, 99th percentile and maximum of times in microseconds.
-    pub(crate) fn add_latencies(&mut self, mut micros: Vec<u32>) {
+    pub(crate) fn add_latencies(&mut self, micros: Vec<u32>) {
+        self.add_ranks(["latency_p50_ms", "latency_p99_ms", "latency_max_ms"], micros);
+    }
+
+    /// The same of the times from sender to recipient.
+    pub(crate) fn add_arrivals(&mut self, micros: Vec<u32>) {
+        self.add_ranks(["arrival_p50_ms", "arrival_p99_ms", "arrival_max_ms"], micros);
+    }
+
+    fn add_ranks(&mut self, names: [&'static str; 3], mut micros: Vec<u32>) {
         if micros.is_empty() {
             return;
         }
         micros.sort_unstable();
-        let rank = |percent: usize| f64::from(micros[(micros.len() - 1) * percent / 100]) / 1000.0;
-        self.add("latency_p50_ms", rank(50));
-        self.add("latency_p99_ms", rank(99));
-        self.add("latency_max_ms", rank(100));
+        for (name, percent) in names.into_iter().zip([50, 99, 100]) {
+            let rank = micros[(micros.len() - 1) * percent / 100];
+            self.add(name, f64::from(rank) / 1000.0);
+        }
     }
 
     pub(crate) fn to_json(&self) -> Value {

@@ -62,13 +62,21 @@ pub(crate) struct Plan {
     deadline: Instant,
     left: Cell<u64>,
     manner: Manner,
+    /// Microseconds from writer to reader, of all that have arrived.
+    arrivals: RefCell<Vec<u32>>,
 }
 
 impl Plan {
     /// `messages` of all pairs together, none sent later than `time` from now.
     pub(crate) fn new(messages: u64, time: Duration, manner: Manner) -> Self {
         let started = Instant::now();
-        Self { started, deadline: started + time, left: Cell::new(messages), manner }
+        let (left, arrivals) = (Cell::new(messages), RefCell::default());
+        Self { started, deadline: started + time, left, manner, arrivals }
+    }
+
+    /// Takes the times from writer to reader, in microseconds.
+    pub(crate) fn take_arrivals(&self) -> Vec<u32> {
+        self.arrivals.take()
     }
 
     /// Takes one message from those that are left.
@@ -137,6 +145,7 @@ impl Pair {
     async fn talk(&mut self, plan: &Plan, place: f64) -> anyhow::Result<Vec<u32>> {
         let flight = Flight::new(plan, self.sent);
         let (reads, writes) = (&mut self.writer.incoming, &self.writer.outgoing);
+        let has_reader = self.reader.is_some();
         tokio::select! {
             failed = acknowledgements(reads, writes, &flight) => {
                 return Err(failed.context("the writer failed"));
@@ -144,7 +153,7 @@ impl Pair {
             failed = receipts(self.reader.as_mut(), &flight) => {
                 return Err(failed.context("the reader failed"));
             }
-            sent = send(writes, &self.to, &flight, place) => sent?,
+            sent = send(writes, &self.to, &flight, place, has_reader) => sent?,
         }
         self.sent = self.sent.wrapping_add(flight.sent.get());
         Ok(flight.micros.into_inner())
@@ -255,6 +264,8 @@ struct Flight<'a> {
     /// When those were written that are not over, oldest first; microseconds of the plan.
     written: RefCell<VecDeque<u64>>,
     micros: RefCell<Vec<u32>>,
+    /// When those were written that have not arrived, oldest first.
+    on_the_way: RefCell<VecDeque<u64>>,
     window: Semaphore,
 }
 
@@ -270,6 +281,7 @@ impl<'a> Flight<'a> {
             questions: Cell::new(0),
             written: RefCell::default(),
             micros: RefCell::default(),
+            on_the_way: RefCell::default(),
             window: Semaphore::new(plan.manner.window as usize),
         }
     }
@@ -290,6 +302,17 @@ impl<'a> Flight<'a> {
         }
     }
 
+    /// Notes that messages have arrived.
+    fn arrived(&self, messages: u32) {
+        self.received.set(self.received.get() + messages);
+        let now = self.plan.now();
+        let mut written = self.on_the_way.borrow_mut();
+        let mut arrivals = self.plan.arrivals.borrow_mut();
+        for at in (0..messages).map_while(|_| written.pop_front()) {
+            arrivals.push((now - at).try_into().unwrap_or(u32::MAX));
+        }
+    }
+
     /// Notes that an `<r/>` is written.
     fn ask(&self) {
         self.asked.set(self.sent.get());
@@ -298,7 +321,13 @@ impl<'a> Flight<'a> {
 }
 
 /// Sends messages as window and pace allow, then waits until all of them are over.
-async fn send(writer: &Outgoing, to: &str, flight: &Flight<'_>, place: f64) -> anyhow::Result<()> {
+async fn send(
+    writer: &Outgoing,
+    to: &str,
+    flight: &Flight<'_>,
+    place: f64,
+    has_reader: bool,
+) -> anyhow::Result<()> {
     let (plan, manner, mut text) = (flight.plan, flight.plan.manner, String::new());
     let managed = manner.until != Until::Received;
     let mut next = manner.pace.map(|pace| plan.started + pace.mul_f64(place));
@@ -324,6 +353,9 @@ async fn send(writer: &Outgoing, to: &str, flight: &Flight<'_>, place: f64) -> a
             flight.ask();
         }
         flight.written.borrow_mut().push_back(now);
+        if has_reader {
+            flight.on_the_way.borrow_mut().push_back(now);
+        }
         write(writer, &text).await?;
     }
     if managed && flight.asked.get() < flight.sent.get() {
@@ -342,27 +374,30 @@ async fn acknowledgements(
     flight: &Flight<'_>,
 ) -> anyhow::Error {
     loop {
-        let come = match reads.read().await {
-            Ok(come) if come.messages == 0 => come,
-            Ok(_) => return anyhow::anyhow!("a message for somebody whom nobody writes to"),
-            Err(error) => return error,
+        // A server may answer before it has handled all. One that does not say more by itself is asked
+        // again, but not as fast as it answers: no client does that.
+        let is_short = flight.acknowledged.get() < flight.asked.get();
+        let patience = if is_short && flight.questions.get() == 0 { ASK_AGAIN } else { NEVER };
+        let come = match tokio::time::timeout(patience, reads.read()).await {
+            Ok(Ok(come)) if come.messages == 0 => come,
+            Ok(Ok(_)) => return anyhow::anyhow!("a message for somebody whom nobody writes to"),
+            Ok(Err(error)) => return error,
+            Err(_) => {
+                flight.ask();
+                match write(writes, ASK).await {
+                    Ok(()) => continue,
+                    Err(error) => return error,
+                }
+            }
         };
         if let Some(h) = come.acknowledged {
             flight.acknowledged.set(h.wrapping_sub(flight.before));
             flight.questions.set(flight.questions.get().saturating_sub(come.answers));
             flight.settle();
         }
-        // A server may answer before it has handled all: then it is asked again.
-        let is_short = flight.acknowledged.get() < flight.asked.get();
-        let answer = if come.is_asked {
-            write(writes, &acknowledgement(reads.handled)).await
-        } else if come.acknowledged.is_some() && is_short && flight.questions.get() == 0 {
-            flight.ask();
-            write(writes, ASK).await
-        } else {
-            Ok(())
-        };
-        if let Err(error) = answer {
+        if come.is_asked
+            && let Err(error) = write(writes, &acknowledgement(reads.handled)).await
+        {
             return error;
         }
     }
@@ -376,7 +411,7 @@ async fn receipts(reader: Option<&mut Side>, flight: &Flight<'_>) -> anyhow::Err
             Ok(come) => come,
             Err(error) => return error,
         };
-        flight.received.set(flight.received.get() + come.messages);
+        flight.arrived(come.messages);
         flight.settle();
         if come.is_asked
             && let Err(error) = reader.write(&acknowledgement(reader.incoming.handled)).await
@@ -433,6 +468,9 @@ pub(crate) async fn warm_up(pairs: Vec<Pair>, manner: Manner) -> anyhow::Result<
     Ok(talk(pairs, &Rc::new(plan)).await?.0)
 }
 
+/// After an answer that says less than was asked.
+const ASK_AGAIN: Duration = Duration::from_millis(100);
+const NEVER: Duration = Duration::from_secs(3600);
 const ASK: &str = "<r xmlns='urn:xmpp:sm:3'/>";
 const WARM_MESSAGES: u64 = 20;
 const WARM_TIME: Duration = Duration::from_secs(10);

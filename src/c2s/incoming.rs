@@ -115,10 +115,12 @@ impl Incoming<'_> {
         match root.name() {
             "enable" => self.enable(root).await?,
             // To one who has not enabled what he asks about, there is nothing to say.
-            "r" if self.session.link(|link| link.is_managed()) => {
-                self.pending.answer(self.session);
+            "r" => {
+                if self.session.link(|link| link.is_managed()) {
+                    self.pending.answer(self.session);
+                }
+                return Ok(());
             }
-            "r" => {}
             "a" => {
                 let h = root.attr("h").and_then(|h| h.parse().ok());
                 let h =
