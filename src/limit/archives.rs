@@ -1,9 +1,9 @@
-//! The budget of archives that are read (XEP-0313). The turns themselves are the storage's.
+//! The budget of archive queries (XEP-0313). The storage schedules the queries.
 
 use super::budget::{About, Action, Rule, Scope, Tally};
 use crate::metrics::Metrics;
 
-/// What there is to know about it.
+/// The description of the budget.
 pub(super) const ABOUT: About = About {
     name: "archives",
     unit: "statements of the database at the same time",
@@ -19,7 +19,7 @@ pub(super) const ABOUT: About = About {
     ],
 };
 
-/// Counts those who wait for a turn.
+/// Counts queries that wait.
 #[must_use]
 pub fn archive_turns(metrics: &Metrics) -> Tally {
     Tally::new(&ABOUT, metrics)

@@ -1,82 +1,81 @@
-//! Budgets: what many share is shared by rule. One account, or one address, cannot take all of it.
+//! Budgets: rules for sharing resources. No account and no address can use up what many share.
 //!
-//! A budget has a name, a unit, and a bound for an account, for an address (of IPv6: its /64), and
-//! for all together. Who is over it is first delayed (back-pressure), then gets an error, and at last
-//! is closed. Each such action is counted by the metric `budget_actions`.
+//! A budget has a name, a unit, and a limit for an account, for an address (an IPv6 /64), and for all
+//! together. A client that exceeds a limit is first delayed (back-pressure), then gets an error, and
+//! finally loses its connection. The metric `budget_actions` counts each such action.
 //!
-//! There are two kinds. A [`Rate`] bounds how much happens in a second: its buckets fill all the time,
-//! and what is left unused for up to `budgets.burst` may be used at once. A [`Level`] bounds how much
-//! is held now: what is held is given back when its [`Held`] is dropped.
+//! There are two kinds. A [`Rate`] limits how much happens in a second: its buckets fill continuously, and
+//! an amount that was unused for up to `budgets.burst` may be used at once. A [`Level`] limits how much is
+//! held at the same time: dropping a [`Held`] gives its amount back.
 //!
-//! # How to join
+//! # How to add a resource
 //!
-//! 1. Write an [`About`] in a file of this folder, and enter it in `ALL` in `mod.rs`. From there come
-//!    `docs/budgets.md` and the series of the metrics.
-//! 2. Add the options to `[budgets]` (`src/config/budgets.rs`): `NAME_per_account`, and so on. 0 means
-//!    that there is no bound.
-//! 3. Make a `Rate` or a `Level` a field of `Budgets` in `mod.rs`. `Budgets::apply` gives it its bounds,
-//!    at the start and at each reload.
-//! 4. Who uses the resource asks for its [`Share`] or [`Held`] once, when its session begins, and keeps
-//!    it. From then on nothing is looked up: [`Share::take`] says how long to wait, [`Held::set`] notes
-//!    what is held.
+//! 1. Write an [`About`] in a file of this folder, and add it to `ALL` in `mod.rs`. `docs/budgets.md` and
+//!    the series of the metrics are made from that list.
+//! 2. Add the options to `[budgets]` (`src/config/budgets.rs`): `NAME_per_account`, and so on. 0 means no
+//!    limit.
+//! 3. Add a `Rate` or a `Level` as a field to `Budgets` in `mod.rs`. `Budgets::apply` sets its limits, at
+//!    the start and at each reload.
+//! 4. Ask for a [`Share`] or a [`Held`] once, when a session begins, and keep it. After that nothing is
+//!    looked up: [`Share::take`] returns how long to wait, [`Held::set`] sets the amount that is held.
 //!
-//! A resource whose amount is known elsewhere, for example in the database, needs neither of the
-//! two: it has an `About` and a [`Tally`], and counts there what it refuses.
+//! A resource whose amount is known elsewhere, for example in the database, needs neither of the two. It
+//! has an `About` and a [`Tally`], which counts what is refused.
 //!
-//! Strangers choose the keys. So there is a bound on how many keys are remembered (`keyed.rs`).
+//! Clients choose the keys, so the number of keys that are remembered is limited (`keyed.rs`).
 
 use crate::metrics::Metrics;
 
-/// What there is to know about a budget.
+/// The description of a budget.
 #[derive(Debug)]
 pub struct About {
-    /// Its name: the first label of the metrics.
+    /// The name, which is also the first label of the metrics.
     pub name: &'static str,
-    /// What is counted, in words.
+    /// The unit, in words.
     pub unit: &'static str,
     /// One sentence for administrators.
     pub text: &'static str,
-    /// Whose sums are bounded, by which option, and what is done about it.
+    /// The limits: whose sum, which option, and which actions.
     pub rules: &'static [Rule],
 }
 
-/// One bound of a budget.
+/// One limit of a budget.
 #[derive(Debug)]
 pub struct Rule {
-    /// Whose sum is bounded.
+    /// Whose sum is limited.
     pub scope: Scope,
-    /// The option that sets the bound.
+    /// The option that sets the limit.
     pub option: &'static str,
-    /// What happens to who is over it, in this order.
+    /// The actions when the limit is exceeded, in this order.
     pub actions: &'static [Action],
 }
 
-/// Whose sum is bounded.
+/// Whose sum is limited.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Scope {
-    /// An account: all of its sessions together.
+    /// An account, with all of its sessions together.
     Account,
-    /// An address: of IPv4 itself, of IPv6 its /64.
+    /// An IPv4 address or an IPv6 /64.
     Address,
-    /// Everybody together.
+    /// All together.
     All,
-    /// One session, so that an account's other sessions get their part of what it may use.
+    /// One session, so that the other sessions of the account get their part.
     Session,
 }
 
-/// What happens to who is over a budget.
+/// What happens when a limit is exceeded.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Action {
     /// The connection or the stream is closed.
     Close,
-    /// What is asked for is done later.
+    /// The request is carried out later.
     Delay,
-    /// What is asked for is refused.
+    /// The request is refused.
     Error,
 }
 
 impl Scope {
-    /// As in the metrics.
+    /// The word in the metrics.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -89,7 +88,7 @@ impl Scope {
 }
 
 impl Action {
-    /// As in the metrics.
+    /// The word in the metrics.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -100,7 +99,7 @@ impl Action {
     }
 }
 
-/// Counts what a budget does. Cheap to clone.
+/// Counts the actions of a budget. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Tally {
     about: &'static About,
@@ -108,7 +107,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// All series of the budget are shown from now on, at zero.
+    /// Shows all series of the budget from now on, at zero.
     #[must_use]
     pub fn new(about: &'static About, metrics: &Metrics) -> Self {
         let this = Self { about, metrics: metrics.clone() };
@@ -120,7 +119,7 @@ impl Tally {
         this
     }
 
-    /// Somebody is over the budget, and this is done about it.
+    /// Counts an action.
     pub fn count(&self, scope: Scope, action: Action) {
         self.metrics.budget_actions.inc(self.labels(scope, action));
     }

@@ -1,4 +1,4 @@
-//! The budgets of what clients send: bytes, and the work that they set going.
+//! The budgets of what clients send: bytes, and the work that their stanzas cause.
 
 use std::net::IpAddr;
 
@@ -6,7 +6,7 @@ use super::budget::{About, Action, Rule, Scope};
 use super::rate::{Rate, Share, Wait};
 use crate::jid::BareJid;
 
-/// Bytes.
+/// The description of the budget of bytes.
 pub(super) const TRAFFIC: About = About {
     name: "traffic",
     unit: "bytes a second",
@@ -30,7 +30,7 @@ pub(super) const TRAFFIC: About = About {
     ],
 };
 
-/// Work.
+/// The description of the budget of work.
 pub(super) const WORK: About = About {
     name: "work",
     unit: "steps a second",
@@ -55,7 +55,7 @@ pub(super) const WORK: About = About {
     ],
 };
 
-/// What one client with a session may send. It is made when a connection gets its session.
+/// The shares of one client with a session. Made when a connection gets its session.
 #[derive(Debug)]
 pub struct Client {
     traffic: Share,
@@ -72,18 +72,18 @@ impl Client {
         Self { traffic: traffic.exempt(), work: work.exempt() }
     }
 
-    /// So many bytes were read. Answers how long to wait before more are.
+    /// Counts bytes that were read. Returns how long to wait before more are read.
     pub fn read(&self, bytes: usize) -> Option<Pause<'_>> {
         pause(&self.traffic, bytes as u64)
     }
 
-    /// So many steps were done. Answers how long to wait before more are.
+    /// Counts steps of work. Returns how long to wait before more are done.
     pub fn worked(&self, steps: u32) -> Option<Pause<'_>> {
         pause(&self.work, u64::from(steps))
     }
 }
 
-/// A client is to wait, or is to go if that would take too long.
+/// A client must wait, or lose its connection if that would take too long.
 #[derive(Debug)]
 pub struct Pause<'a> {
     share: &'a Share,
@@ -91,9 +91,9 @@ pub struct Pause<'a> {
 }
 
 impl Pause<'_> {
-    /// How long. `None`: for so long that the stream is to be closed instead.
+    /// How long to wait. `None`: it would take so long that the stream must be closed instead.
     ///
-    /// It is counted as what it is.
+    /// The call counts the action.
     #[must_use]
     pub fn time(&self) -> Option<std::time::Duration> {
         let is_long = self.wait.time > LONGEST;

@@ -1,4 +1,4 @@
-//! The budget of connections: so many from one address, so many in all.
+//! The budget of connections: a limit for each address and a limit for all.
 
 use std::net::IpAddr;
 
@@ -6,7 +6,7 @@ use super::budget::{About, Action, Rule, Scope};
 use super::held::{Bounds, Held, Level};
 use crate::metrics::Metrics;
 
-/// What there is to know about it.
+/// The description of the budget.
 pub(super) const ABOUT: About = About {
     name: "connections",
     unit: "connections",
@@ -21,31 +21,31 @@ pub(super) const ABOUT: About = About {
     ],
 };
 
-/// Bounds the connections, in all and from each address. Cheap to clone.
+/// Limits the connections, in all and from each address. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Connections(Level);
 
-/// A connection that may be, and is counted until this is dropped.
+/// A permitted connection. It is counted until this is dropped.
 #[derive(Debug)]
 pub struct Permit(#[expect(dead_code, reason = "its drop is what counts")] Held);
 
 impl Connections {
-    /// Without bounds, until [`Connections::set`].
+    /// No limits, until [`Connections::set`].
     #[must_use]
     pub fn new(metrics: &Metrics) -> Self {
         Self(Level::new(&ABOUT, metrics))
     }
 
-    /// At most `all` together and `per_address` from each address. Connections that stand remain.
+    /// At most `all` together and `per_address` from each address. Existing connections remain.
     pub fn set(&self, all: usize, per_address: usize) {
         let (all, address) = (Some(all as u64), Some(per_address as u64));
         self.0.set(Bounds { account: None, address, all });
     }
 
-    /// Counts one more connection from there. Without an address it counts in all only.
+    /// Counts one more connection from this address. Without an address, it counts only towards all.
     ///
     /// # Errors
-    /// Whose sum is used up; then nothing is counted but the refusal.
+    /// The scope whose limit is reached. Then only the refusal is counted.
     pub fn permit(&self, address: Option<IpAddr>) -> Result<Permit, Scope> {
         let held = self.0.holder(None, address);
         match held.try_add(1) {
@@ -57,7 +57,7 @@ impl Connections {
         }
     }
 
-    /// How many there are now.
+    /// How many connections there are now.
     #[must_use]
     pub fn open(&self) -> u64 {
         self.0.all()

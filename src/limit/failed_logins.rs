@@ -1,18 +1,17 @@
-//! The budget of guesses: logins that fail, by address and by account.
+//! The budget of failed logins: a defence against guessing passwords, by address and by account.
 //!
-//! The thing one would get wrong: a brake that can be turned against the owner of an account, or that
-//! each connection waits for alone. So all connections wait in the same two lines, one of the address
-//! and one of the account. A wrong password takes a place in both, whether its client waits for
-//! the answer or not; a right one waits as long as a wrong one would, and takes no place. Whoever would
-//! have to wait for too long is refused, right or wrong (`temporary-auth-failure`). So nobody learns of
-//! more guesses than there are places.
+//! Two mistakes are easy to make here: a delay that an attacker can turn against the owner of an account,
+//! and a delay that each connection waits for on its own. So all logins wait in the same two queues, one
+//! for the address and one for the account. A wrong password takes a place in both queues, whether its
+//! client waits for the answer or not. A right password waits as long as a wrong one would, and takes no
+//! place. A login that would wait too long is refused, right or wrong (`temporary-auth-failure`). So an
+//! attacker gets no more answers than there are places.
 //!
-//! From an address where a login to this account succeeded within a week, only the failures of
-//! that pair count: the owner at home notices no attack from elsewhere. An account has two lines: one
-//! for addresses that have failed more than a few times lately, and one for all others. So the owner
-//! who comes from a new address does not stand behind those who guess all the time. A success speaks
-//! for its own pair of address and account, nothing else. Unknown accounts count like others, so nothing
-//! can be learnt about who exists.
+//! If a login to an account succeeded from an address within a week, only the failures of that pair count:
+//! the owner at home notices no attack from elsewhere. An account has two queues: one for addresses that
+//! have failed more than a few times recently, and one for all others. So an owner at a new address does
+//! not wait behind attackers. A success counts only for its own pair of address and account. Unknown
+//! accounts count like others, so nobody can learn which accounts exist.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -25,7 +24,7 @@ use super::origin::Origin;
 use super::rate::{Bucket, BucketClock};
 use crate::metrics::Metrics;
 
-/// What there is to know about it.
+/// The description of the budget.
 pub(super) const ABOUT: About = About {
     name: "guesses",
     unit: "failed logins a minute",
@@ -45,7 +44,7 @@ pub(super) const ABOUT: About = About {
     ],
 };
 
-/// The lines in which logins wait.
+/// The queues in which logins wait.
 #[derive(Debug)]
 pub struct Guesses {
     tally: Tally,
@@ -53,45 +52,45 @@ pub struct Guesses {
     costs: ArcSwap<Costs>,
     addresses: Keyed<Origin, Address>,
     accounts: Keyed<Box<str>, Account>,
-    /// Those that have succeeded.
+    /// Pairs of address and account whose login has succeeded.
     pairs: Keyed<(Origin, Box<str>), Pair>,
 }
 
-/// How long a guess takes. Zero: there is no bound.
+/// How long a failed login takes. Zero: there is no limit.
 #[derive(Clone, Copy, Debug, Default)]
 struct Costs {
     address: Duration,
     account: Duration,
 }
 
-/// Too many wait already.
+/// Too many logins wait already.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct TooMany;
 
 #[derive(Debug, Default)]
 struct Address {
     line: Bucket,
-    /// What it has failed lately, for longer than its line remembers.
+    /// The recent failures of the address, for longer than its queue remembers.
     lately: Bucket,
 }
 
 #[derive(Debug, Default)]
 struct Account {
-    /// Of addresses that have not failed often lately.
+    /// The queue for addresses with few recent failures.
     quiet: Bucket,
-    /// Of the others.
+    /// The queue for all other addresses.
     loud: Bucket,
 }
 
 #[derive(Debug, Default)]
 struct Pair {
     line: Bucket,
-    /// Until when it is trusted: a bucket, since that is a moment.
+    /// The time until which the pair is trusted. It is a bucket, which is a point in time.
     trusted: Bucket,
 }
 
 impl Guesses {
-    /// Nobody has failed yet. Without bounds, until [`Guesses::set`].
+    /// No failures, and no limits until [`Guesses::set`].
     #[must_use]
     pub fn new(metrics: &Metrics) -> Self {
         Self {
@@ -104,7 +103,7 @@ impl Guesses {
         }
     }
 
-    /// So many in a minute, in the long run. 0: no bound.
+    /// At most so many failures in a minute, in the long run. 0: no limit.
     pub fn set(&self, per_account: u32, per_address: u32) {
         let cost = |per_minute: u32| match per_minute {
             0 => Duration::ZERO,
@@ -114,14 +113,14 @@ impl Guesses {
         self.costs.store(Costs { address, account }.into());
     }
 
-    /// A login has come to its end, right or wrong: how long its answer is to wait. `account` is the
-    /// bare JID as text, normalized; `None` if it is not known. No answer waits for more than `longest`.
+    /// A login was checked. Returns how long its answer must wait. `account`: the normalised bare JID as
+    /// text; `None` if it is unknown. No answer waits longer than `longest`.
     ///
-    /// `by_address`: it counts against the address, too (`auth.slow_addresses`).
+    /// `by_address`: the login counts against the address, too (`auth.slow_addresses`).
     ///
     /// # Errors
-    /// If it would have to wait for too long. Then it is to be answered with a temporary failure,
-    /// whatever has come out.
+    /// If it would have to wait too long. Then the answer must be a temporary failure, whatever the result
+    /// of the check was.
     pub fn answer(
         &self,
         address: IpAddr,
@@ -139,7 +138,7 @@ impl Guesses {
                 Some(line.wait_for(now, cost, cost * AT_ONCE)).filter(|wait| *wait <= longest)
             }
         };
-        // A phone with an old password slows itself down, not the house in which it is.
+        // A phone with an old password slows itself down, not all devices behind its address.
         if let Some(pair) = account.and_then(|account| self.trusted(origin, account, now)) {
             let wait = take(&pair.line, costs.address);
             return self.counted(wait, Scope::Address);
@@ -165,8 +164,8 @@ impl Guesses {
         Ok(of_address.max(self.counted(wait, Scope::Account)?))
     }
 
-    /// So many from this address wait that one more would be refused: its login need not be looked
-    /// at. As long as the account is not known.
+    /// Whether so many logins from this address wait that one more would be refused, so that it need not
+    /// be checked. For logins whose account is not known yet.
     #[must_use]
     pub fn is_full(&self, address: IpAddr, longest: Duration) -> bool {
         let cost = self.costs.load().address;
@@ -181,7 +180,7 @@ impl Guesses {
         is_full
     }
 
-    /// A login succeeded.
+    /// Records that a login succeeded.
     pub fn note_success(&self, address: IpAddr, account: &str) {
         let now = self.clock.now();
         let pair = self.pairs.get(&(Origin::of(address), Box::from(account)), now);
@@ -190,7 +189,7 @@ impl Guesses {
         pair.trusted.take(now, TRUST, Duration::ZERO);
     }
 
-    /// A pair that is known from a success.
+    /// The pair, if its login has succeeded before.
     fn trusted(&self, origin: Origin, account: &str, now: u64) -> Option<std::sync::Arc<Pair>> {
         let pair = self.pairs.find(&(origin, Box::from(account)))?;
         (pair.trusted.until() > now).then_some(pair)
@@ -230,13 +229,13 @@ impl Forget for Pair {
     }
 }
 
-/// Failures that cost no time: a slip, and a second one.
+/// Failures that cause no delay: a typing error, and a second one.
 const AT_ONCE: u32 = 5;
-/// After this time a failure is not counted among those that an address has had lately.
+/// For so long a failure counts as recent.
 const LATELY: Duration = Duration::from_secs(20 * 60);
-/// So many of them do not make an address loud.
+/// An address with more recent failures goes to the other queue of an account.
 const FEW: u32 = 3;
-/// More are not counted, so that an address is quiet again after some hours.
+/// More failures are not counted, so that the address leaves the other queue after some hours.
 const MOST_LATELY: u32 = 24;
 const MINUTE: Duration = Duration::from_secs(60);
 const TRUST: Duration = Duration::from_secs(7 * 24 * 60 * 60);

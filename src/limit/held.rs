@@ -1,4 +1,4 @@
-//! Budgets of what is held: so much at the same time.
+//! Budgets of what is held at the same time.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::keyed::{Forget, Keyed};
 use super::origin::Origin;
 use crate::metrics::Metrics;
 
-/// The bounds of a level. `None`: no bound.
+/// The limits of a level. `None`: no limit.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Bounds {
     /// For each account.
@@ -24,7 +24,7 @@ pub struct Bounds {
     pub all: Option<u64>,
 }
 
-/// Bounds how much is held now. Cheap to clone.
+/// Limits how much is held at the same time. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Level(Arc<LevelParts>);
 
@@ -34,13 +34,13 @@ struct LevelParts {
     bounds: ArcSwap<Bounds>,
     accounts: Keyed<Box<str>, Amount>,
     addresses: Keyed<Origin, Amount>,
-    /// The metric itself.
+    /// The metric.
     all: Gauge,
-    /// A sum is far over its bound.
+    /// Notified when a sum is far over its limit.
     overdrawn: Notify,
 }
 
-/// What one holder holds. It is given back when this is dropped.
+/// The amount that one holder holds. Dropping it gives the amount back.
 #[derive(Debug)]
 pub struct Held {
     level: Level,
@@ -50,7 +50,7 @@ pub struct Held {
 }
 
 impl Level {
-    /// Without bounds, until [`Level::set`].
+    /// No limits, until [`Level::set`].
     #[must_use]
     pub fn new(about: &'static About, metrics: &Metrics) -> Self {
         Self(Arc::new(LevelParts {
@@ -63,13 +63,13 @@ impl Level {
         }))
     }
 
-    /// Sets the bounds. What is held already remains.
+    /// Sets the limits. Amounts that are held already remain.
     pub fn set(&self, bounds: Bounds) {
         self.0.bounds.store(Arc::new(bounds));
     }
 
-    /// A holder of `account` (a bare JID as text, normalized) at `address`, who holds nothing yet.
-    /// What is `None` is not bounded.
+    /// A new holder for `account` (a normalised bare JID as text) at `address`. It holds nothing yet. A
+    /// value of `None` has no limit.
     #[must_use]
     pub fn holder(&self, account: Option<&str>, address: Option<IpAddr>) -> Held {
         let parts = &*self.0;
@@ -81,32 +81,32 @@ impl Level {
         }
     }
 
-    /// How much is held in all.
+    /// The amount that is held in all.
     #[must_use]
     pub fn all(&self) -> u64 {
         u64::try_from(self.0.all.get()).unwrap_or(0)
     }
 
-    /// Beyond these, what can wait did not help.
+    /// The limits above which delays did not help.
     #[must_use]
     pub fn far_bounds(&self) -> Bounds {
         let Bounds { account, address, all } = **self.0.bounds.load();
         Bounds { account: account.map(far), address: address.map(far), all: all.map(far) }
     }
 
-    /// Waits until more is held and a sum is far over its bound. For one task.
+    /// Waits until a sum is far over its limit. For one task only.
     pub async fn overdrawn(&self) {
         self.0.overdrawn.notified().await;
     }
 
-    /// Counts what is done to who is over the budget.
+    /// Counts an action of the budget.
     pub fn count(&self, scope: Scope, action: Action) {
         self.0.tally.count(scope, action);
     }
 }
 
 impl Held {
-    /// Holds `amount` from now on, whatever the bounds are.
+    /// Holds `amount` from now on, whatever the limits are.
     pub fn set(&self, amount: u64) {
         let before = self.own.swap(amount, Ordering::AcqRel);
         if amount > before {
@@ -121,14 +121,14 @@ impl Held {
         }
     }
 
-    /// Holds `amount` more if all sums stay within their bounds.
+    /// Holds `amount` more if all sums stay within their limits.
     ///
     /// # Errors
-    /// Whose sum it is that would not; then no more is held.
+    /// The scope whose limit would be exceeded. Then the amount does not change.
     pub fn try_add(&self, amount: u64) -> Result<(), Scope> {
         let bounds = **self.level.0.bounds.load();
         let all = &self.level.0.all;
-        // The gauge cannot be compared and changed at once, so it is changed first.
+        // The gauge cannot be compared and changed in one operation, so it is changed first.
         let sum = all.inc_by(signed(amount)).saturating_add(signed(amount));
         let give_back = || {
             all.dec_by(signed(amount));
@@ -151,25 +151,26 @@ impl Held {
         Ok(())
     }
 
-    /// What this one holds.
+    /// The amount that this holder holds.
     #[must_use]
     pub fn own(&self) -> u64 {
         self.own.load(Ordering::Acquire)
     }
 
-    /// What its account holds.
+    /// The amount that its account holds.
     #[must_use]
     pub fn of_account(&self) -> u64 {
         self.account.as_deref().map_or_else(|| self.own(), Amount::get)
     }
 
-    /// Its account, its address, or all together, hold more than they may: whose sum it is.
+    /// The scope whose limit is exceeded, if there is one: the account, the address, or all together.
     #[must_use]
     pub fn over(&self) -> Option<Scope> {
         self.beyond(&self.level.0.bounds.load())
     }
 
-    /// As [`Held::over`], by more than a quarter: what can wait did not help.
+    /// As [`Held::over`], but only if the limit is exceeded by more than a quarter, so that delays did not
+    /// help.
     #[must_use]
     pub fn far_over(&self) -> Option<Scope> {
         self.beyond(&self.level.far_bounds())
@@ -187,7 +188,7 @@ impl Held {
         .find_map(|(scope, sum, most)| is_beyond(sum, most).then_some(scope))
     }
 
-    /// Another holder of the same account and address, who holds nothing yet.
+    /// Another holder for the same account and address. It holds nothing yet.
     #[must_use]
     pub fn sibling(&self) -> Self {
         Self {
@@ -198,7 +199,7 @@ impl Held {
         }
     }
 
-    /// The level that it is part of.
+    /// The level to which it belongs.
     #[must_use]
     pub fn level(&self) -> &Level {
         &self.level
@@ -215,7 +216,7 @@ impl Drop for Held {
     }
 }
 
-/// A sum of what is held.
+/// A sum of held amounts.
 #[derive(Debug, Default)]
 struct Amount(AtomicU64);
 
@@ -241,7 +242,7 @@ impl Amount {
     }
 }
 
-/// Nothing is lost with a sum of zero; and who holds something holds its sum, too.
+/// A sum of zero can be forgotten. A holder of an amount also keeps the sum alive.
 impl Forget for Amount {
     fn until(&self) -> u64 {
         if self.get() == 0 { 0 } else { u64::MAX }

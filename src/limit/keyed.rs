@@ -1,7 +1,7 @@
-//! A value for each key, where strangers choose the keys: a bounded number of them is remembered.
+//! A value for each key, for keys that clients choose. The number of remembered keys is limited.
 //!
-//! What somebody holds is never forgotten; its number is bounded by who holds it. The standard hasher
-//! is used, so that nobody can choose keys that fall together.
+//! A value that is in use is never forgotten; its users limit the number of those. The standard hasher is
+//! used, so that nobody can choose colliding keys.
 
 use std::borrow::Borrow;
 use std::collections::HashMap;
@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-/// A value that need not be remembered for ever.
+/// A value that can be forgotten after some time.
 pub(super) trait Forget {
-    /// From this moment on, a value is worth no more than a new one.
+    /// The time from which on the value equals a new one.
     fn until(&self) -> u64;
 }
 
@@ -26,7 +26,7 @@ pub(super) struct Keyed<K, V> {
 #[derive(Debug)]
 struct State<K, V> {
     values: HashMap<K, Arc<V>>,
-    /// How many there may be before those are forgotten that can be.
+    /// At this number of keys, values that equal new ones are forgotten.
     room: usize,
 }
 
@@ -37,14 +37,15 @@ impl<K, V> Default for Keyed<K, V> {
 }
 
 impl<K, V> Keyed<K, V> {
-    /// Beyond `most` keys that nobody holds, the eighth is forgotten that is worth the least.
+    /// If there are more than `most` unused keys, the eighth of them is forgotten that is closest to being
+    /// new.
     pub(super) fn with_room(most: usize) -> Self {
         Self { most, state: Mutex::new(State { values: HashMap::new(), room: most }) }
     }
 }
 
 impl<K: Eq + Hash, V: Forget> Keyed<K, V> {
-    /// The value of a key; a new one if there is none.
+    /// The value of a key; a new one if the key is not remembered.
     pub(super) fn get<Q>(&self, key: &Q, now: u64) -> Arc<V>
     where
         K: Borrow<Q>,
@@ -79,7 +80,7 @@ impl<K: Eq + Hash, V: Forget> Keyed<K, V> {
 }
 
 impl<K: Eq + Hash, V: Forget> State<K, V> {
-    /// Many at once, so that each insertion into a full table costs little on average.
+    /// Forgets many at once, so that an insertion into a full table costs little on average.
     fn forget(&mut self, now: u64, most: usize) {
         let is_held = |value: &Arc<V>| Arc::strong_count(value) > 1;
         self.values.retain(|_, value| is_held(value) || value.until() > now);
@@ -93,7 +94,7 @@ impl<K: Eq + Hash, V: Forget> State<K, V> {
         if worth.len() > stay {
             let over = worth.len() - stay;
             let least = *worth.select_nth_unstable(over - 1).1;
-            // Of those that are worth as much, only as many as must go.
+            // Of values with the same time, only as many as necessary are forgotten.
             let below = worth[..over - 1].iter().filter(|worth| **worth < least).count();
             let mut left = over - below;
             self.values.retain(|_, value| {
@@ -110,7 +111,7 @@ impl<K: Eq + Hash, V: Forget> State<K, V> {
     }
 }
 
-/// How a key that is looked up becomes one that is kept.
+/// How a key for a look-up becomes a stored key.
 pub(super) trait ToOwnedKey<K> {
     fn to_key(&self) -> K;
 }
@@ -127,7 +128,7 @@ impl<K: Clone> ToOwnedKey<K> for K {
     }
 }
 
-/// Keys that are remembered though nobody holds them.
+/// The number of unused keys that are remembered.
 const MOST: usize = 1 << 16;
 
 #[cfg(test)]

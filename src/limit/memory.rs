@@ -1,8 +1,8 @@
-//! The budget of memory: bytes that are held for clients that do not read, or do not acknowledge.
+//! The budget of memory: bytes that are held for clients that do not read or do not acknowledge.
 
 use super::budget::{About, Action, Rule, Scope};
 
-/// What there is to know about it.
+/// The description of the budget.
 pub(super) const ABOUT: About = About {
     name: "memory",
     unit: "bytes",

@@ -1,5 +1,5 @@
-//! Bounds on what comes from outside, where many share something: budgets, by account, by address
-//! and in all. How a resource joins is told in [`budget`].
+//! Budgets: limits on shared resources, by account, by address and in all. [`budget`] explains how to add
+//! a resource.
 
 mod archives;
 mod budget;
@@ -57,13 +57,13 @@ pub const ALL: &[&About] = &[
 pub struct Budgets {
     /// Connections.
     pub connections: Connections,
-    /// Logins that fail.
+    /// Failed logins.
     pub guesses: Guesses,
-    /// What the store keeps for an account.
+    /// What the storage keeps for an account.
     pub kept: Kept,
-    /// Bytes that are held for clients.
+    /// Bytes held for clients.
     pub memory: Level,
-    /// Accounts that strangers make.
+    /// Accounts created by in-band registration.
     pub registrations: Registrations,
     traffic: Rate,
     work: Rate,
@@ -71,7 +71,7 @@ pub struct Budgets {
 }
 
 impl Budgets {
-    /// With the bounds of this configuration.
+    /// The budgets with the limits of this configuration.
     #[must_use]
     pub fn new(config: &Config, metrics: &Metrics) -> Self {
         let this = Self {
@@ -88,8 +88,8 @@ impl Budgets {
         this
     }
 
-    /// Takes over the bounds of another configuration. There are never more connections than
-    /// `open_files` leave room for.
+    /// Applies the limits of another configuration. The number of connections never exceeds what
+    /// `open_files` allows.
     pub fn apply(&self, config: &Config, open_files: usize) {
         let (budgets, limits) = (&config.budgets, &config.limits);
         self.connections
@@ -112,7 +112,7 @@ impl Budgets {
         self.exempt.store(std::sync::Arc::new(budgets.exempt.iter().cloned().collect()));
     }
 
-    /// What a client of this account at this address may send.
+    /// The shares of a client of this account at this address.
     #[must_use]
     pub fn client(&self, user: &BareJid, address: IpAddr) -> Client {
         if self.is_exempt(user) {
@@ -121,24 +121,24 @@ impl Budgets {
         Client::new(&self.traffic, &self.work, user, address)
     }
 
-    /// The account is bound by no budget of its own (`budgets.exempt`).
+    /// Whether the account has no limits of its own (`budgets.exempt`).
     #[must_use]
     pub fn is_exempt(&self, user: &BareJid) -> bool {
         self.exempt.load().contains(user)
     }
 }
 
-/// 0: there is none.
+/// 0 means no limit.
 fn bound(most: usize) -> Option<u64> {
     (most > 0).then_some(most as u64)
 }
 
-/// 0: there is none.
+/// 0 means no limit.
 fn pace(budgets: &BudgetsConfig, per_second: usize) -> Option<Pace> {
     (per_second > 0).then_some(Pace { per_second: per_second as f64, burst: budgets.burst })
 }
 
-/// One session of an account leaves half to the others.
+/// One session of an account leaves half of the limit to the others.
 fn half(pace: Pace) -> Pace {
     Pace { per_second: pace.per_second / 2.0, ..pace }
 }

@@ -2,9 +2,9 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Raises the number of files this process may open as far as the system lets it.
+/// Raises the number of files that this process may open as far as the system allows.
 ///
-/// Returns how many that is. Never fails: what cannot be raised stays.
+/// Returns the number. It never fails: if the number cannot be raised, it stays.
 #[must_use]
 pub fn raise_open_files() -> usize {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
@@ -17,14 +17,14 @@ pub fn raise_open_files() -> usize {
     usize::try_from(now).unwrap_or(usize::MAX)
 }
 
-/// How many connections there may be: as many as wished, but so that files are left for the
-/// database, the administrator's door and the listeners.
+/// The largest number of connections: as configured, but with files left for the database, the admin
+/// socket and the listeners.
 #[must_use]
 pub fn connections(wanted: usize, open_files: usize) -> usize {
     wanted.min(open_files.saturating_sub(RESERVED_FILES)).max(1)
 }
 
-/// Where the system names no bound.
+/// The number if the system has no limit.
 const MANY_FILES: u64 = 1 << 20;
 const RESERVED_FILES: usize = 64;
 

@@ -1,8 +1,8 @@
-//! Where something comes from, as budgets see it.
+//! The network origin of a connection, as budgets count it.
 
 use std::net::{IpAddr, Ipv4Addr};
 
-/// An IPv4 address, or a /64 of IPv6, which is the least that one customer has.
+/// An IPv4 address, or an IPv6 /64, which is the smallest network that one customer has.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(super) enum Origin {
     V4(Ipv4Addr),
@@ -11,7 +11,7 @@ pub(super) enum Origin {
 
 impl Origin {
     pub(super) fn of(address: IpAddr) -> Self {
-        // A socket for both families shows IPv4 as ::ffff:192.0.2.1.
+        // A socket for both families reports IPv4 addresses as ::ffff:192.0.2.1.
         match address.to_canonical() {
             IpAddr::V4(v4) => Self::V4(v4),
             IpAddr::V6(v6) => {

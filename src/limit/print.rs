@@ -1,10 +1,10 @@
-//! The page of the budgets, for administrators.
+//! Writes the page about budgets for administrators.
 
 use std::fmt::Write as _;
 
 use super::{ALL, Action};
 
-/// `docs/budgets.md`.
+/// The text of `docs/budgets.md`.
 #[must_use]
 pub fn markdown() -> String {
     let mut out = HEAD.to_owned();

@@ -1,4 +1,4 @@
-//! Budgets of what happens: so much in a second, and what was left unused at once.
+//! Budgets of what happens in a second. An amount that was unused may be used at once.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -14,16 +14,16 @@ use super::keyed::{Forget, Keyed};
 use super::origin::Origin;
 use crate::metrics::Metrics;
 
-/// How fast it may go.
+/// The speed that is allowed.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
-    /// Units a second in the long run; above 0.
+    /// Units per second in the long run; above 0.
     pub per_second: f64,
-    /// What was not used for up to this long may be used at once.
+    /// The amount that was unused for up to this time may be used at once.
     pub burst: Duration,
 }
 
-/// The paces of a budget. `None`: no bound.
+/// The limits of a budget. `None`: no limit.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Paces {
     /// For each session.
@@ -36,7 +36,7 @@ pub struct Paces {
     pub all: Option<Pace>,
 }
 
-/// Bounds how much happens in a second. Cheap to clone.
+/// Limits how much happens in a second. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Rate(Arc<RateParts>);
 
@@ -60,17 +60,17 @@ pub struct Share {
     is_exempt: bool,
 }
 
-/// Who is over a rate is to wait.
+/// A rate is exceeded, and its user must wait.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Wait {
     /// Whose sum it is.
     pub scope: Scope,
-    /// How long.
+    /// How long to wait.
     pub time: Duration,
 }
 
 impl Rate {
-    /// Without bounds, until [`Rate::set`].
+    /// No limits, until [`Rate::set`].
     #[must_use]
     pub fn new(about: &'static About, metrics: &Metrics) -> Self {
         Self(Arc::new(RateParts {
@@ -83,13 +83,13 @@ impl Rate {
         }))
     }
 
-    /// Sets the bounds. Shares that exist follow them from now on.
+    /// Sets the limits, also for existing shares.
     pub fn set(&self, paces: Paces) {
         self.0.paces.store(Arc::new(paces));
     }
 
-    /// The share of a session of `account` (a bare JID as text, normalized) at `address`. What is
-    /// `None` is not bounded.
+    /// The share of a session of `account` (a normalised bare JID as text) at `address`. A value of `None`
+    /// has no limit.
     #[must_use]
     pub fn share(&self, account: Option<&str>, address: Option<IpAddr>) -> Share {
         let parts = &*self.0;
@@ -103,7 +103,7 @@ impl Rate {
         }
     }
 
-    /// A share without any bound, whose use is counted nowhere.
+    /// A share without any limit. Its use is not counted.
     #[must_use]
     pub fn exempt(&self) -> Share {
         Share { is_exempt: true, ..self.share(None, None) }
@@ -111,10 +111,10 @@ impl Rate {
 }
 
 impl Share {
-    /// Takes `amount` in any case, and says how long to wait until all sums are within their bounds
-    /// again: the longest wait counts. For what has happened already.
+    /// Takes `amount` in any case. Returns how long to wait until all sums are within their limits again
+    /// (the longest wait). For things that have happened already.
     ///
-    /// Debts of a few milliseconds are no reason to wait; they add up.
+    /// A debt of a few milliseconds causes no wait; debts add up.
     pub fn take(&self, amount: u64) -> Option<Wait> {
         if self.is_exempt {
             return None;
@@ -129,10 +129,10 @@ impl Share {
         Some(Wait { scope, time })
     }
 
-    /// Takes `amount` if all sums stay within their bounds.
+    /// Takes `amount` if all sums stay within their limits.
     ///
     /// # Errors
-    /// Whose sum it is that would not; then nothing is taken.
+    /// The scope whose limit would be exceeded. Then nothing is taken.
     pub fn try_take(&self, amount: u64) -> Result<(), Scope> {
         if self.is_exempt {
             return Ok(());
@@ -151,7 +151,7 @@ impl Share {
         Ok(())
     }
 
-    /// Counts what is done to who is over the budget.
+    /// Counts an action of the budget.
     pub fn count(&self, scope: Scope, action: Action) {
         self.rate.0.tally.count(scope, action);
     }
@@ -168,14 +168,14 @@ impl Share {
 }
 
 impl Pace {
-    /// How long `amount` takes.
+    /// The time that `amount` takes.
     fn cost(self, amount: u64) -> Duration {
-        // The bound keeps a pace of next to nothing from a panic.
+        // The upper limit prevents a panic if the speed is almost zero.
         Duration::from_secs_f64((amount as f64 / self.per_second).clamp(0.0, MOST_SECONDS))
     }
 }
 
-/// The time of buckets: nanoseconds since it was made.
+/// The clock of the buckets: nanoseconds since its creation.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct BucketClock(Instant);
 
@@ -191,13 +191,13 @@ impl BucketClock {
     }
 }
 
-/// A bucket that fills by itself: the moment at which it is full again. One atomic number, so that
-/// many can take from it at the same time without a lock, and bounds can change at any time.
+/// A bucket that fills continuously, stored as the time at which it is full again. It is one atomic number,
+/// so that many tasks can take from it at the same time without a lock, and limits can change at any time.
 #[derive(Debug, Default)]
 pub(super) struct Bucket(AtomicU64);
 
 impl Bucket {
-    /// Takes `cost` in any case. How long the taker is to wait for what was missing.
+    /// Takes `cost` in any case. Returns how long to wait for the missing amount.
     pub(super) fn take(&self, now: u64, cost: Duration, burst: Duration) -> Duration {
         let add = |full_at: u64| Some(full_at.max(now).saturating_add(nanoseconds(cost)));
         let before = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, add);
@@ -205,7 +205,7 @@ impl Bucket {
         missing(before, now, cost, burst)
     }
 
-    /// Takes `cost` if the wait for what is missing is not longer than `longest`. The wait.
+    /// Takes `cost` if the wait for the missing amount is at most `longest`. Returns the wait.
     pub(super) fn take_within(
         &self,
         now: u64,
@@ -221,7 +221,7 @@ impl Bucket {
         Some(missing(before, now, cost, burst))
     }
 
-    /// The wait if `cost` were taken now. Takes nothing.
+    /// The wait if `cost` were taken now. It takes nothing.
     pub(super) fn wait_for(&self, now: u64, cost: Duration, burst: Duration) -> Duration {
         missing(self.0.load(Ordering::Acquire), now, cost, burst)
     }
@@ -231,7 +231,7 @@ impl Bucket {
         let (Ok(_) | Err(_)) = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, less);
     }
 
-    /// It is full again.
+    /// Whether the bucket is full.
     pub(super) fn fill(&self) {
         self.0.store(0, Ordering::Release);
     }
@@ -252,6 +252,6 @@ fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// The timer is not finer than a millisecond.
+/// The resolution of timers is a millisecond.
 const LEAST_WAIT: Duration = Duration::from_millis(5);
 const MOST_SECONDS: f64 = 1e9;

@@ -1,4 +1,4 @@
-//! The budget of accounts that strangers make (XEP-0077).
+//! The budget of accounts that are created by in-band registration (XEP-0077).
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use super::budget::{About, Action, Rule, Scope};
 use super::rate::{Pace, Paces, Rate};
 use crate::metrics::Metrics;
 
-/// What there is to know about it.
+/// The description of the budget.
 pub(super) const ABOUT: About = About {
     name: "registrations",
     unit: "accounts an hour",
@@ -19,32 +19,32 @@ pub(super) const ABOUT: About = About {
     }],
 };
 
-/// Bounds how many accounts are made from each address.
+/// Limits how many accounts are created from each address.
 #[derive(Debug)]
 pub struct Registrations(Rate);
 
 impl Registrations {
-    /// Without bounds, until [`Registrations::set`].
+    /// No limits, until [`Registrations::set`].
     #[must_use]
     pub fn new(metrics: &Metrics) -> Self {
         Self(Rate::new(&ABOUT, metrics))
     }
 
-    /// So many in an hour from each address.
+    /// At most so many in an hour from each address.
     pub fn set(&self, per_hour: u32) {
         let per_second = f64::from(per_hour) * TENTHS as f64 / HOUR.as_secs_f64();
         let address = Some(Pace { per_second, burst: HOUR });
         self.0.set(Paces { address, ..Paces::default() });
     }
 
-    /// An account may be made from there.
+    /// Whether an account may be created from this address.
     #[must_use]
     pub fn may_make(&self, address: IpAddr) -> bool {
         self.try_take(address, TENTHS)
     }
 
-    /// It may be told there that a name is taken. Who asks for names learns who is here: that has
-    /// its price, too.
+    /// Whether a client at this address may learn that a name is taken. Such answers reveal which accounts
+    /// exist, so they count, too.
     #[must_use]
     pub fn may_ask(&self, address: IpAddr) -> bool {
         self.try_take(address, 1)
@@ -58,7 +58,7 @@ impl Registrations {
 }
 
 const HOUR: Duration = Duration::from_secs(3600);
-/// An account is counted in tenths.
+/// The cost of an account, in tenths.
 const TENTHS: u64 = 10;
 
 #[cfg(test)]

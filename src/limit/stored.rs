@@ -1,10 +1,10 @@
-//! The budgets of what the store keeps for an account. How much that is, the store knows; here is
-//! counted what it refuses.
+//! The budgets of what the storage keeps for an account. The storage knows the amounts; this file counts
+//! refusals.
 
 use super::budget::{About, Action, Rule, Scope, Tally};
 use crate::metrics::Metrics;
 
-/// What there is to know about the quota.
+/// The description of the quota.
 pub(super) const KEPT: About = About {
     name: "kept",
     unit: "bytes",
@@ -18,7 +18,7 @@ pub(super) const KEPT: About = About {
     }],
 };
 
-/// What there is to know about messages that wait.
+/// The description of the budget of undelivered messages.
 pub(super) const WAITING: About = About {
     name: "waiting",
     unit: "messages",
@@ -32,7 +32,7 @@ pub(super) const WAITING: About = About {
     }],
 };
 
-/// Counts what is refused because an account keeps too much.
+/// Counts what is refused because an account stores too much.
 #[derive(Debug)]
 pub struct Kept {
     kept: Tally,
@@ -44,12 +44,12 @@ impl Kept {
         Self { kept: Tally::new(&KEPT, metrics), waiting: Tally::new(&WAITING, metrics) }
     }
 
-    /// An account has used up its quota.
+    /// Counts a refusal because an account has used up its quota.
     pub fn refused_bytes(&self) {
         self.kept.count(Scope::Account, Action::Error);
     }
 
-    /// Too many messages wait.
+    /// Counts a refusal because an account has too many undelivered messages.
     pub fn refused_to_wait(&self) {
         self.waiting.count(Scope::Account, Action::Error);
     }
