@@ -1,8 +1,8 @@
-//! Files of the server, which belong to the user that runs it whoever makes them: a command that
-//! root calls before the first start must not lock the server out of its own data.
+//! Files of the server. They must belong to the user that runs the server, whoever creates them: a command
+//! that root runs before the first start must not lock the server out of its own data.
 //!
-//! Root gives what it makes to the owner of the directory. Links are not followed: that owner must
-//! not make root give away a file from elsewhere.
+//! Root gives the files that it creates to the owner of the directory. Links are not followed: that owner
+//! must not make root give away a file that is elsewhere.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write as _};
@@ -14,10 +14,10 @@ use std::path::{Path, PathBuf};
 use rustix::fs::OFlags;
 use rustix::process::geteuid;
 
-/// Makes a directory that only its owner may enter, with those above it, if it is not there.
+/// Creates a directory that only its owner may enter, and its parents, unless it exists.
 ///
 /// # Errors
-/// What the file system says.
+/// The error of the file system.
 pub fn make_directory(dir: &Path) -> io::Result<()> {
     match DirBuilder::new().mode(0o700).create(dir) {
         Ok(()) => hand_over_path(dir),
@@ -34,24 +34,24 @@ pub fn make_directory(dir: &Path) -> io::Result<()> {
 /// Whether others than its owner may enter a directory, or see what is in it.
 ///
 /// # Errors
-/// What the file system says.
+/// The error of the file system.
 pub fn is_open(dir: &Path) -> io::Result<bool> {
     Ok(fs::metadata(dir)?.mode() & 0o077 != 0)
 }
 
-/// Closes a directory to all but its owner.
+/// Makes a directory accessible for its owner only.
 ///
 /// # Errors
-/// What the file system says: the directory is somebody else's.
+/// The error of the file system: the directory belongs to another user.
 pub fn close_directory(dir: &Path) -> io::Result<()> {
     let mode = fs::metadata(dir)?.mode();
     fs::set_permissions(dir, Permissions::from_mode(mode & 0o7700))
 }
 
-/// Opens a file to read and write, and makes it with this mode if it is not there.
+/// Opens a file for reading and writing. Creates it with this mode if it does not exist.
 ///
 /// # Errors
-/// What the file system says; a symbolic link is refused.
+/// The error of the file system. A symbolic link is refused.
 pub fn open_own(path: &Path, mode: u32) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).mode(mode).custom_flags(no_links());
@@ -65,10 +65,10 @@ pub fn open_own(path: &Path, mode: u32) -> io::Result<File> {
     }
 }
 
-/// Writes the whole file or nothing. It never has a wider mode, not even for a moment.
+/// Writes the whole file or nothing. The file never has a wider mode, not even for a moment.
 ///
 /// # Errors
-/// What the file system says.
+/// The error of the file system.
 pub fn write_whole(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     let mut beside: PathBuf = path.to_owned();
     beside.as_mut_os_string().push(".new");
@@ -83,10 +83,10 @@ pub fn write_whole(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     fs::rename(&beside, path)
 }
 
-/// Gives a file that was just made at `path` to the owner of its directory, if root has made it.
+/// Gives a file that was just created at `path` to the owner of its directory, if root created it.
 ///
 /// # Errors
-/// What the file system says.
+/// The error of the file system.
 pub fn hand_over(file: &File, path: &Path) -> io::Result<()> {
     match owner_beside(path)? {
         Some((user, group)) => fchown(file, Some(user), Some(group)),
@@ -94,10 +94,10 @@ pub fn hand_over(file: &File, path: &Path) -> io::Result<()> {
     }
 }
 
-/// The same of a directory or a socket. A link is itself given.
+/// The same for a directory or a socket. A link itself changes its owner.
 ///
 /// # Errors
-/// What the file system says.
+/// The error of the file system.
 pub fn hand_over_path(path: &Path) -> io::Result<()> {
     match owner_beside(path)? {
         Some((user, group)) => lchown(path, Some(user), Some(group)),
@@ -105,15 +105,15 @@ pub fn hand_over_path(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Gives what root has left at `path` to the owner of its directory, if it is a file of one name or
-/// a directory. Answers whether it was so.
+/// Gives what root left at `path` to the owner of its directory, if it is a directory, or a file without
+/// other hard links. Returns whether it did.
 ///
 /// # Errors
-/// What the file system says.
+/// The error of the file system.
 pub fn mend_owner(path: &Path) -> io::Result<bool> {
     let Some((user, group)) = owner_beside(path)? else { return Ok(false) };
     let file = OpenOptions::new().read(true).custom_flags(no_links()).open(path);
-    // A link, a socket: nothing that holds anybody up.
+    // A link or a socket locks nobody out.
     let Ok(file) = file else { return Ok(false) };
     let found = file.metadata()?;
     let is_plain = found.is_dir() || found.is_file() && found.nlink() == 1;
@@ -124,7 +124,8 @@ pub fn mend_owner(path: &Path) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Why we may not: whose it is, and who we are. Nothing if that is not the reason.
+/// Explains a refusal by ownership: the owner of the file, and the user of this process. Empty if that is not
+/// the reason.
 #[must_use]
 pub fn foreign(path: &Path) -> Option<String> {
     let found = fs::metadata(path).or_else(|_| fs::metadata(directory_of(path))).ok()?;
@@ -133,7 +134,7 @@ pub fn foreign(path: &Path) -> Option<String> {
     (whose != us).then(|| format!("it belongs to user {whose}, and this program runs as user {us}"))
 }
 
-/// Whose directory it is in, if we are root and it is somebody else's.
+/// The owner of the directory, if this process is root and the owner is not.
 fn owner_beside(path: &Path) -> io::Result<Option<(u32, u32)>> {
     if !geteuid().is_root() {
         return Ok(None);
@@ -147,7 +148,7 @@ fn directory_of(path: &Path) -> &Path {
 }
 
 fn no_links() -> i32 {
-    // NONBLOCK: a pipe in place of a file must not hold us up.
+    // NONBLOCK: a pipe in place of a file must not block.
     (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed()
 }
 

@@ -1,9 +1,9 @@
-//! Every number the server counts, with unit and help, in one place.
+//! All metrics of the server, with unit and help, in one place.
 //!
-//! The thing one would get wrong: a label whose value a stranger chooses makes a new series with
-//! each value and eats the memory of whoever collects them. So values of labels are
-//! `&'static str`, words of our own code; the one exception is our own hosts. And a label is
-//! looked up under a lock: what is counted with each stanza is a plain field, resolved once.
+//! A mistake that is easy to make: if a client chooses the value of a label, each value makes a new series
+//! and fills the memory of the collector. So values of labels are `&'static str`; the only exception are the
+//! served domains. A second one: a label is looked up under a lock. So counters that change with each stanza
+//! are plain fields, resolved once.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use prometheus_client::registry::{Metric, Registry, Unit};
 
 use crate::payload::datetime::Timestamp;
 
-/// All counters of the server. Cheap to clone; clones share.
+/// All counters of the server. Cheap to clone; clones share them.
 #[derive(Clone, Debug)]
 pub struct Metrics(Arc<Everything>);
 
@@ -29,7 +29,7 @@ struct Everything {
     list: Vec<(String, &'static str, &'static str)>,
 }
 
-/// The counters themselves. The help of each is with its name, in [`Metrics::new`].
+/// The counters. [`Metrics::new`] contains their names and help texts.
 #[derive(Debug)]
 #[expect(missing_docs, reason = "the help in Metrics::new is their documentation")]
 pub struct Counters {
@@ -61,7 +61,7 @@ pub struct Counters {
     certificate_expiry: Family<[(&'static str, String); 1], Gauge>,
 }
 
-/// What the storage does: its writer, and how long its readers wait.
+/// The metrics of the storage: its writer, and how long readers wait.
 #[derive(Debug)]
 struct StorageCounters {
     archive_wait: Histogram,
@@ -70,7 +70,7 @@ struct StorageCounters {
     writes: Counter,
 }
 
-/// A counter for each kind of stanza: no look-up, one atomic addition.
+/// A counter for each kind of stanza. Counting is one atomic addition without a look-up.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "the names of the three kinds of stanza")]
 pub struct ByKind {
@@ -79,7 +79,7 @@ pub struct ByKind {
     pub presence: Counter,
 }
 
-/// A counter for each value of `N` labels. Not for what happens with each stanza: it takes a lock.
+/// A counter for each value of `N` labels. It takes a lock, so it must not be used for each stanza.
 #[derive(Clone, Debug)]
 pub struct Labelled<const N: usize> {
     keys: [&'static str; N],
@@ -87,7 +87,7 @@ pub struct Labelled<const N: usize> {
 }
 
 impl ByKind {
-    /// The counter of `iq`, `presence`, or else `message`.
+    /// The counter of `iq`, `presence`, or (for any other name) `message`.
     #[must_use]
     pub fn of(&self, name: &str) -> &Counter {
         match name {
@@ -103,12 +103,12 @@ impl<const N: usize> Labelled<N> {
         Self { keys, family: Family::default() }
     }
 
-    /// Counts one with these values, in the order of the labels.
+    /// Adds one to the counter with these values, in the order of the labels.
     pub fn inc(&self, values: [&'static str; N]) {
         self.counter(values).inc();
     }
 
-    /// The counter for these values, to be kept by who counts often.
+    /// The counter for these values. Keep it if it is used often.
     #[must_use]
     pub fn counter(&self, values: [&'static str; N]) -> Counter {
         let labels = std::array::from_fn(|i| (self.keys[i], values[i]));
@@ -131,7 +131,7 @@ impl Deref for Metrics {
 }
 
 impl Metrics {
-    /// All at zero.
+    /// All counters at zero.
     #[must_use]
     pub fn new() -> Self {
         let mut r = Register { registry: Registry::with_prefix(PREFIX), list: Vec::new() };
@@ -195,7 +195,7 @@ impl Metrics {
         Self(Arc::new(Everything { counters, registry, list }))
     }
 
-    /// Everything in the text format of OpenMetrics 1.0, with its `# EOF`.
+    /// All metrics in the text format of OpenMetrics 1.0, with its `# EOF`.
     #[must_use]
     pub fn render(&self) -> String {
         let mut text = String::new();
@@ -203,24 +203,24 @@ impl Metrics {
         text
     }
 
-    /// Name, unit (empty if there is none) and help of each, for the documentation.
+    /// The name, unit (empty if there is none) and help of each metric, for the documentation.
     #[must_use]
     pub fn list(&self) -> Vec<(String, &'static str, &'static str)> {
         self.0.list.clone()
     }
 
-    /// How much is held of a budget, for who counts it.
+    /// The gauge for the amount that is held of a budget.
     #[must_use]
     pub fn budget_held(&self, budget: &'static str) -> Gauge {
         self.0.counters.budget_held.get_or_create_owned(&[("budget", budget)])
     }
 
-    /// Notes that a query to an archive waited so long for a turn.
+    /// Records how long an archive query waited for its turn.
     pub fn waited_for_turn(&self, took: Duration) {
         self.storage.archive_wait.observe(took.as_secs_f64());
     }
 
-    /// Notes a transaction of the storage's writer with so many changes.
+    /// Records a transaction of the storage's writer and its number of changes.
     pub fn committed(&self, writes: usize, took: Duration) {
         let storage = &self.storage;
         storage.batches.inc();
@@ -228,7 +228,7 @@ impl Metrics {
         storage.commit.observe(took.as_secs_f64());
     }
 
-    /// Notes when the certificates end, of these hosts and no others.
+    /// Sets when the certificates of these domains expire. Other domains are removed.
     pub fn set_certificates(&self, hosts: &[(&str, Timestamp)]) {
         let family = &self.0.counters.certificate_expiry;
         family.clear();
@@ -260,7 +260,7 @@ impl StorageCounters {
     }
 }
 
-/// Registers and takes down for the list.
+/// Registers a metric and adds it to the list.
 struct Register {
     registry: Registry,
     list: Vec<(String, &'static str, &'static str)>,
@@ -287,7 +287,7 @@ impl Register {
         metric
     }
 
-    /// A counter's name ends with `_total` where it is shown.
+    /// The exported name of a counter ends with `_total`.
     fn counter_of(
         &mut self,
         name: &'static str,
@@ -336,10 +336,10 @@ impl Register {
 }
 
 const PREFIX: &str = "waxwing";
-/// From a commit on a fast disk to one that somebody must look at.
+/// Buckets from a commit on a fast disk to one that is far too slow.
 const COMMIT_SECONDS: [f64; 11] =
     [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5];
-/// From the length of a turn to what a user notices.
+/// Buckets from the length of a turn to a wait that a user notices.
 const WAIT_SECONDS: [f64; 8] = [0.000_5, 0.002_5, 0.01, 0.05, 0.1, 0.5, 2.5, 10.0];
 
 #[cfg(test)]
@@ -380,7 +380,7 @@ mod tests {
         assert!(text.ends_with("# EOF\n"));
     }
 
-    /// The code outside of this file.
+    /// The source code outside of this file.
     fn code() -> String {
         fn read(folder: &std::path::Path, code: &mut String) {
             for entry in std::fs::read_dir(folder).unwrap() {
@@ -422,7 +422,7 @@ mod tests {
     #[test]
     fn the_list_names_what_is_rendered_and_nothing_twice() {
         let metrics = Metrics::new();
-        // Families show nothing until they have a member.
+        // A family shows nothing until it has a member.
         metrics.budget_actions.inc(["work", "account", "delay"]);
         metrics.budget_held("memory").set(7);
         metrics.logins.inc(["PLAIN", "success"]);

@@ -1,8 +1,8 @@
-//! How records look, with every value escaped: text, and what JSON leaves unescaped.
+//! The text format of log records, with every value escaped, and a writer that escapes what JSON does not.
 //!
-//! The thing one would get wrong: `tracing-subscriber` escapes ESC but not line feeds in a value
-//! that is logged by its `Display`, and `serde_json` escapes neither DEL nor C1 controls, which
-//! some terminals obey as they obey ESC.
+//! A mistake that is easy to make: `tracing-subscriber` escapes ESC but no line feeds in a value that is
+//! logged by its `Display`, and `serde_json` escapes neither DEL nor C1 controls, which some terminals
+//! interpret like ESC.
 
 use std::fmt::{self, Write as _};
 use std::io;
@@ -12,8 +12,8 @@ use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FormatFields, MakeWriter};
 
-/// Fields as `name=value`. A value that is not one plain word is quoted as Rust would quote it, so
-/// that none looks like another field.
+/// Writes fields as `name=value`. A value that is not a single plain word is quoted like a string in Rust,
+/// so that no value looks like another field.
 pub(super) struct Fields;
 
 impl<'w> FormatFields<'w> for Fields {
@@ -42,7 +42,7 @@ impl Visit for FieldWriter<'_> {
     }
 }
 
-/// Adds one field, or the message, to a line.
+/// Adds a field, or the message, to a line.
 pub(super) fn put(
     line: &mut impl fmt::Write,
     is_first: bool,
@@ -70,8 +70,8 @@ fn is_plain(c: char) -> bool {
     c.is_alphanumeric() || (c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '=' | '{' | '}'))
 }
 
-/// A writer of JSON lines that escapes what `serde_json` leaves: DEL, the C1 controls, and the
-/// separators and direction marks of Unicode.
+/// A writer of JSON lines that also escapes DEL, the C1 controls, and the separators and direction marks of
+/// Unicode, which `serde_json` does not escape.
 pub(super) struct Printable<W>(pub(super) W);
 
 impl<'a, W: MakeWriter<'a>> MakeWriter<'a> for Printable<W> {
@@ -82,7 +82,7 @@ impl<'a, W: MakeWriter<'a>> MakeWriter<'a> for Printable<W> {
     }
 }
 
-/// One write is one record.
+/// Each write is one record.
 impl<W: io::Write> io::Write for Printable<W> {
     fn write(&mut self, record: &[u8]) -> io::Result<usize> {
         if record.iter().all(|b| (b' '..0x7F).contains(b) || *b == b'\n') {
@@ -92,7 +92,7 @@ impl<W: io::Write> io::Write for Printable<W> {
         let mut escaped = String::with_capacity(record.len() + 32);
         for c in String::from_utf8_lossy(record).chars() {
             if is_odd(c) {
-                // All of them are below U+10000: one unit of UTF-16.
+                // All of them are below U+10000, so they have one UTF-16 unit.
                 write!(escaped, "\\u{:04x}", u32::from(c)).map_err(io::Error::other)?;
             } else {
                 escaped.push(c);

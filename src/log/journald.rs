@@ -1,9 +1,9 @@
 //! Records for journald, in its native protocol: `NAME=value` lines, one for each field.
 //!
-//! `MESSAGE` is the whole line of text, spans and fields included, since that is all that `journalctl`
-//! shows and fail2ban reads. Then each field of the record and of its spans follows by its own name,
-//! in capitals: `journalctl PEER=192.0.2.7`. All values are on one line, so the binary form of the
-//! protocol is never needed.
+//! `MESSAGE` is the whole line of text with spans and fields, since `journalctl` shows and fail2ban reads
+//! nothing else. Each field of the record and of its spans follows under its own name in upper case:
+//! `journalctl PEER=192.0.2.7`. No value contains a line feed, so the binary form of the protocol is never
+//! needed.
 
 use std::fmt::{self, Write as _};
 use std::io;
@@ -21,7 +21,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::format::{is_odd, put};
 
-/// Fields of spans, kept as lines `name=value` until a record needs them.
+/// The fields of spans, stored as lines `name=value` until a record needs them.
 pub(super) struct Lines;
 
 impl<'w> FormatFields<'w> for Lines {
@@ -35,7 +35,7 @@ impl<'w> FormatFields<'w> for Lines {
         Ok(())
     }
 
-    /// As the lines of the fields that came later.
+    /// Fields that were recorded later become further lines.
     fn add_fields(
         &self,
         current: &'w mut FormattedFields<Self>,
@@ -45,7 +45,7 @@ impl<'w> FormatFields<'w> for Lines {
     }
 }
 
-/// The lines of a span, read again.
+/// Reads the lines of a span.
 fn read(lines: &str) -> impl Iterator<Item = (&str, String)> {
     lines.lines().filter_map(|line| line.split_once('=')).map(|(name, value)| {
         let mut raw = String::with_capacity(value.len());
@@ -60,7 +60,7 @@ fn read(lines: &str) -> impl Iterator<Item = (&str, String)> {
     })
 }
 
-/// Names and values as they are.
+/// Collects names and values unchanged.
 #[derive(Default)]
 struct Values(Vec<(&'static str, String)>);
 
@@ -87,7 +87,7 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        // syslog(3): the lower, the worse.
+        // syslog(3): lower numbers are more severe.
         let priority = match *event.metadata().level() {
             Level::ERROR => 3,
             Level::WARN => 4,
@@ -113,7 +113,7 @@ where
             put(&mut message, i == 0, name, value)?;
             add(&mut fields, name, value)?;
         }
-        // The message first: it is the last to be cut off.
+        // The message comes first, since a long record is cut at its end.
         write!(
             writer,
             "SYSLOG_IDENTIFIER=waxwing\nPRIORITY={priority}\nTARGET={target}\nMESSAGE={message}\n\
@@ -122,8 +122,8 @@ where
     }
 }
 
-/// Adds a field under a name that journald takes: capitals, digits and underscores, no underscore at
-/// the beginning (systemd.journal-fields(7)).
+/// Adds a field under a name that journald accepts: upper case letters, digits and underscores, without an
+/// underscore at the beginning (systemd.journal-fields(7)).
 fn add(fields: &mut String, name: &str, value: &str) -> fmt::Result {
     let name: String = name
         .chars()
@@ -144,7 +144,7 @@ fn add(fields: &mut String, name: &str, value: &str) -> fmt::Result {
     Ok(())
 }
 
-/// Where journald listens. Cheap to clone.
+/// The socket of journald. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct JournalSocket(Arc<UnixDatagram>);
 
@@ -156,7 +156,7 @@ impl JournalSocket {
     pub(super) fn open_at(path: &str) -> io::Result<Self> {
         let socket = UnixDatagram::unbound()?;
         socket.connect(path)?;
-        // A journald that hangs must not hang us.
+        // A journald that hangs must not block the server.
         socket.set_write_timeout(Some(Duration::from_millis(100)))?;
         Ok(Self(Arc::new(socket)))
     }
@@ -170,8 +170,8 @@ impl<'a> MakeWriter<'a> for JournalSocket {
     }
 }
 
-/// One write is one record. A record that is too long is cut; journald ignores a line without an end,
-/// so the cut line gets one.
+/// Each write is one record. A record that is too long is cut. journald ignores a line without an end, so
+/// the cut line gets one.
 impl io::Write for JournalSocket {
     fn write(&mut self, record: &[u8]) -> io::Result<usize> {
         if record.len() <= LONGEST_RECORD {
@@ -189,5 +189,6 @@ impl io::Write for JournalSocket {
 }
 
 const JOURNALD: &str = "/run/systemd/journal/socket";
-/// Bytes; well below what a datagram may have (`net.core.wmem_default`, 208 KiB).
+/// The largest number of bytes of a record, well below that of a datagram (`net.core.wmem_default`,
+/// 208 KiB).
 const LONGEST_RECORD: usize = 64 * 1024;

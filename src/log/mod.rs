@@ -1,28 +1,28 @@
-//! The log: set up once, its level changed while running, one record one line.
+//! The log. It is set up once, its level can change while the server runs, and each record is one line.
 //!
-//! The thing one would get wrong: values come from strangers. A line feed would forge a record, an
-//! ESC would command the terminal of whoever reads it, a right-to-left mark would turn it
-//! round. So every format escapes every value (`format.rs`, `journald.rs`), and no message has a value in it.
-//! Bodies and credentials are logged at no level; whole stanzas go through [`Redacted`].
+//! A mistake that is easy to make: values come from clients. A line feed would forge a record, an ESC would
+//! control the reader's terminal, and a right-to-left mark would reorder the text. So every format escapes
+//! every value (`format.rs`, `journald.rs`), and no message contains a value. Bodies and credentials are not
+//! logged at any level; whole stanzas go through [`Redacted`].
 //!
-//! The names of fields, for all modules; the same thing has the same name everywhere:
+//! All modules use these names of fields:
 //!
-//! | field | what |
+//! | field | meaning |
 //! |---|---|
 //! | `stream` | id of the stream (RFC 6120 §4.7.3) |
-//! | `host` | domain of ours |
+//! | `host` | a served domain |
 //! | `peer`, `port` | IP address and port of the other side |
-//! | `jid` | whose doing it is |
+//! | `jid` | the user or session that acts |
 //! | `to`, `from`, `kind`, `id`, `ns`, `xep`, `node` | of a stanza |
 //! | `account`, `mechanism` | of a login |
 //! | `error` | the cause, for the administrator |
-//! | `condition` | what the peer is told: a stanza, stream or SASL condition |
+//! | `condition` | the stanza, stream or SASL condition that is sent to the peer |
 //! | `file`, `until` | a path, a date |
-//! | `uid`, `command`, `arguments`, `outcome` | who of this machine gave which command, and what came of it |
+//! | `uid`, `command`, `arguments`, `outcome` | the local user who gave a command, the command and its result |
 //! | `version`, `domains`, `config`, `data`, `listeners` | of the server, at its start |
-//! | `reason`, `uptime_seconds` | why something ended, and after how long |
+//! | `reason`, `uptime_seconds` | why something ended, and how long it ran |
 //! | `warning` | what is likely wrong |
-//! | `location`, `backtrace` | a place in our code |
+//! | `location`, `backtrace` | a place in the source code |
 //! | `elapsed_ms`, `bytes`, `count` | numbers |
 //! | `xml` | a stanza, redacted |
 
@@ -50,22 +50,22 @@ use self::format::{Fields, Printable};
 use self::journald::{JournalEvent, JournalSocket, Lines};
 use crate::config::{LogConfig, LogFormat};
 
-/// Changes the level while running.
+/// Changes the level while the server runs.
 #[derive(Clone)]
 pub struct LogHandle(reload::Handle<Targets, Registry>);
 
 /// Why the log could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
-    /// There is a log already.
+    /// The process has a log already.
     #[error("the log has been set up already")]
     Already,
-    /// journald does not listen.
+    /// journald cannot be reached.
     #[error(
         "journald cannot be reached: {0}; set `format = \"text\"` under [log] if there is none"
     )]
     Journald(std::io::Error),
-    /// The level is none.
+    /// The level is invalid.
     #[error(
         "\"{0}\" is no level for the log: write error, warn, info, debug or trace, \
          or a list like \"info,waxwing::c2s=debug\""
@@ -76,7 +76,7 @@ pub enum LogError {
 /// Sets up the log of the process, to standard error or to journald.
 ///
 /// # Errors
-/// If the level is none, journald is wished and does not listen, or there is a log already.
+/// If the level is invalid, if journald is configured and cannot be reached, or if there is a log already.
 pub fn init(config: &LogConfig) -> Result<LogHandle, LogError> {
     let level = parse_level(&config.level)?;
     let (subscriber, handle) = match chosen(config.format) {
@@ -94,7 +94,7 @@ pub fn init(config: &LogConfig) -> Result<LogHandle, LogError> {
     Ok(handle)
 }
 
-/// Whether [`init`] could set up this log.
+/// Checks whether [`init`] could set up this log.
 ///
 /// # Errors
 /// As [`init`].
@@ -107,13 +107,13 @@ pub fn check(config: &LogConfig) -> Result<(), LogError> {
 }
 
 impl LogHandle {
-    /// Another level from now on; the format stays.
+    /// Sets the level. The format stays.
     ///
     /// # Errors
-    /// If the level is none; then the old one stays.
+    /// If the level is invalid. Then the old one stays.
     pub fn reload(&self, config: &LogConfig) -> Result<(), LogError> {
         let level = parse_level(&config.level)?;
-        // Fails only if the subscriber is gone, and then nobody misses its level.
+        // This fails only if the subscriber is gone, and then its level does not matter.
         self.0.reload(level).map_err(|_| LogError::Already)
     }
 }
@@ -124,30 +124,31 @@ impl fmt::Debug for LogHandle {
     }
 }
 
-/// Logs a failed login, in the one form which fail2ban reads. `account` is what was claimed;
-/// `condition` the SASL condition (RFC 6120 §6.5).
+/// Logs a failed login, in the form that fail2ban reads. `account`: the name that the client sent.
+/// `condition`: the SASL condition (RFC 6120 §6.5).
 ///
-/// The address comes first, in no span, so that no value which a stranger chooses can stand
-/// before it; and both expressions begin at the line's start, so that none can forge one.
+/// The address comes first and outside of any span, so that no value from a client precedes it. Both regular
+/// expressions of the filter begin at the start of the line, so that no value can forge a match.
 ///
 /// The filter is `packaging/fail2ban/filter.d/waxwing.conf`.
 pub fn login_failed(peer: SocketAddr, account: Option<&str>, mechanism: &str, condition: &str) {
-    // A socket for both families shows IPv4 as ::ffff:192.0.2.1, which a firewall would not match.
+    // A socket for both families reports IPv4 addresses as ::ffff:192.0.2.1, which no firewall rule would
+    // match.
     let address = peer.ip().to_canonical();
     let account = account.unwrap_or("-");
     warn!(target: "waxwing::login", parent: None, peer = %address, port = peer.port(), account,
         mechanism, condition, "login failed");
 }
 
-/// From now on a panic is logged with its place, and `count` is called for each.
+/// From now on panics are logged with their place in the source, and `count` is called for each.
 ///
-/// What it says is logged only if it is a literal of our code: a formatted one may quote what
-/// somebody wrote (indexing a `str` does). Without a log, the standard hook speaks.
+/// The message of a panic is logged only if it is a literal: a formatted one may quote a user's text (as
+/// indexing a `str` does). Without a log, the standard hook is used.
 pub fn install_panic_hook(count: impl Fn() + Send + Sync + 'static) {
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
         count();
-        // Not `has_been_set`: that stays true after a subscriber of a scope has gone.
+        // `has_been_set` would stay true after the subscriber of a scope is gone.
         if tracing::dispatcher::get_default(|log| !log.is::<NoSubscriber>()) {
             log_panic(info);
         } else {
@@ -165,14 +166,14 @@ fn log_panic(info: &PanicHookInfo<'_>) {
     error!(location, error = said.unwrap_or("(text not logged)"), backtrace, "panic");
 }
 
-/// What `auto` means here.
+/// The output that `auto` chooses.
 fn chosen(format: LogFormat) -> LogFormat {
     match format {
         LogFormat::Auto => {
             let stream = std::env::var("JOURNAL_STREAM").unwrap_or_default();
             let to_journal = rustix::fs::fstat(std::io::stderr())
                 .is_ok_and(|stat| is_journal(&stream, stat.st_dev, stat.st_ino));
-            // The socket may be out of reach (in a container): then lines do as well.
+            // The socket may be out of reach (in a container). Then lines on standard error are used.
             if to_journal && JournalSocket::open().is_ok() {
                 LogFormat::Journald
             } else {
@@ -183,13 +184,14 @@ fn chosen(format: LogFormat) -> LogFormat {
     }
 }
 
-/// systemd.exec(5): `JOURNAL_STREAM` is device and inode, and inherited by programs whose
-/// standard error has since gone elsewhere.
+/// systemd.exec(5): `JOURNAL_STREAM` contains device and inode. Programs inherit it even if their standard
+/// error goes elsewhere.
 fn is_journal(stream: &str, device: u64, inode: u64) -> bool {
     stream == format!("{device}:{inode}")
 }
 
-/// A bare level is that of our own code; libraries speak at `info` at most unless they are named.
+/// A level without a target applies to Waxwing's own code. Libraries log at `info` at most, unless they are
+/// named.
 fn parse_level(text: &str) -> Result<Targets, LogError> {
     let wrong = || LogError::Level(text.to_owned());
     let mut targets = Targets::new();
@@ -211,7 +213,7 @@ fn parse_level(text: &str) -> Result<Targets, LogError> {
         .with_target(OURS, own.unwrap_or(default)))
 }
 
-/// `tracing` reads nothing at all as `error`.
+/// `tracing` reads an empty text as `error`.
 fn level_of(word: &str) -> Option<LevelFilter> {
     word.parse().ok().filter(|_| !word.is_empty())
 }

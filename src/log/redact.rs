@@ -1,12 +1,12 @@
-//! Stanzas for the log, without what people write and without secrets.
+//! Stanzas for the log, without people's texts and without secrets.
 //!
-//! The thing one would get wrong: a list of what is secret is never complete (`<body/>`, SASL,
-//! XEP-0077, tokens of XEP-0484 in an attribute …). So all character data is hidden, and all
-//! attributes but those known to be harmless. It works on any bytes, well-formed or not.
+//! A list of secrets is never complete (`<body/>`, SASL, XEP-0077, tokens of XEP-0484 in an attribute …). So
+//! all character data is hidden, and all attributes except those that are known to be harmless. The code
+//! works on any bytes, well-formed or not.
 
 use std::fmt;
 
-/// Shows a stanza redacted, when and only when it is logged:
+/// Shows a redacted stanza. The work is done only if the stanza is logged:
 /// `trace!(xml = %Redacted(bytes), "received")`.
 #[derive(Clone, Copy, Debug)]
 pub struct Redacted<'a>(pub &'a [u8]);
@@ -17,9 +17,9 @@ impl fmt::Display for Redacted<'_> {
     }
 }
 
-/// The elements and harmless attributes of `xml`; in place of all else stands `…5 bytes…`.
+/// The elements and harmless attributes of `xml`. Everything else is replaced by `…5 bytes…`.
 ///
-/// Names may hold control characters if the XML is bad; the log escapes them.
+/// Names may contain control characters if the XML is ill-formed; the log escapes them.
 #[must_use]
 pub fn redact(xml: &[u8]) -> String {
     let mut out = String::with_capacity(xml.len().min(4096));
@@ -73,7 +73,7 @@ fn attribute(out: &mut String, rest: &mut Rest<'_>) {
     rest.until(|b| !b.is_ascii_whitespace());
     out.push(' ');
     if !rest.skip(b'=') {
-        // Not XML. It may be the middle of a text.
+        // This is not XML. It may be the middle of a text.
         rest.0 = before;
         let odd = rest.until(|b| matches!(b, b'>' | b'<'));
         return hide(out, odd);
@@ -86,7 +86,7 @@ fn attribute(out: &mut String, rest: &mut Rest<'_>) {
             let quote = *quote;
             rest.skip(quote);
             let value = rest.until(|b| b == quote);
-            // Without its end it is not XML, and not to be trusted.
+            // Without its end it is not XML, so nothing of it is shown.
             if rest.skip(quote) { Ok(value) } else { Err(value) }
         }
         _ => Err(rest.until(is_end)),
@@ -98,7 +98,7 @@ fn attribute(out: &mut String, rest: &mut Rest<'_>) {
     out.push('\'');
 }
 
-/// Shows a name, or its beginning.
+/// Shows a name, or the beginning of a long one.
 fn name(out: &mut String, name: &[u8]) {
     let shown = &name[..name.len().min(LONGEST_NAME)];
     out.push_str(&String::from_utf8_lossy(shown));
@@ -114,13 +114,13 @@ fn hide(out: &mut String, hidden: &[u8]) {
 struct Rest<'a>(&'a [u8]);
 
 impl<'a> Rest<'a> {
-    /// Takes what comes before the first byte that is so.
+    /// Takes the bytes before the first one that matches.
     fn until(&mut self, is_end: impl Fn(u8) -> bool) -> &'a [u8] {
         let n = self.0.iter().position(|b| is_end(*b)).unwrap_or(self.0.len());
         self.take(n)
     }
 
-    /// Takes all up to and with `end`, or everything.
+    /// Takes everything up to and including `end`, or all that is left.
     fn through(&mut self, end: &[u8]) -> &'a [u8] {
         let found = memchr::memmem::find(self.0, end);
         self.take(found.map_or(self.0.len(), |n| n + end.len()))
@@ -161,7 +161,7 @@ const HARMLESS: [&[u8]; 20] = [
     b"xml:lang",
     b"xmlns",
 ];
-/// Bytes.
+/// The largest number of bytes.
 const LONGEST_NAME: usize = 256;
 
 #[cfg(test)]
@@ -209,7 +209,7 @@ mod tests {
             "</body\nsecret>",
         ] {
             let shown = redact(xml.as_bytes());
-            // The name of an element or an attribute may be anything; values and texts may not.
+            // Names of elements and attributes may be anything. Values and texts must not show.
             let is_name = xml.contains("<secret") || xml.contains("secret='");
             assert!(is_name || !shown.contains("secret"), "{xml} -> {shown}");
         }
