@@ -1,9 +1,8 @@
-//! What an administrator can do: the commands, and the socket over which a running server takes
-//! them.
+//! Administration: the commands, and the socket on which a running server accepts them.
 //!
-//! A command is defined once, in [`commands`], and every front shows it. It works on a
-//! [`CommandCx`] alone, so it does the same in the running server and on the data directory of
-//! one that does not run. The protocol of the socket is described in `docs/admin-socket.md`.
+//! A command is defined once, in [`commands`], and offered by every front. It uses only a [`CommandCx`], so
+//! it works the same way in a running server and on the data directory of a stopped one.
+//! `docs/admin-socket.md` describes the protocol of the socket.
 
 pub mod commands;
 pub mod password;
@@ -17,41 +16,41 @@ use crate::host::command::{Arguments, Command, CommandCx, CommandError, Format, 
 
 pub use commands::COMMANDS;
 
-/// The groups of commands, with a line about each; in the order in which they are shown.
+/// The groups of commands, each with a line of help, in the order in which they are shown.
 pub const GROUPS: &[(&str, &str)] = &[
     ("user", "Manage accounts"),
     ("archive", "Archives: what is kept of messages"),
     ("session", "Sessions: who is online"),
 ];
 
-/// The version of the protocol of the socket. It grows when a program that knows the version before
-/// would not understand the answers any more, or would not be understood.
+/// The version of the socket's protocol. It grows with every change that programs for the previous version
+/// would not understand.
 pub const VERSION: u32 = 1;
 
-/// A call of a command, as it goes over the socket.
+/// A call of a command, as it is sent over the socket.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
-    /// The version of the protocol: [`VERSION`], which is also meant if none is given.
+    /// The version of the protocol: [`VERSION`], which is also the default.
     #[serde(default = "version")]
     pub version: u32,
     /// Group and verb: `["user", "add"]`.
     pub command: Vec<String>,
-    /// By name.
+    /// The arguments by name.
     #[serde(default)]
     pub arguments: Arguments,
-    /// The domain of accounts that are given by their local part alone, and the only one in lists.
+    /// The domain for accounts that are given by their local part only. Lists show only this domain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub domain: Option<String>,
-    /// The caller wants it even if it destroys something.
+    /// The caller confirms that the command may destroy something.
     #[serde(default)]
     pub confirmed: bool,
-    /// What the caller wants of the answer; everything, if this is not given.
+    /// The form of the answer that the caller wants; everything by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
 }
 
-/// What goes back over the socket.
+/// An answer, as it is sent over the socket.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Reply {
     /// The version of the protocol: [`VERSION`].
@@ -65,18 +64,18 @@ pub struct Reply {
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Answer {
-    /// It was not done.
+    /// The command failed.
     Error(Failure),
-    /// It was done.
+    /// The command succeeded.
     Ok(Outcome),
 }
 
-/// Why a call was not done, for fronts.
+/// Why a call failed.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Failure {
-    /// For programs.
+    /// The kind of failure, for programs.
     pub code: Code,
-    /// For people.
+    /// The message for people.
     pub message: String,
 }
 
@@ -84,18 +83,18 @@ pub struct Failure {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Code {
-    /// It exists already.
+    /// The object exists already.
     Conflict,
-    /// Storage or the machine failed.
+    /// The storage or the operating system failed.
     Failed,
-    /// The call is wrong.
+    /// The call is invalid.
     Invalid,
-    /// What was named is not there.
+    /// The object does not exist.
     NotFound,
-    /// It needs a running server.
+    /// The command needs a running server.
     NotRunning,
-    /// It destroys something: the message is a question. If the answer is yes, the same request with
-    /// `confirmed` does it.
+    /// The command destroys something. The message is a question; if the answer is yes, send the same
+    /// request with `confirmed`.
     Unconfirmed,
 }
 
@@ -105,7 +104,7 @@ pub fn find(path: &[String]) -> Option<&'static dyn Command> {
     COMMANDS.iter().copied().find(|command| command.path() == path)
 }
 
-/// Does what a request asks for, and logs it.
+/// Carries out a request, and logs it.
 pub async fn run(cx: CommandCx, request: &Request) -> Answer {
     let result = match prepare(cx.clone(), request) {
         Ok((cx, command)) => call(&cx, command, &request.arguments, request.confirmed).await,

@@ -1,19 +1,19 @@
-//! Passwords that commands make.
+//! Generates passwords for commands.
 
 use crate::host::command::CommandError;
 
-/// A password nobody can guess: 20 characters of an alphabet of 54, without those which look
-/// alike (115 bits).
+/// A password that nobody can guess: 20 characters from an alphabet of 54, which contains no characters that
+/// look alike (115 bits).
 ///
 /// # Errors
-/// [`CommandError::Failed`] if the machine has no random numbers.
+/// [`CommandError::Failed`] if the operating system provides no random numbers.
 pub fn random() -> Result<String, CommandError> {
     let mut password = String::with_capacity(LENGTH);
     while password.len() < LENGTH {
         let mut bytes = [0; 32];
         getrandom::fill(&mut bytes)
             .map_err(|error| CommandError::Failed(format!("no random numbers: {error}")))?;
-        // A byte behind the last whole multiple would make some characters likelier.
+        // Bytes above the last whole multiple would make some characters more likely.
         let fair = ALPHABET.len() * (256 / ALPHABET.len());
         let fair = bytes.iter().map(|b| usize::from(*b)).filter(|b| *b < fair);
         let characters = fair.map(|b| char::from(ALPHABET[b % ALPHABET.len()]));
@@ -24,7 +24,7 @@ pub fn random() -> Result<String, CommandError> {
 
 const LENGTH: usize = 20;
 
-/// Without `0 O o 1 l I i L` in which people err.
+/// Without `0 O o 1 l I i L`, which people confuse.
 const ALPHABET: &[u8; 54] = b"23456789ABCDEFGHJKMNPQRSTUVWXYZabcdefghjkmnpqrstuvwxyz";
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The administrator's door of a running server: a Unix socket, a JSON object a line each way.
+//! The admin socket of a running server: a Unix socket with one JSON object per line in each direction.
 //!
 //! ```text
 //! > {"version":1,"command":["user","show"],"arguments":{"account":"romeo"}}
@@ -6,8 +6,9 @@
 //! < {"version":1,"error":{"code":"not-found","message":"account romeo@montague.lit does not exist"}}
 //! ```
 //!
-//! `docs/admin-socket.md` describes the protocol. Only the user who runs the server, and root, get an answer: the socket's mode keeps others out,
-//! and the kernel tells who is there. A connection may make many calls, one after the other.
+//! `docs/admin-socket.md` describes the protocol. Only root and the user that runs the server get an answer:
+//! the mode of the socket excludes others, and the kernel identifies the peer. A connection can make many
+//! calls, one after the other.
 
 use std::ffi::OsString;
 use std::fs::{self, Permissions};
@@ -27,19 +28,19 @@ use crate::files;
 use crate::host::command::{Caller, CommandCx};
 use crate::tasks::Tasks;
 
-/// The longest request: `user import` brings some hundred thousand accounts in one.
+/// The largest request: `user import` sends some hundred thousand accounts in one.
 pub const MAX_REQUEST: usize = 64 << 20;
 
-/// Makes what a command works with, for one call of this caller.
+/// Makes the context of a command, for one call of this caller.
 pub type Contexts = Arc<dyn Fn(Caller) -> CommandCx + Send + Sync>;
 
-/// Opens the door and returns; it is closed, and the socket's file removed, when `tasks` stops.
+/// Opens the socket and returns. When `tasks` stops, the socket is closed and its file removed.
 ///
-/// A file left by a server that died is replaced, one at which a server answers is not.
+/// A file that a crashed server left is replaced. A socket on which a server answers is not.
 ///
 /// # Errors
-/// `AddrInUse` if a server answers there; `AlreadyExists` if there is something else than a
-/// socket; `InvalidInput` if the path is too long for a socket; what the file system says.
+/// `AddrInUse` if a server answers there; `AlreadyExists` if the path is not a socket; `InvalidInput` if the
+/// path is too long for a socket; an error of the file system.
 pub async fn serve(contexts: Contexts, path: PathBuf, tasks: &Tasks) -> io::Result<()> {
     let listener = bind(&path).await?;
     let identity = identity(&path)?;
@@ -51,7 +52,7 @@ pub async fn serve(contexts: Contexts, path: PathBuf, tasks: &Tasks) -> io::Resu
             () = stopping.cancelled() => {}
         }
         drop(listener);
-        // Only our own: another server may have come since.
+        // The file is removed only if it is our own: another server may have started since.
         if self::identity(&path).is_ok_and(|now| now == identity)
             && let Err(error) = fs::remove_file(&path)
         {
@@ -64,8 +65,8 @@ pub async fn serve(contexts: Contexts, path: PathBuf, tasks: &Tasks) -> io::Resu
 /// Calls a command in the server behind the socket.
 ///
 /// # Errors
-/// `NotFound` and `ConnectionRefused` if no server is there; `FileTooLarge` if the request is too
-/// long; `UnexpectedEof` if the server ends before it answers.
+/// `NotFound` and `ConnectionRefused` if no server listens; `FileTooLarge` if the request is too long;
+/// `UnexpectedEof` if the server ends before it answers.
 pub async fn call(path: &Path, request: &Request) -> io::Result<Answer> {
     let mut line = serde_json::to_vec(request)?;
     if line.len() >= MAX_REQUEST {
@@ -74,7 +75,7 @@ pub async fn call(path: &Path, request: &Request) -> io::Result<Answer> {
     line.push(b'\n');
     let stream = UnixStream::connect(path).await?;
     let (reader, mut writer) = stream.into_split();
-    // A server that refuses us answers without reading, and then our writing fails.
+    // A server that refuses the connection answers without reading, and then the write fails.
     let written = writer.write_all(&line).await;
     let mut answer = Vec::new();
     let mut reader = BufReader::new(reader.take(MAX_ANSWER as u64));
@@ -91,7 +92,7 @@ pub async fn call(path: &Path, request: &Request) -> io::Result<Answer> {
     Ok(serde_json::from_slice::<Reply>(&answer)?.answer)
 }
 
-/// Binds under another name, so that the socket never has a wider mode under its own, and so that
+/// Binds under another name and renames the socket, so that it never has a wider mode under its own name, and
 /// the old one is replaced in one step.
 async fn bind(path: &Path) -> io::Result<UnixListener> {
     match UnixStream::connect(path).await {
@@ -182,7 +183,7 @@ async fn serve_one(
             Ok(Err(error)) => return Err(error),
             Err(_) => return Err(io::ErrorKind::TimedOut.into()),
         };
-        // The text of this error may show what is between two bytes of the request: a password.
+        // The text of this error may quote the request, which can contain a password.
         let answer = match serde_json::from_slice::<Request>(&line) {
             Ok(request) => {
                 drop(line);
@@ -198,7 +199,7 @@ async fn serve_one(
     }
 }
 
-/// A line without its end; `None` at the end of the stream.
+/// A line without its line feed; `None` at the end of the stream.
 async fn line(reader: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Option<Vec<u8>>> {
     let mut line = Vec::new();
     reader.take(MAX_REQUEST as u64 + 1).read_until(b'\n', &mut line).await?;
@@ -213,7 +214,7 @@ async fn line(reader: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Option<Vec
     }
 }
 
-/// Why a line is no request. A newer program may ask for what this version does not know.
+/// Why a line is not a request. A newer program may ask for something that this version does not know.
 fn unreadable(line: &[u8], error: &serde_json::Error) -> String {
     #[derive(serde::Deserialize)]
     struct Versioned {
@@ -239,17 +240,17 @@ fn failure(code: Code, message: String) -> Answer {
     Answer::Error(Failure { code, message })
 }
 
-/// The longest answer a caller reads.
+/// The largest answer that a caller reads.
 const MAX_ANSWER: usize = 256 << 20;
 
-/// Connections at once; more wait.
+/// The largest number of connections at once; more wait.
 const CONNECTIONS: usize = 8;
 
-/// A whole request must be there by then, and a silent connection ends.
+/// The time in which a whole request must arrive. A silent connection ends after it.
 const READ: Duration = Duration::from_secs(30);
 
-/// A whole answer must be taken by then.
+/// The time in which the caller must read the whole answer.
 const WRITE: Duration = Duration::from_secs(60);
 
-/// After an error of accept: most often there are no file descriptors left.
+/// The pause after an error of `accept`, mostly because no file descriptors are left.
 const PAUSE: Duration = Duration::from_millis(200);

@@ -1,8 +1,8 @@
-//! Certificates in files: those of the administrator, and self-signed ones which we make and keep.
+//! Certificate files: those of the administrator, and self-signed ones that the server creates.
 //!
-//! The thing one would get wrong: a key must never be readable by others, not even for the
-//! moment between making the file and setting its mode. So it is created with its mode, beside
-//! its place, and moved there when it is whole.
+//! A mistake that is easy to make: a key must never be readable by others, not even for the moment between
+//! the creation of the file and the change of its mode. So the file is created with its mode under another
+//! name, and renamed when it is complete.
 
 use std::fs::Permissions;
 use std::net::IpAddr;
@@ -22,7 +22,7 @@ use super::{SOON_MICROS, TlsError};
 use crate::clock::Clock;
 use crate::files;
 
-/// The self-signed certificate that is kept for a host, if there is one.
+/// The stored self-signed certificate of a host, if there is one.
 pub(super) fn kept(directory: &Path, name: &str) -> Result<Option<Pair>, TlsError> {
     let certificate = directory.join(format!("{name}.crt"));
     match certificate.exists() {
@@ -31,11 +31,11 @@ pub(super) fn kept(directory: &Path, name: &str) -> Result<Option<Pair>, TlsErro
     }
 }
 
-/// The self-signed certificate of a host: the one that is kept, or a new one.
+/// The self-signed certificate of a host: the stored one, or a new one.
 ///
-/// It is made for ten years: who trusts such a certificate trusts this very one, and every
-/// change looks to them like an attack. A shorter life would teach them to click it away. When
-/// it nears its end it is made anew *from the same key*, so that a pinned key stays right.
+/// It is valid for ten years: people who trust a self-signed certificate trust this single one, and every
+/// change looks like an attack. A shorter validity would teach them to ignore warnings. Before it expires,
+/// a new one is made *from the same key*, so that a pinned key stays valid.
 pub(super) fn self_signed(
     directory: &Path,
     domain: &str,
@@ -71,8 +71,8 @@ pub(super) fn self_signed(
     read_pair(&certificate, &key)
 }
 
-/// The name under which clients ask for a host: lower case, in the ASCII form of DNS. It names
-/// files too, so it has no slash.
+/// The name under which clients ask for a host: lower case, in the ASCII form of DNS. It is also used for
+/// file names, so it contains no slash.
 pub(super) fn sni_name(domain: &str) -> Result<String, TlsError> {
     let wrong = || TlsError::Domain { domain: domain.to_owned() };
     if ip_of(domain).is_some() {
@@ -86,7 +86,7 @@ pub(super) fn sni_name(domain: &str) -> Result<String, TlsError> {
     Ok(name)
 }
 
-/// The address, if the domain is one: `192.0.2.1` or `[2001:db8::1]` (RFC 7622 §3.2).
+/// The IP address, if the domain is one: `192.0.2.1` or `[2001:db8::1]` (RFC 7622 §3.2).
 pub(super) fn ip_of(domain: &str) -> Option<IpAddr> {
     match domain.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         Some(inner) => inner.parse().ok().filter(IpAddr::is_ipv6),
@@ -94,12 +94,12 @@ pub(super) fn ip_of(domain: &str) -> Option<IpAddr> {
     }
 }
 
-/// `SRVName` is left out: rcgen cannot write an IA5String there, and `dNSName` says as much.
+/// `SRVName` is omitted: rcgen cannot write an IA5String there, and `dNSName` is enough.
 fn params(domain: &str, name: &str, clock: &Clock) -> Result<CertificateParams, rcgen::Error> {
     let now = OffsetDateTime::from_unix_timestamp(clock.now().as_micros() / 1_000_000)
         .unwrap_or(OffsetDateTime::UNIX_EPOCH);
     let mut params = CertificateParams::default();
-    // Clocks of clients go wrong, mostly by a time zone.
+    // Clients' clocks are sometimes wrong, mostly by a time zone.
     params.not_before = now - Duration::from_secs(24 * 60 * 60);
     params.not_after = now + Duration::from_secs(3652 * 24 * 60 * 60);
     let mut serial = [0; 16];
@@ -121,7 +121,7 @@ fn params(domain: &str, name: &str, clock: &Clock) -> Result<CertificateParams, 
     Ok(params)
 }
 
-/// Whether all users of the machine can read it.
+/// Whether all users of the machine can read the file.
 pub(super) fn is_open(key: &Path) -> bool {
     std::fs::metadata(key).is_ok_and(|found| found.permissions().mode() & 0o007 != 0)
 }

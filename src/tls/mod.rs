@@ -1,16 +1,15 @@
-//! TLS: certificates by name, replaced while running, and the facts to which logins are bound.
+//! TLS: certificates by name, which can be replaced while the server runs, and the data for channel binding.
 //!
 //! RFC 7590 (TLS 1.2 and 1.3, ECDHE with AEAD only), RFC 6066 §3 (SNI), RFC 7301 (ALPN),
-//! RFC 5929 §4 and RFC 9266 (channel binding). The thing one would get wrong: a ticket made
-//! under an old certificate must not be taken after a reload, or the client would bind its
-//! login to a certificate which we no longer have. So tickets live and die with their certificate.
+//! RFC 5929 §4 and RFC 9266 (channel binding). A mistake that is easy to make: the server must not accept a
+//! ticket that was issued under an old certificate, since the client would bind its login to a certificate
+//! that the server no longer has. So each certificate has its own tickets.
 //!
-//! Memory of a connection that idles, as seen in rustls 0.23: `ServerConnection` itself (1.2
-//! KiB inline, plus the boxed keys of both directions), and a read buffer of 4 KiB which rustls
-//! keeps from the first read attempt on. The buffer falls back to 4 KiB by itself after a
-//! large record. Write buffers are freed when they are flushed. Nothing is kept for sessions:
-//! tickets are sealed and given to the client, so there is no table that grows. One ticket per
-//! handshake and not two, because a client of ours opens one connection at a time.
+//! The memory of an idle connection in rustls 0.23: `ServerConnection` itself (1.2 KiB, plus the boxed keys
+//! of both directions), and a read buffer of 4 KiB, which rustls holds from the first read on. The buffer
+//! shrinks to 4 KiB after a large record. Write buffers are freed when they are flushed. There is no table of
+//! sessions: tickets are encrypted and given to the client. Each handshake gives one ticket, because a client
+//! opens one connection at a time.
 
 mod certificate_files;
 mod error;
@@ -34,27 +33,27 @@ use crate::clock::Clock;
 use crate::config::{Config, HostConfig};
 use crate::payload::datetime::Timestamp;
 
-/// All certificates, chosen by name, replaceable while running. Connections that stand are not
-/// touched by that.
+/// All certificates, chosen by name. They can be replaced while the server runs; existing connections are
+/// not affected.
 #[derive(Debug)]
 pub struct Certificates {
     set: ArcSwap<Set>,
 }
 
-/// What there is to know about the certificate of a host.
+/// The facts of a host's certificate.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct CertificateFacts {
-    /// The host, as it is written in the configuration.
+    /// The host as written in the configuration.
     pub domain: String,
-    /// Fingerprint: SHA-256 of the DER, as `openssl x509 -fingerprint -sha256` writes it.
+    /// The fingerprint: SHA-256 of the DER, in the form of `openssl x509 -fingerprint -sha256`.
     pub sha256: String,
     /// The end of its validity.
     pub not_after: Timestamp,
-    /// It vouches for itself: issuer and subject are the same.
+    /// Whether it is self-signed: issuer and subject are the same.
     pub self_signed: bool,
 }
 
-/// Where the self-signed certificate of a domain is kept. `None` if the domain can have none.
+/// The file of a domain's self-signed certificate. `None` if the domain cannot have one.
 #[must_use]
 pub fn kept_certificate(config: &Config, domain: &str) -> Option<PathBuf> {
     Some(
@@ -65,36 +64,36 @@ pub fn kept_certificate(config: &Config, domain: &str) -> Option<PathBuf> {
     )
 }
 
-/// Facts of a finished handshake. Taken once, right after it.
+/// The facts of a finished handshake. They are read once, right after it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Handshake {
     /// `TLSv1.3` or `TLSv1.2`.
     pub version: &'static str,
-    /// TLS 1.3.
+    /// Whether it is TLS 1.3.
     pub version13: bool,
     /// Data of the channel binding `tls-exporter` (RFC 9266 §2). `None` on TLS 1.2, where it
     /// would be unique only with the extended master secret (RFC 9266 §4.2).
     pub exporter: Option<[u8; 32]>,
-    /// The name the client asked for, in lower case.
+    /// The server name that the client sent, in lower case.
     pub sni: Option<String>,
 }
 
-/// The certificate that one client gets, chosen before the handshake.
+/// The certificate for one client, chosen before the handshake.
 #[derive(Clone, Debug)]
 pub struct Chosen {
-    /// What the handshake is made with.
+    /// The settings for the handshake.
     pub config: Arc<ServerConfig>,
-    /// Data of the channel binding `tls-server-end-point` (RFC 5929 §4): the hash of this
-    /// certificate. `None` where the binding is undefined: the signature of the certificate has no
-    /// single hash (RFC 5929 §4.1), as with Ed25519.
+    /// The data of the channel binding `tls-server-end-point` (RFC 5929 §4): the hash of this certificate.
+    /// `None` if the binding is undefined, because the certificate's signature has no single hash function
+    /// (RFC 5929 §4.1), as with Ed25519.
     pub end_point: Option<Vec<u8>>,
-    /// The host whose certificate it is, as configured.
+    /// The host of the certificate, as configured.
     pub host: String,
 }
 
 /// Reads the facts of a handshake.
 ///
-/// Before the handshake is finished there is no exporter, and the version is `unknown`.
+/// Before the end of the handshake there is no exporter, and the version is `unknown`.
 #[must_use]
 pub fn handshake_facts(c: &rustls::ServerConnection) -> Handshake {
     let version13 = c.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_3);
@@ -113,23 +112,22 @@ pub fn handshake_facts(c: &rustls::ServerConnection) -> Handshake {
 impl Certificates {
     /// Loads the chain and the key of each host.
     ///
-    /// For a host where none is configured a self-signed one is made and kept in the data
-    /// directory, `certs/<domain>.crt` and `.key`. Certificates without a `key` of their own have
-    /// it in the same file. Reads files and blocks on them. Warns through the log of what a
-    /// peer would not like: a wrong name, an end that is near, a key that all may read.
+    /// A host without a configured certificate gets a self-signed one, which is stored in the data directory
+    /// as `certs/<domain>.crt` and `.key`. If no `key` is configured, the file of the certificate contains
+    /// it. The function reads files and blocks. It logs warnings for what clients would not accept (a wrong
+    /// name, an early expiry) and for a key that other users can read.
     ///
     /// # Errors
-    /// The first fault found; see [`TlsError`].
+    /// The first error; see [`TlsError`].
     pub fn load(config: &Config, clock: &Clock) -> Result<Arc<Self>, TlsError> {
         let set = ArcSwap::from_pointee(Set::load(config, clock)?);
         Ok(Arc::new(Self { set }))
     }
 
-    /// Loads everything again. New handshakes see the new certificates, and old tickets are
-    /// refused.
+    /// Loads everything again. New handshakes use the new certificates, and old tickets are refused.
     ///
     /// # Errors
-    /// As [`Certificates::load`]; then all the old ones stay in use.
+    /// As [`Certificates::load`]. Then all old certificates stay in use.
     pub fn reload(&self, config: &Config, clock: &Clock) -> Result<(), TlsError> {
         self.set.store(Arc::new(Set::load(config, clock)?));
         Ok(())
@@ -137,9 +135,9 @@ impl Certificates {
 
     /// The certificate for a client.
     ///
-    /// By STARTTLS the stream was opened to `domain`, and that decides (RFC 6120 §5.4.3.1), whatever
-    /// the SNI says: it may be missing, or name the target of an SRV record. With TLS from the first
-    /// byte `domain` is `None`, and the SNI is all there is to go by.
+    /// With STARTTLS, the domain to which the stream was opened decides (RFC 6120 §5.4.3.1), not the SNI,
+    /// which may be missing or name the target of an SRV record. With direct TLS, `domain` is `None`, and
+    /// the SNI decides.
     #[must_use]
     pub fn choose(&self, purpose: Purpose, domain: Option<&str>, sni: Option<&str>) -> Chosen {
         let set = self.set.load();
@@ -158,8 +156,8 @@ impl Certificates {
         self.set.load().hosts.iter().map(|host| host.facts.clone()).collect()
     }
 
-    /// Warns through the log of each certificate that has expired or has less than 14 days left.
-    /// [`Certificates::load`] does it too; a server that runs should ask daily.
+    /// Logs a warning for each certificate that has expired or expires in less than 14 days.
+    /// [`Certificates::load`] does it, too; a running server should call this daily.
     pub fn warn_of_expiry(&self, clock: &Clock) {
         for host in &self.set.load().hosts {
             host.warn_of_expiry(clock.now());
@@ -167,7 +165,7 @@ impl Certificates {
     }
 }
 
-/// What one loading found. Never empty.
+/// The result of a load. Never empty.
 #[derive(Debug)]
 struct Set {
     hosts: Vec<Host>,
@@ -184,10 +182,10 @@ impl Set {
     }
 }
 
-/// One host's certificate with all that follows from it.
+/// A host's certificate and everything that follows from it.
 #[derive(Debug)]
 struct Host {
-    /// The domain as in SNI: lower case, the ASCII form of DNS.
+    /// The domain in the form of SNI: lower case, the ASCII form of DNS.
     name: String,
     configs: ServerConfigs,
     leaf: Leaf,
@@ -232,7 +230,7 @@ impl Host {
     }
 }
 
-/// The files of a host's certificate and key, if it has its own.
+/// The configured files of a host's certificate and key, if there are any.
 fn own_files(host: &HostConfig) -> Result<Option<(&Path, &Path)>, TlsError> {
     match (&host.certificate, &host.key) {
         (Some(certificate), key) => Ok(Some((certificate, key.as_ref().unwrap_or(certificate)))),
@@ -241,10 +239,10 @@ fn own_files(host: &HostConfig) -> Result<Option<(&Path, &Path)>, TlsError> {
     }
 }
 
-/// What a server would make of a host's certificate, without making one where none is.
+/// Checks a host's certificate as a starting server would, without creating one.
 ///
 /// # Errors
-/// Why no server would start with it.
+/// Why a server would not start with it.
 pub fn inspect(host: &HostConfig, config: &Config, now: Timestamp) -> Result<Vec<Doubt>, TlsError> {
     let name = certificate_files::sni_name(&host.domain)?;
     let pair = match own_files(host)? {
@@ -273,7 +271,7 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }
 
-/// 14 days: time to act, and longer than a weekend.
+/// 14 days: enough time to act, and longer than a weekend.
 const SOON_MICROS: i64 = 14 * DAY_MICROS;
 const DAY_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
 

@@ -1,5 +1,4 @@
-//! Certificates and keys as administrators hand them over: what a file has in it, and if it cannot be
-//! used, why not, in a sentence that says what to do.
+//! Reads PEM files with certificates and keys. If a file cannot be used, the error says why, and what to do.
 
 use std::path::{Path, PathBuf};
 
@@ -10,19 +9,19 @@ use rustls::sign::CertifiedKey;
 use super::x509::Leaf;
 use super::{Doubt, TlsError, provider};
 
-/// A chain with its key, checked against each other.
+/// A chain and its key, which belong together.
 #[derive(Debug)]
 pub(super) struct Pair {
     pub(super) key: CertifiedKey,
     pub(super) leaf: Leaf,
-    /// What is wrong with the files, and no reason to refuse them.
+    /// Warnings about the files.
     pub(super) doubts: Vec<Doubt>,
 }
 
-/// Reads a chain and its key, and checks that they belong together. Both may be in one file.
+/// Reads a chain and its key, and checks that they belong together. One file may contain both.
 ///
 /// # Errors
-/// The first fault found; see [`TlsError`].
+/// The first error; see [`TlsError`].
 pub(super) fn read_pair(certificate: &Path, key: &Path) -> Result<Pair, TlsError> {
     let chain_file = Pem::read(certificate)?;
     let key_file = Pem::read(key)?;
@@ -45,7 +44,7 @@ pub(super) fn read_pair(certificate: &Path, key: &Path) -> Result<Pair, TlsError
     match pair.keys_match() {
         Ok(()) => {}
         Err(rustls::Error::InconsistentKeys(_)) => return Err(mismatch(&pair, certificate, key)),
-        // rustls is more particular than we are, for example about the version of X.509.
+        // rustls refuses more than this file does, for example other versions of X.509.
         Err(e) => return Err(broken(e.to_string())),
     }
     let mut doubts = chain_doubts(&pair.cert, &leaf, certificate);
@@ -60,7 +59,7 @@ pub(super) fn read_pair(certificate: &Path, key: &Path) -> Result<Pair, TlsError
     Ok(Pair { key: pair, leaf, doubts })
 }
 
-/// The key is not that of the first certificate; perhaps it is that of a later one.
+/// The error if the key does not belong to the first certificate. It may belong to a later one.
 fn mismatch(pair: &CertifiedKey, certificate: &Path, key: &Path) -> TlsError {
     let belongs = |certificate: &CertificateDer<'static>| {
         let alone = CertifiedKey::new(vec![certificate.clone()], pair.key.clone());
@@ -92,13 +91,13 @@ fn chain_doubts(chain: &[CertificateDer<'_>], leaf: &Leaf, file: &Path) -> Vec<D
     doubts
 }
 
-/// A file, and what stands in it.
+/// A file and its contents.
 struct Pem {
     file: PathBuf,
     bytes: Vec<u8>,
-    /// It begins with a byte order mark, which is not among the bytes.
+    /// Whether it begins with a byte order mark, which `bytes` does not contain.
     has_mark: bool,
-    /// What follows `-----BEGIN `, for each.
+    /// The labels after `-----BEGIN `.
     labels: Vec<String>,
 }
 

@@ -1,8 +1,8 @@
-//! Which certificate a client gets, and the TLS settings that go with it.
+//! Selects the certificate for a client, and the TLS settings that belong to it.
 //!
-//! Each certificate has settings and tickets of its own, so what a login is bound to is what the
-//! client got: a ticket of one certificate never resumes a connection under another, and a reload
-//! in the middle of a handshake changes nothing for it.
+//! Each certificate has its own settings and tickets, so a login is always bound to the certificate that the
+//! client got: a ticket of one certificate never resumes a connection under another one, and a reload does
+//! not affect a handshake that has begun.
 
 use std::sync::Arc;
 
@@ -13,18 +13,18 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 
 use super::{Host, TlsError, provider};
 
-/// What TLS is for.
+/// The protocol that runs over TLS.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Purpose {
-    /// A stream, TLS from the first byte (XEP-0368).
+    /// A stream with direct TLS (XEP-0368).
     Direct,
     /// HTTP.
     Https,
-    /// A stream that began in the clear (RFC 6120 §5).
+    /// A stream that began without TLS (RFC 6120 §5).
     StartTls,
 }
 
-/// The settings of one certificate, for each purpose.
+/// The settings of a certificate, for each purpose.
 #[derive(Debug)]
 pub(super) struct ServerConfigs {
     direct: Arc<ServerConfig>,
@@ -35,12 +35,12 @@ pub(super) struct ServerConfigs {
 impl ServerConfigs {
     /// TLS 1.2 and 1.3, ECDHE with AEAD, stateless tickets, no 0-RTT, no client certificates.
     ///
-    /// By STARTTLS, protocols that a client offers (ALPN) are ignored. Elsewhere a client that
-    /// offers protocols must offer ours, or gets `no_application_protocol` (RFC 7301 §3.2); one
-    /// that offers none is welcome (XEP-0368 §3).
+    /// With STARTTLS, protocols that a client offers (ALPN) are ignored. Otherwise a client that offers
+    /// protocols must offer the right one, or gets `no_application_protocol` (RFC 7301 §3.2). A client that
+    /// offers none is accepted (XEP-0368 §3).
     ///
     /// # Errors
-    /// If the system has no random numbers for the tickets.
+    /// If the operating system provides no random numbers for the tickets.
     pub(super) fn new(key: CertifiedKey) -> Result<Self, TlsError> {
         let mut config = ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
@@ -50,7 +50,7 @@ impl ServerConfigs {
         config.ticketer = aws_lc_rs::Ticketer::new().map_err(|_| TlsError::Random)?;
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 1;
-        // Early data could be replayed, and SASL before the handshake's end binds to nothing.
+        // Early data could be replayed, and there is no channel binding before the end of the handshake.
         config.max_early_data_size = 0;
         let speaking = |protocol: &[u8]| {
             let mut config = config.clone();
@@ -73,12 +73,12 @@ impl ServerConfigs {
     }
 }
 
-/// The host that a name of SNI means (RFC 6066 §3): a domain of ours, the target of its SRV records
-/// (clients send either), or none of them.
+/// The host for a server name (SNI, RFC 6066 §3). Clients send a served domain or the target of its SRV
+/// records.
 ///
-/// The target of an SRV record is known by the certificate that names it, or as a name below a
-/// domain. Without any of that it is the first host: `host-unknown` in the stream is clearer than a
-/// handshake that fails.
+/// The target of an SRV record is recognised by a certificate that names it, or as a subdomain of a served
+/// domain. For all other names the first host is used: the stream error `host-unknown` is clearer than a
+/// failed handshake.
 pub(super) fn by_sni<'a>(hosts: &'a [Host], sni: Option<&str>) -> &'a Host {
     let Some(name) = sni else { return &hosts[0] };
     let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();

@@ -1,8 +1,8 @@
-//! What a certificate says: whom it names, until when, and its hash for channel binding.
+//! Reads certificates: their names, their validity, and their hash for channel binding.
 //!
-//! RFC 5280, RFC 6125 §6.4, RFC 6120 §13.7.1.2, RFC 5929 §4.1. The thing one would get wrong: the
-//! hash for `tls-server-end-point` is that of the certificate's *own signature*, by its issuer's
-//! algorithm, not that of the handshake.
+//! RFC 5280, RFC 6125 §6.4, RFC 6120 §13.7.1.2, RFC 5929 §4.1. A mistake that is easy to make: the hash
+//! function for `tls-server-end-point` is that of the certificate's *own signature*, which its issuer chose,
+//! not that of the handshake.
 
 use std::fmt::Write as _;
 
@@ -15,13 +15,13 @@ use x509_parser::time::ASN1Time;
 
 use crate::payload::datetime::Timestamp;
 
-/// The host's own certificate, read.
+/// The host's own certificate.
 #[derive(Debug)]
 pub(super) struct Leaf {
     pub(super) not_before: Timestamp,
     pub(super) not_after: Timestamp,
     pub(super) self_signed: bool,
-    /// Who has issued it, for people.
+    /// The issuer, as text for people.
     pub(super) issuer: String,
     issuer_der: Vec<u8>,
     subject_der: Vec<u8>,
@@ -43,13 +43,13 @@ enum Hash {
 /// The kind of a public key.
 #[derive(Debug)]
 enum KeyKind {
-    /// Known to all.
+    /// All clients support it.
     Usual,
-    /// Known here, and not to many clients.
+    /// The server supports it, but many clients do not.
     Rare(&'static str),
-    /// So many bits.
+    /// RSA, with this number of bits.
     Rsa(usize),
-    /// Unknown here.
+    /// The server does not support it.
     Other(String),
 }
 
@@ -61,7 +61,7 @@ impl KeyKind {
         let curve = curve.map(|oid| oid.to_id_string()).unwrap_or_default();
         match (id.as_str(), curve.as_str(), key.parsed()) {
             ("1.2.840.113549.1.1.1", _, Ok(PublicKey::RSA(rsa))) => Self::Rsa(rsa.key_size()),
-            // P-256 and P-384
+            // P-256 and P-384.
             ("1.2.840.10045.2.1", "1.2.840.10045.3.1.7" | "1.3.132.0.34", _) => Self::Usual,
             ("1.2.840.10045.2.1", "1.3.132.0.35", _) => Self::Rare("an ECDSA key on P-521"),
             ("1.2.840.10045.2.1", "1.3.132.0.10", _) => {
@@ -81,7 +81,7 @@ impl KeyKind {
     }
 }
 
-/// A name in the certificate.
+/// A name in a certificate.
 #[derive(Debug)]
 enum Name {
     /// `dNSName`, or `SRVName` for `_xmpp-client` without that prefix.
@@ -96,7 +96,7 @@ impl Leaf {
     /// Reads a certificate.
     ///
     /// # Errors
-    /// What the parser says.
+    /// The error of the parser.
     pub(super) fn read(der: &[u8]) -> Result<Self, String> {
         let (rest, certificate) = X509Certificate::from_der(der).map_err(|e| e.to_string())?;
         if !rest.is_empty() {
@@ -118,7 +118,7 @@ impl Leaf {
         })
     }
 
-    /// Whether it names the host: `ascii` in the form of DNS, `domain` in that of XMPP.
+    /// Whether it names the host. `ascii`: the domain in the form of DNS; `domain`: in that of XMPP.
     pub(super) fn covers(&self, ascii: &str, domain: &str) -> bool {
         let ip = super::certificate_files::ip_of(domain);
         self.names.iter().any(|name| match name {
@@ -132,12 +132,12 @@ impl Leaf {
         })
     }
 
-    /// Whether this is the certificate of who has issued `other`, by name.
+    /// Whether this is the certificate of the issuer of `other`, by name.
     pub(super) fn has_issued(&self, other: &Self) -> bool {
         self.subject_der == other.issuer_der
     }
 
-    /// The kind of its key, in words, if TLS here cannot use it.
+    /// The kind of its key, in words, if the TLS library cannot use it.
     pub(super) fn unspoken(&self) -> Option<String> {
         match &self.kind {
             KeyKind::Rsa(bits) if *bits < 2048 => {
@@ -151,7 +151,7 @@ impl Leaf {
         }
     }
 
-    /// The kind of its key, in words, if many clients do not know it.
+    /// The kind of its key, in words, if many clients do not support it.
     pub(super) fn rarely_spoken(&self) -> Option<&'static str> {
         match self.kind {
             KeyKind::Rare(what) => Some(what),
@@ -159,7 +159,7 @@ impl Leaf {
         }
     }
 
-    /// What it names, for people.
+    /// The names in the certificate, as text for people.
     pub(super) fn named(&self) -> Vec<String> {
         let text = |name: &Name| match name {
             Name::Dns(name) | Name::Xmpp(name) => name.clone(),
@@ -171,7 +171,7 @@ impl Leaf {
         self.names.iter().map(text).collect()
     }
 
-    /// Data for `tls-server-end-point`; `None` where that is undefined.
+    /// The data for `tls-server-end-point`; `None` if that is undefined.
     pub(super) fn end_point(&self) -> Option<Vec<u8>> {
         Some(match self.hash? {
             Hash::Sha224 => Sha224::digest(&self.der).to_vec(),
@@ -192,9 +192,9 @@ pub(super) fn fingerprint(leaf: &Leaf) -> String {
     text
 }
 
-/// RFC 5929 §4.1. Ed25519 and Ed448 have no hash of their own outside the signature, so the
-/// binding is undefined and we do not offer it (as PostgreSQL; GnuTLS takes SHA-512 there, and
-/// two who disagree could not log in).
+/// RFC 5929 §4.1. Signatures with Ed25519 and Ed448 have no separate hash function, so the binding is
+/// undefined and not offered. (PostgreSQL does the same. GnuTLS uses SHA-512; if the two sides disagreed, the
+/// login would fail.)
 fn signature_hash(certificate: &X509Certificate<'_>) -> Option<Hash> {
     let algorithm = &certificate.signature_algorithm;
     let id = match SignatureAlgorithm::try_from(algorithm) {
@@ -222,7 +222,7 @@ fn names(certificate: &X509Certificate<'_>) -> Vec<Name> {
     san.value.general_names.iter().filter_map(read).collect()
 }
 
-/// The text in `[0] EXPLICIT` some string, of less than 126 bytes as every DNS name that matters.
+/// The text in an `[0] EXPLICIT` string of less than 126 bytes, which is enough for DNS names.
 fn other_name(value: &[u8]) -> Option<&str> {
     match value {
         [0xA0, outer, _tag, inner, text @ ..]
@@ -234,7 +234,7 @@ fn other_name(value: &[u8]) -> Option<&str> {
     }
 }
 
-/// RFC 6125 §6.4.3: a star stands for one whole label, the first.
+/// RFC 6125 §6.4.3: a star stands for exactly one label, the first one.
 fn dns_matches(pattern: &str, name: &str) -> bool {
     match pattern.strip_prefix("*.") {
         Some(parent) => name.split_once('.').is_some_and(|(_, rest)| rest == parent),
@@ -245,7 +245,7 @@ fn dns_matches(pattern: &str, name: &str) -> bool {
 const SRV_NAME: &str = "1.3.6.1.5.5.7.8.7";
 const XMPP_ADDR: &str = "1.3.6.1.5.5.7.8.5";
 
-/// Signature algorithms with one hash, and the hashes themselves (for RSASSA-PSS).
+/// The signature algorithms that have one hash function, and the hash functions (for RSASSA-PSS).
 const HASHES: [(&str, Hash); 17] = [
     ("1.2.840.113549.1.1.4", Hash::Sha256),  // RSA with MD5
     ("1.2.840.113549.1.1.5", Hash::Sha256),  // RSA with SHA-1

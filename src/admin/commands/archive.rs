@@ -1,5 +1,4 @@
-//! `archive show`, `limit` and `clear`: what is kept of what an account writes and reads, and for
-//! how long.
+//! `archive show`, `limit` and `clear`: show an account's archive, limit it, and delete messages from it.
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -104,7 +103,7 @@ impl Command for Limit {
         true
     }
 
-    /// A day and more is what people mean; below it, a unit was mistaken.
+    /// People mean a day or more; a shorter time is a mistaken unit.
     async fn question(
         &self,
         cx: &CommandCx,
@@ -138,7 +137,7 @@ impl Command for Limit {
     }
 }
 
-/// The limits that the arguments ask for; `None`: those of the configuration.
+/// The limits that the arguments set; `None`: those of the configuration.
 async fn wanted(
     cx: &CommandCx,
     arguments: &Arguments,
@@ -164,7 +163,7 @@ async fn wanted(
     Ok(Some(limits))
 }
 
-/// What stays, what goes, and when.
+/// Describes what stays, what is deleted, and when.
 fn told(cx: &CommandCx, user: &BareJid, limits: Limits, own: bool) -> String {
     let whose = match own {
         true => format!("{user} has limits of its own"),
@@ -224,7 +223,7 @@ impl Command for Clear {
     ) -> Result<Option<String>, CommandError> {
         let user = must_exist(cx, arguments).await?;
         let before = before(cx, arguments)?;
-        // `end` is inclusive, and moments are whole microseconds.
+        // `end` is inclusive, and times are whole microseconds.
         let end = before.map(|before| Timestamp::from_micros(before.as_micros() - 1));
         let messages = count(cx, &user, end).await?;
         let which = match before {
@@ -259,7 +258,7 @@ fn age(limits: &Limits) -> Value {
     json!(limits.age.map(display_duration))
 }
 
-/// How many messages an archive has, up to this moment if one is given.
+/// How many messages an archive has, up to this time if one is given.
 async fn count(
     cx: &CommandCx,
     user: &BareJid,
@@ -270,7 +269,7 @@ async fn count(
     Ok(page.and_then(|page| page.count).unwrap_or_default().total)
 }
 
-/// The argument `before`: a day, a moment, or how long ago.
+/// The argument `before`: a day, a time, or how long ago.
 fn before(cx: &CommandCx, arguments: &Arguments) -> Result<Option<Timestamp>, CommandError> {
     arguments.text("before").map(|text| moment(text, cx.clock.now())).transpose()
 }

@@ -1,4 +1,4 @@
-//! The commands. A new one is a value that implements [`Command`] and a line in [`COMMANDS`].
+//! The commands. A new command is a value that implements [`Command`], and a line in [`COMMANDS`].
 
 mod archive;
 mod import;
@@ -29,17 +29,17 @@ pub const COMMANDS: &[&dyn Command] = &[
     &status::Status,
 ];
 
-/// An argument that must be given.
+/// A required argument.
 const fn needed(name: &'static str, kind: ArgumentKind, help: &'static str) -> Argument {
     Argument { name, help, kind, required: true }
 }
 
-/// An argument that may be given.
+/// An optional argument.
 const fn optional(name: &'static str, kind: ArgumentKind, help: &'static str) -> Argument {
     Argument { name, help, kind, required: false }
 }
 
-/// Names with their values: a line each for people, an object for programs.
+/// Names and values: a line each for people, an object for programs.
 fn facts(facts: &[(&'static str, Value)]) -> Outcome {
     let width = facts.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     let lines = facts.iter().map(|(name, value)| {
@@ -50,7 +50,7 @@ fn facts(facts: &[(&'static str, Value)]) -> Outcome {
     Outcome::Done { text: lines.collect::<Vec<_>>().join("\n"), json: Value::Object(json) }
 }
 
-/// A value as people read it.
+/// A value in the form for people.
 fn plain(value: &Value) -> String {
     match value {
         Value::Array(values) => values.iter().map(plain).collect::<Vec<_>>().join(", "),

@@ -1,4 +1,4 @@
-//! `user quota`: how much an account keeps, and how much it may keep.
+//! `user quota`: how much an account stores, and how much it may store.
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -47,7 +47,7 @@ impl Command for Quota {
         true
     }
 
-    /// Only if less is to be kept than there is.
+    /// Only if the new quota is less than what is stored.
     async fn question(
         &self,
         cx: &CommandCx,
@@ -94,7 +94,7 @@ impl Command for Quota {
     }
 }
 
-/// The quota that the arguments ask for, `None`: that of the configuration. The outer `None`: no change.
+/// The quota that the arguments set; the inner `None`: that of the configuration; the outer `None`: no change.
 fn wanted(arguments: &Arguments) -> std::result::Result<Option<Option<u64>>, CommandError> {
     match (arguments.text("set"), arguments.flag("default")) {
         (None, false) => Ok(None),
@@ -107,10 +107,10 @@ fn wanted(arguments: &Arguments) -> std::result::Result<Option<Option<u64>>, Com
     }
 }
 
-/// What an account keeps, and may keep.
+/// What an account stores, and may store.
 pub(super) struct Kept {
     usage: Usage,
-    /// `None`: there is no bound.
+    /// `None`: no limit.
     quota: Option<u64>,
     is_own: bool,
 }
@@ -126,7 +126,7 @@ impl Kept {
         })
     }
 
-    /// In bytes, as names and values.
+    /// The numbers in bytes, as names and values.
     pub(super) fn facts(&self) -> Vec<(&'static str, Value)> {
         let names = [
             "archive_bytes",
@@ -157,7 +157,7 @@ impl Kept {
     }
 }
 
-/// A size for people, to a tenth of its unit.
+/// A size as text for people, to a tenth of its unit.
 fn about(bytes: u64) -> String {
     let units = [("GiB", 1_u64 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
     match units.into_iter().find(|(_, unit)| bytes >= *unit) {
@@ -166,7 +166,7 @@ fn about(bytes: u64) -> String {
     }
 }
 
-/// A size with its unit: a bare number may be meant as anything, and less room means that messages go.
+/// A size with its unit. A number without a unit is refused: a wrong guess would delete messages.
 fn bytes(text: &str) -> std::result::Result<u64, CommandError> {
     if text == "none" {
         return Ok(u64::MAX);

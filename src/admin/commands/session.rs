@@ -1,4 +1,4 @@
-//! `session list` and `session close`: they need a running server.
+//! `session list` and `session close`. They need a running server.
 
 use async_trait::async_trait;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! `status`: how the server does; of one that does not run, what its configuration tells.
+//! `status`: the state of a running server, or the configuration of a stopped one.
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -52,7 +52,7 @@ impl Command for Status {
     }
 }
 
-/// What the configuration tells.
+/// The status from the configuration.
 fn known(config: &Config, is_running: bool) -> Vec<(&'static str, Value)> {
     let domains: Vec<_> = config.hosts.iter().map(|host| &host.domain).collect();
     vec![
