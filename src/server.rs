@@ -22,7 +22,7 @@ use crate::limit::raise_open_files;
 use crate::metrics::Metrics;
 use crate::modules::{self, mam};
 use crate::roster::contact_removal::farewell;
-use crate::router;
+use crate::router::Router;
 use crate::session::CloseReason;
 use crate::stanza::Stanza;
 use crate::storage::{RosterItem, Storage, StorageError, WireIds};
@@ -78,7 +78,8 @@ impl Server {
         let message_ids = WireIds::new(&storage.accounts().secret().await?);
         let metrics = Metrics::new();
         storage.measure(&metrics);
-        let parts = Parts { config, storage, message_ids, registry, metrics, clock, tasks };
+        let router = &Router;
+        let parts = Parts { config, storage, message_ids, registry, metrics, clock, tasks, router };
         let hosts = Arc::new(Hosts::new(parts)?);
         let verifier = verifier(&hosts).await?;
         let c2s = Arc::new(C2s { hosts, verifier: Arc::new(verifier), certificates });
@@ -210,7 +211,7 @@ impl ServerControl for Server {
         let available = sessions.iter().filter(|session| session.available().is_some());
         let available: Vec<FullJid> = available.map(|session| session.jid().clone()).collect();
         for presence in roster.iter().flat_map(|item| farewell(user, &available, item)) {
-            router::from_us(hosts, Stanza::Presence(presence)).await;
+            hosts.route(Stanza::Presence(presence)).await;
         }
     }
 

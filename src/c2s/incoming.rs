@@ -10,7 +10,6 @@ use super::connection::delivered;
 use super::pending_acks::PendingAcks;
 
 use crate::host::{Hosts, Origin};
-use crate::jid::Jid;
 use crate::log::redact;
 use crate::ns;
 use crate::random::random_id;
@@ -47,7 +46,7 @@ impl Incoming<'_> {
         }
         let Self { hosts, session, .. } = *self;
         let handle = session.handle();
-        check_from(&frame, handle)?;
+        router::check_claim(frame.root().attr("from").as_deref(), handle.jid())?;
         let stanza = match Stanza::read(frame) {
             Ok(stanza) => Ok(stanza),
             Err(Refusal::NotAStanza) => return Err(StreamCondition::UnsupportedStanzaType.into()),
@@ -195,19 +194,6 @@ async fn begin(hosts: &Hosts, handle: &SessionRef, id: &str) -> Option<SessionNu
 pub(super) fn too_high(error: TooHigh) -> StreamError {
     let detail = Detail::HandledCountTooHigh { h: error.h, sent: error.sent };
     StreamError { detail: Some(detail), ..StreamCondition::UndefinedCondition.into() }
-}
-
-/// RFC 6120 §8.1.2.1: no `from`, or one's own, full or bare.
-fn check_from(frame: &Frame, handle: &SessionRef) -> Result<(), StreamError> {
-    let root = frame.root();
-    let Some(from) = root.attr("from") else { return Ok(()) };
-    if from == handle.jid().as_str() {
-        return Ok(());
-    }
-    match Jid::parse(&from) {
-        Ok(from) if from == **handle.jid() || from == *handle.jid().to_bare() => Ok(()),
-        _ => Err(StreamCondition::InvalidFrom.into()),
-    }
 }
 
 /// XEP-0199 §4.1: server to client.

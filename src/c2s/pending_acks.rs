@@ -232,29 +232,15 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::{PendingAcks, Processed};
-    use crate::clock::Clock;
-    use crate::config::Config;
-    use crate::host::{Hosts, Parts, Registry};
+    use crate::host::{Hosts, Registry};
     use crate::jid::FullJid;
-    use crate::metrics::Metrics;
-    use crate::payload::datetime::Timestamp;
     use crate::session::{InboxLimits, Session, SessionFacts};
     use crate::stanza::Stanza;
-    use crate::storage::{MemoryStorage, Receipt, Result, StorageError, WireIds};
-    use crate::tasks::Tasks;
+    use crate::storage::{Receipt, Result, StorageError};
     use crate::xml::Frame;
 
     fn hosts() -> Hosts {
-        Hosts::new(Parts {
-            config: Config::default_for("localhost", "/nowhere".into()),
-            storage: MemoryStorage::new(),
-            message_ids: WireIds::new(&[1; 32]),
-            registry: Registry::default(),
-            metrics: Metrics::new(),
-            clock: Clock::manual(Timestamp::from_micros(0)),
-            tasks: Tasks::new(),
-        })
-        .unwrap()
+        Hosts::for_tests(&["localhost"], Registry::default())
     }
 
     fn session(hosts: &Hosts) -> Session {

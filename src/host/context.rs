@@ -5,9 +5,8 @@ use std::collections::VecDeque;
 use smallvec::SmallVec;
 
 use super::block_list::keeps_out;
-use super::{Host, Hosts, Read, RosterLock};
-use crate::jid::{BareJid, FullJid, Jid};
-use crate::session::SessionRef;
+use super::{Host, Hosts, Origin, Read, RosterLock};
+use crate::jid::{BareJid, Jid};
 use crate::stanza::{Condition, ErrorKind, IqKind, Stanza, StanzaError};
 use crate::storage::{self, Handled, Receipt, StorageError};
 
@@ -119,15 +118,6 @@ impl Keeping {
 /// A write costs about as much as so many deliveries.
 const STEPS_OF_A_WRITE: usize = 4;
 
-/// Who sent a stanza; established by authentication, never read from the stanza.
-#[derive(Clone, Debug)]
-pub enum Origin {
-    /// One of our clients.
-    Client(SessionRef),
-    /// Ourselves, on our own behalf or that of an account.
-    Internal,
-}
-
 /// Why a stanza goes no further.
 #[derive(Debug)]
 pub enum Halt {
@@ -149,31 +139,9 @@ pub struct Outbox {
     locked: Option<usize>,
 }
 
-impl Origin {
-    /// The session, if it is a client's.
-    #[must_use]
-    pub fn session(&self) -> Option<&SessionRef> {
-        match self {
-            Self::Client(session) => Some(session),
-            Self::Internal => None,
-        }
-    }
-
-    /// The client's address, if it is one.
-    #[must_use]
-    pub fn client(&self) -> Option<&FullJid> {
-        self.session().map(SessionRef::jid)
-    }
-
-    /// It is a client of this account.
-    #[must_use]
-    pub fn is_of(&self, user: &BareJid) -> bool {
-        self.client().is_some_and(|jid| jid.to_bare() == *user)
-    }
-}
-
 impl Outbox {
-    /// Sends a stanza when the one in hand is done, before its answer. Its `from` must be ours.
+    /// Sends a stanza when the one in hand is done, before its answer. Its `from` must be at a host or at
+    /// a service of ours, unless it is an error.
     pub fn send(&mut self, stanza: Stanza) {
         self.queue.push_back(stanza);
     }

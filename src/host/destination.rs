@@ -37,6 +37,15 @@ pub struct Host {
     pub jid: Jid,
 }
 
+/// A domain that is ours.
+#[derive(Clone, Copy, Debug)]
+pub enum OurDomain<'a> {
+    /// It has accounts.
+    Host(&'a Host),
+    /// It has none.
+    Service(&'a ServiceDomain),
+}
+
 /// Why the domains cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum DomainError {
@@ -104,29 +113,22 @@ impl Domains {
         &self.services
     }
 
-    pub(super) fn host(&self, domain: &str) -> Option<&Host> {
-        match self.by_name.get(domain)? {
-            Place::Host(at) => self.hosts.get(*at),
-            Place::Service(_) => None,
-        }
-    }
-
-    pub(super) fn is_ours(&self, domain: &str) -> bool {
-        self.by_name.contains_key(domain)
+    pub(super) fn find(&self, domain: &str) -> Option<OurDomain<'_>> {
+        Some(match *self.by_name.get(domain)? {
+            Place::Host(at) => OurDomain::Host(&self.hosts[at]),
+            Place::Service(at) => OurDomain::Service(&self.services[at]),
+        })
     }
 
     pub(super) fn destination(&self, to: &Jid) -> Destination<'_> {
-        match self.by_name.get(to.domain()) {
+        match self.find(to.domain()) {
             None => Destination::Remote,
-            Some(Place::Service(at)) => Destination::Service(&self.services[*at]),
-            Some(Place::Host(at)) => {
-                let host = &self.hosts[*at];
-                match (to.local(), to.to_full()) {
-                    (None, _) => Destination::Host(host),
-                    (Some(_), Some(full)) => Destination::Session(host, full),
-                    (Some(_), None) => Destination::Account(host, to.to_bare()),
-                }
-            }
+            Some(OurDomain::Service(at)) => Destination::Service(at),
+            Some(OurDomain::Host(host)) => match (to.local(), to.to_full()) {
+                (None, _) => Destination::Host(host),
+                (Some(_), Some(full)) => Destination::Session(host, full),
+                (Some(_), None) => Destination::Account(host, to.to_bare()),
+            },
         }
     }
 }
@@ -135,7 +137,7 @@ impl Domains {
 mod tests {
     use std::sync::Arc;
 
-    use super::{DomainError, Domains};
+    use super::{DomainError, Domains, OurDomain};
     use crate::host::{Identity, Service};
     use crate::jid::Jid;
 
@@ -183,9 +185,9 @@ mod tests {
     #[test]
     fn a_service_is_ours_but_has_no_accounts() {
         let domains = domains(&["a.example"]).unwrap();
-        assert!(domains.is_ours("a.example") && domains.is_ours("rooms.a.example"));
-        assert!(!domains.is_ours("example") && !domains.is_ours("c.example"));
-        assert!(domains.host("a.example").is_some() && domains.host("rooms.a.example").is_none());
+        assert!(matches!(domains.find("a.example"), Some(OurDomain::Host(_))));
+        assert!(matches!(domains.find("rooms.a.example"), Some(OurDomain::Service(_))));
+        assert!(domains.find("example").is_none() && domains.find("c.example").is_none());
         let [rooms] = domains.services() else { panic!("one host, one service") };
         assert_eq!((&*rooms.domain, &*rooms.host.domain), ("rooms.a.example", "a.example"));
     }

@@ -6,8 +6,10 @@ mod cache;
 pub mod command;
 mod context;
 mod destination;
+mod origin;
 mod registry;
 mod roster_lock;
+mod route;
 mod service;
 
 use std::sync::{Arc, OnceLock};
@@ -18,10 +20,12 @@ use rustc_hash::FxHashSet;
 
 pub use admins::Admins;
 pub use cache::{AccountCache, Read};
-pub use context::{Cx, Halt, Keeping, Origin, Outbox, not_stored};
-pub use destination::{Destination, DomainError, Host};
+pub use context::{Cx, Halt, Keeping, Outbox, not_stored};
+pub use destination::{Destination, DomainError, Host, OurDomain};
+pub use origin::Origin;
 pub use registry::{Identity, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
 pub use roster_lock::{RosterLock, RosterLocks};
+pub use route::Route;
 pub use service::{Service, ServiceDomain, refuse_presence};
 
 use destination::Domains;
@@ -74,6 +78,7 @@ pub struct Hosts {
     /// Since when the server runs.
     pub started: tokio::time::Instant,
     domains: Domains,
+    router: &'static dyn Route,
 }
 
 /// What is served with what; see [`Hosts`].
@@ -92,6 +97,8 @@ pub struct Parts {
     pub clock: Clock,
     /// Where tasks are started.
     pub tasks: Tasks,
+    /// The router, which carries the stanzas of those who have none in hand.
+    pub router: &'static dyn Route,
 }
 
 impl Hosts {
@@ -122,13 +129,23 @@ impl Hosts {
             tasks: parts.tasks,
             started: tokio::time::Instant::now(),
             domains,
+            router: parts.router,
         })
+    }
+
+    /// What this domain is, if it is ours.
+    #[must_use]
+    pub fn ours(&self, domain: &str) -> Option<OurDomain<'_>> {
+        self.domains.find(domain)
     }
 
     /// The host with this domain. Only a host has accounts: `None` for the domain of a service.
     #[must_use]
     pub fn host(&self, domain: &str) -> Option<&Host> {
-        self.domains.host(domain)
+        match self.ours(domain)? {
+            OurDomain::Host(host) => Some(host),
+            OurDomain::Service(_) => None,
+        }
     }
 
     /// All hosts, in the order of the configuration. There is at least one.
@@ -141,12 +158,6 @@ impl Hosts {
     #[must_use]
     pub fn services(&self) -> &[ServiceDomain] {
         self.domains.services()
-    }
-
-    /// Whether this server answers for the domain: it is a host's, or a service's.
-    #[must_use]
-    pub fn is_ours(&self, domain: &str) -> bool {
-        self.domains.is_ours(domain)
     }
 
     /// Where this address lives.
@@ -176,3 +187,30 @@ const BLOCKED_BYTES: usize = 16 << 20;
 const PREFERENCES_BYTES: usize = 16 << 20;
 /// Bytes of addresses of accounts held in memory.
 const KNOWN_BYTES: usize = 16 << 20;
+
+#[cfg(test)]
+impl Hosts {
+    /// Serves these domains from memory.
+    pub(crate) fn for_tests(domains: &[&str], registry: Registry) -> Self {
+        struct Nowhere;
+
+        #[async_trait::async_trait]
+        impl Route for Nowhere {
+            async fn route(&self, _: &Hosts, _: crate::stanza::Stanza) {}
+        }
+
+        let hosts: Vec<_> =
+            domains.iter().map(|domain| format!("[[host]]\ndomain = \"{domain}\"\n")).collect();
+        Self::new(Parts {
+            config: Config::parse(&hosts.concat(), "the test").expect("a domain is configured"),
+            storage: crate::storage::MemoryStorage::new(),
+            message_ids: WireIds::new(&[1; 32]),
+            registry,
+            metrics: Metrics::new(),
+            clock: Clock::manual(crate::payload::datetime::Timestamp::from_micros(0)),
+            tasks: Tasks::new(),
+            router: &Nowhere,
+        })
+        .expect("the domains are good")
+    }
+}

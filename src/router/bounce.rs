@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{from_us, iq, message};
+use super::{iq, message};
 use crate::host::{Cx, Halt, Hosts};
 use crate::session::SessionRef;
 use crate::stanza::{Condition, Stanza, StanzaError};
@@ -36,7 +36,7 @@ pub async fn unread(hosts: &Hosts, stanza: &Stanza) {
     if (iq::must_be_answered(stanza) || message::must_be_read(stanza))
         && let Some(answer) = StanzaError::from(Condition::ServiceUnavailable).answer(stanza)
     {
-        from_us(hosts, answer).await;
+        hosts.route(answer).await;
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! What then happens to it is told by [`message`], [`presence`] and [`iq`], from top to bottom.
 
+mod accept;
 mod arrive;
 pub mod bounce;
 pub mod iq;
@@ -9,10 +10,13 @@ pub mod message;
 pub mod presence;
 pub mod probe;
 mod remote;
+mod route;
 mod send_presence;
 mod session_end;
 pub mod subscription;
 
+pub use accept::{accept, check_claim};
+pub use route::{Router, from_domain};
 pub use session_end::session_ended;
 
 use smallvec::SmallVec;
@@ -49,10 +53,10 @@ pub async fn from_client(
     mut stanza: Stanza,
     handled: Option<Handled>,
 ) -> Processed {
-    stanza.head_mut().from = Some(session.jid().clone().into_jid());
+    let is_accepted = accept(hosts, origin, &mut stanza).is_ok();
     let copy = stanza.clone(); // a few reference counts; it is there if it must be bounced
     let mut keeping = Keeping::of(&stanza, handled);
-    if let Some(host) = hosts.host(session.jid().domain()) {
+    if let Some(host) = hosts.host(session.jid().domain()).filter(|_| is_accepted) {
         let mut outbox = Outbox::default();
         let mut cx = Cx { hosts, host, origin, outbox: &mut outbox, keeping: &mut keeping };
         let user = session.jid().to_bare();
@@ -64,7 +68,7 @@ pub async fn from_client(
         if let Err(halt) = done {
             bounce::bounce(&mut cx, &copy, halt);
         }
-        drain(hosts, &mut outbox, &mut keeping, Some(session)).await;
+        route::drain(hosts, &mut outbox, &mut keeping, Some(session)).await;
     }
     let is_counted = handled.is_some() && keeping.handled.is_none();
     Processed { stanza: copy, receipts: keeping.receipts, is_counted, steps: keeping.steps }
@@ -84,14 +88,6 @@ pub fn not_kept(hosts: &Hosts, session: &SessionRef, stanza: &Stanza, error: Sto
     bounce::to_client(hosts, session, stanza, &error);
 }
 
-/// A stanza of our own, carried to the end.
-pub async fn from_us(hosts: &Hosts, stanza: Stanza) {
-    let (mut outbox, mut keeping) = (Outbox::default(), Keeping::default());
-    outbox.send(stanza);
-    drain(hosts, &mut outbox, &mut keeping, None).await;
-    settle(keeping).await;
-}
-
 /// A session reads what waits for its account, when it is to. May be dropped at any time.
 pub async fn catch_up(hosts: &Hosts, session: &SessionRef) {
     let ahead = ReadAhead::within(&hosts.config.load().limits);
@@ -105,39 +101,6 @@ pub async fn catch_up(hosts: &Hosts, session: &SessionRef) {
             // The store fails: what waits goes on waiting, and what comes waits behind it.
             tracing::error!(jid = %session.jid(), %error, "cannot read undelivered messages");
             tokio::time::sleep(RETRY).await;
-        }
-    }
-}
-
-/// What we keep on our own behalf has nobody who could be told.
-async fn settle(keeping: Keeping) {
-    for receipt in keeping.receipts {
-        if let Err(error) = receipt.await {
-            tracing::error!(%error, "a message from the server was not stored");
-        }
-    }
-}
-
-/// Routes what was put into the outbox, in order, until it is empty. `own` is the session whose
-/// task this is.
-async fn drain(
-    hosts: &Hosts,
-    outbox: &mut Outbox,
-    keeping: &mut Keeping,
-    own: Option<&SessionRef>,
-) {
-    let origin = Origin::Internal;
-    while let Some(stanza) = outbox.take() {
-        let Some(host) = hosts.all().first() else { return };
-        let mut cx = Cx { hosts, host, origin: &origin, outbox, keeping };
-        cx.keeping.sender = None;
-        cx.keeping.delivered(1);
-        let copy = stanza.clone();
-        if let Err(halt) = arrive(&mut cx, stanza).await {
-            bounce::bounce(&mut cx, &copy, halt);
-        }
-        if let Some(own) = own.filter(|_| outbox.unlock()) {
-            wait_for_capacity(hosts, own).await;
         }
     }
 }

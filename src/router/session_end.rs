@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{RETRY, bounce, drain, presence, settle};
+use super::{RETRY, bounce, presence, route};
 use crate::host::{Cx, Halt, Hosts, Keeping, Origin, Outbox};
 use crate::modules::offline;
 use crate::session::{SessionRef, Unread};
@@ -35,8 +35,8 @@ async fn tell_end(hosts: &Hosts, session: &SessionRef) -> bool {
     let (mut outbox, mut keeping) = (Outbox::default(), Keeping::default());
     let mut cx = Cx { hosts, host, origin: &origin, outbox: &mut outbox, keeping: &mut keeping };
     let told = gone(&mut cx, session).await;
-    drain(hosts, &mut outbox, &mut keeping, None).await;
-    settle(keeping).await;
+    route::drain(hosts, &mut outbox, &mut keeping, None).await;
+    route::settle(keeping).await;
     let Err(Halt::Bounce(error)) = told else { return true };
     tracing::warn!(jid = %session.jid(), condition = error.condition.as_str(),
         "cannot tell the contacts that a session ended");

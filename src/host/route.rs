@@ -1,0 +1,28 @@
+//! How a stanza is sent by somebody who has none in hand: a task of a service, a timer, a command.
+
+use async_trait::async_trait;
+
+use super::Hosts;
+use crate::stanza::Stanza;
+
+/// Sends a stanza of ours. The router is the only implementation; features reach it by [`Hosts::route`],
+/// as they must not know the router.
+#[async_trait]
+pub trait Route: Send + Sync {
+    /// See [`Hosts::route`].
+    async fn route(&self, hosts: &Hosts, stanza: Stanza);
+}
+
+impl Hosts {
+    /// Sends a stanza and carries it to the end: when this returns, it has been delivered, stored, or
+    /// answered with an error. Errors and answers go to its `from`, as they do for every sender.
+    ///
+    /// `from` must be at a domain of ours: an address at a host, or at a service. A stanza with another
+    /// `from` is dropped, with an error in the log.
+    ///
+    /// Whoever handles a stanza uses [`super::Outbox::send`] instead, which keeps the order of the
+    /// stanzas. Do not hold a [`super::RosterLock`] while this runs: the stanza may need the same roster.
+    pub async fn route(&self, stanza: Stanza) {
+        self.router.route(self, stanza).await;
+    }
+}

@@ -1,0 +1,98 @@
+//! Stanzas that do not come from a client: those that this server makes itself, and those of other
+//! servers, components and services.
+
+use async_trait::async_trait;
+
+use super::accept::{accept, own_origin};
+use super::arrive::arrive;
+use super::{bounce, wait_for_capacity};
+use crate::host::{Cx, Hosts, Keeping, Origin, Outbox, Route};
+use crate::session::SessionRef;
+use crate::stanza::{Stanza, StreamCondition};
+
+/// The router, as the floors below see it.
+pub struct Router;
+
+#[async_trait]
+impl Route for Router {
+    async fn route(&self, hosts: &Hosts, stanza: Stanza) {
+        let (mut outbox, mut keeping) = (Outbox::default(), Keeping::default());
+        outbox.send(stanza);
+        drain(hosts, &mut outbox, &mut keeping, None).await;
+        settle(keeping).await;
+    }
+}
+
+/// A stanza of an origin that speaks for a domain: another server, or a component. When this returns, it
+/// has been delivered, stored, or answered with an error.
+///
+/// # Errors
+/// As [`accept`]: the stanza goes nowhere, and the stream ends.
+pub async fn from_domain(
+    hosts: &Hosts,
+    origin: &Origin,
+    mut stanza: Stanza,
+) -> Result<(), StreamCondition> {
+    accept(hosts, origin, &mut stanza)?;
+    let (mut outbox, mut keeping) = (Outbox::default(), Keeping::default());
+    carry(hosts, origin, &mut outbox, &mut keeping, stanza).await;
+    drain(hosts, &mut outbox, &mut keeping, None).await;
+    settle(keeping).await;
+    Ok(())
+}
+
+/// Routes the stanzas in the outbox, in order, until it is empty. `own` is the session whose task this
+/// is.
+pub(super) async fn drain(
+    hosts: &Hosts,
+    outbox: &mut Outbox,
+    keeping: &mut Keeping,
+    own: Option<&SessionRef>,
+) {
+    while let Some(stanza) = outbox.take() {
+        match own_origin(hosts, &stanza) {
+            Some(origin) => {
+                keeping.sender = None;
+                keeping.delivered(1);
+                carry(hosts, &origin, outbox, keeping, stanza).await;
+            }
+            None => {
+                debug_assert!(false, "a stanza of ours has a foreign `from`: {:?}", stanza.head());
+                tracing::error!(
+                    name = stanza.name(),
+                    "dropped a stanza of ours with a foreign from"
+                );
+            }
+        }
+        if let Some(own) = own.filter(|_| outbox.unlock()) {
+            wait_for_capacity(hosts, own).await;
+        }
+    }
+}
+
+/// Takes a stanza to where it goes, and its sender the error, if there is one.
+async fn carry(
+    hosts: &Hosts,
+    origin: &Origin,
+    outbox: &mut Outbox,
+    keeping: &mut Keeping,
+    stanza: Stanza,
+) {
+    // Until it arrives somewhere.
+    let Some(host) = hosts.all().first() else { return };
+    let mut cx = Cx { hosts, host, origin, outbox, keeping };
+    let copy = stanza.clone();
+    if let Err(halt) = arrive(&mut cx, stanza).await {
+        bounce::bounce(&mut cx, &copy, halt);
+    }
+}
+
+/// Waits until everything that was stored is on the disk. There is nobody who could be told of a
+/// failure.
+pub(super) async fn settle(keeping: Keeping) {
+    for receipt in keeping.receipts {
+        if let Err(error) = receipt.await {
+            tracing::error!(%error, "a message from the server was not stored");
+        }
+    }
+}
