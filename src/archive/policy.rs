@@ -1,4 +1,4 @@
-//! Which messages are kept (XEP-0313 §6.1, XEP-0334, XEP-0160 §3).
+//! Which messages are stored (XEP-0313 §6.1, XEP-0334, XEP-0160 §3).
 
 use crate::ns;
 use crate::payload::delay;
@@ -6,47 +6,52 @@ use crate::payload::hints::{self, Hints};
 use crate::stanza::{Message, MessageKind};
 use crate::xml::ElementRef;
 
-/// What a message is worth.
+/// Where a message is stored. Each holder of the message may still object.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct StorePolicy {
-    /// It belongs in an archive, if its owner has nothing against it.
+    /// In the archive.
     pub archive: bool,
-    /// It is kept until it is delivered.
+    /// Until it is delivered.
     pub wait: bool,
 }
 
-/// What a message is worth by its type, what is inside, and what its sender wishes.
-///
-/// Kept is what one wants to read later or what changes something that one can read: bodies, what
-/// is encrypted, retractions, reactions, markers, receipts, calls, invitations. Chat states are not.
-#[must_use]
-pub fn worth(message: &Message) -> StorePolicy {
-    let nothing = StorePolicy { archive: false, wait: false };
-    match message.kind {
-        // Of an error, not even hints count (XEP-0334 §5).
-        //
-        // DEPARTS: XEP-0334 §4.4 – what a room says is not kept, whatever it hints: rooms have archives
-        // of their own, and each device in a room gets a copy, which are not the same message here.
-        MessageKind::Error | MessageKind::Groupchat => return nothing,
-        MessageKind::Headline => {
-            let wanted = Hints::of(&message.content);
-            let keep = wanted.store && !wanted.no_store;
-            return StorePolicy { archive: keep && !wanted.no_permanent_store, wait: keep };
+impl StorePolicy {
+    const NOT_STORED: Self = Self { archive: false, wait: false };
+
+    /// Decides by the type of a message, its content, and the hints of its sender.
+    ///
+    /// A message is archived if a user wants to read it later, or if it changes something that can be
+    /// read: bodies, encrypted content, retractions, reactions, markers, receipts, calls, invitations.
+    /// Chat states are not archived.
+    #[must_use]
+    pub fn of(message: &Message) -> Self {
+        match message.kind {
+            // In an error not even hints count (XEP-0334 §5).
+            //
+            // DEPARTS: XEP-0334 §4.4 – messages of rooms are not stored, whatever the hints say. Rooms
+            // have their own archives. And each device in a room gets its own copy, which would be
+            // different messages here.
+            MessageKind::Error | MessageKind::Groupchat => return Self::NOT_STORED,
+            MessageKind::Headline => {
+                let hints = Hints::of(&message.content);
+                let keep = hints.store && !hints.no_store;
+                return Self { archive: keep && !hints.no_permanent_store, wait: keep };
+            }
+            MessageKind::Chat | MessageKind::Normal => {}
         }
-        MessageKind::Chat | MessageKind::Normal => {}
+        let hints = Hints::of(&message.content);
+        if hints.no_store {
+            return Self::NOT_STORED;
+        }
+        let lasting = hints.store || message.content.children().any(|child| is_lasting(&child));
+        // An unknown element may matter to the recipient, once (XEP-0160 §3).
+        let says_something = message.content.children().any(|child| !is_transient(&child));
+        Self { archive: lasting && !hints.no_permanent_store, wait: lasting || says_something }
     }
-    let hints = Hints::of(&message.content);
-    if hints.no_store {
-        return nothing;
-    }
-    let lasting = hints.store || message.content.children().any(|child| is_lasting(&child));
-    // What we do not know may matter to the recipient, once (XEP-0160 §3).
-    let says_something = message.content.children().any(|child| !is_passing(&child));
-    StorePolicy { archive: lasting && !hints.no_permanent_store, wait: lasting || says_something }
 }
 
-/// The text by which a message can be found; `None` if there is none or it is a placeholder for
-/// something encrypted (XEP-0380 §3).
+/// The text by which a search finds a message. `None` if it has no text, or the text stands in for
+/// encrypted content (XEP-0380 §3).
 #[must_use]
 pub fn searchable(message: &Message) -> Option<String> {
     if message.content.children().any(|child| is_encrypted(&child)) {
@@ -57,7 +62,7 @@ pub fn searchable(message: &Message) -> Option<String> {
     (!texts.is_empty()).then(|| texts.join("\n"))
 }
 
-/// One wants it in an archive.
+/// An element that makes a message worth archiving.
 fn is_lasting(child: &ElementRef<'_>) -> bool {
     let (ns, name) = (child.ns(), child.name());
     let listed = |list: &[(&str, &[&str])]| {
@@ -73,13 +78,13 @@ fn is_encrypted(child: &ElementRef<'_>) -> bool {
     ENCRYPTED.contains(&child.ns())
 }
 
-/// Worthless once the moment is over, or alone: what only decorates a message.
-fn is_passing(child: &ElementRef<'_>) -> bool {
+/// An element that is worthless later (a chat state), or without others (a thread, an id).
+fn is_transient(child: &ElementRef<'_>) -> bool {
     matches!(child.ns(), ns::CHAT_STATES | hints::NS | delay::NS | ns::STANZA_ID)
         || (child.ns() == ns::CLIENT && child.name() == "thread")
 }
 
-/// XEP-0380, OMEMO in its three ages (XEP-0384), XEP-0373, XEP-0027.
+/// XEP-0380, three generations of OMEMO (XEP-0384), XEP-0373, XEP-0027.
 const ENCRYPTED: &[&str] = &[
     "eu.siacs.conversations.axolotl",
     "jabber:x:encrypted",
@@ -89,11 +94,11 @@ const ENCRYPTED: &[&str] = &[
     "urn:xmpp:openpgp:0",
 ];
 
-/// XEP-0353, XEP-0482: who called, and what became of it.
+/// XEP-0353, XEP-0482: calls, and how they ended.
 const CALLS: &[&str] =
     &["urn:xmpp:call-invites:0", "urn:xmpp:jingle-message:0", "urn:xmpp:jingle-message:1"];
 
-/// Namespaces with the names that last.
+/// Other elements that are archived: namespaces with the names in them.
 const LASTING: &[(&str, &[&str])] = &[
     // XEP-0184. A request comes with a body.
     ("urn:xmpp:receipts", &["received"]),
@@ -106,13 +111,13 @@ const LASTING: &[(&str, &[&str])] = &[
     ("urn:xmpp:fasten:0", &["apply-to"]),
     // XEP-0444.
     ("urn:xmpp:reactions:0", &["reactions"]),
-    // XEP-0447, and XEP-0066: a file without words. Sources of a file may come later.
+    // XEP-0447, and XEP-0066: a file without text. Sources of a file may come later.
     ("urn:xmpp:sfs:0", &["file-sharing", "sources"]),
     ("jabber:x:oob", &["x"]),
     // XEP-0249, and XEP-0045 §7.8.2.
     //
-    // DEPARTS: XEP-0313 §8.4 – the element of rooms is not taken out of what is archived. Nothing that a
-    // room says to all is archived here, and there is nothing else in an invitation.
+    // DEPARTS: XEP-0313 §8.4 – the element of rooms is not removed from archived messages. Messages of
+    // a room to all are not archived here, and an invitation has nothing else in it.
     ("jabber:x:conference", &["x"]),
     ("http://jabber.org/protocol/muc#user", &["x"]),
 ];
@@ -132,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_of_message_has_its_worth() {
+    fn each_kind_of_message_is_stored_as_the_specifications_say() {
         let (both, once, none) = ((true, true), (false, true), (false, false));
         let body = "<body>hi</body>";
         let composing = "<composing xmlns='http://jabber.org/protocol/chatstates'/>";
@@ -175,12 +180,12 @@ mod tests {
         ];
         for (kind, inner, (archive, wait)) in cases {
             let expected = StorePolicy { archive: *archive, wait: *wait };
-            assert_eq!(worth(&message(kind, inner)), expected, "{kind} {inner}");
+            assert_eq!(StorePolicy::of(&message(kind, inner)), expected, "{kind} {inner}");
         }
     }
 
     #[test]
-    fn what_is_encrypted_has_no_words() {
+    fn an_encrypted_message_has_no_text_to_search() {
         let plain = message("chat", "<body>a &lt; b</body><body xml:lang='de'>c</body>");
         assert_eq!(searchable(&plain).as_deref(), Some("a < b\nc"));
         let hidden = "<body>I sent you OMEMO</body><encryption xmlns='urn:xmpp:eme:0'/>";

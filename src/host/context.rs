@@ -2,13 +2,11 @@
 
 use std::collections::VecDeque;
 
-use smallvec::SmallVec;
-
 use super::block_list::keeps_out;
-use super::{Host, Hosts, Origin, Read, RosterLock};
+use super::{Host, Hosts, Keeping, Origin, Read, RosterLock};
 use crate::jid::{BareJid, Jid};
-use crate::stanza::{Condition, ErrorKind, IqKind, Stanza, StanzaError};
-use crate::storage::{self, Handled, Receipt, StorageError};
+use crate::stanza::{Condition, ErrorKind, Stanza, StanzaError};
+use crate::storage::{self, StorageError};
 
 /// What a feature may see and do while it has one stanza in hand.
 pub struct Cx<'a> {
@@ -25,6 +23,17 @@ pub struct Cx<'a> {
 }
 
 impl Cx<'_> {
+    /// The same context, at the host that is concerned now.
+    pub fn at<'b>(&'b mut self, host: &'b Host) -> Cx<'b> {
+        Cx {
+            hosts: self.hosts,
+            host,
+            origin: self.origin,
+            outbox: self.outbox,
+            keeping: self.keeping,
+        }
+    }
+
     /// The stanza comes from a client of an administrator: by the role of the account, or as
     /// `admin.accounts` names it.
     #[must_use]
@@ -79,44 +88,6 @@ impl Cx<'_> {
             && !keeps_out(&*self.hosts.block_list(user).await?, user, other))
     }
 }
-
-/// What is kept of the stanza in hand, and of those that it brings about.
-#[derive(Debug, Default)]
-pub struct Keeping {
-    /// The account that has sent it: it holds what is kept, too, if it wants to.
-    pub sender: Option<BareJid>,
-    /// How many stanzas its client will have sent, to be kept with it (XEP-0198 §4).
-    pub handled: Option<Handled>,
-    /// These resolve when what was kept is on the disk.
-    pub receipts: SmallVec<[Receipt; 1]>,
-    /// What it has cost so far, in steps of the budget `work`.
-    pub steps: u32,
-}
-
-impl Keeping {
-    /// Nothing yet, of this stanza of a client. What is set is mostly written to the store.
-    #[must_use]
-    pub fn of(stanza: &Stanza, handled: Option<Handled>) -> Self {
-        let mut this = Self { handled, steps: 1, ..Self::default() };
-        if matches!(stanza, Stanza::Iq(iq) if iq.kind == IqKind::Set) {
-            this.wrote(1);
-        }
-        this
-    }
-
-    /// So many sessions or accounts got it.
-    pub fn delivered(&mut self, count: usize) {
-        self.steps = self.steps.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
-    }
-
-    /// The store was asked to write, so many times.
-    pub fn wrote(&mut self, count: usize) {
-        self.delivered(count.saturating_mul(STEPS_OF_A_WRITE));
-    }
-}
-
-/// A write costs about as much as so many deliveries.
-const STEPS_OF_A_WRITE: usize = 4;
 
 /// Why a stanza goes no further.
 #[derive(Debug)]

@@ -6,6 +6,7 @@ mod cache;
 pub mod command;
 mod context;
 mod destination;
+mod keeping;
 mod origin;
 mod registry;
 mod roster_lock;
@@ -20,8 +21,9 @@ use rustc_hash::FxHashSet;
 
 pub use admins::Admins;
 pub use cache::{AccountCache, Read};
-pub use context::{Cx, Halt, Keeping, Outbox, not_stored};
+pub use context::{Cx, Halt, Outbox, not_stored};
 pub use destination::{Destination, DomainError, Host, OurDomain};
+pub use keeping::{Keeping, Kept};
 pub use origin::Origin;
 pub use registry::{Identity, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
 pub use roster_lock::{RosterLock, RosterLocks};

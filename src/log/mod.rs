@@ -246,6 +246,10 @@ where
     (Box::new(Registry::default().with(level).with(layer)), LogHandle(handle))
 }
 
+/// The target of all records that say what becomes of a stanza; at level `debug`. With the level
+/// `info,waxwing::stanza=debug` the log has these, and nothing else of that level.
+pub const STANZA: &str = "waxwing::stanza";
+
 const OURS: &str = "waxwing";
 
 #[cfg(test)]

@@ -2,60 +2,43 @@
 //! §10.5, RFC 6121 §8).
 
 use super::{iq, message, presence, remote};
-use crate::host::{Cx, Destination, Halt, Host, ServiceDomain, refuse_presence};
-use crate::jid::{BareJid, FullJid};
-use crate::stanza::{Condition, Stanza};
+use crate::host::{Cx, Destination, Halt, refuse_presence};
+use crate::stanza::{Iq, Presence, Stanza};
 
 /// Hands a stanza over to what lives at its `to`. It must have one, and a `from` that is checked
 /// already.
 pub(super) async fn arrive(cx: &mut Cx<'_>, stanza: Stanza) -> Result<(), Halt> {
-    let Some(to) = stanza.head().to.clone() else { return Err(Halt::Drop("no recipient")) };
+    match stanza {
+        Stanza::Iq(iq) => iq_arrives(cx, iq).await,
+        Stanza::Message(mut message) => message::deliver(cx, None, &mut message).await.map(drop),
+        Stanza::Presence(presence) => presence_arrives(cx, presence).await,
+    }
+}
+
+/// A request, or the answer to one (RFC 6121 §8.4, §8.5.2.1.3, §8.5.3.1).
+async fn iq_arrives(cx: &mut Cx<'_>, iq: Iq) -> Result<(), Halt> {
+    let Some(to) = iq.head.to.clone() else { return Err(Halt::Drop("no recipient")) };
+    match cx.hosts.destination(&to) {
+        Destination::Account(host, user) => iq::for_account(&mut cx.at(host), &user, iq).await,
+        Destination::Session(host, full) => iq::for_session(&mut cx.at(host), &full, iq).await,
+        Destination::Host(host) => iq::for_host(&mut cx.at(host), iq).await,
+        Destination::Service(at) => iq::for_service(&mut cx.at(&at.host), at, iq).await,
+        Destination::Remote => remote::leaves(cx, Stanza::Iq(iq)),
+    }
+}
+
+/// Presence of all kinds (RFC 6121 §8.4, §8.5).
+async fn presence_arrives(cx: &mut Cx<'_>, presence: Presence) -> Result<(), Halt> {
+    let Some(to) = presence.head.to.clone() else { return Err(Halt::Drop("no recipient")) };
     match cx.hosts.destination(&to) {
         Destination::Account(host, user) => {
-            at_account(&mut for_host(cx, host), &user, None, stanza).await
+            presence::arrives(&mut cx.at(host), &user, None, presence).await
         }
         Destination::Session(host, full) => {
-            at_account(&mut for_host(cx, host), &full.to_bare(), Some(&full), stanza).await
+            presence::arrives(&mut cx.at(host), &full.to_bare(), Some(&full), presence).await
         }
-        Destination::Host(host) => at_host(&mut for_host(cx, host), stanza).await,
-        Destination::Service(at) => at_service(&mut for_host(cx, &at.host), at, stanza).await,
-        Destination::Remote => remote::leaves(cx, stanza),
+        Destination::Host(_) => Err(refuse_presence(&presence)),
+        Destination::Service(at) => at.service.presence(&mut cx.at(&at.host), at, presence).await,
+        Destination::Remote => remote::leaves(cx, Stanza::Presence(presence)),
     }
-}
-
-/// RFC 6121 §8.5.
-async fn at_account(
-    cx: &mut Cx<'_>,
-    user: &BareJid,
-    resource: Option<&FullJid>,
-    stanza: Stanza,
-) -> Result<(), Halt> {
-    match (stanza, resource) {
-        (Stanza::Iq(iq), None) => iq::for_account(cx, user, iq).await,
-        (Stanza::Iq(iq), Some(full)) => iq::for_session(cx, full, iq).await,
-        (Stanza::Message(message), _) => message::arrives(cx, user, resource, message).await,
-        (Stanza::Presence(presence), _) => presence::arrives(cx, user, resource, presence).await,
-    }
-}
-
-/// RFC 6121 §8.4. The server answers requests; nobody reads messages to it.
-async fn at_host(cx: &mut Cx<'_>, stanza: Stanza) -> Result<(), Halt> {
-    match stanza {
-        Stanza::Iq(iq) => iq::for_host(cx, iq).await,
-        Stanza::Message(_) => Err(Condition::ServiceUnavailable.into()),
-        Stanza::Presence(presence) => Err(refuse_presence(&presence)),
-    }
-}
-
-async fn at_service(cx: &mut Cx<'_>, at: &ServiceDomain, stanza: Stanza) -> Result<(), Halt> {
-    match stanza {
-        Stanza::Iq(iq) => iq::for_service(cx, at, iq).await,
-        Stanza::Message(message) => at.service.message(cx, at, message).await,
-        Stanza::Presence(presence) => at.service.presence(cx, at, presence).await,
-    }
-}
-
-/// The same context, at the host that is concerned now.
-fn for_host<'b>(cx: &'b mut Cx<'_>, host: &'b Host) -> Cx<'b> {
-    Cx { hosts: cx.hosts, host, origin: cx.origin, outbox: cx.outbox, keeping: cx.keeping }
 }

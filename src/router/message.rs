@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::own_account;
-use crate::host::{Cx, Halt};
+use super::{own_account, remote};
+use crate::host::{Cx, Destination, Halt, Kept};
 use crate::jid::{BareJid, FullJid};
+use crate::log::STANZA;
 use crate::modules::mam::{self, Recipient};
 use crate::modules::{blocking, stanza_id};
 use crate::session::SessionRef;
@@ -24,17 +25,60 @@ pub async fn leaves(cx: &mut Cx<'_>, user: &BareJid, mut message: Message) -> Re
     own_account(&mut message.head);
     stanza_id::remove_forged(cx, user, &mut message);
     blocking::refuse_outgoing(cx, &message.head).await?;
-    mam::sent_by(cx, user);
-    super::arrive(cx, Stanza::Message(message)).await
+    let kept = deliver(cx, Some(user), &mut message).await?;
+    sent(cx, user, &message, kept);
+    Ok(())
 }
 
-/// A message arrives for one of our accounts, or for one of its sessions (RFC 6121 §8.5).
+/// Takes a message to where its recipient lives. `sender` is the account of ours whose client has sent
+/// it; `None` if no client has. Returns for whom it was stored: for the sender, too, wherever it goes. A
+/// message that is refused on the way is in no archive.
+pub async fn deliver(
+    cx: &mut Cx<'_>,
+    sender: Option<&BareJid>,
+    message: &mut Message,
+) -> Result<Option<Kept>, Halt> {
+    let Some(to) = message.head.to.clone() else { return Err(Halt::Drop("no recipient")) };
+    let copy = message.clone(); // a few reference counts
+    match cx.hosts.destination(&to) {
+        // Both parts, the sender's and the recipient's, are stored together, once.
+        Destination::Account(host, user) => {
+            return arrives(&mut cx.at(host), sender, &user, None, copy).await;
+        }
+        Destination::Session(host, full) => {
+            return arrives(&mut cx.at(host), sender, &full.to_bare(), Some(&full), copy).await;
+        }
+        // Nobody reads messages to the server (RFC 6121 §8.4).
+        Destination::Host(_) => return Err(Condition::ServiceUnavailable.into()),
+        Destination::Service(at) => {
+            at.service.message(&mut cx.at(&at.host), at, copy).await?;
+        }
+        Destination::Remote => remote::leaves(cx, Stanza::Message(copy))?,
+    }
+    // It was accepted elsewhere: only the sender has an archive here.
+    mam::keep(cx, sender, None, message).await
+}
+
+/// The sender's side of a message that has gone out: here are the message as it left, and for whom it
+/// was stored.
+fn sent(cx: &Cx<'_>, user: &BareJid, message: &Message, kept: Option<Kept>) {
+    if let Some(kept) = kept.filter(|kept| kept.in_sender) {
+        tracing::debug!(
+            target: STANZA, jid = %user, archive_id = cx.hosts.message_ids.write(kept.id),
+            bytes = message.content.size(), "archived for the sender"
+        );
+    }
+}
+
+/// A message arrives for one of our accounts, or for one of its sessions (RFC 6121 §8.5). `sender` is
+/// the account of ours whose client has sent it, if one has. Returns for whom it was stored.
 pub async fn arrives(
     cx: &mut Cx<'_>,
+    sender: Option<&BareJid>,
     user: &BareJid,
     resource: Option<&FullJid>,
     mut message: Message,
-) -> Result<(), Halt> {
+) -> Result<Option<Kept>, Halt> {
     let sessions = cx.hosts.sessions.of(user);
     let has_account = match sessions.first() {
         Some(session) => !session.is_anonymous(),
@@ -46,22 +90,24 @@ pub async fn arrives(
     let kind = message.kind;
     let is_there = !recipients(&sessions, resource, kind)?.is_empty();
     let recipient = Recipient { user, has_account, is_there };
-    let marker = mam::keep(cx, &recipient, &mut message).await?;
+    let kept = mam::keep(cx, sender, Some(&recipient), &mut message).await?;
+    let marker = kept.and_then(|kept| kept.marker());
     let stanza = Arc::new(Stanza::Message(message));
-    // Those who are there now: who came meanwhile may have looked for what waits before this did.
+    // Look up the sessions again: one may have come meanwhile, and looked for what waits before this
+    // message was stored.
     let sessions = cx.hosts.sessions.of(user);
     let resource = resource.filter(|full| sessions.iter().any(|s| s.jid() == *full));
     let now = recipients(&sessions, resource, kind).unwrap_or_default();
-    let given = now.iter().filter(|session| deliver(session, &stanza, marker)).count();
+    let given = now.iter().filter(|session| give(session, &stanza, marker)).count();
     cx.keeping.delivered(given);
     if let Some(marker) = marker.filter(|_| given == 0) {
         sessions.iter().for_each(|session| session.leave_out(marker));
     }
-    // It was there when we looked, and has ended or is being closed.
+    // The session was there when we looked first, and has ended since, or is being closed.
     if given == 0 && must_be_read(&stanza) {
         return Err(Condition::ServiceUnavailable.into());
     }
-    Ok(())
+    Ok(kept)
 }
 
 /// A message of a room, which must learn that a session is not there any more (RFC 6121 §8.5.3.2.1):
@@ -98,8 +144,9 @@ fn recipients(
     }
 }
 
-/// `false` if the session does not take it, because it ends: then it waits, if it can.
-fn deliver(session: &SessionRef, stanza: &Arc<Stanza>, marker: Option<MessageId>) -> bool {
+/// Gives a message to a session. `false` if the session ends and does not take it: then the message
+/// waits, if it can.
+fn give(session: &SessionRef, stanza: &Arc<Stanza>, marker: Option<MessageId>) -> bool {
     let given = match marker {
         Some(marker) => session.deliver_with_marker(Arc::clone(stanza), marker),
         None => session.deliver(Arc::clone(stanza)),
@@ -110,7 +157,7 @@ fn deliver(session: &SessionRef, stanza: &Arc<Stanza>, marker: Option<MessageId>
 /// The same answer for an account that does not exist and for a message which nobody can keep
 /// (RFC 6121 §8.5.1): nobody learns who exists. So silence to a headline for an account, as if nobody
 /// were there (§8.5.4).
-fn unknown(resource: Option<&FullJid>, kind: MessageKind) -> Result<(), Halt> {
+fn unknown<T>(resource: Option<&FullJid>, kind: MessageKind) -> Result<T, Halt> {
     match (kind, resource) {
         (MessageKind::Error, _) | (MessageKind::Headline, None) => {
             Err(Halt::Drop("no such account"))

@@ -52,7 +52,6 @@ pub(super) async fn drain(
     while let Some(stanza) = outbox.take() {
         match own_origin(hosts, &stanza) {
             Some(origin) => {
-                keeping.sender = None;
                 keeping.delivered(1);
                 carry(hosts, &origin, outbox, keeping, stanza).await;
             }

@@ -1,67 +1,65 @@
-//! Keeping a message, once, for all who hold it: sender and recipient in their archives
-//! (XEP-0313 §6.1.1), the recipient by the marker "not yet delivered" (docs/delivery.md).
+//! Stores a message once for all who hold it: the sender and the recipient in their archives
+//! (XEP-0313 §6.1.1), the recipient also with the marker "undelivered" (docs/delivery.md).
 //!
-//! It has its number at once and goes on to those who are online; what the disk says comes by a
-//! receipt, for which the sender's acknowledgement waits, and nobody else.
+//! The message has its number at once and goes on to the clients. A receipt resolves when the message
+//! is on the disk; only the acknowledgement of the sender waits for that.
 
 use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::preferences;
 use crate::archive::policy::{self, StorePolicy};
-use crate::host::{Cx, Halt, Origin};
+use crate::host::{Cx, Halt, Kept};
 use crate::jid::{BareJid, Jid};
 use crate::payload::stanza_id;
 use crate::stanza::{Condition, Message, Stanza, StanzaError};
-use crate::storage::{Holder, MessageId, NewMessage, Way};
+use crate::storage::{Holder, NewMessage, Way};
 
-/// For whom a message is.
+/// An account that a message is for.
 #[derive(Clone, Copy, Debug)]
 pub struct Recipient<'a> {
-    /// The account.
+    /// The address of the account.
     pub user: &'a BareJid,
-    /// There is such an account; not for anonymous users, for whom nothing is kept.
+    /// The account exists. `false` for anonymous users: nothing is stored for them.
     pub has_account: bool,
-    /// A session of it will get the message now.
+    /// A session of the account gets the message now.
     pub is_there: bool,
 }
 
-/// One of our users has sent the message in hand: if anybody keeps it, she does, too.
+/// Stores a message for its sender and its recipient, as far as they are accounts of ours and want
+/// it: one body, one number, one transaction. If it is in the recipient's archive, it gets the
+/// recipient's `<stanza-id/>` (XEP-0313 §3.5, XEP-0359 §2.1).
 ///
-/// It is kept together with the recipient's: one body, one number, one transaction; and what is
-/// refused by the recipient is in no archive.
-pub fn sent_by(cx: &mut Cx<'_>, user: &BareJid) {
-    if let Origin::Client(session) = cx.origin
-        && !session.is_anonymous()
-    {
-        cx.keeping.sender = Some(user.clone());
-    }
-}
-
-/// Keeps a message that arrives for an account, and markers it with its id if it is in the archive
-/// (XEP-0313 §3.5, XEP-0359 §2.1). Answers the marker that falls when a client has it; `None` if it is
-/// not kept for delivery.
+/// `sender` is the account whose client has sent the message; `None` if no client has. `recipient` is
+/// `None` if the message is not for an account of ours. Returns `None` if nothing is stored. A message
+/// that is refused here is in no archive.
 ///
 /// # Errors
-/// `service-unavailable` if nobody is there and it cannot wait; `internal-server-error` if the store
-/// is closed. That it is full, or that too much waits, is told by the receipt.
+/// `service-unavailable` if nobody is there and the message cannot wait; `internal-server-error` if
+/// the store cannot be read, or is closed. The receipt in [`Cx::keeping`] says whether the disk is
+/// full, or too many messages wait.
 pub async fn keep(
     cx: &mut Cx<'_>,
-    recipient: &Recipient<'_>,
+    sender: Option<&BareJid>,
+    recipient: Option<&Recipient<'_>>,
     message: &mut Message,
-) -> Result<Option<MessageId>, Halt> {
-    let worth = policy::worth(message);
-    let sender = cx.keeping.sender.take();
-    if !worth.archive && !worth.wait {
+) -> Result<Option<Kept>, Halt> {
+    let policy = StorePolicy::of(message);
+    if !policy.archive && !policy.wait {
         return Ok(None);
     }
-    let mut holders = SmallVec::<[Holder; 2]>::new();
-    if let Some(sender) = sender {
-        holders.extend(sent(cx, sender, message, worth).await?);
-    }
-    let own = received(cx, recipient, message, worth).await?;
-    let (archive, waiting) = own.as_ref().map_or((false, false), |own| (own.archive, own.waiting));
-    holders.extend(own);
+    let sent = match sender {
+        Some(sender) => for_sender(cx, sender, message, policy).await?,
+        None => None,
+    };
+    let received = match recipient {
+        Some(recipient) => for_recipient(cx, recipient, message, policy).await?,
+        None => None,
+    };
+    let in_sender = sent.is_some();
+    let (in_recipient, has_marker) =
+        received.as_ref().map_or((false, false), |holder| (holder.archive, holder.waiting));
+    let holders: SmallVec<[Holder; 2]> = sent.into_iter().chain(received).collect();
     if holders.is_empty() {
         return Ok(None);
     }
@@ -74,30 +72,36 @@ pub async fn keep(
         search: if search { policy::searchable(message) } else { None },
         handled: cx.keeping.handled,
     };
-    let kept = cx.hosts.storage.archive().keep(new).await?;
+    let stored = cx.hosts.storage.archive().keep(new).await?;
     cx.keeping.handled = None;
-    cx.keeping.receipts.push(kept.receipt);
-    if archive {
-        let id = cx.hosts.message_ids.write(kept.id);
-        message.content.add(&stanza_id::stanza_id(recipient.user, &id));
+    cx.keeping.receipts.push(stored.receipt);
+    if let Some(recipient) = recipient {
+        if in_recipient {
+            let id = cx.hosts.message_ids.write(stored.id);
+            message.content.add(&stanza_id::stanza_id(recipient.user, &id));
+        }
+        if has_marker && !recipient.is_there {
+            cx.hosts.metrics.offline_stored.inc();
+        }
     }
-    if waiting && !recipient.is_there {
-        cx.hosts.metrics.offline_stored.inc();
-    }
-    Ok(waiting.then_some(kept.id))
+    Ok(Some(Kept { id: stored.id, in_sender, in_recipient, has_marker }))
 }
 
-/// What the sender holds of it, if anything.
-async fn sent(
+/// The sender's part, if the sender has an archive and wants the message in it.
+async fn for_sender(
     cx: &Cx<'_>,
-    sender: BareJid,
+    sender: &BareJid,
     message: &Message,
-    worth: StorePolicy,
+    policy: StorePolicy,
 ) -> Result<Option<Holder>, StanzaError> {
     let Some(to) = &message.head.to else { return Ok(None) };
-    let archive = archives(cx, worth) && is_wanted(cx, &sender, to).await?;
+    // Anonymous users have no archive.
+    if cx.origin.session().is_some_and(|session| session.is_anonymous()) {
+        return Ok(None);
+    }
+    let archive = archives(cx, policy) && is_wanted(cx, sender, to).await?;
     Ok(archive.then(|| Holder {
-        owner: sender,
+        owner: sender.clone(),
         with: to.clone(),
         way: Way::Sent,
         archive,
@@ -106,19 +110,19 @@ async fn sent(
     }))
 }
 
-/// What the recipient holds of it, if anything: in the archive, until it is delivered, or both.
-async fn received(
+/// The recipient's part, if there is one: in the archive, until it is delivered, or both.
+async fn for_recipient(
     cx: &Cx<'_>,
     recipient: &Recipient<'_>,
     message: &Message,
-    worth: StorePolicy,
+    policy: StorePolicy,
 ) -> Result<Option<Holder>, StanzaError> {
     let Recipient { user, has_account, is_there } = *recipient;
     let Some(from) = message.head.from.as_ref().filter(|_| has_account) else { return Ok(None) };
     let most = cx.hosts.config.load().limits.offline_messages;
-    let archive = archives(cx, worth) && is_wanted(cx, user, from).await?;
-    let waiting = worth.wait && (is_there || most > 0);
-    if worth.wait && !waiting && !archive {
+    let archive = archives(cx, policy) && is_wanted(cx, user, from).await?;
+    let waiting = policy.wait && (is_there || most > 0);
+    if policy.wait && !waiting && !archive {
         return Err(
             Condition::ServiceUnavailable.text("messages for offline users are not stored here")
         );
@@ -133,18 +137,19 @@ async fn received(
     }))
 }
 
-fn archives(cx: &Cx<'_>, worth: StorePolicy) -> bool {
-    worth.archive && cx.hosts.config.load().archive.enabled
+/// The message belongs in archives, and this server has archives.
+fn archives(cx: &Cx<'_>, policy: StorePolicy) -> bool {
+    policy.archive && cx.hosts.config.load().archive.enabled
 }
 
-/// A user wants messages to or from `with` in her archive (XEP-0441 §2).
+/// Whether the user wants messages to or from `with` in the archive (XEP-0441 §2).
 async fn is_wanted(cx: &Cx<'_>, user: &BareJid, with: &Jid) -> Result<bool, StanzaError> {
     let preferences = preferences::of(cx, user).await?;
     let is_contact = preferences.needs_roster() && is_contact(cx, user, with).await?;
     Ok(preferences.allow(with, is_contact))
 }
 
-/// XEP-0441 §2.1.1: `roster` means those who are in the roster.
+/// XEP-0441 §2.1.1: `roster` means the addresses in the roster.
 async fn is_contact(cx: &Cx<'_>, user: &BareJid, with: &Jid) -> Result<bool, StanzaError> {
     let contact: Jid = with.to_bare().into();
     let item = cx.hosts.storage.roster().find(user, &contact).await?;

@@ -9,7 +9,7 @@ mod keep;
 mod preferences;
 mod query;
 
-pub use keep::{Recipient, keep, sent_by};
+pub use keep::{Recipient, keep};
 pub use preferences::stored as stored_preferences;
 
 use crate::archive::{EXTENDED, FULLTEXT, GROUPCHAT_FIELD};
