@@ -52,6 +52,9 @@ fn main() {
     trials.extend(support::messages::conversations().into_iter().map(|(name, text)| {
         conversation(&name, format!("tests/support/messages.rs: {name}"), &text)
     }));
+    trials.extend(support::archives::conversations().into_iter().map(|(name, text)| {
+        conversation(&name, format!("tests/support/archives.rs: {name}"), &text)
+    }));
     trials.extend(support::presences::conversations().into_iter().map(|(name, text)| {
         conversation(&name, format!("tests/support/presences.rs: {name}"), &text)
     }));

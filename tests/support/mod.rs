@@ -1,5 +1,6 @@
 //! What the conversations need: reading them, clients, comparing, a server to talk to.
 
+pub(crate) mod archives;
 pub(crate) mod checks;
 pub(crate) mod client;
 pub(crate) mod crowds;
