@@ -14,6 +14,8 @@ mod crash;
 mod file;
 #[path = "storage/messages.rs"]
 mod messages;
+#[path = "storage/nodes.rs"]
+mod nodes;
 #[path = "storage/quota.rs"]
 mod quota;
 #[path = "storage/rosters.rs"]

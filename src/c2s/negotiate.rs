@@ -311,14 +311,14 @@ impl<'a> Driver<'a> {
             since: tokio::time::Instant::now(),
             anonymous: self.anonymous,
             resumable: false,
-            newest: self.c2s.hosts.storage.archive().newest(),
+            newest: self.c2s.hosts.storage.archive().horizon(),
             newest_seen: None,
         };
         let bounds =
             InboxLimits { stanzas: self.limits.inbox_stanzas, bytes: self.limits.inbox_bytes };
         let table = Arc::clone(&self.c2s.hosts.sessions);
         let session = Session::open(table, jid, facts, bounds, self.limits.sessions_per_account);
-        session.handle().seen(self.c2s.hosts.storage.archive().newest());
+        session.handle().seen(self.c2s.hosts.storage.archive().horizon());
         let (jid, peer) = (session.handle().jid(), self.connection.peer);
         self.c2s.hosts.metrics.sessions.inc();
         tracing::info!(%jid, %peer, "session begins");

@@ -106,7 +106,7 @@ pub(super) struct ReadAhead {
 /// Writes a session down for the next server while it still waits in this one.
 pub(super) async fn save_ahead(hosts: &Hosts, session: &Session) -> Option<ReadAhead> {
     let at = hosts.clock.now();
-    let saved = session.save_ahead(at, hosts.storage.archive().newest())?;
+    let saved = session.save_ahead(at, hosts.storage.archive().horizon())?;
     write(hosts, session.handle().jid(), &saved).await.then_some(ReadAhead { at, saved })
 }
 
@@ -115,7 +115,7 @@ pub(super) async fn save_ahead(hosts: &Hosts, session: &Session) -> Option<ReadA
 pub(super) async fn save(hosts: &Hosts, session: Session, ahead: Option<ReadAhead>) {
     let handle = session.handle().clone();
     let at = ahead.as_ref().map_or_else(|| hosts.clock.now(), |ahead| ahead.at);
-    let (saved, unread) = match session.save(at, hosts.storage.archive().newest()) {
+    let (saved, unread) = match session.save(at, hosts.storage.archive().horizon()) {
         Ok(saved) => saved,
         Err(session) => return end(hosts, session, "the server ends").await,
     };

@@ -83,6 +83,7 @@ pub async fn catch_up(
     // Mostly there is nothing, so look once; what comes meanwhile is held.
     let mut reading = Reading::begin(hosts, session, ahead);
     session.buffer_backlog();
+    hosts.storage.archive().advance_horizon().await?;
     if reading.page().await?.is_empty() && session.end_backlog() {
         return Ok(());
     }
@@ -93,7 +94,7 @@ pub async fn catch_up(
         }
         // The rest: what was deferred until now. It has a number that was given until now.
         session.buffer_backlog();
-        if !reading.read(hosts.storage.archive().newest()).await? || session.end_backlog() {
+        if !reading.read(hosts.storage.archive().advance_horizon().await?).await? || session.end_backlog() {
             return Ok(());
         }
     }
@@ -144,7 +145,7 @@ impl<'a> Reading<'a> {
         loop {
             let (page, end) = self.next().await?;
             match end {
-                Some(end) if page.is_empty() => self.after = Some(end),
+                Some(end) if page.is_empty() && Some(end) > self.after => self.after = Some(end),
                 _ => return Ok(page),
             }
         }
@@ -158,7 +159,7 @@ impl<'a> Reading<'a> {
     async fn next(&self) -> storage::Result<(Vec<Waiting>, Option<MessageId>)> {
         let archive = self.hosts.storage.archive();
         // In this order: whatever is deferred from here on is newer.
-        let newest = archive.newest();
+        let horizon = archive.horizon();
         let since = self.session.unread();
         let mut page = archive.waiting(&self.user, self.after, PAGE).await?;
         let found = match since {
@@ -185,7 +186,7 @@ impl<'a> Reading<'a> {
             xml: row.xml,
         });
         page.extend(passed);
-        let known = end.map_or(newest, |end| newest.min(Some(end)));
+        let known = end.map_or(horizon, |end| horizon.min(Some(end)));
         page.retain(|waiting| Some(waiting.id) <= known);
         page.sort_by_key(|waiting| waiting.id);
         page.dedup_by_key(|waiting| waiting.id);

@@ -221,8 +221,20 @@ pub trait ArchiveStore: Send + Sync {
     /// see [`Usage`](super::Usage). Who has no limit has got the message already: then the archive does
     /// not have it.
     async fn keep(&self, message: NewMessage) -> Result<Kept>;
-    /// The number of the newest message that was taken; those that come have higher ones.
-    fn newest(&self) -> Option<MessageId>;
+    /// How far an archive can be read without a gap: messages that become visible after this call have
+    /// higher ids, whichever node takes them. `None` if there is no message yet.
+    ///
+    /// With one node this is the newest message that was handed over. With several nodes it may be
+    /// older than messages that are visible already, because a node whose clock is behind may still
+    /// add messages before them. It never goes back, and it may be an id which no message has.
+    fn horizon(&self) -> Option<MessageId>;
+    /// The same, and not below any message that any node has taken before this call. With several nodes
+    /// it waits until all of them have agreed to give higher ids from now on, and until what they have
+    /// given lower ones is visible.
+    ///
+    /// # Errors
+    /// If a node does not answer.
+    async fn advance_horizon(&self) -> Result<Option<MessageId>>;
     /// The marks of these fall. Written a little later; nobody waits for it.
     async fn delivered(&self, owner: &BareJid, ids: &[MessageId]) -> Result<()>;
     /// What has its mark, oldest first, behind `after`, `limit` at most.

@@ -6,15 +6,26 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{Handled, Receipt, Result};
+use super::{Handled, NodeNumber, Receipt, Result};
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
 
-/// The number of a session within the store. Means nothing to a client.
+/// The number of a session within the store. It means nothing to a client. Its lowest bits are the node
+/// on which the session began, as in a [`super::MessageId`].
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct SessionNumber(pub(super) i64);
 
 impl SessionNumber {
+    /// The session with this counter on a node.
+    pub(super) fn new(node: NodeNumber, counter: i64) -> Self {
+        Self(node.number(counter))
+    }
+
+    /// It began on this node.
+    pub(super) fn is_of(self, node: NodeNumber) -> bool {
+        node.has_made(self.0)
+    }
+
     #[cfg(test)]
     pub(crate) fn for_tests(number: i64) -> Self {
         Self(number)
@@ -71,10 +82,12 @@ pub trait ResumptionStore: Send + Sync {
     async fn save(&self, sessions: Vec<SavedSession>) -> Result<()>;
     /// The session with this key.
     async fn find(&self, key: &str) -> Result<Option<Resumable>>;
-    /// Those that have not ended, by number: those of the server before, when a server begins.
+    /// The sessions of this node that have not ended, by number. When a server begins, these are the
+    /// sessions of the server before it. Sessions of other nodes are not among them.
     async fn all(&self) -> Result<Vec<Resumable>>;
-    /// A server begins, and has read [`ResumptionStore::all`]: what was saved is forgotten, so that a
-    /// crash does not bring it back a second time, and those of which nothing was saved have ended.
+    /// A server begins, and has read [`ResumptionStore::all`]. Of the sessions of this node, those that
+    /// were saved lose what was saved, so that a crash does not bring it back a second time; all others
+    /// have ended. Sessions of other nodes stay as they are.
     async fn begin_anew(&self, at: Timestamp) -> Result<()>;
     /// A session has ended. What was saved of it is gone, its count stays until it expires. Written
     /// with the next change.

@@ -99,6 +99,64 @@ async fn an_upgrade_keeps_archives() {
     assert_eq!(bodies, 5, "the other side has them still");
 }
 
+/// Ids of messages and numbers of sessions that have no node in them stay as they are.
+#[tokio::test]
+async fn an_upgrade_keeps_ids_without_a_node_and_finds_them_by_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let rows = "INSERT INTO message (id, at, xml, holders) VALUES
+            (2000, 2000, CAST('<message><body>first</body></message>' AS BLOB), 1),
+            (3000, 2900, CAST('<message><body>second</body></message>' AS BLOB), 1);
+        INSERT INTO archive_row VALUES (0, 1, 2000, 'romeo@localhost', 0, 1),
+            (0, 1, 3000, 'romeo@localhost', 0, 1);
+        INSERT INTO archive_segment VALUES (0, 1, 2000, 0, NULL);
+        INSERT INTO resumable (number, owner, resource, key, ended, state)
+            VALUES (7, 1, 'orchard', 'old', NULL, x'01');";
+    old_database_of(dir.path(), 8, rows).await;
+    // The clock is behind the ids of before, as after a battery was changed.
+    for (restart, micros) in [(0, 2_950), (1, 9_000_000_000)] {
+        let storage: Arc<dyn Storage> = open(dir.path()).await.unwrap();
+        let kept = storage.archive().keep(letter(micros, micros)).await.unwrap();
+        kept.receipt.await.unwrap();
+        assert!(kept.id.get() >> 10 > 3_000, "{:?} is not above what was there", kept.id);
+        assert!(storage.archive().horizon() >= Some(kept.id));
+        let found = all(&storage).await;
+        let ids: Vec<i64> = found.iter().map(|(id, _)| id.get()).collect();
+        assert_eq!(ids[..2], [2_000, 3_000]);
+        assert_eq!((found.len(), found.last().unwrap().0), (3 + restart, kept.id));
+        storage.close().await;
+    }
+    let storage: Arc<dyn Storage> = open(dir.path()).await.unwrap();
+    let count = async |start: i64, end: i64| {
+        let query = Query {
+            start: Some(at(start)),
+            end: Some(at(end)),
+            max: 9,
+            count: true,
+            ..Query::default()
+        };
+        let page = storage.archive().page(&user(JULIET), &query).await.unwrap().unwrap();
+        assert_eq!(page.rows.len() as u64, page.count.unwrap().total);
+        page.rows.len()
+    };
+    assert_eq!(count(0, 1_999).await, 0);
+    assert_eq!(count(2_000, 2_000).await, 1);
+    assert_eq!(count(2_001, 2_949).await, 1);
+    assert_eq!(count(2_001, 2_950).await, 2);
+    assert_eq!(count(2_950, i64::MAX).await, 2);
+    assert_eq!(count(2_951, i64::MAX).await, 1);
+    assert_eq!(count(i64::MIN, i64::MAX).await, 4);
+    let sessions = storage.resumption();
+    let old = sessions.all().await.unwrap();
+    assert_eq!(old.iter().map(|session| &*session.key).collect::<Vec<_>>(), ["old"]);
+    let (number, begun) = sessions.begin(&user(JULIET), "balcony", "new").await.unwrap();
+    begun.await.unwrap();
+    assert!(number > old[0].number);
+    let oldest = Retention { before: Some(at(2_500)), keep: None };
+    assert_eq!(storage.archive().expire(&user(JULIET), oldest).await.unwrap(), 1);
+    assert_eq!(all(&storage).await[0].0.get(), 3_000);
+    storage.close().await;
+}
+
 /// As the first step of the schema made it, with messages that wait and a contact.
 async fn old_database(dir: &Path) {
     old_database_of(dir, 1, "").await;

@@ -162,8 +162,13 @@ impl ArchiveStore for Faulty {
         }
     }
 
-    fn newest(&self) -> Option<MessageId> {
-        self.inner.archive().newest()
+    fn horizon(&self) -> Option<MessageId> {
+        self.inner.archive().horizon()
+    }
+
+    async fn advance_horizon(&self) -> Result<Option<MessageId>> {
+        self.check_reading()?;
+        self.inner.archive().advance_horizon().await
     }
 
     async fn delivered(&self, owner: &BareJid, ids: &[MessageId]) -> Result<()> {

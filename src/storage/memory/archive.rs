@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use super::{MemoryStorage, State};
 use crate::jid::{BareJid, Jid};
 use crate::storage::archive::PAGE_BYTES;
+use crate::storage::message_id::{IdClock, Ids};
 use crate::storage::tokenizer::tokenize;
 use crate::storage::{
     ArchiveStore, Count, End, Kept, MessageId, NewMessage, Page, Query, Receipt, Result, Retention,
@@ -30,7 +31,7 @@ impl ArchiveStore for MemoryStorage {
     async fn keep(&self, mut message: NewMessage) -> Result<Kept> {
         message.merge_holders();
         let mut state = self.state()?;
-        let id = state.ids.next(message.at);
+        let id = state.ids(self.node).next(message.at);
         if let Some(handled) = message.handled
             && let Some(session) = state.sessions.get_mut(&handled.session)
             && handled.is_ahead(session.handled)
@@ -41,8 +42,20 @@ impl ArchiveStore for MemoryStorage {
         Ok(Kept { id, receipt })
     }
 
-    fn newest(&self) -> Option<MessageId> {
-        self.state().ok()?.ids.newest()
+    fn horizon(&self) -> Option<MessageId> {
+        let state = self.state().ok()?;
+        let floor = state.ids.values().map(Ids::floor).min()?;
+        let newest = state.ids.values().filter_map(Ids::newest).max()?;
+        MessageId::new(floor).map(|floor| newest.min(floor))
+    }
+
+    async fn advance_horizon(&self) -> Result<Option<MessageId>> {
+        let mut state = self.state()?;
+        let newest = state.ids.values().filter_map(Ids::newest).max();
+        if let Some(newest) = newest {
+            state.ids.values_mut().for_each(|ids| ids.raise(newest));
+        }
+        Ok(newest)
     }
 
     async fn delivered(&self, owner: &BareJid, ids: &[MessageId]) -> Result<()> {
@@ -118,11 +131,12 @@ impl ArchiveStore for MemoryStorage {
 
     async fn expire(&self, owner: &BareJid, retention: Retention) -> Result<u64> {
         let mut state = self.state()?;
+        let clock = IdClock::default();
         let Some(owner) = state.owners.get_mut(owner) else { return Ok(0) };
         let mut gone = 0;
         while let Some(oldest) = owner.archive.first_entry() {
             let is_old =
-                retention.before.is_some_and(|before| oldest.key().get() < before.as_micros());
+                retention.before.is_some_and(|before| clock.latest(oldest.key().get()) < before.as_micros());
             let id = *oldest.key();
             let is_much = retention.keep.is_some_and(|keep| owner.archive.len() as u64 > keep);
             if !is_old && !is_much {

@@ -18,17 +18,25 @@ use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
 use self::archive::{Archived, Mark};
 use self::roster::Contacts;
 use super::{
-    Account, AccountStore, ArchiveStore, Created, DocumentStore, Ids, MessageId, NewAccount,
+    Account, AccountStore, ArchiveStore, Created, DocumentStore, MessageId, NewAccount, NodeNumber,
     Result, Resumable, ResumptionStore, RosterStore, ScramHash, ScramKeys, SessionNumber, Storage,
     StorageError, UsageStore, new_secret,
 };
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
+use crate::storage::message_id::{IdClock, Ids};
 use crate::storage::usage::Room;
 
 /// Keeps everything in memory.
 #[derive(Debug)]
 pub struct MemoryStorage {
+    shared: Arc<Shared>,
+    node: NodeNumber,
+}
+
+/// What all nodes of a store have in common.
+#[derive(Debug)]
+struct Shared {
     /// `None` when it is closed.
     state: Mutex<Option<State>>,
     /// How many bytes an account may keep for which nothing else was said.
@@ -38,7 +46,8 @@ pub struct MemoryStorage {
 #[derive(Debug)]
 struct State {
     owners: BTreeMap<BareJid, Owner>,
-    ids: Ids,
+    /// Of each node.
+    ids: BTreeMap<NodeNumber, Ids>,
     last_owner: i64,
     last_session: i64,
     quota: u64,
@@ -72,25 +81,44 @@ impl MemoryStorage {
     pub fn new() -> Arc<Self> {
         let state = State {
             owners: BTreeMap::new(),
-            ids: Ids::after(0),
+            ids: BTreeMap::new(),
             last_owner: 0,
             last_session: 0,
             quota: u64::MAX,
             sessions: BTreeMap::new(),
             secret: None,
         };
-        Arc::new(Self { state: Mutex::new(Some(state)), quota: AtomicU64::new(u64::MAX) })
+        let quota = AtomicU64::new(u64::MAX);
+        let shared = Arc::new(Shared { state: Mutex::new(Some(state)), quota });
+        let storage = Self { shared, node: NodeNumber::default() };
+        Arc::new(storage.node(NodeNumber::default()))
+    }
+
+    /// The same store as another node sees it: what is written by one is read by all. Closing one of
+    /// them closes all.
+    #[must_use]
+    pub fn node(&self, node: NodeNumber) -> Self {
+        if let Ok(mut state) = self.state() {
+            state.ids(node);
+        }
+        Self { shared: Arc::clone(&self.shared), node }
     }
 
     fn state(&self) -> Result<MappedMutexGuard<'_, State>> {
-        let mut state = MutexGuard::try_map(self.state.lock(), Option::as_mut)
+        let mut state = MutexGuard::try_map(self.shared.state.lock(), Option::as_mut)
             .map_err(|_| StorageError::Database("it is closed".into()))?;
-        state.quota = self.quota.load(Ordering::Acquire);
+        state.quota = self.shared.quota.load(Ordering::Acquire);
         Ok(state)
     }
 }
 
 impl State {
+    /// The ids of a node.
+    fn ids(&mut self, node: NodeNumber) -> &mut Ids {
+        let ids = || Ids::after(0, IdClock::default(), node);
+        self.ids.entry(node).or_insert_with(ids)
+    }
+
     /// The owner, made if there is none.
     fn owner(&mut self, jid: &BareJid) -> &mut Owner {
         let (last, room) = (&mut self.last_owner, Room::first(None, self.quota));
@@ -161,7 +189,7 @@ impl Storage for MemoryStorage {
     }
 
     async fn close(&self) {
-        *self.state.lock() = None;
+        *self.shared.state.lock() = None;
     }
 }
 

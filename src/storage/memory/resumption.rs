@@ -19,7 +19,7 @@ impl ResumptionStore for MemoryStorage {
     ) -> Result<(SessionNumber, Receipt)> {
         let mut state = self.state()?;
         state.last_session += 1;
-        let number = SessionNumber(state.last_session);
+        let number = SessionNumber::new(self.node, state.last_session);
         if state.sessions.values().any(|s| s.key == key) {
             let error = StorageError::Database("a session has this key".into());
             return Ok((number, Receipt::settled(Err(error))));
@@ -64,11 +64,15 @@ impl ResumptionStore for MemoryStorage {
     }
 
     async fn all(&self) -> Result<Vec<Resumable>> {
-        Ok(self.state()?.sessions.values().filter(|s| s.ended.is_none()).cloned().collect())
+        let state = self.state()?;
+        let sessions = state.sessions.values().filter(|s| s.ended.is_none());
+        Ok(sessions.filter(|s| s.number.is_of(self.node)).cloned().collect())
     }
 
     async fn begin_anew(&self, at: Timestamp) -> Result<()> {
-        for session in self.state()?.sessions.values_mut().filter(|s| s.ended.is_none()) {
+        let mut state = self.state()?;
+        let sessions = state.sessions.values_mut().filter(|s| s.ended.is_none());
+        for session in sessions.filter(|s| s.number.is_of(self.node)) {
             session.ended = session.state.is_none().then_some(at);
             session.state = None;
         }

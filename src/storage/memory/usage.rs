@@ -29,7 +29,7 @@ impl UsageStore for MemoryStorage {
     }
 
     fn set_default_quota(&self, bytes: u64) {
-        if self.quota.swap(bytes, Ordering::AcqRel) == bytes {
+        if self.shared.quota.swap(bytes, Ordering::AcqRel) == bytes {
             return;
         }
         if let Ok(mut state) = self.state() {

@@ -1,7 +1,5 @@
 //! Archives: what is asked of them, and what they forget.
 
-use std::sync::atomic::Ordering;
-
 use async_trait::async_trait;
 use bytes::Bytes;
 
@@ -25,8 +23,13 @@ impl ArchiveStore for Database {
         self.writer.keep(message).await
     }
 
-    fn newest(&self) -> Option<MessageId> {
+    /// No other node writes to a file, and each question waits for what was handed over before it.
+    fn horizon(&self) -> Option<MessageId> {
         self.writer.newest()
+    }
+
+    async fn advance_horizon(&self) -> Result<Option<MessageId>> {
+        Ok(self.horizon())
     }
 
     async fn delivered(&self, owner: &BareJid, ids: &[MessageId]) -> Result<()> {
@@ -83,7 +86,7 @@ impl ArchiveStore for Database {
         }
         let nothing =
             Page { rows: Vec::new(), complete: true, count: query.count.then(Count::default) };
-        let Some(mut find) = ArchiveQuery::new(query, self.lag.load(Ordering::Acquire)) else {
+        let Some(mut find) = ArchiveQuery::new(query, self.id_clock()) else {
             return Ok(Some(nothing));
         };
         let Some(owner) = self.owner_number(owner).await? else { return Ok(Some(nothing)) };
@@ -178,9 +181,9 @@ impl Database {
     async fn too_old(&self, owner: &BareJid, retention: Retention) -> Result<Option<i64>> {
         let mut turn = self.turns.take(Who::Background).await;
         let Some(number) = self.owner_number(owner).await? else { return Ok(None) };
-        let mut below = retention.before.map(Timestamp::as_micros);
+        let mut below = retention.before.map(|before| self.id_clock().lowest(before.as_micros()));
         if let Some(keep) = retention.keep
-            && let Some(all) = ArchiveQuery::new(&Query::default(), 0)
+            && let Some(all) = ArchiveQuery::new(&Query::default(), self.id_clock())
         {
             let mut walk = ArchiveScan::new(self, &mut turn, number, &all, true).counting();
             below = below.max(walk.find_position(keep).await?.map(|id| id + 1));
@@ -206,7 +209,7 @@ impl Database {
     ) -> Result<Option<Count>> {
         // Where the client stands in its paging does not change how many there are (XEP-0059 §2.6).
         let whole = Query { after: None, before: None, ..query.clone() };
-        let Some(find) = ArchiveQuery::new(&whole, self.lag.load(Ordering::Acquire)) else {
+        let Some(find) = ArchiveQuery::new(&whole, self.id_clock()) else {
             return Ok(Some(Count::default()));
         };
         let (low, high) = find.ids;

@@ -1,6 +1,7 @@
 //! What is looked for in an archive, and the statements that look for it within some bounds.
 
 use crate::payload::datetime::Timestamp;
+use crate::storage::message_id::IdClock;
 use crate::storage::tokenizer::tokenize;
 use crate::storage::{MessageId, Query};
 
@@ -10,7 +11,7 @@ pub(super) struct ArchiveQuery {
     /// Ids lie between these two.
     pub(super) ids: (i64, i64),
     times: (i64, i64),
-    lag: i64,
+    clock: IdClock,
     with: Option<With>,
     /// None but these, in their order.
     pub(super) only: Option<Vec<i64>>,
@@ -28,15 +29,15 @@ struct With {
 }
 
 impl ArchiveQuery {
-    /// `None` if nothing can be found. An id is at most `lag` above the microseconds of its message.
-    pub(super) fn new(query: &Query, lag: i64) -> Option<Self> {
+    /// `None` if nothing can be found.
+    pub(super) fn new(query: &Query, clock: IdClock) -> Option<Self> {
         let start = query.start.map_or(i64::MIN, Timestamp::as_micros);
         let end = query.end.map_or(i64::MAX, Timestamp::as_micros);
-        // An id is not below the microseconds of its message.
-        let mut low =
-            query.above.max(query.after).map_or(0, MessageId::get).max(start.saturating_sub(1));
+        let after = query.above.max(query.after).map_or(0, MessageId::get);
+        let mut low = after.max(clock.lowest(start).saturating_sub(1));
         let below = [query.below, query.before].into_iter().flatten().min();
-        let mut high = below.map_or(i64::MAX, MessageId::get).min(end.saturating_add(lag + 1));
+        let below = below.map_or(i64::MAX, MessageId::get);
+        let mut high = below.min(clock.highest(end).saturating_add(1));
         let only = query.ids.as_ref().map(|ids| {
             let mut ids: Vec<i64> = ids.iter().map(|id| id.get()).collect();
             ids.sort_unstable();
@@ -62,7 +63,7 @@ impl ArchiveQuery {
                 (String::new(), String::new())
             },
         });
-        Some(Self { ids: (low, high), times: (start, end), lag, with, only, words })
+        Some(Self { ids: (low, high), times: (start, end), clock, with, only, words })
     }
 
     /// The same, between these ids.
@@ -80,7 +81,7 @@ impl ArchiveQuery {
         self.with.is_none()
             && self.only.is_none()
             && self.words.is_none()
-            && (self.lag <= super::insert_messages::LEAST_LAG || !self.has_times())
+            && (self.clock.lag <= super::insert_messages::LEAST_LAG || !self.has_times())
     }
 
     /// All messages to or from the bare address, or all without one, are found between these ids.
@@ -92,8 +93,8 @@ impl ArchiveQuery {
     /// Whatever has an id between these two was taken in time.
     fn is_in_time(&self, low: i64, high: i64) -> bool {
         let (start, end) = self.times;
-        (start == i64::MIN || low.saturating_add(1).saturating_sub(self.lag) >= start)
-            && (end == i64::MAX || high.saturating_sub(1) <= end)
+        (start == i64::MIN || self.clock.earliest(low.saturating_add(1)) >= start)
+            && (end == i64::MAX || self.clock.latest(high.saturating_sub(1)) <= end)
     }
 
     fn has_times(&self) -> bool {

@@ -235,7 +235,8 @@ mod tests {
     }
 
     fn id_of(ids: &std::ops::Range<i64>, random: &mut Random) -> Option<MessageId> {
-        MessageId::new(ids.start + random.below((ids.end - ids.start) as usize) as i64)
+        let micros = ids.start + random.below((ids.end - ids.start) as usize) as i64;
+        MessageId::new(micros << 10)
     }
 
     /// Asks both the same.

@@ -10,6 +10,7 @@ use super::admission::{self, Owners};
 use super::archive_segments;
 use super::writer::WriteTx;
 use crate::jid::BareJid;
+use crate::storage::node;
 use crate::storage::sql::multi_row::MultiRow;
 use crate::storage::tokenizer::tokenize;
 use crate::storage::{MessageId, NewMessage, Result, StorageError, Way};
@@ -75,7 +76,7 @@ impl<'a> Rows<'a> {
             return;
         }
         let (at, bytes) = (message.at.as_micros(), message.xml.len() as i64);
-        self.lag = self.lag.max(id.saturating_sub(at));
+        self.lag = self.lag.max(node::counter(id).saturating_sub(at));
         self.bodies.push((id, at, &message.xml, message.holders.len() as i64));
         let mut names = String::new();
         for holder in &message.holders {

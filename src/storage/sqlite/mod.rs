@@ -23,11 +23,12 @@ mod wal;
 mod write_tx;
 mod writer;
 
-use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use self::writer::Writer;
-use super::StorageError;
+use super::message_id::IdClock;
+use super::{NodeNumber, StorageError};
 use super::read_scheduler::ReadScheduler;
 use super::sql::Db;
 
@@ -45,12 +46,23 @@ pub(super) struct Database {
     pub(super) writer: Writer,
     /// The server's secret, once it was read.
     pub(super) secret: OnceLock<[u8; 32]>,
-    /// How far ids of messages may be above the microseconds of their messages.
+    /// The node that this server is.
+    pub(super) node: NodeNumber,
+    /// Ids up to this one are microseconds without a node: see [`IdClock`].
+    pub(super) nodeless: i64,
+    /// How far ids of messages may be ahead of the time in which messages were taken.
     pub(super) lag: Arc<AtomicI64>,
     /// How many bytes an account may keep for which nothing else was said.
     pub(super) quota: Arc<AtomicU64>,
-    /// The highest number of a session that can be resumed.
+    /// The counter of the last session that can be resumed.
     pub(super) last_session: AtomicI64,
+}
+
+impl Database {
+    /// How ids and times belong together by now.
+    fn id_clock(&self) -> IdClock {
+        IdClock { nodeless: self.nodeless, lag: self.lag.load(Ordering::Acquire) }
+    }
 }
 
 /// What everybody hears after the end.

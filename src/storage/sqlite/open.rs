@@ -25,10 +25,12 @@ use crate::files;
 use crate::metrics::Metrics;
 use crate::storage::data_lock::{make_directory, unusable};
 use crate::storage::error::{self, code_of};
+use crate::storage::message_id::{IdClock, Ids};
+use crate::storage::node;
 use crate::storage::read_scheduler::ReadScheduler;
 use crate::storage::sql::Connection;
 use crate::storage::{
-    AccountStore, ArchiveStore, DocumentStore, Result, ResumptionStore, RosterStore, Storage,
+    AccountStore, ArchiveStore, DocumentStore, NodeNumber, Result, ResumptionStore, RosterStore, Storage,
     StorageError, UsageStore,
 };
 use crate::tasks::Tasks;
@@ -49,6 +51,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (6, "blocks", include_str!("../../../schema/sqlite/0006_blocks.sql")),
     (7, "quota", include_str!("../../../schema/sqlite/0007_quota.sql")),
     (8, "admin", include_str!("../../../schema/sqlite/0008_admin.sql")),
+    (9, "nodes", include_str!("../../../schema/sqlite/0009_nodes.sql")),
 ];
 
 /// In the header of our files (`PRAGMA application_id`): "WXWG".
@@ -72,6 +75,19 @@ impl SqliteStorage {
     /// # Errors
     /// [`StorageError::Unusable`] with a sentence for the administrator.
     pub async fn open(path: &Path, readers: u32, tasks: &Tasks) -> Result<Arc<Self>> {
+        Self::open_as(NodeNumber::default(), path, readers, tasks).await
+    }
+
+    /// The same, as another node than number 0. A file has one node at a time.
+    ///
+    /// # Errors
+    /// As [`SqliteStorage::open`].
+    pub async fn open_as(
+        node: NodeNumber,
+        path: &Path,
+        readers: u32,
+        tasks: &Tasks,
+    ) -> Result<Arc<Self>> {
         let size = prepare_file(path)?;
         let database = path.to_owned();
         // SQLite forgets what it cannot use, so this comes first. A reader that panics is no reason not
@@ -112,11 +128,15 @@ impl SqliteStorage {
         let lag = Arc::new(AtomicI64::new(numbers.lag));
         let quota = Arc::new(AtomicU64::new(u64::MAX));
         let shared = Shared { lag: Arc::clone(&lag), quota: Arc::clone(&quota) };
-        let writer = Writer::start(writing, connection, numbers.message, shared);
-        let last_session = AtomicI64::new(numbers.session);
+        let nodeless = numbers.nodeless;
+        let clock = IdClock { nodeless, lag: numbers.lag };
+        let ids = Ids::after(numbers.message, clock, node);
+        let writer = Writer::start(writing, connection, ids, shared);
+        let last_session = AtomicI64::new(node::counter(numbers.session));
         let secret = OnceLock::new();
         let turns = ReadScheduler::new(readers.saturating_sub(1) as usize);
-        let database = Database { reads, turns, writer, secret, lag, quota, last_session };
+        let database =
+            Database { reads, turns, writer, secret, node, nodeless, lag, quota, last_session };
         Ok(Arc::new(Self { database }))
     }
 }
@@ -285,25 +305,34 @@ async fn warn_of_shared_cache(connection: &mut Connection) -> std::result::Resul
     Ok(())
 }
 
-/// Where numbers go on.
+/// Where ids and numbers go on.
 struct Numbers {
     lag: i64,
+    /// See [`IdClock`].
+    nodeless: i64,
     message: i64,
     session: i64,
 }
 
 async fn numbers(connection: &mut Connection) -> std::result::Result<Numbers, sqlx::Error> {
     // Not the highest that is there: it may have been forgotten, and its number must not come again.
-    let (message, session, lag): (Option<i64>, Option<i64>, Option<Vec<u8>>) = sqlx::query_as(
+    type Row = (Option<i64>, Option<i64>, Option<Vec<u8>>, Option<Vec<u8>>);
+    let (message, session, lag, nodeless): Row = sqlx::query_as(
         "SELECT (SELECT seq FROM sqlite_sequence WHERE name = 'message'), \
          (SELECT max(n) FROM (SELECT max(number) AS n FROM resumable \
          UNION ALL SELECT max(session) FROM handled)), \
-         (SELECT value FROM setting WHERE name = 'id_lag')",
+         (SELECT value FROM setting WHERE name = 'id_lag'), \
+         (SELECT value FROM setting WHERE name = 'nodeless_ids')",
     )
     .fetch_one(connection)
     .await?;
-    let lag = lag.and_then(|lag| lag.try_into().ok()).map_or(LEAST_LAG, i64::from_be_bytes);
-    Ok(Numbers { lag, message: message.unwrap_or(0), session: session.unwrap_or(0) })
+    let number = |bytes: Option<Vec<u8>>| Some(i64::from_be_bytes(bytes?.try_into().ok()?));
+    Ok(Numbers {
+        lag: number(lag).unwrap_or(LEAST_LAG),
+        nodeless: number(nodeless).unwrap_or(0),
+        message: message.unwrap_or(0),
+        session: session.unwrap_or(0),
+    })
 }
 
 /// What is wrong with the file or with one of its tables; `None` if nothing was found.

@@ -16,7 +16,7 @@ use crate::payload::datetime::Timestamp;
 use crate::storage::sql::multi_row::MultiRow;
 use crate::storage::sql::{DbRow, jid};
 use crate::storage::{
-    Handled, Receipt, Result, Resumable, ResumptionStore, SavedSession, SessionNumber, StorageError,
+    Handled, NodeNumber, Receipt, Result, Resumable, ResumptionStore, SavedSession, SessionNumber, StorageError,
 };
 
 #[async_trait]
@@ -27,9 +27,10 @@ impl ResumptionStore for Database {
         resource: &str,
         key: &str,
     ) -> Result<(SessionNumber, Receipt)> {
-        let number = SessionNumber(self.last_session.fetch_add(1, Ordering::Relaxed) + 1);
+        let counter = self.last_session.fetch_add(1, Ordering::Relaxed) + 1;
+        let (node, number) = (self.node, SessionNumber::new(self.node, counter));
         let begin =
-            Begin { number, owner: owner.clone(), resource: resource.into(), key: key.into() };
+            Begin { number, node, owner: owner.clone(), resource: resource.into(), key: key.into() };
         Ok((number, self.writer.begin(begin).await?))
     }
 
@@ -60,15 +61,16 @@ impl ResumptionStore for Database {
             "SELECT r.number, o.jid, r.resource, r.key, h.count, r.ended, r.state \
              FROM resumable r JOIN owner o ON o.number = r.owner \
              LEFT JOIN handled h ON h.session = r.number \
-             WHERE r.ended IS NULL ORDER BY r.number",
+             WHERE r.node = $1 AND r.ended IS NULL ORDER BY r.number",
         )
+        .bind(i64::from(self.node.get()))
         .fetch_all(&self.reads)
         .await?;
         rows.iter().map(resumable).collect()
     }
 
     async fn begin_anew(&self, at: Timestamp) -> Result<()> {
-        self.writer.write(BeginAnew(at)).await
+        self.writer.write(BeginAnew { node: self.node, at }).await
     }
 
     async fn end(&self, session: SessionNumber, at: Timestamp) -> Result<()> {
@@ -87,6 +89,7 @@ impl ResumptionStore for Database {
 /// A session that begins.
 pub(super) struct Begin {
     number: SessionNumber,
+    node: NodeNumber,
     owner: BareJid,
     resource: String,
     key: String,
@@ -104,6 +107,7 @@ pub(super) async fn write_begun(on: &mut WriteTx<'_>, begun: &[&Begin]) -> Resul
                 .bind(*owner)
                 .bind(session.resource.as_str())
                 .bind(session.key.as_str())
+                .bind(i64::from(session.node.get()))
         })
         .await
 }
@@ -138,15 +142,23 @@ impl Change for Save {
     }
 }
 
-struct BeginAnew(Timestamp);
+struct BeginAnew {
+    node: NodeNumber,
+    at: Timestamp,
+}
 
 #[async_trait]
 impl Change for BeginAnew {
     type Answer = ();
 
     async fn apply(&self, on: &mut WriteTx<'_>) -> Result<()> {
-        sqlx::query(LOST).bind(self.0.as_micros()).execute(&mut *on.connection).await?;
-        sqlx::query(FORGOTTEN).execute(&mut *on.connection).await?;
+        let node = i64::from(self.node.get());
+        sqlx::query(LOST)
+            .bind(node)
+            .bind(self.at.as_micros())
+            .execute(&mut *on.connection)
+            .await?;
+        sqlx::query(FORGOTTEN).bind(node).execute(&mut *on.connection).await?;
         // Counts that came late, or of owners that are gone, have no session.
         sqlx::query("DELETE FROM handled WHERE session NOT IN (SELECT number FROM resumable)")
             .execute(&mut *on.connection)
@@ -206,9 +218,11 @@ impl Change for Expire {
 const AT_ONCE: i64 = 500;
 
 // Only what has not ended has something saved.
-const LOST: &str = "UPDATE resumable SET ended = $1 WHERE ended IS NULL AND state IS NULL";
+const LOST: &str = "UPDATE resumable SET ended = $2 \
+    WHERE node = $1 AND ended IS NULL AND state IS NULL";
 const FORGOTTEN: &str =
-    "UPDATE resumable SET state = NULL WHERE ended IS NULL AND state IS NOT NULL";
+    "UPDATE resumable SET state = NULL \
+    WHERE node = $1 AND ended IS NULL AND state IS NOT NULL";
 const SAVED_OF: &str = "SELECT count(*) FROM resumable WHERE owner = (SELECT number FROM owner \
      WHERE jid = $1) AND ended IS NULL AND state IS NOT NULL";
 const END_ALL: &str = "UPDATE resumable SET ended = $2, state = NULL WHERE owner = \
@@ -220,7 +234,7 @@ const GONE: [&str; 2] = [
 ];
 
 static BEGUN: LazyLock<MultiRow> = LazyLock::new(|| {
-    MultiRow::new("INSERT INTO resumable (number, owner, resource, key) VALUES ", 4, "")
+    MultiRow::new("INSERT INTO resumable (number, owner, resource, key, node) VALUES ", 5, "")
 });
 static ENDED: LazyLock<MultiRow> = LazyLock::new(|| {
     MultiRow::new(

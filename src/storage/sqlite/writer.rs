@@ -39,9 +39,10 @@ pub(in crate::storage) use super::write_tx::{Known, WriteTx};
 use crate::jid::BareJid;
 use crate::metrics::Metrics;
 use crate::payload::datetime::Timestamp;
+use crate::storage::message_id::Ids;
 use crate::storage::sql::Connection;
 use crate::storage::{
-    Handled, Ids, Kept, MessageId, NewMessage, Receipt, Result, SessionNumber, StorageError,
+    Handled, Kept, MessageId, NewMessage, Receipt, Result, SessionNumber, StorageError,
 };
 use crate::tasks::Tasks;
 
@@ -130,11 +131,11 @@ const AGAIN_DELAY: Duration = Duration::from_secs(2);
 
 impl Writer {
     /// Starts the task with its connection, and with the options to open another if that is lost.
-    /// Messages get numbers behind `last`.
+    /// Messages get their ids from `ids`.
     pub(in crate::storage) fn start(
         options: SqliteConnectOptions,
         connection: Connection,
-        last: i64,
+        ids: Ids,
         shared: Shared,
     ) -> Self {
         let (jobs, queue) = mpsc::channel(QUEUE);
@@ -152,7 +153,7 @@ impl Writer {
             again_at: None,
         };
         task.spawn("storage-writer", writing.run(queue));
-        Self { jobs, ids: Mutex::new(Ids::after(last)), under_way, closing, task }
+        Self { jobs, ids: Mutex::new(ids), under_way, closing, task }
     }
 
     /// Writes and waits until it is durable.
@@ -184,7 +185,7 @@ impl Writer {
         Ok(Kept { id, receipt: Receipt::waiting(settled) })
     }
 
-    /// The last number that was given.
+    /// The id of the newest message that was handed over.
     pub(super) fn newest(&self) -> Option<MessageId> {
         self.ids.lock().newest()
     }

@@ -62,7 +62,7 @@ async fn count_steps(storage: &SqliteStorage) -> Arc<AtomicU64> {
 fn questions(count: i64) -> Vec<(&'static str, Query)> {
     let all = || Query { max: 20, ..Query::default() };
     let at = |n: i64| Timestamp::from_micros(n * 10_000_000);
-    let id = |n: i64| MessageId::new(n * 10_000_000);
+    let id = |n: i64| MessageId::new((n * 10_000_000) << 10);
     let nurse = Some(Jid::parse("nurse@localhost").unwrap());
     let middle = (count / 2, count / 2 + 30);
     vec![

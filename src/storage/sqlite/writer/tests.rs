@@ -4,7 +4,8 @@ use smallvec::smallvec;
 
 use super::*;
 use crate::jid::Jid;
-use crate::storage::{Holder, SqliteStorage, Storage, Way};
+use crate::storage::message_id::IdClock;
+use crate::storage::{Holder, NodeNumber, SqliteStorage, Storage, Way};
 
 /// Makes an owner and then does what fails.
 enum Bad {
@@ -78,7 +79,8 @@ async fn writer(dir: &Path, pages: &'static str) -> Writer {
     let connection = Connection::connect_with(&options).await.unwrap();
     let lag = Arc::new(AtomicI64::new(LEAST_LAG));
     let shared = Shared { lag, quota: Arc::new(AtomicU64::new(u64::MAX)) };
-    Writer::start(options, connection, 0, shared)
+    let ids = Ids::after(0, IdClock::default(), NodeNumber::default());
+    Writer::start(options, connection, ids, shared)
 }
 
 async fn owners(dir: &Path) -> Vec<String> {
@@ -114,7 +116,7 @@ async fn a_change_that_fails_does_not_fail_its_neighbours() {
     assert!(matches!(bad, Err(StorageError::Database(_))), "{bad:?}");
     assert!(matches!(worse, Err(StorageError::Database(_))), "{worse:?}");
     assert_ne!(a.unwrap(), b.unwrap());
-    assert_eq!(kept.unwrap().get(), 1);
+    assert_eq!(kept.unwrap().get(), 1 << 10);
     assert_eq!(owners(dir.path()).await, ["a@localhost", "b@localhost", "c@localhost"]);
     // What was remembered of the failed transactions is forgotten.
     let number = writer.write(Good("bad@localhost")).await.unwrap();
