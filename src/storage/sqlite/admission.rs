@@ -11,6 +11,7 @@ use super::insert_messages::{Cleared, QueuedMessage};
 use super::usage;
 use super::writer::{Known, WriteTx};
 use crate::jid::BareJid;
+use crate::storage::sql::undelivered;
 use crate::storage::sender_shares::{SenderShares, Senders};
 use crate::storage::{Holder, Result, StorageError, WAITING, Way};
 
@@ -141,7 +142,7 @@ impl Owner {
             Some(waiting) => waiting,
             None => {
                 let in_batch = u32::try_from(self.waiting.len()).unwrap_or(u32::MAX);
-                let waiting = count_waiting(on, self.known.number).await?.saturating_add(in_batch);
+                let waiting = undelivered::count_of(on.connection, self.known.number).await?.saturating_add(in_batch);
                 *self.known.waiting.insert(waiting)
             }
         };
@@ -162,7 +163,7 @@ impl Owner {
             return Ok(is_within);
         }
         for other in senders.over_share(&shares, holder.owner.as_str()) {
-            if self.take_mark(on, before, &holder.owner, &other).await? {
+            if self.take_marker(on, before, &holder.owner, &other).await? {
                 return Ok(true);
             }
         }
@@ -170,7 +171,7 @@ impl Owner {
     }
 
     /// Takes the mark of the newest message from this sender that is in the archive.
-    async fn take_mark(
+    async fn take_marker(
         &mut self,
         on: &mut WriteTx<'_>,
         before: &mut [&mut QueuedMessage],
@@ -189,12 +190,8 @@ impl Owner {
         if let Some(index) = in_batch {
             self.waiting.remove(index);
         } else {
-            let taken = sqlx::query(TAKE_MARK)
-                .bind(self.known.number)
-                .bind(sender)
-                .execute(&mut *on.connection)
-                .await?;
-            if taken.rows_affected() == 0 {
+            let number = self.known.number;
+            if !undelivered::delete_newest_of(on.connection, number, sender).await? {
                 return Ok(false);
             }
         }
@@ -214,7 +211,7 @@ impl Owner {
         if self.senders.is_some() {
             return Ok(());
         }
-        let mut senders = load_senders(on, self.known.number).await?;
+        let mut senders = undelivered::senders(on.connection, self.known.number).await?;
         for place in &self.waiting {
             let Some(keep) = before.get(*place) else { continue };
             for other in keep.message.holders.iter().filter(|h| h.owner == holder.owner) {
@@ -263,47 +260,5 @@ async fn is_contact(on: &mut WriteTx<'_>, owner: &Known, holder: &Holder) -> Res
     if sender == holder.owner.as_str() {
         return Ok(true);
     }
-    let row = sqlx::query(CONTACT)
-        .bind(owner.number)
-        .bind(sender)
-        .fetch_optional(&mut *on.connection)
-        .await?;
-    Ok(row.is_some())
-}
-
-async fn count_waiting(on: &mut WriteTx<'_>, owner: i64) -> Result<u32> {
-    let (count,) =
-        sqlx::query_as::<_, (i64,)>(COUNT).bind(owner).fetch_one(&mut *on.connection).await?;
-    Ok(u32::try_from(count).unwrap_or(u32::MAX))
-}
-
-async fn load_senders(on: &mut WriteTx<'_>, owner: i64) -> Result<Senders> {
-    let rows = sqlx::query_as::<_, (String, i64, bool)>(SENDERS)
-        .bind(owner)
-        .fetch_all(&mut *on.connection)
-        .await?;
-    let mut senders = Senders::default();
-    for (sender, count, is_contact) in rows {
-        senders.add(&sender, is_contact, u32::try_from(count).unwrap_or(u32::MAX));
-    }
-    Ok(senders)
-}
-
-const COUNT: &str = "SELECT count(*) FROM waiting WHERE owner = $1";
-const CONTACT: &str = "SELECT 1 FROM roster_item WHERE owner = $1 AND jid = $2 \
-    AND (listed OR subscription <> 0)";
-/// The newest of a sender that is in the archive, too.
-const TAKE_MARK: &str = "DELETE FROM waiting WHERE owner = $1 AND message = \
-    (SELECT w.message FROM waiting w WHERE w.owner = $1 AND w.sender = $2 AND NOT w.alone \
-    ORDER BY w.message DESC LIMIT 1)";
-/// The owner's own messages are a contact's.
-const SENDERS: &str = "SELECT w.sender, count(*), EXISTS (SELECT 1 FROM roster_item i \
-    WHERE i.owner = $1 AND i.jid = w.sender AND (i.listed OR i.subscription <> 0)) \
-    OR w.sender = (SELECT jid FROM owner WHERE number = $1) \
-    FROM waiting w WHERE w.owner = $1 GROUP BY w.sender";
-
-/// All but the one that sorts what waits for one owner.
-#[cfg(test)]
-pub(super) fn statements() -> Vec<String> {
-    [COUNT, CONTACT, TAKE_MARK].map(str::to_owned).into()
+    undelivered::is_contact(on.connection, owner.number, sender).await
 }

@@ -1,7 +1,6 @@
 //! Archives: what is asked of them, and what they forget.
 
 use async_trait::async_trait;
-use bytes::Bytes;
 
 use super::archive_query::ArchiveQuery;
 use super::archive_scan::ArchiveScan;
@@ -11,7 +10,7 @@ use super::{Database, archive_segments};
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
 use crate::storage::read_scheduler::{ReadTurn, Who};
-use crate::storage::sql::{jid, row_limit};
+use crate::storage::sql::{jid, message_id, owner, row_limit, undelivered};
 use crate::storage::{
     ArchiveStore, Count, End, Kept, MessageId, NewMessage, Page, Query, Result, Retention,
     StorageError, Stored, Waiting,
@@ -46,36 +45,12 @@ impl ArchiveStore for Database {
         limit: usize,
     ) -> Result<Vec<Waiting>> {
         self.flush_markers().await?;
-        let rows = sqlx::query_as::<_, (i64, i64, bool, Vec<u8>)>(
-            "SELECT m.id, m.at, w.alone, m.xml \
-             FROM owner o JOIN waiting w ON w.owner = o.number JOIN message m ON m.id = w.message \
-             WHERE o.jid = $1 AND w.message > $2 ORDER BY w.message LIMIT $3",
-        )
-        .bind(owner.as_str())
-        .bind(after.map_or(0, MessageId::get))
-        .bind(row_limit(limit))
-        .fetch_all(&self.reads)
-        .await?;
-        let waiting = |(id, at, alone, xml): (i64, i64, bool, Vec<u8>)| {
-            Ok(Waiting {
-                id: number(id)?,
-                at: Timestamp::from_micros(at),
-                archived: !alone,
-                xml: Bytes::from(xml),
-            })
-        };
-        rows.into_iter().map(waiting).collect()
+        undelivered::page(&mut *self.reader().await?, owner, after, limit).await
     }
 
     async fn waiting_count(&self, owner: &BareJid) -> Result<u64> {
         self.flush_markers().await?;
-        let (count,) = sqlx::query_as::<_, (i64,)>(
-            "SELECT count(*) FROM owner o JOIN waiting w ON w.owner = o.number WHERE o.jid = $1",
-        )
-        .bind(owner.as_str())
-        .fetch_one(&self.reads)
-        .await?;
-        Ok(count.unsigned_abs())
+        undelivered::count(&mut *self.reader().await?, owner).await
     }
 
     async fn page(&self, owner: &BareJid, query: &Query) -> Result<Option<Page>> {
@@ -116,7 +91,7 @@ impl ArchiveStore for Database {
         .fetch_all(&self.reads)
         .await?;
         let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Ok(None) };
-        let end = |row: &(i64, i64)| Ok::<_, StorageError>((number(row.0)?, micros(row.1)));
+        let end = |row: &(i64, i64)| Ok::<_, StorageError>((message_id(row.0)?, micros(row.1)));
         Ok(Some((end(first)?, end(last)?)))
     }
 
@@ -169,12 +144,9 @@ impl Database {
         Ok(count.is_some_and(|(count,)| count.unsigned_abs() == ids.len() as u64))
     }
 
-    async fn owner_number(&self, owner: &BareJid) -> Result<Option<i64>> {
-        let row = sqlx::query_as::<_, (i64,)>("SELECT number FROM owner WHERE jid = $1")
-            .bind(owner.as_str())
-            .fetch_optional(&self.reads)
-            .await?;
-        Ok(row.map(|(number,)| number))
+    pub(super) async fn owner_number(&self, jid: &BareJid) -> Result<Option<i64>> {
+        let row = owner::find(&mut *self.reader().await?, jid).await?;
+        Ok(row.map(|(number, _)| number))
     }
 
     /// Ids below are to be forgotten; `None` if there are none.
@@ -262,11 +234,7 @@ impl Change for Expire {
         let Some((last, _)) = rows.last().copied() else { return Ok(0) };
         // What waits is held by its mark from now on.
         if rows.iter().any(|(_, waits)| *waits) {
-            sqlx::query("UPDATE waiting SET alone = 1 WHERE owner = $1 AND message <= $2")
-                .bind(owner)
-                .bind(last)
-                .execute(&mut *on.connection)
-                .await?;
+            undelivered::become_only_holders(on.connection, owner, last).await?;
         }
         let gone = rows.iter().filter(|(_, waits)| !waits).map(|(id, _)| *id).collect();
         release_holders(on, gone).await?;
@@ -283,23 +251,15 @@ fn micros(at: i64) -> Timestamp {
     Timestamp::from_micros(at)
 }
 
-pub(super) fn number(id: i64) -> Result<MessageId> {
-    MessageId::new(id).ok_or_else(|| StorageError::Inconsistent {
-        table: "message",
-        key: id.to_string(),
-        problem: "not a number of a message".into(),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use sqlx::{Connection as _, Row as _};
 
     use super::*;
     use crate::storage::SqliteStorage;
-    use crate::storage::sql::Connection;
+    use crate::storage::sql::{Connection, resumption, undelivered};
     use crate::storage::sqlite::{
-        admission, archive_query, archive_scan, block_counts, delete_messages, resumption, usage,
+        archive_query, archive_scan, block_counts, delete_messages, usage,
     };
     use crate::tasks::Tasks;
 
@@ -328,7 +288,7 @@ mod tests {
         statements.extend(delete_messages::statements());
         statements.extend(resumption::statements());
         statements.extend(usage::statements());
-        statements.extend(admission::statements());
+        statements.extend(undelivered::statements());
         for statement in statements {
             let plan = plan(&mut connection, &statement).await;
             // What is bound, and the words of a search, are no tables.

@@ -11,7 +11,6 @@ use futures_util::TryStreamExt;
 use sqlx::Row;
 
 use super::Database;
-use super::archive::number;
 use super::archive_query::{
     ArchiveQuery, BACKWARDS, FORWARDS, LISTED, LISTED_IDS, TEXT, TEXT_BACKWARDS,
 };
@@ -22,7 +21,7 @@ use crate::payload::datetime::Timestamp;
 use crate::storage::archive::PAGE_BYTES;
 use crate::storage::read_scheduler::ReadTurn;
 use crate::storage::sql::multi_row::Statement;
-use crate::storage::sql::{DbRow, jid, row_limit};
+use crate::storage::sql::{DbRow, jid, message_id, row_limit};
 use crate::storage::{Page, Result, Stored, Way};
 
 /// A walk within some bounds of ids, from one side to the other.
@@ -384,7 +383,7 @@ fn stored(row: &DbRow) -> Result<Stored> {
     let peer: Jid = jid(row, "peer", "archive")?;
     let way = if row.try_get::<i64, _>("way")? == 0 { Way::Received } else { Way::Sent };
     Ok(Stored {
-        id: number(row.try_get("id")?)?,
+        id: message_id(row.try_get("id")?)?,
         at: Timestamp::from_micros(row.try_get("at")?),
         with: peer,
         way,

@@ -9,11 +9,12 @@ use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
 use super::insert_messages::{self, QueuedMessage};
-use super::resumption::{self, Begin};
+use super::resumption::write_begun;
 use super::writer::{Pending, WriteTx};
 use super::{account, delete_messages};
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
+use crate::storage::sql::resumption::{self, Begin};
 use crate::storage::{Handled, MessageId, Result, SessionNumber};
 
 /// Something the writer is asked for.
@@ -109,9 +110,10 @@ async fn apply_run(on: &mut WriteTx<'_>, run: &mut [Job]) -> Result<()> {
     let (cleared, old): (Vec<_>, Vec<_>) = pairs.partition(|(_, id)| is_fresh(id));
     delete_messages::clear_markers(on, &old).await?;
     insert_messages::insert_all(on, &mut keeps, &cleared.into_iter().collect()).await?;
-    resumption::write_begun(on, &begun).await?;
-    insert_messages::write_handled(on, handled).await?;
-    resumption::write_ended(on, &ended).await?;
+    write_begun(on, &begun).await?;
+    let handled: Vec<_> = handled.into_iter().collect();
+    resumption::set_handled(on.connection, &handled).await?;
+    resumption::end(on.connection, &ended).await?;
     for (user, at) in logins {
         account::write_login(on, user, at).await?;
     }

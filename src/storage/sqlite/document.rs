@@ -1,37 +1,21 @@
-//! Documents: whatever a feature keeps under a kind and a key.
+//! Documents in SQLite.
 
 use async_trait::async_trait;
 
 use super::writer::{Change, WriteTx};
 use super::{Database, usage};
 use crate::jid::BareJid;
+use crate::storage::sql::document;
 use crate::storage::{DocumentStore, Result};
 
 #[async_trait]
 impl DocumentStore for Database {
     async fn get(&self, owner: &BareJid, kind: &str, key: &str) -> Result<Option<String>> {
-        let row = sqlx::query_as::<_, (String,)>(
-            "SELECT d.xml FROM owner o JOIN document d ON d.owner = o.number \
-             WHERE o.jid = $1 AND d.kind = $2 AND d.key = $3",
-        )
-        .bind(owner.as_str())
-        .bind(kind)
-        .bind(key)
-        .fetch_optional(&self.reads)
-        .await?;
-        Ok(row.map(|(xml,)| xml))
+        document::get(&mut *self.reader().await?, owner, kind, key).await
     }
 
     async fn all(&self, owner: &BareJid, kind: &str) -> Result<Vec<(String, String)>> {
-        let rows = sqlx::query_as::<_, (String, String)>(
-            "SELECT d.key, d.xml FROM owner o JOIN document d ON d.owner = o.number \
-             WHERE o.jid = $1 AND d.kind = $2 ORDER BY d.key",
-        )
-        .bind(owner.as_str())
-        .bind(kind)
-        .fetch_all(&self.reads)
-        .await?;
-        Ok(rows)
+        document::all(&mut *self.reader().await?, owner, kind).await
     }
 
     async fn put(&self, owner: &BareJid, kind: &str, key: &str, xml: &str) -> Result<()> {
@@ -79,27 +63,10 @@ impl Change for Put {
 
     async fn apply(&self, on: &mut WriteTx<'_>) -> Result<()> {
         let owner = on.owner(&self.name.owner).await?.number;
-        let old = sqlx::query_as::<_, (i64,)>(
-            "SELECT octet_length(xml) FROM document WHERE owner = $1 AND kind = $2 AND key = $3",
-        )
-        .bind(owner)
-        .bind(self.name.kind.as_str())
-        .bind(self.name.key.as_str())
-        .fetch_optional(&mut *on.connection)
-        .await?;
-        let old = old.map_or(0, |(bytes,)| bytes.unsigned_abs());
+        let (kind, key) = (&self.name.kind, &self.name.key);
+        let old = document::size(on.connection, owner, kind, key).await?;
         usage::change(on, &self.name.owner, old, self.xml.len() as u64, self.within_quota).await?;
-        sqlx::query(
-            "INSERT INTO document (owner, kind, key, xml) VALUES ($1, $2, $3, $4) \
-             ON CONFLICT (owner, kind, key) DO UPDATE SET xml = excluded.xml",
-        )
-        .bind(owner)
-        .bind(self.name.kind.as_str())
-        .bind(self.name.key.as_str())
-        .bind(self.xml.as_str())
-        .execute(&mut *on.connection)
-        .await?;
-        Ok(())
+        document::put(on.connection, owner, kind, key, &self.xml).await
     }
 }
 
@@ -111,13 +78,9 @@ impl Change for Remove {
 
     async fn apply(&self, on: &mut WriteTx<'_>) -> Result<bool> {
         let Some(known) = on.owner_if_any(&self.0.owner).await? else { return Ok(false) };
-        let done = sqlx::query("DELETE FROM document WHERE owner = $1 AND kind = $2 AND key = $3")
-            .bind(known.number)
-            .bind(self.0.kind.as_str())
-            .bind(self.0.key.as_str())
-            .execute(&mut *on.connection)
-            .await?;
+        let was_there =
+            document::remove(on.connection, known.number, &self.0.kind, &self.0.key).await?;
         on.memory.freed(&self.0.owner);
-        Ok(done.rows_affected() > 0)
+        Ok(was_there)
     }
 }

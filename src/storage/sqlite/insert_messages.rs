@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 use std::sync::atomic::Ordering;
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashSet;
 use tokio::sync::oneshot;
 
 use super::admission::{self, Owners};
@@ -11,6 +11,8 @@ use super::archive_segments;
 use super::writer::WriteTx;
 use crate::jid::BareJid;
 use crate::storage::node;
+use crate::storage::sql::setting;
+use crate::storage::sql::undelivered::{self, Marker};
 use crate::storage::sql::multi_row::MultiRow;
 use crate::storage::tokenizer::tokenize;
 use crate::storage::{MessageId, NewMessage, Result, StorageError, Way};
@@ -44,8 +46,7 @@ struct Rows<'a> {
     bodies: Vec<(i64, i64, &'a [u8], i64)>,
     /// Owner, id, the other side, way, bytes.
     archive: Vec<(i64, i64, &'a str, i64, i64)>,
-    /// Owner, id, whether nothing else holds it, the sender.
-    marks: Vec<(i64, i64, bool, &'a str)>,
+    markers: Vec<Marker<'a>>,
     texts: Vec<(i64, String, String)>,
     lag: i64,
 }
@@ -87,7 +88,8 @@ impl<'a> Rows<'a> {
                 names.push_str(&format!("o{owner} "));
             }
             if holder.waiting {
-                self.marks.push((owner, id, !holder.archive, holder.with.bare_str()));
+                let (is_only_holder, sender) = (!holder.archive, holder.with.bare_str());
+                self.markers.push(Marker { owner, message: id, is_only_holder, sender });
             }
         }
         if let Some(text) = message.search.as_ref().filter(|_| !names.is_empty()) {
@@ -113,30 +115,13 @@ impl<'a> Rows<'a> {
                 q.bind(segment).bind(*owner).bind(*id).bind(*peer).bind(*way).bind(*bytes)
             })
             .await?;
-        MARKS
-            .execute(on.connection, &self.marks, |q, (owner, id, alone, sender)| {
-                q.bind(*owner).bind(*id).bind(*alone).bind(*sender)
-            })
-            .await?;
+        undelivered::insert(on.connection, &self.markers).await?;
         TEXTS
             .execute(on.connection, &self.texts, |q, (id, holders, words)| {
                 q.bind(*id).bind(holders.as_str()).bind(words.as_str())
             })
             .await
     }
-}
-
-/// Writes how many stanzas sessions have handled.
-pub(super) async fn write_handled(
-    on: &mut WriteTx<'_>,
-    handled: FxHashMap<i64, u32>,
-) -> Result<()> {
-    let rows: Vec<(i64, u32)> = handled.into_iter().collect();
-    HANDLED
-        .execute(on.connection, &rows, |q, (session, count)| {
-            q.bind(*session).bind(i64::from(*count))
-        })
-        .await
 }
 
 /// Ids run ahead of the time in which messages were taken when the clock goes back. How far they
@@ -146,13 +131,7 @@ async fn raise_lag(on: &mut WriteTx<'_>, lag: i64) -> Result<()> {
         return Ok(());
     }
     let lag = lag.unsigned_abs().next_power_of_two().try_into().unwrap_or(i64::MAX);
-    sqlx::query(
-        "INSERT INTO setting (name, value) VALUES ('id_lag', $1) \
-         ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)",
-    )
-    .bind(lag.to_be_bytes().to_vec())
-    .execute(&mut *on.connection)
-    .await?;
+    setting::raise_id_lag(on.connection, lag).await?;
     on.memory.lag = lag;
     on.lag.fetch_max(lag, Ordering::AcqRel);
     Ok(())
@@ -169,17 +148,6 @@ static BODIES: LazyLock<MultiRow> =
 static ARCHIVE: LazyLock<MultiRow> = LazyLock::new(|| {
     MultiRow::new("INSERT INTO archive_row (segment, owner, id, peer, way, bytes) VALUES ", 6, "")
 });
-static MARKS: LazyLock<MultiRow> = LazyLock::new(|| {
-    MultiRow::new("INSERT INTO waiting (owner, message, alone, sender) VALUES ", 4, "")
-});
 static TEXTS: LazyLock<MultiRow> = LazyLock::new(|| {
     MultiRow::new("INSERT INTO archive_text (rowid, holders, words) VALUES ", 3, "")
-});
-static HANDLED: LazyLock<MultiRow> = LazyLock::new(|| {
-    MultiRow::new(
-        "INSERT INTO handled (session, count) VALUES ",
-        2,
-        " ON CONFLICT (session) DO UPDATE SET count = excluded.count \
-         WHERE ((excluded.count - handled.count) & 4294967295) < 2147483648",
-    )
 });

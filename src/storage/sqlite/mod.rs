@@ -26,9 +26,11 @@ mod writer;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use sqlx::pool::PoolConnection;
+
 use self::writer::Writer;
 use super::message_id::IdClock;
-use super::{NodeNumber, StorageError};
+use super::{NodeNumber, Result, StorageError};
 use super::read_scheduler::ReadScheduler;
 use super::sql::Db;
 
@@ -59,6 +61,11 @@ pub(super) struct Database {
 }
 
 impl Database {
+    /// A connection that cannot write.
+    async fn reader(&self) -> Result<PoolConnection<Db>> {
+        Ok(self.reads.acquire().await?)
+    }
+
     /// How ids and times belong together by now.
     fn id_clock(&self) -> IdClock {
         IdClock { nodeless: self.nodeless, lag: self.lag.load(Ordering::Acquire) }

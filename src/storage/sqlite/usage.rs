@@ -8,7 +8,7 @@ use super::Database;
 use super::archive::Expire;
 use super::writer::{Change, Known, WriteTx};
 use crate::jid::BareJid;
-use crate::storage::sql::Connection;
+use crate::storage::sql::{Connection, document, owner, roster, undelivered};
 use crate::storage::usage::{Room, slack};
 use crate::storage::{Result, StorageError, Usage, UsageStore};
 
@@ -16,23 +16,13 @@ use crate::storage::{Result, StorageError, Usage, UsageStore};
 impl UsageStore for Database {
     async fn used(&self, owner: &BareJid) -> Result<Usage> {
         self.writer.flush().await?;
-        let mut on = self.reads.acquire().await?;
-        let number = sqlx::query_as::<_, (i64,)>("SELECT number FROM owner WHERE jid = $1")
-            .bind(owner.as_str())
-            .fetch_optional(&mut *on)
-            .await?;
-        match number {
-            Some((number,)) => usage(&mut on, number).await,
-            None => Ok(Usage::default()),
-        }
+        let Some(number) = self.owner_number(owner).await? else { return Ok(Usage::default()) };
+        usage(&mut *self.reader().await?, number).await
     }
 
-    async fn quota(&self, owner: &BareJid) -> Result<Option<u64>> {
-        let row = sqlx::query_as::<_, (Option<i64>,)>("SELECT quota FROM owner WHERE jid = $1")
-            .bind(owner.as_str())
-            .fetch_optional(&self.reads)
-            .await?;
-        Ok(row.and_then(|(quota,)| quota).map(quota_read))
+    async fn quota(&self, jid: &BareJid) -> Result<Option<u64>> {
+        let row = owner::find(&mut *self.reader().await?, jid).await?;
+        Ok(row.and_then(|(_, quota)| quota).map(quota_read))
     }
 
     async fn set_quota(&self, owner: &BareJid, bytes: Option<u64>) -> Result<()> {
@@ -55,11 +45,8 @@ impl Change for SetQuota {
 
     async fn apply(&self, on: &mut WriteTx<'_>) -> Result<()> {
         let known = on.owner(&self.owner).await?;
-        sqlx::query("UPDATE owner SET quota = $2 WHERE number = $1")
-            .bind(known.number)
-            .bind(self.bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX)))
-            .execute(&mut *on.connection)
-            .await?;
+        let bytes = self.bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
+        owner::set_quota(on.connection, known.number, bytes).await?;
         let known = Known { quota: self.bytes, room: Room::Unknown, ..known };
         on.memory.remember(&self.owner, known);
         Ok(())
@@ -143,9 +130,10 @@ pub(super) async fn change(
 }
 
 async fn usage(on: &mut Connection, owner: i64) -> Result<Usage> {
-    let (archive, waiting, roster) =
-        sqlx::query_as::<_, (i64, i64, i64)>(SUMS).bind(owner).fetch_one(&mut *on).await?;
-    let documents = sqlx::query_as::<_, (String, i64)>(DOCUMENTS).bind(owner).fetch_all(on).await?;
+    let (archive,) = sqlx::query_as::<_, (i64,)>(ARCHIVE).bind(owner).fetch_one(&mut *on).await?;
+    let waiting = undelivered::usage(on, owner).await?;
+    let roster = roster::usage(on, owner).await?;
+    let documents = document::usage(on, owner).await?;
     let bytes = i64::unsigned_abs;
     Ok(Usage {
         archive: bytes(archive),
@@ -166,17 +154,10 @@ const SUM_UP: &str = "UPDATE archive_segment SET bytes = \
     WHERE volume IN (SELECT number FROM archive_volume) AND owner = $1 AND bytes IS NULL \
     AND segment < (SELECT max(segment) FROM archive_row)";
 
-const SUMS: &str = "SELECT \
-    (SELECT CAST(coalesce(sum(coalesce(s.bytes, (SELECT sum(r.bytes) FROM archive_row r \
+const ARCHIVE: &str = "SELECT CAST(coalesce(sum(coalesce(s.bytes, \
+    (SELECT sum(r.bytes) FROM archive_row r \
     WHERE r.segment = s.segment AND r.owner = s.owner))), 0) AS BIGINT) \
-    FROM archive_volume v CROSS JOIN archive_segment s ON s.volume = v.number WHERE s.owner = $1), \
-    (SELECT CAST(coalesce(sum(octet_length(m.xml)), 0) AS BIGINT) \
-    FROM waiting w CROSS JOIN message m ON m.id = w.message WHERE w.owner = $1 AND w.alone), \
-    (SELECT CAST(coalesce(sum(octet_length(jid) + octet_length(name) + octet_length(groups) \
-    + coalesce(octet_length(pending_in), 0)), 0) AS BIGINT) FROM roster_item WHERE owner = $1)";
-
-const DOCUMENTS: &str = "SELECT kind, CAST(sum(octet_length(xml)) AS BIGINT) FROM document \
-    WHERE owner = $1 GROUP BY kind";
+    FROM archive_volume v CROSS JOIN archive_segment s ON s.volume = v.number WHERE s.owner = $1";
 
 /// Before the oldest one that waits.
 const OLDEST: &str = "SELECT a.id, a.bytes FROM archive a WHERE a.owner = $1 AND a.id < \
@@ -186,5 +167,5 @@ const OLDEST: &str = "SELECT a.id, a.bytes FROM archive a WHERE a.owner = $1 AND
 /// All that must not walk through the table.
 #[cfg(test)]
 pub(super) fn statements() -> Vec<String> {
-    [SUM_UP, SUMS, OLDEST].map(str::to_owned).into()
+    [SUM_UP, ARCHIVE, OLDEST].map(str::to_owned).into()
 }

@@ -8,7 +8,7 @@ use super::archive_segments::Segment;
 use super::usage::quota_read;
 use crate::jid::BareJid;
 use crate::storage::sender_shares::Senders;
-use crate::storage::sql::Connection;
+use crate::storage::sql::{Connection, owner};
 use crate::storage::usage::Room;
 use crate::storage::{Result, StorageError};
 
@@ -140,16 +140,9 @@ impl WriteTx<'_> {
 
     /// Makes an owner; `None` if there is one.
     pub(super) async fn new_owner(&mut self, jid: &BareJid) -> Result<Option<Known>> {
-        let row = sqlx::query_as::<_, (i64,)>(
-            "INSERT INTO owner (jid, domain) VALUES ($1, $2) \
-             ON CONFLICT (jid) DO NOTHING RETURNING number",
-        )
-        .bind(jid.as_str())
-        .bind(jid.domain())
-        .fetch_optional(&mut *self.connection)
-        .await?;
+        let number = owner::insert(self.connection, jid).await?;
         let room = Room::first(None, self.quota.load(Ordering::Acquire));
-        let known = row.map(|(number,)| Known { number, waiting: Some(0), quota: None, room });
+        let known = number.map(|number| Known { number, waiting: Some(0), quota: None, room });
         if let Some(known) = known {
             self.memory.remember(jid, known);
         }
@@ -161,12 +154,7 @@ impl WriteTx<'_> {
         if let Some(known) = self.memory.known(jid) {
             return Ok(Some(known));
         }
-        let row = sqlx::query_as::<_, (i64, Option<i64>)>(
-            "SELECT number, quota FROM owner WHERE jid = $1",
-        )
-        .bind(jid.as_str())
-        .fetch_optional(&mut *self.connection)
-        .await?;
+        let row = owner::find(self.connection, jid).await?;
         let known = row.map(|(number, quota)| {
             let quota = quota.map(quota_read);
             let room = Room::first(quota, self.quota.load(Ordering::Acquire));

@@ -33,7 +33,6 @@ use super::batch::{self, Job, Patience};
 use super::begin_transaction::TransactionStart;
 use super::closed;
 use super::insert_messages::{LEAST_LAG, QueuedMessage};
-use super::resumption::Begin;
 use super::write_tx::Memory;
 pub(in crate::storage) use super::write_tx::{Known, WriteTx};
 use crate::jid::BareJid;
@@ -41,6 +40,7 @@ use crate::metrics::Metrics;
 use crate::payload::datetime::Timestamp;
 use crate::storage::message_id::Ids;
 use crate::storage::sql::Connection;
+use crate::storage::sql::resumption::Begin;
 use crate::storage::{
     Handled, Kept, MessageId, NewMessage, Receipt, Result, SessionNumber, StorageError,
 };

@@ -1,0 +1,112 @@
+//! Documents: XML by owner, kind and key.
+
+use super::Connection;
+use crate::jid::BareJid;
+use crate::storage::Result;
+
+/// One document.
+pub(in crate::storage) async fn get(
+    on: &mut Connection,
+    owner: &BareJid,
+    kind: &str,
+    key: &str,
+) -> Result<Option<String>> {
+    let row = sqlx::query_as::<_, (String,)>(
+        "SELECT d.xml FROM owner o JOIN document d ON d.owner = o.number \
+         WHERE o.jid = $1 AND d.kind = $2 AND d.key = $3",
+    )
+    .bind(owner.as_str())
+    .bind(kind)
+    .bind(key)
+    .fetch_optional(on)
+    .await?;
+    Ok(row.map(|(xml,)| xml))
+}
+
+/// All documents of a kind, in the order of their keys.
+pub(in crate::storage) async fn all(
+    on: &mut Connection,
+    owner: &BareJid,
+    kind: &str,
+) -> Result<Vec<(String, String)>> {
+    let rows = sqlx::query_as::<_, (String, String)>(
+        "SELECT d.key, d.xml FROM owner o JOIN document d ON d.owner = o.number \
+         WHERE o.jid = $1 AND d.kind = $2 ORDER BY d.key",
+    )
+    .bind(owner.as_str())
+    .bind(kind)
+    .fetch_all(on)
+    .await?;
+    Ok(rows)
+}
+
+/// The bytes of a document; 0 if there is none.
+pub(in crate::storage) async fn size(
+    on: &mut Connection,
+    owner: i64,
+    kind: &str,
+    key: &str,
+) -> Result<u64> {
+    let row = sqlx::query_as::<_, (i64,)>(
+        "SELECT CAST(octet_length(xml) AS BIGINT) FROM document \
+         WHERE owner = $1 AND kind = $2 AND key = $3",
+    )
+    .bind(owner)
+    .bind(kind)
+    .bind(key)
+    .fetch_optional(on)
+    .await?;
+    Ok(row.map_or(0, |(bytes,)| bytes.unsigned_abs()))
+}
+
+/// Keeps a document in place of an older one.
+pub(in crate::storage) async fn put(
+    on: &mut Connection,
+    owner: i64,
+    kind: &str,
+    key: &str,
+    xml: &str,
+) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO document (owner, kind, key, xml) VALUES ($1, $2, $3, $4) \
+         ON CONFLICT (owner, kind, key) DO UPDATE SET xml = excluded.xml",
+    )
+    .bind(owner)
+    .bind(kind)
+    .bind(key)
+    .bind(xml)
+    .execute(on)
+    .await?;
+    Ok(())
+}
+
+/// Removes a document. `false` if there is none.
+pub(in crate::storage) async fn remove(
+    on: &mut Connection,
+    owner: i64,
+    kind: &str,
+    key: &str,
+) -> Result<bool> {
+    let done = sqlx::query("DELETE FROM document WHERE owner = $1 AND kind = $2 AND key = $3")
+        .bind(owner)
+        .bind(kind)
+        .bind(key)
+        .execute(on)
+        .await?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// The bytes of an owner's documents, by kind.
+pub(in crate::storage) async fn usage(
+    on: &mut Connection,
+    owner: i64,
+) -> Result<Vec<(String, i64)>> {
+    let rows = sqlx::query_as(
+        "SELECT kind, CAST(sum(octet_length(xml)) AS BIGINT) FROM document \
+         WHERE owner = $1 GROUP BY kind",
+    )
+    .bind(owner)
+    .fetch_all(on)
+    .await?;
+    Ok(rows)
+}
