@@ -16,6 +16,8 @@ mod file;
 mod messages;
 #[path = "storage/nodes.rs"]
 mod nodes;
+#[path = "storage/portable.rs"]
+mod portable;
 #[path = "storage/quota.rs"]
 mod quota;
 #[path = "storage/rosters.rs"]

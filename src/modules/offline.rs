@@ -94,7 +94,9 @@ pub async fn catch_up(
         }
         // The rest: what was deferred until now. It has a number that was given until now.
         session.buffer_backlog();
-        if !reading.read(hosts.storage.archive().advance_horizon().await?).await? || session.end_backlog() {
+        if !reading.read(hosts.storage.archive().advance_horizon().await?).await?
+            || session.end_backlog()
+        {
             return Ok(());
         }
     }

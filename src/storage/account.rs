@@ -17,18 +17,18 @@ pub enum ScramHash {
     Sha512,
 }
 
-/// What is stored in place of a password (RFC 5802 §3): nobody can log in with it.
+/// What is stored instead of a password (RFC 5802 §3). Nobody can log in with it.
 #[derive(Clone, Eq, PartialEq)]
 pub struct ScramKeys {
-    /// Of which hash.
+    /// The hash function.
     pub hash: ScramHash,
-    /// 16 random bytes.
+    /// The salt: 16 random bytes.
     pub salt: Vec<u8>,
-    /// Rounds of PBKDF2.
+    /// How many rounds of PBKDF2.
     pub iterations: u32,
-    /// H(ClientKey).
+    /// `H(ClientKey)`.
     pub stored_key: Vec<u8>,
-    /// HMAC(SaltedPassword, "Server Key").
+    /// `HMAC(SaltedPassword, "Server Key")`.
     pub server_key: Vec<u8>,
 }
 
@@ -41,69 +41,69 @@ impl std::fmt::Debug for ScramKeys {
 /// An account to be made.
 #[derive(Clone, Debug)]
 pub struct NewAccount {
-    /// Local part and domain, prepared.
+    /// Its address, prepared.
     pub user: BareJid,
-    /// One for each hash.
+    /// Keys, one for each hash.
     pub keys: Vec<ScramKeys>,
-    /// When.
+    /// When it is made.
     pub created: Timestamp,
-    /// It is an administrator: it may give the administrator's commands by its chat clients.
+    /// It is an administrator: it may run administration commands from chat clients.
     pub admin: bool,
 }
 
-/// What became of one of many accounts to be made.
+/// What happened to one of the accounts to be made.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Created {
-    /// It was there already and is as it was.
+    /// It existed already, and is unchanged.
     Exists,
-    /// It is new.
+    /// It was made.
     Made,
 }
 
 /// An account as an administrator sees it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Account {
-    /// Whose.
+    /// Its address.
     pub user: BareJid,
-    /// Since when.
+    /// When it was made.
     pub created: Timestamp,
-    /// The last login, if there was one.
+    /// The last login, if there was any.
     pub last_login: Option<Timestamp>,
     /// It is an administrator by its role.
     pub admin: bool,
 }
 
-/// Who may log in.
+/// Accounts, and the keys with which users log in.
 #[async_trait]
 pub trait AccountStore: Send + Sync {
-    /// Makes accounts, all in one transaction; answers for each in order.
+    /// Makes accounts, all in one transaction. Returns what happened to each, in the same order.
     async fn create(&self, accounts: &[NewAccount]) -> Result<Vec<Created>>;
     /// The account, if there is one.
     async fn find(&self, user: &BareJid) -> Result<Option<Account>>;
-    /// The keys of one hash; `None` if there is no such account, or it has none of this hash.
+    /// The keys of one hash. `None` if there is no such account, or it has no keys of this hash.
     async fn keys(&self, user: &BareJid, hash: ScramHash) -> Result<Option<ScramKeys>>;
     /// Replaces all keys. `false` if there is no such account.
     async fn set_keys(&self, user: &BareJid, keys: &[ScramKeys]) -> Result<bool>;
-    /// Gives the account the role of an administrator, or takes it away. `false` if there is no such
+    /// Gives or takes the role of an administrator. `false` if there is no such
     /// account.
     async fn set_admin(&self, user: &BareJid, admin: bool) -> Result<bool>;
-    /// All accounts with the role of an administrator, in the order of their JIDs.
+    /// All accounts with the role of an administrator, in the order of their addresses.
     async fn admins(&self) -> Result<Vec<BareJid>>;
-    /// Notes a login. May be written late; it is not worth a wait.
+    /// Notes a login. It is written up to two seconds later, or lost in a crash.
     async fn note_login(&self, user: &BareJid, at: Timestamp) -> Result<()>;
-    /// Removes the account with all that is kept for it. `false` if there is none.
+    /// Removes the account with all that is stored for it. `false` if there is no such account.
     async fn remove(&self, user: &BareJid) -> Result<bool>;
-    /// Accounts of `domain` (of all if `None`) in the order of their JIDs, from the one behind
-    /// `after` on, `limit` at most.
+    /// Accounts of `domain` (of all domains if `None`) in the order of their addresses, after `after`,
+    /// `limit` at most.
     async fn list(
         &self,
         domain: Option<&str>,
         after: Option<&BareJid>,
         limit: usize,
     ) -> Result<Vec<Account>>;
-    /// How many there are in a domain, or in all.
+    /// How many accounts there are in a domain, or in all.
     async fn count(&self, domain: Option<&str>) -> Result<u64>;
-    /// The server's own secret (32 random bytes, made on first use): salts of accounts that do
-    /// not exist come from it, so they stay the same for ever.
+    /// The server's secret: 32 random bytes, made on first use. It never changes, so what is derived from
+    /// it stays the same: salts of accounts that do not exist, and archive ids for clients.
     async fn secret(&self) -> Result<[u8; 32]>;
 }

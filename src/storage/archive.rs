@@ -1,7 +1,7 @@
-//! Messages: kept once, held by owners, marked until they are delivered.
+//! Messages: stored once, held by owners, with a marker until they are delivered.
 //!
-//! A message is kept under one number for all who hold it. An owner holds it in the archive
-//! (XEP-0313), by the mark "not yet delivered", or both. All of it is one transaction.
+//! A message has one id for all who hold it. An owner holds it in the archive (XEP-0313), by an
+//! undelivered marker (XEP-0160), or both. Message, archive rows and markers are one transaction.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -28,36 +28,36 @@ pub enum Way {
 /// A message to be kept.
 #[derive(Clone, Debug)]
 pub struct NewMessage {
-    /// When the server took it; from the one clock of the server.
+    /// When the server took it, by the clock of the node.
     pub at: Timestamp,
     /// The whole `<message/>`, with `from` and `to`, in the namespace `jabber:client`.
     pub xml: Bytes,
-    /// Who holds it. Two entries of one owner become one. If nobody holds it, it is not kept.
+    /// Who holds it. Two entries of one owner become one. A message without a holder is not stored.
     pub holders: SmallVec<[Holder; 2]>,
-    /// Its text, to be found by its words; `None` if it is encrypted or nobody wants to search.
+    /// The text in which words are found (XEP-0431). `None` if it is encrypted, or search is off.
     pub search: Option<String>,
-    /// Remembered in the same transaction, whatever becomes of the message.
+    /// Stored in the same transaction, even if the message is refused.
     pub handled: Option<Handled>,
 }
 
-/// Somebody who holds a message.
+/// An account that holds a message.
 #[derive(Clone, Debug)]
 pub struct Holder {
-    /// Who.
+    /// The account.
     pub owner: BareJid,
-    /// The other side: whom it is from, or to.
+    /// The other side: the sender of what the owner received, the recipient of what it sent.
     pub with: Jid,
-    /// Which way it went.
+    /// Whether the owner received or sent it.
     pub way: Way,
-    /// In the archive. `false`: until it is delivered.
+    /// It is in the owner's archive. `false`: the owner holds it until it is delivered.
     pub archive: bool,
-    /// It is not delivered yet.
+    /// It gets an undelivered marker.
     pub waiting: bool,
-    /// So many may wait for the owner, in shares of its senders: contacts before strangers. If there is
-    /// no room for this one, it is in the archive only; if it is not to be in the archive, the receipt
-    /// says `StorageError::Limit`, and nobody holds the message. If it is within a share and there is no
-    /// room, it takes the mark of a message that is in the archive and beyond a share. `None`: not
-    /// counted.
+    /// How many messages may be undelivered for the owner. Each sender has a share of them, and contacts
+    /// come before strangers. If there is no room for this message, it is in the archive only; if it may
+    /// not be in the archive, the receipt says `StorageError::Limit`, and nobody holds the message. If
+    /// its sender is within its share and there is no room, another message loses its marker: one that
+    /// is in the archive, from a sender above its share. `None`: no limit.
     pub limit: Option<u32>,
 }
 
@@ -71,24 +71,24 @@ pub struct Handled {
 }
 
 impl Handled {
-    /// It is ahead of another count of the same session, which may have wrapped around.
+    /// It is ahead of another count of the same session. Counts wrap around at 2^32.
     pub(super) fn is_ahead(self, of: u32) -> bool {
         self.count.wrapping_sub(of) < 1 << 31
     }
 }
 
-/// What one knows at once of a message that is being kept.
+/// What is known at once of a message that is being stored.
 #[derive(Debug)]
 pub struct Kept {
-    /// Its number. Those of one store grow in the order in which messages were taken.
+    /// Its id. Ids of one node grow in the order in which it takes messages.
     pub id: MessageId,
     /// Resolves when it is durable.
     pub receipt: Receipt,
 }
 
-/// Resolves when something is durable, or will not be.
+/// Resolves when something is durable, or when it has failed.
 #[derive(Debug)]
-#[must_use = "nothing is promised before it resolves"]
+#[must_use = "nothing is durable before it resolves"]
 pub struct Receipt(State);
 
 #[derive(Debug)]
@@ -100,71 +100,71 @@ enum State {
 /// A message of an archive.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Stored {
-    /// Its number.
+    /// Its id.
     pub id: MessageId,
     /// When the server took it.
     pub at: Timestamp,
     /// The other side.
     pub with: Jid,
-    /// Which way it went.
+    /// Whether the owner received or sent it.
     pub way: Way,
-    /// As it was kept.
+    /// The stanza, as it was stored.
     pub xml: Bytes,
 }
 
 /// A message that is not delivered yet.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Waiting {
-    /// Its number.
+    /// Its id.
     pub id: MessageId,
     /// When the server took it.
     pub at: Timestamp,
     /// It is in the owner's archive, too.
     pub archived: bool,
-    /// As it was kept.
+    /// The stanza, as it was stored.
     pub xml: Bytes,
 }
 
-/// What is asked of an archive. The default is everything, oldest first, but no row of it.
+/// A question to an archive. The default finds everything, oldest first, but returns no row (`max` is 0).
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Query {
     /// To or from this address; without a resource, with any (XEP-0313 §4.1.1).
     ///
-    /// DEPARTS: XEP-0313 §4.1.1 – a full address of the owner's own finds what the owner sent to it, not
-    /// all that it has sent or got: of the two addresses of a message a row has the other side's.
+    /// DEPARTS: XEP-0313 §4.1.1 – a full address of the owner finds what the owner sent to it, not all
+    /// that it has sent or received, because a row has only the address of the other side.
     pub with: Option<Jid>,
     /// Taken then or later.
     pub start: Option<Timestamp>,
     /// Taken then or earlier.
     pub end: Option<Timestamp>,
-    /// Newer than this one, which need not be there.
+    /// Newer than this message, which need not exist.
     pub above: Option<MessageId>,
-    /// Older than this one, which need not be there.
+    /// Older than this message, which need not exist.
     pub below: Option<MessageId>,
-    /// Where the page begins: behind this one, which need not be there. Unlike all of the others,
-    /// this and `before` say nothing about how many there are.
+    /// The page begins after this message, which need not exist. Unlike all the others, `after` and
+    /// `before` do not change how many messages are found.
     pub after: Option<MessageId>,
-    /// Where the page ends: before this one, which need not be there.
+    /// The page ends before this message, which need not exist.
     pub before: Option<MessageId>,
-    /// The page begins at this position of all that are found, counted from 0; then neither `after`
-    /// nor `before` nor `backwards` is set.
+    /// The page begins at this position among all that are found, counted from 0. Then `after`, `before`
+    /// and `backwards` are not set.
     pub index: Option<u64>,
-    /// None but these.
+    /// Only these.
     pub ids: Option<Vec<MessageId>>,
-    /// Numbers which the asker says are there. If one is not, there is no answer.
+    /// Ids that must be in the archive. If one is not, there is no page.
     pub named: SmallVec<[MessageId; 4]>,
     /// With all of these words, in any order.
     pub text: Option<String>,
-    /// The last page that fits, not the first. Rows are in the order of their numbers all the same.
+    /// The last page that fits, not the first. Rows are in ascending order of ids in any case.
     pub backwards: bool,
-    /// How many rows at most. A page may have fewer, so that it does not get too large.
+    /// How many rows at most. A page may have fewer, so that it is not much larger than 1 MiB.
     pub max: usize,
-    /// How many there are is wanted, too.
+    /// The number of all that are found is wanted, too.
     pub count: bool,
 }
 
 impl Query {
-    /// Messages may be left out between the ends of a page, or behind the last one.
+    /// Messages may be left out between the ends of a page, or after the last one.
     #[must_use]
     pub fn leaves_out(&self) -> bool {
         let is_chosen = self.with.is_some() || self.ids.is_some() || self.text.is_some();
@@ -175,51 +175,52 @@ impl Query {
 /// Some messages of an archive.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Page {
-    /// In the order of their numbers.
+    /// In the order of their ids.
     pub rows: Vec<Stored>,
     /// There is nothing more in the direction of the query.
     pub complete: bool,
-    /// If it was asked for. `None` all the same if to count would be a walk through very many rows,
-    /// as of a word that stands in each message (XEP-0059 §2.7 allows it).
+    /// If it was asked for. `None` even then if very many rows would have to be read to count them, as
+    /// for a word that is in each message (XEP-0059 §2.7 allows it).
     pub count: Option<Count>,
 }
 
-/// A page that has grown larger takes no more rows, in bytes of messages.
+/// Bytes of messages after which a page takes no more rows.
 pub(super) const PAGE_BYTES: usize = 1 << 20;
 
 /// How many messages there are.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Count {
-    /// All that the query finds, on this page, before it and behind it.
+    /// All that the query finds: on this page, before it and after it.
     pub total: u64,
     /// How many of them are before the page.
     pub before: u64,
 }
 
-/// An end of an archive.
+/// One end of an archive: the message, and when the server took it.
 pub type End = (MessageId, Timestamp);
 
-/// What an archive forgets. What still waits is forgotten when it is delivered.
+/// What an archive forgets. An undelivered message is forgotten when it is delivered.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Retention {
-    /// What was taken before.
+    /// Messages taken before this time.
     pub before: Option<Timestamp>,
-    /// All but the newest so many.
+    /// All but this number of the newest messages.
     pub keep: Option<u64>,
 }
 
-/// Messages: kept once, held by owners, marked until they are delivered.
+/// Messages: archives, and what is not delivered yet.
 ///
-/// What was handed over is seen by every question afterwards, before its receipt resolves, too.
+/// On the node that stored it, a message is seen by every question after [`ArchiveStore::keep`] has
+/// returned, even before its receipt resolves.
 #[async_trait]
 pub trait ArchiveStore: Send + Sync {
-    /// Hands a message over to be written, and returns at once. Waits only while too many are on
-    /// their way. Messages become durable in the order of their numbers.
+    /// Hands a message to the writer and returns at once. It waits only while the queue of the writer is
+    /// full. Messages of one node become durable in the order of their ids.
     ///
-    /// The receipt says `StorageError::Limit` if a holder has too many waiting already, and
-    /// `StorageError::Quota` if a holder keeps as much as it may and the message has a `limit` for it:
-    /// see [`Usage`](super::Usage). Who has no limit has got the message already: then the archive does
-    /// not have it.
+    /// The receipt says `StorageError::Limit` if a holder has too many undelivered messages, and
+    /// `StorageError::Quota` if a holder has used up its quota and the message has a `limit` for it: see
+    /// [`Usage`](super::Usage). A holder without a limit has received the message already: at the quota
+    /// its archive leaves the message out.
     async fn keep(&self, message: NewMessage) -> Result<Kept>;
     /// How far an archive can be read without a gap: messages that become visible after this call have
     /// higher ids, whichever node takes them. `None` if there is no message yet.
@@ -235,35 +236,36 @@ pub trait ArchiveStore: Send + Sync {
     /// # Errors
     /// If a node does not answer.
     async fn advance_horizon(&self) -> Result<Option<MessageId>>;
-    /// The marks of these fall. Written a little later; nobody waits for it.
+    /// These messages are delivered: their markers are removed. This is written a little later (within
+    /// 100 ms); a crash before that delivers them again.
     async fn delivered(&self, owner: &BareJid, ids: &[MessageId]) -> Result<()>;
-    /// What has its mark, oldest first, behind `after`, `limit` at most.
+    /// Undelivered messages, oldest first, newer than `after`, `limit` at most.
     async fn waiting(
         &self,
         owner: &BareJid,
         after: Option<MessageId>,
         limit: usize,
     ) -> Result<Vec<Waiting>>;
-    /// How many have their mark.
+    /// How many messages are undelivered.
     async fn waiting_count(&self, owner: &BareJid) -> Result<u64>;
-    /// A page of an archive; `None` if a number that was named is not in it.
+    /// A page of an archive. `None` if an id of [`Query::named`] is not in it.
     async fn page(&self, owner: &BareJid, query: &Query) -> Result<Option<Page>>;
     /// The oldest and the newest message of an archive; `None` if it is empty.
     async fn ends(&self, owner: &BareJid) -> Result<Option<(End, End)>>;
-    /// Owners of archives in the order of their addresses, from the one behind `after` on.
+    /// Owners of archives, in the order of their addresses, after `after`.
     async fn owners(&self, after: Option<&BareJid>, limit: usize) -> Result<Vec<BareJid>>;
-    /// Forgets the oldest messages of an archive, some hundred at once; answers how many. Asked
-    /// again until it answers 0, it has forgotten all that is to be forgotten.
+    /// Forgets the oldest messages of an archive, some hundred at once. Returns how many. The caller
+    /// repeats it until it returns 0.
     async fn expire(&self, owner: &BareJid, retention: Retention) -> Result<u64>;
 }
 
 impl Receipt {
-    /// One that has resolved.
+    /// A receipt that has resolved.
     pub fn settled(outcome: Result<()>) -> Self {
         Self(State::Settled(Some(outcome)))
     }
 
-    /// One that resolves when it is told.
+    /// A receipt that resolves with the message on this channel.
     pub fn waiting(on: oneshot::Receiver<Result<()>>) -> Self {
         Self(State::Waiting(on))
     }
@@ -285,7 +287,7 @@ impl Future for Receipt {
 }
 
 impl NewMessage {
-    /// Each owner once, without those who do not hold anything.
+    /// Each owner once, without those that hold nothing.
     pub(super) fn merge_holders(&mut self) {
         self.holders.retain(|holder| holder.archive || holder.waiting);
         let mut next = 1;

@@ -1,7 +1,7 @@
 //! The lock on the data directory: one program at a time.
 //!
-//! The lock belongs to the open file, not to its name: it ends with the process, however that ends,
-//! and a `lock` file left behind means nothing. The file says who has the lock, for those who wait.
+//! The lock belongs to the open file, not to its name. It ends with the process, however that ends, and a
+//! `lock` file without a process means nothing. The file names the process that has the lock.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
@@ -21,16 +21,16 @@ pub struct DataLock {
 }
 
 impl DataLock {
-    /// Locks `<dir>/lock` for the command of this name. Makes the directory (mode 0700) if it is not
-    /// there. Waits for another program at most this long, and calls `told` once for each one, with
-    /// a word on who it is.
+    /// Locks `<dir>/lock` for the command of this name. Makes the directory (mode 0700) if it does not
+    /// exist. Waits at most `patience` for other programs, and calls `told` once for each of them, with a
+    /// description of it.
     ///
-    /// With the lock, the directory is put in order: it is closed to others, and what root has left
-    /// in it is given to its owner.
+    /// Then the directory is put in order: it is closed to other users, and files of root in it are given
+    /// to the owner of the directory.
     ///
     /// # Errors
-    /// [`StorageError::Unusable`] with a sentence for the administrator: another program has the
-    /// directory, or it cannot be made or written, or closed to others.
+    /// [`StorageError::Unusable`] with a sentence for the administrator: another program uses the
+    /// directory, or it cannot be made, written, or closed to other users.
     pub async fn acquire(
         dir: &Path,
         command: &str,
@@ -55,7 +55,7 @@ impl DataLock {
         }
     }
 
-    /// The same without waiting. The inner error says who has it.
+    /// The same without waiting. The inner error describes the program that has the lock.
     ///
     /// # Errors
     /// As [`DataLock::acquire`].
@@ -70,7 +70,7 @@ impl DataLock {
             Err(TryLockError::Error(e)) => return Err(unusable("lock", &path, &e)),
         }
         let mended = mend(dir)?;
-        // Who cannot be told is still kept out.
+        // The lock holds even if its file cannot be written.
         drop(sign(&mut file, command));
         Ok(Ok(Self { _file: file, mended }))
     }
@@ -92,7 +92,7 @@ fn sign(file: &mut File, command: &str) -> io::Result<()> {
     writeln!(file, "{} {command}", std::process::id())
 }
 
-/// Who has the lock. Its file is empty for a moment.
+/// The program that has the lock. The file is empty for a moment.
 fn holder(file: &mut File) -> String {
     let mut text = String::new();
     let read = file.take(LONGEST_SIGN).read_to_string(&mut text);
@@ -102,7 +102,7 @@ fn holder(file: &mut File) -> String {
     }
 }
 
-/// A directory that holds more than ours, such as `/tmp`, is not closed: others may need it.
+/// A directory with other files in it, such as `/tmp`, is not closed: other users may need it.
 fn refuse_shared(dir: &Path) -> Result<()> {
     let failed = |e: io::Error| unusable("look at", dir, &e);
     if !files::is_open(dir).map_err(failed)? {
@@ -153,7 +153,7 @@ fn mend(dir: &Path) -> Result<Vec<String>> {
     Ok(mended)
 }
 
-/// Makes a directory that only its owner may enter, with those above it, if it is not there.
+/// Makes a directory that only its owner may enter, and those above it, if it does not exist.
 pub(super) fn make_directory(dir: &Path) -> Result<()> {
     files::make_directory(dir).map_err(|e| unusable("make the directory", dir, &e))
 }
@@ -171,12 +171,12 @@ pub(super) fn unusable(what: &str, path: &Path, error: &io::Error) -> StorageErr
     StorageError::Unusable(format!("cannot {what} {}: {error}{hint}", path.display()))
 }
 
-/// What is in a data directory, beside files that begin with our name.
+/// What is in a data directory, besides files whose names begin with `waxwing`.
 const OURS: &[&str] = &["admin.sock", "certs", "domain", "lock", "lost+found"];
-/// What root may have left, beside certificates.
+/// What root may have left, besides certificates.
 const FILES: &[&str] =
     &["domain", "lock", "waxwing.sqlite", "waxwing.sqlite-shm", "waxwing.sqlite-wal"];
-/// Between two tries. Commands hold the lock for some tenths of a second.
+/// The pause between two attempts. Commands hold the lock for some tenths of a second.
 const PAUSE: Duration = Duration::from_millis(25);
-/// Bytes: a process and a command.
+/// Bytes of the file that are read: a process and a command.
 const LONGEST_SIGN: u64 = 200;

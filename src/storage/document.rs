@@ -1,5 +1,5 @@
 //! Small XML documents of an account: vCard, private XML, block list, preferences.
-//! A feature which needs no more than this needs no SQL at all.
+//! A feature that stores only such documents needs no SQL.
 
 use async_trait::async_trait;
 
@@ -9,17 +9,17 @@ use crate::jid::BareJid;
 /// Small XML documents of an account.
 #[async_trait]
 pub trait DocumentStore: Send + Sync {
-    /// The document of this kind and key.
+    /// The document of this kind and key, if there is one.
     async fn get(&self, owner: &BareJid, kind: &str, key: &str) -> Result<Option<String>>;
-    /// All documents of a kind, by key.
+    /// All documents of a kind, in the order of their keys.
     async fn all(&self, owner: &BareJid, kind: &str) -> Result<Vec<(String, String)>>;
-    /// Keeps a document in place of any older one of the same kind and key, whatever the account keeps
-    /// already: what an account needs to defend itself, and what an administrator sets.
+    /// Stores a document in place of an older one of the same kind and key, even if the account has used
+    /// up its quota: for what an account needs to protect itself, and for what an administrator sets.
     async fn put(&self, owner: &BareJid, kind: &str, key: &str, xml: &str) -> Result<()>;
-    /// The same, for what users keep at will.
+    /// The same within the quota, for what users store as they like.
     ///
     /// # Errors
-    /// `StorageError::Quota` if it would grow and the account has no room left.
+    /// `StorageError::Quota` if the document grows and the account has no room left.
     async fn put_within_quota(
         &self,
         owner: &BareJid,
@@ -27,6 +27,6 @@ pub trait DocumentStore: Send + Sync {
         key: &str,
         xml: &str,
     ) -> Result<()>;
-    /// Removes a document; `false` if there is none.
+    /// Removes a document. `false` if there is none.
     async fn remove(&self, owner: &BareJid, kind: &str, key: &str) -> Result<bool>;
 }

@@ -1,4 +1,4 @@
-//! What can go wrong with storage, told apart as far as it matters: to a sender, who may try again
+//! Errors of storage, told apart as far as it matters: to the sender of a stanza, who may try again
 //! later, and to the administrator, who has to do something.
 
 use std::fs::OpenOptions;
@@ -6,34 +6,34 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// What storage answers.
+/// The result of a call to storage.
 pub type Result<T> = std::result::Result<T, StorageError>;
 
-/// Why storage could not do it. The peer never sees this text; the log does.
+/// Why storage failed. This text goes to the log, never to a peer.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StorageError {
-    /// Somebody else uses the database, and has done so for longer than we wait. The text is a
-    /// sentence. The same request may succeed later.
+    /// Another process holds the database, or all connections are in use, for longer than the server
+    /// waits. The text is a sentence. The same request may succeed later.
     #[error("{0}")]
     Busy(&'static str),
-    /// The row is there already.
+    /// The row exists already.
     #[error("conflicts with a stored row")]
     Conflict,
-    /// The database failed in another way: damage, or a bug.
+    /// The database failed in another way: it is damaged, or there is a bug.
     #[error("database: {0}")]
     Database(String),
     /// A file of the database could not be opened, read or written, and the disk is not full.
     #[error("cannot read or write the database: {0}")]
     Disk(String),
-    /// There is no room on the disk. The text is a sentence. The same request may succeed later.
+    /// The disk is full. The text is a sentence. The same request may succeed later.
     #[error("{0}")]
     Full(&'static str),
-    /// What is stored cannot be right.
+    /// A stored row is invalid.
     #[error("{table} {key}: {problem}")]
     Inconsistent {
-        /// Where it stands.
+        /// The table.
         table: &'static str,
-        /// Its key, readable.
+        /// The key of the row, readable.
         key: String,
         /// What is wrong.
         problem: String,
@@ -41,7 +41,7 @@ pub enum StorageError {
     /// A bound of the configuration is reached.
     #[error("limit reached: {0}")]
     Limit(&'static str),
-    /// An account keeps as much as it may: see [`UsageStore`](super::UsageStore).
+    /// An account has used up its quota: see [`UsageStore`](super::UsageStore).
     #[error("the account has used up its quota")]
     Quota,
     /// The database was written by a newer version of the program, or cannot be opened.
@@ -76,16 +76,16 @@ impl From<sqlx::Error> for StorageError {
 }
 
 impl StorageError {
-    /// It was foreseen, and nothing has failed: a bound was reached.
+    /// A limit or a quota was reached. Nothing has failed.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
         matches!(self, Self::Limit(_) | Self::Quota)
     }
 
-    /// Tells a full disk from one that fails. SQLite says "full" for `ENOSPC` only: a quota that is
-    /// used up and a file that may not grow are errors of writing (778), of the file of the index of
-    /// the log (4874) or of syncing (1034), as those of a broken disk are. So we ask the system: we
-    /// write a little beside `database`, where it has its files. Blocks for as long as that takes.
+    /// Tells a full disk from one that fails. SQLite says "full" for `ENOSPC` only. A disk quota that is
+    /// used up and a file that may not grow are errors of writing (778), of the index of the log (4874)
+    /// or of syncing (1034), the same as those of a broken disk. So this writes a little beside
+    /// `database`, and looks at the error of the system. It blocks for as long as that takes.
     #[must_use]
     pub(super) fn look_closer(self, database: &Path) -> Self {
         match self {
@@ -95,12 +95,12 @@ impl StorageError {
     }
 }
 
-/// The extended result code of SQLite, if that answered.
+/// The extended result code, if SQLite answered.
 pub(super) fn code_of(error: &sqlx::Error) -> Option<i64> {
     error.as_database_error().and_then(|error| error.code()?.parse().ok())
 }
 
-/// A sentence that says why nothing more can be written beside `database`; `None` if something can.
+/// A sentence that says why nothing can be written beside `database`. `None` if something can.
 pub(super) fn no_room(database: &Path) -> Option<&'static str> {
     match probe(database).err()?.kind() {
         ErrorKind::StorageFull => Some(NO_ROOM),
@@ -112,7 +112,7 @@ pub(super) fn no_room(database: &Path) -> Option<&'static str> {
     }
 }
 
-/// Writes behind the end of the longest of the database's files, but into a file of its own.
+/// Writes beyond the length of the longest of the database's files, but into a file of its own.
 pub(super) fn probe(database: &Path) -> io::Result<()> {
     let beside = |end: &str| {
         let mut name = database.as_os_str().to_owned();
@@ -138,7 +138,7 @@ pub(super) fn probe(database: &Path) -> io::Result<()> {
 }
 
 const NO_ROOM: &str = "the disk is full";
-/// Bytes; as much as a small transaction needs.
+/// Bytes that are written: as many as a small transaction needs.
 const PROBE: usize = 64 * 1024;
 
 /// Primary result codes of SQLite.

@@ -1,7 +1,10 @@
-//! What is kept. One trait for each kind of data; a backend implements them all.
+//! Storage: one trait for each kind of data. A backend implements all of them.
 //!
-//! An owner need not have an account: the first write makes it. But a new account never inherits:
-//! what was kept for its address before is gone when it is made.
+//! Data belongs to an owner: an address. An owner need not have an account; the first write makes it. A
+//! new account inherits nothing: what was stored for its address before is deleted when it is made.
+//!
+//! Several servers may share a database later. What each trait promises then is in
+//! `docs/decisions/0014-many-writers.md`.
 
 mod account;
 mod archive;
@@ -44,7 +47,8 @@ pub use sqlite::SqliteStorage;
 pub use usage::{Usage, UsageStore};
 pub use wire_id::WireIds;
 
-/// Opens what the configuration names, in the data directory. Does not lock it: see [`DataLock`].
+/// Opens the storage that the configuration names, in the data directory. It does not lock the
+/// directory: see [`DataLock`].
 ///
 /// # Errors
 /// [`StorageError::Unusable`] with a sentence for the administrator.
@@ -58,40 +62,40 @@ pub async fn open(config: &Config, tasks: &Tasks) -> Result<Arc<dyn Storage>> {
     }
 }
 
-/// One repository for each kind of data. A backend implements them all.
+/// All stores of one backend.
 #[async_trait::async_trait]
 pub trait Storage: Send + Sync {
-    /// Who may log in.
+    /// Accounts and their keys.
     fn accounts(&self) -> &dyn AccountStore;
-    /// Messages: archives, and what is not delivered yet.
+    /// Archives, and undelivered messages.
     fn archive(&self) -> &dyn ArchiveStore;
     /// Small XML documents of an account.
     fn documents(&self) -> &dyn DocumentStore;
-    /// Sessions that can be resumed.
+    /// Sessions that can be resumed (XEP-0198 §5).
     fn resumption(&self) -> &dyn ResumptionStore;
-    /// Contacts.
+    /// Rosters.
     fn roster(&self) -> &dyn RosterStore;
-    /// How much accounts keep.
+    /// How much each account stores, and its quota.
     fn usage(&self) -> &dyn UsageStore;
-    /// Counts what it does with these from now on. Called once, at the start.
+    /// Gives the storage the metrics in which it counts its work. Called once, at the start.
     fn measure(&self, metrics: &Metrics) {
-        let _ = metrics; // what is in memory only commits nothing
+        let _ = metrics; // a backend in memory commits nothing
     }
-    /// Finishes what is under way and closes. Everything afterwards is an error.
+    /// Finishes all writes and closes. Every call after it is an error.
     async fn close(&self);
 }
 
 /// The version of a roster after its first change. It depends on the owner's number, which is never
-/// used again: a client that remembers the roster of an account that is gone must not take a newer
-/// account's roster of the same address for it (RFC 6121 §2.6).
+/// used again. So a client that remembers the roster of a removed account does not take it for the
+/// roster of a new account of the same address (RFC 6121 §2.6).
 fn first_version(owner: i64) -> RosterVersion {
     (owner.unsigned_abs() << 32) | 1
 }
 
-/// The limit of messages that wait for an account.
+/// The name of the limit on undelivered messages of an account.
 pub const WAITING: &str = "offline messages";
 
-/// Removed items that are remembered for each owner, so that clients learn what has gone.
+/// How many removed items are remembered for each owner, so that clients learn what was removed.
 const MAX_REMOVED: usize = 256;
 
 fn new_secret() -> Result<[u8; 32]> {

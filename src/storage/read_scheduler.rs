@@ -1,11 +1,11 @@
-//! ReadScheduler of those who read archives: one account's many questions do not stand before others'.
+//! Fair reading of archives: many queries of one account do not delay other accounts.
 //!
-//! A turn is the right to run one short statement. Each account has one turn at a time, however many
-//! of its sessions ask. Accounts that wait are served one after another. A question that needs several
-//! statements passes its turn on between them, and goes to the end of the line.
+//! A turn is the right to run one short statement. Each account has one turn at a time, however many of
+//! its sessions ask. Accounts that wait are served one after another. A query that needs several
+//! statements gives up its turn between them, and goes to the end of the line.
 //!
-//! Work in the background (retention) comes after all of them, but is not shut out: it gets one of
-//! [`BETWEEN`] turns.
+//! Work in the background (retention) comes after all accounts, but gets one turn after each [`BETWEEN`]
+//! turns of accounts.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::OnceLock;
@@ -18,14 +18,14 @@ use crate::jid::BareJid;
 use crate::limit::{Action, Scope, Tally, archive_turns};
 use crate::metrics::Metrics;
 
-/// Gives turns, as many at the same time as it was made with.
+/// Gives turns: a fixed number at the same time.
 #[derive(Debug)]
 pub(super) struct ReadScheduler {
     line: Mutex<Line>,
     measures: OnceLock<Measures>,
 }
 
-/// What is counted of those who wait.
+/// Where waiting is counted.
 #[derive(Debug)]
 struct Measures {
     tally: Tally,
@@ -35,9 +35,9 @@ struct Measures {
 /// For whom a turn is.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Who<'a> {
-    /// A user's question.
+    /// A query of this account.
     Account(&'a BareJid),
-    /// Nobody waits for it.
+    /// Work that nobody waits for.
     Background,
 }
 
@@ -56,7 +56,7 @@ struct Line {
     next: VecDeque<BareJid>,
     accounts: HashMap<BareJid, Account>,
     background: VecDeque<oneshot::Sender<()>>,
-    /// ReadScheduler of accounts while the background waits.
+    /// How many turns accounts had while the background waits.
     between: usize,
     #[cfg(test)]
     given: Vec<Option<BareJid>>,
@@ -69,7 +69,7 @@ struct Account {
     waiting: VecDeque<oneshot::Sender<()>>,
 }
 
-/// Somebody in the line. If it leaves, a turn that it was just given goes to the next one.
+/// A place in the line. If it is dropped, a turn that it was just given goes to the next place.
 struct Place<'a> {
     turns: &'a ReadScheduler,
     who: Who<'a>,
@@ -78,7 +78,7 @@ struct Place<'a> {
 }
 
 impl ReadScheduler {
-    /// At most `at_once` turns at the same time; at least one.
+    /// Gives at most `at_once` turns at the same time, and at least one.
     pub(super) fn new(at_once: usize) -> Self {
         let line = Line {
             free: at_once.max(1),
@@ -92,7 +92,7 @@ impl ReadScheduler {
         Self { line: Mutex::new(line), measures: OnceLock::new() }
     }
 
-    /// Counts those who wait, from now on.
+    /// Counts waiting in these metrics from now on.
     pub(super) fn measure(&self, metrics: &Metrics) {
         let tally = archive_turns(metrics);
         drop(self.measures.set(Measures { tally, metrics: metrics.clone() }));
@@ -115,7 +115,7 @@ impl ReadScheduler {
         is_served
     }
 
-    /// Those who had the turns so far; `None` is the background.
+    /// Which accounts had the turns so far. `None` is the background.
     #[cfg(test)]
     pub(super) fn given(&self) -> Vec<Option<BareJid>> {
         self.line.lock().given.clone()
@@ -123,7 +123,8 @@ impl ReadScheduler {
 }
 
 impl ReadTurn<'_> {
-    /// Lets those go first who wait. Costs next to nothing if there are none.
+    /// Gives the turn to others if they wait, and waits for the next one. Costs next to nothing if nobody
+    /// waits.
     pub(super) async fn pass(&mut self) {
         let others_wait = self.turns.line.lock().others_wait(self.who);
         if others_wait {
@@ -132,7 +133,7 @@ impl ReadTurn<'_> {
         self.take().await;
     }
 
-    /// Ends the turn, for a while in which nothing is read.
+    /// Ends the turn, while the query does something else than read.
     pub(super) fn give_up(&mut self) {
         if std::mem::take(&mut self.is_held) {
             self.turns.line.lock().end(self.who);
@@ -145,7 +146,7 @@ impl ReadTurn<'_> {
         }
         let (has_own, called) = self.turns.line.lock().enter(self.who);
         let mut place = Place { turns: self.turns, who: self.who, called, is_served: false };
-        // The line calls everybody, or it is gone with all who stand in it.
+        // The line calls every place, or it is gone together with them.
         place.is_served = match place.called.try_recv() {
             Ok(()) => true,
             Err(_) => self.turns.wait(self.who, has_own, &mut place.called).await,
@@ -170,7 +171,7 @@ impl Drop for Place<'_> {
 }
 
 impl Line {
-    /// Somebody could go on if this one's turn ended.
+    /// Another query could go on if this turn ended.
     fn others_wait(&self, who: Who<'_>) -> bool {
         let sessions_wait = match who {
             Who::Account(jid) => self.accounts.get(jid).is_some_and(|a| !a.waiting.is_empty()),
@@ -179,7 +180,7 @@ impl Line {
         sessions_wait || !self.next.is_empty() || !self.background.is_empty()
     }
 
-    /// Whether the account has a turn already, and where it will hear of its next one.
+    /// Enters the line. Returns whether the account has a turn already, and the channel that calls it.
     fn enter(&mut self, who: Who<'_>) -> (bool, oneshot::Receiver<()>) {
         let (call, called) = oneshot::channel();
         let mut has_own = false;
@@ -224,7 +225,7 @@ impl Line {
             }
             let Some(jid) = self.next.pop_front() else { return };
             let Some(account) = self.accounts.get_mut(&jid) else { continue };
-            // Those who have left the line are passed over.
+            // Places that have left the line are skipped.
             while let Some(call) = account.waiting.pop_front() {
                 if call.send(()).is_ok() {
                     account.has_turn = true;
@@ -248,7 +249,7 @@ impl Line {
     }
 }
 
-/// While the background waits, accounts have so many turns before it has one.
+/// How many turns accounts have before the background has one.
 const BETWEEN: usize = 16;
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
-//! XEP-0198 §5: sessions that can be resumed, over a restart of the server, too.
+//! XEP-0198 §5: sessions that can be resumed, even after a restart of the server.
 //!
-//! How many stanzas of its client a session has handled is remembered with the messages among them
-//! ([`super::NewMessage::handled`]), so that after a crash `<failed h='…'/>` says what is kept.
+//! The number of stanzas that a session has handled is stored in the transaction of the messages among
+//! them ([`super::NewMessage::handled`]). So after a crash `<failed h='…'/>` is what was stored.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -32,55 +32,54 @@ impl SessionNumber {
     }
 }
 
-/// A session that can be resumed, or that could and has ended.
+/// A session that can be resumed, or one that could be and has ended.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Resumable {
     /// Its number.
     pub number: SessionNumber,
-    /// Whose.
+    /// The account.
     pub owner: BareJid,
     /// The resource of its full address.
     pub resource: String,
-    /// What the client calls it: unguessable (XEP-0198 §5).
+    /// The id that the client uses, which nobody can guess (XEP-0198 §5).
     pub key: String,
-    /// How many stanzas of the client were handled.
+    /// How many stanzas of the client were handled (`h`).
     pub handled: u32,
-    /// It ended then.
+    /// When it ended.
     pub ended: Option<Timestamp>,
     /// What [`ResumptionStore::save`] was given.
     pub state: Option<Bytes>,
 }
 
-/// A session as it is when the server ends in good order.
+/// A session as it is when the server shuts down.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SavedSession {
     /// Its number.
     pub number: SessionNumber,
-    /// How many stanzas of the client were handled.
+    /// How many stanzas of the client were handled (`h`).
     pub handled: u32,
-    /// All that the session wants to remember.
+    /// All that the session needs to go on.
     pub state: Bytes,
 }
 
 /// Sessions that can be resumed.
 #[async_trait]
 pub trait ResumptionStore: Send + Sync {
-    /// A session becomes resumable. No need to wait for the receipt: what is kept later is durable
-    /// later.
+    /// A session becomes resumable. The caller need not wait for the receipt: messages that are stored
+    /// after this call become durable after it.
     async fn begin(
         &self,
         owner: &BareJid,
         resource: &str,
         key: &str,
     ) -> Result<(SessionNumber, Receipt)>;
-    /// Notes how many stanzas were handled, the last of which was kept nowhere. The client may be
-    /// told when the receipt resolves: it must not hear less after a crash than it heard before. A
-    /// count that comes behind a higher one, as of a message that was handed over later, changes
-    /// nothing.
+    /// Stores how many stanzas were handled, if the last of them was not a stored message. The count may
+    /// be acknowledged when the receipt resolves: after a crash, a client must not get a lower count than
+    /// before. A count that is lower than the stored one changes nothing.
     async fn handled(&self, handled: Handled) -> Result<Receipt>;
-    /// Saves sessions, all in one transaction; durable when this returns.
+    /// Saves sessions, all in one transaction. It is durable when this returns.
     async fn save(&self, sessions: Vec<SavedSession>) -> Result<()>;
-    /// The session with this key.
+    /// The session with this key, on whichever node it began.
     async fn find(&self, key: &str) -> Result<Option<Resumable>>;
     /// The sessions of this node that have not ended, by number. When a server begins, these are the
     /// sessions of the server before it. Sessions of other nodes are not among them.
@@ -89,13 +88,13 @@ pub trait ResumptionStore: Send + Sync {
     /// were saved lose what was saved, so that a crash does not bring it back a second time; all others
     /// have ended. Sessions of other nodes stay as they are.
     async fn begin_anew(&self, at: Timestamp) -> Result<()>;
-    /// A session has ended. What was saved of it is gone, its count stays until it expires. Written
-    /// with the next change.
+    /// A session has ended. What was saved of it is deleted; its count stays until the session expires.
+    /// This is written with the next change, within 100 ms.
     async fn end(&self, session: SessionNumber, at: Timestamp) -> Result<()>;
-    /// All sessions of an account that wait for the next server have ended, as with
-    /// [`ResumptionStore::end`]. Answers how many; durable when this returns.
+    /// Ends all saved sessions of an account, on all nodes. Returns how many. It is durable when this
+    /// returns.
     async fn end_all(&self, owner: &BareJid, at: Timestamp) -> Result<u64>;
-    /// Forgets sessions which ended before `before`, some hundred at once; answers how many. Asked
-    /// again until it answers 0, it has forgotten all of them.
+    /// Forgets sessions that ended before `before`, some hundred at once. Returns how many. The caller
+    /// repeats it until it returns 0.
     async fn expire(&self, before: Timestamp) -> Result<u64>;
 }

@@ -8,50 +8,50 @@ use crate::jid::{BareJid, Jid};
 /// Who sees whose presence (RFC 6121 §2.1.2.5).
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum Subscription {
-    /// Both see each other.
+    /// The user and the contact see each other's presence.
     Both,
-    /// The contact sees us.
+    /// The contact sees the presence of the user.
     From,
-    /// Nobody sees anybody.
+    /// Neither sees the presence of the other.
     #[default]
     None,
-    /// We see the contact.
+    /// The user sees the presence of the contact.
     To,
 }
 
 impl Subscription {
-    /// The contact sees us.
+    /// The contact sees the presence of the user.
     #[must_use]
     pub fn is_from(self) -> bool {
         matches!(self, Self::Both | Self::From)
     }
 
-    /// We see the contact.
+    /// The user sees the presence of the contact.
     #[must_use]
     pub fn is_to(self) -> bool {
         matches!(self, Self::Both | Self::To)
     }
 }
 
-/// A contact, or a request of somebody who is not one yet.
+/// A contact, or a subscription request of somebody who is not a contact yet.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct RosterItem {
-    /// Who. Usually bare; a domain is possible.
+    /// The address. Usually bare; a domain is possible.
     pub jid: Jid,
-    /// The name given by the owner; empty if none.
+    /// The name that the user gave to the contact; empty if none.
     pub name: String,
-    /// Groups, without doubles.
+    /// Groups, each once.
     pub groups: Vec<String>,
-    /// Who sees whom.
+    /// Who sees whose presence.
     pub subscription: Subscription,
-    /// We asked and wait for the answer (`ask='subscribe'`, RFC 6121 §3.1.2).
+    /// The user has asked for a subscription and has no answer yet (`ask='subscribe'`, RFC 6121 §3.1.2).
     pub pending_out: bool,
-    /// They asked and wait: the whole `<presence type='subscribe'/>` as it came (RFC 6121 §3.1.3),
-    /// to be shown at each login until it is answered.
+    /// The contact has asked for a subscription: the whole `<presence type='subscribe'/>` as it came. It
+    /// is delivered at each login until the user answers it (RFC 6121 §3.1.3).
     pub pending_in: Option<String>,
-    /// Pre-approved by the owner (RFC 6121 §3.4).
+    /// Pre-approved by the user (RFC 6121 §3.4).
     pub approved: bool,
-    /// The owner has it in the roster. `false`: nothing but a request, never sent in a roster.
+    /// It is in the user's roster. `false`: it is only a request, and never sent in a roster.
     pub listed: bool,
 }
 
@@ -61,54 +61,55 @@ impl RosterItem {
         serde_json::Value::from(self.groups.clone()).to_string()
     }
 
-    /// What it counts for in what an account keeps.
+    /// Bytes that count for the quota of the account.
     pub(super) fn bytes(&self) -> u64 {
         let pending = self.pending_in.as_ref().map_or(0, String::len);
         (self.jid.as_str().len() + self.name.len() + self.groups_text().len() + pending) as u64
     }
 }
 
-/// Grows with each change of a roster (RFC 6121 §2.6). 0: no roster yet.
+/// Grows with each change of a roster (RFC 6121 §2.6). 0 if there is no roster yet.
 pub type RosterVersion = u64;
 
-/// What has become of a contact since a version.
+/// How a contact has changed since a version.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct RosterChange {
-    /// The version with which it got its present form, or went.
+    /// The version in which it got its present form, or was removed.
     pub version: RosterVersion,
-    /// Who.
+    /// The address of the contact.
     pub jid: Jid,
-    /// As it is now; `None` if it is not in the roster any more.
+    /// The item as it is now. `None` if it was removed.
     pub item: Option<RosterItem>,
 }
 
-/// Contacts.
+/// Rosters.
 #[async_trait]
 pub trait RosterStore: Send + Sync {
-    /// Everything of an owner: the version, and all items with requests, by JID.
+    /// The version, and all items in the order of their addresses. Requests are among them.
     async fn load(&self, owner: &BareJid) -> Result<(RosterVersion, Vec<RosterItem>)>;
     /// One item.
     async fn find(&self, owner: &BareJid, jid: &Jid) -> Result<Option<RosterItem>>;
-    /// The version, and what has changed since another one, oldest first and each contact once:
-    /// listed items, and those that were. `None` for the changes if they are more than `limit`, or
-    /// the other version is not known (any more).
+    /// The version, and what has changed since `since`, oldest first and each contact once: items that
+    /// are listed, and items that were. `None` for the changes if there are more than `limit`, or if
+    /// `since` is not known or not known any more.
     async fn changes(
         &self,
         owner: &BareJid,
         since: RosterVersion,
         limit: usize,
     ) -> Result<(RosterVersion, Option<Vec<RosterChange>>)>;
-    /// Keeps an item in place of an older one, and raises the version.
+    /// Stores an item in place of an older one, and raises the version.
     ///
     /// # Errors
-    /// `StorageError::Quota` if the account has no room for what it grows by, and `StorageError::Limit`
-    /// if it would be a new item and there are `limit` already. Items that are
-    /// listed and those that are not count apart: requests of strangers never fill a roster.
+    /// `StorageError::Quota` if the item grows and the account has no room left. `StorageError::Limit` if
+    /// the item is new and there are `limit` already. Items that are listed and items that are not are
+    /// counted apart, so requests of strangers never fill a roster.
     async fn put(&self, owner: &BareJid, item: &RosterItem, limit: u32) -> Result<RosterVersion>;
-    /// Removes an item and raises the version; `None` if there is none.
+    /// Removes an item and raises the version. `None` if there is no such item.
     async fn remove(&self, owner: &BareJid, jid: &Jid) -> Result<Option<RosterVersion>>;
-    /// Puts `new` in the place of `old`, each of them `None` for no item, and raises the version.
-    /// `None` if `old` is not what is there any more: who changes what he has read does it again.
+    /// Replaces `old` by `new`, where `None` means no item, and raises the version. Returns `None` and
+    /// changes nothing if `old` is not what is stored: another task, or another node, was faster, and
+    /// the caller reads the item again.
     ///
     /// # Errors
     /// As [`RosterStore::put`].

@@ -1,16 +1,16 @@
-//! Who may fill the store for the absent (XEP-0160), and how much of it.
+//! Shares of the undelivered messages of an account (XEP-0160): how many each sender may have.
 //!
-//! A store that is full refuses everybody. So nobody may fill it alone: each sender has a share, and
-//! strangers together have one that leaves room for contacts whatever strangers do. A contact is
-//! somebody in the roster of the account. What the account sends to itself has no share: it is bounded by
-//! what all have together.
+//! When an account has as many undelivered messages as it may, all others are refused. So no sender may
+//! use all of them: each sender has a share, and all strangers together have a share that leaves room for
+//! contacts. A contact is an address in the roster of the account. Messages of the account to itself have
+//! no share; only the limit of all together bounds them.
 //!
-//! A message that is in the archive needs no share while there is room: its mark can be taken away when
-//! somebody comes who is within a share. It stays in the archive.
+//! A message that is in the archive needs no share while there is room. It loses its marker when a sender
+//! within its share needs the room, and stays in the archive.
 
 use rustc_hash::FxHashMap;
 
-/// How many messages may wait for an account, and for whose sake.
+/// How many messages may be undelivered for an account, by sender.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SenderShares {
     /// Of one contact.
@@ -24,7 +24,7 @@ pub(super) struct SenderShares {
 }
 
 impl SenderShares {
-    /// SenderShares of `most` messages. A share is never less than 4, if there are as many.
+    /// The shares of `most` messages. A share is at least 4, or `most` if that is less.
     pub(super) fn of(most: u32) -> Self {
         let eighths = |n: u32| (most / 8 * n).max(most.min(LEAST));
         Self {
@@ -35,13 +35,13 @@ impl SenderShares {
         }
     }
 
-    /// With so many waiting, everybody is within a share.
+    /// With this number of undelivered messages, every sender is within its share.
     pub(super) fn have_room_for_anybody(&self, waiting: u32) -> bool {
         waiting < self.stranger
     }
 }
 
-/// What waits for an account, by who sent it.
+/// The undelivered messages of an account, by sender.
 #[derive(Debug, Default)]
 pub(super) struct Senders {
     strangers: u32,
@@ -57,7 +57,7 @@ struct Sender {
 }
 
 impl Senders {
-    /// Whether a sender is a contact; `None` if nothing from it waits.
+    /// Whether a sender is a contact. `None` if it has no undelivered messages.
     pub(super) fn is_contact(&self, sender: &str) -> Option<bool> {
         self.senders.get(sender).map(|sender| sender.is_contact)
     }
@@ -75,8 +75,8 @@ impl Senders {
         }
     }
 
-    /// Some of those who have more than their share, strangers first, then who has most. `owner` has
-    /// none.
+    /// Some senders that have more than their share: strangers first, then those that have the most.
+    /// `owner` has no share.
     pub(super) fn over_share(&self, shares: &SenderShares, owner: &str) -> Vec<String> {
         let is_over = |(name, sender): &(&String, &Sender)| match sender.is_contact {
             true => sender.count > shares.contact && name.as_str() != owner,
@@ -98,7 +98,7 @@ impl Senders {
         self.domains.get(domain(sender)).copied().unwrap_or(0)
     }
 
-    /// One from this bare address waits no more.
+    /// One message of this bare address is not undelivered any more.
     pub(super) fn remove(&mut self, sender: &str) {
         let Some(known) = self.senders.get_mut(sender) else { return };
         known.count = known.count.saturating_sub(1);

@@ -1,9 +1,9 @@
-//! Words of a text, for searching (XEP-0431): the same for what is kept and for what is asked.
+//! Splits a text into words, for search (XEP-0431). Stored messages and searches are split the same way.
 
 use unicode_normalization::UnicodeNormalization;
 
-/// The words of a text in lower case, `most` at most: runs of letters, marks and digits. WriteTx
-/// without spaces has no runs: each of its characters is a word.
+/// The words of a text in lower case, `most` at most. A word is a run of letters and digits. In scripts
+/// that have no spaces between words, each character is a word.
 pub(super) fn tokenize(text: &str, most: usize) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
     let mut in_word = false;

@@ -1,12 +1,12 @@
-//! How much an account keeps, and how much it may keep.
+//! How much an account stores, and its quota.
 //!
-//! A message counts for each account that keeps it, with the bytes of its stanza, once: in the archive,
-//! or as waiting if it is in no archive. At the quota, what strangers send is refused. What contacts send,
-//! and what the account itself sends, pushes the oldest messages out of its archive that have been
-//! delivered; if there are none, it is refused.
+//! A message counts once for each account that holds it, with the bytes of its stanza: as archived, or as
+//! undelivered if it is not in the archive. At the quota, messages of strangers are refused. Messages of
+//! contacts, and of the account itself, remove the oldest delivered messages from its archive; if there
+//! are none, they are refused.
 //!
-//! What an account keeps is not counted with each message: a message takes from the room that was left
-//! when it was counted last ([`Room`]), and only when that is used up is it counted again.
+//! What an account stores is not counted for each message. A message takes from the room that was left at
+//! the last count ([`Room`]). When that is used up, it is counted again.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use super::Result;
 use crate::jid::BareJid;
 
-/// Bytes that an account keeps, by kind.
+/// Bytes that an account stores, by kind.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Usage {
     /// Messages of the archive.
@@ -24,37 +24,38 @@ pub struct Usage {
     pub documents: BTreeMap<String, u64>,
     /// Items of the roster.
     pub roster: u64,
-    /// Messages that wait and are not in the archive.
+    /// Undelivered messages that are not in the archive.
     pub waiting: u64,
 }
 
 impl Usage {
-    /// All of it.
+    /// The sum.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.archive + self.documents.values().sum::<u64>() + self.roster + self.waiting
     }
 }
 
-/// How much accounts keep, and how much they may keep.
+/// How much accounts store, and their quotas.
 #[async_trait]
 pub trait UsageStore: Send + Sync {
-    /// What an account keeps, counted now.
+    /// What an account stores, counted now.
     async fn used(&self, owner: &BareJid) -> Result<Usage>;
-    /// How many bytes this account may keep, if that was said for it alone. `u64::MAX`: no bound.
+    /// The quota of this account in bytes, if it was set for this account. `u64::MAX`: no bound.
     async fn quota(&self, owner: &BareJid) -> Result<Option<u64>>;
-    /// Says how many bytes this account may keep; `None`: as all others. What is there already stays.
+    /// Sets the quota of this account in bytes. `None`: the same as all others. What is stored already
+    /// stays.
     async fn set_quota(&self, owner: &BareJid, bytes: Option<u64>) -> Result<()>;
-    /// Says how many bytes all others may keep. Without that, there is no bound.
+    /// Sets the quota of all other accounts in bytes. Until this is called, there is no bound.
     fn set_default_quota(&self, bytes: u64);
 }
 
-/// The room that an account has, as far as it was counted.
+/// The room that an account has left, as far as that is known.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) enum Room {
-    /// What the account keeps was counted, and so many bytes are left.
+    /// What the account stores was counted, and this many bytes are left.
     Counted(u64),
-    /// So many bytes may come before it is counted. There may be more room than that.
+    /// This many bytes may come before it is counted. There may be more room than that.
     Granted(u64),
     /// It has to be counted.
     #[default]
@@ -62,8 +63,8 @@ pub(super) enum Room {
 }
 
 impl Room {
-    /// For an account of which nothing is known yet. It gets a little, so that not all accounts have to
-    /// be counted when the server starts. An account with a quota of its own gets nothing.
+    /// For an account of which nothing is known yet. It gets a little room, so that not all accounts have
+    /// to be counted after a start. An account with a quota of its own gets none.
     pub(super) fn first(own: Option<u64>, default: u64) -> Self {
         match own {
             Some(_) => Self::Unknown,
@@ -71,12 +72,12 @@ impl Room {
         }
     }
 
-    /// After it was counted.
+    /// After a count.
     pub(super) fn left(quota: u64, used: u64) -> Self {
         Self::Counted(quota.saturating_sub(used))
     }
 
-    /// There is room for so many bytes, as far as is known.
+    /// There is room for this many bytes, as far as is known.
     pub(super) fn has(self, bytes: u64) -> bool {
         match self {
             Self::Counted(left) | Self::Granted(left) => left >= bytes,
@@ -84,14 +85,14 @@ impl Room {
         }
     }
 
-    /// Takes so many bytes, whether there is room or not.
+    /// Takes this many bytes, whether there is room or not.
     pub(super) fn overdraw(&mut self, bytes: u64) {
         if let Self::Counted(left) | Self::Granted(left) = self {
             *left = left.saturating_sub(bytes);
         }
     }
 
-    /// The account keeps less than before. There is at least as much room as was known.
+    /// The account stores less than before. There is at least as much room as was known.
     pub(super) fn freed(self) -> Self {
         match self {
             Self::Counted(left) => Self::Granted(left),
@@ -99,18 +100,18 @@ impl Room {
         }
     }
 
-    /// To count again is of no use.
+    /// Another count would not find more room.
     pub(super) fn is_counted(self) -> bool {
         matches!(self, Self::Counted(_))
     }
 }
 
-/// So much is made free at once if anything is: a part of the quota.
+/// Bytes that are freed at once beyond what is needed: a part of the quota.
 pub(super) fn slack(quota: u64) -> u64 {
     quota / 32
 }
 
-/// Bytes at most that come to an account before they are counted.
+/// Bytes that an account may get, at most, before it is counted.
 const GRANT: u64 = 1 << 20;
 
 #[cfg(test)]

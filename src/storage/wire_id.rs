@@ -1,10 +1,10 @@
-//! Numbers of messages as they stand on the wire.
+//! Message ids as clients see them.
 //!
-//! An id of an archive must not be guessed (XEP-0313 §3), but a number that grows can be. So what
-//! is sent is a keyed permutation of it: a Feistel network of two halves of 32 bits, with
-//! HMAC-SHA256 as its function. It needs no table, and whoever has the key reads the number back.
+//! Nobody may guess the id of an archive (XEP-0313 §3), but an id that grows with time can be guessed. So
+//! clients get a keyed permutation of it: a Feistel network of two halves of 32 bits, with HMAC-SHA256 as
+//! its round function. It needs no table: the server reads the id back with its key.
 //!
-//! DEPARTS: XEP-0359 §2.1 – not a UUID: 16 digits of a keyed permutation cannot be guessed either, and
+//! DEPARTS: XEP-0359 §2.1 – not a UUID. 16 digits of a keyed permutation cannot be guessed either, and
 //! need no column and no index.
 
 use hmac::{Hmac, Mac};
@@ -12,22 +12,22 @@ use sha2::Sha256;
 
 use super::MessageId;
 
-/// Writes and reads ids. One a server; made from its secret, which never changes.
+/// Writes and reads ids. A server has one, made from its secret, which never changes.
 #[derive(Clone)]
 pub struct WireIds {
     key: Hmac<Sha256>,
 }
 
 impl WireIds {
-    /// With the server's secret.
+    /// Uses a key that is derived from the server's secret.
     #[must_use]
     pub fn new(secret: &[u8; 32]) -> Self {
-        // A key of its own: what else is made of the secret says nothing about this.
+        // A key for this alone: what else is derived from the secret reveals nothing about it.
         let own = keyed(secret).chain_update("archive ids").finalize().into_bytes();
         Self { key: keyed(&own) }
     }
 
-    /// The text of a number: 16 digits of base 16.
+    /// The text of an id: 16 hexadecimal digits.
     #[must_use]
     pub fn write(&self, id: MessageId) -> String {
         let mut halves = split(id.get() as u64);
@@ -37,8 +37,8 @@ impl WireIds {
         format!("{:08x}{:08x}", halves.0, halves.1)
     }
 
-    /// The number of a text; `None` if we never wrote it. That a number comes out does not mean
-    /// that there is such a message.
+    /// The id of a text. `None` if the server cannot have written it. Even if it can, such a message need
+    /// not exist.
     #[must_use]
     pub fn read(&self, text: &str) -> Option<MessageId> {
         let is_ours = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
@@ -70,7 +70,7 @@ fn keyed(key: &[u8]) -> Hmac<Sha256> {
     Hmac::new_from_slice(key).expect("HMAC takes keys of any length")
 }
 
-/// Four make it as good as random for who sees some ids (Luby and Rackoff); two are for caution.
+/// Four rounds look random to somebody who sees some ids (Luby and Rackoff). Two are added for safety.
 const ROUNDS: u8 = 6;
 
 #[cfg(test)]

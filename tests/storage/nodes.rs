@@ -114,7 +114,7 @@ async fn what_one_node_reads_is_not_passed_by_a_slower_clock() {
     let before = slow.archive().keep(letter(8_000, 2)).await.unwrap().id;
     assert!(before < first);
     assert_eq!(slow.archive().advance_horizon().await.unwrap(), Some(first));
-    assert_eq!(fast.archive().horizon(), Some(first));
+    assert!(fast.archive().horizon() >= Some(first));
     let after = slow.archive().keep(letter(8_001, 3)).await.unwrap().id;
     assert!(after > first);
 }

@@ -139,7 +139,8 @@ pub(crate) async fn a_mark_without_room_leaves_the_message_in_the_archive(s: Arc
         kept.unwrap().receipt.await.unwrap();
     }
     let marks = s.archive().waiting(&user(JULIET), None, 1_000).await.unwrap();
-    let of_friend = marks.iter().filter(|mark| mark.id.get() >> 10 > 300 || friendly.contains(&mark.id));
+    let of_friend =
+        marks.iter().filter(|mark| mark.id.get() >> 10 > 300 || friendly.contains(&mark.id));
     assert_eq!((marks.len(), of_friend.count()), (160, 80));
 }
 

@@ -1,4 +1,4 @@
-//! Archives in memory. A body is counted by those who hold it.
+//! Archives in memory.
 
 use async_trait::async_trait;
 
@@ -19,7 +19,7 @@ pub(super) struct Archived {
     words: Vec<String>,
 }
 
-/// A message that waits.
+/// An undelivered message.
 #[derive(Debug)]
 pub(super) struct Mark {
     pub(super) sender: BareJid,
@@ -135,8 +135,9 @@ impl ArchiveStore for MemoryStorage {
         let Some(owner) = state.owners.get_mut(owner) else { return Ok(0) };
         let mut gone = 0;
         while let Some(oldest) = owner.archive.first_entry() {
-            let is_old =
-                retention.before.is_some_and(|before| clock.latest(oldest.key().get()) < before.as_micros());
+            let is_old = retention
+                .before
+                .is_some_and(|before| clock.latest(oldest.key().get()) < before.as_micros());
             let id = *oldest.key();
             let is_much = retention.keep.is_some_and(|keep| owner.archive.len() as u64 > keep);
             if !is_old && !is_much {
@@ -196,7 +197,7 @@ impl State {
     }
 }
 
-/// How many of these make a page.
+/// How many of these messages fit on a page.
 fn fitting(found: &[&Stored], query: &Query) -> usize {
     let (forwards, backwards) = if query.backwards { (&[][..], found) } else { (found, &[][..]) };
     let mut bytes = 0;
@@ -208,7 +209,7 @@ fn fitting(found: &[&Stored], query: &Query) -> usize {
     forwards.iter().chain(backwards.iter().rev()).take(query.max).take_while(fits).count()
 }
 
-/// It is one of those asked for, wherever the page begins.
+/// The query finds this message, wherever the page begins.
 fn finds(query: &Query, asked: Option<&[String]>, archived: &Archived) -> bool {
     let message = &archived.message;
     query.with.as_ref().is_none_or(|with| is_with(with, &message.with))

@@ -1,7 +1,7 @@
-//! Everything in memory, gone with the process: for tests and for trying out.
+//! Storage in memory, lost with the process: for tests, and for trying the server.
 //!
-//! It answers exactly as the databases do (`tests/storage.rs` runs the same suite on all), but it is
-//! not made to hold much.
+//! It answers exactly as the databases do (`tests/storage.rs` runs the same suite on all), but it is not
+//! made to hold much.
 
 mod archive;
 mod resumption;
@@ -27,7 +27,7 @@ use crate::payload::datetime::Timestamp;
 use crate::storage::message_id::{IdClock, Ids};
 use crate::storage::usage::Room;
 
-/// Keeps everything in memory.
+/// The storage in memory.
 #[derive(Debug)]
 pub struct MemoryStorage {
     shared: Arc<Shared>,
@@ -39,14 +39,14 @@ pub struct MemoryStorage {
 struct Shared {
     /// `None` when it is closed.
     state: Mutex<Option<State>>,
-    /// How many bytes an account may keep for which nothing else was said.
+    /// The quota, in bytes, of accounts that have none of their own.
     quota: AtomicU64,
 }
 
 #[derive(Debug)]
 struct State {
     owners: BTreeMap<BareJid, Owner>,
-    /// Of each node.
+    /// The ids of each node.
     ids: BTreeMap<NodeNumber, Ids>,
     last_owner: i64,
     last_session: i64,
@@ -76,7 +76,7 @@ struct Login {
 }
 
 impl MemoryStorage {
-    /// An empty one.
+    /// An empty storage.
     #[must_use]
     pub fn new() -> Arc<Self> {
         let state = State {
@@ -94,8 +94,8 @@ impl MemoryStorage {
         Arc::new(storage.node(NodeNumber::default()))
     }
 
-    /// The same store as another node sees it: what is written by one is read by all. Closing one of
-    /// them closes all.
+    /// Another node on the same storage. What one node writes, all read. Closing one closes all. For tests
+    /// of what several nodes do.
     #[must_use]
     pub fn node(&self, node: NodeNumber) -> Self {
         if let Ok(mut state) = self.state() {
@@ -119,7 +119,7 @@ impl State {
         self.ids.entry(node).or_insert_with(ids)
     }
 
-    /// The owner, made if there is none.
+    /// The owner, which is made if it does not exist.
     fn owner(&mut self, jid: &BareJid) -> &mut Owner {
         let (last, room) = (&mut self.last_owner, Room::first(None, self.quota));
         self.owners.entry(jid.clone()).or_insert_with(|| {

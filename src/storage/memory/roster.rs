@@ -14,9 +14,9 @@ use crate::storage::{
 /// The roster of an owner.
 #[derive(Debug, Default)]
 pub(super) struct Contacts {
-    /// Each with the version with which it got its present form.
+    /// Items, each with the version in which it got its present form.
     items: BTreeMap<Jid, (RosterVersion, RosterItem)>,
-    /// Who is not in it any more, by the version with which they went.
+    /// Addresses of removed items, by the version in which they were removed.
     removed: BTreeMap<RosterVersion, Jid>,
     version: RosterVersion,
     /// The oldest version since which all changes are known.
@@ -68,7 +68,7 @@ impl Owner {
         self.room = self.room.freed();
         let version = self.raise();
         let roster = &mut self.roster;
-        // No client has ever seen what was not listed.
+        // No client has seen an item that was not listed.
         if old.listed {
             roster.removed.retain(|_, other| *other != old.jid);
             roster.removed.insert(version, old.jid);

@@ -1,4 +1,4 @@
-//! What an account in memory keeps, and whether there is room for more.
+//! How much an account in memory stores, and whether there is room for more.
 
 use std::sync::atomic::Ordering;
 
@@ -55,7 +55,8 @@ impl Owner {
         usage
     }
 
-    /// One more may wait. Room is made for it if it is within a share, and others are beyond theirs.
+    /// One more message may be undelivered. If its sender is within its share and another is above its
+    /// own, room is made: the other loses a marker.
     pub(super) fn may_wait(&mut self, holder: &Holder) -> bool {
         let Some(limit) = holder.limit else { return true };
         let shares = SenderShares::of(limit);
@@ -76,11 +77,11 @@ impl Owner {
             return is_within;
         }
         let over = senders.over_share(&shares, holder.owner.as_str());
-        over.iter().any(|other| self.take_mark(other))
+        over.iter().any(|other| self.take_marker(other))
     }
 
-    /// Takes the mark of the newest message from this sender that is in the archive.
-    fn take_mark(&mut self, sender: &str) -> bool {
+    /// Removes the marker of the newest message from this sender that is in the archive.
+    fn take_marker(&mut self, sender: &str) -> bool {
         let mut newest_first = self.waiting.iter().rev();
         let found = newest_first
             .find(|(_, mark)| mark.sender.as_str() == sender && mark.message.archived)
@@ -92,7 +93,7 @@ impl Owner {
         owner == sender || self.roster.is_contact(sender)
     }
 
-    /// There is room for so many bytes more, or room was made.
+    /// There is room for this number of bytes, or room was made.
     pub(super) fn has_room(&mut self, default: u64, holder: &Holder, bytes: u64) -> bool {
         if !holder.archive && !holder.waiting || self.room.has(bytes) {
             return true;
@@ -106,7 +107,7 @@ impl Owner {
         !is_stranger && self.push_out(default, bytes)
     }
 
-    /// Something is put in the place of another: so many bytes for so many.
+    /// Something changes from `old` to `new` bytes.
     pub(super) fn change(
         &mut self,
         default: u64,

@@ -1,6 +1,7 @@
-//! Statements that SQLite and PostgreSQL both take.
+//! Statements that work in SQLite and in PostgreSQL, as functions of one connection.
 //!
-//! Only the aliases below name a database. What SQLite alone can do stands in [`super::sqlite`].
+//! Only the aliases and [`parameter`] below are about one database. What only SQLite can do is in
+//! [`super::sqlite`]. `tests/storage/portable.rs` finds words that PostgreSQL does not know.
 
 pub(super) mod account;
 pub(super) mod document;
@@ -22,6 +23,14 @@ pub(super) type Db = sqlx::Sqlite;
 pub(super) type Connection = sqlx::SqliteConnection;
 /// One row of an answer.
 pub(super) type DbRow = sqlx::sqlite::SqliteRow;
+
+/// How the database writes a parameter. `position` is counted from 1: PostgreSQL writes `$1`.
+///
+/// SQLite takes that too, but sqlx looks up each name, which costs the square of their number. So
+/// statements of many rows have parameters without names.
+fn parameter(_position: usize) -> &'static str {
+    "?"
+}
 
 /// Reads an address that the server wrote.
 ///

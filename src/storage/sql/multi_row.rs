@@ -1,27 +1,30 @@
-//! Statements of many rows, prepared for a few sizes: a statement costs more than a row.
+//! Statements with many rows of parameters. They are prepared for a few numbers of rows, because a
+//! statement costs more than a row.
 
-use super::{Connection, Db};
+use super::{Connection, Db, parameter};
 use crate::storage::Result;
 
-/// A statement with parameters.
+/// A statement with the parameters that are bound to it.
 pub(in crate::storage) type Statement =
     sqlx::query::Query<'static, Db, <Db as sqlx::Database>::Arguments>;
 
-/// One statement in several sizes, largest first.
+/// One statement for several numbers of rows, the most first.
 pub(in crate::storage) struct MultiRow(Vec<(usize, String)>);
 
 impl MultiRow {
-    /// `before`, a list of rows of `columns` parameters each, `after`.
+    /// The statement is `before`, then rows of `columns` parameters each, then `after`.
     pub(in crate::storage) fn new(before: &str, columns: usize, after: &str) -> Self {
+        let row = |n: usize| {
+            let parameters: Vec<_> = (1..=columns).map(|c| parameter(n * columns + c)).collect();
+            format!("({})", parameters.join(", "))
+        };
         let sized = |rows: usize| {
-            // Parameters without a name: to look up names costs the square of their number.
-            let row = format!("({})", vec!["?"; columns].join(", "));
-            (rows, format!("{before}{}{after}", vec![row; rows].join(", ")))
+            (rows, format!("{before}{}{after}", (0..rows).map(row).collect::<Vec<_>>().join(", ")))
         };
         Self(SIZES.map(sized).into())
     }
 
-    /// Cuts `rows` into pieces for which there is a statement.
+    /// Cuts `rows` into pieces for which there is a statement. `bind` adds the parameters of one row.
     pub(in crate::storage) fn pieces<T>(
         &'static self,
         mut rows: &[T],
@@ -42,7 +45,7 @@ impl MultiRow {
         })
     }
 
-    /// In all of its sizes.
+    /// Its texts, for tests.
     #[cfg(test)]
     pub(in crate::storage) fn texts(&self) -> impl Iterator<Item = String> {
         self.0.iter().map(|(_, text)| text.clone())
@@ -62,5 +65,5 @@ impl MultiRow {
     }
 }
 
-/// Rows of one statement. The last is 1, so that every number can be made of them.
+/// Rows of one statement. The last is 1, so that every number of rows is a sum of these.
 const SIZES: [usize; 5] = [256, 64, 16, 4, 1];

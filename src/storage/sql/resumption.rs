@@ -9,9 +9,7 @@ use super::multi_row::MultiRow;
 use super::{Connection, DbRow, jid};
 use crate::jid::{BareJid, Jid};
 use crate::payload::datetime::Timestamp;
-use crate::storage::{
-    NodeNumber, Result, Resumable, SavedSession, SessionNumber, StorageError,
-};
+use crate::storage::{NodeNumber, Result, Resumable, SavedSession, SessionNumber, StorageError};
 
 /// A session that begins.
 pub(in crate::storage) struct Begin {

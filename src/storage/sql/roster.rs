@@ -82,13 +82,12 @@ pub(in crate::storage) async fn changes(
     .bind(i64::try_from(limit + 1).unwrap_or(i64::MAX))
     .fetch_all(&mut *on)
     .await?;
-    let gone = sqlx::query(
-        "SELECT version, jid FROM roster_removed WHERE owner = $1 AND version > $2",
-    )
-    .bind(number)
-    .bind(since)
-    .fetch_all(&mut *on)
-    .await?;
+    let gone =
+        sqlx::query("SELECT version, jid FROM roster_removed WHERE owner = $1 AND version > $2")
+            .bind(number)
+            .bind(since)
+            .fetch_all(&mut *on)
+            .await?;
     if rows.len() + gone.len() > limit {
         return Ok((version, None));
     }
@@ -119,7 +118,11 @@ pub(in crate::storage) async fn find_of(
 }
 
 /// How many items there are that are listed, or that are not.
-pub(in crate::storage) async fn count(on: &mut Connection, owner: i64, listed: bool) -> Result<i64> {
+pub(in crate::storage) async fn count(
+    on: &mut Connection,
+    owner: i64,
+    listed: bool,
+) -> Result<i64> {
     let (count,) = sqlx::query_as::<_, (i64,)>(
         "SELECT count(*) FROM roster_item WHERE owner = $1 AND listed = $2",
     )
@@ -144,7 +147,11 @@ pub(in crate::storage) async fn usage(on: &mut Connection, owner: i64) -> Result
 }
 
 /// Keeps an item in place of an older one, and raises the version of the roster.
-pub(in crate::storage) async fn put(on: &mut Connection, owner: i64, item: &RosterItem) -> Result<RosterVersion> {
+pub(in crate::storage) async fn put(
+    on: &mut Connection,
+    owner: i64,
+    item: &RosterItem,
+) -> Result<RosterVersion> {
     let version = raise(on, owner).await?;
     sqlx::query(
         "INSERT INTO roster_item (owner, jid, name, groups, subscription, pending_out, \
@@ -177,21 +184,26 @@ pub(in crate::storage) async fn put(on: &mut Connection, owner: i64, item: &Rost
 }
 
 /// Removes an item that is there, and raises the version of the roster.
-pub(in crate::storage) async fn remove(on: &mut Connection, owner: i64, old: &RosterItem) -> Result<RosterVersion> {
+pub(in crate::storage) async fn remove(
+    on: &mut Connection,
+    owner: i64,
+    old: &RosterItem,
+) -> Result<RosterVersion> {
     sqlx::query("DELETE FROM roster_item WHERE owner = $1 AND jid = $2")
         .bind(owner)
         .bind(old.jid.as_str())
         .execute(&mut *on)
         .await?;
     let version = raise(on, owner).await?;
-    // No client has ever seen what was not listed.
+    // No client has seen an item that was not listed.
     if old.listed {
         remember_removed(on, owner, &old.jid, version).await?;
     }
     Ok(version)
 }
 
-/// So many are remembered, and all changes are known since the newest of those forgotten.
+/// Remembers a removed item, and forgets the oldest beyond [`MAX_REMOVED`]. Changes are known since the
+/// newest one that was forgotten.
 async fn remember_removed(
     on: &mut Connection,
     owner: i64,

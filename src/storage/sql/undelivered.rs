@@ -69,8 +69,7 @@ pub(in crate::storage) async fn count_of(on: &mut Connection, owner: i64) -> Res
 
 /// Who sent what is undelivered. What an owner sends to itself counts as a contact's.
 pub(in crate::storage) async fn senders(on: &mut Connection, owner: i64) -> Result<Senders> {
-    let rows =
-        sqlx::query_as::<_, (String, i64, bool)>(SENDERS).bind(owner).fetch_all(on).await?;
+    let rows = sqlx::query_as::<_, (String, i64, bool)>(SENDERS).bind(owner).fetch_all(on).await?;
     let mut senders = Senders::default();
     for (sender, count, is_contact) in rows {
         senders.add(&sender, is_contact, u32::try_from(count).unwrap_or(u32::MAX));

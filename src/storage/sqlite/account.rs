@@ -43,7 +43,8 @@ impl AccountStore for Database {
     }
 
     async fn remove(&self, user: &BareJid) -> Result<bool> {
-        // What may be large goes before it in pieces, so that nobody has to wait for all of it.
+        // The archive may be large. It is removed in pieces before the account, so that other changes do
+        // not wait long.
         let below = self.writer.newest().map_or(0, |newest| newest.get() + 1);
         while self.writer.write(Expire { owner: user.clone(), below }).await? > 0 {}
         self.writer.write(Remove(user.clone())).await
@@ -80,7 +81,7 @@ impl Change for Create {
     async fn apply(&self, on: &mut WriteTx<'_>) -> Result<Vec<Created>> {
         let mut answers = Vec::with_capacity(self.0.len());
         for new in &self.0 {
-            // Nearly always there is none yet, so this comes before any question.
+            // Nearly always there is no such owner yet, so this comes before any query.
             let owner = match on.new_owner(&new.user).await? {
                 Some(known) => known.number,
                 None => {
@@ -159,14 +160,14 @@ impl Change for Secret {
     }
 }
 
-/// Notes a login; nothing if the account is gone by now.
+/// Notes a login. Does nothing if the account was removed.
 pub(super) async fn write_login(on: &mut WriteTx<'_>, user: &BareJid, at: Timestamp) -> Result<()> {
     let Some(known) = on.owner_if_any(user).await? else { return Ok(()) };
     account::note_login(on.connection, known.number, at).await
 }
 
-/// Removes an owner with all that is kept. Most of what has the owner's number goes with the row of
-/// the owner; rows of the archive do not, and bodies of messages have none.
+/// Removes an owner with all that is stored for it. Most tables refer to the owner and lose its rows with
+/// it. Rows of the archive do not refer to it, and messages have no owner.
 async fn purge(on: &mut WriteTx<'_>, jid: &BareJid, owner: i64) -> Result<()> {
     for statement in PURGE {
         sqlx::query(statement).bind(owner).execute(&mut *on.connection).await?;
@@ -178,7 +179,7 @@ async fn purge(on: &mut WriteTx<'_>, jid: &BareJid, owner: i64) -> Result<()> {
     Ok(())
 }
 
-/// Bodies which this owner holds: gone if nobody else does.
+/// Messages that this owner holds are deleted if nobody else holds them.
 const PURGE: [&str; 4] = [
     "DELETE FROM archive_text WHERE rowid IN (SELECT id FROM message WHERE holders <= 1 AND id IN \
      (SELECT id FROM archive WHERE owner = $1 UNION SELECT message FROM waiting WHERE owner = $1))",

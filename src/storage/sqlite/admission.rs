@@ -1,8 +1,9 @@
-//! What of a batch is kept, and for whom: who may fill the store for the absent ([`SenderShares`]), and how
-//! much an account may keep ([`Room`]).
+//! Decides which messages of a batch are stored, and for whom. There are two limits: the number of
+//! undelivered messages of an account, in shares of their senders ([`SenderShares`]), and the quota of an
+//! account in bytes ([`Room`](crate::storage::usage::Room)).
 //!
-//! Decided before the batch is written. Nearly always that is arithmetic on what the writer remembers;
-//! the database is asked when a store fills up.
+//! This is decided before the batch is written. Nearly always that takes no statement, because the writer
+//! remembers enough. The database is asked when a limit is near.
 
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
@@ -11,25 +12,25 @@ use super::insert_messages::{Cleared, QueuedMessage};
 use super::usage;
 use super::writer::{Known, WriteTx};
 use crate::jid::BareJid;
-use crate::storage::sql::undelivered;
 use crate::storage::sender_shares::{SenderShares, Senders};
+use crate::storage::sql::undelivered;
 use crate::storage::{Holder, Result, StorageError, WAITING, Way};
 
-/// The owners of a batch. Apart from the writer's memory, which forgets when it is full.
+/// The owners of a batch. They are apart from the writer's memory, which forgets when it is full.
 #[derive(Debug, Default)]
 pub(super) struct Owners(FxHashMap<BareJid, Owner>);
 
 #[derive(Debug)]
 struct Owner {
     known: Known,
-    /// Messages of the batch that wait, by their places in it.
+    /// Undelivered messages of the batch, by their places in it.
     waiting: SmallVec<[usize; 4]>,
-    /// Bytes of the batch.
+    /// Bytes that the batch adds.
     bytes: u64,
     senders: Option<Senders>,
 }
 
-/// Decides for each message in turn. A mark for which there is no room is left out if the archive has
+/// Decides for each message in turn. If there is no room for a marker, it is left out if the archive has
 /// the message; otherwise the message is refused.
 pub(super) async fn admit(
     on: &mut WriteTx<'_>,
@@ -57,12 +58,12 @@ pub(super) async fn admit(
 }
 
 impl Owners {
-    /// The number of an owner in the batch.
+    /// The number of an owner of the batch.
     pub(super) fn number(&self, owner: &BareJid) -> i64 {
         self.0[owner].known.number
     }
 
-    /// Gives back to the writer's memory what is known now.
+    /// Puts what is known now into the writer's memory.
     pub(super) fn remember(self, on: &mut WriteTx<'_>) {
         for (jid, owner) in self.0 {
             on.memory.remember(&jid, owner.known);
@@ -100,13 +101,13 @@ impl Owners {
             if holder.limit.is_some() {
                 return Ok(Err(StorageError::Quota));
             }
-            // It is delivered already, or the account's own: to refuse it would be a lie.
+            // It is delivered already, or the account has sent it: a refusal would be wrong.
             holder.archive = false;
         }
         Ok(Ok(()))
     }
 
-    /// A message of the batch is kept.
+    /// A message of the batch is stored.
     fn take(&mut self, place: usize, keep: &QueuedMessage) {
         let bytes = keep.message.xml.len() as u64;
         for holder in &keep.message.holders {
@@ -120,7 +121,7 @@ impl Owners {
                     let sender = holder.with.bare_str();
                     match senders.is_contact(sender) {
                         Some(is_contact) => senders.add(sender, is_contact, 1),
-                        // It was not asked who that is, as nobody counts.
+                        // Whether that is a contact was not asked, because senders are not counted yet.
                         None => owner.senders = None,
                     }
                 }
@@ -130,7 +131,8 @@ impl Owners {
 }
 
 impl Owner {
-    /// One more may wait. Room is made for it if it is within a share, and others are beyond theirs.
+    /// One more message may be undelivered. If its sender is within its share and another is above its
+    /// own, room is made: the other loses a marker.
     async fn may_wait(
         &mut self,
         on: &mut WriteTx<'_>,
@@ -142,7 +144,9 @@ impl Owner {
             Some(waiting) => waiting,
             None => {
                 let in_batch = u32::try_from(self.waiting.len()).unwrap_or(u32::MAX);
-                let waiting = undelivered::count_of(on.connection, self.known.number).await?.saturating_add(in_batch);
+                let waiting = undelivered::count_of(on.connection, self.known.number)
+                    .await?
+                    .saturating_add(in_batch);
                 *self.known.waiting.insert(waiting)
             }
         };
@@ -156,7 +160,7 @@ impl Owner {
         let is_contact = self.is_contact(on, holder).await?;
         let Some(senders) = &mut self.senders else { return Ok(false) };
         let sender = holder.with.bare_str();
-        // So that it is known who that is when it is counted.
+        // So that it is known whether that is a contact when the message is counted.
         senders.add(sender, is_contact, 0);
         let is_within = is_own || senders.is_within(&shares, sender, is_contact);
         if !is_within || is_room {
@@ -170,7 +174,7 @@ impl Owner {
         Ok(false)
     }
 
-    /// Takes the mark of the newest message from this sender that is in the archive.
+    /// Removes the marker of the newest message from this sender that is in the archive.
     async fn take_marker(
         &mut self,
         on: &mut WriteTx<'_>,
@@ -178,7 +182,7 @@ impl Owner {
         owner: &BareJid,
         sender: &str,
     ) -> Result<bool> {
-        // What is in the batch is newer than all that is written.
+        // Messages of the batch are newer than all that are stored.
         let in_batch = (0..self.waiting.len()).rev().find(|index| {
             let Some(keep) = before.get_mut(self.waiting[*index]) else { return false };
             let is_meant = |h: &&mut Holder| {
@@ -231,7 +235,7 @@ impl Owner {
         }
     }
 
-    /// There is room for so many bytes more, or room was made.
+    /// There is room for this number of bytes, or room was made.
     async fn has_room(
         &mut self,
         on: &mut WriteTx<'_>,
@@ -254,7 +258,7 @@ impl Owner {
     }
 }
 
-/// The other side is in the roster of the owner, or the owner.
+/// The other side is in the roster of the owner, or is the owner.
 async fn is_contact(on: &mut WriteTx<'_>, owner: &Known, holder: &Holder) -> Result<bool> {
     let sender = holder.with.bare_str();
     if sender == holder.owner.as_str() {

@@ -1,4 +1,4 @@
-//! Archives: what is asked of them, and what they forget.
+//! Archives in SQLite: queries, and forgetting what is too old.
 
 use async_trait::async_trait;
 
@@ -22,7 +22,7 @@ impl ArchiveStore for Database {
         self.writer.keep(message).await
     }
 
-    /// No other node writes to a file, and each question waits for what was handed over before it.
+    /// No other node writes to the file, and each query waits for what was handed over before it.
     fn horizon(&self) -> Option<MessageId> {
         self.writer.newest()
     }
@@ -109,7 +109,7 @@ impl ArchiveStore for Database {
     }
 
     async fn expire(&self, owner: &BareJid, retention: Retention) -> Result<u64> {
-        // To find out what is too old must not hold up those who write: most often it is nothing.
+        // Mostly nothing is too old. The writer is only asked if something is.
         match self.too_old(owner, retention).await? {
             Some(below) => self.writer.write(Expire { owner: owner.clone(), below }).await,
             None => Ok(0),
@@ -118,17 +118,17 @@ impl ArchiveStore for Database {
 }
 
 impl Database {
-    /// Waits until what was handed over can be read.
+    /// Waits until all messages that were handed over can be read.
     async fn flush_messages(&self) -> Result<()> {
         if self.writer.is_keeping() { self.writer.flush().await } else { Ok(()) }
     }
 
-    /// The same, with marks that are to fall.
+    /// The same, and until markers of delivered messages are removed.
     async fn flush_markers(&self) -> Result<()> {
         if self.writer.is_busy() { self.writer.flush().await } else { Ok(()) }
     }
 
-    /// All of these are in the archive.
+    /// All of these messages are in the archive.
     async fn has_all(&self, owner: &BareJid, ids: &[MessageId]) -> Result<bool> {
         let mut ids: Vec<i64> = ids.iter().map(|id| id.get()).collect();
         ids.sort_unstable();
@@ -149,7 +149,7 @@ impl Database {
         Ok(row.map(|(number, _)| number))
     }
 
-    /// Ids below are to be forgotten; `None` if there are none.
+    /// Messages with lower ids are too old. `None` if there are none.
     async fn too_old(&self, owner: &BareJid, retention: Retention) -> Result<Option<i64>> {
         let mut turn = self.turns.take(Who::Background).await;
         let Some(number) = self.owner_number(owner).await? else { return Ok(None) };
@@ -170,8 +170,8 @@ impl Database {
         Ok(oldest.filter(|(id,)| *id < below).map(|_| below))
     }
 
-    /// How many a query finds, and how many of them before `first`; `None` if to find out would be a
-    /// long walk.
+    /// How many messages a query finds, and how many of them before `first`. `None` if too many rows would
+    /// have to be read to count them.
     async fn count_found(
         &self,
         turn: &mut ReadTurn<'_>,
@@ -179,7 +179,7 @@ impl Database {
         query: &Query,
         first: Option<&Stored>,
     ) -> Result<Option<Count>> {
-        // Where the client stands in its paging does not change how many there are (XEP-0059 §2.6).
+        // The page does not change how many messages are found (XEP-0059 §2.6).
         let whole = Query { after: None, before: None, ..query.clone() };
         let Some(find) = ArchiveQuery::new(&whole, self.id_clock()) else {
             return Ok(Some(Count::default()));
@@ -199,17 +199,17 @@ impl Database {
     }
 }
 
-/// All of these are in the archive of somebody.
+/// How many messages of a list are in an archive.
 const HAS: &str = "SELECT count(*) FROM owner o CROSS JOIN json_each($2) wanted \
     CROSS JOIN archive_row a WHERE o.jid = $1 AND a.owner = o.number AND a.id = wanted.value \
     AND a.segment = (SELECT s.segment FROM archive_segment s WHERE s.volume = (SELECT number \
     FROM archive_volume WHERE first <= wanted.value ORDER BY number DESC LIMIT 1) \
     AND s.owner = o.number AND s.first <= wanted.value ORDER BY s.first DESC LIMIT 1)";
 
-/// What an archive is to forget.
+/// Forgets the oldest messages of an archive.
 pub(super) struct Expire {
     pub(super) owner: BareJid,
-    /// Ids below are to be forgotten.
+    /// Messages with lower ids are forgotten.
     pub(super) below: i64,
 }
 
@@ -232,7 +232,7 @@ impl Change for Expire {
         .fetch_all(&mut *on.connection)
         .await?;
         let Some((last, _)) = rows.last().copied() else { return Ok(0) };
-        // What waits is held by its mark from now on.
+        // From now on, undelivered messages are held by their markers alone.
         if rows.iter().any(|(_, waits)| *waits) {
             undelivered::become_only_holders(on.connection, owner, last).await?;
         }
@@ -244,7 +244,7 @@ impl Change for Expire {
     }
 }
 
-/// How many messages are forgotten in one change, so that it does not hold up the others.
+/// How many messages are forgotten in one change, so that other changes do not wait long.
 const AT_ONCE: i64 = 500;
 
 fn micros(at: i64) -> Timestamp {
@@ -263,7 +263,7 @@ mod tests {
     };
     use crate::tasks::Tasks;
 
-    /// How the database goes about it, one step a line.
+    /// The query plan, one step a line.
     async fn plan(connection: &mut Connection, statement: &str) -> Vec<String> {
         let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
         let rows = sqlx::query(explain).fetch_all(connection).await.unwrap();
@@ -291,7 +291,7 @@ mod tests {
         statements.extend(undelivered::statements());
         for statement in statements {
             let plan = plan(&mut connection, &statement).await;
-            // What is bound, and the words of a search, are no tables.
+            // Parameters, and the index of words, are not tables of ours.
             let walks = |step: &&String| {
                 step.starts_with("SCAN")
                     && [

@@ -1,30 +1,30 @@
-//! What is looked for in an archive, and the statements that look for it within some bounds.
+//! A query of an archive as the database wants it, and the statements that find it between two ids.
 
 use crate::payload::datetime::Timestamp;
 use crate::storage::message_id::IdClock;
 use crate::storage::tokenizer::tokenize;
 use crate::storage::{MessageId, Query};
 
-/// What a query looks for, as the database wants it. The bounds by ids are those of the whole query.
+/// A query of an archive, as the database wants it.
 #[derive(Clone, Debug)]
 pub(super) struct ArchiveQuery {
-    /// Ids lie between these two.
+    /// What is found lies between these two ids, without them.
     pub(super) ids: (i64, i64),
     times: (i64, i64),
     clock: IdClock,
     with: Option<With>,
-    /// None but these, in their order.
+    /// Only these ids, in ascending order.
     pub(super) only: Option<Vec<i64>>,
-    /// What is searched for, in the language of FTS5.
+    /// Words to be found, as an expression of FTS5.
     pub(super) words: Option<String>,
 }
 
-/// To or from an address.
+/// Only messages to or from an address.
 #[derive(Clone, Debug)]
 struct With {
     jid: String,
     bare: String,
-    /// Between these texts lie the full addresses of a bare one.
+    /// The full addresses of a bare one are between these texts.
     full: (String, String),
 }
 
@@ -57,7 +57,7 @@ impl ArchiveQuery {
             jid: with.as_str().to_owned(),
             bare: with.bare_str().to_owned(),
             full: if with.is_bare() {
-                // `0` comes behind `/`.
+                // `0` is the character after `/`.
                 (format!("{with}/"), format!("{with}0"))
             } else {
                 (String::new(), String::new())
@@ -71,12 +71,12 @@ impl ArchiveQuery {
         Self { ids: (low, high), ..self.clone() }
     }
 
-    /// The bare address of whom messages are to or from.
+    /// The bare address of the correspondent, if one is asked for.
     pub(super) fn bare(&self) -> Option<&str> {
         self.with.as_ref().map(|with| with.bare.as_str())
     }
 
-    /// Any message within the bounds is found.
+    /// All messages between the two ids are found.
     pub(super) fn takes_all(&self) -> bool {
         self.with.is_none()
             && self.only.is_none()
@@ -84,13 +84,13 @@ impl ArchiveQuery {
             && (self.clock.lag <= super::insert_messages::LEAST_LAG || !self.has_times())
     }
 
-    /// All messages to or from the bare address, or all without one, are found between these ids.
+    /// Between these ids, all messages with the correspondent are found, or all if none is asked for.
     pub(super) fn takes_all_of_peer(&self, low: i64, high: i64) -> bool {
         let is_bare = self.with.as_ref().is_none_or(|with| with.jid == with.bare);
         is_bare && self.only.is_none() && self.words.is_none() && self.is_in_time(low, high)
     }
 
-    /// Whatever has an id between these two was taken in time.
+    /// All messages between these ids were taken between the times of the query.
     fn is_in_time(&self, low: i64, high: i64) -> bool {
         let (start, end) = self.times;
         (start == i64::MIN || self.clock.earliest(low.saturating_add(1)) >= start)
@@ -101,12 +101,12 @@ impl ArchiveQuery {
         self.times != (i64::MIN, i64::MAX)
     }
 
-    /// The statement that counts within these bounds.
+    /// The statement that counts between these ids.
     pub(super) fn count(&self, low: i64, high: i64) -> &'static str {
         if self.is_in_time(low, high) { COUNT_ALL_TIMES } else { COUNT }
     }
 
-    /// The statement that finds an id by its position within these bounds.
+    /// The statement that finds an id by its position between these ids.
     pub(super) fn at(&self, low: i64, high: i64, backwards: bool) -> &'static str {
         match (self.is_in_time(low, high), backwards) {
             (true, false) => AT_ALL_TIMES,
@@ -116,7 +116,7 @@ impl ArchiveQuery {
         }
     }
 
-    /// For the statements below.
+    /// Binds the first eight parameters of the statements below.
     pub(super) fn bind(
         &self,
         statement: &'static str,
@@ -138,7 +138,7 @@ impl ArchiveQuery {
     }
 }
 
-/// In the language of FTS5, all words in quotes: none of them can be an operator. The statement
+/// An expression of FTS5. All words are in quotes, so that none of them is an operator. The statement
 /// puts the owner before it.
 fn expression(words: &[String]) -> String {
     let quoted: Vec<String> =
@@ -146,8 +146,8 @@ fn expression(words: &[String]) -> String {
     quoted.join(" AND ")
 }
 
-/// $1 owner, $2 and $3 bounds of ids, $4 and $5 times, $6 the other side, $7 and $8 its full
-/// addresses.
+/// $1 is the owner, $2 and $3 are ids, $4 and $5 times, $6 is the correspondent, $7 and $8 are the bounds
+/// of its full addresses.
 macro_rules! find {
     ($what:literal, $join:literal, $times:literal, $order:literal) => {
         concat!(
@@ -173,7 +173,7 @@ macro_rules! find {
     };
 }
 
-/// Whole rows, $9 at most.
+/// Whole rows, $9 at most, oldest first.
 pub(super) const FORWARDS: &str =
     find!("a.id, m.at, a.peer, a.way, m.xml", "ORDER BY a.volume, a.first, a.id LIMIT $9");
 /// The same, the newest first.
@@ -183,9 +183,9 @@ pub(super) const BACKWARDS: &str = find!(
 );
 /// How many there are.
 const COUNT: &str = find!("count(*)", "");
-/// As fast as narrow rows can be read.
+/// The same without times: only narrow rows are read.
 const COUNT_ALL_TIMES: &str = find!("count(*)", all times, "");
-/// Which one is at position $9.
+/// The id at position $9.
 const AT: &str = find!("a.id", "ORDER BY a.volume, a.first, a.id LIMIT 1 OFFSET $9");
 const AT_ALL_TIMES: &str =
     find!("a.id", all times, "ORDER BY a.volume, a.first, a.id LIMIT 1 OFFSET $9");
@@ -194,7 +194,7 @@ const AT_BACKWARDS: &str =
 const AT_ALL_TIMES_BACKWARDS: &str =
     find!("a.id", all times, "ORDER BY a.volume DESC, a.first DESC, a.id DESC LIMIT 1 OFFSET $9");
 
-/// Those of a list of ids ($9), in its order.
+/// Those in a list of ids ($9, in JSON), in the order of the list.
 macro_rules! listed {
     ($what:literal) => {
         concat!(
@@ -226,10 +226,10 @@ pub(super) const TEXT_BACKWARDS: &str = "SELECT rowid FROM archive_text WHERE ar
     'holders : \"o' || $1 || '\" AND ' || $4 AND rowid > $2 AND rowid < $3 \
     ORDER BY rowid DESC LIMIT $5";
 
-/// How many words can be asked for.
+/// Words of a search, at most. More are ignored.
 const WORDS: usize = 16;
 
-/// All of them.
+/// All statements, for tests.
 #[cfg(test)]
 pub(super) const STATEMENTS: [&str; 12] = [
     FORWARDS,

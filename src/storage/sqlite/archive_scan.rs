@@ -1,8 +1,8 @@
-//! A walk through what a query finds: piece by piece, each of them bounded, and each in a turn.
+//! Reads what a query finds, piece by piece. Each piece is a short statement, for which the account waits
+//! its turn ([`crate::storage::read_scheduler`]).
 //!
-//! What is found at once (a stretch of ids) is one piece. What must be looked for is cut: into
-//! stretches of [`BLOCK`] rows, into blocks of which it is known whether they have any
-//! ([`super::block_counts`]), or into lists of ids.
+//! A range of ids in which everything is found is one piece. Otherwise a piece is a range of [`BLOCK`]
+//! rows, a block that has rows to be found ([`super::block_counts`]), or a list of ids.
 
 use std::collections::VecDeque;
 
@@ -24,47 +24,47 @@ use crate::storage::sql::multi_row::Statement;
 use crate::storage::sql::{DbRow, jid, message_id, row_limit};
 use crate::storage::{Page, Result, Stored, Way};
 
-/// A walk within some bounds of ids, from one side to the other.
+/// A scan between two ids, from one end to the other.
 pub(super) struct ArchiveScan<'a, 't> {
     database: &'a Database,
     turn: &'a mut ReadTurn<'t>,
     owner: i64,
     find: &'a ArchiveQuery,
     backwards: bool,
-    /// What is left lies between these ids.
+    /// What is left is between these ids.
     low: i64,
     high: i64,
     kind: Kind,
     ready: VecDeque<Piece>,
-    /// Up to which id there are blocks, once that is known.
+    /// The id up to which there are blocks, once that is known.
     end: Option<i64>,
-    /// Pieces beyond the blocks so far.
+    /// How many pieces were outside of blocks so far.
     beyond: usize,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Kind {
-    /// Everything between the bounds is found.
+    /// Everything between the two ids is found.
     Whole,
-    /// Some of it, by blocks.
+    /// Some of it is found, by blocks.
     Blocks,
-    /// Ids that were asked for.
+    /// The query names ids.
     Listed,
-    /// Ids that are found by words.
+    /// Ids are found by words.
     Text,
 }
 
 /// Where something may be found.
 #[derive(Clone, Debug)]
 enum Piece {
-    /// Between two ids; how many are found there, if that is known.
+    /// Between two ids. How many are found there, if that is known.
     Between(i64, i64, Option<i64>),
-    /// Among these, in the order of the walk.
+    /// Among these ids, in the order of the scan.
     Listed(Vec<i64>),
 }
 
 impl<'a, 't> ArchiveScan<'a, 't> {
-    /// A walk for rows.
+    /// A scan that reads rows.
     pub(super) fn new(
         database: &'a Database,
         turn: &'a mut ReadTurn<'t>,
@@ -83,7 +83,7 @@ impl<'a, 't> ArchiveScan<'a, 't> {
         Self { database, turn, owner, find, backwards, low, high, kind, ready, end, beyond }
     }
 
-    /// A walk for numbers of rows, or for positions.
+    /// A scan that counts rows, or finds positions.
     pub(super) fn counting(mut self) -> Self {
         if self.kind == Kind::Whole {
             self.kind = Kind::Blocks;
@@ -91,7 +91,7 @@ impl<'a, 't> ArchiveScan<'a, 't> {
         self
     }
 
-    /// The next piece, in a turn; `None` at the end.
+    /// The next piece, when it is this account's turn. `None` at the end.
     async fn next(&mut self) -> Result<Option<Piece>> {
         while self.ready.is_empty() && self.low < self.high.saturating_sub(1) {
             self.turn.pass().await;
@@ -120,7 +120,7 @@ impl<'a, 't> ArchiveScan<'a, 't> {
         self.ready.push_back(Piece::Listed(ids));
     }
 
-    /// Messages with the words; among them may be some which the owner has no more.
+    /// Messages with the words. The owner may not have some of them any more.
     async fn search(&mut self) -> Result<()> {
         let rows = sqlx::query(if self.backwards { TEXT_BACKWARDS } else { TEXT })
             .bind(self.owner)
@@ -145,7 +145,7 @@ impl<'a, 't> ArchiveScan<'a, 't> {
         Ok(())
     }
 
-    /// Up to this id, with it, the walk has come.
+    /// The scan has come up to this id, inclusive.
     fn shorten(&mut self, to: i64) {
         if self.backwards {
             self.high = to;
@@ -167,12 +167,12 @@ impl<'a, 't> ArchiveScan<'a, 't> {
         if self.is_in_blocks(end) { self.known(end).await } else { self.unknown(end).await }
     }
 
-    /// The walk goes on where there are blocks, up to `end`.
+    /// The scan goes on within the blocks, which end at `end`.
     fn is_in_blocks(&self, end: i64) -> bool {
         if self.backwards { self.high - 1 <= end } else { self.low < end }
     }
 
-    /// Pieces of blocks.
+    /// Adds pieces that are blocks.
     async fn known(&mut self, end: i64) -> Result<()> {
         let (low, high) = (self.low, self.high);
         let blocks =
@@ -195,7 +195,7 @@ impl<'a, 't> ArchiveScan<'a, 't> {
         Ok(())
     }
 
-    /// A piece beyond the blocks.
+    /// Adds a piece outside of the blocks.
     async fn unknown(&mut self, end: i64) -> Result<()> {
         self.beyond += 1;
         let low = if self.backwards { self.low.max(end) } else { self.low };
@@ -214,7 +214,7 @@ impl<'a, 't> ArchiveScan<'a, 't> {
         Ok(())
     }
 
-    /// Makes blocks of what is in none yet. Answers up to where there are blocks then.
+    /// Counts blocks of the rows that are in none yet. Returns up to which id there are blocks then.
     async fn extend(&mut self, mut end: i64) -> Result<i64> {
         loop {
             let (after, mut blocks) = (end, Vec::new());
@@ -229,11 +229,11 @@ impl<'a, 't> ArchiveScan<'a, 't> {
                 return Ok(after);
             }
             let is_all = blocks.len() < BLOCKS_OF_A_CHANGE;
-            // Nothing is read meanwhile.
+            // This account reads nothing while it waits for the writer.
             self.turn.give_up();
             let change = SaveBlocks { owner: self.owner, after, blocks };
             if let Err(error) = self.database.writer.write(change).await {
-                // The question can be answered without them.
+                // The query can be answered without them.
                 tracing::debug!(%error, "blocks of an archive were not kept");
                 return Ok(after);
             }
@@ -245,7 +245,7 @@ impl<'a, 't> ArchiveScan<'a, 't> {
         }
     }
 
-    /// The first `max` rows of the walk, in the order of their numbers.
+    /// The first `max` rows of the scan, in the order of their ids.
     pub(super) async fn page(mut self, max: usize) -> Result<Page> {
         let mut page = Page { complete: true, ..Page::default() };
         let mut bytes = 0;
@@ -253,7 +253,7 @@ impl<'a, 't> ArchiveScan<'a, 't> {
             && let Some(piece) = self.next().await?
         {
             self.turn.pass().await;
-            // One more than wanted tells whether there are more.
+            // One row more than wanted shows whether there are more.
             let wanted = row_limit((max - page.rows.len()).saturating_add(1));
             let mut rows = self.statement(&piece, wanted).fetch(&self.database.reads);
             while let Some(row) = rows.try_next().await? {
@@ -272,7 +272,7 @@ impl<'a, 't> ArchiveScan<'a, 't> {
         Ok(page)
     }
 
-    /// Finds whole rows of a piece.
+    /// The statement that reads whole rows of a piece.
     fn statement(&self, piece: &Piece, wanted: i64) -> Statement {
         match piece {
             Piece::Between(low, high, _) => {
@@ -286,7 +286,7 @@ impl<'a, 't> ArchiveScan<'a, 't> {
         }
     }
 
-    /// The id at a position of the walk, counted from 0.
+    /// The id at a position of the scan, counted from 0.
     pub(super) async fn find_position(&mut self, position: u64) -> Result<Option<i64>> {
         let mut left = position;
         while let Some(piece) = self.next().await? {
@@ -299,7 +299,7 @@ impl<'a, 't> ArchiveScan<'a, 't> {
         Ok(None)
     }
 
-    /// How many rows are found; `None` if to find out would be a long walk.
+    /// How many rows are found. `None` if too many would have to be read to count them.
     pub(super) async fn count_all(mut self) -> Result<Option<u64>> {
         let (mut total, mut read) = (0, 0);
         while let Some(piece) = self.next().await? {
@@ -345,7 +345,7 @@ impl<'a, 't> ArchiveScan<'a, 't> {
         Ok(row.map(|row| row.try_get(0)).transpose()?)
     }
 
-    /// Those of a list that are found.
+    /// The ids of a list that are found.
     async fn listed(&mut self, ids: &[i64]) -> Result<Vec<i64>> {
         self.turn.pass().await;
         let (low, high) = self.find.ids;
@@ -361,7 +361,7 @@ impl<'a, 't> ArchiveScan<'a, 't> {
 }
 
 impl Database {
-    /// The id of the row which is a block away from one side; `None` if there are fewer.
+    /// The id of the row that is one block away from one end. `None` if there are fewer rows.
     async fn reach(
         &self,
         owner: i64,
@@ -409,17 +409,17 @@ macro_rules! reach {
 const REACH: &str = reach!("a.volume, a.first, a.id");
 const REACH_BACKWARDS: &str = reach!("a.volume DESC, a.first DESC, a.id DESC");
 
-/// Pieces beyond the blocks before blocks are made of what is there: small archives need none.
+/// Pieces outside of blocks after which blocks are counted. Small archives never come that far.
 const PATIENCE: usize = 2;
 /// Blocks that are handed to the writer together.
 const BLOCKS_OF_A_CHANGE: usize = if cfg!(test) { 2 } else { 64 };
-/// Messages with the words of a search that are looked at in one piece.
+/// Messages with the words of a search that are read in one piece.
 const CANDIDATES: usize = if cfg!(test) { 4 } else { 256 };
 
-/// Pieces that are read at most to say how many there are: 65,536 rows.
+/// Pieces that are read, at most, to count what is found: 65,536 rows.
 const MOST_COUNTED: usize = 128;
 
-/// All of them.
+/// All statements, for tests.
 #[cfg(test)]
 pub(super) const STATEMENTS: [&str; 2] = [REACH, REACH_BACKWARDS];
 

@@ -1,15 +1,15 @@
-//! Segments of the archives: which one grows, and who has rows in it.
+//! Segments of the archives: which segment grows, and which owners have rows in it.
 //!
-//! Each message is a row in two archives. In one table of all archives these are two pages among
-//! all there are, and the more are stored, the more of them are read, written and divided. So the
-//! rows of all owners go into a segment, in the order of owner and id, until it has enough of them;
-//! then the next one begins, and what is in the older ones is only read, or forgotten. A write costs
-//! what it costs in a table of one segment, however much is stored.
+//! Each message is a row in two archives. If all archives were one table, these two rows would be on any
+//! two of its pages: the more is stored, the more pages are read, written and split for each message. So
+//! new rows of all owners go to one segment, in the order of owner and id. When it has enough rows, the
+//! next segment begins. Older segments are only read, or rows of them are deleted. A write costs as much
+//! as in a table with one segment, however much is stored.
 //!
-//! Who reads an archive goes from segment to segment, those in which the owner has rows. Which these
-//! are stands in an index (`archive_segment`), which is cut in the same way: a number of segments are
-//! a volume. If so many owners write that a segment has few rows of each, it grows until it has more:
-//! reading is bounded, too.
+//! A reader goes from segment to segment, to those in which the owner has rows. The index
+//! `archive_segment` says which ones. It is divided in the same way: 16 segments are a volume. If many
+//! owners write, so that a segment would have few rows of each, it grows until it has more. So reading is
+//! bounded, too.
 
 use std::sync::LazyLock;
 
@@ -20,12 +20,12 @@ use super::writer::WriteTx;
 use crate::storage::Result;
 use crate::storage::sql::multi_row::MultiRow;
 
-/// The segment that grows, as the writer remembers it.
+/// The segment that grows, in the memory of the writer.
 #[derive(Debug, Default)]
 pub(super) struct Segment {
     number: i64,
     rows: usize,
-    /// Those who have rows in it; all others come into the index first.
+    /// Owners that have rows in it. All others must be entered in the index first.
     owners: FxHashSet<i64>,
 }
 
@@ -39,8 +39,8 @@ impl Segment {
     }
 }
 
-/// The number of the segment to which these rows go: owners and ids. The owners come into the index,
-/// so their ids must be sorted.
+/// The number of the segment for these rows (owner and id), which are sorted. Enters owners in the index
+/// that are not in it yet.
 pub(super) async fn for_rows(
     on: &mut WriteTx<'_>,
     rows: impl Iterator<Item = (i64, i64)> + Clone + Send,
@@ -77,10 +77,10 @@ pub(super) async fn for_rows(
     Ok(number)
 }
 
-/// What a server before has left, or this one before a transaction failed.
+/// Reads the segment from the database: after a start, or after a transaction has failed.
 async fn load(on: &mut WriteTx<'_>) -> Result<Segment> {
-    // The last volume stays when its rows go. Segment 0 is what stood there before there were
-    // segments: it does not grow.
+    // The last volume stays when its rows are deleted. Segment 0 has the rows from before there were
+    // segments, and does not grow.
     let (segment, volume) = sqlx::query_as::<_, (Option<i64>, Option<i64>)>(LAST)
         .fetch_one(&mut *on.connection)
         .await?;
@@ -94,7 +94,7 @@ async fn load(on: &mut WriteTx<'_>) -> Result<Segment> {
     })
 }
 
-/// The rows of an owner up to this id go, and what of the index leads nowhere then.
+/// Deletes the rows of an owner up to this id, and entries of the index that lead to no row then.
 pub(super) async fn forget(on: &mut WriteTx<'_>, owner: i64, last: i64) -> Result<()> {
     sqlx::query(FORGET).bind(owner).bind(last).execute(&mut *on.connection).await?;
     sqlx::query(CUT).bind(owner).bind(last).execute(&mut *on.connection).await?;
@@ -114,13 +114,13 @@ pub(super) async fn forget(on: &mut WriteTx<'_>, owner: i64, last: i64) -> Resul
     block_counts::forget(on, owner, last).await
 }
 
-/// A segment has at least so many rows: two megabytes.
+/// A segment has at least this number of rows: two megabytes.
 const LEAST: usize = if cfg!(test) { 24 } else { 32_768 };
-/// And so many for each owner that has any in it,
+/// A segment has at least this number of rows for each owner that has any in it,
 const ENOUGH: usize = if cfg!(test) { 6 } else { 16 };
-/// up to this.
+/// but not more than this number in all.
 const MOST: usize = if cfg!(test) { 60 } else { 1 << 22 };
-/// So many segments are a volume.
+/// Segments of a volume.
 const VOLUME: i64 = if cfg!(test) { 3 } else { 16 };
 
 const LAST: &str = "SELECT (SELECT max(segment) FROM archive_row), \
@@ -130,7 +130,7 @@ const BEGIN: &str = "INSERT INTO archive_volume (number, first) VALUES ($1, $2)"
 const FORGET: &str = "DELETE FROM archive_row WHERE owner = $1 AND id <= $2 AND segment IN \
     (SELECT s.segment FROM archive_volume v CROSS JOIN archive_segment s ON s.volume = v.number \
     WHERE v.first <= $2 AND s.owner = $1 AND s.first <= $2)";
-// What is left of a segment has to be counted again.
+// What is left of a segment must be counted again.
 const CUT: &str = "UPDATE archive_segment SET bytes = NULL WHERE owner = $1 AND first <= $2 \
     AND volume IN (SELECT number FROM archive_volume WHERE first <= $2)";
 const EMPTY: &str = "DELETE FROM archive_segment WHERE owner = $1 AND first <= $2 AND volume IN \
@@ -145,7 +145,7 @@ static FIRSTS: LazyLock<MultiRow> = LazyLock::new(|| {
     MultiRow::new("INSERT INTO archive_segment (volume, owner, first, segment) VALUES ", 4, "")
 });
 
-/// All of them.
+/// All statements, for tests.
 #[cfg(test)]
 pub(super) fn statements() -> Vec<String> {
     [LAST, ROWS, FORGET, CUT, EMPTY, END].map(str::to_owned).into()

@@ -1,8 +1,8 @@
-//! What the writer is asked for, and how many of it are written at once.
+//! What the writer is asked for, and how a batch of it is written.
 //!
-//! What comes in great numbers is done kind by kind, so that each kind is few statements; only a
-//! [`Change`](super::writer::Change) keeps its place. A mark that falls in the batch which brings it
-//! is never written.
+//! Frequent jobs are written kind by kind, so that each kind is a few statements. Only a
+//! [`Change`](super::writer::Change) keeps its place in the order. A marker that is removed in the batch
+//! that adds it is never written.
 
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
@@ -19,27 +19,27 @@ use crate::storage::{Handled, MessageId, Result, SessionNumber};
 
 /// Something the writer is asked for.
 pub(super) enum Job {
-    /// Wants to know when all that came before is settled.
+    /// Answer when everything before this has been committed or has failed.
     Flush(oneshot::Sender<()>),
-    /// A session begins.
+    /// A session has begun.
     Begin(Box<Begin>, oneshot::Sender<Result<()>>),
-    /// All else.
+    /// Anything else.
     Change(Box<dyn Pending>),
-    /// The marks of these fall.
+    /// Messages were delivered: remove their markers.
     ClearMarkers(BareJid, SmallVec<[MessageId; 4]>),
-    /// It is over.
+    /// The storage is being closed.
     Close,
     /// A session has ended.
     End(SessionNumber, Timestamp),
-    /// A session has handled so many stanzas.
+    /// A session has handled this number of stanzas.
     Handled(Handled, oneshot::Sender<Result<()>>),
-    /// The most frequent one.
+    /// Store a message. This is the most frequent job.
     Keep(Box<QueuedMessage>),
-    /// Somebody logged in.
+    /// A user has logged in.
     Login(BareJid, Timestamp),
 }
 
-/// How long something may wait for company.
+/// How long a job may wait for others, to be committed with them.
 pub(super) enum Patience {
     Long,
     None,
@@ -69,7 +69,7 @@ impl Job {
     }
 }
 
-/// Writes a batch, within a transaction. May be called again with the same if that is rolled back.
+/// Writes a batch within a transaction. It is called again with the same jobs if that is rolled back.
 pub(super) async fn apply(on: &mut WriteTx<'_>, jobs: &mut [Job]) -> Result<()> {
     on.refresh();
     for run in jobs.chunk_by_mut(|a, b| !a.is_change() && !b.is_change()) {
@@ -82,7 +82,7 @@ pub(super) async fn apply(on: &mut WriteTx<'_>, jobs: &mut [Job]) -> Result<()> 
     Ok(())
 }
 
-/// Things that come in great numbers, each kind with few statements.
+/// Writes frequent jobs, each kind with a few statements.
 async fn apply_run(on: &mut WriteTx<'_>, run: &mut [Job]) -> Result<()> {
     let (mut begun, mut ended, mut logins, mut clears) = (vec![], vec![], vec![], vec![]);
     let mut handled = FxHashMap::default();
@@ -103,7 +103,7 @@ async fn apply_run(on: &mut WriteTx<'_>, run: &mut [Job]) -> Result<()> {
             Job::Flush(_) | Job::Change(_) | Job::Close => {}
         }
     }
-    // Numbers grow in the queue, so a mark of this number or a higher one is not written yet.
+    // Ids grow in the queue, so a marker of this id or a higher one is not written yet.
     let first = keeps.first().map(|keep| keep.id);
     let is_fresh = |id: &MessageId| first.is_some_and(|first| *id >= first);
     let pairs = clears.iter().flat_map(|(owner, ids)| ids.iter().map(|id| (*owner, *id)));
@@ -120,7 +120,7 @@ async fn apply_run(on: &mut WriteTx<'_>, run: &mut [Job]) -> Result<()> {
     Ok(())
 }
 
-/// The highest count of a session counts.
+/// Of several counts of a session, the highest is written.
 fn note(counts: &mut FxHashMap<i64, u32>, noted: Handled) {
     let count = counts.entry(noted.session.0).or_insert(noted.count);
     if noted.is_ahead(*count) {

@@ -1,8 +1,8 @@
-//! The beginning of a transaction, which waits while another process holds the database.
+//! Begins a transaction, and waits while another process holds the database.
 //!
-//! A backup or a hand in the database is over in seconds, and nobody's message has to fail for it. So
-//! the wait is long; it is bounded all the same, and short while the server ends. Nothing like it is
-//! done for a full disk, which does not get empty by waiting.
+//! A backup, or an administrator with a shell of SQLite, holds it for seconds, and no message should fail
+//! because of that. So the wait is long, but bounded, and short while the server stops. A full disk is not
+//! waited for: it does not get empty by waiting.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -15,9 +15,9 @@ use crate::storage::{Result, StorageError};
 /// Begins transactions.
 #[derive(Debug, Default)]
 pub(super) struct TransactionStart {
-    /// Since when the storage is being closed.
+    /// When the storage began to close.
     closing: Arc<OnceLock<Instant>>,
-    /// The last wait took as long as it may, and the database has not been free since.
+    /// The last wait was in vain, and the database has not been free since.
     is_in_vain: bool,
 }
 
@@ -30,9 +30,9 @@ impl TransactionStart {
     /// Begins a transaction that can write.
     ///
     /// # Errors
-    /// [`StorageError::Busy`] if another process has held the database for 30 seconds, or for 5 since
-    /// the storage is being closed. After that, it is tried once for each transaction, until the
-    /// database was free again.
+    /// [`StorageError::Busy`] if another process holds the database for 30 seconds, or for 5 seconds after
+    /// the storage began to close. After that, each transaction tries once, until the database was free
+    /// again.
     pub(super) async fn begin(&mut self, connection: &mut Connection) -> Result<()> {
         let begun = Instant::now();
         let mut is_told = self.is_in_vain;
@@ -70,13 +70,13 @@ impl TransactionStart {
     }
 }
 
-/// How long another process may hold the database before those who write hear of it.
+/// How long another process may hold the database before writes fail.
 const BUSY: Duration =
     if cfg!(test) { Duration::from_millis(500) } else { Duration::from_secs(30) };
-/// The same, since the storage is being closed.
+/// The same, while the storage closes.
 const CLOSING: Duration =
     if cfg!(test) { Duration::from_millis(100) } else { Duration::from_secs(5) };
-/// Between two attempts. SQLite itself waits, too, in each of them: see [`ATTEMPT`].
+/// The pause between two attempts. In each attempt SQLite waits, too: see [`ATTEMPT`].
 const PAUSE: Duration = Duration::from_millis(20);
-/// How long SQLite waits in one attempt (`busy_timeout`). Nothing can stop it meanwhile.
+/// How long SQLite waits in one attempt (`busy_timeout`). Nothing can stop it during that time.
 pub(in crate::storage) const ATTEMPT: Duration = Duration::from_secs(1);

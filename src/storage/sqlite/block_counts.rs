@@ -1,13 +1,13 @@
-//! Blocks of an archive: how many messages stand where, and whose.
+//! Counts of an archive, by blocks of [`BLOCK`] rows: how many rows, and with which correspondents.
 //!
-//! A page is found at once by an id or by a time. What is to or from one correspondent, how many
-//! messages there are, and which one is at a position would cost a walk through all rows. So blocks of
-//! [`BLOCK`] rows are counted once, and the counts are kept. A question then reads counts, and rows of
-//! those blocks only in which it finds something.
+//! A page by an id or a time is found at once. To find the messages with one correspondent, the number of
+//! all messages, or the message at a position, all rows would have to be read. So each block is counted
+//! once, and the counts are stored. A query then reads counts, and only the rows of blocks in which it
+//! finds something.
 //!
-//! Blocks are made when a question needs them, and not when messages are written: most archives are
-//! read from their ends only. A block is never wrong: rows come above all blocks, and what is forgotten
-//! is the oldest ([`forget`]).
+//! Blocks are counted when a query needs them, not when messages are written, because most archives are
+//! only read from their ends. Counts are never wrong: new rows are above all blocks, and the oldest rows
+//! are deleted first ([`forget`]).
 
 use std::sync::LazyLock;
 
@@ -32,24 +32,24 @@ pub(super) struct Block {
     peers: FxHashMap<String, i64>,
 }
 
-/// A block, as a question sees it: the ids above `after`, up to `last`.
+/// A block, for a query: the ids above `after`, up to `last`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Known {
     pub(super) after: i64,
     pub(super) last: i64,
-    /// How many rows are found in it; `None` if that is not known any more.
+    /// How many rows of it are found. `None` if that is not known any more.
     pub(super) rows: Option<i64>,
 }
 
 impl Database {
-    /// Up to which id there are blocks.
+    /// The id up to which there are blocks.
     pub(super) async fn blocks_end(&self, owner: i64) -> Result<i64> {
         let row = sqlx::query_as::<_, (Option<i64>,)>(END).bind(owner).fetch_one(&self.reads);
         Ok(row.await?.0.unwrap_or(0))
     }
 
-    /// Blocks with rows between two ids, some of them, from one side. With `peer`, those in which it
-    /// is the other side.
+    /// Some blocks with rows between two ids, from one end. With `peer`, only blocks with messages to or
+    /// from it.
     pub(super) async fn blocks(
         &self,
         owner: i64,
@@ -74,7 +74,7 @@ impl Database {
         Ok(rows.into_iter().map(|(after, last, rows)| Known { after, last, rows }).collect())
     }
 
-    /// Counts the rows behind an id; `None` if there are too few for a block.
+    /// Counts the rows after an id. `None` if there are too few for a block.
     pub(super) async fn count_block(&self, owner: i64, after: i64) -> Result<Option<Block>> {
         let rows: Vec<DbRow> = sqlx::query(COUNT_ONE)
             .bind(owner)
@@ -96,11 +96,11 @@ impl Database {
     }
 }
 
-/// Blocks that were counted are to be kept.
+/// Stores counts of blocks.
 #[derive(Debug)]
 pub(super) struct SaveBlocks {
     pub(super) owner: i64,
-    /// Where the blocks ended when these were counted.
+    /// Up to which id there were blocks when these were counted.
     pub(super) after: i64,
     /// In the order of their ids.
     pub(super) blocks: Vec<Block>,
@@ -112,8 +112,8 @@ impl Change for SaveBlocks {
 
     async fn apply(&self, on: &mut WriteTx<'_>) -> Result<()> {
         let Some(first) = self.blocks.first() else { return Ok(()) };
-        // Somebody may have been quicker, and what was counted may have been forgotten meanwhile. The
-        // oldest goes first: if the first row is there, all of them are.
+        // Another query may have stored them already, and rows may have been deleted since. The oldest
+        // rows are deleted first: if the first row is there, all of them are.
         let (end, is_there) = sqlx::query_as::<_, (Option<i64>, bool)>(STATE)
             .bind(self.owner)
             .bind(first.first)
@@ -132,7 +132,7 @@ impl Change for SaveBlocks {
         for block in &self.blocks {
             peers.extend(block.peers.iter().map(|(peer, rows)| (peer.as_str(), block.last, *rows)));
         }
-        // In the order of the table: neighbours are on one page.
+        // In the order of the table, so that neighbours are on one page.
         peers.sort_unstable();
         PEERS
             .execute(on.connection, &peers, |q, (peer, last, rows)| {
@@ -142,8 +142,8 @@ impl Change for SaveBlocks {
     }
 }
 
-/// The rows of an owner up to this id are gone: so are their blocks. Of the block in which it lies,
-/// nobody knows any more how many rows it has.
+/// The rows of an owner up to this id were deleted: deletes their blocks. For the block that has lost
+/// some of its rows, the count is not known any more.
 pub(super) async fn forget(on: &mut WriteTx<'_>, owner: i64, last: i64) -> Result<()> {
     for statement in FORGET {
         sqlx::query(statement).bind(owner).bind(last).execute(&mut *on.connection).await?;
@@ -161,7 +161,7 @@ macro_rules! blocks {
     ($order:literal) => {
         blocks!("archive_block", "b.rows", "", $order)
     };
-    // With the other side $5. Where the block's own count is not known, neither is this one.
+    // With the correspondent $5. If the count of the block is not known, this one is not, either.
     (of peer, $order:literal) => {
         blocks!(
             "archive_block_peer",
@@ -194,7 +194,7 @@ const ALL_BACKWARDS: &str = blocks!("DESC");
 const OF_PEER: &str = blocks!(of peer, "");
 const OF_PEER_BACKWARDS: &str = blocks!(of peer, "DESC");
 
-/// The rows behind $2, $4 of them, by the bare address of the other side.
+/// The rows after $2, $4 of them, by the bare address of the correspondent.
 const COUNT_ONE: &str = "WITH one AS MATERIALIZED (SELECT a.id, a.peer FROM archive a \
     WHERE a.owner = $1 AND a.volume_first < $3 AND a.volume_first >= \
     coalesce((SELECT max(first) FROM archive_volume WHERE first <= $2), 0) \
@@ -223,7 +223,7 @@ static PEERS: LazyLock<MultiRow> = LazyLock::new(|| {
     MultiRow::new("INSERT INTO archive_block_peer (owner, peer, last, rows) VALUES ", 4, "")
 });
 
-/// All of them that must not walk through a table or sort.
+/// Statements that must not read a whole table or sort, for tests.
 #[cfg(test)]
 pub(super) fn statements() -> Vec<String> {
     let questions = [END, ALL, ALL_BACKWARDS, OF_PEER, OF_PEER_BACKWARDS, STATE];

@@ -1,4 +1,4 @@
-//! Keeping messages: the body once, by its number, and narrow rows for those who hold it.
+//! Stores messages: the body once, by its id, and a narrow row for each owner that holds it.
 
 use std::sync::LazyLock;
 use std::sync::atomic::Ordering;
@@ -11,19 +11,19 @@ use super::archive_segments;
 use super::writer::WriteTx;
 use crate::jid::BareJid;
 use crate::storage::node;
+use crate::storage::sql::multi_row::MultiRow;
 use crate::storage::sql::setting;
 use crate::storage::sql::undelivered::{self, Marker};
-use crate::storage::sql::multi_row::MultiRow;
 use crate::storage::tokenizer::tokenize;
 use crate::storage::{MessageId, NewMessage, Result, StorageError, Way};
 
-/// A message on its way to the disk.
+/// A message in the queue of the writer.
 #[derive(Debug)]
 pub(super) struct QueuedMessage {
     pub(super) id: MessageId,
     /// Its holders are merged.
     pub(super) message: NewMessage,
-    /// What was foreseen; told when the transaction is durable.
+    /// Why it is refused, if it is. The caller is told when the transaction is durable.
     pub(super) refused: Option<StorageError>,
     pub(super) answer: oneshot::Sender<Result<()>>,
 }
@@ -35,7 +35,7 @@ impl QueuedMessage {
             (None, Some(error)) => Err(error),
             (None, None) => Ok(()),
         };
-        // Who asked may be gone; it is written all the same.
+        // The caller may be gone. The message is written in any case.
         drop(self.answer.send(answer));
     }
 }
@@ -51,10 +51,10 @@ struct Rows<'a> {
     lag: i64,
 }
 
-/// Marks that fall before they were written.
+/// Markers that are removed before they were written.
 pub(super) type Cleared<'a> = FxHashSet<(&'a BareJid, MessageId)>;
 
-/// Keeps messages with few statements, as many as there are.
+/// Stores messages, however many, with a few statements.
 pub(super) async fn insert_all(
     on: &mut WriteTx<'_>,
     all: &mut [&mut QueuedMessage],
@@ -106,7 +106,7 @@ impl<'a> Rows<'a> {
                 q.bind(*id).bind(*at).bind(*xml).bind(*holders)
             })
             .await?;
-        // In the order of the table: neighbours are on one page.
+        // In the order of the table, so that neighbours are on one page.
         self.archive.sort_unstable();
         let places = self.archive.iter().map(|(owner, id, ..)| (*owner, *id));
         let segment = archive_segments::for_rows(on, places).await?;
@@ -124,8 +124,8 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// Ids run ahead of the time in which messages were taken when the clock goes back. How far they
-/// ever did is remembered, so that a time is a range of ids for those who read.
+/// After the clock has gone back, ids are ahead of the time in which messages were taken. The largest
+/// difference is stored, so that a range of time is a range of ids for readers.
 async fn raise_lag(on: &mut WriteTx<'_>, lag: i64) -> Result<()> {
     if lag <= on.memory.lag {
         return Ok(());
@@ -137,10 +137,10 @@ async fn raise_lag(on: &mut WriteTx<'_>, lag: i64) -> Result<()> {
     Ok(())
 }
 
-/// Ids are never so far ahead unless it was written down.
+/// Ids are ahead by less than this number of microseconds, unless more was stored.
 pub(in crate::storage) const LEAST_LAG: i64 = 1 << 20;
 
-/// How many words of a message can be found.
+/// How many words of a message can be found, at most.
 const WORDS: usize = 10_000;
 
 static BODIES: LazyLock<MultiRow> =

@@ -30,9 +30,9 @@ use sqlx::pool::PoolConnection;
 
 use self::writer::Writer;
 use super::message_id::IdClock;
-use super::{NodeNumber, Result, StorageError};
 use super::read_scheduler::ReadScheduler;
 use super::sql::Db;
+use super::{NodeNumber, Result, StorageError};
 
 pub use open::SqliteStorage;
 
@@ -41,12 +41,12 @@ pub use open::SqliteStorage;
 pub(super) struct Database {
     /// Connections that cannot write.
     pub(super) reads: sqlx::Pool<Db>,
-    /// Who may read archives at the same time: fewer than there are connections, so that a login or
-    /// a roster need not wait for it.
+    /// Limits how many archives are read at the same time to fewer than there are connections, so that
+    /// logins and rosters do not wait for archives.
     pub(super) turns: ReadScheduler,
     /// The task that writes.
     pub(super) writer: Writer,
-    /// The server's secret, once it was read.
+    /// The server's secret, once it is known.
     pub(super) secret: OnceLock<[u8; 32]>,
     /// The node that this server is.
     pub(super) node: NodeNumber,
@@ -54,7 +54,7 @@ pub(super) struct Database {
     pub(super) nodeless: i64,
     /// How far ids of messages may be ahead of the time in which messages were taken.
     pub(super) lag: Arc<AtomicI64>,
-    /// How many bytes an account may keep for which nothing else was said.
+    /// The quota, in bytes, of accounts that have none of their own.
     pub(super) quota: Arc<AtomicU64>,
     /// The counter of the last session that can be resumed.
     pub(super) last_session: AtomicI64,
@@ -66,13 +66,13 @@ impl Database {
         Ok(self.reads.acquire().await?)
     }
 
-    /// How ids and times belong together by now.
+    /// How ids and times belong together now.
     fn id_clock(&self) -> IdClock {
         IdClock { nodeless: self.nodeless, lag: self.lag.load(Ordering::Acquire) }
     }
 }
 
-/// What everybody hears after the end.
+/// The error of every call after the storage was closed.
 fn closed() -> StorageError {
     StorageError::Database("it is closed".into())
 }

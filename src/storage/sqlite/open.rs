@@ -1,7 +1,7 @@
-//! SQLite: one file in the data directory. How it is opened, checked, brought up to date.
+//! Opens the file of the database, checks it and brings its schema up to date.
 //!
-//! Everything that makes the file unusable is found here and told in a sentence; nothing is written
-//! to a file that is not ours or that a newer version wrote.
+//! If the file cannot be used, the error is a sentence for the administrator. Nothing is written to a file
+//! of another program, or of a newer version.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
@@ -30,12 +30,12 @@ use crate::storage::node;
 use crate::storage::read_scheduler::ReadScheduler;
 use crate::storage::sql::Connection;
 use crate::storage::{
-    AccountStore, ArchiveStore, DocumentStore, NodeNumber, Result, ResumptionStore, RosterStore, Storage,
-    StorageError, UsageStore,
+    AccountStore, ArchiveStore, DocumentStore, NodeNumber, Result, ResumptionStore, RosterStore,
+    Storage, StorageError, UsageStore,
 };
 use crate::tasks::Tasks;
 
-/// Keeps everything in a file of SQLite.
+/// The storage in a file of SQLite.
 #[derive(Debug)]
 pub struct SqliteStorage {
     pub(super) database: Database,
@@ -54,23 +54,24 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (9, "nodes", include_str!("../../../schema/sqlite/0009_nodes.sql")),
 ];
 
-/// In the header of our files (`PRAGMA application_id`): "WXWG".
+/// "WXWG" in the header of the file (`PRAGMA application_id`).
 const APPLICATION_ID: i64 = 0x5758_5747;
 
-/// Files up to this size are checked before they are used; larger ones while they are.
+/// Files up to this size, in bytes, are checked before they are used. Larger ones are checked while they
+/// are in use.
 const CHECKED_AT_ONCE: u64 = 64 << 20;
 
 impl SqliteStorage {
-    /// Opens the file, or makes it (mode 0600, its directory 0700), and brings its schema up to
-    /// date, all in one transaction. `readers` connections read; at least one.
+    /// Opens the file, or makes it (mode 0600, its directory 0700). Brings its schema up to date in one
+    /// transaction. Uses `readers` connections to read, at least one.
     ///
-    /// A file up to 64 MiB is checked for damage first (`PRAGMA quick_check`, some 0.3 s at most);
-    /// of a larger one only what is read at opening is, and the rest by a task of `tasks` which
-    /// logs an error when it finds damage. The file must not be open elsewhere:
-    /// see [`crate::storage::DataLock`]. The task that writes is not one of `tasks`: it ends by `close`.
+    /// A file up to 64 MiB is checked for damage first (`PRAGMA quick_check`, 0.3 s at most). A larger
+    /// file is checked by a task of `tasks`, which logs an error when it finds damage. The file must not
+    /// be open elsewhere: see [`crate::storage::DataLock`]. The task that writes is not one of `tasks`; it
+    /// ends by `close`.
     ///
-    /// Not for tests with paused time: while the database works, nothing else is due, and the clock
-    /// runs into the timeouts.
+    /// Tests with paused time cannot use it: while the database works, no other timer is due, so the clock
+    /// jumps to the timeouts.
     ///
     /// # Errors
     /// [`StorageError::Unusable`] with a sentence for the administrator.
@@ -90,12 +91,12 @@ impl SqliteStorage {
     ) -> Result<Arc<Self>> {
         let size = prepare_file(path)?;
         let database = path.to_owned();
-        // SQLite forgets what it cannot use, so this comes first. A reader that panics is no reason not
-        // to start.
+        // SQLite discards what it cannot use of the log, so the log is read before. If that panics, the
+        // server starts nevertheless.
         drop(tokio::task::spawn_blocking(move || wal::tell(&database)).await);
         let options = options(path);
-        // The tail of every archive is written again and again: it should stay in memory, and go into
-        // the file as seldom as may be.
+        // The last page of each archive is written again and again. It should stay in memory, and be
+        // moved from the log into the file rarely.
         let writing = options
             .clone()
             .busy_timeout(ATTEMPT)
@@ -172,7 +173,7 @@ impl Storage for SqliteStorage {
         self.database.turns.measure(metrics);
     }
 
-    /// Commits all that was asked for, moves the log (`-wal`) into the file and closes it.
+    /// Commits all changes, moves the log (`-wal`) into the file and closes it.
     async fn close(&self) {
         self.database.reads.close().await;
         self.database.writer.close().await;
@@ -191,14 +192,14 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .disable_statement_logging()
 }
 
-/// Makes the file if there is none, and looks whether it can be ours. Answers its size in bytes.
+/// Makes the file if there is none, and checks that it looks like a database. Returns its size in bytes.
 fn prepare_file(path: &Path) -> Result<u64> {
     let dir = path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
     make_directory(dir)?;
     if !path.exists() {
         create(dir, path)?;
     }
-    // Closed again before SQLite opens it: closing a file later would end the locks of the process.
+    // The file is closed before SQLite opens it: closing it later would end the locks of the process.
     let mut file: File = OpenOptions::new()
         .read(true)
         .write(true)
@@ -219,8 +220,8 @@ fn prepare_file(path: &Path) -> Result<u64> {
     Ok(size)
 }
 
-/// Makes an empty file. Mode and owner are ours; SQLite gives its other files the same. The directory is
-/// synced, or a power cut might take the file with all that was promised.
+/// Makes an empty file with its mode and owner. SQLite gives its other files the same. The directory is
+/// synced: otherwise a power cut could remove the file with all that was committed.
 fn create(dir: &Path, path: &Path) -> Result<()> {
     let make = || {
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
@@ -231,7 +232,7 @@ fn create(dir: &Path, path: &Path) -> Result<()> {
     make().map_err(|e| unusable("make the database", path, &e))
 }
 
-/// Refuses what another program or a newer version wrote.
+/// Refuses a file of another program, or of a newer version.
 async fn refuse_foreign(connection: &mut Connection, path: &Path) -> Result<()> {
     let fail = |e: sqlx::Error| explain(path, &e);
     let (id,): (i64,) =
@@ -280,7 +281,7 @@ async fn migrate(connection: &mut Connection, path: &Path) -> Result<()> {
         let kind = MigrationType::Simple;
         Migration::new(*number, (*name).into(), kind, sql.into_sql_str(), false)
     });
-    // The steps become savepoints of this transaction: all of them, or none.
+    // The steps are savepoints of this transaction: all of them are applied, or none.
     let mut all = connection.begin().await.map_err(fail)?;
     Migrator::with_migrations(steps.collect()).run(&mut *all).await.map_err(|e| match &e {
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
@@ -291,7 +292,7 @@ async fn migrate(connection: &mut Connection, path: &Path) -> Result<()> {
     all.commit().await.map_err(fail)
 }
 
-/// Logs a warning if SQLite was built without the flags of `.cargo/config.toml`: all connections then
+/// Logs a warning if SQLite was built without the flags of `.cargo/config.toml`. Then all connections
 /// share one page cache, which drops pages once it is full (decision 0008).
 async fn warn_of_shared_cache(connection: &mut Connection) -> std::result::Result<(), sqlx::Error> {
     let statement = "SELECT sqlite_compileoption_used('ENABLE_MEMORY_MANAGEMENT')";
@@ -305,7 +306,7 @@ async fn warn_of_shared_cache(connection: &mut Connection) -> std::result::Resul
     Ok(())
 }
 
-/// Where ids and numbers go on.
+/// The last ids and numbers that were used.
 struct Numbers {
     lag: i64,
     /// See [`IdClock`].
@@ -315,7 +316,7 @@ struct Numbers {
 }
 
 async fn numbers(connection: &mut Connection) -> std::result::Result<Numbers, sqlx::Error> {
-    // Not the highest that is there: it may have been forgotten, and its number must not come again.
+    // Not the highest id in the table: that message may have been deleted, and no id is used twice.
     type Row = (Option<i64>, Option<i64>, Option<Vec<u8>>, Option<Vec<u8>>);
     let (message, session, lag, nodeless): Row = sqlx::query_as(
         "SELECT (SELECT seq FROM sqlite_sequence WHERE name = 'message'), \
@@ -335,7 +336,7 @@ async fn numbers(connection: &mut Connection) -> std::result::Result<Numbers, sq
     })
 }
 
-/// What is wrong with the file or with one of its tables; `None` if nothing was found.
+/// What is wrong with the file, or with one of its tables. `None` if nothing was found.
 async fn quick_check(
     connection: &mut Connection,
     table: Option<&str>,
@@ -344,13 +345,13 @@ async fn quick_check(
         None => "PRAGMA quick_check(1)".to_owned(),
         Some(table) => format!("PRAGMA quick_check('{table}')"),
     };
-    // The table is a name from the schema, which has no quotes in it.
+    // The name is from the schema, and has no quotes in it.
     let (problem,): (String,) =
         sqlx::query_as(sqlx::AssertSqlSafe(statement)).fetch_one(connection).await?;
     Ok((problem != "ok").then_some(problem))
 }
 
-/// Checks a large file while it is in use, and tells what is found.
+/// Checks a large file while it is in use, and logs what is found.
 async fn check_later(path: PathBuf, options: SqliteConnectOptions, stop: CancellationToken) {
     match check_tables(&options, &stop).await {
         Ok(None) => tracing::debug!("database check found no damage"),
@@ -361,7 +362,7 @@ async fn check_later(path: PathBuf, options: SqliteConnectOptions, stop: Cancell
     }
 }
 
-/// Table by table, so that it can be stopped. Answers the first problem.
+/// Checks table by table, so that it can be stopped. Returns the first problem.
 async fn check_tables(
     options: &SqliteConnectOptions,
     stop: &CancellationToken,

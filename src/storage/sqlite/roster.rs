@@ -6,9 +6,7 @@ use super::writer::{Change, WriteTx};
 use super::{Database, usage};
 use crate::jid::{BareJid, Jid};
 use crate::storage::sql::roster;
-use crate::storage::{
-    Result, RosterChange, RosterItem, RosterStore, RosterVersion, StorageError,
-};
+use crate::storage::{Result, RosterChange, RosterItem, RosterStore, RosterVersion, StorageError};
 
 #[async_trait]
 impl RosterStore for Database {

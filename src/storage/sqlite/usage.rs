@@ -1,4 +1,4 @@
-//! What an account keeps, counted: the archive by sums of its segments, all else row by row.
+//! How much an account stores: the archive is counted by sums of its segments, all else row by row.
 
 use std::sync::atomic::Ordering;
 
@@ -53,12 +53,12 @@ impl Change for SetQuota {
     }
 }
 
-/// As it is stored.
+/// A quota as it is stored.
 pub(super) fn quota_read(bytes: i64) -> u64 {
     if bytes == i64::MAX { u64::MAX } else { bytes.unsigned_abs() }
 }
 
-/// Counts what an owner keeps. So many bytes come on top of what is written.
+/// Counts what an owner stores. `unwritten` bytes come on top of it.
 pub(super) async fn count(on: &mut WriteTx<'_>, known: &mut Known, unwritten: u64) -> Result<u64> {
     sqlx::query(SUM_UP).bind(known.number).execute(&mut *on.connection).await?;
     let used = usage(on.connection, known.number).await?.total().saturating_add(unwritten);
@@ -66,8 +66,8 @@ pub(super) async fn count(on: &mut WriteTx<'_>, known: &mut Known, unwritten: u6
     Ok(used)
 }
 
-/// Makes room for so many bytes, and a little more, by forgetting the oldest messages of an archive that
-/// are delivered. `false` if there are not enough of them.
+/// Makes room for `bytes`, and a little more: forgets the oldest delivered messages of the archive.
+/// `false` if there are not enough of them.
 pub(super) async fn push_out(
     on: &mut WriteTx<'_>,
     owner: &BareJid,
@@ -101,11 +101,11 @@ pub(super) async fn push_out(
     Ok(known.room.has(bytes))
 }
 
-/// Something of an account is put in the place of another: so many bytes for so many. What it grows by
-/// is taken from the account's room.
+/// Something of an account changes from `old` to `new` bytes. The difference is taken from the room of
+/// the account.
 ///
 /// # Errors
-/// [`StorageError::Quota`] if it is to stay within the quota, and there is no room.
+/// [`StorageError::Quota`] if it grows, `within_quota` is set, and there is no room.
 pub(super) async fn change(
     on: &mut WriteTx<'_>,
     owner: &BareJid,
@@ -143,11 +143,11 @@ async fn usage(on: &mut Connection, owner: i64) -> Result<Usage> {
     })
 }
 
-/// Messages that are pushed out at once, and how often.
+/// How many messages are forgotten at once, and how often at most.
 const AT_ONCE: i64 = 500;
 const ROUNDS: usize = 20;
 
-/// The segment that grows is counted each time: its sum would not stay right.
+/// Stores the sums of segments. The segment that grows is left out: its sum would not stay right.
 const SUM_UP: &str = "UPDATE archive_segment SET bytes = \
     (SELECT CAST(coalesce(sum(r.bytes), 0) AS BIGINT) FROM archive_row r \
     WHERE r.segment = archive_segment.segment AND r.owner = archive_segment.owner) \
@@ -159,12 +159,12 @@ const ARCHIVE: &str = "SELECT CAST(coalesce(sum(coalesce(s.bytes, \
     WHERE r.segment = s.segment AND r.owner = s.owner))), 0) AS BIGINT) \
     FROM archive_volume v CROSS JOIN archive_segment s ON s.volume = v.number WHERE s.owner = $1";
 
-/// Before the oldest one that waits.
+/// The oldest messages of an archive, up to the oldest undelivered one.
 const OLDEST: &str = "SELECT a.id, a.bytes FROM archive a WHERE a.owner = $1 AND a.id < \
     coalesce((SELECT min(message) FROM waiting WHERE owner = $1), 9223372036854775807) \
     ORDER BY a.volume, a.first, a.id LIMIT $2";
 
-/// All that must not walk through the table.
+/// Statements that must not read a whole table, for tests.
 #[cfg(test)]
 pub(super) fn statements() -> Vec<String> {
     [SUM_UP, ARCHIVE, OLDEST].map(str::to_owned).into()

@@ -1,8 +1,8 @@
-//! The write-ahead log of the database, as SQLite will find it at opening.
+//! Finds damage in the write-ahead log before SQLite opens it.
 //!
-//! SQLite uses a log up to the first page that cannot be right, and says nothing of what it leaves out:
-//! after a crash, that is the transaction that was being written. But if the log was damaged, it is what
-//! had been acknowledged. So we read the log first, and tell the two apart.
+//! SQLite uses a log up to the first page that is invalid, and does not report the rest. After a crash, the
+//! rest is the transaction that was being written. But if the log was damaged, the rest had been committed
+//! and acknowledged. So the log is read first, to tell the two apart.
 //!
 //! The format: <https://www.sqlite.org/fileformat2.html#the_write_ahead_log>, and of the index
 //! (`-shm`): <https://www.sqlite.org/walformat.html>.
@@ -17,10 +17,10 @@ use rustc_hash::FxHashSet;
 /// What is wrong with a log.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) enum Fault {
-    /// Commits that were durable are not in it any more.
+    /// Commits that were durable are lost.
     Damaged(Used),
-    /// It is another database's. The text says why we think so. If the two fit by chance, nobody can
-    /// see it here; the check of the database may find out.
+    /// The log belongs to another database. The text says why. If the two fit by chance, this is not found
+    /// here; the check of the database may find it.
     Foreign(&'static str),
     /// The last commit cannot be read. It was being written when the machine stopped, or it is damaged.
     Unclear(Used),
@@ -29,16 +29,16 @@ pub(super) enum Fault {
 /// How much of a log SQLite will use.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Used {
-    /// Pages up to the last commit that is whole.
+    /// Pages up to the last whole commit.
     pub(super) pages: u32,
-    /// Pages that there are, or have been.
+    /// Pages that are in the log, or have been.
     pub(super) of: u32,
-    /// Commits that can be seen behind the first page that is not right; there may have been more.
+    /// Commits found after the first invalid page. There may have been more.
     pub(super) lost: u32,
 }
 
-/// Tells the log of the server what is wrong with the log of a database, and what that means. The log
-/// of the database is copied first if commits are lost, as SQLite writes over it.
+/// Looks for damage, and reports it to the log of the server with what it means. If commits are lost, the
+/// log of the database is copied first, because SQLite overwrites it.
 pub(super) fn tell(database: &Path) {
     let name = log_of(database);
     let fault = match inspect(database) {
@@ -59,7 +59,7 @@ pub(super) fn tell(database: &Path) {
     }
 }
 
-/// A sentence about the copy that was made; empty if none could be.
+/// A sentence about the copy that was made. Empty if it could not be made.
 fn keep_copy(log: &Path) -> String {
     let mut copy = log.as_os_str().to_owned();
     copy.push(".damaged");
@@ -96,8 +96,8 @@ impl Fault {
     }
 }
 
-/// Looks for faults in the log of a database that nobody has open in this process: to close a file
-/// here would end the locks on it. `None` if there is none, or no log.
+/// Looks for faults in the log of a database. The database must not be open in this process: closing the
+/// file here would end the locks on it. `None` if there is no fault, or no log.
 ///
 /// # Errors
 /// If a file cannot be read.
@@ -115,7 +115,7 @@ pub(super) fn inspect(database: &Path) -> io::Result<Option<Fault>> {
     }
     log.read_exact(&mut header)?;
     let Some(reader) = Reader::new(&header) else {
-        // Nobody can know what belongs to it.
+        // Nothing says what belongs to it.
         let of = u32::try_from((size - HEADER as u64) / 4096).unwrap_or(u32::MAX);
         return Ok((of > 0).then_some(Fault::Damaged(Used { pages: 0, of, lost: 0 })));
     };
@@ -179,13 +179,12 @@ impl Main {
     }
 }
 
-/// What the index of the log remembers of it. It is not on the disk before it is in the log, so it
-/// never promises too much.
+/// What the index of the log says. It is written after the log, so it never claims more than the log has.
 #[derive(Debug)]
 struct Index {
-    /// Up to here, all is committed.
+    /// Pages that are committed.
     pages: u32,
-    /// Up to here, all is in the file of the database.
+    /// Pages that are in the file of the database already.
     copied: u32,
     salts: [u8; 8],
 }
@@ -201,7 +200,7 @@ impl Index {
         let number = |at: usize| {
             u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
         };
-        // It stands there twice, so that a copy which was being written is known.
+        // It is stored twice, so that a half-written copy is recognised.
         let is_whole = bytes[..48] == bytes[48..96] && bytes[12] == 1;
         let mut salts = [0; 8];
         salts.copy_from_slice(&bytes[32..40]);
@@ -226,21 +225,21 @@ struct Reader {
 /// What was found in a log.
 #[derive(Debug, Default)]
 struct Found {
-    /// Pages up to the last commit that is whole.
+    /// Pages up to the last whole commit.
     committed: u32,
     /// Pages that belong to this log.
     seen: u32,
     commits_behind: u32,
-    /// Behind the first page that is not right there is a commit, and more pages behind that. They were
-    /// not written before the commit was durable.
+    /// After the first invalid page there is a commit, and more pages after it. They were not written
+    /// before that commit was durable.
     goes_on_behind_commit: bool,
-    /// How many pages the database has after the last commit that is whole, and which are in the log.
+    /// How many pages the database has after the last whole commit, and which are in the log.
     size: u32,
     numbers: FxHashSet<u32>,
 }
 
 impl Reader {
-    /// `None` if the header cannot be right.
+    /// `None` if the header is invalid.
     fn new(header: &[u8; HEADER]) -> Option<Self> {
         let magic = be(header, 0);
         if magic & !1 != MAGIC || be(header, 4) != VERSION {
@@ -374,7 +373,7 @@ mod tests {
         (fs::metadata(dir.path().join("db-wal")).unwrap().len() - HEADER as u64) / PAGE
     }
 
-    /// ReadScheduler a byte of a page in the log, counted from 0, or from the end if negative.
+    /// Changes a byte of a page in the log, counted from 0, or from the end if negative.
     fn hurt(dir: &TempDir, page: i64) {
         let page = if page < 0 { pages(dir) as i64 + page } else { page } as u64;
         let at = HEADER as u64 + page * PAGE + FRAME as u64 + 100;
@@ -408,7 +407,7 @@ mod tests {
         }
     }
 
-    /// What SQLite makes of it is what we say.
+    /// What is reported is what SQLite does.
     #[tokio::test]
     async fn damage_in_the_middle_is_told_with_what_is_left() {
         for with_index in [true, false] {

@@ -1,4 +1,4 @@
-//! What a change works with: a connection within a transaction, and what the writer remembers.
+//! A transaction that writes: its connection, and what the writer remembers.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
@@ -12,29 +12,30 @@ use crate::storage::sql::{Connection, owner};
 use crate::storage::usage::Room;
 use crate::storage::{Result, StorageError};
 
-/// What a change works with.
+/// A transaction that writes.
 pub(in crate::storage) struct WriteTx<'a> {
-    /// Within a transaction.
+    /// The connection of the writer, within a transaction.
     pub(in crate::storage) connection: &'a mut Connection,
     /// What the writer remembers.
     pub(in crate::storage) memory: &'a mut Memory,
-    /// How far ids ever ran ahead of time, for those who read.
+    /// How far ids are ahead of time at most, for those who read.
     pub(in crate::storage) lag: &'a AtomicI64,
-    /// How many bytes an owner may keep for whom nothing else was said.
+    /// The quota, in bytes, of owners that have none of their own.
     pub(super) quota: &'a AtomicU64,
 }
 
-/// What the writer remembers, as nobody else writes. Forgotten when a transaction fails.
+/// What the writer remembers of the database. It may, because nobody else writes to the file. It is
+/// forgotten when a transaction fails.
 pub(in crate::storage) struct Memory {
-    /// Two generations: when the young are too many, the old ones are dropped.
+    /// Owners in two generations: when there are too many young ones, the old ones are dropped.
     young: FxHashMap<BareJid, Known>,
     old: FxHashMap<BareJid, Known>,
-    /// How far ids ran ahead of time, as far as it is written down.
+    /// How far ids are ahead of time at most, as it is stored.
     pub(in crate::storage) lag: i64,
     pub(super) segment: Option<Segment>,
-    /// Whose messages wait, for owners by number of whom many do. Bounded.
+    /// The senders of undelivered messages, for a few owners that have many.
     senders: FxHashMap<i64, Senders>,
-    /// How many bytes an owner may keep for whom nothing else was said, when that was looked at last.
+    /// The quota of owners that have none of their own, when it was read last.
     quota: u64,
 }
 
@@ -43,21 +44,21 @@ pub(in crate::storage) struct Memory {
 pub(in crate::storage) struct Known {
     /// The number.
     pub(in crate::storage) number: i64,
-    /// How many messages wait, if they were counted.
+    /// How many messages are undelivered, if they were counted.
     pub(in crate::storage) waiting: Option<u32>,
-    /// How many bytes it may keep, if that was said for it alone.
+    /// Its own quota in bytes, if it has one.
     pub(super) quota: Option<u64>,
-    /// How much of that is left.
+    /// How much of its quota is left.
     pub(super) room: Room,
 }
 
 /// How many owners are remembered, in each generation.
 const REMEMBERED: usize = 32_768;
-/// Of how many owners it is remembered whose messages wait.
+/// For how many owners the senders of undelivered messages are remembered.
 const SENDERS: usize = 64;
 
 impl Memory {
-    /// Nothing yet, but `lag`.
+    /// Nothing but `lag`.
     pub(super) fn new(lag: i64) -> Self {
         Self {
             young: FxHashMap::default(),
@@ -80,14 +81,14 @@ impl Memory {
         self.young.insert(jid.clone(), known);
     }
 
-    /// An owner keeps less than before.
+    /// An owner stores less than before.
     pub(super) fn freed(&mut self, jid: &BareJid) {
         if let Some(known) = self.known(jid) {
             self.remember(jid, Known { room: known.room.freed(), ..known });
         }
     }
 
-    /// Accounts for which nothing else was said may keep so many bytes from now on.
+    /// The quota of owners that have none of their own may have changed.
     fn notice_quota(&mut self, bytes: u64) {
         if std::mem::replace(&mut self.quota, bytes) == bytes {
             return;
@@ -97,7 +98,8 @@ impl Memory {
         }
     }
 
-    /// Whose messages wait for an owner. To be given back if it is still true.
+    /// Takes the senders of an owner's undelivered messages out of the memory. The caller puts them back
+    /// if they are still right.
     pub(super) fn take_senders(&mut self, owner: i64) -> Option<Senders> {
         if self.senders.is_empty() { None } else { self.senders.remove(&owner) }
     }
@@ -116,17 +118,17 @@ impl Memory {
 }
 
 impl WriteTx<'_> {
-    /// At the beginning of a transaction.
+    /// Called at the beginning of a transaction.
     pub(super) fn refresh(&mut self) {
         self.memory.notice_quota(self.quota.load(Ordering::Acquire));
     }
 
-    /// How many bytes an owner may keep.
+    /// The quota of an owner in bytes.
     pub(super) fn quota_of(&self, owner: &Known) -> u64 {
         owner.quota.unwrap_or_else(|| self.quota.load(Ordering::Acquire))
     }
 
-    /// The number of an owner, who is made if there is none.
+    /// An owner, which is made if it does not exist.
     pub(super) async fn owner(&mut self, jid: &BareJid) -> Result<Known> {
         if let Some(known) = self.owner_if_any(jid).await? {
             return Ok(known);
@@ -138,7 +140,7 @@ impl WriteTx<'_> {
         })
     }
 
-    /// Makes an owner; `None` if there is one.
+    /// Makes an owner. `None` if it exists already.
     pub(super) async fn new_owner(&mut self, jid: &BareJid) -> Result<Option<Known>> {
         let number = owner::insert(self.connection, jid).await?;
         let room = Room::first(None, self.quota.load(Ordering::Acquire));
@@ -149,7 +151,7 @@ impl WriteTx<'_> {
         Ok(known)
     }
 
-    /// The number of an owner, if there is one.
+    /// An owner, if it exists.
     pub(super) async fn owner_if_any(&mut self, jid: &BareJid) -> Result<Option<Known>> {
         if let Some(known) = self.memory.known(jid) {
             return Ok(Some(known));
