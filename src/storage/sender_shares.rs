@@ -133,7 +133,7 @@ fn domain(bare: &str) -> &str {
     bare.split_once('@').map_or(bare, |(_, domain)| domain)
 }
 
-/// Of how many senders marks are looked for that can be taken away.
+/// How many senders are tried to find a marker that can be removed.
 const TRIES: usize = 8;
 /// A share has room for so many messages at least.
 const LEAST: u32 = 4;

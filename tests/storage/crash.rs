@@ -268,7 +268,7 @@ async fn a_killed_process_keeps_what_it_promised() {
         let kept = all(&storage).await;
         let waiting = storage.archive().waiting(&user(JULIET), None, 1_000_000).await.unwrap();
         let waiting: Vec<_> = waiting.into_iter().map(|w| (w.id, w.xml)).collect();
-        assert_eq!(waiting, kept, "marks and archive are of one transaction");
+        assert_eq!(waiting, kept, "markers and archive are one transaction");
         let kept: BTreeSet<(i64, Bytes)> =
             kept.into_iter().map(|(id, xml)| (id.get(), xml)).collect();
         let mut last_of_first = 0;

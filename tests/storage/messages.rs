@@ -154,7 +154,7 @@ pub(crate) async fn what_is_not_archived_is_gone_when_delivered(s: Arc<dyn Stora
     assert_eq!(page.iter().map(|w| w.id).collect::<Vec<_>>(), [second]);
 
     s.archive().delivered(&user(JULIET), &[second, both, second]).await.unwrap();
-    // Marks of others, and those that are not there, stay as they are.
+    // Markers of other owners stay, and a marker that is not there is no error.
     s.archive().delivered(&user(ROMEO), &[first]).await.unwrap();
     s.archive().delivered(&user("nobody@localhost"), &[first]).await.unwrap();
     assert_eq!(waiting(&s, JULIET).await, [first]);

@@ -1,7 +1,8 @@
 //! `src/storage/sql/` holds statements that PostgreSQL takes, too
 //! (docs/decisions/0014-many-writers.md).
 //!
-//! This finds the words that only SQLite knows. It does not prove that a statement works.
+//! This finds the words that only SQLite knows, and uses of `src/storage/sqlite/`. It does not prove that
+//! a statement works.
 
 use std::fs;
 use std::path::Path;
@@ -18,6 +19,8 @@ const SQLITE_ONLY: &[&str] = &[
     "without rowid",
     "autoincrement",
     "sqlite_",
+    "storage::sqlite",
+    "super::sqlite",
     "iif(",
     "ifnull(",
     "instr(",

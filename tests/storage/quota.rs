@@ -102,7 +102,7 @@ pub(crate) async fn each_sender_has_a_share_of_what_waits(s: Arc<dyn Storage>) {
     assert_eq!(waiting(&s).await.len(), 160);
 }
 
-pub(crate) async fn a_mark_without_room_leaves_the_message_in_the_archive(s: Arc<dyn Storage>) {
+pub(crate) async fn without_room_for_a_marker_the_message_is_in_the_archive(s: Arc<dyn Storage>) {
     s.roster().put(&user(JULIET), &contact("friend@b.example"), 9).await.unwrap();
     let letter = |n, from: &str, archive| {
         let mut letter = to_juliet(n, from, 100, archive);
@@ -115,7 +115,7 @@ pub(crate) async fn a_mark_without_room_leaves_the_message_in_the_archive(s: Arc
         sent.push(send(&s, letter(n, "spam@c.example", true)).await.unwrap());
     }
     assert_eq!(waiting(&s).await, sent[..160]);
-    // When there is none, who is within a share takes the mark of who is not: the newest.
+    // Without room, a sender within its share takes the newest marker of one above its share.
     let mut friendly = Vec::new();
     for n in 201..=250 {
         let archive = n % 2 == 0;
@@ -138,10 +138,10 @@ pub(crate) async fn a_mark_without_room_leaves_the_message_in_the_archive(s: Arc
     for kept in futures_util::future::join_all(many).await {
         kept.unwrap().receipt.await.unwrap();
     }
-    let marks = s.archive().waiting(&user(JULIET), None, 1_000).await.unwrap();
+    let undelivered = s.archive().waiting(&user(JULIET), None, 1_000).await.unwrap();
     let of_friend =
-        marks.iter().filter(|mark| mark.id.get() >> 10 > 300 || friendly.contains(&mark.id));
-    assert_eq!((marks.len(), of_friend.count()), (160, 80));
+        undelivered.iter().filter(|m| m.id.get() >> 10 > 300 || friendly.contains(&m.id));
+    assert_eq!((undelivered.len(), of_friend.count()), (160, 80));
 }
 
 pub(crate) async fn what_an_account_keeps_is_counted(s: Arc<dyn Storage>) {

@@ -21,7 +21,7 @@ pub(super) struct Archived {
 
 /// An undelivered message.
 #[derive(Debug)]
-pub(super) struct Mark {
+pub(super) struct Undelivered {
     pub(super) sender: BareJid,
     pub(super) message: Waiting,
 }
@@ -74,8 +74,9 @@ impl ArchiveStore for MemoryStorage {
         limit: usize,
     ) -> Result<Vec<Waiting>> {
         let state = self.state()?;
-        let marks = state.owners.get(owner).into_iter().flat_map(|o| o.waiting.values());
-        let waiting = marks.map(|mark| &mark.message).filter(|message| Some(message.id) > after);
+        let all = state.owners.get(owner).into_iter().flat_map(|o| o.waiting.values());
+        let waiting =
+            all.map(|undelivered| &undelivered.message).filter(|message| Some(message.id) > after);
         Ok(waiting.take(limit).cloned().collect())
     }
 
@@ -190,7 +191,7 @@ impl State {
             }
             if holder.waiting {
                 let message = Waiting { id, at, archived: holder.archive, xml: xml.clone() };
-                owner.waiting.insert(id, Mark { sender: holder.with.to_bare(), message });
+                owner.waiting.insert(id, Undelivered { sender: holder.with.to_bare(), message });
             }
         }
         Ok(())

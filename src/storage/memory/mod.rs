@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
 
-use self::archive::{Archived, Mark};
+use self::archive::{Archived, Undelivered};
 use self::roster::Contacts;
 use super::{
     Account, AccountStore, ArchiveStore, Created, DocumentStore, MessageId, NewAccount, NodeNumber,
@@ -61,7 +61,7 @@ struct Owner {
     account: Option<Login>,
     documents: BTreeMap<(String, String), String>,
     archive: BTreeMap<MessageId, Archived>,
-    waiting: BTreeMap<MessageId, Mark>,
+    waiting: BTreeMap<MessageId, Undelivered>,
     roster: Contacts,
     quota: Option<u64>,
     room: Room,

@@ -47,8 +47,8 @@ impl Owner {
             roster: self.roster.bytes(),
             ..Usage::default()
         };
-        let alone = self.waiting.values().filter(|mark| !mark.message.archived);
-        usage.waiting = alone.map(|mark| mark.message.xml.len() as u64).sum();
+        let alone = self.waiting.values().filter(|waiting| !waiting.message.archived);
+        usage.waiting = alone.map(|waiting| waiting.message.xml.len() as u64).sum();
         for ((kind, _), xml) in &self.documents {
             *usage.documents.entry(kind.clone()).or_default() += xml.len() as u64;
         }
@@ -67,9 +67,9 @@ impl Owner {
             return true;
         }
         let mut senders = Senders::default();
-        for mark in self.waiting.values() {
-            let is_contact = self.is_contact(&holder.owner, &mark.sender);
-            senders.add(mark.sender.as_str(), is_contact, 1);
+        for waiting in self.waiting.values() {
+            let is_contact = self.is_contact(&holder.owner, &waiting.sender);
+            senders.add(waiting.sender.as_str(), is_contact, 1);
         }
         let is_contact = self.is_contact(&holder.owner, &sender);
         let is_within = is_own || senders.is_within(&shares, sender.as_str(), is_contact);
@@ -84,7 +84,7 @@ impl Owner {
     fn take_marker(&mut self, sender: &str) -> bool {
         let mut newest_first = self.waiting.iter().rev();
         let found = newest_first
-            .find(|(_, mark)| mark.sender.as_str() == sender && mark.message.archived)
+            .find(|(_, found)| found.sender.as_str() == sender && found.message.archived)
             .map(|(id, _)| *id);
         found.and_then(|id| self.waiting.remove(&id)).is_some()
     }

@@ -6,25 +6,25 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicI64, AtomicU64};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection as _, SqlSafeStr};
-use tokio_util::sync::CancellationToken;
+use sqlx::{ConnectOptions, Connection as _};
 
 use super::begin_transaction::ATTEMPT;
 use super::insert_messages::LEAST_LAG;
+use super::integrity_check::{check_later, quick_check};
+use super::open_error::{damaged, explain};
+use super::schema::{migrate, refuse_foreign};
 use super::writer::{Shared, Writer};
 use super::{Database, wal};
 use crate::files;
 use crate::metrics::Metrics;
 use crate::storage::data_lock::{make_directory, unusable};
-use crate::storage::error::{self, code_of};
 use crate::storage::message_id::{IdClock, Ids};
 use crate::storage::node;
 use crate::storage::read_scheduler::ReadScheduler;
@@ -40,22 +40,6 @@ use crate::tasks::Tasks;
 pub struct SqliteStorage {
     pub(super) database: Database,
 }
-
-/// The steps of the schema, oldest first: number, name, statements.
-const MIGRATIONS: &[(i64, &str, &str)] = &[
-    (1, "init", include_str!("../../../schema/sqlite/0001_init.sql")),
-    (2, "archive", include_str!("../../../schema/sqlite/0002_archive.sql")),
-    (3, "roster", include_str!("../../../schema/sqlite/0003_roster.sql")),
-    (4, "sessions", include_str!("../../../schema/sqlite/0004_sessions.sql")),
-    (5, "segments", include_str!("../../../schema/sqlite/0005_segments.sql")),
-    (6, "blocks", include_str!("../../../schema/sqlite/0006_blocks.sql")),
-    (7, "quota", include_str!("../../../schema/sqlite/0007_quota.sql")),
-    (8, "admin", include_str!("../../../schema/sqlite/0008_admin.sql")),
-    (9, "nodes", include_str!("../../../schema/sqlite/0009_nodes.sql")),
-];
-
-/// "WXWG" in the header of the file (`PRAGMA application_id`).
-const APPLICATION_ID: i64 = 0x5758_5747;
 
 /// Files up to this size, in bytes, are checked before they are used. Larger ones are checked while they
 /// are in use.
@@ -232,66 +216,6 @@ fn create(dir: &Path, path: &Path) -> Result<()> {
     make().map_err(|e| unusable("make the database", path, &e))
 }
 
-/// Refuses a file of another program, or of a newer version.
-async fn refuse_foreign(connection: &mut Connection, path: &Path) -> Result<()> {
-    let fail = |e: sqlx::Error| explain(path, &e);
-    let (id,): (i64,) =
-        sqlx::query_as("PRAGMA application_id").fetch_one(&mut *connection).await.map_err(fail)?;
-    let (tables,): (i64,) = sqlx::query_as("SELECT count(*) FROM sqlite_schema")
-        .fetch_one(&mut *connection)
-        .await
-        .map_err(fail)?;
-    if tables == 0 {
-        return Ok(());
-    }
-    if id != APPLICATION_ID {
-        return Err(StorageError::Unusable(format!(
-            "{} is a database of another program: give waxwing another data directory",
-            path.display()
-        )));
-    }
-    let (schema,): (Option<i64>,) = sqlx::query_as("SELECT max(version) FROM _sqlx_migrations")
-        .fetch_one(&mut *connection)
-        .await
-        .map_err(fail)?;
-    let known = MIGRATIONS.last().map_or(0, |m| m.0);
-    match schema {
-        Some(schema) if schema > known => Err(StorageError::Unusable(format!(
-            "{} was written by a newer version of waxwing (schema {schema}, this program knows \
-             {known}): run that version, or restore a backup from before the upgrade",
-            path.display()
-        ))),
-        _ => Ok(()),
-    }
-}
-
-async fn migrate(connection: &mut Connection, path: &Path) -> Result<()> {
-    let fail = |e: sqlx::Error| explain(path, &e);
-    let (mode,): (String,) = sqlx::query_as("PRAGMA journal_mode = WAL")
-        .fetch_one(&mut *connection)
-        .await
-        .map_err(fail)?;
-    if mode != "wal" {
-        return Err(StorageError::Unusable(format!(
-            "{} cannot be used with a write-ahead log: the data directory must be on a local disk",
-            path.display()
-        )));
-    }
-    let steps = MIGRATIONS.iter().map(|(number, name, sql)| {
-        let kind = MigrationType::Simple;
-        Migration::new(*number, (*name).into(), kind, sql.into_sql_str(), false)
-    });
-    // The steps are savepoints of this transaction: all of them are applied, or none.
-    let mut all = connection.begin().await.map_err(fail)?;
-    Migrator::with_migrations(steps.collect()).run(&mut *all).await.map_err(|e| match &e {
-        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
-            explain(path, error)
-        }
-        _ => StorageError::Unusable(format!("cannot bring {} up to date: {e}", path.display())),
-    })?;
-    all.commit().await.map_err(fail)
-}
-
 /// Logs a warning if SQLite was built without the flags of `.cargo/config.toml`. Then all connections
 /// share one page cache, which drops pages once it is full (decision 0008).
 async fn warn_of_shared_cache(connection: &mut Connection) -> std::result::Result<(), sqlx::Error> {
@@ -336,106 +260,9 @@ async fn numbers(connection: &mut Connection) -> std::result::Result<Numbers, sq
     })
 }
 
-/// What is wrong with the file, or with one of its tables. `None` if nothing was found.
-async fn quick_check(
-    connection: &mut Connection,
-    table: Option<&str>,
-) -> std::result::Result<Option<String>, sqlx::Error> {
-    let statement = match table {
-        None => "PRAGMA quick_check(1)".to_owned(),
-        Some(table) => format!("PRAGMA quick_check('{table}')"),
-    };
-    // The name is from the schema, and has no quotes in it.
-    let (problem,): (String,) =
-        sqlx::query_as(sqlx::AssertSqlSafe(statement)).fetch_one(connection).await?;
-    Ok((problem != "ok").then_some(problem))
-}
-
-/// Checks a large file while it is in use, and logs what is found.
-async fn check_later(path: PathBuf, options: SqliteConnectOptions, stop: CancellationToken) {
-    match check_tables(&options, &stop).await {
-        Ok(None) => tracing::debug!("database check found no damage"),
-        Ok(Some(problem)) => {
-            tracing::error!(error = %damaged(&path, &problem), "the database is damaged")
-        }
-        Err(error) => tracing::error!(error = %explain(&path, &error), "cannot check the database"),
-    }
-}
-
-/// Checks table by table, so that it can be stopped. Returns the first problem.
-async fn check_tables(
-    options: &SqliteConnectOptions,
-    stop: &CancellationToken,
-) -> std::result::Result<Option<String>, sqlx::Error> {
-    let mut connection = Connection::connect_with(options).await?;
-    let tables: Vec<(String,)> =
-        sqlx::query_as("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
-            .fetch_all(&mut connection)
-            .await?;
-    for (table,) in tables {
-        if stop.is_cancelled() {
-            break;
-        }
-        if let Some(problem) = quick_check(&mut connection, Some(&table)).await? {
-            return Ok(Some(problem));
-        }
-    }
-    connection.close().await?;
-    Ok(None)
-}
-
-fn damaged(path: &Path, problem: &str) -> StorageError {
-    StorageError::Unusable(format!(
-        "the database {} is damaged ({}): restore a backup, and remove the files beside it that end \
-         in -wal and -shm when you do",
-        path.display(),
-        problem.trim()
-    ))
-}
-
-/// A sentence for the administrator (<https://www.sqlite.org/rescode.html>).
-fn explain(path: &Path, error: &sqlx::Error) -> StorageError {
-    let primary = code_of(error).map(|code| code & 0xff);
-    let room = || match primary {
-        // A file that cannot be made, or that cannot be extended, may mean that the disk is full.
-        Some(error::CANNOT_OPEN | error::IO_ERROR) => error::no_room(path),
-        _ => None,
-    };
-    let hint = match primary {
-        Some(error::CORRUPT) => return damaged(path, &error.to_string()),
-        Some(error::BUSY | error::LOCKED) => "another process holds it",
-        Some(error::READ_ONLY) => {
-            "it cannot be written: does it belong to the user that runs waxwing?"
-        }
-        Some(error::FULL) => "the disk is full",
-        Some(error::NOT_A_DATABASE) => "it is not a database",
-        code => match (room(), code) {
-            (Some(sentence), _) => sentence,
-            (None, Some(error::CANNOT_OPEN)) => "it, or a file beside it, cannot be opened",
-            (None, Some(error::IO_ERROR)) => "the disk failed",
-            _ => "the database failed",
-        },
-    };
-    StorageError::Unusable(format!("cannot use {}: {hint} ({error})", path.display()))
-}
-
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::FileExt;
-
     use super::*;
-
-    #[test]
-    fn every_step_of_the_schema_is_known_and_in_order() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema/sqlite");
-        let entries = std::fs::read_dir(folder).unwrap();
-        let mut files: Vec<_> =
-            entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
-        files.sort();
-        let known = MIGRATIONS.iter().map(|(number, name, _)| format!("{number:04}_{name}.sql"));
-        assert_eq!(files, known.collect::<Vec<_>>());
-        assert!(MIGRATIONS.iter().map(|m| m.0).eq(1..=MIGRATIONS.len() as i64));
-    }
 
     #[tokio::test]
     async fn sqlite_is_built_with_a_page_cache_for_each_connection() {
@@ -444,22 +271,5 @@ mod tests {
         let (is_shared,): (bool,) =
             sqlx::query_as(statement).fetch_one(&mut connection).await.unwrap();
         assert!(!is_shared, "cargo did not read .cargo/config.toml");
-    }
-
-    #[tokio::test]
-    async fn the_late_check_finds_damage() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("waxwing.sqlite");
-        SqliteStorage::open(&path, 1, &Tasks::new()).await.unwrap().close().await;
-        let options = options(&path).read_only(true);
-        let go_on = CancellationToken::new();
-        assert_eq!(check_tables(&options, &go_on).await.unwrap(), None);
-
-        // All but the first page, which holds the schema.
-        let file = OpenOptions::new().write(true).open(&path).unwrap();
-        let size = file.metadata().unwrap().len();
-        file.write_all_at(&vec![0xA5; size as usize - 4096], 4096).unwrap();
-        let found = check_tables(&options, &go_on).await;
-        assert!(!matches!(found, Ok(None)), "{found:?}");
     }
 }

@@ -1,18 +1,18 @@
-//! The one task that writes: it takes what has come together meanwhile, applies it in one
-//! transaction, and answers after COMMIT.
+//! The one task that writes. It takes all jobs that have come since the last commit, applies them in one
+//! transaction (group commit), and answers after COMMIT.
 //!
-//! A change that fails must not fail its neighbours. Savepoints would cost two statements for each
-//! change, and a statement is dear (about 20 us, a hop to the connection's thread and back). So a
-//! batch is applied without them; if something in it fails, the batch is rolled back and its changes
-//! are tried again, each in a transaction of its own. What is foreseen (a limit) is answered before
-//! anything is written and spoils nothing.
+//! A change that fails must not fail the others of its batch. Savepoints would cost two statements for
+//! each change, and a statement is expensive (about 20 us, for the way to the connection's thread and
+//! back). So a batch is applied without savepoints. If a change fails, the batch is rolled back, and its
+//! changes are tried again, each in a transaction of its own. A limit that is reached is found before
+//! anything is written, and does not fail the batch.
 //!
-//! What is in a batch, and in which order it is done, is said in [`super::batch`]. What nobody waits
-//! for (a mark that falls, the end of a session) and could not be written is tried again, apart from
-//! what is new: now and then, before a question is answered, and at the end.
+//! What is in a batch, and in which order it is written, is in [`super::batch`]. A job that nobody waits
+//! for (a removed marker, the end of a session) is tried again if it fails, apart from new jobs: every two
+//! seconds, before a flush is answered, and at the end.
 //!
-//! An error after a failed COMMIT means *not promised*: after a crash of the machine the change may
-//! turn out to be there.
+//! An error of COMMIT means that the change is not promised: after a crash of the machine it may be there
+//! or not.
 
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
@@ -46,45 +46,45 @@ use crate::storage::{
 };
 use crate::tasks::Tasks;
 
-/// Something to be written.
+/// A change of the database.
 #[async_trait]
 pub(in crate::storage) trait Change: Send + Sync + 'static {
-    /// What the asker hears.
+    /// The answer to the caller.
     type Answer: Send + 'static;
 
-    /// Writes it. May be called again if the transaction was rolled back. A refusal or `Conflict`
-    /// may be answered only before anything is written; any other error undoes everything.
+    /// Writes the change. It is called again if the transaction was rolled back. A refusal or `Conflict`
+    /// may only be returned before anything is written. Any other error rolls back the transaction.
     async fn apply(&self, on: &mut WriteTx<'_>) -> Result<Self::Answer>;
 }
 
-/// The way to the task that writes. It ends when this is dropped or closed.
+/// Hands jobs to the task that writes. The task ends when this is dropped or closed.
 #[derive(Debug)]
 pub(in crate::storage) struct Writer {
     jobs: mpsc::Sender<Job>,
-    /// Locked from the making of a number until its message is in the queue.
+    /// Locked from when an id is made until its message is in the queue.
     ids: Mutex<Ids>,
     under_way: Arc<UnderWay>,
-    /// Since when it is being closed.
+    /// When the storage began to close.
     closing: Arc<OnceLock<Instant>>,
-    /// The task itself. Not among the server's tasks: it must outlive all who write.
+    /// The task. It is not one of the server's tasks, because it must outlive all tasks that write.
     task: Tasks,
 }
 
-/// What the writer knows together with those who read.
+/// What the writer shares with those who read.
 #[derive(Debug)]
 pub(in crate::storage) struct Shared {
-    /// How far ids ever ran ahead of time, as far as it is written down.
+    /// How far ids are ahead of time at most, as it is stored.
     pub(in crate::storage) lag: Arc<AtomicI64>,
-    /// How many bytes an account may keep for which nothing else was said.
+    /// The quota, in bytes, of accounts that have none of their own.
     pub(in crate::storage) quota: Arc<AtomicU64>,
 }
 
-/// What was asked for and is not durable yet.
+/// How many jobs are not durable yet.
 #[derive(Debug, Default)]
 struct UnderWay {
     messages: AtomicUsize,
-    marks: AtomicUsize,
-    /// Where commits are counted.
+    markers: AtomicUsize,
+    /// The metrics in which commits are counted.
     metrics: OnceLock<Metrics>,
 }
 
@@ -94,7 +94,7 @@ struct Asked<C: Change> {
     answer: oneshot::Sender<Result<C::Answer>>,
 }
 
-/// A change, and who waits for its answer.
+/// A change, and the caller that waits for its answer.
 #[async_trait]
 pub(super) trait Pending: Send {
     async fn apply(&mut self, on: &mut WriteTx<'_>) -> Result<()>;
@@ -108,29 +108,30 @@ struct Task {
     memory: Memory,
     shared: Shared,
     under_way: Arc<UnderWay>,
-    /// What could not be written and is to be tried again; bounded.
+    /// Jobs that failed and will be tried again, at most [`AGAIN`].
     again: Vec<Job>,
-    /// When, if anything is.
+    /// When they will be tried again, if there are any.
     again_at: Option<Instant>,
 }
 
-/// How many changes may wait before those who bring more have to.
+/// Jobs in the queue, at most. Callers wait while it is full.
 const QUEUE: usize = 1024;
-/// How many are committed together at most.
+/// Jobs that are taken from the queue at once, at most.
 const BATCH: usize = 512;
-/// How long the note of a login may wait for company.
+/// How long a login may wait for other jobs.
 const LOGIN_DELAY: Duration = Duration::from_secs(2);
-/// How long a mark that falls may wait for company. A crash meanwhile delivers a message twice.
-const MARK_DELAY: Duration = Duration::from_millis(100);
-/// How many that have time wait at most.
+/// How long the removal of a marker may wait for other jobs. A crash during that time delivers the
+/// message twice.
+const MARKER_DELAY: Duration = Duration::from_millis(100);
+/// Jobs that wait for others, at most.
 const LAZY: usize = 1024;
-/// How much is tried again at most. What comes beyond is given up: a message is delivered twice.
+/// Failed jobs that will be tried again, at most. Others are given up: their messages are delivered twice.
 const AGAIN: usize = 16_384;
-/// How long what could not be written rests before it is tried again, if nobody asks.
+/// After which time failed jobs are tried again, if nobody asks for a flush.
 const AGAIN_DELAY: Duration = Duration::from_secs(2);
 
 impl Writer {
-    /// Starts the task with its connection, and with the options to open another if that is lost.
+    /// Starts the task with its connection, and with the options to open another one if that fails.
     /// Messages get their ids from `ids`.
     pub(in crate::storage) fn start(
         options: SqliteConnectOptions,
@@ -156,28 +157,28 @@ impl Writer {
         Self { jobs, ids: Mutex::new(ids), under_way, closing, task }
     }
 
-    /// Writes and waits until it is durable.
+    /// Writes a change and waits until it is durable.
     pub(super) async fn write<C: Change>(&self, change: C) -> Result<C::Answer> {
         let (answer, settled) = oneshot::channel();
         self.send(Job::Change(Box::new(Asked { change, result: None, answer }))).await?;
         settled.await.map_err(|_| closed())?
     }
 
-    /// When this is over, all that was asked for before is durable, or has failed.
+    /// Waits until all jobs that were handed over before are durable, or have failed.
     pub(super) async fn flush(&self) -> Result<()> {
         let (answer, settled) = oneshot::channel();
         self.send(Job::Flush(answer)).await?;
         settled.await.map_err(|_| closed())
     }
 
-    /// Gives a message its number and hands it over, together with others.
+    /// Gives a message its id and puts it into the queue.
     pub(super) async fn keep(&self, mut message: NewMessage) -> Result<Kept> {
         message.merge_holders();
         let (answer, settled) = oneshot::channel();
         let place = self.jobs.reserve().await.map_err(|_| closed())?;
         self.under_way.messages.fetch_add(1, Ordering::AcqRel);
-        // The order of the queue is the order of the numbers: whoever reads a message can read all
-        // with lower numbers.
+        // The order of the queue is the order of the ids: a reader that sees a message sees all messages
+        // of this node with lower ids.
         let mut ids = self.ids.lock();
         let id = ids.next(message.at);
         place.send(Job::Keep(Box::new(QueuedMessage { id, message, refused: None, answer })));
@@ -190,15 +191,15 @@ impl Writer {
         self.ids.lock().newest()
     }
 
-    /// Lets marks fall, a little later.
+    /// Removes markers, a little later.
     pub(super) async fn clear_markers(
         &self,
         owner: BareJid,
         ids: SmallVec<[MessageId; 4]>,
     ) -> Result<()> {
-        // Counted when nothing can come between any more: who waits for a place may be gone.
+        // Counted when it is certain to be sent: a caller that waits for a place may be dropped.
         let place = self.jobs.reserve().await.map_err(|_| closed())?;
-        self.under_way.marks.fetch_add(1, Ordering::AcqRel);
+        self.under_way.markers.fetch_add(1, Ordering::AcqRel);
         place.send(Job::ClearMarkers(owner, ids));
         Ok(())
     }
@@ -208,42 +209,42 @@ impl Writer {
         self.under_way.metrics.get_or_init(|| metrics.clone());
     }
 
-    /// Messages are on their way.
+    /// Messages are in the queue.
     pub(super) fn is_keeping(&self) -> bool {
         self.under_way.messages.load(Ordering::Acquire) > 0
     }
 
-    /// Messages are on their way, or marks are to fall.
+    /// Messages or removals of markers are in the queue.
     pub(super) fn is_busy(&self) -> bool {
-        self.is_keeping() || self.under_way.marks.load(Ordering::Acquire) > 0
+        self.is_keeping() || self.under_way.markers.load(Ordering::Acquire) > 0
     }
 
-    /// Notes how many stanzas a session has handled.
+    /// Stores how many stanzas a session has handled.
     pub(super) async fn handled(&self, handled: Handled) -> Result<Receipt> {
         let (answer, settled) = oneshot::channel();
         self.send(Job::Handled(handled, answer)).await?;
         Ok(Receipt::waiting(settled))
     }
 
-    /// Notes that a session has begun.
+    /// Stores that a session has begun.
     pub(super) async fn begin(&self, session: Begin) -> Result<Receipt> {
         let (answer, settled) = oneshot::channel();
         self.send(Job::Begin(Box::new(session), answer)).await?;
         Ok(Receipt::waiting(settled))
     }
 
-    /// Notes that a session has ended, a little later.
+    /// Stores that a session has ended, a little later.
     pub(super) async fn end(&self, session: SessionNumber, at: Timestamp) -> Result<()> {
         self.send(Job::End(session, at)).await
     }
 
-    /// Notes a login, to be written with the next change or a little later.
+    /// Stores a login, with the next change or a little later.
     pub(super) async fn login(&self, user: BareJid, at: Timestamp) -> Result<()> {
         self.send(Job::Login(user, at)).await
     }
 
-    /// Writes what has come and ends. Everything afterwards is an error. Waits some seconds, not
-    /// longer, for another process that holds the database.
+    /// Writes all jobs and ends. Every call after it is an error. It waits a few seconds at most for
+    /// another process that holds the database.
     pub(in crate::storage) async fn close(&self) {
         self.closing.get_or_init(Instant::now);
         if self.send(Job::Close).await.is_ok() {
@@ -275,7 +276,7 @@ impl Task {
                 let then = now
                     + match job.patience() {
                         Patience::None => Duration::ZERO,
-                        Patience::Short => MARK_DELAY,
+                        Patience::Short => MARKER_DELAY,
                         Patience::Long => LOGIN_DELAY,
                     };
                 due = Some(due.map_or(then, |due| due.min(then)));
@@ -302,7 +303,7 @@ impl Task {
         self.finish().await;
     }
 
-    /// What could not be written, once more, by itself: what is new must not fail with it.
+    /// Tries failed jobs once more, apart from new ones, which must not fail with them.
     async fn try_again(&mut self) {
         self.again_at = None;
         let mut jobs = std::mem::take(&mut self.again);
@@ -317,7 +318,7 @@ impl Task {
         self.settle(&mut jobs, failure.as_ref().map(Failure::error));
     }
 
-    /// Commits a batch and answers those who wait for it.
+    /// Commits a batch and answers its callers.
     async fn commit(&mut self, jobs: &mut Vec<Job>) {
         if jobs.is_empty() {
             return;
@@ -327,7 +328,7 @@ impl Task {
             Ok(()) => return self.settle(jobs, None),
             Err(failure) => failure,
         };
-        // One line for all of them: a full disk must not fill the log, too.
+        // One line for the whole batch: a full disk must not fill the log, too.
         tracing::error!(error = %failure.error(), count, "transaction failed");
         match failure {
             Failure::Change(_) if count > 1 => {
@@ -341,15 +342,15 @@ impl Task {
         }
     }
 
-    /// Answers those who wait. What nobody waits for is tried again if it failed.
+    /// Answers the callers. Jobs without a caller are tried again if they failed.
     fn settle(&mut self, jobs: &mut Vec<Job>, failure: Option<&StorageError>) {
         for job in jobs.drain(..) {
             match job {
-                // What failed is not there for who asks.
+                // A job that has failed is not there for who asks for a flush.
                 Job::Flush(answer) => drop(answer.send(())),
                 Job::Change(change) => change.settle(failure),
                 Job::Keep(keep) => {
-                    // First, so that who hears of it need not wait to read it.
+                    // Before the answer, so that the caller can read it without a flush.
                     self.under_way.messages.fetch_sub(1, Ordering::AcqRel);
                     keep.settle(failure);
                 }
@@ -360,7 +361,7 @@ impl Task {
                     self.again_at.get_or_insert(Instant::now() + AGAIN_DELAY);
                 }
                 Job::ClearMarkers(..) => {
-                    self.under_way.marks.fetch_sub(1, Ordering::AcqRel);
+                    self.under_way.markers.fetch_sub(1, Ordering::AcqRel);
                 }
                 Job::Begin(_, answer) | Job::Handled(_, answer) => {
                     // Its session may be gone.
@@ -371,7 +372,7 @@ impl Task {
         }
     }
 
-    /// One transaction. Afterwards none is open, or the connection is given up.
+    /// One transaction. Afterwards no transaction is open, or the connection is dropped.
     async fn attempt(&mut self, jobs: &mut [Job]) -> Tried {
         let began = Instant::now();
         // A panic must not end the only task that writes.
@@ -427,7 +428,7 @@ type Tried = std::result::Result<(), Failure>;
 
 /// Where a transaction failed.
 enum Failure {
-    /// One of its changes could not be applied; the others may do without it.
+    /// A change could not be applied. The others may be applied without it.
     Change(StorageError),
     /// It could not begin or be committed.
     Whole(StorageError),
@@ -440,13 +441,13 @@ impl Failure {
         }
     }
 
-    /// Another process has the database. So the transaction has not begun.
+    /// Another process holds the database, so the transaction has not begun.
     fn is_busy(&self) -> bool {
         matches!(self, Self::Whole(StorageError::Busy(_)))
     }
 }
 
-/// Apart from the tasks that serve clients, as a disk that fails may be slow to say so.
+/// Finds out why the disk failed. On a thread of its own, because a failing disk may be slow.
 async fn look_closer(failure: Failure, database: &Path) -> Failure {
     if !matches!(failure.error(), StorageError::Disk(_)) {
         return failure;
@@ -482,7 +483,7 @@ impl<C: Change> Pending for Asked<C> {
             (None, Some(answer)) => answer,
             (None, None) => Err(StorageError::Database("it was not tried".into())),
         };
-        // Who asked may be gone; it is written all the same.
+        // The caller may be gone. The change is written in any case.
         drop(self.answer.send(answer));
     }
 }

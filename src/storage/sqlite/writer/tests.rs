@@ -90,8 +90,8 @@ async fn owners(dir: &Path) -> Vec<String> {
     rows.fetch_all(&mut connection).await.unwrap().into_iter().map(|(jid,)| jid).collect()
 }
 
-/// What waits.
-async fn marks(dir: &Path) -> Vec<MessageId> {
+/// Undelivered messages.
+async fn markers(dir: &Path) -> Vec<MessageId> {
     let options = SqliteConnectOptions::new().filename(dir.join("test.sqlite"));
     let mut connection = Connection::connect_with(&options).await.unwrap();
     let rows = sqlx::query_as::<_, (i64,)>("SELECT message FROM waiting ORDER BY message");
@@ -139,14 +139,14 @@ async fn a_full_disk_is_an_error_and_not_the_end() {
     assert!(error.to_string().contains("full"), "{error}");
     assert!(!kept.is_empty());
     // Those in one batch with it suffer only if they need room, too.
-    let (large, fallen) = tokio::join!(
+    let (large, cleared) = tokio::join!(
         keep(&writer, "juliet@localhost", 300_000),
         writer.clear_markers(user("romeo@localhost"), smallvec![kept[0]]),
     );
     assert!(large.is_err());
-    fallen.unwrap();
+    cleared.unwrap();
     writer.flush().await.unwrap();
-    assert_eq!(marks(dir.path()).await, kept[1..]);
+    assert_eq!(markers(dir.path()).await, kept[1..]);
     let next = keep(&writer, "romeo@localhost", 1_000).await.unwrap();
     assert!(next > *kept.last().unwrap());
     writer.close().await;
@@ -180,7 +180,7 @@ async fn a_database_that_stays_locked_is_waited_for_once() {
 }
 
 #[tokio::test]
-async fn a_mark_falls_when_it_can_though_much_has_failed_before() {
+async fn a_marker_is_removed_as_soon_as_that_is_possible() {
     for is_the_end in [false, true] {
         let dir = tempfile::tempdir().unwrap();
         let writer = writer(dir.path(), "100000").await;
@@ -191,15 +191,15 @@ async fn a_mark_falls_when_it_can_though_much_has_failed_before() {
             assert!(keep(&writer, "juliet@localhost", 10).await.is_err());
         }
         assert!(writer.is_busy());
-        assert_eq!(marks(dir.path()).await, [id]);
+        assert_eq!(markers(dir.path()).await, [id]);
         lock.close().await.unwrap();
         if !is_the_end {
             writer.flush().await.unwrap();
-            assert_eq!(marks(dir.path()).await, []);
+            assert_eq!(markers(dir.path()).await, []);
             assert!(!writer.is_busy());
         }
         writer.close().await;
-        assert_eq!(marks(dir.path()).await, []);
+        assert_eq!(markers(dir.path()).await, []);
     }
 }
 
