@@ -5,6 +5,7 @@
 //! is `c@d/e` and the bare address is `a@b`.
 
 mod convert;
+mod error;
 mod prep;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ use std::ops::Deref;
 
 use smol_str::{SmolStr, SmolStrBuilder};
 
+pub use error::JidError;
 pub(crate) use prep::{has_wrong_direction, is_prohibited};
 
 /// An address: `local@domain/resource`, prepared. Cloning is cheap.
@@ -37,26 +39,6 @@ pub struct BareJid(Jid);
 /// An address with a resource. Derefs to [`Jid`].
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct FullJid(Jid);
-
-/// Why a text is not an address.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum JidError {
-    /// A part is present but empty, or the domain is missing.
-    #[error("a part of the address is empty")]
-    Empty,
-    /// A part has more than 1023 bytes, or the domain is longer than the DNS allows.
-    #[error("a part of the address is too long")]
-    TooLong,
-    /// A part contains a forbidden character.
-    #[error("the address has a forbidden character")]
-    Forbidden,
-    /// A bare address is required.
-    #[error("the address has a resource")]
-    HasResource,
-    /// A full address is required.
-    #[error("the address has no resource")]
-    NoResource,
-}
 
 const NONE: u16 = u16::MAX;
 

@@ -3,6 +3,7 @@
 //! A stanza is bytes plus a map of them. Cloning one costs a few reference counts; writing one
 //! writes the head anew and copies the content.
 
+mod answer;
 pub mod content;
 pub mod error;
 pub mod stream_error;

@@ -11,6 +11,7 @@
 pub mod build;
 mod chars;
 mod error;
+mod frame;
 mod framer;
 mod header;
 mod rewrite;
@@ -23,11 +24,11 @@ pub mod writer;
 
 pub use build::{Node, element};
 pub use error::{Limit, XmlError};
+pub use frame::{Children, ElementRef, Frame};
 pub use framer::{Framer, Piece, document};
 pub use header::{Header, Scope, header};
 pub use strict::Limits;
 pub use tag::declares_default;
-pub use tape::{Children, ElementRef, Frame};
 pub use writer::escape_attr;
 
 use crate::ns::{CLIENT, STREAM as STREAMS, XML};

@@ -6,7 +6,7 @@
 use minidom::Element;
 use minidom::rxml::{Namespace, NcName};
 
-use super::tape::Content;
+use super::frame::Content;
 use super::{ElementRef, Frame, XmlError, unescape, writer};
 
 impl ElementRef<'_> {
