@@ -5,7 +5,6 @@
 //! name, and renamed when it is complete.
 
 use std::fs::Permissions;
-use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
@@ -17,8 +16,9 @@ use rcgen::{
 };
 use time::OffsetDateTime;
 
+use super::TlsError;
+use super::names::ip_of;
 use super::pem::{Pair, read_pair};
-use super::{SOON_MICROS, TlsError};
 use crate::clock::Clock;
 use crate::files;
 
@@ -45,7 +45,7 @@ pub(super) fn self_signed(
     let certificate = directory.join(format!("{name}.crt"));
     let key = directory.join(format!("{name}.key"));
     if let Some(pair) = kept(directory, name)?
-        && pair.leaf.not_after.as_micros() - clock.now().as_micros() >= SOON_MICROS
+        && !pair.leaf.ends_soon(clock.now())
     {
         return Ok(pair);
     }
@@ -69,29 +69,6 @@ pub(super) fn self_signed(
     write(&certificate, made.pem().as_bytes(), 0o644)?;
     tracing::info!(host = %domain, file = %certificate.display(), "made a self-signed certificate");
     read_pair(&certificate, &key)
-}
-
-/// The name under which clients ask for a host: lower case, in the ASCII form of DNS. It is also used for
-/// file names, so it contains no slash.
-pub(super) fn sni_name(domain: &str) -> Result<String, TlsError> {
-    let wrong = || TlsError::Domain { domain: domain.to_owned() };
-    if ip_of(domain).is_some() {
-        return Ok(domain.to_ascii_lowercase());
-    }
-    let name = idna::domain_to_ascii(domain).map_err(|_| wrong())?;
-    let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
-    if name.is_empty() || name.starts_with('.') || !name.bytes().all(is_plain) {
-        return Err(wrong());
-    }
-    Ok(name)
-}
-
-/// The IP address, if the domain is one: `192.0.2.1` or `[2001:db8::1]` (RFC 7622 §3.2).
-pub(super) fn ip_of(domain: &str) -> Option<IpAddr> {
-    match domain.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        Some(inner) => inner.parse().ok().filter(IpAddr::is_ipv6),
-        None => domain.parse().ok().filter(IpAddr::is_ipv4),
-    }
 }
 
 /// `SRVName` is omitted: rcgen cannot write an IA5String there, and `dNSName` is enough.
@@ -119,11 +96,6 @@ fn params(domain: &str, name: &str, clock: &Clock) -> Result<CertificateParams, 
     let address = OtherNameValue::Utf8String(domain.to_owned());
     params.subject_alt_names = vec![own, SanType::OtherName((XMPP_ADDR.to_vec(), address))];
     Ok(params)
-}
-
-/// Whether all users of the machine can read the file.
-pub(super) fn is_open(key: &Path) -> bool {
-    std::fs::metadata(key).is_ok_and(|found| found.permissions().mode() & 0o007 != 0)
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, TlsError> {

@@ -13,22 +13,26 @@
 
 mod certificate_files;
 mod error;
+mod host;
+mod names;
 mod pem;
+mod provider;
 mod selection;
+mod server_configs;
 mod x509;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
 
 pub use self::error::{Doubt, TlsError};
-pub use self::selection::Purpose;
+pub use self::host::CertificateFacts;
+pub use self::server_configs::Purpose;
 
-use self::selection::ServerConfigs;
-use self::x509::Leaf;
+use self::host::{Host, own_files};
+use self::names::sni_name;
 use crate::clock::Clock;
 use crate::config::{Config, HostConfig};
 use crate::payload::datetime::Timestamp;
@@ -40,28 +44,10 @@ pub struct Certificates {
     set: ArcSwap<Set>,
 }
 
-/// The facts of a host's certificate.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct CertificateFacts {
-    /// The host as written in the configuration.
-    pub domain: String,
-    /// The fingerprint: SHA-256 of the DER, in the form of `openssl x509 -fingerprint -sha256`.
-    pub sha256: String,
-    /// The end of its validity.
-    pub not_after: Timestamp,
-    /// Whether it is self-signed: issuer and subject are the same.
-    pub self_signed: bool,
-}
-
 /// The file of a domain's self-signed certificate. `None` if the domain cannot have one.
 #[must_use]
 pub fn kept_certificate(config: &Config, domain: &str) -> Option<PathBuf> {
-    Some(
-        config
-            .data
-            .join("certs")
-            .join(format!("{}.crt", certificate_files::sni_name(domain).ok()?)),
-    )
+    Some(config.data.join("certs").join(format!("{}.crt", sni_name(domain).ok()?)))
 }
 
 /// The facts of a finished handshake. They are read once, right after it.
@@ -182,69 +168,12 @@ impl Set {
     }
 }
 
-/// A host's certificate and everything that follows from it.
-#[derive(Debug)]
-struct Host {
-    /// The domain in the form of SNI: lower case, the ASCII form of DNS.
-    name: String,
-    configs: ServerConfigs,
-    leaf: Leaf,
-    facts: CertificateFacts,
-}
-
-impl Host {
-    fn load(wanted: &HostConfig, config: &Config, clock: &Clock) -> Result<Self, TlsError> {
-        let domain = &wanted.domain;
-        let name = certificate_files::sni_name(domain)?;
-        let pair = match own_files(wanted)? {
-            Some((certificate, key)) => pem::read_pair(certificate, key)?,
-            None => {
-                certificate_files::self_signed(&config.data.join("certs"), domain, &name, clock)?
-            }
-        };
-        let facts = CertificateFacts {
-            domain: domain.clone(),
-            sha256: x509::fingerprint(&pair.leaf),
-            not_after: pair.leaf.not_after,
-            self_signed: pair.leaf.self_signed,
-        };
-        for doubt in &pair.doubts {
-            tracing::warn!(host = %domain, "{doubt}");
-        }
-        if !pair.leaf.covers(&name, domain) {
-            tracing::warn!(host = %domain, "certificate does not name this host");
-        }
-        let configs = ServerConfigs::new(pair.key)?;
-        let host = Self { name, configs, leaf: pair.leaf, facts };
-        host.warn_of_expiry(clock.now());
-        Ok(host)
-    }
-
-    fn warn_of_expiry(&self, now: Timestamp) {
-        let CertificateFacts { domain, not_after, .. } = &self.facts;
-        if *not_after <= now {
-            tracing::warn!(host = %domain, until = %not_after, "certificate has expired");
-        } else if not_after.as_micros() - now.as_micros() < SOON_MICROS {
-            tracing::warn!(host = %domain, until = %not_after, "certificate expires soon");
-        }
-    }
-}
-
-/// The configured files of a host's certificate and key, if there are any.
-fn own_files(host: &HostConfig) -> Result<Option<(&Path, &Path)>, TlsError> {
-    match (&host.certificate, &host.key) {
-        (Some(certificate), key) => Ok(Some((certificate, key.as_ref().unwrap_or(certificate)))),
-        (None, Some(_)) => Err(TlsError::KeyAlone { domain: host.domain.clone() }),
-        (None, None) => Ok(None),
-    }
-}
-
 /// Checks a host's certificate as a starting server would, without creating one.
 ///
 /// # Errors
 /// Why a server would not start with it.
 pub fn inspect(host: &HostConfig, config: &Config, now: Timestamp) -> Result<Vec<Doubt>, TlsError> {
-    let name = certificate_files::sni_name(&host.domain)?;
+    let name = sni_name(&host.domain)?;
     let pair = match own_files(host)? {
         Some((certificate, key)) => pem::read_pair(certificate, key)?,
         None => match certificate_files::kept(&config.data.join("certs"), &name)? {
@@ -258,7 +187,7 @@ pub fn inspect(host: &HostConfig, config: &Config, now: Timestamp) -> Result<Vec
         doubts.push(Doubt::NotYet(leaf.not_before));
     } else if leaf.not_after <= now && !is_ours {
         doubts.push(Doubt::Expired(leaf.not_after));
-    } else if leaf.not_after.as_micros() - now.as_micros() < SOON_MICROS && !is_ours {
+    } else if leaf.ends_soon(now) && !is_ours {
         doubts.push(Doubt::Soon(leaf.not_after));
     }
     if !leaf.covers(&name, &host.domain) {
@@ -266,14 +195,6 @@ pub fn inspect(host: &HostConfig, config: &Config, now: Timestamp) -> Result<Vec
     }
     Ok(doubts)
 }
-
-fn provider() -> Arc<CryptoProvider> {
-    Arc::new(aws_lc_rs::default_provider())
-}
-
-/// 14 days: enough time to act, and longer than a weekend.
-const SOON_MICROS: i64 = 14 * DAY_MICROS;
-const DAY_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
 
 #[cfg(test)]
 mod tests;

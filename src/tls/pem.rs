@@ -1,13 +1,15 @@
 //! Reads PEM files with certificates and keys. If a file cannot be used, the error says why, and what to do.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 
+use super::provider::provider;
 use super::x509::Leaf;
-use super::{Doubt, TlsError, provider};
+use super::{Doubt, TlsError};
 
 /// A chain and its key, which belong together.
 #[derive(Debug)]
@@ -53,7 +55,7 @@ pub(super) fn read_pair(certificate: &Path, key: &Path) -> Result<Pair, TlsError
             doubts.push(Doubt::Mark(pem.file.clone()));
         }
     }
-    if super::certificate_files::is_open(key) {
+    if is_open(key) {
         doubts.push(Doubt::OpenKey(key.to_owned()));
     }
     Ok(Pair { key: pair, leaf, doubts })
@@ -89,6 +91,11 @@ fn chain_doubts(chain: &[CertificateDer<'_>], leaf: &Leaf, file: &Path) -> Vec<D
         doubts.push(Doubt::Rare { file: file(), kind });
     }
     doubts
+}
+
+/// Whether all users of the machine can read the file.
+fn is_open(key: &Path) -> bool {
+    std::fs::metadata(key).is_ok_and(|found| found.permissions().mode() & 0o007 != 0)
 }
 
 /// A file and its contents.

@@ -12,6 +12,8 @@ use rustls::{
 };
 use sha2::{Digest as _, Sha256, Sha384};
 
+use super::provider::provider;
+use super::x509::{DAY_MICROS, Leaf};
 use super::*;
 use crate::config::{Config, HostConfig};
 

@@ -120,7 +120,7 @@ impl Leaf {
 
     /// Whether it names the host. `ascii`: the domain in the form of DNS; `domain`: in that of XMPP.
     pub(super) fn covers(&self, ascii: &str, domain: &str) -> bool {
-        let ip = super::certificate_files::ip_of(domain);
+        let ip = super::names::ip_of(domain);
         self.names.iter().any(|name| match name {
             Name::Dns(pattern) => dns_matches(pattern, ascii),
             Name::Ip(bytes) => match ip {
@@ -130,6 +130,11 @@ impl Leaf {
             },
             Name::Xmpp(address) => address == domain || address == ascii,
         })
+    }
+
+    /// Whether less than 14 days are left: enough time to act, and longer than a weekend.
+    pub(super) fn ends_soon(&self, now: Timestamp) -> bool {
+        self.not_after.as_micros() - now.as_micros() < 14 * DAY_MICROS
     }
 
     /// Whether this is the certificate of the issuer of `other`, by name.
@@ -265,6 +270,8 @@ const HASHES: [(&str, Hash); 17] = [
     ("2.16.840.1.101.3.4.2.2", Hash::Sha384),
     ("2.16.840.1.101.3.4.2.3", Hash::Sha512),
 ];
+
+pub(super) const DAY_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
 
 #[cfg(test)]
 mod tests {
