@@ -9,7 +9,7 @@ use sasl::client::Mechanism as _;
 use sasl::client::mechanisms::Scram;
 use sasl::common::ChannelBinding;
 use sasl::common::scram::{ScramProvider, Sha1, Sha256};
-use waxwing::auth::{Derivations, Offer, Step, TlsFacts, Verifier, derive_keys};
+use waxwing::auth::{Derivations, Exchange, Offer, Step, TlsFacts, Verifier, derive_keys};
 use waxwing::clock::Clock;
 use waxwing::config::AuthConfig;
 use waxwing::jid::BareJid;
@@ -25,8 +25,8 @@ fn exchange<S: ScramProvider>(bencher: Bencher<'_, '_>) {
     bencher.bench_local(|| {
         let binding = ChannelBinding::TlsExporter(vec![9; 32]);
         let mut client = Scram::<S>::new("juliet", "secret", binding).expect("random bytes");
-        let mut exchange =
-            verifier.begin("example.com", &offer, client.name()).expect("it is offered");
+        let mut exchange = Exchange::begin(&verifier, "example.com", &offer, client.name())
+            .expect("it is offered");
         runtime.block_on(async {
             let step = exchange.step(Some(&client.initial())).await;
             let Ok(Step::Challenge(challenge)) = step else { unreachable!("{step:?}") };
@@ -41,7 +41,8 @@ fn exchange<S: ScramProvider>(bencher: Bencher<'_, '_>) {
 fn plain_with_10000_rounds(bencher: Bencher<'_, '_>) {
     let (verifier, offer, runtime) = server(10_000);
     bencher.bench_local(|| {
-        let mut exchange = verifier.begin("example.com", &offer, "PLAIN").expect("it is offered");
+        let mut exchange =
+            Exchange::begin(&verifier, "example.com", &offer, "PLAIN").expect("it is offered");
         let step = runtime.block_on(exchange.step(Some(b"\0juliet\0secret")));
         assert!(matches!(step, Ok(Step::Success { .. })));
     });

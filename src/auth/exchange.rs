@@ -50,14 +50,25 @@ enum State {
 }
 
 impl Exchange {
-    pub(super) fn new(
-        verifier: Arc<Verifier>,
+    /// Begins an exchange for an account of `domain`, which must be a served domain.
+    ///
+    /// # Errors
+    /// `invalid-mechanism` for a mechanism that is not offered, `encryption-required` without TLS.
+    pub fn begin(
+        verifier: &Arc<Verifier>,
         domain: &str,
-        offer: Offer,
-        mechanism: MechanismName,
-    ) -> Self {
-        let domain = domain.to_owned();
-        Self { verifier, domain, offer, mechanism, user: None, state: State::Start }
+        offer: &Offer,
+        mechanism: &str,
+    ) -> Result<Self, SaslError> {
+        if !offer.is_encrypted() {
+            return Err(SaslError::EncryptionRequired);
+        }
+        let mechanism: MechanismName = mechanism.parse()?;
+        if !offer.mechanisms().contains(&mechanism) {
+            return Err(SaslError::InvalidMechanism);
+        }
+        let (verifier, domain, offer) = (Arc::clone(verifier), domain.to_owned(), offer.clone());
+        Ok(Self { verifier, domain, offer, mechanism, user: None, state: State::Start })
     }
 
     /// Processes one decoded message of the client. `None` means that `<auth/>` had no text. The answer is

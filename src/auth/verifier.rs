@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::hash::{HASHES, digest_length, hmac};
 use super::password::{self, SALT_BYTES};
-use super::{Derivations, Exchange, MechanismName, Offer, SaslError};
+use super::{Derivations, SaslError};
 use crate::clock::Clock;
 use crate::config::AuthConfig;
 use crate::jid::BareJid;
@@ -52,26 +52,6 @@ impl Verifier {
     /// Applies changed settings.
     pub fn refresh(&self, config: &AuthConfig) {
         self.iterations.store(config.iterations, Ordering::Relaxed);
-    }
-
-    /// Begins an exchange for an account of `domain`, which must be a served domain.
-    ///
-    /// # Errors
-    /// `invalid-mechanism` for a mechanism that is not offered, `encryption-required` without TLS.
-    pub fn begin(
-        self: &Arc<Self>,
-        domain: &str,
-        offer: &Offer,
-        mechanism: &str,
-    ) -> Result<Exchange, SaslError> {
-        if !offer.is_encrypted() {
-            return Err(SaslError::EncryptionRequired);
-        }
-        let mechanism: MechanismName = mechanism.parse()?;
-        if !offer.mechanisms().contains(&mechanism) {
-            return Err(SaslError::InvalidMechanism);
-        }
-        Ok(Exchange::new(Arc::clone(self), domain, offer.clone(), mechanism))
     }
 
     /// The keys of an account, and whether they are real. If there is no such account, or it has no keys

@@ -242,7 +242,7 @@ impl<'a> Driver<'a> {
     ) -> Result<Step, SaslError> {
         self.deadline = Some(tokio::time::Instant::now() + self.limits.authentication);
         let offer = machine.offer().ok_or(SaslError::EncryptionRequired)?;
-        let exchange = self.c2s.verifier.begin(machine.domain(), offer, mechanism)?;
+        let exchange = Exchange::begin(&self.c2s.verifier, machine.domain(), offer, mechanism)?;
         self.exchange = Some(Box::new(exchange));
         self.step(initial).await
     }

@@ -9,7 +9,7 @@ use sasl::common::{ChannelBinding, Credentials};
 
 use super::{Client, PASSWORD, ROUNDS, Server, attribute, challenge, juliet, tls13};
 use crate::auth::hash::Sha512;
-use crate::auth::{Offer, SaslError, Step, TlsFacts, derive_keys};
+use crate::auth::{Exchange, Offer, SaslError, Step, TlsFacts, derive_keys};
 use crate::storage::ScramHash;
 use crate::tasks::Tasks;
 
@@ -122,7 +122,7 @@ async fn a_client_that_was_offered_no_plus_may_say_so() {
     assert!(matches!(step, Ok(Step::Success { .. })), "{step:?}");
     // What is not offered cannot be used, whatever the list was on its way.
     for mechanism in ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS"] {
-        let begun = server.verifier.begin("example.com", &server.offer, mechanism);
+        let begun = Exchange::begin(&server.verifier, "example.com", &server.offer, mechanism);
         assert_eq!(begun.err(), Some(SaslError::InvalidMechanism));
     }
 }
@@ -436,11 +436,11 @@ async fn what_is_not_offered_cannot_be_used() {
     let server =
         Server::with(&TlsFacts::default(), |c| (c.plain, c.anonymous) = (false, false)).await;
     for mechanism in ["PLAIN", "ANONYMOUS", "SCRAM-SHA-1-PLUS", "DIGEST-MD5", "", "scram-sha-1"] {
-        let result = server.verifier.begin("example.com", &server.offer, mechanism);
+        let result = Exchange::begin(&server.verifier, "example.com", &server.offer, mechanism);
         assert_eq!(result.err(), Some(SaslError::InvalidMechanism), "{mechanism}");
     }
     let offer = Offer::new(&super::config(), None);
-    let result = server.verifier.begin("example.com", &offer, "SCRAM-SHA-1");
+    let result = Exchange::begin(&server.verifier, "example.com", &offer, "SCRAM-SHA-1");
     assert_eq!(result.err(), Some(SaslError::EncryptionRequired));
 }
 

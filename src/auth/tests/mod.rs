@@ -136,7 +136,7 @@ impl Server {
     }
 
     fn begin(&self, mechanism: &str) -> Exchange {
-        self.verifier.begin("example.com", &self.offer, mechanism).unwrap()
+        Exchange::begin(&self.verifier, "example.com", &self.offer, mechanism).unwrap()
     }
 
     /// The answer to the only or the first message.
