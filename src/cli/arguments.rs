@@ -7,7 +7,8 @@ use clap::builder::ValueHint;
 use clap::{Arg, ArgAction, ArgMatches, Command as Clap, value_parser};
 use serde_json::{Map, Value};
 
-use super::{Problem, prompt};
+use super::exit::Problem;
+use super::prompt;
 use crate::admin::{COMMANDS, GROUPS};
 use crate::host::command::{Argument, ArgumentKind, Arguments, Command};
 

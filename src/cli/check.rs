@@ -12,9 +12,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::arguments::Options;
+use super::exit::{Exit, Problem};
 use super::instance::{self, Place};
 use super::output::Output;
-use super::{Exit, Problem};
 use crate::clock::Clock;
 use crate::config::{Backend, Config, DEFAULT_DOMAIN};
 use crate::limit::{connections, raise_open_files};

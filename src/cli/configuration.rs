@@ -11,8 +11,9 @@ use rustix::process::geteuid;
 use serde_json::json;
 
 use super::arguments::Options;
+use super::exit::{Exit, Problem};
 use super::output::Output;
-use super::{Exit, Problem, check, instance};
+use super::{check, instance};
 use crate::config::{DEFAULT_DATA, DEFAULT_DOMAIN, commented, explain};
 use crate::files;
 

@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::arguments::Options;
-use super::{Exit, Problem};
+use super::exit::{Exit, Problem};
 use crate::config::{Config, ConfigErrors, DEFAULT_DATA, DEFAULT_DOMAIN, prepare_domain};
 use crate::files;
 

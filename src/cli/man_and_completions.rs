@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use clap::ArgMatches;
 use serde_json::json;
 
+use super::arguments;
+use super::exit::{Exit, Problem};
 use super::output::Output;
-use super::{Exit, Problem, arguments};
 
 /// `completions`
 pub(super) fn completions(matches: &ArgMatches) -> Result<Exit, Problem> {

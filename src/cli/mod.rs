@@ -19,6 +19,7 @@
 mod arguments;
 mod check;
 mod configuration;
+mod exit;
 mod first_run;
 mod instance;
 mod man_and_completions;
@@ -28,16 +29,14 @@ mod run_admin_command;
 mod serve;
 pub mod specifications;
 
-use std::io;
 use std::process::ExitCode;
 
 use clap::ArgMatches;
-use serde_json::{Value, json};
 
-use crate::admin::{Code, Failure, Request, VERSION};
+use crate::admin::{Request, VERSION};
 use crate::host::command::Format;
-use crate::storage::StorageError;
 use arguments::Options;
+use exit::{Exit, Problem};
 use output::Output;
 
 /// Runs the program.
@@ -92,88 +91,6 @@ fn dispatch(matches: &ArgMatches, options: &Options, output: &Output) -> Result<
                 Exit::Ok => Ok(exit),
                 partly => Ok(partly),
             }
-        }
-    }
-}
-
-/// How the program ends. The numbers are fixed; see the head of this file.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Exit {
-    Ok = 0,
-    Failed = 1,
-    Invalid = 2,
-    NotFound = 3,
-    Conflict = 4,
-    NotRunning = 5,
-    Configuration = 6,
-    Unconfirmed = 7,
-}
-
-/// Why the program did not do it.
-#[derive(Debug)]
-struct Problem {
-    exit: Exit,
-    message: String,
-    /// More of it for programs.
-    details: Option<Value>,
-}
-
-impl Problem {
-    fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), details: None }
-    }
-
-    fn to_json(&self) -> Value {
-        let code = match self.exit {
-            Exit::Ok => "ok",
-            Exit::Failed => "failed",
-            Exit::Invalid => "invalid",
-            Exit::Unconfirmed => "unconfirmed",
-            Exit::NotFound => "not-found",
-            Exit::Conflict => "conflict",
-            Exit::NotRunning => "not-running",
-            Exit::Configuration => "configuration",
-        };
-        let mut error = json!({ "code": code, "message": self.message });
-        if let Some(details) = &self.details {
-            error["details"] = details.clone();
-        }
-        json!({ "error": error })
-    }
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
-    }
-}
-
-impl From<Failure> for Problem {
-    fn from(failure: Failure) -> Self {
-        let exit = match failure.code {
-            Code::Conflict => Exit::Conflict,
-            Code::Failed => Exit::Failed,
-            Code::Invalid => Exit::Invalid,
-            Code::NotFound => Exit::NotFound,
-            Code::NotRunning => Exit::NotRunning,
-            Code::Unconfirmed => Exit::Unconfirmed,
-        };
-        Self::new(exit, failure.message)
-    }
-}
-
-impl From<StorageError> for Problem {
-    fn from(error: StorageError) -> Self {
-        Self::new(Exit::Failed, error.to_string())
-    }
-}
-
-/// A reader of our output who has seen enough (`| head`) is no failure.
-impl From<io::Error> for Problem {
-    fn from(error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::BrokenPipe => Self::new(Exit::Ok, ""),
-            _ => Self::new(Exit::Failed, error.to_string()),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use comfy_table::{Table, presets};
 use serde_json::Value;
 
-use super::{Exit, Problem};
+use super::exit::{Exit, Problem};
 use crate::host::command::Outcome;
 
 /// Where answers go.

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufRead, IsTerminal, Read};
 use std::path::PathBuf;
 
-use super::{Exit, Problem};
+use super::exit::{Exit, Problem};
 use crate::admin::socket::MAX_REQUEST;
 
 /// Asks a question which must be answered with yes. The answer is no if nothing is typed.

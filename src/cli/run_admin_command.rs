@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::exit::{Exit, Problem};
 use super::instance::Place;
-use super::{Exit, Problem, prompt};
+use super::prompt;
 use crate::admin::{self, Answer, Code, Request, socket};
 use crate::auth::Derivations;
 use crate::clock::Clock;

@@ -13,8 +13,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
 
 use super::arguments::Options;
+use super::exit::{Exit, Problem};
+use super::first_run;
 use super::instance::{self, Place};
-use super::{Exit, Problem, first_run};
 use crate::admin::{password, socket};
 use crate::c2s::ListenerKind;
 use crate::clock::Clock;
