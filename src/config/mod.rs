@@ -10,12 +10,14 @@ mod archive;
 mod auth;
 mod budgets;
 mod contact;
+mod domain;
 mod error;
 mod foreign_options;
 mod host;
 mod limits;
 mod listen;
 mod log;
+mod nearest;
 mod origin;
 mod print;
 mod read;
@@ -30,15 +32,16 @@ pub mod units;
 mod value;
 mod variables;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 pub use self::admin::AdminConfig;
 pub use self::archive::ArchiveConfig;
 pub use self::auth::AuthConfig;
 pub use self::budgets::BudgetsConfig;
 pub use self::contact::ContactConfig;
+pub use self::domain::{DEFAULT_DOMAIN, prepare_domain};
 pub use self::error::{ConfigError, ConfigErrors};
-pub use self::host::{HostConfig, prepare_domain};
+pub use self::host::HostConfig;
 pub use self::limits::LimitsConfig;
 pub use self::listen::ListenConfig;
 pub use self::log::{LogConfig, LogFormat};
@@ -47,6 +50,7 @@ pub use self::print::{commented, explain, markdown};
 pub use self::registration::RegistrationConfig;
 pub use self::reload::Pending;
 pub use self::storage::{Backend, StorageConfig};
+pub use self::top_level::DEFAULT_DATA;
 
 use self::section::Section;
 
@@ -79,12 +83,6 @@ pub struct Config {
     pub log: LogConfig,
 }
 
-/// The data directory if none is named.
-pub const DEFAULT_DATA: &str = "waxwing-data";
-
-/// The domain if none is named.
-pub const DEFAULT_DOMAIN: &str = "localhost";
-
 impl Config {
     /// What holds without a file, for one domain.
     ///
@@ -107,23 +105,6 @@ impl Config {
             contact: ContactConfig::defaults(&domains),
             log: LogConfig::defaults(&domains),
         }
-    }
-
-    /// Reads a file.
-    ///
-    /// # Errors
-    /// If it cannot be read, or all that is wrong with it.
-    pub fn read(path: &Path) -> Result<Self, ConfigErrors> {
-        read::file(path)
-    }
-
-    /// Reads a text; `name` stands for the file in errors. `${NAME}` in its texts is read from the
-    /// environment.
-    ///
-    /// # Errors
-    /// All that is wrong with it.
-    pub fn parse(text: &str, name: &str) -> Result<Self, ConfigErrors> {
-        read::text(text, name, &|name| std::env::var(name).ok())
     }
 
     /// The file of the SQLite database.
@@ -169,15 +150,4 @@ impl Config {
     pub fn host(&self, domain: &str) -> Option<&HostConfig> {
         self.hosts.iter().find(|host| host.domain == domain)
     }
-}
-
-/// The name nearest to a misspelt one, if one is near enough to be meant.
-fn nearest<'a>(misspelt: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let spelling = |name: &str| name.to_lowercase().replace('-', "_");
-    let misspelt = spelling(misspelt);
-    names
-        .map(|name| (strsim::jaro_winkler(&misspelt, &spelling(name)), name))
-        .filter(|(likeness, _)| *likeness > 0.8)
-        .max_by(|(a, _), (b, _)| a.total_cmp(b))
-        .map(|(_, name)| name)
 }

@@ -2,11 +2,12 @@
 
 use std::fmt::Write as _;
 
+use super::nearest::nearest;
 use super::section::{Applies, Entry, Section};
 use super::top_level::Head;
 use super::{
     AdminConfig, ArchiveConfig, AuthConfig, BudgetsConfig, ContactConfig, HostConfig, LimitsConfig,
-    ListenConfig, LogConfig, RegistrationConfig, StorageConfig, nearest,
+    ListenConfig, LogConfig, RegistrationConfig, StorageConfig,
 };
 
 /// A section, for documents.

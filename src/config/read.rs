@@ -9,6 +9,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::error::{ConfigErrors, Problems};
 use super::foreign_options::{Meant, meant, meant_section, other_server, other_toml};
+use super::nearest::nearest;
 use super::print::{SectionDocs, sections};
 use super::section::{Fields, Section, table_of};
 use super::top_level::Head;
@@ -16,11 +17,29 @@ use super::variables::{self, Lookup};
 use super::{
     AdminConfig, ArchiveConfig, AuthConfig, BudgetsConfig, Config, ContactConfig, DEFAULT_DOMAIN,
     HostConfig, LimitsConfig, ListenConfig, LogConfig, RegistrationConfig, StorageConfig, admin,
-    host, limits, listen, nearest,
+    host, limits, listen,
 };
 
-/// Reads a file.
-pub(super) fn file(path: &Path) -> Result<Config, ConfigErrors> {
+impl Config {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// If it cannot be read, or all that is wrong with it.
+    pub fn read(path: &Path) -> Result<Self, ConfigErrors> {
+        file(path)
+    }
+
+    /// Reads a text; `name` stands for the file in errors. `${NAME}` in its texts is read from the
+    /// environment.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    pub fn parse(text: &str, name: &str) -> Result<Self, ConfigErrors> {
+        parse(text, name, &|name| std::env::var(name).ok())
+    }
+}
+
+fn file(path: &Path) -> Result<Config, ConfigErrors> {
     let name = path.display().to_string();
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,
@@ -43,8 +62,8 @@ pub(super) fn file(path: &Path) -> Result<Config, ConfigErrors> {
     }
 }
 
-/// Reads a text, with the variables that it names.
-pub(super) fn text(text: &str, name: &str, lookup: Lookup<'_>) -> Result<Config, ConfigErrors> {
+/// Reads a text; `lookup` gives the values of the variables in it.
+pub(super) fn parse(text: &str, name: &str, lookup: Lookup<'_>) -> Result<Config, ConfigErrors> {
     let mut problems = Problems::new(name, text);
     let (mut document, errors) = DeTable::parse_recoverable(text);
     let other = other_server(text).filter(|_| !errors.is_empty());

@@ -380,17 +380,17 @@ fn variables_of_the_environment_stand_in_texts() {
     let text = "# ${NOT_SET}\ndata = '/srv/${DOMAIN}/${EMPTY}x$${DOMAIN}$1${TRICK}'\n\
                 [[host]]\ndomain = \"${DOMAIN}\"\n[listen]\nc2s = ['127.0.0.1:${PORT}']\n\
                 [limits]\nsilence = '${PORT}s'\n";
-    let config = super::read::text(text, "x", &lookup).unwrap_or_else(|e| panic!("{e}"));
+    let config = super::read::parse(text, "x", &lookup).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(config.data, PathBuf::from("/srv/A.example/x${DOMAIN}$1${DOMAIN}"));
     assert_eq!(config.default_domain(), "a.example");
     assert_eq!(config.listen.c2s, ["127.0.0.1:5299".parse().unwrap()]);
     assert_eq!(config.limits.silence, Duration::from_secs(5299));
     // All that are not set are told, and keys are no values.
     let text = "data = '${A}'\n'${B}' = 1\n[[host]]\ndomain = '${C}'\n";
-    let errors = super::read::text(text, "x", &lookup).unwrap_err();
+    let errors = super::read::parse(text, "x", &lookup).unwrap_err();
     let lines: Vec<_> = errors.0.iter().map(|error| error.line).collect();
     assert_eq!(lines, [1, 4], "{errors}");
-    let errors = super::read::text("'${DOMAIN}' = 1", "x", &lookup).unwrap_err();
+    let errors = super::read::parse("'${DOMAIN}' = 1", "x", &lookup).unwrap_err();
     assert!(errors.to_string().contains("there is no option `${DOMAIN}`"), "{errors}");
 }
 

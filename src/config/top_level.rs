@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use super::DEFAULT_DATA;
 use super::section::section;
 use super::value::Path;
 
@@ -14,3 +13,6 @@ section! {
     /// does not exist. Relative paths, here and below, start at the directory where the program runs.
     data: PathBuf = PathBuf::from(DEFAULT_DATA) => Path("\"/var/lib/waxwing\""), Restart;
 }
+
+/// The data directory if none is named.
+pub const DEFAULT_DATA: &str = "waxwing-data";

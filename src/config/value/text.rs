@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use super::{Kind, Refusal, Value, quote, refuse, wrong_type};
-use crate::config::{host, nearest};
+use crate::config::domain::prepare_domain;
+use crate::config::nearest::nearest;
 
 /// One of some words.
 pub(in crate::config) struct OneOf<T: 'static>(
@@ -108,7 +109,7 @@ impl Kind<String> for Domain {
             return wrong_type(value, "a domain name", "write for example \"example.org\"");
         };
         let refused = |help| refuse(value, "is not a domain that can be served", help);
-        host::prepare_domain(text).or_else(refused)
+        prepare_domain(text).or_else(refused)
     }
 
     fn write(&self, value: &String) -> Option<String> {
