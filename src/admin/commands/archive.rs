@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::user::{ACCOUNT, must_exist};
-use super::{facts, optional};
+use super::account::{ACCOUNT, must_exist, optional};
+use super::facts::facts;
 use crate::archive::retention::Limits;
 use crate::config::units::{display_duration, is_short, parse_duration};
 use crate::host::command::{

@@ -15,8 +15,7 @@ use async_trait::async_trait;
 use rustc_hash::FxHashMap;
 use serde_json::json;
 
-use super::needed;
-use super::user::must_be_served;
+use super::account::{must_be_served, needed};
 use crate::host::command::{
     Argument, ArgumentKind, Arguments, Command, CommandCx, CommandError, Outcome, Permission,
 };

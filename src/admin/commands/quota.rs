@@ -3,8 +3,7 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::optional;
-use super::user::{ACCOUNT, must_exist};
+use super::account::{ACCOUNT, must_exist, optional};
 use crate::config::units::{display_size, parse_size};
 use crate::host::command::{
     Argument, ArgumentKind, Arguments, Command, CommandCx, CommandError, Outcome, Permission,

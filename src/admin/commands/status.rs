@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::facts;
+use super::facts::facts;
 use crate::config::Config;
 use crate::host::command::{
     Argument, Arguments, Command, CommandCx, CommandError, Outcome, Permission,

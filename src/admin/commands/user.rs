@@ -4,8 +4,9 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
+use super::account::{ACCOUNT, must_be_served, must_exist, needed, no_such, optional};
+use super::facts::facts;
 use super::quota::Kept;
-use super::{facts, needed, optional};
 use crate::admin::password;
 use crate::config::prepare_domain;
 use crate::host::command::{
@@ -314,26 +315,6 @@ impl Command for Show {
     }
 }
 
-/// That the domain of a new account is one of ours.
-pub(super) fn must_be_served(cx: &CommandCx, user: &BareJid) -> Result<(), CommandError> {
-    if cx.serves(user.domain()) {
-        return Ok(());
-    }
-    Err(cx.not_served(user.domain()))
-}
-
-/// The account that is meant, which must be there.
-pub(super) async fn must_exist(
-    cx: &CommandCx,
-    arguments: &Arguments,
-) -> Result<BareJid, CommandError> {
-    let user = cx.account(arguments.required("account")?)?;
-    match cx.storage.accounts().find(&user).await? {
-        Some(_) => Ok(user),
-        None => Err(no_such(cx, &user)),
-    }
-}
-
 enum Chosen {
     Given(String),
     Random(String),
@@ -397,15 +378,6 @@ fn and_closed(sessions: usize) -> String {
     }
 }
 
-/// The error for an account that does not exist; it says so if its domain is not one of ours.
-fn no_such(cx: &CommandCx, user: &BareJid) -> CommandError {
-    let text = format!("account {user} does not exist");
-    CommandError::NotFound(match cx.serves(user.domain()) {
-        true => text,
-        false => format!("{text}: {}", cx.not_served(user.domain())),
-    })
-}
-
 /// A domain that is served, or was once: its accounts are still there.
 async fn known_domain(cx: &CommandCx, text: &str) -> Result<String, CommandError> {
     let domain = prepare_domain(text)
@@ -415,9 +387,6 @@ async fn known_domain(cx: &CommandCx, text: &str) -> Result<String, CommandError
     }
     Ok(domain)
 }
-
-pub(super) const ACCOUNT: Argument =
-    needed("account", ArgumentKind::Account, "user@domain, or user (see --domain)");
 
 const PASSWORD: Argument = optional("password", ArgumentKind::Password, "The password");
 
