@@ -5,22 +5,21 @@
 //! fields ([`standard`]). A client that knows a form need not ask for it. One that asks gets a session
 //! (XEP-0050 §3), which is bound to it and ends with the command ([`stages`]).
 
+mod outcome;
 mod stages;
 mod standard;
 
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 
-use crate::host::command::{
-    Argument, ArgumentKind, Arguments, Caller, Command, CommandCx, CommandError, Outcome, call,
-    is_node_of, node_of,
-};
+use self::outcome::{CONFIRM, bad, run, shown};
+use crate::host::command::{Argument, ArgumentKind, Arguments, Command, is_node_of, node_of};
 use crate::host::{Cx, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
 use crate::ns;
 use crate::payload::data_form::{self, Field, FieldKind, Form, FormKind, Submitted};
 use crate::random::random_id;
 use crate::stanza::{Condition, Iq, IqKind, StanzaError};
-use crate::xml::{ElementRef, Node, element};
+use crate::xml::{ElementRef, element};
 
 /// Lets administrators give their commands by chat client.
 pub struct Commands;
@@ -108,19 +107,6 @@ impl IqHandler for Commands {
     }
 }
 
-/// Names without a domain are of the domain that was addressed.
-async fn run(
-    cx: &Cx<'_>,
-    command: &'static dyn Command,
-    arguments: &Arguments,
-    confirmed: bool,
-) -> Result<Outcome, CommandError> {
-    let client = cx.origin.client().ok_or(CommandError::NotRunning)?;
-    let mut with = CommandCx::in_server(cx.hosts, Caller::Client(client.clone()));
-    with.default_domain = cx.host.domain.to_string();
-    call(&with, command, arguments, confirmed).await
-}
-
 /// What is to be filled in.
 fn form(command: &dyn Command) -> Form {
     let empty = Form::new(FormKind::Form).title(command.about());
@@ -195,112 +181,4 @@ fn read(form: &Submitted, known: &[Argument]) -> Result<Arguments, StanzaError> 
         arguments.insert(argument.name.to_owned(), value);
     }
     Ok(Arguments(arguments))
-}
-
-/// What came of it: a sentence, a table, or why it was not done (XEP-0050 §3.6).
-fn shown(command: &dyn Command, done: Result<Outcome, CommandError>) -> Vec<Node> {
-    let note = |kind, text: &str| element("note").attr("type", kind).text(text);
-    match done {
-        Ok(Outcome::Done { text, .. }) => vec![note("info", &text)],
-        Ok(Outcome::Partly { text, .. }) => vec![note("warn", &text)],
-        Ok(Outcome::Table { columns, rows }) => {
-            let columns: Vec<&str> = columns.iter().map(AsRef::as_ref).collect();
-            let left_out = rows.len().saturating_sub(MAX_ROWS);
-            let rows = rows.iter().take(MAX_ROWS).map(|row| row.iter().map(plain).collect());
-            let table = data_form::table(command.about(), &columns, rows);
-            match left_out {
-                0 => vec![table],
-                more => vec![note("warn", &format!("{more} more are not shown")), table],
-            }
-        }
-        Err(CommandError::Unconfirmed(question)) => {
-            let text = format!("{question} Nothing was done, as `{CONFIRM}` was not set.");
-            vec![note("error", &text)]
-        }
-        Err(CommandError::Storage(error)) => {
-            tracing::error!(%error, command = node_of(command), "storage failed");
-            vec![note("error", "storage failed")]
-        }
-        Err(error) => {
-            if matches!(error, CommandError::Failed(_)) {
-                tracing::error!(%error, command = node_of(command), "command failed");
-            }
-            vec![note("error", &error.to_string())]
-        }
-    }
-}
-
-fn plain(value: &Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
-}
-
-/// `bad-request` with a condition of XEP-0050 §4.
-fn bad(condition: &'static str) -> StanzaError {
-    let mut error = StanzaError::from(Condition::BadRequest);
-    error.detail = Some(element(condition).ns(ns::COMMANDS));
-    error
-}
-
-/// The field by which a destructive command is confirmed.
-const CONFIRM: &str = "confirm";
-/// Rows of a table in one stanza.
-const MAX_ROWS: usize = 500;
-
-#[cfg(test)]
-mod tests {
-    use async_trait::async_trait;
-    use serde_json::Value;
-
-    use super::{MAX_ROWS, shown};
-    use crate::host::command::{
-        Argument, Arguments, Command, CommandCx, CommandError, Outcome, Permission,
-    };
-
-    struct List;
-
-    #[async_trait]
-    impl Command for List {
-        fn path(&self) -> &'static [&'static str] {
-            &["list"]
-        }
-        fn about(&self) -> &'static str {
-            "List"
-        }
-        fn arguments(&self) -> &'static [Argument] {
-            &[]
-        }
-        fn permission(&self) -> Permission {
-            Permission::Read
-        }
-        async fn run(&self, _: &CommandCx, _: &Arguments) -> Result<Outcome, CommandError> {
-            Err(CommandError::NotRunning)
-        }
-    }
-
-    fn table(rows: usize) -> String {
-        let rows = (0..rows).map(|n| vec![Value::from(n), Value::Null]).collect();
-        let columns = vec!["n".into(), "none".into()];
-        let nodes = shown(&List, Ok(Outcome::Table { columns, rows }));
-        nodes.iter().map(crate::xml::Node::to_xml).collect()
-    }
-
-    #[test]
-    fn a_table_that_is_cut_off_says_so() {
-        assert!(!table(0).contains("<note"));
-        assert!(!table(MAX_ROWS).contains("<note"));
-        let cut = table(MAX_ROWS + 2);
-        assert!(cut.starts_with("<note type='warn'>2 more are not shown</note><x "), "{cut}");
-        assert_eq!(cut.matches("<item>").count(), MAX_ROWS);
-    }
-
-    #[test]
-    fn what_was_not_done_has_a_note_of_an_error() {
-        let nodes = shown(&List, Err(CommandError::NotRunning));
-        let text = nodes[0].to_xml();
-        assert_eq!(text, "<note type='error'>this needs a running server</note>");
-    }
 }

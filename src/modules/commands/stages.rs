@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::bad;
+use super::outcome::bad;
 use crate::session::{Execution, SessionRef};
 use crate::stanza::{Condition, StanzaError};
 

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{bad, run, shown};
+use super::outcome::{MAX_ROWS, bad, run, shown};
 use crate::host::Cx;
 use crate::host::command::{ADMIN, Arguments, Command, CommandError, Outcome};
 use crate::jid::Jid;
@@ -193,7 +193,7 @@ fn found(
     jids.sort_unstable();
     jids.dedup();
     let most = form.text(MAX_ITEMS).ok().flatten().and_then(|most| most.trim().parse().ok());
-    jids.truncate(most.unwrap_or(usize::MAX).min(super::MAX_ROWS));
+    jids.truncate(most.unwrap_or(usize::MAX).min(MAX_ROWS));
     let field =
         |var: &str, kind: FieldKind| element("field").attr("var", var).attr("type", kind.as_str());
     let values = jids.iter().map(|jid| element("value").text(jid.as_str()));
