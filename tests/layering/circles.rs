@@ -22,24 +22,8 @@ fn files_do_not_name_each_other_in_circles() {
 
 /// Folders whose files still name each other in circles. No folder is added: the list gets shorter
 /// until it is empty.
-const FOLDERS_WITH_CIRCLES: &[&str] = &[
-    "admin/commands",
-    "auth",
-    "c2s",
-    "cli",
-    "config",
-    "host",
-    "jid",
-    "modules/commands",
-    "modules/mam",
-    "router",
-    "session",
-    "stanza",
-    "storage",
-    "stream",
-    "tls",
-    "xml",
-];
+const FOLDERS_WITH_CIRCLES: &[&str] =
+    &["c2s", "host", "modules/mam", "router", "session", "storage", "stream"];
 
 #[test]
 fn no_exception_outlives_its_circles() {
