@@ -1,4 +1,4 @@
-//! `[admin]`: the administrator's door.
+//! `[admin]`: how administrators reach the running server.
 
 use std::path::PathBuf;
 
@@ -20,7 +20,7 @@ section! {
     accounts: Vec<BareJid> = Vec::new() => Accounts, Reload;
 }
 
-/// The kernel has only so much room for the name of a socket.
+/// Refuses a socket path that is too long for the kernel.
 pub(super) fn check(admin: &AdminConfig, fields: &Fields<'_>, problems: &mut Problems<'_>) {
     let length = admin.socket.as_ref().map_or(0, |socket| socket.as_os_str().len());
     if length > SOCKET_BYTES {

@@ -1,4 +1,4 @@
-//! `[archive]`: what is kept of what people write to each other, and for how long (XEP-0313).
+//! `[archive]`: which messages are archived, and for how long (XEP-0313).
 
 use std::time::Duration;
 

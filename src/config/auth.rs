@@ -1,4 +1,4 @@
-//! `[auth]`: how people log in.
+//! `[auth]`: logins.
 
 use super::section::section;
 use super::value::{Count, Switch};

@@ -1,4 +1,4 @@
-//! `[budgets]`: how much of what many share one account, or one address, may have.
+//! `[budgets]`: how much of the shared resources one account, or one address, may use.
 
 use std::time::Duration;
 

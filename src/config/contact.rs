@@ -1,4 +1,4 @@
-//! `[contact]`: whom people and other servers may write to.
+//! `[contact]`: the public addresses of the people who run the server.
 
 use super::section::section;
 use super::value::Uris;

@@ -2,14 +2,14 @@
 
 use crate::jid::{BareJid, JidError};
 
-/// The domain if none is named.
+/// The domain of a server whose configuration names none.
 pub const DEFAULT_DOMAIN: &str = "localhost";
 
-/// Prepares the name of a domain that is to be served, so that it equals the domain of
-/// addresses on the wire.
+/// Prepares the name of a domain for serving it. The result equals the domain in the addresses of
+/// stanzas.
 ///
 /// # Errors
-/// What to write instead.
+/// A sentence that says what to write instead.
 pub fn prepare_domain(text: &str) -> Result<String, String> {
     let example = "for example \"example.org\"";
     if text.is_empty() {

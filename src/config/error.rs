@@ -1,31 +1,31 @@
-//! What is wrong with a configuration: place, line, caret, and what to write instead.
+//! Errors in a configuration. Each has a place, the line with a caret below it, and the correction.
 //!
-//! All errors of a file are collected; nobody wants to fix them one run at a time.
+//! All errors of a file are reported together, so that the administrator can fix them at once.
 
 use std::fmt;
 use std::ops::Range;
 
 use serde::Serialize;
 
-/// All that is wrong with one configuration; at least one error, in the order of the file.
+/// All errors in one configuration: at least one, in the order of the file.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct ConfigErrors(pub Vec<ConfigError>);
 
-/// One thing that is wrong.
+/// One error.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct ConfigError {
-    /// The file, as it was named to us.
+    /// The name of the file, as it was given.
     pub file: String,
-    /// The line, from 1; 0 if the file as a whole is meant.
+    /// The line, counted from 1. 0: the error concerns the whole file.
     pub line: usize,
-    /// The column in characters, from 1; 0 if the file as a whole is meant.
+    /// The column in characters, counted from 1. 0: the error concerns the whole file.
     pub column: usize,
     /// What is wrong.
     pub message: String,
     /// What to write instead.
     pub help: Option<String>,
-    /// The line itself.
+    /// The text of the line.
     #[serde(skip)]
     pub(super) source: String,
     /// How many characters the caret underlines.
@@ -56,7 +56,7 @@ impl fmt::Display for ConfigError {
         } else {
             let Self { file, line, column, message, source, .. } = self;
             let margin = " ".repeat(line.to_string().len());
-            // Tabs are repeated, or the caret would stand somewhere else.
+            // Tabs are repeated, so that the caret stands in the right column.
             let blank = |c: char| if c == '\t' { '\t' } else { ' ' };
             let before: String = source.chars().take(column - 1).map(blank).collect();
             let carets = "^".repeat(self.width.max(1));
@@ -70,7 +70,7 @@ impl fmt::Display for ConfigError {
     }
 }
 
-/// Collects what is wrong while a text is read.
+/// Collects errors while a text is read.
 pub(super) struct Problems<'a> {
     file: &'a str,
     text: &'a str,
@@ -82,7 +82,7 @@ impl<'a> Problems<'a> {
         Self { file, text, found: Vec::new() }
     }
 
-    /// Notes one. `at` is a range of bytes of the text.
+    /// Adds an error. `at` is a range of bytes of the text.
     pub(super) fn add(
         &mut self,
         at: &Range<usize>,
@@ -109,7 +109,7 @@ impl<'a> Problems<'a> {
         self.found.len()
     }
 
-    /// What was found, in the order of the text.
+    /// The errors, in the order of the text.
     pub(super) fn into_errors(mut self) -> ConfigErrors {
         self.found.sort_by_key(|(start, _)| *start);
         ConfigErrors(self.found.into_iter().map(|(_, error)| error).collect())
@@ -117,7 +117,7 @@ impl<'a> Problems<'a> {
 }
 
 impl ConfigErrors {
-    /// One error that concerns the file as a whole.
+    /// One error that concerns the whole file.
     pub(super) fn whole(file: String, message: String, help: Option<String>) -> Self {
         let (source, width) = (String::new(), 0);
         Self(vec![ConfigError { file, line: 0, column: 0, message, help, source, width }])

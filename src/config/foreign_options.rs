@@ -1,7 +1,8 @@
-//! What people bring who come from other servers: their configuration files, and the words that are
-//! used there for what we have.
+//! Recognises configuration files of other servers, and the words that other servers use for our
+//! options.
 
-/// Whose file this is, and where that shows; of a text that is no configuration of ours.
+/// Which other server a file belongs to, and the line that shows it. The file is not a configuration
+/// of this server.
 pub(super) fn other_server(text: &str) -> Option<(&'static str, &str)> {
     let text = text.trim_start_matches('\u{feff}');
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty()).peekable();
@@ -30,7 +31,7 @@ pub(super) fn other_server(text: &str) -> Option<(&'static str, &str)> {
     if first.starts_with('{') {
         return Some(("a program that reads JSON", first));
     }
-    // YAML: the parts are named in lines that end with a colon.
+    // In YAML, the names of sections end with a colon.
     let is_part = |line: &&str| {
         let name = line.split_once(':').map(|(name, _)| name.trim_matches(['"', '\'']));
         let is_word =
@@ -47,23 +48,23 @@ pub(super) fn other_server(text: &str) -> Option<(&'static str, &str)> {
     None
 }
 
-/// Tables of a file that is TOML, and not of ours.
+/// Tables that show that a TOML file belongs to another program.
 pub(super) fn other_toml(tables: &[&str]) -> Option<&'static str> {
     let theirs = ["general", "outgoing_pools", "host_config", "modules", "internal_databases"];
     tables.iter().any(|name| theirs.contains(name)).then_some("MongooseIM (TOML)")
 }
 
-/// What is to be written instead of a word.
+/// What to write instead of a word of another server.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Meant {
-    /// An option of a section, or the section if it is empty.
+    /// An option of a section. If it is empty: the section.
     Option(&'static str, &'static str),
-    /// Nothing, and why.
+    /// Nothing, with the reason.
     Nothing(&'static str),
 }
 
-/// What stands here for a word of other servers, in one of our sections or at the head. Words that
-/// differ in one letter are found elsewhere.
+/// What to write instead of a word of another server that was found in one of our sections, or before
+/// all sections. [`super::nearest`] finds misspelt words.
 pub(super) fn meant(section: &str, word: &str) -> Option<Meant> {
     let word = word.to_ascii_lowercase().replace('-', "_");
     let has = |words: &[&str]| words.contains(&word.as_str());
@@ -78,7 +79,7 @@ pub(super) fn meant(section: &str, word: &str) -> Option<Meant> {
     found.map(|(_, section, option)| Meant::Option(section, option))
 }
 
-/// What stands for a section of other servers: the name of ours.
+/// The name of our section for a section of another server.
 pub(super) fn meant_section(word: &str) -> Option<&'static str> {
     let word = word.to_ascii_lowercase().replace('-', "_");
     let found = SECTIONS.iter().find(|(words, _)| words.contains(&word.as_str()));
@@ -88,7 +89,7 @@ pub(super) fn meant_section(word: &str) -> Option<&'static str> {
     })
 }
 
-/// Headings.
+/// Names of sections.
 const SECTIONS: &[(&[&str], &str)] = &[
     (&["tls", "ssl", "domain", "server", "certificate", "site"], "host"),
     (
@@ -99,7 +100,7 @@ const SECTIONS: &[(&[&str], &str)] = &[
     (&["security", "sasl", "scram", "authentication"], "auth"),
 ];
 
-/// Words that mean something only where they stand.
+/// Words whose meaning depends on their section.
 const WORDS_HERE: &[(&str, &[&str], &str)] = &[
     ("registration", &["enabled", "allow", "allowed", "public"], "open"),
     ("archive", &["days", "time", "duration", "max_age"], "age"),
@@ -113,7 +114,7 @@ const WORDS_HERE: &[(&str, &[&str], &str)] = &[
     ("limits", &["per_address", "per_ip"], "connections_per_address"),
 ];
 
-/// Words for which nothing is to be written.
+/// Words without a counterpart here.
 const NOTHING: &[(&[&str], &str)] = &[
     (
         &["pidfile", "pid_file", "daemonize", "daemon", "user", "group", "prosody_user", "run_as"],
@@ -129,7 +130,7 @@ const NOTHING: &[(&[&str], &str)] = &[
     ),
 ];
 
-/// Words, and what they are called here. Prosody, ejabberd, Openfire, and what one would guess.
+/// Words of Prosody, ejabberd and Openfire, and likely guesses, with our option for each.
 const WORDS: &[(&[&str], &str, &str)] = &[
     (
         &[

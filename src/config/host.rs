@@ -28,8 +28,8 @@ section! {
         => Path("\"/etc/letsencrypt/live/example.org/privkey.pem\""), Reload;
 }
 
-/// A key is of no use without its certificate. (The other way round, the key may be in the file of
-/// the certificate.)
+/// Refuses a key without a certificate. A certificate without `key` is allowed: its file may contain
+/// the key.
 pub(super) fn check(host: &HostConfig, fields: &Fields<'_>, problems: &mut Problems<'_>) {
     if host.key.is_some() && host.certificate.is_none() {
         let at = fields.key_of("key").unwrap_or_else(|| fields.at.clone());
@@ -38,11 +38,11 @@ pub(super) fn check(host: &HostConfig, fields: &Fields<'_>, problems: &mut Probl
     }
 }
 
-/// A domain is served once.
+/// Refuses a domain that is listed twice.
 pub(super) fn check_all(hosts: &[(HostConfig, Fields<'_>)], problems: &mut Problems<'_>) {
     let mut seen = Vec::new();
     for (_, fields) in hosts {
-        // Not that of the host: a default stands there if what is written is wrong.
+        // The text in the file is compared: if it is invalid, the host has the default domain.
         let written = fields.table.get("domain").and_then(|value| value.get_ref().as_str());
         let Some(domain) = written.and_then(|text| prepare_domain(text).ok()) else { continue };
         if seen.contains(&domain) {

@@ -1,4 +1,4 @@
-//! `[limits]`: each queue and each wait of the server has its bound here.
+//! `[limits]`: the limit of each queue and of each wait of the server.
 
 use std::time::Duration;
 
@@ -125,7 +125,7 @@ section! {
     offline_messages: u32 = 1000 => Count::between(0, 1_000_000), Reload;
 }
 
-/// Bounds that concern each other.
+/// Checks limits that depend on each other.
 pub(super) fn check(limits: &LimitsConfig, fields: &Fields<'_>, problems: &mut Problems<'_>) {
     let mut at_least = |(small, is): (&str, usize), (large, than): (&str, usize)| {
         if is <= than {

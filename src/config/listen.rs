@@ -1,4 +1,4 @@
-//! `[listen]`: where we wait for connections.
+//! `[listen]`: the addresses and ports for connections.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -51,7 +51,7 @@ section! {
     location: Option<String> = None => Location, Reload;
 }
 
-/// All interfaces; the loopback interface if nobody else could look us up anyway.
+/// All interfaces. Only the loopback interface if no served domain can be looked up from outside.
 fn everywhere(domains: &[String], port: u16) -> Vec<SocketAddr> {
     if domains.iter().all(|domain| domain == "localhost") {
         return loopback(port);
@@ -66,7 +66,7 @@ fn loopback(port: u16) -> Vec<SocketAddr> {
     ]
 }
 
-/// A port has one protocol.
+/// Refuses one address for two protocols.
 pub(super) fn check(listen: &ListenConfig, fields: &Fields<'_>, problems: &mut Problems<'_>) {
     let doors = [
         ("c2s", &listen.c2s),
@@ -89,7 +89,8 @@ pub(super) fn check(listen: &ListenConfig, fields: &Fields<'_>, problems: &mut P
     }
 }
 
-/// A connection could be meant for both. Port 0 is any free one, each time another.
+/// Whether two addresses overlap, so that a connection could be meant for both. Port 0 overlaps with
+/// nothing: each time the system chooses another free port.
 fn overlap(a: &SocketAddr, b: &SocketAddr) -> bool {
     let covers = |all: &SocketAddr, one: &SocketAddr| {
         all.ip() == one.ip() || (all.ip().is_unspecified() && (all.is_ipv6() || one.is_ipv4()))

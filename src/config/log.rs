@@ -1,4 +1,4 @@
-//! `[log]`: what is written about our doings.
+//! `[log]`: the log.
 
 use super::section::{choice, section};
 use super::value::{Levels, OneOf};

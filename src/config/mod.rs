@@ -1,9 +1,9 @@
-//! The configuration: one TOML file, a section a struct, the docs beside the field.
+//! The configuration: one TOML file. Each section is a struct in a file of its own.
 //!
-//! Each option is written once, in the file of its section; from there come the struct, the
-//! default, the reader, `waxwing config explain`, the file of `waxwing init` and
-//! `docs/configuration.md`. To add an option, add an entry there (`section.rs` tells its form).
-//! A file is read to its end: all errors are reported, not the first.
+//! Each option is written once, in the file of its section. The struct, the default, the reader,
+//! `waxwing config explain`, the file of `waxwing init` and `docs/configuration.md` are made from that
+//! entry. To add an option, add an entry (`section.rs` explains its form). A file is read to its end,
+//! and all errors are reported, not only the first.
 
 mod admin;
 mod archive;
@@ -54,39 +54,39 @@ pub use self::top_level::DEFAULT_DATA;
 
 use self::section::Section;
 
-/// Everything that can be set. A server without a file runs with the defaults.
+/// All options. A server without a configuration file uses the defaults.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Config {
-    /// Where everything is kept. Relative paths are relative to where the program runs.
+    /// The data directory. A relative path starts at the working directory of the program.
     pub data: PathBuf,
-    /// The domains that are served; at least one.
+    /// The served domains; at least one.
     pub hosts: Vec<HostConfig>,
-    /// Where we listen.
+    /// The addresses for connections.
     pub listen: ListenConfig,
-    /// How people log in.
+    /// Logins.
     pub auth: AuthConfig,
-    /// What people may do to accounts by themselves.
+    /// What users may do to accounts without the administrator.
     pub registration: RegistrationConfig,
-    /// What is kept of what people write to each other.
+    /// The archives of messages.
     pub archive: ArchiveConfig,
-    /// How things are kept.
+    /// The database.
     pub storage: StorageConfig,
-    /// Bounds: of bytes, of time, of numbers.
+    /// Limits on bytes, times and numbers.
     pub limits: LimitsConfig,
-    /// How much of what many share one of them may have.
+    /// Limits on the use of shared resources.
     pub budgets: BudgetsConfig,
-    /// The administrator's door.
+    /// Administration of the running server.
     pub admin: AdminConfig,
-    /// Where those who run the server can be reached.
+    /// The addresses of the people who run the server.
     pub contact: ContactConfig,
-    /// What is written about our doings.
+    /// The log.
     pub log: LogConfig,
 }
 
 impl Config {
-    /// What holds without a file, for one domain.
+    /// The defaults of a server of one domain.
     ///
-    /// The domain is prepared if that is possible; [`prepare_domain`] tells why not.
+    /// The domain is prepared if it is valid; otherwise it is used as it is.
     #[must_use]
     pub fn default_for(domain: &str, data: PathBuf) -> Self {
         let domain = prepare_domain(domain).unwrap_or_else(|_| domain.to_owned());
@@ -119,13 +119,13 @@ impl Config {
         self.admin.socket.clone().unwrap_or_else(|| self.data.join("admin.sock"))
     }
 
-    /// The first domain: what a client gets that names none.
+    /// The first domain: the domain of a client that names none.
     #[must_use]
     pub fn default_domain(&self) -> &str {
         self.hosts.first().map_or(DEFAULT_DOMAIN, |host| &host.domain)
     }
 
-    /// What is likely wrong with it, though every value is right: sentences that begin with the option.
+    /// Warnings about values that are valid but probably wrong. Each sentence begins with the option.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();

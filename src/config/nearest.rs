@@ -1,6 +1,6 @@
 //! Suggestions for misspelt names.
 
-/// The name nearest to a misspelt one, if one is near enough to be meant.
+/// The most similar name to a misspelt one, if one is similar enough.
 pub(super) fn nearest<'a>(misspelt: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let spelling = |name: &str| name.to_lowercase().replace('-', "_");
     let misspelt = spelling(misspelt);

@@ -1,4 +1,4 @@
-//! Where a web page comes from (RFC 6454).
+//! The origin of a web page (RFC 6454).
 
 use std::net::Ipv6Addr;
 
@@ -6,7 +6,7 @@ use std::net::Ipv6Addr;
 /// become the same: scheme and host in lower case, international names as A-labels, no default port
 /// and no slash at the end. `null` is the origin of a page without one, such as a local file.
 ///
-/// `None` if the text is no origin: a path, a user name or nothing but a host.
+/// `None` if the text is not an origin, because it has a path or a user name, or is only a host.
 #[must_use]
 pub fn origin(text: &str) -> Option<String> {
     let text = text.trim();

@@ -1,4 +1,4 @@
-//! The options in words: for `waxwing config explain`, `waxwing init` and the documents.
+//! Describes the options, for `waxwing config explain`, `waxwing init` and the documents.
 
 use std::fmt::Write as _;
 
@@ -10,7 +10,7 @@ use super::{
     ListenConfig, LogConfig, RegistrationConfig, StorageConfig,
 };
 
-/// A section, for documents.
+/// The description of a section.
 pub(super) struct SectionDocs {
     pub(super) name: &'static str,
     docs: &'static [&'static str],
@@ -39,19 +39,18 @@ pub(super) fn sections(domains: &[String]) -> Vec<SectionDocs> {
 }
 
 impl SectionDocs {
-    /// As it stands in the file.
+    /// The header of the section, as it is written in the file.
     pub(super) fn heading(&self) -> String {
         match self.name {
             "" => "the head of the file".to_owned(),
-            // The one that may be repeated.
+            // The only section that may be repeated.
             HostConfig::NAME => format!("[[{}]]", self.name),
             name => format!("[{name}]"),
         }
     }
 }
 
-/// All options with docs and defaults, for people; or those of one section (`limits`), or one
-/// option (`limits.stanza`).
+/// Describes all options, those of one section (`limits`), or one option (`limits.stanza`).
 #[must_use]
 pub fn explain(wanted: Option<&str>) -> String {
     let all = sections(&example_domain());
@@ -130,8 +129,8 @@ fn not_found(wanted: &str, all: &[SectionDocs]) -> String {
     }
 }
 
-/// The file that `waxwing init` writes: each option with its docs as a comment and its default
-/// commented out; what one must set is set.
+/// The file that `waxwing init` writes. Each option has its description and its default as comments.
+/// Required options are set.
 #[must_use]
 pub fn commented(domain: &str) -> String {
     let mut out = String::from(COMMENTED_HEAD);
@@ -194,7 +193,7 @@ pub fn markdown() -> String {
     out
 }
 
-/// Defaults are shown for a server that others can reach.
+/// The defaults are shown for a server with a public domain.
 fn example_domain() -> [String; 1] {
     ["example.org".to_owned()]
 }
@@ -228,7 +227,7 @@ fn comment(out: &mut String, line: &str) {
     }
 }
 
-/// Lines that are as long as those of the docs.
+/// Wraps a text into lines that are as long as those of the documentation.
 fn wrapped(text: &str) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {

@@ -1,4 +1,5 @@
-//! From a text to a [`Config`]: the TOML document is walked with its places, section by section.
+//! Reads a [`Config`] from a text, section by section. Each value of the TOML document has its place
+//! in the text, for errors.
 
 use std::fs;
 use std::ops::Range;
@@ -24,16 +25,16 @@ impl Config {
     /// Reads a file.
     ///
     /// # Errors
-    /// If it cannot be read, or all that is wrong with it.
+    /// If the file cannot be read, or all errors in it.
     pub fn read(path: &Path) -> Result<Self, ConfigErrors> {
         file(path)
     }
 
-    /// Reads a text; `name` stands for the file in errors. `${NAME}` in its texts is read from the
-    /// environment.
+    /// Reads a text. Errors call the file `name`. `${NAME}` in a string is replaced by the environment
+    /// variable.
     ///
     /// # Errors
-    /// All that is wrong with it.
+    /// All errors in the text.
     pub fn parse(text: &str, name: &str) -> Result<Self, ConfigErrors> {
         parse(text, name, &|name| std::env::var(name).ok())
     }
@@ -62,7 +63,7 @@ fn file(path: &Path) -> Result<Config, ConfigErrors> {
     }
 }
 
-/// Reads a text; `lookup` gives the values of the variables in it.
+/// Reads a text. `lookup` returns the values of its variables.
 pub(super) fn parse(text: &str, name: &str, lookup: Lookup<'_>) -> Result<Config, ConfigErrors> {
     let mut problems = Problems::new(name, text);
     let (mut document, errors) = DeTable::parse_recoverable(text);
@@ -81,15 +82,15 @@ pub(super) fn parse(text: &str, name: &str, lookup: Lookup<'_>) -> Result<Config
         note_syntax(error, text, &mut problems);
     }
     if !errors.is_empty() {
-        // What could be saved of the document would give errors that are none.
-        // Of what follows a mistake in the same line, most is an echo of it.
+        // After a syntax error, the rest of the document would cause false errors.
+        // Most later errors in the same line are caused by the first one.
         let mut errors = problems.into_errors();
         errors.0.dedup_by_key(|error| error.line);
         return Err(errors);
     }
     variables::expand(document.get_mut(), lookup, &mut problems);
     if problems.count() > 0 {
-        // What is not known would be called wrong, too.
+        // A value with an unknown variable would be reported as invalid, too.
         return Err(problems.into_errors());
     }
     let document = Document { root: document.get_ref(), sections: sections(&[]) };
@@ -100,7 +101,7 @@ pub(super) fn parse(text: &str, name: &str, lookup: Lookup<'_>) -> Result<Config
 
 struct Document<'a> {
     root: &'a DeTable<'a>,
-    /// All that there are, for suggestions.
+    /// The names of all sections, for suggestions.
     sections: Vec<SectionDocs>,
 }
 
@@ -129,7 +130,7 @@ impl Document<'_> {
         }
     }
 
-    /// Reads a section that stands at most once.
+    /// Reads a section that may occur once.
     fn section<T: Section>(
         &self,
         domains: &[String],
@@ -158,7 +159,7 @@ impl Document<'_> {
         let before = problems.count();
         let section = T::read(fields, domains, problems);
         if problems.count() == before {
-            // Else it would compare with defaults in place of what is wrong.
+            // Otherwise the check would compare defaults, which replace invalid values.
             check(&section, fields, problems);
         }
         for key in fields.table.keys() {
@@ -167,7 +168,7 @@ impl Document<'_> {
         section
     }
 
-    /// Reads the repeated section; at least one host comes out.
+    /// Reads all `[[host]]` sections. Returns at least one host.
     fn hosts(&self, problems: &mut Problems<'_>) -> Vec<HostConfig> {
         let mut hosts: Vec<(HostConfig, Fields<'_>)> = Vec::new();
         if let Some((key, value)) = self.root.get_key_value(HostConfig::NAME) {
@@ -234,7 +235,7 @@ impl Document<'_> {
         })
     }
 
-    /// Notes an option that its section does not have, and where it might belong.
+    /// Reports an unknown option, with the section where it might belong.
     fn refuse_unknown_option(
         &self,
         section: &str,
@@ -250,7 +251,7 @@ impl Document<'_> {
         }
         let owner = elsewhere.iter().find(|known| known.entries.iter().any(|e| e.name == name));
         let help = match (owner, nearest(name, options())) {
-            // Not what looks alike, if the word is known: `c2s_ports` is not `c2s_tls`.
+            // A known word of another server comes before a similar name: `c2s_ports` is not `c2s_tls`.
             _ if let Some(help) = self.known_elsewhere(section, name) => help,
             (Some(owner), _) if owner.name.is_empty() => {
                 format!("`{name}` stands at the head of the file, before all sections")
@@ -277,7 +278,7 @@ impl Document<'_> {
 
 fn no_check<T>(_: &T, _: &Fields<'_>, _: &mut Problems<'_>) {}
 
-/// A table or a list of tables, that is, something written in brackets.
+/// Whether a value is a table or a list of tables, which is written with a header in brackets.
 fn is_section(value: &Spanned<DeValue<'_>>) -> bool {
     match value.get_ref() {
         DeValue::Table(_) => true,
@@ -288,8 +289,8 @@ fn is_section(value: &Spanned<DeValue<'_>>) -> bool {
     }
 }
 
-/// Notes a mistake of syntax. The parser guesses from the first letter what an unquoted text
-/// was to be (`info` a float); we do not.
+/// Reports a syntax error. The parser guesses the type of an unquoted text from its first letter
+/// (`info` would be a float). This guess is not shown.
 fn note_syntax(error: &toml::de::Error, text: &str, problems: &mut Problems<'_>) {
     let mut at = error.span().unwrap_or(text.len()..text.len());
     let message = error.message();
@@ -309,10 +310,10 @@ fn note_syntax(error: &toml::de::Error, text: &str, problems: &mut Problems<'_>)
     problems.add(&at, format!("invalid TOML: {message}"), help);
 }
 
-/// What the parser says of a value that is none.
+/// The parser's messages about a text that is not a value.
 const NO_VALUE: &[&str] = &["string values must be quoted", "invalid float", "invalid boolean"];
 
-/// What to do about the commonest mistakes of syntax, by a part of what the parser says.
+/// Corrections for the most common syntax errors, by a part of the parser's message.
 const SYNTAX: &[(&str, &str)] = &[
     ("duplicate key", "it is there already further up: put both together, or remove one"),
     ("invalid basic string", "end the text with a double quote, in the same line"),

@@ -1,4 +1,4 @@
-//! `[registration]`: what people may do to their accounts without the administrator.
+//! `[registration]`: what users may do to their accounts without the administrator.
 
 use super::section::section;
 use super::value::{Count, Switch, Words};
@@ -25,7 +25,7 @@ section! {
     remove: bool = true => Switch, Reload;
 }
 
-/// Names by which one could pass for those who run the server (RFC 2142).
+/// Names that look like those of the people who run the server (RFC 2142).
 const RESERVED: &[&str] = &[
     "abuse",
     "admin",

@@ -1,5 +1,5 @@
-//! What a reload applies: the options that say so. All others keep the value with which the server
-//! runs, so that no part of it sees a value that another part does not.
+//! Decides what a reload applies: only options that are marked `Reload`. All other options keep the value
+//! with which the server runs, so that all parts of the server see the same value.
 
 use std::fmt;
 
@@ -37,14 +37,13 @@ impl fmt::Display for Pending {
 }
 
 impl Config {
-    /// What a server that runs with `running` uses after it has read this configuration, and what
-    /// it does not apply before a restart.
+    /// The configuration that a server uses after a reload, and the changes that need a restart.
     ///
-    /// `running` is what the server uses now, not the last file that it has read: an option that
-    /// was changed and changed back is not pending.
+    /// `running` is the configuration that the server uses now, not the last file that it has read. So
+    /// an option that was changed and changed back is not pending.
     #[must_use]
     pub fn reloaded(self, running: &Self) -> (Self, Vec<Pending>) {
-        // Taken apart in full: a new section cannot be forgotten.
+        // All fields are named, so that a new section cannot be forgotten.
         let Self {
             data,
             hosts,
@@ -91,8 +90,8 @@ impl Config {
     }
 }
 
-/// The served domains stay those that run, in their order. Their other options are compared domain
-/// by domain.
+/// The served domains and their order stay the same. Their other options are compared domain by
+/// domain.
 fn reloaded_hosts(
     mut new: Vec<HostConfig>,
     running: &[HostConfig],

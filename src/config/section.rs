@@ -1,5 +1,5 @@
-//! How a section is written down: once. The macro [`section!`] makes of one list of options the
-//! struct, its defaults, the reader and the table from which the documents are printed.
+//! A section is written once, as a list of options. The macro [`section!`] makes from it the struct, the
+//! defaults, the reader and the table from which the documents are made.
 //!
 //! An option is one entry:
 //!
@@ -8,7 +8,7 @@
 //! name: Type = default => Kind, Restart;
 //! ```
 //!
-//! The kind (`kind.rs`) knows how a value is read, what its bounds are, and how it is written.
+//! The kind (`value/`) knows how a value is read, its limits, and how it is written.
 //! The last word says whether a new value can be applied by a reload or needs a restart.
 
 use std::ops::Range;
@@ -19,46 +19,46 @@ use toml::de::{DeTable, DeValue};
 use super::error::Problems;
 use super::value::Kind;
 
-/// One struct of the configuration.
+/// A section of the configuration.
 pub(super) trait Section: Sized {
-    /// As it stands in brackets; empty for the head of the file.
+    /// The name in brackets; empty for the options before all sections.
     const NAME: &'static str;
 
-    /// What it is about, line by line.
+    /// The description, line by line.
     const DOCS: &'static [&'static str];
 
-    /// What holds if nothing is written, on a server of these domains.
+    /// The defaults of a server of these domains.
     fn defaults(domains: &[String]) -> Self;
 
     /// The table of options.
     fn entries(domains: &[String]) -> Vec<Entry>;
 
-    /// Reads what is written, takes defaults for the rest, and notes what is wrong.
+    /// Reads the options, uses defaults for missing and invalid ones, and reports errors.
     fn read(fields: &Fields<'_>, domains: &[String], problems: &mut Problems<'_>) -> Self;
 
-    /// Adds what is likely wrong with values that are right.
+    /// Adds warnings about values that are valid but probably wrong.
     fn warn(&self, warnings: &mut Vec<String>);
 
-    /// Gives each option that changes only by a restart the value with which the server runs, and
-    /// adds the names of those that differed.
+    /// Sets each option that needs a restart to the value with which the server runs, and adds the
+    /// names of the options that differed.
     fn keep(&mut self, running: &Self, names: &mut Vec<&'static str>);
 }
 
-/// An option, for documents.
+/// The description of an option.
 pub(super) struct Entry {
     pub(super) name: &'static str,
-    /// What can be written, in words.
+    /// The possible values, in words.
     pub(super) kind: String,
-    /// As TOML. `None`: not set.
+    /// The default as TOML. `None`: the option is not set.
     pub(super) default: Option<String>,
-    /// As TOML: what one might write if there is no default.
+    /// An example as TOML, if there is no default.
     pub(super) example: Option<&'static str>,
     pub(super) required: bool,
     pub(super) applies: Applies,
     pub(super) docs: &'static [&'static str],
 }
 
-/// When a new value is used.
+/// When a changed value takes effect.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Applies {
     /// After `SIGHUP`.
@@ -67,15 +67,15 @@ pub(super) enum Applies {
     Restart,
 }
 
-/// What somebody wrote in a section.
+/// The options of a section, as they are written in a file.
 pub(super) struct Fields<'a> {
     pub(super) table: &'a DeTable<'a>,
-    /// Where the section begins.
+    /// The place of the section.
     pub(super) at: Range<usize>,
 }
 
 impl Fields<'_> {
-    /// Reads one option. A wrong value is noted and replaced by the default.
+    /// Reads one option. An invalid value is reported and replaced by the default.
     pub(super) fn read<T>(
         &self,
         name: &'static str,
@@ -102,24 +102,24 @@ impl Fields<'_> {
         }
     }
 
-    /// Where the value of an option stands, if it is written.
+    /// The place of the value of an option, if the option is written.
     pub(super) fn value_of(&self, name: &str) -> Option<Range<usize>> {
         self.table.get(name).map(Spanned::span)
     }
 
-    /// Where an option stands, if it is written.
+    /// The place of the name of an option, if the option is written.
     pub(super) fn key_of(&self, name: &str) -> Option<Range<usize>> {
         self.table.get_key_value(name).map(|(key, _)| key.span())
     }
 }
 
-/// The table in a value, if it is one.
+/// The table in a value, if the value is a table.
 pub(super) fn table_of<'a>(value: &'a Spanned<DeValue<'a>>) -> Option<&'a DeTable<'a>> {
     value.get_ref().as_table()
 }
 
-/// Makes a [`Section`] of a list of options. With `given domains` the defaults may look at the
-/// domains that are served.
+/// Makes a [`Section`] from a list of options. With `given domains`, the defaults may depend on the
+/// served domains.
 macro_rules! section {
     (
         $(#[doc = $about:expr])+
@@ -144,7 +144,7 @@ macro_rules! section {
             const DOCS: &'static [&'static str] = &[$($about),+];
 
             fn defaults(domains: &[String]) -> Self {
-                // Most sections do not look at them.
+                // Most sections do not use the domains.
                 let _ = domains;
                 $(let $domains = domains;)?
                 Self { $($name: $default,)+ }
@@ -205,7 +205,8 @@ macro_rules! section {
     };
 }
 
-/// Makes an enum of words that one may write, with the table that [`super::value::OneOf`] reads.
+/// Makes an enum whose variants are words in the file, with the table that [`super::value::OneOf`]
+/// reads.
 macro_rules! choice {
     (
         $(#[doc = $about:expr])+
@@ -218,7 +219,7 @@ macro_rules! choice {
         }
 
         impl $type {
-            /// The words, what they stand for, and what they mean.
+            /// The words, their variants, and their descriptions.
             pub(super) const WORDS: &'static [(&'static str, Self, &'static str)] =
                 &[$(($word, Self::$variant, concat!($($doc),+))),+];
         }

@@ -1,4 +1,4 @@
-//! `[storage]`: how things are kept.
+//! `[storage]`: the database.
 
 use super::section::{choice, section};
 use super::value::{Count, OneOf};

@@ -1,4 +1,4 @@
-//! The head of the file: what stands before all sections.
+//! The options at the top of the file, before all sections.
 
 use std::path::PathBuf;
 
@@ -14,5 +14,5 @@ section! {
     data: PathBuf = PathBuf::from(DEFAULT_DATA) => Path("\"/var/lib/waxwing\""), Restart;
 }
 
-/// The data directory if none is named.
+/// The data directory if the configuration names none.
 pub const DEFAULT_DATA: &str = "waxwing-data";

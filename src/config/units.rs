@@ -1,9 +1,8 @@
 //! Sizes and durations as people write them: `"64 KiB"`, `"30s"`, `"3 min"`.
 //!
-//! Whole numbers only, and units are exact about case: `Mb` is a megabit to some and `m` a metre,
-//! a minute or a month; we say what to write instead of guessing. A duration needs a unit: of two
-//! people who write `30`, one means seconds and the other days. A bare size is bytes, which nobody
-//! doubts.
+//! Only whole numbers are allowed, and the case of units matters: `Mb` could be a megabit, and `m` a
+//! metre, a minute or a month. The error says what to write; nothing is guessed. A duration needs a
+//! unit, because `30` could be seconds or days. A size without a unit is in bytes.
 
 use std::time::Duration;
 
@@ -14,26 +13,26 @@ pub const MIB: usize = 1 << 20;
 /// 1024 MiB.
 pub const GIB: usize = 1 << 30;
 
-/// So many seconds.
+/// A number of seconds.
 pub(super) const fn seconds(number: u64) -> Duration {
     Duration::from_secs(number)
 }
 
-/// So many minutes.
+/// A number of minutes.
 pub(super) const fn minutes(number: u64) -> Duration {
     Duration::from_secs(number * 60)
 }
 
-/// So many days.
+/// A number of days.
 pub(super) const fn days(number: u64) -> Duration {
     Duration::from_secs(number * 24 * 3600)
 }
 
 /// Reads a size in bytes: a whole number and one of the units B, KB, KiB, MB, MiB, GB, GiB, with
-/// or without a blank between them; a bare number is bytes.
+/// or without a space between them. A number without a unit is in bytes.
 ///
 /// # Errors
-/// What to write instead.
+/// A sentence that says what to write instead.
 pub fn parse_size(text: &str) -> Result<u64, String> {
     parse(text, SIZES, "64 KiB", |number| match number.parse() {
         Ok(bytes) => Ok(bytes),
@@ -45,15 +44,15 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
 /// needs no unit.
 ///
 /// # Errors
-/// What to write instead.
+/// A sentence that says what to write instead.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     parse(text, DURATIONS, "30s", no_unit).map(Duration::from_millis)
 }
 
-/// What a duration is that has no unit: nothing, if it is not 0.
+/// Reads a duration without a unit. Only 0 is allowed.
 ///
 /// # Errors
-/// What to write instead.
+/// A sentence that says what to write instead.
 pub(super) fn no_unit(number: &str) -> Result<u64, String> {
     if number.bytes().all(|digit| digit == b'0') {
         return Ok(0);
@@ -67,16 +66,16 @@ pub fn display_size(bytes: u64) -> String {
     display(bytes, SIZES)
 }
 
-/// Writes a duration with the largest unit up to days that leaves a whole number. What is smaller than
-/// a millisecond is lost.
+/// Writes a duration with the largest unit up to days that leaves a whole number. Parts of a
+/// millisecond are lost.
 #[must_use]
 pub fn display_duration(duration: Duration) -> String {
-    // "28 d" is what everybody writes, not "4 w".
+    // People write "28 d", not "4 w".
     display(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX), &DURATIONS[UP_TO_DAYS..])
 }
 
-/// Something that is kept for so long only is likely a mistake: it is less than a day, and more than
-/// 0, which means for ever.
+/// Whether a retention is so short that it is probably a mistake: less than a day, but not 0, which
+/// means forever.
 #[must_use]
 pub fn is_short(retention: Duration) -> bool {
     !retention.is_zero() && retention < days(1)
@@ -116,7 +115,7 @@ fn parse(
     number.ok_or_else(|| "write a smaller number".to_owned())
 }
 
-/// The unit somebody meant who wrote `64k` or `3 minutes`.
+/// The unit that is meant in texts such as `64k` or `3 minutes`.
 fn meant(unit: &str, units: &[Unit]) -> Option<&'static str> {
     let unit = unit.to_ascii_lowercase();
     let word = match unit.as_str() {
@@ -138,7 +137,7 @@ fn meant(unit: &str, units: &[Unit]) -> Option<&'static str> {
 
 fn display(number: u64, units: &[Unit]) -> String {
     let fits = |(_, factor): &&Unit| number >= *factor && number.is_multiple_of(*factor);
-    // The last unit is the smallest that is shown, and where zero ends up.
+    // The last unit is the smallest one that is shown. Zero has this unit.
     let (name, factor) = units.iter().find(fits).unwrap_or(match units == SIZES {
         true => &("B", 1),
         false => &("s", 1000),
@@ -146,7 +145,8 @@ fn display(number: u64, units: &[Unit]) -> String {
     format!("{} {name}", number / factor)
 }
 
-/// Largest first. Powers of two before powers of ten: 64 KiB is no round number of KB.
+/// The largest unit comes first. Powers of two come before powers of ten, as 64 KiB is not a round
+/// number of KB.
 const SIZES: &[Unit] = &[
     ("GiB", 1 << 30),
     ("GB", 1_000_000_000),
@@ -157,7 +157,7 @@ const SIZES: &[Unit] = &[
     ("B", 1),
 ];
 
-/// In milliseconds, largest first.
+/// In milliseconds. The largest unit comes first.
 const DURATIONS: &[Unit] = &[
     ("y", 365 * 86_400_000),
     ("w", 7 * 86_400_000),
@@ -168,7 +168,7 @@ const DURATIONS: &[Unit] = &[
     ("ms", 1),
 ];
 
-/// Where the units begin that are shown.
+/// The index of the first unit that is used for output.
 const UP_TO_DAYS: usize = 2;
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
-//! `${NAME}` in a text of the configuration stands for a variable of the environment, so that one
-//! file serves several machines, or a secret stands elsewhere. Names of options and comments are
-//! left alone.
+//! Replaces `${NAME}` in a string of the configuration by the environment variable. So one file can
+//! serve several machines, and secrets can be stored elsewhere. Names of options and comments stay
+//! unchanged.
 
 use std::ops::Range;
 
@@ -9,10 +9,10 @@ use toml::de::{DeTable, DeValue};
 
 use super::error::Problems;
 
-/// What a variable is; `None` if it is not set.
+/// Returns the value of a variable; `None` if it is not set.
 pub(super) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// Puts the variables into all texts of a document.
+/// Replaces the variables in all strings of a document.
 pub(super) fn expand(table: &mut DeTable<'_>, lookup: Lookup<'_>, problems: &mut Problems<'_>) {
     for (_, value) in table.iter_mut() {
         expand_value(value, lookup, problems);
@@ -35,7 +35,7 @@ fn expand_value(value: &mut Spanned<DeValue<'_>>, lookup: Lookup<'_>, problems: 
     }
 }
 
-/// `None` if there is nothing to be put in.
+/// `None` if the string has no variables.
 fn expanded(
     text: &str,
     at: &Range<usize>,

@@ -24,7 +24,7 @@ impl Kind<Vec<SocketAddr>> for Addresses {
         let (mut addresses, mut refusals) = (Vec::new(), Vec::new());
         for item in list.iter() {
             match address(item) {
-                // Port 0 is any free one, each time another.
+                // Port 0 means any free port, another one each time.
                 Ok(address) if address.port() != 0 && addresses.contains(&address) => {
                     refusals.push(Refusal {
                         at: item.span(),
@@ -76,7 +76,7 @@ fn address(value: &Value<'_>) -> Result<SocketAddr, Vec<Refusal>> {
     refuse(value, format!("has {}, which is not an address", quote(text)), help)
 }
 
-/// Machines: IP addresses, or networks of them.
+/// Machines: IP addresses or networks.
 pub(in crate::config) struct Machines;
 
 impl Kind<Vec<IpNet>> for Machines {
@@ -118,7 +118,7 @@ impl Kind<Vec<IpNet>> for Machines {
     }
 }
 
-/// A host, or an address, with or without a port; may be left out.
+/// A host name or an address, with or without a port. It is optional.
 pub(in crate::config) struct Location;
 
 impl Kind<Option<String>> for Location {

@@ -1,4 +1,4 @@
-//! Lists: addresses of people as URIs.
+//! Lists: URIs, accounts, words.
 
 use toml::Spanned;
 use toml::de::DeValue;
@@ -6,7 +6,7 @@ use toml::de::DeValue;
 use super::{Kind, Refusal, Value, quote, refuse, wrong_type};
 use crate::jid::BareJid;
 
-/// A list of URIs, or one alone.
+/// A list of URIs, or a single URI.
 pub(in crate::config) struct Uris;
 
 impl Kind<Vec<String>> for Uris {
@@ -43,7 +43,7 @@ impl Kind<Vec<String>> for Uris {
     }
 }
 
-/// A list of accounts, or one alone.
+/// A list of accounts, or a single account.
 pub(in crate::config) struct Accounts;
 
 impl Kind<Vec<BareJid>> for Accounts {
@@ -73,7 +73,7 @@ impl Kind<Vec<BareJid>> for Accounts {
     }
 }
 
-/// A list of words, or one alone.
+/// A list of words, or a single word.
 pub(in crate::config) struct Words;
 
 impl Kind<Vec<String>> for Words {
@@ -94,7 +94,7 @@ impl Kind<Vec<String>> for Words {
     }
 }
 
-/// Reads each of a list, or one alone. All that is wrong is told.
+/// Reads each item of a list, or a single item. Returns all errors.
 pub(super) fn each<T>(
     value: &Value<'_>,
     read: impl Fn(&Spanned<DeValue<'_>>) -> Result<T, Vec<Refusal>>,

@@ -1,4 +1,4 @@
-//! Kinds of values: how each is read from TOML, what it is bound by, and how it is written.
+//! Kinds of values: how each one is read from TOML, its limits, and how it is written.
 
 mod addresses;
 mod list;
@@ -20,27 +20,28 @@ pub(super) use self::web::{Origins, WebSocket};
 
 /// How a value of type `T` is read and written.
 pub(super) trait Kind<T> {
-    /// What one may write, in words; begins lower case, without a full stop.
+    /// The possible values, in words. The text begins in lower case and has no full stop.
     fn describe(&self) -> String;
 
     /// # Errors
-    /// All that is wrong with it.
+    /// All errors in the value.
     fn read(&self, value: &Spanned<DeValue<'_>>) -> Result<T, Vec<Refusal>>;
 
-    /// As TOML. `None` if the value means that nothing is set.
+    /// The value as TOML. `None` if the value means that the option is not set.
     fn write(&self, value: &T) -> Option<String>;
 
-    /// What one might write, as TOML, where the default is not to write anything.
+    /// An example as TOML, for options that are not set by default.
     fn example(&self) -> Option<&'static str> {
         None
     }
 
-    /// What is likely wrong with a value that is right; continues the name of the option.
+    /// A warning about a value that is valid but probably wrong. The text continues the name of the
+    /// option.
     fn warning(&self, _: &T) -> Option<String> {
         None
     }
 
-    /// It must be written.
+    /// Whether the option is required.
     fn required(&self) -> bool {
         false
     }
@@ -64,7 +65,7 @@ fn refuse<T>(
     Err(vec![Refusal { at: value.span(), message: message.into(), help: Some(help) }])
 }
 
-/// The value has another type than this kind.
+/// The refusal of a value that has another type than this kind.
 fn wrong_type<T>(value: &Value<'_>, wanted: &str, help: impl Display) -> Result<T, Vec<Refusal>> {
     let found = match value.get_ref() {
         DeValue::Array(_) => "a list",
@@ -78,7 +79,7 @@ fn wrong_type<T>(value: &Value<'_>, wanted: &str, help: impl Display) -> Result<
     refuse(value, format!("must be {wanted}, not {found}"), help.to_string())
 }
 
-/// A text in quotes, as TOML.
+/// A string as TOML.
 pub(super) fn quote(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }

@@ -1,4 +1,4 @@
-//! Numbers, sizes and durations, with their bounds.
+//! Numbers, sizes and durations, with their limits.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::config::units::{
     display_duration, display_size, is_short, no_unit, parse_duration, parse_size,
 };
 
-/// Bounds of a number, both included, and why they are there.
+/// The limits of a number, both included, with the reasons for them.
 #[derive(Clone, Copy)]
 struct Bounds {
     least: u64,
@@ -23,7 +23,7 @@ impl Bounds {
         Self { least, most, why_least: "", why_most: "" }
     }
 
-    /// A negative number is taken for 0 and refused here.
+    /// A negative number is read as 0, and refused here.
     fn check(
         &self,
         number: u64,
@@ -55,16 +55,16 @@ impl Bounds {
     }
 }
 
-/// The reasons for the bounds of a kind; each ends the sentence "write at least 4096: …".
+/// The reasons for the limits of a kind. Each one ends the sentence "write at least 4096: …".
 macro_rules! reasons {
     () => {
-        /// Why it must not be less.
+        /// The reason for the lower limit.
         pub(in crate::config) const fn not_less(mut self, why: &'static str) -> Self {
             self.0.why_least = why;
             self
         }
 
-        /// Why it must not be more.
+        /// The reason for the upper limit.
         pub(in crate::config) const fn not_more(mut self, why: &'static str) -> Self {
             self.0.why_most = why;
             self
@@ -142,7 +142,7 @@ pub(in crate::config) struct Time(Bounds);
 
 impl Time {
     pub(in crate::config) const fn between(least: Duration, most: Duration) -> Self {
-        // Bounds are constants of some years at most.
+        // The limits are constants of some years at most.
         Self(Bounds::new(least.as_millis() as u64, most.as_millis() as u64))
     }
 
@@ -173,8 +173,8 @@ impl Kind<Duration> for Time {
     }
 }
 
-/// How long something is kept before it is removed for good; 0: for ever. A duration that is right and
-/// so short that hardly anybody means it is warned of.
+/// How long something is kept before it is deleted. 0: forever. There is a warning about a duration that
+/// is valid but probably too short.
 pub(in crate::config) struct Retention(Time);
 
 impl Retention {
@@ -202,7 +202,7 @@ impl Kind<Duration> for Retention {
     }
 }
 
-/// A whole number; what is out of reach is the nearest that is not.
+/// A whole number. A number outside the range of `u64` becomes the nearest one inside.
 pub(super) fn plain(value: &Value<'_>) -> u64 {
     let nearest = if is_negative(value) { 0 } else { u64::MAX };
     let number = value.get_ref().as_integer();

@@ -1,4 +1,4 @@
-//! Texts: words of a list, paths, domains, levels of the log.
+//! Strings: words of a list, paths, domains, log levels.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use super::{Kind, Refusal, Value, quote, refuse, wrong_type};
 use crate::config::domain::prepare_domain;
 use crate::config::nearest::nearest;
 
-/// One of some words.
+/// One of several words.
 pub(in crate::config) struct OneOf<T: 'static>(
     pub(in crate::config) &'static [(&'static str, T, &'static str)],
 );
@@ -43,7 +43,7 @@ impl<T: Copy + PartialEq> Kind<T> for OneOf<T> {
     }
 }
 
-/// A doc sentence as a part of another sentence. A word in capitals remains.
+/// Makes a sentence of the documentation a part of another sentence. A word in capitals stays so.
 fn phrase(docs: &str) -> String {
     let docs = docs.trim().trim_end_matches('.');
     let mut chars = docs.chars();
@@ -55,7 +55,7 @@ fn phrase(docs: &str) -> String {
     }
 }
 
-/// A path. As an `Option` it may be left out, and the text is an example.
+/// A path. An `Option` is optional, and the text is an example.
 pub(in crate::config) struct Path(pub(in crate::config) &'static str);
 
 impl Kind<PathBuf> for Path {
@@ -96,7 +96,7 @@ impl Kind<Option<PathBuf>> for Path {
     }
 }
 
-/// A domain that we serve; must be written.
+/// A domain to serve. It is required.
 pub(in crate::config) struct Domain;
 
 impl Kind<String> for Domain {
@@ -125,7 +125,7 @@ impl Kind<String> for Domain {
     }
 }
 
-/// What is logged: a level, or a list of `part=level`.
+/// The log levels: a level, or a list of `part=level`.
 pub(in crate::config) struct Levels;
 
 impl Kind<String> for Levels {

@@ -1,4 +1,4 @@
-//! What has to do with web pages: where they are from, where they connect to.
+//! Values about web pages: their origins, and the address to which they connect.
 
 use super::list::{array, each};
 use super::{Kind, Refusal, Value, quote, refuse, wrong_type};
@@ -34,7 +34,7 @@ impl Kind<Vec<String>> for Origins {
     }
 }
 
-/// The address of a WebSocket; may be left out.
+/// The address of a WebSocket. It is optional.
 pub(in crate::config) struct WebSocket;
 
 impl Kind<Option<String>> for WebSocket {
