@@ -1,5 +1,5 @@
-//! The command line: options for all, our own subcommands, and one for each command of the
-//! administrator.
+//! The command line: options of all subcommands, the subcommands of the program itself, and one subcommand
+//! for each command of the administrator.
 
 use std::path::PathBuf;
 
@@ -21,7 +21,7 @@ pub(super) struct Options {
     pub(super) data: Option<PathBuf>,
     /// The domain, if it was given.
     pub(super) domain: Option<String>,
-    /// Answers for programs.
+    /// Whether answers are JSON, for programs.
     pub(super) is_json: bool,
 }
 
@@ -57,7 +57,7 @@ pub(super) fn program() -> Clap {
     program.subcommands(alone.map(|command| admin(*command)))
 }
 
-/// Which of the administrator's commands was called, with what belongs to it.
+/// The command of the administrator that was called, with its matches.
 pub(super) fn admin_command(matches: &ArgMatches) -> (&'static dyn Command, &ArgMatches) {
     let mut path = Vec::new();
     let mut matches = matches;
@@ -68,7 +68,7 @@ pub(super) fn admin_command(matches: &ArgMatches) -> (&'static dyn Command, &Arg
     (crate::admin::find(&path).expect("clap knows only these"), matches)
 }
 
-/// The values of its arguments. What must not stand on a command line is asked for, or read.
+/// The values of the arguments. Those that must not be on a command line are asked for, or read.
 pub(super) fn collect(command: &dyn Command, matches: &ArgMatches) -> Result<Arguments, Problem> {
     let mut values = Map::new();
     for argument in command.arguments() {
@@ -101,7 +101,7 @@ pub(super) fn collect(command: &dyn Command, matches: &ArgMatches) -> Result<Arg
     Ok(Arguments(values))
 }
 
-/// Whether the caller wants a destructive command without being asked.
+/// Whether the caller confirms a destructive command on the command line.
 pub(super) fn is_confirmed(command: &dyn Command, matches: &ArgMatches) -> bool {
     command.is_destructive() && matches.get_flag("yes")
 }
@@ -189,7 +189,7 @@ fn one(argument: &Argument) -> Arg {
     }
 }
 
-/// A password as an argument could be read by everybody on the machine.
+/// A password on the command line could be read by all users of the machine.
 fn password_stdin(command: &dyn Command) -> Arg {
     let arg = Arg::new("password-stdin").long("password-stdin").action(ArgAction::SetTrue);
     let arg = arg.help("Read the password from the first line of standard input instead of asking");
@@ -201,7 +201,7 @@ fn has_random(command: &dyn Command) -> bool {
     arguments.any(|argument| argument.name == "random" && argument.kind == ArgumentKind::Flag)
 }
 
-/// The exit codes, and what they mean, as the help tells them.
+/// The exit codes with their meanings, as in the help.
 pub(super) fn exit_codes() -> Vec<(&'static str, &'static str)> {
     let lines = AFTER_HELP.lines().skip_while(|line| !line.starts_with("Exit codes"));
     lines.filter_map(|line| line.trim().split_once("  ")).collect()

@@ -1,5 +1,5 @@
 //! `config check`: whether a server would start with this configuration on this machine, and whether
-//! clients would be glad of it. It opens what `serve` opens, by the same code, and changes nothing.
+//! clients could use it. It opens the same things as `serve`, by the same code, and changes nothing.
 
 use std::io;
 use std::net::IpAddr;
@@ -21,28 +21,28 @@ use crate::limit::{connections, raise_open_files};
 use crate::payload::datetime::Timestamp;
 use crate::{log, server, tls};
 
-/// How bad it is.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Severity {
-    /// No server starts, or no client can log in.
+    /// The server would not start, or no client could log in.
     Error,
-    /// It could not be looked at.
+    /// It could not be checked.
     NotChecked,
-    /// A server starts, and somebody should know.
+    /// The server would start, but the administrator should know.
     Warning,
 }
 
-/// One thing that was found.
+/// A finding.
 #[derive(Debug, Serialize)]
 struct Finding {
     severity: Severity,
-    /// An option or a host; empty if the message names it.
+    /// An option or a host. Empty if the message names it.
     about: String,
     message: String,
 }
 
-/// Checks the configuration. Ends with 6 if there is an error; a warning is none.
+/// Checks the configuration. The exit code is 6 if there is an error; warnings do not count.
 pub(super) fn run(options: &Options, output: &Output) -> Result<Exit, Problem> {
     let place = instance::find(options)?;
     let findings = findings(&place)?;
@@ -120,7 +120,7 @@ fn findings(place: &Place) -> Result<Vec<Finding>, Problem> {
         check_ports(config, &mut found).await;
         check_names(config, &mut found).await;
     });
-    // A lookup that hangs is not waited for.
+    // The program does not wait for a lookup that hangs.
     runtime.shutdown_background();
     Ok(found)
 }
@@ -141,7 +141,8 @@ fn check_certificates(config: &Config, now: Timestamp, found: &mut Vec<Finding>)
     }
 }
 
-/// The data directory, or the place where it will be made. (The server closes it to other users.)
+/// Checks the data directory, or the place where it will be created. (The server denies other users
+/// access to it.)
 fn check_data(config: &Config, found: &mut Vec<Finding>) {
     if config.storage.backend == Backend::Memory {
         return;
@@ -176,7 +177,7 @@ fn check_clock(now: Timestamp, found: &mut Vec<Finding>) {
 fn check_open_files(config: &Config, found: &mut Vec<Finding>) {
     let wanted = config.limits.connections;
     let possible = connections(wanted, raise_open_files());
-    // The default is more than most machines allow, and as many as are possible is what it means.
+    // The default is more than most machines allow. It means: as many as possible.
     let is_default = wanted == Config::default_for(DEFAULT_DOMAIN, "".into()).limits.connections;
     if possible < wanted && (!is_default || possible < FEW) {
         let text = format!(
@@ -187,7 +188,7 @@ fn check_open_files(config: &Config, found: &mut Vec<Finding>) {
     }
 }
 
-/// Whether the ports can be had, unless a server has them.
+/// Checks whether the ports are free, unless the server itself uses them.
 async fn check_ports(config: &Config, found: &mut Vec<Finding>) {
     let refused = match UnixStream::connect(config.admin_socket()) {
         Ok(_) => Err("a server runs and has them"),
@@ -206,7 +207,7 @@ async fn check_ports(config: &Config, found: &mut Vec<Finding>) {
     }
 }
 
-/// Whether the domains have addresses. Without a network nothing is known.
+/// Checks whether the domains have addresses. Without a network, this is unknown.
 async fn check_names(config: &Config, found: &mut Vec<Finding>) {
     for host in &config.hosts {
         let domain = host.domain.as_str();
@@ -230,9 +231,9 @@ async fn check_names(config: &Config, found: &mut Vec<Finding>) {
     }
 }
 
-/// This program was not there before.
+/// Before this time, the program did not exist: the clock is wrong.
 const BUILT: &str = "2026-11-01T00:00:00Z";
-/// Fewer connections are not what anybody wants.
+/// Fewer connections are probably a mistake.
 const FEW: usize = 900;
-/// For the answer of a name server.
+/// The time limit for the answer of a name server.
 const PATIENCE: Duration = Duration::from_secs(3);

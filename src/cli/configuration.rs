@@ -81,7 +81,8 @@ fn write(file: &Path, text: &str, replace: bool) -> io::Result<()> {
         out.sync_all()?;
     }
     if geteuid().is_root() {
-        // Whatever root's umask is: the server reads it as another user. There is no secret in it.
+        // The server reads the file as another user, so the mode must not depend on the umask of root.
+        // The file contains no secrets.
         fs::set_permissions(file, Permissions::from_mode(0o644))?;
     }
     Ok(())

@@ -21,12 +21,12 @@ pub(super) enum Exit {
     Unconfirmed = 7,
 }
 
-/// Why the program did not do it.
+/// The reason for a failure.
 #[derive(Debug)]
 pub(super) struct Problem {
     pub(super) exit: Exit,
     pub(super) message: String,
-    /// More of it for programs.
+    /// More details, for programs.
     pub(super) details: Option<Value>,
 }
 
@@ -80,7 +80,7 @@ impl From<StorageError> for Problem {
     }
 }
 
-/// A reader of our output who has seen enough (`| head`) is no failure.
+/// A reader that closes our output early (`| head`) is not a failure.
 impl From<io::Error> for Problem {
     fn from(error: io::Error) -> Self {
         match error.kind() {

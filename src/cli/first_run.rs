@@ -1,4 +1,4 @@
-//! What a newcomer reads after the first start: once, since it has the password.
+//! The text after the first start. It is shown once, because it contains the password.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -7,21 +7,21 @@ use super::instance::Place;
 use crate::config::DEFAULT_DOMAIN;
 use crate::jid::BareJid;
 
-/// What the text tells of a server that has just begun.
+/// The facts of a new server for the text.
 pub(super) struct Newcomer<'a> {
     pub(super) place: &'a Place,
-    /// The program as it was called.
+    /// The name by which the program was called.
     pub(super) program: &'a str,
     /// The directory in which it was called.
     pub(super) directory: &'a Path,
-    /// The account that was made.
+    /// The account that was created.
     pub(super) address: &'a BareJid,
     pub(super) password: &'a str,
-    /// Its file and its fingerprint, if the server has made the certificate of the account's domain.
+    /// The file and the fingerprint of the certificate of the account's domain, if the server made it.
     pub(super) certificate: Option<(PathBuf, String)>,
 }
 
-/// The text, with an end of line.
+/// The text, with a newline at its end.
 pub(super) fn text(newcomer: &Newcomer<'_>) -> String {
     let Newcomer { place, address, password, .. } = newcomer;
     let listen = &place.config.listen;
@@ -59,7 +59,7 @@ pub(super) fn text(newcomer: &Newcomer<'_>) -> String {
     out
 }
 
-/// How clients find the server: where no DNS tells, people do.
+/// Explains how clients find the server. Without DNS records, users must enter its address.
 fn clients(out: &mut String, newcomer: &Newcomer<'_>, at: SocketAddr) {
     let address = newcomer.address;
     let domain = address.domain();
@@ -76,7 +76,7 @@ fn clients(out: &mut String, newcomer: &Newcomer<'_>, at: SocketAddr) {
     } else {
         format!("add the account {address}")
     };
-    // It has no field for the server: it knows one port.
+    // Its login has no field for the server, so it uses the default port.
     match port {
         5222 => out.push_str(&format!("    Dino       {dino}\n\n")),
         _ => out.push_str("    Dino       needs port 5222, or a name in the DNS\n\n"),
@@ -91,7 +91,7 @@ fn clients(out: &mut String, newcomer: &Newcomer<'_>, at: SocketAddr) {
     ));
 }
 
-/// What a user does about a certificate that nobody else vouches for.
+/// Explains what a user must do about a self-signed certificate.
 fn trust(out: &mut String, domain: &str, file: &Path, fingerprint: &str) {
     let file = quoted(&file.display().to_string());
     let kept = format!("/usr/local/share/ca-certificates/waxwing-{}.crt", domain.replace(':', "-"));
@@ -114,7 +114,7 @@ fn addresses(addresses: &[SocketAddr]) -> String {
     addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// An address of this machine for one on which we listen.
+/// An address of this machine for a listening address.
 fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(Ipv4Addr::UNSPECIFIED) | IpAddr::V6(Ipv6Addr::UNSPECIFIED) => {
@@ -125,7 +125,7 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-/// As a shell takes it.
+/// Quotes a word for the shell.
 fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:@%+,".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {

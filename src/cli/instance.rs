@@ -1,8 +1,8 @@
-//! Which server is meant: its configuration, its data directory, its domain.
+//! Finds the server that is meant: its configuration, its data directory and its domain.
 //!
-//! The configuration is the file given, else `./waxwing.toml`, else `/etc/waxwing/waxwing.toml`,
-//! else the defaults for one domain. That domain is kept in the file `domain` of the data
-//! directory, so that it needs to be said once only.
+//! The configuration is the given file, else `./waxwing.toml`, else `/etc/waxwing/waxwing.toml`, else the
+//! defaults for one domain. That domain is stored in the file `domain` of the data directory, so that
+//! the administrator gives it only once.
 
 use std::fs;
 use std::io;
@@ -16,15 +16,15 @@ use crate::files;
 /// A server, running or not.
 pub(super) struct Place {
     pub(super) config: Config,
-    /// Where the configuration came from; `None` if there is no file.
+    /// The file of the configuration; `None` if there is none.
     pub(super) file: Option<PathBuf>,
-    /// The domain of names without one.
+    /// The domain of account names without a domain.
     pub(super) default_domain: String,
-    /// Options by which another call of the program finds the same place.
+    /// Options with which another call of the program finds the same server.
     pub(super) again: Vec<String>,
 }
 
-/// Finds the server which the options mean. Changes nothing.
+/// Finds the server for these options. Changes nothing.
 pub(super) fn find(options: &Options) -> Result<Place, Problem> {
     let file = options.config.clone().or_else(found);
     let domain = options.domain.as_deref().map(prepared).transpose()?;
@@ -41,14 +41,13 @@ pub(super) fn find(options: &Options) -> Result<Place, Problem> {
     Ok(Place { config, file, default_domain, again })
 }
 
-/// The configuration that is used if none is given.
+/// The configuration file that is used if none is given.
 pub(super) fn found() -> Option<PathBuf> {
-    // What cannot be looked at is taken, so that reading it tells why.
+    // A file that cannot be accessed is used, so that reading it reports the reason.
     FILES.iter().map(PathBuf::from).find(|file| file.try_exists().unwrap_or(true))
 }
 
-/// What is to be said of a configuration that serves nobody but this machine; most often because its
-/// author has not written a domain.
+/// A hint about a configuration that only serves `localhost`, mostly because it names no domain.
 pub(super) fn here_alone(config: &Config) -> Option<&'static str> {
     let is_default = config.hosts.iter().all(|host| host.domain == DEFAULT_DOMAIN);
     is_default.then_some(
@@ -57,7 +56,7 @@ pub(super) fn here_alone(config: &Config) -> Option<&'static str> {
 }
 
 impl Place {
-    /// Keeps the domain for the next call, if no configuration tells it.
+    /// Stores the domain for the next call, if there is no configuration file.
     pub(super) fn remember(&self) -> Result<(), Problem> {
         if self.file.is_some() {
             return Ok(());
@@ -67,7 +66,7 @@ impl Place {
         if remembered(&self.config.data)?.is_some() {
             return Ok(());
         }
-        // In one step, or a crash would leave an empty name.
+        // The file is written in one step, so that a crash leaves no empty name.
         let text = format!("{}\n", self.config.default_domain());
         files::write_whole(&path, text.as_bytes(), 0o600).map_err(failed)
     }
@@ -85,13 +84,13 @@ pub(super) fn remembered(data: &Path) -> Result<Option<String>, Problem> {
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(None),
-        // The server of somebody else: its socket will tell whether we may speak to it.
+        // The server of another user: its socket decides whether we have access.
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(None),
         Err(error) => Err(Problem::new(Exit::Failed, format!("{}: {error}", path.display()))),
     }
 }
 
-/// A domain as it is on the wire.
+/// A domain, prepared as in stanzas.
 pub(super) fn prepared(domain: &str) -> Result<String, Problem> {
     prepare_domain(domain)
         .map_err(|problem| Problem::new(Exit::Invalid, format!("--domain {domain}: {problem}")))
@@ -139,7 +138,7 @@ fn without_file(domain: Option<String>, options: &Options) -> Result<(Config, St
     Ok((Config::default_for(&domain, data), domain))
 }
 
-/// What is wrong with a configuration, as our own problem.
+/// The errors in a configuration as a failure of the program.
 pub(super) fn wrong(errors: &ConfigErrors) -> Problem {
     Problem {
         exit: Exit::Configuration,
@@ -148,10 +147,10 @@ pub(super) fn wrong(errors: &ConfigErrors) -> Problem {
     }
 }
 
-/// The file with the domain, in the data directory.
+/// The name of the file with the domain, in the data directory.
 const DOMAIN: &str = "domain";
 
-/// Where a configuration is looked for.
+/// The places where a configuration file is searched.
 const FILES: [&str; 2] = ["waxwing.toml", "/etc/waxwing/waxwing.toml"];
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What packagers install beside the program: completions and manual pages.
+//! Shell completions and manual pages, for packages.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use super::output::Output;
 /// `completions`
 pub(super) fn completions(matches: &ArgMatches) -> Result<Exit, Problem> {
     let shell = *matches.get_one::<clap_complete::Shell>("shell").expect("clap wants it");
-    // Into memory first: the generator panics if it cannot write.
+    // The text goes to memory first, because the generator panics if it cannot write.
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut arguments::program(), "waxwing", &mut text);
     io::stdout().lock().write_all(&text)?;
@@ -38,7 +38,7 @@ pub(super) fn man(matches: &ArgMatches, output: &Output) -> Result<Exit, Problem
     Ok(Exit::Ok)
 }
 
-/// The page of the program: what is known of its arguments, and what stands in no argument.
+/// The manual page of the program: its arguments, and sections about everything else.
 fn page() -> io::Result<Vec<u8>> {
     let mut out = Vec::new();
     let man = clap_mangen::Man::new(arguments::program());
@@ -58,7 +58,7 @@ fn page() -> io::Result<Vec<u8>> {
     Ok(out)
 }
 
-/// A section of names, each with a sentence.
+/// A section that lists names, each with a sentence.
 fn section(out: &mut Vec<u8>, title: &str, lines: &[(&str, &str)]) {
     let mut text = format!(".SH \"{title}\"\n");
     for (name, about) in lines {
@@ -67,7 +67,7 @@ fn section(out: &mut Vec<u8>, title: &str, lines: &[(&str, &str)]) {
     out.extend_from_slice(text.as_bytes());
 }
 
-/// A text of one line as roff: a hyphen that is one, and nothing that is taken for a request.
+/// A line of text as roff: hyphens stay hyphens, and nothing is read as a request.
 fn roff(text: &str) -> String {
     let text = text.replace('\\', "\\e").replace('-', "\\-");
     if text.starts_with(['.', '\'']) { format!("\\&{text}") } else { text }

@@ -1,9 +1,8 @@
 //! The `waxwing` program: the server, and the commands of the administrator.
 //!
-//! The commands themselves are in [`crate::admin`]; here they get their arguments from the command
-//! line and their answers become text or JSON. With `--json` the standard output is one JSON
-//! document, also after a failure, whatever it is; without, failures go to the standard error. The keys
-//! of all objects are in snake case.
+//! The commands themselves are in [`crate::admin`]. This module reads their arguments from the command line
+//! and shows their answers as text or JSON. With `--json`, standard output is one JSON document, even
+//! after a failure. Without it, failures go to standard error. The keys of all objects are in snake case.
 //!
 //! | exit code | |
 //! |---|---|
@@ -44,7 +43,7 @@ use output::Output;
 pub fn main() -> ExitCode {
     let matches = match arguments::program().try_get_matches() {
         Ok(matches) => matches,
-        // Nobody reads it, if this fails.
+        // If writing fails, nobody reads the output.
         Err(error) if error.use_stderr() && std::env::args_os().any(|word| word == "--json") => {
             let problem = Problem::new(Exit::Invalid, error.to_string().trim_end());
             drop(Output { is_json: true }.problem(&problem));

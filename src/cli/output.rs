@@ -9,13 +9,13 @@ use serde_json::Value;
 use super::exit::{Exit, Problem};
 use crate::host::command::Outcome;
 
-/// Where answers go.
+/// Writes answers to standard output.
 pub(super) struct Output {
     pub(super) is_json: bool,
 }
 
 impl Output {
-    /// Writes what a command answered.
+    /// Writes the outcome of a command.
     pub(super) fn outcome(&self, outcome: &Outcome) -> Result<Exit, Problem> {
         match outcome {
             Outcome::Done { text, json } => self.say(text, json)?,
@@ -29,7 +29,7 @@ impl Output {
         Ok(Exit::Ok)
     }
 
-    /// Writes one or the other, with an end of line.
+    /// Writes the text or the JSON, with a newline.
     pub(super) fn say(&self, text: &str, json: &Value) -> io::Result<()> {
         let mut out = io::stdout().lock();
         if self.is_json {
@@ -40,7 +40,7 @@ impl Output {
         out.flush()
     }
 
-    /// Writes why it was not done.
+    /// Writes a failure.
     pub(super) fn problem(&self, problem: &Problem) -> io::Result<()> {
         match (problem.message.is_empty(), self.is_json) {
             (true, _) => Ok(()),
@@ -62,7 +62,7 @@ fn table(columns: &[Cow<'static, str>], rows: &[Vec<Value>]) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// What a client chose (a resource) must not steer the terminal.
+/// Replaces control characters: a text that a client chose (a resource) must not control the terminal.
 fn cell(value: &Value) -> String {
     let text = match value {
         Value::Null => "-".to_owned(),

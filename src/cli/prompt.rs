@@ -1,4 +1,4 @@
-//! What does not stand on the command line: passwords and long input.
+//! Input that is not on the command line: passwords and long texts.
 
 use std::fs::File;
 use std::io::{self, BufRead, IsTerminal, Read};
@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use super::exit::{Exit, Problem};
 use crate::admin::socket::MAX_REQUEST;
 
-/// Asks a question which must be answered with yes. The answer is no if nothing is typed.
+/// Asks a question that must be answered with yes. An empty answer means no.
 ///
 /// # Errors
-/// If the answer is no, or there is no terminal to ask on.
+/// If the answer is no, or there is no terminal.
 pub(super) fn confirm(question: &str) -> Result<(), Problem> {
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         let text = format!("{question} There is no terminal to ask on: use --yes to confirm");
@@ -46,7 +46,7 @@ pub(super) fn password_from_stdin() -> Result<String, Problem> {
     first_line(io::stdin().lock())
 }
 
-/// All of a file, or of the standard input if it is `-` or none.
+/// The whole content of a file; of the standard input if the file is `-` or missing.
 pub(super) fn lines(file: Option<&PathBuf>) -> Result<String, Problem> {
     let mut bytes = Vec::new();
     let bound = MAX_REQUEST as u64;
@@ -84,7 +84,7 @@ fn first_line(input: impl BufRead) -> Result<String, Problem> {
         io::ErrorKind::InvalidData => Problem::new(Exit::Invalid, "the password is not UTF-8"),
         _ => Problem::new(Exit::Failed, format!("standard input: {error}")),
     })?;
-    // Only the end of the line: a password may end with spaces.
+    // Only the newline is removed: a password may end with spaces.
     let password = line.strip_suffix('\n').unwrap_or(&line);
     let password = password.strip_suffix('\r').unwrap_or(password);
     if password.is_empty() {

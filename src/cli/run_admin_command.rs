@@ -1,4 +1,5 @@
-//! Where a command runs: in the server, if one answers; else here, on the data directory.
+//! Runs a command of the administrator: in the server if it answers, otherwise in this process, on the data
+//! directory.
 
 use std::io::{self, Write as _};
 use std::sync::Arc;
@@ -18,8 +19,8 @@ use crate::log;
 use crate::storage::{self, DataLock};
 use crate::tasks::Tasks;
 
-/// Runs a command and waits for its answer. Asks first, if the command wants to be confirmed.
-/// `Exit::NotRunning` comes with what is to be told of a server that does not run.
+/// Runs a command and waits for its answer. Asks the user first if the command needs to be confirmed.
+/// Returns `Exit::NotRunning` with the outcome if the command answered about a server that does not run.
 pub(super) fn run(
     place: &Place,
     command: &dyn Command,
@@ -57,7 +58,7 @@ fn answer(
             }
             match lock(place, command)? {
                 Ok(lock) => return Ok((on_data(place, request, lock).await?, Exit::Ok)),
-                // Another command is at it, or a server begins, which is asked then.
+                // Another command runs, or a server starts. The server is asked in the next round.
                 Err(busy) if Instant::now() >= deadline => return Err(busy),
                 Err(_) => tokio::time::sleep(PAUSE).await,
             }
@@ -65,7 +66,7 @@ fn answer(
     })
 }
 
-/// Says where a server was looked for that is needed.
+/// The failure if the command needs a running server. It says where the server was searched.
 fn with_socket(place: &Place, mut answer: Answer) -> Answer {
     if let Answer::Error(failure) = &mut answer
         && failure.code == Code::NotRunning
@@ -84,7 +85,7 @@ async fn in_server(place: &Place, request: &Request) -> Result<Option<Answer>, P
         Err(error) => error,
     };
     let (exit, message) = match error.kind() {
-        // A path too long for a socket (`InvalidInput`) cannot be that of a server.
+        // No server can have a path that is too long for a socket (`InvalidInput`).
         io::ErrorKind::NotFound
         | io::ErrorKind::NotADirectory
         | io::ErrorKind::ConnectionRefused
@@ -99,8 +100,7 @@ async fn in_server(place: &Place, request: &Request) -> Result<Option<Answer>, P
     Err(Problem::new(exit, message))
 }
 
-/// Takes the data directory for us, if a command can work on it. The inner problem is that another
-/// program has it.
+/// Locks the data directory for a command. The inner failure means that another program has locked it.
 fn lock(place: &Place, command: &dyn Command) -> Result<Result<DataLock, Problem>, Problem> {
     let config = &place.config;
     let alone = |why: String| {
@@ -112,7 +112,7 @@ fn lock(place: &Place, command: &dyn Command) -> Result<Result<DataLock, Problem
     if config.storage.backend == Backend::Memory {
         return Err(alone("this configuration keeps nothing without one".to_owned()));
     }
-    // Nothing is made where nothing was: a mistyped path must not look like an empty server.
+    // A missing directory is not created: a mistyped path must not look like an empty server.
     if !config.data.is_dir() {
         return Err(alone(format!("there is no data directory {data} (see --data)")));
     }
@@ -128,7 +128,7 @@ fn lock(place: &Place, command: &dyn Command) -> Result<Result<DataLock, Problem
     };
     let mut err = io::stderr().lock();
     for mended in lock.mended() {
-        drop(writeln!(err, "waxwing: {mended}")); // nobody reads it, if this fails
+        drop(writeln!(err, "waxwing: {mended}")); // if writing fails, nobody reads it
     }
     Ok(Ok(lock))
 }
@@ -136,8 +136,8 @@ fn lock(place: &Place, command: &dyn Command) -> Result<Result<DataLock, Problem
 async fn on_data(place: &Place, request: &Request, lock: DataLock) -> Result<Answer, Problem> {
     let config = &place.config;
     place.remember()?;
-    // What is wrong with the data must be told by whoever opens them first: a server that comes later
-    // does not see it any more. Nobody else has set up a log.
+    // The program that opens damaged data first must report it: a server that starts later does not see
+    // the damage any more. No log is set up yet.
     let level = "off,waxwing::storage=warn".to_owned();
     drop(log::init(&LogConfig { level, ..config.log.clone() }));
     let tasks = Tasks::new();
@@ -159,6 +159,6 @@ async fn on_data(place: &Place, request: &Request, lock: DataLock) -> Result<Ans
     Ok(answer)
 }
 
-/// How long we try while somebody else has the data directory, and the time in between.
+/// How long the program retries while another one has the data directory, and the pause between tries.
 const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(50);

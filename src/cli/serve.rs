@@ -1,7 +1,7 @@
-//! `serve`: everything is opened in order, the server runs until a signal comes, and everything
-//! is closed in the opposite order.
+//! `serve`: opens everything in order, runs the server until a signal comes, and closes everything in the
+//! opposite order.
 //!
-//! The log goes to standard error or journald; standard output has the first password only.
+//! The log goes to standard error or journald. Only the first password goes to standard output.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -28,20 +28,20 @@ use crate::storage::{self, DataLock, NewAccount, Storage};
 use crate::tasks::Tasks;
 use crate::tls;
 
-/// Runs the server to its end.
+/// Runs the server until it ends.
 pub(super) fn run(options: &Options) -> Result<Exit, Problem> {
     let place = instance::find(options)?;
     let log = log::init(&place.config.log)
         .map_err(|error| Problem::new(Exit::Configuration, error.to_string()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let ended = runtime.block_on(serve(&place, options, &log));
-    // What still runs on threads of its own (a derivation of keys) is not worth a wait.
+    // The program does not wait for blocking threads that still run (derivations of keys).
     runtime.shutdown_timeout(Duration::from_secs(1));
     ended
 }
 
 async fn serve(place: &Place, options: &Options, log: &LogHandle) -> Result<Exit, Problem> {
-    // Before anything else: a signal that comes while we start is not lost.
+    // Signals are handled first, so that one that comes during the start is not lost.
     let mut signals = Signals::listen()?;
     let begun = Instant::now();
     let config = &place.config;
@@ -96,8 +96,7 @@ fn log_warnings(config: &Config) {
     }
 }
 
-/// One line with all that one asks first: which version runs, for whom, with which files, and where
-/// it listens.
+/// Logs one line with the most important facts: version, domains, files, and listening addresses.
 fn log_start(place: &Place, server: &Server) {
     let domains: Vec<_> = server.hosts().all().iter().map(|host| host.domain.as_str()).collect();
     let listeners = server.addresses().iter().map(|(entry, address)| {
@@ -119,10 +118,10 @@ fn log_start(place: &Place, server: &Server) {
     );
 }
 
-/// Takes the data directory. `None` if we are told to end before we have it.
+/// Locks the data directory. `None` if a signal comes before it is locked.
 async fn lock(place: &Place, signals: &mut Signals) -> Result<Option<DataLock>, Problem> {
     let data = &place.config.data;
-    // A server that answers is not about to end.
+    // The other server answers, so it is not about to end.
     let patience = match UnixStream::connect(place.config.admin_socket()).await {
         Ok(_) => Duration::ZERO,
         Err(_) => PATIENCE,
@@ -158,19 +157,20 @@ async fn start(place: &Place, storage: Arc<dyn Storage>, tasks: &Tasks) -> Resul
     socket::serve(contexts, path.clone(), tasks).await.map_err(|e| {
         Problem::new(Exit::Failed, format!("cannot open the admin socket {}: {e}", path.display()))
     })?;
-    // Behind the listeners: a start that fails (a port is taken) must not use up the password.
+    // This comes after the listeners: if the start fails (a port is in use), the password must not be
+    // lost.
     welcome_newcomer(place, &server, &*storage, &clock).await?;
     let loaded = server.hosts().admins.load(&*storage).await;
     loaded.map_err(|error| Problem::new(Exit::Failed, error.to_string()))?;
     Ok(server)
 }
 
-/// Reads the configuration anew. If it is wrong, the old one stays.
+/// Reads the configuration again. If it is invalid, the old one stays in use.
 fn reload(options: &Options, log: &LogHandle, server: &Server) {
     let now = NotifyState::monotonic_usec_now().unwrap_or(NotifyState::MonotonicUsec(0));
     tell(&[NotifyState::Reloading, now]);
     match instance::find(options) {
-        // The log last: if a certificate is wrong, nothing changes.
+        // The log is changed last: if a certificate is invalid, nothing changes.
         Ok(place) => match server.reload(place.config) {
             Ok(config) => {
                 log_warnings(&config);
@@ -189,7 +189,7 @@ fn reload(options: &Options, log: &LogHandle, server: &Server) {
     tell(&[NotifyState::Ready]);
 }
 
-/// Makes the first account of a server that has none, an administrator, and prints its password.
+/// Creates the first account of a server without accounts, an administrator, and prints its password.
 async fn welcome_newcomer(
     place: &Place,
     server: &Server,
@@ -236,7 +236,7 @@ fn tell(state: &[NotifyState<'_>]) {
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Told {
-    /// By the signal with this name.
+    /// The signal with this name.
     End(&'static str),
     Reload,
 }
@@ -249,8 +249,8 @@ struct Signals {
 
 impl Signals {
     fn listen() -> io::Result<Self> {
-        // By default a file that may grow no further (`ulimit -f`) ends the program. Who is told
-        // of the signal gets an error from the write instead.
+        // By default, a write beyond `ulimit -f` ends the program. If the signal is handled, the write
+        // fails with an error instead.
         drop(signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?);
         Ok(Self {
             hangup: signal(SignalKind::hangup())?,
@@ -272,7 +272,7 @@ impl Signals {
     }
 }
 
-/// How long a command, or a server that ends, may have the data directory.
+/// How long to wait for a command, or for a server that ends, to unlock the data directory.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long connections have for their goodbyes.
+/// How long connections may take to close their streams.
 const GOODBYE: Duration = Duration::from_secs(20);

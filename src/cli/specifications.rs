@@ -1,8 +1,8 @@
-//! What is implemented, on paper: `docs/xeps.md` for people, `docs/waxwing.doap` for directories of
-//! software (XEP-0453). Both are made from manifests and checked by `tests/docs.rs`.
+//! Documents of the implemented specifications: `docs/xeps.md` for people, `docs/waxwing.doap` for
+//! directories of software (XEP-0453). Both are made from manifests and checked by `tests/docs.rs`.
 //!
-//! The one thing to know: a feature's specifications stand in its manifest, in `src/modules/`.
-//! Here stands only what is no feature of its own: streams, logins, addresses.
+//! The specifications of a feature are in its manifest, in `src/modules/`. This file lists only those
+//! that belong to no feature: streams, logins, addresses.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -10,16 +10,16 @@ use std::fmt::Write as _;
 use crate::host::{Manifest, Status, Xep};
 use crate::modules;
 
-/// A conversation of the tests, and which sections it covers.
+/// A conversation of the tests, with the sections that it covers.
 #[derive(Clone, Debug)]
 pub struct Conversation {
-    /// Its path below `tests/scripts`, without ending.
+    /// Its path below `tests/scripts`, without extension.
     pub name: String,
     /// Specification and section, for example `XEP-0198` and `§5`.
     pub covers: Vec<(String, String)>,
 }
 
-/// The page of the specifications that are implemented, with the conversations that show it.
+/// The page of the implemented specifications, with the conversations that test them.
 #[must_use]
 pub fn markdown(conversations: &[Conversation]) -> String {
     let mut out = HEAD.to_owned();
@@ -56,7 +56,7 @@ pub fn markdown(conversations: &[Conversation]) -> String {
     out
 }
 
-/// The description of this project in RDF, as XEP-0453 wants it.
+/// The description of this project in RDF (XEP-0453).
 #[must_use]
 pub fn doap() -> String {
     let mut out = DOAP_HEAD.to_owned();
@@ -84,7 +84,7 @@ pub fn doap() -> String {
     out
 }
 
-/// All that is implemented, by number, with the part that does it.
+/// All implemented XEPs by number, with the part that implements each.
 fn xeps() -> Vec<(&'static Xep, &'static Manifest)> {
     let mut all: Vec<_> = manifests().flat_map(|m| m.xeps.iter().map(move |x| (x, m))).collect();
     all.sort_by_key(|(xep, manifest)| (xep.number, manifest.name));
@@ -103,7 +103,7 @@ fn title(xep: u16) -> &'static str {
     TITLES.iter().find(|(number, _)| *number == xep).map_or("(title unknown)", |(_, title)| title)
 }
 
-/// How many conversations cover a specification; a dash if there is none.
+/// The number of conversations that cover a specification; a dash if there is none.
 fn count(conversations: &[Conversation], specification: &str) -> String {
     let covers = |c: &&Conversation| c.covers.iter().any(|(name, _)| name == specification);
     match conversations.iter().filter(covers).count() {
@@ -114,7 +114,7 @@ fn count(conversations: &[Conversation], specification: &str) -> String {
 
 fn conversations_by_section(out: &mut String, conversations: &[Conversation]) {
     out.push_str("\n## Conversations\n\nWhich tests show what a section says.\n");
-    // Sections in the order of their numbers, not of their letters: §2 before §10.
+    // Sections are sorted by number, not by letters: §2 comes before §10.
     type Sections<'a> = BTreeMap<(Vec<u32>, &'a str), BTreeSet<&'a str>>;
     let mut all: BTreeMap<&str, Sections<'_>> = BTreeMap::new();
     for conversation in conversations {
@@ -168,7 +168,7 @@ everything by commands</description>
     <category rdf:resource='https://linkmauve.fr/ns/xmpp-doap#category-server'/>
 ";
 
-/// What no module does.
+/// The specifications that no module implements.
 const BESIDE: &[Manifest] = &[
     Manifest {
         name: "auth",
@@ -195,7 +195,7 @@ const BESIDE: &[Manifest] = &[
     },
 ];
 
-/// Number, title, and where it is implemented or how far.
+/// Number, title, and where, or how far, it is implemented.
 const RFCS: &[(u16, &str, &str)] = &[
     (4422, "Simple Authentication and Security Layer (SASL)", "`auth`"),
     (4505, "Anonymous SASL Mechanism", "`auth`"),
@@ -216,7 +216,7 @@ const RFCS: &[(u16, &str, &str)] = &[
     (9266, "Channel Bindings for TLS 1.3", "`auth`: tls-exporter"),
 ];
 
-/// As the specifications call themselves. A feature that is not here yet brings its own.
+/// The titles of the specifications. A new feature adds the titles of its own.
 const TITLES: &[(u16, &str)] = &[
     (4, "Data Forms"),
     (12, "Last Activity"),
