@@ -55,8 +55,7 @@ pub(super) async fn run(c2s: &C2s, opened: &mut Opened, session: &Session) -> Co
     let limits = &config.limits;
     let (mut reader, mut writer) = tokio::io::split(wire);
     let (stop, pending) = (LoopShutdown::default(), PendingAcks::default());
-    let handle = session.handle();
-    handle.set_writer(true);
+    session.mailbox().set_writer(true);
     let incoming = Incoming { hosts: &c2s.hosts, session, pending: &pending };
     let reading = async {
         Box::pin(delivered(&c2s.hosts, session, &std::mem::take(markers))).await;
@@ -74,14 +73,14 @@ pub(super) async fn run(c2s: &C2s, opened: &mut Opened, session: &Session) -> Co
             Err(_) => Some(ConnectionEnd::Lost("cannot write")),
         };
         // A reader that waits for room must not wait for ever.
-        handle.set_writer(false);
+        session.mailbox().set_writer(false);
         stop.stop(matches!(ended, Some(ConnectionEnd::Lost(_))));
         ended
     };
     let settling = pending.settle(&c2s.hosts, session);
     let catching_up = async {
         tokio::select! {
-            () = router::catch_up(&c2s.hosts, handle) => {}
+            () = router::catch_up(&c2s.hosts, session) => {}
             () = stop.stopped() => {}
         }
     };
@@ -101,14 +100,14 @@ async fn last_words(c2s: &C2s, wire: Wire, session: &Session, ended: &Connection
     match ended {
         // What was answered before the client closed still goes to it (RFC 6120 §4.4).
         ConnectionEnd::Closed => {
-            let (left, _) = session.handle().take();
+            let (left, _) = session.mailbox().take();
             let markers = markers_of(session, &left);
-            let again = (!session.link(|link| link.is_managed())).then(|| left.clone());
-            session.link(|link| link.has_unacked() && link.acknowledge_due());
+            let again = (!session.sm(|sm| sm.is_managed())).then(|| left.clone());
+            session.sm(|sm| sm.has_unacked() && sm.acknowledge_due());
             let last = next_bytes(&c2s.hosts, session, left, true);
             match (farewell(wire, &last, None).await, again) {
                 (Ok(()), _) => delivered(&c2s.hosts, session, &markers).await,
-                (Err(_), Some(left)) => session.handle().put_back(left),
+                (Err(_), Some(left)) => session.mailbox().put_back(left),
                 (Err(_), None) => {}
             }
         }
@@ -145,7 +144,7 @@ async fn read(
     let Incoming { hosts, session, pending } = incoming;
     let mut silence = Keepalive::new(limits);
     let mut pace = ReadRate::new(&incoming, limits);
-    let origin = Origin::Client(session.handle().clone());
+    let origin = Origin::Client(session);
     let mut came = 0;
     loop {
         let mut alive = false;
@@ -193,7 +192,7 @@ async fn read(
                 }
                 silence.ours(before.elapsed());
             },
-            () = silence.deadline(session.link(|link| link.has_unacked())) => {
+            () = silence.deadline(session.sm(|sm| sm.has_unacked())) => {
                 match silence.elapsed() {
                     Elapsed::No => {}
                     Elapsed::Tell => pending.send_ack(),
@@ -229,7 +228,7 @@ async fn wait_for_capacity(
     stop: &LoopShutdown,
 ) -> bool {
     let room = async {
-        session.handle().wait_for_capacity(limits.inbox_stanzas / 2).await;
+        session.mailbox().wait_for_capacity(limits.inbox_stanzas / 2).await;
         pending.wait_for_capacity(limits.unsettled).await;
     };
     tokio::select! {
@@ -246,23 +245,23 @@ async fn write(
     stop: &LoopShutdown,
 ) -> Option<ConnectionEnd> {
     let session = incoming.session;
-    let handle = session.handle();
+    let mailbox = session.mailbox();
     // A resumed stream begins with what was not acknowledged on the one before.
-    if session.link(|link| link.is_managed()) {
-        handle.wake_writer();
+    if session.sm(|sm| sm.is_managed()) {
+        mailbox.wake_writer();
     }
     loop {
         // Once it is time to stop, what is left is for the last words.
         tokio::select! {
             biased;
             () = stop.stopped() => return None,
-            () = handle.filled() => {}
+            () = mailbox.filled() => {}
         }
-        let (stanzas, order) = handle.take();
+        let (stanzas, order) = mailbox.take();
         match order {
             None => {}
             Some(order) => {
-                handle.put_back(stanzas);
+                mailbox.put_back(stanzas);
                 return Some(ordered(session, order));
             }
         }
@@ -270,15 +269,15 @@ async fn write(
         let written = write_next(incoming, writer, stanzas, limits.write, stop);
         if let Err(error) = Box::pin(written).await {
             tracing::debug!(%error, "cannot write");
-            let (stanzas, order) = handle.take();
-            handle.put_back(stanzas);
+            let (stanzas, order) = mailbox.take();
+            mailbox.put_back(stanzas);
             return Some(
                 order.map_or(ConnectionEnd::Lost("cannot write"), |order| ordered(session, order)),
             );
         }
         let (most, size) = (limits.unacknowledged, limits.unacknowledged_bytes);
-        if session.link(|link| link.is_unresponsive(most, size)) {
-            handle.note_overrun();
+        if session.sm(|sm| sm.is_unresponsive(most, size)) {
+            mailbox.note_overrun();
             let error = StreamCondition::PolicyViolation.text("the client acknowledges nothing");
             return Some(ConnectionEnd::Failed(error));
         }
@@ -287,7 +286,7 @@ async fn write(
 
 fn ordered(session: &Session, order: Order) -> ConnectionEnd {
     let outlives = || {
-        let resumption = session.link(|link| link.resumption());
+        let resumption = session.sm(|sm| sm.resumption());
         resumption.is_some_and(|resumption| resumption.number.is_some())
     };
     match order {
@@ -308,19 +307,19 @@ async fn write_next(
     stop: &LoopShutdown,
 ) -> io::Result<()> {
     let Incoming { hosts, session, pending } = incoming;
-    let again = (!session.link(|link| link.is_managed())).then(|| stanzas.clone());
+    let again = (!session.sm(|sm| sm.is_managed())).then(|| stanzas.clone());
     let markers = markers_of(session, &stanzas);
     let bytes = next_bytes(hosts, session, stanzas, false);
     pending.answered();
-    session.handle().writing(bytes.len());
+    session.mailbox().set_writing(bytes.len());
     let written = tokio::select! {
         written = write_all(writer, &bytes, limit) => written,
         () = stop.lost() => Err(io::ErrorKind::NotConnected.into()),
         // Its client is on another connection already and waits there (XEP-0198 §5), or it is
         // told to close and does not read.
-        () = session.handle().interrupted() => Err(io::ErrorKind::Interrupted.into()),
+        () = session.mailbox().interrupted() => Err(io::ErrorKind::Interrupted.into()),
     };
-    session.handle().writing(0);
+    session.mailbox().set_writing(0);
     match written {
         Ok(()) => {
             hosts.metrics.bytes_out.inc_by(bytes.len() as u64);
@@ -329,7 +328,7 @@ async fn write_next(
         }
         Err(error) => {
             if let Some(stanzas) = again {
-                session.handle().put_back(stanzas);
+                session.mailbox().put_back(stanzas);
             }
             Err(error)
         }
@@ -339,12 +338,11 @@ async fn write_next(
 /// How many stanzas were handled, for a client that is cut off: else it sends them a second time. Not
 /// if it has yet to hear that one came to nothing.
 fn last_count(hosts: &Hosts, session: &Session) -> Vec<u8> {
-    let (left, _) = session.handle().take();
+    let (left, _) = session.mailbox().take();
     let knows = !left.iter().any(|delivery| delivery.stanza.is_error());
-    session.handle().put_back(left);
-    let is_due =
-        |link: &mut SmState| link.has_asked() || link.has_unacked() && link.acknowledge_due();
-    if knows && session.link(is_due) {
+    session.mailbox().put_back(left);
+    let is_due = |sm: &mut SmState| sm.has_asked() || sm.has_unacked() && sm.acknowledge_due();
+    if knows && session.sm(is_due) {
         next_bytes(hosts, session, VecDeque::new(), true)
     } else {
         Vec::new()
@@ -359,7 +357,7 @@ fn next_bytes(
     stanzas: VecDeque<Delivery>,
     is_last: bool,
 ) -> Vec<u8> {
-    let (batch, stanzas) = session.link(|link| link.write(stanzas));
+    let (batch, stanzas) = session.sm(|sm| sm.write(stanzas));
     let Batch { enabled, refused, acknowledge, request } = batch;
     let mut out = Vec::with_capacity(stanzas.iter().map(|d| d.stanza.size()).sum::<usize>() + 64);
     if let Some(resumption) = enabled {
@@ -400,7 +398,7 @@ fn next_bytes(
 /// The markers of messages that a client has when they are written: without stream management, nobody
 /// says more.
 fn markers_of(session: &Session, stanzas: &VecDeque<Delivery>) -> Vec<MessageId> {
-    if session.link(|link| link.is_managed()) {
+    if session.sm(|sm| sm.is_managed()) {
         return Vec::new();
     }
     stanzas.iter().flat_map(Delivery::markers).collect()
@@ -415,5 +413,5 @@ pub(super) async fn delivered(hosts: &Hosts, session: &Session, markers: &[Messa
     if let Err(error) = hosts.storage.archive().delivered(&user, markers).await {
         tracing::warn!(%error, "cannot record a delivery: the messages will be delivered again");
     }
-    session.handle().release(markers);
+    session.mailbox().release(markers);
 }

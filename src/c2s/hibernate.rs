@@ -32,11 +32,11 @@ pub(super) async fn hibernate(
     loop {
         tokio::select! {
             biased;
-            () = session.handle().filled() => {}
+            () = session.mailbox().filled() => {}
             () = &mut deadline => return HibernationEnd::Over(session),
         }
-        let (stanzas, order) = session.handle().take();
-        session.link(|link| link.keep(stanzas));
+        let (stanzas, order) = session.mailbox().take();
+        session.sm(|sm| sm.keep(stanzas));
         match order {
             Some(Order::Close(CloseReason::Shutdown)) => return HibernationEnd::Stopped(session),
             Some(Order::Close(_)) => return HibernationEnd::Over(session),
@@ -48,15 +48,15 @@ pub(super) async fn hibernate(
             },
             None => {}
         }
-        let (stanzas, bytes) = session.link(|link| link.unacknowledged());
+        let (stanzas, bytes) = session.sm(|sm| sm.unacknowledged());
         if stanzas > limits.unacknowledged / 2 || bytes > limits.unacknowledged_bytes / 2 {
             // Messages wait in the store from now on, and not here; and nobody can end the session of
             // somebody who is in a tunnel by writing "is typing" to her.
-            session.handle().want_backlog();
-            session.handle().shed_transient();
+            session.handle().request_catch_up();
+            session.mailbox().shed_transient();
         }
         if stanzas > limits.unacknowledged || bytes > limits.unacknowledged_bytes {
-            session.handle().note_overrun();
+            session.mailbox().note_overrun();
             return HibernationEnd::Over(session);
         }
     }

@@ -14,8 +14,7 @@ use crate::log::redact;
 use crate::ns;
 use crate::random::random_id;
 use crate::router::{self, Processed};
-use crate::session::stream_management::TooHigh;
-use crate::session::{self, CloseReason, Delivery, Resumption, Session, SessionRef};
+use crate::session::{self, CloseReason, Delivery, Resumption, Session, SessionRef, TooHigh};
 use crate::stanza::{
     Condition, Content, Detail, Head, Iq, IqKind, Refusal, Stanza, StanzaError, StreamCondition,
     StreamError,
@@ -36,7 +35,7 @@ impl Incoming<'_> {
     /// `work`.
     pub(super) async fn handle(
         &self,
-        origin: &Origin,
+        origin: &Origin<'_>,
         frame: Frame,
         lang: Option<&SmolStr>,
     ) -> Result<u32, StreamError> {
@@ -52,7 +51,7 @@ impl Incoming<'_> {
             Err(Refusal::NotAStanza) => return Err(StreamCondition::UnsupportedStanzaType.into()),
             Err(Refusal::Faulty(stanza, error)) => Err((stanza, error)),
         };
-        let (counts, handled) = session.link(|link| (link.is_managed(), link.take()));
+        let (counts, handled) = session.sm(|sm| (sm.is_managed(), sm.receive()));
         let taken = match stanza {
             Ok(mut stanza) => {
                 let head = stanza.head_mut();
@@ -61,7 +60,7 @@ impl Incoming<'_> {
                 }
                 hosts.metrics.stanzas_in.of(stanza.name()).inc();
                 self.note_answer(&stanza);
-                router::from_client(hosts, handle, origin, stanza, handled).await
+                router::from_client(hosts, session, origin, stanza, handled).await
             }
             Err((stanza, error)) => {
                 self.refuse(&stanza, &error);
@@ -105,7 +104,7 @@ impl Incoming<'_> {
             && !iq.is_request()
             && let (Some(to), Some(id)) = (&iq.head.to, &iq.head.id)
         {
-            self.session.link(|link| link.answered(to, id));
+            self.session.sm(|sm| sm.answered(to, id));
         }
     }
 
@@ -115,7 +114,7 @@ impl Incoming<'_> {
             "enable" => self.enable(root).await?,
             // To one who has not enabled what he asks about, there is nothing to say.
             "r" => {
-                if self.session.link(|link| link.is_managed()) {
+                if self.session.sm(|sm| sm.is_managed()) {
                     self.pending.answer(self.session);
                 }
                 return Ok(());
@@ -130,13 +129,13 @@ impl Incoming<'_> {
                 }
             }
             // There is a session already (XEP-0198 §6). Who does not learn that is confused.
-            "resume" if self.session.link(session::SmState::refuse) => {}
+            "resume" if self.session.sm(session::SmState::refuse) => {}
             "resume" => {
                 return Err(StreamCondition::PolicyViolation.text("resume must come before bind"));
             }
             _ => return Err(StreamCondition::UnsupportedStanzaType.into()),
         }
-        self.session.handle().wake_writer();
+        self.session.mailbox().wake_writer();
         Ok(())
     }
 
@@ -146,7 +145,7 @@ impl Incoming<'_> {
         let Self { hosts, session, .. } = *self;
         let again =
             || StreamCondition::PolicyViolation.text("stream management is already enabled");
-        if session.link(|link| link.is_managed()) {
+        if session.sm(|sm| sm.is_managed()) {
             return Err(again());
         }
         let most = hosts.config.load().limits.resume;
@@ -166,7 +165,7 @@ impl Incoming<'_> {
 
     /// The client has handled `h` stanzas in all. `false` if that is nothing new.
     async fn acknowledged(&self, h: u32) -> Result<bool, StreamError> {
-        let gone = self.session.link(|link| link.acknowledged(h)).map_err(too_high)?;
+        let gone = self.session.sm(|sm| sm.acknowledged(h)).map_err(too_high)?;
         let markers: Vec<_> = gone.iter().flat_map(Delivery::markers).collect();
         delivered(self.hosts, self.session, &markers).await;
         Ok(!gone.is_empty())

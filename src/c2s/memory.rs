@@ -71,7 +71,7 @@ mod tests {
     use crate::jid::FullJid;
     use crate::limit::{Bounds, Budgets, Scope};
     use crate::metrics::Metrics;
-    use crate::session::{CloseReason, InboxLimits, Session, SessionFacts, SessionTable};
+    use crate::session::{CloseReason, MailboxLimits, Session, SessionFacts, SessionTable};
 
     fn session(table: &Arc<SessionTable>, jid: &str, bytes: usize) -> Session {
         let facts = SessionFacts {
@@ -83,10 +83,10 @@ mod tests {
             newest: None,
             newest_seen: None,
         };
-        let bounds = InboxLimits { stanzas: 100, bytes: 1 << 20 };
+        let bounds = MailboxLimits { stanzas: 100, bytes: 1 << 20 };
         let jid = FullJid::parse(jid).unwrap();
         let session = Session::open(Arc::clone(table), jid, facts, bounds, 9);
-        session.handle().writing(bytes);
+        session.mailbox().set_writing(bytes);
         session
     }
 

@@ -40,7 +40,7 @@ use crate::host::Hosts;
 use crate::limit::{Permit, Scope};
 use crate::payload::datetime::Timestamp;
 use crate::router;
-use crate::session::{CloseReason, Session};
+use crate::session::{CloseReason, Hibernation, Session};
 use crate::stanza::{StreamCondition, StreamError};
 use crate::stream::wire::Io;
 use crate::tls::Certificates;
@@ -137,7 +137,7 @@ impl C2s {
 
     /// The life of a session on a connection.
     async fn live(self: Arc<Self>, mut opened: Box<Opened>, session: Session, counted: Counted) {
-        if self.hosts.tasks.stopping().is_cancelled() && !session.handle().has_order() {
+        if self.hosts.tasks.stopping().is_cancelled() && !session.mailbox().has_order() {
             session.handle().close(CloseReason::Shutdown); // it came too late for the others' order
         }
         let run = AssertUnwindSafe(Box::pin(connection::run(&self, &mut opened, &session)));
@@ -230,7 +230,7 @@ impl C2s {
     fn lost(&self, session: Session, why: &'static str) {
         let hosts = Arc::clone(&self.hosts);
         let limits = hosts.config.load().limits.clone();
-        let wait = session.link(|link| link.resumption()).map(|resumption| resumption.max);
+        let wait = session.sm(|sm| sm.resumption()).map(|resumption| resumption.max);
         tracing::debug!(jid = %session.handle().jid(), reason = why, "connection lost");
         let task = async move {
             let Some(wait) = wait else { return Box::pin(end(&hosts, session, why)).await };
@@ -265,11 +265,11 @@ impl C2s {
 
 /// Notes since when, and until when, a session waits for its client; for the administrator.
 fn note_waiting(hosts: &Hosts, session: &Session, wait: Duration) {
-    let max = session.link(|link| link.resumption()).map_or(wait, |resumption| resumption.max);
+    let max = session.sm(|sm| sm.resumption()).map_or(wait, |resumption| resumption.max);
     let micros = |duration: Duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
     let until = hosts.clock.now().as_micros().saturating_add(micros(wait));
     let since = Timestamp::from_micros(until.saturating_sub(micros(max)));
-    session.handle().waits_for_client(since, Timestamp::from_micros(until));
+    session.note_hibernation(Hibernation { since, until: Timestamp::from_micros(until) });
 }
 
 /// A session without a connection, until it is resumed, its time is over, or the server ends.
@@ -322,7 +322,7 @@ impl Drop for Counted {
 /// The end of a session: others see it go, and what it was not told goes the way of the absent.
 async fn end(hosts: &Hosts, session: Session, why: &'static str) {
     let handle = session.handle().clone();
-    let resumption = session.link(|link| link.resumption());
+    let resumption = session.sm(|sm| sm.resumption());
     let unread = session.close();
     hosts.metrics.sessions.dec();
     if let Some(number) = resumption.and_then(|resumption| resumption.number)

@@ -17,7 +17,7 @@ use crate::limit::TooMany;
 use crate::log;
 use crate::modules::{disco, register};
 use crate::random::random_id;
-use crate::session::{Delivery, InboxLimits, Session, SessionFacts};
+use crate::session::{Delivery, MailboxLimits, Session, SessionFacts};
 use crate::stanza::{Condition, Iq, IqKind, StreamCondition, StreamError};
 use crate::stream::features::Limits;
 use crate::stream::input::StreamEvent;
@@ -315,10 +315,10 @@ impl<'a> Driver<'a> {
             newest_seen: None,
         };
         let bounds =
-            InboxLimits { stanzas: self.limits.inbox_stanzas, bytes: self.limits.inbox_bytes };
+            MailboxLimits { stanzas: self.limits.inbox_stanzas, bytes: self.limits.inbox_bytes };
         let table = Arc::clone(&self.c2s.hosts.sessions);
         let session = Session::open(table, jid, facts, bounds, self.limits.sessions_per_account);
-        session.handle().seen(self.c2s.hosts.storage.archive().horizon());
+        session.note_seen(self.c2s.hosts.storage.archive().horizon());
         let (jid, peer) = (session.handle().jid(), self.connection.peer);
         self.c2s.hosts.metrics.sessions.inc();
         tracing::info!(%jid, %peer, "session begins");
@@ -344,7 +344,7 @@ impl<'a> Driver<'a> {
         // Somebody else has it, or it ends: what the store knows may be less than it has handled.
         let Some(session) = taken else { return Ok((None, Err(None))) };
         let handle = session.handle().clone();
-        match session.link(|link| link.resumed(h)) {
+        match session.sm(|sm| sm.resumed(h)) {
             Ok(gone) => {
                 self.connection.delivered = gone.iter().flat_map(Delivery::markers).collect();
             }
@@ -357,10 +357,10 @@ impl<'a> Driver<'a> {
                 return Err(Some(too_high(error)));
             }
         }
-        handle.moved(self.connection.peer, self.tls);
+        session.note_moved(self.connection.peer, self.tls);
         let (jid, peer) = (handle.jid(), self.connection.peer);
         tracing::info!(%jid, %peer, "session resumes");
-        let handled = session.link(|link| link.handled_count());
+        let handled = session.sm(|sm| sm.handled_count());
         Ok((Some(session), Ok(handled)))
     }
 }

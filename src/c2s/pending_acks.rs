@@ -59,7 +59,7 @@ impl PendingAcks {
             self.filled.notify_one();
             return;
         }
-        let tell = counts && session.link(|link| link.handled(taken.is_counted));
+        let tell = counts && session.sm(|sm| sm.handled(taken.is_counted));
         drop(queue);
         if tell {
             self.send_ack();
@@ -76,9 +76,9 @@ impl PendingAcks {
     /// is read from it, see [`PendingAcks::wait_for_capacity`].
     pub(super) fn answer(&self, session: &Session) {
         self.answers.fetch_add(1, Ordering::Relaxed);
-        let has_unacked = session.link(|link| {
-            link.answer_due();
-            link.has_unacked()
+        let has_unacked = session.sm(|sm| {
+            sm.answer_due();
+            sm.has_unacked()
         });
         if has_unacked {
             self.send_ack();
@@ -86,7 +86,7 @@ impl PendingAcks {
         let mut queue = self.queue.lock();
         if !queue.is_busy && queue.entries.is_empty() {
             drop(queue);
-            session.handle().wake_writer();
+            session.mailbox().wake_writer();
         } else if queue.answer_by.is_none() {
             queue.answer_by = Some(Instant::now() + ANSWER_WITHIN);
             drop(queue);
@@ -174,7 +174,7 @@ impl PendingAcks {
             tokio::select! {
                 biased;
                 () = &mut settling => return,
-                () = self.overdue() => session.handle().wake_writer(),
+                () = self.overdue() => session.mailbox().wake_writer(),
             }
         }
     }
@@ -193,13 +193,13 @@ async fn settle(hosts: &Hosts, session: &Session, entry: Entry) {
                     router::not_kept(hosts, session.handle(), &stanza, error);
                 }
             }
-            counts && session.link(|link| link.handled(is_kept))
+            counts && session.sm(|sm| sm.handled(is_kept))
         }
     };
     if tell {
         keep_count(hosts, session).await;
-        if session.link(|link| link.acknowledge_due() || link.has_asked()) {
-            session.handle().wake_writer();
+        if session.sm(|sm| sm.acknowledge_due() || sm.has_asked()) {
+            session.mailbox().wake_writer();
         }
     }
 }
@@ -207,10 +207,10 @@ async fn settle(hosts: &Hosts, session: &Session, entry: Entry) {
 /// Sees to it that the store has the count of a session that can be resumed. If it fails, the client
 /// hears of the count that the store has.
 pub(super) async fn keep_count(hosts: &Hosts, session: &Session) {
-    let Some(handled) = session.link(|link| link.unkept()) else { return };
+    let Some(handled) = session.sm(|sm| sm.unkept()) else { return };
     let kept = async { hosts.storage.resumption().handled(handled).await?.await };
     match kept.await {
-        Ok(()) => session.link(|link| link.kept(handled.count)),
+        Ok(()) => session.sm(|sm| sm.kept(handled.count)),
         // The store has told the log, once for all.
         Err(error) => tracing::debug!(%error, "cannot store how many stanzas were handled"),
     }
@@ -234,7 +234,7 @@ mod tests {
     use super::{PendingAcks, Processed};
     use crate::host::{Hosts, Registry};
     use crate::jid::FullJid;
-    use crate::session::{InboxLimits, Session, SessionFacts};
+    use crate::session::{MailboxLimits, Session, SessionFacts};
     use crate::stanza::Stanza;
     use crate::storage::{Receipt, Result, StorageError};
     use crate::xml::Frame;
@@ -254,7 +254,7 @@ mod tests {
             newest_seen: None,
         };
         let jid = FullJid::parse("romeo@localhost/orchard").unwrap();
-        let bounds = InboxLimits { stanzas: 1_000, bytes: 1 << 20 };
+        let bounds = MailboxLimits { stanzas: 1_000, bytes: 1 << 20 };
         let session = Session::open(Arc::clone(&hosts.sessions), jid, facts, bounds, 9);
         assert!(session.manage(None));
         session
@@ -267,7 +267,7 @@ mod tests {
 
     /// Ids of the stanzas that were answered with an error, in order.
     fn refused(session: &Session) -> Vec<usize> {
-        let (queue, _) = session.handle().take();
+        let (queue, _) = session.mailbox().take();
         let ids = queue.iter().map(|d| (d.stanza.is_error(), d.stanza.head().id.clone()));
         ids.map(|(is_error, id)| {
             assert!(is_error);
@@ -282,17 +282,17 @@ mod tests {
         let (session, unsettled) = (session(&hosts), PendingAcks::default());
         let written = |session: &Session| {
             unsettled.answered();
-            session.link(|link| link.write(VecDeque::new()).0.acknowledge)
+            session.sm(|sm| sm.write(VecDeque::new()).0.acknowledge)
         };
         let settling = unsettled.settle(&hosts, &session);
         tokio::pin!(settling);
         let (disk, receipt) = oneshot::channel();
-        session.link(|link| link.take());
+        session.sm(|sm| sm.receive());
         let receipts = smallvec::smallvec![Receipt::waiting(receipt)];
         let taken = Processed { stanza: message(1), receipts, is_counted: false, steps: 0 };
         unsettled.add(&session, taken, true);
         (0..2).for_each(|_| unsettled.answer(&session));
-        let woken = |session: &Session| session.handle().filled().now_or_never().is_some();
+        let woken = |session: &Session| session.mailbox().filled().now_or_never().is_some();
         assert!(settling.as_mut().now_or_never().is_none());
         assert!(!woken(&session), "the disk may be fast");
         tokio::time::advance(super::ANSWER_WITHIN).await;
@@ -304,7 +304,7 @@ mod tests {
         disk.send(Ok(())).unwrap();
         assert!(settling.as_mut().now_or_never().is_none());
         assert_eq!(written(&session), Some((1, 1)), "unasked");
-        drop(session.handle().take());
+        drop(session.mailbox().take());
         unsettled.answer(&session);
         assert!(woken(&session), "nothing is on its way to the disk");
         assert!(settling.as_mut().now_or_never().is_none());
@@ -318,7 +318,7 @@ mod tests {
         let settling = unsettled.settle(&hosts, &session);
         tokio::pin!(settling);
         let (disk, receipt) = oneshot::channel();
-        session.link(|link| link.take());
+        session.sm(|sm| sm.receive());
         let receipts = smallvec::smallvec![Receipt::waiting(receipt)];
         let taken = Processed { stanza: message(1), receipts, is_counted: false, steps: 0 };
         unsettled.add(&session, taken, true);
@@ -326,14 +326,14 @@ mod tests {
         assert!(settling.as_mut().now_or_never().is_none());
         disk.send(Ok(())).unwrap();
         assert!(settling.as_mut().now_or_never().is_none());
-        assert!(session.handle().filled().now_or_never().is_some());
+        assert!(session.mailbox().filled().now_or_never().is_some());
         unsettled.answered();
-        let told = session.link(|link| link.write(VecDeque::new()).0.acknowledge);
+        let told = session.sm(|sm| sm.write(VecDeque::new()).0.acknowledge);
         assert_eq!(told, Some((1, 1)));
-        drop(session.handle().take());
+        drop(session.mailbox().take());
         tokio::time::advance(super::ANSWER_WITHIN * 2).await;
         assert!(settling.as_mut().now_or_never().is_none());
-        assert!(session.handle().filled().now_or_never().is_none(), "nothing is due");
+        assert!(session.mailbox().filled().now_or_never().is_none(), "nothing is due");
     }
 
     #[test]
@@ -372,7 +372,7 @@ mod tests {
                         Receipt::waiting(receipt)
                     });
                     let receipts: SmallVec<_> = waiting.collect();
-                    session.link(|link| link.take());
+                    session.sm(|sm| sm.receive());
                     let taken =
                         Processed { stanza: message(number), receipts, is_counted: false, steps: 1 };
                     unsettled.add(&session, taken, true);
@@ -383,7 +383,7 @@ mod tests {
                     assert!(settling.as_mut().now_or_never().is_none(), "it is not closed");
                     let first = open.iter().map(|(number, _)| *number).min();
                     let first = first.unwrap_or(receipts.len());
-                    assert_eq!(session.link(|link| link.handled_count()) as usize, first);
+                    assert_eq!(session.sm(|sm| sm.handled_count()) as usize, first);
                     told.extend(refused(&session));
                     let due = failed[..first].iter().enumerate();
                     let due: Vec<usize> =
@@ -401,7 +401,7 @@ mod tests {
                 drop(open);
                 unsettled.close();
                 settling.await;
-                assert_eq!(session.link(|link| link.handled_count()) as usize, receipts.len());
+                assert_eq!(session.sm(|sm| sm.handled_count()) as usize, receipts.len());
             });
         }
     }

@@ -16,7 +16,7 @@ use crate::host::Hosts;
 use crate::jid::FullJid;
 use crate::payload::datetime::Timestamp;
 use crate::router;
-use crate::session::{CloseReason, InboxLimits, Session, SessionFacts, SessionRef};
+use crate::session::{CloseReason, MailboxLimits, Session, SessionFacts, SessionRef};
 use crate::storage::{self, SavedSession, SessionNumber};
 
 impl C2s {
@@ -65,7 +65,7 @@ impl C2s {
         let (mut restored, mut lost) = (Vec::new(), 0);
         for saved in &all {
             let limits = &config.limits;
-            let bounds = InboxLimits { stanzas: limits.inbox_stanzas, bytes: limits.inbox_bytes };
+            let bounds = MailboxLimits { stanzas: limits.inbox_stanzas, bytes: limits.inbox_bytes };
             let is_served = hosts.host(saved.owner.domain()).is_some();
             let session = is_served
                 .then(|| Session::restore(&hosts.sessions, saved, &facts(), bounds, now))

@@ -15,7 +15,7 @@ pub struct Cx<'a> {
     /// The served domain that is concerned.
     pub host: &'a Host,
     /// Who sent the stanza.
-    pub origin: &'a Origin,
+    pub origin: &'a Origin<'a>,
     /// Stanzas to route when this one is done.
     pub outbox: &'a mut Outbox,
     /// What is kept of the stanza.

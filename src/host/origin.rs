@@ -3,13 +3,13 @@
 use smol_str::SmolStr;
 
 use crate::jid::{BareJid, FullJid};
-use crate::session::SessionRef;
+use crate::session::{Session, SessionRef};
 
 /// Who has sent a stanza. `router/accept.rs` checks that its `from` belongs to the origin.
 #[derive(Clone, Debug)]
-pub enum Origin {
-    /// A client, by its session.
-    Client(SessionRef),
+pub enum Origin<'a> {
+    /// A client, by its session. The stanza is handled in the task that owns the session.
+    Client(&'a Session),
     /// An external component that has authenticated for this domain (XEP-0114 §3).
     Component(SmolStr),
     /// This server, on behalf of a host or of one of its accounts.
@@ -20,19 +20,25 @@ pub enum Origin {
     Service(SmolStr),
 }
 
-impl Origin {
-    /// The session, if the origin is a client.
+impl<'a> Origin<'a> {
+    /// The session, if the origin is a client, for what only the owner of a session may do.
     #[must_use]
-    pub fn session(&self) -> Option<&SessionRef> {
+    pub fn owned(&self) -> Option<&'a Session> {
         match self {
             Self::Client(session) => Some(session),
             Self::Component(_) | Self::Internal | Self::Server(_) | Self::Service(_) => None,
         }
     }
 
+    /// The session, if the origin is a client.
+    #[must_use]
+    pub fn session(&self) -> Option<&'a SessionRef> {
+        self.owned().map(Session::handle)
+    }
+
     /// The full address, if the origin is a client.
     #[must_use]
-    pub fn client(&self) -> Option<&FullJid> {
+    pub fn client(&self) -> Option<&'a FullJid> {
         self.session().map(SessionRef::jid)
     }
 

@@ -45,15 +45,15 @@ impl Module for Blocking {
 #[async_trait]
 impl IqHandler for Blocking {
     async fn handle(&self, cx: &mut Cx<'_>, request: &Iq) -> IqReply {
-        let Some(session) = cx.origin.session() else { return Err(Condition::Forbidden.into()) };
-        let user = session.jid().to_bare();
+        let Some(session) = cx.origin.owned() else { return Err(Condition::Forbidden.into()) };
+        let user = session.handle().jid().to_bare();
         if request.head.to.as_ref().is_some_and(|to| *to != *user) {
             return Err(Condition::Forbidden.into());
         }
         let payload = request.payload().ok_or(Condition::BadRequest)?;
         match payload.name() {
             "blocklist" => {
-                session.update_presence(|p| p.wants_blocklist = true);
+                session.change_flags(|flags| flags.wants_blocklist = true);
                 let list = cx.hosts.block_list(&user).await?;
                 let mut jids: Vec<_> = list.iter().cloned().collect();
                 jids.sort_unstable();
@@ -203,11 +203,9 @@ fn seen_by(session: &SessionRef, contacts: &[Jid], list: &BlockList) -> Vec<Jid>
         Some(_) => contacts.to_vec(),
         None => Vec::new(),
     };
-    let directed: Vec<Jid> = session.update_presence(|p| {
-        let gone = p.directed.iter().filter(|jid| hits(list, jid)).cloned().collect();
-        p.directed.retain(|jid| !hits(list, jid));
-        gone
-    });
+    let mut directed = session.directed();
+    directed.retain(|jid| hits(list, jid));
+    directed.iter().for_each(|jid| session.remove_directed(jid));
     let is_told = |jid: &Jid| to.iter().any(|told| told.as_str() == jid.bare_str());
     let others: Vec<Jid> = directed.into_iter().filter(|jid| !is_told(jid)).collect();
     to.extend(others);
@@ -217,7 +215,7 @@ fn seen_by(session: &SessionRef, contacts: &[Jid], list: &BlockList) -> Vec<Jid>
 /// Tells the sessions that have asked for the list (XEP-0191 §3.3).
 fn push(cx: &mut Cx<'_>, user: &BareJid, payload: &Node) {
     for session in cx.hosts.sessions.of(user) {
-        if session.presence(|p| p.wants_blocklist) {
+        if session.flags().wants_blocklist {
             let mut head = Head::between(user.clone(), session.jid().clone());
             head.id = Some(format!("block{}", PUSHES.fetch_add(1, Ordering::Relaxed)).into());
             let content = Content::from(payload.clone());

@@ -55,7 +55,7 @@ impl IqHandler for Commands {
         let mut commands = cx.hosts.registry.commands().iter();
         let command = *commands.find(|c| is_node_of(**c, &node)).ok_or(Condition::ItemNotFound)?;
         let standard = standard::of(command).filter(|_| node == node_of(command));
-        let client = cx.origin.session().ok_or(Condition::Forbidden)?;
+        let client = cx.origin.owned().ok_or(Condition::Forbidden)?;
         let begun = payload.attr("sessionid");
         let session = match &begun {
             Some(id) => {

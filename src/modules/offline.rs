@@ -12,7 +12,7 @@ use crate::config::LimitsConfig;
 use crate::host::{Hosts, Manifest, Module, Registry, Scope, Status, Xep, block_list};
 use crate::jid::{BareJid, Jid};
 use crate::payload::{delay, stanza_id};
-use crate::session::SessionRef;
+use crate::session::Session;
 use crate::stanza::Stanza;
 use crate::storage::{self, MessageId, Page, Query, Stored, Waiting, Way};
 use crate::xml::Frame;
@@ -71,20 +71,16 @@ impl ReadAhead {
 ///
 /// # Errors
 /// If the store fails: nothing is lost, what waits goes on waiting.
-pub async fn catch_up(
-    hosts: &Hosts,
-    session: &SessionRef,
-    ahead: ReadAhead,
-) -> storage::Result<()> {
-    if session.available().is_none() && is_behind(hosts, session).await? {
+pub async fn catch_up(hosts: &Hosts, session: &Session, ahead: ReadAhead) -> storage::Result<()> {
+    if session.handle().available().is_none() && is_behind(hosts, session).await? {
         // A client that has just been bound says in a moment whether it wants what waits.
-        drop(timeout(APPEARING, session.available_at_last()).await);
+        drop(timeout(APPEARING, session.mailbox().wait_until_available()).await);
     }
-    // Mostly there is nothing, so look once; what comes meanwhile is held.
+    // Mostly there is nothing, so look once. New messages are buffered meanwhile.
     let mut reading = Reading::begin(hosts, session, ahead);
-    session.buffer_backlog();
+    session.mailbox().buffer_new();
     hosts.storage.archive().advance_horizon().await?;
-    if reading.page().await?.is_empty() && session.end_backlog() {
+    if reading.page().await?.is_empty() && session.mailbox().end_catch_up() {
         return Ok(());
     }
     loop {
@@ -93,9 +89,9 @@ pub async fn catch_up(
             return Ok(());
         }
         // The rest: what was deferred until now. It has a number that was given until now.
-        session.buffer_backlog();
+        session.mailbox().buffer_new();
         if !reading.read(hosts.storage.archive().advance_horizon().await?).await?
-            || session.end_backlog()
+            || session.mailbox().end_catch_up()
         {
             return Ok(());
         }
@@ -104,42 +100,42 @@ pub async fn catch_up(
 
 /// Looks whether something waits for a session that has just been bound. If not, what others send to
 /// its very address need not wait until it is known whether it wants what waits.
-pub async fn look(hosts: &Hosts, session: &SessionRef) {
+pub async fn look(hosts: &Hosts, session: &Session) {
     match is_behind(hosts, session).await {
-        Ok(false) => session.dismiss_backlog(),
+        Ok(false) => session.mailbox().go_live_if_undecided(),
         Ok(true) => {}
         Err(error) => {
-            tracing::error!(jid = %session.jid(), %error, "cannot look up undelivered messages")
+            tracing::error!(jid = %session.handle().jid(), %error, "cannot look up undelivered messages")
         }
     }
 }
 
 /// Something has waited since before others saw that the session is there, or was left out since.
-async fn is_behind(hosts: &Hosts, session: &SessionRef) -> storage::Result<bool> {
-    let user = session.jid().to_bare();
+async fn is_behind(hosts: &Hosts, session: &Session) -> storage::Result<bool> {
+    let user = session.handle().jid().to_bare();
     let oldest = hosts.storage.archive().waiting(&user, None, 1).await?;
-    let newest = session.facts().newest_seen.max(session.left_out());
+    let newest = session.handle().facts().newest_seen.max(session.mailbox().newest_skipped());
     Ok(oldest.first().is_some_and(|waiting| Some(waiting.id) <= newest))
 }
 
 struct Reading<'a> {
     hosts: &'a Hosts,
-    session: &'a SessionRef,
+    session: &'a Session,
     user: BareJid,
     ahead: ReadAhead,
-    in_custody: FxHashSet<MessageId>,
+    in_flight: FxHashSet<MessageId>,
     /// Not only those to the session's own address, which came while it was there.
     all: bool,
     after: Option<MessageId>,
 }
 
 impl<'a> Reading<'a> {
-    fn begin(hosts: &'a Hosts, session: &'a SessionRef, ahead: ReadAhead) -> Self {
-        let in_custody = session.begin_backlog();
-        let all = session.priority() >= Some(0);
-        let after = if all { None } else { session.facts().newest };
-        let user = session.jid().to_bare();
-        Self { hosts, session, user, ahead, in_custody, all, after }
+    fn begin(hosts: &'a Hosts, session: &'a Session, ahead: ReadAhead) -> Self {
+        let in_flight = session.mailbox().begin_catch_up();
+        let all = session.handle().priority() >= Some(0);
+        let after = if all { None } else { session.handle().facts().newest };
+        let user = session.handle().jid().to_bare();
+        Self { hosts, session, user, ahead, in_flight, all, after }
     }
 
     /// What comes next, oldest first: what has its marker, and of the archive what was deferred.
@@ -162,7 +158,7 @@ impl<'a> Reading<'a> {
         let archive = self.hosts.storage.archive();
         // In this order: whatever is deferred from here on is newer.
         let horizon = archive.horizon();
-        let since = self.session.unread();
+        let since = self.session.mailbox().first_unread();
         let mut page = archive.waiting(&self.user, self.after, PAGE).await?;
         let found = match since {
             None => Page { complete: true, ..Page::default() },
@@ -200,7 +196,7 @@ impl<'a> Reading<'a> {
         let frame = Frame::from_bytes(xml.clone()).ok();
         let to =
             frame.and_then(|frame| frame.root().attr("to").and_then(|to| Jid::parse(&to).ok()));
-        to.is_none_or(|to| to == **self.session.jid() || to == *self.user)
+        to.is_none_or(|to| to == **self.session.handle().jid() || to == *self.user)
     }
 
     /// It was kept for somebody who was away, or has waited for long. What only queues behind others
@@ -208,7 +204,7 @@ impl<'a> Reading<'a> {
     fn is_late(&self, waiting: &Waiting) -> bool {
         let waited = self.hosts.clock.now().as_micros() - waiting.at.as_micros();
         let is_prompt = waited < PROMPT.as_micros() as i64;
-        self.all && !(is_prompt && self.session.was_deferred(waiting.id))
+        self.all && !(is_prompt && self.session.mailbox().was_deferred(waiting.id))
     }
 
     /// Until there is nothing more, or nothing up to `last`. `false` if the session has ended.
@@ -220,14 +216,16 @@ impl<'a> Reading<'a> {
             let blocked = hosts.block_list(&self.user).await?;
             for waiting in &page {
                 self.after = Some(waiting.id);
-                if self.in_custody.contains(&waiting.id) || session.is_in_flight(waiting.id) {
+                if self.in_flight.contains(&waiting.id)
+                    || session.mailbox().is_in_flight(waiting.id)
+                {
                     continue;
                 }
                 let is_late = self.is_late(waiting);
                 let Some(stanza) = as_redelivery(hosts, &self.user, waiting, is_late) else {
                     continue;
                 };
-                if !self.all && stanza.head().to.as_ref() != Some(&**session.jid()) {
+                if !self.all && stanza.head().to.as_ref() != Some(&**session.handle().jid()) {
                     continue;
                 }
                 let from = stanza.head().from.as_ref();
@@ -236,8 +234,8 @@ impl<'a> Reading<'a> {
                     hosts.storage.archive().delivered(&self.user, &[waiting.id]).await?;
                     continue;
                 }
-                session.in_flight_below(ahead.messages, ahead.bytes).await;
-                if session.deliver_waiting(stanza, waiting.id).is_err() {
+                session.mailbox().wait_for_in_flight(ahead.messages, ahead.bytes).await;
+                if session.mailbox().deliver_stored(stanza, waiting.id).is_err() {
                     return Ok(false);
                 }
                 hosts.metrics.offline_delivered.inc();
@@ -254,7 +252,7 @@ impl<'a> Reading<'a> {
 /// on: whoever sent it believes that it arrived.
 pub fn pass_on(hosts: &Hosts, user: &BareJid) {
     for other in hosts.sessions.of(user).iter().filter(|other| other.priority() >= Some(0)) {
-        other.want_backlog();
+        other.request_catch_up();
     }
 }
 

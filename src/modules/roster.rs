@@ -72,8 +72,8 @@ async fn get(cx: &mut Cx<'_>, user: &BareJid, query: &ElementRef<'_>) -> IqReply
     let lock = cx.hosts.rosters.lock(user).await;
     let reply = read(cx, user, query).await?;
     // From now on it is told of changes, but not before it has been answered.
-    if let Some(session) = cx.origin.session() {
-        session.update_presence(|p| p.interested = true);
+    if let Some(session) = cx.origin.owned() {
+        session.change_flags(|flags| flags.interested = true);
     }
     cx.outbox.unlock_behind(lock);
     Ok(reply)
@@ -287,7 +287,7 @@ async fn replace(
 /// Sessions that have asked for the roster (RFC 6121 §2.2).
 fn interested(cx: &Cx<'_>, user: &BareJid) -> Vec<SessionRef> {
     let sessions = cx.hosts.sessions.of(user).into_iter();
-    sessions.filter(|session| session.presence(|p| p.interested)).collect()
+    sessions.filter(|session| session.flags().interested).collect()
 }
 
 /// RFC 6121 §2.1.6: a roster push.

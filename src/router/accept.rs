@@ -19,9 +19,13 @@ use crate::stanza::{Stanza, StreamCondition};
 /// `improper-addressing` if an address is missing, `invalid-from` if the origin does not own `from`,
 /// `host-unknown` if a server sends to a domain that is not ours. Each ends the stream of the origin, if
 /// it has one (RFC 6120 §4.9.3).
-pub fn accept(hosts: &Hosts, origin: &Origin, stanza: &mut Stanza) -> Result<(), StreamCondition> {
+pub fn accept(
+    hosts: &Hosts,
+    origin: &Origin<'_>,
+    stanza: &mut Stanza,
+) -> Result<(), StreamCondition> {
     if let Origin::Client(session) = origin {
-        stanza.head_mut().from = Some(session.jid().clone().into_jid());
+        stanza.head_mut().from = Some(session.handle().jid().clone().into_jid());
         return Ok(());
     }
     let head = stanza.head();
@@ -63,7 +67,7 @@ pub fn check_claim(from: Option<&str>, client: &FullJid) -> Result<(), StreamCon
 ///
 /// An error may be from anywhere: it is made in the name of the address that could not be reached
 /// (RFC 6120 §8.3.1).
-pub(super) fn own_origin(hosts: &Hosts, stanza: &Stanza) -> Option<Origin> {
+pub(super) fn own_origin(hosts: &Hosts, stanza: &Stanza) -> Option<Origin<'static>> {
     let from = stanza.head().from.as_ref()?;
     match hosts.ours(from.domain()) {
         Some(OurDomain::Host(_)) => Some(Origin::Internal),
@@ -79,7 +83,7 @@ mod tests {
     use super::{accept, check_claim, own_origin};
     use crate::host::{Hosts, Identity, Origin, Registry, Service};
     use crate::jid::FullJid;
-    use crate::session::{InboxLimits, Session, SessionFacts};
+    use crate::session::{MailboxLimits, Session, SessionFacts};
     use crate::stanza::{Stanza, StreamCondition};
     use crate::xml::Frame;
 
@@ -166,9 +170,9 @@ mod tests {
             newest_seen: None,
         };
         let jid = FullJid::parse("romeo@a.example/orchard").unwrap();
-        let bounds = InboxLimits { stanzas: 1, bytes: 1 };
+        let bounds = MailboxLimits { stanzas: 1, bytes: 1 };
         let session = Session::open(Arc::clone(&hosts.sessions), jid, facts, bounds, 9);
-        let origin = Origin::Client(session.handle().clone());
+        let origin = Origin::Client(&session);
         for from in ["", "romeo@a.example", "juliet@b.example/balcony"] {
             let mut stanza = stanza(from, "");
             assert_eq!(accept(&hosts, &origin, &mut stanza), Ok(()));

@@ -18,7 +18,7 @@ pub async fn leaves(cx: &mut Cx<'_>, mut iq: Iq) -> Result<(), Halt> {
     super::arrive(cx, Stanza::Iq(iq)).await?;
     // A client that was asked something knows that this one is there, and may ask in turn.
     if let (Some(session), Some(asked)) = (cx.origin.session(), client) {
-        session.update_presence(|p| p.ask(asked));
+        session.note_asked(asked);
     }
     Ok(())
 }
@@ -76,7 +76,7 @@ pub async fn for_session(cx: &mut Cx<'_>, full: &FullJid, iq: Iq) -> Result<(), 
     let is_blocked = blocking::is_blocked(cx, &user, &iq.head).await?;
     if iq.is_request() && is_of_others(cx, &user) {
         let is_seen = match (&session, &iq.head.from) {
-            (Some(session), Some(from)) => session.presence(|p| p.is_known_at(from)),
+            (Some(session), Some(from)) => session.is_known_at(from),
             _ => false,
         };
         if is_blocked || !is_seen && !is_known(cx, &user, &iq).await? {

@@ -101,7 +101,7 @@ pub async fn arrives(
     let given = now.iter().filter(|session| give(session, &stanza, marker)).count();
     cx.keeping.delivered(given);
     if let Some(marker) = marker.filter(|_| given == 0) {
-        sessions.iter().for_each(|session| session.leave_out(marker));
+        sessions.iter().for_each(|session| session.note_skipped(marker));
     }
     // The session was there when we looked first, and has ended since, or is being closed.
     if given == 0 && must_be_read(&stanza) {

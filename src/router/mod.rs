@@ -25,7 +25,7 @@ use arrive::arrive;
 
 use crate::host::{Cx, Hosts, Keeping, Origin, Outbox, not_stored};
 use crate::modules::offline::{self, ReadAhead};
-use crate::session::SessionRef;
+use crate::session::{Session, SessionRef};
 use crate::stanza::{Condition, Head, Stanza};
 use crate::storage::{Handled, Receipt, StorageError};
 
@@ -48,18 +48,19 @@ pub struct Processed {
 /// (RFC 6120 §8.1.2.1). `handled` is kept together with a message.
 pub async fn from_client(
     hosts: &Hosts,
-    session: &SessionRef,
-    origin: &Origin,
+    session: &Session,
+    origin: &Origin<'_>,
     mut stanza: Stanza,
     handled: Option<Handled>,
 ) -> Processed {
+    let jid = session.handle().jid();
     let is_accepted = accept(hosts, origin, &mut stanza).is_ok();
     let copy = stanza.clone(); // a few reference counts; it is there if it must be bounced
     let mut keeping = Keeping::of(&stanza, handled);
-    if let Some(host) = hosts.host(session.jid().domain()).filter(|_| is_accepted) {
+    if let Some(host) = hosts.host(jid.domain()).filter(|_| is_accepted) {
         let mut outbox = Outbox::default();
         let mut cx = Cx { hosts, host, origin, outbox: &mut outbox, keeping: &mut keeping };
-        let user = session.jid().to_bare();
+        let user = jid.to_bare();
         let done = match stanza {
             Stanza::Iq(iq) => iq::leaves(&mut cx, iq).await,
             Stanza::Message(message) => message::leaves(&mut cx, &user, message).await,
@@ -88,18 +89,19 @@ pub fn not_kept(hosts: &Hosts, session: &SessionRef, stanza: &Stanza, error: Sto
     bounce::to_client(hosts, session, stanza, &error);
 }
 
-/// A session reads what waits for its account, when it is to. May be dropped at any time.
-pub async fn catch_up(hosts: &Hosts, session: &SessionRef) {
+/// A session catches up whenever that is requested: it reads the messages that the store has for it. May
+/// be dropped at any time.
+pub async fn catch_up(hosts: &Hosts, session: &Session) {
     let ahead = ReadAhead::within(&hosts.config.load().limits);
-    if session.expects_backlog() {
+    if session.mailbox().is_undecided() {
         Box::pin(offline::look(hosts, session)).await;
     }
     loop {
-        session.backlog_wanted().await;
+        session.mailbox().catch_up_requested().await;
         // Boxed: most of the time nothing waits.
         if let Err(error) = Box::pin(offline::catch_up(hosts, session, ahead)).await {
-            // The store fails: what waits goes on waiting, and what comes waits behind it.
-            tracing::error!(jid = %session.jid(), %error, "cannot read undelivered messages");
+            // The store fails: messages stay in it, and new ones are deferred.
+            tracing::error!(jid = %session.handle().jid(), %error, "cannot read undelivered messages");
             tokio::time::sleep(RETRY).await;
         }
     }
@@ -107,8 +109,8 @@ pub async fn catch_up(hosts: &Hosts, session: &SessionRef) {
 
 /// Waits until there is room in the mailbox of the session whose task this is. One stanza may bring
 /// it many, as the first presence does: a client that reads them must not be closed for it.
-async fn wait_for_capacity(hosts: &Hosts, own: &SessionRef) {
-    own.wait_for_capacity(hosts.config.load().limits.inbox_stanzas / 2).await;
+async fn wait_for_capacity(hosts: &Hosts, own: &Session) {
+    own.mailbox().wait_for_capacity(hosts.config.load().limits.inbox_stanzas / 2).await;
 }
 
 /// A head without addressee means the sender's own account (RFC 6120 §10.3).

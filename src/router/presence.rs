@@ -8,14 +8,14 @@ use super::{probe, subscription};
 use crate::host::{Cx, Halt, block_list};
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::modules::{blocking, last_activity, roster, stanza_id};
-use crate::session::SessionRef;
+use crate::session::{Session, SessionRef};
 use crate::stanza::{Condition, Presence, PresenceKind, Stanza};
 use crate::storage::RosterItem;
 
 /// Presence leaves one of our clients. Its `from` is stamped already.
 pub async fn leaves(
     cx: &mut Cx<'_>,
-    session: &SessionRef,
+    session: &Session,
     mut presence: Presence,
 ) -> Result<(), Halt> {
     use PresenceKind::{Available, Error, Probe, Unavailable};
@@ -23,10 +23,12 @@ pub async fn leaves(
     stanza_id::remove_forged_delay(cx, &mut presence);
     match (presence.kind, presence.head.to.take()) {
         (Available, None) => available(cx, session, presence).await,
-        (Unavailable, None) => unavailable(cx, session, presence).await,
-        (Available | Unavailable, Some(to)) => directed(cx, session, presence, to).await,
+        (Unavailable, None) => unavailable(cx, session.handle(), presence).await,
+        (Available | Unavailable, Some(to)) => directed(cx, session.handle(), presence, to).await,
         (Error | Probe, Some(to)) => {
-            if presence.kind == Probe && !probe::may_leave(cx, session, &presence, &to).await? {
+            if presence.kind == Probe
+                && !probe::may_leave(cx, session.handle(), &presence, &to).await?
+            {
                 return Err(Halt::Drop("a probe of a contact who does not show presence"));
             }
             presence.head.to = Some(to);
@@ -34,7 +36,7 @@ pub async fn leaves(
         }
         (Probe | Error, None) => Err(Halt::Drop("a probe or an error to nobody")), // to nobody: it says nothing
         (_, None) => Err(Condition::BadRequest.text("a subscription needs a `to` address").into()),
-        (_, Some(to)) => subscription::leaves(cx, session, presence, &to).await,
+        (_, Some(to)) => subscription::leaves(cx, session.handle(), presence, &to).await,
     }
 }
 
@@ -60,7 +62,7 @@ pub async fn arrives(
                 // Who says that he goes is not told of it when she does (RFC 6121 §4.6.1). When we say it,
                 // as a subscription has ended, he is still there.
                 if let Some(gone) = gone.as_ref().filter(|gone| !is_here(cx, gone)) {
-                    session.update_presence(|p| p.directed.remove(gone));
+                    session.remove_directed(gone);
                 }
                 // For the account, to all who are available (§8.5.2.1.2); for a session, to it (§8.5.3.1).
                 if resource.is_some() || session.available().is_some() {
@@ -80,7 +82,8 @@ fn is_here(cx: &Cx<'_>, jid: &Jid) -> bool {
 
 /// RFC 6121 §4.2 and §4.4: to all who may see it, to the user's own sessions, and on the first
 /// one a look around.
-async fn available(cx: &mut Cx<'_>, session: &SessionRef, presence: Presence) -> Result<(), Halt> {
+async fn available(cx: &mut Cx<'_>, own: &Session, presence: Presence) -> Result<(), Halt> {
+    let session = own.handle();
     let user = session.jid().to_bare();
     let items = contacts(cx, &user).await?;
     let wanted_messages = session.priority() >= Some(0);
@@ -88,16 +91,12 @@ async fn available(cx: &mut Cx<'_>, session: &SessionRef, presence: Presence) ->
     let kept = Arc::new(Presence { content: presence.content.packed(), ..presence.clone() });
     if priority >= 0 && !wanted_messages {
         // Before it can get anything newer, and with nothing awaited until it is available.
-        session.want_backlog();
+        session.request_catch_up();
     }
-    let first = session.update_presence(|p| {
-        p.priority = priority;
-        p.available.replace(kept).is_none()
-    });
-    session.appeared();
+    let first = session.set_available(kept, priority);
     broadcast(cx, session, &items, &presence);
     if first {
-        initial_presence(cx, session, &user, &items).await;
+        initial_presence(cx, own, &user, &items).await;
     }
     Ok(())
 }
@@ -112,11 +111,7 @@ pub(super) async fn unavailable(
     let user = session.jid().to_bare();
     let seen = session.available().is_some();
     let items = if seen { contacts(cx, &user).await? } else { Vec::new() };
-    let mut directed = session.update_presence(|p| {
-        p.available = None;
-        p.asked.clear();
-        std::mem::take(&mut p.directed)
-    });
+    let mut directed = session.set_unavailable();
     if seen {
         broadcast(cx, session, &items, &presence);
         // Who sees us go by the roster, or as we do, does not see it twice (RFC 6121 §4.6.3, case 1).
@@ -146,7 +141,7 @@ async fn contacts(cx: &Cx<'_>, user: &BareJid) -> Result<Vec<RosterItem>, Halt> 
 
 fn broadcast(cx: &mut Cx<'_>, session: &SessionRef, items: &[RosterItem], presence: &Presence) {
     for item in items.iter().filter(|item| item.subscription.is_from()) {
-        session.update_presence(|p| p.directed.remove(&item.jid));
+        session.remove_directed(&item.jid);
         send(cx, presence, item.jid.clone());
     }
     // To the user herself, as to any contact: the address is the account's (RFC 6121 §4.2.2).
@@ -164,20 +159,16 @@ fn broadcast(cx: &mut Cx<'_>, session: &SessionRef, items: &[RosterItem], presen
 
 /// The first presence of a session (RFC 6121 §4.2.2, §4.3.1): it learns who is there, and who asked
 /// for a subscription while it was away.
-async fn initial_presence(
-    cx: &mut Cx<'_>,
-    session: &SessionRef,
-    user: &BareJid,
-    items: &[RosterItem],
-) {
-    for own in cx.hosts.sessions.of(user) {
-        if let Some(presence) = own.available().filter(|_| own != *session) {
+async fn initial_presence(cx: &mut Cx<'_>, own: &Session, user: &BareJid, items: &[RosterItem]) {
+    let session = own.handle();
+    for other in cx.hosts.sessions.of(user) {
+        if let Some(presence) = other.available().filter(|_| other != *session) {
             let stanza = Arc::new(Stanza::Presence((*presence).clone()));
             deliver_addressed(session, stanza);
         }
     }
     for request in roster::waiting_requests(items) {
-        super::wait_for_capacity(cx.hosts, session).await;
+        super::wait_for_capacity(cx.hosts, own).await;
         deliver(session, Arc::new(Stanza::Presence(request)));
     }
     // From the session, so that it alone hears the answers: what it asks does not leave this server,
@@ -197,7 +188,7 @@ async fn directed(
 ) -> Result<(), Halt> {
     let kind = presence.kind;
     // Who could not be told the end is not told the beginning.
-    if kind == PresenceKind::Available && !session.update_presence(|p| p.direct(kind, &to)) {
+    if kind == PresenceKind::Available && !session.add_directed(&to) {
         return Err(Condition::ResourceConstraint
             .text("directed presence to too many addresses")
             .into());
@@ -206,7 +197,7 @@ async fn directed(
     let done = super::arrive(cx, Stanza::Presence(presence)).await;
     // Who could not be told the end is remembered.
     if kind == PresenceKind::Unavailable && !matches!(done, Err(Halt::Bounce(_))) {
-        session.update_presence(|p| p.direct(kind, &to));
+        session.end_directed(&to);
     }
     done
 }

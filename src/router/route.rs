@@ -7,7 +7,7 @@ use super::accept::{accept, own_origin};
 use super::arrive::arrive;
 use super::{bounce, wait_for_capacity};
 use crate::host::{Cx, Hosts, Keeping, Origin, Outbox, Route};
-use crate::session::SessionRef;
+use crate::session::Session;
 use crate::stanza::{Stanza, StreamCondition};
 
 /// The router, as the floors below see it.
@@ -30,7 +30,7 @@ impl Route for Router {
 /// As [`accept`]: the stanza goes nowhere, and the stream ends.
 pub async fn from_domain(
     hosts: &Hosts,
-    origin: &Origin,
+    origin: &Origin<'_>,
     mut stanza: Stanza,
 ) -> Result<(), StreamCondition> {
     accept(hosts, origin, &mut stanza)?;
@@ -47,7 +47,7 @@ pub(super) async fn drain(
     hosts: &Hosts,
     outbox: &mut Outbox,
     keeping: &mut Keeping,
-    own: Option<&SessionRef>,
+    own: Option<&Session>,
 ) {
     while let Some(stanza) = outbox.take() {
         match own_origin(hosts, &stanza) {
@@ -72,7 +72,7 @@ pub(super) async fn drain(
 /// Takes a stanza to where it goes, and its sender the error, if there is one.
 async fn carry(
     hosts: &Hosts,
-    origin: &Origin,
+    origin: &Origin<'_>,
     outbox: &mut Outbox,
     keeping: &mut Keeping,
     stanza: Stanza,

@@ -11,9 +11,9 @@ use crate::stanza::{Presence, PresenceKind};
 /// The end of a session that has left the table: others learn that it is gone, and what it was
 /// not told goes the way of the absent (RFC 6121 §4.5, §8.5.2).
 pub async fn session_ended(hosts: &Hosts, session: &SessionRef, unread: Unread) {
-    let Unread { deliveries, had_backlog } = unread;
+    let Unread { deliveries, was_catching_up } = unread;
     let mut are_told = tell_end(hosts, session).await;
-    if deliveries.iter().any(|delivery| delivery.markers().next().is_some()) || had_backlog {
+    if deliveries.iter().any(|delivery| delivery.markers().next().is_some()) || was_catching_up {
         offline::pass_on(hosts, &session.jid().to_bare());
     }
     for delivery in &deliveries {
@@ -47,7 +47,7 @@ async fn tell_end(hosts: &Hosts, session: &SessionRef) -> bool {
 async fn gone(cx: &mut Cx<'_>, session: &SessionRef) -> Result<(), Halt> {
     let from = session.jid().clone();
     if cx.hosts.sessions.find(&from).is_some_and(|newer| newer.available().is_some()) {
-        session.update_presence(|p| p.available = None);
+        session.hide();
     }
     let mut presence = Presence::bare(PresenceKind::Unavailable, from.clone(), from);
     presence.head.to = None; // to all

@@ -98,7 +98,7 @@ fn deliver(cx: &Cx<'_>, user: &BareJid, presence: Presence) {
     let is_request = presence.kind == PresenceKind::Subscribe;
     let stanza = Arc::new(Stanza::Presence(presence));
     for session in cx.hosts.sessions.of(user) {
-        let wants = session.presence(|p| p.available.is_some() || p.interested && !is_request);
+        let wants = session.available().is_some() || session.flags().interested && !is_request;
         if wants {
             send_presence::deliver(&session, Arc::clone(&stanza));
         }

@@ -1,225 +1,87 @@
-//! What a session has been given and its client has not got yet, and what becomes of messages that
-//! come while others wait for the account (docs/delivery.md). State without any waiting: the mailbox
-//! locks it and wakes who waits.
+//! Catching up: a session reads from the store the messages that it was not given directly
+//! (docs/delivery.md). [`CatchUp`] is the state, which never waits; the loop that reads is
+//! `modules/offline.rs`, and uses the methods of [`Mailbox`] below.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashSet;
 
-use super::Delivery;
+use super::SessionRef;
+use super::archive_page::ArchivePage;
+use super::in_flight::InFlight;
+use super::mailbox::{Delivery, Mailbox};
 use crate::storage::MessageId;
 
-/// What is in flight, and the reading of what waits.
+/// What is in flight, and what becomes of messages that come while older ones are in the store.
 #[derive(Debug, Default)]
 pub(super) struct CatchUp {
-    /// Messages that the session was given and its client has not got yet, with their sizes.
-    in_flight: FxHashMap<MessageId, usize>,
-    /// The sum of the sizes.
-    bytes: usize,
-    /// `None`: the session is live, what comes goes to its mailbox.
+    in_flight: InFlight,
+    /// `None`: the session is live. New messages go to its mailbox.
     mode: Option<Mode>,
-    /// What waits was asked for again since the reading began.
-    wanted_again: bool,
-    /// The first message that was deferred since the session was live: another session of the
-    /// account may have got it meanwhile, so that it has no marker any more.
+    /// Catching up was requested again since it began.
+    is_requested_again: bool,
+    /// The first message that was deferred since the session was live. Another session of the account
+    /// may have received it meanwhile, so that its marker is gone.
     deferred_since: Option<MessageId>,
-    /// How far the reading has come since then.
+    /// The newest message that was read from the store since then.
     read_to: Option<MessageId>,
-    /// The newest message that waits since the session began, as it had not told yet whether it wants
-    /// any.
-    left_out: Option<MessageId>,
+    /// The newest message that was stored and not given to the session, because its client had not said
+    /// yet whether it wants messages.
+    skipped: Option<MessageId>,
     /// What the client has read of its archive, page by page without a gap.
-    archive: Option<ArchivePage>,
+    pub(super) archive: Option<Box<ArchivePage>>,
 }
 
-/// A page of an archive between whose ends no message was left out (XEP-0313 §4.3).
-#[derive(Clone, Copy, Debug)]
-pub struct ArchivePage {
-    /// Its oldest message.
-    pub first: MessageId,
-    /// Its newest message.
-    pub last: MessageId,
-    /// It begins directly behind this message.
-    pub after: Option<MessageId>,
-    /// It ends directly before this message.
-    pub before: Option<MessageId>,
-    /// There was no newer message in the archive.
-    pub is_newest: bool,
-}
-
-impl ArchivePage {
-    /// With a page that was read later, if there is no gap between them; else that one alone.
-    fn join(self, next: Self) -> Self {
-        if next.after == Some(self.last) && self.last < next.first {
-            Self { first: self.first, after: self.after, ..next }
-        } else if next.before == Some(self.first) && next.last < self.first {
-            Self { first: next.first, after: next.after, ..self }
-        } else {
-            next
-        }
-    }
-}
-
-/// What becomes of messages that come while others wait.
+/// What becomes of new messages while the session is not live.
 #[derive(Debug)]
 enum Mode {
-    /// They stand here, until the last of those that were deferred have been read.
+    /// They are buffered here until the last of the deferred ones have been read from the store.
     Buffering(VecDeque<Delivery>),
-    /// They are deferred, as what waits will be read to its end, and they with it.
+    /// They are deferred: the session will read all that is in the store, and them with it.
     Deferring,
-    /// Nobody has asked for what waits yet. What comes must not overtake it: the first message is
-    /// deferred, and then what waits is looked for.
-    Unasked,
+    /// The client has not said yet whether it wants messages. The first one is deferred, so that it does
+    /// not overtake older ones; then the session looks whether there are any.
+    Undecided,
 }
 
 impl CatchUp {
-    /// The session is given a message; `read`: it was read from what waits.
-    pub(super) fn take(&mut self, marker: MessageId, size: usize, read: bool) {
-        if self.in_flight.insert(marker, size).is_none() {
-            self.bytes += size;
-        }
-        if read {
+    /// The session was given a message. `is_stored`: it was read from the store.
+    pub(super) fn sent(&mut self, marker: MessageId, size: usize, is_stored: bool) {
+        self.in_flight.insert(marker, size);
+        if is_stored {
             self.read_to = self.read_to.max(Some(marker));
         }
     }
 
-    /// The client has these.
-    pub(super) fn release(&mut self, markers: &[MessageId]) {
-        for marker in markers {
-            self.leave(marker);
-        }
-        if self.in_flight.is_empty() {
-            self.in_flight = FxHashMap::default();
-        }
+    pub(super) fn is_in_flight(&self, marker: MessageId) -> bool {
+        self.in_flight.contains(marker)
     }
 
-    fn leave(&mut self, marker: &MessageId) {
-        if let Some(size) = self.in_flight.remove(marker) {
-            self.bytes -= size;
-        }
+    /// New messages go to the mailbox.
+    pub(super) fn is_live(&self) -> bool {
+        self.mode.is_none()
     }
 
-    pub(super) fn has(&self, marker: MessageId) -> bool {
-        self.in_flight.contains_key(&marker)
-    }
-
-    /// At most so many messages, and so many bytes of them, are in in_flight, without those held.
-    pub(super) fn is_below(&self, messages: usize, bytes: usize) -> bool {
-        let (held, held_bytes) = match &self.mode {
-            Some(Mode::Buffering(held)) => (held.len(), held.iter().map(|d| d.stanza.size()).sum()),
-            _ => (0, 0),
-        };
-        self.in_flight.len() - held <= messages && self.bytes - held_bytes <= bytes
-    }
-
-    /// Nothing goes to the mailbox directly.
-    pub(super) fn is_closed(&self) -> bool {
-        self.mode.is_some()
-    }
-
-    /// What waits is to be read.
-    pub(super) fn want(&mut self) {
-        self.wanted_again = true;
-        if !matches!(self.mode, Some(Mode::Buffering(_))) {
-            self.mode = Some(Mode::Deferring);
-        }
-    }
-
-    /// What waits is being read, or is to be.
-    pub(super) fn is_wanted(&self) -> bool {
-        matches!(self.mode, Some(Mode::Buffering(_) | Mode::Deferring))
-    }
-
-    /// The session has just begun, and what waits may be asked for.
-    pub(super) fn expect(&mut self) {
-        self.mode.get_or_insert(Mode::Unasked);
-    }
-
-    pub(super) fn is_expected(&self) -> bool {
-        matches!(self.mode, Some(Mode::Unasked))
-    }
-
-    /// This message waits: what comes to the session's own address comes behind it.
-    pub(super) fn leave_out(&mut self, marker: MessageId) {
-        self.left_out = self.left_out.max(Some(marker));
-        self.expect();
-    }
-
-    pub(super) fn left_out(&self) -> Option<MessageId> {
-        self.left_out
-    }
-
-    /// The client gets this page of its archive. Answers the oldest and the newest message of all that
-    /// it has got without a gap, if nothing newer is in the archive.
-    pub(super) fn read_archive(&mut self, page: ArchivePage) -> Option<(MessageId, MessageId)> {
-        let read = self.archive.map_or(page, |before| before.join(page));
-        self.archive = Some(read);
-        read.is_newest.then_some((read.first, read.last))
-    }
-
-    /// Nothing waited when the session began.
-    pub(super) fn dismiss(&mut self) {
-        if self.is_expected() && self.left_out.is_none() {
-            self.mode = None;
-        }
-    }
-
-    /// The reading begins; answers what is in in_flight already. What was held is deferred.
-    pub(super) fn begin(&mut self) -> FxHashSet<MessageId> {
-        self.pass_held();
-        self.wanted_again = false;
-        self.mode = Some(Mode::Deferring);
-        self.in_flight.keys().copied().collect()
-    }
-
-    /// From now on what comes is held. What was deferred before has lower numbers.
-    pub(super) fn buffer(&mut self) {
-        self.pass_held();
-        self.mode = Some(Mode::Buffering(VecDeque::new()));
-    }
-
-    /// All that waits has been read: the session is live, and what was held is given. `None` if it was
-    /// too much, or what waits was asked for again: then it was deferred.
-    pub(super) fn end(&mut self) -> Option<VecDeque<Delivery>> {
-        if self.wanted_again {
-            self.pass_held();
-        }
-        let Some(Mode::Buffering(held)) = self.mode.take() else {
-            self.mode = Some(Mode::Deferring);
-            return None;
-        };
-        (self.deferred_since, self.read_to) = (None, None);
-        Some(held)
-    }
-
-    /// A message comes while others wait, or does not find room: it is held, or will be read.
+    /// A message comes while older ones are in the store, or while the mailbox is full: it is buffered
+    /// or deferred.
     pub(super) fn defer(&mut self, delivery: Delivery, marker: MessageId) {
         match &mut self.mode {
-            Some(Mode::Buffering(held)) if has_room(held) => {
+            Some(Mode::Buffering(buffer)) if has_capacity(buffer) => {
                 let size = delivery.stanza.size();
-                held.push_back(delivery);
-                self.take(marker, size, false);
+                buffer.push_back(delivery);
+                self.sent(marker, size, false);
             }
             _ => {
-                self.pass_held();
+                self.defer_buffered();
                 self.mode = Some(Mode::Deferring);
-                self.passed(marker);
+                self.note_deferred(marker);
             }
         }
     }
 
-    /// The first message that was deferred and has not been read.
-    pub(super) fn unread(&self) -> Option<MessageId> {
-        let next = self.read_to.and_then(|read| MessageId::new(read.get() + 1));
-        self.deferred_since.map(|first| next.map_or(first, |next| first.max(next)))
-    }
-
-    /// It came while the session read what waits, or was about to.
-    pub(super) fn was_deferred(&self, marker: MessageId) -> bool {
-        self.deferred_since.is_some_and(|first| first <= marker)
-    }
-
-    /// As a session of a server before had it: it is to read what waits, and what has come since.
+    /// As a session was when the server before ended: it will read what is in the store, from `since` on
+    /// with or without a marker.
     pub(super) fn restore(
         &mut self,
         in_flight: impl IntoIterator<Item = (MessageId, usize)>,
@@ -228,31 +90,235 @@ impl CatchUp {
         self.mode = Some(Mode::Deferring);
         self.deferred_since = since;
         for (marker, size) in in_flight {
-            self.take(marker, size, false);
+            self.sent(marker, size, false);
         }
     }
 
-    fn passed(&mut self, marker: MessageId) {
+    /// The first message that was deferred and has not been read from the store.
+    pub(super) fn first_unread(&self) -> Option<MessageId> {
+        let next = self.read_to.and_then(|read| MessageId::new(read.get() + 1));
+        self.deferred_since.map(|first| next.map_or(first, |next| first.max(next)))
+    }
+
+    /// At most so many messages, and so many bytes of them, are in flight, without those buffered.
+    fn is_below(&self, messages: usize, bytes: usize) -> bool {
+        let (buffered, buffered_bytes) = match &self.mode {
+            Some(Mode::Buffering(buffer)) => (buffer.len(), bytes_of(buffer)),
+            _ => (0, 0),
+        };
+        self.in_flight.len() - buffered <= messages
+            && self.in_flight.bytes() - buffered_bytes <= bytes
+    }
+
+    fn request(&mut self) {
+        self.is_requested_again = true;
+        if !matches!(self.mode, Some(Mode::Buffering(_))) {
+            self.mode = Some(Mode::Deferring);
+        }
+    }
+
+    pub(super) fn is_requested(&self) -> bool {
+        matches!(self.mode, Some(Mode::Buffering(_) | Mode::Deferring))
+    }
+
+    fn begin(&mut self) -> FxHashSet<MessageId> {
+        self.defer_buffered();
+        self.is_requested_again = false;
+        self.mode = Some(Mode::Deferring);
+        self.in_flight.markers()
+    }
+
+    fn buffer(&mut self) {
+        self.defer_buffered();
+        self.mode = Some(Mode::Buffering(VecDeque::new()));
+    }
+
+    /// The session is live again. Answers what was buffered; `None` if that was too much, or if catching
+    /// up was requested again: then all of it is deferred.
+    fn end(&mut self) -> Option<VecDeque<Delivery>> {
+        if self.is_requested_again {
+            self.defer_buffered();
+        }
+        let Some(Mode::Buffering(buffer)) = self.mode.take() else {
+            self.mode = Some(Mode::Deferring);
+            return None;
+        };
+        (self.deferred_since, self.read_to) = (None, None);
+        Some(buffer)
+    }
+
+    fn note_deferred(&mut self, marker: MessageId) {
         self.deferred_since = Some(self.deferred_since.map_or(marker, |first| first.min(marker)));
     }
 
-    /// What was held will be read.
-    fn pass_held(&mut self) {
-        if let Some(Mode::Buffering(held)) = self.mode.take() {
-            for marker in held.iter().filter_map(|delivery| delivery.marker) {
-                self.leave(&marker);
-                self.passed(marker);
+    fn defer_buffered(&mut self) {
+        if let Some(Mode::Buffering(buffer)) = self.mode.take() {
+            for marker in buffer.iter().filter_map(|delivery| delivery.marker) {
+                self.in_flight.remove(marker);
+                self.note_deferred(marker);
             }
         }
     }
 }
 
-fn has_room(held: &VecDeque<Delivery>) -> bool {
-    let bytes = || held.iter().map(|delivery| delivery.stanza.size()).sum::<usize>();
-    held.len() < HELD && bytes() < HELD_BYTES
+impl SessionRef {
+    /// Tells the session to read what the store has for its account. Messages that come meanwhile are
+    /// delivered in their turn.
+    pub fn request_catch_up(&self) {
+        let mut state = self.mailbox().state.lock();
+        if !state.is_closed {
+            state.catch_up.request();
+        }
+        drop(state);
+        self.mailbox().catch_up_changed.notify_one();
+    }
+
+    /// A message for the account is in the store, and no session was given it. If this session is so new
+    /// that its client may not have said yet whether it wants messages, no newer one overtakes it.
+    pub fn note_skipped(&self, marker: MessageId) {
+        let is_new = self.facts().since.elapsed() < JUST_BOUND;
+        if is_new && self.available().is_none() {
+            let mut state = self.mailbox().state.lock();
+            state.catch_up.skipped = state.catch_up.skipped.max(Some(marker));
+            state.catch_up.mode.get_or_insert(Mode::Undecided);
+        }
+    }
 }
 
-/// Messages held while the last of those before them are read.
-const HELD: usize = 64;
-/// Bytes of them; the last one may be beyond.
-const HELD_BYTES: usize = 256 * 1024;
+impl Mailbox {
+    /// The session has just been bound: its client has not said yet whether it wants messages.
+    pub fn expect_decision(&self) {
+        self.change(|catch_up| _ = catch_up.mode.get_or_insert(Mode::Undecided));
+    }
+
+    /// The client has not said yet whether it wants messages.
+    #[must_use]
+    pub fn is_undecided(&self) -> bool {
+        self.change(|catch_up| matches!(catch_up.mode, Some(Mode::Undecided)))
+    }
+
+    /// Nothing was in the store when the session was bound: new messages need not be deferred.
+    pub fn go_live_if_undecided(&self) {
+        self.change(|catch_up| {
+            if matches!(catch_up.mode, Some(Mode::Undecided)) && catch_up.skipped.is_none() {
+                catch_up.mode = None;
+            }
+        });
+    }
+
+    /// The newest message that [`SessionRef::note_skipped`] has noted.
+    #[must_use]
+    pub fn newest_skipped(&self) -> Option<MessageId> {
+        self.change(|catch_up| catch_up.skipped)
+    }
+
+    /// Waits until the session is available. May be dropped at any time.
+    pub async fn wait_until_available(&self) {
+        while self.0.available().is_none() {
+            self.shared().catch_up_changed.notified().await;
+        }
+    }
+
+    /// Waits until catching up is requested. May be dropped at any time.
+    pub async fn catch_up_requested(&self) {
+        while !self.is_catching_up() {
+            self.shared().catch_up_changed.notified().await;
+        }
+    }
+
+    /// Catching up is requested and has not ended.
+    #[must_use]
+    pub fn is_catching_up(&self) -> bool {
+        self.change(|catch_up| catch_up.is_requested())
+    }
+
+    /// Catching up begins: new messages are deferred. Answers what is in flight.
+    #[must_use]
+    pub fn begin_catch_up(&self) -> FxHashSet<MessageId> {
+        self.change(CatchUp::begin)
+    }
+
+    /// Catching up is near its end: from now on new messages are buffered. All that were deferred before
+    /// have lower numbers.
+    pub fn buffer_new(&self) {
+        self.change(CatchUp::buffer);
+    }
+
+    /// All that is in the store has been read: the session is live, and gets what was buffered. `false`
+    /// if that was too much, or if catching up was requested again: then it begins again.
+    #[must_use]
+    pub fn end_catch_up(&self) -> bool {
+        let shared = self.shared();
+        let mut state = shared.state.lock();
+        let Some(buffer) = state.catch_up.end() else { return false };
+        state.bytes += bytes_of(&buffer);
+        shared.memory.in_mailbox(state.bytes);
+        state.queue.extend(buffer);
+        drop(state);
+        shared.filled.notify_one();
+        true
+    }
+
+    /// The first message that was deferred and has not been read from the store. It and those behind it
+    /// may have lost their markers to another session of the account.
+    #[must_use]
+    pub fn first_unread(&self) -> Option<MessageId> {
+        self.change(|catch_up| catch_up.first_unread())
+    }
+
+    /// The message came while the session was there, and was deferred.
+    #[must_use]
+    pub fn was_deferred(&self, marker: MessageId) -> bool {
+        self.change(|catch_up| catch_up.deferred_since.is_some_and(|first| first <= marker))
+    }
+
+    /// The message is in flight.
+    #[must_use]
+    pub fn is_in_flight(&self, marker: MessageId) -> bool {
+        self.change(|catch_up| catch_up.is_in_flight(marker))
+    }
+
+    /// Waits until at most so many messages, and so many bytes of them, are in flight, without those
+    /// that are buffered; until none are if memory is short. May be dropped at any time.
+    pub async fn wait_for_in_flight(&self, messages: usize, bytes: usize) {
+        let shared = self.shared();
+        loop {
+            let is_short = shared.memory.is_short();
+            let (messages, bytes) = if is_short { (0, 0) } else { (messages, bytes) };
+            if self.change(|catch_up| catch_up.is_below(messages, bytes)) {
+                return;
+            }
+            shared.catch_up_changed.notified().await;
+        }
+    }
+
+    /// The client has the messages with these markers.
+    pub fn release(&self, markers: &[MessageId]) {
+        let is_live = self.change(|catch_up| {
+            markers.iter().for_each(|marker| catch_up.in_flight.remove(*marker));
+            catch_up.is_live()
+        });
+        if !is_live {
+            self.shared().catch_up_changed.notify_one();
+        }
+    }
+
+    pub(super) fn change<T>(&self, act: impl FnOnce(&mut CatchUp) -> T) -> T {
+        act(&mut self.shared().state.lock().catch_up)
+    }
+}
+
+fn has_capacity(buffer: &VecDeque<Delivery>) -> bool {
+    buffer.len() < BUFFERED && bytes_of(buffer) < BUFFERED_BYTES
+}
+
+fn bytes_of(buffer: &VecDeque<Delivery>) -> usize {
+    buffer.iter().map(|delivery| delivery.stanza.size()).sum()
+}
+
+/// A session older than this whose client has not sent presence will hardly become available.
+const JUST_BOUND: Duration = Duration::from_secs(10);
+/// Messages buffered while the last of those before them are read from the store.
+const BUFFERED: usize = 64;
+/// Bytes of them; the last message may be beyond.
+const BUFFERED_BYTES: usize = 256 * 1024;

@@ -1,115 +1,157 @@
 //! A session: a bound resource (RFC 6120 §7), a value that exactly one task owns.
 //!
-//! Others reach it through its [`SessionRef`], which they find in the [`SessionTable`]. They
-//! offer stanzas and never wait: a session that does not keep up is closed. A session that can be
-//! resumed outlives its connection (XEP-0198 §5): it moves, by value, to the new one.
+//! Who may do what with it stands in the types. The task that owns the [`Session`] takes stanzas out of
+//! its [`Mailbox`] and keeps its stream management ([`SmState`]). All others have a [`SessionRef`], which
+//! they find in the [`SessionTable`]: they see what the session has said about itself, and give it
+//! stanzas and orders. They never wait for it: a session that does not keep up is closed.
+//!
+//! A session that can be resumed outlives its connection (XEP-0198 §5): it moves, by value, to the new
+//! one.
 
+mod archive_page;
+mod backpressure;
 mod catch_up;
-mod catching_up;
-mod inbox;
+mod client_flags;
+mod feature_state;
+mod in_flight;
+mod mailbox;
 mod memory;
+mod order;
+mod presence_state;
 mod session_ref;
 mod sm_state;
 mod snapshot;
-pub mod stream_management;
 mod table;
+mod unacknowledged;
 
-pub use catch_up::ArchivePage;
-pub use inbox::{Delivery, InboxLimits};
-pub use session_ref::{
-    CloseReason, Execution, Order, PresenceState, SessionFacts, SessionRef, Undelivered,
-};
+pub use archive_page::ArchivePage;
+pub use client_flags::ClientFlags;
+pub use mailbox::{Delivery, Mailbox, MailboxLimits, Undelivered};
+pub use order::{CloseReason, Order};
+pub use session_ref::{Hibernation, SessionFacts, SessionRef};
 pub use sm_state::{Batch, Resumption, SmState};
 pub use table::SessionTable;
+pub use unacknowledged::TooHigh;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
 use crate::jid::FullJid;
+use crate::storage::MessageId;
+use feature_state::FeatureState;
 
-/// A bound resource. Exactly one task owns it; it can move from one to another by value.
+/// A bound resource. Exactly one task owns it; it can move from one to another by value. A `&Session` is
+/// in the hands of its owner's task only.
 ///
-/// Dropping it, also after a panic, closes its mailbox and takes it out of the table.
+/// Dropping it, also after a panic, closes its mailbox and removes it from the table.
 #[derive(Debug)]
 pub struct Session {
-    handle: SessionRef,
+    mailbox: Mailbox,
     table: Arc<SessionTable>,
-    /// Shared by the two loops of the owner, and by nobody else.
-    link: Mutex<SmState>,
+    /// Shared by the loops of the owner, and by nobody else.
+    sm: Mutex<SmState>,
+    features: Mutex<FeatureState>,
 }
 
-/// What the client of a session that has ended has not got.
+/// What a session that has ended did not deliver.
 #[derive(Debug)]
 pub struct Unread {
-    /// What it was given.
+    /// What the session was given and its client does not have.
     pub deliveries: Vec<Delivery>,
-    /// There was more for it in the store.
-    pub had_backlog: bool,
+    /// The session was catching up: there may be more for it in the store.
+    pub was_catching_up: bool,
 }
 
 impl Session {
-    /// Enters a new session into the table. The newer one wins: an older one of the same full
-    /// JID, and the oldest ones above `limit` of the account, are told to close
-    /// (RFC 6120 §7.7.2.2).
+    /// Enters a new session into the table. The newer one wins: an older one of the same full JID, and
+    /// the oldest ones above `limit` of the account, are told to close (RFC 6120 §7.7.2.2).
     #[must_use]
     pub fn open(
         table: Arc<SessionTable>,
         jid: FullJid,
         facts: SessionFacts,
-        bounds: InboxLimits,
+        limits: MailboxLimits,
         limit: usize,
     ) -> Self {
         let memory = table.memory(&jid);
-        let handle = SessionRef::new(jid, facts, bounds, memory);
-        if !handle.is_anonymous() {
-            // What others send to this very address must not overtake what waits.
-            handle.expect_backlog();
+        let mailbox = Mailbox(SessionRef::new(jid, facts, limits, memory));
+        if !mailbox.0.is_anonymous() {
+            // What others send to this full JID must not overtake what is in the store.
+            mailbox.expect_decision();
         }
-        table.enter(&handle, limit);
-        Self { handle, table, link: Mutex::default() }
+        table.enter(&mailbox.0, limit);
+        Self { mailbox, table, sm: Mutex::default(), features: Mutex::default() }
     }
 
-    /// How others reach it.
+    /// The reference that others have.
     #[must_use]
     pub fn handle(&self) -> &SessionRef {
-        &self.handle
+        &self.mailbox.0
     }
 
-    /// Looks at what its loops share. The closure must be short and must not call others.
-    pub fn link<T>(&self, act: impl FnOnce(&mut SmState) -> T) -> T {
-        let mut link = self.link.lock();
-        let answer = act(&mut link);
-        let (_, bytes) = link.unacknowledged();
-        self.handle.inbox().memory().unacknowledged(bytes);
+    /// The owner's side of the mailbox.
+    #[must_use]
+    pub fn mailbox(&self) -> &Mailbox {
+        &self.mailbox
+    }
+
+    /// Looks at stream management, or changes it. The closure must be short and must not call others.
+    pub fn sm<T>(&self, act: impl FnOnce(&mut SmState) -> T) -> T {
+        let mut sm = self.sm.lock();
+        let answer = act(&mut sm);
+        let (_, bytes) = sm.unacknowledged();
+        self.mailbox.shared().memory.unacknowledged(bytes);
         answer
     }
 
-    /// Stream management begins (XEP-0198 §3), and how the session can be resumed, if the client
-    /// wants that. `false` if it has begun already.
+    /// Stream management begins (XEP-0198 §3). `resumption`: how the session can be resumed, if the
+    /// client wants that. `false` if stream management has begun already.
     pub fn manage(&self, resumption: Option<Resumption>) -> bool {
         let id = resumption.as_ref().map(|resumption| resumption.id.clone());
-        let begun = self.link(|link| link.enable(resumption));
-        if let Some(id) = id.filter(|_| begun) {
-            self.table.resumable(id, &self.handle);
+        let has_begun = self.sm(|sm| sm.enable(resumption));
+        if let Some(id) = id.filter(|_| has_begun) {
+            self.table.resumable(id, self.handle());
         }
-        begun
+        has_begun
     }
 
-    /// Takes it out of the table and closes its mailbox. Answers what the client has not
-    /// acknowledged, or nobody has written: the caller sends it the way of the absent.
+    /// Changes what the client has asked for.
+    pub fn change_flags(&self, change: impl FnOnce(&mut ClientFlags)) {
+        self.handle().change_flags(change);
+    }
+
+    /// Others can find the session in the table, as of this message.
+    pub fn note_seen(&self, newest: Option<MessageId>) {
+        self.handle().change_facts(|facts| facts.newest_seen = newest);
+    }
+
+    /// The session has no connection, and waits for its client.
+    pub fn note_hibernation(&self, hibernation: Hibernation) {
+        self.handle().set_hibernation(Some(hibernation));
+    }
+
+    /// The session goes on on another connection.
+    pub fn note_moved(&self, peer: SocketAddr, tls: &'static str) {
+        self.handle().set_hibernation(None);
+        self.handle().change_facts(|facts| (facts.peer, facts.tls) = (peer, tls));
+    }
+
+    /// Removes it from the table and closes its mailbox. Answers what the client has not acknowledged,
+    /// and what was not written: the caller treats it as for an offline user.
     #[must_use]
     pub fn close(self) -> Unread {
         self.leave();
-        let had_backlog = self.handle.has_backlog();
-        let mut deliveries: Vec<_> = self.link(SmState::end).into();
-        deliveries.extend(self.handle.inbox().close());
-        Unread { deliveries, had_backlog }
+        let mut deliveries: Vec<_> = self.sm(SmState::end).into();
+        let closed = self.mailbox.shared().close();
+        deliveries.extend(closed.queue);
+        Unread { deliveries, was_catching_up: closed.was_catching_up }
     }
 
     fn leave(&self) {
-        self.table.leave(&self.handle);
-        if let Some(resumption) = self.link(|link| link.resumption()) {
+        self.table.leave(self.handle());
+        if let Some(resumption) = self.sm(|sm| sm.resumption()) {
             self.table.not_resumable(&resumption.id);
         }
     }
@@ -118,7 +160,7 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.leave();
-        drop(self.handle.inbox().close());
+        self.mailbox.shared().close();
     }
 }
 

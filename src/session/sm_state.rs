@@ -1,9 +1,10 @@
-//! What the two loops of a session share: stream management (XEP-0198), and what is due to be
-//! written beside the stanzas. It moves with the session from connection to connection.
+//! Stream management of a session (XEP-0198): what is counted, and what is due to be written beside the
+//! stanzas. The loops of the owner share it. It moves with the session from connection to connection.
 //!
-//! A stanza of the client is *received* when we begin to carry it, *handled* when what was kept of it
-//! is on the disk, in the order in which it was taken. The count of a session that can be resumed is
-//! kept, too; the client hears of no count that a crash could take back (docs/delivery.md).
+//! A stanza of the client is *received* when the server begins to carry it. It is *handled* when all that
+//! is stored of it is on the disk; stanzas are handled in the order in which they were received. It is
+//! *acked* when the client has been sent that count. If the session can be resumed after a restart, its
+//! count is stored, too: the client is sent no count that a crash could take back (docs/delivery.md).
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -12,18 +13,18 @@ use smol_str::SmolStr;
 use tokio::time::Instant;
 
 use super::Delivery;
-use super::stream_management::{TooHigh, Unacknowledged};
+use super::unacknowledged::{TooHigh, Unacknowledged};
 use crate::jid::Jid;
 use crate::storage::{Handled, SessionNumber};
 
-/// Stream management of a session, as long as it is enabled.
+/// Stream management of a session.
 #[derive(Debug, Default)]
 pub struct SmState {
-    /// Boxed: most of the clients that use it are on mobile networks, others hold no room for it.
+    /// `None` until the client enables it. Boxed, so that other sessions are small.
     managed: Option<Box<Managed>>,
-    /// So many `<failed/>` are to be written: who has a session cannot resume another one.
+    /// So many `<failed/>` are to be written: a client that has a session cannot resume another one.
     refused: u8,
-    /// Those that have been written.
+    /// So many have been written.
     refusals: u8,
 }
 
@@ -32,27 +33,27 @@ pub struct SmState {
 pub struct Resumption {
     /// What the client calls it: unguessable.
     pub id: SmolStr,
-    /// For how long after its connection is lost.
+    /// For how long after its connection is lost, in whole seconds.
     pub max: Duration,
-    /// What the store calls it; `None` if it does not outlive the server.
+    /// What the store calls it; `None` if it cannot be resumed after a restart of the server.
     pub number: Option<SessionNumber>,
 }
 
 #[derive(Debug)]
 struct Managed {
     resumption: Option<Resumption>,
-    /// Stanzas of the client that we have begun to carry, modulo 2^32.
+    /// Stanzas of the client that have been received, modulo 2^32.
     received: u32,
-    /// Those we have handled.
+    /// Stanzas that have been handled.
     handled: u32,
-    /// The count that the store has, or will have before it can matter.
+    /// The count that the store has, or will have before a crash can matter.
     kept: u32,
-    /// As of which the client knows.
+    /// The count that the client was sent last.
     acked: u32,
     sent: Unacknowledged,
-    /// To be written before anything else.
+    /// What is to be written beside stanzas.
     due: Due,
-    /// We have asked, then, and wait for the answer.
+    /// When the server sent `<r/>`; `None` if no answer is awaited.
     asked: Option<Instant>,
 }
 
@@ -61,13 +62,13 @@ struct Managed {
 struct Due {
     /// `<enabled/>`.
     enabled: bool,
-    /// `<a/>` unasked, if there is more to tell than was told.
+    /// `<a/>` unasked, if the count has changed.
     acknowledge: bool,
-    /// So many `<a/>`, for as many `<r/>`.
+    /// So many `<a/>`, one for each `<r/>`.
     answers: u32,
 }
 
-/// Something to write: in this order.
+/// What is written beside stanzas, in this order.
 #[derive(Debug, Default)]
 pub struct Batch {
     /// `<enabled/>`, and how the session can be resumed, if it can.
@@ -92,19 +93,20 @@ impl SmState {
         true
     }
 
-    /// As a server before left it.
+    /// As it was when the server before ended.
     pub(super) fn restore(&mut self, resumption: Resumption, handled: u32, sent: Unacknowledged) {
         self.managed = Some(Box::new(Managed::with(Some(resumption), handled, sent)));
     }
 
-    /// What was sent and not acknowledged, with the requests among it that were answered; behind how
-    /// many that were; and how many of them were written to the last connection.
+    /// For a snapshot: the stanzas that are not acknowledged, each with whether it is a request that the
+    /// client has answered; how many were acknowledged before them; and how many of them were written to
+    /// the last connection.
     pub(super) fn saved(&self) -> (Vec<(Delivery, bool)>, u32, usize) {
         let sent = self.managed.as_ref().map(|managed| &managed.sent);
         sent.map_or_else(Default::default, Unacknowledged::saved)
     }
 
-    /// It is enabled.
+    /// Stream management is enabled.
     #[must_use]
     pub fn is_managed(&self) -> bool {
         self.managed.is_some()
@@ -116,16 +118,16 @@ impl SmState {
         self.managed.as_ref()?.resumption.clone()
     }
 
-    /// We begin to carry a stanza of the client. Answers what is to be kept together with it.
-    pub fn take(&mut self) -> Option<Handled> {
+    /// A stanza of the client is received. Answers the count that is to be stored together with it.
+    pub fn receive(&mut self) -> Option<Handled> {
         let managed = self.managed.as_mut()?;
         managed.received = managed.received.wrapping_add(1);
         let session = managed.resumption.as_ref()?.number?;
         Some(Handled { session, count: managed.received })
     }
 
-    /// The oldest stanza that was taken has been handled; `kept`: its count is in the store. `true`
-    /// if so many have that the client should be told unasked.
+    /// The oldest stanza that was received has been handled. `kept`: its count is in the store. `true` if
+    /// so many have been handled that the client should be sent the count unasked.
     pub fn handled(&mut self, kept: bool) -> bool {
         let Some(managed) = &mut self.managed else { return false };
         managed.handled = managed.handled.wrapping_add(1);
@@ -135,7 +137,7 @@ impl SmState {
         managed.handled.wrapping_sub(managed.acked) >= ACK_AFTER
     }
 
-    /// What is to be kept before the client can be told.
+    /// The count that is to be stored before the client can be sent it.
     #[must_use]
     pub fn unkept(&self) -> Option<Handled> {
         let managed = self.managed.as_ref()?;
@@ -151,63 +153,62 @@ impl SmState {
         }
     }
 
-    /// The client does not know how many have been handled, or will have been when what it has sent
-    /// is on the disk.
+    /// The client has sent stanzas that were not acked. Some may not be on the disk yet.
     #[must_use]
     pub fn has_unacked(&self) -> bool {
         self.managed.as_ref().is_some_and(|m| m.received != m.acked)
     }
 
-    /// The client is to be told that it cannot resume another session, now that it has one
-    /// (XEP-0198 §6). `false` if it does not learn.
+    /// The client is to be told that it cannot resume another session, now that it has one (XEP-0198 §6).
+    /// `false` if it has been told 10 times.
     pub fn refuse(&mut self) -> bool {
-        let learns = self.refused + self.refusals < REFUSALS;
-        self.refused += u8::from(learns);
-        learns
+        let is_told = self.refused + self.refusals < REFUSALS;
+        self.refused += u8::from(is_told);
+        is_told
     }
 
-    /// It is time to tell the client unasked. `false` if it knows all that can be told.
+    /// It is time to ack unasked. `false` if the client knows the count.
     pub fn acknowledge_due(&mut self) -> bool {
         let Some(managed) = &mut self.managed else { return false };
         managed.due.acknowledge = managed.ackable() != managed.acked;
         managed.due.acknowledge
     }
 
-    /// The client asks (`<r/>`).
+    /// The client has sent `<r/>`.
     pub fn answer_due(&mut self) {
         if let Some(managed) = &mut self.managed {
             managed.due.answers += 1;
         }
     }
 
-    /// The client has asked and has not been answered.
+    /// The client has sent `<r/>` and has not been answered.
     #[must_use]
     pub fn has_asked(&self) -> bool {
         self.managed.as_ref().is_some_and(|managed| managed.due.answers > 0)
     }
 
-    /// How many stanzas of the client have been handled. A client that resumes is told this and no
-    /// less, even if the store could not be told before: what it sends again would count twice.
+    /// How many stanzas of the client have been handled. A client that resumes is sent this count, even if
+    /// the store does not have it yet: with a lower one, the client would send stanzas twice.
     #[must_use]
     pub fn handled_count(&self) -> u32 {
         self.managed.as_ref().map_or(0, |m| m.handled)
     }
 
-    /// The client has handled `h` stanzas (`<a/>`). Those are given back in order.
+    /// The client has handled `h` stanzas (`<a/>`). Answers those that it had not acknowledged before, in
+    /// order.
     ///
     /// # Errors
-    /// If it was never sent so many.
+    /// If it was sent fewer.
     pub fn acknowledged(&mut self, h: u32) -> Result<Vec<Delivery>, TooHigh> {
         let Some(managed) = &mut self.managed else { return Ok(Vec::new()) };
         managed.asked = None;
         managed.sent.acknowledge(h)
     }
 
-    /// A new connection resumes the stream at `h` (XEP-0198 §5). What the client has handled is
-    /// given back in order.
+    /// A new connection resumes the stream at `h` (XEP-0198 §5). Answers as [`SmState::acknowledged`].
     ///
     /// # Errors
-    /// If the client was never sent so many.
+    /// As [`SmState::acknowledged`].
     pub fn resumed(&mut self, h: u32) -> Result<Vec<Delivery>, TooHigh> {
         let Some(managed) = &mut self.managed else { return Ok(Vec::new()) };
         managed.asked = None;
@@ -216,23 +217,23 @@ impl SmState {
         managed.sent.resume(h)
     }
 
-    /// The client has answered a request that it got from `from`: nobody else needs to, should its
-    /// acknowledgement never come.
+    /// The client has answered the request with this id that it got from `from`. The server need not
+    /// answer it, should the acknowledgement never come.
     pub fn answered(&mut self, from: &Jid, id: &str) {
         if let Some(managed) = &mut self.managed {
             managed.sent.answered(from, id);
         }
     }
 
-    /// Takes over stanzas that will be written later: the connection is gone for now.
+    /// Keeps stanzas that will be written later: there is no connection.
     pub fn keep(&mut self, deliveries: VecDeque<Delivery>) {
         if let Some(managed) = &mut self.managed {
             deliveries.into_iter().for_each(|delivery| managed.sent.push(delivery));
         }
     }
 
-    /// What is to be written now, together with `stanzas`, which are taken over until they are
-    /// acknowledged; they are given back with those to be written again.
+    /// What is to be written now: beside stanzas, and the stanzas themselves. These are `stanzas`, behind
+    /// those that are to be written again. They are kept here until they are acknowledged.
     pub fn write(&mut self, stanzas: VecDeque<Delivery>) -> (Batch, VecDeque<Delivery>) {
         let refused = std::mem::take(&mut self.refused);
         self.refusals += refused;
@@ -257,9 +258,9 @@ impl SmState {
         (Batch { enabled, refused, acknowledge, request }, stanzas)
     }
 
-    /// The client does not acknowledge what it gets: more than `stanzas`, or more than `bytes` of
-    /// them, wait, and it has been asked long ago; or many times as much. Its answers may stand behind
-    /// questions of its own, whose answers are among what waits.
+    /// The client does not acknowledge: more than `stanzas`, or more than `bytes` of them, are not
+    /// acknowledged, and `<r/>` was sent more than 30 seconds ago; or four times as many. Its `<a/>` may be
+    /// behind requests of its own, whose answers are among the stanzas.
     #[must_use]
     pub fn is_unresponsive(&self, stanzas: usize, bytes: usize) -> bool {
         let Some(managed) = &self.managed else { return false };
@@ -269,13 +270,13 @@ impl SmState {
         is_much && (is_late || most > stanzas * TOO_MUCH || size > bytes * TOO_MUCH)
     }
 
-    /// How many stanzas, and about how many bytes, wait for an acknowledgement.
+    /// How many stanzas, and about how many bytes, are not acknowledged.
     #[must_use]
     pub fn unacknowledged(&self) -> (usize, usize) {
         self.managed.as_ref().map_or((0, 0), |m| (m.sent.len(), m.sent.bytes()))
     }
 
-    /// What was never acknowledged, in order. Stream management ends.
+    /// Stream management ends. Answers what was never acknowledged, in order.
     #[must_use]
     pub fn end(&mut self) -> VecDeque<Delivery> {
         self.managed.take().map(|m| m.sent.into_deliveries()).unwrap_or_default()
@@ -296,20 +297,20 @@ impl Managed {
         }
     }
 
-    /// The count that no crash takes back.
+    /// The count that a crash does not take back.
     fn ackable(&self) -> u32 {
         let outlives = self.resumption.as_ref().is_some_and(|r| r.number.is_some());
         if outlives { self.kept } else { self.handled }
     }
 }
 
-/// For a client to answer when it is asked what it has handled.
+/// For a client to answer `<r/>`.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// So many times the bounds are too much in any case.
+/// So many times the bounds are too much at any time.
 const TOO_MUCH: usize = 4;
-/// Requests to resume that are refused, once there is a session.
+/// Requests to resume that are refused before the stream ends.
 const REFUSALS: u8 = 10;
-/// Handled stanzas after which the client is told unasked.
+/// Handled stanzas after which the client is sent an ack unasked.
 const ACK_AFTER: u32 = 16;
 
 #[cfg(test)]
@@ -317,114 +318,110 @@ mod tests {
     use super::{ACK_AFTER, PATIENCE, REFUSALS, Resumption, SmState, TOO_MUCH};
 
     /// The answer to a request.
-    fn told(link: &mut SmState) -> Option<u32> {
-        link.answer_due();
-        link.write(std::collections::VecDeque::new()).0.acknowledge.map(|(h, _)| h)
+    fn acked(sm: &mut SmState) -> Option<u32> {
+        sm.answer_due();
+        sm.write(std::collections::VecDeque::new()).0.acknowledge.map(|(h, _)| h)
     }
 
     #[test]
-    fn a_client_hears_of_no_count_that_a_crash_takes_back() {
-        let mut link = SmState::default();
+    fn a_client_is_sent_no_count_that_a_crash_takes_back() {
+        let mut sm = SmState::default();
         let number = Some(crate::storage::SessionNumber::for_tests(7));
         let max = std::time::Duration::from_secs(60);
-        assert!(link.enable(Some(Resumption { id: "a".into(), max, number })));
-        assert_eq!(link.take().map(|h| h.count), Some(1));
-        assert_eq!(link.take().map(|h| h.count), Some(2));
-        assert_eq!(told(&mut link), Some(0), "taken is not handled");
-        link.handled(true);
-        assert_eq!((told(&mut link), link.unkept()), (Some(1), None));
-        link.handled(false);
-        assert_eq!(link.unkept().map(|h| h.count), Some(2));
-        assert_eq!(told(&mut link), Some(1), "handled is not kept");
-        assert_eq!(link.handled_count(), 2, "but who resumes must not send it again");
-        link.kept(2);
-        assert_eq!((told(&mut link), link.unkept()), (Some(2), None));
+        assert!(sm.enable(Some(Resumption { id: "a".into(), max, number })));
+        assert_eq!(sm.receive().map(|h| h.count), Some(1));
+        assert_eq!(sm.receive().map(|h| h.count), Some(2));
+        assert_eq!(acked(&mut sm), Some(0), "received is not handled");
+        sm.handled(true);
+        assert_eq!((acked(&mut sm), sm.unkept()), (Some(1), None));
+        sm.handled(false);
+        assert_eq!(sm.unkept().map(|h| h.count), Some(2));
+        assert_eq!(acked(&mut sm), Some(1), "handled is not kept");
+        assert_eq!(sm.handled_count(), 2, "a client that resumes must not send it again");
+        sm.kept(2);
+        assert_eq!((acked(&mut sm), sm.unkept()), (Some(2), None));
     }
 
     #[test]
-    fn each_request_is_answered_and_nothing_is_told_twice_unasked() {
-        let mut link = SmState::default();
-        let told = |link: &mut SmState| link.write(std::collections::VecDeque::new()).0.acknowledge;
-        assert!(link.enable(None) && !link.acknowledge_due() && told(&mut link).is_none());
-        link.take();
-        (0..3).for_each(|_| link.answer_due());
-        assert!(link.has_asked() && !link.acknowledge_due());
-        assert_eq!(told(&mut link), Some((0, 3)), "at once, with what is safe");
-        link.handled(false);
-        assert!(!link.has_asked() && link.acknowledge_due());
-        assert_eq!((told(&mut link), told(&mut link)), (Some((1, 1)), None));
-        assert!(!link.acknowledge_due());
-        link.answer_due();
-        assert_eq!(told(&mut link), Some((1, 1)), "asked again, the same again");
+    fn each_request_is_answered_and_no_count_is_sent_twice_unasked() {
+        let mut sm = SmState::default();
+        let acked = |sm: &mut SmState| sm.write(std::collections::VecDeque::new()).0.acknowledge;
+        assert!(sm.enable(None) && !sm.acknowledge_due() && acked(&mut sm).is_none());
+        sm.receive();
+        (0..3).for_each(|_| sm.answer_due());
+        assert!(sm.has_asked() && !sm.acknowledge_due());
+        assert_eq!(acked(&mut sm), Some((0, 3)), "at once, with what is safe");
+        sm.handled(false);
+        assert!(!sm.has_asked() && sm.acknowledge_due());
+        assert_eq!((acked(&mut sm), acked(&mut sm)), (Some((1, 1)), None));
+        assert!(!sm.acknowledge_due());
+        sm.answer_due();
+        assert_eq!(acked(&mut sm), Some((1, 1)), "asked again, the same again");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_client_has_time_to_acknowledge() {
-        let mut link = SmState::default();
-        assert!(link.enable(None));
-        let send = |link: &mut SmState, count: usize| {
+        let mut sm = SmState::default();
+        assert!(sm.enable(None));
+        let send = |sm: &mut SmState, count: usize| {
             let xml = crate::xml::Frame::from_bytes("<message/>").unwrap();
             let stanza = std::sync::Arc::new(crate::stanza::Stanza::read(xml).unwrap());
             let delivery = crate::session::Delivery { stanza, to: None, marker: None, read: None };
-            drop(link.write(std::iter::repeat_n(delivery, count).collect()));
+            drop(sm.write(std::iter::repeat_n(delivery, count).collect()));
         };
-        send(&mut link, 11);
-        assert!(!link.is_unresponsive(10, usize::MAX / TOO_MUCH));
+        send(&mut sm, 11);
+        assert!(!sm.is_unresponsive(10, usize::MAX / TOO_MUCH));
         tokio::time::advance(PATIENCE).await;
-        assert!(
-            !link.is_unresponsive(10, usize::MAX / TOO_MUCH) && !link.is_unresponsive(11, 20_000)
-        );
+        assert!(!sm.is_unresponsive(10, usize::MAX / TOO_MUCH) && !sm.is_unresponsive(11, 20_000));
         tokio::time::advance(std::time::Duration::from_secs(1)).await;
-        assert!(
-            link.is_unresponsive(10, usize::MAX / TOO_MUCH) && !link.is_unresponsive(11, 20_000)
-        );
-        assert!(link.is_unresponsive(20, 1_000), "by bytes");
-        link.acknowledged(1).unwrap();
-        assert!(!link.is_unresponsive(9, usize::MAX / TOO_MUCH), "it answers");
-        send(&mut link, 40);
-        assert!(link.is_unresponsive(10, usize::MAX / TOO_MUCH), "too much in any case");
+        assert!(sm.is_unresponsive(10, usize::MAX / TOO_MUCH) && !sm.is_unresponsive(11, 20_000));
+        assert!(sm.is_unresponsive(20, 1_000), "by bytes");
+        sm.acknowledged(1).unwrap();
+        assert!(!sm.is_unresponsive(9, usize::MAX / TOO_MUCH), "it answers");
+        send(&mut sm, 40);
+        assert!(sm.is_unresponsive(10, usize::MAX / TOO_MUCH), "too much in any case");
     }
 
     #[test]
     fn what_is_handled_wraps() {
-        let mut link = SmState::default();
+        let mut sm = SmState::default();
         let max = std::time::Duration::from_secs(60);
         let resumption = Resumption { id: "a".into(), max, number: None };
-        link.restore(resumption, u32::MAX, super::Unacknowledged::default());
-        link.take();
-        assert!(link.has_unacked() && !link.handled(false));
-        assert_eq!((link.handled_count(), told(&mut link)), (0, Some(0)));
-        assert!((1..ACK_AFTER).all(|_| link.take().is_none() && !link.handled(false)));
-        link.take();
-        assert!(link.handled(false) && told(&mut link) == Some(ACK_AFTER));
+        sm.restore(resumption, u32::MAX, super::Unacknowledged::default());
+        sm.receive();
+        assert!(sm.has_unacked() && !sm.handled(false));
+        assert_eq!((sm.handled_count(), acked(&mut sm)), (0, Some(0)));
+        assert!((1..ACK_AFTER).all(|_| sm.receive().is_none() && !sm.handled(false)));
+        sm.receive();
+        assert!(sm.handled(false) && acked(&mut sm) == Some(ACK_AFTER));
     }
 
     #[test]
     fn without_a_store_what_is_handled_counts() {
-        let mut link = SmState::default();
-        assert!(link.enable(None) && !link.enable(None));
-        assert!((1..ACK_AFTER).all(|_| link.take().is_none() && !link.handled(false)));
-        assert!(link.handled(false), "so many are told unasked");
-        assert_eq!((told(&mut link), link.unkept()), (Some(ACK_AFTER), None));
+        let mut sm = SmState::default();
+        assert!(sm.enable(None) && !sm.enable(None));
+        assert!((1..ACK_AFTER).all(|_| sm.receive().is_none() && !sm.handled(false)));
+        assert!(sm.handled(false), "so many are acked unasked");
+        assert_eq!((acked(&mut sm), sm.unkept()), (Some(ACK_AFTER), None));
     }
 
     #[test]
-    fn a_client_is_to_be_told_of_what_is_on_its_way_to_the_disk() {
-        let mut link = SmState::default();
-        assert!(link.enable(None) && !link.has_unacked());
-        link.take();
-        assert!(link.has_unacked(), "taken, and soon handled");
-        link.handled(false);
-        assert!(link.has_unacked() && told(&mut link) == Some(1) && !link.has_unacked());
+    fn a_stanza_on_its_way_to_the_disk_is_not_acked() {
+        let mut sm = SmState::default();
+        assert!(sm.enable(None) && !sm.has_unacked());
+        sm.receive();
+        assert!(sm.has_unacked(), "received, and soon handled");
+        sm.handled(false);
+        assert!(sm.has_unacked() && acked(&mut sm) == Some(1) && !sm.has_unacked());
     }
 
     #[test]
     fn requests_to_resume_are_refused_but_not_for_ever() {
-        let mut link = SmState::default();
-        let refused = |link: &mut SmState| link.write(std::collections::VecDeque::new()).0.refused;
-        assert!(refused(&mut link) == 0 && link.refuse() && link.refuse());
-        assert!(refused(&mut link) == 2 && refused(&mut link) == 0);
-        assert!(link.enable(None) && (2..REFUSALS).all(|_| link.refuse()) && !link.refuse());
-        assert!(refused(&mut link) == REFUSALS - 2 && !link.refuse());
+        let mut sm = SmState::default();
+        let refused = |sm: &mut SmState| sm.write(std::collections::VecDeque::new()).0.refused;
+        assert!(refused(&mut sm) == 0 && sm.refuse() && sm.refuse());
+        assert!(refused(&mut sm) == 2 && refused(&mut sm) == 0);
+        assert!(sm.enable(None) && (2..REFUSALS).all(|_| sm.refuse()) && !sm.refuse());
+        assert!(refused(&mut sm) == REFUSALS - 2 && !sm.refuse());
     }
 }

@@ -1,8 +1,11 @@
-//! A session as it is written down when the server ends, and made again by the next one
-//! (XEP-0198 §5): clients should not notice an upgrade.
+//! A snapshot of a session, which outlives the server (XEP-0198 §5): clients should not notice that the
+//! server is restarted or upgraded.
 //!
-//! It is a value, so there is nothing to be forgotten by accident: what stands in [`Session`], its
-//! mailbox and its handle is written here, or said below not to be.
+//! A snapshot is JSON. Another version of the program can read it: it ignores fields that it does not
+//! know, and uses the default of a field that is missing. So a new field needs `#[serde(default)]`, and
+//! `VERSION` stays. `VERSION` changes only if a program that does not know of the change would read the
+//! snapshot wrongly. What is in [`Session`] and not here says so there, or is lost on purpose: orders,
+//! the state of features, requests that were sent to others.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,9 +13,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::stream_management::Unacknowledged;
+use super::unacknowledged::Unacknowledged;
 use super::{
-    Delivery, InboxLimits, Resumption, Session, SessionFacts, SessionRef, SessionTable, Unread,
+    ClientFlags, Delivery, MailboxLimits, Resumption, Session, SessionFacts, SessionTable, Unread,
 };
 use crate::jid::{FullJid, Jid};
 use crate::payload::datetime::Timestamp;
@@ -20,170 +23,186 @@ use crate::stanza::{Presence, Stanza};
 use crate::storage::{MessageId, Resumable, SavedSession};
 use crate::xml::Frame;
 
-/// What a newer program may write, an older one does not read: then the session is lost, and its
-/// client hears how many of its stanzas were handled.
+/// A snapshot of another version is not read: the session is lost, and its client is told how many of
+/// its stanzas were handled.
 const VERSION: u32 = 1;
 
 #[derive(Debug, Deserialize, Serialize)]
-struct State {
+struct Snapshot {
     version: u32,
-    /// When, in microseconds since 1970.
+    /// When it was made, in microseconds since 1970.
     at: i64,
     /// Seconds for which the session can be resumed.
     max: u64,
     /// Stanzas that the client has acknowledged, modulo 2^32.
+    #[serde(default)]
     acknowledged: u32,
-    /// How many of the queue were written to its last connection.
+    /// How many stanzas of the queue were written to the last connection.
+    #[serde(default)]
     written: usize,
-    /// Those it has not acknowledged, and what was in the mailbox behind them.
+    /// The stanzas that the client has not acknowledged, and behind them those of the mailbox.
+    #[serde(default)]
     queue: Vec<Queued>,
+    /// The last available presence, as XML.
+    #[serde(default)]
     presence: Option<String>,
+    #[serde(default)]
     priority: i8,
+    /// The addresses that have directed presence.
+    #[serde(default)]
     directed: Vec<String>,
-    interested: bool,
-    wants_blocklist: bool,
-    /// The newest message when it was bound.
+    /// Each flag is a field of its own.
+    #[serde(flatten)]
+    flags: ClientFlags,
+    /// The newest message of the server when the session was bound.
+    #[serde(default)]
     bound: Option<i64>,
-    /// It looks for messages from here on, with or without a marker.
+    /// The session reads messages of the store from here on, with or without a marker.
+    #[serde(default)]
     since: Option<i64>,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
 struct Queued {
     xml: String,
+    #[serde(default)]
     to: Option<String>,
+    #[serde(default, rename = "mark")]
     marker: Option<i64>,
-    /// Marks of messages that were read in the archive.
+    /// Markers of messages that the client has read in its archive.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     read: Vec<i64>,
+    /// It is a request, and the client has answered it.
+    #[serde(default)]
     answered: bool,
 }
 
 impl Session {
-    /// Takes it out of the table and writes it down; `newest` is the newest message of the server.
-    /// Answers also what its client has not got, should the store not take it. If it cannot be resumed
-    /// by another server, it is given back, to be ended.
+    /// Ends the session for this server: removes it from the table and makes a snapshot. `newest` is the
+    /// newest message of the server. Answers also what the client does not have, should the store not
+    /// take the snapshot.
     ///
     /// # Errors
-    /// The session itself.
+    /// The session itself, to be closed, if it cannot be resumed after the next start.
     pub fn save(
         self,
         at: Timestamp,
         newest: Option<MessageId>,
     ) -> Result<(SavedSession, Unread), Self> {
-        let Some(mut state) = self.state(at, newest) else { return Err(self) };
+        let Some(mut snapshot) = self.snapshot(at, newest) else { return Err(self) };
         self.leave();
-        // What is offered from now on is not taken.
-        state.since = self.unread_since(newest);
-        let had_backlog = self.handle.has_backlog();
-        let new = self.handle.inbox().close();
-        state.queue.extend(new.iter().map(|new| queued(new, false)));
-        let Some(saved) = self.written(&state) else { return Err(self) };
-        let (sent, ..) = self.link(|link| link.saved());
+        // From now on the session accepts nothing.
+        let closed = self.mailbox.shared().close();
+        snapshot.since = since(closed.first_unread, newest);
+        snapshot.queue.extend(closed.queue.iter().map(|new| queued(new, false)));
+        let Some(saved) = self.to_saved(&snapshot) else { return Err(self) };
+        let (sent, ..) = self.sm(|sm| sm.saved());
         let sent = sent.into_iter().filter(|(_, answered)| !answered);
-        let deliveries = sent.map(|(delivery, _)| delivery).chain(new).collect();
-        Ok((saved, Unread { deliveries, had_backlog }))
+        let deliveries = sent.map(|(delivery, _)| delivery).chain(closed.queue).collect();
+        Ok((saved, Unread { deliveries, was_catching_up: closed.was_catching_up }))
     }
 
-    /// The same without an end: the session goes on without a connection. What it is given later is
-    /// not in it; messages have their markers. `newest` as of before. `None` if it cannot be resumed by
-    /// another server.
+    /// As [`Session::save`], but the session goes on, without a connection. What it is given later is
+    /// not in the snapshot; messages keep their markers. `newest` is read before. `None` if it cannot be
+    /// resumed after the next start.
     #[must_use]
     pub fn save_ahead(&self, at: Timestamp, newest: Option<MessageId>) -> Option<SavedSession> {
-        let mut state = self.state(at, newest)?;
-        state.queue.extend(self.handle.inbox().queued().iter().map(|new| queued(new, false)));
-        self.written(&state)
+        let mut snapshot = self.snapshot(at, newest)?;
+        snapshot.queue.extend(self.mailbox.queue().iter().map(|new| queued(new, false)));
+        self.to_saved(&snapshot)
     }
 
-    /// All but the mailbox.
-    fn state(&self, at: Timestamp, newest: Option<MessageId>) -> Option<State> {
-        let resumption = self.link(|link| link.resumption())?;
+    /// Everything but the mailbox.
+    fn snapshot(&self, at: Timestamp, newest: Option<MessageId>) -> Option<Snapshot> {
+        let resumption = self.sm(|sm| sm.resumption())?;
         resumption.number?;
-        let (sent, acknowledged, written) = self.link(|link| link.saved());
-        let bound = self.handle.facts().newest.map(MessageId::get);
-        Some(self.handle.presence(|p| State {
+        let (sent, acknowledged, written) = self.sm(|sm| sm.saved());
+        let handle = self.handle();
+        let presence = handle.presence().lock();
+        Some(Snapshot {
             version: VERSION,
             at: at.as_micros(),
             max: resumption.max.as_secs(),
             acknowledged,
             written,
             queue: sent.iter().map(|(delivery, answered)| queued(delivery, *answered)).collect(),
-            presence: p.available.as_ref().map(|p| Stanza::Presence((**p).clone()).to_xml()),
-            priority: p.priority,
-            directed: sorted(p.directed.iter().map(|jid| jid.as_str().to_owned())),
-            interested: p.interested,
-            wants_blocklist: p.wants_blocklist,
-            bound,
-            since: self.unread_since(newest),
-        }))
+            presence: presence.available.as_ref().map(|p| Stanza::Presence((**p).clone()).to_xml()),
+            priority: presence.priority,
+            directed: sorted(presence.directed().map(|jid| jid.as_str().to_owned())),
+            flags: handle.flags(),
+            bound: handle.facts().newest.map(MessageId::get),
+            since: since(self.mailbox.first_unread(), newest),
+        })
     }
 
-    fn unread_since(&self, newest: Option<MessageId>) -> Option<i64> {
-        let since = self.handle.inbox().backlog(|backlog| backlog.unread()).map(MessageId::get);
-        since.or(newest.map_or(Some(1), |newest| Some(newest.get() + 1)))
-    }
-
-    fn written(&self, state: &State) -> Option<SavedSession> {
-        let number = self.link(|link| link.resumption())?.number?;
-        let handled = self.link(|link| link.handled_count());
-        let state = serde_json::to_vec(state).map(Bytes::from).unwrap_or_default();
+    fn to_saved(&self, snapshot: &Snapshot) -> Option<SavedSession> {
+        let number = self.sm(|sm| sm.resumption())?.number?;
+        let handled = self.sm(|sm| sm.handled_count());
+        let state = serde_json::to_vec(snapshot).map(Bytes::from).unwrap_or_default();
         Some(SavedSession { number, handled, state })
     }
 
-    /// Makes a session again that a server before has saved, and enters it into the table: it waits
+    /// Makes a session again that the server before has saved, and enters it into the table: it waits
     /// for its client. Answers for how long it may still wait: no time at all, if that is over. `None`
-    /// if it cannot be read.
+    /// if the snapshot cannot be read.
     #[must_use]
     pub fn restore(
         table: &Arc<SessionTable>,
         saved: &Resumable,
         facts: &SessionFacts,
-        bounds: InboxLimits,
+        limits: MailboxLimits,
         now: Timestamp,
     ) -> Option<(Self, Duration)> {
-        let state: State = serde_json::from_slice(saved.state.as_ref()?).ok()?;
-        let max = Duration::from_secs(state.max);
-        let since = u64::try_from(now.as_micros().saturating_sub(state.at)).unwrap_or(0);
-        let left = max.saturating_sub(Duration::from_micros(since));
-        if state.version != VERSION {
+        let snapshot: Snapshot = serde_json::from_slice(saved.state.as_ref()?).ok()?;
+        if snapshot.version != VERSION {
             return None;
         }
+        let max = Duration::from_secs(snapshot.max);
+        let age = u64::try_from(now.as_micros().saturating_sub(snapshot.at)).unwrap_or(0);
+        let left = max.saturating_sub(Duration::from_micros(age));
         let jid: FullJid = saved.owner.with_resource(&saved.resource).ok()?;
-        let queue = state.queue.iter().map(delivery).collect::<Option<Vec<_>>>()?;
-        let facts = SessionFacts { newest: state.bound.and_then(MessageId::new), ..facts.clone() };
-        let session = Self::open(Arc::clone(table), jid, facts, bounds, usize::MAX);
+        let queue = snapshot.queue.iter().map(delivery).collect::<Option<Vec<_>>>()?;
+        let newest = snapshot.bound.and_then(MessageId::new);
+        let facts = SessionFacts { newest, ..facts.clone() };
+        let session = Self::open(Arc::clone(table), jid, facts, limits, usize::MAX);
         let id = saved.key.as_str().into();
         let resumption = Resumption { id, max, number: Some(saved.number) };
-        table.resumable(resumption.id.clone(), &session.handle);
-        // What came for the account while there was no server, or while it ended, has but a marker:
-        // the session looks for it when it is resumed.
+        table.resumable(resumption.id.clone(), session.handle());
+        // Messages that came for the account while no server ran are in the store: the session catches
+        // up when it is resumed.
         let sized = |delivery: &Delivery| (delivery.marker, delivery.stanza.size());
         let given = queue.iter().map(|(delivery, _)| sized(delivery));
         let given = given.filter_map(|(marker, size)| Some((marker?, size)));
         let read = queue.iter().filter_map(|(delivery, _)| delivery.read.as_ref());
         let in_flight = given.chain(read.flat_map(|read| read.iter().map(|marker| (*marker, 0))));
-        let since = state.since.and_then(MessageId::new);
-        session.handle.inbox().backlog(|backlog| backlog.restore(in_flight, since));
-        session.handle.set_writer(false);
-        let sent = Unacknowledged::restored(state.acknowledged, queue, state.written);
-        session.link(|link| link.restore(resumption, saved.handled, sent));
-        present(&session.handle, &state);
+        let since = snapshot.since.and_then(MessageId::new);
+        session.mailbox.change(|catch_up| catch_up.restore(in_flight, since));
+        session.mailbox.set_writer(false);
+        let sent = Unacknowledged::restored(snapshot.acknowledged, queue, snapshot.written);
+        session.sm(|sm| sm.restore(resumption, saved.handled, sent));
+        session.change_flags(|flags| *flags = snapshot.flags);
+        let mut presence = session.handle().presence().lock();
+        presence.available = snapshot.presence.as_deref().and_then(available);
+        presence.priority = snapshot.priority;
+        let directed = snapshot.directed.iter().filter_map(|jid| Jid::parse(jid).ok());
+        presence.restore_directed(directed.collect());
+        drop(presence);
         Some((session, left))
     }
 }
 
-fn present(handle: &SessionRef, state: &State) {
-    let presence = state.presence.as_ref().and_then(|xml| stanza(xml));
-    handle.update_presence(|p| {
-        p.available = presence.and_then(|stanza| match stanza {
-            Stanza::Presence(presence) => Some(Arc::new(packed(presence))),
-            Stanza::Iq(_) | Stanza::Message(_) => None,
-        });
-        p.priority = state.priority;
-        p.directed = state.directed.iter().filter_map(|jid| Jid::parse(jid).ok()).collect();
-        p.interested = state.interested;
-        p.wants_blocklist = state.wants_blocklist;
-    });
+/// From where on the session reads messages of the store, with or without a marker: from the first that
+/// was deferred, else from behind the newest one.
+fn since(first_unread: Option<MessageId>, newest: Option<MessageId>) -> Option<i64> {
+    let first_unread = first_unread.map(MessageId::get);
+    first_unread.or(newest.map_or(Some(1), |newest| Some(newest.get() + 1)))
+}
+
+fn available(xml: &str) -> Option<Arc<Presence>> {
+    match stanza(xml)? {
+        Stanza::Presence(presence) => Some(Arc::new(packed(presence))),
+        Stanza::Iq(_) | Stanza::Message(_) => None,
+    }
 }
 
 /// So that the same session is written the same way twice.

@@ -1,4 +1,4 @@
-//! Who is online. Hands out copies, never guards.
+//! Who is online. A lookup answers copies of references, and holds no lock.
 
 use std::hash::{BuildHasher, BuildHasherDefault};
 
@@ -19,12 +19,12 @@ type Sessions = SmallVec<[SessionRef; 2]>;
 /// Who is online.
 #[derive(Debug)]
 pub struct SessionTable {
-    /// Tells that a session has left.
+    /// Wakes when a session has left.
     left: Notify,
     /// Sessions that can be resumed, by the ids that their clients know.
     resumable: Mutex<FxHashMap<SmolStr, SessionRef>>,
     shards: Box<[Mutex<FxHashMap<BareJid, Sessions>>]>,
-    /// What all of them hold; `None`: it is not counted.
+    /// The budget of what all sessions hold; `None`: nothing is counted.
     memory: Option<Level>,
 }
 
@@ -70,7 +70,7 @@ impl SessionTable {
         }
     }
 
-    /// Only if it is this very session: a newer one of the same address stays.
+    /// Removes this session. A newer one of the same full JID stays.
     pub(super) fn leave(&self, handle: &SessionRef) {
         let user = handle.jid().to_bare();
         let mut shard = self.shard(&user).lock();
@@ -87,7 +87,7 @@ impl SessionTable {
         self.left.notify_waiters();
     }
 
-    /// Waits until no session is left for which `which` holds.
+    /// Waits until there is no session for which `which` holds.
     pub async fn emptied(&self, which: impl Fn(&SessionRef) -> bool) {
         loop {
             let left = self.left.notified();
@@ -95,23 +95,22 @@ impl SessionTable {
                 return;
             }
             left.await;
-            // Not all of them are looked at for each one that leaves.
+            // Sessions leave one after another: do not look at all of them for each.
             tokio::time::sleep(PAUSE).await;
         }
     }
 
     pub(super) fn resumable(&self, id: SmolStr, handle: &SessionRef) {
-        handle.now_resumable();
+        handle.change_facts(|facts| facts.resumable = true);
         self.resumable.lock().insert(id, handle.clone());
     }
 
-    /// It has ended.
+    /// The session with this id has ended.
     pub(super) fn not_resumable(&self, id: &SmolStr) {
         self.resumable.lock().remove(id);
     }
 
-    /// The session of `user` that can be resumed under this id. Those of another account are as
-    /// unknown as those that never were.
+    /// The session of `user` that can be resumed under this id. `None` also if it is another account's.
     #[must_use]
     pub fn find_resumable(&self, user: &BareJid, id: &str) -> Option<SessionRef> {
         let resumable = self.resumable.lock();
@@ -140,7 +139,7 @@ impl SessionTable {
         self.shard(&user).lock().get(&user)?.iter().find(|s| s.jid() == jid).cloned()
     }
 
-    /// All of them, in no order.
+    /// All sessions, in no order.
     #[must_use]
     pub fn all(&self) -> Vec<SessionRef> {
         self.shards
@@ -163,5 +162,5 @@ impl SessionTable {
 
 /// Between two looks at who is left.
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
-/// Enough that two cores rarely meet.
+/// Enough that two cores rarely want the same one.
 const SHARDS: usize = 64;

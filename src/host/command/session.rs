@@ -46,7 +46,7 @@ impl SessionRow {
             .and_then(|content| content.child(ns::CAPS, "c")?.attr("node").map(|n| n.into_owned()));
         let jid = session.jid();
         let name = node.as_deref().map(home).filter(|name| !name.is_empty());
-        let waits = session.waits();
+        let waits = session.hibernation();
         Self {
             client: shortened(name.or(jid.resource()).unwrap_or_default()),
             jid: jid.clone(),
@@ -56,8 +56,8 @@ impl SessionRow {
             presence: content.is_some().then(|| text("show").unwrap_or("available".to_owned())),
             status: text("status").filter(|status| !status.is_empty()).map(|s| shortened(&s)),
             priority: session.priority(),
-            waiting_since: waits.map(|(since, _)| since),
-            waiting_until: waits.map(|(_, until)| until),
+            waiting_since: waits.map(|waits| waits.since),
+            waiting_until: waits.map(|waits| waits.until),
         }
     }
 }

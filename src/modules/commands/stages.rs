@@ -3,20 +3,35 @@
 
 use std::time::Duration;
 
+use smol_str::SmolStr;
 use tokio::time::Instant;
 
 use super::outcome::bad;
-use crate::session::{Execution, SessionRef};
+use crate::session::Session;
 use crate::stanza::{Condition, StanzaError};
 
+/// The ad-hoc commands that a client has begun and not ended, oldest first.
+#[derive(Default)]
+struct Executions(Vec<Execution>);
+
+/// An ad-hoc command whose form the client was sent.
+struct Execution {
+    /// The `sessionid`.
+    id: SmolStr,
+    /// Which command.
+    node: SmolStr,
+    /// When the form was sent.
+    since: Instant,
+}
+
 /// The client was sent a form. Of too many the oldest is forgotten.
-pub(super) fn begin(client: &SessionRef, id: &str, node: &str) {
+pub(super) fn begin(client: &Session, id: &str, node: &str) {
     let execution = Execution { id: id.into(), node: node.into(), since: Instant::now() };
-    client.update_presence(|p| {
-        if p.executions.len() >= MOST {
-            p.executions.remove(0);
+    client.feature(|Executions(begun)| {
+        if begun.len() >= MOST {
+            begun.remove(0);
         }
-        p.executions.push(execution);
+        begun.push(execution);
     });
 }
 
@@ -25,9 +40,9 @@ pub(super) fn begin(client: &SessionRef, id: &str, node: &str) {
 /// # Errors
 /// `bad-sessionid` if it has not begun it under this id, `session-expired` if that was too long ago
 /// (XEP-0050 §4.4).
-pub(super) fn check(client: &SessionRef, id: &str, node: &str) -> Result<(), StanzaError> {
+pub(super) fn check(client: &Session, id: &str, node: &str) -> Result<(), StanzaError> {
     let is_this = |execution: &&Execution| execution.id == id && execution.node == node;
-    let since = client.presence(|p| p.executions.iter().find(is_this).map(|e| e.since));
+    let since = client.feature(|Executions(begun)| begun.iter().find(is_this).map(|e| e.since));
     match since {
         None => Err(bad("bad-sessionid")),
         Some(since) if since.elapsed() > TOO_LATE => {
@@ -40,9 +55,9 @@ pub(super) fn check(client: &SessionRef, id: &str, node: &str) -> Result<(), Sta
     }
 }
 
-/// It is done, or given up.
-pub(super) fn end(client: &SessionRef, id: &str) {
-    client.update_presence(|p| p.executions.retain(|execution| execution.id != id));
+/// The command is done, or the client has given it up.
+pub(super) fn end(client: &Session, id: &str) {
+    client.feature(|Executions(begun)| begun.retain(|execution| execution.id != id));
 }
 
 /// Commands that a client may have begun and not ended.

@@ -18,7 +18,7 @@ use crate::host::{Cx, Manifest, Module, Registry, Scope, Status, Xep};
 use crate::jid::BareJid;
 use crate::ns::MAM as NS;
 use crate::payload::result_set;
-use crate::session::SessionRef;
+use crate::session::Session;
 use crate::stanza::{Condition, Iq, IqKind, StanzaError};
 
 /// Keeps messages, and finds them again.
@@ -70,12 +70,12 @@ impl Module for Mam {
 ///
 /// # Errors
 /// `forbidden` for those of others, and to anonymous users, who have none.
-fn owner<'a>(cx: &Cx<'a>, request: &Iq) -> Result<(&'a SessionRef, BareJid), StanzaError> {
-    let session = cx.origin.session().ok_or(Condition::Forbidden)?;
-    let user = session.jid().to_bare();
+fn owner<'a>(cx: &Cx<'a>, request: &Iq) -> Result<(&'a Session, BareJid), StanzaError> {
+    let session = cx.origin.owned().ok_or(Condition::Forbidden)?;
+    let user = session.handle().jid().to_bare();
     match &request.head.to {
         Some(to) if *to != *user => Err(Condition::Forbidden.text("this archive is not yours")),
-        _ if session.is_anonymous() => {
+        _ if session.handle().is_anonymous() => {
             Err(Condition::Forbidden.text("only registered users may do this"))
         }
         _ => Ok((session, user)),

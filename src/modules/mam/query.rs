@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use crate::archive::{page, query};
 use crate::host::{Cx, IqHandler, IqReply};
 use crate::jid::BareJid;
-use crate::session::{ArchivePage, SessionRef};
+use crate::session::{ArchivePage, Session};
 use crate::stanza::{Condition, Head, Iq, IqKind, Message, MessageKind, Stanza, StanzaError};
 use crate::storage::{Count, MessageId, Page, Query};
 use crate::xml::ElementRef;
@@ -37,7 +37,7 @@ impl IqHandler for Archive {
 /// One page: its messages, and then the answer (XEP-0313 §4.2, §4.3).
 async fn pages(
     cx: &Cx<'_>,
-    session: &SessionRef,
+    session: &Session,
     user: &BareJid,
     payload: &ElementRef<'_>,
 ) -> IqReply {
@@ -49,20 +49,20 @@ async fn pages(
     let mut read = read_before(cx, session, user, &asked.query, &page).await?;
     // Half of the mailbox: the other half is for what comes from others meanwhile.
     let most = cx.hosts.config.load().limits.inbox_stanzas / 2;
-    let head = Head::between(user.clone(), session.jid().clone());
+    let head = Head::between(user.clone(), session.handle().jid().clone());
     let mut left = page.rows.len();
     for row in page::in_order(&page, asked.flip) {
         let content = page::result(row, asked.query_id.as_deref(), ids);
         let result = Message { head: head.clone(), kind: MessageKind::Normal, content };
         let result = Arc::new(Stanza::Message(result));
-        session.wait_for_capacity(most).await;
-        if !session.has_writer() {
+        session.mailbox().wait_for_capacity(most).await;
+        if !session.mailbox().has_writer() {
             return Err(interrupted());
         }
         left -= 1;
         let delivered = match read.take_if(|_| left == 0) {
-            Some(markers) => session.deliver_read(result, markers),
-            None => session.deliver(result),
+            Some(markers) => session.mailbox().deliver_read(result, markers),
+            None => session.handle().deliver(result),
         };
         delivered.map_err(|_| interrupted())?;
     }
@@ -75,13 +75,13 @@ async fn pages(
 /// (XEP-0313 §6.1.1). `None` if there are none.
 async fn read_before(
     cx: &Cx<'_>,
-    session: &SessionRef,
+    session: &Session,
     user: &BareJid,
     query: &Query,
     page: &Page,
 ) -> Result<Option<Arc<[MessageId]>>, StanzaError> {
     let Some((first, last)) = page.rows.first().zip(page.rows.last()) else { return Ok(None) };
-    if session.available().is_some() || query.leaves_out() {
+    if session.handle().available().is_some() || query.leaves_out() {
         return Ok(None);
     }
     let page = ArchivePage {
@@ -91,7 +91,7 @@ async fn read_before(
         before: query.before,
         is_newest: if query.backwards { query.before.is_none() } else { page.complete },
     };
-    let Some((first, last)) = session.read_archive(page) else { return Ok(None) };
+    let Some((first, last)) = session.mailbox().note_archive_page(page) else { return Ok(None) };
     let mut markers = Vec::new();
     let mut after = MessageId::new(first.get() - 1);
     loop {

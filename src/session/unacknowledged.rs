@@ -1,6 +1,7 @@
-//! XEP-0198: what a peer has acknowledged, and what it has not. Counters and a queue, no I/O.
+//! The stanzas that a client has been sent and has not acknowledged (XEP-0198 §4). Counters and a queue,
+//! no I/O.
 //!
-//! Counters wrap at 2^32; all comparisons are of differences, so that the wrap is no event.
+//! Counters wrap at 2^32. Only differences are compared, so nothing happens when they do.
 
 use std::collections::VecDeque;
 
@@ -8,12 +9,12 @@ use super::Delivery;
 use crate::jid::Jid;
 use crate::stanza::Stanza;
 
-/// The stanzas sent to a peer since stream management was enabled.
+/// The stanzas that were sent since stream management was enabled.
 #[derive(Debug, Default)]
-pub struct Unacknowledged {
-    /// How many the peer has acknowledged, modulo 2^32.
+pub(super) struct Unacknowledged {
+    /// How many the client has acknowledged, modulo 2^32.
     acknowledged: u32,
-    /// Those it has not, oldest first.
+    /// Those that it has not acknowledged, oldest first.
     queue: VecDeque<Unanswered>,
     /// How many of the oldest have been written to the present connection.
     written: usize,
@@ -24,40 +25,41 @@ pub struct Unacknowledged {
 #[derive(Debug)]
 struct Unanswered {
     delivery: Delivery,
-    /// It is a request, and the peer has answered it already: it got it.
+    /// It is a request, and the client has answered it.
     answered: bool,
 }
 
-/// The peer acknowledges what it was never sent (XEP-0198 §6).
+/// The client acknowledges more than it was sent (XEP-0198 §6).
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("acknowledged {h} stanzas, but only {sent} were sent")]
 pub struct TooHigh {
-    /// What it says.
+    /// How many it acknowledges.
     pub h: u32,
-    /// How many were sent.
+    /// How many it was sent.
     pub sent: u32,
 }
 
 impl Unacknowledged {
     /// Counters as they are after `sent` stanzas, all acknowledged.
+    #[cfg(test)]
     #[must_use]
-    pub fn after(sent: u32) -> Self {
+    pub(super) fn after(sent: u32) -> Self {
         Self { acknowledged: sent, ..Self::default() }
     }
 
-    /// Takes a stanza over that is being sent. It stays until it is acknowledged.
-    pub fn push(&mut self, delivery: Delivery) {
+    /// Adds a stanza that is to be sent. It stays until it is acknowledged.
+    pub(super) fn push(&mut self, delivery: Delivery) {
         self.bytes += delivery.stanza.size();
         self.queue.push_back(Unanswered { delivery, answered: false });
     }
 
-    /// The peer has handled `h` stanzas in all: they are forgotten, and given back in order, so
-    /// that their markers can fall.
+    /// The client has handled `h` stanzas in all. Removes and answers those it had not acknowledged
+    /// before, in order: their undelivered markers can be removed.
     ///
     /// # Errors
-    /// If it was never sent so many. An `h` below an earlier one is as wrong: with counters that
-    /// wrap it is far above.
-    pub fn acknowledge(&mut self, h: u32) -> Result<Vec<Delivery>, TooHigh> {
+    /// If it was sent fewer. An `h` below an earlier one is an error, too: with counters that wrap it is
+    /// far above.
+    pub(super) fn acknowledge(&mut self, h: u32) -> Result<Vec<Delivery>, TooHigh> {
         let count = h.wrapping_sub(self.acknowledged) as usize;
         if count > self.written {
             return Err(TooHigh { h, sent: self.sent() });
@@ -69,19 +71,19 @@ impl Unacknowledged {
         Ok(gone)
     }
 
-    /// How many were written to the peer in all, modulo 2^32.
+    /// How many were written to the client in all, modulo 2^32.
     #[must_use]
-    pub fn sent(&self) -> u32 {
+    pub(super) fn sent(&self) -> u32 {
         self.acknowledged.wrapping_add(u32::try_from(self.written).unwrap_or(u32::MAX))
     }
 
-    /// Those which have not been written to the present connection.
-    pub fn unwritten(&self) -> impl Iterator<Item = &Delivery> {
+    /// Those that have not been written to the present connection.
+    pub(super) fn unwritten(&self) -> impl Iterator<Item = &Delivery> {
         self.queue.range(self.written..).map(|sent| &sent.delivery)
     }
 
-    /// The peer has answered the request with this id that it got from `from`.
-    pub fn answered(&mut self, from: &Jid, id: &str) {
+    /// The client has answered the request with this id that it got from `from`.
+    pub(super) fn answered(&mut self, from: &Jid, id: &str) {
         let is_it = |sent: &Unanswered| match &*sent.delivery.stanza {
             Stanza::Iq(iq) => {
                 iq.is_request()
@@ -95,14 +97,15 @@ impl Unacknowledged {
         }
     }
 
-    /// To be written down: see [`Unacknowledged::restored`].
+    /// For a snapshot: the arguments of [`Unacknowledged::restored`], the queue first.
     pub(super) fn saved(&self) -> (Vec<(Delivery, bool)>, u32, usize) {
         let queue = self.queue.iter().map(|sent| (sent.delivery.clone(), sent.answered));
         (queue.collect(), self.acknowledged, self.written)
     }
 
-    /// As it was when it was saved: these behind so many that were acknowledged, of which so many
-    /// were written to the last connection.
+    /// As it was when it was saved: so many stanzas were acknowledged; `queue` are those behind them, each
+    /// with whether it is a request that the client has answered; so many of the queue were written to
+    /// the last connection.
     pub(super) fn restored(
         acknowledged: u32,
         queue: Vec<(Delivery, bool)>,
@@ -117,42 +120,43 @@ impl Unacknowledged {
     }
 
     /// All of them have been written.
-    pub fn all_written(&mut self) {
+    pub(super) fn all_written(&mut self) {
         self.written = self.queue.len();
     }
 
-    /// A new connection begins: what was not acknowledged is to be written again (XEP-0198 §5).
+    /// A new connection begins: what is not acknowledged is to be written again (XEP-0198 §5). Answers as
+    /// [`Unacknowledged::acknowledge`].
     ///
     /// # Errors
-    /// As [`Unacknowledged::acknowledge`], whose answer is given.
-    pub fn resume(&mut self, h: u32) -> Result<Vec<Delivery>, TooHigh> {
+    /// As [`Unacknowledged::acknowledge`].
+    pub(super) fn resume(&mut self, h: u32) -> Result<Vec<Delivery>, TooHigh> {
         let acknowledged = self.acknowledge(h)?;
         self.written = 0;
         Ok(acknowledged)
     }
 
-    /// How many wait for an acknowledgement.
+    /// How many are not acknowledged.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.queue.len()
     }
 
-    /// About how many bytes wait for an acknowledgement.
+    /// About how many bytes are not acknowledged.
     #[must_use]
-    pub fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Nothing waits for an acknowledgement.
+    /// Everything is acknowledged.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }
 
-    /// What was never acknowledged, in order, without the requests that were answered: it goes the
-    /// way of the absent.
+    /// What was never acknowledged, in order, without the requests that the client has answered: it is
+    /// treated as for an offline user.
     #[must_use]
-    pub fn into_deliveries(self) -> VecDeque<Delivery> {
+    pub(super) fn into_deliveries(self) -> VecDeque<Delivery> {
         self.queue.into_iter().filter(|sent| !sent.answered).map(|sent| sent.delivery).collect()
     }
 }

@@ -1,0 +1,39 @@
+//! State of a session that features own: each feature keeps a type of its own, which it alone knows.
+//!
+//! It belongs to the owner of the session, and moves with the session from connection to connection. It
+//! is lost when the server ends. What must outlive the server, or must be known to other tasks, is a
+//! flag (`client_flags.rs`), or is stored.
+
+use std::any::Any;
+use std::fmt;
+
+use super::Session;
+
+/// Values of different types, at most one of each. An empty one holds no memory on the heap.
+#[derive(Default)]
+pub(super) struct FeatureState(Vec<Box<dyn Any + Send>>);
+
+impl FeatureState {
+    fn get_or_default<T: Any + Default + Send>(&mut self) -> &mut T {
+        let at = self.0.iter().position(|value| value.is::<T>());
+        let at = at.unwrap_or_else(|| {
+            self.0.push(Box::new(T::default()));
+            self.0.len() - 1
+        });
+        self.0[at].downcast_mut().expect("this is where a `T` stands")
+    }
+}
+
+impl Session {
+    /// The `T` of this session; its default at first. The closure must be short, and must not ask for
+    /// the state of another feature.
+    pub fn feature<T: Any + Default + Send, R>(&self, act: impl FnOnce(&mut T) -> R) -> R {
+        act(self.features.lock().get_or_default())
+    }
+}
+
+impl fmt::Debug for FeatureState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FeatureState({})", self.0.len())
+    }
+}

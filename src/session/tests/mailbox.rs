@@ -1,0 +1,128 @@
+//! What goes into a mailbox and comes out of it.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+
+use super::super::{CloseReason, MailboxLimits, Order, Session, Undelivered};
+use super::{ROOMY, ids, message, reason, session};
+
+#[tokio::test(start_paused = true)]
+async fn stanzas_come_out_in_the_order_in_which_they_went_in() {
+    let session = session(ROOMY);
+    for id in 0..50 {
+        session.handle().deliver(message(id, 1)).unwrap();
+    }
+    assert_eq!(session.handle().queued(), 50);
+    assert_eq!(ids(&session.mailbox().take().0), (0..50).collect::<Vec<_>>());
+    assert_eq!(session.handle().queued(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn too_many_stanzas_close_the_session_and_nobody_waits() {
+    let session = session(MailboxLimits { stanzas: 3, ..ROOMY });
+    let handle = session.handle();
+    for id in 0..3 {
+        handle.deliver(message(id, 1)).unwrap();
+    }
+    assert_eq!(handle.deliver(message(3, 1)), Err(Undelivered::Overrun));
+    assert_eq!(handle.deliver(message(4, 1)), Err(Undelivered::Overrun), "and on");
+    let (stanzas, order) = session.mailbox().take();
+    assert_eq!(ids(&stanzas), [0, 1, 2]);
+    assert!(matches!(order, Some(Order::Close(CloseReason::Overrun))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn too_many_bytes_close_the_session_but_one_stanza_is_always_taken() {
+    let session = session(MailboxLimits { stanzas: 100, bytes: 3000 });
+    let handle = session.handle();
+    handle.deliver(message(0, 10_000)).unwrap();
+    assert_eq!(handle.deliver(message(1, 1)), Err(Undelivered::Overrun));
+    assert_eq!(reason(&session), Some(CloseReason::Overrun));
+    // What was taken out makes room.
+    handle.deliver(message(2, 1000)).unwrap();
+    handle.deliver(message(3, 1000)).unwrap();
+    assert_eq!(handle.deliver(message(4, 1000)), Err(Undelivered::Overrun));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_put_back_stands_before_what_came_since_and_counts_again() {
+    let session = session(MailboxLimits { stanzas: 100, bytes: 3000 });
+    let handle = session.handle();
+    for id in 0..2 {
+        handle.deliver(message(id, 600)).unwrap();
+    }
+    let (taken, _) = session.mailbox().take();
+    handle.deliver(message(2, 600)).unwrap();
+    session.mailbox().put_back(taken);
+    assert_eq!(handle.deliver(message(3, 600)), Err(Undelivered::Overrun), "bytes are counted");
+    assert_eq!(ids(&session.mailbox().take().0), [0, 1, 2]);
+    session.mailbox().put_back(VecDeque::new());
+    assert_eq!(handle.queued(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_overtakes_stanzas_and_the_first_one_counts() {
+    let session = session(ROOMY);
+    let handle = session.handle();
+    assert!(session.mailbox().filled().now_or_never().is_none(), "there is nothing");
+    handle.close(CloseReason::Kicked(None));
+    handle.close(CloseReason::Shutdown);
+    assert!(session.mailbox().filled().now_or_never().is_some());
+    handle.deliver(message(0, 1)).unwrap();
+    assert_eq!(reason(&session), Some(CloseReason::Kicked(None)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_writer_wakes_() {
+    let session = session(ROOMY);
+    let causes: [fn(&Session); 3] = [
+        |session| session.handle().deliver(message(0, 1)).unwrap(),
+        |session| session.handle().close(CloseReason::Shutdown),
+        |session| session.mailbox().wake_writer(),
+    ];
+    for (number, cause) in causes.iter().enumerate() {
+        let woken = tokio::time::timeout(Duration::from_secs(60), session.mailbox().filled());
+        let (woken, ()) = tokio::join!(woken, async { cause(&session) });
+        assert!(woken.is_ok(), "cause {number}");
+        drop(session.mailbox().take());
+        assert!(session.mailbox().filled().now_or_never().is_none(), "cause {number} is over");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_waits_for_the_writer_as_long_as_there_is_one() {
+    let session = session(ROOMY);
+    let handle = session.handle();
+    for id in 0..5 {
+        handle.deliver(message(id, 1)).unwrap();
+    }
+    assert!(session.mailbox().wait_for_capacity(5).now_or_never().is_some());
+    assert!(session.mailbox().wait_for_capacity(4).now_or_never().is_none());
+    let below =
+        tokio::time::timeout(Duration::from_secs(60), session.mailbox().wait_for_capacity(4));
+    let (below, _) = tokio::join!(below, async { session.mailbox().take() });
+    assert!(below.is_ok(), "the writer took them");
+
+    (0..5).for_each(|id| handle.deliver(message(id, 1)).unwrap());
+    let below =
+        tokio::time::timeout(Duration::from_secs(60), session.mailbox().wait_for_capacity(4));
+    let (below, ()) = tokio::join!(below, async { session.mailbox().set_writer(false) });
+    assert!(below.is_ok(), "nobody will take them");
+    assert!(!session.mailbox().has_writer());
+    assert_eq!(handle.queued(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_closed_session_takes_nothing_and_gives_back_what_was_not_written() {
+    let session = session(ROOMY);
+    let handle = session.handle().clone();
+    handle.deliver(message(0, 1)).unwrap();
+    handle.deliver_addressed(message(1, 1)).unwrap();
+    let unread = session.close();
+    assert_eq!(ids(&unread.deliveries), [0, 1]);
+    assert_eq!(unread.deliveries[1].to.as_ref().unwrap().as_str(), "romeo@montague.lit/orchard");
+    assert_eq!(handle.deliver(message(2, 1)), Err(Undelivered::Closed));
+    assert!(handle.take_over().await.is_err(), "an order that comes too late is answered");
+}
