@@ -92,8 +92,9 @@ impl Cx<'_> {
 /// Why a stanza goes no further.
 #[derive(Debug)]
 pub enum Halt {
-    /// Tell the sender, unless the stanza is an error itself (RFC 6120 §8.3.1).
-    Bounce(StanzaError),
+    /// Tell the sender, unless the stanza is an error itself (RFC 6120 §8.3.1). The log learns the
+    /// reason, if the condition does not say it.
+    Bounce(StanzaError, Option<&'static str>),
     /// The sender learns nothing. The log learns the reason.
     Drop(&'static str),
 }
@@ -189,10 +190,19 @@ impl Hosts {
     }
 }
 
+impl Halt {
+    /// Tell the sender this condition, which may have several reasons: the sender is not told which one
+    /// it was, but the log is.
+    #[must_use]
+    pub fn bounce(condition: Condition, reason: &'static str) -> Self {
+        Self::Bounce(condition.into(), Some(reason))
+    }
+}
+
 /// The peer learns that it was our fault; the log learns the cause.
 impl From<StorageError> for Halt {
     fn from(error: StorageError) -> Self {
-        Self::Bounce(error.into())
+        Self::Bounce(error.into(), None)
     }
 }
 
@@ -212,13 +222,13 @@ impl From<StorageError> for StanzaError {
 
 impl From<StanzaError> for Halt {
     fn from(error: StanzaError) -> Self {
-        Self::Bounce(error)
+        Self::Bounce(error, None)
     }
 }
 
 impl From<Condition> for Halt {
     fn from(condition: Condition) -> Self {
-        Self::Bounce(condition.into())
+        Self::Bounce(condition.into(), None)
     }
 }
 

@@ -21,6 +21,18 @@ pub enum Origin<'a> {
 }
 
 impl<'a> Origin<'a> {
+    /// A word for the log.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Client(_) => "client",
+            Self::Component(_) => "component",
+            Self::Internal => "server",
+            Self::Server(_) => "remote server",
+            Self::Service(_) => "service",
+        }
+    }
+
     /// The session, if the origin is a client, for what only the owner of a session may do.
     #[must_use]
     pub fn owned(&self) -> Option<&'a Session> {

@@ -72,7 +72,7 @@ impl IqHandler for Blocking {
 /// `service-unavailable` if it is.
 pub async fn refuse_incoming(cx: &Cx<'_>, user: &BareJid, head: &Head) -> Result<(), Halt> {
     if is_blocked(cx, user, head).await? {
-        return Err(Condition::ServiceUnavailable.into());
+        return Err(Halt::bounce(Condition::ServiceUnavailable, "the recipient blocks the sender"));
     }
     Ok(())
 }

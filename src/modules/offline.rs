@@ -11,9 +11,10 @@ use tokio::time::timeout;
 use crate::config::LimitsConfig;
 use crate::host::{Hosts, Manifest, Module, Registry, Scope, Status, Xep, block_list};
 use crate::jid::{BareJid, Jid};
+use crate::log::STANZA;
 use crate::payload::{delay, stanza_id};
-use crate::session::Session;
-use crate::stanza::Stanza;
+use crate::session::{Session, SessionRef};
+use crate::stanza::{Head, Stanza};
 use crate::storage::{self, MessageId, Page, Query, Stored, Waiting, Way};
 use crate::xml::Frame;
 
@@ -231,10 +232,12 @@ impl<'a> Reading<'a> {
                 let from = stanza.head().from.as_ref();
                 if from.is_some_and(|from| block_list::keeps_out(&blocked, &self.user, from)) {
                     // Blocked while it waited (XEP-0191 §3.3).
+                    note(session.handle(), &stanza, "dropped: the recipient blocks the sender");
                     hosts.storage.archive().delivered(&self.user, &[waiting.id]).await?;
                     continue;
                 }
                 session.mailbox().wait_for_in_flight(ahead.messages, ahead.bytes).await;
+                note(session.handle(), &stanza, "delivered from the store");
                 if session.mailbox().deliver_stored(stanza, waiting.id).is_err() {
                     return Ok(false);
                 }
@@ -280,6 +283,13 @@ fn as_redelivery(
         message.content.add(&stanza_id::stanza_id(user, &id));
     }
     Some(Arc::new(Stanza::Message(message)))
+}
+
+/// Says in the log what becomes of a message that was stored.
+fn note(session: &SessionRef, stanza: &Stanza, what: &'static str) {
+    let Head { from, to, id, .. } = stanza.head();
+    let (from, to) = (from.as_ref().map(Jid::as_str), to.as_ref().map(Jid::as_str));
+    tracing::debug!(target: STANZA, from, to, id = id.as_deref(), session = %session.jid(), "{what}");
 }
 
 /// Messages of those that waited which a client may have been given and not have got yet.

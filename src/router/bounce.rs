@@ -2,31 +2,53 @@
 
 use std::sync::Arc;
 
+use tracing::debug;
+
+use super::outcome::{self, Outcome};
 use super::{iq, message};
 use crate::host::{Cx, Halt, Hosts};
+use crate::log::STANZA;
 use crate::session::SessionRef;
 use crate::stanza::{Condition, Stanza, StanzaError};
 
-/// Tells the sender of `stanza` why it goes no further, unless it must not be told.
-pub fn bounce(cx: &mut Cx<'_>, stanza: &Stanza, halt: Halt) {
-    let Halt::Bounce(error) = halt else { return };
-    match cx.origin.session() {
-        Some(session) => to_client(cx.hosts, session, stanza, &error),
-        None => {
-            if let Some(answer) = answer(cx.hosts, stanza, &error) {
-                cx.outbox.send(answer);
+/// The end of a stanza: its sender is told if it was refused, and the log is told what became of it.
+pub(super) fn end(cx: &mut Cx<'_>, stanza: &Stanza, done: Result<Outcome, Halt>) {
+    match done {
+        Ok(outcome) => outcome::log(outcome),
+        Err(Halt::Drop(reason)) => debug!(target: STANZA, reason, "dropped"),
+        Err(Halt::Bounce(error, reason)) => {
+            let condition = error.condition.as_str();
+            match bounce(cx, stanza, &error) {
+                true => debug!(target: STANZA, condition, reason, "bounced"),
+                // An error is never answered with an error.
+                false => debug!(target: STANZA, condition, reason, "dropped"),
             }
         }
     }
 }
 
+/// Tells the sender of `stanza` why it goes no further. `false` if the sender must not be told, or there
+/// is none.
+fn bounce(cx: &mut Cx<'_>, stanza: &Stanza, error: &StanzaError) -> bool {
+    let Some(answer) = answer(cx.hosts, stanza, error) else { return false };
+    match cx.origin.session() {
+        Some(session) => give(session, answer),
+        None => cx.outbox.send(answer),
+    }
+    true
+}
+
 /// Straight to the client that sent it: it learns of an error from an address that it has blocked,
 /// too (XEP-0191 §3.3). If it does not take it, it ends.
 pub fn to_client(hosts: &Hosts, session: &SessionRef, stanza: &Stanza, error: &StanzaError) {
-    if let Some(answer) = answer(hosts, stanza, error)
-        && session.deliver(Arc::new(answer)).is_err()
-    {
-        tracing::debug!("error dropped: the session ends");
+    if let Some(answer) = answer(hosts, stanza, error) {
+        give(session, answer);
+    }
+}
+
+fn give(session: &SessionRef, answer: Stanza) {
+    if let Err(undelivered) = session.deliver(Arc::new(answer)) {
+        debug!(target: STANZA, reason = undelivered.reason(), "error not delivered");
     }
 }
 

@@ -8,36 +8,50 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::outcome::{self, Outcome};
 use super::{own_account, remote};
 use crate::host::{Cx, Destination, Halt, Kept};
 use crate::jid::{BareJid, FullJid};
 use crate::log::STANZA;
 use crate::modules::mam::{self, Recipient};
 use crate::modules::{blocking, stanza_id};
-use crate::session::SessionRef;
+use crate::session::{Accepted, SessionRef};
 use crate::stanza::{Condition, Message, MessageKind, Stanza};
 use crate::storage::MessageId;
 
 type Sessions = SmallVec<[SessionRef; 2]>;
 
+/// What became of a message, and for whom it was stored.
+#[derive(Clone, Copy, Debug)]
+pub struct Delivered {
+    /// For the log.
+    pub outcome: Outcome,
+    /// `None` if nothing was stored.
+    pub kept: Option<Kept>,
+}
+
 /// A message leaves one of our clients. Its `from` is stamped already.
-pub async fn leaves(cx: &mut Cx<'_>, user: &BareJid, mut message: Message) -> Result<(), Halt> {
+pub async fn leaves(
+    cx: &mut Cx<'_>,
+    user: &BareJid,
+    mut message: Message,
+) -> Result<Outcome, Halt> {
     own_account(&mut message.head);
     stanza_id::remove_forged(cx, user, &mut message);
     blocking::refuse_outgoing(cx, &message.head).await?;
-    let kept = deliver(cx, Some(user), &mut message).await?;
+    let Delivered { outcome, kept } = deliver(cx, Some(user), &mut message).await?;
     sent(cx, user, &message, kept);
-    Ok(())
+    Ok(outcome)
 }
 
 /// Takes a message to where its recipient lives. `sender` is the account of ours whose client has sent
-/// it; `None` if no client has. Returns for whom it was stored: for the sender, too, wherever it goes. A
-/// message that is refused on the way is in no archive.
+/// it; `None` if no client has. It is stored for the sender, wherever it goes. A message that is refused
+/// on the way is in no archive.
 pub async fn deliver(
     cx: &mut Cx<'_>,
     sender: Option<&BareJid>,
     message: &mut Message,
-) -> Result<Option<Kept>, Halt> {
+) -> Result<Delivered, Halt> {
     let Some(to) = message.head.to.clone() else { return Err(Halt::Drop("no recipient")) };
     let copy = message.clone(); // a few reference counts
     match cx.hosts.destination(&to) {
@@ -49,14 +63,17 @@ pub async fn deliver(
             return arrives(&mut cx.at(host), sender, &full.to_bare(), Some(&full), copy).await;
         }
         // Nobody reads messages to the server (RFC 6121 §8.4).
-        Destination::Host(_) => return Err(Condition::ServiceUnavailable.into()),
+        Destination::Host(_) => {
+            return Err(Halt::bounce(Condition::ServiceUnavailable, "nobody reads it there"));
+        }
         Destination::Service(at) => {
             at.service.message(&mut cx.at(&at.host), at, copy).await?;
         }
         Destination::Remote => remote::leaves(cx, Stanza::Message(copy))?,
     }
     // It was accepted elsewhere: only the sender has an archive here.
-    mam::keep(cx, sender, None, message).await
+    let kept = mam::keep(cx, sender, None, message).await?;
+    Ok(Delivered { outcome: Outcome::HandedOver, kept })
 }
 
 /// The sender's side of a message that has gone out: here are the message as it left, and for whom it
@@ -71,14 +88,14 @@ fn sent(cx: &Cx<'_>, user: &BareJid, message: &Message, kept: Option<Kept>) {
 }
 
 /// A message arrives for one of our accounts, or for one of its sessions (RFC 6121 §8.5). `sender` is
-/// the account of ours whose client has sent it, if one has. Returns for whom it was stored.
+/// the account of ours whose client has sent it, if one has.
 pub async fn arrives(
     cx: &mut Cx<'_>,
     sender: Option<&BareJid>,
     user: &BareJid,
     resource: Option<&FullJid>,
     mut message: Message,
-) -> Result<Option<Kept>, Halt> {
+) -> Result<Delivered, Halt> {
     let sessions = cx.hosts.sessions.of(user);
     let has_account = match sessions.first() {
         Some(session) => !session.is_anonymous(),
@@ -105,9 +122,14 @@ pub async fn arrives(
     }
     // The session was there when we looked first, and has ended since, or is being closed.
     if given == 0 && must_be_read(&stanza) {
-        return Err(Condition::ServiceUnavailable.into());
+        return Err(Halt::bounce(Condition::ServiceUnavailable, "the session has just ended"));
     }
-    Ok(kept)
+    let outcome = match kept {
+        Some(kept) if given == 0 && kept.has_marker => Outcome::Waiting,
+        Some(kept) if given == 0 && kept.in_recipient => Outcome::Archived,
+        _ => Outcome::Delivered(given),
+    };
+    Ok(Delivered { outcome, kept })
 }
 
 /// A message of a room, which must learn that a session is not there any more (RFC 6121 §8.5.3.2.1):
@@ -129,10 +151,12 @@ fn recipients(
         (MessageKind::Error, Some(_)) => Err(Halt::Drop("an error to a session that has ended")),
         (MessageKind::Error, None) => Err(Halt::Drop("an error to an account")),
         // A room is a client's business, never an account's (§8.5.2.1.1).
-        (MessageKind::Groupchat, _) => Err(Condition::ServiceUnavailable.into()),
+        (MessageKind::Groupchat, _) => {
+            Err(Halt::bounce(Condition::ServiceUnavailable, "groupchat to an account"))
+        }
         // Nobody has this resource now (§8.5.3.2.1): the sender shall know.
         (MessageKind::Normal | MessageKind::Headline, Some(_)) => {
-            Err(Condition::ServiceUnavailable.into())
+            Err(Halt::bounce(Condition::ServiceUnavailable, "no such session"))
         }
         // To every resource that wants messages at all (§8.5.2.1.1): they are equally available.
         //
@@ -149,8 +173,9 @@ fn recipients(
 fn give(session: &SessionRef, stanza: &Arc<Stanza>, marker: Option<MessageId>) -> bool {
     let given = match marker {
         Some(marker) => session.deliver_with_marker(Arc::clone(stanza), marker),
-        None => session.deliver(Arc::clone(stanza)),
+        None => session.deliver(Arc::clone(stanza)).map(|()| Accepted::Queued),
     };
+    outcome::note_delivery(session, given);
     given.is_ok()
 }
 
@@ -162,6 +187,6 @@ fn unknown<T>(resource: Option<&FullJid>, kind: MessageKind) -> Result<T, Halt> 
         (MessageKind::Error, _) | (MessageKind::Headline, None) => {
             Err(Halt::Drop("no such account"))
         }
-        _ => Err(Condition::ServiceUnavailable.into()),
+        _ => Err(Halt::bounce(Condition::ServiceUnavailable, "no such account")),
     }
 }

@@ -7,6 +7,7 @@ mod arrive;
 pub mod bounce;
 pub mod iq;
 pub mod message;
+mod outcome;
 pub mod presence;
 pub mod probe;
 mod remote;
@@ -16,10 +17,14 @@ mod session_end;
 pub mod subscription;
 
 pub use accept::{accept, check_claim};
+pub use outcome::Outcome;
 pub use route::{Router, from_domain};
 pub use session_end::session_ended;
 
+use std::pin::pin;
+
 use smallvec::SmallVec;
+use tracing::Instrument as _;
 
 use arrive::arrive;
 
@@ -61,14 +66,20 @@ pub async fn from_client(
         let mut outbox = Outbox::default();
         let mut cx = Cx { hosts, host, origin, outbox: &mut outbox, keeping: &mut keeping };
         let user = jid.to_bare();
-        let done = match stanza {
-            Stanza::Iq(iq) => iq::leaves(&mut cx, iq).await,
-            Stanza::Message(message) => message::leaves(&mut cx, &user, message).await,
-            Stanza::Presence(presence) => presence::leaves(&mut cx, session, presence).await,
+        let span = outcome::span(&copy, origin);
+        let done = {
+            let pipeline = pin!(async {
+                match stanza {
+                    Stanza::Iq(iq) => iq::leaves(&mut cx, iq).await,
+                    Stanza::Message(message) => message::leaves(&mut cx, &user, message).await,
+                    Stanza::Presence(presence) => {
+                        presence::leaves(&mut cx, session, presence).await
+                    }
+                }
+            });
+            pipeline.instrument(span.clone()).await
         };
-        if let Err(halt) = done {
-            bounce::bounce(&mut cx, &copy, halt);
-        }
+        span.in_scope(|| bounce::end(&mut cx, &copy, done));
         route::drain(hosts, &mut outbox, &mut keeping, Some(session)).await;
     }
     let is_counted = handled.is_some() && keeping.handled.is_none();
@@ -86,6 +97,7 @@ pub fn not_kept(hosts: &Hosts, session: &SessionRef, stanza: &Stanza, error: Sto
         // The store has told the log, once for all of them.
         (error, _) => not_stored(&error),
     };
+    outcome::note_not_stored(stanza, &error);
     bounce::to_client(hosts, session, stanza, &error);
 }
 

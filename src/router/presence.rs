@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::outcome::Outcome;
 use super::send_presence::{deliver, deliver_addressed, send};
 use super::{probe, subscription};
 use crate::host::{Cx, Halt, block_list};
@@ -17,7 +18,7 @@ pub async fn leaves(
     cx: &mut Cx<'_>,
     session: &Session,
     mut presence: Presence,
-) -> Result<(), Halt> {
+) -> Result<Outcome, Halt> {
     use PresenceKind::{Available, Error, Probe, Unavailable};
     blocking::refuse_outgoing(cx, &presence.head).await?;
     stanza_id::remove_forged_delay(cx, &mut presence);
@@ -34,7 +35,7 @@ pub async fn leaves(
             presence.head.to = Some(to);
             super::arrive(cx, Stanza::Presence(presence)).await
         }
-        (Probe | Error, None) => Err(Halt::Drop("a probe or an error to nobody")), // to nobody: it says nothing
+        (Probe | Error, None) => Err(Halt::Drop("a probe or an error to nobody")),
         (_, None) => Err(Condition::BadRequest.text("a subscription needs a `to` address").into()),
         (_, Some(to)) => subscription::leaves(cx, session.handle(), presence, &to).await,
     }
@@ -46,7 +47,7 @@ pub async fn arrives(
     user: &BareJid,
     resource: Option<&FullJid>,
     presence: Presence,
-) -> Result<(), Halt> {
+) -> Result<Outcome, Halt> {
     if blocking::is_blocked(cx, user, &presence.head).await? {
         return Err(Halt::Drop("the sender is blocked"));
     }
@@ -58,6 +59,7 @@ pub async fn arrives(
             let stanza = Arc::new(Stanza::Presence(presence));
             let sessions = cx.hosts.sessions.of(user);
             let meant = |session: &&SessionRef| resource.is_none_or(|r| session.jid() == r);
+            let mut given = 0;
             for session in sessions.iter().filter(meant) {
                 // Who says that he goes is not told of it when she does (RFC 6121 §4.6.1). When we say it,
                 // as a subscription has ended, he is still there.
@@ -66,10 +68,10 @@ pub async fn arrives(
                 }
                 // For the account, to all who are available (§8.5.2.1.2); for a session, to it (§8.5.3.1).
                 if resource.is_some() || session.available().is_some() {
-                    deliver(session, Arc::clone(&stanza));
+                    given += usize::from(deliver(session, Arc::clone(&stanza)));
                 }
             }
-            Ok(())
+            Ok(Outcome::Delivered(given))
         }
     }
 }
@@ -82,7 +84,7 @@ fn is_here(cx: &Cx<'_>, jid: &Jid) -> bool {
 
 /// RFC 6121 §4.2 and §4.4: to all who may see it, to the user's own sessions, and on the first
 /// one a look around.
-async fn available(cx: &mut Cx<'_>, own: &Session, presence: Presence) -> Result<(), Halt> {
+async fn available(cx: &mut Cx<'_>, own: &Session, presence: Presence) -> Result<Outcome, Halt> {
     let session = own.handle();
     let user = session.jid().to_bare();
     let items = contacts(cx, &user).await?;
@@ -98,7 +100,7 @@ async fn available(cx: &mut Cx<'_>, own: &Session, presence: Presence) -> Result
     if first {
         initial_presence(cx, own, &user, &items).await;
     }
-    Ok(())
+    Ok(Outcome::Done)
 }
 
 /// RFC 6121 §4.5: to all who have seen it, also to those it was directed to. If the roster cannot be
@@ -107,7 +109,7 @@ pub(super) async fn unavailable(
     cx: &mut Cx<'_>,
     session: &SessionRef,
     presence: Presence,
-) -> Result<(), Halt> {
+) -> Result<Outcome, Halt> {
     let user = session.jid().to_bare();
     let seen = session.available().is_some();
     let items = if seen { contacts(cx, &user).await? } else { Vec::new() };
@@ -127,7 +129,7 @@ pub(super) async fn unavailable(
     if seen && let Err(error) = last_activity::note_gone(cx, &user, &presence).await {
         tracing::warn!(jid = %user, %error, "it is not noted since when a user is away");
     }
-    Ok(())
+    Ok(Outcome::Done)
 }
 
 /// The roster without those who are blocked: they see nothing and are asked nothing
@@ -185,7 +187,7 @@ async fn directed(
     session: &SessionRef,
     mut presence: Presence,
     to: Jid,
-) -> Result<(), Halt> {
+) -> Result<Outcome, Halt> {
     let kind = presence.kind;
     // Who could not be told the end is not told the beginning.
     if kind == PresenceKind::Available && !session.add_directed(&to) {
@@ -196,7 +198,7 @@ async fn directed(
     presence.head.to = Some(to.clone());
     let done = super::arrive(cx, Stanza::Presence(presence)).await;
     // Who could not be told the end is remembered.
-    if kind == PresenceKind::Unavailable && !matches!(done, Err(Halt::Bounce(_))) {
+    if kind == PresenceKind::Unavailable && !matches!(done, Err(Halt::Bounce(..))) {
         session.end_directed(&to);
     }
     done

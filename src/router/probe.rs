@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::outcome::Outcome;
 use super::send_presence::{deliver, send};
 use crate::host::{Cx, Halt};
 use crate::jid::{BareJid, FullJid, Jid};
@@ -44,12 +45,12 @@ pub async fn arrives(
     user: &BareJid,
     resource: Option<&FullJid>,
     probe: &Presence,
-) -> Result<(), Halt> {
+) -> Result<Outcome, Halt> {
     let Some(from) = probe.head.from.clone() else { return Err(Halt::Drop("no sender")) };
     let is_own = from.bare_str() == user.as_str();
     if !is_own && !cx.shows_presence(user, &from).await? {
         reply_without_subscription(cx, user, resource, probe, &from);
-        return Ok(());
+        return Ok(Outcome::Answered);
     }
     let sessions = cx.hosts.sessions.of(user);
     let meant = sessions.iter().filter(|session| resource.is_none_or(|r| session.jid() == r));
@@ -72,7 +73,7 @@ pub async fn arrives(
         }
         answer(cx, probe, gone);
     }
-    Ok(())
+    Ok(Outcome::Answered)
 }
 
 /// Who may not see the user hears of the sessions that have shown themselves to him, and nothing but

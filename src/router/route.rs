@@ -1,11 +1,14 @@
 //! Stanzas that do not come from a client: those that this server makes itself, and those of other
 //! servers, components and services.
 
+use std::pin::pin;
+
 use async_trait::async_trait;
+use tracing::Instrument as _;
 
 use super::accept::{accept, own_origin};
 use super::arrive::arrive;
-use super::{bounce, wait_for_capacity};
+use super::{bounce, outcome, wait_for_capacity};
 use crate::host::{Cx, Hosts, Keeping, Origin, Outbox, Route};
 use crate::session::Session;
 use crate::stanza::{Stanza, StreamCondition};
@@ -81,9 +84,12 @@ async fn carry(
     let Some(host) = hosts.all().first() else { return };
     let mut cx = Cx { hosts, host, origin, outbox, keeping };
     let copy = stanza.clone();
-    if let Err(halt) = arrive(&mut cx, stanza).await {
-        bounce::bounce(&mut cx, &copy, halt);
-    }
+    let span = outcome::span(&copy, origin);
+    let done = {
+        let pipeline = pin!(arrive(&mut cx, stanza));
+        pipeline.instrument(span.clone()).await
+    };
+    span.in_scope(|| bounce::end(&mut cx, &copy, done));
 }
 
 /// Waits until everything that was stored is on the disk. There is nobody who could be told of a

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use super::outcome;
 use crate::host::Cx;
 use crate::jid::Jid;
-use crate::session::SessionRef;
+use crate::session::{Accepted, SessionRef};
 use crate::stanza::{Presence, Stanza};
 
 /// Sends a copy of `presence` to `to`, when the stanza in hand is done.
@@ -15,18 +16,15 @@ pub(super) fn send(cx: &mut Cx<'_>, presence: &Presence, to: Jid) {
 }
 
 /// Queues presence for a session. A session that ends, or that is being closed because it does not read,
-/// does not take it: then nobody needs it any more.
-pub(super) fn deliver(session: &SessionRef, presence: Arc<Stanza>) {
-    note_lost(session, session.deliver(presence).is_err());
+/// does not take it, `false`: then nobody needs it any more.
+pub(super) fn deliver(session: &SessionRef, presence: Arc<Stanza>) -> bool {
+    let given = session.deliver(presence).map(|()| Accepted::Queued);
+    outcome::note_delivery(session, given);
+    given.is_ok()
 }
 
 /// As [`deliver`], with the address of the session as `to`.
 pub(super) fn deliver_addressed(session: &SessionRef, presence: Arc<Stanza>) {
-    note_lost(session, session.deliver_addressed(presence).is_err());
-}
-
-fn note_lost(session: &SessionRef, is_lost: bool) {
-    if is_lost {
-        tracing::debug!(jid = %session.jid(), "presence dropped: the session ends");
-    }
+    let given = session.deliver_addressed(presence).map(|()| Accepted::Queued);
+    outcome::note_delivery(session, given);
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{RETRY, bounce, presence, route};
+use super::{RETRY, bounce, outcome, presence, route};
 use crate::host::{Cx, Halt, Hosts, Keeping, Origin, Outbox};
 use crate::modules::offline;
 use crate::session::{SessionRef, Unread};
@@ -17,6 +17,7 @@ pub async fn session_ended(hosts: &Hosts, session: &SessionRef, unread: Unread) 
         offline::pass_on(hosts, &session.jid().to_bare());
     }
     for delivery in &deliveries {
+        outcome::note_unread(session, &delivery.stanza, delivery.marker.is_some());
         bounce::unread(hosts, &delivery.stanza).await;
     }
     // Contacts who do not hear of it would see the session for ever.
@@ -37,7 +38,7 @@ async fn tell_end(hosts: &Hosts, session: &SessionRef) -> bool {
     let told = gone(&mut cx, session).await;
     route::drain(hosts, &mut outbox, &mut keeping, None).await;
     route::settle(keeping).await;
-    let Err(Halt::Bounce(error)) = told else { return true };
+    let Err(Halt::Bounce(error, _)) = told else { return true };
     tracing::warn!(jid = %session.jid(), condition = error.condition.as_str(),
         "cannot tell the contacts that a session ended");
     false
@@ -51,7 +52,7 @@ async fn gone(cx: &mut Cx<'_>, session: &SessionRef) -> Result<(), Halt> {
     }
     let mut presence = Presence::bare(PresenceKind::Unavailable, from.clone(), from);
     presence.head.to = None; // to all
-    presence::unavailable(cx, session, presence).await
+    presence::unavailable(cx, session, presence).await.map(drop)
 }
 
 /// After the store has failed several times.

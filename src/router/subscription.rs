@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::outcome::Outcome;
 use super::send_presence::{self, send};
 use crate::host::{Cx, Destination, Halt};
 use crate::jid::{BareJid, Jid};
@@ -20,7 +21,7 @@ pub async fn leaves(
     session: &SessionRef,
     mut presence: Presence,
     to: &Jid,
-) -> Result<(), Halt> {
+) -> Result<Outcome, Halt> {
     let (user, contact) = (session.jid().to_bare(), to.to_bare());
     // Everybody sees himself (RFC 6121 §4.2.2): there is nothing to manage.
     if user == contact {
@@ -47,7 +48,7 @@ pub async fn leaves(
     if changed.opened {
         shown(cx, &user, &contact);
     }
-    Ok(())
+    Ok(Outcome::Done)
 }
 
 /// Whether anybody is there who could read what is sent to this address. Of an account of ours
@@ -62,7 +63,11 @@ fn reachable(cx: &Cx<'_>, to: &Jid) -> Result<(), Condition> {
 }
 
 /// A contact manages a subscription (RFC 6121 §3.1.3, §3.1.6, §3.2.3, §3.3.3, §3.4.2).
-pub async fn arrives(cx: &mut Cx<'_>, user: &BareJid, mut presence: Presence) -> Result<(), Halt> {
+pub async fn arrives(
+    cx: &mut Cx<'_>,
+    user: &BareJid,
+    mut presence: Presence,
+) -> Result<Outcome, Halt> {
     // Silence to one who asks an account that does not exist: RFC 6121 §3.1.2 would have an error,
     // §8.5.1 forbids it.
     if !cx.has_account(user).await? {
@@ -86,7 +91,7 @@ pub async fn arrives(cx: &mut Cx<'_>, user: &BareJid, mut presence: Presence) ->
     }
     roster::push_changed(cx, user, &changed);
     answer(cx, user, &contact, &changed);
-    Ok(())
+    Ok(Outcome::Done)
 }
 
 /// A request is for those who are there to answer it, the rest for those who have the roster, too

@@ -57,6 +57,15 @@ pub struct MailboxLimits {
     pub bytes: usize,
 }
 
+/// How a session accepted a message.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Accepted {
+    /// The session reads it from the store later: it catches up, or its mailbox is full.
+    Deferred,
+    /// It is in the mailbox, or in flight already.
+    Queued,
+}
+
 /// Why a session did not accept a stanza. Then the stanza is treated as for an offline user.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Undelivered {
@@ -64,6 +73,17 @@ pub enum Undelivered {
     Closed,
     /// The client does not read, and the session is being closed.
     Overrun,
+}
+
+impl Undelivered {
+    /// The reason as text, for the log.
+    #[must_use]
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Closed => "the session has ended",
+            Self::Overrun => "the mailbox is full: the session is closed",
+        }
+    }
 }
 
 /// The mailbox as the owner of the session sees it. No other task has one.
@@ -128,7 +148,11 @@ impl Shared {
     }
 
     /// Queues a stanza, or defers it. `is_stored`: the session has read it from the store in its turn.
-    pub(super) fn offer(&self, delivery: Delivery, is_stored: bool) -> Result<(), Undelivered> {
+    pub(super) fn offer(
+        &self,
+        delivery: Delivery,
+        is_stored: bool,
+    ) -> Result<Accepted, Undelivered> {
         let size = delivery.stanza.size();
         let mut state = self.state.lock();
         if state.is_closed {
@@ -138,13 +162,13 @@ impl Shared {
             || (!state.queue.is_empty() && state.bytes + size > self.limits.bytes);
         if let Some(marker) = delivery.marker {
             if state.catch_up.is_in_flight(marker) {
-                return Ok(());
+                return Ok(Accepted::Queued);
             }
             if !is_stored && (is_full || !state.catch_up.is_live() || self.memory.is_short()) {
                 state.catch_up.defer(delivery, marker);
                 drop(state);
                 self.catch_up_changed.notify_one();
-                return Ok(());
+                return Ok(Accepted::Deferred);
             }
         } else if state.has_overrun && self.memory.is_over()
             || state.has_no_writer && state.sheds_transient && is_transient(&delivery.stanza)
@@ -173,7 +197,7 @@ impl Shared {
         if is_first {
             self.filled.notify_one();
         }
-        Ok(())
+        Ok(Accepted::Queued)
     }
 
     /// Closes the mailbox. What was buffered is not answered: those messages keep their markers, behind
@@ -199,7 +223,8 @@ impl SessionRef {
     /// # Errors
     /// If the session has ended, or if its client does not read; then the session is told to close.
     pub fn deliver(&self, stanza: Arc<Stanza>) -> Result<(), Undelivered> {
-        self.mailbox().offer(Delivery { stanza, to: None, marker: None, read: None }, false)
+        let delivery = Delivery { stanza, to: None, marker: None, read: None };
+        self.mailbox().offer(delivery, false).map(drop)
     }
 
     /// Queues a shared stanza, to be written with this session's address as `to`.
@@ -208,7 +233,8 @@ impl SessionRef {
     /// As [`SessionRef::deliver`].
     pub fn deliver_addressed(&self, stanza: Arc<Stanza>) -> Result<(), Undelivered> {
         let to = Some(self.jid().clone().into_jid());
-        self.mailbox().offer(Delivery { stanza, to, marker: None, read: None }, false)
+        let delivery = Delivery { stanza, to, marker: None, read: None };
+        self.mailbox().offer(delivery, false).map(drop)
     }
 
     /// Queues a message with an undelivered marker, which is removed when the client has the message.
@@ -221,7 +247,7 @@ impl SessionRef {
         &self,
         stanza: Arc<Stanza>,
         marker: MessageId,
-    ) -> Result<(), Undelivered> {
+    ) -> Result<Accepted, Undelivered> {
         let marker = Some(marker);
         self.mailbox().offer(Delivery { stanza, to: None, marker, read: None }, false)
     }
@@ -243,8 +269,8 @@ impl Mailbox {
         stanza: Arc<Stanza>,
         marker: MessageId,
     ) -> Result<(), Undelivered> {
-        let marker = Some(marker);
-        self.shared().offer(Delivery { stanza, to: None, marker, read: None }, true)
+        let delivery = Delivery { stanza, to: None, marker: Some(marker), read: None };
+        self.shared().offer(delivery, true).map(drop)
     }
 
     /// Queues a message of the archive. When the client has it, it has read all messages with these
@@ -257,7 +283,8 @@ impl Mailbox {
         stanza: Arc<Stanza>,
         markers: Arc<[MessageId]>,
     ) -> Result<(), Undelivered> {
-        self.shared().offer(Delivery { stanza, to: None, marker: None, read: Some(markers) }, false)
+        let delivery = Delivery { stanza, to: None, marker: None, read: Some(markers) };
+        self.shared().offer(delivery, false).map(drop)
     }
 
     /// Waits until there is something to write, or an order. May be dropped at any time: it takes

@@ -26,7 +26,7 @@ mod unacknowledged;
 
 pub use archive_page::ArchivePage;
 pub use client_flags::ClientFlags;
-pub use mailbox::{Delivery, Mailbox, MailboxLimits, Undelivered};
+pub use mailbox::{Accepted, Delivery, Mailbox, MailboxLimits, Undelivered};
 pub use order::{CloseReason, Order};
 pub use session_ref::{Hibernation, SessionFacts, SessionRef};
 pub use sm_state::{Batch, Resumption, SmState};

@@ -9,12 +9,12 @@ use super::{ROOMY, ids, marker, message, session};
 async fn messages_that_come_while_others_wait_come_in_their_turn() {
     let session = session(ROOMY);
     let handle = session.handle();
-    handle.deliver_with_marker(message(0, 1), marker(1)).unwrap();
-    handle.deliver_with_marker(message(0, 1), marker(1)).unwrap();
+    _ = handle.deliver_with_marker(message(0, 1), marker(1)).unwrap();
+    _ = handle.deliver_with_marker(message(0, 1), marker(1)).unwrap();
     assert_eq!((handle.queued(), session.mailbox().is_in_flight(marker(1))), (1, true), "once");
     handle.request_catch_up();
     assert!(session.mailbox().begin_catch_up().contains(&marker(1)));
-    handle.deliver_with_marker(message(2, 1), marker(3)).unwrap();
+    _ = handle.deliver_with_marker(message(2, 1), marker(3)).unwrap();
     assert_eq!(
         (handle.queued(), session.mailbox().is_in_flight(marker(3))),
         (1, false),
@@ -22,12 +22,12 @@ async fn messages_that_come_while_others_wait_come_in_their_turn() {
     );
     session.mailbox().deliver_stored(message(1, 1), marker(2)).unwrap();
     session.mailbox().buffer_new();
-    handle.deliver_with_marker(message(3, 1), marker(4)).unwrap();
+    _ = handle.deliver_with_marker(message(3, 1), marker(4)).unwrap();
     assert_eq!((handle.queued(), session.mailbox().is_in_flight(marker(4))), (2, true), "held");
     session.mailbox().deliver_stored(message(2, 1), marker(3)).unwrap();
     session.mailbox().deliver_stored(message(3, 1), marker(4)).unwrap();
     assert!(session.mailbox().end_catch_up() && !session.mailbox().is_catching_up());
-    handle.deliver_with_marker(message(4, 1), marker(5)).unwrap();
+    _ = handle.deliver_with_marker(message(4, 1), marker(5)).unwrap();
     assert_eq!(ids(&session.mailbox().take().0), [0, 1, 2, 3, 4]);
     session.mailbox().release(&[marker(1), marker(2), marker(3)]);
     assert!(
@@ -44,12 +44,14 @@ async fn too_much_to_be_held_is_read_later() {
     let session = session(ROOMY);
     let handle = session.handle();
     session.mailbox().buffer_new();
-    (0..200).for_each(|n| handle.deliver_with_marker(message(n, 1), marker(1 + n as i64)).unwrap());
+    (0..200).for_each(|n| {
+        _ = handle.deliver_with_marker(message(n, 1), marker(1 + n as i64)).unwrap();
+    });
     assert!(!session.mailbox().end_catch_up() && session.mailbox().is_catching_up());
     let (in_flight, since) = (session.mailbox().begin_catch_up(), session.mailbox().first_unread());
     assert!(in_flight.is_empty() && since == Some(marker(1)), "all of them were deferred");
     session.mailbox().buffer_new();
-    handle.deliver_with_marker(message(0, 1), marker(1)).unwrap();
+    _ = handle.deliver_with_marker(message(0, 1), marker(1)).unwrap();
     let unread = session.close();
     assert!(unread.deliveries.is_empty() && unread.was_catching_up, "what is held waits on");
 }
@@ -58,7 +60,9 @@ async fn too_much_to_be_held_is_read_later() {
 async fn a_full_mailbox_leaves_messages_in_the_store() {
     let session = session(MailboxLimits { stanzas: 2, bytes: 1_000_000 });
     let handle = session.handle();
-    (0..3).for_each(|n| handle.deliver_with_marker(message(n, 1), marker(1 + n as i64)).unwrap());
+    (0..3).for_each(|n| {
+        _ = handle.deliver_with_marker(message(n, 1), marker(1 + n as i64)).unwrap();
+    });
     assert_eq!((handle.queued(), session.mailbox().is_catching_up()), (2, true));
     assert!(session.mailbox().take().1.is_none(), "nobody tells it to close");
     handle.deliver(message(9, 1)).unwrap();

@@ -49,12 +49,14 @@ async fn a_saved_session_goes_on_where_it_was() {
     handle.set_available(Arc::new(presence), 5);
     handle.add_directed(&contact);
     session.change_flags(|flags| flags.interested = true);
-    (0..3).for_each(|n| handle.deliver_with_marker(message(n, 1), marker(10 + n as i64)).unwrap());
+    (0..3).for_each(|n| {
+        _ = handle.deliver_with_marker(message(n, 1), marker(10 + n as i64)).unwrap();
+    });
     drop(session.sm(|sm| sm.write(session.mailbox().take().0)));
     drop(session.sm(|sm| sm.acknowledged(1)).unwrap());
     session.mailbox().release(&[marker(10)]);
     assert!(session.sm(|sm| sm.receive().is_some() && !sm.handled(true)));
-    handle.deliver_with_marker(message(3, 1), marker(13)).unwrap();
+    _ = handle.deliver_with_marker(message(3, 1), marker(13)).unwrap();
     let ahead = session.save_ahead(Timestamp::from_micros(0), Some(marker(13)));
     assert_eq!(table.count(), 1, "it goes on");
     let (saved, unread) = session.save(Timestamp::from_micros(0), Some(marker(13))).unwrap();

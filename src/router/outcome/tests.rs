@@ -1,0 +1,216 @@
+//! Every way in which a stanza may end is in the log, with its reason: one record for each stanza.
+
+use std::io;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tracing_subscriber::fmt::MakeWriter;
+
+use super::span;
+use crate::config::Config;
+use crate::host::{Hosts, Origin, block_list};
+use crate::jid::{BareJid, FullJid};
+use crate::modules;
+use crate::router::from_client;
+use crate::session::{MailboxLimits, Session, SessionFacts};
+use crate::stanza::Stanza;
+use crate::storage::NewAccount;
+use crate::xml::Frame;
+
+const CHAT: &str = "<message type='chat' to='TO' id='x'><body>secret</body></message>";
+const NORMAL: &str = "<message to='TO' id='x'><body>secret</body></message>";
+const ROOM: &str = "<message type='groupchat' to='TO' id='x'><body>secret</body></message>";
+const NEWS: &str = "<message type='headline' to='TO' id='x'><body>secret</body></message>";
+const ERROR: &str = "<message type='error' to='TO' id='x'><body>secret</body></message>";
+const STATE: &str = "<message type='chat' to='TO' id='x'><active xmlns='http://jabber.org/protocol/chatstates'/></message>";
+const PING: &str = "<iq type='get' to='TO' id='x'><ping xmlns='urn:xmpp:ping'/></iq>";
+const STRANGE: &str = "<iq type='get' to='TO' id='x'><secret xmlns='urn:a'/></iq>";
+const RESULT: &str = "<iq type='result' to='TO' id='x'/>";
+const HERE: &str = "<presence id='x' to='TO'/>";
+const TO_ALL: &str = "<presence id='x'/>";
+const PROBE: &str = "<presence id='x' type='probe'/>";
+const SUBSCRIBE: &str = "<presence id='x' type='subscribe' to='TO'/>";
+
+/// A stanza of Romeo's, its recipient, and the record at its end.
+const ENDS: &[(&str, &str, &str)] = &[
+    (STATE, "romeo@a.example/orchard", "delivered sessions=1"),
+    (CHAT, "juliet@a.example", "stored until a client comes"),
+    (STATE, "juliet@a.example", r#"dropped reason="no session is there for it""#),
+    (
+        CHAT,
+        "nobody@a.example",
+        r#"bounced condition="service-unavailable" reason="no such account""#,
+    ),
+    (NEWS, "nobody@a.example", r#"dropped reason="no such account""#),
+    (
+        ROOM,
+        "juliet@a.example",
+        r#"bounced condition="service-unavailable" reason="groupchat to an account""#,
+    ),
+    (
+        NORMAL,
+        "juliet@a.example/gone",
+        r#"bounced condition="service-unavailable" reason="no such session""#,
+    ),
+    (ERROR, "juliet@a.example", r#"dropped reason="an error to an account""#),
+    (ERROR, "juliet@a.example/gone", r#"dropped reason="an error to a session that has ended""#),
+    (
+        CHAT,
+        "a.example",
+        r#"bounced condition="service-unavailable" reason="nobody reads it there""#,
+    ),
+    (ERROR, "b.example", r#"dropped condition="remote-server-not-found""#),
+    (CHAT, "b.example", r#"bounced condition="remote-server-not-found""#),
+    (
+        CHAT,
+        "tybalt@a.example",
+        r#"bounced condition="service-unavailable" reason="the recipient blocks the sender""#,
+    ),
+    (HERE, "tybalt@a.example", r#"dropped reason="the sender is blocked""#),
+    (PING, "a.example", "answered"),
+    (
+        STRANGE,
+        "a.example",
+        r#"bounced condition="service-unavailable" reason="no handler for this request""#,
+    ),
+    (
+        STRANGE,
+        "juliet@a.example/gone",
+        r#"bounced condition="service-unavailable" reason="the sender may not know whether the recipient is there""#,
+    ),
+    (RESULT, "a.example", r#"dropped reason="an answer that nothing waits for""#),
+    (
+        RESULT,
+        "juliet@a.example/gone",
+        r#"bounced condition="service-unavailable" reason="no such session""#,
+    ),
+    (TO_ALL, "", "done"),
+    (HERE, "juliet@a.example", r#"dropped reason="no session is there for it""#),
+    (HERE, "a.example", r#"dropped reason="presence to a domain""#),
+    (PROBE, "", r#"dropped reason="a probe or an error to nobody""#),
+    (SUBSCRIBE, "romeo@a.example", r#"dropped reason="a subscription to the user's own presence""#),
+    (SUBSCRIBE, "nobody@a.example", "done"),
+];
+
+#[tokio::test]
+async fn each_stanza_ends_with_one_record_that_says_why() {
+    let (hosts, romeo) = hosts().await;
+    for (xml, to, expected) in ENDS {
+        let records = send(&hosts, &romeo, xml, to).await;
+        let own: Vec<_> = records
+            .iter()
+            .filter(|line| line.contains("from=\"romeo@a.example/orchard\""))
+            .filter(|line| line.contains("origin=\"client\""))
+            .filter(|line| !line.contains("archived for the sender"))
+            .collect();
+        assert_eq!(own.len(), 1, "{xml} to {to}: {records:#?}");
+        assert!(own[0].contains("id=\"x\""), "{}", own[0]);
+        assert!(own[0].trim_end().ends_with(&format!("waxwing::stanza: {expected}")), "{}", own[0]);
+        assert!(!records.concat().contains("secret"), "{records:#?}");
+    }
+}
+
+#[tokio::test]
+async fn a_message_that_does_not_reach_its_client_at_once_says_why() {
+    let (hosts, romeo) = hosts().await;
+    let balcony = session(&hosts, "juliet@a.example/balcony", 1);
+    // It has just been bound: stored messages come first.
+    let records = send(&hosts, &romeo, CHAT, "juliet@a.example/balcony").await.concat();
+    let deferred = r#"not delivered at once session=juliet@a.example/balcony reason="deferred: "#;
+    assert!(records.contains(deferred), "{records}");
+    assert!(
+        records.contains("archived for the sender jid=romeo@a.example archive_id="),
+        "{records}"
+    );
+    // Its client reads nothing, and its mailbox has room for one stanza.
+    let records = send(&hosts, &romeo, STATE, "juliet@a.example/balcony").await.concat();
+    assert!(!records.contains("not delivered"), "{records}");
+    let records = send(&hosts, &romeo, STATE, "juliet@a.example/balcony").await.concat();
+    let full =
+        r#"session=juliet@a.example/balcony reason="the mailbox is full: the session is closed""#;
+    assert!(records.contains(full), "{records}");
+    assert!(records.contains(r#"dropped reason="no session is there for it""#), "{records}");
+    drop(balcony);
+}
+
+#[test]
+fn without_debug_there_is_no_span() {
+    let subscriber =
+        tracing_subscriber::fmt().with_max_level(tracing::Level::INFO).with_writer(io::sink);
+    tracing::subscriber::with_default(subscriber.finish(), || {
+        assert!(span(&stanza(CHAT, "juliet@a.example"), &Origin::Internal).is_disabled());
+    });
+}
+
+/// What is logged because Romeo sends this.
+async fn send(hosts: &Hosts, romeo: &Session, xml: &str, to: &str) -> Vec<String> {
+    let records = Records::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::DEBUG)
+        .with_ansi(false)
+        .without_time()
+        .with_writer(records.clone())
+        .finish();
+    let _logging = tracing::subscriber::set_default(subscriber);
+    let origin = Origin::Client(romeo);
+    drop(from_client(hosts, romeo, &origin, stanza(xml, to), None).await);
+    let lines = records.0.lock();
+    lines.iter().filter(|line| line.contains("waxwing::stanza")).cloned().collect()
+}
+
+fn stanza(xml: &str, to: &str) -> Stanza {
+    Stanza::read(Frame::from_bytes(xml.replace("TO", to)).unwrap()).unwrap()
+}
+
+/// A server with Romeo's session, and accounts for Juliet and for Tybalt, who has blocked Romeo.
+async fn hosts() -> (Hosts, Session) {
+    let config = Config::parse("[[host]]\ndomain = \"a.example\"", "the test").unwrap();
+    let hosts = Hosts::for_tests(&["a.example"], modules::registry(&config));
+    for user in ["romeo", "juliet", "tybalt"] {
+        let user = BareJid::parse(&format!("{user}@a.example")).unwrap();
+        let created = hosts.clock.now();
+        let account = NewAccount { user, keys: Vec::new(), created, admin: false };
+        hosts.storage.accounts().create(&[account]).await.unwrap();
+    }
+    let tybalt = BareJid::parse("tybalt@a.example").unwrap();
+    let documents = hosts.storage.documents();
+    documents.put(&tybalt, block_list::KIND, "romeo@a.example", "").await.unwrap();
+    let romeo = session(&hosts, "romeo@a.example/orchard", 1000);
+    (hosts, romeo)
+}
+
+fn session(hosts: &Hosts, jid: &str, stanzas: usize) -> Session {
+    let facts = SessionFacts {
+        peer: "192.0.2.1:5222".parse().unwrap(),
+        tls: "TLSv1.3",
+        since: tokio::time::Instant::now(),
+        anonymous: false,
+        resumable: false,
+        newest: None,
+        newest_seen: None,
+    };
+    let bounds = MailboxLimits { stanzas, bytes: 1 << 20 };
+    Session::open(Arc::clone(&hosts.sessions), FullJid::parse(jid).unwrap(), facts, bounds, 9)
+}
+
+#[derive(Clone, Default)]
+struct Records(Arc<Mutex<Vec<String>>>);
+
+impl<'a> MakeWriter<'a> for Records {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+impl io::Write for Records {
+    fn write(&mut self, record: &[u8]) -> io::Result<usize> {
+        self.0.lock().push(String::from_utf8_lossy(record).into_owned());
+        Ok(record.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
