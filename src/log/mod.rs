@@ -13,7 +13,8 @@
 //! | `host` | a served domain |
 //! | `peer`, `port` | IP address and port of the other side |
 //! | `jid` | the user or session that acts |
-//! | `to`, `from`, `kind`, `id`, `ns`, `xep`, `node` | of a stanza |
+//! | `to`, `from`, `kind`, `id`, `ns`, `xep`, `node`, `origin` | of a stanza |
+//! | `session`, `sessions`, `archive_id` | who has a stanza: a full JID, a number, its id in an archive |
 //! | `account`, `mechanism` | of a login |
 //! | `error` | the cause, for the administrator |
 //! | `condition` | the stanza, stream or SASL condition that is sent to the peer |
