@@ -1,7 +1,8 @@
-//! XEP-0191: Blocking Command. Whom a user does not want to hear of, and what follows from it.
+//! XEP-0191: Blocking Command. A user blocks addresses and domains.
 //!
-//! `router/` asks here on the way out and on the way in. A user's own account and the server's
-//! own stanzas are never blocked, whatever stands in the list: a user could lock himself out.
+//! `router/` asks here before a stanza leaves and before it arrives. The user's own account and the
+//! server's own stanzas are never blocked, whatever the list contains: a user could lock out the own
+//! clients.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -65,11 +66,11 @@ impl IqHandler for Blocking {
     }
 }
 
-/// A stanza arrives for `user`: refused as if nobody were there, if its sender is blocked
-/// (XEP-0191 §3.3).
+/// Refuses a stanza for `user` if its sender is blocked. The sender gets the same error as if the
+/// account did not exist (XEP-0191 §3.3).
 ///
 /// # Errors
-/// `service-unavailable` if it is.
+/// `service-unavailable` if the sender is blocked.
 pub async fn refuse_incoming(cx: &Cx<'_>, user: &BareJid, head: &Head) -> Result<(), Halt> {
     if is_blocked(cx, user, head).await? {
         return Err(Halt::bounce(Condition::ServiceUnavailable, "the recipient blocks the sender"));
@@ -77,7 +78,7 @@ pub async fn refuse_incoming(cx: &Cx<'_>, user: &BareJid, head: &Head) -> Result
     Ok(())
 }
 
-/// Whether `user` has blocked who sent this.
+/// Whether `user` has blocked the sender of this stanza.
 ///
 /// # Errors
 /// If the store fails.
@@ -86,10 +87,10 @@ pub async fn is_blocked(cx: &Cx<'_>, user: &BareJid, head: &Head) -> Result<bool
     Ok(block_list::keeps_out(&*cx.hosts.block_list(user).await?, user, from))
 }
 
-/// A stanza leaves a client: it does not go to whom its user has blocked (XEP-0191 §3.3).
+/// Refuses a stanza that a client sends to an address that its user has blocked (XEP-0191 §3.3).
 ///
 /// # Errors
-/// `not-acceptable` with `<blocked/>` if it would.
+/// `not-acceptable` with `<blocked/>` if the recipient is blocked.
 pub async fn refuse_outgoing(cx: &Cx<'_>, head: &Head) -> Result<(), Halt> {
     let (Some(session), Some(to)) = (cx.origin.session(), &head.to) else { return Ok(()) };
     let user = session.jid().to_bare();
@@ -115,7 +116,7 @@ async fn block(cx: &mut Cx<'_>, user: &BareJid, payload: &ElementRef<'_>) -> IqR
     let old = cx.hosts.block_list(user).await?;
     let new: Vec<_> = jids.iter().filter(|jid| !old.contains(*jid)).collect();
     let limits = &cx.hosts.config.load().limits;
-    // It is told in one stanza, which must not be larger than any other.
+    // The list is sent in one stanza, which must not be larger than any other.
     let bytes = old.iter().chain(new.iter().copied()).map(|jid| jid.as_str().len() + ITEM);
     if old.len() + new.len() > limits.blocked || bytes.sum::<usize>() > limits.stanza {
         return Err(Condition::ResourceConstraint.text("you block too many addresses"));
@@ -123,7 +124,7 @@ async fn block(cx: &mut Cx<'_>, user: &BareJid, payload: &ElementRef<'_>) -> IqR
     let now = jids.iter().cloned().collect();
     let contacts = contacts(cx, user, |jid| hits(&now, jid) && !hits(&old, jid)).await?;
     let documents = cx.hosts.storage.documents();
-    // All at once, so that they are one commit.
+    // All at once, so that the store writes them in one commit.
     let done =
         join_all(new.iter().map(|jid| documents.put(user, block_list::KIND, jid.as_str(), "")))
             .await;
@@ -143,11 +144,11 @@ async fn block(cx: &mut Cx<'_>, user: &BareJid, payload: &ElementRef<'_>) -> IqR
 async fn unblock(cx: &mut Cx<'_>, user: &BareJid, payload: &ElementRef<'_>) -> IqReply {
     let named = addresses(payload)?;
     let old = cx.hosts.block_list(user).await?;
-    // What is not there need not be removed.
+    // Addresses that are not in the list need not be removed.
     let is_meant = |jid: &&Jid| named.is_empty() || named.binary_search(jid).is_ok();
     let (jids, others): (Vec<&Jid>, Vec<&Jid>) = old.iter().partition(is_meant);
     let left: BlockList = others.into_iter().cloned().collect();
-    // Read before the list is changed: if the store fails, nothing has changed, and nothing is missed.
+    // Read before the list is changed: if the store fails, nothing has changed.
     let contacts = contacts(cx, user, |jid| hits(&old, jid) && !hits(&left, jid)).await?;
     let documents = cx.hosts.storage.documents();
     let done =
@@ -166,10 +167,10 @@ async fn unblock(cx: &mut Cx<'_>, user: &BareJid, payload: &ElementRef<'_>) -> I
     Ok(None)
 }
 
-/// The addresses in a command. Elements that we do not know are ignored (RFC 6120 §8.4).
+/// The addresses in a command. Unknown elements are ignored (RFC 6120 §8.4).
 fn addresses(payload: &ElementRef<'_>) -> Result<Vec<Jid>, StanzaError> {
     let mut jids = Vec::new();
-    // To unblock nobody in particular means everybody: that must not be done by mistake.
+    // To unblock without items means to unblock all: that must not happen by mistake.
     let own: Vec<_> = payload.children().filter(|child| child.ns() == NS).collect();
     if !own.is_empty() && !own.iter().any(|child| child.name() == "item") {
         return Err(Condition::BadRequest.into());
@@ -183,7 +184,7 @@ fn addresses(payload: &ElementRef<'_>) -> Result<Vec<Jid>, StanzaError> {
     Ok(jids)
 }
 
-/// Who may see the presence of `user` by subscription, and for whom `which` holds.
+/// The contacts with a subscription to the presence of `user` for which `which` holds.
 async fn contacts(
     cx: &Cx<'_>,
     user: &BareJid,
@@ -196,8 +197,9 @@ async fn contacts(
     Ok(seen.map(|item| item.jid).collect())
 }
 
-/// Who sees this session and must not any more: those among the contacts if it is available, and
-/// those of the list who have its directed presence, which is forgotten. Each once.
+/// The addresses that see this session and must not see it any more, each once: the contacts, if it is
+/// available, and the blocked addresses that have its directed presence. These are removed from the
+/// session.
 fn seen_by(session: &SessionRef, contacts: &[Jid], list: &BlockList) -> Vec<Jid> {
     let mut to = match session.available() {
         Some(_) => contacts.to_vec(),
@@ -212,7 +214,7 @@ fn seen_by(session: &SessionRef, contacts: &[Jid], list: &BlockList) -> Vec<Jid>
     to
 }
 
-/// Tells the sessions that have asked for the list (XEP-0191 §3.3).
+/// Tells the change to the sessions that have asked for the list (XEP-0191 §3.3).
 fn push(cx: &mut Cx<'_>, user: &BareJid, payload: &Node) {
     for session in cx.hosts.sessions.of(user) {
         if session.flags().wants_blocklist {
@@ -229,7 +231,7 @@ fn items(name: &'static str, jids: &[Jid]) -> Node {
     element(name).ns(NS).children(jids)
 }
 
-/// Pushes since the server runs: each has an id of its own.
+/// Number of pushes since the start of the server, for their ids.
 static PUSHES: AtomicU64 = AtomicU64::new(0);
 
 /// Bytes of an item in a list besides its address.

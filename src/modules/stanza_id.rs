@@ -1,4 +1,4 @@
-//! XEP-0359: Unique and Stable Stanza IDs. Whoever sees one of ours may believe it.
+//! XEP-0359: Unique and Stable Stanza IDs. A client may trust the ids that this server adds.
 
 use crate::host::{Cx, Manifest, Module, Registry, Scope, Status, Xep};
 use crate::jid::Jid;
@@ -7,7 +7,7 @@ use crate::payload::{delay, stanza_id};
 use crate::stanza::{Message, Presence};
 use crate::xml::ElementRef;
 
-/// Sees to it that nobody forges our ids.
+/// Removes forged ids.
 pub struct StanzaId;
 
 impl Module for StanzaId {
@@ -24,11 +24,11 @@ impl Module for StanzaId {
     }
 }
 
-/// Takes out of a message what only we may say on behalf of `user` or of the server: ids of the
-/// archive (XEP-0359 §3), and that the message was delayed here (XEP-0203 §5).
+/// Removes from a message what only this server may add on behalf of `user` or of a domain: archive ids
+/// (XEP-0359 §3), and a delay at this server (XEP-0203 §5).
 ///
-/// DEPARTS: XEP-0359 §3 – also ids by the domain, under which none is ever given: a client that asks
-/// the domain whether it sees to this (§5) is told that it does.
+/// DEPARTS: XEP-0359 §3 – ids by the domain are removed, too, though this server never adds any: the
+/// domain announces to clients that it removes forged ids (§5).
 pub fn remove_forged(cx: &Cx<'_>, user: &Jid, message: &mut Message) {
     let host = &cx.host.jid;
     message.content.remove(|child| {
@@ -36,7 +36,7 @@ pub fn remove_forged(cx: &Cx<'_>, user: &Jid, message: &mut Message) {
     });
 }
 
-/// Takes out of presence that it was delayed here, which would tell a wrong time (XEP-0203 §5).
+/// Removes a forged delay from presence, which would show a wrong time (XEP-0203 §5).
 pub fn remove_forged_delay(cx: &Cx<'_>, presence: &mut Presence) {
     presence.content.remove(|child| is_our_delay(cx, child));
 }

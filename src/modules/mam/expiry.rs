@@ -1,7 +1,7 @@
-//! Archives forget: what is too old, and what is too much (XEP-0313 §3.2).
+//! Deletes messages from archives: those that are too old, and those beyond the limit (XEP-0313 §3.2).
 //!
-//! Done in small steps with pauses between them, so that it is nobody's business but its own. The
-//! same task forgets sessions that ended long ago, of which a client may still ask (XEP-0198 §5).
+//! It works in small steps with pauses, so that it does not slow down the server. The same task deletes
+//! the counts of sessions that ended a week ago (XEP-0198 §5).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::payload::datetime::Timestamp;
 use crate::storage::{Result, Storage};
 use crate::xml::Frame;
 
-/// A moment after the start, and then every hour, until the server ends.
+/// Runs a minute after the start, and then every hour, until the server stops.
 pub async fn run(hosts: Arc<Hosts>) {
     let stopping = hosts.tasks.stopping();
     let mut pause = SOON;
@@ -29,7 +29,7 @@ pub async fn run(hosts: Arc<Hosts>) {
     }
 }
 
-/// How long messages of this account stay, and whether that was said for it alone.
+/// How long messages of this account are kept, and whether that was set for this account alone.
 ///
 /// # Errors
 /// If the store fails.
@@ -47,7 +47,7 @@ pub async fn limits(
     Ok((Limits::new(config.age, config.messages), false))
 }
 
-/// Says how long messages of this account stay; `None`: as the configuration says.
+/// Sets how long messages of this account are kept. `None`: as the configuration says.
 ///
 /// # Errors
 /// If the store fails.
@@ -87,7 +87,7 @@ async fn round(hosts: &Hosts, stopping: &CancellationToken) -> Result<()> {
     Ok(())
 }
 
-/// Answers how many messages were forgotten.
+/// Returns how many messages were deleted.
 async fn of_one(hosts: &Hosts, stopping: &CancellationToken, owner: &BareJid) -> Result<u64> {
     let config = hosts.config.load_full();
     let (limits, _) = limits(&*hosts.storage, &config.archive, owner).await?;
@@ -98,13 +98,13 @@ async fn of_one(hosts: &Hosts, stopping: &CancellationToken, owner: &BareJid) ->
             0 => break,
             some => forgotten += some,
         }
-        // As long as it took: half of the time is for the others.
+        // The pause is as long as the step: half of the time is for the others.
         rest(stopping, begun.elapsed().max(PAUSE)).await;
     }
     Ok(forgotten)
 }
 
-/// Answers how many sessions were forgotten.
+/// Returns how many sessions were deleted.
 async fn of_sessions(hosts: &Hosts, stopping: &CancellationToken) -> Result<u64> {
     let week_ago = hosts.clock.now().as_micros() - WEEK.as_micros() as i64;
     let mut forgotten = 0;
@@ -119,13 +119,13 @@ async fn of_sessions(hosts: &Hosts, stopping: &CancellationToken) -> Result<u64>
     }
 }
 
-/// `false` if the server ends meanwhile.
+/// Waits. `false` if the server stops meanwhile.
 async fn rest(stopping: &CancellationToken, pause: Duration) -> bool {
     stopping.run_until_cancelled(sleep(pause)).await.is_some()
 }
 
 const KIND: &str = "archive-retention";
-/// Archives looked at between two pauses.
+/// Archives between two pauses.
 const OWNERS: usize = 50;
 const PAUSE: Duration = Duration::from_millis(20);
 const SOON: Duration = Duration::from_secs(60);

@@ -1,8 +1,8 @@
-//! XEP-0313: Message Archive Management, for archives of accounts, with XEP-0441 (whose messages
-//! are kept) and XEP-0431 (they are found by words).
+//! XEP-0313: Message Archive Management for the archives of accounts, with XEP-0441 (preferences) and
+//! XEP-0431 (search).
 //!
-//! What is kept and what is asked is decided in `archive/`, which does no I/O. The thing to get
-//! wrong: results go straight to who asked, never through `router/`. There they would be kept again.
+//! `archive/` decides what is stored and reads queries; it does no I/O. A mistake that is easy to make:
+//! results go directly to the session that asked, never through `router/`, which would store them again.
 
 pub mod expiry;
 mod keep;
@@ -21,7 +21,7 @@ use crate::payload::result_set;
 use crate::session::Session;
 use crate::stanza::{Condition, Iq, IqKind, StanzaError};
 
-/// Keeps messages, and finds them again.
+/// Stores messages, and answers queries for them.
 pub struct Mam;
 
 impl Module for Mam {
@@ -33,7 +33,7 @@ impl Module for Mam {
                 Xep { number: 59, version: "1.0", status: Status::Complete },
                 Xep { number: 297, version: "1.0", status: Status::Complete },
                 Xep { number: 313, version: "1.1.3", status: Status::Complete },
-                // Nobody copies anything yet that `<no-copy/>` could forbid (XEP-0280).
+                // There are no carbons yet (XEP-0280), which `<no-copy/>` would suppress.
                 Xep { number: 334, version: "1.0.0", status: Status::Partial },
                 Xep { number: 431, version: "0.2.0", status: Status::Complete },
                 Xep { number: 441, version: "0.2.0", status: Status::Complete },
@@ -43,13 +43,13 @@ impl Module for Mam {
 
     fn register(&self, _on: &mut Registry) {}
 
-    /// Without archives there is nobody who answers, and nothing is announced.
+    /// If archives are off, no request is answered and no feature is announced.
     fn configure(&self, config: &Config, on: &mut Registry) {
         if !config.archive.enabled {
             return;
         }
-        // Whoever asks for what is not his is told so (XEP-0313 §8.1), whether there is such an account
-        // or not.
+        // A user that queries another account gets an error, whether there is such an account or not
+        // (XEP-0313 §8.1).
         on.closed_iq(IqKind::Get, (NS, "metadata"), &query::Archive);
         on.closed_iq(IqKind::Get, (NS, "query"), &query::Archive);
         on.closed_iq(IqKind::Set, (NS, "query"), &query::Archive);
@@ -58,18 +58,18 @@ impl Module for Mam {
         on.registered_feature(result_set::NS);
         let search = config.archive.search.then_some(FULLTEXT);
         for var in [NS, EXTENDED, GROUPCHAT_FIELD].into_iter().chain(search) {
-            // DEPARTS: XEP-0313 §6.1 – the domain announces it, too, which has no archive: some clients
-            // (Profanity 0.13) ask only the domain whether their account has one.
+            // DEPARTS: XEP-0313 §6.1 – the domain announces the features, too, though it has no archive.
+            // Some clients (Profanity 0.13) ask only the domain.
             on.registered_feature(var).feature(Scope::Host, var);
         }
     }
 }
 
-/// Who asks for the archive of his own account, which is the only one he may ask for
-/// (XEP-0313 §8.1).
+/// The session that sends a request, and its account. A user may query only the own archive (XEP-0313
+/// §8.1).
 ///
 /// # Errors
-/// `forbidden` for those of others, and to anonymous users, who have none.
+/// `forbidden` for the archive of another account, and for anonymous users, who have no archive.
 fn owner<'a>(cx: &Cx<'a>, request: &Iq) -> Result<(&'a Session, BareJid), StanzaError> {
     let session = cx.origin.owned().ok_or(Condition::Forbidden)?;
     let user = session.handle().jid().to_bare();

@@ -1,4 +1,4 @@
-//! XEP-0441: whose messages a user wants in the archive.
+//! XEP-0441: which messages a user wants in the archive.
 
 use std::sync::{Arc, LazyLock};
 
@@ -11,7 +11,7 @@ use crate::stanza::{Condition, Iq, IqKind, StanzaError};
 use crate::storage::{self, Storage};
 use crate::xml::Frame;
 
-/// Tells them, and changes them (XEP-0441 §2.1).
+/// Answers requests for the preferences, and changes them (XEP-0441 §2.1).
 pub(super) struct Wishes;
 
 #[async_trait]
@@ -22,7 +22,7 @@ impl IqHandler for Wishes {
             return Ok(Some(of(cx, &user).await?.to_node()));
         }
         let wanted = Preferences::read(&request.payload().ok_or(Condition::BadRequest)?)?;
-        // Who was removed meanwhile leaves nothing behind.
+        // The account may have been removed meanwhile: nothing may stay behind.
         cx.must_have_account(&user).await?;
         let documents = cx.hosts.storage.documents();
         let kept = if wanted == Preferences::default() {
@@ -37,13 +37,13 @@ impl IqHandler for Wishes {
     }
 }
 
-/// Those of a user. No read of the store if they were asked for lately.
+/// The preferences of a user, from the cache or from the store.
 ///
 /// # Errors
-/// `internal-server-error` if the store fails: what must not be kept is not kept by mistake.
+/// `internal-server-error` if the store fails, so that a message is not archived against the user's will.
 pub(super) async fn of(cx: &Cx<'_>, user: &BareJid) -> Result<Arc<Preferences>, StanzaError> {
     let read = async {
-        // Most users have none of their own: one for all of them.
+        // Most users have the default: they share one value.
         static DEFAULT: LazyLock<Arc<Preferences>> = LazyLock::new(Arc::default);
         let stored = stored(&*cx.hosts.storage, user).await?;
         let is_default = stored == Preferences::default();
@@ -55,7 +55,7 @@ pub(super) async fn of(cx: &Cx<'_>, user: &BareJid) -> Result<Arc<Preferences>, 
     cx.hosts.preferences.get_or_read(user, read).await
 }
 
-/// Those of a user, from the store.
+/// The preferences of a user, from the store.
 ///
 /// # Errors
 /// If the store fails.
