@@ -20,7 +20,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use waxwing::auth::derive_keys;
-use waxwing::c2s::ListenerKind;
 use waxwing::clock::Clock;
 use waxwing::config::Config;
 use waxwing::jid::{BareJid, Jid};
@@ -104,7 +103,7 @@ async fn fill(storage: &Arc<dyn Storage>, clock: &Clock, n: usize, messages: usi
 /// Reads the whole archive, page by page, ten times; answers how many pages.
 async fn read(server: Server, n: usize, page: usize) -> usize {
     let (ours, theirs) = tokio::io::duplex(1 << 18);
-    server.connect(Box::new(theirs), ListenerKind::Direct);
+    server.connect(Box::new(theirs), "direct_tls");
     let host = ServerName::try_from("localhost").unwrap();
     let tls = TlsConnector::from(Arc::new(trust::config(false))).connect(host, ours).await.unwrap();
     let mut peer = Peer { io: tls, heard: Vec::new() };

@@ -10,6 +10,7 @@ pub mod server;
 // 8 streams
 pub mod c2s;
 pub mod http;
+pub mod listen;
 pub mod stream;
 // 7 what happens
 pub mod router;

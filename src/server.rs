@@ -1,6 +1,6 @@
-//! The server as a whole: fits the parts together, listens, reloads, ends in good order.
+//! The server as a whole: it puts the parts together, listens, reloads, and ends in good order.
 
-mod bind;
+mod listeners;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Weak};
@@ -8,17 +8,18 @@ use std::sync::{Arc, Weak};
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-pub use bind::Refused;
+pub use listeners::{LISTENERS, Listener, Services};
 
 use crate::admin::commands::COMMANDS;
 use crate::auth::Verifier;
-use crate::c2s::{C2s, ListenerKind};
+use crate::c2s::{self, C2s};
 use crate::clock::Clock;
 use crate::config::{Config, ListenConfig, Pending};
 use crate::host::command::{ServerControl, SessionRow};
 use crate::host::{DomainError, Hosts, Parts};
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::limit::raise_open_files;
+use crate::listen::{self, Acceptor, Refused};
 use crate::metrics::Metrics;
 use crate::modules::{self, mam};
 use crate::roster::contact_removal::farewell;
@@ -33,14 +34,17 @@ use crate::tls::{CertificateFacts, Certificates, TlsError};
 /// A running server. Cheap to clone; it ends with its [`Tasks`].
 #[derive(Clone)]
 pub struct Server {
-    c2s: Arc<C2s>,
-    addresses: Arc<Vec<(ListenerKind, SocketAddr)>>,
+    acceptor: Arc<Acceptor<Services>>,
+    addresses: Addresses,
 }
+
+/// Where the server listens.
+type Addresses = Arc<Vec<(&'static Listener, SocketAddr)>>;
 
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// Ports cannot be had: all of them.
+    /// All the ports on which it cannot listen.
     #[error("{}", lines(.0))]
     Listen(Vec<Refused>),
     /// The domains cannot be served.
@@ -54,10 +58,10 @@ pub enum StartError {
     Tls(#[from] TlsError),
 }
 
-/// The ports that cannot be had now. Opens all of them for a moment.
+/// The ports on which one cannot listen now. Opens all ports for a moment.
 #[must_use]
 pub fn refused_ports(listen: &ListenConfig) -> Vec<Refused> {
-    bind::bind(listen).err().unwrap_or_default()
+    listen::bind(&LISTENERS, listen).err().unwrap_or_default()
 }
 
 impl Server {
@@ -71,7 +75,7 @@ impl Server {
         clock: Clock,
         tasks: Tasks,
     ) -> Result<Self, StartError> {
-        let listeners = bind::bind(&config.listen).map_err(StartError::Listen)?;
+        let sockets = listen::bind(&LISTENERS, &config.listen).map_err(StartError::Listen)?;
         let certificates = Certificates::load(&config, &clock)?;
         let mut registry = modules::registry(&config);
         registry.enter_commands(COMMANDS);
@@ -82,25 +86,29 @@ impl Server {
         let parts = Parts { config, storage, message_ids, registry, metrics, clock, tasks, router };
         let hosts = Arc::new(Hosts::new(parts)?);
         let verifier = verifier(&hosts).await?;
-        let c2s = Arc::new(C2s { hosts, verifier: Arc::new(verifier), certificates });
-        c2s.hosts.budgets.apply(&c2s.hosts.config.load(), raise_open_files());
-        keep_to_quota(c2s.hosts.storage.as_ref(), &c2s.hosts.config.load());
-        c2s.hosts.admins.load(&*c2s.hosts.storage).await?;
-        c2s.restore().await?;
-        drop(c2s.hosts.tasks.spawn("goodbye", Arc::clone(&c2s).say_goodbye()));
-        drop(c2s.hosts.tasks.spawn("memory", Arc::clone(&c2s).watch_memory()));
+        hosts.budgets.apply(&hosts.config.load(), raise_open_files());
+        keep_to_quota(hosts.storage.as_ref(), &hosts.config.load());
+        hosts.admins.load(&*hosts.storage).await?;
+        let verifier = Arc::new(verifier);
+        let c2s =
+            C2s { hosts: Arc::clone(&hosts), verifier, certificates: Arc::clone(&certificates) };
+        let c2s = Arc::new(c2s);
+        c2s::restore(&hosts).await?;
+        drop(hosts.tasks.spawn("goodbye", c2s::say_goodbye(Arc::clone(&hosts))));
+        drop(hosts.tasks.spawn("memory", c2s::watch_memory(Arc::clone(&hosts))));
+        let services = Services::new(c2s);
+        let acceptor = Arc::new(Acceptor { hosts: Arc::clone(&hosts), certificates, services });
         let mut addresses = Vec::new();
-        for (entry, listener) in listeners {
-            if let Ok(address) = listener.local_addr() {
-                tracing::debug!(%address, entry = ?entry, "listening for clients");
-                addresses.push((entry, address));
+        for (listener, socket) in sockets {
+            if let Ok(address) = socket.local_addr() {
+                tracing::debug!(%address, listener = listener.name, "listening");
+                addresses.push((listener, address));
             }
-            let task = Arc::clone(&c2s).listen(listener, entry);
-            drop(c2s.hosts.tasks.spawn("listener", task));
+            let task = Arc::clone(&acceptor).accept_all(listener, socket);
+            drop(hosts.tasks.spawn("listener", task));
         }
-        let server = Self { c2s, addresses: Arc::new(addresses) };
-        let (c2s, addresses) = (Arc::downgrade(&server.c2s), Arc::clone(&server.addresses));
-        drop(server.hosts().running.set(Arc::new(WeakServer { c2s, addresses })));
+        let server = Self { acceptor, addresses: Arc::new(addresses) };
+        drop(hosts.running.set(Arc::new(WeakServer::new(&server))));
         server.watch_certificates();
         let expiry = mam::expiry::run(Arc::clone(server.hosts()));
         drop(server.hosts().tasks.spawn("archive-expiry", expiry));
@@ -109,31 +117,37 @@ impl Server {
 
     /// Where it listens, in the order of the configuration.
     #[must_use]
-    pub fn addresses(&self) -> &[(ListenerKind, SocketAddr)] {
+    pub fn addresses(&self) -> &[(&'static Listener, SocketAddr)] {
         &self.addresses
     }
 
-    /// What there is to know about the certificates in use.
+    /// Facts about the certificates in use.
     #[must_use]
     pub fn certificates(&self) -> Vec<CertificateFacts> {
-        self.c2s.certificates.facts()
+        self.acceptor.certificates.facts()
     }
 
     /// The served domains and all they share.
     #[must_use]
     pub fn hosts(&self) -> &Arc<Hosts> {
-        &self.c2s.hosts
+        &self.acceptor.hosts
     }
 
-    /// Serves a client on any connection; for tests, which need no socket.
-    pub fn connect(&self, io: Box<dyn Io>, entry: ListenerKind) {
-        self.connect_from(io, SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0), entry);
+    /// Serves a connection as if it came to the listener of this name; for tests, which need no socket.
+    ///
+    /// # Panics
+    /// If there is no such listener.
+    pub fn connect(&self, io: Box<dyn Io>, listener: &str) {
+        self.connect_from(io, SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0), listener);
     }
 
-    /// The same, of a client at this address.
-    pub fn connect_from(&self, io: Box<dyn Io>, peer: SocketAddr, entry: ListenerKind) {
-        let task = Arc::clone(&self.c2s).serve(io, peer, entry, None);
-        drop(self.c2s.hosts.tasks.spawn("c2s", task));
+    /// The same, for a peer at this address.
+    ///
+    /// # Panics
+    /// If there is no such listener.
+    pub fn connect_from(&self, io: Box<dyn Io>, peer: SocketAddr, listener: &str) {
+        let listener = LISTENERS.iter().find(|row| row.name == listener).expect("a known listener");
+        self.acceptor.serve(listener, io, peer, None);
     }
 
     /// Applies a new configuration and reads the certificates anew. What cannot be applied while
@@ -142,13 +156,13 @@ impl Server {
     /// # Errors
     /// If a certificate cannot be used: everything stays as it was.
     pub fn reload(&self, config: Config) -> Result<Arc<Config>, TlsError> {
-        let hosts = &self.c2s.hosts;
+        let hosts = self.hosts();
         let (config, pending) = config.reloaded(&hosts.config.load());
-        self.c2s.certificates.reload(&config, &hosts.clock)?;
+        self.acceptor.certificates.reload(&config, &hosts.clock)?;
         for change in &pending {
             note_pending(change);
         }
-        self.c2s.verifier.refresh(&config.auth);
+        self.acceptor.services.c2s().verifier.refresh(&config.auth);
         hosts.budgets.apply(&config, raise_open_files());
         keep_to_quota(hosts.storage.as_ref(), &config);
         let config = Arc::new(config);
@@ -158,28 +172,28 @@ impl Server {
         Ok(config)
     }
 
-    /// Certificates end silently; their operators want to know before (once a day).
+    /// Warns of certificates that expire soon, once a day.
     fn watch_certificates(&self) {
         self.note_certificates();
         let this = self.clone();
-        let stopping = self.c2s.hosts.tasks.stopping();
+        let stopping = self.hosts().tasks.stopping();
         let task = async move {
             loop {
                 tokio::select! {
                     () = stopping.cancelled() => return,
                     () = tokio::time::sleep(DAY) => {
-                        this.c2s.certificates.warn_of_expiry(&this.c2s.hosts.clock);
+                        this.acceptor.certificates.warn_of_expiry(&this.hosts().clock);
                     }
                 }
             }
         };
-        drop(self.c2s.hosts.tasks.spawn("certificates", task));
+        drop(self.hosts().tasks.spawn("certificates", task));
     }
 
     fn note_certificates(&self) {
-        let facts = self.c2s.certificates.facts();
+        let facts = self.acceptor.certificates.facts();
         let ends: Vec<_> = facts.iter().map(|f| (f.domain.as_str(), f.not_after)).collect();
-        self.c2s.hosts.metrics.set_certificates(&ends);
+        self.hosts().metrics.set_certificates(&ends);
     }
 }
 
@@ -187,7 +201,7 @@ fn keep_to_quota(storage: &dyn Storage, config: &Config) {
     storage.usage().set_default_quota(config.limits.account_bytes as u64);
 }
 
-/// What the administrator's commands see of it.
+/// What the commands of the administrator may do with it.
 #[async_trait]
 impl ServerControl for Server {
     fn sessions(&self) -> Vec<SessionRow> {
@@ -199,7 +213,7 @@ impl ServerControl for Server {
     async fn close(&self, jid: &Jid, reason: Option<&str>) -> usize {
         let sessions = self.hosts().sessions.of(&jid.to_bare());
         let meant = sessions.iter().filter(|s| !jid.is_full() || **s.jid() == *jid);
-        // The account may have been removed: what we know of it is not true any more.
+        // The account may have been removed: what is cached of it is not true any more.
         self.hosts().forget_account(&jid.to_bare());
         let why = CloseReason::Kicked(reason.map(Into::into));
         meant.map(|session| session.close(why.clone())).count()
@@ -222,36 +236,43 @@ impl ServerControl for Server {
     fn status(&self) -> Vec<(&'static str, Value)> {
         let hosts = self.hosts();
         let domains: Vec<_> = hosts.all().iter().map(|h| h.domain.as_str()).collect();
-        let listening = |wanted| -> Vec<String> {
-            let of = self.addresses.iter().filter(|(entry, _)| *entry == wanted);
-            of.map(|(_, address)| address.to_string()).collect()
-        };
-        vec![
+        let listening = LISTENERS.iter().map(|listener| {
+            let of = self.addresses.iter().filter(|(other, _)| other.name == listener.name);
+            let addresses: Vec<_> = of.map(|(_, address)| address.to_string()).collect();
+            (listener.name, json!(addresses))
+        });
+        let mut status = vec![
             ("version", json!(env!("CARGO_PKG_VERSION"))),
             ("domains", json!(domains)),
             ("uptime_seconds", json!(hosts.uptime().as_secs())),
-            ("starttls", json!(listening(ListenerKind::StartTls))),
-            ("direct_tls", json!(listening(ListenerKind::Direct))),
-            ("http", json!(listening(ListenerKind::Http))),
-            ("https", json!(listening(ListenerKind::Https))),
+        ];
+        status.extend(listening);
+        status.extend([
             ("connections", json!(hosts.metrics.connections.get())),
             ("sessions", json!(hosts.sessions.count())),
             ("messages_in", json!(hosts.metrics.stanzas_in.message.get())),
             ("messages_out", json!(hosts.metrics.stanzas_out.message.get())),
             ("panics", json!(hosts.metrics.panics.get())),
-        ]
+        ]);
+        status
     }
 }
 
-/// A server as seen by itself, so that it does not keep itself alive.
+/// A reference of the server to itself, which does not keep it alive.
 struct WeakServer {
-    c2s: Weak<C2s>,
-    addresses: Arc<Vec<(ListenerKind, SocketAddr)>>,
+    acceptor: Weak<Acceptor<Services>>,
+    addresses: Addresses,
 }
 
 impl WeakServer {
+    fn new(server: &Server) -> Self {
+        let (acceptor, addresses) =
+            (Arc::downgrade(&server.acceptor), Arc::clone(&server.addresses));
+        Self { acceptor, addresses }
+    }
+
     fn server(&self) -> Option<Server> {
-        Some(Server { c2s: self.c2s.upgrade()?, addresses: Arc::clone(&self.addresses) })
+        Some(Server { acceptor: self.acceptor.upgrade()?, addresses: Arc::clone(&self.addresses) })
     }
 }
 
@@ -286,7 +307,7 @@ impl ServerControl for WeakServer {
     }
 }
 
-/// Who checks logins. Derives keys within the same bound as all others.
+/// Checks logins. Derives keys within the same bound as all others.
 async fn verifier(hosts: &Hosts) -> Result<Verifier, StorageError> {
     let (storage, clock) = (Arc::clone(&hosts.storage), hosts.clock.clone());
     let config = hosts.config.load_full();
@@ -294,7 +315,7 @@ async fn verifier(hosts: &Hosts) -> Result<Verifier, StorageError> {
     Ok(verifier.await?.with_tasks(hosts.tasks.clone()))
 }
 
-/// Tells of a change that is in the file and not applied.
+/// Logs a change that is in the file and not applied.
 fn note_pending(change: &Pending) {
     match change {
         Pending::Added(host) => tracing::warn!(%host, "this domain is served only after a restart"),

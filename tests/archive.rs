@@ -20,7 +20,6 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use waxwing::auth::derive_keys;
-use waxwing::c2s::ListenerKind;
 use waxwing::clock::Clock;
 use waxwing::config::Config;
 use waxwing::jid::{BareJid, Jid};
@@ -108,7 +107,7 @@ impl House {
 
     async fn authenticated(&self, name: &str) -> Peer {
         let (ours, theirs) = tokio::io::duplex(1 << 16);
-        self.server.connect(Box::new(theirs), ListenerKind::Direct);
+        self.server.connect(Box::new(theirs), "direct_tls");
         let host = ServerName::try_from("localhost").unwrap();
         let tls = TlsConnector::from(Arc::new(trust::config(false))).connect(host, ours);
         let mut peer = Peer { io: tls.await.unwrap(), heard: Vec::new() };

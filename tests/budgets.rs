@@ -23,7 +23,6 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, Wr
 use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsConnector;
 use waxwing::auth::derive_keys;
-use waxwing::c2s::ListenerKind;
 use waxwing::clock::Clock;
 use waxwing::config::Config;
 use waxwing::host::command::ServerControl;
@@ -63,7 +62,7 @@ impl House {
     async fn connect(&self, address: &str) -> Peer {
         let (ours, theirs) = tokio::io::duplex(1 << 16);
         let peer = SocketAddr::new(address.parse().unwrap(), 5222);
-        self.server.connect_from(Box::new(theirs), peer, ListenerKind::Direct);
+        self.server.connect_from(Box::new(theirs), peer, "direct_tls");
         let mut config = trust::config(false);
         config.alpn_protocols.clear();
         let name = ServerName::try_from("localhost").unwrap();

@@ -7,9 +7,10 @@ mod xml_oracle;
 
 use bolero::check;
 use bytes::Bytes;
-use waxwing::stream::framing::{self, Cutter};
-use waxwing::stream::header as stream_header;
-use waxwing::stream::input::StreamEvent;
+use waxwing::stream::framing::Framing;
+use waxwing::stream::header::StreamHeader;
+use waxwing::stream::input::{StreamEvent, document};
+use waxwing::stream::websocket::frames;
 use waxwing::xml::{ElementRef, Frame, Limits, Scope, header};
 use xml_oracle::{agree, children, receive, stands_alone};
 
@@ -100,7 +101,7 @@ fn words_of_xml_in_a_message_are_one_element_or_refused() {
 
 fn one_element(input: &[u8]) {
     let message = Bytes::copy_from_slice(input);
-    let Ok(heard) = framing::heard(&message, &LIMITS) else { return };
+    let Ok(heard) = document(&message, &LIMITS) else { return };
     assert!(input.starts_with(b"<"), "{}", input.escape_ascii());
     // Inside another element, which has no namespace, it is one element.
     let declared = input.starts_with(b"<?xml").then(|| input.iter().position(|b| *b == b'>'));
@@ -114,39 +115,56 @@ fn one_element(input: &[u8]) {
     }
 }
 
-/// What we write to a stream is the same over WebSocket, however the writes are cut.
+/// What we write says the same over TCP and over WebSocket.
 #[test]
-fn a_stream_of_ours_and_its_messages_say_the_same() {
-    check!().with_iterations(2000).with_type::<(Vec<u8>, u8)>().for_each(|(input, cut)| {
+fn an_element_says_the_same_in_either_framing() {
+    check!().with_iterations(2000).with_type::<Vec<u8>>().for_each(|input| {
         let words = input.iter().take(24).map(|&byte| WORDS[usize::from(byte) % WORDS.len()]);
         let from = format!("{OPEN}<a>{}</a>", words.collect::<String>());
         let elements = receive([from.as_bytes()], LIMITS).frames;
-        let mut stream = stream_header::response("1", "localhost", None);
-        for element in &elements {
-            stream.extend_from_slice(element.bytes());
-        }
-        stream.extend_from_slice(b"<stream:features/>");
-        stream.extend(stream_header::response("2", "localhost", None));
-        stream.extend_from_slice(stream_header::END);
-        let (mut cutter, mut messages) = (Cutter::default(), Vec::new());
-        for part in stream.chunks(usize::from(*cut).max(1)) {
-            cutter.cut(part, |message| messages.push(Bytes::copy_from_slice(message))).unwrap();
-        }
+        let header = StreamHeader::new("localhost", None);
+        let [stream, messages] = [Framing::Tcp, Framing::WebSocket].map(|framing| {
+            let mut out = Vec::new();
+            framing.open(&header, &mut out);
+            for element in &elements {
+                framing.element(&mut out, |out| out.extend_from_slice(element.bytes()));
+            }
+            framing.element(&mut out, |out| out.extend_from_slice(b"<stream:features/>"));
+            framing.close(&mut out);
+            out
+        });
         let limits = Limits { bytes: 1 << 16, depth: 16, attributes: 64, nodes: 256 };
-        let heard: Vec<_> =
-            messages.iter().map(|message| framing::heard(message, &limits).unwrap()).collect();
-        assert_eq!(heard.len(), elements.len() + 4);
+        let over_tcp = receive([&stream[..]], limits);
+        let mut over_websocket = documents(&messages, &limits).into_iter();
+        let first = over_websocket.next();
         assert!(
-            matches!(&heard[0], StreamEvent::Header(header) if header.id.as_deref() == Some("1"))
+            matches!(&first, Some(StreamEvent::Header(h)) if h.id.as_deref() == Some(&*header.id))
         );
-        let end = heard.len() - 1;
-        assert!(matches!(&heard[end - 1], StreamEvent::Header(h) if h.id.as_deref() == Some("2")));
-        assert!(matches!(&heard[end], StreamEvent::End) && cutter.has_ended());
-        for (element, heard) in elements.iter().zip(&heard[1..]) {
-            let StreamEvent::Element(heard) = heard else { panic!("{heard:?}") };
-            assert_eq!(heard.root().to_tree(), element.root().to_tree());
+        assert_eq!(over_tcp.frames.len(), elements.len() + 1);
+        for (tcp, websocket) in over_tcp.frames.iter().zip(&mut over_websocket) {
+            let StreamEvent::Element(websocket) = websocket else { panic!("{websocket:?}") };
+            assert_eq!(websocket.root().to_tree(), tcp.root().to_tree());
         }
+        assert!(matches!(over_websocket.next(), Some(StreamEvent::End)));
+        assert!(over_websocket.next().is_none());
     });
+}
+
+/// What the frames of ours say, which end with a closing frame.
+fn documents(mut bytes: &[u8], limits: &Limits) -> Vec<StreamEvent> {
+    let mut all = Vec::new();
+    while let Some((opcode, payload)) = frames::first(bytes) {
+        let rest = &bytes[payload.end..];
+        if opcode == frames::CLOSE {
+            assert!(rest.is_empty());
+            return all;
+        }
+        assert_eq!(opcode, frames::TEXT);
+        let message = Bytes::copy_from_slice(&bytes[payload]);
+        all.push(document(&message, limits).expect("what we write is a document"));
+        bytes = rest;
+    }
+    panic!("no closing frame: {}", bytes.escape_ascii())
 }
 
 /// Reads everything there is to be read; ranges must be ranges of the frame.

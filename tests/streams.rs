@@ -21,7 +21,6 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use waxwing::auth::derive_keys;
-use waxwing::c2s::ListenerKind;
 use waxwing::clock::Clock;
 use waxwing::config::Config;
 use waxwing::host::command::ServerControl;
@@ -94,7 +93,7 @@ impl House {
     /// Over a pipe, whose end the server sees with the last byte.
     fn pipe(&self) -> Peer {
         let (ours, theirs) = tokio::io::duplex(1 << 16);
-        self.server.connect(Box::new(theirs), ListenerKind::StartTls);
+        self.server.connect(Box::new(theirs), "starttls");
         Peer::new(ours)
     }
 

@@ -10,7 +10,6 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio_rustls::TlsConnector;
-use waxwing::c2s::ListenerKind;
 use waxwing::clock::Clock;
 use waxwing::config::Config;
 use waxwing::server::Server;
@@ -51,16 +50,16 @@ impl House {
         DOMAINS.iter().find(is_its).unwrap()
     }
 
-    fn connect(&self, entry: ListenerKind) -> DuplexStream {
+    fn connect(&self, listener: &str) -> DuplexStream {
         let (ours, theirs) = tokio::io::duplex(1 << 16);
-        self.server.connect(Box::new(theirs), entry);
+        self.server.connect(Box::new(theirs), listener);
         ours
     }
 
     /// Whose certificate a client sees that opens a stream `to` a domain and asks for `sni`, and the
     /// answer to its next stream.
     async fn starttls(&self, to: &str, sni: Option<&str>) -> (&'static str, String) {
-        let mut io = self.connect(ListenerKind::StartTls);
+        let mut io = self.connect("starttls");
         io.write_all(header(to).as_bytes()).await.unwrap();
         heard(&mut io, "</stream:features>").await;
         io.write_all(b"<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>").await.unwrap();
@@ -131,7 +130,7 @@ async fn with_tls_first_the_certificate_is_that_of_the_name_asked_for() {
     ] {
         // The stream may be to either domain: the client has seen the certificate and knows.
         for to in DOMAINS {
-            let io = house.connect(ListenerKind::Direct);
+            let io = house.connect("direct_tls");
             let (owner, answer) = house.secured(io, to, sni).await;
             assert_eq!(owner, expected, "{sni:?}");
             assert!(answer.contains(&format!("from='{to}'")), "{answer}");

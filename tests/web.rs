@@ -1,5 +1,5 @@
-//! The door for browsers below the level of streams: HTTP, the opening handshake and the frames of
-//! WebSocket (RFC 6455), byte by byte. What a client says then is in `tests/scripts/rfc7395/`.
+//! HTTP, and WebSocket below the level of streams: the opening handshake and the frames (RFC 6455),
+//! byte by byte. What a client says then is in `tests/scripts/rfc7395/`.
 
 #![expect(clippy::unwrap_used, reason = "functions of tests")]
 
@@ -15,7 +15,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
-use waxwing::c2s::ListenerKind;
 use waxwing::clock::Clock;
 use waxwing::config::Config;
 use waxwing::server::Server;
@@ -49,7 +48,7 @@ impl House {
 
     fn connect(&self) -> DuplexStream {
         let (ours, theirs) = tokio::io::duplex(1 << 16);
-        self.server.connect(Box::new(theirs), ListenerKind::Http);
+        self.server.connect(Box::new(theirs), "http");
         ours
     }
 
@@ -223,7 +222,7 @@ async fn a_network_of_proxies_is_all_of_its_machines() {
 async fn with_tls_everybody_is_served() {
     let house = House::closed("proxies = []").await;
     let (ours, theirs) = tokio::io::duplex(1 << 16);
-    house.server.connect(Box::new(theirs), ListenerKind::Https);
+    house.server.connect(Box::new(theirs), "https");
     let mut config = trust::config(false);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let name = ServerName::try_from("localhost").unwrap();
@@ -503,21 +502,62 @@ async fn a_server_that_ends_says_so_and_waits_for_nobody() {
     drop(half);
 }
 
-#[tokio::test(start_paused = true)]
-async fn who_asks_for_nothing_is_not_waited_for() {
-    let house = House::closed("[limits]\nnegotiation = '20 s'").await;
+/// Reads to the end, and answers when that was.
+async fn end(mut io: DuplexStream) -> Duration {
     let begun = tokio::time::Instant::now();
-    let mut silent = house.connect();
-    let (mut io, head) = house.asked(&request("/", &[])).await;
+    let mut all = Vec::new();
+    io.read_to_end(&mut all).await.unwrap();
+    begun.elapsed()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_is_idle_or_slow_is_closed_in_its_own_time() {
+    let house = House::closed("[limits]\nnegotiation = '60 min'").await;
+    let silent = house.connect();
+    let (idle, head) = house.asked(&request("/", &[])).await;
     assert!(head.starts_with("HTTP/1.1 404 "), "{head}");
-    let mut late = house.connect();
-    late.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
-    for io in [&mut silent, &mut io, &mut late] {
-        let mut all = Vec::new();
-        io.read_to_end(&mut all).await.unwrap();
+    let mut slow = house.connect();
+    slow.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+    let (silent, idle, slow) = tokio::join!(end(silent), end(idle), end(slow));
+    for took in [silent, idle, slow] {
+        assert!(took >= Duration::from_secs(14) && took < Duration::from_secs(16), "{took:?}");
     }
+    house.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_with_requests_lives_longer_than_a_negotiation() {
+    let house = House::closed("[limits]\nnegotiation = '5 s'").await;
+    let mut io = house.connect();
+    for _ in 0..10 {
+        io.write_all(request("/", &[]).as_bytes()).await.unwrap();
+        let answer = head(&mut io).await;
+        assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
+        tokio::time::sleep(Duration::from_secs(3)).await;
+    }
+    // The negotiation of a client begins with the upgrade.
+    io.write_all(upgrade("/ws", &[XMPP]).as_bytes()).await.unwrap();
+    assert!(head(&mut io).await.starts_with("HTTP/1.1 101 "));
+    let begun = tokio::time::Instant::now();
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    io.write_all(&masked(0x81, OPEN)).await.unwrap();
+    hear(&mut io, "features").await;
+    hear(&mut io, "<connection-timeout").await;
     let took = begun.elapsed();
-    assert!(took >= Duration::from_secs(14) && took < Duration::from_secs(21), "{took:?}");
+    assert!(took >= Duration::from_secs(5) && took < Duration::from_secs(6), "{took:?}");
+    house.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_asks_and_does_not_read_is_given_up() {
+    let house = House::closed("[limits]\nwrite = '20 s'").await;
+    let mut io = house.connect();
+    let all = request("/", &[]).repeat(10_000);
+    let begun = tokio::time::Instant::now();
+    // Until both directions are full; then the server closes.
+    io.write_all(all.as_bytes()).await.unwrap_err();
+    let took = begun.elapsed();
+    assert!(took >= Duration::from_secs(20) && took < Duration::from_secs(21), "{took:?}");
     house.close().await;
 }
 

@@ -2,31 +2,83 @@
 //!
 //! Its mailbox stays open throughout: nothing that is sent to it in between is lost.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::session_end::end;
+use super::session_persistence::{save, save_ahead};
 use crate::config::LimitsConfig;
-use crate::session::{CloseReason, Order, Session};
+use crate::host::Hosts;
+use crate::payload::datetime::Timestamp;
+use crate::session::{CloseReason, Hibernation, Order, Session};
 
-/// How the waiting of a session has ended.
+/// The connection of a session is gone: the session waits for another one, or ends. In a task of its own.
+pub(super) fn lost(hosts: &Arc<Hosts>, session: Session, why: &'static str) {
+    let limits = hosts.config.load().limits.clone();
+    let wait = session.sm(|sm| sm.resumption()).map(|resumption| resumption.max);
+    tracing::debug!(jid = %session.handle().jid(), reason = why, "connection lost");
+    let of = Arc::clone(hosts);
+    let task = async move {
+        let Some(wait) = wait else { return Box::pin(end(&of, session, why)).await };
+        wait_for_client(&of, session, wait, &limits, why).await;
+    };
+    drop(hosts.tasks.spawn("hibernation", task));
+}
+
+/// Keeps a session without a connection until it is resumed, its time is over, or the server ends.
+pub(super) async fn wait_for_client(
+    hosts: &Hosts,
+    session: Session,
+    wait: Duration,
+    limits: &LimitsConfig,
+    why: &'static str,
+) {
+    let until = Instant::now() + wait;
+    note_waiting(hosts, &session, wait);
+    let (mut session, mut saved) = (session, None);
+    loop {
+        match hibernate(session, until, limits).await {
+            HibernationEnd::Detached(back, saving) => {
+                saved = Box::pin(save_ahead(hosts, &back)).await;
+                drop(saving);
+                session = back;
+            }
+            HibernationEnd::Over(session) => return Box::pin(end(hosts, session, why)).await,
+            HibernationEnd::Resumed => return,
+            HibernationEnd::Stopped(session) => {
+                return Box::pin(save(hosts, session, saved)).await;
+            }
+        }
+    }
+}
+
+/// Notes since when and until when a session waits for its client, for the administrator.
+fn note_waiting(hosts: &Hosts, session: &Session, wait: Duration) {
+    let max = session.sm(|sm| sm.resumption()).map_or(wait, |resumption| resumption.max);
+    let micros = |duration: Duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+    let until = hosts.clock.now().as_micros().saturating_add(micros(wait));
+    let since = Timestamp::from_micros(until.saturating_sub(micros(max)));
+    session.note_hibernation(Hibernation { since, until: Timestamp::from_micros(until) });
+}
+
+/// How the hibernation of a session has ended.
 #[derive(Debug)]
-pub(super) enum HibernationEnd {
-    /// The server ends: it is to be saved, and to wait on.
+enum HibernationEnd {
+    /// The server ends: the session is to be saved, and to wait on.
     Detached(Session, mpsc::Sender<()>),
-    /// Its time is over, or it was told to close: it is to end.
+    /// The time is over, or the session was told to close: it is to end.
     Over(Session),
     /// Another connection has it now.
     Resumed,
-    /// The server ends: the next one goes on with it.
+    /// The server ends: the next server continues the session.
     Stopped(Session),
 }
 
-/// Keeps a session until it is resumed, or its time is over.
-pub(super) async fn hibernate(
-    mut session: Session,
-    until: Instant,
-    limits: &LimitsConfig,
-) -> HibernationEnd {
+/// Waits until the session is resumed, its time is over, or an order comes.
+async fn hibernate(mut session: Session, until: Instant, limits: &LimitsConfig) -> HibernationEnd {
     let deadline = tokio::time::sleep_until(until);
     tokio::pin!(deadline);
     loop {
@@ -43,15 +95,15 @@ pub(super) async fn hibernate(
             Some(Order::Detach(saving)) => return HibernationEnd::Detached(session, saving),
             Some(Order::HandOver(to)) => match to.send(session) {
                 Ok(()) => return HibernationEnd::Resumed,
-                // The new connection died meanwhile; perhaps there will be another one.
+                // The new connection was lost meanwhile. The client may come once more.
                 Err(back) => session = back,
             },
             None => {}
         }
         let (stanzas, bytes) = session.sm(|sm| sm.unacknowledged());
         if stanzas > limits.unacknowledged / 2 || bytes > limits.unacknowledged_bytes / 2 {
-            // Messages wait in the store from now on, and not here; and nobody can end the session of
-            // somebody who is in a tunnel by writing "is typing" to her.
+            // From now on messages wait in the store, not here, and what is not stored is dropped. So
+            // nobody can end the session of an unreachable client by sending it chat states.
             session.handle().request_catch_up();
             session.mailbox().shed_transient();
         }

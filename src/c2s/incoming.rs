@@ -6,7 +6,7 @@ use std::time::Duration;
 use smallvec::SmallVec;
 use smol_str::SmolStr;
 
-use super::connection::delivered;
+use super::markers::delivered;
 use super::pending_acks::PendingAcks;
 
 use crate::host::{Hosts, Origin};
@@ -14,7 +14,8 @@ use crate::log::redact;
 use crate::ns;
 use crate::random::random_id;
 use crate::router::{self, Processed};
-use crate::session::{self, CloseReason, Delivery, Resumption, Session, SessionRef, TooHigh};
+use crate::session::TooHigh;
+use crate::session::{self, Delivery, Resumption, Session, SessionRef};
 use crate::stanza::{
     Condition, Content, Detail, Head, Iq, IqKind, Refusal, Stanza, StanzaError, StreamCondition,
     StreamError,
@@ -22,7 +23,7 @@ use crate::stanza::{
 use crate::storage::SessionNumber;
 use crate::xml::{ElementRef, Frame, element};
 
-/// The half of a connection that hears its client.
+/// What the reading loop works with.
 #[derive(Clone, Copy)]
 pub(super) struct Incoming<'a> {
     pub(super) hosts: &'a Hosts,
@@ -31,8 +32,11 @@ pub(super) struct Incoming<'a> {
 }
 
 impl Incoming<'_> {
-    /// A whole child of the stream, carried to the end. Answers what it has cost, in steps of the budget
-    /// `work`.
+    /// Handles one element of the client, and carries it to the end. Returns what that has cost, in steps
+    /// of the budget `work`.
+    ///
+    /// # Errors
+    /// The error with which the stream is to end.
     pub(super) async fn handle(
         &self,
         origin: &Origin<'_>,
@@ -77,7 +81,7 @@ impl Incoming<'_> {
         Ok(steps)
     }
 
-    /// A stanza with a fault: its sender learns of it.
+    /// Answers a faulty stanza with an error.
     fn refuse(&self, stanza: &Stanza, error: &StanzaError) {
         let handle = self.session.handle();
         self.hosts.metrics.stanzas_bounced.inc([error.condition.as_str()]);
@@ -85,8 +89,8 @@ impl Incoming<'_> {
             let head = answer.head_mut();
             head.to = Some(handle.jid().clone().into_jid());
             if head.from.is_none() {
-                // For nobody in particular means for the account (RFC 6120 §10.3); for what is no
-                // address we can only speak ourselves.
+                // A stanza without `to` is for the account (RFC 6120 §10.3). Of a `to` that is no
+                // address, the host speaks.
                 head.from = match error.condition {
                     Condition::JidMalformed => {
                         self.hosts.host(handle.jid().domain()).map(|host| host.jid.clone())
@@ -98,7 +102,8 @@ impl Incoming<'_> {
         }
     }
 
-    /// Each request is answered once (RFC 6120 §8.2.3): by the client, or by us when it is gone.
+    /// Notes that the client has answered a request. Each request is answered once (RFC 6120 §8.2.3): by
+    /// the client, or by us when the client is gone.
     fn note_answer(&self, stanza: &Stanza) {
         if let Stanza::Iq(iq) = stanza
             && !iq.is_request()
@@ -108,11 +113,11 @@ impl Incoming<'_> {
         }
     }
 
-    /// XEP-0198: `<enable/>`, `<r/>` and `<a/>` of a client with a session.
+    /// Handles `<enable/>`, `<r/>`, `<a/>` and `<resume/>` (XEP-0198) of a client with a session.
     async fn manage(&self, root: &ElementRef<'_>) -> Result<(), StreamError> {
         match root.name() {
             "enable" => self.enable(root).await?,
-            // To one who has not enabled what he asks about, there is nothing to say.
+            // A client that has not enabled stream management gets no answer.
             "r" => {
                 if self.session.sm(|sm| sm.is_managed()) {
                     self.pending.answer(self.session);
@@ -123,12 +128,14 @@ impl Incoming<'_> {
                 let h = root.attr("h").and_then(|h| h.parse().ok());
                 let h =
                     h.ok_or(StreamCondition::InvalidXml.text("h must be a number below 2^32"))?;
-                // Who counts too few is asked for the rest when there is more, and not again and again.
+                // If `h` is nothing new, the client is asked again when there is more to acknowledge, not
+                // at once: else the two would ask and answer for ever.
                 if !self.acknowledged(h).await? {
                     return Ok(());
                 }
             }
-            // There is a session already (XEP-0198 §6). Who does not learn that is confused.
+            // There is a session already (XEP-0198 §6). A client that tries again is confused, and its
+            // stream ends.
             "resume" if self.session.sm(session::SmState::refuse) => {}
             "resume" => {
                 return Err(StreamCondition::PolicyViolation.text("resume must come before bind"));
@@ -139,8 +146,8 @@ impl Incoming<'_> {
         Ok(())
     }
 
-    /// XEP-0198 §3. A session that can be resumed outlives the server, too. One of a user without an
-    /// account cannot: nobody can log in as her again.
+    /// Enables stream management (XEP-0198 §3). A session that can be resumed outlives the server, too.
+    /// The session of an anonymous user cannot be resumed: nobody can log in as that user again.
     async fn enable(&self, root: &ElementRef<'_>) -> Result<(), StreamError> {
         let Self { hosts, session, .. } = *self;
         let again =
@@ -154,7 +161,7 @@ impl Incoming<'_> {
         let wants = root.attr("resume").is_some_and(|r| matches!(&*r, "true" | "1"));
         let handle = session.handle();
         let mut resumption = None;
-        // What is told as `max` are whole seconds, and one at least.
+        // `max` is told in whole seconds, and is at least one.
         if wants && max.as_secs() > 0 && !handle.is_anonymous() {
             let id = random_id();
             let number = begin(hosts, handle, &id).await;
@@ -163,7 +170,7 @@ impl Incoming<'_> {
         if session.manage(resumption) { Ok(()) } else { Err(again()) }
     }
 
-    /// The client has handled `h` stanzas in all. `false` if that is nothing new.
+    /// The client has handled `h` stanzas in all. `false` if it has said so before.
     async fn acknowledged(&self, h: u32) -> Result<bool, StreamError> {
         let gone = self.session.sm(|sm| sm.acknowledged(h)).map_err(too_high)?;
         let markers: Vec<_> = gone.iter().flat_map(Delivery::markers).collect();
@@ -172,8 +179,8 @@ impl Incoming<'_> {
     }
 }
 
-/// Enters a session among those that can be resumed. No need to wait for it to be durable: so is
-/// what is kept of the session later.
+/// Records in the store that a session can be resumed. Does not wait until that is durable: all that the
+/// store gets of the session later is written after it.
 async fn begin(hosts: &Hosts, handle: &SessionRef, id: &str) -> Option<SessionNumber> {
     let user = handle.jid().to_bare();
     let resource = handle.jid().resource_part();
@@ -189,13 +196,13 @@ async fn begin(hosts: &Hosts, handle: &SessionRef, id: &str) -> Option<SessionNu
     }
 }
 
-/// XEP-0198 §6: a client that acknowledges what it was not sent is confused.
+/// The error for a client that acknowledges more stanzas than it was sent (XEP-0198 §6).
 pub(super) fn too_high(error: TooHigh) -> StreamError {
     let detail = Detail::HandledCountTooHigh { h: error.h, sent: error.sent };
     StreamError { detail: Some(detail), ..StreamCondition::UndefinedCondition.into() }
 }
 
-/// XEP-0199 §4.1: server to client.
+/// Sends the client a ping of the server (XEP-0199 §4.1).
 pub(super) fn ping(hosts: &Hosts, handle: &SessionRef) {
     let Some(host) = hosts.host(handle.jid().domain()) else { return };
     let mut head = Head::between(host.jid.clone(), handle.jid().clone());
@@ -204,26 +211,9 @@ pub(super) fn ping(hosts: &Hosts, handle: &SessionRef) {
     offer(handle, Stanza::Iq(Iq { head, kind: IqKind::Get, content }));
 }
 
-/// To the client itself. If it does not take it, it is being closed already.
+/// Delivers a stanza to the client itself. If its mailbox is full, the client is being closed already.
 fn offer(handle: &SessionRef, stanza: Stanza) {
     if handle.deliver(Arc::new(stanza)).is_err() {
         tracing::debug!("answer dropped: the client does not read");
-    }
-}
-
-pub(super) fn order_error(order: &CloseReason) -> StreamError {
-    match order {
-        CloseReason::Conflict => StreamCondition::Conflict.text("replaced by a newer session"),
-        CloseReason::Kicked(None) => {
-            StreamCondition::PolicyViolation.text("closed by the operator")
-        }
-        CloseReason::Kicked(Some(text)) => {
-            StreamError { text: Some(text.clone()), ..StreamCondition::PolicyViolation.into() }
-        }
-        CloseReason::Overrun => {
-            StreamCondition::PolicyViolation.text("the client does not read what it is sent")
-        }
-        CloseReason::Revoked => StreamCondition::NotAuthorized.text("the login is no longer valid"),
-        CloseReason::Shutdown => StreamCondition::SystemShutdown.into(),
     }
 }

@@ -1,13 +1,13 @@
-//! When a client has been silent for too long (XEP-0199 §4.1): first a ping, then the end.
+//! What is due when a client has been silent (XEP-0199 §4.1): first a ping, then the end.
 //!
-//! Mobile networks drop addresses and say nothing: a client that does not answer is a lost
-//! connection, not a logout.
+//! A mobile network may drop a connection and say nothing. So a client that does not answer has a lost
+//! connection; it has not logged out.
 //!
 //! A sign of life is something whole: a stanza, white space between stanzas, a control frame of a
-//! WebSocket. The bytes of an unfinished stanza are none: an unclosed tag would swallow the answer
-//! to each ping, and the connection would never end. But a large stanza over a slow network must get
+//! WebSocket. The bytes of an unfinished stanza are no sign of life: an unclosed tag would swallow the
+//! answer to each ping, and the connection would never end. But a large stanza over a slow network must get
 //! through, and the answer to a ping can only come behind it. So its bytes count for the time that
-//! they take at [`SLOWEST`]. A phone that sends 200 KiB at 2 KiB/s is never asked. A client that sends a
+//! they take at [`SLOWEST`]. A phone that sends 200 KiB at 2 KiB/s gets no ping. A client that sends a
 //! byte a minute is lost as soon as one that sends nothing. In all, a stanza has `silence` +
 //! `ping_answer` and a second for each KiB.
 
@@ -21,22 +21,22 @@ use crate::config::LimitsConfig;
 pub(super) struct Keepalive {
     after: Duration,
     answer: Duration,
-    /// The last sign of life, or later, by what has come of an unfinished stanza.
-    heard: Instant,
+    /// When the last sign of life came; later, by what has come of an unfinished stanza.
+    last_sign: Instant,
     pinged: Option<Instant>,
-    told: bool,
+    acknowledged: bool,
 }
 
 /// What is due.
 pub(super) enum Elapsed {
-    /// It did not answer.
+    /// The end: the ping was not answered.
     Dead,
     /// Nothing yet.
     No,
     /// A ping.
     Ping,
-    /// It does not know what we have handled (XEP-0198 §4).
-    Tell,
+    /// To acknowledge what we have handled (XEP-0198 §4): the client does not know it.
+    Acknowledge,
 }
 
 impl Keepalive {
@@ -44,33 +44,37 @@ impl Keepalive {
         Self {
             after: limits.silence,
             answer: limits.ping_answer,
-            heard: Instant::now(),
+            last_sign: Instant::now(),
             pinged: None,
-            told: false,
+            acknowledged: false,
         }
     }
 
-    /// So many bytes came. `alive`: there was something whole among them; else all are part of a
-    /// stanza that goes on.
-    pub(super) fn broken(&mut self, bytes: usize, alive: bool) {
+    /// So many bytes were read. `is_sign`: something whole was among them. If not, all of them are part of
+    /// an unfinished stanza.
+    pub(super) fn received(&mut self, bytes: usize, is_sign: bool) {
         let now = Instant::now();
-        if alive {
-            *self = Self { heard: now, pinged: None, told: false, ..*self };
+        if is_sign {
+            *self = Self { last_sign: now, pinged: None, acknowledged: false, ..*self };
         } else {
             let worth = Duration::from_secs(bytes as u64) / SLOWEST;
-            self.heard = now.min(self.heard + worth);
+            self.last_sign = now.min(self.last_sign + worth);
         }
     }
 
-    /// For so long we did not read: that the client said nothing is no fault of its own.
-    pub(super) fn ours(&mut self, time: Duration) {
-        self.heard += time;
+    /// The server did not read for so long. That does not count as silence of the client.
+    pub(super) fn did_not_read(&mut self, time: Duration) {
+        self.last_sign += time;
     }
 
-    /// When something is due next; `untold`: there is something to acknowledge.
-    pub(super) fn deadline(&mut self, untold: bool) -> impl Future<Output = ()> + use<> {
-        self.told |= !untold;
-        sleep_until(if self.told { self.due() } else { self.due().min(self.heard + ACK_AFTER) })
+    /// Waits until something is due. `has_unacked`: there is something to acknowledge.
+    pub(super) fn deadline(&mut self, has_unacked: bool) -> impl Future<Output = ()> + use<> {
+        self.acknowledged |= !has_unacked;
+        sleep_until(if self.acknowledged {
+            self.due()
+        } else {
+            self.due().min(self.last_sign + ACK_AFTER)
+        })
     }
 
     pub(super) fn elapsed(&mut self) -> Elapsed {
@@ -82,23 +86,23 @@ impl Keepalive {
             self.pinged = Some(now);
             return Elapsed::Ping;
         }
-        if !self.told && now >= self.heard + ACK_AFTER {
-            self.told = true;
-            return Elapsed::Tell;
+        if !self.acknowledged && now >= self.last_sign + ACK_AFTER {
+            self.acknowledged = true;
+            return Elapsed::Acknowledge;
         }
         Elapsed::No
     }
 
     fn due(&self) -> Instant {
-        let silent = self.heard + self.after;
+        let silent = self.last_sign + self.after;
         self.pinged.map_or(silent, |pinged| pinged.max(silent) + self.answer)
     }
 }
 
-/// Bytes of an unfinished stanza that are as good as a sign of life, if they come in one second.
+/// Bytes a second: an unfinished stanza that comes as fast as this counts as a sign of life.
 const SLOWEST: u32 = 1024;
 
-/// A client that says nothing more learns after this time what we have handled.
+/// After this time of silence we acknowledge what we have handled.
 const ACK_AFTER: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
@@ -122,7 +126,7 @@ mod tests {
             tokio::time::advance(Duration::from_secs(1)).await;
             let now = begin.elapsed().as_secs();
             if now % every == 0 {
-                silence.broken(bytes, now >= whole);
+                silence.received(bytes, now >= whole);
             }
             if now > whole {
                 return (None, asked);
@@ -130,7 +134,7 @@ mod tests {
             match silence.elapsed() {
                 Elapsed::Dead => return (Some(now), asked),
                 Elapsed::Ping => asked = true,
-                Elapsed::No | Elapsed::Tell => {}
+                Elapsed::No | Elapsed::Acknowledge => {}
             }
         }
     }
@@ -153,9 +157,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn while_we_do_not_read_nobody_is_silent() {
         let mut silence = silence();
-        silence.broken(100, false);
+        silence.received(100, false);
         tokio::time::advance(Duration::from_secs(1000)).await;
-        silence.ours(Duration::from_secs(1000));
+        silence.did_not_read(Duration::from_secs(1000));
         tokio::time::advance(Duration::from_secs(179)).await;
         assert!(!matches!(silence.elapsed(), Elapsed::Ping | Elapsed::Dead));
     }
@@ -164,13 +168,13 @@ mod tests {
     async fn what_came_of_a_stanza_when_the_ping_was_sent_counts() {
         let mut silence = silence();
         tokio::time::advance(Duration::from_secs(180)).await;
-        assert!(matches!(silence.elapsed(), Elapsed::Tell | Elapsed::Ping));
+        assert!(matches!(silence.elapsed(), Elapsed::Acknowledge | Elapsed::Ping));
         for _ in 0..100 {
             tokio::time::advance(Duration::from_secs(1)).await;
-            silence.broken(2048, false);
+            silence.received(2048, false);
             assert!(!matches!(silence.elapsed(), Elapsed::Dead));
         }
-        silence.broken(1, true);
+        silence.received(1, true);
         tokio::time::advance(Duration::from_secs(179)).await;
         assert!(!matches!(silence.elapsed(), Elapsed::Ping | Elapsed::Dead));
     }

@@ -1,5 +1,5 @@
 //! Ends sessions when too much is held for clients that do not read or do not acknowledge (budget
-//! `memory`). Nothing that was acknowledged is lost: such messages have their markers in the store
+//! `memory`). No acknowledged message is lost: each has its undelivered marker in the store
 //! (docs/delivery.md).
 
 use std::sync::Arc;
@@ -7,40 +7,35 @@ use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 
-use super::C2s;
+use crate::host::Hosts;
 use crate::limit::{Action, Bounds, Scope};
 use crate::session::{CloseReason, SessionRef};
 
-impl C2s {
-    /// Waits until a sum is far over its bound, and then ends one session after the other until it is
-    /// not. Ends with the server.
-    pub async fn watch_memory(self: Arc<Self>) {
-        let stopping = self.hosts.tasks.stopping();
-        let level = &self.hosts.budgets.memory;
-        loop {
-            tokio::select! {
-                () = stopping.cancelled() => return,
-                () = level.overdrawn() => {}
-            }
-            while let Some((session, scope)) =
-                next_to_end(&self.hosts.sessions.all(), &level.far_bounds())
-            {
-                let (jid, bytes) = (session.jid(), session.memory());
-                tracing::warn!(%jid, bytes, scope = scope.word(), "too much is held for clients");
-                level.count(scope, Action::Close);
-                session.close(CloseReason::Overrun);
-                // A flood must not keep this task from letting others run.
-                tokio::task::yield_now().await;
-            }
-            // Not for each stanza of a flood.
-            tokio::time::sleep(PAUSE).await;
+/// Waits until a sum is far over its bound, and then ends sessions one after another until it is not.
+/// Runs until the server ends.
+pub async fn watch_memory(hosts: Arc<Hosts>) {
+    let stopping = hosts.tasks.stopping();
+    let level = &hosts.budgets.memory;
+    loop {
+        tokio::select! {
+            () = stopping.cancelled() => return,
+            () = level.overdrawn() => {}
         }
+        while let Some((session, scope)) = next_to_end(&hosts.sessions.all(), &level.far_bounds()) {
+            let (jid, bytes) = (session.jid(), session.memory());
+            tracing::warn!(%jid, bytes, scope = scope.word(), "too much is held for clients");
+            level.count(scope, Action::Close);
+            session.close(CloseReason::Overrun);
+            // In a flood, this task must let others run.
+            tokio::task::yield_now().await;
+        }
+        // In a flood, not after each stanza.
+        tokio::time::sleep(PAUSE).await;
     }
 }
 
-/// Which session is to end next, and whose sum is over: the one that holds most, of an account that is
-/// over its bound, or of the account that holds most if all together are. What those hold that are
-/// ending is as good as free.
+/// The session that is to end next, and whose bound is exceeded. It is the session that holds most, of
+/// the account that holds most. What ending sessions hold counts as free.
 fn next_to_end(sessions: &[SessionRef], bounds: &Bounds) -> Option<(SessionRef, Scope)> {
     let mut accounts = FxHashMap::<&str, (u64, &SessionRef)>::default();
     for session in sessions.iter().filter(|session| !session.is_ending()) {
@@ -60,7 +55,7 @@ fn next_to_end(sessions: &[SessionRef], bounds: &Bounds) -> Option<(SessionRef, 
     Some((session.clone(), scope))
 }
 
-/// Between two looks.
+/// Between two checks.
 const PAUSE: Duration = Duration::from_millis(20);
 
 #[cfg(test)]

@@ -224,7 +224,6 @@ const ANSWER_WITHIN: Duration = Duration::from_millis(50);
 #[cfg(test)]
 mod tests {
     use std::collections::VecDeque;
-    use std::sync::Arc;
 
     use futures_util::FutureExt as _;
     use proptest::prelude::*;
@@ -232,33 +231,11 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::{PendingAcks, Processed};
-    use crate::host::{Hosts, Registry};
-    use crate::jid::FullJid;
-    use crate::session::{MailboxLimits, Session, SessionFacts};
+    use crate::c2s::fixtures::{hosts, session};
+    use crate::session::Session;
     use crate::stanza::Stanza;
     use crate::storage::{Receipt, Result, StorageError};
     use crate::xml::Frame;
-
-    fn hosts() -> Hosts {
-        Hosts::for_tests(&["localhost"], Registry::default())
-    }
-
-    fn session(hosts: &Hosts) -> Session {
-        let facts = SessionFacts {
-            peer: "192.0.2.1:5222".parse().unwrap(),
-            tls: "TLSv1.3",
-            since: tokio::time::Instant::now(),
-            anonymous: false,
-            resumable: false,
-            newest: None,
-            newest_seen: None,
-        };
-        let jid = FullJid::parse("romeo@localhost/orchard").unwrap();
-        let bounds = MailboxLimits { stanzas: 1_000, bytes: 1 << 20 };
-        let session = Session::open(Arc::clone(&hosts.sessions), jid, facts, bounds, 9);
-        assert!(session.manage(None));
-        session
-    }
 
     fn message(number: usize) -> Stanza {
         let xml = format!("<message id='{number}' from='romeo@localhost/orchard' to='a@b'/>");

@@ -1,9 +1,8 @@
-//! How fast a client is read from. It lets others have their turn, and if it is over its budget of
-//! traffic or work, it is read from later: TCP tells it to wait. All else goes on meanwhile: what
-//! it is sent, acknowledgements, orders to close.
+//! How fast a client is read from. Others have their turn after some stanzas. If the client is over its
+//! budget of traffic or work, it is read from later: TCP makes it wait. Meanwhile all else goes on:
+//! writing to it, acknowledgements, orders to close.
 
-use super::connection::ConnectionEnd;
-use super::fair_budget::FairBudget;
+use super::connection_end::ConnectionEnd;
 use super::incoming::Incoming;
 use super::loop_shutdown::LoopShutdown;
 use crate::config::LimitsConfig;
@@ -37,8 +36,8 @@ impl ReadRate {
         wait(self.client.read(bytes), stop).await
     }
 
-    /// A stanza of so many bytes was carried to the end, and what it has cost, in steps of the budget
-    /// `work`. Waits until the next one may be.
+    /// A stanza of so many bytes was handled, at this cost in steps of the budget `work`. Waits until the
+    /// next stanza may be handled.
     ///
     /// # Errors
     /// As [`ReadRate::read`]; or the stanza ends the stream.
@@ -66,3 +65,33 @@ async fn wait(pause: Option<Pause<'_>>, stop: &LoopShutdown) -> Result<(), Optio
         () = stop.stopped() => Err(None),
     }
 }
+
+/// How much one client may set going before others have their turn. A task that has bytes to read does
+/// not yield by itself for a long time, and the tasks that it wakes wait for its thread. Without turns, a
+/// burst of stanzas fills the mailbox of a client that reads all the time, and closes it.
+#[derive(Debug)]
+struct FairBudget {
+    stanzas: usize,
+    bytes: usize,
+    left: (usize, usize),
+}
+
+impl FairBudget {
+    /// A turn is a small part of a mailbox.
+    fn new(limits: &LimitsConfig) -> Self {
+        let (stanzas, bytes) = (limits.inbox_stanzas / PART, limits.inbox_bytes / PART);
+        Self { stanzas, bytes, left: (stanzas, bytes) }
+    }
+
+    /// A stanza of so many bytes was handled. Lets other tasks run if the turn is over.
+    async fn spend(&mut self, bytes: usize) {
+        self.left = (self.left.0.saturating_sub(1), self.left.1.saturating_sub(bytes));
+        if self.left.0 == 0 || self.left.1 == 0 {
+            self.left = (self.stanzas, self.bytes);
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// A turn is this part of a mailbox, since several clients may write to one mailbox at a time.
+const PART: usize = 8;

@@ -1,75 +1,86 @@
-//! A client's stream over WebSocket (RFC 7395), as if it were a connection: what is written is cut
-//! into messages, what is read has an end after each message (`Input::of_documents`).
+//! Clients over WebSocket (RFC 7395): the requests that turn an HTTP connection into a stream.
 
-use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::net::SocketAddr;
+use std::sync::Arc;
 
-use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use axum::extract::{Request, State};
+use axum::http::header::{CONNECTION, ORIGIN};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use axum::{Extension, Router};
+use tracing::Instrument;
 
-use crate::http::websocket::{GOING_AWAY, WebSocket};
-use crate::stream::framing::Cutter;
-use crate::stream::wire::Io;
+use super::client::{C2s, Client, StartState};
+use super::serve::serve;
+use crate::config::{ListenConfig, origin};
+use crate::http::{self, Peer, websocket};
+use crate::listen::note_refused;
+use crate::stream::channel::Channel;
+use crate::stream::websocket::WebSocket;
 
-/// A WebSocket that carries a stream.
-pub(super) struct Framed {
-    socket: WebSocket<Box<dyn Io>>,
-    cutter: Cutter,
+/// Where clients open a WebSocket.
+pub fn routes(c2s: Arc<C2s>) -> Router {
+    let mut routes = Router::new();
+    for path in ["/ws", "/ws/", "/xmpp-websocket", "/xmpp-websocket/"] {
+        routes = routes.route(path, any(open));
+    }
+    routes.with_state(c2s)
 }
 
-impl Framed {
-    /// `limit`: bytes of a stanza.
-    pub(super) fn new(io: Box<dyn Io>, early: Bytes, limit: usize) -> Self {
-        Self { socket: WebSocket::new(io, early, limit), cutter: Cutter::default() }
+/// RFC 7395 §3.1: the opening handshake. If it succeeds, the connection is a client's.
+async fn open(
+    State(c2s): State<Arc<C2s>>,
+    Extension(peer): Extension<Arc<Peer>>,
+    request: Request,
+) -> Response {
+    let config = c2s.hosts.config.load_full();
+    let Some(tls) = peer.tls() else {
+        return forbidden("Without TLS only reverse proxies are served (listen.proxies).\n");
+    };
+    if !is_welcome(&config.listen, request.headers()) {
+        return forbidden("Pages from there may not connect (listen.origins).\n");
     }
+    let client = SocketAddr::new(peer.client(&config, request.headers()), peer.address().port());
+    let (head, body) = request.into_parts();
+    let response = websocket::accept(&head, SUBPROTOCOL);
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        return response;
+    }
+    let Some(mut counted) = peer.take_counted() else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    if peer.is_proxied()
+        && let Err(scope) = counted.count_for(client.ip(), &c2s.hosts.budgets)
+    {
+        note_refused(&c2s.hosts, client, scope);
+        return (StatusCode::SERVICE_UNAVAILABLE, [(CONNECTION, "close")]).into_response();
+    }
+    let (request, limit) = (Request::from_parts(head, body), config.limits.stanza);
+    let tasks = c2s.hosts.tasks.clone();
+    let task = async move {
+        let Some((wire, early)) = http::upgraded(request).await else { return };
+        tracing::debug!(%client, "WebSocket opened");
+        let channel = Channel::WebSocket(Box::new(WebSocket::new(wire, early, limit)));
+        let start = StartState::WebSocket(tls);
+        serve(c2s, Client { channel, peer: client, start, counted }).await;
+    };
+    drop(tasks.spawn("c2s", task.in_current_span()));
+    response
 }
 
-impl AsyncRead for Framed {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        self.get_mut().socket.poll_read(cx, buffer)
-    }
+/// RFC 6455 §10.2. A client that is no browser sends no origin.
+fn is_welcome(listen: &ListenConfig, headers: &HeaderMap) -> bool {
+    let is_listed = |from: &HeaderValue| {
+        let from = from.to_str().ok().and_then(origin);
+        from.is_some_and(|from| listen.origins.contains(&from))
+    };
+    listen.origins.is_empty() || headers.get_all(ORIGIN).iter().all(is_listed)
 }
 
-impl AsyncWrite for Framed {
-    /// Takes more only when all that was taken is gone: the writer notices who does not read.
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let Self { socket, cutter } = self.get_mut();
-        socket.check()?;
-        ready!(socket.poll_sent(cx))?;
-        let bytes = &bytes[..bytes.len().min(AT_ONCE)];
-        cutter.cut(bytes, |message| socket.send(message)).map_err(io::Error::other)?;
-        match socket.poll_sent(cx) {
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Ready(Ok(())) | Poll::Pending => Poll::Ready(Ok(bytes.len())),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let socket = &mut self.get_mut().socket;
-        ready!(socket.poll_flush(cx))?;
-        // A client that has closed the WebSocket reads no more: what was written is not delivered.
-        Poll::Ready(socket.check())
-    }
-
-    /// RFC 7395 §3.6: after `<close/>` the WebSocket is closed. Without it the session may go on
-    /// elsewhere.
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Self { socket, cutter } = self.get_mut();
-        if !cutter.has_ended() {
-            socket.set_code(GOING_AWAY);
-        }
-        socket.poll_shutdown(cx)
-    }
+fn forbidden(text: &'static str) -> Response {
+    (StatusCode::FORBIDDEN, text).into_response()
 }
 
-/// Bytes that are framed at once; a write of a session may be much larger.
-const AT_ONCE: usize = 32 * 1024;
+/// RFC 7395 §3.1.
+const SUBPROTOCOL: &str = "xmpp";

@@ -17,7 +17,6 @@ use super::exit::{Exit, Problem};
 use super::first_run;
 use super::instance::{self, Place};
 use crate::admin::{password, socket};
-use crate::c2s::ListenerKind;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::host::command::CommandCx;
@@ -99,15 +98,8 @@ fn log_warnings(config: &Config) {
 /// Logs one line with the most important facts: version, domains, files, and listening addresses.
 fn log_start(place: &Place, server: &Server) {
     let domains: Vec<_> = server.hosts().all().iter().map(|host| host.domain.as_str()).collect();
-    let listeners = server.addresses().iter().map(|(entry, address)| {
-        let name = match entry {
-            ListenerKind::Direct => "tls",
-            ListenerKind::Http => "http",
-            ListenerKind::Https => "https",
-            ListenerKind::StartTls => "starttls",
-        };
-        format!("{name} {address}")
-    });
+    let listeners = server.addresses().iter();
+    let listeners = listeners.map(|(listener, address)| format!("{} {address}", listener.name));
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         domains = domains.join(", "),

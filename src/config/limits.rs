@@ -35,8 +35,9 @@ section! {
     nodes: usize = 8192 => Count::between(2048, 1_048_576)
         .not_less("a thirty-second part of it must suffice to log in"), Reload;
 
-    /// Time from a new connection to a bound session. A client that makes an
-    /// account (XEP-0077) gets this time once more from then on, to log in.
+    /// Time to log in: from a new connection, or from the end of the handshake of TLS (direct TLS) or
+    /// WebSocket, to a bound session. A client that makes an account (XEP-0077) gets this time once more
+    /// from then on.
     negotiation: Duration = seconds(60) => Time::between(seconds(5), minutes(60))
         .not_less("a slow network needs some seconds")
         .not_more("connections of strangers cost memory"), Reload;

@@ -68,14 +68,14 @@ fn loopback(port: u16) -> Vec<SocketAddr> {
 
 /// Refuses one address for two protocols.
 pub(super) fn check(listen: &ListenConfig, fields: &Fields<'_>, problems: &mut Problems<'_>) {
-    let doors = [
+    let listeners = [
         ("c2s", &listen.c2s),
         ("c2s_tls", &listen.c2s_tls),
         ("http", &listen.http),
         ("https", &listen.https),
     ];
-    for (i, (later, theirs)) in doors.iter().enumerate() {
-        for (earlier, ours) in &doors[..i] {
+    for (i, (later, theirs)) in listeners.iter().enumerate() {
+        for (earlier, ours) in &listeners[..i] {
             let pairs = ours.iter().flat_map(|a| theirs.iter().map(move |b| (a, b)));
             let Some((a, b)) = pairs.into_iter().find(|(a, b)| overlap(a, b)) else { continue };
             let at = fields.value_of(later).or_else(|| fields.value_of(earlier));

@@ -1,43 +1,108 @@
-//! HTTP, for what clients cannot do otherwise: browsers know no TCP. One connection at a time, in
-//! whatever task it came with; what answers is a router of its caller.
+//! HTTP, as a service of the server: one router for all connections. Whoever speaks HTTP adds routes to
+//! it, in `src/server/listeners.rs`.
 //!
-//! A connection that turns into something else (`websocket`) is handed back with what was read of
-//! it already.
+//! A connection lives as long as its requests come in time, and is not cut while one is answered. Each
+//! request has a [`Peer`] among its extensions. A request may turn its connection into something else
+//! ([`websocket`], [`upgraded`]); whoever does that has the connection from then on.
 
-pub mod frames;
-mod utf8;
+pub mod host_meta;
+mod peer;
 pub mod websocket;
+mod write_timeout;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::{self, StatusCode};
+use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper::upgrade::Upgraded;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
-/// Answers the requests of one connection. Gives it back when it ends, or when a request has turned
-/// it into something else, with the bytes that were read beyond that request.
-///
-/// # Errors
-/// If the connection is lost, or what comes is no HTTP.
-pub async fn serve<S>(io: S, routes: Router) -> hyper::Result<(S, Bytes)>
-where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
+pub use peer::Peer;
+
+use crate::listen::Accepted;
+use crate::stream::wire::Wire;
+use write_timeout::WriteTimeout;
+
+/// Puts the bounds of all requests around these routes.
+pub fn bounded(routes: Router) -> Router {
+    routes.layer(DefaultBodyLimit::max(BODY_BYTES))
+}
+
+/// Serves one connection until it ends, is too slow, or `stopping` says that the server ends.
+/// `write_limit`: how long a write may make no progress.
+pub async fn serve(
+    accepted: Accepted,
+    routes: Router,
+    write_limit: Duration,
+    stopping: CancellationToken,
+) {
+    let Accepted { wire, peer, tls, is_proxied, counted } = accepted;
+    let peer = Arc::new(Peer::new(peer, tls.map(|tls| tls.version), is_proxied, counted));
+    let answer = service_fn(move |request| answer(routes.clone(), Arc::clone(&peer), request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
         .max_headers(HEADERS)
         .max_buf_size(HEAD_BYTES)
-        .serve_connection(TokioIo::new(io), TowerToHyperService::new(routes));
-    let parts = connection.without_shutdown().await?;
-    Ok((parts.io.into_inner(), parts.read_buf))
+        .serve_connection(TokioIo::new(WriteTimeout::new(wire, write_limit)), answer)
+        .with_upgrades();
+    let mut connection = Box::pin(connection);
+    let served = tokio::select! {
+        served = &mut connection => served,
+        () = stopping.cancelled() => {
+            // A request that is under way is answered, if that does not take long.
+            connection.as_mut().graceful_shutdown();
+            timeout(LAST_ANSWER, connection).await.unwrap_or(Ok(()))
+        }
+    };
+    if let Err(error) = served {
+        tracing::debug!(%error, "HTTP connection failed");
+    }
 }
 
-/// For the head of a request, from its first byte or from the answer to the one before.
+/// Answers one request, in its time.
+async fn answer(
+    routes: Router,
+    peer: Arc<Peer>,
+    request: http::Request<Incoming>,
+) -> Result<Response, std::convert::Infallible> {
+    let mut request = request.map(Body::new);
+    request.extensions_mut().insert(peer);
+    let routes = TowerToHyperService::new(routes);
+    match timeout(REQUEST, routes.call(request)).await {
+        Ok(answer) => answer,
+        Err(_) => Ok(StatusCode::REQUEST_TIMEOUT.into_response()),
+    }
+}
+
+/// The connection of a request that was answered with 101, and what was read of it beyond the request.
+/// `None` if the connection was lost.
+pub async fn upgraded(request: Request) -> Option<(Wire, Bytes)> {
+    let upgraded: Upgraded = hyper::upgrade::on(request).await.ok()?;
+    let parts = upgraded.downcast::<TokioIo<WriteTimeout<Wire>>>().ok()?;
+    Some((parts.io.into_inner().into_inner(), parts.read_buf))
+}
+
+/// For the head of a request: from the first byte of the connection, or from the answer to the request
+/// before. So long a connection may idle, too.
 const HEAD: Duration = Duration::from_secs(15);
+/// For the body of a request and the work on its answer.
+const REQUEST: Duration = Duration::from_secs(60);
+/// For a request that is under way when the server ends.
+const LAST_ANSWER: Duration = Duration::from_secs(1);
 /// All heads that were read and not yet answered.
 const HEAD_BYTES: usize = 16 * 1024;
 const HEADERS: usize = 100;
+/// The body of a request, unless a route says otherwise.
+const BODY_BYTES: usize = 64 * 1024;

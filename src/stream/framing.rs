@@ -1,161 +1,77 @@
-//! Streams over WebSocket (RFC 7395 §3.3): each element is a document of its own, which names all
-//! its namespaces, and `<open/>` and `<close/>` stand for the stream's tags.
-//!
-//! What comes is read by the same strict parser as ever, with nothing in force around it. What goes
-//! is cut out of the stream that this server writes to everybody.
+//! How what we say on a stream is written (RFC 6120 §4, RFC 7395 §3.3): over TCP as parts of one
+//! document, over WebSocket as a document each, in a frame of its own.
 
-use bytes::{Buf, Bytes, BytesMut};
-
-use super::header::END;
-use super::input::StreamEvent;
+use super::header::{self, StreamHeader};
+use super::websocket::frames;
+use crate::jid::Jid;
 use crate::ns;
-use crate::xml::{
-    self, ElementRef, Frame, Framer, Header, Limits, Piece, Scope, XmlError, declares_default,
-    element,
-};
+use crate::xml::{declares_default, element};
 
-/// What a client says with one message.
-///
-/// # Errors
-/// What is wrong with it; the stream is to end.
-pub fn heard(message: &Bytes, limits: &Limits) -> Result<StreamEvent, XmlError> {
-    let range = xml::document(message, *limits)?;
-    let frame = Frame::parse(message.slice(range), &Scope::none(), limits)?;
-    let root = frame.root();
-    Ok(match (root.ns(), root.name()) {
-        (ns::FRAMING, "open") => StreamEvent::Header(header(&root)),
-        (ns::FRAMING, "close") => StreamEvent::End,
-        // RFC 7395 §3.3.2: these two are in no other namespace.
-        (_, "open" | "close") => return Err(XmlError::InvalidNamespace),
-        _ => StreamEvent::Element(frame),
-    })
+/// How what we say is written. What comes out is for the [`Channel`](super::channel::Channel) of this
+/// framing.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Framing {
+    /// The stream is one document. Elements are written as they are.
+    Tcp,
+    /// Each element is a document in a frame of its own, and declares its namespaces.
+    WebSocket,
 }
 
-/// RFC 7395 §3.3.1: the attributes are those of the stream's open tag. What that would declare, each
-/// message declares.
-fn header(open: &ElementRef<'_>) -> Header {
-    let attribute = |name| open.attr(name).map(std::borrow::Cow::into_owned);
-    Header {
-        name: "stream".to_owned(),
-        ns: ns::STREAM.to_owned(),
-        default_namespace: ns::CLIENT.to_owned(),
-        prefixes: Vec::new(),
-        to: attribute("to"),
-        from: attribute("from"),
-        id: attribute("id"),
-        version: attribute("version"),
-        lang: open.attr_ns(ns::XML, "lang").map(std::borrow::Cow::into_owned),
-    }
-}
-
-/// Makes messages out of the stream that is written.
-#[derive(Debug)]
-pub struct Cutter {
-    framer: Framer,
-    buffer: BytesMut,
-    /// The framer has seen a part of what is at the front of the buffer.
-    is_within: bool,
-    has_ended: bool,
-}
-
-impl Default for Cutter {
-    fn default() -> Self {
-        Self {
-            framer: Framer::new(OURS),
-            buffer: BytesMut::new(),
-            is_within: false,
-            has_ended: false,
-        }
-    }
-}
-
-impl Cutter {
-    /// Takes more of the stream and gives out the messages that are whole now.
-    ///
-    /// # Errors
-    /// If that is no stream.
-    pub fn cut(&mut self, bytes: &[u8], mut send: impl FnMut(&[u8])) -> Result<(), XmlError> {
-        if self.has_ended {
-            return Ok(());
-        }
-        self.buffer.extend_from_slice(bytes);
-        loop {
-            // A declaration begins another stream (RFC 7395 §3.7); it takes two bytes to see that.
-            if !self.is_within {
-                if self.buffer.len() < 2 {
-                    break;
-                }
-                if self.buffer.starts_with(b"<?") {
-                    self.framer.restart();
-                } else if self.buffer.starts_with(END) {
-                    // Perhaps of a stream that was never opened (RFC 7395 §3.4).
-                    send(&element("close").ns(ns::FRAMING).to_bytes());
-                    self.has_ended = true;
-                    self.buffer = BytesMut::new();
-                    return Ok(());
-                }
+impl Framing {
+    /// Appends the beginning of a stream.
+    pub fn open(self, header: &StreamHeader, out: &mut Vec<u8>) {
+        match self {
+            Self::Tcp => header::write(header, out),
+            Self::WebSocket => {
+                // RFC 7395 §3.3.1.
+                let open = element("open").ns(ns::FRAMING).attr("version", "1.0");
+                let open = open.attr("xml:lang", "en").attr("id", &header.id);
+                let open = open
+                    .attr("from", &header.from)
+                    .maybe_attr("to", header.to.as_ref().map(Jid::as_str));
+                self.element(out, |out| open.write(out));
             }
-            let piece = self.framer.next(&self.buffer)?;
-            self.is_within = piece.is_none();
-            let end = match piece {
-                None => break,
-                Some(Piece::Header(range)) => {
-                    send(&open(&xml::header(&self.buffer[range.clone()])?));
-                    range.end
-                }
-                Some(Piece::Child(range)) => {
-                    send(&alone(&self.buffer[range.clone()]));
-                    range.end
-                }
-                // It was seen above, unless it came in parts.
-                Some(Piece::End) => {
-                    send(&element("close").ns(ns::FRAMING).to_bytes());
-                    self.has_ended = true;
-                    self.buffer.len()
-                }
-            };
-            self.buffer.advance(end);
-            self.framer.drop_front(end);
         }
-        if self.buffer.is_empty() {
-            self.buffer = BytesMut::new();
-        }
-        Ok(())
     }
 
-    /// Whether the stream has been closed.
-    #[must_use]
-    pub fn has_ended(&self) -> bool {
-        self.has_ended
+    /// Appends one child of the stream, which `write` writes as it stands in a stream over TCP.
+    pub fn element(self, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+        let begin = out.len();
+        write(out);
+        if self == Self::WebSocket {
+            make_document(out, begin);
+        }
+    }
+
+    /// Appends the end of the stream, and over WebSocket that of the connection (RFC 7395 §3.6).
+    pub fn close(self, out: &mut Vec<u8>) {
+        match self {
+            Self::Tcp => out.extend_from_slice(header::END),
+            Self::WebSocket => {
+                self.element(out, |out| element("close").ns(ns::FRAMING).write(out));
+                frames::close(out, frames::NORMAL);
+            }
+        }
     }
 }
 
-fn open(header: &Header) -> Vec<u8> {
-    element("open")
-        .ns(ns::FRAMING)
-        .maybe_attr("version", header.version.as_deref())
-        .maybe_attr("xml:lang", header.lang.as_deref())
-        .maybe_attr("id", header.id.as_deref())
-        .maybe_attr("from", header.from.as_deref())
-        .maybe_attr("to", header.to.as_deref())
-        .to_bytes()
-}
-
-/// A child of our stream with the declarations that it had from there.
-fn alone(child: &[u8]) -> Vec<u8> {
+/// Makes the element that begins there, and goes on to the end, a document in a frame: it gets the
+/// declarations that a stream has in its header (RFC 7395 §3.3.3).
+fn make_document(out: &mut Vec<u8>, begin: usize) {
+    let element = &out[begin..];
     let is_end = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b'/' | b'>');
-    let name = child.iter().skip(1).position(is_end).map_or(child.len(), |length| length + 1);
-    let (name, rest) = child.split_at(name);
-    let mut message = Vec::with_capacity(child.len() + 64);
-    message.extend_from_slice(name);
-    if name.starts_with(b"<stream:") {
-        declare(&mut message, "xmlns:stream", ns::STREAM);
+    let name_end = element.iter().skip(1).position(is_end).map_or(element.len(), |at| at + 1);
+    let mut start = element[..name_end].to_vec();
+    if start.starts_with(b"<stream:") {
+        declare(&mut start, "xmlns:stream", ns::STREAM);
     }
-    if !declares_default(child) {
-        declare(&mut message, "xmlns", ns::CLIENT);
+    if !declares_default(element) {
+        declare(&mut start, "xmlns", ns::CLIENT);
     }
-    message.extend_from_slice(rest);
-    message
+    let mut head = Vec::with_capacity(frames::LONGEST_HEAD + start.len());
+    frames::text_head(&mut head, element.len() - name_end + start.len());
+    head.append(&mut start);
+    out.splice(begin..begin + name_end, head);
 }
 
 fn declare(out: &mut Vec<u8>, name: &str, namespace: &str) {
@@ -166,6 +82,75 @@ fn declare(out: &mut Vec<u8>, name: &str, namespace: &str) {
     out.push(b'\'');
 }
 
-/// What we write needs no bounds.
-const OURS: Limits =
-    Limits { bytes: usize::MAX, depth: usize::MAX, attributes: usize::MAX, nodes: usize::MAX };
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(framing: Framing, text: &str) -> Vec<u8> {
+        let mut out = Vec::new();
+        framing.element(&mut out, |out| out.extend_from_slice(text.as_bytes()));
+        out
+    }
+
+    /// The documents in these frames, and whether a closing frame is the last.
+    fn documents(mut bytes: &[u8]) -> (Vec<String>, bool) {
+        let mut all = Vec::new();
+        while !bytes.is_empty() {
+            let (opcode, range) = frames::first(bytes).unwrap();
+            if opcode == frames::CLOSE {
+                assert_eq!(&bytes[range.clone()], 1000_u16.to_be_bytes());
+                return (all, range.end == bytes.len());
+            }
+            assert_eq!(opcode, frames::TEXT);
+            all.push(String::from_utf8(bytes[range.clone()].to_vec()).unwrap());
+            bytes = &bytes[range.end..];
+        }
+        (all, false)
+    }
+
+    #[test]
+    fn over_tcp_an_element_is_written_as_it_is() {
+        assert_eq!(written(Framing::Tcp, "<iq type='get'/>"), b"<iq type='get'/>");
+        let mut out = Vec::new();
+        Framing::Tcp.close(&mut out);
+        assert_eq!(out, b"</stream:stream>");
+    }
+
+    #[test]
+    fn over_websocket_each_element_declares_its_namespaces() {
+        let table = [
+            ("<iq type='get'/>", "<iq xmlns='jabber:client' type='get'/>"),
+            ("<presence/>", "<presence xmlns='jabber:client'/>"),
+            ("<r xmlns='urn:xmpp:sm:3'/>", "<r xmlns='urn:xmpp:sm:3'/>"),
+            (
+                "<message><x xmlns='urn:x'/></message>",
+                "<message xmlns='jabber:client'><x xmlns='urn:x'/></message>",
+            ),
+            (
+                "<stream:features><bind/></stream:features>",
+                "<stream:features xmlns:stream='http://etherx.jabber.org/streams' \
+                 xmlns='jabber:client'><bind/></stream:features>",
+            ),
+        ];
+        let mut all = Vec::new();
+        for (element, document) in table {
+            let one = written(Framing::WebSocket, element);
+            assert_eq!(documents(&one), (vec![document.to_owned()], false));
+            all.extend(one);
+        }
+        Framing::WebSocket.close(&mut all);
+        let (said, is_closed) = documents(&all);
+        assert_eq!(said.len(), table.len() + 1);
+        assert_eq!(said.last().unwrap(), "<close xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>");
+        assert!(is_closed);
+    }
+
+    #[test]
+    fn a_long_element_has_a_long_head() {
+        for length in [100, 200, 70_000] {
+            let text = format!("<message><body>{}</body></message>", "x".repeat(length));
+            let (said, _) = documents(&written(Framing::WebSocket, &text));
+            assert_eq!(said, [text.replacen("<message", "<message xmlns='jabber:client'", 1)]);
+        }
+    }
+}

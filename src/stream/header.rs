@@ -1,20 +1,23 @@
-//! The opening of a stream (RFC 6120 §4.7): what a client's header must say, what ours says.
+//! The header of a stream (RFC 6120 §4.7): what a peer's must say, and what ours says.
+
+use smol_str::SmolStr;
 
 use crate::jid::Jid;
 use crate::ns;
+use crate::random::random_id;
 use crate::stanza::{StreamCondition, StreamError};
 use crate::xml::{Header, escape_attr};
 
 /// Checks a client's header, without regard to the domain (RFC 6120 §4.7, §4.8, §4.9.3).
 ///
 /// # Errors
-/// The stream error that it deserves.
+/// The stream error for a header that is wrong.
 pub fn check(header: &Header) -> Result<(), StreamError> {
     if header.name != "stream" {
         return Err(StreamCondition::BadFormat.text("a stream must begin with a stream element"));
     }
-    // The content namespace is the default one, or each stanza declares it, or a prefix stands for
-    // it (RFC 6120 §4.8.2).
+    // The content namespace is the default namespace, or has a prefix, or each stanza declares it
+    // (RFC 6120 §4.8.2).
     let content = header.default_namespace == ns::CLIENT
         || header.default_namespace == ns::STREAM
         || header.default_namespace.is_empty()
@@ -30,25 +33,41 @@ pub fn check(header: &Header) -> Result<(), StreamError> {
     Ok(())
 }
 
-/// Our own header: as long as no domain is known, it comes from the first one.
-#[must_use]
-pub fn response(id: &str, from: &str, to: Option<&Jid>) -> Vec<u8> {
-    let mut out = Vec::with_capacity(256);
+/// What our own header says.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct StreamHeader {
+    /// The id of the stream: 128 random bits (RFC 6120 §4.7.3).
+    pub id: SmolStr,
+    /// The domain that was asked for; our first domain as long as none is known.
+    pub from: String,
+    /// The `from` of the peer's header, if it is an address.
+    pub to: Option<Jid>,
+}
+
+impl StreamHeader {
+    /// With a new id.
+    #[must_use]
+    pub fn new(from: &str, to: Option<Jid>) -> Self {
+        Self { id: random_id(), from: from.to_owned(), to }
+    }
+}
+
+/// Appends our header, as it is written over TCP.
+pub(super) fn write(header: &StreamHeader, out: &mut Vec<u8>) {
     out.extend_from_slice(b"<?xml version='1.0'?><stream:stream xmlns='");
     out.extend_from_slice(ns::CLIENT.as_bytes());
     out.extend_from_slice(b"' xmlns:stream='");
     out.extend_from_slice(ns::STREAM.as_bytes());
     out.extend_from_slice(b"' version='1.0' xml:lang='en' id='");
-    out.extend_from_slice(id.as_bytes());
+    out.extend_from_slice(header.id.as_bytes());
     out.extend_from_slice(b"' from='");
-    escape_attr(&mut out, from);
-    if let Some(to) = to {
+    escape_attr(out, &header.from);
+    if let Some(to) = &header.to {
         out.extend_from_slice(b"' to='");
-        escape_attr(&mut out, to.as_str());
+        escape_attr(out, to.as_str());
     }
     out.extend_from_slice(b"'>");
-    out
 }
 
 /// The end of a stream.
-pub const END: &[u8] = b"</stream:stream>";
+pub(super) const END: &[u8] = b"</stream:stream>";

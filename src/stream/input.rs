@@ -1,15 +1,14 @@
 //! Elements out of bytes: a buffer, the framer that cuts it, the scope that gives it meaning.
 
-use bytes::{Buf, BytesMut};
-use memchr::memchr;
+use bytes::Bytes;
 use smol_str::SmolStr;
-use tokio::io::AsyncRead;
 
-use super::{framing, wire};
-use crate::http::frames::{ALIVE, END};
-use crate::xml::{self, Frame, Framer, Header, Limit, Limits, Piece, Scope, XmlError};
+use super::framing::Framing;
+use super::received::Received;
+use crate::ns;
+use crate::xml::{self, ElementRef, Frame, Framer, Header, Limit, Limits, Piece, Scope, XmlError};
 
-/// What a peer has said.
+/// What a peer says next.
 #[derive(Debug)]
 pub enum StreamEvent {
     /// The end of the stream.
@@ -24,80 +23,63 @@ pub enum StreamEvent {
 #[derive(Debug)]
 pub struct Input {
     framer: Framer,
-    buffer: BytesMut,
+    received: Received,
     scope: Scope,
     limits: Limits,
-    /// The language of stanzas that name none.
+    /// The language of stanzas without `xml:lang`.
     lang: Option<SmolStr>,
-    /// How elements stand in the bytes.
-    cut: Cut,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Cut {
-    /// A document each, with [`END`] after it; so many bytes have been searched for the next one.
-    Documents(usize),
-    /// In one document, which is the stream.
-    Stream,
+    framing: Framing,
 }
 
 impl Input {
     /// Begins with a header, under these limits.
     #[must_use]
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(framing: Framing, limits: Limits) -> Self {
         Self {
             framer: Framer::new(limits),
-            buffer: BytesMut::new(),
+            received: Received::default(),
             scope: Scope::default(),
             limits,
             lang: None,
-            cut: Cut::Stream,
+            framing,
         }
     }
 
-    /// Each element is a document (RFC 7395 §3.3.3), with [`END`] after it.
-    #[must_use]
-    pub fn of_documents(limits: Limits) -> Self {
-        Self { cut: Cut::Documents(0), ..Self::new(limits) }
+    /// Where what is read goes: see [`Channel::receive`](super::channel::Channel::receive).
+    pub fn received(&mut self) -> &mut Received {
+        &mut self.received
     }
 
-    /// The next thing in what has been read; `None` if more must be read first.
+    /// The next event in what has been read; `None` if more must be read first.
     ///
     /// # Errors
     /// What is wrong with it; the stream is to end.
-    pub fn heard(&mut self) -> Result<Option<StreamEvent>, XmlError> {
-        match self.cut {
-            Cut::Documents(seen) => self.document(seen),
-            Cut::Stream => self.piece(),
+    pub fn next_event(&mut self) -> Result<Option<StreamEvent>, XmlError> {
+        match self.framing {
+            Framing::Tcp => self.piece(),
+            Framing::WebSocket => self.message(),
         }
     }
 
-    fn document(&mut self, seen: usize) -> Result<Option<StreamEvent>, XmlError> {
-        while self.buffer.first() == Some(&ALIVE) {
-            self.buffer.advance(1);
-        }
-        let Some(more) = memchr(END, &self.buffer[seen..]) else {
-            self.cut = Cut::Documents(self.buffer.len());
-            if self.buffer.len() > self.limits.bytes {
+    /// RFC 7395 §3.3.3: each message is a document.
+    fn message(&mut self) -> Result<Option<StreamEvent>, XmlError> {
+        let Some(length) = self.received.messages.pop_front() else {
+            if self.received.bytes.len() > self.limits.bytes {
                 return Err(XmlError::TooLarge(Limit::Bytes));
             }
-            if self.buffer.is_empty() {
-                self.buffer = BytesMut::new();
-            }
+            self.received.shrink();
             return Ok(None);
         };
-        self.cut = Cut::Documents(0);
-        let document = self.buffer.split_to(seen + more).freeze();
-        self.buffer.advance(1);
-        let heard = framing::heard(&document, &self.limits)?;
-        if let StreamEvent::Header(header) = &heard {
+        let message = self.received.bytes.split_to(length).freeze();
+        let event = document(&message, &self.limits)?;
+        if let StreamEvent::Header(header) = &event {
             self.lang = header.lang.as_deref().map(SmolStr::new);
         }
-        Ok(Some(heard))
+        Ok(Some(event))
     }
 
     fn piece(&mut self) -> Result<Option<StreamEvent>, XmlError> {
-        let piece = self.framer.next(&self.buffer)?;
+        let piece = self.framer.next(&self.received.bytes)?;
         let (range, is_header) = match piece {
             None => {
                 self.tidy();
@@ -107,7 +89,7 @@ impl Input {
             Some(Piece::Header(range)) => (range, true),
             Some(Piece::Child(range)) => (range, false),
         };
-        let mut bytes = self.buffer.split_to(range.end);
+        let mut bytes = self.received.bytes.split_to(range.end);
         self.framer.drop_front(range.end);
         let bytes = bytes.split_off(range.start).freeze();
         if is_header {
@@ -120,24 +102,16 @@ impl Input {
             .map(|frame| Some(StreamEvent::Element(frame)))
     }
 
-    /// The language that the stream's header gives to stanzas which name none (RFC 6120 §4.7.4).
+    /// The language of the stream, for stanzas without `xml:lang` (RFC 6120 §4.7.4).
     #[must_use]
     pub fn lang(&self) -> Option<&SmolStr> {
         self.lang.as_ref()
     }
 
-    /// All that has been read was heard, and the rest is part of an element that goes on.
+    /// A part of an element was read, and its rest is still to come. True only when there is no next event.
     #[must_use]
     pub fn is_within(&self) -> bool {
-        !self.buffer.is_empty()
-    }
-
-    /// Reads more; 0 at the end. Nothing is lost if it is dropped while it waits.
-    ///
-    /// # Errors
-    /// Those of the connection.
-    pub async fn read(&mut self, from: impl AsyncRead + Unpin) -> std::io::Result<usize> {
-        wire::read(from, &mut self.buffer).await
+        !self.received.bytes.is_empty()
     }
 
     /// A new stream begins, under these limits.
@@ -148,23 +122,55 @@ impl Input {
         self.scope = Scope::default();
     }
 
-    /// Throws away what was read and not yet understood; answers whether there was anything but
-    /// white space. What came before TLS must not be used after it (RFC 6120 §5.4.3.3).
+    /// Throws away what was read and not yet parsed. Returns whether there was anything but white space.
+    /// What came before TLS must not be used after it (RFC 6120 §5.4.3.3).
     pub fn discard(&mut self) -> bool {
-        let anything = self.buffer.iter().any(|byte| !byte.is_ascii_whitespace());
-        self.framer.drop_front(self.buffer.len());
-        self.buffer = BytesMut::new();
+        let anything = self.received.bytes.iter().any(|byte| !byte.is_ascii_whitespace());
+        self.framer.drop_front(self.received.bytes.len());
+        self.received = Received::default();
         anything
     }
 
     /// Drops white space, and the buffer itself when nothing is in it: most connections are idle.
     fn tidy(&mut self) {
         let done = self.framer.disposable();
-        if done == self.buffer.len() {
-            self.buffer = BytesMut::new();
-        } else {
-            drop(self.buffer.split_to(done));
-        }
+        drop(self.received.bytes.split_to(done));
+        self.received.shrink();
         self.framer.drop_front(done);
+    }
+}
+
+/// What a message of a WebSocket says (RFC 7395 §3.3.3). It is read with nothing in force around it:
+/// `<open/>` and `<close/>` stand for the tags of the stream.
+///
+/// # Errors
+/// What is wrong with it; the stream is to end.
+pub fn document(message: &Bytes, limits: &Limits) -> Result<StreamEvent, XmlError> {
+    let range = xml::document(message, *limits)?;
+    let frame = Frame::parse(message.slice(range), &Scope::none(), limits)?;
+    let root = frame.root();
+    Ok(match (root.ns(), root.name()) {
+        (ns::FRAMING, "open") => StreamEvent::Header(header(&root)),
+        (ns::FRAMING, "close") => StreamEvent::End,
+        // RFC 7395 §3.3.2: these two are in no other namespace.
+        (_, "open" | "close") => return Err(XmlError::InvalidNamespace),
+        _ => StreamEvent::Element(frame),
+    })
+}
+
+/// The header that `<open/>` stands for (RFC 7395 §3.3.1): it has the same attributes, and each message
+/// declares its own namespaces.
+fn header(open: &ElementRef<'_>) -> Header {
+    let attribute = |name| open.attr(name).map(std::borrow::Cow::into_owned);
+    Header {
+        name: "stream".to_owned(),
+        ns: ns::STREAM.to_owned(),
+        default_namespace: ns::CLIENT.to_owned(),
+        prefixes: Vec::new(),
+        to: attribute("to"),
+        from: attribute("from"),
+        id: attribute("id"),
+        version: attribute("version"),
+        lang: open.attr_ns(ns::XML, "lang").map(std::borrow::Cow::into_owned),
     }
 }

@@ -1,8 +1,11 @@
-//! Streams (RFC 6120 §4): how they are opened, negotiated and framed, whatever carries them.
+//! Streams (RFC 6120 §4): what all peers share, whatever carries them.
 
-pub mod features;
+pub mod channel;
+pub mod connection;
 pub mod framing;
+pub mod handshake;
 pub mod header;
 pub mod input;
-pub mod negotiation;
+pub mod received;
+pub mod websocket;
 pub mod wire;

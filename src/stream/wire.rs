@@ -1,4 +1,4 @@
-//! Bytes in and out: TCP, or whatever a test puts in its place, with or without TLS.
+//! A connection of bytes: TCP, or what a test puts in its place, with or without TLS.
 
 use std::io;
 use std::pin::Pin;
@@ -13,21 +13,21 @@ use tokio_rustls::server::TlsStream;
 
 use crate::tls::Chosen;
 
-/// What carries bytes.
+/// A stream of bytes in both directions.
 pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
-/// A connection.
+/// A connection, without or with TLS.
 pub enum Wire {
-    /// Before TLS.
+    /// Without TLS.
     Plain(Box<dyn Io>),
-    /// Under TLS.
+    /// With TLS.
     Tls(Box<TlsStream<Box<dyn Io>>>),
 }
 
 impl Wire {
-    /// Makes the TLS handshake, as the server, with what `choose` gives for the name that the client
-    /// asks for (SNI). The connection is lost if it fails.
+    /// Makes the TLS handshake, as the server. `choose` chooses the certificate by the name that the client
+    /// asks for (SNI). If the handshake fails, the connection is lost.
     ///
     /// # Errors
     /// If it fails, or there is TLS already.
@@ -92,24 +92,23 @@ impl AsyncWrite for Wire {
     }
 }
 
-/// Appends what can be read to `buffer`; 0 at the end of the stream. Nothing is lost if it is
-/// dropped while it waits.
+/// Appends what can be read to `buffer`, and says how much that was; `None` at the end. Nothing is lost
+/// if the caller stops polling.
 ///
 /// The bytes pass through the stack: an idle connection holds no buffer, which would be most of
 /// its memory.
-///
-/// # Errors
-/// Those of the connection.
-pub async fn read(mut from: impl AsyncRead + Unpin, buffer: &mut BytesMut) -> io::Result<usize> {
-    std::future::poll_fn(|cx| {
-        let mut stack = [0; CHUNK];
-        let mut chunk = ReadBuf::new(&mut stack);
-        ready!(Pin::new(&mut from).poll_read(cx, &mut chunk))?;
-        buffer.extend_from_slice(chunk.filled());
-        Poll::Ready(Ok(chunk.filled().len()))
-    })
-    .await
+pub fn poll_receive(
+    from: &mut (impl AsyncRead + Unpin),
+    cx: &mut Context<'_>,
+    buffer: &mut BytesMut,
+) -> Poll<io::Result<Option<usize>>> {
+    let mut stack = [0; CHUNK];
+    let mut chunk = ReadBuf::new(&mut stack);
+    ready!(Pin::new(from).poll_read(cx, &mut chunk))?;
+    buffer.extend_from_slice(chunk.filled());
+    let count = chunk.filled().len();
+    Poll::Ready(Ok((count > 0).then_some(count)))
 }
 
-/// Half a TLS record; larger stanzas take more reads.
-const CHUNK: usize = 8192;
+/// Bytes of one read: half a TLS record. A larger stanza takes more reads.
+pub(super) const CHUNK: usize = 8192;

@@ -10,7 +10,6 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use waxwing::auth::derive_keys;
-use waxwing::c2s::ListenerKind;
 use waxwing::clock::Clock;
 use waxwing::config::Config;
 use waxwing::jid::BareJid;
@@ -116,12 +115,12 @@ impl InProcess {
 impl Target for InProcess {
     async fn connect(&self, how: Transport) -> Result<Box<dyn Stream>, String> {
         let (ours, theirs) = tokio::io::duplex(1 << 20);
-        let entry = match how {
-            Transport::Direct => ListenerKind::Direct,
-            Transport::StartTls | Transport::Tcp => ListenerKind::StartTls,
-            Transport::WebSocket => ListenerKind::Http,
+        let listener = match how {
+            Transport::Direct => "direct_tls",
+            Transport::StartTls | Transport::Tcp => "starttls",
+            Transport::WebSocket => "http",
         };
-        self.life().server.connect(Box::new(theirs), entry);
+        self.life().server.connect(Box::new(theirs), listener);
         Ok(Box::new(ours))
     }
 

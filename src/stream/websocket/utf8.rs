@@ -2,17 +2,16 @@
 
 use std::str::from_utf8;
 
-/// Checks that the bytes of a text are UTF-8 (RFC 3629), at the first byte that shows that they are
-/// not.
+/// Checks that a text is UTF-8 (RFC 3629). A fault is reported at the first byte that shows it.
 #[derive(Debug, Default)]
 pub(super) struct Utf8 {
-    /// A character that has begun.
+    /// The first bytes of a character that is not whole.
     begun: [u8; 4],
     known: usize,
 }
 
 impl Utf8 {
-    /// Takes more of the text. `false` if it is not UTF-8, whatever follows.
+    /// Takes more of the text. `false` if it cannot be UTF-8 any more.
     pub(super) fn take(&mut self, mut bytes: &[u8]) -> bool {
         while self.known > 0 {
             let Some((next, rest)) = bytes.split_first() else { return true };
@@ -37,7 +36,7 @@ impl Utf8 {
         }
     }
 
-    /// The text may end here. Another one begins.
+    /// The text ends, and another one begins. `false` if it ends within a character.
     pub(super) fn end(&mut self) -> bool {
         std::mem::take(&mut self.known) == 0
     }

@@ -1,7 +1,7 @@
-//! Opens the ports. All that cannot be opened is told, each with its reason.
+//! Opens the ports. Reports all that cannot be opened, each with its reason.
 //!
-//! What one would get wrong: a machine without IPv6 refuses `[::]` in one of two ways, and the same
-//! two are given for an address of another machine, which nobody means to do without.
+//! What is easy to get wrong: a machine without IPv6 refuses `[::]` with one of two errors. The same
+//! two errors mean an address of another machine, and that one must not be skipped.
 
 use std::fmt;
 use std::io;
@@ -9,7 +9,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use tokio::net::{TcpListener, TcpSocket};
 
-use crate::c2s::ListenerKind;
+use super::listener::Listener;
 use crate::config::ListenConfig;
 
 /// An address on which we cannot listen.
@@ -23,33 +23,31 @@ pub struct Refused {
     pub error: io::Error,
 }
 
-/// Listens on all addresses of the configuration.
+/// Opens all addresses of the configuration for these listeners.
 ///
 /// # Errors
-/// All that cannot be had. Nothing is listening then.
-pub(super) fn bind(
+/// All addresses that cannot be had. Nothing is listening then.
+pub fn bind<S>(
+    table: &'static [Listener<S>],
     listen: &ListenConfig,
-) -> Result<Vec<(ListenerKind, TcpListener)>, Vec<Refused>> {
-    bind_with(listen, open)
+) -> Result<Vec<(&'static Listener<S>, TcpListener)>, Vec<Refused>> {
+    bind_with(table, listen, open)
 }
 
-fn bind_with<L>(
+fn bind_with<S, L>(
+    table: &'static [Listener<S>],
     listen: &ListenConfig,
     mut open: impl FnMut(SocketAddr, bool) -> io::Result<L>,
-) -> Result<Vec<(ListenerKind, L)>, Vec<Refused>> {
-    let doors = [
-        (ListenerKind::StartTls, "listen.c2s", &listen.c2s),
-        (ListenerKind::Direct, "listen.c2s_tls", &listen.c2s_tls),
-        (ListenerKind::Http, "listen.http", &listen.http),
-        (ListenerKind::Https, "listen.https", &listen.https),
-    ];
+) -> Result<Vec<(&'static Listener<S>, L)>, Vec<Refused>> {
     let (mut listeners, mut refused) = (Vec::new(), Vec::new());
-    for (entry, option, addresses) in doors {
+    for listener in table {
+        let Listener { option, .. } = *listener;
+        let addresses = (listener.addresses)(listen);
         let before = listeners.len();
         let mut absent = Vec::new();
         for &address in addresses {
             match open(address, addresses.iter().any(SocketAddr::is_ipv4)) {
-                Ok(listener) => listeners.push((entry, listener)),
+                Ok(socket) => listeners.push((listener, socket)),
                 Err(error) if is_absent(&error) => absent.push((address, error)),
                 Err(error) => refused.push(Refused { option, address, error }),
             }
@@ -64,7 +62,7 @@ fn bind_with<L>(
                 let instead = SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port()));
                 tracing::info!(%address, %instead, "this machine has no IPv6");
                 match open(instead, true) {
-                    Ok(listener) => listeners.push((entry, listener)),
+                    Ok(socket) => listeners.push((listener, socket)),
                     Err(error) => refused.push(Refused { option, address: instead, error }),
                 }
             } else {
@@ -75,23 +73,23 @@ fn bind_with<L>(
     if refused.is_empty() { Ok(listeners) } else { Err(refused) }
 }
 
-/// The same place in the other family: `localhost` means both kinds of address, as does
-/// "everywhere", and many machines have but one.
+/// Whether `other` is the same place in the other family: `localhost` means both kinds of address, as
+/// "all interfaces" does, and many machines have only one kind.
 fn covers(other: &SocketAddr, absent: &SocketAddr) -> bool {
     let (a, b) = (other.ip(), absent.ip());
     let is_same = a.is_loopback() && b.is_loopback() || a.is_unspecified() && b.is_unspecified();
     is_same && a.is_ipv4() != b.is_ipv4() && other.port() == absent.port()
 }
 
-/// The machine has no such address, or nothing of its family.
+/// Whether the machine has no such address, or no address of this family.
 fn is_absent(error: &io::Error) -> bool {
     let no_family = error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error());
     no_family
         || matches!(error.kind(), io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported)
 }
 
-/// A long queue: everybody comes back at once after a restart: a short one costs
-/// clients whole seconds of SYN retries.
+/// Opens one address. The queue is long: after a restart all clients come back at once, and a short
+/// queue costs them whole seconds of SYN retries.
 fn open(address: SocketAddr, only_v6: bool) -> io::Result<TcpListener> {
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
@@ -132,12 +130,21 @@ const BACKLOG: u32 = 4096;
 mod tests {
     use super::*;
     use crate::config::Config;
+    use crate::listen::listener::Transport;
+
+    static TABLE: &[Listener<()>] = &[Listener {
+        name: "starttls",
+        option: "listen.c2s",
+        addresses: |listen| &listen.c2s,
+        transport: Transport::Plain,
+        serve: |(), _| Box::pin(std::future::ready(())),
+    }];
 
     /// Opens on a machine that has these addresses, and answers what was opened or refused.
     fn opened(listen: &str, has: &[&str], no_family: bool) -> Result<Vec<String>, String> {
         let text = format!("[listen]\nc2s_tls = []\nhttp = []\nhttps = []\n{listen}\n");
         let config = Config::parse(&text, "test").unwrap();
-        let done = bind_with(&config.listen, |address, _| match address {
+        let done = bind_with(TABLE, &config.listen, |address, _| match address {
             _ if address.port() == 1 => Err(io::ErrorKind::PermissionDenied.into()),
             _ if address.port() == 2 => Err(io::ErrorKind::AddrInUse.into()),
             _ if has.contains(&address.ip().to_string().as_str()) => Ok(address.to_string()),
@@ -186,7 +193,7 @@ mod tests {
             let foreign = opened(&listen, OLD, false).unwrap_err();
             assert!(foreign.ends_with("this machine does not have this address"), "{foreign}");
         }
-        // Another port is another door.
+        // An address with another port does not replace it.
         let other = opened("c2s = [\"127.0.0.1:5222\", \"[::1]:5233\"]", OLD, true).unwrap_err();
         assert!(other.starts_with("cannot listen on [::1]:5233"), "{other}");
     }

@@ -1,4 +1,4 @@
-//! By when a connection must have a session: `limits.negotiation`.
+//! When a connection must have a session (`limits.negotiation`).
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::stanza::{StreamCondition, StreamError};
 
-/// When the negotiation of one connection must be over, and what its client is told if it is not.
+/// When the negotiation of one connection must be over, and what the client is told if it is not.
 #[derive(Debug)]
 pub(super) struct Deadline(Mutex<Due>);
 
@@ -15,18 +15,18 @@ pub(super) struct Deadline(Mutex<Due>);
 struct Due {
     at: Instant,
     why: &'static str,
-    /// Accounts that were made.
+    /// Accounts that the client has registered.
     accounts: u8,
 }
 
 impl Deadline {
-    /// So much time from now on.
+    /// A deadline after so much time from now on.
     pub(super) fn new(time: Duration) -> Self {
         Self(Mutex::new(Due { at: Instant::now() + time, why: "login timed out", accounts: 0 }))
     }
 
-    /// The client has made an account: it gets its time once more, to log in. Not for each of many
-    /// accounts: a stranger does not stay for ever by making them.
+    /// The client has registered an account, and gets its time once more to log in. Only for the first
+    /// accounts, so that nobody stays for ever by registering more.
     pub(super) fn registered(&self, time: Duration) {
         let mut due = self.0.lock();
         due.why = "an account was made, but nobody has logged in";
@@ -36,7 +36,7 @@ impl Deadline {
         }
     }
 
-    /// Waits until it has passed.
+    /// Waits until the deadline has passed, and returns what the client is told.
     pub(super) async fn passed(&self) -> StreamError {
         loop {
             let Due { at, why, .. } = *self.0.lock();
@@ -48,5 +48,5 @@ impl Deadline {
     }
 }
 
-/// That give a connection more time.
+/// How many accounts give a connection more time.
 const ACCOUNTS: u8 = 10;

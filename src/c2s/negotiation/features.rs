@@ -6,25 +6,24 @@ use crate::auth::Offer;
 use crate::ns;
 use crate::xml::{Node, element};
 
-/// XEP-0478: how large a stanza may be, and how long one may be silent.
+/// What clients are told of limits (XEP-0478).
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Bytes of a stanza.
-    pub bytes: usize,
-    /// Silence after which the connection is given up.
-    pub idle: Duration,
+pub(crate) struct Limits {
+    /// The largest stanza, in bytes.
+    pub(crate) bytes: usize,
+    /// The silence after which a connection is given up.
+    pub(crate) idle: Duration,
 }
 
 /// Before TLS: nothing but STARTTLS, which is required (RFC 6120 §5.3.1).
-pub fn plain() -> Node {
+pub(super) fn plain() -> Node {
     let starttls = element("starttls").ns(ns::TLS).child(element("required"));
     element("stream:features").child(starttls)
 }
 
-/// Before authentication: mechanisms (RFC 6120 §6.4.1), what they can be bound to (XEP-0440 §3),
-/// limits,
-/// and whether one may make an account (XEP-0077 §7).
-pub fn secured(offer: &Offer, limits: Limits, registration: bool) -> Node {
+/// Before authentication: mechanisms (RFC 6120 §6.4.1), types of channel binding (XEP-0440 §3), limits,
+/// and registration of accounts if it is open (XEP-0077 §7).
+pub(super) fn secured(offer: &Offer, limits: Limits, registration: bool) -> Node {
     let mechanisms = offer.mechanisms().iter().map(|m| element("mechanism").text(m.as_str()));
     let mut features =
         element("stream:features").child(element("mechanisms").ns(ns::SASL).children(mechanisms));
@@ -39,8 +38,8 @@ pub fn secured(offer: &Offer, limits: Limits, registration: bool) -> Node {
     features.child(limits.to_node())
 }
 
-/// After authentication: bind (RFC 6120 §7.4), and what a client should know before it binds.
-pub fn authenticated(limits: Limits, caps: Node) -> Node {
+/// After authentication: bind (RFC 6120 §7.4), and what a client can use once it is bound.
+pub(super) fn authenticated(limits: Limits, caps: Node) -> Node {
     let optional = element("optional");
     element("stream:features")
         .child(element("bind").ns(ns::BIND).child(element("required")))

@@ -158,9 +158,9 @@ fn a_second_login_needs_a_second_connection() {
 fn the_domain_may_change_until_the_login_and_not_after() {
     const OTHER: Event = Header("to='capulet.lit' version='1.0'");
     check(&[
-        (&[OPEN, STARTTLS, Secured], OTHER, &["[header][features]"]),
+        (&[OPEN, STARTTLS, Secured], OTHER, &["[header]", "[features]"]),
         (TO_RESTARTED, OTHER, &["[header]", "close not-authorized"]),
-        (TO_RESTARTED, OPEN, &["[header][features]"]),
+        (TO_RESTARTED, OPEN, &["[header]", "[features]"]),
     ]);
     let mut machine = after(&[OPEN, STARTTLS, Secured, OTHER]);
     assert_eq!(machine.domain(), "capulet.lit");

@@ -1,0 +1,30 @@
+//! Values for the tests of this module.
+
+use std::sync::Arc;
+
+use crate::host::{Hosts, Registry};
+use crate::jid::FullJid;
+use crate::session::{MailboxLimits, Session, SessionFacts};
+
+/// The parts of a server that keeps nothing.
+pub(super) fn hosts() -> Hosts {
+    Hosts::for_tests(&["localhost"], Registry::default())
+}
+
+/// A session with stream management.
+pub(super) fn session(hosts: &Hosts) -> Session {
+    let facts = SessionFacts {
+        peer: "192.0.2.1:5222".parse().unwrap(),
+        tls: "TLSv1.3",
+        since: tokio::time::Instant::now(),
+        anonymous: false,
+        resumable: false,
+        newest: None,
+        newest_seen: None,
+    };
+    let jid = FullJid::parse("romeo@localhost/orchard").unwrap();
+    let bounds = MailboxLimits { stanzas: 1_000, bytes: 1 << 20 };
+    let session = Session::open(Arc::clone(&hosts.sessions), jid, facts, bounds, 9);
+    assert!(session.manage(None));
+    session
+}

@@ -1,0 +1,79 @@
+//! The last words on a connection, by how it ends.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::connection_end::ConnectionEnd;
+use super::markers::{delivered, delivered_when_written};
+use super::write::bytes_of;
+use crate::host::Hosts;
+use crate::metrics::Metrics;
+use crate::session::{Session, SmState};
+use crate::stanza::{StreamCondition, StreamError};
+use crate::stream::channel::Channel;
+use crate::stream::connection::{end_tls, farewell};
+use crate::stream::framing::Framing;
+
+/// Says what there is to say, if the client is there.
+pub(super) async fn last_words(
+    hosts: &Arc<Hosts>,
+    channel: Channel,
+    session: &Session,
+    ended: &ConnectionEnd,
+) {
+    let framing = channel.framing();
+    match ended {
+        // What was answered before the client closed still goes to the client (RFC 6120 §4.4).
+        ConnectionEnd::Closed => {
+            let (left, _) = session.mailbox().take();
+            let markers = delivered_when_written(session, &left);
+            let again = (!session.sm(|sm| sm.is_managed())).then(|| left.clone());
+            session.sm(|sm| sm.has_unacked() && sm.acknowledge_due());
+            let last = bytes_of(hosts, session, framing, left, true);
+            match (farewell(channel, last, None).await, again) {
+                (Ok(()), _) => delivered(hosts, session, &markers).await,
+                (Err(_), Some(left)) => session.mailbox().put_back(left),
+                (Err(_), None) => {}
+            }
+        }
+        ConnectionEnd::Failed(error) => {
+            note_stream_error(&hosts.metrics, error);
+            let last = last_count(hosts, session, framing);
+            drop(farewell(channel, last, Some(error)).await);
+        }
+        // XEP-0198 §5: the old stream, if it is still there, ends with a conflict. The session
+        // does not wait for that.
+        ConnectionEnd::HandedOver(_) => {
+            let error = StreamCondition::Conflict.text("resumed on another connection");
+            let bye = async move { drop(farewell(channel, Vec::new(), Some(&error)).await) };
+            drop(hosts.tasks.spawn("farewell", bye));
+        }
+        // To a client that can resume, the end of the server is a lost connection: nothing is said, and
+        // the client comes back. After a lost connection the client may be there, too, and only slow.
+        ConnectionEnd::Detached(_) | ConnectionEnd::Stopped | ConnectionEnd::Lost(_) => {
+            end_tls(channel).await
+        }
+    }
+}
+
+/// The bytes that say how many stanzas were handled, for a client that is cut off: without them it sends
+/// the stanzas a second time. Not if an error for one of them is still to be written: a client must not
+/// take it for handled.
+fn last_count(hosts: &Hosts, session: &Session, framing: Framing) -> Vec<u8> {
+    let (left, _) = session.mailbox().take();
+    let knows = !left.iter().any(|delivery| delivery.stanza.is_error());
+    session.mailbox().put_back(left);
+    let is_due = |sm: &mut SmState| sm.has_asked() || sm.has_unacked() && sm.acknowledge_due();
+    if knows && session.sm(is_due) {
+        bytes_of(hosts, session, framing, VecDeque::new(), true)
+    } else {
+        Vec::new()
+    }
+}
+
+/// Counts and logs a stream that ends with an error of ours.
+pub(super) fn note_stream_error(metrics: &Metrics, error: &StreamError) {
+    let condition = error.condition.as_str();
+    metrics.streams_closed.inc([condition]);
+    tracing::debug!(condition, text = error.text.as_deref(), "stream closed with an error");
+}

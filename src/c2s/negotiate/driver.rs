@@ -1,0 +1,210 @@
+//! Carries out the actions of a negotiation, one after another.
+
+use tokio::time::{Instant, timeout_at};
+
+use super::deadline::Deadline;
+use crate::auth::{Exchange, Offer, TlsFacts};
+use crate::c2s::client::C2s;
+use crate::c2s::negotiation::{Action, Actions, Negotiation, Stage};
+use crate::config::LimitsConfig;
+use crate::modules::register;
+use crate::session::Session;
+use crate::stanza::{Iq, IqKind, StreamCondition, StreamError};
+use crate::storage::MessageId;
+use crate::stream::connection::Connection;
+use crate::stream::handshake::Handshaker;
+use crate::stream::input::StreamEvent;
+use crate::tls::Purpose;
+use crate::xml::Limits;
+
+/// Why there is no session: a stream error to be told; `None` if the client has closed its stream or is
+/// gone.
+pub(super) type Failed = Option<StreamError>;
+
+/// What a negotiation works with.
+pub(super) struct Driver<'a> {
+    pub(super) c2s: &'a C2s,
+    pub(super) connection: &'a mut Connection,
+    pub(super) limits: LimitsConfig,
+    /// The SASL exchange that is under way.
+    pub(super) exchange: Option<Box<Exchange>>,
+    /// When there must be a session.
+    session_due: &'a Deadline,
+    /// When authentication must be done.
+    pub(super) login_due: Option<Instant>,
+    /// The version of TLS; empty before TLS.
+    pub(super) tls: &'static str,
+    /// The login was without an account (XEP-0175).
+    pub(super) is_anonymous: bool,
+    /// Markers of messages that the client has, as it says when it resumes.
+    pub(super) delivered: Vec<MessageId>,
+}
+
+impl<'a> Driver<'a> {
+    pub(super) fn new(
+        c2s: &'a C2s,
+        connection: &'a mut Connection,
+        session_due: &'a Deadline,
+    ) -> Self {
+        Self {
+            c2s,
+            connection,
+            limits: c2s.hosts.config.load().limits.clone(),
+            exchange: None,
+            session_due,
+            login_due: None,
+            tls: "",
+            is_anonymous: false,
+            delivered: Vec::new(),
+        }
+    }
+
+    /// The next event in what has been read, if it is whole.
+    pub(super) fn next_event(&mut self) -> Option<Result<StreamEvent, StreamError>> {
+        self.connection.input.next_event().map_err(StreamError::from).transpose()
+    }
+
+    /// Reads more.
+    pub(super) async fn read(&mut self) -> Result<(), Failed> {
+        let read = self.connection.read();
+        let is_there = match self.login_due {
+            None => read.await,
+            Some(deadline) => timeout_at(deadline, read).await.map_err(|_| {
+                Some(StreamCondition::ConnectionTimeout.text("authentication timed out"))
+            })?,
+        };
+        if is_there { Ok(()) } else { Err(None) }
+    }
+
+    /// Carries out these actions, and those that they lead to. A session, if there is one now.
+    pub(super) async fn carry_out(
+        &mut self,
+        machine: &mut Negotiation,
+        mut actions: Actions,
+    ) -> Result<Option<Session>, Failed> {
+        let mut session = None;
+        let mut i = 0;
+        while i < actions.len() {
+            let action = std::mem::replace(&mut actions[i], Action::Forget);
+            i += 1;
+            let more = match action {
+                Action::Open(header) => {
+                    self.connection.open(&header);
+                    continue;
+                }
+                Action::Send(node) => {
+                    self.connection.send(&node);
+                    continue;
+                }
+                Action::Register(iq) => {
+                    self.register(machine.domain(), &iq).await;
+                    continue;
+                }
+                Action::Close(error) => return Err(error),
+                // A failed write or a deadline must not take the session with it, and what waits in it
+                // (XEP-0198 §5). So from its beginning on nothing is awaited here: the writing loop of
+                // the session writes what was sent.
+                Action::Run => return Ok(session),
+                Action::Forget => {
+                    self.exchange = None;
+                    continue;
+                }
+                Action::Restart(stage) => {
+                    self.restart(stage);
+                    continue;
+                }
+                Action::Secure => machine.secured(self.starttls(machine.domain()).await?),
+                Action::Begin(mechanism, initial) => {
+                    let step = self.begin(machine, &mechanism, initial.as_deref()).await;
+                    machine.sasl(step)
+                }
+                Action::Continue(message) => {
+                    let step = self.step(Some(&message)).await;
+                    machine.sasl(step)
+                }
+                Action::Bind(resource) => match self.bind(machine, resource.as_deref()) {
+                    Ok(bound) => {
+                        let actions = machine.bound(Ok(bound.handle().jid()));
+                        session = Some(bound);
+                        actions
+                    }
+                    Err(condition) => machine.bound(Err(condition)),
+                },
+                Action::Resume(id, h) => {
+                    let (resumed, handled) = self.resume(machine, &id, h).await?;
+                    session = resumed;
+                    machine.resumed(&id, handled)
+                }
+            };
+            actions.truncate(i);
+            actions.extend(more);
+        }
+        self.connection.flush().await.map_err(|_| None)?;
+        Ok(None)
+    }
+
+    /// RFC 6120 §5.4.3.3: what came before TLS must not be taken for what comes after it.
+    async fn starttls(&mut self, domain: &str) -> Result<Offer, Failed> {
+        if self.connection.input.discard() {
+            let text = "data between starttls and the TLS handshake";
+            return Err(Some(StreamCondition::PolicyViolation.text(text)));
+        }
+        let wire = self.connection.take_for_tls().await.ok_or(None)?;
+        let handshaker = Handshaker {
+            certificates: &self.c2s.certificates,
+            metrics: &self.c2s.hosts.metrics,
+            limit: self.limits.handshake,
+        };
+        let secured = handshaker.secure(wire, Purpose::StartTls, Some(domain)).await;
+        let (wire, tls) = secured.ok_or(None)?;
+        self.connection.secured(wire);
+        Ok(self.offer(tls.version, &tls.facts))
+    }
+
+    /// What is offered to log in with, under this TLS.
+    pub(super) fn offer(&mut self, version: &'static str, facts: &TlsFacts) -> Offer {
+        self.tls = version;
+        Offer::new(&self.c2s.hosts.config.load().auth, Some(facts))
+    }
+
+    /// XEP-0077 §3.1.1.
+    async fn register(&mut self, domain: &str, request: &Iq) {
+        let (hosts, peer) = (&self.c2s.hosts, self.connection.peer.ip());
+        let answer = register::of_stranger(hosts, domain, peer, request).await;
+        if request.kind == IqKind::Set && !answer.is_error() {
+            self.session_due.registered(self.limits.negotiation);
+        }
+        self.connection.send_stanza(&answer);
+    }
+
+    fn restart(&mut self, stage: Stage) {
+        let limits = match stage {
+            Stage::Authenticated => after_auth(&self.limits),
+            Stage::Plain | Stage::Secured => before_auth(&self.limits),
+        };
+        self.connection.restart(limits);
+        if stage == Stage::Authenticated {
+            self.login_due = None;
+        }
+    }
+}
+
+/// What is read before authentication.
+pub(super) fn before_auth(limits: &LimitsConfig) -> Limits {
+    let after = after_auth(limits);
+    let nodes = after.nodes.min(NODES_BEFORE_AUTH);
+    Limits { bytes: limits.stanza_before_auth, nodes, ..after }
+}
+
+/// What is read after authentication.
+fn after_auth(limits: &LimitsConfig) -> Limits {
+    Limits {
+        bytes: limits.stanza,
+        depth: limits.depth,
+        attributes: limits.attributes,
+        nodes: limits.nodes,
+    }
+}
+
+/// Elements, attributes and texts: enough for a stream header and SASL.
+const NODES_BEFORE_AUTH: usize = 256;

@@ -1,0 +1,106 @@
+//! Negotiates a client's stream: carries out what the state machine says (`negotiation`).
+
+mod deadline;
+mod driver;
+mod login;
+mod session;
+
+use std::net::SocketAddr;
+
+use super::client::{C2s, StartState};
+use super::last_words::note_stream_error;
+use super::negotiation::{Limits, Negotiation, Settings};
+use super::run::Start;
+use crate::auth::TlsFacts;
+use crate::modules::disco;
+use crate::session::Session;
+use crate::stanza::StreamCondition;
+use crate::stream::channel::Channel;
+use crate::stream::connection::Connection;
+use crate::stream::input::StreamEvent;
+use deadline::Deadline;
+use driver::{Driver, Failed, before_auth};
+
+/// A session, and what its connection starts with.
+pub(super) struct Bound {
+    pub(super) session: Session,
+    pub(super) start: Box<Start>,
+}
+
+/// Negotiates until a session is bound or resumed (RFC 6120 §4.3), in its time. `None` if there will be
+/// none: then the client was told why.
+pub(super) async fn negotiate(
+    c2s: &C2s,
+    channel: Channel,
+    peer: SocketAddr,
+    start: StartState,
+) -> Option<Bound> {
+    let hosts = &c2s.hosts;
+    let config = hosts.config.load_full();
+    let limits = &config.limits;
+    let (stopping, deadline) = (hosts.tasks.stopping(), Deadline::new(limits.negotiation));
+    let mut connection = Connection::new(channel, peer, before_auth(limits), limits.write);
+    let mut driver = Driver::new(c2s, &mut connection, &deadline);
+    let negotiated = tokio::select! {
+        biased;
+        negotiated = to_session(&mut driver, start) => negotiated,
+        error = deadline.passed() => Err(Some(error)),
+        () = stopping.cancelled() => Err(Some(StreamCondition::SystemShutdown.into())),
+    };
+    let delivered = driver.delivered;
+    match negotiated {
+        Ok(session) => {
+            let start = Box::new(Start { connection: connection.negotiated(), delivered });
+            Some(Bound { session, start })
+        }
+        Err(error) => {
+            match &error {
+                Some(error) => note_stream_error(&hosts.metrics, error),
+                None if connection.is_lost() => hosts.metrics.streams_closed.inc(["lost"]),
+                None => hosts.metrics.streams_closed.inc(["closed"]),
+            }
+            let domain = hosts.all().first().map_or("", |host| host.domain.as_str());
+            connection.close(error, domain).await;
+            None
+        }
+    }
+}
+
+async fn to_session(driver: &mut Driver<'_>, start: StartState) -> Result<Session, Failed> {
+    let offer = match start {
+        StartState::StartTls => None,
+        StartState::Tls(tls) => Some(driver.offer(tls.version, &tls.facts)),
+        // A web page cannot bind a login to TLS: browsers do not tell it what is needed.
+        StartState::WebSocket(tls) => Some(driver.offer(tls, &TlsFacts::default())),
+    };
+    let mut machine = Negotiation::new(settings(driver.c2s), offer);
+    loop {
+        while let Some(event) = driver.next_event() {
+            let actions = match event {
+                Ok(StreamEvent::Header(header)) => machine.header(&header),
+                Ok(StreamEvent::Element(frame)) => machine.element(&frame),
+                Ok(StreamEvent::End) => machine.ended(),
+                Err(error) => machine.fail(error),
+            };
+            if let Some(session) = driver.carry_out(&mut machine, actions).await? {
+                return Ok(session);
+            }
+        }
+        driver.read().await?;
+    }
+}
+
+fn settings(c2s: &C2s) -> Settings {
+    let config = c2s.hosts.config.load();
+    let limits = &config.limits;
+    let idle = limits.silence + limits.ping_answer;
+    Settings {
+        domains: c2s.hosts.all().iter().map(|host| host.domain.to_string()).collect(),
+        limits_before_auth: Limits { bytes: limits.stanza_before_auth, idle },
+        limits: Limits { bytes: limits.stanza, idle },
+        caps: disco::server_caps(&c2s.hosts.registry),
+        registration: config.registration.open,
+        failures: config.auth.failures_per_connection,
+        resumption: !limits.resume.is_zero(),
+    }
+}

@@ -1,0 +1,125 @@
+//! The session: a new one, or one that is resumed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout};
+
+use super::driver::{Driver, Failed};
+use crate::c2s::hibernate::lost;
+use crate::c2s::incoming::too_high;
+use crate::c2s::negotiation::Negotiation;
+use crate::c2s::session_end::end;
+use crate::host::Hosts;
+use crate::jid::{BareJid, FullJid};
+use crate::random::random_id;
+use crate::session::{Delivery, MailboxLimits, Session, SessionFacts};
+use crate::stanza::Condition;
+
+impl Driver<'_> {
+    /// Binds a session to the resource that the client asks for, or to one of ours (RFC 6120 §7.6, §7.7).
+    pub(super) fn bind(
+        &self,
+        machine: &Negotiation,
+        wished: Option<&str>,
+    ) -> Result<Session, Condition> {
+        let user = machine.user().ok_or(Condition::NotAuthorized)?;
+        let jid = full_jid(user, wished)?;
+        let facts = SessionFacts {
+            peer: self.connection.peer,
+            tls: self.tls,
+            since: Instant::now(),
+            anonymous: self.is_anonymous,
+            resumable: false,
+            newest: self.c2s.hosts.storage.archive().horizon(),
+            newest_seen: None,
+        };
+        let bounds =
+            MailboxLimits { stanzas: self.limits.inbox_stanzas, bytes: self.limits.inbox_bytes };
+        let table = Arc::clone(&self.c2s.hosts.sessions);
+        let session = Session::open(table, jid, facts, bounds, self.limits.sessions_per_account);
+        session.note_seen(self.c2s.hosts.storage.archive().horizon());
+        let (jid, peer) = (session.handle().jid(), self.connection.peer);
+        self.c2s.hosts.metrics.sessions.inc();
+        tracing::info!(%jid, %peer, "session begins");
+        Ok(session)
+    }
+
+    /// Resumes a session (XEP-0198 §5): the task that has it hands it over. If it is not there any more,
+    /// perhaps the store knows how many stanzas it had handled.
+    pub(super) async fn resume(
+        &mut self,
+        machine: &Negotiation,
+        id: &str,
+        h: u32,
+    ) -> Result<(Option<Session>, Result<u32, Option<u32>>), Failed> {
+        let Some(user) = machine.user() else { return Ok((None, Err(None))) };
+        let taken = match self.c2s.hosts.sessions.find_resumable(user, id) {
+            Some(handle) => {
+                let mut asked =
+                    TakeOverGuard { hosts: &self.c2s.hosts, answer: handle.take_over() };
+                timeout(TAKE_OVER, &mut asked.answer).await.ok().and_then(Result::ok)
+            }
+            None => return Ok((None, Err(handled(&self.c2s.hosts, user, id).await))),
+        };
+        // Another connection has it, or it ends. What the store knows may be less than it has handled.
+        let Some(session) = taken else { return Ok((None, Err(None))) };
+        let handle = session.handle().clone();
+        match session.sm(|sm| sm.resumed(h)) {
+            Ok(gone) => {
+                self.delivered = gone.iter().flat_map(Delivery::markers).collect();
+            }
+            Err(error) => {
+                // In a task of its own: a negotiation may be dropped, an end must not.
+                let hosts = Arc::clone(&self.c2s.hosts);
+                let why = "confused about what it was sent";
+                let end = async move { Box::pin(end(&hosts, session, why)).await };
+                drop(self.c2s.hosts.tasks.spawn("session-end", end));
+                return Err(Some(too_high(error)));
+            }
+        }
+        session.note_moved(self.connection.peer, self.tls);
+        let (jid, peer) = (handle.jid(), self.connection.peer);
+        tracing::info!(%jid, %peer, "session resumes");
+        let handled = session.sm(|sm| sm.handled_count());
+        Ok((Some(session), Ok(handled)))
+    }
+}
+
+/// Waits for a session that another task was asked for. If the session comes when nobody waits for it any
+/// more, it continues to wait for its client.
+struct TakeOverGuard<'a> {
+    hosts: &'a Arc<Hosts>,
+    answer: oneshot::Receiver<Session>,
+}
+
+impl Drop for TakeOverGuard<'_> {
+    fn drop(&mut self) {
+        self.answer.close();
+        if let Ok(session) = self.answer.try_recv() {
+            lost(self.hosts, session, "resumed in vain");
+        }
+    }
+}
+
+/// How many stanzas a session had handled that is not there any more, if it was this user's.
+async fn handled(hosts: &Hosts, user: &BareJid, id: &str) -> Option<u32> {
+    match hosts.storage.resumption().find(id).await {
+        Ok(session) => session.filter(|s| s.owner == *user).map(|s| s.handled),
+        Err(error) => {
+            tracing::error!(%error, "cannot look up what a session had handled");
+            None
+        }
+    }
+}
+
+fn full_jid(user: &BareJid, wished: Option<&str>) -> Result<FullJid, Condition> {
+    match wished {
+        Some(resource) => user.with_resource(resource).map_err(|_| Condition::BadRequest),
+        None => user.with_resource(&random_id()).map_err(|_| Condition::InternalServerError),
+    }
+}
+
+/// For the old connection of the same client to finish the stanza in hand.
+const TAKE_OVER: Duration = Duration::from_secs(10);

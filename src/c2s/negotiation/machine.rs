@@ -1,0 +1,289 @@
+//! The states of a negotiation, and what an event leads to. See the module.
+
+use smallvec::{SmallVec, smallvec};
+
+use super::features::{self, Limits};
+use crate::auth::{Offer, SaslError};
+use crate::jid::{BareJid, Jid};
+use crate::ns;
+use crate::stanza::{Iq, StreamCondition, StreamError};
+use crate::stream::header::{self, StreamHeader};
+use crate::xml::{Frame, Header, Node, element};
+
+/// What the driver is to do, in order.
+#[derive(Clone, Debug)]
+pub(crate) enum Action {
+    /// Open our stream with this header.
+    Open(StreamHeader),
+    /// Write this element.
+    Send(Node),
+    /// Make the TLS handshake. What was read before it is thrown away; then report
+    /// [`Negotiation::secured`].
+    Secure,
+    /// Begin a SASL exchange with this mechanism and initial response; then report
+    /// [`Negotiation::sasl`].
+    Begin(String, Option<Vec<u8>>),
+    /// Continue the SASL exchange with this message; then report [`Negotiation::sasl`].
+    Continue(Vec<u8>),
+    /// The exchange is over; forget it.
+    Forget,
+    /// Answer this request about registration (XEP-0077), of a client without an account.
+    Register(Box<Iq>),
+    /// A new stream begins: expect a header, and read within the limits of this stage.
+    Restart(Stage),
+    /// Bind a session to this resource, or to one that the server makes; then report
+    /// [`Negotiation::bound`].
+    Bind(Option<String>),
+    /// Resume the session with this id, of which the client has handled so many stanzas
+    /// (XEP-0198 §5); then report [`Negotiation::resumed`].
+    Resume(String, u32),
+    /// There is a session and negotiation is over.
+    Run,
+    /// End the stream, with the error if there is one.
+    Close(Option<StreamError>),
+}
+
+/// Actions in order.
+pub(crate) type Actions = SmallVec<[Action; 3]>;
+
+/// How far a stream has come. Each stage is a new stream (RFC 6120 §4.3.3).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Stage {
+    /// Not encrypted: nothing but STARTTLS.
+    Plain,
+    /// Encrypted: nothing but SASL.
+    Secured,
+    /// Authenticated: nothing but bind.
+    Authenticated,
+}
+
+/// What does not change during a negotiation.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// The served domains. The first one is the default.
+    pub(crate) domains: Vec<String>,
+    /// The limits that are told before authentication.
+    pub(crate) limits_before_auth: Limits,
+    /// The limits that are told after authentication.
+    pub(crate) limits: Limits,
+    /// The server's capabilities (XEP-0115 §6.3).
+    pub(crate) caps: Node,
+    /// Clients may register accounts (XEP-0077), under TLS.
+    pub(crate) registration: bool,
+    /// How many failed logins close the stream (RFC 6120 §6.4.5).
+    pub(crate) failures: u32,
+    /// Sessions can be resumed (XEP-0198 §5).
+    pub(crate) resumption: bool,
+}
+
+/// A negotiation. See the module.
+#[derive(Debug)]
+pub(crate) struct Negotiation {
+    pub(super) settings: Settings,
+    pub(super) state: State,
+    /// The domain of the stream; empty until a header has named one.
+    domain: String,
+    /// Our header has been sent on this stream.
+    open: bool,
+    offer: Option<Offer>,
+    pub(super) user: Option<BareJid>,
+    pub(super) failed: u32,
+    /// How many requests to bind or to resume were refused.
+    refused: u32,
+    pub(super) bind_id: Option<smol_str::SmolStr>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum State {
+    /// A header is due.
+    Header(Stage),
+    /// Features have been sent.
+    Features(Stage),
+    /// `<proceed/>` has been sent; the driver is making the handshake.
+    Securing,
+    /// The driver is working on a message of the SASL exchange.
+    Verifying,
+    /// A challenge has been sent.
+    Challenged,
+    /// The driver is binding.
+    Binding,
+    /// Over.
+    Over,
+}
+
+impl Negotiation {
+    /// A negotiation in the clear; or under TLS already (XEP-0368), if there is something to offer there.
+    pub(crate) fn new(settings: Settings, offer: Option<Offer>) -> Self {
+        let stage = if offer.is_some() { Stage::Secured } else { Stage::Plain };
+        Self {
+            settings,
+            state: State::Header(stage),
+            domain: String::new(),
+            open: false,
+            offer,
+            user: None,
+            failed: 0,
+            refused: 0,
+            bind_id: None,
+        }
+    }
+
+    /// The domain that the client has asked for; empty before its header.
+    pub(crate) fn domain(&self) -> &str {
+        &self.domain
+    }
+
+    /// The user who has logged in.
+    pub(crate) fn user(&self) -> Option<&BareJid> {
+        self.user.as_ref()
+    }
+
+    /// What is offered under TLS.
+    pub(crate) fn offer(&self) -> Option<&Offer> {
+        self.offer.as_ref()
+    }
+
+    /// A stream header came.
+    pub(crate) fn header(&mut self, header: &Header) -> Actions {
+        let State::Header(stage) = self.state else {
+            return self.fail(StreamCondition::BadFormat.into());
+        };
+        if let Err(error) = header::check(header).and_then(|()| self.take_domain(header)) {
+            return self.fail(error);
+        }
+        let features = match (stage, &self.offer) {
+            (Stage::Plain, _) => features::plain(),
+            (Stage::Authenticated, _) => {
+                features::authenticated(self.settings.limits, self.settings.caps.clone())
+            }
+            (Stage::Secured, Some(offer)) => features::secured(
+                offer,
+                self.settings.limits_before_auth,
+                self.settings.registration,
+            ),
+            (Stage::Secured, None) => {
+                return self.fail(StreamCondition::InternalServerError.into());
+            }
+        };
+        let header = self.response(header.from.as_deref());
+        self.state = State::Features(stage);
+        smallvec![Action::Open(header), Action::Send(features)]
+    }
+
+    /// A whole element came.
+    pub(crate) fn element(&mut self, frame: &Frame) -> Actions {
+        let root = frame.root();
+        match self.state {
+            // The client ends its stream with an error. No error answers an error.
+            _ if root.is(ns::STREAM, "error") => self.ended(),
+            // RFC 7395 §3.4. Over TCP the framer checks this.
+            State::Header(_) => self.fail(StreamCondition::BadFormat.text(FIRST)),
+            State::Features(Stage::Plain) if root.is(ns::TLS, "starttls") => {
+                self.state = State::Securing;
+                let proceed = element("proceed").ns(ns::TLS);
+                smallvec![Action::Send(proceed), Action::Secure]
+            }
+            // RFC 6120 §6.5.4: no login without TLS.
+            State::Features(Stage::Plain) if root.is(ns::SASL, "auth") => {
+                self.refuse(SaslError::EncryptionRequired)
+            }
+            State::Features(Stage::Secured) if root.is(ns::SASL, "auth") => self.auth(&root),
+            State::Features(Stage::Secured)
+                if self.settings.registration && root.is(ns::CLIENT, "iq") =>
+            {
+                self.register(frame)
+            }
+            State::Challenged if root.is(ns::SASL, "response") => self.sasl_response(&root),
+            State::Challenged if root.is(ns::SASL, "abort") => self.refuse(SaslError::Aborted),
+            State::Features(stage) if root.ns() == ns::SM => self.manage(stage, &root),
+            // XEP-0198 §3: `<failed/>` for a wrong order. The SASL exchange goes on.
+            State::Challenged if root.ns() == ns::SM => self.manage(Stage::Secured, &root),
+            State::Features(Stage::Authenticated) => self.bind(frame),
+            // RFC 6120 §4.9.3.12: no stanza before authentication, no authentication before TLS.
+            State::Features(Stage::Plain) if root.ns() == ns::SASL => {
+                self.fail(StreamCondition::NotAuthorized.text("start TLS before you log in"))
+            }
+            _ if root.ns() == ns::CLIENT => self.fail(StreamCondition::NotAuthorized.into()),
+            _ => self.fail(StreamCondition::UnsupportedStanzaType.into()),
+        }
+    }
+
+    /// The client has closed its stream.
+    pub(crate) fn ended(&mut self) -> Actions {
+        self.state = State::Over;
+        smallvec![Action::Close(None)]
+    }
+
+    /// The driver has made the TLS handshake, and this is offered to log in with.
+    pub(crate) fn secured(&mut self, offer: Offer) -> Actions {
+        if self.state != State::Securing {
+            return self.unasked();
+        }
+        self.offer = Some(offer);
+        self.restart(Stage::Secured);
+        smallvec![Action::Restart(Stage::Secured)]
+    }
+
+    /// The stream is to end with this error. It is told on an open stream (RFC 6120 §4.9.1.1).
+    pub(crate) fn fail(&mut self, error: StreamError) -> Actions {
+        let mut actions = Actions::new();
+        if !self.open && self.state != State::Over {
+            actions.push(Action::Open(self.response(None)));
+        }
+        self.state = State::Over;
+        actions.push(Action::Close(Some(error)));
+        actions
+    }
+
+    /// The driver has reported something that it was not asked for.
+    pub(super) fn unasked(&mut self) -> Actions {
+        self.fail(StreamCondition::InternalServerError.into())
+    }
+
+    pub(super) fn restart(&mut self, stage: Stage) {
+        self.open = false;
+        self.state = State::Header(stage);
+    }
+
+    fn response(&mut self, from: Option<&str>) -> StreamHeader {
+        self.open = true;
+        let default = self.settings.domains.first().map_or("", String::as_str);
+        let domain = if self.domain.is_empty() { default } else { &self.domain };
+        let to = from.and_then(|from| Jid::parse(from).ok());
+        StreamHeader::new(domain, to)
+    }
+
+    /// Takes the domain of a header: it must be ours (RFC 6120 §4.7.2, §4.9.3.6), and after the login it
+    /// must be that of the login.
+    fn take_domain(&mut self, header: &Header) -> Result<(), StreamError> {
+        let to = header.to.as_deref().ok_or(StreamCondition::ImproperAddressing)?;
+        let to = Jid::parse(to).map_err(|_| StreamCondition::HostUnknown)?;
+        let domain = to.domain();
+        let is_ours = to.local().is_none() && self.settings.domains.iter().any(|d| d == domain);
+        if !is_ours {
+            return Err(StreamCondition::HostUnknown.into());
+        }
+        if self.user.is_some() && self.domain != domain {
+            return Err(StreamCondition::NotAuthorized.text("the login was for another domain"));
+        }
+        domain.clone_into(&mut self.domain);
+        Ok(())
+    }
+
+    /// A request to bind or to resume was refused with this answer. The client may try again, ten times
+    /// (RFC 6120 §7.7.3).
+    pub(super) fn try_again(&mut self, answer: Node) -> Actions {
+        self.refused += 1;
+        let mut actions: Actions = smallvec![Action::Send(answer)];
+        if self.refused > RETRIES {
+            actions
+                .extend(self.fail(StreamCondition::PolicyViolation.text("too many failed logins")));
+        }
+        actions
+    }
+}
+
+const FIRST: &str = "a stream begins with open";
+
+/// Refused requests to bind or to resume (RFC 6120 §7.7.3: no fewer than five, no more than ten).
+const RETRIES: u32 = 10;

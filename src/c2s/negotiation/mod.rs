@@ -1,0 +1,19 @@
+//! The negotiation of a client's stream, from the first byte to the bound session, as a pure
+//! state machine: events in, actions out (RFC 6120 §4.3, §5, §6, §7).
+//!
+//! It does no I/O and holds no clock, so every path through it can be tested in a table. The driver
+//! (`negotiate`) carries out the actions in order. What is easy to get wrong: what arrives before
+//! TLS or before authentication must not be taken for what arrives after.
+
+mod bind;
+mod features;
+mod machine;
+mod register;
+mod resume;
+mod sasl;
+#[cfg(test)]
+mod tests;
+
+pub(super) use features::Limits;
+pub(super) use machine::{Action, Actions, Negotiation, Settings, Stage};
+pub(super) use resume::sm_failed;

@@ -1,0 +1,23 @@
+//! Registering an account before the login (XEP-0077 §3.1.1).
+
+use smallvec::smallvec;
+
+use super::machine::{Action, Actions, Negotiation};
+use crate::ns;
+use crate::stanza::{Iq, Stanza, StreamCondition};
+use crate::xml::Frame;
+
+impl Negotiation {
+    /// A request about registration, the only stanza that is allowed before authentication.
+    pub(super) fn register(&mut self, frame: &Frame) -> Actions {
+        match Stanza::read(frame.clone()) {
+            Ok(Stanza::Iq(iq)) if is_register(&iq) => smallvec![Action::Register(Box::new(iq))],
+            _ => self.fail(StreamCondition::NotAuthorized.into()),
+        }
+    }
+}
+
+fn is_register(iq: &Iq) -> bool {
+    let is_payload = iq.payload().is_some_and(|query| query.is(ns::REGISTER, "query"));
+    iq.is_request() && is_payload
+}

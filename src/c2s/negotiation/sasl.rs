@@ -1,0 +1,87 @@
+//! Logging in (RFC 6120 §6).
+
+use smallvec::smallvec;
+
+use super::machine::{Action, Actions, Negotiation, Stage, State};
+use crate::auth::{self, SaslError, Step};
+use crate::ns;
+use crate::stanza::StreamCondition;
+use crate::xml::{ElementRef, element};
+
+impl Negotiation {
+    /// `<auth/>` came.
+    pub(super) fn auth(&mut self, root: &ElementRef<'_>) -> Actions {
+        let Some(mechanism) = root.attr("mechanism") else {
+            return self.refuse(SaslError::InvalidMechanism);
+        };
+        match sasl_payload(root) {
+            Ok(initial) => {
+                self.state = State::Verifying;
+                smallvec![Action::Begin(mechanism.into_owned(), initial)]
+            }
+            Err(error) => self.refuse(error),
+        }
+    }
+
+    /// The driver has taken a step of the SASL exchange.
+    pub(crate) fn sasl(&mut self, step: Result<Step, SaslError>) -> Actions {
+        if self.state != State::Verifying {
+            return self.unasked();
+        }
+        match step {
+            Err(error) => self.refuse(error),
+            Ok(Step::Challenge(data)) => {
+                self.state = State::Challenged;
+                // Empty data is `=` only in an initial response (RFC 6120 §6.4.2).
+                let data = if data.is_empty() { String::new() } else { auth::encode(&data) };
+                let challenge = element("challenge").ns(ns::SASL).text(&data);
+                smallvec![Action::Send(challenge)]
+            }
+            Ok(Step::Success { user, data, .. }) => {
+                self.user = Some(user);
+                let mut success = element("success").ns(ns::SASL);
+                if let Some(data) = data {
+                    success = success.text(&auth::encode(&data));
+                }
+                self.restart(Stage::Authenticated);
+                let restart = Action::Restart(Stage::Authenticated);
+                smallvec![Action::Forget, Action::Send(success), restart]
+            }
+        }
+    }
+
+    /// `<response/>` came.
+    pub(super) fn sasl_response(&mut self, root: &ElementRef<'_>) -> Actions {
+        match sasl_payload(root) {
+            Ok(message) => {
+                self.state = State::Verifying;
+                smallvec![Action::Continue(message.unwrap_or_default())]
+            }
+            Err(error) => self.refuse(error),
+        }
+    }
+
+    /// Refuses a login. The client may try again some times (RFC 6120 §6.4.5).
+    pub(super) fn refuse(&mut self, error: SaslError) -> Actions {
+        let is_plain = self.state == State::Features(Stage::Plain);
+        let stage = if is_plain { Stage::Plain } else { Stage::Secured };
+        self.state = State::Features(stage);
+        self.failed += u32::from(!error.is_about_binding());
+        let failure = element("failure").ns(ns::SASL).child(element(error.condition()));
+        let mut actions: Actions = smallvec![Action::Forget, Action::Send(failure)];
+        if self.failed >= self.settings.failures {
+            actions
+                .extend(self.fail(StreamCondition::PolicyViolation.text("too many failed logins")));
+        }
+        actions
+    }
+}
+
+/// The data of an element: none, or base64, with `=` for empty data (RFC 6120 §6.4.2).
+fn sasl_payload(root: &ElementRef<'_>) -> Result<Option<Vec<u8>>, SaslError> {
+    let text = root.text();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    auth::decode(&text).map(Some)
+}

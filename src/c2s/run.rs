@@ -1,0 +1,81 @@
+//! A client with a session: one task, and loops side by side in it. One reads, one writes, one waits
+//! until the disk has what the client sent, one reads what waited for the client.
+//!
+//! Only three awaits may be dropped half-way: reading, writing, waiting for the mailbox. What a
+//! stanza sets going is never dropped: half of it would be a message that is kept and never delivered.
+
+use std::sync::Arc;
+
+use super::connection_end::ConnectionEnd;
+use super::incoming::Incoming;
+use super::last_words::last_words;
+use super::loop_shutdown::LoopShutdown;
+use super::markers::delivered;
+use super::pending_acks::{PendingAcks, keep_count};
+use super::read::read;
+use super::write::{Output, write};
+use crate::host::Hosts;
+use crate::router;
+use crate::session::Session;
+use crate::storage::MessageId;
+use crate::stream::channel::SharedChannel;
+use crate::stream::connection::{Negotiated, write_all};
+
+/// What the negotiation leaves to the session.
+pub(super) struct Start {
+    pub(super) connection: Negotiated,
+    /// Markers of messages that the client has, as it said when it resumed.
+    pub(super) delivered: Vec<MessageId>,
+}
+
+/// Serves a session on a connection, until one of them ends.
+pub(super) async fn run(hosts: &Arc<Hosts>, start: &mut Start, session: &Session) -> ConnectionEnd {
+    let Start { connection, delivered: markers } = start;
+    let Negotiated { channel, input, out } = connection;
+    let Some(channel) = channel.take() else { return ConnectionEnd::Lost("connection lost") };
+    let config = hosts.config.load_full();
+    let limits = &config.limits;
+    let framing = channel.framing();
+    let channel = SharedChannel::new(channel);
+    let output = Output { channel: &channel, framing };
+    let (stop, pending) = (LoopShutdown::default(), PendingAcks::default());
+    let mailbox = session.mailbox();
+    mailbox.set_writer(true);
+    let incoming = Incoming { hosts, session, pending: &pending };
+    let reading = async {
+        Box::pin(delivered(hosts, session, &std::mem::take(markers))).await;
+        let ended = read(incoming, &channel, input, limits, &stop).await;
+        pending.close();
+        stop.stop(matches!(ended, Some(ConnectionEnd::Lost(_))));
+        ended
+    };
+    let writing = async {
+        let first = std::mem::take(out);
+        let said = Box::pin(write_all(&channel, &first, limits.write)).await;
+        drop(first);
+        let ended = match said {
+            Ok(()) => write(incoming, output, limits, &stop).await,
+            Err(_) => Some(ConnectionEnd::Lost("cannot write")),
+        };
+        // A reading loop that waits for room in the mailbox must not wait for ever.
+        mailbox.set_writer(false);
+        stop.stop(matches!(ended, Some(ConnectionEnd::Lost(_))));
+        ended
+    };
+    let settling = pending.settle(hosts, session);
+    let catching_up = async {
+        tokio::select! {
+            () = router::catch_up(hosts, session) => {}
+            () = stop.stopped() => {}
+        }
+    };
+    // What the disk has is settled before an answer is written: the answer acknowledges more then.
+    let (read, (), written, ()) = tokio::join!(biased; reading, settling, writing, catching_up);
+    // An order to the session goes before what the reading loop saw at the same time.
+    let ended = written.or(read).unwrap_or(ConnectionEnd::Lost("connection lost"));
+    let channel = channel.into_inner();
+    // The client hears of this count now, or on the next connection of the session.
+    Box::pin(keep_count(hosts, session)).await;
+    Box::pin(last_words(hosts, channel, session, &ended)).await;
+    ended
+}

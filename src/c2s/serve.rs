@@ -1,0 +1,112 @@
+//! One client, from the first byte of its stream to the end of the connection. One task a client.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use tracing::Instrument;
+
+use super::client::{C2s, Client};
+use super::connection_end::ConnectionEnd;
+use super::hibernate::lost;
+use super::negotiate::{Bound, negotiate};
+use super::run::{Start, run};
+use super::session_end::end;
+use super::session_persistence::save;
+use crate::host::Hosts;
+use crate::listen::Counted;
+use crate::session::{CloseReason, Session};
+use crate::stanza::StreamCondition;
+
+/// Serves one client: negotiates, and hands the connection to a task of its own when there is a session.
+/// Most connections wait in that task, which must be small: a future has room for all that it will ever
+/// await.
+pub async fn serve(c2s: Arc<C2s>, client: Client) {
+    let Client { channel, peer, start, counted } = client;
+    let span = tracing::debug_span!("stream", %peer, jid = tracing::field::Empty);
+    let negotiating = negotiate(&c2s, channel, peer, start).instrument(span.clone());
+    let Some(Bound { session, start }) = negotiating.await else { return };
+    span.record("jid", tracing::field::display(session.handle().jid()));
+    let task = live(Arc::clone(&c2s.hosts), start, session, counted);
+    drop(c2s.hosts.tasks.spawn("session", task.instrument(span)));
+}
+
+/// The life of a session on a connection.
+async fn live(hosts: Arc<Hosts>, mut start: Box<Start>, session: Session, counted: Counted) {
+    if hosts.tasks.stopping().is_cancelled() && !session.mailbox().has_order() {
+        // It came too late for the order that the others got.
+        session.handle().close(CloseReason::Shutdown);
+    }
+    let running = AssertUnwindSafe(Box::pin(run(&hosts, &mut start, &session)));
+    let ended = running.catch_unwind().await;
+    drop((start, counted));
+    if let Ok(ended) = &ended {
+        note_end_without_error(&hosts, ended);
+    }
+    let why = match ended {
+        Ok(ConnectionEnd::Closed) => "closed by the client",
+        Ok(ConnectionEnd::Failed(error)) => error.condition.as_str(),
+        Ok(ConnectionEnd::Lost(why)) => return lost(&hosts, session, why),
+        Ok(ConnectionEnd::Stopped) => return Box::pin(save(&hosts, session, None)).await,
+        Ok(ConnectionEnd::Detached(saving)) => {
+            // It is saved by the task in which it waits.
+            session.handle().detach(saving);
+            return lost(&hosts, session, "the server ends");
+        }
+        Ok(ConnectionEnd::HandedOver(to)) => match to.send(session) {
+            Ok(()) => return,
+            Err(session) => return lost(&hosts, session, "resumed in vain"),
+        },
+        Err(_) => "panic",
+    };
+    Box::pin(end(&hosts, session, why)).await;
+}
+
+/// Counts a stream that ends without an error of ours.
+fn note_end_without_error(hosts: &Hosts, ended: &ConnectionEnd) {
+    let how = match ended {
+        ConnectionEnd::Closed => "closed",
+        ConnectionEnd::Lost(_) => "lost",
+        // The old connection is told of a conflict.
+        ConnectionEnd::HandedOver(_) => StreamCondition::Conflict.as_str(),
+        // Nothing is said when the server ends; errors are counted when they are told.
+        ConnectionEnd::Detached(_) | ConnectionEnd::Failed(_) | ConnectionEnd::Stopped => return,
+    };
+    hosts.metrics.streams_closed.inc([how]);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::mem::size_of_val;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::c2s::fixtures::{hosts, session};
+    use crate::stream::channel::Channel;
+    use crate::stream::connection::Connection;
+    use crate::stream::wire::Wire;
+    use crate::xml::Limits;
+
+    /// An idle connection is this task, its buffers, and its session. What is awaited rarely must be
+    /// boxed: the task has room for all that it may await.
+    #[tokio::test]
+    async fn the_task_of_an_idle_connection_is_small() {
+        let hosts = Arc::new(hosts());
+        let session = session(&hosts);
+        let (_theirs, ours) = tokio::io::duplex(1);
+        let channel = Channel::Tcp(Wire::Plain(Box::new(ours)));
+        let peer = session.handle().facts().peer;
+        let limits = Limits { bytes: 1, depth: 1, attributes: 1, nodes: 1 };
+        let connection = Connection::new(channel, peer, limits, Duration::ZERO).negotiated();
+        let mut start = Box::new(Start { connection, delivered: Vec::new() });
+        let sizes = [
+            ("Start", size_of_val(&*start), 400),
+            ("run", size_of_val(&run(&hosts, &mut start, &session)), 1_500),
+        ];
+        let counted = Counted::new(&hosts.metrics, None);
+        let live = size_of_val(&live(Arc::clone(&hosts), start, session, counted));
+        for (what, size, most) in sizes.into_iter().chain([("live", live, 700)]) {
+            assert!(size <= most, "{what}: {size} bytes, at most {most}");
+        }
+    }
+}

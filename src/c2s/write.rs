@@ -1,0 +1,162 @@
+//! The writing loop of a client with a session: stanzas, and what stream management adds (XEP-0198).
+
+use std::collections::VecDeque;
+use std::io;
+use std::time::Duration;
+
+use super::connection_end::ConnectionEnd;
+use super::incoming::Incoming;
+use super::loop_shutdown::LoopShutdown;
+use super::markers::{delivered, delivered_when_written};
+use super::negotiation::sm_failed;
+use crate::config::LimitsConfig;
+use crate::host::Hosts;
+use crate::ns;
+use crate::session::{Batch, Delivery, Session};
+use crate::stanza::{Condition, StreamCondition};
+use crate::stream::channel::SharedChannel;
+use crate::stream::connection::write_all;
+use crate::stream::framing::Framing;
+use crate::xml::element;
+
+/// Where the writing loop writes, and how.
+#[derive(Clone, Copy)]
+pub(super) struct Output<'a> {
+    pub(super) channel: &'a SharedChannel,
+    pub(super) framing: Framing,
+}
+
+/// Writes until the end, each time all that waits. `None` if it was told to stop.
+pub(super) async fn write(
+    incoming: Incoming<'_>,
+    output: Output<'_>,
+    limits: &LimitsConfig,
+    stop: &LoopShutdown,
+) -> Option<ConnectionEnd> {
+    let session = incoming.session;
+    let mailbox = session.mailbox();
+    // A resumed stream begins with what was not acknowledged on the previous one.
+    if session.sm(|sm| sm.is_managed()) {
+        mailbox.wake_writer();
+    }
+    loop {
+        // Once it is time to stop, what is left is for the last words.
+        tokio::select! {
+            biased;
+            () = stop.stopped() => return None,
+            () = mailbox.filled() => {}
+        }
+        let (stanzas, order) = mailbox.take();
+        match order {
+            None => {}
+            Some(order) => {
+                mailbox.put_back(stanzas);
+                return Some(ConnectionEnd::ordered(session, order));
+            }
+        }
+        // Boxed: the loop waits more often than it writes.
+        let written = write_next(incoming, output, stanzas, limits.write, stop);
+        if let Err(error) = Box::pin(written).await {
+            tracing::debug!(%error, "cannot write");
+            let (stanzas, order) = mailbox.take();
+            mailbox.put_back(stanzas);
+            return Some(order.map_or(ConnectionEnd::Lost("cannot write"), |order| {
+                ConnectionEnd::ordered(session, order)
+            }));
+        }
+        let (most, size) = (limits.unacknowledged, limits.unacknowledged_bytes);
+        if session.sm(|sm| sm.is_unresponsive(most, size)) {
+            mailbox.note_overrun();
+            let error = StreamCondition::PolicyViolation.text("the client acknowledges nothing");
+            return Some(ConnectionEnd::Failed(error));
+        }
+    }
+}
+
+/// Writes what is due. If that fails without stream management, the stanzas are put back.
+async fn write_next(
+    incoming: Incoming<'_>,
+    output: Output<'_>,
+    stanzas: VecDeque<Delivery>,
+    limit: Duration,
+    stop: &LoopShutdown,
+) -> io::Result<()> {
+    let Incoming { hosts, session, pending } = incoming;
+    let again = (!session.sm(|sm| sm.is_managed())).then(|| stanzas.clone());
+    let markers = delivered_when_written(session, &stanzas);
+    let bytes = bytes_of(hosts, session, output.framing, stanzas, false);
+    pending.answered();
+    session.mailbox().set_writing(bytes.len());
+    let written = tokio::select! {
+        written = write_all(output.channel, &bytes, limit) => written,
+        () = stop.lost() => Err(io::ErrorKind::NotConnected.into()),
+        // The client is on another connection already and waits there (XEP-0198 §5); or it is to be
+        // closed and does not read.
+        () = session.mailbox().interrupted() => Err(io::ErrorKind::Interrupted.into()),
+    };
+    session.mailbox().set_writing(0);
+    match written {
+        Ok(()) => {
+            hosts.metrics.bytes_out.inc_by(bytes.len() as u64);
+            delivered(hosts, session, &markers).await;
+            Ok(())
+        }
+        Err(error) => {
+            if let Some(stanzas) = again {
+                session.mailbox().put_back(stanzas);
+            }
+            Err(error)
+        }
+    }
+}
+
+/// The bytes of these stanzas, with what stream management adds. The count of handled stanzas stands
+/// behind the errors: a client learns of a stanza that failed before it learns that it was handled. If
+/// `is_last`, the count stands at the end (XEP-0198 §4).
+pub(super) fn bytes_of(
+    hosts: &Hosts,
+    session: &Session,
+    framing: Framing,
+    stanzas: VecDeque<Delivery>,
+    is_last: bool,
+) -> Vec<u8> {
+    let (batch, stanzas) = session.sm(|sm| sm.write(stanzas));
+    let Batch { enabled, refused, acknowledge, request } = batch;
+    let mut out = Vec::with_capacity(stanzas.iter().map(|d| d.stanza.size()).sum::<usize>() + 64);
+    if let Some(resumption) = enabled {
+        let mut node = element("enabled").ns(ns::SM);
+        if let Some(resumption) = resumption {
+            let location = hosts.config.load().listen.location.clone();
+            node = node.attr("id", resumption.id).attr("resume", "true");
+            node = node.attr("max", resumption.max.as_secs().to_string());
+            node = node.maybe_attr("location", location);
+        }
+        framing.element(&mut out, |out| node.write(out));
+    }
+    for _ in 0..refused {
+        let failed = sm_failed(Condition::UnexpectedRequest, None);
+        framing.element(&mut out, |out| failed.write(out));
+    }
+    let error = stanzas.iter().rposition(|delivery| delivery.stanza.is_error());
+    let count_at = if is_last { stanzas.len() } else { error.map_or(0, |error| error + 1) };
+    let count = acknowledge.map(|(h, times)| {
+        let mut count = Vec::new();
+        let node = element("a").ns(ns::SM).attr("h", h.to_string());
+        framing.element(&mut count, |out| node.write(out));
+        count.repeat(times as usize)
+    });
+    for (i, delivery) in stanzas.iter().enumerate() {
+        if let Some(count) = count.as_ref().filter(|_| i == count_at) {
+            out.extend_from_slice(count);
+        }
+        hosts.metrics.stanzas_out.of(delivery.stanza.name()).inc();
+        framing.element(&mut out, |out| delivery.stanza.write(delivery.to.as_ref(), out));
+    }
+    if let Some(count) = count.filter(|_| count_at == stanzas.len()) {
+        out.extend_from_slice(&count);
+    }
+    if request && !is_last {
+        framing.element(&mut out, |out| element("r").ns(ns::SM).write(out));
+    }
+    out
+}

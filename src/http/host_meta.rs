@@ -1,0 +1,67 @@
+//! `/.well-known/host-meta` (XEP-0156 §3): where web clients find our WebSocket. The answer is the same
+//! for web pages from everywhere.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE, HOST};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+
+use crate::host::Hosts;
+use crate::xml::escape_attr;
+
+/// Both forms, with and without a slash at the end.
+pub fn routes(hosts: Arc<Hosts>) -> Router {
+    Router::new()
+        .route("/.well-known/host-meta", get(xml))
+        .route("/.well-known/host-meta/", get(xml))
+        .route("/.well-known/host-meta.json", get(json))
+        .route("/.well-known/host-meta.json/", get(json))
+        .with_state(hosts)
+}
+
+async fn xml(State(hosts): State<Arc<Hosts>>, headers: HeaderMap) -> Response {
+    let Some(address) = websocket(&hosts, &headers) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let mut out = BEGIN.as_bytes().to_vec();
+    escape_attr(&mut out, &address);
+    out.extend_from_slice(b"'/></XRD>\n");
+    let head = [(CONTENT_TYPE, "application/xrd+xml"), (ACCESS_CONTROL_ALLOW_ORIGIN, "*")];
+    (head, out).into_response()
+}
+
+async fn json(State(hosts): State<Arc<Hosts>>, headers: HeaderMap) -> Response {
+    let Some(address) = websocket(&hosts, &headers) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let link = serde_json::json!({ "links": [{ "rel": RELATION, "href": address }] });
+    let head = [(CONTENT_TYPE, "application/json"), (ACCESS_CONTROL_ALLOW_ORIGIN, "*")];
+    (head, link.to_string()).into_response()
+}
+
+/// The address of the WebSocket: the one that is configured, or our own port for HTTPS at the domain
+/// that the client asks for. `None` if there is neither.
+fn websocket(hosts: &Hosts, headers: &HeaderMap) -> Option<String> {
+    let config = hosts.config.load();
+    let listen = &config.listen;
+    if listen.websocket.is_some() {
+        return listen.websocket.clone();
+    }
+    let port = listen.https.first()?.port();
+    let asked = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("");
+    let asked = asked.rsplit_once(':').map_or(asked, |(host, _)| host);
+    let domains = || hosts.all().iter().map(|host| host.domain.as_str());
+    let domain = domains().find(|domain| domain.eq_ignore_ascii_case(asked));
+    let domain = domain.or(domains().next())?;
+    Some(format!("wss://{domain}:{port}/ws"))
+}
+
+/// XEP-0156 §3.1.
+const RELATION: &str = "urn:xmpp:alt-connections:websocket";
+const BEGIN: &str = "<?xml version='1.0' encoding='utf-8'?>\n\
+    <XRD xmlns='http://docs.oasis-open.org/ns/xri/xrd-1.0'>\
+    <Link rel='urn:xmpp:alt-connections:websocket' href='";

@@ -1,0 +1,163 @@
+//! The accept loop: takes connections, counts them, makes TLS, and has them served, each in a task of
+//! its own.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tracing::Instrument;
+
+use super::counted::Counted;
+use super::listener::{Accepted, Listener, Transport};
+use crate::config::Config;
+use crate::host::Hosts;
+use crate::limit::{Permit, Scope};
+use crate::stream::handshake::Handshaker;
+use crate::stream::wire::{Io, Wire};
+use crate::tls::Certificates;
+
+/// Accepts connections for all listeners of a server.
+pub struct Acceptor<S: 'static> {
+    /// Budgets, metrics, tasks and the configuration.
+    pub hosts: Arc<Hosts>,
+    /// Certificates by name.
+    pub certificates: Arc<Certificates>,
+    /// What serves the connections.
+    pub services: S,
+}
+
+impl<S: Send + Sync + 'static> Acceptor<S> {
+    /// Accepts connections until the server ends. Never stops for an error: it waits a moment, since
+    /// the process may be out of file descriptors for now.
+    pub async fn accept_all(self: Arc<Self>, listener: &'static Listener<S>, socket: TcpListener) {
+        let stopping = self.hosts.tasks.stopping();
+        loop {
+            let accepted = tokio::select! {
+                () = stopping.cancelled() => return,
+                accepted = socket.accept() => accepted,
+            };
+            match accepted {
+                Ok((socket, peer)) => self.accept(listener, socket, peer),
+                Err(error) => {
+                    if is_out_of_files(&error) {
+                        self.hosts.metrics.connections_refused.inc(["files"]);
+                    }
+                    let listener = listener.name;
+                    tracing::warn!(listener, %error, "cannot accept a connection; trying again");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn accept(
+        self: &Arc<Self>,
+        listener: &'static Listener<S>,
+        socket: TcpStream,
+        peer: SocketAddr,
+    ) {
+        self.hosts.metrics.connections_accepted.inc();
+        // All clients of a proxy have its address: each is counted when the proxy says where it is.
+        let address = (!self.is_proxied(listener, peer)).then(|| peer.ip());
+        match self.hosts.budgets.connections.permit(address) {
+            Ok(permit) => {
+                set_options(&socket);
+                self.serve(listener, Box::new(socket), peer, Some(permit));
+            }
+            Err(scope) => note_refused(&self.hosts, peer, scope),
+        }
+    }
+
+    /// Serves one connection, in a task of its own: a panic there ends this connection and no other.
+    pub fn serve(
+        self: &Arc<Self>,
+        listener: &'static Listener<S>,
+        io: Box<dyn Io>,
+        peer: SocketAddr,
+        permit: Option<Permit>,
+    ) {
+        let this = Arc::clone(self);
+        let counted = Counted::new(&self.hosts.metrics, permit);
+        let span = tracing::debug_span!("connection", listener = listener.name, %peer);
+        let task = async move {
+            if let Some(accepted) = this.prepare(listener, io, peer, counted).await {
+                (listener.serve)(&this.services, accepted).await;
+            }
+        };
+        drop(self.hosts.tasks.spawn("connection", task.instrument(span)));
+    }
+
+    /// Does what the transport asks for. `None` if that fails, or the server ends.
+    //
+    // Here a header of the PROXY protocol would be read, before TLS: it gives another `peer`, for which
+    // `counted` is to count then.
+    async fn prepare(
+        &self,
+        listener: &'static Listener<S>,
+        io: Box<dyn Io>,
+        peer: SocketAddr,
+        counted: Counted,
+    ) -> Option<Accepted> {
+        let is_proxied = self.is_proxied(listener, peer);
+        let (mut wire, mut tls) = (Wire::Plain(io), None);
+        if let Transport::Tls(purpose) = listener.transport {
+            let limit = self.hosts.config.load().limits.handshake;
+            let metrics = &self.hosts.metrics;
+            let handshaker = Handshaker { certificates: &self.certificates, metrics, limit };
+            let stopping = self.hosts.tasks.stopping();
+            let (secured, facts) = tokio::select! {
+                secured = handshaker.secure(wire, purpose, None) => secured?,
+                () = stopping.cancelled() => return None,
+            };
+            (wire, tls) = (secured, Some(facts));
+        }
+        Some(Accepted { wire, peer, tls, is_proxied, counted })
+    }
+
+    fn is_proxied(&self, listener: &'static Listener<S>, peer: SocketAddr) -> bool {
+        listener.transport == Transport::Proxied && is_proxy(&self.hosts.config.load(), peer.ip())
+    }
+}
+
+/// Whether the administrator trusts this machine to be a reverse proxy (`listen.proxies`).
+#[must_use]
+pub fn is_proxy(config: &Config, address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    config.listen.proxies.iter().any(|network| network.contains(&address))
+}
+
+/// Counts a connection that is over the budget, and will be closed.
+pub fn note_refused(hosts: &Hosts, peer: SocketAddr, scope: Scope) {
+    hosts.metrics.connections_refused.inc([scope.word()]);
+    tracing::debug!(%peer, reason = scope.word(), "connection refused");
+}
+
+/// Sends small stanzas at once (NODELAY), and has TCP find peers that are gone. A socket that refuses
+/// an option is served all the same.
+fn set_options(socket: &TcpStream) {
+    let done = socket.set_nodelay(true).and_then(|()| {
+        rustix::net::sockopt::set_socket_keepalive(socket, true)?;
+        rustix::net::sockopt::set_tcp_keepidle(socket, KEEPALIVE_IDLE)?;
+        rustix::net::sockopt::set_tcp_keepintvl(socket, KEEPALIVE_INTERVAL)?;
+        rustix::net::sockopt::set_tcp_keepcnt(socket, 3)?;
+        Ok(())
+    });
+    if let Err(error) = done {
+        tracing::debug!(%error, "cannot set socket options");
+    }
+}
+
+fn is_out_of_files(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let of_process_or_machine =
+        [Errno::MFILE, Errno::NFILE].map(|errno| Some(errno.raw_os_error()));
+    of_process_or_machine.contains(&error.raw_os_error())
+}
+
+/// After an accept that failed.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Mobile networks forget a silent connection after about five minutes.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(240);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);

@@ -1,0 +1,14 @@
+//! Where connections come in, whoever makes them: clients, browsers, later servers and components.
+//!
+//! What listens is a table of [`Listener`]s, which the server writes (`src/server/listeners.rs`). From
+//! it come the open ports, what logs and `status` say of them, and one accept loop for all.
+
+mod accept;
+mod bind;
+mod counted;
+mod listener;
+
+pub use accept::{Acceptor, is_proxy, note_refused};
+pub use bind::{Refused, bind};
+pub use counted::Counted;
+pub use listener::{Accepted, Listener, Transport};

@@ -1,0 +1,110 @@
+//! The table of listeners: what is served where. To add one, write a row, and an option for its
+//! addresses in `src/config/listen.rs`.
+
+use std::sync::Arc;
+
+use axum::Router;
+use futures_util::future::BoxFuture;
+
+use crate::c2s::{self, C2s, websocket};
+use crate::http::{self, host_meta};
+use crate::listen::{self, Accepted, Transport};
+use crate::tls::Purpose;
+
+/// A row of the table.
+pub type Listener = listen::Listener<Services>;
+
+/// All listeners, in the order in which logs and `status` name them.
+pub static LISTENERS: [Listener; 4] = [
+    Listener {
+        name: "starttls",
+        option: "listen.c2s",
+        addresses: |listen| &listen.c2s,
+        transport: Transport::Plain,
+        serve: serve_client,
+    },
+    Listener {
+        name: "direct_tls",
+        option: "listen.c2s_tls",
+        addresses: |listen| &listen.c2s_tls,
+        transport: Transport::Tls(Purpose::Direct),
+        serve: serve_client,
+    },
+    Listener {
+        name: "http",
+        option: "listen.http",
+        addresses: |listen| &listen.http,
+        transport: Transport::Proxied,
+        serve: serve_http,
+    },
+    Listener {
+        name: "https",
+        option: "listen.https",
+        addresses: |listen| &listen.https,
+        transport: Transport::Tls(Purpose::Https),
+        serve: serve_http,
+    },
+];
+
+/// What serves connections.
+pub struct Services {
+    c2s: Arc<C2s>,
+    /// What answers HTTP requests, whoever does.
+    routes: Router,
+}
+
+impl Services {
+    pub(super) fn new(c2s: Arc<C2s>) -> Self {
+        let routes = Router::new()
+            .merge(host_meta::routes(Arc::clone(&c2s.hosts)))
+            .merge(websocket::routes(Arc::clone(&c2s)));
+        Self { c2s, routes: http::bounded(routes) }
+    }
+
+    pub(super) fn c2s(&self) -> &Arc<C2s> {
+        &self.c2s
+    }
+}
+
+fn serve_client(services: &Services, accepted: Accepted) -> BoxFuture<'static, ()> {
+    Box::pin(c2s::serve(Arc::clone(&services.c2s), accepted.into()))
+}
+
+fn serve_http(services: &Services, accepted: Accepted) -> BoxFuture<'static, ()> {
+    let hosts = &services.c2s.hosts;
+    let (write, stopping) = (hosts.config.load().limits.write, hosts.tasks.stopping());
+    Box::pin(http::serve(accepted, services.routes.clone(), write, stopping))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn each_row_has_the_addresses_of_its_option() {
+        let options = LISTENERS.iter().enumerate();
+        let lines = options.map(|(i, listener)| {
+            let option = listener.option.strip_prefix("listen.").unwrap();
+            format!("{option} = \"192.0.2.1:{}\"\n", 5000 + i)
+        });
+        let text = format!("[listen]\n{}", lines.collect::<String>());
+        let config = Config::parse(&text, "test").unwrap();
+        for (i, listener) in LISTENERS.iter().enumerate() {
+            let addresses = (listener.addresses)(&config.listen);
+            assert_eq!(addresses, [([192, 0, 2, 1], 5000 + i as u16).into()], "{}", listener.name);
+        }
+    }
+
+    #[test]
+    fn two_listeners_cannot_have_one_port() {
+        for (i, later) in LISTENERS.iter().enumerate() {
+            for earlier in &LISTENERS[..i] {
+                let [a, b] = [earlier, later].map(|l| l.option.strip_prefix("listen.").unwrap());
+                let text = format!("[listen]\n{a} = 9\n{b} = 9\n");
+                let problem = Config::parse(&text, "test").unwrap_err().to_string();
+                assert!(problem.contains("a port has one protocol"), "{a} {b}: {problem}");
+            }
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! A connection whose stream is negotiated, by whatever peer: what is read, what is to be written, and
+//! the last words.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::time::{Instant, timeout};
+
+use super::channel::Channel;
+use super::framing::Framing;
+use super::header::StreamHeader;
+use super::input::Input;
+use super::received::Received;
+use super::wire::Wire;
+use crate::stanza::{Stanza, StreamError};
+use crate::xml::{Limits, Node};
+
+/// A connection while its stream is negotiated.
+pub struct Connection {
+    /// `None` once it is lost.
+    channel: Option<Channel>,
+    /// What is read.
+    pub input: Input,
+    /// Where the peer is.
+    pub peer: SocketAddr,
+    framing: Framing,
+    /// What is to be written, see [`Connection::flush`].
+    out: Vec<u8>,
+    /// Our header is among what was written or is to be, on this stream.
+    is_open: bool,
+    write_limit: Duration,
+}
+
+/// What of a connection goes on when the negotiation is over.
+pub struct Negotiated {
+    /// `None` if it was lost meanwhile.
+    pub channel: Option<Channel>,
+    /// What is read.
+    pub input: Input,
+    /// To be written before anything else: the last answers of the negotiation.
+    pub out: Vec<u8>,
+}
+
+impl Connection {
+    /// Expects the header of a stream, within these limits. `write_limit`: how long a write may make no
+    /// progress.
+    #[must_use]
+    pub fn new(channel: Channel, peer: SocketAddr, limits: Limits, write_limit: Duration) -> Self {
+        let framing = channel.framing();
+        Self {
+            channel: Some(channel),
+            input: Input::new(framing, limits),
+            peer,
+            framing,
+            out: Vec::new(),
+            is_open: false,
+            write_limit,
+        }
+    }
+
+    /// Nobody is there any more.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.channel.is_none()
+    }
+
+    /// Opens our stream.
+    pub fn open(&mut self, header: &StreamHeader) {
+        self.is_open = true;
+        self.framing.open(header, &mut self.out);
+    }
+
+    /// A new stream begins: a header is due, from the peer and from us.
+    pub fn restart(&mut self, limits: Limits) {
+        self.is_open = false;
+        self.input.restart(limits);
+    }
+
+    /// Appends an element to what is to be written.
+    pub fn send(&mut self, node: &Node) {
+        self.framing.element(&mut self.out, |out| node.write(out));
+    }
+
+    /// Appends a stanza to what is to be written.
+    pub fn send_stanza(&mut self, stanza: &Stanza) {
+        self.framing.element(&mut self.out, |out| stanza.write(None, out));
+    }
+
+    /// Writes all that was sent. If that fails, the connection is lost.
+    ///
+    /// # Errors
+    /// Those of the connection; or the peer does not read.
+    pub async fn flush(&mut self) -> io::Result<()> {
+        let channel = self.channel.as_mut().ok_or(io::ErrorKind::NotConnected)?;
+        let out = std::mem::take(&mut self.out);
+        let written =
+            if out.is_empty() { Ok(()) } else { write_all(channel, &out, self.write_limit).await };
+        if written.is_err() {
+            self.channel = None;
+        }
+        written
+    }
+
+    /// Reads more. `false` if the peer is gone: the connection is lost.
+    pub async fn read(&mut self) -> bool {
+        let Some(channel) = self.channel.as_mut() else { return false };
+        let is_there = matches!(channel.receive(self.input.received()).await, Ok(Some(_)));
+        if !is_there {
+            self.channel = None;
+        }
+        is_there
+    }
+
+    /// Writes all that was sent, and takes the connection for a TLS handshake: see
+    /// [`Connection::secured`]. `None` if it is lost, or cannot have TLS.
+    pub async fn take_for_tls(&mut self) -> Option<Wire> {
+        self.flush().await.ok()?;
+        match self.channel.take() {
+            Some(Channel::Tcp(wire)) => Some(wire),
+            Some(Channel::WebSocket(_)) | None => None,
+        }
+    }
+
+    /// The handshake has succeeded.
+    pub fn secured(&mut self, wire: Wire) {
+        self.channel = Some(Channel::Tcp(wire));
+    }
+
+    /// What goes on when the negotiation is over.
+    #[must_use]
+    pub fn negotiated(self) -> Negotiated {
+        let Self { channel, input, out, .. } = self;
+        Negotiated { channel, input, out }
+    }
+
+    /// Ends the stream in good order, as far as the peer plays along. An error is told on an open
+    /// stream: if there is none yet, it is opened in the name of `domain` (RFC 6120 §4.9.1.2).
+    pub async fn close(mut self, error: Option<StreamError>, domain: &str) {
+        if error.is_some() && !self.is_open {
+            self.open(&StreamHeader::new(domain, None));
+        }
+        if let Some(channel) = self.channel {
+            drop(farewell(channel, self.out, error.as_ref()).await);
+        }
+    }
+}
+
+/// Writes all, as long as there is progress within `limit`.
+///
+/// # Errors
+/// Those of the connection; or there is no progress.
+pub async fn write_all(
+    mut channel: impl AsyncWrite + Unpin,
+    mut bytes: &[u8],
+    limit: Duration,
+) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let n = timeout(limit, channel.write(bytes)).await??;
+        if n == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        bytes = &bytes[n..];
+    }
+    timeout(limit, channel.flush()).await?
+}
+
+/// Writes what is left, the error if there is one, the end of the stream, the end of TLS; then reads for a
+/// moment, since a socket closed with unread bytes takes our last words with it (RFC 6120 §4.4).
+///
+/// # Errors
+/// If the last words were not taken by the peer's machine.
+pub async fn farewell(
+    mut channel: Channel,
+    mut out: Vec<u8>,
+    error: Option<&StreamError>,
+) -> io::Result<()> {
+    let framing = channel.framing();
+    if let Some(error) = error {
+        framing.element(&mut out, |out| error.to_node().write(out));
+    }
+    framing.close(&mut out);
+    let deadline = Instant::now() + FAREWELL;
+    let written = async {
+        channel.write_all(&out).await?;
+        channel.shutdown().await
+    };
+    tokio::time::timeout_at(deadline, written).await??;
+    let read_to_the_end = async {
+        let mut rest = Received::default();
+        while channel.receive(&mut rest).await?.is_some() {
+            rest = Received::default();
+        }
+        io::Result::Ok(())
+    };
+    // What a peer has still to say after the end does not matter.
+    drop(tokio::time::timeout_at(deadline, read_to_the_end).await);
+    Ok(())
+}
+
+/// Ends the connection under an open stream, and TLS with it: without the close_notify that RFC 8446
+/// §6.1 asks for, Dino does not notice the end and never comes back. Does not wait for a peer that does
+/// not read.
+pub async fn end_tls(mut channel: Channel) {
+    drop(timeout(Duration::ZERO, channel.shutdown()).await);
+}
+
+/// For the last words.
+const FAREWELL: Duration = Duration::from_secs(2);

@@ -1,0 +1,74 @@
+//! The TLS handshake, as the server, bounded in time and counted.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout};
+
+use super::wire::Wire;
+use crate::auth::TlsFacts;
+use crate::metrics::Metrics;
+use crate::tls::{self, Certificates, Purpose};
+
+/// What is known of the TLS around a connection.
+#[derive(Debug)]
+pub struct Tls {
+    /// `TLSv1.3` or `TLSv1.2`.
+    pub version: &'static str,
+    /// What a login can be bound to.
+    pub facts: TlsFacts,
+}
+
+/// Makes TLS handshakes for this server.
+#[derive(Clone, Copy)]
+pub struct Handshaker<'a> {
+    /// The certificates to choose from.
+    pub certificates: &'a Certificates,
+    /// Counts handshakes by version and outcome.
+    pub metrics: &'a Metrics,
+    /// How long a handshake may take (`limits.handshake`).
+    pub limit: Duration,
+}
+
+impl Handshaker<'_> {
+    /// Makes the handshake on a connection without TLS. If a stream was opened to a domain already,
+    /// the certificate is that of `domain` (RFC 6120 §5.4.3.1). `None` if the handshake failed: the
+    /// connection is lost.
+    pub async fn secure(
+        &self,
+        wire: Wire,
+        purpose: Purpose,
+        domain: Option<&str>,
+    ) -> Option<(Wire, Tls)> {
+        let started = Instant::now();
+        let choose = |sni: Option<&str>| self.certificates.choose(purpose, domain, sni);
+        let outcome = timeout(self.limit, Box::pin(wire.secure(choose))).await;
+        let (wire, chosen) = match outcome {
+            Ok(Ok(secured)) => secured,
+            Ok(Err(error)) => {
+                self.metrics.tls_handshakes.inc(["none", "failure"]);
+                tracing::debug!(%error, "TLS handshake failed");
+                return None;
+            }
+            Err(_) => {
+                self.metrics.tls_handshakes.inc(["none", "timeout"]);
+                tracing::debug!("TLS handshake timed out");
+                return None;
+            }
+        };
+        let handshake = tls::handshake_facts(wire.tls()?);
+        self.metrics.tls_handshakes.inc([handshake.version, "success"]);
+        tracing::debug!(
+            version = handshake.version,
+            sni = handshake.sni,
+            host = chosen.host,
+            elapsed_ms = started.elapsed().as_millis() as u64,
+            "TLS established"
+        );
+        let facts = TlsFacts {
+            version13: handshake.version13,
+            exporter: handshake.exporter,
+            server_end_point: chosen.end_point,
+        };
+        Some((wire, Tls { version: handshake.version, facts }))
+    }
+}
