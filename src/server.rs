@@ -16,17 +16,15 @@ use crate::c2s::{self, C2s};
 use crate::clock::Clock;
 use crate::config::{Config, ListenConfig, Pending};
 use crate::host::command::{ServerControl, SessionRow};
-use crate::host::{DomainError, Hosts, Parts};
-use crate::jid::{BareJid, FullJid, Jid};
+use crate::host::{DomainError, Hosts, Module, Parts};
+use crate::jid::{BareJid, Jid};
 use crate::limit::raise_open_files;
 use crate::listen::{self, Acceptor, Refused};
 use crate::metrics::Metrics;
 use crate::modules::{self, mam};
-use crate::roster::contact_removal::farewell;
-use crate::router::Router;
+use crate::router::{self, Router};
 use crate::session::CloseReason;
-use crate::stanza::Stanza;
-use crate::storage::{RosterItem, Storage, StorageError, WireIds};
+use crate::storage::{Storage, StorageError, WireIds};
 use crate::stream::wire::Io;
 use crate::tasks::Tasks;
 use crate::tls::{CertificateFacts, Certificates, TlsError};
@@ -75,9 +73,24 @@ impl Server {
         clock: Clock,
         tasks: Tasks,
     ) -> Result<Self, StartError> {
+        Self::start_with(config, storage, clock, tasks, &[]).await
+    }
+
+    /// As [`Server::start`], with more features than `modules::ALL`: for tests.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub async fn start_with(
+        config: Config,
+        storage: Arc<dyn Storage>,
+        clock: Clock,
+        tasks: Tasks,
+        features: &[&dyn Module],
+    ) -> Result<Self, StartError> {
         let sockets = listen::bind(&LISTENERS, &config.listen).map_err(StartError::Listen)?;
         let certificates = Certificates::load(&config, &clock)?;
         let mut registry = modules::registry(&config);
+        features.iter().for_each(|feature| registry.module(*feature, &config));
         registry.enter_commands(COMMANDS);
         let message_ids = WireIds::new(&storage.accounts().secret().await?);
         let metrics = Metrics::new();
@@ -213,20 +226,12 @@ impl ServerControl for Server {
     async fn close(&self, jid: &Jid, reason: Option<&str>) -> usize {
         let sessions = self.hosts().sessions.of(&jid.to_bare());
         let meant = sessions.iter().filter(|s| !jid.is_full() || **s.jid() == *jid);
-        // The account may have been removed: what is cached of it is not true any more.
-        self.hosts().forget_account(&jid.to_bare());
         let why = CloseReason::Kicked(reason.map(Into::into));
         meant.map(|session| session.close(why.clone())).count()
     }
 
-    async fn removed(&self, user: &BareJid, roster: &[RosterItem]) {
-        let hosts = self.hosts();
-        let sessions = hosts.sessions.of(user);
-        let available = sessions.iter().filter(|session| session.available().is_some());
-        let available: Vec<FullJid> = available.map(|session| session.jid().clone()).collect();
-        for presence in roster.iter().flat_map(|item| farewell(user, &available, item)) {
-            hosts.route(Stanza::Presence(presence)).await;
-        }
+    async fn remove_account(&self, user: &BareJid) -> Result<Option<usize>, StorageError> {
+        router::remove_account(self.hosts(), user).await
     }
 
     async fn admins_changed(&self) -> Result<(), StorageError> {
@@ -289,9 +294,10 @@ impl ServerControl for WeakServer {
         }
     }
 
-    async fn removed(&self, user: &BareJid, roster: &[RosterItem]) {
-        if let Some(server) = self.server() {
-            server.removed(user, roster).await;
+    async fn remove_account(&self, user: &BareJid) -> Result<Option<usize>, StorageError> {
+        match self.server() {
+            Some(server) => server.remove_account(user).await,
+            None => Err(StorageError::Unusable("the server ends".into())),
         }
     }
 

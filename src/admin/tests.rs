@@ -20,12 +20,11 @@ use crate::config::{Config, HostConfig};
 use crate::host::command::{Caller, CommandCx, Format, Outcome, ServerControl, SessionRow};
 use crate::jid::{BareJid, Jid};
 use crate::payload::datetime::Timestamp;
-use crate::storage::{MemoryStorage, RosterItem, SavedSession, StorageError};
+use crate::storage::{MemoryStorage, SavedSession, Storage, StorageError};
 use crate::tasks::Tasks;
 
-/// Has one session of romeo, and notes whom it is told to close.
-#[derive(Default)]
-struct Noting(Mutex<Vec<(String, Option<String>)>>);
+/// Has one session of romeo, and notes what it is told to close and to remove.
+struct Noting(Mutex<Vec<(String, Option<String>)>>, Arc<dyn Storage>);
 
 #[async_trait]
 impl ServerControl for Noting {
@@ -49,9 +48,12 @@ impl ServerControl for Noting {
         usize::from(jid.local() == Some("romeo"))
     }
 
-    async fn removed(&self, user: &BareJid, roster: &[RosterItem]) {
-        let told = |item: &RosterItem| (format!("{user} to {}", item.jid), None);
-        self.0.lock().extend(roster.iter().map(told));
+    async fn remove_account(&self, user: &BareJid) -> Result<Option<usize>, StorageError> {
+        if !self.1.accounts().remove(user).await? {
+            return Ok(None);
+        }
+        self.0.lock().push((format!("remove {user}"), None));
+        Ok(Some(1))
     }
 
     async fn admins_changed(&self) -> Result<(), StorageError> {
@@ -65,12 +67,13 @@ impl ServerControl for Noting {
 }
 
 fn context() -> (CommandCx, Arc<Noting>) {
-    let running = Arc::new(Noting::default());
+    let storage = MemoryStorage::new() as Arc<dyn Storage>;
+    let running = Arc::new(Noting(Mutex::default(), Arc::clone(&storage)));
     let mut config = Config::default_for("localhost", "/nowhere".into());
     config.auth.iterations = 4096;
     config.hosts.push(HostConfig { domain: "b.example".to_owned(), ..config.hosts[0].clone() });
     let cx = CommandCx {
-        storage: MemoryStorage::new(),
+        storage,
         derivations: Derivations::new(&config.auth),
         config: Arc::new(config),
         clock: Clock::manual(Timestamp::from_micros(0)),
@@ -165,14 +168,10 @@ async fn who_is_removed_or_gets_another_password_is_closed() {
     assert_eq!(*running.0.lock(), []);
     let new = json!({"account": "romeo", "random": true});
     assert_eq!(json_of(&cx, "user passwd", new).await["closed"], 1);
-    let contact = crate::roster::item::new(Jid::parse("juliet@localhost").unwrap());
-    let romeo = Jid::parse("romeo@localhost").unwrap().to_bare();
-    cx.storage.roster().put(&romeo, &contact, 1).await.unwrap();
-    json_of(&cx, "user del", json!({"account": "romeo"})).await;
+    assert_eq!(json_of(&cx, "user del", json!({"account": "romeo"})).await["closed"], 1);
     let expected = [
         ("romeo@localhost".to_owned(), Some("the password was changed".to_owned())),
-        ("romeo@localhost to juliet@localhost".to_owned(), None),
-        ("romeo@localhost".to_owned(), Some("the account was removed".to_owned())),
+        ("remove romeo@localhost".to_owned(), None),
     ];
     assert_eq!(*running.0.lock(), expected);
 }

@@ -43,6 +43,9 @@ impl ConnectionEnd {
 /// What a client is told that is closed for this reason.
 fn error_for(reason: &CloseReason) -> StreamError {
     match reason {
+        CloseReason::AccountRemoved => {
+            StreamCondition::NotAuthorized.text("the account was removed")
+        }
         CloseReason::Conflict => StreamCondition::Conflict.text("replaced by a newer session"),
         CloseReason::Kicked(None) => {
             StreamCondition::PolicyViolation.text("closed by the operator")

@@ -1,5 +1,5 @@
-//! The accounts that are administrators by their role, in memory: each login asks whether the account
-//! may give commands.
+//! The accounts with the role of an administrator, in memory: each login asks whether the account may run
+//! commands.
 
 use arc_swap::ArcSwap;
 use rustc_hash::FxHashSet;
@@ -16,7 +16,7 @@ impl Admins {
     /// Reads them from the store.
     ///
     /// # Errors
-    /// If the store fails; then nothing changes.
+    /// If the store fails: then nothing changes.
     pub async fn load(&self, storage: &dyn Storage) -> Result<()> {
         let admins = storage.accounts().admins().await?;
         self.0.store(admins.into_iter().collect::<FxHashSet<_>>().into());
@@ -30,7 +30,7 @@ impl Admins {
         !admins.is_empty() && admins.iter().any(|admin| admin.as_str() == bare)
     }
 
-    /// The account is gone: whoever makes another of the same name is not an administrator.
+    /// The account was removed. A new account of the same name is not an administrator.
     pub(super) fn forget(&self, user: &BareJid) {
         if self.contains(user.as_str()) {
             self.0.rcu(|admins| {

@@ -1,4 +1,4 @@
-//! Whom an account has blocked (XEP-0191): asked on every way to its sessions.
+//! The addresses that an account has blocked (XEP-0191). Every stanza to its sessions is checked.
 
 use std::sync::{Arc, LazyLock};
 
@@ -11,14 +11,14 @@ use crate::storage;
 /// The addresses that an account has blocked.
 pub type BlockList = FxHashSet<Jid>;
 
-/// Under which the store has the list: a document for each address.
+/// The kind of document under which the list is stored: one for each address.
 pub const KIND: &str = "blocked";
 
 impl Hosts {
-    /// The list of an account. No read of the store if it was asked for lately.
+    /// The list of an account; from memory, if it was used lately.
     ///
     /// # Errors
-    /// If the store fails: who cannot know whether somebody is blocked must not let him pass.
+    /// If the store fails. Then nobody knows who is blocked, and the stanza must not be delivered.
     pub async fn block_list(&self, user: &BareJid) -> storage::Result<Arc<BlockList>> {
         self.blocked.get_or_read(user, self.read_block_list(user)).await
     }
@@ -33,10 +33,11 @@ impl Hosts {
             }
         };
         let list: BlockList = kept.iter().filter_map(read).collect();
-        // Most lists are empty: one for all of them.
+        // Most lists are empty: these share one value.
         static NOBODY: LazyLock<Arc<BlockList>> = LazyLock::new(Arc::default);
         let list = if list.is_empty() { Arc::clone(&NOBODY) } else { Arc::new(list) };
-        // Who writes to many that are not there must not push out those that are.
+        // Somebody who writes to many offline accounts must not push the lists of online users out of the
+        // cache.
         let is_held = !list.is_empty() || !self.sessions.of(user).is_empty();
         let bytes =
             is_held.then(|| list.iter().map(|j| j.as_str().len() + size_of::<Jid>() * 2).sum());
@@ -60,13 +61,13 @@ pub fn hits(list: &BlockList, jid: &Jid) -> bool {
         })
 }
 
-/// Whether this list of `user` keeps out what comes from there.
+/// Whether `user`, who has this list, gets nothing from `from`.
 #[must_use]
 pub fn keeps_out(list: &BlockList, user: &BareJid, from: &Jid) -> bool {
     hits(list, from) && !is_always_heard(user, from)
 }
 
-/// One's own account (XEP-0191 §4, note 1) and the server itself.
+/// The user's own account (XEP-0191 §4, note 1) and the server: blocking them has no effect.
 #[must_use]
 pub fn is_always_heard(user: &BareJid, other: &Jid) -> bool {
     other.bare_str() == user.as_str()

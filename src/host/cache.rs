@@ -1,9 +1,9 @@
-//! Small facts of accounts that are asked for with every stanza and kept in the store: read once,
-//! then at hand. Bounded: what is asked for least is read again.
+//! A cache for small facts of accounts that every stanza needs and that the store has. Its size is
+//! bounded: values that are not used are dropped, and read again when they are needed.
 //!
-//! The thing to get wrong: a reader that has read the old value from the store, and puts it here
-//! after a writer has changed it. So a reader holds the place of the value while it reads. Forgetting
-//! takes the place away, and what the reader brings then is thrown away (`quick_cache`'s guards).
+//! The thing to get wrong: a reader reads the old value from the store, a writer changes it, and then the
+//! reader puts the old value into the cache. So a reader holds the place of the value while it reads.
+//! Forgetting takes the place away, and the cache refuses what the reader brings (`quick_cache`'s guards).
 
 use std::fmt;
 use std::hash::RandomState;
@@ -13,7 +13,7 @@ use quick_cache::{OptionsBuilder, Weighter};
 
 use crate::jid::BareJid;
 
-/// Values by account, at most so many bytes of them. See the module. A `V` is cheap to clone.
+/// Values by account, bounded in bytes; see the module. `V` must be cheap to clone.
 pub struct AccountCache<V: Clone>(Cache<BareJid, Weighed<V>, Bytes, RandomState>);
 
 /// What was read from the store.
@@ -21,7 +21,7 @@ pub struct AccountCache<V: Clone>(Cache<BareJid, Weighed<V>, Bytes, RandomState>
 pub struct Read<V> {
     /// The value.
     pub value: V,
-    /// About so many bytes does it occupy; `None` if it is not to be held.
+    /// About how many bytes it occupies. `None`: it is not to be cached.
     pub bytes: Option<usize>,
 }
 
@@ -41,7 +41,7 @@ impl<V> Weighter<BareJid, Weighed<V>> for Bytes {
 }
 
 impl<V: Clone> AccountCache<V> {
-    /// Holds values of about so many bytes together.
+    /// A cache for values of about so many bytes together.
     ///
     /// # Panics
     /// Never: all that the options need is given.
@@ -56,17 +56,17 @@ impl<V: Clone> AccountCache<V> {
         Self(Cache::with_options(options, Bytes, hasher, lifecycle))
     }
 
-    /// The value. If it is not here, it is read; whoever asks for the same account meanwhile waits
-    /// for this reader.
+    /// The value of an account. If it is not cached, it is read; others that need the same value wait for
+    /// this reader.
     ///
     /// # Errors
-    /// If it cannot be read. Those who wait read for themselves.
+    /// If it cannot be read. Then those that wait read for themselves.
     pub async fn get_or_read<E>(
         &self,
         user: &BareJid,
         read: impl Future<Output = Result<Read<V>, E>>,
     ) -> Result<V, E> {
-        // Not even a clone of the address for what is here.
+        // A cached value costs not even a clone of the address.
         if let Some(weighed) = self.0.get(user) {
             return Ok(weighed.value);
         }
@@ -75,7 +75,7 @@ impl<V: Clone> AccountCache<V> {
             Err(place) => {
                 let Read { value, bytes } = read.await?;
                 if let Some(bytes) = bytes {
-                    // Not held if it was forgotten meanwhile.
+                    // The cache refuses it if it was forgotten meanwhile.
                     drop(place.insert(Weighed { value: value.clone(), bytes }));
                 }
                 Ok(value)
@@ -83,7 +83,8 @@ impl<V: Clone> AccountCache<V> {
         }
     }
 
-    /// Forgets the value of an account. To be called when the store has the new one.
+    /// Forgets the value of an account. Call this when the store has the new value; see
+    /// [`Hosts::invalidate`](super::Hosts::invalidate).
     pub fn forget(&self, user: &BareJid) {
         self.0.remove(user);
     }

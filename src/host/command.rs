@@ -21,7 +21,7 @@ pub use self::session::SessionRow;
 use crate::auth::PasswordError;
 use crate::config::Config;
 use crate::jid::{BareJid, Jid};
-use crate::storage::{RosterItem, StorageError};
+use crate::storage::StorageError;
 
 /// What kind of value an argument takes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -80,8 +80,12 @@ pub trait ServerControl: Send + Sync {
     fn sessions(&self) -> Vec<SessionRow>;
     /// Ends sessions: of a full JID one, of a bare JID all. Answers how many.
     async fn close(&self, jid: &Jid, reason: Option<&str>) -> usize;
-    /// An account has been removed that had this roster: its contacts are told (RFC 6121 §2.5.2).
-    async fn removed(&self, user: &BareJid, roster: &[RosterItem]);
+    /// Removes an account with all its data, tells its contacts (RFC 6121 §2.5.2), and closes its
+    /// sessions. Answers how many; `None` if there is no such account.
+    ///
+    /// # Errors
+    /// If the store fails: then nothing has changed.
+    async fn remove_account(&self, user: &BareJid) -> Result<Option<usize>, StorageError>;
     /// The role of an account has changed, or one with a role was made: from now on it counts.
     async fn admins_changed(&self) -> Result<(), StorageError>;
     /// The state of the server: name → value, in the order to be shown.

@@ -1,14 +1,18 @@
 //! The served domains, what they share, and what a feature may see of it.
 
+mod account_removal;
 mod admins;
 pub mod block_list;
 mod cache;
 pub mod command;
 mod context;
 mod destination;
+mod invalidation;
 mod keeping;
+pub mod lifecycle;
 mod origin;
 mod registry;
+mod requests;
 mod roster_lock;
 mod route;
 mod service;
@@ -19,13 +23,16 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use rustc_hash::FxHashSet;
 
+pub use account_removal::remove_account;
 pub use admins::Admins;
 pub use cache::{AccountCache, Read};
 pub use context::{Cx, Halt, Outbox, not_stored};
 pub use destination::{Destination, DomainError, Host, OurDomain};
+pub use invalidation::Invalidation;
 pub use keeping::{Keeping, Kept};
 pub use origin::Origin;
 pub use registry::{Identity, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
+pub use requests::{Answer, RequestError, Requests};
 pub use roster_lock::{RosterLock, RosterLocks};
 pub use route::Route;
 pub use service::{Service, ServiceDomain, refuse_presence};
@@ -35,7 +42,7 @@ use destination::Domains;
 use crate::auth::Derivations;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::jid::{BareJid, Jid};
+use crate::jid::Jid;
 use crate::limit::Budgets;
 use crate::metrics::Metrics;
 use crate::payload::archive_preferences::Preferences;
@@ -63,6 +70,8 @@ pub struct Hosts {
     pub admins: Admins,
     /// Who changes a roster, or tells clients of it, locks it.
     pub rosters: RosterLocks,
+    /// What the server has asked, and has no answer to yet.
+    pub requests: Requests,
     /// Writes and reads numbers of messages as clients see them.
     pub message_ids: WireIds,
     /// The life of the running server, as commands see it.
@@ -116,6 +125,7 @@ impl Hosts {
             derivations: Derivations::new(&parts.config.auth),
             running: OnceLock::new(),
             sessions: Arc::new(SessionTable::with_memory(budgets.memory.clone())),
+            requests: Requests::new(budgets.requests.clone()),
             budgets,
             config: ArcSwap::from_pointee(parts.config),
             storage: parts.storage,
@@ -166,14 +176,6 @@ impl Hosts {
     #[must_use]
     pub fn destination(&self, to: &Jid) -> Destination<'_> {
         self.domains.destination(to)
-    }
-
-    /// An account was made or removed: what is remembered of this address may not be true any more.
-    pub fn forget_account(&self, user: &BareJid) {
-        self.blocked.forget(user);
-        self.preferences.forget(user);
-        self.known.forget(user);
-        self.admins.forget(user);
     }
 
     /// How long the server has been running.

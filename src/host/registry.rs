@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::command::Command;
+use super::lifecycle::{EventKind, Listener};
 use super::{Cx, Service};
 use crate::config::Config;
 use crate::payload::data_form::Form;
@@ -100,6 +101,7 @@ pub struct Registry {
     manifests: Vec<&'static Manifest>,
     commands: Vec<&'static dyn Command>,
     services: Vec<Arc<dyn Service>>,
+    listeners: Vec<(EventKind, &'static str, &'static dyn Listener)>,
 }
 
 impl Registry {
@@ -211,6 +213,23 @@ impl Registry {
         name: &str,
     ) -> Option<&'static dyn IqHandler> {
         self.iq.get(&(scope, kind, ns, name) as &(Scope, IqKind, &str, &str)).copied()
+    }
+
+    /// Enters a feature that is told of events of this kind.
+    pub fn listener(&mut self, kind: EventKind, listener: &'static dyn Listener) -> &mut Self {
+        let feature = self.manifests.last().map_or("", |manifest| manifest.name);
+        self.listeners.push((kind, feature, listener));
+        self
+    }
+
+    /// The features that are told of events of this kind, with their names, in the order in which they
+    /// were entered.
+    pub fn listeners(
+        &self,
+        kind: EventKind,
+    ) -> impl Iterator<Item = (&'static str, &'static dyn Listener)> {
+        let listeners = self.listeners.iter().filter(move |(of, ..)| *of == kind);
+        listeners.map(|(_, feature, listener)| (*feature, *listener))
     }
 
     /// Which requests are answered: scope, kind, namespace, name.

@@ -1,14 +1,14 @@
 //! Locks on the rosters of accounts.
 //!
-//! Clients hear of changes in the order in which they were made (RFC 6121 §2.6.3). But a change is
-//! known to be kept some time after it was made, and then it is told: two that are made at the same
-//! moment could be told in the other order, and a client would keep the older item under the newer
-//! version for ever. So who changes a roster, or reads it for a client, holds its lock until all
-//! clients have been told.
+//! Clients are told of changes in the order in which they were made (RFC 6121 §2.6.3). A change is told when
+//! the store has confirmed it, some time after it was made. Two changes at the same moment could so be
+//! told in the wrong order, and a client would keep the older item under the newer version for ever.
+//! Therefore code that changes a roster, or reads it for a client, holds its lock until all clients have
+//! been told.
 //!
-//! Who needs two locks takes them together, in the order of their places. Nobody takes another one
-//! while he has one, nor waits for a client: a lock is held as long as the storage takes. Their number
-//! is fixed, so accounts may share one.
+//! Code that needs two locks takes both at once, in the order of their places. Nobody takes another lock
+//! while holding one, or waits for a client: a lock is held as long as the storage takes. The number of
+//! locks is fixed, so several accounts may share one.
 
 use std::array;
 use std::hash::{BuildHasher, BuildHasherDefault};
@@ -24,13 +24,13 @@ use crate::jid::BareJid;
 #[derive(Debug)]
 pub struct RosterLocks([Arc<Mutex<()>>; LOCKS]);
 
-/// Nobody else changes these rosters, or tells clients of them, until this is dropped.
+/// Rosters that are locked until this is dropped: nobody else changes them or tells clients of them.
 #[derive(Debug)]
 #[must_use = "it is unlocked at once"]
 pub struct RosterLock(SmallVec<[(usize, OwnedMutexGuard<()>); 2]>);
 
 impl RosterLock {
-    /// This roster is locked by it.
+    /// Whether it locks this roster.
     #[must_use]
     pub fn covers(&self, user: &BareJid) -> bool {
         self.0.iter().any(|(place, _)| *place == place_of(user))
@@ -38,12 +38,12 @@ impl RosterLock {
 }
 
 impl RosterLocks {
-    /// Locks the roster of `user`. Those who wait get it in the order in which they came.
+    /// Locks the roster of `user`. Those that wait get the lock in the order in which they came.
     pub async fn lock(&self, user: &BareJid) -> RosterLock {
         self.lock_places(SmallVec::from_iter([place_of(user)])).await
     }
 
-    /// Locks the rosters of `user` and of a contact, for a change that both are told of.
+    /// Locks the rosters of `user` and of a contact, for a change of which both are told.
     pub async fn lock_both(&self, user: &BareJid, contact: &BareJid) -> RosterLock {
         let mut places = SmallVec::from([place_of(user), place_of(contact)]);
         places.sort_unstable();
@@ -71,7 +71,7 @@ impl Default for RosterLocks {
     }
 }
 
-/// So many rosters can be changed at the same time.
+/// How many rosters can be changed at the same time.
 const LOCKS: usize = 256;
 
 #[cfg(test)]

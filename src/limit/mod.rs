@@ -14,6 +14,7 @@ mod origin;
 mod print;
 mod rate;
 mod registrations;
+mod requests;
 mod stored;
 #[cfg(test)]
 mod tests;
@@ -47,6 +48,7 @@ pub const ALL: &[&About] = &[
     &stored::KEPT,
     &memory::ABOUT,
     &registrations::ABOUT,
+    &requests::ABOUT,
     &client::TRAFFIC,
     &stored::WAITING,
     &client::WORK,
@@ -65,6 +67,8 @@ pub struct Budgets {
     pub memory: Level,
     /// Accounts created by in-band registration.
     pub registrations: Registrations,
+    /// Requests of the server that wait for an answer.
+    pub requests: Level,
     traffic: Rate,
     work: Rate,
     exempt: ArcSwap<FxHashSet<BareJid>>,
@@ -80,6 +84,7 @@ impl Budgets {
             kept: Kept::new(metrics),
             memory: Level::new(&memory::ABOUT, metrics),
             registrations: Registrations::new(metrics),
+            requests: Level::new(&requests::ABOUT, metrics),
             traffic: Rate::new(&client::TRAFFIC, metrics),
             work: Rate::new(&client::WORK, metrics),
             exempt: ArcSwap::default(),
@@ -100,6 +105,11 @@ impl Budgets {
             account: bound(budgets.memory_per_account),
             address: None,
             all: bound(budgets.memory),
+        });
+        self.requests.set(Bounds {
+            account: bound(budgets.requests_per_account),
+            address: None,
+            all: bound(budgets.requests),
         });
         let paces = |per_account: usize, per_address: usize| Paces {
             session: pace(budgets, per_account).map(half),

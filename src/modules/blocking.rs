@@ -10,7 +10,9 @@ use async_trait::async_trait;
 use futures_util::future::join_all;
 
 use crate::host::block_list::{self, BlockList, hits, is_always_heard};
-use crate::host::{Cx, Halt, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
+use crate::host::{
+    Cx, Halt, Invalidation, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep,
+};
 use crate::jid::{BareJid, Jid};
 use crate::session::SessionRef;
 use crate::stanza::{
@@ -128,7 +130,7 @@ async fn block(cx: &mut Cx<'_>, user: &BareJid, payload: &ElementRef<'_>) -> IqR
     let done =
         join_all(new.iter().map(|jid| documents.put(user, block_list::KIND, jid.as_str(), "")))
             .await;
-    cx.hosts.blocked.forget(user);
+    cx.hosts.invalidate(&Invalidation::BlockList(user.clone()));
     done.into_iter().collect::<Result<Vec<()>, _>>()?;
     for session in cx.hosts.sessions.of(user) {
         for other in seen_by(&session, &contacts, &now) {
@@ -154,7 +156,7 @@ async fn unblock(cx: &mut Cx<'_>, user: &BareJid, payload: &ElementRef<'_>) -> I
     let done =
         join_all(jids.iter().map(|jid| documents.remove(user, block_list::KIND, jid.as_str())))
             .await;
-    cx.hosts.blocked.forget(user);
+    cx.hosts.invalidate(&Invalidation::BlockList(user.clone()));
     done.into_iter().collect::<Result<Vec<bool>, _>>()?;
     for presence in cx.hosts.sessions.of(user).iter().filter_map(SessionRef::available) {
         for contact in &contacts {

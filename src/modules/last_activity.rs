@@ -1,10 +1,11 @@
 //! XEP-0012: Last Activity. How long the server has been running, and since when a user is away.
 //!
-//! Who may not see a user's presence learns nothing, not even whether there is such an account
+//! Somebody who may not see a user's presence learns nothing, not even whether the account exists
 //! (XEP-0012 §8).
 
 use async_trait::async_trait;
 
+use crate::host::lifecycle::{Event, EventKind, Listener};
 use crate::host::{Cx, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
@@ -15,7 +16,7 @@ use crate::xml::{Frame, element};
 
 const NS: &str = "jabber:iq:last";
 
-/// Tells since when somebody is away.
+/// Tells since when a user is away.
 pub struct LastActivity;
 
 impl Module for LastActivity {
@@ -35,6 +36,17 @@ impl Module for LastActivity {
         on.feature(Scope::Host, NS).feature(Scope::Account, NS);
         on.iq(Scope::Host, IqKind::Get, (NS, "query"), &Self);
         on.closed_iq(IqKind::Get, (NS, "query"), &Self);
+        on.listener(EventKind::SessionUnavailable, &Self);
+    }
+}
+
+#[async_trait]
+impl Listener for LastActivity {
+    async fn on_event(&self, cx: &mut Cx<'_>, event: &Event<'_>) -> Result<(), StanzaError> {
+        if let Event::SessionUnavailable { session, presence } = event {
+            note_gone(cx, &session.jid().to_bare(), presence).await?;
+        }
+        Ok(())
     }
 }
 
@@ -61,23 +73,21 @@ impl IqHandler for LastActivity {
     }
 }
 
-/// Somebody asks a session for it.
+/// Whether this is a request for last activity, to a session.
 #[must_use]
 pub fn is_asked(iq: &Iq) -> bool {
     iq.is_request() && iq.payload().is_some_and(|payload| payload.ns() == NS)
 }
 
-/// Notes that the last available session of a user has gone, with what it said (XEP-0012 §3.1).
-///
-/// # Errors
-/// If the store fails.
-pub async fn note_gone(cx: &Cx<'_>, user: &BareJid, said: &Presence) -> storage::Result<()> {
-    let is_there = !cx.hosts.sessions.available(user).is_empty();
-    // An anonymous user has no account, and nothing is kept for her.
-    if is_there || cx.hosts.storage.accounts().find(user).await?.is_none() {
+/// Notes since when the user is away, and the status of the last presence (XEP-0012 §3.1), if this was
+/// the last available session.
+async fn note_gone(cx: &Cx<'_>, user: &BareJid, presence: &Presence) -> storage::Result<()> {
+    let is_online = !cx.hosts.sessions.available(user).is_empty();
+    // Nothing is stored for an anonymous user, who has no account (XEP-0175).
+    if is_online || cx.hosts.storage.accounts().find(user).await?.is_none() {
         return Ok(());
     }
-    let status = said.content.child(crate::ns::CLIENT, "status");
+    let status = presence.content.child(crate::ns::CLIENT, "status");
     let status = status.map(|s| s.text().chars().take(MAX_STATUS).collect::<String>());
     let now = cx.hosts.clock.now().as_micros().to_string();
     let last = element("last").ns(NS).attr("at", now).text(&status.unwrap_or_default());
@@ -85,11 +95,12 @@ pub async fn note_gone(cx: &Cx<'_>, user: &BareJid, said: &Presence) -> storage:
     cx.hosts.storage.documents().put(user, KIND, "", &xml).await
 }
 
-/// What unavailable presence says of a user who is away: the last words, and when they were said
-/// (RFC 6121 §4.3.2, XEP-0203). Nothing, if that is not known. For those who may see the user.
+/// The content of the unavailable presence that answers a probe of an offline user: the status of the last
+/// presence, and when it was sent (RFC 6121 §4.3.2, XEP-0203). Nothing if that is not known. Only for
+/// those who may see the user.
 ///
-/// DEPARTS: RFC 6121 §4.3.2 – neither the whole of the last presence nor nothing of it: the status is
-/// what people read (XEP-0318 §3.1), and the rest was for clients that were there.
+/// DEPARTS: RFC 6121 §4.3.2 – the answer has the status of the last presence, and not all of it. People read
+/// the status (XEP-0318 §3.1); the rest was for clients that were online then.
 ///
 /// # Errors
 /// If the store fails.
@@ -104,7 +115,8 @@ pub async fn last_words(cx: &Cx<'_>, user: &BareJid) -> storage::Result<Content>
     Ok(content)
 }
 
-/// When the user went, and what was said then; else when the account was last used.
+/// When the user went offline, with the last status; if that is not known, when the account was last
+/// used.
 async fn last(cx: &Cx<'_>, user: &BareJid) -> Result<(Timestamp, String), StanzaError> {
     if let Some(noted) = noted(cx, user).await? {
         return Ok(noted);
@@ -121,5 +133,5 @@ async fn noted(cx: &Cx<'_>, user: &BareJid) -> storage::Result<Option<(Timestamp
 }
 
 const KIND: &str = "last";
-/// Characters of a status that are kept.
+/// Characters of a status that are stored.
 const MAX_STATUS: usize = 1000;

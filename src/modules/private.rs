@@ -1,5 +1,5 @@
-//! XEP-0049: Private XML Storage. Whatever a client wants to keep for its user, by the name and
-//! namespace of its element.
+//! XEP-0049: Private XML Storage. A client stores any elements for its user, each under its name and
+//! namespace.
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
@@ -11,7 +11,7 @@ use crate::xml::{ElementRef, Frame, element, escape_attr};
 
 const NS: &str = "jabber:iq:private";
 
-/// Keeps what clients want to be kept.
+/// Stores what clients want to have stored.
 pub struct Private;
 
 impl Module for Private {
@@ -45,7 +45,7 @@ impl IqHandler for Private {
     }
 }
 
-/// What was kept; if nothing was, the name that was asked for, and nothing in it.
+/// The stored element; if there is none, an empty one of the same name.
 async fn get(cx: &Cx<'_>, user: &BareJid, query: &ElementRef<'_>) -> IqReply {
     let mut children = query.children();
     let (Some(wanted), None) = (children.next(), children.next()) else {
@@ -103,7 +103,7 @@ async fn set(cx: &Cx<'_>, user: &BareJid, query: &ElementRef<'_>) -> IqReply {
     Ok(None)
 }
 
-/// An element of the same name, empty.
+/// An empty element of the same name.
 fn empty(element: &ElementRef<'_>) -> Vec<u8> {
     let mut out = format!("<{} xmlns='", element.name()).into_bytes();
     escape_attr(&mut out, element.ns());
@@ -111,8 +111,7 @@ fn empty(element: &ElementRef<'_>) -> Vec<u8> {
     out
 }
 
-/// The element is in no namespace of its own, or in one that has a meaning here: a stanza's, this
-/// one's, a stream's.
+/// Whether clients may not store this element: it has no namespace, or one of the protocol itself.
 fn is_reserved(element: &ElementRef<'_>) -> bool {
     let ns = element.ns();
     ns.is_empty() || ns.starts_with("jabber:") || ns == crate::ns::STREAM

@@ -1,7 +1,7 @@
-//! XEP-0077: In-Band Registration. Users change their passwords and remove their accounts;
-//! strangers make accounts, if the configuration lets them.
+//! XEP-0077: In-Band Registration. Users change their passwords and remove their accounts. Strangers
+//! create accounts, if the configuration allows it.
 //!
-//! An error never has the request in it: there is a password in there (XEP-0077 §3.3).
+//! An error never contains the request, because a password is in it (XEP-0077 §3.3).
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -9,17 +9,19 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::auth::{PasswordError, check_password};
-use crate::host::{Cx, Hosts, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
-use crate::jid::{BareJid, FullJid};
+use crate::host::{
+    Cx, Hosts, Invalidation, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep,
+    remove_account,
+};
+use crate::jid::BareJid;
 use crate::ns;
 use crate::payload::data_form::{self, Field, FieldKind, Form, FormKind, Submitted};
-use crate::roster::contact_removal::farewell;
 use crate::session::{CloseReason, SessionRef};
 use crate::stanza::{Condition, Iq, IqKind, Stanza, StanzaError};
 use crate::storage::{Created, NewAccount, ScramKeys};
 use crate::xml::{ElementRef, Node, element};
 
-/// Lets people manage their accounts.
+/// Lets users manage their accounts, and strangers create them.
 pub struct Register;
 
 impl Module for Register {
@@ -63,10 +65,8 @@ impl IqHandler for Register {
     }
 }
 
-/// A request of a stranger on a stream that is encrypted and not yet authenticated
-/// (XEP-0077 §3.1.1): what is to be filled in, or a new account. Answers with the stanza.
-///
-/// It has no addresses: a stranger has none.
+/// A request on a stream that is encrypted and not yet authenticated (XEP-0077 §3.1.1): for the fields of
+/// a registration, or for a new account. Answers with the stanza, without addresses: a stranger has none.
 pub async fn of_stranger(hosts: &Hosts, domain: &str, peer: IpAddr, request: &Iq) -> Stanza {
     let is_to_us = request.head.to.as_ref().is_none_or(|to| to.as_str() == domain);
     let answer = match (request.payload(), request.kind) {
@@ -87,7 +87,7 @@ pub async fn of_stranger(hosts: &Hosts, domain: &str, peer: IpAddr, request: &Iq
     stanza
 }
 
-/// XEP-0077 §3.1: what somebody sees who has an account. The password is known to nobody here.
+/// The registration of a user who has an account (XEP-0077 §3.1). The server does not know the password.
 fn on_file(user: &BareJid) -> Node {
     element("query")
         .ns(ns::REGISTER)
@@ -99,7 +99,7 @@ fn on_file(user: &BareJid) -> Node {
         .child(element("password"))
 }
 
-/// XEP-0077 §3.1: fields for old clients, and the same as a form (§4).
+/// The fields of a registration (XEP-0077 §3.1), for old clients and as a form (§4).
 fn to_fill_in() -> Node {
     let text = "Choose a name and a password.";
     let form = Form::new(FormKind::Form)
@@ -127,12 +127,12 @@ async fn make(hosts: &Hosts, domain: &str, peer: IpAddr, query: &ElementRef<'_>)
     let config = hosts.config.load_full();
     let user = BareJid::from_parts(Some(&name), domain).map_err(|_| Condition::NotAcceptable)?;
     let is_this = |name: &String| BareJid::from_parts(Some(name), domain).is_ok_and(|n| n == user);
-    // The address of an administrator is not for whoever comes first.
+    // Nobody may register the address of an administrator.
     let is_admin = config.admin.accounts.contains(&user);
     if is_admin || config.registration.reserved.iter().any(is_this) {
         return Err(Condition::NotAcceptable.text("this name is reserved"));
     }
-    // A mistake should not count as an account.
+    // Before anything is counted: a mistake is no new account.
     check_password(&password).map_err(not_a_password)?;
     let too_often = || StanzaError::from(Condition::ResourceConstraint);
     let registrations = &hosts.budgets.registrations;
@@ -147,7 +147,7 @@ async fn make(hosts: &Hosts, domain: &str, peer: IpAddr, query: &ElementRef<'_>)
     let account = NewAccount { user: user.clone(), keys, created: hosts.clock.now(), admin: false };
     match hosts.storage.accounts().create(&[account]).await?.as_slice() {
         [Created::Made] => {
-            hosts.forget_account(&user);
+            hosts.invalidate(&Invalidation::Account(user.clone()));
             tracing::info!(jid = %user, %peer, "account registered");
             Ok(None)
         }
@@ -155,7 +155,7 @@ async fn make(hosts: &Hosts, domain: &str, peer: IpAddr, query: &ElementRef<'_>)
     }
 }
 
-/// XEP-0077 §3.3. Whoever is logged in elsewhere with the old password is logged out.
+/// XEP-0077 §3.3. Other sessions, which logged in with the old password, are closed.
 async fn change_password(
     cx: &Cx<'_>,
     session: &SessionRef,
@@ -169,7 +169,7 @@ async fn change_password(
     if name.is_empty() || password.is_empty() {
         return Err(Condition::BadRequest.text("username and password are required"));
     }
-    // As a name, or as an address (XEP-0077 §3.3, the last example).
+    // The name is a local part, or an address (XEP-0077 §3.3, the last example).
     let is_own = |named: Result<BareJid, _>| named.is_ok_and(|named| named == *user);
     if !is_own(BareJid::from_parts(Some(&name), user.domain())) && !is_own(BareJid::parse(&name)) {
         return Err(Condition::NotAllowed.text("you can only change your own password"));
@@ -185,7 +185,7 @@ async fn change_password(
     Ok(None)
 }
 
-/// XEP-0077 §3.2. The contacts learn of it, and every session ends.
+/// XEP-0077 §3.2: a user removes the account.
 async fn remove(
     cx: &mut Cx<'_>,
     session: &SessionRef,
@@ -198,33 +198,22 @@ async fn remove(
     if !cx.hosts.config.load().registration.remove {
         return Err(Condition::NotAllowed.text("only the administrator removes accounts"));
     }
-    let (_, items) = cx.hosts.storage.roster().load(user).await?;
-    if !cx.hosts.storage.accounts().remove(user).await? {
+    if remove_account(cx, user).await?.is_none() {
         return Err(Condition::UnexpectedRequest.into());
     }
-    cx.hosts.forget_account(user);
     tracing::info!(jid = %user, "account removed by its owner");
-    let sessions = cx.hosts.sessions.of(user);
-    let available = sessions.iter().filter(|session| session.available().is_some());
-    let available: Vec<FullJid> = available.map(|session| session.jid().clone()).collect();
-    for presence in items.iter().flat_map(|item| farewell(user, &available, item)) {
-        cx.outbox.send(Stanza::Presence(presence));
-    }
-    for other in sessions.iter().filter(|other| *other != session) {
-        other.close(CloseReason::Revoked);
-    }
-    // An order to close overtakes what waits to be written: this one's answer goes first.
+    // An order to close overtakes what waits to be written, and the client is to read the answer.
     let last = session.clone();
     let end = async move {
-        tokio::time::sleep(FAREWELL).await;
-        last.close(CloseReason::Revoked);
+        tokio::time::sleep(ANSWER_FIRST).await;
+        last.close(CloseReason::AccountRemoved);
     };
     drop(cx.hosts.tasks.spawn("farewell", end));
     Ok(None)
 }
 
-/// Name and password: of a form, if there is one, else of the fields (XEP-0077 §4). `kinds` are
-/// the forms that it may be (XEP-0077 §14.4).
+/// The name and the password of a form, if there is one, otherwise of the fields (XEP-0077 §4). `kinds` are
+/// the allowed values of `FORM_TYPE` (XEP-0077 §14.4).
 fn filled_in(query: &ElementRef<'_>, kinds: &[&str]) -> Result<(String, String), StanzaError> {
     if let Some(x) = query.child(data_form::NS, "x") {
         let form = Submitted::read(&x).map_err(|_| Condition::BadRequest)?;
@@ -239,7 +228,7 @@ fn filled_in(query: &ElementRef<'_>, kinds: &[&str]) -> Result<(String, String),
     Ok((of("username").unwrap_or_default(), of("password").unwrap_or_default()))
 }
 
-/// Keys of a new password.
+/// Derives the keys of a new password.
 async fn keys(hosts: &Hosts, password: &str) -> Result<Vec<ScramKeys>, StanzaError> {
     let iterations = hosts.config.load().auth.iterations;
     let derived = hosts.derivations.keys(password, iterations).await;
@@ -270,7 +259,7 @@ fn reason(error: PasswordError) -> &'static str {
     }
 }
 
-/// After the answer to the removal of an account, before its stream ends.
-const FAREWELL: Duration = Duration::from_millis(250);
+/// Between the answer to the removal of an account and the end of the stream.
+const ANSWER_FIRST: Duration = Duration::from_millis(250);
 /// The form by which a password is changed (XEP-0077 §14.4.3).
 const FORM_CHANGE: &str = "jabber:iq:register:changepassword";

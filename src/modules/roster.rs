@@ -1,15 +1,19 @@
 //! RFC 6121 §2 and §3: the roster, its pushes, and what subscription stanzas change in it.
 //!
-//! What a client hears of one change comes in the order of the specification's examples. Its own
-//! roster set: the result, the push, and then what others do because of it (§2.3.2, §2.5.2). A contact
-//! that is removed has heard of it before: who reads the result may rely on that. What a contact does: the stanza, then the push, then the presence that follows from it (§3.1.6, §3.3.3);
-//! but who takes away the sight of herself is seen to go first (§3.2.2). Changes that are made at the
-//! same moment are told in the order in which they are made (§2.6.3): `host/roster_lock.rs`.
+//! A client is told of a change in the order of the specification's examples:
+//!
+//! - Its own roster set: the result, the push, and then what others do because of it (§2.3.2, §2.5.2). A
+//!   contact that is removed is told before the result, so that the client can rely on it.
+//! - A stanza of a contact: the stanza, the push, and then the presence that follows from it (§3.1.6,
+//!   §3.3.3). But a contact that cancels the user's subscription sends unavailable presence first (§3.2.2).
+//! - Changes that are made at the same moment: in the order in which they are made (§2.6.3), see
+//!   `host/roster_lock.rs`.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use crate::host::lifecycle::{Event, EventKind, Listener};
 use crate::host::{
     Cx, IqHandler, IqReply, Manifest, Module, Registry, RosterLock, Scope, Status, Xep,
 };
@@ -25,7 +29,7 @@ use crate::stanza::{
 use crate::storage::{self, RosterItem, RosterVersion, Subscription};
 use crate::xml::{ElementRef, Frame, Node, element};
 
-/// Keeps and tells the contacts of an account.
+/// Stores the contacts of accounts, and tells clients of changes.
 pub struct Roster;
 
 impl Module for Roster {
@@ -40,6 +44,24 @@ impl Module for Roster {
     fn register(&self, on: &mut Registry) {
         on.iq(Scope::Account, IqKind::Get, (ns::ROSTER, "query"), &Self);
         on.closed_iq(IqKind::Set, (ns::ROSTER, "query"), &Self);
+        on.listener(EventKind::AccountRemoved, &Self);
+    }
+}
+
+/// An account was removed: its contacts are told that all subscriptions have ended (RFC 6121 §2.5.2).
+#[async_trait]
+impl Listener for Roster {
+    async fn on_event(&self, cx: &mut Cx<'_>, event: &Event<'_>) -> Result<(), StanzaError> {
+        // An account at a domain that is served no more has no address to send from.
+        if let Event::AccountRemoved { user, contacts } = event
+            && cx.hosts.host(user.domain()).is_some()
+        {
+            let available = available(cx, user);
+            for presence in contacts.iter().flat_map(|item| farewell(user, &available, item)) {
+                cx.outbox.send(Stanza::Presence(presence));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -62,16 +84,17 @@ impl IqHandler for Roster {
     }
 }
 
-/// RFC 6121 §2.1.3. Who knows a version is sent what has changed since, in pushes behind an empty
-/// answer (§2.6.3), if that is not much and still known; else all.
+/// Answers a roster get (RFC 6121 §2.1.3). A client that knows a version gets an empty answer, and then
+/// the changes since that version as pushes (§2.6.3), if they are few and still known. Otherwise it gets
+/// the whole roster.
 async fn get(cx: &mut Cx<'_>, user: &BareJid, query: &ElementRef<'_>) -> IqReply {
-    // RFC 6121 §2.1.3; elements that we do not know are ignored (RFC 6120 §8.4).
+    // RFC 6121 §2.1.3. Unknown elements are ignored (RFC 6120 §8.4).
     if query.has_child(ns::ROSTER, "item") {
         return Err(Condition::BadRequest.text("a roster get must not contain an item"));
     }
     let lock = cx.hosts.rosters.lock(user).await;
     let reply = read(cx, user, query).await?;
-    // From now on it is told of changes, but not before it has been answered.
+    // From now on the client gets pushes. The lock keeps them behind the answer.
     if let Some(session) = cx.origin.owned() {
         session.change_flags(|flags| flags.interested = true);
     }
@@ -82,7 +105,7 @@ async fn get(cx: &mut Cx<'_>, user: &BareJid, query: &ElementRef<'_>) -> IqReply
 async fn read(cx: &mut Cx<'_>, user: &BareJid, query: &ElementRef<'_>) -> IqReply {
     let store = cx.hosts.storage.roster();
     if let Some(known) = query.attr("ver").and_then(|ver| ver.parse::<RosterVersion>().ok()) {
-        // They are sent without waiting for room, as others wait for the lock.
+        // They are sent without waiting for room in the mailbox, since others wait for the lock.
         let room = cx.hosts.config.load().limits.inbox_stanzas / 4;
         let (version, changes) = store.changes(user, known, MAX_CHANGES.min(room)).await?;
         if version == known {
@@ -102,7 +125,7 @@ async fn read(cx: &mut Cx<'_>, user: &BareJid, query: &ElementRef<'_>) -> IqRepl
     Ok(Some(element("query").ns(ns::ROSTER).attr("ver", version.to_string()).children(listed)))
 }
 
-/// RFC 6121 §2.3, §2.4.
+/// Adds or changes an item (RFC 6121 §2.3, §2.4).
 async fn set(
     cx: &mut Cx<'_>,
     user: &BareJid,
@@ -127,8 +150,8 @@ async fn set(
     }
 }
 
-/// RFC 6121 §2.5: with the item go the subscriptions. The contact hears of it before the user is
-/// answered, so both rosters are locked.
+/// Removes an item with its subscriptions (RFC 6121 §2.5). The contact is told before the user gets the
+/// answer, so both rosters are locked.
 async fn remove(cx: &mut Cx<'_>, user: &BareJid, jid: &Jid) -> IqReply {
     let lock = cx.hosts.rosters.lock_both(user, &jid.to_bare()).await;
     let (item, version) = loop {
@@ -148,29 +171,29 @@ async fn remove(cx: &mut Cx<'_>, user: &BareJid, jid: &Jid) -> IqReply {
     Ok(None)
 }
 
-/// What a subscription stanza has changed, and what is left to do.
+/// What a subscription stanza has changed, and what the router has to do.
 #[derive(Debug)]
 pub struct Changed {
-    /// It goes on: outbound to the contact, inbound to the user's sessions.
+    /// The stanza goes on: outbound to the contact, inbound to the user's sessions.
     pub pass: bool,
-    /// It is answered at once with `subscribed`.
+    /// The server answers at once with `subscribed`.
     pub approve: bool,
     /// The contact may see the user from now on.
     pub opened: bool,
-    /// The contact may not see the user any more.
+    /// From now on the contact may not see the user.
     pub closed: bool,
-    /// The item as clients see it from now on, if they see a change.
+    /// The new item, if clients see a change.
     item: Option<(Node, RosterVersion)>,
-    /// Until they have been told.
+    /// Held until the clients have been told.
     _lock: Option<RosterLock>,
 }
 
 /// Applies a subscription stanza between `user` and `contact` to the user's roster (RFC 6121 §3,
-/// appendix A). What has changed is to be told by [`push_changed`] in its place among the rest.
+/// appendix A). The caller tells the clients by [`push_changed`], in the right order.
 ///
 /// # Errors
 /// `resource-constraint` if the roster is full, or too many requests wait; `forbidden` if a user
-/// without an account wants to keep a contact; `internal-server-error` if the store fails.
+/// without an account adds a contact; `internal-server-error` if the store fails.
 pub async fn subscription(
     cx: &Cx<'_>,
     user: &BareJid,
@@ -212,29 +235,29 @@ pub async fn subscription(
     }
 }
 
-/// The item after a step; `None` if nothing of it is left.
+/// The item after a step. `None` if it says nothing any more and is to be removed.
 fn changed(mut item: RosterItem, step: Step, way: Way, presence: &Presence) -> Option<RosterItem> {
     let asks = way == Way::Outbound && presence.kind == PresenceKind::Subscribe;
     item.subscription = step.state.subscription();
     item.pending_out = step.state.is_pending_out();
     item.approved = step.approved;
-    // An approval lists the contact: there is something to see now (RFC 6121 §3.1.5, §3.4.2).
+    // An approval puts the contact into the roster (RFC 6121 §3.1.5, §3.4.2).
     item.listed |= asks || step.approved || item.subscription != Subscription::None;
     item.pending_in = step.state.is_pending_in().then(|| {
-        // The first of several requests is the one that waits (RFC 6121 §3.1.3).
+        // Of several requests the first is stored (RFC 6121 §3.1.3).
         item.pending_in.take().unwrap_or_else(|| kept(presence))
     });
     (item.listed || item.pending_in.is_some()).then_some(item)
 }
 
-/// Clients see a difference.
+/// Whether clients see a difference.
 fn differ(old: &RosterItem, new: &RosterItem) -> bool {
     let seen = |i: &RosterItem| (i.listed, i.subscription, i.pending_out, i.approved);
     seen(old) != seen(new)
 }
 
-/// Tells the user's clients what a subscription stanza has changed, at once: before anything that
-/// is in the outbox.
+/// Tells the user's clients at once what a subscription stanza has changed, before everything that is in
+/// the outbox.
 pub fn push_changed(cx: &Cx<'_>, user: &BareJid, changed: &Changed) {
     let Some((node, version)) = &changed.item else { return };
     for session in interested(cx, user) {
@@ -245,7 +268,7 @@ pub fn push_changed(cx: &Cx<'_>, user: &BareJid, changed: &Changed) {
     }
 }
 
-/// Tells `contact` that every session of `user` is gone (RFC 6121 §3.2.2, §3.3.3).
+/// Sends `contact` unavailable presence of all available sessions of `user` (RFC 6121 §3.2.2, §3.3.3).
 pub fn gone(cx: &mut Cx<'_>, user: &BareJid, contact: &Jid) {
     for from in available(cx, user) {
         let gone = Presence::bare(PresenceKind::Unavailable, from, contact.clone());
@@ -258,8 +281,8 @@ fn available(cx: &Cx<'_>, user: &BareJid) -> Vec<FullJid> {
     sessions.iter().map(|session| session.jid().clone()).collect()
 }
 
-/// Requests that wait for an answer of `user`, to be shown to a client that comes online
-/// (RFC 6121 §3.1.3).
+/// The subscription requests that wait for an answer of the user. A client gets them with its first
+/// presence (RFC 6121 §3.1.3).
 #[must_use]
 pub fn waiting_requests(items: &[RosterItem]) -> Vec<Presence> {
     let frames = items.iter().filter_map(|item| item.pending_in.as_ref());
@@ -284,13 +307,13 @@ async fn replace(
     replaced.inspect_err(|error| cx.hosts.count_refusal(error))
 }
 
-/// Sessions that have asked for the roster (RFC 6121 §2.2).
+/// The sessions that have asked for the roster (RFC 6121 §2.2).
 fn interested(cx: &Cx<'_>, user: &BareJid) -> Vec<SessionRef> {
     let sessions = cx.hosts.sessions.of(user).into_iter();
     sessions.filter(|session| session.flags().interested).collect()
 }
 
-/// RFC 6121 §2.1.6: a roster push.
+/// A roster push (RFC 6121 §2.1.6).
 fn push(user: &BareJid, session: &SessionRef, item: Node, version: RosterVersion) -> Stanza {
     let query = element("query").ns(ns::ROSTER).attr("ver", version.to_string()).child(item);
     let mut head = Head::between(user.clone(), session.jid().clone());
@@ -298,9 +321,9 @@ fn push(user: &BareJid, session: &SessionRef, item: Node, version: RosterVersion
     Stanza::Iq(Iq { head, kind: IqKind::Set, content: Content::from(query) })
 }
 
-/// A request as it is kept until it is answered.
+/// A subscription request as it is stored until the user answers it.
 ///
-/// DEPARTS: RFC 6121 §3.1.3 – what a very large one carries is not kept: whoever likes may ask, and
+/// DEPARTS: RFC 6121 §3.1.3 – the content of a very large request is not stored. Anybody may send one, and
 /// all requests are read with the roster.
 fn kept(presence: &Presence) -> String {
     let xml = Stanza::Presence(presence.clone()).to_xml();
@@ -311,7 +334,7 @@ fn kept(presence: &Presence) -> String {
     xml
 }
 
-/// Changes that are sent one by one; if there are more, the whole roster is less.
+/// At most so many changes are sent one by one. The whole roster is smaller than more of them.
 const MAX_CHANGES: usize = 50;
-/// Bytes of a request that is kept with all it carries.
+/// Bytes. A larger request is stored without its content.
 const MAX_REQUEST: usize = 8192;

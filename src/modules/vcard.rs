@@ -1,8 +1,8 @@
-//! XEP-0054: vcard-temp. A card that its owner keeps here and everybody may read.
+//! XEP-0054: vcard-temp. Users store a card here, and everybody may read it.
 //!
-//! A stranger gets the same answer for an account without a card and for one that does not exist:
-//! nobody learns who exists (XEP-0054 §3.3, RFC 6121 §8.5.1). The owner of no card gets an empty one:
-//! some clients show an error to their user when they get one (Psi).
+//! A stranger gets the same answer for an account without a card and for one that does not exist, so
+//! that nobody learns which accounts exist (XEP-0054 §3.3, RFC 6121 §8.5.1). Users without a card get an
+//! empty one: some clients would show them an error (Psi).
 
 use async_trait::async_trait;
 
@@ -13,7 +13,7 @@ use crate::xml::{Frame, Node, element};
 
 const NS: &str = "vcard-temp";
 
-/// Keeps and shows cards.
+/// Stores and shows cards.
 pub struct Vcard;
 
 impl Module for Vcard {
@@ -63,7 +63,7 @@ impl IqHandler for Vcard {
     }
 }
 
-/// A card as it was kept.
+/// A card as it was stored.
 fn card(user: &BareJid, kept: String) -> Result<Node, StanzaError> {
     let frame = Frame::from_bytes(kept).map_err(|error| {
         tracing::error!(jid = %user, %error, "a stored vCard is damaged");

@@ -1,13 +1,14 @@
-//! What a contact is told when the user removes it, or the whole account (RFC 6121 §2.5.2).
+//! What a contact is told when the user removes it from the roster, or when the account of the user is
+//! removed (RFC 6121 §2.5.2).
 
 use super::subscription::State;
 use crate::jid::{BareJid, FullJid};
 use crate::stanza::{Presence, PresenceKind};
 use crate::storage::RosterItem;
 
-/// The presence that ends every subscription between `user` and the contact of `item`, in order. Who
-/// has seen the user sees her `available` sessions go before he hears why (RFC 6121 §3.2.2); who has
-/// not learns nothing of them.
+/// The presence that ends all subscriptions between `user` and the contact of `item`, in order. A contact
+/// that may see the user is first sent unavailable presence of the `available` sessions (RFC 6121
+/// §3.2.2). Other contacts learn nothing of these sessions.
 #[must_use]
 pub fn farewell(user: &BareJid, available: &[FullJid], item: &RosterItem) -> Vec<Presence> {
     let state = State::of(item);

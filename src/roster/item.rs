@@ -1,4 +1,4 @@
-//! RFC 6121 §2.1.2: `<item/>`, as a client sends it and as it is sent to a client.
+//! The `<item/>` of a roster (RFC 6121 §2.1.2), as clients send it and as they get it.
 
 use crate::jid::{BareJid, Jid};
 use crate::ns;
@@ -11,26 +11,26 @@ use crate::xml::{ElementRef, Node, element};
 pub enum RosterSet {
     /// The contact is to be in the roster, under this name and in these groups (RFC 6121 §2.3, §2.4).
     Keep {
-        /// Who. Bare.
+        /// The contact, a bare address.
         jid: Jid,
         /// Empty if there is none.
         name: String,
-        /// Without doubles.
+        /// No group twice.
         groups: Vec<String>,
     },
-    /// The contact is to go (RFC 6121 §2.5). Bare.
+    /// The contact with this bare address is to be removed (RFC 6121 §2.5).
     Remove(Jid),
 }
 
 impl RosterSet {
     /// Reads the `<query/>` of a roster set of `user`.
     ///
-    /// What it says about subscriptions is the server's business and not read, but for `remove`
-    /// (RFC 6121 §2.1.2.5); elements and attributes that we do not know are ignored (RFC 6120 §8.4).
+    /// Subscriptions are managed by the server: except for `remove`, what a client says of them is ignored
+    /// (RFC 6121 §2.1.2.5). Unknown elements and attributes are ignored, too (RFC 6120 §8.4).
     ///
     /// # Errors
     /// Those of RFC 6121 §2.3.3. `bad-request`: not exactly one item, no address, a group twice.
-    /// `jid-malformed`: an address that is none. `not-allowed`: the user's own. `not-acceptable`: a
+    /// `jid-malformed`: an invalid address. `not-allowed`: the user's own. `not-acceptable`: a
     /// name or a group of more than 1023 bytes, a group without a name, more than 100 groups.
     pub fn read(user: &BareJid, query: &ElementRef<'_>) -> Result<Self, StanzaError> {
         let mut items = query.children().filter(|child| child.is(ns::ROSTER, "item"));
@@ -99,7 +99,7 @@ pub fn removed(jid: &Jid) -> Node {
     element("item").attr("jid", jid.as_str()).attr("subscription", "remove")
 }
 
-/// An item of which nothing is known but the address, and which is in no roster yet.
+/// A new item for this address, not in the roster yet.
 #[must_use]
 pub fn new(jid: Jid) -> RosterItem {
     RosterItem {

@@ -1,4 +1,4 @@
-//! Contacts and who may see whom, without I/O (RFC 6121 §2, §3).
+//! The rules of rosters and subscriptions, without I/O (RFC 6121 §2, §3).
 
 pub mod contact_removal;
 pub mod item;

@@ -1,14 +1,14 @@
 //! RFC 6121 appendix A: what a subscription stanza does to a contact's state, as data.
 //!
-//! Outbound: our user sends it to the contact. Inbound: the contact sends it to our user. The
-//! tables are those of the RFC, cell by cell (`tests/support/subscriptions.rs`); the code below only
-//! looks things up. Where the tables know more than the text, they count: one who withdraws a request
-//! (§3.3.3) or denies one (§3.2.3) is heard, as §A.3.2 and §A.3.4 say, so that the user learns it.
+//! Outbound: our user sends the stanza to the contact. Inbound: the contact sends it to our user. The
+//! tables are those of the RFC, cell by cell (`tests/support/subscriptions.rs`); the code only looks
+//! things up. Where the tables and the text differ, the tables count: a contact that withdraws a request
+//! (§3.3.3), or denies one (§3.2.3), is passed on to the user, as §A.3.2 and §A.3.4 say.
 //!
-//! Pre-approvals (RFC 6121 §3.4) are a flag beside the state. It is set and taken back in the states
-//! in which the contact neither sees the user nor has asked, so it never stands in another one: the
-//! request that it answers uses it up, which §3.4.2 leaves to the server. The user is asked anew
-//! by one who has left and comes back.
+//! Pre-approvals (RFC 6121 §3.4) are a flag beside the state. The flag is set and cleared only in the
+//! states in which the contact neither sees the user nor has asked. The request that it approves clears
+//! it, which §3.4.2 leaves to the server. So if the contact unsubscribes and asks again later, the user is
+//! asked.
 
 use State::{
     Both, From, FromPendingOut, None, NonePendingIn, NonePendingInOut, NonePendingOut, To,
@@ -21,7 +21,7 @@ use crate::storage::{RosterItem, Subscription};
 /// The nine states of RFC 6121 §A.1, from the user's point of view.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum State {
-    /// Nobody sees anybody.
+    /// Neither sees the other.
     None,
     /// The user has asked.
     NonePendingOut,
@@ -57,10 +57,10 @@ pub struct Step {
     pub pass: bool,
     /// The new state.
     pub state: State,
-    /// Inbound `subscribe` of one who is subscribed already, or approved before: answered at once
-    /// with `subscribed` on the user's behalf (RFC 6121 §3.1.3, §3.4.2).
+    /// Inbound `subscribe` from a contact that is subscribed already, or was approved in advance: the
+    /// server answers at once with `subscribed` on the user's behalf (RFC 6121 §3.1.3, §3.4.2).
     pub approve: bool,
-    /// Whether the contact is approved before having asked, from now on (RFC 6121 §3.4).
+    /// Whether the contact is approved in advance from now on (RFC 6121 §3.4).
     pub approved: bool,
 }
 
@@ -78,7 +78,7 @@ impl State {
         Both,
     ];
 
-    /// That of a stored item.
+    /// The state of a stored item.
     #[must_use]
     pub fn of(item: &RosterItem) -> Self {
         match (item.subscription, item.pending_in.is_some(), item.pending_out) {
@@ -123,8 +123,8 @@ impl State {
         self.subscription().is_from()
     }
 
-    /// What a subscription stanza does in this state, and if the contact is `approved` or not;
-    /// `None` if `kind` is no such stanza.
+    /// What a subscription stanza does in this state. `approved`: the contact is approved in advance.
+    /// `None` if `kind` is not the type of a subscription stanza.
     #[must_use]
     pub fn step(self, approved: bool, way: Way, kind: PresenceKind) -> Option<Step> {
         let table = match (way, kind) {
@@ -150,8 +150,8 @@ impl State {
         Some(Step { pass, state, approve, approved })
     }
 
-    /// What the contact is sent when the user removes the item: which of `unsubscribe` and
-    /// `unsubscribed` (RFC 6121 §2.5.2), also to take back a request and to deny one.
+    /// Whether the contact is sent `unsubscribe`, and whether `unsubscribed`, when the user removes the
+    /// item (RFC 6121 §2.5.2): also to withdraw a request, and to deny one.
     #[must_use]
     pub fn farewells(self) -> (bool, bool) {
         let sees = self.subscription().is_to();
@@ -190,7 +190,8 @@ const OUT_UNSUBSCRIBE: Table = [
     /* Both             */ (YES, From),
 ];
 
-/// RFC 6121 §A.2.3. Where nobody has asked it is an approval for later (§3.4.2), which stays here.
+/// RFC 6121 §A.2.3. If the contact has not asked, this approves it in advance (§3.4.2), and goes no
+/// further.
 const OUT_SUBSCRIBED: Table = [
     /* None             */ (NO, None),
     /* NonePendingOut   */ (NO, NonePendingOut),

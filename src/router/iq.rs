@@ -29,10 +29,10 @@ pub async fn for_host(cx: &mut Cx<'_>, iq: Iq) -> Result<Outcome, Halt> {
     answer(cx, Scope::Host, iq).await
 }
 
-/// For a service, or an address at its domain. An answer to a request of the service is dropped.
+/// For a service, or an address at its domain.
 pub async fn for_service(cx: &mut Cx<'_>, at: &ServiceDomain, iq: Iq) -> Result<Outcome, Halt> {
     if !iq.is_request() {
-        return Err(Halt::Drop(UNASKED));
+        return take_answer(cx, iq);
     }
     let reply = at.service.request(cx, at, &iq).await?;
     cx.outbox.answer(Stanza::Iq(iq.result(reply)));
@@ -106,7 +106,7 @@ pub fn must_be_answered(stanza: &Stanza) -> bool {
 
 async fn answer(cx: &mut Cx<'_>, scope: Scope, iq: Iq) -> Result<Outcome, Halt> {
     if !iq.is_request() {
-        return Err(Halt::Drop(UNASKED)); // also the answer to a ping of ours
+        return take_answer(cx, iq);
     }
     let payload = iq.payload().ok_or(Condition::BadRequest)?;
     let handler =
@@ -116,6 +116,15 @@ async fn answer(cx: &mut Cx<'_>, scope: Scope, iq: Iq) -> Result<Outcome, Halt> 
     let reply = handler.handle(cx, &iq).await?;
     cx.outbox.answer(Stanza::Iq(iq.result(reply)));
     Ok(Outcome::Answered)
+}
+
+/// An answer to a request of the server (`host/requests.rs`). Answers to its pings and pushes say nothing
+/// more, and others answer nothing.
+fn take_answer(cx: &Cx<'_>, iq: Iq) -> Result<Outcome, Halt> {
+    match cx.hosts.requests.answered(iq) {
+        None => Ok(Outcome::Done),
+        Some(_) => Err(Halt::Drop(UNASKED)),
+    }
 }
 
 /// Somebody asks who is neither this user nor we ourselves.

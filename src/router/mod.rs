@@ -3,8 +3,10 @@
 //! What then happens to it is told by [`message`], [`presence`] and [`iq`], from top to bottom.
 
 mod accept;
+mod account_removal;
 mod arrive;
 pub mod bounce;
+mod internal;
 pub mod iq;
 pub mod message;
 mod outcome;
@@ -17,6 +19,7 @@ mod session_end;
 pub mod subscription;
 
 pub use accept::{accept, check_claim};
+pub use account_removal::remove_account;
 pub use outcome::Outcome;
 pub use route::{Router, from_domain};
 pub use session_end::session_ended;

@@ -1,19 +1,20 @@
-//! What happens to presence: broadcast, directed (RFC 6121 §4). Subscriptions are told by
-//! [`super::subscription`], probes by [`super::probe`].
+//! What happens to presence: broadcast and directed (RFC 6121 §4). [`super::subscription`] manages
+//! subscriptions, [`super::probe`] answers probes.
 
 use std::sync::Arc;
 
 use super::outcome::Outcome;
 use super::send_presence::{deliver, deliver_addressed, send};
 use super::{probe, subscription};
+use crate::host::lifecycle::{self, Event};
 use crate::host::{Cx, Halt, block_list};
 use crate::jid::{BareJid, FullJid, Jid};
-use crate::modules::{blocking, last_activity, roster, stanza_id};
+use crate::modules::{blocking, roster, stanza_id};
 use crate::session::{Session, SessionRef};
 use crate::stanza::{Condition, Presence, PresenceKind, Stanza};
 use crate::storage::RosterItem;
 
-/// Presence leaves one of our clients. Its `from` is stamped already.
+/// One of our clients sends presence. Its `from` is stamped already.
 pub async fn leaves(
     cx: &mut Cx<'_>,
     session: &Session,
@@ -24,7 +25,7 @@ pub async fn leaves(
     stanza_id::remove_forged_delay(cx, &mut presence);
     match (presence.kind, presence.head.to.take()) {
         (Available, None) => available(cx, session, presence).await,
-        (Unavailable, None) => unavailable(cx, session.handle(), presence).await,
+        (Unavailable, None) => unavailable(cx, session.handle(), presence, false).await,
         (Available | Unavailable, Some(to)) => directed(cx, session.handle(), presence, to).await,
         (Error | Probe, Some(to)) => {
             if presence.kind == Probe
@@ -58,15 +59,17 @@ pub async fn arrives(
             let gone = presence.head.from.clone().filter(|_| kind == PresenceKind::Unavailable);
             let stanza = Arc::new(Stanza::Presence(presence));
             let sessions = cx.hosts.sessions.of(user);
-            let meant = |session: &&SessionRef| resource.is_none_or(|r| session.jid() == r);
+            let is_addressed = |session: &&SessionRef| resource.is_none_or(|r| session.jid() == r);
             let mut given = 0;
-            for session in sessions.iter().filter(meant) {
-                // Who says that he goes is not told of it when she does (RFC 6121 §4.6.1). When we say it,
-                // as a subscription has ended, he is still there.
-                if let Some(gone) = gone.as_ref().filter(|gone| !is_here(cx, gone)) {
+            for session in sessions.iter().filter(is_addressed) {
+                // A contact that has gone need not be told when this session goes (RFC 6121 §4.6.1). But
+                // we send unavailable presence also when a subscription ends: then the contact's session
+                // is still available.
+                if let Some(gone) = gone.as_ref().filter(|gone| !is_available(cx, gone)) {
                     session.remove_directed(gone);
                 }
-                // For the account, to all who are available (§8.5.2.1.2); for a session, to it (§8.5.3.1).
+                // To the account: to all available sessions (§8.5.2.1.2). To a session: to this one
+                // (§8.5.3.1).
                 if resource.is_some() || session.available().is_some() {
                     given += usize::from(deliver(session, Arc::clone(&stanza)));
                 }
@@ -76,14 +79,18 @@ pub async fn arrives(
     }
 }
 
-/// A session of ours which is available.
-fn is_here(cx: &Cx<'_>, jid: &Jid) -> bool {
+/// Whether this is the address of an available session of ours.
+fn is_available(cx: &Cx<'_>, jid: &Jid) -> bool {
     let full = FullJid::try_from(jid.clone());
     full.is_ok_and(|full| cx.hosts.sessions.find(&full).is_some_and(|s| s.available().is_some()))
 }
 
-/// RFC 6121 §4.2 and §4.4: to all who may see it, to the user's own sessions, and on the first
-/// one a look around.
+/// A client sends available presence (RFC 6121 §4.2, §4.4). It goes to the contacts that may see the
+/// user, and to the user's own available sessions. If it is the first, the session also learns who is
+/// online.
+///
+/// If the roster cannot be read, nobody has been told and nothing has changed: the client can send the
+/// same again.
 async fn available(cx: &mut Cx<'_>, own: &Session, presence: Presence) -> Result<Outcome, Halt> {
     let session = own.handle();
     let user = session.jid().to_bare();
@@ -92,31 +99,40 @@ async fn available(cx: &mut Cx<'_>, own: &Session, presence: Presence) -> Result
     let priority = presence.priority();
     let kept = Arc::new(Presence { content: presence.content.packed(), ..presence.clone() });
     if priority >= 0 && !wanted_messages {
-        // Before it can get anything newer, and with nothing awaited until it is available.
+        // Before the session is available: from then on newer messages come, which must not overtake
+        // the stored ones. Nothing is awaited in between.
         session.request_catch_up();
     }
-    let first = session.set_available(kept, priority);
+    let is_first = session.set_available(kept, priority);
     broadcast(cx, session, &items, &presence);
-    if first {
+    if is_first {
         initial_presence(cx, own, &user, &items).await;
+        lifecycle::tell(cx, Event::SessionAvailable { session, presence: &presence }).await;
     }
     Ok(Outcome::Done)
 }
 
-/// RFC 6121 §4.5: to all who have seen it, also to those it was directed to. If the roster cannot be
-/// read, the session is as available as before, and the same can be said again.
+/// A client sends unavailable presence, or its session ends (RFC 6121 §4.5). It goes to all that have
+/// seen the session: by the roster, or by directed presence. If `is_replaced`, a newer session with the
+/// same address is available: the contacts see that one.
+///
+/// If the roster cannot be read, nobody has been told and nothing has changed: the same can be said
+/// again.
 pub(super) async fn unavailable(
     cx: &mut Cx<'_>,
     session: &SessionRef,
     presence: Presence,
+    is_replaced: bool,
 ) -> Result<Outcome, Halt> {
     let user = session.jid().to_bare();
-    let seen = session.available().is_some();
-    let items = if seen { contacts(cx, &user).await? } else { Vec::new() };
+    let was_available = session.available().is_some();
+    let is_seen = was_available && !is_replaced;
+    let items = if is_seen { contacts(cx, &user).await? } else { Vec::new() };
     let mut directed = session.set_unavailable();
-    if seen {
+    if is_seen {
         broadcast(cx, session, &items, &presence);
-        // Who sees us go by the roster, or as we do, does not see it twice (RFC 6121 §4.6.3, case 1).
+        // Contacts, and the user's own sessions, have the broadcast: not a second time
+        // (RFC 6121 §4.6.3, case 1).
         directed.retain(|to| to.bare_str() != user.as_str());
         for item in items.iter().filter(|item| item.subscription.is_from()) {
             directed.retain(|to| to.bare_str() != item.jid.as_str());
@@ -125,15 +141,13 @@ pub(super) async fn unavailable(
     for to in directed {
         send(cx, &presence, to);
     }
-    // Everybody has been told: it is no error of the presence if that cannot be noted.
-    if seen && let Err(error) = last_activity::note_gone(cx, &user, &presence).await {
-        tracing::warn!(jid = %user, %error, "it is not noted since when a user is away");
+    if was_available {
+        lifecycle::tell(cx, Event::SessionUnavailable { session, presence: &presence }).await;
     }
     Ok(Outcome::Done)
 }
 
-/// The roster without those who are blocked: they see nothing and are asked nothing
-/// (XEP-0191 §3.3).
+/// The roster without blocked contacts: they are sent no presence and no probes (XEP-0191 §3.3).
 async fn contacts(cx: &Cx<'_>, user: &BareJid) -> Result<Vec<RosterItem>, Halt> {
     let (_, mut items) = cx.hosts.storage.roster().load(user).await?;
     let blocked = cx.hosts.block_list(user).await?;
@@ -141,26 +155,28 @@ async fn contacts(cx: &Cx<'_>, user: &BareJid) -> Result<Vec<RosterItem>, Halt> 
     Ok(items)
 }
 
+/// Sends presence to the contacts that may see the user, and to the user's own sessions.
 fn broadcast(cx: &mut Cx<'_>, session: &SessionRef, items: &[RosterItem], presence: &Presence) {
     for item in items.iter().filter(|item| item.subscription.is_from()) {
         session.remove_directed(&item.jid);
         send(cx, presence, item.jid.clone());
     }
-    // To the user herself, as to any contact: the address is the account's (RFC 6121 §4.2.2).
+    // To the user's own sessions as to any contact: `to` is the address of the account
+    // (RFC 6121 §4.2.2).
     let user = session.jid().to_bare();
     let mut copy = presence.clone();
     copy.head.to = Some(user.clone().into());
     let stanza = Arc::new(Stanza::Presence(copy));
     for own in cx.hosts.sessions.of(&user) {
-        // Also who goes is told so (RFC 6121 §4.5.2).
+        // Also to the session itself, when it becomes unavailable (RFC 6121 §4.5.2).
         if own == *session || own.available().is_some() {
             deliver(&own, Arc::clone(&stanza));
         }
     }
 }
 
-/// The first presence of a session (RFC 6121 §4.2.2, §4.3.1): it learns who is there, and who asked
-/// for a subscription while it was away.
+/// After the first presence of a session (RFC 6121 §4.2.2, §4.3.1): it gets the presence of the user's
+/// other sessions, the subscription requests that wait for an answer, and the presence of the contacts.
 async fn initial_presence(cx: &mut Cx<'_>, own: &Session, user: &BareJid, items: &[RosterItem]) {
     let session = own.handle();
     for other in cx.hosts.sessions.of(user) {
@@ -173,15 +189,16 @@ async fn initial_presence(cx: &mut Cx<'_>, own: &Session, user: &BareJid, items:
         super::wait_for_capacity(cx.hosts, own).await;
         deliver(session, Arc::new(Stanza::Presence(request)));
     }
-    // From the session, so that it alone hears the answers: what it asks does not leave this server,
-    // where nothing need be asked (RFC 6121 §4.3.1).
+    // The probes come from the session and not from the account, so that this session alone gets the
+    // answers. They go to contacts on this server (RFC 6121 §4.3.1).
     for item in items.iter().filter(|item| item.subscription.is_to()) {
         let probe = Presence::bare(PresenceKind::Probe, session.jid().clone(), item.jid.clone());
         cx.outbox.send(Stanza::Presence(probe));
     }
 }
 
-/// RFC 6121 §4.6: to one, who is remembered for the end.
+/// A client sends directed presence (RFC 6121 §4.6). The session remembers to whom it has sent available
+/// presence: they must be told when it becomes unavailable.
 async fn directed(
     cx: &mut Cx<'_>,
     session: &SessionRef,
@@ -189,7 +206,7 @@ async fn directed(
     to: Jid,
 ) -> Result<Outcome, Halt> {
     let kind = presence.kind;
-    // Who could not be told the end is not told the beginning.
+    // An address that cannot be remembered must not get available presence: nobody would tell it the end.
     if kind == PresenceKind::Available && !session.add_directed(&to) {
         return Err(Condition::ResourceConstraint
             .text("directed presence to too many addresses")
@@ -197,7 +214,7 @@ async fn directed(
     }
     presence.head.to = Some(to.clone());
     let done = super::arrive(cx, Stanza::Presence(presence)).await;
-    // Who could not be told the end is remembered.
+    // If unavailable presence did not arrive, the address is still remembered.
     if kind == PresenceKind::Unavailable && !matches!(done, Err(Halt::Bounce(..))) {
         session.end_directed(&to);
     }

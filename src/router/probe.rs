@@ -1,4 +1,4 @@
-//! What happens to a probe: somebody asks whether a user is there (RFC 6121 §4.3, §4.6.6).
+//! What happens to a presence probe: somebody asks whether a user is online (RFC 6121 §4.3, §4.6.6).
 
 use std::sync::Arc;
 
@@ -10,11 +10,13 @@ use crate::modules::last_activity;
 use crate::session::SessionRef;
 use crate::stanza::{Content, Presence, PresenceKind, Stanza};
 
-/// A client may ask whether a contact is there (XEP-0318 §3.1), or one who has shown itself to it. Of
-/// a contact in its roster that it may not see, it is told so at once (RFC 6121 §4.3.2).
+/// Whether a client may send a probe (XEP-0318 §3.1): to a contact that shows its presence to the user,
+/// or to somebody who has sent directed presence to this client. If a contact in the roster does not
+/// show its presence, our server answers the client at once (RFC 6121 §4.3.2).
 ///
-/// DEPARTS: RFC 6121 §4.3.2 – that answer goes to the session that has asked, and changes no roster. An
-/// `unsubscribed` from the contact's server would end a request for a subscription that still waits.
+/// DEPARTS: RFC 6121 §4.3.2 – this answer, `unsubscribed`, goes only to the session that sent the probe,
+/// and the roster stays as it is. The same answer from the contact's server would also end a subscription
+/// request of the user that the contact has not answered yet.
 pub async fn may_leave(
     cx: &Cx<'_>,
     session: &SessionRef,
@@ -38,8 +40,8 @@ pub async fn may_leave(
     Ok(false)
 }
 
-/// Somebody asks for a user, or for one of her sessions (RFC 6121 §4.3.2). Each answer is for who has
-/// asked, and tells of nobody but those he has asked for.
+/// A probe arrives for a user, or for one of the user's sessions (RFC 6121 §4.3.2). The answers go to the
+/// address that sent it, and tell only of the sessions that it asks for.
 pub async fn arrives(
     cx: &mut Cx<'_>,
     user: &BareJid,
@@ -53,21 +55,22 @@ pub async fn arrives(
         return Ok(Outcome::Answered);
     }
     let sessions = cx.hosts.sessions.of(user);
-    let meant = sessions.iter().filter(|session| resource.is_none_or(|r| session.jid() == r));
-    let there: Vec<_> = meant.filter_map(SessionRef::available).collect();
-    for presence in &there {
+    let asked = sessions.iter().filter(|session| resource.is_none_or(|r| session.jid() == r));
+    let available: Vec<_> = asked.filter_map(SessionRef::available).collect();
+    for presence in &available {
         match resource {
             None => send(cx, presence, from.clone()),
-            // Only that it is there (§4.3.2); with its own id (§4.3.2.1).
+            // To a full JID: only that it is available (§4.3.2), with the id of its own presence
+            // (§4.3.2.1).
             Some(_) => {
-                let mere = Presence { content: Content::default(), ..(**presence).clone() };
-                send(cx, &mere, from.clone());
+                let bare = Presence { content: Content::default(), ..(**presence).clone() };
+                send(cx, &bare, from.clone());
             }
         }
     }
-    if there.is_empty() {
-        let whole: Jid = resource.cloned().map_or_else(|| user.clone().into(), FullJid::into_jid);
-        let mut gone = Presence::bare(PresenceKind::Unavailable, whole, from);
+    if available.is_empty() {
+        let asked: Jid = resource.cloned().map_or_else(|| user.clone().into(), FullJid::into_jid);
+        let mut gone = Presence::bare(PresenceKind::Unavailable, asked, from);
         if resource.is_none() {
             gone.content = last_activity::last_words(cx, user).await?;
         }
@@ -76,9 +79,10 @@ pub async fn arrives(
     Ok(Outcome::Answered)
 }
 
-/// Who may not see the user hears of the sessions that have shown themselves to him, and nothing but
-/// that they are there (RFC 6121 §4.6.6). Else he hears that he may not, from the account, be there
-/// one or not (§4.3.2, §8.5.1); what she has approved in advance stays approved.
+/// The answer to somebody who may not see the user's presence. Sessions that have sent directed presence
+/// to the asker answer that they are available, and nothing else (RFC 6121 §4.6.6). If there are none, the
+/// answer is `unsubscribed`, from the account, whether it exists or not (§4.3.2, §8.5.1). A pre-approval
+/// of the asker stays as it is (§3.4).
 fn reply_without_subscription(
     cx: &mut Cx<'_>,
     user: &BareJid,
@@ -97,14 +101,14 @@ fn reply_without_subscription(
     }
 }
 
-/// The sessions of `user`, or this one, that have sent their presence to `other`.
+/// The sessions of `user`, or only the one at `resource`, that have sent directed presence to `other`.
 fn shown_to(cx: &Cx<'_>, user: &BareJid, resource: Option<&FullJid>, other: &Jid) -> Vec<FullJid> {
     let sessions = cx.hosts.sessions.of(user).into_iter();
-    let meant = sessions.filter(|session| resource.is_none_or(|r| session.jid() == r));
-    meant.filter(|session| session.is_shown_to(other)).map(|s| s.jid().clone()).collect()
+    let asked = sessions.filter(|session| resource.is_none_or(|r| session.jid() == r));
+    asked.filter(|session| session.is_shown_to(other)).map(|s| s.jid().clone()).collect()
 }
 
-/// What is no presence of a session has the id of the probe (RFC 6121 §4.3.2.1).
+/// Answers with presence that is not a session's own: it has the id of the probe (RFC 6121 §4.3.2.1).
 fn answer(cx: &mut Cx<'_>, probe: &Presence, mut presence: Presence) {
     presence.head.id.clone_from(&probe.head.id);
     cx.outbox.send(Stanza::Presence(presence));

@@ -1,18 +1,25 @@
-//! The end of a session: who sees it go, and what becomes of what its client has not got.
+//! The end of a session: its contacts are told, and its undelivered stanzas are handled as if the user had
+//! been offline.
 
 use std::time::Duration;
 
-use super::{RETRY, bounce, outcome, presence, route};
-use crate::host::{Cx, Halt, Hosts, Keeping, Origin, Outbox};
+use super::internal::Internal;
+use super::{RETRY, bounce, outcome, presence};
+use crate::host::lifecycle::{self, Event};
+use crate::host::{Halt, Hosts};
 use crate::modules::offline;
 use crate::session::{SessionRef, Unread};
 use crate::stanza::{Presence, PresenceKind};
 
-/// The end of a session that has left the table: others learn that it is gone, and what it was
-/// not told goes the way of the absent (RFC 6121 §4.5, §8.5.2).
+/// A session has ended and is no longer in the table of sessions (RFC 6121 §4.5, §8.5.2). To be called once
+/// for each session.
+///
+/// If the store fails, nobody knows who the contacts are: they are told when it works again, so this may
+/// take long.
 pub async fn session_ended(hosts: &Hosts, session: &SessionRef, unread: Unread) {
+    hosts.requests.session_ended(session);
     let Unread { deliveries, was_catching_up } = unread;
-    let mut are_told = tell_end(hosts, session).await;
+    let mut is_told = tell_end(hosts, session).await;
     if deliveries.iter().any(|delivery| delivery.markers().next().is_some()) || was_catching_up {
         offline::pass_on(hosts, &session.jid().to_bare());
     }
@@ -20,39 +27,33 @@ pub async fn session_ended(hosts: &Hosts, session: &SessionRef, unread: Unread) 
         outcome::note_unread(session, &delivery.stanza, delivery.marker.is_some());
         bounce::unread(hosts, &delivery.stanza).await;
     }
-    // Contacts who do not hear of it would see the session for ever.
+    // Contacts that are not told would see the session as available for ever.
     let (stopping, mut pause) = (hosts.tasks.stopping(), RETRY);
-    while !are_told && stopping.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
-        are_told = tell_end(hosts, session).await;
+    while !is_told && stopping.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
+        is_told = tell_end(hosts, session).await;
         pause = (pause * 2).min(MAX_RETRY);
     }
+    if let Some(mut work) = Internal::for_domain(hosts, session.jid().domain()) {
+        lifecycle::tell(&mut work.cx(), Event::SessionEnded { session }).await;
+        work.finish().await;
+    }
 }
 
-/// Tells all who see a session that it has ended. `false` if the store fails, so that it is unknown
-/// who they are: then nobody has been told.
+/// Tells all that have seen a session that it has ended (RFC 6121 §4.5.2), unless a newer session with the
+/// same address is available. `false` if the store fails: then nobody has been told.
 async fn tell_end(hosts: &Hosts, session: &SessionRef) -> bool {
-    let Some(host) = hosts.host(session.jid().domain()) else { return true };
-    let origin = Origin::Internal;
-    let (mut outbox, mut keeping) = (Outbox::default(), Keeping::default());
-    let mut cx = Cx { hosts, host, origin: &origin, outbox: &mut outbox, keeping: &mut keeping };
-    let told = gone(&mut cx, session).await;
-    route::drain(hosts, &mut outbox, &mut keeping, None).await;
-    route::settle(keeping).await;
+    let jid = session.jid();
+    let Some(mut work) = Internal::for_domain(hosts, jid.domain()) else { return true };
+    let newer = hosts.sessions.find(jid);
+    let is_replaced = newer.is_some_and(|newer| newer.available().is_some());
+    let mut presence = Presence::bare(PresenceKind::Unavailable, jid.clone(), jid.clone());
+    presence.head.to = None; // to all
+    let told = presence::unavailable(&mut work.cx(), session, presence, is_replaced).await;
+    work.finish().await;
     let Err(Halt::Bounce(error, _)) = told else { return true };
-    tracing::warn!(jid = %session.jid(), condition = error.condition.as_str(),
+    tracing::warn!(%jid, condition = error.condition.as_str(),
         "cannot tell the contacts that a session ended");
     false
-}
-
-/// Those who saw it see it go (RFC 6121 §4.5.2), or see who has its address now.
-async fn gone(cx: &mut Cx<'_>, session: &SessionRef) -> Result<(), Halt> {
-    let from = session.jid().clone();
-    if cx.hosts.sessions.find(&from).is_some_and(|newer| newer.available().is_some()) {
-        session.hide();
-    }
-    let mut presence = Presence::bare(PresenceKind::Unavailable, from.clone(), from);
-    presence.head.to = None; // to all
-    presence::unavailable(cx, session, presence).await.map(drop)
 }
 
 /// After the store has failed several times.

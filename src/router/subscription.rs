@@ -1,10 +1,11 @@
-//! What happens to the stanzas that manage subscriptions (RFC 6121 §3). What they change in a roster
-//! is told by `roster/subscription.rs`, in tables; here stands who hears of it, in which order.
+//! What happens to the stanzas that manage subscriptions (RFC 6121 §3). `roster/subscription.rs` has the
+//! tables of what they change in a roster. This file says who is told of it, and in which order.
 
 use std::sync::Arc;
 
 use super::outcome::Outcome;
 use super::send_presence::{self, send};
+use crate::host::lifecycle::{self, Event};
 use crate::host::{Cx, Destination, Halt};
 use crate::jid::{BareJid, Jid};
 use crate::modules::roster::{self, Changed};
@@ -12,10 +13,11 @@ use crate::roster::subscription::Way;
 use crate::session::SessionRef;
 use crate::stanza::{Condition, Presence, PresenceKind, Stanza};
 
-/// Our user manages a subscription (RFC 6121 §3.1.2, §3.1.5, §3.2.2, §3.3.2, §3.4.2).
+/// One of our users manages a subscription (RFC 6121 §3.1.2, §3.1.5, §3.2.2, §3.3.2, §3.4.2).
 ///
-/// DEPARTS: RFC 6121 §3.2.2 – who is denied never saw the user: he is not told which of her sessions
-/// go, and her own clients, who see no difference, get no push.
+/// DEPARTS: RFC 6121 §3.2.2 – when the user denies a request, the contact is not sent unavailable presence
+/// and the user's clients get no roster push. The contact never saw the user's sessions, and the item in
+/// the roster has not changed.
 pub async fn leaves(
     cx: &mut Cx<'_>,
     session: &SessionRef,
@@ -23,21 +25,22 @@ pub async fn leaves(
     to: &Jid,
 ) -> Result<Outcome, Halt> {
     let (user, contact) = (session.jid().to_bare(), to.to_bare());
-    // Everybody sees himself (RFC 6121 §4.2.2): there is nothing to manage.
+    // Users always see their own presence (RFC 6121 §4.2.2): there is nothing to manage.
     if user == contact {
         return Err(Halt::Drop("a subscription to the user's own presence"));
     }
-    // Between accounts, not between sessions (RFC 6121 §3.1.2).
+    // A subscription is between accounts, not between sessions (RFC 6121 §3.1.2).
     presence.head.from = Some(user.clone().into());
     presence.head.to = Some(contact.clone().into());
-    // A request that goes nowhere would wait for ever (RFC 6121 §3.1.2).
+    // A request to an address that does not exist would wait for ever (RFC 6121 §3.1.2).
     let reachable = reachable(cx, to);
     if presence.kind == PresenceKind::Subscribe {
         reachable?;
     }
     let changed = roster::subscription(cx, &user, &contact, Way::Outbound, &presence).await?;
     roster::push_changed(cx, &user, &changed);
-    // Who may not see the user any more sees her go while he still may (RFC 6121 §3.2.2).
+    // The contact may see the user no longer: it is sent unavailable presence before `unsubscribed`, while
+    // it still has the subscription (RFC 6121 §3.2.2).
     if changed.closed {
         roster::gone(cx, &user, &contact.clone().into());
     }
@@ -45,14 +48,15 @@ pub async fn leaves(
         reachable?;
         cx.outbox.send(Stanza::Presence(presence));
     }
-    if changed.opened {
-        shown(cx, &user, &contact);
+    let is_opened = changed.opened;
+    drop(changed); // unlocks the roster
+    if is_opened {
+        opened(cx, &user, &contact).await;
     }
     Ok(Outcome::Done)
 }
 
-/// Whether anybody is there who could read what is sent to this address. Of an account of ours
-/// nothing is told.
+/// Whether this is the address of an account. Whether an account of ours exists is not told.
 fn reachable(cx: &Cx<'_>, to: &Jid) -> Result<(), Condition> {
     match cx.hosts.destination(to) {
         Destination::Remote => Err(Condition::RemoteServerNotFound),
@@ -62,14 +66,14 @@ fn reachable(cx: &Cx<'_>, to: &Jid) -> Result<(), Condition> {
     }
 }
 
-/// A contact manages a subscription (RFC 6121 §3.1.3, §3.1.6, §3.2.3, §3.3.3, §3.4.2).
+/// A contact manages a subscription to one of our users (RFC 6121 §3.1.3, §3.1.6, §3.2.3, §3.3.3, §3.4.2).
 pub async fn arrives(
     cx: &mut Cx<'_>,
     user: &BareJid,
     mut presence: Presence,
 ) -> Result<Outcome, Halt> {
-    // Silence to one who asks an account that does not exist: RFC 6121 §3.1.2 would have an error,
-    // §8.5.1 forbids it.
+    // A request to an account that does not exist gets no answer (RFC 6121 §8.5.1), although §3.1.2 would
+    // have an error.
     if !cx.has_account(user).await? {
         return Err(Halt::Drop("no such account"));
     }
@@ -80,7 +84,7 @@ pub async fn arrives(
     presence.head.to = Some(user.clone().into());
     let changed = match roster::subscription(cx, user, &contact, Way::Inbound, &presence).await {
         Ok(changed) => changed,
-        // An error would tell a stranger that there is such an account, and one with many requests.
+        // An error would tell a stranger that the account exists, and that many requests wait for it.
         Err(error) if error.condition == Condition::ResourceConstraint => {
             return Err(Halt::Drop("too many contacts or requests"));
         }
@@ -90,15 +94,15 @@ pub async fn arrives(
         deliver(cx, user, presence);
     }
     roster::push_changed(cx, user, &changed);
-    answer(cx, user, &contact, &changed);
+    answer(cx, user, &contact, changed).await;
     Ok(Outcome::Done)
 }
 
-/// A request is for those who are there to answer it, the rest for those who have the roster, too
-/// (RFC 6121 §3.1.3, §3.1.6, §3.2.3, §3.3.3).
+/// Delivers the stanza to the user's sessions: a request to those that are available, everything else also
+/// to those that have asked for the roster (RFC 6121 §3.1.3, §3.1.6, §3.2.3, §3.3.3).
 ///
-/// DEPARTS: RFC 6121 §3.1.6 – also those who are there without having asked for the roster hear the
-/// rest: a program without a roster would wait for its answer for ever.
+/// DEPARTS: RFC 6121 §3.1.6 – everything else also goes to available sessions that have not asked for the
+/// roster. A program without a roster would wait for the answer to its request for ever.
 fn deliver(cx: &Cx<'_>, user: &BareJid, presence: Presence) {
     let is_request = presence.kind == PresenceKind::Subscribe;
     let stanza = Arc::new(Stanza::Presence(presence));
@@ -110,30 +114,34 @@ fn deliver(cx: &Cx<'_>, user: &BareJid, presence: Presence) {
     }
 }
 
-/// What the contact hears in return: an approval on the user's behalf (RFC 6121 §3.1.3, §3.4.2), and
-/// who is there, or is not any more.
+/// What the contact is told in return: an approval on the user's behalf (RFC 6121 §3.1.3, §3.4.2), and the
+/// presence that it may see from now on, or may see no longer.
 ///
-/// DEPARTS: RFC 6121 §A.3.2 – who unsubscribes should be answered `unsubscribed`. He knows already;
-/// and one who has meanwhile asked anew would take it for the answer to that.
-fn answer(cx: &mut Cx<'_>, user: &BareJid, contact: &BareJid, changed: &Changed) {
+/// DEPARTS: RFC 6121 §A.3.2 – `unsubscribe` is not answered with `unsubscribed`. The contact knows already.
+/// If it has asked again meanwhile, it would take this for the answer to the new request.
+async fn answer(cx: &mut Cx<'_>, user: &BareJid, contact: &BareJid, changed: Changed) {
     if changed.approve {
         let yes = Presence::bare(PresenceKind::Subscribed, user.clone(), contact.clone());
         cx.outbox.send(Stanza::Presence(yes));
     }
-    // Who asks again has forgotten what he saw.
-    if changed.opened || changed.approve {
-        shown(cx, user, contact);
-    }
     if changed.closed {
         roster::gone(cx, user, &contact.clone().into());
     }
+    // A contact that asks for what it already has does not know any more what it saw.
+    let is_opened = changed.opened || changed.approve;
+    drop(changed); // unlocks the roster
+    if is_opened {
+        opened(cx, user, contact).await;
+    }
 }
 
-/// A contact who may see the user from now on sees who is there (RFC 6121 §3.1.5).
-fn shown(cx: &mut Cx<'_>, user: &BareJid, contact: &BareJid) {
+/// A contact may see the user from now on: it is sent the presence of the available sessions
+/// (RFC 6121 §3.1.5).
+async fn opened(cx: &mut Cx<'_>, user: &BareJid, contact: &BareJid) {
     for session in cx.hosts.sessions.of(user) {
         if let Some(presence) = session.available() {
             send(cx, &presence, contact.clone().into());
         }
     }
+    lifecycle::tell(cx, Event::SubscriptionOpened { user, contact }).await;
 }

@@ -11,13 +11,15 @@ use super::{Session, SessionRef};
 /// Why a session is told to close.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum CloseReason {
+    /// The account was removed.
+    AccountRemoved,
     /// The same resource was bound again, or the account has too many sessions.
     Conflict,
     /// By the administrator, with a sentence for the client.
     Kicked(Option<SmolStr>),
     /// The client does not read.
     Overrun,
-    /// The account was removed or its password changed.
+    /// The password was changed.
     Revoked,
     /// The server ends.
     Shutdown,

@@ -17,3 +17,4 @@ pub(crate) mod server;
 pub(crate) mod subscriptions;
 pub(crate) mod trust;
 pub(crate) mod websocket;
+pub(crate) mod witness;

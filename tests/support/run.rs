@@ -49,6 +49,7 @@ impl Conversation<'_> {
                 self.target.change_storage(*disk);
                 Ok(())
             }
+            Action::Told(events) => self.told(events).await,
             Action::Client(index, Deed::ReceivesNothing) => self.receives_nothing(*index).await,
             Action::Client(index, deed) => self.deed(*index, deed).await,
         }
@@ -77,6 +78,13 @@ impl Conversation<'_> {
             client.lose();
         }
         Ok(())
+    }
+
+    /// When all has been dealt with that was sent before.
+    async fn told(&mut self, events: &[String]) -> Result<(), String> {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        let told = self.target.told();
+        if told == events { Ok(()) } else { Err(format!("told: {told:#?}")) }
     }
 
     async fn deed(&mut self, index: usize, deed: &Deed) -> Result<(), String> {

@@ -75,6 +75,8 @@ pub(crate) enum Action {
     Restart(Duration, bool),
     /// The storage begins to fail in some way, or to work again.
     Storage(Disk),
+    /// Features have been told of these events since the last such step, in this order.
+    Told(Vec<String>),
     /// The client of this index does something, or something happens to it.
     Client(usize, Deed),
 }
@@ -247,7 +249,7 @@ fn action(clients: &[Persona], line: &str, body: &str) -> Result<Action, String>
         return duration(time).map(Action::Pass).ok_or(format!("how long is `{time}`?"));
     }
     if line.starts_with("The ") {
-        return of_the_server(line);
+        return of_the_server(line, body);
     }
     let meant = clients.iter().enumerate().filter(|(_, c)| {
         line.strip_prefix(&c.name).is_some_and(|rest| rest.starts_with([' ', '\'', '’']))
@@ -259,7 +261,7 @@ fn action(clients: &[Persona], line: &str, body: &str) -> Result<Action, String>
 }
 
 /// What happens to the server.
-fn of_the_server(line: &str) -> Result<Action, String> {
+fn of_the_server(line: &str, body: &str) -> Result<Action, String> {
     if let Some(time) = line.strip_prefix("The server is down for ") {
         let down = duration(time).ok_or(format!("how long is `{time}`?"))?;
         return Ok(Action::Restart(down, false));
@@ -282,6 +284,10 @@ fn of_the_server(line: &str) -> Result<Action, String> {
         "The server restarts" => Ok(Action::Restart(Duration::ZERO, false)),
         "The storage cannot be read" => Ok(Action::Storage(Disk::Unreadable)),
         "The storage fails" => Ok(Action::Storage(Disk::Full)),
+        "The features are told:" => {
+            Ok(Action::Told(body.lines().map(|line| line.trim().to_owned()).collect()))
+        }
+        "The features are told nothing" => Ok(Action::Told(Vec::new())),
         "The storage works" => Ok(Action::Storage(Disk::Works)),
         _ => Err(format!("what is `{line}`?")),
     }

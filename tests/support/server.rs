@@ -20,6 +20,7 @@ use waxwing::tasks::Tasks;
 
 use super::faulty::Faulty;
 use super::script::{Disk, Persona, Script, Transport};
+use super::witness::Witness;
 
 /// What carries bytes to the server and back.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -42,6 +43,8 @@ pub(crate) trait Target {
     async fn restart(&self, down: Duration, crashes: bool) -> Result<(), String>;
     /// The storage begins to fail in some way, or to work again.
     fn change_storage(&self, to: Disk);
+    /// The events that features have been told of since this was last asked.
+    fn told(&self) -> Vec<String>;
     /// Ends the server.
     async fn stop(&self) -> Result<(), String>;
 }
@@ -52,6 +55,8 @@ pub(crate) struct InProcess {
     /// What outlives a server.
     kept: Arc<dyn Storage>,
     clock: Clock,
+    /// What outlives a server, too.
+    witness: &'static Witness,
     life: Mutex<Life>,
 }
 
@@ -68,12 +73,14 @@ impl Life {
         config: &Config,
         kept: &Arc<dyn Storage>,
         clock: &Clock,
+        witness: &'static Witness,
     ) -> Result<Self, String> {
         let storage = Arc::new(Faulty::new(Arc::clone(kept)));
         let tasks = Tasks::new();
         let store = Arc::clone(&storage) as Arc<dyn Storage>;
-        let server = Server::start(config.clone(), store, clock.clone(), tasks.clone());
-        let server = server.await.map_err(|error| error.to_string())?;
+        let (config, clock) = (config.clone(), clock.clone());
+        let started = Server::start_with(config, store, clock, tasks.clone(), &[witness]).await;
+        let server = started.map_err(|error| error.to_string())?;
         Ok(Self { server, storage, tasks })
     }
 
@@ -102,8 +109,9 @@ impl InProcess {
         config.listen.https.clear();
         let clock = Clock::manual(Timestamp::from_micros(START));
         let kept = MemoryStorage::new() as Arc<dyn Storage>;
-        let life = Mutex::new(Life::begin(&config, &kept, &clock).await?);
-        Ok(Self { config, kept, clock, life })
+        let witness = Witness::new();
+        let life = Mutex::new(Life::begin(&config, &kept, &clock, witness).await?);
+        Ok(Self { config, kept, clock, witness, life })
     }
 
     fn life(&self) -> Life {
@@ -151,7 +159,7 @@ impl Target for InProcess {
         }
         life.end().await?;
         self.pass(down).await;
-        let next = Life::begin(&self.config, &self.kept, &self.clock).await?;
+        let next = Life::begin(&self.config, &self.kept, &self.clock, self.witness).await?;
         *self.life.lock() = next;
         Ok(())
     }
@@ -167,6 +175,10 @@ impl Target for InProcess {
             Disk::Unreadable => storage.hide(),
             Disk::Works => storage.fail(false),
         }
+    }
+
+    fn told(&self) -> Vec<String> {
+        self.witness.told()
     }
 
     async fn stop(&self) -> Result<(), String> {
@@ -244,6 +256,10 @@ impl Target for Remote {
     }
 
     fn change_storage(&self, _: Disk) {}
+
+    fn told(&self) -> Vec<String> {
+        Vec::new()
+    }
 
     async fn stop(&self) -> Result<(), String> {
         Ok(())

@@ -1,4 +1,4 @@
-//! `user import`: many accounts, a line each.
+//! `user import`: creates many accounts, one for each line.
 //!
 //! ```text
 //! # a comment
@@ -6,10 +6,10 @@
 //! juliet@capulet.lit beauteous
 //! ```
 //!
-//! The address ends at the first space or tab; behind any spaces and tabs comes the password, to
-//! the end of the line: it may have spaces in it, and at its end. A local part alone is of the
-//! domain that the caller named, else of the default domain. Empty lines and those that begin with `#` count for nothing. Accounts that exist
-//! stay as they are.
+//! The address ends at the first space or tab. The password begins after all spaces and tabs, and goes to the
+//! end of the line: it may contain spaces, and end with them. A local part alone belongs to the domain
+//! that the caller named, or else to the default domain. Empty lines, and lines that begin with `#`, are
+//! ignored. Accounts that exist are not changed.
 
 use async_trait::async_trait;
 use rustc_hash::FxHashMap;
@@ -93,7 +93,7 @@ fn read<'a>(cx: &CommandCx, text: &'a str, report: &mut Report) -> Vec<Entry<'a>
     entries
 }
 
-/// The problem never has the password in it.
+/// Reads one line. The error never contains the password.
 fn entry<'a>(cx: &CommandCx, line: usize, text: &'a str) -> Result<Entry<'a>, String> {
     let (address, password) =
         text.split_once([' ', '\t']).ok_or("no password after the address")?;
@@ -116,7 +116,7 @@ async fn make(
 ) -> Result<(), CommandError> {
     let mut new = Vec::with_capacity(batch.len());
     for entry in batch {
-        // Before the derivation of keys, which costs a thousand times more.
+        // Before the keys are derived, which costs a thousand times more.
         match cx.storage.accounts().find(&entry.user).await? {
             Some(_) => report.exists.push(entry.user.clone()),
             None => new.push(entry),
@@ -170,5 +170,5 @@ impl Report {
     }
 }
 
-/// Accounts made in one transaction. Small enough that its keys need no memory to speak of.
+/// Accounts that are created in one transaction. Few enough that their keys need little memory.
 const BATCH: usize = 500;

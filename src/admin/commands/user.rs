@@ -1,5 +1,5 @@
-//! `user add`, `del`, `admin`, `passwd`, `list` and `show`. What changes who may log in as somebody ends
-//! the sessions of those who did.
+//! `user add`, `del`, `admin`, `passwd`, `list` and `show`. A new password, and the removal of an account,
+//! end the sessions of the account.
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -66,7 +66,7 @@ impl Command for Add {
         let user = cx.account(arguments.required("account")?)?;
         must_be_served(cx, &user)?;
         let exists = || CommandError::Conflict(format!("account {user} already exists"));
-        // Before the derivation of keys, which costs.
+        // Before the keys are derived, which is expensive.
         if cx.storage.accounts().find(&user).await?.is_some() {
             return Err(exists());
         }
@@ -121,16 +121,15 @@ impl Command for Del {
 
     async fn run(&self, cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, CommandError> {
         let user = cx.account(arguments.required("account")?)?;
-        let (_, contacts) = cx.storage.roster().load(&user).await?;
-        // In this order: who is closed first could log in once more in between.
-        if !cx.storage.accounts().remove(&user).await? {
-            return Err(no_such(cx, &user));
-        }
-        // Without a server the contacts learn it when they ask for the presence of one who is not.
-        if let Some(running) = &cx.running {
-            running.removed(&user, &contacts).await;
-        }
-        let closed = close_all(cx, &user, "the account was removed").await?;
+        let closed = match &cx.running {
+            Some(running) => running.remove_account(&user).await?,
+            // No server runs: the contacts learn it when they ask for the presence of the account.
+            None => match cx.storage.accounts().remove(&user).await? {
+                true => Some(end_saved_sessions(cx, &user).await?),
+                false => None,
+            },
+        };
+        let closed = closed.ok_or_else(|| no_such(cx, &user))?;
         let text = format!("Removed account {user}{}.", and_closed(closed));
         Ok(Outcome::Done { text, json: json!({ "account": user, "closed": closed }) })
     }
@@ -336,7 +335,7 @@ fn password_of(arguments: &Arguments) -> Result<Chosen, CommandError> {
     }
 }
 
-/// A password that was made here is shown; one that was given is known.
+/// Shows a password that was generated. The caller knows one that was given.
 fn with_password(text: String, mut json: Value, password: Chosen) -> Outcome {
     match password {
         Chosen::Given(_) => Outcome::Done { text, json },
@@ -354,20 +353,24 @@ fn row(cx: &CommandCx, account: &Account) -> Vec<Value> {
     vec![json!(account.user), json!(created), json!(last_login), json!(is_admin(cx, account))]
 }
 
-/// By its role, or as the configuration names it.
+/// Whether it is an administrator, by its role or because the configuration names it.
 fn is_admin(cx: &CommandCx, account: &Account) -> bool {
     account.admin || cx.config.admin.accounts.contains(&account.user)
 }
 
-/// Ends the sessions of an account: those of the running server, or those that wait for the next one.
+/// Ends the sessions of an account: those of the running server, or those that are saved for the next
+/// one. Answers how many.
 async fn close_all(cx: &CommandCx, user: &BareJid, reason: &str) -> Result<usize, CommandError> {
     match &cx.running {
         Some(running) => Ok(running.close(user, Some(reason)).await),
-        None => {
-            let ended = cx.storage.resumption().end_all(user, cx.clock.now()).await?;
-            Ok(usize::try_from(ended).unwrap_or(usize::MAX))
-        }
+        None => end_saved_sessions(cx, user).await,
     }
+}
+
+/// Ends the sessions of an account that the last server has saved for the next one. Answers how many.
+async fn end_saved_sessions(cx: &CommandCx, user: &BareJid) -> Result<usize, CommandError> {
+    let ended = cx.storage.resumption().end_all(user, cx.clock.now()).await?;
+    Ok(usize::try_from(ended).unwrap_or(usize::MAX))
 }
 
 fn and_closed(sessions: usize) -> String {
@@ -378,7 +381,7 @@ fn and_closed(sessions: usize) -> String {
     }
 }
 
-/// A domain that is served, or was once: its accounts are still there.
+/// A domain that is served, or that still has accounts because it was served once.
 async fn known_domain(cx: &CommandCx, text: &str) -> Result<String, CommandError> {
     let domain = prepare_domain(text)
         .map_err(|help| CommandError::Invalid(format!("`{text}` is not a domain: {help}")))?;

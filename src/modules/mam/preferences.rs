@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
 
-use crate::host::{Cx, IqHandler, IqReply, Read};
+use crate::host::{Cx, Invalidation, IqHandler, IqReply, Read};
 use crate::jid::{BareJid, Jid};
 use crate::payload::archive_preferences::{Default, Preferences};
 use crate::stanza::{Condition, Iq, IqKind, StanzaError};
@@ -31,7 +31,7 @@ impl IqHandler for Wishes {
             let xml = wanted.to_node().to_xml();
             documents.put(&user, KIND, "", &xml).await
         };
-        cx.hosts.preferences.forget(&user);
+        cx.hosts.invalidate(&Invalidation::ArchivePreferences(user.clone()));
         kept?;
         Ok(Some(wanted.to_node()))
     }
