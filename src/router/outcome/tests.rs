@@ -82,7 +82,7 @@ const ENDS: &[(&str, &str, &str)] = &[
     (
         RESULT,
         "juliet@a.example/gone",
-        r#"bounced condition="service-unavailable" reason="no such session""#,
+        r#"dropped condition="service-unavailable" reason="no such session""#,
     ),
     (TO_ALL, "", "done"),
     (HERE, "juliet@a.example", r#"dropped reason="no session is there for it""#),
