@@ -16,7 +16,7 @@ use crate::c2s::{self, C2s};
 use crate::clock::Clock;
 use crate::config::{Config, ListenConfig, Pending};
 use crate::host::command::{ServerControl, SessionRow};
-use crate::host::{DomainError, Hosts, Module, Parts};
+use crate::host::{DomainError, Hosts, Module, Parts, Registry};
 use crate::jid::{BareJid, Jid};
 use crate::limit::raise_open_files;
 use crate::listen::{self, Acceptor, Refused};
@@ -73,24 +73,23 @@ impl Server {
         clock: Clock,
         tasks: Tasks,
     ) -> Result<Self, StartError> {
-        Self::start_with(config, storage, clock, tasks, &[]).await
+        Self::start_with(modules::ALL, config, storage, clock, tasks).await
     }
 
-    /// As [`Server::start`], with more features than `modules::ALL`: for tests.
+    /// The same with these features; for tests, which bring some of their own.
     ///
     /// # Errors
     /// As [`Server::start`].
     pub async fn start_with(
+        features: &[&dyn Module],
         config: Config,
         storage: Arc<dyn Storage>,
         clock: Clock,
         tasks: Tasks,
-        features: &[&dyn Module],
     ) -> Result<Self, StartError> {
         let sockets = listen::bind(&LISTENERS, &config.listen).map_err(StartError::Listen)?;
         let certificates = Certificates::load(&config, &clock)?;
-        let mut registry = modules::registry(&config);
-        features.iter().for_each(|feature| registry.module(*feature, &config));
+        let mut registry = Registry::of(features, &config);
         registry.enter_commands(COMMANDS);
         let message_ids = WireIds::new(&storage.accounts().secret().await?);
         let metrics = Metrics::new();
@@ -123,6 +122,9 @@ impl Server {
         let server = Self { acceptor, addresses: Arc::new(addresses) };
         drop(hosts.running.set(Arc::new(WeakServer::new(&server))));
         server.watch_certificates();
+        for service in server.hosts().registry.services() {
+            service.start(server.hosts());
+        }
         let expiry = mam::expiry::run(Arc::clone(server.hosts()));
         drop(server.hosts().tasks.spawn("archive-expiry", expiry));
         Ok(server)

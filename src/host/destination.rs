@@ -138,10 +138,13 @@ mod tests {
     use std::sync::Arc;
 
     use super::{DomainError, Domains, OurDomain};
-    use crate::host::{Identity, Service};
+    use crate::host::{Discovery, Service};
     use crate::jid::Jid;
+    use crate::payload::disco::Identity;
 
     struct Rooms;
+
+    impl Discovery for Rooms {}
 
     impl Service for Rooms {
         fn prefix(&self) -> &'static str {

@@ -1,4 +1,4 @@
-//! The served domains, what they share, and what a feature may see of it.
+//! The domains that are ours, what they share, and what a feature may see of it.
 
 mod account_removal;
 mod admins;
@@ -7,9 +7,11 @@ mod cache;
 pub mod command;
 mod context;
 mod destination;
+mod discovery;
 mod invalidation;
 mod keeping;
 pub mod lifecycle;
+mod module;
 mod origin;
 mod registry;
 mod requests;
@@ -28,14 +30,16 @@ pub use admins::Admins;
 pub use cache::{AccountCache, Read};
 pub use context::{Cx, Halt, Outbox, not_stored};
 pub use destination::{Destination, DomainError, Host, OurDomain};
+pub use discovery::{Asked, Discovery};
 pub use invalidation::Invalidation;
 pub use keeping::{Keeping, Kept};
+pub use module::{Manifest, Module, Status, Xep};
 pub use origin::Origin;
-pub use registry::{Identity, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
+pub use registry::{Access, Entry, IqHandler, IqReply, Registry, Scope};
 pub use requests::{Answer, RequestError, Requests};
 pub use roster_lock::{RosterLock, RosterLocks};
 pub use route::Route;
-pub use service::{Service, ServiceDomain, refuse_presence};
+pub use service::{Reply, Service, ServiceDomain, refuse_presence};
 
 use destination::Domains;
 
@@ -50,13 +54,13 @@ use crate::session::SessionTable;
 use crate::storage::{Storage, WireIds};
 use crate::tasks::Tasks;
 
-/// The served domains and all they share. One a server; everybody holds it.
+/// Our domains and everything that they share. There is one in a server, and every task holds it.
 pub struct Hosts {
-    /// The configuration; replaced as a whole by a reload.
+    /// The configuration. A reload replaces it as a whole.
     pub config: ArcSwap<Config>,
-    /// Everything that is kept.
+    /// The store.
     pub storage: Arc<dyn Storage>,
-    /// Who is online.
+    /// The sessions: who is online.
     pub sessions: Arc<SessionTable>,
     /// Who answers which request, and what is announced.
     pub registry: Registry,
@@ -68,31 +72,31 @@ pub struct Hosts {
     pub known: AccountCache<bool>,
     /// The administrators among the accounts, by their role.
     pub admins: Admins,
-    /// Who changes a roster, or tells clients of it, locks it.
+    /// Locks on rosters. A roster is locked while it is changed and while clients are told of the change.
     pub rosters: RosterLocks,
     /// What the server has asked, and has no answer to yet.
     pub requests: Requests,
     /// Writes and reads numbers of messages as clients see them.
     pub message_ids: WireIds,
-    /// The life of the running server, as commands see it.
+    /// The running server, as the administrator's commands see it.
     pub running: OnceLock<Arc<dyn command::ServerControl>>,
-    /// What many share, and how much of it one of them may have.
+    /// How much of what all share one client or account may use.
     pub budgets: Budgets,
     /// Derives keys from passwords, a few at a time.
     pub derivations: Derivations,
     /// What is counted.
     pub metrics: Metrics,
-    /// The date.
+    /// The date and the time.
     pub clock: Clock,
     /// Where tasks are started.
     pub tasks: Tasks,
-    /// Since when the server runs.
+    /// When the server was started.
     pub started: tokio::time::Instant,
     domains: Domains,
     router: &'static dyn Route,
 }
 
-/// What is served with what; see [`Hosts`].
+/// The parts of which [`Hosts`] is made.
 pub struct Parts {
     /// The configuration.
     pub config: Config,

@@ -3,64 +3,52 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use super::command::Command;
 use super::lifecycle::{EventKind, Listener};
-use super::{Cx, Service};
+use super::{Cx, Discovery, Manifest, Module, Service};
 use crate::config::Config;
 use crate::payload::data_form::Form;
+use crate::payload::disco::{Identity, Info};
 use crate::stanza::{Iq, IqKind, StanzaError};
 use crate::xml::Node;
-
-/// A feature. Its file in `modules/` holds all of it.
-pub trait Module: Send + Sync {
-    /// What it is.
-    fn manifest(&self) -> &'static Manifest;
-    /// Enters what it answers and announces.
-    fn register(&self, on: &mut Registry);
-    /// Enters what depends on the configuration at the start of the server.
-    fn configure(&self, _config: &Config, _on: &mut Registry) {}
-}
-
-/// What a feature is. `docs/xeps.md` is made from these.
-#[derive(Debug)]
-pub struct Manifest {
-    /// Its short name.
-    pub name: &'static str,
-    /// One line for people.
-    pub summary: &'static str,
-    /// What it implements.
-    pub xeps: &'static [Xep],
-}
-
-/// A specification and how far it is implemented.
-#[derive(Debug)]
-pub struct Xep {
-    /// Its number.
-    pub number: u16,
-    /// Its version.
-    pub version: &'static str,
-    /// How far.
-    pub status: Status,
-}
-
-/// How far a specification is implemented.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Status {
-    /// All that concerns a server.
-    Complete,
-    /// A part; the summary says which.
-    Partial,
-}
 
 /// For which kind of address.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Scope {
-    /// The bare JID of an account: the server answers on its behalf (RFC 6121 §8.5).
+    /// The bare address of an account. The server answers on its behalf (RFC 6121 §8.5.2.1.3).
     Account,
-    /// The domain.
+    /// A host.
     Host,
+    /// The domain of a service: of every service. What only one of them answers, it answers itself
+    /// ([`Service::request`]).
+    Service,
+    /// A bare address at the domain of a service, as a room.
+    ServiceAddress,
+}
+
+/// Who may send a request. The others get the error that stands here, whether the account exists or
+/// not, so nobody learns who exists by asking (RFC 6121 §8.5.1).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Access {
+    /// Administrators of the server. Others: `forbidden`.
+    Admins,
+    /// The user, and contacts that may see the user's presence (RFC 6121 §3). Others:
+    /// `service-unavailable`.
+    Contacts,
+    /// The same. Others: `forbidden`, as the specification of the request demands.
+    ContactsElseForbidden,
+    /// The user to whom the account belongs. Contacts that may see the user's presence: `forbidden`.
+    /// Others: `service-unavailable`. To a host: its users. Others: `forbidden`.
+    Owner,
+    /// The user to whom the account belongs. Others: `forbidden`, as the specification of the request
+    /// demands.
+    OwnerElseForbidden,
+    /// Everybody. To an account: except addresses that the user has blocked (XEP-0191 §3.3:
+    /// `service-unavailable`), and the handler must give others the same answer whether the account
+    /// exists or not.
+    Public,
 }
 
 /// The payload of the answer. The router adds the envelope, so no handler can forget to answer,
@@ -70,67 +58,91 @@ pub type IqReply = Result<Option<Node>, StanzaError>;
 /// Answers one kind of request.
 #[async_trait]
 pub trait IqHandler: Send + Sync {
-    /// Answers. `request` has exactly one payload, of the registered namespace and name; its `to`
-    /// is the account or the domain, its `from` is who asks.
+    /// Answers. `request` has exactly one payload, of the registered namespace and name. Its `to` is an
+    /// address of the registered scope, its `from` is who asks, and may ask.
     async fn handle(&self, cx: &mut Cx<'_>, request: &Iq) -> IqReply;
 }
 
-/// Who or what an address is (XEP-0030 §3.1).
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub struct Identity {
-    /// For example `server`.
-    pub category: &'static str,
-    /// For example `im`.
-    pub kind: &'static str,
-    /// For people.
-    pub name: Option<&'static str>,
+/// Who answers a request, and who may send it.
+#[derive(Clone, Copy)]
+pub struct Entry {
+    /// Who answers.
+    pub handler: &'static dyn IqHandler,
+    /// Who may ask.
+    pub access: Access,
 }
 
 type Key = (Scope, IqKind, &'static str, &'static str);
 
-/// Who answers which request, what is announced where.
+/// What the features answer and announce. Filled at the start of the server, and not changed later.
 #[derive(Default)]
 pub struct Registry {
-    iq: FxHashMap<Key, &'static dyn IqHandler>,
-    public: FxHashSet<Key>,
-    closed: FxHashSet<Key>,
-    features: Vec<(Scope, &'static str)>,
-    registered: FxHashSet<&'static str>,
+    answers: FxHashMap<Key, Entry>,
+    features: Vec<Feature>,
     forms: Vec<(Scope, Form)>,
     identities: Vec<(Scope, Identity)>,
+    discovery: Vec<(Scope, &'static dyn Discovery)>,
     manifests: Vec<&'static Manifest>,
     commands: Vec<&'static dyn Command>,
     services: Vec<Arc<dyn Service>>,
     listeners: Vec<(EventKind, &'static str, &'static dyn Listener)>,
 }
 
+/// A feature that is announced (XEP-0030 §3.1).
+struct Feature {
+    scope: Scope,
+    var: &'static str,
+    /// An anonymous user (XEP-0175), who has no account, does not have it.
+    needs_account: bool,
+}
+
 impl Registry {
-    /// Enters a module.
-    pub fn module(&mut self, module: &dyn Module, config: &Config) {
-        self.manifests.push(module.manifest());
-        module.register(self);
-        module.configure(config, self);
+    /// What these features answer and announce under this configuration.
+    #[must_use]
+    pub fn of(modules: &[&dyn Module], config: &Config) -> Self {
+        let mut this = Self::default();
+        for module in modules {
+            this.manifests.push(module.manifest());
+            module.register(&mut this);
+            module.configure(config, &mut this);
+        }
+        this
+    }
+
+    /// Enters who answers requests of this kind, namespace and name, and who may send them.
+    ///
+    /// # Panics
+    /// At start-up, if two modules answer the same request, or if it is for contacts and not to an account.
+    pub fn iq(
+        &mut self,
+        scope: Scope,
+        kind: IqKind,
+        (ns, name): (&'static str, &'static str),
+        access: Access,
+        handler: &'static dyn IqHandler,
+    ) -> &mut Self {
+        let is_for_contacts = matches!(access, Access::Contacts | Access::ContactsElseForbidden);
+        assert!(scope == Scope::Account || !is_for_contacts, "only an account has contacts");
+        let old = self.answers.insert((scope, kind, ns, name), Entry { handler, access });
+        assert!(old.is_none(), "two modules answer {name} of {ns}");
+        self
     }
 
     /// Announces a feature (XEP-0030 §3.1).
     pub fn feature(&mut self, scope: Scope, var: &'static str) -> &mut Self {
-        if !self.features.contains(&(scope, var)) {
-            self.features.push((scope, var));
+        self.announce(Feature { scope, var, needs_account: false })
+    }
+
+    /// Announces a feature of accounts that anonymous users (XEP-0175) do not have.
+    pub fn feature_of_registered(&mut self, var: &'static str) -> &mut Self {
+        self.announce(Feature { scope: Scope::Account, var, needs_account: true })
+    }
+
+    fn announce(&mut self, new: Feature) -> &mut Self {
+        if !self.features.iter().any(|old| (old.scope, old.var) == (new.scope, new.var)) {
+            self.features.push(new);
         }
         self
-    }
-
-    /// Announces a feature of accounts that is for registered users only: the account of an anonymous
-    /// one (XEP-0175) has it not.
-    pub fn registered_feature(&mut self, var: &'static str) -> &mut Self {
-        self.registered.insert(var);
-        self.feature(Scope::Account, var)
-    }
-
-    /// Whether a feature of accounts is announced for registered users only.
-    #[must_use]
-    pub fn is_for_registered(&self, var: &str) -> bool {
-        self.registered.contains(var)
     }
 
     /// Announces a form of type `result` with a `FORM_TYPE` (XEP-0128 §2).
@@ -145,74 +157,11 @@ impl Registry {
         self
     }
 
-    /// Enters who answers requests of this kind, namespace and name.
-    ///
-    /// # Panics
-    /// At start-up, if two modules answer the same request.
-    pub fn iq(
-        &mut self,
-        scope: Scope,
-        kind: IqKind,
-        (ns, name): (&'static str, &'static str),
-        handler: &'static dyn IqHandler,
-    ) -> &mut Self {
-        let old = self.iq.insert((scope, kind, ns, name), handler);
-        assert!(old.is_none(), "two modules answer {name} of {ns}");
+    /// Enters who tells more by service discovery than what is announced here: items, nodes, and what
+    /// depends on who asks.
+    pub fn discovery(&mut self, scope: Scope, provider: &'static dyn Discovery) -> &mut Self {
+        self.discovery.push((scope, provider));
         self
-    }
-
-    /// Enters who answers requests to accounts that strangers may send, too. The handler must give
-    /// them the same answer whether the account exists or not.
-    ///
-    /// # Panics
-    /// As [`Registry::iq`].
-    pub fn public_iq(
-        &mut self,
-        kind: IqKind,
-        (ns, name): (&'static str, &'static str),
-        handler: &'static dyn IqHandler,
-    ) -> &mut Self {
-        self.public.insert((Scope::Account, kind, ns, name));
-        self.iq(Scope::Account, kind, (ns, name), handler)
-    }
-
-    /// Whether strangers may send this request to an account.
-    #[must_use]
-    pub fn is_public(&self, kind: IqKind, ns: &str, name: &str) -> bool {
-        self.public.contains(&(Scope::Account, kind, ns, name) as &(Scope, IqKind, &str, &str))
-    }
-
-    /// Enters who answers requests to accounts with `forbidden` if they come from strangers, whether
-    /// the account exists or not, or whether it has blocked them.
-    ///
-    /// # Panics
-    /// As [`Registry::iq`].
-    pub fn closed_iq(
-        &mut self,
-        kind: IqKind,
-        name: (&'static str, &'static str),
-        handler: &'static dyn IqHandler,
-    ) -> &mut Self {
-        self.closed.insert((Scope::Account, kind, name.0, name.1));
-        self.public_iq(kind, name, handler)
-    }
-
-    /// Whether this request to an account has an answer of its own for all strangers.
-    #[must_use]
-    pub fn is_closed(&self, kind: IqKind, ns: &str, name: &str) -> bool {
-        self.closed.contains(&(Scope::Account, kind, ns, name) as &(Scope, IqKind, &str, &str))
-    }
-
-    /// Who answers.
-    #[must_use]
-    pub fn handler(
-        &self,
-        scope: Scope,
-        kind: IqKind,
-        ns: &str,
-        name: &str,
-    ) -> Option<&'static dyn IqHandler> {
-        self.iq.get(&(scope, kind, ns, name) as &(Scope, IqKind, &str, &str)).copied()
     }
 
     /// Enters a feature that is told of events of this kind.
@@ -232,32 +181,10 @@ impl Registry {
         listeners.map(|(_, feature, listener)| (*feature, *listener))
     }
 
-    /// Which requests are answered: scope, kind, namespace, name.
-    pub fn requests(&self) -> impl Iterator<Item = (Scope, IqKind, &'static str, &'static str)> {
-        self.iq.keys().copied()
-    }
-
-    /// What is announced, sorted.
-    #[must_use]
-    pub fn features_of(&self, scope: Scope) -> Vec<&'static str> {
-        let of_scope = self.features.iter().filter(|(s, _)| *s == scope);
-        let mut vars: Vec<_> = of_scope.map(|(_, var)| *var).collect();
-        vars.sort_unstable();
-        vars
-    }
-
-    /// The forms that are announced.
-    pub fn forms_of(&self, scope: Scope) -> impl Iterator<Item = &Form> {
-        self.forms.iter().filter(move |(s, _)| *s == scope).map(|(_, form)| form)
-    }
-
-    /// Who or what, sorted.
-    #[must_use]
-    pub fn identities_of(&self, scope: Scope) -> Vec<Identity> {
-        let of_scope = self.identities.iter().filter(|(s, _)| *s == scope);
-        let mut identities: Vec<_> = of_scope.map(|(_, identity)| *identity).collect();
-        identities.sort_unstable();
-        identities
+    /// Enters a service. It gets a domain below each host.
+    pub fn service(&mut self, service: Arc<dyn Service>) -> &mut Self {
+        self.services.push(service);
+        self
     }
 
     /// Enters the administrator's commands.
@@ -265,22 +192,59 @@ impl Registry {
         self.commands.extend_from_slice(commands);
     }
 
-    /// The administrator's commands.
+    /// Who answers this request, and who may send it.
     #[must_use]
-    pub fn commands(&self) -> &[&'static dyn Command] {
-        &self.commands
+    pub fn entry(&self, scope: Scope, kind: IqKind, ns: &str, name: &str) -> Option<Entry> {
+        self.answers.get(&(scope, kind, ns, name) as &(Scope, IqKind, &str, &str)).copied()
     }
 
-    /// Enters a service. It gets a domain below each host.
-    pub fn service(&mut self, service: Arc<dyn Service>) -> &mut Self {
-        self.services.push(service);
-        self
+    /// Which requests are answered: scope, kind, namespace, name.
+    pub fn requests(&self) -> impl Iterator<Item = (Scope, IqKind, &'static str, &'static str)> {
+        self.answers.keys().copied()
+    }
+
+    /// What is announced for addresses of this kind, sorted.
+    #[must_use]
+    pub fn info(&self, scope: Scope) -> Info {
+        self.announced(scope, |_| true)
+    }
+
+    /// What is announced for the account of an anonymous user (XEP-0175), sorted.
+    #[must_use]
+    pub fn info_of_anonymous(&self) -> Info {
+        let mut info = self.announced(Scope::Account, |feature| !feature.needs_account);
+        info.identities.iter_mut().for_each(|identity| identity.kind = "anonymous");
+        info
+    }
+
+    fn announced(&self, scope: Scope, which: impl Fn(&Feature) -> bool) -> Info {
+        let features = self.features.iter().filter(|f| f.scope == scope && which(f));
+        let identities = self.identities.iter().filter(|(of, _)| *of == scope);
+        let forms = self.forms.iter().filter(|(of, _)| *of == scope);
+        let mut info = Info::default();
+        info.add(Info {
+            identities: identities.map(|(_, identity)| identity.clone()).collect(),
+            features: features.map(|feature| feature.var).collect(),
+            forms: forms.map(|(_, form)| form.clone()).collect(),
+        });
+        info
+    }
+
+    /// Who tells more by service discovery, in the order in which they were entered.
+    pub fn providers(&self, scope: Scope) -> impl Iterator<Item = &'static dyn Discovery> {
+        self.discovery.iter().filter(move |(of, _)| *of == scope).map(|(_, provider)| *provider)
     }
 
     /// The services.
     #[must_use]
     pub fn services(&self) -> &[Arc<dyn Service>] {
         &self.services
+    }
+
+    /// The administrator's commands.
+    #[must_use]
+    pub fn commands(&self) -> &[&'static dyn Command] {
+        &self.commands
     }
 
     /// What the modules are.

@@ -6,22 +6,35 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use smol_str::SmolStr;
 
-use super::{Cx, Halt, Host, Identity, IqReply};
+use super::{Cx, Discovery, Halt, Host, Hosts};
 use crate::jid::{Jid, JidError};
-use crate::stanza::{Condition, Iq, Message, Presence};
+use crate::payload::disco::Identity;
+use crate::stanza::{Condition, Iq, Message, Presence, StanzaError};
+use crate::xml::Node;
 
-/// What a service does. One value serves the domains below all hosts.
+/// What a service does. One value serves the domains below all hosts. A feature enters its service with
+/// [`super::Registry::service`].
 ///
 /// The handlers get what is sent to the domain itself and to all addresses at it: `rooms.<host>`,
-/// `room@rooms.<host>`, `room@rooms.<host>/nick`. A service that sends stanzas because of the one in
-/// hand puts them into [`Cx::outbox`], with a `from` at its own domain (`at`).
+/// `room@rooms.<host>`, `room@rooms.<host>/nick`. Each handler has a default that refuses the stanza.
+///
+/// A handler that sends stanzas puts them into [`Cx::outbox`]; a task of the service calls
+/// [`Hosts::route`]. Both with a `from` at the domain of the service.
 #[async_trait]
-pub trait Service: Send + Sync {
+pub trait Service: Discovery {
     /// The label before the host: `rooms` for `rooms.<host>`.
     fn prefix(&self) -> &'static str;
 
     /// What it is, with its name for people (XEP-0030 §3.1).
     fn identity(&self) -> Identity;
+
+    /// What it announces besides what all services announce (XEP-0030 §3.1).
+    fn features(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// The server starts. A service that has tasks of its own starts them here.
+    fn start(&self, _hosts: &Arc<Hosts>) {}
 
     /// A message. Without a handler the sender is told that nobody is there (RFC 6121 §8.4).
     ///
@@ -49,11 +62,42 @@ pub trait Service: Send + Sync {
         Err(refuse_presence(&presence))
     }
 
-    /// A request that the registry does not answer. The router makes a stanza of the reply and sends it.
-    /// Without a handler the sender is told that nobody answers it (RFC 6120 §8.4).
-    async fn request(&self, _cx: &mut Cx<'_>, _at: &ServiceDomain, _request: &Iq) -> IqReply {
+    /// A request that no feature answers for all services ([`super::Scope::Service`]). Without a handler
+    /// the sender is told that nobody answers it (RFC 6120 §8.4).
+    ///
+    /// # Errors
+    /// Becomes the answer.
+    async fn request(
+        &self,
+        _cx: &mut Cx<'_>,
+        _at: &ServiceDomain,
+        _request: &Iq,
+    ) -> Result<Reply, StanzaError> {
         Err(Condition::ServiceUnavailable.into())
     }
+
+    /// A result or an error: the answer to a request that the service has sent. Without a handler it is
+    /// dropped.
+    ///
+    /// # Errors
+    /// [`Halt`] if it goes no further. An answer is never answered (RFC 6120 §8.3.1).
+    async fn response(
+        &self,
+        _cx: &mut Cx<'_>,
+        _at: &ServiceDomain,
+        _response: Iq,
+    ) -> Result<(), Halt> {
+        Err(Halt::Drop("answer to a service that has sent no request"))
+    }
+}
+
+/// How a service answers a request. Each request is answered exactly once (RFC 6120 §8.2.3).
+#[derive(Debug)]
+pub enum Reply {
+    /// The service sends the answer itself, now or later, as when it has passed the request on.
+    Later,
+    /// The payload of the answer. The router makes a stanza of it.
+    Now(Option<Node>),
 }
 
 /// The domain of a service below one host.

@@ -11,7 +11,8 @@ use futures_util::future::join_all;
 
 use crate::host::block_list::{self, BlockList, hits, is_always_heard};
 use crate::host::{
-    Cx, Halt, Invalidation, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep,
+    Access, Cx, Halt, Invalidation, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status,
+    Xep,
 };
 use crate::jid::{BareJid, Jid};
 use crate::session::SessionRef;
@@ -39,9 +40,9 @@ impl Module for Blocking {
     fn register(&self, on: &mut Registry) {
         // Clients ask the server (XEP-0191 §3.1), some ask their account.
         on.feature(Scope::Host, NS).feature(Scope::Account, NS);
-        on.iq(Scope::Account, IqKind::Get, (NS, "blocklist"), &Self);
-        on.iq(Scope::Account, IqKind::Set, (NS, "block"), &Self);
-        on.iq(Scope::Account, IqKind::Set, (NS, "unblock"), &Self);
+        on.iq(Scope::Account, IqKind::Get, (NS, "blocklist"), Access::Owner, &Self);
+        on.iq(Scope::Account, IqKind::Set, (NS, "block"), Access::Owner, &Self);
+        on.iq(Scope::Account, IqKind::Set, (NS, "unblock"), Access::Owner, &Self);
     }
 }
 
@@ -50,9 +51,6 @@ impl IqHandler for Blocking {
     async fn handle(&self, cx: &mut Cx<'_>, request: &Iq) -> IqReply {
         let Some(session) = cx.origin.owned() else { return Err(Condition::Forbidden.into()) };
         let user = session.handle().jid().to_bare();
-        if request.head.to.as_ref().is_some_and(|to| *to != *user) {
-            return Err(Condition::Forbidden.into());
-        }
         let payload = request.payload().ok_or(Condition::BadRequest)?;
         match payload.name() {
             "blocklist" => {

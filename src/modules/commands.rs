@@ -5,6 +5,7 @@
 //! fields ([`standard`]). A client that knows a form need not ask for it. One that asks gets a session
 //! (XEP-0050 §3), which is bound to it and ends with the command ([`stages`]).
 
+mod discovery;
 mod outcome;
 mod stages;
 mod standard;
@@ -14,7 +15,7 @@ use serde_json::{Map, Value};
 
 use self::outcome::{CONFIRM, bad, run, shown};
 use crate::host::command::{Argument, ArgumentKind, Arguments, Command, is_node_of, node_of};
-use crate::host::{Cx, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
+use crate::host::{Access, Cx, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
 use crate::ns;
 use crate::payload::data_form::{self, Field, FieldKind, Form, FormKind, Submitted};
 use crate::random::random_id;
@@ -39,17 +40,14 @@ impl Module for Commands {
     }
 
     fn register(&self, on: &mut Registry) {
-        // `disco` announces them, to those who may give them.
-        on.iq(Scope::Host, IqKind::Set, (ns::COMMANDS, "command"), &Self);
+        on.iq(Scope::Host, IqKind::Set, (ns::COMMANDS, "command"), Access::Admins, &Self);
+        on.discovery(Scope::Host, &Self);
     }
 }
 
 #[async_trait]
 impl IqHandler for Commands {
     async fn handle(&self, cx: &mut Cx<'_>, request: &Iq) -> IqReply {
-        if !cx.is_of_admin() {
-            return Err(Condition::Forbidden.into());
-        }
         let payload = request.payload().ok_or(Condition::BadRequest)?;
         let node = payload.attr("node").ok_or(Condition::BadRequest)?;
         let mut commands = cx.hosts.registry.commands().iter();

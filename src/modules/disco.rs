@@ -1,20 +1,23 @@
 //! XEP-0030: Service Discovery, and XEP-0115: Entity Capabilities of the server itself.
+//!
+//! What is told comes from the registry: what features announce there for all, and what their
+//! providers ([`Discovery`]) tell of items, of nodes, and to the one who asks.
 
 use async_trait::async_trait;
 
-use crate::host::command::{Command, is_node_of, node_of};
 use crate::host::{
-    Cx, Identity, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep,
+    Access, Asked, Cx, Destination, Discovery, IqHandler, IqReply, Manifest, Module, Registry,
+    Scope, ServiceDomain, Status, Xep,
 };
-use crate::jid::Jid;
+use crate::jid::{BareJid, Jid};
 use crate::ns;
-use crate::payload::data_form::{self, Form};
-use crate::payload::{caps, disco};
+use crate::payload::caps;
+use crate::payload::disco::{self, Identity, Info, Item};
 use crate::session::SessionRef;
 use crate::stanza::{Condition, Iq, IqKind, StanzaError};
-use crate::xml::{Node, element};
+use crate::xml::Node;
 
-/// Tells what the server and its accounts are and can.
+/// Tells what the server, its services and its accounts are and can do.
 pub struct Disco;
 
 impl Module for Disco {
@@ -30,167 +33,178 @@ impl Module for Disco {
     }
 
     fn register(&self, on: &mut Registry) {
-        let server = Identity { category: "server", kind: "im", name: Some("Waxwing") };
+        let name = Some("Waxwing".into());
+        on.identity(Scope::Host, Identity { category: "server", kind: "im", name });
         let account = Identity { category: "account", kind: "registered", name: None };
-        on.identity(Scope::Host, server).identity(Scope::Account, account);
-        on.feature(Scope::Host, ns::CAPS);
-        for scope in [Scope::Account, Scope::Host] {
+        on.identity(Scope::Account, account).feature(Scope::Host, ns::CAPS);
+        for scope in [Scope::Account, Scope::Host, Scope::Service] {
             on.feature(scope, ns::DISCO_INFO).feature(scope, ns::DISCO_ITEMS);
-            on.iq(scope, IqKind::Get, (ns::DISCO_INFO, "query"), &Self);
         }
-        on.iq(Scope::Host, IqKind::Get, (ns::DISCO_ITEMS, "query"), &Self);
-        on.public_iq(IqKind::Get, (ns::DISCO_ITEMS, "query"), &Self);
+        for (scope, access) in [
+            (Scope::Account, Access::Contacts),
+            (Scope::Host, Access::Public),
+            (Scope::Service, Access::Public),
+            (Scope::ServiceAddress, Access::Public),
+        ] {
+            on.iq(scope, IqKind::Get, (ns::DISCO_INFO, "query"), access, &Self);
+            on.iq(scope, IqKind::Get, (ns::DISCO_ITEMS, "query"), Access::Public, &Self);
+        }
+        on.discovery(Scope::Account, &Sessions);
+        on.discovery(Scope::Host, &Capabilities).discovery(Scope::Host, &Services);
     }
 }
 
 #[async_trait]
 impl IqHandler for Disco {
     async fn handle(&self, cx: &mut Cx<'_>, request: &Iq) -> IqReply {
-        let scope = match &request.head.to {
-            Some(to) if to.local().is_none() => Scope::Host,
-            _ => Scope::Account,
+        let (Some(to), Some(from)) = (&request.head.to, &request.head.from) else {
+            return Err(Condition::BadRequest.into());
         };
         let query = request.payload().ok_or(Condition::BadRequest)?;
         let written = query.attr("node");
         // "The value of the 'node' attribute MUST NOT be null": an empty one is none.
         let node = written.as_deref().filter(|node| !node.is_empty());
-        if let Some(node) = node.filter(|_| scope == Scope::Host)
-            && let Some(answer) = of_commands(cx, query.ns(), node)?
-        {
-            return Ok(Some(answer));
+        let asked = Asked { to, from, node };
+        match query.ns() {
+            ns::DISCO_INFO => Ok(Some(info(cx, asked).await?.to_node(written.as_deref()))),
+            _ => Ok(Some(disco::items(written.as_deref(), &items(cx, asked).await?))),
         }
-        if query.ns() == ns::DISCO_ITEMS {
-            let found = match scope {
-                Scope::Account => items_of_account(cx, request, node).await?,
-                Scope::Host if node.is_some() => return Err(Condition::ItemNotFound.into()),
-                Scope::Host => items_of_host(cx),
-            };
-            let items = element("query").ns(ns::DISCO_ITEMS).maybe_attr("node", written);
-            return Ok(Some(items.children(found)));
-        }
-        let registry = &cx.hosts.registry;
-        let (mut identities, mut features) =
-            (registry.identities_of(scope), registry.features_of(scope));
-        match node {
-            // What everybody is told at login (XEP-0115 §6.3) is the same for all.
-            Some(node) if scope == Scope::Host && node == format!("{NODE}#{}", ver(registry)) => {}
-            Some(_) => return Err(Condition::ItemNotFound.into()),
-            None if scope == Scope::Host && has_commands(cx) => {
-                features.push(ns::COMMANDS);
-                features.sort_unstable();
-            }
-            None => {}
-        }
-        if scope == Scope::Account && is_anonymous(cx, request) {
-            identities.iter_mut().for_each(|identity| identity.kind = "anonymous");
-            features.retain(|var| !registry.is_for_registered(var));
-        }
-        let identities: Vec<_> = identities.iter().map(words).collect();
-        let info = disco::info(written.as_deref(), &identities, &features);
-        Ok(Some(info.children(registry.forms_of(scope).map(Form::to_node))))
     }
 }
 
-/// The account is one in name only: somebody logged in without (XEP-0175). Of others it is known
-/// already that they are there.
-fn is_anonymous(cx: &Cx<'_>, request: &Iq) -> bool {
-    let user = request.head.to.as_ref().map(Jid::to_bare);
-    let own =
-        cx.origin.session().filter(|own| user.is_some_and(|user| own.jid().to_bare() == user));
-    own.is_some_and(SessionRef::is_anonymous)
-}
-
-/// The available sessions of an account, for those who may see them; nothing for all others,
-/// whether there is such an account or not (XEP-0030 §8).
-async fn items_of_account(
-    cx: &Cx<'_>,
-    request: &Iq,
-    node: Option<&str>,
-) -> Result<Vec<Node>, StanzaError> {
-    let head = &request.head;
-    let (Some(to), Some(from)) = (&head.to, &head.from) else { return Ok(Vec::new()) };
-    let user = to.to_bare();
-    if !cx.origin.is_of(&user) && !cx.shows_presence(&user, from).await? {
-        return Ok(Vec::new());
-    }
-    if node.is_some() {
-        return Err(Condition::ItemNotFound.into());
-    }
-    let available = cx.hosts.sessions.available(&user);
-    Ok(available
-        .iter()
-        .map(|session| element("item").attr("jid", session.jid().as_str()))
-        .collect())
-}
-
-/// What a domain has: the list of commands, for those who may give any (XEP-0050 §2.2).
-fn items_of_host(cx: &Cx<'_>) -> Vec<Node> {
-    let commands = || {
-        let item = element("item").attr("jid", &cx.host.domain);
-        item.attr("node", ns::COMMANDS).attr("name", COMMANDS)
-    };
-    has_commands(cx).then(commands).into_iter().collect()
-}
-
-/// The asker may give commands.
-fn has_commands(cx: &Cx<'_>) -> bool {
-    cx.is_of_admin() && !cx.hosts.registry.commands().is_empty()
-}
-
-/// The node of the administrator's commands, and those of each of them (XEP-0050 §2.2). Who may
-/// not give them sees none: for others the list is empty, and nothing is known of it.
-fn of_commands(cx: &Cx<'_>, ns: &str, node: &str) -> Result<Option<Node>, StanzaError> {
-    let commands = cx.hosts.registry.commands();
-    let items = || element("query").ns(ns::DISCO_ITEMS).attr("node", node);
-    if node == ns::COMMANDS {
-        if ns == ns::DISCO_INFO {
-            if !has_commands(cx) {
-                return Err(Condition::ItemNotFound.into());
-            }
-            let identity = ("automation", "command-list", Some(COMMANDS));
-            let features = [ns::COMMANDS, ns::DISCO_INFO, ns::DISCO_ITEMS];
-            return Ok(Some(disco::info(Some(node), &[identity], &features)));
+/// What an address is and can do (XEP-0030 §3.1): what is announced for all addresses of its kind, and
+/// what the providers add. Of a node: what the first provider tells that knows it.
+async fn info(cx: &Cx<'_>, asked: Asked<'_>) -> Result<Info, StanzaError> {
+    let mut found = if asked.node.is_none() { announced(cx, asked.to) } else { None };
+    for provider in providers(cx, asked.to) {
+        let Some(more) = provider.info(cx, asked).await? else { continue };
+        if asked.node.is_some() {
+            return Ok(more);
         }
-        let item = |command: &&dyn Command| {
-            element("item")
-                .attr("jid", &cx.host.domain)
-                .attr("node", node_of(*command))
-                .attr("name", command.about())
+        found.get_or_insert_default().add(more);
+    }
+    found.ok_or_else(|| Condition::ItemNotFound.into())
+}
+
+/// What is found at an address (XEP-0030 §4.1): what all providers tell. Of a node: what the first
+/// provider tells that knows it.
+async fn items(cx: &Cx<'_>, asked: Asked<'_>) -> Result<Vec<Item>, StanzaError> {
+    let mut found = Vec::new();
+    for provider in providers(cx, asked.to) {
+        let Some(more) = provider.items(cx, asked).await? else { continue };
+        if asked.node.is_some() {
+            return Ok(more);
+        }
+        found.extend(more);
+    }
+    match asked.node {
+        None => Ok(found),
+        Some(_) if is_hidden(cx, asked).await? => Ok(found),
+        Some(_) => Err(Condition::ItemNotFound.into()),
+    }
+}
+
+fn providers<'a>(cx: &Cx<'a>, to: &Jid) -> Vec<&'a dyn Discovery> {
+    let registry = &cx.hosts.registry;
+    match cx.hosts.destination(to) {
+        Destination::Account(..) | Destination::Session(..) => {
+            registry.providers(Scope::Account).collect()
+        }
+        Destination::Host(_) => registry.providers(Scope::Host).collect(),
+        Destination::Remote => Vec::new(),
+        Destination::Service(at) => vec![&*at.service],
+    }
+}
+
+/// What is announced for all addresses of this kind. `None` for an address at a service: whether there
+/// is such an address, only the service knows.
+fn announced(cx: &Cx<'_>, to: &Jid) -> Option<Info> {
+    let registry = &cx.hosts.registry;
+    match cx.hosts.destination(to) {
+        Destination::Account(_, user) if is_anonymous(cx, &user) => {
+            Some(registry.info_of_anonymous())
+        }
+        Destination::Account(..) | Destination::Session(..) => Some(registry.info(Scope::Account)),
+        Destination::Host(_) => Some(registry.info(Scope::Host)),
+        Destination::Service(at) if *to == at.jid => {
+            let mut info = registry.info(Scope::Service);
+            info.add(Info {
+                identities: vec![at.service.identity()],
+                features: at.service.features().to_vec(),
+                forms: Vec::new(),
+            });
+            Some(info)
+        }
+        Destination::Remote | Destination::Service(_) => None,
+    }
+}
+
+/// Whether the user asks about an account that is one in name only, as the user has logged in without
+/// one (XEP-0175).
+fn is_anonymous(cx: &Cx<'_>, user: &BareJid) -> bool {
+    cx.origin.is_of(user) && cx.origin.session().is_some_and(SessionRef::is_anonymous)
+}
+
+/// The account tells the sender nothing of its items, whether it exists or not (XEP-0030 §8).
+async fn is_hidden(cx: &Cx<'_>, asked: Asked<'_>) -> Result<bool, StanzaError> {
+    match cx.hosts.destination(asked.to) {
+        Destination::Account(_, user) => {
+            Ok(!cx.origin.is_of(&user) && !cx.shows_presence(&user, asked.from).await?)
+        }
+        _ => Ok(false),
+    }
+}
+
+/// The items of an account are its available sessions.
+struct Sessions;
+
+#[async_trait]
+impl Discovery for Sessions {
+    async fn items(&self, cx: &Cx<'_>, asked: Asked<'_>) -> Result<Option<Vec<Item>>, StanzaError> {
+        if asked.node.is_some() || is_hidden(cx, asked).await? {
+            return Ok(None);
+        }
+        let sessions = cx.hosts.sessions.available(&asked.to.to_bare());
+        let item = |session: &SessionRef| Item::of(session.jid().clone().into_jid());
+        Ok(Some(sessions.iter().map(item).collect()))
+    }
+}
+
+/// The items of a host are its services.
+struct Services;
+
+#[async_trait]
+impl Discovery for Services {
+    async fn items(&self, cx: &Cx<'_>, asked: Asked<'_>) -> Result<Option<Vec<Item>>, StanzaError> {
+        if asked.node.is_some() {
+            return Ok(None);
+        }
+        let here = cx.hosts.services().iter().filter(|at| at.host.domain == cx.host.domain);
+        let item = |at: &ServiceDomain| {
+            let name = at.service.identity().name;
+            Item { name, ..Item::of(at.jid.clone()) }
         };
-        let seen = commands.iter().filter(|_| has_commands(cx));
-        return Ok(Some(items().children(seen.map(item))));
+        Ok(Some(here.map(item).collect()))
     }
-    let Some(command) = commands.iter().find(|command| is_node_of(**command, node)) else {
-        return Ok(None);
-    };
-    if !has_commands(cx) {
-        return Err(Condition::Forbidden.into());
+}
+
+/// The node that the stream features name ([`server_caps`]). What it tells is the same for everybody
+/// (XEP-0115 §6.3).
+struct Capabilities;
+
+#[async_trait]
+impl Discovery for Capabilities {
+    async fn info(&self, cx: &Cx<'_>, asked: Asked<'_>) -> Result<Option<Info>, StanzaError> {
+        let info = || cx.hosts.registry.info(Scope::Host);
+        let ver = asked.node.and_then(|node| node.strip_prefix(NODE)?.strip_prefix('#'));
+        Ok(ver.and_then(|ver| Some(info()).filter(|info| caps::hash(info) == ver)))
     }
-    if ns == ns::DISCO_ITEMS {
-        return Ok(Some(items())); // XEP-0030 §7: it is there, and has none
-    }
-    let identity = ("automation", "command-node", Some(command.about()));
-    let features = [ns::COMMANDS, ns::DISCO_INFO, data_form::NS];
-    Ok(Some(disco::info(Some(node), &[identity], &features)))
 }
 
 /// The `<c/>` that stream features carry (XEP-0115 §6.3).
 pub fn server_caps(registry: &Registry) -> Node {
-    caps::caps(NODE, &ver(registry))
+    caps::caps(NODE, &caps::hash(&registry.info(Scope::Host)))
 }
 
-fn ver(registry: &Registry) -> String {
-    let identities = registry.identities_of(Scope::Host);
-    let identities: Vec<_> = identities.iter().map(words).collect();
-    let forms: Vec<_> = registry.forms_of(Scope::Host).collect();
-    caps::hash(&identities, &registry.features_of(Scope::Host), &forms)
-}
-
-fn words(identity: &Identity) -> disco::Identity<'static> {
-    (identity.category, identity.kind, identity.name)
-}
-
-/// The list of commands, for people.
-const COMMANDS: &str = "Commands";
 /// Names this software (XEP-0115 §4).
 const NODE: &str = "urn:waxwing";

@@ -6,7 +6,7 @@
 use async_trait::async_trait;
 
 use crate::host::lifecycle::{Event, EventKind, Listener};
-use crate::host::{Cx, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
+use crate::host::{Access, Cx, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
 use crate::payload::delay;
@@ -34,8 +34,10 @@ impl Module for LastActivity {
 
     fn register(&self, on: &mut Registry) {
         on.feature(Scope::Host, NS).feature(Scope::Account, NS);
-        on.iq(Scope::Host, IqKind::Get, (NS, "query"), &Self);
-        on.closed_iq(IqKind::Get, (NS, "query"), &Self);
+        on.iq(Scope::Host, IqKind::Get, (NS, "query"), Access::Public, &Self);
+        // XEP-0012 §3
+        let access = Access::ContactsElseForbidden;
+        on.iq(Scope::Account, IqKind::Get, (NS, "query"), access, &Self);
         on.listener(EventKind::SessionUnavailable, &Self);
     }
 }
@@ -59,10 +61,6 @@ impl IqHandler for LastActivity {
             return Ok(Some(query.attr("seconds", cx.hosts.uptime().as_secs().to_string())));
         }
         let user = to.to_bare();
-        let from = request.head.from.as_ref().ok_or(Condition::Forbidden)?;
-        if !cx.origin.is_of(&user) && !cx.shows_presence(&user, from).await? {
-            return Err(Condition::Forbidden.into()); // XEP-0012 §3
-        }
         if !cx.hosts.sessions.available(&user).is_empty() {
             return Ok(Some(query.attr("seconds", "0")));
         }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::host::{Cx, IqHandler, IqReply, Manifest, Module, Registry, Scope};
+use crate::host::{Access, Cx, IqHandler, IqReply, Manifest, Module, Registry, Scope};
 use crate::ns;
 use crate::stanza::{Condition, Iq, IqKind};
 
@@ -21,8 +21,8 @@ impl Module for LegacySession {
     }
 
     fn register(&self, on: &mut Registry) {
-        for scope in [Scope::Account, Scope::Host] {
-            on.iq(scope, IqKind::Set, (ns::SESSION, "session"), &Self);
+        for (scope, access) in [(Scope::Account, Access::Contacts), (Scope::Host, Access::Public)] {
+            on.iq(scope, IqKind::Set, (ns::SESSION, "session"), access, &Self);
         }
     }
 }

@@ -45,9 +45,5 @@ pub const ALL: &[&dyn Module] = &[
 /// What all of them answer and announce under this configuration.
 #[must_use]
 pub fn registry(config: &Config) -> Registry {
-    let mut registry = Registry::default();
-    for module in ALL {
-        registry.module(*module, config);
-    }
-    registry
+    Registry::of(ALL, config)
 }

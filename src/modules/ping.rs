@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::host::{Cx, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
+use crate::host::{Access, Cx, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
 use crate::ns;
 use crate::stanza::{Iq, IqKind};
 
@@ -19,8 +19,13 @@ impl Module for Ping {
     }
 
     fn register(&self, on: &mut Registry) {
-        for scope in [Scope::Account, Scope::Host] {
-            on.feature(scope, ns::PING).iq(scope, IqKind::Get, (ns::PING, "ping"), &Self);
+        for (scope, access) in [
+            (Scope::Account, Access::Contacts),
+            (Scope::Host, Access::Public),
+            (Scope::Service, Access::Public),
+        ] {
+            on.feature(scope, ns::PING);
+            on.iq(scope, IqKind::Get, (ns::PING, "ping"), access, &Self);
         }
     }
 }

@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use futures_util::future::join_all;
 
-use crate::host::{Cx, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
+use crate::host::{Access, Cx, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
 use crate::jid::BareJid;
 use crate::stanza::{Condition, Iq, IqKind};
 use crate::xml::{ElementRef, Frame, element, escape_attr};
@@ -25,8 +25,9 @@ impl Module for Private {
 
     fn register(&self, on: &mut Registry) {
         on.feature(Scope::Host, NS).feature(Scope::Account, NS);
-        on.closed_iq(IqKind::Get, (NS, "query"), &Self);
-        on.closed_iq(IqKind::Set, (NS, "query"), &Self);
+        for kind in [IqKind::Get, IqKind::Set] {
+            on.iq(Scope::Account, kind, (NS, "query"), Access::OwnerElseForbidden, &Self); // XEP-0049 §2.3
+        }
     }
 }
 
@@ -34,9 +35,6 @@ impl Module for Private {
 impl IqHandler for Private {
     async fn handle(&self, cx: &mut Cx<'_>, request: &Iq) -> IqReply {
         let user = request.head.to.as_ref().ok_or(Condition::BadRequest)?.to_bare();
-        if !cx.origin.is_of(&user) {
-            return Err(Condition::Forbidden.into()); // XEP-0049 §2.3
-        }
         let query = request.payload().ok_or(Condition::BadRequest)?;
         match request.kind {
             IqKind::Get => get(cx, &user, &query).await,

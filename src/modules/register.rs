@@ -10,8 +10,8 @@ use async_trait::async_trait;
 
 use crate::auth::{PasswordError, check_password};
 use crate::host::{
-    Cx, Hosts, Invalidation, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep,
-    remove_account,
+    Access, Cx, Hosts, Invalidation, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status,
+    Xep, remove_account,
 };
 use crate::jid::BareJid;
 use crate::ns;
@@ -35,8 +35,9 @@ impl Module for Register {
 
     fn register(&self, on: &mut Registry) {
         for scope in [Scope::Account, Scope::Host] {
-            on.iq(scope, IqKind::Get, (ns::REGISTER, "query"), &Self);
-            on.iq(scope, IqKind::Set, (ns::REGISTER, "query"), &Self);
+            for kind in [IqKind::Get, IqKind::Set] {
+                on.iq(scope, kind, (ns::REGISTER, "query"), Access::Owner, &Self);
+            }
         }
         on.feature(Scope::Host, ns::REGISTER);
     }

@@ -15,7 +15,7 @@ use async_trait::async_trait;
 
 use crate::host::lifecycle::{Event, EventKind, Listener};
 use crate::host::{
-    Cx, IqHandler, IqReply, Manifest, Module, Registry, RosterLock, Scope, Status, Xep,
+    Access, Cx, IqHandler, IqReply, Manifest, Module, Registry, RosterLock, Scope, Status, Xep,
 };
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::ns;
@@ -42,8 +42,10 @@ impl Module for Roster {
     }
 
     fn register(&self, on: &mut Registry) {
-        on.iq(Scope::Account, IqKind::Get, (ns::ROSTER, "query"), &Self);
-        on.closed_iq(IqKind::Set, (ns::ROSTER, "query"), &Self);
+        let query = (ns::ROSTER, "query");
+        on.iq(Scope::Account, IqKind::Get, query, Access::Owner, &Self); // RFC 6121 §2.1.5
+        // RFC 6121 §2.3.3, case 1
+        on.iq(Scope::Account, IqKind::Set, query, Access::OwnerElseForbidden, &Self);
         on.listener(EventKind::AccountRemoved, &Self);
     }
 }
@@ -70,9 +72,6 @@ impl IqHandler for Roster {
     async fn handle(&self, cx: &mut Cx<'_>, request: &Iq) -> IqReply {
         let user = request.head.to.as_ref().map(|to| to.to_bare());
         let user = user.ok_or(Condition::BadRequest)?;
-        if !cx.origin.is_of(&user) {
-            return Err(Condition::Forbidden.into()); // RFC 6121 §2.3.3, case 1
-        }
         let query = request.payload().ok_or(Condition::BadRequest)?;
         if request.kind == IqKind::Get {
             return get(cx, &user, &query).await;

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::host::{Cx, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
+use crate::host::{Access, Cx, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
 use crate::stanza::{Iq, IqKind};
 use crate::xml::element;
 
@@ -21,7 +21,13 @@ impl Module for SoftwareVersion {
     }
 
     fn register(&self, on: &mut Registry) {
-        on.feature(Scope::Host, NS).iq(Scope::Host, IqKind::Get, (NS, "query"), &Self);
+        on.feature(Scope::Host, NS).iq(
+            Scope::Host,
+            IqKind::Get,
+            (NS, "query"),
+            Access::Public,
+            &Self,
+        );
     }
 }
 

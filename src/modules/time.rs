@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::host::{Cx, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
+use crate::host::{Access, Cx, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
 use crate::stanza::{Iq, IqKind};
 use crate::xml::element;
 
@@ -24,7 +24,13 @@ impl Module for EntityTime {
     }
 
     fn register(&self, on: &mut Registry) {
-        on.feature(Scope::Host, NS).iq(Scope::Host, IqKind::Get, (NS, "time"), &Self);
+        on.feature(Scope::Host, NS).iq(
+            Scope::Host,
+            IqKind::Get,
+            (NS, "time"),
+            Access::Public,
+            &Self,
+        );
     }
 }
 

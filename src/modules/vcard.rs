@@ -6,7 +6,7 @@
 
 use async_trait::async_trait;
 
-use crate::host::{Cx, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
+use crate::host::{Access, Cx, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
 use crate::jid::BareJid;
 use crate::stanza::{Condition, Iq, IqKind, StanzaError};
 use crate::xml::{Frame, Node, element};
@@ -27,8 +27,8 @@ impl Module for Vcard {
 
     fn register(&self, on: &mut Registry) {
         on.feature(Scope::Host, NS).feature(Scope::Account, NS);
-        on.public_iq(IqKind::Get, (NS, "vCard"), &Self);
-        on.closed_iq(IqKind::Set, (NS, "vCard"), &Self);
+        on.iq(Scope::Account, IqKind::Get, (NS, "vCard"), Access::Public, &Self);
+        on.iq(Scope::Account, IqKind::Set, (NS, "vCard"), Access::OwnerElseForbidden, &Self);
     }
 }
 
@@ -37,16 +37,12 @@ impl IqHandler for Vcard {
     async fn handle(&self, cx: &mut Cx<'_>, request: &Iq) -> IqReply {
         let user = request.head.to.as_ref().ok_or(Condition::BadRequest)?.to_bare();
         let documents = cx.hosts.storage.documents();
-        let is_own = cx.origin.is_of(&user);
         if request.kind == IqKind::Get {
             return match documents.get(&user, KIND, "").await? {
                 Some(kept) => card(&user, kept).map(Some),
-                None if is_own => Ok(Some(element("vCard").ns(NS))), // XEP-0054 §3.1
-                None => Err(Condition::ServiceUnavailable.into()),   // XEP-0054 §3.3
+                None if cx.origin.is_of(&user) => Ok(Some(element("vCard").ns(NS))), // XEP-0054 §3.1
+                None => Err(Condition::ServiceUnavailable.into()), // XEP-0054 §3.3
             };
-        }
-        if !is_own {
-            return Err(Condition::Forbidden.into());
         }
         cx.must_have_account(&user).await?;
         let payload = request.payload().ok_or(Condition::BadRequest)?;

@@ -3,31 +3,34 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest, Sha1};
+use smol_str::SmolStr;
 
-use super::data_form::{FORM_TYPE, Form};
-use super::disco::Identity;
+use super::data_form::FORM_TYPE;
+use super::disco::Info;
 use crate::ns;
 use crate::xml::{Node, element};
 
-/// The hash of the identities, features and forms of an entity (XEP-0115 §5.1).
+/// The hash (XEP-0115 §5.1) of what an entity is, can do, and tells in forms.
 #[must_use]
-pub fn hash(identities: &[Identity<'_>], features: &[&str], forms: &[&Form]) -> String {
-    STANDARD.encode(Sha1::digest(verification(identities, features, forms)))
+pub fn hash(info: &Info) -> String {
+    STANDARD.encode(Sha1::digest(verification(info)))
 }
 
-/// The string that is hashed. Forms, their fields, and the values of fields are sorted
+/// The string that is hashed. Forms and their fields are sorted, and so are values
 /// (XEP-0115 §5.1, steps 6 and 7).
-fn verification(identities: &[Identity<'_>], features: &[&str], forms: &[&Form]) -> String {
-    let mut parts: Vec<String> = identities
+fn verification(info: &Info) -> String {
+    let name = |name: &Option<SmolStr>| name.clone().unwrap_or_default();
+    let mut parts: Vec<String> = info
+        .identities
         .iter()
-        .map(|(category, kind, name)| format!("{category}/{kind}//{}<", name.unwrap_or_default()))
+        .map(|i| format!("{}/{}//{}<", i.category, i.kind, name(&i.name)))
         .collect();
     parts.sort_unstable();
-    let mut vars: Vec<&str> = features.to_vec();
+    let mut vars = info.features.clone();
     vars.sort_unstable();
     parts.extend(vars.iter().map(|var| format!("{var}<")));
     let mut forms: Vec<_> =
-        forms.iter().filter_map(|form| Some((form.as_form_type()?, form))).collect();
+        info.forms.iter().filter_map(|form| Some((form.as_form_type()?, form))).collect();
     forms.sort_unstable_by_key(|(form_type, _)| *form_type);
     for (form_type, form) in forms {
         parts.push(format!("{form_type}<"));
@@ -52,6 +55,12 @@ pub fn caps(node: &str, ver: &str) -> Node {
 #[cfg(test)]
 mod tests {
     use crate::payload::data_form::{Field, FieldKind, Form, FormKind};
+    use crate::payload::disco::{Identity, Info};
+
+    fn info(name: &str, features: &[&'static str], forms: &[Form]) -> Info {
+        let identity = Identity { category: "client", kind: "pc", name: Some(name.into()) };
+        Info { identities: vec![identity], features: features.to_vec(), forms: forms.to_vec() }
+    }
 
     /// The example of XEP-0115 §5.2.
     #[test]
@@ -62,7 +71,7 @@ mod tests {
             "http://jabber.org/protocol/disco#info",
             "http://jabber.org/protocol/muc",
         ];
-        let ver = super::hash(&[("client", "pc", Some("Exodus 0.9.1"))], &features, &[]);
+        let ver = super::hash(&info("Exodus 0.9.1", &features, &[]));
         assert_eq!(ver, "QgayPKawpkPSDYmwT/WM94uAlu0=");
     }
 
@@ -77,10 +86,9 @@ mod tests {
             .field(field("software", &["Psi"]))
             .field(field("ip_version", &["ipv6", "ipv4"]));
         let other = Form::new(FormKind::Result).form_type("urn:a");
-        let identity = ("client", "pc", Some("Psi 0.11"));
         let expected = "client/pc//Psi 0.11<http://jabber.org/protocol/muc<urn:a<\
             urn:xmpp:dataforms:softwareinfo<ip_version<ipv4<ipv6<software<Psi<";
         let features = ["http://jabber.org/protocol/muc"];
-        assert_eq!(super::verification(&[identity], &features, &[&form, &other]), expected);
+        assert_eq!(super::verification(&info("Psi 0.11", &features, &[form, other])), expected);
     }
 }

@@ -81,13 +81,16 @@ mod tests {
     use std::sync::Arc;
 
     use super::{accept, check_claim, own_origin};
-    use crate::host::{Hosts, Identity, Origin, Registry, Service};
+    use crate::host::{Discovery, Hosts, Origin, Registry, Service};
     use crate::jid::FullJid;
+    use crate::payload::disco::Identity;
     use crate::session::{MailboxLimits, Session, SessionFacts};
     use crate::stanza::{Stanza, StreamCondition};
     use crate::xml::Frame;
 
     struct Rooms;
+
+    impl Discovery for Rooms {}
 
     impl Service for Rooms {
         fn prefix(&self) -> &'static str {

@@ -1,4 +1,4 @@
-//! Errors on their way back. An error is never answered with an error (RFC 6120 §8.3.1).
+//! Errors go back to the sender. An error is never answered with an error (RFC 6120 §8.3.1).
 
 use std::sync::Arc;
 
@@ -38,8 +38,8 @@ fn bounce(cx: &mut Cx<'_>, stanza: &Stanza, error: &StanzaError) -> bool {
     true
 }
 
-/// Straight to the client that sent it: it learns of an error from an address that it has blocked,
-/// too (XEP-0191 §3.3). If it does not take it, it ends.
+/// Delivers the error straight to the client that has sent the stanza, also if the user has blocked the
+/// address that it comes from (XEP-0191 §3.3). A session that ends does not take it.
 pub fn to_client(hosts: &Hosts, session: &SessionRef, stanza: &Stanza, error: &StanzaError) {
     if let Some(answer) = answer(hosts, stanza, error) {
         give(session, answer);
@@ -52,8 +52,8 @@ fn give(session: &SessionRef, answer: Stanza) {
     }
 }
 
-/// What a session has not read before its end: who waits for an answer, or must know that nobody is
-/// there any more, is told.
+/// A session has ended before its client has received this stanza. The sender is told if it waits for an
+/// answer, or must know that the session is gone.
 pub async fn unread(hosts: &Hosts, stanza: &Stanza) {
     if (iq::must_be_answered(stanza) || message::must_be_read(stanza))
         && let Some(answer) = StanzaError::from(Condition::ServiceUnavailable).answer(stanza)
@@ -66,7 +66,7 @@ fn answer(hosts: &Hosts, stanza: &Stanza, error: &StanzaError) -> Option<Stanza>
     hosts.metrics.stanzas_bounced.inc([error.condition.as_str()]);
     let mut answer = error.answer(stanza)?;
     let head = answer.head_mut();
-    // To nobody in particular means the sender's own account (RFC 6120 §10.3).
+    // A stanza without `to` was for the sender's own account (RFC 6120 §10.3).
     if head.from.is_none() {
         head.from = stanza.head().from.as_ref().map(|from| from.to_bare().into());
     }

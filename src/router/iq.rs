@@ -1,76 +1,128 @@
-//! What happens to a request and its answer. Each request is answered exactly once, here
-//! (RFC 6120 §8.2.3).
+//! What happens to a request and to its answer. Each request is answered exactly once (RFC 6120 §8.2.3):
+//! here, or by a service that has said [`Reply::Later`].
 
 use std::sync::Arc;
 
 use super::outcome::Outcome;
 use super::own_account;
-use crate::host::{Cx, Halt, Origin, Registry, Scope, ServiceDomain};
+use crate::host::{Access, Cx, Entry, Halt, Origin, Reply, Scope, ServiceDomain};
 use crate::jid::{BareJid, FullJid};
 use crate::modules::{blocking, last_activity};
-use crate::stanza::{Condition, Iq, IqKind, Stanza};
+use crate::stanza::{Condition, Iq, Stanza};
 
-/// A request or an answer leaves one of our clients. Its `from` is stamped already.
+/// A client sends a request or an answer. Its `from` is stamped already.
 pub async fn leaves(cx: &mut Cx<'_>, mut iq: Iq) -> Result<Outcome, Halt> {
     own_account(&mut iq.head);
     blocking::refuse_outgoing(cx, &iq.head).await?;
     let client = iq.head.to.as_ref().filter(|to| iq.is_request() && to.resource().is_some());
     let client = client.map(|to| to.to_bare());
     let outcome = super::arrive(cx, Stanza::Iq(iq)).await?;
-    // A client that was asked something knows that this one is there, and may ask in turn.
+    // The client that was asked knows now that this one is online, and may ask in turn.
     if let (Some(session), Some(asked)) = (cx.origin.session(), client) {
         session.note_asked(asked);
     }
     Ok(outcome)
 }
 
-/// For a domain of ours: the server answers.
+/// For a host: the server answers.
 pub async fn for_host(cx: &mut Cx<'_>, iq: Iq) -> Result<Outcome, Halt> {
-    answer(cx, Scope::Host, iq).await
-}
-
-/// For a service, or an address at its domain.
-pub async fn for_service(cx: &mut Cx<'_>, at: &ServiceDomain, iq: Iq) -> Result<Outcome, Halt> {
     if !iq.is_request() {
         return take_answer(cx, iq);
     }
-    let reply = at.service.request(cx, at, &iq).await?;
-    cx.outbox.answer(Stanza::Iq(iq.result(reply)));
-    Ok(Outcome::Answered)
-}
-
-/// For an account: the server answers on its behalf (RFC 6121 §8.5.2.1.3).
-///
-/// Strangers get the same answer whether the account exists or not.
-///
-/// DEPARTS: RFC 6121 §8.5.1 – who asks for an account that does not exist hears `forbidden` and not
-/// `service-unavailable` where that is due to strangers (RFC 6121 §2.3.3, XEP-0012 §3, XEP-0049 §4,
-/// XEP-0313 §8.1).
-pub async fn for_account(cx: &mut Cx<'_>, user: &BareJid, iq: Iq) -> Result<Outcome, Halt> {
-    if iq.is_request() && !cx.origin.is_of(user) {
-        let registry = &cx.hosts.registry;
-        let is = |which: fn(&Registry, IqKind, &str, &str) -> bool| {
-            iq.payload().is_some_and(|asked| which(registry, iq.kind, asked.ns(), asked.name()))
-        };
-        if !is(Registry::is_public) && !is_known(cx, user, &iq).await? {
-            return Err(Halt::bounce(Condition::ServiceUnavailable, STRANGER));
+    let found = find(cx, Scope::Host, &iq)?;
+    let may_ask = match found.map(|found| found.access) {
+        Some(Access::Admins) => cx.is_of_admin(),
+        Some(Access::Owner | Access::OwnerElseForbidden) => {
+            cx.origin.client().is_some_and(|client| client.domain() == cx.host.domain)
         }
-        // There, who is blocked hears what all strangers do.
-        if !is(Registry::is_closed) {
-            blocking::refuse_incoming(cx, user, &iq.head).await?;
-        }
+        _ => true,
+    };
+    if !may_ask {
+        return Err(Halt::bounce(Condition::Forbidden, STRANGER));
     }
-    answer(cx, Scope::Account, iq).await
+    answer(cx, found, &iq).await
 }
 
-/// For a session: it gets an answer to what it has asked, and a request of those who may know that it
-/// is there: by a subscription, or by its directed presence. All others get the same error whether
-/// there is such a session or not, so nobody finds out who is online by asking (RFC 6121 §8.5.3.1).
-/// Since when a user is away, the client does not tell strangers either (XEP-0012 §4).
+/// For a service, or for an address at its domain: what features answer for all services, they answer
+/// for this one. All else is up to the service.
+pub async fn for_service(cx: &mut Cx<'_>, at: &ServiceDomain, iq: Iq) -> Result<Outcome, Halt> {
+    if !iq.is_request() {
+        return match cx.hosts.requests.answered(iq) {
+            None => Ok(Outcome::Done),
+            Some(iq) => at.service.response(cx, at, iq).await.map(|()| Outcome::HandedOver),
+        };
+    }
+    let scope = match &iq.head.to {
+        Some(to) if *to == at.jid => Some(Scope::Service),
+        Some(to) if to.is_bare() => Some(Scope::ServiceAddress),
+        _ => None,
+    };
+    let found = match scope {
+        Some(scope) => find(cx, scope, &iq)?,
+        None => None,
+    };
+    if found.is_some() {
+        return answer(cx, found, &iq).await;
+    }
+    if let Reply::Now(payload) = at.service.request(cx, at, &iq).await? {
+        cx.outbox.answer(Stanza::Iq(iq.result(payload)));
+        return Ok(Outcome::Answered);
+    }
+    Ok(Outcome::HandedOver)
+}
+
+/// For an account: the server answers on its behalf (RFC 6121 §8.5.2.1.3). Others than the user get the
+/// same answer whether the account exists or not.
 ///
-/// DEPARTS: RFC 6121 §8.5.3.1 – requests are also delivered from those whom this session has sent a
-/// request itself. They have its full address from that; and both sides of a call (XEP-0166) send
-/// requests, also if only one of them sees the presence of the other.
+/// DEPARTS: RFC 6121 §8.5.1 – to a request that its specification forbids to others, the answer is
+/// `forbidden`, also if the account does not exist, and not `service-unavailable` (RFC 6121 §2.3.3,
+/// XEP-0012 §3, XEP-0049 §4, XEP-0313 §8.1).
+pub async fn for_account(cx: &mut Cx<'_>, user: &BareJid, iq: Iq) -> Result<Outcome, Halt> {
+    if !iq.is_request() {
+        return take_answer(cx, iq);
+    }
+    let found = find(cx, Scope::Account, &iq)?;
+    if !cx.origin.is_of(user) {
+        refuse_others(cx, user, &iq, found.map(|found| found.access)).await?;
+    }
+    answer(cx, found, &iq).await
+}
+
+/// Refuses a request to the account of another user, as its [`Access`] says.
+async fn refuse_others(
+    cx: &Cx<'_>,
+    user: &BareJid,
+    iq: &Iq,
+    access: Option<Access>,
+) -> Result<(), Halt> {
+    match access {
+        Some(Access::Public) => blocking::refuse_incoming(cx, user, &iq.head).await,
+        Some(Access::Admins) if cx.is_of_admin() => Ok(()),
+        Some(Access::Admins | Access::OwnerElseForbidden) => {
+            Err(Halt::bounce(Condition::Forbidden, STRANGER))
+        }
+        Some(Access::Owner) if is_known(cx, user, iq).await? => {
+            Err(Halt::bounce(Condition::Forbidden, STRANGER))
+        }
+        Some(Access::ContactsElseForbidden) if !is_known(cx, user, iq).await? => {
+            Err(Halt::bounce(Condition::Forbidden, STRANGER))
+        }
+        Some(Access::Contacts) if !is_known(cx, user, iq).await? => {
+            Err(Halt::bounce(Condition::ServiceUnavailable, STRANGER))
+        }
+        Some(Access::Contacts | Access::ContactsElseForbidden) => Ok(()),
+        Some(Access::Owner) | None => Err(Halt::bounce(Condition::ServiceUnavailable, STRANGER)),
+    }
+}
+
+/// For a session. It gets the answers to its own requests, and the requests of those who may know that it
+/// is online: by a subscription, or by its directed presence. All others get the same error whether there
+/// is such a session or not, so nobody finds out who is online by asking (RFC 6121 §8.5.3.1). To a request
+/// for the last activity this error is `forbidden` (XEP-0012 §4).
+///
+/// DEPARTS: RFC 6121 §8.5.3.1 – also a client to which this session has sent a request may send it
+/// requests. It knows the full address from that; and both sides of a call (XEP-0166) send requests, even
+/// if only one of them sees the presence of the other.
 pub async fn for_session(cx: &mut Cx<'_>, full: &FullJid, iq: Iq) -> Result<Outcome, Halt> {
     let user = full.to_bare();
     let session = cx.hosts.sessions.find(full);
@@ -98,23 +150,24 @@ pub async fn for_session(cx: &mut Cx<'_>, full: &FullJid, iq: Iq) -> Result<Outc
     }
 }
 
-/// A request: should a session not have read it before its end, who waits for the answer learns that
-/// there will be none (RFC 6120 §8.2.3).
+/// Whether the sender of this stanza must be told if it was not received: the sender of a request waits
+/// for its answer (RFC 6120 §8.2.3).
 pub fn must_be_answered(stanza: &Stanza) -> bool {
     matches!(stanza, Stanza::Iq(_))
 }
 
-async fn answer(cx: &mut Cx<'_>, scope: Scope, iq: Iq) -> Result<Outcome, Halt> {
-    if !iq.is_request() {
-        return take_answer(cx, iq);
-    }
+/// The entry for this request, if some feature answers it.
+fn find(cx: &Cx<'_>, scope: Scope, iq: &Iq) -> Result<Option<Entry>, Condition> {
     let payload = iq.payload().ok_or(Condition::BadRequest)?;
-    let handler =
-        cx.hosts.registry.handler(scope, iq.kind, payload.ns(), payload.name()).ok_or_else(
-            || Halt::bounce(Condition::ServiceUnavailable, "no handler for this request"),
-        )?;
-    let reply = handler.handle(cx, &iq).await?;
-    cx.outbox.answer(Stanza::Iq(iq.result(reply)));
+    Ok(cx.hosts.registry.entry(scope, iq.kind, payload.ns(), payload.name()))
+}
+
+async fn answer(cx: &mut Cx<'_>, found: Option<Entry>, iq: &Iq) -> Result<Outcome, Halt> {
+    let found = found.ok_or_else(|| {
+        Halt::bounce(Condition::ServiceUnavailable, "no handler for this request")
+    })?;
+    let payload = found.handler.handle(cx, iq).await?;
+    cx.outbox.answer(Stanza::Iq(iq.result(payload)));
     Ok(Outcome::Answered)
 }
 
@@ -127,12 +180,12 @@ fn take_answer(cx: &Cx<'_>, iq: Iq) -> Result<Outcome, Halt> {
     }
 }
 
-/// Somebody asks who is neither this user nor we ourselves.
+/// The request comes from neither this user nor the server itself.
 fn is_of_others(cx: &Cx<'_>, user: &BareJid) -> bool {
     !matches!(cx.origin, Origin::Internal) && !cx.origin.is_of(user)
 }
 
-/// The sender may see the presence of this account, so its existence is no secret to him.
+/// The sender may see the presence of this account, and so may know that it exists.
 async fn is_known(cx: &Cx<'_>, user: &BareJid, iq: &Iq) -> Result<bool, Halt> {
     let Some(from) = &iq.head.from else { return Ok(false) };
     Ok(cx.shows_presence(user, from).await?)

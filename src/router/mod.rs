@@ -1,6 +1,7 @@
-//! A stanza comes in: where does it go? Routing is functions, run by whoever has the stanza.
+//! A stanza comes in: where does it go? Routing is functions, called by the task that has the stanza.
 //!
-//! What then happens to it is told by [`message`], [`presence`] and [`iq`], from top to bottom.
+//! Here a stanza of a client begins. [`route`] has those of others. What happens to a stanza is told by
+//! [`message`], [`presence`] and [`iq`], from top to bottom.
 
 mod accept;
 mod account_removal;
@@ -37,23 +38,24 @@ use crate::session::{Session, SessionRef};
 use crate::stanza::{Condition, Head, Stanza};
 use crate::storage::{Handled, Receipt, StorageError};
 
-/// A stanza of one of our clients that was carried to the end.
+/// A stanza of a client that was carried to the end.
 #[derive(Debug)]
 pub struct Processed {
-    /// As it was sent, with `from` stamped: for the error, should a receipt say that it was not kept.
+    /// As it was sent, with `from` stamped. It is needed for the error, if a receipt says that the stanza
+    /// was not stored.
     pub stanza: Stanza,
-    /// These resolve when all that was kept of it is on the disk. Only then it is handled
-    /// (XEP-0198 §4).
+    /// These resolve when everything that was stored of it is on the disk. Only then the stanza counts as
+    /// handled (XEP-0198 §4).
     pub receipts: SmallVec<[Receipt; 1]>,
-    /// How many stanzas its client has sent was kept with it.
+    /// The number of stanzas that its client has sent was stored with it.
     pub is_counted: bool,
-    /// What it has cost, in steps of the budget `work`.
+    /// The cost, in steps of the budget `work`.
     pub steps: u32,
 }
 
-/// A stanza of one of our clients, carried to the end: when this returns, it has been delivered,
-/// handed over to be kept, or answered with an error. `from` is stamped here, whatever it was
-/// (RFC 6120 §8.1.2.1). `handled` is kept together with a message.
+/// Carries a stanza of a client to the end: when this returns, the stanza has been delivered, given to
+/// the store, or answered with an error. `origin` is the client's; [`accept`] stamps `from`. `handled` is
+/// stored together with a message.
 pub async fn from_client(
     hosts: &Hosts,
     session: &Session,
@@ -63,7 +65,7 @@ pub async fn from_client(
 ) -> Processed {
     let jid = session.handle().jid();
     let is_accepted = accept(hosts, origin, &mut stanza).is_ok();
-    let copy = stanza.clone(); // a few reference counts; it is there if it must be bounced
+    let copy = stanza.clone(); // for an error; this costs a few reference counts
     let mut keeping = Keeping::of(&stanza, handled);
     if let Some(host) = hosts.host(jid.domain()).filter(|_| is_accepted) {
         let mut outbox = Outbox::default();
@@ -89,7 +91,7 @@ pub async fn from_client(
     Processed { stanza: copy, receipts: keeping.receipts, is_counted, steps: keeping.steps }
 }
 
-/// A stanza of one of our clients was not kept after all: it learns of that.
+/// The store has failed after a stanza of a client was given to it: the client gets an error.
 pub fn not_kept(hosts: &Hosts, session: &SessionRef, stanza: &Stanza, error: StorageError) {
     hosts.count_refusal(&error);
     let error = match (error, stanza) {
@@ -97,15 +99,15 @@ pub fn not_kept(hosts: &Hosts, session: &SessionRef, stanza: &Stanza, error: Sto
         (StorageError::Limit(_), Stanza::Message(_)) => {
             Condition::ServiceUnavailable.text("the recipient has too many undelivered messages")
         }
-        // The store has told the log, once for all of them.
+        // The store has logged it, once for all stanzas.
         (error, _) => not_stored(&error),
     };
     outcome::note_not_stored(stanza, &error);
     bounce::to_client(hosts, session, stanza, &error);
 }
 
-/// A session catches up whenever that is requested: it reads the messages that the store has for it. May
-/// be dropped at any time.
+/// A session catches up whenever that is requested: it reads the messages that the store has for its
+/// account. Runs until it is dropped, which may happen at any time.
 pub async fn catch_up(hosts: &Hosts, session: &Session) {
     let ahead = ReadAhead::within(&hosts.config.load().limits);
     if session.mailbox().is_undecided() {
@@ -128,12 +130,12 @@ async fn wait_for_capacity(hosts: &Hosts, own: &Session) {
     own.mailbox().wait_for_capacity(hosts.config.load().limits.inbox_stanzas / 2).await;
 }
 
-/// A head without addressee means the sender's own account (RFC 6120 §10.3).
+/// A stanza without `to` is for the sender's own account (RFC 6120 §10.3).
 fn own_account(head: &mut Head) {
     if head.to.is_none() {
         head.to = head.from.as_ref().map(|from| from.to_bare().into());
     }
 }
 
-/// After the store has failed.
+/// The pause after the store has failed.
 const RETRY: std::time::Duration = std::time::Duration::from_secs(1);

@@ -23,6 +23,11 @@ const SAMPLES: &[Sample] = &[
     (H, Get, "<query xmlns='http://jabber.org/protocol/disco#info' @>+</query>"),
     (A, Get, "<query xmlns='http://jabber.org/protocol/disco#items' @>+</query>"),
     (H, Get, "<query xmlns='http://jabber.org/protocol/disco#items' @>+</query>"),
+    (S, Get, "<query xmlns='http://jabber.org/protocol/disco#info' @>+</query>"),
+    (S, Get, "<query xmlns='http://jabber.org/protocol/disco#items' @>+</query>"),
+    (S, Get, "<ping xmlns='urn:xmpp:ping' @>+</ping>"),
+    (T, Get, "<query xmlns='http://jabber.org/protocol/disco#info' @>+</query>"),
+    (T, Get, "<query xmlns='http://jabber.org/protocol/disco#items' @>+</query>"),
     (A, Get, "<ping xmlns='urn:xmpp:ping' @>+</ping>"),
     (H, Get, "<ping xmlns='urn:xmpp:ping' @>+</ping>"),
     (H, Get, "<query xmlns='jabber:iq:version' @>+</query>"),
@@ -81,6 +86,8 @@ const REGISTER: &str = "<query xmlns='jabber:iq:register' @>+<username @>romeo</
 
 const A: Scope = Scope::Account;
 const H: Scope = Scope::Host;
+const S: Scope = Scope::Service;
+const T: Scope = Scope::ServiceAddress;
 use IqKind::{Get, Set};
 
 /// Sends all of them: once so that the second time changes nothing, then without and with what is
@@ -104,7 +111,7 @@ pub(crate) async fn run(cast: &Script, target: &dyn Target) -> Result<(), String
                 let add = "<iq type='set' id='add'><query xmlns='jabber:iq:roster'><item jid='a@b'/></query></iq>";
                 ask(&mut romeo, "add", add).await?;
             }
-            let to = if *scope == Scope::Host { " to='localhost'" } else { "" };
+            let to = requests::to(*scope);
             let payload = payload.replace(" @", attributes).replace('+', inside);
             let id = format!("foreign-{number}-{turn}");
             let stanza = format!("<iq type='{}' id='{id}'{to}>{payload}</iq>", kind.as_str());

@@ -4,6 +4,7 @@ pub(crate) mod archives;
 pub(crate) mod checks;
 pub(crate) mod client;
 pub(crate) mod crowds;
+pub(crate) mod echo;
 pub(crate) mod element;
 pub(crate) mod faulty;
 pub(crate) mod foreign;

@@ -62,6 +62,7 @@ pub(crate) fn cast() -> Script {
     Script {
         clients: vec![persona("Romeo", ROMEO), persona("Juliet", JULIET), persona("Nurse", NURSE)],
         server: server.map(str::to_owned).to_vec(),
+        has_echo: true,
         ..Script::default()
     }
 }
@@ -72,6 +73,8 @@ impl Request {
         let scope = match self.scope {
             Scope::Account => "account",
             Scope::Host => "host",
+            Scope::Service => "service",
+            Scope::ServiceAddress => "address at a service",
         };
         format!("requests/{scope}/{} {} of {}", self.kind.as_str(), self.name, self.ns)
     }
@@ -344,10 +347,17 @@ impl Request {
     }
 
     fn to(self) -> &'static str {
-        match self.scope {
-            Scope::Account => "",
-            Scope::Host => " to='localhost'",
-        }
+        to(self.scope)
+    }
+}
+
+/// The address of a request, as an attribute.
+pub(crate) fn to(scope: Scope) -> &'static str {
+    match scope {
+        Scope::Account => "",
+        Scope::Host => " to='localhost'",
+        Scope::Service => " to='echo.localhost'",
+        Scope::ServiceAddress => " to='echo@echo.localhost'",
     }
 }
 

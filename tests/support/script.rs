@@ -13,6 +13,8 @@ pub(crate) struct Script {
     pub(crate) covers: Vec<String>,
     /// Lines of the server's configuration, as TOML.
     pub(crate) server: Vec<String>,
+    /// The server has the service `echo.<host>` (`echo.rs`).
+    pub(crate) has_echo: bool,
     pub(crate) clients: Vec<Persona>,
     pub(crate) steps: Vec<Step>,
 }
@@ -198,6 +200,11 @@ fn head(script: &mut Script, line: &str) -> Result<(), String> {
             script.covers.extend(covers.split(',').map(|part| part.trim().to_owned()));
         } else if let Some(option) = comment.strip_prefix("server:") {
             script.server.push(setting(option)?);
+        } else if let Some(service) = comment.strip_prefix("service:") {
+            match service.trim() {
+                "echo" => script.has_echo = true,
+                other => return Err(format!("there is no service `{other}`")),
+            }
         }
         return Ok(());
     }

@@ -12,12 +12,15 @@ use tokio::net::TcpStream;
 use waxwing::auth::derive_keys;
 use waxwing::clock::Clock;
 use waxwing::config::Config;
+use waxwing::host::Module;
 use waxwing::jid::BareJid;
+use waxwing::modules;
 use waxwing::payload::datetime::Timestamp;
 use waxwing::server::Server;
 use waxwing::storage::{Created, MemoryStorage, NewAccount, Storage};
 use waxwing::tasks::Tasks;
 
+use super::echo::Echo;
 use super::faulty::Faulty;
 use super::script::{Disk, Persona, Script, Transport};
 use super::witness::Witness;
@@ -51,6 +54,7 @@ pub(crate) trait Target {
 
 /// Ours, in this process, over pipes in memory, with a clock that moves when nobody works.
 pub(crate) struct InProcess {
+    features: Vec<&'static dyn Module>,
     config: Config,
     /// What outlives a server.
     kept: Arc<dyn Storage>,
@@ -70,17 +74,17 @@ struct Life {
 
 impl Life {
     async fn begin(
+        features: &[&dyn Module],
         config: &Config,
         kept: &Arc<dyn Storage>,
         clock: &Clock,
-        witness: &'static Witness,
     ) -> Result<Self, String> {
         let storage = Arc::new(Faulty::new(Arc::clone(kept)));
         let tasks = Tasks::new();
         let store = Arc::clone(&storage) as Arc<dyn Storage>;
         let (config, clock) = (config.clone(), clock.clone());
-        let started = Server::start_with(config, store, clock, tasks.clone(), &[witness]).await;
-        let server = started.map_err(|error| error.to_string())?;
+        let server = Server::start_with(features, config, store, clock, tasks.clone());
+        let server = server.await.map_err(|error| error.to_string())?;
         Ok(Self { server, storage, tasks })
     }
 
@@ -110,8 +114,13 @@ impl InProcess {
         let clock = Clock::manual(Timestamp::from_micros(START));
         let kept = MemoryStorage::new() as Arc<dyn Storage>;
         let witness = Witness::new();
-        let life = Mutex::new(Life::begin(&config, &kept, &clock, witness).await?);
-        Ok(Self { config, kept, clock, witness, life })
+        let mut features = modules::ALL.to_vec();
+        features.push(witness);
+        if script.has_echo {
+            features.push(&Echo);
+        }
+        let life = Mutex::new(Life::begin(&features, &config, &kept, &clock).await?);
+        Ok(Self { features, config, kept, clock, witness, life })
     }
 
     fn life(&self) -> Life {
@@ -159,7 +168,7 @@ impl Target for InProcess {
         }
         life.end().await?;
         self.pass(down).await;
-        let next = Life::begin(&self.config, &self.kept, &self.clock, self.witness).await?;
+        let next = Life::begin(&self.features, &self.config, &self.kept, &self.clock).await?;
         *self.life.lock() = next;
         Ok(())
     }

@@ -10,7 +10,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use waxwing::host::lifecycle::{Event, EventKind, Listener};
-use waxwing::host::{Cx, IqHandler, IqReply, Manifest, Module, Registry, RequestError, Scope};
+use waxwing::host::{
+    Access, Cx, IqHandler, IqReply, Manifest, Module, Registry, RequestError, Scope,
+};
 use waxwing::jid::Jid;
 use waxwing::stanza::{Condition, Iq, IqKind, StanzaError};
 use waxwing::xml::element;
@@ -41,7 +43,7 @@ impl Module for Witness {
     }
 
     fn register(&self, on: &mut Registry) {
-        on.iq(Scope::Host, IqKind::Set, (ASK, "ask"), self.0);
+        on.iq(Scope::Host, IqKind::Set, (ASK, "ask"), Access::Public, self.0);
         for kind in [
             EventKind::AccountRemoved,
             EventKind::SessionAvailable,

@@ -14,12 +14,12 @@ pub use preferences::stored as stored_preferences;
 
 use crate::archive::{EXTENDED, FULLTEXT, GROUPCHAT_FIELD};
 use crate::config::Config;
-use crate::host::{Cx, Manifest, Module, Registry, Scope, Status, Xep};
+use crate::host::{Access, Cx, Manifest, Module, Registry, Scope, Status, Xep};
 use crate::jid::BareJid;
 use crate::ns::MAM as NS;
 use crate::payload::result_set;
 use crate::session::Session;
-use crate::stanza::{Condition, Iq, IqKind, StanzaError};
+use crate::stanza::{Condition, IqKind, StanzaError};
 
 /// Stores messages, and answers queries for them.
 pub struct Mam;
@@ -48,36 +48,39 @@ impl Module for Mam {
         if !config.archive.enabled {
             return;
         }
-        // A user that queries another account gets an error, whether there is such an account or not
-        // (XEP-0313 §8.1).
-        on.closed_iq(IqKind::Get, (NS, "metadata"), &query::Archive);
-        on.closed_iq(IqKind::Get, (NS, "query"), &query::Archive);
-        on.closed_iq(IqKind::Set, (NS, "query"), &query::Archive);
-        on.closed_iq(IqKind::Get, (NS, "prefs"), &preferences::Wishes);
-        on.closed_iq(IqKind::Set, (NS, "prefs"), &preferences::Wishes);
-        on.registered_feature(result_set::NS);
+        // XEP-0313 §8.1: others are told that they may not, whether the account exists or not.
+        for (kind, name) in
+            [(IqKind::Get, "metadata"), (IqKind::Get, "query"), (IqKind::Set, "query")]
+        {
+            on.iq(Scope::Account, kind, (NS, name), Access::OwnerElseForbidden, &query::Archive);
+        }
+        for kind in [IqKind::Get, IqKind::Set] {
+            on.iq(
+                Scope::Account,
+                kind,
+                (NS, "prefs"),
+                Access::OwnerElseForbidden,
+                &preferences::Wishes,
+            );
+        }
+        on.feature_of_registered(result_set::NS);
         let search = config.archive.search.then_some(FULLTEXT);
         for var in [NS, EXTENDED, GROUPCHAT_FIELD].into_iter().chain(search) {
             // DEPARTS: XEP-0313 §6.1 – the domain announces the features, too, though it has no archive.
             // Some clients (Profanity 0.13) ask only the domain.
-            on.registered_feature(var).feature(Scope::Host, var);
+            on.feature_of_registered(var).feature(Scope::Host, var);
         }
     }
 }
 
-/// The session that sends a request, and its account. A user may query only the own archive (XEP-0313
-/// §8.1).
+/// The session that sends a request, and its account. Others have been refused already.
 ///
 /// # Errors
-/// `forbidden` for the archive of another account, and for anonymous users, who have no archive.
-fn owner<'a>(cx: &Cx<'a>, request: &Iq) -> Result<(&'a Session, BareJid), StanzaError> {
+/// `forbidden` for anonymous users, who have no archive (XEP-0175).
+fn owner<'a>(cx: &Cx<'a>) -> Result<(&'a Session, BareJid), StanzaError> {
     let session = cx.origin.owned().ok_or(Condition::Forbidden)?;
-    let user = session.handle().jid().to_bare();
-    match &request.head.to {
-        Some(to) if *to != *user => Err(Condition::Forbidden.text("this archive is not yours")),
-        _ if session.handle().is_anonymous() => {
-            Err(Condition::Forbidden.text("only registered users may do this"))
-        }
-        _ => Ok((session, user)),
+    match session.handle().is_anonymous() {
+        true => Err(Condition::Forbidden.text("only registered users may do this")),
+        false => Ok((session, session.handle().jid().to_bare())),
     }
 }

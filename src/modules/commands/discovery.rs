@@ -1,0 +1,80 @@
+//! Where the commands are found (XEP-0050 §2.2): the node of their list, and a node for each of them.
+//! Only an administrator finds them. Everybody else finds nothing, or an empty list.
+
+use async_trait::async_trait;
+
+use super::Commands;
+use crate::host::command::{Command, is_node_of, node_of};
+use crate::host::{Asked, Cx, Discovery};
+use crate::ns;
+use crate::payload::data_form;
+use crate::payload::disco::{Identity, Info, Item};
+use crate::stanza::{Condition, StanzaError};
+
+#[async_trait]
+impl Discovery for Commands {
+    async fn info(&self, cx: &Cx<'_>, asked: Asked<'_>) -> Result<Option<Info>, StanzaError> {
+        match asked.node {
+            None if has_commands(cx) => {
+                Ok(Some(Info { features: vec![ns::COMMANDS], ..Info::default() }))
+            }
+            None => Ok(None),
+            Some(ns::COMMANDS) if has_commands(cx) => {
+                Ok(Some(automation("command-list", LIST, &[ns::DISCO_INFO, ns::DISCO_ITEMS])))
+            }
+            Some(ns::COMMANDS) => Err(Condition::ItemNotFound.into()),
+            Some(node) => {
+                let Some(command) = command(cx, node)? else { return Ok(None) };
+                let features = [ns::DISCO_INFO, data_form::NS];
+                Ok(Some(automation("command-node", command.about(), &features)))
+            }
+        }
+    }
+
+    async fn items(&self, cx: &Cx<'_>, asked: Asked<'_>) -> Result<Option<Vec<Item>>, StanzaError> {
+        let item = |node: &str, name: &str| Item {
+            node: Some(node.into()),
+            name: Some(name.into()),
+            ..Item::of(cx.host.jid.clone())
+        };
+        match asked.node {
+            None if has_commands(cx) => Ok(Some(vec![item(ns::COMMANDS, LIST)])),
+            None => Ok(None),
+            Some(ns::COMMANDS) if has_commands(cx) => {
+                let commands = cx.hosts.registry.commands().iter();
+                Ok(Some(
+                    commands.map(|command| item(&node_of(*command), command.about())).collect(),
+                ))
+            }
+            Some(ns::COMMANDS) => Ok(Some(Vec::new())),
+            // A command has no items (XEP-0030 §4.1).
+            Some(node) => Ok(command(cx, node)?.map(|_| Vec::new())),
+        }
+    }
+}
+
+/// Whether there are commands that the sender may run.
+fn has_commands(cx: &Cx<'_>) -> bool {
+    cx.is_of_admin() && !cx.hosts.registry.commands().is_empty()
+}
+
+/// The command with this node.
+///
+/// # Errors
+/// `forbidden` if there is one and the sender may not run it.
+fn command(cx: &Cx<'_>, node: &str) -> Result<Option<&'static dyn Command>, StanzaError> {
+    let command = cx.hosts.registry.commands().iter().find(|command| is_node_of(**command, node));
+    match command {
+        Some(_) if !has_commands(cx) => Err(Condition::Forbidden.into()),
+        command => Ok(command.copied()),
+    }
+}
+
+fn automation(kind: &'static str, name: &'static str, features: &[&'static str]) -> Info {
+    let identity = Identity { category: "automation", kind, name: Some(name.into()) };
+    let features = [&[ns::COMMANDS], features].concat();
+    Info { identities: vec![identity], features, forms: Vec::new() }
+}
+
+/// The list of commands, for people.
+const LIST: &str = "Commands";
