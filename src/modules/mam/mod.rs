@@ -6,6 +6,7 @@
 
 pub mod expiry;
 mod keep;
+mod owner;
 mod preferences;
 mod query;
 
@@ -14,12 +15,10 @@ pub use preferences::stored as stored_preferences;
 
 use crate::archive::{EXTENDED, FULLTEXT, GROUPCHAT_FIELD};
 use crate::config::Config;
-use crate::host::{Access, Cx, Manifest, Module, Registry, Scope, Status, Xep};
-use crate::jid::BareJid;
+use crate::host::{Access, Manifest, Module, Registry, Scope, Status, Xep};
 use crate::ns::MAM as NS;
 use crate::payload::result_set;
-use crate::session::Session;
-use crate::stanza::{Condition, IqKind, StanzaError};
+use crate::stanza::IqKind;
 
 /// Stores messages, and answers queries for them.
 pub struct Mam;
@@ -70,17 +69,5 @@ impl Module for Mam {
             // Some clients (Profanity 0.13) ask only the domain.
             on.feature_of_registered(var).feature(Scope::Host, var);
         }
-    }
-}
-
-/// The session that sends a request, and its account. Others have been refused already.
-///
-/// # Errors
-/// `forbidden` for anonymous users, who have no archive (XEP-0175).
-fn owner<'a>(cx: &Cx<'a>) -> Result<(&'a Session, BareJid), StanzaError> {
-    let session = cx.origin.owned().ok_or(Condition::Forbidden)?;
-    match session.handle().is_anonymous() {
-        true => Err(Condition::Forbidden.text("only registered users may do this")),
-        false => Ok((session, session.handle().jid().to_bare())),
     }
 }

@@ -18,7 +18,7 @@ pub(super) struct Archive;
 #[async_trait]
 impl IqHandler for Archive {
     async fn handle(&self, cx: &mut Cx<'_>, request: &Iq) -> IqReply {
-        let (session, user) = super::owner(cx)?;
+        let (session, user) = super::owner::owner(cx)?;
         let payload = request.payload().ok_or(Condition::BadRequest)?;
         match (request.kind, payload.name()) {
             (IqKind::Set, _) => pages(cx, session, &user, &payload).await,
