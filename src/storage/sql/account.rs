@@ -1,7 +1,11 @@
 //! Accounts and keys. A login reads its keys with one statement.
 
+use std::sync::LazyLock;
+
 use sqlx::Row;
 
+use super::multi_row::MultiRow;
+use super::transaction::Transaction;
 use super::{Connection, DbRow, jid, row_limit};
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
@@ -63,12 +67,12 @@ pub(in crate::storage) async fn list(
         None => sqlx::query(
             "SELECT o.jid, a.created, a.last_login, a.admin \
              FROM owner o JOIN account a ON a.owner = o.number \
-             WHERE o.jid > $1 ORDER BY o.jid LIMIT $2",
+             WHERE o.jid > $1 ORDER BY o.jid LIMIT +$2",
         ),
         Some(_) => sqlx::query(
             "SELECT o.jid, a.created, a.last_login, a.admin \
              FROM owner o JOIN account a ON a.owner = o.number \
-             WHERE o.domain = $3 AND o.jid > $1 ORDER BY o.jid LIMIT $2",
+             WHERE o.domain = $3 AND o.jid > $1 ORDER BY o.jid LIMIT +$2",
         ),
     };
     let query = query.bind(after.map_or("", |a| a.as_str())).bind(row_limit(limit));
@@ -137,18 +141,26 @@ pub(in crate::storage) async fn set_admin(
     Ok(done.rows_affected() > 0)
 }
 
-/// Notes a login. Does nothing if the owner has no account.
-pub(in crate::storage) async fn note_login(
-    on: &mut Connection,
-    owner: i64,
-    at: Timestamp,
+/// Notes logins: owner, and microseconds since 1970. Does nothing for owners without an account.
+pub(in crate::storage) async fn note_logins(
+    on: &mut Transaction<'_>,
+    logins: &[(i64, i64)],
 ) -> Result<()> {
-    sqlx::query("UPDATE account SET last_login = $2 WHERE owner = $1")
-        .bind(owner)
-        .bind(at.as_micros())
-        .execute(on)
-        .await?;
-    Ok(())
+    LOGINS.execute(on, logins, |q, (owner, at)| q.bind(*owner).bind(*at)).await
+}
+
+static LOGINS: LazyLock<MultiRow> = LazyLock::new(|| {
+    MultiRow::new(
+        "WITH login (owner, at) AS (VALUES ",
+        2,
+        ") UPDATE account SET last_login = login.at FROM login WHERE account.owner = login.owner",
+    )
+});
+
+/// Those that must not walk through a table.
+#[cfg(test)]
+pub(in crate::storage) fn statements() -> Vec<String> {
+    LOGINS.texts().collect()
 }
 
 async fn insert_keys(on: &mut Connection, owner: i64, keys: &[ScramKeys]) -> Result<()> {

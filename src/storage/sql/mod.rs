@@ -2,6 +2,9 @@
 //!
 //! Only the aliases and [`parameter`] below are about one database. What only SQLite can do is in
 //! [`super::sqlite`]. `tests/storage/portable.rs` finds words that PostgreSQL does not know.
+//!
+//! The number of rows is bound as `LIMIT +$1`. Without the plus, SQLite compiles the statement anew each
+//! time it is executed, because the number could change the plan (`sqlite3ExprIsInteger`).
 
 pub(super) mod account;
 pub(super) mod document;
@@ -10,6 +13,7 @@ pub(super) mod owner;
 pub(super) mod resumption;
 pub(super) mod roster;
 pub(super) mod setting;
+pub(super) mod transaction;
 pub(super) mod undelivered;
 
 use sqlx::Row;

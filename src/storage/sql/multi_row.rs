@@ -1,7 +1,10 @@
 //! Statements with many rows of parameters. They are prepared for a few numbers of rows, because a
 //! statement costs more than a row.
 
-use super::{Connection, Db, parameter};
+use smallvec::SmallVec;
+
+use super::transaction::Transaction;
+use super::{Db, parameter};
 use crate::storage::Result;
 
 /// A statement with the parameters that are bound to it.
@@ -27,9 +30,16 @@ impl MultiRow {
     /// Cuts `rows` into pieces for which there is a statement. `bind` adds the parameters of one row.
     pub(in crate::storage) fn pieces<T>(
         &'static self,
-        mut rows: &[T],
+        rows: &[T],
         bind: impl Fn(Statement, &T) -> Statement,
     ) -> impl Iterator<Item = Statement> {
+        self.cut(rows).map(move |(text, rows)| rows.iter().fold(sqlx::query(text), &bind))
+    }
+
+    fn cut<'a, T>(
+        &'static self,
+        mut rows: &'a [T],
+    ) -> impl Iterator<Item = (&'static str, &'a [T])> {
         let mut size = 0;
         std::iter::from_fn(move || {
             while !rows.is_empty() {
@@ -39,7 +49,7 @@ impl MultiRow {
                     continue;
                 };
                 rows = later;
-                return Some(now.iter().fold(sqlx::query(text.as_str()), &bind));
+                return Some((text.as_str(), now));
             }
             None
         })
@@ -51,19 +61,29 @@ impl MultiRow {
         self.0.iter().map(|(_, text)| text.clone())
     }
 
-    /// Executes it for all rows.
+    /// Executes it for all rows: statements of many rows at once, the others together with what else is
+    /// queued.
     pub(in crate::storage) async fn execute<T: Sync>(
         &'static self,
-        on: &mut Connection,
+        on: &mut Transaction<'_>,
         rows: &[T],
         bind: impl Fn(Statement, &T) -> Statement + Send,
     ) -> Result<()> {
-        for statement in self.pieces(rows, bind) {
-            statement.execute(&mut *on).await?;
+        let (many, few): (SmallVec<[_; 8]>, SmallVec<[_; 8]>) =
+            self.cut(rows).partition(|(_, rows)| rows.len() > FEW);
+        for (text, rows) in many {
+            let statement = rows.iter().fold(sqlx::query(text), &bind);
+            statement.execute(on.connection().await?).await?;
+        }
+        on.make_room(few.len()).await?;
+        for (text, rows) in few {
+            on.queue(text, |statement| rows.iter().fold(statement, &bind));
         }
         Ok(())
     }
 }
 
+/// Rows of a statement that is sent together with others, at most.
+const FEW: usize = 4;
 /// Rows of one statement. The last is 1, so that every number of rows is a sum of these.
 const SIZES: [usize; 5] = [256, 64, 16, 4, 1];

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use sqlx::Row;
 
 use super::multi_row::MultiRow;
+use super::transaction::Transaction;
 use super::{Connection, DbRow, jid};
 use crate::jid::{BareJid, Jid};
 use crate::payload::datetime::Timestamp;
@@ -52,7 +53,10 @@ pub(in crate::storage) async fn all(
 }
 
 /// Sessions begin, each with the number of its owner.
-pub(in crate::storage) async fn insert(on: &mut Connection, begun: &[(i64, &Begin)]) -> Result<()> {
+pub(in crate::storage) async fn insert(
+    on: &mut Transaction<'_>,
+    begun: &[(i64, &Begin)],
+) -> Result<()> {
     BEGIN
         .execute(on, begun, |q, (owner, session)| {
             q.bind(session.number.0)
@@ -65,7 +69,7 @@ pub(in crate::storage) async fn insert(on: &mut Connection, begun: &[(i64, &Begi
 }
 
 /// Sessions end: number, and microseconds since 1970.
-pub(in crate::storage) async fn end(on: &mut Connection, ended: &[(i64, i64)]) -> Result<()> {
+pub(in crate::storage) async fn end(on: &mut Transaction<'_>, ended: &[(i64, i64)]) -> Result<()> {
     END.execute(on, ended, |q, (number, at)| q.bind(*number).bind(*at)).await
 }
 
@@ -82,7 +86,7 @@ pub(in crate::storage) async fn save(on: &mut Connection, session: &SavedSession
 /// Keeps how many stanzas sessions have handled. A count that is behind the one that is kept changes
 /// nothing; counts wrap around at 2^32 (XEP-0198 §4).
 pub(in crate::storage) async fn set_handled(
-    on: &mut Connection,
+    on: &mut Transaction<'_>,
     handled: &[(i64, u32)],
 ) -> Result<()> {
     HANDLED.execute(on, handled, |q, (session, n)| q.bind(*session).bind(i64::from(*n))).await
@@ -118,14 +122,14 @@ pub(in crate::storage) async fn end_all(
 
 /// Forgets sessions that ended before `before`, `limit` at most. Returns how many.
 pub(in crate::storage) async fn expire(
-    on: &mut Connection,
+    on: &mut Transaction<'_>,
     before: Timestamp,
     limit: i64,
 ) -> Result<u64> {
     let gone = sqlx::query_as::<_, (i64,)>(EXPIRED)
         .bind(before.as_micros())
         .bind(limit)
-        .fetch_all(&mut *on)
+        .fetch_all(on.connection().await?)
         .await?;
     for statement in [&FORGET_HANDLED, &FORGET] {
         statement.execute(on, &gone, |q, (number,)| q.bind(*number)).await?;
@@ -142,7 +146,7 @@ const SAVED_OF: &str = "SELECT count(*) FROM resumable WHERE owner = (SELECT num
      WHERE jid = $1) AND ended IS NULL AND state IS NOT NULL";
 const END_ALL: &str = "UPDATE resumable SET ended = $2, state = NULL WHERE owner = \
      (SELECT number FROM owner WHERE jid = $1) AND ended IS NULL";
-const EXPIRED: &str = "SELECT number FROM resumable WHERE ended < $1 ORDER BY ended LIMIT $2";
+const EXPIRED: &str = "SELECT number FROM resumable WHERE ended < $1 ORDER BY ended LIMIT +$2";
 
 static BEGIN: LazyLock<MultiRow> = LazyLock::new(|| {
     MultiRow::new("INSERT INTO resumable (number, owner, resource, key, node) VALUES ", 5, "")

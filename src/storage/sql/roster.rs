@@ -75,7 +75,7 @@ pub(in crate::storage) async fn changes(
     let rows = sqlx::query(
         "SELECT version, jid, name, groups, subscription, pending_out, pending_in, approved, \
          listed FROM roster_item WHERE owner = $1 AND version > $2 AND listed \
-         ORDER BY version LIMIT $3",
+         ORDER BY version LIMIT +$3",
     )
     .bind(number)
     .bind(since)

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use sqlx::Row;
 
 use super::multi_row::MultiRow;
+use super::transaction::Transaction;
 use super::{Connection, message_id, row_limit};
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
@@ -32,7 +33,7 @@ pub(in crate::storage) async fn page(
     let rows = sqlx::query_as::<_, (i64, i64, bool, Vec<u8>)>(
         "SELECT m.id, m.at, w.alone, m.xml \
          FROM owner o JOIN waiting w ON w.owner = o.number JOIN message m ON m.id = w.message \
-         WHERE o.jid = $1 AND w.message > $2 ORDER BY w.message LIMIT $3",
+         WHERE o.jid = $1 AND w.message > $2 ORDER BY w.message LIMIT +$3",
     )
     .bind(owner.as_str())
     .bind(after.map_or(0, MessageId::get))
@@ -88,7 +89,10 @@ pub(in crate::storage) async fn is_contact(
 }
 
 /// Writes markers.
-pub(in crate::storage) async fn insert(on: &mut Connection, markers: &[Marker<'_>]) -> Result<()> {
+pub(in crate::storage) async fn insert(
+    on: &mut Transaction<'_>,
+    markers: &[Marker<'_>],
+) -> Result<()> {
     INSERT
         .execute(on, markers, |q, marker| {
             q.bind(marker.owner)
@@ -101,12 +105,12 @@ pub(in crate::storage) async fn insert(on: &mut Connection, markers: &[Marker<'_
 
 /// Removes markers: owner and message. Returns the messages that nothing but their marker held.
 pub(in crate::storage) async fn delete(
-    on: &mut Connection,
+    on: &mut Transaction<'_>,
     markers: &[(i64, i64)],
 ) -> Result<Vec<i64>> {
     let mut unheld = Vec::new();
     for statement in DELETE_ONLY_HOLDER.pieces(markers, |q, (owner, id)| q.bind(*owner).bind(*id)) {
-        for row in statement.fetch_all(&mut *on).await? {
+        for row in statement.fetch_all(on.connection().await?).await? {
             unheld.push(row.try_get(0)?);
         }
     }

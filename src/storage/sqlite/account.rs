@@ -1,6 +1,7 @@
 //! Accounts and keys in SQLite.
 
 use async_trait::async_trait;
+use rustc_hash::FxHashMap;
 
 use super::archive::Expire;
 use super::writer::{Change, WriteTx};
@@ -86,7 +87,7 @@ impl Change for Create {
                 Some(known) => known.number,
                 None => {
                     let old = on.owner(&new.user).await?.number;
-                    if account::exists(on.connection, old).await? {
+                    if account::exists(on.tx.connection().await?, old).await? {
                         answers.push(Created::Exists);
                         continue;
                     }
@@ -94,7 +95,7 @@ impl Change for Create {
                     on.owner(&new.user).await?.number
                 }
             };
-            account::insert(on.connection, owner, new).await?;
+            account::insert(on.tx.connection().await?, owner, new).await?;
             answers.push(Created::Made);
         }
         Ok(answers)
@@ -112,10 +113,10 @@ impl Change for SetKeys {
 
     async fn apply(&self, on: &mut WriteTx<'_>) -> Result<bool> {
         let Some(known) = on.owner_if_any(&self.user).await? else { return Ok(false) };
-        if !account::exists(on.connection, known.number).await? {
+        if !account::exists(on.tx.connection().await?, known.number).await? {
             return Ok(false);
         }
-        account::replace_keys(on.connection, known.number, &self.keys).await?;
+        account::replace_keys(on.tx.connection().await?, known.number, &self.keys).await?;
         Ok(true)
     }
 }
@@ -131,7 +132,7 @@ impl Change for SetAdmin {
 
     async fn apply(&self, on: &mut WriteTx<'_>) -> Result<bool> {
         let Some(known) = on.owner_if_any(&self.user).await? else { return Ok(false) };
-        account::set_admin(on.connection, known.number, self.admin).await
+        account::set_admin(on.tx.connection().await?, known.number, self.admin).await
     }
 }
 
@@ -143,7 +144,7 @@ impl Change for Remove {
 
     async fn apply(&self, on: &mut WriteTx<'_>) -> Result<bool> {
         let Some(known) = on.owner_if_any(&self.0).await? else { return Ok(false) };
-        let existed = account::exists(on.connection, known.number).await?;
+        let existed = account::exists(on.tx.connection().await?, known.number).await?;
         purge(on, &self.0, known.number).await?;
         Ok(existed)
     }
@@ -156,25 +157,35 @@ impl Change for Secret {
     type Answer = [u8; 32];
 
     async fn apply(&self, on: &mut WriteTx<'_>) -> Result<[u8; 32]> {
-        setting::secret(on.connection, &self.0).await
+        setting::secret(on.tx.connection().await?, &self.0).await
     }
 }
 
-/// Notes a login. Does nothing if the account was removed.
-pub(super) async fn write_login(on: &mut WriteTx<'_>, user: &BareJid, at: Timestamp) -> Result<()> {
-    let Some(known) = on.owner_if_any(user).await? else { return Ok(()) };
-    account::note_login(on.connection, known.number, at).await
+/// Writes the times of logins. Does nothing for accounts that were removed.
+pub(super) async fn write_logins(
+    on: &mut WriteTx<'_>,
+    logins: &[(&BareJid, Timestamp)],
+) -> Result<()> {
+    // Of several logins of an account, the last one is written.
+    let mut times = FxHashMap::default();
+    for (user, at) in logins {
+        if let Some(known) = on.owner_if_any(user).await? {
+            times.insert(known.number, at.as_micros());
+        }
+    }
+    let times: Vec<(i64, i64)> = times.into_iter().collect();
+    account::note_logins(&mut on.tx, &times).await
 }
 
 /// Removes an owner with all that is stored for it. Most tables refer to the owner and lose its rows with
 /// it. Rows of the archive do not refer to it, and messages have no owner.
 async fn purge(on: &mut WriteTx<'_>, jid: &BareJid, owner: i64) -> Result<()> {
     for statement in PURGE {
-        sqlx::query(statement).bind(owner).execute(&mut *on.connection).await?;
+        sqlx::query(statement).bind(owner).execute(on.tx.connection().await?).await?;
     }
     archive_segments::forget(on, owner, i64::MAX).await?;
     on.memory.take_senders(owner);
-    owner::delete(on.connection, owner).await?;
+    owner::delete(on.tx.connection().await?, owner).await?;
     on.memory.forget(jid);
     Ok(())
 }

@@ -144,7 +144,7 @@ impl Owner {
             Some(waiting) => waiting,
             None => {
                 let in_batch = u32::try_from(self.waiting.len()).unwrap_or(u32::MAX);
-                let waiting = undelivered::count_of(on.connection, self.known.number)
+                let waiting = undelivered::count_of(on.tx.connection().await?, self.known.number)
                     .await?
                     .saturating_add(in_batch);
                 *self.known.waiting.insert(waiting)
@@ -195,7 +195,7 @@ impl Owner {
             self.waiting.remove(index);
         } else {
             let number = self.known.number;
-            if !undelivered::delete_newest_of(on.connection, number, sender).await? {
+            if !undelivered::delete_newest_of(on.tx.connection().await?, number, sender).await? {
                 return Ok(false);
             }
         }
@@ -215,7 +215,8 @@ impl Owner {
         if self.senders.is_some() {
             return Ok(());
         }
-        let mut senders = undelivered::senders(on.connection, self.known.number).await?;
+        let mut senders =
+            undelivered::senders(on.tx.connection().await?, self.known.number).await?;
         for place in &self.waiting {
             let Some(keep) = before.get(*place) else { continue };
             for other in keep.message.holders.iter().filter(|h| h.owner == holder.owner) {
@@ -264,5 +265,5 @@ async fn is_contact(on: &mut WriteTx<'_>, owner: &Known, holder: &Holder) -> Res
     if sender == holder.owner.as_str() {
         return Ok(true);
     }
-    undelivered::is_contact(on.connection, owner.number, sender).await
+    undelivered::is_contact(on.tx.connection().await?, owner.number, sender).await
 }

@@ -88,7 +88,7 @@ impl ArchiveStore for Database {
              ORDER BY volume DESC, first DESC, id DESC LIMIT 1)) ORDER BY id",
         )
         .bind(owner.as_str())
-        .fetch_all(&self.reads)
+        .fetch_all(&mut *self.reader().await?)
         .await?;
         let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Ok(None) };
         let end = |row: &(i64, i64)| Ok::<_, StorageError>((message_id(row.0)?, micros(row.1)));
@@ -99,11 +99,11 @@ impl ArchiveStore for Database {
         let rows = sqlx::query(
             "SELECT o.jid FROM owner o WHERE o.jid > $1 \
              AND EXISTS (SELECT 1 FROM archive a WHERE a.owner = o.number) \
-             ORDER BY o.jid LIMIT $2",
+             ORDER BY o.jid LIMIT +$2",
         )
         .bind(after.map_or("", |a| a.as_str()))
         .bind(row_limit(limit))
-        .fetch_all(&self.reads)
+        .fetch_all(&mut *self.reader().await?)
         .await?;
         rows.iter().map(|row| Ok(jid(row, "jid", "owner")?.to_bare())).collect()
     }
@@ -139,7 +139,7 @@ impl Database {
         let count = sqlx::query_as::<_, (i64,)>(HAS)
             .bind(owner.as_str())
             .bind(list(&ids))
-            .fetch_optional(&self.reads)
+            .fetch_optional(&mut *self.reader().await?)
             .await?;
         Ok(count.is_some_and(|(count,)| count.unsigned_abs() == ids.len() as u64))
     }
@@ -165,7 +165,7 @@ impl Database {
             "SELECT id FROM archive WHERE owner = $1 ORDER BY volume, first, id LIMIT 1",
         )
         .bind(number)
-        .fetch_optional(&self.reads)
+        .fetch_optional(&mut *self.reader().await?)
         .await?;
         Ok(oldest.filter(|(id,)| *id < below).map(|_| below))
     }
@@ -224,17 +224,17 @@ impl Change for Expire {
             "SELECT a.id, EXISTS \
              (SELECT 1 FROM waiting w WHERE w.owner = a.owner AND w.message = a.id) \
              FROM archive a WHERE a.owner = $1 AND a.volume_first < $2 AND a.first < $2 AND a.id < $2 \
-             ORDER BY a.volume, a.first, a.id LIMIT $3",
+             ORDER BY a.volume, a.first, a.id LIMIT +$3",
         )
         .bind(owner)
         .bind(self.below)
         .bind(AT_ONCE)
-        .fetch_all(&mut *on.connection)
+        .fetch_all(on.tx.connection().await?)
         .await?;
         let Some((last, _)) = rows.last().copied() else { return Ok(0) };
         // From now on, undelivered messages are held by their markers alone.
         if rows.iter().any(|(_, waits)| *waits) {
-            undelivered::become_only_holders(on.connection, owner, last).await?;
+            undelivered::become_only_holders(on.tx.connection().await?, owner, last).await?;
         }
         let gone = rows.iter().filter(|(_, waits)| !waits).map(|(id, _)| *id).collect();
         release_holders(on, gone).await?;
@@ -257,7 +257,7 @@ mod tests {
 
     use super::*;
     use crate::storage::SqliteStorage;
-    use crate::storage::sql::{Connection, resumption, undelivered};
+    use crate::storage::sql::{Connection, account, resumption, undelivered};
     use crate::storage::sqlite::{
         archive_query, archive_scan, block_counts, delete_messages, usage,
     };
@@ -285,11 +285,16 @@ mod tests {
             .collect();
         statements.extend(block_counts::statements());
         statements.extend(archive_segments::statements());
+        statements.extend(account::statements());
         statements.extend(delete_messages::statements());
         statements.extend(resumption::statements());
         statements.extend(usage::statements());
         statements.extend(undelivered::statements());
         for statement in statements {
+            assert!(
+                !statement.contains("LIMIT $"),
+                "compiled each time (see storage/sql): {statement}"
+            );
             let plan = plan(&mut connection, &statement).await;
             // Parameters, and the index of words, are not tables of ours.
             let walks = |step: &&String| {

@@ -175,11 +175,11 @@ macro_rules! find {
 
 /// Whole rows, $9 at most, oldest first.
 pub(super) const FORWARDS: &str =
-    find!("a.id, m.at, a.peer, a.way, m.xml", "ORDER BY a.volume, a.first, a.id LIMIT $9");
+    find!("a.id, m.at, a.peer, a.way, m.xml", "ORDER BY a.volume, a.first, a.id LIMIT +$9");
 /// The same, the newest first.
 pub(super) const BACKWARDS: &str = find!(
     "a.id, m.at, a.peer, a.way, m.xml",
-    "ORDER BY a.volume DESC, a.first DESC, a.id DESC LIMIT $9"
+    "ORDER BY a.volume DESC, a.first DESC, a.id DESC LIMIT +$9"
 );
 /// How many there are.
 const COUNT: &str = find!("count(*)", "");
@@ -220,11 +220,11 @@ pub(super) const LISTED_IDS: &str = listed!("a.id");
 
 /// Ids of messages with the words $4 which owner $1 has, or had, between $2 and $3.
 pub(super) const TEXT: &str = "SELECT rowid FROM archive_text WHERE archive_text MATCH \
-    'holders : \"o' || $1 || '\" AND ' || $4 AND rowid > $2 AND rowid < $3 ORDER BY rowid LIMIT $5";
+    'holders : \"o' || $1 || '\" AND ' || $4 AND rowid > $2 AND rowid < $3 ORDER BY rowid LIMIT +$5";
 /// The same, the newest first.
 pub(super) const TEXT_BACKWARDS: &str = "SELECT rowid FROM archive_text WHERE archive_text MATCH \
     'holders : \"o' || $1 || '\" AND ' || $4 AND rowid > $2 AND rowid < $3 \
-    ORDER BY rowid DESC LIMIT $5";
+    ORDER BY rowid DESC LIMIT +$5";
 
 /// Words of a search, at most. More are ignored.
 const WORDS: usize = 16;

@@ -128,7 +128,7 @@ impl<'a, 't> ArchiveScan<'a, 't> {
             .bind(self.high)
             .bind(self.find.words.clone())
             .bind(row_limit(CANDIDATES))
-            .fetch_all(&self.database.reads)
+            .fetch_all(&mut *self.database.reader().await?)
             .await?;
         let ids = rows.iter().map(|row| row.try_get(0)).collect::<std::result::Result<_, _>>();
         let mut ids: Vec<i64> = ids?;
@@ -255,7 +255,8 @@ impl<'a, 't> ArchiveScan<'a, 't> {
             self.turn.pass().await;
             // One row more than wanted shows whether there are more.
             let wanted = row_limit((max - page.rows.len()).saturating_add(1));
-            let mut rows = self.statement(&piece, wanted).fetch(&self.database.reads);
+            let mut on = self.database.reader().await?;
+            let mut rows = self.statement(&piece, wanted).fetch(&mut *on);
             while let Some(row) = rows.try_next().await? {
                 if page.rows.len() == max || bytes > PAGE_BYTES {
                     page.complete = false;
@@ -321,7 +322,7 @@ impl<'a, 't> ArchiveScan<'a, 't> {
         };
         self.turn.pass().await;
         let row = self.find.bind(self.find.count(low, high), self.owner, low, high);
-        let count: i64 = row.fetch_one(&self.database.reads).await?.try_get(0)?;
+        let count: i64 = row.fetch_one(&mut *self.database.reader().await?).await?.try_get(0)?;
         Ok(count.unsigned_abs())
     }
 
@@ -340,7 +341,7 @@ impl<'a, 't> ArchiveScan<'a, 't> {
             .find
             .bind(self.find.at(low, high, self.backwards), self.owner, low, high)
             .bind(i64::try_from(position).unwrap_or(i64::MAX))
-            .fetch_optional(&self.database.reads)
+            .fetch_optional(&mut *self.database.reader().await?)
             .await?;
         Ok(row.map(|row| row.try_get(0)).transpose()?)
     }
@@ -353,7 +354,7 @@ impl<'a, 't> ArchiveScan<'a, 't> {
             .find
             .bind(LISTED_IDS, self.owner, low, high)
             .bind(list(ids))
-            .fetch_all(&self.database.reads)
+            .fetch_all(&mut *self.database.reader().await?)
             .await?;
         let ids = rows.iter().map(|row| row.try_get(0)).collect::<std::result::Result<_, _>>();
         Ok(ids?)
@@ -373,7 +374,7 @@ impl Database {
             .bind(low)
             .bind(high)
             .bind(BLOCK - 1)
-            .fetch_optional(&self.reads)
+            .fetch_optional(&mut *self.reader().await?)
             .await?;
         Ok(row.map(|(id,)| id))
     }

@@ -56,7 +56,7 @@ pub(super) async fn for_rows(
             sqlx::query(BEGIN)
                 .bind(segment.volume())
                 .bind(lowest)
-                .execute(&mut *on.connection)
+                .execute(on.tx.connection().await?)
                 .await?;
         }
     }
@@ -68,7 +68,7 @@ pub(super) async fn for_rows(
         }
     }
     FIRSTS
-        .execute(on.connection, &firsts, |q, (owner, first)| {
+        .execute(&mut on.tx, &firsts, |q, (owner, first)| {
             q.bind(segment.volume()).bind(*owner).bind(*first).bind(segment.number)
         })
         .await?;
@@ -82,11 +82,13 @@ async fn load(on: &mut WriteTx<'_>) -> Result<Segment> {
     // The last volume stays when its rows are deleted. Segment 0 has the rows from before there were
     // segments, and does not grow.
     let (segment, volume) = sqlx::query_as::<_, (Option<i64>, Option<i64>)>(LAST)
-        .fetch_one(&mut *on.connection)
+        .fetch_one(on.tx.connection().await?)
         .await?;
     let number = segment.unwrap_or(0).max(volume.unwrap_or(0) * VOLUME).max(1);
-    let rows =
-        sqlx::query_as::<_, (i64, i64)>(ROWS).bind(number).fetch_all(&mut *on.connection).await?;
+    let rows = sqlx::query_as::<_, (i64, i64)>(ROWS)
+        .bind(number)
+        .fetch_all(on.tx.connection().await?)
+        .await?;
     Ok(Segment {
         number,
         rows: rows.iter().map(|(_, count)| count.unsigned_abs() as usize).sum(),
@@ -96,12 +98,12 @@ async fn load(on: &mut WriteTx<'_>) -> Result<Segment> {
 
 /// Deletes the rows of an owner up to this id, and entries of the index that lead to no row then.
 pub(super) async fn forget(on: &mut WriteTx<'_>, owner: i64, last: i64) -> Result<()> {
-    sqlx::query(FORGET).bind(owner).bind(last).execute(&mut *on.connection).await?;
-    sqlx::query(CUT).bind(owner).bind(last).execute(&mut *on.connection).await?;
+    sqlx::query(FORGET).bind(owner).bind(last).execute(on.tx.connection().await?).await?;
+    sqlx::query(CUT).bind(owner).bind(last).execute(on.tx.connection().await?).await?;
     let empty = sqlx::query_as::<_, (i64,)>(EMPTY)
         .bind(owner)
         .bind(last)
-        .fetch_all(&mut *on.connection)
+        .fetch_all(on.tx.connection().await?)
         .await?;
     if let Some(segment) = &mut on.memory.segment
         && empty.iter().any(|(number,)| *number == segment.number)
@@ -109,7 +111,7 @@ pub(super) async fn forget(on: &mut WriteTx<'_>, owner: i64, last: i64) -> Resul
         segment.owners.remove(&owner);
     }
     if !empty.is_empty() {
-        sqlx::query(END).execute(&mut *on.connection).await?;
+        sqlx::query(END).execute(on.tx.connection().await?).await?;
     }
     block_counts::forget(on, owner, last).await
 }

@@ -4,7 +4,9 @@
 //! [`Change`](super::writer::Change) keeps its place in the order. A marker that is removed in the batch
 //! that adds it is never written.
 
-use rustc_hash::FxHashMap;
+use std::time::Duration;
+
+use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
@@ -39,24 +41,38 @@ pub(super) enum Job {
     Login(BareJid, Timestamp),
 }
 
-/// How long a job may wait for others, to be committed with them.
-pub(super) enum Patience {
-    Long,
-    None,
-    Short,
-}
-
 impl Job {
-    pub(super) fn patience(&self) -> Patience {
+    /// How long it may wait for other jobs, to be committed with them.
+    pub(super) fn patience(&self) -> Duration {
         match self {
-            Self::ClearMarkers(..) | Self::End(..) => Patience::Short,
-            Self::Login(..) => Patience::Long,
+            Self::ClearMarkers(..) | Self::End(..) => MARKER_DELAY,
+            Self::Login(..) => LOGIN_DELAY,
             Self::Flush(_)
             | Self::Begin(..)
             | Self::Change(_)
             | Self::Close
             | Self::Handled(..)
-            | Self::Keep(_) => Patience::None,
+            | Self::Keep(_) => Duration::ZERO,
+        }
+    }
+
+    /// Whether it may wait when other jobs are committed now. The removal of a marker does not wait if
+    /// the batch adds that marker, because then the marker need not be written at all. `lowest` is the
+    /// lowest id of a message in the batch.
+    pub(super) fn may_wait(&self, lowest: Option<MessageId>) -> bool {
+        match self {
+            Self::ClearMarkers(_, ids) => {
+                lowest.is_none_or(|lowest| ids.iter().all(|id| *id < lowest))
+            }
+            _ => self.patience() > Duration::ZERO,
+        }
+    }
+
+    /// The id of the message that it adds.
+    pub(super) fn message(&self) -> Option<MessageId> {
+        match self {
+            Self::Keep(message) => Some(message.id),
+            _ => None,
         }
     }
 
@@ -64,10 +80,33 @@ impl Job {
         matches!(self, Self::Flush(_))
     }
 
-    fn is_change(&self) -> bool {
+    pub(super) fn is_change(&self) -> bool {
         matches!(self, Self::Change(_))
     }
 }
+
+/// Moves removals of markers from the jobs that wait to a batch, if it adds messages for the same owners:
+/// what an owner may store depends on what is still undelivered.
+pub(super) fn take_along(patient: &mut Vec<Job>, batch: &mut Vec<Job>) {
+    if patient.is_empty() || batch.is_empty() {
+        return;
+    }
+    let mut owners = FxHashSet::default();
+    for job in &*batch {
+        if let Job::Keep(message) = job {
+            owners.extend(message.message.holders.iter().map(|holder| holder.owner.clone()));
+        }
+    }
+    let is_taken =
+        |job: &mut Job| matches!(job, Job::ClearMarkers(owner, _) if owners.contains(owner));
+    batch.extend(patient.extract_if(.., is_taken));
+}
+
+/// How long a login may wait for other jobs.
+const LOGIN_DELAY: Duration = Duration::from_secs(2);
+/// How long the removal of a marker may wait for other jobs. A crash during that time delivers the
+/// message twice.
+const MARKER_DELAY: Duration = Duration::from_millis(100);
 
 /// Writes a batch within a transaction. It is called again with the same jobs if that is rolled back.
 pub(super) async fn apply(on: &mut WriteTx<'_>, jobs: &mut [Job]) -> Result<()> {
@@ -112,12 +151,9 @@ async fn apply_run(on: &mut WriteTx<'_>, run: &mut [Job]) -> Result<()> {
     insert_messages::insert_all(on, &mut keeps, &cleared.into_iter().collect()).await?;
     write_begun(on, &begun).await?;
     let handled: Vec<_> = handled.into_iter().collect();
-    resumption::set_handled(on.connection, &handled).await?;
-    resumption::end(on.connection, &ended).await?;
-    for (user, at) in logins {
-        account::write_login(on, user, at).await?;
-    }
-    Ok(())
+    resumption::set_handled(&mut on.tx, &handled).await?;
+    resumption::end(&mut on.tx, &ended).await?;
+    account::write_logins(on, &logins).await
 }
 
 /// Of several counts of a session, the highest is written.

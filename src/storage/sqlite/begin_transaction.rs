@@ -27,6 +27,11 @@ impl TransactionStart {
         Self { closing, is_in_vain: false }
     }
 
+    /// The last wait took as long as it may, and the database was not free since then.
+    pub(super) fn is_in_vain(&self) -> bool {
+        self.is_in_vain
+    }
+
     /// Begins a transaction that can write.
     ///
     /// # Errors
@@ -37,7 +42,7 @@ impl TransactionStart {
         let begun = Instant::now();
         let mut is_told = self.is_in_vain;
         loop {
-            let outcome = sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await;
+            let outcome = sqlx::query(BEGIN).execute(&mut *connection).await;
             let error = match outcome.map_err(StorageError::from) {
                 Ok(_) => break,
                 Err(error @ StorageError::Busy(_)) => error,
@@ -70,6 +75,8 @@ impl TransactionStart {
     }
 }
 
+/// The transaction can write, so none of its statements waits for another process.
+pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";
 /// How long another process may hold the database before writes fail.
 const BUSY: Duration =
     if cfg!(test) { Duration::from_millis(500) } else { Duration::from_secs(30) };

@@ -44,7 +44,8 @@ pub(super) struct Known {
 impl Database {
     /// The id up to which there are blocks.
     pub(super) async fn blocks_end(&self, owner: i64) -> Result<i64> {
-        let row = sqlx::query_as::<_, (Option<i64>,)>(END).bind(owner).fetch_one(&self.reads);
+        let mut on = self.reader().await?;
+        let row = sqlx::query_as::<_, (Option<i64>,)>(END).bind(owner).fetch_one(&mut *on);
         Ok(row.await?.0.unwrap_or(0))
     }
 
@@ -69,7 +70,7 @@ impl Database {
             .bind(high)
             .bind(AT_ONCE)
             .bind(peer)
-            .fetch_all(&self.reads)
+            .fetch_all(&mut *self.reader().await?)
             .await?;
         Ok(rows.into_iter().map(|(after, last, rows)| Known { after, last, rows }).collect())
     }
@@ -81,7 +82,7 @@ impl Database {
             .bind(after)
             .bind(i64::MAX)
             .bind(BLOCK)
-            .fetch_all(&self.reads)
+            .fetch_all(&mut *self.reader().await?)
             .await?;
         let mut block = Block { first: i64::MAX, last: 0, peers: FxHashMap::default() };
         let mut count = 0;
@@ -117,14 +118,14 @@ impl Change for SaveBlocks {
         let (end, is_there) = sqlx::query_as::<_, (Option<i64>, bool)>(STATE)
             .bind(self.owner)
             .bind(first.first)
-            .fetch_one(&mut *on.connection)
+            .fetch_one(on.tx.connection().await?)
             .await?;
         if end.unwrap_or(0) != self.after || !is_there {
             return Ok(());
         }
         let owner = self.owner;
         BLOCKS
-            .execute(on.connection, &self.blocks, |q, block| {
+            .execute(&mut on.tx, &self.blocks, |q, block| {
                 q.bind(owner).bind(block.last).bind(BLOCK)
             })
             .await?;
@@ -135,7 +136,7 @@ impl Change for SaveBlocks {
         // In the order of the table, so that neighbours are on one page.
         peers.sort_unstable();
         PEERS
-            .execute(on.connection, &peers, |q, (peer, last, rows)| {
+            .execute(&mut on.tx, &peers, |q, (peer, last, rows)| {
                 q.bind(owner).bind((*peer).to_owned()).bind(*last).bind(*rows)
             })
             .await
@@ -146,7 +147,7 @@ impl Change for SaveBlocks {
 /// some of its rows, the count is not known any more.
 pub(super) async fn forget(on: &mut WriteTx<'_>, owner: i64, last: i64) -> Result<()> {
     for statement in FORGET {
-        sqlx::query(statement).bind(owner).bind(last).execute(&mut *on.connection).await?;
+        sqlx::query(statement).bind(owner).bind(last).execute(on.tx.connection().await?).await?;
     }
     Ok(())
 }
@@ -184,7 +185,7 @@ macro_rules! blocks {
             $peer,
             " ORDER BY b.last ",
             $order,
-            " LIMIT $4"
+            " LIMIT +$4"
         )
     };
 }
@@ -200,7 +201,7 @@ const COUNT_ONE: &str = "WITH one AS MATERIALIZED (SELECT a.id, a.peer FROM arch
     coalesce((SELECT max(first) FROM archive_volume WHERE first <= $2), 0) \
     AND a.first < $3 AND a.first >= coalesce((SELECT max(s.first) FROM archive_segment s \
     WHERE s.volume = a.volume AND s.owner = a.owner AND s.first <= $2), 0) \
-    AND a.id > $2 AND a.id < $3 ORDER BY a.volume, a.first, a.id LIMIT $4) \
+    AND a.id > $2 AND a.id < $3 ORDER BY a.volume, a.first, a.id LIMIT +$4) \
     SELECT substr(peer, 1, instr(peer || '/', '/') - 1), count(*), min(id), max(id) \
     FROM one GROUP BY 1";
 

@@ -22,7 +22,7 @@ pub(super) async fn clear_markers(
     // In the order of the table: neighbours are on one page.
     pairs.sort_unstable();
     pairs.dedup();
-    let unheld = undelivered::delete(on.connection, &pairs).await?;
+    let unheld = undelivered::delete(&mut on.tx, &pairs).await?;
     if !unheld.is_empty() {
         markers.iter().for_each(|(owner, _)| on.memory.freed(owner));
     }
@@ -44,7 +44,7 @@ pub(super) async fn release_holders(on: &mut WriteTx<'_>, mut ids: Vec<i64>) -> 
         });
         let list = list(&ids);
         for statement in RELEASE {
-            sqlx::query(statement).bind(&list).execute(&mut *on.connection).await?;
+            sqlx::query(statement).bind(&list).execute(on.tx.connection().await?).await?;
         }
         ids = again;
     }

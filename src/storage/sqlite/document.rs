@@ -64,9 +64,9 @@ impl Change for Put {
     async fn apply(&self, on: &mut WriteTx<'_>) -> Result<()> {
         let owner = on.owner(&self.name.owner).await?.number;
         let (kind, key) = (&self.name.kind, &self.name.key);
-        let old = document::size(on.connection, owner, kind, key).await?;
+        let old = document::size(on.tx.connection().await?, owner, kind, key).await?;
         usage::change(on, &self.name.owner, old, self.xml.len() as u64, self.within_quota).await?;
-        document::put(on.connection, owner, kind, key, &self.xml).await
+        document::put(on.tx.connection().await?, owner, kind, key, &self.xml).await
     }
 }
 
@@ -79,7 +79,8 @@ impl Change for Remove {
     async fn apply(&self, on: &mut WriteTx<'_>) -> Result<bool> {
         let Some(known) = on.owner_if_any(&self.0.owner).await? else { return Ok(false) };
         let was_there =
-            document::remove(on.connection, known.number, &self.0.kind, &self.0.key).await?;
+            document::remove(on.tx.connection().await?, known.number, &self.0.kind, &self.0.key)
+                .await?;
         on.memory.freed(&self.0.owner);
         Ok(was_there)
     }

@@ -102,7 +102,7 @@ impl<'a> Rows<'a> {
             raise_lag(on, self.lag).await?;
         }
         BODIES
-            .execute(on.connection, &self.bodies, |q, (id, at, xml, holders)| {
+            .execute(&mut on.tx, &self.bodies, |q, (id, at, xml, holders)| {
                 q.bind(*id).bind(*at).bind(*xml).bind(*holders)
             })
             .await?;
@@ -111,13 +111,13 @@ impl<'a> Rows<'a> {
         let places = self.archive.iter().map(|(owner, id, ..)| (*owner, *id));
         let segment = archive_segments::for_rows(on, places).await?;
         ARCHIVE
-            .execute(on.connection, &self.archive, |q, (owner, id, peer, way, bytes)| {
+            .execute(&mut on.tx, &self.archive, |q, (owner, id, peer, way, bytes)| {
                 q.bind(segment).bind(*owner).bind(*id).bind(*peer).bind(*way).bind(*bytes)
             })
             .await?;
-        undelivered::insert(on.connection, &self.markers).await?;
+        undelivered::insert(&mut on.tx, &self.markers).await?;
         TEXTS
-            .execute(on.connection, &self.texts, |q, (id, holders, words)| {
+            .execute(&mut on.tx, &self.texts, |q, (id, holders, words)| {
                 q.bind(*id).bind(holders.as_str()).bind(words.as_str())
             })
             .await
@@ -131,7 +131,7 @@ async fn raise_lag(on: &mut WriteTx<'_>, lag: i64) -> Result<()> {
         return Ok(());
     }
     let lag = lag.unsigned_abs().next_power_of_two().try_into().unwrap_or(i64::MAX);
-    setting::raise_id_lag(on.connection, lag).await?;
+    setting::raise_id_lag(on.tx.connection().await?, lag).await?;
     on.memory.lag = lag;
     on.lag.fetch_max(lag, Ordering::AcqRel);
     Ok(())

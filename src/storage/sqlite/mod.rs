@@ -18,6 +18,7 @@ mod insert_messages;
 mod integrity_check;
 mod open;
 mod open_error;
+mod readers;
 mod resumption;
 mod roster;
 mod schema;
@@ -29,12 +30,10 @@ mod writer;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use sqlx::pool::PoolConnection;
-
+use self::readers::{Reader, Readers};
 use self::writer::Writer;
 use super::message_id::IdClock;
 use super::read_scheduler::ReadScheduler;
-use super::sql::Db;
 use super::{NodeNumber, Result, StorageError};
 
 pub use open::SqliteStorage;
@@ -42,8 +41,7 @@ pub use open::SqliteStorage;
 /// An open database.
 #[derive(Debug)]
 pub(super) struct Database {
-    /// Connections that cannot write.
-    pub(super) reads: sqlx::Pool<Db>,
+    reads: Readers,
     /// Limits how many archives are read at the same time to fewer than there are connections, so that
     /// logins and rosters do not wait for archives.
     pub(super) turns: ReadScheduler,
@@ -65,8 +63,8 @@ pub(super) struct Database {
 
 impl Database {
     /// A connection that cannot write.
-    async fn reader(&self) -> Result<PoolConnection<Db>> {
-        Ok(self.reads.acquire().await?)
+    async fn reader(&self) -> Result<Reader<'_>> {
+        self.reads.acquire().await
     }
 
     /// How ids and times belong together now.

@@ -12,13 +12,14 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection as _};
 
 use super::begin_transaction::ATTEMPT;
 use super::insert_messages::LEAST_LAG;
 use super::integrity_check::{check_later, quick_check};
 use super::open_error::{damaged, explain};
+use super::readers::Readers;
 use super::schema::{migrate, refuse_foreign};
 use super::writer::{Shared, Writer};
 use super::{Database, wal};
@@ -100,13 +101,7 @@ impl SqliteStorage {
         let numbers = numbers(&mut connection).await.map_err(|e| explain(path, &e))?;
 
         let read_only = options.read_only(true).create_if_missing(false);
-        let reads = SqlitePoolOptions::new()
-            .max_connections(readers.max(1))
-            .test_before_acquire(false)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .acquire_timeout(Duration::from_secs(10))
-            .connect_lazy_with(read_only.clone());
+        let reads = Readers::new(read_only.clone(), readers.max(1));
         if size > CHECKED_AT_ONCE {
             tasks.spawn("storage-check", check_later(path.into(), read_only, tasks.stopping()));
         }

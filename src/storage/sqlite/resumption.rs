@@ -70,7 +70,7 @@ pub(super) async fn write_begun(on: &mut WriteTx<'_>, begun: &[&Begin]) -> Resul
     for session in begun {
         rows.push((on.owner(&session.owner).await?.number, *session));
     }
-    resumption::insert(on.connection, &rows).await
+    resumption::insert(&mut on.tx, &rows).await
 }
 
 struct Save(Vec<SavedSession>);
@@ -81,7 +81,7 @@ impl Change for Save {
 
     async fn apply(&self, on: &mut WriteTx<'_>) -> Result<()> {
         for session in &self.0 {
-            if !resumption::save(on.connection, session).await? {
+            if !resumption::save(on.tx.connection().await?, session).await? {
                 // Its beginning could not be written: the disk was full, or its account is gone.
                 let key = session.number.0.to_string();
                 let problem = "there is no such session".to_owned();
@@ -89,7 +89,7 @@ impl Change for Save {
             }
         }
         let handled: Vec<_> = self.0.iter().map(|s| (s.number.0, s.handled)).collect();
-        resumption::set_handled(on.connection, &handled).await
+        resumption::set_handled(&mut on.tx, &handled).await
     }
 }
 
@@ -103,7 +103,7 @@ impl Change for BeginAnew {
     type Answer = ();
 
     async fn apply(&self, on: &mut WriteTx<'_>) -> Result<()> {
-        resumption::begin_anew(on.connection, self.node, self.at).await
+        resumption::begin_anew(on.tx.connection().await?, self.node, self.at).await
     }
 }
 
@@ -117,7 +117,7 @@ impl Change for EndAll {
     type Answer = u64;
 
     async fn apply(&self, on: &mut WriteTx<'_>) -> Result<u64> {
-        resumption::end_all(on.connection, &self.owner, self.at).await
+        resumption::end_all(on.tx.connection().await?, &self.owner, self.at).await
     }
 }
 
@@ -128,7 +128,7 @@ impl Change for Expire {
     type Answer = u64;
 
     async fn apply(&self, on: &mut WriteTx<'_>) -> Result<u64> {
-        resumption::expire(on.connection, self.0, AT_ONCE).await
+        resumption::expire(&mut on.tx, self.0, AT_ONCE).await
     }
 }
 

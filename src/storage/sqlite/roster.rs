@@ -1,6 +1,7 @@
 //! Rosters in SQLite.
 
 use async_trait::async_trait;
+use sqlx::Connection as _;
 
 use super::writer::{Change, WriteTx};
 use super::{Database, usage};
@@ -24,7 +25,8 @@ impl RosterStore for Database {
         since: RosterVersion,
         limit: usize,
     ) -> Result<(RosterVersion, Option<Vec<RosterChange>>)> {
-        let mut on = self.reads.begin().await?;
+        let mut reader = self.reader().await?;
+        let mut on = reader.begin().await?;
         roster::changes(&mut on, owner, since, limit).await
     }
 
@@ -75,7 +77,7 @@ impl Change for Replace {
             None => on.owner_if_any(&self.owner).await?,
         };
         let Some(owner) = known.map(|known| known.number) else { return Ok(None) };
-        let there = roster::find_of(on.connection, owner, &self.jid).await?;
+        let there = roster::find_of(on.tx.connection().await?, owner, &self.jid).await?;
         if self.old.as_ref().is_some_and(|old| *old != there) {
             return Ok(None);
         }
@@ -87,12 +89,12 @@ impl Change for Replace {
                 }
                 usage::change(on, &self.owner, old_bytes, new.bytes(), true).await?;
                 on.memory.take_senders(owner);
-                roster::put(on.connection, owner, new).await.map(Some)
+                roster::put(on.tx.connection().await?, owner, new).await.map(Some)
             }
             (None, Some(old)) => {
                 on.memory.freed(&self.owner);
                 on.memory.take_senders(owner);
-                roster::remove(on.connection, owner, &old).await.map(Some)
+                roster::remove(on.tx.connection().await?, owner, &old).await.map(Some)
             }
             (None, None) => Ok(None),
         }
@@ -101,7 +103,7 @@ impl Change for Replace {
 
 impl Replace {
     async fn check_limit(&self, on: &mut WriteTx<'_>, owner: i64, listed: bool) -> Result<()> {
-        let alike = roster::count(on.connection, owner, listed).await?;
+        let alike = roster::count(on.tx.connection().await?, owner, listed).await?;
         if alike >= i64::from(self.limit) {
             return Err(StorageError::Limit("roster items"));
         }

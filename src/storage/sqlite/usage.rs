@@ -46,7 +46,7 @@ impl Change for SetQuota {
     async fn apply(&self, on: &mut WriteTx<'_>) -> Result<()> {
         let known = on.owner(&self.owner).await?;
         let bytes = self.bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
-        owner::set_quota(on.connection, known.number, bytes).await?;
+        owner::set_quota(on.tx.connection().await?, known.number, bytes).await?;
         let known = Known { quota: self.bytes, room: Room::Unknown, ..known };
         on.memory.remember(&self.owner, known);
         Ok(())
@@ -60,8 +60,9 @@ pub(super) fn quota_read(bytes: i64) -> u64 {
 
 /// Counts what an owner stores. `unwritten` bytes come on top of it.
 pub(super) async fn count(on: &mut WriteTx<'_>, known: &mut Known, unwritten: u64) -> Result<u64> {
-    sqlx::query(SUM_UP).bind(known.number).execute(&mut *on.connection).await?;
-    let used = usage(on.connection, known.number).await?.total().saturating_add(unwritten);
+    sqlx::query(SUM_UP).bind(known.number).execute(on.tx.connection().await?).await?;
+    let used =
+        usage(on.tx.connection().await?, known.number).await?.total().saturating_add(unwritten);
     known.room = Room::left(on.quota_of(known), used);
     Ok(used)
 }
@@ -88,7 +89,7 @@ pub(super) async fn push_out(
         let rows = sqlx::query_as::<_, (i64, i64)>(OLDEST)
             .bind(known.number)
             .bind(AT_ONCE)
-            .fetch_all(&mut *on.connection)
+            .fetch_all(on.tx.connection().await?)
             .await?;
         let mut freed = 0;
         let enough = rows.iter().find(|(_, bytes)| {
@@ -162,7 +163,7 @@ const ARCHIVE: &str = "SELECT CAST(coalesce(sum(coalesce(s.bytes, \
 /// The oldest messages of an archive, up to the oldest undelivered one.
 const OLDEST: &str = "SELECT a.id, a.bytes FROM archive a WHERE a.owner = $1 AND a.id < \
     coalesce((SELECT min(message) FROM waiting WHERE owner = $1), 9223372036854775807) \
-    ORDER BY a.volume, a.first, a.id LIMIT $2";
+    ORDER BY a.volume, a.first, a.id LIMIT +$2";
 
 /// Statements that must not read a whole table, for tests.
 #[cfg(test)]

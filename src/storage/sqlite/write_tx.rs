@@ -6,16 +6,18 @@ use rustc_hash::FxHashMap;
 
 use super::archive_segments::Segment;
 use super::usage::quota_read;
+use super::writer::Shared;
 use crate::jid::BareJid;
 use crate::storage::sender_shares::Senders;
-use crate::storage::sql::{Connection, owner};
+use crate::storage::sql::owner;
+use crate::storage::sql::transaction::Transaction;
 use crate::storage::usage::Room;
 use crate::storage::{Result, StorageError};
 
 /// A transaction that writes.
 pub(in crate::storage) struct WriteTx<'a> {
-    /// The connection of the writer, within a transaction.
-    pub(in crate::storage) connection: &'a mut Connection,
+    /// The statements that are to be committed.
+    pub(in crate::storage) tx: Transaction<'a>,
     /// What the writer remembers.
     pub(in crate::storage) memory: &'a mut Memory,
     /// How far ids are ahead of time at most, for those who read.
@@ -117,7 +119,11 @@ impl Memory {
     }
 }
 
-impl WriteTx<'_> {
+impl<'a> WriteTx<'a> {
+    pub(super) fn new(tx: Transaction<'a>, memory: &'a mut Memory, shared: &'a Shared) -> Self {
+        Self { tx, memory, lag: &shared.lag, quota: &shared.quota }
+    }
+
     /// Called at the beginning of a transaction.
     pub(super) fn refresh(&mut self) {
         self.memory.notice_quota(self.quota.load(Ordering::Acquire));
@@ -142,7 +148,7 @@ impl WriteTx<'_> {
 
     /// Makes an owner. `None` if it exists already.
     pub(super) async fn new_owner(&mut self, jid: &BareJid) -> Result<Option<Known>> {
-        let number = owner::insert(self.connection, jid).await?;
+        let number = owner::insert(self.tx.connection().await?, jid).await?;
         let room = Room::first(None, self.quota.load(Ordering::Acquire));
         let known = number.map(|number| Known { number, waiting: Some(0), quota: None, room });
         if let Some(known) = known {
@@ -156,7 +162,7 @@ impl WriteTx<'_> {
         if let Some(known) = self.memory.known(jid) {
             return Ok(Some(known));
         }
-        let row = owner::find(self.connection, jid).await?;
+        let row = owner::find(self.tx.connection().await?, jid).await?;
         let known = row.map(|(number, quota)| {
             let quota = quota.map(quota_read);
             let room = Room::first(quota, self.quota.load(Ordering::Acquire));

@@ -2,9 +2,8 @@
 //! transaction (group commit), and answers after COMMIT.
 //!
 //! A change that fails must not fail the others of its batch. Savepoints would cost two statements for
-//! each change, and a statement is expensive (about 20 us, for the way to the connection's thread and
-//! back). So a batch is applied without savepoints. If a change fails, the batch is rolled back, and its
-//! changes are tried again, each in a transaction of its own. A limit that is reached is found before
+//! each change. So a batch is applied without savepoints. If a change fails, the batch is rolled back, and
+//! its changes are tried again, each in a transaction of its own. A limit that is reached is found before
 //! anything is written, and does not fail the batch.
 //!
 //! What is in a batch, and in which order it is written, is in [`super::batch`]. A job that nobody waits
@@ -29,8 +28,8 @@ use sqlx::sqlite::SqliteConnectOptions;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use super::batch::{self, Job, Patience};
-use super::begin_transaction::TransactionStart;
+use super::batch::{self, Job};
+use super::begin_transaction::{BEGIN, TransactionStart};
 use super::closed;
 use super::insert_messages::{LEAST_LAG, QueuedMessage};
 use super::write_tx::Memory;
@@ -41,6 +40,7 @@ use crate::payload::datetime::Timestamp;
 use crate::storage::message_id::Ids;
 use crate::storage::sql::Connection;
 use crate::storage::sql::resumption::Begin;
+use crate::storage::sql::transaction::Transaction;
 use crate::storage::{
     Handled, Kept, MessageId, NewMessage, Receipt, Result, SessionNumber, StorageError,
 };
@@ -118,11 +118,6 @@ struct Task {
 const QUEUE: usize = 1024;
 /// Jobs that are taken from the queue at once, at most.
 const BATCH: usize = 512;
-/// How long a login may wait for other jobs.
-const LOGIN_DELAY: Duration = Duration::from_secs(2);
-/// How long the removal of a marker may wait for other jobs. A crash during that time delivers the
-/// message twice.
-const MARKER_DELAY: Duration = Duration::from_millis(100);
 /// Jobs that wait for others, at most.
 const LAZY: usize = 1024;
 /// Failed jobs that will be tried again, at most. Others are given up: their messages are delivered twice.
@@ -260,41 +255,48 @@ impl Writer {
 
 impl Task {
     async fn run(mut self, mut queue: mpsc::Receiver<Job>) {
-        let mut jobs = Vec::with_capacity(BATCH);
-        let mut due: Option<Instant> = None;
+        let mut arrived = Vec::with_capacity(BATCH);
+        // Jobs that wait for others, and until when.
+        let (mut patient, mut due) = (Vec::new(), None);
         loop {
-            let old = jobs.len();
             let ended = match due {
-                None => queue.recv_many(&mut jobs, BATCH).await == 0,
+                None => queue.recv_many(&mut arrived, BATCH).await == 0,
                 Some(due) => {
-                    let more = queue.recv_many(&mut jobs, BATCH);
+                    let more = queue.recv_many(&mut arrived, BATCH);
                     tokio::time::timeout_at(due, more).await == Ok(0)
                 }
             };
             let now = Instant::now();
-            for job in &jobs[old..] {
-                let then = now
-                    + match job.patience() {
-                        Patience::None => Duration::ZERO,
-                        Patience::Short => MARKER_DELAY,
-                        Patience::Long => LOGIN_DELAY,
-                    };
-                due = Some(due.map_or(then, |due| due.min(then)));
+            if arrived.iter().any(|job| matches!(job, Job::Close)) {
+                queue.close();
+                arrived.retain(|job| !matches!(job, Job::Close));
             }
-            jobs.retain(|job| {
-                let is_end = matches!(job, Job::Close);
-                if is_end {
-                    queue.close();
+            let lowest = arrived.iter().find_map(Job::message);
+            let mut urgent = Vec::new();
+            for job in arrived.drain(..) {
+                if !job.may_wait(lowest) {
+                    urgent.push(job);
+                    continue;
                 }
-                !is_end
-            });
-            if ended || jobs.len() >= LAZY || due.is_some_and(|due| due <= now) {
+                let then = now + job.patience();
+                due = Some(due.map_or(then, |due: Instant| due.min(then)));
+                patient.push(job);
+            }
+            let is_due = due.is_some_and(|due| due <= now);
+            // A change may depend on jobs that came before it.
+            let needs_all = urgent.iter().any(|job| job.is_change() || job.is_flush());
+            if ended || is_due || needs_all || patient.len() >= LAZY {
                 let is_time = self.again_at.is_some_and(|at| at <= now);
-                if is_time || jobs.iter().any(Job::is_flush) {
+                if is_time || urgent.iter().any(Job::is_flush) {
                     self.try_again().await;
                 }
-                self.commit(&mut jobs).await;
+                patient.append(&mut urgent);
+                self.commit(&mut patient).await;
                 due = self.again_at;
+            } else {
+                batch::take_along(&mut patient, &mut urgent);
+                self.commit(&mut urgent).await;
+                due = due.into_iter().chain(self.again_at).min();
             }
             if ended {
                 break;
@@ -400,17 +402,24 @@ impl Task {
         Err(failure)
     }
 
+    /// Applies the jobs in one transaction. BEGIN is sent together with the first statements. If it fails
+    /// because another process has the database, BEGIN is tried alone until it succeeds, and the jobs are
+    /// applied afterwards.
     async fn transaction(&mut self, jobs: &mut [Job]) -> Tried {
         let connection = match &mut self.connection {
             Some(connection) => connection,
             none => none.insert(Connection::connect_with(&self.options).await.map_err(whole)?),
         };
+        let (memory, shared) = (&mut self.memory, &self.shared);
+        if !self.beginning.is_in_vain() {
+            let on = WriteTx::new(Transaction::new(connection, BEGIN), memory, shared);
+            match apply_and_commit(on, jobs).await {
+                Err(failure) if failure.is_busy() => *memory = Memory::new(LEAST_LAG),
+                outcome => return outcome,
+            }
+        }
         self.beginning.begin(connection).await.map_err(Failure::Whole)?;
-        let (memory, lag, quota) = (&mut self.memory, &*self.shared.lag, &*self.shared.quota);
-        let mut on = WriteTx { connection: &mut *connection, memory, lag, quota };
-        batch::apply(&mut on, jobs).await.map_err(Failure::Change)?;
-        sqlx::query("COMMIT").execute(&mut *connection).await.map_err(whole)?;
-        Ok(())
+        apply_and_commit(WriteTx::new(Transaction::begun(connection), memory, shared), jobs).await
     }
 
     /// Moves the log into the database file and closes.
@@ -421,6 +430,18 @@ impl Task {
         if let Err(error) = moved.map(|_| ()).and(connection.close().await) {
             tracing::warn!(%error, "cannot close the database");
         }
+    }
+}
+
+async fn apply_and_commit(mut on: WriteTx<'_>, jobs: &mut [Job]) -> Tried {
+    let outcome = match batch::apply(&mut on, jobs).await {
+        Ok(()) => on.tx.commit().await,
+        Err(error) => Err(error),
+    };
+    match outcome {
+        Ok(committed) => committed.map_err(Failure::Whole),
+        Err(error) if on.tx.has_begun() => Err(Failure::Change(error)),
+        Err(error) => Err(Failure::Whole(error)),
     }
 }
 

@@ -23,7 +23,7 @@ impl Change for Bad {
             Self::Panics => panic!("on purpose"),
             Self::Statement => {
                 sqlx::query("INSERT INTO account (owner, created) VALUES (77, 1)")
-                    .execute(&mut *on.connection)
+                    .execute(on.tx.connection().await?)
                     .await?;
             }
         }
@@ -47,8 +47,8 @@ fn user(text: &str) -> BareJid {
     Jid::parse(text).unwrap().to_bare()
 }
 
-/// Keeps a message that waits, and is in no archive.
-async fn keep(writer: &Writer, jid: &str, bytes: usize) -> Result<MessageId> {
+/// A message that waits, and is in no archive.
+fn message(jid: &str, bytes: usize) -> NewMessage {
     let holder = Holder {
         owner: user(jid),
         with: user(jid).into_jid(),
@@ -57,14 +57,17 @@ async fn keep(writer: &Writer, jid: &str, bytes: usize) -> Result<MessageId> {
         waiting: true,
         limit: Some(1_000),
     };
-    let message = NewMessage {
+    NewMessage {
         at: Timestamp::from_micros(1),
         xml: vec![b'x'; bytes].into(),
         holders: smallvec![holder],
         search: None,
         handled: None,
-    };
-    let kept = writer.keep(message).await?;
+    }
+}
+
+async fn keep(writer: &Writer, jid: &str, bytes: usize) -> Result<MessageId> {
+    let kept = writer.keep(message(jid, bytes)).await?;
     kept.receipt.await.map(|()| kept.id)
 }
 
@@ -176,6 +179,25 @@ async fn a_database_that_stays_locked_is_waited_for_once() {
         lock.close().await.unwrap();
         keep(&writer, "romeo@localhost", 10).await.unwrap();
     }
+    writer.close().await;
+}
+
+/// A message goes to the disk at once, and takes only those markers along that need not be written then.
+#[tokio::test]
+async fn a_marker_that_falls_waits_for_others_though_messages_are_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let writer = writer(dir.path(), "100000").await;
+    let first = keep(&writer, "romeo@localhost", 10).await.unwrap();
+    writer.clear_markers(user("romeo@localhost"), smallvec![first]).await.unwrap();
+    let second = keep(&writer, "juliet@localhost", 10).await.unwrap();
+    assert_eq!(markers(dir.path()).await, [first, second]);
+    let third = writer.keep(message("nurse@localhost", 10)).await.unwrap();
+    writer.clear_markers(user("nurse@localhost"), smallvec![third.id]).await.unwrap();
+    third.receipt.await.unwrap();
+    assert_eq!(markers(dir.path()).await, [first, second]);
+    // What an owner may store depends on what is undelivered.
+    let fourth = keep(&writer, "romeo@localhost", 10).await.unwrap();
+    assert_eq!(markers(dir.path()).await, [second, fourth]);
     writer.close().await;
 }
 
