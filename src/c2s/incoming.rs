@@ -6,16 +6,15 @@ use std::time::Duration;
 use smallvec::SmallVec;
 use smol_str::SmolStr;
 
+use super::loops::Loops;
 use super::markers::delivered;
-use super::pending_acks::PendingAcks;
 
 use crate::host::{Hosts, Origin};
 use crate::log::redact;
 use crate::ns;
 use crate::random::random_id;
 use crate::router::{self, Processed};
-use crate::session::TooHigh;
-use crate::session::{self, Delivery, Resumption, Session, SessionRef};
+use crate::session::{self, Delivery, Resumption, SessionRef, TooHigh};
 use crate::stanza::{
     Condition, Content, Detail, Head, Iq, IqKind, Refusal, Stanza, StanzaError, StreamCondition,
     StreamError,
@@ -23,15 +22,7 @@ use crate::stanza::{
 use crate::storage::SessionNumber;
 use crate::xml::{ElementRef, Frame, element};
 
-/// What the reading loop works with.
-#[derive(Clone, Copy)]
-pub(super) struct Incoming<'a> {
-    pub(super) hosts: &'a Hosts,
-    pub(super) session: &'a Session,
-    pub(super) pending: &'a PendingAcks,
-}
-
-impl Incoming<'_> {
+impl Loops<'_> {
     /// Handles one element of the client, and carries it to the end. Returns what that has cost, in steps
     /// of the budget `work`.
     ///

@@ -11,6 +11,7 @@ mod incoming;
 mod keepalive;
 mod last_words;
 mod loop_shutdown;
+mod loops;
 mod markers;
 mod memory;
 mod negotiate;

@@ -5,89 +5,95 @@ use std::io;
 use tokio::time::Instant;
 
 use super::connection_end::ConnectionEnd;
-use super::incoming::{Incoming, ping};
+use super::incoming::ping;
 use super::keepalive::{Elapsed, Keepalive};
-use super::loop_shutdown::LoopShutdown;
-use super::pending_acks::PendingAcks;
-use super::read_rate::ReadRate;
-use crate::config::LimitsConfig;
+use super::loops::Loops;
+use super::read_rate::{ReadRate, wait};
 use crate::host::{Hosts, Origin};
 use crate::ns;
-use crate::session::Session;
 use crate::stanza::StreamCondition;
-use crate::stream::channel::SharedChannel;
 use crate::stream::input::{Input, StreamEvent};
 
 /// Reads until the end. Carries each stanza to the end before it reads the next one, so that order
 /// holds (RFC 6120 §10.1). `None` if it was told to stop.
-pub(super) async fn read(
-    incoming: Incoming<'_>,
-    channel: &SharedChannel,
-    input: &mut Input,
-    limits: &LimitsConfig,
-    stop: &LoopShutdown,
-) -> Option<ConnectionEnd> {
-    let Incoming { hosts, session, pending } = incoming;
-    let mut keepalive = Keepalive::new(limits);
-    let mut pace = ReadRate::new(&incoming, limits);
-    let origin = Origin::Client(session);
+pub(super) async fn read(loops: &Loops<'_>, input: &mut Input) -> Option<ConnectionEnd> {
+    let mut keepalive = Keepalive::new(loops.limits);
+    let mut rate = ReadRate::new(loops);
     let mut came = None;
     loop {
-        let mut alive = false;
-        while !stop.is_stopped() {
-            match input.next_event() {
-                Ok(None) => break,
-                // The client ends its stream with an error. No error answers an error.
-                Ok(Some(StreamEvent::Element(frame))) if frame.root().is(ns::STREAM, "error") => {
-                    return Some(ConnectionEnd::Closed);
-                }
-                Ok(Some(StreamEvent::Element(frame))) => {
-                    alive = true;
-                    let size = frame.bytes().len();
-                    // Boxed: what may happen to a stanza needs room, and only for a moment.
-                    let steps = Box::pin(incoming.handle(&origin, frame, input.lang())).await;
-                    if let Err(ended) = pace.carried(size, steps, stop).await {
-                        return ended;
-                    }
-                }
-                Ok(Some(StreamEvent::End)) => return Some(ConnectionEnd::Closed),
-                Ok(Some(StreamEvent::Header(_))) => {
-                    return Some(ConnectionEnd::Failed(StreamCondition::BadFormat.into()));
-                }
-                Err(error) => return Some(ConnectionEnd::Failed(error.into())),
-            }
-            // If the answers to the client pile up because it does not read, we do not read either.
-            if !Box::pin(wait_for_capacity(session, pending, limits, stop)).await {
-                return None;
-            }
-        }
+        // Boxed: what may happen to a stanza needs room, and only for a moment.
+        let heard = match Box::pin(handle(loops, input, &mut rate)).await {
+            Ok(heard) => heard,
+            Err(ended) => return ended,
+        };
         if let Some(count) = came.take() {
-            keepalive.received(count, alive || !input.is_within());
+            keepalive.received(count, heard || !input.is_within());
         }
+        let has_unacked = loops.session.sm(|sm| sm.has_unacked());
         tokio::select! {
             biased;
-            () = stop.stopped() => return None,
-            read = channel.receive(input.received()) => {
-                let count = match bytes_came(hosts, read) {
+            () = loops.stop.stopped() => return None,
+            read = loops.channel.receive(input.received()) => {
+                let count = match bytes_came(loops.hosts, read) {
                     Ok(count) => *came.insert(count),
                     Err(ended) => return Some(ended),
                 };
-                let before = Instant::now();
-                if let Err(ended) = pace.read(count, stop).await {
-                    return ended;
+                if let Some(pause) = rate.read(count) {
+                    let before = Instant::now();
+                    if let Err(ended) = Box::pin(wait(pause, loops.stop)).await {
+                        return ended;
+                    }
+                    keepalive.did_not_read(before.elapsed());
                 }
-                keepalive.did_not_read(before.elapsed());
             },
-            () = keepalive.deadline(session.sm(|sm| sm.has_unacked())) => {
+            () = keepalive.deadline(has_unacked) => {
                 match keepalive.elapsed() {
                     Elapsed::No => {}
-                    Elapsed::Acknowledge => pending.send_ack(),
-                    Elapsed::Ping => ping(hosts, session.handle()),
+                    Elapsed::Acknowledge => loops.pending.send_ack(),
+                    Elapsed::Ping => ping(loops.hosts, loops.session.handle()),
                     Elapsed::Dead => return Some(ConnectionEnd::Lost("no answer to a ping")),
                 }
             }
         }
     }
+}
+
+/// Handles all that was read and is whole. Returns whether there was any element.
+///
+/// # Errors
+/// How the session ends; `None` if it is time to stop.
+async fn handle(
+    loops: &Loops<'_>,
+    input: &mut Input,
+    rate: &mut ReadRate,
+) -> Result<bool, Option<ConnectionEnd>> {
+    let mut heard = false;
+    let origin = Origin::Client(loops.session);
+    while !loops.stop.is_stopped() {
+        match input.next_event() {
+            Ok(None) => break,
+            // The client ends its stream with an error. No error answers an error.
+            Ok(Some(StreamEvent::Element(frame))) if frame.root().is(ns::STREAM, "error") => {
+                return Err(Some(ConnectionEnd::Closed));
+            }
+            Ok(Some(StreamEvent::Element(frame))) => {
+                heard = true;
+                let size = frame.bytes().len();
+                let steps = loops.handle(&origin, frame, input.lang()).await;
+                rate.carried(size, steps, loops.stop).await?;
+            }
+            Ok(Some(StreamEvent::End)) => return Err(Some(ConnectionEnd::Closed)),
+            Ok(Some(StreamEvent::Header(_))) => {
+                return Err(Some(ConnectionEnd::Failed(StreamCondition::BadFormat.into())));
+            }
+            Err(error) => return Err(Some(ConnectionEnd::Failed(error.into()))),
+        }
+        // If the answers to the client pile up because it does not read, we do not read either.
+        if !wait_for_capacity(loops).await {
+            return Err(None);
+        }
+    }
+    Ok(heard)
 }
 
 /// How many bytes were read, or how the connection was lost.
@@ -107,18 +113,13 @@ fn bytes_came(hosts: &Hosts, read: io::Result<Option<usize>>) -> Result<usize, C
 
 /// Waits until half of the mailbox is free, and not too many stanzas are on their way to the disk. `false`
 /// if it is time to stop.
-async fn wait_for_capacity(
-    session: &Session,
-    pending: &PendingAcks,
-    limits: &LimitsConfig,
-    stop: &LoopShutdown,
-) -> bool {
-    let room = async {
-        session.mailbox().wait_for_capacity(limits.inbox_stanzas / 2).await;
-        pending.wait_for_capacity(limits.unsettled).await;
+async fn wait_for_capacity(loops: &Loops<'_>) -> bool {
+    let capacity = async {
+        loops.session.mailbox().wait_for_capacity(loops.limits.inbox_stanzas / 2).await;
+        loops.pending.wait_for_capacity(loops.limits.unsettled).await;
     };
     tokio::select! {
-        () = room => true,
-        () = stop.stopped() => false,
+        () = capacity => true,
+        () = loops.stop.stopped() => false,
     }
 }

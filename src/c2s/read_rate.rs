@@ -3,8 +3,8 @@
 //! writing to it, acknowledgements, orders to close.
 
 use super::connection_end::ConnectionEnd;
-use super::incoming::Incoming;
 use super::loop_shutdown::LoopShutdown;
+use super::loops::Loops;
 use crate::config::LimitsConfig;
 use crate::limit::{Client, Pause};
 use crate::stanza::{StreamCondition, StreamError};
@@ -17,30 +17,24 @@ pub(super) struct ReadRate {
 }
 
 impl ReadRate {
-    pub(super) fn new(incoming: &Incoming<'_>, limits: &LimitsConfig) -> Self {
-        let handle = incoming.session.handle();
-        let budgets = &incoming.hosts.budgets;
+    pub(super) fn new(loops: &Loops<'_>) -> Self {
+        let handle = loops.session.handle();
+        let budgets = &loops.hosts.budgets;
         let client = budgets.client(&handle.jid().to_bare(), handle.facts().peer.ip());
-        Self { turn: FairBudget::new(limits), client }
+        Self { turn: FairBudget::new(loops.limits), client }
     }
 
-    /// So many bytes were read. Waits until the client may be read from again.
-    ///
-    /// # Errors
-    /// How the session ends, if that would take too long; `None` if it is time to stop.
-    pub(super) async fn read(
-        &self,
-        bytes: usize,
-        stop: &LoopShutdown,
-    ) -> Result<(), Option<ConnectionEnd>> {
-        wait(self.client.read(bytes), stop).await
+    /// So many bytes were read. What to wait for before the client may be read from again, if anything.
+    pub(super) fn read(&self, bytes: usize) -> Option<Pause<'_>> {
+        self.client.read(bytes)
     }
 
     /// A stanza of so many bytes was handled, at this cost in steps of the budget `work`. Waits until the
     /// next stanza may be handled.
     ///
     /// # Errors
-    /// As [`ReadRate::read`]; or the stanza ends the stream.
+    /// How the session ends, if that would take too long, or if the stanza ends the stream; `None` if it is
+    /// time to stop.
     pub(super) async fn carried(
         &mut self,
         bytes: usize,
@@ -49,12 +43,21 @@ impl ReadRate {
     ) -> Result<(), Option<ConnectionEnd>> {
         let steps = steps.map_err(|error| Some(ConnectionEnd::Failed(error)))?;
         self.turn.spend(bytes).await;
-        wait(self.client.worked(steps), stop).await
+        match self.client.worked(steps) {
+            Some(pause) => wait(pause, stop).await,
+            None => Ok(()),
+        }
     }
 }
 
-async fn wait(pause: Option<Pause<'_>>, stop: &LoopShutdown) -> Result<(), Option<ConnectionEnd>> {
-    let Some(pause) = pause else { return Ok(()) };
+/// Waits until the client is within its budget again.
+///
+/// # Errors
+/// How the session ends, if that would take too long; `None` if it is time to stop.
+pub(super) async fn wait(
+    pause: Pause<'_>,
+    stop: &LoopShutdown,
+) -> Result<(), Option<ConnectionEnd>> {
     let Some(time) = pause.time() else {
         let error = StreamCondition::PolicyViolation.text("sends more than one client may");
         return Err(Some(ConnectionEnd::Failed(error)));

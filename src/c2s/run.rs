@@ -7,13 +7,13 @@
 use std::sync::Arc;
 
 use super::connection_end::ConnectionEnd;
-use super::incoming::Incoming;
 use super::last_words::last_words;
 use super::loop_shutdown::LoopShutdown;
+use super::loops::Loops;
 use super::markers::delivered;
 use super::pending_acks::{PendingAcks, keep_count};
 use super::read::read;
-use super::write::{Output, write};
+use super::write::write;
 use crate::host::Hosts;
 use crate::router;
 use crate::session::Session;
@@ -37,14 +37,21 @@ pub(super) async fn run(hosts: &Arc<Hosts>, start: &mut Start, session: &Session
     let limits = &config.limits;
     let framing = channel.framing();
     let channel = SharedChannel::new(channel);
-    let output = Output { channel: &channel, framing };
     let (stop, pending) = (LoopShutdown::default(), PendingAcks::default());
     let mailbox = session.mailbox();
     mailbox.set_writer(true);
-    let incoming = Incoming { hosts, session, pending: &pending };
+    let loops = Loops {
+        hosts,
+        session,
+        limits,
+        channel: &channel,
+        framing,
+        pending: &pending,
+        stop: &stop,
+    };
     let reading = async {
         Box::pin(delivered(hosts, session, &std::mem::take(markers))).await;
-        let ended = read(incoming, &channel, input, limits, &stop).await;
+        let ended = read(&loops, input).await;
         pending.close();
         stop.stop(matches!(ended, Some(ConnectionEnd::Lost(_))));
         ended
@@ -54,7 +61,7 @@ pub(super) async fn run(hosts: &Arc<Hosts>, start: &mut Start, session: &Session
         let said = Box::pin(write_all(&channel, &first, limits.write)).await;
         drop(first);
         let ended = match said {
-            Ok(()) => write(incoming, output, limits, &stop).await,
+            Ok(()) => write(&loops).await,
             Err(_) => Some(ConnectionEnd::Lost("cannot write")),
         };
         // A reading loop that waits for room in the mailbox must not wait for ever.
@@ -63,14 +70,13 @@ pub(super) async fn run(hosts: &Arc<Hosts>, start: &mut Start, session: &Session
         ended
     };
     let settling = pending.settle(hosts, session);
-    let catching_up = async {
-        tokio::select! {
-            () = router::catch_up(hosts, session) => {}
-            () = stop.stopped() => {}
-        }
-    };
     // What the disk has is settled before an answer is written: the answer acknowledges more then.
-    let (read, (), written, ()) = tokio::join!(biased; reading, settling, writing, catching_up);
+    let all = async { tokio::join!(biased; reading, settling, writing) };
+    let (read, (), written) = tokio::select! {
+        biased;
+        done = all => done,
+        never = router::catch_up(hosts, session) => match never {},
+    };
     // An order to the session goes before what the reading loop saw at the same time.
     let ended = written.or(read).unwrap_or(ConnectionEnd::Lost("connection lost"));
     let channel = channel.into_inner();

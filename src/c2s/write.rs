@@ -2,38 +2,22 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::time::Duration;
 
 use super::connection_end::ConnectionEnd;
-use super::incoming::Incoming;
-use super::loop_shutdown::LoopShutdown;
+use super::loops::Loops;
 use super::markers::{delivered, delivered_when_written};
 use super::negotiation::sm_failed;
-use crate::config::LimitsConfig;
 use crate::host::Hosts;
 use crate::ns;
 use crate::session::{Batch, Delivery, Session};
 use crate::stanza::{Condition, StreamCondition};
-use crate::stream::channel::SharedChannel;
 use crate::stream::connection::write_all;
 use crate::stream::framing::Framing;
 use crate::xml::element;
 
-/// Where the writing loop writes, and how.
-#[derive(Clone, Copy)]
-pub(super) struct Output<'a> {
-    pub(super) channel: &'a SharedChannel,
-    pub(super) framing: Framing,
-}
-
 /// Writes until the end, each time all that waits. `None` if it was told to stop.
-pub(super) async fn write(
-    incoming: Incoming<'_>,
-    output: Output<'_>,
-    limits: &LimitsConfig,
-    stop: &LoopShutdown,
-) -> Option<ConnectionEnd> {
-    let session = incoming.session;
+pub(super) async fn write(loops: &Loops<'_>) -> Option<ConnectionEnd> {
+    let Loops { session, limits, .. } = *loops;
     let mailbox = session.mailbox();
     // A resumed stream begins with what was not acknowledged on the previous one.
     if session.sm(|sm| sm.is_managed()) {
@@ -43,7 +27,7 @@ pub(super) async fn write(
         // Once it is time to stop, what is left is for the last words.
         tokio::select! {
             biased;
-            () = stop.stopped() => return None,
+            () = loops.stop.stopped() => return None,
             () = mailbox.filled() => {}
         }
         let (stanzas, order) = mailbox.take();
@@ -55,7 +39,7 @@ pub(super) async fn write(
             }
         }
         // Boxed: the loop waits more often than it writes.
-        let written = write_next(incoming, output, stanzas, limits.write, stop);
+        let written = write_next(loops, stanzas);
         if let Err(error) = Box::pin(written).await {
             tracing::debug!(%error, "cannot write");
             let (stanzas, order) = mailbox.take();
@@ -74,22 +58,16 @@ pub(super) async fn write(
 }
 
 /// Writes what is due. If that fails without stream management, the stanzas are put back.
-async fn write_next(
-    incoming: Incoming<'_>,
-    output: Output<'_>,
-    stanzas: VecDeque<Delivery>,
-    limit: Duration,
-    stop: &LoopShutdown,
-) -> io::Result<()> {
-    let Incoming { hosts, session, pending } = incoming;
+async fn write_next(loops: &Loops<'_>, stanzas: VecDeque<Delivery>) -> io::Result<()> {
+    let Loops { hosts, session, .. } = *loops;
     let again = (!session.sm(|sm| sm.is_managed())).then(|| stanzas.clone());
     let markers = delivered_when_written(session, &stanzas);
-    let bytes = bytes_of(hosts, session, output.framing, stanzas, false);
-    pending.answered();
+    let bytes = bytes_of(hosts, session, loops.framing, stanzas, false);
+    loops.pending.answered();
     session.mailbox().set_writing(bytes.len());
     let written = tokio::select! {
-        written = write_all(output.channel, &bytes, limit) => written,
-        () = stop.lost() => Err(io::ErrorKind::NotConnected.into()),
+        written = write_all(loops.channel, &bytes, loops.limits.write) => written,
+        () = loops.stop.lost() => Err(io::ErrorKind::NotConnected.into()),
         // The client is on another connection already and waits there (XEP-0198 §5); or it is to be
         // closed and does not read.
         () = session.mailbox().interrupted() => Err(io::ErrorKind::Interrupted.into()),

@@ -25,6 +25,7 @@ pub use outcome::Outcome;
 pub use route::{Router, from_domain};
 pub use session_end::session_ended;
 
+use std::convert::Infallible;
 use std::pin::pin;
 
 use smallvec::SmallVec;
@@ -107,8 +108,8 @@ pub fn not_kept(hosts: &Hosts, session: &SessionRef, stanza: &Stanza, error: Sto
 }
 
 /// A session catches up whenever that is requested: it reads the messages that the store has for its
-/// account. Runs until it is dropped, which may happen at any time.
-pub async fn catch_up(hosts: &Hosts, session: &Session) {
+/// account. Never ends, and may be dropped at any time.
+pub async fn catch_up(hosts: &Hosts, session: &Session) -> Infallible {
     let ahead = ReadAhead::within(&hosts.config.load().limits);
     if session.mailbox().is_undecided() {
         Box::pin(offline::look(hosts, session)).await;
@@ -119,7 +120,7 @@ pub async fn catch_up(hosts: &Hosts, session: &Session) {
         if let Err(error) = Box::pin(offline::catch_up(hosts, session, ahead)).await {
             // The store fails: messages stay in it, and new ones are deferred.
             tracing::error!(jid = %session.handle().jid(), %error, "cannot read undelivered messages");
-            tokio::time::sleep(RETRY).await;
+            Box::pin(tokio::time::sleep(RETRY)).await;
         }
     }
 }

@@ -1,0 +1,24 @@
+//! What the loops of one connection share.
+
+use super::loop_shutdown::LoopShutdown;
+use super::pending_acks::PendingAcks;
+use crate::config::LimitsConfig;
+use crate::host::Hosts;
+use crate::session::Session;
+use crate::stream::channel::SharedChannel;
+use crate::stream::framing::Framing;
+
+/// What the loops of one connection share. They hold a reference to it, and not its parts: most
+/// connections are idle, and their loops must be small.
+pub(super) struct Loops<'a> {
+    pub(super) hosts: &'a Hosts,
+    pub(super) session: &'a Session,
+    pub(super) limits: &'a LimitsConfig,
+    pub(super) channel: &'a SharedChannel,
+    /// How stanzas are written to the channel.
+    pub(super) framing: Framing,
+    /// What the client has sent and the disk does not have yet.
+    pub(super) pending: &'a PendingAcks,
+    /// Tells the loops to stop.
+    pub(super) stop: &'a LoopShutdown,
+}
