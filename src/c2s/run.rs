@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use futures_util::future::join3;
+
 use super::connection_end::ConnectionEnd;
 use super::last_words::last_words;
 use super::loop_shutdown::LoopShutdown;
@@ -70,8 +72,9 @@ pub(super) async fn run(hosts: &Arc<Hosts>, start: &mut Start, session: &Session
         ended
     };
     let settling = pending.settle(hosts, session);
-    // What the disk has is settled before an answer is written: the answer acknowledges more then.
-    let all = async { tokio::join!(biased; reading, settling, writing) };
+    // They are polled in this order. What the disk has is settled before an answer is written: the answer
+    // acknowledges more then.
+    let all = join3(reading, settling, writing);
     let (read, (), written) = tokio::select! {
         biased;
         done = all => done,

@@ -101,7 +101,7 @@ mod tests {
         let mut start = Box::new(Start { connection, delivered: Vec::new() });
         let sizes = [
             ("Start", size_of_val(&*start), 400),
-            ("run", size_of_val(&run(&hosts, &mut start, &session)), 1_500),
+            ("run", size_of_val(&run(&hosts, &mut start, &session)), 1_800),
         ];
         let counted = Counted::new(&hosts.metrics, None);
         let live = size_of_val(&live(Arc::clone(&hosts), start, session, counted));

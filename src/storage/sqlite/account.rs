@@ -4,7 +4,8 @@ use async_trait::async_trait;
 use rustc_hash::FxHashMap;
 
 use super::archive::Expire;
-use super::writer::{Change, WriteTx};
+use super::change::Change;
+use super::write_tx::WriteTx;
 use super::{Database, archive_segments};
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;

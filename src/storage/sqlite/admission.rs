@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 
 use super::insert_messages::{Cleared, QueuedMessage};
 use super::usage;
-use super::writer::{Known, WriteTx};
+use super::write_tx::{Known, WriteTx};
 use crate::jid::BareJid;
 use crate::storage::sender_shares::{SenderShares, Senders};
 use crate::storage::sql::undelivered;

@@ -4,8 +4,9 @@ use async_trait::async_trait;
 
 use super::archive_query::ArchiveQuery;
 use super::archive_scan::ArchiveScan;
+use super::change::Change;
 use super::delete_messages::{list, release_holders};
-use super::writer::{Change, WriteTx};
+use super::write_tx::WriteTx;
 use super::{Database, archive_segments};
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;

@@ -16,7 +16,7 @@ use std::sync::LazyLock;
 use rustc_hash::FxHashSet;
 
 use super::block_counts;
-use super::writer::WriteTx;
+use super::write_tx::WriteTx;
 use crate::storage::Result;
 use crate::storage::sql::multi_row::MultiRow;
 

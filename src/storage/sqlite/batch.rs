@@ -1,7 +1,7 @@
 //! What the writer is asked for, and how a batch of it is written.
 //!
 //! Frequent jobs are written kind by kind, so that each kind is a few statements. Only a
-//! [`Change`](super::writer::Change) keeps its place in the order. A marker that is removed in the batch
+//! [`Change`](super::change::Change) keeps its place in the order. A marker that is removed in the batch
 //! that adds it is never written.
 
 use std::time::Duration;
@@ -10,9 +10,10 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
+use super::change::Pending;
 use super::insert_messages::{self, QueuedMessage};
 use super::resumption::write_begun;
-use super::writer::{Pending, WriteTx};
+use super::write_tx::WriteTx;
 use super::{account, delete_messages};
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;

@@ -15,7 +15,8 @@ use async_trait::async_trait;
 use rustc_hash::FxHashMap;
 
 use super::Database;
-use super::writer::{Change, WriteTx};
+use super::change::Change;
+use super::write_tx::WriteTx;
 use crate::storage::Result;
 use crate::storage::sql::DbRow;
 use crate::storage::sql::multi_row::MultiRow;

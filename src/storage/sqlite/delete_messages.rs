@@ -1,6 +1,6 @@
 //! Removes undelivered markers, and messages that nobody holds any more.
 
-use super::writer::{Known, WriteTx};
+use super::write_tx::{Known, WriteTx};
 use crate::jid::BareJid;
 use crate::storage::sql::undelivered;
 use crate::storage::{MessageId, Result};

@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 
-use super::writer::{Change, WriteTx};
+use super::change::Change;
+use super::write_tx::WriteTx;
 use super::{Database, usage};
 use crate::jid::BareJid;
 use crate::storage::sql::document;

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use super::admission::{self, Owners};
 use super::archive_segments;
-use super::writer::WriteTx;
+use super::write_tx::WriteTx;
 use crate::jid::BareJid;
 use crate::storage::node;
 use crate::storage::sql::multi_row::MultiRow;

@@ -1,7 +1,7 @@
 //! The SQLite backend: one file in the data directory.
 //!
 //! Reads go through a pool of connections that cannot write, each in one statement. Writes are
-//! [`writer::Change`]s and go to one task, which commits many of them together.
+//! [`change::Change`]s and go to one task, which commits many of them together.
 
 mod account;
 mod admission;
@@ -12,6 +12,8 @@ mod archive_segments;
 mod batch;
 mod begin_transaction;
 mod block_counts;
+mod change;
+mod commit_task;
 mod delete_messages;
 mod document;
 mod insert_messages;

@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering;
 use async_trait::async_trait;
 
 use super::Database;
-use super::writer::{Change, WriteTx};
+use super::change::Change;
+use super::write_tx::WriteTx;
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
 use crate::storage::sql::resumption::{self, Begin};

@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use sqlx::Connection as _;
 
-use super::writer::{Change, WriteTx};
+use super::change::Change;
+use super::write_tx::WriteTx;
 use super::{Database, usage};
 use crate::jid::{BareJid, Jid};
 use crate::storage::sql::roster;

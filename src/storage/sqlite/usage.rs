@@ -6,7 +6,8 @@ use async_trait::async_trait;
 
 use super::Database;
 use super::archive::Expire;
-use super::writer::{Change, Known, WriteTx};
+use super::change::Change;
+use super::write_tx::{Known, WriteTx};
 use crate::jid::BareJid;
 use crate::storage::sql::{Connection, document, owner, roster, undelivered};
 use crate::storage::usage::{Room, slack};

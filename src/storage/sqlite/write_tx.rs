@@ -1,12 +1,12 @@
 //! A transaction that writes: its connection, and what the writer remembers.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use rustc_hash::FxHashMap;
 
 use super::archive_segments::Segment;
 use super::usage::quota_read;
-use super::writer::Shared;
 use crate::jid::BareJid;
 use crate::storage::sender_shares::Senders;
 use crate::storage::sql::owner;
@@ -24,6 +24,15 @@ pub(in crate::storage) struct WriteTx<'a> {
     pub(in crate::storage) lag: &'a AtomicI64,
     /// The quota, in bytes, of owners that have none of their own.
     pub(super) quota: &'a AtomicU64,
+}
+
+/// What the writer shares with those who read.
+#[derive(Debug)]
+pub(in crate::storage) struct Shared {
+    /// How far ids are ahead of time at most, as it is stored.
+    pub(in crate::storage) lag: Arc<AtomicI64>,
+    /// The quota, in bytes, of accounts that have none of their own.
+    pub(in crate::storage) quota: Arc<AtomicU64>,
 }
 
 /// What the writer remembers of the database. It may, because nobody else writes to the file. It is

@@ -1,11 +1,17 @@
 use std::path::Path;
+use std::sync::atomic::{AtomicI64, AtomicU64};
 
+use async_trait::async_trait;
+use futures_util::FutureExt;
 use smallvec::smallvec;
+use sqlx::Connection as _;
 
+use super::super::insert_messages::LEAST_LAG;
+use super::super::write_tx::WriteTx;
 use super::*;
 use crate::jid::Jid;
 use crate::storage::message_id::IdClock;
-use crate::storage::{Holder, NodeNumber, SqliteStorage, Storage, Way};
+use crate::storage::{Holder, NodeNumber, SqliteStorage, Storage, StorageError, Way};
 
 /// Makes an owner and then does what fails.
 enum Bad {
