@@ -2,7 +2,7 @@
 
 use crate::host::{Hosts, Origin, OurDomain};
 use crate::jid::{FullJid, Jid};
-use crate::stanza::{Stanza, StreamCondition};
+use crate::stanza::{Head, Stanza, StreamCondition};
 
 /// Checks that the origin owns the `from` of its stanza.
 ///
@@ -73,6 +73,13 @@ pub(super) fn own_origin(hosts: &Hosts, stanza: &Stanza) -> Option<Origin<'stati
         Some(OurDomain::Host(_)) => Some(Origin::Internal),
         Some(OurDomain::Service(at)) => Some(Origin::Service(at.domain.clone())),
         None => stanza.is_error().then_some(Origin::Internal),
+    }
+}
+
+/// A stanza without `to` is for the sender's own account (RFC 6120 §10.3).
+pub(super) fn own_account(head: &mut Head) {
+    if head.to.is_none() {
+        head.to = head.from.as_ref().map(|from| from.to_bare().into());
     }
 }
 

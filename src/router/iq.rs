@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
+use super::accept::own_account;
 use super::outcome::Outcome;
-use super::own_account;
-use crate::host::{Access, Cx, Entry, Halt, Origin, Reply, Scope, ServiceDomain};
+use super::remote;
+use crate::host::{Access, Cx, Destination, Entry, Halt, Origin, Reply, Scope, ServiceDomain};
 use crate::jid::{BareJid, FullJid};
 use crate::modules::{blocking, last_activity};
 use crate::stanza::{Condition, Iq, Stanza};
@@ -16,7 +17,7 @@ pub async fn leaves(cx: &mut Cx<'_>, mut iq: Iq) -> Result<Outcome, Halt> {
     blocking::refuse_outgoing(cx, &iq.head).await?;
     let client = iq.head.to.as_ref().filter(|to| iq.is_request() && to.resource().is_some());
     let client = client.map(|to| to.to_bare());
-    let outcome = super::arrive(cx, Stanza::Iq(iq)).await?;
+    let outcome = to_recipient(cx, iq).await?;
     // The client that was asked knows now that this one is online, and may ask in turn.
     if let (Some(session), Some(asked)) = (cx.origin.session(), client) {
         session.note_asked(asked);
@@ -24,8 +25,21 @@ pub async fn leaves(cx: &mut Cx<'_>, mut iq: Iq) -> Result<Outcome, Halt> {
     Ok(outcome)
 }
 
+/// Hands a request, or the answer to one, over to what lives at its `to` (RFC 6121 §8.4, §8.5.2.1.3,
+/// §8.5.3.1).
+pub(super) async fn to_recipient(cx: &mut Cx<'_>, iq: Iq) -> Result<Outcome, Halt> {
+    let Some(to) = iq.head.to.clone() else { return Err(Halt::Drop("no recipient")) };
+    match cx.hosts.destination(&to) {
+        Destination::Account(host, user) => for_account(&mut cx.at(host), &user, iq).await,
+        Destination::Session(host, full) => for_session(&mut cx.at(host), &full, iq).await,
+        Destination::Host(host) => for_host(&mut cx.at(host), iq).await,
+        Destination::Service(at) => for_service(&mut cx.at(&at.host), at, iq).await,
+        Destination::Remote => remote::leaves(cx, Stanza::Iq(iq)).map(|()| Outcome::HandedOver),
+    }
+}
+
 /// For a host: the server answers.
-pub async fn for_host(cx: &mut Cx<'_>, iq: Iq) -> Result<Outcome, Halt> {
+async fn for_host(cx: &mut Cx<'_>, iq: Iq) -> Result<Outcome, Halt> {
     if !iq.is_request() {
         return take_answer(cx, iq);
     }
@@ -45,7 +59,7 @@ pub async fn for_host(cx: &mut Cx<'_>, iq: Iq) -> Result<Outcome, Halt> {
 
 /// For a service, or for an address at its domain: what features answer for all services, they answer
 /// for this one. All else is up to the service.
-pub async fn for_service(cx: &mut Cx<'_>, at: &ServiceDomain, iq: Iq) -> Result<Outcome, Halt> {
+async fn for_service(cx: &mut Cx<'_>, at: &ServiceDomain, iq: Iq) -> Result<Outcome, Halt> {
     if !iq.is_request() {
         return match cx.hosts.requests.answered(iq) {
             None => Ok(Outcome::Done),
@@ -77,7 +91,7 @@ pub async fn for_service(cx: &mut Cx<'_>, at: &ServiceDomain, iq: Iq) -> Result<
 /// DEPARTS: RFC 6121 §8.5.1 – to a request that its specification forbids to others, the answer is
 /// `forbidden`, also if the account does not exist, and not `service-unavailable` (RFC 6121 §2.3.3,
 /// XEP-0012 §3, XEP-0049 §4, XEP-0313 §8.1).
-pub async fn for_account(cx: &mut Cx<'_>, user: &BareJid, iq: Iq) -> Result<Outcome, Halt> {
+async fn for_account(cx: &mut Cx<'_>, user: &BareJid, iq: Iq) -> Result<Outcome, Halt> {
     if !iq.is_request() {
         return take_answer(cx, iq);
     }
@@ -123,7 +137,7 @@ async fn refuse_others(
 /// DEPARTS: RFC 6121 §8.5.3.1 – also a client to which this session has sent a request may send it
 /// requests. It knows the full address from that; and both sides of a call (XEP-0166) send requests, even
 /// if only one of them sees the presence of the other.
-pub async fn for_session(cx: &mut Cx<'_>, full: &FullJid, iq: Iq) -> Result<Outcome, Halt> {
+async fn for_session(cx: &mut Cx<'_>, full: &FullJid, iq: Iq) -> Result<Outcome, Halt> {
     let user = full.to_bare();
     let session = cx.hosts.sessions.find(full);
     let is_blocked = blocking::is_blocked(cx, &user, &iq.head).await?;

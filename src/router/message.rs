@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::accept::own_account;
 use super::outcome::{self, Outcome};
-use super::{own_account, remote};
+use super::remote;
 use crate::host::{Cx, Destination, Halt, Kept};
 use crate::jid::{BareJid, FullJid};
 use crate::log::STANZA;

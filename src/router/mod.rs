@@ -7,6 +7,7 @@ mod accept;
 mod account_removal;
 mod arrive;
 pub mod bounce;
+mod capacity;
 mod internal;
 pub mod iq;
 pub mod message;
@@ -31,12 +32,10 @@ use std::pin::pin;
 use smallvec::SmallVec;
 use tracing::Instrument as _;
 
-use arrive::arrive;
-
 use crate::host::{Cx, Hosts, Keeping, Origin, Outbox, not_stored};
 use crate::modules::offline::{self, ReadAhead};
 use crate::session::{Session, SessionRef};
-use crate::stanza::{Condition, Head, Stanza};
+use crate::stanza::{Condition, Stanza};
 use crate::storage::{Handled, Receipt, StorageError};
 
 /// A stanza of a client that was carried to the end.
@@ -122,19 +121,6 @@ pub async fn catch_up(hosts: &Hosts, session: &Session) -> Infallible {
             tracing::error!(jid = %session.handle().jid(), %error, "cannot read undelivered messages");
             Box::pin(tokio::time::sleep(RETRY)).await;
         }
-    }
-}
-
-/// Waits until there is room in the mailbox of the session whose task this is. One stanza may bring
-/// it many, as the first presence does: a client that reads them must not be closed for it.
-async fn wait_for_capacity(hosts: &Hosts, own: &Session) {
-    own.mailbox().wait_for_capacity(hosts.config.load().limits.inbox_stanzas / 2).await;
-}
-
-/// A stanza without `to` is for the sender's own account (RFC 6120 §10.3).
-fn own_account(head: &mut Head) {
-    if head.to.is_none() {
-        head.to = head.from.as_ref().map(|from| from.to_bare().into());
     }
 }
 

@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 
+use super::capacity::wait_for_capacity;
 use super::outcome::Outcome;
 use super::send_presence::{deliver, deliver_addressed, send};
-use super::{probe, subscription};
+use super::{probe, remote, subscription};
 use crate::host::lifecycle::{self, Event};
-use crate::host::{Cx, Halt, block_list};
+use crate::host::{Cx, Destination, Halt, block_list, refuse_presence};
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::modules::{blocking, roster, stanza_id};
 use crate::session::{Session, SessionRef};
@@ -34,7 +35,7 @@ pub async fn leaves(
                 return Err(Halt::Drop("a probe of a contact who does not show presence"));
             }
             presence.head.to = Some(to);
-            super::arrive(cx, Stanza::Presence(presence)).await
+            to_recipient(cx, presence).await
         }
         (Probe | Error, None) => Err(Halt::Drop("a probe or an error to nobody")),
         (_, None) => Err(Condition::BadRequest.text("a subscription needs a `to` address").into()),
@@ -42,8 +43,27 @@ pub async fn leaves(
     }
 }
 
+/// Hands presence of all kinds over to what lives at its `to` (RFC 6121 §8.4, §8.5).
+pub(super) async fn to_recipient(cx: &mut Cx<'_>, presence: Presence) -> Result<Outcome, Halt> {
+    let Some(to) = presence.head.to.clone() else { return Err(Halt::Drop("no recipient")) };
+    match cx.hosts.destination(&to) {
+        Destination::Account(host, user) => arrives(&mut cx.at(host), &user, None, presence).await,
+        Destination::Session(host, full) => {
+            arrives(&mut cx.at(host), &full.to_bare(), Some(&full), presence).await
+        }
+        Destination::Host(_) => Err(refuse_presence(&presence)),
+        Destination::Service(at) => {
+            at.service.presence(&mut cx.at(&at.host), at, presence).await?;
+            Ok(Outcome::HandedOver)
+        }
+        Destination::Remote => {
+            remote::leaves(cx, Stanza::Presence(presence)).map(|()| Outcome::HandedOver)
+        }
+    }
+}
+
 /// Presence arrives for one of our accounts, or for one of its sessions (RFC 6121 §8.5).
-pub async fn arrives(
+async fn arrives(
     cx: &mut Cx<'_>,
     user: &BareJid,
     resource: Option<&FullJid>,
@@ -186,7 +206,7 @@ async fn initial_presence(cx: &mut Cx<'_>, own: &Session, user: &BareJid, items:
         }
     }
     for request in roster::waiting_requests(items) {
-        super::wait_for_capacity(cx.hosts, own).await;
+        wait_for_capacity(cx.hosts, own).await;
         deliver(session, Arc::new(Stanza::Presence(request)));
     }
     // The probes come from the session and not from the account, so that this session alone gets the
@@ -213,7 +233,7 @@ async fn directed(
             .into());
     }
     presence.head.to = Some(to.clone());
-    let done = super::arrive(cx, Stanza::Presence(presence)).await;
+    let done = to_recipient(cx, presence).await;
     // If unavailable presence did not arrive, the address is still remembered.
     if kind == PresenceKind::Unavailable && !matches!(done, Err(Halt::Bounce(..))) {
         session.end_directed(&to);

@@ -8,7 +8,8 @@ use tracing::Instrument as _;
 
 use super::accept::{accept, own_origin};
 use super::arrive::arrive;
-use super::{bounce, outcome, wait_for_capacity};
+use super::capacity::wait_for_capacity;
+use super::{bounce, outcome};
 use crate::host::{Cx, Hosts, Keeping, Origin, Outbox, Route};
 use crate::session::Session;
 use crate::stanza::{Stanza, StreamCondition};

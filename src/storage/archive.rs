@@ -3,16 +3,11 @@
 //! A message has one id for all who hold it. An owner holds it in the archive (XEP-0313), by an
 //! undelivered marker (XEP-0160), or both. Message, archive rows and markers are one transaction.
 
-use std::future::Future;
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
 use async_trait::async_trait;
 use bytes::Bytes;
 use smallvec::SmallVec;
-use tokio::sync::oneshot;
 
-use super::{MessageId, Result, SessionNumber, StorageError};
+use super::{Handled, MessageId, Receipt, Result};
 use crate::jid::{BareJid, Jid};
 use crate::payload::datetime::Timestamp;
 
@@ -61,22 +56,6 @@ pub struct Holder {
     pub limit: Option<u32>,
 }
 
-/// How many stanzas of its client a session has handled (XEP-0198 §4, `h`).
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Handled {
-    /// Which session.
-    pub session: SessionNumber,
-    /// How many; wraps around.
-    pub count: u32,
-}
-
-impl Handled {
-    /// It is ahead of another count of the same session. Counts wrap around at 2^32.
-    pub(super) fn is_ahead(self, of: u32) -> bool {
-        self.count.wrapping_sub(of) < 1 << 31
-    }
-}
-
 /// What is known at once of a message that is being stored.
 #[derive(Debug)]
 pub struct Kept {
@@ -84,17 +63,6 @@ pub struct Kept {
     pub id: MessageId,
     /// Resolves when it is durable.
     pub receipt: Receipt,
-}
-
-/// Resolves when something is durable, or when it has failed.
-#[derive(Debug)]
-#[must_use = "nothing is durable before it resolves"]
-pub struct Receipt(State);
-
-#[derive(Debug)]
-enum State {
-    Settled(Option<Result<()>>),
-    Waiting(oneshot::Receiver<Result<()>>),
 }
 
 /// A message of an archive.
@@ -257,33 +225,6 @@ pub trait ArchiveStore: Send + Sync {
     /// Forgets the oldest messages of an archive, some hundred at once. Returns how many. The caller
     /// repeats it until it returns 0.
     async fn expire(&self, owner: &BareJid, retention: Retention) -> Result<u64>;
-}
-
-impl Receipt {
-    /// A receipt that has resolved.
-    pub fn settled(outcome: Result<()>) -> Self {
-        Self(State::Settled(Some(outcome)))
-    }
-
-    /// A receipt that resolves with the message on this channel.
-    pub fn waiting(on: oneshot::Receiver<Result<()>>) -> Self {
-        Self(State::Waiting(on))
-    }
-}
-
-impl Future for Receipt {
-    type Output = Result<()>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        match &mut self.0 {
-            State::Settled(outcome) => Poll::Ready(outcome.take().unwrap_or_else(|| {
-                Err(StorageError::Database("a receipt was asked twice".into()))
-            })),
-            State::Waiting(on) => Pin::new(on).poll(cx).map(|outcome| {
-                outcome.unwrap_or_else(|_| Err(StorageError::Database("it is closed".into())))
-            }),
-        }
-    }
 }
 
 impl NewMessage {

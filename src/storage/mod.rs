@@ -15,6 +15,7 @@ mod memory;
 mod message_id;
 mod node;
 mod read_scheduler;
+mod receipt;
 mod resumption;
 mod roster;
 mod sender_shares;
@@ -32,8 +33,8 @@ use crate::tasks::Tasks;
 
 pub use account::{Account, AccountStore, Created, NewAccount, ScramHash, ScramKeys};
 pub use archive::{
-    ArchiveStore, Count, End, Handled, Holder, Kept, NewMessage, Page, Query, Receipt, Retention,
-    Stored, Waiting, Way,
+    ArchiveStore, Count, End, Holder, Kept, NewMessage, Page, Query, Retention, Stored, Waiting,
+    Way,
 };
 pub use data_lock::DataLock;
 pub use document::DocumentStore;
@@ -41,7 +42,8 @@ pub use error::{Result, StorageError};
 pub use memory::MemoryStorage;
 pub use message_id::MessageId;
 pub use node::NodeNumber;
-pub use resumption::{Resumable, ResumptionStore, SavedSession, SessionNumber};
+pub use receipt::Receipt;
+pub use resumption::{Handled, Resumable, ResumptionStore, SavedSession, SessionNumber};
 pub use roster::{RosterChange, RosterItem, RosterStore, RosterVersion, Subscription};
 pub use sqlite::SqliteStorage;
 pub use usage::{Usage, UsageStore};

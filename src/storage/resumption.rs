@@ -6,7 +6,7 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{Handled, NodeNumber, Receipt, Result};
+use super::{NodeNumber, Receipt, Result};
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
 
@@ -29,6 +29,22 @@ impl SessionNumber {
     #[cfg(test)]
     pub(crate) fn for_tests(number: i64) -> Self {
         Self(number)
+    }
+}
+
+/// How many stanzas of its client a session has handled (XEP-0198 §4, `h`).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Handled {
+    /// Which session.
+    pub session: SessionNumber,
+    /// How many; wraps around.
+    pub count: u32,
+}
+
+impl Handled {
+    /// It is ahead of another count of the same session. Counts wrap around at 2^32.
+    pub(super) fn is_ahead(self, of: u32) -> bool {
+        self.count.wrapping_sub(of) < 1 << 31
     }
 }
 
