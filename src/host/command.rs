@@ -1,8 +1,8 @@
-//! A command of the administrator: defined once, shown by every front (command line, socket, ad-hoc
-//! commands of XMPP).
+//! Commands of the administrator. A command is defined once, and every front offers it: the command line,
+//! the socket, and ad-hoc commands over XMPP.
 //!
-//! A front finds the value of each argument in its own way and passes them to [`call`]. If the answer
-//! is [`CommandError::Unconfirmed`], the front asks, and calls again.
+//! A front collects the arguments in its own way and passes them to [`call`]. If the answer is
+//! [`CommandError::Unconfirmed`], the front asks the user, and calls again.
 
 mod call;
 mod context;
@@ -23,7 +23,7 @@ use crate::config::Config;
 use crate::jid::{BareJid, Jid};
 use crate::storage::StorageError;
 
-/// What kind of value an argument takes.
+/// The kind of value that an argument takes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ArgumentKind {
     /// A bare JID, or a local part, which means the domain that the caller named, else the default
@@ -31,7 +31,7 @@ pub enum ArgumentKind {
     Account,
     /// One of these words.
     Choice(&'static [&'static str]),
-    /// `true` if it is given.
+    /// A flag: `true` if it is given.
     Flag,
     /// A full JID.
     FullJid,
@@ -51,58 +51,57 @@ pub enum ArgumentKind {
 /// One argument of a command.
 #[derive(Clone, Copy, Debug)]
 pub struct Argument {
-    /// Its name in every front, in snake case; on the command line with `-` for `_`.
+    /// The name in every front, in snake case. On the command line `-` replaces `_`.
     pub name: &'static str,
     /// One line for people.
     pub help: &'static str,
-    /// What it takes.
+    /// The kind of its value.
     pub kind: ArgumentKind,
-    /// It must be given. Those that must are positional on the command line, in order (lines are
-    /// the name of a file, or nothing for standard input; a password has no place there); all
-    /// others are options.
+    /// Whether it is required. Required arguments are positional on the command line, in order (for lines:
+    /// the name of a file, or nothing for standard input; a password is never positional). All others are
+    /// options.
     pub required: bool,
 }
 
 /// What a command may do to the server.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Permission {
-    /// Look.
+    /// It only reads.
     Read,
-    /// Change what is kept or who is online.
+    /// It changes stored data or ends sessions.
     Write,
 }
 
-/// The life of the running server as commands see it; not there when a command works on the data
-/// directory alone.
+/// The running server, as commands use it. There is none if a command works on the data directory of a
+/// stopped server.
 #[async_trait]
 pub trait ServerControl: Send + Sync {
-    /// Who is online.
+    /// The sessions.
     fn sessions(&self) -> Vec<SessionRow>;
-    /// Ends sessions: of a full JID one, of a bare JID all. Answers how many.
+    /// Ends the session of a full JID, or all sessions of a bare JID. Returns how many.
     async fn close(&self, jid: &Jid, reason: Option<&str>) -> usize;
     /// Removes an account with all its data, tells its contacts (RFC 6121 §2.5.2), and closes its
-    /// sessions. Answers how many; `None` if there is no such account.
+    /// sessions. Returns how many; `None` if there is no such account.
     ///
     /// # Errors
     /// If the store fails: then nothing has changed.
     async fn remove_account(&self, user: &BareJid) -> Result<Option<usize>, StorageError>;
-    /// The role of an account has changed, or one with a role was made: from now on it counts.
+    /// Applies a changed role of an account.
     async fn admins_changed(&self) -> Result<(), StorageError>;
-    /// The state of the server: name → value, in the order to be shown.
+    /// The state of the server: names and values, in the order in which they are shown.
     fn status(&self) -> Vec<(&'static str, Value)>;
 }
 
-/// The arguments of a call: checked against the command's own list before it runs.
+/// The arguments of a call. They are checked against the command's list before it runs.
 #[derive(Clone, Default, Deserialize, Serialize)]
 #[serde(transparent)]
 pub struct Arguments(pub Map<String, Value>);
 
-/// What a command answers: the same for people (a table or a sentence) and programs (JSON).
+/// The answer of a command, in a form for people (a table or a sentence) and for programs (JSON).
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Outcome {
-    /// A sentence for people, with the same as JSON. A caller who wants only one of the two gets only
-    /// that one.
+    /// A sentence for people, and the same as JSON. A caller that wants only one of them gets only that one.
     Done {
         /// For people.
         #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -111,7 +110,7 @@ pub enum Outcome {
         #[serde(default, skip_serializing_if = "Value::is_null")]
         json: Value,
     },
-    /// As above, but a part of it could not be done; both say which.
+    /// The same, but a part of the work failed. Both forms say which part.
     Partly {
         /// For people.
         #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -124,43 +123,43 @@ pub enum Outcome {
     Table {
         /// Names of the columns: keys of the JSON objects.
         columns: Vec<Cow<'static, str>>,
-        /// As many values in each row as there are columns.
+        /// The rows. Each has one value for each column.
         rows: Vec<Vec<Value>>,
     },
 }
 
-/// What a caller wants of an answer.
+/// The form of the answer that a caller wants.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
-    /// Only what is for programs.
+    /// Only the form for programs.
     Json,
-    /// Only what is for people. Tables stay tables.
+    /// Only the form for people. Tables stay tables.
     Text,
 }
 
-/// Why a command did not do it. Each has a fixed exit code (see `cli`).
+/// Why a command failed. Each kind has a fixed exit code (see `cli`).
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
-    /// It exists already.
+    /// The object exists already.
     #[error("{0}")]
     Conflict(String),
-    /// Something of the machine failed: no random numbers, no thread.
+    /// The operating system failed: no random numbers, no thread.
     #[error("{0}")]
     Failed(String),
-    /// The arguments are wrong.
+    /// The arguments are invalid.
     #[error("{0}")]
     Invalid(String),
-    /// It needs a running server.
+    /// The command needs a running server.
     #[error("this needs a running server")]
     NotRunning,
-    /// What was named is not there.
+    /// The object does not exist.
     #[error("{0}")]
     NotFound(String),
-    /// Storage failed.
+    /// The storage failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
-    /// It destroys something and was not confirmed: the question to ask.
+    /// The command destroys something and was not confirmed. This is the question to ask.
     #[error("{0}")]
     Unconfirmed(String),
 }
@@ -183,29 +182,29 @@ pub trait Command: Send + Sync {
     fn about(&self) -> &'static str;
     /// Its arguments, positional ones first.
     fn arguments(&self) -> &'static [Argument];
-    /// What it may do.
+    /// What the command may do.
     fn permission(&self) -> Permission;
-    /// What it answers when no server runs, if it asks the server alone. `None`: it works on the data
-    /// directory then, which no other program can use meanwhile.
+    /// The answer of a command that needs a running server, when there is none. `None`: the command works on
+    /// the data directory then, and no other program can use the directory in the meantime.
     fn without_server(&self, config: &Config) -> Option<Result<Outcome, CommandError>> {
         let _ = config; // most do not look at it
         None
     }
-    /// It may destroy something that cannot be had back: every front has a way to confirm it.
+    /// Whether it may destroy something for good. Every front has a way to confirm such a command.
     fn is_destructive(&self) -> bool {
         false
     }
-    /// For destructive commands: the question that is to be confirmed before it runs, which names what
-    /// is lost, with addresses in full. `None`: this call needs no confirmation.
+    /// For destructive commands: the question that must be confirmed. It names what is lost, with full
+    /// addresses. `None`: this call needs no confirmation.
     async fn question(&self, _: &CommandCx, _: &Arguments) -> Result<Option<String>, CommandError> {
         Ok(None)
     }
-    /// Does it.
+    /// Runs the command.
     async fn run(&self, cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, CommandError>;
 }
 
-/// The node of a command as an ad-hoc command (XEP-0050 §2.2): that of XEP-0133 if it has one, else
-/// its path, as `archive-show`.
+/// The node of a command as an ad-hoc command (XEP-0050 §2.2): the node of XEP-0133 if there is one, else its
+/// path, for example `archive-show`.
 #[must_use]
 pub fn node_of(command: &dyn Command) -> String {
     let own = command.path().join("-");
@@ -215,15 +214,15 @@ pub fn node_of(command: &dyn Command) -> String {
     }
 }
 
-/// Whether this is the node of a command. Its path is one, too, with the form of the command line.
+/// Whether this is the node of a command. The path of the command is a valid node, too.
 #[must_use]
 pub fn is_node_of(command: &dyn Command, node: &str) -> bool {
     node == node_of(command) || node == command.path().join("-")
 }
 
-/// XEP-0133 §1: where its nodes are, and the type of its forms.
+/// The prefix of the nodes of XEP-0133, which is also the type of its forms (XEP-0133 §1).
 pub const ADMIN: &str = "http://jabber.org/protocol/admin";
-/// Paths of commands, and what XEP-0133 calls them.
+/// Paths of commands, and their names in XEP-0133.
 const STANDARD_NODES: &[(&str, &str)] = &[
     ("session-close", "end-user-session"),
     ("session-list", "get-online-users-list"),
@@ -234,7 +233,7 @@ const STANDARD_NODES: &[(&str, &str)] = &[
 ];
 
 impl Outcome {
-    /// What a program gets: a table is a list of objects.
+    /// The form for programs: a table becomes a list of objects.
     #[must_use]
     pub fn to_json(&self) -> Value {
         match self {
@@ -247,7 +246,7 @@ impl Outcome {
         }
     }
 
-    /// Only what the caller wants of it; `None`: everything.
+    /// The part that the caller wants; `None`: everything.
     #[must_use]
     pub fn in_format(self, format: Option<Format>) -> Self {
         match (format, self) {
@@ -268,10 +267,10 @@ impl Outcome {
 }
 
 impl Arguments {
-    /// Checks that all that are given are known and of their kind, and that none is missing.
+    /// Checks that all given arguments are known and valid, and that no required one is missing.
     ///
     /// # Errors
-    /// [`CommandError::Invalid`] with the name of the first argument that is wrong.
+    /// [`CommandError::Invalid`] with the name of the first invalid argument.
     pub fn check(&self, known: &[Argument]) -> Result<(), CommandError> {
         let invalid = |text: String| Err(CommandError::Invalid(text));
         for (name, value) in &self.0 {
@@ -322,17 +321,17 @@ impl Arguments {
         self.0.get(name).and_then(Value::as_str)
     }
 
-    /// A text that must be there.
+    /// A required text.
     ///
     /// # Errors
-    /// [`CommandError::Invalid`] if it is not.
+    /// [`CommandError::Invalid`] if it is missing.
     pub fn required(&self, name: &str) -> Result<&str, CommandError> {
         self.text(name)
             .ok_or_else(|| CommandError::Invalid(format!("the argument `{name}` is missing")))
     }
 }
 
-/// The names only: a value may be a password.
+/// Shows the names only: a value may be a password.
 impl std::fmt::Debug for Arguments {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_list().entries(self.0.keys()).finish()

@@ -10,20 +10,20 @@ use crate::storage::{self, StorageError};
 
 /// What a feature may see and do while it has one stanza in hand.
 pub struct Cx<'a> {
-    /// All served domains and what they share.
+    /// All served domains and the state that they share.
     pub hosts: &'a Hosts,
-    /// The served domain that is concerned.
+    /// The served domain for which the stanza is processed.
     pub host: &'a Host,
-    /// Who sent the stanza.
+    /// The sender of the stanza.
     pub origin: &'a Origin<'a>,
-    /// Stanzas to route when this one is done.
+    /// The stanzas that are routed when this one is done.
     pub outbox: &'a mut Outbox,
-    /// What is kept of the stanza.
+    /// What is stored of the stanza.
     pub keeping: &'a mut Keeping,
 }
 
 impl Cx<'_> {
-    /// The same context, at the host that is concerned now.
+    /// The same context for another host.
     pub fn at<'b>(&'b mut self, host: &'b Host) -> Cx<'b> {
         Cx {
             hosts: self.hosts,
@@ -34,8 +34,8 @@ impl Cx<'_> {
         }
     }
 
-    /// The stanza comes from a client of an administrator: by the role of the account, or as
-    /// `admin.accounts` names it.
+    /// Whether the stanza comes from an administrator's client. An administrator has the role, or is named
+    /// in `admin.accounts`.
     #[must_use]
     pub fn is_of_admin(&self) -> bool {
         let Some(client) = self.origin.client() else { return false };
@@ -45,8 +45,8 @@ impl Cx<'_> {
             || named.any(|admin| admin.as_str() == client.bare_str())
     }
 
-    /// There is an account of this address. No read of the store if that was asked for lately, or
-    /// she is online.
+    /// Whether there is an account with this address. It does not read the store if the user is online, or if
+    /// the answer is cached.
     ///
     /// # Errors
     /// If the store fails.
@@ -56,14 +56,14 @@ impl Cx<'_> {
         }
         let read = async {
             let value = self.hosts.storage.accounts().find(user).await?.is_some();
-            // Nobody fills the memory with names that do not exist.
+            // Names that do not exist are not cached, so nobody can fill the memory with them.
             Ok(Read { value, bytes: value.then_some(0) })
         };
         self.hosts.known.get_or_read(user, read).await
     }
 
-    /// Sees to it that there is an account before something is kept for it: anonymous users have
-    /// none, and what they kept would stay for ever.
+    /// Checks that there is an account before something is stored for it. Anonymous users have no account,
+    /// and their data would stay for ever.
     ///
     /// # Errors
     /// `forbidden` if there is none; `internal-server-error` if the store fails.
@@ -74,10 +74,9 @@ impl Cx<'_> {
         }
     }
 
-    /// Whether `user` shows her presence to `other` by subscription (RFC 6121 §3): only then is
-    /// it no secret that she exists, and whether she is there. `false` for accounts that do not
-    /// exist, and for those whom she has blocked (XEP-0191 §3.3). One's own account is not asked
-    /// about.
+    /// Whether `other` sees the presence of `user` by a subscription (RFC 6121 §3). Only then may `other`
+    /// learn that the account exists and whether the user is online. `false` if the account does not exist,
+    /// or if the user has blocked `other` (XEP-0191 §3.3). Do not call it for the user's own account.
     ///
     /// # Errors
     /// If the store fails.
@@ -99,15 +98,16 @@ pub enum Halt {
     Drop(&'static str),
 }
 
-/// New stanzas on their way: routed in order when the stanza in hand is done. No recursion.
+/// New stanzas, which are routed in order when the stanza in hand is done. So routing does not recurse.
 #[derive(Debug, Default)]
 pub struct Outbox {
     queue: VecDeque<Stanza>,
-    /// These follow the answer to the request in hand.
+    /// The stanzas that follow the answer to the request in hand.
     behind: VecDeque<Stanza>,
-    /// Rosters that are locked until the answer and what follows it have gone.
+    /// The rosters that stay locked until the answer and the stanzas behind it are routed.
     lock: Option<RosterLock>,
-    /// So many stanzas of the queue go before they are unlocked; `None` before there is an answer.
+    /// How many stanzas of the queue are routed before the rosters are unlocked; `None` before there is an
+    /// answer.
     locked: Option<usize>,
 }
 
@@ -118,31 +118,31 @@ impl Outbox {
         self.queue.push_back(stanza);
     }
 
-    /// Sends a stanza directly behind the answer to the request in hand, before what others send
+    /// Sends a stanza directly behind the answer to the request in hand, before stanzas that others send
     /// because of the request.
     pub fn send_behind(&mut self, stanza: Stanza) {
         self.behind.push_back(stanza);
     }
 
-    /// Keeps rosters locked until the answer, and what is sent behind it, has gone.
+    /// Keeps rosters locked until the answer and the stanzas behind it are routed.
     pub fn unlock_behind(&mut self, lock: RosterLock) {
         self.lock = Some(lock);
     }
 
-    /// The request in hand is answered: the answer goes, and then what is to be sent behind it.
+    /// Answers the request in hand: queues the answer, and then the stanzas behind it.
     pub fn answer(&mut self, answer: Stanza) {
         self.queue.push_back(answer);
         self.queue.append(&mut self.behind);
         self.locked = Some(self.queue.len());
     }
 
-    /// Whether this roster is locked already by the request in hand.
+    /// Whether the request in hand holds the lock of this roster.
     #[must_use]
     pub fn has_locked(&self, user: &BareJid) -> bool {
         self.lock.as_ref().is_some_and(|lock| lock.covers(user))
     }
 
-    /// The next one.
+    /// Takes the next stanza.
     pub fn take(&mut self) -> Option<Stanza> {
         self.unlock();
         if let Some(left) = &mut self.locked {
@@ -151,7 +151,7 @@ impl Outbox {
         self.queue.pop_front()
     }
 
-    /// Unlocks the rosters if they may be unlocked by now. `false` if they are still locked: others may
+    /// Unlocks the rosters as soon as that is allowed. `false` if they are still locked, so that others may
     /// wait for them.
     pub fn unlock(&mut self) -> bool {
         if self.queue.is_empty() || self.locked == Some(0) {
@@ -161,9 +161,8 @@ impl Outbox {
     }
 }
 
-/// What a client hears when something could not be stored or read. All of it passes: a disk is
-/// cleared, a lock released, a machine mended. So clients are told to try again later (`wait`), and
-/// not that it is of no use (RFC 6120 §8.3.2).
+/// The error for a client when the store fails. All such failures are temporary, so the client is told to
+/// try again later (`wait`, RFC 6120 §8.3.2).
 #[must_use]
 pub fn not_stored(error: &StorageError) -> StanzaError {
     match error {
@@ -180,7 +179,7 @@ pub fn not_stored(error: &StorageError) -> StanzaError {
 }
 
 impl Hosts {
-    /// Counts what the store has refused because an account keeps too much.
+    /// Counts refusals of the store because an account stores too much.
     pub fn count_refusal(&self, error: &StorageError) {
         match error {
             StorageError::Limit(storage::WAITING) => self.budgets.kept.refused_to_wait(),
@@ -199,14 +198,14 @@ impl Halt {
     }
 }
 
-/// The peer learns that it was our fault; the log learns the cause.
+/// The peer gets `internal-server-error`; the log gets the cause.
 impl From<StorageError> for Halt {
     fn from(error: StorageError) -> Self {
         Self::Bounce(error.into(), None)
     }
 }
 
-/// The peer learns that it was our fault; the log learns the cause.
+/// The peer gets `internal-server-error`; the log gets the cause.
 impl From<StorageError> for StanzaError {
     fn from(error: StorageError) -> Self {
         match &error {

@@ -1,4 +1,4 @@
-//! What is found out by service discovery (XEP-0030), as features and services enter it.
+//! Providers of service discovery (XEP-0030), which features and services register.
 
 use async_trait::async_trait;
 
@@ -7,36 +7,36 @@ use crate::jid::Jid;
 use crate::payload::disco::{Info, Item};
 use crate::stanza::StanzaError;
 
-/// What somebody asks about.
+/// The subject of a request for service discovery.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked<'a> {
     /// The address.
     pub to: &'a Jid,
-    /// Who asks.
+    /// The sender of the request.
     pub from: &'a Jid,
     /// A node of the address; `None` for the address itself. Never empty (XEP-0030 §3.1).
     pub node: Option<&'a str>,
 }
 
-/// Tells what there is at an address. Each provider decides itself who may see what it tells.
+/// Provides information and items of an address. Each provider decides who may see them.
 ///
-/// About the address itself (`node` is `None`) all providers tell what they know, besides what the
-/// registry announces. A node belongs to the first provider that knows it.
+/// For the address itself (`node` is `None`) all providers are asked, and what the registry announces is
+/// added. A node belongs to the first provider that knows it.
 #[async_trait]
 pub trait Discovery: Send + Sync {
-    /// What the address or its node is and can do; `None` if this provider knows nothing of it.
+    /// The identities and features of the address or node; `None` if this provider does not know it.
     ///
     /// # Errors
-    /// Tells the sender why it may not know.
+    /// The error for a sender that may not know.
     async fn info(&self, _cx: &Cx<'_>, _asked: Asked<'_>) -> Result<Option<Info>, StanzaError> {
         Ok(None)
     }
 
-    /// What is found there; `None` if this provider knows nothing of it. A node that exists and has no
-    /// items has an empty list (XEP-0030 §4.1).
+    /// The items of the address or node; `None` if this provider does not know it. A node that exists and has
+    /// no items has an empty list (XEP-0030 §4.1).
     ///
     /// # Errors
-    /// Tells the sender why it may not know.
+    /// The error for a sender that may not know.
     async fn items(
         &self,
         _cx: &Cx<'_>,

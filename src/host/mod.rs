@@ -62,33 +62,33 @@ pub struct Hosts {
     pub storage: Arc<dyn Storage>,
     /// The sessions: who is online.
     pub sessions: Arc<SessionTable>,
-    /// Who answers which request, and what is announced.
+    /// The registered features: who answers which request, and what is announced.
     pub registry: Registry,
-    /// Whom accounts have blocked (XEP-0191), as far as it was asked for lately.
+    /// A cache of block lists (XEP-0191).
     pub blocked: AccountCache<Arc<FxHashSet<Jid>>>,
-    /// Whose messages accounts want in their archives (XEP-0441), likewise.
+    /// A cache of archive preferences (XEP-0441).
     pub preferences: AccountCache<Arc<Preferences>>,
-    /// Accounts that there are, likewise.
+    /// A cache of accounts that exist.
     pub known: AccountCache<bool>,
-    /// The administrators among the accounts, by their role.
+    /// The accounts with the role of administrator.
     pub admins: Admins,
     /// Locks on rosters. A roster is locked while it is changed and while clients are told of the change.
     pub rosters: RosterLocks,
-    /// What the server has asked, and has no answer to yet.
+    /// Requests of the server that wait for an answer.
     pub requests: Requests,
-    /// Writes and reads numbers of messages as clients see them.
+    /// Encodes and decodes the message ids that clients see.
     pub message_ids: WireIds,
     /// The running server, as the administrator's commands see it.
     pub running: OnceLock<Arc<dyn command::ServerControl>>,
-    /// How much of what all share one client or account may use.
+    /// The budgets of shared resources.
     pub budgets: Budgets,
     /// Derives keys from passwords, a few at a time.
     pub derivations: Derivations,
-    /// What is counted.
+    /// The metrics.
     pub metrics: Metrics,
     /// The date and the time.
     pub clock: Clock,
-    /// Where tasks are started.
+    /// Starts tasks.
     pub tasks: Tasks,
     /// When the server was started.
     pub started: tokio::time::Instant,
@@ -100,19 +100,19 @@ pub struct Hosts {
 pub struct Parts {
     /// The configuration.
     pub config: Config,
-    /// Everything that is kept.
+    /// The store.
     pub storage: Arc<dyn Storage>,
-    /// Writes and reads numbers of messages as clients see them.
+    /// Encodes and decodes the message ids that clients see.
     pub message_ids: WireIds,
-    /// Who answers which request.
+    /// The registered features.
     pub registry: Registry,
-    /// What is counted.
+    /// The metrics.
     pub metrics: Metrics,
     /// The date.
     pub clock: Clock,
-    /// Where tasks are started.
+    /// Starts tasks.
     pub tasks: Tasks,
-    /// The router, which carries the stanzas of those who have none in hand.
+    /// The router, for stanzas that are sent without one in hand.
     pub router: &'static dyn Route,
 }
 
@@ -176,13 +176,13 @@ impl Hosts {
         self.domains.services()
     }
 
-    /// Where this address lives.
+    /// The destination of an address.
     #[must_use]
     pub fn destination(&self, to: &Jid) -> Destination<'_> {
         self.domains.destination(to)
     }
 
-    /// How long the server has been running.
+    /// How long the server has run.
     #[must_use]
     pub fn uptime(&self) -> Duration {
         self.started.elapsed()

@@ -1,26 +1,26 @@
-//! What a feature is.
+//! A feature: its manifest, and what it registers.
 
 use super::Registry;
 use crate::config::Config;
 
-/// A feature. Its file in `modules/` holds all of it.
+/// A feature. Its file in `modules/` contains all of it.
 pub trait Module: Send + Sync {
-    /// What it is.
+    /// Its name, summary and specifications.
     fn manifest(&self) -> &'static Manifest;
-    /// Enters what it answers and announces.
+    /// Registers what it answers and announces.
     fn register(&self, on: &mut Registry);
-    /// Enters what depends on the configuration at the start of the server.
+    /// Registers what depends on the configuration at the start of the server.
     fn configure(&self, _config: &Config, _on: &mut Registry) {}
 }
 
-/// What a feature is. `docs/xeps.md` is made from these.
+/// The description of a feature. `docs/xeps.md` is made from these.
 #[derive(Debug)]
 pub struct Manifest {
     /// Its short name.
     pub name: &'static str,
     /// One line for people.
     pub summary: &'static str,
-    /// What it implements.
+    /// The specifications that it implements.
     pub xeps: &'static [Xep],
 }
 
@@ -31,15 +31,15 @@ pub struct Xep {
     pub number: u16,
     /// Its version.
     pub version: &'static str,
-    /// How far.
+    /// How far it is implemented.
     pub status: Status,
 }
 
 /// How far a specification is implemented.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Status {
-    /// All that concerns a server.
+    /// Everything that concerns a server is implemented.
     Complete,
-    /// A part; the summary says which.
+    /// A part is implemented; the summary says which.
     Partial,
 }

@@ -1,4 +1,4 @@
-//! What has no order: who answers which request, what is announced where.
+//! The registry: which feature answers which request, who may send it, and what is announced.
 
 use std::sync::Arc;
 
@@ -14,22 +14,21 @@ use crate::payload::disco::{Identity, Info};
 use crate::stanza::{Iq, IqKind, StanzaError};
 use crate::xml::Node;
 
-/// For which kind of address.
+/// A kind of address.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Scope {
     /// The bare address of an account. The server answers on its behalf (RFC 6121 §8.5.2.1.3).
     Account,
     /// A host.
     Host,
-    /// The domain of a service: of every service. What only one of them answers, it answers itself
-    /// ([`Service::request`]).
+    /// The domain of every service. Requests that only one service answers go to [`Service::request`].
     Service,
-    /// A bare address at the domain of a service, as a room.
+    /// A bare address at the domain of a service, for example a room.
     ServiceAddress,
 }
 
-/// Who may send a request. The others get the error that stands here, whether the account exists or
-/// not, so nobody learns who exists by asking (RFC 6121 §8.5.1).
+/// Who may send a request. All others get the error that is named here, whether the account exists or not,
+/// so that nobody can find out which accounts exist (RFC 6121 §8.5.1).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Access {
     /// Administrators of the server. Others: `forbidden`.
@@ -51,30 +50,30 @@ pub enum Access {
     Public,
 }
 
-/// The payload of the answer. The router adds the envelope, so no handler can forget to answer,
-/// answer twice, or answer to the wrong address.
+/// The payload of the answer. The router makes the stanza, so a handler cannot forget to answer, answer
+/// twice, or answer to the wrong address.
 pub type IqReply = Result<Option<Node>, StanzaError>;
 
 /// Answers one kind of request.
 #[async_trait]
 pub trait IqHandler: Send + Sync {
-    /// Answers. `request` has exactly one payload, of the registered namespace and name. Its `to` is an
-    /// address of the registered scope, its `from` is who asks, and may ask.
+    /// Answers a request. It has exactly one payload, with the registered namespace and name. Its `to` is an
+    /// address of the registered scope. The sender has been checked: it may ask.
     async fn handle(&self, cx: &mut Cx<'_>, request: &Iq) -> IqReply;
 }
 
-/// Who answers a request, and who may send it.
+/// A registered request: its handler, and who may send it.
 #[derive(Clone, Copy)]
 pub struct Entry {
-    /// Who answers.
+    /// The handler, which answers.
     pub handler: &'static dyn IqHandler,
-    /// Who may ask.
+    /// Who may send the request.
     pub access: Access,
 }
 
 type Key = (Scope, IqKind, &'static str, &'static str);
 
-/// What the features answer and announce. Filled at the start of the server, and not changed later.
+/// What the features answer and announce. It is filled when the server starts, and does not change later.
 #[derive(Default)]
 pub struct Registry {
     answers: FxHashMap<Key, Entry>,
@@ -97,7 +96,7 @@ struct Feature {
 }
 
 impl Registry {
-    /// What these features answer and announce under this configuration.
+    /// A registry of these features under this configuration.
     #[must_use]
     pub fn of(modules: &[&dyn Module], config: &Config) -> Self {
         let mut this = Self::default();
@@ -109,7 +108,7 @@ impl Registry {
         this
     }
 
-    /// Enters who answers requests of this kind, namespace and name, and who may send them.
+    /// Registers the handler of requests with this type, namespace and name, and who may send them.
     ///
     /// # Panics
     /// At start-up, if two modules answer the same request, or if it is for contacts and not to an account.
@@ -157,22 +156,21 @@ impl Registry {
         self
     }
 
-    /// Enters who tells more by service discovery than what is announced here: items, nodes, and what
-    /// depends on who asks.
+    /// Registers a provider of service discovery: of items, nodes, and what depends on the sender of the
+    /// request.
     pub fn discovery(&mut self, scope: Scope, provider: &'static dyn Discovery) -> &mut Self {
         self.discovery.push((scope, provider));
         self
     }
 
-    /// Enters a feature that is told of events of this kind.
+    /// Registers a feature as a listener for events of this kind.
     pub fn listener(&mut self, kind: EventKind, listener: &'static dyn Listener) -> &mut Self {
         let feature = self.manifests.last().map_or("", |manifest| manifest.name);
         self.listeners.push((kind, feature, listener));
         self
     }
 
-    /// The features that are told of events of this kind, with their names, in the order in which they
-    /// were entered.
+    /// The listeners for events of this kind with the names of their features, in the order of registration.
     pub fn listeners(
         &self,
         kind: EventKind,
@@ -181,24 +179,24 @@ impl Registry {
         listeners.map(|(_, feature, listener)| (*feature, *listener))
     }
 
-    /// Enters a service. It gets a domain below each host.
+    /// Registers a service. It gets a domain below each host.
     pub fn service(&mut self, service: Arc<dyn Service>) -> &mut Self {
         self.services.push(service);
         self
     }
 
-    /// Enters the administrator's commands.
+    /// Registers commands of the administrator.
     pub fn enter_commands(&mut self, commands: &[&'static dyn Command]) {
         self.commands.extend_from_slice(commands);
     }
 
-    /// Who answers this request, and who may send it.
+    /// The entry for a request, if a feature answers it.
     #[must_use]
     pub fn entry(&self, scope: Scope, kind: IqKind, ns: &str, name: &str) -> Option<Entry> {
         self.answers.get(&(scope, kind, ns, name) as &(Scope, IqKind, &str, &str)).copied()
     }
 
-    /// Which requests are answered: scope, kind, namespace, name.
+    /// All registered requests: scope, type, namespace, name.
     pub fn requests(&self) -> impl Iterator<Item = (Scope, IqKind, &'static str, &'static str)> {
         self.answers.keys().copied()
     }
@@ -230,7 +228,7 @@ impl Registry {
         info
     }
 
-    /// Who tells more by service discovery, in the order in which they were entered.
+    /// The providers of service discovery, in the order of registration.
     pub fn providers(&self, scope: Scope) -> impl Iterator<Item = &'static dyn Discovery> {
         self.discovery.iter().filter(move |(of, _)| *of == scope).map(|(_, provider)| *provider)
     }
@@ -247,7 +245,7 @@ impl Registry {
         &self.commands
     }
 
-    /// What the modules are.
+    /// The manifests of the features.
     #[must_use]
     pub fn manifests(&self) -> &[&'static Manifest] {
         &self.manifests
