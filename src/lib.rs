@@ -1,7 +1,7 @@
 //! Waxwing, an XMPP server.
 //!
-//! The house has nine floors; a module knows only floors below its own (`tests/layering.rs`).
-//! `docs/architecture.md` is the tour, with the doors by which one enters.
+//! The modules are on nine floors. A module uses only floors below its own (`tests/layering.rs`).
+//! `docs/architecture.md` is the map: it says where to find things.
 
 // 9 the whole
 pub mod admin;

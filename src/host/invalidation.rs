@@ -25,12 +25,12 @@ impl Hosts {
         match what {
             Invalidation::Account(user) => {
                 self.blocked.forget(user);
-                self.preferences.forget(user);
                 self.known.forget(user);
                 self.admins.forget(user);
             }
-            Invalidation::ArchivePreferences(user) => self.preferences.forget(user),
+            Invalidation::ArchivePreferences(_) => {}
             Invalidation::BlockList(user) => self.blocked.forget(user),
         }
+        self.registry.shared_states().invalidate(what);
     }
 }

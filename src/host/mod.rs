@@ -18,6 +18,7 @@ mod requests;
 mod roster_lock;
 mod route;
 mod service;
+mod shared_state;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -40,6 +41,7 @@ pub use requests::{Answer, RequestError, Requests};
 pub use roster_lock::{RosterLock, RosterLocks};
 pub use route::Route;
 pub use service::{Reply, Service, ServiceDomain, refuse_presence};
+pub use shared_state::SharedState;
 
 use destination::Domains;
 
@@ -49,7 +51,6 @@ use crate::config::Config;
 use crate::jid::Jid;
 use crate::limit::Budgets;
 use crate::metrics::Metrics;
-use crate::payload::archive_preferences::Preferences;
 use crate::session::SessionTable;
 use crate::storage::{Storage, WireIds};
 use crate::tasks::Tasks;
@@ -66,14 +67,10 @@ pub struct Hosts {
     pub registry: Registry,
     /// A cache of block lists (XEP-0191).
     pub blocked: AccountCache<Arc<FxHashSet<Jid>>>,
-    /// A cache of archive preferences (XEP-0441).
-    pub preferences: AccountCache<Arc<Preferences>>,
     /// A cache of accounts that exist.
     pub known: AccountCache<bool>,
     /// The accounts with the role of administrator.
     pub admins: Admins,
-    /// Locks on rosters. A roster is locked while it is changed and while clients are told of the change.
-    pub rosters: RosterLocks,
     /// Requests of the server that wait for an answer.
     pub requests: Requests,
     /// Encodes and decodes the message ids that clients see.
@@ -135,10 +132,8 @@ impl Hosts {
             storage: parts.storage,
             registry: parts.registry,
             blocked: AccountCache::new(BLOCKED_BYTES),
-            preferences: AccountCache::new(PREFERENCES_BYTES),
             known: AccountCache::new(KNOWN_BYTES),
             admins: Admins::default(),
-            rosters: RosterLocks::default(),
             message_ids: parts.message_ids,
             metrics: parts.metrics,
             clock: parts.clock,
@@ -191,8 +186,6 @@ impl Hosts {
 
 /// Bytes of block lists held in memory.
 const BLOCKED_BYTES: usize = 16 << 20;
-/// Bytes of preferences held in memory.
-const PREFERENCES_BYTES: usize = 16 << 20;
 /// Bytes of addresses of accounts held in memory.
 const KNOWN_BYTES: usize = 16 << 20;
 

@@ -7,6 +7,7 @@ use rustc_hash::FxHashMap;
 
 use super::command::Command;
 use super::lifecycle::{EventKind, Listener};
+use super::shared_state::{SharedState, SharedStates};
 use super::{Cx, Discovery, Manifest, Module, Service};
 use crate::config::Config;
 use crate::payload::data_form::Form;
@@ -84,6 +85,7 @@ pub struct Registry {
     manifests: Vec<&'static Manifest>,
     commands: Vec<&'static dyn Command>,
     services: Vec<Arc<dyn Service>>,
+    shared: SharedStates,
     listeners: Vec<(EventKind, &'static str, &'static dyn Listener)>,
 }
 
@@ -183,6 +185,19 @@ impl Registry {
     pub fn service(&mut self, service: Arc<dyn Service>) -> &mut Self {
         self.services.push(service);
         self
+    }
+
+    /// Registers state that the feature keeps in memory for all sessions ([`super::Hosts::shared`]).
+    ///
+    /// # Panics
+    /// At start-up, if there is a value of this type already.
+    pub fn shared<T: SharedState>(&mut self, value: T) -> &mut Self {
+        self.shared.add(value);
+        self
+    }
+
+    pub(super) fn shared_states(&self) -> &SharedStates {
+        &self.shared
     }
 
     /// Registers commands of the administrator.

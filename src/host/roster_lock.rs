@@ -18,6 +18,7 @@ use rustc_hash::FxHasher;
 use smallvec::SmallVec;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
+use super::SharedState;
 use crate::jid::BareJid;
 
 /// The locks of all rosters.
@@ -36,6 +37,8 @@ impl RosterLock {
         self.0.iter().any(|(place, _)| *place == place_of(user))
     }
 }
+
+impl SharedState for RosterLocks {}
 
 impl RosterLocks {
     /// Locks the roster of `user`. Those that wait get the lock in the order in which they came.

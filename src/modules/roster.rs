@@ -15,7 +15,8 @@ use async_trait::async_trait;
 
 use crate::host::lifecycle::{Event, EventKind, Listener};
 use crate::host::{
-    Access, Cx, IqHandler, IqReply, Manifest, Module, Registry, RosterLock, Scope, Status, Xep,
+    Access, Cx, IqHandler, IqReply, Manifest, Module, Registry, RosterLock, RosterLocks, Scope,
+    Status, Xep,
 };
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::ns;
@@ -42,6 +43,7 @@ impl Module for Roster {
     }
 
     fn register(&self, on: &mut Registry) {
+        on.shared(RosterLocks::default());
         let query = (ns::ROSTER, "query");
         on.iq(Scope::Account, IqKind::Get, query, Access::Owner, &Self); // RFC 6121 §2.1.5
         // RFC 6121 §2.3.3, case 1
@@ -91,7 +93,7 @@ async fn get(cx: &mut Cx<'_>, user: &BareJid, query: &ElementRef<'_>) -> IqReply
     if query.has_child(ns::ROSTER, "item") {
         return Err(Condition::BadRequest.text("a roster get must not contain an item"));
     }
-    let lock = cx.hosts.rosters.lock(user).await;
+    let lock = cx.hosts.shared::<RosterLocks>().lock(user).await;
     let reply = read(cx, user, query).await?;
     // From now on the client gets pushes. The lock keeps them behind the answer.
     if let Some(session) = cx.origin.owned() {
@@ -133,7 +135,7 @@ async fn set(
     groups: Vec<String>,
 ) -> IqReply {
     cx.must_have_account(user).await?;
-    let lock = cx.hosts.rosters.lock(user).await;
+    let lock = cx.hosts.shared::<RosterLocks>().lock(user).await;
     loop {
         let old = cx.hosts.storage.roster().find(user, &jid).await?;
         let mut item = old.clone().unwrap_or_else(|| item::new(jid.clone()));
@@ -152,7 +154,7 @@ async fn set(
 /// Removes an item with its subscriptions (RFC 6121 §2.5). The contact is told before the user gets the
 /// answer, so both rosters are locked.
 async fn remove(cx: &mut Cx<'_>, user: &BareJid, jid: &Jid) -> IqReply {
-    let lock = cx.hosts.rosters.lock_both(user, &jid.to_bare()).await;
+    let lock = cx.hosts.shared::<RosterLocks>().lock_both(user, &jid.to_bare()).await;
     let (item, version) = loop {
         let item = cx.hosts.storage.roster().find(user, jid).await?;
         let item = item.filter(|item| item.listed).ok_or(Condition::ItemNotFound)?;
@@ -206,7 +208,7 @@ pub async fn subscription(
     let jid: Jid = contact.clone().into();
     let lock = match cx.outbox.has_locked(user) {
         true => None,
-        false => Some(cx.hosts.rosters.lock(user).await),
+        false => Some(cx.hosts.shared::<RosterLocks>().lock(user).await),
     };
     loop {
         let old = cx.hosts.storage.roster().find(user, &jid).await?;

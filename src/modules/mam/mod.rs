@@ -40,7 +40,9 @@ impl Module for Mam {
         }
     }
 
-    fn register(&self, _on: &mut Registry) {}
+    fn register(&self, on: &mut Registry) {
+        on.shared(preferences::Cache::new());
+    }
 
     /// If archives are off, no request is answered and no feature is announced.
     fn configure(&self, config: &Config, on: &mut Registry) {

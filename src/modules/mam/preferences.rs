@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
 
-use crate::host::{Cx, Invalidation, IqHandler, IqReply, Read};
+use crate::host::{AccountCache, Cx, Invalidation, IqHandler, IqReply, Read, SharedState};
 use crate::jid::{BareJid, Jid};
 use crate::payload::archive_preferences::{Default, Preferences};
 use crate::stanza::{Condition, Iq, IqKind, StanzaError};
@@ -37,6 +37,23 @@ impl IqHandler for Wishes {
     }
 }
 
+/// Preferences of users, as far as they were needed lately.
+pub(super) struct Cache(AccountCache<Arc<Preferences>>);
+
+impl Cache {
+    pub(super) fn new() -> Self {
+        Self(AccountCache::new(CACHE_BYTES))
+    }
+}
+
+impl SharedState for Cache {
+    fn invalidate(&self, what: &Invalidation) {
+        if let Invalidation::Account(user) | Invalidation::ArchivePreferences(user) = what {
+            self.0.forget(user);
+        }
+    }
+}
+
 /// The preferences of a user, from the cache or from the store.
 ///
 /// # Errors
@@ -52,7 +69,7 @@ pub(super) async fn of(cx: &Cx<'_>, user: &BareJid) -> Result<Arc<Preferences>, 
         let bytes = jids.map(|jid| jid.as_str().len() + size_of::<Jid>()).sum();
         Ok(Read { value, bytes: Some(bytes) })
     };
-    cx.hosts.preferences.get_or_read(user, read).await
+    cx.hosts.shared::<Cache>().0.get_or_read(user, read).await
 }
 
 /// The preferences of a user, from the store.
@@ -71,3 +88,5 @@ pub async fn stored(storage: &dyn Storage, user: &BareJid) -> storage::Result<Pr
 }
 
 const KIND: &str = "archive-preferences";
+/// Bytes of preferences held in memory.
+const CACHE_BYTES: usize = 16 << 20;
