@@ -81,10 +81,16 @@ async function logIn(user, password) {
   await user.page.waitForFunction(() => window.look.state.roster !== undefined);
 }
 
-// A chat is open, and one can write there.
+// A chat is open, and one can write there. Converse.js is still starting when the roster is there, and then
+// may close what was opened: it is opened again.
 async function chatWith(user, other) {
-  await user.page.evaluate((jid) => window.look.api.chats.open(jid, {}, true), other.jid);
-  await user.page.waitForSelector(".chat-textarea:visible");
+  for (let left = 5; ; left -= 1) {
+    await user.page.evaluate((jid) => window.look.api.chats.open(jid, {}, true), other.jid);
+    const opened = user.page.waitForSelector(".chat-textarea:visible", { timeout: 6000 });
+    const error = await opened.then(() => undefined, (error) => error);
+    if (!error) return;
+    if (left === 0) throw error;
+  }
 }
 
 async function say(user, text) {
