@@ -47,6 +47,30 @@ fn what_the_answers_on_security_name_exists() {
     assert!(missing.is_empty(), "docs/security.md names what is not there: {missing:?}");
 }
 
+/// Paths that the pages name exist. Decisions tell of their own time, and recipes name files to be made.
+#[test]
+fn the_files_that_documents_name_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut pages = vec![root.join("README.md")];
+    let listed = fs::read_dir(root.join("docs")).expect("there are documents");
+    pages.extend(listed.map(|entry| entry.expect("it can be listed").path()));
+    let mut missing = Vec::new();
+    for page in pages.iter().filter(|page| page.extension().is_some_and(|kind| kind == "md")) {
+        let text = fs::read_to_string(page).expect("the page can be read");
+        for name in text.split('`').skip(1).step_by(2) {
+            let is_path = ["src/", "tests/", "examples/", "benches/", "docs/"]
+                .iter()
+                .any(|dir| name.starts_with(dir) && !name.contains([' ', '*', '<', '$']));
+            let is_pattern =
+                ["NAME", "NNNN", "SPECIFICATION"].iter().any(|word| name.contains(word));
+            if is_path && !is_pattern && !root.join(name).exists() {
+                missing.push(format!("{}: {name}", page.display()));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{missing:#?}");
+}
+
 fn read_all(dir: &Path, code: &mut String) {
     for entry in fs::read_dir(dir).expect("there is a folder") {
         let path = entry.expect("a folder can be read").path();
