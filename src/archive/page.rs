@@ -1,4 +1,4 @@
-//! What an archive answers (XEP-0313 §4.2, §4.3, §5): messages, the end of the page, both ends.
+//! The answers of an archive (XEP-0313 §4.2, §4.3, §5): the messages, the end of a page, and the metadata.
 
 use crate::ns::MAM as NS;
 use crate::payload::forward::write_forwarded;
@@ -7,14 +7,13 @@ use crate::stanza::Content;
 use crate::storage::{End, Page, Stored, WireIds};
 use crate::xml::{Node, element, escape_attr};
 
-/// The messages of a page in the order in which they are sent: oldest first, or the other way round.
+/// The messages of a page in the order in which they are sent: the oldest first, or the newest first.
 pub fn in_order(page: &Page, flip: bool) -> impl Iterator<Item = &Stored> {
     let (forwards, backwards) = if flip { (0, page.rows.len()) } else { (page.rows.len(), 0) };
     page.rows[..forwards].iter().chain(page.rows[..backwards].iter().rev())
 }
 
-/// `<result/>`: one message (XEP-0313 §4.2). Written at once: a page has many, and there are many
-/// pages.
+/// The `<result/>` with one message (XEP-0313 §4.2). It is written without a tree, because there are many.
 pub fn result(row: &Stored, query_id: Option<&str>, ids: &WireIds) -> Content {
     let repeated = query_id.map_or(0, str::len);
     let mut out = Vec::with_capacity(row.xml.len() + repeated + ENVELOPE);
@@ -31,10 +30,11 @@ pub fn result(row: &Stored, query_id: Option<&str>, ids: &WireIds) -> Content {
     Content::made(out.into())
 }
 
-/// About as many bytes stand around a message.
+/// About how many bytes are added around a message.
 const ENVELOPE: usize = 256;
 
-/// `<fin/>`: which page it was (XEP-0313 §4.3). First and last are those of the page, flipped or not.
+/// The `<fin/>` element, which describes the page (XEP-0313 §4.3). First and last are the same for flipped
+/// pages.
 pub fn fin(page: &Page, ids: &WireIds) -> Node {
     let index = page.count.and_then(|count| usize::try_from(count.before).ok());
     let ends = page.rows.first().zip(page.rows.last());
@@ -48,7 +48,7 @@ pub fn fin(page: &Page, ids: &WireIds) -> Node {
         .child(set.to_node())
 }
 
-/// `<metadata/>`: both ends of an archive, or nothing (XEP-0313 §5).
+/// The `<metadata/>` element: the first and the last message of an archive, or nothing (XEP-0313 §5).
 pub fn metadata(ends: Option<(End, End)>, ids: &WireIds) -> Node {
     let metadata = element("metadata").ns(NS);
     let end = |name, (id, at): End| {

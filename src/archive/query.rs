@@ -1,4 +1,4 @@
-//! What a client asks of an archive (XEP-0313 §4): a form and a wish for a page.
+//! Reads queries of an archive (XEP-0313 §4): a form, and the request for a page.
 
 use super::FULLTEXT;
 use crate::ns::MAM as NS;
@@ -12,27 +12,26 @@ use crate::xml::{ElementRef, Node, element};
 /// A query that was read.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Asked {
-    /// For the store.
+    /// The query for the store.
     pub query: Query,
-    /// To be repeated with each message (XEP-0313 §4.2).
+    /// The `queryid`, which is repeated in each message (XEP-0313 §4.2).
     pub query_id: Option<String>,
-    /// The newest message of the page first (XEP-0313 §4.3.4).
+    /// Whether the newest message of the page comes first (XEP-0313 §4.3.4).
     pub flip: bool,
 }
 
-/// Messages on a page at most, and if the client does not say how many. Profanity does not page at
-/// all and wants the last week.
+/// The largest and the default number of messages on a page. Profanity does not page, and wants the last week.
 pub const MOST: usize = 250;
 
-/// Bytes of a `queryid`, which each message repeats.
+/// The largest number of bytes of a `queryid`, which each message repeats.
 const MOST_OF_ID: usize = 1_000;
 
-/// Reads a `<query/>`. With `search`, words can be asked for.
+/// Reads a `<query/>`. `search`: whether it may search for words.
 ///
 /// # Errors
-/// `feature-not-implemented` for a field we do not know (XEP-0313 §4.1.5) and for pubsub nodes;
-/// `item-not-found` for an id that is none of ours; `policy-violation` for too many ids or too long a
-/// `queryid`; `jid-malformed`, and `bad-request` for all that cannot be read.
+/// `feature-not-implemented` for an unknown field (XEP-0313 §4.1.5) and for pubsub nodes; `item-not-found` for
+/// an id that this server did not make; `policy-violation` for too many ids or a `queryid` that is too long;
+/// `jid-malformed`; `bad-request` for everything that cannot be read.
 pub fn read(query: &ElementRef<'_>, ids: &WireIds, search: bool) -> Result<Asked, StanzaError> {
     refuse_node(query)?;
     let query_id = query.attr("queryid").map(|id| id.into_owned());
@@ -55,10 +54,10 @@ pub fn read(query: &ElementRef<'_>, ids: &WireIds, search: bool) -> Result<Asked
     Ok(asked)
 }
 
-/// Nodes are for archives of pubsub (XEP-0313 §6.1.3), which accounts have not.
+/// Refuses nodes: they are for archives of pubsub (XEP-0313 §6.1.3), which accounts do not have.
 ///
 /// # Errors
-/// `feature-not-implemented` if there is one.
+/// `feature-not-implemented` if there is a node.
 pub fn refuse_node(query: &ElementRef<'_>) -> Result<(), StanzaError> {
     match query.attr("node") {
         Some(_) => Err(Condition::FeatureNotImplemented.text("archives have no nodes")),
@@ -66,7 +65,7 @@ pub fn refuse_node(query: &ElementRef<'_>) -> Result<(), StanzaError> {
     }
 }
 
-/// The form that can be filled in (XEP-0313 §4.1.5), in its `<query/>`.
+/// The query form (XEP-0313 §4.1.5), in its `<query/>`.
 pub fn form(search: bool) -> Node {
     let mut form = Form::new(FormKind::Form)
         .form_type(NS)
@@ -79,7 +78,7 @@ pub fn form(search: bool) -> Node {
     if search {
         form = form.field(Field::new(&fulltext(), FieldKind::TextSingle));
     }
-    // A list that is open: its options are all ids there are (XEP-0122 §3.2.1).
+    // An open list: its options are all existing ids (XEP-0122 §3.2.1).
     let ids =
         element("field").attr("var", "ids").attr("type", FieldKind::ListMulti.as_str()).child(
             element("validate").ns(VALIDATE).attr("datatype", "xs:string").child(element("open")),
@@ -110,7 +109,7 @@ fn read_form(
             return Err(Condition::FeatureNotImplemented.text("unknown field"));
         }
     }
-    // Left empty is not filled in.
+    // An empty field counts as not filled in.
     let text = |var: &str| form.text(var).map_err(bad).map(|t| t.filter(|text| !text.is_empty()));
     if text("with")?.is_some() {
         query.with = form.jid("with").map_err(|_| StanzaError::from(Condition::JidMalformed))?;
@@ -131,7 +130,7 @@ fn read_form(
         let only = texts.map(|id| named(query, id, ids)).collect::<Result<_, _>>()?;
         query.ids = Some(only);
     }
-    // There is none in the archive of an account, with or without.
+    // The archive of an account contains no such messages, so the field changes nothing.
     form.boolean("include-groupchat").map_err(bad)?;
     query.text = text(&fulltext)?.map(str::to_owned);
     Ok(())
@@ -139,7 +138,7 @@ fn read_form(
 
 fn read_set(set: &SetRequest, query: &mut Query, ids: &WireIds) -> Result<(), StanzaError> {
     query.max = set.limit(MOST);
-    // XEP-0059 §2.7: nothing but the count is wanted.
+    // XEP-0059 §2.7: the client wants only the count.
     query.count = set.max == Some(0);
     match &set.from {
         Start::First => {}
@@ -151,21 +150,21 @@ fn read_set(set: &SetRequest, query: &mut Query, ids: &WireIds) -> Result<(), St
         }
         Start::Index(index) => {
             query.index = Some(*index as u64);
-            // XEP-0059 §2.6: the answer says the position again.
+            // XEP-0059 §2.6: the answer repeats the position.
             query.count = true;
         }
     }
     Ok(())
 }
 
-/// An id that must be in the archive (XEP-0313 §4.1.3, §4.3.2).
+/// Reads an id that must be in the archive (XEP-0313 §4.1.3, §4.3.2).
 fn named(query: &mut Query, text: &str, ids: &WireIds) -> Result<MessageId, StanzaError> {
     let id = ids.read(text).ok_or_else(not_found)?;
     query.named.push(id);
     Ok(id)
 }
 
-/// What is said of an id that is not in the archive, whoever else knows it.
+/// The error for an id that is not in this archive, even if it is in another one.
 #[must_use]
 pub fn not_found() -> StanzaError {
     Condition::ItemNotFound.text("this archive has no such id")
@@ -175,8 +174,8 @@ fn time(text: &str) -> Result<Timestamp, StanzaError> {
     Timestamp::parse(text).ok_or_else(|| Condition::BadRequest.text("invalid time"))
 }
 
-/// Clients know times of messages in milliseconds, as we write them. The end of such a time is that
-/// of its millisecond.
+/// The last microsecond of a millisecond. Clients know the times of messages in milliseconds, as this server
+/// writes them.
 fn end_of_millisecond(end: Timestamp) -> Timestamp {
     let micros = end.as_micros();
     Timestamp::from_micros(if micros % 1_000 == 0 { micros + 999 } else { micros })
@@ -284,7 +283,7 @@ mod tests {
         let at = query("<max>5</max><index>371</index>");
         assert_eq!((at.index, at.max, at.count, at.backwards), (Some(371), 5, true, false));
         assert_eq!(query("<max>99999999999999999999</max>").max, MOST);
-        // Nothing is filled in where a field is left empty.
+        // An empty field counts as not filled in.
         let empty = fields(&[("with", ""), ("start", ""), ("after-id", ""), ("ids", "")]);
         let empty = read_query(&format!(">{empty}"), false).unwrap().query;
         assert_eq!(empty, Query { max: MOST, ..Query::default() });

@@ -1,5 +1,4 @@
-//! How long messages stay in an archive: what the configuration says, or what was said for one
-//! account.
+//! How long messages stay in an archive: as configured, or as set for one account.
 
 use std::time::Duration;
 
@@ -10,14 +9,14 @@ use crate::xml::{ElementRef, Node, element};
 /// How long messages stay. `None`: for ever.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Limits {
-    /// Older ones are forgotten.
+    /// Older messages are deleted.
     pub age: Option<Duration>,
-    /// The newest so many stay.
+    /// At most so many messages stay, the newest ones.
     pub messages: Option<u64>,
 }
 
 impl Limits {
-    /// With 0 for "for ever", as one writes it.
+    /// Reads the values as people write them, with 0 for "for ever".
     #[must_use]
     pub fn new(age: Duration, messages: u64) -> Self {
         Self {
@@ -26,7 +25,7 @@ impl Limits {
         }
     }
 
-    /// Reads a `<retention/>`; `None` if it is none.
+    /// Reads a `<retention/>`; `None` if it is not a valid one.
     #[must_use]
     pub fn read(retention: &ElementRef<'_>) -> Option<Self> {
         let number = |name| retention.attr(name)?.parse().ok();
@@ -35,14 +34,14 @@ impl Limits {
         })
     }
 
-    /// The `<retention/>`, as it is kept: seconds, and messages.
+    /// The `<retention/>` as it is stored: seconds, and messages.
     pub fn to_node(&self) -> Node {
         element("retention")
             .attr("age", self.age.unwrap_or_default().as_secs().to_string())
             .attr("messages", self.messages.unwrap_or_default().to_string())
     }
 
-    /// What is to be forgotten at this moment.
+    /// What must be deleted at this time.
     #[must_use]
     pub fn at(&self, now: Timestamp) -> Retention {
         let before = self.age.map(|age| {

@@ -1,5 +1,5 @@
-//! XEP-0160: messages for those who are away wait for them, by the marker "not yet delivered" that was
-//! kept with them (docs/delivery.md). Here is how they come to a client after all.
+//! XEP-0160: messages for offline users. They are stored with an undelivered marker (docs/delivery.md). This
+//! file delivers them: a session catches up.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use crate::xml::Frame;
 
 const NS: &str = "msgoffline";
 
-/// Delivers what has waited.
+/// Delivers stored messages.
 pub struct Offline;
 
 impl Module for Offline {
@@ -40,17 +40,17 @@ impl Module for Offline {
     }
 }
 
-/// How much a client may have been given and not have got yet while it catches up.
+/// How much may be in flight to a client that catches up.
 #[derive(Clone, Copy, Debug)]
 pub struct ReadAhead {
     /// Messages.
     pub messages: usize,
-    /// Bytes; one message is always given.
+    /// Bytes. One message is always allowed.
     pub bytes: usize,
 }
 
 impl ReadAhead {
-    /// As much as fits well within what a session may hold.
+    /// Amounts well within the limits of a session.
     #[must_use]
     pub fn within(limits: &LimitsConfig) -> Self {
         Self {
@@ -60,24 +60,24 @@ impl ReadAhead {
     }
 }
 
-/// Delivers what waits for the account of a session, oldest first, at the pace of the client. What
-/// comes meanwhile is kept and comes in its turn, so that nothing overtakes; when nothing is left,
-/// the session gets its messages directly. A session that wants no messages but those to its very
-/// address gets those alone, and none that waited before it was bound (XEP-0160 §2).
+/// Delivers the undelivered messages of a session's account, oldest first, as fast as the client reads. New
+/// messages are deferred and come in their turn, so that none overtakes another. When nothing is left, the
+/// session is live. A session with a negative priority gets only messages to its own full address, and none
+/// from before it was bound (XEP-0160 §2).
 ///
-/// A message that was deferred may have lost its marker to another session of the account: this one
-/// finds it in the archive.
+/// Another session of the account may have removed the marker of a deferred message. Then this session finds
+/// the message in the archive.
 ///
-/// May be dropped at any time: if the connection is lost, the session reads on when it is resumed.
+/// It may be dropped at any time. If the connection is lost, the session continues when it is resumed.
 ///
 /// # Errors
-/// If the store fails: nothing is lost, what waits goes on waiting.
+/// If the store fails. Nothing is lost: the messages stay in the store.
 pub async fn catch_up(hosts: &Hosts, session: &Session, ahead: ReadAhead) -> storage::Result<()> {
     if session.handle().available().is_none() && is_behind(hosts, session).await? {
-        // A client that has just been bound says in a moment whether it wants what waits.
+        // A client that was just bound will soon send its first presence, or not.
         drop(timeout(APPEARING, session.mailbox().wait_until_available()).await);
     }
-    // Mostly there is nothing, so look once. New messages are buffered meanwhile.
+    // Mostly there is nothing, so look once. New messages are buffered in the meantime.
     let mut reading = Reading::begin(hosts, session, ahead);
     session.mailbox().buffer_new();
     hosts.storage.archive().advance_horizon().await?;
@@ -89,7 +89,7 @@ pub async fn catch_up(hosts: &Hosts, session: &Session, ahead: ReadAhead) -> sto
         if !reading.read(None).await? {
             return Ok(());
         }
-        // The rest: what was deferred until now. It has a number that was given until now.
+        // The rest are messages that were deferred until now. Their ids are not newer than this.
         session.mailbox().buffer_new();
         if !reading.read(hosts.storage.archive().advance_horizon().await?).await?
             || session.mailbox().end_catch_up()
@@ -99,8 +99,8 @@ pub async fn catch_up(hosts: &Hosts, session: &Session, ahead: ReadAhead) -> sto
     }
 }
 
-/// Looks whether something waits for a session that has just been bound. If not, what others send to
-/// its very address need not wait until it is known whether it wants what waits.
+/// Checks whether there are undelivered messages for a session that was just bound. If there are none,
+/// messages to its full address can go to it at once.
 pub async fn look(hosts: &Hosts, session: &Session) {
     match is_behind(hosts, session).await {
         Ok(false) => session.mailbox().go_live_if_undecided(),
@@ -111,7 +111,7 @@ pub async fn look(hosts: &Hosts, session: &Session) {
     }
 }
 
-/// Something has waited since before others saw that the session is there, or was left out since.
+/// Whether there is an undelivered message from before others saw the session, or one that was skipped since.
 async fn is_behind(hosts: &Hosts, session: &Session) -> storage::Result<bool> {
     let user = session.handle().jid().to_bare();
     let oldest = hosts.storage.archive().waiting(&user, None, 1).await?;
@@ -125,7 +125,7 @@ struct Reading<'a> {
     user: BareJid,
     ahead: ReadAhead,
     in_flight: FxHashSet<MessageId>,
-    /// Not only those to the session's own address, which came while it was there.
+    /// All messages, not only those to the session's full address from the time after its binding.
     all: bool,
     after: Option<MessageId>,
 }
@@ -139,7 +139,7 @@ impl<'a> Reading<'a> {
         Self { hosts, session, user, ahead, in_flight, all, after }
     }
 
-    /// What comes next, oldest first: what has its marker, and of the archive what was deferred.
+    /// The next messages, oldest first: those with a marker, and deferred ones from the archive.
     async fn page(&mut self) -> storage::Result<Vec<Waiting>> {
         loop {
             let (page, end) = self.next().await?;
@@ -150,14 +150,15 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// A page, which may be empty, and how far it goes if there is more behind it.
+    /// A page, which may be empty, and its end if there is more after it.
     ///
-    /// Two questions, one after the other: what comes between them is seen by the second one only, if
-    /// at all. A message to oneself, or one that may not be archived, would be left behind when a newer
-    /// one is found. So a page ends with what both have seen; what is newer comes with the next one.
+    /// It reads twice, first one list and then the other. A message that is stored between the two reads is
+    /// seen by the second one only, if at all. A message to oneself, or one that is not archived, would be
+    /// skipped when a newer one is found. So a page ends where both lists end; newer messages come with the
+    /// next page.
     async fn next(&self) -> storage::Result<(Vec<Waiting>, Option<MessageId>)> {
         let archive = self.hosts.storage.archive();
-        // In this order: whatever is deferred from here on is newer.
+        // In this order: a message that is deferred from here on is newer.
         let horizon = archive.horizon();
         let since = self.session.mailbox().first_unread();
         let mut page = archive.waiting(&self.user, self.after, PAGE).await?;
@@ -169,7 +170,7 @@ impl<'a> Reading<'a> {
                 archive.page(&self.user, &query).await?.unwrap_or_default()
             }
         };
-        // Up to where both are known.
+        // Up to the end of both lists.
         let ends = [
             page.last().filter(|_| page.len() == PAGE).map(|last| last.id),
             found.rows.last().filter(|_| !found.complete).map(|last| last.id),
@@ -192,7 +193,7 @@ impl<'a> Reading<'a> {
         Ok((page, end.and(known)))
     }
 
-    /// A message of the archive was for all sessions, or for this one.
+    /// Whether a message of the archive was for all sessions, or for this one.
     fn is_meant(&self, xml: &Bytes) -> bool {
         let frame = Frame::from_bytes(xml.clone()).ok();
         let to =
@@ -200,15 +201,15 @@ impl<'a> Reading<'a> {
         to.is_none_or(|to| to == **self.session.handle().jid() || to == *self.user)
     }
 
-    /// It was kept for somebody who was away, or has waited for long. What only queues behind others
-    /// while the session catches up is as fresh as any (XEP-0203 §2).
+    /// Whether the message is late: the user was offline, or it has waited for long. A message that was only
+    /// deferred while the session catches up is not late (XEP-0203 §2).
     fn is_late(&self, waiting: &Waiting) -> bool {
         let waited = self.hosts.clock.now().as_micros() - waiting.at.as_micros();
         let is_prompt = waited < PROMPT.as_micros() as i64;
         self.all && !(is_prompt && self.session.mailbox().was_deferred(waiting.id))
     }
 
-    /// Until there is nothing more, or nothing up to `last`. `false` if the session has ended.
+    /// Delivers until there is nothing more, or nothing up to `last`. `false` if the session has ended.
     async fn read(&mut self, last: Option<MessageId>) -> storage::Result<bool> {
         let Self { hosts, session, ahead, .. } = *self;
         loop {
@@ -231,7 +232,7 @@ impl<'a> Reading<'a> {
                 }
                 let from = stanza.head().from.as_ref();
                 if from.is_some_and(|from| block_list::keeps_out(&blocked, &self.user, from)) {
-                    // Blocked while it waited (XEP-0191 §3.3).
+                    // The sender was blocked after the message was stored (XEP-0191 §3.3).
                     note(session.handle(), &stanza, "dropped: the recipient blocks the sender");
                     hosts.storage.archive().delivered(&self.user, &[waiting.id]).await?;
                     continue;
@@ -250,20 +251,19 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// A session has ended, and its client has not got all that it was given: the user's other sessions
-/// look for what waits, if they have not got it, either (RFC 6121 §8.5.2). If there is none, it waits
-/// on: whoever sent it believes that it arrived.
+/// A session has ended before its client received all messages. The user's other sessions catch up, if they
+/// have not received them, either (RFC 6121 §8.5.2). If there is no other session, the messages stay stored.
 pub fn pass_on(hosts: &Hosts, user: &BareJid) {
     for other in hosts.sessions.of(user).iter().filter(|other| other.priority() >= Some(0)) {
         other.request_catch_up();
     }
 }
 
-/// A message as it is delivered after it has waited: with the time it was taken, if it is late
-/// (XEP-0203), and the id that it has in the archive, the same each time (XEP-0359).
+/// A stored message as it is delivered: with the time at which the server received it, if it is late
+/// (XEP-0203), and with its id in the archive, which is always the same (XEP-0359).
 ///
-/// DEPARTS: XEP-0203 §2 – beside ours there may be a `<delay/>` of its sender, who has been on a bad
-/// network (XEP-0198 §4) and knows best when it was written. `from` tells them apart.
+/// DEPARTS: XEP-0203 §2 – the message may also have a `<delay/>` of its sender, whose network was bad
+/// (XEP-0198 §4) and who knows when it was written. `from` distinguishes the two.
 fn as_redelivery(
     hosts: &Hosts,
     user: &BareJid,
@@ -285,20 +285,20 @@ fn as_redelivery(
     Some(Arc::new(Stanza::Message(message)))
 }
 
-/// Says in the log what becomes of a message that was stored.
+/// Logs what happens to a stored message.
 fn note(session: &SessionRef, stanza: &Stanza, what: &'static str) {
     let Head { from, to, id, .. } = stanza.head();
     let (from, to) = (from.as_ref().map(Jid::as_str), to.as_ref().map(Jid::as_str));
     tracing::debug!(target: STANZA, from, to, id = id.as_deref(), session = %session.jid(), "{what}");
 }
 
-/// Messages of those that waited which a client may have been given and not have got yet.
+/// The largest number of messages in flight while a session catches up.
 const AHEAD: usize = 128;
-/// Bytes of them.
+/// The largest number of their bytes.
 const AHEAD_BYTES: usize = 256 * 1024;
-/// Messages fetched from the store at once.
+/// Messages that are read from the store at once.
 const PAGE: usize = 32;
-/// Who sees the message within this time takes it for a new one.
+/// A message that is delivered within this time is new for the reader.
 const PROMPT: Duration = Duration::from_secs(5);
-/// From the binding of a session to its first presence.
+/// The usual time from the binding of a session to its first presence.
 const APPEARING: Duration = Duration::from_secs(1);

@@ -1,8 +1,7 @@
 //! What happens to a message. Read from top to bottom.
 //!
-//! The order of the calls *is* the policy of the server; it stands here and nowhere else. Each
-//! step is explained, with its specification, where it is defined. A step that stops the message
-//! returns [`Halt`].
+//! The order of the calls *is* the policy of the server, and it is in no other file. Each step is
+//! explained, with its specification, where it is defined. A step that stops the message returns [`Halt`].
 
 use std::sync::Arc;
 
@@ -31,7 +30,7 @@ pub struct Delivered {
     pub kept: Option<Kept>,
 }
 
-/// A message leaves one of our clients. Its `from` is stamped already.
+/// A client sends a message. Its `from` is stamped already.
 pub async fn leaves(
     cx: &mut Cx<'_>,
     user: &BareJid,
@@ -45,9 +44,9 @@ pub async fn leaves(
     Ok(outcome)
 }
 
-/// Takes a message to where its recipient lives. `sender` is the account of ours whose client has sent
-/// it; `None` if no client has. It is stored for the sender, wherever it goes. A message that is refused
-/// on the way is in no archive.
+/// Hands a message over to its destination. `sender`: the account whose client sent the message; `None` if no
+/// client did. The message is stored for the sender, wherever it goes. A message that is refused on its way
+/// is in no archive.
 pub async fn deliver(
     cx: &mut Cx<'_>,
     sender: Option<&BareJid>,
@@ -72,13 +71,12 @@ pub async fn deliver(
         }
         Destination::Remote => remote::leaves(cx, Stanza::Message(copy))?,
     }
-    // It was accepted elsewhere: only the sender has an archive here.
+    // A service or another server accepted it: only the sender has an archive here.
     let kept = mam::keep(cx, sender, None, message).await?;
     Ok(Delivered { outcome: Outcome::HandedOver, kept })
 }
 
-/// The sender's side of a message that has gone out: here are the message as it left, and for whom it
-/// was stored.
+/// The sender's side of a message that was accepted: the message as it left, and for whom it was stored.
 fn sent(cx: &Cx<'_>, user: &BareJid, message: &Message, kept: Option<Kept>) {
     if let Some(kept) = kept.filter(|kept| kept.in_sender) {
         tracing::debug!(
@@ -88,8 +86,8 @@ fn sent(cx: &Cx<'_>, user: &BareJid, message: &Message, kept: Option<Kept>) {
     }
 }
 
-/// A message arrives for one of our accounts, or for one of its sessions (RFC 6121 §8.5). `sender` is
-/// the account of ours whose client has sent it, if one has.
+/// A message arrives for an account of this server, or for one of its sessions (RFC 6121 §8.5). `sender`: the
+/// account whose client sent it, if a client did.
 pub async fn arrives(
     cx: &mut Cx<'_>,
     sender: Option<&BareJid>,
@@ -111,8 +109,7 @@ pub async fn arrives(
     let kept = mam::keep(cx, sender, Some(&recipient), &mut message).await?;
     let marker = kept.and_then(|kept| kept.marker());
     let stanza = Arc::new(Stanza::Message(message));
-    // Look up the sessions again: one may have come meanwhile, and looked for what waits before this
-    // message was stored.
+    // Look up the sessions again: a new one may have looked for stored messages before this one was stored.
     let sessions = cx.hosts.sessions.of(user);
     let resource = resource.filter(|full| sessions.iter().any(|s| s.jid() == *full));
     let now = recipients(&sessions, resource, kind).unwrap_or_default();
@@ -121,7 +118,7 @@ pub async fn arrives(
     if let Some(marker) = marker.filter(|_| given == 0) {
         sessions.iter().for_each(|session| session.note_skipped(marker));
     }
-    // The session was there when we looked first, and has ended since, or is being closed.
+    // The session existed at the first look. Since then it has ended, or is being closed.
     if given == 0 && must_be_read(&stanza) {
         return Err(Halt::bounce(Condition::ServiceUnavailable, "the session has just ended"));
     }
@@ -133,13 +130,13 @@ pub async fn arrives(
     Ok(Delivered { outcome, kept })
 }
 
-/// A message of a room, which must learn that a session is not there any more (RFC 6121 §8.5.3.2.1):
-/// else who has gone stays among its occupants.
+/// Whether it is a message of a room. The room must learn that a session has ended (RFC 6121 §8.5.3.2.1), or
+/// the session stays among its occupants.
 pub fn must_be_read(stanza: &Stanza) -> bool {
     matches!(stanza, Stanza::Message(message) if message.kind == MessageKind::Groupchat)
 }
 
-/// Who gets it directly: the table of RFC 6121 §8.5.4.
+/// The sessions that get the message directly: the table of RFC 6121 §8.5.4.
 fn recipients(
     sessions: &[SessionRef],
     resource: Option<&FullJid>,
@@ -151,26 +148,26 @@ fn recipients(
     match (kind, resource) {
         (MessageKind::Error, Some(_)) => Err(Halt::Drop("an error to a session that has ended")),
         (MessageKind::Error, None) => Err(Halt::Drop("an error to an account")),
-        // A room is a client's business, never an account's (§8.5.2.1.1).
+        // Clients are in rooms, accounts are not (§8.5.2.1.1).
         (MessageKind::Groupchat, _) => {
             Err(Halt::bounce(Condition::ServiceUnavailable, "groupchat to an account"))
         }
-        // Nobody has this resource now (§8.5.3.2.1): the sender shall know.
+        // No session has this resource now (§8.5.3.2.1): the sender is told.
         (MessageKind::Normal | MessageKind::Headline, Some(_)) => {
             Err(Halt::bounce(Condition::ServiceUnavailable, "no such session"))
         }
-        // To every resource that wants messages at all (§8.5.2.1.1): they are equally available.
+        // To every resource with a priority of 0 or more (§8.5.2.1.1).
         //
-        // DEPARTS: RFC 6121 §8.5.4 – to all of them chats, too, without anybody having asked for that.
-        // Who takes another device up must find there what was written to the first.
+        // DEPARTS: RFC 6121 §8.5.4 – chat messages go to all of them, too. A user who takes up another
+        // device must find the conversation there.
         (MessageKind::Chat | MessageKind::Normal | MessageKind::Headline, _) => {
             Ok(sessions.iter().filter(|s| s.priority() >= Some(0)).cloned().collect())
         }
     }
 }
 
-/// Gives a message to a session. `false` if the session ends and does not take it: then the message
-/// waits, if it can.
+/// Delivers a message to a session. `false` if the session is ending and does not take it. Then the message
+/// stays in the store, if it was stored.
 fn give(session: &SessionRef, stanza: &Arc<Stanza>, marker: Option<MessageId>) -> bool {
     let given = match marker {
         Some(marker) => session.deliver_with_marker(Arc::clone(stanza), marker),
@@ -180,9 +177,9 @@ fn give(session: &SessionRef, stanza: &Arc<Stanza>, marker: Option<MessageId>) -
     given.is_ok()
 }
 
-/// The same answer for an account that does not exist and for a message which nobody can keep
-/// (RFC 6121 §8.5.1): nobody learns who exists. So silence to a headline for an account, as if nobody
-/// were there (§8.5.4).
+/// The answer for an account that does not exist. It is the same as for a message that cannot be stored
+/// (RFC 6121 §8.5.1), so nobody learns which accounts exist. A headline to the account gets no answer, as if
+/// the user were offline (§8.5.4).
 fn unknown<T>(resource: Option<&FullJid>, kind: MessageKind) -> Result<T, Halt> {
     match (kind, resource) {
         (MessageKind::Error, _) | (MessageKind::Headline, None) => {

@@ -1,4 +1,4 @@
-//! XEP-0313 §4, §5: a user asks for messages, and for what can be asked.
+//! XEP-0313 §4, §5: answers queries for messages, for the metadata of an archive, and for the query form.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::stanza::{Condition, Head, Iq, IqKind, Message, MessageKind, Stanza, S
 use crate::storage::{Count, MessageId, Page, Query};
 use crate::xml::ElementRef;
 
-/// Answers for archives.
+/// Answers requests to archives.
 pub(super) struct Archive;
 
 #[async_trait]
@@ -47,7 +47,7 @@ async fn pages(
     let mut page = page.ok_or_else(query::not_found)?;
     count_all(&asked.query, &mut page);
     let mut read = read_before(cx, session, user, &asked.query, &page).await?;
-    // Half of the mailbox: the other half is for what comes from others meanwhile.
+    // Half of the mailbox. The other half is for stanzas from others in the meantime.
     let most = cx.hosts.config.load().limits.inbox_stanzas / 2;
     let head = Head::between(user.clone(), session.handle().jid().clone());
     let mut left = page.rows.len();
@@ -69,10 +69,9 @@ async fn pages(
     Ok(Some(page::fin(&page, ids)))
 }
 
-/// The markers of messages that wait and that the client has read in its archive once it has got this
-/// page: if it has read to the newest message, page by page, with nothing left out in between, before
-/// it has asked for what waits by its first presence. They are not delivered to it a second time
-/// (XEP-0313 §6.1.1). `None` if there are none.
+/// The undelivered markers of messages that the client has read in its archive when it has this page. That is
+/// so if it reads up to the newest message, page by page without a gap, before its first presence. These
+/// messages are not delivered a second time (XEP-0313 §6.1.1). `None` if there are none.
 async fn read_before(
     cx: &Cx<'_>,
     session: &Session,
@@ -97,7 +96,7 @@ async fn read_before(
     loop {
         let waiting = cx.hosts.storage.archive().waiting(user, after, WAITING).await?;
         after = waiting.last().map(|waiting| waiting.id);
-        // What is not in the archive was not read there.
+        // The client cannot have read messages that are not in the archive.
         let read = waiting.iter().filter(|waiting| waiting.archived && waiting.id <= last);
         markers.extend(read.map(|waiting| waiting.id));
         if waiting.len() < WAITING || after > Some(last) {
@@ -107,8 +106,8 @@ async fn read_before(
     Ok((!markers.is_empty()).then(|| markers.into()))
 }
 
-/// All that there are have come: so it is known how many, without counting. Else a client is told only
-/// if it asks (XEP-0313 §4.3.2): each page of a long archive would pay for a walk through all of it.
+/// Adds the count if the page contains all messages, so that it costs nothing. Otherwise the count is sent only
+/// if the client asks (XEP-0313 §4.3.2), because counting reads the whole archive.
 fn count_all(query: &Query, page: &mut Page) {
     let is_whole = page.complete && query.after.is_none() && query.before.is_none();
     if page.count.is_none() && is_whole {
@@ -116,10 +115,10 @@ fn count_all(query: &Query, page: &mut Page) {
     }
 }
 
-/// Messages fetched from the store at once.
+/// Messages that are read from the store at once.
 const WAITING: usize = 32;
 
-/// A client that takes up its session again must not take half a page for a whole one.
+/// The error for an interrupted page. A client that resumes must not take half a page for a whole one.
 fn interrupted() -> StanzaError {
     Condition::ResourceConstraint.text("the connection was lost: send the request again")
 }
