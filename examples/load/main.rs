@@ -9,6 +9,7 @@
 #![expect(clippy::print_stdout, reason = "the report is the purpose of this program")]
 
 mod acks;
+mod any_certificate;
 mod chat;
 mod client;
 mod elements;

@@ -13,15 +13,7 @@ pub(super) fn hosts() -> Hosts {
 
 /// A session with stream management.
 pub(super) fn session(hosts: &Hosts) -> Session {
-    let facts = SessionFacts {
-        peer: "192.0.2.1:5222".parse().unwrap(),
-        tls: "TLSv1.3",
-        since: tokio::time::Instant::now(),
-        anonymous: false,
-        resumable: false,
-        newest: None,
-        newest_seen: None,
-    };
+    let facts = SessionFacts::for_tests();
     let jid = FullJid::parse("romeo@localhost/orchard").unwrap();
     let bounds = MailboxLimits { stanzas: 1_000, bytes: 1 << 20 };
     let session = Session::open(Arc::clone(&hosts.sessions), jid, facts, bounds, 9);

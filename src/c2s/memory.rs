@@ -69,15 +69,7 @@ mod tests {
     use crate::session::{CloseReason, MailboxLimits, Session, SessionFacts, SessionTable};
 
     fn session(table: &Arc<SessionTable>, jid: &str, bytes: usize) -> Session {
-        let facts = SessionFacts {
-            peer: "192.0.2.1:5222".parse().unwrap(),
-            tls: "TLSv1.3",
-            since: tokio::time::Instant::now(),
-            anonymous: false,
-            resumable: false,
-            newest: None,
-            newest_seen: None,
-        };
+        let facts = SessionFacts::for_tests();
         let bounds = MailboxLimits { stanzas: 100, bytes: 1 << 20 };
         let jid = FullJid::parse(jid).unwrap();
         let session = Session::open(Arc::clone(table), jid, facts, bounds, 9);

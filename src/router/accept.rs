@@ -170,15 +170,7 @@ mod tests {
     #[test]
     fn the_from_of_a_client_is_its_session() {
         let hosts = hosts();
-        let facts = SessionFacts {
-            peer: "192.0.2.1:5222".parse().unwrap(),
-            tls: "TLSv1.3",
-            since: tokio::time::Instant::now(),
-            anonymous: false,
-            resumable: false,
-            newest: None,
-            newest_seen: None,
-        };
+        let facts = SessionFacts::for_tests();
         let jid = FullJid::parse("romeo@a.example/orchard").unwrap();
         let bounds = MailboxLimits { stanzas: 1, bytes: 1 };
         let session = Session::open(Arc::clone(&hosts.sessions), jid, facts, bounds, 9);

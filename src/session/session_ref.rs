@@ -61,6 +61,22 @@ pub(super) struct Shared {
     mailbox: mailbox::Shared,
 }
 
+#[cfg(test)]
+impl SessionFacts {
+    /// Those of a session that was just bound.
+    pub(crate) fn for_tests() -> Self {
+        Self {
+            peer: SocketAddr::from(([192, 0, 2, 1], 5222)),
+            tls: "TLSv1.3",
+            since: Instant::now(),
+            anonymous: false,
+            resumable: false,
+            newest: None,
+            newest_seen: None,
+        }
+    }
+}
+
 impl SessionRef {
     pub(super) fn new(
         jid: FullJid,

@@ -3,6 +3,7 @@
 mod exchange;
 mod names;
 mod vectors;
+mod without_scram;
 
 use std::collections::HashMap;
 use std::sync::Arc;

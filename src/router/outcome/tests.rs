@@ -180,15 +180,7 @@ async fn hosts() -> (Hosts, Session) {
 }
 
 fn session(hosts: &Hosts, jid: &str, stanzas: usize) -> Session {
-    let facts = SessionFacts {
-        peer: "192.0.2.1:5222".parse().unwrap(),
-        tls: "TLSv1.3",
-        since: tokio::time::Instant::now(),
-        anonymous: false,
-        resumable: false,
-        newest: None,
-        newest_seen: None,
-    };
+    let facts = SessionFacts::for_tests();
     let bounds = MailboxLimits { stanzas, bytes: 1 << 20 };
     Session::open(Arc::clone(&hosts.sessions), FullJid::parse(jid).unwrap(), facts, bounds, 9)
 }
