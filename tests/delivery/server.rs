@@ -35,6 +35,8 @@ struct Running {
     child: Child,
     /// Its log has ended.
     ended: oneshot::Receiver<()>,
+    /// Changes with each line of its log, and closes at the end of it.
+    lines: watch::Receiver<()>,
 }
 
 impl House {
@@ -72,6 +74,7 @@ impl House {
             self.command(&["serve"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let (said, address) = oneshot::channel();
         let (end, ended) = oneshot::channel();
+        let (another, changed) = watch::channel(());
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let log = Arc::clone(&self.log);
         std::thread::spawn(move || {
@@ -79,6 +82,7 @@ impl House {
             for line in lines.map_while(Result::ok) {
                 let address = address_in(&line);
                 log.lock().push(line);
+                another.send_replace(());
                 if let (Some(address), Some(said)) = (address, said.take_if(|_| address.is_some()))
                 {
                     said.send(address).ok(); // a test that failed does not listen
@@ -86,7 +90,7 @@ impl House {
             }
             end.send(()).ok();
         });
-        self.running = Some(Running { child, ended });
+        self.running = Some(Running { child, ended, lines: changed });
         match timeout(PATIENCE, address).await {
             Ok(Ok(address)) => {
                 self.address.send_replace(Some(address));
@@ -122,16 +126,13 @@ impl House {
         self.book.write(|ledger| ledger.killed());
         let before = self.log.lock().len();
         self.signal(Signal::TERM);
+        let mut lines = self.running.as_ref().expect("it runs").lines.clone();
+        let log = Arc::clone(&self.log);
         let saved = async {
             let has_saved = |line: &String| line.contains("saved sessions for the next start");
-            // Without sessions it says nothing, and ends.
-            let mut has_ended = || {
-                let running = self.running.as_mut().expect("it runs");
-                running.child.try_wait().unwrap().is_some()
-            };
-            while !has_ended() && !self.log.lock()[before..].iter().any(has_saved) {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
+            // Without sessions it says nothing, and its log ends.
+            let is_over = || log.lock()[before..].iter().any(has_saved);
+            while !is_over() && lines.changed().await.is_ok() {}
         };
         if timeout(PATIENCE, saved).await.is_err() {
             self.book.write(|ledger| ledger.wrong("it does not say that it has saved".to_owned()));
@@ -148,7 +149,7 @@ impl House {
 
     /// Waits for its end, without holding up the clients. `None`: it goes on, and is killed.
     async fn ended(&mut self) -> Option<ExitStatus> {
-        let Running { mut child, ended } = self.running.take()?;
+        let Running { mut child, ended, .. } = self.running.take()?;
         let in_time = timeout(PATIENCE, ended).await.is_ok();
         if !in_time {
             child.kill().unwrap();
