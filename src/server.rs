@@ -16,7 +16,7 @@ use crate::c2s::{self, C2s};
 use crate::clock::Clock;
 use crate::config::{Config, ListenConfig, Pending};
 use crate::host::command::{ServerControl, SessionRow};
-use crate::host::{DomainError, Hosts, Module, Parts, Registry};
+use crate::host::{DomainError, Module, Parts, Registry, ServerState};
 use crate::jid::{BareJid, Jid};
 use crate::limit::raise_open_files;
 use crate::listen::{self, Acceptor, Refused};
@@ -96,20 +96,20 @@ impl Server {
         storage.measure(&metrics);
         let router = &Router;
         let parts = Parts { config, storage, message_ids, registry, metrics, clock, tasks, router };
-        let hosts = Arc::new(Hosts::new(parts)?);
-        let verifier = verifier(&hosts).await?;
-        hosts.budgets.apply(&hosts.config.load(), raise_open_files());
-        keep_to_quota(hosts.storage.as_ref(), &hosts.config.load());
-        hosts.admins.load(&*hosts.storage).await?;
+        let state = Arc::new(ServerState::new(parts)?);
+        let verifier = verifier(&state).await?;
+        state.budgets.apply(&state.config.load(), raise_open_files());
+        keep_to_quota(state.storage.as_ref(), &state.config.load());
+        state.admins.load(&*state.storage).await?;
         let verifier = Arc::new(verifier);
         let c2s =
-            C2s { hosts: Arc::clone(&hosts), verifier, certificates: Arc::clone(&certificates) };
+            C2s { server: Arc::clone(&state), verifier, certificates: Arc::clone(&certificates) };
         let c2s = Arc::new(c2s);
-        c2s::restore(&hosts).await?;
-        drop(hosts.tasks.spawn("goodbye", c2s::say_goodbye(Arc::clone(&hosts))));
-        drop(hosts.tasks.spawn("memory", c2s::watch_memory(Arc::clone(&hosts))));
+        c2s::restore(&state).await?;
+        drop(state.tasks.spawn("goodbye", c2s::say_goodbye(Arc::clone(&state))));
+        drop(state.tasks.spawn("memory", c2s::watch_memory(Arc::clone(&state))));
         let services = Services::new(c2s);
-        let acceptor = Arc::new(Acceptor { hosts: Arc::clone(&hosts), certificates, services });
+        let acceptor = Arc::new(Acceptor { server: Arc::clone(&state), certificates, services });
         let mut addresses = Vec::new();
         for (listener, socket) in sockets {
             if let Ok(address) = socket.local_addr() {
@@ -117,16 +117,16 @@ impl Server {
                 addresses.push((listener, address));
             }
             let task = Arc::clone(&acceptor).accept_all(listener, socket);
-            drop(hosts.tasks.spawn("listener", task));
+            drop(state.tasks.spawn("listener", task));
         }
         let server = Self { acceptor, addresses: Arc::new(addresses) };
-        drop(hosts.running.set(Arc::new(WeakServer::new(&server))));
+        drop(state.running.set(Arc::new(WeakServer::new(&server))));
         server.watch_certificates();
-        for service in server.hosts().registry.services() {
-            service.start(server.hosts());
+        for service in server.state().registry.services() {
+            service.start(server.state());
         }
-        let expiry = mam::expiry::run(Arc::clone(server.hosts()));
-        drop(server.hosts().tasks.spawn("archive-expiry", expiry));
+        let expiry = mam::expiry::run(Arc::clone(server.state()));
+        drop(server.state().tasks.spawn("archive-expiry", expiry));
         Ok(server)
     }
 
@@ -144,8 +144,8 @@ impl Server {
 
     /// The served domains and all they share.
     #[must_use]
-    pub fn hosts(&self) -> &Arc<Hosts> {
-        &self.acceptor.hosts
+    pub fn state(&self) -> &Arc<ServerState> {
+        &self.acceptor.server
     }
 
     /// Serves a connection as if it came to the listener of this name; for tests, which need no socket.
@@ -171,17 +171,17 @@ impl Server {
     /// # Errors
     /// If a certificate cannot be used: everything stays as it was.
     pub fn reload(&self, config: Config) -> Result<Arc<Config>, TlsError> {
-        let hosts = self.hosts();
-        let (config, pending) = config.reloaded(&hosts.config.load());
-        self.acceptor.certificates.reload(&config, &hosts.clock)?;
+        let state = self.state();
+        let (config, pending) = config.reloaded(&state.config.load());
+        self.acceptor.certificates.reload(&config, &state.clock)?;
         for change in &pending {
             note_pending(change);
         }
         self.acceptor.services.c2s().verifier.refresh(&config.auth);
-        hosts.budgets.apply(&config, raise_open_files());
-        keep_to_quota(hosts.storage.as_ref(), &config);
+        state.budgets.apply(&config, raise_open_files());
+        keep_to_quota(state.storage.as_ref(), &config);
         let config = Arc::new(config);
-        hosts.config.store(Arc::clone(&config));
+        state.config.store(Arc::clone(&config));
         self.note_certificates();
         tracing::info!("configuration applied");
         Ok(config)
@@ -191,24 +191,24 @@ impl Server {
     fn watch_certificates(&self) {
         self.note_certificates();
         let this = self.clone();
-        let stopping = self.hosts().tasks.stopping();
+        let stopping = self.state().tasks.stopping();
         let task = async move {
             loop {
                 tokio::select! {
                     () = stopping.cancelled() => return,
                     () = tokio::time::sleep(DAY) => {
-                        this.acceptor.certificates.warn_of_expiry(&this.hosts().clock);
+                        this.acceptor.certificates.warn_of_expiry(&this.state().clock);
                     }
                 }
             }
         };
-        drop(self.hosts().tasks.spawn("certificates", task));
+        drop(self.state().tasks.spawn("certificates", task));
     }
 
     fn note_certificates(&self) {
         let facts = self.acceptor.certificates.facts();
         let ends: Vec<_> = facts.iter().map(|f| (f.domain.as_str(), f.not_after)).collect();
-        self.hosts().metrics.set_certificates(&ends);
+        self.state().metrics.set_certificates(&ends);
     }
 }
 
@@ -220,29 +220,29 @@ fn keep_to_quota(storage: &dyn Storage, config: &Config) {
 #[async_trait]
 impl ServerControl for Server {
     fn sessions(&self) -> Vec<SessionRow> {
-        let mut rows: Vec<_> = self.hosts().sessions.all().iter().map(SessionRow::of).collect();
+        let mut rows: Vec<_> = self.state().sessions.all().iter().map(SessionRow::of).collect();
         rows.sort_by(|a, b| a.jid.cmp(&b.jid));
         rows
     }
 
     async fn close(&self, jid: &Jid, reason: Option<&str>) -> usize {
-        let sessions = self.hosts().sessions.of(&jid.to_bare());
+        let sessions = self.state().sessions.of(&jid.to_bare());
         let meant = sessions.iter().filter(|s| !jid.is_full() || **s.jid() == *jid);
         let why = CloseReason::Kicked(reason.map(Into::into));
         meant.map(|session| session.close(why.clone())).count()
     }
 
     async fn remove_account(&self, user: &BareJid) -> Result<Option<usize>, StorageError> {
-        router::remove_account(self.hosts(), user).await
+        router::remove_account(self.state(), user).await
     }
 
     async fn admins_changed(&self) -> Result<(), StorageError> {
-        self.hosts().admins.load(&*self.hosts().storage).await
+        self.state().admins.load(&*self.state().storage).await
     }
 
     fn status(&self) -> Vec<(&'static str, Value)> {
-        let hosts = self.hosts();
-        let domains: Vec<_> = hosts.all().iter().map(|h| h.domain.as_str()).collect();
+        let state = self.state();
+        let domains: Vec<_> = state.hosts().iter().map(|h| h.domain.as_str()).collect();
         let listening = LISTENERS.iter().map(|listener| {
             let of = self.addresses.iter().filter(|(other, _)| other.name == listener.name);
             let addresses: Vec<_> = of.map(|(_, address)| address.to_string()).collect();
@@ -251,15 +251,15 @@ impl ServerControl for Server {
         let mut status = vec![
             ("version", json!(env!("CARGO_PKG_VERSION"))),
             ("domains", json!(domains)),
-            ("uptime_seconds", json!(hosts.uptime().as_secs())),
+            ("uptime_seconds", json!(state.uptime().as_secs())),
         ];
         status.extend(listening);
         status.extend([
-            ("connections", json!(hosts.metrics.connections.get())),
-            ("sessions", json!(hosts.sessions.count())),
-            ("messages_in", json!(hosts.metrics.stanzas_in.message.get())),
-            ("messages_out", json!(hosts.metrics.stanzas_out.message.get())),
-            ("panics", json!(hosts.metrics.panics.get())),
+            ("connections", json!(state.metrics.connections.get())),
+            ("sessions", json!(state.sessions.count())),
+            ("messages_in", json!(state.metrics.stanzas_in.message.get())),
+            ("messages_out", json!(state.metrics.stanzas_out.message.get())),
+            ("panics", json!(state.metrics.panics.get())),
         ]);
         status
     }
@@ -316,11 +316,11 @@ impl ServerControl for WeakServer {
 }
 
 /// Checks logins. Derives keys within the same bound as all others.
-async fn verifier(hosts: &Hosts) -> Result<Verifier, StorageError> {
-    let (storage, clock) = (Arc::clone(&hosts.storage), hosts.clock.clone());
-    let config = hosts.config.load_full();
-    let verifier = Verifier::new(storage, &config.auth, hosts.derivations.clone(), clock);
-    Ok(verifier.await?.with_tasks(hosts.tasks.clone()))
+async fn verifier(state: &ServerState) -> Result<Verifier, StorageError> {
+    let (storage, clock) = (Arc::clone(&state.storage), state.clock.clone());
+    let config = state.config.load_full();
+    let verifier = Verifier::new(storage, &config.auth, state.derivations.clone(), clock);
+    Ok(verifier.await?.with_tasks(state.tasks.clone()))
 }
 
 /// Logs a change that is in the file and not applied.

@@ -91,7 +91,7 @@ impl House {
     }
 
     fn id(&self, id: MessageId) -> String {
-        self.server.hosts().message_ids.write(id)
+        self.server.state().message_ids.write(id)
     }
 
     async fn login(&self, name: &str) -> Peer {
@@ -126,7 +126,7 @@ impl House {
 
     /// No panic, and everything ends.
     async fn close(self) {
-        assert_eq!(self.server.hosts().metrics.panics.get(), 0);
+        assert_eq!(self.server.state().metrics.panics.get(), 0);
         assert!(self.tasks.stop(Duration::from_secs(10)).await.is_empty());
     }
 }

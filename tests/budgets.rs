@@ -96,7 +96,7 @@ impl House {
 
     /// The number behind a metric.
     fn metric(&self, name: &str) -> u64 {
-        let text = self.server.hosts().metrics.render();
+        let text = self.server.state().metrics.render();
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         line.unwrap_or_else(|| panic!("no {name} in\n{text}")).parse().unwrap()
     }
@@ -109,14 +109,14 @@ impl House {
 
     /// What was done by all budgets together.
     fn all_actions(&self) -> u64 {
-        let text = self.server.hosts().metrics.render();
+        let text = self.server.state().metrics.render();
         let lines = text.lines().filter(|l| l.starts_with("waxwing_budget_actions_total"));
         lines.map(|l| l.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
     }
 
     /// No panic, and everything ends.
     async fn close(self) {
-        assert_eq!(self.server.hosts().metrics.panics.get(), 0);
+        assert_eq!(self.server.state().metrics.panics.get(), 0);
         assert!(self.tasks.stop(Duration::from_secs(10)).await.is_empty());
     }
 }

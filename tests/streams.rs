@@ -113,7 +113,7 @@ impl House {
 
     /// No panic, and everything ends.
     async fn close(self) {
-        assert_eq!(self.server.hosts().metrics.panics.get(), 0);
+        assert_eq!(self.server.state().metrics.panics.get(), 0);
         assert!(self.tasks.stop(Duration::from_secs(10)).await.is_empty());
     }
 }
@@ -387,7 +387,7 @@ async fn a_panic_ends_one_connection_and_no_other() {
     juliet.say(messages("juliet@localhost/juliet", 7..8, "still here")).await;
     juliet.hears("still here").await;
     let romeo = BareJid::parse("romeo@localhost").unwrap();
-    let sessions = &house.server.hosts().sessions;
+    let sessions = &house.server.state().sessions;
     timeout(PATIENCE, async {
         while !sessions.of(&romeo).is_empty() {
             tokio::task::yield_now().await;

@@ -61,7 +61,7 @@ impl House {
     }
 
     async fn close(self) {
-        assert_eq!(self.server.hosts().metrics.panics.get(), 0);
+        assert_eq!(self.server.state().metrics.panics.get(), 0);
         assert!(self.tasks.stop(Duration::from_secs(10)).await.is_empty());
     }
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::auth::Verifier;
-use crate::host::Hosts;
+use crate::host::ServerState;
 use crate::listen::{Accepted, Counted};
 use crate::stream::channel::Channel;
 use crate::stream::handshake::Tls;
@@ -13,7 +13,7 @@ use crate::tls::Certificates;
 /// What serves clients. One a server.
 pub struct C2s {
     /// The served domains and all they share.
-    pub hosts: Arc<Hosts>,
+    pub server: Arc<ServerState>,
     /// Checks logins.
     pub verifier: Arc<Verifier>,
     /// Certificates by name.

@@ -2,21 +2,21 @@
 
 use std::sync::Arc;
 
-use crate::host::{Hosts, Registry};
+use crate::host::{Registry, ServerState};
 use crate::jid::FullJid;
 use crate::session::{MailboxLimits, Session, SessionFacts};
 
 /// The parts of a server that keeps nothing.
-pub(super) fn hosts() -> Hosts {
-    Hosts::for_tests(&["localhost"], Registry::default())
+pub(super) fn server() -> ServerState {
+    ServerState::for_tests(&["localhost"], Registry::default())
 }
 
 /// A session with stream management.
-pub(super) fn session(hosts: &Hosts) -> Session {
+pub(super) fn session(server: &ServerState) -> Session {
     let facts = SessionFacts::for_tests();
     let jid = FullJid::parse("romeo@localhost/orchard").unwrap();
     let bounds = MailboxLimits { stanzas: 1_000, bytes: 1 << 20 };
-    let session = Session::open(Arc::clone(&hosts.sessions), jid, facts, bounds, 9);
+    let session = Session::open(Arc::clone(&server.sessions), jid, facts, bounds, 9);
     assert!(session.manage(None));
     session
 }

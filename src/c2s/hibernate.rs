@@ -11,55 +11,55 @@ use tokio::time::Instant;
 use super::session_end::end;
 use super::session_persistence::{save, save_ahead};
 use crate::config::LimitsConfig;
-use crate::host::Hosts;
+use crate::host::ServerState;
 use crate::payload::datetime::Timestamp;
 use crate::session::{CloseReason, Hibernation, Order, Session};
 
 /// The connection of a session is gone: the session waits for another one, or ends. In a task of its own.
-pub(super) fn lost(hosts: &Arc<Hosts>, session: Session, why: &'static str) {
-    let limits = hosts.config.load().limits.clone();
+pub(super) fn lost(server: &Arc<ServerState>, session: Session, why: &'static str) {
+    let limits = server.config.load().limits.clone();
     let wait = session.sm(|sm| sm.resumption()).map(|resumption| resumption.max);
     tracing::debug!(jid = %session.handle().jid(), reason = why, "connection lost");
-    let of = Arc::clone(hosts);
+    let of = Arc::clone(server);
     let task = async move {
         let Some(wait) = wait else { return Box::pin(end(&of, session, why)).await };
         wait_for_client(&of, session, wait, &limits, why).await;
     };
-    drop(hosts.tasks.spawn("hibernation", task));
+    drop(server.tasks.spawn("hibernation", task));
 }
 
 /// Keeps a session without a connection until it is resumed, its time is over, or the server ends.
 pub(super) async fn wait_for_client(
-    hosts: &Hosts,
+    server: &ServerState,
     session: Session,
     wait: Duration,
     limits: &LimitsConfig,
     why: &'static str,
 ) {
     let until = Instant::now() + wait;
-    note_waiting(hosts, &session, wait);
+    note_waiting(server, &session, wait);
     let (mut session, mut saved) = (session, None);
     loop {
         match hibernate(session, until, limits).await {
             HibernationEnd::Detached(back, saving) => {
-                saved = Box::pin(save_ahead(hosts, &back)).await;
+                saved = Box::pin(save_ahead(server, &back)).await;
                 drop(saving);
                 session = back;
             }
-            HibernationEnd::Over(session) => return Box::pin(end(hosts, session, why)).await,
+            HibernationEnd::Over(session) => return Box::pin(end(server, session, why)).await,
             HibernationEnd::Resumed => return,
             HibernationEnd::Stopped(session) => {
-                return Box::pin(save(hosts, session, saved)).await;
+                return Box::pin(save(server, session, saved)).await;
             }
         }
     }
 }
 
 /// Notes since when and until when a session waits for its client, for the administrator.
-fn note_waiting(hosts: &Hosts, session: &Session, wait: Duration) {
+fn note_waiting(server: &ServerState, session: &Session, wait: Duration) {
     let max = session.sm(|sm| sm.resumption()).map_or(wait, |resumption| resumption.max);
     let micros = |duration: Duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
-    let until = hosts.clock.now().as_micros().saturating_add(micros(wait));
+    let until = server.clock.now().as_micros().saturating_add(micros(wait));
     let since = Timestamp::from_micros(until.saturating_sub(micros(max)));
     session.note_hibernation(Hibernation { since, until: Timestamp::from_micros(until) });
 }

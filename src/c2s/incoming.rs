@@ -9,7 +9,7 @@ use smol_str::SmolStr;
 use super::loops::Loops;
 use super::markers::delivered;
 
-use crate::host::{Hosts, Origin};
+use crate::host::{Origin, ServerState};
 use crate::log::redact;
 use crate::ns;
 use crate::random::random_id;
@@ -38,7 +38,7 @@ impl Loops<'_> {
         if frame.root().ns() == ns::SM {
             return self.manage(&frame.root()).await.map(|()| 1);
         }
-        let Self { hosts, session, .. } = *self;
+        let Self { server, session, .. } = *self;
         let handle = session.handle();
         router::check_claim(frame.root().attr("from").as_deref(), handle.jid())?;
         let stanza = match Stanza::read(frame) {
@@ -53,9 +53,9 @@ impl Loops<'_> {
                 if head.lang.is_none() {
                     head.lang = lang.cloned(); // RFC 6120 §8.1.5
                 }
-                hosts.metrics.stanzas_in.of(stanza.name()).inc();
+                server.metrics.stanzas_in.of(stanza.name()).inc();
                 self.note_answer(&stanza);
-                router::from_client(hosts, session, origin, stanza, handled).await
+                router::from_client(server, session, origin, stanza, handled).await
             }
             Err((stanza, error)) => {
                 self.refuse(&stanza, &error);
@@ -75,7 +75,7 @@ impl Loops<'_> {
     /// Answers a faulty stanza with an error.
     fn refuse(&self, stanza: &Stanza, error: &StanzaError) {
         let handle = self.session.handle();
-        self.hosts.metrics.stanzas_bounced.inc([error.condition.as_str()]);
+        self.server.metrics.stanzas_bounced.inc([error.condition.as_str()]);
         if let Some(mut answer) = error.answer(stanza) {
             let head = answer.head_mut();
             head.to = Some(handle.jid().clone().into_jid());
@@ -84,7 +84,7 @@ impl Loops<'_> {
                 // address, the host speaks.
                 head.from = match error.condition {
                     Condition::JidMalformed => {
-                        self.hosts.host(handle.jid().domain()).map(|host| host.jid.clone())
+                        self.server.host(handle.jid().domain()).map(|host| host.jid.clone())
                     }
                     _ => Some(handle.jid().to_bare().into()),
                 };
@@ -140,13 +140,13 @@ impl Loops<'_> {
     /// Enables stream management (XEP-0198 §3). A session that can be resumed outlives the server, too.
     /// The session of an anonymous user cannot be resumed: nobody can log in as that user again.
     async fn enable(&self, root: &ElementRef<'_>) -> Result<(), StreamError> {
-        let Self { hosts, session, .. } = *self;
+        let Self { server, session, .. } = *self;
         let again =
             || StreamCondition::PolicyViolation.text("stream management is already enabled");
         if session.sm(|sm| sm.is_managed()) {
             return Err(again());
         }
-        let most = hosts.config.load().limits.resume;
+        let most = server.config.load().limits.resume;
         let wished = root.attr("max").and_then(|max| max.parse().ok());
         let max = wished.map_or(most, |seconds| most.min(Duration::from_secs(seconds)));
         let wants = root.attr("resume").is_some_and(|r| matches!(&*r, "true" | "1"));
@@ -155,7 +155,7 @@ impl Loops<'_> {
         // `max` is told in whole seconds, and is at least one.
         if wants && max.as_secs() > 0 && !handle.is_anonymous() {
             let id = random_id();
-            let number = begin(hosts, handle, &id).await;
+            let number = begin(server, handle, &id).await;
             resumption = Some(Resumption { id, max, number });
         }
         if session.manage(resumption) { Ok(()) } else { Err(again()) }
@@ -165,17 +165,17 @@ impl Loops<'_> {
     async fn acknowledged(&self, h: u32) -> Result<bool, StreamError> {
         let gone = self.session.sm(|sm| sm.acknowledged(h)).map_err(too_high)?;
         let markers: Vec<_> = gone.iter().flat_map(Delivery::markers).collect();
-        delivered(self.hosts, self.session, &markers).await;
+        delivered(self.server, self.session, &markers).await;
         Ok(!gone.is_empty())
     }
 }
 
 /// Records in the store that a session can be resumed. Does not wait until that is durable: all that the
 /// store gets of the session later is written after it.
-async fn begin(hosts: &Hosts, handle: &SessionRef, id: &str) -> Option<SessionNumber> {
+async fn begin(server: &ServerState, handle: &SessionRef, id: &str) -> Option<SessionNumber> {
     let user = handle.jid().to_bare();
     let resource = handle.jid().resource_part();
-    match hosts.storage.resumption().begin(&user, resource, id).await {
+    match server.storage.resumption().begin(&user, resource, id).await {
         Ok((number, receipt)) => {
             drop(receipt);
             Some(number)
@@ -194,8 +194,8 @@ pub(super) fn too_high(error: TooHigh) -> StreamError {
 }
 
 /// Sends the client a ping of the server (XEP-0199 §4.1).
-pub(super) fn ping(hosts: &Hosts, handle: &SessionRef) {
-    let Some(host) = hosts.host(handle.jid().domain()) else { return };
+pub(super) fn ping(server: &ServerState, handle: &SessionRef) {
+    let Some(host) = server.host(handle.jid().domain()) else { return };
     let mut head = Head::between(host.jid.clone(), handle.jid().clone());
     head.id = Some(random_id());
     let content = Content::from(element("ping").ns(ns::PING));

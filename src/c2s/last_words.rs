@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::connection_end::ConnectionEnd;
 use super::markers::{delivered, delivered_when_written};
 use super::write::bytes_of;
-use crate::host::Hosts;
+use crate::host::ServerState;
 use crate::metrics::Metrics;
 use crate::session::{Session, SmState};
 use crate::stanza::{StreamCondition, StreamError};
@@ -16,7 +16,7 @@ use crate::stream::framing::Framing;
 
 /// Says what there is to say, if the client is there.
 pub(super) async fn last_words(
-    hosts: &Arc<Hosts>,
+    server: &Arc<ServerState>,
     channel: Channel,
     session: &Session,
     ended: &ConnectionEnd,
@@ -29,16 +29,16 @@ pub(super) async fn last_words(
             let markers = delivered_when_written(session, &left);
             let again = (!session.sm(|sm| sm.is_managed())).then(|| left.clone());
             session.sm(|sm| sm.has_unacked() && sm.acknowledge_due());
-            let last = bytes_of(hosts, session, framing, left, true);
+            let last = bytes_of(server, session, framing, left, true);
             match (farewell(channel, last, None).await, again) {
-                (Ok(()), _) => delivered(hosts, session, &markers).await,
+                (Ok(()), _) => delivered(server, session, &markers).await,
                 (Err(_), Some(left)) => session.mailbox().put_back(left),
                 (Err(_), None) => {}
             }
         }
         ConnectionEnd::Failed(error) => {
-            note_stream_error(&hosts.metrics, error);
-            let last = last_count(hosts, session, framing);
+            note_stream_error(&server.metrics, error);
+            let last = last_count(server, session, framing);
             drop(farewell(channel, last, Some(error)).await);
         }
         // XEP-0198 §5: the old stream, if it is still there, ends with a conflict. The session
@@ -46,7 +46,7 @@ pub(super) async fn last_words(
         ConnectionEnd::HandedOver(_) => {
             let error = StreamCondition::Conflict.text("resumed on another connection");
             let bye = async move { drop(farewell(channel, Vec::new(), Some(&error)).await) };
-            drop(hosts.tasks.spawn("farewell", bye));
+            drop(server.tasks.spawn("farewell", bye));
         }
         // To a client that can resume, the end of the server is a lost connection: nothing is said, and
         // the client comes back. After a lost connection the client may be there, too, and only slow.
@@ -59,13 +59,13 @@ pub(super) async fn last_words(
 /// The bytes that say how many stanzas were handled, for a client that is cut off: without them it sends
 /// the stanzas a second time. Not if an error for one of them is still to be written: a client must not
 /// take it for handled.
-fn last_count(hosts: &Hosts, session: &Session, framing: Framing) -> Vec<u8> {
+fn last_count(server: &ServerState, session: &Session, framing: Framing) -> Vec<u8> {
     let (left, _) = session.mailbox().take();
     let knows = !left.iter().any(|delivery| delivery.stanza.is_error());
     session.mailbox().put_back(left);
     let is_due = |sm: &mut SmState| sm.has_asked() || sm.has_unacked() && sm.acknowledge_due();
     if knows && session.sm(is_due) {
-        bytes_of(hosts, session, framing, VecDeque::new(), true)
+        bytes_of(server, session, framing, VecDeque::new(), true)
     } else {
         Vec::new()
     }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::host::Hosts;
+use crate::host::ServerState;
 use crate::session::{Delivery, Session};
 use crate::storage::MessageId;
 
@@ -20,12 +20,12 @@ pub(super) fn delivered_when_written(
 
 /// Removes the markers of messages that the client has. If that fails, it gets them again, with the same
 /// ids.
-pub(super) async fn delivered(hosts: &Hosts, session: &Session, markers: &[MessageId]) {
+pub(super) async fn delivered(server: &ServerState, session: &Session, markers: &[MessageId]) {
     if markers.is_empty() {
         return;
     }
     let user = session.handle().jid().to_bare();
-    if let Err(error) = hosts.storage.archive().delivered(&user, markers).await {
+    if let Err(error) = server.storage.archive().delivered(&user, markers).await {
         tracing::warn!(%error, "cannot record a delivery: the messages will be delivered again");
     }
     session.mailbox().release(markers);

@@ -7,21 +7,22 @@ use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 
-use crate::host::Hosts;
+use crate::host::ServerState;
 use crate::limit::{Action, Bounds, Scope};
 use crate::session::{CloseReason, SessionRef};
 
 /// Waits until a sum is far over its bound, and then ends sessions one after another until it is not.
 /// Runs until the server ends.
-pub async fn watch_memory(hosts: Arc<Hosts>) {
-    let stopping = hosts.tasks.stopping();
-    let level = &hosts.budgets.memory;
+pub async fn watch_memory(server: Arc<ServerState>) {
+    let stopping = server.tasks.stopping();
+    let level = &server.budgets.memory;
     loop {
         tokio::select! {
             () = stopping.cancelled() => return,
             () = level.overdrawn() => {}
         }
-        while let Some((session, scope)) = next_to_end(&hosts.sessions.all(), &level.far_bounds()) {
+        while let Some((session, scope)) = next_to_end(&server.sessions.all(), &level.far_bounds())
+        {
             let (jid, bytes) = (session.jid(), session.memory());
             tracing::warn!(%jid, bytes, scope = scope.word(), "too much is held for clients");
             level.count(scope, Action::Close);

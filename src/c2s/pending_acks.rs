@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-use crate::host::Hosts;
+use crate::host::ServerState;
 use crate::router::{self, Processed};
 use crate::session::Session;
 
@@ -145,7 +145,7 @@ impl PendingAcks {
 
     /// Waits for one after the other, and tells the client what it is to know. A receipt always
     /// comes, good or bad, so this ends.
-    pub(super) async fn settle(&self, hosts: &Hosts, session: &Session) {
+    pub(super) async fn settle(&self, server: &ServerState, session: &Session) {
         loop {
             let next = {
                 let mut queue = self.queue.lock();
@@ -159,7 +159,7 @@ impl PendingAcks {
             };
             match next {
                 // Boxed: most of the time there is nothing to settle.
-                Some(entry) => Box::pin(self.settle_one(hosts, session, entry)).await,
+                Some(entry) => Box::pin(self.settle_one(server, session, entry)).await,
                 None => self.filled.notified().await,
             }
             self.drained.notify_one();
@@ -167,8 +167,8 @@ impl PendingAcks {
     }
 
     /// Waits for one, and has the writer answer those requests whose time is over meanwhile.
-    async fn settle_one(&self, hosts: &Hosts, session: &Session, entry: Entry) {
-        let settling = settle(hosts, session, entry);
+    async fn settle_one(&self, server: &ServerState, session: &Session, entry: Entry) {
+        let settling = settle(server, session, entry);
         tokio::pin!(settling);
         loop {
             tokio::select! {
@@ -180,7 +180,7 @@ impl PendingAcks {
     }
 }
 
-async fn settle(hosts: &Hosts, session: &Session, entry: Entry) {
+async fn settle(server: &ServerState, session: &Session, entry: Entry) {
     let tell = match entry {
         Entry::Tell => true,
         Entry::Stanza(taken, counts) => {
@@ -190,14 +190,14 @@ async fn settle(hosts: &Hosts, session: &Session, entry: Entry) {
                 if let Err(error) = receipt.await {
                     // What was foreseen was answered by the store, which has the count all the same.
                     is_kept &= error.is_refusal();
-                    router::not_kept(hosts, session.handle(), &stanza, error);
+                    router::not_kept(server, session.handle(), &stanza, error);
                 }
             }
             counts && session.sm(|sm| sm.handled(is_kept))
         }
     };
     if tell {
-        keep_count(hosts, session).await;
+        keep_count(server, session).await;
         if session.sm(|sm| sm.acknowledge_due() || sm.has_asked()) {
             session.mailbox().wake_writer();
         }
@@ -206,9 +206,9 @@ async fn settle(hosts: &Hosts, session: &Session, entry: Entry) {
 
 /// Sees to it that the store has the count of a session that can be resumed. If it fails, the client
 /// hears of the count that the store has.
-pub(super) async fn keep_count(hosts: &Hosts, session: &Session) {
+pub(super) async fn keep_count(server: &ServerState, session: &Session) {
     let Some(handled) = session.sm(|sm| sm.unkept()) else { return };
-    let kept = async { hosts.storage.resumption().handled(handled).await?.await };
+    let kept = async { server.storage.resumption().handled(handled).await?.await };
     match kept.await {
         Ok(()) => session.sm(|sm| sm.kept(handled.count)),
         // The store has told the log, once for all.
@@ -231,7 +231,7 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::{PendingAcks, Processed};
-    use crate::c2s::fixtures::{hosts, session};
+    use crate::c2s::fixtures::{server, session};
     use crate::session::Session;
     use crate::stanza::Stanza;
     use crate::storage::{Receipt, Result, StorageError};
@@ -255,13 +255,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_request_waits_for_the_disk_a_moment_and_is_answered_again_when_it_has_caught_up() {
-        let hosts = hosts();
-        let (session, unsettled) = (session(&hosts), PendingAcks::default());
+        let server = server();
+        let (session, unsettled) = (session(&server), PendingAcks::default());
         let written = |session: &Session| {
             unsettled.answered();
             session.sm(|sm| sm.write(VecDeque::new()).0.acknowledge)
         };
-        let settling = unsettled.settle(&hosts, &session);
+        let settling = unsettled.settle(&server, &session);
         tokio::pin!(settling);
         let (disk, receipt) = oneshot::channel();
         session.sm(|sm| sm.receive());
@@ -290,9 +290,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_request_is_answered_once_if_the_disk_is_fast() {
-        let hosts = hosts();
-        let (session, unsettled) = (session(&hosts), PendingAcks::default());
-        let settling = unsettled.settle(&hosts, &session);
+        let server = server();
+        let (session, unsettled) = (session(&server), PendingAcks::default());
+        let settling = unsettled.settle(&server, &session);
         tokio::pin!(settling);
         let (disk, receipt) = oneshot::channel();
         session.sm(|sm| sm.receive());
@@ -315,8 +315,8 @@ mod tests {
 
     #[test]
     fn a_client_that_asks_and_does_not_read_is_not_read() {
-        let hosts = hosts();
-        let (session, unsettled) = (session(&hosts), PendingAcks::default());
+        let server = server();
+        let (session, unsettled) = (session(&server), PendingAcks::default());
         (1..super::ANSWERS).for_each(|_| unsettled.answer(&session));
         assert!(unsettled.wait_for_capacity(0).now_or_never().is_some());
         unsettled.answer(&session);
@@ -337,10 +337,10 @@ mod tests {
             bad in prop::collection::vec(any::<bool>(), 40),
         ) {
             tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
-                let hosts = hosts();
-                let (session, unsettled) = (session(&hosts), PendingAcks::default());
+                let server = server();
+                let (session, unsettled) = (session(&server), PendingAcks::default());
                 let mut open: Vec<(usize, oneshot::Sender<Result<()>>)> = Vec::new();
-                let settling = unsettled.settle(&hosts, &session);
+                let settling = unsettled.settle(&server, &session);
                 tokio::pin!(settling);
                 for (number, count) in receipts.iter().enumerate() {
                     let waiting = (0..*count).map(|_| {

@@ -9,7 +9,7 @@ use super::incoming::ping;
 use super::keepalive::{Elapsed, Keepalive};
 use super::loops::Loops;
 use super::read_rate::{ReadRate, wait};
-use crate::host::{Hosts, Origin};
+use crate::host::{Origin, ServerState};
 use crate::ns;
 use crate::stanza::StreamCondition;
 use crate::stream::input::{Input, StreamEvent};
@@ -34,7 +34,7 @@ pub(super) async fn read(loops: &Loops<'_>, input: &mut Input) -> Option<Connect
             biased;
             () = loops.stop.stopped() => return None,
             read = loops.channel.receive(input.received()) => {
-                let count = match bytes_came(loops.hosts, read) {
+                let count = match bytes_came(loops.server, read) {
                     Ok(count) => *came.insert(count),
                     Err(ended) => return Some(ended),
                 };
@@ -50,7 +50,7 @@ pub(super) async fn read(loops: &Loops<'_>, input: &mut Input) -> Option<Connect
                 match keepalive.elapsed() {
                     Elapsed::No => {}
                     Elapsed::Acknowledge => loops.pending.send_ack(),
-                    Elapsed::Ping => ping(loops.hosts, loops.session.handle()),
+                    Elapsed::Ping => ping(loops.server, loops.session.handle()),
                     Elapsed::Dead => return Some(ConnectionEnd::Lost("no answer to a ping")),
                 }
             }
@@ -97,11 +97,14 @@ async fn handle(
 }
 
 /// How many bytes were read, or how the connection was lost.
-fn bytes_came(hosts: &Hosts, read: io::Result<Option<usize>>) -> Result<usize, ConnectionEnd> {
+fn bytes_came(
+    server: &ServerState,
+    read: io::Result<Option<usize>>,
+) -> Result<usize, ConnectionEnd> {
     match read {
         Ok(None) => Err(ConnectionEnd::Lost("closed without a word")),
         Ok(Some(count)) => {
-            hosts.metrics.bytes_in.inc_by(count as u64);
+            server.metrics.bytes_in.inc_by(count as u64);
             Ok(count)
         }
         Err(error) => {

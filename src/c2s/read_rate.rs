@@ -19,7 +19,7 @@ pub(super) struct ReadRate {
 impl ReadRate {
     pub(super) fn new(loops: &Loops<'_>) -> Self {
         let handle = loops.session.handle();
-        let budgets = &loops.hosts.budgets;
+        let budgets = &loops.server.budgets;
         let client = budgets.client(&handle.jid().to_bare(), handle.facts().peer.ip());
         Self { turn: FairBudget::new(loops.limits), client }
     }

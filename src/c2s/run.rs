@@ -16,7 +16,7 @@ use super::markers::delivered;
 use super::pending_acks::{PendingAcks, keep_count};
 use super::read::read;
 use super::write::write;
-use crate::host::Hosts;
+use crate::host::ServerState;
 use crate::router;
 use crate::session::Session;
 use crate::storage::MessageId;
@@ -31,11 +31,15 @@ pub(super) struct Start {
 }
 
 /// Serves a session on a connection, until one of them ends.
-pub(super) async fn run(hosts: &Arc<Hosts>, start: &mut Start, session: &Session) -> ConnectionEnd {
+pub(super) async fn run(
+    server: &Arc<ServerState>,
+    start: &mut Start,
+    session: &Session,
+) -> ConnectionEnd {
     let Start { connection, delivered: markers } = start;
     let Negotiated { channel, input, out } = connection;
     let Some(channel) = channel.take() else { return ConnectionEnd::Lost("connection lost") };
-    let config = hosts.config.load_full();
+    let config = server.config.load_full();
     let limits = &config.limits;
     let framing = channel.framing();
     let channel = SharedChannel::new(channel);
@@ -43,7 +47,7 @@ pub(super) async fn run(hosts: &Arc<Hosts>, start: &mut Start, session: &Session
     let mailbox = session.mailbox();
     mailbox.set_writer(true);
     let loops = Loops {
-        hosts,
+        server,
         session,
         limits,
         channel: &channel,
@@ -52,7 +56,7 @@ pub(super) async fn run(hosts: &Arc<Hosts>, start: &mut Start, session: &Session
         stop: &stop,
     };
     let reading = async {
-        Box::pin(delivered(hosts, session, &std::mem::take(markers))).await;
+        Box::pin(delivered(server, session, &std::mem::take(markers))).await;
         let ended = read(&loops, input).await;
         pending.close();
         stop.stop(matches!(ended, Some(ConnectionEnd::Lost(_))));
@@ -71,20 +75,20 @@ pub(super) async fn run(hosts: &Arc<Hosts>, start: &mut Start, session: &Session
         stop.stop(matches!(ended, Some(ConnectionEnd::Lost(_))));
         ended
     };
-    let settling = pending.settle(hosts, session);
+    let settling = pending.settle(server, session);
     // They are polled in this order. What the disk has is settled before an answer is written: the answer
     // acknowledges more then.
     let all = join3(reading, settling, writing);
     let (read, (), written) = tokio::select! {
         biased;
         done = all => done,
-        never = router::catch_up(hosts, session) => match never {},
+        never = router::catch_up(server, session) => match never {},
     };
     // An order to the session goes before what the reading loop saw at the same time.
     let ended = written.or(read).unwrap_or(ConnectionEnd::Lost("connection lost"));
     let channel = channel.into_inner();
     // The client hears of this count now, or on the next connection of the session.
-    Box::pin(keep_count(hosts, session)).await;
-    Box::pin(last_words(hosts, channel, session, &ended)).await;
+    Box::pin(keep_count(server, session)).await;
+    Box::pin(last_words(server, channel, session, &ended)).await;
     ended
 }

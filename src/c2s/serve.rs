@@ -13,7 +13,7 @@ use super::negotiate::{Bound, negotiate};
 use super::run::{Start, run};
 use super::session_end::end;
 use super::session_persistence::save;
-use crate::host::Hosts;
+use crate::host::ServerState;
 use crate::listen::Counted;
 use crate::session::{CloseReason, Session};
 use crate::stanza::StreamCondition;
@@ -27,43 +27,43 @@ pub async fn serve(c2s: Arc<C2s>, client: Client) {
     let negotiating = negotiate(&c2s, channel, peer, start).instrument(span.clone());
     let Some(Bound { session, start }) = negotiating.await else { return };
     span.record("jid", tracing::field::display(session.handle().jid()));
-    let task = live(Arc::clone(&c2s.hosts), start, session, counted);
-    drop(c2s.hosts.tasks.spawn("session", task.instrument(span)));
+    let task = live(Arc::clone(&c2s.server), start, session, counted);
+    drop(c2s.server.tasks.spawn("session", task.instrument(span)));
 }
 
 /// The life of a session on a connection.
-async fn live(hosts: Arc<Hosts>, mut start: Box<Start>, session: Session, counted: Counted) {
-    if hosts.tasks.stopping().is_cancelled() && !session.mailbox().has_order() {
+async fn live(server: Arc<ServerState>, mut start: Box<Start>, session: Session, counted: Counted) {
+    if server.tasks.stopping().is_cancelled() && !session.mailbox().has_order() {
         // It came too late for the order that the others got.
         session.handle().close(CloseReason::Shutdown);
     }
-    let running = AssertUnwindSafe(Box::pin(run(&hosts, &mut start, &session)));
+    let running = AssertUnwindSafe(Box::pin(run(&server, &mut start, &session)));
     let ended = running.catch_unwind().await;
     drop((start, counted));
     if let Ok(ended) = &ended {
-        note_end_without_error(&hosts, ended);
+        note_end_without_error(&server, ended);
     }
     let why = match ended {
         Ok(ConnectionEnd::Closed) => "closed by the client",
         Ok(ConnectionEnd::Failed(error)) => error.condition.as_str(),
-        Ok(ConnectionEnd::Lost(why)) => return lost(&hosts, session, why),
-        Ok(ConnectionEnd::Stopped) => return Box::pin(save(&hosts, session, None)).await,
+        Ok(ConnectionEnd::Lost(why)) => return lost(&server, session, why),
+        Ok(ConnectionEnd::Stopped) => return Box::pin(save(&server, session, None)).await,
         Ok(ConnectionEnd::Detached(saving)) => {
             // It is saved by the task in which it waits.
             session.handle().detach(saving);
-            return lost(&hosts, session, "the server ends");
+            return lost(&server, session, "the server ends");
         }
         Ok(ConnectionEnd::HandedOver(to)) => match to.send(session) {
             Ok(()) => return,
-            Err(session) => return lost(&hosts, session, "resumed in vain"),
+            Err(session) => return lost(&server, session, "resumed in vain"),
         },
         Err(_) => "panic",
     };
-    Box::pin(end(&hosts, session, why)).await;
+    Box::pin(end(&server, session, why)).await;
 }
 
 /// Counts a stream that ends without an error of ours.
-fn note_end_without_error(hosts: &Hosts, ended: &ConnectionEnd) {
+fn note_end_without_error(server: &ServerState, ended: &ConnectionEnd) {
     let how = match ended {
         ConnectionEnd::Closed => "closed",
         ConnectionEnd::Lost(_) => "lost",
@@ -72,7 +72,7 @@ fn note_end_without_error(hosts: &Hosts, ended: &ConnectionEnd) {
         // Nothing is said when the server ends; errors are counted when they are told.
         ConnectionEnd::Detached(_) | ConnectionEnd::Failed(_) | ConnectionEnd::Stopped => return,
     };
-    hosts.metrics.streams_closed.inc([how]);
+    server.metrics.streams_closed.inc([how]);
 }
 
 #[cfg(test)]
@@ -81,7 +81,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::c2s::fixtures::{hosts, session};
+    use crate::c2s::fixtures::{server, session};
     use crate::stream::channel::Channel;
     use crate::stream::connection::Connection;
     use crate::stream::wire::Wire;
@@ -91,8 +91,8 @@ mod tests {
     /// boxed: the task has room for all that it may await.
     #[tokio::test]
     async fn the_task_of_an_idle_connection_is_small() {
-        let hosts = Arc::new(hosts());
-        let session = session(&hosts);
+        let server = Arc::new(server());
+        let session = session(&server);
         let (_theirs, ours) = tokio::io::duplex(1);
         let channel = Channel::Tcp(Wire::Plain(Box::new(ours)));
         let peer = session.handle().facts().peer;
@@ -101,10 +101,10 @@ mod tests {
         let mut start = Box::new(Start { connection, delivered: Vec::new() });
         let sizes = [
             ("Start", size_of_val(&*start), 400),
-            ("run", size_of_val(&run(&hosts, &mut start, &session)), 1_800),
+            ("run", size_of_val(&run(&server, &mut start, &session)), 1_800),
         ];
-        let counted = Counted::new(&hosts.metrics, None);
-        let live = size_of_val(&live(Arc::clone(&hosts), start, session, counted));
+        let counted = Counted::new(&server.metrics, None);
+        let live = size_of_val(&live(Arc::clone(&server), start, session, counted));
         for (what, size, most) in sizes.into_iter().chain([("live", live, 700)]) {
             assert!(size <= most, "{what}: {size} bytes, at most {most}");
         }

@@ -12,16 +12,16 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::hibernate::wait_for_client;
-use crate::host::Hosts;
+use crate::host::ServerState;
 use crate::session::{CloseReason, MailboxLimits, Session, SessionFacts, SessionRef};
 use crate::storage::{self, SessionNumber};
 
 /// Tells every session when the server ends. Sessions that the next server can continue are saved at
 /// once, since nobody knows how much time there is. Then the other sessions end, and their contacts are
 /// told. What has changed by that in the saved sessions is saved at last.
-pub async fn say_goodbye(hosts: Arc<Hosts>) {
-    hosts.tasks.stopping().cancelled().await;
-    let sessions = &hosts.sessions;
+pub async fn say_goodbye(server: Arc<ServerState>) {
+    server.tasks.stopping().cancelled().await;
+    let sessions = &server.sessions;
     let (outliving, ending): (Vec<_>, Vec<_>) =
         sessions.all().into_iter().partition(SessionRef::is_resumable);
     let (count, (saving, mut saved)) = (outliving.len(), mpsc::channel(1));
@@ -52,25 +52,25 @@ pub async fn say_goodbye(hosts: Arc<Hosts>) {
 ///
 /// # Errors
 /// If the store fails.
-pub async fn restore(hosts: &Arc<Hosts>) -> storage::Result<()> {
-    let (store, now) = (hosts.storage.resumption(), hosts.clock.now());
-    let config = hosts.config.load_full();
+pub async fn restore(server: &Arc<ServerState>) -> storage::Result<()> {
+    let (store, now) = (server.storage.resumption(), server.clock.now());
+    let config = server.config.load_full();
     let all = store.all().await?;
     store.begin_anew(now).await?;
     let (mut restored, mut lost) = (Vec::new(), 0);
     for saved in &all {
         let limits = &config.limits;
         let bounds = MailboxLimits { stanzas: limits.inbox_stanzas, bytes: limits.inbox_bytes };
-        let is_served = hosts.host(saved.owner.domain()).is_some();
+        let is_served = server.host(saved.owner.domain()).is_some();
         let session = is_served
-            .then(|| Session::restore(&hosts.sessions, saved, &facts(), bounds, now))
+            .then(|| Session::restore(&server.sessions, saved, &facts(), bounds, now))
             .flatten();
         let Some((session, left)) = session else {
             lost += 1;
-            note_end(hosts, saved.number).await;
+            note_end(server, saved.number).await;
             continue;
         };
-        hosts.metrics.sessions.inc();
+        server.metrics.sessions.inc();
         restored.push((session, left));
     }
     if restored.len() + lost > 0 {
@@ -78,17 +78,17 @@ pub async fn restore(hosts: &Arc<Hosts>) -> storage::Result<()> {
     }
     // Only when all are restored: if the time of one is over, the others are told of its end.
     for (session, left) in restored {
-        let (of, limits) = (Arc::clone(hosts), config.limits.clone());
+        let (of, limits) = (Arc::clone(server), config.limits.clone());
         let task = async move {
             wait_for_client(&of, session, left, &limits, "not resumed after a restart").await;
         };
-        drop(hosts.tasks.spawn("hibernation", task));
+        drop(server.tasks.spawn("hibernation", task));
     }
     Ok(())
 }
 
-async fn note_end(hosts: &Hosts, number: SessionNumber) {
-    if let Err(error) = hosts.storage.resumption().end(number, hosts.clock.now()).await {
+async fn note_end(server: &ServerState, number: SessionNumber) {
+    if let Err(error) = server.storage.resumption().end(number, server.clock.now()).await {
         tracing::warn!(%error, "cannot record the end of a session");
     }
 }

@@ -7,7 +7,7 @@ use super::connection_end::ConnectionEnd;
 use super::loops::Loops;
 use super::markers::{delivered, delivered_when_written};
 use super::negotiation::sm_failed;
-use crate::host::Hosts;
+use crate::host::ServerState;
 use crate::ns;
 use crate::session::{Batch, Delivery, Session};
 use crate::stanza::{Condition, StreamCondition};
@@ -59,10 +59,10 @@ pub(super) async fn write(loops: &Loops<'_>) -> Option<ConnectionEnd> {
 
 /// Writes what is due. If that fails without stream management, the stanzas are put back.
 async fn write_next(loops: &Loops<'_>, stanzas: VecDeque<Delivery>) -> io::Result<()> {
-    let Loops { hosts, session, .. } = *loops;
+    let Loops { server, session, .. } = *loops;
     let again = (!session.sm(|sm| sm.is_managed())).then(|| stanzas.clone());
     let markers = delivered_when_written(session, &stanzas);
-    let bytes = bytes_of(hosts, session, loops.framing, stanzas, false);
+    let bytes = bytes_of(server, session, loops.framing, stanzas, false);
     loops.pending.answered();
     session.mailbox().set_writing(bytes.len());
     let written = tokio::select! {
@@ -75,8 +75,8 @@ async fn write_next(loops: &Loops<'_>, stanzas: VecDeque<Delivery>) -> io::Resul
     session.mailbox().set_writing(0);
     match written {
         Ok(()) => {
-            hosts.metrics.bytes_out.inc_by(bytes.len() as u64);
-            delivered(hosts, session, &markers).await;
+            server.metrics.bytes_out.inc_by(bytes.len() as u64);
+            delivered(server, session, &markers).await;
             Ok(())
         }
         Err(error) => {
@@ -92,7 +92,7 @@ async fn write_next(loops: &Loops<'_>, stanzas: VecDeque<Delivery>) -> io::Resul
 /// behind the errors: a client learns of a stanza that failed before it learns that it was handled. If
 /// `is_last`, the count stands at the end (XEP-0198 §4).
 pub(super) fn bytes_of(
-    hosts: &Hosts,
+    server: &ServerState,
     session: &Session,
     framing: Framing,
     stanzas: VecDeque<Delivery>,
@@ -104,7 +104,7 @@ pub(super) fn bytes_of(
     if let Some(resumption) = enabled {
         let mut node = element("enabled").ns(ns::SM);
         if let Some(resumption) = resumption {
-            let location = hosts.config.load().listen.location.clone();
+            let location = server.config.load().listen.location.clone();
             node = node.attr("id", resumption.id).attr("resume", "true");
             node = node.attr("max", resumption.max.as_secs().to_string());
             node = node.maybe_attr("location", location);
@@ -127,7 +127,7 @@ pub(super) fn bytes_of(
         if let Some(count) = count.as_ref().filter(|_| i == count_at) {
             out.extend_from_slice(count);
         }
-        hosts.metrics.stanzas_out.of(delivery.stanza.name()).inc();
+        server.metrics.stanzas_out.of(delivery.stanza.name()).inc();
         framing.element(&mut out, |out| delivery.stanza.write(delivery.to.as_ref(), out));
     }
     if let Some(count) = count.filter(|_| count_at == stanzas.len()) {

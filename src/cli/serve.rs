@@ -97,7 +97,7 @@ fn log_warnings(config: &Config) {
 
 /// Logs one line with the most important facts: version, domains, files, and listening addresses.
 fn log_start(place: &Place, server: &Server) {
-    let domains: Vec<_> = server.hosts().all().iter().map(|host| host.domain.as_str()).collect();
+    let domains: Vec<_> = server.state().hosts().iter().map(|host| host.domain.as_str()).collect();
     let listeners = server.addresses().iter();
     let listeners = listeners.map(|(listener, address)| format!("{} {address}", listener.name));
     tracing::info!(
@@ -138,21 +138,21 @@ async fn start(place: &Place, storage: Arc<dyn Storage>, tasks: &Tasks) -> Resul
     let started =
         Server::start(place.config.clone(), Arc::clone(&storage), clock.clone(), tasks.clone());
     let server = started.await.map_err(|error| Problem::new(Exit::Failed, error.to_string()))?;
-    let panics = server.hosts().metrics.panics.clone();
+    let panics = server.state().metrics.panics.clone();
     log::install_panic_hook(move || {
         panics.inc();
     });
 
     let path = config.admin_socket();
-    let hosts = Arc::clone(server.hosts());
-    let contexts = Arc::new(move |caller| CommandCx::in_server(&hosts, caller));
+    let state = Arc::clone(server.state());
+    let contexts = Arc::new(move |caller| CommandCx::in_server(&state, caller));
     socket::serve(contexts, path.clone(), tasks).await.map_err(|e| {
         Problem::new(Exit::Failed, format!("cannot open the admin socket {}: {e}", path.display()))
     })?;
     // This comes after the listeners: if the start fails (a port is in use), the password must not be
     // lost.
     welcome_newcomer(place, &server, &*storage, &clock).await?;
-    let loaded = server.hosts().admins.load(&*storage).await;
+    let loaded = server.state().admins.load(&*storage).await;
     loaded.map_err(|error| Problem::new(Exit::Failed, error.to_string()))?;
     Ok(server)
 }
@@ -196,7 +196,7 @@ async fn welcome_newcomer(
     let user = BareJid::from_parts(Some("admin"), &place.default_domain)
         .map_err(|error| failed(&error))?;
     let secret = password::random().map_err(|error| failed(&error))?;
-    let keys = server.hosts().derivations.keys(&secret, place.config.auth.iterations);
+    let keys = server.state().derivations.keys(&secret, place.config.auth.iterations);
     let keys = keys.await.map_err(|error| failed(&error))?;
     let account = NewAccount { user: user.clone(), keys, created: clock.now(), admin: true };
     accounts.create(&[account]).await?;

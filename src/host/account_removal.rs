@@ -17,14 +17,14 @@ use crate::storage;
 /// # Errors
 /// If the store fails: then nothing has changed.
 pub async fn remove_account(cx: &mut Cx<'_>, user: &BareJid) -> storage::Result<Option<usize>> {
-    let (_, contacts) = cx.hosts.storage.roster().load(user).await?;
-    if !cx.hosts.storage.accounts().remove(user).await? {
+    let (_, contacts) = cx.server.storage.roster().load(user).await?;
+    if !cx.server.storage.accounts().remove(user).await? {
         return Ok(None);
     }
-    cx.hosts.invalidate(&Invalidation::Account(user.clone()));
+    cx.server.invalidate(&Invalidation::Account(user.clone()));
     lifecycle::tell(cx, Event::AccountRemoved { user, contacts: &contacts }).await;
     let asks = cx.origin.session();
-    let sessions = cx.hosts.sessions.of(user);
+    let sessions = cx.server.sessions.of(user);
     let others = sessions.iter().filter(|session| asks != Some(session));
     Ok(Some(others.map(|session| session.close(CloseReason::AccountRemoved)).count()))
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use rustc_hash::FxHashSet;
 
-use super::{Hosts, Read};
+use super::{Read, ServerState};
 use crate::jid::{BareJid, Jid};
 use crate::storage;
 
@@ -14,7 +14,7 @@ pub type BlockList = FxHashSet<Jid>;
 /// The kind of document under which the list is stored: one for each address.
 pub const KIND: &str = "blocked";
 
-impl Hosts {
+impl ServerState {
     /// The list of an account; from memory, if it was used lately.
     ///
     /// # Errors

@@ -84,7 +84,7 @@ impl<V: Clone> AccountCache<V> {
     }
 
     /// Forgets the value of an account. Call this when the store has the new value; see
-    /// [`Hosts::invalidate`](super::Hosts::invalidate).
+    /// [`ServerState::invalidate`](super::ServerState::invalidate).
     pub fn forget(&self, user: &BareJid) {
         self.0.remove(user);
     }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::block_list::keeps_out;
-use super::{Host, Hosts, Keeping, Origin, Read, RosterLock};
+use super::{Host, Keeping, Origin, Read, RosterLock, ServerState};
 use crate::jid::{BareJid, Jid};
 use crate::stanza::{Condition, ErrorKind, Stanza, StanzaError};
 use crate::storage::{self, StorageError};
@@ -11,7 +11,7 @@ use crate::storage::{self, StorageError};
 /// What a feature may see and do while it has one stanza in hand.
 pub struct Cx<'a> {
     /// All served domains and the state that they share.
-    pub hosts: &'a Hosts,
+    pub server: &'a ServerState,
     /// The served domain for which the stanza is processed.
     pub host: &'a Host,
     /// The sender of the stanza.
@@ -26,7 +26,7 @@ impl Cx<'_> {
     /// The same context for another host.
     pub fn at<'b>(&'b mut self, host: &'b Host) -> Cx<'b> {
         Cx {
-            hosts: self.hosts,
+            server: self.server,
             host,
             origin: self.origin,
             outbox: self.outbox,
@@ -39,9 +39,9 @@ impl Cx<'_> {
     #[must_use]
     pub fn is_of_admin(&self) -> bool {
         let Some(client) = self.origin.client() else { return false };
-        let config = self.hosts.config.load();
+        let config = self.server.config.load();
         let mut named = config.admin.accounts.iter();
-        self.hosts.admins.contains(client.bare_str())
+        self.server.admins.contains(client.bare_str())
             || named.any(|admin| admin.as_str() == client.bare_str())
     }
 
@@ -51,15 +51,15 @@ impl Cx<'_> {
     /// # Errors
     /// If the store fails.
     pub async fn has_account(&self, user: &BareJid) -> storage::Result<bool> {
-        if let Some(session) = self.hosts.sessions.of(user).first() {
+        if let Some(session) = self.server.sessions.of(user).first() {
             return Ok(!session.is_anonymous());
         }
         let read = async {
-            let value = self.hosts.storage.accounts().find(user).await?.is_some();
+            let value = self.server.storage.accounts().find(user).await?.is_some();
             // Names that do not exist are not cached, so nobody can fill the memory with them.
             Ok(Read { value, bytes: value.then_some(0) })
         };
-        self.hosts.known.get_or_read(user, read).await
+        self.server.known.get_or_read(user, read).await
     }
 
     /// Checks that there is an account before something is stored for it. Anonymous users have no account,
@@ -68,7 +68,7 @@ impl Cx<'_> {
     /// # Errors
     /// `forbidden` if there is none; `internal-server-error` if the store fails.
     pub async fn must_have_account(&self, user: &BareJid) -> Result<(), StanzaError> {
-        match self.hosts.storage.accounts().find(user).await? {
+        match self.server.storage.accounts().find(user).await? {
             Some(_) => Ok(()),
             None => Err(Condition::Forbidden.text("only registered users may do this")),
         }
@@ -82,9 +82,9 @@ impl Cx<'_> {
     /// If the store fails.
     pub async fn shows_presence(&self, user: &BareJid, other: &Jid) -> storage::Result<bool> {
         let contact: Jid = other.to_bare().into();
-        let item = self.hosts.storage.roster().find(user, &contact).await?;
+        let item = self.server.storage.roster().find(user, &contact).await?;
         Ok(item.is_some_and(|i| i.subscription.is_from())
-            && !keeps_out(&*self.hosts.block_list(user).await?, user, other))
+            && !keeps_out(&*self.server.block_list(user).await?, user, other))
     }
 }
 
@@ -178,7 +178,7 @@ pub fn not_stored(error: &StorageError) -> StanzaError {
     }
 }
 
-impl Hosts {
+impl ServerState {
     /// Counts refusals of the store because an account stores too much.
     pub fn count_refusal(&self, error: &StorageError) {
         match error {

@@ -1,10 +1,10 @@
 //! Values that are held in memory and have changed in the store.
 //!
-//! Every change of what [`Hosts`] holds of the store passes [`Hosts::invalidate`], in the node that made
+//! Every change of what [`ServerState`] holds of the store passes [`ServerState::invalidate`], in the node that made
 //! it. So there is one place from which other nodes on the same database can be told, and one that they
 //! call when they hear of it: an [`Invalidation`] is a value that can be sent.
 
-use super::Hosts;
+use super::ServerState;
 use crate::jid::BareJid;
 
 /// What has changed in the store.
@@ -18,7 +18,7 @@ pub enum Invalidation {
     BlockList(BareJid),
 }
 
-impl Hosts {
+impl ServerState {
     /// Forgets what is held in memory of something that has changed. To be called when the store has the
     /// new value; a value that is being read meanwhile is not held either (`host/cache.rs`).
     pub fn invalidate(&self, what: &Invalidation) {

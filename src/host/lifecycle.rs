@@ -110,8 +110,8 @@ impl Event<'_> {
 
 /// Tells all listeners of an event. See the module for their order, and for those that fail or are slow.
 pub async fn tell(cx: &mut Cx<'_>, event: Event<'_>) {
-    let hosts = cx.hosts;
-    for (feature, listener) in hosts.registry.listeners(event.kind()) {
+    let server = cx.server;
+    for (feature, listener) in server.registry.listeners(event.kind()) {
         let mut acting = listener.on_event(cx, &event);
         let done = match timeout(SLOW, &mut acting).await {
             Ok(done) => done,

@@ -55,8 +55,9 @@ use crate::session::SessionTable;
 use crate::storage::{Storage, WireIds};
 use crate::tasks::Tasks;
 
-/// Our domains and everything that they share. There is one in a server, and every task holds it.
-pub struct Hosts {
+/// What all tasks of the server share: its domains, the store, the sessions, the limits. There is one, and
+/// every task holds it.
+pub struct ServerState {
     /// The configuration. A reload replaces it as a whole.
     pub config: ArcSwap<Config>,
     /// The store.
@@ -93,7 +94,7 @@ pub struct Hosts {
     router: &'static dyn Route,
 }
 
-/// The parts of which [`Hosts`] is made.
+/// The parts of which [`ServerState`] is made.
 pub struct Parts {
     /// The configuration.
     pub config: Config,
@@ -113,7 +114,7 @@ pub struct Parts {
     pub router: &'static dyn Route,
 }
 
-impl Hosts {
+impl ServerState {
     /// Puts the parts together.
     ///
     /// # Errors
@@ -161,7 +162,7 @@ impl Hosts {
 
     /// All hosts, in the order of the configuration. There is at least one.
     #[must_use]
-    pub fn all(&self) -> &[Host] {
+    pub fn hosts(&self) -> &[Host] {
         self.domains.hosts()
     }
 
@@ -190,14 +191,14 @@ const BLOCKED_BYTES: usize = 16 << 20;
 const KNOWN_BYTES: usize = 16 << 20;
 
 #[cfg(test)]
-impl Hosts {
+impl ServerState {
     /// Serves these domains from memory.
     pub(crate) fn for_tests(domains: &[&str], registry: Registry) -> Self {
         struct Nowhere;
 
         #[async_trait::async_trait]
         impl Route for Nowhere {
-            async fn route(&self, _: &Hosts, _: crate::stanza::Stanza) {}
+            async fn route(&self, _: &ServerState, _: crate::stanza::Stanza) {}
         }
 
         let hosts: Vec<_> =

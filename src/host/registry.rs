@@ -187,7 +187,7 @@ impl Registry {
         self
     }
 
-    /// Registers state that the feature keeps in memory for all sessions ([`super::Hosts::shared`]).
+    /// Registers state that the feature keeps in memory for all sessions ([`super::ServerState::shared`]).
     ///
     /// # Panics
     /// At start-up, if there is a value of this type already.

@@ -2,7 +2,7 @@
 //! another server.
 //!
 //! ```ignore
-//! let (request, answer) = cx.hosts.request(from, to, IqKind::Get, element("query").ns(NS))?;
+//! let (request, answer) = cx.server.request(from, to, IqKind::Get, element("query").ns(NS))?;
 //! cx.outbox.send(request);
 //! let task = async move { answer.within(Duration::from_secs(10)).await };
 //! ```
@@ -21,7 +21,7 @@ use smol_str::SmolStr;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::Hosts;
+use super::ServerState;
 use crate::jid::Jid;
 use crate::limit::{Action, Held, Level};
 use crate::random::random_id;
@@ -84,7 +84,7 @@ pub enum RequestError {
     TooMany,
 }
 
-impl Hosts {
+impl ServerState {
     /// Makes a request, a `get` or a `set`, and what waits for its answer. The caller sends the request.
     /// `from` must be an address of a host or service of ours that is no session: there the answer is
     /// read.

@@ -2,18 +2,18 @@
 
 use async_trait::async_trait;
 
-use super::Hosts;
+use super::ServerState;
 use crate::stanza::Stanza;
 
-/// Sends a stanza of ours. The router is the only implementation; features reach it by [`Hosts::route`],
+/// Sends a stanza of ours. The router is the only implementation; features reach it by [`ServerState::route`],
 /// as they must not know the router.
 #[async_trait]
 pub trait Route: Send + Sync {
-    /// See [`Hosts::route`].
-    async fn route(&self, hosts: &Hosts, stanza: Stanza);
+    /// See [`ServerState::route`].
+    async fn route(&self, server: &ServerState, stanza: Stanza);
 }
 
-impl Hosts {
+impl ServerState {
     /// Sends a stanza and carries it to the end: when this returns, it has been delivered, stored, or
     /// answered with an error. Errors and answers go to its `from`, as they do for every sender.
     ///

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use smol_str::SmolStr;
 
-use super::{Cx, Discovery, Halt, Host, Hosts};
+use super::{Cx, Discovery, Halt, Host, ServerState};
 use crate::jid::{Jid, JidError};
 use crate::payload::disco::Identity;
 use crate::stanza::{Condition, Iq, Message, Presence, StanzaError};
@@ -19,7 +19,7 @@ use crate::xml::Node;
 /// `room@rooms.<host>`, `room@rooms.<host>/nick`. Each handler has a default that refuses the stanza.
 ///
 /// A handler that sends stanzas puts them into [`Cx::outbox`]; a task of the service calls
-/// [`Hosts::route`]. Both with a `from` at the domain of the service.
+/// [`ServerState::route`]. Both with a `from` at the domain of the service.
 #[async_trait]
 pub trait Service: Discovery {
     /// The label before the host: `rooms` for `rooms.<host>`.
@@ -34,7 +34,7 @@ pub trait Service: Discovery {
     }
 
     /// The server starts. A service that has tasks of its own starts them here.
-    fn start(&self, _hosts: &Arc<Hosts>) {}
+    fn start(&self, _hosts: &Arc<ServerState>) {}
 
     /// A message. Without a handler the sender is told that nobody is there (RFC 6121 §8.4).
     ///

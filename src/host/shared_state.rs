@@ -1,9 +1,9 @@
 //! State that a feature keeps in memory for all sessions: a cache, or a table of locks. The feature owns
-//! the type and registers the value; [`super::Hosts`] does not know what it is.
+//! the type and registers the value; [`super::ServerState`] does not know what it is.
 
 use std::any::{Any, type_name};
 
-use super::{Hosts, Invalidation};
+use super::{Invalidation, ServerState};
 
 /// A value of a feature, which all tasks share.
 pub trait SharedState: Any + Send + Sync {
@@ -35,7 +35,7 @@ impl SharedStates {
     }
 }
 
-impl Hosts {
+impl ServerState {
     /// The shared state of a feature.
     ///
     /// # Panics
@@ -73,12 +73,12 @@ mod tests {
     fn a_feature_finds_its_own_value_and_is_told_of_changes() {
         let mut registry = Registry::default();
         registry.shared(Other).shared(Forgets::default());
-        let hosts = Hosts::for_tests(&["a.example"], registry);
+        let server = ServerState::for_tests(&["a.example"], registry);
         let user = BareJid::parse("romeo@a.example").unwrap();
-        hosts.invalidate(&Invalidation::BlockList(user.clone()));
-        assert_eq!(hosts.shared::<Forgets>().0.load(Ordering::Relaxed), 0);
-        hosts.invalidate(&Invalidation::Account(user));
-        assert_eq!(hosts.shared::<Forgets>().0.load(Ordering::Relaxed), 1);
+        server.invalidate(&Invalidation::BlockList(user.clone()));
+        assert_eq!(server.shared::<Forgets>().0.load(Ordering::Relaxed), 0);
+        server.invalidate(&Invalidation::Account(user));
+        assert_eq!(server.shared::<Forgets>().0.load(Ordering::Relaxed), 1);
     }
 
     #[test]

@@ -10,21 +10,21 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
-use crate::host::Hosts;
+use crate::host::ServerState;
 use crate::xml::escape_attr;
 
 /// Both forms, with and without a slash at the end.
-pub fn routes(hosts: Arc<Hosts>) -> Router {
+pub fn routes(server: Arc<ServerState>) -> Router {
     Router::new()
         .route("/.well-known/host-meta", get(xml))
         .route("/.well-known/host-meta/", get(xml))
         .route("/.well-known/host-meta.json", get(json))
         .route("/.well-known/host-meta.json/", get(json))
-        .with_state(hosts)
+        .with_state(server)
 }
 
-async fn xml(State(hosts): State<Arc<Hosts>>, headers: HeaderMap) -> Response {
-    let Some(address) = websocket(&hosts, &headers) else {
+async fn xml(State(server): State<Arc<ServerState>>, headers: HeaderMap) -> Response {
+    let Some(address) = websocket(&server, &headers) else {
         return StatusCode::NOT_FOUND.into_response();
     };
     let mut out = BEGIN.as_bytes().to_vec();
@@ -34,8 +34,8 @@ async fn xml(State(hosts): State<Arc<Hosts>>, headers: HeaderMap) -> Response {
     (head, out).into_response()
 }
 
-async fn json(State(hosts): State<Arc<Hosts>>, headers: HeaderMap) -> Response {
-    let Some(address) = websocket(&hosts, &headers) else {
+async fn json(State(server): State<Arc<ServerState>>, headers: HeaderMap) -> Response {
+    let Some(address) = websocket(&server, &headers) else {
         return StatusCode::NOT_FOUND.into_response();
     };
     let link = serde_json::json!({ "links": [{ "rel": RELATION, "href": address }] });
@@ -45,8 +45,8 @@ async fn json(State(hosts): State<Arc<Hosts>>, headers: HeaderMap) -> Response {
 
 /// The address of the WebSocket: the one that is configured, or our own port for HTTPS at the domain
 /// that the client asks for. `None` if there is neither.
-fn websocket(hosts: &Hosts, headers: &HeaderMap) -> Option<String> {
-    let config = hosts.config.load();
+fn websocket(server: &ServerState, headers: &HeaderMap) -> Option<String> {
+    let config = server.config.load();
     let listen = &config.listen;
     if listen.websocket.is_some() {
         return listen.websocket.clone();
@@ -54,7 +54,7 @@ fn websocket(hosts: &Hosts, headers: &HeaderMap) -> Option<String> {
     let port = listen.https.first()?.port();
     let asked = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("");
     let asked = asked.rsplit_once(':').map_or(asked, |(host, _)| host);
-    let domains = || hosts.all().iter().map(|host| host.domain.as_str());
+    let domains = || server.hosts().iter().map(|host| host.domain.as_str());
     let domain = domains().find(|domain| domain.eq_ignore_ascii_case(asked));
     let domain = domain.or(domains().next())?;
     Some(format!("wss://{domain}:{port}/ws"))

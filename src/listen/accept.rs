@@ -12,7 +12,7 @@ use tracing::Instrument;
 use super::counted::Counted;
 use super::listener::{Accepted, Listener, Transport};
 use crate::config::Config;
-use crate::host::Hosts;
+use crate::host::ServerState;
 use crate::limit::{Permit, Scope};
 use crate::stream::handshake::Handshaker;
 use crate::stream::wire::{Io, Wire};
@@ -21,7 +21,7 @@ use crate::tls::Certificates;
 /// Accepts connections for all listeners of a server.
 pub struct Acceptor<S: 'static> {
     /// Budgets, metrics, tasks and the configuration.
-    pub hosts: Arc<Hosts>,
+    pub server: Arc<ServerState>,
     /// Certificates by name.
     pub certificates: Arc<Certificates>,
     /// What serves the connections.
@@ -32,7 +32,7 @@ impl<S: Send + Sync + 'static> Acceptor<S> {
     /// Accepts connections until the server ends. Never stops for an error: it waits a moment, since
     /// the process may be out of file descriptors for now.
     pub async fn accept_all(self: Arc<Self>, listener: &'static Listener<S>, socket: TcpListener) {
-        let stopping = self.hosts.tasks.stopping();
+        let stopping = self.server.tasks.stopping();
         loop {
             let accepted = tokio::select! {
                 () = stopping.cancelled() => return,
@@ -42,7 +42,7 @@ impl<S: Send + Sync + 'static> Acceptor<S> {
                 Ok((socket, peer)) => self.accept(listener, socket, peer),
                 Err(error) => {
                     if is_out_of_files(&error) {
-                        self.hosts.metrics.connections_refused.inc(["files"]);
+                        self.server.metrics.connections_refused.inc(["files"]);
                     }
                     let listener = listener.name;
                     tracing::warn!(listener, %error, "cannot accept a connection; trying again");
@@ -58,15 +58,15 @@ impl<S: Send + Sync + 'static> Acceptor<S> {
         socket: TcpStream,
         peer: SocketAddr,
     ) {
-        self.hosts.metrics.connections_accepted.inc();
+        self.server.metrics.connections_accepted.inc();
         // All clients of a proxy have its address: each is counted when the proxy says where it is.
         let address = (!self.is_proxied(listener, peer)).then(|| peer.ip());
-        match self.hosts.budgets.connections.permit(address) {
+        match self.server.budgets.connections.permit(address) {
             Ok(permit) => {
                 set_options(&socket);
                 self.serve(listener, Box::new(socket), peer, Some(permit));
             }
-            Err(scope) => note_refused(&self.hosts, peer, scope),
+            Err(scope) => note_refused(&self.server, peer, scope),
         }
     }
 
@@ -79,14 +79,14 @@ impl<S: Send + Sync + 'static> Acceptor<S> {
         permit: Option<Permit>,
     ) {
         let this = Arc::clone(self);
-        let counted = Counted::new(&self.hosts.metrics, permit);
+        let counted = Counted::new(&self.server.metrics, permit);
         let span = tracing::debug_span!("connection", listener = listener.name, %peer);
         let task = async move {
             if let Some(accepted) = this.prepare(listener, io, peer, counted).await {
                 (listener.serve)(&this.services, accepted).await;
             }
         };
-        drop(self.hosts.tasks.spawn("connection", task.instrument(span)));
+        drop(self.server.tasks.spawn("connection", task.instrument(span)));
     }
 
     /// Does what the transport asks for. `None` if that fails, or the server ends.
@@ -103,10 +103,10 @@ impl<S: Send + Sync + 'static> Acceptor<S> {
         let is_proxied = self.is_proxied(listener, peer);
         let (mut wire, mut tls) = (Wire::Plain(io), None);
         if let Transport::Tls(purpose) = listener.transport {
-            let limit = self.hosts.config.load().limits.handshake;
-            let metrics = &self.hosts.metrics;
+            let limit = self.server.config.load().limits.handshake;
+            let metrics = &self.server.metrics;
             let handshaker = Handshaker { certificates: &self.certificates, metrics, limit };
-            let stopping = self.hosts.tasks.stopping();
+            let stopping = self.server.tasks.stopping();
             let (secured, facts) = tokio::select! {
                 secured = handshaker.secure(wire, purpose, None) => secured?,
                 () = stopping.cancelled() => return None,
@@ -117,7 +117,7 @@ impl<S: Send + Sync + 'static> Acceptor<S> {
     }
 
     fn is_proxied(&self, listener: &'static Listener<S>, peer: SocketAddr) -> bool {
-        listener.transport == Transport::Proxied && is_proxy(&self.hosts.config.load(), peer.ip())
+        listener.transport == Transport::Proxied && is_proxy(&self.server.config.load(), peer.ip())
     }
 }
 
@@ -129,8 +129,8 @@ pub fn is_proxy(config: &Config, address: IpAddr) -> bool {
 }
 
 /// Counts a connection that is over the budget, and will be closed.
-pub fn note_refused(hosts: &Hosts, peer: SocketAddr, scope: Scope) {
-    hosts.metrics.connections_refused.inc([scope.word()]);
+pub fn note_refused(server: &ServerState, peer: SocketAddr, scope: Scope) {
+    server.metrics.connections_refused.inc([scope.word()]);
     tracing::debug!(%peer, reason = scope.word(), "connection refused");
 }
 

@@ -55,7 +55,7 @@ impl IqHandler for Blocking {
         match payload.name() {
             "blocklist" => {
                 session.change_flags(|flags| flags.wants_blocklist = true);
-                let list = cx.hosts.block_list(&user).await?;
+                let list = cx.server.block_list(&user).await?;
                 let mut jids: Vec<_> = list.iter().cloned().collect();
                 jids.sort_unstable();
                 Ok(Some(items("blocklist", &jids)))
@@ -84,7 +84,7 @@ pub async fn refuse_incoming(cx: &Cx<'_>, user: &BareJid, head: &Head) -> Result
 /// If the store fails.
 pub async fn is_blocked(cx: &Cx<'_>, user: &BareJid, head: &Head) -> Result<bool, Halt> {
     let Some(from) = &head.from else { return Ok(false) };
-    Ok(block_list::keeps_out(&*cx.hosts.block_list(user).await?, user, from))
+    Ok(block_list::keeps_out(&*cx.server.block_list(user).await?, user, from))
 }
 
 /// Refuses a stanza that a client sends to an address that its user has blocked (XEP-0191 §3.3).
@@ -97,7 +97,7 @@ pub async fn refuse_outgoing(cx: &Cx<'_>, head: &Head) -> Result<(), Halt> {
     if is_always_heard(&user, to) {
         return Ok(());
     }
-    let list = cx.hosts.block_list(&user).await?;
+    let list = cx.server.block_list(&user).await?;
     if !hits(&list, to) {
         return Ok(());
     }
@@ -113,9 +113,9 @@ async fn block(cx: &mut Cx<'_>, user: &BareJid, payload: &ElementRef<'_>) -> IqR
         return Err(Condition::BadRequest.text("the request contains no address to block"));
     }
     cx.must_have_account(user).await?;
-    let old = cx.hosts.block_list(user).await?;
+    let old = cx.server.block_list(user).await?;
     let new: Vec<_> = jids.iter().filter(|jid| !old.contains(*jid)).collect();
-    let limits = &cx.hosts.config.load().limits;
+    let limits = &cx.server.config.load().limits;
     // The list is sent in one stanza, which must not be larger than any other.
     let bytes = old.iter().chain(new.iter().copied()).map(|jid| jid.as_str().len() + ITEM);
     if old.len() + new.len() > limits.blocked || bytes.sum::<usize>() > limits.stanza {
@@ -123,14 +123,14 @@ async fn block(cx: &mut Cx<'_>, user: &BareJid, payload: &ElementRef<'_>) -> IqR
     }
     let now = jids.iter().cloned().collect();
     let contacts = contacts(cx, user, |jid| hits(&now, jid) && !hits(&old, jid)).await?;
-    let documents = cx.hosts.storage.documents();
+    let documents = cx.server.storage.documents();
     // All at once, so that the store writes them in one commit.
     let done =
         join_all(new.iter().map(|jid| documents.put(user, block_list::KIND, jid.as_str(), "")))
             .await;
-    cx.hosts.invalidate(&Invalidation::BlockList(user.clone()));
+    cx.server.invalidate(&Invalidation::BlockList(user.clone()));
     done.into_iter().collect::<Result<Vec<()>, _>>()?;
-    for session in cx.hosts.sessions.of(user) {
+    for session in cx.server.sessions.of(user) {
         for other in seen_by(&session, &contacts, &now) {
             let gone = Presence::bare(PresenceKind::Unavailable, session.jid().clone(), other);
             cx.outbox.send(Stanza::Presence(gone));
@@ -143,20 +143,20 @@ async fn block(cx: &mut Cx<'_>, user: &BareJid, payload: &ElementRef<'_>) -> IqR
 /// XEP-0191 §3.4, §3.5.
 async fn unblock(cx: &mut Cx<'_>, user: &BareJid, payload: &ElementRef<'_>) -> IqReply {
     let named = addresses(payload)?;
-    let old = cx.hosts.block_list(user).await?;
+    let old = cx.server.block_list(user).await?;
     // Addresses that are not in the list need not be removed.
     let is_meant = |jid: &&Jid| named.is_empty() || named.binary_search(jid).is_ok();
     let (jids, others): (Vec<&Jid>, Vec<&Jid>) = old.iter().partition(is_meant);
     let left: BlockList = others.into_iter().cloned().collect();
     // Read before the list is changed: if the store fails, nothing has changed.
     let contacts = contacts(cx, user, |jid| hits(&old, jid) && !hits(&left, jid)).await?;
-    let documents = cx.hosts.storage.documents();
+    let documents = cx.server.storage.documents();
     let done =
         join_all(jids.iter().map(|jid| documents.remove(user, block_list::KIND, jid.as_str())))
             .await;
-    cx.hosts.invalidate(&Invalidation::BlockList(user.clone()));
+    cx.server.invalidate(&Invalidation::BlockList(user.clone()));
     done.into_iter().collect::<Result<Vec<bool>, _>>()?;
-    for presence in cx.hosts.sessions.of(user).iter().filter_map(SessionRef::available) {
+    for presence in cx.server.sessions.of(user).iter().filter_map(SessionRef::available) {
         for contact in &contacts {
             let mut copy = (*presence).clone();
             copy.head.to = Some(contact.clone());
@@ -190,7 +190,7 @@ async fn contacts(
     user: &BareJid,
     which: impl Fn(&Jid) -> bool,
 ) -> Result<Vec<Jid>, StanzaError> {
-    let (_, items) = cx.hosts.storage.roster().load(user).await?;
+    let (_, items) = cx.server.storage.roster().load(user).await?;
     let sees_us =
         |i: &RosterItem| matches!(i.subscription, Subscription::Both | Subscription::From);
     let seen = items.into_iter().filter(|item| sees_us(item) && which(&item.jid));
@@ -216,7 +216,7 @@ fn seen_by(session: &SessionRef, contacts: &[Jid], list: &BlockList) -> Vec<Jid>
 
 /// Tells the change to the sessions that have asked for the list (XEP-0191 §3.3).
 fn push(cx: &mut Cx<'_>, user: &BareJid, payload: &Node) {
-    for session in cx.hosts.sessions.of(user) {
+    for session in cx.server.sessions.of(user) {
         if session.flags().wants_blocklist {
             let mut head = Head::between(user.clone(), session.jid().clone());
             head.id = Some(format!("block{}", PUSHES.fetch_add(1, Ordering::Relaxed)).into());

@@ -105,8 +105,8 @@ async fn items(cx: &Cx<'_>, asked: Asked<'_>) -> Result<Vec<Item>, StanzaError> 
 }
 
 fn providers<'a>(cx: &Cx<'a>, to: &Jid) -> Vec<&'a dyn Discovery> {
-    let registry = &cx.hosts.registry;
-    match cx.hosts.destination(to) {
+    let registry = &cx.server.registry;
+    match cx.server.destination(to) {
         Destination::Account(..) | Destination::Session(..) => {
             registry.providers(Scope::Account).collect()
         }
@@ -119,8 +119,8 @@ fn providers<'a>(cx: &Cx<'a>, to: &Jid) -> Vec<&'a dyn Discovery> {
 /// What is announced for all addresses of this kind. `None` for an address at a service: whether there
 /// is such an address, only the service knows.
 fn announced(cx: &Cx<'_>, to: &Jid) -> Option<Info> {
-    let registry = &cx.hosts.registry;
-    match cx.hosts.destination(to) {
+    let registry = &cx.server.registry;
+    match cx.server.destination(to) {
         Destination::Account(_, user) if is_anonymous(cx, &user) => {
             Some(registry.info_of_anonymous())
         }
@@ -147,7 +147,7 @@ fn is_anonymous(cx: &Cx<'_>, user: &BareJid) -> bool {
 
 /// The account tells the sender nothing of its items, whether it exists or not (XEP-0030 §8).
 async fn is_hidden(cx: &Cx<'_>, asked: Asked<'_>) -> Result<bool, StanzaError> {
-    match cx.hosts.destination(asked.to) {
+    match cx.server.destination(asked.to) {
         Destination::Account(_, user) => {
             Ok(!cx.origin.is_of(&user) && !cx.shows_presence(&user, asked.from).await?)
         }
@@ -164,7 +164,7 @@ impl Discovery for Sessions {
         if asked.node.is_some() || is_hidden(cx, asked).await? {
             return Ok(None);
         }
-        let sessions = cx.hosts.sessions.available(&asked.to.to_bare());
+        let sessions = cx.server.sessions.available(&asked.to.to_bare());
         let item = |session: &SessionRef| Item::of(session.jid().clone().into_jid());
         Ok(Some(sessions.iter().map(item).collect()))
     }
@@ -179,7 +179,7 @@ impl Discovery for Services {
         if asked.node.is_some() {
             return Ok(None);
         }
-        let here = cx.hosts.services().iter().filter(|at| at.host.domain == cx.host.domain);
+        let here = cx.server.services().iter().filter(|at| at.host.domain == cx.host.domain);
         let item = |at: &ServiceDomain| {
             let name = at.service.identity().name;
             Item { name, ..Item::of(at.jid.clone()) }
@@ -195,7 +195,7 @@ struct Capabilities;
 #[async_trait]
 impl Discovery for Capabilities {
     async fn info(&self, cx: &Cx<'_>, asked: Asked<'_>) -> Result<Option<Info>, StanzaError> {
-        let info = || cx.hosts.registry.info(Scope::Host);
+        let info = || cx.server.registry.info(Scope::Host);
         let ver = asked.node.and_then(|node| node.strip_prefix(NODE)?.strip_prefix('#'));
         Ok(ver.and_then(|ver| Some(info()).filter(|info| caps::hash(info) == ver)))
     }

@@ -58,14 +58,14 @@ impl IqHandler for LastActivity {
         let to = request.head.to.as_ref().ok_or(Condition::BadRequest)?;
         let query = element("query").ns(NS);
         if to.local().is_none() {
-            return Ok(Some(query.attr("seconds", cx.hosts.uptime().as_secs().to_string())));
+            return Ok(Some(query.attr("seconds", cx.server.uptime().as_secs().to_string())));
         }
         let user = to.to_bare();
-        if !cx.hosts.sessions.available(&user).is_empty() {
+        if !cx.server.sessions.available(&user).is_empty() {
             return Ok(Some(query.attr("seconds", "0")));
         }
         let (at, status) = last(cx, &user).await?;
-        let micros = cx.hosts.clock.now().as_micros().saturating_sub(at.as_micros());
+        let micros = cx.server.clock.now().as_micros().saturating_sub(at.as_micros());
         let seconds = u64::try_from(micros / 1_000_000).unwrap_or(0);
         Ok(Some(query.attr("seconds", seconds.to_string()).text(&status)))
     }
@@ -80,17 +80,17 @@ pub fn is_asked(iq: &Iq) -> bool {
 /// Notes since when the user is away, and the status of the last presence (XEP-0012 §3.1), if this was
 /// the last available session.
 async fn note_gone(cx: &Cx<'_>, user: &BareJid, presence: &Presence) -> storage::Result<()> {
-    let is_online = !cx.hosts.sessions.available(user).is_empty();
+    let is_online = !cx.server.sessions.available(user).is_empty();
     // Nothing is stored for an anonymous user, who has no account (XEP-0175).
-    if is_online || cx.hosts.storage.accounts().find(user).await?.is_none() {
+    if is_online || cx.server.storage.accounts().find(user).await?.is_none() {
         return Ok(());
     }
     let status = presence.content.child(crate::ns::CLIENT, "status");
     let status = status.map(|s| s.text().chars().take(MAX_STATUS).collect::<String>());
-    let now = cx.hosts.clock.now().as_micros().to_string();
+    let now = cx.server.clock.now().as_micros().to_string();
     let last = element("last").ns(NS).attr("at", now).text(&status.unwrap_or_default());
     let xml = last.to_xml();
-    cx.hosts.storage.documents().put(user, KIND, "", &xml).await
+    cx.server.storage.documents().put(user, KIND, "", &xml).await
 }
 
 /// The content of the unavailable presence that answers a probe of an offline user: the status of the last
@@ -119,12 +119,12 @@ async fn last(cx: &Cx<'_>, user: &BareJid) -> Result<(Timestamp, String), Stanza
     if let Some(noted) = noted(cx, user).await? {
         return Ok(noted);
     }
-    let account = cx.hosts.storage.accounts().find(user).await?.ok_or(Condition::ItemNotFound)?;
+    let account = cx.server.storage.accounts().find(user).await?.ok_or(Condition::ItemNotFound)?;
     Ok((account.last_login.unwrap_or(account.created), String::new()))
 }
 
 async fn noted(cx: &Cx<'_>, user: &BareJid) -> storage::Result<Option<(Timestamp, String)>> {
-    let kept = cx.hosts.storage.documents().get(user, KIND, "").await?;
+    let kept = cx.server.storage.documents().get(user, KIND, "").await?;
     let Some(frame) = kept.and_then(|kept| Frame::from_bytes(kept).ok()) else { return Ok(None) };
     let at = frame.root().attr("at").and_then(|at| at.parse().ok());
     Ok(at.map(|at| (Timestamp::from_micros(at), frame.root().text().into_owned())))

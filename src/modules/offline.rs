@@ -9,7 +9,7 @@ use rustc_hash::FxHashSet;
 use tokio::time::timeout;
 
 use crate::config::LimitsConfig;
-use crate::host::{Hosts, Manifest, Module, Registry, Scope, Status, Xep, block_list};
+use crate::host::{Manifest, Module, Registry, Scope, ServerState, Status, Xep, block_list};
 use crate::jid::{BareJid, Jid};
 use crate::log::STANZA;
 use crate::payload::{delay, stanza_id};
@@ -72,26 +72,30 @@ impl ReadAhead {
 ///
 /// # Errors
 /// If the store fails. Nothing is lost: the messages stay in the store.
-pub async fn catch_up(hosts: &Hosts, session: &Session, ahead: ReadAhead) -> storage::Result<()> {
-    if session.handle().available().is_none() && is_behind(hosts, session).await? {
+pub async fn catch_up(
+    server: &ServerState,
+    session: &Session,
+    ahead: ReadAhead,
+) -> storage::Result<()> {
+    if session.handle().available().is_none() && is_behind(server, session).await? {
         // A client that was just bound will soon send its first presence, or not.
         drop(timeout(APPEARING, session.mailbox().wait_until_available()).await);
     }
     // Mostly there is nothing, so look once. New messages are buffered in the meantime.
-    let mut reading = Reading::begin(hosts, session, ahead);
+    let mut reading = Reading::begin(server, session, ahead);
     session.mailbox().buffer_new();
-    hosts.storage.archive().advance_horizon().await?;
+    server.storage.archive().advance_horizon().await?;
     if reading.page().await?.is_empty() && session.mailbox().end_catch_up() {
         return Ok(());
     }
     loop {
-        reading = Reading::begin(hosts, session, ahead);
+        reading = Reading::begin(server, session, ahead);
         if !reading.read(None).await? {
             return Ok(());
         }
         // The rest are messages that were deferred until now. Their ids are not newer than this.
         session.mailbox().buffer_new();
-        if !reading.read(hosts.storage.archive().advance_horizon().await?).await?
+        if !reading.read(server.storage.archive().advance_horizon().await?).await?
             || session.mailbox().end_catch_up()
         {
             return Ok(());
@@ -101,8 +105,8 @@ pub async fn catch_up(hosts: &Hosts, session: &Session, ahead: ReadAhead) -> sto
 
 /// Checks whether there are undelivered messages for a session that was just bound. If there are none,
 /// messages to its full address can go to it at once.
-pub async fn look(hosts: &Hosts, session: &Session) {
-    match is_behind(hosts, session).await {
+pub async fn look(server: &ServerState, session: &Session) {
+    match is_behind(server, session).await {
         Ok(false) => session.mailbox().go_live_if_undecided(),
         Ok(true) => {}
         Err(error) => {
@@ -112,15 +116,15 @@ pub async fn look(hosts: &Hosts, session: &Session) {
 }
 
 /// Whether there is an undelivered message from before others saw the session, or one that was skipped since.
-async fn is_behind(hosts: &Hosts, session: &Session) -> storage::Result<bool> {
+async fn is_behind(server: &ServerState, session: &Session) -> storage::Result<bool> {
     let user = session.handle().jid().to_bare();
-    let oldest = hosts.storage.archive().waiting(&user, None, 1).await?;
+    let oldest = server.storage.archive().waiting(&user, None, 1).await?;
     let newest = session.handle().facts().newest_seen.max(session.mailbox().newest_skipped());
     Ok(oldest.first().is_some_and(|waiting| Some(waiting.id) <= newest))
 }
 
 struct Reading<'a> {
-    hosts: &'a Hosts,
+    server: &'a ServerState,
     session: &'a Session,
     user: BareJid,
     ahead: ReadAhead,
@@ -131,12 +135,12 @@ struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    fn begin(hosts: &'a Hosts, session: &'a Session, ahead: ReadAhead) -> Self {
+    fn begin(server: &'a ServerState, session: &'a Session, ahead: ReadAhead) -> Self {
         let in_flight = session.mailbox().begin_catch_up();
         let all = session.handle().priority() >= Some(0);
         let after = if all { None } else { session.handle().facts().newest };
         let user = session.handle().jid().to_bare();
-        Self { hosts, session, user, ahead, in_flight, all, after }
+        Self { server, session, user, ahead, in_flight, all, after }
     }
 
     /// The next messages, oldest first: those with a marker, and deferred ones from the archive.
@@ -157,7 +161,7 @@ impl<'a> Reading<'a> {
     /// skipped when a newer one is found. So a page ends where both lists end; newer messages come with the
     /// next page.
     async fn next(&self) -> storage::Result<(Vec<Waiting>, Option<MessageId>)> {
-        let archive = self.hosts.storage.archive();
+        let archive = self.server.storage.archive();
         // In this order: a message that is deferred from here on is newer.
         let horizon = archive.horizon();
         let since = self.session.mailbox().first_unread();
@@ -204,18 +208,18 @@ impl<'a> Reading<'a> {
     /// Whether the message is late: the user was offline, or it has waited for long. A message that was only
     /// deferred while the session catches up is not late (XEP-0203 §2).
     fn is_late(&self, waiting: &Waiting) -> bool {
-        let waited = self.hosts.clock.now().as_micros() - waiting.at.as_micros();
+        let waited = self.server.clock.now().as_micros() - waiting.at.as_micros();
         let is_prompt = waited < PROMPT.as_micros() as i64;
         self.all && !(is_prompt && self.session.mailbox().was_deferred(waiting.id))
     }
 
     /// Delivers until there is nothing more, or nothing up to `last`. `false` if the session has ended.
     async fn read(&mut self, last: Option<MessageId>) -> storage::Result<bool> {
-        let Self { hosts, session, ahead, .. } = *self;
+        let Self { server, session, ahead, .. } = *self;
         loop {
             let page = self.page().await?;
             let Some(newest) = page.last() else { return Ok(true) };
-            let blocked = hosts.block_list(&self.user).await?;
+            let blocked = server.block_list(&self.user).await?;
             for waiting in &page {
                 self.after = Some(waiting.id);
                 if self.in_flight.contains(&waiting.id)
@@ -224,7 +228,7 @@ impl<'a> Reading<'a> {
                     continue;
                 }
                 let is_late = self.is_late(waiting);
-                let Some(stanza) = as_redelivery(hosts, &self.user, waiting, is_late) else {
+                let Some(stanza) = as_redelivery(server, &self.user, waiting, is_late) else {
                     continue;
                 };
                 if !self.all && stanza.head().to.as_ref() != Some(&**session.handle().jid()) {
@@ -234,7 +238,7 @@ impl<'a> Reading<'a> {
                 if from.is_some_and(|from| block_list::keeps_out(&blocked, &self.user, from)) {
                     // The sender was blocked after the message was stored (XEP-0191 §3.3).
                     note(session.handle(), &stanza, "dropped: the recipient blocks the sender");
-                    hosts.storage.archive().delivered(&self.user, &[waiting.id]).await?;
+                    server.storage.archive().delivered(&self.user, &[waiting.id]).await?;
                     continue;
                 }
                 session.mailbox().wait_for_in_flight(ahead.messages, ahead.bytes).await;
@@ -242,7 +246,7 @@ impl<'a> Reading<'a> {
                 if session.mailbox().deliver_stored(stanza, waiting.id).is_err() {
                     return Ok(false);
                 }
-                hosts.metrics.offline_delivered.inc();
+                server.metrics.offline_delivered.inc();
             }
             if last.is_some_and(|last| newest.id >= last) {
                 return Ok(true);
@@ -253,8 +257,8 @@ impl<'a> Reading<'a> {
 
 /// A session has ended before its client received all messages. The user's other sessions catch up, if they
 /// have not received them, either (RFC 6121 §8.5.2). If there is no other session, the messages stay stored.
-pub fn pass_on(hosts: &Hosts, user: &BareJid) {
-    for other in hosts.sessions.of(user).iter().filter(|other| other.priority() >= Some(0)) {
+pub fn pass_on(server: &ServerState, user: &BareJid) {
+    for other in server.sessions.of(user).iter().filter(|other| other.priority() >= Some(0)) {
         other.request_catch_up();
     }
 }
@@ -265,7 +269,7 @@ pub fn pass_on(hosts: &Hosts, user: &BareJid) {
 /// DEPARTS: XEP-0203 §2 – the message may also have a `<delay/>` of its sender, whose network was bad
 /// (XEP-0198 §4) and who knows when it was written. `from` distinguishes the two.
 fn as_redelivery(
-    hosts: &Hosts,
+    server: &ServerState,
     user: &BareJid,
     waiting: &Waiting,
     is_late: bool,
@@ -276,10 +280,10 @@ fn as_redelivery(
         return None;
     };
     if is_late {
-        message.content.add(&delay::delay(&hosts.host(user.domain())?.jid, waiting.at));
+        message.content.add(&delay::delay(&server.host(user.domain())?.jid, waiting.at));
     }
     if waiting.archived {
-        let id = hosts.message_ids.write(waiting.id);
+        let id = server.message_ids.write(waiting.id);
         message.content.add(&stanza_id::stanza_id(user, &id));
     }
     Some(Arc::new(Stanza::Message(message)))

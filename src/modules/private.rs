@@ -53,7 +53,7 @@ async fn get(cx: &Cx<'_>, user: &BareJid, query: &ElementRef<'_>) -> IqReply {
         return Err(Condition::NotAcceptable.text("this namespace is reserved"));
     }
     let answer = element("query").ns(NS);
-    match cx.hosts.storage.documents().get(user, KIND, &key(&wanted)).await? {
+    match cx.server.storage.documents().get(user, KIND, &key(&wanted)).await? {
         Some(kept) => Ok(Some(answer.raw(kept))),
         None => Ok(Some(answer.raw(empty(&wanted)))),
     }
@@ -79,7 +79,7 @@ async fn set(cx: &Cx<'_>, user: &BareJid, query: &ElementRef<'_>) -> IqReply {
         return Err(Condition::NotAcceptable.text("the request contains nothing to store")); // XEP-0049 §2.3
     }
     cx.must_have_account(user).await?;
-    let documents = cx.hosts.storage.documents();
+    let documents = cx.server.storage.documents();
     let old = documents.all(user, KIND).await?;
     let stays = |(key, _): &&(String, String)| !new.iter().any(|(other, _)| other == key);
     let (number, bytes) = old
@@ -87,7 +87,7 @@ async fn set(cx: &Cx<'_>, user: &BareJid, query: &ElementRef<'_>) -> IqReply {
         .filter(stays)
         .fold((new.len(), 0), |(number, bytes), kept| (number + 1, bytes + kept.1.len()));
     let bytes = bytes + new.iter().map(|(_, frame)| frame.bytes().len()).sum::<usize>();
-    let config = cx.hosts.config.load();
+    let config = cx.server.config.load();
     if number > config.limits.private_items || bytes > config.limits.private {
         return Err(Condition::ResourceConstraint.text("your private storage is full"));
     }
@@ -97,7 +97,7 @@ async fn set(cx: &Cx<'_>, user: &BareJid, query: &ElementRef<'_>) -> IqReply {
     let puts = new.iter().map(|(key, xml)| documents.put_within_quota(user, KIND, key, xml));
     let done = join_all(puts).await;
     let done = done.into_iter().collect::<Result<Vec<()>, _>>();
-    done.inspect_err(|error| cx.hosts.count_refusal(error))?;
+    done.inspect_err(|error| cx.server.count_refusal(error))?;
     Ok(None)
 }
 

@@ -10,8 +10,8 @@ use async_trait::async_trait;
 
 use crate::auth::{PasswordError, check_password};
 use crate::host::{
-    Access, Cx, Hosts, Invalidation, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status,
-    Xep, remove_account,
+    Access, Cx, Invalidation, IqHandler, IqReply, Manifest, Module, Registry, Scope, ServerState,
+    Status, Xep, remove_account,
 };
 use crate::jid::BareJid;
 use crate::ns;
@@ -68,12 +68,12 @@ impl IqHandler for Register {
 
 /// A request on a stream that is encrypted and not yet authenticated (XEP-0077 §3.1.1): for the fields of
 /// a registration, or for a new account. Answers with the stanza, without addresses: a stranger has none.
-pub async fn of_stranger(hosts: &Hosts, domain: &str, peer: IpAddr, request: &Iq) -> Stanza {
+pub async fn of_stranger(server: &ServerState, domain: &str, peer: IpAddr, request: &Iq) -> Stanza {
     let is_to_us = request.head.to.as_ref().is_none_or(|to| to.as_str() == domain);
     let answer = match (request.payload(), request.kind) {
-        _ if !hosts.config.load().registration.open => Err(Condition::NotAllowed.into()),
+        _ if !server.config.load().registration.open => Err(Condition::NotAllowed.into()),
         _ if !is_to_us => Err(Condition::ServiceUnavailable.into()),
-        (Some(query), IqKind::Set) => make(hosts, domain, peer, &query).await,
+        (Some(query), IqKind::Set) => make(server, domain, peer, &query).await,
         (Some(_), IqKind::Get) => Ok(Some(to_fill_in())),
         _ => Err(Condition::BadRequest.into()),
     };
@@ -117,7 +117,7 @@ fn to_fill_in() -> Node {
         .child(form.to_node())
 }
 
-async fn make(hosts: &Hosts, domain: &str, peer: IpAddr, query: &ElementRef<'_>) -> IqReply {
+async fn make(server: &ServerState, domain: &str, peer: IpAddr, query: &ElementRef<'_>) -> IqReply {
     if query.has_child(ns::REGISTER, "remove") {
         return Err(Condition::UnexpectedRequest.text("log in first")); // XEP-0077 §3.2
     }
@@ -125,7 +125,7 @@ async fn make(hosts: &Hosts, domain: &str, peer: IpAddr, query: &ElementRef<'_>)
     if name.is_empty() || password.is_empty() {
         return Err(Condition::NotAcceptable.text("username and password are required"));
     }
-    let config = hosts.config.load_full();
+    let config = server.config.load_full();
     let user = BareJid::from_parts(Some(&name), domain).map_err(|_| Condition::NotAcceptable)?;
     let is_this = |name: &String| BareJid::from_parts(Some(name), domain).is_ok_and(|n| n == user);
     // Nobody may register the address of an administrator.
@@ -136,19 +136,20 @@ async fn make(hosts: &Hosts, domain: &str, peer: IpAddr, query: &ElementRef<'_>)
     // Before anything is counted: a mistake is no new account.
     check_password(&password).map_err(not_a_password)?;
     let too_often = || StanzaError::from(Condition::ResourceConstraint);
-    let registrations = &hosts.budgets.registrations;
-    if hosts.storage.accounts().find(&user).await?.is_some() {
+    let registrations = &server.budgets.registrations;
+    if server.storage.accounts().find(&user).await?.is_some() {
         let may_ask = registrations.may_ask(peer);
         return Err(if may_ask { Condition::Conflict.into() } else { too_often() });
     }
     if !registrations.may_make(peer) {
         return Err(too_often());
     }
-    let keys = keys(hosts, &password).await?;
-    let account = NewAccount { user: user.clone(), keys, created: hosts.clock.now(), admin: false };
-    match hosts.storage.accounts().create(&[account]).await?.as_slice() {
+    let keys = keys(server, &password).await?;
+    let account =
+        NewAccount { user: user.clone(), keys, created: server.clock.now(), admin: false };
+    match server.storage.accounts().create(&[account]).await?.as_slice() {
         [Created::Made] => {
-            hosts.invalidate(&Invalidation::Account(user.clone()));
+            server.invalidate(&Invalidation::Account(user.clone()));
             tracing::info!(jid = %user, %peer, "account registered");
             Ok(None)
         }
@@ -163,7 +164,7 @@ async fn change_password(
     user: &BareJid,
     query: &ElementRef<'_>,
 ) -> IqReply {
-    if !cx.hosts.config.load().registration.change_password {
+    if !cx.server.config.load().registration.change_password {
         return Err(Condition::NotAllowed.text("only the administrator changes passwords"));
     }
     let (name, password) = filled_in(query, &[ns::REGISTER, FORM_CHANGE])?;
@@ -175,12 +176,12 @@ async fn change_password(
     if !is_own(BareJid::from_parts(Some(&name), user.domain())) && !is_own(BareJid::parse(&name)) {
         return Err(Condition::NotAllowed.text("you can only change your own password"));
     }
-    let keys = keys(cx.hosts, &password).await?;
-    if !cx.hosts.storage.accounts().set_keys(user, &keys).await? {
+    let keys = keys(cx.server, &password).await?;
+    if !cx.server.storage.accounts().set_keys(user, &keys).await? {
         return Err(Condition::UnexpectedRequest.into());
     }
     tracing::info!(jid = %user, "password changed by its owner");
-    for other in cx.hosts.sessions.of(user).iter().filter(|other| *other != session) {
+    for other in cx.server.sessions.of(user).iter().filter(|other| *other != session) {
         other.close(CloseReason::Revoked);
     }
     Ok(None)
@@ -196,7 +197,7 @@ async fn remove(
     if query.children().count() != 1 {
         return Err(Condition::BadRequest.text("<remove/> must be the only child"));
     }
-    if !cx.hosts.config.load().registration.remove {
+    if !cx.server.config.load().registration.remove {
         return Err(Condition::NotAllowed.text("only the administrator removes accounts"));
     }
     if remove_account(cx, user).await?.is_none() {
@@ -209,7 +210,7 @@ async fn remove(
         tokio::time::sleep(ANSWER_FIRST).await;
         last.close(CloseReason::AccountRemoved);
     };
-    drop(cx.hosts.tasks.spawn("farewell", end));
+    drop(cx.server.tasks.spawn("farewell", end));
     Ok(None)
 }
 
@@ -230,9 +231,9 @@ fn filled_in(query: &ElementRef<'_>, kinds: &[&str]) -> Result<(String, String),
 }
 
 /// Derives the keys of a new password.
-async fn keys(hosts: &Hosts, password: &str) -> Result<Vec<ScramKeys>, StanzaError> {
-    let iterations = hosts.config.load().auth.iterations;
-    let derived = hosts.derivations.keys(password, iterations).await;
+async fn keys(server: &ServerState, password: &str) -> Result<Vec<ScramKeys>, StanzaError> {
+    let iterations = server.config.load().auth.iterations;
+    let derived = server.derivations.keys(password, iterations).await;
     derived.map_err(|error| {
         if error.is_internal() {
             tracing::error!(%error, "cannot derive keys");

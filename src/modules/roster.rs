@@ -58,7 +58,7 @@ impl Listener for Roster {
     async fn on_event(&self, cx: &mut Cx<'_>, event: &Event<'_>) -> Result<(), StanzaError> {
         // An account at a domain that is served no more has no address to send from.
         if let Event::AccountRemoved { user, contacts } = event
-            && cx.hosts.host(user.domain()).is_some()
+            && cx.server.host(user.domain()).is_some()
         {
             let available = available(cx, user);
             for presence in contacts.iter().flat_map(|item| farewell(user, &available, item)) {
@@ -93,7 +93,7 @@ async fn get(cx: &mut Cx<'_>, user: &BareJid, query: &ElementRef<'_>) -> IqReply
     if query.has_child(ns::ROSTER, "item") {
         return Err(Condition::BadRequest.text("a roster get must not contain an item"));
     }
-    let lock = cx.hosts.shared::<RosterLocks>().lock(user).await;
+    let lock = cx.server.shared::<RosterLocks>().lock(user).await;
     let reply = read(cx, user, query).await?;
     // From now on the client gets pushes. The lock keeps them behind the answer.
     if let Some(session) = cx.origin.owned() {
@@ -104,10 +104,10 @@ async fn get(cx: &mut Cx<'_>, user: &BareJid, query: &ElementRef<'_>) -> IqReply
 }
 
 async fn read(cx: &mut Cx<'_>, user: &BareJid, query: &ElementRef<'_>) -> IqReply {
-    let store = cx.hosts.storage.roster();
+    let store = cx.server.storage.roster();
     if let Some(known) = query.attr("ver").and_then(|ver| ver.parse::<RosterVersion>().ok()) {
         // They are sent without waiting for room in the mailbox, since others wait for the lock.
-        let room = cx.hosts.config.load().limits.inbox_stanzas / 4;
+        let room = cx.server.config.load().limits.inbox_stanzas / 4;
         let (version, changes) = store.changes(user, known, MAX_CHANGES.min(room)).await?;
         if version == known {
             return Ok(None);
@@ -135,9 +135,9 @@ async fn set(
     groups: Vec<String>,
 ) -> IqReply {
     cx.must_have_account(user).await?;
-    let lock = cx.hosts.shared::<RosterLocks>().lock(user).await;
+    let lock = cx.server.shared::<RosterLocks>().lock(user).await;
     loop {
-        let old = cx.hosts.storage.roster().find(user, &jid).await?;
+        let old = cx.server.storage.roster().find(user, &jid).await?;
         let mut item = old.clone().unwrap_or_else(|| item::new(jid.clone()));
         (item.name, item.groups, item.listed) = (name.clone(), groups.clone(), true);
         if let Some(version) = replace(cx, user, &jid, old.as_ref(), Some(&item)).await? {
@@ -154,9 +154,9 @@ async fn set(
 /// Removes an item with its subscriptions (RFC 6121 §2.5). The contact is told before the user gets the
 /// answer, so both rosters are locked.
 async fn remove(cx: &mut Cx<'_>, user: &BareJid, jid: &Jid) -> IqReply {
-    let lock = cx.hosts.shared::<RosterLocks>().lock_both(user, &jid.to_bare()).await;
+    let lock = cx.server.shared::<RosterLocks>().lock_both(user, &jid.to_bare()).await;
     let (item, version) = loop {
-        let item = cx.hosts.storage.roster().find(user, jid).await?;
+        let item = cx.server.storage.roster().find(user, jid).await?;
         let item = item.filter(|item| item.listed).ok_or(Condition::ItemNotFound)?;
         if let Some(version) = replace(cx, user, jid, Some(&item), None).await? {
             break (item, version);
@@ -208,10 +208,10 @@ pub async fn subscription(
     let jid: Jid = contact.clone().into();
     let lock = match cx.outbox.has_locked(user) {
         true => None,
-        false => Some(cx.hosts.shared::<RosterLocks>().lock(user).await),
+        false => Some(cx.server.shared::<RosterLocks>().lock(user).await),
     };
     loop {
-        let old = cx.hosts.storage.roster().find(user, &jid).await?;
+        let old = cx.server.storage.roster().find(user, &jid).await?;
         let item = old.clone().unwrap_or_else(|| item::new(jid.clone()));
         let before = State::of(&item);
         let step = before.step(item.approved, way, presence.kind).ok_or(Condition::BadRequest)?;
@@ -278,7 +278,7 @@ pub fn gone(cx: &mut Cx<'_>, user: &BareJid, contact: &Jid) {
 }
 
 fn available(cx: &Cx<'_>, user: &BareJid) -> Vec<FullJid> {
-    let sessions = cx.hosts.sessions.available(user);
+    let sessions = cx.server.sessions.available(user);
     sessions.iter().map(|session| session.jid().clone()).collect()
 }
 
@@ -303,14 +303,14 @@ async fn replace(
     old: Option<&RosterItem>,
     new: Option<&RosterItem>,
 ) -> storage::Result<Option<RosterVersion>> {
-    let limit = cx.hosts.config.load().limits.roster_items;
-    let replaced = cx.hosts.storage.roster().replace(user, jid, old, new, limit).await;
-    replaced.inspect_err(|error| cx.hosts.count_refusal(error))
+    let limit = cx.server.config.load().limits.roster_items;
+    let replaced = cx.server.storage.roster().replace(user, jid, old, new, limit).await;
+    replaced.inspect_err(|error| cx.server.count_refusal(error))
 }
 
 /// The sessions that have asked for the roster (RFC 6121 §2.2).
 fn interested(cx: &Cx<'_>, user: &BareJid) -> Vec<SessionRef> {
-    let sessions = cx.hosts.sessions.of(user).into_iter();
+    let sessions = cx.server.sessions.of(user).into_iter();
     sessions.filter(|session| session.flags().interested).collect()
 }
 

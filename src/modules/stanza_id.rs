@@ -44,6 +44,6 @@ pub fn remove_forged_delay(cx: &Cx<'_>, presence: &mut Presence) {
 /// A delay in the name of one of our domains, the sender's or another.
 fn is_our_delay(cx: &Cx<'_>, child: &ElementRef<'_>) -> bool {
     let from = || child.attr("from").and_then(|from| Jid::parse(&from).ok());
-    let is_ours = |from: Jid| cx.hosts.ours(from.as_str()).is_some();
+    let is_ours = |from: Jid| cx.server.ours(from.as_str()).is_some();
     child.is(delay::NS, "delay") && from().is_some_and(is_ours)
 }

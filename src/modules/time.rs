@@ -37,7 +37,7 @@ impl Module for EntityTime {
 #[async_trait]
 impl IqHandler for EntityTime {
     async fn handle(&self, cx: &mut Cx<'_>, _: &Iq) -> IqReply {
-        let utc = cx.hosts.clock.now().to_string();
+        let utc = cx.server.clock.now().to_string();
         Ok(Some(
             element("time")
                 .ns(NS)

@@ -36,7 +36,7 @@ impl Module for Vcard {
 impl IqHandler for Vcard {
     async fn handle(&self, cx: &mut Cx<'_>, request: &Iq) -> IqReply {
         let user = request.head.to.as_ref().ok_or(Condition::BadRequest)?.to_bare();
-        let documents = cx.hosts.storage.documents();
+        let documents = cx.server.storage.documents();
         if request.kind == IqKind::Get {
             return match documents.get(&user, KIND, "").await? {
                 Some(kept) => card(&user, kept).map(Some),
@@ -49,12 +49,12 @@ impl IqHandler for Vcard {
         let tree = payload.to_tree();
         let frame = Frame::from_tree(&tree).map_err(|_| Condition::BadRequest)?;
         let bytes = frame.bytes();
-        if bytes.len() > cx.hosts.config.load().limits.vcard {
+        if bytes.len() > cx.server.config.load().limits.vcard {
             return Err(Condition::NotAcceptable.text("the card is too large"));
         }
         let xml = str::from_utf8(bytes).map_err(|_| Condition::BadRequest)?;
         let kept = documents.put_within_quota(&user, KIND, "", xml).await;
-        kept.inspect_err(|error| cx.hosts.count_refusal(error))?;
+        kept.inspect_err(|error| cx.server.count_refusal(error))?;
         Ok(None)
     }
 }

@@ -1,6 +1,6 @@
 //! Who may send what: the one place that checks that the `from` of a stanza belongs to its origin.
 
-use crate::host::{Hosts, Origin, OurDomain};
+use crate::host::{Origin, OurDomain, ServerState};
 use crate::jid::{FullJid, Jid};
 use crate::stanza::{Head, Stanza, StreamCondition};
 
@@ -20,7 +20,7 @@ use crate::stanza::{Head, Stanza, StreamCondition};
 /// `host-unknown` if a server sends to a domain that is not ours. Each ends the stream of the origin, if
 /// it has one (RFC 6120 §4.9.3).
 pub fn accept(
-    hosts: &Hosts,
+    server: &ServerState,
     origin: &Origin<'_>,
     stanza: &mut Stanza,
 ) -> Result<(), StreamCondition> {
@@ -35,15 +35,15 @@ pub fn accept(
     let from = from.domain();
     let is_owner = match origin {
         Origin::Client(_) => true,
-        Origin::Component(domain) => from == domain && hosts.host(domain).is_none(),
-        Origin::Internal => hosts.host(from).is_some(),
-        Origin::Server(domain) => from == domain && hosts.ours(domain).is_none(),
+        Origin::Component(domain) => from == domain && server.host(domain).is_none(),
+        Origin::Internal => server.host(from).is_some(),
+        Origin::Server(domain) => from == domain && server.ours(domain).is_none(),
         Origin::Service(domain) => from == domain,
     };
     if !is_owner {
         return Err(StreamCondition::InvalidFrom);
     }
-    if matches!(origin, Origin::Server(_)) && hosts.ours(to.domain()).is_none() {
+    if matches!(origin, Origin::Server(_)) && server.ours(to.domain()).is_none() {
         return Err(StreamCondition::HostUnknown);
     }
     Ok(())
@@ -67,9 +67,9 @@ pub fn check_claim(from: Option<&str>, client: &FullJid) -> Result<(), StreamCon
 ///
 /// An error may be from anywhere: it is made in the name of the address that could not be reached
 /// (RFC 6120 §8.3.1).
-pub(super) fn own_origin(hosts: &Hosts, stanza: &Stanza) -> Option<Origin<'static>> {
+pub(super) fn own_origin(server: &ServerState, stanza: &Stanza) -> Option<Origin<'static>> {
     let from = stanza.head().from.as_ref()?;
-    match hosts.ours(from.domain()) {
+    match server.ours(from.domain()) {
         Some(OurDomain::Host(_)) => Some(Origin::Internal),
         Some(OurDomain::Service(at)) => Some(Origin::Service(at.domain.clone())),
         None => stanza.is_error().then_some(Origin::Internal),
@@ -88,7 +88,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::{accept, check_claim, own_origin};
-    use crate::host::{Discovery, Hosts, Origin, Registry, Service};
+    use crate::host::{Discovery, Origin, Registry, ServerState, Service};
     use crate::jid::FullJid;
     use crate::payload::disco::Identity;
     use crate::session::{MailboxLimits, Session, SessionFacts};
@@ -110,10 +110,10 @@ mod tests {
     }
 
     /// The hosts `a.example` and `b.example`, each with rooms.
-    fn hosts() -> Hosts {
+    fn server() -> ServerState {
         let mut registry = Registry::default();
         registry.service(Arc::new(Rooms));
-        Hosts::for_tests(&["a.example", "b.example"], registry)
+        ServerState::for_tests(&["a.example", "b.example"], registry)
     }
 
     fn stanza(from: &str, to: &str) -> Stanza {
@@ -128,19 +128,19 @@ mod tests {
     #[test]
     fn an_origin_sends_in_its_own_name_only() {
         use StreamCondition::{HostUnknown, ImproperAddressing, InvalidFrom};
-        let hosts = hosts();
-        let server = || Origin::Server("c.example".into());
+        let server = server();
+        let remote = || Origin::Server("c.example".into());
         let component = || Origin::Component("irc.a.example".into());
         let service = || Origin::Service("rooms.a.example".into());
         for (origin, from, to, expected) in [
-            (server(), "juliet@c.example/balcony", "romeo@a.example", Ok(())),
-            (server(), "c.example", "rooms.b.example", Ok(())),
-            (server(), "juliet@d.example", "romeo@a.example", Err(InvalidFrom)),
-            (server(), "juliet@sub.c.example", "romeo@a.example", Err(InvalidFrom)),
-            (server(), "juliet@a.example", "romeo@a.example", Err(InvalidFrom)),
-            (server(), "juliet@c.example", "romeo@d.example", Err(HostUnknown)),
-            (server(), "", "romeo@a.example", Err(ImproperAddressing)),
-            (server(), "juliet@c.example", "", Err(ImproperAddressing)),
+            (remote(), "juliet@c.example/balcony", "romeo@a.example", Ok(())),
+            (remote(), "c.example", "rooms.b.example", Ok(())),
+            (remote(), "juliet@d.example", "romeo@a.example", Err(InvalidFrom)),
+            (remote(), "juliet@sub.c.example", "romeo@a.example", Err(InvalidFrom)),
+            (remote(), "juliet@a.example", "romeo@a.example", Err(InvalidFrom)),
+            (remote(), "juliet@c.example", "romeo@d.example", Err(HostUnknown)),
+            (remote(), "", "romeo@a.example", Err(ImproperAddressing)),
+            (remote(), "juliet@c.example", "", Err(ImproperAddressing)),
             // No server is authenticated for a domain of ours, be it by a mistake of ours.
             (Origin::Server("b.example".into()), "b.example", "a.example", Err(InvalidFrom)),
             (
@@ -162,22 +162,22 @@ mod tests {
             (Origin::Internal, "rooms.a.example", "romeo@a.example", Err(InvalidFrom)),
             (Origin::Internal, "juliet@c.example", "romeo@a.example", Err(InvalidFrom)),
         ] {
-            let done = accept(&hosts, &origin, &mut stanza(from, to));
+            let done = accept(&server, &origin, &mut stanza(from, to));
             assert_eq!(done, expected, "{origin:?}: {from} to {to}");
         }
     }
 
     #[test]
     fn the_from_of_a_client_is_its_session() {
-        let hosts = hosts();
+        let server = server();
         let facts = SessionFacts::for_tests();
         let jid = FullJid::parse("romeo@a.example/orchard").unwrap();
         let bounds = MailboxLimits { stanzas: 1, bytes: 1 };
-        let session = Session::open(Arc::clone(&hosts.sessions), jid, facts, bounds, 9);
+        let session = Session::open(Arc::clone(&server.sessions), jid, facts, bounds, 9);
         let origin = Origin::Client(&session);
         for from in ["", "romeo@a.example", "juliet@b.example/balcony"] {
             let mut stanza = stanza(from, "");
-            assert_eq!(accept(&hosts, &origin, &mut stanza), Ok(()));
+            assert_eq!(accept(&server, &origin, &mut stanza), Ok(()));
             assert_eq!(stanza.head().from.as_ref().unwrap().as_str(), "romeo@a.example/orchard");
         }
     }
@@ -203,8 +203,8 @@ mod tests {
 
     #[test]
     fn the_origin_of_what_we_send_follows_from_its_address() {
-        let hosts = hosts();
-        let of = |from: &str| own_origin(&hosts, &stanza(from, "romeo@a.example"));
+        let server = server();
+        let of = |from: &str| own_origin(&server, &stanza(from, "romeo@a.example"));
         assert!(matches!(of("a.example"), Some(Origin::Internal)));
         assert!(matches!(of("juliet@b.example/balcony"), Some(Origin::Internal)));
         let service = of("garden@rooms.b.example/juliet");
@@ -214,6 +214,6 @@ mod tests {
         if let Stanza::Message(message) = &mut error {
             message.kind = crate::stanza::MessageKind::Error;
         }
-        assert!(matches!(own_origin(&hosts, &error), Some(Origin::Internal)));
+        assert!(matches!(own_origin(&server, &error), Some(Origin::Internal)));
     }
 }

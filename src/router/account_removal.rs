@@ -2,7 +2,7 @@
 //! (XEP-0077 §3.2) comes by `modules/register.rs`; both do the same.
 
 use super::internal::Internal;
-use crate::host::{self, Hosts};
+use crate::host::{self, ServerState};
 use crate::jid::BareJid;
 use crate::storage;
 
@@ -11,8 +11,11 @@ use crate::storage;
 ///
 /// # Errors
 /// If the store fails: then nothing has changed.
-pub async fn remove_account(hosts: &Hosts, user: &BareJid) -> storage::Result<Option<usize>> {
-    let Some(mut work) = Internal::for_domain(hosts, user.domain()) else { return Ok(None) };
+pub async fn remove_account(
+    server: &ServerState,
+    user: &BareJid,
+) -> storage::Result<Option<usize>> {
+    let Some(mut work) = Internal::for_domain(server, user.domain()) else { return Ok(None) };
     let closed = host::remove_account(&mut work.cx(), user).await;
     work.finish().await;
     closed

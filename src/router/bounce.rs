@@ -6,7 +6,7 @@ use tracing::debug;
 
 use super::outcome::{self, Outcome};
 use super::{iq, message};
-use crate::host::{Cx, Halt, Hosts};
+use crate::host::{Cx, Halt, ServerState};
 use crate::log::STANZA;
 use crate::session::SessionRef;
 use crate::stanza::{Condition, Stanza, StanzaError};
@@ -30,7 +30,7 @@ pub(super) fn end(cx: &mut Cx<'_>, stanza: &Stanza, done: Result<Outcome, Halt>)
 /// Tells the sender of `stanza` why it goes no further. `false` if the sender must not be told, or there
 /// is none.
 fn bounce(cx: &mut Cx<'_>, stanza: &Stanza, error: &StanzaError) -> bool {
-    let Some(answer) = answer(cx.hosts, stanza, error) else { return false };
+    let Some(answer) = answer(cx.server, stanza, error) else { return false };
     match cx.origin.session() {
         Some(session) => give(session, answer),
         None => cx.outbox.send(answer),
@@ -40,8 +40,8 @@ fn bounce(cx: &mut Cx<'_>, stanza: &Stanza, error: &StanzaError) -> bool {
 
 /// Delivers the error straight to the client that has sent the stanza, also if the user has blocked the
 /// address that it comes from (XEP-0191 §3.3). A session that ends does not take it.
-pub fn to_client(hosts: &Hosts, session: &SessionRef, stanza: &Stanza, error: &StanzaError) {
-    if let Some(answer) = answer(hosts, stanza, error) {
+pub fn to_client(server: &ServerState, session: &SessionRef, stanza: &Stanza, error: &StanzaError) {
+    if let Some(answer) = answer(server, stanza, error) {
         give(session, answer);
     }
 }
@@ -54,16 +54,16 @@ fn give(session: &SessionRef, answer: Stanza) {
 
 /// A session has ended before its client has received this stanza. The sender is told if it waits for an
 /// answer, or must know that the session is gone.
-pub async fn unread(hosts: &Hosts, stanza: &Stanza) {
+pub async fn unread(server: &ServerState, stanza: &Stanza) {
     if (iq::must_be_answered(stanza) || message::must_be_read(stanza))
         && let Some(answer) = StanzaError::from(Condition::ServiceUnavailable).answer(stanza)
     {
-        hosts.route(answer).await;
+        server.route(answer).await;
     }
 }
 
-fn answer(hosts: &Hosts, stanza: &Stanza, error: &StanzaError) -> Option<Stanza> {
-    hosts.metrics.stanzas_bounced.inc([error.condition.as_str()]);
+fn answer(server: &ServerState, stanza: &Stanza, error: &StanzaError) -> Option<Stanza> {
+    server.metrics.stanzas_bounced.inc([error.condition.as_str()]);
     let mut answer = error.answer(stanza)?;
     let head = answer.head_mut();
     // A stanza without `to` was for the sender's own account (RFC 6120 §10.3).

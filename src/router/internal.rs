@@ -1,12 +1,12 @@
 //! What the server does on its own behalf, when it has nobody's stanza in hand.
 
 use super::route::{drain, settle};
-use crate::host::{Cx, Host, Hosts, Keeping, Origin, Outbox};
+use crate::host::{Cx, Host, Keeping, Origin, Outbox, ServerState};
 
 /// The context of such work. Call [`Internal::finish`] at its end: it routes what was put into the
 /// outbox.
 pub(super) struct Internal<'a> {
-    hosts: &'a Hosts,
+    server: &'a ServerState,
     host: &'a Host,
     origin: Origin<'static>,
     outbox: Outbox,
@@ -15,20 +15,20 @@ pub(super) struct Internal<'a> {
 
 impl<'a> Internal<'a> {
     /// Work that concerns this domain; one that is served no more counts as the first one that is.
-    pub(super) fn for_domain(hosts: &'a Hosts, domain: &str) -> Option<Self> {
-        let host = hosts.host(domain).or_else(|| hosts.all().first())?;
+    pub(super) fn for_domain(server: &'a ServerState, domain: &str) -> Option<Self> {
+        let host = server.host(domain).or_else(|| server.hosts().first())?;
         let (outbox, keeping) = (Outbox::default(), Keeping::default());
-        Some(Self { hosts, host, origin: Origin::Internal, outbox, keeping })
+        Some(Self { server, host, origin: Origin::Internal, outbox, keeping })
     }
 
     pub(super) fn cx(&mut self) -> Cx<'_> {
-        let Self { hosts, host, origin, outbox, keeping } = self;
-        Cx { hosts, host, origin, outbox, keeping }
+        let Self { server, host, origin, outbox, keeping } = self;
+        Cx { server, host, origin, outbox, keeping }
     }
 
     /// Routes what was put into the outbox, and waits until what is stored of it is durable.
     pub(super) async fn finish(mut self) {
-        drain(self.hosts, &mut self.outbox, &mut self.keeping, None).await;
+        drain(self.server, &mut self.outbox, &mut self.keeping, None).await;
         settle(self.keeping).await;
     }
 }

@@ -29,7 +29,7 @@ pub async fn leaves(cx: &mut Cx<'_>, mut iq: Iq) -> Result<Outcome, Halt> {
 /// §8.5.3.1).
 pub(super) async fn to_recipient(cx: &mut Cx<'_>, iq: Iq) -> Result<Outcome, Halt> {
     let Some(to) = iq.head.to.clone() else { return Err(Halt::Drop("no recipient")) };
-    match cx.hosts.destination(&to) {
+    match cx.server.destination(&to) {
         Destination::Account(host, user) => for_account(&mut cx.at(host), &user, iq).await,
         Destination::Session(host, full) => for_session(&mut cx.at(host), &full, iq).await,
         Destination::Host(host) => for_host(&mut cx.at(host), iq).await,
@@ -61,7 +61,7 @@ async fn for_host(cx: &mut Cx<'_>, iq: Iq) -> Result<Outcome, Halt> {
 /// for this one. All else is up to the service.
 async fn for_service(cx: &mut Cx<'_>, at: &ServiceDomain, iq: Iq) -> Result<Outcome, Halt> {
     if !iq.is_request() {
-        return match cx.hosts.requests.answered(iq) {
+        return match cx.server.requests.answered(iq) {
             None => Ok(Outcome::Done),
             Some(iq) => at.service.response(cx, at, iq).await.map(|()| Outcome::HandedOver),
         };
@@ -139,7 +139,7 @@ async fn refuse_others(
 /// if only one of them sees the presence of the other.
 async fn for_session(cx: &mut Cx<'_>, full: &FullJid, iq: Iq) -> Result<Outcome, Halt> {
     let user = full.to_bare();
-    let session = cx.hosts.sessions.find(full);
+    let session = cx.server.sessions.find(full);
     let is_blocked = blocking::is_blocked(cx, &user, &iq.head).await?;
     if iq.is_request() && is_of_others(cx, &user) {
         let is_seen = match (&session, &iq.head.from) {
@@ -173,7 +173,7 @@ pub fn must_be_answered(stanza: &Stanza) -> bool {
 /// The entry for this request, if some feature answers it.
 fn find(cx: &Cx<'_>, scope: Scope, iq: &Iq) -> Result<Option<Entry>, Condition> {
     let payload = iq.payload().ok_or(Condition::BadRequest)?;
-    Ok(cx.hosts.registry.entry(scope, iq.kind, payload.ns(), payload.name()))
+    Ok(cx.server.registry.entry(scope, iq.kind, payload.ns(), payload.name()))
 }
 
 async fn answer(cx: &mut Cx<'_>, found: Option<Entry>, iq: &Iq) -> Result<Outcome, Halt> {
@@ -188,7 +188,7 @@ async fn answer(cx: &mut Cx<'_>, found: Option<Entry>, iq: &Iq) -> Result<Outcom
 /// An answer to a request of the server (`host/requests.rs`). Answers to its pings and pushes say nothing
 /// more, and others answer nothing.
 fn take_answer(cx: &Cx<'_>, iq: Iq) -> Result<Outcome, Halt> {
-    match cx.hosts.requests.answered(iq) {
+    match cx.server.requests.answered(iq) {
         None => Ok(Outcome::Done),
         Some(_) => Err(Halt::Drop(UNASKED)),
     }

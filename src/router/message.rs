@@ -54,7 +54,7 @@ pub async fn deliver(
 ) -> Result<Delivered, Halt> {
     let Some(to) = message.head.to.clone() else { return Err(Halt::Drop("no recipient")) };
     let copy = message.clone(); // a few reference counts
-    match cx.hosts.destination(&to) {
+    match cx.server.destination(&to) {
         // Both parts, the sender's and the recipient's, are stored together, once.
         Destination::Account(host, user) => {
             return arrives(&mut cx.at(host), sender, &user, None, copy).await;
@@ -80,7 +80,7 @@ pub async fn deliver(
 fn sent(cx: &Cx<'_>, user: &BareJid, message: &Message, kept: Option<Kept>) {
     if let Some(kept) = kept.filter(|kept| kept.in_sender) {
         tracing::debug!(
-            target: STANZA, jid = %user, archive_id = cx.hosts.message_ids.write(kept.id),
+            target: STANZA, jid = %user, archive_id = cx.server.message_ids.write(kept.id),
             bytes = message.content.size(), "archived for the sender"
         );
     }
@@ -95,7 +95,7 @@ pub async fn arrives(
     resource: Option<&FullJid>,
     mut message: Message,
 ) -> Result<Delivered, Halt> {
-    let sessions = cx.hosts.sessions.of(user);
+    let sessions = cx.server.sessions.of(user);
     let has_account = match sessions.first() {
         Some(session) => !session.is_anonymous(),
         None if cx.has_account(user).await? => true,
@@ -110,7 +110,7 @@ pub async fn arrives(
     let marker = kept.and_then(|kept| kept.marker());
     let stanza = Arc::new(Stanza::Message(message));
     // Look up the sessions again: a new one may have looked for stored messages before this one was stored.
-    let sessions = cx.hosts.sessions.of(user);
+    let sessions = cx.server.sessions.of(user);
     let resource = resource.filter(|full| sessions.iter().any(|s| s.jid() == *full));
     let now = recipients(&sessions, resource, kind).unwrap_or_default();
     let given = now.iter().filter(|session| give(session, &stanza, marker)).count();

@@ -32,7 +32,7 @@ use std::pin::pin;
 use smallvec::SmallVec;
 use tracing::Instrument as _;
 
-use crate::host::{Cx, Hosts, Keeping, Origin, Outbox, not_stored};
+use crate::host::{Cx, Keeping, Origin, Outbox, ServerState, not_stored};
 use crate::modules::offline::{self, ReadAhead};
 use crate::session::{Session, SessionRef};
 use crate::stanza::{Condition, Stanza};
@@ -57,19 +57,19 @@ pub struct Processed {
 /// the store, or answered with an error. `origin` is the client's; [`accept`] stamps `from`. `handled` is
 /// stored together with a message.
 pub async fn from_client(
-    hosts: &Hosts,
+    server: &ServerState,
     session: &Session,
     origin: &Origin<'_>,
     mut stanza: Stanza,
     handled: Option<Handled>,
 ) -> Processed {
     let jid = session.handle().jid();
-    let is_accepted = accept(hosts, origin, &mut stanza).is_ok();
+    let is_accepted = accept(server, origin, &mut stanza).is_ok();
     let copy = stanza.clone(); // for an error; this costs a few reference counts
     let mut keeping = Keeping::of(&stanza, handled);
-    if let Some(host) = hosts.host(jid.domain()).filter(|_| is_accepted) {
+    if let Some(host) = server.host(jid.domain()).filter(|_| is_accepted) {
         let mut outbox = Outbox::default();
-        let mut cx = Cx { hosts, host, origin, outbox: &mut outbox, keeping: &mut keeping };
+        let mut cx = Cx { server, host, origin, outbox: &mut outbox, keeping: &mut keeping };
         let user = jid.to_bare();
         let span = outcome::span(&copy, origin);
         let done = {
@@ -85,15 +85,15 @@ pub async fn from_client(
             pipeline.instrument(span.clone()).await
         };
         span.in_scope(|| bounce::end(&mut cx, &copy, done));
-        route::drain(hosts, &mut outbox, &mut keeping, Some(session)).await;
+        route::drain(server, &mut outbox, &mut keeping, Some(session)).await;
     }
     let is_counted = handled.is_some() && keeping.handled.is_none();
     Processed { stanza: copy, receipts: keeping.receipts, is_counted, steps: keeping.steps }
 }
 
 /// The store has failed after a stanza of a client was given to it: the client gets an error.
-pub fn not_kept(hosts: &Hosts, session: &SessionRef, stanza: &Stanza, error: StorageError) {
-    hosts.count_refusal(&error);
+pub fn not_kept(server: &ServerState, session: &SessionRef, stanza: &Stanza, error: StorageError) {
+    server.count_refusal(&error);
     let error = match (error, stanza) {
         // XEP-0160 §2: too many messages wait already.
         (StorageError::Limit(_), Stanza::Message(_)) => {
@@ -103,20 +103,20 @@ pub fn not_kept(hosts: &Hosts, session: &SessionRef, stanza: &Stanza, error: Sto
         (error, _) => not_stored(&error),
     };
     outcome::note_not_stored(stanza, &error);
-    bounce::to_client(hosts, session, stanza, &error);
+    bounce::to_client(server, session, stanza, &error);
 }
 
 /// A session catches up whenever that is requested: it reads the messages that the store has for its
 /// account. Never ends, and may be dropped at any time.
-pub async fn catch_up(hosts: &Hosts, session: &Session) -> Infallible {
-    let ahead = ReadAhead::within(&hosts.config.load().limits);
+pub async fn catch_up(server: &ServerState, session: &Session) -> Infallible {
+    let ahead = ReadAhead::within(&server.config.load().limits);
     if session.mailbox().is_undecided() {
-        Box::pin(offline::look(hosts, session)).await;
+        Box::pin(offline::look(server, session)).await;
     }
     loop {
         session.mailbox().catch_up_requested().await;
         // Boxed: most of the time nothing waits.
-        if let Err(error) = Box::pin(offline::catch_up(hosts, session, ahead)).await {
+        if let Err(error) = Box::pin(offline::catch_up(server, session, ahead)).await {
             // The store fails: messages stay in it, and new ones are deferred.
             tracing::error!(jid = %session.handle().jid(), %error, "cannot read undelivered messages");
             Box::pin(tokio::time::sleep(RETRY)).await;

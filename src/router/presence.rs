@@ -46,7 +46,7 @@ pub async fn leaves(
 /// Hands presence of all kinds over to what lives at its `to` (RFC 6121 §8.4, §8.5).
 pub(super) async fn to_recipient(cx: &mut Cx<'_>, presence: Presence) -> Result<Outcome, Halt> {
     let Some(to) = presence.head.to.clone() else { return Err(Halt::Drop("no recipient")) };
-    match cx.hosts.destination(&to) {
+    match cx.server.destination(&to) {
         Destination::Account(host, user) => arrives(&mut cx.at(host), &user, None, presence).await,
         Destination::Session(host, full) => {
             arrives(&mut cx.at(host), &full.to_bare(), Some(&full), presence).await
@@ -78,7 +78,7 @@ async fn arrives(
         kind => {
             let gone = presence.head.from.clone().filter(|_| kind == PresenceKind::Unavailable);
             let stanza = Arc::new(Stanza::Presence(presence));
-            let sessions = cx.hosts.sessions.of(user);
+            let sessions = cx.server.sessions.of(user);
             let is_addressed = |session: &&SessionRef| resource.is_none_or(|r| session.jid() == r);
             let mut given = 0;
             for session in sessions.iter().filter(is_addressed) {
@@ -102,7 +102,7 @@ async fn arrives(
 /// Whether this is the address of an available session of ours.
 fn is_available(cx: &Cx<'_>, jid: &Jid) -> bool {
     let full = FullJid::try_from(jid.clone());
-    full.is_ok_and(|full| cx.hosts.sessions.find(&full).is_some_and(|s| s.available().is_some()))
+    full.is_ok_and(|full| cx.server.sessions.find(&full).is_some_and(|s| s.available().is_some()))
 }
 
 /// A client sends available presence (RFC 6121 §4.2, §4.4). It goes to the contacts that may see the
@@ -169,8 +169,8 @@ pub(super) async fn unavailable(
 
 /// The roster without blocked contacts: they are sent no presence and no probes (XEP-0191 §3.3).
 async fn contacts(cx: &Cx<'_>, user: &BareJid) -> Result<Vec<RosterItem>, Halt> {
-    let (_, mut items) = cx.hosts.storage.roster().load(user).await?;
-    let blocked = cx.hosts.block_list(user).await?;
+    let (_, mut items) = cx.server.storage.roster().load(user).await?;
+    let blocked = cx.server.block_list(user).await?;
     items.retain(|item| !block_list::hits(&blocked, &item.jid));
     Ok(items)
 }
@@ -187,7 +187,7 @@ fn broadcast(cx: &mut Cx<'_>, session: &SessionRef, items: &[RosterItem], presen
     let mut copy = presence.clone();
     copy.head.to = Some(user.clone().into());
     let stanza = Arc::new(Stanza::Presence(copy));
-    for own in cx.hosts.sessions.of(&user) {
+    for own in cx.server.sessions.of(&user) {
         // Also to the session itself, when it becomes unavailable (RFC 6121 §4.5.2).
         if own == *session || own.available().is_some() {
             deliver(&own, Arc::clone(&stanza));
@@ -199,14 +199,14 @@ fn broadcast(cx: &mut Cx<'_>, session: &SessionRef, items: &[RosterItem], presen
 /// other sessions, the subscription requests that wait for an answer, and the presence of the contacts.
 async fn initial_presence(cx: &mut Cx<'_>, own: &Session, user: &BareJid, items: &[RosterItem]) {
     let session = own.handle();
-    for other in cx.hosts.sessions.of(user) {
+    for other in cx.server.sessions.of(user) {
         if let Some(presence) = other.available().filter(|_| other != *session) {
             let stanza = Arc::new(Stanza::Presence((*presence).clone()));
             deliver_addressed(session, stanza);
         }
     }
     for request in roster::waiting_requests(items) {
-        wait_for_capacity(cx.hosts, own).await;
+        wait_for_capacity(cx.server, own).await;
         deliver(session, Arc::new(Stanza::Presence(request)));
     }
     // The probes come from the session and not from the account, so that this session alone gets the

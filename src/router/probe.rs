@@ -24,7 +24,7 @@ pub async fn may_leave(
     to: &Jid,
 ) -> Result<bool, Halt> {
     let (user, contact) = (session.jid().to_bare(), to.to_bare());
-    let item = cx.hosts.storage.roster().find(&user, &contact.clone().into()).await?;
+    let item = cx.server.storage.roster().find(&user, &contact.clone().into()).await?;
     if contact == user || item.as_ref().is_some_and(|item| item.subscription.is_to()) {
         return Ok(true);
     }
@@ -54,7 +54,7 @@ pub async fn arrives(
         reply_without_subscription(cx, user, resource, probe, &from);
         return Ok(Outcome::Answered);
     }
-    let sessions = cx.hosts.sessions.of(user);
+    let sessions = cx.server.sessions.of(user);
     let asked = sessions.iter().filter(|session| resource.is_none_or(|r| session.jid() == r));
     let available: Vec<_> = asked.filter_map(SessionRef::available).collect();
     for presence in &available {
@@ -103,7 +103,7 @@ fn reply_without_subscription(
 
 /// The sessions of `user`, or only the one at `resource`, that have sent directed presence to `other`.
 fn shown_to(cx: &Cx<'_>, user: &BareJid, resource: Option<&FullJid>, other: &Jid) -> Vec<FullJid> {
-    let sessions = cx.hosts.sessions.of(user).into_iter();
+    let sessions = cx.server.sessions.of(user).into_iter();
     let asked = sessions.filter(|session| resource.is_none_or(|r| session.jid() == r));
     asked.filter(|session| session.is_shown_to(other)).map(|s| s.jid().clone()).collect()
 }

@@ -10,7 +10,7 @@ use super::accept::{accept, own_origin};
 use super::arrive::arrive;
 use super::capacity::wait_for_capacity;
 use super::{bounce, outcome};
-use crate::host::{Cx, Hosts, Keeping, Origin, Outbox, Route};
+use crate::host::{Cx, Keeping, Origin, Outbox, Route, ServerState};
 use crate::session::Session;
 use crate::stanza::{Stanza, StreamCondition};
 
@@ -19,10 +19,10 @@ pub struct Router;
 
 #[async_trait]
 impl Route for Router {
-    async fn route(&self, hosts: &Hosts, stanza: Stanza) {
+    async fn route(&self, server: &ServerState, stanza: Stanza) {
         let (mut outbox, mut keeping) = (Outbox::default(), Keeping::default());
         outbox.send(stanza);
-        drain(hosts, &mut outbox, &mut keeping, None).await;
+        drain(server, &mut outbox, &mut keeping, None).await;
         settle(keeping).await;
     }
 }
@@ -33,14 +33,14 @@ impl Route for Router {
 /// # Errors
 /// As [`accept`]: the stanza goes nowhere, and the stream ends.
 pub async fn from_domain(
-    hosts: &Hosts,
+    server: &ServerState,
     origin: &Origin<'_>,
     mut stanza: Stanza,
 ) -> Result<(), StreamCondition> {
-    accept(hosts, origin, &mut stanza)?;
+    accept(server, origin, &mut stanza)?;
     let (mut outbox, mut keeping) = (Outbox::default(), Keeping::default());
-    carry(hosts, origin, &mut outbox, &mut keeping, stanza).await;
-    drain(hosts, &mut outbox, &mut keeping, None).await;
+    carry(server, origin, &mut outbox, &mut keeping, stanza).await;
+    drain(server, &mut outbox, &mut keeping, None).await;
     settle(keeping).await;
     Ok(())
 }
@@ -48,16 +48,16 @@ pub async fn from_domain(
 /// Routes the stanzas in the outbox, in order, until it is empty. `own` is the session whose task this
 /// is.
 pub(super) async fn drain(
-    hosts: &Hosts,
+    server: &ServerState,
     outbox: &mut Outbox,
     keeping: &mut Keeping,
     own: Option<&Session>,
 ) {
     while let Some(stanza) = outbox.take() {
-        match own_origin(hosts, &stanza) {
+        match own_origin(server, &stanza) {
             Some(origin) => {
                 keeping.delivered(1);
-                carry(hosts, &origin, outbox, keeping, stanza).await;
+                carry(server, &origin, outbox, keeping, stanza).await;
             }
             None => {
                 debug_assert!(false, "a stanza of ours has a foreign `from`: {:?}", stanza.head());
@@ -68,22 +68,22 @@ pub(super) async fn drain(
             }
         }
         if let Some(own) = own.filter(|_| outbox.unlock()) {
-            wait_for_capacity(hosts, own).await;
+            wait_for_capacity(server, own).await;
         }
     }
 }
 
 /// Takes a stanza to where it goes, and its sender the error, if there is one.
 async fn carry(
-    hosts: &Hosts,
+    server: &ServerState,
     origin: &Origin<'_>,
     outbox: &mut Outbox,
     keeping: &mut Keeping,
     stanza: Stanza,
 ) {
     // Until it arrives somewhere.
-    let Some(host) = hosts.all().first() else { return };
-    let mut cx = Cx { hosts, host, origin, outbox, keeping };
+    let Some(host) = server.hosts().first() else { return };
+    let mut cx = Cx { server, host, origin, outbox, keeping };
     let copy = stanza.clone();
     let span = outcome::span(&copy, origin);
     let done = {

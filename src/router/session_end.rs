@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::internal::Internal;
 use super::{RETRY, bounce, outcome, presence};
 use crate::host::lifecycle::{self, Event};
-use crate::host::{Halt, Hosts};
+use crate::host::{Halt, ServerState};
 use crate::modules::offline;
 use crate::session::{SessionRef, Unread};
 use crate::stanza::{Presence, PresenceKind};
@@ -16,24 +16,24 @@ use crate::stanza::{Presence, PresenceKind};
 ///
 /// If the store fails, nobody knows who the contacts are: they are told when it works again, so this may
 /// take long.
-pub async fn session_ended(hosts: &Hosts, session: &SessionRef, unread: Unread) {
-    hosts.requests.session_ended(session);
+pub async fn session_ended(server: &ServerState, session: &SessionRef, unread: Unread) {
+    server.requests.session_ended(session);
     let Unread { deliveries, was_catching_up } = unread;
-    let mut is_told = tell_end(hosts, session).await;
+    let mut is_told = tell_end(server, session).await;
     if deliveries.iter().any(|delivery| delivery.markers().next().is_some()) || was_catching_up {
-        offline::pass_on(hosts, &session.jid().to_bare());
+        offline::pass_on(server, &session.jid().to_bare());
     }
     for delivery in &deliveries {
         outcome::note_unread(session, &delivery.stanza, delivery.marker.is_some());
-        bounce::unread(hosts, &delivery.stanza).await;
+        bounce::unread(server, &delivery.stanza).await;
     }
     // Contacts that are not told would see the session as available for ever.
-    let (stopping, mut pause) = (hosts.tasks.stopping(), RETRY);
+    let (stopping, mut pause) = (server.tasks.stopping(), RETRY);
     while !is_told && stopping.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
-        is_told = tell_end(hosts, session).await;
+        is_told = tell_end(server, session).await;
         pause = (pause * 2).min(MAX_RETRY);
     }
-    if let Some(mut work) = Internal::for_domain(hosts, session.jid().domain()) {
+    if let Some(mut work) = Internal::for_domain(server, session.jid().domain()) {
         lifecycle::tell(&mut work.cx(), Event::SessionEnded { session }).await;
         work.finish().await;
     }
@@ -41,10 +41,10 @@ pub async fn session_ended(hosts: &Hosts, session: &SessionRef, unread: Unread) 
 
 /// Tells all that have seen a session that it has ended (RFC 6121 §4.5.2), unless a newer session with the
 /// same address is available. `false` if the store fails: then nobody has been told.
-async fn tell_end(hosts: &Hosts, session: &SessionRef) -> bool {
+async fn tell_end(server: &ServerState, session: &SessionRef) -> bool {
     let jid = session.jid();
-    let Some(mut work) = Internal::for_domain(hosts, jid.domain()) else { return true };
-    let newer = hosts.sessions.find(jid);
+    let Some(mut work) = Internal::for_domain(server, jid.domain()) else { return true };
+    let newer = server.sessions.find(jid);
     let is_replaced = newer.is_some_and(|newer| newer.available().is_some());
     let mut presence = Presence::bare(PresenceKind::Unavailable, jid.clone(), jid.clone());
     presence.head.to = None; // to all

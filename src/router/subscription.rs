@@ -58,7 +58,7 @@ pub async fn leaves(
 
 /// Whether this is the address of an account. Whether an account of ours exists is not told.
 fn reachable(cx: &Cx<'_>, to: &Jid) -> Result<(), Condition> {
-    match cx.hosts.destination(to) {
+    match cx.server.destination(to) {
         Destination::Remote => Err(Condition::RemoteServerNotFound),
         // RFC 6121 §8.4
         Destination::Host(_) | Destination::Service(_) => Err(Condition::ServiceUnavailable),
@@ -106,7 +106,7 @@ pub async fn arrives(
 fn deliver(cx: &Cx<'_>, user: &BareJid, presence: Presence) {
     let is_request = presence.kind == PresenceKind::Subscribe;
     let stanza = Arc::new(Stanza::Presence(presence));
-    for session in cx.hosts.sessions.of(user) {
+    for session in cx.server.sessions.of(user) {
         let wants = session.available().is_some() || session.flags().interested && !is_request;
         if wants {
             send_presence::deliver(&session, Arc::clone(&stanza));
@@ -138,7 +138,7 @@ async fn answer(cx: &mut Cx<'_>, user: &BareJid, contact: &BareJid, changed: Cha
 /// A contact may see the user from now on: it is sent the presence of the available sessions
 /// (RFC 6121 §3.1.5).
 async fn opened(cx: &mut Cx<'_>, user: &BareJid, contact: &BareJid) {
-    for session in cx.hosts.sessions.of(user) {
+    for session in cx.server.sessions.of(user) {
         if let Some(presence) = session.available() {
             send(cx, &presence, contact.clone().into());
         }

@@ -9,7 +9,8 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use waxwing::host::{
-    Asked, Cx, Discovery, Halt, Hosts, Manifest, Module, Registry, Reply, Service, ServiceDomain,
+    Asked, Cx, Discovery, Halt, Manifest, Module, Registry, Reply, ServerState, Service,
+    ServiceDomain,
 };
 use waxwing::jid::Jid;
 use waxwing::payload::disco::{Identity, Info, Item};
@@ -56,16 +57,16 @@ impl Service for EchoService {
         &["urn:waxwing:test:echo"]
     }
 
-    fn start(&self, hosts: &Arc<Hosts>) {
+    fn start(&self, server: &Arc<ServerState>) {
         let (sender, mut receiver) = mpsc::channel(16);
         *self.later.lock() = Some(sender);
-        let (hosts, stopping) = (Arc::clone(hosts), hosts.tasks.stopping());
-        let tasks = hosts.tasks.clone();
+        let (server, stopping) = (Arc::clone(server), server.tasks.stopping());
+        let tasks = server.tasks.clone();
         let task = async move {
             let send = async {
                 while let Some(stanza) = receiver.recv().await {
                     tokio::time::sleep(Duration::from_secs(60)).await;
-                    hosts.route(stanza).await;
+                    server.route(stanza).await;
                 }
             };
             stopping.run_until_cancelled(send).await;

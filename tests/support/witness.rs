@@ -97,7 +97,7 @@ impl IqHandler for Notes {
         let to = payload.attr("jid").ok_or(Condition::BadRequest)?;
         let to = Jid::parse(&to).map_err(|_| Condition::JidMalformed)?;
         let query = element("query").ns("jabber:iq:version");
-        let asked = cx.hosts.request(cx.host.jid.clone(), to.clone(), IqKind::Get, query);
+        let asked = cx.server.request(cx.host.jid.clone(), to.clone(), IqKind::Get, query);
         let (request, answer) = asked.map_err(|_| Condition::ResourceConstraint)?;
         cx.outbox.send(request);
         let notes = Arc::clone(&self.0);
@@ -119,7 +119,7 @@ impl IqHandler for Notes {
             };
             notes.lock().push(format!("{to}: {outcome}"));
         };
-        drop(cx.hosts.tasks.spawn("ask", wait));
+        drop(cx.server.tasks.spawn("ask", wait));
         Ok(None)
     }
 }

@@ -49,7 +49,7 @@ impl<'a> Driver<'a> {
         Self {
             c2s,
             connection,
-            limits: c2s.hosts.config.load().limits.clone(),
+            limits: c2s.server.config.load().limits.clone(),
             exchange: None,
             session_due,
             login_due: None,
@@ -152,7 +152,7 @@ impl<'a> Driver<'a> {
         let wire = self.connection.take_for_tls().await.ok_or(None)?;
         let handshaker = Handshaker {
             certificates: &self.c2s.certificates,
-            metrics: &self.c2s.hosts.metrics,
+            metrics: &self.c2s.server.metrics,
             limit: self.limits.handshake,
         };
         let secured = handshaker.secure(wire, Purpose::StartTls, Some(domain)).await;
@@ -164,13 +164,13 @@ impl<'a> Driver<'a> {
     /// What is offered to log in with, under this TLS.
     pub(super) fn offer(&mut self, version: &'static str, facts: &TlsFacts) -> Offer {
         self.tls = version;
-        Offer::new(&self.c2s.hosts.config.load().auth, Some(facts))
+        Offer::new(&self.c2s.server.config.load().auth, Some(facts))
     }
 
     /// XEP-0077 §3.1.1.
     async fn register(&mut self, domain: &str, request: &Iq) {
-        let (hosts, peer) = (&self.c2s.hosts, self.connection.peer.ip());
-        let answer = register::of_stranger(hosts, domain, peer, request).await;
+        let (server, peer) = (&self.c2s.server, self.connection.peer.ip());
+        let answer = register::of_stranger(server, domain, peer, request).await;
         if request.kind == IqKind::Set && !answer.is_error() {
             self.session_due.registered(self.limits.negotiation);
         }

@@ -35,10 +35,10 @@ pub(super) async fn negotiate(
     peer: SocketAddr,
     start: StartState,
 ) -> Option<Bound> {
-    let hosts = &c2s.hosts;
-    let config = hosts.config.load_full();
+    let server = &c2s.server;
+    let config = server.config.load_full();
     let limits = &config.limits;
-    let (stopping, deadline) = (hosts.tasks.stopping(), Deadline::new(limits.negotiation));
+    let (stopping, deadline) = (server.tasks.stopping(), Deadline::new(limits.negotiation));
     let mut connection = Connection::new(channel, peer, before_auth(limits), limits.write);
     let mut driver = Driver::new(c2s, &mut connection, &deadline);
     let negotiated = tokio::select! {
@@ -55,11 +55,11 @@ pub(super) async fn negotiate(
         }
         Err(error) => {
             match &error {
-                Some(error) => note_stream_error(&hosts.metrics, error),
-                None if connection.is_lost() => hosts.metrics.streams_closed.inc(["lost"]),
-                None => hosts.metrics.streams_closed.inc(["closed"]),
+                Some(error) => note_stream_error(&server.metrics, error),
+                None if connection.is_lost() => server.metrics.streams_closed.inc(["lost"]),
+                None => server.metrics.streams_closed.inc(["closed"]),
             }
-            let domain = hosts.all().first().map_or("", |host| host.domain.as_str());
+            let domain = server.hosts().first().map_or("", |host| host.domain.as_str());
             connection.close(error, domain).await;
             None
         }
@@ -91,14 +91,14 @@ async fn to_session(driver: &mut Driver<'_>, start: StartState) -> Result<Sessio
 }
 
 fn settings(c2s: &C2s) -> Settings {
-    let config = c2s.hosts.config.load();
+    let config = c2s.server.config.load();
     let limits = &config.limits;
     let idle = limits.silence + limits.ping_answer;
     Settings {
-        domains: c2s.hosts.all().iter().map(|host| host.domain.to_string()).collect(),
+        domains: c2s.server.hosts().iter().map(|host| host.domain.to_string()).collect(),
         limits_before_auth: Limits { bytes: limits.stanza_before_auth, idle },
         limits: Limits { bytes: limits.stanza, idle },
-        caps: disco::server_caps(&c2s.hosts.registry),
+        caps: disco::server_caps(&c2s.server.registry),
         registration: config.registration.open,
         failures: config.auth.failures_per_connection,
         resumption: !limits.resume.is_zero(),

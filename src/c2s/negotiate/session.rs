@@ -11,7 +11,7 @@ use crate::c2s::hibernate::lost;
 use crate::c2s::incoming::too_high;
 use crate::c2s::negotiation::Negotiation;
 use crate::c2s::session_end::end;
-use crate::host::Hosts;
+use crate::host::ServerState;
 use crate::jid::{BareJid, FullJid};
 use crate::random::random_id;
 use crate::session::{Delivery, MailboxLimits, Session, SessionFacts};
@@ -32,16 +32,16 @@ impl Driver<'_> {
             since: Instant::now(),
             anonymous: self.is_anonymous,
             resumable: false,
-            newest: self.c2s.hosts.storage.archive().horizon(),
+            newest: self.c2s.server.storage.archive().horizon(),
             newest_seen: None,
         };
         let bounds =
             MailboxLimits { stanzas: self.limits.inbox_stanzas, bytes: self.limits.inbox_bytes };
-        let table = Arc::clone(&self.c2s.hosts.sessions);
+        let table = Arc::clone(&self.c2s.server.sessions);
         let session = Session::open(table, jid, facts, bounds, self.limits.sessions_per_account);
-        session.note_seen(self.c2s.hosts.storage.archive().horizon());
+        session.note_seen(self.c2s.server.storage.archive().horizon());
         let (jid, peer) = (session.handle().jid(), self.connection.peer);
-        self.c2s.hosts.metrics.sessions.inc();
+        self.c2s.server.metrics.sessions.inc();
         tracing::info!(%jid, %peer, "session begins");
         Ok(session)
     }
@@ -55,13 +55,13 @@ impl Driver<'_> {
         h: u32,
     ) -> Result<(Option<Session>, Result<u32, Option<u32>>), Failed> {
         let Some(user) = machine.user() else { return Ok((None, Err(None))) };
-        let taken = match self.c2s.hosts.sessions.find_resumable(user, id) {
+        let taken = match self.c2s.server.sessions.find_resumable(user, id) {
             Some(handle) => {
                 let mut asked =
-                    TakeOverGuard { hosts: &self.c2s.hosts, answer: handle.take_over() };
+                    TakeOverGuard { server: &self.c2s.server, answer: handle.take_over() };
                 timeout(TAKE_OVER, &mut asked.answer).await.ok().and_then(Result::ok)
             }
-            None => return Ok((None, Err(handled(&self.c2s.hosts, user, id).await))),
+            None => return Ok((None, Err(handled(&self.c2s.server, user, id).await))),
         };
         // Another connection has it, or it ends. What the store knows may be less than it has handled.
         let Some(session) = taken else { return Ok((None, Err(None))) };
@@ -72,10 +72,10 @@ impl Driver<'_> {
             }
             Err(error) => {
                 // In a task of its own: a negotiation may be dropped, an end must not.
-                let hosts = Arc::clone(&self.c2s.hosts);
+                let server = Arc::clone(&self.c2s.server);
                 let why = "confused about what it was sent";
-                let end = async move { Box::pin(end(&hosts, session, why)).await };
-                drop(self.c2s.hosts.tasks.spawn("session-end", end));
+                let end = async move { Box::pin(end(&server, session, why)).await };
+                drop(self.c2s.server.tasks.spawn("session-end", end));
                 return Err(Some(too_high(error)));
             }
         }
@@ -90,7 +90,7 @@ impl Driver<'_> {
 /// Waits for a session that another task was asked for. If the session comes when nobody waits for it any
 /// more, it continues to wait for its client.
 struct TakeOverGuard<'a> {
-    hosts: &'a Arc<Hosts>,
+    server: &'a Arc<ServerState>,
     answer: oneshot::Receiver<Session>,
 }
 
@@ -98,14 +98,14 @@ impl Drop for TakeOverGuard<'_> {
     fn drop(&mut self) {
         self.answer.close();
         if let Ok(session) = self.answer.try_recv() {
-            lost(self.hosts, session, "resumed in vain");
+            lost(self.server, session, "resumed in vain");
         }
     }
 }
 
 /// How many stanzas a session had handled that is not there any more, if it was this user's.
-async fn handled(hosts: &Hosts, user: &BareJid, id: &str) -> Option<u32> {
-    match hosts.storage.resumption().find(id).await {
+async fn handled(server: &ServerState, user: &BareJid, id: &str) -> Option<u32> {
+    match server.storage.resumption().find(id).await {
         Ok(session) => session.filter(|s| s.owner == *user).map(|s| s.handled),
         Err(error) => {
             tracing::error!(%error, "cannot look up what a session had handled");

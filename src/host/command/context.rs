@@ -7,7 +7,7 @@ use super::{CommandError, ServerControl};
 use crate::auth::Derivations;
 use crate::clock::Clock;
 use crate::config::{Config, prepare_domain};
-use crate::host::Hosts;
+use crate::host::ServerState;
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::storage::{ScramKeys, Storage};
 
@@ -73,13 +73,13 @@ impl fmt::Display for Caller {
 impl CommandCx {
     /// For one call in a running server.
     #[must_use]
-    pub fn in_server(hosts: &Hosts, caller: Caller) -> Self {
-        let config = hosts.config.load_full();
+    pub fn in_server(server: &ServerState, caller: Caller) -> Self {
+        let config = server.config.load_full();
         Self {
-            storage: Arc::clone(&hosts.storage),
-            derivations: hosts.derivations.clone(),
-            clock: hosts.clock.clone(),
-            running: hosts.running.get().cloned(),
+            storage: Arc::clone(&server.storage),
+            derivations: server.derivations.clone(),
+            clock: server.clock.clone(),
+            running: server.running.get().cloned(),
             caller,
             default_domain: config.default_domain().to_owned(),
             only_domain: None,

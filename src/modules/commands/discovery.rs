@@ -41,7 +41,7 @@ impl Discovery for Commands {
             None if has_commands(cx) => Ok(Some(vec![item(ns::COMMANDS, LIST)])),
             None => Ok(None),
             Some(ns::COMMANDS) if has_commands(cx) => {
-                let commands = cx.hosts.registry.commands().iter();
+                let commands = cx.server.registry.commands().iter();
                 Ok(Some(
                     commands.map(|command| item(&node_of(*command), command.about())).collect(),
                 ))
@@ -55,7 +55,7 @@ impl Discovery for Commands {
 
 /// Whether there are commands that the sender may run.
 fn has_commands(cx: &Cx<'_>) -> bool {
-    cx.is_of_admin() && !cx.hosts.registry.commands().is_empty()
+    cx.is_of_admin() && !cx.server.registry.commands().is_empty()
 }
 
 /// The command with this node.
@@ -63,7 +63,7 @@ fn has_commands(cx: &Cx<'_>) -> bool {
 /// # Errors
 /// `forbidden` if there is one and the sender may not run it.
 fn command(cx: &Cx<'_>, node: &str) -> Result<Option<&'static dyn Command>, StanzaError> {
-    let command = cx.hosts.registry.commands().iter().find(|command| is_node_of(**command, node));
+    let command = cx.server.registry.commands().iter().find(|command| is_node_of(**command, node));
     match command {
         Some(_) if !has_commands(cx) => Err(Condition::Forbidden.into()),
         command => Ok(command.copied()),

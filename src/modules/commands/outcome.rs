@@ -19,7 +19,7 @@ pub(super) async fn run(
     confirmed: bool,
 ) -> Result<Outcome, CommandError> {
     let client = cx.origin.client().ok_or(CommandError::NotRunning)?;
-    let mut with = CommandCx::in_server(cx.hosts, Caller::Client(client.clone()));
+    let mut with = CommandCx::in_server(cx.server, Caller::Client(client.clone()));
     with.default_domain = cx.host.domain.to_string();
     call(&with, command, arguments, confirmed).await
 }

@@ -11,18 +11,18 @@ use tokio_util::sync::CancellationToken;
 
 use crate::archive::retention::Limits;
 use crate::config::ArchiveConfig;
-use crate::host::Hosts;
+use crate::host::ServerState;
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
 use crate::storage::{Result, Storage};
 use crate::xml::Frame;
 
 /// Runs a minute after the start, and then every hour, until the server stops.
-pub async fn run(hosts: Arc<Hosts>) {
-    let stopping = hosts.tasks.stopping();
+pub async fn run(server: Arc<ServerState>) {
+    let stopping = server.tasks.stopping();
     let mut pause = SOON;
     while rest(&stopping, pause).await {
-        if let Err(error) = round(&hosts, &stopping).await {
+        if let Err(error) = round(&server, &stopping).await {
             tracing::error!(%error, "cannot remove old messages");
         }
         pause = HOUR;
@@ -66,21 +66,21 @@ pub async fn set_limits(
     }
 }
 
-async fn round(hosts: &Hosts, stopping: &CancellationToken) -> Result<()> {
-    let archive = hosts.storage.archive();
+async fn round(server: &ServerState, stopping: &CancellationToken) -> Result<()> {
+    let archive = server.storage.archive();
     let (mut after, mut forgotten) = (None, 0);
     loop {
         let owners = archive.owners(after.as_ref(), OWNERS).await?;
         let Some(last) = owners.last() else { break };
         for owner in &owners {
-            forgotten += of_one(hosts, stopping, owner).await?;
+            forgotten += of_one(server, stopping, owner).await?;
         }
         after = Some(last.clone());
         if !rest(stopping, PAUSE).await {
             return Ok(());
         }
     }
-    let sessions = of_sessions(hosts, stopping).await?;
+    let sessions = of_sessions(server, stopping).await?;
     if forgotten > 0 || sessions > 0 {
         tracing::info!(messages = forgotten, sessions, "removed old messages and ended sessions");
     }
@@ -88,13 +88,17 @@ async fn round(hosts: &Hosts, stopping: &CancellationToken) -> Result<()> {
 }
 
 /// Returns how many messages were deleted.
-async fn of_one(hosts: &Hosts, stopping: &CancellationToken, owner: &BareJid) -> Result<u64> {
-    let config = hosts.config.load_full();
-    let (limits, _) = limits(&*hosts.storage, &config.archive, owner).await?;
+async fn of_one(
+    server: &ServerState,
+    stopping: &CancellationToken,
+    owner: &BareJid,
+) -> Result<u64> {
+    let config = server.config.load_full();
+    let (limits, _) = limits(&*server.storage, &config.archive, owner).await?;
     let mut forgotten = 0;
     while !limits.is_none() && !stopping.is_cancelled() {
         let begun = Instant::now();
-        match hosts.storage.archive().expire(owner, limits.at(hosts.clock.now())).await? {
+        match server.storage.archive().expire(owner, limits.at(server.clock.now())).await? {
             0 => break,
             some => forgotten += some,
         }
@@ -105,11 +109,11 @@ async fn of_one(hosts: &Hosts, stopping: &CancellationToken, owner: &BareJid) ->
 }
 
 /// Returns how many sessions were deleted.
-async fn of_sessions(hosts: &Hosts, stopping: &CancellationToken) -> Result<u64> {
-    let week_ago = hosts.clock.now().as_micros() - WEEK.as_micros() as i64;
+async fn of_sessions(server: &ServerState, stopping: &CancellationToken) -> Result<u64> {
+    let week_ago = server.clock.now().as_micros() - WEEK.as_micros() as i64;
     let mut forgotten = 0;
     loop {
-        match hosts.storage.resumption().expire(Timestamp::from_micros(week_ago)).await? {
+        match server.storage.resumption().expire(Timestamp::from_micros(week_ago)).await? {
             0 => break Ok(forgotten),
             some => forgotten += some,
         }

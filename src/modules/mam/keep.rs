@@ -64,24 +64,24 @@ pub async fn keep(
         return Ok(None);
     }
     cx.keeping.wrote(holders.len());
-    let search = cx.hosts.config.load().archive.search;
+    let search = cx.server.config.load().archive.search;
     let new = NewMessage {
-        at: cx.hosts.clock.now(),
+        at: cx.server.clock.now(),
         xml: Bytes::from(Stanza::Message(message.clone()).to_bytes()),
         holders,
         search: if search { policy::searchable(message) } else { None },
         handled: cx.keeping.handled,
     };
-    let stored = cx.hosts.storage.archive().keep(new).await?;
+    let stored = cx.server.storage.archive().keep(new).await?;
     cx.keeping.handled = None;
     cx.keeping.receipts.push(stored.receipt);
     if let Some(recipient) = recipient {
         if in_recipient {
-            let id = cx.hosts.message_ids.write(stored.id);
+            let id = cx.server.message_ids.write(stored.id);
             message.content.add(&stanza_id::stanza_id(recipient.user, &id));
         }
         if has_marker && !recipient.is_there {
-            cx.hosts.metrics.offline_stored.inc();
+            cx.server.metrics.offline_stored.inc();
         }
     }
     Ok(Some(Kept { id: stored.id, in_sender, in_recipient, has_marker }))
@@ -119,7 +119,7 @@ async fn for_recipient(
 ) -> Result<Option<Holder>, StanzaError> {
     let Recipient { user, has_account, is_there } = *recipient;
     let Some(from) = message.head.from.as_ref().filter(|_| has_account) else { return Ok(None) };
-    let most = cx.hosts.config.load().limits.offline_messages;
+    let most = cx.server.config.load().limits.offline_messages;
     let archive = archives(cx, policy) && is_wanted(cx, user, from).await?;
     let waiting = policy.wait && (is_there || most > 0);
     if policy.wait && !waiting && !archive {
@@ -139,7 +139,7 @@ async fn for_recipient(
 
 /// The message belongs in archives, and this server has archives.
 fn archives(cx: &Cx<'_>, policy: StorePolicy) -> bool {
-    policy.archive && cx.hosts.config.load().archive.enabled
+    policy.archive && cx.server.config.load().archive.enabled
 }
 
 /// Whether the user wants messages to or from `with` in the archive (XEP-0441 §2).
@@ -152,6 +152,6 @@ async fn is_wanted(cx: &Cx<'_>, user: &BareJid, with: &Jid) -> Result<bool, Stan
 /// XEP-0441 §2.1.1: `roster` means the addresses in the roster.
 async fn is_contact(cx: &Cx<'_>, user: &BareJid, with: &Jid) -> Result<bool, StanzaError> {
     let contact: Jid = with.to_bare().into();
-    let item = cx.hosts.storage.roster().find(user, &contact).await?;
+    let item = cx.server.storage.roster().find(user, &contact).await?;
     Ok(item.is_some_and(|item| item.listed))
 }

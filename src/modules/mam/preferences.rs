@@ -24,14 +24,14 @@ impl IqHandler for Wishes {
         let wanted = Preferences::read(&request.payload().ok_or(Condition::BadRequest)?)?;
         // The account may have been removed meanwhile: nothing may stay behind.
         cx.must_have_account(&user).await?;
-        let documents = cx.hosts.storage.documents();
+        let documents = cx.server.storage.documents();
         let kept = if wanted == Preferences::default() {
             documents.remove(&user, KIND, "").await.map(drop)
         } else {
             let xml = wanted.to_node().to_xml();
             documents.put(&user, KIND, "", &xml).await
         };
-        cx.hosts.invalidate(&Invalidation::ArchivePreferences(user.clone()));
+        cx.server.invalidate(&Invalidation::ArchivePreferences(user.clone()));
         kept?;
         Ok(Some(wanted.to_node()))
     }
@@ -62,14 +62,14 @@ pub(super) async fn of(cx: &Cx<'_>, user: &BareJid) -> Result<Arc<Preferences>, 
     let read = async {
         // Most users have the default: they share one value.
         static DEFAULT: LazyLock<Arc<Preferences>> = LazyLock::new(Arc::default);
-        let stored = stored(&*cx.hosts.storage, user).await?;
+        let stored = stored(&*cx.server.storage, user).await?;
         let is_default = stored == Preferences::default();
         let value = if is_default { Arc::clone(&DEFAULT) } else { Arc::new(stored) };
         let jids = value.always.iter().chain(&value.never);
         let bytes = jids.map(|jid| jid.as_str().len() + size_of::<Jid>()).sum();
         Ok(Read { value, bytes: Some(bytes) })
     };
-    cx.hosts.shared::<Cache>().0.get_or_read(user, read).await
+    cx.server.shared::<Cache>().0.get_or_read(user, read).await
 }
 
 /// The preferences of a user, from the store.

@@ -23,12 +23,12 @@ impl IqHandler for Archive {
         match (request.kind, payload.name()) {
             (IqKind::Set, _) => pages(cx, session, &user, &payload).await,
             (_, "metadata") => {
-                let ends = cx.hosts.storage.archive().ends(&user).await?;
-                Ok(Some(page::metadata(ends, &cx.hosts.message_ids)))
+                let ends = cx.server.storage.archive().ends(&user).await?;
+                Ok(Some(page::metadata(ends, &cx.server.message_ids)))
             }
             _ => {
                 query::refuse_node(&payload)?;
-                Ok(Some(query::form(cx.hosts.config.load().archive.search)))
+                Ok(Some(query::form(cx.server.config.load().archive.search)))
             }
         }
     }
@@ -41,14 +41,14 @@ async fn pages(
     user: &BareJid,
     payload: &ElementRef<'_>,
 ) -> IqReply {
-    let ids = &cx.hosts.message_ids;
-    let asked = query::read(payload, ids, cx.hosts.config.load().archive.search)?;
-    let page = cx.hosts.storage.archive().page(user, &asked.query).await?;
+    let ids = &cx.server.message_ids;
+    let asked = query::read(payload, ids, cx.server.config.load().archive.search)?;
+    let page = cx.server.storage.archive().page(user, &asked.query).await?;
     let mut page = page.ok_or_else(query::not_found)?;
     count_all(&asked.query, &mut page);
     let mut read = read_before(cx, session, user, &asked.query, &page).await?;
     // Half of the mailbox. The other half is for stanzas from others in the meantime.
-    let most = cx.hosts.config.load().limits.inbox_stanzas / 2;
+    let most = cx.server.config.load().limits.inbox_stanzas / 2;
     let head = Head::between(user.clone(), session.handle().jid().clone());
     let mut left = page.rows.len();
     for row in page::in_order(&page, asked.flip) {
@@ -94,7 +94,7 @@ async fn read_before(
     let mut markers = Vec::new();
     let mut after = MessageId::new(first.get() - 1);
     loop {
-        let waiting = cx.hosts.storage.archive().waiting(user, after, WAITING).await?;
+        let waiting = cx.server.storage.archive().waiting(user, after, WAITING).await?;
         after = waiting.last().map(|waiting| waiting.id);
         // The client cannot have read messages that are not in the archive.
         let read = waiting.iter().filter(|waiting| waiting.archived && waiting.id <= last);
