@@ -3,6 +3,7 @@
 //! What has an order among them (a message passes several) stands in `router/`.
 
 pub mod blocking;
+pub mod carbons;
 pub mod commands;
 pub mod disco;
 pub mod last_activity;
@@ -25,6 +26,7 @@ use crate::host::{Module, Registry};
 /// Every feature of the server.
 pub const ALL: &[&dyn Module] = &[
     &blocking::Blocking,
+    &carbons::Carbons,
     &commands::Commands,
     &disco::Disco,
     &last_activity::LastActivity,

@@ -14,7 +14,7 @@ use crate::host::{Cx, Destination, Halt, Kept};
 use crate::jid::{BareJid, FullJid};
 use crate::log::STANZA;
 use crate::modules::mam::{self, Recipient};
-use crate::modules::{blocking, stanza_id};
+use crate::modules::{blocking, carbons, stanza_id};
 use crate::session::{Accepted, SessionRef};
 use crate::stanza::{Condition, Message, MessageKind, Stanza};
 use crate::storage::MessageId;
@@ -41,6 +41,7 @@ pub async fn leaves(
     blocking::refuse_outgoing(cx, &message.head).await?;
     let Delivered { outcome, kept } = deliver(cx, Some(user), &mut message).await?;
     sent(cx, user, &message, kept);
+    carbons::sent(cx, user, &message, kept);
     Ok(outcome)
 }
 
@@ -112,8 +113,9 @@ pub async fn arrives(
     // Look up the sessions again: a new one may have looked for stored messages before this one was stored.
     let sessions = cx.server.sessions.of(user);
     let resource = resource.filter(|full| sessions.iter().any(|s| s.jid() == *full));
-    let now = recipients(&sessions, resource, kind).unwrap_or_default();
-    let given = now.iter().filter(|session| give(session, &stanza, marker)).count();
+    let mut direct = recipients(&sessions, resource, kind).unwrap_or_default();
+    direct.retain(|session| give(session, &stanza, marker));
+    let given = direct.len();
     cx.keeping.delivered(given);
     if let Some(marker) = marker.filter(|_| given == 0) {
         sessions.iter().for_each(|session| session.note_skipped(marker));
@@ -121,6 +123,9 @@ pub async fn arrives(
     // The session existed at the first look. Since then it has ended, or is being closed.
     if given == 0 && must_be_read(&stanza) {
         return Err(Halt::bounce(Condition::ServiceUnavailable, "the session has just ended"));
+    }
+    if let Stanza::Message(message) = &*stanza {
+        carbons::received(cx, user, &sessions, &direct, marker.is_some() && given == 0, message);
     }
     let outcome = match kept {
         Some(kept) if given == 0 && kept.has_marker => Outcome::Waiting,

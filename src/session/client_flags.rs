@@ -15,4 +15,7 @@ pub struct ClientFlags {
     /// It has asked for the block list, so it gets its changes (XEP-0191 §3.3). Of
     /// `modules/blocking.rs`.
     pub wants_blocklist: bool,
+    /// It gets copies of what the user's other clients send and receive (XEP-0280). Of
+    /// `modules/carbons.rs`.
+    pub carbons: bool,
 }

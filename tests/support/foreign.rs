@@ -58,6 +58,8 @@ const SAMPLES: &[Sample] = &[
     (A, Get, "<blocklist xmlns='urn:xmpp:blocking' @>+</blocklist>"),
     (A, Get, "<query xmlns='urn:xmpp:mam:2' @>+</query>"),
     (A, Set, "<query xmlns='urn:xmpp:mam:2' queryid='q' @>+</query>"),
+    (A, Set, "<enable xmlns='urn:xmpp:carbons:2' @>+</enable>"),
+    (A, Set, "<disable xmlns='urn:xmpp:carbons:2' @>+</disable>"),
     (
         A,
         Set,

@@ -32,8 +32,7 @@ impl Module for Mam {
                 Xep { number: 59, version: "1.0", status: Status::Complete },
                 Xep { number: 297, version: "1.0", status: Status::Complete },
                 Xep { number: 313, version: "1.1.3", status: Status::Complete },
-                // There are no carbons yet (XEP-0280), which `<no-copy/>` would suppress.
-                Xep { number: 334, version: "1.0.0", status: Status::Partial },
+                Xep { number: 334, version: "1.0.0", status: Status::Complete },
                 Xep { number: 431, version: "0.2.0", status: Status::Complete },
                 Xep { number: 441, version: "0.2.0", status: Status::Complete },
             ],

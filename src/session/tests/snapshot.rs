@@ -93,7 +93,10 @@ async fn a_saved_session_goes_on_where_it_was() {
 async fn a_snapshot_of_an_older_program_is_resumed_with_all_that_is_in_it() {
     let session = restore(&serde_json::from_str(OLD).unwrap()).unwrap();
     let handle = session.handle();
-    assert_eq!(handle.flags(), ClientFlags { interested: true, wants_blocklist: true });
+    assert_eq!(
+        handle.flags(),
+        ClientFlags { interested: true, wants_blocklist: true, ..ClientFlags::default() }
+    );
     let presence = handle.available().unwrap();
     assert!(Stanza::Presence((*presence).clone()).to_xml().contains("<show>away</show>"));
     assert_eq!((handle.priority(), handle.facts().newest), (Some(5), Some(marker(9))));

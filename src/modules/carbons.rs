@@ -1,0 +1,197 @@
+//! XEP-0280: Message Carbons. Each device of a user gets both sides of all conversations.
+//!
+//! `router/message.rs` calls [`received`] and [`sent`] when a message has been accepted. A session gets a
+//! message once: directly or as a copy.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use smallvec::SmallVec;
+
+use crate::host::{
+    Access, Cx, IqHandler, IqReply, Kept, Manifest, Module, Registry, Scope, Status, Xep,
+};
+use crate::jid::BareJid;
+use crate::log::STANZA;
+use crate::ns;
+use crate::payload::forward;
+use crate::payload::hints::Hints;
+use crate::payload::stanza_id::stanza_id;
+use crate::session::SessionRef;
+use crate::stanza::{Condition, Content, Head, Iq, IqKind, Message, MessageKind, Stanza};
+use crate::xml::ElementRef;
+
+const NS: &str = "urn:xmpp:carbons:2";
+const NS_RULES: &str = "urn:xmpp:carbons:rules:0";
+
+type Devices<'a> = SmallVec<[&'a SessionRef; 2]>;
+
+/// Copies messages to the other devices of their senders and recipients.
+pub struct Carbons;
+
+impl Module for Carbons {
+    fn manifest(&self) -> &'static Manifest {
+        &Manifest {
+            name: "carbons",
+            summary: "Copies messages to the user's other devices, by the rules of §6.1",
+            xeps: &[Xep { number: 280, version: "1.0.1", status: Status::Complete }],
+        }
+    }
+
+    fn register(&self, on: &mut Registry) {
+        for scope in [Scope::Account, Scope::Host] {
+            on.feature(scope, NS).feature(scope, NS_RULES);
+        }
+        for name in ["enable", "disable"] {
+            on.iq(Scope::Account, IqKind::Set, (NS, name), Access::Owner, &Self);
+        }
+    }
+}
+
+#[async_trait]
+impl IqHandler for Carbons {
+    /// XEP-0280 §4, §5. A client may enable and disable carbons as often as it wishes (§9).
+    async fn handle(&self, cx: &mut Cx<'_>, request: &Iq) -> IqReply {
+        let session = cx.origin.owned().ok_or(Condition::NotAllowed)?;
+        let payload = request.payload().ok_or(Condition::BadRequest)?;
+        let is_wanted = payload.name() == "enable";
+        session.change_flags(|flags| flags.carbons = is_wanted);
+        Ok(None)
+    }
+}
+
+/// Copies a message that has arrived for `user` (XEP-0280 §6). `direct`: the sessions that got the message
+/// itself. `waits`: no session got it, and it waits for the next one that becomes available. A session
+/// that is not available yet gets no copy then, because it would get the message twice.
+pub fn received(
+    cx: &mut Cx<'_>,
+    user: &BareJid,
+    sessions: &[SessionRef],
+    direct: &[SessionRef],
+    waits: bool,
+    message: &Message,
+) {
+    let gets_copy = |session: &&SessionRef| {
+        session.flags().carbons
+            && !direct.contains(session)
+            && !(waits && session.available().is_none())
+    };
+    let others: Devices<'_> = sessions.iter().filter(gets_copy).collect();
+    if !others.is_empty() && is_eligible(message, Side::Recipient) {
+        let original = Stanza::Message(message.clone()).to_bytes();
+        give(cx, &others, &copy(user, message.kind, "received", &original));
+    }
+}
+
+/// Copies a message that a client of `user` has sent, and that was accepted (XEP-0280 §7). The copy has the
+/// id that the message has in the archive of `user` (XEP-0359 §2.1).
+pub fn sent(cx: &mut Cx<'_>, user: &BareJid, message: &Message, kept: Option<Kept>) {
+    let Some(sender) = cx.origin.session() else { return };
+    // The user's sessions have got the message itself, or the copy of its recipient.
+    if message.head.to.as_ref().is_none_or(|to| to.bare_str() == user.as_str()) {
+        return;
+    }
+    let sessions = cx.server.sessions.of(user);
+    let gets_copy = |session: &&SessionRef| session.flags().carbons && *session != sender;
+    let others: Devices<'_> = sessions.iter().filter(gets_copy).collect();
+    if !others.is_empty() && is_eligible(message, Side::Sender) {
+        let mut original = message.clone();
+        if let Some(kept) = kept.filter(|kept| kept.in_sender) {
+            original.content.add(&stanza_id(user, &cx.server.message_ids.write(kept.id)));
+        }
+        let original = Stanza::Message(original).to_bytes();
+        give(cx, &others, &copy(user, message.kind, "sent", &original));
+    }
+}
+
+/// The copy. It comes from the user's own account, and has the type of the message (XEP-0280 §6, §7).
+fn copy(user: &BareJid, kind: MessageKind, direction: &str, original: &[u8]) -> Arc<Stanza> {
+    let mut children = format!("<{direction} xmlns='{NS}'>").into_bytes();
+    forward::write_forwarded(&mut children, original, None);
+    children.extend_from_slice(format!("</{direction}>").as_bytes());
+    let head = Head { from: Some(user.clone().into()), ..Head::default() };
+    Arc::new(Stanza::Message(Message { head, kind, content: Content::made(Bytes::from(children)) }))
+}
+
+/// A session that is ending gets no copy. Its client reads the archive when it comes back.
+fn give(cx: &mut Cx<'_>, to: &[&SessionRef], copy: &Arc<Stanza>) {
+    let given = to.iter().filter(|session| session.deliver_addressed(Arc::clone(copy)).is_ok());
+    let given = given.count();
+    cx.keeping.delivered(given);
+    tracing::debug!(target: STANZA, sessions = given, "carbon copies delivered");
+}
+
+/// Whose devices get the copy.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Side {
+    Sender,
+    Recipient,
+}
+
+/// Whether a message is copied: the rules of XEP-0280 §6.1, and the hint of XEP-0334 §4.3.
+fn is_eligible(message: &Message, side: Side) -> bool {
+    let content = &message.content;
+    if message.kind == MessageKind::Groupchat
+        || content.has(NS, "private")
+        || Hints::of(content).no_copy
+    {
+        return false;
+    }
+    if content.has(NS_DIRECT_INVITE, "x") {
+        return true;
+    }
+    if let Some(room) = content.child(NS_MUC_USER, "x") {
+        let is_invitation =
+            ["invite", "decline"].iter().any(|n| room.child(NS_MUC_USER, n).is_some());
+        // The room sends a private message to each of the user's clients that is in it.
+        if is_invitation || side == Side::Recipient {
+            return is_invitation;
+        }
+    }
+    match message.kind {
+        MessageKind::Chat => true,
+        MessageKind::Normal => is_im(content),
+        // What was sent may come back with the error. If nothing did, it is assumed to be eligible.
+        MessageKind::Error => {
+            let others = || content.children().filter(|c| !c.is(ns::CLIENT, "error"));
+            others().next().is_none() || is_im(content)
+        }
+        MessageKind::Headline => content.children().any(|child| is_im_payload(&child)),
+        MessageKind::Groupchat => false,
+    }
+}
+
+/// A body, or what instant messaging sends without one.
+fn is_im(content: &Content) -> bool {
+    content.children().any(|child| child.is(ns::CLIENT, "body") || is_im_payload(&child))
+}
+
+fn is_im_payload(child: &ElementRef<'_>) -> bool {
+    IM_PAYLOADS.contains(&child.ns())
+}
+
+/// XEP-0045 §7.8.
+const NS_MUC_USER: &str = "http://jabber.org/protocol/muc#user";
+/// XEP-0249.
+const NS_DIRECT_INVITE: &str = "jabber:x:conference";
+
+/// Payloads of instant messaging. Not only the three that XEP-0280 §6.1 names: others say so in their own
+/// specifications, or stand in for a body that is encrypted.
+const IM_PAYLOADS: &[&str] = &[
+    ns::CHAT_STATES,
+    // XEP-0184, XEP-0333.
+    "urn:xmpp:receipts",
+    "urn:xmpp:chat-markers:0",
+    // XEP-0353, XEP-0482: a call that one device has answered ends the ringing of the others.
+    "urn:xmpp:jingle-message:0",
+    "urn:xmpp:jingle-message:1",
+    "urn:xmpp:call-invites:0",
+    // XEP-0384 in two versions, XEP-0373.
+    "eu.siacs.conversations.axolotl",
+    "urn:xmpp:omemo:2",
+    "urn:xmpp:openpgp:0",
+    // XEP-0424, XEP-0444.
+    "urn:xmpp:message-retract:1",
+    "urn:xmpp:reactions:0",
+];
