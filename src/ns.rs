@@ -43,5 +43,9 @@ pub const PING: &str = "urn:xmpp:ping";
 pub const REGISTER: &str = "jabber:iq:register";
 /// XEP-0045 §7.2: a client enters a room.
 pub const MUC: &str = "http://jabber.org/protocol/muc";
+/// XEP-0045 §7.8: invitations, and what a room says of an occupant.
+pub const MUC_USER: &str = "http://jabber.org/protocol/muc#user";
+/// XEP-0249: an invitation from one user to another.
+pub const DIRECT_INVITE: &str = "jabber:x:conference";
 /// XEP-0050.
 pub const COMMANDS: &str = "http://jabber.org/protocol/commands";

@@ -62,8 +62,10 @@ pub fn searchable(message: &Message) -> Option<String> {
     (!texts.is_empty()).then(|| texts.join("\n"))
 }
 
-/// An element that makes a message worth archiving.
-fn is_lasting(child: &ElementRef<'_>) -> bool {
+/// An element that makes a message worth archiving: a user wants to read it later, or it changes something
+/// that can be read.
+#[must_use]
+pub fn is_lasting(child: &ElementRef<'_>) -> bool {
     let (ns, name) = (child.ns(), child.name());
     let listed = |list: &[(&str, &[&str])]| {
         list.iter().any(|(known, names)| *known == ns && names.contains(&name))
@@ -118,8 +120,8 @@ const LASTING: &[(&str, &[&str])] = &[
     //
     // DEPARTS: XEP-0313 §8.4 – the element of rooms is not removed from archived messages. Messages of
     // a room to all are not archived here, and an invitation has nothing else in it.
-    ("jabber:x:conference", &["x"]),
-    ("http://jabber.org/protocol/muc#user", &["x"]),
+    (ns::DIRECT_INVITE, &["x"]),
+    (ns::MUC_USER, &["x"]),
 ];
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
+use crate::archive::policy::is_lasting;
 use crate::host::{
     Access, Cx, IqHandler, IqReply, Kept, Manifest, Module, Registry, Scope, Status, Xep,
 };
@@ -20,7 +21,6 @@ use crate::payload::hints::Hints;
 use crate::payload::stanza_id::stanza_id;
 use crate::session::SessionRef;
 use crate::stanza::{Condition, Content, Head, Iq, IqKind, Message, MessageKind, Stanza};
-use crate::xml::ElementRef;
 
 const NS: &str = "urn:xmpp:carbons:2";
 const NS_RULES: &str = "urn:xmpp:carbons:rules:0";
@@ -138,12 +138,12 @@ fn is_eligible(message: &Message, side: Side) -> bool {
     {
         return false;
     }
-    if content.has(NS_DIRECT_INVITE, "x") {
+    if content.has(ns::DIRECT_INVITE, "x") {
         return true;
     }
-    if let Some(room) = content.child(NS_MUC_USER, "x") {
+    if let Some(room) = content.child(ns::MUC_USER, "x") {
         let is_invitation =
-            ["invite", "decline"].iter().any(|n| room.child(NS_MUC_USER, n).is_some());
+            ["invite", "decline"].iter().any(|n| room.child(ns::MUC_USER, n).is_some());
         // The room sends a private message to each of the user's clients that is in it.
         if is_invitation || side == Side::Recipient {
             return is_invitation;
@@ -157,41 +157,13 @@ fn is_eligible(message: &Message, side: Side) -> bool {
             let others = || content.children().filter(|c| !c.is(ns::CLIENT, "error"));
             others().next().is_none() || is_im(content)
         }
-        MessageKind::Headline => content.children().any(|child| is_im_payload(&child)),
-        MessageKind::Groupchat => false,
+        MessageKind::Headline | MessageKind::Groupchat => false,
     }
 }
 
-/// A body, or what instant messaging sends without one.
+/// What instant messaging sends: a body, what else is worth reading later, or a chat state. XEP-0280 §6.1
+/// names some of these payloads; other specifications name more (XEP-0353: a call that one device has
+/// answered ends the ringing of the others).
 fn is_im(content: &Content) -> bool {
-    content.children().any(|child| child.is(ns::CLIENT, "body") || is_im_payload(&child))
+    content.children().any(|child| is_lasting(&child) || child.ns() == ns::CHAT_STATES)
 }
-
-fn is_im_payload(child: &ElementRef<'_>) -> bool {
-    IM_PAYLOADS.contains(&child.ns())
-}
-
-/// XEP-0045 §7.8.
-const NS_MUC_USER: &str = "http://jabber.org/protocol/muc#user";
-/// XEP-0249.
-const NS_DIRECT_INVITE: &str = "jabber:x:conference";
-
-/// Payloads of instant messaging. Not only the three that XEP-0280 §6.1 names: others say so in their own
-/// specifications, or stand in for a body that is encrypted.
-const IM_PAYLOADS: &[&str] = &[
-    ns::CHAT_STATES,
-    // XEP-0184, XEP-0333.
-    "urn:xmpp:receipts",
-    "urn:xmpp:chat-markers:0",
-    // XEP-0353, XEP-0482: a call that one device has answered ends the ringing of the others.
-    "urn:xmpp:jingle-message:0",
-    "urn:xmpp:jingle-message:1",
-    "urn:xmpp:call-invites:0",
-    // XEP-0384 in two versions, XEP-0373.
-    "eu.siacs.conversations.axolotl",
-    "urn:xmpp:omemo:2",
-    "urn:xmpp:openpgp:0",
-    // XEP-0424, XEP-0444.
-    "urn:xmpp:message-retract:1",
-    "urn:xmpp:reactions:0",
-];
