@@ -182,7 +182,7 @@ impl ServerState {
     /// Counts refusals of the store because an account stores too much.
     pub fn count_refusal(&self, error: &StorageError) {
         match error {
-            StorageError::Limit(storage::WAITING) => self.budgets.kept.refused_to_wait(),
+            StorageError::Limit(storage::OFFLINE_MESSAGES) => self.budgets.kept.refused_to_wait(),
             StorageError::Quota => self.budgets.kept.refused_bytes(),
             _ => {}
         }

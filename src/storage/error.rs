@@ -49,13 +49,16 @@ pub enum StorageError {
     Unusable(String),
 }
 
+/// The limit on the undelivered messages of an account, as [`StorageError::Limit`] names it.
+pub const OFFLINE_MESSAGES: &str = "offline messages";
+
 impl From<sqlx::Error> for StorageError {
     /// By the result code of SQLite (<https://www.sqlite.org/rescode.html>). Some of its input/output
     /// errors mean a full disk, too: see [`StorageError::look_closer`].
     fn from(error: sqlx::Error) -> Self {
         match &error {
             sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
-                return Self::Database("it is closed".into());
+                return Self::closed();
             }
             sqlx::Error::PoolTimedOut => {
                 return Self::Busy("all connections that read the database are in use");
@@ -76,6 +79,11 @@ impl From<sqlx::Error> for StorageError {
 }
 
 impl StorageError {
+    /// The error of each call after the storage was closed.
+    pub(super) fn closed() -> Self {
+        Self::Database("it is closed".into())
+    }
+
     /// A limit or a quota was reached. Nothing has failed.
     #[must_use]
     pub fn is_refusal(&self) -> bool {

@@ -74,6 +74,9 @@ pub(super) struct IdClock {
     pub(super) lag: i64,
 }
 
+/// The lag of a store, in microseconds, unless it has stored a larger one.
+pub(super) const LEAST_LAG: i64 = 1 << 20;
+
 impl IdClock {
     /// Messages taken at this microsecond or later have this id or a higher one.
     pub(super) fn lowest(self, micros: i64) -> i64 {

@@ -18,6 +18,7 @@ mod read_scheduler;
 mod receipt;
 mod resumption;
 mod roster;
+mod secret;
 mod sender_shares;
 mod sql;
 mod sqlite;
@@ -38,7 +39,7 @@ pub use archive::{
 };
 pub use data_lock::DataLock;
 pub use document::DocumentStore;
-pub use error::{Result, StorageError};
+pub use error::{OFFLINE_MESSAGES, Result, StorageError};
 pub use memory::MemoryStorage;
 pub use message_id::MessageId;
 pub use node::NodeNumber;
@@ -85,24 +86,4 @@ pub trait Storage: Send + Sync {
     }
     /// Finishes all writes and closes. Every call after it is an error.
     async fn close(&self);
-}
-
-/// The version of a roster after its first change. It depends on the owner's number, which is never
-/// used again. So a client that remembers the roster of a removed account does not take it for the
-/// roster of a new account of the same address (RFC 6121 §2.6).
-fn first_version(owner: i64) -> RosterVersion {
-    (owner.unsigned_abs() << 32) | 1
-}
-
-/// The name of the limit on undelivered messages of an account.
-pub const WAITING: &str = "offline messages";
-
-/// How many removed items are remembered for each owner, so that clients learn what was removed.
-const MAX_REMOVED: usize = 256;
-
-fn new_secret() -> Result<[u8; 32]> {
-    let mut secret = [0; 32];
-    getrandom::fill(&mut secret)
-        .map_err(|e| StorageError::Database(format!("no random bytes: {e}")))?;
-    Ok(secret)
 }

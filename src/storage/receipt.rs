@@ -39,9 +39,9 @@ impl Future for Receipt {
             State::Settled(outcome) => Poll::Ready(outcome.take().unwrap_or_else(|| {
                 Err(StorageError::Database("a receipt was asked twice".into()))
             })),
-            State::Waiting(on) => Pin::new(on).poll(cx).map(|outcome| {
-                outcome.unwrap_or_else(|_| Err(StorageError::Database("it is closed".into())))
-            }),
+            State::Waiting(on) => Pin::new(on)
+                .poll(cx)
+                .map(|outcome| outcome.unwrap_or_else(|_| Err(StorageError::closed()))),
         }
     }
 }

@@ -71,6 +71,16 @@ impl RosterItem {
 /// Grows with each change of a roster (RFC 6121 §2.6). 0 if there is no roster yet.
 pub type RosterVersion = u64;
 
+/// The version of a roster after its first change. It depends on the owner's number, which is never used
+/// again. So a client that remembers the roster of a removed account does not take it for the roster of a
+/// new account of the same address (RFC 6121 §2.6).
+pub(super) fn first_version(owner: i64) -> RosterVersion {
+    (owner.unsigned_abs() << 32) | 1
+}
+
+/// How many removed items are remembered for each owner, so that clients learn what was removed.
+pub(super) const MAX_REMOVED: usize = 256;
+
 /// How a contact has changed since a version.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct RosterChange {

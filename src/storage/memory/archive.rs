@@ -8,8 +8,8 @@ use crate::storage::archive::PAGE_BYTES;
 use crate::storage::message_id::{IdClock, Ids};
 use crate::storage::tokenizer::tokenize;
 use crate::storage::{
-    ArchiveStore, Count, End, Kept, MessageId, NewMessage, Page, Query, Receipt, Result, Retention,
-    StorageError, Stored, WAITING, Waiting,
+    ArchiveStore, Count, End, Kept, MessageId, NewMessage, OFFLINE_MESSAGES, Page, Query, Receipt,
+    Result, Retention, StorageError, Stored, Waiting,
 };
 
 /// A message of an archive, with its words if it can be searched.
@@ -165,7 +165,7 @@ impl State {
             let owner = self.owner(&holder.owner);
             if holder.waiting && !owner.may_wait(holder) {
                 if !holder.archive {
-                    return Err(StorageError::Limit(WAITING));
+                    return Err(StorageError::Limit(OFFLINE_MESSAGES));
                 }
                 holder.waiting = false;
             }

@@ -20,11 +20,12 @@ use self::roster::Contacts;
 use super::{
     Account, AccountStore, ArchiveStore, Created, DocumentStore, MessageId, NewAccount, NodeNumber,
     Result, Resumable, ResumptionStore, RosterStore, ScramHash, ScramKeys, SessionNumber, Storage,
-    StorageError, UsageStore, new_secret,
+    StorageError, UsageStore,
 };
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
 use crate::storage::message_id::{IdClock, Ids};
+use crate::storage::secret::new_secret;
 use crate::storage::usage::Room;
 
 /// The storage in memory.
@@ -106,7 +107,7 @@ impl MemoryStorage {
 
     fn state(&self) -> Result<MappedMutexGuard<'_, State>> {
         let mut state = MutexGuard::try_map(self.shared.state.lock(), Option::as_mut)
-            .map_err(|_| StorageError::Database("it is closed".into()))?;
+            .map_err(|_| StorageError::closed())?;
         state.quota = self.shared.quota.load(Ordering::Acquire);
         Ok(state)
     }

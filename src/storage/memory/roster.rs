@@ -6,9 +6,9 @@ use async_trait::async_trait;
 
 use super::{MemoryStorage, Owner};
 use crate::jid::{BareJid, Jid};
+use crate::storage::roster::{MAX_REMOVED, first_version};
 use crate::storage::{
-    MAX_REMOVED, Result, RosterChange, RosterItem, RosterStore, RosterVersion, StorageError,
-    Subscription, first_version,
+    Result, RosterChange, RosterItem, RosterStore, RosterVersion, StorageError, Subscription,
 };
 
 /// The roster of an owner.

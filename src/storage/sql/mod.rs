@@ -27,6 +27,8 @@ pub(super) type Db = sqlx::Sqlite;
 pub(super) type Connection = sqlx::SqliteConnection;
 /// One row of an answer.
 pub(super) type DbRow = sqlx::sqlite::SqliteRow;
+/// A statement with the parameters that are bound to it.
+pub(super) type Statement = sqlx::query::Query<'static, Db, <Db as sqlx::Database>::Arguments>;
 
 /// How the database writes a parameter. `position` is counted from 1: PostgreSQL writes `$1`.
 ///

@@ -4,12 +4,8 @@
 use smallvec::SmallVec;
 
 use super::transaction::Transaction;
-use super::{Db, parameter};
+use super::{Statement, parameter};
 use crate::storage::Result;
-
-/// A statement with the parameters that are bound to it.
-pub(in crate::storage) type Statement =
-    sqlx::query::Query<'static, Db, <Db as sqlx::Database>::Arguments>;
 
 /// One statement for several numbers of rows, the most first.
 pub(in crate::storage) struct MultiRow(Vec<(usize, String)>);

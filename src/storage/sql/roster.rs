@@ -4,10 +4,8 @@ use sqlx::Row;
 
 use super::{Connection, DbRow, jid};
 use crate::jid::{BareJid, Jid};
-use crate::storage::{
-    MAX_REMOVED, Result, RosterChange, RosterItem, RosterVersion, StorageError, Subscription,
-    first_version,
-};
+use crate::storage::roster::{MAX_REMOVED, first_version};
+use crate::storage::{Result, RosterChange, RosterItem, RosterVersion, StorageError, Subscription};
 
 /// The version, and all items.
 pub(in crate::storage) async fn load(

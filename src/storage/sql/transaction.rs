@@ -7,8 +7,7 @@
 use futures_util::TryStreamExt as _;
 use sqlx::{Execute as _, Executor as _};
 
-use super::multi_row::Statement;
-use super::{Connection, Db};
+use super::{Connection, Db, Statement};
 use crate::storage::Result;
 
 /// A transaction that writes.

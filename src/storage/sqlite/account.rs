@@ -9,10 +9,9 @@ use super::write_tx::WriteTx;
 use super::{Database, archive_segments};
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
+use crate::storage::secret::new_secret;
 use crate::storage::sql::{account, owner, setting};
-use crate::storage::{
-    Account, AccountStore, Created, NewAccount, Result, ScramHash, ScramKeys, new_secret,
-};
+use crate::storage::{Account, AccountStore, Created, NewAccount, Result, ScramHash, ScramKeys};
 
 #[async_trait]
 impl AccountStore for Database {

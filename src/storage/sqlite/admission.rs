@@ -14,7 +14,7 @@ use super::write_tx::{Known, WriteTx};
 use crate::jid::BareJid;
 use crate::storage::sender_shares::{SenderShares, Senders};
 use crate::storage::sql::undelivered;
-use crate::storage::{Holder, Result, StorageError, WAITING, Way};
+use crate::storage::{Holder, OFFLINE_MESSAGES, Result, StorageError, Way};
 
 /// The owners of a batch. They are apart from the writer's memory, which forgets when it is full.
 #[derive(Debug, Default)]
@@ -91,7 +91,7 @@ impl Owners {
             let Some(owner) = self.0.get_mut(&holder.owner) else { continue };
             if holder.waiting && !owner.may_wait(on, before, holder).await? {
                 if !holder.archive {
-                    return Ok(Err(StorageError::Limit(WAITING)));
+                    return Ok(Err(StorageError::Limit(OFFLINE_MESSAGES)));
                 }
                 holder.waiting = false;
             }

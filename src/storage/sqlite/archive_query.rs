@@ -1,7 +1,8 @@
 //! A query of an archive as the database wants it, and the statements that find it between two ids.
 
 use crate::payload::datetime::Timestamp;
-use crate::storage::message_id::IdClock;
+use crate::storage::message_id::{IdClock, LEAST_LAG};
+use crate::storage::sql::Statement;
 use crate::storage::tokenizer::tokenize;
 use crate::storage::{MessageId, Query};
 
@@ -81,7 +82,7 @@ impl ArchiveQuery {
         self.with.is_none()
             && self.only.is_none()
             && self.words.is_none()
-            && (self.clock.lag <= super::insert_messages::LEAST_LAG || !self.has_times())
+            && (self.clock.lag <= LEAST_LAG || !self.has_times())
     }
 
     /// Between these ids, all messages with the correspondent are found, or all if none is asked for.
@@ -123,7 +124,7 @@ impl ArchiveQuery {
         owner: i64,
         low: i64,
         high: i64,
-    ) -> crate::storage::sql::multi_row::Statement {
+    ) -> Statement {
         let with = self.with.clone();
         let (jid, full) = with.map_or_else(Default::default, |with| (Some(with.jid), with.full));
         sqlx::query(statement)

@@ -20,8 +20,7 @@ use crate::jid::Jid;
 use crate::payload::datetime::Timestamp;
 use crate::storage::archive::PAGE_BYTES;
 use crate::storage::read_scheduler::ReadTurn;
-use crate::storage::sql::multi_row::Statement;
-use crate::storage::sql::{DbRow, jid, message_id, row_limit};
+use crate::storage::sql::{DbRow, Statement, jid, message_id, row_limit};
 use crate::storage::{Page, Result, Stored, Way};
 
 /// A scan between two ids, from one end to the other.

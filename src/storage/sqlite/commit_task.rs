@@ -15,10 +15,10 @@ use tokio::time::Instant;
 
 use super::batch::{self, Job};
 use super::begin_transaction::{BEGIN, TransactionStart};
-use super::insert_messages::LEAST_LAG;
 use super::write_tx::{Memory, Shared, WriteTx};
 use crate::metrics::Metrics;
 use crate::storage::StorageError;
+use crate::storage::message_id::LEAST_LAG;
 use crate::storage::sql::Connection;
 use crate::storage::sql::transaction::Transaction;
 

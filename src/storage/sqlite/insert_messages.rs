@@ -137,9 +137,6 @@ async fn raise_lag(on: &mut WriteTx<'_>, lag: i64) -> Result<()> {
     Ok(())
 }
 
-/// Ids are ahead by less than this number of microseconds, unless more was stored.
-pub(in crate::storage) const LEAST_LAG: i64 = 1 << 20;
-
 /// How many words of a message can be found, at most.
 const WORDS: usize = 10_000;
 

@@ -36,7 +36,7 @@ use self::readers::{Reader, Readers};
 use self::writer::Writer;
 use super::message_id::IdClock;
 use super::read_scheduler::ReadScheduler;
-use super::{NodeNumber, Result, StorageError};
+use super::{NodeNumber, Result};
 
 pub use open::SqliteStorage;
 
@@ -73,9 +73,4 @@ impl Database {
     fn id_clock(&self) -> IdClock {
         IdClock { nodeless: self.nodeless, lag: self.lag.load(Ordering::Acquire) }
     }
-}
-
-/// The error of every call after the storage was closed.
-fn closed() -> StorageError {
-    StorageError::Database("it is closed".into())
 }

@@ -16,7 +16,6 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection as _};
 
 use super::begin_transaction::ATTEMPT;
-use super::insert_messages::LEAST_LAG;
 use super::integrity_check::{check_later, quick_check};
 use super::open_error::{damaged, explain};
 use super::readers::Readers;
@@ -27,7 +26,7 @@ use super::{Database, wal};
 use crate::files;
 use crate::metrics::Metrics;
 use crate::storage::data_lock::{make_directory, unusable};
-use crate::storage::message_id::{IdClock, Ids};
+use crate::storage::message_id::{IdClock, Ids, LEAST_LAG};
 use crate::storage::node;
 use crate::storage::read_scheduler::ReadScheduler;
 use crate::storage::sql::Connection;

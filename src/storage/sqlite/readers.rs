@@ -14,7 +14,6 @@ use sqlx::sqlite::SqliteConnectOptions;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
-use super::closed;
 use crate::storage::sql::Connection;
 use crate::storage::{Result, StorageError};
 
@@ -52,7 +51,7 @@ impl Readers {
     pub(super) async fn acquire(&self) -> Result<Reader<'_>> {
         let waited = timeout(WAIT, self.permits.acquire()).await;
         let late = |_| StorageError::Database("no connection is free for reading".into());
-        let permit = waited.map_err(late)?.map_err(|_| closed())?;
+        let permit = waited.map_err(late)?.map_err(|_| StorageError::closed())?;
         let idle = self.idle.lock().pop();
         let connection = match idle {
             Some(connection) => connection,

@@ -23,7 +23,7 @@ impl UsageStore for Database {
 
     async fn quota(&self, jid: &BareJid) -> Result<Option<u64>> {
         let row = owner::find(&mut *self.reader().await?, jid).await?;
-        Ok(row.and_then(|(_, quota)| quota).map(quota_read))
+        Ok(row.and_then(|(_, quota)| quota))
     }
 
     async fn set_quota(&self, owner: &BareJid, bytes: Option<u64>) -> Result<()> {
@@ -46,17 +46,11 @@ impl Change for SetQuota {
 
     async fn apply(&self, on: &mut WriteTx<'_>) -> Result<()> {
         let known = on.owner(&self.owner).await?;
-        let bytes = self.bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
-        owner::set_quota(on.tx.connection().await?, known.number, bytes).await?;
+        owner::set_quota(on.tx.connection().await?, known.number, self.bytes).await?;
         let known = Known { quota: self.bytes, room: Room::Unknown, ..known };
         on.memory.remember(&self.owner, known);
         Ok(())
     }
-}
-
-/// A quota as it is stored.
-pub(super) fn quota_read(bytes: i64) -> u64 {
-    if bytes == i64::MAX { u64::MAX } else { bytes.unsigned_abs() }
 }
 
 /// Counts what an owner stores. `unwritten` bytes come on top of it.

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use rustc_hash::FxHashMap;
 
 use super::archive_segments::Segment;
-use super::usage::quota_read;
 use crate::jid::BareJid;
 use crate::storage::sender_shares::Senders;
 use crate::storage::sql::owner;
@@ -173,7 +172,6 @@ impl<'a> WriteTx<'a> {
         }
         let row = owner::find(self.tx.connection().await?, jid).await?;
         let known = row.map(|(number, quota)| {
-            let quota = quota.map(quota_read);
             let room = Room::first(quota, self.quota.load(Ordering::Acquire));
             Known { number, waiting: None, quota, room }
         });

@@ -26,7 +26,6 @@ use tokio::time::Instant;
 use super::batch::Job;
 use super::begin_transaction::TransactionStart;
 use super::change::{Asked, Change};
-use super::closed;
 use super::commit_task::{CommitTask, UnderWay};
 use super::insert_messages::QueuedMessage;
 use super::write_tx::{Memory, Shared};
@@ -36,7 +35,9 @@ use crate::payload::datetime::Timestamp;
 use crate::storage::message_id::Ids;
 use crate::storage::sql::Connection;
 use crate::storage::sql::resumption::Begin;
-use crate::storage::{Handled, Kept, MessageId, NewMessage, Receipt, Result, SessionNumber};
+use crate::storage::{
+    Handled, Kept, MessageId, NewMessage, Receipt, Result, SessionNumber, StorageError,
+};
 use crate::tasks::Tasks;
 
 /// Hands jobs to the task that writes. The task ends when this is dropped or closed.
@@ -86,21 +87,21 @@ impl Writer {
     pub(super) async fn write<C: Change>(&self, change: C) -> Result<C::Answer> {
         let (answer, settled) = oneshot::channel();
         self.send(Job::Change(Box::new(Asked { change, result: None, answer }))).await?;
-        settled.await.map_err(|_| closed())?
+        settled.await.map_err(|_| StorageError::closed())?
     }
 
     /// Waits until all jobs that were handed over before are durable, or have failed.
     pub(super) async fn flush(&self) -> Result<()> {
         let (answer, settled) = oneshot::channel();
         self.send(Job::Flush(answer)).await?;
-        settled.await.map_err(|_| closed())
+        settled.await.map_err(|_| StorageError::closed())
     }
 
     /// Gives a message its id and puts it into the queue.
     pub(super) async fn keep(&self, mut message: NewMessage) -> Result<Kept> {
         message.merge_holders();
         let (answer, settled) = oneshot::channel();
-        let place = self.jobs.reserve().await.map_err(|_| closed())?;
+        let place = self.jobs.reserve().await.map_err(|_| StorageError::closed())?;
         self.under_way.messages.fetch_add(1, Ordering::AcqRel);
         // The order of the queue is the order of the ids: a reader that sees a message sees all messages
         // of this node with lower ids.
@@ -123,7 +124,7 @@ impl Writer {
         ids: SmallVec<[MessageId; 4]>,
     ) -> Result<()> {
         // Counted when it is certain to be sent: a caller that waits for a place may be dropped.
-        let place = self.jobs.reserve().await.map_err(|_| closed())?;
+        let place = self.jobs.reserve().await.map_err(|_| StorageError::closed())?;
         self.under_way.markers.fetch_add(1, Ordering::AcqRel);
         place.send(Job::ClearMarkers(owner, ids));
         Ok(())
@@ -179,7 +180,7 @@ impl Writer {
     }
 
     async fn send(&self, job: Job) -> Result<()> {
-        self.jobs.send(job).await.map_err(|_| closed())
+        self.jobs.send(job).await.map_err(|_| StorageError::closed())
     }
 }
 

@@ -6,11 +6,10 @@ use futures_util::FutureExt;
 use smallvec::smallvec;
 use sqlx::Connection as _;
 
-use super::super::insert_messages::LEAST_LAG;
 use super::super::write_tx::WriteTx;
 use super::*;
 use crate::jid::Jid;
-use crate::storage::message_id::IdClock;
+use crate::storage::message_id::{IdClock, LEAST_LAG};
 use crate::storage::{Holder, NodeNumber, SqliteStorage, Storage, StorageError, Way};
 
 /// Makes an owner and then does what fails.
