@@ -1,25 +1,24 @@
 //! What a client with a session says: stanzas, and the elements of stream management (XEP-0198).
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use smallvec::SmallVec;
 use smol_str::SmolStr;
 
 use super::loops::Loops;
 use super::markers::delivered;
+use super::stream_management::resumption;
 
 use crate::host::{Origin, ServerState};
 use crate::log::redact;
 use crate::ns;
 use crate::random::random_id;
 use crate::router::{self, Processed};
-use crate::session::{self, Delivery, Resumption, SessionRef, TooHigh};
+use crate::session::{self, Delivery, SessionRef, TooHigh};
 use crate::stanza::{
     Condition, Content, Detail, Head, Iq, IqKind, Refusal, Stanza, StanzaError, StreamCondition,
     StreamError,
 };
-use crate::storage::SessionNumber;
 use crate::xml::{ElementRef, Frame, element};
 
 impl Loops<'_> {
@@ -137,8 +136,7 @@ impl Loops<'_> {
         Ok(())
     }
 
-    /// Enables stream management (XEP-0198 §3). A session that can be resumed outlives the server, too.
-    /// The session of an anonymous user cannot be resumed: nobody can log in as that user again.
+    /// Enables stream management (XEP-0198 §3).
     async fn enable(&self, root: &ElementRef<'_>) -> Result<(), StreamError> {
         let Self { server, session, .. } = *self;
         let again =
@@ -146,18 +144,7 @@ impl Loops<'_> {
         if session.sm(|sm| sm.is_managed()) {
             return Err(again());
         }
-        let most = server.config.load().limits.resume;
-        let wished = root.attr("max").and_then(|max| max.parse().ok());
-        let max = wished.map_or(most, |seconds| most.min(Duration::from_secs(seconds)));
-        let wants = root.attr("resume").is_some_and(|r| matches!(&*r, "true" | "1"));
-        let handle = session.handle();
-        let mut resumption = None;
-        // `max` is told in whole seconds, and is at least one.
-        if wants && max.as_secs() > 0 && !handle.is_anonymous() {
-            let id = random_id();
-            let number = begin(server, handle, &id).await;
-            resumption = Some(Resumption { id, max, number });
-        }
+        let resumption = resumption(server, session.handle(), root).await;
         if session.manage(resumption) { Ok(()) } else { Err(again()) }
     }
 
@@ -167,23 +154,6 @@ impl Loops<'_> {
         let markers: Vec<_> = gone.iter().flat_map(Delivery::markers).collect();
         delivered(self.server, self.session, &markers).await;
         Ok(!gone.is_empty())
-    }
-}
-
-/// Records in the store that a session can be resumed. Does not wait until that is durable: all that the
-/// store gets of the session later is written after it.
-async fn begin(server: &ServerState, handle: &SessionRef, id: &str) -> Option<SessionNumber> {
-    let user = handle.jid().to_bare();
-    let resource = handle.jid().resource_part();
-    match server.storage.resumption().begin(&user, resource, id).await {
-        Ok((number, receipt)) => {
-            drop(receipt);
-            Some(number)
-        }
-        Err(error) => {
-            tracing::error!(%error, "cannot register a session for resumption: it ends with the server");
-            None
-        }
     }
 }
 

@@ -24,6 +24,7 @@ mod serve;
 mod server_restart;
 mod session_end;
 mod session_persistence;
+mod stream_management;
 pub mod websocket;
 mod write;
 

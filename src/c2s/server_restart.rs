@@ -101,6 +101,7 @@ fn facts() -> SessionFacts {
         since: tokio::time::Instant::now(),
         anonymous: false,
         resumable: true,
+        installation: None,
         newest: None,
         newest_seen: None,
     }

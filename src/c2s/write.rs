@@ -7,6 +7,7 @@ use super::connection_end::ConnectionEnd;
 use super::loops::Loops;
 use super::markers::{delivered, delivered_when_written};
 use super::negotiation::sm_failed;
+use super::stream_management;
 use crate::host::ServerState;
 use crate::ns;
 use crate::session::{Batch, Delivery, Session};
@@ -102,13 +103,7 @@ pub(super) fn bytes_of(
     let Batch { enabled, refused, acknowledge, request } = batch;
     let mut out = Vec::with_capacity(stanzas.iter().map(|d| d.stanza.size()).sum::<usize>() + 64);
     if let Some(resumption) = enabled {
-        let mut node = element("enabled").ns(ns::SM);
-        if let Some(resumption) = resumption {
-            let location = server.config.load().listen.location.clone();
-            node = node.attr("id", resumption.id).attr("resume", "true");
-            node = node.attr("max", resumption.max.as_secs().to_string());
-            node = node.maybe_attr("location", location);
-        }
+        let node = stream_management::enabled(server, resumption);
         framing.element(&mut out, |out| node.write(out));
     }
     for _ in 0..refused {

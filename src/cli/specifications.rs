@@ -172,9 +172,11 @@ everything by commands</description>
 const BESIDE: &[Manifest] = &[
     Manifest {
         name: "auth",
-        summary: "Logins: SCRAM with channel binding, PLAIN, ANONYMOUS",
+        summary: "Logins by both profiles of SASL: SCRAM with channel binding, PLAIN, ANONYMOUS",
         xeps: &[
             Xep { number: 175, version: "1.2", status: Status::Complete },
+            Xep { number: 386, version: "1.1.0", status: Status::Complete },
+            Xep { number: 388, version: "1.0.4", status: Status::Complete },
             Xep { number: 440, version: "1.0.0", status: Status::Complete },
             Xep { number: 474, version: "0.5.0", status: Status::Complete },
         ],

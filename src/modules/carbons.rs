@@ -19,10 +19,11 @@ use crate::ns;
 use crate::payload::forward;
 use crate::payload::hints::Hints;
 use crate::payload::stanza_id::stanza_id;
-use crate::session::SessionRef;
+use crate::session::{Session, SessionRef};
 use crate::stanza::{Condition, Content, Head, Iq, IqKind, Message, MessageKind, Stanza};
 
-const NS: &str = "urn:xmpp:carbons:2";
+/// The namespace.
+pub const NS: &str = "urn:xmpp:carbons:2";
 const NS_RULES: &str = "urn:xmpp:carbons:rules:0";
 
 type Devices<'a> = SmallVec<[&'a SessionRef; 2]>;
@@ -59,6 +60,11 @@ impl IqHandler for Carbons {
         session.change_flags(|flags| flags.carbons = is_wanted);
         Ok(None)
     }
+}
+
+/// Enables carbons for a session that is bound (XEP-0386 §3.2).
+pub fn enable(session: &Session) {
+    session.change_flags(|flags| flags.carbons = true);
 }
 
 /// Copies a message that has arrived for `user` (XEP-0280 §6). `direct`: the sessions that got the message

@@ -37,6 +37,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use smol_str::SmolStr;
 
 use crate::jid::FullJid;
 use crate::storage::MessageId;
@@ -125,6 +126,11 @@ impl Session {
     /// Others can find the session in the table, as of this message.
     pub fn note_seen(&self, newest: Option<MessageId>) {
         self.handle().change_facts(|facts| facts.newest_seen = newest);
+    }
+
+    /// The client has told the id of its installation.
+    pub fn note_installation(&self, id: SmolStr) {
+        self.handle().change_facts(|facts| facts.installation = Some(id));
     }
 
     /// The session has no connection, and waits for its client.

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use smol_str::SmolStr;
 use tokio::time::Instant;
 
 use super::client_flags::ClientFlags;
@@ -30,6 +31,8 @@ pub struct SessionFacts {
     pub anonymous: bool,
     /// It outlives its connection (XEP-0198 §5).
     pub resumable: bool,
+    /// The id of the client's installation, if the client told it (XEP-0388 §2.3). Others must not see it.
+    pub installation: Option<SmolStr>,
     /// The newest message of the server before it was bound.
     pub newest: Option<MessageId>,
     /// The newest message of the server when others could find it in the table.
@@ -71,6 +74,7 @@ impl SessionFacts {
             since: Instant::now(),
             anonymous: false,
             resumable: false,
+            installation: None,
             newest: None,
             newest_seen: None,
         }

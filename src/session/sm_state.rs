@@ -93,6 +93,13 @@ impl SmState {
         true
     }
 
+    /// `<enabled/>` need not be written: the client hears it in another way.
+    pub fn enabled_is_told(&mut self) {
+        if let Some(managed) = &mut self.managed {
+            managed.due.enabled = false;
+        }
+    }
+
     /// As it was when the server before ended.
     pub(super) fn restore(&mut self, resumption: Resumption, handled: u32, sent: Unacknowledged) {
         self.managed = Some(Box::new(Managed::with(Some(resumption), handled, sent)));

@@ -114,10 +114,15 @@ impl Input {
         !self.received.bytes.is_empty()
     }
 
-    /// A new stream begins, under these limits.
-    pub fn restart(&mut self, limits: Limits) {
+    /// What comes from now on is read within these limits.
+    pub fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;
         self.framer.set_limits(limits);
+    }
+
+    /// A new stream begins, under these limits.
+    pub fn restart(&mut self, limits: Limits) {
+        self.set_limits(limits);
         self.framer.restart();
         self.scope = Scope::default();
     }

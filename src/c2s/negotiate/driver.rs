@@ -87,32 +87,13 @@ impl<'a> Driver<'a> {
         while i < actions.len() {
             let action = std::mem::replace(&mut actions[i], Action::Forget);
             i += 1;
+            let Some(action) = self.say(machine, action).await else { continue };
             let more = match action {
-                Action::Open(header) => {
-                    self.connection.open(&header);
-                    continue;
-                }
-                Action::Send(node) => {
-                    self.connection.send(&node);
-                    continue;
-                }
-                Action::Register(iq) => {
-                    self.register(machine.domain(), &iq).await;
-                    continue;
-                }
                 Action::Close(error) => return Err(error),
                 // A failed write or a deadline must not take the session with it, and what waits in it
                 // (XEP-0198 §5). So from its beginning on nothing is awaited here: the writing loop of
                 // the session writes what was sent.
                 Action::Run => return Ok(session),
-                Action::Forget => {
-                    self.exchange = None;
-                    continue;
-                }
-                Action::Restart(stage) => {
-                    self.restart(stage);
-                    continue;
-                }
                 Action::Secure => machine.secured(self.starttls(machine.domain()).await?),
                 Action::Begin(mechanism, initial) => {
                     let step = self.begin(machine, &mechanism, initial.as_deref()).await;
@@ -130,17 +111,46 @@ impl<'a> Driver<'a> {
                     }
                     Err(condition) => machine.bound(Err(condition)),
                 },
+                Action::BindInline(inline) => match self.bind_inline(machine, &inline).await {
+                    Ok((bound, results)) => {
+                        let actions = machine.bound_inline(Ok((bound.handle().jid(), results)));
+                        session = Some(bound);
+                        actions
+                    }
+                    Err(condition) => machine.bound_inline(Err(condition)),
+                },
                 Action::Resume(id, h) => {
                     let (resumed, handled) = self.resume(machine, &id, h).await?;
                     session = resumed;
+                    let jid = session.as_ref().map(|session| session.handle().jid());
+                    let handled = handled.and_then(|h| jid.map(|jid| (&**jid, h)).ok_or(None));
                     machine.resumed(&id, handled)
                 }
+                // All others are done.
+                _ => continue,
             };
             actions.truncate(i);
             actions.extend(more);
         }
         self.connection.flush().await.map_err(|_| None)?;
         Ok(None)
+    }
+
+    /// Carries out an action of which nothing is to be reported. Gives any other action back.
+    async fn say(&mut self, machine: &Negotiation, action: Action) -> Option<Action> {
+        match action {
+            Action::Open(header) => self.connection.open(&header),
+            Action::Send(node) => self.connection.send(&node),
+            Action::Register(iq) => self.register(machine.domain(), &iq).await,
+            Action::Forget => self.exchange = None,
+            Action::Restart(stage) => self.restart(stage),
+            Action::Authenticated => {
+                self.connection.input.set_limits(after_auth(&self.limits));
+                self.login_due = None;
+            }
+            other => return Some(other),
+        }
+        None
     }
 
     /// RFC 6120 §5.4.3.3: what came before TLS must not be taken for what comes after it.

@@ -2,6 +2,7 @@
 
 mod deadline;
 mod driver;
+mod inline;
 mod login;
 mod session;
 
@@ -12,7 +13,8 @@ use super::last_words::note_stream_error;
 use super::negotiation::{Limits, Negotiation, Settings};
 use super::run::Start;
 use crate::auth::TlsFacts;
-use crate::modules::disco;
+use crate::modules::{carbons, disco};
+use crate::ns;
 use crate::session::Session;
 use crate::stanza::StreamCondition;
 use crate::stream::channel::Channel;
@@ -102,5 +104,6 @@ fn settings(c2s: &C2s) -> Settings {
         registration: config.registration.open,
         failures: config.auth.failures_per_connection,
         resumption: !limits.resume.is_zero(),
+        bind_features: vec![carbons::NS, ns::SM],
     }
 }

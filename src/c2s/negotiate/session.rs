@@ -32,6 +32,7 @@ impl Driver<'_> {
             since: Instant::now(),
             anonymous: self.is_anonymous,
             resumable: false,
+            installation: None,
             newest: self.c2s.server.storage.archive().horizon(),
             newest_seen: None,
         };

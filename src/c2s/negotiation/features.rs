@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::profile::NS_BIND;
 use crate::auth::Offer;
 use crate::ns;
 use crate::xml::{Node, element};
@@ -23,10 +24,17 @@ pub(super) fn plain() -> Node {
 
 /// Before authentication: mechanisms (RFC 6120 §6.4.1), types of channel binding (XEP-0440 §3), limits,
 /// and registration of accounts if it is open (XEP-0077 §7).
-pub(super) fn secured(offer: &Offer, limits: Limits, registration: bool) -> Node {
-    let mechanisms = offer.mechanisms().iter().map(|m| element("mechanism").text(m.as_str()));
-    let mut features =
-        element("stream:features").child(element("mechanisms").ns(ns::SASL).children(mechanisms));
+pub(super) fn secured(
+    offer: &Offer,
+    limits: Limits,
+    registration: bool,
+    resumption: bool,
+    bind: &[&'static str],
+) -> Node {
+    let mechanisms = || offer.mechanisms().iter().map(|m| element("mechanism").text(m.as_str()));
+    let mut features = element("stream:features")
+        .child(element("mechanisms").ns(ns::SASL).children(mechanisms()))
+        .child(authentication(mechanisms(), resumption, bind));
     if !offer.channel_bindings().is_empty() {
         let types = offer.channel_bindings().iter();
         let types = types.map(|kind| element("channel-binding").attr("type", kind));
@@ -36,6 +44,22 @@ pub(super) fn secured(offer: &Offer, limits: Limits, registration: bool) -> Node
         features = features.child(element("register").ns(REGISTER_FEATURE));
     }
     features.child(limits.to_node())
+}
+
+/// What is offered before the login (XEP-0388 §2.1). `bind`: the features that can be enabled when a
+/// session is bound.
+fn authentication(
+    mechanisms: impl Iterator<Item = Node>,
+    resumption: bool,
+    bind: &[&'static str],
+) -> Node {
+    let vars = bind.iter().map(|var| element("feature").attr("var", *var));
+    let bind = element("bind").ns(NS_BIND).child(element("inline").children(vars));
+    let mut inline = element("inline").child(bind);
+    if resumption {
+        inline = inline.child(element("sm").ns(ns::SM));
+    }
+    element("authentication").ns(ns::SASL2).children(mechanisms).child(inline)
 }
 
 /// After authentication: bind (RFC 6120 §7.4), and what a client can use once it is bound.

@@ -3,6 +3,7 @@
 use smallvec::{SmallVec, smallvec};
 
 use super::features::{self, Limits};
+use super::profile::{Inline, Profile};
 use crate::auth::{Offer, SaslError};
 use crate::jid::{BareJid, Jid};
 use crate::ns;
@@ -27,6 +28,8 @@ pub(crate) enum Action {
     Continue(Vec<u8>),
     /// The exchange is over; forget it.
     Forget,
+    /// The client has logged in and its stream goes on: read within the limits of an account.
+    Authenticated,
     /// Answer this request about registration (XEP-0077), of a client without an account.
     Register(Box<Iq>),
     /// A new stream begins: expect a header, and read within the limits of this stage.
@@ -34,6 +37,9 @@ pub(crate) enum Action {
     /// Bind a session to this resource, or to one that the server makes; then report
     /// [`Negotiation::bound`].
     Bind(Option<String>),
+    /// Bind a session and do what else the client asks for (XEP-0386 §3.2); then report
+    /// [`Negotiation::bound_inline`].
+    BindInline(Box<Inline>),
     /// Resume the session with this id, of which the client has handled so many stanzas
     /// (XEP-0198 §5); then report [`Negotiation::resumed`].
     Resume(String, u32),
@@ -74,6 +80,8 @@ pub(crate) struct Settings {
     pub(crate) failures: u32,
     /// Sessions can be resumed (XEP-0198 §5).
     pub(crate) resumption: bool,
+    /// The features that a client can enable when it binds a session (XEP-0386 §3.1).
+    pub(crate) bind_features: Vec<&'static str>,
 }
 
 /// A negotiation. See the module.
@@ -87,6 +95,10 @@ pub(crate) struct Negotiation {
     open: bool,
     offer: Option<Offer>,
     pub(super) user: Option<BareJid>,
+    /// The address in the client's header under TLS. Until the login it is a claim.
+    pub(super) from: Option<BareJid>,
+    /// The profile of the login.
+    pub(super) profile: Profile,
     pub(super) failed: u32,
     /// How many requests to bind or to resume were refused.
     refused: u32,
@@ -122,6 +134,8 @@ impl Negotiation {
             open: false,
             offer,
             user: None,
+            from: None,
+            profile: Profile::Sasl,
             failed: 0,
             refused: 0,
             bind_id: None,
@@ -160,11 +174,24 @@ impl Negotiation {
                 offer,
                 self.settings.limits_before_auth,
                 self.settings.registration,
+                self.settings.resumption,
+                &self.settings.bind_features,
             ),
             (Stage::Secured, None) => {
                 return self.fail(StreamCondition::InternalServerError.into());
             }
         };
+        if stage == Stage::Secured {
+            self.from = header
+                .from
+                .as_deref()
+                .and_then(|from| Jid::parse(from).ok())
+                .map(|from| from.to_bare());
+            // XEP-0388 §2.1, RFC 6120 §4.9.3.9.
+            if self.from.as_ref().is_some_and(|from| from.domain() != self.domain) {
+                return self.fail(StreamCondition::InvalidFrom.into());
+            }
+        }
         let header = self.response(header.from.as_deref());
         self.state = State::Features(stage);
         smallvec![Action::Open(header), Action::Send(features)]
@@ -188,19 +215,26 @@ impl Negotiation {
                 self.refuse(SaslError::EncryptionRequired)
             }
             State::Features(Stage::Secured) if root.is(ns::SASL, "auth") => self.auth(&root),
+            State::Features(Stage::Secured) if root.is(ns::SASL2, "authenticate") => {
+                self.authenticate(frame)
+            }
             State::Features(Stage::Secured)
                 if self.settings.registration && root.is(ns::CLIENT, "iq") =>
             {
                 self.register(frame)
             }
-            State::Challenged if root.is(ns::SASL, "response") => self.sasl_response(&root),
-            State::Challenged if root.is(ns::SASL, "abort") => self.refuse(SaslError::Aborted),
+            State::Challenged if root.is(self.profile.ns(), "response") => {
+                self.sasl_response(&root)
+            }
+            State::Challenged if root.is(self.profile.ns(), "abort") => {
+                self.refuse(SaslError::Aborted)
+            }
             State::Features(stage) if root.ns() == ns::SM => self.manage(stage, &root),
             // XEP-0198 §3: `<failed/>` for a wrong order. The SASL exchange goes on.
             State::Challenged if root.ns() == ns::SM => self.manage(Stage::Secured, &root),
             State::Features(Stage::Authenticated) => self.bind(frame),
             // RFC 6120 §4.9.3.12: no stanza before authentication, no authentication before TLS.
-            State::Features(Stage::Plain) if root.ns() == ns::SASL => {
+            State::Features(Stage::Plain) if matches!(root.ns(), ns::SASL | ns::SASL2) => {
                 self.fail(StreamCondition::NotAuthorized.text("start TLS before you log in"))
             }
             _ if root.ns() == ns::CLIENT => self.fail(StreamCondition::NotAuthorized.into()),

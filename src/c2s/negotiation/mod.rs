@@ -8,12 +8,15 @@
 mod bind;
 mod features;
 mod machine;
+mod profile;
 mod register;
 mod resume;
 mod sasl;
+mod sasl2;
 #[cfg(test)]
 mod tests;
 
 pub(super) use features::Limits;
 pub(super) use machine::{Action, Actions, Negotiation, Settings, Stage};
+pub(super) use profile::Inline;
 pub(super) use resume::sm_failed;

@@ -3,6 +3,8 @@
 use smallvec::smallvec;
 
 use super::machine::{Action, Actions, Negotiation, Stage, State};
+use super::profile::Profile;
+use crate::jid::Jid;
 use crate::ns;
 use crate::stanza::Condition;
 use crate::xml::{ElementRef, Node, element};
@@ -22,28 +24,40 @@ impl Negotiation {
         smallvec![Action::Resume(id.into_owned(), h)]
     }
 
-    /// The driver has resumed the session with this id, which has handled so many stanzas of the client.
+    /// The driver has resumed the session with this id and address, which has handled so many stanzas of the client.
     /// Or it could not, and perhaps it knows how many stanzas the session had handled (XEP-0198 §5): then
     /// the answer is `item-not-found`, even if resumption is switched off now.
-    pub(crate) fn resumed(&mut self, id: &str, handled: Result<u32, Option<u32>>) -> Actions {
+    pub(crate) fn resumed(
+        &mut self,
+        id: &str,
+        resumed: Result<(&Jid, u32), Option<u32>>,
+    ) -> Actions {
         if self.state != State::Binding {
             return self.unasked();
         }
-        match handled {
-            Ok(h) => {
-                self.state = State::Over;
+        let is_inline = matches!(self.profile, Profile::Sasl2(_));
+        match resumed {
+            Ok((jid, h)) => {
                 let resumed = element("resumed").ns(ns::SM).attr("previd", id);
                 let resumed = resumed.attr("h", h.to_string());
+                if is_inline {
+                    return self.resumed_inline(jid, resumed);
+                }
+                self.state = State::Over;
                 smallvec![Action::Send(resumed), Action::Run]
             }
             Err(h) => {
-                self.state = State::Features(Stage::Authenticated);
                 let condition = match h {
                     None if !self.settings.resumption => Condition::FeatureNotImplemented,
                     _ => Condition::ItemNotFound,
                 };
                 let h = h.map(|h| h.to_string());
-                self.try_again(sm_failed(condition, h.as_deref()))
+                let failed = sm_failed(condition, h.as_deref());
+                if is_inline {
+                    return self.not_resumed(failed);
+                }
+                self.state = State::Features(Stage::Authenticated);
+                self.try_again(failed)
             }
         }
     }

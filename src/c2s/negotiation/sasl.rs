@@ -1,8 +1,9 @@
-//! Logging in (RFC 6120 §6).
+//! Logging in (RFC 6120 §6), by either profile of SASL.
 
 use smallvec::smallvec;
 
 use super::machine::{Action, Actions, Negotiation, Stage, State};
+use super::profile::Profile;
 use crate::auth::{self, SaslError, Step};
 use crate::ns;
 use crate::stanza::StreamCondition;
@@ -11,6 +12,7 @@ use crate::xml::{ElementRef, element};
 impl Negotiation {
     /// `<auth/>` came.
     pub(super) fn auth(&mut self, root: &ElementRef<'_>) -> Actions {
+        self.profile = Profile::Sasl;
         let Some(mechanism) = root.attr("mechanism") else {
             return self.refuse(SaslError::InvalidMechanism);
         };
@@ -32,13 +34,19 @@ impl Negotiation {
             Err(error) => self.refuse(error),
             Ok(Step::Challenge(data)) => {
                 self.state = State::Challenged;
-                // Empty data is `=` only in an initial response (RFC 6120 §6.4.2).
-                let data = if data.is_empty() { String::new() } else { auth::encode(&data) };
-                let challenge = element("challenge").ns(ns::SASL).text(&data);
-                smallvec![Action::Send(challenge)]
+                smallvec![Action::Send(self.profile.with_data("challenge", &data))]
             }
-            Ok(Step::Success { user, data, .. }) => {
+            Ok(Step::Success { user, data, anonymous }) => {
+                // XEP-0388 §2.3: an address in the header of the stream must be that of the login.
+                let claimed = self.from.take().filter(|_| !anonymous);
                 self.user = Some(user);
+                if let Profile::Sasl2(inline) = &self.profile {
+                    if claimed.is_some_and(|claimed| Some(claimed) != self.user) {
+                        self.user = None;
+                        return self.refuse(SaslError::InvalidAuthzid);
+                    }
+                    return self.logged_in(inline.clone(), data);
+                }
                 let mut success = element("success").ns(ns::SASL);
                 if let Some(data) = data {
                     success = success.text(&auth::encode(&data));
@@ -67,7 +75,7 @@ impl Negotiation {
         let stage = if is_plain { Stage::Plain } else { Stage::Secured };
         self.state = State::Features(stage);
         self.failed += u32::from(!error.is_about_binding());
-        let failure = element("failure").ns(ns::SASL).child(element(error.condition()));
+        let failure = self.profile.failure(error);
         let mut actions: Actions = smallvec![Action::Forget, Action::Send(failure)];
         if self.failed >= self.settings.failures {
             actions

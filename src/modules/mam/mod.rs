@@ -4,12 +4,14 @@
 //! `archive/` decides what is stored and reads queries; it does no I/O. A mistake that is easy to make:
 //! results go directly to the session that asked, never through `router/`, which would store them again.
 
+mod bound;
 pub mod expiry;
 mod keep;
 mod owner;
 mod preferences;
 mod query;
 
+pub use bound::bound;
 pub use keep::{Recipient, keep};
 pub use preferences::stored as stored_preferences;
 

@@ -31,6 +31,7 @@ fn facts() -> SessionFacts {
         since: Instant::now(),
         anonymous: false,
         resumable: false,
+        installation: None,
         newest: None,
         newest_seen: None,
     }

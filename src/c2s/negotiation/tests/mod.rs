@@ -8,11 +8,13 @@ use super::machine::{Action, Actions, Negotiation, Settings, Stage, State};
 use crate::auth::{Offer, SaslError, Step, TlsFacts};
 use crate::config::AuthConfig;
 use crate::jid::{BareJid, Jid};
+use crate::ns;
 use crate::stanza::{Condition, StreamCondition};
 use crate::stream::framing::Framing;
 use crate::xml::{self, Frame, element};
 
 mod login;
+mod sasl2;
 mod session;
 
 /// Something that the client does, or that the driver reports.
@@ -20,6 +22,8 @@ mod session;
 enum Event {
     /// The session is bound.
     Bound(Result<&'static str, Condition>),
+    /// The session is bound as a client asked with its login.
+    BoundInline,
     Challenge(&'static [u8]),
     Element(&'static str),
     Ended,
@@ -32,7 +36,10 @@ enum Event {
     Success(Option<&'static [u8]>),
 }
 
-use Event::{Bound, Challenge, Element, Ended, Failed, Header, Refused, Resumed, Secured, Success};
+use Event::{
+    Bound, BoundInline, Challenge, Element, Ended, Failed, Header, Refused, Resumed, Secured,
+    Success,
+};
 
 /// The header of a stream to us.
 const OPEN: Event = Header("to='montague.lit' version='1.0'");
@@ -78,6 +85,7 @@ fn settings() -> Settings {
         failures: 3,
         registration: false,
         resumption: true,
+        bind_features: vec!["urn:xmpp:carbons:2", "urn:xmpp:sm:3"],
     }
 }
 
@@ -123,7 +131,14 @@ fn feed(machine: &mut Negotiation, event: Event) -> Actions {
         Failed(condition) => machine.fail(condition.into()),
         Header(attributes) => machine.header(&header(attributes)),
         Refused(error) => machine.sasl(Err(error)),
-        Resumed(handled) => machine.resumed("p", handled),
+        Resumed(handled) => {
+            let jid = Jid::parse("romeo@montague.lit/orchard").unwrap();
+            machine.resumed("p", handled.map(|h| (&jid, h)))
+        }
+        BoundInline => {
+            let jid = Jid::parse("romeo@montague.lit/tag/x").unwrap();
+            machine.bound_inline(Ok((&jid, vec![element("enabled").ns("urn:xmpp:sm:3")])))
+        }
         Secured => machine.secured(offer()),
         Success(data) => {
             let user = BareJid::parse("romeo@montague.lit").unwrap();
@@ -141,6 +156,8 @@ fn words(actions: &Actions) -> Vec<String> {
 fn word(action: &Action) -> String {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     match action {
+        Action::Authenticated => "authenticated".to_owned(),
+        Action::BindInline(_) => "bind inline".to_owned(),
         Action::Begin(mechanism, None) => format!("begin {mechanism}"),
         Action::Begin(mechanism, Some(data)) => format!("begin {mechanism} {:?}", text(data)),
         Action::Bind(None) => "bind".to_owned(),
@@ -267,7 +284,7 @@ fn each_stage_offers_what_may_be_done_there_and_nothing_else() {
     for offered in ["<mechanism>SCRAM-SHA-256-PLUS</mechanism>", "tls-exporter", "10000"] {
         assert!(secured.contains(offered), "{offered}: {secured}");
     }
-    for other in ["<starttls", "<bind", "<session", ":sm:", "compress"] {
+    for other in ["<starttls", ns::BIND, "<session", "<required", "compress"] {
         assert!(!secured.contains(other), "{other}: {secured}");
     }
     let authenticated = features(TO_AUTHENTICATED);
@@ -394,7 +411,7 @@ fn event() -> impl Strategy<Value = Event> {
         select(vec![Secured, Success(None), Success(Some(b"v=y")), Challenge(b"r=x")]),
         select(vec![Bound(Ok("romeo@montague.lit/orchard")), Bound(Err(Condition::Conflict))]),
         select(vec![Resumed(Ok(3)), Resumed(Err(None)), Refused(SaslError::NotAuthorized)]),
-        select(vec![Ended, Failed(StreamCondition::NotWellFormed)]),
+        select(vec![BoundInline, Ended, Failed(StreamCondition::NotWellFormed)]),
     ];
     let said = select(vec![
         STARTTLS,
@@ -409,6 +426,8 @@ fn event() -> impl Strategy<Value = Event> {
         Element("<iq type='error'/>"),
         Element("<iq type='set'/>"),
         Element("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>%</auth>"),
+        sasl2::INITIAL,
+        sasl2::BOTH,
     ]);
     prop_oneof![3 => done, 4 => said]
 }
@@ -447,7 +466,13 @@ proptest! {
                 }
                 match &action {
                     Action::Begin(..) | Action::Register(_) => prop_assert!(is_secure && !is_user),
-                    Action::Bind(_) | Action::Resume(..) => prop_assert!(is_user),
+                    Action::Bind(_) | Action::BindInline(_) | Action::Resume(..) => {
+                        prop_assert!(is_user);
+                    }
+                    Action::Authenticated => {
+                        prop_assert!(is_secure && !is_user);
+                        is_user = true;
+                    }
                     Action::Close(error) => {
                         // An error is never told on a stream without header.
                         prop_assert!(is_open || is_over || error.is_none());

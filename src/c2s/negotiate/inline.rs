@@ -1,0 +1,97 @@
+//! What a client asks for together with its login: a session, bound with all that it needs (XEP-0386).
+
+use std::sync::Arc;
+
+use super::driver::Driver;
+use crate::c2s::negotiation::{Inline, Negotiation};
+use crate::c2s::session_end::end;
+use crate::c2s::stream_management::{enabled, resumption};
+use crate::host::ServerState;
+use crate::modules::{carbons, mam};
+use crate::ns;
+use crate::random::random_id;
+use crate::session::{CloseReason, Session, SessionRef};
+use crate::stanza::Condition;
+use crate::xml::{ElementRef, Node};
+use smol_str::SmolStr;
+
+impl Driver<'_> {
+    /// Binds a session and enables what the client asks for (XEP-0386 §3.2). Returns the session, and what
+    /// `<bound/>` contains.
+    pub(super) async fn bind_inline(
+        &mut self,
+        machine: &Negotiation,
+        inline: &Inline,
+    ) -> Result<(Session, Vec<Node>), Condition> {
+        let bind = inline.bind().ok_or(Condition::BadRequest)?;
+        let session = self.bind_tagged(machine, &bind)?;
+        let mut bound = Unfinished { server: &self.c2s.server, session: Some(session) };
+        let Unfinished { server, session: Some(session) } = &bound else {
+            return Err(Condition::InternalServerError);
+        };
+        if let Some(id) = inline.installation() {
+            replace(server, session.handle(), &id);
+            session.note_installation(id);
+        }
+        let mut results = Vec::new();
+        if bind.child(carbons::NS, "enable").is_some() {
+            carbons::enable(session);
+        }
+        if let Some(enable) = bind.child(ns::SM, "enable") {
+            let resumption = resumption(server, session.handle(), &enable).await;
+            session.manage(resumption.clone());
+            session.sm(|sm| sm.enabled_is_told());
+            results.push(enabled(server, resumption));
+        }
+        if let Some((metadata, in_archive)) = mam::bound(server, session.handle()).await {
+            self.delivered.extend(in_archive);
+            results.push(metadata);
+        }
+        let session = bound.session.take().ok_or(Condition::InternalServerError)?;
+        Ok((session, results))
+    }
+
+    /// The resource is made of the client's tag and a random part, or of the latter alone if the tag
+    /// cannot be part of a resource (XEP-0386 §3.2.1).
+    fn bind_tagged(
+        &self,
+        machine: &Negotiation,
+        bind: &ElementRef<'_>,
+    ) -> Result<Session, Condition> {
+        let tag = bind.child(bind.ns(), "tag").map(|tag| tag.text().into_owned());
+        if let Some(tag) = tag.filter(|tag| !tag.is_empty() && tag.len() <= TAG_MAX)
+            && let Ok(session) = self.bind(machine, Some(&format!("{tag}/{}", random_id())))
+        {
+            return Ok(session);
+        }
+        self.bind(machine, None)
+    }
+}
+
+/// Earlier sessions of the same installation end: their client is not there any more (XEP-0386 §3.2).
+fn replace(server: &ServerState, session: &SessionRef, id: &SmolStr) {
+    for other in server.sessions.of(&session.jid().to_bare()) {
+        if other != *session && other.facts().installation.as_ref() == Some(id) {
+            other.close(CloseReason::Conflict);
+        }
+    }
+}
+
+/// A session whose client has not heard of it yet. If the negotiation is dropped, the session ends.
+struct Unfinished<'a> {
+    server: &'a Arc<ServerState>,
+    session: Option<Session>,
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        if let Some(session) = self.session.take() {
+            let server = Arc::clone(self.server);
+            let end = async move { Box::pin(end(&server, session, "not bound in time")).await };
+            drop(self.server.tasks.spawn("session-end", end));
+        }
+    }
+}
+
+/// The longest tag, in bytes. A resource has at most 1023 (RFC 7622 §3.4).
+const TAG_MAX: usize = 256;

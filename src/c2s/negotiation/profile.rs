@@ -1,0 +1,92 @@
+//! The two profiles of SASL: what their elements look like, and what a client asks for with XEP-0388.
+
+use smol_str::SmolStr;
+
+use crate::auth::{self, SaslError};
+use crate::ns;
+use crate::xml::{ElementRef, Frame, Node, element};
+
+/// How the elements of a login look.
+#[derive(Clone, Debug)]
+pub(super) enum Profile {
+    /// RFC 6120 §6. A new stream begins after the login.
+    Sasl,
+    /// XEP-0388. The stream goes on, and the client has said what it wants then.
+    Sasl2(Box<Inline>),
+}
+
+impl Profile {
+    /// The namespace of its elements.
+    pub(super) fn ns(&self) -> &'static str {
+        match self {
+            Self::Sasl => ns::SASL,
+            Self::Sasl2(_) => ns::SASL2,
+        }
+    }
+
+    /// An element with data of the mechanism.
+    pub(super) fn with_data(&self, name: &'static str, data: &[u8]) -> Node {
+        // Empty data is `=` only in an initial response (RFC 6120 §6.4.2).
+        let data = if data.is_empty() { String::new() } else { auth::encode(data) };
+        element(name).ns(self.ns()).text(&data)
+    }
+
+    /// `<failure/>` (RFC 6120 §6.4.5, XEP-0388 §2.6.2).
+    pub(super) fn failure(&self, error: SaslError) -> Node {
+        let condition = element(error.condition());
+        let condition = match self {
+            Self::Sasl => condition,
+            Self::Sasl2(_) => condition.ns(ns::SASL),
+        };
+        element("failure").ns(self.ns()).child(condition)
+    }
+
+    /// `<success/>` of XEP-0388 §2.6.1.
+    pub(super) fn success(
+        &mut self,
+        address: &str,
+        results: impl IntoIterator<Item = Node>,
+    ) -> Node {
+        let mut success = element("success").ns(ns::SASL2);
+        let Self::Sasl2(inline) = self else { return success };
+        if let Some(data) = inline.data.take() {
+            success = success.child(element("additional-data").text(&auth::encode(&data)));
+        }
+        success = success.child(element("authorization-identifier").text(address));
+        success.children(inline.failed.take()).children(results)
+    }
+}
+
+/// What a client wants once it is logged in, and what has come of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Inline {
+    /// `<authenticate/>`, with all its requests.
+    pub(super) request: Frame,
+    /// The data of the mechanism for `<success/>`.
+    pub(super) data: Option<Vec<u8>>,
+    /// `<failed/>`: the session could not be resumed.
+    pub(super) failed: Option<Node>,
+}
+
+impl Inline {
+    /// The request to bind a session, if there is one.
+    pub(crate) fn bind(&self) -> Option<ElementRef<'_>> {
+        self.request.root().child(NS_BIND, "bind")
+    }
+
+    /// The id of the client's installation (XEP-0388 §2.3), if it is one.
+    pub(crate) fn installation(&self) -> Option<SmolStr> {
+        let id = self.child(ns::SASL2, "user-agent")?.attr("id")?;
+        (id.len() == UUID).then(|| SmolStr::new(id))
+    }
+
+    /// The element of this name and namespace in `<authenticate/>`.
+    pub(super) fn child(&self, ns: &str, name: &str) -> Option<ElementRef<'_>> {
+        self.request.root().child(ns, name)
+    }
+}
+
+/// The length of a UUID as text, in bytes (RFC 9562 §4).
+const UUID: usize = 36;
+/// XEP-0386.
+pub(super) const NS_BIND: &str = "urn:xmpp:bind:0";

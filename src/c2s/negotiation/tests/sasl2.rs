@@ -1,0 +1,151 @@
+//! Logins by XEP-0388, with what a client wants at once.
+
+use super::*;
+
+macro_rules! authenticate {
+    ($mechanism:literal, $inside:literal) => {
+        Element(concat!(
+            "<authenticate xmlns='urn:xmpp:sasl:2' mechanism='",
+            $mechanism,
+            "'>",
+            $inside,
+            "</authenticate>"
+        ))
+    };
+}
+
+const FAILURE: &str = "<failure xmlns='urn:xmpp:sasl:2'>\
+    <not-authorized xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/></failure>";
+pub(super) const INITIAL: Event =
+    authenticate!("SCRAM-SHA-256", "<initial-response>biws</initial-response>");
+pub(super) const BOTH: Event = authenticate!(
+    "PLAIN",
+    "<initial-response>AGEAYg==</initial-response>\
+     <resume xmlns='urn:xmpp:sm:3' previd='p' h='7'/>\
+     <bind xmlns='urn:xmpp:bind:0'><tag>A</tag></bind>"
+);
+const RESUME_ONLY: Event =
+    authenticate!("PLAIN", "<resume xmlns='urn:xmpp:sm:3' previd='p' h='7'/>");
+const BIND_ONLY: Event = authenticate!("PLAIN", "<bind xmlns='urn:xmpp:bind:0'/>");
+
+/// The events up to a login with this request.
+fn with(events: &[Event]) -> Vec<Event> {
+    [TO_SECURED, events].concat()
+}
+
+fn expect(before: &[Event], event: Event, wanted: &[&str]) {
+    let found = words(&feed(&mut after(&with(before)), event));
+    assert_eq!(found, wanted, "{event:?} after {before:?}");
+}
+
+#[test]
+fn both_profiles_are_offered_under_tls_only() {
+    let offered = features(TO_SECURED);
+    let wanted =
+        "<authentication xmlns='urn:xmpp:sasl:2'><mechanism>SCRAM-SHA-512-PLUS</mechanism>";
+    assert!(offered.contains(wanted), "{offered}");
+    let inline = "<inline><bind xmlns='urn:xmpp:bind:0'><inline>\
+        <feature var='urn:xmpp:carbons:2'/><feature var='urn:xmpp:sm:3'/></inline></bind>\
+        <sm xmlns='urn:xmpp:sm:3'/></inline></authentication>";
+    assert!(offered.contains(inline), "{offered}");
+    assert!(!features(TO_PLAIN).contains("urn:xmpp:sasl:2"));
+    check(&[(TO_PLAIN, INITIAL, &["close not-authorized"])]);
+}
+
+#[test]
+fn an_exchange_has_the_elements_of_its_profile() {
+    expect(&[], INITIAL, &["begin SCRAM-SHA-256 \"n,,\""]);
+    expect(&[], authenticate!("X", ""), &["begin X"]);
+    expect(&[], authenticate!("X", "<initial-response/>"), &["begin X \"\""]);
+    expect(&[INITIAL], Challenge(b"r=x"), &["<challenge xmlns='urn:xmpp:sasl:2'>cj14</challenge>"]);
+    let challenged = [INITIAL, Challenge(b"r=x")];
+    expect(
+        &challenged,
+        Element("<response xmlns='urn:xmpp:sasl:2'>Yz1iaXdz</response>"),
+        &["continue \"c=biws\""],
+    );
+    // Anything else ends the stream (XEP-0388 §2.4).
+    expect(&challenged, RESPONSE, &["close unsupported-stanza-type"]);
+    expect(&challenged, INITIAL, &["close unsupported-stanza-type"]);
+    expect(&challenged, MESSAGE, &["close not-authorized"]);
+}
+
+#[test]
+fn a_failed_login_leaves_the_stream_as_it_was() {
+    expect(&[INITIAL], Refused(SaslError::NotAuthorized), &["forget", FAILURE]);
+    let aborted = FAILURE.replace("not-authorized", "aborted");
+    let abort = Element("<abort xmlns='urn:xmpp:sasl:2'/>");
+    expect(&[INITIAL, Challenge(b"r=x")], abort, &["forget", &aborted]);
+    let encoding = FAILURE.replace("not-authorized", "incorrect-encoding");
+    let bad = authenticate!("X", "<initial-response>%</initial-response>");
+    expect(&[], bad, &["forget", &encoding]);
+    let mechanism = FAILURE.replace("not-authorized", "invalid-mechanism");
+    expect(&[], Element("<authenticate xmlns='urn:xmpp:sasl:2'/>"), &["forget", &mechanism]);
+    // Then either profile may be tried. Nothing of the failed request is done.
+    let failed = [BOTH, Refused(SaslError::NotAuthorized)];
+    expect(&failed, INITIAL, &["begin SCRAM-SHA-256 \"n,,\""]);
+    expect(&failed, PLAIN, &["begin PLAIN \"\\0a\\0b\""]);
+    let classic = [BOTH, Refused(SaslError::NotAuthorized), PLAIN];
+    let success = "<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>";
+    expect(&classic, Success(None), &["forget", success, "restart Authenticated"]);
+}
+
+#[test]
+fn after_success_come_features_on_the_same_stream() {
+    let success = "<success xmlns='urn:xmpp:sasl:2'>\
+        <additional-data>dj0x</additional-data>\
+        <authorization-identifier>romeo@montague.lit</authorization-identifier></success>";
+    expect(&[INITIAL], Success(Some(b"v=1")), &["forget", "authenticated", success, "[features]"]);
+    expect(&[INITIAL, Success(None)], BIND, &["bind orchard"]);
+    expect(&[INITIAL, Success(None)], RESUME, &["resume p 7"]);
+    // Nobody logs in twice (XEP-0388 §4).
+    expect(&[INITIAL, Success(None)], INITIAL, &["close unsupported-stanza-type"]);
+}
+
+#[test]
+fn a_session_is_resumed_or_else_bound() {
+    expect(&[BOTH], Success(None), &["forget", "authenticated", "resume p 7"]);
+    let resumed = "<success xmlns='urn:xmpp:sasl:2'>\
+        <authorization-identifier>romeo@montague.lit/orchard</authorization-identifier>\
+        <resumed xmlns='urn:xmpp:sm:3' previd='p' h='5'/></success>";
+    expect(&[BOTH, Success(None)], Resumed(Ok(5)), &[resumed, "run"]);
+    expect(&[BOTH, Success(None)], Resumed(Err(Some(4))), &["bind inline"]);
+    let bound = "<success xmlns='urn:xmpp:sasl:2'>\
+        <authorization-identifier>romeo@montague.lit/tag/x</authorization-identifier>\
+        <failed xmlns='urn:xmpp:sm:3' h='4'>\
+        <item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>\
+        <bound xmlns='urn:xmpp:bind:0'><enabled xmlns='urn:xmpp:sm:3'/></bound></success>";
+    let failed = [BOTH, Success(None), Resumed(Err(Some(4)))];
+    expect(&failed, BoundInline, &[bound, "[features]", "run"]);
+    expect(&[BIND_ONLY], Success(None), &["forget", "authenticated", "bind inline"]);
+    // Without a request to bind, the client may bind in the old way.
+    let failed = [RESUME_ONLY, Success(None)];
+    let success = "<success xmlns='urn:xmpp:sasl:2'>\
+        <authorization-identifier>romeo@montague.lit</authorization-identifier>\
+        <failed xmlns='urn:xmpp:sm:3'>\
+        <item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed></success>";
+    expect(&failed, Resumed(Err(None)), &[success, "[features]"]);
+    expect(&[RESUME_ONLY, Success(None), Resumed(Err(None))], BIND, &["bind orchard"]);
+    let without_h = authenticate!("PLAIN", "<resume xmlns='urn:xmpp:sm:3' previd='p'/>");
+    let success = success.replace("item-not-found", "bad-request");
+    expect(&[without_h], Success(None), &["forget", "authenticated", &success, "[features]"]);
+}
+
+#[test]
+fn the_address_in_the_header_is_that_of_the_login() {
+    const SECURED: &[Event] = &[OPEN, STARTTLS, Secured];
+    const FROM: &str = "from='juliet@montague.lit' to='montague.lit' version='1.0'";
+    let other = [SECURED, &[Header(FROM), BIND_ONLY]].concat();
+    let refused = FAILURE.replace("not-authorized", "invalid-authzid");
+    assert_eq!(words(&feed(&mut after(&other), Success(None))), ["forget", &refused]);
+    let same = "from='romeo@montague.lit/a' to='montague.lit' version='1.0'";
+    let same = [SECURED, &[Header(same), BIND_ONLY]].concat();
+    let wanted = ["forget", "authenticated", "bind inline"];
+    assert_eq!(words(&feed(&mut after(&same), Success(None))), wanted);
+    // RFC 6120 has no such rule.
+    let classic = [SECURED, &[Header(FROM), PLAIN]].concat();
+    assert_eq!(words(&feed(&mut after(&classic), Success(None))).len(), 3);
+    let elsewhere = Header("from='romeo@capulet.lit' to='montague.lit' version='1.0'");
+    let found = words(&feed(&mut after(SECURED), elsewhere));
+    assert_eq!(found, ["[header]", "close invalid-from"]);
+}
