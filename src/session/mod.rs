@@ -37,7 +37,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use smol_str::SmolStr;
 
 use crate::jid::FullJid;
 use crate::storage::MessageId;
@@ -129,7 +128,7 @@ impl Session {
     }
 
     /// The client has told the id of its installation.
-    pub fn note_installation(&self, id: SmolStr) {
+    pub fn note_installation(&self, id: Arc<str>) {
         self.handle().change_facts(|facts| facts.installation = Some(id));
     }
 

@@ -7,7 +7,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use smol_str::SmolStr;
 use tokio::time::Instant;
 
 use super::client_flags::ClientFlags;
@@ -32,7 +31,7 @@ pub struct SessionFacts {
     /// It outlives its connection (XEP-0198 §5).
     pub resumable: bool,
     /// The id of the client's installation, if the client told it (XEP-0388 §2.3). Others must not see it.
-    pub installation: Option<SmolStr>,
+    pub installation: Option<Arc<str>>,
     /// The newest message of the server before it was bound.
     pub newest: Option<MessageId>,
     /// The newest message of the server when others could find it in the table.

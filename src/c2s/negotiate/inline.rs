@@ -13,7 +13,6 @@ use crate::random::random_id;
 use crate::session::{CloseReason, Session, SessionRef};
 use crate::stanza::Condition;
 use crate::xml::{ElementRef, Node};
-use smol_str::SmolStr;
 
 impl Driver<'_> {
     /// Binds a session and enables what the client asks for (XEP-0386 §3.2). Returns the session, and what
@@ -69,9 +68,9 @@ impl Driver<'_> {
 }
 
 /// Earlier sessions of the same installation end: their client is not there any more (XEP-0386 §3.2).
-fn replace(server: &ServerState, session: &SessionRef, id: &SmolStr) {
+fn replace(server: &ServerState, session: &SessionRef, id: &str) {
     for other in server.sessions.of(&session.jid().to_bare()) {
-        if other != *session && other.facts().installation.as_ref() == Some(id) {
+        if other != *session && other.facts().installation.as_deref() == Some(id) {
             other.close(CloseReason::Conflict);
         }
     }

@@ -1,6 +1,6 @@
 //! The two profiles of SASL: what their elements look like, and what a client asks for with XEP-0388.
 
-use smol_str::SmolStr;
+use std::sync::Arc;
 
 use crate::auth::{self, SaslError};
 use crate::ns;
@@ -75,9 +75,9 @@ impl Inline {
     }
 
     /// The id of the client's installation (XEP-0388 §2.3), if it is one.
-    pub(crate) fn installation(&self) -> Option<SmolStr> {
+    pub(crate) fn installation(&self) -> Option<Arc<str>> {
         let id = self.child(ns::SASL2, "user-agent")?.attr("id")?;
-        (id.len() == UUID).then(|| SmolStr::new(id))
+        (id.len() == UUID).then(|| Arc::from(&*id))
     }
 
     /// The element of this name and namespace in `<authenticate/>`.

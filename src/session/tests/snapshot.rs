@@ -124,7 +124,7 @@ async fn a_snapshot_of_an_older_program_is_resumed_with_all_that_is_in_it() {
 async fn a_snapshot_with_a_field_more_or_less_is_read() {
     let whole: Value = serde_json::from_str(OLD).unwrap();
     let mut more = whole.clone();
-    more["carbons"] = json!({ "enabled": true });
+    more["hats"] = json!({ "enabled": true });
     more["queue"][0]["pushed"] = json!(7);
     let session = restore(&more).unwrap();
     assert_eq!((session.handle().priority(), session.close().deliveries.len()), (Some(5), 5));
@@ -181,7 +181,7 @@ struct FirstStanza {
 struct NextReader {
     version: u32,
     #[serde(default)]
-    carbons: bool,
+    hats: bool,
     #[serde(flatten)]
     flags: ClientFlags,
 }
@@ -199,5 +199,5 @@ async fn a_snapshot_of_this_program_is_read_by_others() {
     assert!(first.queue.len() == 1 && !first.queue[0].answered);
     assert!(first.queue[0].xml.starts_with("<message"));
     let next: NextReader = serde_json::from_slice(&saved.state).unwrap();
-    assert!(next.version == 1 && !next.carbons && next.flags.wants_blocklist);
+    assert!(next.version == 1 && !next.hats && next.flags.wants_blocklist);
 }
