@@ -35,6 +35,7 @@ mod roster;
 mod schema;
 mod usage;
 mod wal;
+mod wal_format;
 mod write_tx;
 mod writer;
 

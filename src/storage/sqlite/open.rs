@@ -68,7 +68,7 @@ impl SqliteStorage {
         let database = path.to_owned();
         // SQLite discards what it cannot use of the log, so the log is read before. If that panics, the
         // server starts nevertheless.
-        drop(tokio::task::spawn_blocking(move || wal::tell(&database)).await);
+        drop(tokio::task::spawn_blocking(move || wal::report_damage(&database)).await);
         let options = options(path);
         // The last page of each archive is written again and again. It should stay in memory, and be
         // moved from the log into the file rarely.
