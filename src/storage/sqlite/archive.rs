@@ -9,7 +9,7 @@ use super::delete_messages::list;
 use super::expire_archive::ExpireArchive;
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
-use crate::storage::read_scheduler::{ReadTurn, Who};
+use crate::storage::read_scheduler::{ReadTurn, Requester};
 use crate::storage::sql::{jid, message_id, row_limit, undelivered};
 use crate::storage::{
     ArchiveStore, Count, End, Kept, MessageId, NewMessage, Page, Query, Result, Retention,
@@ -55,7 +55,7 @@ impl ArchiveStore for Database {
 
     async fn page(&self, owner: &BareJid, query: &Query) -> Result<Option<Page>> {
         self.flush_messages().await?;
-        let mut turn = self.turns.take(Who::Account(owner)).await;
+        let mut turn = self.turns.take(Requester::Account(owner)).await;
         if !self.has_all(owner, &query.named).await? {
             return Ok(None);
         }
@@ -146,7 +146,7 @@ impl Database {
 
     /// Messages with lower ids are too old. `None` if there are none.
     async fn too_old(&self, owner: &BareJid, retention: Retention) -> Result<Option<i64>> {
-        let mut turn = self.turns.take(Who::Background).await;
+        let mut turn = self.turns.take(Requester::Background).await;
         let Some(number) = self.owner_number(owner).await? else { return Ok(None) };
         let mut below = retention.before.map(|before| self.id_clock().lowest(before.as_micros()));
         if let Some(keep) = retention.keep

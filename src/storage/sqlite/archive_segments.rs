@@ -1,8 +1,8 @@
 //! Segments of the archives: which segment grows, and which owners have rows in it.
 //!
-//! Each message is a row in two archives. If all archives were one table, these two rows would be on any
-//! two of its pages: the more is stored, the more pages are read, written and split for each message. So
-//! new rows of all owners go to one segment, in the order of owner and id. When it has enough rows, the
+//! Each message is a row in two archives. If all archives were one table, these two rows could be on any
+//! two of its pages. The more is stored, the more pages would be read, written and split for each message.
+//! So new rows of all owners go to one segment, in the order of owner and id. When it has enough rows, the
 //! next segment begins. Older segments are only read, or rows of them are deleted. A write costs as much
 //! as in a table with one segment, however much is stored.
 //!
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn in_segments_stands_what_would_stand_in_one_table() {
+    async fn segments_answer_as_one_table_would() {
         for seed in 0..12 {
             let random = &mut Random(seed);
             let dir = tempfile::tempdir().unwrap();
