@@ -14,6 +14,7 @@ mod error;
 mod memory;
 mod message_id;
 mod node;
+mod open;
 mod read_scheduler;
 mod receipt;
 mod resumption;
@@ -26,11 +27,7 @@ mod tokenizer;
 mod usage;
 mod wire_id;
 
-use std::sync::Arc;
-
-use crate::config::{Backend, Config};
 use crate::metrics::Metrics;
-use crate::tasks::Tasks;
 
 pub use account::{Account, AccountStore, Created, NewAccount, ScramHash, ScramKeys};
 pub use archive::{
@@ -43,27 +40,13 @@ pub use error::{OFFLINE_MESSAGES, Result, StorageError};
 pub use memory::MemoryStorage;
 pub use message_id::MessageId;
 pub use node::NodeNumber;
+pub use open::open;
 pub use receipt::Receipt;
 pub use resumption::{Handled, Resumable, ResumptionStore, SavedSession, SessionNumber};
 pub use roster::{RosterChange, RosterItem, RosterStore, RosterVersion, Subscription};
 pub use sqlite::SqliteStorage;
 pub use usage::{Usage, UsageStore};
 pub use wire_id::WireIds;
-
-/// Opens the storage that the configuration names, in the data directory. It does not lock the
-/// directory: see [`DataLock`].
-///
-/// # Errors
-/// [`StorageError::Unusable`] with a sentence for the administrator.
-pub async fn open(config: &Config, tasks: &Tasks) -> Result<Arc<dyn Storage>> {
-    match config.storage.backend {
-        Backend::Memory => Ok(MemoryStorage::new()),
-        Backend::Sqlite => {
-            let path = config.data.join("waxwing.sqlite");
-            Ok(SqliteStorage::open(&path, config.storage.readers, tasks).await?)
-        }
-    }
-}
 
 /// All stores of one backend.
 #[async_trait::async_trait]

@@ -4,8 +4,8 @@
 //! its sessions ask. Accounts that wait are served one after another. A query that needs several
 //! statements gives up its turn between them, and goes to the end of the line.
 //!
-//! Work in the background (retention) comes after all accounts, but gets one turn after each [`BETWEEN`]
-//! turns of accounts.
+//! Work in the background (retention) comes after all accounts, but gets one turn after each
+//! [`TURNS_BEFORE_BACKGROUND`] turns of accounts.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::OnceLock;
@@ -21,7 +21,7 @@ use crate::metrics::Metrics;
 /// Gives turns: a fixed number at the same time.
 #[derive(Debug)]
 pub(super) struct ReadScheduler {
-    line: Mutex<Line>,
+    line: Mutex<WaitingLine>,
     measures: OnceLock<Measures>,
 }
 
@@ -32,12 +32,12 @@ struct Measures {
     metrics: Metrics,
 }
 
-/// For whom a turn is.
+/// What asks for a turn.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Who<'a> {
+pub(super) enum Requester<'a> {
     /// A query of this account.
     Account(&'a BareJid),
-    /// Work that nobody waits for.
+    /// Work in the background, which no client waits for.
     Background,
 }
 
@@ -45,19 +45,19 @@ pub(super) enum Who<'a> {
 #[derive(Debug)]
 pub(super) struct ReadTurn<'a> {
     turns: &'a ReadScheduler,
-    who: Who<'a>,
+    requester: Requester<'a>,
     is_held: bool,
 }
 
 #[derive(Debug)]
-struct Line {
+struct WaitingLine {
     free: usize,
     /// Accounts that wait and have no turn, in the order in which they are served.
     next: VecDeque<BareJid>,
     accounts: HashMap<BareJid, Account>,
     background: VecDeque<oneshot::Sender<()>>,
-    /// How many turns accounts had while the background waits.
-    between: usize,
+    /// How many turns accounts have had while the background waits.
+    turns_since_background: usize,
     #[cfg(test)]
     given: Vec<Option<BareJid>>,
 }
@@ -72,7 +72,7 @@ struct Account {
 /// A place in the line. If it is dropped, a turn that it was just given goes to the next place.
 struct Place<'a> {
     turns: &'a ReadScheduler,
-    who: Who<'a>,
+    requester: Requester<'a>,
     called: oneshot::Receiver<()>,
     is_served: bool,
 }
@@ -80,12 +80,12 @@ struct Place<'a> {
 impl ReadScheduler {
     /// Gives at most `at_once` turns at the same time, and at least one.
     pub(super) fn new(at_once: usize) -> Self {
-        let line = Line {
+        let line = WaitingLine {
             free: at_once.max(1),
             next: VecDeque::new(),
             accounts: HashMap::new(),
             background: VecDeque::new(),
-            between: 0,
+            turns_since_background: 0,
             #[cfg(test)]
             given: Vec::new(),
         };
@@ -99,14 +99,19 @@ impl ReadScheduler {
     }
 
     /// Waits for a turn.
-    pub(super) async fn take<'a>(&'a self, who: Who<'a>) -> ReadTurn<'a> {
-        let mut turn = ReadTurn { turns: self, who, is_held: false };
+    pub(super) async fn take<'a>(&'a self, requester: Requester<'a>) -> ReadTurn<'a> {
+        let mut turn = ReadTurn { turns: self, requester, is_held: false };
         turn.take().await;
         turn
     }
 
-    async fn wait(&self, who: Who<'_>, has_own: bool, called: &mut oneshot::Receiver<()>) -> bool {
-        let measures = self.measures.get().filter(|_| matches!(who, Who::Account(_)));
+    async fn wait(
+        &self,
+        requester: Requester<'_>,
+        has_own: bool,
+        called: &mut oneshot::Receiver<()>,
+    ) -> bool {
+        let measures = self.measures.get().filter(|_| matches!(requester, Requester::Account(_)));
         let Some(measures) = measures else { return called.await.is_ok() };
         measures.tally.count(if has_own { Scope::Account } else { Scope::All }, Action::Delay);
         let begun = Instant::now();
@@ -126,7 +131,7 @@ impl ReadTurn<'_> {
     /// Gives the turn to others if they wait, and waits for the next one. Costs next to nothing if nobody
     /// waits.
     pub(super) async fn pass(&mut self) {
-        let others_wait = self.turns.line.lock().others_wait(self.who);
+        let others_wait = self.turns.line.lock().others_wait(self.requester);
         if others_wait {
             self.give_up();
         }
@@ -136,7 +141,7 @@ impl ReadTurn<'_> {
     /// Ends the turn, while the query does something else than read.
     pub(super) fn give_up(&mut self) {
         if std::mem::take(&mut self.is_held) {
-            self.turns.line.lock().end(self.who);
+            self.turns.line.lock().end(self.requester);
         }
     }
 
@@ -144,12 +149,13 @@ impl ReadTurn<'_> {
         if self.is_held {
             return;
         }
-        let (has_own, called) = self.turns.line.lock().enter(self.who);
-        let mut place = Place { turns: self.turns, who: self.who, called, is_served: false };
+        let (has_own, called) = self.turns.line.lock().enter(self.requester);
+        let mut place =
+            Place { turns: self.turns, requester: self.requester, called, is_served: false };
         // The line calls every place, or it is gone together with them.
         place.is_served = match place.called.try_recv() {
             Ok(()) => true,
-            Err(_) => self.turns.wait(self.who, has_own, &mut place.called).await,
+            Err(_) => self.turns.wait(self.requester, has_own, &mut place.called).await,
         };
         self.is_held = true;
     }
@@ -165,28 +171,30 @@ impl Drop for Place<'_> {
     fn drop(&mut self) {
         self.called.close();
         if !self.is_served && self.called.try_recv().is_ok() {
-            self.turns.line.lock().end(self.who);
+            self.turns.line.lock().end(self.requester);
         }
     }
 }
 
-impl Line {
+impl WaitingLine {
     /// Another query could go on if this turn ended.
-    fn others_wait(&self, who: Who<'_>) -> bool {
-        let sessions_wait = match who {
-            Who::Account(jid) => self.accounts.get(jid).is_some_and(|a| !a.waiting.is_empty()),
-            Who::Background => false,
+    fn others_wait(&self, requester: Requester<'_>) -> bool {
+        let sessions_wait = match requester {
+            Requester::Account(jid) => {
+                self.accounts.get(jid).is_some_and(|a| !a.waiting.is_empty())
+            }
+            Requester::Background => false,
         };
         sessions_wait || !self.next.is_empty() || !self.background.is_empty()
     }
 
     /// Enters the line. Returns whether the account has a turn already, and the channel that calls it.
-    fn enter(&mut self, who: Who<'_>) -> (bool, oneshot::Receiver<()>) {
+    fn enter(&mut self, requester: Requester<'_>) -> (bool, oneshot::Receiver<()>) {
         let (call, called) = oneshot::channel();
         let mut has_own = false;
-        match who {
-            Who::Background => self.background.push_back(call),
-            Who::Account(jid) => {
+        match requester {
+            Requester::Background => self.background.push_back(call),
+            Requester::Account(jid) => {
                 let account = self.accounts.entry(jid.clone()).or_default();
                 has_own = account.has_turn;
                 account.waiting.push_back(call);
@@ -199,9 +207,9 @@ impl Line {
         (has_own, called)
     }
 
-    fn end(&mut self, who: Who<'_>) {
+    fn end(&mut self, requester: Requester<'_>) {
         self.free += 1;
-        if let Who::Account(jid) = who
+        if let Requester::Account(jid) = requester
             && let Some(account) = self.accounts.get_mut(jid)
         {
             account.has_turn = false;
@@ -216,7 +224,8 @@ impl Line {
 
     fn give(&mut self) {
         while self.free > 0 {
-            let is_due = self.next.is_empty() || self.between >= BETWEEN;
+            let is_due =
+                self.next.is_empty() || self.turns_since_background >= TURNS_BEFORE_BACKGROUND;
             if is_due && let Some(call) = self.background.pop_front() {
                 if call.send(()).is_ok() {
                     self.begin(None);
@@ -240,17 +249,17 @@ impl Line {
         }
     }
 
-    fn begin(&mut self, who: Option<&BareJid>) {
+    fn begin(&mut self, requester: Option<&BareJid>) {
         self.free -= 1;
-        let waits = who.is_some() && !self.background.is_empty();
-        self.between = if waits { self.between + 1 } else { 0 };
+        let waits = requester.is_some() && !self.background.is_empty();
+        self.turns_since_background = if waits { self.turns_since_background + 1 } else { 0 };
         #[cfg(test)]
-        self.given.push(who.cloned());
+        self.given.push(requester.cloned());
     }
 }
 
 /// How many turns accounts have before the background has one.
-const BETWEEN: usize = 16;
+const TURNS_BEFORE_BACKGROUND: usize = 16;
 
 #[cfg(test)]
 mod tests {
@@ -258,7 +267,7 @@ mod tests {
 
     use futures_util::FutureExt;
 
-    use super::{BETWEEN, ReadScheduler, Who};
+    use super::{ReadScheduler, Requester, TURNS_BEFORE_BACKGROUND};
     use crate::jid::BareJid;
     use crate::metrics::Metrics;
 
@@ -270,13 +279,13 @@ mod tests {
     async fn an_account_with_many_sessions_has_every_second_turn() {
         let turns = ReadScheduler::new(1);
         let (many, one) = (user("many"), user("one"));
-        let mut held = turns.take(Who::Account(&many)).await;
+        let mut held = turns.take(Requester::Account(&many)).await;
         let mut sessions: Vec<_> =
-            (0..20).map(|_| Box::pin(turns.take(Who::Account(&many)))).collect();
+            (0..20).map(|_| Box::pin(turns.take(Requester::Account(&many)))).collect();
         for session in &mut sessions {
             assert!(session.as_mut().now_or_never().is_none());
         }
-        let mut page = pin!(turns.take(Who::Account(&one)));
+        let mut page = pin!(turns.take(Requester::Account(&one)));
         assert!(page.as_mut().now_or_never().is_none());
         let mut pass = pin!(held.pass());
         assert!(pass.as_mut().now_or_never().is_none(), "the others have a turn first");
@@ -287,13 +296,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn those_who_wait_are_counted() {
+    async fn waiting_for_a_turn_is_counted() {
         let (turns, metrics) = (ReadScheduler::new(1), Metrics::new());
         turns.measure(&metrics);
         let (romeo, juliet) = (user("romeo"), user("juliet"));
-        let held = turns.take(Who::Account(&romeo)).await;
-        let again = turns.take(Who::Account(&romeo));
-        let other = turns.take(Who::Account(&juliet));
+        let held = turns.take(Requester::Account(&romeo)).await;
+        let again = turns.take(Requester::Account(&romeo));
+        let other = turns.take(Requester::Account(&juliet));
         let end = async { drop(held) };
         tokio::join!(async { drop(again.await) }, async { drop(other.await) }, end);
         let text = metrics.render();
@@ -310,10 +319,10 @@ mod tests {
     async fn an_account_has_one_turn_at_a_time() {
         let turns = ReadScheduler::new(3);
         let (romeo, juliet) = (user("romeo"), user("juliet"));
-        let first = turns.take(Who::Account(&romeo)).await;
-        let mut second = Box::pin(turns.take(Who::Account(&romeo)));
+        let first = turns.take(Requester::Account(&romeo)).await;
+        let mut second = Box::pin(turns.take(Requester::Account(&romeo)));
         assert!(second.as_mut().now_or_never().is_none());
-        let other = turns.take(Who::Account(&juliet)).await;
+        let other = turns.take(Requester::Account(&juliet)).await;
         drop(first);
         drop(second.await);
         drop(other);
@@ -322,27 +331,27 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_leaves_the_line_takes_no_turn_along() {
+    async fn a_query_that_leaves_the_line_takes_no_turn_along() {
         let turns = ReadScheduler::new(1);
         let (romeo, juliet) = (user("romeo"), user("juliet"));
-        let held = turns.take(Who::Account(&romeo)).await;
-        let mut leaves = Box::pin(turns.take(Who::Account(&juliet)));
+        let held = turns.take(Requester::Account(&romeo)).await;
+        let mut leaves = Box::pin(turns.take(Requester::Account(&juliet)));
         assert!(leaves.as_mut().now_or_never().is_none());
-        let mut called = Box::pin(turns.take(Who::Account(&romeo)));
+        let mut called = Box::pin(turns.take(Requester::Account(&romeo)));
         assert!(called.as_mut().now_or_never().is_none());
         drop(leaves);
         drop(held);
         // It was given its turn and never looked.
         drop(called);
-        let last = turns.take(Who::Background).await;
+        let last = turns.take(Requester::Background).await;
         drop(last);
         assert_eq!(turns.line.lock().free, 1);
         assert!(turns.line.lock().accounts.is_empty());
     }
 
     async fn read(turns: &ReadScheduler, jid: &BareJid) {
-        let mut turn = turns.take(Who::Account(jid)).await;
-        for _ in 0..10 * BETWEEN {
+        let mut turn = turns.take(Requester::Account(jid)).await;
+        for _ in 0..10 * TURNS_BEFORE_BACKGROUND {
             tokio::task::yield_now().await;
             turn.pass().await;
         }
@@ -352,10 +361,13 @@ mod tests {
     async fn the_background_comes_last_and_comes() {
         let turns = ReadScheduler::new(1);
         let (romeo, juliet) = (user("romeo"), user("juliet"));
-        let background = async { drop(turns.take(Who::Background).await) };
+        let background = async { drop(turns.take(Requester::Background).await) };
         tokio::join!(read(&turns, &romeo), background, read(&turns, &juliet));
         let before = turns.given().iter().position(Option::is_none).unwrap();
-        assert!((BETWEEN..=BETWEEN + 2).contains(&before), "{before}");
+        assert!(
+            (TURNS_BEFORE_BACKGROUND..=TURNS_BEFORE_BACKGROUND + 2).contains(&before),
+            "{before}"
+        );
         assert_eq!(turns.line.lock().free, 1);
     }
 }

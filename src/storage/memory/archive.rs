@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 
-use super::{MemoryStorage, State};
+use super::messages::{Archived, Undelivered};
+use super::state::State;
+use super::storage::MemoryStorage;
 use crate::jid::{BareJid, Jid};
 use crate::storage::archive::PAGE_BYTES;
 use crate::storage::message_id::{IdClock, Ids};
@@ -11,20 +13,6 @@ use crate::storage::{
     ArchiveStore, Count, End, Kept, MessageId, NewMessage, OFFLINE_MESSAGES, Page, Query, Receipt,
     Result, Retention, StorageError, Stored, Waiting,
 };
-
-/// A message of an archive, with its words if it can be searched.
-#[derive(Debug)]
-pub(super) struct Archived {
-    pub(super) message: Stored,
-    words: Vec<String>,
-}
-
-/// An undelivered message.
-#[derive(Debug)]
-pub(super) struct Undelivered {
-    pub(super) sender: BareJid,
-    pub(super) message: Waiting,
-}
 
 #[async_trait]
 impl ArchiveStore for MemoryStorage {
@@ -160,7 +148,7 @@ impl ArchiveStore for MemoryStorage {
 impl State {
     fn keep(&mut self, id: MessageId, message: &mut NewMessage) -> Result<()> {
         let (at, xml) = (message.at, &message.xml);
-        let (default, bytes) = (self.quota, xml.len() as u64);
+        let (default, bytes) = (self.default_quota, xml.len() as u64);
         for holder in &mut message.holders {
             let owner = self.owner(&holder.owner);
             if holder.waiting && !owner.may_wait(holder) {

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::MemoryStorage;
+use super::storage::MemoryStorage;
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
 use crate::storage::{

@@ -1,38 +1,12 @@
 //! Rosters in memory.
 
-use std::collections::BTreeMap;
-
 use async_trait::async_trait;
 
-use super::{MemoryStorage, Owner};
+use super::state::Owner;
+use super::storage::MemoryStorage;
 use crate::jid::{BareJid, Jid};
 use crate::storage::roster::{MAX_REMOVED, first_version};
-use crate::storage::{
-    Result, RosterChange, RosterItem, RosterStore, RosterVersion, StorageError, Subscription,
-};
-
-/// The roster of an owner.
-#[derive(Debug, Default)]
-pub(super) struct Contacts {
-    /// Items, each with the version in which it got its present form.
-    items: BTreeMap<Jid, (RosterVersion, RosterItem)>,
-    /// Addresses of removed items, by the version in which they were removed.
-    removed: BTreeMap<RosterVersion, Jid>,
-    version: RosterVersion,
-    /// The oldest version since which all changes are known.
-    since: RosterVersion,
-}
-
-impl Contacts {
-    pub(super) fn bytes(&self) -> u64 {
-        self.items.values().map(|(_, item)| item.bytes()).sum()
-    }
-
-    pub(super) fn is_contact(&self, user: &BareJid) -> bool {
-        let item = self.items.get(&Jid::from(user.clone()));
-        item.is_some_and(|(_, i)| i.listed || i.subscription != Subscription::None)
-    }
-}
+use crate::storage::{Result, RosterChange, RosterItem, RosterStore, RosterVersion, StorageError};
 
 impl Owner {
     fn raise(&mut self) -> RosterVersion {
@@ -122,7 +96,7 @@ impl RosterStore for MemoryStorage {
 
     async fn put(&self, owner: &BareJid, item: &RosterItem, limit: u32) -> Result<RosterVersion> {
         let mut state = self.state()?;
-        let default = state.quota;
+        let default = state.default_quota;
         state.owner(owner).put(default, item, limit)
     }
 
@@ -145,7 +119,7 @@ impl RosterStore for MemoryStorage {
         }
         match new {
             Some(new) => {
-                let default = state.quota;
+                let default = state.default_quota;
                 state.owner(owner).put(default, new, limit).map(Some)
             }
             None => Ok(state.owners.get_mut(owner).and_then(|owner| owner.take(jid))),

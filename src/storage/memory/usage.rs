@@ -1,10 +1,9 @@
 //! How much an account in memory stores, and whether there is room for more.
 
-use std::sync::atomic::Ordering;
-
 use async_trait::async_trait;
 
-use super::{MemoryStorage, Owner};
+use super::state::Owner;
+use super::storage::MemoryStorage;
 use crate::jid::BareJid;
 use crate::storage::sender_shares::{SenderShares, Senders};
 use crate::storage::usage::{Room, slack};
@@ -29,7 +28,7 @@ impl UsageStore for MemoryStorage {
     }
 
     fn set_default_quota(&self, bytes: u64) {
-        if self.shared.quota.swap(bytes, Ordering::AcqRel) == bytes {
+        if !self.replace_default_quota(bytes) {
             return;
         }
         if let Ok(mut state) = self.state() {

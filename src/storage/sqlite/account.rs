@@ -1,12 +1,12 @@
 //! Accounts and keys in SQLite.
 
 use async_trait::async_trait;
-use rustc_hash::FxHashMap;
 
-use super::archive::Expire;
+use super::archive_segments;
 use super::change::Change;
+use super::database::Database;
+use super::expire_archive::ExpireArchive;
 use super::write_tx::WriteTx;
-use super::{Database, archive_segments};
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
 use crate::storage::secret::new_secret;
@@ -47,7 +47,7 @@ impl AccountStore for Database {
         // The archive may be large. It is removed in pieces before the account, so that other changes do
         // not wait long.
         let below = self.writer.newest().map_or(0, |newest| newest.get() + 1);
-        while self.writer.write(Expire { owner: user.clone(), below }).await? > 0 {}
+        while self.writer.write(ExpireArchive { owner: user.clone(), below }).await? > 0 {}
         self.writer.write(Remove(user.clone())).await
     }
 
@@ -159,22 +159,6 @@ impl Change for Secret {
     async fn apply(&self, on: &mut WriteTx<'_>) -> Result<[u8; 32]> {
         setting::secret(on.tx.connection().await?, &self.0).await
     }
-}
-
-/// Writes the times of logins. Does nothing for accounts that were removed.
-pub(super) async fn write_logins(
-    on: &mut WriteTx<'_>,
-    logins: &[(&BareJid, Timestamp)],
-) -> Result<()> {
-    // Of several logins of an account, the last one is written.
-    let mut times = FxHashMap::default();
-    for (user, at) in logins {
-        if let Some(known) = on.owner_if_any(user).await? {
-            times.insert(known.number, at.as_micros());
-        }
-    }
-    let times: Vec<(i64, i64)> = times.into_iter().collect();
-    account::note_logins(&mut on.tx, &times).await
 }
 
 /// Removes an owner with all that is stored for it. Most tables refer to the owner and lose its rows with

@@ -5,16 +5,19 @@
 //! This is decided before the batch is written. Nearly always that takes no statement, because the writer
 //! remembers enough. The database is asked when a limit is near.
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 
-use super::insert_messages::{Cleared, QueuedMessage};
-use super::usage;
+use super::queued_message::QueuedMessage;
+use super::quota;
 use super::write_tx::{Known, WriteTx};
 use crate::jid::BareJid;
 use crate::storage::sender_shares::{SenderShares, Senders};
 use crate::storage::sql::undelivered;
-use crate::storage::{Holder, OFFLINE_MESSAGES, Result, StorageError, Way};
+use crate::storage::{Holder, MessageId, OFFLINE_MESSAGES, Result, StorageError, Way};
+
+/// Markers that are removed by the batch that adds them, so that they are never written.
+pub(super) type Cleared<'a> = FxHashSet<(&'a BareJid, MessageId)>;
 
 /// The owners of a batch. They are apart from the writer's memory, which forgets when it is full.
 #[derive(Debug, Default)]
@@ -247,7 +250,7 @@ impl Owner {
             return Ok(true);
         }
         if !self.known.room.is_counted() {
-            usage::count(on, &mut self.known, self.bytes).await?;
+            quota::count_used(on, &mut self.known, self.bytes).await?;
             if self.known.room.has(bytes) {
                 return Ok(true);
             }
@@ -255,7 +258,7 @@ impl Owner {
         if holder.way == Way::Received && !is_contact(on, &self.known, holder).await? {
             return Ok(false);
         }
-        usage::push_out(on, &holder.owner, &mut self.known, self.bytes, bytes).await
+        quota::make_room(on, &holder.owner, &mut self.known, self.bytes, bytes).await
     }
 }
 

@@ -1,17 +1,16 @@
-//! Archives in SQLite: queries, and forgetting what is too old.
+//! Archives in SQLite.
 
 use async_trait::async_trait;
 
 use super::archive_query::ArchiveQuery;
 use super::archive_scan::ArchiveScan;
-use super::change::Change;
-use super::delete_messages::{list, release_holders};
-use super::write_tx::WriteTx;
-use super::{Database, archive_segments};
+use super::database::Database;
+use super::delete_messages::list;
+use super::expire_archive::ExpireArchive;
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
-use crate::storage::read_scheduler::{ReadTurn, Who};
-use crate::storage::sql::{jid, message_id, owner, row_limit, undelivered};
+use crate::storage::read_scheduler::{ReadTurn, Requester};
+use crate::storage::sql::{jid, message_id, row_limit, undelivered};
 use crate::storage::{
     ArchiveStore, Count, End, Kept, MessageId, NewMessage, Page, Query, Result, Retention,
     StorageError, Stored, Waiting,
@@ -56,7 +55,7 @@ impl ArchiveStore for Database {
 
     async fn page(&self, owner: &BareJid, query: &Query) -> Result<Option<Page>> {
         self.flush_messages().await?;
-        let mut turn = self.turns.take(Who::Account(owner)).await;
+        let mut turn = self.turns.take(Requester::Account(owner)).await;
         if !self.has_all(owner, &query.named).await? {
             return Ok(None);
         }
@@ -112,7 +111,7 @@ impl ArchiveStore for Database {
     async fn expire(&self, owner: &BareJid, retention: Retention) -> Result<u64> {
         // Mostly nothing is too old. The writer is only asked if something is.
         match self.too_old(owner, retention).await? {
-            Some(below) => self.writer.write(Expire { owner: owner.clone(), below }).await,
+            Some(below) => self.writer.write(ExpireArchive { owner: owner.clone(), below }).await,
             None => Ok(0),
         }
     }
@@ -145,14 +144,9 @@ impl Database {
         Ok(count.is_some_and(|(count,)| count.unsigned_abs() == ids.len() as u64))
     }
 
-    pub(super) async fn owner_number(&self, jid: &BareJid) -> Result<Option<i64>> {
-        let row = owner::find(&mut *self.reader().await?, jid).await?;
-        Ok(row.map(|(number, _)| number))
-    }
-
     /// Messages with lower ids are too old. `None` if there are none.
     async fn too_old(&self, owner: &BareJid, retention: Retention) -> Result<Option<i64>> {
-        let mut turn = self.turns.take(Who::Background).await;
+        let mut turn = self.turns.take(Requester::Background).await;
         let Some(number) = self.owner_number(owner).await? else { return Ok(None) };
         let mut below = retention.before.map(|before| self.id_clock().lowest(before.as_micros()));
         if let Some(keep) = retention.keep
@@ -201,128 +195,12 @@ impl Database {
 }
 
 /// How many messages of a list are in an archive.
-const HAS: &str = "SELECT count(*) FROM owner o CROSS JOIN json_each($2) wanted \
+pub(super) const HAS: &str = "SELECT count(*) FROM owner o CROSS JOIN json_each($2) wanted \
     CROSS JOIN archive_row a WHERE o.jid = $1 AND a.owner = o.number AND a.id = wanted.value \
     AND a.segment = (SELECT s.segment FROM archive_segment s WHERE s.volume = (SELECT number \
     FROM archive_volume WHERE first <= wanted.value ORDER BY number DESC LIMIT 1) \
     AND s.owner = o.number AND s.first <= wanted.value ORDER BY s.first DESC LIMIT 1)";
 
-/// Forgets the oldest messages of an archive.
-pub(super) struct Expire {
-    pub(super) owner: BareJid,
-    /// Messages with lower ids are forgotten.
-    pub(super) below: i64,
-}
-
-#[async_trait]
-impl Change for Expire {
-    type Answer = u64;
-
-    async fn apply(&self, on: &mut WriteTx<'_>) -> Result<u64> {
-        let Some(known) = on.owner_if_any(&self.owner).await? else { return Ok(0) };
-        let owner = known.number;
-        let rows = sqlx::query_as::<_, (i64, bool)>(
-            "SELECT a.id, EXISTS \
-             (SELECT 1 FROM waiting w WHERE w.owner = a.owner AND w.message = a.id) \
-             FROM archive a WHERE a.owner = $1 AND a.volume_first < $2 AND a.first < $2 AND a.id < $2 \
-             ORDER BY a.volume, a.first, a.id LIMIT +$3",
-        )
-        .bind(owner)
-        .bind(self.below)
-        .bind(AT_ONCE)
-        .fetch_all(on.tx.connection().await?)
-        .await?;
-        let Some((last, _)) = rows.last().copied() else { return Ok(0) };
-        // From now on, undelivered messages are held by their markers alone.
-        if rows.iter().any(|(_, waits)| *waits) {
-            undelivered::become_only_holders(on.tx.connection().await?, owner, last).await?;
-        }
-        let gone = rows.iter().filter(|(_, waits)| !waits).map(|(id, _)| *id).collect();
-        release_holders(on, gone).await?;
-        archive_segments::forget(on, owner, last).await?;
-        on.memory.freed(&self.owner);
-        Ok(rows.len() as u64)
-    }
-}
-
-/// How many messages are forgotten in one change, so that other changes do not wait long.
-const AT_ONCE: i64 = 500;
-
 fn micros(at: i64) -> Timestamp {
     Timestamp::from_micros(at)
-}
-
-#[cfg(test)]
-mod tests {
-    use sqlx::{Connection as _, Row as _};
-
-    use super::*;
-    use crate::storage::SqliteStorage;
-    use crate::storage::sql::{Connection, account, resumption, undelivered};
-    use crate::storage::sqlite::{
-        archive_query, archive_scan, block_counts, delete_messages, usage,
-    };
-    use crate::tasks::Tasks;
-
-    /// The query plan, one step a line.
-    async fn plan(connection: &mut Connection, statement: &str) -> Vec<String> {
-        let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
-        let rows = sqlx::query(explain).fetch_all(connection).await.unwrap();
-        rows.iter().map(|row| row.get::<String, _>("detail")).collect()
-    }
-
-    #[tokio::test]
-    async fn no_frequent_statement_walks_through_a_table() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("waxwing.sqlite");
-        SqliteStorage::open(&path, 1, &Tasks::new()).await.unwrap();
-        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path);
-        let mut connection = Connection::connect_with(&options).await.unwrap();
-        let mut statements: Vec<String> = archive_query::STATEMENTS
-            .iter()
-            .chain(&archive_scan::STATEMENTS)
-            .chain(&[HAS])
-            .map(|statement| (*statement).to_owned())
-            .collect();
-        statements.extend(block_counts::statements());
-        statements.extend(archive_segments::statements());
-        statements.extend(account::statements());
-        statements.extend(delete_messages::statements());
-        statements.extend(resumption::statements());
-        statements.extend(usage::statements());
-        statements.extend(undelivered::statements());
-        for statement in statements {
-            assert!(
-                !statement.contains("LIMIT $"),
-                "compiled each time (see storage/sql): {statement}"
-            );
-            let plan = plan(&mut connection, &statement).await;
-            // Parameters, and the index of words, are not tables of ours.
-            let walks = |step: &&String| {
-                step.starts_with("SCAN")
-                    && [
-                        "message",
-                        "m ",
-                        "archive_row",
-                        "archive_segment",
-                        "archive_block",
-                        "archive_block_peer",
-                        "b ",
-                        "e ",
-                        "p ",
-                        "a ",
-                        "s ",
-                        "waiting",
-                        "owner",
-                        "resumable",
-                        "handled",
-                    ]
-                    .iter()
-                    .any(|table| format!("{} ", &step[5..]).starts_with(table))
-            };
-            assert_eq!(plan.iter().find(walks), None, "{statement}: {plan:?}");
-            let sorts = |step: &&String| step.contains("USE TEMP B-TREE");
-            assert_eq!(plan.iter().find(sorts), None, "{statement}: {plan:?}");
-        }
-    }
 }

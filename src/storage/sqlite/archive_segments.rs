@@ -1,8 +1,8 @@
 //! Segments of the archives: which segment grows, and which owners have rows in it.
 //!
-//! Each message is a row in two archives. If all archives were one table, these two rows would be on any
-//! two of its pages: the more is stored, the more pages are read, written and split for each message. So
-//! new rows of all owners go to one segment, in the order of owner and id. When it has enough rows, the
+//! Each message is a row in two archives. If all archives were one table, these two rows could be on any
+//! two of its pages. The more is stored, the more pages would be read, written and split for each message.
+//! So new rows of all owners go to one segment, in the order of owner and id. When it has enough rows, the
 //! next segment begins. Older segments are only read, or rows of them are deleted. A write costs as much
 //! as in a table with one segment, however much is stored.
 //!
@@ -13,31 +13,11 @@
 
 use std::sync::LazyLock;
 
-use rustc_hash::FxHashSet;
-
 use super::block_counts;
+use super::growing_segment::{GrowingSegment, SEGMENTS_OF_VOLUME};
 use super::write_tx::WriteTx;
 use crate::storage::Result;
 use crate::storage::sql::multi_row::MultiRow;
-
-/// The segment that grows, in the memory of the writer.
-#[derive(Debug, Default)]
-pub(super) struct Segment {
-    number: i64,
-    rows: usize,
-    /// Owners that have rows in it. All others must be entered in the index first.
-    owners: FxHashSet<i64>,
-}
-
-impl Segment {
-    fn is_full(&self) -> bool {
-        self.rows >= LEAST && (self.rows >= self.owners.len() * ENOUGH || self.rows >= MOST)
-    }
-
-    fn volume(&self) -> i64 {
-        self.number / VOLUME
-    }
-}
 
 /// The number of the segment for these rows (owner and id), which are sorted. Enters owners in the index
 /// that are not in it yet.
@@ -51,8 +31,8 @@ pub(super) async fn for_rows(
         None => load(on).await?,
     };
     if segment.is_full() {
-        segment = Segment { number: segment.number + 1, ..Segment::default() };
-        if segment.number % VOLUME == 0 {
+        segment = segment.next();
+        if segment.is_first_of_volume() {
             sqlx::query(BEGIN)
                 .bind(segment.volume())
                 .bind(lowest)
@@ -62,38 +42,33 @@ pub(super) async fn for_rows(
     }
     let mut firsts = Vec::new();
     for (owner, id) in rows {
-        segment.rows += 1;
-        if segment.owners.insert(owner) {
+        if segment.add_row(owner) {
             firsts.push((owner, id));
         }
     }
+    let (volume, number) = (segment.volume(), segment.number());
     FIRSTS
         .execute(&mut on.tx, &firsts, |q, (owner, first)| {
-            q.bind(segment.volume()).bind(*owner).bind(*first).bind(segment.number)
+            q.bind(volume).bind(*owner).bind(*first).bind(number)
         })
         .await?;
-    let number = segment.number;
     on.memory.segment = Some(segment);
     Ok(number)
 }
 
 /// Reads the segment from the database: after a start, or after a transaction has failed.
-async fn load(on: &mut WriteTx<'_>) -> Result<Segment> {
+async fn load(on: &mut WriteTx<'_>) -> Result<GrowingSegment> {
     // The last volume stays when its rows are deleted. Segment 0 has the rows from before there were
     // segments, and does not grow.
     let (segment, volume) = sqlx::query_as::<_, (Option<i64>, Option<i64>)>(LAST)
         .fetch_one(on.tx.connection().await?)
         .await?;
-    let number = segment.unwrap_or(0).max(volume.unwrap_or(0) * VOLUME).max(1);
+    let number = segment.unwrap_or(0).max(volume.unwrap_or(0) * SEGMENTS_OF_VOLUME).max(1);
     let rows = sqlx::query_as::<_, (i64, i64)>(ROWS)
         .bind(number)
         .fetch_all(on.tx.connection().await?)
         .await?;
-    Ok(Segment {
-        number,
-        rows: rows.iter().map(|(_, count)| count.unsigned_abs() as usize).sum(),
-        owners: rows.iter().map(|(owner, _)| *owner).collect(),
-    })
+    Ok(GrowingSegment::with_rows(number, &rows))
 }
 
 /// Deletes the rows of an owner up to this id, and entries of the index that lead to no row then.
@@ -106,24 +81,15 @@ pub(super) async fn forget(on: &mut WriteTx<'_>, owner: i64, last: i64) -> Resul
         .fetch_all(on.tx.connection().await?)
         .await?;
     if let Some(segment) = &mut on.memory.segment
-        && empty.iter().any(|(number,)| *number == segment.number)
+        && empty.iter().any(|(number,)| *number == segment.number())
     {
-        segment.owners.remove(&owner);
+        segment.remove_owner(owner);
     }
     if !empty.is_empty() {
         sqlx::query(END).execute(on.tx.connection().await?).await?;
     }
     block_counts::forget(on, owner, last).await
 }
-
-/// A segment has at least this number of rows: two megabytes.
-const LEAST: usize = if cfg!(test) { 24 } else { 32_768 };
-/// A segment has at least this number of rows for each owner that has any in it,
-const ENOUGH: usize = if cfg!(test) { 6 } else { 16 };
-/// but not more than this number in all.
-const MOST: usize = if cfg!(test) { 60 } else { 1 << 22 };
-/// Segments of a volume.
-const VOLUME: i64 = if cfg!(test) { 3 } else { 16 };
 
 const LAST: &str = "SELECT (SELECT max(segment) FROM archive_row), \
     (SELECT max(number) FROM archive_volume)";
@@ -294,7 +260,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn in_segments_stands_what_would_stand_in_one_table() {
+    async fn segments_answer_as_one_table_would() {
         for seed in 0..12 {
             let random = &mut Random(seed);
             let dir = tempfile::tempdir().unwrap();

@@ -11,12 +11,12 @@ use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
 use super::change::Pending;
-use super::insert_messages::{self, QueuedMessage};
-use super::resumption::write_begun;
+use super::queued_message::QueuedMessage;
 use super::write_tx::WriteTx;
-use super::{account, delete_messages};
+use super::{delete_messages, insert_messages};
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
+use crate::storage::sql::account;
 use crate::storage::sql::resumption::{self, Begin};
 use crate::storage::{Handled, MessageId, Result, SessionNumber};
 
@@ -154,7 +154,7 @@ async fn apply_run(on: &mut WriteTx<'_>, run: &mut [Job]) -> Result<()> {
     let handled: Vec<_> = handled.into_iter().collect();
     resumption::set_handled(&mut on.tx, &handled).await?;
     resumption::end(&mut on.tx, &ended).await?;
-    account::write_logins(on, &logins).await
+    write_logins(on, &logins).await
 }
 
 /// Of several counts of a session, the highest is written.
@@ -163,4 +163,26 @@ fn note(counts: &mut FxHashMap<i64, u32>, noted: Handled) {
     if noted.is_ahead(*count) {
         *count = noted.count;
     }
+}
+
+/// Stores that sessions have begun.
+async fn write_begun(on: &mut WriteTx<'_>, begun: &[&Begin]) -> Result<()> {
+    let mut rows = Vec::with_capacity(begun.len());
+    for session in begun {
+        rows.push((on.owner(&session.owner).await?.number, *session));
+    }
+    resumption::insert(&mut on.tx, &rows).await
+}
+
+/// Writes the times of logins. Does nothing for accounts that were removed.
+async fn write_logins(on: &mut WriteTx<'_>, logins: &[(&BareJid, Timestamp)]) -> Result<()> {
+    // Of several logins of an account, the last one is written.
+    let mut times = FxHashMap::default();
+    for (user, at) in logins {
+        if let Some(known) = on.owner_if_any(user).await? {
+            times.insert(known.number, at.as_micros());
+        }
+    }
+    let times: Vec<(i64, i64)> = times.into_iter().collect();
+    account::note_logins(&mut on.tx, &times).await
 }

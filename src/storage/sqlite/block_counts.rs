@@ -14,12 +14,11 @@ use std::sync::LazyLock;
 use async_trait::async_trait;
 use rustc_hash::FxHashMap;
 
-use super::Database;
 use super::change::Change;
 use super::write_tx::WriteTx;
 use crate::storage::Result;
-use crate::storage::sql::DbRow;
 use crate::storage::sql::multi_row::MultiRow;
+use crate::storage::sql::{Connection, DbRow};
 use sqlx::Row;
 
 /// Rows of a block.
@@ -35,67 +34,68 @@ pub(super) struct Block {
 
 /// A block, for a query: the ids above `after`, up to `last`.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Known {
+pub(super) struct StoredBlock {
     pub(super) after: i64,
     pub(super) last: i64,
     /// How many rows of it are found. `None` if that is not known any more.
     pub(super) rows: Option<i64>,
 }
 
-impl Database {
-    /// The id up to which there are blocks.
-    pub(super) async fn blocks_end(&self, owner: i64) -> Result<i64> {
-        let mut on = self.reader().await?;
-        let row = sqlx::query_as::<_, (Option<i64>,)>(END).bind(owner).fetch_one(&mut *on);
-        Ok(row.await?.0.unwrap_or(0))
-    }
+/// The id up to which there are blocks.
+pub(super) async fn end(on: &mut Connection, owner: i64) -> Result<i64> {
+    let row = sqlx::query_as::<_, (Option<i64>,)>(END).bind(owner).fetch_one(on);
+    Ok(row.await?.0.unwrap_or(0))
+}
 
-    /// Some blocks with rows between two ids, from one end. With `peer`, only blocks with messages to or
-    /// from it.
-    pub(super) async fn blocks(
-        &self,
-        owner: i64,
-        peer: Option<&str>,
-        (low, high): (i64, i64),
-        backwards: bool,
-    ) -> Result<Vec<Known>> {
-        let statement = match (peer.is_some(), backwards) {
-            (false, false) => ALL,
-            (false, true) => ALL_BACKWARDS,
-            (true, false) => OF_PEER,
-            (true, true) => OF_PEER_BACKWARDS,
-        };
-        let rows = sqlx::query_as::<_, (i64, i64, Option<i64>)>(statement)
-            .bind(owner)
-            .bind(low)
-            .bind(high)
-            .bind(AT_ONCE)
-            .bind(peer)
-            .fetch_all(&mut *self.reader().await?)
-            .await?;
-        Ok(rows.into_iter().map(|(after, last, rows)| Known { after, last, rows }).collect())
-    }
+/// Some blocks with rows between two ids, from one end, [`AT_ONCE`] at most. With `peer`, only blocks with
+/// messages to or from it.
+pub(super) async fn between(
+    on: &mut Connection,
+    owner: i64,
+    peer: Option<&str>,
+    (low, high): (i64, i64),
+    backwards: bool,
+) -> Result<Vec<StoredBlock>> {
+    let statement = match (peer.is_some(), backwards) {
+        (false, false) => ALL,
+        (false, true) => ALL_BACKWARDS,
+        (true, false) => OF_PEER,
+        (true, true) => OF_PEER_BACKWARDS,
+    };
+    let rows = sqlx::query_as::<_, (i64, i64, Option<i64>)>(statement)
+        .bind(owner)
+        .bind(low)
+        .bind(high)
+        .bind(AT_ONCE)
+        .bind(peer)
+        .fetch_all(on)
+        .await?;
+    Ok(rows.into_iter().map(|(after, last, rows)| StoredBlock { after, last, rows }).collect())
+}
 
-    /// Counts the rows after an id. `None` if there are too few for a block.
-    pub(super) async fn count_block(&self, owner: i64, after: i64) -> Result<Option<Block>> {
-        let rows: Vec<DbRow> = sqlx::query(COUNT_ONE)
-            .bind(owner)
-            .bind(after)
-            .bind(i64::MAX)
-            .bind(BLOCK)
-            .fetch_all(&mut *self.reader().await?)
-            .await?;
-        let mut block = Block { first: i64::MAX, last: 0, peers: FxHashMap::default() };
-        let mut count = 0;
-        for row in rows {
-            let (peer, rows): (String, i64) = (row.try_get(0)?, row.try_get(1)?);
-            block.first = block.first.min(row.try_get(2)?);
-            block.last = block.last.max(row.try_get(3)?);
-            count += rows;
-            block.peers.insert(peer, rows);
-        }
-        Ok((count == BLOCK).then_some(block))
+/// Counts the rows after an id. `None` if there are too few for a block.
+pub(super) async fn count_next(
+    on: &mut Connection,
+    owner: i64,
+    after: i64,
+) -> Result<Option<Block>> {
+    let rows: Vec<DbRow> = sqlx::query(COUNT_ONE)
+        .bind(owner)
+        .bind(after)
+        .bind(i64::MAX)
+        .bind(BLOCK)
+        .fetch_all(on)
+        .await?;
+    let mut block = Block { first: i64::MAX, last: 0, peers: FxHashMap::default() };
+    let mut count = 0;
+    for row in rows {
+        let (peer, rows): (String, i64) = (row.try_get(0)?, row.try_get(1)?);
+        block.first = block.first.min(row.try_get(2)?);
+        block.last = block.last.max(row.try_get(3)?);
+        count += rows;
+        block.peers.insert(peer, rows);
     }
+    Ok((count == BLOCK).then_some(block))
 }
 
 /// Stores counts of blocks.

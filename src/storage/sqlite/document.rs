@@ -3,8 +3,9 @@
 use async_trait::async_trait;
 
 use super::change::Change;
+use super::database::Database;
+use super::quota;
 use super::write_tx::WriteTx;
-use super::{Database, usage};
 use crate::jid::BareJid;
 use crate::storage::sql::document;
 use crate::storage::{DocumentStore, Result};
@@ -66,7 +67,7 @@ impl Change for Put {
         let owner = on.owner(&self.name.owner).await?.number;
         let (kind, key) = (&self.name.kind, &self.name.key);
         let old = document::size(on.tx.connection().await?, owner, kind, key).await?;
-        usage::change(on, &self.name.owner, old, self.xml.len() as u64, self.within_quota).await?;
+        quota::charge(on, &self.name.owner, old, self.xml.len() as u64, self.within_quota).await?;
         document::put(on.tx.connection().await?, owner, kind, key, &self.xml).await
     }
 }

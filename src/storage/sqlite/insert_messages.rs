@@ -3,42 +3,16 @@
 use std::sync::LazyLock;
 use std::sync::atomic::Ordering;
 
-use rustc_hash::FxHashSet;
-use tokio::sync::oneshot;
-
-use super::admission::{self, Owners};
+use super::admission::{self, Cleared, Owners};
 use super::archive_segments;
+use super::queued_message::QueuedMessage;
 use super::write_tx::WriteTx;
-use crate::jid::BareJid;
 use crate::storage::node;
 use crate::storage::sql::multi_row::MultiRow;
 use crate::storage::sql::setting;
 use crate::storage::sql::undelivered::{self, Marker};
 use crate::storage::tokenizer::tokenize;
-use crate::storage::{MessageId, NewMessage, Result, StorageError, Way};
-
-/// A message in the queue of the writer.
-#[derive(Debug)]
-pub(super) struct QueuedMessage {
-    pub(super) id: MessageId,
-    /// Its holders are merged.
-    pub(super) message: NewMessage,
-    /// Why it is refused, if it is. The caller is told when the transaction is durable.
-    pub(super) refused: Option<StorageError>,
-    pub(super) answer: oneshot::Sender<Result<()>>,
-}
-
-impl QueuedMessage {
-    pub(super) fn settle(self, failure: Option<&StorageError>) {
-        let answer = match (failure, self.refused) {
-            (Some(error), _) => Err(error.clone()),
-            (None, Some(error)) => Err(error),
-            (None, None) => Ok(()),
-        };
-        // The caller may be gone. The message is written in any case.
-        drop(self.answer.send(answer));
-    }
-}
+use crate::storage::{Result, Way};
 
 /// The rows of a batch, table by table.
 #[derive(Default)]
@@ -50,9 +24,6 @@ struct Rows<'a> {
     texts: Vec<(i64, String, String)>,
     lag: i64,
 }
-
-/// Markers that are removed before they were written.
-pub(super) type Cleared<'a> = FxHashSet<(&'a BareJid, MessageId)>;
 
 /// Stores messages, however many, with a few statements.
 pub(super) async fn insert_all(

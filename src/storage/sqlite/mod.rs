@@ -6,6 +6,7 @@
 mod account;
 mod admission;
 mod archive;
+mod archive_page;
 mod archive_query;
 mod archive_scan;
 mod archive_segments;
@@ -14,63 +15,78 @@ mod begin_transaction;
 mod block_counts;
 mod change;
 mod commit_task;
+mod database;
 mod delete_messages;
 mod document;
+mod expire_archive;
+mod extend_blocks;
+mod growing_segment;
 mod insert_messages;
 mod integrity_check;
 mod open;
 mod open_error;
+#[cfg(test)]
+mod query_plan_tests;
+mod queued_message;
+mod quota;
 mod readers;
 mod resumption;
 mod roster;
 mod schema;
 mod usage;
 mod wal;
+mod wal_format;
 mod write_tx;
 mod writer;
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use async_trait::async_trait;
 
-use self::readers::{Reader, Readers};
-use self::writer::Writer;
-use super::message_id::IdClock;
-use super::read_scheduler::ReadScheduler;
-use super::{NodeNumber, Result};
+use self::database::Database;
+use super::{
+    AccountStore, ArchiveStore, DocumentStore, ResumptionStore, RosterStore, Storage, UsageStore,
+};
+use crate::metrics::Metrics;
 
-pub use open::SqliteStorage;
-
-/// An open database.
+/// The storage in a file of SQLite.
 #[derive(Debug)]
-pub(super) struct Database {
-    reads: Readers,
-    /// Limits how many archives are read at the same time to fewer than there are connections, so that
-    /// logins and rosters do not wait for archives.
-    pub(super) turns: ReadScheduler,
-    /// The task that writes.
-    pub(super) writer: Writer,
-    /// The server's secret, once it is known.
-    pub(super) secret: OnceLock<[u8; 32]>,
-    /// The node that this server is.
-    pub(super) node: NodeNumber,
-    /// Ids up to this one are microseconds without a node: see [`IdClock`].
-    pub(super) nodeless: i64,
-    /// How far ids of messages may be ahead of the time in which messages were taken.
-    pub(super) lag: Arc<AtomicI64>,
-    /// The quota, in bytes, of accounts that have none of their own.
-    pub(super) quota: Arc<AtomicU64>,
-    /// The counter of the last session that can be resumed.
-    pub(super) last_session: AtomicI64,
+pub struct SqliteStorage {
+    database: Database,
 }
 
-impl Database {
-    /// A connection that cannot write.
-    async fn reader(&self) -> Result<Reader<'_>> {
-        self.reads.acquire().await
+#[async_trait]
+impl Storage for SqliteStorage {
+    fn accounts(&self) -> &dyn AccountStore {
+        &self.database
     }
 
-    /// How ids and times belong together now.
-    fn id_clock(&self) -> IdClock {
-        IdClock { nodeless: self.nodeless, lag: self.lag.load(Ordering::Acquire) }
+    fn archive(&self) -> &dyn ArchiveStore {
+        &self.database
+    }
+
+    fn documents(&self) -> &dyn DocumentStore {
+        &self.database
+    }
+
+    fn resumption(&self) -> &dyn ResumptionStore {
+        &self.database
+    }
+
+    fn roster(&self) -> &dyn RosterStore {
+        &self.database
+    }
+
+    fn usage(&self) -> &dyn UsageStore {
+        &self.database
+    }
+
+    fn measure(&self, metrics: &Metrics) {
+        self.database.writer.measure(metrics);
+        self.database.turns.measure(metrics);
+    }
+
+    /// Commits all changes, moves the log (`-wal`) into the file and closes it.
+    async fn close(&self) {
+        self.database.readers.close().await;
+        self.database.writer.close().await;
     }
 }

@@ -11,36 +11,26 @@ use std::sync::atomic::{AtomicI64, AtomicU64};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection as _};
 
 use super::begin_transaction::ATTEMPT;
+use super::database::Database;
 use super::integrity_check::{check_later, quick_check};
 use super::open_error::{damaged, explain};
 use super::readers::Readers;
 use super::schema::{migrate, refuse_foreign};
 use super::write_tx::Shared;
 use super::writer::Writer;
-use super::{Database, wal};
+use super::{SqliteStorage, wal};
 use crate::files;
-use crate::metrics::Metrics;
 use crate::storage::data_lock::{make_directory, unusable};
 use crate::storage::message_id::{IdClock, Ids, LEAST_LAG};
 use crate::storage::node;
 use crate::storage::read_scheduler::ReadScheduler;
 use crate::storage::sql::Connection;
-use crate::storage::{
-    AccountStore, ArchiveStore, DocumentStore, NodeNumber, Result, ResumptionStore, RosterStore,
-    Storage, StorageError, UsageStore,
-};
+use crate::storage::{NodeNumber, Result, StorageError};
 use crate::tasks::Tasks;
-
-/// The storage in a file of SQLite.
-#[derive(Debug)]
-pub struct SqliteStorage {
-    pub(super) database: Database,
-}
 
 /// Files up to this size, in bytes, are checked before they are used. Larger ones are checked while they
 /// are in use.
@@ -78,7 +68,7 @@ impl SqliteStorage {
         let database = path.to_owned();
         // SQLite discards what it cannot use of the log, so the log is read before. If that panics, the
         // server starts nevertheless.
-        drop(tokio::task::spawn_blocking(move || wal::tell(&database)).await);
+        drop(tokio::task::spawn_blocking(move || wal::report_damage(&database)).await);
         let options = options(path);
         // The last page of each archive is written again and again. It should stay in memory, and be
         // moved from the log into the file rarely.
@@ -101,7 +91,7 @@ impl SqliteStorage {
         let numbers = numbers(&mut connection).await.map_err(|e| explain(path, &e))?;
 
         let read_only = options.read_only(true).create_if_missing(false);
-        let reads = Readers::new(read_only.clone(), readers.max(1));
+        let pool = Readers::new(read_only.clone(), readers.max(1));
         if size > CHECKED_AT_ONCE {
             tasks.spawn("storage-check", check_later(path.into(), read_only, tasks.stopping()));
         }
@@ -115,47 +105,18 @@ impl SqliteStorage {
         let last_session = AtomicI64::new(node::counter(numbers.session));
         let secret = OnceLock::new();
         let turns = ReadScheduler::new(readers.saturating_sub(1) as usize);
-        let database =
-            Database { reads, turns, writer, secret, node, nodeless, lag, quota, last_session };
+        let database = Database {
+            readers: pool,
+            turns,
+            writer,
+            secret,
+            node,
+            nodeless,
+            lag,
+            quota,
+            last_session,
+        };
         Ok(Arc::new(Self { database }))
-    }
-}
-
-#[async_trait]
-impl Storage for SqliteStorage {
-    fn accounts(&self) -> &dyn AccountStore {
-        &self.database
-    }
-
-    fn archive(&self) -> &dyn ArchiveStore {
-        &self.database
-    }
-
-    fn documents(&self) -> &dyn DocumentStore {
-        &self.database
-    }
-
-    fn resumption(&self) -> &dyn ResumptionStore {
-        &self.database
-    }
-
-    fn roster(&self) -> &dyn RosterStore {
-        &self.database
-    }
-
-    fn usage(&self) -> &dyn UsageStore {
-        &self.database
-    }
-
-    fn measure(&self, metrics: &Metrics) {
-        self.database.writer.measure(metrics);
-        self.database.turns.measure(metrics);
-    }
-
-    /// Commits all changes, moves the log (`-wal`) into the file and closes it.
-    async fn close(&self) {
-        self.database.reads.close().await;
-        self.database.writer.close().await;
     }
 }
 

@@ -4,8 +4,8 @@ use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 
-use super::Database;
 use super::change::Change;
+use super::database::Database;
 use super::write_tx::WriteTx;
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
@@ -63,15 +63,6 @@ impl ResumptionStore for Database {
     async fn expire(&self, before: Timestamp) -> Result<u64> {
         self.writer.write(Expire(before)).await
     }
-}
-
-/// Sessions have begun.
-pub(super) async fn write_begun(on: &mut WriteTx<'_>, begun: &[&Begin]) -> Result<()> {
-    let mut rows = Vec::with_capacity(begun.len());
-    for session in begun {
-        rows.push((on.owner(&session.owner).await?.number, *session));
-    }
-    resumption::insert(&mut on.tx, &rows).await
 }
 
 struct Save(Vec<SavedSession>);

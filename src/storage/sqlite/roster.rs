@@ -4,8 +4,9 @@ use async_trait::async_trait;
 use sqlx::Connection as _;
 
 use super::change::Change;
+use super::database::Database;
+use super::quota;
 use super::write_tx::WriteTx;
-use super::{Database, usage};
 use crate::jid::{BareJid, Jid};
 use crate::storage::sql::roster;
 use crate::storage::{Result, RosterChange, RosterItem, RosterStore, RosterVersion, StorageError};
@@ -88,7 +89,7 @@ impl Change for Replace {
                 if there.is_none_or(|old| new.listed && !old.listed) {
                     self.check_limit(on, owner, new.listed).await?;
                 }
-                usage::change(on, &self.owner, old_bytes, new.bytes(), true).await?;
+                quota::charge(on, &self.owner, old_bytes, new.bytes(), true).await?;
                 on.memory.take_senders(owner);
                 roster::put(on.tx.connection().await?, owner, new).await.map(Some)
             }

@@ -3,16 +3,12 @@
 //! SQLite uses a log up to the first page that is invalid, and does not report the rest. After a crash, the
 //! rest is the transaction that was being written. But if the log was damaged, the rest had been committed
 //! and acknowledged. So the log is read first, to tell the two apart.
-//!
-//! The format: <https://www.sqlite.org/fileformat2.html#the_write_ahead_log>, and of the index
-//! (`-shm`): <https://www.sqlite.org/walformat.html>.
 
 use std::fs::File;
-use std::io::{self, BufReader, ErrorKind, Read};
-use std::os::unix::fs::FileExt;
+use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use rustc_hash::FxHashSet;
+use super::wal_format::{HEADER, Index, LogReader, MainFile, if_any, index_of, log_of};
 
 /// What is wrong with a log.
 #[derive(Debug, Eq, PartialEq)]
@@ -39,7 +35,7 @@ pub(super) struct Used {
 
 /// Looks for damage, and reports it to the log of the server with what it means. If commits are lost, the
 /// log of the database is copied first, because SQLite overwrites it.
-pub(super) fn tell(database: &Path) {
+pub(super) fn report_damage(database: &Path) {
     let name = log_of(database);
     let fault = match inspect(database) {
         Ok(None) => return,
@@ -102,19 +98,19 @@ impl Fault {
 /// # Errors
 /// If a file cannot be read.
 pub(super) fn inspect(database: &Path) -> io::Result<Option<Fault>> {
-    let index = Index::read(&beside(database, "-shm"))?;
+    let index = Index::read(&index_of(database))?;
     let Some(file) = if_any(File::open(log_of(database)))? else {
-        return Ok(index.and_then(|index| index.without_log()));
+        return Ok(index.and_then(|index| fault_without_log(&index)));
     };
-    let main = Main::read(database)?;
+    let main = MainFile::read(database)?;
     let size = file.metadata()?.len();
     let mut log = BufReader::with_capacity(1 << 18, file);
     let mut header = [0; HEADER];
     if size < HEADER as u64 {
-        return Ok(index.and_then(|index| index.without_log()));
+        return Ok(index.and_then(|index| fault_without_log(&index)));
     }
     log.read_exact(&mut header)?;
-    let Some(reader) = Reader::new(&header) else {
+    let Some(reader) = LogReader::new(&header) else {
         // Nothing says what belongs to it.
         let of = u32::try_from((size - HEADER as u64) / 4096).unwrap_or(u32::MAX);
         return Ok((of > 0).then_some(Fault::Damaged(Used { pages: 0, of, lost: 0 })));
@@ -122,7 +118,7 @@ pub(super) fn inspect(database: &Path) -> io::Result<Option<Fault>> {
     if main.page_size.is_some_and(|size| size != reader.page_size) {
         return Ok(Some(Fault::Foreign("its pages are of another size")));
     }
-    let found = reader.walk(&mut log)?;
+    let found = reader.read_pages(&mut log)?;
     let index = index.filter(|index| index.salts == reader.salts);
     let promised = index.as_ref().map_or(0, |index| index.pages);
     let used =
@@ -136,203 +132,22 @@ pub(super) fn inspect(database: &Path) -> io::Result<Option<Fault>> {
     Ok(found.foreign_to(&main).map(Fault::Foreign))
 }
 
-/// The log's file.
-pub(super) fn log_of(database: &Path) -> PathBuf {
-    beside(database, "-wal")
+/// There is no log, or nothing in it. All that the index promises must be in the file of the database.
+fn fault_without_log(index: &Index) -> Option<Fault> {
+    let used = Used { pages: 0, of: index.pages, lost: 0 };
+    (index.pages > index.copied).then_some(Fault::Damaged(used))
 }
-
-fn beside(database: &Path, end: &str) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
-    name.push(end);
-    name.into()
-}
-
-fn if_any<T>(outcome: io::Result<T>) -> io::Result<Option<T>> {
-    match outcome {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        outcome => outcome.map(Some),
-    }
-}
-
-/// What the file of the database says of itself.
-#[derive(Debug, Default)]
-struct Main {
-    page_size: Option<u32>,
-    pages: u64,
-}
-
-impl Main {
-    fn read(database: &Path) -> io::Result<Self> {
-        let file = File::open(database)?;
-        let mut header = [0; 100];
-        let size = file.metadata()?.len();
-        if size < header.len() as u64 {
-            return Ok(Self::default());
-        }
-        file.read_exact_at(&mut header, 0)?;
-        let page_size = match u32::from(u16::from_be_bytes([header[16], header[17]])) {
-            1 => 65_536,
-            size => size.max(512),
-        };
-        let pages = size / u64::from(page_size);
-        Ok(Self { page_size: Some(page_size), pages })
-    }
-}
-
-/// What the index of the log says. It is written after the log, so it never claims more than the log has.
-#[derive(Debug)]
-struct Index {
-    /// Pages that are committed.
-    pages: u32,
-    /// Pages that are in the file of the database already.
-    copied: u32,
-    salts: [u8; 8],
-}
-
-impl Index {
-    fn read(path: &Path) -> io::Result<Option<Self>> {
-        let Some(file) = if_any(File::open(path))? else { return Ok(None) };
-        let mut bytes = [0; 100];
-        match file.read_exact_at(&mut bytes, 0) {
-            Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(None),
-            outcome => outcome?,
-        }
-        let number = |at: usize| {
-            u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
-        };
-        // It is stored twice, so that a half-written copy is recognised.
-        let is_whole = bytes[..48] == bytes[48..96] && bytes[12] == 1;
-        let mut salts = [0; 8];
-        salts.copy_from_slice(&bytes[32..40]);
-        Ok(is_whole.then(|| Self { pages: number(16), copied: number(96), salts }))
-    }
-
-    fn without_log(&self) -> Option<Fault> {
-        let used = Used { pages: 0, of: self.pages, lost: 0 };
-        (self.pages > self.copied).then_some(Fault::Damaged(used))
-    }
-}
-
-/// Reads pages of one log.
-#[derive(Debug)]
-struct Reader {
-    page_size: u32,
-    salts: [u8; 8],
-    is_big_endian: bool,
-    sum: (u32, u32),
-}
-
-/// What was found in a log.
-#[derive(Debug, Default)]
-struct Found {
-    /// Pages up to the last whole commit.
-    committed: u32,
-    /// Pages that belong to this log.
-    seen: u32,
-    commits_behind: u32,
-    /// After the first invalid page there is a commit, and more pages after it. They were not written
-    /// before that commit was durable.
-    goes_on_behind_commit: bool,
-    /// How many pages the database has after the last whole commit, and which are in the log.
-    size: u32,
-    numbers: FxHashSet<u32>,
-}
-
-impl Reader {
-    /// `None` if the header is invalid.
-    fn new(header: &[u8; HEADER]) -> Option<Self> {
-        let magic = be(header, 0);
-        if magic & !1 != MAGIC || be(header, 4) != VERSION {
-            return None;
-        }
-        let mut salts = [0; 8];
-        salts.copy_from_slice(&header[16..24]);
-        let is_big_endian = magic & 1 == 1;
-        let sum = checksum(is_big_endian, (0, 0), &header[..24]);
-        let page_size = be(header, 8);
-        let is_right = sum == (be(header, 24), be(header, 28))
-            && page_size.is_power_of_two()
-            && (512..=65_536).contains(&page_size);
-        is_right.then_some(Self { page_size, salts, is_big_endian, sum })
-    }
-
-    fn walk(&self, log: &mut impl Read) -> io::Result<Found> {
-        let mut found = Found::default();
-        let mut page = vec![0; FRAME + self.page_size as usize];
-        let (mut sum, mut is_right) = (self.sum, true);
-        // Of the transaction that is being read.
-        let mut numbers = Vec::new();
-        for at in 1.. {
-            match log.read_exact(&mut page) {
-                Err(error) if error.kind() == ErrorKind::UnexpectedEof => break,
-                outcome => outcome?,
-            }
-            let (number, size) = (be(&page, 0), be(&page, 4));
-            let is_of_this = page[8..16] == self.salts;
-            if is_right {
-                let next = checksum(self.is_big_endian, sum, &page[..8]);
-                sum = checksum(self.is_big_endian, next, &page[FRAME..]);
-                is_right = is_of_this && number > 0 && sum == (be(&page, 16), be(&page, 20));
-            }
-            if is_of_this {
-                found.seen = at;
-            }
-            if is_right {
-                numbers.push(number);
-                if size > 0 {
-                    (found.committed, found.size) = (at, size);
-                    found.numbers.extend(numbers.drain(..));
-                }
-            } else if is_of_this {
-                found.goes_on_behind_commit |= found.commits_behind > 0;
-                found.commits_behind += u32::from(size > 0);
-            }
-        }
-        Ok(found)
-    }
-}
-
-impl Found {
-    /// Why the log and the file do not belong together.
-    fn foreign_to(&self, main: &Main) -> Option<&'static str> {
-        // The page with the byte that is locked is never written.
-        let locked = main.page_size.map(|size| (1 << 30) / u64::from(size) + 1);
-        let missing = (main.pages + 1..=u64::from(self.size)).any(|page| {
-            Some(page) != locked && u32::try_from(page).is_ok_and(|p| !self.numbers.contains(&p))
-        });
-        missing.then_some("pages of which it speaks are in neither")
-    }
-}
-
-fn be(bytes: &[u8], at: usize) -> u32 {
-    u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
-}
-
-fn checksum(is_big_endian: bool, sum: (u32, u32), bytes: &[u8]) -> (u32, u32) {
-    let word = |four: &[u8]| {
-        let word = u32::from_be_bytes([four[0], four[1], four[2], four[3]]);
-        if is_big_endian { word } else { word.swap_bytes() }
-    };
-    bytes.chunks_exact(8).fold(sum, |(one, two), eight| {
-        let one = one.wrapping_add(word(&eight[..4])).wrapping_add(two);
-        (one, two.wrapping_add(word(&eight[4..])).wrapping_add(one))
-    })
-}
-
-const MAGIC: u32 = 0x377f_0682;
-const VERSION: u32 = 3_007_000;
-/// Bytes of the header of the log, and of that of a page in it.
-const HEADER: usize = 32;
-const FRAME: usize = 24;
 
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::FileExt;
 
     use sqlx::Connection as _;
     use sqlx::sqlite::SqliteConnectOptions;
     use tempfile::TempDir;
 
+    use super::super::wal_format::FRAME;
     use super::*;
     use crate::storage::sql::Connection;
 

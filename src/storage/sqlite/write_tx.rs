@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use rustc_hash::FxHashMap;
 
-use super::archive_segments::Segment;
+use super::growing_segment::GrowingSegment;
 use crate::jid::BareJid;
 use crate::storage::sender_shares::Senders;
 use crate::storage::sql::owner;
@@ -42,7 +42,7 @@ pub(in crate::storage) struct Memory {
     old: FxHashMap<BareJid, Known>,
     /// How far ids are ahead of time at most, as it is stored.
     pub(in crate::storage) lag: i64,
-    pub(super) segment: Option<Segment>,
+    pub(super) segment: Option<GrowingSegment>,
     /// The senders of undelivered messages, for a few owners that have many.
     senders: FxHashMap<i64, Senders>,
     /// The quota of owners that have none of their own, when it was read last.

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures_util::future::join_all;
 use smallvec::smallvec;
 
-use super::BLOCK;
+use super::super::block_counts::BLOCK;
 use crate::jid::{BareJid, Jid};
 use crate::payload::datetime::Timestamp;
 use crate::storage::{Holder, MessageId, NewMessage, Query, SqliteStorage, Storage, Way};
@@ -50,7 +50,7 @@ async fn fill(storage: &SqliteStorage, owner: &BareJid, count: i64) {
 /// Counts steps of SQLite's machine, in tens.
 async fn count_steps(storage: &SqliteStorage) -> Arc<AtomicU64> {
     let steps = Arc::new(AtomicU64::new(0));
-    let mut connection = storage.database.reads.acquire().await.unwrap();
+    let mut connection = storage.database.readers.acquire().await.unwrap();
     let counter = Arc::clone(&steps);
     connection.lock_handle().await.unwrap().set_progress_handler(10, move || {
         counter.fetch_add(1, Ordering::Relaxed);

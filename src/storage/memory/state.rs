@@ -1,0 +1,75 @@
+//! All that is stored in memory: owners with what belongs to them, and sessions.
+
+use std::collections::BTreeMap;
+
+use super::contacts::Contacts;
+use super::messages::{Archived, Undelivered};
+use crate::jid::BareJid;
+use crate::payload::datetime::Timestamp;
+use crate::storage::message_id::{IdClock, Ids};
+use crate::storage::usage::Room;
+use crate::storage::{MessageId, NodeNumber, Resumable, ScramKeys, SessionNumber};
+
+/// All that is stored.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) owners: BTreeMap<BareJid, Owner>,
+    /// The ids of each node.
+    pub(super) ids: BTreeMap<NodeNumber, Ids>,
+    last_owner: i64,
+    /// The counter of the last session that can be resumed.
+    pub(super) last_session: i64,
+    /// The quota, in bytes, of accounts that have none of their own.
+    pub(super) default_quota: u64,
+    pub(super) sessions: BTreeMap<SessionNumber, Resumable>,
+    /// The server's secret, once it was asked for.
+    pub(super) secret: Option<[u8; 32]>,
+}
+
+/// An address for which something is stored.
+#[derive(Debug, Default)]
+pub(super) struct Owner {
+    /// No other owner has this number, and none had it before.
+    pub(super) number: i64,
+    pub(super) account: Option<AccountData>,
+    /// By kind and key.
+    pub(super) documents: BTreeMap<(String, String), String>,
+    pub(super) archive: BTreeMap<MessageId, Archived>,
+    pub(super) waiting: BTreeMap<MessageId, Undelivered>,
+    pub(super) roster: Contacts,
+    /// Its own quota in bytes, if it has one.
+    pub(super) quota: Option<u64>,
+    pub(super) room: Room,
+}
+
+/// What makes an owner an account.
+#[derive(Debug)]
+pub(super) struct AccountData {
+    pub(super) keys: Vec<ScramKeys>,
+    pub(super) created: Timestamp,
+    pub(super) last_login: Option<Timestamp>,
+    pub(super) admin: bool,
+}
+
+impl State {
+    /// The ids of a node.
+    pub(super) fn ids(&mut self, node: NodeNumber) -> &mut Ids {
+        let ids = || Ids::after(0, IdClock::default(), node);
+        self.ids.entry(node).or_insert_with(ids)
+    }
+
+    /// The owner, which is made if it does not exist.
+    pub(super) fn owner(&mut self, jid: &BareJid) -> &mut Owner {
+        let (last, room) = (&mut self.last_owner, Room::first(None, self.default_quota));
+        self.owners.entry(jid.clone()).or_insert_with(|| {
+            *last += 1;
+            Owner { number: *last, room, ..Owner::default() }
+        })
+    }
+
+    /// Removes an owner with all that is stored for it.
+    pub(super) fn remove(&mut self, jid: &BareJid) -> Option<Owner> {
+        self.sessions.retain(|_, session| session.owner != *jid);
+        self.owners.remove(jid)
+    }
+}

@@ -1,0 +1,146 @@
+//! What is read of a scan through an archive: a page of messages, the id at a position, or a count.
+
+use bytes::Bytes;
+use futures_util::TryStreamExt as _;
+use sqlx::Row as _;
+
+use super::archive_query::{BACKWARDS, FORWARDS, LISTED, LISTED_IDS};
+use super::archive_scan::{ArchiveScan, Piece};
+use super::delete_messages::list;
+use crate::jid::Jid;
+use crate::payload::datetime::Timestamp;
+use crate::storage::archive::PAGE_BYTES;
+use crate::storage::sql::{DbRow, Statement, jid, message_id, row_limit};
+use crate::storage::{Page, Result, Stored, Way};
+
+impl ArchiveScan<'_, '_> {
+    /// The first `max` rows of the scan, in the order of their ids.
+    pub(super) async fn page(mut self, max: usize) -> Result<Page> {
+        let mut page = Page { complete: true, ..Page::default() };
+        let mut bytes = 0;
+        while page.complete
+            && let Some(piece) = self.next().await?
+        {
+            self.turn.pass().await;
+            // One row more than wanted shows whether there are more.
+            let wanted = row_limit((max - page.rows.len()).saturating_add(1));
+            let mut on = self.database.reader().await?;
+            let mut rows = self.rows_of(&piece, wanted).fetch(&mut *on);
+            while let Some(row) = rows.try_next().await? {
+                if page.rows.len() == max || bytes > PAGE_BYTES {
+                    page.complete = false;
+                    break;
+                }
+                let row = stored(&row)?;
+                bytes += row.xml.len();
+                page.rows.push(row);
+            }
+        }
+        if self.backwards {
+            page.rows.reverse();
+        }
+        Ok(page)
+    }
+
+    /// The statement that reads whole rows of a piece.
+    fn rows_of(&self, piece: &Piece, wanted: i64) -> Statement {
+        match piece {
+            Piece::Between(low, high, _) => {
+                let statement = if self.backwards { BACKWARDS } else { FORWARDS };
+                self.query.bind(statement, self.owner, *low, *high).bind(wanted)
+            }
+            Piece::Listed(ids) => {
+                let (low, high) = self.query.ids;
+                self.query.bind(LISTED, self.owner, low, high).bind(list(ids))
+            }
+        }
+    }
+
+    /// The id at a position of the scan, counted from 0.
+    pub(super) async fn find_position(&mut self, position: u64) -> Result<Option<i64>> {
+        let mut left = position;
+        while let Some(piece) = self.next().await? {
+            let found = self.count(&piece).await?;
+            if left < found {
+                return self.id_at(&piece, left).await;
+            }
+            left -= found;
+        }
+        Ok(None)
+    }
+
+    /// How many rows are found. `None` if too many would have to be read to count them.
+    pub(super) async fn count_all(mut self) -> Result<Option<u64>> {
+        let (mut total, mut read) = (0, 0);
+        while let Some(piece) = self.next().await? {
+            read += usize::from(!matches!(piece, Piece::Between(.., Some(_))));
+            if read > MOST_COUNTED {
+                return Ok(None);
+            }
+            total += self.count(&piece).await?;
+        }
+        Ok(Some(total))
+    }
+
+    /// How many rows of a piece are found.
+    async fn count(&mut self, piece: &Piece) -> Result<u64> {
+        let (low, high) = match piece {
+            Piece::Between(.., Some(rows)) => return Ok(rows.unsigned_abs()),
+            Piece::Between(low, high, None) => (*low, *high),
+            Piece::Listed(ids) => return Ok(self.found_of(ids).await?.len() as u64),
+        };
+        self.turn.pass().await;
+        let row = self.query.bind(self.query.count(low, high), self.owner, low, high);
+        let count: i64 = row.fetch_one(&mut *self.database.reader().await?).await?.try_get(0)?;
+        Ok(count.unsigned_abs())
+    }
+
+    /// The id at a position of a piece.
+    async fn id_at(&mut self, piece: &Piece, position: u64) -> Result<Option<i64>> {
+        let (low, high) = match piece {
+            Piece::Between(low, high, _) => (*low, *high),
+            Piece::Listed(ids) => {
+                let ids = self.found_of(ids).await?;
+                let position = usize::try_from(position).unwrap_or(usize::MAX);
+                return Ok(ids.get(position).copied());
+            }
+        };
+        self.turn.pass().await;
+        let row = self
+            .query
+            .bind(self.query.at(low, high, self.backwards), self.owner, low, high)
+            .bind(i64::try_from(position).unwrap_or(i64::MAX))
+            .fetch_optional(&mut *self.database.reader().await?)
+            .await?;
+        Ok(row.map(|row| row.try_get(0)).transpose()?)
+    }
+
+    /// Those of the ids which are found.
+    async fn found_of(&mut self, ids: &[i64]) -> Result<Vec<i64>> {
+        self.turn.pass().await;
+        let (low, high) = self.query.ids;
+        let rows = self
+            .query
+            .bind(LISTED_IDS, self.owner, low, high)
+            .bind(list(ids))
+            .fetch_all(&mut *self.database.reader().await?)
+            .await?;
+        let ids = rows.iter().map(|row| row.try_get(0)).collect::<std::result::Result<_, _>>();
+        Ok(ids?)
+    }
+}
+
+fn stored(row: &DbRow) -> Result<Stored> {
+    let peer: Jid = jid(row, "peer", "archive")?;
+    let way = if row.try_get::<i64, _>("way")? == 0 { Way::Received } else { Way::Sent };
+    Ok(Stored {
+        id: message_id(row.try_get("id")?)?,
+        at: Timestamp::from_micros(row.try_get("at")?),
+        with: peer,
+        way,
+        xml: Bytes::from(row.try_get::<Vec<u8>, _>("xml")?),
+    })
+}
+
+/// Pieces that are read, at most, to count what is found: 65,536 rows.
+const MOST_COUNTED: usize = 128;
