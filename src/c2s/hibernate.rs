@@ -93,7 +93,7 @@ async fn hibernate(mut session: Session, until: Instant, limits: &LimitsConfig) 
             Some(Order::Close(CloseReason::Shutdown)) => return HibernationEnd::Stopped(session),
             Some(Order::Close(_)) => return HibernationEnd::Over(session),
             Some(Order::Detach(saving)) => return HibernationEnd::Detached(session, saving),
-            Some(Order::HandOver(to)) => match to.send(session) {
+            Some(Order::HandOver(to)) => match session.hand_over(to) {
                 Ok(()) => return HibernationEnd::Resumed,
                 // The new connection was lost meanwhile. The client may come once more.
                 Err(back) => session = back,

@@ -53,7 +53,7 @@ async fn live(server: Arc<ServerState>, mut start: Box<Start>, session: Session,
             session.handle().detach(saving);
             return lost(&server, session, "the server ends");
         }
-        Ok(ConnectionEnd::HandedOver(to)) => match to.send(session) {
+        Ok(ConnectionEnd::HandedOver(to)) => match session.hand_over(to) {
             Ok(()) => return,
             Err(session) => return lost(&server, session, "resumed in vain"),
         },

@@ -1,6 +1,5 @@
 //! What a session holds in memory for its client, as the budget `memory` sees it.
 
-use super::{Mailbox, SessionRef};
 use crate::limit::{Action, Held, Level};
 
 /// How many bytes a session holds. Without a budget, nothing is counted.
@@ -63,25 +62,5 @@ impl Memory {
         if let Some(parts) = &self.0 {
             change(parts);
         }
-    }
-}
-
-impl SessionRef {
-    /// About how many bytes are held for its client.
-    #[must_use]
-    pub fn memory(&self) -> u64 {
-        self.mailbox().memory.own()
-    }
-}
-
-impl Mailbox {
-    /// The session ends because its client does not acknowledge.
-    pub fn note_overrun(&self) {
-        self.shared().state.lock().has_overrun = true;
-    }
-
-    /// So many bytes are being written to the client.
-    pub fn set_writing(&self, bytes: usize) {
-        self.shared().memory.in_writing(bytes);
     }
 }

@@ -20,7 +20,7 @@ use super::{
 use crate::jid::{FullJid, Jid};
 use crate::payload::datetime::Timestamp;
 use crate::stanza::{Presence, Stanza};
-use crate::storage::{MessageId, Resumable, SavedSession};
+use crate::storage::{MessageId, Resumable, SavedSession, SessionNumber};
 use crate::xml::Frame;
 
 /// A snapshot of another version is not read: the session is lost, and its client is told how many of
@@ -85,17 +85,17 @@ impl Session {
     /// # Errors
     /// The session itself, to be closed, if it cannot be resumed after the next start.
     pub fn save(
-        self,
+        mut self,
         at: Timestamp,
         newest: Option<MessageId>,
     ) -> Result<(SavedSession, Unread), Self> {
-        let Some(mut snapshot) = self.snapshot(at, newest) else { return Err(self) };
+        let Some((number, mut snapshot)) = self.snapshot(at, newest) else { return Err(self) };
         self.leave();
         // From now on the session accepts nothing.
         let closed = self.mailbox.shared().close();
         snapshot.since = since(closed.first_unread, newest);
         snapshot.queue.extend(closed.queue.iter().map(|new| queued(new, false)));
-        let Some(saved) = self.to_saved(&snapshot) else { return Err(self) };
+        let saved = self.to_saved(number, &snapshot);
         let (sent, ..) = self.sm(|sm| sm.saved());
         let sent = sent.into_iter().filter(|(_, answered)| !answered);
         let deliveries = sent.map(|(delivery, _)| delivery).chain(closed.queue).collect();
@@ -107,19 +107,24 @@ impl Session {
     /// resumed after the next start.
     #[must_use]
     pub fn save_ahead(&self, at: Timestamp, newest: Option<MessageId>) -> Option<SavedSession> {
-        let mut snapshot = self.snapshot(at, newest)?;
+        let (number, mut snapshot) = self.snapshot(at, newest)?;
         snapshot.queue.extend(self.mailbox.queue().iter().map(|new| queued(new, false)));
-        self.to_saved(&snapshot)
+        Some(self.to_saved(number, &snapshot))
     }
 
-    /// Everything but the mailbox.
-    fn snapshot(&self, at: Timestamp, newest: Option<MessageId>) -> Option<Snapshot> {
+    /// Everything but the mailbox, and what the store calls the session. `None` if it cannot be resumed
+    /// after the next start.
+    fn snapshot(
+        &self,
+        at: Timestamp,
+        newest: Option<MessageId>,
+    ) -> Option<(SessionNumber, Snapshot)> {
         let resumption = self.sm(|sm| sm.resumption())?;
-        resumption.number?;
+        let number = resumption.number?;
         let (sent, acknowledged, written) = self.sm(|sm| sm.saved());
         let handle = self.handle();
         let presence = handle.presence().lock();
-        Some(Snapshot {
+        let snapshot = Snapshot {
             version: VERSION,
             at: at.as_micros(),
             max: resumption.max.as_secs(),
@@ -132,14 +137,14 @@ impl Session {
             flags: handle.flags(),
             bound: handle.facts().newest.map(MessageId::get),
             since: since(self.mailbox.first_unread(), newest),
-        })
+        };
+        Some((number, snapshot))
     }
 
-    fn to_saved(&self, snapshot: &Snapshot) -> Option<SavedSession> {
-        let number = self.sm(|sm| sm.resumption())?.number?;
+    fn to_saved(&self, number: SessionNumber, snapshot: &Snapshot) -> SavedSession {
         let handled = self.sm(|sm| sm.handled_count());
         let state = serde_json::to_vec(snapshot).map(Bytes::from).unwrap_or_default();
-        Some(SavedSession { number, handled, state })
+        SavedSession { number, handled, state }
     }
 
     /// Makes a session again that the server before has saved, and enters it into the table: it waits

@@ -9,7 +9,8 @@ use smol_str::SmolStr;
 use tokio::sync::Notify;
 
 use super::memory::Memory;
-use super::{CloseReason, SessionRef};
+use super::order::CloseReason;
+use super::session_ref::SessionRef;
 use crate::jid::{BareJid, FullJid};
 use crate::limit::Level;
 

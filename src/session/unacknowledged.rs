@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use super::Delivery;
+use super::delivery::Delivery;
 use crate::jid::Jid;
 use crate::stanza::Stanza;
 

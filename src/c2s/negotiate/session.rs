@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
 use super::driver::{Driver, Failed};
@@ -14,7 +13,7 @@ use crate::c2s::session_end::end;
 use crate::host::ServerState;
 use crate::jid::{BareJid, FullJid};
 use crate::random::random_id;
-use crate::session::{Delivery, MailboxLimits, Session, SessionFacts};
+use crate::session::{Delivery, MailboxLimits, Session, SessionFacts, TakeOver};
 use crate::stanza::Condition;
 
 impl Driver<'_> {
@@ -56,11 +55,12 @@ impl Driver<'_> {
         h: u32,
     ) -> Result<(Option<Session>, Result<u32, Option<u32>>), Failed> {
         let Some(user) = machine.user() else { return Ok((None, Err(None))) };
-        let taken = match self.c2s.server.sessions.find_resumable(user, id) {
+        let server = &self.c2s.server;
+        let taken = match server.sessions.find_resumable(user, id) {
             Some(handle) => {
-                let mut asked =
-                    TakeOverGuard { server: &self.c2s.server, answer: handle.take_over() };
-                timeout(TAKE_OVER, &mut asked.answer).await.ok().and_then(Result::ok)
+                let taking = TakeOver::begin(Arc::clone(&server.sessions), handle);
+                let mut taking = TakeOverGuard { server, taking };
+                timeout(TAKE_OVER, taking.taking.session()).await.ok().flatten()
             }
             None => return Ok((None, Err(handled(&self.c2s.server, user, id).await))),
         };
@@ -92,13 +92,12 @@ impl Driver<'_> {
 /// more, it continues to wait for its client.
 struct TakeOverGuard<'a> {
     server: &'a Arc<ServerState>,
-    answer: oneshot::Receiver<Session>,
+    taking: TakeOver,
 }
 
 impl Drop for TakeOverGuard<'_> {
     fn drop(&mut self) {
-        self.answer.close();
-        if let Ok(session) = self.answer.try_recv() {
+        if let Some(session) = self.taking.give_up() {
             lost(self.server, session, "resumed in vain");
         }
     }
