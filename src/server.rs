@@ -105,6 +105,8 @@ impl Server {
         let c2s =
             C2s { server: Arc::clone(&state), verifier, certificates: Arc::clone(&certificates) };
         let c2s = Arc::new(c2s);
+        let dropped = c2s::end_dropped_sessions(Arc::clone(&state));
+        drop(state.tasks.spawn("dropped-sessions", dropped));
         c2s::restore(&state).await?;
         drop(state.tasks.spawn("goodbye", c2s::say_goodbye(Arc::clone(&state))));
         drop(state.tasks.spawn("memory", c2s::watch_memory(Arc::clone(&state))));

@@ -11,10 +11,15 @@ pub(super) fn server() -> ServerState {
     ServerState::for_tests(&["localhost"], Registry::default())
 }
 
-/// A session with stream management.
+/// Romeo's session, with stream management.
 pub(super) fn session(server: &ServerState) -> Session {
+    session_of(server, "romeo@localhost/orchard")
+}
+
+/// The session with this address, with stream management.
+pub(super) fn session_of(server: &ServerState, jid: &str) -> Session {
     let facts = SessionFacts::for_tests();
-    let jid = FullJid::parse("romeo@localhost/orchard").unwrap();
+    let jid = FullJid::parse(jid).unwrap();
     let bounds = MailboxLimits { stanzas: 1_000, bytes: 1 << 20 };
     let session = Session::open(Arc::clone(&server.sessions), jid, facts, bounds, 9);
     assert!(session.manage(None));

@@ -101,6 +101,7 @@ impl SharedMailbox {
         state.is_closed = true;
         state.bytes = 0;
         self.memory.in_mailbox(0);
+        self.memory.in_writing(0);
         state.order = None;
         let catch_up = std::mem::take(&mut state.catch_up);
         Closed {

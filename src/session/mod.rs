@@ -13,6 +13,7 @@ mod catch_up;
 mod catch_up_state;
 mod client_flags;
 mod delivery;
+mod ended;
 mod feature_state;
 mod in_flight;
 mod mailbox;
@@ -36,6 +37,7 @@ mod writer;
 pub use archive_page::ArchivePage;
 pub use client_flags::ClientFlags;
 pub use delivery::{Accepted, Delivery, Undelivered};
+pub use ended::{DroppedSession, Unread};
 pub use mailbox::Mailbox;
 pub use mailbox_state::MailboxLimits;
 pub use order::{CloseReason, Order};
@@ -59,22 +61,15 @@ use crate::storage::MessageId;
 /// A bound resource. Exactly one task owns it; it can move from one to another by value. Only the loops of
 /// the owner's task have a `&Session`.
 ///
-/// Dropping it, also after a panic, closes its mailbox and removes it from the table.
+/// It ends by [`Session::close`] or [`Session::save`]. If it is dropped instead, its task has panicked: it is
+/// removed from the table and its mailbox is closed, and [`SessionTable::dropped`] answers it, so that its
+/// contacts can be told.
 #[derive(Debug)]
 pub struct Session {
     mailbox: Mailbox,
     /// `None` once the session has left the table, or is another task's.
     table: Option<Arc<SessionTable>>,
     own: OwnerState,
-}
-
-/// What a session that has ended did not deliver.
-#[derive(Debug)]
-pub struct Unread {
-    /// What the session was given and its client does not have.
-    pub deliveries: Vec<Delivery>,
-    /// The session was catching up: there may be more for it in the store.
-    pub was_catching_up: bool,
 }
 
 impl Session {
@@ -182,26 +177,33 @@ impl Session {
     #[must_use]
     pub fn close(mut self) -> Unread {
         self.leave();
+        self.take_unread()
+    }
+
+    /// Leaves the table, and answers it. `None` if the session has left it, or is another task's.
+    fn leave(&mut self) -> Option<Arc<SessionTable>> {
+        let table = self.table.take()?;
+        table.leave(self.handle());
+        if let Some(resumption) = self.sm(|sm| sm.resumption()) {
+            table.not_resumable(&resumption.id);
+        }
+        Some(table)
+    }
+
+    fn take_unread(&self) -> Unread {
         let mut deliveries: Vec<_> = self.sm(SmState::end).into();
         let closed = self.mailbox.shared().close();
         deliveries.extend(closed.queue);
         Unread { deliveries, was_catching_up: closed.was_catching_up }
     }
-
-    fn leave(&mut self) {
-        let Some(table) = self.table.take() else { return };
-        table.leave(self.handle());
-        if let Some(resumption) = self.sm(|sm| sm.resumption()) {
-            table.not_resumable(&resumption.id);
-        }
-    }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
-        if self.table.is_some() {
-            self.leave();
-            self.mailbox.shared().close();
+        if let Some(table) = self.leave() {
+            let (handle, resumption) = (self.handle().clone(), self.sm(|sm| sm.resumption()));
+            let unread = self.take_unread();
+            table.note_dropped(DroppedSession { handle, resumption, unread });
         }
     }
 }

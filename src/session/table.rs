@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 use smol_str::SmolStr;
 use tokio::sync::Notify;
 
+use super::ended::DroppedSession;
 use super::memory::Memory;
 use super::order::CloseReason;
 use super::session_ref::SessionRef;
@@ -25,6 +26,11 @@ pub struct SessionTable {
     /// Sessions that can be resumed, by the ids that their clients know.
     resumable: Mutex<FxHashMap<SmolStr, SessionRef>>,
     shards: Box<[Mutex<FxHashMap<BareJid, Sessions>>]>,
+    /// Sessions that were dropped, until [`SessionTable::dropped`] answers them. There is one for each task
+    /// that has panicked.
+    dropped: Mutex<Vec<DroppedSession>>,
+    /// Wakes when a session was dropped.
+    dropped_changed: Notify,
     /// The budget of what all sessions hold; `None`: nothing is counted.
     memory: Option<Level>,
 }
@@ -35,6 +41,8 @@ impl Default for SessionTable {
             left: Notify::new(),
             resumable: Mutex::default(),
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            dropped: Mutex::default(),
+            dropped_changed: Notify::new(),
             memory: None,
         }
     }
@@ -98,6 +106,22 @@ impl SessionTable {
             left.await;
             // Sessions leave one after another: do not look at all of them for each.
             tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    pub(super) fn note_dropped(&self, session: DroppedSession) {
+        self.dropped.lock().push(session);
+        self.dropped_changed.notify_one();
+    }
+
+    /// Waits for a session that was dropped and not closed, and answers it once. For one task, which ends
+    /// it. May be dropped at any time.
+    pub async fn dropped(&self) -> DroppedSession {
+        loop {
+            if let Some(session) = self.dropped.lock().pop() {
+                return session;
+            }
+            self.dropped_changed.notified().await;
         }
     }
 
