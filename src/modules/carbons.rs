@@ -124,7 +124,7 @@ fn copy(user: &BareJid, kind: MessageKind, direction: &str, original: &[u8]) -> 
 fn give(cx: &mut Cx<'_>, to: &[&SessionRef], copy: &Arc<Stanza>) {
     let given = to.iter().filter(|session| session.deliver_addressed(Arc::clone(copy)).is_ok());
     let given = given.count();
-    cx.keeping.delivered(given);
+    cx.keeping.count_deliveries(given);
     tracing::debug!(target: STANZA, sessions = given, "carbon copies delivered");
 }
 

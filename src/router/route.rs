@@ -56,7 +56,7 @@ pub(super) async fn drain(
     while let Some(stanza) = outbox.take() {
         match own_origin(server, &stanza) {
             Some(origin) => {
-                keeping.delivered(1);
+                keeping.count_deliveries(1);
                 carry(server, &origin, outbox, keeping, stanza).await;
             }
             None => {
