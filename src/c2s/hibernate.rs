@@ -88,7 +88,7 @@ async fn hibernate(mut session: Session, until: Instant, limits: &LimitsConfig) 
             () = &mut deadline => return HibernationEnd::Over(session),
         }
         let (stanzas, order) = session.mailbox().take();
-        session.sm(|sm| sm.keep(stanzas));
+        session.sm(|sm| sm.push(stanzas));
         match order {
             Some(Order::Close(CloseReason::Shutdown)) => return HibernationEnd::Stopped(session),
             Some(Order::Close(_)) => return HibernationEnd::Over(session),

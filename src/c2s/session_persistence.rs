@@ -129,8 +129,8 @@ mod tests {
         let id = server.storage.archive().keep(new).await.unwrap().id;
         assert!(server.storage.archive().horizon() < Some(id));
         _ = session.handle().deliver_with_marker(stanza, id).unwrap();
-        drop(session.sm(|sm| sm.write(session.mailbox().take().0)));
-        assert_eq!(session.sm(|sm| sm.acknowledged(1)).unwrap().len(), 1);
+        drop(session.sm(|sm| sm.next_batch(session.mailbox().take().0)));
+        assert_eq!(session.sm(|sm| sm.acknowledge(1)).unwrap().len(), 1);
         server.storage.archive().delivered(&jid.to_bare(), &[id]).await.unwrap();
         session.mailbox().release(&[id]);
         (session, id)

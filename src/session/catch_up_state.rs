@@ -120,8 +120,8 @@ impl CatchUpState {
         }
     }
 
-    /// As a session was when the server before ended: it will read what is in the store, from `since` on
-    /// with or without a marker.
+    /// Restores a session that the previous server has saved. The session will read what is in the store,
+    /// from `since` on with or without a marker.
     pub(super) fn restore(
         &mut self,
         in_flight: impl IntoIterator<Item = (MessageId, usize)>,

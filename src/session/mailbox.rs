@@ -214,9 +214,9 @@ impl SmState {
     /// What is to be written now: what stream management adds, and the stanzas. The stanzas are those that
     /// are to be written again, and behind them `taken`, which come from the mailbox. With stream
     /// management they are numbered, and kept here until the client acknowledges them.
-    pub fn write(&mut self, taken: VecDeque<Delivery>) -> (Batch, VecDeque<Delivery>) {
-        let refused = std::mem::take(&mut self.refused);
-        self.refusals += refused;
+    pub fn next_batch(&mut self, taken: VecDeque<Delivery>) -> (Batch, VecDeque<Delivery>) {
+        let refused = std::mem::take(&mut self.refusals_due);
+        self.refusals_written += refused;
         let Some(managed) = &mut self.managed else {
             return (Batch { refused, ..Batch::default() }, taken);
         };
@@ -224,15 +224,15 @@ impl SmState {
         let stanzas: VecDeque<_> = managed.sent.unwritten().cloned().collect();
         managed.sent.all_written();
         let due = std::mem::take(&mut managed.due);
-        let unasked = due.acknowledge && managed.ackable() != managed.acked;
+        let unasked = due.ack && managed.ackable() != managed.acked;
         let times = due.answers.max(u32::from(unasked));
         let acknowledge = (times > 0).then(|| {
             managed.acked = managed.ackable();
             (managed.acked, times)
         });
-        let request = managed.asked.is_none() && !managed.sent.is_empty();
+        let request = managed.requested_at.is_none() && !managed.sent.is_empty();
         if request {
-            managed.asked = Some(Instant::now());
+            managed.requested_at = Some(Instant::now());
         }
         let enabled = due.enabled.then(|| managed.resumption.clone());
         (Batch { enabled, refused, acknowledge, request }, stanzas)

@@ -1,9 +1,14 @@
 //! A session: a bound resource (RFC 6120 §7), a value that exactly one task owns.
 //!
-//! Who may do what with it stands in the types. The task that owns the [`Session`] takes stanzas out of
-//! its [`Mailbox`] and keeps its stream management ([`SmState`]). All others have a [`SessionRef`], which
-//! they find in the [`SessionTable`]: they see what the session has said about itself, and give it
-//! stanzas and orders. They never wait for it: a session that does not keep up is closed.
+//! The types say who may do what with it. The task that owns the [`Session`] takes stanzas out of its
+//! [`Mailbox`] and keeps its stream management ([`SmState`]). All others have a [`SessionRef`], which they
+//! find in the [`SessionTable`]: they read facts, flags and presence, and give the session stanzas and
+//! orders. They never wait for it: a session that does not keep up is closed.
+//!
+//! The files depend on each other in one direction. At the bottom is state (`*_state.rs`, `delivery.rs`,
+//! `order.rs`), above it [`SessionRef`] and [`SessionTable`], above these what is done with the state
+//! (`mailbox.rs`, `catch_up.rs`, `presence.rs`, `writer.rs`), and on top [`Session`]. What a message passes
+//! on its way is in `table.rs` and `mailbox.rs`.
 //!
 //! A session that can be resumed outlives its connection (XEP-0198 §5): it moves, by value, to the new
 //! one.
@@ -138,7 +143,7 @@ impl Session {
         self.handle().change_flags(change);
     }
 
-    /// Others can find the session in the table, as of this message.
+    /// Others can find the session in the table. `newest` is the newest message at that time.
     pub fn note_seen(&self, newest: Option<MessageId>) {
         self.handle().change_facts(|facts| facts.newest_seen = newest);
     }
@@ -153,14 +158,13 @@ impl Session {
         self.handle().set_hibernation(Some(hibernation));
     }
 
-    /// The session goes on on another connection.
+    /// The session continues on another connection.
     pub fn note_moved(&self, peer: SocketAddr, tls: &'static str) {
         self.handle().set_hibernation(None);
         self.handle().change_facts(|facts| (facts.peer, facts.tls) = (peer, tls));
     }
 
-    /// Gives the session to the task that has ordered that ([`Order::HandOver`]): it leaves this one, and
-    /// stays in the table.
+    /// Gives the session to the task that has given the order ([`Order::HandOver`]). It stays in the table.
     ///
     /// # Errors
     /// The session itself, if no task waits for it any more.

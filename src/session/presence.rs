@@ -32,8 +32,8 @@ impl SessionRef {
         })
     }
 
-    /// Somebody at this bare address knows that it is there: by directed presence, be it to a resource
-    /// (a room is entered by the address of an occupant, XEP-0045 §7.2), or by a request.
+    /// Somebody at this bare address knows that the session is there: by directed presence, also to a
+    /// resource (a user enters a room by the address of an occupant, XEP-0045 §7.2), or by a request.
     #[must_use]
     pub fn is_known_at(&self, other: &Jid) -> bool {
         let bare = other.bare_str();
@@ -62,7 +62,7 @@ impl SessionRef {
         state.take_directed()
     }
 
-    /// Another session has its address now and is available: contacts do not see this one go.
+    /// Another session with the same address is available: contacts do not see this one become unavailable.
     pub fn hide(&self) {
         self.presence().lock().available = None;
     }
@@ -85,12 +85,12 @@ impl SessionRef {
         })
     }
 
-    /// `to` has been told that it is gone, or is told by a broadcast.
+    /// `to` has been told that the session is unavailable, or is told by a broadcast.
     pub fn remove_directed(&self, to: &Jid) {
         self.presence().lock().change_seen_by(|seen_by| seen_by.directed.remove(to));
     }
 
-    /// It has sent unavailable presence to `to`, which knows nothing of it any more.
+    /// It has sent unavailable presence to `to`: `to` no longer knows of it.
     pub fn end_directed(&self, to: &Jid) {
         self.presence().lock().change_seen_by(|seen_by| {
             seen_by.directed.remove(to);

@@ -14,7 +14,7 @@ pub(super) struct PresenceState {
     pub(super) available: Option<Arc<Presence>>,
     /// Its priority.
     pub(super) priority: i8,
-    /// `None` if there is nobody: most sessions show themselves to their contacts only.
+    /// `None` if nobody does: most sessions send presence to their contacts only.
     seen_by: Option<Box<SeenBy>>,
 }
 
@@ -28,7 +28,7 @@ pub(super) struct SeenBy {
 }
 
 impl PresenceState {
-    /// `None` if there is nobody.
+    /// Who knows of the session; `None` if nobody does.
     pub(super) fn seen_by(&self) -> Option<&SeenBy> {
         self.seen_by.as_deref()
     }
@@ -53,7 +53,7 @@ impl PresenceState {
         self.seen_by.iter().flat_map(|seen_by| &seen_by.directed)
     }
 
-    /// As it was when a server before ended.
+    /// Restores the addresses that the previous server has saved.
     pub(super) fn restore_directed(&mut self, directed: FxHashSet<Jid>) {
         if !directed.is_empty() {
             self.change_seen_by(|seen_by| seen_by.directed = directed);

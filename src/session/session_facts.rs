@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::payload::datetime::Timestamp;
 use crate::storage::MessageId;
 
-/// What is known of a session from its login on.
+/// What is known of a session since its login.
 #[derive(Clone, Debug)]
 pub struct SessionFacts {
     /// Where the client is.
@@ -32,15 +32,15 @@ pub struct SessionFacts {
 /// A session without a connection, which waits for its client (XEP-0198 §5).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Hibernation {
-    /// Since when it has no connection.
+    /// When it lost its connection.
     pub since: Timestamp,
-    /// It ends then, if its client has not come back.
+    /// When it ends, unless its client has resumed it.
     pub until: Timestamp,
 }
 
 #[cfg(test)]
 impl SessionFacts {
-    /// Those of a session that was just bound.
+    /// The facts of a session that was just bound.
     pub(crate) fn for_tests() -> Self {
         Self {
             peer: SocketAddr::from(([192, 0, 2, 1], 5222)),

@@ -56,7 +56,7 @@ impl SessionRef {
         &self.0.jid
     }
 
-    /// What is known from its login, or its last resumption, on.
+    /// What is known of it since its login, or since its last resumption.
     #[must_use]
     pub fn facts(&self) -> SessionFacts {
         self.0.facts.lock().clone()
@@ -80,7 +80,7 @@ impl SessionRef {
         *self.0.flags.lock()
     }
 
-    /// How it waits for its client; `None` if it has a connection.
+    /// Since when it waits for its client, and until when; `None` if it has a connection.
     #[must_use]
     pub fn hibernation(&self) -> Option<Hibernation> {
         self.0.hibernation.lock().as_deref().copied()

@@ -17,30 +17,30 @@ impl SmState {
         Some(Handled { session, count: managed.received })
     }
 
-    /// The oldest stanza that was received has been handled. `kept`: its count is in the store. `true` if
+    /// The oldest stanza that was received has been handled. `is_stored`: its count is in the store. `true` if
     /// so many have been handled that the client should be sent the count unasked.
-    pub fn handled(&mut self, kept: bool) -> bool {
+    pub fn note_handled(&mut self, is_stored: bool) -> bool {
         let Some(managed) = &mut self.managed else { return false };
         managed.handled = managed.handled.wrapping_add(1);
-        if kept {
-            managed.kept = managed.handled;
+        if is_stored {
+            managed.stored = managed.handled;
         }
         managed.handled.wrapping_sub(managed.acked) >= ACK_AFTER
     }
 
     /// The count that is to be stored before the client can be sent it.
     #[must_use]
-    pub fn unkept(&self) -> Option<Handled> {
+    pub fn count_to_store(&self) -> Option<Handled> {
         let managed = self.managed.as_ref()?;
         let session = managed.resumption.as_ref()?.number?;
         let count = managed.handled;
-        (managed.kept != count).then_some(Handled { session, count })
+        (managed.stored != count).then_some(Handled { session, count })
     }
 
     /// The store has this count.
-    pub fn kept(&mut self, count: u32) {
+    pub fn note_stored(&mut self, count: u32) {
         if let Some(managed) = &mut self.managed {
-            managed.kept = count;
+            managed.stored = count;
         }
     }
 
@@ -50,15 +50,15 @@ impl SmState {
         self.managed.as_ref().is_some_and(|m| m.received != m.acked)
     }
 
-    /// It is time to ack unasked. `false` if the client knows the count.
-    pub fn acknowledge_due(&mut self) -> bool {
+    /// The client is to be sent the count without a request. `false` if the client has it already.
+    pub fn schedule_ack(&mut self) -> bool {
         let Some(managed) = &mut self.managed else { return false };
-        managed.due.acknowledge = managed.ackable() != managed.acked;
-        managed.due.acknowledge
+        managed.due.ack = managed.ackable() != managed.acked;
+        managed.due.ack
     }
 
-    /// The client has sent `<r/>`.
-    pub fn answer_due(&mut self) {
+    /// The client has sent `<r/>`: an answer is to be written.
+    pub fn schedule_answer(&mut self) {
         if let Some(managed) = &mut self.managed {
             managed.due.answers += 1;
         }
@@ -66,7 +66,7 @@ impl SmState {
 
     /// The client has sent `<r/>` and has not been answered.
     #[must_use]
-    pub fn has_asked(&self) -> bool {
+    pub fn owes_answer(&self) -> bool {
         self.managed.as_ref().is_some_and(|managed| managed.due.answers > 0)
     }
 
@@ -78,7 +78,7 @@ impl SmState {
     }
 }
 
-/// Handled stanzas after which the client is sent an ack unasked.
+/// After so many handled stanzas the client is sent an ack without a request.
 const ACK_AFTER: u32 = 16;
 
 #[cfg(test)]
@@ -88,8 +88,8 @@ mod tests {
 
     /// The answer to a request.
     fn acked(sm: &mut SmState) -> Option<u32> {
-        sm.answer_due();
-        sm.write(std::collections::VecDeque::new()).0.acknowledge.map(|(h, _)| h)
+        sm.schedule_answer();
+        sm.next_batch(std::collections::VecDeque::new()).0.acknowledge.map(|(h, _)| h)
     }
 
     #[test]
@@ -101,30 +101,31 @@ mod tests {
         assert_eq!(sm.receive().map(|h| h.count), Some(1));
         assert_eq!(sm.receive().map(|h| h.count), Some(2));
         assert_eq!(acked(&mut sm), Some(0), "received is not handled");
-        sm.handled(true);
-        assert_eq!((acked(&mut sm), sm.unkept()), (Some(1), None));
-        sm.handled(false);
-        assert_eq!(sm.unkept().map(|h| h.count), Some(2));
+        sm.note_handled(true);
+        assert_eq!((acked(&mut sm), sm.count_to_store()), (Some(1), None));
+        sm.note_handled(false);
+        assert_eq!(sm.count_to_store().map(|h| h.count), Some(2));
         assert_eq!(acked(&mut sm), Some(1), "handled is not kept");
         assert_eq!(sm.handled_count(), 2, "a client that resumes must not send it again");
-        sm.kept(2);
-        assert_eq!((acked(&mut sm), sm.unkept()), (Some(2), None));
+        sm.note_stored(2);
+        assert_eq!((acked(&mut sm), sm.count_to_store()), (Some(2), None));
     }
 
     #[test]
     fn each_request_is_answered_and_no_count_is_sent_twice_unasked() {
         let mut sm = SmState::default();
-        let acked = |sm: &mut SmState| sm.write(std::collections::VecDeque::new()).0.acknowledge;
-        assert!(sm.enable(None) && !sm.acknowledge_due() && acked(&mut sm).is_none());
+        let acked =
+            |sm: &mut SmState| sm.next_batch(std::collections::VecDeque::new()).0.acknowledge;
+        assert!(sm.enable(None) && !sm.schedule_ack() && acked(&mut sm).is_none());
         sm.receive();
-        (0..3).for_each(|_| sm.answer_due());
-        assert!(sm.has_asked() && !sm.acknowledge_due());
+        (0..3).for_each(|_| sm.schedule_answer());
+        assert!(sm.owes_answer() && !sm.schedule_ack());
         assert_eq!(acked(&mut sm), Some((0, 3)), "at once, with what is safe");
-        sm.handled(false);
-        assert!(!sm.has_asked() && sm.acknowledge_due());
+        sm.note_handled(false);
+        assert!(!sm.owes_answer() && sm.schedule_ack());
         assert_eq!((acked(&mut sm), acked(&mut sm)), (Some((1, 1)), None));
-        assert!(!sm.acknowledge_due());
-        sm.answer_due();
+        assert!(!sm.schedule_ack());
+        sm.schedule_answer();
         assert_eq!(acked(&mut sm), Some((1, 1)), "asked again, the same again");
     }
 
@@ -135,20 +136,20 @@ mod tests {
         let resumption = Resumption { id: "a".into(), max, number: None };
         sm.restore(resumption, u32::MAX, Default::default());
         sm.receive();
-        assert!(sm.has_unacked() && !sm.handled(false));
+        assert!(sm.has_unacked() && !sm.note_handled(false));
         assert_eq!((sm.handled_count(), acked(&mut sm)), (0, Some(0)));
-        assert!((1..ACK_AFTER).all(|_| sm.receive().is_none() && !sm.handled(false)));
+        assert!((1..ACK_AFTER).all(|_| sm.receive().is_none() && !sm.note_handled(false)));
         sm.receive();
-        assert!(sm.handled(false) && acked(&mut sm) == Some(ACK_AFTER));
+        assert!(sm.note_handled(false) && acked(&mut sm) == Some(ACK_AFTER));
     }
 
     #[test]
     fn without_a_store_what_is_handled_counts() {
         let mut sm = SmState::default();
         assert!(sm.enable(None) && !sm.enable(None));
-        assert!((1..ACK_AFTER).all(|_| sm.receive().is_none() && !sm.handled(false)));
-        assert!(sm.handled(false), "so many are acked unasked");
-        assert_eq!((acked(&mut sm), sm.unkept()), (Some(ACK_AFTER), None));
+        assert!((1..ACK_AFTER).all(|_| sm.receive().is_none() && !sm.note_handled(false)));
+        assert!(sm.note_handled(false), "so many are acked unasked");
+        assert_eq!((acked(&mut sm), sm.count_to_store()), (Some(ACK_AFTER), None));
     }
 
     #[test]
@@ -157,7 +158,7 @@ mod tests {
         assert!(sm.enable(None) && !sm.has_unacked());
         sm.receive();
         assert!(sm.has_unacked(), "received, and soon handled");
-        sm.handled(false);
+        sm.note_handled(false);
         assert!(sm.has_unacked() && acked(&mut sm) == Some(1) && !sm.has_unacked());
     }
 }

@@ -15,22 +15,22 @@ impl SmState {
     ///
     /// # Errors
     /// If it was sent fewer.
-    pub fn acknowledged(&mut self, h: u32) -> Result<Vec<Delivery>, TooHigh> {
+    pub fn acknowledge(&mut self, h: u32) -> Result<Vec<Delivery>, TooHigh> {
         let Some(managed) = &mut self.managed else { return Ok(Vec::new()) };
-        managed.asked = None;
+        managed.requested_at = None;
         managed.sent.acknowledge(h)
     }
 
-    /// The client has answered the request with this id that it got from `from`. The server need not
-    /// answer it, should the acknowledgement never come.
-    pub fn answered(&mut self, from: &Jid, id: &str) {
+    /// The client has answered the request with this id from `from`. So the server does not answer it when
+    /// the session ends without an acknowledgement.
+    pub fn note_answer(&mut self, from: &Jid, id: &str) {
         if let Some(managed) = &mut self.managed {
             managed.sent.answered(from, id);
         }
     }
 
     /// Keeps stanzas that will be written later: there is no connection.
-    pub fn keep(&mut self, deliveries: VecDeque<Delivery>) {
+    pub fn push(&mut self, deliveries: VecDeque<Delivery>) {
         if let Some(managed) = &mut self.managed {
             deliveries.into_iter().for_each(|delivery| managed.sent.push(delivery));
         }
@@ -43,7 +43,7 @@ impl SmState {
     pub fn is_unresponsive(&self, stanzas: usize, bytes: usize) -> bool {
         let Some(managed) = &self.managed else { return false };
         let (most, size) = (managed.sent.len(), managed.sent.bytes());
-        let is_late = managed.asked.is_some_and(|asked| asked.elapsed() > PATIENCE);
+        let is_late = managed.requested_at.is_some_and(|asked| asked.elapsed() > PATIENCE);
         let is_much = most > stanzas || size > bytes;
         is_much && (is_late || most > stanzas * TOO_MUCH || size > bytes * TOO_MUCH)
     }
@@ -55,9 +55,9 @@ impl SmState {
     }
 }
 
-/// For a client to answer `<r/>`.
+/// The time that a client has to answer `<r/>`.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// So many times the bounds are too much at any time.
+/// More than this multiple of the bounds is too much at any time.
 const TOO_MUCH: usize = 4;
 
 #[cfg(test)]
@@ -73,7 +73,7 @@ mod tests {
             let xml = crate::xml::Frame::from_bytes("<message/>").unwrap();
             let stanza = std::sync::Arc::new(crate::stanza::Stanza::read(xml).unwrap());
             let delivery = crate::session::Delivery { stanza, to: None, marker: None, read: None };
-            drop(sm.write(std::iter::repeat_n(delivery, count).collect()));
+            drop(sm.next_batch(std::iter::repeat_n(delivery, count).collect()));
         };
         send(&mut sm, 11);
         assert!(!sm.is_unresponsive(10, usize::MAX / TOO_MUCH));
@@ -82,7 +82,7 @@ mod tests {
         tokio::time::advance(std::time::Duration::from_secs(1)).await;
         assert!(sm.is_unresponsive(10, usize::MAX / TOO_MUCH) && !sm.is_unresponsive(11, 20_000));
         assert!(sm.is_unresponsive(20, 1_000), "by bytes");
-        sm.acknowledged(1).unwrap();
+        sm.acknowledge(1).unwrap();
         assert!(!sm.is_unresponsive(9, usize::MAX / TOO_MUCH), "it answers");
         send(&mut sm, 40);
         assert!(sm.is_unresponsive(10, usize::MAX / TOO_MUCH), "too much in any case");

@@ -19,20 +19,20 @@ use crate::storage::SessionNumber;
 pub struct SmState {
     /// `None` until the client enables it. Boxed, so that other sessions are small.
     pub(super) managed: Option<Box<Managed>>,
-    /// So many `<failed/>` are to be written: a client that has a session cannot resume another one.
-    pub(super) refused: u8,
-    /// So many have been written.
-    pub(super) refusals: u8,
+    /// How many `<failed/>` are to be written: a client that has a session cannot resume another one.
+    pub(super) refusals_due: u8,
+    /// How many `<failed/>` have been written.
+    pub(super) refusals_written: u8,
 }
 
 /// How a session can be resumed.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Resumption {
-    /// What the client calls it: unguessable.
+    /// The id that the client uses. Nobody can guess it.
     pub id: SmolStr,
     /// For how long after its connection is lost, in whole seconds.
     pub max: Duration,
-    /// What the store calls it; `None` if it cannot be resumed after a restart of the server.
+    /// The number of the session in the store; `None` if it cannot be resumed after a restart of the server.
     pub number: Option<SessionNumber>,
 }
 
@@ -42,17 +42,17 @@ pub(super) struct Managed {
     pub(super) resumption: Option<Resumption>,
     /// Stanzas of the client that have been received, modulo 2^32.
     pub(super) received: u32,
-    /// Stanzas that have been handled.
+    /// Stanzas of the client that have been handled.
     pub(super) handled: u32,
-    /// The count that the store has, or will have before a crash can matter.
-    pub(super) kept: u32,
+    /// The count that is in the store, or will be there before anything that depends on it.
+    pub(super) stored: u32,
     /// The count that the client was sent last.
     pub(super) acked: u32,
     pub(super) sent: Unacknowledged,
     /// What is to be written beside stanzas.
     pub(super) due: Due,
     /// When the server sent `<r/>`; `None` if no answer is awaited.
-    pub(super) asked: Option<Instant>,
+    pub(super) requested_at: Option<Instant>,
 }
 
 /// What is to be written beside stanzas, in this order.
@@ -61,8 +61,8 @@ pub(super) struct Due {
     /// `<enabled/>`.
     pub(super) enabled: bool,
     /// `<a/>` unasked, if the count has changed.
-    pub(super) acknowledge: bool,
-    /// So many `<a/>`, one for each `<r/>`.
+    pub(super) ack: bool,
+    /// How many `<a/>`: one for each `<r/>`.
     pub(super) answers: u32,
 }
 
@@ -71,7 +71,7 @@ pub(super) struct Due {
 pub struct Batch {
     /// `<enabled/>`, and how the session can be resumed, if it can.
     pub enabled: Option<Option<Resumption>>,
-    /// So many `<failed/>`, for requests to resume.
+    /// How many `<failed/>`: one for each request to resume.
     pub refused: u8,
     /// `<a h=…/>`, and how often: each `<r/>` is answered (XEP-0198 §4).
     pub acknowledge: Option<(u32, u32)>,
@@ -98,7 +98,7 @@ impl SmState {
         }
     }
 
-    /// As it was when the server before ended.
+    /// Restores the state that the previous server has saved.
     pub(super) fn restore(&mut self, resumption: Resumption, handled: u32, sent: Unacknowledged) {
         self.managed = Some(Box::new(Managed::with(Some(resumption), handled, sent)));
     }
@@ -123,13 +123,13 @@ impl SmState {
         self.managed.as_ref()?.resumption.clone()
     }
 
-    /// A new connection resumes the stream at `h` (XEP-0198 §5). Answers as [`SmState::acknowledged`].
+    /// A new connection resumes the stream at `h` (XEP-0198 §5). Answers as [`SmState::acknowledge`].
     ///
     /// # Errors
-    /// As [`SmState::acknowledged`].
-    pub fn resumed(&mut self, h: u32) -> Result<Vec<Delivery>, TooHigh> {
+    /// As [`SmState::acknowledge`].
+    pub fn resume(&mut self, h: u32) -> Result<Vec<Delivery>, TooHigh> {
         let Some(managed) = &mut self.managed else { return Ok(Vec::new()) };
-        managed.asked = None;
+        managed.requested_at = None;
         managed.acked = managed.handled;
         managed.due = Due::default();
         managed.sent.resume(h)
@@ -138,8 +138,8 @@ impl SmState {
     /// The client is to be told that it cannot resume another session, now that it has one (XEP-0198 §6).
     /// `false` if it has been told 10 times.
     pub fn refuse(&mut self) -> bool {
-        let is_told = self.refused + self.refusals < REFUSALS;
-        self.refused += u8::from(is_told);
+        let is_told = self.refusals_due + self.refusals_written < REFUSALS;
+        self.refusals_due += u8::from(is_told);
         is_told
     }
 
@@ -156,18 +156,18 @@ impl Managed {
             resumption,
             received: handled,
             handled,
-            kept: handled,
+            stored: handled,
             acked: handled,
             sent,
             due: Due::default(),
-            asked: None,
+            requested_at: None,
         }
     }
 
     /// The count that a crash does not take back.
     pub(super) fn ackable(&self) -> u32 {
         let outlives = self.resumption.as_ref().is_some_and(|r| r.number.is_some());
-        if outlives { self.kept } else { self.handled }
+        if outlives { self.stored } else { self.handled }
     }
 }
 
@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn requests_to_resume_are_refused_but_not_for_ever() {
         let mut sm = SmState::default();
-        let refused = |sm: &mut SmState| sm.write(std::collections::VecDeque::new()).0.refused;
+        let refused = |sm: &mut SmState| sm.next_batch(std::collections::VecDeque::new()).0.refused;
         assert!(refused(&mut sm) == 0 && sm.refuse() && sm.refuse());
         assert!(refused(&mut sm) == 2 && refused(&mut sm) == 0);
         assert!(sm.enable(None) && (2..REFUSALS).all(|_| sm.refuse()) && !sm.refuse());

@@ -4,8 +4,9 @@
 //! A snapshot is JSON. Another version of the program can read it: it ignores fields that it does not
 //! know, and uses the default of a field that is missing. So a new field needs `#[serde(default)]`, and
 //! `VERSION` stays. `VERSION` changes only if a program that does not know of the change would read the
-//! snapshot wrongly. What is in [`Session`] and not here says so there, or is lost on purpose: orders,
-//! the state of features, requests that were sent to others.
+//! snapshot wrongly.
+//!
+//! These are lost on purpose: orders, the state of features, requests that were sent to others.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -79,8 +80,8 @@ struct Queued {
 
 impl Session {
     /// Ends the session for this server: removes it from the table and makes a snapshot. `newest` is the
-    /// newest message of the server. Answers also what the client does not have, should the store not
-    /// take the snapshot.
+    /// newest message of the server. Answers also what the client does not have: the caller needs it if
+    /// the store fails.
     ///
     /// # Errors
     /// The session itself, to be closed, if it cannot be resumed after the next start.
@@ -102,7 +103,7 @@ impl Session {
         Ok((saved, Unread { deliveries, was_catching_up: closed.was_catching_up }))
     }
 
-    /// As [`Session::save`], but the session goes on, without a connection. What it is given later is
+    /// As [`Session::save`], but the session continues, without a connection. What it is given later is
     /// not in the snapshot; messages keep their markers. `newest` is read before. `None` if it cannot be
     /// resumed after the next start.
     #[must_use]
@@ -147,8 +148,8 @@ impl Session {
         SavedSession { number, handled, state }
     }
 
-    /// Makes a session again that the server before has saved, and enters it into the table: it waits
-    /// for its client. Answers for how long it may still wait: no time at all, if that is over. `None`
+    /// Restores a session that the previous server has saved, and enters it into the table: it waits for
+    /// its client. Answers for how long it may still wait; zero if its time is over. `None`
     /// if the snapshot cannot be read.
     #[must_use]
     pub fn restore(

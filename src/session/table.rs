@@ -1,4 +1,4 @@
-//! Who is online. A lookup answers copies of references, and holds no lock.
+//! The table of sessions: who is online. A lookup returns copies of references, and holds no lock after it.
 
 use std::hash::{BuildHasher, BuildHasherDefault};
 
@@ -18,10 +18,10 @@ use crate::limit::Level;
 /// The sessions of one account, oldest first.
 type Sessions = SmallVec<[SessionRef; 2]>;
 
-/// Who is online.
+/// The sessions of this node: who is online.
 #[derive(Debug)]
 pub struct SessionTable {
-    /// Wakes when a session has left.
+    /// Wakes the tasks that wait until sessions have left.
     left: Notify,
     /// Sessions that can be resumed, by the ids that their clients know.
     resumable: Mutex<FxHashMap<SmolStr, SessionRef>>,
@@ -49,13 +49,13 @@ impl Default for SessionTable {
 }
 
 impl SessionTable {
-    /// With a budget for what is held for clients.
+    /// A table with a budget for what sessions hold for their clients.
     #[must_use]
     pub fn with_memory(memory: Level) -> Self {
         Self { memory: Some(memory), ..Self::default() }
     }
 
-    /// The part that a new session has of the budget.
+    /// The account of a new session in the budget.
     pub(super) fn memory(&self, jid: &FullJid) -> Memory {
         let level = self.memory.as_ref();
         level.map_or_else(Memory::default, |level| Memory::of(level, jid.bare_str()))
@@ -130,7 +130,7 @@ impl SessionTable {
         self.resumable.lock().insert(id, handle.clone());
     }
 
-    /// The session with this id has ended.
+    /// The session with this id cannot be resumed any more: it has ended.
     pub(super) fn not_resumable(&self, id: &SmolStr) {
         self.resumable.lock().remove(id);
     }
@@ -185,7 +185,7 @@ impl SessionTable {
     }
 }
 
-/// Between two looks at who is left.
+/// Between two checks which sessions are left.
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
-/// Enough that two cores rarely want the same one.
+/// So many that two cores rarely need the same one at the same time.
 const SHARDS: usize = 64;

@@ -45,7 +45,7 @@ impl Mailbox {
         self.shared().filled.notify_one();
     }
 
-    /// So many bytes are being written to the client.
+    /// Sets how many bytes are being written to the client.
     pub fn set_writing(&self, bytes: usize) {
         self.shared().memory.in_writing(bytes);
     }

@@ -67,7 +67,7 @@ impl Driver<'_> {
         // Another connection has it, or it ends. What the store knows may be less than it has handled.
         let Some(session) = taken else { return Ok((None, Err(None))) };
         let handle = session.handle().clone();
-        match session.sm(|sm| sm.resumed(h)) {
+        match session.sm(|sm| sm.resume(h)) {
             Ok(gone) => {
                 self.delivered = gone.iter().flat_map(Delivery::markers).collect();
             }
