@@ -2,7 +2,7 @@
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::session::{CloseReason, Order, Session};
+use crate::session::{CloseReason, Order, OwnerState, Session};
 use crate::stanza::{StreamCondition, StreamError};
 
 /// How the life of a session on a connection has ended.
@@ -15,7 +15,7 @@ pub(super) enum ConnectionEnd {
     /// The network, or the client, is gone.
     Lost(&'static str),
     /// The session continues on another connection.
-    HandedOver(oneshot::Sender<Session>),
+    HandedOver(oneshot::Sender<OwnerState>),
     /// The server ends: the session is saved, and waits for the end without a connection.
     Detached(mpsc::Sender<()>),
     /// The server ends; the next server continues this session.

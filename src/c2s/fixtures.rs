@@ -17,10 +17,15 @@ pub(super) fn server() -> Arc<ServerState> {
     router().server
 }
 
-/// A session with stream management.
+/// Romeo's session, with stream management.
 pub(super) fn session(server: &ServerState) -> Session {
+    session_of(server, "romeo@localhost/orchard")
+}
+
+/// The session with this address, with stream management.
+pub(super) fn session_of(server: &ServerState, jid: &str) -> Session {
     let facts = SessionFacts::for_tests();
-    let jid = FullJid::parse("romeo@localhost/orchard").unwrap();
+    let jid = FullJid::parse(jid).unwrap();
     let bounds = MailboxLimits { stanzas: 1_000, bytes: 1 << 20 };
     let session = Session::open(Arc::clone(&server.sessions), jid, facts, bounds, 9);
     assert!(session.manage(None));

@@ -89,12 +89,12 @@ async fn hibernate(mut session: Session, until: Instant, limits: &LimitsConfig) 
             () = &mut deadline => return HibernationEnd::Over(session),
         }
         let (stanzas, order) = session.mailbox().take();
-        session.sm(|sm| sm.keep(stanzas));
+        session.sm(|sm| sm.push(stanzas));
         match order {
             Some(Order::Close(CloseReason::Shutdown)) => return HibernationEnd::Stopped(session),
             Some(Order::Close(_)) => return HibernationEnd::Over(session),
             Some(Order::Detach(saving)) => return HibernationEnd::Detached(session, saving),
-            Some(Order::HandOver(to)) => match to.send(session) {
+            Some(Order::HandOver(to)) => match session.hand_over(to) {
                 Ok(()) => return HibernationEnd::Resumed,
                 // The new connection was lost meanwhile. The client may come once more.
                 Err(back) => session = back,

@@ -99,7 +99,7 @@ impl Loops<'_> {
             && !iq.is_request()
             && let (Some(to), Some(id)) = (&iq.head.to, &iq.head.id)
         {
-            self.session.sm(|sm| sm.answered(to, id));
+            self.session.sm(|sm| sm.note_answer(to, id));
         }
     }
 
@@ -150,7 +150,7 @@ impl Loops<'_> {
 
     /// The client has handled `h` stanzas in all. `false` if it has said so before.
     async fn acknowledged(&self, h: u32) -> Result<bool, StreamError> {
-        let gone = self.session.sm(|sm| sm.acknowledged(h)).map_err(too_high)?;
+        let gone = self.session.sm(|sm| sm.acknowledge(h)).map_err(too_high)?;
         let markers: Vec<_> = gone.iter().flat_map(Delivery::markers).collect();
         delivered(self.server, self.session, &markers).await;
         Ok(!gone.is_empty())

@@ -28,7 +28,7 @@ pub(super) async fn last_words(
             let (left, _) = session.mailbox().take();
             let markers = delivered_when_written(session, &left);
             let again = (!session.sm(|sm| sm.is_managed())).then(|| left.clone());
-            session.sm(|sm| sm.has_unacked() && sm.acknowledge_due());
+            session.sm(|sm| sm.has_unacked() && sm.schedule_ack());
             let last = bytes_of(server, session, framing, left, true);
             match (farewell(channel, last, None).await, again) {
                 (Ok(()), _) => delivered(server, session, &markers).await,
@@ -63,7 +63,7 @@ fn last_count(server: &ServerState, session: &Session, framing: Framing) -> Vec<
     let (left, _) = session.mailbox().take();
     let knows = !left.iter().any(|delivery| delivery.stanza.is_error());
     session.mailbox().put_back(left);
-    let is_due = |sm: &mut SmState| sm.has_asked() || sm.has_unacked() && sm.acknowledge_due();
+    let is_due = |sm: &mut SmState| sm.owes_answer() || sm.has_unacked() && sm.schedule_ack();
     if knows && session.sm(is_due) {
         bytes_of(server, session, framing, VecDeque::new(), true)
     } else {

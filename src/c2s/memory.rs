@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustc_hash::FxHashMap;
 
 use crate::host::ServerState;
-use crate::limit::{Action, Bounds, Scope};
+use crate::limit::{Action, Bounds, BudgetScope};
 use crate::session::{CloseReason, SessionRef};
 
 /// Waits until a sum is far over its bound, and then ends sessions one after another until it is not.
@@ -37,7 +37,7 @@ pub async fn watch_memory(server: Arc<ServerState>) {
 
 /// The session that is to end next, and whose bound is exceeded. It is the session that holds most, of
 /// the account that holds most. What ending sessions hold counts as free.
-fn next_to_end(sessions: &[SessionRef], bounds: &Bounds) -> Option<(SessionRef, Scope)> {
+fn next_to_end(sessions: &[SessionRef], bounds: &Bounds) -> Option<(SessionRef, BudgetScope)> {
     let mut accounts = FxHashMap::<&str, (u64, &SessionRef)>::default();
     for session in sessions.iter().filter(|session| !session.is_ending()) {
         let entry = accounts.entry(session.jid().bare_str()).or_insert((0, session));
@@ -49,8 +49,8 @@ fn next_to_end(sessions: &[SessionRef], bounds: &Bounds) -> Option<(SessionRef, 
     let all: u64 = accounts.values().map(|(sum, _)| sum).sum();
     let (sum, session) = accounts.into_values().max_by_key(|(sum, _)| *sum)?;
     let scope = match bounds {
-        Bounds { account: Some(most), .. } if sum > *most => Scope::Account,
-        Bounds { all: Some(most), .. } if all > *most => Scope::All,
+        Bounds { account: Some(most), .. } if sum > *most => BudgetScope::Account,
+        Bounds { all: Some(most), .. } if all > *most => BudgetScope::All,
         _ => return None,
     };
     Some((session.clone(), scope))
@@ -65,7 +65,7 @@ mod tests {
 
     use super::next_to_end;
     use crate::jid::FullJid;
-    use crate::limit::{Bounds, Budgets, Scope};
+    use crate::limit::{Bounds, BudgetScope, Budgets};
     use crate::metrics::Metrics;
     use crate::session::{CloseReason, MailboxLimits, Session, SessionFacts, SessionTable};
 
@@ -96,12 +96,12 @@ mod tests {
         };
         let second = "romeo@a.example/2".to_owned();
         assert_eq!(next(Some(90), Some(170)), None);
-        assert_eq!(next(Some(89), Some(170)), Some((second.clone(), Scope::Account)));
-        assert_eq!(next(None, Some(169)), Some((second, Scope::All)));
+        assert_eq!(next(Some(89), Some(170)), Some((second.clone(), BudgetScope::Account)));
+        assert_eq!(next(None, Some(169)), Some((second, BudgetScope::All)));
         sessions[1].handle().close(CloseReason::Overrun);
         let other = "romeo@b.example/1".to_owned();
         assert_eq!(next(Some(80), Some(120)), None);
-        assert_eq!(next(Some(80), Some(119)), Some((other, Scope::All)));
+        assert_eq!(next(Some(80), Some(119)), Some((other, BudgetScope::All)));
         drop(sessions);
         assert_eq!(budgets.memory.all(), 0);
     }

@@ -32,3 +32,4 @@ pub use client::{C2s, Client, StartState};
 pub use memory::watch_memory;
 pub use serve::serve;
 pub use server_restart::{restore, say_goodbye};
+pub use session_end::end_dropped_sessions;

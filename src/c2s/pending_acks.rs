@@ -59,7 +59,7 @@ impl PendingAcks {
             self.filled.notify_one();
             return;
         }
-        let tell = counts && session.sm(|sm| sm.handled(taken.is_counted));
+        let tell = counts && session.sm(|sm| sm.note_handled(taken.is_counted));
         drop(queue);
         if tell {
             self.send_ack();
@@ -77,7 +77,7 @@ impl PendingAcks {
     pub(super) fn answer(&self, session: &Session) {
         self.answers.fetch_add(1, Ordering::Relaxed);
         let has_unacked = session.sm(|sm| {
-            sm.answer_due();
+            sm.schedule_answer();
             sm.has_unacked()
         });
         if has_unacked {
@@ -193,12 +193,12 @@ async fn settle(server: &ServerState, session: &Session, entry: Entry) {
                     router::not_kept(server, session.handle(), &stanza, error);
                 }
             }
-            counts && session.sm(|sm| sm.handled(is_kept))
+            counts && session.sm(|sm| sm.note_handled(is_kept))
         }
     };
     if tell {
         keep_count(server, session).await;
-        if session.sm(|sm| sm.acknowledge_due() || sm.has_asked()) {
+        if session.sm(|sm| sm.schedule_ack() || sm.owes_answer()) {
             session.mailbox().wake_writer();
         }
     }
@@ -207,10 +207,10 @@ async fn settle(server: &ServerState, session: &Session, entry: Entry) {
 /// Sees to it that the store has the count of a session that can be resumed. If it fails, the client
 /// hears of the count that the store has.
 pub(super) async fn keep_count(server: &ServerState, session: &Session) {
-    let Some(handled) = session.sm(|sm| sm.unkept()) else { return };
+    let Some(handled) = session.sm(|sm| sm.count_to_store()) else { return };
     let kept = async { server.storage.resumption().handled(handled).await?.await };
     match kept.await {
-        Ok(()) => session.sm(|sm| sm.kept(handled.count)),
+        Ok(()) => session.sm(|sm| sm.note_stored(handled.count)),
         // The store has told the log, once for all.
         Err(error) => tracing::debug!(%error, "cannot store how many stanzas were handled"),
     }
@@ -259,7 +259,7 @@ mod tests {
         let (session, unsettled) = (session(&server), PendingAcks::default());
         let written = |session: &Session| {
             unsettled.answered();
-            session.sm(|sm| sm.write(VecDeque::new()).0.acknowledge)
+            session.sm(|sm| sm.next_batch(VecDeque::new()).0.acknowledge)
         };
         let settling = unsettled.settle(&server, &session);
         tokio::pin!(settling);
@@ -305,7 +305,7 @@ mod tests {
         assert!(settling.as_mut().now_or_never().is_none());
         assert!(session.mailbox().filled().now_or_never().is_some());
         unsettled.answered();
-        let told = session.sm(|sm| sm.write(VecDeque::new()).0.acknowledge);
+        let told = session.sm(|sm| sm.next_batch(VecDeque::new()).0.acknowledge);
         assert_eq!(told, Some((1, 1)));
         drop(session.mailbox().take());
         tokio::time::advance(super::ANSWER_WITHIN * 2).await;

@@ -1,9 +1,7 @@
 //! One client, from the first byte of its stream to the end of the connection. One task a client.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use futures_util::FutureExt;
 use tracing::Instrument;
 
 use super::client::{C2s, Client};
@@ -39,27 +37,24 @@ async fn live(router: Arc<Router>, mut start: Box<Start>, session: Session, coun
         // It came too late for the order that the others got.
         session.handle().close(CloseReason::Shutdown);
     }
-    let running = AssertUnwindSafe(Box::pin(run(&router, &mut start, &session)));
-    let ended = running.catch_unwind().await;
+    // If this panics, the session is dropped, and ends (`end_dropped_sessions`).
+    let ended = Box::pin(run(&router, &mut start, &session)).await;
     drop((start, counted));
-    if let Ok(ended) = &ended {
-        note_end_without_error(server, ended);
-    }
+    note_end_without_error(server, &ended);
     let why = match ended {
-        Ok(ConnectionEnd::Closed) => "closed by the client",
-        Ok(ConnectionEnd::Failed(error)) => error.condition.as_str(),
-        Ok(ConnectionEnd::Lost(why)) => return lost(&router, session, why),
-        Ok(ConnectionEnd::Stopped) => return Box::pin(save(&router, session, None)).await,
-        Ok(ConnectionEnd::Detached(saving)) => {
+        ConnectionEnd::Closed => "closed by the client",
+        ConnectionEnd::Failed(error) => error.condition.as_str(),
+        ConnectionEnd::Lost(why) => return lost(&router, session, why),
+        ConnectionEnd::Stopped => return Box::pin(save(&router, session, None)).await,
+        ConnectionEnd::Detached(saving) => {
             // It is saved by the task in which it waits.
             session.handle().detach(saving);
             return lost(&router, session, "the server ends");
         }
-        Ok(ConnectionEnd::HandedOver(to)) => match to.send(session) {
+        ConnectionEnd::HandedOver(to) => match session.hand_over(to) {
             Ok(()) => return,
             Err(session) => return lost(&router, session, "resumed in vain"),
         },
-        Err(_) => "panic",
     };
     Box::pin(end(&router, session, why)).await;
 }
@@ -79,8 +74,13 @@ fn note_end_without_error(server: &ServerState, ended: &ConnectionEnd) {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
     use std::mem::size_of_val;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
     use std::time::Duration;
+
+    use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
     use super::*;
     use crate::c2s::fixtures::{router, session};
@@ -89,6 +89,57 @@ mod tests {
     use crate::stream::wire::Wire;
     use crate::xml::Limits;
 
+    /// A connection that panics when it is read.
+    struct Faulty;
+
+    impl AsyncRead for Faulty {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            std::panic::resume_unwind(Box::new("as a fault in our code would"))
+        }
+    }
+
+    impl AsyncWrite for Faulty {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    fn start(io: impl crate::stream::wire::Io + 'static, session: &Session) -> Box<Start> {
+        let channel = Channel::Tcp(Wire::Plain(Box::new(io)));
+        let peer = session.handle().facts().peer;
+        let limits = Limits { bytes: 1, depth: 1, attributes: 1, nodes: 1 };
+        let connection = Connection::new(channel, peer, limits, Duration::ZERO).negotiated();
+        Box::new(Start { connection, delivered: Vec::new() })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_session_whose_connection_panics_is_dropped_and_its_end_is_not_forgotten() {
+        let router = Arc::new(router());
+        let server = &router.server;
+        let session = session(server);
+        let (handle, start) = (session.handle().clone(), start(Faulty, &session));
+        let counted = Counted::new(&server.metrics, None);
+        let task = live(Arc::clone(&router), start, session, counted);
+        assert!(server.tasks.spawn("session", task).await.unwrap_err().is_panic());
+        assert_eq!(server.sessions.dropped().await.handle, handle);
+    }
+
     /// An idle connection is this task, its buffers, and its session. What is awaited rarely must be
     /// boxed: the task has room for all that it may await.
     #[tokio::test]
@@ -96,11 +147,7 @@ mod tests {
         let router = Arc::new(router());
         let session = session(&router.server);
         let (_theirs, ours) = tokio::io::duplex(1);
-        let channel = Channel::Tcp(Wire::Plain(Box::new(ours)));
-        let peer = session.handle().facts().peer;
-        let limits = Limits { bytes: 1, depth: 1, attributes: 1, nodes: 1 };
-        let connection = Connection::new(channel, peer, limits, Duration::ZERO).negotiated();
-        let mut start = Box::new(Start { connection, delivered: Vec::new() });
+        let mut start = start(ours, &session);
         let sizes = [
             ("Start", size_of_val(&*start), 400),
             ("run", size_of_val(&run(&router, &mut start, &session)), 1_800),

@@ -99,7 +99,7 @@ pub(super) fn bytes_of(
     stanzas: VecDeque<Delivery>,
     is_last: bool,
 ) -> Vec<u8> {
-    let (batch, stanzas) = session.sm(|sm| sm.write(stanzas));
+    let (batch, stanzas) = session.sm(|sm| sm.next_batch(stanzas));
     let Batch { enabled, refused, acknowledge, request } = batch;
     let mut out = Vec::with_capacity(stanzas.iter().map(|d| d.stanza.size()).sum::<usize>() + 64);
     if let Some(resumption) = enabled {

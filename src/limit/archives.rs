@@ -1,6 +1,6 @@
 //! The budget of archive queries (XEP-0313). The storage schedules the queries.
 
-use super::budget::{About, Action, Rule, Scope, Tally};
+use super::budget::{About, Action, BudgetScope, Rule, Tally};
 use crate::metrics::Metrics;
 
 /// The description of the budget.
@@ -10,9 +10,9 @@ pub(super) const ABOUT: About = About {
     text: "Archive queries. Each is cut into short statements, and accounts take turns; \
         retention comes last.",
     rules: &[
-        Rule { scope: Scope::Account, option: "always 1", actions: &[Action::Delay] },
+        Rule { scope: BudgetScope::Account, option: "always 1", actions: &[Action::Delay] },
         Rule {
-            scope: Scope::All,
+            scope: BudgetScope::All,
             option: "one less than storage.readers",
             actions: &[Action::Delay],
         },

@@ -43,7 +43,7 @@ pub struct About {
 #[derive(Debug)]
 pub struct Rule {
     /// Whose sum is limited.
-    pub scope: Scope,
+    pub scope: BudgetScope,
     /// The option that sets the limit.
     pub option: &'static str,
     /// The actions when the limit is exceeded, in this order.
@@ -52,7 +52,7 @@ pub struct Rule {
 
 /// Whose sum is limited.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Scope {
+pub enum BudgetScope {
     /// An account, with all of its sessions together.
     Account,
     /// An IPv4 address or an IPv6 /64.
@@ -74,7 +74,7 @@ pub enum Action {
     Error,
 }
 
-impl Scope {
+impl BudgetScope {
     /// The word in the metrics.
     #[must_use]
     pub const fn word(self) -> &'static str {
@@ -120,11 +120,11 @@ impl Tally {
     }
 
     /// Counts an action.
-    pub fn count(&self, scope: Scope, action: Action) {
+    pub fn count(&self, scope: BudgetScope, action: Action) {
         self.metrics.budget_actions.inc(self.labels(scope, action));
     }
 
-    fn labels(&self, scope: Scope, action: Action) -> [&'static str; 3] {
+    fn labels(&self, scope: BudgetScope, action: Action) -> [&'static str; 3] {
         [self.about.name, scope.word(), action.word()]
     }
 }

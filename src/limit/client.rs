@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::budget::{About, Action, Rule, Scope};
+use super::budget::{About, Action, BudgetScope, Rule};
 use super::rate::{Rate, Share, Wait};
 use crate::jid::BareJid;
 
@@ -13,17 +13,17 @@ pub(super) const TRAFFIC: About = About {
     text: "Bytes that logged-in clients send. The server reads later from a client over its budget.",
     rules: &[
         Rule {
-            scope: Scope::Session,
+            scope: BudgetScope::Session,
             option: "half of budgets.traffic_per_account",
             actions: &[Action::Delay, Action::Close],
         },
         Rule {
-            scope: Scope::Account,
+            scope: BudgetScope::Account,
             option: "budgets.traffic_per_account",
             actions: &[Action::Delay, Action::Close],
         },
         Rule {
-            scope: Scope::Address,
+            scope: BudgetScope::Address,
             option: "budgets.traffic_per_address",
             actions: &[Action::Delay, Action::Close],
         },
@@ -38,17 +38,17 @@ pub(super) const WORK: About = About {
            database four. The server reads later from a client over its budget.",
     rules: &[
         Rule {
-            scope: Scope::Session,
+            scope: BudgetScope::Session,
             option: "half of budgets.work_per_account",
             actions: &[Action::Delay, Action::Close],
         },
         Rule {
-            scope: Scope::Account,
+            scope: BudgetScope::Account,
             option: "budgets.work_per_account",
             actions: &[Action::Delay, Action::Close],
         },
         Rule {
-            scope: Scope::Address,
+            scope: BudgetScope::Address,
             option: "budgets.work_per_address",
             actions: &[Action::Delay, Action::Close],
         },

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::budget::{About, Action, Rule, Scope};
+use super::budget::{About, Action, BudgetScope, Rule};
 use super::held::{Bounds, Held, Level};
 use crate::metrics::Metrics;
 
@@ -13,11 +13,11 @@ pub(super) const ABOUT: About = About {
     text: "Open connections, before and after the login. A connection over the limit is closed at once.",
     rules: &[
         Rule {
-            scope: Scope::Address,
+            scope: BudgetScope::Address,
             option: "limits.connections_per_address",
             actions: &[Action::Close],
         },
-        Rule { scope: Scope::All, option: "limits.connections", actions: &[Action::Close] },
+        Rule { scope: BudgetScope::All, option: "limits.connections", actions: &[Action::Close] },
     ],
 };
 
@@ -46,7 +46,7 @@ impl Connections {
     ///
     /// # Errors
     /// The scope whose limit is reached. Then only the refusal is counted.
-    pub fn permit(&self, address: Option<IpAddr>) -> Result<Permit, Scope> {
+    pub fn permit(&self, address: Option<IpAddr>) -> Result<Permit, BudgetScope> {
         let held = self.0.holder(None, address);
         match held.try_add(1) {
             Ok(()) => Ok(Permit(held)),
@@ -67,7 +67,7 @@ impl Connections {
 #[cfg(test)]
 mod tests {
     use super::Connections;
-    use crate::limit::Scope;
+    use crate::limit::BudgetScope;
     use crate::metrics::Metrics;
 
     #[test]
@@ -78,14 +78,14 @@ mod tests {
         let (home, other) = ("198.51.100.1".parse().unwrap(), "192.0.2.66".parse().unwrap());
         let first = limits.permit(Some(home)).unwrap();
         let second = limits.permit(Some(home)).unwrap();
-        assert_eq!(limits.permit(Some(home)).unwrap_err(), Scope::Address);
+        assert_eq!(limits.permit(Some(home)).unwrap_err(), BudgetScope::Address);
         let third = limits.permit(Some(other)).unwrap();
-        assert_eq!(limits.permit(Some(other)).unwrap_err(), Scope::All);
+        assert_eq!(limits.permit(Some(other)).unwrap_err(), BudgetScope::All);
         drop(first);
         assert_eq!(limits.open(), 2);
         drop(limits.permit(Some(home)).unwrap());
         limits.set(2, 2);
-        assert_eq!(limits.permit(Some(home)).unwrap_err(), Scope::All);
+        assert_eq!(limits.permit(Some(home)).unwrap_err(), BudgetScope::All);
         drop((second, third));
         assert_eq!(limits.open(), 0);
         let text = metrics.render();

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use super::budget::{About, Action, Rule, Scope, Tally};
+use super::budget::{About, Action, BudgetScope, Rule, Tally};
 use super::keyed::{Forget, Keyed};
 use super::origin::Origin;
 use super::rate::{Bucket, BucketClock};
@@ -32,12 +32,12 @@ pub(super) const ABOUT: About = About {
            budget of its own for that account, as large as that of an address.",
     rules: &[
         Rule {
-            scope: Scope::Account,
+            scope: BudgetScope::Account,
             option: "budgets.guesses_per_account",
             actions: &[Action::Delay, Action::Error],
         },
         Rule {
-            scope: Scope::Address,
+            scope: BudgetScope::Address,
             option: "budgets.guesses_per_address",
             actions: &[Action::Delay, Action::Error],
         },
@@ -141,14 +141,14 @@ impl Guesses {
         // A phone with an old password slows itself down, not all devices behind its address.
         if let Some(pair) = account.and_then(|account| self.trusted(origin, account, now)) {
             let wait = take(&pair.line, costs.address);
-            return self.counted(wait, Scope::Address);
+            return self.counted(wait, BudgetScope::Address);
         }
         let mut of_address = Duration::ZERO;
         let mut is_loud = false;
         let sender = by_address.then(|| self.addresses.get(&origin, now));
         if let Some(sender) = &sender {
             is_loud = sender.lately.wait_for(now, LATELY, LATELY * FEW) > Duration::ZERO;
-            of_address = self.counted(take(&sender.line, costs.address), Scope::Address)?;
+            of_address = self.counted(take(&sender.line, costs.address), BudgetScope::Address)?;
             if !is_right {
                 let longest = LATELY * MOST_LATELY;
                 sender.lately.take_within(now, LATELY, LATELY * FEW, longest);
@@ -161,7 +161,7 @@ impl Guesses {
         if let (None, Some(sender), false) = (wait, &sender, is_right) {
             sender.line.give_back(costs.address);
         }
-        Ok(of_address.max(self.counted(wait, Scope::Account)?))
+        Ok(of_address.max(self.counted(wait, BudgetScope::Account)?))
     }
 
     /// Whether so many logins from this address wait that one more would be refused, so that it need not
@@ -175,7 +175,7 @@ impl Guesses {
                 && sender.line.wait_for(self.clock.now(), cost, cost * AT_ONCE) > longest
         });
         if is_full {
-            self.tally.count(Scope::Address, Action::Error);
+            self.tally.count(BudgetScope::Address, Action::Error);
         }
         is_full
     }
@@ -195,7 +195,7 @@ impl Guesses {
         (pair.trusted.until() > now).then_some(pair)
     }
 
-    fn counted(&self, wait: Option<Duration>, scope: Scope) -> Result<Duration, TooMany> {
+    fn counted(&self, wait: Option<Duration>, scope: BudgetScope) -> Result<Duration, TooMany> {
         match wait {
             None => {
                 self.tally.count(scope, Action::Error);

@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::Notify;
 
-use super::budget::{About, Action, Scope, Tally};
+use super::budget::{About, Action, BudgetScope, Tally};
 use super::keyed::{Forget, Keyed};
 use super::origin::Origin;
 use crate::metrics::Metrics;
@@ -100,7 +100,7 @@ impl Level {
     }
 
     /// Counts an action of the budget.
-    pub fn count(&self, scope: Scope, action: Action) {
+    pub fn count(&self, scope: BudgetScope, action: Action) {
         self.0.tally.count(scope, action);
     }
 }
@@ -125,7 +125,7 @@ impl Held {
     ///
     /// # Errors
     /// The scope whose limit would be exceeded. Then the amount does not change.
-    pub fn try_add(&self, amount: u64) -> Result<(), Scope> {
+    pub fn try_add(&self, amount: u64) -> Result<(), BudgetScope> {
         let bounds = **self.level.0.bounds.load();
         let all = &self.level.0.all;
         // The gauge cannot be compared and changed in one operation, so it is changed first.
@@ -135,17 +135,17 @@ impl Held {
         };
         if bounds.all.is_some_and(|most| sum > signed(most)) {
             give_back();
-            return Err(Scope::All);
+            return Err(BudgetScope::All);
         }
         let account = self.account.as_deref();
         if account.is_some_and(|sum| !sum.try_add(amount, bounds.account)) {
             give_back();
-            return Err(Scope::Account);
+            return Err(BudgetScope::Account);
         }
         if self.address.as_deref().is_some_and(|sum| !sum.try_add(amount, bounds.address)) {
             give_back();
             account.inspect(|sum| sum.subtract(amount));
-            return Err(Scope::Address);
+            return Err(BudgetScope::Address);
         }
         self.own.fetch_add(amount, Ordering::AcqRel);
         Ok(())
@@ -165,24 +165,24 @@ impl Held {
 
     /// The scope whose limit is exceeded, if there is one: the account, the address, or all together.
     #[must_use]
-    pub fn over(&self) -> Option<Scope> {
+    pub fn over(&self) -> Option<BudgetScope> {
         self.beyond(&self.level.0.bounds.load())
     }
 
     /// As [`Held::over`], but only if the limit is exceeded by more than a quarter, so that delays did not
     /// help.
     #[must_use]
-    pub fn far_over(&self) -> Option<Scope> {
+    pub fn far_over(&self) -> Option<BudgetScope> {
         self.beyond(&self.level.far_bounds())
     }
 
-    fn beyond(&self, bounds: &Bounds) -> Option<Scope> {
+    fn beyond(&self, bounds: &Bounds) -> Option<BudgetScope> {
         let is_beyond =
             |sum: Option<u64>, most: Option<u64>| most.is_some_and(|most| sum > Some(most));
         [
-            (Scope::Account, self.account.as_deref().map(Amount::get), bounds.account),
-            (Scope::Address, self.address.as_deref().map(Amount::get), bounds.address),
-            (Scope::All, Some(self.level.all()), bounds.all),
+            (BudgetScope::Account, self.account.as_deref().map(Amount::get), bounds.account),
+            (BudgetScope::Address, self.address.as_deref().map(Amount::get), bounds.address),
+            (BudgetScope::All, Some(self.level.all()), bounds.all),
         ]
         .into_iter()
         .find_map(|(scope, sum, most)| is_beyond(sum, most).then_some(scope))

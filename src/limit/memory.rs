@@ -1,6 +1,6 @@
 //! The budget of memory: bytes that are held for clients that do not read or do not acknowledge.
 
-use super::budget::{About, Action, Rule, Scope};
+use super::budget::{About, Action, BudgetScope, Rule};
 
 /// The description of the budget.
 pub(super) const ABOUT: About = About {
@@ -11,12 +11,12 @@ pub(super) const ABOUT: About = About {
            session that holds most is closed; its messages stay in the database.",
     rules: &[
         Rule {
-            scope: Scope::Account,
+            scope: BudgetScope::Account,
             option: "budgets.memory_per_account",
             actions: &[Action::Delay, Action::Close],
         },
         Rule {
-            scope: Scope::All,
+            scope: BudgetScope::All,
             option: "budgets.memory",
             actions: &[Action::Delay, Action::Close],
         },

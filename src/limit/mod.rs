@@ -25,7 +25,7 @@ use arc_swap::ArcSwap;
 use rustc_hash::FxHashSet;
 
 pub use archives::archive_turns;
-pub use budget::{About, Action, Rule, Scope, Tally};
+pub use budget::{About, Action, BudgetScope, Rule, Tally};
 pub use client::{Client, Pause};
 pub use connections::{Connections, Permit};
 pub use failed_logins::{Guesses, TooMany};

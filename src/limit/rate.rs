@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
-use super::budget::{About, Action, Scope, Tally};
+use super::budget::{About, Action, BudgetScope, Tally};
 use super::keyed::{Forget, Keyed};
 use super::origin::Origin;
 use crate::metrics::Metrics;
@@ -64,7 +64,7 @@ pub struct Share {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Wait {
     /// Whose sum it is.
-    pub scope: Scope,
+    pub scope: BudgetScope,
     /// How long to wait.
     pub time: Duration,
 }
@@ -133,7 +133,7 @@ impl Share {
     ///
     /// # Errors
     /// The scope whose limit would be exceeded. Then nothing is taken.
-    pub fn try_take(&self, amount: u64) -> Result<(), Scope> {
+    pub fn try_take(&self, amount: u64) -> Result<(), BudgetScope> {
         if self.is_exempt {
             return Ok(());
         }
@@ -152,16 +152,16 @@ impl Share {
     }
 
     /// Counts an action of the budget.
-    pub fn count(&self, scope: Scope, action: Action) {
+    pub fn count(&self, scope: BudgetScope, action: Action) {
         self.rate.0.tally.count(scope, action);
     }
 
-    fn buckets(&self, paces: &Paces) -> impl Iterator<Item = (Scope, &Bucket, Pace)> {
+    fn buckets(&self, paces: &Paces) -> impl Iterator<Item = (BudgetScope, &Bucket, Pace)> {
         let all = [
-            (Scope::Session, Some(&self.session), paces.session),
-            (Scope::Account, self.account.as_deref(), paces.account),
-            (Scope::Address, self.address.as_deref(), paces.address),
-            (Scope::All, Some(&self.rate.0.all), paces.all),
+            (BudgetScope::Session, Some(&self.session), paces.session),
+            (BudgetScope::Account, self.account.as_deref(), paces.account),
+            (BudgetScope::Address, self.address.as_deref(), paces.address),
+            (BudgetScope::All, Some(&self.rate.0.all), paces.all),
         ];
         all.into_iter().filter_map(|(scope, bucket, pace)| Some((scope, bucket?, pace?)))
     }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::budget::{About, Action, Rule, Scope};
+use super::budget::{About, Action, BudgetScope, Rule};
 use super::rate::{Pace, Paces, Rate};
 use crate::metrics::Metrics;
 
@@ -13,7 +13,7 @@ pub(super) const ABOUT: About = About {
     unit: "accounts an hour",
     text: "Accounts registered by clients (XEP-0077). A request for a taken name counts as a tenth.",
     rules: &[Rule {
-        scope: Scope::Address,
+        scope: BudgetScope::Address,
         option: "registration.per_address",
         actions: &[Action::Error],
     }],

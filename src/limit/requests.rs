@@ -1,6 +1,6 @@
 //! The budget of requests: what the server has asked and has no answer to yet.
 
-use super::budget::{About, Action, Rule, Scope};
+use super::budget::{About, Action, BudgetScope, Rule};
 
 /// What there is to know about it.
 pub(super) const ABOUT: About = About {
@@ -10,10 +10,10 @@ pub(super) const ABOUT: About = About {
            budget, the server asks no more.",
     rules: &[
         Rule {
-            scope: Scope::Account,
+            scope: BudgetScope::Account,
             option: "budgets.requests_per_account",
             actions: &[Action::Error],
         },
-        Rule { scope: Scope::All, option: "budgets.requests", actions: &[Action::Error] },
+        Rule { scope: BudgetScope::All, option: "budgets.requests", actions: &[Action::Error] },
     ],
 };

@@ -1,7 +1,7 @@
 //! The budgets of what the storage keeps for an account. The storage knows the amounts; this file counts
 //! refusals.
 
-use super::budget::{About, Action, Rule, Scope, Tally};
+use super::budget::{About, Action, BudgetScope, Rule, Tally};
 use crate::metrics::Metrics;
 
 /// The description of the quota.
@@ -12,7 +12,7 @@ pub(super) const KEPT: About = About {
            roster. Over the quota, messages from contacts replace the oldest delivered messages of the \
            archive; everything else is refused. `user quota` sets another bound for one account.",
     rules: &[Rule {
-        scope: Scope::Account,
+        scope: BudgetScope::Account,
         option: "limits.account_bytes",
         actions: &[Action::Error],
     }],
@@ -26,7 +26,7 @@ pub(super) const WAITING: About = About {
            together have one. A message over the share is only archived; if it must not be archived, it \
            is refused.",
     rules: &[Rule {
-        scope: Scope::Account,
+        scope: BudgetScope::Account,
         option: "limits.offline_messages",
         actions: &[Action::Error],
     }],
@@ -46,11 +46,11 @@ impl Kept {
 
     /// Counts a refusal because an account has used up its quota.
     pub fn refused_bytes(&self) {
-        self.kept.count(Scope::Account, Action::Error);
+        self.kept.count(BudgetScope::Account, Action::Error);
     }
 
     /// Counts a refusal because an account has too many undelivered messages.
     pub fn refused_to_wait(&self) {
-        self.waiting.count(Scope::Account, Action::Error);
+        self.waiting.count(BudgetScope::Account, Action::Error);
     }
 }

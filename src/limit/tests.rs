@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use tokio::time::advance;
 
-use super::{ALL, About, Action, Bounds, Guesses, Level, Pace, Paces, Rate, Rule, Scope, TooMany};
+use super::{
+    ALL, About, Action, Bounds, BudgetScope, Guesses, Level, Pace, Paces, Rate, Rule, TooMany,
+};
 use crate::metrics::Metrics;
 
 static TRIED: About = About {
     name: "tried",
     unit: "units",
     text: "For the tests.",
-    rules: &[Rule { scope: Scope::Account, option: "none", actions: &[Action::Delay] }],
+    rules: &[Rule { scope: BudgetScope::Account, option: "none", actions: &[Action::Delay] }],
 };
 
 const ATTACKER: &str = "10.0.0.0";
@@ -61,7 +63,7 @@ async fn sessions_of_an_account_share_what_it_may_use_and_so_do_those_of_an_addr
     let others = ["a@x.lit", "b@x.lit"].map(|user| rate.share(Some(user), Some(ip(HOME))));
     assert!(waits(&others[0], 100) == 0.0);
     let wait = others[1].take(100).unwrap();
-    assert_eq!((wait.scope, wait.time), (Scope::Address, Duration::from_secs(3)));
+    assert_eq!((wait.scope, wait.time), (BudgetScope::Address, Duration::from_secs(3)));
     drop((romeo, again));
     let back = rate.share(Some("romeo@montague.lit"), None);
     assert_eq!(waits(&back, 10), 3.0, "who comes back finds the debt");
@@ -71,11 +73,11 @@ async fn sessions_of_an_account_share_what_it_may_use_and_so_do_those_of_an_addr
 async fn nothing_is_taken_of_what_is_refused() {
     let rate = rate(10.0, 5.0);
     let share = rate.share(Some(JULIET), Some(ip(HOME)));
-    assert_eq!(share.try_take(60), Err(Scope::Address));
+    assert_eq!(share.try_take(60), Err(BudgetScope::Address));
     assert_eq!(share.try_take(50), Ok(()));
-    assert_eq!(share.try_take(1), Err(Scope::Address));
+    assert_eq!(share.try_take(1), Err(BudgetScope::Address));
     assert_eq!(rate.share(Some(JULIET), None).try_take(50), Ok(()));
-    assert_eq!(rate.share(Some(JULIET), None).try_take(1), Err(Scope::Account));
+    assert_eq!(rate.share(Some(JULIET), None).try_take(1), Err(BudgetScope::Account));
 }
 
 #[tokio::test(start_paused = true)]
@@ -101,17 +103,17 @@ fn what_is_held_is_given_back() {
     second.set(40);
     assert_eq!((first.of_account(), second.own(), level.all(), first.over()), (100, 40, 100, None));
     second.set(41);
-    assert_eq!((first.over(), other.over()), (Some(Scope::Account), None));
+    assert_eq!((first.over(), other.over()), (Some(BudgetScope::Account), None));
     other.set(50);
-    assert_eq!((other.over(), other.far_over()), (Some(Scope::All), None));
+    assert_eq!((other.over(), other.far_over()), (Some(BudgetScope::All), None));
     assert_eq!(second.far_over(), None, "not by more than a quarter");
     second.set(1);
     drop(first);
     assert_eq!((second.of_account(), level.all(), other.over()), (1, 51, None));
-    assert_eq!(other.try_add(100), Err(Scope::All));
-    assert_eq!(second.try_add(100), Err(Scope::All));
+    assert_eq!(other.try_add(100), Err(BudgetScope::All));
+    assert_eq!(second.try_add(100), Err(BudgetScope::All));
     level.set(Bounds { account: Some(100), ..Bounds::default() });
-    assert_eq!(second.try_add(100), Err(Scope::Account));
+    assert_eq!(second.try_add(100), Err(BudgetScope::Account));
     assert_eq!(second.try_add(99), Ok(()));
     drop((second, other));
     assert_eq!(level.all(), 0);
@@ -127,7 +129,7 @@ async fn who_watches_a_level_hears_when_a_sum_is_far_over() {
     held.set(125);
     assert!(futures_util::poll!(&mut overdrawn).is_pending());
     held.set(126);
-    assert_eq!(held.far_over(), Some(Scope::Account));
+    assert_eq!(held.far_over(), Some(BudgetScope::Account));
     overdrawn.await;
 }
 

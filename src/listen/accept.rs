@@ -13,7 +13,7 @@ use super::counted::Counted;
 use super::listener::{Accepted, Listener, Transport};
 use crate::config::Config;
 use crate::host::ServerState;
-use crate::limit::{Permit, Scope};
+use crate::limit::{BudgetScope, Permit};
 use crate::stream::handshake::Handshaker;
 use crate::stream::wire::{Io, Wire};
 use crate::tls::Certificates;
@@ -129,7 +129,7 @@ pub fn is_proxy(config: &Config, address: IpAddr) -> bool {
 }
 
 /// Counts a connection that is over the budget, and will be closed.
-pub fn note_refused(server: &ServerState, peer: SocketAddr, scope: Scope) {
+pub fn note_refused(server: &ServerState, peer: SocketAddr, scope: BudgetScope) {
     server.metrics.connections_refused.inc([scope.word()]);
     tracing::debug!(%peer, reason = scope.word(), "connection refused");
 }

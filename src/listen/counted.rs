@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use prometheus_client::metrics::gauge::Gauge;
 
-use crate::limit::{Budgets, Permit, Scope};
+use crate::limit::{BudgetScope, Budgets, Permit};
 use crate::metrics::Metrics;
 
 /// Counts a connection until this is dropped.
@@ -29,7 +29,7 @@ impl Counted {
     ///
     /// # Errors
     /// Whose budget is used up. The connection is counted as before then, and is to be closed.
-    pub fn count_for(&mut self, address: IpAddr, budgets: &Budgets) -> Result<(), Scope> {
+    pub fn count_for(&mut self, address: IpAddr, budgets: &Budgets) -> Result<(), BudgetScope> {
         if self.permit.is_some() {
             self.permit = Some(budgets.connections.permit(Some(address))?);
         }

@@ -59,6 +59,8 @@ impl Server {
         state.budgets.apply(&state.config.load(), raise_open_files());
         keep_to_quota(state.storage.as_ref(), &state.config.load());
         let verifier = Arc::new(verifier);
+        let dropped = c2s::end_dropped_sessions(Arc::clone(&router));
+        drop(state.tasks.spawn("dropped-sessions", dropped));
         c2s::restore(&router).await?;
         let c2s =
             C2s { router: Arc::clone(&router), verifier, certificates: Arc::clone(&certificates) };

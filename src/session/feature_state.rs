@@ -7,28 +7,18 @@
 use std::any::Any;
 use std::fmt;
 
-use super::Session;
-
 /// Values of different types, at most one of each. An empty one holds no memory on the heap.
 #[derive(Default)]
 pub(super) struct FeatureState(Vec<Box<dyn Any + Send>>);
 
 impl FeatureState {
-    fn get_or_default<T: Any + Default + Send>(&mut self) -> &mut T {
+    pub(super) fn get_or_default<T: Any + Default + Send>(&mut self) -> &mut T {
         let at = self.0.iter().position(|value| value.is::<T>());
         let at = at.unwrap_or_else(|| {
             self.0.push(Box::new(T::default()));
             self.0.len() - 1
         });
         self.0[at].downcast_mut().expect("this is where a `T` stands")
-    }
-}
-
-impl Session {
-    /// The `T` of this session; its default at first. The closure must be short, and must not ask for
-    /// the state of another feature.
-    pub fn feature<T: Any + Default + Send, R>(&self, act: impl FnOnce(&mut T) -> R) -> R {
-        act(self.features.lock().get_or_default())
     }
 }
 

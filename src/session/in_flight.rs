@@ -20,7 +20,7 @@ impl InFlight {
         }
     }
 
-    /// An empty set holds no memory on the heap.
+    /// Removes a message. When the last one is removed, the memory on the heap is freed.
     pub(super) fn remove(&mut self, marker: MessageId) {
         if let Some(size) = self.sizes.remove(&marker) {
             self.bytes -= size;

@@ -1,13 +1,12 @@
 //! What a session holds in memory for its client, as the budget `memory` sees it.
 
-use super::{Mailbox, SessionRef};
 use crate::limit::{Action, Held, Level};
 
 /// How many bytes a session holds. Without a budget, nothing is counted.
 #[derive(Debug, Default)]
 pub(super) struct Memory(Option<Box<Parts>>);
 
-/// Each part is set at one place, which need not know of the others.
+/// Each part is set by one part of the session, which does not know the other parts.
 #[derive(Debug)]
 struct Parts {
     mailbox: Held,
@@ -23,17 +22,17 @@ impl Memory {
         Self(Some(Box::new(Parts { mailbox, unacknowledged, writing })))
     }
 
-    /// So many bytes are in the mailbox.
+    /// Sets how many bytes are in the mailbox.
     pub(super) fn in_mailbox(&self, bytes: usize) {
         self.parts(|parts| parts.mailbox.set(bytes as u64));
     }
 
-    /// So many bytes have been sent and are not acknowledged.
+    /// Sets how many bytes were sent and are not acknowledged.
     pub(super) fn unacknowledged(&self, bytes: usize) {
         self.parts(|parts| parts.unacknowledged.set(bytes as u64));
     }
 
-    /// So many bytes are being written.
+    /// Sets how many bytes are being written.
     pub(super) fn in_writing(&self, bytes: usize) {
         self.parts(|parts| parts.writing.set(bytes as u64));
     }
@@ -48,12 +47,12 @@ impl Memory {
         over.is_some()
     }
 
-    /// The account, or all sessions together, hold more than they may.
+    /// The account holds more than it may, or all sessions together do.
     pub(super) fn is_over(&self) -> bool {
         self.0.as_ref().is_some_and(|parts| parts.mailbox.over().is_some())
     }
 
-    /// What this session holds.
+    /// How many bytes this session holds.
     pub(super) fn own(&self) -> u64 {
         let parts = self.0.as_deref();
         parts.map_or(0, |p| p.mailbox.own() + p.unacknowledged.own() + p.writing.own())
@@ -63,25 +62,5 @@ impl Memory {
         if let Some(parts) = &self.0 {
             change(parts);
         }
-    }
-}
-
-impl SessionRef {
-    /// About how many bytes are held for its client.
-    #[must_use]
-    pub fn memory(&self) -> u64 {
-        self.mailbox().memory.own()
-    }
-}
-
-impl Mailbox {
-    /// The session ends because its client does not acknowledge.
-    pub fn note_overrun(&self) {
-        self.shared().state.lock().has_overrun = true;
-    }
-
-    /// So many bytes are being written to the client.
-    pub fn set_writing(&self, bytes: usize) {
-        self.shared().memory.in_writing(bytes);
     }
 }

@@ -1,67 +1,80 @@
 //! A session: a bound resource (RFC 6120 §7), a value that exactly one task owns.
 //!
-//! Who may do what with it stands in the types. The task that owns the [`Session`] takes stanzas out of
-//! its [`Mailbox`] and keeps its stream management ([`SmState`]). All others have a [`SessionRef`], which
-//! they find in the [`SessionTable`]: they see what the session has said about itself, and give it
-//! stanzas and orders. They never wait for it: a session that does not keep up is closed.
+//! The types say who may do what with it. The task that owns the [`Session`] takes stanzas out of its
+//! [`Mailbox`] and keeps its stream management ([`SmState`]). All others have a [`SessionRef`], which they
+//! find in the [`SessionTable`]: they read facts, flags and presence, and give the session stanzas and
+//! orders. They never wait for it: a session that does not keep up is closed.
+//!
+//! The files depend on each other in one direction. At the bottom is state (`*_state.rs`, `delivery.rs`,
+//! `order.rs`), above it [`SessionRef`] and [`SessionTable`], above these what is done with the state
+//! (`mailbox.rs`, `catch_up.rs`, `presence.rs`, `writer.rs`), and on top [`Session`]. What a message passes
+//! on its way is in `table.rs` and `mailbox.rs`.
 //!
 //! A session that can be resumed outlives its connection (XEP-0198 §5): it moves, by value, to the new
 //! one.
 
 mod archive_page;
-mod backpressure;
 mod catch_up;
+mod catch_up_state;
 mod client_flags;
+mod delivery;
+mod ended;
 mod feature_state;
 mod in_flight;
 mod mailbox;
+mod mailbox_state;
 mod memory;
 mod order;
+mod owner_state;
+mod presence;
 mod presence_state;
+mod session_facts;
 mod session_ref;
+mod sm_inbound;
+mod sm_outbound;
 mod sm_state;
 mod snapshot;
 mod table;
+mod take_over;
 mod unacknowledged;
+mod writer;
 
 pub use archive_page::ArchivePage;
 pub use client_flags::ClientFlags;
-pub use mailbox::{Accepted, Delivery, Mailbox, MailboxLimits, Undelivered};
+pub use delivery::{Accepted, Delivery, Undelivered};
+pub use ended::{DroppedSession, Unread};
+pub use mailbox::Mailbox;
+pub use mailbox_state::MailboxLimits;
 pub use order::{CloseReason, Order};
-pub use session_ref::{Hibernation, SessionFacts, SessionRef};
+pub use owner_state::OwnerState;
+pub use session_facts::{Hibernation, SessionFacts};
+pub use session_ref::SessionRef;
 pub use sm_state::{Batch, Resumption, SmState};
 pub use table::SessionTable;
+pub use take_over::TakeOver;
 pub use unacknowledged::TooHigh;
 
+use std::any::Any;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use tokio::sync::oneshot;
 
 use crate::jid::FullJid;
 use crate::storage::MessageId;
-use feature_state::FeatureState;
 
-/// A bound resource. Exactly one task owns it; it can move from one to another by value. A `&Session` is
-/// in the hands of its owner's task only.
+/// A bound resource. Exactly one task owns it; it can move from one to another by value. Only the loops of
+/// the owner's task have a `&Session`.
 ///
-/// Dropping it, also after a panic, closes its mailbox and removes it from the table.
+/// It ends by [`Session::close`] or [`Session::save`]. If it is dropped instead, its task has panicked: it is
+/// removed from the table and its mailbox is closed, and [`SessionTable::dropped`] answers it, so that its
+/// contacts can be told.
 #[derive(Debug)]
 pub struct Session {
     mailbox: Mailbox,
-    table: Arc<SessionTable>,
-    /// Shared by the loops of the owner, and by nobody else.
-    sm: Mutex<SmState>,
-    features: Mutex<FeatureState>,
-}
-
-/// What a session that has ended did not deliver.
-#[derive(Debug)]
-pub struct Unread {
-    /// What the session was given and its client does not have.
-    pub deliveries: Vec<Delivery>,
-    /// The session was catching up: there may be more for it in the store.
-    pub was_catching_up: bool,
+    /// `None` once the session has left the table, or is another task's.
+    table: Option<Arc<SessionTable>>,
+    own: OwnerState,
 }
 
 impl Session {
@@ -82,7 +95,7 @@ impl Session {
             mailbox.expect_decision();
         }
         table.enter(&mailbox.0, limit);
-        Self { mailbox, table, sm: Mutex::default(), features: Mutex::default() }
+        Self { mailbox, table: Some(table), own: OwnerState::default() }
     }
 
     /// The reference that others have.
@@ -99,7 +112,7 @@ impl Session {
 
     /// Looks at stream management, or changes it. The closure must be short and must not call others.
     pub fn sm<T>(&self, act: impl FnOnce(&mut SmState) -> T) -> T {
-        let mut sm = self.sm.lock();
+        let mut sm = self.own.sm.lock();
         let answer = act(&mut sm);
         let (_, bytes) = sm.unacknowledged();
         self.mailbox.shared().memory.unacknowledged(bytes);
@@ -111,10 +124,18 @@ impl Session {
     pub fn manage(&self, resumption: Option<Resumption>) -> bool {
         let id = resumption.as_ref().map(|resumption| resumption.id.clone());
         let has_begun = self.sm(|sm| sm.enable(resumption));
-        if let Some(id) = id.filter(|_| has_begun) {
-            self.table.resumable(id, self.handle());
+        if let Some(id) = id.filter(|_| has_begun)
+            && let Some(table) = &self.table
+        {
+            table.resumable(id, self.handle());
         }
         has_begun
+    }
+
+    /// The `T` of this session; its default at first. The closure must be short, and must not ask for
+    /// the state of another feature.
+    pub fn feature<T: Any + Default + Send, R>(&self, act: impl FnOnce(&mut T) -> R) -> R {
+        act(self.own.features.lock().get_or_default())
     }
 
     /// Changes what the client has asked for.
@@ -122,7 +143,7 @@ impl Session {
         self.handle().change_flags(change);
     }
 
-    /// Others can find the session in the table, as of this message.
+    /// Others can find the session in the table. `newest` is the newest message at that time.
     pub fn note_seen(&self, newest: Option<MessageId>) {
         self.handle().change_facts(|facts| facts.newest_seen = newest);
     }
@@ -137,35 +158,57 @@ impl Session {
         self.handle().set_hibernation(Some(hibernation));
     }
 
-    /// The session goes on on another connection.
+    /// The session continues on another connection.
     pub fn note_moved(&self, peer: SocketAddr, tls: &'static str) {
         self.handle().set_hibernation(None);
         self.handle().change_facts(|facts| (facts.peer, facts.tls) = (peer, tls));
     }
 
+    /// Gives the session to the task that has given the order ([`Order::HandOver`]). It stays in the table.
+    ///
+    /// # Errors
+    /// The session itself, if no task waits for it any more.
+    pub fn hand_over(mut self, to: oneshot::Sender<OwnerState>) -> Result<(), Self> {
+        let table = self.table.take();
+        to.send(std::mem::take(&mut self.own)).map_err(|own| {
+            (self.table, self.own) = (table, own);
+            self
+        })
+    }
+
     /// Removes it from the table and closes its mailbox. Answers what the client has not acknowledged,
     /// and what was not written: the caller treats it as for an offline user.
     #[must_use]
-    pub fn close(self) -> Unread {
+    pub fn close(mut self) -> Unread {
         self.leave();
+        self.take_unread()
+    }
+
+    /// Leaves the table, and answers it. `None` if the session has left it, or is another task's.
+    fn leave(&mut self) -> Option<Arc<SessionTable>> {
+        let table = self.table.take()?;
+        table.leave(self.handle());
+        if let Some(resumption) = self.sm(|sm| sm.resumption()) {
+            table.not_resumable(&resumption.id);
+        }
+        Some(table)
+    }
+
+    fn take_unread(&self) -> Unread {
         let mut deliveries: Vec<_> = self.sm(SmState::end).into();
         let closed = self.mailbox.shared().close();
         deliveries.extend(closed.queue);
         Unread { deliveries, was_catching_up: closed.was_catching_up }
     }
-
-    fn leave(&self) {
-        self.table.leave(self.handle());
-        if let Some(resumption) = self.sm(|sm| sm.resumption()) {
-            self.table.not_resumable(&resumption.id);
-        }
-    }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.leave();
-        self.mailbox.shared().close();
+        if let Some(table) = self.leave() {
+            let (handle, resumption) = (self.handle().clone(), self.sm(|sm| sm.resumption()));
+            let unread = self.take_unread();
+            table.note_dropped(DroppedSession { handle, resumption, unread });
+        }
     }
 }
 

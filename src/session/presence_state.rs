@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashSet;
 
-use super::SessionRef;
 use crate::jid::{BareJid, Jid};
 use crate::stanza::Presence;
 
@@ -15,32 +14,27 @@ pub(super) struct PresenceState {
     pub(super) available: Option<Arc<Presence>>,
     /// Its priority.
     pub(super) priority: i8,
-    /// `None` if there is nobody: most sessions show themselves to their contacts only.
+    /// `None` if nobody does: most sessions send presence to their contacts only.
     seen_by: Option<Box<SeenBy>>,
 }
 
 /// Who knows of the session, other than by a subscription.
 #[derive(Debug, Default)]
-struct SeenBy {
+pub(super) struct SeenBy {
     /// Addresses that have its directed presence (RFC 6121 §4.6).
-    directed: FxHashSet<Jid>,
+    pub(super) directed: FxHashSet<Jid>,
     /// The bare addresses of clients that it has sent requests to.
-    asked: FxHashSet<BareJid>,
+    pub(super) asked: FxHashSet<BareJid>,
 }
 
 impl PresenceState {
-    pub(super) fn directed(&self) -> impl Iterator<Item = &Jid> {
-        self.seen_by.iter().flat_map(|seen_by| &seen_by.directed)
+    /// Who knows of the session; `None` if nobody does.
+    pub(super) fn seen_by(&self) -> Option<&SeenBy> {
+        self.seen_by.as_deref()
     }
 
-    /// As it was when a server before ended.
-    pub(super) fn restore_directed(&mut self, directed: FxHashSet<Jid>) {
-        if !directed.is_empty() {
-            self.change(|seen_by| seen_by.directed = directed);
-        }
-    }
-
-    fn change<T>(&mut self, act: impl FnOnce(&mut SeenBy) -> T) -> T {
+    /// Changes who has seen the session. If nobody is left, no memory is held.
+    pub(super) fn change_seen_by<T>(&mut self, act: impl FnOnce(&mut SeenBy) -> T) -> T {
         let seen_by = self.seen_by.get_or_insert_default();
         let answer = act(seen_by);
         if seen_by.directed.is_empty() && seen_by.asked.is_empty() {
@@ -48,106 +42,21 @@ impl PresenceState {
         }
         answer
     }
-}
 
-impl SessionRef {
-    /// Its last available presence, if it is available.
-    #[must_use]
-    pub fn available(&self) -> Option<Arc<Presence>> {
-        self.presence().lock().available.clone()
+    /// Forgets who has seen the session. Answers the addresses that have its directed presence.
+    pub(super) fn take_directed(&mut self) -> FxHashSet<Jid> {
+        self.seen_by.take().map(|seen_by| seen_by.directed).unwrap_or_default()
     }
 
-    /// Its priority; `None` if it is not available.
-    #[must_use]
-    pub fn priority(&self) -> Option<i8> {
-        let state = self.presence().lock();
-        state.available.as_ref().map(|_| state.priority)
+    /// The addresses that have directed presence.
+    pub(super) fn directed(&self) -> impl Iterator<Item = &Jid> {
+        self.seen_by.iter().flat_map(|seen_by| &seen_by.directed)
     }
 
-    /// It has sent its presence to `other`, or to the account of `other`, and has not taken it back
-    /// (RFC 6121 §4.6.6).
-    #[must_use]
-    pub fn is_shown_to(&self, other: &Jid) -> bool {
-        let state = self.presence().lock();
-        state.seen_by.as_ref().is_some_and(|seen_by| {
-            seen_by.directed.contains(other) || seen_by.directed.contains(other.bare_str())
-        })
-    }
-
-    /// Somebody at this bare address knows that it is there: by directed presence, be it to a resource
-    /// (a room is entered by the address of an occupant, XEP-0045 §7.2), or by a request.
-    #[must_use]
-    pub fn is_known_at(&self, other: &Jid) -> bool {
-        let bare = other.bare_str();
-        let state = self.presence().lock();
-        state.seen_by.as_ref().is_some_and(|seen_by| {
-            seen_by.directed.contains(other)
-                || seen_by.directed.iter().any(|known| known.bare_str() == bare)
-                || seen_by.asked.contains(bare)
-        })
-    }
-
-    /// It sends available presence. `true` if it was not available before.
-    pub fn set_available(&self, presence: Arc<Presence>, priority: i8) -> bool {
-        let mut state = self.presence().lock();
-        state.priority = priority;
-        let is_first = state.available.replace(presence).is_none();
-        drop(state);
-        self.mailbox().catch_up_changed.notify_one();
-        is_first
-    }
-
-    /// It is no longer available. Answers the addresses that have its directed presence.
-    pub fn set_unavailable(&self) -> FxHashSet<Jid> {
-        let mut state = self.presence().lock();
-        state.available = None;
-        state.seen_by.take().map(|seen_by| seen_by.directed).unwrap_or_default()
-    }
-
-    /// Another session has its address now and is available: contacts do not see this one go.
-    pub fn hide(&self) {
-        self.presence().lock().available = None;
-    }
-
-    /// It has sent a request to a client of `other`. At most 100 addresses are remembered.
-    pub fn note_asked(&self, other: BareJid) {
-        self.presence().lock().change(|seen_by| {
-            if seen_by.asked.len() < MAX_ASKED {
-                seen_by.asked.insert(other);
-            }
-        });
-    }
-
-    /// It sends directed presence to `to`, which is to be told when it goes (RFC 6121 §4.6.3). `false` if
-    /// it has sent it to 1000 other addresses already: then `to` is not remembered.
-    pub fn add_directed(&self, to: &Jid) -> bool {
-        self.presence().lock().change(|seen_by| {
-            let directed = &mut seen_by.directed;
-            directed.contains(to) || directed.len() < MAX_DIRECTED && directed.insert(to.clone())
-        })
-    }
-
-    /// `to` has been told that it is gone, or is told by a broadcast.
-    pub fn remove_directed(&self, to: &Jid) {
-        self.presence().lock().change(|seen_by| seen_by.directed.remove(to));
-    }
-
-    /// It has sent unavailable presence to `to`, which knows nothing of it any more.
-    pub fn end_directed(&self, to: &Jid) {
-        self.presence().lock().change(|seen_by| {
-            seen_by.directed.remove(to);
-            seen_by.asked.remove(to.bare_str());
-        });
-    }
-
-    /// The addresses that have its directed presence.
-    #[must_use]
-    pub fn directed(&self) -> Vec<Jid> {
-        self.presence().lock().directed().cloned().collect()
+    /// Restores the addresses that the previous server has saved.
+    pub(super) fn restore_directed(&mut self, directed: FxHashSet<Jid>) {
+        if !directed.is_empty() {
+            self.change_seen_by(|seen_by| seen_by.directed = directed);
+        }
     }
 }
-
-/// Addresses remembered by a session for its requests.
-const MAX_ASKED: usize = 100;
-/// Addresses remembered by a session for its directed presence.
-const MAX_DIRECTED: usize = 1000;

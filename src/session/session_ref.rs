@@ -3,49 +3,19 @@
 //! It is cheap to clone, and safe to keep after the session has ended. It gives no access to what is in
 //! the mailbox, and nothing in it waits.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use tokio::time::Instant;
+use tokio::sync::{mpsc, oneshot};
 
 use super::client_flags::ClientFlags;
-use super::mailbox::{self, MailboxLimits};
+use super::mailbox_state::{MailboxLimits, SharedMailbox};
 use super::memory::Memory;
+use super::order::{CloseReason, Order};
+use super::owner_state::OwnerState;
 use super::presence_state::PresenceState;
+use super::session_facts::{Hibernation, SessionFacts};
 use crate::jid::FullJid;
-use crate::payload::datetime::Timestamp;
-use crate::storage::MessageId;
-
-/// What is known of a session from its login on.
-#[derive(Clone, Debug)]
-pub struct SessionFacts {
-    /// Where the client is.
-    pub peer: SocketAddr,
-    /// How the connection is protected, for example `TLSv1.3`.
-    pub tls: &'static str,
-    /// When it was bound.
-    pub since: Instant,
-    /// Its user has no account (XEP-0175): nothing is stored for the user.
-    pub anonymous: bool,
-    /// It outlives its connection (XEP-0198 §5).
-    pub resumable: bool,
-    /// The id of the client's installation, if the client told it (XEP-0388 §2.3). Others must not see it.
-    pub installation: Option<Arc<str>>,
-    /// The newest message of the server before it was bound.
-    pub newest: Option<MessageId>,
-    /// The newest message of the server when others could find it in the table.
-    pub newest_seen: Option<MessageId>,
-}
-
-/// A session without a connection, which waits for its client (XEP-0198 §5).
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Hibernation {
-    /// Since when it has no connection.
-    pub since: Timestamp,
-    /// It ends then, if its client has not come back.
-    pub until: Timestamp,
-}
 
 /// A reference to a session. Two are equal if they refer to the same session; the same address is not
 /// enough.
@@ -60,24 +30,7 @@ pub(super) struct Shared {
     flags: Mutex<ClientFlags>,
     hibernation: Mutex<Option<Box<Hibernation>>>,
     presence: Mutex<PresenceState>,
-    mailbox: mailbox::Shared,
-}
-
-#[cfg(test)]
-impl SessionFacts {
-    /// Those of a session that was just bound.
-    pub(crate) fn for_tests() -> Self {
-        Self {
-            peer: SocketAddr::from(([192, 0, 2, 1], 5222)),
-            tls: "TLSv1.3",
-            since: Instant::now(),
-            anonymous: false,
-            resumable: false,
-            installation: None,
-            newest: None,
-            newest_seen: None,
-        }
-    }
+    mailbox: SharedMailbox,
 }
 
 impl SessionRef {
@@ -93,7 +46,7 @@ impl SessionRef {
             flags: Mutex::default(),
             hibernation: Mutex::default(),
             presence: Mutex::default(),
-            mailbox: mailbox::Shared::new(limits, memory),
+            mailbox: SharedMailbox::new(limits, memory),
         }))
     }
 
@@ -103,7 +56,7 @@ impl SessionRef {
         &self.0.jid
     }
 
-    /// What is known from its login, or its last resumption, on.
+    /// What is known of it since its login, or since its last resumption.
     #[must_use]
     pub fn facts(&self) -> SessionFacts {
         self.0.facts.lock().clone()
@@ -127,10 +80,46 @@ impl SessionRef {
         *self.0.flags.lock()
     }
 
-    /// How it waits for its client; `None` if it has a connection.
+    /// Since when it waits for its client, and until when; `None` if it has a connection.
     #[must_use]
     pub fn hibernation(&self) -> Option<Hibernation> {
         self.0.hibernation.lock().as_deref().copied()
+    }
+
+    /// About how many bytes are held for its client.
+    #[must_use]
+    pub fn memory(&self) -> u64 {
+        self.0.mailbox.memory.own()
+    }
+
+    /// Tells the session to close. The first reason counts.
+    pub fn close(&self, reason: CloseReason) {
+        self.0.mailbox.order(Order::Close(reason));
+    }
+
+    /// Tells the session that the server ends: see [`Order::Detach`].
+    pub fn detach(&self, saving: mpsc::Sender<()>) {
+        self.0.mailbox.order(Order::Detach(saving));
+    }
+
+    /// Tells the session to move to the task of the receiver: see [`Order::HandOver`].
+    pub(super) fn order_hand_over(&self) -> oneshot::Receiver<OwnerState> {
+        let (reply, answer) = oneshot::channel();
+        self.0.mailbox.order(Order::HandOver(reply));
+        answer
+    }
+
+    /// The session has ended, or was told to close.
+    #[must_use]
+    pub fn is_ending(&self) -> bool {
+        let state = self.0.mailbox.state.lock();
+        state.is_closed || state.is_ending
+    }
+
+    /// The session ends, or has ended, because its client does not read or does not acknowledge.
+    #[must_use]
+    pub fn has_overrun(&self) -> bool {
+        self.0.mailbox.state.lock().has_overrun
     }
 
     pub(super) fn change_facts(&self, change: impl FnOnce(&mut SessionFacts)) {
@@ -149,7 +138,7 @@ impl SessionRef {
         &self.0.presence
     }
 
-    pub(super) fn mailbox(&self) -> &mailbox::Shared {
+    pub(super) fn mailbox(&self) -> &SharedMailbox {
         &self.0.mailbox
     }
 }

@@ -4,8 +4,9 @@
 //! A snapshot is JSON. Another version of the program can read it: it ignores fields that it does not
 //! know, and uses the default of a field that is missing. So a new field needs `#[serde(default)]`, and
 //! `VERSION` stays. `VERSION` changes only if a program that does not know of the change would read the
-//! snapshot wrongly. What is in [`Session`] and not here says so there, or is lost on purpose: orders,
-//! the state of features, requests that were sent to others.
+//! snapshot wrongly.
+//!
+//! These are lost on purpose: orders, the state of features, requests that were sent to others.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +21,7 @@ use super::{
 use crate::jid::{FullJid, Jid};
 use crate::payload::datetime::Timestamp;
 use crate::stanza::{Presence, Stanza};
-use crate::storage::{MessageId, Resumable, SavedSession};
+use crate::storage::{MessageId, Resumable, SavedSession, SessionNumber};
 use crate::xml::Frame;
 
 /// A snapshot of another version is not read: the session is lost, and its client is told how many of
@@ -79,47 +80,52 @@ struct Queued {
 
 impl Session {
     /// Ends the session for this server: removes it from the table and makes a snapshot. `newest` is the
-    /// newest message of the server. Answers also what the client does not have, should the store not
-    /// take the snapshot.
+    /// newest message of the server. Answers also what the client does not have: the caller needs it if
+    /// the store fails.
     ///
     /// # Errors
     /// The session itself, to be closed, if it cannot be resumed after the next start.
     pub fn save(
-        self,
+        mut self,
         at: Timestamp,
         newest: Option<MessageId>,
     ) -> Result<(SavedSession, Unread), Self> {
-        let Some(mut snapshot) = self.snapshot(at, newest) else { return Err(self) };
+        let Some((number, mut snapshot)) = self.snapshot(at, newest) else { return Err(self) };
         self.leave();
         // From now on the session accepts nothing.
         let closed = self.mailbox.shared().close();
         snapshot.since = since(closed.first_unread, newest);
         snapshot.queue.extend(closed.queue.iter().map(|new| queued(new, false)));
-        let Some(saved) = self.to_saved(&snapshot) else { return Err(self) };
+        let saved = self.to_saved(number, &snapshot);
         let (sent, ..) = self.sm(|sm| sm.saved());
         let sent = sent.into_iter().filter(|(_, answered)| !answered);
         let deliveries = sent.map(|(delivery, _)| delivery).chain(closed.queue).collect();
         Ok((saved, Unread { deliveries, was_catching_up: closed.was_catching_up }))
     }
 
-    /// As [`Session::save`], but the session goes on, without a connection. What it is given later is
+    /// As [`Session::save`], but the session continues, without a connection. What it is given later is
     /// not in the snapshot; messages keep their markers. `newest` is read before. `None` if it cannot be
     /// resumed after the next start.
     #[must_use]
     pub fn save_ahead(&self, at: Timestamp, newest: Option<MessageId>) -> Option<SavedSession> {
-        let mut snapshot = self.snapshot(at, newest)?;
+        let (number, mut snapshot) = self.snapshot(at, newest)?;
         snapshot.queue.extend(self.mailbox.queue().iter().map(|new| queued(new, false)));
-        self.to_saved(&snapshot)
+        Some(self.to_saved(number, &snapshot))
     }
 
-    /// Everything but the mailbox.
-    fn snapshot(&self, at: Timestamp, newest: Option<MessageId>) -> Option<Snapshot> {
+    /// Everything but the mailbox, and what the store calls the session. `None` if it cannot be resumed
+    /// after the next start.
+    fn snapshot(
+        &self,
+        at: Timestamp,
+        newest: Option<MessageId>,
+    ) -> Option<(SessionNumber, Snapshot)> {
         let resumption = self.sm(|sm| sm.resumption())?;
-        resumption.number?;
+        let number = resumption.number?;
         let (sent, acknowledged, written) = self.sm(|sm| sm.saved());
         let handle = self.handle();
         let presence = handle.presence().lock();
-        Some(Snapshot {
+        let snapshot = Snapshot {
             version: VERSION,
             at: at.as_micros(),
             max: resumption.max.as_secs(),
@@ -132,18 +138,18 @@ impl Session {
             flags: handle.flags(),
             bound: handle.facts().newest.map(MessageId::get),
             since: since(self.mailbox.first_unread(), newest),
-        })
+        };
+        Some((number, snapshot))
     }
 
-    fn to_saved(&self, snapshot: &Snapshot) -> Option<SavedSession> {
-        let number = self.sm(|sm| sm.resumption())?.number?;
+    fn to_saved(&self, number: SessionNumber, snapshot: &Snapshot) -> SavedSession {
         let handled = self.sm(|sm| sm.handled_count());
         let state = serde_json::to_vec(snapshot).map(Bytes::from).unwrap_or_default();
-        Some(SavedSession { number, handled, state })
+        SavedSession { number, handled, state }
     }
 
-    /// Makes a session again that the server before has saved, and enters it into the table: it waits
-    /// for its client. Answers for how long it may still wait: no time at all, if that is over. `None`
+    /// Restores a session that the previous server has saved, and enters it into the table: it waits for
+    /// its client. Answers for how long it may still wait; zero if its time is over. `None`
     /// if the snapshot cannot be read.
     #[must_use]
     pub fn restore(

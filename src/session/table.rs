@@ -1,4 +1,4 @@
-//! Who is online. A lookup answers copies of references, and holds no lock.
+//! The table of sessions: who is online. A lookup returns copies of references, and holds no lock after it.
 
 use std::hash::{BuildHasher, BuildHasherDefault};
 
@@ -8,22 +8,29 @@ use smallvec::SmallVec;
 use smol_str::SmolStr;
 use tokio::sync::Notify;
 
+use super::ended::DroppedSession;
 use super::memory::Memory;
-use super::{CloseReason, SessionRef};
+use super::order::CloseReason;
+use super::session_ref::SessionRef;
 use crate::jid::{BareJid, FullJid};
 use crate::limit::Level;
 
 /// The sessions of one account, oldest first.
 type Sessions = SmallVec<[SessionRef; 2]>;
 
-/// Who is online.
+/// The sessions of this node: who is online.
 #[derive(Debug)]
 pub struct SessionTable {
-    /// Wakes when a session has left.
+    /// Wakes the tasks that wait until sessions have left.
     left: Notify,
     /// Sessions that can be resumed, by the ids that their clients know.
     resumable: Mutex<FxHashMap<SmolStr, SessionRef>>,
     shards: Box<[Mutex<FxHashMap<BareJid, Sessions>>]>,
+    /// Sessions that were dropped, until [`SessionTable::dropped`] answers them. There is one for each task
+    /// that has panicked.
+    dropped: Mutex<Vec<DroppedSession>>,
+    /// Wakes when a session was dropped.
+    dropped_changed: Notify,
     /// The budget of what all sessions hold; `None`: nothing is counted.
     memory: Option<Level>,
 }
@@ -34,19 +41,21 @@ impl Default for SessionTable {
             left: Notify::new(),
             resumable: Mutex::default(),
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            dropped: Mutex::default(),
+            dropped_changed: Notify::new(),
             memory: None,
         }
     }
 }
 
 impl SessionTable {
-    /// With a budget for what is held for clients.
+    /// A table with a budget for what sessions hold for their clients.
     #[must_use]
     pub fn with_memory(memory: Level) -> Self {
         Self { memory: Some(memory), ..Self::default() }
     }
 
-    /// The part that a new session has of the budget.
+    /// The account of a new session in the budget.
     pub(super) fn memory(&self, jid: &FullJid) -> Memory {
         let level = self.memory.as_ref();
         level.map_or_else(Memory::default, |level| Memory::of(level, jid.bare_str()))
@@ -100,12 +109,28 @@ impl SessionTable {
         }
     }
 
+    pub(super) fn note_dropped(&self, session: DroppedSession) {
+        self.dropped.lock().push(session);
+        self.dropped_changed.notify_one();
+    }
+
+    /// Waits for a session that was dropped and not closed, and answers it once. For one task, which ends
+    /// it. May be dropped at any time.
+    pub async fn dropped(&self) -> DroppedSession {
+        loop {
+            if let Some(session) = self.dropped.lock().pop() {
+                return session;
+            }
+            self.dropped_changed.notified().await;
+        }
+    }
+
     pub(super) fn resumable(&self, id: SmolStr, handle: &SessionRef) {
         handle.change_facts(|facts| facts.resumable = true);
         self.resumable.lock().insert(id, handle.clone());
     }
 
-    /// The session with this id has ended.
+    /// The session with this id cannot be resumed any more: it has ended.
     pub(super) fn not_resumable(&self, id: &SmolStr) {
         self.resumable.lock().remove(id);
     }
@@ -160,7 +185,7 @@ impl SessionTable {
     }
 }
 
-/// Between two looks at who is left.
+/// Between two checks which sessions are left.
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
-/// Enough that two cores rarely want the same one.
+/// So many that two cores rarely need the same one at the same time.
 const SHARDS: usize = 64;

@@ -1,11 +1,11 @@
 //! The stanzas that a client has been sent and has not acknowledged (XEP-0198 §4). Counters and a queue,
 //! no I/O.
 //!
-//! Counters wrap at 2^32. Only differences are compared, so nothing happens when they do.
+//! Counters wrap at 2^32. Only differences are compared, so wrapping does no harm.
 
 use std::collections::VecDeque;
 
-use super::Delivery;
+use super::delivery::Delivery;
 use crate::jid::Jid;
 use crate::stanza::Stanza;
 
@@ -40,7 +40,7 @@ pub struct TooHigh {
 }
 
 impl Unacknowledged {
-    /// Counters as they are after `sent` stanzas, all acknowledged.
+    /// As it is after `sent` stanzas, all of which are acknowledged.
     #[cfg(test)]
     #[must_use]
     pub(super) fn after(sent: u32) -> Self {
@@ -103,9 +103,9 @@ impl Unacknowledged {
         (queue.collect(), self.acknowledged, self.written)
     }
 
-    /// As it was when it was saved: so many stanzas were acknowledged; `queue` are those behind them, each
-    /// with whether it is a request that the client has answered; so many of the queue were written to
-    /// the last connection.
+    /// Restores what [`Unacknowledged::saved`] has returned. `acknowledged` is how many stanzas were
+    /// acknowledged. `queue` has the stanzas after them; the flag says that the stanza is a request which
+    /// the client has answered. `written` is how many of the queue were written to the last connection.
     pub(super) fn restored(
         acknowledged: u32,
         queue: Vec<(Delivery, bool)>,
@@ -119,7 +119,7 @@ impl Unacknowledged {
         Self { acknowledged, written: written.min(queue.len()), queue, bytes }
     }
 
-    /// All of them have been written.
+    /// All stanzas have been written to the present connection.
     pub(super) fn all_written(&mut self) {
         self.written = self.queue.len();
     }
@@ -225,7 +225,7 @@ mod tests {
     }
 
     proptest! {
-        /// Against a model that keeps everything and never wraps.
+        /// Compares with a model that keeps everything and never wraps.
         #[test]
         fn counters_wrap_and_nothing_is_lost_or_doubled(
             start in (u32::MAX - 60)..=u32::MAX,

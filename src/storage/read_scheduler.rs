@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::jid::BareJid;
-use crate::limit::{Action, Scope, Tally, archive_turns};
+use crate::limit::{Action, BudgetScope, Tally, archive_turns};
 use crate::metrics::Metrics;
 
 /// Gives turns: a fixed number at the same time.
@@ -113,7 +113,9 @@ impl ReadScheduler {
     ) -> bool {
         let measures = self.measures.get().filter(|_| matches!(requester, Requester::Account(_)));
         let Some(measures) = measures else { return called.await.is_ok() };
-        measures.tally.count(if has_own { Scope::Account } else { Scope::All }, Action::Delay);
+        measures
+            .tally
+            .count(if has_own { BudgetScope::Account } else { BudgetScope::All }, Action::Delay);
         let begun = Instant::now();
         let is_served = called.await.is_ok();
         measures.metrics.waited_for_turn(begun.elapsed());

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
 use super::driver::{Driver, Failed};
@@ -15,7 +14,7 @@ use crate::host::ServerState;
 use crate::jid::{BareJid, FullJid};
 use crate::random::random_id;
 use crate::router::Router;
-use crate::session::{Delivery, MailboxLimits, Session, SessionFacts};
+use crate::session::{Delivery, MailboxLimits, Session, SessionFacts, TakeOver};
 use crate::stanza::Condition;
 
 impl Driver<'_> {
@@ -57,18 +56,19 @@ impl Driver<'_> {
         h: u32,
     ) -> Result<(Option<Session>, Result<u32, Option<u32>>), Failed> {
         let Some(user) = machine.user() else { return Ok((None, Err(None))) };
-        let taken = match self.c2s.server().sessions.find_resumable(user, id) {
+        let server = self.c2s.server();
+        let taken = match server.sessions.find_resumable(user, id) {
             Some(handle) => {
-                let mut asked =
-                    TakeOverGuard { router: &self.c2s.router, answer: handle.take_over() };
-                timeout(TAKE_OVER, &mut asked.answer).await.ok().and_then(Result::ok)
+                let taking = TakeOver::begin(Arc::clone(&server.sessions), handle);
+                let mut taking = TakeOverGuard { router: &self.c2s.router, taking };
+                timeout(TAKE_OVER, taking.taking.session()).await.ok().flatten()
             }
             None => return Ok((None, Err(handled(self.c2s.server(), user, id).await))),
         };
         // Another connection has it, or it ends. What the store knows may be less than it has handled.
         let Some(session) = taken else { return Ok((None, Err(None))) };
         let handle = session.handle().clone();
-        match session.sm(|sm| sm.resumed(h)) {
+        match session.sm(|sm| sm.resume(h)) {
             Ok(gone) => {
                 self.delivered = gone.iter().flat_map(Delivery::markers).collect();
             }
@@ -93,13 +93,12 @@ impl Driver<'_> {
 /// more, it continues to wait for its client.
 struct TakeOverGuard<'a> {
     router: &'a Arc<Router>,
-    answer: oneshot::Receiver<Session>,
+    taking: TakeOver,
 }
 
 impl Drop for TakeOverGuard<'_> {
     fn drop(&mut self) {
-        self.answer.close();
-        if let Ok(session) = self.answer.try_recv() {
+        if let Some(session) = self.taking.give_up() {
             lost(self.router, session, "resumed in vain");
         }
     }

@@ -1,12 +1,13 @@
 //! What goes into a mailbox and comes out of it.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 
-use super::super::{CloseReason, MailboxLimits, Order, Session, Undelivered};
-use super::{ROOMY, ids, message, reason, session};
+use super::super::{CloseReason, MailboxLimits, Order, Session, TakeOver, Undelivered};
+use super::{ROOMY, ids, message, open, reason, session};
 
 #[tokio::test(start_paused = true)]
 async fn stanzas_come_out_in_the_order_in_which_they_went_in() {
@@ -116,7 +117,8 @@ async fn a_reader_waits_for_the_writer_as_long_as_there_is_one() {
 
 #[tokio::test(start_paused = true)]
 async fn a_closed_session_takes_nothing_and_gives_back_what_was_not_written() {
-    let session = session(ROOMY);
+    let table = Arc::default();
+    let session = open(&table, "romeo@montague.lit/orchard", ROOMY, 10);
     let handle = session.handle().clone();
     handle.deliver(message(0, 1)).unwrap();
     handle.deliver_addressed(message(1, 1)).unwrap();
@@ -124,5 +126,6 @@ async fn a_closed_session_takes_nothing_and_gives_back_what_was_not_written() {
     assert_eq!(ids(&unread.deliveries), [0, 1]);
     assert_eq!(unread.deliveries[1].to.as_ref().unwrap().as_str(), "romeo@montague.lit/orchard");
     assert_eq!(handle.deliver(message(2, 1)), Err(Undelivered::Closed));
-    assert!(handle.take_over().await.is_err(), "an order that comes too late is answered");
+    let too_late = TakeOver::begin(table, handle).session().await;
+    assert!(too_late.is_none(), "an order that comes too late is answered");
 }

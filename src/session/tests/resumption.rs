@@ -4,9 +4,17 @@ use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 
-use super::super::{CloseReason, Order, Session};
+use super::super::{CloseReason, Order, Session, SessionRef, SessionTable, TakeOver, Undelivered};
 use super::{ids, message, reason, resumable, resumption};
 use crate::jid::BareJid;
+
+fn take_over(table: &Arc<SessionTable>, handle: &SessionRef) -> TakeOver {
+    TakeOver::begin(Arc::clone(table), handle.clone())
+}
+
+fn is_refused(taking: &mut TakeOver) -> bool {
+    taking.session().now_or_never().is_some_and(|session| session.is_none())
+}
 
 #[tokio::test(start_paused = true)]
 async fn a_session_is_found_by_its_id_and_only_by_its_account() {
@@ -31,10 +39,10 @@ async fn what_the_client_did_not_acknowledge_is_given_back_before_what_was_not_w
     let (session, _) = resumable(&table, "romeo@montague.lit/orchard");
     let handle = session.handle().clone();
     (0..3).for_each(|id| handle.deliver(message(id, 1)).unwrap());
-    let (batch, written) = session.sm(|sm| sm.write(session.mailbox().take().0));
+    let (batch, written) = session.sm(|sm| sm.next_batch(session.mailbox().take().0));
     assert!(batch.request && written.len() == 3);
     handle.deliver(message(3, 1)).unwrap();
-    assert_eq!(ids(&session.sm(|sm| sm.acknowledged(1)).unwrap()), [0]);
+    assert_eq!(ids(&session.sm(|sm| sm.acknowledge(1)).unwrap()), [0]);
     assert_eq!(ids(&session.close().deliveries), [1, 2, 3]);
 }
 
@@ -56,10 +64,11 @@ async fn a_session_moves_to_who_takes_it_over() {
             tokio::task::yield_now().await;
         };
         session.mailbox().put_back(stanzas);
-        let Some(Order::HandOver(reply)) = order else { panic!("{order:?}") };
-        reply.send(session).unwrap();
+        let Some(Order::HandOver(to)) = order else { panic!("{order:?}") };
+        session.hand_over(to).unwrap();
     };
-    let (taken, ()) = tokio::join!(handle.take_over(), owner);
+    let mut taking = take_over(&table, &handle);
+    let (taken, ()) = tokio::join!(taking.session(), owner);
     let taken = taken.unwrap();
     assert_eq!(taken.handle(), &handle, "it is the same session");
     let user = handle.jid().to_bare();
@@ -68,17 +77,46 @@ async fn a_session_moves_to_who_takes_it_over() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_session_that_comes_when_nobody_waits_for_it_any_more_is_not_lost() {
+    let table = Arc::default();
+    let (session, id) = resumable(&table, "romeo@montague.lit/orchard");
+    let (handle, user) = (session.handle().clone(), session.handle().jid().to_bare());
+    let ordered = |session: &Session| match session.mailbox().take().1 {
+        Some(Order::HandOver(to)) => to,
+        order => panic!("{order:?}"),
+    };
+    // Nobody waits: its owner keeps it.
+    drop(take_over(&table, &handle));
+    let to = ordered(&session);
+    let session = session.hand_over(to).unwrap_err();
+    assert!(table.find_resumable(&user, &id).is_some());
+    // It comes, and its new owner gives up at the same time.
+    let mut taking = take_over(&table, &handle);
+    let to = ordered(&session);
+    session.hand_over(to).unwrap();
+    assert!(table.find_resumable(&user, &id).is_some());
+    let session = taking.give_up().unwrap();
+    assert_eq!((session.handle(), taking.give_up().is_none()), (&handle, true));
+    // It comes, and its new owner is dropped.
+    let taking = take_over(&table, &handle);
+    let to = ordered(&session);
+    session.hand_over(to).unwrap();
+    drop(taking);
+    assert_eq!((table.count(), table.find_resumable(&user, &id)), (0, None));
+    assert_eq!(handle.deliver(message(0, 1)), Err(Undelivered::Closed));
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_asked_last_takes_a_session_over_unless_it_is_to_close() {
     let table = Arc::default();
     let (session, _) = resumable(&table, "romeo@montague.lit/orchard");
     let handle = session.handle().clone();
-    let (first, mut second) = (handle.take_over(), handle.take_over());
-    let is_told = |answer: Option<Result<Session, _>>| answer.is_some_and(|had| had.is_err());
-    assert!(is_told(first.now_or_never()), "it is told that somebody else has it");
-    assert!((&mut second).now_or_never().is_none());
+    let (mut first, mut second) = (take_over(&table, &handle), take_over(&table, &handle));
+    assert!(is_refused(&mut first), "it is told that somebody else has it");
+    assert!(second.session().now_or_never().is_none());
     handle.close(CloseReason::Conflict);
-    let third = handle.take_over();
-    assert!(is_told(second.now_or_never()) && is_told(third.now_or_never()));
+    let mut third = take_over(&table, &handle);
+    assert!(is_refused(&mut second) && is_refused(&mut third));
     assert!(matches!(session.mailbox().take().1, Some(Order::Close(CloseReason::Conflict))));
 }
 
@@ -89,10 +127,10 @@ async fn a_session_that_is_to_detach_goes_nowhere_else_but_may_be_closed() {
     let handle = session.handle().clone();
     let (saving, mut saved) = tokio::sync::mpsc::channel(1);
     let mut is_saved = || saved.recv().now_or_never().is_some();
-    let first = handle.take_over();
+    let mut first = take_over(&table, &handle);
     handle.detach(saving.clone());
-    assert!(first.now_or_never().is_some_and(|had| had.is_err()), "the server ends");
-    assert!(handle.take_over().now_or_never().is_some_and(|had| had.is_err()));
+    assert!(is_refused(&mut first), "the server ends");
+    assert!(is_refused(&mut take_over(&table, &handle)));
     assert!(
         session.mailbox().has_order() && session.mailbox().interrupted().now_or_never().is_some()
     );

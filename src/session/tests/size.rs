@@ -1,8 +1,9 @@
 //! How many bytes a session needs while its client is silent: there may be a hundred thousand of them.
 
-use super::super::catch_up::CatchUp;
+use super::super::catch_up_state::CatchUpState;
+use super::super::mailbox_state::SharedMailbox;
 use super::super::presence_state::PresenceState;
-use super::super::{Delivery, Session, SessionFacts, SmState, mailbox, session_ref};
+use super::super::{Delivery, Session, SessionFacts, SmState, session_ref};
 use crate::jid::FullJid;
 
 /// Each line is a type and its size in bytes. A size that changes is changed here, on purpose.
@@ -15,8 +16,8 @@ fn an_idle_session_is_small() {
         ("  FullJid", size_of::<FullJid>(), 32),
         ("  SessionFacts", size_of::<SessionFacts>(), 120),
         ("  PresenceState", size_of::<PresenceState>(), 24),
-        ("  the mailbox", size_of::<mailbox::Shared>(), 336),
-        ("    CatchUp", size_of::<CatchUp>(), 136),
+        ("  the mailbox", size_of::<SharedMailbox>(), 336),
+        ("    CatchUpState", size_of::<CatchUpState>(), 136),
         ("each stanza that waits: Delivery", size_of::<Delivery>(), 72),
     ];
     let found: Vec<_> = sizes.iter().map(|(name, size, _)| (*name, *size)).collect();

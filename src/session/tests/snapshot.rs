@@ -52,10 +52,10 @@ async fn a_saved_session_goes_on_where_it_was() {
     (0..3).for_each(|n| {
         _ = handle.deliver_with_marker(message(n, 1), marker(10 + n as i64)).unwrap();
     });
-    drop(session.sm(|sm| sm.write(session.mailbox().take().0)));
-    drop(session.sm(|sm| sm.acknowledged(1)).unwrap());
+    drop(session.sm(|sm| sm.next_batch(session.mailbox().take().0)));
+    drop(session.sm(|sm| sm.acknowledge(1)).unwrap());
     session.mailbox().release(&[marker(10)]);
-    assert!(session.sm(|sm| sm.receive().is_some() && !sm.handled(true)));
+    assert!(session.sm(|sm| sm.receive().is_some() && !sm.note_handled(true)));
     _ = handle.deliver_with_marker(message(3, 1), marker(13)).unwrap();
     let ahead = session.save_ahead(Timestamp::from_micros(0), Some(marker(13)));
     assert_eq!(table.count(), 1, "it goes on");
@@ -80,9 +80,9 @@ async fn a_saved_session_goes_on_where_it_was() {
     let (in_flight, since) = (again.mailbox().begin_catch_up(), again.mailbox().first_unread());
     assert_eq!((in_flight.len(), since), (3, Some(marker(14))), "but not for what it has");
     assert_eq!(again.sm(|sm| sm.handled_count()), 1);
-    assert!(again.sm(|sm| sm.resumed(4)).is_err(), "the last one was never written");
-    assert_eq!(ids(&again.sm(|sm| sm.resumed(2)).unwrap()), [1]);
-    let (_, written) = again.sm(|sm| sm.write(Default::default()));
+    assert!(again.sm(|sm| sm.resume(4)).is_err(), "the last one was never written");
+    assert_eq!(ids(&again.sm(|sm| sm.resume(2)).unwrap()), [1]);
+    let (_, written) = again.sm(|sm| sm.next_batch(Default::default()));
     assert_eq!(ids(&written), [2, 3]);
     assert!(
         again.close().deliveries.iter().map(|d| d.marker).eq([Some(marker(12)), Some(marker(13))])
@@ -109,10 +109,10 @@ async fn a_snapshot_of_an_older_program_is_resumed_with_all_that_is_in_it() {
     let in_flight = session.mailbox().begin_catch_up();
     assert_eq!(in_flight, [5, 6, 11, 12, 13].map(marker).into_iter().collect());
     assert_eq!(session.mailbox().first_unread(), Some(marker(14)));
-    assert!(session.sm(|sm| sm.resumed(5)).is_err(), "four were written");
-    let acknowledged = session.sm(|sm| sm.resumed(2)).unwrap();
+    assert!(session.sm(|sm| sm.resume(5)).is_err(), "four were written");
+    let acknowledged = session.sm(|sm| sm.resume(2)).unwrap();
     assert!(acknowledged.iter().map(|d| d.marker).eq([Some(marker(11))]));
-    let (_, again) = session.sm(|sm| sm.write(Default::default()));
+    let (_, again) = session.sm(|sm| sm.next_batch(Default::default()));
     assert_eq!(again.len(), 5, "a message, a request, and three that were in the mailbox");
     assert_eq!(again[3].to.as_ref().unwrap(), &**handle.jid());
     assert_eq!(again[4].markers().collect::<Vec<_>>(), [5, 6].map(marker));

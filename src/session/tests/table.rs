@@ -3,8 +3,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
+
 use super::super::{CloseReason, SessionTable, Undelivered};
-use super::{ROOMY, message, open, reason};
+use super::{ROOMY, ids, message, open, reason};
 use crate::jid::BareJid;
 
 fn resources(table: &SessionTable, user: &str) -> Vec<String> {
@@ -58,14 +60,20 @@ async fn a_limit_of_none_is_a_limit_of_one() {
 
 #[tokio::test(start_paused = true)]
 async fn a_session_that_a_panic_drops_leaves_the_table() {
-    let table = Arc::default();
+    let table: Arc<SessionTable> = Arc::default();
+    drop(open(&table, "romeo@montague.lit/balcony", ROOMY, 10).close());
+    assert!(table.dropped().now_or_never().is_none(), "it was closed");
     let session = open(&table, "romeo@montague.lit/orchard", ROOMY, 10);
     let handle = session.handle().clone();
+    handle.deliver(message(0, 1)).unwrap();
     let task = AssertUnwindSafe(|| {
         let _session = session;
         std::panic::resume_unwind(Box::new("as a fault in our code would"));
     });
     assert!(catch_unwind(task).is_err());
     assert_eq!(table.count(), 0);
-    assert_eq!(handle.deliver(message(0, 1)), Err(Undelivered::Closed));
+    assert_eq!(handle.deliver(message(1, 1)), Err(Undelivered::Closed));
+    let dropped = table.dropped().now_or_never().unwrap();
+    assert_eq!((dropped.handle, ids(&dropped.unread.deliveries)), (handle, vec![0]));
+    assert!(table.dropped().now_or_never().is_none(), "once");
 }

@@ -1,0 +1,113 @@
+//! The state of a mailbox, which the owner of the session and all others share. What is done with it is in
+//! `mailbox.rs`.
+
+use std::collections::VecDeque;
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use super::catch_up_state::CatchUpState;
+use super::delivery::Delivery;
+use super::memory::Memory;
+use super::order::{CloseReason, Order};
+use crate::storage::MessageId;
+
+/// Bounds of a mailbox (`limits.inbox_stanzas`, `limits.inbox_bytes`).
+#[derive(Clone, Copy, Debug)]
+pub struct MailboxLimits {
+    /// Stanzas.
+    pub stanzas: usize,
+    /// Bytes, about. One stanza always fits, however large it is.
+    pub bytes: usize,
+}
+
+/// The state of a mailbox with its bounds, and who is woken when it changes.
+///
+/// An empty one holds no memory on the heap: there may be a hundred thousand idle sessions.
+#[derive(Debug)]
+pub(super) struct SharedMailbox {
+    pub(super) limits: MailboxLimits,
+    pub(super) state: Mutex<MailboxState>,
+    /// Wakes the writing loop. A wake between two waits is not lost.
+    pub(super) filled: Notify,
+    /// Wakes the reading loop of the same session, which waits while the client's own answers pile up.
+    pub(super) drained: Notify,
+    /// Wakes the loop that catches up.
+    pub(super) catch_up_changed: Notify,
+    /// What the session holds, for its budget.
+    pub(super) memory: Memory,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct MailboxState {
+    pub(super) queue: VecDeque<Delivery>,
+    /// About how many bytes the queue holds.
+    pub(super) bytes: usize,
+    pub(super) order: Option<Order>,
+    pub(super) catch_up: CatchUpState,
+    /// The owner has something to write that is not a stanza.
+    pub(super) is_writer_woken: bool,
+    /// Nobody writes: the connection is gone.
+    pub(super) has_no_writer: bool,
+    /// Stanzas that are worthless later are refused as long as nobody writes.
+    pub(super) sheds_transient: bool,
+    /// The session was told to close.
+    pub(super) is_ending: bool,
+    /// The client did not read, or did not acknowledge.
+    pub(super) has_overrun: bool,
+    /// The session has ended: it accepts neither stanzas nor orders.
+    pub(super) is_closed: bool,
+}
+
+/// What a mailbox held when it was closed.
+pub(super) struct Closed {
+    /// The stanzas that were queued.
+    pub(super) queue: Vec<Delivery>,
+    /// Catching up was requested and had not ended.
+    pub(super) was_catching_up: bool,
+    /// The first message that was deferred and has not been read from the store.
+    pub(super) first_unread: Option<MessageId>,
+}
+
+impl SharedMailbox {
+    pub(super) fn new(limits: MailboxLimits, memory: Memory) -> Self {
+        Self {
+            limits,
+            state: Mutex::default(),
+            filled: Notify::new(),
+            drained: Notify::new(),
+            catch_up_changed: Notify::new(),
+            memory,
+        }
+    }
+
+    /// Gives the owner an order. If another one waits already, [`Order::is_replaced_by`] decides.
+    pub(super) fn order(&self, order: Order) {
+        let mut state = self.state.lock();
+        state.is_ending |= matches!(order, Order::Close(_));
+        state.has_overrun |= matches!(order, Order::Close(CloseReason::Overrun));
+        let is_next = state.order.as_ref().is_none_or(|waiting| waiting.is_replaced_by(&order));
+        if !state.is_closed && is_next {
+            state.order = Some(order);
+        }
+        drop(state);
+        self.filled.notify_one();
+    }
+
+    /// Closes the mailbox. The answer leaves out messages that were buffered while the session caught up:
+    /// they keep their markers, behind messages that have not been read from the store.
+    pub(super) fn close(&self) -> Closed {
+        let mut state = self.state.lock();
+        state.is_closed = true;
+        state.bytes = 0;
+        self.memory.in_mailbox(0);
+        self.memory.in_writing(0);
+        state.order = None;
+        let catch_up = std::mem::take(&mut state.catch_up);
+        Closed {
+            queue: std::mem::take(&mut state.queue).into(),
+            was_catching_up: catch_up.is_requested(),
+            first_unread: catch_up.first_unread(),
+        }
+    }
+}

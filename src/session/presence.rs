@@ -1,0 +1,111 @@
+//! What others see of the presence of a session, and what its owner notes (RFC 6121 §4).
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashSet;
+
+use super::session_ref::SessionRef;
+use crate::jid::{BareJid, Jid};
+use crate::stanza::Presence;
+
+impl SessionRef {
+    /// Its last available presence, if it is available.
+    #[must_use]
+    pub fn available(&self) -> Option<Arc<Presence>> {
+        self.presence().lock().available.clone()
+    }
+
+    /// Its priority; `None` if it is not available.
+    #[must_use]
+    pub fn priority(&self) -> Option<i8> {
+        let state = self.presence().lock();
+        state.available.as_ref().map(|_| state.priority)
+    }
+
+    /// It has sent its presence to `other`, or to the account of `other`, and has not taken it back
+    /// (RFC 6121 §4.6.6).
+    #[must_use]
+    pub fn is_shown_to(&self, other: &Jid) -> bool {
+        let state = self.presence().lock();
+        state.seen_by().is_some_and(|seen_by| {
+            seen_by.directed.contains(other) || seen_by.directed.contains(other.bare_str())
+        })
+    }
+
+    /// Somebody at this bare address knows that the session is there: by directed presence, also to a
+    /// resource (a user enters a room by the address of an occupant, XEP-0045 §7.2), or by a request.
+    #[must_use]
+    pub fn is_known_at(&self, other: &Jid) -> bool {
+        let bare = other.bare_str();
+        let state = self.presence().lock();
+        state.seen_by().is_some_and(|seen_by| {
+            seen_by.directed.contains(other)
+                || seen_by.directed.iter().any(|known| known.bare_str() == bare)
+                || seen_by.asked.contains(bare)
+        })
+    }
+
+    /// It sends available presence. `true` if it was not available before.
+    pub fn set_available(&self, presence: Arc<Presence>, priority: i8) -> bool {
+        let mut state = self.presence().lock();
+        state.priority = priority;
+        let is_first = state.available.replace(presence).is_none();
+        drop(state);
+        self.mailbox().catch_up_changed.notify_one();
+        is_first
+    }
+
+    /// It is no longer available. Answers the addresses that have its directed presence.
+    pub fn set_unavailable(&self) -> FxHashSet<Jid> {
+        let mut state = self.presence().lock();
+        state.available = None;
+        state.take_directed()
+    }
+
+    /// Another session with the same address is available: contacts do not see this one become unavailable.
+    pub fn hide(&self) {
+        self.presence().lock().available = None;
+    }
+
+    /// It has sent a request to a client of `other`. At most 100 addresses are remembered.
+    pub fn note_asked(&self, other: BareJid) {
+        self.presence().lock().change_seen_by(|seen_by| {
+            if seen_by.asked.len() < MAX_ASKED {
+                seen_by.asked.insert(other);
+            }
+        });
+    }
+
+    /// It sends directed presence to `to`, which is to be told when it goes (RFC 6121 §4.6.3). `false` if
+    /// it has sent it to 1000 other addresses already: then `to` is not remembered.
+    pub fn add_directed(&self, to: &Jid) -> bool {
+        self.presence().lock().change_seen_by(|seen_by| {
+            let directed = &mut seen_by.directed;
+            directed.contains(to) || directed.len() < MAX_DIRECTED && directed.insert(to.clone())
+        })
+    }
+
+    /// `to` has been told that the session is unavailable, or is told by a broadcast.
+    pub fn remove_directed(&self, to: &Jid) {
+        self.presence().lock().change_seen_by(|seen_by| seen_by.directed.remove(to));
+    }
+
+    /// It has sent unavailable presence to `to`: `to` no longer knows of it.
+    pub fn end_directed(&self, to: &Jid) {
+        self.presence().lock().change_seen_by(|seen_by| {
+            seen_by.directed.remove(to);
+            seen_by.asked.remove(to.bare_str());
+        });
+    }
+
+    /// The addresses that have its directed presence.
+    #[must_use]
+    pub fn directed(&self) -> Vec<Jid> {
+        self.presence().lock().directed().cloned().collect()
+    }
+}
+
+/// Addresses remembered by a session for its requests.
+const MAX_ASKED: usize = 100;
+/// Addresses remembered by a session for its directed presence.
+const MAX_DIRECTED: usize = 1000;
