@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout};
 use super::wire::Wire;
 use crate::auth::TlsFacts;
 use crate::metrics::Metrics;
-use crate::tls::{self, Certificates, Purpose};
+use crate::tls::{Certificates, Purpose};
 
 /// What is known of the TLS around a connection.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ impl Handshaker<'_> {
         let started = Instant::now();
         let choose = |sni: Option<&str>| self.certificates.choose(purpose, domain, sni);
         let outcome = timeout(self.limit, Box::pin(wire.secure(choose))).await;
-        let (wire, chosen) = match outcome {
+        let (wire, chosen, handshake) = match outcome {
             Ok(Ok(secured)) => secured,
             Ok(Err(error)) => {
                 self.metrics.tls_handshakes.inc(["none", "failure"]);
@@ -55,7 +55,6 @@ impl Handshaker<'_> {
                 return None;
             }
         };
-        let handshake = tls::handshake_facts(wire.tls()?);
         self.metrics.tls_handshakes.inc([handshake.version, "success"]);
         tracing::debug!(
             version = handshake.version,

@@ -1,17 +1,14 @@
 //! A connection of bytes: TCP, or what a test puts in its place, with or without TLS.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
-use rustls::server::Acceptor;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio_rustls::LazyConfigAcceptor;
-use tokio_rustls::server::TlsStream;
 
-use crate::tls::Chosen;
+use crate::tls::{self, Chosen, Handshake, TlsStream};
 
 /// A stream of bytes in both directions.
 pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -26,29 +23,17 @@ pub enum Wire {
 }
 
 impl Wire {
-    /// Makes the TLS handshake, as the server. `choose` chooses the certificate by the name that the client
-    /// asks for (SNI). If the handshake fails, the connection is lost.
+    /// Makes the TLS handshake, as the server: see [`tls::accept`]. If it fails, the connection is lost.
     ///
     /// # Errors
     /// If it fails, or there is TLS already.
     pub async fn secure(
         self,
         choose: impl FnOnce(Option<&str>) -> Chosen,
-    ) -> io::Result<(Self, Chosen)> {
+    ) -> io::Result<(Self, Chosen, Handshake)> {
         let Self::Plain(io) = self else { return Err(io::Error::other("TLS inside TLS")) };
-        let hello = LazyConfigAcceptor::new(Acceptor::default(), io).await?;
-        let chosen = choose(hello.client_hello().server_name());
-        let tls = hello.into_stream(Arc::clone(&chosen.config)).await?;
-        Ok((Self::Tls(Box::new(tls)), chosen))
-    }
-
-    /// The TLS connection, if there is one.
-    #[must_use]
-    pub fn tls(&self) -> Option<&rustls::ServerConnection> {
-        match self {
-            Self::Plain(_) => None,
-            Self::Tls(tls) => Some(tls.get_ref().1),
-        }
+        let (tls, chosen, handshake) = tls::accept(io, choose).await?;
+        Ok((Self::Tls(Box::new(tls)), chosen, handshake))
     }
 }
 
@@ -102,8 +87,8 @@ pub fn poll_receive(
     cx: &mut Context<'_>,
     buffer: &mut BytesMut,
 ) -> Poll<io::Result<Option<usize>>> {
-    let mut stack = [0; CHUNK];
-    let mut chunk = ReadBuf::new(&mut stack);
+    let mut stack = [const { MaybeUninit::uninit() }; CHUNK];
+    let mut chunk = ReadBuf::uninit(&mut stack);
     ready!(Pin::new(from).poll_read(cx, &mut chunk))?;
     buffer.extend_from_slice(chunk.filled());
     let count = chunk.filled().len();

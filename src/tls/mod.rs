@@ -5,20 +5,20 @@
 //! ticket that was issued under an old certificate, since the client would bind its login to a certificate
 //! that the server no longer has. So each certificate has its own tickets.
 //!
-//! The memory of an idle connection in rustls 0.23: `ServerConnection` itself (1.2 KiB, plus the boxed keys
-//! of both directions), and a read buffer of 4 KiB, which rustls holds from the first read on. The buffer
-//! shrinks to 4 KiB after a large record. Write buffers are freed when they are flushed. There is no table of
-//! sessions: tickets are encrypted and given to the client. Each handshake gives one ticket, because a client
-//! opens one connection at a time.
+//! There is no table of sessions: tickets are encrypted and given to the client. Each handshake gives one
+//! ticket, because a client opens one connection at a time.
 
+mod accept;
 mod certificate_files;
 mod error;
+mod exporter;
 mod host;
 mod names;
 mod pem;
 mod provider;
 mod selection;
 mod server_configs;
+mod stream;
 mod x509;
 
 use std::path::PathBuf;
@@ -27,9 +27,11 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 
+pub use self::accept::accept;
 pub use self::error::{Doubt, TlsError};
 pub use self::host::CertificateFacts;
 pub use self::server_configs::Purpose;
+pub use self::stream::TlsStream;
 
 use self::host::{Host, own_files};
 use self::names::sni_name;
@@ -50,7 +52,7 @@ pub fn kept_certificate(config: &Config, domain: &str) -> Option<PathBuf> {
     Some(config.data.join("certs").join(format!("{}.crt", sni_name(domain).ok()?)))
 }
 
-/// The facts of a finished handshake. They are read once, right after it.
+/// The facts of a handshake that has succeeded.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Handshake {
     /// `TLSv1.3` or `TLSv1.2`.
@@ -75,24 +77,6 @@ pub struct Chosen {
     pub end_point: Option<Vec<u8>>,
     /// The host of the certificate, as configured.
     pub host: String,
-}
-
-/// Reads the facts of a handshake.
-///
-/// Before the end of the handshake there is no exporter, and the version is `unknown`.
-#[must_use]
-pub fn handshake_facts(c: &rustls::ServerConnection) -> Handshake {
-    let version13 = c.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_3);
-    let version = match c.protocol_version() {
-        Some(rustls::ProtocolVersion::TLSv1_2) => "TLSv1.2",
-        Some(rustls::ProtocolVersion::TLSv1_3) => "TLSv1.3",
-        _ => "unknown",
-    };
-    // RFC 9266 §2: this label, an empty context (present, not absent), 32 bytes.
-    let exporter = version13
-        .then(|| c.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(b"")).ok())
-        .flatten();
-    Handshake { version, version13, exporter, sni: c.server_name().map(str::to_ascii_lowercase) }
 }
 
 impl Certificates {

@@ -17,34 +17,9 @@ use super::x509::{DAY_MICROS, Leaf};
 use super::*;
 use crate::config::{Config, HostConfig};
 
-#[test]
-fn a_handshake_binds_both_sides_alike() {
-    for (version, name) in
-        [(&rustls::version::TLS13, "TLSv1.3"), (&rustls::version::TLS12, "TLSv1.2")]
-    {
-        let place = Place::new(&["capulet.lit"]);
-        let certificates = place.load();
-        let chosen = certificates.choose(Purpose::Direct, None, Some("capulet.lit"));
-        let client = client(version, &[b"xmpp-client"]);
-        let (client, server) = connect(&client, chosen.config, "capulet.lit");
-
-        let facts = handshake_facts(&server);
-        assert_eq!(facts.version, name);
-        assert_eq!(facts.sni.as_deref(), Some("capulet.lit"));
-        assert_eq!(server.alpn_protocol(), Some(&b"xmpp-client"[..]));
-        let seen = client.peer_certificates().unwrap()[0].as_ref();
-        let by_hand = Sha256::digest(seen).to_vec();
-        assert_eq!(chosen.end_point, Some(by_hand));
-        if facts.version13 {
-            let theirs = client
-                .export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(b""))
-                .unwrap();
-            assert_eq!(facts.exporter, Some(theirs));
-        } else {
-            assert_eq!(facts.exporter, None);
-        }
-    }
-}
+mod handshake;
+mod pair;
+mod stream;
 
 #[test]
 fn an_old_version_is_answered_with_an_alert() {
