@@ -13,6 +13,7 @@ use crate::config::{Config, ListenConfig, Pending};
 use crate::host::{DomainError, ServerState};
 use crate::limit::raise_open_files;
 use crate::listen::{self, Acceptor, Refused};
+use crate::router::Router;
 use crate::storage::{Storage, StorageError};
 use crate::stream::wire::Io;
 use crate::tls::{CertificateFacts, TlsError};
@@ -67,6 +68,12 @@ impl Server {
     #[must_use]
     pub fn state(&self) -> &Arc<ServerState> {
         &self.acceptor.server
+    }
+
+    /// The router.
+    #[must_use]
+    pub fn router(&self) -> &Arc<Router> {
+        &self.acceptor.services.c2s().router
     }
 
     /// Serves a connection as if it came to the listener of this name; for tests, which need no socket.

@@ -1,5 +1,5 @@
-//! How fast a client is read from. Others have their turn after some stanzas. If the client is over its
-//! budget of traffic or work, it is read from later: TCP makes it wait. Meanwhile all else goes on:
+//! How fast a client is read from. After some stanzas, other tasks have their turn. A client that is over its
+//! budget of traffic or work is read from later: TCP makes it wait. Meanwhile everything else continues:
 //! writing to it, acknowledgements, orders to close.
 
 use super::connection_end::ConnectionEnd;
@@ -7,7 +7,7 @@ use super::loop_shutdown::LoopShutdown;
 use super::loops::Loops;
 use crate::config::LimitsConfig;
 use crate::limit::{Client, Pause};
-use crate::stanza::{StreamCondition, StreamError};
+use crate::stanza::StreamCondition;
 
 /// How fast one client is read from.
 #[derive(Debug)]
@@ -24,7 +24,8 @@ impl ReadRate {
         Self { turn: FairBudget::new(loops.limits), client }
     }
 
-    /// So many bytes were read. What to wait for before the client may be read from again, if anything.
+    /// So many bytes were read. Returns the pause before the client may be read from again, if there must be
+    /// one.
     pub(super) fn read(&self, bytes: usize) -> Option<Pause<'_>> {
         self.client.read(bytes)
     }
@@ -33,15 +34,13 @@ impl ReadRate {
     /// next stanza may be handled.
     ///
     /// # Errors
-    /// How the session ends, if that would take too long, or if the stanza ends the stream; `None` if it is
-    /// time to stop.
+    /// How the session ends, if that would take too long; `None` if it is time to stop.
     pub(super) async fn carried(
         &mut self,
         bytes: usize,
-        steps: Result<u32, StreamError>,
+        steps: u32,
         stop: &LoopShutdown,
     ) -> Result<(), Option<ConnectionEnd>> {
-        let steps = steps.map_err(|error| Some(ConnectionEnd::Failed(error)))?;
         self.turn.spend(bytes).await;
         match self.client.worked(steps) {
             Some(pause) => wait(pause, stop).await,

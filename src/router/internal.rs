@@ -1,4 +1,4 @@
-//! What the server does on its own behalf, when it handles no stanza of others.
+//! What the server does on its own behalf, while it carries no stanza.
 
 use super::route::{Router, drain, settle};
 use crate::host::{Cx, Host, Keeping, Origin, Outbox};
@@ -14,7 +14,7 @@ pub(super) struct Internal<'a> {
 }
 
 impl<'a> Internal<'a> {
-    /// Work that concerns this domain; one that is served no more counts as the first one that is.
+    /// Work for this domain. If it is not served any more, the first served domain stands for it.
     pub(super) fn for_domain(router: &'a Router, domain: &str) -> Option<Self> {
         let server = &router.server;
         let host = server.host(domain).or_else(|| server.hosts().first())?;
