@@ -65,6 +65,7 @@ mod tests {
     use super::*;
     use crate::jid::Jid;
     use crate::payload::datetime::Timestamp;
+    use crate::stanza::{Head, Message, MessageKind, Stanza};
     use crate::storage::{Count, MessageId, Way};
 
     fn row(number: i64) -> Stored {
@@ -82,10 +83,10 @@ mod tests {
     }
 
     fn written(content: &Content) -> String {
-        let mut out = Vec::new();
-        content.write("message", &mut out);
-        let out = String::from_utf8(out).unwrap();
-        out.strip_prefix('>').and_then(|o| o.strip_suffix("</message>")).unwrap().to_owned()
+        let (head, kind) = (Head::default(), MessageKind::Normal);
+        let out = Stanza::Message(Message { head, kind, content: content.clone() }).to_xml();
+        let inside = out.strip_prefix("<message>").and_then(|o| o.strip_suffix("</message>"));
+        inside.unwrap().to_owned()
     }
 
     #[test]

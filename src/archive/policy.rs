@@ -43,9 +43,10 @@ impl StorePolicy {
         if hints.no_store {
             return Self::NOT_STORED;
         }
-        let lasting = hints.store || message.content.children().any(|child| is_lasting(&child));
+        let lasting =
+            hints.store || message.content.received_children().any(|child| is_lasting(&child));
         // An unknown element may matter to the recipient, once (XEP-0160 §3).
-        let says_something = message.content.children().any(|child| !is_transient(&child));
+        let says_something = message.content.received_children().any(|child| !is_transient(&child));
         Self { archive: lasting && !hints.no_permanent_store, wait: lasting || says_something }
     }
 }
@@ -54,10 +55,10 @@ impl StorePolicy {
 /// encrypted content (XEP-0380 §3).
 #[must_use]
 pub fn searchable(message: &Message) -> Option<String> {
-    if message.content.children().any(|child| is_encrypted(&child)) {
+    if message.content.received_children().any(|child| is_encrypted(&child)) {
         return None;
     }
-    let bodies = message.content.children().filter(|child| child.is(ns::CLIENT, "body"));
+    let bodies = message.content.received_children().filter(|child| child.is(ns::CLIENT, "body"));
     let texts: Vec<String> = bodies.map(|body| body.text().into_owned()).collect();
     (!texts.is_empty()).then(|| texts.join("\n"))
 }

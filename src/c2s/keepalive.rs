@@ -11,11 +11,18 @@
 //! byte a minute is lost as soon as one that sends nothing. In all, a stanza has `silence` +
 //! `ping_answer` and a second for each KiB.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
 use crate::config::LimitsConfig;
+use crate::host::ServerState;
+use crate::ns;
+use crate::random::random_id;
+use crate::session::SessionRef;
+use crate::stanza::{Content, Head, Iq, IqKind, Stanza};
+use crate::xml::element;
 
 /// How long a client has been silent, and what is due.
 pub(super) struct Keepalive {
@@ -96,6 +103,19 @@ impl Keepalive {
     fn due(&self) -> Instant {
         let silent = self.last_sign + self.after;
         self.pinged.map_or(silent, |pinged| pinged.max(silent) + self.answer)
+    }
+}
+
+/// Sends the client a ping of the server (XEP-0199 §4.1).
+pub(super) fn ping(server: &ServerState, client: &SessionRef) {
+    let Some(host) = server.host(client.jid().domain()) else { return };
+    let mut head = Head::between(host.jid.clone(), client.jid().clone());
+    head.id = Some(random_id());
+    let content = Content::from(element("ping").ns(ns::PING));
+    let ping = Stanza::Iq(Iq { head, kind: IqKind::Get, content });
+    // If the mailbox is full, the session is being closed already.
+    if client.deliver(Arc::new(ping)).is_err() {
+        tracing::debug!("no ping: the client does not read");
     }
 }
 

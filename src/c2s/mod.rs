@@ -7,7 +7,6 @@ mod connection_end;
 #[cfg(test)]
 mod fixtures;
 mod hibernate;
-mod incoming;
 mod keepalive;
 mod last_words;
 mod loop_shutdown;
@@ -24,6 +23,7 @@ mod serve;
 mod server_restart;
 mod session_end;
 mod session_persistence;
+mod sm_elements;
 mod stream_management;
 pub mod websocket;
 mod write;

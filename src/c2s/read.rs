@@ -2,17 +2,20 @@
 
 use std::io;
 
+use smol_str::SmolStr;
 use tokio::time::Instant;
 
 use super::connection_end::ConnectionEnd;
-use super::incoming::ping;
-use super::keepalive::{Elapsed, Keepalive};
+use super::keepalive::{Elapsed, Keepalive, ping};
 use super::loops::Loops;
 use super::read_rate::{ReadRate, wait};
 use crate::host::{Origin, ServerState};
-use crate::ns;
-use crate::stanza::StreamCondition;
+use crate::log::redact;
+use crate::session::Session;
+use crate::stanza::{Refusal, Stanza, StreamCondition, StreamError};
 use crate::stream::input::{Input, StreamEvent};
+use crate::xml::{ElementRef, Frame};
+use crate::{ns, router};
 
 /// Reads until the end. Carries each stanza to the end before it reads the next one, so that order
 /// holds (RFC 6120 §10.1). `None` if it was told to stop.
@@ -79,14 +82,20 @@ async fn handle(
             Ok(Some(StreamEvent::Element(frame))) => {
                 heard = true;
                 let size = frame.bytes().len();
-                let steps = loops.handle(&origin, frame, input.lang()).await;
+                let steps = carry(loops, &origin, frame, input.lang()).await;
+                let steps = steps.map_err(|error| Some(ConnectionEnd::Failed(error)))?;
                 rate.carried(size, steps, loops.stop).await?;
             }
             Ok(Some(StreamEvent::End)) => return Err(Some(ConnectionEnd::Closed)),
             Ok(Some(StreamEvent::Header(_))) => {
                 return Err(Some(ConnectionEnd::Failed(StreamCondition::BadFormat.into())));
             }
-            Err(error) => return Err(Some(ConnectionEnd::Failed(error.into()))),
+            Err(error) => {
+                let condition = StreamError::from(error).condition;
+                let from = loops.session.handle().jid().as_str();
+                router::note_refused(Some(from), None, condition, Some(&error));
+                return Err(Some(ConnectionEnd::Failed(condition.into())));
+            }
         }
         // If the answers to the client pile up because it does not read, we do not read either.
         if !wait_for_capacity(loops).await {
@@ -94,6 +103,65 @@ async fn handle(
         }
     }
     Ok(heard)
+}
+
+/// Carries one element of the client to the end. Returns what that has cost, in steps of the budget `work`.
+///
+/// # Errors
+/// The error with which the stream is to end.
+async fn carry(
+    loops: &Loops<'_>,
+    origin: &Origin<'_>,
+    frame: Frame,
+    lang: Option<&SmolStr>,
+) -> Result<u32, StreamError> {
+    tracing::trace!(xml = redact(frame.bytes()), "received");
+    let Loops { server, session, .. } = *loops;
+    let root = frame.root();
+    if root.ns() == ns::SM {
+        return loops.manage(&root).await.map(|()| 1);
+    }
+    let client = session.handle().jid();
+    let refused = |root: Option<&ElementRef<'_>>, condition: StreamCondition| {
+        router::note_refused(Some(client.as_str()), root, condition, None);
+        condition
+    };
+    router::check_claim(root.attr("from").as_deref(), client)
+        .map_err(|condition| refused(Some(&root), condition))?;
+    let stanza = match Stanza::read(frame) {
+        Ok(stanza) => Ok(stanza),
+        Err(Refusal::NotAStanza) => {
+            return Err(refused(None, StreamCondition::UnsupportedStanzaType).into());
+        }
+        Err(Refusal::Faulty(stanza, error)) => Err((*stanza, error)),
+    };
+    let (counts, handled) = session.sm(|sm| (sm.is_managed(), sm.receive()));
+    let processed = match stanza {
+        Ok(mut stanza) => {
+            let head = stanza.head_mut();
+            if head.lang.is_none() {
+                head.lang = lang.cloned(); // RFC 6120 §8.1.5
+            }
+            server.metrics.stanzas_in.of(stanza.name()).inc();
+            note_answer(session, &stanza);
+            router::from_client(server, session, origin, stanza, handled).await
+        }
+        Err((stanza, error)) => router::refuse(server, session, origin, stanza, &error),
+    };
+    let steps = processed.steps;
+    loops.pending.add(session, processed, counts);
+    Ok(steps)
+}
+
+/// Notes that the client has answered a request. Each request is answered once (RFC 6120 §8.2.3): by the
+/// client, or by the server when the client is gone.
+fn note_answer(session: &Session, stanza: &Stanza) {
+    if let Stanza::Iq(iq) = stanza
+        && !iq.is_request()
+        && let (Some(to), Some(id)) = (&iq.head.to, &iq.head.id)
+    {
+        session.sm(|sm| sm.answered(to, id));
+    }
 }
 
 /// How many bytes were read, or how the connection was lost.

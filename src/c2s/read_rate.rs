@@ -7,7 +7,7 @@ use super::loop_shutdown::LoopShutdown;
 use super::loops::Loops;
 use crate::config::LimitsConfig;
 use crate::limit::{Client, Pause};
-use crate::stanza::{StreamCondition, StreamError};
+use crate::stanza::StreamCondition;
 
 /// How fast one client is read from.
 #[derive(Debug)]
@@ -33,15 +33,13 @@ impl ReadRate {
     /// next stanza may be handled.
     ///
     /// # Errors
-    /// How the session ends, if that would take too long, or if the stanza ends the stream; `None` if it is
-    /// time to stop.
+    /// How the session ends, if that would take too long; `None` if it is time to stop.
     pub(super) async fn carried(
         &mut self,
         bytes: usize,
-        steps: Result<u32, StreamError>,
+        steps: u32,
         stop: &LoopShutdown,
     ) -> Result<(), Option<ConnectionEnd>> {
-        let steps = steps.map_err(|error| Some(ConnectionEnd::Failed(error)))?;
         self.turn.spend(bytes).await;
         match self.client.worked(steps) {
             Some(pause) => wait(pause, stop).await,

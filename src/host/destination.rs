@@ -138,23 +138,8 @@ mod tests {
     use std::sync::Arc;
 
     use super::{DomainError, Domains, OurDomain};
-    use crate::host::{Discovery, Service};
+    use crate::host::fixtures::Rooms;
     use crate::jid::Jid;
-    use crate::payload::disco::Identity;
-
-    struct Rooms;
-
-    impl Discovery for Rooms {}
-
-    impl Service for Rooms {
-        fn prefix(&self) -> &'static str {
-            "rooms"
-        }
-
-        fn identity(&self) -> Identity {
-            Identity { category: "conference", kind: "text", name: None }
-        }
-    }
 
     fn domains(hosts: &[&str]) -> Result<Domains, DomainError> {
         Domains::new(hosts, &[Arc::new(Rooms)])

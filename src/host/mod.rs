@@ -8,6 +8,8 @@ pub mod command;
 mod context;
 mod destination;
 mod discovery;
+#[cfg(test)]
+pub(crate) mod fixtures;
 mod invalidation;
 mod keeping;
 pub mod lifecycle;

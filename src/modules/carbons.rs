@@ -139,15 +139,15 @@ enum Side {
 fn is_eligible(message: &Message, side: Side) -> bool {
     let content = &message.content;
     if message.kind == MessageKind::Groupchat
-        || content.has(NS, "private")
+        || content.has_received_child(NS, "private")
         || Hints::of(content).no_copy
     {
         return false;
     }
-    if content.has(ns::DIRECT_INVITE, "x") {
+    if content.has_received_child(ns::DIRECT_INVITE, "x") {
         return true;
     }
-    if let Some(room) = content.child(ns::MUC_USER, "x") {
+    if let Some(room) = content.received_child(ns::MUC_USER, "x") {
         let is_invitation =
             ["invite", "decline"].iter().any(|n| room.child(ns::MUC_USER, n).is_some());
         // The room sends a private message to each of the user's clients that is in it.
@@ -160,7 +160,7 @@ fn is_eligible(message: &Message, side: Side) -> bool {
         MessageKind::Normal => is_im(content),
         // What was sent may come back with the error. If nothing did, it is assumed to be eligible.
         MessageKind::Error => {
-            let others = || content.children().filter(|c| !c.is(ns::CLIENT, "error"));
+            let others = || content.received_children().filter(|c| !c.is(ns::CLIENT, "error"));
             others().next().is_none() || is_im(content)
         }
         MessageKind::Headline | MessageKind::Groupchat => false,
@@ -171,5 +171,5 @@ fn is_eligible(message: &Message, side: Side) -> bool {
 /// names some of these payloads; other specifications name more (XEP-0353: a call that one device has
 /// answered ends the ringing of the others).
 fn is_im(content: &Content) -> bool {
-    content.children().any(|child| is_lasting(&child) || child.ns() == ns::CHAT_STATES)
+    content.received_children().any(|child| is_lasting(&child) || child.ns() == ns::CHAT_STATES)
 }

@@ -85,7 +85,7 @@ async fn note_gone(cx: &Cx<'_>, user: &BareJid, presence: &Presence) -> storage:
     if is_online || cx.server.storage.accounts().find(user).await?.is_none() {
         return Ok(());
     }
-    let status = presence.content.child(crate::ns::CLIENT, "status");
+    let status = presence.content.received_child(crate::ns::CLIENT, "status");
     let status = status.map(|s| s.text().chars().take(MAX_STATUS).collect::<String>());
     let now = cx.server.clock.now().as_micros().to_string();
     let last = element("last").ns(NS).attr("at", now).text(&status.unwrap_or_default());

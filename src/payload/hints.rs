@@ -24,7 +24,7 @@ impl Hints {
     #[must_use]
     pub fn of(content: &Content) -> Self {
         let mut hints = Self::default();
-        for hint in content.children().filter(|child| child.ns() == NS) {
+        for hint in content.received_children().filter(|child| child.ns() == NS) {
             match hint.name() {
                 "no-copy" => hints.no_copy = true,
                 "no-permanent-store" => hints.no_permanent_store = true,

@@ -1,8 +1,109 @@
-//! Who may send what: the one place that checks that the `from` of a stanza belongs to its origin.
+//! Stanzas come in, from clients and from peers that speak for a domain. Here is the one place that
+//! checks that the `from` of a stanza belongs to its origin.
 
-use crate::host::{Origin, OurDomain, ServerState};
+use std::pin::pin;
+
+use smallvec::SmallVec;
+use tracing::Instrument as _;
+
+use super::{bounce, iq, message, outcome, presence, route};
+use crate::host::{Cx, Keeping, Origin, Outbox, ServerState};
 use crate::jid::{FullJid, Jid};
-use crate::stanza::{Head, Stanza, StreamCondition};
+use crate::session::Session;
+use crate::stanza::{Condition, Stanza, StanzaError, StreamCondition};
+use crate::storage::{Handled, Receipt};
+
+/// A stanza of a client that was carried to the end.
+#[derive(Debug)]
+pub struct Processed {
+    /// As it was sent, with `from` stamped. It is needed for the error, if a receipt says that the stanza
+    /// was not stored.
+    pub stanza: Stanza,
+    /// These resolve when everything that was stored of it is on the disk. Only then the stanza counts as
+    /// handled (XEP-0198 §4).
+    pub receipts: SmallVec<[Receipt; 1]>,
+    /// The number of stanzas that its client has sent was stored with it.
+    pub is_counted: bool,
+    /// The cost, in steps of the budget `work`.
+    pub steps: u32,
+}
+
+/// Carries a stanza of a client to the end: when this returns, the stanza has been delivered, given to
+/// the store, or answered with an error. `origin` is the client, and `from` becomes its address. `handled`
+/// is stored together with a message.
+pub async fn from_client(
+    server: &ServerState,
+    session: &Session,
+    origin: &Origin<'_>,
+    mut stanza: Stanza,
+    handled: Option<Handled>,
+) -> Processed {
+    let jid = session.handle().jid();
+    let is_accepted = accept(server, origin, &mut stanza).is_ok();
+    let Some(host) = server.host(jid.domain()).filter(|_| is_accepted) else {
+        let error = Condition::NotAllowed.text("the domain of the client is not served");
+        return refuse(server, session, origin, stanza, &error);
+    };
+    let copy = stanza.clone(); // for an error; this costs a few reference counts
+    let mut keeping = Keeping::of(&stanza, handled);
+    let mut outbox = Outbox::default();
+    let mut cx = Cx { server, host, origin, outbox: &mut outbox, keeping: &mut keeping };
+    let user = jid.to_bare();
+    let span = outcome::span(&copy, origin);
+    let done = {
+        let pipeline = pin!(async {
+            match stanza {
+                Stanza::Iq(iq) => iq::leaves(&mut cx, iq).await,
+                Stanza::Message(message) => message::leaves(&mut cx, &user, message).await,
+                Stanza::Presence(presence) => presence::leaves(&mut cx, session, presence).await,
+            }
+        });
+        pipeline.instrument(span.clone()).await
+    };
+    span.in_scope(|| bounce::end(&mut cx, &copy, done));
+    route::drain(server, &mut outbox, &mut keeping, Some(session)).await;
+    let is_counted = handled.is_some() && keeping.handled.is_none();
+    Processed { stanza: copy, receipts: keeping.receipts, is_counted, steps: keeping.steps }
+}
+
+/// Answers a stanza of a client that cannot be routed, because it has this fault. The answer comes from the
+/// address to which the stanza was sent, or from the host if that is no address (RFC 6120 §8.3.3.8).
+pub fn refuse(
+    server: &ServerState,
+    session: &Session,
+    origin: &Origin<'_>,
+    mut stanza: Stanza,
+    error: &StanzaError,
+) -> Processed {
+    let client = session.handle();
+    let head = stanza.head_mut();
+    head.from = Some(client.jid().clone().into_jid());
+    let span = outcome::span(&stanza, origin);
+    if error.condition == Condition::JidMalformed {
+        let host = server.host(client.jid().domain());
+        stanza.head_mut().to = host.map(|host| host.jid.clone());
+    }
+    span.in_scope(|| bounce::refused(server, client, &stanza, error));
+    Processed { stanza, receipts: SmallVec::new(), is_counted: false, steps: 1 }
+}
+
+/// Carries a stanza of another server or of a component to the end: when this returns, the stanza has been
+/// delivered, stored, or answered with an error.
+///
+/// # Errors
+/// As [`accept`]: the stanza goes nowhere, and the stream ends.
+pub async fn from_domain(
+    server: &ServerState,
+    origin: &Origin<'_>,
+    mut stanza: Stanza,
+) -> Result<(), StreamCondition> {
+    accept(server, origin, &mut stanza)?;
+    let (mut outbox, mut keeping) = (Outbox::default(), Keeping::default());
+    route::carry(server, origin, &mut outbox, &mut keeping, stanza).await;
+    route::drain(server, &mut outbox, &mut keeping, None).await;
+    route::settle(keeping).await;
+    Ok(())
+}
 
 /// Checks that the origin owns the `from` of its stanza.
 ///
@@ -62,68 +163,16 @@ pub fn check_claim(from: Option<&str>, client: &FullJid) -> Result<(), StreamCon
     }
 }
 
-/// The origin of a stanza that this server has made itself, as its `from` says: a service, or the server.
-/// `None` if `from` is not ours.
-///
-/// An error may be from anywhere: it is made in the name of the address that could not be reached
-/// (RFC 6120 §8.3.1).
-pub(super) fn own_origin(server: &ServerState, stanza: &Stanza) -> Option<Origin<'static>> {
-    let from = stanza.head().from.as_ref()?;
-    match server.ours(from.domain()) {
-        Some(OurDomain::Host(_)) => Some(Origin::Internal),
-        Some(OurDomain::Service(at)) => Some(Origin::Service(at.domain.clone())),
-        None => stanza.is_error().then_some(Origin::Internal),
-    }
-}
-
-/// A stanza without `to` is for the sender's own account (RFC 6120 §10.3).
-pub(super) fn own_account(head: &mut Head) {
-    if head.to.is_none() {
-        head.to = head.from.as_ref().map(|from| from.to_bare().into());
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
-    use super::{accept, check_claim, own_origin};
-    use crate::host::{Discovery, Origin, Registry, ServerState, Service};
+    use super::{accept, check_claim};
+    use crate::host::Origin;
     use crate::jid::FullJid;
-    use crate::payload::disco::Identity;
+    use crate::router::fixtures::{message, server};
     use crate::session::{MailboxLimits, Session, SessionFacts};
-    use crate::stanza::{Stanza, StreamCondition};
-    use crate::xml::Frame;
-
-    struct Rooms;
-
-    impl Discovery for Rooms {}
-
-    impl Service for Rooms {
-        fn prefix(&self) -> &'static str {
-            "rooms"
-        }
-
-        fn identity(&self) -> Identity {
-            Identity { category: "conference", kind: "text", name: None }
-        }
-    }
-
-    /// The hosts `a.example` and `b.example`, each with rooms.
-    fn server() -> ServerState {
-        let mut registry = Registry::default();
-        registry.service(Arc::new(Rooms));
-        ServerState::for_tests(&["a.example", "b.example"], registry)
-    }
-
-    fn stanza(from: &str, to: &str) -> Stanza {
-        let attr = |name, value: &str| match value {
-            "" => String::new(),
-            value => format!(" {name}='{value}'"),
-        };
-        let xml = format!("<message{}{}/>", attr("from", from), attr("to", to));
-        Stanza::read(Frame::from_bytes(xml).unwrap()).unwrap()
-    }
+    use crate::stanza::StreamCondition;
 
     #[test]
     fn an_origin_sends_in_its_own_name_only() {
@@ -162,7 +211,7 @@ mod tests {
             (Origin::Internal, "rooms.a.example", "romeo@a.example", Err(InvalidFrom)),
             (Origin::Internal, "juliet@c.example", "romeo@a.example", Err(InvalidFrom)),
         ] {
-            let done = accept(&server, &origin, &mut stanza(from, to));
+            let done = accept(&server, &origin, &mut message(from, to));
             assert_eq!(done, expected, "{origin:?}: {from} to {to}");
         }
     }
@@ -176,7 +225,7 @@ mod tests {
         let session = Session::open(Arc::clone(&server.sessions), jid, facts, bounds, 9);
         let origin = Origin::Client(&session);
         for from in ["", "romeo@a.example", "juliet@b.example/balcony"] {
-            let mut stanza = stanza(from, "");
+            let mut stanza = message(from, "");
             assert_eq!(accept(&server, &origin, &mut stanza), Ok(()));
             assert_eq!(stanza.head().from.as_ref().unwrap().as_str(), "romeo@a.example/orchard");
         }
@@ -199,21 +248,5 @@ mod tests {
             let done = check_claim(Some(from), &client);
             assert_eq!(done, Err(StreamCondition::InvalidFrom), "{from}");
         }
-    }
-
-    #[test]
-    fn the_origin_of_what_we_send_follows_from_its_address() {
-        let server = server();
-        let of = |from: &str| own_origin(&server, &stanza(from, "romeo@a.example"));
-        assert!(matches!(of("a.example"), Some(Origin::Internal)));
-        assert!(matches!(of("juliet@b.example/balcony"), Some(Origin::Internal)));
-        let service = of("garden@rooms.b.example/juliet");
-        assert!(matches!(service, Some(Origin::Service(domain)) if domain == "rooms.b.example"));
-        assert!(of("c.example").is_none() && of("").is_none());
-        let mut error = stanza("juliet@c.example", "rooms.a.example");
-        if let Stanza::Message(message) = &mut error {
-            message.kind = crate::stanza::MessageKind::Error;
-        }
-        assert!(matches!(own_origin(&server, &error), Some(Origin::Internal)));
     }
 }

@@ -6,10 +6,11 @@ use tracing::debug;
 
 use super::outcome::{self, Outcome};
 use super::{iq, message};
-use crate::host::{Cx, Halt, ServerState};
+use crate::host::{Cx, Halt, ServerState, not_stored};
 use crate::log::STANZA;
 use crate::session::SessionRef;
 use crate::stanza::{Condition, Stanza, StanzaError};
+use crate::storage::StorageError;
 
 /// The end of a stanza: its sender is told if it was refused, and the log is told what became of it.
 pub(super) fn end(cx: &mut Cx<'_>, stanza: &Stanza, done: Result<Outcome, Halt>) {
@@ -17,13 +18,30 @@ pub(super) fn end(cx: &mut Cx<'_>, stanza: &Stanza, done: Result<Outcome, Halt>)
         Ok(outcome) => outcome::log(outcome),
         Err(Halt::Drop(reason)) => debug!(target: STANZA, reason, "dropped"),
         Err(Halt::Bounce(error, reason)) => {
-            let condition = error.condition.as_str();
-            match bounce(cx, stanza, &error) {
-                true => debug!(target: STANZA, condition, reason, "bounced"),
-                // An error is never answered with an error.
-                false => debug!(target: STANZA, condition, reason, "dropped"),
-            }
+            let is_told = bounce(cx, stanza, &error);
+            log(&error, reason, is_told);
         }
+    }
+}
+
+/// The end of a stanza of this client that cannot be routed, because it has a fault.
+pub(super) fn refused(
+    server: &ServerState,
+    client: &SessionRef,
+    stanza: &Stanza,
+    error: &StanzaError,
+) {
+    let is_told = to_client(server, client, stanza, error);
+    log(error, error.text.or(Some("an address is malformed")), is_told);
+}
+
+/// The record at the end of a stanza that was refused. An error is never answered with an error: then
+/// nobody is told.
+fn log(error: &StanzaError, reason: Option<&'static str>, is_told: bool) {
+    let condition = error.condition.as_str();
+    match is_told {
+        true => debug!(target: STANZA, condition, reason, "bounced"),
+        false => debug!(target: STANZA, condition, reason, "dropped"),
     }
 }
 
@@ -38,14 +56,35 @@ fn bounce(cx: &mut Cx<'_>, stanza: &Stanza, error: &StanzaError) -> bool {
     true
 }
 
-/// Delivers the error straight to the client that has sent the stanza, also if the user has blocked the
-/// address that it comes from (XEP-0191 §3.3). A session that ends does not take it.
-pub fn to_client(server: &ServerState, session: &SessionRef, stanza: &Stanza, error: &StanzaError) {
-    if let Some(answer) = answer(server, stanza, error) {
-        give(session, answer);
-    }
+/// Delivers the error to the client that has sent the stanza, also if the user has blocked the address from
+/// which it comes (XEP-0191 §3.3). `false` if no error answers the stanza.
+fn to_client(
+    server: &ServerState,
+    client: &SessionRef,
+    stanza: &Stanza,
+    error: &StanzaError,
+) -> bool {
+    let Some(answer) = answer(server, stanza, error) else { return false };
+    give(client, answer);
+    true
 }
 
+/// The store has failed after it was given a stanza of a client: the client gets an error.
+pub fn not_kept(server: &ServerState, session: &SessionRef, stanza: &Stanza, error: StorageError) {
+    server.count_refusal(&error);
+    let error = match (error, stanza) {
+        // XEP-0160 §2: too many messages wait already.
+        (StorageError::Limit(_), Stanza::Message(_)) => {
+            Condition::ServiceUnavailable.text("the recipient has too many undelivered messages")
+        }
+        // The store has logged it, once for all stanzas.
+        (error, _) => not_stored(&error),
+    };
+    outcome::note_not_stored(stanza, &error);
+    to_client(server, session, stanza, &error);
+}
+
+/// Delivers an error to a client. A session that has ended does not take it.
 fn give(session: &SessionRef, answer: Stanza) {
     if let Err(undelivered) = session.deliver(Arc::new(answer)) {
         debug!(target: STANZA, reason = undelivered.reason(), "error not delivered");

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use super::accept::own_account;
 use super::outcome::Outcome;
 use super::remote;
 use crate::host::{Access, Cx, Destination, Entry, Halt, Origin, Reply, Scope, ServiceDomain};
@@ -13,7 +12,7 @@ use crate::stanza::{Condition, Iq, Stanza};
 
 /// A client sends a request or an answer. Its `from` is stamped already.
 pub async fn leaves(cx: &mut Cx<'_>, mut iq: Iq) -> Result<Outcome, Halt> {
-    own_account(&mut iq.head);
+    iq.head.address_to_own_account();
     blocking::refuse_outgoing(cx, &iq.head).await?;
     let client = iq.head.to.as_ref().filter(|to| iq.is_request() && to.resource().is_some());
     let client = client.map(|to| to.to_bare());

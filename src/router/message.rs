@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::accept::own_account;
 use super::outcome::{self, Outcome};
 use super::remote;
 use crate::host::{Cx, Destination, Halt, Kept};
@@ -36,7 +35,7 @@ pub async fn leaves(
     user: &BareJid,
     mut message: Message,
 ) -> Result<Outcome, Halt> {
-    own_account(&mut message.head);
+    message.head.address_to_own_account();
     stanza_id::remove_forged(cx, user, &mut message);
     blocking::refuse_outgoing(cx, &message.head).await?;
     let Delivered { outcome, kept } = deliver(cx, Some(user), &mut message).await?;

@@ -1,7 +1,9 @@
 //! Says in the log what becomes of each stanza, at level `debug`: one span with its addresses and its
 //! id, and one record at its end. docs/operations.md shows how to read them.
 //!
-//! Below that level a stanza costs the comparison of two numbers: no field is computed.
+//! If that level is off, a stanza costs the comparison of two numbers: no field is computed.
+
+use std::fmt::Display;
 
 use tracing::{Span, debug};
 
@@ -9,26 +11,27 @@ use crate::host::Origin;
 use crate::jid::Jid;
 use crate::log::STANZA;
 use crate::session::{Accepted, SessionRef, Undelivered};
-use crate::stanza::{Stanza, StanzaError};
+use crate::stanza::{Stanza, StanzaError, StreamCondition};
+use crate::xml::ElementRef;
 
-/// What became of a stanza that was not stopped.
+/// What became of a stanza that was not refused or dropped.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Outcome {
     /// The request is answered.
     Answered,
-    /// It is in the archive of its recipient, who has no session, and for whom nothing waits.
+    /// It is in the archive of its recipient. No session has got it, and none will get it later.
     Archived,
-    /// It has changed what it changes. What others hear of that are stanzas of their own.
+    /// It has changed what it changes. Others learn of the change by stanzas of their own.
     Done,
     /// This number of sessions have it in their mailboxes, or read it later in their catch-up.
     Delivered(usize),
     /// A service, or another server, has it.
     HandedOver,
-    /// It waits until a client of its recipient comes.
+    /// It is stored until a client of its recipient comes.
     Waiting,
 }
 
-/// The span of a stanza. All that is logged before its end stands in it.
+/// The span of a stanza. All records of the stanza are in it.
 pub(super) fn span(stanza: &Stanza, origin: &Origin<'_>) -> Span {
     macro_rules! span {
         ($name:literal) => {
@@ -83,7 +86,26 @@ pub(super) fn note_not_stored(stanza: &Stanza, error: &StanzaError) {
     }
 }
 
-/// The record at the end of a stanza that was not stopped.
+/// Says that a stream ends because of a stanza that it must not carry, or of bytes that are no stanza. They
+/// go nowhere. `from`: the client, as far as it is known. `root`: the element, if it was read.
+pub fn note_refused(
+    from: Option<&str>,
+    root: Option<&ElementRef<'_>>,
+    condition: StreamCondition,
+    reason: Option<&dyn Display>,
+) {
+    if !tracing::enabled!(target: STANZA, tracing::Level::DEBUG) {
+        return;
+    }
+    let attr = |name| root.and_then(|root| root.attr(name));
+    debug!(
+        target: STANZA, name = root.map(ElementRef::name), kind = attr("type").as_deref(), from,
+        to = attr("to").as_deref(), id = attr("id").as_deref(), condition = condition.as_str(),
+        reason = reason.map(tracing::field::display), "refused: the stream ends"
+    );
+}
+
+/// The record at the end of a stanza that was not refused or dropped.
 pub(super) fn log(outcome: Outcome) {
     match outcome {
         Outcome::Answered => debug!(target: STANZA, "answered"),

@@ -1,18 +1,16 @@
-//! Stanzas that do not come from a client: those that this server makes itself, and those of other
-//! servers, components and services.
+//! Stanzas that this server makes itself: answers, and what features and services send.
 
 use std::pin::pin;
 
 use async_trait::async_trait;
 use tracing::Instrument as _;
 
-use super::accept::{accept, own_origin};
 use super::arrive::arrive;
 use super::capacity::wait_for_capacity;
 use super::{bounce, outcome};
-use crate::host::{Cx, Keeping, Origin, Outbox, Route, ServerState};
+use crate::host::{Cx, Keeping, Origin, OurDomain, Outbox, Route, ServerState};
 use crate::session::Session;
-use crate::stanza::{Stanza, StreamCondition};
+use crate::stanza::Stanza;
 
 /// The router, as the floors below see it.
 pub struct Router;
@@ -25,24 +23,6 @@ impl Route for Router {
         drain(server, &mut outbox, &mut keeping, None).await;
         settle(keeping).await;
     }
-}
-
-/// A stanza of an origin that speaks for a domain: another server, or a component. When this returns, it
-/// has been delivered, stored, or answered with an error.
-///
-/// # Errors
-/// As [`accept`]: the stanza goes nowhere, and the stream ends.
-pub async fn from_domain(
-    server: &ServerState,
-    origin: &Origin<'_>,
-    mut stanza: Stanza,
-) -> Result<(), StreamCondition> {
-    accept(server, origin, &mut stanza)?;
-    let (mut outbox, mut keeping) = (Outbox::default(), Keeping::default());
-    carry(server, origin, &mut outbox, &mut keeping, stanza).await;
-    drain(server, &mut outbox, &mut keeping, None).await;
-    settle(keeping).await;
-    Ok(())
 }
 
 /// Routes the stanzas in the outbox, in order, until it is empty. `own` is the session whose task this
@@ -73,15 +53,15 @@ pub(super) async fn drain(
     }
 }
 
-/// Takes a stanza to where it goes, and its sender the error, if there is one.
-async fn carry(
+/// Takes a stanza to where it goes. If it goes nowhere, its sender gets the error.
+pub(super) async fn carry(
     server: &ServerState,
     origin: &Origin<'_>,
     outbox: &mut Outbox,
     keeping: &mut Keeping,
     stanza: Stanza,
 ) {
-    // Until it arrives somewhere.
+    // The host of the stanza until its destination is known.
     let Some(host) = server.hosts().first() else { return };
     let mut cx = Cx { server, host, origin, outbox, keeping };
     let copy = stanza.clone();
@@ -93,12 +73,49 @@ async fn carry(
     span.in_scope(|| bounce::end(&mut cx, &copy, done));
 }
 
-/// Waits until everything that was stored is on the disk. There is nobody who could be told of a
-/// failure.
+/// Waits until everything that was stored is on the disk. A failure is logged: nobody waits for an answer.
 pub(super) async fn settle(keeping: Keeping) {
     for receipt in keeping.receipts {
         if let Err(error) = receipt.await {
             tracing::error!(%error, "a message from the server was not stored");
         }
+    }
+}
+
+/// The origin of a stanza that this server has made itself, as its `from` says: a service, or the server.
+/// `None` if `from` is not ours.
+///
+/// An error may be from anywhere: it is made in the name of the address that could not be reached
+/// (RFC 6120 §8.3.1).
+fn own_origin(server: &ServerState, stanza: &Stanza) -> Option<Origin<'static>> {
+    let from = stanza.head().from.as_ref()?;
+    match server.ours(from.domain()) {
+        Some(OurDomain::Host(_)) => Some(Origin::Internal),
+        Some(OurDomain::Service(at)) => Some(Origin::Service(at.domain.clone())),
+        None => stanza.is_error().then_some(Origin::Internal),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::own_origin;
+    use crate::host::Origin;
+    use crate::router::fixtures::{message, server};
+    use crate::stanza::{MessageKind, Stanza};
+
+    #[test]
+    fn the_origin_of_what_we_send_follows_from_its_address() {
+        let server = server();
+        let of = |from: &str| own_origin(&server, &message(from, "romeo@a.example"));
+        assert!(matches!(of("a.example"), Some(Origin::Internal)));
+        assert!(matches!(of("juliet@b.example/balcony"), Some(Origin::Internal)));
+        let service = of("garden@rooms.b.example/juliet");
+        assert!(matches!(service, Some(Origin::Service(domain)) if domain == "rooms.b.example"));
+        assert!(of("c.example").is_none() && of("").is_none());
+        let mut error = message("juliet@c.example", "rooms.a.example");
+        if let Stanza::Message(message) = &mut error {
+            message.kind = MessageKind::Error;
+        }
+        assert!(matches!(own_origin(&server, &error), Some(Origin::Internal)));
     }
 }

@@ -10,16 +10,17 @@ use std::net::SocketAddr;
 
 use super::client::{C2s, StartState};
 use super::last_words::note_stream_error;
-use super::negotiation::{Limits, Negotiation, Settings};
+use super::negotiation::{Action, Actions, Limits, Negotiation, Settings};
 use super::run::Start;
 use crate::auth::TlsFacts;
 use crate::modules::{carbons, disco};
 use crate::ns;
 use crate::session::Session;
-use crate::stanza::StreamCondition;
+use crate::stanza::{StreamCondition, StreamError};
 use crate::stream::channel::Channel;
 use crate::stream::connection::Connection;
 use crate::stream::input::StreamEvent;
+use crate::{ns, router};
 use deadline::Deadline;
 use driver::{Driver, Failed, before_auth};
 
@@ -78,17 +79,38 @@ async fn to_session(driver: &mut Driver<'_>, start: StartState) -> Result<Sessio
     let mut machine = Negotiation::new(settings(driver.c2s), offer);
     loop {
         while let Some(event) = driver.next_event() {
-            let actions = match event {
-                Ok(StreamEvent::Header(header)) => machine.header(&header),
-                Ok(StreamEvent::Element(frame)) => machine.element(&frame),
+            let actions = match &event {
+                Ok(StreamEvent::Header(header)) => machine.header(header),
+                Ok(StreamEvent::Element(frame)) => machine.element(frame),
                 Ok(StreamEvent::End) => machine.ended(),
-                Err(error) => machine.fail(error),
+                Err(error) => machine.fail(error.clone()),
             };
+            note_refused(&machine, &event, &actions);
+            drop(event);
             if let Some(session) = driver.carry_out(&mut machine, actions).await? {
                 return Ok(session);
             }
         }
         driver.read().await?;
+    }
+}
+
+/// Says in the log that the stream ends because of a stanza that came before there was a session, or because
+/// of bytes that are no stanza.
+fn note_refused(
+    machine: &Negotiation,
+    event: &Result<StreamEvent, StreamError>,
+    actions: &Actions,
+) {
+    let Some(Action::Close(Some(error))) = actions.last() else { return };
+    let user = machine.user().map(|user| user.as_str());
+    match event {
+        Ok(StreamEvent::Element(frame)) if frame.root().ns() == ns::CLIENT => {
+            let reason = "there is no session yet";
+            router::note_refused(user, Some(&frame.root()), error.condition, Some(&reason));
+        }
+        Err(error) => router::note_refused(user, None, error.condition, None),
+        Ok(_) => {}
     }
 }
 

@@ -8,9 +8,9 @@ use tokio::time::{Instant, timeout};
 
 use super::driver::{Driver, Failed};
 use crate::c2s::hibernate::lost;
-use crate::c2s::incoming::too_high;
 use crate::c2s::negotiation::Negotiation;
 use crate::c2s::session_end::end;
+use crate::c2s::sm_elements::too_high;
 use crate::host::ServerState;
 use crate::jid::{BareJid, FullJid};
 use crate::random::random_id;

@@ -41,9 +41,11 @@ impl SessionRow {
         let facts = session.facts();
         let presence = session.available().and_then(|presence| read(&presence));
         let content = presence.as_ref().map(|presence| &presence.content);
-        let text = |name| content?.child(ns::CLIENT, name).map(|child| child.text().into_owned());
-        let node = content
-            .and_then(|content| content.child(ns::CAPS, "c")?.attr("node").map(|n| n.into_owned()));
+        let text =
+            |name| content?.received_child(ns::CLIENT, name).map(|child| child.text().into_owned());
+        let node = content.and_then(|content| {
+            content.received_child(ns::CAPS, "c")?.attr("node").map(|n| n.into_owned())
+        });
         let jid = session.jid();
         let name = node.as_deref().map(home).filter(|name| !name.is_empty());
         let waits = session.hibernation();
