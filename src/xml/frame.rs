@@ -1,7 +1,7 @@
 //! A checked element that is read in place.
 //!
 //! A [`Frame`] consists of the received bytes and a tape, which lists the positions of tags, attributes and
-//! texts. The interface has namespaces and no prefixes (RFC 6120 §4.8): stanzas are smuggled where two
+//! texts. `strict.rs` makes it. The interface has namespaces and no prefixes (RFC 6120 §4.8): stanzas are smuggled where two
 //! parsers disagree about prefixes.
 
 use std::borrow::Cow;
@@ -11,9 +11,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::strict::{Limits, MAX_BINDINGS, Scanned, scan};
 use super::tape::{Attribute, NsId, Open, Tape, Token};
-use super::{Scope, XmlError, chars, rewrite, unescape};
+use super::{chars, unescape};
 
 /// A checked element: its bytes and a map of them. A clone shares both.
 ///
@@ -23,47 +22,11 @@ use super::{Scope, XmlError, chars, rewrite, unescape};
 /// [`ElementRef::inner`], and the attributes together with [`Frame::declarations`].
 #[derive(Clone, Debug)]
 pub struct Frame {
-    bytes: Bytes,
-    tape: Arc<Tape>,
+    pub(super) bytes: Bytes,
+    pub(super) tape: Arc<Tape>,
 }
 
 impl Frame {
-    /// Checks and maps one whole child of a stream whose header declares `scope`.
-    ///
-    /// The bytes stay unchanged unless they need declarations from outside. Then the missing declarations
-    /// are added where they are used. Elements in the content namespace of `scope` are read as elements of
-    /// `jabber:client`.
-    ///
-    /// # Errors
-    /// Why the XML was refused. The stream must end.
-    pub fn parse(bytes: Bytes, scope: &Scope, limits: &Limits) -> Result<Self, XmlError> {
-        let Scanned { tape, ties } = scan(&bytes, scope, limits)?;
-        if ties.is_empty() {
-            drop(ties);
-            return Ok(Self { bytes, tape: Arc::new(tape) });
-        }
-        let bytes = rewrite::stand_alone(&bytes, &tape, &ties, limits.bytes)?;
-        // The rewritten element has more declarations.
-        let limits = Limits {
-            attributes: limits.attributes.saturating_add(MAX_BINDINGS),
-            nodes: limits.nodes.saturating_mul(2).saturating_add(MAX_BINDINGS),
-            ..*limits
-        };
-        let scope = Scope::default();
-        let Scanned { tape, ties } = scan(&bytes, &scope, &limits)?;
-        debug_assert!(ties.is_empty(), "what was written anew stands alone");
-        drop(ties);
-        Ok(Self { bytes: bytes.into(), tape: Arc::new(tape) })
-    }
-
-    /// Checks and maps an element that this server wrote or stored.
-    ///
-    /// # Errors
-    /// Why the XML was refused.
-    pub fn from_bytes(bytes: impl Into<Bytes>) -> Result<Self, XmlError> {
-        Self::parse(bytes.into(), &Scope::default(), &Limits::STORED)
-    }
-
     /// The element.
     pub fn root(&self) -> ElementRef<'_> {
         ElementRef { bytes: &self.bytes, tape: &self.tape, at: 0 }
@@ -298,7 +261,7 @@ fn ns_str<'a>(tape: &'a Tape, bytes: &'a Bytes, id: NsId) -> &'a str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::xml::{CLIENT, XML};
+    use crate::xml::{CLIENT, XML, XmlError};
 
     #[test]
     fn a_frame_is_read_in_place() {

@@ -6,6 +6,8 @@
 //! unclosed tag would swallow everything that follows. Except for names, no byte is read twice, no matter
 //! in which portions the bytes come.
 //!
+//! The file is long because a state machine is read as a whole. It does not grow: the grammar is finished.
+//!
 //! [`Frame::parse`]: super::Frame::parse
 
 use std::ops::Range;

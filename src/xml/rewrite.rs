@@ -7,8 +7,8 @@
 
 use std::ops::Range;
 
-use super::strict::Ties;
 use super::tape::{NS_CLIENT, NsId, Open, Tape, Token};
+use super::ties::Ties;
 use super::{CLIENT, Limit, XmlError, writer};
 
 /// Writes the element of the tape without these ties, in at most `limit` bytes.

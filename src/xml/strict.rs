@@ -3,98 +3,73 @@
 //! quick-xml cuts the element into tokens. It accepts much ill-formed input, so this file refuses
 //! everything that XML 1.0, Namespaces in XML and RFC 6120 §11.1 forbid. It does not recurse, however deep
 //! the input is.
+//!
+//! The file is long because a grammar is read as a whole. It does not grow: the grammar is finished.
 
 use std::ops::Range;
+use std::sync::Arc;
 
+use bytes::Bytes;
 use quick_xml::Reader;
 use quick_xml::errors::{Error, SyntaxError};
 use quick_xml::events::Event;
 use smallvec::SmallVec;
 
 use super::chars::{check_reference, has_cdata_end, is_space, text};
+use super::frame::Frame;
 use super::tag::{Attributes, check_binding, declared, split_name};
 use super::tape::{
     Attribute, NS_CLIENT, NS_FIRST, NS_NONE, NS_XML, Namespace, NsId, Open, Tape, Token,
 };
-use super::{CLIENT, Limit, Scope, XmlError, unescape};
+use super::ties::{Need, Ties};
+use super::{CLIENT, Limit, Limits, Scope, XmlError, rewrite, unescape};
 
-/// Limits for parsing. They are checked while the bytes come, not afterwards.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// The largest number of bytes of one child of the stream, from `<` to `>`. It also limits a child
-    /// that is rewritten without the prefixes of its stream.
-    pub bytes: usize,
-    /// The largest depth of nested elements; the child of the stream has depth 1. At most 1000.
-    pub depth: usize,
-    /// The largest number of attributes of one element, including namespace declarations.
-    pub attributes: usize,
-    /// The largest number of elements, attributes and texts of one child of the stream together.
-    pub nodes: usize,
-}
+impl Frame {
+    /// Checks and maps one whole child of a stream whose header declares `scope`.
+    ///
+    /// The bytes stay unchanged unless they need declarations from outside. Then the missing declarations
+    /// are added where they are used. Elements in the content namespace of `scope` are read as elements of
+    /// `jabber:client`.
+    ///
+    /// # Errors
+    /// Why the XML was refused. The stream must end.
+    pub fn parse(bytes: Bytes, scope: &Scope, limits: &Limits) -> Result<Self, XmlError> {
+        let Scanned { tape, ties } = scan(&bytes, scope, limits)?;
+        if ties.is_empty() {
+            drop(ties);
+            return Ok(Self { bytes, tape: Arc::new(tape) });
+        }
+        let bytes = rewrite::stand_alone(&bytes, &tape, &ties, limits.bytes)?;
+        // The rewritten element has more declarations.
+        let limits = Limits {
+            attributes: limits.attributes.saturating_add(MAX_BINDINGS),
+            nodes: limits.nodes.saturating_mul(2).saturating_add(MAX_BINDINGS),
+            ..*limits
+        };
+        let scope = Scope::default();
+        let Scanned { tape, ties } = scan(&bytes, &scope, &limits)?;
+        debug_assert!(ties.is_empty(), "what was written anew stands alone");
+        drop(ties);
+        Ok(Self { bytes: bytes.into(), tape: Arc::new(tape) })
+    }
 
-impl Limits {
-    /// For XML that this server wrote or checked before: the largest stanza that the configuration allows
-    /// (`config/limits.rs`), plus children that the server may have added.
-    pub const STORED: Self =
-        Self { bytes: 72 * 1024 * 1024, depth: 264, attributes: 1200, nodes: (2 << 20) + 1024 };
-}
-
-impl Default for Limits {
-    /// For authenticated clients.
-    fn default() -> Self {
-        Self { bytes: 256 * 1024, depth: 64, attributes: 64, nodes: 16 * 1024 }
+    /// Checks and maps an element that this server wrote or stored.
+    ///
+    /// # Errors
+    /// Why the XML was refused.
+    pub fn from_bytes(bytes: impl Into<Bytes>) -> Result<Self, XmlError> {
+        Self::parse(bytes.into(), &Scope::default(), &Limits::STORED)
     }
 }
 
 /// The map of one element, and the declarations of its stream that it needs.
-pub(super) struct Scanned<'a> {
-    pub tape: Tape,
-    pub ties: Ties<'a>,
-}
-
-/// The parts of an element that depend on the stream's header, or on the element's own tag.
-#[derive(Debug, Default)]
-pub(super) struct Ties<'a> {
-    /// The element's own name has a prefix, or its namespace comes from the scope and is not
-    /// `jabber:client`.
-    pub name: bool,
-    /// The prefixes that elements use and do not declare.
-    pub needs: SmallVec<[Need<'a>; 2]>,
-    /// Inner elements, each with the child that contains it, which are in the namespace of the outermost
-    /// element. They need no prefix, unless another name in that child has no prefix and another
-    /// namespace.
-    pub plain: SmallVec<[(u32, u32); 2]>,
-    /// The value of the element's own declaration of a default namespace.
-    pub default: Option<Range<usize>>,
-    /// Values of declarations of the stream's content namespace, which is read as `jabber:client`.
-    pub content: SmallVec<[Range<usize>; 1]>,
-}
-
-/// A prefix (or the default namespace) that is used in an element and declared outside of it: by the
-/// stream's header, or, for a child of the element, by the element's own tag.
-#[derive(Debug)]
-pub(super) struct Need<'a> {
-    /// The place on the tape of the element, or of the child that uses the prefix somewhere inside.
-    pub at: u32,
-    pub prefix: &'a str,
-    pub ns: NsId,
-    /// Whether only names of [`Ties::plain`] use it.
-    pub is_plain: bool,
-}
-
-impl Ties<'_> {
-    /// Whether there are no ties.
-    pub(super) fn is_empty(&self) -> bool {
-        !self.name && self.needs.is_empty() && self.content.is_empty()
-    }
+struct Scanned<'a> {
+    tape: Tape,
+    ties: Ties<'a>,
 }
 
 /// Checks and maps one element. `bytes` must contain nothing else.
-pub(super) fn scan<'a>(
-    bytes: &'a [u8],
-    scope: &'a Scope,
-    limits: &Limits,
-) -> Result<Scanned<'a>, XmlError> {
+fn scan<'a>(bytes: &'a [u8], scope: &'a Scope, limits: &Limits) -> Result<Scanned<'a>, XmlError> {
     if bytes.len() > limits.bytes.min(MAX_BYTES) {
         return Err(XmlError::TooLarge(Limit::Bytes));
     }
@@ -473,4 +448,4 @@ const MAX_BYTES: usize = u32::MAX as usize;
 const MAX_DEPTH: usize = 1000;
 
 /// The largest number of declarations in force at one place.
-pub(super) const MAX_BINDINGS: usize = 128;
+const MAX_BINDINGS: usize = 128;
