@@ -113,7 +113,7 @@ impl Tally {
         let this = Self { about, metrics: metrics.clone() };
         for rule in about.rules {
             for action in rule.actions {
-                drop(this.metrics.budget_actions.counter(this.labels(rule.scope, *action)));
+                drop(this.metrics.budgets.actions.counter(this.labels(rule.scope, *action)));
             }
         }
         this
@@ -121,7 +121,7 @@ impl Tally {
 
     /// Counts an action.
     pub fn count(&self, scope: Scope, action: Action) {
-        self.metrics.budget_actions.inc(self.labels(scope, action));
+        self.metrics.budgets.actions.inc(self.labels(scope, action));
     }
 
     fn labels(&self, scope: Scope, action: Action) -> [&'static str; 3] {

@@ -5,6 +5,8 @@
 //! served domains. A second one: a label is looked up under a lock. So counters that change with each stanza
 //! are plain fields, resolved once.
 
+mod register;
+
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,9 +16,12 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::{Metric, Registry, Unit};
+use prometheus_client::registry::{Registry, Unit};
+
+pub use register::{ByKind, Labelled};
 
 use crate::payload::datetime::Timestamp;
+use register::Register;
 
 /// All counters of the server. Cheap to clone; clones share them.
 #[derive(Clone, Debug)]
@@ -33,9 +38,7 @@ struct Everything {
 #[derive(Debug)]
 #[expect(missing_docs, reason = "the help in Metrics::new is their documentation")]
 pub struct Counters {
-    /// budget, scope, action: see `limit::budget`.
-    pub budget_actions: Labelled<3>,
-    budget_held: Family<[(&'static str, &'static str); 1], Gauge>,
+    pub budgets: BudgetCounters,
     pub bytes_in: Counter,
     pub bytes_out: Counter,
     pub connections: Gauge,
@@ -61,6 +64,14 @@ pub struct Counters {
     certificate_expiry: Family<[(&'static str, String); 1], Gauge>,
 }
 
+/// The metrics of the budgets.
+#[derive(Debug)]
+pub struct BudgetCounters {
+    /// budget, scope, action: see `limit::budget`.
+    pub actions: Labelled<3>,
+    held: Family<[(&'static str, &'static str); 1], Gauge>,
+}
+
 /// The metrics of the storage: its writer, and how long readers wait.
 #[derive(Debug)]
 struct StorageCounters {
@@ -68,52 +79,6 @@ struct StorageCounters {
     batches: Counter,
     commit: Histogram,
     writes: Counter,
-}
-
-/// A counter for each kind of stanza. Counting is one atomic addition without a look-up.
-#[derive(Clone, Debug)]
-#[expect(missing_docs, reason = "the names of the three kinds of stanza")]
-pub struct ByKind {
-    pub iq: Counter,
-    pub message: Counter,
-    pub presence: Counter,
-}
-
-/// A counter for each value of `N` labels. It takes a lock, so it must not be used for each stanza.
-#[derive(Clone, Debug)]
-pub struct Labelled<const N: usize> {
-    keys: [&'static str; N],
-    family: Family<[(&'static str, &'static str); N], Counter>,
-}
-
-impl ByKind {
-    /// The counter of `iq`, `presence`, or (for any other name) `message`.
-    #[must_use]
-    pub fn of(&self, name: &str) -> &Counter {
-        match name {
-            "iq" => &self.iq,
-            "presence" => &self.presence,
-            _ => &self.message,
-        }
-    }
-}
-
-impl<const N: usize> Labelled<N> {
-    fn new(keys: [&'static str; N]) -> Self {
-        Self { keys, family: Family::default() }
-    }
-
-    /// Adds one to the counter with these values, in the order of the labels.
-    pub fn inc(&self, values: [&'static str; N]) {
-        self.counter(values).inc();
-    }
-
-    /// The counter for these values. Keep it if it is used often.
-    #[must_use]
-    pub fn counter(&self, values: [&'static str; N]) -> Counter {
-        let labels = std::array::from_fn(|i| (self.keys[i], values[i]));
-        self.family.get_or_create_owned(&labels)
-    }
 }
 
 impl Default for Metrics {
@@ -134,19 +99,9 @@ impl Metrics {
     /// All counters at zero.
     #[must_use]
     pub fn new() -> Self {
-        let mut r = Register { registry: Registry::with_prefix(PREFIX), list: Vec::new() };
+        let mut r = Register::new();
         let counters = Counters {
-            budget_actions: r.labelled(
-                "budget_actions",
-                ["budget", "scope", "action"],
-                "What was done to those who were over a budget",
-            ),
-            budget_held: r.add(
-                "budget_held",
-                None,
-                "How much is held of a budget now",
-                Family::default(),
-            ),
+            budgets: BudgetCounters::register(&mut r),
             bytes_in: r.counter_of("received", Some(Unit::Bytes), "XML read from clients"),
             bytes_out: r.counter_of("sent", Some(Unit::Bytes), "XML written to clients"),
             connections: r.gauge("connections", "Connections that are open"),
@@ -212,7 +167,7 @@ impl Metrics {
     /// The gauge for the amount that is held of a budget.
     #[must_use]
     pub fn budget_held(&self, budget: &'static str) -> Gauge {
-        self.0.counters.budget_held.get_or_create_owned(&[("budget", budget)])
+        self.0.counters.budgets.held.get_or_create_owned(&[("budget", budget)])
     }
 
     /// Records how long an archive query waited for its turn.
@@ -239,6 +194,19 @@ impl Metrics {
     }
 }
 
+impl BudgetCounters {
+    fn register(r: &mut Register) -> Self {
+        Self {
+            actions: r.labelled(
+                "budget_actions",
+                ["budget", "scope", "action"],
+                "What was done to those who were over a budget",
+            ),
+            held: r.add("budget_held", None, "How much is held of a budget now", Family::default()),
+        }
+    }
+}
+
 impl StorageCounters {
     fn register(r: &mut Register) -> Self {
         Self {
@@ -260,82 +228,6 @@ impl StorageCounters {
     }
 }
 
-/// Registers a metric and adds it to the list.
-struct Register {
-    registry: Registry,
-    list: Vec<(String, &'static str, &'static str)>,
-}
-
-impl Register {
-    fn add<M: Metric + Clone>(
-        &mut self,
-        name: &'static str,
-        unit: Option<Unit>,
-        help: &'static str,
-        metric: M,
-    ) -> M {
-        let (suffix, shown) = match &unit {
-            Some(Unit::Bytes) => ("_bytes", "bytes"),
-            Some(Unit::Seconds) => ("_seconds", "seconds"),
-            _ => ("", ""),
-        };
-        self.list.push((format!("{PREFIX}_{name}{suffix}"), shown, help));
-        match unit {
-            Some(unit) => self.registry.register_with_unit(name, help, unit, metric.clone()),
-            None => self.registry.register(name, help, metric.clone()),
-        }
-        metric
-    }
-
-    /// The exported name of a counter ends with `_total`.
-    fn counter_of(
-        &mut self,
-        name: &'static str,
-        unit: Option<Unit>,
-        help: &'static str,
-    ) -> Counter {
-        let counter = self.add(name, unit, help, Counter::default());
-        self.mark_total();
-        counter
-    }
-
-    fn counter(&mut self, name: &'static str, help: &'static str) -> Counter {
-        self.counter_of(name, None, help)
-    }
-
-    fn gauge(&mut self, name: &'static str, help: &'static str) -> Gauge {
-        self.add(name, None, help, Gauge::default())
-    }
-
-    fn labelled<const N: usize>(
-        &mut self,
-        name: &'static str,
-        keys: [&'static str; N],
-        help: &'static str,
-    ) -> Labelled<N> {
-        let labelled = Labelled::new(keys);
-        self.add(name, None, help, labelled.family.clone());
-        self.mark_total();
-        labelled
-    }
-
-    fn by_kind(&mut self, name: &'static str, help: &'static str) -> ByKind {
-        let kinds = self.labelled(name, ["kind"], help);
-        ByKind {
-            iq: kinds.counter(["iq"]),
-            message: kinds.counter(["message"]),
-            presence: kinds.counter(["presence"]),
-        }
-    }
-
-    fn mark_total(&mut self) {
-        if let Some((name, _, _)) = self.list.last_mut() {
-            name.push_str("_total");
-        }
-    }
-}
-
-const PREFIX: &str = "waxwing";
 /// Buckets from a commit on a fast disk to one that is far too slow.
 const COMMIT_SECONDS: [f64; 11] =
     [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5];
@@ -344,6 +236,7 @@ const WAIT_SECONDS: [f64; 8] = [0.000_5, 0.002_5, 0.01, 0.05, 0.1, 0.5, 2.5, 10.
 
 #[cfg(test)]
 mod tests {
+    use std::path::{Path, PathBuf};
     use std::time::Duration;
 
     use super::Metrics;
@@ -380,26 +273,30 @@ mod tests {
         assert!(text.ends_with("# EOF\n"));
     }
 
-    /// The source code outside of this file.
+    fn own_folder() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("src/metrics")
+    }
+
+    /// The source code outside of this folder.
     fn code() -> String {
-        fn read(folder: &std::path::Path, code: &mut String) {
+        fn read(folder: &Path, code: &mut String) {
             for entry in std::fs::read_dir(folder).unwrap() {
                 let path = entry.unwrap().path();
                 if path.is_dir() {
                     read(&path, code);
-                } else if !path.ends_with("metrics.rs") {
+                } else if !path.starts_with(own_folder()) {
                     code.push_str(&std::fs::read_to_string(path).unwrap());
                 }
             }
         }
         let mut code = String::new();
-        read(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut code);
+        read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut code);
         code
     }
 
     #[test]
     fn each_number_is_counted_somewhere_and_each_label_that_is_told_occurs() {
-        let (own, code) = (include_str!("metrics.rs"), code());
+        let (own, code) = (include_str!("mod.rs"), code());
         let begin = own.find("pub struct Counters {").unwrap();
         let fields = &own[begin..begin + own[begin..].find("\n}").unwrap()];
         let mut counted = 0;
@@ -423,7 +320,7 @@ mod tests {
     fn the_list_names_what_is_rendered_and_nothing_twice() {
         let metrics = Metrics::new();
         // A family shows nothing until it has a member.
-        metrics.budget_actions.inc(["work", "account", "delay"]);
+        metrics.budgets.actions.inc(["work", "account", "delay"]);
         metrics.budget_held("memory").set(7);
         metrics.logins.inc(["PLAIN", "success"]);
         metrics.tls_handshakes.inc(["TLSv1.3", "success"]);
