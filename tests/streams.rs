@@ -4,6 +4,11 @@
 
 #![expect(clippy::unwrap_used, reason = "the helpers of a test stand outside of its functions")]
 
+#[path = "support/faulty.rs"]
+#[expect(dead_code, reason = "conversations use the rest of it")]
+mod faulty;
+#[path = "streams/records.rs"]
+mod records;
 #[path = "support/trust.rs"]
 mod trust;
 

@@ -1,8 +1,8 @@
-//! What a client has sent and we have carried to the end, until it is on the disk. Only then it has
-//! been handled (XEP-0198 §4), and in the order in which it came (docs/delivery.md).
+//! Stanzas of a client that were carried to the end, until they are on the disk. Only then they are handled
+//! (XEP-0198 §4), in the order in which they came (docs/delivery.md).
 //!
-//! The pipeline never waits for the disk, and the client is never told too early. Bounded: when too
-//! much is on its way, the reading loop waits.
+//! The reading loop does not wait for the disk, and the client is not sent a count too early. The queue is
+//! bounded: when too many stanzas are on their way to the disk, the reading loop waits.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,7 +16,7 @@ use crate::host::ServerState;
 use crate::router::{self, Processed};
 use crate::session::Session;
 
-/// What is on its way to the disk, in order. Shared by the loops of one connection.
+/// The stanzas that are on their way to the disk, in order. The loops of one connection share them.
 #[derive(Debug, Default)]
 pub(super) struct PendingAcks {
     queue: Mutex<Queue>,
@@ -24,56 +24,55 @@ pub(super) struct PendingAcks {
     answers: AtomicUsize,
     filled: Notify,
     drained: Notify,
-    /// Wakes whoever watches `answer_by`.
+    /// Wakes the task that waits for `answer_by`.
     asked: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Queue {
     entries: VecDeque<Entry>,
-    /// The first entry was taken out, and is being waited for.
+    /// The first entry was taken out, and its receipts are awaited.
     is_busy: bool,
-    /// Behind all others, the client is to be told.
-    tells: bool,
+    /// The last entry is [`Entry::SendAck`].
+    ends_with_ack: bool,
     is_closed: bool,
-    /// When requests that wait for the disk must be answered.
+    /// When requests (`<r/>`) that wait for the disk must be answered.
     answer_by: Option<Instant>,
 }
 
 #[derive(Debug)]
 enum Entry {
-    /// A stanza, and whether stream management counts it: it may have been enabled later.
+    /// A stanza. The flag says whether stream management counts it: not if it was enabled later.
     Stanza(Box<Processed>, bool),
-    /// The client is to be told how many have been handled.
-    Tell,
+    /// The client is to be sent how many stanzas have been handled.
+    SendAck,
 }
 
 impl PendingAcks {
-    /// A stanza was carried to the end. It settles behind those before it.
+    /// A stanza was carried to the end. It counts as handled after those before it.
     pub(super) fn add(&self, session: &Session, taken: Processed, counts: bool) {
         let mut queue = self.queue.lock();
         let waits = queue.is_busy || !queue.entries.is_empty() || !taken.receipts.is_empty();
         if waits {
             queue.entries.push_back(Entry::Stanza(Box::new(taken), counts));
-            queue.tells = false;
+            queue.ends_with_ack = false;
             self.filled.notify_one();
             return;
         }
-        let tell = counts && session.sm(|sm| sm.handled(taken.is_counted));
+        let is_ack_due = counts && session.sm(|sm| sm.handled(taken.is_counted));
         drop(queue);
-        if tell {
+        if is_ack_due {
             self.send_ack();
         }
     }
 
-    /// The client asks (`<r/>`). Each request is answered (XEP-0198 §4): at once if nothing is on its
-    /// way to the disk, otherwise when all that came before it has settled, after [`ANSWER_WITHIN`] at
-    /// the latest. So a disk that is fast costs one answer and not two. If the time is over first, the
-    /// answer has the count that is safe by then, and the client is told again when the rest has
-    /// settled.
+    /// The client asks (`<r/>`). Each request is answered (XEP-0198 §4). The answer comes at once if nothing
+    /// is on its way to the disk. Otherwise it comes when all that came before the request is on the disk, but
+    /// after [`ANSWER_WITHIN`] at the latest: then it has the count that is safe by then, and another `<a/>`
+    /// follows when the rest is on the disk. So the client gets one `<a/>` if the disk is fast, and not two.
     ///
-    /// An answer is only counted until it is written. If a client asks and does not read, nothing more
-    /// is read from it, see [`PendingAcks::wait_for_capacity`].
+    /// An answer that is not written yet is only counted. If a client asks and does not read, nothing more is
+    /// read from it, see [`PendingAcks::wait_for_capacity`].
     pub(super) fn answer(&self, session: &Session) {
         self.answers.fetch_add(1, Ordering::Relaxed);
         let has_unacked = session.sm(|sm| {
@@ -117,12 +116,12 @@ impl PendingAcks {
         }
     }
 
-    /// The client is to be told when all before has settled.
+    /// Sends the client the count when all that was added before is on the disk.
     pub(super) fn send_ack(&self) {
         let mut queue = self.queue.lock();
-        if !queue.tells {
-            queue.tells = true;
-            queue.entries.push_back(Entry::Tell);
+        if !queue.ends_with_ack {
+            queue.ends_with_ack = true;
+            queue.entries.push_back(Entry::SendAck);
         }
         drop(queue);
         self.filled.notify_one();
@@ -137,20 +136,20 @@ impl PendingAcks {
         }
     }
 
-    /// Nothing comes any more: [`PendingAcks::settle`] ends when all has settled.
+    /// Nothing is added any more: [`PendingAcks::settle`] ends when all is on the disk.
     pub(super) fn close(&self) {
         self.queue.lock().is_closed = true;
         self.filled.notify_one();
     }
 
-    /// Waits for one after the other, and tells the client what it is to know. A receipt always
-    /// comes, good or bad, so this ends.
+    /// Waits until one stanza after the other is on the disk, and has the counts written. Each receipt
+    /// resolves, good or bad, so this ends.
     pub(super) async fn settle(&self, server: &ServerState, session: &Session) {
         loop {
             let next = {
                 let mut queue = self.queue.lock();
                 let next = queue.entries.pop_front();
-                queue.tells &= !matches!(next, Some(Entry::Tell));
+                queue.ends_with_ack &= !matches!(next, Some(Entry::SendAck));
                 queue.is_busy = next.is_some();
                 if next.is_none() && queue.is_closed {
                     return;
@@ -158,7 +157,7 @@ impl PendingAcks {
                 next
             };
             match next {
-                // Boxed: most of the time there is nothing to settle.
+                // Boxed: most of the time the queue is empty.
                 Some(entry) => Box::pin(self.settle_one(server, session, entry)).await,
                 None => self.filled.notified().await,
             }
@@ -166,7 +165,7 @@ impl PendingAcks {
         }
     }
 
-    /// Waits for one, and has the writer answer those requests whose time is over meanwhile.
+    /// Waits until one entry is done. Meanwhile, has the writing loop answer the requests whose time is over.
     async fn settle_one(&self, server: &ServerState, session: &Session, entry: Entry) {
         let settling = settle(server, session, entry);
         tokio::pin!(settling);
@@ -180,15 +179,16 @@ impl PendingAcks {
     }
 }
 
+/// Waits until a stanza is on the disk. Then it is handled, or the client gets an error.
 async fn settle(server: &ServerState, session: &Session, entry: Entry) {
-    let tell = match entry {
-        Entry::Tell => true,
+    let is_ack_due = match entry {
+        Entry::SendAck => true,
         Entry::Stanza(taken, counts) => {
             let Processed { stanza, receipts, is_counted, .. } = *taken;
             let mut is_kept = is_counted;
             for receipt in receipts {
                 if let Err(error) = receipt.await {
-                    // What was foreseen was answered by the store, which has the count all the same.
+                    // A refusal by the store is foreseen: the store has the count all the same.
                     is_kept &= error.is_refusal();
                     router::not_kept(server, session.handle(), &stanza, error);
                 }
@@ -196,7 +196,7 @@ async fn settle(server: &ServerState, session: &Session, entry: Entry) {
             counts && session.sm(|sm| sm.handled(is_kept))
         }
     };
-    if tell {
+    if is_ack_due {
         keep_count(server, session).await;
         if session.sm(|sm| sm.acknowledge_due() || sm.has_asked()) {
             session.mailbox().wake_writer();
@@ -204,14 +204,14 @@ async fn settle(server: &ServerState, session: &Session, entry: Entry) {
     }
 }
 
-/// Sees to it that the store has the count of a session that can be resumed. If it fails, the client
-/// hears of the count that the store has.
+/// Stores the count of a session that can be resumed. If that fails, the client is sent the count that the
+/// store has.
 pub(super) async fn keep_count(server: &ServerState, session: &Session) {
     let Some(handled) = session.sm(|sm| sm.unkept()) else { return };
     let kept = async { server.storage.resumption().handled(handled).await?.await };
     match kept.await {
         Ok(()) => session.sm(|sm| sm.kept(handled.count)),
-        // The store has told the log, once for all.
+        // The store has logged the failure, once for all stanzas.
         Err(error) => tracing::debug!(%error, "cannot store how many stanzas were handled"),
     }
 }

@@ -17,14 +17,14 @@ use crate::stream::input::{Input, StreamEvent};
 use crate::xml::{ElementRef, Frame};
 use crate::{ns, router};
 
-/// Reads until the end. Carries each stanza to the end before it reads the next one, so that order
-/// holds (RFC 6120 §10.1). `None` if it was told to stop.
+/// Reads until the connection ends. Carries each stanza to the end before it reads the next one, so that their
+/// order is kept (RFC 6120 §10.1). `None` if another loop has stopped this one.
 pub(super) async fn read(loops: &Loops<'_>, input: &mut Input) -> Option<ConnectionEnd> {
     let mut keepalive = Keepalive::new(loops.limits);
     let mut rate = ReadRate::new(loops);
     let mut came = None;
     loop {
-        // Boxed: what may happen to a stanza needs room, and only for a moment.
+        // Boxed: a stanza needs much memory, and only while it is carried.
         let heard = match Box::pin(handle(loops, input, &mut rate)).await {
             Ok(heard) => heard,
             Err(ended) => return ended,
@@ -61,7 +61,7 @@ pub(super) async fn read(loops: &Loops<'_>, input: &mut Input) -> Option<Connect
     }
 }
 
-/// Handles all that was read and is whole. Returns whether there was any element.
+/// Handles all whole elements that were read. Returns whether there was any.
 ///
 /// # Errors
 /// How the session ends; `None` if it is time to stop.
@@ -97,7 +97,7 @@ async fn handle(
                 return Err(Some(ConnectionEnd::Failed(condition.into())));
             }
         }
-        // If the answers to the client pile up because it does not read, we do not read either.
+        // If a client does not read its answers, nothing more is read from it.
         if !wait_for_capacity(loops).await {
             return Err(None);
         }
@@ -164,7 +164,10 @@ fn note_answer(session: &Session, stanza: &Stanza) {
     }
 }
 
-/// How many bytes were read, or how the connection was lost.
+/// Returns how many bytes were read.
+///
+/// # Errors
+/// How the connection was lost.
 fn bytes_came(
     server: &ServerState,
     read: io::Result<Option<usize>>,

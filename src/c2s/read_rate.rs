@@ -1,5 +1,5 @@
-//! How fast a client is read from. Others have their turn after some stanzas. If the client is over its
-//! budget of traffic or work, it is read from later: TCP makes it wait. Meanwhile all else goes on:
+//! How fast a client is read from. After some stanzas, other tasks have their turn. A client that is over its
+//! budget of traffic or work is read from later: TCP makes it wait. Meanwhile everything else continues:
 //! writing to it, acknowledgements, orders to close.
 
 use super::connection_end::ConnectionEnd;
@@ -24,7 +24,8 @@ impl ReadRate {
         Self { turn: FairBudget::new(loops.limits), client }
     }
 
-    /// So many bytes were read. What to wait for before the client may be read from again, if anything.
+    /// So many bytes were read. Returns the pause before the client may be read from again, if there must be
+    /// one.
     pub(super) fn read(&self, bytes: usize) -> Option<Pause<'_>> {
         self.client.read(bytes)
     }

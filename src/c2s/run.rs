@@ -1,8 +1,8 @@
-//! A client with a session: one task, and loops side by side in it. One reads, one writes, one waits
-//! until the disk has what the client sent, one reads what waited for the client.
+//! A client with a session: one task, and loops side by side in it. One reads, one writes, one waits until
+//! what the client sent is on the disk, and one reads stored messages for the client.
 //!
-//! Only three awaits may be dropped half-way: reading, writing, waiting for the mailbox. What a
-//! stanza sets going is never dropped: half of it would be a message that is kept and never delivered.
+//! Only three awaits may be dropped half-way: reading, writing, waiting for the mailbox. A stanza is always
+//! carried to its end. Otherwise a message could be stored and never delivered.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ use crate::storage::MessageId;
 use crate::stream::channel::SharedChannel;
 use crate::stream::connection::{Negotiated, write_all};
 
-/// What the negotiation leaves to the session.
+/// What a session gets from the negotiation.
 pub(super) struct Start {
     pub(super) connection: Negotiated,
     /// Markers of messages that the client has, as it said when it resumed.
@@ -70,24 +70,24 @@ pub(super) async fn run(
             Ok(()) => write(&loops).await,
             Err(_) => Some(ConnectionEnd::Lost("cannot write")),
         };
-        // A reading loop that waits for room in the mailbox must not wait for ever.
+        // Now the mailbox is no longer emptied: the reading loop must not wait for room in it.
         mailbox.set_writer(false);
         stop.stop(matches!(ended, Some(ConnectionEnd::Lost(_))));
         ended
     };
     let settling = pending.settle(server, session);
-    // They are polled in this order. What the disk has is settled before an answer is written: the answer
-    // acknowledges more then.
+    // The loops are polled in this order. Stanzas that are on the disk are counted before an `<a/>` is
+    // written, so that it acknowledges more.
     let all = join3(reading, settling, writing);
     let (read, (), written) = tokio::select! {
         biased;
         done = all => done,
         never = router::catch_up(server, session) => match never {},
     };
-    // An order to the session goes before what the reading loop saw at the same time.
+    // If both loops have ended, an order to the session counts, and not what the reading loop saw.
     let ended = written.or(read).unwrap_or(ConnectionEnd::Lost("connection lost"));
     let channel = channel.into_inner();
-    // The client hears of this count now, or on the next connection of the session.
+    // The client is sent this count now, or on the next connection of the session.
     Box::pin(keep_count(server, session)).await;
     Box::pin(last_words(server, channel, session, &ended)).await;
     ended

@@ -16,7 +16,8 @@ use crate::stream::connection::write_all;
 use crate::stream::framing::Framing;
 use crate::xml::element;
 
-/// Writes until the end, each time all that waits. `None` if it was told to stop.
+/// Writes until the connection ends, each time all stanzas that are queued. `None` if another loop has stopped
+/// this one.
 pub(super) async fn write(loops: &Loops<'_>) -> Option<ConnectionEnd> {
     let Loops { session, limits, .. } = *loops;
     let mailbox = session.mailbox();
@@ -25,7 +26,7 @@ pub(super) async fn write(loops: &Loops<'_>) -> Option<ConnectionEnd> {
         mailbox.wake_writer();
     }
     loop {
-        // Once it is time to stop, what is left is for the last words.
+        // When it is time to stop, `last_words.rs` writes what is left.
         tokio::select! {
             biased;
             () = loops.stop.stopped() => return None,
@@ -39,7 +40,7 @@ pub(super) async fn write(loops: &Loops<'_>) -> Option<ConnectionEnd> {
                 return Some(ConnectionEnd::ordered(session, order));
             }
         }
-        // Boxed: the loop waits more often than it writes.
+        // Boxed: most of the time the loop waits.
         let written = write_next(loops, stanzas);
         if let Err(error) = Box::pin(written).await {
             tracing::debug!(%error, "cannot write");
@@ -58,7 +59,8 @@ pub(super) async fn write(loops: &Loops<'_>) -> Option<ConnectionEnd> {
     }
 }
 
-/// Writes what is due. If that fails without stream management, the stanzas are put back.
+/// Writes these stanzas, and what stream management adds. If that fails without stream management, the stanzas
+/// are put back.
 async fn write_next(loops: &Loops<'_>, stanzas: VecDeque<Delivery>) -> io::Result<()> {
     let Loops { server, session, .. } = *loops;
     let again = (!session.sm(|sm| sm.is_managed())).then(|| stanzas.clone());

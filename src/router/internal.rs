@@ -1,4 +1,4 @@
-//! What the server does on its own behalf, when it has nobody's stanza in hand.
+//! What the server does on its own behalf, while it carries no stanza.
 
 use super::route::{drain, settle};
 use crate::host::{Cx, Host, Keeping, Origin, Outbox, ServerState};
@@ -14,7 +14,7 @@ pub(super) struct Internal<'a> {
 }
 
 impl<'a> Internal<'a> {
-    /// Work that concerns this domain; one that is served no more counts as the first one that is.
+    /// Work for this domain. If it is not served any more, the first served domain stands for it.
     pub(super) fn for_domain(server: &'a ServerState, domain: &str) -> Option<Self> {
         let host = server.host(domain).or_else(|| server.hosts().first())?;
         let (outbox, keeping) = (Outbox::default(), Keeping::default());

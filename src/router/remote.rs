@@ -4,9 +4,9 @@
 use crate::host::{Cx, Halt, Origin};
 use crate::stanza::{Condition, Stanza};
 
-/// Sends a stanza to a remote domain. Whoever sends one is told that the domain cannot be
-/// reached (RFC 6120 §10.4). What the server sends on behalf of an account, as presence to its
-/// contacts, is dropped: nobody waits for an answer.
+/// Sends a stanza to a remote domain. The sender gets the error that the domain cannot be reached (RFC 6120
+/// §10.4). A stanza that the server sends on behalf of an account, such as presence to its contacts, is
+/// dropped: nobody waits for an answer.
 pub(super) fn leaves(cx: &Cx<'_>, _stanza: Stanza) -> Result<(), Halt> {
     match cx.origin {
         Origin::Client(_) | Origin::Component(_) | Origin::Server(_) | Origin::Service(_) => {

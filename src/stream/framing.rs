@@ -1,5 +1,5 @@
-//! How what we say on a stream is written (RFC 6120 §4, RFC 7395 §3.3): over TCP as parts of one
-//! document, over WebSocket as a document each, in a frame of its own.
+//! How the server writes on a stream (RFC 6120 §4, RFC 7395 §3.3). Over TCP, elements are parts of one
+//! document. Over WebSocket, each element is a document in a frame of its own.
 
 use super::header::{self, StreamHeader};
 use super::websocket::frames;
@@ -7,7 +7,7 @@ use crate::jid::Jid;
 use crate::ns;
 use crate::xml::{declares_default, element};
 
-/// How what we say is written. What comes out is for the [`Channel`](super::channel::Channel) of this
+/// How the server writes on a stream. The bytes are for the [`Channel`](super::channel::Channel) of the same
 /// framing.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Framing {
@@ -34,7 +34,7 @@ impl Framing {
         }
     }
 
-    /// Appends one child of the stream, which `write` writes as it stands in a stream over TCP.
+    /// Appends one child of the stream. `write` writes it as for TCP; over WebSocket, that becomes a frame.
     pub fn element(self, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
         let begin = out.len();
         write(out);
@@ -55,8 +55,8 @@ impl Framing {
     }
 }
 
-/// Makes the element that begins there, and goes on to the end, a document in a frame: it gets the
-/// declarations that a stream has in its header (RFC 7395 §3.3.3).
+/// Makes a document in a frame of the element from `begin` to the end of `out`. The document gets the
+/// declarations that a stream over TCP has in its header (RFC 7395 §3.3.3).
 fn make_document(out: &mut Vec<u8>, begin: usize) {
     let element = &out[begin..];
     let is_end = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b'/' | b'>');

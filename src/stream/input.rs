@@ -1,4 +1,4 @@
-//! Elements out of bytes: a buffer, the framer that cuts it, the scope that gives it meaning.
+//! Elements out of bytes: a buffer, the framer that cuts it, and the namespaces that the stream declares.
 
 use bytes::Bytes;
 use smol_str::SmolStr;
@@ -45,7 +45,7 @@ impl Input {
         }
     }
 
-    /// Where what is read goes: see [`Channel::receive`](super::channel::Channel::receive).
+    /// The buffer for bytes that are read: see [`Channel::receive`](super::channel::Channel::receive).
     pub fn received(&mut self) -> &mut Received {
         &mut self.received
     }
@@ -78,6 +78,7 @@ impl Input {
         Ok(Some(event))
     }
 
+    /// The next child of a stream over TCP.
     fn piece(&mut self) -> Result<Option<StreamEvent>, XmlError> {
         let piece = self.framer.next(&self.received.bytes)?;
         let (range, is_header) = match piece {
@@ -145,7 +146,7 @@ impl Input {
     }
 }
 
-/// What a message of a WebSocket says (RFC 7395 §3.3.3). It is read with nothing in force around it:
+/// The event in a message of a WebSocket (RFC 7395 §3.3.3). The message declares all its namespaces itself.
 /// `<open/>` and `<close/>` stand for the tags of the stream.
 ///
 /// # Errors
