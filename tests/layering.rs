@@ -16,6 +16,8 @@ mod floors;
 mod islands;
 #[path = "layering/length.rs"]
 mod length;
+#[path = "layering/message_path.rs"]
+mod message_path;
 #[path = "layering/modules.rs"]
 mod modules;
 #[path = "layering/namespaces.rs"]
