@@ -241,11 +241,12 @@ impl Records {
         lines.iter().filter(is_record).map(|line| line.trim_end().to_owned()).collect()
     }
 
-    /// The filter: what is said of the stanza with this id, without its span. The sender's copy in the
-    /// archive is no end.
+    /// The filter: the records of Romeo's stanza with this id, without its span. An answer of the server has
+    /// the same id. The copy in the sender's archive is no end.
     fn of(&self, id: &str) -> Vec<String> {
         let id = format!("id=\"{id}\"");
-        let lines = self.all().into_iter().filter(|line| line.contains(&id));
+        let is_wanted = |line: &String| line.contains(&id) && line.contains("from=\"romeo@");
+        let lines = self.all().into_iter().filter(is_wanted);
         let ends =
             lines.filter_map(|line| Some(line.split_once("waxwing::stanza: ")?.1.to_owned()));
         ends.filter(|end| !end.starts_with("archived for the sender")).collect()
