@@ -81,6 +81,7 @@ fn session(state: &ServerState, jid: &str) -> Session {
         since: tokio::time::Instant::now(),
         anonymous: false,
         resumable: false,
+        installation: None,
         newest: None,
         newest_seen: None,
     };

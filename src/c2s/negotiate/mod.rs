@@ -15,12 +15,12 @@ use super::run::Start;
 use crate::auth::TlsFacts;
 use crate::modules::{carbons, disco};
 use crate::ns;
+use crate::router;
 use crate::session::Session;
 use crate::stanza::{StreamCondition, StreamError};
 use crate::stream::channel::Channel;
 use crate::stream::connection::Connection;
 use crate::stream::input::StreamEvent;
-use crate::{ns, router};
 use deadline::Deadline;
 use driver::{Driver, Failed, before_auth};
 
