@@ -24,10 +24,12 @@ SERVER_CORE, LOAD_CORE = "0", "1"
 OURS = "waxwing"
 
 FULL = {"rounds": 3, "logins": 2000, "pairs": 100, "messages": 100_000, "seconds": 60,
+        "online": 100, "contacts": 20, "updates": 20_000,
         "idle": 2000, "settle": 10,
         "archived": 200_000, "archived_seconds": 15, "archive": 4000, "read_seconds": 10,
         "offline": 50_000, "offline_seconds": 15, "rate": 300, "ack_seconds": 20}
 QUICK = {"rounds": 1, "logins": 300, "pairs": 100, "messages": 20_000, "seconds": 20,
+         "online": 100, "contacts": 20, "updates": 5000,
          "idle": 300, "settle": 3,
          "archived": 20_000, "archived_seconds": 5, "archive": 1000, "read_seconds": 3,
          "offline": 4000, "offline_seconds": 5, "rate": 300, "ack_seconds": 5}
@@ -45,6 +47,8 @@ class Mode:
 MODES = {
     "logins": Mode("logins --count {logins}"),
     "chat": Mode("chat --pairs {pairs} --messages {messages} --seconds {seconds}"),
+    "presence": Mode("presence --accounts {online} --contacts {contacts} --updates {updates} "
+                     "--seconds {seconds}"),
     "idle": Mode("idle --count {idle} --warm 5 --settle {settle}"),
     "archived": Mode("chat --pairs {pairs} --messages {archived} --seconds {archived_seconds}",
                      archive=True),
@@ -83,6 +87,10 @@ PLAIN_ROWS = [
     Row("message, median ms", "chat", "latency_p50_ms", "{:.1f}", -1),
     Row("message, 99th percentile ms", "chat", "latency_p99_ms", "{:.1f}", -1),
     Row("chat, load's share of its core", "chat", "own_cpu_share", "{:.0%}"),
+    Row("presence, updates per second", "presence", "updates_per_second", "{:.0f}", 1),
+    Row("100,000 presences delivered, s of server CPU", "presence",
+        "server_cpu_seconds_per_100000", "{:.2f}", -1),
+    Row("presence, load's share of its core", "presence", "own_cpu_share", "{:.0%}"),
     Row("idle connection, KiB (RSS)", "idle", "rss_kib_per_connection", "{:.1f}", -1),
     Row("idle connection, KiB (PSS)", "idle", "pss_kib_per_connection", "{:.1f}", -1),
     Row("server before, MiB (RSS)", "idle", "server_rss_kib_before", "mib", -1),
@@ -265,7 +273,8 @@ class Results:
         if self.has(PLAIN_ROWS):
             parts.append(
                 "**Without an archive**: {logins} logins (8 at once), {messages} messages of 100 "
-                "bytes in {pairs} pairs (window 8), {idle} idle connections.\n".format(**sizes))
+                "bytes in {pairs} pairs (window 8), {updates} changes of presence, each to {contacts} "
+                "contacts, {idle} idle connections.\n".format(**sizes))
             parts.append(self.table(PLAIN_ROWS))
         if self.has(ARCHIVE_ROWS):
             parts.append(

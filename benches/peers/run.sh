@@ -8,7 +8,7 @@
 # Servers: waxwing (without budgets), waxwing-budgets (with those that are set by default),
 # waxwing-before (another build, which $WAXWING_BEFORE names, side by side with this one), prosody,
 # ejabberd, and with storage that does not sync before it answers prosody-internal and
-# ejabberd-mnesia (with an archive only). Modes: logins, chat, idle, archived,
+# ejabberd-mnesia (with an archive only). Modes: logins, chat, presence, idle, archived,
 # archived-sm, pages, offline, acks. Everything is measured unless something is named.
 #
 # Needs two cores, Linux, Python 3, openssl and taskset. Installs Debian's prosody and ejabberd,

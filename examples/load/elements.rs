@@ -11,8 +11,10 @@ pub(crate) enum Element<'a> {
     Asked,
     /// A message, whole.
     Message(&'a [u8]),
-    /// A presence or a request.
-    Stanza,
+    /// A presence, whole.
+    Presence(&'a [u8]),
+    /// A request, or the answer to one.
+    Iq,
 }
 
 /// The first whole element of `bytes` and where it ends; `None` if more has to come.
@@ -37,8 +39,9 @@ pub(crate) fn first(bytes: &[u8]) -> anyhow::Result<Option<(Element<'_>, usize)>
     };
     let element = match name {
         b"a" => Element::Acknowledged(handled(tag)?),
-        b"iq" | b"presence" => Element::Stanza,
+        b"iq" => Element::Iq,
         b"message" => Element::Message(&rest[..length]),
+        b"presence" => Element::Presence(&rest[..length]),
         b"r" => Element::Asked,
         _ => bail!("the server sends {}", String::from_utf8_lossy(rest)),
     };

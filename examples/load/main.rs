@@ -1,4 +1,4 @@
-//! A load generator for any XMPP server on loopback: logins, idle connections, chat,
+//! A load generator for any XMPP server on loopback: logins, idle connections, chat, presence,
 //! acknowledgements, offline messages and pages of archives.
 //!
 //! It speaks just enough XMPP over raw bytes (STARTTLS, SCRAM-SHA-1 or PLAIN, bind) that its own
@@ -17,6 +17,7 @@ mod idle;
 mod logins;
 mod offline;
 mod pages;
+mod presence;
 mod report;
 mod scram;
 mod talk;
@@ -73,6 +74,8 @@ enum Mode {
     Offline(offline::Args),
     /// Archives are filled, then read backwards page by page (XEP-0313).
     Pages(pages::Args),
+    /// Contacts are told of changes of presence.
+    Presence(presence::Args),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -100,5 +103,6 @@ async fn run(args: Args) -> anyhow::Result<Report> {
         Mode::Logins(options) => logins::run(target, meter, options).await,
         Mode::Offline(options) => offline::run(target, meter, options).await,
         Mode::Pages(options) => pages::run(target, meter, options).await,
+        Mode::Presence(options) => presence::run(target, meter, options).await,
     }
 }

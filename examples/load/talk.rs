@@ -240,7 +240,9 @@ impl Incoming {
                 Element::Message(message) => {
                     bail!("a message that nobody sent: {}", String::from_utf8_lossy(message));
                 }
-                Element::Stanza => self.handled = self.handled.wrapping_add(1),
+                Element::Iq | Element::Presence(_) => {
+                    self.handled = self.handled.wrapping_add(1);
+                }
             }
             done += length;
         }
