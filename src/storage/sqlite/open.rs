@@ -70,13 +70,9 @@ impl SqliteStorage {
         // server starts nevertheless.
         drop(tokio::task::spawn_blocking(move || wal::report_damage(&database)).await);
         let options = options(path);
-        // The last page of each archive is written again and again. It should stay in memory, and be
-        // moved from the log into the file rarely.
-        let writing = options
-            .clone()
-            .busy_timeout(ATTEMPT)
-            .pragma("cache_size", "-65536")
-            .pragma("wal_autocheckpoint", "16000");
+        // The last page of each archive is written again and again. It should be moved from the log into
+        // the file rarely.
+        let writing = options.clone().busy_timeout(ATTEMPT).pragma("wal_autocheckpoint", "16000");
         let mut connection =
             Connection::connect_with(&writing).await.map_err(|e| explain(path, &e))?;
         refuse_foreign(&mut connection, path).await?;
@@ -127,6 +123,8 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .busy_timeout(Duration::from_secs(5))
         .foreign_keys(true)
         .synchronous(SqliteSynchronous::Full)
+        // 16 MiB. A larger cache makes commits slower: after one that divides pages, SQLite walks through the
+        // whole table of its cache.
         .pragma("cache_size", "-16384")
         .pragma("temp_store", "MEMORY")
         .disable_statement_logging()
