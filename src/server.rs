@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 pub use listeners::{LISTENERS, Listener, Services};
 
 use crate::admin::commands::COMMANDS;
-use crate::auth::Verifier;
+use crate::auth::{self, Verifier};
 use crate::c2s::{self, C2s};
 use crate::clock::Clock;
 use crate::config::{Config, ListenConfig, Pending};
@@ -319,8 +319,10 @@ impl ServerControl for WeakServer {
 async fn verifier(state: &ServerState) -> Result<Verifier, StorageError> {
     let (storage, clock) = (Arc::clone(&state.storage), state.clock.clone());
     let config = state.config.load_full();
-    let verifier = Verifier::new(storage, &config.auth, state.derivations.clone(), clock);
-    Ok(verifier.await?.with_tasks(state.tasks.clone()))
+    let verifier = Verifier::new(storage, &config.auth, state.derivations.clone(), clock).await?;
+    let key = auth::token_key(&config.data)
+        .map_err(|error| StorageError::Unusable(format!("cannot use token.key: {error}")))?;
+    Ok(verifier.with_token_key(key).with_tasks(state.tasks.clone()))
 }
 
 /// Logs a change that is in the file and not applied.
