@@ -25,7 +25,7 @@ fn exchange<S: ScramProvider>(bencher: Bencher<'_, '_>) {
     bencher.bench_local(|| {
         let binding = ChannelBinding::TlsExporter(vec![9; 32]);
         let mut client = Scram::<S>::new("juliet", "secret", binding).expect("random bytes");
-        let mut exchange = Exchange::begin(&verifier, "example.com", &offer, client.name())
+        let mut exchange = Exchange::begin(&verifier, "example.com", &offer, client.name(), None)
             .expect("it is offered");
         runtime.block_on(async {
             let step = exchange.step(Some(&client.initial())).await;
@@ -41,8 +41,8 @@ fn exchange<S: ScramProvider>(bencher: Bencher<'_, '_>) {
 fn plain_with_10000_rounds(bencher: Bencher<'_, '_>) {
     let (verifier, offer, runtime) = server(10_000);
     bencher.bench_local(|| {
-        let mut exchange =
-            Exchange::begin(&verifier, "example.com", &offer, "PLAIN").expect("it is offered");
+        let mut exchange = Exchange::begin(&verifier, "example.com", &offer, "PLAIN", None)
+            .expect("it is offered");
         let step = runtime.block_on(exchange.step(Some(b"\0juliet\0secret")));
         assert!(matches!(step, Ok(Step::Success { .. })));
     });

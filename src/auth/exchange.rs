@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::plain::Plain;
 use super::scram::{ClientFirst, Scram};
-use super::{MechanismName, Offer, SaslError, Verifier, anonymous, password};
+use super::{MechanismName, Offer, SaslError, TokenLogin, Verifier, anonymous, password};
 use crate::jid::BareJid;
 use crate::storage::ScramHash;
 
@@ -18,6 +18,9 @@ pub struct Exchange {
     domain: String,
     offer: Offer,
     mechanism: MechanismName,
+    /// What the client says of its token, if it has one.
+    token: Option<TokenLogin>,
+    has_old_token: bool,
     user: Option<String>,
     state: State,
 }
@@ -59,16 +62,28 @@ impl Exchange {
         domain: &str,
         offer: &Offer,
         mechanism: &str,
+        token: Option<TokenLogin>,
     ) -> Result<Self, SaslError> {
         if !offer.is_encrypted() {
             return Err(SaslError::EncryptionRequired);
         }
         let mechanism: MechanismName = mechanism.parse()?;
-        if !offer.mechanisms().contains(&mechanism) {
+        let is_by_token =
+            token.is_some() && offer.token_mechanisms().any(|offered| offered == mechanism);
+        if !is_by_token && !offer.mechanisms().contains(&mechanism) {
             return Err(SaslError::InvalidMechanism);
         }
         let (verifier, domain, offer) = (Arc::clone(verifier), domain.to_owned(), offer.clone());
-        Ok(Self { verifier, domain, offer, mechanism, user: None, state: State::Start })
+        Ok(Self {
+            verifier,
+            domain,
+            offer,
+            mechanism,
+            token,
+            has_old_token: false,
+            user: None,
+            state: State::Start,
+        })
     }
 
     /// Processes one decoded message of the client. `None` means that `<auth/>` had no text. The answer is
@@ -100,6 +115,7 @@ impl Exchange {
             (State::Start | State::Asked, MechanismName::ScramPlus(hash)) => {
                 self.scram(message, hash, true).await
             }
+            (State::Start | State::Asked, MechanismName::Token(_)) => self.token(message).await,
             (State::Proof(scram, user), _) => {
                 let data = scram.finish(message)?;
                 self.succeed(user, Some(data)).await
@@ -119,6 +135,12 @@ impl Exchange {
     #[must_use]
     pub fn user(&self) -> Option<&str> {
         self.user.as_deref()
+    }
+
+    /// The client has logged in with a token, and is to get a newer one (XEP-0484 §3.5).
+    #[must_use]
+    pub fn has_old_token(&self) -> bool {
+        self.has_old_token
     }
 
     fn anonymous(&mut self, message: &[u8]) -> Result<Step, SaslError> {
@@ -153,6 +175,22 @@ impl Exchange {
         let (scram, answer) = Scram::begin(&first, bound_to, keys, &nonce()?, Some(&text));
         self.state = State::Proof(Box::new(scram), user);
         Ok(Step::Challenge(answer))
+    }
+
+    /// The name of the account, a zero byte, and the proof.
+    async fn token(&mut self, message: &[u8]) -> Result<Step, SaslError> {
+        let login = self.token.take().ok_or(SaslError::MalformedRequest)?;
+        let mut parts = message.splitn(2, |byte| *byte == 0);
+        let name = parts.next().and_then(|name| std::str::from_utf8(name).ok());
+        let (Some(name), Some(proof)) = (name, parts.next()) else {
+            return Err(SaslError::MalformedRequest);
+        };
+        let user = self.identify(name, None)?;
+        let binding =
+            self.offer.token_binding(self.mechanism).ok_or(SaslError::InvalidMechanism)?;
+        let used = self.verifier.check_token(&user, &login, self.mechanism, binding, proof).await?;
+        self.has_old_token = used.is_old;
+        self.succeed(user, Some(used.answer)).await
     }
 
     /// The account that is meant, for all mechanisms. Nobody can act for another account: an authorization

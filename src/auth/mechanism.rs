@@ -13,14 +13,28 @@ pub enum MechanismName {
     Anonymous,
     /// RFC 4616: the client sends the password.
     Plain,
+    /// HT-SHA-256 (draft-schmaus-kitten-sasl-ht): client and server prove to each other that they know a token
+    /// (XEP-0484).
+    Token(Binding),
     /// RFC 5802: client and server prove to each other that they know the password.
     Scram(ScramHash),
     /// RFC 5802 with channel binding: the proof is valid on this TLS connection only.
     ScramPlus(ScramHash),
 }
 
+/// What a proof by token is bound to.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Binding {
+    /// `tls-server-end-point`.
+    EndPoint,
+    /// `tls-exporter`.
+    Exporter,
+    /// Nothing.
+    None,
+}
+
 impl MechanismName {
-    /// All mechanisms, the strongest first.
+    /// All mechanisms that need no token, the strongest first.
     pub(super) const ALL: [Self; 8] = [
         Self::ScramPlus(ScramHash::Sha512),
         Self::ScramPlus(ScramHash::Sha256),
@@ -30,6 +44,13 @@ impl MechanismName {
         Self::Scram(ScramHash::Sha1),
         Self::Plain,
         Self::Anonymous,
+    ];
+
+    /// Those that need a token, the strongest first.
+    pub(super) const TOKENS: [Self; 3] = [
+        Self::Token(Binding::Exporter),
+        Self::Token(Binding::EndPoint),
+        Self::Token(Binding::None),
     ];
 
     /// The registered name.
@@ -44,6 +65,9 @@ impl MechanismName {
             Self::ScramPlus(ScramHash::Sha1) => "SCRAM-SHA-1-PLUS",
             Self::ScramPlus(ScramHash::Sha256) => "SCRAM-SHA-256-PLUS",
             Self::ScramPlus(ScramHash::Sha512) => "SCRAM-SHA-512-PLUS",
+            Self::Token(Binding::EndPoint) => "HT-SHA-256-ENDP",
+            Self::Token(Binding::Exporter) => "HT-SHA-256-EXPR",
+            Self::Token(Binding::None) => "HT-SHA-256-NONE",
         }
     }
 }
@@ -58,6 +82,7 @@ impl fmt::Display for MechanismName {
 impl FromStr for MechanismName {
     type Err = SaslError;
     fn from_str(name: &str) -> Result<Self, SaslError> {
-        Self::ALL.into_iter().find(|m| m.as_str() == name).ok_or(SaslError::InvalidMechanism)
+        let mut all = Self::ALL.into_iter().chain(Self::TOKENS);
+        all.find(|m| m.as_str() == name).ok_or(SaslError::InvalidMechanism)
     }
 }

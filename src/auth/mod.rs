@@ -20,12 +20,16 @@ mod saslprep;
 mod scram;
 #[cfg(test)]
 mod tests;
+mod token;
+mod token_key;
 mod verifier;
 
 pub use derivations::Derivations;
 pub use error::{SaslError, decode, encode};
 pub use exchange::{Exchange, Step};
-pub use mechanism::MechanismName;
+pub use mechanism::{Binding, MechanismName};
 pub use offer::{Offer, TlsFacts};
 pub use password::{PasswordError, check_password, derive_keys};
+pub use token::{NewToken, TokenLogin};
+pub use token_key::token_key;
 pub use verifier::Verifier;

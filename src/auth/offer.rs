@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::MechanismName;
+use super::{Binding, MechanismName};
 use crate::config::AuthConfig;
 
 /// The facts of a TLS connection to which logins can be bound.
@@ -59,6 +59,8 @@ impl Offer {
             MechanismName::Plain => config.plain,
             MechanismName::Scram(_) => true,
             MechanismName::ScramPlus(_) => !types.is_empty(),
+            // These are offered apart.
+            MechanismName::Token(_) => false,
         };
         let mechanisms =
             MechanismName::ALL.into_iter().filter(|m| encrypted && is_offered(m)).collect();
@@ -75,6 +77,22 @@ impl Offer {
     #[must_use]
     pub fn channel_bindings(&self) -> &[&'static str] {
         &self.0.types
+    }
+
+    /// The mechanisms for logins with a token (XEP-0484 §3.1). They are not among those that XEP-0474 protects.
+    pub fn token_mechanisms(&self) -> impl Iterator<Item = MechanismName> {
+        let all = MechanismName::TOKENS.into_iter().filter(|_| self.is_encrypted());
+        all.filter(|mechanism| self.token_binding(*mechanism).is_some())
+    }
+
+    /// What a proof with this mechanism is bound to, if it can be used.
+    pub(super) fn token_binding(&self, mechanism: MechanismName) -> Option<&[u8]> {
+        match mechanism {
+            MechanismName::Token(Binding::Exporter) => self.binding(TLS_EXPORTER),
+            MechanismName::Token(Binding::EndPoint) => self.binding(TLS_SERVER_END_POINT),
+            MechanismName::Token(Binding::None) => Some(&[]),
+            _ => None,
+        }
     }
 
     pub(super) fn is_encrypted(&self) -> bool {

@@ -16,9 +16,10 @@ use crate::tasks::Tasks;
 /// Verifies logins. It knows the accounts, the server's secret, and the limit on derivations. One per
 /// server, shared.
 pub struct Verifier {
-    storage: Arc<dyn Storage>,
-    clock: Clock,
+    pub(super) storage: Arc<dyn Storage>,
+    pub(super) clock: Clock,
     secret: [u8; 32],
+    pub(super) token_key: [u8; 32],
     derivations: Derivations,
     /// The iterations of invented keys. They may change while the server runs.
     iterations: AtomicU32,
@@ -38,7 +39,8 @@ impl Verifier {
     ) -> storage::Result<Self> {
         let secret = storage.accounts().secret().await?;
         let iterations = AtomicU32::new(config.iterations);
-        Ok(Self { storage, clock, secret, derivations, iterations, tasks: None })
+        let token_key = secret;
+        Ok(Self { storage, clock, secret, token_key, derivations, iterations, tasks: None })
     }
 
     /// Records logins in tasks of their own (kind `login`), so that no login waits for that write.
@@ -46,6 +48,13 @@ impl Verifier {
     #[must_use]
     pub fn with_tasks(mut self, tasks: Tasks) -> Self {
         self.tasks = Some(tasks);
+        self
+    }
+
+    /// The key from which tokens follow ([`super::token_key`]). Without this, the server's secret is the key.
+    #[must_use]
+    pub fn with_token_key(mut self, key: [u8; 32]) -> Self {
+        self.token_key = key;
         self
     }
 

@@ -179,6 +179,7 @@ const BESIDE: &[Manifest] = &[
             Xep { number: 388, version: "1.0.4", status: Status::Complete },
             Xep { number: 440, version: "1.0.0", status: Status::Complete },
             Xep { number: 474, version: "0.5.0", status: Status::Complete },
+            Xep { number: 484, version: "0.2.0", status: Status::Complete },
         ],
     },
     Manifest {

@@ -6,7 +6,7 @@ use super::control::WeakServer;
 use super::listeners::{LISTENERS, Services};
 use super::{Server, StartError, keep_to_quota};
 use crate::admin::commands::COMMANDS;
-use crate::auth::Verifier;
+use crate::auth::{self, Verifier};
 use crate::c2s::{self, C2s};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -95,6 +95,8 @@ impl Server {
 async fn verifier(state: &ServerState) -> Result<Verifier, StorageError> {
     let (storage, clock) = (Arc::clone(&state.storage), state.clock.clone());
     let config = state.config.load_full();
-    let verifier = Verifier::new(storage, &config.auth, state.derivations.clone(), clock);
-    Ok(verifier.await?.with_tasks(state.tasks.clone()))
+    let verifier = Verifier::new(storage, &config.auth, state.derivations.clone(), clock).await?;
+    let key = auth::token_key(&config.data)
+        .map_err(|error| StorageError::Unusable(format!("cannot use token.key: {error}")))?;
+    Ok(verifier.with_token_key(key).with_tasks(state.tasks.clone()))
 }

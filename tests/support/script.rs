@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
 
 /// One conversation.
 #[derive(Clone, Debug, Default)]
@@ -441,12 +443,25 @@ pub(crate) fn substitute(
     while let Some((before, behind)) = rest.split_once("${") {
         let (inner, after) = behind.split_once('}').ok_or("`${` without `}`")?;
         out.push_str(before);
-        match inner.strip_prefix("base64 \"").and_then(|t| t.strip_suffix('"')) {
-            Some(text) => out.push_str(&STANDARD.encode(unescape(text)?)),
-            None => out.push_str(&name(inner).ok_or_else(|| format!("what is ${{{inner}}}?"))?),
+        let value = |of: &str| name(of).ok_or_else(|| format!("what is ${{{of}}}?"));
+        if let Some(text) = inner.strip_prefix("base64 \"").and_then(|t| t.strip_suffix('"')) {
+            out.push_str(&STANDARD.encode(unescape(text)?));
+        } else if let Some((user, token)) =
+            inner.strip_prefix("proof ").and_then(|words| words.split_once(' '))
+        {
+            out.push_str(&STANDARD.encode(token_proof(user, &value(token)?)));
+        } else {
+            out.push_str(&value(inner)?);
         }
         rest = after;
     }
     out.push_str(rest);
     Ok(out)
+}
+
+/// The only message of HT-SHA-256-NONE: a user proves to have a token.
+fn token_proof(user: &str, token: &str) -> Vec<u8> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(token.as_bytes()).expect("any length");
+    mac.update(b"Initiator");
+    [user.as_bytes(), b"\0", &mac.finalize().into_bytes()].concat()
 }

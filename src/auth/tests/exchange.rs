@@ -122,7 +122,8 @@ async fn a_client_that_was_offered_no_plus_may_say_so() {
     assert!(matches!(step, Ok(Step::Success { .. })), "{step:?}");
     // What is not offered cannot be used, whatever the list was on its way.
     for mechanism in ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS"] {
-        let begun = Exchange::begin(&server.verifier, "example.com", &server.offer, mechanism);
+        let begun =
+            Exchange::begin(&server.verifier, "example.com", &server.offer, mechanism, None);
         assert_eq!(begun.err(), Some(SaslError::InvalidMechanism));
     }
 }
@@ -369,11 +370,12 @@ async fn what_is_not_offered_cannot_be_used() {
     let server =
         Server::with(&TlsFacts::default(), |c| (c.plain, c.anonymous) = (false, false)).await;
     for mechanism in ["PLAIN", "ANONYMOUS", "SCRAM-SHA-1-PLUS", "DIGEST-MD5", "", "scram-sha-1"] {
-        let result = Exchange::begin(&server.verifier, "example.com", &server.offer, mechanism);
+        let result =
+            Exchange::begin(&server.verifier, "example.com", &server.offer, mechanism, None);
         assert_eq!(result.err(), Some(SaslError::InvalidMechanism), "{mechanism}");
     }
     let offer = Offer::new(&super::config(), None);
-    let result = Exchange::begin(&server.verifier, "example.com", &offer, "SCRAM-SHA-1");
+    let result = Exchange::begin(&server.verifier, "example.com", &offer, "SCRAM-SHA-1", None);
     assert_eq!(result.err(), Some(SaslError::EncryptionRequired));
 }
 

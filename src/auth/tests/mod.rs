@@ -2,6 +2,7 @@
 
 mod exchange;
 mod names;
+mod tokens;
 mod vectors;
 mod without_scram;
 
@@ -137,7 +138,7 @@ impl Server {
     }
 
     fn begin(&self, mechanism: &str) -> Exchange {
-        Exchange::begin(&self.verifier, "example.com", &self.offer, mechanism).unwrap()
+        Exchange::begin(&self.verifier, "example.com", &self.offer, mechanism, None).unwrap()
     }
 
     /// The answer to the only or the first message.

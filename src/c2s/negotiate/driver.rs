@@ -3,7 +3,7 @@
 use tokio::time::{Instant, timeout_at};
 
 use super::deadline::Deadline;
-use crate::auth::{Exchange, Offer, TlsFacts};
+use crate::auth::{Exchange, MechanismName, Offer, TlsFacts};
 use crate::c2s::client::C2s;
 use crate::c2s::negotiation::{Action, Actions, Negotiation, Stage};
 use crate::config::LimitsConfig;
@@ -36,6 +36,8 @@ pub(super) struct Driver<'a> {
     pub(super) tls: &'static str,
     /// The login was without an account (XEP-0175).
     pub(super) is_anonymous: bool,
+    /// The client has logged in by this mechanism with a token that is to be replaced.
+    pub(super) old_token: Option<MechanismName>,
     /// Markers of messages that the client has, as it says when it resumes.
     pub(super) delivered: Vec<MessageId>,
 }
@@ -55,6 +57,7 @@ impl<'a> Driver<'a> {
             login_due: None,
             tls: "",
             is_anonymous: false,
+            old_token: None,
             delivered: Vec::new(),
         }
     }
@@ -95,8 +98,8 @@ impl<'a> Driver<'a> {
                 // the session writes what was sent.
                 Action::Run => return Ok(session),
                 Action::Secure => machine.secured(self.starttls(machine.domain()).await?),
-                Action::Begin(mechanism, initial) => {
-                    let step = self.begin(machine, &mechanism, initial.as_deref()).await;
+                Action::Begin(mechanism, initial, token) => {
+                    let step = self.begin(machine, &mechanism, initial.as_deref(), token).await;
                     machine.sasl(step)
                 }
                 Action::Continue(message) => {
@@ -111,6 +114,10 @@ impl<'a> Driver<'a> {
                     }
                     Err(condition) => machine.bound(Err(condition)),
                 },
+                Action::IssueToken(inline) => {
+                    let token = self.issue_token(machine, &inline).await;
+                    machine.token_issued(token)
+                }
                 Action::BindInline(inline) => match self.bind_inline(machine, &inline).await {
                     Ok((bound, results)) => {
                         let actions = machine.bound_inline(Ok((bound.handle().jid(), results)));

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::driver::Driver;
-use crate::c2s::negotiation::{Inline, Negotiation};
+use crate::auth::{MechanismName, NewToken};
+use crate::c2s::negotiation::{Inline, NS_FAST, Negotiation};
 use crate::c2s::session_end::end;
 use crate::c2s::stream_management::{enabled, resumption};
 use crate::host::ServerState;
@@ -13,7 +14,7 @@ use crate::random::random_id;
 use crate::router::Router;
 use crate::session::{CloseReason, Session, SessionRef};
 use crate::stanza::Condition;
-use crate::xml::{ElementRef, Node};
+use crate::xml::{ElementRef, Node, element};
 
 impl Driver<'_> {
     /// Binds a session and enables what the client asks for (XEP-0386 §3.2). Returns the session, and what
@@ -50,6 +51,34 @@ impl Driver<'_> {
         }
         let session = bound.session.take().ok_or(Condition::InternalServerError)?;
         Ok((session, results))
+    }
+
+    /// Makes a token for the client, if it asks for one or uses an old one (XEP-0484 §3.3, §3.5), and returns
+    /// `<token/>`. A client that does not say who it is gets none, nor does one without an account.
+    pub(super) async fn issue_token(
+        &mut self,
+        machine: &Negotiation,
+        inline: &Inline,
+    ) -> Option<Node> {
+        let (user, installation) = (machine.user()?, inline.installation()?);
+        let wanted = inline.wanted_token();
+        let is_offered = |wanted: &MechanismName| {
+            machine.offer().is_some_and(|offer| offer.token_mechanisms().any(|m| m == *wanted))
+        };
+        let mechanism = wanted.filter(is_offered).or(self.old_token)?;
+        if self.is_anonymous {
+            return None;
+        }
+        match self.c2s.verifier.issue_token(user, &installation, mechanism).await {
+            Ok(NewToken { token, expires }) => {
+                let node = element("token").ns(NS_FAST).attr("token", token);
+                Some(node.attr("expiry", expires.to_string()))
+            }
+            Err(error) => {
+                tracing::error!(jid = %user, %error, "cannot store a token");
+                None
+            }
+        }
     }
 
     /// The resource is made of the client's tag and a random part, or of the latter alone if the tag

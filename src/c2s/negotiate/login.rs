@@ -3,7 +3,7 @@
 use tokio::time::{Instant, sleep};
 
 use super::driver::Driver;
-use crate::auth::{Exchange, MechanismName, SaslError, Step};
+use crate::auth::{Exchange, MechanismName, SaslError, Step, TokenLogin};
 use crate::c2s::negotiation::Negotiation;
 use crate::limit::TooMany;
 use crate::log;
@@ -15,10 +15,12 @@ impl Driver<'_> {
         machine: &Negotiation,
         mechanism: &str,
         initial: Option<&[u8]>,
+        token: Option<TokenLogin>,
     ) -> Result<Step, SaslError> {
         self.login_due = Some(Instant::now() + self.limits.authentication);
         let offer = machine.offer().ok_or(SaslError::EncryptionRequired)?;
-        let exchange = Exchange::begin(&self.c2s.verifier, machine.domain(), offer, mechanism)?;
+        let exchange =
+            Exchange::begin(&self.c2s.verifier, machine.domain(), offer, mechanism, token)?;
         self.exchange = Some(Box::new(exchange));
         self.step(initial).await
     }
@@ -36,6 +38,7 @@ impl Driver<'_> {
             return Err(SaslError::TemporaryAuthFailure);
         }
         let mut step = exchange.step(message).await;
+        let has_old_token = exchange.has_old_token().then(|| exchange.mechanism());
         let is_anonymous = exchange.mechanism() == MechanismName::Anonymous;
         let mechanism = exchange.mechanism().as_str();
         let user = exchange.user().map(str::to_owned);
@@ -63,6 +66,7 @@ impl Driver<'_> {
                     guesses.note_success(peer.ip(), user.as_str());
                 }
                 self.is_anonymous = is_anonymous;
+                self.old_token = has_old_token;
             }
             Err(error) => {
                 self.c2s.server().metrics.logins.inc([mechanism, error.condition()]);

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::profile::NS_BIND;
-use crate::auth::Offer;
+use super::profile::{NS_BIND, NS_FAST};
+use crate::auth::{MechanismName, Offer};
 use crate::ns;
 use crate::xml::{Node, element};
 
@@ -31,10 +31,10 @@ pub(super) fn secured(
     resumption: bool,
     bind: &[&'static str],
 ) -> Node {
-    let mechanisms = || offer.mechanisms().iter().map(|m| element("mechanism").text(m.as_str()));
+    let mechanisms = offer.mechanisms().iter().map(|m| element("mechanism").text(m.as_str()));
     let mut features = element("stream:features")
-        .child(element("mechanisms").ns(ns::SASL).children(mechanisms()))
-        .child(authentication(mechanisms(), resumption, bind));
+        .child(element("mechanisms").ns(ns::SASL).children(mechanisms))
+        .child(authentication(offer, resumption, bind));
     if !offer.channel_bindings().is_empty() {
         let types = offer.channel_bindings().iter();
         let types = types.map(|kind| element("channel-binding").attr("type", kind));
@@ -48,14 +48,13 @@ pub(super) fn secured(
 
 /// What is offered before the login (XEP-0388 §2.1). `bind`: the features that can be enabled when a
 /// session is bound.
-fn authentication(
-    mechanisms: impl Iterator<Item = Node>,
-    resumption: bool,
-    bind: &[&'static str],
-) -> Node {
+fn authentication(offer: &Offer, resumption: bool, bind: &[&'static str]) -> Node {
+    let named = |mechanism: MechanismName| element("mechanism").text(mechanism.as_str());
+    let mechanisms = offer.mechanisms().iter().copied().map(named);
+    let tokens = element("fast").ns(NS_FAST).children(offer.token_mechanisms().map(named));
     let vars = bind.iter().map(|var| element("feature").attr("var", *var));
     let bind = element("bind").ns(NS_BIND).child(element("inline").children(vars));
-    let mut inline = element("inline").child(bind);
+    let mut inline = element("inline").child(bind).child(tokens);
     if resumption {
         inline = inline.child(element("sm").ns(ns::SM));
     }

@@ -4,7 +4,7 @@ use smallvec::{SmallVec, smallvec};
 
 use super::features::{self, Limits};
 use super::profile::{Inline, Profile};
-use crate::auth::{Offer, SaslError};
+use crate::auth::{Offer, SaslError, TokenLogin};
 use crate::jid::{BareJid, Jid};
 use crate::ns;
 use crate::stanza::{Iq, StreamCondition, StreamError};
@@ -21,15 +21,18 @@ pub(crate) enum Action {
     /// Make the TLS handshake. What was read before it is thrown away; then report
     /// [`Negotiation::secured`].
     Secure,
-    /// Begin a SASL exchange with this mechanism and initial response; then report
-    /// [`Negotiation::sasl`].
-    Begin(String, Option<Vec<u8>>),
+    /// Begin a SASL exchange with this mechanism, initial response, and what the client says of its
+    /// token; then report [`Negotiation::sasl`].
+    Begin(String, Option<Vec<u8>>, Option<TokenLogin>),
     /// Continue the SASL exchange with this message; then report [`Negotiation::sasl`].
     Continue(Vec<u8>),
     /// The exchange is over; forget it.
     Forget,
     /// The client has logged in and its stream goes on: read within the limits of an account.
     Authenticated,
+    /// Make a token, if the client wants or needs one (XEP-0484); then report
+    /// [`Negotiation::token_issued`].
+    IssueToken(Box<Inline>),
     /// Answer this request about registration (XEP-0077), of a client without an account.
     Register(Box<Iq>),
     /// A new stream begins: expect a header, and read within the limits of this stage.
@@ -117,6 +120,8 @@ pub(super) enum State {
     Verifying,
     /// A challenge has been sent.
     Challenged,
+    /// The driver is making a token.
+    Issuing,
     /// The driver is binding.
     Binding,
     /// Over.

@@ -18,5 +18,5 @@ mod tests;
 
 pub(super) use features::Limits;
 pub(super) use machine::{Action, Actions, Negotiation, Settings, Stage};
-pub(super) use profile::Inline;
+pub(super) use profile::{Inline, NS_FAST};
 pub(super) use resume::sm_failed;

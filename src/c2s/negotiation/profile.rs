@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::auth::{self, SaslError};
+use crate::auth::{self, MechanismName, SaslError, TokenLogin};
 use crate::ns;
 use crate::xml::{ElementRef, Frame, Node, element};
 
@@ -53,7 +53,7 @@ impl Profile {
             success = success.child(element("additional-data").text(&auth::encode(&data)));
         }
         success = success.child(element("authorization-identifier").text(address));
-        success.children(inline.failed.take()).children(results)
+        success.children(inline.failed.take()).children(results).children(inline.token.take())
     }
 }
 
@@ -66,6 +66,8 @@ pub(crate) struct Inline {
     pub(super) data: Option<Vec<u8>>,
     /// `<failed/>`: the session could not be resumed.
     pub(super) failed: Option<Node>,
+    /// `<token/>`.
+    pub(super) token: Option<Node>,
 }
 
 impl Inline {
@@ -80,6 +82,18 @@ impl Inline {
         (id.len() == UUID).then(|| Arc::from(&*id))
     }
 
+    /// The mechanism for which the client wants a token (XEP-0484 §3.2).
+    pub(crate) fn wanted_token(&self) -> Option<MechanismName> {
+        self.child(NS_FAST, "request-token")?.attr("mechanism")?.parse().ok()
+    }
+
+    /// What the client says of the token with which it logs in (XEP-0484 §3.4).
+    pub(super) fn token_login(&self) -> Option<TokenLogin> {
+        let fast = self.child(NS_FAST, "fast")?;
+        let invalidate = fast.attr("invalidate").is_some_and(|v| matches!(&*v, "1" | "true"));
+        Some(TokenLogin { installation: self.installation()?.to_string(), invalidate })
+    }
+
     /// The element of this name and namespace in `<authenticate/>`.
     pub(super) fn child(&self, ns: &str, name: &str) -> Option<ElementRef<'_>> {
         self.request.root().child(ns, name)
@@ -88,5 +102,7 @@ impl Inline {
 
 /// The length of a UUID as text, in bytes (RFC 9562 §4).
 const UUID: usize = 36;
+/// XEP-0484.
+pub(crate) const NS_FAST: &str = "urn:xmpp:fast:0";
 /// XEP-0386.
 pub(super) const NS_BIND: &str = "urn:xmpp:bind:0";

@@ -19,7 +19,7 @@ impl Negotiation {
         match sasl_payload(root) {
             Ok(initial) => {
                 self.state = State::Verifying;
-                smallvec![Action::Begin(mechanism.into_owned(), initial)]
+                smallvec![Action::Begin(mechanism.into_owned(), initial, None)]
             }
             Err(error) => self.refuse(error),
         }

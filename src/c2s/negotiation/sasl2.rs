@@ -18,7 +18,8 @@ impl Negotiation {
     /// `<authenticate/>` came (XEP-0388 §2.3).
     pub(super) fn authenticate(&mut self, frame: &Frame) -> Actions {
         let root = frame.root();
-        let inline = Inline { request: frame.clone(), data: None, failed: None };
+        let inline = Inline { request: frame.clone(), data: None, failed: None, token: None };
+        let token = inline.token_login();
         self.profile = Profile::Sasl2(Box::new(inline));
         let Some(mechanism) = root.attr("mechanism") else {
             return self.refuse(SaslError::InvalidMechanism);
@@ -31,29 +32,38 @@ impl Negotiation {
         match initial {
             Ok(initial) => {
                 self.state = State::Verifying;
-                smallvec![Action::Begin(mechanism.into_owned(), initial)]
+                smallvec![Action::Begin(mechanism.into_owned(), initial, token)]
             }
             Err(error) => self.refuse(error),
         }
     }
 
-    /// The login has succeeded, and is not finished until what the client wants with it is done: first
-    /// resumption, then bind (XEP-0386 §3.2).
+    /// The login has succeeded, and is not finished until what the client wants with it is done: first a
+    /// token (XEP-0484 §3.3), then resumption, then bind (XEP-0386 §3.2).
     pub(super) fn logged_in(&mut self, mut inline: Box<Inline>, data: Option<Vec<u8>>) -> Actions {
         inline.data = data;
+        self.state = State::Issuing;
+        self.profile = Profile::Sasl2(inline.clone());
+        smallvec![Action::Forget, Action::Authenticated, Action::IssueToken(inline)]
+    }
+
+    /// The driver has made a token for the client, or it gets none.
+    pub(crate) fn token_issued(&mut self, token: Option<Node>) -> Actions {
+        let Profile::Sasl2(inline) = &mut self.profile else { return self.unasked() };
+        if self.state != State::Issuing {
+            return self.unasked();
+        }
+        inline.token = token;
         self.state = State::Binding;
         let resume = inline.child(ns::SM, "resume").map(|resume| {
             let h = resume.attr("h").and_then(|h| h.parse().ok());
             Some((resume.attr("previd")?.into_owned(), h?))
         });
-        self.profile = Profile::Sasl2(inline);
-        let mut actions: Actions = smallvec![Action::Forget, Action::Authenticated];
         match resume {
-            Some(Some((id, h))) => actions.push(Action::Resume(id, h)),
-            Some(None) => actions.extend(self.not_resumed(sm_failed(Condition::BadRequest, None))),
-            None => actions.extend(self.bind_or_not()),
+            Some(Some((id, h))) => smallvec![Action::Resume(id, h)],
+            Some(None) => self.not_resumed(sm_failed(Condition::BadRequest, None)),
+            None => self.bind_or_not(),
         }
-        actions
     }
 
     /// The session is resumed. No features follow (XEP-0198 §9.2).

@@ -34,11 +34,13 @@ enum Event {
     Resumed(Result<u32, Option<u32>>),
     Secured,
     Success(Option<&'static [u8]>),
+    /// The driver has made a token, or none.
+    Token(Option<&'static str>),
 }
 
 use Event::{
     Bound, BoundInline, Challenge, Element, Ended, Failed, Header, Refused, Resumed, Secured,
-    Success,
+    Success, Token,
 };
 
 /// The header of a stream to us.
@@ -135,6 +137,7 @@ fn feed(machine: &mut Negotiation, event: Event) -> Actions {
             let jid = Jid::parse("romeo@montague.lit/orchard").unwrap();
             machine.resumed("p", handled.map(|h| (&jid, h)))
         }
+        Token(token) => machine.token_issued(token.map(|token| element("token").text(token))),
         BoundInline => {
             let jid = Jid::parse("romeo@montague.lit/tag/x").unwrap();
             machine.bound_inline(Ok((&jid, vec![element("enabled").ns("urn:xmpp:sm:3")])))
@@ -158,8 +161,12 @@ fn word(action: &Action) -> String {
     match action {
         Action::Authenticated => "authenticated".to_owned(),
         Action::BindInline(_) => "bind inline".to_owned(),
-        Action::Begin(mechanism, None) => format!("begin {mechanism}"),
-        Action::Begin(mechanism, Some(data)) => format!("begin {mechanism} {:?}", text(data)),
+        Action::Begin(mechanism, _, Some(token)) => {
+            format!("begin {mechanism} {} {}", token.installation, token.invalidate)
+        }
+        Action::IssueToken(_) => "issue token".to_owned(),
+        Action::Begin(mechanism, None, _) => format!("begin {mechanism}"),
+        Action::Begin(mechanism, Some(data), None) => format!("begin {mechanism} {:?}", text(data)),
         Action::Bind(None) => "bind".to_owned(),
         Action::Bind(Some(resource)) => format!("bind {resource}"),
         Action::Close(None) => "close".to_owned(),
@@ -411,7 +418,7 @@ fn event() -> impl Strategy<Value = Event> {
         select(vec![Secured, Success(None), Success(Some(b"v=y")), Challenge(b"r=x")]),
         select(vec![Bound(Ok("romeo@montague.lit/orchard")), Bound(Err(Condition::Conflict))]),
         select(vec![Resumed(Ok(3)), Resumed(Err(None)), Refused(SaslError::NotAuthorized)]),
-        select(vec![BoundInline, Ended, Failed(StreamCondition::NotWellFormed)]),
+        select(vec![BoundInline, Token(None), Ended, Failed(StreamCondition::NotWellFormed)]),
     ];
     let said = select(vec![
         STARTTLS,
@@ -441,6 +448,7 @@ fn next(state: State) -> Option<Event> {
         State::Features(Stage::Plain) => STARTTLS,
         State::Features(Stage::Secured) => SCRAM,
         State::Header(_) => OPEN,
+        State::Issuing => Token(None),
         State::Over => return None,
         State::Securing => Secured,
         State::Verifying => Success(None),
@@ -466,7 +474,10 @@ proptest! {
                 }
                 match &action {
                     Action::Begin(..) | Action::Register(_) => prop_assert!(is_secure && !is_user),
-                    Action::Bind(_) | Action::BindInline(_) | Action::Resume(..) => {
+                    Action::Bind(_)
+                    | Action::BindInline(_)
+                    | Action::IssueToken(_)
+                    | Action::Resume(..) => {
                         prop_assert!(is_user);
                     }
                     Action::Authenticated => {

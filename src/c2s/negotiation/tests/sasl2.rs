@@ -28,6 +28,9 @@ const RESUME_ONLY: Event =
     authenticate!("PLAIN", "<resume xmlns='urn:xmpp:sm:3' previd='p' h='7'/>");
 const BIND_ONLY: Event = authenticate!("PLAIN", "<bind xmlns='urn:xmpp:bind:0'/>");
 
+/// What is done after each login.
+const LOGGED_IN: &[&str] = &["forget", "authenticated", "issue token"];
+
 /// The events up to a login with this request.
 fn with(events: &[Event]) -> Vec<Event> {
     [TO_SECURED, events].concat()
@@ -46,6 +49,8 @@ fn both_profiles_are_offered_under_tls_only() {
     assert!(offered.contains(wanted), "{offered}");
     let inline = "<inline><bind xmlns='urn:xmpp:bind:0'><inline>\
         <feature var='urn:xmpp:carbons:2'/><feature var='urn:xmpp:sm:3'/></inline></bind>\
+        <fast xmlns='urn:xmpp:fast:0'><mechanism>HT-SHA-256-EXPR</mechanism>\
+        <mechanism>HT-SHA-256-ENDP</mechanism><mechanism>HT-SHA-256-NONE</mechanism></fast>\
         <sm xmlns='urn:xmpp:sm:3'/></inline></authentication>";
     assert!(offered.contains(inline), "{offered}");
     assert!(!features(TO_PLAIN).contains("urn:xmpp:sasl:2"));
@@ -95,40 +100,42 @@ fn after_success_come_features_on_the_same_stream() {
     let success = "<success xmlns='urn:xmpp:sasl:2'>\
         <additional-data>dj0x</additional-data>\
         <authorization-identifier>romeo@montague.lit</authorization-identifier></success>";
-    expect(&[INITIAL], Success(Some(b"v=1")), &["forget", "authenticated", success, "[features]"]);
-    expect(&[INITIAL, Success(None)], BIND, &["bind orchard"]);
-    expect(&[INITIAL, Success(None)], RESUME, &["resume p 7"]);
+    expect(&[INITIAL], Success(Some(b"v=1")), LOGGED_IN);
+    expect(&[INITIAL, Success(Some(b"v=1"))], Token(None), &[success, "[features]"]);
+    expect(&[INITIAL, Success(None), Token(None)], BIND, &["bind orchard"]);
+    expect(&[INITIAL, Success(None), Token(None)], RESUME, &["resume p 7"]);
     // Nobody logs in twice (XEP-0388 §4).
-    expect(&[INITIAL, Success(None)], INITIAL, &["close unsupported-stanza-type"]);
+    expect(&[INITIAL, Success(None), Token(None)], INITIAL, &["close unsupported-stanza-type"]);
 }
 
 #[test]
 fn a_session_is_resumed_or_else_bound() {
-    expect(&[BOTH], Success(None), &["forget", "authenticated", "resume p 7"]);
+    expect(&[BOTH], Success(None), LOGGED_IN);
+    expect(&[BOTH, Success(None)], Token(None), &["resume p 7"]);
     let resumed = "<success xmlns='urn:xmpp:sasl:2'>\
         <authorization-identifier>romeo@montague.lit/orchard</authorization-identifier>\
         <resumed xmlns='urn:xmpp:sm:3' previd='p' h='5'/></success>";
-    expect(&[BOTH, Success(None)], Resumed(Ok(5)), &[resumed, "run"]);
-    expect(&[BOTH, Success(None)], Resumed(Err(Some(4))), &["bind inline"]);
+    expect(&[BOTH, Success(None), Token(None)], Resumed(Ok(5)), &[resumed, "run"]);
+    expect(&[BOTH, Success(None), Token(None)], Resumed(Err(Some(4))), &["bind inline"]);
     let bound = "<success xmlns='urn:xmpp:sasl:2'>\
         <authorization-identifier>romeo@montague.lit/tag/x</authorization-identifier>\
         <failed xmlns='urn:xmpp:sm:3' h='4'>\
         <item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>\
         <bound xmlns='urn:xmpp:bind:0'><enabled xmlns='urn:xmpp:sm:3'/></bound></success>";
-    let failed = [BOTH, Success(None), Resumed(Err(Some(4)))];
+    let failed = [BOTH, Success(None), Token(None), Resumed(Err(Some(4)))];
     expect(&failed, BoundInline, &[bound, "[features]", "run"]);
-    expect(&[BIND_ONLY], Success(None), &["forget", "authenticated", "bind inline"]);
+    expect(&[BIND_ONLY, Success(None)], Token(None), &["bind inline"]);
     // Without a request to bind, the client may bind in the old way.
-    let failed = [RESUME_ONLY, Success(None)];
+    let failed = [RESUME_ONLY, Success(None), Token(None)];
     let success = "<success xmlns='urn:xmpp:sasl:2'>\
         <authorization-identifier>romeo@montague.lit</authorization-identifier>\
         <failed xmlns='urn:xmpp:sm:3'>\
         <item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed></success>";
     expect(&failed, Resumed(Err(None)), &[success, "[features]"]);
-    expect(&[RESUME_ONLY, Success(None), Resumed(Err(None))], BIND, &["bind orchard"]);
+    expect(&[RESUME_ONLY, Success(None), Token(None), Resumed(Err(None))], BIND, &["bind orchard"]);
     let without_h = authenticate!("PLAIN", "<resume xmlns='urn:xmpp:sm:3' previd='p'/>");
     let success = success.replace("item-not-found", "bad-request");
-    expect(&[without_h], Success(None), &["forget", "authenticated", &success, "[features]"]);
+    expect(&[without_h, Success(None)], Token(None), &[&success, "[features]"]);
 }
 
 #[test]
@@ -140,12 +147,35 @@ fn the_address_in_the_header_is_that_of_the_login() {
     assert_eq!(words(&feed(&mut after(&other), Success(None))), ["forget", &refused]);
     let same = "from='romeo@montague.lit/a' to='montague.lit' version='1.0'";
     let same = [SECURED, &[Header(same), BIND_ONLY]].concat();
-    let wanted = ["forget", "authenticated", "bind inline"];
-    assert_eq!(words(&feed(&mut after(&same), Success(None))), wanted);
+    assert_eq!(words(&feed(&mut after(&same), Success(None))), LOGGED_IN);
     // RFC 6120 has no such rule.
     let classic = [SECURED, &[Header(FROM), PLAIN]].concat();
     assert_eq!(words(&feed(&mut after(&classic), Success(None))).len(), 3);
     let elsewhere = Header("from='romeo@capulet.lit' to='montague.lit' version='1.0'");
     let found = words(&feed(&mut after(SECURED), elsewhere));
     assert_eq!(found, ["[header]", "close invalid-from"]);
+}
+
+const AGENT: &str = "d4565fa7-4d72-4749-b3d3-740edbf87770";
+
+#[test]
+fn a_token_is_of_the_installation_and_goes_with_the_success() {
+    let by_token = authenticate!(
+        "HT-SHA-256-NONE",
+        "<initial-response>AGE=</initial-response>\
+         <user-agent id='d4565fa7-4d72-4749-b3d3-740edbf87770'/>\
+         <fast xmlns='urn:xmpp:fast:0' count='3' invalidate='true'/>"
+    );
+    expect(&[], by_token, &[&format!("begin HT-SHA-256-NONE {AGENT} true")]);
+    // Nobody knows whose token that is.
+    let of_nobody = authenticate!(
+        "HT-SHA-256-NONE",
+        "<initial-response>AGE=</initial-response><fast xmlns='urn:xmpp:fast:0'/>"
+    );
+    expect(&[], of_nobody, &["begin HT-SHA-256-NONE \"\\0a\""]);
+    let success = "<success xmlns='urn:xmpp:sasl:2'>\
+        <authorization-identifier>romeo@montague.lit</authorization-identifier>\
+        <token>t</token></success>";
+    expect(&[by_token, Success(None)], Token(Some("t")), &[success, "[features]"]);
+    expect(&[by_token], Token(Some("t")), &["close internal-server-error"]);
 }

@@ -1,0 +1,50 @@
+//! Tokens (XEP-0484): how many clients have one, and what is stored of them.
+
+use std::time::Duration;
+
+use super::super::token::KIND;
+use super::super::{Binding, MechanismName};
+use super::*;
+use crate::storage::MemoryStorage;
+
+const ROMEO: &str = "romeo@example.com";
+
+async fn verifier() -> (Verifier, Arc<dyn Storage>, Clock) {
+    let storage: Arc<dyn Storage> = MemoryStorage::new();
+    let clock = Clock::manual(Timestamp::from_micros(5));
+    let keys = derive_keys(PASSWORD, ROUNDS).unwrap();
+    let new = NewAccount { user: user(), keys, admin: false, created: clock.now() };
+    storage.accounts().create(&[new]).await.unwrap();
+    let derivations = Derivations::new(&config());
+    let verifier =
+        Verifier::new(Arc::clone(&storage), &config(), derivations, clock.clone()).await.unwrap();
+    (verifier.with_token_key([7; 32]), storage, clock)
+}
+
+fn user() -> BareJid {
+    BareJid::parse(ROMEO).unwrap()
+}
+
+#[tokio::test]
+async fn what_is_stored_does_not_contain_the_token() {
+    let (verifier, storage, _) = verifier().await;
+    let mechanism = MechanismName::Token(Binding::None);
+    let issued = verifier.issue_token(&user(), "desk", mechanism).await.unwrap();
+    let stored = storage.documents().get(&user(), KIND, "desk").await.unwrap().unwrap();
+    assert!(!stored.contains(&issued.token), "{stored}");
+    assert!(issued.token.len() >= 43, "256 bits");
+}
+
+#[tokio::test]
+async fn an_account_has_tokens_for_64_clients() {
+    let (verifier, storage, clock) = verifier().await;
+    for i in 0..70 {
+        clock.advance(Duration::from_secs(1));
+        let mechanism = MechanismName::Token(Binding::None);
+        verifier.issue_token(&user(), &format!("client {i}"), mechanism).await.unwrap();
+    }
+    let all = storage.documents().all(&user(), KIND).await.unwrap();
+    assert_eq!(all.len(), 64);
+    assert!(!all.iter().any(|(key, _)| key == "client 5"), "the oldest give way");
+    assert!(all.iter().any(|(key, _)| key == "client 6"));
+}

@@ -1,0 +1,216 @@
+//! Tokens of clients for logins in one round trip (XEP-0484), checked by the mechanisms HT-SHA-256
+//! (draft-schmaus-kitten-sasl-ht).
+//!
+//! No token is stored. It follows from a key that is in a file beside the database, from the keys of the
+//! account's password, and from a random number, which is stored. So neither the database nor a copy of it
+//! contains tokens, and a changed password ends all of them.
+//!
+//! Each client has two tokens at most (XEP-0484 §5.1): the one that it uses, and a newer one that it may not
+//! have received.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use subtle::ConstantTimeEq;
+
+use super::hash::hmac;
+use super::{MechanismName, SaslError, Verifier};
+use crate::jid::BareJid;
+use crate::payload::datetime::Timestamp;
+use crate::random::random_id;
+use crate::storage::{self, ScramHash, StorageError};
+
+/// The document kind of a client's tokens; its key is the id of the installation.
+pub(super) const KIND: &str = "token";
+
+/// The tokens of one client, as they are stored.
+#[derive(Debug, Default, Deserialize, Serialize)]
+struct Slots {
+    current: Option<Issued>,
+    new: Option<Issued>,
+}
+
+/// A token that was issued.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+struct Issued {
+    /// The random number from which it follows.
+    nonce: String,
+    /// The mechanism for which it is valid.
+    mechanism: String,
+    /// In microseconds since 1970.
+    issued: i64,
+}
+
+/// A token as the client gets it.
+#[derive(Debug)]
+pub struct NewToken {
+    /// The secret.
+    pub token: String,
+    /// When it expires.
+    pub expires: Timestamp,
+}
+
+/// A login by token that has succeeded.
+#[derive(Debug)]
+pub(super) struct Used {
+    /// The proof that the server knows the token, too.
+    pub(super) answer: Vec<u8>,
+    /// The client is to get a new token.
+    pub(super) is_old: bool,
+}
+
+/// What a client says of its token (XEP-0484 §3.4, §3.6).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TokenLogin {
+    /// The installation to which the token was issued.
+    pub installation: String,
+    /// The token is to be invalid from now on.
+    pub invalidate: bool,
+}
+
+impl Verifier {
+    /// Checks a proof, which is bound to the connection by `binding`. The answer for an account or a client
+    /// that does not exist takes the same time.
+    pub(super) async fn check_token(
+        &self,
+        user: &BareJid,
+        login: &TokenLogin,
+        mechanism: MechanismName,
+        binding: &[u8],
+        proof: &[u8],
+    ) -> Result<Used, SaslError> {
+        let mut slots =
+            self.slots(user, &login.installation).await.map_err(|e| failed(user, &e))?;
+        let password = self.password_of(user).await?;
+        let made_up = Issued { nonce: String::new(), mechanism: String::new(), issued: 0 };
+        let mut found = None;
+        // Two tokens are always tried, so that nobody learns whether there are any.
+        for (is_new, slot) in [(true, &slots.new), (false, &slots.current)] {
+            let issued = slot.as_ref().unwrap_or(&made_up);
+            let token = self.token(user, &login.installation, issued, &password);
+            let is_right = proof.ct_eq(&prove(&token, INITIATOR, binding)).into();
+            if is_right && slot.is_some() && issued.mechanism == mechanism.as_str() {
+                found = Some((is_new, issued.clone(), token));
+            }
+        }
+        let (is_new, issued, token) = found.ok_or(SaslError::NotAuthorized)?;
+        let age = self.clock.now().as_micros().saturating_sub(issued.issued);
+        if age >= LIFETIME {
+            return Err(SaslError::CredentialsExpired);
+        }
+        // A used token ends those that expire earlier (XEP-0484 §3.5).
+        if is_new {
+            slots.current = slots.new.take();
+        }
+        if login.invalidate {
+            slots.current = None;
+        }
+        if is_new || login.invalidate {
+            self.keep(user, &login.installation, &slots).await.map_err(|e| failed(user, &e))?;
+        }
+        let answer = prove(&token, RESPONDER, binding);
+        Ok(Used { answer, is_old: age >= ROTATION && !login.invalidate })
+    }
+
+    /// Issues a token for a client that has logged in. An earlier one that was not used is invalid then
+    /// (XEP-0484 §3.5). `mechanism`: the one with which it can be used.
+    ///
+    /// # Errors
+    /// If the storage fails.
+    pub async fn issue_token(
+        &self,
+        user: &BareJid,
+        installation: &str,
+        mechanism: MechanismName,
+    ) -> storage::Result<NewToken> {
+        let password = self.password_of(user).await.map_err(|_| {
+            StorageError::Unusable("the keys of the password cannot be read".into())
+        })?;
+        let mut slots = self.slots(user, installation).await?;
+        self.make_room(user, installation).await?;
+        let now = self.clock.now().as_micros();
+        let issued = Issued {
+            nonce: random_id().to_string(),
+            mechanism: mechanism.as_str().to_owned(),
+            issued: now,
+        };
+        let token = self.token(user, installation, &issued, &password);
+        slots.new = Some(issued);
+        self.keep(user, installation, &slots).await?;
+        Ok(NewToken { token, expires: Timestamp::from_micros(now + LIFETIME) })
+    }
+
+    /// The token that follows from what is stored.
+    fn token(&self, user: &BareJid, client: &str, issued: &Issued, password: &[u8]) -> String {
+        let Issued { nonce, mechanism, issued } = issued;
+        let mut text =
+            format!("token\0{user}\0{client}\0{mechanism}\0{issued}\0{nonce}\0").into_bytes();
+        text.extend_from_slice(password);
+        URL_SAFE_NO_PAD.encode(hmac(ScramHash::Sha256, &self.token_key, &text))
+    }
+
+    /// What changes when the password of the account changes, and not when keys for stronger hash functions
+    /// are added.
+    async fn password_of(&self, user: &BareJid) -> Result<Vec<u8>, SaslError> {
+        for hash in super::hash::HASHES {
+            let (keys, is_known) = self.keys(user, hash).await?;
+            if is_known {
+                return Ok(keys.stored_key);
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    async fn slots(&self, user: &BareJid, installation: &str) -> storage::Result<Slots> {
+        let document = self.storage.documents().get(user, KIND, installation).await?;
+        // What cannot be read is not valid any more.
+        Ok(document.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default())
+    }
+
+    async fn keep(&self, user: &BareJid, installation: &str, slots: &Slots) -> storage::Result<()> {
+        let documents = self.storage.documents();
+        if slots.current.is_none() && slots.new.is_none() {
+            return documents.remove(user, KIND, installation).await.map(drop);
+        }
+        let json = serde_json::to_string(slots).expect("strings and numbers are JSON");
+        documents.put(user, KIND, installation, &json).await
+    }
+
+    /// An account has tokens for some clients. The ones that were not renewed for longest give way.
+    async fn make_room(&self, user: &BareJid, installation: &str) -> storage::Result<()> {
+        let documents = self.storage.documents();
+        let all = documents.all(user, KIND).await?;
+        if all.len() < CLIENTS || all.iter().any(|(key, _)| key == installation) {
+            return Ok(());
+        }
+        let newest = |json: &str| {
+            let slots: Slots = serde_json::from_str(json).unwrap_or_default();
+            slots.new.iter().chain(&slots.current).map(|token| token.issued).max().unwrap_or(0)
+        };
+        let mut ages: Vec<_> = all.iter().map(|(key, json)| (newest(json), key)).collect();
+        ages.sort_unstable();
+        for (_, key) in &ages[..=all.len() - CLIENTS] {
+            documents.remove(user, KIND, key).await?;
+        }
+        Ok(())
+    }
+}
+
+fn failed(user: &BareJid, error: &StorageError) -> SaslError {
+    tracing::error!(jid = %user, %error, "storage failed");
+    SaslError::TemporaryAuthFailure
+}
+
+fn prove(token: &str, who: &[u8], binding: &[u8]) -> Vec<u8> {
+    hmac(ScramHash::Sha256, token.as_bytes(), &[who, binding].concat())
+}
+
+const INITIATOR: &[u8] = b"Initiator";
+const RESPONDER: &[u8] = b"Responder";
+const DAY: i64 = 24 * 60 * 60 * 1_000_000;
+/// How long a token is valid, in microseconds.
+const LIFETIME: i64 = 30 * DAY;
+/// A client that uses an older token gets a new one.
+const ROTATION: i64 = 7 * DAY;
+/// An account has tokens for so many clients.
+const CLIENTS: usize = 64;
