@@ -56,9 +56,8 @@ impl ServerControl for Noting {
         Ok(Some(1))
     }
 
-    async fn admins_changed(&self) -> Result<(), StorageError> {
+    fn admins_changed(&self) {
         self.0.lock().push(("admins".to_owned(), None));
-        Ok(())
     }
 
     fn status(&self) -> Vec<(&'static str, Value)> {

@@ -6,18 +6,27 @@ use std::sync::Arc;
 use crate::auth::Verifier;
 use crate::host::ServerState;
 use crate::listen::{Accepted, Counted};
+use crate::router::Router;
 use crate::stream::channel::Channel;
 use crate::stream::handshake::Tls;
 use crate::tls::Certificates;
 
 /// What serves clients. One a server.
 pub struct C2s {
-    /// The served domains and all they share.
-    pub server: Arc<ServerState>,
+    /// Carries the stanzas of clients.
+    pub router: Arc<Router>,
     /// Checks logins.
     pub verifier: Arc<Verifier>,
     /// Certificates by name.
     pub certificates: Arc<Certificates>,
+}
+
+impl C2s {
+    /// What all tasks of the server share.
+    #[must_use]
+    pub fn server(&self) -> &Arc<ServerState> {
+        &self.router.server
+    }
 }
 
 /// A connection of a client, before its stream begins.

@@ -4,11 +4,17 @@ use std::sync::Arc;
 
 use crate::host::{Registry, ServerState};
 use crate::jid::FullJid;
+use crate::router::Router;
 use crate::session::{MailboxLimits, Session, SessionFacts};
 
-/// The parts of a server that keeps nothing.
-pub(super) fn server() -> ServerState {
-    ServerState::for_tests(&["localhost"], Registry::default())
+/// A router without features, and a server that keeps nothing.
+pub(super) fn router() -> Router {
+    Router::for_tests(&["localhost"], Registry::default())
+}
+
+/// A server that keeps nothing.
+pub(super) fn server() -> Arc<ServerState> {
+    router().server
 }
 
 /// A session with stream management.

@@ -13,43 +13,44 @@ use super::session_persistence::{save, save_ahead};
 use crate::config::LimitsConfig;
 use crate::host::ServerState;
 use crate::payload::datetime::Timestamp;
+use crate::router::Router;
 use crate::session::{CloseReason, Hibernation, Order, Session};
 
 /// The connection of a session is gone: the session waits for another one, or ends. In a task of its own.
-pub(super) fn lost(server: &Arc<ServerState>, session: Session, why: &'static str) {
-    let limits = server.config.load().limits.clone();
+pub(super) fn lost(router: &Arc<Router>, session: Session, why: &'static str) {
+    let limits = router.server.config.load().limits.clone();
     let wait = session.sm(|sm| sm.resumption()).map(|resumption| resumption.max);
     tracing::debug!(jid = %session.handle().jid(), reason = why, "connection lost");
-    let of = Arc::clone(server);
+    let of = Arc::clone(router);
     let task = async move {
         let Some(wait) = wait else { return Box::pin(end(&of, session, why)).await };
         wait_for_client(&of, session, wait, &limits, why).await;
     };
-    drop(server.tasks.spawn("hibernation", task));
+    drop(router.server.tasks.spawn("hibernation", task));
 }
 
 /// Keeps a session without a connection until it is resumed, its time is over, or the server ends.
 pub(super) async fn wait_for_client(
-    server: &ServerState,
+    router: &Router,
     session: Session,
     wait: Duration,
     limits: &LimitsConfig,
     why: &'static str,
 ) {
     let until = Instant::now() + wait;
-    note_waiting(server, &session, wait);
+    note_waiting(&router.server, &session, wait);
     let (mut session, mut saved) = (session, None);
     loop {
         match hibernate(session, until, limits).await {
             HibernationEnd::Detached(back, saving) => {
-                saved = Box::pin(save_ahead(server, &back)).await;
+                saved = Box::pin(save_ahead(&router.server, &back)).await;
                 drop(saving);
                 session = back;
             }
-            HibernationEnd::Over(session) => return Box::pin(end(server, session, why)).await,
+            HibernationEnd::Over(session) => return Box::pin(end(router, session, why)).await,
             HibernationEnd::Resumed => return,
             HibernationEnd::Stopped(session) => {
-                return Box::pin(save(server, session, saved)).await;
+                return Box::pin(save(router, session, saved)).await;
             }
         }
     }

@@ -37,7 +37,7 @@ impl Loops<'_> {
         if frame.root().ns() == ns::SM {
             return self.manage(&frame.root()).await.map(|()| 1);
         }
-        let Self { server, session, .. } = *self;
+        let Self { router, server, session, .. } = *self;
         let handle = session.handle();
         router::check_claim(frame.root().attr("from").as_deref(), handle.jid())?;
         let stanza = match Stanza::read(frame) {
@@ -54,7 +54,7 @@ impl Loops<'_> {
                 }
                 server.metrics.stanzas_in.of(stanza.name()).inc();
                 self.note_answer(&stanza);
-                router::from_client(server, session, origin, stanza, handled).await
+                router.from_client(session, origin, stanza, handled).await
             }
             Err((stanza, error)) => {
                 self.refuse(&stanza, &error);

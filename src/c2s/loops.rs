@@ -4,6 +4,7 @@ use super::loop_shutdown::LoopShutdown;
 use super::pending_acks::PendingAcks;
 use crate::config::LimitsConfig;
 use crate::host::ServerState;
+use crate::router::Router;
 use crate::session::Session;
 use crate::stream::channel::SharedChannel;
 use crate::stream::framing::Framing;
@@ -11,6 +12,8 @@ use crate::stream::framing::Framing;
 /// What the loops of one connection share. They hold a reference to it, and not its parts: most
 /// connections are idle, and their loops must be small.
 pub(super) struct Loops<'a> {
+    /// Carries the stanzas of the client.
+    pub(super) router: &'a Router,
     pub(super) server: &'a ServerState,
     pub(super) session: &'a Session,
     pub(super) limits: &'a LimitsConfig,

@@ -16,8 +16,7 @@ use super::markers::delivered;
 use super::pending_acks::{PendingAcks, keep_count};
 use super::read::read;
 use super::write::write;
-use crate::host::ServerState;
-use crate::router;
+use crate::router::{self, Router};
 use crate::session::Session;
 use crate::storage::MessageId;
 use crate::stream::channel::SharedChannel;
@@ -32,10 +31,11 @@ pub(super) struct Start {
 
 /// Serves a session on a connection, until one of them ends.
 pub(super) async fn run(
-    server: &Arc<ServerState>,
+    router: &Arc<Router>,
     start: &mut Start,
     session: &Session,
 ) -> ConnectionEnd {
+    let server = &router.server;
     let Start { connection, delivered: markers } = start;
     let Negotiated { channel, input, out } = connection;
     let Some(channel) = channel.take() else { return ConnectionEnd::Lost("connection lost") };
@@ -47,6 +47,7 @@ pub(super) async fn run(
     let mailbox = session.mailbox();
     mailbox.set_writer(true);
     let loops = Loops {
+        router,
         server,
         session,
         limits,

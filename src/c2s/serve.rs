@@ -15,6 +15,7 @@ use super::session_end::end;
 use super::session_persistence::save;
 use crate::host::ServerState;
 use crate::listen::Counted;
+use crate::router::Router;
 use crate::session::{CloseReason, Session};
 use crate::stanza::StreamCondition;
 
@@ -27,39 +28,40 @@ pub async fn serve(c2s: Arc<C2s>, client: Client) {
     let negotiating = negotiate(&c2s, channel, peer, start).instrument(span.clone());
     let Some(Bound { session, start }) = negotiating.await else { return };
     span.record("jid", tracing::field::display(session.handle().jid()));
-    let task = live(Arc::clone(&c2s.server), start, session, counted);
-    drop(c2s.server.tasks.spawn("session", task.instrument(span)));
+    let task = live(Arc::clone(&c2s.router), start, session, counted);
+    drop(c2s.router.server.tasks.spawn("session", task.instrument(span)));
 }
 
 /// The life of a session on a connection.
-async fn live(server: Arc<ServerState>, mut start: Box<Start>, session: Session, counted: Counted) {
+async fn live(router: Arc<Router>, mut start: Box<Start>, session: Session, counted: Counted) {
+    let server = &router.server;
     if server.tasks.stopping().is_cancelled() && !session.mailbox().has_order() {
         // It came too late for the order that the others got.
         session.handle().close(CloseReason::Shutdown);
     }
-    let running = AssertUnwindSafe(Box::pin(run(&server, &mut start, &session)));
+    let running = AssertUnwindSafe(Box::pin(run(&router, &mut start, &session)));
     let ended = running.catch_unwind().await;
     drop((start, counted));
     if let Ok(ended) = &ended {
-        note_end_without_error(&server, ended);
+        note_end_without_error(server, ended);
     }
     let why = match ended {
         Ok(ConnectionEnd::Closed) => "closed by the client",
         Ok(ConnectionEnd::Failed(error)) => error.condition.as_str(),
-        Ok(ConnectionEnd::Lost(why)) => return lost(&server, session, why),
-        Ok(ConnectionEnd::Stopped) => return Box::pin(save(&server, session, None)).await,
+        Ok(ConnectionEnd::Lost(why)) => return lost(&router, session, why),
+        Ok(ConnectionEnd::Stopped) => return Box::pin(save(&router, session, None)).await,
         Ok(ConnectionEnd::Detached(saving)) => {
             // It is saved by the task in which it waits.
             session.handle().detach(saving);
-            return lost(&server, session, "the server ends");
+            return lost(&router, session, "the server ends");
         }
         Ok(ConnectionEnd::HandedOver(to)) => match to.send(session) {
             Ok(()) => return,
-            Err(session) => return lost(&server, session, "resumed in vain"),
+            Err(session) => return lost(&router, session, "resumed in vain"),
         },
         Err(_) => "panic",
     };
-    Box::pin(end(&server, session, why)).await;
+    Box::pin(end(&router, session, why)).await;
 }
 
 /// Counts a stream that ends without an error of ours.
@@ -81,7 +83,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::c2s::fixtures::{server, session};
+    use crate::c2s::fixtures::{router, session};
     use crate::stream::channel::Channel;
     use crate::stream::connection::Connection;
     use crate::stream::wire::Wire;
@@ -91,8 +93,8 @@ mod tests {
     /// boxed: the task has room for all that it may await.
     #[tokio::test]
     async fn the_task_of_an_idle_connection_is_small() {
-        let server = Arc::new(server());
-        let session = session(&server);
+        let router = Arc::new(router());
+        let session = session(&router.server);
         let (_theirs, ours) = tokio::io::duplex(1);
         let channel = Channel::Tcp(Wire::Plain(Box::new(ours)));
         let peer = session.handle().facts().peer;
@@ -101,10 +103,10 @@ mod tests {
         let mut start = Box::new(Start { connection, delivered: Vec::new() });
         let sizes = [
             ("Start", size_of_val(&*start), 400),
-            ("run", size_of_val(&run(&server, &mut start, &session)), 1_800),
+            ("run", size_of_val(&run(&router, &mut start, &session)), 1_800),
         ];
-        let counted = Counted::new(&server.metrics, None);
-        let live = size_of_val(&live(Arc::clone(&server), start, session, counted));
+        let counted = Counted::new(&router.server.metrics, None);
+        let live = size_of_val(&live(Arc::clone(&router), start, session, counted));
         for (what, size, most) in sizes.into_iter().chain([("live", live, 700)]) {
             assert!(size <= most, "{what}: {size} bytes, at most {most}");
         }

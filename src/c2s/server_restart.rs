@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 
 use super::hibernate::wait_for_client;
 use crate::host::ServerState;
+use crate::router::Router;
 use crate::session::{CloseReason, MailboxLimits, Session, SessionFacts, SessionRef};
 use crate::storage::{self, SessionNumber};
 
@@ -52,7 +53,8 @@ pub async fn say_goodbye(server: Arc<ServerState>) {
 ///
 /// # Errors
 /// If the store fails.
-pub async fn restore(server: &Arc<ServerState>) -> storage::Result<()> {
+pub async fn restore(router: &Arc<Router>) -> storage::Result<()> {
+    let server = &router.server;
     let (store, now) = (server.storage.resumption(), server.clock.now());
     let config = server.config.load_full();
     let all = store.all().await?;
@@ -78,7 +80,7 @@ pub async fn restore(server: &Arc<ServerState>) -> storage::Result<()> {
     }
     // Only when all are restored: if the time of one is over, the others are told of its end.
     for (session, left) in restored {
-        let (of, limits) = (Arc::clone(server), config.limits.clone());
+        let (of, limits) = (Arc::clone(router), config.limits.clone());
         let task = async move {
             wait_for_client(&of, session, left, &limits, "not resumed after a restart").await;
         };

@@ -1,12 +1,12 @@
 //! The end of a session.
 
-use crate::host::ServerState;
-use crate::router;
+use crate::router::Router;
 use crate::session::Session;
 
 /// Ends a session: contacts see it become unavailable, and what it was not delivered is treated as for a
 /// user who is offline.
-pub(super) async fn end(server: &ServerState, session: Session, why: &'static str) {
+pub(super) async fn end(router: &Router, session: Session, why: &'static str) {
+    let server = &router.server;
     let handle = session.handle().clone();
     let resumption = session.sm(|sm| sm.resumption());
     let unread = session.close();
@@ -21,5 +21,5 @@ pub(super) async fn end(server: &ServerState, session: Session, why: &'static st
     }
     tracing::info!(jid = %handle.jid(), reason = why, "session ends");
     // Last: it waits for a store that fails.
-    router::session_ended(server, &handle, unread).await;
+    router.session_ended(&handle, unread).await;
 }

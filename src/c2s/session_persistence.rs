@@ -4,7 +4,7 @@ use super::session_end::end;
 use crate::host::ServerState;
 use crate::jid::FullJid;
 use crate::payload::datetime::Timestamp;
-use crate::router;
+use crate::router::Router;
 use crate::session::Session;
 use crate::storage::SavedSession;
 
@@ -23,18 +23,19 @@ pub(super) async fn save_ahead(server: &ServerState, session: &Session) -> Optio
 
 /// Saves a session for the next server, if anything has changed since it was saved ahead. A session that
 /// cannot be resumed ends.
-pub(super) async fn save(server: &ServerState, session: Session, ahead: Option<SavedAhead>) {
+pub(super) async fn save(router: &Router, session: Session, ahead: Option<SavedAhead>) {
+    let server = &router.server;
     let handle = session.handle().clone();
     let at = ahead.as_ref().map_or_else(|| server.clock.now(), |ahead| ahead.at);
     let (saved, unread) = match session.save(at, server.storage.archive().horizon()) {
         Ok(saved) => saved,
-        Err(session) => return end(server, session, "the server ends").await,
+        Err(session) => return end(router, session, "the server ends").await,
     };
     server.metrics.sessions.dec();
     let is_new = ahead.as_ref().is_none_or(|ahead| ahead.saved != saved);
     // Its messages have their markers. If nothing at all was saved, its contacts are told that it ends.
     if is_new && !write(server, handle.jid(), &saved).await && ahead.is_none() {
-        router::session_ended(server, &handle, unread).await;
+        router.session_ended(&handle, unread).await;
     }
 }
 

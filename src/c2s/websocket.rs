@@ -34,7 +34,7 @@ async fn open(
     Extension(peer): Extension<Arc<Peer>>,
     request: Request,
 ) -> Response {
-    let config = c2s.server.config.load_full();
+    let config = c2s.server().config.load_full();
     let Some(tls) = peer.tls() else {
         return forbidden("Without TLS only reverse proxies are served (listen.proxies).\n");
     };
@@ -51,13 +51,13 @@ async fn open(
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
     if peer.is_proxied()
-        && let Err(scope) = counted.count_for(client.ip(), &c2s.server.budgets)
+        && let Err(scope) = counted.count_for(client.ip(), &c2s.server().budgets)
     {
-        note_refused(&c2s.server, client, scope);
+        note_refused(c2s.server(), client, scope);
         return (StatusCode::SERVICE_UNAVAILABLE, [(CONNECTION, "close")]).into_response();
     }
     let (request, limit) = (Request::from_parts(head, body), config.limits.stanza);
-    let tasks = c2s.server.tasks.clone();
+    let tasks = c2s.server().tasks.clone();
     let task = async move {
         let Some((wire, early)) = http::upgraded(request).await else { return };
         tracing::debug!(%client, "WebSocket opened");

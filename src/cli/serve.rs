@@ -19,6 +19,7 @@ use super::instance::{self, Place};
 use crate::admin::{password, socket};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::host::Invalidation;
 use crate::host::command::CommandCx;
 use crate::jid::BareJid;
 use crate::log::{self, LogHandle};
@@ -152,8 +153,6 @@ async fn start(place: &Place, storage: Arc<dyn Storage>, tasks: &Tasks) -> Resul
     // This comes after the listeners: if the start fails (a port is in use), the password must not be
     // lost.
     welcome_newcomer(place, &server, &*storage, &clock).await?;
-    let loaded = server.state().admins.load(&*storage).await;
-    loaded.map_err(|error| Problem::new(Exit::Failed, error.to_string()))?;
     Ok(server)
 }
 
@@ -200,6 +199,7 @@ async fn welcome_newcomer(
     let keys = keys.await.map_err(|error| failed(&error))?;
     let account = NewAccount { user: user.clone(), keys, created: clock.now(), admin: true };
     accounts.create(&[account]).await?;
+    server.state().invalidate(&Invalidation::Admins);
     let program = std::env::args().next().unwrap_or_else(|| "waxwing".to_owned());
     let directory = std::env::current_dir().unwrap_or_default();
     let made = place.config.host(user.domain()).is_some_and(|host| host.certificate.is_none());

@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use rustc_hash::FxHashSet;
 
-use super::{Read, ServerState};
+use super::{AccountCache, Invalidation, Read, ServerState, SharedState};
 use crate::jid::{BareJid, Jid};
 use crate::storage;
 
@@ -14,35 +14,53 @@ pub type BlockList = FxHashSet<Jid>;
 /// The kind of document under which the list is stored: one for each address.
 pub const KIND: &str = "blocked";
 
-impl ServerState {
-    /// The list of an account; from memory, if it was used lately.
-    ///
-    /// # Errors
-    /// If the store fails. Then nobody knows who is blocked, and the stanza must not be delivered.
-    pub async fn block_list(&self, user: &BareJid) -> storage::Result<Arc<BlockList>> {
-        self.blocked.get_or_read(user, self.read_block_list(user)).await
-    }
+/// A cache of the block lists of accounts. The feature that changes block lists registers it.
+#[derive(Debug)]
+pub struct BlockLists(AccountCache<Arc<BlockList>>);
 
-    async fn read_block_list(&self, user: &BareJid) -> storage::Result<Read<Arc<BlockList>>> {
-        let kept = self.storage.documents().all(user, KIND).await?;
-        let read = |(jid, _): &(String, String)| match Jid::parse(jid) {
-            Ok(jid) => Some(jid),
-            Err(error) => {
-                tracing::error!(jid = %user, %error, "a stored blocked address is damaged: it is not blocked");
-                None
-            }
-        };
-        let list: BlockList = kept.iter().filter_map(read).collect();
-        // Most lists are empty: these share one value.
-        static NOBODY: LazyLock<Arc<BlockList>> = LazyLock::new(Arc::default);
-        let list = if list.is_empty() { Arc::clone(&NOBODY) } else { Arc::new(list) };
-        // Somebody who writes to many offline accounts must not push the lists of online users out of the
-        // cache.
-        let is_held = !list.is_empty() || !self.sessions.of(user).is_empty();
-        let bytes =
-            is_held.then(|| list.iter().map(|j| j.as_str().len() + size_of::<Jid>() * 2).sum());
-        Ok(Read { value: list, bytes })
+impl Default for BlockLists {
+    fn default() -> Self {
+        Self(AccountCache::new(CACHE_BYTES))
     }
+}
+
+impl SharedState for BlockLists {
+    fn invalidate(&self, what: &Invalidation) {
+        if let Invalidation::Account(user) | Invalidation::BlockList(user) = what {
+            self.0.forget(user);
+        }
+    }
+}
+
+/// The block list of an account; from memory, if it was used lately.
+///
+/// # Errors
+/// If the store fails. Then nobody knows who is blocked, and the stanza must not be delivered.
+///
+/// # Panics
+/// If no feature has registered [`BlockLists`].
+pub async fn of(server: &ServerState, user: &BareJid) -> storage::Result<Arc<BlockList>> {
+    server.shared::<BlockLists>().0.get_or_read(user, read(server, user)).await
+}
+
+async fn read(server: &ServerState, user: &BareJid) -> storage::Result<Read<Arc<BlockList>>> {
+    let kept = server.storage.documents().all(user, KIND).await?;
+    let read = |(jid, _): &(String, String)| match Jid::parse(jid) {
+        Ok(jid) => Some(jid),
+        Err(error) => {
+            tracing::error!(jid = %user, %error, "a stored blocked address is damaged: it is not blocked");
+            None
+        }
+    };
+    let list: BlockList = kept.iter().filter_map(read).collect();
+    // Most lists are empty: these share one value.
+    static NOBODY: LazyLock<Arc<BlockList>> = LazyLock::new(Arc::default);
+    let list = if list.is_empty() { Arc::clone(&NOBODY) } else { Arc::new(list) };
+    // Somebody who writes to many offline accounts must not push the lists of online users out of the
+    // cache.
+    let is_held = !list.is_empty() || !server.sessions.of(user).is_empty();
+    let bytes = is_held.then(|| list.iter().map(|j| j.as_str().len() + size_of::<Jid>() * 2).sum());
+    Ok(Read { value: list, bytes })
 }
 
 /// Whether an address is blocked by a list: the address itself, its bare one, its domain with its
@@ -73,6 +91,9 @@ pub fn is_always_heard(user: &BareJid, other: &Jid) -> bool {
     other.bare_str() == user.as_str()
         || (other.local().is_none() && other.domain() == user.domain())
 }
+
+/// Bytes of block lists held in memory.
+const CACHE_BYTES: usize = 16 << 20;
 
 #[cfg(test)]
 mod tests {

@@ -4,12 +4,9 @@
 //! domain of its own below each host (`rooms.<host>`) and no accounts. Both are *ours*: this server
 //! answers for them and may send in their name. Every other domain is *remote*.
 
-use std::sync::Arc;
-
 use rustc_hash::FxHashMap;
 use smol_str::SmolStr;
 
-use super::{Service, ServiceDomain};
 use crate::jid::{BareJid, FullJid, Jid, JidError};
 
 /// Where an address lives, judged by the address alone: whether the account or the session exists is
@@ -35,6 +32,19 @@ pub struct Host {
     pub domain: SmolStr,
     /// The same as an address.
     pub jid: Jid,
+}
+
+/// The domain of a service below one host.
+#[derive(Clone, Debug)]
+pub struct ServiceDomain {
+    /// The domain, prepared: `rooms.<host>`.
+    pub domain: SmolStr,
+    /// The same as an address.
+    pub jid: Jid,
+    /// The host that it belongs to.
+    pub host: Host,
+    /// Which service it is: its place in the registry ([`super::Registry::service_at`]).
+    pub(super) service: usize,
 }
 
 /// A domain that is ours.
@@ -73,11 +83,12 @@ enum Place {
 }
 
 impl Domains {
-    /// The hosts with these names, and a domain below each of them for each service.
+    /// The hosts with these names, and a domain below each of them for each service, by the prefixes of
+    /// the services.
     ///
     /// # Errors
     /// If a name is invalid, or used twice.
-    pub(super) fn new(hosts: &[&str], services: &[Arc<dyn Service>]) -> Result<Self, DomainError> {
+    pub(super) fn new(hosts: &[&str], services: &[&str]) -> Result<Self, DomainError> {
         let mut this =
             Self { hosts: Vec::new(), services: Vec::new(), by_name: FxHashMap::default() };
         for name in hosts {
@@ -87,10 +98,11 @@ impl Domains {
             this.hosts.push(host);
         }
         for host in this.hosts.clone() {
-            for service in services {
-                let at = ServiceDomain::below(&host, service)?;
-                this.enter(&at.domain, Place::Service(this.services.len()))?;
-                this.services.push(at);
+            for (service, prefix) in services.iter().enumerate() {
+                let jid = Jid::domain_only(&format!("{prefix}.{}", host.domain))?;
+                let domain = SmolStr::new(jid.domain());
+                this.enter(&domain, Place::Service(this.services.len()))?;
+                this.services.push(ServiceDomain { domain, jid, host: host.clone(), service });
             }
         }
         Ok(this)
@@ -135,29 +147,11 @@ impl Domains {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::{DomainError, Domains, OurDomain};
-    use crate::host::{Discovery, Service};
     use crate::jid::Jid;
-    use crate::payload::disco::Identity;
-
-    struct Rooms;
-
-    impl Discovery for Rooms {}
-
-    impl Service for Rooms {
-        fn prefix(&self) -> &'static str {
-            "rooms"
-        }
-
-        fn identity(&self) -> Identity {
-            Identity { category: "conference", kind: "text", name: None }
-        }
-    }
 
     fn domains(hosts: &[&str]) -> Result<Domains, DomainError> {
-        Domains::new(hosts, &[Arc::new(Rooms)])
+        Domains::new(hosts, &["rooms"])
     }
 
     #[test]

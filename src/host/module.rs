@@ -1,6 +1,8 @@
-//! A feature: its manifest, and what it registers.
+//! A feature of ours: its manifest, what it registers, and what it starts.
 
-use super::Registry;
+use std::sync::Arc;
+
+use super::{Manifest, Registry, ServerState};
 use crate::config::Config;
 
 /// A feature. Its file in `modules/` contains all of it.
@@ -11,35 +13,20 @@ pub trait Module: Send + Sync {
     fn register(&self, on: &mut Registry);
     /// Registers what depends on the configuration at the start of the server.
     fn configure(&self, _config: &Config, _on: &mut Registry) {}
+    /// The server starts. A feature that has tasks of its own starts them here, with [`ServerState::tasks`].
+    fn start(&self, _server: &Arc<ServerState>) {}
 }
 
-/// The description of a feature. `docs/xeps.md` is made from these.
-#[derive(Debug)]
-pub struct Manifest {
-    /// Its short name.
-    pub name: &'static str,
-    /// One line for people.
-    pub summary: &'static str,
-    /// The specifications that it implements.
-    pub xeps: &'static [Xep],
-}
-
-/// A specification and how far it is implemented.
-#[derive(Debug)]
-pub struct Xep {
-    /// Its number.
-    pub number: u16,
-    /// Its version.
-    pub version: &'static str,
-    /// How far it is implemented.
-    pub status: Status,
-}
-
-/// How far a specification is implemented.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Status {
-    /// Everything that concerns a server is implemented.
-    Complete,
-    /// A part is implemented; the summary says which.
-    Partial,
+impl Registry {
+    /// A registry of these features under this configuration.
+    #[must_use]
+    pub fn of(modules: &[&dyn Module], config: &Config) -> Self {
+        let mut this = Self::default();
+        for module in modules {
+            this.manifests.push(module.manifest());
+            module.register(&mut this);
+            module.configure(config, &mut this);
+        }
+        this
+    }
 }

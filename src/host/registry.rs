@@ -1,115 +1,20 @@
-//! The registry: which feature answers which request, who may send it, and what is announced.
+//! The registry: what features register, and how it is found.
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use rustc_hash::FxHashMap;
-
+use super::access::{Access, Scope};
+use super::announced::Feature;
 use super::command::Command;
-use super::lifecycle::{EventKind, Listener};
+use super::context::{Discovery, Entry, IqHandler, Listener, Registry, Service};
+use super::destination::ServiceDomain;
+use super::event::EventKind;
+use super::manifest::Manifest;
 use super::shared_state::{SharedState, SharedStates};
-use super::{Cx, Discovery, Manifest, Module, Service};
-use crate::config::Config;
 use crate::payload::data_form::Form;
 use crate::payload::disco::{Identity, Info};
-use crate::stanza::{Iq, IqKind, StanzaError};
-use crate::xml::Node;
-
-/// A kind of address.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Scope {
-    /// The bare address of an account. The server answers on its behalf (RFC 6121 §8.5.2.1.3).
-    Account,
-    /// A host.
-    Host,
-    /// The domain of every service. Requests that only one service answers go to [`Service::request`].
-    Service,
-    /// A bare address at the domain of a service, for example a room.
-    ServiceAddress,
-}
-
-/// Who may send a request. All others get the error that is named here, whether the account exists or not,
-/// so that nobody can find out which accounts exist (RFC 6121 §8.5.1).
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Access {
-    /// Administrators of the server. Others: `forbidden`.
-    Admins,
-    /// The user, and contacts that may see the user's presence (RFC 6121 §3). Others:
-    /// `service-unavailable`.
-    Contacts,
-    /// The same. Others: `forbidden`, as the specification of the request demands.
-    ContactsElseForbidden,
-    /// The user to whom the account belongs. Contacts that may see the user's presence: `forbidden`.
-    /// Others: `service-unavailable`. To a host: its users. Others: `forbidden`.
-    Owner,
-    /// The user to whom the account belongs. Others: `forbidden`, as the specification of the request
-    /// demands.
-    OwnerElseForbidden,
-    /// Everybody. To an account: except addresses that the user has blocked (XEP-0191 §3.3:
-    /// `service-unavailable`), and the handler must give others the same answer whether the account
-    /// exists or not.
-    Public,
-}
-
-/// The payload of the answer. The router makes the stanza, so a handler cannot forget to answer, answer
-/// twice, or answer to the wrong address.
-pub type IqReply = Result<Option<Node>, StanzaError>;
-
-/// Answers one kind of request.
-#[async_trait]
-pub trait IqHandler: Send + Sync {
-    /// Answers a request. It has exactly one payload, with the registered namespace and name. Its `to` is an
-    /// address of the registered scope. The sender has been checked: it may ask.
-    async fn handle(&self, cx: &mut Cx<'_>, request: &Iq) -> IqReply;
-}
-
-/// A registered request: its handler, and who may send it.
-#[derive(Clone, Copy)]
-pub struct Entry {
-    /// The handler, which answers.
-    pub handler: &'static dyn IqHandler,
-    /// Who may send the request.
-    pub access: Access,
-}
-
-type Key = (Scope, IqKind, &'static str, &'static str);
-
-/// What the features answer and announce. It is filled when the server starts, and does not change later.
-#[derive(Default)]
-pub struct Registry {
-    answers: FxHashMap<Key, Entry>,
-    features: Vec<Feature>,
-    forms: Vec<(Scope, Form)>,
-    identities: Vec<(Scope, Identity)>,
-    discovery: Vec<(Scope, &'static dyn Discovery)>,
-    manifests: Vec<&'static Manifest>,
-    commands: Vec<&'static dyn Command>,
-    services: Vec<Arc<dyn Service>>,
-    shared: SharedStates,
-    listeners: Vec<(EventKind, &'static str, &'static dyn Listener)>,
-}
-
-/// A feature that is announced (XEP-0030 §3.1).
-struct Feature {
-    scope: Scope,
-    var: &'static str,
-    /// An anonymous user (XEP-0175), who has no account, does not have it.
-    needs_account: bool,
-}
+use crate::stanza::IqKind;
 
 impl Registry {
-    /// A registry of these features under this configuration.
-    #[must_use]
-    pub fn of(modules: &[&dyn Module], config: &Config) -> Self {
-        let mut this = Self::default();
-        for module in modules {
-            this.manifests.push(module.manifest());
-            module.register(&mut this);
-            module.configure(config, &mut this);
-        }
-        this
-    }
-
     /// Registers the handler of requests with this type, namespace and name, and who may send them.
     ///
     /// # Panics
@@ -129,32 +34,27 @@ impl Registry {
         self
     }
 
-    /// Announces a feature (XEP-0030 §3.1).
-    pub fn feature(&mut self, scope: Scope, var: &'static str) -> &mut Self {
-        self.announce(Feature { scope, var, needs_account: false })
+    /// Announces a feature of service discovery (XEP-0030 §3.1).
+    pub fn disco_feature(&mut self, scope: Scope, var: &'static str) -> &mut Self {
+        self.announced.feature(Feature { scope, var, needs_account: false });
+        self
     }
 
     /// Announces a feature of accounts that anonymous users (XEP-0175) do not have.
-    pub fn feature_of_registered(&mut self, var: &'static str) -> &mut Self {
-        self.announce(Feature { scope: Scope::Account, var, needs_account: true })
-    }
-
-    fn announce(&mut self, new: Feature) -> &mut Self {
-        if !self.features.iter().any(|old| (old.scope, old.var) == (new.scope, new.var)) {
-            self.features.push(new);
-        }
+    pub fn disco_feature_of_registered(&mut self, var: &'static str) -> &mut Self {
+        self.announced.feature(Feature { scope: Scope::Account, var, needs_account: true });
         self
     }
 
     /// Announces a form of type `result` with a `FORM_TYPE` (XEP-0128 §2).
     pub fn form(&mut self, scope: Scope, form: Form) -> &mut Self {
-        self.forms.push((scope, form));
+        self.announced.form(scope, form);
         self
     }
 
     /// Announces an identity (XEP-0030 §3.1).
     pub fn identity(&mut self, scope: Scope, identity: Identity) -> &mut Self {
-        self.identities.push((scope, identity));
+        self.announced.identity(scope, identity);
         self
     }
 
@@ -196,8 +96,9 @@ impl Registry {
         self
     }
 
-    pub(super) fn shared_states(&self) -> &SharedStates {
-        &self.shared
+    /// Takes out the shared state of all features, for [`super::ServerState::new`].
+    pub fn take_shared(&mut self) -> SharedStates {
+        std::mem::take(&mut self.shared)
     }
 
     /// Registers commands of the administrator.
@@ -219,28 +120,13 @@ impl Registry {
     /// What is announced for addresses of this kind, sorted.
     #[must_use]
     pub fn info(&self, scope: Scope) -> Info {
-        self.announced(scope, |_| true)
+        self.announced.info(scope)
     }
 
     /// What is announced for the account of an anonymous user (XEP-0175), sorted.
     #[must_use]
     pub fn info_of_anonymous(&self) -> Info {
-        let mut info = self.announced(Scope::Account, |feature| !feature.needs_account);
-        info.identities.iter_mut().for_each(|identity| identity.kind = "anonymous");
-        info
-    }
-
-    fn announced(&self, scope: Scope, which: impl Fn(&Feature) -> bool) -> Info {
-        let features = self.features.iter().filter(|f| f.scope == scope && which(f));
-        let identities = self.identities.iter().filter(|(of, _)| *of == scope);
-        let forms = self.forms.iter().filter(|(of, _)| *of == scope);
-        let mut info = Info::default();
-        info.add(Info {
-            identities: identities.map(|(_, identity)| identity.clone()).collect(),
-            features: features.map(|feature| feature.var).collect(),
-            forms: forms.map(|(_, form)| form.clone()).collect(),
-        });
-        info
+        self.announced.info_of_anonymous()
     }
 
     /// The providers of service discovery, in the order of registration.
@@ -248,10 +134,19 @@ impl Registry {
         self.discovery.iter().filter(move |(of, _)| *of == scope).map(|(_, provider)| *provider)
     }
 
-    /// The services.
+    /// The services, in the order of registration.
     #[must_use]
     pub fn services(&self) -> &[Arc<dyn Service>] {
         &self.services
+    }
+
+    /// The service at one of our domains.
+    ///
+    /// # Panics
+    /// Never: the domains are made from the same registry.
+    #[must_use]
+    pub fn service_at(&self, at: &ServiceDomain) -> &dyn Service {
+        &*self.services[at.service]
     }
 
     /// The administrator's commands.

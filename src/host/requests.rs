@@ -21,7 +21,6 @@ use smol_str::SmolStr;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::ServerState;
 use crate::jid::Jid;
 use crate::limit::{Action, Held, Level};
 use crate::random::random_id;
@@ -84,25 +83,6 @@ pub enum RequestError {
     TooMany,
 }
 
-impl ServerState {
-    /// Makes a request, a `get` or a `set`, and what waits for its answer. The caller sends the request.
-    /// `from` must be an address of a host or service of ours that is no session: there the answer is
-    /// read.
-    ///
-    /// # Errors
-    /// [`RequestError::TooMany`].
-    pub fn request(
-        &self,
-        from: Jid,
-        to: Jid,
-        kind: IqKind,
-        payload: Node,
-    ) -> Result<(Stanza, Answer), RequestError> {
-        let session = to.to_full().and_then(|full| self.sessions.find(&full));
-        self.requests.begin(from, to, session, kind, payload)
-    }
-}
-
 impl Requests {
     /// None yet. `level` bounds how many there may be.
     #[must_use]
@@ -110,7 +90,7 @@ impl Requests {
         Self(Arc::new(Parts { waiting: Mutex::default(), level }))
     }
 
-    fn begin(
+    pub(super) fn begin(
         &self,
         from: Jid,
         to: Jid,

@@ -2,27 +2,19 @@
 
 use async_trait::async_trait;
 
-use super::ServerState;
 use crate::stanza::Stanza;
 
-/// Sends a stanza of ours. The router is the only implementation; features reach it by [`ServerState::route`],
-/// as they must not know the router.
+/// Sends a stanza of ours. The router is the only implementation; services get it at their start, as they
+/// must not know the router.
 #[async_trait]
 pub trait Route: Send + Sync {
-    /// See [`ServerState::route`].
-    async fn route(&self, server: &ServerState, stanza: Stanza);
-}
-
-impl ServerState {
     /// Sends a stanza and carries it to the end: when this returns, it has been delivered, stored, or
     /// answered with an error. Errors and answers go to its `from`, as they do for every sender.
     ///
     /// `from` must be at a domain of ours: an address at a host, or at a service. A stanza with another
     /// `from` is dropped, with an error in the log.
     ///
-    /// Whoever handles a stanza uses [`super::Outbox::send`] instead, which keeps the order of the
+    /// Code that handles a stanza uses [`super::Outbox::send`] instead, which keeps the order of the
     /// stanzas. Do not hold a [`super::RosterLock`] while this runs: the stanza may need the same roster.
-    pub async fn route(&self, stanza: Stanza) {
-        self.router.route(self, stanza).await;
-    }
+    async fn route(&self, stanza: Stanza);
 }

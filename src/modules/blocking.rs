@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use futures_util::future::join_all;
 
-use crate::host::block_list::{self, BlockList, hits, is_always_heard};
+use crate::host::block_list::{self, BlockList, BlockLists, hits, is_always_heard};
 use crate::host::{
     Access, Cx, Halt, Invalidation, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status,
     Xep,
@@ -39,10 +39,11 @@ impl Module for Blocking {
 
     fn register(&self, on: &mut Registry) {
         // Clients ask the server (XEP-0191 §3.1), some ask their account.
-        on.feature(Scope::Host, NS).feature(Scope::Account, NS);
+        on.disco_feature(Scope::Host, NS).disco_feature(Scope::Account, NS);
         on.iq(Scope::Account, IqKind::Get, (NS, "blocklist"), Access::Owner, &Self);
         on.iq(Scope::Account, IqKind::Set, (NS, "block"), Access::Owner, &Self);
         on.iq(Scope::Account, IqKind::Set, (NS, "unblock"), Access::Owner, &Self);
+        on.shared(BlockLists::default());
     }
 }
 
@@ -55,7 +56,7 @@ impl IqHandler for Blocking {
         match payload.name() {
             "blocklist" => {
                 session.change_flags(|flags| flags.wants_blocklist = true);
-                let list = cx.server.block_list(&user).await?;
+                let list = block_list::of(cx.server, &user).await?;
                 let mut jids: Vec<_> = list.iter().cloned().collect();
                 jids.sort_unstable();
                 Ok(Some(items("blocklist", &jids)))
@@ -84,7 +85,7 @@ pub async fn refuse_incoming(cx: &Cx<'_>, user: &BareJid, head: &Head) -> Result
 /// If the store fails.
 pub async fn is_blocked(cx: &Cx<'_>, user: &BareJid, head: &Head) -> Result<bool, Halt> {
     let Some(from) = &head.from else { return Ok(false) };
-    Ok(block_list::keeps_out(&*cx.server.block_list(user).await?, user, from))
+    Ok(block_list::keeps_out(&*block_list::of(cx.server, user).await?, user, from))
 }
 
 /// Refuses a stanza that a client sends to an address that its user has blocked (XEP-0191 §3.3).
@@ -97,7 +98,7 @@ pub async fn refuse_outgoing(cx: &Cx<'_>, head: &Head) -> Result<(), Halt> {
     if is_always_heard(&user, to) {
         return Ok(());
     }
-    let list = cx.server.block_list(&user).await?;
+    let list = block_list::of(cx.server, &user).await?;
     if !hits(&list, to) {
         return Ok(());
     }
@@ -113,7 +114,7 @@ async fn block(cx: &mut Cx<'_>, user: &BareJid, payload: &ElementRef<'_>) -> IqR
         return Err(Condition::BadRequest.text("the request contains no address to block"));
     }
     cx.must_have_account(user).await?;
-    let old = cx.server.block_list(user).await?;
+    let old = block_list::of(cx.server, user).await?;
     let new: Vec<_> = jids.iter().filter(|jid| !old.contains(*jid)).collect();
     let limits = &cx.server.config.load().limits;
     // The list is sent in one stanza, which must not be larger than any other.
@@ -143,7 +144,7 @@ async fn block(cx: &mut Cx<'_>, user: &BareJid, payload: &ElementRef<'_>) -> IqR
 /// XEP-0191 §3.4, §3.5.
 async fn unblock(cx: &mut Cx<'_>, user: &BareJid, payload: &ElementRef<'_>) -> IqReply {
     let named = addresses(payload)?;
-    let old = cx.server.block_list(user).await?;
+    let old = block_list::of(cx.server, user).await?;
     // Addresses that are not in the list need not be removed.
     let is_meant = |jid: &&Jid| named.is_empty() || named.binary_search(jid).is_ok();
     let (jids, others): (Vec<&Jid>, Vec<&Jid>) = old.iter().partition(is_meant);

@@ -42,7 +42,7 @@ impl Module for Carbons {
 
     fn register(&self, on: &mut Registry) {
         for scope in [Scope::Account, Scope::Host] {
-            on.feature(scope, NS).feature(scope, NS_RULES);
+            on.disco_feature(scope, NS).disco_feature(scope, NS_RULES);
         }
         for name in ["enable", "disable"] {
             on.iq(Scope::Account, IqKind::Set, (NS, name), Access::Owner, &Self);

@@ -36,9 +36,9 @@ impl Module for Disco {
         let name = Some("Waxwing".into());
         on.identity(Scope::Host, Identity { category: "server", kind: "im", name });
         let account = Identity { category: "account", kind: "registered", name: None };
-        on.identity(Scope::Account, account).feature(Scope::Host, ns::CAPS);
+        on.identity(Scope::Account, account).disco_feature(Scope::Host, ns::CAPS);
         for scope in [Scope::Account, Scope::Host, Scope::Service] {
-            on.feature(scope, ns::DISCO_INFO).feature(scope, ns::DISCO_ITEMS);
+            on.disco_feature(scope, ns::DISCO_INFO).disco_feature(scope, ns::DISCO_ITEMS);
         }
         for (scope, access) in [
             (Scope::Account, Access::Contacts),
@@ -105,21 +105,21 @@ async fn items(cx: &Cx<'_>, asked: Asked<'_>) -> Result<Vec<Item>, StanzaError> 
 }
 
 fn providers<'a>(cx: &Cx<'a>, to: &Jid) -> Vec<&'a dyn Discovery> {
-    let registry = &cx.server.registry;
+    let registry = cx.registry;
     match cx.server.destination(to) {
         Destination::Account(..) | Destination::Session(..) => {
             registry.providers(Scope::Account).collect()
         }
         Destination::Host(_) => registry.providers(Scope::Host).collect(),
         Destination::Remote => Vec::new(),
-        Destination::Service(at) => vec![&*at.service],
+        Destination::Service(at) => vec![cx.registry.service_at(at)],
     }
 }
 
 /// What is announced for all addresses of this kind. `None` for an address at a service: whether there
 /// is such an address, only the service knows.
 fn announced(cx: &Cx<'_>, to: &Jid) -> Option<Info> {
-    let registry = &cx.server.registry;
+    let registry = cx.registry;
     match cx.server.destination(to) {
         Destination::Account(_, user) if is_anonymous(cx, &user) => {
             Some(registry.info_of_anonymous())
@@ -127,10 +127,11 @@ fn announced(cx: &Cx<'_>, to: &Jid) -> Option<Info> {
         Destination::Account(..) | Destination::Session(..) => Some(registry.info(Scope::Account)),
         Destination::Host(_) => Some(registry.info(Scope::Host)),
         Destination::Service(at) if *to == at.jid => {
+            let service = registry.service_at(at);
             let mut info = registry.info(Scope::Service);
             info.add(Info {
-                identities: vec![at.service.identity()],
-                features: at.service.features().to_vec(),
+                identities: vec![service.identity()],
+                features: service.features().to_vec(),
                 forms: Vec::new(),
             });
             Some(info)
@@ -181,7 +182,7 @@ impl Discovery for Services {
         }
         let here = cx.server.services().iter().filter(|at| at.host.domain == cx.host.domain);
         let item = |at: &ServiceDomain| {
-            let name = at.service.identity().name;
+            let name = cx.registry.service_at(at).identity().name;
             Item { name, ..Item::of(at.jid.clone()) }
         };
         Ok(Some(here.map(item).collect()))
@@ -195,7 +196,7 @@ struct Capabilities;
 #[async_trait]
 impl Discovery for Capabilities {
     async fn info(&self, cx: &Cx<'_>, asked: Asked<'_>) -> Result<Option<Info>, StanzaError> {
-        let info = || cx.server.registry.info(Scope::Host);
+        let info = || cx.registry.info(Scope::Host);
         let ver = asked.node.and_then(|node| node.strip_prefix(NODE)?.strip_prefix('#'));
         Ok(ver.and_then(|ver| Some(info()).filter(|info| caps::hash(info) == ver)))
     }

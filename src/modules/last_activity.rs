@@ -33,7 +33,7 @@ impl Module for LastActivity {
     }
 
     fn register(&self, on: &mut Registry) {
-        on.feature(Scope::Host, NS).feature(Scope::Account, NS);
+        on.disco_feature(Scope::Host, NS).disco_feature(Scope::Account, NS);
         on.iq(Scope::Host, IqKind::Get, (NS, "query"), Access::Public, &Self);
         // XEP-0012 §3
         let access = Access::ContactsElseForbidden;

@@ -24,7 +24,7 @@ impl Module for Ping {
             (Scope::Host, Access::Public),
             (Scope::Service, Access::Public),
         ] {
-            on.feature(scope, ns::PING);
+            on.disco_feature(scope, ns::PING);
             on.iq(scope, IqKind::Get, (ns::PING, "ping"), access, &Self);
         }
     }

@@ -24,7 +24,7 @@ impl Module for Private {
     }
 
     fn register(&self, on: &mut Registry) {
-        on.feature(Scope::Host, NS).feature(Scope::Account, NS);
+        on.disco_feature(Scope::Host, NS).disco_feature(Scope::Account, NS);
         for kind in [IqKind::Get, IqKind::Set] {
             on.iq(Scope::Account, kind, (NS, "query"), Access::OwnerElseForbidden, &Self); // XEP-0049 §2.3
         }

@@ -39,7 +39,7 @@ impl Module for Register {
                 on.iq(scope, kind, (ns::REGISTER, "query"), Access::Owner, &Self);
             }
         }
-        on.feature(Scope::Host, ns::REGISTER);
+        on.disco_feature(Scope::Host, ns::REGISTER);
     }
 }
 

@@ -21,7 +21,7 @@ impl Module for SoftwareVersion {
     }
 
     fn register(&self, on: &mut Registry) {
-        on.feature(Scope::Host, NS).iq(
+        on.disco_feature(Scope::Host, NS).iq(
             Scope::Host,
             IqKind::Get,
             (NS, "query"),

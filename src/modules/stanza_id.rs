@@ -20,7 +20,7 @@ impl Module for StanzaId {
     }
 
     fn register(&self, on: &mut Registry) {
-        on.feature(Scope::Account, ns::STANZA_ID).feature(Scope::Host, ns::STANZA_ID);
+        on.disco_feature(Scope::Account, ns::STANZA_ID).disco_feature(Scope::Host, ns::STANZA_ID);
     }
 }
 

@@ -24,7 +24,7 @@ impl Module for EntityTime {
     }
 
     fn register(&self, on: &mut Registry) {
-        on.feature(Scope::Host, NS).iq(
+        on.disco_feature(Scope::Host, NS).iq(
             Scope::Host,
             IqKind::Get,
             (NS, "time"),

@@ -26,7 +26,7 @@ impl Module for Vcard {
     }
 
     fn register(&self, on: &mut Registry) {
-        on.feature(Scope::Host, NS).feature(Scope::Account, NS);
+        on.disco_feature(Scope::Host, NS).disco_feature(Scope::Account, NS);
         on.iq(Scope::Account, IqKind::Get, (NS, "vCard"), Access::Public, &Self);
         on.iq(Scope::Account, IqKind::Set, (NS, "vCard"), Access::OwnerElseForbidden, &Self);
     }

@@ -88,32 +88,16 @@ mod tests {
     use std::sync::Arc;
 
     use super::{accept, check_claim, own_origin};
-    use crate::host::{Discovery, Origin, Registry, ServerState, Service};
+    use crate::host::{Origin, Parts, ServerState, SharedStates};
     use crate::jid::FullJid;
-    use crate::payload::disco::Identity;
     use crate::session::{MailboxLimits, Session, SessionFacts};
     use crate::stanza::{Stanza, StreamCondition};
     use crate::xml::Frame;
 
-    struct Rooms;
-
-    impl Discovery for Rooms {}
-
-    impl Service for Rooms {
-        fn prefix(&self) -> &'static str {
-            "rooms"
-        }
-
-        fn identity(&self) -> Identity {
-            Identity { category: "conference", kind: "text", name: None }
-        }
-    }
-
     /// The hosts `a.example` and `b.example`, each with rooms.
     fn server() -> ServerState {
-        let mut registry = Registry::default();
-        registry.service(Arc::new(Rooms));
-        ServerState::for_tests(&["a.example", "b.example"], registry)
+        let parts = Parts::for_tests(&["a.example", "b.example"]);
+        ServerState::new(parts, &["rooms"], SharedStates::default()).unwrap()
     }
 
     fn stanza(from: &str, to: &str) -> Stanza {

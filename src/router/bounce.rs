@@ -5,11 +5,10 @@ use std::sync::Arc;
 use tracing::debug;
 
 use super::outcome::{self, Outcome};
-use super::{iq, message};
 use crate::host::{Cx, Halt, ServerState};
 use crate::log::STANZA;
 use crate::session::SessionRef;
-use crate::stanza::{Condition, Stanza, StanzaError};
+use crate::stanza::{Stanza, StanzaError};
 
 /// The end of a stanza: its sender is told if it was refused, and the log is told what became of it.
 pub(super) fn end(cx: &mut Cx<'_>, stanza: &Stanza, done: Result<Outcome, Halt>) {
@@ -49,16 +48,6 @@ pub fn to_client(server: &ServerState, session: &SessionRef, stanza: &Stanza, er
 fn give(session: &SessionRef, answer: Stanza) {
     if let Err(undelivered) = session.deliver(Arc::new(answer)) {
         debug!(target: STANZA, reason = undelivered.reason(), "error not delivered");
-    }
-}
-
-/// A session has ended before its client has received this stanza. The sender is told if it waits for an
-/// answer, or must know that the session is gone.
-pub async fn unread(server: &ServerState, stanza: &Stanza) {
-    if (iq::must_be_answered(stanza) || message::must_be_read(stanza))
-        && let Some(answer) = StanzaError::from(Condition::ServiceUnavailable).answer(stanza)
-    {
-        server.route(answer).await;
     }
 }
 

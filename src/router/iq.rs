@@ -45,7 +45,7 @@ async fn for_host(cx: &mut Cx<'_>, iq: Iq) -> Result<Outcome, Halt> {
     }
     let found = find(cx, Scope::Host, &iq)?;
     let may_ask = match found.map(|found| found.access) {
-        Some(Access::Admins) => cx.is_of_admin(),
+        Some(Access::Admins) => cx.is_of_admin().await?,
         Some(Access::Owner | Access::OwnerElseForbidden) => {
             cx.origin.client().is_some_and(|client| client.domain() == cx.host.domain)
         }
@@ -63,7 +63,10 @@ async fn for_service(cx: &mut Cx<'_>, at: &ServiceDomain, iq: Iq) -> Result<Outc
     if !iq.is_request() {
         return match cx.server.requests.answered(iq) {
             None => Ok(Outcome::Done),
-            Some(iq) => at.service.response(cx, at, iq).await.map(|()| Outcome::HandedOver),
+            Some(iq) => {
+                let service = cx.registry.service_at(at);
+                service.response(cx, at, iq).await.map(|()| Outcome::HandedOver)
+            }
         };
     }
     let scope = match &iq.head.to {
@@ -78,7 +81,7 @@ async fn for_service(cx: &mut Cx<'_>, at: &ServiceDomain, iq: Iq) -> Result<Outc
     if found.is_some() {
         return answer(cx, found, &iq).await;
     }
-    if let Reply::Now(payload) = at.service.request(cx, at, &iq).await? {
+    if let Reply::Now(payload) = cx.registry.service_at(at).request(cx, at, &iq).await? {
         cx.outbox.answer(Stanza::Iq(iq.result(payload)));
         return Ok(Outcome::Answered);
     }
@@ -111,7 +114,7 @@ async fn refuse_others(
 ) -> Result<(), Halt> {
     match access {
         Some(Access::Public) => blocking::refuse_incoming(cx, user, &iq.head).await,
-        Some(Access::Admins) if cx.is_of_admin() => Ok(()),
+        Some(Access::Admins) if cx.is_of_admin().await? => Ok(()),
         Some(Access::Admins | Access::OwnerElseForbidden) => {
             Err(Halt::bounce(Condition::Forbidden, STRANGER))
         }
@@ -173,7 +176,7 @@ pub fn must_be_answered(stanza: &Stanza) -> bool {
 /// The entry for this request, if some feature answers it.
 fn find(cx: &Cx<'_>, scope: Scope, iq: &Iq) -> Result<Option<Entry>, Condition> {
     let payload = iq.payload().ok_or(Condition::BadRequest)?;
-    Ok(cx.server.registry.entry(scope, iq.kind, payload.ns(), payload.name()))
+    Ok(cx.registry.entry(scope, iq.kind, payload.ns(), payload.name()))
 }
 
 async fn answer(cx: &mut Cx<'_>, found: Option<Entry>, iq: &Iq) -> Result<Outcome, Halt> {

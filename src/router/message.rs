@@ -68,7 +68,7 @@ pub async fn deliver(
             return Err(Halt::bounce(Condition::ServiceUnavailable, "nobody reads it there"));
         }
         Destination::Service(at) => {
-            at.service.message(&mut cx.at(&at.host), at, copy).await?;
+            cx.registry.service_at(at).message(&mut cx.at(&at.host), at, copy).await?;
         }
         Destination::Remote => remote::leaves(cx, Stanza::Message(copy))?,
     }

@@ -1,6 +1,6 @@
 //! A stanza comes in: where does it go? Routing is functions, called by the task that has the stanza.
 //!
-//! Here a stanza of a client begins. [`route`] has those of others. What happens to a stanza is told by
+//! Here a stanza of a client begins. [`route`] has those of others, and the [`Router`]. What happens to a stanza is told by
 //! [`message`], [`presence`] and [`iq`], from top to bottom.
 
 mod accept;
@@ -21,10 +21,8 @@ mod session_end;
 pub mod subscription;
 
 pub use accept::{accept, check_claim};
-pub use account_removal::remove_account;
 pub use outcome::Outcome;
-pub use route::{Router, from_domain};
-pub use session_end::session_ended;
+pub use route::Router;
 
 use std::convert::Infallible;
 use std::pin::pin;
@@ -53,42 +51,46 @@ pub struct Processed {
     pub steps: u32,
 }
 
-/// Carries a stanza of a client to the end: when this returns, the stanza has been delivered, given to
-/// the store, or answered with an error. `origin` is the client's; [`accept`] stamps `from`. `handled` is
-/// stored together with a message.
-pub async fn from_client(
-    server: &ServerState,
-    session: &Session,
-    origin: &Origin<'_>,
-    mut stanza: Stanza,
-    handled: Option<Handled>,
-) -> Processed {
-    let jid = session.handle().jid();
-    let is_accepted = accept(server, origin, &mut stanza).is_ok();
-    let copy = stanza.clone(); // for an error; this costs a few reference counts
-    let mut keeping = Keeping::of(&stanza, handled);
-    if let Some(host) = server.host(jid.domain()).filter(|_| is_accepted) {
-        let mut outbox = Outbox::default();
-        let mut cx = Cx { server, host, origin, outbox: &mut outbox, keeping: &mut keeping };
-        let user = jid.to_bare();
-        let span = outcome::span(&copy, origin);
-        let done = {
-            let pipeline = pin!(async {
-                match stanza {
-                    Stanza::Iq(iq) => iq::leaves(&mut cx, iq).await,
-                    Stanza::Message(message) => message::leaves(&mut cx, &user, message).await,
-                    Stanza::Presence(presence) => {
-                        presence::leaves(&mut cx, session, presence).await
+impl Router {
+    /// Carries a stanza of a client to the end: when this returns, the stanza has been delivered, given to
+    /// the store, or answered with an error. `origin` is the client's; [`accept`] stamps `from`. `handled` is
+    /// stored together with a message.
+    pub async fn from_client(
+        &self,
+        session: &Session,
+        origin: &Origin<'_>,
+        mut stanza: Stanza,
+        handled: Option<Handled>,
+    ) -> Processed {
+        let Self { server, registry } = self;
+        let jid = session.handle().jid();
+        let is_accepted = accept(server, origin, &mut stanza).is_ok();
+        let copy = stanza.clone(); // for an error; this costs a few reference counts
+        let mut keeping = Keeping::of(&stanza, handled);
+        if let Some(host) = server.host(jid.domain()).filter(|_| is_accepted) {
+            let mut outbox = Outbox::default();
+            let mut cx =
+                Cx { server, registry, host, origin, outbox: &mut outbox, keeping: &mut keeping };
+            let user = jid.to_bare();
+            let span = outcome::span(&copy, origin);
+            let done = {
+                let pipeline = pin!(async {
+                    match stanza {
+                        Stanza::Iq(iq) => iq::leaves(&mut cx, iq).await,
+                        Stanza::Message(message) => message::leaves(&mut cx, &user, message).await,
+                        Stanza::Presence(presence) => {
+                            presence::leaves(&mut cx, session, presence).await
+                        }
                     }
-                }
-            });
-            pipeline.instrument(span.clone()).await
-        };
-        span.in_scope(|| bounce::end(&mut cx, &copy, done));
-        route::drain(server, &mut outbox, &mut keeping, Some(session)).await;
+                });
+                pipeline.instrument(span.clone()).await
+            };
+            span.in_scope(|| bounce::end(&mut cx, &copy, done));
+            route::drain(self, &mut outbox, &mut keeping, Some(session)).await;
+        }
+        let is_counted = handled.is_some() && keeping.handled.is_none();
+        Processed { stanza: copy, receipts: keeping.receipts, is_counted, steps: keeping.steps }
     }
-    let is_counted = handled.is_some() && keeping.handled.is_none();
-    Processed { stanza: copy, receipts: keeping.receipts, is_counted, steps: keeping.steps }
 }
 
 /// The store has failed after a stanza of a client was given to it: the client gets an error.

@@ -53,7 +53,7 @@ pub(super) async fn to_recipient(cx: &mut Cx<'_>, presence: Presence) -> Result<
         }
         Destination::Host(_) => Err(refuse_presence(&presence)),
         Destination::Service(at) => {
-            at.service.presence(&mut cx.at(&at.host), at, presence).await?;
+            cx.registry.service_at(at).presence(&mut cx.at(&at.host), at, presence).await?;
             Ok(Outcome::HandedOver)
         }
         Destination::Remote => {
@@ -170,7 +170,7 @@ pub(super) async fn unavailable(
 /// The roster without blocked contacts: they are sent no presence and no probes (XEP-0191 §3.3).
 async fn contacts(cx: &Cx<'_>, user: &BareJid) -> Result<Vec<RosterItem>, Halt> {
     let (_, mut items) = cx.server.storage.roster().load(user).await?;
-    let blocked = cx.server.block_list(user).await?;
+    let blocked = block_list::of(cx.server, user).await?;
     items.retain(|item| !block_list::hits(&blocked, &item.jid));
     Ok(items)
 }

@@ -4,47 +4,52 @@
 use std::time::Duration;
 
 use super::internal::Internal;
-use super::{RETRY, bounce, outcome, presence};
+use super::route::Router;
+use super::{RETRY, iq, message, outcome, presence};
 use crate::host::lifecycle::{self, Event};
-use crate::host::{Halt, ServerState};
+use crate::host::{Halt, Route};
 use crate::modules::offline;
 use crate::session::{SessionRef, Unread};
-use crate::stanza::{Presence, PresenceKind};
+use crate::stanza::{Condition, Presence, PresenceKind, Stanza, StanzaError};
 
-/// A session has ended and is no longer in the table of sessions (RFC 6121 §4.5, §8.5.2). To be called once
-/// for each session.
-///
-/// If the store fails, nobody knows who the contacts are: they are told when it works again, so this may
-/// take long.
-pub async fn session_ended(server: &ServerState, session: &SessionRef, unread: Unread) {
-    server.requests.session_ended(session);
-    let Unread { deliveries, was_catching_up } = unread;
-    let mut is_told = tell_end(server, session).await;
-    if deliveries.iter().any(|delivery| delivery.markers().next().is_some()) || was_catching_up {
-        offline::pass_on(server, &session.jid().to_bare());
-    }
-    for delivery in &deliveries {
-        outcome::note_unread(session, &delivery.stanza, delivery.marker.is_some());
-        bounce::unread(server, &delivery.stanza).await;
-    }
-    // Contacts that are not told would see the session as available for ever.
-    let (stopping, mut pause) = (server.tasks.stopping(), RETRY);
-    while !is_told && stopping.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
-        is_told = tell_end(server, session).await;
-        pause = (pause * 2).min(MAX_RETRY);
-    }
-    if let Some(mut work) = Internal::for_domain(server, session.jid().domain()) {
-        lifecycle::tell(&mut work.cx(), Event::SessionEnded { session }).await;
-        work.finish().await;
+impl Router {
+    /// A session has ended and is no longer in the table of sessions (RFC 6121 §4.5, §8.5.2). To be called once
+    /// for each session.
+    ///
+    /// If the store fails, nobody knows who the contacts are: they are told when it works again, so this may
+    /// take long.
+    pub async fn session_ended(&self, session: &SessionRef, unread: Unread) {
+        let server = &self.server;
+        server.requests.session_ended(session);
+        let Unread { deliveries, was_catching_up } = unread;
+        let mut is_told = tell_end(self, session).await;
+        if deliveries.iter().any(|delivery| delivery.markers().next().is_some()) || was_catching_up
+        {
+            offline::pass_on(server, &session.jid().to_bare());
+        }
+        for delivery in &deliveries {
+            outcome::note_unread(session, &delivery.stanza, delivery.marker.is_some());
+            return_unread(self, &delivery.stanza).await;
+        }
+        // Contacts that are not told would see the session as available for ever.
+        let (stopping, mut pause) = (server.tasks.stopping(), RETRY);
+        while !is_told && stopping.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
+            is_told = tell_end(self, session).await;
+            pause = (pause * 2).min(MAX_RETRY);
+        }
+        if let Some(mut work) = Internal::for_domain(self, session.jid().domain()) {
+            lifecycle::tell(&mut work.cx(), Event::SessionEnded { session }).await;
+            work.finish().await;
+        }
     }
 }
 
 /// Tells all that have seen a session that it has ended (RFC 6121 §4.5.2), unless a newer session with the
 /// same address is available. `false` if the store fails: then nobody has been told.
-async fn tell_end(server: &ServerState, session: &SessionRef) -> bool {
+async fn tell_end(router: &Router, session: &SessionRef) -> bool {
     let jid = session.jid();
-    let Some(mut work) = Internal::for_domain(server, jid.domain()) else { return true };
-    let newer = server.sessions.find(jid);
+    let Some(mut work) = Internal::for_domain(router, jid.domain()) else { return true };
+    let newer = router.server.sessions.find(jid);
     let is_replaced = newer.is_some_and(|newer| newer.available().is_some());
     let mut presence = Presence::bare(PresenceKind::Unavailable, jid.clone(), jid.clone());
     presence.head.to = None; // to all
@@ -54,6 +59,16 @@ async fn tell_end(server: &ServerState, session: &SessionRef) -> bool {
     tracing::warn!(%jid, condition = error.condition.as_str(),
         "cannot tell the contacts that a session ended");
     false
+}
+
+/// A session has ended before its client has received this stanza. The sender is told if it waits for an
+/// answer, or must know that the session is gone.
+async fn return_unread(router: &Router, stanza: &Stanza) {
+    if (iq::must_be_answered(stanza) || message::must_be_read(stanza))
+        && let Some(answer) = StanzaError::from(Condition::ServiceUnavailable).answer(stanza)
+    {
+        router.route(answer).await;
+    }
 }
 
 /// After the store has failed several times.

@@ -56,7 +56,7 @@ pub struct Services {
 impl Services {
     pub(super) fn new(c2s: Arc<C2s>) -> Self {
         let routes = Router::new()
-            .merge(host_meta::routes(Arc::clone(&c2s.server)))
+            .merge(host_meta::routes(Arc::clone(c2s.server())))
             .merge(websocket::routes(Arc::clone(&c2s)));
         Self { c2s, routes: http::bounded(routes) }
     }
@@ -71,7 +71,7 @@ fn serve_client(services: &Services, accepted: Accepted) -> BoxFuture<'static, (
 }
 
 fn serve_http(services: &Services, accepted: Accepted) -> BoxFuture<'static, ()> {
-    let server = &services.c2s.server;
+    let server = services.c2s.server();
     let (write, stopping) = (server.config.load().limits.write, server.tasks.stopping());
     Box::pin(http::serve(accepted, services.routes.clone(), write, stopping))
 }

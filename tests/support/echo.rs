@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use waxwing::host::{
-    Asked, Cx, Discovery, Halt, Manifest, Module, Registry, Reply, ServerState, Service,
+    Asked, Cx, Discovery, Halt, Manifest, Module, Registry, Reply, Route, ServerState, Service,
     ServiceDomain,
 };
 use waxwing::jid::Jid;
@@ -57,21 +57,20 @@ impl Service for EchoService {
         &["urn:waxwing:test:echo"]
     }
 
-    fn start(&self, server: &Arc<ServerState>) {
+    fn start(&self, server: &Arc<ServerState>, route: &Arc<dyn Route>) {
         let (sender, mut receiver) = mpsc::channel(16);
         *self.later.lock() = Some(sender);
-        let (server, stopping) = (Arc::clone(server), server.tasks.stopping());
-        let tasks = server.tasks.clone();
+        let (route, stopping) = (Arc::clone(route), server.tasks.stopping());
         let task = async move {
             let send = async {
                 while let Some(stanza) = receiver.recv().await {
                     tokio::time::sleep(Duration::from_secs(60)).await;
-                    server.route(stanza).await;
+                    route.route(stanza).await;
                 }
             };
             stopping.run_until_cancelled(send).await;
         };
-        drop(tasks.spawn("echo", task));
+        drop(server.tasks.spawn("echo", task));
     }
 
     async fn message(

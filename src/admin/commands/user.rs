@@ -78,7 +78,7 @@ impl Command for Add {
             return Err(exists());
         }
         if let Some(running) = cx.running.as_ref().filter(|_| admin) {
-            running.admins_changed().await?;
+            running.admins_changed();
         }
         let text = format!("Created account {user}.");
         Ok(with_password(text, json!({ "account": user, "admin": admin }), password))
@@ -160,7 +160,7 @@ impl Command for Admin {
             return Err(no_such(cx, &user));
         }
         if let Some(running) = &cx.running {
-            running.admins_changed().await?;
+            running.admins_changed();
         }
         let is_named = cx.config.admin.accounts.contains(&user);
         let text = match (admin, is_named) {

@@ -49,7 +49,7 @@ impl<'a> Driver<'a> {
         Self {
             c2s,
             connection,
-            limits: c2s.server.config.load().limits.clone(),
+            limits: c2s.server().config.load().limits.clone(),
             exchange: None,
             session_due,
             login_due: None,
@@ -162,7 +162,7 @@ impl<'a> Driver<'a> {
         let wire = self.connection.take_for_tls().await.ok_or(None)?;
         let handshaker = Handshaker {
             certificates: &self.c2s.certificates,
-            metrics: &self.c2s.server.metrics,
+            metrics: &self.c2s.server().metrics,
             limit: self.limits.handshake,
         };
         let secured = handshaker.secure(wire, Purpose::StartTls, Some(domain)).await;
@@ -174,12 +174,12 @@ impl<'a> Driver<'a> {
     /// What is offered to log in with, under this TLS.
     pub(super) fn offer(&mut self, version: &'static str, facts: &TlsFacts) -> Offer {
         self.tls = version;
-        Offer::new(&self.c2s.server.config.load().auth, Some(facts))
+        Offer::new(&self.c2s.server().config.load().auth, Some(facts))
     }
 
     /// XEP-0077 §3.1.1.
     async fn register(&mut self, domain: &str, request: &Iq) {
-        let (server, peer) = (&self.c2s.server, self.connection.peer.ip());
+        let (server, peer) = (self.c2s.server(), self.connection.peer.ip());
         let answer = register::of_stranger(server, domain, peer, request).await;
         if request.kind == IqKind::Set && !answer.is_error() {
             self.session_due.registered(self.limits.negotiation);

@@ -10,6 +10,7 @@ use crate::host::ServerState;
 use crate::modules::{carbons, mam};
 use crate::ns;
 use crate::random::random_id;
+use crate::router::Router;
 use crate::session::{CloseReason, Session, SessionRef};
 use crate::stanza::Condition;
 use crate::xml::{ElementRef, Node};
@@ -24,10 +25,11 @@ impl Driver<'_> {
     ) -> Result<(Session, Vec<Node>), Condition> {
         let bind = inline.bind().ok_or(Condition::BadRequest)?;
         let session = self.bind_tagged(machine, &bind)?;
-        let mut bound = Unfinished { server: &self.c2s.server, session: Some(session) };
-        let Unfinished { server, session: Some(session) } = &bound else {
+        let mut bound = Unfinished { router: &self.c2s.router, session: Some(session) };
+        let Unfinished { router, session: Some(session) } = &bound else {
             return Err(Condition::InternalServerError);
         };
+        let server = &router.server;
         if let Some(id) = inline.installation() {
             replace(server, session.handle(), &id);
             session.note_installation(id);
@@ -78,16 +80,16 @@ fn replace(server: &ServerState, session: &SessionRef, id: &str) {
 
 /// A session whose client has not heard of it yet. If the negotiation is dropped, the session ends.
 struct Unfinished<'a> {
-    server: &'a Arc<ServerState>,
+    router: &'a Arc<Router>,
     session: Option<Session>,
 }
 
 impl Drop for Unfinished<'_> {
     fn drop(&mut self) {
         if let Some(session) = self.session.take() {
-            let server = Arc::clone(self.server);
-            let end = async move { Box::pin(end(&server, session, "not bound in time")).await };
-            drop(self.server.tasks.spawn("session-end", end));
+            let router = Arc::clone(self.router);
+            let end = async move { Box::pin(end(&router, session, "not bound in time")).await };
+            drop(self.router.server.tasks.spawn("session-end", end));
         }
     }
 }

@@ -28,8 +28,8 @@ impl Driver<'_> {
     pub(super) async fn step(&mut self, message: Option<&[u8]>) -> Result<Step, SaslError> {
         let exchange = self.exchange.as_mut().ok_or(SaslError::MalformedRequest)?;
         let peer = self.connection.peer;
-        let guesses = &self.c2s.server.budgets.guesses;
-        let by_address = self.c2s.server.config.load().auth.slow_addresses;
+        let guesses = &self.c2s.server().budgets.guesses;
+        let by_address = self.c2s.server().config.load().auth.slow_addresses;
         // Two thirds, so that the answer comes before the deadline.
         let longest = self.limits.authentication * 2 / 3;
         if by_address && exchange.user().is_none() && guesses.is_full(peer.ip(), longest) {
@@ -58,14 +58,14 @@ impl Driver<'_> {
         match &step {
             Ok(Step::Challenge(_)) => {}
             Ok(Step::Success { user, .. }) => {
-                self.c2s.server.metrics.logins.inc([mechanism, "success"]);
+                self.c2s.server().metrics.logins.inc([mechanism, "success"]);
                 if is_guess {
                     guesses.note_success(peer.ip(), user.as_str());
                 }
                 self.is_anonymous = is_anonymous;
             }
             Err(error) => {
-                self.c2s.server.metrics.logins.inc([mechanism, error.condition()]);
+                self.c2s.server().metrics.logins.inc([mechanism, error.condition()]);
                 if error.is_about_binding() {
                     tracing::info!(%peer, account = user, mechanism, %error, "login refused: channel binding");
                 }

@@ -37,7 +37,7 @@ pub(super) async fn negotiate(
     peer: SocketAddr,
     start: StartState,
 ) -> Option<Bound> {
-    let server = &c2s.server;
+    let server = c2s.server();
     let config = server.config.load_full();
     let limits = &config.limits;
     let (stopping, deadline) = (server.tasks.stopping(), Deadline::new(limits.negotiation));
@@ -93,14 +93,14 @@ async fn to_session(driver: &mut Driver<'_>, start: StartState) -> Result<Sessio
 }
 
 fn settings(c2s: &C2s) -> Settings {
-    let config = c2s.server.config.load();
+    let config = c2s.server().config.load();
     let limits = &config.limits;
     let idle = limits.silence + limits.ping_answer;
     Settings {
-        domains: c2s.server.hosts().iter().map(|host| host.domain.to_string()).collect(),
+        domains: c2s.server().hosts().iter().map(|host| host.domain.to_string()).collect(),
         limits_before_auth: Limits { bytes: limits.stanza_before_auth, idle },
         limits: Limits { bytes: limits.stanza, idle },
-        caps: disco::server_caps(&c2s.server.registry),
+        caps: disco::server_caps(&c2s.router.registry),
         registration: config.registration.open,
         failures: config.auth.failures_per_connection,
         resumption: !limits.resume.is_zero(),

@@ -14,6 +14,7 @@ use crate::c2s::session_end::end;
 use crate::host::ServerState;
 use crate::jid::{BareJid, FullJid};
 use crate::random::random_id;
+use crate::router::Router;
 use crate::session::{Delivery, MailboxLimits, Session, SessionFacts};
 use crate::stanza::Condition;
 
@@ -33,16 +34,16 @@ impl Driver<'_> {
             anonymous: self.is_anonymous,
             resumable: false,
             installation: None,
-            newest: self.c2s.server.storage.archive().horizon(),
+            newest: self.c2s.server().storage.archive().horizon(),
             newest_seen: None,
         };
         let bounds =
             MailboxLimits { stanzas: self.limits.inbox_stanzas, bytes: self.limits.inbox_bytes };
-        let table = Arc::clone(&self.c2s.server.sessions);
+        let table = Arc::clone(&self.c2s.server().sessions);
         let session = Session::open(table, jid, facts, bounds, self.limits.sessions_per_account);
-        session.note_seen(self.c2s.server.storage.archive().horizon());
+        session.note_seen(self.c2s.server().storage.archive().horizon());
         let (jid, peer) = (session.handle().jid(), self.connection.peer);
-        self.c2s.server.metrics.sessions.inc();
+        self.c2s.server().metrics.sessions.inc();
         tracing::info!(%jid, %peer, "session begins");
         Ok(session)
     }
@@ -56,13 +57,13 @@ impl Driver<'_> {
         h: u32,
     ) -> Result<(Option<Session>, Result<u32, Option<u32>>), Failed> {
         let Some(user) = machine.user() else { return Ok((None, Err(None))) };
-        let taken = match self.c2s.server.sessions.find_resumable(user, id) {
+        let taken = match self.c2s.server().sessions.find_resumable(user, id) {
             Some(handle) => {
                 let mut asked =
-                    TakeOverGuard { server: &self.c2s.server, answer: handle.take_over() };
+                    TakeOverGuard { router: &self.c2s.router, answer: handle.take_over() };
                 timeout(TAKE_OVER, &mut asked.answer).await.ok().and_then(Result::ok)
             }
-            None => return Ok((None, Err(handled(&self.c2s.server, user, id).await))),
+            None => return Ok((None, Err(handled(self.c2s.server(), user, id).await))),
         };
         // Another connection has it, or it ends. What the store knows may be less than it has handled.
         let Some(session) = taken else { return Ok((None, Err(None))) };
@@ -73,10 +74,10 @@ impl Driver<'_> {
             }
             Err(error) => {
                 // In a task of its own: a negotiation may be dropped, an end must not.
-                let server = Arc::clone(&self.c2s.server);
+                let router = Arc::clone(&self.c2s.router);
                 let why = "confused about what it was sent";
-                let end = async move { Box::pin(end(&server, session, why)).await };
-                drop(self.c2s.server.tasks.spawn("session-end", end));
+                let end = async move { Box::pin(end(&router, session, why)).await };
+                drop(self.c2s.server().tasks.spawn("session-end", end));
                 return Err(Some(too_high(error)));
             }
         }
@@ -91,7 +92,7 @@ impl Driver<'_> {
 /// Waits for a session that another task was asked for. If the session comes when nobody waits for it any
 /// more, it continues to wait for its client.
 struct TakeOverGuard<'a> {
-    server: &'a Arc<ServerState>,
+    router: &'a Arc<Router>,
     answer: oneshot::Receiver<Session>,
 }
 
@@ -99,7 +100,7 @@ impl Drop for TakeOverGuard<'_> {
     fn drop(&mut self) {
         self.answer.close();
         if let Ok(session) = self.answer.try_recv() {
-            lost(self.server, session, "resumed in vain");
+            lost(self.router, session, "resumed in vain");
         }
     }
 }

@@ -15,16 +15,16 @@ use crate::stanza::{Condition, StanzaError};
 impl Discovery for Commands {
     async fn info(&self, cx: &Cx<'_>, asked: Asked<'_>) -> Result<Option<Info>, StanzaError> {
         match asked.node {
-            None if has_commands(cx) => {
+            None if has_commands(cx).await? => {
                 Ok(Some(Info { features: vec![ns::COMMANDS], ..Info::default() }))
             }
             None => Ok(None),
-            Some(ns::COMMANDS) if has_commands(cx) => {
+            Some(ns::COMMANDS) if has_commands(cx).await? => {
                 Ok(Some(automation("command-list", LIST, &[ns::DISCO_INFO, ns::DISCO_ITEMS])))
             }
             Some(ns::COMMANDS) => Err(Condition::ItemNotFound.into()),
             Some(node) => {
-                let Some(command) = command(cx, node)? else { return Ok(None) };
+                let Some(command) = command(cx, node).await? else { return Ok(None) };
                 let features = [ns::DISCO_INFO, data_form::NS];
                 Ok(Some(automation("command-node", command.about(), &features)))
             }
@@ -38,34 +38,37 @@ impl Discovery for Commands {
             ..Item::of(cx.host.jid.clone())
         };
         match asked.node {
-            None if has_commands(cx) => Ok(Some(vec![item(ns::COMMANDS, LIST)])),
+            None if has_commands(cx).await? => Ok(Some(vec![item(ns::COMMANDS, LIST)])),
             None => Ok(None),
-            Some(ns::COMMANDS) if has_commands(cx) => {
-                let commands = cx.server.registry.commands().iter();
+            Some(ns::COMMANDS) if has_commands(cx).await? => {
+                let commands = cx.registry.commands().iter();
                 Ok(Some(
                     commands.map(|command| item(&node_of(*command), command.about())).collect(),
                 ))
             }
             Some(ns::COMMANDS) => Ok(Some(Vec::new())),
             // A command has no items (XEP-0030 §4.1).
-            Some(node) => Ok(command(cx, node)?.map(|_| Vec::new())),
+            Some(node) => Ok(command(cx, node).await?.map(|_| Vec::new())),
         }
     }
 }
 
 /// Whether there are commands that the sender may run.
-fn has_commands(cx: &Cx<'_>) -> bool {
-    cx.is_of_admin() && !cx.server.registry.commands().is_empty()
+///
+/// # Errors
+/// If the store fails.
+async fn has_commands(cx: &Cx<'_>) -> Result<bool, StanzaError> {
+    Ok(!cx.registry.commands().is_empty() && cx.is_of_admin().await?)
 }
 
 /// The command with this node.
 ///
 /// # Errors
 /// `forbidden` if there is one and the sender may not run it.
-fn command(cx: &Cx<'_>, node: &str) -> Result<Option<&'static dyn Command>, StanzaError> {
-    let command = cx.server.registry.commands().iter().find(|command| is_node_of(**command, node));
+async fn command(cx: &Cx<'_>, node: &str) -> Result<Option<&'static dyn Command>, StanzaError> {
+    let command = cx.registry.commands().iter().find(|command| is_node_of(**command, node));
     match command {
-        Some(_) if !has_commands(cx) => Err(Condition::Forbidden.into()),
+        Some(_) if !has_commands(cx).await? => Err(Condition::Forbidden.into()),
         command => Ok(command.copied()),
     }
 }

@@ -18,7 +18,7 @@ use crate::storage::{Result, Storage};
 use crate::xml::Frame;
 
 /// Runs a minute after the start, and then every hour, until the server stops.
-pub async fn run(server: Arc<ServerState>) {
+pub(super) async fn run(server: Arc<ServerState>) {
     let stopping = server.tasks.stopping();
     let mut pause = SOON;
     while rest(&stopping, pause).await {

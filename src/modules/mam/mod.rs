@@ -15,9 +15,11 @@ pub use bound::bound;
 pub use keep::{Recipient, keep};
 pub use preferences::stored as stored_preferences;
 
+use std::sync::Arc;
+
 use crate::archive::{EXTENDED, FULLTEXT, GROUPCHAT_FIELD};
 use crate::config::Config;
-use crate::host::{Access, Manifest, Module, Registry, Scope, Status, Xep};
+use crate::host::{Access, Manifest, Module, Registry, Scope, ServerState, Status, Xep};
 use crate::ns::MAM as NS;
 use crate::payload::result_set;
 use crate::stanza::IqKind;
@@ -65,12 +67,16 @@ impl Module for Mam {
                 &preferences::Wishes,
             );
         }
-        on.feature_of_registered(result_set::NS);
+        on.disco_feature_of_registered(result_set::NS);
         let search = config.archive.search.then_some(FULLTEXT);
         for var in [NS, EXTENDED, GROUPCHAT_FIELD].into_iter().chain(search) {
             // DEPARTS: XEP-0313 §6.1 – the domain announces the features, too, though it has no archive.
             // Some clients (Profanity 0.13) ask only the domain.
-            on.feature_of_registered(var).feature(Scope::Host, var);
+            on.disco_feature_of_registered(var).disco_feature(Scope::Host, var);
         }
+    }
+
+    fn start(&self, server: &Arc<ServerState>) {
+        drop(server.tasks.spawn("archive-expiry", expiry::run(Arc::clone(server))));
     }
 }

@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::host::{Origin, ServerState, block_list};
 use crate::jid::{BareJid, FullJid};
 use crate::modules;
-use crate::router::from_client;
+use crate::router::Router;
 use crate::session::{MailboxLimits, Session, SessionFacts};
 use crate::stanza::Stanza;
 use crate::storage::NewAccount;
@@ -94,9 +94,9 @@ const ENDS: &[(&str, &str, &str)] = &[
 
 #[tokio::test]
 async fn each_stanza_ends_with_one_record_that_says_why() {
-    let (server, romeo) = server().await;
+    let (router, romeo) = router().await;
     for (xml, to, expected) in ENDS {
-        let records = send(&server, &romeo, xml, to).await;
+        let records = send(&router, &romeo, xml, to).await;
         let own: Vec<_> = records
             .iter()
             .filter(|line| line.contains("from=\"romeo@a.example/orchard\""))
@@ -112,10 +112,10 @@ async fn each_stanza_ends_with_one_record_that_says_why() {
 
 #[tokio::test]
 async fn a_message_that_does_not_reach_its_client_at_once_says_why() {
-    let (server, romeo) = server().await;
-    let balcony = session(&server, "juliet@a.example/balcony", 1);
+    let (router, romeo) = router().await;
+    let balcony = session(&router.server, "juliet@a.example/balcony", 1);
     // It has just been bound: stored messages come first.
-    let records = send(&server, &romeo, CHAT, "juliet@a.example/balcony").await.concat();
+    let records = send(&router, &romeo, CHAT, "juliet@a.example/balcony").await.concat();
     let deferred = r#"not delivered at once session=juliet@a.example/balcony reason="deferred: "#;
     assert!(records.contains(deferred), "{records}");
     assert!(
@@ -123,9 +123,9 @@ async fn a_message_that_does_not_reach_its_client_at_once_says_why() {
         "{records}"
     );
     // Its client reads nothing, and its mailbox has room for one stanza.
-    let records = send(&server, &romeo, STATE, "juliet@a.example/balcony").await.concat();
+    let records = send(&router, &romeo, STATE, "juliet@a.example/balcony").await.concat();
     assert!(!records.contains("not delivered"), "{records}");
-    let records = send(&server, &romeo, STATE, "juliet@a.example/balcony").await.concat();
+    let records = send(&router, &romeo, STATE, "juliet@a.example/balcony").await.concat();
     let full =
         r#"session=juliet@a.example/balcony reason="the mailbox is full: the session is closed""#;
     assert!(records.contains(full), "{records}");
@@ -143,7 +143,7 @@ fn without_debug_there_is_no_span() {
 }
 
 /// What is logged because Romeo sends this.
-async fn send(server: &ServerState, romeo: &Session, xml: &str, to: &str) -> Vec<String> {
+async fn send(router: &Router, romeo: &Session, xml: &str, to: &str) -> Vec<String> {
     let records = Records::default();
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(tracing::Level::DEBUG)
@@ -153,7 +153,7 @@ async fn send(server: &ServerState, romeo: &Session, xml: &str, to: &str) -> Vec
         .finish();
     let _logging = tracing::subscriber::set_default(subscriber);
     let origin = Origin::Client(romeo);
-    drop(from_client(server, romeo, &origin, stanza(xml, to), None).await);
+    drop(router.from_client(romeo, &origin, stanza(xml, to), None).await);
     let lines = records.0.lock();
     lines.iter().filter(|line| line.contains("waxwing::stanza")).cloned().collect()
 }
@@ -163,9 +163,10 @@ fn stanza(xml: &str, to: &str) -> Stanza {
 }
 
 /// A server with Romeo's session, and accounts for Juliet and for Tybalt, who has blocked Romeo.
-async fn server() -> (ServerState, Session) {
+async fn router() -> (Router, Session) {
     let config = Config::parse("[[host]]\ndomain = \"a.example\"", "the test").unwrap();
-    let server = ServerState::for_tests(&["a.example"], modules::registry(&config));
+    let router = Router::for_tests(&["a.example"], modules::registry(&config));
+    let server = &router.server;
     for user in ["romeo", "juliet", "tybalt"] {
         let user = BareJid::parse(&format!("{user}@a.example")).unwrap();
         let created = server.clock.now();
@@ -175,8 +176,8 @@ async fn server() -> (ServerState, Session) {
     let tybalt = BareJid::parse("tybalt@a.example").unwrap();
     let documents = server.storage.documents();
     documents.put(&tybalt, block_list::KIND, "romeo@a.example", "").await.unwrap();
-    let romeo = session(&server, "romeo@a.example/orchard", 1000);
-    (server, romeo)
+    let romeo = session(server, "romeo@a.example/orchard", 1000);
+    (router, romeo)
 }
 
 fn session(server: &ServerState, jid: &str, stanzas: usize) -> Session {

@@ -1,0 +1,28 @@
+//! The running server, as commands use it.
+
+use async_trait::async_trait;
+use serde_json::Value;
+
+use super::SessionRow;
+use crate::jid::{BareJid, Jid};
+use crate::storage::StorageError;
+
+/// The running server, as commands use it. There is none if a command works on the data directory of a
+/// stopped server.
+#[async_trait]
+pub trait ServerControl: Send + Sync {
+    /// The sessions.
+    fn sessions(&self) -> Vec<SessionRow>;
+    /// Ends the session of a full JID, or all sessions of a bare JID. Returns how many.
+    async fn close(&self, jid: &Jid, reason: Option<&str>) -> usize;
+    /// Removes an account with all its data, tells its contacts (RFC 6121 §2.5.2), and closes its
+    /// sessions. Returns how many; `None` if there is no such account.
+    ///
+    /// # Errors
+    /// If the store fails: then nothing has changed.
+    async fn remove_account(&self, user: &BareJid) -> Result<Option<usize>, StorageError>;
+    /// The role of an account was changed in the store.
+    fn admins_changed(&self);
+    /// The state of the server: names and values, in the order in which they are shown.
+    fn status(&self) -> Vec<(&'static str, Value)>;
+}

@@ -1,0 +1,80 @@
+//! The events of which features are told, see [`super::lifecycle`].
+
+use crate::jid::BareJid;
+use crate::session::SessionRef;
+use crate::stanza::Presence;
+use crate::storage::RosterItem;
+
+/// Something that has happened.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// An account and all its data have been removed from the store. Its sessions are still there, and
+    /// are closed next. Told by [`remove_account`](super::remove_account).
+    AccountRemoved {
+        /// The account.
+        user: &'a BareJid,
+        /// The roster as it was.
+        contacts: &'a [RosterItem],
+    },
+    /// A session has become available (RFC 6121 §4.2): it has sent its first available presence, or the
+    /// first after unavailable presence. Told by `router/presence.rs`, after the contacts.
+    SessionAvailable {
+        /// The session.
+        session: &'a SessionRef,
+        /// What it has sent.
+        presence: &'a Presence,
+    },
+    /// A session has ended, and can be found in the table of sessions no more. If it was available, it
+    /// has become unavailable before. A session that waits for its client to resume (XEP-0198 §5), or
+    /// for the next start of the server, has not ended. Told by `router/session_end.rs`.
+    SessionEnded {
+        /// The session.
+        session: &'a SessionRef,
+    },
+    /// A session that was available is so no more: by unavailable presence (RFC 6121 §4.5), by its end,
+    /// or because another one has its address. Told by `router/presence.rs`, after the contacts.
+    SessionUnavailable {
+        /// The session.
+        session: &'a SessionRef,
+        /// The unavailable presence: the client's, or ours on its behalf.
+        presence: &'a Presence,
+    },
+    /// A contact may see the presence of the user from now on (RFC 6121 §3.1.5, §3.4.2), or has asked
+    /// for the subscription that it already has and is shown all again. Told by
+    /// `router/subscription.rs`, after the contact has been sent the presence of the user.
+    SubscriptionOpened {
+        /// One of our users.
+        user: &'a BareJid,
+        /// The contact, here or on another server.
+        contact: &'a BareJid,
+    },
+}
+
+/// The kinds of events. See [`Event`].
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum EventKind {
+    /// [`Event::AccountRemoved`]
+    AccountRemoved,
+    /// [`Event::SessionAvailable`]
+    SessionAvailable,
+    /// [`Event::SessionEnded`]
+    SessionEnded,
+    /// [`Event::SessionUnavailable`]
+    SessionUnavailable,
+    /// [`Event::SubscriptionOpened`]
+    SubscriptionOpened,
+}
+
+impl Event<'_> {
+    /// Its kind.
+    #[must_use]
+    pub fn kind(&self) -> EventKind {
+        match self {
+            Self::AccountRemoved { .. } => EventKind::AccountRemoved,
+            Self::SessionAvailable { .. } => EventKind::SessionAvailable,
+            Self::SessionEnded { .. } => EventKind::SessionEnded,
+            Self::SessionUnavailable { .. } => EventKind::SessionUnavailable,
+            Self::SubscriptionOpened { .. } => EventKind::SubscriptionOpened,
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! The stanzas that a stanza causes.
+
+use std::collections::VecDeque;
+
+use super::RosterLock;
+use crate::jid::BareJid;
+use crate::stanza::Stanza;
+
+/// New stanzas, which are routed in order when the stanza in hand is done. So routing does not recurse.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    queue: VecDeque<Stanza>,
+    /// The stanzas that follow the answer to the request in hand.
+    behind: VecDeque<Stanza>,
+    /// The rosters that stay locked until the answer and the stanzas behind it are routed.
+    lock: Option<RosterLock>,
+    /// How many stanzas of the queue are routed before the rosters are unlocked; `None` before there is an
+    /// answer.
+    locked: Option<usize>,
+}
+
+impl Outbox {
+    /// Sends a stanza when the one in hand is done, before its answer. Its `from` must be at a host or at
+    /// a service of ours, unless it is an error.
+    pub fn send(&mut self, stanza: Stanza) {
+        self.queue.push_back(stanza);
+    }
+
+    /// Sends a stanza directly behind the answer to the request in hand, before stanzas that others send
+    /// because of the request.
+    pub fn send_behind(&mut self, stanza: Stanza) {
+        self.behind.push_back(stanza);
+    }
+
+    /// Keeps rosters locked until the answer and the stanzas behind it are routed.
+    pub fn unlock_behind(&mut self, lock: RosterLock) {
+        self.lock = Some(lock);
+    }
+
+    /// Answers the request in hand: queues the answer, and then the stanzas behind it.
+    pub fn answer(&mut self, answer: Stanza) {
+        self.queue.push_back(answer);
+        self.queue.append(&mut self.behind);
+        self.locked = Some(self.queue.len());
+    }
+
+    /// Whether the request in hand holds the lock of this roster.
+    #[must_use]
+    pub fn has_locked(&self, user: &BareJid) -> bool {
+        self.lock.as_ref().is_some_and(|lock| lock.covers(user))
+    }
+
+    /// Takes the next stanza.
+    pub fn take(&mut self) -> Option<Stanza> {
+        self.unlock();
+        if let Some(left) = &mut self.locked {
+            *left = left.saturating_sub(1);
+        }
+        self.queue.pop_front()
+    }
+
+    /// Unlocks the rosters as soon as that is allowed. `false` if they are still locked, so that others may
+    /// wait for them.
+    pub fn unlock(&mut self) -> bool {
+        if self.queue.is_empty() || self.locked == Some(0) {
+            self.lock = None;
+        }
+        self.lock.is_none()
+    }
+}

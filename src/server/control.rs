@@ -1,0 +1,112 @@
+//! What the commands of the administrator may do with the running server.
+
+use std::sync::{Arc, Weak};
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+
+use super::listeners::{LISTENERS, Services};
+use super::{Addresses, Server};
+use crate::host::Invalidation;
+use crate::host::command::{ServerControl, SessionRow};
+use crate::jid::{BareJid, Jid};
+use crate::listen::Acceptor;
+use crate::session::CloseReason;
+use crate::storage::StorageError;
+
+#[async_trait]
+impl ServerControl for Server {
+    fn sessions(&self) -> Vec<SessionRow> {
+        let mut rows: Vec<_> = self.state().sessions.all().iter().map(SessionRow::of).collect();
+        rows.sort_by(|a, b| a.jid.cmp(&b.jid));
+        rows
+    }
+
+    async fn close(&self, jid: &Jid, reason: Option<&str>) -> usize {
+        let sessions = self.state().sessions.of(&jid.to_bare());
+        let meant = sessions.iter().filter(|s| !jid.is_full() || **s.jid() == *jid);
+        let why = CloseReason::Kicked(reason.map(Into::into));
+        meant.map(|session| session.close(why.clone())).count()
+    }
+
+    async fn remove_account(&self, user: &BareJid) -> Result<Option<usize>, StorageError> {
+        self.acceptor.services.c2s().router.remove_account(user).await
+    }
+
+    fn admins_changed(&self) {
+        self.state().invalidate(&Invalidation::Admins);
+    }
+
+    fn status(&self) -> Vec<(&'static str, Value)> {
+        let state = self.state();
+        let domains: Vec<_> = state.hosts().iter().map(|h| h.domain.as_str()).collect();
+        let listening = LISTENERS.iter().map(|listener| {
+            let of = self.addresses.iter().filter(|(other, _)| other.name == listener.name);
+            let addresses: Vec<_> = of.map(|(_, address)| address.to_string()).collect();
+            (listener.name, json!(addresses))
+        });
+        let mut status = vec![
+            ("version", json!(env!("CARGO_PKG_VERSION"))),
+            ("domains", json!(domains)),
+            ("uptime_seconds", json!(state.uptime().as_secs())),
+        ];
+        status.extend(listening);
+        status.extend([
+            ("connections", json!(state.metrics.connections.get())),
+            ("sessions", json!(state.sessions.count())),
+            ("messages_in", json!(state.metrics.stanzas_in.message.get())),
+            ("messages_out", json!(state.metrics.stanzas_out.message.get())),
+            ("panics", json!(state.metrics.panics.get())),
+        ]);
+        status
+    }
+}
+
+/// A reference of the server to itself, which does not keep it alive.
+pub(super) struct WeakServer {
+    acceptor: Weak<Acceptor<Services>>,
+    addresses: Addresses,
+}
+
+impl WeakServer {
+    pub(super) fn new(server: &Server) -> Self {
+        let (acceptor, addresses) =
+            (Arc::downgrade(&server.acceptor), Arc::clone(&server.addresses));
+        Self { acceptor, addresses }
+    }
+
+    fn server(&self) -> Option<Server> {
+        Some(Server { acceptor: self.acceptor.upgrade()?, addresses: Arc::clone(&self.addresses) })
+    }
+}
+
+#[async_trait]
+impl ServerControl for WeakServer {
+    fn sessions(&self) -> Vec<SessionRow> {
+        self.server().map_or_else(Vec::new, |server| server.sessions())
+    }
+
+    async fn close(&self, jid: &Jid, reason: Option<&str>) -> usize {
+        match self.server() {
+            Some(server) => server.close(jid, reason).await,
+            None => 0,
+        }
+    }
+
+    async fn remove_account(&self, user: &BareJid) -> Result<Option<usize>, StorageError> {
+        match self.server() {
+            Some(server) => server.remove_account(user).await,
+            None => Err(StorageError::Unusable("the server ends".into())),
+        }
+    }
+
+    fn admins_changed(&self) {
+        if let Some(server) = self.server() {
+            server.admins_changed();
+        }
+    }
+
+    fn status(&self) -> Vec<(&'static str, Value)> {
+        self.server().map_or_else(Vec::new, |server| server.status())
+    }
+}

@@ -1,0 +1,98 @@
+//! The start of the server: it puts the parts together.
+
+use std::sync::Arc;
+
+use super::control::WeakServer;
+use super::listeners::{LISTENERS, Services};
+use super::{Server, StartError, keep_to_quota};
+use crate::admin::commands::COMMANDS;
+use crate::auth::Verifier;
+use crate::c2s::{self, C2s};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::host::{Module, Parts, Registry, Route, ServerState};
+use crate::limit::raise_open_files;
+use crate::listen::{self, Acceptor};
+use crate::metrics::Metrics;
+use crate::modules;
+use crate::router::Router;
+use crate::storage::{Storage, StorageError, WireIds};
+use crate::tasks::Tasks;
+use crate::tls::Certificates;
+
+impl Server {
+    /// Puts the parts together and listens where the configuration says.
+    ///
+    /// # Errors
+    /// If a certificate cannot be used or a port cannot be had. Nothing is listening then.
+    pub async fn start(
+        config: Config,
+        storage: Arc<dyn Storage>,
+        clock: Clock,
+        tasks: Tasks,
+    ) -> Result<Self, StartError> {
+        Self::start_with(modules::ALL, config, storage, clock, tasks).await
+    }
+
+    /// The same with these features; for tests, which bring some of their own.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub async fn start_with(
+        features: &[&dyn Module],
+        config: Config,
+        storage: Arc<dyn Storage>,
+        clock: Clock,
+        tasks: Tasks,
+    ) -> Result<Self, StartError> {
+        let sockets = listen::bind(&LISTENERS, &config.listen).map_err(StartError::Listen)?;
+        let certificates = Certificates::load(&config, &clock)?;
+        let mut registry = Registry::of(features, &config);
+        registry.enter_commands(COMMANDS);
+        let message_ids = WireIds::new(&storage.accounts().secret().await?);
+        let metrics = Metrics::new();
+        storage.measure(&metrics);
+        let parts = Parts { config, storage, message_ids, metrics, clock, tasks };
+        let router = Arc::new(Router::new(parts, registry)?);
+        let state = Arc::clone(&router.server);
+        let verifier = verifier(&state).await?;
+        state.budgets.apply(&state.config.load(), raise_open_files());
+        keep_to_quota(state.storage.as_ref(), &state.config.load());
+        let verifier = Arc::new(verifier);
+        c2s::restore(&router).await?;
+        let c2s =
+            C2s { router: Arc::clone(&router), verifier, certificates: Arc::clone(&certificates) };
+        let services = Services::new(Arc::new(c2s));
+        drop(state.tasks.spawn("goodbye", c2s::say_goodbye(Arc::clone(&state))));
+        drop(state.tasks.spawn("memory", c2s::watch_memory(Arc::clone(&state))));
+        let acceptor = Arc::new(Acceptor { server: Arc::clone(&state), certificates, services });
+        let mut addresses = Vec::new();
+        for (listener, socket) in sockets {
+            if let Ok(address) = socket.local_addr() {
+                tracing::debug!(%address, listener = listener.name, "listening");
+                addresses.push((listener, address));
+            }
+            let task = Arc::clone(&acceptor).accept_all(listener, socket);
+            drop(state.tasks.spawn("listener", task));
+        }
+        let server = Self { acceptor, addresses: Arc::new(addresses) };
+        drop(state.running.set(Arc::new(WeakServer::new(&server))));
+        server.watch_certificates();
+        for feature in features {
+            feature.start(&state);
+        }
+        let route: Arc<dyn Route> = Arc::clone(&router) as _;
+        for service in router.registry.services() {
+            service.start(&state, &route);
+        }
+        Ok(server)
+    }
+}
+
+/// Checks logins. Derives keys within the same bound as all others.
+async fn verifier(state: &ServerState) -> Result<Verifier, StorageError> {
+    let (storage, clock) = (Arc::clone(&state.storage), state.clock.clone());
+    let config = state.config.load_full();
+    let verifier = Verifier::new(storage, &config.auth, state.derivations.clone(), clock);
+    Ok(verifier.await?.with_tasks(state.tasks.clone()))
+}
