@@ -4,10 +4,12 @@ mod account;
 mod archive;
 mod facts;
 mod import;
+mod new_password;
 mod quota;
 mod session;
 mod status;
 mod user;
+mod user_list;
 
 use crate::host::command::Command;
 
@@ -17,8 +19,8 @@ pub const COMMANDS: &[&dyn Command] = &[
     &user::Del,
     &user::Passwd,
     &user::Admin,
-    &user::List,
-    &user::Show,
+    &user_list::List,
+    &user_list::Show,
     &quota::Quota,
     &import::Import,
     &archive::Show,
