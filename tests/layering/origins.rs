@@ -1,5 +1,7 @@
 //! Rule: `from` comes from authentication, so only the streams make the origins that stand for a
-//! peer: `Origin::Client`, `Origin::Server` and `Origin::Component`.
+//! peer: `Origin::Client`, `Origin::Server` and `Origin::Component`. Only the router makes those that
+//! stand for ourselves, `Origin::Internal` and `Origin::Service`: features send by the outbox or by
+//! `Route`, and the router makes the origin from the address.
 
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::visit::{self, Visit};
@@ -9,19 +11,29 @@ use crate::paths::paths;
 use crate::source::{Fault, Source, expect_all, is_for_tests, line_of, lines_of};
 
 #[test]
-fn origins_are_made_by_streams_only() {
+fn origins_are_made_by_streams_and_the_router_only() {
     expect_all(origins_made_elsewhere);
 }
 
 const STREAMS: [&str; 4] = ["c2s", "component", "s2s", "stream"];
+/// Those who send to us.
 const PEERS: [&str; 3] = ["Client", "Component", "Server"];
+/// Ourselves.
+const OURS: [&str; 2] = ["Internal", "Service"];
+
+/// The origins that a module must not make.
+fn forbidden(module: &str) -> Vec<&'static str> {
+    let is_stream = STREAMS.contains(&module);
+    let peers = PEERS.into_iter().filter(|_| !is_stream);
+    peers.chain(OURS.into_iter().filter(|_| module != "router")).collect()
+}
 
 fn origins_made_elsewhere(source: &Source) -> Vec<Fault> {
-    let is_stream = source.module().first().is_some_and(|module| STREAMS.contains(&&**module));
-    if is_stream || source.is_test() {
+    if source.is_test() {
         return Vec::new();
     }
-    let mut reader = Reader { in_impl: false, found: Vec::new() };
+    let forbidden = forbidden(source.module().first().map_or("", |module| module));
+    let mut reader = Reader { forbidden: &forbidden, in_impl: false, found: Vec::new() };
     reader.visit_file(&source.syntax);
     let what = |name| format!("`{name}` is made here: `from` comes from authentication");
     let made = reader.found.into_iter().map(|(line, name)| source.fault(line, what(name)));
@@ -46,24 +58,26 @@ fn other_names(source: &Source) -> Vec<Fault> {
 }
 
 /// Visits expressions, which make a value, and no patterns, which only look at one.
-struct Reader {
+struct Reader<'a> {
+    /// The origins that must not be made here.
+    forbidden: &'a [&'static str],
     /// Whether this place is inside `impl Origin`.
     in_impl: bool,
     found: Vec<(usize, String)>,
 }
 
-impl Reader {
+impl Reader<'_> {
     fn path(&mut self, path: &syn::Path) {
         let names: Vec<_> = path.segments.iter().map(|s| s.ident.to_string()).collect();
         let [.., origin, variant] = names.as_slice() else { return };
         let is_origin = origin == "Origin" || self.in_impl && origin == "Self";
-        if is_origin && PEERS.contains(&&**variant) {
+        if is_origin && self.forbidden.contains(&&**variant) {
             self.found.push((line_of(path), format!("{origin}::{variant}")));
         }
     }
 }
 
-impl<'ast> Visit<'ast> for Reader {
+impl<'ast> Visit<'ast> for Reader<'_> {
     fn visit_pat(&mut self, _: &'ast Pat) {}
 
     fn visit_expr_path(&mut self, expression: &'ast syn::ExprPath) {
@@ -101,7 +115,7 @@ impl<'ast> Visit<'ast> for Reader {
             // No list of expressions: each name counts, even if it only looks at a value.
             Err(_) => {
                 let text = call.tokens.to_string().replace(' ', "");
-                for variant in PEERS {
+                for variant in self.forbidden {
                     if text.contains(&format!("Origin::{variant}")) {
                         self.found.push((line_of(call), format!("Origin::{variant}")));
                     }
@@ -111,9 +125,10 @@ impl<'ast> Visit<'ast> for Reader {
     }
 }
 
-impl Reader {
+impl Reader<'_> {
     fn expression(&mut self, expression: &Expr) {
-        let mut inside = Self { in_impl: self.in_impl, found: Vec::new() };
+        let mut inside =
+            Reader { forbidden: self.forbidden, in_impl: self.in_impl, found: Vec::new() };
         inside.visit_expr(expression);
         self.found.append(&mut inside.found);
     }
@@ -150,6 +165,10 @@ fn an_origin_made_outside_the_streams_is_found() {
     assert_eq!(faults("admin/mod.rs", "m!(a => Origin::Client(jid))"), [2]);
     assert_eq!(faults("admin/mod.rs", "matches!(o, x if x == Origin::Client(jid))"), [2]);
     assert_eq!(faults("c2s/mod.rs", "let o = Origin::Client(jid);"), []);
+    assert_eq!(faults("c2s/mod.rs", "let o = Origin::Internal;"), [2]);
+    assert_eq!(faults("modules/muc.rs", "route(&Origin::Service(at.domain.clone()))"), [2]);
+    assert_eq!(faults("modules/muc.rs", "if matches!(cx.origin, Origin::Internal) {}"), []);
+    assert_eq!(faults("router/accept.rs", "let o = Origin::Internal;"), []);
 }
 
 #[test]
