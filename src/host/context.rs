@@ -154,6 +154,13 @@ pub trait Service: Discovery {
         &[]
     }
 
+    /// Whether users may ask this address for a subscription to its presence (RFC 6121 §3.1). If so, the
+    /// request comes to [`Service::presence`], and the service answers it. If not, the user is told
+    /// `service-unavailable`, and the user's roster stays as it is.
+    fn takes_subscriptions(&self, _to: &Jid) -> bool {
+        false
+    }
+
     /// The server starts. A service that has tasks of its own starts them here.
     fn start(&self, _server: &Arc<ServerState>, _route: &Arc<dyn Route>) {}
 

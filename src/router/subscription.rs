@@ -56,10 +56,11 @@ pub async fn leaves(
     Ok(Outcome::Done)
 }
 
-/// Whether this is the address of an account. Whether an account of ours exists is not told.
+/// Whether somebody at this address can answer a request. Whether an account of ours exists is not told.
 fn reachable(cx: &Cx<'_>, to: &Jid) -> Result<(), Condition> {
     match cx.server.destination(to) {
         Destination::Remote => Err(Condition::RemoteServerNotFound),
+        Destination::Service(at) if cx.registry.service_at(at).takes_subscriptions(to) => Ok(()),
         // RFC 6121 §8.4
         Destination::Host(_) | Destination::Service(_) => Err(Condition::ServiceUnavailable),
         Destination::Account(..) | Destination::Session(..) => Ok(()),

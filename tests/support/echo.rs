@@ -34,6 +34,7 @@ impl Module for Echo {
 /// - A message comes back as it is, from the address to which it was sent. To `later@echo.<host>`, it
 ///   comes back a minute later.
 /// - Presence to an address with a resource is answered in kind.
+/// - A request for a subscription to `echo@echo.<host>` is approved. Other addresses take none.
 /// - A request to an address with a resource is sent back to the sender as a request; the sender's
 ///   answer to that is its answer.
 #[derive(Default)]
@@ -55,6 +56,10 @@ impl Service for EchoService {
 
     fn features(&self) -> &'static [&'static str] {
         &["urn:waxwing:test:echo"]
+    }
+
+    fn takes_subscriptions(&self, to: &Jid) -> bool {
+        to.local() == Some("echo")
     }
 
     fn start(&self, server: &Arc<ServerState>, route: &Arc<dyn Route>) {
@@ -104,6 +109,10 @@ impl Service for EchoService {
         if is_available && presence.head.to.as_ref().is_some_and(Jid::is_full) {
             let presence = Presence { head: back(&presence.head), ..presence };
             cx.outbox.send(Stanza::Presence(presence));
+        } else if presence.kind == PresenceKind::Subscribe {
+            let head = back(&presence.head);
+            let approval = Presence { head, kind: PresenceKind::Subscribed, ..presence };
+            cx.outbox.send(Stanza::Presence(approval));
         }
         Ok(())
     }
