@@ -2,7 +2,7 @@
 
 use syn::spanned::Spanned;
 
-use crate::source::{Fault, Source, expect_all, is_for_tests, lines_of};
+use crate::source::{Fault, Source, expect_all, is_for_tests, lines_of, sources};
 
 #[test]
 fn no_file_is_too_long() {
@@ -11,7 +11,43 @@ fn no_file_is_too_long() {
 
 /// How many lines a file may have, without its tests.
 fn limit(path: &str) -> usize {
-    if path.starts_with("router/") { 250 } else { 500 }
+    match path {
+        _ if path.starts_with("router/") => 250,
+        _ if LONG_FILES.iter().any(|(long, _)| *long == path) => 500,
+        _ => 300,
+    }
+}
+
+/// Files that may have more than 300 lines, each with the reason why it will not grow.
+const LONG_FILES: &[(&str, &str)] = &[
+    ("c2s/negotiation/machine.rs", "still to be split"),
+    ("config/read.rs", "reads values of a finished grammar (TOML)"),
+    ("jid/mod.rs", "a type of a finished specification (RFC 7622)"),
+    ("metrics.rs", "a table: a line and a name for each counter"),
+    ("payload/data_form.rs", "the parser of a finished grammar (XEP-0004)"),
+    ("session/catch_up.rs", "still to be split"),
+    ("session/mailbox.rs", "still to be split"),
+    ("session/sm_state.rs", "still to be split"),
+    ("stanza/mod.rs", "still to be split"),
+    ("storage/memory/mod.rs", "still to be split"),
+    ("storage/sqlite/archive_scan.rs", "still to be split"),
+    ("storage/sqlite/wal.rs", "the parser of a finished format (the log of SQLite)"),
+    ("xml/framer.rs", "the parser of a finished grammar (XML)"),
+    ("xml/strict.rs", "the parser of a finished grammar (XML)"),
+];
+
+#[test]
+fn no_exception_outlives_its_length() {
+    let short = shorter_than_allowed(&sources());
+    assert!(short.is_empty(), "these files fit: delete {short:?} from LONG_FILES");
+}
+
+/// The entries of [`LONG_FILES`] whose file needs no exception, or is gone.
+fn shorter_than_allowed(sources: &[Source]) -> Vec<&'static str> {
+    let is_long = |path: &str| {
+        sources.iter().any(|source| source.path == path && lines_without_tests(source) > 300)
+    };
+    LONG_FILES.iter().map(|(path, _)| *path).filter(|path| !is_long(path)).collect()
 }
 
 fn too_long(source: &Source) -> Vec<Fault> {
@@ -42,11 +78,23 @@ fn a_long_file_is_found_and_tests_do_not_count() {
     assert_eq!(faults("xml/strict.rs", &code(501)), [501]);
     assert_eq!(faults("xml/tests.rs", &code(501)), []);
     assert_eq!(faults("router/message.rs", &code(251)), [251]);
-    assert_eq!(faults("modules/roster.rs", &code(251)), []);
+    assert_eq!(faults("modules/roster.rs", &code(300)), []);
+    assert_eq!(faults("modules/roster.rs", &code(301)), [301]);
     let tests = format!("#[cfg(test)]\nmod tests {{\n{}}}\n", code(501));
     assert_eq!(faults("xml/strict.rs", &tests), []);
     let after_tests = format!("#[cfg(test)]\nmod tests;\n{}", code(501));
     assert_eq!(faults("xml/strict.rs", &after_tests), [501]);
     let no_tests = format!("#[cfg(unix)]\nmod files {{\n{}}}\n", code(501));
     assert_eq!(faults("xml/strict.rs", &no_tests), [501]);
+}
+
+#[test]
+fn an_exception_for_a_file_that_fits_is_found() {
+    let sources = |lines| {
+        let code = "const _: () = ();\n".repeat(lines);
+        LONG_FILES.iter().map(|(path, _)| Source::parse(path, &code)).collect::<Vec<_>>()
+    };
+    assert!(shorter_than_allowed(&sources(301)).is_empty());
+    assert_eq!(shorter_than_allowed(&sources(300)).len(), LONG_FILES.len());
+    assert_eq!(shorter_than_allowed(&[]).len(), LONG_FILES.len());
 }
