@@ -10,7 +10,7 @@ use rustc_hash::FxHashSet;
 use crate::jid::BareJid;
 use crate::storage::{Result, Storage};
 
-/// The accounts with the role. Read from the store when somebody asks first, and again after a change.
+/// The accounts with the role. Read from the store at the first question, and again after a change.
 #[derive(Debug, Default)]
 pub struct Admins {
     held: ArcSwapOption<Held>,

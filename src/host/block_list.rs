@@ -56,7 +56,7 @@ async fn read(server: &ServerState, user: &BareJid) -> storage::Result<Read<Arc<
     // Most lists are empty: these share one value.
     static NOBODY: LazyLock<Arc<BlockList>> = LazyLock::new(Arc::default);
     let list = if list.is_empty() { Arc::clone(&NOBODY) } else { Arc::new(list) };
-    // Somebody who writes to many offline accounts must not push the lists of online users out of the
+    // A client that writes to many offline accounts must not push the lists of online users out of the
     // cache.
     let is_held = !list.is_empty() || !server.sessions.of(user).is_empty();
     let bytes = is_held.then(|| list.iter().map(|j| j.as_str().len() + size_of::<Jid>() * 2).sum());

@@ -145,7 +145,7 @@ mod tests {
         let mut slow = Box::pin(cache.get_or_read(&romeo, slow));
         assert!(slow.as_mut().now_or_never().is_none());
         cache.forget(&romeo);
-        // Whoever asks after the change reads for themselves, and is not waited for.
+        // A reader that comes after the change reads the store itself, and nobody waits for it.
         assert_eq!(get(&cache, &romeo, 2, 8).await, 2);
         send.send(1).unwrap();
         assert_eq!(slow.await, Ok(1));

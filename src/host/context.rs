@@ -23,7 +23,7 @@ use crate::payload::disco::{Identity, Info, Item};
 use crate::stanza::{Condition, Iq, IqKind, Message, Presence, StanzaError};
 use crate::xml::Node;
 
-/// What a handler may see and do while it has one stanza in hand.
+/// What a handler may see and do while it handles one stanza.
 pub struct Cx<'a> {
     /// What all tasks of the server share.
     pub server: &'a ServerState,

@@ -1,11 +1,11 @@
-//! What is stored because of the stanza in hand, and what the stanza costs.
+//! What is stored because of the stanza that is handled, and what the stanza costs.
 
 use smallvec::SmallVec;
 
 use crate::stanza::{IqKind, Stanza};
 use crate::storage::{Handled, MessageId, Receipt};
 
-/// What is stored because of the stanza in hand, and because of the stanzas that it causes.
+/// What is stored because of the stanza that is handled, and because of the stanzas that it causes.
 #[derive(Debug, Default)]
 pub struct Keeping {
     /// How many stanzas its client has sent, with this one; stored together with the first message

@@ -6,11 +6,11 @@ use super::RosterLock;
 use crate::jid::BareJid;
 use crate::stanza::Stanza;
 
-/// New stanzas, which are routed in order when the stanza in hand is done. So routing does not recurse.
+/// New stanzas, which are routed in order when the stanza that is handled is done. So routing does not recurse.
 #[derive(Debug, Default)]
 pub struct Outbox {
     queue: VecDeque<Stanza>,
-    /// The stanzas that follow the answer to the request in hand.
+    /// The stanzas that follow the answer to the request that is handled.
     behind: VecDeque<Stanza>,
     /// The rosters that stay locked until the answer and the stanzas behind it are routed.
     lock: Option<RosterLock>,
@@ -20,14 +20,14 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// Sends a stanza when the one in hand is done, before its answer. Its `from` must be at a host or at
+    /// Sends a stanza when the one that is handled is done, before its answer. Its `from` must be at a host or at
     /// a service of ours, unless it is an error.
     pub fn send(&mut self, stanza: Stanza) {
         self.queue.push_back(stanza);
     }
 
-    /// Sends a stanza directly behind the answer to the request in hand, before stanzas that others send
-    /// because of the request.
+    /// Sends a stanza directly behind the answer to the request that is handled, before stanzas that others
+    /// send because of the request.
     pub fn send_behind(&mut self, stanza: Stanza) {
         self.behind.push_back(stanza);
     }
@@ -37,14 +37,14 @@ impl Outbox {
         self.lock = Some(lock);
     }
 
-    /// Answers the request in hand: queues the answer, and then the stanzas behind it.
+    /// Answers the request that is handled: queues the answer, and then the stanzas behind it.
     pub fn answer(&mut self, answer: Stanza) {
         self.queue.push_back(answer);
         self.queue.append(&mut self.behind);
         self.locked = Some(self.queue.len());
     }
 
-    /// Whether the request in hand holds the lock of this roster.
+    /// Whether the request that is handled holds the lock of this roster.
     #[must_use]
     pub fn has_locked(&self, user: &BareJid) -> bool {
         self.lock.as_ref().is_some_and(|lock| lock.covers(user))

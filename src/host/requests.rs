@@ -114,7 +114,7 @@ impl Requests {
     }
 
     /// An answer has come to an address of ours. `None` if a request waited for it; else the stanza
-    /// back: it answers nothing, or comes from somebody who was not asked.
+    /// back: it answers nothing, or comes from an address that was not asked.
     pub fn answered(&self, iq: Iq) -> Option<Iq> {
         let head = &iq.head;
         let (Some(from), Some(to), Some(id)) = (&head.from, &head.to, &head.id) else {
@@ -126,7 +126,7 @@ impl Requests {
                 let is_error = iq.kind == IqKind::Error;
                 let outcome =
                     if is_error { Err(RequestError::Refused(Box::new(iq))) } else { Ok(iq) };
-                // Whoever waited may have given up at this moment.
+                // The task that waited may have given up at this moment.
                 drop(waiting.reply.send(outcome));
                 None
             }

@@ -1,4 +1,4 @@
-//! How a stanza is sent by somebody who has none in hand: a task of a service, a timer, a command.
+//! How code sends a stanza while it handles none: a task of a service, a timer, a command.
 
 use async_trait::async_trait;
 

@@ -1,4 +1,4 @@
-//! What the server does on its own behalf, when it has nobody's stanza in hand.
+//! What the server does on its own behalf, when it handles no stanza of others.
 
 use super::route::{Router, drain, settle};
 use crate::host::{Cx, Host, Keeping, Origin, Outbox};

@@ -49,7 +49,7 @@ pub static LISTENERS: [Listener; 4] = [
 /// What serves connections.
 pub struct Services {
     c2s: Arc<C2s>,
-    /// What answers HTTP requests, whoever does.
+    /// Everything that answers HTTP requests.
     routes: Router,
 }
 

@@ -8,8 +8,8 @@ use crate::stanza::{Content, Head, Iq, IqKind, Stanza};
 use crate::storage::{self, RosterItem, RosterVersion};
 use crate::xml::{Node, element};
 
-/// Replaces the item of `jid`, if it is still `old`. Answers the new version of the roster; `None` if somebody
-/// else has changed the item meanwhile.
+/// Replaces the item of `jid`, if it is still `old`. Answers the new version of the roster; `None` if another
+/// task has changed the item meanwhile.
 ///
 /// # Errors
 /// If the roster is full, or the store fails.
