@@ -2,7 +2,7 @@
 
 /// A kind of address.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Scope {
+pub enum AddressKind {
     /// The bare address of an account. The server answers on its behalf (RFC 6121 §8.5.2.1.3).
     Account,
     /// A host.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use rustc_hash::FxHashMap;
 
-use super::access::{Access, Scope};
+use super::access::{Access, AddressKind};
 use super::announced::Announced;
 use super::command::Command;
 use super::destination::{Host, ServiceDomain};
@@ -52,7 +52,7 @@ impl Cx<'_> {
 pub struct Registry {
     pub(super) answers: FxHashMap<Request, Entry>,
     pub(super) announced: Announced,
-    pub(super) discovery: Vec<(Scope, &'static dyn Discovery)>,
+    pub(super) discovery: Vec<(AddressKind, &'static dyn Discovery)>,
     pub(super) manifests: Vec<&'static Manifest>,
     pub(super) commands: Vec<&'static dyn Command>,
     pub(super) services: Vec<Arc<dyn Service>>,
@@ -61,7 +61,7 @@ pub struct Registry {
 }
 
 /// A kind of request: to which kind of address, its type, the namespace and the name of its payload.
-pub(super) type Request = (Scope, IqKind, &'static str, &'static str);
+pub(super) type Request = (AddressKind, IqKind, &'static str, &'static str);
 
 /// A registered request: its handler, and who may send it.
 #[derive(Clone, Copy)]
@@ -80,7 +80,7 @@ pub type IqReply = Result<Option<Node>, StanzaError>;
 #[async_trait]
 pub trait IqHandler: Send + Sync {
     /// Answers a request. It has exactly one payload, with the registered namespace and name. Its `to` is an
-    /// address of the registered scope. The sender has been checked: it may ask.
+    /// address of the registered kind. The sender has been checked: it may ask.
     async fn handle(&self, cx: &mut Cx<'_>, request: &Iq) -> IqReply;
 }
 
@@ -150,7 +150,7 @@ pub trait Service: Discovery {
     fn identity(&self) -> Identity;
 
     /// The features of service discovery that it announces besides those of all services (XEP-0030 §3.1).
-    fn features(&self) -> &'static [&'static str] {
+    fn disco_features(&self) -> &'static [&'static str] {
         &[]
     }
 
@@ -190,7 +190,7 @@ pub trait Service: Discovery {
         Err(refuse_presence(&presence))
     }
 
-    /// A request that no feature answers for all services ([`Scope::Service`]). Without a handler the sender
+    /// A request that no feature answers for all services ([`AddressKind::Service`]). Without a handler the sender
     /// is told that nobody answers it (RFC 6120 §8.4).
     ///
     /// # Errors

@@ -24,19 +24,19 @@ impl Keeping {
     pub fn of(stanza: &Stanza, handled: Option<Handled>) -> Self {
         let mut this = Self { handled, steps: 1, ..Self::default() };
         if matches!(stanza, Stanza::Iq(iq) if iq.kind == IqKind::Set) {
-            this.wrote(1);
+            this.count_writes(1);
         }
         this
     }
 
     /// Counts deliveries to `count` sessions or accounts.
-    pub fn delivered(&mut self, count: usize) {
+    pub fn count_deliveries(&mut self, count: usize) {
         self.steps = self.steps.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
     }
 
     /// Counts `count` writes to the store.
-    pub fn wrote(&mut self, count: usize) {
-        self.delivered(count.saturating_mul(STEPS_OF_A_WRITE));
+    pub fn count_writes(&mut self, count: usize) {
+        self.count_deliveries(count.saturating_mul(STEPS_OF_A_WRITE));
     }
 }
 

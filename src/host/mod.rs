@@ -29,7 +29,7 @@ mod route;
 mod server_state;
 mod shared_state;
 
-pub use access::{Access, Scope};
+pub use access::{Access, AddressKind};
 pub use account_removal::remove_account;
 pub use admins::Admins;
 pub use cache::{AccountCache, Read};

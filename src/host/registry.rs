@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::access::{Access, Scope};
-use super::announced::Feature;
+use super::access::{Access, AddressKind};
+use super::announced::DiscoFeature;
 use super::command::Command;
 use super::context::{Discovery, Entry, IqHandler, Listener, Registry, Service};
 use super::destination::ServiceDomain;
@@ -21,47 +21,58 @@ impl Registry {
     /// At start-up, if two modules answer the same request, or if it is for contacts and not to an account.
     pub fn iq(
         &mut self,
-        scope: Scope,
+        address: AddressKind,
         kind: IqKind,
         (ns, name): (&'static str, &'static str),
         access: Access,
         handler: &'static dyn IqHandler,
     ) -> &mut Self {
         let is_for_contacts = matches!(access, Access::Contacts | Access::ContactsElseForbidden);
-        assert!(scope == Scope::Account || !is_for_contacts, "only an account has contacts");
-        let old = self.answers.insert((scope, kind, ns, name), Entry { handler, access });
+        assert!(
+            address == AddressKind::Account || !is_for_contacts,
+            "only an account has contacts"
+        );
+        let old = self.answers.insert((address, kind, ns, name), Entry { handler, access });
         assert!(old.is_none(), "two modules answer {name} of {ns}");
         self
     }
 
     /// Announces a feature of service discovery (XEP-0030 §3.1).
-    pub fn disco_feature(&mut self, scope: Scope, var: &'static str) -> &mut Self {
-        self.announced.feature(Feature { scope, var, needs_account: false });
+    pub fn disco_feature(&mut self, address: AddressKind, var: &'static str) -> &mut Self {
+        self.announced.feature(DiscoFeature { address, var, needs_account: false });
         self
     }
 
     /// Announces a feature of accounts that anonymous users (XEP-0175) do not have.
     pub fn disco_feature_of_registered(&mut self, var: &'static str) -> &mut Self {
-        self.announced.feature(Feature { scope: Scope::Account, var, needs_account: true });
+        self.announced.feature(DiscoFeature {
+            address: AddressKind::Account,
+            var,
+            needs_account: true,
+        });
         self
     }
 
     /// Announces a form of type `result` with a `FORM_TYPE` (XEP-0128 §2).
-    pub fn form(&mut self, scope: Scope, form: Form) -> &mut Self {
-        self.announced.form(scope, form);
+    pub fn form(&mut self, address: AddressKind, form: Form) -> &mut Self {
+        self.announced.form(address, form);
         self
     }
 
     /// Announces an identity (XEP-0030 §3.1).
-    pub fn identity(&mut self, scope: Scope, identity: Identity) -> &mut Self {
-        self.announced.identity(scope, identity);
+    pub fn identity(&mut self, address: AddressKind, identity: Identity) -> &mut Self {
+        self.announced.identity(address, identity);
         self
     }
 
     /// Registers a provider of service discovery: of items, nodes, and what depends on the sender of the
     /// request.
-    pub fn discovery(&mut self, scope: Scope, provider: &'static dyn Discovery) -> &mut Self {
-        self.discovery.push((scope, provider));
+    pub fn discovery(
+        &mut self,
+        address: AddressKind,
+        provider: &'static dyn Discovery,
+    ) -> &mut Self {
+        self.discovery.push((address, provider));
         self
     }
 
@@ -108,19 +119,21 @@ impl Registry {
 
     /// The entry for a request, if a feature answers it.
     #[must_use]
-    pub fn entry(&self, scope: Scope, kind: IqKind, ns: &str, name: &str) -> Option<Entry> {
-        self.answers.get(&(scope, kind, ns, name) as &(Scope, IqKind, &str, &str)).copied()
+    pub fn entry(&self, address: AddressKind, kind: IqKind, ns: &str, name: &str) -> Option<Entry> {
+        self.answers.get(&(address, kind, ns, name) as &(AddressKind, IqKind, &str, &str)).copied()
     }
 
-    /// All registered requests: scope, type, namespace, name.
-    pub fn requests(&self) -> impl Iterator<Item = (Scope, IqKind, &'static str, &'static str)> {
+    /// All registered requests: kind of address, type, namespace, name.
+    pub fn requests(
+        &self,
+    ) -> impl Iterator<Item = (AddressKind, IqKind, &'static str, &'static str)> {
         self.answers.keys().copied()
     }
 
     /// What is announced for addresses of this kind, sorted.
     #[must_use]
-    pub fn info(&self, scope: Scope) -> Info {
-        self.announced.info(scope)
+    pub fn info(&self, address: AddressKind) -> Info {
+        self.announced.info(address)
     }
 
     /// What is announced for the account of an anonymous user (XEP-0175), sorted.
@@ -130,8 +143,8 @@ impl Registry {
     }
 
     /// The providers of service discovery, in the order of registration.
-    pub fn providers(&self, scope: Scope) -> impl Iterator<Item = &'static dyn Discovery> {
-        self.discovery.iter().filter(move |(of, _)| *of == scope).map(|(_, provider)| *provider)
+    pub fn providers(&self, address: AddressKind) -> impl Iterator<Item = &'static dyn Discovery> {
+        self.discovery.iter().filter(move |(of, _)| *of == address).map(|(_, provider)| *provider)
     }
 
     /// The services, in the order of registration.

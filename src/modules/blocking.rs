@@ -11,8 +11,8 @@ use futures_util::future::join_all;
 
 use crate::host::block_list::{self, BlockList, BlockLists, hits, is_always_heard};
 use crate::host::{
-    Access, Cx, Halt, Invalidation, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status,
-    Xep,
+    Access, AddressKind, Cx, Halt, Invalidation, IqHandler, IqReply, Manifest, Module, Registry,
+    Status, Xep,
 };
 use crate::jid::{BareJid, Jid};
 use crate::session::SessionRef;
@@ -39,10 +39,10 @@ impl Module for Blocking {
 
     fn register(&self, on: &mut Registry) {
         // Clients ask the server (XEP-0191 §3.1), some ask their account.
-        on.disco_feature(Scope::Host, NS).disco_feature(Scope::Account, NS);
-        on.iq(Scope::Account, IqKind::Get, (NS, "blocklist"), Access::Owner, &Self);
-        on.iq(Scope::Account, IqKind::Set, (NS, "block"), Access::Owner, &Self);
-        on.iq(Scope::Account, IqKind::Set, (NS, "unblock"), Access::Owner, &Self);
+        on.disco_feature(AddressKind::Host, NS).disco_feature(AddressKind::Account, NS);
+        on.iq(AddressKind::Account, IqKind::Get, (NS, "blocklist"), Access::Owner, &Self);
+        on.iq(AddressKind::Account, IqKind::Set, (NS, "block"), Access::Owner, &Self);
+        on.iq(AddressKind::Account, IqKind::Set, (NS, "unblock"), Access::Owner, &Self);
         on.shared(BlockLists::default());
     }
 }

@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 
 use crate::archive::policy::is_lasting;
 use crate::host::{
-    Access, Cx, IqHandler, IqReply, Kept, Manifest, Module, Registry, Scope, Status, Xep,
+    Access, AddressKind, Cx, IqHandler, IqReply, Kept, Manifest, Module, Registry, Status, Xep,
 };
 use crate::jid::BareJid;
 use crate::log::STANZA;
@@ -41,11 +41,11 @@ impl Module for Carbons {
     }
 
     fn register(&self, on: &mut Registry) {
-        for scope in [Scope::Account, Scope::Host] {
-            on.disco_feature(scope, NS).disco_feature(scope, NS_RULES);
+        for address in [AddressKind::Account, AddressKind::Host] {
+            on.disco_feature(address, NS).disco_feature(address, NS_RULES);
         }
         for name in ["enable", "disable"] {
-            on.iq(Scope::Account, IqKind::Set, (NS, name), Access::Owner, &Self);
+            on.iq(AddressKind::Account, IqKind::Set, (NS, name), Access::Owner, &Self);
         }
     }
 }
@@ -124,7 +124,7 @@ fn copy(user: &BareJid, kind: MessageKind, direction: &str, original: &[u8]) -> 
 fn give(cx: &mut Cx<'_>, to: &[&SessionRef], copy: &Arc<Stanza>) {
     let given = to.iter().filter(|session| session.deliver_addressed(Arc::clone(copy)).is_ok());
     let given = given.count();
-    cx.keeping.delivered(given);
+    cx.keeping.count_deliveries(given);
     tracing::debug!(target: STANZA, sessions = given, "carbon copies delivered");
 }
 

@@ -15,7 +15,9 @@ use serde_json::{Map, Value};
 
 use self::outcome::{CONFIRM, bad, run, shown};
 use crate::host::command::{Argument, ArgumentKind, Arguments, Command, is_node_of, node_of};
-use crate::host::{Access, Cx, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
+use crate::host::{
+    Access, AddressKind, Cx, IqHandler, IqReply, Manifest, Module, Registry, Status, Xep,
+};
 use crate::ns;
 use crate::payload::data_form::{self, Field, FieldKind, Form, FormKind, Submitted};
 use crate::random::random_id;
@@ -40,8 +42,8 @@ impl Module for Commands {
     }
 
     fn register(&self, on: &mut Registry) {
-        on.iq(Scope::Host, IqKind::Set, (ns::COMMANDS, "command"), Access::Admins, &Self);
-        on.discovery(Scope::Host, &Self);
+        on.iq(AddressKind::Host, IqKind::Set, (ns::COMMANDS, "command"), Access::Admins, &Self);
+        on.discovery(AddressKind::Host, &Self);
     }
 }
 

@@ -6,8 +6,8 @@
 use async_trait::async_trait;
 
 use crate::host::{
-    Access, Asked, Cx, Destination, Discovery, IqHandler, IqReply, Manifest, Module, Registry,
-    Scope, ServiceDomain, Status, Xep,
+    Access, AddressKind, Asked, Cx, Destination, Discovery, IqHandler, IqReply, Manifest, Module,
+    Registry, ServiceDomain, Status, Xep,
 };
 use crate::jid::{BareJid, Jid};
 use crate::ns;
@@ -34,23 +34,23 @@ impl Module for Disco {
 
     fn register(&self, on: &mut Registry) {
         let name = Some("Waxwing".into());
-        on.identity(Scope::Host, Identity { category: "server", kind: "im", name });
+        on.identity(AddressKind::Host, Identity { category: "server", kind: "im", name });
         let account = Identity { category: "account", kind: "registered", name: None };
-        on.identity(Scope::Account, account).disco_feature(Scope::Host, ns::CAPS);
-        for scope in [Scope::Account, Scope::Host, Scope::Service] {
-            on.disco_feature(scope, ns::DISCO_INFO).disco_feature(scope, ns::DISCO_ITEMS);
+        on.identity(AddressKind::Account, account).disco_feature(AddressKind::Host, ns::CAPS);
+        for address in [AddressKind::Account, AddressKind::Host, AddressKind::Service] {
+            on.disco_feature(address, ns::DISCO_INFO).disco_feature(address, ns::DISCO_ITEMS);
         }
-        for (scope, access) in [
-            (Scope::Account, Access::Contacts),
-            (Scope::Host, Access::Public),
-            (Scope::Service, Access::Public),
-            (Scope::ServiceAddress, Access::Public),
+        for (address, access) in [
+            (AddressKind::Account, Access::Contacts),
+            (AddressKind::Host, Access::Public),
+            (AddressKind::Service, Access::Public),
+            (AddressKind::ServiceAddress, Access::Public),
         ] {
-            on.iq(scope, IqKind::Get, (ns::DISCO_INFO, "query"), access, &Self);
-            on.iq(scope, IqKind::Get, (ns::DISCO_ITEMS, "query"), Access::Public, &Self);
+            on.iq(address, IqKind::Get, (ns::DISCO_INFO, "query"), access, &Self);
+            on.iq(address, IqKind::Get, (ns::DISCO_ITEMS, "query"), Access::Public, &Self);
         }
-        on.discovery(Scope::Account, &Sessions);
-        on.discovery(Scope::Host, &Capabilities).discovery(Scope::Host, &Services);
+        on.discovery(AddressKind::Account, &Sessions);
+        on.discovery(AddressKind::Host, &Capabilities).discovery(AddressKind::Host, &Services);
     }
 }
 
@@ -108,9 +108,9 @@ fn providers<'a>(cx: &Cx<'a>, to: &Jid) -> Vec<&'a dyn Discovery> {
     let registry = cx.registry;
     match cx.server.destination(to) {
         Destination::Account(..) | Destination::Session(..) => {
-            registry.providers(Scope::Account).collect()
+            registry.providers(AddressKind::Account).collect()
         }
-        Destination::Host(_) => registry.providers(Scope::Host).collect(),
+        Destination::Host(_) => registry.providers(AddressKind::Host).collect(),
         Destination::Remote => Vec::new(),
         Destination::Service(at) => vec![cx.registry.service_at(at)],
     }
@@ -124,14 +124,16 @@ fn announced(cx: &Cx<'_>, to: &Jid) -> Option<Info> {
         Destination::Account(_, user) if is_anonymous(cx, &user) => {
             Some(registry.info_of_anonymous())
         }
-        Destination::Account(..) | Destination::Session(..) => Some(registry.info(Scope::Account)),
-        Destination::Host(_) => Some(registry.info(Scope::Host)),
+        Destination::Account(..) | Destination::Session(..) => {
+            Some(registry.info(AddressKind::Account))
+        }
+        Destination::Host(_) => Some(registry.info(AddressKind::Host)),
         Destination::Service(at) if *to == at.jid => {
             let service = registry.service_at(at);
-            let mut info = registry.info(Scope::Service);
+            let mut info = registry.info(AddressKind::Service);
             info.add(Info {
                 identities: vec![service.identity()],
-                features: service.features().to_vec(),
+                features: service.disco_features().to_vec(),
                 forms: Vec::new(),
             });
             Some(info)
@@ -196,7 +198,7 @@ struct Capabilities;
 #[async_trait]
 impl Discovery for Capabilities {
     async fn info(&self, cx: &Cx<'_>, asked: Asked<'_>) -> Result<Option<Info>, StanzaError> {
-        let info = || cx.registry.info(Scope::Host);
+        let info = || cx.registry.info(AddressKind::Host);
         let ver = asked.node.and_then(|node| node.strip_prefix(NODE)?.strip_prefix('#'));
         Ok(ver.and_then(|ver| Some(info()).filter(|info| caps::hash(info) == ver)))
     }
@@ -204,7 +206,7 @@ impl Discovery for Capabilities {
 
 /// The `<c/>` that stream features carry (XEP-0115 §6.3).
 pub fn server_caps(registry: &Registry) -> Node {
-    caps::caps(NODE, &caps::hash(&registry.info(Scope::Host)))
+    caps::caps(NODE, &caps::hash(&registry.info(AddressKind::Host)))
 }
 
 /// Names this software (XEP-0115 §4).

@@ -6,7 +6,9 @@
 use async_trait::async_trait;
 
 use crate::host::lifecycle::{Event, EventKind, Listener};
-use crate::host::{Access, Cx, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
+use crate::host::{
+    Access, AddressKind, Cx, IqHandler, IqReply, Manifest, Module, Registry, Status, Xep,
+};
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
 use crate::payload::delay;
@@ -33,11 +35,11 @@ impl Module for LastActivity {
     }
 
     fn register(&self, on: &mut Registry) {
-        on.disco_feature(Scope::Host, NS).disco_feature(Scope::Account, NS);
-        on.iq(Scope::Host, IqKind::Get, (NS, "query"), Access::Public, &Self);
+        on.disco_feature(AddressKind::Host, NS).disco_feature(AddressKind::Account, NS);
+        on.iq(AddressKind::Host, IqKind::Get, (NS, "query"), Access::Public, &Self);
         // XEP-0012 §3
         let access = Access::ContactsElseForbidden;
-        on.iq(Scope::Account, IqKind::Get, (NS, "query"), access, &Self);
+        on.iq(AddressKind::Account, IqKind::Get, (NS, "query"), access, &Self);
         on.listener(EventKind::SessionUnavailable, &Self);
     }
 }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::host::{Access, Cx, IqHandler, IqReply, Manifest, Module, Registry, Scope};
+use crate::host::{Access, AddressKind, Cx, IqHandler, IqReply, Manifest, Module, Registry};
 use crate::ns;
 use crate::stanza::{Condition, Iq, IqKind};
 
@@ -21,8 +21,10 @@ impl Module for LegacySession {
     }
 
     fn register(&self, on: &mut Registry) {
-        for (scope, access) in [(Scope::Account, Access::Contacts), (Scope::Host, Access::Public)] {
-            on.iq(scope, IqKind::Set, (ns::SESSION, "session"), access, &Self);
+        for (address, access) in
+            [(AddressKind::Account, Access::Contacts), (AddressKind::Host, Access::Public)]
+        {
+            on.iq(address, IqKind::Set, (ns::SESSION, "session"), access, &Self);
         }
     }
 }

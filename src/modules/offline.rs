@@ -11,7 +11,7 @@ use tokio::time::timeout;
 pub use reading::ReadAhead;
 
 use self::reading::Reading;
-use crate::host::{Manifest, Module, Registry, Scope, ServerState, Status, Xep};
+use crate::host::{AddressKind, Manifest, Module, Registry, ServerState, Status, Xep};
 use crate::jid::BareJid;
 use crate::session::Session;
 use crate::storage;
@@ -34,7 +34,7 @@ impl Module for Offline {
     }
 
     fn register(&self, on: &mut Registry) {
-        on.disco_feature(Scope::Host, NS);
+        on.disco_feature(AddressKind::Host, NS);
     }
 }
 

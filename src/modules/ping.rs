@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 
-use crate::host::{Access, Cx, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
+use crate::host::{
+    Access, AddressKind, Cx, IqHandler, IqReply, Manifest, Module, Registry, Status, Xep,
+};
 use crate::ns;
 use crate::stanza::{Iq, IqKind};
 
@@ -19,13 +21,13 @@ impl Module for Ping {
     }
 
     fn register(&self, on: &mut Registry) {
-        for (scope, access) in [
-            (Scope::Account, Access::Contacts),
-            (Scope::Host, Access::Public),
-            (Scope::Service, Access::Public),
+        for (address, access) in [
+            (AddressKind::Account, Access::Contacts),
+            (AddressKind::Host, Access::Public),
+            (AddressKind::Service, Access::Public),
         ] {
-            on.disco_feature(scope, ns::PING);
-            on.iq(scope, IqKind::Get, (ns::PING, "ping"), access, &Self);
+            on.disco_feature(address, ns::PING);
+            on.iq(address, IqKind::Get, (ns::PING, "ping"), access, &Self);
         }
     }
 }

@@ -4,7 +4,9 @@
 use async_trait::async_trait;
 use futures_util::future::join_all;
 
-use crate::host::{Access, Cx, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
+use crate::host::{
+    Access, AddressKind, Cx, IqHandler, IqReply, Manifest, Module, Registry, Status, Xep,
+};
 use crate::jid::BareJid;
 use crate::stanza::{Condition, Iq, IqKind};
 use crate::xml::{ElementRef, Frame, element, escape_attr};
@@ -24,9 +26,9 @@ impl Module for Private {
     }
 
     fn register(&self, on: &mut Registry) {
-        on.disco_feature(Scope::Host, NS).disco_feature(Scope::Account, NS);
+        on.disco_feature(AddressKind::Host, NS).disco_feature(AddressKind::Account, NS);
         for kind in [IqKind::Get, IqKind::Set] {
-            on.iq(Scope::Account, kind, (NS, "query"), Access::OwnerElseForbidden, &Self); // XEP-0049 §2.3
+            on.iq(AddressKind::Account, kind, (NS, "query"), Access::OwnerElseForbidden, &Self); // XEP-0049 §2.3
         }
     }
 }

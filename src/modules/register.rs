@@ -10,8 +10,8 @@ use async_trait::async_trait;
 
 use crate::auth::{PasswordError, check_password};
 use crate::host::{
-    Access, Cx, Invalidation, IqHandler, IqReply, Manifest, Module, Registry, Scope, ServerState,
-    Status, Xep, remove_account,
+    Access, AddressKind, Cx, Invalidation, IqHandler, IqReply, Manifest, Module, Registry,
+    ServerState, Status, Xep, remove_account,
 };
 use crate::jid::BareJid;
 use crate::ns;
@@ -34,12 +34,12 @@ impl Module for Register {
     }
 
     fn register(&self, on: &mut Registry) {
-        for scope in [Scope::Account, Scope::Host] {
+        for address in [AddressKind::Account, AddressKind::Host] {
             for kind in [IqKind::Get, IqKind::Set] {
-                on.iq(scope, kind, (ns::REGISTER, "query"), Access::Owner, &Self);
+                on.iq(address, kind, (ns::REGISTER, "query"), Access::Owner, &Self);
             }
         }
-        on.disco_feature(Scope::Host, ns::REGISTER);
+        on.disco_feature(AddressKind::Host, ns::REGISTER);
     }
 }
 

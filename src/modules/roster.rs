@@ -23,7 +23,8 @@ use self::change::{interested, push, replace};
 use self::unavailable::available;
 use crate::host::lifecycle::{Event, EventKind, Listener};
 use crate::host::{
-    Access, Cx, IqHandler, IqReply, Manifest, Module, Registry, RosterLocks, Scope, Status, Xep,
+    Access, AddressKind, Cx, IqHandler, IqReply, Manifest, Module, Registry, RosterLocks, Status,
+    Xep,
 };
 use crate::jid::{BareJid, Jid};
 use crate::ns;
@@ -48,9 +49,9 @@ impl Module for Roster {
     fn register(&self, on: &mut Registry) {
         on.shared(RosterLocks::default());
         let query = (ns::ROSTER, "query");
-        on.iq(Scope::Account, IqKind::Get, query, Access::Owner, &Self); // RFC 6121 §2.1.5
+        on.iq(AddressKind::Account, IqKind::Get, query, Access::Owner, &Self); // RFC 6121 §2.1.5
         // RFC 6121 §2.3.3, case 1
-        on.iq(Scope::Account, IqKind::Set, query, Access::OwnerElseForbidden, &Self);
+        on.iq(AddressKind::Account, IqKind::Set, query, Access::OwnerElseForbidden, &Self);
         on.listener(EventKind::AccountRemoved, &Self);
     }
 }

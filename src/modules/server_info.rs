@@ -1,7 +1,7 @@
 //! XEP-0157: Contact Addresses for XMPP Services, in the server's `disco#info` (XEP-0128).
 
 use crate::config::Config;
-use crate::host::{Manifest, Module, Registry, Scope, Status, Xep};
+use crate::host::{AddressKind, Manifest, Module, Registry, Status, Xep};
 use crate::payload::data_form::{Field, FieldKind, Form, FormKind};
 
 const FORM_TYPE: &str = "http://jabber.org/network/serverinfo";
@@ -39,7 +39,7 @@ impl Module for ServerInfo {
         let fields: Vec<_> = fields.collect();
         if !fields.is_empty() {
             let form = Form::new(FormKind::Result).form_type(FORM_TYPE);
-            on.form(Scope::Host, fields.into_iter().fold(form, Form::field));
+            on.form(AddressKind::Host, fields.into_iter().fold(form, Form::field));
         }
     }
 }

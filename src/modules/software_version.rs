@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 
-use crate::host::{Access, Cx, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
+use crate::host::{
+    Access, AddressKind, Cx, IqHandler, IqReply, Manifest, Module, Registry, Status, Xep,
+};
 use crate::stanza::{Iq, IqKind};
 use crate::xml::element;
 
@@ -21,8 +23,8 @@ impl Module for SoftwareVersion {
     }
 
     fn register(&self, on: &mut Registry) {
-        on.disco_feature(Scope::Host, NS).iq(
-            Scope::Host,
+        on.disco_feature(AddressKind::Host, NS).iq(
+            AddressKind::Host,
             IqKind::Get,
             (NS, "query"),
             Access::Public,

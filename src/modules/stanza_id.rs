@@ -1,6 +1,6 @@
 //! XEP-0359: Unique and Stable Stanza IDs. A client may trust the ids that this server adds.
 
-use crate::host::{Cx, Manifest, Module, Registry, Scope, Status, Xep};
+use crate::host::{AddressKind, Cx, Manifest, Module, Registry, Status, Xep};
 use crate::jid::Jid;
 use crate::ns;
 use crate::payload::{delay, stanza_id};
@@ -20,7 +20,8 @@ impl Module for StanzaId {
     }
 
     fn register(&self, on: &mut Registry) {
-        on.disco_feature(Scope::Account, ns::STANZA_ID).disco_feature(Scope::Host, ns::STANZA_ID);
+        on.disco_feature(AddressKind::Account, ns::STANZA_ID)
+            .disco_feature(AddressKind::Host, ns::STANZA_ID);
     }
 }
 

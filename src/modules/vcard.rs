@@ -6,7 +6,9 @@
 
 use async_trait::async_trait;
 
-use crate::host::{Access, Cx, IqHandler, IqReply, Manifest, Module, Registry, Scope, Status, Xep};
+use crate::host::{
+    Access, AddressKind, Cx, IqHandler, IqReply, Manifest, Module, Registry, Status, Xep,
+};
 use crate::jid::BareJid;
 use crate::stanza::{Condition, Iq, IqKind, StanzaError};
 use crate::xml::{Frame, Node, element};
@@ -26,9 +28,9 @@ impl Module for Vcard {
     }
 
     fn register(&self, on: &mut Registry) {
-        on.disco_feature(Scope::Host, NS).disco_feature(Scope::Account, NS);
-        on.iq(Scope::Account, IqKind::Get, (NS, "vCard"), Access::Public, &Self);
-        on.iq(Scope::Account, IqKind::Set, (NS, "vCard"), Access::OwnerElseForbidden, &Self);
+        on.disco_feature(AddressKind::Host, NS).disco_feature(AddressKind::Account, NS);
+        on.iq(AddressKind::Account, IqKind::Get, (NS, "vCard"), Access::Public, &Self);
+        on.iq(AddressKind::Account, IqKind::Set, (NS, "vCard"), Access::OwnerElseForbidden, &Self);
     }
 }
 

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use super::accept::own_account;
 use super::outcome::Outcome;
 use super::remote;
-use crate::host::{Access, Cx, Destination, Entry, Halt, Origin, Reply, Scope, ServiceDomain};
+use crate::host::{
+    Access, AddressKind, Cx, Destination, Entry, Halt, Origin, Reply, ServiceDomain,
+};
 use crate::jid::{BareJid, FullJid};
 use crate::modules::{blocking, last_activity};
 use crate::stanza::{Condition, Iq, Stanza};
@@ -43,7 +45,7 @@ async fn for_host(cx: &mut Cx<'_>, iq: Iq) -> Result<Outcome, Halt> {
     if !iq.is_request() {
         return take_answer(cx, iq);
     }
-    let found = find(cx, Scope::Host, &iq)?;
+    let found = find(cx, AddressKind::Host, &iq)?;
     let may_ask = match found.map(|found| found.access) {
         Some(Access::Admins) => cx.is_of_admin().await?,
         Some(Access::Owner | Access::OwnerElseForbidden) => {
@@ -69,13 +71,13 @@ async fn for_service(cx: &mut Cx<'_>, at: &ServiceDomain, iq: Iq) -> Result<Outc
             }
         };
     }
-    let scope = match &iq.head.to {
-        Some(to) if *to == at.jid => Some(Scope::Service),
-        Some(to) if to.is_bare() => Some(Scope::ServiceAddress),
+    let address = match &iq.head.to {
+        Some(to) if *to == at.jid => Some(AddressKind::Service),
+        Some(to) if to.is_bare() => Some(AddressKind::ServiceAddress),
         _ => None,
     };
-    let found = match scope {
-        Some(scope) => find(cx, scope, &iq)?,
+    let found = match address {
+        Some(address) => find(cx, address, &iq)?,
         None => None,
     };
     if found.is_some() {
@@ -98,7 +100,7 @@ async fn for_account(cx: &mut Cx<'_>, user: &BareJid, iq: Iq) -> Result<Outcome,
     if !iq.is_request() {
         return take_answer(cx, iq);
     }
-    let found = find(cx, Scope::Account, &iq)?;
+    let found = find(cx, AddressKind::Account, &iq)?;
     if !cx.origin.is_of(user) {
         refuse_others(cx, user, &iq, found.map(|found| found.access)).await?;
     }
@@ -174,9 +176,9 @@ pub fn must_be_answered(stanza: &Stanza) -> bool {
 }
 
 /// The entry for this request, if some feature answers it.
-fn find(cx: &Cx<'_>, scope: Scope, iq: &Iq) -> Result<Option<Entry>, Condition> {
+fn find(cx: &Cx<'_>, address: AddressKind, iq: &Iq) -> Result<Option<Entry>, Condition> {
     let payload = iq.payload().ok_or(Condition::BadRequest)?;
-    Ok(cx.registry.entry(scope, iq.kind, payload.ns(), payload.name()))
+    Ok(cx.registry.entry(address, iq.kind, payload.ns(), payload.name()))
 }
 
 async fn answer(cx: &mut Cx<'_>, found: Option<Entry>, iq: &Iq) -> Result<Outcome, Halt> {

@@ -116,7 +116,7 @@ pub async fn arrives(
     let mut direct = recipients(&sessions, resource, kind).unwrap_or_default();
     direct.retain(|session| give(session, &stanza, marker));
     let given = direct.len();
-    cx.keeping.delivered(given);
+    cx.keeping.count_deliveries(given);
     if let Some(marker) = marker.filter(|_| given == 0) {
         sessions.iter().for_each(|session| session.note_skipped(marker));
     }

@@ -80,7 +80,7 @@ pub(super) async fn drain(
     while let Some(stanza) = outbox.take() {
         match own_origin(&router.server, &stanza) {
             Some(origin) => {
-                keeping.delivered(1);
+                keeping.count_deliveries(1);
                 carry(router, &origin, outbox, keeping, stanza).await;
             }
             None => {

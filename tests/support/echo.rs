@@ -54,7 +54,7 @@ impl Service for EchoService {
         Identity { category: "component", kind: "generic", name: Some("Echo".into()) }
     }
 
-    fn features(&self) -> &'static [&'static str] {
+    fn disco_features(&self) -> &'static [&'static str] {
         &["urn:waxwing:test:echo"]
     }
 

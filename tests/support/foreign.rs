@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use waxwing::host::Scope;
+use waxwing::host::AddressKind;
 use waxwing::stanza::IqKind;
 
 use super::client::{Client, Transcript};
@@ -16,7 +16,7 @@ use super::server::Target;
 
 /// A request that must be answered with a result; `@` and `+` stand where foreign attributes and
 /// children go.
-type Sample = (Scope, IqKind, &'static str);
+type Sample = (AddressKind, IqKind, &'static str);
 
 const SAMPLES: &[Sample] = &[
     (A, Get, "<query xmlns='http://jabber.org/protocol/disco#info' @>+</query>"),
@@ -86,10 +86,10 @@ const SAMPLES: &[Sample] = &[
 const REGISTER: &str = "<query xmlns='jabber:iq:register' @>+<username @>romeo</username>\
                         <password @>secret</password></query>";
 
-const A: Scope = Scope::Account;
-const H: Scope = Scope::Host;
-const S: Scope = Scope::Service;
-const T: Scope = Scope::ServiceAddress;
+const A: AddressKind = AddressKind::Account;
+const H: AddressKind = AddressKind::Host;
+const S: AddressKind = AddressKind::Service;
+const T: AddressKind = AddressKind::ServiceAddress;
 use IqKind::{Get, Set};
 
 /// Sends all of them: once so that the second time changes nothing, then without and with what is
@@ -101,7 +101,7 @@ pub(crate) async fn run(cast: &Script, target: &dyn Target) -> Result<(), String
     target.add_account(persona).await?;
     let mut romeo = Client::new(persona.clone(), transcript, Duration::from_secs(20));
     romeo.log_in(target).await?;
-    for (number, (scope, kind, payload)) in SAMPLES.iter().enumerate() {
+    for (number, (address, kind, payload)) in SAMPLES.iter().enumerate() {
         let is_new = payload.contains("remove");
         let mut answers = Vec::new();
         for (turn, (attributes, inside)) in
@@ -113,7 +113,7 @@ pub(crate) async fn run(cast: &Script, target: &dyn Target) -> Result<(), String
                 let add = "<iq type='set' id='add'><query xmlns='jabber:iq:roster'><item jid='a@b'/></query></iq>";
                 ask(&mut romeo, "add", add).await?;
             }
-            let to = requests::to(*scope);
+            let to = requests::to(*address);
             let payload = payload.replace(" @", attributes).replace('+', inside);
             let id = format!("foreign-{number}-{turn}");
             let stanza = format!("<iq type='{}' id='{id}'{to}>{payload}</iq>", kind.as_str());
@@ -150,8 +150,8 @@ fn comparable(answer: &Element) -> Element {
 
 fn every_request_has_a_sample() -> Result<(), String> {
     let is_sampled = |request: &requests::Request| {
-        SAMPLES.iter().any(|(scope, kind, payload)| {
-            request.is(*scope, *kind) && payload.starts_with(&request.start())
+        SAMPLES.iter().any(|(address, kind, payload)| {
+            request.is(*address, *kind) && payload.starts_with(&request.start())
         })
     };
     match requests::all().iter().find(|request| !is_sampled(request)) {

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use waxwing::config::Config;
-use waxwing::host::Scope;
+use waxwing::host::AddressKind;
 use waxwing::modules;
 use waxwing::stanza::{Condition, IqKind};
 
@@ -20,7 +20,7 @@ use super::server::Target;
 /// A request that is answered.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Request {
-    scope: Scope,
+    address: AddressKind,
     kind: IqKind,
     ns: &'static str,
     name: &'static str,
@@ -43,7 +43,7 @@ pub(crate) fn all() -> Vec<Request> {
     let registry = modules::registry(&config);
     let requests = registry.requests();
     let mut requests: Vec<_> =
-        requests.map(|(scope, kind, ns, name)| Request { scope, kind, ns, name }).collect();
+        requests.map(|(address, kind, ns, name)| Request { address, kind, ns, name }).collect();
     requests.sort_by_key(|request| request.title());
     requests
 }
@@ -70,18 +70,18 @@ pub(crate) fn cast() -> Script {
 impl Request {
     /// Names the test.
     pub(crate) fn title(&self) -> String {
-        let scope = match self.scope {
-            Scope::Account => "account",
-            Scope::Host => "host",
-            Scope::Service => "service",
-            Scope::ServiceAddress => "address at a service",
+        let address = match self.address {
+            AddressKind::Account => "account",
+            AddressKind::Host => "host",
+            AddressKind::Service => "service",
+            AddressKind::ServiceAddress => "address at a service",
         };
-        format!("requests/{scope}/{} {} of {}", self.kind.as_str(), self.name, self.ns)
+        format!("requests/{address}/{} {} of {}", self.kind.as_str(), self.name, self.ns)
     }
 
     /// Whether it is of this kind.
-    pub(crate) fn is(&self, scope: Scope, kind: IqKind) -> bool {
-        (self.scope, self.kind) == (scope, kind)
+    pub(crate) fn is(&self, address: AddressKind, kind: IqKind) -> bool {
+        (self.address, self.kind) == (address, kind)
     }
 
     /// How its payload begins.
@@ -174,8 +174,8 @@ impl Request {
         heads("with another name", self.iq(kind, "", &other_name), away);
         let turned = if self.kind == IqKind::Get { IqKind::Set } else { IqKind::Get };
         let is_known = all().iter().any(|other| {
-            (other.scope, other.kind, other.ns, other.name)
-                == (self.scope, turned, self.ns, self.name)
+            (other.address, other.kind, other.ns, other.name)
+                == (self.address, turned, self.ns, self.name)
         });
         let due = if is_known { Due::Answer } else { away };
         heads("in the other direction", self.iq(turned.as_str(), "", &empty), due);
@@ -347,17 +347,17 @@ impl Request {
     }
 
     fn to(self) -> &'static str {
-        to(self.scope)
+        to(self.address)
     }
 }
 
 /// The address of a request, as an attribute.
-pub(crate) fn to(scope: Scope) -> &'static str {
-    match scope {
-        Scope::Account => "",
-        Scope::Host => " to='localhost'",
-        Scope::Service => " to='echo.localhost'",
-        Scope::ServiceAddress => " to='echo@echo.localhost'",
+pub(crate) fn to(address: AddressKind) -> &'static str {
+    match address {
+        AddressKind::Account => "",
+        AddressKind::Host => " to='localhost'",
+        AddressKind::Service => " to='echo.localhost'",
+        AddressKind::ServiceAddress => " to='echo@echo.localhost'",
     }
 }
 

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use waxwing::host::lifecycle::{Event, EventKind, Listener};
 use waxwing::host::{
-    Access, Cx, IqHandler, IqReply, Manifest, Module, Registry, RequestError, Scope,
+    Access, AddressKind, Cx, IqHandler, IqReply, Manifest, Module, Registry, RequestError,
 };
 use waxwing::jid::Jid;
 use waxwing::stanza::{Condition, Iq, IqKind, StanzaError};
@@ -43,7 +43,7 @@ impl Module for Witness {
     }
 
     fn register(&self, on: &mut Registry) {
-        on.iq(Scope::Host, IqKind::Set, (ASK, "ask"), Access::Public, self.0);
+        on.iq(AddressKind::Host, IqKind::Set, (ASK, "ask"), Access::Public, self.0);
         for kind in [
             EventKind::AccountRemoved,
             EventKind::SessionAvailable,

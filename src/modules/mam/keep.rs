@@ -63,7 +63,7 @@ pub async fn keep(
     if holders.is_empty() {
         return Ok(None);
     }
-    cx.keeping.wrote(holders.len());
+    cx.keeping.count_writes(holders.len());
     let search = cx.server.config.load().archive.search;
     let new = NewMessage {
         at: cx.server.clock.now(),

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use crate::archive::{EXTENDED, FULLTEXT, GROUPCHAT_FIELD};
 use crate::config::Config;
-use crate::host::{Access, Manifest, Module, Registry, Scope, ServerState, Status, Xep};
+use crate::host::{Access, AddressKind, Manifest, Module, Registry, ServerState, Status, Xep};
 use crate::ns::MAM as NS;
 use crate::payload::result_set;
 use crate::stanza::IqKind;
@@ -56,11 +56,17 @@ impl Module for Mam {
         for (kind, name) in
             [(IqKind::Get, "metadata"), (IqKind::Get, "query"), (IqKind::Set, "query")]
         {
-            on.iq(Scope::Account, kind, (NS, name), Access::OwnerElseForbidden, &query::Archive);
+            on.iq(
+                AddressKind::Account,
+                kind,
+                (NS, name),
+                Access::OwnerElseForbidden,
+                &query::Archive,
+            );
         }
         for kind in [IqKind::Get, IqKind::Set] {
             on.iq(
-                Scope::Account,
+                AddressKind::Account,
                 kind,
                 (NS, "prefs"),
                 Access::OwnerElseForbidden,
@@ -72,7 +78,7 @@ impl Module for Mam {
         for var in [NS, EXTENDED, GROUPCHAT_FIELD].into_iter().chain(search) {
             // DEPARTS: XEP-0313 §6.1 – the domain announces the features, too, though it has no archive.
             // Some clients (Profanity 0.13) ask only the domain.
-            on.disco_feature_of_registered(var).disco_feature(Scope::Host, var);
+            on.disco_feature_of_registered(var).disco_feature(AddressKind::Host, var);
         }
     }
 

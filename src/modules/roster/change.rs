@@ -32,7 +32,12 @@ pub(super) fn interested(cx: &Cx<'_>, user: &BareJid) -> Vec<SessionRef> {
 }
 
 /// A roster push (RFC 6121 §2.1.6).
-pub(super) fn push(user: &BareJid, session: &SessionRef, item: Node, version: RosterVersion) -> Stanza {
+pub(super) fn push(
+    user: &BareJid,
+    session: &SessionRef,
+    item: Node,
+    version: RosterVersion,
+) -> Stanza {
     let query = element("query").ns(ns::ROSTER).attr("ver", version.to_string()).child(item);
     let mut head = Head::between(user.clone(), session.jid().clone());
     head.id = Some(format!("push{version}").into());
