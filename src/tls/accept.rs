@@ -32,29 +32,29 @@ pub async fn accept<IO: AsyncRead + AsyncWrite + Unpin>(
     let mut stream = TlsStream::new(io, tls);
     // What comes with the end of the handshake is kept for the reader.
     let nothing = &mut ReadBuf::new(&mut []);
-    stream.decrypt(&mut hello, nothing);
+    stream.records.decrypt(&mut hello, nothing);
     drop(hello);
     loop {
-        if let Err(error) = stream.check() {
+        if let Err(error) = stream.records.check() {
             // The alert says what is wrong.
             drop(poll_fn(|cx| stream.poll_send(cx)).await);
             return Err(error);
         }
-        if !stream.tls().is_handshaking() {
+        if !stream.records.tls().is_handshaking() {
             break;
         }
-        if stream.is_closed_by_client() {
+        if stream.records.is_closed_by_client() {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         poll_fn(|cx| stream.poll_send(cx)).await?;
         poll_fn(|cx| stream.poll_decrypt(cx, nothing)).await?;
     }
-    let version13 = stream.tls().protocol_version() == Some(ProtocolVersion::TLSv1_3);
+    let version13 = stream.records.tls().protocol_version() == Some(ProtocolVersion::TLSv1_3);
     if !version13 {
         // The client waits for our Finished.
         poll_fn(|cx| stream.poll_send(cx)).await?;
     }
-    let suite = stream.tls().negotiated_cipher_suite();
+    let suite = stream.records.tls().negotiated_cipher_suite();
     let exporter = suite.and_then(|suite| secret.channel_binding(suite));
     let version = if version13 { "TLSv1.3" } else { "TLSv1.2" };
     Ok((stream, chosen, Handshake { version, version13, exporter, sni }))

@@ -16,6 +16,7 @@ mod host;
 mod names;
 mod pem;
 mod provider;
+mod records;
 mod selection;
 mod server_configs;
 mod stream;

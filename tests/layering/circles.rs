@@ -12,30 +12,8 @@ use crate::source::{Source, sources};
 
 #[test]
 fn files_do_not_name_each_other_in_circles() {
-    let circles = circles(&sources()).into_iter().filter(|circle| {
-        let is_known = |folder: &&str| circle.files.iter().all(|file| is_in(folder, file));
-        !FOLDERS_WITH_CIRCLES.iter().any(is_known)
-    });
-    let texts: Vec<_> = circles.map(|circle| circle.to_string()).collect();
-    assert!(texts.is_empty(), "\n{}", texts.join("\n"));
-}
-
-/// Folders whose files still name each other in circles. No folder is added: the list gets shorter
-/// until it is empty.
-const FOLDERS_WITH_CIRCLES: &[&str] = &[];
-
-#[test]
-fn no_exception_outlives_its_circles() {
-    let circles = circles(&sources());
-    let has_one = |folder: &&&str| circles.iter().any(|c| c.files.iter().all(|f| is_in(folder, f)));
-    let free: Vec<_> = FOLDERS_WITH_CIRCLES.iter().filter(|folder| !has_one(folder)).collect();
-    assert!(free.is_empty(), "no circles any more: delete {free:?} from FOLDERS_WITH_CIRCLES");
-}
-
-/// Whether `file` lies in `folder`, or is the file that declares the modules of the folder.
-fn is_in(folder: &str, file: &str) -> bool {
-    let rest = file.strip_prefix(folder);
-    rest.is_some_and(|rest| rest.starts_with('/') || rest == ".rs")
+    let circles: Vec<_> = circles(&sources()).iter().map(Circle::to_string).collect();
+    assert!(circles.is_empty(), "\n{}", circles.join("\n"));
 }
 
 /// Which file names which, and where: the line and the path as it is written.

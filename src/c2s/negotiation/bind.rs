@@ -2,7 +2,8 @@
 
 use smallvec::smallvec;
 
-use super::machine::{Action, Actions, Negotiation, Stage, State};
+use super::action::{Action, Actions, Stage};
+use super::machine::{Negotiation, State};
 use crate::jid::Jid;
 use crate::ns;
 use crate::stanza::{Condition, Iq, IqKind, Refusal, Stanza, StanzaError, StreamCondition};

@@ -1,91 +1,16 @@
 //! The states of a negotiation, and what an event leads to. See the module.
 
-use smallvec::{SmallVec, smallvec};
+use smallvec::smallvec;
 
-use super::features::{self, Limits};
-use super::profile::{Inline, Profile};
-use crate::auth::{Offer, SaslError, TokenLogin};
+use super::action::{Action, Actions, Settings, Stage};
+use super::features;
+use super::profile::Profile;
+use crate::auth::{Offer, SaslError};
 use crate::jid::{BareJid, Jid};
 use crate::ns;
-use crate::stanza::{Iq, StreamCondition, StreamError};
+use crate::stanza::{StreamCondition, StreamError};
 use crate::stream::header::{self, StreamHeader};
 use crate::xml::{Frame, Header, Node, element};
-
-/// What the driver is to do, in order.
-#[derive(Clone, Debug)]
-pub(crate) enum Action {
-    /// Open our stream with this header.
-    Open(StreamHeader),
-    /// Write this element.
-    Send(Node),
-    /// Make the TLS handshake. What was read before it is thrown away; then report
-    /// [`Negotiation::secured`].
-    Secure,
-    /// Begin a SASL exchange with this mechanism, initial response, and what the client says of its
-    /// token; then report [`Negotiation::sasl`].
-    Begin(String, Option<Vec<u8>>, Option<TokenLogin>),
-    /// Continue the SASL exchange with this message; then report [`Negotiation::sasl`].
-    Continue(Vec<u8>),
-    /// The exchange is over; forget it.
-    Forget,
-    /// The client has logged in and its stream goes on: read within the limits of an account.
-    Authenticated,
-    /// Make a token, if the client wants or needs one (XEP-0484); then report
-    /// [`Negotiation::token_issued`].
-    IssueToken(Box<Inline>),
-    /// Answer this request about registration (XEP-0077), of a client without an account.
-    Register(Box<Iq>),
-    /// A new stream begins: expect a header, and read within the limits of this stage.
-    Restart(Stage),
-    /// Bind a session to this resource, or to one that the server makes; then report
-    /// [`Negotiation::bound`].
-    Bind(Option<String>),
-    /// Bind a session and do what else the client asks for (XEP-0386 §3.2); then report
-    /// [`Negotiation::bound_inline`].
-    BindInline(Box<Inline>),
-    /// Resume the session with this id, of which the client has handled so many stanzas
-    /// (XEP-0198 §5); then report [`Negotiation::resumed`].
-    Resume(String, u32),
-    /// There is a session and negotiation is over.
-    Run,
-    /// End the stream, with the error if there is one.
-    Close(Option<StreamError>),
-}
-
-/// Actions in order.
-pub(crate) type Actions = SmallVec<[Action; 3]>;
-
-/// How far a stream has come. Each stage is a new stream (RFC 6120 §4.3.3).
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Stage {
-    /// Not encrypted: nothing but STARTTLS.
-    Plain,
-    /// Encrypted: nothing but SASL.
-    Secured,
-    /// Authenticated: nothing but bind.
-    Authenticated,
-}
-
-/// What does not change during a negotiation.
-#[derive(Clone, Debug)]
-pub(crate) struct Settings {
-    /// The served domains. The first one is the default.
-    pub(crate) domains: Vec<String>,
-    /// The limits that are told before authentication.
-    pub(crate) limits_before_auth: Limits,
-    /// The limits that are told after authentication.
-    pub(crate) limits: Limits,
-    /// The server's capabilities (XEP-0115 §6.3).
-    pub(crate) caps: Node,
-    /// Clients may register accounts (XEP-0077), under TLS.
-    pub(crate) registration: bool,
-    /// How many failed logins close the stream (RFC 6120 §6.4.5).
-    pub(crate) failures: u32,
-    /// Sessions can be resumed (XEP-0198 §5).
-    pub(crate) resumption: bool,
-    /// The features that a client can enable when it binds a session (XEP-0386 §3.1).
-    pub(crate) bind_features: Vec<&'static str>,
-}
 
 /// A negotiation. See the module.
 #[derive(Debug)]

@@ -5,6 +5,7 @@
 //! (`negotiate`) carries out the actions in order. What is easy to get wrong: what arrives before
 //! TLS or before authentication must not be taken for what arrives after.
 
+mod action;
 mod bind;
 mod features;
 mod machine;
@@ -16,7 +17,8 @@ mod sasl2;
 #[cfg(test)]
 mod tests;
 
+pub(super) use action::{Action, Actions, Settings, Stage};
 pub(super) use features::Limits;
-pub(super) use machine::{Action, Actions, Negotiation, Settings, Stage};
+pub(super) use machine::Negotiation;
 pub(super) use profile::{Inline, NS_FAST};
 pub(super) use resume::sm_failed;

@@ -2,7 +2,8 @@
 
 use smallvec::smallvec;
 
-use super::machine::{Action, Actions, Negotiation};
+use super::action::{Action, Actions};
+use super::machine::Negotiation;
 use crate::ns;
 use crate::stanza::{Iq, Stanza, StreamCondition};
 use crate::xml::Frame;

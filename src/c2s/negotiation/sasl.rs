@@ -2,7 +2,8 @@
 
 use smallvec::smallvec;
 
-use super::machine::{Action, Actions, Negotiation, Stage, State};
+use super::action::{Action, Actions, Stage};
+use super::machine::{Negotiation, State};
 use super::profile::Profile;
 use crate::auth::{self, SaslError, Step};
 use crate::ns;

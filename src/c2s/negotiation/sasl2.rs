@@ -4,8 +4,9 @@
 
 use smallvec::smallvec;
 
+use super::action::{Action, Actions, Stage};
 use super::features;
-use super::machine::{Action, Actions, Negotiation, Stage, State};
+use super::machine::{Negotiation, State};
 use super::profile::{Inline, NS_BIND, Profile};
 use super::resume::sm_failed;
 use crate::auth::{self, SaslError};

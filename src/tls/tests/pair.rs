@@ -67,7 +67,7 @@ impl Pair {
             )
         };
         timeout(PATIENCE, both).await.expect("all bytes arrive");
-        assert_eq!(self.server.buffered(), 0, "an idle connection holds no buffer");
+        assert_eq!(self.server.records.buffered(), 0, "an idle connection holds no buffer");
     }
 }
 

@@ -48,7 +48,7 @@ async fn a_reader_with_little_room_gets_all_of_a_record() {
     assert!(read == sent);
     // The ticket is sent now.
     pair.server.flush().await.unwrap();
-    assert_eq!(pair.server.buffered(), 0);
+    assert_eq!(pair.server.records.buffered(), 0);
 }
 
 #[tokio::test]
@@ -172,7 +172,7 @@ async fn a_client_that_does_not_read_makes_the_writer_wait() {
         tokio::join!(write(server, &sent[taken..]), read(client, &sent));
     };
     timeout(PATIENCE, rest).await.expect("then it goes on");
-    assert_eq!(pair.server.buffered(), 0);
+    assert_eq!(pair.server.records.buffered(), 0);
 }
 
 /// Encrypts what no client of rustls would say.

@@ -3,8 +3,9 @@
 use proptest::prelude::{Strategy, prop, prop_assert, prop_oneof, proptest};
 use proptest::sample::select;
 
+use super::action::{Action, Actions, Settings, Stage};
 use super::features::Limits;
-use super::machine::{Action, Actions, Negotiation, Settings, Stage, State};
+use super::machine::{Negotiation, State};
 use crate::auth::{Offer, SaslError, Step, TlsFacts};
 use crate::config::AuthConfig;
 use crate::jid::{BareJid, Jid};
