@@ -22,6 +22,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::any_certificate::AnyCertificate;
+use crate::sasl2::Tokens;
 use crate::scram::{self, Cache};
 
 /// How to prove the password.
@@ -30,6 +31,12 @@ pub(crate) enum Mechanism {
     Plain,
     #[value(name = "scram-sha-1")]
     ScramSha1,
+    /// The same by XEP-0388, with the request to bind.
+    #[value(name = "sasl2-scram-sha-1")]
+    Sasl2ScramSha1,
+    /// By XEP-0388 and a token (XEP-0484), with the request to bind.
+    #[value(name = "sasl2-token")]
+    Sasl2Token,
 }
 
 /// The server under load and the accounts on it.
@@ -42,6 +49,7 @@ pub(crate) struct Target {
     tls: TlsConnector,
     name: ServerName<'static>,
     keys: RefCell<Cache>,
+    pub(crate) tokens: Tokens,
 }
 
 impl Target {
@@ -62,6 +70,7 @@ impl Target {
             tls: TlsConnector::from(Arc::new(tls_config()?)),
             name,
             keys: RefCell::default(),
+            tokens: Tokens::default(),
         })
     }
 
@@ -82,11 +91,16 @@ impl Target {
         wire.expect("<proceed").await?;
         wire.expect(">").await?;
         let mut wire = Wire::new(self.tls.connect(self.name.clone(), wire.stream).await?);
-        self.open_stream(&mut wire).await?;
         let user = format!("{}{number}", self.prefix);
+        if let Mechanism::Sasl2ScramSha1 | Mechanism::Sasl2Token = self.mechanism {
+            let with_token = self.mechanism == Mechanism::Sasl2Token;
+            let jid = self.authenticate(&mut wire, &user, with_token).await?;
+            return Ok(Connection { wire, jid });
+        }
+        self.open_stream(&mut wire).await?;
         match self.mechanism {
             Mechanism::Plain => self.prove_plain(&mut wire, &user).await?,
-            Mechanism::ScramSha1 => self.prove_scram(&mut wire, &user).await?,
+            _ => self.prove_scram(&mut wire, &user).await?,
         }
         self.open_stream(&mut wire).await?;
         wire.send(
@@ -102,14 +116,27 @@ impl Target {
     }
 
     async fn open_stream<S: Stream>(&self, wire: &mut Wire<S>) -> anyhow::Result<()> {
-        let header = format!(
+        wire.send(&self.header()).await?;
+        wire.expect("</stream:features>").await?;
+        Ok(())
+    }
+
+    /// The header of a stream.
+    pub(crate) fn header(&self) -> String {
+        format!(
             "<?xml version='1.0'?><stream:stream to='{}' version='1.0' xml:lang='en' \
              xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>",
             self.domain
-        );
-        wire.send(&header).await?;
-        wire.expect("</stream:features>").await?;
-        Ok(())
+        )
+    }
+
+    /// The client's last message of SCRAM.
+    pub(crate) fn prove(
+        &self,
+        first: &scram::First,
+        challenge: &str,
+    ) -> anyhow::Result<scram::Last> {
+        first.answer(challenge, &self.password, &mut self.keys.borrow_mut())
     }
 
     async fn prove_plain<S: Stream>(&self, wire: &mut Wire<S>, user: &str) -> anyhow::Result<()> {
@@ -128,7 +155,7 @@ impl Target {
         ))
         .await?;
         let challenge = content(&wire.expect("</challenge>").await?, "<challenge")?;
-        let last = first.answer(&challenge, &self.password, &mut self.keys.borrow_mut())?;
+        let last = self.prove(&first, &challenge)?;
         wire.send(&format!(
             "<response xmlns='{SASL}'>{}</response>",
             scram::base64(last.message.as_bytes())
@@ -234,11 +261,11 @@ impl Connection {
     }
 }
 
-trait Stream: AsyncRead + tokio::io::AsyncWrite + Unpin {}
+pub(crate) trait Stream: AsyncRead + tokio::io::AsyncWrite + Unpin {}
 impl<S: AsyncRead + tokio::io::AsyncWrite + Unpin> Stream for S {}
 
 /// A byte stream and what was read from it but not yet asked for.
-struct Wire<S> {
+pub(crate) struct Wire<S> {
     stream: S,
     unread: Vec<u8>,
 }
@@ -248,12 +275,12 @@ impl<S: Stream> Wire<S> {
         Self { stream, unread: Vec::new() }
     }
 
-    async fn send(&mut self, xml: &str) -> anyhow::Result<()> {
+    pub(crate) async fn send(&mut self, xml: &str) -> anyhow::Result<()> {
         self.stream.write_all(xml.as_bytes()).await?;
         Ok(self.stream.flush().await?)
     }
 
-    async fn expect(&mut self, end: &str) -> anyhow::Result<String> {
+    pub(crate) async fn expect(&mut self, end: &str) -> anyhow::Result<String> {
         loop {
             if let Some(at) = memmem::find(&self.unread, end.as_bytes()) {
                 let rest = self.unread.split_off(at + end.len());
@@ -271,7 +298,7 @@ impl<S: Stream> Wire<S> {
 }
 
 /// The decoded content of the element that begins with `tag`, up to its end tag.
-fn content(text: &str, tag: &str) -> anyhow::Result<String> {
+pub(crate) fn content(text: &str, tag: &str) -> anyhow::Result<String> {
     let element = text.find(tag).map(|at| &text[at..]).context("element not found")?;
     let text = between(element, ">", "</").context("element without content")?;
     scram::from_base64(text)

@@ -19,6 +19,7 @@ mod offline;
 mod pages;
 mod presence;
 mod report;
+mod sasl2;
 mod scram;
 mod talk;
 mod usage;

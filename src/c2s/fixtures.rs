@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
+use crate::host::block_list::BlockLists;
 use crate::host::{Registry, ServerState};
 use crate::jid::FullJid;
 use crate::router::Router;
 use crate::session::{MailboxLimits, Session, SessionFacts};
 
-/// A router without features, and a server that keeps nothing.
+/// A router without features, and a server that keeps nothing. There are no block lists, but what asks for them.
 pub(super) fn router() -> Router {
-    Router::for_tests(&["localhost"], Registry::default())
+    let mut registry = Registry::default();
+    registry.shared(BlockLists::default());
+    Router::for_tests(&["localhost"], registry)
 }
 
 /// A server that keeps nothing.

@@ -172,10 +172,10 @@ pub(super) fn unusable(what: &str, path: &Path, error: &io::Error) -> StorageErr
 }
 
 /// What is in a data directory, besides files whose names begin with `waxwing`.
-const OURS: &[&str] = &["admin.sock", "certs", "domain", "lock", "lost+found"];
+const OURS: &[&str] = &["admin.sock", "certs", "domain", "lock", "lost+found", "token.key"];
 /// What root may have left, besides certificates.
 const FILES: &[&str] =
-    &["domain", "lock", "waxwing.sqlite", "waxwing.sqlite-shm", "waxwing.sqlite-wal"];
+    &["domain", "lock", "token.key", "waxwing.sqlite", "waxwing.sqlite-shm", "waxwing.sqlite-wal"];
 /// The pause between two attempts. Commands hold the lock for some tenths of a second.
 const PAUSE: Duration = Duration::from_millis(25);
 /// Bytes of the file that are read: a process and a command.
