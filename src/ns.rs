@@ -35,6 +35,8 @@ pub const CAPS: &str = "http://jabber.org/protocol/caps";
 pub const CHAT_STATES: &str = "http://jabber.org/protocol/chatstates";
 /// XEP-0198.
 pub const SM: &str = "urn:xmpp:sm:3";
+/// XEP-0352.
+pub const CSI: &str = "urn:xmpp:csi:0";
 /// XEP-0313.
 pub const MAM: &str = "urn:xmpp:mam:2";
 /// XEP-0359.

@@ -42,10 +42,14 @@ class Mode:
     options: str
     # Whether the server archives.
     archive: bool = False
+    # Whether it is measured unless it is named: not all servers can do it.
+    always: bool = True
 
 
 MODES = {
     "logins": Mode("logins --count {logins}"),
+    "logins-sasl2": Mode("--mechanism sasl2-scram-sha-1 logins --count {logins}", always=False),
+    "logins-token": Mode("--mechanism sasl2-token logins --count {logins}", always=False),
     "chat": Mode("chat --pairs {pairs} --messages {messages} --seconds {seconds}"),
     "presence": Mode("presence --accounts {online} --contacts {contacts} --updates {updates} "
                      "--seconds {seconds}"),
@@ -80,6 +84,10 @@ class Row:
 
 PLAIN_ROWS = [
     Row("login, ms of server CPU", "logins", "server_cpu_ms_per_login", "{:.2f}", -1),
+    Row("login by XEP-0388 and XEP-0386, ms of server CPU", "logins-sasl2",
+        "server_cpu_ms_per_login", "{:.2f}", -1),
+    Row("login by token (XEP-0484), ms of server CPU", "logins-token",
+        "server_cpu_ms_per_login", "{:.2f}", -1),
     Row("logins per second", "logins", "logins_per_second", "{:.0f}", 1),
     Row("login, load's share of its core", "logins", "own_cpu_share", "{:.0%}"),
     Row("10,000 messages, s of server CPU", "chat", "server_cpu_seconds_per_10000", "{:.2f}", -1),
@@ -173,7 +181,7 @@ def arguments():
     parser.add_argument("--rounds", type=int, help="how often to measure each server")
     parser.add_argument("--servers", default=",".join(SERVERS), type=names(SERVERS),
                         help=f"some of {','.join(SERVERS)}")
-    parser.add_argument("--only", default=",".join(MODES), type=names(MODES),
+    parser.add_argument("--only", default=",".join(m for m in MODES if MODES[m].always), type=names(MODES),
                         help=f"some of {','.join(MODES)}")
     parser.add_argument("--directory", help="where the servers keep their data: the disk to measure")
     parser.add_argument("--output", help="write the tables to this file, too")

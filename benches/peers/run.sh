@@ -9,7 +9,8 @@
 # waxwing-before (another build, which $WAXWING_BEFORE names, side by side with this one), prosody,
 # ejabberd, and with storage that does not sync before it answers prosody-internal and
 # ejabberd-mnesia (with an archive only). Modes: logins, chat, presence, idle, archived,
-# archived-sm, pages, offline, acks. Everything is measured unless something is named.
+# archived-sm, pages, offline, acks. These are measured unless some are named. Only if they are named:
+# logins-sasl2 (XEP-0388, XEP-0386) and logins-token (XEP-0484), which not all servers know.
 #
 # Needs two cores, Linux, Python 3, openssl and taskset. Installs Debian's prosody and ejabberd,
 # and what lets them use SQLite, by apt-get if they are missing (then as root; their system services

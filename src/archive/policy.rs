@@ -1,8 +1,8 @@
 //! Which messages are stored (XEP-0313 §6.1, XEP-0334, XEP-0160 §3).
 
 use crate::ns;
-use crate::payload::delay;
-use crate::payload::hints::{self, Hints};
+use crate::payload::chat_state::is_transient;
+use crate::payload::hints::Hints;
 use crate::stanza::{Message, MessageKind};
 use crate::xml::ElementRef;
 
@@ -79,12 +79,6 @@ pub fn is_lasting(child: &ElementRef<'_>) -> bool {
 
 fn is_encrypted(child: &ElementRef<'_>) -> bool {
     ENCRYPTED.contains(&child.ns())
-}
-
-/// An element that is worthless later (a chat state), or without others (a thread, an id).
-fn is_transient(child: &ElementRef<'_>) -> bool {
-    matches!(child.ns(), ns::CHAT_STATES | hints::NS | delay::NS | ns::STANZA_ID)
-        || (child.ns() == ns::CLIENT && child.name() == "thread")
 }
 
 /// XEP-0380, three generations of OMEMO (XEP-0384), XEP-0373, XEP-0027.

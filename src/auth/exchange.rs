@@ -8,7 +8,9 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::plain::Plain;
 use super::scram::{ClientFirst, Scram};
-use super::{MechanismName, Offer, SaslError, TokenLogin, Verifier, anonymous, password};
+use super::{
+    MechanismName, Offer, PasswordKey, SaslError, TokenLogin, Verifier, anonymous, password,
+};
 use crate::jid::BareJid;
 use crate::storage::ScramHash;
 
@@ -21,6 +23,8 @@ pub struct Exchange {
     /// What the client says of its token, if it has one.
     token: Option<TokenLogin>,
     has_old_token: bool,
+    /// With which password the client has logged in.
+    proven: Option<PasswordKey>,
     user: Option<String>,
     state: State,
 }
@@ -81,6 +85,7 @@ impl Exchange {
             mechanism,
             token,
             has_old_token: false,
+            proven: None,
             user: None,
             state: State::Start,
         })
@@ -143,6 +148,12 @@ impl Exchange {
         self.has_old_token
     }
 
+    /// With which password the client has logged in, for [`Verifier::issue_token`].
+    #[must_use]
+    pub fn proven(&self) -> Option<PasswordKey> {
+        self.proven.clone()
+    }
+
     fn anonymous(&mut self, message: &[u8]) -> Result<Step, SaslError> {
         anonymous::check_trace(message)?;
         let user = anonymous::new_address(&self.domain)?;
@@ -155,9 +166,8 @@ impl Exchange {
         let user = self.identify(plain.user, plain.authzid)?;
         // No account has a password that cannot be prepared. The answer does not tell whether there is one.
         let password = password::prepare(plain.password).map_err(|_| SaslError::NotAuthorized)?;
-        if !self.verifier.check_password(&user, password).await? {
-            return Err(SaslError::NotAuthorized);
-        }
+        let proven = self.verifier.check_password(&user, password).await?;
+        self.proven = Some(proven.ok_or(SaslError::NotAuthorized)?);
         self.succeed(user, None).await
     }
 
@@ -171,6 +181,7 @@ impl Exchange {
         let user = self.identify(&first.user, first.authzid.as_deref())?;
         let bound_to = first.bound_to(plus, &self.offer)?;
         let keys = self.verifier.keys(&user, hash).await?;
+        self.proven = Some(PasswordKey { hash, stored_key: keys.0.stored_key.clone() });
         let text = self.offer.downgrade_text();
         let (scram, answer) = Scram::begin(&first, bound_to, keys, &nonce()?, Some(&text));
         self.state = State::Proof(Box::new(scram), user);
@@ -190,6 +201,7 @@ impl Exchange {
             self.offer.token_binding(self.mechanism).ok_or(SaslError::InvalidMechanism)?;
         let used = self.verifier.check_token(&user, &login, self.mechanism, binding, proof).await?;
         self.has_old_token = used.is_old;
+        self.proven = Some(used.password);
         self.succeed(user, Some(used.answer)).await
     }
 

@@ -8,13 +8,17 @@
 //! Each client has two tokens at most (XEP-0484 §5.1): the one that it uses, and a newer one that it may not
 //! have received.
 
+use std::hash::{BuildHasher as _, BuildHasherDefault};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rustc_hash::FxHasher;
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
+use tokio::sync::MutexGuard;
 
-use super::hash::hmac;
-use super::{MechanismName, SaslError, Verifier};
+use super::hash::{HASHES, hmac};
+use super::{MechanismName, PasswordKey, SaslError, Verifier};
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
 use crate::random::random_id;
@@ -51,12 +55,13 @@ pub struct NewToken {
 }
 
 /// A login by token that has succeeded.
-#[derive(Debug)]
 pub(super) struct Used {
     /// The proof that the server knows the token, too.
     pub(super) answer: Vec<u8>,
     /// The client is to get a new token.
     pub(super) is_old: bool,
+    /// The password from which the token follows.
+    pub(super) password: PasswordKey,
 }
 
 /// What a client says of its token (XEP-0484 §3.4, §3.6).
@@ -79,21 +84,26 @@ impl Verifier {
         binding: &[u8],
         proof: &[u8],
     ) -> Result<Used, SaslError> {
+        let _turn = self.turn(user).await;
         let mut slots =
             self.slots(user, &login.installation).await.map_err(|e| failed(user, &e))?;
         let password = self.password_of(user).await?;
+        let key = password.as_ref().map_or(&[][..], |password| &password.stored_key);
         let made_up = Issued { nonce: String::new(), mechanism: String::new(), issued: 0 };
-        let mut found = None;
+        let mut proven = None;
         // Two tokens are always tried, so that nobody learns whether there are any.
         for (is_new, slot) in [(true, &slots.new), (false, &slots.current)] {
             let issued = slot.as_ref().unwrap_or(&made_up);
-            let token = self.token(user, &login.installation, issued, &password);
+            let token = self.token(user, &login.installation, issued, key);
             let is_right = proof.ct_eq(&prove(&token, INITIATOR, binding)).into();
             if is_right && slot.is_some() && issued.mechanism == mechanism.as_str() {
-                found = Some((is_new, issued.clone(), token));
+                proven = Some((is_new, issued.clone(), token));
             }
         }
-        let (is_new, issued, token) = found.ok_or(SaslError::NotAuthorized)?;
+        // An account that does not exist has no tokens, whatever is stored in its name.
+        let (Some(password), Some((is_new, issued, token))) = (password, proven) else {
+            return Err(SaslError::NotAuthorized);
+        };
         let age = self.clock.now().as_micros().saturating_sub(issued.issued);
         if age >= LIFETIME {
             return Err(SaslError::CredentialsExpired);
@@ -102,18 +112,20 @@ impl Verifier {
         if is_new {
             slots.current = slots.new.take();
         }
+        // The client logs out: a newer token that it may have received ends, too.
         if login.invalidate {
-            slots.current = None;
+            slots = Slots::default();
         }
         if is_new || login.invalidate {
             self.keep(user, &login.installation, &slots).await.map_err(|e| failed(user, &e))?;
         }
         let answer = prove(&token, RESPONDER, binding);
-        Ok(Used { answer, is_old: age >= ROTATION && !login.invalidate })
+        Ok(Used { answer, is_old: age >= ROTATION && !login.invalidate, password })
     }
 
-    /// Issues a token for a client that has logged in. An earlier one that was not used is invalid then
-    /// (XEP-0484 §3.5). `mechanism`: the one with which it can be used.
+    /// Issues a token for a client that has logged in with this password. An earlier one that was not used is
+    /// invalid then (XEP-0484 §3.5). `mechanism`: the one with which it can be used. `None` if the account has
+    /// another password by now, or is gone.
     ///
     /// # Errors
     /// If the storage fails.
@@ -122,10 +134,29 @@ impl Verifier {
         user: &BareJid,
         installation: &str,
         mechanism: MechanismName,
+        proven: &PasswordKey,
+    ) -> Result<Option<NewToken>, SaslError> {
+        let _turn = self.turn(user).await;
+        let Some(password) = self.password_of(user).await? else { return Ok(None) };
+        // Read later than the other: if this one is unchanged, a token of a password that has changed in between
+        // follows from the old one, and is not valid.
+        let (now, is_known) = self.keys(user, proven.hash).await?;
+        if !is_known || now.stored_key != proven.stored_key {
+            return Ok(None);
+        }
+        self.issue(user, installation, mechanism, &password)
+            .await
+            .map(Some)
+            .map_err(|error| failed(user, &error))
+    }
+
+    async fn issue(
+        &self,
+        user: &BareJid,
+        installation: &str,
+        mechanism: MechanismName,
+        password: &PasswordKey,
     ) -> storage::Result<NewToken> {
-        let password = self.password_of(user).await.map_err(|_| {
-            StorageError::Unusable("the keys of the password cannot be read".into())
-        })?;
         let mut slots = self.slots(user, installation).await?;
         self.make_room(user, installation).await?;
         let now = self.clock.now().as_micros();
@@ -134,31 +165,39 @@ impl Verifier {
             mechanism: mechanism.as_str().to_owned(),
             issued: now,
         };
-        let token = self.token(user, installation, &issued, &password);
+        let token = self.token(user, installation, &issued, &password.stored_key);
         slots.new = Some(issued);
         self.keep(user, installation, &slots).await?;
         Ok(NewToken { token, expires: Timestamp::from_micros(now + LIFETIME) })
     }
 
+    /// Tokens of an account are changed by one task at a time.
+    async fn turn(&self, user: &BareJid) -> MutexGuard<'_, ()> {
+        let hash = BuildHasherDefault::<FxHasher>::default().hash_one(user);
+        self.token_turns[hash as usize % self.token_turns.len()].lock().await
+    }
+
     /// The token that follows from what is stored.
-    fn token(&self, user: &BareJid, client: &str, issued: &Issued, password: &[u8]) -> String {
+    fn token(&self, user: &BareJid, client: &str, issued: &Issued, key: &[u8]) -> String {
         let Issued { nonce, mechanism, issued } = issued;
         let mut text =
             format!("token\0{user}\0{client}\0{mechanism}\0{issued}\0{nonce}\0").into_bytes();
-        text.extend_from_slice(password);
+        text.extend_from_slice(key);
         URL_SAFE_NO_PAD.encode(hmac(ScramHash::Sha256, &self.token_key, &text))
     }
 
-    /// What changes when the password of the account changes, and not when keys for stronger hash functions
-    /// are added.
-    async fn password_of(&self, user: &BareJid) -> Result<Vec<u8>, SaslError> {
-        for hash in super::hash::HASHES {
+    /// The key of the account's password for the first hash function that has one. It changes with the password,
+    /// and not when keys for stronger hash functions are added. `None` if there is no such account, which takes
+    /// the same time.
+    async fn password_of(&self, user: &BareJid) -> Result<Option<PasswordKey>, SaslError> {
+        let mut found = None;
+        for hash in HASHES {
             let (keys, is_known) = self.keys(user, hash).await?;
-            if is_known {
-                return Ok(keys.stored_key);
+            if is_known && found.is_none() {
+                found = Some(PasswordKey { hash, stored_key: keys.stored_key });
             }
         }
-        Ok(Vec::new())
+        Ok(found)
     }
 
     async fn slots(&self, user: &BareJid, installation: &str) -> storage::Result<Slots> {

@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::hash::{HASHES, digest_length, hmac};
 use super::password::{self, SALT_BYTES};
-use super::{Derivations, SaslError};
+use super::{Derivations, PasswordKey, SaslError};
 use crate::clock::Clock;
 use crate::config::AuthConfig;
 use crate::jid::BareJid;
 use crate::storage::{self, ScramHash, ScramKeys, Storage};
 use crate::tasks::Tasks;
+use tokio::sync::Mutex;
 
 /// Verifies logins. It knows the accounts, the server's secret, and the limit on derivations. One per
 /// server, shared.
@@ -20,6 +21,8 @@ pub struct Verifier {
     pub(super) clock: Clock,
     secret: [u8; 32],
     pub(super) token_key: [u8; 32],
+    /// Locks for the tokens of accounts, each for many accounts.
+    pub(super) token_turns: [Mutex<()>; 64],
     derivations: Derivations,
     /// The iterations of invented keys. They may change while the server runs.
     iterations: AtomicU32,
@@ -40,7 +43,9 @@ impl Verifier {
         let secret = storage.accounts().secret().await?;
         let iterations = AtomicU32::new(config.iterations);
         let token_key = secret;
-        Ok(Self { storage, clock, secret, token_key, derivations, iterations, tasks: None })
+        let token_turns = std::array::from_fn(|_| Mutex::default());
+        let tasks = None;
+        Ok(Self { storage, clock, secret, token_key, token_turns, derivations, iterations, tasks })
     }
 
     /// Records logins in tasks of their own (kind `login`), so that no login waits for that write.
@@ -87,7 +92,7 @@ impl Verifier {
         }
     }
 
-    /// Whether the prepared password is that of the account.
+    /// Checks a prepared password. The key of it, if it is that of the account.
     ///
     /// It is checked against the keys that are cheapest to derive. All three are read, and one derivation
     /// is done, whether there is an account or not. Only accounts without keys for SHA-1 (imported ones)
@@ -96,7 +101,7 @@ impl Verifier {
         &self,
         user: &BareJid,
         password: String,
-    ) -> Result<bool, SaslError> {
+    ) -> Result<Option<PasswordKey>, SaslError> {
         let (mut keys, mut is_known) = self.keys(user, HASHES[0]).await?;
         for hash in &HASHES[1..] {
             let (others, are_known) = self.keys(user, *hash).await?;
@@ -104,9 +109,10 @@ impl Verifier {
                 (keys, is_known) = (others, true);
             }
         }
+        let proven = PasswordKey { hash: keys.hash, stored_key: keys.stored_key.clone() };
         let fits = self.derivations.run(move || password::fits(&keys, &password)).await;
         let fits = fits.ok_or(SaslError::TemporaryAuthFailure)?;
-        Ok(fits & is_known)
+        Ok((fits & is_known).then_some(proven))
     }
 
     /// Records a login. A failure is logged and has no other effect.

@@ -121,6 +121,9 @@ async fn carry(
     if root.ns() == ns::SM {
         return loops.manage(&root).await.map(|()| 1);
     }
+    if root.ns() == ns::CSI {
+        return loops.set_client_state(&root).map(|()| 1);
+    }
     let client = session.handle().jid();
     let refused = |root: Option<&ElementRef<'_>>, condition: StreamCondition| {
         router::note_refused(Some(client.as_str()), root, condition, None);

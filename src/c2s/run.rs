@@ -16,6 +16,7 @@ use super::markers::delivered;
 use super::pending_acks::{PendingAcks, keep_count};
 use super::read::read;
 use super::write::write;
+use crate::modules::mam;
 use crate::router::{self, Router};
 use crate::session::Session;
 use crate::storage::MessageId;
@@ -27,6 +28,9 @@ pub(super) struct Start {
     pub(super) connection: Negotiated,
     /// Markers of messages that the client has, as it said when it resumed.
     pub(super) delivered: Vec<MessageId>,
+    /// The newest message that the client finds in its archive, as it was told when it bound its session
+    /// (XEP-0386).
+    pub(super) in_archive: Option<MessageId>,
 }
 
 /// Serves a session on a connection, until one of them ends.
@@ -36,7 +40,7 @@ pub(super) async fn run(
     session: &Session,
 ) -> ConnectionEnd {
     let server = &router.server;
-    let Start { connection, delivered: markers } = start;
+    let Start { connection, delivered: markers, in_archive } = start;
     let Negotiated { channel, input, out } = connection;
     let Some(channel) = channel.take() else { return ConnectionEnd::Lost("connection lost") };
     let config = server.config.load_full();
@@ -58,6 +62,9 @@ pub(super) async fn run(
     };
     let reading = async {
         Box::pin(delivered(server, session, &std::mem::take(markers))).await;
+        if let Some(newest) = in_archive.take() {
+            Box::pin(mam::dismiss(server, session.handle(), newest)).await;
+        }
         let ended = read(&loops, input).await;
         pending.close();
         stop.stop(matches!(ended, Some(ConnectionEnd::Lost(_))));

@@ -125,7 +125,7 @@ mod tests {
         let peer = session.handle().facts().peer;
         let limits = Limits { bytes: 1, depth: 1, attributes: 1, nodes: 1 };
         let connection = Connection::new(channel, peer, limits, Duration::ZERO).negotiated();
-        Box::new(Start { connection, delivered: Vec::new() })
+        Box::new(Start { connection, delivered: Vec::new(), in_archive: None })
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,4 +1,5 @@
-//! The elements of stream management (XEP-0198) that a client with a session sends.
+//! The elements that a client with a session sends and that are no stanzas: stream management (XEP-0198)
+//! and the state of the client (XEP-0352).
 
 use super::loops::Loops;
 use super::markers::delivered;
@@ -41,6 +42,19 @@ impl Loops<'_> {
             _ => return Err(StreamCondition::UnsupportedStanzaType.into()),
         }
         self.session.mailbox().wake_writer();
+        Ok(())
+    }
+
+    /// Handles `<active/>` or `<inactive/>` (XEP-0352 §4.2). Neither is answered.
+    ///
+    /// # Errors
+    /// The error with which the stream is to end.
+    pub(super) fn set_client_state(&self, root: &ElementRef<'_>) -> Result<(), StreamError> {
+        match root.name() {
+            "active" => self.session.mailbox().set_active(),
+            "inactive" => self.session.mailbox().set_inactive(),
+            _ => return Err(StreamCondition::UnsupportedStanzaType.into()),
+        }
         Ok(())
     }
 

@@ -184,8 +184,11 @@ const BESIDE: &[Manifest] = &[
     },
     Manifest {
         name: "session",
-        summary: "Sessions that outlive their connection",
-        xeps: &[Xep { number: 198, version: "1.6.3", status: Status::Complete }],
+        summary: "Sessions that outlive their connection, and leave phones asleep",
+        xeps: &[
+            Xep { number: 198, version: "1.6.3", status: Status::Complete },
+            Xep { number: 352, version: "1.0.0", status: Status::Complete },
+        ],
     },
     Manifest {
         name: "stream",

@@ -24,7 +24,5 @@ pub async fn remove_account(cx: &mut Cx<'_>, user: &BareJid) -> storage::Result<
     cx.server.invalidate(&Invalidation::Account(user.clone()));
     lifecycle::tell(cx, Event::AccountRemoved { user, contacts: &contacts }).await;
     let asks = cx.origin.session();
-    let sessions = cx.server.sessions.of(user);
-    let others = sessions.iter().filter(|session| asks != Some(session));
-    Ok(Some(others.map(|session| session.close(CloseReason::AccountRemoved)).count()))
+    Ok(Some(cx.server.sessions.revoke(user, asks, &CloseReason::AccountRemoved)))
 }

@@ -16,10 +16,11 @@ use crate::host::{
 use crate::jid::BareJid;
 use crate::log::STANZA;
 use crate::ns;
+use crate::payload::chat_state;
 use crate::payload::forward;
 use crate::payload::hints::Hints;
 use crate::payload::stanza_id::stanza_id;
-use crate::session::{Session, SessionRef};
+use crate::session::{CloseReason, Session, SessionRef};
 use crate::stanza::{Condition, Content, Head, Iq, IqKind, Message, MessageKind, Stanza};
 
 /// The namespace.
@@ -81,12 +82,13 @@ pub fn received(
     let gets_copy = |session: &&SessionRef| {
         session.flags().carbons
             && !direct.contains(session)
+            && cx.origin.session() != Some(*session)
             && !(waits && session.available().is_none())
     };
     let others: Devices<'_> = sessions.iter().filter(gets_copy).collect();
     if !others.is_empty() && is_eligible(message, Side::Recipient) {
         let original = Stanza::Message(message.clone()).to_bytes();
-        give(cx, &others, &copy(user, message.kind, "received", &original));
+        give(cx, &others, &copy(user, message.kind, "received", &original), message);
     }
 }
 
@@ -107,7 +109,7 @@ pub fn sent(cx: &mut Cx<'_>, user: &BareJid, message: &Message, kept: Option<Kep
             original.content.add(&stanza_id(user, &cx.server.message_ids.write(kept.id)));
         }
         let original = Stanza::Message(original).to_bytes();
-        give(cx, &others, &copy(user, message.kind, "sent", &original));
+        give(cx, &others, &copy(user, message.kind, "sent", &original), message);
     }
 }
 
@@ -120,10 +122,19 @@ fn copy(user: &BareJid, kind: MessageKind, direction: &str, original: &[u8]) -> 
     Arc::new(Stanza::Message(Message { head, kind, content: Content::made(Bytes::from(children)) }))
 }
 
-/// A session that is ending gets no copy. Its client reads the archive when it comes back.
-fn give(cx: &mut Cx<'_>, to: &[&SessionRef], copy: &Arc<Stanza>) {
-    let given = to.iter().filter(|session| session.deliver_addressed(Arc::clone(copy)).is_ok());
-    let given = given.count();
+/// Gives the copy to these sessions. A session whose mailbox is full, or that sheds what is worthless later
+/// (docs/delivery.md), ends if the message is worth reading later: else its client would resume and never
+/// know of it. A new session reads the archive.
+fn give(cx: &mut Cx<'_>, to: &[&SessionRef], copy: &Arc<Stanza>, message: &Message) {
+    let is_chat_state = chat_state::is_alone(message);
+    let mut given = 0;
+    for session in to.iter().filter(|session| !(is_chat_state && session.is_inactive())) {
+        match session.deliver_addressed(Arc::clone(copy)) {
+            Ok(()) => given += 1,
+            Err(_) if !is_chat_state => session.close(CloseReason::Overrun),
+            Err(_) => {}
+        }
+    }
     cx.keeping.count_deliveries(given);
     tracing::debug!(target: STANZA, sessions = given, "carbon copies delivered");
 }

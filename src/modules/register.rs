@@ -181,9 +181,7 @@ async fn change_password(
         return Err(Condition::UnexpectedRequest.into());
     }
     tracing::info!(jid = %user, "password changed by its owner");
-    for other in cx.server.sessions.of(user).iter().filter(|other| *other != session) {
-        other.close(CloseReason::Revoked);
-    }
+    cx.server.sessions.revoke(user, Some(session), &CloseReason::Revoked);
     Ok(None)
 }
 

@@ -2,6 +2,7 @@
 
 pub mod archive_preferences;
 pub mod caps;
+pub mod chat_state;
 pub mod data_form;
 pub mod datetime;
 pub mod delay;

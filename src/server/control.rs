@@ -23,9 +23,13 @@ impl ServerControl for Server {
     }
 
     async fn close(&self, jid: &Jid, reason: Option<&str>) -> usize {
-        let sessions = self.state().sessions.of(&jid.to_bare());
-        let meant = sessions.iter().filter(|s| !jid.is_full() || **s.jid() == *jid);
+        let (sessions, user) = (&self.state().sessions, jid.to_bare());
         let why = CloseReason::Kicked(reason.map(Into::into));
+        if !jid.is_full() {
+            return sessions.revoke(&user, None, &why);
+        }
+        let sessions = sessions.of(&user);
+        let meant = sessions.iter().filter(|session| **session.jid() == *jid);
         meant.map(|session| session.close(why.clone())).count()
     }
 

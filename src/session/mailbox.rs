@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::client_state::Urgency;
 use super::delivery::{Accepted, Delivery, Undelivered};
 use super::mailbox_state::SharedMailbox;
 use super::order::{CloseReason, Order};
@@ -61,6 +62,12 @@ impl SessionRef {
     ) -> Result<Accepted, Undelivered> {
         let marker = Some(marker);
         self.mailbox().offer(Delivery { stanza, to: None, marker, read: None }, false)
+    }
+
+    /// Nobody looks at the client (XEP-0352). Others must not be told.
+    #[must_use]
+    pub fn is_inactive(&self) -> bool {
+        self.mailbox().state.lock().is_inactive
     }
 
     /// How many stanzas wait to be written.
@@ -109,12 +116,25 @@ impl SharedMailbox {
         for marker in delivery.read.iter().flat_map(|read| read.iter()) {
             state.catch_up.sent(*marker, 0, false);
         }
+        let was_due = state.has_stanzas_due();
+        if state.is_inactive {
+            match Urgency::of(&delivery) {
+                Urgency::Never => return Ok(Accepted::Queued),
+                Urgency::Later => {
+                    state.remove_older_presence(&delivery);
+                    // Before there is no room for what cannot wait.
+                    state.is_due |= state.queue.len() >= self.limits.stanzas / 2
+                        || state.bytes >= self.limits.bytes / 2;
+                }
+                Urgency::Now => state.is_due = true,
+            }
+        }
         state.bytes += size;
         self.memory.in_mailbox(state.bytes);
         state.queue.push_back(delivery);
-        let is_first = state.queue.len() == 1;
+        let is_due = state.has_stanzas_due();
         drop(state);
-        if is_first {
+        if is_due && !was_due {
             self.filled.notify_one();
         }
         Ok(Accepted::Queued)
@@ -168,7 +188,7 @@ impl Mailbox {
         loop {
             {
                 let state = shared.state.lock();
-                if !state.queue.is_empty() || state.order.is_some() || state.is_writer_woken {
+                if state.has_stanzas_due() || state.order.is_some() || state.is_writer_woken {
                     return;
                 }
             }
@@ -184,6 +204,7 @@ impl Mailbox {
         state.bytes = 0;
         shared.memory.in_mailbox(0);
         state.is_writer_woken = false;
+        state.is_due = false;
         let taken = (std::mem::take(&mut state.queue), state.order.take());
         drop(state);
         shared.drained.notify_one();
@@ -198,6 +219,7 @@ impl Mailbox {
         shared.memory.in_mailbox(state.bytes);
         deliveries.append(&mut state.queue);
         state.queue = deliveries;
+        state.is_due = true;
     }
 
     /// All that is queued; it stays queued.

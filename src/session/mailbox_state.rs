@@ -47,6 +47,10 @@ pub(super) struct MailboxState {
     pub(super) catch_up: CatchUpState,
     /// The owner has something to write that is not a stanza.
     pub(super) is_writer_woken: bool,
+    /// Nobody looks at the client (XEP-0352): stanzas that can wait do.
+    pub(super) is_inactive: bool,
+    /// Something is queued that does not wait for the client to be active.
+    pub(super) is_due: bool,
     /// Nobody writes: the connection is gone.
     pub(super) has_no_writer: bool,
     /// Stanzas that are worthless later are refused as long as nobody writes.
@@ -67,6 +71,13 @@ pub(super) struct Closed {
     pub(super) was_catching_up: bool,
     /// The first message that was deferred and has not been read from the store.
     pub(super) first_unread: Option<MessageId>,
+}
+
+impl MailboxState {
+    /// There are stanzas to be written now.
+    pub(super) fn has_stanzas_due(&self) -> bool {
+        !self.queue.is_empty() && (self.is_due || !self.is_inactive)
+    }
 }
 
 impl SharedMailbox {

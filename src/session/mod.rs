@@ -17,6 +17,7 @@ mod archive_page;
 mod catch_up;
 mod catch_up_state;
 mod client_flags;
+mod client_state;
 mod delivery;
 mod ended;
 mod feature_state;
@@ -161,6 +162,7 @@ impl Session {
     /// The session continues on another connection.
     pub fn note_moved(&self, peer: SocketAddr, tls: &'static str) {
         self.handle().set_hibernation(None);
+        self.mailbox.set_active();
         self.handle().change_facts(|facts| (facts.peer, facts.tls) = (peer, tls));
     }
 

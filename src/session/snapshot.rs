@@ -58,6 +58,9 @@ struct Snapshot {
     /// The newest message of the server when the session was bound.
     #[serde(default)]
     bound: Option<i64>,
+    /// The id of the client's installation.
+    #[serde(default)]
+    installation: Option<String>,
     /// The session reads messages of the store from here on, with or without a marker.
     #[serde(default)]
     since: Option<i64>,
@@ -137,6 +140,7 @@ impl Session {
             directed: sorted(presence.directed().map(|jid| jid.as_str().to_owned())),
             flags: handle.flags(),
             bound: handle.facts().newest.map(MessageId::get),
+            installation: handle.facts().installation.as_deref().map(str::to_owned),
             since: since(self.mailbox.first_unread(), newest),
         };
         Some((number, snapshot))
@@ -169,7 +173,8 @@ impl Session {
         let jid: FullJid = saved.owner.with_resource(&saved.resource).ok()?;
         let queue = snapshot.queue.iter().map(delivery).collect::<Option<Vec<_>>>()?;
         let newest = snapshot.bound.and_then(MessageId::new);
-        let facts = SessionFacts { newest, ..facts.clone() };
+        let installation = snapshot.installation.as_deref().map(Arc::from);
+        let facts = SessionFacts { newest, installation, ..facts.clone() };
         let session = Self::open(Arc::clone(table), jid, facts, limits, usize::MAX);
         let id = saved.key.as_str().into();
         let resumption = Resumption { id, max, number: Some(saved.number) };

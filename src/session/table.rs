@@ -1,12 +1,14 @@
 //! The table of sessions: who is online. A lookup returns copies of references, and holds no lock after it.
 
 use std::hash::{BuildHasher, BuildHasherDefault};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use rustc_hash::{FxHashMap, FxHasher};
 use smallvec::SmallVec;
 use smol_str::SmolStr;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::ended::DroppedSession;
 use super::memory::Memory;
@@ -26,6 +28,8 @@ pub struct SessionTable {
     /// Sessions that can be resumed, by the ids that their clients know.
     resumable: Mutex<FxHashMap<SmolStr, SessionRef>>,
     shards: Box<[Mutex<FxHashMap<BareJid, Sessions>>]>,
+    /// Which logins give no session, because they began before the password was changed.
+    revocations: Mutex<Revocations>,
     /// Sessions that were dropped, until [`SessionTable::dropped`] answers them. There is one for each task
     /// that has panicked.
     dropped: Mutex<Vec<DroppedSession>>,
@@ -35,12 +39,22 @@ pub struct SessionTable {
     memory: Option<Level>,
 }
 
+/// The accounts whose logins were revoked lately.
+#[derive(Debug, Default)]
+struct Revocations {
+    /// How many there were since the start.
+    count: u64,
+    /// The account, the count then, and when it was.
+    last: Vec<(BareJid, u64, Instant)>,
+}
+
 impl Default for SessionTable {
     fn default() -> Self {
         Self {
             left: Notify::new(),
             resumable: Mutex::default(),
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            revocations: Mutex::default(),
             dropped: Mutex::default(),
             dropped_changed: Notify::new(),
             memory: None,
@@ -94,6 +108,40 @@ impl SessionTable {
         }
         drop(shard);
         self.left.notify_waiters();
+    }
+
+    /// Closes the sessions of an account whose password was changed, or that was removed, but not `except`.
+    /// Logins that have begun give no session. Answers how many sessions were closed.
+    pub fn revoke(
+        &self,
+        user: &BareJid,
+        except: Option<&SessionRef>,
+        reason: &CloseReason,
+    ) -> usize {
+        let now = Instant::now();
+        let mut revocations = self.revocations.lock();
+        revocations.count += 1;
+        let count = revocations.count;
+        let is_of_use = |at: Instant| now.duration_since(at) < LONGEST_LOGIN;
+        revocations.last.retain(|(other, _, at)| other != user && is_of_use(*at));
+        revocations.last.push((user.clone(), count, now));
+        drop(revocations);
+        let sessions = self.of(user);
+        let others = sessions.iter().filter(|session| except != Some(session));
+        others.map(|session| session.close(reason.clone())).count()
+    }
+
+    /// How often logins were revoked until now. A login keeps this from its beginning.
+    #[must_use]
+    pub fn revocations(&self) -> u64 {
+        self.revocations.lock().count
+    }
+
+    /// Whether logins of an account were revoked since there were so many revocations.
+    #[must_use]
+    pub fn is_revoked_since(&self, user: &BareJid, count: u64) -> bool {
+        let revocations = self.revocations.lock();
+        revocations.last.iter().any(|(revoked, at, _)| revoked == user && *at > count)
     }
 
     /// Waits until there is no session for which `which` holds.
@@ -185,7 +233,9 @@ impl SessionTable {
     }
 }
 
+/// No login takes longer: `limits.negotiation` is at most an hour.
+const LONGEST_LOGIN: Duration = Duration::from_secs(60 * 60);
 /// Between two checks which sessions are left.
-const PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
+const PAUSE: Duration = Duration::from_millis(20);
 /// So many that two cores rarely need the same one at the same time.
 const SHARDS: usize = 64;

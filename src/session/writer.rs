@@ -45,6 +45,24 @@ impl Mailbox {
         self.shared().filled.notify_one();
     }
 
+    /// Nobody looks at the client. What is queued already is written.
+    pub fn set_inactive(&self) {
+        let shared = self.shared();
+        let mut state = shared.state.lock();
+        state.is_inactive = true;
+        state.is_due |= !state.queue.is_empty();
+        drop(state);
+        shared.filled.notify_one();
+    }
+
+    /// Somebody looks at the client. All that has waited is written, before what comes later (XEP-0352 §5.1).
+    /// Each connection begins so (§5.2).
+    pub fn set_active(&self) {
+        let shared = self.shared();
+        shared.state.lock().is_inactive = false;
+        shared.filled.notify_one();
+    }
+
     /// Sets how many bytes are being written to the client.
     pub fn set_writing(&self, bytes: usize) {
         self.shared().memory.in_writing(bytes);

@@ -57,14 +57,20 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
         Poll::Ready(Ok(()))
     }
 
+    /// Sends some of what is encrypted: as much as the socket takes at once.
+    fn poll_send_some(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let count = ready!(Pin::new(&mut self.io).poll_write(cx, &self.records.outgoing))?;
+        if count == 0 {
+            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+        }
+        self.records.outgoing.advance(count);
+        Poll::Ready(Ok(()))
+    }
+
     /// Sends all that is encrypted.
     pub(super) fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.records.outgoing.is_empty() {
-            let count = ready!(Pin::new(&mut self.io).poll_write(cx, &self.records.outgoing))?;
-            if count == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-            }
-            self.records.outgoing.advance(count);
+            ready!(self.poll_send_some(cx))?;
         }
         self.records.outgoing = BytesMut::new();
         Pin::new(&mut self.io).poll_flush(cx)
@@ -113,8 +119,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<IO> {
         if bytes.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        if this.records.outgoing.len() >= AT_ONCE {
-            ready!(this.poll_send(cx))?;
+        while this.records.outgoing.len() >= AT_ONCE {
+            ready!(this.poll_send_some(cx))?;
         }
         let bytes = &bytes[..bytes.len().min(AT_ONCE)];
         this.records.encrypt(bytes)?;
@@ -147,5 +153,6 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<IO> {
 
 /// Bytes of one read from the socket: half a record.
 const CHUNK: usize = 8192;
-/// Bytes that are encrypted before some must be sent.
-const AT_ONCE: usize = 64 * 1024;
+/// Bytes that are encrypted before some must be sent. A client on a slow network must be able to take twice as
+/// much within `limits.write`.
+const AT_ONCE: usize = 32 * 1024;

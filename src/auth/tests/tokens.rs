@@ -3,22 +3,23 @@
 use std::time::Duration;
 
 use super::super::token::KIND;
-use super::super::{Binding, MechanismName};
+use super::super::{Binding, MechanismName, PasswordKey};
 use super::*;
 use crate::storage::MemoryStorage;
 
 const ROMEO: &str = "romeo@example.com";
 
-async fn verifier() -> (Verifier, Arc<dyn Storage>, Clock) {
+async fn verifier() -> (Verifier, Arc<dyn Storage>, Clock, PasswordKey) {
     let storage: Arc<dyn Storage> = MemoryStorage::new();
     let clock = Clock::manual(Timestamp::from_micros(5));
     let keys = derive_keys(PASSWORD, ROUNDS).unwrap();
+    let key = PasswordKey { hash: keys[0].hash, stored_key: keys[0].stored_key.clone() };
     let new = NewAccount { user: user(), keys, admin: false, created: clock.now() };
     storage.accounts().create(&[new]).await.unwrap();
     let derivations = Derivations::new(&config());
     let verifier =
         Verifier::new(Arc::clone(&storage), &config(), derivations, clock.clone()).await.unwrap();
-    (verifier.with_token_key([7; 32]), storage, clock)
+    (verifier.with_token_key([7; 32]), storage, clock, key)
 }
 
 fn user() -> BareJid {
@@ -27,9 +28,9 @@ fn user() -> BareJid {
 
 #[tokio::test]
 async fn what_is_stored_does_not_contain_the_token() {
-    let (verifier, storage, _) = verifier().await;
+    let (verifier, storage, _, key) = verifier().await;
     let mechanism = MechanismName::Token(Binding::None);
-    let issued = verifier.issue_token(&user(), "desk", mechanism).await.unwrap();
+    let issued = verifier.issue_token(&user(), "desk", mechanism, &key).await.unwrap().unwrap();
     let stored = storage.documents().get(&user(), KIND, "desk").await.unwrap().unwrap();
     assert!(!stored.contains(&issued.token), "{stored}");
     assert!(issued.token.len() >= 43, "256 bits");
@@ -37,14 +38,26 @@ async fn what_is_stored_does_not_contain_the_token() {
 
 #[tokio::test]
 async fn an_account_has_tokens_for_64_clients() {
-    let (verifier, storage, clock) = verifier().await;
+    let (verifier, storage, clock, key) = verifier().await;
     for i in 0..70 {
         clock.advance(Duration::from_secs(1));
         let mechanism = MechanismName::Token(Binding::None);
-        verifier.issue_token(&user(), &format!("client {i}"), mechanism).await.unwrap();
+        verifier.issue_token(&user(), &format!("client {i}"), mechanism, &key).await.unwrap();
     }
     let all = storage.documents().all(&user(), KIND).await.unwrap();
     assert_eq!(all.len(), 64);
     assert!(!all.iter().any(|(key, _)| key == "client 5"), "the oldest give way");
     assert!(all.iter().any(|(key, _)| key == "client 6"));
+}
+
+#[tokio::test]
+async fn a_login_with_an_old_password_buys_no_token() {
+    let (verifier, storage, _, key) = verifier().await;
+    let mechanism = MechanismName::Token(Binding::None);
+    let new = derive_keys("another password", ROUNDS).unwrap();
+    assert!(storage.accounts().set_keys(&user(), &new).await.unwrap());
+    assert!(verifier.issue_token(&user(), "desk", mechanism, &key).await.unwrap().is_none());
+    assert!(storage.accounts().remove(&user()).await.unwrap());
+    assert!(verifier.issue_token(&user(), "desk", mechanism, &key).await.unwrap().is_none());
+    assert!(storage.documents().all(&user(), KIND).await.unwrap().is_empty());
 }

@@ -3,7 +3,7 @@
 use tokio::time::{Instant, timeout_at};
 
 use super::deadline::Deadline;
-use crate::auth::{Exchange, MechanismName, Offer, TlsFacts};
+use crate::auth::{Exchange, MechanismName, Offer, PasswordKey, TlsFacts};
 use crate::c2s::client::C2s;
 use crate::c2s::negotiation::{Action, Actions, Negotiation, Stage};
 use crate::config::LimitsConfig;
@@ -38,8 +38,14 @@ pub(super) struct Driver<'a> {
     pub(super) is_anonymous: bool,
     /// The client has logged in by this mechanism with a token that is to be replaced.
     pub(super) old_token: Option<MechanismName>,
+    /// The password with which the client has logged in.
+    pub(super) proven: Option<PasswordKey>,
+    /// How many logins had been revoked when the last login began.
+    pub(super) revocations: u64,
     /// Markers of messages that the client has, as it says when it resumes.
     pub(super) delivered: Vec<MessageId>,
+    /// The newest message of the archive of which the client was told.
+    pub(super) in_archive: Option<MessageId>,
 }
 
 impl<'a> Driver<'a> {
@@ -58,7 +64,10 @@ impl<'a> Driver<'a> {
             tls: "",
             is_anonymous: false,
             old_token: None,
+            proven: None,
+            revocations: 0,
             delivered: Vec::new(),
+            in_archive: None,
         }
     }
 

@@ -39,14 +39,17 @@ impl Driver<'_> {
         if bind.child(carbons::NS, "enable").is_some() {
             carbons::enable(session);
         }
+        if bind.child(ns::CSI, "inactive").is_some() {
+            session.mailbox().set_inactive();
+        }
         if let Some(enable) = bind.child(ns::SM, "enable") {
             let resumption = resumption(server, session.handle(), &enable).await;
             session.manage(resumption.clone());
             session.sm(|sm| sm.enabled_is_told());
             results.push(enabled(server, resumption));
         }
-        if let Some((metadata, in_archive)) = mam::bound(server, session.handle()).await {
-            self.delivered.extend(in_archive);
+        if let Some((metadata, newest)) = mam::bound(server, session.handle()).await {
+            self.in_archive = newest;
             results.push(metadata);
         }
         let session = bound.session.take().ok_or(Condition::InternalServerError)?;
@@ -66,19 +69,12 @@ impl Driver<'_> {
             machine.offer().is_some_and(|offer| offer.token_mechanisms().any(|m| m == *wanted))
         };
         let mechanism = wanted.filter(is_offered).or(self.old_token)?;
-        if self.is_anonymous {
-            return None;
-        }
-        match self.c2s.verifier.issue_token(user, &installation, mechanism).await {
-            Ok(NewToken { token, expires }) => {
-                let node = element("token").ns(NS_FAST).attr("token", token);
-                Some(node.attr("expiry", expires.to_string()))
-            }
-            Err(error) => {
-                tracing::error!(jid = %user, %error, "cannot store a token");
-                None
-            }
-        }
+        let proven = self.proven.take()?;
+        let issued = self.c2s.verifier.issue_token(user, &installation, mechanism, &proven).await;
+        // If the storage fails, the log has been told, and the client uses its password again.
+        let NewToken { token, expires } = issued.ok().flatten()?;
+        let node = element("token").ns(NS_FAST).attr("token", token);
+        Some(node.attr("expiry", expires.to_string()))
     }
 
     /// The resource is made of the client's tag and a random part, or of the latter alone if the tag

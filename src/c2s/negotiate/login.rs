@@ -18,6 +18,7 @@ impl Driver<'_> {
         token: Option<TokenLogin>,
     ) -> Result<Step, SaslError> {
         self.login_due = Some(Instant::now() + self.limits.authentication);
+        self.revocations = self.c2s.server().sessions.revocations();
         let offer = machine.offer().ok_or(SaslError::EncryptionRequired)?;
         let exchange =
             Exchange::begin(&self.c2s.verifier, machine.domain(), offer, mechanism, token)?;
@@ -39,12 +40,15 @@ impl Driver<'_> {
         }
         let mut step = exchange.step(message).await;
         let has_old_token = exchange.has_old_token().then(|| exchange.mechanism());
+        let proven = step.is_ok().then(|| exchange.proven()).flatten();
         let is_anonymous = exchange.mechanism() == MechanismName::Anonymous;
+        let is_by_token = matches!(exchange.mechanism(), MechanismName::Token(_));
         let mechanism = exchange.mechanism().as_str();
         let user = exchange.user().map(str::to_owned);
         let is_guess = match &step {
             Ok(Step::Challenge(_)) => false,
-            Ok(Step::Success { .. }) => !is_anonymous,
+            // Nobody guesses a token, so a right one need not wait for those who guess.
+            Ok(Step::Success { .. }) => !is_anonymous && !is_by_token,
             Err(error) => error.counts_as_failure(),
         };
         let (is_right, mut is_refused) = (step.is_ok(), false);
@@ -67,6 +71,7 @@ impl Driver<'_> {
                 }
                 self.is_anonymous = is_anonymous;
                 self.old_token = has_old_token;
+                self.proven = proven;
             }
             Err(error) => {
                 self.c2s.server().metrics.logins.inc([mechanism, error.condition()]);

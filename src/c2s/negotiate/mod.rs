@@ -50,10 +50,11 @@ pub(super) async fn negotiate(
         error = deadline.passed() => Err(Some(error)),
         () = stopping.cancelled() => Err(Some(StreamCondition::SystemShutdown.into())),
     };
-    let delivered = driver.delivered;
+    let (delivered, in_archive) = (driver.delivered, driver.in_archive);
     match negotiated {
         Ok(session) => {
-            let start = Box::new(Start { connection: connection.negotiated(), delivered });
+            let start =
+                Box::new(Start { connection: connection.negotiated(), delivered, in_archive });
             Some(Bound { session, start })
         }
         Err(error) => {
@@ -126,6 +127,6 @@ fn settings(c2s: &C2s) -> Settings {
         registration: config.registration.open,
         failures: config.auth.failures_per_connection,
         resumption: !limits.resume.is_zero(),
-        bind_features: vec![carbons::NS, ns::SM],
+        bind_features: vec![carbons::NS, ns::CSI, ns::SM],
     }
 }

@@ -14,7 +14,9 @@ use crate::host::ServerState;
 use crate::jid::{BareJid, FullJid};
 use crate::random::random_id;
 use crate::router::Router;
-use crate::session::{Delivery, MailboxLimits, Session, SessionFacts, TakeOver};
+use crate::session::{
+    CloseReason, Delivery, MailboxLimits, Session, SessionFacts, SessionRef, TakeOver,
+};
 use crate::stanza::Condition;
 
 impl Driver<'_> {
@@ -44,7 +46,18 @@ impl Driver<'_> {
         let (jid, peer) = (session.handle().jid(), self.connection.peer);
         self.c2s.server().metrics.sessions.inc();
         tracing::info!(%jid, %peer, "session begins");
+        self.end_if_revoked(session.handle());
         Ok(session)
+    }
+
+    /// Ends a session if the password was changed, or the account removed, since the login began. The session
+    /// is in the table, so later changes find it there.
+    fn end_if_revoked(&self, session: &SessionRef) {
+        let sessions = &self.c2s.server().sessions;
+        let user = session.jid().to_bare();
+        if sessions.is_revoked_since(&user, self.revocations) {
+            session.close(CloseReason::Revoked);
+        }
     }
 
     /// Resumes a session (XEP-0198 §5): the task that has it hands it over. If it is not there any more,
@@ -84,6 +97,7 @@ impl Driver<'_> {
         session.note_moved(self.connection.peer, self.tls);
         let (jid, peer) = (handle.jid(), self.connection.peer);
         tracing::info!(%jid, %peer, "session resumes");
+        self.end_if_revoked(&handle);
         let handled = session.sm(|sm| sm.handled_count());
         Ok((Some(session), Ok(handled)))
     }

@@ -53,7 +53,8 @@ pub(crate) enum Action {
 /// Actions in order.
 pub(crate) type Actions = SmallVec<[Action; 3]>;
 
-/// How far a stream has come. Each stage is a new stream (RFC 6120 §4.3.3).
+/// How far a stream has come. Each stage begins with a new stream (RFC 6120 §4.3.3), but after a login by
+/// XEP-0388 the stream goes on.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Stage {
     /// Not encrypted: nothing but STARTTLS.

@@ -70,6 +70,7 @@ pub(super) fn authenticated(limits: Limits, caps: Node) -> Node {
         .child(element("ver").ns(ROSTER_VERSIONING))
         .child(element("sub").ns(PRE_APPROVAL))
         .child(element("sm").ns(ns::SM))
+        .child(element("csi").ns(ns::CSI))
         .child(limits.to_node())
         .child(caps)
 }

@@ -39,7 +39,7 @@ impl Negotiation {
             }
             Ok(Step::Success { user, data, anonymous }) => {
                 // XEP-0388 §2.3: an address in the header of the stream must be that of the login.
-                let claimed = self.from.take().filter(|_| !anonymous);
+                let claimed = self.from.clone().filter(|_| !anonymous);
                 self.user = Some(user);
                 if let Profile::Sasl2(inline) = &self.profile {
                     if claimed.is_some_and(|claimed| Some(claimed) != self.user) {

@@ -6,15 +6,21 @@ use crate::session::SessionRef;
 use crate::storage::{self, MessageId};
 use crate::xml::Node;
 
-/// The metadata of the archive of a session that was just bound, and the undelivered markers of the
-/// messages that its client finds there: these are not delivered to it again (XEP-0386 §3.2). `None` if the
-/// user has no archive. Messages that are in no archive keep waiting.
-pub async fn bound(server: &ServerState, session: &SessionRef) -> Option<(Node, Vec<MessageId>)> {
+/// The metadata of the archive of a session that was just bound (XEP-0386 §3.2), and its newest message.
+/// `None` if the user has no archive.
+pub async fn bound(
+    server: &ServerState,
+    session: &SessionRef,
+) -> Option<(Node, Option<MessageId>)> {
     if session.is_anonymous() || !server.config.load().archive.enabled {
         return None;
     }
-    match read(server, session).await {
-        Ok(bound) => Some(bound),
+    let user = session.jid().to_bare();
+    match server.storage.archive().ends(&user).await {
+        Ok(ends) => {
+            let metadata = page::metadata(ends, &server.message_ids);
+            Some((metadata, ends.map(|(_, (newest, _))| newest)))
+        }
         Err(error) => {
             tracing::error!(jid = %session.jid(), %error, "cannot read the metadata of an archive");
             None
@@ -22,27 +28,34 @@ pub async fn bound(server: &ServerState, session: &SessionRef) -> Option<(Node, 
     }
 }
 
-async fn read(
+/// Removes the undelivered markers of the messages that the client of this session finds in its archive, up to
+/// this one (XEP-0386 §3.2). Messages that are in no archive keep waiting. To be called before the session
+/// catches up. If that fails, the client gets the messages once more, with the same ids.
+pub async fn dismiss(server: &ServerState, session: &SessionRef, newest: MessageId) {
+    if let Err(error) = dismiss_all(server, session, newest).await {
+        tracing::warn!(jid = %session.jid(), %error, "messages of the archive will be delivered again");
+    }
+}
+
+async fn dismiss_all(
     server: &ServerState,
     session: &SessionRef,
-) -> storage::Result<(Node, Vec<MessageId>)> {
-    let user = session.jid().to_bare();
-    let archive = server.storage.archive();
-    let ends = archive.ends(&user).await?;
-    let mut markers = Vec::new();
-    if let Some((_, (last, _))) = ends {
-        let mut after = None;
-        loop {
-            let waiting = archive.waiting(&user, after, AT_ONCE).await?;
-            after = waiting.last().map(|waiting| waiting.id);
-            let found = waiting.iter().filter(|waiting| waiting.archived && waiting.id <= last);
-            markers.extend(found.map(|waiting| waiting.id));
-            if waiting.len() < AT_ONCE {
-                break;
-            }
+    newest: MessageId,
+) -> storage::Result<()> {
+    let (user, archive) = (session.jid().to_bare(), server.storage.archive());
+    let mut after = None;
+    loop {
+        let waiting = archive.waiting(&user, after, AT_ONCE).await?;
+        after = waiting.last().map(|waiting| waiting.id);
+        let found = waiting.iter().filter(|waiting| waiting.archived && waiting.id <= newest);
+        let found: Vec<_> = found.map(|waiting| waiting.id).collect();
+        if !found.is_empty() {
+            archive.delivered(&user, &found).await?;
+        }
+        if waiting.len() < AT_ONCE || after > Some(newest) {
+            return Ok(());
         }
     }
-    Ok((page::metadata(ends, &server.message_ids), markers))
 }
 
 /// Messages that are read from the store at once.

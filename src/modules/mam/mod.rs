@@ -11,7 +11,7 @@ mod owner;
 mod preferences;
 mod query;
 
-pub use bound::bound;
+pub use bound::{bound, dismiss};
 pub use keep::{Recipient, keep};
 pub use preferences::stored as stored_preferences;
 

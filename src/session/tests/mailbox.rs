@@ -8,6 +8,8 @@ use futures_util::FutureExt as _;
 
 use super::super::{CloseReason, MailboxLimits, Order, Session, TakeOver, Undelivered};
 use super::{ROOMY, ids, message, open, reason, session};
+use crate::jid::Jid;
+use crate::stanza::{Presence, PresenceKind, Stanza};
 
 #[tokio::test(start_paused = true)]
 async fn stanzas_come_out_in_the_order_in_which_they_went_in() {
@@ -128,4 +130,31 @@ async fn a_closed_session_takes_nothing_and_gives_back_what_was_not_written() {
     assert_eq!(handle.deliver(message(2, 1)), Err(Undelivered::Closed));
     let too_late = TakeOver::begin(table, handle).session().await;
     assert!(too_late.is_none(), "an order that comes too late is answered");
+}
+
+/// The presence of a contact.
+fn presence(from: &str) -> Arc<Stanza> {
+    let (from, to) = (Jid::parse(from).unwrap(), Jid::parse("romeo@montague.lit").unwrap());
+    Arc::new(Stanza::Presence(Presence::bare(PresenceKind::Available, from, to)))
+}
+
+#[tokio::test(start_paused = true)]
+async fn presence_for_an_inactive_client_waits_until_half_of_the_mailbox_is_full() {
+    let session = session(MailboxLimits { stanzas: 6, ..ROOMY });
+    let (handle, mailbox) = (session.handle(), session.mailbox());
+    mailbox.set_inactive();
+    for _ in 0..20 {
+        for from in ["a@b", "c@d", "e@f"] {
+            handle.deliver(presence(from)).unwrap();
+        }
+    }
+    assert_eq!(handle.queued(), 3, "the newest of each");
+    assert_eq!(mailbox.filled().now_or_never(), None);
+    handle.deliver(presence("g@h")).unwrap();
+    assert_eq!(mailbox.filled().now_or_never(), Some(()));
+    assert_eq!(mailbox.take().0.len(), 4);
+    handle.deliver(presence("a@b")).unwrap();
+    assert_eq!(mailbox.filled().now_or_never(), None, "then the rest waits again");
+    mailbox.set_active();
+    assert_eq!(mailbox.filled().now_or_never(), Some(()));
 }

@@ -145,6 +145,8 @@ fn the_address_in_the_header_is_that_of_the_login() {
     let other = [SECURED, &[Header(FROM), BIND_ONLY]].concat();
     let refused = FAILURE.replace("not-authorized", "invalid-authzid");
     assert_eq!(words(&feed(&mut after(&other), Success(None))), ["forget", &refused]);
+    let again = [&other[..], &[Success(None), BIND_ONLY]].concat();
+    assert_eq!(words(&feed(&mut after(&again), Success(None))), ["forget", &refused]);
     let same = "from='romeo@montague.lit/a' to='montague.lit' version='1.0'";
     let same = [SECURED, &[Header(same), BIND_ONLY]].concat();
     assert_eq!(words(&feed(&mut after(&same), Success(None))), LOGGED_IN);

@@ -1,0 +1,60 @@
+//! XEP-0352: Client State Indication. Nobody looks at a client that is inactive, so stanzas that can wait do
+//! not wake its radio.
+//!
+//! They wait in the mailbox, in their order, and are written together with the next stanza that cannot wait,
+//! or when the client is active. Of each address that sends presence, only the newest one waits. Chat states
+//! are dropped. Nobody else can see the state of a client (XEP-0352 §6).
+
+use super::delivery::Delivery;
+use super::mailbox_state::MailboxState;
+use crate::ns;
+use crate::payload::chat_state;
+use crate::stanza::{Presence, PresenceKind, Stanza};
+
+/// What becomes of a stanza for a client that is inactive.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Urgency {
+    /// It wakes the client, and all that waits is written before it.
+    Now,
+    /// It waits.
+    Later,
+    /// It is worthless when the client is active again.
+    Never,
+}
+
+impl Urgency {
+    pub(super) fn of(delivery: &Delivery) -> Self {
+        match &*delivery.stanza {
+            _ if delivery.marker.is_some() => Self::Now,
+            Stanza::Message(message) if chat_state::is_alone(message) => Self::Never,
+            Stanza::Presence(presence) if can_wait(presence) => Self::Later,
+            Stanza::Iq(_) | Stanza::Message(_) | Stanza::Presence(_) => Self::Now,
+        }
+    }
+}
+
+/// Requests for subscriptions and errors cannot wait, nor can the client's own presence in a room: it says
+/// that the client is in (XEP-0045 §7.2.2) or no longer in.
+fn can_wait(presence: &Presence) -> bool {
+    let is_own = || {
+        let room = presence.content.received_child(ns::MUC_USER, "x");
+        room.is_some_and(|room| room.children().any(|c| c.attr("code").as_deref() == Some("110")))
+    };
+    matches!(presence.kind, PresenceKind::Available | PresenceKind::Unavailable) && !is_own()
+}
+
+impl MailboxState {
+    /// Removes the presence of the same address that waits, if there is one: the new one says more.
+    pub(super) fn remove_older_presence(&mut self, new: &Delivery) {
+        let Some(from) = &new.stanza.head().from else { return };
+        let is_older = |old: &Delivery| {
+            old.stanza.head().from.as_ref() == Some(from)
+                && matches!(&*old.stanza, Stanza::Presence(presence) if can_wait(presence))
+        };
+        if let Some(at) = self.queue.iter().position(is_older)
+            && let Some(old) = self.queue.remove(at)
+        {
+            self.bytes = self.bytes.saturating_sub(old.stanza.size());
+        }
+    }
+}
