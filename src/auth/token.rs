@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 use tokio::sync::MutexGuard;
 
-use super::hash::{HASHES, hmac};
+use super::hash::hmac;
 use super::{MechanismName, PasswordKey, SaslError, Verifier};
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
@@ -186,18 +186,11 @@ impl Verifier {
         URL_SAFE_NO_PAD.encode(hmac(ScramHash::Sha256, &self.token_key, &text))
     }
 
-    /// The key of the account's password for the first hash function that has one. It changes with the password,
-    /// and not when keys for stronger hash functions are added. `None` if there is no such account, which takes
-    /// the same time.
+    /// A key of the account's password. It changes with the password, and not when keys for other hash functions
+    /// are added that are costlier. `None` if there is no such account, which takes the same time.
     async fn password_of(&self, user: &BareJid) -> Result<Option<PasswordKey>, SaslError> {
-        let mut found = None;
-        for hash in HASHES {
-            let (keys, is_known) = self.keys(user, hash).await?;
-            if is_known && found.is_none() {
-                found = Some(PasswordKey { hash, stored_key: keys.stored_key });
-            }
-        }
-        Ok(found)
+        let (keys, is_known) = self.cheapest_keys(user).await?;
+        Ok(is_known.then_some(PasswordKey { hash: keys.hash, stored_key: keys.stored_key }))
     }
 
     async fn slots(&self, user: &BareJid, installation: &str) -> storage::Result<Slots> {

@@ -78,37 +78,31 @@ impl Verifier {
     ) -> Result<(ScramKeys, bool), SaslError> {
         // They are computed even if they are not needed, so that both cases take the same time.
         let made_up = self.made_up(user, hash);
-        let found = self.storage.accounts().keys(user, hash).await.map_err(|error| {
-            tracing::error!(jid = %user, %error, "storage failed");
-            SaslError::TemporaryAuthFailure
-        })?;
-        match found {
-            Some(keys) if is_whole(&keys, hash) => Ok((keys, true)),
-            Some(_) => {
-                tracing::error!(jid = %user, "stored keys are damaged");
-                Ok((made_up, false))
-            }
-            None => Ok((made_up, false)),
-        }
+        let found = self.storage.accounts().keys(user, hash).await;
+        real_or(made_up, found, user)
+    }
+
+    /// The same for the hash function that is cheapest to derive, of those for which the account has keys: one
+    /// look-up, whether there is an account or not.
+    pub(super) async fn cheapest_keys(
+        &self,
+        user: &BareJid,
+    ) -> Result<(ScramKeys, bool), SaslError> {
+        let made_up = self.made_up(user, HASHES[0]);
+        let found = self.storage.accounts().cheapest_keys(user).await;
+        real_or(made_up, found, user)
     }
 
     /// Checks a prepared password. The key of it, if it is that of the account.
     ///
-    /// It is checked against the keys that are cheapest to derive. All three are read, and one derivation
-    /// is done, whether there is an account or not. Only accounts without keys for SHA-1 (imported ones)
-    /// take another time.
+    /// It is checked against the keys that are cheapest to derive. One derivation is done, whether there is an
+    /// account or not. Only accounts without keys for SHA-1 (imported ones) take another time.
     pub(super) async fn check_password(
         &self,
         user: &BareJid,
         password: String,
     ) -> Result<Option<PasswordKey>, SaslError> {
-        let (mut keys, mut is_known) = self.keys(user, HASHES[0]).await?;
-        for hash in &HASHES[1..] {
-            let (others, are_known) = self.keys(user, *hash).await?;
-            if are_known && !is_known {
-                (keys, is_known) = (others, true);
-            }
-        }
+        let (keys, is_known) = self.cheapest_keys(user).await?;
         let proven = PasswordKey { hash: keys.hash, stored_key: keys.stored_key.clone() };
         let fits = self.derivations.run(move || password::fits(&keys, &password)).await;
         let fits = fits.ok_or(SaslError::TemporaryAuthFailure)?;
@@ -162,10 +156,29 @@ impl fmt::Debug for Verifier {
     }
 }
 
-fn is_whole(keys: &ScramKeys, hash: ScramHash) -> bool {
-    let length = digest_length(hash);
-    keys.hash == hash
-        && !keys.salt.is_empty()
+/// The keys that were found, and whether they are real: else those that were made up.
+fn real_or(
+    made_up: ScramKeys,
+    found: storage::Result<Option<ScramKeys>>,
+    user: &BareJid,
+) -> Result<(ScramKeys, bool), SaslError> {
+    let found = found.map_err(|error| {
+        tracing::error!(jid = %user, %error, "storage failed");
+        SaslError::TemporaryAuthFailure
+    })?;
+    match found {
+        Some(keys) if is_whole(&keys) => Ok((keys, true)),
+        Some(_) => {
+            tracing::error!(jid = %user, "stored keys are damaged");
+            Ok((made_up, false))
+        }
+        None => Ok((made_up, false)),
+    }
+}
+
+fn is_whole(keys: &ScramKeys) -> bool {
+    let length = digest_length(keys.hash);
+    !keys.salt.is_empty()
         && keys.iterations > 0
         && keys.stored_key.len() == length
         && keys.server_key.len() == length

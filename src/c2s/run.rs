@@ -16,7 +16,6 @@ use super::markers::delivered;
 use super::pending_acks::{PendingAcks, keep_count};
 use super::read::read;
 use super::write::write;
-use crate::modules::mam;
 use crate::router::{self, Router};
 use crate::session::Session;
 use crate::storage::MessageId;
@@ -62,9 +61,6 @@ pub(super) async fn run(
     };
     let reading = async {
         Box::pin(delivered(server, session, &std::mem::take(markers))).await;
-        if let Some(newest) = in_archive.take() {
-            Box::pin(mam::dismiss(server, session.handle(), newest)).await;
-        }
         let ended = read(&loops, input).await;
         pending.close();
         stop.stop(matches!(ended, Some(ConnectionEnd::Lost(_))));
@@ -90,7 +86,7 @@ pub(super) async fn run(
     let (read, (), written) = tokio::select! {
         biased;
         done = all => done,
-        never = router::catch_up(server, session) => match never {},
+        never = router::catch_up(server, session, in_archive.take()) => match never {},
     };
     // If both loops have ended, an order to the session counts, and not what the reading loop saw.
     let ended = written.or(read).unwrap_or(ConnectionEnd::Lost("connection lost"));

@@ -4,13 +4,25 @@ use std::convert::Infallible;
 
 use super::RETRY;
 use crate::host::ServerState;
+use crate::modules::mam;
 use crate::modules::offline::{self, ReadAhead};
 use crate::session::Session;
+use crate::storage::MessageId;
 
 /// A session catches up whenever that is requested: it reads the messages that the store has for its
-/// account. Never ends, and may be dropped at any time.
-pub async fn catch_up(server: &ServerState, session: &Session) -> Infallible {
+/// account. `in_archive`: the newest message that its client reads in the archive. Never ends, and may be
+/// dropped at any time.
+pub async fn catch_up(
+    server: &ServerState,
+    session: &Session,
+    in_archive: Option<MessageId>,
+) -> Infallible {
     let ahead = ReadAhead::within(&server.config.load().limits);
+    if let Some(newest) = in_archive
+        && Box::pin(mam::dismiss(server, session.handle(), newest)).await
+    {
+        session.mailbox().go_live_if_undecided();
+    }
     if session.mailbox().is_undecided() {
         Box::pin(offline::look(server, session)).await;
     }

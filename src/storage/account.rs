@@ -82,6 +82,9 @@ pub trait AccountStore: Send + Sync {
     async fn find(&self, user: &BareJid) -> Result<Option<Account>>;
     /// The keys of one hash. `None` if there is no such account, or it has no keys of this hash.
     async fn keys(&self, user: &BareJid, hash: ScramHash) -> Result<Option<ScramKeys>>;
+    /// The keys of the hash that is cheapest to compute, of those that the account has: SHA-1 first, SHA-512
+    /// last. `None` if there is no such account.
+    async fn cheapest_keys(&self, user: &BareJid) -> Result<Option<ScramKeys>>;
     /// Replaces all keys. `false` if there is no such account.
     async fn set_keys(&self, user: &BareJid, keys: &[ScramKeys]) -> Result<bool>;
     /// Gives or takes the role of an administrator. `false` if there is no such

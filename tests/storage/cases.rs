@@ -145,6 +145,14 @@ pub(crate) async fn keys_are_of_one_hash(s: Arc<dyn Storage>) {
     let juliet = user("juliet@localhost");
     assert_eq!(s.accounts().keys(&juliet, ScramHash::Sha1).await.unwrap(), None);
     assert!(s.accounts().keys(&juliet, ScramHash::Sha512).await.unwrap().is_some());
+    let nurse = user("nurse@localhost");
+    for (user, expected) in [
+        (&romeo, Some(keys(ScramHash::Sha1, 1))),
+        (&juliet, Some(keys(ScramHash::Sha256, 2))),
+        (&nurse, None),
+    ] {
+        assert_eq!(s.accounts().cheapest_keys(user).await.unwrap(), expected, "{user}");
+    }
 }
 
 pub(crate) async fn keys_are_replaced_together(s: Arc<dyn Storage>) {

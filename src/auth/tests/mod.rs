@@ -47,6 +47,14 @@ impl AccountStore for Accounts {
         }
         Ok(self.keys.lock().get(&(user.clone(), hash)).cloned())
     }
+    async fn cheapest_keys(&self, user: &BareJid) -> Result<Option<ScramKeys>> {
+        for hash in super::hash::HASHES {
+            if let Some(keys) = self.keys(user, hash).await? {
+                return Ok(Some(keys));
+            }
+        }
+        Ok(None)
+    }
     async fn set_keys(&self, _: &BareJid, _: &[ScramKeys]) -> Result<bool> {
         unreachable!("no login changes keys")
     }

@@ -30,30 +30,36 @@ pub async fn bound(
 
 /// Removes the undelivered markers of the messages that the client of this session finds in its archive, up to
 /// this one (XEP-0386 §3.2). Messages that are in no archive keep waiting. To be called before the session
-/// catches up. If that fails, the client gets the messages once more, with the same ids.
-pub async fn dismiss(server: &ServerState, session: &SessionRef, newest: MessageId) {
-    if let Err(error) = dismiss_all(server, session, newest).await {
+/// catches up. If that fails, the client gets the messages once more, with the same ids. Returns whether
+/// nothing else waited.
+pub async fn dismiss(server: &ServerState, session: &SessionRef, newest: MessageId) -> bool {
+    dismiss_all(server, session, newest).await.unwrap_or_else(|error| {
         tracing::warn!(jid = %session.jid(), %error, "messages of the archive will be delivered again");
-    }
+        false
+    })
 }
 
 async fn dismiss_all(
     server: &ServerState,
     session: &SessionRef,
     newest: MessageId,
-) -> storage::Result<()> {
+) -> storage::Result<bool> {
     let (user, archive) = (session.jid().to_bare(), server.storage.archive());
-    let mut after = None;
+    let (mut after, mut is_all) = (None, true);
     loop {
         let waiting = archive.waiting(&user, after, AT_ONCE).await?;
         after = waiting.last().map(|waiting| waiting.id);
         let found = waiting.iter().filter(|waiting| waiting.archived && waiting.id <= newest);
         let found: Vec<_> = found.map(|waiting| waiting.id).collect();
+        is_all &= found.len() == waiting.len();
         if !found.is_empty() {
             archive.delivered(&user, &found).await?;
         }
-        if waiting.len() < AT_ONCE || after > Some(newest) {
-            return Ok(());
+        if waiting.len() < AT_ONCE {
+            return Ok(is_all);
+        }
+        if after > Some(newest) {
+            return Ok(false);
         }
     }
 }

@@ -11,8 +11,6 @@ mod table;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use super::{
     CloseReason, Delivery, MailboxLimits, Order, Resumption, Session, SessionFacts, SessionTable,
 };
@@ -23,23 +21,14 @@ use crate::xml::Frame;
 
 const ROOMY: MailboxLimits = MailboxLimits { stanzas: 100, bytes: 1_000_000 };
 
-fn facts() -> SessionFacts {
-    let peer = "192.0.2.1:5222".parse().unwrap();
-    SessionFacts {
-        peer,
-        tls: "TLSv1.3",
-        since: Instant::now(),
-        anonymous: false,
-        resumable: false,
-        installation: None,
-        newest: None,
-        newest_seen: None,
-    }
-}
-
 fn open(table: &Arc<SessionTable>, jid: &str, bounds: MailboxLimits, limit: usize) -> Session {
-    let session =
-        Session::open(Arc::clone(table), FullJid::parse(jid).unwrap(), facts(), bounds, limit);
+    let session = Session::open(
+        Arc::clone(table),
+        FullJid::parse(jid).unwrap(),
+        SessionFacts::for_tests(),
+        bounds,
+        limit,
+    );
     session.mailbox().go_live_if_undecided();
     session
 }

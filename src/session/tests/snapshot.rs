@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::super::{ClientFlags, Session};
-use super::{ROOMY, facts, ids, marker, message, resumable_as};
+use super::super::{ClientFlags, Session, SessionFacts};
+use super::{ROOMY, ids, marker, message, resumable_as};
 use crate::jid::{BareJid, Jid};
 use crate::payload::datetime::Timestamp;
 use crate::stanza::{Presence, PresenceKind, Stanza};
@@ -35,7 +35,13 @@ fn resumable(handled: u32, snapshot: &[u8]) -> Resumable {
 
 fn restore(snapshot: &Value) -> Option<Session> {
     let saved = resumable(3, snapshot.to_string().as_bytes());
-    let restored = Session::restore(&Arc::default(), &saved, &facts(), ROOMY, at(1_700_000_100));
+    let restored = Session::restore(
+        &Arc::default(),
+        &saved,
+        &SessionFacts::for_tests(),
+        ROOMY,
+        at(1_700_000_100),
+    );
     restored.map(|(session, _)| session)
 }
 
@@ -65,10 +71,12 @@ async fn a_saved_session_goes_on_where_it_was() {
     assert_eq!(ahead.as_ref(), Some(&saved), "what has not changed is not written again");
 
     let saved = Resumable { key: id.clone(), ..resumable(saved.handled, &saved.state) };
-    let (late, left) = Session::restore(&table, &saved, &facts(), ROOMY, at(301)).unwrap();
+    let (late, left) =
+        Session::restore(&table, &saved, &SessionFacts::for_tests(), ROOMY, at(301)).unwrap();
     assert_eq!(left, Duration::ZERO, "it is to end");
     drop(late);
-    let (again, left) = Session::restore(&table, &saved, &facts(), ROOMY, at(100)).unwrap();
+    let (again, left) =
+        Session::restore(&table, &saved, &SessionFacts::for_tests(), ROOMY, at(100)).unwrap();
     assert_eq!(left, Duration::from_secs(200));
     assert_eq!(again.handle().jid(), handle.jid());
     assert!(table.find_resumable(&handle.jid().to_bare(), &id).is_some());

@@ -51,6 +51,15 @@ impl AccountStore for MemoryStorage {
         Ok(account.and_then(|a| a.keys.iter().find(|k| k.hash == hash)).cloned())
     }
 
+    async fn cheapest_keys(&self, user: &BareJid) -> Result<Option<ScramKeys>> {
+        for hash in [ScramHash::Sha1, ScramHash::Sha256, ScramHash::Sha512] {
+            if let Some(keys) = self.keys(user, hash).await? {
+                return Ok(Some(keys));
+            }
+        }
+        Ok(None)
+    }
+
     async fn set_keys(&self, user: &BareJid, keys: &[ScramKeys]) -> Result<bool> {
         let mut state = self.state()?;
         let account = state.owners.get_mut(user).and_then(|o| o.account.as_mut());

@@ -44,6 +44,28 @@ pub(in crate::storage) async fn keys(
     row.map(|row| scram_keys(&row, user, hash)).transpose()
 }
 
+/// The keys of the hash with the lowest number: the cheapest one.
+pub(in crate::storage) async fn cheapest_keys(
+    on: &mut Connection,
+    user: &BareJid,
+) -> Result<Option<ScramKeys>> {
+    let row = sqlx::query(
+        "SELECT k.hash, k.iterations, k.salt, k.stored_key, k.server_key \
+         FROM owner o JOIN scram_keys k ON k.owner = o.number \
+         WHERE o.jid = $1 ORDER BY k.hash LIMIT 1",
+    )
+    .bind(user.as_str())
+    .fetch_optional(on)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let number: i64 = row.try_get("hash")?;
+    let hash = [ScramHash::Sha1, ScramHash::Sha256, ScramHash::Sha512]
+        .into_iter()
+        .find(|hash| hash_number(*hash) == number);
+    // A hash of a later program is no use to this one.
+    hash.map(|hash| scram_keys(&row, user, hash)).transpose()
+}
+
 /// All administrators, in the order of their addresses.
 pub(in crate::storage) async fn admins(on: &mut Connection) -> Result<Vec<BareJid>> {
     let rows = sqlx::query(

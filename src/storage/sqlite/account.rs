@@ -27,6 +27,10 @@ impl AccountStore for Database {
         account::keys(&mut *self.reader().await?, user, hash).await
     }
 
+    async fn cheapest_keys(&self, user: &BareJid) -> Result<Option<ScramKeys>> {
+        account::cheapest_keys(&mut *self.reader().await?, user).await
+    }
+
     async fn set_keys(&self, user: &BareJid, keys: &[ScramKeys]) -> Result<bool> {
         self.writer.write(SetKeys { user: user.clone(), keys: keys.to_vec() }).await
     }
