@@ -20,6 +20,7 @@ const services = {
 };
 const service = services[way];
 const WAIT_MS = 15_000;
+const SM = "urn:xmpp:sm:3";
 
 function within(promise, what) {
   const late = new Promise((_, reject) => {
@@ -67,9 +68,14 @@ async function login(username, password) {
     }
   });
   // xmpp.js 0.14 begins to count in a later turn than that in which it reads `<enabled/>`; Node may
-  // give it the next stanza in the same turn over WebSocket, and the count is one too low.
+  // give it the next stanza in the same turn over WebSocket, and the count is one too low. It comes alone, or
+  // with the session that is bound together with the login (XEP-0386).
   const enabled = new Promise((done) => {
-    entity.on("element", (element) => element.is("enabled", "urn:xmpp:sm:3") && setImmediate(done));
+    entity.on("element", (element) => {
+      const bound = element.getChild("bound", "urn:xmpp:bind:0");
+      const isEnabled = element.is("enabled", SM) || bound?.getChild("enabled", SM);
+      if (isEnabled) setImmediate(done);
+    });
   });
   entity.full = String(await within(entity.start(), `the login of ${username}`));
   await within(enabled, `stream management of ${username}`);

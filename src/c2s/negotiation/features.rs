@@ -63,13 +63,23 @@ fn authentication(offer: &Offer, resumption: bool, bind: &[&'static str]) -> Nod
 
 /// After authentication: bind (RFC 6120 §7.4), and what a client can use once it is bound.
 pub(super) fn authenticated(limits: Limits, caps: Node) -> Node {
-    let optional = element("optional");
-    element("stream:features")
-        .child(element("bind").ns(ns::BIND).child(element("required")))
-        .child(element("session").ns(ns::SESSION).child(optional))
+    let bind = element("bind").ns(ns::BIND).child(element("required"));
+    let session = element("session").ns(ns::SESSION).child(element("optional"));
+    with_session(element("stream:features").child(bind).child(session), true, limits, caps)
+}
+
+/// When a session was bound together with the login (XEP-0386): what is left to be used (XEP-0388 §2.6.1).
+/// A client that finds what it has already would ask for it again.
+pub(super) fn bound(is_managed: bool, limits: Limits, caps: Node) -> Node {
+    with_session(element("stream:features"), !is_managed, limits, caps)
+}
+
+fn with_session(features: Node, with_sm: bool, limits: Limits, caps: Node) -> Node {
+    let sm = with_sm.then(|| element("sm").ns(ns::SM));
+    features
         .child(element("ver").ns(ROSTER_VERSIONING))
         .child(element("sub").ns(PRE_APPROVAL))
-        .child(element("sm").ns(ns::SM))
+        .children(sm)
         .child(element("csi").ns(ns::CSI))
         .child(limits.to_node())
         .child(caps)

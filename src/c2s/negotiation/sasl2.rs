@@ -4,7 +4,7 @@
 
 use smallvec::smallvec;
 
-use super::action::{Action, Actions, Stage};
+use super::action::{Action, Actions, Settings, Stage};
 use super::features;
 use super::machine::{Negotiation, State};
 use super::profile::{Inline, NS_BIND, Profile};
@@ -103,13 +103,22 @@ impl Negotiation {
         match bound {
             Ok((jid, results)) => {
                 self.state = State::Over;
+                let is_managed = self.enables_sm();
                 let bound = element("bound").ns(NS_BIND).children(results);
                 let success = self.profile.success(jid.as_str(), [bound]);
                 // Features are the very next element (XEP-0388 §2.6.1).
-                smallvec![Action::Send(success), Action::Send(self.features()), Action::Run]
+                let Settings { limits, caps, .. } = &self.settings;
+                let features = features::bound(is_managed, *limits, caps.clone());
+                smallvec![Action::Send(success), Action::Send(features), Action::Run]
             }
             Err(_) => self.fail(StreamCondition::InternalServerError.into()),
         }
+    }
+
+    /// The client has asked for stream management together with its session.
+    fn enables_sm(&self) -> bool {
+        let Profile::Sasl2(inline) = &self.profile else { return false };
+        inline.bind().is_some_and(|bind| bind.child(ns::SM, "enable").is_some())
     }
 
     fn features(&self) -> Node {

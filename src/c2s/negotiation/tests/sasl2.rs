@@ -181,3 +181,23 @@ fn a_token_is_of_the_installation_and_goes_with_the_success() {
     expect(&[by_token, Success(None)], Token(Some("t")), &[success, "[features]"]);
     expect(&[by_token], Token(Some("t")), &["close internal-server-error"]);
 }
+
+#[test]
+fn features_after_a_bound_session_are_those_that_are_left() {
+    let features = |request: Event| {
+        let events = with(&[request, Success(None), Token(None)]);
+        let actions = feed(&mut after(&events), BoundInline);
+        let [_, Action::Send(features), _] = &actions[..] else { panic!("{actions:?}") };
+        features.to_xml()
+    };
+    let managed = authenticate!(
+        "PLAIN",
+        "<bind xmlns='urn:xmpp:bind:0'><enable xmlns='urn:xmpp:sm:3'/></bind>"
+    );
+    for (request, has_sm) in [(BIND_ONLY, true), (managed, false)] {
+        let found = features(request);
+        assert!(!found.contains(ns::BIND) && !found.contains(ns::SESSION), "{found}");
+        assert_eq!(found.contains(ns::SM), has_sm, "{found}");
+        assert!(found.contains("rosterver") && found.contains(ns::CSI), "{found}");
+    }
+}
