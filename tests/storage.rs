@@ -78,6 +78,7 @@ suite! {
         an_account_is_made_once
         documents_of_a_kind_come_by_key
         ids_of_messages_are_never_used_again
+        keys_are_added_to_the_proven_password
         keys_are_of_one_hash
         keys_are_replaced_together
         many_accounts_are_made_at_once

@@ -53,6 +53,12 @@ impl MechanismName {
         Self::Token(Binding::None),
     ];
 
+    /// Whether the client proves that it knows the password.
+    #[must_use]
+    pub fn is_by_password(self) -> bool {
+        matches!(self, Self::Plain | Self::Scram(_) | Self::ScramPlus(_))
+    }
+
     /// The registered name.
     #[must_use]
     pub fn as_str(self) -> &'static str {

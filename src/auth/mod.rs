@@ -23,6 +23,7 @@ mod scram;
 mod tests;
 mod token;
 mod token_key;
+mod upgrade;
 mod verifier;
 
 pub use derivations::Derivations;
@@ -34,4 +35,5 @@ pub use password::{PasswordError, check_password, derive_keys};
 pub use password_key::PasswordKey;
 pub use token::{NewToken, TokenLogin};
 pub use token_key::token_key;
+pub use upgrade::{UPGRADES, Upgrade, upgrade_name};
 pub use verifier::Verifier;

@@ -97,8 +97,18 @@ pub(super) fn prepare(password: &str) -> Result<String, PasswordError> {
 /// The keys of a prepared password (RFC 5802 §3).
 pub(super) fn keys(h: ScramHash, password: &str, salt: Vec<u8>, iterations: u32) -> ScramKeys {
     let salted = salted_password(h, password, &salt, iterations);
-    let stored_key = hash(h, &hmac(h, &salted, b"Client Key"));
-    let server_key = hmac(h, &salted, b"Server Key");
+    keys_of_salted(h, &salted, salt, iterations)
+}
+
+/// The keys of a password that is salted already (RFC 5802 §3: SaltedPassword).
+pub(super) fn keys_of_salted(
+    h: ScramHash,
+    salted: &[u8],
+    salt: Vec<u8>,
+    iterations: u32,
+) -> ScramKeys {
+    let stored_key = hash(h, &hmac(h, salted, b"Client Key"));
+    let server_key = hmac(h, salted, b"Server Key");
     ScramKeys { hash: h, salt, iterations, stored_key, server_key }
 }
 

@@ -68,6 +68,11 @@ impl Verifier {
         self.iterations.store(config.iterations, Ordering::Relaxed);
     }
 
+    /// The rounds of PBKDF2 for new keys.
+    pub(super) fn iterations(&self) -> u32 {
+        self.iterations.load(Ordering::Relaxed)
+    }
+
     /// The keys of an account, and whether they are real. If there is no such account, or it has no keys
     /// for this hash function, the keys are invented: always the same ones, so that nobody can tell, and no
     /// password fits.
@@ -142,7 +147,7 @@ impl Verifier {
         ScramKeys {
             hash,
             salt,
-            iterations: self.iterations.load(Ordering::Relaxed),
+            iterations: self.iterations(),
             stored_key: derive("stored"),
             server_key: derive("server"),
         }

@@ -179,6 +179,7 @@ const BESIDE: &[Manifest] = &[
             Xep { number: 388, version: "1.0.4", status: Status::Complete },
             Xep { number: 440, version: "1.0.0", status: Status::Complete },
             Xep { number: 474, version: "0.5.0", status: Status::Complete },
+            Xep { number: 480, version: "0.2.0", status: Status::Complete },
             Xep { number: 484, version: "0.2.0", status: Status::Complete },
         ],
     },
@@ -285,6 +286,7 @@ const TITLES: &[(u16, &str)] = &[
     (441, "Message Archive Management Preferences"),
     (474, "SASL SCRAM Downgrade Protection"),
     (478, "Stream Limits Advertisement"),
+    (480, "SASL Upgrade Tasks"),
     (484, "Fast Authentication Streamlining Tokens"),
     (490, "Message Displayed Synchronization"),
 ];

@@ -87,6 +87,15 @@ pub trait AccountStore: Send + Sync {
     async fn cheapest_keys(&self, user: &BareJid) -> Result<Option<ScramKeys>>;
     /// Replaces all keys. `false` if there is no such account.
     async fn set_keys(&self, user: &BareJid, keys: &[ScramKeys]) -> Result<bool>;
+    /// Adds keys of a hash for which the account has none. `proven`: keys that the account must have, as it had when
+    /// the client proved its password. Keys that are there stay. `false` if the account has others by now, or is
+    /// gone.
+    async fn add_keys(
+        &self,
+        user: &BareJid,
+        proven: (ScramHash, &[u8]),
+        keys: &ScramKeys,
+    ) -> Result<bool>;
     /// Gives or takes the role of an administrator. `false` if there is no such
     /// account.
     async fn set_admin(&self, user: &BareJid, admin: bool) -> Result<bool>;

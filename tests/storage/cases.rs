@@ -155,6 +155,28 @@ pub(crate) async fn keys_are_of_one_hash(s: Arc<dyn Storage>) {
     }
 }
 
+pub(crate) async fn keys_are_added_to_the_proven_password(s: Arc<dyn Storage>) {
+    let romeo = user("romeo@localhost");
+    let mut imported = account("romeo@localhost");
+    imported.keys.truncate(1);
+    s.accounts().create(&[imported]).await.unwrap();
+    let proven = keys(ScramHash::Sha1, 1);
+    let other = keys(ScramHash::Sha1, 9);
+    let new = keys(ScramHash::Sha512, 5);
+    let add = async |user: &BareJid, proven: &ScramKeys, new: &ScramKeys| {
+        s.accounts().add_keys(user, (proven.hash, &proven.stored_key), new).await.unwrap()
+    };
+    assert!(!add(&romeo, &other, &new).await);
+    assert!(!add(&user("nobody@localhost"), &proven, &new).await);
+    assert_eq!(s.accounts().keys(&romeo, ScramHash::Sha512).await.unwrap(), None);
+    assert!(add(&romeo, &proven, &new).await);
+    // Keys that are there stay.
+    assert!(add(&romeo, &proven, &keys(ScramHash::Sha512, 6)).await);
+    assert!(add(&romeo, &proven, &other).await);
+    assert_eq!(s.accounts().keys(&romeo, ScramHash::Sha512).await.unwrap(), Some(new));
+    assert_eq!(s.accounts().keys(&romeo, ScramHash::Sha1).await.unwrap(), Some(proven));
+}
+
 pub(crate) async fn keys_are_replaced_together(s: Arc<dyn Storage>) {
     make(&s, &["romeo@localhost"]).await;
     let romeo = user("romeo@localhost");

@@ -393,6 +393,32 @@ impl Client {
         }
     }
 
+    /// Runs SASL by XEP-0388 up to the answer that is no challenge, which stays to be read.
+    pub(crate) async fn authenticate_by_sasl2(
+        &mut self,
+        mechanism: &str,
+        inside: &str,
+    ) -> Result<(), String> {
+        let mut running = self.mechanism(mechanism)?;
+        let initial = STANDARD.encode(running.initial());
+        let request = format!(
+            "<authenticate xmlns='{SASL2}' mechanism='{mechanism}'>\
+             <initial-response>{initial}</initial-response>{inside}</authenticate>"
+        );
+        self.send(request.as_bytes()).await?;
+        loop {
+            let element = self.element().await?;
+            if !element.is(SASL2, "challenge") {
+                self.keep(vec![Piece::Child(element)]);
+                return Ok(());
+            }
+            let data = STANDARD.decode(element.text()).map_err(|error| error.to_string())?;
+            let response = STANDARD.encode(running.response(&data).map_err(|e| e.to_string())?);
+            let response = format!("<response xmlns='{SASL2}'>{response}</response>");
+            self.send(response.as_bytes()).await?;
+        }
+    }
+
     async fn best_mechanism(&mut self) -> Result<String, String> {
         let features = self.expect(STREAMS, "features").await?;
         let offered: Vec<_> = features
@@ -500,5 +526,6 @@ fn shown(bytes: &[u8]) -> String {
 const BIND: &str = "urn:ietf:params:xml:ns:xmpp-bind";
 const PING: &str = "urn:xmpp:ping";
 const SASL: &str = "urn:ietf:params:xml:ns:xmpp-sasl";
+const SASL2: &str = "urn:xmpp:sasl:2";
 const SM: &str = "urn:xmpp:sm:3";
 const TLS: &str = "urn:ietf:params:xml:ns:xmpp-tls";

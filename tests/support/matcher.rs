@@ -101,6 +101,7 @@ pub(crate) fn kept(expected: &Element, got: &Element) -> Vec<(String, String)> {
             found.push((key.to_owned(), came.to_owned()));
         }
     }
+    found.extend(kept_name(expected.text().trim()).map(|key| (key.to_owned(), got.text())));
     for child in expected.elements() {
         let other = got.elements().find(|other| compare(child, other, "", 1).is_none());
         found.extend(other.map(|other| kept(child, other)).unwrap_or_default());

@@ -92,6 +92,9 @@ impl Conversation<'_> {
         let names = |name: &str| self.named(name);
         let deed = match deed {
             Deed::Sends(xml) => Deed::Sends(substitute(xml, names)?),
+            Deed::AuthenticatesBySasl2(mechanism, inside) => {
+                Deed::AuthenticatesBySasl2(mechanism.clone(), substitute(inside, names)?)
+            }
             Deed::Receives { xml, in_any_order } => {
                 let xml = substitute(xml, names)?;
                 Deed::Receives { xml, in_any_order: *in_any_order }
@@ -104,6 +107,9 @@ impl Conversation<'_> {
             Deed::Authenticates(mechanism) => {
                 let done = client.authenticate(mechanism.as_deref()).await?;
                 return done.map_err(|condition| format!("refused: {condition}"));
+            }
+            Deed::AuthenticatesBySasl2(mechanism, inside) => {
+                return client.authenticate_by_sasl2(&mechanism, &inside).await;
             }
             Deed::Binds(resource) => return client.bind(resource.as_deref()).await,
             Deed::Connects => return client.log_in(target).await,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac};
-use sha2::Sha256;
+use sha2::{Sha256, Sha512};
 
 /// One conversation.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +32,8 @@ pub(crate) struct Persona {
     pub(crate) mechanism: Option<String>,
     /// Speaks TLS 1.2 only.
     pub(crate) is_tls12: bool,
+    /// The only hash of SCRAM for which its account has keys, as after an import.
+    pub(crate) keys: Option<String>,
     /// Whether an account is made for it.
     pub(crate) has_account: bool,
 }
@@ -89,6 +91,9 @@ pub(crate) enum Action {
 pub(crate) enum Deed {
     AnswersPings,
     Authenticates(Option<String>),
+    /// With this mechanism, by XEP-0388, and with this in `<authenticate/>`. What the server says then is still to
+    /// be read.
+    AuthenticatesBySasl2(String, String),
     Binds(Option<String>),
     Connects,
     /// TCP only, TLS from the first byte, or a WebSocket.
@@ -225,6 +230,7 @@ fn head(script: &mut Script, line: &str) -> Result<(), String> {
         ("jid", _) => value.clone_into(&mut client.jid),
         ("password", _) => value.clone_into(&mut client.password),
         ("mechanism", _) => client.mechanism = Some(value.to_owned()),
+        ("keys", _) => client.keys = Some(value.to_owned()),
         ("tls", "1.2") => client.is_tls12 = true,
         ("transport", _) => client.transport = transport(value)?,
         ("account", "none") => client.has_account = false,
@@ -326,11 +332,15 @@ fn deed(words: &str, body: &str) -> Result<Deed, String> {
         "sends:" => Deed::Sends(xml),
         "starts TLS" => Deed::StartsTls,
         "'s stream is closed" => Deed::StreamCloses,
-        _ => return deed_with_text(words),
+        _ => return deed_with_text(words, xml),
     })
 }
 
-fn deed_with_text(words: &str) -> Result<Deed, String> {
+fn deed_with_text(words: &str, body: String) -> Result<Deed, String> {
+    if let Some(mechanism) = words.strip_prefix("authenticates by SASL2 with \"") {
+        let mechanism = mechanism.strip_suffix("\":").ok_or("expected `\"MECHANISM\":`")?;
+        return Ok(Deed::AuthenticatesBySasl2(mechanism.to_owned(), body));
+    }
     if let Some(terms) = words.strip_prefix("sends bytes ") {
         return bytes(terms).map(Deed::SendsBytes);
     }
@@ -450,6 +460,14 @@ pub(crate) fn substitute(
             inner.strip_prefix("proof ").and_then(|words| words.split_once(' '))
         {
             out.push_str(&STANDARD.encode(token_proof(user, &value(token)?)));
+        } else if let Some(words) = inner.strip_prefix("salted ") {
+            let words: Vec<_> = words.split(' ').collect();
+            let [hash, rounds, password, salt] = words[..] else {
+                return Err("expected `salted HASH ROUNDS PASSWORD SALT`".to_owned());
+            };
+            let rounds = rounds.parse().map_err(|_| "the rounds are a number")?;
+            let salt = STANDARD.decode(value(salt)?).map_err(|error| error.to_string())?;
+            out.push_str(&STANDARD.encode(salted(hash, password, &salt, rounds)?));
         } else {
             out.push_str(&value(inner)?);
         }
@@ -464,4 +482,14 @@ fn token_proof(user: &str, token: &str) -> Vec<u8> {
     let mut mac = Hmac::<Sha256>::new_from_slice(token.as_bytes()).expect("any length");
     mac.update(b"Initiator");
     [user.as_bytes(), b"\0", &mac.finalize().into_bytes()].concat()
+}
+
+/// SaltedPassword (RFC 5802 §3).
+fn salted(hash: &str, password: &str, salt: &[u8], rounds: u32) -> Result<Vec<u8>, String> {
+    let password = password.as_bytes();
+    match hash {
+        "SHA-256" => Ok(pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(password, salt, rounds).to_vec()),
+        "SHA-512" => Ok(pbkdf2::pbkdf2_hmac_array::<Sha512, 64>(password, salt, rounds).to_vec()),
+        _ => Err(format!("what hash is `{hash}`?")),
+    }
 }

@@ -143,7 +143,10 @@ impl Target for InProcess {
 
     async fn add_account(&self, persona: &Persona) -> Result<(), String> {
         let user = BareJid::parse(persona.bare()).map_err(|error| error.to_string())?;
-        let keys = derive_keys(&persona.password, 4096).map_err(|error| error.to_string())?;
+        let mut keys = derive_keys(&persona.password, 4096).map_err(|error| error.to_string())?;
+        if let Some(only) = &persona.keys {
+            keys.retain(|keys| format!("SHA-{:?}", keys.hash) == only.replace("SHA-", "SHA-Sha"));
+        }
         let account = NewAccount { user, keys, created: self.clock.now(), admin: false };
         match self.kept.accounts().create(&[account]).await.as_deref() {
             Ok([Created::Made]) => Ok(()),

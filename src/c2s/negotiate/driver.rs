@@ -34,8 +34,8 @@ pub(super) struct Driver<'a> {
     pub(super) login_due: Option<Instant>,
     /// The version of TLS; empty before TLS.
     pub(super) tls: &'static str,
-    /// The login was without an account (XEP-0175).
-    pub(super) is_anonymous: bool,
+    /// The mechanism by which the client has logged in.
+    pub(super) mechanism: Option<MechanismName>,
     /// The client has logged in by this mechanism with a token that is to be replaced.
     pub(super) old_token: Option<MechanismName>,
     /// The password with which the client has logged in.
@@ -62,7 +62,7 @@ impl<'a> Driver<'a> {
             session_due,
             login_due: None,
             tls: "",
-            is_anonymous: false,
+            mechanism: None,
             old_token: None,
             proven: None,
             revocations: 0,
@@ -123,6 +123,14 @@ impl<'a> Driver<'a> {
                     }
                     Err(condition) => machine.bound(Err(condition)),
                 },
+                Action::FindUpgrades(wanted) => {
+                    let needed = self.needed_upgrades(machine, &wanted).await;
+                    machine.upgrades_found(needed)
+                }
+                Action::Upgrade(upgrade, salted) => {
+                    let done = self.upgrade(machine, &upgrade, &salted).await;
+                    machine.upgraded(done)
+                }
                 Action::IssueToken(inline) => {
                     let token = self.issue_token(machine, &inline).await;
                     machine.token_issued(token)

@@ -3,10 +3,11 @@
 use tokio::time::{Instant, sleep};
 
 use super::driver::Driver;
-use crate::auth::{Exchange, MechanismName, SaslError, Step, TokenLogin};
+use crate::auth::{Exchange, MechanismName, SaslError, Step, TokenLogin, Upgrade};
 use crate::c2s::negotiation::Negotiation;
 use crate::limit::TooMany;
 use crate::log;
+use crate::storage::ScramHash;
 
 impl Driver<'_> {
     /// Begins an exchange, with the first message if there is one.
@@ -41,14 +42,13 @@ impl Driver<'_> {
         let mut step = exchange.step(message).await;
         let has_old_token = exchange.has_old_token().then(|| exchange.mechanism());
         let proven = step.is_ok().then(|| exchange.proven()).flatten();
-        let is_anonymous = exchange.mechanism() == MechanismName::Anonymous;
-        let is_by_token = matches!(exchange.mechanism(), MechanismName::Token(_));
-        let mechanism = exchange.mechanism().as_str();
+        let by = exchange.mechanism();
+        let mechanism = by.as_str();
         let user = exchange.user().map(str::to_owned);
         let is_guess = match &step {
             Ok(Step::Challenge(_)) => false,
             // Nobody guesses a token, so a right one need not wait for those who guess.
-            Ok(Step::Success { .. }) => !is_anonymous && !is_by_token,
+            Ok(Step::Success { .. }) => by.is_by_password(),
             Err(error) => error.counts_as_failure(),
         };
         let (is_right, mut is_refused) = (step.is_ok(), false);
@@ -69,7 +69,7 @@ impl Driver<'_> {
                 if is_guess {
                     guesses.note_success(peer.ip(), user.as_str());
                 }
-                self.is_anonymous = is_anonymous;
+                self.mechanism = Some(by);
                 self.old_token = has_old_token;
                 self.proven = proven;
             }
@@ -84,5 +84,32 @@ impl Driver<'_> {
             }
         }
         step
+    }
+
+    /// The upgrades among `wanted` that the account needs (XEP-0480 §2.2). None for a client that has not proven its
+    /// password now: a token must not lead to new keys.
+    pub(super) async fn needed_upgrades(
+        &mut self,
+        machine: &Negotiation,
+        wanted: &[ScramHash],
+    ) -> Vec<Upgrade> {
+        let by_password = self.mechanism.is_some_and(MechanismName::is_by_password);
+        let (Some(user), Some(proven), true) = (machine.user(), &self.proven, by_password) else {
+            return Vec::new();
+        };
+        // If the storage fails, the log has been told, and the client logs in without an upgrade.
+        self.c2s.verifier.needed_upgrades(user, proven, wanted).await.unwrap_or_default()
+    }
+
+    /// Adds keys to the account of the client (XEP-0480 §3).
+    pub(super) async fn upgrade(
+        &mut self,
+        machine: &Negotiation,
+        upgrade: &Upgrade,
+        salted: &[u8],
+    ) -> Result<(), SaslError> {
+        let user = machine.user().ok_or(SaslError::NotAuthorized)?;
+        let proven = self.proven.as_ref().ok_or(SaslError::NotAuthorized)?;
+        self.c2s.verifier.upgrade(user, proven, upgrade, salted).await
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 use super::driver::{Driver, Failed};
+use crate::auth::MechanismName;
 use crate::c2s::hibernate::lost;
 use crate::c2s::negotiation::Negotiation;
 use crate::c2s::session_end::end;
@@ -32,7 +33,7 @@ impl Driver<'_> {
             peer: self.connection.peer,
             tls: self.tls,
             since: Instant::now(),
-            anonymous: self.is_anonymous,
+            anonymous: self.mechanism == Some(MechanismName::Anonymous),
             resumable: false,
             installation: None,
             newest: self.c2s.server().storage.archive().horizon(),

@@ -4,8 +4,9 @@ use smallvec::SmallVec;
 
 use super::features::Limits;
 use super::profile::Inline;
-use crate::auth::TokenLogin;
+use crate::auth::{TokenLogin, Upgrade};
 use crate::stanza::{Iq, StreamError};
+use crate::storage::ScramHash;
 use crate::stream::header::StreamHeader;
 use crate::xml::Node;
 
@@ -28,6 +29,12 @@ pub(crate) enum Action {
     Forget,
     /// The client has logged in and its stream goes on: read within the limits of an account.
     Authenticated,
+    /// Find which of these upgrades the account needs (XEP-0480 §2.2); then report
+    /// [`Negotiation::upgrades_found`].
+    FindUpgrades(Vec<ScramHash>),
+    /// Add the keys that follow from this salted password to the account (XEP-0480 §3); then report
+    /// [`Negotiation::upgraded`].
+    Upgrade(Upgrade, Vec<u8>),
     /// Make a token, if the client wants or needs one (XEP-0484); then report
     /// [`Negotiation::token_issued`].
     IssueToken(Box<Inline>),

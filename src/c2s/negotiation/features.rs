@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::profile::{NS_BIND, NS_FAST};
-use crate::auth::{MechanismName, Offer};
+use super::profile::{NS_BIND, NS_FAST, NS_UPGRADE};
+use crate::auth::{MechanismName, Offer, UPGRADES, upgrade_name};
 use crate::ns;
 use crate::xml::{Node, element};
 
@@ -58,7 +58,8 @@ fn authentication(offer: &Offer, resumption: bool, bind: &[&'static str]) -> Nod
     if resumption {
         inline = inline.child(element("sm").ns(ns::SM));
     }
-    element("authentication").ns(ns::SASL2).children(mechanisms).child(inline)
+    let upgrades = UPGRADES.map(|hash| element("upgrade").ns(NS_UPGRADE).text(upgrade_name(hash)));
+    element("authentication").ns(ns::SASL2).children(mechanisms).child(inline).children(upgrades)
 }
 
 /// After authentication: bind (RFC 6120 §7.4), and what a client can use once it is bound.

@@ -5,12 +5,12 @@ use smallvec::smallvec;
 use super::action::{Action, Actions, Settings, Stage};
 use super::features;
 use super::profile::Profile;
-use crate::auth::{Offer, SaslError};
+use crate::auth::{Offer, SaslError, Upgrade};
 use crate::jid::{BareJid, Jid};
 use crate::ns;
 use crate::stanza::{StreamCondition, StreamError};
 use crate::stream::header::{self, StreamHeader};
-use crate::xml::{Frame, Header, Node, element};
+use crate::xml::{ElementRef, Frame, Header, Node, element};
 
 /// A negotiation. See the module.
 #[derive(Debug)]
@@ -27,6 +27,10 @@ pub(crate) struct Negotiation {
     pub(super) from: Option<BareJid>,
     /// The profile of the login.
     pub(super) profile: Profile,
+    /// The upgrades that are still to be done, the next one last (XEP-0480).
+    pub(super) tasks: Vec<Upgrade>,
+    /// `<continue/>` has been sent. No other login may begin on this stream (XEP-0388 §4).
+    pub(super) has_continued: bool,
     pub(super) failed: u32,
     /// How many requests to bind or to resume were refused.
     refused: u32,
@@ -45,6 +49,14 @@ pub(super) enum State {
     Verifying,
     /// A challenge has been sent.
     Challenged,
+    /// The driver is looking for the upgrades that the account needs.
+    FindingTasks,
+    /// `<continue/>` has been sent.
+    TaskOffered,
+    /// The salt has been sent.
+    TaskBegun,
+    /// The driver is adding keys to the account.
+    AddingKeys,
     /// The driver is making a token.
     Issuing,
     /// The driver is binding.
@@ -66,6 +78,8 @@ impl Negotiation {
             user: None,
             from: None,
             profile: Profile::Sasl,
+            tasks: Vec::new(),
+            has_continued: false,
             failed: 0,
             refused: 0,
             bind_id: None,
@@ -144,6 +158,9 @@ impl Negotiation {
             State::Features(Stage::Plain) if root.is(ns::SASL, "auth") => {
                 self.refuse(SaslError::EncryptionRequired)
             }
+            State::Features(Stage::Secured) if self.has_continued && is_login(&root) => {
+                self.second_login()
+            }
             State::Features(Stage::Secured) if root.is(ns::SASL, "auth") => self.auth(&root),
             State::Features(Stage::Secured) if root.is(ns::SASL2, "authenticate") => {
                 self.authenticate(frame)
@@ -156,7 +173,11 @@ impl Negotiation {
             State::Challenged if root.is(self.profile.ns(), "response") => {
                 self.sasl_response(&root)
             }
-            State::Challenged if root.is(self.profile.ns(), "abort") => {
+            State::TaskOffered if root.is(ns::SASL2, "next") => self.begin_task(&root),
+            State::TaskBegun if root.is(ns::SASL2, "task-data") => self.task_data(&root),
+            State::Challenged | State::TaskOffered | State::TaskBegun
+                if root.is(self.profile.ns(), "abort") =>
+            {
                 self.refuse(SaslError::Aborted)
             }
             State::Features(stage) if root.ns() == ns::SM => self.manage(stage, &root),
@@ -245,6 +266,10 @@ impl Negotiation {
         }
         actions
     }
+}
+
+fn is_login(root: &ElementRef<'_>) -> bool {
+    root.is(ns::SASL, "auth") || root.is(ns::SASL2, "authenticate")
 }
 
 const FIRST: &str = "a stream begins with open";

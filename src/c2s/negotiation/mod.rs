@@ -16,6 +16,7 @@ mod sasl;
 mod sasl2;
 #[cfg(test)]
 mod tests;
+mod upgrade;
 
 pub(super) use action::{Action, Actions, Settings, Stage};
 pub(super) use features::Limits;

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::auth::{self, MechanismName, SaslError, TokenLogin};
+use crate::auth::{self, MechanismName, SaslError, TokenLogin, UPGRADES, upgrade_name};
 use crate::ns;
+use crate::storage::ScramHash;
 use crate::xml::{ElementRef, Frame, Node, element};
 
 /// How the elements of a login look.
@@ -47,12 +48,10 @@ impl Profile {
         address: &str,
         results: impl IntoIterator<Item = Node>,
     ) -> Node {
-        let mut success = element("success").ns(ns::SASL2);
+        let success = element("success").ns(ns::SASL2);
         let Self::Sasl2(inline) = self else { return success };
-        if let Some(data) = inline.data.take() {
-            success = success.child(element("additional-data").text(&auth::encode(&data)));
-        }
-        success = success.child(element("authorization-identifier").text(address));
+        let address = element("authorization-identifier").text(address);
+        let success = success.children(inline.data_node()).child(address);
         success.children(inline.failed.take()).children(results).children(inline.token.take())
     }
 }
@@ -87,6 +86,24 @@ impl Inline {
         self.child(NS_FAST, "request-token")?.attr("mechanism")?.parse().ok()
     }
 
+    /// The upgrades that the client asks for, of those that are offered (XEP-0480 §2.2), each once.
+    pub(super) fn upgrades(&self) -> Vec<ScramHash> {
+        let mut wanted = Vec::new();
+        let children = self.request.root().children();
+        for task in children.filter(|child| child.is(NS_UPGRADE, "upgrade")) {
+            let name = task.text();
+            let offered = UPGRADES.into_iter().find(|hash| upgrade_name(*hash) == name);
+            wanted.extend(offered.filter(|hash| !wanted.contains(hash)));
+        }
+        wanted
+    }
+
+    /// `<additional-data/>`: the data of the mechanism. It is told once, in `<continue/>` or in `<success/>`.
+    pub(super) fn data_node(&mut self) -> Option<Node> {
+        let data = self.data.take()?;
+        Some(element("additional-data").text(&auth::encode(&data)))
+    }
+
     /// What the client says of the token with which it logs in (XEP-0484 §3.4).
     pub(super) fn token_login(&self) -> Option<TokenLogin> {
         let fast = self.child(NS_FAST, "fast")?;
@@ -104,5 +121,7 @@ impl Inline {
 const UUID: usize = 36;
 /// XEP-0484.
 pub(crate) const NS_FAST: &str = "urn:xmpp:fast:0";
+/// XEP-0480.
+pub(super) const NS_UPGRADE: &str = "urn:xmpp:sasl:upgrade:0";
 /// XEP-0386.
 pub(super) const NS_BIND: &str = "urn:xmpp:bind:0";

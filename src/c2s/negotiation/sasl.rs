@@ -43,10 +43,9 @@ impl Negotiation {
                 self.user = Some(user);
                 if let Profile::Sasl2(inline) = &self.profile {
                     if claimed.is_some_and(|claimed| Some(claimed) != self.user) {
-                        self.user = None;
                         return self.refuse(SaslError::InvalidAuthzid);
                     }
-                    return self.logged_in(inline.clone(), data);
+                    return self.tasks_or_login(inline.clone(), data);
                 }
                 let mut success = element("success").ns(ns::SASL);
                 if let Some(data) = data {
@@ -75,6 +74,8 @@ impl Negotiation {
         let is_plain = self.state == State::Features(Stage::Plain);
         let stage = if is_plain { Stage::Plain } else { Stage::Secured };
         self.state = State::Features(stage);
+        self.user = None;
+        self.tasks.clear();
         self.failed += u32::from(!error.is_about_binding());
         let failure = self.profile.failure(error);
         let mut actions: Actions = smallvec![Action::Forget, Action::Send(failure)];

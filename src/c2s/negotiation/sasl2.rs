@@ -41,8 +41,7 @@ impl Negotiation {
 
     /// The login has succeeded, and is not finished until what the client wants with it is done: first a
     /// token (XEP-0484 §3.3), then resumption, then bind (XEP-0386 §3.2).
-    pub(super) fn logged_in(&mut self, mut inline: Box<Inline>, data: Option<Vec<u8>>) -> Actions {
-        inline.data = data;
+    pub(super) fn logged_in(&mut self, inline: Box<Inline>) -> Actions {
         self.state = State::Issuing;
         self.profile = Profile::Sasl2(inline.clone());
         smallvec![Action::Forget, Action::Authenticated, Action::IssueToken(inline)]

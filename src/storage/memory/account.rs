@@ -66,6 +66,24 @@ impl AccountStore for MemoryStorage {
         Ok(account.map(|a| a.keys = keys.to_vec()).is_some())
     }
 
+    async fn add_keys(
+        &self,
+        user: &BareJid,
+        (hash, stored_key): (ScramHash, &[u8]),
+        keys: &ScramKeys,
+    ) -> Result<bool> {
+        let mut state = self.state()?;
+        let account = state.owners.get_mut(user).and_then(|o| o.account.as_mut());
+        let is_proven = |k: &ScramKeys| k.hash == hash && k.stored_key == stored_key;
+        let Some(account) = account.filter(|a| a.keys.iter().any(is_proven)) else {
+            return Ok(false);
+        };
+        if !account.keys.iter().any(|k| k.hash == keys.hash) {
+            account.keys.push(keys.clone());
+        }
+        Ok(true)
+    }
+
     async fn set_admin(&self, user: &BareJid, admin: bool) -> Result<bool> {
         let mut state = self.state()?;
         let account = state.owners.get_mut(user).and_then(|o| o.account.as_mut());

@@ -6,7 +6,7 @@ use sqlx::Row;
 
 use super::multi_row::MultiRow;
 use super::transaction::Transaction;
-use super::{Connection, DbRow, jid, row_limit};
+use super::{Connection, DbRow, Statement, jid, row_limit};
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
 use crate::storage::{Account, NewAccount, Result, ScramHash, ScramKeys, StorageError};
@@ -149,6 +149,20 @@ pub(in crate::storage) async fn replace_keys(
     insert_keys(on, owner, keys).await
 }
 
+/// Adds keys of a hash to those of an account, unless it has some.
+pub(in crate::storage) async fn add_keys(
+    on: &mut Connection,
+    owner: i64,
+    keys: &ScramKeys,
+) -> Result<()> {
+    let statement = sqlx::query(
+        "INSERT INTO scram_keys (owner, hash, iterations, salt, stored_key, server_key) \
+         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
+    );
+    bind_keys(statement, owner, keys).execute(on).await?;
+    Ok(())
+}
+
 /// Gives or takes the role of an administrator. `false` if the owner has no account.
 pub(in crate::storage) async fn set_admin(
     on: &mut Connection,
@@ -195,17 +209,22 @@ async fn insert_keys(on: &mut Connection, owner: i64, keys: &[ScramKeys]) -> Res
     for some in keys.chunks(if keys.len() == 3 { 3 } else { 1 }) {
         let mut query = sqlx::query(statement);
         for key in some {
-            query = query
-                .bind(owner)
-                .bind(hash_number(key.hash))
-                .bind(i64::from(key.iterations))
-                .bind(&key.salt[..])
-                .bind(&key.stored_key[..])
-                .bind(&key.server_key[..]);
+            query = bind_keys(query, owner, key);
         }
         query.execute(&mut *on).await?;
     }
     Ok(())
+}
+
+/// The values of one row of keys.
+fn bind_keys(statement: Statement, owner: i64, keys: &ScramKeys) -> Statement {
+    statement
+        .bind(owner)
+        .bind(hash_number(keys.hash))
+        .bind(i64::from(keys.iterations))
+        .bind(&keys.salt[..])
+        .bind(&keys.stored_key[..])
+        .bind(&keys.server_key[..])
 }
 
 fn account(row: &DbRow) -> Result<Account> {

@@ -35,6 +35,16 @@ impl AccountStore for Database {
         self.writer.write(SetKeys { user: user.clone(), keys: keys.to_vec() }).await
     }
 
+    async fn add_keys(
+        &self,
+        user: &BareJid,
+        (hash, stored_key): (ScramHash, &[u8]),
+        keys: &ScramKeys,
+    ) -> Result<bool> {
+        let (user, proven, keys) = (user.clone(), (hash, stored_key.to_vec()), keys.clone());
+        self.writer.write(AddKeys { user, proven, keys }).await
+    }
+
     async fn set_admin(&self, user: &BareJid, admin: bool) -> Result<bool> {
         self.writer.write(SetAdmin { user: user.clone(), admin }).await
     }
@@ -121,6 +131,29 @@ impl Change for SetKeys {
             return Ok(false);
         }
         account::replace_keys(on.tx.connection().await?, known.number, &self.keys).await?;
+        Ok(true)
+    }
+}
+
+struct AddKeys {
+    user: BareJid,
+    proven: (ScramHash, Vec<u8>),
+    keys: ScramKeys,
+}
+
+#[async_trait]
+impl Change for AddKeys {
+    type Answer = bool;
+
+    async fn apply(&self, on: &mut WriteTx<'_>) -> Result<bool> {
+        let connection = on.tx.connection().await?;
+        let (hash, stored_key) = &self.proven;
+        let found = account::keys(connection, &self.user, *hash).await?;
+        if found.is_none_or(|found| found.stored_key != *stored_key) {
+            return Ok(false);
+        }
+        let Some(known) = on.owner_if_any(&self.user).await? else { return Ok(false) };
+        account::add_keys(on.tx.connection().await?, known.number, &self.keys).await?;
         Ok(true)
     }
 }

@@ -3,11 +3,12 @@
 use super::action::{Action, Actions, Settings, Stage};
 use super::features::Limits;
 use super::machine::{Negotiation, State};
-use crate::auth::{Offer, SaslError, Step, TlsFacts};
+use crate::auth::{Offer, SaslError, Step, TlsFacts, Upgrade, upgrade_name};
 use crate::config::AuthConfig;
 use crate::jid::{BareJid, Jid};
 use crate::ns;
 use crate::stanza::{Condition, StreamCondition};
+use crate::storage::ScramHash;
 use crate::stream::framing::Framing;
 use crate::xml::{self, Frame, element};
 
@@ -15,6 +16,7 @@ mod login;
 mod random;
 mod sasl2;
 mod session;
+mod upgrade;
 
 /// Something that the client does, or that the driver reports.
 #[derive(Clone, Copy, Debug)]
@@ -35,11 +37,15 @@ enum Event {
     Success(Option<&'static [u8]>),
     /// The driver has made a token, or none.
     Token(Option<&'static str>),
+    /// The driver has added the keys of an upgrade.
+    Upgraded(Result<(), SaslError>),
+    /// The account needs these upgrades.
+    Upgrades(&'static [ScramHash]),
 }
 
 use Event::{
     Bound, BoundInline, Challenge, Element, Ended, Failed, Header, Refused, Resumed, Secured,
-    Success, Token,
+    Success, Token, Upgraded, Upgrades,
 };
 
 /// The header of a stream to us.
@@ -137,6 +143,12 @@ fn feed(machine: &mut Negotiation, event: Event) -> Actions {
             machine.resumed("p", handled.map(|h| (&jid, h)))
         }
         Token(token) => machine.token_issued(token.map(|token| element("token").text(token))),
+        Upgraded(done) => machine.upgraded(done),
+        Upgrades(needed) => {
+            let upgrade =
+                |hash: &ScramHash| Upgrade { hash: *hash, salt: b"salt".to_vec(), iterations: 5000 };
+            machine.upgrades_found(needed.iter().map(upgrade).collect())
+        }
         BoundInline => {
             let jid = Jid::parse("romeo@montague.lit/tag/x").unwrap();
             machine.bound_inline(Ok((&jid, vec![element("enabled").ns("urn:xmpp:sm:3")])))
@@ -162,6 +174,13 @@ fn word(action: &Action) -> String {
         Action::BindInline(_) => "bind inline".to_owned(),
         Action::Begin(mechanism, _, Some(token)) => {
             format!("begin {mechanism} {} {}", token.installation, token.invalidate)
+        }
+        Action::FindUpgrades(wanted) => {
+            let names: Vec<_> = wanted.iter().map(|hash| upgrade_name(*hash)).collect();
+            format!("find {}", names.join(" "))
+        }
+        Action::Upgrade(upgrade, salted) => {
+            format!("{} {:?}", upgrade_name(upgrade.hash), text(salted))
         }
         Action::IssueToken(_) => "issue token".to_owned(),
         Action::Begin(mechanism, None, _) => format!("begin {mechanism}"),

@@ -12,6 +12,7 @@ fn event() -> impl Strategy<Value = Event> {
         select(vec![Bound(Ok("romeo@montague.lit/orchard")), Bound(Err(Condition::Conflict))]),
         select(vec![Resumed(Ok(3)), Resumed(Err(None)), Refused(SaslError::NotAuthorized)]),
         select(vec![BoundInline, Token(None), Ended, Failed(StreamCondition::NotWellFormed)]),
+        select(vec![Upgrades(&[]), Upgrades(&[ScramHash::Sha512]), Upgraded(Ok(()))]),
     ];
     let said = select(vec![
         STARTTLS,
@@ -28,6 +29,10 @@ fn event() -> impl Strategy<Value = Event> {
         Element("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>%</auth>"),
         sasl2::INITIAL,
         sasl2::BOTH,
+        upgrade::BOTH,
+        upgrade::NEXT_256,
+        upgrade::NEXT_512,
+        upgrade::SALTED,
     ]);
     prop_oneof![3 => done, 4 => said]
 }
@@ -41,6 +46,10 @@ fn next(state: State) -> Option<Event> {
         State::Features(Stage::Plain) => STARTTLS,
         State::Features(Stage::Secured) => SCRAM,
         State::Header(_) => OPEN,
+        State::FindingTasks => Upgrades(&[ScramHash::Sha256, ScramHash::Sha512]),
+        State::TaskOffered => upgrade::NEXT_512,
+        State::TaskBegun => upgrade::SALTED,
+        State::AddingKeys => Upgraded(Ok(())),
         State::Issuing => Token(None),
         State::Over => return None,
         State::Securing => Secured,
@@ -73,6 +82,7 @@ proptest! {
                     | Action::Resume(..) => {
                         prop_assert!(is_user);
                     }
+                    Action::FindUpgrades(_) | Action::Upgrade(..) => prop_assert!(!is_user),
                     Action::Authenticated => {
                         prop_assert!(is_secure && !is_user);
                         is_user = true;

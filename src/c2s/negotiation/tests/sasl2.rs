@@ -51,7 +51,9 @@ fn both_profiles_are_offered_under_tls_only() {
         <feature var='urn:xmpp:carbons:2'/><feature var='urn:xmpp:sm:3'/></inline></bind>\
         <fast xmlns='urn:xmpp:fast:0'><mechanism>HT-SHA-256-EXPR</mechanism>\
         <mechanism>HT-SHA-256-ENDP</mechanism><mechanism>HT-SHA-256-NONE</mechanism></fast>\
-        <sm xmlns='urn:xmpp:sm:3'/></inline></authentication>";
+        <sm xmlns='urn:xmpp:sm:3'/></inline>\
+        <upgrade xmlns='urn:xmpp:sasl:upgrade:0'>UPGR-SCRAM-SHA-256</upgrade>\
+        <upgrade xmlns='urn:xmpp:sasl:upgrade:0'>UPGR-SCRAM-SHA-512</upgrade></authentication>";
     assert!(offered.contains(inline), "{offered}");
     assert!(!features(TO_PLAIN).contains("urn:xmpp:sasl:2"));
     check(&[(TO_PLAIN, INITIAL, &["close not-authorized"])]);
