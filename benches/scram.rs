@@ -9,7 +9,9 @@ use sasl::client::Mechanism as _;
 use sasl::client::mechanisms::Scram;
 use sasl::common::ChannelBinding;
 use sasl::common::scram::{ScramProvider, Sha1, Sha256};
-use waxwing::auth::{Derivations, Exchange, Offer, Step, TlsFacts, Verifier, derive_keys};
+use waxwing::auth::{
+    Derivations, Exchange, Offer, Step, TlsFacts, TlsVersion, Verifier, derive_keys,
+};
 use waxwing::clock::Clock;
 use waxwing::config::AuthConfig;
 use waxwing::jid::BareJid;
@@ -71,6 +73,10 @@ fn server(iterations: u32) -> (Arc<Verifier>, Offer, tokio::runtime::Runtime) {
     let verifier = runtime
         .block_on(Verifier::new(storage, &config, Derivations::new(&config), Clock::system()))
         .expect("the secret is there");
-    let tls = TlsFacts { version13: true, exporter: Some([9; 32]), server_end_point: None };
+    let tls = TlsFacts {
+        version: Some(TlsVersion::V1_3),
+        exporter: Some([9; 32]),
+        server_end_point: None,
+    };
     (Arc::new(verifier), Offer::new(&config, Some(&tls)), runtime)
 }

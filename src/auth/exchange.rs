@@ -182,8 +182,7 @@ impl Exchange {
         let bound_to = first.bound_to(plus, &self.offer)?;
         let keys = self.verifier.keys(&user, hash).await?;
         self.proven = Some(PasswordKey { hash, stored_key: keys.0.stored_key.clone() });
-        let text = self.offer.downgrade_text();
-        let (scram, answer) = Scram::begin(&first, bound_to, keys, &nonce()?, Some(&text));
+        let (scram, answer) = Scram::begin(&first, bound_to, keys, &nonce()?, Some(&self.offer));
         self.state = State::Proof(Box::new(scram), user);
         Ok(Step::Challenge(answer))
     }

@@ -30,7 +30,7 @@ pub use derivations::Derivations;
 pub use error::{SaslError, decode, encode};
 pub use exchange::{Exchange, Step};
 pub use mechanism::{Binding, MechanismName};
-pub use offer::{Offer, TlsFacts};
+pub use offer::{Offer, TlsFacts, TlsVersion};
 pub use password::{PasswordError, check_password, derive_keys};
 pub use password_key::PasswordKey;
 pub use token::{NewToken, TokenLogin};

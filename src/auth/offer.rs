@@ -9,12 +9,47 @@ use crate::config::AuthConfig;
 /// The facts of a TLS connection to which logins can be bound.
 #[derive(Clone, Debug, Default)]
 pub struct TlsFacts {
-    /// The connection uses TLS 1.3. There is no channel binding on TLS 1.2, see [`Offer`].
-    pub version13: bool,
+    /// The version that the client speaks; `None` behind a proxy, which ends TLS. There is no channel binding on TLS
+    /// 1.2, see [`Offer`].
+    pub version: Option<TlsVersion>,
     /// Keying material with the label `EXPORTER-Channel-Binding` and an empty context (RFC 9266 §2).
     pub exporter: Option<[u8; 32]>,
     /// The hash of the server's certificate (RFC 5929 §4.1).
     pub server_end_point: Option<Vec<u8>>,
+}
+
+/// A version of TLS.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum TlsVersion {
+    /// RFC 5246.
+    V1_2,
+    /// RFC 8446.
+    V1_3,
+}
+
+impl TlsVersion {
+    /// The version with this name, for example `TLSv1.3`.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::V1_2, Self::V1_3].into_iter().find(|version| version.as_str() == name)
+    }
+
+    /// The name for people.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::V1_2 => "TLSv1.2",
+            Self::V1_3 => "TLSv1.3",
+        }
+    }
+
+    /// The number of the protocol in hexadecimal digits (XEP-0515 §5.1).
+    pub(super) fn number(self) -> &'static str {
+        match self {
+            Self::V1_2 => "0303",
+            Self::V1_3 => "0304",
+        }
+    }
 }
 
 /// The mechanisms that one connection offers and accepts. Computed once, after the TLS handshake.
@@ -32,6 +67,7 @@ pub struct Offer(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     encrypted: bool,
+    version: Option<TlsVersion>,
     mechanisms: Vec<MechanismName>,
     types: Vec<&'static str>,
     bindings: Vec<Vec<u8>>,
@@ -43,7 +79,7 @@ impl Offer {
     #[must_use]
     pub fn new(config: &AuthConfig, tls: Option<&TlsFacts>) -> Self {
         let (mut types, mut bindings) = (Vec::new(), Vec::new());
-        if let Some(tls) = tls.filter(|tls| tls.version13) {
+        if let Some(tls) = tls.filter(|tls| tls.version == Some(TlsVersion::V1_3)) {
             if let Some(exporter) = &tls.exporter {
                 types.push(TLS_EXPORTER);
                 bindings.push(exporter.to_vec());
@@ -64,7 +100,8 @@ impl Offer {
         };
         let mechanisms =
             MechanismName::ALL.into_iter().filter(|m| encrypted && is_offered(m)).collect();
-        Self(Arc::new(Inner { encrypted, mechanisms, types, bindings }))
+        let version = tls.and_then(|tls| tls.version);
+        Self(Arc::new(Inner { encrypted, version, mechanisms, types, bindings }))
     }
 
     /// The mechanisms in the order of the stream features: the strongest first.
@@ -97,6 +134,11 @@ impl Offer {
 
     pub(super) fn is_encrypted(&self) -> bool {
         self.0.encrypted
+    }
+
+    /// The version of TLS that the client is told in SCRAM (XEP-0515).
+    pub(super) fn tls_version(&self) -> Option<TlsVersion> {
+        self.0.version
     }
 
     /// The data of the channel binding with this name, which the client must have used.

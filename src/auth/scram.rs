@@ -99,20 +99,26 @@ impl Scram {
     /// Answers the first message. The second value of the result is the answer.
     ///
     /// `is_known`: the account exists; if not, `keys` are invented. `nonce`: the server's half, printable
-    /// and without commas. `downgrade_text`: that of [`Offer`] (XEP-0474 §5.1).
+    /// and without commas. `offer`: what a client is told of it, to notice a change by somebody in between (XEP-0474
+    /// §5.1, XEP-0515 §5.1).
     pub(super) fn begin(
         first: &ClientFirst<'_>,
         bound_to: &[u8],
         (keys, is_known): (ScramKeys, bool),
         nonce: &str,
-        downgrade_text: Option<&str>,
+        offer: Option<&Offer>,
     ) -> (Self, Vec<u8>) {
         let nonce = format!("{}{nonce}", first.nonce);
         let salt = STANDARD.encode(&keys.salt);
         let mut server_first = format!("r={nonce},s={salt},i={}", keys.iterations);
-        if let Some(text) = downgrade_text {
+        if let Some(offer) = offer {
             server_first.push_str(",h=");
+            let text = offer.downgrade_text();
             server_first.push_str(&STANDARD.encode(hash(keys.hash, text.as_bytes())));
+            if let Some(version) = offer.tls_version() {
+                server_first.push_str(",t=");
+                server_first.push_str(version.number());
+            }
         }
         let answer = server_first.clone().into_bytes();
         let bound = [first.gs2.as_bytes(), bound_to].concat();

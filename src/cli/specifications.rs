@@ -181,6 +181,8 @@ const BESIDE: &[Manifest] = &[
             Xep { number: 474, version: "0.5.0", status: Status::Complete },
             Xep { number: 480, version: "0.2.0", status: Status::Complete },
             Xep { number: 484, version: "0.2.0", status: Status::Complete },
+            Xep { number: 509, version: "0.2.0", status: Status::Complete },
+            Xep { number: 515, version: "0.1.0", status: Status::Complete },
         ],
     },
     Manifest {
@@ -289,6 +291,8 @@ const TITLES: &[(u16, &str)] = &[
     (480, "SASL Upgrade Tasks"),
     (484, "Fast Authentication Streamlining Tokens"),
     (490, "Message Displayed Synchronization"),
+    (509, "Initial Authentication Pipelining"),
+    (515, "TLS Channel-Binding Downgrade Protection"),
 ];
 
 #[cfg(test)]

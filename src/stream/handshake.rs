@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 use super::wire::Wire;
-use crate::auth::TlsFacts;
+use crate::auth::{TlsFacts, TlsVersion};
 use crate::metrics::Metrics;
 use crate::tls::{Certificates, Purpose};
 
@@ -64,7 +64,7 @@ impl Handshaker<'_> {
             "TLS established"
         );
         let facts = TlsFacts {
-            version13: handshake.version13,
+            version: TlsVersion::named(handshake.version),
             exporter: handshake.exporter,
             server_end_point: chosen.end_point,
         };

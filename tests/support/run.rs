@@ -89,18 +89,7 @@ impl Conversation<'_> {
 
     async fn deed(&mut self, index: usize, deed: &Deed) -> Result<(), String> {
         let target = self.target;
-        let names = |name: &str| self.named(name);
-        let deed = match deed {
-            Deed::Sends(xml) => Deed::Sends(substitute(xml, names)?),
-            Deed::AuthenticatesBySasl2(mechanism, inside) => {
-                Deed::AuthenticatesBySasl2(mechanism.clone(), substitute(inside, names)?)
-            }
-            Deed::Receives { xml, in_any_order } => {
-                let xml = substitute(xml, names)?;
-                Deed::Receives { xml, in_any_order: *in_any_order }
-            }
-            other => other.clone(),
-        };
+        let deed = self.substituted(deed)?;
         let client = &mut self.clients[index];
         match deed {
             Deed::AnswersPings => client.answers_pings = true,
@@ -152,6 +141,22 @@ impl Conversation<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The deed with what stands for something in its XML.
+    fn substituted(&self, deed: &Deed) -> Result<Deed, String> {
+        let names = |name: &str| self.named(name);
+        Ok(match deed {
+            Deed::Sends(xml) => Deed::Sends(substitute(xml, names)?),
+            Deed::AuthenticatesBySasl2(mechanism, inside) => {
+                Deed::AuthenticatesBySasl2(mechanism.clone(), substitute(inside, names)?)
+            }
+            Deed::Receives { xml, in_any_order } => {
+                let xml = substitute(xml, names)?;
+                Deed::Receives { xml, in_any_order: *in_any_order }
+            }
+            other => other.clone(),
+        })
     }
 
     /// What stands for something in a script: `Romeo's full JID`, `Romeo's JID`.

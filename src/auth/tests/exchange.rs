@@ -9,7 +9,7 @@ use sasl::common::scram::{ScramProvider, Sha1, Sha256};
 
 use super::{Client, PASSWORD, ROUNDS, Server, attribute, challenge, juliet, tls13};
 use crate::auth::hash::Sha512;
-use crate::auth::{Exchange, Offer, SaslError, Step, TlsFacts, derive_keys};
+use crate::auth::{Exchange, Offer, SaslError, Step, TlsFacts, TlsVersion, derive_keys};
 use crate::storage::ScramHash;
 use crate::tasks::Tasks;
 
@@ -100,7 +100,8 @@ async fn logins_are_bound_to_the_certificate_too() {
 #[tokio::test]
 async fn a_client_that_was_offered_no_plus_may_say_so() {
     // On TLS 1.2, RFC 5802 §6: `y` is what a client says that can and was not offered.
-    let server = Server::with(&TlsFacts { version13: false, ..tls13() }, |_| {}).await;
+    let server =
+        Server::with(&TlsFacts { version: Some(TlsVersion::V1_2), ..tls13() }, |_| {}).await;
     let mut exchange = server.begin("SCRAM-SHA-256");
     let server_first = challenge(exchange.step(Some(b"y,,n=juliet,r=abc")).await);
     let client = Client {

@@ -16,7 +16,9 @@ use base64::engine::general_purpose::STANDARD;
 use parking_lot::Mutex;
 
 use super::hash::{hash, hmac, salted_password};
-use super::{Derivations, Exchange, Offer, SaslError, Step, TlsFacts, Verifier, derive_keys};
+use super::{
+    Derivations, Exchange, Offer, SaslError, Step, TlsFacts, TlsVersion, Verifier, derive_keys,
+};
 use crate::clock::Clock;
 use crate::config::AuthConfig;
 use crate::jid::BareJid;
@@ -59,12 +61,7 @@ impl AccountStore for Accounts {
     async fn set_keys(&self, _: &BareJid, _: &[ScramKeys]) -> Result<bool> {
         unreachable!("no login changes keys")
     }
-    async fn add_keys(
-        &self,
-        _: &BareJid,
-        _: (ScramHash, &[u8]),
-        _: &ScramKeys,
-    ) -> Result<bool> {
+    async fn add_keys(&self, _: &BareJid, _: (ScramHash, &[u8]), _: &ScramKeys) -> Result<bool> {
         unreachable!("upgrades have a store of their own in their tests")
     }
     async fn note_login(&self, user: &BareJid, at: Timestamp) -> Result<()> {
@@ -176,7 +173,11 @@ fn config() -> AuthConfig {
 }
 
 fn tls13() -> TlsFacts {
-    TlsFacts { version13: true, exporter: Some([9; 32]), server_end_point: Some(vec![8; 32]) }
+    TlsFacts {
+        version: Some(TlsVersion::V1_3),
+        exporter: Some([9; 32]),
+        server_end_point: Some(vec![8; 32]),
+    }
 }
 
 fn juliet() -> BareJid {

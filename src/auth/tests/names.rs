@@ -6,7 +6,7 @@ use super::{config, tls13};
 use crate::auth::password::keys;
 use crate::auth::plain::Plain;
 use crate::auth::scram::{ClientFirst, Scram};
-use crate::auth::{MechanismName, Offer, PasswordError, SaslError, TlsFacts};
+use crate::auth::{MechanismName, Offer, PasswordError, SaslError, TlsFacts, TlsVersion};
 use crate::auth::{decode, derive_keys, encode};
 use crate::storage::ScramHash;
 
@@ -37,7 +37,7 @@ fn the_strongest_mechanism_is_offered_first() {
 
 #[test]
 fn nothing_is_bound_on_tls_1_2() {
-    let tls = TlsFacts { version13: false, ..tls13() };
+    let tls = TlsFacts { version: Some(TlsVersion::V1_2), ..tls13() };
     let offer = Offer::new(&config(), Some(&tls));
     assert!(offer.channel_bindings().is_empty());
     assert_eq!(names(&offer), format!("{SCRAM} PLAIN ANONYMOUS"));

@@ -13,7 +13,8 @@ async fn verifier(hashes: &[ScramHash]) -> (Arc<Verifier>, Arc<dyn Storage>, Pas
     let new = NewAccount { user: juliet(), keys, admin: false, created: clock.now() };
     storage.accounts().create(&[new]).await.unwrap();
     let derivations = Derivations::new(&config());
-    let verifier = Verifier::new(Arc::clone(&storage), &config(), derivations, clock).await.unwrap();
+    let verifier =
+        Verifier::new(Arc::clone(&storage), &config(), derivations, clock).await.unwrap();
     (Arc::new(verifier), storage, proven)
 }
 

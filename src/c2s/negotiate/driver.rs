@@ -107,14 +107,6 @@ impl<'a> Driver<'a> {
                 // the session writes what was sent.
                 Action::Run => return Ok(session),
                 Action::Secure => machine.secured(self.starttls(machine.domain()).await?),
-                Action::Begin(mechanism, initial, token) => {
-                    let step = self.begin(machine, &mechanism, initial.as_deref(), token).await;
-                    machine.sasl(step)
-                }
-                Action::Continue(message) => {
-                    let step = self.step(Some(&message)).await;
-                    machine.sasl(step)
-                }
                 Action::Bind(resource) => match self.bind(machine, resource.as_deref()) {
                     Ok(bound) => {
                         let actions = machine.bound(Ok(bound.handle().jid()));
@@ -123,18 +115,6 @@ impl<'a> Driver<'a> {
                     }
                     Err(condition) => machine.bound(Err(condition)),
                 },
-                Action::FindUpgrades(wanted) => {
-                    let needed = self.needed_upgrades(machine, &wanted).await;
-                    machine.upgrades_found(needed)
-                }
-                Action::Upgrade(upgrade, salted) => {
-                    let done = self.upgrade(machine, &upgrade, &salted).await;
-                    machine.upgraded(done)
-                }
-                Action::IssueToken(inline) => {
-                    let token = self.issue_token(machine, &inline).await;
-                    machine.token_issued(token)
-                }
                 Action::BindInline(inline) => match self.bind_inline(machine, &inline).await {
                     Ok((bound, results)) => {
                         let actions = machine.bound_inline(Ok((bound.handle().jid(), results)));
@@ -150,14 +130,43 @@ impl<'a> Driver<'a> {
                     let handled = handled.and_then(|h| jid.map(|jid| (&**jid, h)).ok_or(None));
                     machine.resumed(&id, handled)
                 }
-                // All others are done.
-                _ => continue,
+                action => match self.authenticate(machine, action).await {
+                    Some(more) => more,
+                    None => continue,
+                },
             };
             actions.truncate(i);
             actions.extend(more);
         }
         self.connection.flush().await.map_err(|_| None)?;
         Ok(None)
+    }
+
+    /// Carries out an action of the login. `None` for any other action.
+    async fn authenticate(&mut self, machine: &mut Negotiation, action: Action) -> Option<Actions> {
+        Some(match action {
+            Action::Begin(mechanism, initial, token) => {
+                let step = self.begin(machine, &mechanism, initial.as_deref(), token).await;
+                machine.sasl(step)
+            }
+            Action::Continue(message) => {
+                let step = self.step(Some(&message)).await;
+                machine.sasl(step)
+            }
+            Action::FindUpgrades(wanted) => {
+                let needed = self.needed_upgrades(machine, &wanted).await;
+                machine.upgrades_found(needed)
+            }
+            Action::Upgrade(upgrade, salted) => {
+                let done = self.upgrade(machine, &upgrade, &salted).await;
+                machine.upgraded(done)
+            }
+            Action::IssueToken(inline) => {
+                let token = self.issue_token(machine, &inline).await;
+                machine.token_issued(token)
+            }
+            _ => return None,
+        })
     }
 
     /// Carries out an action of which nothing is to be reported. Gives any other action back.

@@ -12,7 +12,7 @@ use super::client::{C2s, StartState};
 use super::last_words::note_stream_error;
 use super::negotiation::{Action, Actions, Limits, Negotiation, Settings};
 use super::run::Start;
-use crate::auth::TlsFacts;
+use crate::auth::{TlsFacts, TlsVersion};
 use crate::modules::{carbons, disco};
 use crate::ns;
 use crate::router;
@@ -75,7 +75,10 @@ async fn to_session(driver: &mut Driver<'_>, start: StartState) -> Result<Sessio
         StartState::StartTls => None,
         StartState::Tls(tls) => Some(driver.offer(tls.version, &tls.facts)),
         // A web page cannot bind a login to TLS: browsers do not tell it what is needed.
-        StartState::WebSocket(tls) => Some(driver.offer(tls, &TlsFacts::default())),
+        StartState::WebSocket(tls) => {
+            let version = TlsVersion::named(tls);
+            Some(driver.offer(tls, &TlsFacts { version, ..TlsFacts::default() }))
+        }
     };
     let mut machine = Negotiation::new(settings(driver.c2s), offer);
     loop {

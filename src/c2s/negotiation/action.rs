@@ -1,8 +1,9 @@
 //! What a negotiation asks of its driver, how far a stream has come, and what does not change meanwhile.
 
+use std::time::Duration;
+
 use smallvec::SmallVec;
 
-use super::features::Limits;
 use super::profile::Inline;
 use crate::auth::{TokenLogin, Upgrade};
 use crate::stanza::{Iq, StreamError};
@@ -70,6 +71,15 @@ pub(crate) enum Stage {
     Secured,
     /// Authenticated: nothing but bind.
     Authenticated,
+}
+
+/// What clients are told of limits (XEP-0478).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// The largest stanza, in bytes.
+    pub(crate) bytes: usize,
+    /// The silence after which a connection is given up.
+    pub(crate) idle: Duration,
 }
 
 /// What does not change during a negotiation.

@@ -1,20 +1,14 @@
 //! What is offered at each stage of a stream (RFC 6120 §4.3).
 
-use std::time::Duration;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use sha2::{Digest as _, Sha256};
 
-use super::profile::{NS_BIND, NS_FAST, NS_UPGRADE};
+use super::action::{Limits, Settings};
+use super::profile::{NS_BIND, NS_FAST, NS_IAP, NS_UPGRADE, OPAQUE};
 use crate::auth::{MechanismName, Offer, UPGRADES, upgrade_name};
 use crate::ns;
 use crate::xml::{Node, element};
-
-/// What clients are told of limits (XEP-0478).
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    /// The largest stanza, in bytes.
-    pub(crate) bytes: usize,
-    /// The silence after which a connection is given up.
-    pub(crate) idle: Duration,
-}
 
 /// Before TLS: nothing but STARTTLS, which is required (RFC 6120 §5.3.1).
 pub(super) fn plain() -> Node {
@@ -23,39 +17,36 @@ pub(super) fn plain() -> Node {
 }
 
 /// Before authentication: mechanisms (RFC 6120 §6.4.1), types of channel binding (XEP-0440 §3), limits,
-/// and registration of accounts if it is open (XEP-0077 §7).
-pub(super) fn secured(
-    offer: &Offer,
-    limits: Limits,
-    registration: bool,
-    resumption: bool,
-    bind: &[&'static str],
-) -> Node {
+/// and registration of accounts if it is open (XEP-0077 §7). Returns also their version, which a client repeats if
+/// it logs in before it has read them (XEP-0509 §2).
+pub(super) fn secured(offer: &Offer, settings: &Settings) -> (Node, String) {
     let mechanisms = offer.mechanisms().iter().map(|m| element("mechanism").text(m.as_str()));
     let mut features = element("stream:features")
         .child(element("mechanisms").ns(ns::SASL).children(mechanisms))
-        .child(authentication(offer, resumption, bind));
+        .child(authentication(offer, settings));
     if !offer.channel_bindings().is_empty() {
         let types = offer.channel_bindings().iter();
         let types = types.map(|kind| element("channel-binding").attr("type", kind));
         features = features.child(element("sasl-channel-binding").ns(SASL_CB).children(types));
     }
-    if registration {
+    if settings.registration {
         features = features.child(element("register").ns(REGISTER_FEATURE));
     }
-    features.child(limits.to_node())
+    let features = features.child(told(settings.limits_before_auth));
+    let version = version_of(&features);
+    let value = element("config-version").ns(NS_IAP).attr("scheme", OPAQUE).attr("value", &version);
+    (features.child(value), version)
 }
 
-/// What is offered before the login (XEP-0388 §2.1). `bind`: the features that can be enabled when a
-/// session is bound.
-fn authentication(offer: &Offer, resumption: bool, bind: &[&'static str]) -> Node {
+/// What is offered before the login (XEP-0388 §2.1).
+fn authentication(offer: &Offer, settings: &Settings) -> Node {
     let named = |mechanism: MechanismName| element("mechanism").text(mechanism.as_str());
     let mechanisms = offer.mechanisms().iter().copied().map(named);
     let tokens = element("fast").ns(NS_FAST).children(offer.token_mechanisms().map(named));
-    let vars = bind.iter().map(|var| element("feature").attr("var", *var));
+    let vars = settings.bind_features.iter().map(|var| element("feature").attr("var", *var));
     let bind = element("bind").ns(NS_BIND).child(element("inline").children(vars));
     let mut inline = element("inline").child(bind).child(tokens);
-    if resumption {
+    if settings.resumption {
         inline = inline.child(element("sm").ns(ns::SM));
     }
     let upgrades = UPGRADES.map(|hash| element("upgrade").ns(NS_UPGRADE).text(upgrade_name(hash)));
@@ -82,18 +73,25 @@ fn with_session(features: Node, with_sm: bool, limits: Limits, caps: Node) -> No
         .child(element("sub").ns(PRE_APPROVAL))
         .children(sm)
         .child(element("csi").ns(ns::CSI))
-        .child(limits.to_node())
+        .child(told(limits))
         .child(caps)
 }
 
-impl Limits {
-    fn to_node(self) -> Node {
-        element("limits")
-            .ns(LIMITS)
-            .child(element("max-bytes").text(&self.bytes.to_string()))
-            .child(element("idle-seconds").text(&self.idle.as_secs().to_string()))
-    }
+/// XEP-0478.
+fn told(limits: Limits) -> Node {
+    element("limits")
+        .ns(LIMITS)
+        .child(element("max-bytes").text(&limits.bytes.to_string()))
+        .child(element("idle-seconds").text(&limits.idle.as_secs().to_string()))
 }
+
+/// A text that changes with what is offered.
+fn version_of(features: &Node) -> String {
+    STANDARD_NO_PAD.encode(&Sha256::digest(features.to_bytes())[..VERSION_BYTES])
+}
+
+/// Bytes of the hash in a version of features. Nobody gains by two that are equal.
+const VERSION_BYTES: usize = 12;
 
 /// XEP-0077 §7.
 const REGISTER_FEATURE: &str = "http://jabber.org/features/iq-register";

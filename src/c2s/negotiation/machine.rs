@@ -22,6 +22,8 @@ pub(crate) struct Negotiation {
     /// Our header has been sent on this stream.
     open: bool,
     offer: Option<Offer>,
+    /// The version of the features before the login (XEP-0509).
+    pub(super) version: String,
     pub(super) user: Option<BareJid>,
     /// The address in the client's header under TLS. Until the login it is a claim.
     pub(super) from: Option<BareJid>,
@@ -75,6 +77,7 @@ impl Negotiation {
             domain: String::new(),
             open: false,
             offer,
+            version: String::new(),
             user: None,
             from: None,
             profile: Profile::Sasl,
@@ -114,13 +117,11 @@ impl Negotiation {
             (Stage::Authenticated, _) => {
                 features::authenticated(self.settings.limits, self.settings.caps.clone())
             }
-            (Stage::Secured, Some(offer)) => features::secured(
-                offer,
-                self.settings.limits_before_auth,
-                self.settings.registration,
-                self.settings.resumption,
-                &self.settings.bind_features,
-            ),
+            (Stage::Secured, Some(offer)) => {
+                let (features, version) = features::secured(offer, &self.settings);
+                self.version = version;
+                features
+            }
             (Stage::Secured, None) => {
                 return self.fail(StreamCondition::InternalServerError.into());
             }

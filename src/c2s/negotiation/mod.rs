@@ -18,8 +18,7 @@ mod sasl2;
 mod tests;
 mod upgrade;
 
-pub(super) use action::{Action, Actions, Settings, Stage};
-pub(super) use features::Limits;
+pub(super) use action::{Action, Actions, Limits, Settings, Stage};
 pub(super) use machine::Negotiation;
 pub(super) use profile::{Inline, NS_FAST};
 pub(super) use resume::sm_failed;

@@ -86,6 +86,15 @@ impl Inline {
         self.child(NS_FAST, "request-token")?.attr("mechanism")?.parse().ok()
     }
 
+    /// The client has logged in before it read the features, and expects others than those of this version (XEP-0509
+    /// §2.2). A client that says nothing about it expects none.
+    pub(super) fn expects_other_features(&self, version: &str) -> bool {
+        self.child(NS_IAP, "config-version").is_some_and(|expected| {
+            let is_known = expected.attr("scheme").is_none_or(|scheme| scheme == OPAQUE);
+            !is_known || expected.attr("value").as_deref() != Some(version)
+        })
+    }
+
     /// The upgrades that the client asks for, of those that are offered (XEP-0480 §2.2), each once.
     pub(super) fn upgrades(&self) -> Vec<ScramHash> {
         let mut wanted = Vec::new();
@@ -123,5 +132,9 @@ const UUID: usize = 36;
 pub(crate) const NS_FAST: &str = "urn:xmpp:fast:0";
 /// XEP-0480.
 pub(super) const NS_UPGRADE: &str = "urn:xmpp:sasl:upgrade:0";
+/// XEP-0509.
+pub(super) const NS_IAP: &str = "urn:xmpp:iap:0";
+/// The scheme of the version of features: a text without a meaning (XEP-0509 §2.3.1).
+pub(super) const OPAQUE: &str = "opaque";
 /// XEP-0386.
 pub(super) const NS_BIND: &str = "urn:xmpp:bind:0";

@@ -7,7 +7,7 @@ use smallvec::smallvec;
 use super::action::{Action, Actions, Settings, Stage};
 use super::features;
 use super::machine::{Negotiation, State};
-use super::profile::{Inline, NS_BIND, Profile};
+use super::profile::{Inline, NS_BIND, NS_IAP, Profile};
 use super::resume::sm_failed;
 use crate::auth::{self, SaslError};
 use crate::jid::Jid;
@@ -20,6 +20,9 @@ impl Negotiation {
     pub(super) fn authenticate(&mut self, frame: &Frame) -> Actions {
         let root = frame.root();
         let inline = Inline { request: frame.clone(), data: None, failed: None, token: None };
+        if inline.expects_other_features(&self.version) {
+            return smallvec![Action::Send(other_features())];
+        }
         let token = inline.token_login();
         self.profile = Profile::Sasl2(Box::new(inline));
         let Some(mechanism) = root.attr("mechanism") else {
@@ -123,4 +126,13 @@ impl Negotiation {
     fn features(&self) -> Node {
         features::authenticated(self.settings.limits, self.settings.caps.clone())
     }
+}
+
+/// The client has logged in by other features than it was offered (XEP-0509 §2.2). Nothing was tried, so nothing is
+/// counted.
+fn other_features() -> Node {
+    element("failure")
+        .ns(ns::SASL2)
+        .child(element(SaslError::Aborted.condition()).ns(ns::SASL))
+        .child(element("config-version-mismatch").ns(NS_IAP))
 }

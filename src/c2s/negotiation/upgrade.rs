@@ -13,7 +13,11 @@ use crate::xml::{ElementRef, Node, element};
 
 impl Negotiation {
     /// The mechanism has succeeded. The tasks that the client asks for come before the end of the login.
-    pub(super) fn tasks_or_login(&mut self, mut inline: Box<Inline>, data: Option<Vec<u8>>) -> Actions {
+    pub(super) fn tasks_or_login(
+        &mut self,
+        mut inline: Box<Inline>,
+        data: Option<Vec<u8>>,
+    ) -> Actions {
         inline.data = data;
         let wanted = inline.upgrades();
         if wanted.is_empty() {

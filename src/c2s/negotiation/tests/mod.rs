@@ -1,9 +1,8 @@
 //! The negotiation as tables: what has happened, what happens, what is to be done.
 
-use super::action::{Action, Actions, Settings, Stage};
-use super::features::Limits;
+use super::action::{Action, Actions, Limits, Settings, Stage};
 use super::machine::{Negotiation, State};
-use crate::auth::{Offer, SaslError, Step, TlsFacts, Upgrade, upgrade_name};
+use crate::auth::{Offer, SaslError, Step, TlsFacts, TlsVersion, Upgrade, upgrade_name};
 use crate::config::AuthConfig;
 use crate::jid::{BareJid, Jid};
 use crate::ns;
@@ -98,7 +97,8 @@ fn settings() -> Settings {
 
 fn offer() -> Offer {
     let exporter = Some([7; 32]);
-    let facts = TlsFacts { version13: true, exporter, server_end_point: Some(vec![1; 32]) };
+    let facts =
+        TlsFacts { version: Some(TlsVersion::V1_3), exporter, server_end_point: Some(vec![1; 32]) };
     let config = AuthConfig {
         anonymous: false,
         plain: true,
@@ -145,8 +145,11 @@ fn feed(machine: &mut Negotiation, event: Event) -> Actions {
         Token(token) => machine.token_issued(token.map(|token| element("token").text(token))),
         Upgraded(done) => machine.upgraded(done),
         Upgrades(needed) => {
-            let upgrade =
-                |hash: &ScramHash| Upgrade { hash: *hash, salt: b"salt".to_vec(), iterations: 5000 };
+            let upgrade = |hash: &ScramHash| Upgrade {
+                hash: *hash,
+                salt: b"salt".to_vec(),
+                iterations: 5000,
+            };
             machine.upgrades_found(needed.iter().map(upgrade).collect())
         }
         BoundInline => {

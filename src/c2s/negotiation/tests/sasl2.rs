@@ -203,3 +203,65 @@ fn features_after_a_bound_session_are_those_that_are_left() {
         assert!(found.contains("rosterver") && found.contains(ns::CSI), "{found}");
     }
 }
+
+#[test]
+fn a_client_that_expects_other_features_is_told_and_may_try_again() {
+    let offered = features(TO_SECURED);
+    let (_, version) = offered
+        .split_once("<config-version xmlns='urn:xmpp:iap:0' scheme='opaque' value='")
+        .unwrap();
+    let version = version.split_once('\'').unwrap().0;
+    assert_eq!(version.len(), 16, "{offered}");
+    let mismatch = "<failure xmlns='urn:xmpp:sasl:2'>\
+        <aborted xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>\
+        <config-version-mismatch xmlns='urn:xmpp:iap:0'/></failure>";
+    let mut machine = after(TO_SECURED);
+    let mut try_with = |attributes: &str| {
+        let request = format!(
+            "<authenticate xmlns='urn:xmpp:sasl:2' mechanism='PLAIN'>\
+             <config-version xmlns='urn:xmpp:iap:0' {attributes}/></authenticate>"
+        );
+        words(&machine.element(&Frame::from_bytes(request).unwrap()))
+    };
+    let lower = version.to_lowercase();
+    // More than may fail (`failures`): this is no failure.
+    for wrong in [
+        String::new(),
+        "value=''".to_owned(),
+        "value='b2xk' scheme='opaque'".to_owned(),
+        format!("value='{version}' scheme='hash'"),
+        format!("value='{version} '"),
+        format!("value='{lower}x'"),
+    ] {
+        assert_eq!(try_with(&wrong), [mismatch], "{wrong}");
+    }
+    assert_eq!(try_with(&format!("value='{version}' scheme='opaque'")), ["begin PLAIN"]);
+    let without_scheme = Element("<authenticate xmlns='urn:xmpp:sasl:2' mechanism='PLAIN'/>");
+    expect(&[], without_scheme, &["begin PLAIN"]);
+}
+
+#[test]
+fn the_version_of_features_changes_with_them_and_only_then() {
+    let version = |change: fn(&mut Settings), offer: Offer| {
+        let mut settings = settings();
+        change(&mut settings);
+        let mut machine = Negotiation::new(settings, Some(offer));
+        machine.header(&header("to='montague.lit' version='1.0'"));
+        machine.version
+    };
+    let usual = version(|_| {}, offer());
+    assert_eq!(version(|_| {}, offer()), usual);
+    assert_eq!(version(|settings| settings.failures = 9, offer()), usual);
+    let changes: [fn(&mut Settings); 4] = [
+        |settings| settings.registration = true,
+        |settings| settings.resumption = false,
+        |settings| settings.limits_before_auth.bytes = 1,
+        |settings| settings.bind_features.clear(),
+    ];
+    for change in changes {
+        assert_ne!(version(change, offer()), usual);
+    }
+    let config = crate::config::Config::default_for("montague.lit", "x".into()).auth;
+    let tls12 = TlsFacts { version: Some(TlsVersion::V1_2), ..TlsFacts::default() };
+    assert_ne!(version(|_| {}, Offer::new(&config, Some(&tls12))), usual);
+}

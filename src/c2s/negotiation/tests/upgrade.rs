@@ -43,9 +43,7 @@ fn failure(condition: &str) -> String {
 }
 
 fn offered(task: &str, data: &str) -> String {
-    format!(
-        "<continue xmlns='urn:xmpp:sasl:2'>{data}<tasks><task>{task}</task></tasks></continue>"
-    )
+    format!("<continue xmlns='urn:xmpp:sasl:2'>{data}<tasks><task>{task}</task></tasks></continue>")
 }
 
 #[test]
