@@ -18,6 +18,8 @@ mod messages;
 mod nodes;
 #[path = "storage/portable.rs"]
 mod portable;
+#[path = "storage/push.rs"]
+mod push;
 #[path = "storage/quota.rs"]
 mod quota;
 #[path = "storage/rosters.rs"]
@@ -111,6 +113,13 @@ suite! {
         too_many_waiting_is_told_by_the_receipt
         what_is_not_archived_is_gone_when_delivered
         what_was_handed_over_is_seen_at_once
+    ;
+    push:
+        a_push_registration_comes_back_as_it_was_made
+        a_renewed_push_registration_outlives_an_old_error
+        push_registrations_count_for_the_quota
+        push_registrations_go_by_node_or_by_service
+        too_many_push_registrations_remove_the_stalest
     ;
     quota:
         a_full_account_forgets_what_was_delivered_first

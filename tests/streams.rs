@@ -32,8 +32,8 @@ use waxwing::host::command::ServerControl;
 use waxwing::jid::BareJid;
 use waxwing::server::Server;
 use waxwing::storage::{
-    AccountStore, ArchiveStore, DocumentStore, MemoryStorage, NewAccount, ResumptionStore,
-    RosterStore, Storage, UsageStore,
+    AccountStore, ArchiveStore, DocumentStore, MemoryStorage, NewAccount, PushStore,
+    ResumptionStore, RosterStore, Storage, UsageStore,
 };
 use waxwing::tasks::Tasks;
 
@@ -138,6 +138,10 @@ impl Storage for Cursed {
 
     fn documents(&self) -> &dyn DocumentStore {
         self.0.documents()
+    }
+
+    fn push(&self) -> &dyn PushStore {
+        self.0.push()
     }
 
     fn resumption(&self) -> &dyn ResumptionStore {

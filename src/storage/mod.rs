@@ -15,6 +15,7 @@ mod memory;
 mod message_id;
 mod node;
 mod open;
+mod push;
 mod read_scheduler;
 mod receipt;
 mod resumption;
@@ -41,6 +42,7 @@ pub use memory::MemoryStorage;
 pub use message_id::MessageId;
 pub use node::NodeNumber;
 pub use open::open;
+pub use push::{PushDevice, PushRegistration, PushStore};
 pub use receipt::Receipt;
 pub use resumption::{Handled, Resumable, ResumptionStore, SavedSession, SessionNumber};
 pub use roster::{RosterChange, RosterItem, RosterStore, RosterVersion, Subscription};
@@ -57,6 +59,8 @@ pub trait Storage: Send + Sync {
     fn archive(&self) -> &dyn ArchiveStore;
     /// Small XML documents of an account.
     fn documents(&self) -> &dyn DocumentStore;
+    /// Push registrations (XEP-0357).
+    fn push(&self) -> &dyn PushStore;
     /// Sessions that can be resumed (XEP-0198 §5).
     fn resumption(&self) -> &dyn ResumptionStore;
     /// Rosters.

@@ -22,6 +22,8 @@ pub struct Usage {
     pub archive: u64,
     /// Documents, by their kind: `vcard`, `private` and others.
     pub documents: BTreeMap<String, u64>,
+    /// Push registrations.
+    pub push: u64,
     /// Items of the roster.
     pub roster: u64,
     /// Undelivered messages that are not in the archive.
@@ -32,7 +34,8 @@ impl Usage {
     /// The sum.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.archive + self.documents.values().sum::<u64>() + self.roster + self.waiting
+        let documents = self.documents.values().sum::<u64>();
+        self.archive + documents + self.push + self.roster + self.waiting
     }
 }
 

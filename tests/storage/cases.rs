@@ -284,9 +284,12 @@ pub(crate) async fn fill(s: &Arc<dyn Storage>, who: &BareJid) {
     keep_waiting(&**s, who, 1, body(1), 10).await.unwrap();
     s.roster().put(who, &item("nurse@localhost"), 10).await.unwrap();
     s.accounts().note_login(who, at(9)).await.unwrap();
+    let phone = crate::push::registration("push.example", "phone", 1);
+    s.push().register(who, &phone, 9).await.unwrap();
 }
 
 async fn assert_empty(s: &Arc<dyn Storage>, who: &BareJid) {
+    assert_eq!(s.push().registrations(who).await.unwrap(), []);
     assert_eq!(s.documents().all(who, "vcard").await.unwrap(), []);
     assert_eq!(s.archive().waiting_count(who).await.unwrap(), 0);
     assert_eq!(s.archive().waiting(who, None, 10).await.unwrap(), []);

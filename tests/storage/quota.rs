@@ -159,6 +159,7 @@ pub(crate) async fn what_an_account_keeps_is_counted(s: Arc<dyn Storage>) {
     let item = RosterItem { groups: vec!["A".into()], ..contact("a@b") };
     s.roster().put(&user(JULIET), &item, 9).await.unwrap();
     let of = |archive, waiting, private| Usage {
+        push: 0,
         archive,
         waiting,
         roster: 3 + 5,

@@ -151,7 +151,7 @@ impl Kept {
             ("vCard", vcard),
             ("private XML", private),
             ("roster", self.usage.roster),
-            ("settings", all - vcard - private),
+            ("settings", all - vcard - private + self.usage.push),
         ]
     }
 }

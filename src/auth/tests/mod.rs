@@ -24,7 +24,7 @@ use crate::config::AuthConfig;
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
 use crate::storage::{
-    Account, AccountStore, ArchiveStore, Created, DocumentStore, NewAccount, Result,
+    Account, AccountStore, ArchiveStore, Created, DocumentStore, NewAccount, PushStore, Result,
     ResumptionStore, RosterStore, ScramHash, ScramKeys, Storage, StorageError, UsageStore,
 };
 
@@ -97,6 +97,9 @@ impl Storage for Accounts {
         unreachable!("logins need accounts only")
     }
     fn documents(&self) -> &dyn DocumentStore {
+        unreachable!("logins need accounts only")
+    }
+    fn push(&self) -> &dyn PushStore {
         unreachable!("logins need accounts only")
     }
     fn resumption(&self) -> &dyn ResumptionStore {

@@ -8,6 +8,7 @@ mod archive;
 mod contacts;
 mod document;
 mod messages;
+mod push;
 mod resumption;
 mod roster;
 mod state;
@@ -17,7 +18,8 @@ mod usage;
 use async_trait::async_trait;
 
 use super::{
-    AccountStore, ArchiveStore, DocumentStore, ResumptionStore, RosterStore, Storage, UsageStore,
+    AccountStore, ArchiveStore, DocumentStore, PushStore, ResumptionStore, RosterStore, Storage,
+    UsageStore,
 };
 
 pub use storage::MemoryStorage;
@@ -33,6 +35,10 @@ impl Storage for MemoryStorage {
     }
 
     fn documents(&self) -> &dyn DocumentStore {
+        self
+    }
+
+    fn push(&self) -> &dyn PushStore {
         self
     }
 

@@ -8,7 +8,9 @@ use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
 use crate::storage::message_id::{IdClock, Ids};
 use crate::storage::usage::Room;
-use crate::storage::{MessageId, NodeNumber, Resumable, ScramKeys, SessionNumber};
+use crate::storage::{
+    MessageId, NodeNumber, PushRegistration, Resumable, ScramKeys, SessionNumber,
+};
 
 /// All that is stored.
 #[derive(Debug, Default)]
@@ -37,6 +39,8 @@ pub(super) struct Owner {
     pub(super) archive: BTreeMap<MessageId, Archived>,
     pub(super) waiting: BTreeMap<MessageId, Undelivered>,
     pub(super) roster: Contacts,
+    /// In the order of their services and nodes.
+    pub(super) push: Vec<PushRegistration>,
     /// Its own quota in bytes, if it has one.
     pub(super) quota: Option<u64>,
     pub(super) room: Room,

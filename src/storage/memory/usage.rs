@@ -7,7 +7,7 @@ use super::storage::MemoryStorage;
 use crate::jid::BareJid;
 use crate::storage::sender_shares::{SenderShares, Senders};
 use crate::storage::usage::{Room, slack};
-use crate::storage::{Holder, Result, StorageError, Usage, UsageStore, Way};
+use crate::storage::{Holder, PushRegistration, Result, StorageError, Usage, UsageStore, Way};
 
 #[async_trait]
 impl UsageStore for MemoryStorage {
@@ -43,6 +43,7 @@ impl Owner {
     pub(super) fn usage(&self) -> Usage {
         let mut usage = Usage {
             archive: self.archive.values().map(|row| row.message.xml.len() as u64).sum(),
+            push: self.push.iter().map(PushRegistration::bytes).sum(),
             roster: self.roster.bytes(),
             ..Usage::default()
         };

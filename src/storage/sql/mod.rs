@@ -10,6 +10,7 @@ pub(super) mod account;
 pub(super) mod document;
 pub(super) mod multi_row;
 pub(super) mod owner;
+pub(super) mod push;
 pub(super) mod resumption;
 pub(super) mod roster;
 pub(super) mod setting;

@@ -25,6 +25,7 @@ mod insert_messages;
 mod integrity_check;
 mod open;
 mod open_error;
+mod push;
 #[cfg(test)]
 mod query_plan_tests;
 mod queued_message;
@@ -43,7 +44,8 @@ use async_trait::async_trait;
 
 use self::database::Database;
 use super::{
-    AccountStore, ArchiveStore, DocumentStore, ResumptionStore, RosterStore, Storage, UsageStore,
+    AccountStore, ArchiveStore, DocumentStore, PushStore, ResumptionStore, RosterStore, Storage,
+    UsageStore,
 };
 use crate::metrics::Metrics;
 
@@ -64,6 +66,10 @@ impl Storage for SqliteStorage {
     }
 
     fn documents(&self) -> &dyn DocumentStore {
+        &self.database
+    }
+
+    fn push(&self) -> &dyn PushStore {
         &self.database
     }
 

@@ -7,7 +7,7 @@ use super::{
     expire_archive, quota,
 };
 use crate::storage::SqliteStorage;
-use crate::storage::sql::{Connection, account, resumption, undelivered};
+use crate::storage::sql::{Connection, account, push, resumption, undelivered};
 use crate::tasks::Tasks;
 
 /// The query plan, one step a line.
@@ -36,6 +36,7 @@ async fn no_frequent_statement_walks_through_a_table() {
     statements.extend(delete_messages::statements());
     statements.extend(resumption::statements());
     statements.extend(quota::statements());
+    statements.extend(push::statements());
     statements.extend(undelivered::statements());
     for statement in statements {
         assert!(
@@ -62,6 +63,7 @@ async fn no_frequent_statement_walks_through_a_table() {
                     "owner",
                     "resumable",
                     "handled",
+                    "push_registration",
                 ]
                 .iter()
                 .any(|table| format!("{} ", &step[5..]).starts_with(table))
