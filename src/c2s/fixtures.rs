@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use crate::host::block_list::BlockLists;
+use crate::host::contact_list::ContactLists;
 use crate::host::{Registry, ServerState};
 use crate::jid::FullJid;
 use crate::router::Router;
 use crate::session::{MailboxLimits, Session, SessionFacts};
 
-/// A router without features, and a server that keeps nothing. There are no block lists, but what asks for them.
+/// A router without features, and a server that keeps nothing. Block lists and contact lists are empty.
 pub(super) fn router() -> Router {
     let mut registry = Registry::default();
     registry.shared(BlockLists::default());
+    registry.shared(ContactLists::default());
     Router::for_tests(&["localhost"], registry)
 }
 

@@ -1,7 +1,7 @@
 //! What a handler may ask about an account: whether it exists, what its role is, who sees its presence.
 
 use super::block_list::{self, keeps_out};
-use super::{Cx, Read};
+use super::{Cx, Read, contact_list};
 use crate::jid::{BareJid, Jid};
 use crate::stanza::{Condition, StanzaError};
 use crate::storage;
@@ -58,8 +58,8 @@ impl Cx<'_> {
     /// If the store fails.
     pub async fn shows_presence(&self, user: &BareJid, other: &Jid) -> storage::Result<bool> {
         let contact: Jid = other.to_bare().into();
-        let item = self.server.storage.roster().find(user, &contact).await?;
-        Ok(item.is_some_and(|i| i.subscription.is_from())
+        let contact = contact_list::find(self.server, user, &contact).await?;
+        Ok(contact.is_some_and(|i| i.subscription.is_from())
             && !keeps_out(&*block_list::of(self.server, user).await?, user, other))
     }
 }

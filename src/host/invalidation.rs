@@ -18,4 +18,6 @@ pub enum Invalidation {
     ArchivePreferences(BareJid),
     /// Whom an account has blocked (XEP-0191).
     BlockList(BareJid),
+    /// The contacts of an account (RFC 6121 §2).
+    Roster(BareJid),
 }

@@ -11,6 +11,7 @@ mod announced;
 pub mod block_list;
 mod cache;
 pub mod command;
+pub mod contact_list;
 mod context;
 mod destination;
 mod event;

@@ -162,7 +162,9 @@ impl ServerState {
                 self.admins.forget_if_known(user);
             }
             Invalidation::Admins => self.admins.forget(),
-            Invalidation::ArchivePreferences(_) | Invalidation::BlockList(_) => {}
+            Invalidation::ArchivePreferences(_)
+            | Invalidation::BlockList(_)
+            | Invalidation::Roster(_) => {}
         }
         self.shared.invalidate(what);
     }

@@ -2,7 +2,7 @@
 //! registers the value; [`super::ServerState`] does not know what it is.
 //!
 //! Most types are the feature's own. A type that other features or the router need, too, stands in `host/`:
-//! block lists, and the locks on rosters.
+//! block lists, contact lists, and the locks on rosters.
 
 use std::any::{Any, type_name};
 

@@ -21,6 +21,7 @@ pub use unavailable::gone;
 
 use self::change::{interested, push, replace};
 use self::unavailable::available;
+use crate::host::contact_list::ContactLists;
 use crate::host::lifecycle::{Event, EventKind, Listener};
 use crate::host::{
     Access, AddressKind, Cx, IqHandler, IqReply, Manifest, Module, Registry, RosterLocks, Status,
@@ -48,6 +49,7 @@ impl Module for Roster {
 
     fn register(&self, on: &mut Registry) {
         on.shared(RosterLocks::default());
+        on.shared(ContactLists::default());
         let query = (ns::ROSTER, "query");
         on.iq(AddressKind::Account, IqKind::Get, query, Access::Owner, &Self); // RFC 6121 §2.1.5
         // RFC 6121 §2.3.3, case 1

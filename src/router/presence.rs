@@ -7,8 +7,10 @@ use super::capacity::wait_for_capacity;
 use super::outcome::Outcome;
 use super::send_presence::{deliver, deliver_addressed, send};
 use super::{probe, remote, subscription};
+use crate::host::block_list::{self, BlockList};
+use crate::host::contact_list::{self, Contact, ContactList};
 use crate::host::lifecycle::{self, Event};
-use crate::host::{Cx, Destination, Halt, block_list, refuse_presence};
+use crate::host::{Cx, Destination, Halt, refuse_presence};
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::modules::{blocking, roster, stanza_id};
 use crate::session::{Session, SessionRef};
@@ -114,7 +116,13 @@ fn is_available(cx: &Cx<'_>, jid: &Jid) -> bool {
 async fn available(cx: &mut Cx<'_>, own: &Session, presence: Presence) -> Result<Outcome, Halt> {
     let session = own.handle();
     let user = session.jid().to_bare();
-    let items = contacts(cx, &user).await?;
+    let contacts = contacts(cx, &user).await?;
+    // The requests that wait are told after the first presence.
+    let mut requests = match contacts.list.has_requests && session.available().is_none() {
+        true => cx.server.storage.roster().load(&user).await?.1,
+        false => Vec::new(),
+    };
+    requests.retain(|item| contacts.get(item.jid.as_str()).is_some());
     let wanted_messages = session.priority() >= Some(0);
     let priority = presence.priority();
     let kept = Arc::new(Presence { content: presence.content.packed(), ..presence.clone() });
@@ -124,9 +132,9 @@ async fn available(cx: &mut Cx<'_>, own: &Session, presence: Presence) -> Result
         session.request_catch_up();
     }
     let is_first = session.set_available(kept, priority);
-    broadcast(cx, session, &items, &presence);
+    broadcast(cx, session, &contacts, &presence);
     if is_first {
-        initial_presence(cx, own, &user, &items).await;
+        initial_presence(cx, own, &user, &contacts, &requests).await;
         lifecycle::tell(cx, Event::SessionAvailable { session, presence: &presence }).await;
     }
     Ok(Outcome::Done)
@@ -147,16 +155,15 @@ pub(super) async fn unavailable(
     let user = session.jid().to_bare();
     let was_available = session.available().is_some();
     let is_seen = was_available && !is_replaced;
-    let items = if is_seen { contacts(cx, &user).await? } else { Vec::new() };
+    let contacts = if is_seen { contacts(cx, &user).await? } else { Contacts::default() };
     let mut directed = session.set_unavailable();
     if is_seen {
-        broadcast(cx, session, &items, &presence);
+        broadcast(cx, session, &contacts, &presence);
         // Contacts, and the user's own sessions, have the broadcast: not a second time
         // (RFC 6121 §4.6.3, case 1).
         directed.retain(|to| to.bare_str() != user.as_str());
-        for item in items.iter().filter(|item| item.subscription.is_from()) {
-            directed.retain(|to| to.bare_str() != item.jid.as_str());
-        }
+        directed
+            .retain(|to| !contacts.get(to.bare_str()).is_some_and(|c| c.subscription.is_from()));
     }
     for to in directed {
         send(cx, &presence, to);
@@ -167,19 +174,34 @@ pub(super) async fn unavailable(
     Ok(Outcome::Done)
 }
 
-/// The roster without blocked contacts: they are sent no presence and no probes (XEP-0191 §3.3).
-async fn contacts(cx: &Cx<'_>, user: &BareJid) -> Result<Vec<RosterItem>, Halt> {
-    let (_, mut items) = cx.server.storage.roster().load(user).await?;
+/// The contacts that are not blocked: the others are sent no presence and no probes (XEP-0191 §3.3).
+#[derive(Default)]
+struct Contacts {
+    list: Arc<ContactList>,
+    blocked: Arc<BlockList>,
+}
+
+impl Contacts {
+    fn iter(&self) -> impl Iterator<Item = &Contact> {
+        self.list.iter().filter(|contact| !block_list::hits(&self.blocked, &contact.jid))
+    }
+
+    fn get(&self, jid: &str) -> Option<&Contact> {
+        self.list.get(jid).filter(|contact| !block_list::hits(&self.blocked, &contact.jid))
+    }
+}
+
+async fn contacts(cx: &Cx<'_>, user: &BareJid) -> Result<Contacts, Halt> {
+    let list = contact_list::of(cx.server, user).await?;
     let blocked = block_list::of(cx.server, user).await?;
-    items.retain(|item| !block_list::hits(&blocked, &item.jid));
-    Ok(items)
+    Ok(Contacts { list, blocked })
 }
 
 /// Sends presence to the contacts that may see the user, and to the user's own sessions.
-fn broadcast(cx: &mut Cx<'_>, session: &SessionRef, items: &[RosterItem], presence: &Presence) {
-    for item in items.iter().filter(|item| item.subscription.is_from()) {
-        session.remove_directed(&item.jid);
-        send(cx, presence, item.jid.clone());
+fn broadcast(cx: &mut Cx<'_>, session: &SessionRef, contacts: &Contacts, presence: &Presence) {
+    for contact in contacts.iter().filter(|contact| contact.subscription.is_from()) {
+        session.remove_directed(&contact.jid);
+        send(cx, presence, contact.jid.clone());
     }
     // To the user's own sessions as to any contact: `to` is the address of the account
     // (RFC 6121 §4.2.2).
@@ -197,7 +219,13 @@ fn broadcast(cx: &mut Cx<'_>, session: &SessionRef, items: &[RosterItem], presen
 
 /// After the first presence of a session (RFC 6121 §4.2.2, §4.3.1): it gets the presence of the user's
 /// other sessions, the subscription requests that wait for an answer, and the presence of the contacts.
-async fn initial_presence(cx: &mut Cx<'_>, own: &Session, user: &BareJid, items: &[RosterItem]) {
+async fn initial_presence(
+    cx: &mut Cx<'_>,
+    own: &Session,
+    user: &BareJid,
+    contacts: &Contacts,
+    requests: &[RosterItem],
+) {
     let session = own.handle();
     for other in cx.server.sessions.of(user) {
         if let Some(presence) = other.available().filter(|_| other != *session) {
@@ -205,14 +233,14 @@ async fn initial_presence(cx: &mut Cx<'_>, own: &Session, user: &BareJid, items:
             deliver_addressed(session, stanza);
         }
     }
-    for request in roster::waiting_requests(items) {
+    for request in roster::waiting_requests(requests) {
         wait_for_capacity(cx.server, own).await;
         deliver(session, Arc::new(Stanza::Presence(request)));
     }
     // The probes come from the session and not from the account, so that this session alone gets the
     // answers. They go to contacts on this server (RFC 6121 §4.3.1).
-    for item in items.iter().filter(|item| item.subscription.is_to()) {
-        let probe = Presence::bare(PresenceKind::Probe, session.jid().clone(), item.jid.clone());
+    for contact in contacts.iter().filter(|contact| contact.subscription.is_to()) {
+        let probe = Presence::bare(PresenceKind::Probe, session.jid().clone(), contact.jid.clone());
         cx.outbox.send(Stanza::Presence(probe));
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::outcome::Outcome;
 use super::send_presence::{deliver, send};
-use crate::host::{Cx, Halt};
+use crate::host::{Cx, Halt, contact_list};
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::modules::last_activity;
 use crate::session::SessionRef;
@@ -24,7 +24,7 @@ pub async fn may_leave(
     to: &Jid,
 ) -> Result<bool, Halt> {
     let (user, contact) = (session.jid().to_bare(), to.to_bare());
-    let item = cx.server.storage.roster().find(&user, &contact.clone().into()).await?;
+    let item = contact_list::find(cx.server, &user, &contact.clone().into()).await?;
     if contact == user || item.as_ref().is_some_and(|item| item.subscription.is_to()) {
         return Ok(true);
     }

@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use waxwing::auth::derive_keys;
 use waxwing::clock::Clock;
 use waxwing::config::Config;
-use waxwing::host::Module;
+use waxwing::host::{Invalidation, Module};
 use waxwing::jid::BareJid;
 use waxwing::modules;
 use waxwing::payload::datetime::Timestamp;
@@ -177,10 +177,16 @@ impl Target for InProcess {
     }
 
     fn change_storage(&self, to: Disk) {
-        let storage = self.life().storage;
+        let Life { storage, server, .. } = self.life();
         match to {
             Disk::Full => storage.fail(true),
-            Disk::NoRosters => storage.hide_rosters(),
+            Disk::NoRosters => {
+                storage.hide_rosters();
+                // Those of online users are in memory.
+                for session in server.state().sessions.all() {
+                    server.state().invalidate(&Invalidation::Roster(session.jid().to_bare()));
+                }
+            }
             Disk::Slow(time) => storage.delay(time),
             Disk::SlowPage(time) => storage.delay_page(time),
             Disk::SlowWrites(time) => storage.delay_disk(time),

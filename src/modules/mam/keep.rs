@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 
 use super::preferences;
 use crate::archive::policy::{self, StorePolicy};
-use crate::host::{Cx, Halt, Kept};
+use crate::host::{Cx, Halt, Kept, contact_list};
 use crate::jid::{BareJid, Jid};
 use crate::payload::stanza_id;
 use crate::stanza::{Condition, Message, Stanza, StanzaError};
@@ -152,6 +152,6 @@ async fn is_wanted(cx: &Cx<'_>, user: &BareJid, with: &Jid) -> Result<bool, Stan
 /// XEP-0441 §2.1.1: `roster` means the addresses in the roster.
 async fn is_contact(cx: &Cx<'_>, user: &BareJid, with: &Jid) -> Result<bool, StanzaError> {
     let contact: Jid = with.to_bare().into();
-    let item = cx.server.storage.roster().find(user, &contact).await?;
-    Ok(item.is_some_and(|item| item.listed))
+    let contact = contact_list::find(cx.server, user, &contact).await?;
+    Ok(contact.is_some_and(|contact| contact.listed))
 }

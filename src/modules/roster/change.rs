@@ -1,6 +1,6 @@
 //! A change of an item: it is stored, and the clients that have asked for the roster are told.
 
-use crate::host::Cx;
+use crate::host::{Cx, Invalidation};
 use crate::jid::{BareJid, Jid};
 use crate::ns;
 use crate::session::SessionRef;
@@ -22,6 +22,8 @@ pub(super) async fn replace(
 ) -> storage::Result<Option<RosterVersion>> {
     let limit = cx.server.config.load().limits.roster_items;
     let replaced = cx.server.storage.roster().replace(user, jid, old, new, limit).await;
+    // Also after an error: nobody knows whether the change was made.
+    cx.server.invalidate(&Invalidation::Roster(user.clone()));
     replaced.inspect_err(|error| cx.server.count_refusal(error))
 }
 
