@@ -25,11 +25,13 @@ OURS = "waxwing"
 
 FULL = {"rounds": 3, "logins": 2000, "pairs": 100, "messages": 100_000, "seconds": 60,
         "online": 100, "contacts": 20, "updates": 20_000,
+        "crowd": 300, "copied": 50_000, "items": 1000, "phone": 600,
         "idle": 2000, "settle": 10,
         "archived": 200_000, "archived_seconds": 15, "archive": 4000, "read_seconds": 10,
         "offline": 50_000, "offline_seconds": 15, "rate": 300, "ack_seconds": 20}
 QUICK = {"rounds": 1, "logins": 300, "pairs": 100, "messages": 20_000, "seconds": 20,
          "online": 100, "contacts": 20, "updates": 5000,
+         "crowd": 300, "copied": 10_000, "items": 200, "phone": 60,
          "idle": 300, "settle": 3,
          "archived": 20_000, "archived_seconds": 5, "archive": 1000, "read_seconds": 3,
          "offline": 4000, "offline_seconds": 5, "rate": 300, "ack_seconds": 5}
@@ -53,6 +55,14 @@ MODES = {
     "chat": Mode("chat --pairs {pairs} --messages {messages} --seconds {seconds}"),
     "presence": Mode("presence --accounts {online} --contacts {contacts} --updates {updates} "
                      "--seconds {seconds}"),
+    "presence-pep": Mode("presence --pep --accounts {crowd} --contacts {contacts} --updates {updates} "
+                         "--seconds {seconds}", always=False),
+    "devices-1": Mode("devices --devices 1 --messages {copied}", always=False),
+    "devices-3": Mode("devices --devices 3 --messages {copied}", always=False),
+    "events": Mode("events --contacts {online} --items {items}", always=False),
+    "events-messages": Mode("events --as-messages --contacts {online} --items {items}", always=False),
+    "phone": Mode("phone --seconds {phone}", always=False),
+    "phone-csi": Mode("phone --csi --seconds {phone}", always=False),
     "idle": Mode("idle --count {idle} --warm 5 --settle {settle}"),
     "archived": Mode("chat --pairs {pairs} --messages {archived} --seconds {archived_seconds}",
                      archive=True),
@@ -99,6 +109,22 @@ PLAIN_ROWS = [
     Row("100,000 presences delivered, s of server CPU", "presence",
         "server_cpu_seconds_per_100000", "{:.2f}", -1),
     Row("presence, load's share of its core", "presence", "own_cpu_share", "{:.0%}"),
+    Row("with PEP in use, presence updates per second", "presence-pep", "updates_per_second",
+        "{:.0f}", 1),
+    Row("with PEP in use, 100,000 presences delivered, s of server CPU", "presence-pep",
+        "server_cpu_seconds_per_100000", "{:.2f}", -1),
+    Row("10,000 messages to one device, s of server CPU", "devices-1",
+        "server_cpu_seconds_per_10000", "{:.2f}", -1),
+    Row("10,000 messages to three devices, s of server CPU", "devices-3",
+        "server_cpu_seconds_per_10000", "{:.2f}", -1),
+    Row("10,000 events delivered (XEP-0163), s of server CPU", "events",
+        "server_cpu_seconds_per_10000", "{:.2f}", -1),
+    Row("as many messages, s of server CPU", "events-messages", "server_cpu_seconds_per_10000",
+        "{:.2f}", -1),
+    Row("idle phone, KiB an hour", "phone", "bytes_per_hour", "mib", -1),
+    Row("idle phone, wake-ups an hour", "phone", "wake_ups_per_hour", "{:.0f}", -1),
+    Row("idle phone with XEP-0352, KiB an hour", "phone-csi", "bytes_per_hour", "mib", -1),
+    Row("idle phone with XEP-0352, wake-ups an hour", "phone-csi", "wake_ups_per_hour", "{:.0f}", -1),
     Row("idle connection, KiB (RSS)", "idle", "rss_kib_per_connection", "{:.1f}", -1),
     Row("idle connection, KiB (PSS)", "idle", "pss_kib_per_connection", "{:.1f}", -1),
     Row("server before, MiB (RSS)", "idle", "server_rss_kib_before", "mib", -1),
@@ -227,7 +253,7 @@ def load(server, options):
         "--prefix", PREFIX, "--password", PASSWORD, *options,
     ]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=900)
     except subprocess.TimeoutExpired as late:
         raise LoadFailed("the load does not end") from late
     if done.returncode != 0:

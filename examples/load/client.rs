@@ -76,14 +76,19 @@ impl Target {
 
     /// Connects and logs in account `number`, counted from 1, within [`LOGIN_TIMEOUT`].
     pub(crate) async fn login(&self, number: usize) -> anyhow::Result<Connection> {
-        tokio::time::timeout(LOGIN_TIMEOUT, self.log_in(number))
+        self.login_as(number, "load").await
+    }
+
+    /// The same, as the device with this name (the resource, RFC 6120 §7.7).
+    pub(crate) async fn login_as(&self, number: usize, device: &str) -> anyhow::Result<Connection> {
+        tokio::time::timeout(LOGIN_TIMEOUT, self.log_in(number, device))
             .await
             .context("timed out")
             .flatten()
             .with_context(|| format!("login of {}{number}", self.prefix))
     }
 
-    async fn log_in(&self, number: usize) -> anyhow::Result<Connection> {
+    async fn log_in(&self, number: usize, device: &str) -> anyhow::Result<Connection> {
         let mut wire = Wire::new(TcpStream::connect(self.server).await?);
         wire.stream.set_nodelay(true)?;
         self.open_stream(&mut wire).await?;
@@ -103,10 +108,10 @@ impl Target {
             _ => self.prove_scram(&mut wire, &user).await?,
         }
         self.open_stream(&mut wire).await?;
-        wire.send(
+        wire.send(&format!(
             "<iq type='set' id='bind'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>\
-             <resource>load</resource></bind></iq>",
-        )
+             <resource>{device}</resource></bind></iq>"
+        ))
         .await?;
         let answer = wire.expect("</iq>").await?;
         let jid = between(&answer, "<jid>", "</jid>")
@@ -241,6 +246,11 @@ impl Connection {
     pub(crate) async fn expect(&mut self, end: &str) -> anyhow::Result<String> {
         let answer = tokio::time::timeout(LOGIN_TIMEOUT, self.wire.expect(end)).await;
         answer.with_context(|| format!("timed out waiting for {end}"))?
+    }
+
+    /// The same for the tag in which `mark` stands, up to its end.
+    pub(crate) async fn expect_tag(&mut self, mark: &str) -> anyhow::Result<String> {
+        Ok(self.expect(mark).await? + &self.expect(">").await?)
     }
 
     /// The stream, for those who read and write at the same time, and what was read from it

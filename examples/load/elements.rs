@@ -13,8 +13,8 @@ pub(crate) enum Element<'a> {
     Message(&'a [u8]),
     /// A presence, whole.
     Presence(&'a [u8]),
-    /// A request, or the answer to one.
-    Iq,
+    /// A request, or the answer to one, whole.
+    Iq(&'a [u8]),
 }
 
 /// The first whole element of `bytes` and where it ends; `None` if more has to come.
@@ -39,7 +39,7 @@ pub(crate) fn first(bytes: &[u8]) -> anyhow::Result<Option<(Element<'_>, usize)>
     };
     let element = match name {
         b"a" => Element::Acknowledged(handled(tag)?),
-        b"iq" => Element::Iq,
+        b"iq" => Element::Iq(&rest[..length]),
         b"message" => Element::Message(&rest[..length]),
         b"presence" => Element::Presence(&rest[..length]),
         b"r" => Element::Asked,

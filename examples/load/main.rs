@@ -1,5 +1,5 @@
 //! A load generator for any XMPP server on loopback: logins, idle connections, chat, presence,
-//! acknowledgements, offline messages and pages of archives.
+//! acknowledgements, offline messages, pages of archives, several devices, events of contacts, idle phones.
 //!
 //! It speaks just enough XMPP over raw bytes (STARTTLS, SCRAM-SHA-1 or PLAIN, bind) that its own
 //! cost stays small, runs on one thread so that it can be pinned beside the server, and reports
@@ -10,13 +10,18 @@
 
 mod acks;
 mod any_certificate;
+mod capabilities;
 mod chat;
 mod client;
+mod devices;
 mod elements;
+mod events;
+mod friends;
 mod idle;
 mod logins;
 mod offline;
 mod pages;
+mod phone;
 mod presence;
 mod report;
 mod sasl2;
@@ -67,6 +72,10 @@ enum Mode {
     Acks(acks::Args),
     /// Pairs of accounts; in each, one sends to the other with a window of messages in flight.
     Chat(chat::Args),
+    /// Messages to accounts with several devices (XEP-0280).
+    Devices(devices::Args),
+    /// Items that are published to contacts (XEP-0163), or as many messages.
+    Events(events::Args),
     /// Connections that stay open after initial presence and do nothing.
     Idle(idle::Args),
     /// Full logins (connect, STARTTLS, TLS without resumption, SASL, bind), then close.
@@ -75,6 +84,8 @@ enum Mode {
     Offline(offline::Args),
     /// Archives are filled, then read backwards page by page (XEP-0313).
     Pages(pages::Args),
+    /// An idle phone with busy contacts (XEP-0352).
+    Phone(phone::Args),
     /// Contacts are told of changes of presence.
     Presence(presence::Args),
 }
@@ -100,10 +111,13 @@ async fn run(args: Args) -> anyhow::Result<Report> {
     match args.mode {
         Mode::Acks(options) => acks::run(target, meter, options).await,
         Mode::Chat(options) => chat::run(target, meter, options).await,
+        Mode::Devices(options) => devices::run(target, meter, options).await,
+        Mode::Events(options) => events::run(target, meter, options).await,
         Mode::Idle(options) => idle::run(target, meter, options).await,
         Mode::Logins(options) => logins::run(target, meter, options).await,
         Mode::Offline(options) => offline::run(target, meter, options).await,
         Mode::Pages(options) => pages::run(target, meter, options).await,
+        Mode::Phone(options) => phone::run(target, meter, options).await,
         Mode::Presence(options) => presence::run(target, meter, options).await,
     }
 }

@@ -1,25 +1,24 @@
 //! `presence`: what it costs to tell contacts that a user's presence has changed (RFC 6121 §4.4).
 //!
 //! The accounts form a ring. The contacts of an account are its nearest neighbours on both sides, and all
-//! contacts are subscribed to each other. If they are not contacts yet, they become contacts over the
-//! protocol first (RFC 6121 §3.1); that is not measured.
+//! contacts are subscribed to each other. How they become contacts is not measured (`friends.rs`).
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use memchr::memmem;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncWriteExt, WriteHalf};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use tokio_rustls::client::TlsStream;
 
-use crate::client::{Connection, Target};
-use crate::elements::{self, Element};
+use crate::capabilities::Capabilities;
+use crate::client::Target;
+use crate::elements::Element;
+use crate::friends::{Circle, Member, STALL, Tls, read};
 use crate::report::Report;
 use crate::usage::Meter;
 
@@ -40,18 +39,26 @@ pub(crate) struct Args {
     /// No update is sent after this many seconds.
     #[arg(long, default_value_t = 60)]
     seconds: u64,
+    /// Each presence says what the client can do (XEP-0115), the nodes of PEP included in which it is
+    /// interested (XEP-0163 §4.3).
+    #[arg(long)]
+    pep: bool,
 }
 
 pub(crate) async fn run(target: Rc<Target>, meter: Meter, args: Args) -> anyhow::Result<Report> {
-    let Args { accounts, contacts, window, updates, seconds } = args;
+    let Args { accounts, contacts, window, updates, seconds, pep } = args;
     anyhow::ensure!(contacts > 0 && contacts.is_multiple_of(2), "contacts must be an even number");
     anyhow::ensure!(accounts > contacts, "there must be more accounts than contacts of one");
-    let members = Member::all_online(&target, accounts, contacts).await?;
+    let capabilities = pep.then(Capabilities::of_a_client);
+    let circle = Circle::Ring { accounts, contacts };
+    let members = Member::all_online(&target, circle, capabilities.as_ref()).await?;
+    let content = capabilities.map(|capabilities| capabilities.element).unwrap_or_default();
     // A short run first: buffers grow, code is loaded.
-    let warm = Ring::new(&members, contacts, window, accounts as u64 * WARM_UPDATES, seconds);
+    let warm = accounts as u64 * WARM_UPDATES;
+    let warm = Ring::new(&members, contacts, window, warm, seconds, content.clone());
     let members = update(members, &Rc::new(warm)).await?;
     let before = meter.sample()?;
-    let ring = Rc::new(Ring::new(&members, contacts, window, updates, seconds));
+    let ring = Rc::new(Ring::new(&members, contacts, window, updates, seconds, content));
     let members = update(members, &ring).await?;
     let elapsed = ring.started.elapsed();
     let after = meter.sample()?;
@@ -72,125 +79,6 @@ pub(crate) async fn run(target: Rc<Target>, meter: Meter, args: Args) -> anyhow:
     Ok(report)
 }
 
-/// One account with its connection.
-struct Member {
-    number: usize,
-    reader: ReadHalf<Tls>,
-    writer: WriteHalf<Tls>,
-    unread: Vec<u8>,
-}
-
-type Tls = TlsStream<TcpStream>;
-
-impl Member {
-    /// Logs in the accounts 1 to `accounts`. All are online and contacts of each other afterwards.
-    async fn all_online(
-        target: &Rc<Target>,
-        accounts: usize,
-        contacts: usize,
-    ) -> anyhow::Result<Vec<Self>> {
-        let (mut members, mut strangers) = (Vec::with_capacity(accounts), 0);
-        for (n, mut connection) in target.login_all(accounts).await?.into_iter().enumerate() {
-            connection.send(ROSTER).await?;
-            let roster = connection.expect("</iq>").await?;
-            let friends = roster.matches("subscription='both'").count();
-            strangers += usize::from(friends < contacts);
-            connection.appear(&target.domain).await?;
-            members.push(Self::new(n + 1, connection));
-        }
-        match strangers {
-            0 => {}
-            _ if strangers == accounts => befriend(target, &mut members, contacts).await?,
-            _ => bail!("some accounts have too few contacts: take new accounts"),
-        }
-        Ok(members)
-    }
-
-    fn new(number: usize, connection: Connection) -> Self {
-        let (stream, unread) = connection.into_parts();
-        let (reader, writer) = tokio::io::split(stream);
-        Self { number, reader, writer, unread }
-    }
-
-    /// The numbers of the contacts of this account.
-    fn contacts(&self, accounts: usize, contacts: usize) -> impl Iterator<Item = usize> + use<> {
-        let place = self.number - 1 + accounts;
-        (1..=contacts / 2)
-            .flat_map(move |distance| [place - distance, place + distance])
-            .map(move |place| place % accounts + 1)
-    }
-
-    /// Writes a presence of this type to each contact.
-    async fn send_to_contacts(
-        &mut self,
-        target: &Target,
-        accounts: usize,
-        contacts: usize,
-        kind: &str,
-    ) -> anyhow::Result<()> {
-        let to = self.contacts(accounts, contacts).map(|number| target.address(number));
-        let text: String = to.map(|to| format!("<presence to='{to}' type='{kind}'/>")).collect();
-        self.writer.write_all(text.as_bytes()).await?;
-        Ok(self.writer.flush().await?)
-    }
-
-    /// Reads until so many presences of this type have come.
-    async fn expect_presences(&mut self, kind: &str, count: usize) -> anyhow::Result<()> {
-        let mut come = 0;
-        while come < count {
-            let read = read(&mut self.reader, &mut self.unread, |presence| {
-                come += usize::from(type_of(presence) == Some(kind.as_bytes()));
-            });
-            let read = tokio::time::timeout(STALL, read).await;
-            read.with_context(|| format!("only {come} of {count} {kind} come"))??;
-        }
-        Ok(())
-    }
-}
-
-/// All ask their contacts for a subscription, and all approve.
-async fn befriend(target: &Target, members: &mut [Member], contacts: usize) -> anyhow::Result<()> {
-    let accounts = members.len();
-    for kind in ["subscribe", "subscribed"] {
-        for member in &mut *members {
-            member.send_to_contacts(target, accounts, contacts, kind).await?;
-        }
-        for member in &mut *members {
-            member.expect_presences(kind, contacts).await?;
-        }
-    }
-    Ok(())
-}
-
-/// Reads once, and shows each presence that has come.
-async fn read(
-    reader: &mut ReadHalf<Tls>,
-    unread: &mut Vec<u8>,
-    mut each: impl FnMut(&[u8]),
-) -> anyhow::Result<()> {
-    unread.reserve(READ_BYTES);
-    if reader.read_buf(unread).await? == 0 {
-        bail!("connection closed");
-    }
-    let mut done = 0;
-    while let Some((element, length)) = elements::first(&unread[done..])? {
-        if let Element::Presence(presence) = element {
-            each(presence);
-        }
-        done += length;
-    }
-    unread.drain(..done);
-    Ok(())
-}
-
-/// The type of a presence; `None` if its sender is online.
-fn type_of(presence: &[u8]) -> Option<&[u8]> {
-    let tag = &presence[..memchr::memchr(b'>', presence)?];
-    let value = &tag[memmem::find(tag, b" type=")? + " type=".len()..];
-    let (quote, value) = value.split_first()?;
-    value.get(..memchr::memchr(*quote, value)?)
-}
-
 /// One run: all accounts send updates.
 struct Ring {
     started: Instant,
@@ -199,6 +87,8 @@ struct Ring {
     left: Cell<u64>,
     contacts: u32,
     window: u32,
+    /// What each presence contains besides its status.
+    content: String,
     /// By the number of the account, from 1 on.
     flights: Vec<Flight>,
     /// What each update took until the last contact had it.
@@ -215,7 +105,14 @@ struct Flight {
 }
 
 impl Ring {
-    fn new(members: &[Member], contacts: usize, window: u32, updates: u64, seconds: u64) -> Self {
+    fn new(
+        members: &[Member],
+        contacts: usize,
+        window: u32,
+        updates: u64,
+        seconds: u64,
+        content: String,
+    ) -> Self {
         let flight = |_: &Member| Flight {
             arrived: Cell::new(0),
             written: RefCell::default(),
@@ -228,6 +125,7 @@ impl Ring {
             left: Cell::new(updates),
             contacts: contacts as u32,
             window,
+            content,
             flights: members.iter().map(flight).collect(),
             micros: RefCell::default(),
         }
@@ -282,7 +180,11 @@ async fn update(members: Vec<Member>, ring: &Rc<Ring>) -> anyhow::Result<Vec<Mem
             let Member { number, reader, writer, unread } = &mut member;
             let reading = async {
                 loop {
-                    let noted = read(reader, unread, |presence| ring.note(*number, presence));
+                    let noted = read(reader, unread, |element| {
+                        if let Element::Presence(presence) = element {
+                            ring.note(*number, presence);
+                        }
+                    });
                     if let Err(error) = noted.await {
                         return error;
                     }
@@ -322,7 +224,8 @@ async fn send(writer: &mut WriteHalf<Tls>, number: usize, ring: &Ring) -> anyhow
         }
         let now = ring.now();
         flight.written.borrow_mut().push_back(now);
-        let text = format!("<presence>{STATUS}{number} at {now}</status></presence>");
+        let text =
+            format!("<presence>{STATUS}{number} at {now}</status>{}</presence>", ring.content);
         writer.write_all(text.as_bytes()).await?;
         writer.flush().await?;
     }
@@ -331,8 +234,5 @@ async fn send(writer: &mut WriteHalf<Tls>, number: usize, ring: &Ring) -> anyhow
     Ok(())
 }
 
-const ROSTER: &str = "<iq type='get' id='roster'><query xmlns='jabber:iq:roster'/></iq>";
 const STATUS: &str = "<status>";
 const WARM_UPDATES: u64 = 10;
-const READ_BYTES: usize = 16 * 1024;
-const STALL: Duration = Duration::from_secs(60);

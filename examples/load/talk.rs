@@ -240,7 +240,7 @@ impl Incoming {
                 Element::Message(message) => {
                     bail!("a message that nobody sent: {}", String::from_utf8_lossy(message));
                 }
-                Element::Iq | Element::Presence(_) => {
+                Element::Iq(_) | Element::Presence(_) => {
                     self.handled = self.handled.wrapping_add(1);
                 }
             }

@@ -9,6 +9,7 @@ mod arrive;
 pub mod bounce;
 mod capacity;
 mod catch_up;
+mod contacts;
 #[cfg(test)]
 mod fixtures;
 mod internal;

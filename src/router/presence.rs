@@ -4,11 +4,10 @@
 use std::sync::Arc;
 
 use super::capacity::wait_for_capacity;
+use super::contacts::Contacts;
 use super::outcome::Outcome;
 use super::send_presence::{deliver, deliver_addressed, send};
 use super::{probe, remote, subscription};
-use crate::host::block_list::{self, BlockList};
-use crate::host::contact_list::{self, Contact, ContactList};
 use crate::host::lifecycle::{self, Event};
 use crate::host::{Cx, Destination, Halt, refuse_presence};
 use crate::jid::{BareJid, FullJid, Jid};
@@ -116,9 +115,9 @@ fn is_available(cx: &Cx<'_>, jid: &Jid) -> bool {
 async fn available(cx: &mut Cx<'_>, own: &Session, presence: Presence) -> Result<Outcome, Halt> {
     let session = own.handle();
     let user = session.jid().to_bare();
-    let contacts = contacts(cx, &user).await?;
+    let contacts = Contacts::of(cx, &user).await?;
     // The requests that wait are told after the first presence.
-    let mut requests = match contacts.list.has_requests && session.available().is_none() {
+    let mut requests = match contacts.has_requests() && session.available().is_none() {
         true => cx.server.storage.roster().load(&user).await?.1,
         false => Vec::new(),
     };
@@ -155,7 +154,7 @@ pub(super) async fn unavailable(
     let user = session.jid().to_bare();
     let was_available = session.available().is_some();
     let is_seen = was_available && !is_replaced;
-    let contacts = if is_seen { contacts(cx, &user).await? } else { Contacts::default() };
+    let contacts = if is_seen { Contacts::of(cx, &user).await? } else { Contacts::default() };
     let mut directed = session.set_unavailable();
     if is_seen {
         broadcast(cx, session, &contacts, &presence);
@@ -172,29 +171,6 @@ pub(super) async fn unavailable(
         lifecycle::tell(cx, Event::SessionUnavailable { session, presence: &presence }).await;
     }
     Ok(Outcome::Done)
-}
-
-/// The contacts that are not blocked: the others are sent no presence and no probes (XEP-0191 §3.3).
-#[derive(Default)]
-struct Contacts {
-    list: Arc<ContactList>,
-    blocked: Arc<BlockList>,
-}
-
-impl Contacts {
-    fn iter(&self) -> impl Iterator<Item = &Contact> {
-        self.list.iter().filter(|contact| !block_list::hits(&self.blocked, &contact.jid))
-    }
-
-    fn get(&self, jid: &str) -> Option<&Contact> {
-        self.list.get(jid).filter(|contact| !block_list::hits(&self.blocked, &contact.jid))
-    }
-}
-
-async fn contacts(cx: &Cx<'_>, user: &BareJid) -> Result<Contacts, Halt> {
-    let list = contact_list::of(cx.server, user).await?;
-    let blocked = block_list::of(cx.server, user).await?;
-    Ok(Contacts { list, blocked })
 }
 
 /// Sends presence to the contacts that may see the user, and to the user's own sessions.
