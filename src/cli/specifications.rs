@@ -257,6 +257,7 @@ const TITLES: &[(u16, &str)] = &[
     (198, "Stream Management"),
     (199, "XMPP Ping"),
     (202, "Entity Time"),
+    (215, "External Service Discovery"),
     (203, "Delayed Delivery"),
     (206, "XMPP Over BOSH"),
     (220, "Server Dialback"),

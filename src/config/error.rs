@@ -7,6 +7,8 @@ use std::ops::Range;
 
 use serde::Serialize;
 
+use super::secret::hidden;
+
 /// All errors in one configuration: at least one, in the order of the file.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(transparent)]
@@ -99,7 +101,7 @@ impl<'a> Problems<'a> {
             column: self.text[line_start..start].chars().count() + 1,
             message: message.into(),
             help: help.into(),
-            source: self.text[line_start..line_end].trim_end_matches('\r').to_owned(),
+            source: hidden(self.text[line_start..line_end].trim_end_matches('\r')),
             width: self.text[start..end.min(line_end)].chars().count(),
         };
         self.found.push((start, error));

@@ -12,6 +12,7 @@ mod budgets;
 mod contact;
 mod domain;
 mod error;
+mod external_services;
 mod foreign_options;
 mod host;
 mod limits;
@@ -23,7 +24,9 @@ mod print;
 mod read;
 mod registration;
 mod reload;
+mod secret;
 mod section;
+mod service_uri;
 mod storage;
 #[cfg(test)]
 mod tests;
@@ -41,6 +44,7 @@ pub use self::budgets::BudgetsConfig;
 pub use self::contact::ContactConfig;
 pub use self::domain::{DEFAULT_DOMAIN, prepare_domain};
 pub use self::error::{ConfigError, ConfigErrors};
+pub use self::external_services::ExternalServicesConfig;
 pub use self::host::HostConfig;
 pub use self::limits::LimitsConfig;
 pub use self::listen::ListenConfig;
@@ -49,6 +53,8 @@ pub use self::origin::origin;
 pub use self::print::{commented, explain, markdown};
 pub use self::registration::RegistrationConfig;
 pub use self::reload::Pending;
+pub use self::secret::Secret;
+pub use self::service_uri::ServiceUri;
 pub use self::storage::{Backend, StorageConfig};
 pub use self::top_level::DEFAULT_DATA;
 
@@ -79,6 +85,8 @@ pub struct Config {
     pub admin: AdminConfig,
     /// The addresses of the people who run the server.
     pub contact: ContactConfig,
+    /// Servers for audio and video calls, which clients are told.
+    pub external_services: ExternalServicesConfig,
     /// The log.
     pub log: LogConfig,
 }
@@ -103,6 +111,7 @@ impl Config {
             budgets: BudgetsConfig::defaults(&domains),
             admin: AdminConfig::defaults(&domains),
             contact: ContactConfig::defaults(&domains),
+            external_services: ExternalServicesConfig::defaults(&domains),
             log: LogConfig::defaults(&domains),
         }
     }
@@ -141,6 +150,7 @@ impl Config {
         self.budgets.warn(&mut warnings);
         self.admin.warn(&mut warnings);
         self.contact.warn(&mut warnings);
+        self.external_services.warn(&mut warnings);
         self.log.warn(&mut warnings);
         warnings
     }

@@ -6,8 +6,8 @@ use super::nearest::nearest;
 use super::section::{Applies, Entry, Section};
 use super::top_level::Head;
 use super::{
-    AdminConfig, ArchiveConfig, AuthConfig, BudgetsConfig, ContactConfig, HostConfig, LimitsConfig,
-    ListenConfig, LogConfig, RegistrationConfig, StorageConfig,
+    AdminConfig, ArchiveConfig, AuthConfig, BudgetsConfig, ContactConfig, ExternalServicesConfig,
+    HostConfig, LimitsConfig, ListenConfig, LogConfig, RegistrationConfig, StorageConfig,
 };
 
 /// The description of a section.
@@ -34,6 +34,7 @@ pub(super) fn sections(domains: &[String]) -> Vec<SectionDocs> {
         docs::<BudgetsConfig>(domains),
         docs::<AdminConfig>(domains),
         docs::<ContactConfig>(domains),
+        docs::<ExternalServicesConfig>(domains),
         docs::<LogConfig>(domains),
     ]
 }

@@ -12,13 +12,14 @@ use super::error::{ConfigErrors, Problems};
 use super::foreign_options::{Meant, meant, meant_section, other_server, other_toml};
 use super::nearest::nearest;
 use super::print::{SectionDocs, sections};
+use super::secret::has_secret;
 use super::section::{Fields, Section, table_of};
 use super::top_level::Head;
 use super::variables::{self, Lookup};
 use super::{
     AdminConfig, ArchiveConfig, AuthConfig, BudgetsConfig, Config, ContactConfig, DEFAULT_DOMAIN,
-    HostConfig, LimitsConfig, ListenConfig, LogConfig, RegistrationConfig, StorageConfig, admin,
-    host, limits, listen,
+    ExternalServicesConfig, HostConfig, LimitsConfig, ListenConfig, LogConfig, RegistrationConfig,
+    StorageConfig, admin, external_services, host, limits, listen,
 };
 
 impl Config {
@@ -125,6 +126,11 @@ impl Document<'_> {
             budgets: self.section::<BudgetsConfig>(domains, no_check, problems),
             admin: self.section::<AdminConfig>(domains, admin::check, problems),
             contact: self.section::<ContactConfig>(domains, no_check, problems),
+            external_services: self.section::<ExternalServicesConfig>(
+                domains,
+                external_services::check,
+                problems,
+            ),
             log: self.section::<LogConfig>(domains, no_check, problems),
             hosts,
         }
@@ -299,6 +305,7 @@ fn note_syntax(error: &toml::de::Error, text: &str, problems: &mut Problems<'_>)
         at.start = before.map_or(0, |index| index + 1);
         let message = match text[at.clone()].trim() {
             "" => "invalid TOML: a value is missing".to_owned(),
+            _ if has_secret(&text[..at.start]) => "invalid TOML: the value is not valid".to_owned(),
             value => format!("invalid TOML: `{value}` is not a valid value"),
         };
         let help = "write a text in double quotes, a number without".to_owned();

@@ -56,6 +56,7 @@ impl Config {
             mut budgets,
             mut admin,
             mut contact,
+            mut external_services,
             mut log,
         } = self;
         let mut names = Vec::new();
@@ -71,6 +72,7 @@ impl Config {
         budgets.keep(&running.budgets, &mut names);
         admin.keep(&running.admin, &mut names);
         contact.keep(&running.contact, &mut names);
+        external_services.keep(&running.external_services, &mut names);
         log.keep(&running.log, &mut names);
         let config = Self {
             data: head.data,
@@ -84,6 +86,7 @@ impl Config {
             budgets,
             admin,
             contact,
+            external_services,
             log,
         };
         (config, domains.into_iter().chain(names.into_iter().map(Pending::Option)).collect())
@@ -149,6 +152,7 @@ mod tests {
         "'7 s'",
         "'2 min'",
         "'400 d'",
+        "'2 d'",
         "'12 KiB'",
         "'700 KiB'",
         "['192.0.2.1']",
@@ -162,6 +166,8 @@ mod tests {
         "'json'",
         "'warn'",
         "'/srv/other'",
+        "'turn:b.example'",
+        "'/proc/self/comm'",
     ];
 
     /// What runs, and the same with another value of one option.
@@ -179,6 +185,21 @@ mod tests {
                 ("host", "key") => {
                     let line = if line.is_empty() { "key = 'old.pem'\n" } else { &line };
                     format!("{}certificate = 'old.pem'\n{line}", host("a.example"))
+                }
+                // A TURN server wants credentials of one kind.
+                ("external_services", _) => {
+                    let is_pair = matches!(option, "username" | "password");
+                    let rest: &[(&str, &str)] = match option {
+                        _ if is_pair => {
+                            &[("uris", "'turn:a'"), ("username", "'a'"), ("password", "'a'")]
+                        }
+                        "secret_file" => &[("uris", "'turn:a'"), (option, "'/proc/version'")],
+                        _ => &[("uris", "'turn:a'"), ("secret", "'a'")],
+                    };
+                    let rest = rest.iter().filter(|(name, _)| *name != option || line.is_empty());
+                    let rest: String =
+                        rest.map(|(name, value)| format!("{name} = {value}\n")).collect();
+                    format!("{}[{section}]\n{line}{rest}", host("a.example"))
                 }
                 ("host", _) => format!("{}{line}", host("a.example")),
                 _ => format!("{}[{section}]\n{line}", host("a.example")),

@@ -37,7 +37,16 @@ fn the_defaults_in_the_commented_file_read_as_what_they_are() {
         assert!(options > 30, "{text}");
         // Those without a default show an example.
         let kept = |line: &str| {
-            let examples = ["#certificate", "#key", "#location", "#socket", "#websocket"];
+            let examples = [
+                "#certificate",
+                "#key",
+                "#location",
+                "#password",
+                "#secret",
+                "#socket",
+                "#username",
+                "#websocket",
+            ];
             let example = examples.iter().any(|n| line.starts_with(n));
             if is_option(&line) && !example { line[1..].to_owned() } else { line.to_owned() }
         };
@@ -65,7 +74,7 @@ const MISTAKES: &[(&str, usize, usize, &str, &str)] = &[
     ("[limit]\ndepth = 9", 1, 2, "there is no section `limit`", "write [limits]"),
     ("[[hosts]]", 1, 3, "there is no section `hosts`", "write [[host]]"),
     ("[zzz]", 1, 2, "there is no section `zzz`",
-        "the sections are host, listen, auth, registration, archive, storage, limits, budgets, admin, contact, log"),
+        "the sections are host, listen, auth, registration, archive, storage, limits, budgets, admin, contact, external_services, log"),
     ("limits = 5", 1, 1, "`limits` is a section", "write [limits]"),
     ("[[limits]]", 1, 3, "`limits` is a section", "write [limits]"),
     ("[limits]\nping_anser = 5", 2, 1, "[limits] has no option `ping_anser`", "write `ping_answer`"),
@@ -134,6 +143,31 @@ const MISTAKES: &[(&str, usize, usize, &str, &str)] = &[
     ("[listen]\nproxies = '10.0.0.0/33'", 2, 11,
         "`proxies` has \"10.0.0.0/33\", which is no IP address",
         "write for example \"127.0.0.1\" or \"10.0.0.0/8\""),
+    // Servers for calls.
+    ("[external_services]\nuris = 'turn:a'", 2, 8, "`uris` has a TURN server without credentials",
+        "add `secret`, which the TURN server knows, too (coturn: static-auth-secret)"),
+    ("[external_services]\nuris = 'stun:a'\nsecret = 'abc'", 3, 1,
+        "`secret` is set, but `uris` has no TURN server", "add one, as \"turn:turn.example.org\""),
+    ("[external_services]\nuris = 'turn:a'\nusername = 'abc'", 3, 1,
+        "`username` is set, but `password` is not", "add `password`"),
+    ("[external_services]\nuris = 'turn:a'\npassword = 'abc'", 3, 1,
+        "`password` is set, but `username` is not", "add `username`"),
+    ("[external_services]\nuris = 'turn:a'\nsecret = 'abc'\nusername = 'abc'", 4, 1,
+        "`secret` and `username` are set", "choose one: a shared secret is better"),
+    ("[external_services]\nuris = ['turns:a', 'turn:b:x']\nsecret = 'abc'", 2, 20,
+        "`uris` has \"turn:b:x\", whose port is not a number",
+        "write for example \"turn:turn.example.org:3478?transport=udp\""),
+    ("[external_services]\nuris = 'turn://a'", 2, 8,
+        "`uris` has \"turn://a\", and these URIs have no `//`", "write \"turn:a\""),
+    ("[external_services]\nuris = 'tirn:a'", 2, 8,
+        "`uris` has \"tirn:a\", which is no STUN or TURN server", "write \"turn:a\""),
+    ("[external_services]\nuris = ['stun:a', 'stun:A:3478']", 2, 8,
+        "`uris` has stun:a:3478?transport=udp twice", "remove one of them"),
+    ("[external_services]\nsecret_file = '/nowhere/x'", 2, 15,
+        "`secret_file` has \"/nowhere/x\", which cannot be read: No such file or directory (os error 2)",
+        "write the path of a file with the secret in its only line"),
+    ("[external_services]\nlifetime = '5 min'", 2, 12, "`lifetime` is too small: 5 min",
+        "write at least 10 min: a call ends when its credentials expire"),
     // Words of other servers.
     ("[listen]\nc2s_ports = [5222]", 2, 1, "[listen] has no option `c2s_ports`", "write `c2s`"),
     ("[listen]\nports = [5222]", 2, 1, "[listen] has no option `ports`", "write `c2s`"),
@@ -462,4 +496,44 @@ fn shown(text: &str) -> Result<(), TestCaseError> {
         }
     }
     Ok(())
+}
+
+#[test]
+fn no_error_shows_a_secret() {
+    for text in [
+        "[external_services]\nsecret = sesame-open",
+        "[external_services]\nuris = 'x'\nsecret = 'sesame-open",
+        "[external_services]\nsecret = ['sesame-open']",
+        "[external_services]\npassword = 'sesame-open'",
+        "external_services = { uris = 'turn:a', password = 'sesame-open' }",
+    ] {
+        let errors = Config::parse(text, "test.toml").unwrap_err();
+        let shown = format!("{errors} {errors:?} {}", serde_json::to_string(&errors).unwrap());
+        assert!(!shown.contains("sesame"), "{shown}");
+    }
+    let text = "[external_services]\nuris = 'turn:a'\nsecret = 'sesame-open'";
+    let config = read(text);
+    assert!(!format!("{config:?}").contains("sesame"));
+    let [warning] = &config.warnings()[..] else { panic!("{:?}", config.warnings()) };
+    assert!(warning.starts_with("`external_services.secret` is short"), "{warning}");
+}
+
+#[test]
+fn a_secret_in_a_file_is_one_line() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let text =
+        format!("[external_services]\nuris = 'turn:a'\nsecret_file = '{}'", file.path().display());
+    for (content, wanted) in [
+        ("sesame-open-sesame\n", Some("sesame-open-sesame")),
+        ("sesame", Some("sesame")),
+        ("sesame\r\n", Some("sesame")),
+        ("", None),
+        ("\n", None),
+        ("sesame\nopen\n", None),
+    ] {
+        fs::write(file.path(), content).unwrap();
+        let secret =
+            Config::parse(&text, "test.toml").map(|config| config.external_services.secret_file);
+        assert_eq!(secret.ok().flatten().as_ref().map(super::Secret::text), wanted, "{content:?}");
+    }
 }

@@ -6,6 +6,7 @@ pub mod blocking;
 pub mod carbons;
 pub mod commands;
 pub mod disco;
+pub mod external_services;
 pub mod last_activity;
 pub mod legacy_session;
 pub mod mam;
@@ -29,6 +30,7 @@ pub const ALL: &[&dyn Module] = &[
     &carbons::Carbons,
     &commands::Commands,
     &disco::Disco,
+    &external_services::ExternalServices,
     &last_activity::LastActivity,
     &legacy_session::LegacySession,
     &mam::Mam,

@@ -80,6 +80,12 @@ const SAMPLES: &[Sample] = &[
     (H, Get, "<query xmlns='jabber:iq:register' @>+</query>"),
     (A, Set, REGISTER),
     (H, Set, REGISTER),
+    (H, Get, "<services xmlns='urn:xmpp:extdisco:2' @>+</services>"),
+    (
+        H,
+        Get,
+        "<credentials xmlns='urn:xmpp:extdisco:2' @>+<service host='turn.localhost' type='turn' @>+</service></credentials>",
+    ),
     (H, Set, "<command xmlns='http://jabber.org/protocol/commands' node='status' @>+</command>"),
 ];
 

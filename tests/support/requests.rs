@@ -57,8 +57,13 @@ pub(crate) fn cast() -> Script {
         has_account: true,
         ..Persona::default()
     };
-    let server =
-        ["limits.nodes=131072", "limits.stanza=\"1 MiB\"", "admin.accounts=[\"romeo@localhost\"]"];
+    let server = [
+        "limits.nodes=131072",
+        "limits.stanza=\"1 MiB\"",
+        "admin.accounts=[\"romeo@localhost\"]",
+        "external_services.uris=[\"turn:turn.localhost\"]",
+        "external_services.secret=\"a-secret-of-the-tests\"",
+    ];
     Script {
         clients: vec![persona("Romeo", ROMEO), persona("Juliet", JULIET), persona("Nurse", NURSE)],
         server: server.map(str::to_owned).to_vec(),

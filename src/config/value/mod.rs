@@ -3,6 +3,8 @@
 mod addresses;
 mod list;
 mod number;
+mod secret;
+mod service;
 mod text;
 mod web;
 
@@ -15,7 +17,9 @@ use toml::de::DeValue;
 pub(super) use self::addresses::{Addresses, Location, Machines};
 pub(super) use self::list::{Accounts, Uris, Words};
 pub(super) use self::number::{Count, Retention, Size, Time};
-pub(super) use self::text::{Domain, Levels, OneOf, Path};
+pub(super) use self::secret::{SecretFile, SecretText};
+pub(super) use self::service::ServiceUris;
+pub(super) use self::text::{Domain, Levels, OneOf, Path, Text};
 pub(super) use self::web::{Origins, WebSocket};
 
 /// How a value of type `T` is read and written.

@@ -96,6 +96,35 @@ impl Kind<Option<PathBuf>> for Path {
     }
 }
 
+/// A text in one line. It is optional, and the text is an example.
+pub(in crate::config) struct Text(pub(in crate::config) &'static str);
+
+impl Kind<Option<String>> for Text {
+    fn describe(&self) -> String {
+        "a text in one line".to_owned()
+    }
+
+    fn read(&self, value: &Value<'_>) -> Result<Option<String>, Vec<Refusal>> {
+        let help = || format!("write for example {}", self.0);
+        match value.get_ref().as_str() {
+            None => wrong_type(value, "a text", help()),
+            Some("") => refuse(value, "is empty", help()),
+            Some(text) if text.chars().any(char::is_control) => {
+                refuse(value, "has more than one line", help())
+            }
+            Some(text) => Ok(Some(text.to_owned())),
+        }
+    }
+
+    fn write(&self, value: &Option<String>) -> Option<String> {
+        value.as_deref().map(quote)
+    }
+
+    fn example(&self) -> Option<&'static str> {
+        Some(self.0)
+    }
+}
+
 /// A domain to serve. It is required.
 pub(in crate::config) struct Domain;
 
