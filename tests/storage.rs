@@ -18,6 +18,8 @@ mod messages;
 mod nodes;
 #[path = "storage/portable.rs"]
 mod portable;
+#[path = "storage/pubsub.rs"]
+mod pubsub;
 #[path = "storage/push.rs"]
 mod push;
 #[path = "storage/quota.rs"]
@@ -120,6 +122,15 @@ suite! {
         push_registrations_count_for_the_quota
         push_registrations_go_by_node_or_by_service
         too_many_push_registrations_remove_the_stalest
+    ;
+    pubsub:
+        a_node_is_made_with_its_first_item
+        affiliations_and_subscriptions_come_and_go
+        items_are_found_by_page
+        items_go_one_by_one_and_all_at_once
+        nodes_are_listed_and_bounded
+        nodes_count_for_the_quota_and_go_with_the_account
+        the_newest_items_stay
     ;
     quota:
         a_full_account_forgets_what_was_delivered_first

@@ -32,7 +32,7 @@ use waxwing::host::command::ServerControl;
 use waxwing::jid::BareJid;
 use waxwing::server::Server;
 use waxwing::storage::{
-    AccountStore, ArchiveStore, DocumentStore, MemoryStorage, NewAccount, PushStore,
+    AccountStore, ArchiveStore, DocumentStore, MemoryStorage, NewAccount, PubSubStore, PushStore,
     ResumptionStore, RosterStore, Storage, UsageStore,
 };
 use waxwing::tasks::Tasks;
@@ -138,6 +138,10 @@ impl Storage for Cursed {
 
     fn documents(&self) -> &dyn DocumentStore {
         self.0.documents()
+    }
+
+    fn pubsub(&self) -> &dyn PubSubStore {
+        self.0.pubsub()
     }
 
     fn push(&self) -> &dyn PushStore {

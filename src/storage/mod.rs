@@ -15,6 +15,7 @@ mod memory;
 mod message_id;
 mod node;
 mod open;
+mod pubsub;
 mod push;
 mod read_scheduler;
 mod receipt;
@@ -42,6 +43,10 @@ pub use memory::MemoryStorage;
 pub use message_id::MessageId;
 pub use node::NodeNumber;
 pub use open::open;
+pub use pubsub::{
+    Affiliation, ItemPage, ItemQuery, NodeSubscription, NodeSummary, PUBSUB_NODES, PubSubItem,
+    PubSubNode, PubSubStore, Publication, Published, Which,
+};
 pub use push::{PushDevice, PushRegistration, PushStore};
 pub use receipt::Receipt;
 pub use resumption::{Handled, Resumable, ResumptionStore, SavedSession, SessionNumber};
@@ -59,6 +64,8 @@ pub trait Storage: Send + Sync {
     fn archive(&self) -> &dyn ArchiveStore;
     /// Small XML documents of an account.
     fn documents(&self) -> &dyn DocumentStore;
+    /// Nodes of accounts and services, with their items (XEP-0060).
+    fn pubsub(&self) -> &dyn PubSubStore;
     /// Push registrations (XEP-0357).
     fn push(&self) -> &dyn PushStore;
     /// Sessions that can be resumed (XEP-0198 §5).

@@ -24,6 +24,8 @@ pub struct Usage {
     pub documents: BTreeMap<String, u64>,
     /// Push registrations.
     pub push: u64,
+    /// Nodes with their items (XEP-0060).
+    pub pubsub: u64,
     /// Items of the roster.
     pub roster: u64,
     /// Undelivered messages that are not in the archive.
@@ -35,7 +37,8 @@ impl Usage {
     #[must_use]
     pub fn total(&self) -> u64 {
         let documents = self.documents.values().sum::<u64>();
-        self.archive + documents + self.push + self.roster + self.waiting
+        let features = self.push + self.pubsub;
+        self.archive + documents + features + self.roster + self.waiting
     }
 }
 

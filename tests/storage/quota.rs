@@ -162,6 +162,7 @@ pub(crate) async fn what_an_account_keeps_is_counted(s: Arc<dyn Storage>) {
         push: 0,
         archive,
         waiting,
+        pubsub: 0,
         roster: 3 + 5,
         documents: BTreeMap::from([("private".to_owned(), private), ("vcard".to_owned(), 6)]),
     };

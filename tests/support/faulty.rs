@@ -14,9 +14,9 @@ use waxwing::jid::{BareJid, Jid};
 use waxwing::payload::datetime::Timestamp;
 use waxwing::storage::{
     AccountStore, ArchiveStore, DocumentStore, End, Handled, Kept, MessageId, NewMessage, Page,
-    PushStore, Query, Receipt, Result, Resumable, ResumptionStore, Retention, RosterChange,
-    RosterItem, RosterStore, RosterVersion, SavedSession, SessionNumber, Storage, StorageError,
-    UsageStore, Waiting,
+    PubSubStore, PushStore, Query, Receipt, Result, Resumable, ResumptionStore, Retention,
+    RosterChange, RosterItem, RosterStore, RosterVersion, SavedSession, SessionNumber, Storage,
+    StorageError, UsageStore, Waiting,
 };
 
 /// Another storage, whose messages, sessions and rosters can no longer be written from some moment
@@ -117,6 +117,10 @@ impl Storage for Faulty {
 
     fn documents(&self) -> &dyn DocumentStore {
         self.inner.documents()
+    }
+
+    fn pubsub(&self) -> &dyn PubSubStore {
+        self.inner.pubsub()
     }
 
     fn push(&self) -> &dyn PushStore {

@@ -133,6 +133,7 @@ impl Kept {
             "vcard_bytes",
             "private_bytes",
             "roster_bytes",
+            "pubsub_bytes",
             "other_bytes",
         ];
         let parts =
@@ -141,7 +142,7 @@ impl Kept {
         parts.chain(whole).collect()
     }
 
-    fn parts(&self) -> [(&'static str, u64); 6] {
+    fn parts(&self) -> [(&'static str, u64); 7] {
         let document = |kind| self.usage.documents.get(kind).copied().unwrap_or(0);
         let all: u64 = self.usage.documents.values().sum();
         let (vcard, private) = (document("vcard"), document("private"));
@@ -151,6 +152,7 @@ impl Kept {
             ("vCard", vcard),
             ("private XML", private),
             ("roster", self.usage.roster),
+            ("PubSub nodes", self.usage.pubsub),
             ("settings", all - vcard - private + self.usage.push),
         ]
     }

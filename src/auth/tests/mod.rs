@@ -24,8 +24,9 @@ use crate::config::AuthConfig;
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
 use crate::storage::{
-    Account, AccountStore, ArchiveStore, Created, DocumentStore, NewAccount, PushStore, Result,
-    ResumptionStore, RosterStore, ScramHash, ScramKeys, Storage, StorageError, UsageStore,
+    Account, AccountStore, ArchiveStore, Created, DocumentStore, NewAccount, PubSubStore,
+    PushStore, Result, ResumptionStore, RosterStore, ScramHash, ScramKeys, Storage, StorageError,
+    UsageStore,
 };
 
 /// Accounts in memory; nothing else of storage is there.
@@ -100,6 +101,9 @@ impl Storage for Accounts {
         unreachable!("logins need accounts only")
     }
     fn push(&self) -> &dyn PushStore {
+        unreachable!("logins need accounts only")
+    }
+    fn pubsub(&self) -> &dyn PubSubStore {
         unreachable!("logins need accounts only")
     }
     fn resumption(&self) -> &dyn ResumptionStore {

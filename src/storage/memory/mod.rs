@@ -8,6 +8,8 @@ mod archive;
 mod contacts;
 mod document;
 mod messages;
+mod pubsub;
+mod pubsub_page;
 mod push;
 mod resumption;
 mod roster;
@@ -18,8 +20,8 @@ mod usage;
 use async_trait::async_trait;
 
 use super::{
-    AccountStore, ArchiveStore, DocumentStore, PushStore, ResumptionStore, RosterStore, Storage,
-    UsageStore,
+    AccountStore, ArchiveStore, DocumentStore, PubSubStore, PushStore, ResumptionStore,
+    RosterStore, Storage, UsageStore,
 };
 
 pub use storage::MemoryStorage;
@@ -39,6 +41,10 @@ impl Storage for MemoryStorage {
     }
 
     fn push(&self) -> &dyn PushStore {
+        self
+    }
+
+    fn pubsub(&self) -> &dyn PubSubStore {
         self
     }
 

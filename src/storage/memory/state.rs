@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::contacts::Contacts;
 use super::messages::{Archived, Undelivered};
+use super::pubsub::StoredNode;
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
 use crate::storage::message_id::{IdClock, Ids};
@@ -41,6 +42,8 @@ pub(super) struct Owner {
     pub(super) roster: Contacts,
     /// In the order of their services and nodes.
     pub(super) push: Vec<PushRegistration>,
+    /// By name.
+    pub(super) nodes: BTreeMap<String, StoredNode>,
     /// Its own quota in bytes, if it has one.
     pub(super) quota: Option<u64>,
     pub(super) room: Room,

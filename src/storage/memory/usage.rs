@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 
+use super::pubsub::StoredNode;
 use super::state::Owner;
 use super::storage::MemoryStorage;
 use crate::jid::BareJid;
@@ -44,6 +45,7 @@ impl Owner {
         let mut usage = Usage {
             archive: self.archive.values().map(|row| row.message.xml.len() as u64).sum(),
             push: self.push.iter().map(PushRegistration::bytes).sum(),
+            pubsub: self.nodes.values().map(StoredNode::bytes).sum(),
             roster: self.roster.bytes(),
             ..Usage::default()
         };

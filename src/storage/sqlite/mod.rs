@@ -25,6 +25,9 @@ mod insert_messages;
 mod integrity_check;
 mod open;
 mod open_error;
+mod pubsub;
+mod pubsub_page;
+mod pubsub_publish;
 mod push;
 #[cfg(test)]
 mod query_plan_tests;
@@ -44,8 +47,8 @@ use async_trait::async_trait;
 
 use self::database::Database;
 use super::{
-    AccountStore, ArchiveStore, DocumentStore, PushStore, ResumptionStore, RosterStore, Storage,
-    UsageStore,
+    AccountStore, ArchiveStore, DocumentStore, PubSubStore, PushStore, ResumptionStore,
+    RosterStore, Storage, UsageStore,
 };
 use crate::metrics::Metrics;
 
@@ -70,6 +73,10 @@ impl Storage for SqliteStorage {
     }
 
     fn push(&self) -> &dyn PushStore {
+        &self.database
+    }
+
+    fn pubsub(&self) -> &dyn PubSubStore {
         &self.database
     }
 

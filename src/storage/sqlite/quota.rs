@@ -4,7 +4,7 @@ use super::change::Change;
 use super::expire_archive::ExpireArchive;
 use super::write_tx::{Known, WriteTx};
 use crate::jid::BareJid;
-use crate::storage::sql::{Connection, document, push, roster, undelivered};
+use crate::storage::sql::{Connection, document, pubsub, push, roster, undelivered};
 use crate::storage::usage::{Room, slack};
 use crate::storage::{Result, StorageError, Usage};
 
@@ -91,11 +91,13 @@ pub(super) async fn usage_of(on: &mut Connection, owner: i64) -> Result<Usage> {
     let push = push::usage(on, owner).await?;
     let roster = roster::usage(on, owner).await?;
     let documents = document::usage(on, owner).await?;
+    let nodes = pubsub::usage(on, owner).await?;
     let bytes = i64::unsigned_abs;
     Ok(Usage {
         archive: bytes(archive),
         documents: documents.into_iter().map(|(kind, sum)| (kind, bytes(sum))).collect(),
         push: bytes(push),
+        pubsub: bytes(nodes),
         roster: bytes(roster),
         waiting: bytes(waiting),
     })

@@ -1,0 +1,268 @@
+//! Nodes of XEP-0060 in memory.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+
+use super::pubsub_page::page;
+use super::state::Owner;
+use super::storage::MemoryStorage;
+use crate::jid::BareJid;
+use crate::storage::pubsub::{PUBSUB_AFFILIATIONS, PUBSUB_NODES, PUBSUB_SUBSCRIPTIONS, node_bytes};
+use crate::storage::{
+    Affiliation, ItemPage, ItemQuery, NodeSubscription, NodeSummary, PubSubItem, PubSubNode,
+    PubSubStore, Publication, Published, Result, StorageError,
+};
+
+/// A node in memory.
+#[derive(Debug)]
+pub(super) struct StoredNode {
+    node: PubSubNode,
+    affiliations: BTreeMap<BareJid, Affiliation>,
+    subscriptions: BTreeMap<String, NodeSubscription>,
+    /// In the order of publication.
+    items: Vec<PubSubItem>,
+}
+
+impl StoredNode {
+    fn new(node: &PubSubNode) -> Self {
+        Self {
+            affiliations: node.affiliations.iter().cloned().collect(),
+            subscriptions: node
+                .subscriptions
+                .iter()
+                .map(|s| (s.subid.clone(), s.clone()))
+                .collect(),
+            node: node.clone(),
+            items: Vec::new(),
+        }
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        let items: u64 = self.items.iter().map(PubSubItem::bytes).sum();
+        node_bytes(&self.node.name, &self.node.config) + items
+    }
+
+    fn loaded(&self) -> PubSubNode {
+        PubSubNode {
+            affiliations: self.affiliations.iter().map(|(jid, is)| (jid.clone(), *is)).collect(),
+            subscriptions: self.subscriptions.values().cloned().collect(),
+            items: self.items.len() as u64,
+            ..self.node.clone()
+        }
+    }
+}
+
+impl Owner {
+    fn publish(
+        &mut self,
+        default: u64,
+        name: &str,
+        new: &Publication,
+    ) -> Result<Option<Published>> {
+        let made = match (self.nodes.get(name), &new.create) {
+            (Some(_), _) => None,
+            (None, Some(_)) if self.nodes.len() >= new.max_nodes as usize => {
+                return Err(StorageError::Limit(PUBSUB_NODES));
+            }
+            (None, Some(node)) => Some(StoredNode::new(node)),
+            (None, None) => return Ok(None),
+        };
+        let created = made.is_some();
+        let Some(node) = made.as_ref().or(self.nodes.get(name)) else { return Ok(None) };
+        let is_new = |item: &PubSubItem| new.items.iter().any(|one| one.id == item.id);
+        let skipped = new.items.len().saturating_sub(new.keep);
+        let mut stay: Vec<PubSubItem> = new.items[skipped..].iter().rev().cloned().collect();
+        let mut dropped = Vec::new();
+        for item in node.items.iter().rev().filter(|item| !is_new(item)) {
+            let is_old = new.expire_before.is_some_and(|at| item.published < at);
+            match !new.items.is_empty() && (is_old || stay.len() >= new.keep) {
+                true => dropped.push(item.id.clone()),
+                false => stay.push(item.clone()),
+            }
+        }
+        stay.reverse();
+        dropped.reverse();
+        let before = if created { 0 } else { node.bytes() };
+        let after = node_bytes(&node.node.name, &node.node.config)
+            + stay.iter().map(PubSubItem::bytes).sum::<u64>();
+        self.change(default, before, after, new.within_quota)?;
+        if let Some(made) = made {
+            self.nodes.insert(name.to_owned(), made);
+        }
+        if let Some(node) = self.nodes.get_mut(name) {
+            node.items = stay;
+        }
+        Ok(Some(Published { created, dropped }))
+    }
+}
+
+#[async_trait]
+impl PubSubStore for MemoryStorage {
+    async fn node(&self, owner: &BareJid, name: &str) -> Result<Option<PubSubNode>> {
+        self.of_node(owner, name, |node| node.loaded())
+    }
+
+    async fn nodes(
+        &self,
+        owner: &BareJid,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<NodeSummary>> {
+        let state = self.state()?;
+        let nodes = state.owners.get(owner).into_iter().flat_map(|owner| owner.nodes.values());
+        let nodes = nodes.filter(|node| after.is_none_or(|after| node.node.name.as_str() > after));
+        let summary = |node: &StoredNode| NodeSummary {
+            name: node.node.name.clone(),
+            config: node.node.config.clone(),
+            items: node.items.len() as u64,
+        };
+        Ok(nodes.take(limit).map(summary).collect())
+    }
+
+    async fn publish(
+        &self,
+        owner: &BareJid,
+        name: &str,
+        publication: Publication,
+    ) -> Result<Option<Published>> {
+        let mut state = self.state()?;
+        let default = state.default_quota;
+        if publication.create.is_none() && !state.owners.contains_key(owner) {
+            return Ok(None);
+        }
+        state.owner(owner).publish(default, name, &publication)
+    }
+
+    async fn configure(
+        &self,
+        owner: &BareJid,
+        name: &str,
+        config: &str,
+        keep: usize,
+    ) -> Result<Option<Vec<String>>> {
+        self.of_node(owner, name, |node| {
+            config.clone_into(&mut node.node.config);
+            let excess = node.items.len().saturating_sub(keep);
+            node.items.drain(..excess).map(|item| item.id).collect()
+        })
+    }
+
+    async fn set_affiliations(
+        &self,
+        owner: &BareJid,
+        name: &str,
+        changes: &[(BareJid, Option<Affiliation>)],
+        limit: u32,
+    ) -> Result<bool> {
+        let changed = self.of_node(owner, name, |node| {
+            let mut all = node.affiliations.clone();
+            for (jid, affiliation) in changes {
+                match affiliation {
+                    Some(affiliation) => drop(all.insert(jid.clone(), *affiliation)),
+                    None => drop(all.remove(jid)),
+                }
+            }
+            if all.len() > limit as usize && all.len() > node.affiliations.len() {
+                return Err(StorageError::Limit(PUBSUB_AFFILIATIONS));
+            }
+            node.affiliations = all;
+            Ok(())
+        })?;
+        changed.transpose().map(|changed| changed.is_some())
+    }
+
+    async fn put_subscription(
+        &self,
+        owner: &BareJid,
+        name: &str,
+        subscription: &NodeSubscription,
+        limit: u32,
+    ) -> Result<bool> {
+        let changed = self.of_node(owner, name, |node| {
+            let all = &mut node.subscriptions;
+            if !all.contains_key(&subscription.subid) && all.len() >= limit as usize {
+                return Err(StorageError::Limit(PUBSUB_SUBSCRIPTIONS));
+            }
+            all.insert(subscription.subid.clone(), subscription.clone());
+            Ok(())
+        })?;
+        changed.transpose().map(|changed| changed.is_some())
+    }
+
+    async fn remove_subscription(&self, owner: &BareJid, name: &str, subid: &str) -> Result<bool> {
+        let removed = self.of_node(owner, name, |node| node.subscriptions.remove(subid))?;
+        Ok(removed.flatten().is_some())
+    }
+
+    async fn items(
+        &self,
+        owner: &BareJid,
+        name: &str,
+        query: ItemQuery<'_>,
+    ) -> Result<Option<ItemPage>> {
+        let page = self.of_node(owner, name, |node| page(&node.items, query))?;
+        Ok(page.unwrap_or_else(|| Some(ItemPage::default())))
+    }
+
+    async fn retract(&self, owner: &BareJid, name: &str, ids: &[String]) -> Result<Vec<String>> {
+        let gone = self.of_node(owner, name, |node| {
+            let before: Vec<String> = node.items.iter().map(|item| item.id.clone()).collect();
+            node.items.retain(|item| !ids.contains(&item.id));
+            ids.iter().filter(|id| before.contains(id)).cloned().collect::<Vec<_>>()
+        })?;
+        Ok(gone.unwrap_or_default())
+    }
+
+    async fn purge(&self, owner: &BareJid, name: &str) -> Result<bool> {
+        Ok(self.of_node(owner, name, |node| node.items.clear())?.is_some())
+    }
+
+    async fn delete(&self, owner: &BareJid, name: &str) -> Result<bool> {
+        let mut state = self.state()?;
+        let Some(owner) = state.owners.get_mut(owner) else { return Ok(false) };
+        owner.room = owner.room.freed();
+        Ok(owner.nodes.remove(name).is_some())
+    }
+
+    async fn affiliations_of(
+        &self,
+        owner: &BareJid,
+        entity: &BareJid,
+    ) -> Result<Vec<(String, Affiliation)>> {
+        let state = self.state()?;
+        let nodes = state.owners.get(owner).into_iter().flat_map(|owner| &owner.nodes);
+        let of = |(name, node): (&String, &StoredNode)| {
+            node.affiliations.get(entity).map(|affiliation| (name.clone(), *affiliation))
+        };
+        Ok(nodes.filter_map(of).collect())
+    }
+
+    async fn subscriptions_of(
+        &self,
+        owner: &BareJid,
+        entity: &BareJid,
+    ) -> Result<Vec<(String, NodeSubscription)>> {
+        let state = self.state()?;
+        let nodes = state.owners.get(owner).into_iter().flat_map(|owner| &owner.nodes);
+        let all =
+            nodes.flat_map(|(name, node)| node.subscriptions.values().map(move |s| (name, s)));
+        let own = all.filter(|(_, s)| s.jid.bare_str() == entity.as_str());
+        Ok(own.map(|(name, s)| (name.clone(), s.clone())).collect())
+    }
+}
+
+impl MemoryStorage {
+    /// Does something with a node, if it is there.
+    fn of_node<T>(
+        &self,
+        owner: &BareJid,
+        name: &str,
+        act: impl FnOnce(&mut StoredNode) -> T,
+    ) -> Result<Option<T>> {
+        let mut state = self.state()?;
+        let Some(owner) = state.owners.get_mut(owner) else { return Ok(None) };
+        owner.room = owner.room.freed();
+        Ok(owner.nodes.get_mut(name).map(act))
+    }
+}

@@ -1,0 +1,179 @@
+//! Nodes of XEP-0060. Their items are in `pubsub_item.rs`, affiliations and subscriptions in
+//! `pubsub_entity.rs`.
+
+use super::{Connection, pubsub_entity, row_limit};
+use crate::jid::BareJid;
+use crate::payload::datetime::Timestamp;
+use crate::storage::{NodeSummary, PubSubNode, Result};
+
+/// The number of a node and its sums, as far as a change needs them.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::storage) struct NodeRow {
+    pub(in crate::storage) number: i64,
+    pub(in crate::storage) last_position: i64,
+    pub(in crate::storage) items: i64,
+    pub(in crate::storage) bytes: i64,
+}
+
+/// The node of this name.
+pub(in crate::storage) async fn find(
+    on: &mut Connection,
+    owner: &BareJid,
+    name: &str,
+) -> Result<Option<NodeRow>> {
+    let row = sqlx::query_as::<_, (i64, i64, i64, i64)>(
+        "SELECT n.number, n.last_position, n.items, n.bytes FROM owner o \
+         JOIN pubsub_node n ON n.owner = o.number WHERE o.jid = $1 AND n.name = $2",
+    )
+    .bind(owner.as_str())
+    .bind(name)
+    .fetch_optional(on)
+    .await?;
+    Ok(row.map(|(number, last_position, items, bytes)| NodeRow {
+        number,
+        last_position,
+        items,
+        bytes,
+    }))
+}
+
+/// A node with its affiliations and subscriptions. To be called within a transaction.
+pub(in crate::storage) async fn load(
+    on: &mut Connection,
+    owner: &BareJid,
+    name: &str,
+) -> Result<Option<PubSubNode>> {
+    let Some(row) = find(&mut *on, owner, name).await? else { return Ok(None) };
+    let (creator, created, config) = sqlx::query_as::<_, (String, i64, String)>(
+        "SELECT creator, created, config FROM pubsub_node WHERE number = $1",
+    )
+    .bind(row.number)
+    .fetch_one(&mut *on)
+    .await?;
+    Ok(Some(PubSubNode {
+        name: name.to_owned(),
+        creator: pubsub_entity::bare(&creator, "pubsub_node")?,
+        created: Timestamp::from_micros(created),
+        config,
+        affiliations: pubsub_entity::affiliations(&mut *on, row.number).await?,
+        subscriptions: pubsub_entity::subscriptions(&mut *on, row.number).await?,
+        items: row.items.unsigned_abs(),
+    }))
+}
+
+/// The nodes of an owner after a name, in the order of their names.
+pub(in crate::storage) async fn list(
+    on: &mut Connection,
+    owner: &BareJid,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Vec<NodeSummary>> {
+    let rows = sqlx::query_as::<_, (String, String, i64)>(
+        "SELECT n.name, n.config, n.items FROM owner o JOIN pubsub_node n ON n.owner = o.number \
+         WHERE o.jid = $1 AND n.name > $2 ORDER BY n.name LIMIT +$3",
+    )
+    .bind(owner.as_str())
+    .bind(after.unwrap_or_default())
+    .bind(row_limit(limit))
+    .fetch_all(on)
+    .await?;
+    let summary = |(name, config, items): (String, String, i64)| NodeSummary {
+        name,
+        config,
+        items: items.unsigned_abs(),
+    };
+    Ok(rows.into_iter().map(summary).collect())
+}
+
+/// How many nodes an owner has.
+pub(in crate::storage) async fn count(on: &mut Connection, owner: i64) -> Result<i64> {
+    let (count,) = sqlx::query_as::<_, (i64,)>("SELECT count(*) FROM pubsub_node WHERE owner = $1")
+        .bind(owner)
+        .fetch_one(on)
+        .await?;
+    Ok(count)
+}
+
+/// The bytes of an owner's nodes.
+pub(in crate::storage) async fn usage(on: &mut Connection, owner: i64) -> Result<i64> {
+    let (bytes,) = sqlx::query_as::<_, (i64,)>(
+        "SELECT CAST(coalesce(sum(bytes), 0) AS BIGINT) FROM pubsub_node WHERE owner = $1",
+    )
+    .bind(owner)
+    .fetch_one(on)
+    .await?;
+    Ok(bytes)
+}
+
+/// Makes a node: answers its number.
+pub(in crate::storage) async fn insert(
+    on: &mut Connection,
+    owner: i64,
+    node: &PubSubNode,
+    bytes: i64,
+) -> Result<i64> {
+    let (number,) = sqlx::query_as::<_, (i64,)>(
+        "INSERT INTO pubsub_node (owner, name, creator, created, config, last_position, items, bytes) \
+         VALUES ($1, $2, $3, $4, $5, 0, 0, $6) RETURNING number",
+    )
+    .bind(owner)
+    .bind(&node.name)
+    .bind(node.creator.as_str())
+    .bind(node.created.as_micros())
+    .bind(&node.config)
+    .bind(bytes)
+    .fetch_one(&mut *on)
+    .await?;
+    for (jid, affiliation) in &node.affiliations {
+        pubsub_entity::set_affiliation(&mut *on, number, jid, Some(*affiliation)).await?;
+    }
+    for subscription in &node.subscriptions {
+        pubsub_entity::put_subscription(&mut *on, number, subscription).await?;
+    }
+    Ok(number)
+}
+
+/// Writes the sums of a node.
+pub(in crate::storage) async fn update_sums(on: &mut Connection, node: &NodeRow) -> Result<()> {
+    sqlx::query(
+        "UPDATE pubsub_node SET last_position = $2, items = $3, bytes = $4 WHERE number = $1",
+    )
+    .bind(node.number)
+    .bind(node.last_position)
+    .bind(node.items)
+    .bind(node.bytes)
+    .execute(on)
+    .await?;
+    Ok(())
+}
+
+/// Replaces the configuration.
+pub(in crate::storage) async fn set_config(
+    on: &mut Connection,
+    node: i64,
+    config: &str,
+) -> Result<()> {
+    sqlx::query("UPDATE pubsub_node SET config = $2 WHERE number = $1")
+        .bind(node)
+        .bind(config)
+        .execute(on)
+        .await?;
+    Ok(())
+}
+
+/// The bytes of a configuration.
+pub(in crate::storage) async fn config_bytes(on: &mut Connection, node: i64) -> Result<i64> {
+    let (bytes,) = sqlx::query_as::<_, (i64,)>(
+        "SELECT CAST(octet_length(config) AS BIGINT) FROM pubsub_node WHERE number = $1",
+    )
+    .bind(node)
+    .fetch_one(on)
+    .await?;
+    Ok(bytes)
+}
+
+/// Removes a node. What belongs to it goes with it.
+pub(in crate::storage) async fn delete(on: &mut Connection, node: i64) -> Result<()> {
+    sqlx::query("DELETE FROM pubsub_node WHERE number = $1").bind(node).execute(on).await?;
+    Ok(())
+}

@@ -1,0 +1,179 @@
+//! Items of nodes of XEP-0060.
+
+use bytes::Bytes;
+use sqlx::Row;
+
+use super::{Connection, DbRow, jid, row_limit};
+use crate::payload::datetime::Timestamp;
+use crate::storage::{PubSubItem, Result};
+
+/// An item without its payload.
+#[derive(Clone, Debug)]
+pub(in crate::storage) struct ItemRow {
+    pub(in crate::storage) id: String,
+    pub(in crate::storage) position: i64,
+    /// That count for the quota.
+    pub(in crate::storage) bytes: i64,
+    pub(in crate::storage) published: i64,
+}
+
+/// The item with this identifier, without its payload.
+pub(in crate::storage) async fn find(
+    on: &mut Connection,
+    node: i64,
+    id: &str,
+) -> Result<Option<ItemRow>> {
+    let row = sqlx::query(
+        "SELECT id, position, CAST(octet_length(id) + octet_length(publisher) + \
+         octet_length(payload) AS BIGINT) AS bytes, published \
+         FROM pubsub_item WHERE node = $1 AND id = $2",
+    )
+    .bind(node)
+    .bind(id)
+    .fetch_optional(on)
+    .await?;
+    row.as_ref().map(item_row).transpose()
+}
+
+/// The oldest items, without their payloads.
+pub(in crate::storage) async fn oldest(
+    on: &mut Connection,
+    node: i64,
+    limit: usize,
+) -> Result<Vec<ItemRow>> {
+    let rows = sqlx::query(
+        "SELECT id, position, CAST(octet_length(id) + octet_length(publisher) + \
+         octet_length(payload) AS BIGINT) AS bytes, published \
+         FROM pubsub_item WHERE node = $1 ORDER BY position LIMIT +$2",
+    )
+    .bind(node)
+    .bind(row_limit(limit))
+    .fetch_all(on)
+    .await?;
+    rows.iter().map(item_row).collect()
+}
+
+fn item_row(row: &DbRow) -> Result<ItemRow> {
+    Ok(ItemRow {
+        id: row.try_get("id")?,
+        position: row.try_get("position")?,
+        bytes: row.try_get("bytes")?,
+        published: row.try_get("published")?,
+    })
+}
+
+/// Adds an item.
+pub(in crate::storage) async fn insert(
+    on: &mut Connection,
+    node: i64,
+    position: i64,
+    item: &PubSubItem,
+) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO pubsub_item (node, position, id, publisher, published, payload) \
+         VALUES ($1, $2, $3, $4, $5, $6)",
+    )
+    .bind(node)
+    .bind(position)
+    .bind(&item.id)
+    .bind(item.publisher.as_str())
+    .bind(item.published.as_micros())
+    .bind(&item.payload[..])
+    .execute(on)
+    .await?;
+    Ok(())
+}
+
+/// Removes the item at this position.
+pub(in crate::storage) async fn delete(
+    on: &mut Connection,
+    node: i64,
+    position: i64,
+) -> Result<()> {
+    sqlx::query("DELETE FROM pubsub_item WHERE node = $1 AND position = $2")
+        .bind(node)
+        .bind(position)
+        .execute(on)
+        .await?;
+    Ok(())
+}
+
+/// Removes all items.
+pub(in crate::storage) async fn delete_all(on: &mut Connection, node: i64) -> Result<()> {
+    sqlx::query("DELETE FROM pubsub_item WHERE node = $1").bind(node).execute(on).await?;
+    Ok(())
+}
+
+/// The item with this identifier.
+pub(in crate::storage) async fn get(
+    on: &mut Connection,
+    node: i64,
+    id: &str,
+    since: i64,
+) -> Result<Option<PubSubItem>> {
+    let row = sqlx::query(
+        "SELECT id, publisher, published, payload FROM pubsub_item \
+         WHERE node = $1 AND id = $2 AND published >= $3",
+    )
+    .bind(node)
+    .bind(id)
+    .bind(since)
+    .fetch_optional(on)
+    .await?;
+    row.as_ref().map(item).transpose()
+}
+
+/// Items between two positions, both excluded, in the order of their positions or against it.
+pub(in crate::storage) async fn between(
+    on: &mut Connection,
+    node: i64,
+    (above, below): (i64, i64),
+    newest_first: bool,
+    (offset, limit): (i64, usize),
+    since: i64,
+) -> Result<Vec<PubSubItem>> {
+    let rows = sqlx::query(if newest_first { NEWEST_FIRST } else { OLDEST_FIRST })
+        .bind(node)
+        .bind(above)
+        .bind(below)
+        .bind(since)
+        .bind(row_limit(limit))
+        .bind(offset)
+        .fetch_all(on)
+        .await?;
+    rows.iter().map(item).collect()
+}
+
+const OLDEST_FIRST: &str = "SELECT id, publisher, published, payload FROM pubsub_item \
+    WHERE node = $1 AND position > $2 AND position < $3 AND published >= $4 \
+    ORDER BY position LIMIT +$5 OFFSET +$6";
+const NEWEST_FIRST: &str = "SELECT id, publisher, published, payload FROM pubsub_item \
+    WHERE node = $1 AND position > $2 AND position < $3 AND published >= $4 \
+    ORDER BY position DESC LIMIT +$5 OFFSET +$6";
+
+/// How many items there are below a position.
+pub(in crate::storage) async fn count_below(
+    on: &mut Connection,
+    node: i64,
+    below: i64,
+    since: i64,
+) -> Result<u64> {
+    let (count,) = sqlx::query_as::<_, (i64,)>(
+        "SELECT count(*) FROM pubsub_item WHERE node = $1 AND position < $2 AND published >= $3",
+    )
+    .bind(node)
+    .bind(below)
+    .bind(since)
+    .fetch_one(on)
+    .await?;
+    Ok(count.unsigned_abs())
+}
+
+fn item(row: &DbRow) -> Result<PubSubItem> {
+    Ok(PubSubItem {
+        id: row.try_get("id")?,
+        publisher: jid(row, "publisher", "pubsub_item")?,
+        published: Timestamp::from_micros(row.try_get("published")?),
+        payload: Bytes::from(row.try_get::<Vec<u8>, _>("payload")?),
+    })
+}

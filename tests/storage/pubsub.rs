@@ -1,0 +1,274 @@
+//! Nodes with their items (XEP-0060).
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use waxwing::jid::{BareJid, Jid};
+use waxwing::storage::{
+    Affiliation, ItemPage, ItemQuery, NodeSubscription, PubSubItem, PubSubNode, Publication,
+    Published, Result, Storage, StorageError, Which,
+};
+
+use crate::cases::{at, make, user};
+
+const NAME: &str = "http://jabber.org/protocol/tune";
+
+fn romeo() -> BareJid {
+    user("romeo@localhost")
+}
+
+fn node(name: &str) -> PubSubNode {
+    PubSubNode {
+        name: name.to_owned(),
+        creator: romeo(),
+        created: at(5),
+        config: "{}".to_owned(),
+        affiliations: vec![(romeo(), Affiliation::Owner)],
+        subscriptions: Vec::new(),
+        items: 0,
+    }
+}
+
+fn item(id: &str, micros: i64) -> PubSubItem {
+    PubSubItem {
+        id: id.to_owned(),
+        publisher: Jid::parse("romeo@localhost/orchard").unwrap(),
+        published: at(micros),
+        payload: Bytes::from(format!("<tune>{id}</tune>")),
+    }
+}
+
+fn publication(items: &[(&str, i64)], keep: usize) -> Publication {
+    Publication {
+        create: Some(node(NAME)),
+        max_nodes: 3,
+        items: items.iter().map(|(id, at)| item(id, *at)).collect(),
+        keep,
+        expire_before: None,
+        within_quota: true,
+    }
+}
+
+async fn publish(
+    s: &Arc<dyn Storage>,
+    items: &[(&str, i64)],
+    keep: usize,
+) -> Result<Option<Published>> {
+    s.pubsub().publish(&romeo(), NAME, publication(items, keep)).await
+}
+
+async fn page(s: &Arc<dyn Storage>, which: Which<'_>, max: usize) -> Option<ItemPage> {
+    let query = ItemQuery { which, max, max_bytes: usize::MAX, since: None };
+    s.pubsub().items(&romeo(), NAME, query).await.unwrap()
+}
+
+fn ids(page: &ItemPage) -> Vec<&str> {
+    page.items.iter().map(|item| item.id.as_str()).collect()
+}
+
+async fn all(s: &Arc<dyn Storage>) -> Vec<String> {
+    let page = page(s, Which::After(None), 100).await.unwrap();
+    let node = s.pubsub().node(&romeo(), NAME).await.unwrap();
+    assert_eq!(page.count, node.map_or(0, |node| node.items));
+    ids(&page).into_iter().map(str::to_owned).collect()
+}
+
+pub(crate) async fn a_node_is_made_with_its_first_item(s: Arc<dyn Storage>) {
+    let pubsub = s.pubsub();
+    assert_eq!(pubsub.node(&romeo(), NAME).await.unwrap(), None);
+    let nothing = Publication { create: None, ..publication(&[("a", 1)], 1) };
+    assert_eq!(pubsub.publish(&romeo(), NAME, nothing).await.unwrap(), None);
+    let made = Published { created: true, dropped: Vec::new() };
+    assert_eq!(publish(&s, &[("a", 1)], 1).await.unwrap(), Some(made));
+    let found = pubsub.node(&romeo(), NAME).await.unwrap();
+    assert_eq!(found, Some(PubSubNode { items: 1, ..node(NAME) }));
+    let one = page(&s, Which::Before(None), 1).await.unwrap();
+    assert_eq!(one, ItemPage { items: vec![item("a", 1)], index: 0, count: 1 });
+    // The second time, what it would be made of does not matter.
+    let other = PubSubNode { config: "other".into(), ..node(NAME) };
+    let again = Publication { create: Some(other), ..publication(&[], 1) };
+    assert_eq!(pubsub.publish(&romeo(), NAME, again).await.unwrap(), Some(Published::default()));
+    assert_eq!(pubsub.node(&romeo(), NAME).await.unwrap().unwrap().config, "{}");
+    assert_eq!(pubsub.node(&user("juliet@localhost"), NAME).await.unwrap(), None);
+}
+
+pub(crate) async fn the_newest_items_stay(s: Arc<dyn Storage>) {
+    for (id, at) in [("a", 1), ("b", 2), ("c", 3)] {
+        publish(&s, &[(id, at)], 3).await.unwrap();
+    }
+    assert_eq!(all(&s).await, ["a", "b", "c"]);
+    // An item that takes the place of an older one becomes the newest, and pushes nothing out.
+    assert_eq!(publish(&s, &[("a", 4)], 3).await.unwrap(), Some(Published::default()));
+    assert_eq!(all(&s).await, ["b", "c", "a"]);
+    let dropped = publish(&s, &[("d", 5), ("c", 6)], 3).await.unwrap().unwrap().dropped;
+    assert_eq!(dropped, ["b"]);
+    assert_eq!(all(&s).await, ["a", "d", "c"]);
+    let dropped = publish(&s, &[("e", 7)], 1).await.unwrap().unwrap().dropped;
+    assert_eq!(dropped, ["a", "d", "c"]);
+    publish(&s, &[("f", 8), ("g", 9), ("h", 10)], 2).await.unwrap();
+    assert_eq!(all(&s).await, ["g", "h"]);
+    publish(&s, &[("i", 11)], 9).await.unwrap();
+    let old = Publication { expire_before: Some(at(11)), ..publication(&[("j", 12)], 9) };
+    let dropped = s.pubsub().publish(&romeo(), NAME, old).await.unwrap().unwrap().dropped;
+    assert_eq!(dropped, ["g", "h"]);
+    assert_eq!(all(&s).await, ["i", "j"]);
+    assert_eq!(s.pubsub().configure(&romeo(), NAME, "1", 1).await.unwrap().unwrap(), ["i"]);
+    assert_eq!(all(&s).await, ["j"]);
+    assert_eq!(s.pubsub().node(&romeo(), NAME).await.unwrap().unwrap().config, "1");
+}
+
+pub(crate) async fn items_are_found_by_page(s: Arc<dyn Storage>) {
+    assert_eq!(page(&s, Which::From(0), 1).await, Some(ItemPage::default()));
+    publish(&s, &[("a", 1), ("b", 2), ("c", 3), ("d", 4), ("e", 5)], 9).await.unwrap();
+    let cases = [
+        (Which::After(None), 2, Some((0, "ab"))),
+        (Which::After(Some("b")), 2, Some((2, "cd"))),
+        (Which::After(Some("e")), 2, Some((5, ""))),
+        (Which::After(Some("x")), 2, None),
+        (Which::Before(None), 2, Some((3, "de"))),
+        (Which::Before(Some("d")), 2, Some((1, "bc"))),
+        (Which::Before(Some("a")), 2, Some((0, ""))),
+        (Which::Before(Some("x")), 2, None),
+        (Which::From(1), 3, Some((1, "bcd"))),
+        (Which::From(9), 3, Some((5, ""))),
+        (Which::After(None), 0, Some((0, ""))),
+    ];
+    for (which, max, expected) in cases {
+        let page = page(&s, which, max).await;
+        let found = page.as_ref().map(|page| (page.index, ids(page).concat()));
+        assert_eq!(found, expected.map(|(index, ids)| (index, ids.to_owned())), "{which:?}");
+        assert!(page.is_none_or(|page| page.count == 5), "{which:?}");
+    }
+    let wanted = ["d", "x", "a"].map(str::to_owned);
+    assert_eq!(ids(&page(&s, Which::Ids(&wanted), 9).await.unwrap()), ["d", "a"]);
+    let bytes = item("a", 1).payload.len();
+    for (max_bytes, expected) in [(0, "e"), (2 * bytes, "de"), (3 * bytes - 1, "de")] {
+        let query = ItemQuery { which: Which::Before(None), max: 9, max_bytes, since: None };
+        let page = s.pubsub().items(&romeo(), NAME, query).await.unwrap().unwrap();
+        assert_eq!(ids(&page).concat(), expected, "{max_bytes}");
+    }
+    let query = ItemQuery { which: Which::After(None), max: 9, max_bytes: 999, since: Some(at(4)) };
+    let page = s.pubsub().items(&romeo(), NAME, query).await.unwrap().unwrap();
+    assert_eq!((ids(&page).concat().as_str(), page.count), ("de", 2));
+}
+
+pub(crate) async fn items_go_one_by_one_and_all_at_once(s: Arc<dyn Storage>) {
+    let pubsub = s.pubsub();
+    let wanted = ["b", "x", "a"].map(str::to_owned);
+    assert_eq!(pubsub.retract(&romeo(), NAME, &wanted).await.unwrap(), [""; 0]);
+    assert!(!pubsub.purge(&romeo(), NAME).await.unwrap());
+    assert!(!pubsub.delete(&romeo(), NAME).await.unwrap());
+    publish(&s, &[("a", 1), ("b", 2), ("c", 3)], 9).await.unwrap();
+    assert_eq!(pubsub.retract(&romeo(), NAME, &wanted).await.unwrap(), ["b", "a"]);
+    assert_eq!(all(&s).await, ["c"]);
+    assert!(pubsub.purge(&romeo(), NAME).await.unwrap());
+    assert_eq!(all(&s).await, [""; 0]);
+    publish(&s, &[("c", 4)], 9).await.unwrap();
+    assert!(pubsub.delete(&romeo(), NAME).await.unwrap());
+    assert_eq!(pubsub.node(&romeo(), NAME).await.unwrap(), None);
+    assert_eq!(all(&s).await, [""; 0]);
+    assert!(publish(&s, &[], 9).await.unwrap().unwrap().created);
+    assert_eq!(all(&s).await, [""; 0]);
+}
+
+pub(crate) async fn nodes_are_listed_and_bounded(s: Arc<dyn Storage>) {
+    let pubsub = s.pubsub();
+    for name in ["b", "c", "a"] {
+        let new = Publication { create: Some(node(name)), ..publication(&[], 1) };
+        assert!(pubsub.publish(&romeo(), name, new).await.unwrap().unwrap().created);
+    }
+    let refused = publish(&s, &[("x", 1)], 1).await;
+    assert!(matches!(refused, Err(StorageError::Limit(_))), "{refused:?}");
+    assert_eq!(pubsub.node(&romeo(), NAME).await.unwrap(), None);
+    let names = async |after: Option<&str>, limit| {
+        let nodes = pubsub.nodes(&romeo(), after, limit).await.unwrap();
+        nodes.into_iter().map(|node| node.name).collect::<Vec<_>>()
+    };
+    assert_eq!(names(None, 9).await, ["a", "b", "c"]);
+    assert_eq!(names(None, 2).await, ["a", "b"]);
+    assert_eq!(names(Some("a"), 9).await, ["b", "c"]);
+    // A service has nodes, too.
+    let service = BareJid::from_parts(None, "pubsub.localhost").unwrap();
+    let new = publication(&[("x", 1)], 1);
+    assert!(pubsub.publish(&service, NAME, new).await.unwrap().unwrap().created);
+    assert_eq!(pubsub.nodes(&service, None, 9).await.unwrap().len(), 1);
+}
+
+pub(crate) async fn affiliations_and_subscriptions_come_and_go(s: Arc<dyn Storage>) {
+    let pubsub = s.pubsub();
+    let (juliet, nurse) = (user("juliet@localhost"), user("nurse@localhost"));
+    let subscription = |subid: &str, jid: &str, is_pending| NodeSubscription {
+        subid: subid.to_owned(),
+        jid: Jid::parse(jid).unwrap(),
+        is_pending,
+        options: String::new(),
+    };
+    let first = subscription("1", "juliet@localhost/balcony", true);
+    assert!(!pubsub.set_affiliations(&romeo(), NAME, &[], 9).await.unwrap());
+    assert!(!pubsub.put_subscription(&romeo(), NAME, &first, 9).await.unwrap());
+    publish(&s, &[], 1).await.unwrap();
+    let set = [(juliet.clone(), Some(Affiliation::Member)), (nurse.clone(), None)];
+    assert!(pubsub.set_affiliations(&romeo(), NAME, &set, 2).await.unwrap());
+    assert!(pubsub.put_subscription(&romeo(), NAME, &first, 2).await.unwrap());
+    let second = subscription("2", "nurse@localhost", false);
+    assert!(pubsub.put_subscription(&romeo(), NAME, &second, 2).await.unwrap());
+    let third = subscription("3", "nurse@localhost", false);
+    let refused = pubsub.put_subscription(&romeo(), NAME, &third, 2).await;
+    assert!(matches!(refused, Err(StorageError::Limit(_))), "{refused:?}");
+    let refused = pubsub
+        .set_affiliations(&romeo(), NAME, &[(nurse.clone(), Some(Affiliation::Outcast))], 2)
+        .await;
+    assert!(matches!(refused, Err(StorageError::Limit(_))), "{refused:?}");
+    let first = subscription("1", "juliet@localhost/balcony", false);
+    assert!(pubsub.put_subscription(&romeo(), NAME, &first, 2).await.unwrap());
+
+    let found = pubsub.node(&romeo(), NAME).await.unwrap().unwrap();
+    let affiliations = [(juliet.clone(), Affiliation::Member), (romeo(), Affiliation::Owner)];
+    assert_eq!(found.affiliations, affiliations);
+    assert_eq!(found.subscriptions, [first.clone(), second]);
+    let of = pubsub.affiliations_of(&romeo(), &juliet).await.unwrap();
+    assert_eq!(of, [(NAME.to_owned(), Affiliation::Member)]);
+    let of = pubsub.subscriptions_of(&romeo(), &juliet).await.unwrap();
+    assert_eq!(of, [(NAME.to_owned(), first)]);
+    assert_eq!(pubsub.subscriptions_of(&nurse, &juliet).await.unwrap(), []);
+
+    assert!(pubsub.remove_subscription(&romeo(), NAME, "1").await.unwrap());
+    assert!(!pubsub.remove_subscription(&romeo(), NAME, "1").await.unwrap());
+    let gone = [(juliet.clone(), None), (nurse, Some(Affiliation::Publisher))];
+    assert!(pubsub.set_affiliations(&romeo(), NAME, &gone, 2).await.unwrap());
+    assert_eq!(pubsub.affiliations_of(&romeo(), &juliet).await.unwrap(), []);
+}
+
+pub(crate) async fn nodes_count_for_the_quota_and_go_with_the_account(s: Arc<dyn Storage>) {
+    make(&s, &["romeo@localhost"]).await;
+    let used = async || s.usage().used(&romeo()).await.unwrap().pubsub;
+    let empty = (NAME.len() + 2 + 64) as u64;
+    let with = |n: u64| empty + n * (1 + 23 + item("a", 1).payload.len() as u64);
+    publish(&s, &[("a", 1), ("b", 2)], 2).await.unwrap();
+    assert_eq!(used().await, with(2));
+    publish(&s, &[("b", 3), ("c", 4)], 2).await.unwrap();
+    assert_eq!(used().await, with(2));
+    s.usage().set_quota(&romeo(), Some(with(2))).await.unwrap();
+    let refused = publish(&s, &[("d", 5)], 3).await;
+    assert!(matches!(refused, Err(StorageError::Quota)), "{refused:?}");
+    assert_eq!(all(&s).await, ["b", "c"]);
+    // What takes the place of another item needs no room.
+    publish(&s, &[("d", 5)], 2).await.unwrap();
+    s.pubsub().retract(&romeo(), NAME, &["c".to_owned()]).await.unwrap();
+    assert_eq!(used().await, with(1));
+    publish(&s, &[("e", 6)], 3).await.unwrap();
+    s.pubsub().configure(&romeo(), NAME, "{...}", 1).await.unwrap();
+    assert_eq!(used().await, with(1) + 3);
+    s.pubsub().purge(&romeo(), NAME).await.unwrap();
+    assert_eq!(used().await, empty + 3);
+    s.pubsub().configure(&romeo(), NAME, "{}", 1).await.unwrap();
+    publish(&s, &[("f", 7), ("g", 8)], 2).await.unwrap();
+    s.pubsub().delete(&romeo(), NAME).await.unwrap();
+    assert_eq!(used().await, 0);
+    publish(&s, &[("h", 9)], 2).await.unwrap();
+    assert!(s.accounts().remove(&romeo()).await.unwrap());
+    assert_eq!(s.pubsub().node(&romeo(), NAME).await.unwrap(), None);
+    make(&s, &["romeo@localhost"]).await;
+    assert_eq!(s.pubsub().nodes(&romeo(), None, 9).await.unwrap(), []);
+    assert_eq!(used().await, 0);
+}
