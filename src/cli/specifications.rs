@@ -279,6 +279,7 @@ const TITLES: &[(u16, &str)] = &[
     (368, "SRV records for XMPP over TLS"),
     (386, "Bind 2"),
     (388, "Extensible SASL Profile"),
+    (390, "Entity Capabilities 2.0"),
     (398, "User Avatar to vCard-Based Avatars Conversion"),
     (402, "PEP Native Bookmarks"),
     (410, "MUC Self-Ping (Schrödinger's Chat)"),

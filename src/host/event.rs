@@ -1,7 +1,7 @@
 //! The events of which features are told, see [`super::lifecycle`].
 
 use crate::jid::BareJid;
-use crate::session::SessionRef;
+use crate::session::{Interests, SessionRef};
 use crate::stanza::Presence;
 use crate::storage::RosterItem;
 
@@ -15,6 +15,17 @@ pub enum Event<'a> {
         user: &'a BareJid,
         /// The roster as it was.
         contacts: &'a [RosterItem],
+    },
+    /// The nodes of which a session wants to hear ([`SessionRef::wants`]) are known now, or have changed
+    /// (XEP-0163 §4.3.3). Told by `modules/capabilities.rs`: for each time that a session is available, once
+    /// after [`Event::SessionAvailable`], at once or when the client was asked, and again when they change.
+    /// Not told of a client that wants nothing, nor when its session has ended or is not available any more:
+    /// then it wants nothing any more. Nor when a session is resumed: it wants what it wanted.
+    InterestsChanged {
+        /// The session.
+        session: &'a SessionRef,
+        /// What it wanted before; what it wants now, it knows itself.
+        before: &'a Interests,
     },
     /// A session has become available (RFC 6121 §4.2): it has sent its first available presence, or the
     /// first after unavailable presence. Told by `router/presence.rs`, after the contacts.
@@ -55,6 +66,8 @@ pub enum Event<'a> {
 pub enum EventKind {
     /// [`Event::AccountRemoved`]
     AccountRemoved,
+    /// [`Event::InterestsChanged`]
+    InterestsChanged,
     /// [`Event::SessionAvailable`]
     SessionAvailable,
     /// [`Event::SessionEnded`]
@@ -71,6 +84,7 @@ impl Event<'_> {
     pub fn kind(&self) -> EventKind {
         match self {
             Self::AccountRemoved { .. } => EventKind::AccountRemoved,
+            Self::InterestsChanged { .. } => EventKind::InterestsChanged,
             Self::SessionAvailable { .. } => EventKind::SessionAvailable,
             Self::SessionEnded { .. } => EventKind::SessionEnded,
             Self::SessionUnavailable { .. } => EventKind::SessionUnavailable,

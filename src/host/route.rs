@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 
+use super::event::Event;
 use crate::stanza::Stanza;
 
 /// Sends a stanza of ours. The router is the only implementation; services get it at their start, as they
@@ -17,4 +18,8 @@ pub trait Route: Send + Sync {
     /// Code that handles a stanza uses [`super::Outbox::send`] instead, which keeps the order of the
     /// stanzas. Do not hold a [`super::RosterLock`] while this runs: the stanza may need the same roster.
     async fn route(&self, stanza: Stanza);
+
+    /// Tells all listeners of an event at this domain that a task has caused ([`super::lifecycle`]), and
+    /// sends what they put into the outbox.
+    async fn tell(&self, domain: &str, event: Event<'_>);
 }

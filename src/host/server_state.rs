@@ -1,6 +1,6 @@
 //! What all tasks of the server share. It knows no feature, no handler and no router: they stand above it.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use super::command::ServerControl;
 use super::destination::{Destination, DomainError, Domains, Host, OurDomain, ServiceDomain};
 use super::shared_state::{SharedState, SharedStates};
-use super::{AccountCache, Admins, Answer, Invalidation, RequestError, Requests};
+use super::{AccountCache, Admins, Answer, Invalidation, RequestError, Requests, Route};
 use crate::auth::Derivations;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -57,6 +57,8 @@ pub struct ServerState {
     pub started: tokio::time::Instant,
     domains: Domains,
     shared: SharedStates,
+    /// The router, which stands above all this.
+    route: OnceLock<Weak<dyn Route>>,
 }
 
 /// The parts of which [`ServerState`] is made.
@@ -102,6 +104,7 @@ impl ServerState {
             started: tokio::time::Instant::now(),
             domains,
             shared,
+            route: OnceLock::new(),
         })
     }
 
@@ -151,6 +154,18 @@ impl ServerState {
     #[must_use]
     pub fn shared<T: SharedState>(&self) -> &T {
         self.shared.expect()
+    }
+
+    /// The router, for tasks that features start while they handle a stanza: it sends stanzas and tells
+    /// events. `None` while the server starts, and when it has ended.
+    #[must_use]
+    pub fn route(&self) -> Option<Arc<dyn Route>> {
+        self.route.get()?.upgrade()
+    }
+
+    /// Makes the router known. Called once, at the start.
+    pub fn set_route(&self, route: &Arc<dyn Route>) {
+        drop(self.route.set(Arc::downgrade(route)));
     }
 
     /// Forgets what is held in memory of something that has changed. To be called when the store has the

@@ -25,10 +25,7 @@ impl Module for Disco {
         &Manifest {
             name: "disco",
             summary: "Tells what the server and its accounts are and can",
-            xeps: &[
-                Xep { number: 30, version: "2.5.0", status: Status::Complete },
-                Xep { number: 115, version: "1.6.0", status: Status::Partial },
-            ],
+            xeps: &[Xep { number: 30, version: "2.5.0", status: Status::Complete }],
         }
     }
 

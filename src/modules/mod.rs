@@ -3,6 +3,7 @@
 //! What has an order among them (a message passes several) stands in `router/`.
 
 pub mod blocking;
+pub mod capabilities;
 pub mod carbons;
 pub mod commands;
 pub mod disco;
@@ -27,6 +28,7 @@ use crate::host::{Module, Registry};
 /// Every feature of the server.
 pub const ALL: &[&dyn Module] = &[
     &blocking::Blocking,
+    &capabilities::Capabilities,
     &carbons::Carbons,
     &commands::Commands,
     &disco::Disco,

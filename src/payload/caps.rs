@@ -1,4 +1,12 @@
-//! XEP-0115: Entity Capabilities. A hash stands for the identities, features and forms of an entity.
+//! XEP-0115: Entity Capabilities, and XEP-0390: Entity Capabilities 2.0. A hash stands for the identities,
+//! features and forms of an entity. This file makes the hash of the server; `advertised.rs` reads the
+//! hashes that others send, and `verify.rs` compares them with what they stand for.
+
+mod advertised;
+mod verify;
+
+pub use advertised::{Advertised, Algorithm, Version};
+pub use verify::{Told, read};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -1,7 +1,28 @@
 //! What the server does on its own behalf, while it carries no stanza.
 
+use async_trait::async_trait;
+
 use super::route::{Router, drain, settle};
-use crate::host::{Cx, Host, Keeping, Origin, Outbox};
+use crate::host::lifecycle::{self, Event};
+use crate::host::{Cx, Host, Keeping, Origin, Outbox, Route};
+use crate::stanza::Stanza;
+
+#[async_trait]
+impl Route for Router {
+    async fn route(&self, stanza: Stanza) {
+        let (mut outbox, mut keeping) = (Outbox::default(), Keeping::default());
+        outbox.send(stanza);
+        drain(self, &mut outbox, &mut keeping, None).await;
+        settle(keeping).await;
+    }
+
+    async fn tell(&self, domain: &str, event: Event<'_>) {
+        if let Some(mut work) = Internal::for_domain(self, domain) {
+            lifecycle::tell(&mut work.cx(), event).await;
+            work.finish().await;
+        }
+    }
+}
 
 /// The context of such work. Call [`Internal::finish`] at its end: it routes what was put into the
 /// outbox.

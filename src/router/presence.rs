@@ -11,7 +11,7 @@ use super::{probe, remote, subscription};
 use crate::host::lifecycle::{self, Event};
 use crate::host::{Cx, Destination, Halt, refuse_presence};
 use crate::jid::{BareJid, FullJid, Jid};
-use crate::modules::{blocking, roster, stanza_id};
+use crate::modules::{blocking, capabilities, roster, stanza_id};
 use crate::session::{Session, SessionRef};
 use crate::stanza::{Condition, Presence, PresenceKind, Stanza};
 use crate::storage::RosterItem;
@@ -136,6 +136,7 @@ async fn available(cx: &mut Cx<'_>, own: &Session, presence: Presence) -> Result
         initial_presence(cx, own, &user, &contacts, &requests).await;
         lifecycle::tell(cx, Event::SessionAvailable { session, presence: &presence }).await;
     }
+    capabilities::read(cx, own, &presence).await;
     Ok(Outcome::Done)
 }
 

@@ -3,14 +3,13 @@
 use std::pin::pin;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use tracing::Instrument as _;
 
 use super::arrive::arrive;
 use super::capacity::wait_for_capacity;
 use super::{bounce, outcome};
 use crate::host::{
-    Cx, DomainError, Keeping, Origin, OurDomain, Outbox, Parts, Registry, Route, ServerState,
+    Cx, DomainError, Keeping, Origin, OurDomain, Outbox, Parts, Registry, ServerState,
 };
 use crate::session::Session;
 use crate::stanza::Stanza;
@@ -38,16 +37,6 @@ impl Router {
     #[cfg(test)]
     pub(crate) fn for_tests(domains: &[&str], registry: Registry) -> Self {
         Self::new(Parts::for_tests(domains), registry).expect("the domains are valid")
-    }
-}
-
-#[async_trait]
-impl Route for Router {
-    async fn route(&self, stanza: Stanza) {
-        let (mut outbox, mut keeping) = (Outbox::default(), Keeping::default());
-        outbox.send(stanza);
-        drain(self, &mut outbox, &mut keeping, None).await;
-        settle(keeping).await;
     }
 }
 

@@ -55,6 +55,8 @@ impl Server {
         let parts = Parts { config, storage, message_ids, metrics, clock, tasks };
         let router = Arc::new(Router::new(parts, registry)?);
         let state = Arc::clone(&router.server);
+        let route: Arc<dyn Route> = Arc::clone(&router) as _;
+        state.set_route(&route);
         let verifier = verifier(&state).await?;
         state.budgets.apply(&state.config.load(), raise_open_files());
         keep_to_quota(state.storage.as_ref(), &state.config.load());
@@ -83,7 +85,6 @@ impl Server {
         for feature in features {
             feature.start(&state);
         }
-        let route: Arc<dyn Route> = Arc::clone(&router) as _;
         for service in router.registry.services() {
             service.start(&state, &route);
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashSet;
 
+use super::interests::Interests;
 use super::session_ref::SessionRef;
 use crate::jid::{BareJid, Jid};
 use crate::stanza::Presence;
@@ -59,6 +60,7 @@ impl SessionRef {
     pub fn set_unavailable(&self) -> FxHashSet<Jid> {
         let mut state = self.presence().lock();
         state.available = None;
+        state.interests = None;
         state.take_directed()
     }
 
@@ -102,6 +104,37 @@ impl SessionRef {
     #[must_use]
     pub fn directed(&self) -> Vec<Jid> {
         self.presence().lock().directed().cloned().collect()
+    }
+
+    /// Whether its client wants to hear of changes of this node (XEP-0163 §4.3.3). `false` before its
+    /// interests are known, and while it is not available.
+    #[must_use]
+    pub fn wants(&self, node: &str) -> bool {
+        let state = self.presence().lock();
+        state.interests.as_ref().is_some_and(|interests| interests.has(node))
+    }
+
+    /// Its interests; `None` if it has told none, or is not available.
+    #[must_use]
+    pub fn interests(&self) -> Option<Arc<Interests>> {
+        self.presence().lock().interests.clone()
+    }
+
+    /// Sets its interests. Of `modules/capabilities.rs`, which tells
+    /// [`Event::InterestsChanged`](crate::host::lifecycle::Event::InterestsChanged).
+    pub fn set_interests(&self, interests: Option<Arc<Interests>>) {
+        self.presence().lock().interests = interests;
+    }
+
+    /// Sets its interests if they are still `old`, this very value. `false` if they are not: its client has
+    /// sent another hash, or is not available any more.
+    pub fn replace_interests(&self, old: &Arc<Interests>, new: Option<Arc<Interests>>) -> bool {
+        let mut state = self.presence().lock();
+        let is_same = state.interests.as_ref().is_some_and(|is| Arc::ptr_eq(is, old));
+        if is_same {
+            state.interests = new;
+        }
+        is_same
     }
 }
 

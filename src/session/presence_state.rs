@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashSet;
 
+use super::interests::Interests;
 use crate::jid::{BareJid, Jid};
 use crate::stanza::Presence;
 
@@ -14,6 +15,8 @@ pub(super) struct PresenceState {
     pub(super) available: Option<Arc<Presence>>,
     /// Its priority.
     pub(super) priority: i8,
+    /// What its client wants to hear of, while it is available.
+    pub(super) interests: Option<Arc<Interests>>,
     /// `None` if nobody does: most sessions send presence to their contacts only.
     seen_by: Option<Box<SeenBy>>,
 }

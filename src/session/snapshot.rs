@@ -13,10 +13,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use super::unacknowledged::Unacknowledged;
 use super::{
-    ClientFlags, Delivery, MailboxLimits, Resumption, Session, SessionFacts, SessionTable, Unread,
+    ClientFlags, Delivery, Interests, MailboxLimits, Resumption, Session, SessionFacts, SessionTable, Unread,
 };
 use crate::jid::{FullJid, Jid};
 use crate::payload::datetime::Timestamp;
@@ -49,6 +50,9 @@ struct Snapshot {
     presence: Option<String>,
     #[serde(default)]
     priority: i8,
+    /// What its client wants to hear of, if that is known.
+    #[serde(default)]
+    interests: Option<Wanted>,
     /// The addresses that have directed presence.
     #[serde(default)]
     directed: Vec<String>,
@@ -64,6 +68,14 @@ struct Snapshot {
     /// The session reads messages of the store from here on, with or without a marker.
     #[serde(default)]
     since: Option<i64>,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+struct Wanted {
+    /// The hash in its presence.
+    #[serde(rename = "hash")]
+    key: SmolStr,
+    nodes: Vec<SmolStr>,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -137,6 +149,7 @@ impl Session {
             queue: sent.iter().map(|(delivery, answered)| queued(delivery, *answered)).collect(),
             presence: presence.available.as_ref().map(|p| Stanza::Presence((**p).clone()).to_xml()),
             priority: presence.priority,
+            interests: presence.interests.as_deref().and_then(wanted),
             directed: sorted(presence.directed().map(|jid| jid.as_str().to_owned())),
             flags: handle.flags(),
             bound: handle.facts().newest.map(MessageId::get),
@@ -195,6 +208,9 @@ impl Session {
         let mut presence = session.handle().presence().lock();
         presence.available = snapshot.presence.as_deref().and_then(available);
         presence.priority = snapshot.priority;
+        let interests = snapshot.interests.filter(|_| presence.available.is_some());
+        let interests = interests.map(|wanted| Interests::new(wanted.key, wanted.nodes));
+        presence.interests = interests.map(Arc::new);
         let directed = snapshot.directed.iter().filter_map(|jid| Jid::parse(jid).ok());
         presence.restore_directed(directed.collect());
         drop(presence);
@@ -214,6 +230,12 @@ fn available(xml: &str) -> Option<Arc<Presence>> {
         Stanza::Presence(presence) => Some(Arc::new(packed(presence))),
         Stanza::Iq(_) | Stanza::Message(_) => None,
     }
+}
+
+/// `None` if the client was asked and has not answered yet: it is asked again for its next presence.
+fn wanted(interests: &Interests) -> Option<Wanted> {
+    let wanted = || Wanted { key: interests.key().clone(), nodes: interests.nodes().to_vec() };
+    interests.is_known().then(wanted)
 }
 
 /// So that the same session is written the same way twice.

@@ -46,6 +46,7 @@ impl Module for Witness {
         on.iq(AddressKind::Host, IqKind::Set, (ASK, "ask"), Access::Public, self.0);
         for kind in [
             EventKind::AccountRemoved,
+            EventKind::InterestsChanged,
             EventKind::SessionAvailable,
             EventKind::SessionEnded,
             EventKind::SessionUnavailable,
@@ -62,6 +63,10 @@ impl Listener for Notes {
         self.0.lock().push(match event {
             Event::AccountRemoved { user, contacts } => {
                 format!("{user} is removed, with {} contacts", contacts.len())
+            }
+            Event::InterestsChanged { session, before } => {
+                let now = session.interests().unwrap_or_default();
+                format!("{} wants {:?}, wanted {:?}", session.jid(), now.nodes(), before.nodes())
             }
             Event::SessionAvailable { session, .. } => format!("{} is available", session.jid()),
             Event::SessionEnded { session } => format!("{} has ended", session.jid()),
