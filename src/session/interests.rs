@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use smol_str::SmolStr;
 
-
 /// The nodes of contacts' and own data whose changes a client wants to hear of. Clients of the same kind
 /// share one value.
 #[derive(Debug, Default, Eq, PartialEq)]

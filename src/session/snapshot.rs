@@ -17,7 +17,8 @@ use smol_str::SmolStr;
 
 use super::unacknowledged::Unacknowledged;
 use super::{
-    ClientFlags, Delivery, Interests, MailboxLimits, Resumption, Session, SessionFacts, SessionTable, Unread,
+    ClientFlags, Delivery, Interests, MailboxLimits, Resumption, Session, SessionFacts,
+    SessionTable, Unread,
 };
 use crate::jid::{FullJid, Jid};
 use crate::payload::datetime::Timestamp;
