@@ -6,6 +6,8 @@
 
 #[path = "storage/busy.rs"]
 mod busy;
+#[path = "storage/capabilities.rs"]
+mod capabilities;
 #[path = "storage/cases.rs"]
 mod cases;
 #[path = "storage/crash.rs"]
@@ -67,6 +69,10 @@ macro_rules! suite {
 }
 
 suite! {
+    capabilities:
+        the_hashes_of_an_account_are_bounded
+        what_a_hash_stands_for_stays_as_it_is
+    ;
     cases:
         a_closed_storage_answers_errors
         a_document_replaces_the_older_one

@@ -32,8 +32,8 @@ use waxwing::host::command::ServerControl;
 use waxwing::jid::BareJid;
 use waxwing::server::Server;
 use waxwing::storage::{
-    AccountStore, ArchiveStore, DocumentStore, MemoryStorage, NewAccount, PubSubStore, PushStore,
-    ResumptionStore, RosterStore, Storage, UsageStore,
+    AccountStore, ArchiveStore, CapabilityStore, DocumentStore, MemoryStorage, NewAccount,
+    PubSubStore, PushStore, ResumptionStore, RosterStore, Storage, UsageStore,
 };
 use waxwing::tasks::Tasks;
 
@@ -134,6 +134,10 @@ impl Storage for Cursed {
 
     fn archive(&self) -> &dyn ArchiveStore {
         self.0.archive()
+    }
+
+    fn capabilities(&self) -> &dyn CapabilityStore {
+        self.0.capabilities()
     }
 
     fn documents(&self) -> &dyn DocumentStore {

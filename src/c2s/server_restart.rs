@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 
 use super::hibernate::wait_for_client;
 use crate::host::ServerState;
+use crate::modules::capabilities;
 use crate::router::Router;
 use crate::session::{CloseReason, MailboxLimits, Session, SessionFacts, SessionRef};
 use crate::storage::{self, SessionNumber};
@@ -72,6 +73,7 @@ pub async fn restore(router: &Arc<Router>) -> storage::Result<()> {
             note_end(server, saved.number).await;
             continue;
         };
+        capabilities::restored(server, session.handle()).await;
         server.metrics.sessions.inc();
         restored.push((session, left));
     }

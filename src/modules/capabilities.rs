@@ -3,8 +3,9 @@
 //! contacts' data the client wants to hear of: its [`Interests`] (XEP-0163 §4.3.3). `modules/disco.rs`
 //! tells the server's own.
 //!
-//! A hash that is known costs one look-up. If it is not known, the client is asked, in a task: only what has
-//! the right hash is remembered for others (XEP-0115 §5.4); all else holds for that session alone.
+//! A hash that is known costs one look-up, in memory or in the store. If it is not known, the client is asked,
+//! in a task: only what has the right hash is remembered for others (XEP-0115 §5.4); all else holds for that
+//! session alone.
 //!
 //! Presence to one address changes nothing: its recipients are told by the client itself. Presence without
 //! a hash changes nothing either, as the one before holds on (XEP-0390 §6.2). When a session is not available
@@ -19,7 +20,9 @@ use quick_cache::{OptionsBuilder, Weighter};
 use smol_str::SmolStr;
 
 use crate::host::lifecycle::{self, Event};
-use crate::host::{Cx, Manifest, Module, Registry, RequestError, SharedState, Status, Xep};
+use crate::host::{
+    Cx, Manifest, Module, Registry, RequestError, ServerState, SharedState, Status, Xep,
+};
 use crate::ns;
 use crate::payload::caps::{self, Advertised, Told};
 use crate::session::{Interests, Session, SessionRef};
@@ -74,6 +77,20 @@ impl Default for Known {
 }
 
 impl Known {
+    /// What a hash stands for, if that was verified once.
+    async fn find(&self, server: &ServerState, key: &SmolStr) -> Option<Arc<Interests>> {
+        if let Some(known) = self.0.get(key) {
+            return Some(known);
+        }
+        match server.storage.capabilities().interests(key).await {
+            Ok(nodes) => Some(self.remember(Interests::new(key.clone(), nodes?))),
+            Err(error) => {
+                tracing::warn!(%error, "cannot read what a hash of capabilities stands for");
+                None
+            }
+        }
+    }
+
     /// Remembers what a hash stands for, and answers the value that all share.
     fn remember(&self, interests: Interests) -> Arc<Interests> {
         if let Some(known) = self.0.get(interests.key()) {
@@ -98,7 +115,9 @@ pub async fn read(cx: &mut Cx<'_>, own: &Session, presence: &Presence) {
     if *before.key() == advertised.key {
         return;
     }
-    if let Some(known) = cx.server.shared::<Known>().0.get(&advertised.key) {
+    if let Some(known) = cx.server.shared::<Known>().find(cx.server, &advertised.key).await {
+        // While the store was read, the client may have answered for another hash.
+        let before = session.interests().unwrap_or_default();
         session.set_interests(Some(Arc::clone(&known)));
         if known.nodes() != before.nodes() {
             lifecycle::tell(cx, Event::InterestsChanged { session, before: &before }).await;
@@ -114,6 +133,14 @@ pub async fn read(cx: &mut Cx<'_>, own: &Session, presence: &Presence) {
     }
 }
 
+/// A session of the server before continues: it shares its interests with the others of its kind.
+pub async fn restored(server: &ServerState, session: &SessionRef) {
+    let Some(own) = session.interests() else { return };
+    if let Some(known) = server.shared::<Known>().find(server, own.key()).await {
+        session.replace_interests(&own, Some(known));
+    }
+}
+
 /// Asks a client what its hash stands for. Until it answers, it wants what it wanted before.
 fn ask(cx: &mut Cx<'_>, session: &SessionRef, advertised: Advertised, before: &Interests) {
     let Some(route) = cx.server.route() else { return };
@@ -124,6 +151,7 @@ fn ask(cx: &mut Cx<'_>, session: &SessionRef, advertised: Advertised, before: &I
     session.set_interests(Some(Arc::clone(&pending)));
     cx.outbox.send(request);
     let (known, session) = (cx.server.shared::<Known>().clone(), session.clone());
+    let storage = Arc::clone(&cx.server.storage);
     let work = async move {
         let told = match answer.within(DEADLINE).await {
             Ok(iq) => told(&advertised, &iq),
@@ -140,6 +168,12 @@ fn ask(cx: &mut Cx<'_>, session: &SessionRef, advertised: Advertised, before: &I
             true => known.remember(interests),
             false => Arc::new(interests),
         };
+        if told.is_verified && !session.is_anonymous() {
+            let (user, store) = (session.jid().to_bare(), storage.capabilities());
+            if let Err(error) = store.remember(&user, new.key(), new.nodes()).await {
+                tracing::warn!(%error, "cannot store what a hash of capabilities stands for");
+            }
+        }
         let has_changed = new.nodes() != pending.nodes();
         if session.replace_interests(&pending, Some(new)) && has_changed {
             let event = Event::InterestsChanged { session: &session, before: &pending };

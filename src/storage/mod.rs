@@ -8,6 +8,7 @@
 
 mod account;
 mod archive;
+mod capability;
 mod data_lock;
 mod document;
 mod error;
@@ -36,6 +37,7 @@ pub use archive::{
     ArchiveStore, Count, End, Holder, Kept, NewMessage, Page, Query, Retention, Stored, Waiting,
     Way,
 };
+pub use capability::{CapabilityStore, MAX_CAPABILITIES, MAX_CAPABILITIES_OF_OWNER};
 pub use data_lock::DataLock;
 pub use document::DocumentStore;
 pub use error::{OFFLINE_MESSAGES, Result, StorageError};
@@ -62,6 +64,8 @@ pub trait Storage: Send + Sync {
     fn accounts(&self) -> &dyn AccountStore;
     /// Archives, and undelivered messages.
     fn archive(&self) -> &dyn ArchiveStore;
+    /// What hashes of capabilities stand for.
+    fn capabilities(&self) -> &dyn CapabilityStore;
     /// Small XML documents of an account.
     fn documents(&self) -> &dyn DocumentStore;
     /// Nodes of accounts and services, with their items (XEP-0060).

@@ -281,6 +281,7 @@ pub(crate) async fn the_secret_stays_the_same(s: Arc<dyn Storage>) {
 /// Keeps something of everything for somebody.
 pub(crate) async fn fill(s: &Arc<dyn Storage>, who: &BareJid) {
     s.documents().put(who, "vcard", "", "<vCard/>").await.unwrap();
+    s.capabilities().remember(who, who.as_str(), &[]).await.unwrap();
     keep_waiting(&**s, who, 1, body(1), 10).await.unwrap();
     s.roster().put(who, &item("nurse@localhost"), 10).await.unwrap();
     s.accounts().note_login(who, at(9)).await.unwrap();
@@ -291,6 +292,7 @@ pub(crate) async fn fill(s: &Arc<dyn Storage>, who: &BareJid) {
 async fn assert_empty(s: &Arc<dyn Storage>, who: &BareJid) {
     assert_eq!(s.push().registrations(who).await.unwrap(), []);
     assert_eq!(s.documents().all(who, "vcard").await.unwrap(), []);
+    assert_eq!(s.capabilities().interests(who.as_str()).await.unwrap(), None);
     assert_eq!(s.archive().waiting_count(who).await.unwrap(), 0);
     assert_eq!(s.archive().waiting(who, None, 10).await.unwrap(), []);
     assert_eq!(s.roster().load(who).await.unwrap(), (0, vec![]));

@@ -13,10 +13,10 @@ use tokio::sync::oneshot;
 use waxwing::jid::{BareJid, Jid};
 use waxwing::payload::datetime::Timestamp;
 use waxwing::storage::{
-    AccountStore, ArchiveStore, DocumentStore, End, Handled, Kept, MessageId, NewMessage, Page,
-    PubSubStore, PushStore, Query, Receipt, Result, Resumable, ResumptionStore, Retention,
-    RosterChange, RosterItem, RosterStore, RosterVersion, SavedSession, SessionNumber, Storage,
-    StorageError, UsageStore, Waiting,
+    AccountStore, ArchiveStore, CapabilityStore, DocumentStore, End, Handled, Kept, MessageId,
+    NewMessage, Page, PubSubStore, PushStore, Query, Receipt, Result, Resumable, ResumptionStore,
+    Retention, RosterChange, RosterItem, RosterStore, RosterVersion, SavedSession, SessionNumber,
+    Storage, StorageError, UsageStore, Waiting,
 };
 
 /// Another storage, whose messages, sessions and rosters can no longer be written from some moment
@@ -113,6 +113,10 @@ impl Storage for Faulty {
 
     fn archive(&self) -> &dyn ArchiveStore {
         self
+    }
+
+    fn capabilities(&self) -> &dyn CapabilityStore {
+        self.inner.capabilities()
     }
 
     fn documents(&self) -> &dyn DocumentStore {

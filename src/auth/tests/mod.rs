@@ -24,9 +24,9 @@ use crate::config::AuthConfig;
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
 use crate::storage::{
-    Account, AccountStore, ArchiveStore, Created, DocumentStore, NewAccount, PubSubStore,
-    PushStore, Result, ResumptionStore, RosterStore, ScramHash, ScramKeys, Storage, StorageError,
-    UsageStore,
+    Account, AccountStore, ArchiveStore, CapabilityStore, Created, DocumentStore, NewAccount,
+    PubSubStore, PushStore, Result, ResumptionStore, RosterStore, ScramHash, ScramKeys, Storage,
+    StorageError, UsageStore,
 };
 
 /// Accounts in memory; nothing else of storage is there.
@@ -95,6 +95,9 @@ impl Storage for Accounts {
         self
     }
     fn archive(&self) -> &dyn ArchiveStore {
+        unreachable!("logins need accounts only")
+    }
+    fn capabilities(&self) -> &dyn CapabilityStore {
         unreachable!("logins need accounts only")
     }
     fn documents(&self) -> &dyn DocumentStore {

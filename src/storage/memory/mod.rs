@@ -5,6 +5,7 @@
 
 mod account;
 mod archive;
+mod capability;
 mod contacts;
 mod document;
 mod messages;
@@ -20,8 +21,8 @@ mod usage;
 use async_trait::async_trait;
 
 use super::{
-    AccountStore, ArchiveStore, DocumentStore, PubSubStore, PushStore, ResumptionStore,
-    RosterStore, Storage, UsageStore,
+    AccountStore, ArchiveStore, CapabilityStore, DocumentStore, PubSubStore, PushStore,
+    ResumptionStore, RosterStore, Storage, UsageStore,
 };
 
 pub use storage::MemoryStorage;
@@ -33,6 +34,10 @@ impl Storage for MemoryStorage {
     }
 
     fn archive(&self) -> &dyn ArchiveStore {
+        self
+    }
+
+    fn capabilities(&self) -> &dyn CapabilityStore {
         self
     }
 

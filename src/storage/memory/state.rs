@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use smol_str::SmolStr;
+
 use super::contacts::Contacts;
 use super::messages::{Archived, Undelivered};
 use super::pubsub::StoredNode;
@@ -37,6 +39,8 @@ pub(super) struct Owner {
     pub(super) account: Option<AccountData>,
     /// By kind and key.
     pub(super) documents: BTreeMap<(String, String), String>,
+    /// What hashes stand for that its clients were the first to tell, with a number that grows. Oldest first.
+    pub(super) capabilities: Vec<(i64, SmolStr, Vec<SmolStr>)>,
     pub(super) archive: BTreeMap<MessageId, Archived>,
     pub(super) waiting: BTreeMap<MessageId, Undelivered>,
     pub(super) roster: Contacts,

@@ -7,6 +7,7 @@
 //! time it is executed, because the number could change the plan (`sqlite3ExprIsInteger`).
 
 pub(super) mod account;
+pub(super) mod capability;
 pub(super) mod document;
 pub(super) mod multi_row;
 pub(super) mod owner;

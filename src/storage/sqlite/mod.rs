@@ -13,6 +13,7 @@ mod archive_segments;
 mod batch;
 mod begin_transaction;
 mod block_counts;
+mod capability;
 mod change;
 mod commit_task;
 mod database;
@@ -47,8 +48,8 @@ use async_trait::async_trait;
 
 use self::database::Database;
 use super::{
-    AccountStore, ArchiveStore, DocumentStore, PubSubStore, PushStore, ResumptionStore,
-    RosterStore, Storage, UsageStore,
+    AccountStore, ArchiveStore, CapabilityStore, DocumentStore, PubSubStore, PushStore,
+    ResumptionStore, RosterStore, Storage, UsageStore,
 };
 use crate::metrics::Metrics;
 
@@ -65,6 +66,10 @@ impl Storage for SqliteStorage {
     }
 
     fn archive(&self) -> &dyn ArchiveStore {
+        &self.database
+    }
+
+    fn capabilities(&self) -> &dyn CapabilityStore {
         &self.database
     }
 

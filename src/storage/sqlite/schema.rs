@@ -22,6 +22,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (9, "nodes", include_str!("../../../schema/sqlite/0009_nodes.sql")),
     (10, "push", include_str!("../../../schema/sqlite/0010_push.sql")),
     (11, "pubsub", include_str!("../../../schema/sqlite/0011_pubsub.sql")),
+    (12, "capabilities", include_str!("../../../schema/sqlite/0012_capabilities.sql")),
 ];
 
 /// "WXWG" in the header of the file (`PRAGMA application_id`).
