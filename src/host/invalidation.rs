@@ -18,6 +18,8 @@ pub enum Invalidation {
     ArchivePreferences(BareJid),
     /// Whom an account has blocked (XEP-0191).
     BlockList(BareJid),
+    /// The card of an account (XEP-0054).
+    Card(BareJid),
     /// The contacts of an account (RFC 6121 §2).
     Roster(BareJid),
 }

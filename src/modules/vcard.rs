@@ -1,19 +1,23 @@
-//! XEP-0054: vcard-temp. Users store a card here, and everybody may read it.
+//! XEP-0054: vcard-temp. Users store a card here, and everybody may read it. XEP-0153: presence tells the hash of
+//! the photo in it.
 //!
 //! A stranger gets the same answer for an account without a card and for one that does not exist, so
 //! that nobody learns which accounts exist (XEP-0054 §3.3, RFC 6121 §8.5.1). Users without a card get an
 //! empty one: some clients would show them an error (Psi).
 
 use async_trait::async_trait;
+use bytes::Bytes;
 
 use crate::host::{
-    Access, AddressKind, Cx, IqHandler, IqReply, Manifest, Module, Registry, Status, Xep,
+    Access, AccountCache, AddressKind, Cx, Invalidation, IqHandler, IqReply, Manifest, Module,
+    Read, Registry, ServerState, SharedState, Status, Xep,
 };
 use crate::jid::BareJid;
-use crate::stanza::{Condition, Iq, IqKind, StanzaError};
+use crate::payload::photo::{self, CARD_NS as NS, Photo, UPDATE_NS};
+use crate::session::SessionRef;
+use crate::stanza::{Condition, Iq, IqKind, Presence, PresenceKind, StanzaError};
+use crate::storage;
 use crate::xml::{Frame, Node, element};
-
-const NS: &str = "vcard-temp";
 
 /// Stores and shows cards.
 pub struct Vcard;
@@ -22,12 +26,16 @@ impl Module for Vcard {
     fn manifest(&self) -> &'static Manifest {
         &Manifest {
             name: "vcard",
-            summary: "Keeps the users' cards and shows them to everybody",
-            xeps: &[Xep { number: 54, version: "1.3.0", status: Status::Complete }],
+            summary: "Keeps the users' cards, shows them to everybody, and tells when the photo changes",
+            xeps: &[
+                Xep { number: 54, version: "1.3.0", status: Status::Complete },
+                Xep { number: 153, version: "1.1.1", status: Status::Complete },
+            ],
         }
     }
 
     fn register(&self, on: &mut Registry) {
+        on.shared(Updates(AccountCache::new(CACHE_BYTES)));
         on.disco_feature(AddressKind::Host, NS).disco_feature(AddressKind::Account, NS);
         on.iq(AddressKind::Account, IqKind::Get, (NS, "vCard"), Access::Public, &Self);
         on.iq(AddressKind::Account, IqKind::Set, (NS, "vCard"), Access::OwnerElseForbidden, &Self);
@@ -57,8 +65,56 @@ impl IqHandler for Vcard {
         let xml = str::from_utf8(bytes).map_err(|_| Condition::BadRequest)?;
         let kept = documents.put_within_quota(&user, KIND, "", xml).await;
         kept.inspect_err(|error| cx.server.count_refusal(error))?;
+        cx.server.invalidate(&Invalidation::Card(user));
         Ok(None)
     }
+}
+
+/// What presence of an account tells of its photo, written; `None` if the account has no card. Read for each
+/// presence.
+struct Updates(AccountCache<Option<Bytes>>);
+
+impl SharedState for Updates {
+    fn invalidate(&self, what: &Invalidation) {
+        if let Invalidation::Account(user) | Invalidation::Card(user) = what {
+            self.0.forget(user);
+        }
+    }
+}
+
+/// Puts the hash of the user's photo into available presence, also into presence for one address, as a room
+/// (XEP-0398 §4). A client that says that there is no photo is believed, and so is a client of a user who has
+/// no card.
+pub async fn add_photo_hash(cx: &Cx<'_>, session: &SessionRef, presence: &mut Presence) {
+    let told = presence.content.received_child(UPDATE_NS, "x");
+    let told = told.map(|x| x.child(UPDATE_NS, "photo").map(|photo| photo.text().into_owned()));
+    let says_none = matches!(&told, Some(Some(hash)) if hash.trim().is_empty());
+    if presence.kind != PresenceKind::Available || says_none || session.is_anonymous() {
+        return;
+    }
+    let user = session.jid().to_bare();
+    let updates = cx.server.shared::<Updates>();
+    match updates.0.get_or_read(&user, read_update(cx.server, &user)).await {
+        Ok(Some(update)) => {
+            if told.is_some() {
+                presence.content.remove(|child| child.is(UPDATE_NS, "x"));
+            }
+            presence.content.add_written(update);
+        }
+        Ok(None) => {}
+        Err(error) => tracing::warn!(jid = %user, %error, "cannot read a vCard for presence"),
+    }
+}
+
+async fn read_update(server: &ServerState, user: &BareJid) -> storage::Result<Read<Option<Bytes>>> {
+    let kept = server.storage.documents().get(user, KIND, "").await?;
+    let card = kept.and_then(|kept| Frame::from_bytes(kept).ok());
+    let value = card.map(|card| {
+        let hash = Photo::of(&card.root()).map(|photo| photo.hash());
+        Bytes::from(photo::update(hash.as_deref()).to_bytes())
+    });
+    let bytes = value.as_ref().map_or(0, Bytes::len);
+    Ok(Read { value, bytes: Some(bytes) })
 }
 
 /// A card as it was stored.
@@ -76,3 +132,5 @@ fn card(user: &BareJid, kept: String) -> Result<Node, StanzaError> {
 }
 
 const KIND: &str = "vcard";
+/// Bytes of what presence tells of photos. One takes some 200.
+const CACHE_BYTES: usize = 4 << 20;

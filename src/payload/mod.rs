@@ -1,6 +1,7 @@
 //! XML payloads that several features share. These files parse and build, nothing else.
 
 pub mod archive_preferences;
+pub mod bookmarks;
 pub mod caps;
 pub mod chat_state;
 pub mod data_form;
@@ -9,5 +10,7 @@ pub mod delay;
 pub mod disco;
 pub mod forward;
 pub mod hints;
+pub mod photo;
 pub mod result_set;
 pub mod stanza_id;
+pub mod vcard4;

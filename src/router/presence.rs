@@ -11,7 +11,7 @@ use super::{probe, remote, subscription};
 use crate::host::lifecycle::{self, Event};
 use crate::host::{Cx, Destination, Halt, refuse_presence};
 use crate::jid::{BareJid, FullJid, Jid};
-use crate::modules::{blocking, capabilities, roster, stanza_id};
+use crate::modules::{blocking, capabilities, roster, stanza_id, vcard};
 use crate::session::{Session, SessionRef};
 use crate::stanza::{Condition, Presence, PresenceKind, Stanza};
 use crate::storage::RosterItem;
@@ -25,6 +25,7 @@ pub async fn leaves(
     use PresenceKind::{Available, Error, Probe, Unavailable};
     blocking::refuse_outgoing(cx, &presence.head).await?;
     stanza_id::remove_forged_delay(cx, &mut presence);
+    vcard::add_photo_hash(cx, session.handle(), &mut presence).await;
     match (presence.kind, presence.head.to.take()) {
         (Available, None) => available(cx, session, presence).await,
         (Unavailable, None) => unavailable(cx, session.handle(), presence, false).await,

@@ -74,6 +74,11 @@ impl Content {
         self.added.push(child.to_bytes().into());
     }
 
+    /// Adds a child that is written already: it declares its namespace, unless that is `jabber:client`.
+    pub fn add_written(&mut self, child: Bytes) {
+        self.added.push(child);
+    }
+
     /// About how many bytes the content has when it is written.
     #[must_use]
     pub fn size(&self) -> usize {
