@@ -12,6 +12,8 @@ mod capabilities;
 mod cases;
 #[path = "storage/crash.rs"]
 mod crash;
+#[path = "storage/devices.rs"]
+mod devices;
 #[path = "storage/file.rs"]
 mod file;
 #[path = "storage/messages.rs"]
@@ -100,6 +102,14 @@ suite! {
         administrators_are_known_by_their_role
         the_secret_stays_the_same
         what_is_not_there_is_none
+    ;
+    devices:
+        a_client_is_known_from_its_first_login_to_its_last
+        a_new_client_is_told_once
+        clients_that_were_not_seen_for_long_are_forgotten
+        no_client_knows_a_new_password
+        no_client_of_nobody_is_known
+        so_many_clients_are_known
     ;
     messages:
         a_count_is_remembered_with_its_message

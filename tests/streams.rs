@@ -32,8 +32,8 @@ use waxwing::host::command::ServerControl;
 use waxwing::jid::BareJid;
 use waxwing::server::Server;
 use waxwing::storage::{
-    AccountStore, ArchiveStore, CapabilityStore, DocumentStore, MemoryStorage, NewAccount,
-    PubSubStore, PushStore, ResumptionStore, RosterStore, Storage, UsageStore,
+    AccountStore, ArchiveStore, CapabilityStore, DeviceStore, DocumentStore, MemoryStorage,
+    NewAccount, PubSubStore, PushStore, ResumptionStore, RosterStore, Storage, UsageStore,
 };
 use waxwing::tasks::Tasks;
 
@@ -138,6 +138,10 @@ impl Storage for Cursed {
 
     fn capabilities(&self) -> &dyn CapabilityStore {
         self.0.capabilities()
+    }
+
+    fn devices(&self) -> &dyn DeviceStore {
+        self.0.devices()
     }
 
     fn documents(&self) -> &dyn DocumentStore {

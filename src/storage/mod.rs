@@ -10,6 +10,7 @@ mod account;
 mod archive;
 mod capability;
 mod data_lock;
+mod device;
 mod document;
 mod error;
 mod memory;
@@ -39,6 +40,7 @@ pub use archive::{
 };
 pub use capability::{CapabilityStore, MAX_CAPABILITIES, MAX_CAPABILITIES_OF_OWNER};
 pub use data_lock::DataLock;
+pub use device::{Device, DeviceLogin, DeviceStore, MOST_DEVICES};
 pub use document::DocumentStore;
 pub use error::{OFFLINE_MESSAGES, Result, StorageError};
 pub use memory::MemoryStorage;
@@ -66,6 +68,8 @@ pub trait Storage: Send + Sync {
     fn archive(&self) -> &dyn ArchiveStore;
     /// What hashes of capabilities stand for.
     fn capabilities(&self) -> &dyn CapabilityStore;
+    /// The clients that have logged in to an account.
+    fn devices(&self) -> &dyn DeviceStore;
     /// Small XML documents of an account.
     fn documents(&self) -> &dyn DocumentStore;
     /// Nodes of accounts and services, with their items (XEP-0060).

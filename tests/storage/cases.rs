@@ -8,8 +8,8 @@ use smallvec::smallvec;
 use waxwing::jid::{BareJid, Jid};
 use waxwing::payload::datetime::Timestamp;
 use waxwing::storage::{
-    Created, Holder, MessageId, NewAccount, NewMessage, Result, RosterItem, ScramHash, ScramKeys,
-    Storage, StorageError, Subscription, Way,
+    Created, DeviceLogin, Holder, MessageId, NewAccount, NewMessage, Result, RosterItem, ScramHash,
+    ScramKeys, Storage, StorageError, Subscription, Way,
 };
 
 pub(crate) fn user(text: &str) -> BareJid {
@@ -287,10 +287,13 @@ pub(crate) async fn fill(s: &Arc<dyn Storage>, who: &BareJid) {
     s.accounts().note_login(who, at(9)).await.unwrap();
     let phone = crate::push::registration("push.example", "phone", 1);
     s.push().register(who, &phone, 9).await.unwrap();
+    let client = DeviceLogin { id: "a".into(), software: None, device: None, by_password: true };
+    s.devices().note_device(who, at(9), &client).await.unwrap();
 }
 
 async fn assert_empty(s: &Arc<dyn Storage>, who: &BareJid) {
     assert_eq!(s.push().registrations(who).await.unwrap(), []);
+    assert_eq!(s.devices().of(who).await.unwrap(), []);
     assert_eq!(s.documents().all(who, "vcard").await.unwrap(), []);
     assert_eq!(s.capabilities().interests(who.as_str()).await.unwrap(), None);
     assert_eq!(s.archive().waiting_count(who).await.unwrap(), 0);

@@ -13,10 +13,10 @@ use tokio::sync::oneshot;
 use waxwing::jid::{BareJid, Jid};
 use waxwing::payload::datetime::Timestamp;
 use waxwing::storage::{
-    AccountStore, ArchiveStore, CapabilityStore, DocumentStore, End, Handled, Kept, MessageId,
-    NewMessage, Page, PubSubStore, PushStore, Query, Receipt, Result, Resumable, ResumptionStore,
-    Retention, RosterChange, RosterItem, RosterStore, RosterVersion, SavedSession, SessionNumber,
-    Storage, StorageError, UsageStore, Waiting,
+    AccountStore, ArchiveStore, CapabilityStore, DeviceStore, DocumentStore, End, Handled, Kept,
+    MessageId, NewMessage, Page, PubSubStore, PushStore, Query, Receipt, Result, Resumable,
+    ResumptionStore, Retention, RosterChange, RosterItem, RosterStore, RosterVersion, SavedSession,
+    SessionNumber, Storage, StorageError, UsageStore, Waiting,
 };
 
 /// Another storage, whose messages, sessions and rosters can no longer be written from some moment
@@ -117,6 +117,10 @@ impl Storage for Faulty {
 
     fn capabilities(&self) -> &dyn CapabilityStore {
         self.inner.capabilities()
+    }
+
+    fn devices(&self) -> &dyn DeviceStore {
+        self.inner.devices()
     }
 
     fn documents(&self) -> &dyn DocumentStore {

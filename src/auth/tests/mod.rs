@@ -24,9 +24,9 @@ use crate::config::AuthConfig;
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
 use crate::storage::{
-    Account, AccountStore, ArchiveStore, CapabilityStore, Created, DocumentStore, NewAccount,
-    PubSubStore, PushStore, Result, ResumptionStore, RosterStore, ScramHash, ScramKeys, Storage,
-    StorageError, UsageStore,
+    Account, AccountStore, ArchiveStore, CapabilityStore, Created, DeviceStore, DocumentStore,
+    NewAccount, PubSubStore, PushStore, Result, ResumptionStore, RosterStore, ScramHash, ScramKeys,
+    Storage, StorageError, UsageStore,
 };
 
 /// Accounts in memory; nothing else of storage is there.
@@ -98,6 +98,10 @@ impl Storage for Accounts {
         unreachable!("logins need accounts only")
     }
     fn capabilities(&self) -> &dyn CapabilityStore {
+        unreachable!("logins need accounts only")
+    }
+
+    fn devices(&self) -> &dyn DeviceStore {
         unreachable!("logins need accounts only")
     }
     fn documents(&self) -> &dyn DocumentStore {

@@ -62,8 +62,11 @@ impl AccountStore for MemoryStorage {
 
     async fn set_keys(&self, user: &BareJid, keys: &[ScramKeys]) -> Result<bool> {
         let mut state = self.state()?;
-        let account = state.owners.get_mut(user).and_then(|o| o.account.as_mut());
-        Ok(account.map(|a| a.keys = keys.to_vec()).is_some())
+        let Some(owner) = state.owners.get_mut(user) else { return Ok(false) };
+        let Some(account) = &mut owner.account else { return Ok(false) };
+        account.keys = keys.to_vec();
+        owner.devices.values_mut().for_each(|device| device.knows_password = false);
+        Ok(true)
     }
 
     async fn add_keys(

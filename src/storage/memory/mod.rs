@@ -7,6 +7,7 @@ mod account;
 mod archive;
 mod capability;
 mod contacts;
+mod device;
 mod document;
 mod messages;
 mod pubsub;
@@ -21,8 +22,8 @@ mod usage;
 use async_trait::async_trait;
 
 use super::{
-    AccountStore, ArchiveStore, CapabilityStore, DocumentStore, PubSubStore, PushStore,
-    ResumptionStore, RosterStore, Storage, UsageStore,
+    AccountStore, ArchiveStore, CapabilityStore, DeviceStore, DocumentStore, PubSubStore,
+    PushStore, ResumptionStore, RosterStore, Storage, UsageStore,
 };
 
 pub use storage::MemoryStorage;
@@ -38,6 +39,10 @@ impl Storage for MemoryStorage {
     }
 
     fn capabilities(&self) -> &dyn CapabilityStore {
+        self
+    }
+
+    fn devices(&self) -> &dyn DeviceStore {
         self
     }
 

@@ -12,7 +12,7 @@ use crate::payload::datetime::Timestamp;
 use crate::storage::message_id::{IdClock, Ids};
 use crate::storage::usage::Room;
 use crate::storage::{
-    MessageId, NodeNumber, PushRegistration, Resumable, ScramKeys, SessionNumber,
+    Device, MessageId, NodeNumber, PushRegistration, Resumable, ScramKeys, SessionNumber,
 };
 
 /// All that is stored.
@@ -41,6 +41,8 @@ pub(super) struct Owner {
     pub(super) documents: BTreeMap<(String, String), String>,
     /// What hashes stand for that its clients were the first to tell, with a number that grows. Oldest first.
     pub(super) capabilities: Vec<(i64, SmolStr, Vec<SmolStr>)>,
+    /// By id.
+    pub(super) devices: BTreeMap<String, Device>,
     pub(super) archive: BTreeMap<MessageId, Archived>,
     pub(super) waiting: BTreeMap<MessageId, Undelivered>,
     pub(super) roster: Contacts,

@@ -8,6 +8,7 @@
 
 pub(super) mod account;
 pub(super) mod capability;
+pub(super) mod device;
 pub(super) mod document;
 pub(super) mod multi_row;
 pub(super) mod owner;

@@ -10,7 +10,7 @@ use super::write_tx::WriteTx;
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
 use crate::storage::secret::new_secret;
-use crate::storage::sql::{account, owner, setting};
+use crate::storage::sql::{account, device, owner, setting};
 use crate::storage::{Account, AccountStore, Created, NewAccount, Result, ScramHash, ScramKeys};
 
 #[async_trait]
@@ -54,7 +54,7 @@ impl AccountStore for Database {
     }
 
     async fn note_login(&self, user: &BareJid, at: Timestamp) -> Result<()> {
-        self.writer.login(user.clone(), at).await
+        self.writer.login(user.clone(), at, None).await
     }
 
     async fn remove(&self, user: &BareJid) -> Result<bool> {
@@ -131,6 +131,7 @@ impl Change for SetKeys {
             return Ok(false);
         }
         account::replace_keys(on.tx.connection().await?, known.number, &self.keys).await?;
+        device::password_changed(on.tx.connection().await?, known.number).await?;
         Ok(true)
     }
 }

@@ -11,9 +11,10 @@ use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
 use super::change::Pending;
+use super::device::DeviceNote;
 use super::queued_message::QueuedMessage;
 use super::write_tx::WriteTx;
-use super::{delete_messages, insert_messages};
+use super::{delete_messages, device, insert_messages};
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
 use crate::storage::sql::account;
@@ -38,8 +39,8 @@ pub(super) enum Job {
     Handled(Handled, oneshot::Sender<Result<()>>),
     /// Store a message. This is the most frequent job.
     Keep(Box<QueuedMessage>),
-    /// A user has logged in.
-    Login(BareJid, Timestamp),
+    /// A user has logged in, with this client.
+    Login(BareJid, Timestamp, Option<Box<DeviceNote>>),
 }
 
 impl Job {
@@ -139,7 +140,7 @@ async fn apply_run(on: &mut WriteTx<'_>, run: &mut [Job]) -> Result<()> {
                 }
                 keeps.push(keep);
             }
-            Job::Login(user, at) => logins.push((&*user, *at)),
+            Job::Login(user, at, device) => logins.push((&*user, *at, device.as_deref_mut())),
             Job::Flush(_) | Job::Change(_) | Job::Close => {}
         }
     }
@@ -154,7 +155,7 @@ async fn apply_run(on: &mut WriteTx<'_>, run: &mut [Job]) -> Result<()> {
     let handled: Vec<_> = handled.into_iter().collect();
     resumption::set_handled(&mut on.tx, &handled).await?;
     resumption::end(&mut on.tx, &ended).await?;
-    write_logins(on, &logins).await
+    write_logins(on, logins).await
 }
 
 /// Of several counts of a session, the highest is written.
@@ -174,15 +175,21 @@ async fn write_begun(on: &mut WriteTx<'_>, begun: &[&Begin]) -> Result<()> {
     resumption::insert(&mut on.tx, &rows).await
 }
 
-/// Writes the times of logins. Does nothing for accounts that were removed.
-async fn write_logins(on: &mut WriteTx<'_>, logins: &[(&BareJid, Timestamp)]) -> Result<()> {
+/// Writes the times of logins, and with which clients. Does nothing for accounts that were removed.
+async fn write_logins(on: &mut WriteTx<'_>, logins: Vec<Login<'_>>) -> Result<()> {
     // Of several logins of an account, the last one is written.
     let mut times = FxHashMap::default();
-    for (user, at) in logins {
+    let mut notes = Vec::new();
+    for (user, at, note) in logins {
         if let Some(known) = on.owner_if_any(user).await? {
             times.insert(known.number, at.as_micros());
+            notes.extend(note.map(|note| (known.number, note, at.as_micros())));
         }
     }
     let times: Vec<(i64, i64)> = times.into_iter().collect();
-    account::note_logins(&mut on.tx, &times).await
+    account::note_logins(&mut on.tx, &times).await?;
+    device::write(on, &mut notes).await
 }
+
+/// A user, when the user has logged in, and the client if it is to be noted.
+type Login<'a> = (&'a BareJid, Timestamp, Option<&'a mut DeviceNote>);

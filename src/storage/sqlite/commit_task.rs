@@ -169,7 +169,12 @@ impl CommitTask {
                     // Its session may be gone.
                     drop(answer.send(failure.cloned().map_or(Ok(()), Err)));
                 }
-                Job::Close | Job::End(..) | Job::Login(..) => {}
+                Job::Login(_, _, device) => {
+                    if let Some(note) = device {
+                        note.settle(failure);
+                    }
+                }
+                Job::Close | Job::End(..) => {}
             }
         }
     }

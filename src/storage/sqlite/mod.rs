@@ -18,6 +18,7 @@ mod change;
 mod commit_task;
 mod database;
 mod delete_messages;
+mod device;
 mod document;
 mod expire_archive;
 mod extend_blocks;
@@ -48,8 +49,8 @@ use async_trait::async_trait;
 
 use self::database::Database;
 use super::{
-    AccountStore, ArchiveStore, CapabilityStore, DocumentStore, PubSubStore, PushStore,
-    ResumptionStore, RosterStore, Storage, UsageStore,
+    AccountStore, ArchiveStore, CapabilityStore, DeviceStore, DocumentStore, PubSubStore,
+    PushStore, ResumptionStore, RosterStore, Storage, UsageStore,
 };
 use crate::metrics::Metrics;
 
@@ -70,6 +71,10 @@ impl Storage for SqliteStorage {
     }
 
     fn capabilities(&self) -> &dyn CapabilityStore {
+        &self.database
+    }
+
+    fn devices(&self) -> &dyn DeviceStore {
         &self.database
     }
 

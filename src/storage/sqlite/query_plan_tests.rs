@@ -7,7 +7,7 @@ use super::{
     expire_archive, quota,
 };
 use crate::storage::SqliteStorage;
-use crate::storage::sql::{Connection, account, push, resumption, undelivered};
+use crate::storage::sql::{Connection, account, device, push, resumption, undelivered};
 use crate::tasks::Tasks;
 
 /// The query plan, one step a line.
@@ -33,6 +33,7 @@ async fn no_frequent_statement_walks_through_a_table() {
     statements.extend(block_counts::statements());
     statements.extend(archive_segments::statements());
     statements.extend(account::statements());
+    statements.extend(device::statements());
     statements.extend(delete_messages::statements());
     statements.extend(resumption::statements());
     statements.extend(quota::statements());
@@ -61,6 +62,8 @@ async fn no_frequent_statement_walks_through_a_table() {
                     "s ",
                     "waiting",
                     "owner",
+                    "device",
+                    "account",
                     "resumable",
                     "handled",
                     "push_registration",

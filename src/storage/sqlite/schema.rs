@@ -23,6 +23,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (10, "push", include_str!("../../../schema/sqlite/0010_push.sql")),
     (11, "pubsub", include_str!("../../../schema/sqlite/0011_pubsub.sql")),
     (12, "capabilities", include_str!("../../../schema/sqlite/0012_capabilities.sql")),
+    (13, "devices", include_str!("../../../schema/sqlite/0013_devices.sql")),
 ];
 
 /// "WXWG" in the header of the file (`PRAGMA application_id`).

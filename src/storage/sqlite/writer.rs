@@ -27,6 +27,7 @@ use super::batch::Job;
 use super::begin_transaction::TransactionStart;
 use super::change::{Asked, Change};
 use super::commit_task::{CommitTask, UnderWay};
+use super::device::DeviceNote;
 use super::queued_message::QueuedMessage;
 use super::write_tx::{Memory, Shared};
 use crate::jid::BareJid;
@@ -165,8 +166,13 @@ impl Writer {
     }
 
     /// Stores a login, with the next change or a little later.
-    pub(super) async fn login(&self, user: BareJid, at: Timestamp) -> Result<()> {
-        self.send(Job::Login(user, at)).await
+    pub(super) async fn login(
+        &self,
+        user: BareJid,
+        at: Timestamp,
+        device: Option<Box<DeviceNote>>,
+    ) -> Result<()> {
+        self.send(Job::Login(user, at, device)).await
     }
 
     /// Writes all jobs and ends. Every call after it is an error. It waits a few seconds at most for

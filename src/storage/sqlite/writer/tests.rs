@@ -234,7 +234,7 @@ async fn a_marker_is_removed_as_soon_as_that_is_possible() {
 async fn nothing_is_under_way_of_what_was_given_up() {
     let dir = tempfile::tempdir().unwrap();
     let writer = writer(dir.path(), "100000").await;
-    let login = || Job::Login(user("romeo@localhost"), Timestamp::from_micros(1));
+    let login = || Job::Login(user("romeo@localhost"), Timestamp::from_micros(1), None);
     while writer.jobs.try_send(login()).is_ok() {}
     let id = MessageId::new(1).unwrap();
     assert!(writer.clear_markers(user("romeo@localhost"), smallvec![id]).now_or_never().is_none());
