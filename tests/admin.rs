@@ -312,6 +312,7 @@ fn every_key_is_in_snake_case() {
         "user list",
         "user admin joe on",
         "user quota joe --set 10GiB",
+        "user strangers joe --messages refuse",
         "user show joe",
         "user import accounts",
         "archive show joe",

@@ -390,6 +390,24 @@ fn a_quota_is_shown_and_set_for_one_account() {
     place.run("user quota nobody").ends_with(3);
 }
 
+#[test]
+fn what_an_account_does_with_strangers_is_shown_and_set() {
+    let place = Place::new();
+    place.run_with("user add romeo --password-stdin", "soldierly\n").ends_with(0);
+    let shown = |json: &Value| {
+        ["messages", "subscriptions", "calls", "invitations"].map(|name| json[name].clone())
+    };
+    let all = place.run("user strangers romeo --json").ends_with(0).json();
+    assert_eq!(shown(&all), ["allow", "allow", "allow", "allow"]);
+    place.run("user strangers romeo --messages refuse --calls refuse").ends_with(0);
+    let some = place.run("user strangers romeo --messages allow --json").ends_with(0).json();
+    assert_eq!(shown(&some), ["allow", "allow", "refuse", "allow"]);
+    let text = place.run("user strangers romeo").ends_with(0).out;
+    assert!(text.contains("calls: refuse"), "{text}");
+    place.run("user strangers romeo --messages perhaps").ends_with(2);
+    place.run("user strangers nobody").ends_with(3);
+}
+
 /// Whoever opens a damaged log first makes it look sound: a command must say so, too.
 #[test]
 fn a_command_tells_of_a_damaged_log() {

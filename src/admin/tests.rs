@@ -60,6 +60,10 @@ impl ServerControl for Noting {
         self.0.lock().push(("admins".to_owned(), None));
     }
 
+    fn strangers_changed(&self, user: &BareJid) {
+        self.0.lock().push((format!("strangers {user}"), None));
+    }
+
     fn status(&self) -> Vec<(&'static str, Value)> {
         vec![("sessions", json!(1))]
     }

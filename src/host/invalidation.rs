@@ -22,4 +22,6 @@ pub enum Invalidation {
     Card(BareJid),
     /// The contacts of an account (RFC 6121 §2).
     Roster(BareJid),
+    /// What an account does with strangers, and whom it knows.
+    Strangers(BareJid),
 }

@@ -29,6 +29,7 @@ mod roster_lock;
 mod route;
 mod server_state;
 mod shared_state;
+pub mod strangers;
 
 pub use access::{Access, AddressKind};
 pub use account_removal::remove_account;

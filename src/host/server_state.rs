@@ -180,7 +180,8 @@ impl ServerState {
             Invalidation::ArchivePreferences(_)
             | Invalidation::BlockList(_)
             | Invalidation::Card(_)
-            | Invalidation::Roster(_) => {}
+            | Invalidation::Roster(_)
+            | Invalidation::Strangers(_) => {}
         }
         self.shared.invalidate(what);
     }

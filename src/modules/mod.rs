@@ -19,6 +19,7 @@ pub mod roster;
 pub mod server_info;
 pub mod software_version;
 pub mod stanza_id;
+pub mod strangers;
 pub mod time;
 pub mod vcard;
 
@@ -44,6 +45,7 @@ pub const ALL: &[&dyn Module] = &[
     &server_info::ServerInfo,
     &software_version::SoftwareVersion,
     &stanza_id::StanzaId,
+    &strangers::Strangers,
     &time::EntityTime,
     &vcard::Vcard,
 ];

@@ -13,7 +13,7 @@ use crate::host::{Cx, Destination, Halt, Kept};
 use crate::jid::{BareJid, FullJid};
 use crate::log::STANZA;
 use crate::modules::mam::{self, Recipient};
-use crate::modules::{blocking, carbons, stanza_id};
+use crate::modules::{blocking, carbons, stanza_id, strangers};
 use crate::session::{Accepted, SessionRef};
 use crate::stanza::{Condition, Message, MessageKind, Stanza};
 use crate::storage::MessageId;
@@ -38,6 +38,7 @@ pub async fn leaves(
     message.head.address_to_own_account();
     stanza_id::remove_forged(cx, user, &mut message);
     blocking::refuse_outgoing(cx, &message.head).await?;
+    strangers::wrote(cx, user, &message).await?;
     let Delivered { outcome, kept } = deliver(cx, Some(user), &mut message).await?;
     sent(cx, user, &message, kept);
     carbons::sent(cx, user, &message, kept);
@@ -102,6 +103,7 @@ pub async fn arrives(
         None => return unknown(resource, message.kind),
     };
     blocking::refuse_incoming(cx, user, &message.head).await?;
+    strangers::admit(cx, user, resource, &message).await?;
     stanza_id::remove_forged(cx, user, &mut message);
     let kind = message.kind;
     let is_there = !recipients(&sessions, resource, kind)?.is_empty();

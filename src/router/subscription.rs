@@ -9,6 +9,7 @@ use crate::host::lifecycle::{self, Event};
 use crate::host::{Cx, Destination, Halt};
 use crate::jid::{BareJid, Jid};
 use crate::modules::roster::{self, Changed};
+use crate::modules::strangers;
 use crate::roster::subscription::Way;
 use crate::session::SessionRef;
 use crate::stanza::{Condition, Presence, PresenceKind, Stanza};
@@ -81,6 +82,9 @@ pub async fn arrives(
     let Some(contact) = presence.head.from.as_ref().map(|from| from.to_bare()) else {
         return Err(Halt::Drop("no sender"));
     };
+    if presence.kind == PresenceKind::Subscribe {
+        strangers::admit_request(cx, user, &contact).await?;
+    }
     presence.head.from = Some(contact.clone().into());
     presence.head.to = Some(user.clone().into());
     let changed = match roster::subscription(cx, user, &contact, Way::Inbound, &presence).await {

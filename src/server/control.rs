@@ -41,6 +41,10 @@ impl ServerControl for Server {
         self.state().invalidate(&Invalidation::Admins);
     }
 
+    fn strangers_changed(&self, user: &BareJid) {
+        self.state().invalidate(&Invalidation::Strangers(user.clone()));
+    }
+
     fn status(&self) -> Vec<(&'static str, Value)> {
         let state = self.state();
         let domains: Vec<_> = state.hosts().iter().map(|h| h.domain.as_str()).collect();
@@ -107,6 +111,12 @@ impl ServerControl for WeakServer {
     fn admins_changed(&self) {
         if let Some(server) = self.server() {
             server.admins_changed();
+        }
+    }
+
+    fn strangers_changed(&self, user: &BareJid) {
+        if let Some(server) = self.server() {
+            server.strangers_changed(user);
         }
     }
 

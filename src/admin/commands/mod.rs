@@ -8,6 +8,7 @@ mod new_password;
 mod quota;
 mod session;
 mod status;
+mod strangers;
 mod user;
 mod user_list;
 
@@ -22,6 +23,7 @@ pub const COMMANDS: &[&dyn Command] = &[
     &user_list::List,
     &user_list::Show,
     &quota::Quota,
+    &strangers::Strangers,
     &import::Import,
     &archive::Show,
     &archive::Limit,

@@ -8,7 +8,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use super::span;
 use crate::config::Config;
-use crate::host::{Origin, ServerState, block_list};
+use crate::host::{Origin, ServerState, block_list, strangers};
 use crate::jid::{BareJid, FullJid};
 use crate::modules;
 use crate::router::Router;
@@ -67,6 +67,13 @@ const ENDS: &[(&str, &str, &str)] = &[
         r#"bounced condition="service-unavailable" reason="the recipient blocks the sender""#,
     ),
     (HERE, "tybalt@a.example", r#"dropped reason="the sender is blocked""#),
+    (
+        CHAT,
+        "rosaline@a.example",
+        r#"bounced condition="service-unavailable" reason="the recipient refuses strangers""#,
+    ),
+    (NEWS, "rosaline@a.example", r#"dropped reason="the recipient refuses strangers""#),
+    (SUBSCRIBE, "rosaline@a.example", "done"),
     (PING, "a.example", "answered"),
     (
         STRANGE,
@@ -162,12 +169,13 @@ fn stanza(xml: &str, to: &str) -> Stanza {
     Stanza::read(Frame::from_bytes(xml.replace("TO", to)).unwrap()).unwrap()
 }
 
-/// A server with Romeo's session, and accounts for Juliet and for Tybalt, who has blocked Romeo.
+/// A server with Romeo's session, and accounts for Juliet, for Tybalt, who has blocked Romeo, and for
+/// Rosaline, who refuses strangers.
 async fn router() -> (Router, Session) {
     let config = Config::parse("[[host]]\ndomain = \"a.example\"", "the test").unwrap();
     let router = Router::for_tests(&["a.example"], modules::registry(&config));
     let server = &router.server;
-    for user in ["romeo", "juliet", "tybalt"] {
+    for user in ["romeo", "juliet", "tybalt", "rosaline"] {
         let user = BareJid::parse(&format!("{user}@a.example")).unwrap();
         let created = server.clock.now();
         let account = NewAccount { user, keys: Vec::new(), created, admin: false };
@@ -176,6 +184,10 @@ async fn router() -> (Router, Session) {
     let tybalt = BareJid::parse("tybalt@a.example").unwrap();
     let documents = server.storage.documents();
     documents.put(&tybalt, block_list::KIND, "romeo@a.example", "").await.unwrap();
+    let rosaline = BareJid::parse("rosaline@a.example").unwrap();
+    let mut nobody = strangers::Policy::default();
+    strangers::Approach::ALL.iter().for_each(|a| nobody.set(*a, strangers::Choice::Refuse));
+    strangers::set_policy(&*server.storage, &rosaline, nobody).await.unwrap();
     let romeo = session(server, "romeo@a.example/orchard", 1000);
     (router, romeo)
 }
