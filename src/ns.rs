@@ -53,5 +53,31 @@ pub const MUC: &str = "http://jabber.org/protocol/muc";
 pub const MUC_USER: &str = "http://jabber.org/protocol/muc#user";
 /// XEP-0249: an invitation from one user to another.
 pub const DIRECT_INVITE: &str = "jabber:x:conference";
+/// XEP-0280.
+pub const CARBONS: &str = "urn:xmpp:carbons:2";
+/// XEP-0027.
+pub const PGP: &str = "jabber:x:encrypted";
+/// XEP-0373.
+pub const OPENPGP: &str = "urn:xmpp:openpgp:0";
+/// XEP-0384, version 0.3.0.
+pub const OMEMO_0: &str = "eu.siacs.conversations.axolotl";
+/// XEP-0384, version 0.4.0.
+pub const OMEMO_1: &str = "urn:xmpp:omemo:1";
+/// XEP-0384, since version 0.8.0.
+pub const OMEMO_2: &str = "urn:xmpp:omemo:2";
+/// XEP-0353, before version 0.4.0.
+pub const CALLS_0: &str = "urn:xmpp:jingle-message:0";
+/// XEP-0353.
+pub const CALLS_1: &str = "urn:xmpp:jingle-message:1";
+/// XEP-0482.
+pub const CALL_INVITES: &str = "urn:xmpp:call-invites:0";
+/// XEP-0447.
+pub const FILES: &str = "urn:xmpp:sfs:0";
+/// XEP-0066.
+pub const OUT_OF_BAND: &str = "jabber:x:oob";
+/// XEP-0060.
+pub const PUBSUB: &str = "http://jabber.org/protocol/pubsub";
+/// XEP-0060 §7.1.5: what a publisher wants of a node.
+pub const PUBLISH_OPTIONS: &str = "http://jabber.org/protocol/pubsub#publish-options";
 /// XEP-0050.
 pub const COMMANDS: &str = "http://jabber.org/protocol/commands";

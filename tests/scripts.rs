@@ -103,7 +103,7 @@ fn run(name: &str, path: String, parsed: Result<Script, String>) -> Trial {
 /// Whether it needs our server: for its configuration, or because time passes.
 fn is_local(script: &Script) -> bool {
     let passes = script.steps.iter().any(|step| !matches!(step.action, Action::Client(..)));
-    passes || !script.server.is_empty() || script.has_echo
+    passes || !script.server.is_empty() || script.has_echo || script.has_push
 }
 
 /// A request with all that may be wrong with it; see `support/requests.rs`.

@@ -82,18 +82,11 @@ fn is_encrypted(child: &ElementRef<'_>) -> bool {
 }
 
 /// XEP-0380, three generations of OMEMO (XEP-0384), XEP-0373, XEP-0027.
-const ENCRYPTED: &[&str] = &[
-    "eu.siacs.conversations.axolotl",
-    "jabber:x:encrypted",
-    "urn:xmpp:eme:0",
-    "urn:xmpp:omemo:1",
-    "urn:xmpp:omemo:2",
-    "urn:xmpp:openpgp:0",
-];
+const ENCRYPTED: &[&str] =
+    &[ns::OMEMO_0, ns::PGP, "urn:xmpp:eme:0", ns::OMEMO_1, ns::OMEMO_2, ns::OPENPGP];
 
 /// XEP-0353, XEP-0482: calls, and how they ended.
-const CALLS: &[&str] =
-    &["urn:xmpp:call-invites:0", "urn:xmpp:jingle-message:0", "urn:xmpp:jingle-message:1"];
+const CALLS: &[&str] = &[ns::CALL_INVITES, ns::CALLS_0, ns::CALLS_1];
 
 /// Other elements that are archived: namespaces with the names in them.
 const LASTING: &[(&str, &[&str])] = &[
@@ -109,8 +102,8 @@ const LASTING: &[(&str, &[&str])] = &[
     // XEP-0444.
     ("urn:xmpp:reactions:0", &["reactions"]),
     // XEP-0447, and XEP-0066: a file without text. Sources of a file may come later.
-    ("urn:xmpp:sfs:0", &["file-sharing", "sources"]),
-    ("jabber:x:oob", &["x"]),
+    (ns::FILES, &["file-sharing", "sources"]),
+    (ns::OUT_OF_BAND, &["x"]),
     // XEP-0249, and XEP-0045 §7.8.2.
     //
     // DEPARTS: XEP-0313 §8.4 – the element of rooms is not removed from archived messages. Messages of

@@ -12,6 +12,7 @@ use super::session_end::end;
 use super::session_persistence::{save, save_ahead};
 use crate::config::LimitsConfig;
 use crate::host::ServerState;
+use crate::modules::push;
 use crate::payload::datetime::Timestamp;
 use crate::router::Router;
 use crate::session::{CloseReason, Hibernation, Order, Session};
@@ -37,8 +38,16 @@ pub(super) async fn wait_for_client(
     limits: &LimitsConfig,
     why: &'static str,
 ) {
-    let until = Instant::now() + wait;
+    let mut until = Instant::now() + wait;
     note_waiting(&router.server, &session, wait);
+    // After it is noted: what comes from now on wakes the device by itself.
+    let waiting = session.undelivered();
+    let wakes = push::session_waits(&router.server, session.handle(), &waiting);
+    if Box::pin(wakes).await && limits.resume_with_push > wait {
+        until = Instant::now() + limits.resume_with_push;
+        note_waiting(&router.server, &session, limits.resume_with_push);
+    }
+    drop(waiting);
     let (mut session, mut saved) = (session, None);
     loop {
         match hibernate(session, until, limits).await {

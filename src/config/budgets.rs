@@ -53,6 +53,13 @@ section! {
     /// Bytes held in memory for all clients together, likewise.
     memory: usize = GIB => Size::between(0, 1024 * GIB), Reload;
 
+    /// Devices of one account to which notifications are on their way (XEP-0357). Over the limit, no more
+    /// are woken.
+    pushes_per_account: usize = 50 => Count::between(0, 1_000_000), Reload;
+
+    /// Devices of all accounts together, likewise.
+    pushes: usize = 10_000 => Count::between(0, 10_000_000), Reload;
+
     /// Requests of the server to the clients of one account that wait for an answer at the same time.
     /// Over the limit, the server asks them no more.
     requests_per_account: usize = 100 => Count::between(0, 1_000_000), Reload;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::error::Problems;
 use super::section::{Fields, section};
-use super::units::{GIB, KIB, MIB, display_size, minutes, seconds};
+use super::units::{GIB, KIB, MIB, days, display_size, minutes, seconds};
 use super::value::{Count, Size, Time};
 
 section! {
@@ -83,6 +83,14 @@ section! {
     /// How long a session can be resumed after its connection was lost (XEP-0198 §5). A client may ask
     /// for less.
     resume: Duration = minutes(10) => Time::between(seconds(0), minutes(24 * 60)), Reload;
+
+    /// The same for a session whose client can be woken by its push service (XEP-0357). The client is not
+    /// told.
+    resume_with_push: Duration = days(1) => Time::between(seconds(0), days(14)), Reload;
+
+    /// Push registrations of one account (XEP-0357). A further one replaces the one that was not renewed
+    /// for the longest time.
+    push_registrations: usize = 20 => Count::between(1, 1000), Reload;
 
     /// Stanzas sent to a client and not acknowledged by it (XEP-0198). If there are more and the client
     /// does not answer for half a minute, the session ends, and its messages are stored for the next

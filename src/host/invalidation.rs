@@ -20,6 +20,8 @@ pub enum Invalidation {
     BlockList(BareJid),
     /// The card of an account (XEP-0054).
     Card(BareJid),
+    /// The push registrations of an account (XEP-0357).
+    Push(BareJid),
     /// The contacts of an account (RFC 6121 §2).
     Roster(BareJid),
     /// What an account does with strangers, and whom it knows.

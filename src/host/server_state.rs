@@ -181,6 +181,7 @@ impl ServerState {
             | Invalidation::BlockList(_)
             | Invalidation::Card(_)
             | Invalidation::Roster(_)
+            | Invalidation::Push(_)
             | Invalidation::Strangers(_) => {}
         }
         self.shared.invalidate(what);

@@ -12,6 +12,7 @@ mod memory;
 mod open_files;
 mod origin;
 mod print;
+mod pushes;
 mod rate;
 mod registrations;
 mod requests;
@@ -47,6 +48,7 @@ pub const ALL: &[&About] = &[
     &failed_logins::ABOUT,
     &stored::KEPT,
     &memory::ABOUT,
+    &pushes::ABOUT,
     &registrations::ABOUT,
     &requests::ABOUT,
     &client::TRAFFIC,
@@ -65,6 +67,8 @@ pub struct Budgets {
     pub kept: Kept,
     /// Bytes held for clients.
     pub memory: Level,
+    /// Devices to which notifications are on their way.
+    pub pushes: Level,
     /// Accounts created by in-band registration.
     pub registrations: Registrations,
     /// Requests of the server that wait for an answer.
@@ -83,6 +87,7 @@ impl Budgets {
             guesses: Guesses::new(metrics),
             kept: Kept::new(metrics),
             memory: Level::new(&memory::ABOUT, metrics),
+            pushes: Level::new(&pushes::ABOUT, metrics),
             registrations: Registrations::new(metrics),
             requests: Level::new(&requests::ABOUT, metrics),
             traffic: Rate::new(&client::TRAFFIC, metrics),
@@ -105,6 +110,11 @@ impl Budgets {
             account: bound(budgets.memory_per_account),
             address: None,
             all: bound(budgets.memory),
+        });
+        self.pushes.set(Bounds {
+            account: bound(budgets.pushes_per_account),
+            address: None,
+            all: bound(budgets.pushes),
         });
         self.requests.set(Bounds {
             account: bound(budgets.requests_per_account),

@@ -51,6 +51,9 @@ pub struct Counters {
     pub offline_stored: Counter,
     pub overruns: Counter,
     pub panics: Counter,
+    push_delay: Histogram,
+    /// outcome: `success`, `busy`, `failure`, `refused`.
+    pub pushes: Labelled<1>,
     pub sessions: Gauge,
     /// condition: of the stanza error.
     pub stanzas_bounced: Labelled<1>,
@@ -120,6 +123,17 @@ impl Metrics {
             offline_stored: r.counter("offline_stored", "Messages kept for users who are offline"),
             overruns: r.counter("overruns", "Sessions closed because they did not read"),
             panics: r.counter("panics", "Panics, each of which is a bug"),
+            push_delay: r.add(
+                "push_delay",
+                Some(Unit::Seconds),
+                "Time from a message to the notification that leaves for its push service",
+                Histogram::new(PUSH_SECONDS),
+            ),
+            pushes: r.labelled(
+                "pushes",
+                ["outcome"],
+                "Notifications to push services, by what became of them",
+            ),
             sessions: r.gauge("sessions", "Sessions with a bound resource"),
             stanzas_bounced: r.labelled(
                 "stanzas_bounced",
@@ -168,6 +182,11 @@ impl Metrics {
     #[must_use]
     pub fn budget_held(&self, budget: &'static str) -> Gauge {
         self.0.counters.budgets.held.get_or_create_owned(&[("budget", budget)])
+    }
+
+    /// Records how long a message had to wait for its notification to leave for the push service.
+    pub fn pushed(&self, after: Duration) {
+        self.push_delay.observe(after.as_secs_f64());
     }
 
     /// Records how long an archive query waited for its turn.
@@ -231,6 +250,8 @@ impl StorageCounters {
 /// Buckets from a commit on a fast disk to one that is far too slow.
 const COMMIT_SECONDS: [f64; 11] =
     [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5];
+/// Buckets from a notification that leaves at once to one that is sent again.
+const PUSH_SECONDS: [f64; 8] = [0.000_1, 0.000_5, 0.002_5, 0.01, 0.1, 1.0, 10.0, 60.0];
 /// Buckets from the length of a turn to a wait that a user notices.
 const WAIT_SECONDS: [f64; 8] = [0.000_5, 0.002_5, 0.01, 0.05, 0.1, 0.5, 2.5, 10.0];
 
@@ -311,7 +332,7 @@ mod tests {
             }
         }
         assert!(counted > 10, "there are fewer than there were");
-        for method in ["budget_held", "committed", "set_certificates"] {
+        for method in ["budget_held", "committed", "pushed", "set_certificates"] {
             assert!(code.contains(&format!("metrics.{method}(")), "{method} is called nowhere");
         }
     }
@@ -325,6 +346,7 @@ mod tests {
         metrics.logins.inc(["PLAIN", "success"]);
         metrics.tls_handshakes.inc(["TLSv1.3", "success"]);
         metrics.connections_refused.inc(["all"]);
+        metrics.pushes.inc(["success"]);
         metrics.stanzas_bounced.inc(["service-unavailable"]);
         metrics.streams_closed.inc(["closed"]);
         metrics.set_certificates(&[("capulet.lit", Timestamp::from_micros(0))]);

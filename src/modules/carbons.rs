@@ -24,7 +24,7 @@ use crate::session::{CloseReason, Session, SessionRef};
 use crate::stanza::{Condition, Content, Head, Iq, IqKind, Message, MessageKind, Stanza};
 
 /// The namespace.
-pub const NS: &str = "urn:xmpp:carbons:2";
+pub const NS: &str = ns::CARBONS;
 const NS_RULES: &str = "urn:xmpp:carbons:rules:0";
 
 type Devices<'a> = SmallVec<[&'a SessionRef; 2]>;

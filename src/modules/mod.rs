@@ -14,6 +14,7 @@ pub mod mam;
 pub mod offline;
 pub mod ping;
 pub mod private;
+pub mod push;
 pub mod register;
 pub mod roster;
 pub mod server_info;
@@ -40,6 +41,7 @@ pub const ALL: &[&dyn Module] = &[
     &offline::Offline,
     &ping::Ping,
     &private::Private,
+    &push::Push,
     &register::Register,
     &roster::Roster,
     &server_info::ServerInfo,

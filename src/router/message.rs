@@ -13,7 +13,7 @@ use crate::host::{Cx, Destination, Halt, Kept};
 use crate::jid::{BareJid, FullJid};
 use crate::log::STANZA;
 use crate::modules::mam::{self, Recipient};
-use crate::modules::{blocking, carbons, stanza_id, strangers};
+use crate::modules::{blocking, carbons, push, stanza_id, strangers};
 use crate::session::{Accepted, SessionRef};
 use crate::stanza::{Condition, Message, MessageKind, Stanza};
 use crate::storage::MessageId;
@@ -127,6 +127,11 @@ pub async fn arrives(
     }
     if let Stanza::Message(message) = &*stanza {
         carbons::received(cx, user, &sessions, &direct, marker.is_some() && given == 0, message);
+    }
+    if let Stanza::Message(message) = &*stanza
+        && has_account
+    {
+        push::arrived(cx, user, &sessions, &direct, kept, message).await;
     }
     let outcome = match kept {
         Some(kept) if given == 0 && kept.has_marker => Outcome::Waiting,

@@ -8,6 +8,7 @@ use super::send_presence::{self, send};
 use crate::host::lifecycle::{self, Event};
 use crate::host::{Cx, Destination, Halt};
 use crate::jid::{BareJid, Jid};
+use crate::modules::push;
 use crate::modules::roster::{self, Changed};
 use crate::modules::strangers;
 use crate::roster::subscription::Way;
@@ -95,8 +96,12 @@ pub async fn arrives(
         }
         Err(error) => return Err(error.into()),
     };
+    let is_request = presence.kind == PresenceKind::Subscribe && changed.pass;
     if changed.pass {
         deliver(cx, user, presence);
+    }
+    if is_request && !changed.approve {
+        push::subscription_requested(cx, user).await;
     }
     roster::push_changed(cx, user, &changed);
     answer(cx, user, &contact, changed).await;

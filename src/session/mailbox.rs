@@ -13,6 +13,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -67,7 +68,19 @@ impl SessionRef {
     /// Nobody looks at the client (XEP-0352). Others must not be told.
     #[must_use]
     pub fn is_inactive(&self) -> bool {
-        self.mailbox().state.lock().is_inactive
+        self.inactive_for().is_some()
+    }
+
+    /// For how long nobody has looked at the client (XEP-0352); `None` if somebody does.
+    #[must_use]
+    pub fn inactive_for(&self) -> Option<Duration> {
+        self.mailbox().state.lock().inactive_since.map(|since| since.elapsed())
+    }
+
+    /// Whether the message with this marker is on its way to the client.
+    #[must_use]
+    pub fn has_in_flight(&self, marker: MessageId) -> bool {
+        self.mailbox().state.lock().catch_up.is_in_flight(marker)
     }
 
     /// How many stanzas wait to be written.
@@ -117,7 +130,7 @@ impl SharedMailbox {
             state.catch_up.sent(*marker, 0, false);
         }
         let was_due = state.has_stanzas_due();
-        if state.is_inactive {
+        if state.inactive_since.is_some() {
             match Urgency::of(&delivery) {
                 Urgency::Never => return Ok(Accepted::Queued),
                 Urgency::Later => {

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::catch_up_state::CatchUpState;
 use super::delivery::Delivery;
@@ -47,8 +48,8 @@ pub(super) struct MailboxState {
     pub(super) catch_up: CatchUpState,
     /// The owner has something to write that is not a stanza.
     pub(super) is_writer_woken: bool,
-    /// Nobody looks at the client (XEP-0352): stanzas that can wait do.
-    pub(super) is_inactive: bool,
+    /// Since when nobody looks at the client (XEP-0352): stanzas that can wait do.
+    pub(super) inactive_since: Option<Instant>,
     /// Something is queued that does not wait for the client to be active.
     pub(super) is_due: bool,
     /// Nobody writes: the connection is gone.
@@ -76,7 +77,7 @@ pub(super) struct Closed {
 impl MailboxState {
     /// There are stanzas to be written now.
     pub(super) fn has_stanzas_due(&self) -> bool {
-        !self.queue.is_empty() && (self.is_due || !self.is_inactive)
+        !self.queue.is_empty() && (self.is_due || self.inactive_since.is_none())
     }
 }
 

@@ -64,6 +64,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use crate::jid::FullJid;
+use crate::stanza::Stanza;
 use crate::storage::MessageId;
 
 /// A bound resource. Exactly one task owns it; it can move from one to another by value. Only the loops of
@@ -196,6 +197,15 @@ impl Session {
             table.not_resumable(&resumption.id);
         }
         Some(table)
+    }
+
+    /// What the client does not have: what it has not acknowledged, and what is queued, oldest first.
+    #[must_use]
+    pub fn undelivered(&self) -> Vec<Arc<Stanza>> {
+        let (sent, ..) = self.sm(|sm| sm.saved());
+        let sent = sent.into_iter().filter(|(_, answered)| !answered);
+        let all = sent.map(|(delivery, _)| delivery).chain(self.mailbox.queue());
+        all.map(|delivery| delivery.stanza).collect()
     }
 
     fn take_unread(&self) -> Unread {

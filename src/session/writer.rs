@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::mailbox::Mailbox;
 use super::order::Order;
 
@@ -49,7 +51,7 @@ impl Mailbox {
     pub fn set_inactive(&self) {
         let shared = self.shared();
         let mut state = shared.state.lock();
-        state.is_inactive = true;
+        state.inactive_since.get_or_insert_with(Instant::now);
         state.is_due |= !state.queue.is_empty();
         drop(state);
         shared.filled.notify_one();
@@ -59,7 +61,7 @@ impl Mailbox {
     /// Each connection begins so (§5.2).
     pub fn set_active(&self) {
         let shared = self.shared();
-        shared.state.lock().is_inactive = false;
+        shared.state.lock().inactive_since = None;
         shared.filled.notify_one();
     }
 

@@ -72,6 +72,14 @@ const SAMPLES: &[Sample] = &[
     (
         A,
         Set,
+        "<enable xmlns='urn:xmpp:push:0' jid='push.example' node='n' @>+\
+         <x xmlns='jabber:x:data' type='submit' @>+\
+         <field var='secret' @><value @>s</value></field></x></enable>",
+    ),
+    (A, Set, "<disable xmlns='urn:xmpp:push:0' jid='push.example' node='n' @>+</disable>"),
+    (
+        A,
+        Set,
         "<prefs xmlns='urn:xmpp:mam:2' default='roster' @>+<always @>+<jid @>a@b</jid></always>\
          <never @>+</never></prefs>",
     ),

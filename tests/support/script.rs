@@ -17,6 +17,8 @@ pub(crate) struct Script {
     pub(crate) server: Vec<String>,
     /// The server has the service `echo.<host>` (`echo.rs`).
     pub(crate) has_echo: bool,
+    /// The server has the service `push.<host>` (`push.rs`).
+    pub(crate) has_push: bool,
     pub(crate) clients: Vec<Persona>,
     pub(crate) steps: Vec<Step>,
 }
@@ -210,6 +212,7 @@ fn head(script: &mut Script, line: &str) -> Result<(), String> {
         } else if let Some(service) = comment.strip_prefix("service:") {
             match service.trim() {
                 "echo" => script.has_echo = true,
+                "push" => script.has_push = true,
                 other => return Err(format!("there is no service `{other}`")),
             }
         }

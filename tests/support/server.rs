@@ -22,6 +22,7 @@ use waxwing::tasks::Tasks;
 
 use super::echo::Echo;
 use super::faulty::Faulty;
+use super::push::PushServer;
 use super::script::{Disk, Persona, Script, Transport};
 use super::witness::Witness;
 
@@ -118,6 +119,9 @@ impl InProcess {
         features.push(witness);
         if script.has_echo {
             features.push(&Echo);
+        }
+        if script.has_push {
+            features.push(&PushServer);
         }
         let life = Mutex::new(Life::begin(&features, &config, &kept, &clock).await?);
         Ok(Self { features, config, kept, clock, witness, life })

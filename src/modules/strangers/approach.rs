@@ -34,8 +34,7 @@ fn is_of_room(child: &ElementRef<'_>) -> bool {
 }
 
 /// XEP-0353, XEP-0482.
-const CALLS: &[&str] =
-    &["urn:xmpp:call-invites:0", "urn:xmpp:jingle-message:0", "urn:xmpp:jingle-message:1"];
+const CALLS: &[&str] = &[ns::CALL_INVITES, ns::CALLS_0, ns::CALLS_1];
 
 #[cfg(test)]
 mod tests {

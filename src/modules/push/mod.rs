@@ -1,0 +1,51 @@
+//! XEP-0357: Push Notifications. A phone whose app sleeps is woken by its maker's service; the server tells
+//! that service that something has come.
+//!
+//! A device registers a push service (`register.rs`). `wake.rs` decides when the device is to be woken: if
+//! something important has come (`archive/importance.rs`) and the device does not have it. `publish.rs` tells the
+//! service.
+
+mod late;
+mod notification;
+mod outcome;
+mod publish;
+mod register;
+mod registrations;
+mod wake;
+
+use std::sync::Arc;
+
+use crate::host::{Access, AddressKind, Manifest, Module, Registry, ServerState, Status, Xep};
+use crate::stanza::IqKind;
+
+pub use wake::{arrived, session_waits, subscription_requested};
+
+/// The namespace.
+pub const NS: &str = "urn:xmpp:push:0";
+
+/// Wakes devices by their push services.
+pub struct Push;
+
+impl Module for Push {
+    fn manifest(&self) -> &'static Manifest {
+        &Manifest {
+            name: "push",
+            summary: "Wakes phones by the push services of their apps",
+            xeps: &[Xep { number: 357, version: "0.4.1", status: Status::Complete }],
+        }
+    }
+
+    fn register(&self, on: &mut Registry) {
+        on.disco_feature_of_registered(NS); // XEP-0357 §4.1
+        for name in ["enable", "disable"] {
+            on.iq(AddressKind::Account, IqKind::Set, (NS, name), Access::Owner, &Self);
+        }
+        on.shared(registrations::Registrations::default());
+        on.shared(publish::Publisher::default());
+        on.shared(late::Watched::default());
+    }
+
+    fn start(&self, server: &Arc<ServerState>) {
+        server.shared::<publish::Publisher>().start(server);
+    }
+}

@@ -1,0 +1,124 @@
+//! A device registers a push service, and takes that back (XEP-0357 §5, §6).
+
+use async_trait::async_trait;
+
+use super::{Push, registrations};
+use crate::host::{Cx, Destination, Invalidation, IqHandler, IqReply};
+use crate::jid::{BareJid, Jid};
+use crate::ns::PUBLISH_OPTIONS;
+use crate::payload::data_form::{self, Submitted};
+use crate::session::SessionRef;
+use crate::stanza::{Condition, Iq, StanzaError};
+use crate::storage::{PushDevice, PushRegistration};
+use crate::xml::{ElementRef, Frame};
+
+#[async_trait]
+impl IqHandler for Push {
+    async fn handle(&self, cx: &mut Cx<'_>, request: &Iq) -> IqReply {
+        let session = cx.origin.session().ok_or(Condition::NotAllowed)?.clone();
+        let user = session.jid().to_bare();
+        let payload = request.payload().ok_or(Condition::BadRequest)?;
+        let service = service(&payload)?;
+        match payload.name() {
+            "enable" => enable(cx, &session, &user, service, &payload).await?,
+            _ => disable(cx, &user, &service, &payload).await?,
+        }
+        Ok(None)
+    }
+}
+
+/// XEP-0357 §5. A registration with the same service and node is replaced.
+async fn enable(
+    cx: &Cx<'_>,
+    session: &SessionRef,
+    user: &BareJid,
+    service: Jid,
+    payload: &ElementRef<'_>,
+) -> Result<(), StanzaError> {
+    // Our own domains and accounts are no push services; what is asked of a service of ours, it answers.
+    if matches!(
+        cx.server.destination(&service),
+        Destination::Account(..) | Destination::Host(_) | Destination::Session(..)
+    ) {
+        return Err(Condition::BadRequest.text("this address is not a push service"));
+    }
+    let node = payload.attr("node").map(|node| node.into_owned()).unwrap_or_default();
+    if node.len() > MAX_NODE {
+        return Err(Condition::NotAcceptable.text("the node is too long"));
+    }
+    let options = options(payload)?;
+    cx.must_have_account(user).await?;
+    let installation = session.facts().installation;
+    let new = PushRegistration {
+        service,
+        node,
+        options,
+        device: match installation {
+            Some(id) => PushDevice::Installation(id.as_ref().to_owned()),
+            None => PushDevice::Resource(session.jid().resource_part().to_owned()),
+        },
+        registered: cx.server.clock.now(),
+    };
+    let old = registrations::of(cx.server, user).await?;
+    if old.iter().any(|old| is_fresh(old, &new)) {
+        return Ok(());
+    }
+    let max = cx.server.config.load().limits.push_registrations;
+    let done = cx.server.storage.push().register(user, &new, max).await;
+    done.inspect_err(|error| cx.server.count_refusal(error))?;
+    cx.server.invalidate(&Invalidation::Push(user.clone()));
+    Ok(())
+}
+
+/// Clients register at each login. What would change nothing but the time is written once a day.
+fn is_fresh(old: &PushRegistration, new: &PushRegistration) -> bool {
+    let same = PushRegistration { registered: old.registered, ..new.clone() } == *old;
+    same && new.registered.as_micros().abs_diff(old.registered.as_micros()) < A_DAY
+}
+
+/// XEP-0357 §6. What is not registered is as if it had been removed.
+async fn disable(
+    cx: &Cx<'_>,
+    user: &BareJid,
+    service: &Jid,
+    payload: &ElementRef<'_>,
+) -> Result<(), StanzaError> {
+    let node = payload.attr("node");
+    if cx.server.storage.push().remove(user, service, node.as_deref()).await? > 0 {
+        cx.server.invalidate(&Invalidation::Push(user.clone()));
+    }
+    Ok(())
+}
+
+/// The address of the push service.
+fn service(payload: &ElementRef<'_>) -> Result<Jid, StanzaError> {
+    let jid = payload.attr("jid").filter(|jid| !jid.is_empty());
+    let jid = jid.ok_or(Condition::BadRequest.text("the address of the service is missing"))?;
+    Jid::parse(&jid).map_err(|_| Condition::JidMalformed.into())
+}
+
+/// The form that goes with each notification, as the client has written it. Only the service knows its
+/// fields.
+fn options(payload: &ElementRef<'_>) -> Result<Option<String>, StanzaError> {
+    let mut forms = payload.children().filter(|child| child.is(data_form::NS, "x"));
+    let Some(form) = forms.next() else { return Ok(None) };
+    if forms.next().is_some() {
+        return Err(Condition::BadRequest.text("there is more than one form"));
+    }
+    let read = Submitted::read(&form).map_err(|_| Condition::BadRequest.text("a bad form"))?;
+    if read.form_type().is_some_and(|kind| kind != PUBLISH_OPTIONS) {
+        return Err(Condition::BadRequest.text("not a form of publish-options"));
+    }
+    let frame = Frame::from_tree(&form.to_tree()).map_err(|_| Condition::BadRequest)?;
+    if frame.bytes().len() > MAX_OPTIONS {
+        return Err(Condition::NotAcceptable.text("the form is too large"));
+    }
+    Ok(Some(String::from_utf8_lossy(frame.bytes()).into_owned()))
+}
+
+/// Bytes of the name of a node. Tokens of push services have some hundred.
+const MAX_NODE: usize = 1023;
+/// Bytes of a form.
+const MAX_OPTIONS: usize = 4096;
+/// Microseconds.
+const A_DAY: u64 = 24 * 60 * 60 * 1_000_000;

@@ -1,0 +1,54 @@
+//! The push registrations of accounts, held in memory: each message asks for them.
+
+use std::sync::{Arc, LazyLock};
+
+use crate::host::{AccountCache, Invalidation, Read, ServerState, SharedState};
+use crate::jid::BareJid;
+use crate::storage::{self, PushDevice, PushRegistration};
+
+/// A cache of registrations.
+#[derive(Debug)]
+pub(super) struct Registrations(AccountCache<Arc<[PushRegistration]>>);
+
+impl Default for Registrations {
+    fn default() -> Self {
+        Self(AccountCache::new(CACHE_BYTES))
+    }
+}
+
+impl SharedState for Registrations {
+    fn invalidate(&self, what: &Invalidation) {
+        if let Invalidation::Account(user) | Invalidation::Push(user) = what {
+            self.0.forget(user);
+        }
+    }
+}
+
+/// The registrations of an account; from memory, if they were used lately.
+///
+/// # Errors
+/// If the store fails.
+pub(super) async fn of(
+    server: &ServerState,
+    user: &BareJid,
+) -> storage::Result<Arc<[PushRegistration]>> {
+    let read = async {
+        let all = server.storage.push().registrations(user).await?;
+        // Most accounts have none: they share one value.
+        static NONE: LazyLock<Arc<[PushRegistration]>> = LazyLock::new(|| Arc::new([]));
+        let value = if all.is_empty() { Arc::clone(&NONE) } else { all.into() };
+        let bytes = value.iter().map(bytes).sum();
+        Ok(Read { value, bytes: Some(bytes) })
+    };
+    server.shared::<Registrations>().0.get_or_read(user, read).await
+}
+
+/// About how many bytes a registration occupies.
+fn bytes(one: &PushRegistration) -> usize {
+    let (PushDevice::Installation(device) | PushDevice::Resource(device)) = &one.device;
+    let texts = [one.service.as_str(), &one.node, one.options.as_deref().unwrap_or(""), device];
+    size_of::<PushRegistration>() + texts.iter().map(|text| text.len()).sum::<usize>()
+}
+
+/// Bytes of registrations held in memory.
+const CACHE_BYTES: usize = 16 << 20;

@@ -1,0 +1,158 @@
+//! When a device is woken: something important has come for its user, and the device does not have it, as it
+//! has no session, or its session waits for it (XEP-0198 §5), or it has been inactive for long (XEP-0352), or
+//! it does not acknowledge what it was sent.
+//!
+//! A message costs a look into a cache here; all else, only accounts with push registrations pay for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::notification::Summary;
+use super::publish::{Publisher, Target};
+use super::{late, registrations};
+use crate::archive::importance::{self, Importance};
+use crate::host::{Cx, Invalidation, Kept, ServerState};
+use crate::jid::BareJid;
+use crate::ns::PUBSUB;
+use crate::session::SessionRef;
+use crate::stanza::{Message, Stanza};
+use crate::storage::{PushDevice, PushRegistration};
+
+/// A message has arrived for `user`. `direct`: the sessions that got it.
+pub async fn arrived(
+    cx: &Cx<'_>,
+    user: &BareJid,
+    sessions: &[SessionRef],
+    direct: &[SessionRef],
+    kept: Option<Kept>,
+    message: &Message,
+) {
+    let Some(all) = registered(cx.server, user).await else { return };
+    note_end_of_service(cx.server, user, &all, message).await;
+    let Some(what) = importance::of(message) else { return };
+    // What the user has written on another device.
+    if message.head.from.as_ref().is_some_and(|from| from.bare_str() == user.as_str()) {
+        return;
+    }
+    let is_kept = kept.is_some_and(|kept| kept.in_recipient || kept.has_marker);
+    let publisher = cx.server.shared::<Publisher>();
+    for one in all.iter() {
+        let target = || Target::of(user, one);
+        let Some(session) = sessions.iter().rfind(|session| is_of(one, session)) else {
+            if is_kept {
+                publisher.notify(target(), Summary::of(what));
+            }
+            continue;
+        };
+        let gets_it = is_kept || session.flags().carbons || direct.contains(session);
+        if gets_it && is_asleep(session, what) {
+            publisher.notify(target(), Summary::of(what));
+        } else if let Some(marker) = kept.and_then(|kept| kept.marker())
+            && direct.contains(session)
+        {
+            late::watch(cx.server, target(), session, marker, what);
+        }
+    }
+}
+
+/// Somebody asks `user` for a subscription.
+pub async fn subscription_requested(cx: &Cx<'_>, user: &BareJid) {
+    let Some(all) = registered(cx.server, user).await else { return };
+    let sessions = cx.server.sessions.of(user);
+    let what = Importance::Subscription;
+    for one in all.iter() {
+        let session = sessions.iter().rfind(|session| is_of(one, session));
+        if session.is_none_or(|session| is_asleep(session, what)) {
+            cx.server.shared::<Publisher>().notify(Target::of(user, one), Summary::of(what));
+        }
+    }
+}
+
+/// A session has lost its connection, and waits for its client. `waiting`: what the client does not have.
+/// Returns whether the client can be woken.
+pub async fn session_waits(
+    server: &ServerState,
+    session: &SessionRef,
+    waiting: &[Arc<Stanza>],
+) -> bool {
+    let user = session.jid().to_bare();
+    let Some(all) = registered(server, &user).await else { return false };
+    let newest = waiting.iter().rev().take(MAX_LOOKED_AT);
+    let important = newest.filter_map(|stanza| importance::of_waiting(stanza));
+    let summary = important.map(Summary::of).reduce(|mut sum, next| {
+        sum.add(next);
+        sum
+    });
+    let mut can_be_woken = false;
+    for one in all.iter().filter(|one| is_of(one, session)) {
+        can_be_woken = true;
+        if let Some(summary) = summary {
+            server.shared::<Publisher>().notify(Target::of(&user, one), summary);
+        }
+    }
+    can_be_woken
+}
+
+/// The registrations of an account; `None` if there are none, or the store fails.
+async fn registered(server: &ServerState, user: &BareJid) -> Option<Arc<[PushRegistration]>> {
+    match registrations::of(server, user).await {
+        Ok(all) => Some(all).filter(|all| !all.is_empty()),
+        Err(error) => {
+            tracing::warn!(jid = %user, %error, "cannot read push registrations");
+            None
+        }
+    }
+}
+
+/// Whether the session is one of the device that has registered.
+fn is_of(one: &PushRegistration, session: &SessionRef) -> bool {
+    match &one.device {
+        PushDevice::Installation(id) => {
+            session.facts().installation.is_some_and(|other| *other == **id)
+        }
+        PushDevice::Resource(resource) => session.jid().resource_part() == resource,
+    }
+}
+
+/// Whether the device has a connection by now, and somebody looks at it.
+pub(super) fn is_awake(server: &ServerState, user: &BareJid, one: &PushRegistration) -> bool {
+    let sessions = server.sessions.of(user);
+    let session = sessions.iter().rfind(|session| is_of(one, session));
+    session.is_some_and(|session| session.hibernation().is_none() && !session.is_inactive())
+}
+
+/// Whether nobody can expect that the device shows what it was sent. A call does not wait.
+fn is_asleep(session: &SessionRef, what: Importance) -> bool {
+    let inactive = session.inactive_for();
+    session.hibernation().is_some()
+        || inactive.is_some_and(|time| time >= LONG || what == Importance::Call)
+}
+
+/// A push service takes no more notifications (XEP-0357 §8).
+async fn note_end_of_service(
+    server: &ServerState,
+    user: &BareJid,
+    all: &[PushRegistration],
+    message: &Message,
+) {
+    let Some(from) = message.head.from.as_ref() else { return };
+    if !all.iter().any(|one| one.service == *from) {
+        return;
+    }
+    let Some(pubsub) = message.content.received_child(PUBSUB, "pubsub") else { return };
+    let is_end = pubsub.children().any(|child| {
+        child.is(PUBSUB, "affiliation")
+            && child.attr("affiliation").is_some_and(|now| now == "none" || now == "outcast")
+            && child.attr("jid").is_none_or(|jid| jid == user.as_str())
+    });
+    let Some(node) = pubsub.attr("node").filter(|_| is_end) else { return };
+    match server.storage.push().remove(user, from, Some(&node)).await {
+        Ok(_) => server.invalidate(&Invalidation::Push(user.clone())),
+        Err(error) => tracing::warn!(jid = %user, %error, "cannot remove a push registration"),
+    }
+}
+
+/// A client that was inactive for so long may sleep.
+const LONG: Duration = Duration::from_secs(5 * 60);
+/// Stanzas of a session that lost its connection that are looked at.
+const MAX_LOOKED_AT: usize = 100;
