@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import functools
 import itertools
 import logging
 import os
@@ -14,6 +15,7 @@ import time
 import traceback
 import warnings
 
+import calls
 import long_lives
 import scenarios
 from client import Refused
@@ -53,6 +55,7 @@ def arguments():
     parser.add_argument("--chromium", help="a browser")
     parser.add_argument("--converse", help="folder whose node_modules has converse.js")
     parser.add_argument("--nbxmpp", help="a Python that has nbxmpp and GLib")
+    parser.add_argument("--coturn", action="store_true", help="coturn is installed")
     parser.add_argument("--verbose", action="store_true", help="the libraries' own logs")
     return parser.parse_args()
 
@@ -76,6 +79,12 @@ def checks(server, args):
             name = f"{label}: {scenario.__name__.replace('_', ' ')}"
             if args.only in name:
                 yield name, lambda: in_process(server, scenario, one, other, next(numbers))
+    if args.coturn:
+        name = "coturn: credentials open the relay"
+        if args.only in name:
+            scenario = calls.credentials_open_the_relay
+            run = functools.partial(scenario, server)
+            yield name, lambda: in_process(server, run, SlixmppClient, SlixmppClient, next(numbers))
     outside = []
     if args.node:
         environment = {"WAXWING_NODE_MODULES": str(pathlib.Path(args.node) / "node_modules")}

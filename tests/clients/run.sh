@@ -6,9 +6,9 @@
 #                                              fails there too is the scenario's fault
 #
 # slixmpp and aioxmpp need Python with venv; xmpp.js needs Node 20.10 and npm; Converse.js needs Chromium,
-# too; nbxmpp needs the system's Python with GLib and libsoup. On Debian: python3-venv nodejs npm chromium
-# python3-gi gir1.2-soup-3.0 glib-networking. What is missing is an error. With WAXWING_SKIP_CLIENTS=1
-# its clients are left out, and named.
+# too; nbxmpp needs the system's Python with GLib and libsoup; credentials for calls are tried with coturn. On
+# Debian: python3-venv nodejs npm chromium python3-gi gir1.2-soup-3.0 glib-networking coturn. What is missing is
+# an error. With WAXWING_SKIP_CLIENTS=1 its clients are left out, and named.
 # Libraries lie in target/clients; nothing is installed on the system.
 set -eu
 
@@ -95,5 +95,16 @@ if /usr/bin/python3 -c 'import ensurepip, gi; gi.require_version("Soup", "3.0")'
 else
     missing nbxmpp 'python3-venv, python3-gi, gir1.2-soup-3.0 and glib-networking'
 fi
+
+case " $* " in
+*" --server prosody "*) ;;
+*)
+    if command -v turnserver >/dev/null && command -v turnutils_uclient >/dev/null; then
+        set -- "$@" --coturn
+    else
+        missing coturn coturn
+    fi
+    ;;
+esac
 
 PYTHONDONTWRITEBYTECODE=1 exec "$place/venv/bin/python" "$here/run.py" "$@"

@@ -6,6 +6,7 @@ Waxwing is what we test; Prosody tells whether a failing scenario is the server'
 import datetime
 import pathlib
 import re
+import secrets
 import shutil
 import signal
 import socket
@@ -45,7 +46,8 @@ class Server:
     def __init__(self, folder, binary=None):
         self.folder = pathlib.Path(folder)
         self.binary = binary and str(pathlib.Path(binary).resolve())
-        self.c2s, self.c2s_tls, self.http, self.https = free_ports(4)
+        self.c2s, self.c2s_tls, self.http, self.https, self.turn = free_ports(5)
+        self.turn_secret = secrets.token_hex(16)
         self.log = self.folder / "server.log"
         self.process = None
         self.ca = self.folder / "ca.pem"
@@ -137,6 +139,9 @@ class Waxwing(Server):
             # Every client, also those with a wrong password, comes from here.
             "[auth]\nslow_addresses = false\n"
             "[registration]\nopen = true\nper_address = 1000\n"
+            "[external_services]\n"
+            f'uris = ["stun:127.0.0.1:{self.turn}", "turn:127.0.0.1:{self.turn}"]\n'
+            f'secret = "{self.turn_secret}"\n'
         )
 
     def command(self):
