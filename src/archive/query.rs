@@ -76,7 +76,9 @@ pub fn form(search: bool) -> Node {
         .field(Field::new("after-id", FieldKind::TextSingle))
         .field(Field::new("include-groupchat", FieldKind::Boolean));
     if search {
-        form = form.field(Field::new(&fulltext(), FieldKind::TextSingle));
+        form = form
+            .field(Field::new(&fulltext(), FieldKind::TextSingle))
+            .field(Field::new(WITH_TEXT, FieldKind::TextSingle));
     }
     // An open list: its options are all existing ids (XEP-0122 §3.2.1).
     let ids =
@@ -104,7 +106,7 @@ fn read_form(
     }
     let fulltext = fulltext();
     for var in form.vars() {
-        let known = FIELDS.contains(&var) || (search && var == fulltext);
+        let known = FIELDS.contains(&var) || (search && (var == fulltext || var == WITH_TEXT));
         if !known {
             return Err(Condition::FeatureNotImplemented.text("unknown field"));
         }
@@ -132,7 +134,12 @@ fn read_form(
     }
     // The archive of an account contains no such messages, so the field changes nothing.
     form.boolean("include-groupchat").map_err(bad)?;
-    query.text = text(&fulltext)?.map(str::to_owned);
+    query.text = match (text(&fulltext)?, text(WITH_TEXT)?) {
+        (Some(one), Some(other)) if one != other => {
+            return Err(Condition::BadRequest.text("two searches in one query"));
+        }
+        (one, other) => one.or(other).map(str::to_owned),
+    };
     Ok(())
 }
 
@@ -187,6 +194,9 @@ fn fulltext() -> String {
 
 const FIELDS: &[&str] =
     &["after-id", "before-id", "end", "ids", "include-groupchat", "start", "with"];
+
+/// COMPAT: what clients called the search for words before XEP-0431 gave it a name (2020).
+const WITH_TEXT: &str = "withtext";
 
 /// XEP-0122.
 const VALIDATE: &str = "http://jabber.org/protocol/xdata-validate";
@@ -299,6 +309,7 @@ mod tests {
         let cases: &[(String, Condition)] = &[
             (fields(&[("colour", "red")]), FeatureNotImplemented),
             (fields(&[("{urn:xmpp:fulltext:0}fulltext", "x")]), FeatureNotImplemented),
+            (fields(&[(WITH_TEXT, "x")]), FeatureNotImplemented),
             (fields(&[("with", "@")]), JidMalformed),
             (fields(&[("start", "yesterday")]), BadRequest),
             (fields(&[("end", "2010-06-07")]), BadRequest),
@@ -336,7 +347,7 @@ mod tests {
         let x = frame.root().child(data_form::NS, "x").unwrap();
         let vars: Vec<String> =
             x.children().filter_map(|f| f.attr("var").map(|v| v.into_owned())).collect();
-        for var in FIELDS.iter().copied().chain([fulltext().as_str()]) {
+        for var in FIELDS.iter().copied().chain([fulltext().as_str(), WITH_TEXT]) {
             assert!(vars.iter().any(|v| v == var), "{var}");
         }
         assert!(x.children().all(|f| !f.has_child(data_form::NS, "required")));
