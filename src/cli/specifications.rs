@@ -288,11 +288,13 @@ const TITLES: &[(u16, &str)] = &[
     (431, "Full Text Search in MAM"),
     (440, "SASL Channel-Binding Type Capability"),
     (441, "Message Archive Management Preferences"),
+    (455, "Service Outage Status"),
     (474, "SASL SCRAM Downgrade Protection"),
     (478, "Stream Limits Advertisement"),
     (480, "SASL Upgrade Tasks"),
     (484, "Fast Authentication Streamlining Tokens"),
     (490, "Message Displayed Synchronization"),
+    (504, "Data Policy"),
     (509, "Initial Authentication Pipelining"),
     (515, "TLS Channel-Binding Downgrade Protection"),
 ];

@@ -1,6 +1,7 @@
 //! `[contact]`: the public addresses of the people who run the server.
 
-use super::section::section;
+use super::error::Problems;
+use super::section::{Fields, section};
 use super::value::Uris;
 
 section! {
@@ -28,4 +29,18 @@ section! {
 
     /// Help for users.
     support: Vec<String> = Vec::new() => Uris, Restart;
+
+    /// Files with the state of the server, for programs (XEP-0455): clients that cannot connect read there what has
+    /// happened. They should be on another machine. While all is well, they contain `{}`.
+    outage: Vec<String> = Vec::new() => Uris, Reload;
+}
+
+/// Refuses files that clients cannot read (XEP-0455 §2.1).
+pub(super) fn check(contact: &ContactConfig, fields: &Fields<'_>, problems: &mut Problems<'_>) {
+    let is_page = |uri: &String| uri.starts_with("https://") || uri.starts_with("http://");
+    if !contact.outage.iter().all(is_page) {
+        let at = fields.value_of("outage").unwrap_or_else(|| fields.at.clone());
+        let help = "write for example \"https://status.example.net/outage.json\"".to_owned();
+        problems.add(&at, "`outage` has an address that is no web page", help);
+    }
 }

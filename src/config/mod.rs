@@ -10,6 +10,7 @@ mod archive;
 mod auth;
 mod budgets;
 mod contact;
+mod data_policy;
 mod domain;
 mod error;
 mod external_services;
@@ -42,6 +43,7 @@ pub use self::archive::ArchiveConfig;
 pub use self::auth::AuthConfig;
 pub use self::budgets::BudgetsConfig;
 pub use self::contact::ContactConfig;
+pub use self::data_policy::{DataAccess, DataPolicyConfig};
 pub use self::domain::{DEFAULT_DOMAIN, prepare_domain};
 pub use self::error::{ConfigError, ConfigErrors};
 pub use self::external_services::ExternalServicesConfig;
@@ -85,6 +87,8 @@ pub struct Config {
     pub admin: AdminConfig,
     /// The addresses of the people who run the server.
     pub contact: ContactConfig,
+    /// How data of users are handled, as users are told.
+    pub data_policy: DataPolicyConfig,
     /// Servers for audio and video calls, which clients are told.
     pub external_services: ExternalServicesConfig,
     /// The log.
@@ -111,6 +115,7 @@ impl Config {
             budgets: BudgetsConfig::defaults(&domains),
             admin: AdminConfig::defaults(&domains),
             contact: ContactConfig::defaults(&domains),
+            data_policy: DataPolicyConfig::defaults(&domains),
             external_services: ExternalServicesConfig::defaults(&domains),
             log: LogConfig::defaults(&domains),
         }
@@ -150,6 +155,7 @@ impl Config {
         self.budgets.warn(&mut warnings);
         self.admin.warn(&mut warnings);
         self.contact.warn(&mut warnings);
+        self.data_policy.warn(&mut warnings);
         self.external_services.warn(&mut warnings);
         self.log.warn(&mut warnings);
         warnings

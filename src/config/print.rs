@@ -6,8 +6,9 @@ use super::nearest::nearest;
 use super::section::{Applies, Entry, Section};
 use super::top_level::Head;
 use super::{
-    AdminConfig, ArchiveConfig, AuthConfig, BudgetsConfig, ContactConfig, ExternalServicesConfig,
-    HostConfig, LimitsConfig, ListenConfig, LogConfig, RegistrationConfig, StorageConfig,
+    AdminConfig, ArchiveConfig, AuthConfig, BudgetsConfig, ContactConfig, DataPolicyConfig,
+    ExternalServicesConfig, HostConfig, LimitsConfig, ListenConfig, LogConfig, RegistrationConfig,
+    StorageConfig,
 };
 
 /// The description of a section.
@@ -34,6 +35,7 @@ pub(super) fn sections(domains: &[String]) -> Vec<SectionDocs> {
         docs::<BudgetsConfig>(domains),
         docs::<AdminConfig>(domains),
         docs::<ContactConfig>(domains),
+        docs::<DataPolicyConfig>(domains),
         docs::<ExternalServicesConfig>(domains),
         docs::<LogConfig>(domains),
     ]

@@ -18,8 +18,9 @@ use super::top_level::Head;
 use super::variables::{self, Lookup};
 use super::{
     AdminConfig, ArchiveConfig, AuthConfig, BudgetsConfig, Config, ContactConfig, DEFAULT_DOMAIN,
-    ExternalServicesConfig, HostConfig, LimitsConfig, ListenConfig, LogConfig, RegistrationConfig,
-    StorageConfig, admin, external_services, host, limits, listen,
+    DataPolicyConfig, ExternalServicesConfig, HostConfig, LimitsConfig, ListenConfig, LogConfig,
+    RegistrationConfig, StorageConfig, admin, contact, data_policy, external_services, host,
+    limits, listen,
 };
 
 impl Config {
@@ -125,7 +126,8 @@ impl Document<'_> {
             limits: self.section::<LimitsConfig>(domains, limits::check, problems),
             budgets: self.section::<BudgetsConfig>(domains, no_check, problems),
             admin: self.section::<AdminConfig>(domains, admin::check, problems),
-            contact: self.section::<ContactConfig>(domains, no_check, problems),
+            contact: self.section::<ContactConfig>(domains, contact::check, problems),
+            data_policy: self.section::<DataPolicyConfig>(domains, data_policy::check, problems),
             external_services: self.section::<ExternalServicesConfig>(
                 domains,
                 external_services::check,

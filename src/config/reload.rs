@@ -56,6 +56,7 @@ impl Config {
             mut budgets,
             mut admin,
             mut contact,
+            mut data_policy,
             mut external_services,
             mut log,
         } = self;
@@ -72,6 +73,7 @@ impl Config {
         budgets.keep(&running.budgets, &mut names);
         admin.keep(&running.admin, &mut names);
         contact.keep(&running.contact, &mut names);
+        data_policy.keep(&running.data_policy, &mut names);
         external_services.keep(&running.external_services, &mut names);
         log.keep(&running.log, &mut names);
         let config = Self {
@@ -86,6 +88,7 @@ impl Config {
             budgets,
             admin,
             contact,
+            data_policy,
             external_services,
             log,
         };
@@ -167,6 +170,7 @@ mod tests {
         "'warn'",
         "'/srv/other'",
         "'turn:b.example'",
+        "'admins'",
         "'/proc/self/comm'",
     ];
 

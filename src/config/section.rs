@@ -222,6 +222,14 @@ macro_rules! choice {
             /// The words, their variants, and their descriptions.
             pub(super) const WORDS: &'static [(&'static str, Self, &'static str)] =
                 &[$(($word, Self::$variant, concat!($($doc),+))),+];
+
+            /// The word in the file.
+            #[must_use]
+            pub fn word(self) -> &'static str {
+                match self {
+                    $( Self::$variant => $word, )+
+                }
+            }
         }
     };
 }

@@ -38,7 +38,9 @@ fn the_defaults_in_the_commented_file_read_as_what_they_are() {
         // Those without a default show an example.
         let kept = |line: &str| {
             let examples = [
+                "#backup",
                 "#certificate",
+                "#info",
                 "#key",
                 "#location",
                 "#password",
@@ -74,7 +76,7 @@ const MISTAKES: &[(&str, usize, usize, &str, &str)] = &[
     ("[limit]\ndepth = 9", 1, 2, "there is no section `limit`", "write [limits]"),
     ("[[hosts]]", 1, 3, "there is no section `hosts`", "write [[host]]"),
     ("[zzz]", 1, 2, "there is no section `zzz`",
-        "the sections are host, listen, auth, registration, archive, storage, limits, budgets, admin, contact, external_services, log"),
+        "the sections are host, listen, auth, registration, archive, storage, limits, budgets, admin, contact, data_policy, external_services, log"),
     ("limits = 5", 1, 1, "`limits` is a section", "write [limits]"),
     ("[[limits]]", 1, 3, "`limits` is a section", "write [limits]"),
     ("[limits]\nping_anser = 5", 2, 1, "[limits] has no option `ping_anser`", "write `ping_answer`"),
@@ -143,6 +145,18 @@ const MISTAKES: &[(&str, usize, usize, &str, &str)] = &[
     ("[listen]\nproxies = '10.0.0.0/33'", 2, 11,
         "`proxies` has \"10.0.0.0/33\", which is no IP address",
         "write for example \"127.0.0.1\" or \"10.0.0.0/8\""),
+    // What users are told.
+    ("[contact]\noutage = 'mailto:a@example.org'", 2, 10, "`outage` has an address that is no web page",
+        "write for example \"https://status.example.net/outage.json\""),
+    ("[data_policy]\naccess = ['none', 'admins']", 2, 10, "`access` has \"none\" and others",
+        "write [\"none\"], or leave \"none\" out"),
+    ("[data_policy]\naccess = ['admins', 'admins']", 2, 10, "`access` has a word twice",
+        "remove one of them"),
+    ("[data_policy]\naccess = 'admin'", 2, 10, "`access` cannot be \"admin\"", "write \"admins\""),
+    ("[data_policy]\nterms = ['https://a', 'https://b']", 2, 9, "`terms` has more than one address",
+        "write one: clients show one"),
+    ("[data_policy]\nbackup_every = '1'", 2, 16, "`backup_every` is not a duration",
+        "write the unit, too: \"1 d\" means days, \"1 s\" seconds"),
     // Servers for calls.
     ("[external_services]\nuris = 'turn:a'", 2, 8, "`uris` has a TURN server without credentials",
         "add `secret`, which the TURN server knows, too (coturn: static-auth-secret)"),

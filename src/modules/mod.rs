@@ -6,6 +6,7 @@ pub mod blocking;
 pub mod capabilities;
 pub mod carbons;
 pub mod commands;
+pub mod data_policy;
 pub mod disco;
 pub mod external_services;
 pub mod last_activity;
@@ -33,6 +34,7 @@ pub const ALL: &[&dyn Module] = &[
     &capabilities::Capabilities,
     &carbons::Carbons,
     &commands::Commands,
+    &data_policy::DataPolicy,
     &disco::Disco,
     &external_services::ExternalServices,
     &last_activity::LastActivity,

@@ -3,6 +3,7 @@
 mod addresses;
 mod list;
 mod number;
+mod policy;
 mod secret;
 mod service;
 mod text;
@@ -17,6 +18,7 @@ use toml::de::DeValue;
 pub(super) use self::addresses::{Addresses, Location, Machines};
 pub(super) use self::list::{Accounts, Uris, Words};
 pub(super) use self::number::{Count, Retention, Size, Time};
+pub(super) use self::policy::{Hours, SomeOf};
 pub(super) use self::secret::{SecretFile, SecretText};
 pub(super) use self::service::ServiceUris;
 pub(super) use self::text::{Domain, Levels, OneOf, Path, Text};
