@@ -21,8 +21,13 @@ fn the_page_of_the_specifications_is_what_manifests_and_conversations_say() {
 }
 
 #[test]
+fn the_page_of_the_compliance_suites_is_what_manifests_and_conversations_say() {
+    is_up_to_date("docs/compliance.md", &waxwing::cli::compliance::markdown(&conversations()));
+}
+
+#[test]
 fn the_description_of_the_project_is_what_manifests_say() {
-    is_up_to_date("docs/waxwing.doap", &specifications::doap());
+    is_up_to_date("docs/waxwing.doap", &waxwing::cli::doap::doap());
 }
 
 #[test]

@@ -17,7 +17,9 @@
 
 mod arguments;
 mod check;
+pub mod compliance;
 mod configuration;
+pub mod doap;
 mod exit;
 mod first_run;
 mod instance;

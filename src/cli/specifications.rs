@@ -1,5 +1,5 @@
-//! Documents of the implemented specifications: `docs/xeps.md` for people, `docs/waxwing.doap` for
-//! directories of software (XEP-0453). Both are made from manifests and checked by `tests/docs.rs`.
+//! The implemented specifications, and their page `docs/xeps.md`, which is made from manifests and checked by
+//! `tests/docs.rs`.
 //!
 //! The specifications of a feature are in its manifest, in `src/modules/`. This file lists only those
 //! that belong to no feature: streams, logins, addresses.
@@ -56,36 +56,8 @@ pub fn markdown(conversations: &[Conversation]) -> String {
     out
 }
 
-/// The description of this project in RDF (XEP-0453).
-#[must_use]
-pub fn doap() -> String {
-    let mut out = DOAP_HEAD.to_owned();
-    for (number, ..) in RFCS {
-        let link = format!("https://www.rfc-editor.org/info/rfc{number}");
-        push(&mut out, format_args!("    <implements rdf:resource='{link}'/>\n"));
-    }
-    for (xep, _) in xeps() {
-        let status = match xep.status {
-            Status::Complete => "complete",
-            Status::Partial => "partial",
-        };
-        push(
-            &mut out,
-            format_args!(
-                "    <implements>\n      <xmpp:SupportedXep>\n        \
-                 <xmpp:xep rdf:resource='{}'/>\n        <xmpp:status>{status}</xmpp:status>\n        \
-                 <xmpp:version>{}</xmpp:version>\n      </xmpp:SupportedXep>\n    </implements>\n",
-                address(xep.number),
-                xep.version,
-            ),
-        );
-    }
-    out.push_str("  </Project>\n</rdf:RDF>\n");
-    out
-}
-
 /// All implemented XEPs by number, with the part that implements each.
-fn xeps() -> Vec<(&'static Xep, &'static Manifest)> {
+pub(super) fn xeps() -> Vec<(&'static Xep, &'static Manifest)> {
     let mut all: Vec<_> = manifests().flat_map(|m| m.xeps.iter().map(move |x| (x, m))).collect();
     all.sort_by_key(|(xep, manifest)| (xep.number, manifest.name));
     all
@@ -95,7 +67,7 @@ fn manifests() -> impl Iterator<Item = &'static Manifest> {
     BESIDE.iter().chain(modules::ALL.iter().map(|module| module.manifest()))
 }
 
-fn address(xep: u16) -> String {
+pub(super) fn address(xep: u16) -> String {
     format!("https://xmpp.org/extensions/xep-{xep:04}.html")
 }
 
@@ -139,7 +111,7 @@ fn numbers(section: &str) -> Vec<u32> {
     section.trim_start_matches('§').split('.').map(|part| part.parse().unwrap_or(0)).collect()
 }
 
-fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
+pub(super) fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
     out.write_fmt(text).expect("a string takes all");
 }
 
@@ -148,24 +120,6 @@ const HEAD: &str = "\
 
 Made from the program and its tests: `WAXWING_REGENERATE=1 cargo test --test docs` writes it anew.
 \"Complete\" means all that concerns a server. The version is that of the text we followed.
-";
-
-const DOAP_HEAD: &str = "\
-<?xml version='1.0' encoding='UTF-8'?>
-<rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'
-         xmlns='http://usefulinc.com/ns/doap#'
-         xmlns:xmpp='https://linkmauve.fr/ns/xmpp-doap#'>
-  <Project>
-    <name>Waxwing</name>
-    <shortdesc xml:lang='en'>XMPP server that works on bad mobile networks</shortdesc>
-    <description xml:lang='en'>An XMPP server for instant messaging: one binary, a database inside, \
-everything by commands</description>
-    <language>en</language>
-    <programming-language>Rust</programming-language>
-    <os>Linux</os>
-    <license rdf:resource='https://spdx.org/licenses/MIT.html'/>
-    <license rdf:resource='https://spdx.org/licenses/Apache-2.0.html'/>
-    <category rdf:resource='https://linkmauve.fr/ns/xmpp-doap#category-server'/>
 ";
 
 /// The specifications that no module implements.
@@ -205,7 +159,7 @@ const BESIDE: &[Manifest] = &[
 ];
 
 /// Number, title, and where, or how far, it is implemented.
-const RFCS: &[(u16, &str, &str)] = &[
+pub(super) const RFCS: &[(u16, &str, &str)] = &[
     (4422, "Simple Authentication and Security Layer (SASL)", "`auth`"),
     (4505, "Anonymous SASL Mechanism", "`auth`"),
     (4616, "The PLAIN SASL Mechanism", "`auth`"),
@@ -303,7 +257,7 @@ const TITLES: &[(u16, &str)] = &[
 mod tests {
     use std::collections::HashSet;
 
-    use super::{Conversation, TITLES, doap, manifests, markdown, numbers, xeps};
+    use super::{Conversation, TITLES, manifests, markdown, numbers, xeps};
 
     #[test]
     fn each_extension_has_a_title_and_one_home() {
@@ -322,14 +276,6 @@ mod tests {
         }
         let names: Vec<_> = manifests().map(|m| m.name).collect();
         assert_eq!(names.iter().collect::<HashSet<_>>().len(), names.len(), "{names:?}");
-    }
-
-    #[test]
-    fn the_description_is_well_formed_and_names_all() {
-        let root: minidom::Element = doap().parse().unwrap();
-        let project = root.children().next().unwrap();
-        let named = project.children().filter(|c| c.children().next().is_some()).count();
-        assert_eq!(named, xeps().len());
     }
 
     #[test]
