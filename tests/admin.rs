@@ -318,6 +318,8 @@ fn every_key_is_in_snake_case() {
         "archive show joe",
         "archive limit joe --age 90d",
         "archive clear joe --yes",
+        "device list joe",
+        "device remove joe other",
         "session list",
         "session close joe",
         "status",

@@ -20,6 +20,7 @@ pub use commands::COMMANDS;
 pub const GROUPS: &[(&str, &str)] = &[
     ("user", "Manage accounts"),
     ("archive", "Archives: what is kept of messages"),
+    ("device", "Devices: which clients have access to an account"),
     ("session", "Sessions: who is online"),
 ];
 

@@ -20,7 +20,7 @@ use crate::config::{Config, HostConfig};
 use crate::host::command::{Caller, CommandCx, Format, Outcome, ServerControl, SessionRow};
 use crate::jid::{BareJid, Jid};
 use crate::payload::datetime::Timestamp;
-use crate::storage::{MemoryStorage, SavedSession, Storage, StorageError};
+use crate::storage::{DeviceLogin, MemoryStorage, SavedSession, Storage, StorageError};
 use crate::tasks::Tasks;
 
 /// Has one session of romeo, and notes what it is told to close and to remove.
@@ -32,6 +32,7 @@ impl ServerControl for Noting {
         vec![SessionRow {
             jid: Jid::parse("romeo@localhost/orchard").unwrap().to_full().unwrap(),
             client: "gajim.org".to_owned(),
+            installation: Some("d4565fa7-4d72-4749-b3d3-740edbf87770".into()),
             peer: Some("192.0.2.7:4711".to_owned()),
             tls: Some("TLSv1.3".to_owned()),
             seconds: 7,
@@ -228,6 +229,41 @@ async fn sessions_are_shown_and_counted() {
     assert_eq!(shown["sessions"], json!(["romeo@localhost/orchard"]));
     let status = json_of(&cx, "status", json!({})).await;
     assert_eq!((&status["running"], &status["sessions"]), (&json!(true), &json!(1)));
+}
+
+#[tokio::test]
+async fn a_client_is_shown_and_logged_out() {
+    let (cx, control) = context();
+    json_of(&cx, "user add", json!({"account": "romeo", "password": "x"})).await;
+    let romeo = BareJid::parse("romeo@localhost").unwrap();
+    for id in ["d4565fa7-4d72-4749-b3d3-740edbf87770", ""] {
+        let (software, by_password) = (Some("Gajim".to_owned()), !id.is_empty());
+        let login = DeviceLogin { id: id.to_owned(), software, device: None, by_password };
+        cx.storage.devices().note_device(&romeo, cx.clock.now(), &login).await.unwrap();
+    }
+    let Answer::Ok(outcome) =
+        run(cx.clone(), &request("device list", json!({"account": "romeo"}))).await
+    else {
+        panic!("clients are a table");
+    };
+    let (id, since) = ("client/d4565fa7-4d72-4749-b3d3-740edbf87770", "1970-01-01T00:00:00.000Z");
+    let expected = json!([{
+        "device": id, "software": "Gajim", "machine": null, "connected": true,
+        "first_seen": since, "last_seen": since, "knows_password": true, "has_token": false,
+    }, {
+        "device": "other", "software": "Gajim", "machine": null, "connected": false,
+        "first_seen": since, "last_seen": since, "knows_password": false, "has_token": false,
+    }]);
+    assert_eq!(outcome.to_json(), expected);
+    control.0.lock().clear();
+    let removed = json_of(&cx, "device remove", json!({"account": "romeo", "device": id})).await;
+    assert_eq!((&removed["closed"], &removed["knows_password"]), (&json!(1), &json!(true)));
+    let reason = Some("the administrator has logged out this client".to_owned());
+    assert_eq!(*control.0.lock(), [("romeo@localhost/orchard".to_owned(), reason)]);
+    json_of(&cx, "device remove", json!({"account": "romeo", "device": "other"})).await;
+    assert_eq!(cx.storage.devices().of(&romeo).await.unwrap(), []);
+    let again = json!({"account": "romeo", "device": "other"});
+    assert_eq!(code_of(&cx, "device remove", again).await, Code::NotFound);
 }
 
 #[tokio::test]

@@ -9,10 +9,11 @@ use base64::engine::general_purpose::STANDARD;
 use super::plain::Plain;
 use super::scram::{ClientFirst, Scram};
 use super::{
-    MechanismName, Offer, PasswordKey, SaslError, TokenLogin, Verifier, anonymous, password,
+    MechanismName, Offer, PasswordKey, SaslError, TokenLogin, UserAgent, Verifier, anonymous,
+    password,
 };
 use crate::jid::BareJid;
-use crate::storage::ScramHash;
+use crate::storage::{DeviceLogin, ScramHash};
 
 /// A SASL exchange, from the first message to its end.
 pub struct Exchange {
@@ -22,6 +23,7 @@ pub struct Exchange {
     mechanism: MechanismName,
     /// What the client says of its token, if it has one.
     token: Option<TokenLogin>,
+    agent: UserAgent,
     has_old_token: bool,
     /// With which password the client has logged in.
     proven: Option<PasswordKey>,
@@ -84,11 +86,19 @@ impl Exchange {
             offer,
             mechanism,
             token,
+            agent: UserAgent::default(),
             has_old_token: false,
             proven: None,
             user: None,
             state: State::Start,
         })
+    }
+
+    /// The same for a client that says this of itself.
+    #[must_use]
+    pub fn by(mut self, agent: UserAgent) -> Self {
+        self.agent = agent;
+        self
     }
 
     /// Processes one decoded message of the client. `None` means that `<auth/>` had no text. The answer is
@@ -220,7 +230,11 @@ impl Exchange {
     }
 
     async fn succeed(&self, user: BareJid, data: Option<Vec<u8>>) -> Result<Step, SaslError> {
-        self.verifier.note_login(&user).await;
+        let UserAgent { id, software, device } = self.agent.clone();
+        let id = id.map_or_else(String::new, |id| id.to_string());
+        let by_password = self.mechanism.is_by_password();
+        let login = DeviceLogin { id, software, device, by_password };
+        self.verifier.note_login(&user, login).await;
         Ok(Step::Success { user, anonymous: false, data })
     }
 }

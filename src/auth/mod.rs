@@ -22,8 +22,10 @@ mod scram;
 #[cfg(test)]
 mod tests;
 mod token;
+mod token_clients;
 mod token_key;
 mod upgrade;
+mod user_agent;
 mod verifier;
 
 pub use derivations::Derivations;
@@ -34,6 +36,8 @@ pub use offer::{Offer, TlsFacts, TlsVersion};
 pub use password::{PasswordError, check_password, derive_keys};
 pub use password_key::PasswordKey;
 pub use token::{NewToken, TokenLogin};
+pub use token_clients::{clients_with_tokens, remove_tokens};
 pub use token_key::token_key;
 pub use upgrade::{UPGRADES, Upgrade, upgrade_name};
+pub use user_agent::UserAgent;
 pub use verifier::Verifier;

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 use tokio::sync::MutexGuard;
 
-use super::hash::hmac;
+use super::hash::{hash, hmac};
 use super::{MechanismName, PasswordKey, SaslError, Verifier};
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
@@ -29,20 +29,23 @@ pub(super) const KIND: &str = "token";
 
 /// The tokens of one client, as they are stored.
 #[derive(Debug, Default, Deserialize, Serialize)]
-struct Slots {
-    current: Option<Issued>,
-    new: Option<Issued>,
+pub(super) struct Slots {
+    pub(super) current: Option<Issued>,
+    pub(super) new: Option<Issued>,
 }
 
 /// A token that was issued.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-struct Issued {
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub(super) struct Issued {
     /// The random number from which it follows.
     nonce: String,
     /// The mechanism for which it is valid.
     mechanism: String,
     /// In microseconds since 1970.
-    issued: i64,
+    pub(super) issued: i64,
+    /// Of the password from which it follows: see [`fingerprint`].
+    #[serde(default)]
+    pub(super) password: String,
 }
 
 /// A token as the client gets it.
@@ -89,7 +92,7 @@ impl Verifier {
             self.slots(user, &login.installation).await.map_err(|e| failed(user, &e))?;
         let password = self.password_of(user).await?;
         let key = password.as_ref().map_or(&[][..], |password| &password.stored_key);
-        let made_up = Issued { nonce: String::new(), mechanism: String::new(), issued: 0 };
+        let made_up = Issued::default();
         let mut proven = None;
         // Two tokens are always tried, so that nobody learns whether there are any.
         for (is_new, slot) in [(true, &slots.new), (false, &slots.current)] {
@@ -164,6 +167,7 @@ impl Verifier {
             nonce: random_id().to_string(),
             mechanism: mechanism.as_str().to_owned(),
             issued: now,
+            password: fingerprint(&password.stored_key),
         };
         let token = self.token(user, installation, &issued, &password.stored_key);
         slots.new = Some(issued);
@@ -179,7 +183,7 @@ impl Verifier {
 
     /// The token that follows from what is stored.
     fn token(&self, user: &BareJid, client: &str, issued: &Issued, key: &[u8]) -> String {
-        let Issued { nonce, mechanism, issued } = issued;
+        let Issued { nonce, mechanism, issued, .. } = issued;
         let mut text =
             format!("token\0{user}\0{client}\0{mechanism}\0{issued}\0{nonce}\0").into_bytes();
         text.extend_from_slice(key);
@@ -233,6 +237,13 @@ fn failed(user: &BareJid, error: &StorageError) -> SaslError {
     SaslError::TemporaryAuthFailure
 }
 
+/// By which it is known whether a token belongs to the password that the account has now. It tells nothing that is
+/// not in the database already.
+pub(super) fn fingerprint(stored_key: &[u8]) -> String {
+    let hash = hash(ScramHash::Sha256, &[b"fingerprint\0", stored_key].concat());
+    URL_SAFE_NO_PAD.encode(&hash[..FINGERPRINT])
+}
+
 fn prove(token: &str, who: &[u8], binding: &[u8]) -> Vec<u8> {
     hmac(ScramHash::Sha256, token.as_bytes(), &[who, binding].concat())
 }
@@ -241,8 +252,10 @@ const INITIATOR: &[u8] = b"Initiator";
 const RESPONDER: &[u8] = b"Responder";
 const DAY: i64 = 24 * 60 * 60 * 1_000_000;
 /// How long a token is valid, in microseconds.
-const LIFETIME: i64 = 30 * DAY;
+pub(super) const LIFETIME: i64 = 30 * DAY;
 /// A client that uses an older token gets a new one.
 const ROTATION: i64 = 7 * DAY;
+/// Bytes of a fingerprint: enough that no two passwords of an account have the same.
+const FINGERPRINT: usize = 12;
 /// An account has tokens for so many clients.
 const CLIENTS: usize = 64;

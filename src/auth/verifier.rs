@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::hash::{HASHES, digest_length, hmac};
 use super::password::{self, SALT_BYTES};
@@ -10,7 +10,7 @@ use super::{Derivations, PasswordKey, SaslError};
 use crate::clock::Clock;
 use crate::config::AuthConfig;
 use crate::jid::BareJid;
-use crate::storage::{self, ScramHash, ScramKeys, Storage};
+use crate::storage::{self, DeviceLogin, ScramHash, ScramKeys, Storage};
 use crate::tasks::Tasks;
 use tokio::sync::Mutex;
 
@@ -26,6 +26,8 @@ pub struct Verifier {
     derivations: Derivations,
     /// The iterations of invented keys. They may change while the server runs.
     iterations: AtomicU32,
+    /// Clients are remembered. It may change while the server runs.
+    devices: AtomicBool,
     tasks: Option<Tasks>,
 }
 
@@ -45,7 +47,18 @@ impl Verifier {
         let token_key = secret;
         let token_turns = std::array::from_fn(|_| Mutex::default());
         let tasks = None;
-        Ok(Self { storage, clock, secret, token_key, token_turns, derivations, iterations, tasks })
+        let devices = AtomicBool::new(config.devices);
+        Ok(Self {
+            storage,
+            clock,
+            secret,
+            token_key,
+            token_turns,
+            derivations,
+            iterations,
+            devices,
+            tasks,
+        })
     }
 
     /// Records logins in tasks of their own (kind `login`), so that no login waits for that write.
@@ -66,6 +79,7 @@ impl Verifier {
     /// Applies changed settings.
     pub fn refresh(&self, config: &AuthConfig) {
         self.iterations.store(config.iterations, Ordering::Relaxed);
+        self.devices.store(config.devices, Ordering::Relaxed);
     }
 
     /// The rounds of PBKDF2 for new keys.
@@ -114,11 +128,16 @@ impl Verifier {
         Ok((fits & is_known).then_some(proven))
     }
 
-    /// Records a login. A failure is logged and has no other effect.
-    pub(super) async fn note_login(&self, user: &BareJid) {
+    /// Records a login, and with which client. A failure is logged and has no other effect.
+    pub(super) async fn note_login(&self, user: &BareJid, login: DeviceLogin) {
+        let with_device = self.devices.load(Ordering::Relaxed);
         let (storage, user, at) = (Arc::clone(&self.storage), user.clone(), self.clock.now());
         let note = async move {
-            if let Err(error) = storage.accounts().note_login(&user, at).await {
+            let noted = match with_device {
+                true => storage.devices().note_device(&user, at, &login).await.map(drop),
+                false => storage.accounts().note_login(&user, at).await,
+            };
+            if let Err(error) = noted {
                 tracing::error!(jid = %user, %error, "storage failed");
             }
         };

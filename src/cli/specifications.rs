@@ -249,6 +249,7 @@ const TITLES: &[(u16, &str)] = &[
     (484, "Fast Authentication Streamlining Tokens"),
     (490, "Message Displayed Synchronization"),
     (504, "Data Policy"),
+    (494, "Client Access Management"),
     (509, "Initial Authentication Pipelining"),
     (515, "TLS Channel-Binding Downgrade Protection"),
 ];

@@ -1,7 +1,10 @@
 //! `[auth]`: logins.
 
+use std::time::Duration;
+
 use super::section::section;
-use super::value::{Count, Switch};
+use super::units::days;
+use super::value::{Count, Retention, Switch};
 
 section! {
     /// Logins.
@@ -30,6 +33,14 @@ section! {
     /// come from one address, for example behind a TCP proxy. Logins to the account in question are
     /// slowed down in any case.
     slow_addresses: bool = true => Switch, Reload;
+
+    /// Remember which clients have logged in to each account, with the names that they tell, and when
+    /// (XEP-0494). Users then see who has access to their account. Of each account the 64 clients that were
+    /// seen last are remembered.
+    devices: bool = true => Switch, Reload;
+
+    /// How long a client that does not log in is remembered. 0 = until others take its place.
+    devices_age: Duration = days(180) => Retention::up_to(days(36_500)), Reload;
 
     /// How many keys are derived from passwords at the same time: for logins by PLAIN, new
     /// passwords, registrations, commands and imports together. Each keeps one processor busy.

@@ -5,6 +5,7 @@
 pub mod blocking;
 pub mod capabilities;
 pub mod carbons;
+pub mod client_access;
 pub mod commands;
 pub mod data_policy;
 pub mod disco;
@@ -33,6 +34,7 @@ pub const ALL: &[&dyn Module] = &[
     &blocking::Blocking,
     &capabilities::Capabilities,
     &carbons::Carbons,
+    &client_access::ClientAccess,
     &commands::Commands,
     &data_policy::DataPolicy,
     &disco::Disco,

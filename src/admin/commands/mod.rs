@@ -2,6 +2,7 @@
 
 mod account;
 mod archive;
+mod device;
 mod facts;
 mod import;
 mod new_password;
@@ -24,6 +25,8 @@ pub const COMMANDS: &[&dyn Command] = &[
     &user_list::Show,
     &quota::Quota,
     &strangers::Strangers,
+    &device::List,
+    &device::Remove,
     &import::Import,
     &archive::Show,
     &archive::Limit,

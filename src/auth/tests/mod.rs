@@ -24,9 +24,9 @@ use crate::config::AuthConfig;
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
 use crate::storage::{
-    Account, AccountStore, ArchiveStore, CapabilityStore, Created, DeviceStore, DocumentStore,
-    NewAccount, PubSubStore, PushStore, Result, ResumptionStore, RosterStore, ScramHash, ScramKeys,
-    Storage, StorageError, UsageStore,
+    Account, AccountStore, ArchiveStore, CapabilityStore, Created, Device, DeviceLogin,
+    DeviceStore, DocumentStore, NewAccount, PubSubStore, PushStore, Result, ResumptionStore,
+    RosterStore, ScramHash, ScramKeys, Storage, StorageError, UsageStore,
 };
 
 /// Accounts in memory; nothing else of storage is there.
@@ -90,6 +90,22 @@ impl AccountStore for Accounts {
 }
 
 #[async_trait]
+impl DeviceStore for Accounts {
+    async fn note_device(&self, user: &BareJid, at: Timestamp, _: &DeviceLogin) -> Result<bool> {
+        self.note_login(user, at).await.map(|()| false)
+    }
+    async fn of(&self, _: &BareJid) -> Result<Vec<Device>> {
+        unreachable!("no login lists clients")
+    }
+    async fn forget_device(&self, _: &BareJid, _: &str) -> Result<bool> {
+        unreachable!("no login forgets clients")
+    }
+    async fn forget_unseen(&self, _: Timestamp, _: usize) -> Result<u64> {
+        unreachable!("no login forgets clients")
+    }
+}
+
+#[async_trait]
 impl Storage for Accounts {
     fn accounts(&self) -> &dyn AccountStore {
         self
@@ -102,7 +118,7 @@ impl Storage for Accounts {
     }
 
     fn devices(&self) -> &dyn DeviceStore {
-        unreachable!("logins need accounts only")
+        self
     }
     fn documents(&self) -> &dyn DocumentStore {
         unreachable!("logins need accounts only")
@@ -182,6 +198,8 @@ fn config() -> AuthConfig {
         iterations: ROUNDS,
         failures_per_connection: 5,
         slow_addresses: true,
+        devices: true,
+        devices_age: std::time::Duration::ZERO,
         derivations: 1,
     }
 }

@@ -1,5 +1,7 @@
 //! Carries out the actions of a negotiation, one after another.
 
+use std::sync::Arc;
+
 use tokio::time::{Instant, timeout_at};
 
 use super::deadline::Deadline;
@@ -40,6 +42,8 @@ pub(super) struct Driver<'a> {
     pub(super) old_token: Option<MechanismName>,
     /// The password with which the client has logged in.
     pub(super) proven: Option<PasswordKey>,
+    /// The id of the client's installation, if the client has told it with its login.
+    pub(super) installation: Option<Arc<str>>,
     /// How many logins had been revoked when the last login began.
     pub(super) revocations: u64,
     /// Markers of messages that the client has, as it says when it resumes.
@@ -65,6 +69,7 @@ impl<'a> Driver<'a> {
             mechanism: None,
             old_token: None,
             proven: None,
+            installation: None,
             revocations: 0,
             delivered: Vec::new(),
             in_archive: None,

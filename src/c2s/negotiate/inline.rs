@@ -33,7 +33,6 @@ impl Driver<'_> {
         let server = &router.server;
         if let Some(id) = inline.installation() {
             replace(server, session.handle(), &id);
-            session.note_installation(id);
         }
         let mut results = Vec::new();
         if bind.child(carbons::NS, "enable").is_some() {

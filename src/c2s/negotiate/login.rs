@@ -23,7 +23,9 @@ impl Driver<'_> {
         let offer = machine.offer().ok_or(SaslError::EncryptionRequired)?;
         let exchange =
             Exchange::begin(&self.c2s.verifier, machine.domain(), offer, mechanism, token)?;
-        self.exchange = Some(Box::new(exchange));
+        let agent = machine.user_agent();
+        self.installation.clone_from(&agent.id);
+        self.exchange = Some(Box::new(exchange.by(agent)));
         self.step(initial).await
     }
 

@@ -35,7 +35,7 @@ impl Driver<'_> {
             since: Instant::now(),
             anonymous: self.mechanism == Some(MechanismName::Anonymous),
             resumable: false,
-            installation: None,
+            installation: self.installation.clone(),
             newest: self.c2s.server().storage.archive().horizon(),
             newest_seen: None,
         };
@@ -96,6 +96,9 @@ impl Driver<'_> {
             }
         }
         session.note_moved(self.connection.peer, self.tls);
+        if let Some(id) = &self.installation {
+            session.note_installation(Arc::clone(id));
+        }
         let (jid, peer) = (handle.jid(), self.connection.peer);
         tracing::info!(%jid, %peer, "session resumes");
         self.end_if_revoked(&handle);

@@ -5,7 +5,7 @@ use smallvec::smallvec;
 use super::action::{Action, Actions, Settings, Stage};
 use super::features;
 use super::profile::Profile;
-use crate::auth::{Offer, SaslError, Upgrade};
+use crate::auth::{Offer, SaslError, Upgrade, UserAgent};
 use crate::jid::{BareJid, Jid};
 use crate::ns;
 use crate::stanza::{StreamCondition, StreamError};
@@ -97,6 +97,14 @@ impl Negotiation {
     /// The user who has logged in.
     pub(crate) fn user(&self) -> Option<&BareJid> {
         self.user.as_ref()
+    }
+
+    /// What the client that logs in says of itself.
+    pub(crate) fn user_agent(&self) -> UserAgent {
+        match &self.profile {
+            Profile::Sasl => UserAgent::default(),
+            Profile::Sasl2(inline) => inline.user_agent(),
+        }
     }
 
     /// What is offered under TLS.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::auth::{self, MechanismName, SaslError, TokenLogin, UPGRADES, upgrade_name};
+use crate::auth::{self, MechanismName, SaslError, TokenLogin, UPGRADES, UserAgent, upgrade_name};
 use crate::ns;
 use crate::storage::ScramHash;
 use crate::xml::{ElementRef, Frame, Node, element};
@@ -77,8 +77,15 @@ impl Inline {
 
     /// The id of the client's installation (XEP-0388 §2.3), if it is one.
     pub(crate) fn installation(&self) -> Option<Arc<str>> {
-        let id = self.child(ns::SASL2, "user-agent")?.attr("id")?;
-        (id.len() == UUID).then(|| Arc::from(&*id))
+        self.user_agent().id
+    }
+
+    /// What the client says of itself (XEP-0388 §2.3).
+    pub(crate) fn user_agent(&self) -> UserAgent {
+        let Some(agent) = self.child(ns::SASL2, "user-agent") else { return UserAgent::default() };
+        let text = |name| agent.child(ns::SASL2, name).map(|child| child.text());
+        let id = agent.attr("id");
+        UserAgent::new(id.as_deref(), text("software").as_deref(), text("device").as_deref())
     }
 
     /// The mechanism for which the client wants a token (XEP-0484 §3.2).
@@ -126,8 +133,6 @@ impl Inline {
     }
 }
 
-/// The length of a UUID as text, in bytes (RFC 9562 §4).
-const UUID: usize = 36;
 /// XEP-0484.
 pub(crate) const NS_FAST: &str = "urn:xmpp:fast:0";
 /// XEP-0480.

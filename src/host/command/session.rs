@@ -1,5 +1,7 @@
 //! A session as an administrator sees it.
 
+use std::sync::Arc;
+
 use crate::jid::FullJid;
 use crate::ns;
 use crate::payload::datetime::Timestamp;
@@ -15,6 +17,8 @@ pub struct SessionRow {
     /// The name of the client: where its developers say that it is at home (XEP-0115 §4 `node`), else
     /// the resource, which most clients make of their name.
     pub client: String,
+    /// The id of the client's installation (XEP-0388 §2.3). Only its user and the administrator may see it.
+    pub installation: Option<Arc<str>>,
     /// Where the client is; `None` for a session of the server before whose client has not come back.
     pub peer: Option<String>,
     /// How it is protected, for example `TLSv1.3`; `None` as above.
@@ -52,6 +56,7 @@ impl SessionRow {
         Self {
             client: shortened(name.or(jid.resource()).unwrap_or_default()),
             jid: jid.clone(),
+            installation: facts.installation.clone(),
             peer: (!facts.peer.ip().is_unspecified()).then(|| facts.peer.to_string()),
             tls: (!facts.tls.is_empty()).then(|| facts.tls.to_owned()),
             seconds: facts.since.elapsed().as_secs(),

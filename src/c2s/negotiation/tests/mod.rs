@@ -105,6 +105,8 @@ fn offer() -> Offer {
         iterations: 4096,
         failures_per_connection: 3,
         slow_addresses: true,
+        devices: true,
+        devices_age: std::time::Duration::ZERO,
         derivations: 1,
     };
     Offer::new(&config, Some(&facts))

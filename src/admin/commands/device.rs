@@ -1,0 +1,129 @@
+//! `device list` and `device remove`: the clients that have access to an account.
+
+use async_trait::async_trait;
+use serde_json::json;
+
+use super::account::{ACCOUNT, must_exist, needed};
+use crate::host::command::{
+    Argument, ArgumentKind, Arguments, Command, CommandCx, CommandError, Outcome, Permission,
+};
+use crate::host::{Client, clients_of, revoke_client};
+use crate::jid::BareJid;
+
+/// `device list`
+pub(super) struct List;
+
+/// `device remove`
+pub(super) struct Remove;
+
+#[async_trait]
+impl Command for List {
+    fn path(&self) -> &'static [&'static str] {
+        &["device", "list"]
+    }
+
+    fn about(&self) -> &'static str {
+        "List the clients that have access to an account"
+    }
+
+    fn arguments(&self) -> &'static [Argument] {
+        const { &[ACCOUNT] }
+    }
+
+    fn permission(&self) -> Permission {
+        Permission::Read
+    }
+
+    async fn run(&self, cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, CommandError> {
+        let user = must_exist(cx, arguments).await?;
+        let rows = clients(cx, &user).await?.into_iter().map(|client| {
+            vec![
+                json!(client.id),
+                json!(client.software),
+                json!(client.device),
+                json!(!client.sessions.is_empty()),
+                json!(client.first_seen.to_string()),
+                json!(client.last_seen.to_string()),
+                json!(client.knows_password),
+                json!(client.has_token),
+            ]
+        });
+        let columns = COLUMNS.map(Into::into).to_vec();
+        Ok(Outcome::Table { columns, rows: rows.collect() })
+    }
+}
+
+#[async_trait]
+impl Command for Remove {
+    fn path(&self) -> &'static [&'static str] {
+        &["device", "remove"]
+    }
+
+    fn about(&self) -> &'static str {
+        "Log out a client of an account: end its sessions and tokens, and forget it"
+    }
+
+    fn arguments(&self) -> &'static [Argument] {
+        const {
+            &[
+                ACCOUNT,
+                needed(
+                    "device",
+                    ArgumentKind::Text,
+                    "The id of the client, as `device list` shows it",
+                ),
+            ]
+        }
+    }
+
+    fn permission(&self) -> Permission {
+        Permission::Write
+    }
+
+    async fn run(&self, cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, CommandError> {
+        let user = must_exist(cx, arguments).await?;
+        let id = arguments.required("device")?;
+        let clients = clients(cx, &user).await?;
+        let client = clients.iter().find(|client| client.id == id);
+        let no_such = || CommandError::NotFound(format!("{user} has no client `{id}`"));
+        let client = client.ok_or_else(no_such)?;
+        revoke_client(&*cx.storage, &user, client, true).await?;
+        let mut closed = 0;
+        if let Some(running) = &cx.running {
+            for session in &client.sessions {
+                closed += running
+                    .close(session, Some("the administrator has logged out this client"))
+                    .await;
+            }
+        }
+        let text = match client.knows_password {
+            true => format!(
+                "Logged out {id} of {user}. It knows the password: to lock it out, change the \
+                 password with `waxwing user passwd`."
+            ),
+            false => format!("Logged out {id} of {user}."),
+        };
+        let knows_password = client.knows_password;
+        let json = json!({
+            "account": user, "device": id, "closed": closed, "knows_password": knows_password,
+        });
+        Ok(Outcome::Done { text, json })
+    }
+}
+
+async fn clients(cx: &CommandCx, user: &BareJid) -> Result<Vec<Client>, CommandError> {
+    let mut sessions = cx.running.as_ref().map(|running| running.sessions()).unwrap_or_default();
+    sessions.retain(|session| session.jid.bare_str() == user.as_str());
+    Ok(clients_of(&*cx.storage, user, cx.clock.now(), &sessions).await?)
+}
+
+const COLUMNS: [&str; 8] = [
+    "device",
+    "software",
+    "machine",
+    "connected",
+    "first_seen",
+    "last_seen",
+    "knows_password",
+    "has_token",
+];

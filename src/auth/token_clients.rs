@@ -1,0 +1,42 @@
+//! Which clients have a valid token, for those who look after the access to an account (XEP-0494).
+
+use super::token::{KIND, LIFETIME, Slots, fingerprint};
+use crate::jid::BareJid;
+use crate::payload::datetime::Timestamp;
+use crate::storage::{Result, Storage};
+
+/// The ids of the installations that have a valid token, each with the time at which the newest was issued.
+///
+/// # Errors
+/// If the storage fails.
+pub async fn clients_with_tokens(
+    storage: &dyn Storage,
+    user: &BareJid,
+    now: Timestamp,
+) -> Result<Vec<(String, Timestamp)>> {
+    let all = storage.documents().all(user, KIND).await?;
+    if all.is_empty() {
+        return Ok(Vec::new());
+    }
+    let Some(keys) = storage.accounts().cheapest_keys(user).await? else { return Ok(Vec::new()) };
+    let password = fingerprint(&keys.stored_key);
+    let oldest = now.as_micros().saturating_sub(LIFETIME);
+    let newest = |json: &str| {
+        let slots: Slots = serde_json::from_str(json).ok()?;
+        let tokens = slots.new.into_iter().chain(slots.current);
+        let valid = tokens.filter(|token| token.password == password && token.issued > oldest);
+        valid.map(|token| token.issued).max()
+    };
+    let clients = all
+        .iter()
+        .filter_map(|(id, json)| Some((id.clone(), Timestamp::from_micros(newest(json)?))));
+    Ok(clients.collect())
+}
+
+/// Makes the tokens of a client invalid. `false` if it has none.
+///
+/// # Errors
+/// If the storage fails.
+pub async fn remove_tokens(storage: &dyn Storage, user: &BareJid, client: &str) -> Result<bool> {
+    storage.documents().remove(user, KIND, client).await
+}

@@ -1,0 +1,155 @@
+//! The clients that have access to an account (XEP-0494): those that have logged in, those with a token, and those
+//! that are connected. Both the user and the administrator see them and can take their access away.
+
+use std::collections::BTreeMap;
+
+use super::command::SessionRow;
+use crate::auth;
+use crate::jid::{BareJid, FullJid};
+use crate::payload::datetime::Timestamp;
+use crate::storage::{Device, Result, Storage};
+
+/// A client that has access to an account.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Client {
+    /// What it is called here: `client/` and the id of its installation (XEP-0388 §2.3); `session/` and the resource,
+    /// for a connected client that has told no id; `other`, for all such clients that are not connected.
+    pub id: String,
+    /// Its sessions.
+    pub sessions: Vec<FullJid>,
+    /// The first login.
+    pub first_seen: Timestamp,
+    /// The last login.
+    pub last_seen: Timestamp,
+    /// It has proven the password that the account has now.
+    pub knows_password: bool,
+    /// It has a valid token (XEP-0484).
+    pub has_token: bool,
+    /// The name of the software.
+    pub software: Option<String>,
+    /// The name of the machine.
+    pub device: Option<String>,
+}
+
+/// The clients of an account, the one that was seen last first. `sessions`: those of the account.
+///
+/// # Errors
+/// If the store fails.
+pub async fn clients_of(
+    storage: &dyn Storage,
+    user: &BareJid,
+    now: Timestamp,
+    sessions: &[SessionRow],
+) -> Result<Vec<Client>> {
+    let devices = storage.devices().of(user).await?;
+    let tokens = auth::clients_with_tokens(storage, user, now).await?;
+    Ok(listed(devices, tokens, now, sessions))
+}
+
+/// Takes away the access of a client, as far as that can be done: its tokens are invalid from now on. A client that
+/// knows the password can log in again, so it is not forgotten unless `forget`. The caller ends its sessions.
+///
+/// # Errors
+/// If the store fails.
+pub async fn revoke_client(
+    storage: &dyn Storage,
+    user: &BareJid,
+    client: &Client,
+    forget: bool,
+) -> Result<()> {
+    let id = match client.id.strip_prefix(NAMED) {
+        Some(id) => id,
+        None if client.id == OTHER => "",
+        None => return Ok(()),
+    };
+    auth::remove_tokens(storage, user, id).await?;
+    if forget || !client.knows_password {
+        storage.devices().forget_device(user, id).await?;
+    }
+    Ok(())
+}
+
+fn listed(
+    devices: Vec<Device>,
+    tokens: Vec<(String, Timestamp)>,
+    now: Timestamp,
+    sessions: &[SessionRow],
+) -> Vec<Client> {
+    let mut clients = BTreeMap::new();
+    let mut unnamed = None;
+    for device in devices {
+        match device.id.is_empty() {
+            true => unnamed = Some(device),
+            false => drop(clients.insert(device.id.clone(), known(device))),
+        }
+    }
+    for (id, since) in tokens {
+        let seen = |id: &String| Client::seen(format!("{NAMED}{id}"), since);
+        let client = clients.entry(id).or_insert_with_key(seen);
+        client.has_token = true;
+    }
+    let mut anonymous = Vec::new();
+    for session in sessions {
+        let seconds = i64::try_from(session.seconds).unwrap_or(i64::MAX).saturating_mul(SECOND);
+        let since = Timestamp::from_micros(now.as_micros().saturating_sub(seconds));
+        match &session.installation {
+            Some(id) => {
+                let seen = |id: &String| Client::seen(format!("{NAMED}{id}"), since);
+                let client = clients.entry(id.to_string()).or_insert_with_key(seen);
+                client.sessions.push(session.jid.clone());
+            }
+            None => {
+                let resource = session.jid.resource().unwrap_or_default();
+                anonymous.push(Client {
+                    sessions: vec![session.jid.clone()],
+                    knows_password: unnamed.as_ref().is_none_or(|device| device.knows_password),
+                    software: Some(session.client.clone()),
+                    ..Client::seen(format!("{UNNAMED}{resource}"), since)
+                });
+            }
+        }
+    }
+    let other = unnamed.filter(|_| anonymous.is_empty());
+    let other = other.map(|device| Client { id: OTHER.to_owned(), ..known(device) });
+    let mut all: Vec<_> = clients.into_values().chain(anonymous).chain(other).collect();
+    all.sort_by(|a, b| b.last_seen.cmp(&a.last_seen).then_with(|| a.id.cmp(&b.id)));
+    all
+}
+
+fn known(device: Device) -> Client {
+    Client {
+        id: format!("{NAMED}{}", device.id),
+        sessions: Vec::new(),
+        first_seen: device.first_seen,
+        last_seen: device.last_seen,
+        knows_password: device.knows_password,
+        has_token: false,
+        software: device.software,
+        device: device.device,
+    }
+}
+
+impl Client {
+    /// A client of which nothing is known but that it was there at this time.
+    fn seen(id: String, at: Timestamp) -> Self {
+        Self {
+            id,
+            sessions: Vec::new(),
+            first_seen: at,
+            last_seen: at,
+            knows_password: false,
+            has_token: false,
+            software: None,
+            device: None,
+        }
+    }
+}
+
+/// Before the id of an installation.
+const NAMED: &str = "client/";
+/// Before the resource of a client that has told no id.
+const UNNAMED: &str = "session/";
+/// All clients that have told no id and are not connected.
+const OTHER: &str = "other";
+/// In microseconds.
+const SECOND: i64 = 1_000_000;
