@@ -11,7 +11,8 @@ use super::quota;
 use super::write_tx::WriteTx;
 use crate::jid::BareJid;
 use crate::storage::pubsub::{PUBSUB_AFFILIATIONS, PUBSUB_SUBSCRIPTIONS};
-use crate::storage::sql::{pubsub, pubsub_entity, pubsub_item};
+use crate::storage::sql::pubsub::NodeRow;
+use crate::storage::sql::{Connection, pubsub, pubsub_entity, pubsub_item};
 use crate::storage::{
     Affiliation, ItemPage, ItemQuery, NodeSubscription, NodeSummary, PubSubNode, PubSubStore,
     Publication, Published, Result, StorageError,
@@ -162,22 +163,7 @@ impl Change for ChangeNode {
         let mut gone = Vec::new();
         match &self.todo {
             Todo::Affiliations(changes, limit) => {
-                let added: Vec<_> =
-                    changes.iter().filter(|(_, is)| is.is_some()).map(|(jid, _)| jid).collect();
-                let removed: Vec<_> =
-                    changes.iter().filter(|(_, is)| is.is_none()).map(|(jid, _)| jid).collect();
-                let (count, known) =
-                    pubsub_entity::affiliation_count(&mut *on, node.number, &added).await?;
-                let (_, less) =
-                    pubsub_entity::affiliation_count(&mut *on, node.number, &removed).await?;
-                let after = count + added.len() as i64 - known - less;
-                if after > i64::from(*limit) && after > count {
-                    return Err(StorageError::Limit(PUBSUB_AFFILIATIONS));
-                }
-                for (jid, affiliation) in changes {
-                    pubsub_entity::set_affiliation(&mut *on, node.number, jid, *affiliation)
-                        .await?;
-                }
+                change_affiliations(on, node.number, changes, *limit).await?;
             }
             Todo::Subscribe(subscription, limit) => {
                 let (count, is_known) =
@@ -195,15 +181,7 @@ impl Change for ChangeNode {
             }
             Todo::Configure(config, keep) => {
                 let old = pubsub::config_bytes(&mut *on, node.number).await?;
-                pubsub::set_config(&mut *on, node.number, config).await?;
-                node.bytes += config.len() as i64 - old;
-                let excess = usize::try_from(node.items).unwrap_or(0).saturating_sub(*keep);
-                for item in pubsub_item::oldest(&mut *on, node.number, excess).await? {
-                    pubsub_item::delete(&mut *on, node.number, item.position).await?;
-                    (node.items, node.bytes) = (node.items - 1, node.bytes - item.bytes);
-                    gone.push(item.id);
-                }
-                pubsub::update_sums(on, &node).await?;
+                gone = configure(on, &mut node, config, old, *keep).await?;
                 quota::charge(tx, &self.owner, old.unsigned_abs(), config.len() as u64, false)
                     .await?;
             }
@@ -234,4 +212,48 @@ impl Change for ChangeNode {
         }
         Ok(Some(gone))
     }
+}
+
+/// Sets and removes affiliations of a node, if there are at most `limit` afterwards, or not more than before.
+async fn change_affiliations(
+    on: &mut Connection,
+    node: i64,
+    changes: &[(BareJid, Option<Affiliation>)],
+    limit: u32,
+) -> Result<()> {
+    let those = |set: bool| changes.iter().filter(move |(_, is)| is.is_some() == set);
+    let added: Vec<_> = those(true).map(|(jid, _)| jid).collect();
+    let removed: Vec<_> = those(false).map(|(jid, _)| jid).collect();
+    let (count, known) = pubsub_entity::affiliation_count(&mut *on, node, &added).await?;
+    let (_, less) = pubsub_entity::affiliation_count(&mut *on, node, &removed).await?;
+    let after = count + added.len() as i64 - known - less;
+    if after > i64::from(limit) && after > count {
+        return Err(StorageError::Limit(PUBSUB_AFFILIATIONS));
+    }
+    for (jid, affiliation) in changes {
+        pubsub_entity::set_affiliation(&mut *on, node, jid, *affiliation).await?;
+    }
+    Ok(())
+}
+
+/// Replaces the configuration, `old` bytes long, and deletes the oldest items if there are more than `keep`.
+/// Answers their ids.
+async fn configure(
+    on: &mut Connection,
+    node: &mut NodeRow,
+    config: &str,
+    old: i64,
+    keep: usize,
+) -> Result<Vec<String>> {
+    pubsub::set_config(&mut *on, node.number, config).await?;
+    node.bytes += config.len() as i64 - old;
+    let excess = usize::try_from(node.items).unwrap_or(0).saturating_sub(keep);
+    let mut gone = Vec::new();
+    for item in pubsub_item::oldest(&mut *on, node.number, excess).await? {
+        pubsub_item::delete(&mut *on, node.number, item.position).await?;
+        (node.items, node.bytes) = (node.items - 1, node.bytes - item.bytes);
+        gone.push(item.id);
+    }
+    pubsub::update_sums(on, node).await?;
+    Ok(gone)
 }
