@@ -146,6 +146,7 @@ suite! {
         items_go_one_by_one_and_all_at_once
         nodes_are_listed_and_bounded
         nodes_count_for_the_quota_and_go_with_the_account
+        the_last_item_of_each_node_is_found
         the_newest_items_stay
     ;
     quota:

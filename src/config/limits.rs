@@ -122,7 +122,14 @@ section! {
     /// Private XML storage of one account, in elements.
     private_items: usize = 100 => Count::between(1, 10_000), Reload;
 
-    /// Bytes that one account keeps in all: archive, messages that wait, card, private XML, roster. What
+    /// Nodes of one account, each with its items (XEP-0163).
+    account_nodes: u32 = 500 => Count::between(16, 100_000)
+        .not_less("clients keep avatars, bookmarks and keys in nodes"), Reload;
+
+    /// Nodes of the service `pubsub.<host>` (XEP-0060).
+    service_nodes: u32 = 10_000 => Count::between(0, 10_000_000), Reload;
+
+    /// Bytes that one account keeps in all: archive, messages that wait, card, private XML, nodes, roster. What
     /// strangers send to an account that keeps as much is refused; what contacts send pushes out the
     /// oldest messages of its archive that have been delivered. `user quota` sets it for one account.
     account_bytes: usize = 4 * GIB => Size::between(64 * KIB, 1 << 50)
@@ -132,6 +139,14 @@ section! {
     /// sender has a share: a contact half, all others together three eighths, an eighth each. What
     /// there is no room for is in the archive only.
     offline_messages: u32 = 1000 => Count::between(0, 1_000_000), Reload;
+}
+
+impl LimitsConfig {
+    /// The nodes that an account may have, or a service.
+    #[must_use]
+    pub fn nodes_of(&self, is_account: bool) -> u32 {
+        if is_account { self.account_nodes } else { self.service_nodes }
+    }
 }
 
 /// Checks limits that depend on each other.

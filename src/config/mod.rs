@@ -22,6 +22,7 @@ mod log;
 mod nearest;
 mod origin;
 mod print;
+mod pubsub;
 mod read;
 mod registration;
 mod reload;
@@ -53,6 +54,7 @@ pub use self::listen::ListenConfig;
 pub use self::log::{LogConfig, LogFormat};
 pub use self::origin::origin;
 pub use self::print::{commented, explain, markdown};
+pub use self::pubsub::{NodeCreators, PubSubConfig};
 pub use self::registration::RegistrationConfig;
 pub use self::reload::Pending;
 pub use self::secret::Secret;
@@ -77,6 +79,8 @@ pub struct Config {
     pub registration: RegistrationConfig,
     /// The archives of messages.
     pub archive: ArchiveConfig,
+    /// The service for nodes.
+    pub pubsub: PubSubConfig,
     /// The database.
     pub storage: StorageConfig,
     /// Limits on bytes, times and numbers.
@@ -110,6 +114,7 @@ impl Config {
             auth: AuthConfig::defaults(&domains),
             registration: RegistrationConfig::defaults(&domains),
             archive: ArchiveConfig::defaults(&domains),
+            pubsub: PubSubConfig::defaults(&domains),
             storage: StorageConfig::defaults(&domains),
             limits: LimitsConfig::defaults(&domains),
             budgets: BudgetsConfig::defaults(&domains),
@@ -150,6 +155,7 @@ impl Config {
         self.auth.warn(&mut warnings);
         self.registration.warn(&mut warnings);
         self.archive.warn(&mut warnings);
+        self.pubsub.warn(&mut warnings);
         self.storage.warn(&mut warnings);
         self.limits.warn(&mut warnings);
         self.budgets.warn(&mut warnings);

@@ -6,9 +6,7 @@ use super::nearest::nearest;
 use super::section::{Applies, Entry, Section};
 use super::top_level::Head;
 use super::{
-    AdminConfig, ArchiveConfig, AuthConfig, BudgetsConfig, ContactConfig, DataPolicyConfig,
-    ExternalServicesConfig, HostConfig, LimitsConfig, ListenConfig, LogConfig, RegistrationConfig,
-    StorageConfig,
+    AdminConfig, ArchiveConfig, AuthConfig, BudgetsConfig, ContactConfig, DataPolicyConfig, ExternalServicesConfig, HostConfig, LimitsConfig, ListenConfig, LogConfig, RegistrationConfig, StorageConfig, PubSubConfig,
 };
 
 /// The description of a section.
@@ -30,6 +28,7 @@ pub(super) fn sections(domains: &[String]) -> Vec<SectionDocs> {
         docs::<AuthConfig>(domains),
         docs::<RegistrationConfig>(domains),
         docs::<ArchiveConfig>(domains),
+        docs::<PubSubConfig>(domains),
         docs::<StorageConfig>(domains),
         docs::<LimitsConfig>(domains),
         docs::<BudgetsConfig>(domains),

@@ -18,9 +18,7 @@ use super::top_level::Head;
 use super::variables::{self, Lookup};
 use super::{
     AdminConfig, ArchiveConfig, AuthConfig, BudgetsConfig, Config, ContactConfig, DEFAULT_DOMAIN,
-    DataPolicyConfig, ExternalServicesConfig, HostConfig, LimitsConfig, ListenConfig, LogConfig,
-    RegistrationConfig, StorageConfig, admin, contact, data_policy, external_services, host,
-    limits, listen,
+    DataPolicyConfig, ExternalServicesConfig, HostConfig, LimitsConfig, ListenConfig, LogConfig, RegistrationConfig, StorageConfig, admin, contact, data_policy, external_services, host, limits, listen, PubSubConfig,
 };
 
 impl Config {
@@ -122,6 +120,7 @@ impl Document<'_> {
             auth: self.section::<AuthConfig>(domains, no_check, problems),
             registration: self.section::<RegistrationConfig>(domains, no_check, problems),
             archive: self.section::<ArchiveConfig>(domains, no_check, problems),
+            pubsub: self.section::<PubSubConfig>(domains, no_check, problems),
             storage: self.section::<StorageConfig>(domains, no_check, problems),
             limits: self.section::<LimitsConfig>(domains, limits::check, problems),
             budgets: self.section::<BudgetsConfig>(domains, no_check, problems),

@@ -51,6 +51,7 @@ impl Config {
             mut auth,
             mut registration,
             mut archive,
+            mut pubsub,
             mut storage,
             mut limits,
             mut budgets,
@@ -68,6 +69,7 @@ impl Config {
         auth.keep(&running.auth, &mut names);
         registration.keep(&running.registration, &mut names);
         archive.keep(&running.archive, &mut names);
+        pubsub.keep(&running.pubsub, &mut names);
         storage.keep(&running.storage, &mut names);
         limits.keep(&running.limits, &mut names);
         budgets.keep(&running.budgets, &mut names);
@@ -83,6 +85,7 @@ impl Config {
             auth,
             registration,
             archive,
+            pubsub,
             storage,
             limits,
             budgets,

@@ -1,5 +1,6 @@
 //! The events of which features are told, see [`super::lifecycle`].
 
+use super::account_nodes::NodeChange;
 use crate::jid::BareJid;
 use crate::session::{Interests, SessionRef};
 use crate::stanza::Presence;
@@ -26,6 +27,12 @@ pub enum Event<'a> {
         session: &'a SessionRef,
         /// What it wanted before; what it wants now, it knows itself.
         before: &'a Interests,
+    },
+    /// A node of an account or of a service has changed: its items, its configuration, or it was deleted
+    /// (XEP-0060). Told by [`AccountNodes`](super::AccountNodes), by whomever it was changed.
+    ItemsChanged {
+        /// What has changed.
+        change: &'a NodeChange,
     },
     /// A session has become available (RFC 6121 §4.2): it has sent its first available presence, or the
     /// first after unavailable presence. Told by `router/presence.rs`, after the contacts.
@@ -68,6 +75,8 @@ pub enum EventKind {
     AccountRemoved,
     /// [`Event::InterestsChanged`]
     InterestsChanged,
+    /// [`Event::ItemsChanged`]
+    ItemsChanged,
     /// [`Event::SessionAvailable`]
     SessionAvailable,
     /// [`Event::SessionEnded`]
@@ -85,6 +94,7 @@ impl Event<'_> {
         match self {
             Self::AccountRemoved { .. } => EventKind::AccountRemoved,
             Self::InterestsChanged { .. } => EventKind::InterestsChanged,
+            Self::ItemsChanged { .. } => EventKind::ItemsChanged,
             Self::SessionAvailable { .. } => EventKind::SessionAvailable,
             Self::SessionEnded { .. } => EventKind::SessionEnded,
             Self::SessionUnavailable { .. } => EventKind::SessionUnavailable,

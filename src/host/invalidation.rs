@@ -26,4 +26,6 @@ pub enum Invalidation {
     Roster(BareJid),
     /// What an account does with strangers, and whom it knows.
     Strangers(BareJid),
+    /// The nodes of an account or of a service (XEP-0060), their items included.
+    Nodes(BareJid),
 }

@@ -5,6 +5,7 @@
 
 mod access;
 mod account_checks;
+mod account_nodes;
 mod account_removal;
 mod admins;
 mod announced;
@@ -33,6 +34,7 @@ mod shared_state;
 pub mod strangers;
 
 pub use access::{Access, AddressKind};
+pub use account_nodes::{AccountNodes, Changed, NodeChange};
 pub use account_removal::remove_account;
 pub use admins::Admins;
 pub use cache::{AccountCache, Read};

@@ -48,8 +48,8 @@ pub use message_id::MessageId;
 pub use node::NodeNumber;
 pub use open::open;
 pub use pubsub::{
-    Affiliation, ItemPage, ItemQuery, NodeSubscription, NodeSummary, PUBSUB_NODES, PubSubItem,
-    PubSubNode, PubSubStore, Publication, Published, Which,
+    Affiliation, ItemPage, ItemQuery, LastItem, NodeSubscription, NodeSummary, PUBSUB_NODES,
+    PubSubItem, PubSubNode, PubSubStore, Publication, Published, Which,
 };
 pub use push::{PushDevice, PushRegistration, PushStore};
 pub use receipt::Receipt;

@@ -146,6 +146,21 @@ pub struct ItemPage {
     pub count: u64,
 }
 
+/// The last item of a node, with what decides who is sent it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LastItem {
+    /// The owner.
+    pub owner: BareJid,
+    /// The name of the node.
+    pub node: String,
+    /// The configuration of the node, as the engine writes it.
+    pub config: String,
+    /// How many affiliations the node has.
+    pub affiliations: u64,
+    /// The item.
+    pub item: PubSubItem,
+}
+
 /// Nodes with their items.
 #[async_trait]
 pub trait PubSubStore: Send + Sync {
@@ -210,6 +225,8 @@ pub trait PubSubStore: Send + Sync {
         name: &str,
         query: ItemQuery<'_>,
     ) -> Result<Option<ItemPage>>;
+    /// The last item of each node of these owners that has one, in the order of the nodes' names.
+    async fn last_items(&self, owners: &[BareJid]) -> Result<Vec<LastItem>>;
     /// Removes items: answers the identifiers of those that were there.
     async fn retract(&self, owner: &BareJid, name: &str, ids: &[String]) -> Result<Vec<String>>;
     /// Removes all items of a node. `false` if there is no node.

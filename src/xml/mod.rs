@@ -31,6 +31,7 @@ pub use framer::{Framer, Piece, document};
 pub use header::{Header, Scope, header};
 pub use limits::Limits;
 pub use tag::declares_default;
+pub use tree::standalone;
 pub use writer::escape_attr;
 
 use crate::ns::{CLIENT, STREAM as STREAMS, XML};

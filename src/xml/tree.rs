@@ -40,6 +40,19 @@ impl ElementRef<'_> {
     }
 }
 
+/// The tree as bytes that mean the same wherever they stand: its root declares its namespace, whatever it is.
+///
+/// # Errors
+/// If the element cannot be sent, since a name or namespace cannot be written.
+pub fn standalone(tree: &Element) -> Result<Vec<u8>, XmlError> {
+    let mut out = Vec::with_capacity(256);
+    writer::write_tree(&mut out, tree, ANY);
+    Frame::from_bytes(out.clone()).map(|_| out)
+}
+
+/// No element has this namespace.
+const ANY: &str = "\0";
+
 impl Frame {
     /// The tree as an element of a stream of `jabber:client`.
     ///

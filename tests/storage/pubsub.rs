@@ -152,6 +152,27 @@ pub(crate) async fn items_are_found_by_page(s: Arc<dyn Storage>) {
     assert_eq!((ids(&page).concat().as_str(), page.count), ("de", 2));
 }
 
+pub(crate) async fn the_last_item_of_each_node_is_found(s: Arc<dyn Storage>) {
+    let (juliet, nurse) = (user("juliet@localhost"), user("nurse@localhost"));
+    publish(&s, &[("a", 1), ("b", 2)], 9).await.unwrap();
+    s.pubsub().retract(&romeo(), NAME, &["b".to_owned()]).await.unwrap();
+    for name in ["z", "y"] {
+        let new = Publication { create: Some(node(name)), ..publication(&[("c", 3)], 1) };
+        s.pubsub().publish(&juliet, name, new).await.unwrap();
+    }
+    let empty = Publication { create: Some(node("empty")), ..publication(&[], 1) };
+    s.pubsub().publish(&juliet, "empty", empty).await.unwrap();
+    let found = s.pubsub().last_items(&[juliet.clone(), nurse, romeo()]).await.unwrap();
+    let mut names: Vec<_> =
+        found.iter().map(|last| format!("{} {} {}", last.owner, last.node, last.item.id)).collect();
+    names.sort();
+    let expected =
+        ["juliet@localhost y c", "juliet@localhost z c", &format!("romeo@localhost {NAME} a")];
+    assert_eq!(names, expected);
+    assert!(found.iter().all(|last| last.affiliations == 1 && last.config == "{}"));
+    assert_eq!(s.pubsub().last_items(&[]).await.unwrap(), []);
+}
+
 pub(crate) async fn items_go_one_by_one_and_all_at_once(s: Arc<dyn Storage>) {
     let pubsub = s.pubsub();
     let wanted = ["b", "x", "a"].map(str::to_owned);

@@ -68,6 +68,7 @@ impl Listener for Notes {
                 let now = session.interests().unwrap_or_default();
                 format!("{} wants {:?}, wanted {:?}", session.jid(), now.nodes(), before.nodes())
             }
+            Event::ItemsChanged { change } => format!("{} of {}", change.node.name, change.owner),
             Event::SessionAvailable { session, .. } => format!("{} is available", session.jid()),
             Event::SessionEnded { session } => format!("{} has ended", session.jid()),
             Event::SessionUnavailable { session, .. } => {

@@ -10,8 +10,8 @@ use super::storage::MemoryStorage;
 use crate::jid::BareJid;
 use crate::storage::pubsub::{PUBSUB_AFFILIATIONS, PUBSUB_NODES, PUBSUB_SUBSCRIPTIONS, node_bytes};
 use crate::storage::{
-    Affiliation, ItemPage, ItemQuery, NodeSubscription, NodeSummary, PubSubItem, PubSubNode,
-    PubSubStore, Publication, Published, Result, StorageError,
+    Affiliation, ItemPage, ItemQuery, LastItem, NodeSubscription, NodeSummary, PubSubItem,
+    PubSubNode, PubSubStore, Publication, Published, Result, StorageError,
 };
 
 /// A node in memory.
@@ -203,6 +203,21 @@ impl PubSubStore for MemoryStorage {
     ) -> Result<Option<ItemPage>> {
         let page = self.of_node(owner, name, |node| page(&node.items, query))?;
         Ok(page.unwrap_or_else(|| Some(ItemPage::default())))
+    }
+
+    async fn last_items(&self, owners: &[BareJid]) -> Result<Vec<LastItem>> {
+        let state = self.state()?;
+        let last = |owner: &BareJid, node: &StoredNode| {
+            node.items.last().map(|item| LastItem {
+                owner: owner.clone(),
+                node: node.node.name.clone(),
+                config: node.node.config.clone(),
+                affiliations: node.affiliations.len() as u64,
+                item: item.clone(),
+            })
+        };
+        let of = |jid| state.owners.get(jid).into_iter().flat_map(|owner| owner.nodes.values());
+        Ok(owners.iter().flat_map(|jid| of(jid).filter_map(|node| last(jid, node))).collect())
     }
 
     async fn retract(&self, owner: &BareJid, name: &str, ids: &[String]) -> Result<Vec<String>> {

@@ -1,11 +1,15 @@
 //! Items of nodes of XEP-0060.
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
 use sqlx::Row;
 
-use super::{Connection, DbRow, jid, row_limit};
+use super::multi_row::MultiRow;
+use super::{Connection, DbRow, jid, pubsub_entity, row_limit};
+use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
-use crate::storage::{PubSubItem, Result};
+use crate::storage::{LastItem, PubSubItem, Result};
 
 /// An item without its payload.
 #[derive(Clone, Debug)]
@@ -168,6 +172,39 @@ pub(in crate::storage) async fn count_below(
     .await?;
     Ok(count.unsigned_abs())
 }
+
+/// The last item of each node of these owners.
+pub(in crate::storage) async fn last_of(
+    on: &mut Connection,
+    owners: &[BareJid],
+) -> Result<Vec<LastItem>> {
+    let mut found = Vec::new();
+    for statement in LAST.pieces(owners, |statement, owner| statement.bind(owner.to_string())) {
+        for row in statement.fetch_all(&mut *on).await? {
+            found.push(LastItem {
+                owner: pubsub_entity::bare(row.try_get("owner")?, "owner")?,
+                node: row.try_get("name")?,
+                config: row.try_get("config")?,
+                affiliations: row.try_get::<i64, _>("affiliations")?.unsigned_abs(),
+                item: item(&row)?,
+            });
+        }
+    }
+    Ok(found)
+}
+
+static LAST: LazyLock<MultiRow> = LazyLock::new(|| {
+    MultiRow::new(
+        "SELECT o.jid AS owner, n.name, n.config, i.id, i.publisher, i.published, i.payload, \
+         (SELECT count(*) FROM pubsub_affiliation a WHERE a.node = n.number) AS affiliations \
+         FROM owner o JOIN pubsub_node n ON n.owner = o.number \
+         JOIN pubsub_item i ON i.node = n.number AND i.position = \
+         (SELECT max(j.position) FROM pubsub_item j WHERE j.node = n.number) \
+         WHERE o.jid IN (VALUES ",
+        1,
+        ") ORDER BY o.jid, n.name",
+    )
+});
 
 fn item(row: &DbRow) -> Result<PubSubItem> {
     Ok(PubSubItem {

@@ -14,8 +14,8 @@ use crate::storage::pubsub::{PUBSUB_AFFILIATIONS, PUBSUB_SUBSCRIPTIONS};
 use crate::storage::sql::pubsub::NodeRow;
 use crate::storage::sql::{Connection, pubsub, pubsub_entity, pubsub_item};
 use crate::storage::{
-    Affiliation, ItemPage, ItemQuery, NodeSubscription, NodeSummary, PubSubNode, PubSubStore,
-    Publication, Published, Result, StorageError,
+    Affiliation, ItemPage, ItemQuery, LastItem, NodeSubscription, NodeSummary, PubSubNode,
+    PubSubStore, Publication, Published, Result, StorageError,
 };
 
 #[async_trait]
@@ -95,6 +95,10 @@ impl PubSubStore for Database {
             return Ok(Some(ItemPage::default()));
         };
         page(&mut on, node.number, query).await
+    }
+
+    async fn last_items(&self, owners: &[BareJid]) -> Result<Vec<LastItem>> {
+        pubsub_item::last_of(&mut *self.reader().await?, owners).await
     }
 
     async fn retract(&self, owner: &BareJid, name: &str, ids: &[String]) -> Result<Vec<String>> {

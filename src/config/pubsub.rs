@@ -1,0 +1,24 @@
+//! `[pubsub]`: the service `pubsub.<host>` (XEP-0060).
+
+use super::section::{choice, section};
+use super::value::OneOf;
+
+choice! {
+    /// Who may create nodes at the service.
+    pub enum NodeCreators {
+        /// Administrators of the server.
+        Admins = "admins";
+        /// Nobody. Nodes that exist stay.
+        Nobody = "nobody";
+        /// Users with an account at the host.
+        Users = "users";
+    }
+}
+
+section! {
+    /// The service `pubsub.<host>` (XEP-0060).
+    pub struct PubSubConfig = "pubsub";
+
+    /// Who may create nodes at the service: administrators, users of the host, or nobody.
+    create: NodeCreators = NodeCreators::Users => OneOf(NodeCreators::WORDS), Reload;
+}

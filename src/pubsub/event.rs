@@ -1,0 +1,52 @@
+//! Events: what subscribers are told of a node (XEP-0060 §7.1.2, §7.2.2, §8.2.5, §8.4.2, §8.5.2).
+
+use crate::ns;
+use crate::payload::data_form::FormKind;
+use crate::payload::node_config::NodeConfig;
+use crate::storage::PubSubItem;
+use crate::xml::{Node, element};
+
+/// An item in an event or an answer, in the namespace of the parent.
+pub fn item(item: &PubSubItem, with_payload: bool) -> Node {
+    let node = element("item").attr("id", &item.id);
+    if with_payload { node.raw(&item.payload) } else { node }
+}
+
+/// Items were published. None, if the node only notifies.
+pub fn published(node: &str, items: &[PubSubItem], config: &NodeConfig) -> Node {
+    let is_bare = !config.deliver_payloads && !config.persist_items;
+    let items = items.iter().filter(|_| !is_bare).map(|one| item(one, config.deliver_payloads));
+    event(element("items").attr("node", node).children(items))
+}
+
+/// Items were removed.
+pub fn retracted(node: &str, ids: &[String]) -> Node {
+    let retract = |id: &String| element("retract").attr("id", id);
+    event(element("items").attr("node", node).children(ids.iter().map(retract)))
+}
+
+/// All items were removed.
+pub fn purged(node: &str) -> Node {
+    event(element("purge").attr("node", node))
+}
+
+/// The node is gone; maybe there is another one.
+pub fn deleted(node: &str, redirect: Option<&str>) -> Node {
+    let redirect = redirect.map(|uri| element("redirect").attr("uri", uri));
+    event(element("delete").attr("node", node).children(redirect))
+}
+
+/// The configuration has changed. The event contains it, if events contain payloads.
+pub fn configured(node: &str, config: &NodeConfig) -> Node {
+    let form = config.deliver_payloads.then(|| config.to_form(FormKind::Result).to_node());
+    event(element("configuration").attr("node", node).children(form))
+}
+
+/// The state of a subscription has changed (§8.8.1.2).
+pub fn subscription(node: &str, jid: &str, state: &str) -> Node {
+    event(element("subscription").attr("node", node).attr("jid", jid).attr("subscription", state))
+}
+
+fn event(child: Node) -> Node {
+    element("event").ns(ns::PUBSUB_EVENT).child(child)
+}

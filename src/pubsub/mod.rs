@@ -1,0 +1,7 @@
+//! Publish-subscribe (XEP-0060): who may do what at a node, why not, and what subscribers are told. Nothing
+//! here reads or writes.
+
+pub mod error;
+pub mod event;
+pub mod options;
+pub mod rights;
