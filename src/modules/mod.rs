@@ -17,6 +17,7 @@ pub mod offline;
 pub mod ping;
 pub mod private;
 pub mod push;
+pub mod pubsub;
 pub mod register;
 pub mod roster;
 pub mod server_info;
@@ -46,6 +47,7 @@ pub const ALL: &[&dyn Module] = &[
     &ping::Ping,
     &private::Private,
     &push::Push,
+    &pubsub::PubSub,
     &register::Register,
     &roster::Roster,
     &server_info::ServerInfo,

@@ -56,6 +56,22 @@ const SAMPLES: &[Sample] = &[
     (A, Set, "<unblock xmlns='urn:xmpp:blocking' @>+<item jid='a@b' @>+</item></unblock>"),
     (A, Set, "<unblock xmlns='urn:xmpp:blocking' @>+</unblock>"),
     (A, Get, "<blocklist xmlns='urn:xmpp:blocking' @>+</blocklist>"),
+    (A, Set, PUBLISH),
+    (
+        A,
+        Get,
+        "<pubsub xmlns='http://jabber.org/protocol/pubsub' @>+<items node='n' @>+</items></pubsub>",
+    ),
+    (
+        A,
+        Get,
+        "<pubsub xmlns='http://jabber.org/protocol/pubsub#owner' @>+<configure node='n' @>+</configure></pubsub>",
+    ),
+    (
+        A,
+        Set,
+        "<pubsub xmlns='http://jabber.org/protocol/pubsub#owner' @>+<purge node='n' @>+</purge></pubsub>",
+    ),
     (A, Get, "<query xmlns='urn:xmpp:mam:2' @>+</query>"),
     (A, Set, "<query xmlns='urn:xmpp:mam:2' queryid='q' @>+</query>"),
     (A, Set, "<enable xmlns='urn:xmpp:carbons:2' @>+</enable>"),
@@ -98,6 +114,9 @@ const SAMPLES: &[Sample] = &[
     ),
     (H, Set, "<command xmlns='http://jabber.org/protocol/commands' node='status' @>+</command>"),
 ];
+
+const PUBLISH: &str = "<pubsub xmlns='http://jabber.org/protocol/pubsub' @>+<publish node='n' @>+\
+                       <item id='i' @><a xmlns='urn:a'/></item></publish></pubsub>";
 
 const REGISTER: &str = "<query xmlns='jabber:iq:register' @>+<username @>romeo</username>\
                         <password @>secret</password></query>";

@@ -129,7 +129,10 @@ impl NodeConfig {
             "pubsub#send_last_published_item" => {
                 self.send_last_published_item = word(SendLast::parse(value))?;
             }
-            _ => *self.flag(var).ok_or(ConfigError::Unknown)? = boolean(value)?,
+            _ => {
+                let flag = self.flag(var).ok_or(ConfigError::Unknown)?;
+                *flag = boolean(value)?;
+            }
         }
         Ok(())
     }

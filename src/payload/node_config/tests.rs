@@ -35,7 +35,7 @@ fn what_a_form_says_is_read_back_from_the_form_it_makes() {
             ("type", &["urn:x"]),
             ("node_type", &["leaf"]),
             ("purge_offline", &["0"]),
-            ("something_new", &["1"]),
+            ("something_new", &["x"]),
         ]))
         .unwrap();
     assert_eq!((config.max_items, config.item_expire), (None, Some(60)));

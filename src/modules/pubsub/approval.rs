@@ -1,0 +1,74 @@
+//! Subscriptions that an owner approves: the form that asks, and its answer (XEP-0060 §8.6).
+
+use super::owner_subscriptions;
+use super::place::Place;
+use super::recipients;
+use crate::host::{Cx, Halt};
+use crate::jid::Jid;
+use crate::payload::data_form::{self, Field, FieldKind, Form, FormKind, Submitted};
+use crate::pubsub::error::Problem;
+use crate::stanza::{Condition, Message, MessageKind};
+use crate::storage::{NodeSubscription, PubSubNode};
+
+/// Asks the owners of a node.
+pub(super) fn ask(
+    cx: &mut Cx<'_>,
+    place: &Place,
+    node: &PubSubNode,
+    subscription: &NodeSubscription,
+) {
+    let text = |var: &str, kind, value: &str| Field::new(var, kind).value(value);
+    let form = Form::new(FormKind::Form)
+        .form_type(AUTHORIZATION)
+        .title("A request for a subscription")
+        .field(text(SUBID, FieldKind::Hidden, &subscription.subid))
+        .field(text(NODE, FieldKind::TextSingle, &node.name).label("Node"))
+        .field(
+            text(SUBSCRIBER, FieldKind::JidSingle, subscription.jid.as_str()).label("Subscriber"),
+        )
+        .field(text(ALLOW, FieldKind::Boolean, "false").label("Allow the subscription"));
+    recipients::to_owners(cx, place, node, MessageKind::Normal, &form.to_node());
+}
+
+/// A message to the service: the answer of an owner.
+pub(super) async fn answered(
+    cx: &mut Cx<'_>,
+    place: &Place,
+    message: &Message,
+) -> Result<(), Halt> {
+    let Some(from) = &message.head.from else { return Err(Halt::Drop("no sender")) };
+    if message.kind == MessageKind::Error {
+        return Err(Halt::Drop("an error of an event"));
+    }
+    let x = message.content.received_child(data_form::NS, "x");
+    let Some(x) = x else { return Err(Condition::ServiceUnavailable.into()) };
+    let bad = || Halt::from(crate::stanza::StanzaError::from(Problem::Malformed));
+    let form = Submitted::read_as(&x, &[FormKind::Submit, FormKind::Cancel]).map_err(|_| bad())?;
+    if x.attr("type").as_deref() == Some(FormKind::Cancel.as_str()) {
+        return Ok(());
+    }
+    if form.form_type() != Some(AUTHORIZATION) {
+        return Err(bad());
+    }
+    let name = form.text(NODE).ok().flatten().ok_or_else(bad)?;
+    let allow = form.boolean(ALLOW).map_err(|_| bad())?.ok_or_else(bad)?;
+    let subscriber: Jid = form.jid(SUBSCRIBER).map_err(|_| bad())?.ok_or_else(bad)?;
+    let subid = form.text(SUBID).map_err(|_| bad())?;
+    let (node, _) = place.own_node(cx, from, name).await?;
+    let is_named =
+        |s: &&NodeSubscription| s.jid == subscriber && subid.is_none_or(|subid| subid == s.subid);
+    let Some(pending) = node.subscriptions.iter().find(is_named).filter(|s| s.is_pending) else {
+        // Another owner has answered it.
+        return Ok(());
+    };
+    let state = allow.then_some(false);
+    owner_subscriptions::change(cx, place, name, pending.clone(), state).await?;
+    Ok(())
+}
+
+/// The `FORM_TYPE` (§16.4.1).
+const AUTHORIZATION: &str = "http://jabber.org/protocol/pubsub#subscribe_authorization";
+const SUBID: &str = "pubsub#subid";
+const NODE: &str = "pubsub#node";
+const SUBSCRIBER: &str = "pubsub#subscriber_jid";
+const ALLOW: &str = "pubsub#allow";

@@ -1,0 +1,60 @@
+//! What owners do with a node: configure it, delete it, remove all its items (XEP-0060 §8.2 to §8.5).
+
+use super::NAME;
+use super::place::Place;
+use super::request::{Request, submitted};
+use crate::host::{Cx, IqReply};
+use crate::ns;
+use crate::payload::data_form::FormKind;
+use crate::payload::node_config::NODE_CONFIG;
+use crate::pubsub::error::Problem;
+use crate::xml::{Node, element};
+
+/// The configuration of new nodes (§8.3).
+pub(super) fn default(place: &Place) -> Node {
+    let form = place.default_config().to_form(FormKind::Form).to_node();
+    element("pubsub").ns(ns::PUBSUB_OWNER).child(element("default").child(form))
+}
+
+/// The configuration of a node (§8.2.2).
+pub(super) async fn get(cx: &Cx<'_>, place: &Place, request: &Request<'_>) -> IqReply {
+    let name = request.node()?;
+    let (_, config) = place.own_node(cx, request.from, &name).await?;
+    let form = config.to_form(FormKind::Form).to_node();
+    let configure = element("configure").attr("node", &name).child(form);
+    Ok(Some(element("pubsub").ns(ns::PUBSUB_OWNER).child(configure)))
+}
+
+/// Sets the configuration (§8.2.4).
+pub(super) async fn set(cx: &mut Cx<'_>, place: &Place, request: &Request<'_>) -> IqReply {
+    let name = request.node()?;
+    let (node, mut config) = place.own_node(cx, request.from, &name).await?;
+    let (form, is_cancelled) =
+        submitted(&request.action, NODE_CONFIG)?.ok_or(Problem::Malformed)?;
+    if !is_cancelled {
+        config.apply(&form).map_err(Problem::from)?;
+        place.nodes.configure(cx, node, config, NAME).await?;
+    }
+    Ok(None)
+}
+
+/// Deletes a node (§8.4).
+pub(super) async fn delete(cx: &mut Cx<'_>, place: &Place, request: &Request<'_>) -> IqReply {
+    let name = request.node()?;
+    place.own_node(cx, request.from, &name).await?;
+    let redirect = request.action.child(ns::PUBSUB_OWNER, "redirect");
+    let uri = redirect.and_then(|redirect| Some(redirect.attr("uri")?.into_owned()));
+    place.nodes.delete(cx, &name, uri, NAME).await?;
+    Ok(None)
+}
+
+/// Removes all items (§8.5).
+pub(super) async fn purge(cx: &mut Cx<'_>, place: &Place, request: &Request<'_>) -> IqReply {
+    let name = request.node()?;
+    let (_, config) = place.own_node(cx, request.from, &name).await?;
+    if !config.persist_items {
+        return Err(Problem::NotPersistent.into());
+    }
+    place.nodes.purge(cx, &name, NAME).await?;
+    Ok(None)
+}

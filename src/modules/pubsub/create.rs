@@ -1,0 +1,73 @@
+//! Creating nodes (XEP-0060 §8.1).
+
+use super::place::Place;
+use super::request::Request;
+use crate::config::NodeCreators;
+use crate::host::{Cx, IqReply};
+use crate::jid::Jid;
+use crate::ns;
+use crate::payload::node_config::{NODE_CONFIG, NodeConfig};
+use crate::pubsub::error::Problem;
+use crate::random::random_id;
+use crate::session::SessionRef;
+use crate::stanza::StanzaError;
+use crate::storage::{Affiliation, PubSubNode};
+use crate::xml::element;
+
+/// Creates a node. One without a name gets one.
+pub(super) async fn answer(cx: &mut Cx<'_>, place: &Place, request: &Request<'_>) -> IqReply {
+    may_create(cx, place, request.from).await?;
+    let wanted = request.maybe_node()?;
+    let is_instant = wanted.is_none();
+    let name = wanted.unwrap_or_else(|| random_id().to_string());
+    let mut config = place.default_config();
+    if let Some(form) = request.form("configure", NODE_CONFIG)? {
+        config.apply(&form).map_err(Problem::from)?;
+    }
+    if place.nodes.find(cx.server, &name).await?.is_some() {
+        return Err(Problem::Exists.into());
+    }
+    let (node, _) = new_node(cx, place, request.from, &name, config);
+    if !place.nodes.create(cx, node).await? {
+        return Err(Problem::Exists.into());
+    }
+    let created = element("create").attr("node", &name);
+    Ok(is_instant.then(|| element("pubsub").ns(ns::PUBSUB).child(created)))
+}
+
+/// Whether this entity may create nodes here.
+///
+/// # Errors
+/// Why not. Whether the account exists is not told.
+pub(super) async fn may_create(cx: &Cx<'_>, place: &Place, from: &Jid) -> Result<(), StanzaError> {
+    if place.is_account() {
+        return match place.is_of(from) {
+            true => cx.must_have_account(&place.owner).await,
+            false => Err(Problem::Forbidden.into()),
+        };
+    }
+    let is_user = || {
+        let client = cx.origin.session().filter(|session| !SessionRef::is_anonymous(session));
+        client.is_some_and(|client| client.jid().domain() == cx.host.domain)
+    };
+    let may = match cx.server.config.load().pubsub.create {
+        NodeCreators::Users => is_user(),
+        NodeCreators::Admins => cx.is_of_admin().await?,
+        NodeCreators::Nobody => false,
+    };
+    if may { Ok(()) } else { Err(Problem::Forbidden.into()) }
+}
+
+/// A node that does not exist yet. It belongs to its creator.
+pub(super) fn new_node(
+    cx: &Cx<'_>,
+    place: &Place,
+    from: &Jid,
+    name: &str,
+    config: NodeConfig,
+) -> (PubSubNode, NodeConfig) {
+    let creator = from.to_bare();
+    let (node, config) = place.nodes.new_node(cx.server, name, &config);
+    let affiliations = vec![(creator.clone(), Affiliation::Owner)];
+    (PubSubNode { creator, affiliations, ..node }, config)
+}

@@ -1,0 +1,155 @@
+//! What is told of nodes (XEP-0060 §5.2 to §5.5): nodes of an account or service, their items, and what each
+//! node is.
+
+use async_trait::async_trait;
+
+use super::place::Place;
+use crate::host::{Asked, Cx, Discovery};
+use crate::jid::Jid;
+use crate::ns;
+use crate::payload::data_form::{Field, FieldKind, Form, FormKind};
+use crate::payload::disco::{Identity, Info, Item};
+use crate::payload::node_config::{AccessModel, NodeConfig};
+use crate::stanza::StanzaError;
+use crate::storage::{Affiliation, ItemQuery, PubSubNode, Which};
+
+/// Of accounts.
+pub(super) struct OfAccount;
+
+#[async_trait]
+impl Discovery for OfAccount {
+    async fn info(&self, cx: &Cx<'_>, asked: Asked<'_>) -> Result<Option<Info>, StanzaError> {
+        if asked.to.is_full() { Ok(None) } else { node_info(cx, asked).await }
+    }
+
+    async fn items(&self, cx: &Cx<'_>, asked: Asked<'_>) -> Result<Option<Vec<Item>>, StanzaError> {
+        if asked.to.is_full() { Ok(None) } else { items_of(cx, asked).await }
+    }
+}
+
+/// What a node is. `None` if there is no such node, or the sender may not read it.
+pub(super) async fn node_info(cx: &Cx<'_>, asked: Asked<'_>) -> Result<Option<Info>, StanzaError> {
+    let Some(name) = asked.node else { return Ok(None) };
+    let place = Place::of(asked.to.to_bare());
+    let Some((node, config)) = place.nodes.find(cx.server, name).await? else { return Ok(None) };
+    let entity = place.entity(cx, asked.from, &node, &config).await?;
+    // Whoever may ask for a subscription must find out what it is.
+    let is_shown =
+        entity.may_read(&config).is_ok() || config.access_model == AccessModel::Authorize;
+    if !is_shown {
+        return Ok(None);
+    }
+    Ok(Some(Info {
+        identities: vec![Identity { category: "pubsub", kind: "leaf", name: None }],
+        features: vec![ns::PUBSUB],
+        forms: vec![metadata(&place, &node, &config)],
+    }))
+}
+
+/// The metadata of a node (§5.4).
+fn metadata(place: &Place, node: &PubSubNode, config: &NodeConfig) -> Form {
+    let text = |var, kind, value: &str| Field::new(var, kind).value(value);
+    let number = |var, value: u64| text(var, FieldKind::TextSingle, &value.to_string());
+    let owners = place.owners(node);
+    let publishers = node.affiliations.iter().filter(|(_, is)| *is == Affiliation::Publisher);
+    let subscribers = node.subscriptions.iter().filter(|s| !s.is_pending).count() as u64;
+    let mut form = Form::new(FormKind::Result)
+        .form_type(META_DATA)
+        .field(text("pubsub#type", FieldKind::TextSingle, &config.payload_type))
+        .field(text("pubsub#creator", FieldKind::JidSingle, node.creator.as_str()))
+        .field(text("pubsub#creation_date", FieldKind::TextSingle, &node.created.to_string()))
+        .field(text("pubsub#title", FieldKind::TextSingle, &config.title))
+        .field(text("pubsub#description", FieldKind::TextSingle, &config.description))
+        .field(text("pubsub#language", FieldKind::ListSingle, &config.language));
+    form = form
+        .field(
+            Field::new("pubsub#contact", FieldKind::JidMulti)
+                .values(config.contact.iter().map(ToString::to_string)),
+        )
+        .field(
+            Field::new("pubsub#owner", FieldKind::JidMulti)
+                .values(owners.iter().map(ToString::to_string)),
+        )
+        .field(
+            Field::new("pubsub#publisher", FieldKind::JidMulti)
+                .values(publishers.map(|(jid, _)| jid.to_string())),
+        )
+        .field(number("pubsub#num_subscribers", subscribers))
+        .field(number("pubsub#max_items", config.keep() as u64));
+    form.field(text("pubsub#access_model", FieldKind::ListSingle, config.access_model.as_str()))
+        .field(text("pubsub#publish_model", FieldKind::ListSingle, config.publish_model.as_str()))
+}
+
+/// The nodes of a place that the sender may read without being known, and the items of a node.
+pub(super) async fn items_of(
+    cx: &Cx<'_>,
+    asked: Asked<'_>,
+) -> Result<Option<Vec<Item>>, StanzaError> {
+    let place = Place::of(asked.to.to_bare());
+    match asked.node {
+        None => nodes(cx, &place, asked.from).await.map(Some),
+        Some(name) => items(cx, &place, asked.from, name).await,
+    }
+}
+
+async fn nodes(cx: &Cx<'_>, place: &Place, from: &Jid) -> Result<Vec<Item>, StanzaError> {
+    let all = cx.server.storage.pubsub().nodes(&place.owner, None, MAX_LISTED).await?;
+    if all.is_empty() {
+        return Ok(Vec::new());
+    }
+    let is_own = place.is_account() && place.is_of(from);
+    let affiliated = match is_own {
+        true => Vec::new(),
+        false => cx.server.storage.pubsub().affiliations_of(&place.owner, &from.to_bare()).await?,
+    };
+    let sees = place.is_account() && !is_own && cx.shows_presence(&place.owner, from).await?;
+    let is_shown = |name: &str, config: &NodeConfig| match affiliated
+        .iter()
+        .find(|(node, _)| node == name)
+        .map(|(_, affiliation)| *affiliation)
+    {
+        Some(Affiliation::Outcast) => false,
+        Some(_) => true,
+        None => match config.access_model {
+            AccessModel::Open | AccessModel::Authorize => sees || !place.is_account(),
+            AccessModel::Presence => sees,
+            AccessModel::Roster | AccessModel::Whitelist => false,
+        },
+    };
+    let item = |node: crate::storage::NodeSummary| {
+        let config = NodeConfig::from_text(&node.config);
+        let title = Some(config.title.as_str()).filter(|title| !title.is_empty());
+        (is_own || is_shown(&node.name, &config)).then(|| Item {
+            node: Some(node.name.as_str().into()),
+            name: title.map(Into::into),
+            ..Item::of(place.owner.clone().into_jid())
+        })
+    };
+    Ok(all.into_iter().filter_map(item).collect())
+}
+
+async fn items(
+    cx: &Cx<'_>,
+    place: &Place,
+    from: &Jid,
+    name: &str,
+) -> Result<Option<Vec<Item>>, StanzaError> {
+    let Some((node, config)) = place.nodes.find(cx.server, name).await? else { return Ok(None) };
+    if place.entity(cx, from, &node, &config).await?.may_read(&config).is_err() {
+        return Ok(None);
+    }
+    let (max, max_bytes) = (MAX_LISTED, usize::MAX);
+    let since = super::items::since(cx, &config);
+    let query = ItemQuery { which: Which::Before(None), max, max_bytes, since };
+    let page = cx.server.storage.pubsub().items(&place.owner, name, query).await?;
+    let item = |item: &crate::storage::PubSubItem| Item {
+        name: Some(item.id.as_str().into()),
+        ..Item::of(place.owner.clone().into_jid())
+    };
+    Ok(Some(page.unwrap_or_default().items.iter().map(item).collect()))
+}
+
+/// The `FORM_TYPE` (§16.4.3).
+const META_DATA: &str = "http://jabber.org/protocol/pubsub#meta-data";
+/// Nodes or items that are listed, at most.
+const MAX_LISTED: usize = 1000;

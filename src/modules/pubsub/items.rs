@@ -1,0 +1,74 @@
+//! Reading items (XEP-0060 §6.5).
+
+use super::place::Place;
+use super::request::Request;
+use crate::host::{Cx, IqReply};
+use crate::ns;
+use crate::payload::datetime::Timestamp;
+use crate::payload::node_config::{MAX_ITEMS, NodeConfig};
+use crate::payload::result_set::{SetAnswer, SetRequest, Start};
+use crate::pubsub::error::Problem;
+use crate::pubsub::event;
+use crate::storage::{ItemPage, ItemQuery, Which};
+use crate::xml::element;
+
+/// Answers with items: those that are named, or the newest, or a page (XEP-0059).
+pub(super) async fn answer(cx: &mut Cx<'_>, place: &Place, request: &Request<'_>) -> IqReply {
+    let name = request.node()?;
+    let max = match request.action.attr("max_items") {
+        None => None,
+        Some(max) => Some(max.parse::<usize>().map_err(|_| Problem::Malformed)?),
+    };
+    let set = SetRequest::in_query(&request.pubsub).map_err(|_| Problem::Malformed)?;
+    let named = request.action.children().filter(|child| child.is(ns::PUBSUB, "item"));
+    let ids: Vec<String> =
+        named.map(|item| item.attr("id").unwrap_or_default().into_owned()).collect();
+    let (node, config) = place.node(cx, &name).await?;
+    place.entity(cx, request.from, &node, &config).await?.may_read(&config)?;
+    if !config.persist_items {
+        return Err(Problem::NotPersistent.into());
+    }
+    let which = match (&set, ids.as_slice()) {
+        (_, [_, ..]) => Which::Ids(&ids),
+        (None, []) => Which::Before(None),
+        (Some(set), []) => match &set.from {
+            Start::First => Which::After(None),
+            Start::After(id) => Which::After(Some(id)),
+            Start::Before(id) => Which::Before(Some(id)),
+            Start::Last => Which::Before(None),
+            Start::Index(index) => Which::From(*index as u64),
+        },
+    };
+    let most = max.unwrap_or(MAX_ITEMS);
+    let most = set.as_ref().map_or(most, |set| set.limit(most));
+    let query = ItemQuery { which, max: most, max_bytes: MAX_BYTES, since: since(cx, &config) };
+    let page = cx.server.storage.pubsub().items(&place.owner, &name, query).await?;
+    let page = page.ok_or(Problem::NotFound)?;
+    if !ids.is_empty() && page.items.is_empty() {
+        return Err(Problem::NotFound.into());
+    }
+    let items = page.items.iter().map(|item| event::item(item, true));
+    let items = element("items").attr("node", &name).children(items);
+    let answer = element("pubsub").ns(ns::PUBSUB).child(items);
+    let is_cut = (page.items.len() as u64) < page.count.min(most as u64);
+    let tells_set = ids.is_empty() && (set.is_some() || is_cut);
+    Ok(Some(if tells_set { answer.child(set_of(&page).to_node()) } else { answer }))
+}
+
+/// Items that were published before this moment are too old.
+pub(super) fn since(cx: &Cx<'_>, config: &NodeConfig) -> Option<Timestamp> {
+    let age = i64::try_from(config.item_expire?).ok()?.checked_mul(1_000_000)?;
+    Some(Timestamp::from_micros(cx.server.clock.now().as_micros().saturating_sub(age)))
+}
+
+fn set_of(page: &ItemPage) -> SetAnswer {
+    let ends = page.items.first().zip(page.items.last());
+    let index = usize::try_from(page.index).ok();
+    SetAnswer {
+        page: ends.map(|(first, last)| (first.id.clone(), last.id.clone(), index)),
+        count: usize::try_from(page.count).ok(),
+    }
+}
+
+/// Bytes of payloads in one answer, at most: half of what waits for a session at most.
+const MAX_BYTES: usize = 512 * 1024;

@@ -1,0 +1,72 @@
+//! XEP-0060: Publish-Subscribe, at accounts (XEP-0163: Personal Eventing Protocol) and at the service
+//! `pubsub.<host>`. Who may do what is decided in `src/pubsub/`; what a change sets going begins in
+//! `src/host/account_nodes.rs`.
+
+mod affiliations;
+mod approval;
+mod configure;
+mod create;
+mod disco;
+mod features;
+mod interest;
+mod items;
+mod last_item_delivery;
+mod last_items;
+mod notify;
+mod options;
+mod owner_subscriptions;
+mod place;
+mod publish;
+mod recipients;
+mod request;
+mod retract;
+mod service;
+mod subscribe;
+
+use std::sync::Arc;
+
+use crate::host::lifecycle::EventKind;
+use crate::host::{Access, AddressKind, Manifest, Module, Registry, Status, Xep};
+use crate::ns;
+use crate::payload::disco::Identity;
+use crate::stanza::IqKind;
+
+/// Nodes of accounts, and the service.
+pub struct PubSub;
+
+impl Module for PubSub {
+    fn manifest(&self) -> &'static Manifest {
+        &Manifest {
+            name: "pubsub",
+            summary: "Keeps and publishes data of accounts and of a service, in nodes",
+            xeps: &[
+                Xep { number: 60, version: "1.30.0", status: Status::Partial },
+                Xep { number: 163, version: "1.2.2", status: Status::Complete },
+                Xep { number: 222, version: "1.0", status: Status::Complete },
+                Xep { number: 223, version: "1.1.1", status: Status::Complete },
+            ],
+        }
+    }
+
+    fn register(&self, on: &mut Registry) {
+        on.identity(AddressKind::Account, Identity { category: "pubsub", kind: "pep", name: None });
+        for feature in features::OF_ACCOUNTS.iter().chain(features::OF_ALL) {
+            on.disco_feature_of_registered(feature);
+        }
+        for kind in [IqKind::Get, IqKind::Set] {
+            for namespace in [ns::PUBSUB, ns::PUBSUB_OWNER] {
+                let name = (namespace, "pubsub");
+                on.iq(AddressKind::Account, kind, name, Access::Public, &request::OfAccount);
+            }
+        }
+        on.discovery(AddressKind::Account, &disco::OfAccount);
+        on.listener(EventKind::ItemsChanged, &notify::Notifier);
+        on.listener(EventKind::InterestsChanged, &last_items::Sender);
+        on.listener(EventKind::SubscriptionOpened, &last_items::Sender);
+        on.shared(last_items::LastItems::default());
+        on.service(Arc::new(service::PubSubService));
+    }
+}
+
+/// The name under which changes by requests of clients are told.
+const NAME: &str = "pubsub";

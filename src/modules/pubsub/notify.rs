@@ -1,0 +1,197 @@
+//! Who is told of a change: subscribers (XEP-0060 §7.1.2), and at accounts clients that are interested, the
+//! user's own and those of contacts that may read the node (XEP-0163 §4.3).
+//!
+//! The event is written once. All sessions share it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use rustc_hash::FxHashSet;
+
+use super::interest::wants;
+use super::place::Place;
+use super::recipients;
+use crate::host::lifecycle::{Event, Listener};
+use crate::host::{Changed, Cx, NodeChange, block_list};
+use crate::jid::{BareJid, FullJid};
+use crate::payload::node_config::{AccessModel, ItemReply, NodeConfig, NotificationType};
+use crate::pubsub::event;
+use crate::pubsub::options::Options;
+use crate::session::SessionRef;
+use crate::stanza::{Content, MessageKind, Stanza, StanzaError};
+use crate::storage::{Affiliation, NodeSubscription, PubSubNode};
+use crate::xml::{Node, element};
+
+/// Tells of changes.
+pub(super) struct Notifier;
+
+#[async_trait]
+impl Listener for Notifier {
+    async fn on_event(&self, cx: &mut Cx<'_>, event: &Event<'_>) -> Result<(), StanzaError> {
+        match event {
+            Event::ItemsChanged { change } => notify(cx, change).await,
+            _ => Ok(()),
+        }
+    }
+}
+
+async fn notify(cx: &mut Cx<'_>, change: &NodeChange) -> Result<(), StanzaError> {
+    let config = &change.config;
+    let Some(event) = event_of(change).filter(|_| config.deliver_notifications) else {
+        return Ok(());
+    };
+    let place = Place::of(change.owner.clone());
+    let mut content = Content::from(event);
+    if let Some(addresses) = reply_to(change) {
+        content.add(&addresses);
+    }
+    let message = recipients::message(&place, kind(config), content.clone());
+    let stanza = Arc::new(Stanza::Message(message));
+    let mut told: FxHashSet<FullJid> = FxHashSet::default();
+    if place.is_account() {
+        for session in interested(cx, &place, &change.node, config).await? {
+            // A session that ends, or does not read, needs it no more.
+            let _ = session.deliver_addressed(Arc::clone(&stanza));
+            told.insert(session.jid().clone());
+        }
+    }
+    let subscribed = |s: &&NodeSubscription| !s.is_pending;
+    for subscription in change.node.subscriptions.iter().filter(subscribed) {
+        to_subscriber(cx, &place, subscription, config, &stanza, &content, &mut told);
+    }
+    Ok(())
+}
+
+/// The event for a change, if the configuration wants that subscribers are told.
+fn event_of(change: &NodeChange) -> Option<Node> {
+    let (name, config) = (&change.node.name, &change.config);
+    Some(match &change.what {
+        Changed::Configured if config.notify_config => event::configured(name, config),
+        Changed::Deleted(redirect) if config.notify_delete => {
+            event::deleted(name, redirect.as_deref())
+        }
+        Changed::Published { items, .. } => event::published(name, items, config),
+        Changed::Purged if config.notify_retract => event::purged(name),
+        Changed::Retracted { ids, notify } if *notify || config.notify_retract => {
+            event::retracted(name, ids)
+        }
+        _ => return None,
+    })
+}
+
+/// The type of the message.
+pub(super) fn kind(config: &NodeConfig) -> MessageKind {
+    match config.notification_type {
+        NotificationType::Headline => MessageKind::Headline,
+        NotificationType::Normal => MessageKind::Normal,
+    }
+}
+
+/// To whom replies go (XEP-0033 §4).
+fn reply_to(change: &NodeChange) -> Option<Node> {
+    let Changed::Published { items, .. } = &change.what else { return None };
+    let jid = match change.config.itemreply? {
+        ItemReply::Owner => change.node.creator.to_string(),
+        ItemReply::Publisher => items.first()?.publisher.to_string(),
+    };
+    let address = element("address").attr("type", "replyto").attr("jid", jid);
+    Some(element("addresses").ns(ADDRESS).child(address))
+}
+
+/// The sessions whose clients want to hear of the node and may read it.
+async fn interested(
+    cx: &Cx<'_>,
+    place: &Place,
+    node: &PubSubNode,
+    config: &NodeConfig,
+) -> Result<Vec<SessionRef>, StanzaError> {
+    let wanting = |user: &BareJid| {
+        cx.server.sessions.of(user).into_iter().filter(|session| wants(session, &node.name))
+    };
+    let mut found: Vec<SessionRef> = wanting(&place.owner).collect();
+    let blocked = block_list::of(cx.server, &place.owner).await?;
+    for contact in readers(cx, place, node, config).await? {
+        let mut sessions = wanting(&contact).peekable();
+        if sessions.peek().is_none() || block_list::hits(&blocked, &contact.clone().into_jid()) {
+            continue;
+        }
+        let theirs = block_list::of(cx.server, &contact).await?;
+        if !block_list::keeps_out(&theirs, &contact, &place.owner.clone().into_jid()) {
+            found.extend(sessions);
+        }
+    }
+    Ok(found)
+}
+
+/// The contacts that may read a node of an account, without the user.
+async fn readers(
+    cx: &Cx<'_>,
+    place: &Place,
+    node: &PubSubNode,
+    config: &NodeConfig,
+) -> Result<Vec<BareJid>, StanzaError> {
+    use Affiliation::{Member, Owner, Publisher};
+    let is_reader = |(_, is): &&(BareJid, Affiliation)| matches!(is, Owner | Publisher | Member);
+    let listed = node.affiliations.iter().filter(is_reader).map(|(jid, _)| jid.clone());
+    let mut readers: Vec<BareJid> = listed.filter(|jid| *jid != place.owner).collect();
+    let model = config.access_model;
+    if !matches!(model, AccessModel::Open | AccessModel::Presence | AccessModel::Roster) {
+        return Ok(readers);
+    }
+    let (_, contacts) = cx.server.storage.roster().load(&place.owner).await?;
+    for item in contacts {
+        let jid = item.jid.to_bare();
+        let may = match model {
+            AccessModel::Roster => {
+                item.groups.iter().any(|group| config.roster_groups_allowed.contains(group))
+            }
+            _ => item.subscription.is_from(),
+        };
+        if may && !node.affiliations.iter().any(|(known, _)| *known == jid) {
+            readers.push(jid);
+        }
+    }
+    Ok(readers)
+}
+
+/// Sends an event to a subscriber, as its options and the node say.
+fn to_subscriber(
+    cx: &mut Cx<'_>,
+    place: &Place,
+    subscription: &NodeSubscription,
+    config: &NodeConfig,
+    stanza: &Arc<Stanza>,
+    content: &Content,
+    told: &mut FxHashSet<FullJid>,
+) {
+    let options = Options::from_text(&subscription.options);
+    if !options.deliver {
+        return;
+    }
+    let to = &subscription.jid;
+    let is_local = cx.server.host(to.domain()).is_some();
+    if is_local && (config.presence_based_delivery || !options.show_values.is_empty()) {
+        for session in cx.server.sessions.available(&to.to_bare()) {
+            let is_meant = to.is_bare() || session.jid().as_str() == to.as_str();
+            if is_meant && shows(&session, &options) && told.insert(session.jid().clone()) {
+                let _ = session.deliver_addressed(Arc::clone(stanza));
+            }
+        }
+        return;
+    }
+    if to.to_full().is_some_and(|full| !told.insert(full)) {
+        return;
+    }
+    recipients::send(cx, place, to.clone(), kind(config), content.clone());
+}
+
+/// Whether the presence of a session is one of those that a subscriber wants (§6.3).
+fn shows(session: &SessionRef, options: &Options) -> bool {
+    let Some(presence) = session.available() else { return false };
+    let show = presence.content.received_child(crate::ns::CLIENT, "show");
+    let show = show.map_or_else(|| "online".to_owned(), |show| show.text().trim().to_owned());
+    options.show_values.is_empty() || options.show_values.contains(&show)
+}
+
+/// XEP-0033.
+const ADDRESS: &str = "http://jabber.org/protocol/address";

@@ -1,0 +1,122 @@
+//! Where a request goes: the account or the service whose nodes it is about, and who the sender is there.
+
+use crate::host::{AccountNodes, Cx, block_list};
+use crate::jid::{BareJid, Jid};
+use crate::payload::node_config::{AccessModel, NodeConfig};
+use crate::pubsub::error::Problem;
+use crate::pubsub::rights::Entity;
+use crate::stanza::StanzaError;
+use crate::storage::{self, Affiliation, PubSubNode};
+
+/// An account or a service with its nodes.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub(super) owner: BareJid,
+    pub(super) nodes: AccountNodes,
+}
+
+impl Place {
+    /// The one with this address.
+    pub(super) fn of(owner: BareJid) -> Self {
+        Self { nodes: AccountNodes::of(&owner), owner }
+    }
+
+    /// It is an account, and not a service.
+    pub(super) fn is_account(&self) -> bool {
+        self.owner.local().is_some()
+    }
+
+    /// The configuration of new nodes.
+    pub(super) fn default_config(&self) -> NodeConfig {
+        if self.is_account() { NodeConfig::default() } else { NodeConfig::of_service() }
+    }
+
+    /// It is this user's account.
+    pub(super) fn is_of(&self, from: &Jid) -> bool {
+        from.bare_str() == self.owner.as_str()
+    }
+
+    /// A node that exists.
+    pub(super) async fn node(
+        &self,
+        cx: &Cx<'_>,
+        name: &str,
+    ) -> Result<(PubSubNode, NodeConfig), StanzaError> {
+        let found = self.nodes.find(cx.server, name).await?;
+        found.ok_or_else(|| Problem::NotFound.into())
+    }
+
+    /// A node that exists, for one of its owners.
+    pub(super) async fn own_node(
+        &self,
+        cx: &Cx<'_>,
+        from: &Jid,
+        name: &str,
+    ) -> Result<(PubSubNode, NodeConfig), StanzaError> {
+        // Others than the user do not learn which nodes, and which accounts, there are.
+        let hidden = if self.is_account() { Problem::Forbidden } else { Problem::NotFound };
+        match self.nodes.find(cx.server, name).await? {
+            Some(found) if self.affiliation(from, &found.0) == Some(Affiliation::Owner) => {
+                Ok(found)
+            }
+            Some(_) => Err(Problem::Forbidden.into()),
+            None if self.is_of(from) => Err(Problem::NotFound.into()),
+            None => Err(hidden.into()),
+        }
+    }
+
+    /// The affiliation of an entity. A user owns all nodes of the account.
+    pub(super) fn affiliation(&self, entity: &Jid, node: &PubSubNode) -> Option<Affiliation> {
+        if self.is_account() && self.is_of(entity) {
+            return Some(Affiliation::Owner);
+        }
+        let is_entity = |(jid, _): &&(BareJid, Affiliation)| jid.as_str() == entity.bare_str();
+        node.affiliations.iter().find(is_entity).map(|(_, affiliation)| *affiliation)
+    }
+
+    /// The owners of a node: of an account, its user.
+    pub(super) fn owners(&self, node: &PubSubNode) -> Vec<BareJid> {
+        if self.is_account() {
+            return vec![self.owner.clone()];
+        }
+        let is_owner =
+            |(_, affiliation): &&(BareJid, Affiliation)| *affiliation == Affiliation::Owner;
+        node.affiliations.iter().filter(is_owner).map(|(jid, _)| jid.clone()).collect()
+    }
+
+    /// What is known of an entity at a node. The rosters of the owners are read only if the access model needs
+    /// them.
+    pub(super) async fn entity(
+        &self,
+        cx: &Cx<'_>,
+        jid: &Jid,
+        node: &PubSubNode,
+        config: &NodeConfig,
+    ) -> storage::Result<Entity> {
+        let own = || node.subscriptions.iter().filter(|s| s.jid.bare_str() == jid.bare_str());
+        let mut entity = Entity {
+            affiliation: self.affiliation(jid, node),
+            is_subscribed: own().any(|subscription| !subscription.is_pending),
+            is_pending: own().any(|subscription| subscription.is_pending),
+            ..Entity::default()
+        };
+        let needs_roster =
+            matches!(config.access_model, AccessModel::Presence | AccessModel::Roster);
+        if entity.affiliation.is_none() && needs_roster {
+            let contact: Jid = jid.to_bare().into();
+            for owner in self.owners(node) {
+                let Some(item) = cx.server.storage.roster().find(&owner, &contact).await? else {
+                    continue;
+                };
+                let blocked = block_list::of(cx.server, &owner).await?;
+                if block_list::keeps_out(&blocked, &owner, jid) {
+                    continue;
+                }
+                let is_named = |group: &String| config.roster_groups_allowed.contains(group);
+                entity.sees_presence |= item.subscription.is_from();
+                entity.is_in_group |= item.listed && item.groups.iter().any(is_named);
+            }
+        }
+        Ok(entity)
+    }
+}

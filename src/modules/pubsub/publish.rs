@@ -1,0 +1,144 @@
+//! Publishing items (XEP-0060 §7.1).
+
+use bytes::Bytes;
+
+use super::NAME;
+use super::place::Place;
+use super::request::{MAX_NAME, Request};
+use crate::host::{Cx, IqReply};
+use crate::jid::Jid;
+use crate::ns;
+use crate::payload::node_config::{ConfigError, NodeConfig, NodeFull};
+use crate::pubsub::error::Problem;
+use crate::random::random_id;
+use crate::stanza::StanzaError;
+use crate::storage::{PubSubItem, PubSubNode, Which};
+use crate::xml::{ElementRef, element, standalone};
+
+/// Publishes.
+pub(super) async fn answer(cx: &mut Cx<'_>, place: &Place, request: &Request<'_>) -> IqReply {
+    let name = request.node()?;
+    let options = request.form("publish-options", PUBLISH_OPTIONS)?;
+    let (node, config) = match place.nodes.find(cx.server, &name).await? {
+        Some((node, config)) => {
+            let entity = place.entity(cx, request.from, &node, &config).await?;
+            if !entity.may_publish(&config) {
+                return Err(Problem::Forbidden.into());
+            }
+            if let Some(options) = options {
+                let wanted = config.with_options(&options).map_err(option_problem)?;
+                if !config.meets(&wanted) {
+                    return Err(Problem::PreconditionNotMet.into());
+                }
+            }
+            (node, config)
+        }
+        None => {
+            super::create::may_create(cx, place, request.from).await?;
+            let default = place.default_config();
+            let config = match options {
+                Some(options) => default.with_options(&options).map_err(option_problem)?,
+                None => default,
+            };
+            super::create::new_node(cx, place, request.from, &name, config)
+        }
+    };
+    let items = read(cx, request, &config)?;
+    check_older(cx, place, request.from, &node, &config, &items).await?;
+    let ids: Vec<_> = items.iter().map(|item| item.id.clone()).collect();
+    place.nodes.publish_at(cx, node, config, items, NAME).await?;
+    let published = ids.iter().map(|id| element("item").attr("id", id));
+    let answer = element("publish").attr("node", &name).children(published);
+    Ok(Some(element("pubsub").ns(ns::PUBSUB).child(answer)))
+}
+
+/// Options that are unknown or invalid (§7.1.5).
+fn option_problem(error: ConfigError) -> Problem {
+    match error {
+        ConfigError::Unknown => Problem::PreconditionNotMet,
+        other => other.into(),
+    }
+}
+
+/// The items of a request, as the node wants them (§7.1.3.5, §7.1.3.6).
+fn read(
+    cx: &Cx<'_>,
+    request: &Request<'_>,
+    config: &NodeConfig,
+) -> Result<Vec<PubSubItem>, StanzaError> {
+    let elements: Vec<_> =
+        request.action.children().filter(|child| child.is(ns::PUBSUB, "item")).collect();
+    let only_notifies = !config.persist_items && !config.deliver_payloads;
+    if only_notifies && !elements.is_empty() {
+        return Err(Problem::ItemForbidden.into());
+    }
+    if elements.is_empty() && !only_notifies {
+        return Err(Problem::ItemRequired.into());
+    }
+    if elements.len() > config.keep().clamp(1, MAX_AT_ONCE) {
+        return Err(Problem::NotAcceptable.into());
+    }
+    let (published, publisher) = (cx.server.clock.now(), Jid::from(request.from.to_bare()));
+    let mut items: Vec<PubSubItem> = Vec::with_capacity(elements.len());
+    for element in elements {
+        let id = element.attr("id").filter(|id| !id.is_empty());
+        let id = id.map_or_else(|| random_id().to_string(), std::borrow::Cow::into_owned);
+        if id.len() > MAX_NAME || items.iter().any(|item| item.id == id) {
+            return Err(Problem::NotAcceptable.into());
+        }
+        let payload = payload(&element, config)?;
+        items.push(PubSubItem { id, publisher: publisher.clone(), published, payload });
+    }
+    Ok(items)
+}
+
+fn payload(item: &ElementRef<'_>, config: &NodeConfig) -> Result<Bytes, Problem> {
+    let mut children = item.children();
+    let Some(payload) = children.next() else {
+        return match config.deliver_payloads {
+            true => Err(Problem::PayloadRequired),
+            false => Ok(Bytes::new()),
+        };
+    };
+    let is_typed = config.payload_type.is_empty() || payload.ns() == config.payload_type;
+    if children.next().is_some() || !is_typed {
+        return Err(Problem::InvalidPayload);
+    }
+    let bytes = standalone(&payload.to_tree()).map_err(|_| Problem::InvalidPayload)?;
+    if bytes.len() > config.max_payload_size as usize {
+        return Err(Problem::PayloadTooBig);
+    }
+    Ok(bytes.into())
+}
+
+/// A full node that takes no more (§7.1.3.4). And nobody but an owner takes the place of another one's item.
+async fn check_older(
+    cx: &Cx<'_>,
+    place: &Place,
+    from: &Jid,
+    node: &PubSubNode,
+    config: &NodeConfig,
+    items: &[PubSubItem],
+) -> Result<(), StanzaError> {
+    let entity = place.entity(cx, from, node, config).await?;
+    let is_full = config.publish_node_full == NodeFull::Reject
+        && node.items as usize + items.len() > config.keep();
+    if !config.persist_items || node.items == 0 || (entity.is_owner() && !is_full) {
+        return Ok(());
+    }
+    let ids: Vec<_> = items.iter().map(|item| item.id.clone()).collect();
+    let old = place.nodes.items(cx.server, &node.name, Which::Ids(&ids), ids.len()).await?;
+    let is_foreign = |item: &PubSubItem| item.publisher.bare_str() != from.bare_str();
+    if !entity.is_owner() && old.iter().any(is_foreign) {
+        return Err(Problem::Forbidden.into());
+    }
+    if is_full && node.items as usize + items.len() - old.len() > config.keep() {
+        return Err(Problem::NodeFull.into());
+    }
+    Ok(())
+}
+
+/// The `FORM_TYPE` of options (§7.1.5).
+const PUBLISH_OPTIONS: &str = "http://jabber.org/protocol/pubsub#publish-options";
+/// Items in one request.
+const MAX_AT_ONCE: usize = 100;

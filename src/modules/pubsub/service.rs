@@ -1,0 +1,68 @@
+//! The service `pubsub.<host>` (XEP-0060).
+
+use async_trait::async_trait;
+
+use super::place::Place;
+use super::{approval, disco, features, request};
+use crate::host::{Asked, Cx, Discovery, Halt, Reply, Service, ServiceDomain};
+use crate::ns;
+use crate::payload::disco::{Identity, Info, Item};
+use crate::stanza::{Condition, Iq, Message, StanzaError};
+
+/// The service. Its nodes belong to those who have created them.
+pub(super) struct PubSubService;
+
+#[async_trait]
+impl Service for PubSubService {
+    fn prefix(&self) -> &'static str {
+        "pubsub"
+    }
+
+    fn identity(&self) -> Identity {
+        Identity { category: "pubsub", kind: "service", name: Some("Publish-subscribe".into()) }
+    }
+
+    fn disco_features(&self) -> &'static [&'static str] {
+        features::OF_ALL
+    }
+
+    async fn request(
+        &self,
+        cx: &mut Cx<'_>,
+        at: &ServiceDomain,
+        request: &Iq,
+    ) -> Result<Reply, StanzaError> {
+        let payload = request.payload().ok_or(Condition::BadRequest)?;
+        let is_ours = matches!(payload.ns(), ns::PUBSUB | ns::PUBSUB_OWNER)
+            && payload.name() == "pubsub"
+            && request.head.to.as_ref() == Some(&at.jid);
+        if !is_ours {
+            return Err(Condition::ServiceUnavailable.into());
+        }
+        let place = Place::of(at.jid.to_bare());
+        Ok(Reply::Now(request::answer(cx, &place, request).await?))
+    }
+
+    async fn message(
+        &self,
+        cx: &mut Cx<'_>,
+        at: &ServiceDomain,
+        message: Message,
+    ) -> Result<(), Halt> {
+        if message.head.to.as_ref() != Some(&at.jid) {
+            return Err(Condition::ServiceUnavailable.into());
+        }
+        approval::answered(cx, &Place::of(at.jid.to_bare()), &message).await
+    }
+}
+
+#[async_trait]
+impl Discovery for PubSubService {
+    async fn info(&self, cx: &Cx<'_>, asked: Asked<'_>) -> Result<Option<Info>, StanzaError> {
+        if asked.to.local().is_some() { Ok(None) } else { disco::node_info(cx, asked).await }
+    }
+
+    async fn items(&self, cx: &Cx<'_>, asked: Asked<'_>) -> Result<Option<Vec<Item>>, StanzaError> {
+        if asked.to.local().is_some() { Ok(None) } else { disco::items_of(cx, asked).await }
+    }
+}

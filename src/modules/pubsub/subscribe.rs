@@ -1,0 +1,153 @@
+//! What entities do with their own subscriptions (XEP-0060 §5.6, §6.1, §6.2).
+
+use super::place::Place;
+use super::request::{Request, submitted};
+use super::{approval, last_items, recipients};
+use crate::host::{Cx, Invalidation, IqReply};
+use crate::jid::Jid;
+use crate::ns;
+use crate::payload::node_config::SendLast;
+use crate::pubsub::error::Problem;
+use crate::pubsub::options::{Options, SUBSCRIBE_OPTIONS};
+use crate::pubsub::rights::Approval;
+use crate::random::random_id;
+use crate::session::SessionRef;
+use crate::stanza::StanzaError;
+use crate::storage::{NodeSubscription, PubSubNode, StorageError};
+use crate::xml::{Node, element};
+
+/// Subscribes. A subscription that exists is answered as it is (§6.1.6).
+pub(super) async fn subscribe(cx: &mut Cx<'_>, place: &Place, request: &Request<'_>) -> IqReply {
+    let name = request.node()?;
+    let jid = request.action.attr("jid").ok_or(Problem::InvalidJid)?;
+    let jid = Jid::parse(&jid).map_err(|_| Problem::InvalidJid)?;
+    if jid.bare_str() != request.from.bare_str() {
+        return Err(Problem::InvalidJid.into());
+    }
+    if cx.origin.session().is_some_and(SessionRef::is_anonymous) {
+        return Err(Problem::Forbidden.into());
+    }
+    let (node, config) = place.node(cx, &name).await?;
+    let entity = place.entity(cx, request.from, &node, &config).await?;
+    let old = node.subscriptions.iter().find(|subscription| subscription.jid == jid);
+    if let Some(old) = old.filter(|old| !old.is_pending) {
+        return Ok(Some(answer(ns::PUBSUB, &name, old)));
+    }
+    let approval = entity.may_subscribe(&config)?;
+    let mut options = Options::default();
+    let companion = request.pubsub.child(ns::PUBSUB, "options");
+    let form = companion.map(|companion| submitted(&companion, SUBSCRIBE_OPTIONS));
+    if let Some((form, false)) = form.transpose()?.flatten() {
+        options.apply(&form)?;
+    }
+    let subscription = NodeSubscription {
+        subid: old.map_or_else(|| random_id().to_string(), |old| old.subid.clone()),
+        jid,
+        is_pending: approval == Approval::Pending,
+        options: options.to_text(),
+    };
+    store(cx, place, &name, &subscription).await?;
+    match approval {
+        Approval::Pending => approval::ask(cx, place, &node, &subscription),
+        Approval::Subscribed => {
+            if config.notify_sub {
+                recipients::tell_owners(cx, place, &node, &subscription, "subscribed");
+            }
+            if config.send_last_published_item != SendLast::Never && options.deliver {
+                last_items::to_subscriber(cx, place, &name, &config, &subscription.jid).await?;
+            }
+        }
+    }
+    Ok(Some(answer(ns::PUBSUB, &name, &subscription)))
+}
+
+/// Stores a subscription.
+pub(super) async fn store(
+    cx: &Cx<'_>,
+    place: &Place,
+    name: &str,
+    subscription: &NodeSubscription,
+) -> Result<(), StanzaError> {
+    let store = cx.server.storage.pubsub();
+    match store.put_subscription(&place.owner, name, subscription, MAX_SUBSCRIPTIONS).await {
+        Ok(true) => {}
+        Ok(false) => return Err(Problem::NotFound.into()),
+        Err(StorageError::Limit(_)) => return Err(Problem::TooManySubscriptions.into()),
+        Err(error) => return Err(error.into()),
+    }
+    cx.server.invalidate(&Invalidation::Nodes(place.owner.clone()));
+    Ok(())
+}
+
+/// Unsubscribes.
+pub(super) async fn unsubscribe(cx: &mut Cx<'_>, place: &Place, request: &Request<'_>) -> IqReply {
+    let name = request.node()?;
+    let (node, subscription) = own(cx, place, request, &name).await?;
+    let store = cx.server.storage.pubsub();
+    store.remove_subscription(&place.owner, &name, &subscription.subid).await?;
+    cx.server.invalidate(&Invalidation::Nodes(place.owner.clone()));
+    let config = crate::payload::node_config::NodeConfig::from_text(&node.config);
+    if config.notify_sub {
+        recipients::tell_owners(cx, place, &node, &subscription, "none");
+    }
+    Ok(None)
+}
+
+/// The subscription of the sender that a request names (§6.2.3, §6.3.4).
+pub(super) async fn own(
+    cx: &Cx<'_>,
+    place: &Place,
+    request: &Request<'_>,
+    name: &str,
+) -> Result<(PubSubNode, NodeSubscription), StanzaError> {
+    let jid = request.action.attr("jid").ok_or(Problem::JidRequired)?;
+    let jid = Jid::parse(&jid).map_err(|_| Problem::InvalidJid)?;
+    if jid.bare_str() != request.from.bare_str() {
+        return Err(Problem::Forbidden.into());
+    }
+    let (node, _) = place.node(cx, name).await?;
+    let found = node.subscriptions.iter().find(|subscription| subscription.jid == jid).cloned();
+    let found = found.ok_or(Problem::NotSubscribed)?;
+    match request.action.attr("subid") {
+        Some(subid) if !subid.is_empty() && *subid != found.subid => {
+            Err(Problem::InvalidSubid.into())
+        }
+        _ => Ok((node, found)),
+    }
+}
+
+/// The sender's own subscriptions; at one node, if one is named (§5.6).
+pub(super) async fn list(cx: &Cx<'_>, place: &Place, request: &Request<'_>) -> IqReply {
+    let only = request.maybe_node()?;
+    let entity = request.from.to_bare();
+    let mut found = cx.server.storage.pubsub().subscriptions_of(&place.owner, &entity).await?;
+    found.retain(|(node, _)| only.as_ref().is_none_or(|only| only == node));
+    let one = |(node, subscription): &(String, NodeSubscription)| {
+        written(subscription).attr("node", node)
+    };
+    let list = element("subscriptions").maybe_attr("node", only.as_deref());
+    let list = list.children(found.iter().map(one));
+    Ok(Some(element("pubsub").ns(ns::PUBSUB).child(list)))
+}
+
+/// A subscription as an answer.
+fn answer(namespace: &str, name: &str, subscription: &NodeSubscription) -> Node {
+    let written = written(subscription).attr("node", name);
+    element("pubsub").ns(namespace).child(written.child(element("subscribe-options")))
+}
+
+/// A subscription without its node.
+pub(super) fn written(subscription: &NodeSubscription) -> Node {
+    element("subscription")
+        .attr("jid", subscription.jid.as_str())
+        .attr("subid", &subscription.subid)
+        .attr("subscription", state(subscription))
+}
+
+/// The word for its state.
+pub(super) fn state(subscription: &NodeSubscription) -> &'static str {
+    if subscription.is_pending { "pending" } else { "subscribed" }
+}
+
+/// Subscriptions to one node, at most.
+const MAX_SUBSCRIPTIONS: u32 = 10_000;
