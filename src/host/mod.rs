@@ -10,6 +10,7 @@ mod account_removal;
 mod admins;
 mod announced;
 pub mod block_list;
+pub mod bookmarks;
 mod cache;
 mod clients;
 pub mod command;

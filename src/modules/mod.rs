@@ -3,6 +3,7 @@
 //! What has an order among them (a message passes several) stands in `router/`.
 
 pub mod blocking;
+pub mod bookmarks;
 pub mod capabilities;
 pub mod carbons;
 pub mod client_access;
@@ -33,6 +34,7 @@ use crate::host::{Module, Registry};
 /// Every feature of the server.
 pub const ALL: &[&dyn Module] = &[
     &blocking::Blocking,
+    &bookmarks::Bookmarks,
     &capabilities::Capabilities,
     &carbons::Carbons,
     &client_access::ClientAccess,

@@ -1,13 +1,15 @@
 //! XEP-0049: Private XML Storage. A client stores any elements for its user, each under its name and
-//! namespace.
+//! namespace. Bookmarks are stored elsewhere, since clients read and write them in other ways, too
+//! ([`crate::host::bookmarks`]).
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
 
 use crate::host::{
-    Access, AddressKind, Cx, IqHandler, IqReply, Manifest, Module, Registry, Status, Xep,
+    Access, AddressKind, Cx, IqHandler, IqReply, Manifest, Module, Registry, Status, Xep, bookmarks,
 };
 use crate::jid::BareJid;
+use crate::payload::bookmarks::{List, OLD_NS};
 use crate::stanza::{Condition, Iq, IqKind};
 use crate::xml::{ElementRef, Frame, element, escape_attr};
 
@@ -55,15 +57,25 @@ async fn get(cx: &Cx<'_>, user: &BareJid, query: &ElementRef<'_>) -> IqReply {
         return Err(Condition::NotAcceptable.text("this namespace is reserved"));
     }
     let answer = element("query").ns(NS);
+    if wanted.is(OLD_NS, LIST) {
+        return Ok(Some(answer.child(bookmarks::list(cx.server, user).await?.to_node())));
+    }
     match cx.server.storage.documents().get(user, KIND, &key(&wanted)).await? {
         Some(kept) => Ok(Some(answer.raw(kept))),
         None => Ok(Some(answer.raw(empty(&wanted)))),
     }
 }
 
-async fn set(cx: &Cx<'_>, user: &BareJid, query: &ElementRef<'_>) -> IqReply {
+async fn set(cx: &mut Cx<'_>, user: &BareJid, query: &ElementRef<'_>) -> IqReply {
     let mut new: Vec<(String, Frame)> = Vec::new();
+    let mut list = None;
     for child in query.children() {
+        if child.is(OLD_NS, LIST) {
+            if list.replace(List::read(&child).unwrap_or_default()).is_some() {
+                return Err(Condition::BadRequest.text("an element occurs twice"));
+            }
+            continue;
+        }
         if is_reserved(&child) {
             return Err(Condition::NotAcceptable.text("this namespace is reserved"));
         }
@@ -77,10 +89,16 @@ async fn set(cx: &Cx<'_>, user: &BareJid, query: &ElementRef<'_>) -> IqReply {
         }
         new.push((key, frame));
     }
-    if new.is_empty() {
+    if new.is_empty() && list.is_none() {
         return Err(Condition::NotAcceptable.text("the request contains nothing to store")); // XEP-0049 §2.3
     }
     cx.must_have_account(user).await?;
+    if let Some(list) = list {
+        bookmarks::write(cx, user, &list, "private").await?;
+    }
+    if new.is_empty() {
+        return Ok(None);
+    }
     let documents = cx.server.storage.documents();
     let old = documents.all(user, KIND).await?;
     let stays = |(key, _): &&(String, String)| !new.iter().any(|(other, _)| other == key);
@@ -122,5 +140,7 @@ fn key(element: &ElementRef<'_>) -> String {
 }
 
 const KIND: &str = "private";
+/// The list of bookmarks (XEP-0048 §2).
+const LIST: &str = "storage";
 /// Elements in one request.
 const MAX_AT_ONCE: usize = 32;

@@ -1,0 +1,72 @@
+//! The bookmarks of an account (XEP-0402): one store for all forms. They are the items of a node; what clients
+//! of older specifications read and write is a list of all of them, in private XML (XEP-0049) and in a node
+//! (XEP-0048).
+//!
+//! The list can say more than the items: web pages. That is kept beside them.
+
+use super::{AccountNodes, Cx, ServerState};
+use crate::jid::BareJid;
+use crate::payload::bookmarks::{Bookmark, List, NS};
+use crate::payload::node_config::{NodeConfig, SendLast};
+use crate::storage::{self, Which};
+use crate::xml::Frame;
+
+/// All bookmarks of an account as one list.
+///
+/// # Errors
+/// If the store fails.
+pub async fn list(server: &ServerState, user: &BareJid) -> storage::Result<List> {
+    let others = server.storage.documents().get(user, KIND, OTHERS).await?.unwrap_or_default();
+    Ok(List { rooms: items(server, user).await?, others })
+}
+
+/// Changes the bookmarks of an account so that they say the same as this list. Only what has changed is
+/// published (XEP-0402 §5.3.2). `by`: the feature that does it.
+///
+/// # Errors
+/// If the store fails, or the account has no room left.
+pub async fn write(
+    cx: &mut Cx<'_>,
+    user: &BareJid,
+    list: &List,
+    by: &'static str,
+) -> storage::Result<()> {
+    let documents = cx.server.storage.documents();
+    if documents.get(user, KIND, OTHERS).await?.unwrap_or_default() != list.others {
+        let kept = documents.put_within_quota(user, KIND, OTHERS, &list.others).await;
+        kept.inspect_err(|error| cx.server.count_refusal(error))?;
+    }
+    let (nodes, changes) = (AccountNodes::of(user), list.changes(&items(cx.server, user).await?));
+    if !changes.retract.is_empty() {
+        nodes.retract(cx, NS, &changes.retract, true, by).await?;
+    }
+    let item = |bookmark: &Bookmark| {
+        nodes.item(cx.server, &bookmark.id, bookmark.to_node().to_bytes().into())
+    };
+    let new: Vec<_> = changes.publish.iter().map(item).collect();
+    if !new.is_empty() {
+        nodes.publish(cx, NS, new, &config(), by).await?;
+    }
+    Ok(())
+}
+
+/// How the nodes are configured if a client did not say it: for the user alone, with all that was stored
+/// (XEP-0402 §3.3, XEP-0223 §4).
+#[must_use]
+pub fn config() -> NodeConfig {
+    NodeConfig { send_last_published_item: SendLast::Never, ..NodeConfig::private(None) }
+}
+
+async fn items(server: &ServerState, user: &BareJid) -> storage::Result<Vec<Bookmark>> {
+    let (nodes, max) = (AccountNodes::of(user), config().keep());
+    let items = nodes.items(server, NS, Which::After(None), max).await?;
+    let bookmark = |item: storage::PubSubItem| {
+        let frame = Frame::from_bytes(item.payload).ok()?;
+        Bookmark::read(&item.id, &frame.root())
+    };
+    Ok(items.into_iter().filter_map(bookmark).collect())
+}
+
+/// The kind of document, and the key, under which is kept what only the list can say.
+const KIND: &str = "bookmarks";
+const OTHERS: &str = "others";
