@@ -33,6 +33,12 @@ pub const DISCO_ITEMS: &str = "http://jabber.org/protocol/disco#items";
 pub const CAPS: &str = "http://jabber.org/protocol/caps";
 /// XEP-0390.
 pub const CAPS_2: &str = "urn:xmpp:caps";
+/// XEP-0084 §4.1: images of avatars.
+pub const AVATAR_DATA: &str = "urn:xmpp:avatar:data";
+/// XEP-0084 §4.2: descriptions of avatars.
+pub const AVATAR_METADATA: &str = "urn:xmpp:avatar:metadata";
+/// XEP-0172.
+pub const NICK: &str = "http://jabber.org/protocol/nick";
 /// XEP-0085.
 pub const CHAT_STATES: &str = "http://jabber.org/protocol/chatstates";
 /// XEP-0198.

@@ -4,9 +4,11 @@
 //!
 //! The list can say more than the items: web pages. That is kept beside them.
 
+use bytes::Bytes;
+
 use super::{AccountNodes, Cx, ServerState};
 use crate::jid::BareJid;
-use crate::payload::bookmarks::{Bookmark, List, NS};
+use crate::payload::bookmarks::{Bookmark, List, NS, OLD_NS};
 use crate::payload::node_config::{NodeConfig, SendLast};
 use crate::storage::{self, Which};
 use crate::xml::Frame;
@@ -21,16 +23,11 @@ pub async fn list(server: &ServerState, user: &BareJid) -> storage::Result<List>
 }
 
 /// Changes the bookmarks of an account so that they say the same as this list. Only what has changed is
-/// published (XEP-0402 §5.3.2). `by`: the feature that does it.
+/// published (XEP-0402 §5.3.2).
 ///
 /// # Errors
 /// If the store fails, or the account has no room left.
-pub async fn write(
-    cx: &mut Cx<'_>,
-    user: &BareJid,
-    list: &List,
-    by: &'static str,
-) -> storage::Result<()> {
+pub async fn write(cx: &mut Cx<'_>, user: &BareJid, list: &List) -> storage::Result<()> {
     let documents = cx.server.storage.documents();
     if documents.get(user, KIND, OTHERS).await?.unwrap_or_default() != list.others {
         let kept = documents.put_within_quota(user, KIND, OTHERS, &list.others).await;
@@ -38,16 +35,33 @@ pub async fn write(
     }
     let (nodes, changes) = (AccountNodes::of(user), list.changes(&items(cx.server, user).await?));
     if !changes.retract.is_empty() {
-        nodes.retract(cx, NS, &changes.retract, true, by).await?;
+        nodes.retract(cx, NS, &changes.retract, true, NAME).await?;
     }
     let item = |bookmark: &Bookmark| {
         nodes.item(cx.server, &bookmark.id, bookmark.to_node().to_bytes().into())
     };
     let new: Vec<_> = changes.publish.iter().map(item).collect();
     if !new.is_empty() {
-        nodes.publish(cx, NS, new, &config(), by).await?;
+        nodes.publish(cx, NS, new, &config(), NAME).await?;
     }
     Ok(())
+}
+
+/// Publishes all bookmarks as the list in the older node, if it does not say the same already.
+///
+/// # Errors
+/// If the store fails, or the account has no room left.
+pub async fn publish_list(cx: &mut Cx<'_>, user: &BareJid) -> storage::Result<()> {
+    let payload = Bytes::from(list(cx.server, user).await?.to_node().to_bytes());
+    let nodes = AccountNodes::of(user);
+    let old = nodes.last(cx.server, OLD_NS).await?;
+    if old.as_ref().is_some_and(|old| old.payload == payload) {
+        return Ok(());
+    }
+    let id = old.map_or_else(|| CURRENT.to_owned(), |old| old.id);
+    let item = nodes.item(cx.server, &id, payload);
+    let config = NodeConfig { max_items: Some(1), ..config() };
+    nodes.publish(cx, OLD_NS, vec![item], &config, NAME).await
 }
 
 /// How the nodes are configured if a client did not say it: for the user alone, with all that was stored
@@ -67,6 +81,10 @@ async fn items(server: &ServerState, user: &BareJid) -> storage::Result<Vec<Book
     Ok(items.into_iter().filter_map(bookmark).collect())
 }
 
+/// The name under which changes are told that follow others.
+pub const NAME: &str = "bookmarks";
+/// The identifier of the list (XEP-0223 §3).
+const CURRENT: &str = "current";
 /// The kind of document, and the key, under which is kept what only the list can say.
 const KIND: &str = "bookmarks";
 const OTHERS: &str = "others";

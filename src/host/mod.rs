@@ -13,6 +13,7 @@ pub mod block_list;
 pub mod bookmarks;
 mod cache;
 mod clients;
+pub mod card;
 pub mod command;
 pub mod contact_list;
 mod context;

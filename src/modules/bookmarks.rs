@@ -7,13 +7,10 @@
 //! nothing: a client that has moved to the newer form may do that.
 
 use async_trait::async_trait;
-use bytes::Bytes;
 
-use crate::host::bookmarks;
 use crate::host::lifecycle::{Event, EventKind, Listener};
-use crate::host::{AccountNodes, Changed, Cx, Manifest, Module, NodeChange, Registry, Status, Xep};
+use crate::host::{Changed, Cx, Manifest, Module, NodeChange, Registry, Status, Xep, bookmarks};
 use crate::payload::bookmarks::{List, NS, OLD_NS};
-use crate::payload::node_config::NodeConfig;
 use crate::stanza::StanzaError;
 use crate::storage;
 use crate::xml::Frame;
@@ -27,7 +24,7 @@ impl Module for Bookmarks {
             name: "bookmarks",
             summary: "Shows the bookmarks of a user to old and new clients alike",
             xeps: &[
-                Xep { number: 48, version: "1.3", status: Status::Complete },
+                Xep { number: 48, version: "1.2", status: Status::Complete },
                 Xep { number: 402, version: "1.2.0", status: Status::Complete },
             ],
         }
@@ -44,12 +41,12 @@ impl Module for Bookmarks {
 impl Listener for Bookmarks {
     async fn on_event(&self, cx: &mut Cx<'_>, event: &Event<'_>) -> Result<(), StanzaError> {
         let Event::ItemsChanged { change } = event else { return Ok(()) };
-        if change.by == NAME || change.owner.local().is_none() {
+        if change.by == bookmarks::NAME || change.owner.local().is_none() {
             return Ok(());
         }
         match (change.node.name.as_str(), &change.what) {
             (_, Changed::Configured) => {}
-            (NS, _) => show(cx, change).await?,
+            (NS, _) => bookmarks::publish_list(cx, &change.owner).await?,
             (OLD_NS, Changed::Published { .. }) => follow(cx, change).await?,
             _ => {}
         }
@@ -57,32 +54,12 @@ impl Listener for Bookmarks {
     }
 }
 
-/// Bookmarks have changed: writes the list.
-async fn show(cx: &mut Cx<'_>, change: &NodeChange) -> storage::Result<()> {
-    let list = bookmarks::list(cx.server, &change.owner).await?;
-    let nodes = AccountNodes::of(&change.owner);
-    let payload = Bytes::from(list.to_node().to_bytes());
-    let old = nodes.last(cx.server, OLD_NS).await?;
-    if old.as_ref().is_some_and(|old| old.payload == payload) {
-        return Ok(());
-    }
-    let id = old.map_or_else(|| CURRENT.to_owned(), |old| old.id);
-    let item = nodes.item(cx.server, &id, payload);
-    let config = NodeConfig { max_items: Some(1), ..bookmarks::config() };
-    nodes.publish(cx, OLD_NS, vec![item], &config, NAME).await
-}
-
 /// A client has published the list: changes the bookmarks.
 async fn follow(cx: &mut Cx<'_>, change: &NodeChange) -> storage::Result<()> {
     let Changed::Published { items, .. } = &change.what else { return Ok(()) };
     let frame = items.last().and_then(|item| Frame::from_bytes(item.payload.clone()).ok());
     match frame.and_then(|frame| List::read(&frame.root())) {
-        Some(list) => bookmarks::write(cx, &change.owner, &list, NAME).await,
+        Some(list) => bookmarks::write(cx, &change.owner, &list).await,
         None => Ok(()),
     }
 }
-
-/// The name under which changes are told that follow others.
-const NAME: &str = "bookmarks";
-/// The identifier of the list (XEP-0223 §3).
-const CURRENT: &str = "current";

@@ -2,6 +2,7 @@
 //!
 //! What has an order among them (a message passes several) stands in `router/`.
 
+pub mod avatars;
 pub mod blocking;
 pub mod bookmarks;
 pub mod capabilities;
@@ -33,6 +34,7 @@ use crate::host::{Module, Registry};
 
 /// Every feature of the server.
 pub const ALL: &[&dyn Module] = &[
+    &avatars::Avatars,
     &blocking::Blocking,
     &bookmarks::Bookmarks,
     &capabilities::Capabilities,

@@ -94,7 +94,8 @@ async fn set(cx: &mut Cx<'_>, user: &BareJid, query: &ElementRef<'_>) -> IqReply
     }
     cx.must_have_account(user).await?;
     if let Some(list) = list {
-        bookmarks::write(cx, user, &list, "private").await?;
+        bookmarks::write(cx, user, &list).await?;
+        bookmarks::publish_list(cx, user).await?;
     }
     if new.is_empty() {
         return Ok(None);

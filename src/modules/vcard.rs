@@ -5,12 +5,14 @@
 //! that nobody learns which accounts exist (XEP-0054 §3.3, RFC 6121 §8.5.1). Users without a card get an
 //! empty one: some clients would show them an error (Psi).
 
+mod to_nodes;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::host::{
     Access, AccountCache, AddressKind, Cx, Invalidation, IqHandler, IqReply, Manifest, Module,
-    Read, Registry, ServerState, SharedState, Status, Xep,
+    Read, Registry, ServerState, SharedState, Status, Xep, card,
 };
 use crate::jid::BareJid;
 use crate::payload::photo::{self, CARD_NS as NS, Photo, UPDATE_NS};
@@ -46,10 +48,9 @@ impl Module for Vcard {
 impl IqHandler for Vcard {
     async fn handle(&self, cx: &mut Cx<'_>, request: &Iq) -> IqReply {
         let user = request.head.to.as_ref().ok_or(Condition::BadRequest)?.to_bare();
-        let documents = cx.server.storage.documents();
         if request.kind == IqKind::Get {
-            return match documents.get(&user, KIND, "").await? {
-                Some(kept) => card(&user, kept).map(Some),
+            return match card::read(cx.server, &user).await? {
+                Some(card) => Ok(Some(answer(&card))),
                 None if cx.origin.is_of(&user) => Ok(Some(element("vCard").ns(NS))), // XEP-0054 §3.1
                 None => Err(Condition::ServiceUnavailable.into()), // XEP-0054 §3.3
             };
@@ -58,14 +59,11 @@ impl IqHandler for Vcard {
         let payload = request.payload().ok_or(Condition::BadRequest)?;
         let tree = payload.to_tree();
         let frame = Frame::from_tree(&tree).map_err(|_| Condition::BadRequest)?;
-        let bytes = frame.bytes();
-        if bytes.len() > cx.server.config.load().limits.vcard {
+        let old = card::read(cx.server, &user).await?;
+        if !card::write(cx.server, &user, &frame).await? {
             return Err(Condition::NotAcceptable.text("the card is too large"));
         }
-        let xml = str::from_utf8(bytes).map_err(|_| Condition::BadRequest)?;
-        let kept = documents.put_within_quota(&user, KIND, "", xml).await;
-        kept.inspect_err(|error| cx.server.count_refusal(error))?;
-        cx.server.invalidate(&Invalidation::Card(user));
+        to_nodes::follow(cx, &user, old.as_ref(), &frame).await?;
         Ok(None)
     }
 }
@@ -107,8 +105,7 @@ pub async fn add_photo_hash(cx: &Cx<'_>, session: &SessionRef, presence: &mut Pr
 }
 
 async fn read_update(server: &ServerState, user: &BareJid) -> storage::Result<Read<Option<Bytes>>> {
-    let kept = server.storage.documents().get(user, KIND, "").await?;
-    let card = kept.and_then(|kept| Frame::from_bytes(kept).ok());
+    let card = card::read(server, user).await?;
     let value = card.map(|card| {
         let hash = Photo::of(&card.root()).map(|photo| photo.hash());
         Bytes::from(photo::update(hash.as_deref()).to_bytes())
@@ -118,19 +115,14 @@ async fn read_update(server: &ServerState, user: &BareJid) -> storage::Result<Re
 }
 
 /// A card as it was stored.
-fn card(user: &BareJid, kept: String) -> Result<Node, StanzaError> {
-    let frame = Frame::from_bytes(kept).map_err(|error| {
-        tracing::error!(jid = %user, %error, "a stored vCard is damaged");
-        Condition::InternalServerError
-    })?;
-    let root = frame.root();
+fn answer(card: &Frame) -> Node {
+    let root = card.root();
     let mut node = element("vCard").ns(NS);
     for name in ["prodid", "version"] {
         node = node.maybe_attr(name, root.attr(name));
     }
-    Ok(node.raw(&frame.bytes()[root.inner()]))
+    node.raw(&card.bytes()[root.inner()])
 }
 
-const KIND: &str = "vcard";
 /// Bytes of what presence tells of photos. One takes some 200.
 const CACHE_BYTES: usize = 4 << 20;

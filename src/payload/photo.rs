@@ -5,7 +5,7 @@ use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use sha1::{Digest, Sha1};
 
-use crate::xml::{ElementRef, Node, element};
+use crate::xml::{ElementRef, Frame, Node, element};
 
 /// The namespace of a vCard.
 pub const CARD_NS: &str = "vcard-temp";
@@ -41,6 +41,49 @@ impl Photo {
     }
 }
 
+impl Photo {
+    /// Its type: what the image says of itself, else what the client has written (XEP-0153 §5).
+    #[must_use]
+    pub fn mime(&self) -> &str {
+        let begins = |bytes: &[u8]| self.data.starts_with(bytes);
+        match () {
+            () if begins(b"\x89PNG") => "image/png",
+            () if begins(b"\xff\xd8\xff") => "image/jpeg",
+            () if begins(b"GIF8") => "image/gif",
+            () if begins(b"RIFF") && self.data.get(8..12) == Some(b"WEBP") => "image/webp",
+            () => self.kind.as_deref().unwrap_or("image/png"),
+        }
+    }
+
+    /// The image in base64.
+    #[must_use]
+    pub fn encoded(&self) -> String {
+        base64::engine::general_purpose::STANDARD.encode(&self.data)
+    }
+
+    /// `<PHOTO/>`, for a vCard.
+    pub fn to_field(&self) -> Node {
+        let kind = element("TYPE").text(self.mime());
+        element("PHOTO").child(kind).child(element("BINVAL").text(&self.encoded()))
+    }
+}
+
+/// A vCard with this field in place of all others of its name; `None`: without them. If there is no card,
+/// one is made.
+#[must_use]
+pub fn with_field(card: Option<&Frame>, name: &str, field: Option<Node>) -> Option<Frame> {
+    let mut new = element("vCard").ns(CARD_NS);
+    if let Some(card) = card {
+        for name in ["prodid", "version"] {
+            new = new.maybe_attr(name, card.root().attr(name));
+        }
+        for kept in card.root().children().filter(|child| !child.is(CARD_NS, name)) {
+            new = new.raw(&card.bytes()[kept.range()]);
+        }
+    }
+    Frame::from_bytes(new.children(field).to_bytes()).ok()
+}
+
 /// What base64 stands for, without its white space. `None` if it stands for nothing.
 #[must_use]
 pub fn decoded(text: &str) -> Option<Vec<u8>> {
@@ -63,7 +106,7 @@ pub fn update(hash: Option<&str>) -> Node {
 
 #[cfg(test)]
 mod tests {
-    use super::{Photo, update};
+    use super::{Photo, update, with_field};
     use crate::xml::Frame;
 
     fn photo(children: &str) -> Option<Photo> {
@@ -96,6 +139,22 @@ mod tests {
         ] {
             assert_eq!(photo(card), None, "{card}");
         }
+    }
+
+    #[test]
+    fn a_field_takes_the_place_of_those_of_its_name() {
+        let card = "<vCard xmlns='vcard-temp' version='2'><FN>x</FN><PHOTO/><PHOTO/><N><GIVEN>y</GIVEN></N></vCard>";
+        let card = Frame::from_bytes(card).unwrap();
+        let photo = Photo { kind: None, data: b"\x89PNG".to_vec() };
+        let new = with_field(Some(&card), "PHOTO", Some(photo.to_field())).unwrap();
+        let expected = "<vCard xmlns='vcard-temp' version='2'><FN>x</FN><N><GIVEN>y</GIVEN></N>\
+            <PHOTO><TYPE>image/png</TYPE><BINVAL>iVBORw==</BINVAL></PHOTO></vCard>";
+        assert_eq!(new.bytes(), expected);
+        assert_eq!(Photo::of(&new.root()).unwrap().data, photo.data);
+        let none = with_field(Some(&new), "PHOTO", None).unwrap();
+        assert_eq!(Photo::of(&none.root()), None);
+        let made = with_field(None, "FN", Some(super::element("FN").text("z"))).unwrap();
+        assert_eq!(made.bytes(), "<vCard xmlns='vcard-temp'><FN>z</FN></vCard>");
     }
 
     #[test]

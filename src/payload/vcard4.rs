@@ -47,11 +47,30 @@ const USES: &[(&str, &str)] = &[
     ("VIDEO", "video"),
 ];
 
-/// The vCard4 that says the same as this older card.
+/// The vCard4 that says the same as this older card. What the vCard4 `kept` says beyond that stays.
 #[must_use]
-pub fn from_old(card: &ElementRef<'_>) -> Node {
+pub fn from_old(card: &ElementRef<'_>, kept: Option<&ElementRef<'_>>) -> Node {
     let fields = card.children().filter(|child| child.ns() == OLD);
-    element("vcard").ns(NS).children(fields.filter_map(|field| new_field(&field)))
+    let new = element("vcard").ns(NS).children(fields.filter_map(|field| new_field(&field)));
+    let stays = |field: &ElementRef<'_>| field.ns() != NS || !is_mapped_back(field.name());
+    with_kept(new, kept, stays)
+}
+
+/// Adds those fields of `kept` for which `stays` holds.
+fn with_kept(
+    card: Node,
+    kept: Option<&ElementRef<'_>>,
+    stays: impl Fn(&ElementRef<'_>) -> bool,
+) -> Node {
+    let kept = kept.into_iter().flat_map(ElementRef::children).filter(stays);
+    let kept = kept.filter_map(|field| Frame::from_tree(&field.to_tree()).ok());
+    kept.fold(card, |card, field| card.raw(field.bytes()))
+}
+
+/// Whether a field of a vCard4 has a counterpart.
+fn is_mapped_back(name: &str) -> bool {
+    const OTHERS: &[&str] = &["fn", "n", "adr", "email", "tel", "org", "impp"];
+    OTHERS.contains(&name) || TEXTS.iter().any(|(_, new, _)| *new == name)
 }
 
 fn new_field(old: &ElementRef<'_>) -> Option<Node> {
@@ -95,11 +114,8 @@ fn new_field(old: &ElementRef<'_>) -> Option<Node> {
 pub fn to_old(card: &ElementRef<'_>, kept: Option<&ElementRef<'_>>) -> Node {
     let fields = card.children().filter(|child| child.ns() == NS);
     let stays = |field: &ElementRef<'_>| field.ns() != OLD || !is_mapped(field.name());
-    let kept = kept.into_iter().flat_map(|card| card.children().filter(stays));
-    let kept = kept.filter_map(|field| Frame::from_tree(&field.to_tree()).ok());
     let old = element("vCard").ns(OLD);
-    let old = old.children(fields.filter_map(|field| old_field(&field)));
-    kept.fold(old, |old, field| old.raw(field.bytes()))
+    with_kept(old.children(fields.filter_map(|field| old_field(&field))), kept, stays)
 }
 
 /// Whether a field of the older card has a counterpart.
@@ -189,7 +205,7 @@ mod tests {
     /// The card of XEP-0292 §4.1.1, shortened.
     #[test]
     fn a_card_says_the_same_in_both_forms() {
-        assert_eq!(from_old(&old(OLD).root()).to_bytes(), new(NEW).bytes()[..]);
+        assert_eq!(from_old(&old(OLD).root(), None).to_bytes(), new(NEW).bytes()[..]);
         assert_eq!(to_old(&new(NEW).root(), None).to_bytes(), old(OLD).bytes()[..]);
     }
 
@@ -201,6 +217,10 @@ mod tests {
         assert!(card.contains("<FN>new</FN>") && card.contains("<BINVAL>YWJj</BINVAL>"), "{card}");
         assert!(card.contains("<CRED>x</CRED>"), "{card}");
         assert!(!card.contains("old<") && !card.contains("DESC"), "{card}");
+        let kept = new("<fn><text>old</text></fn><gender><sex><text>M</text></sex></gender>");
+        let card = from_old(&old("<FN>new</FN>").root(), Some(&kept.root())).to_xml();
+        assert!(card.contains("<fn><text>new</text></fn><gender "), "{card}");
+        assert!(!card.contains("old"), "{card}");
     }
 
     #[test]
@@ -208,7 +228,7 @@ mod tests {
         let empty =
             "<FN/><URL> </URL><TEL><HOME/></TEL><EMAIL/><JABBERID/><PHOTO/><x xmlns='urn:x'/>";
         let nothing = "<vcard xmlns='urn:ietf:params:xml:ns:vcard-4.0'/>";
-        assert_eq!(from_old(&old(empty).root()).to_xml(), nothing);
+        assert_eq!(from_old(&old(empty).root(), None).to_xml(), nothing);
         let empty =
             "<fn/><fn><text/></fn><tel><text> </text></tel><impp><uri>sip:x</uri></impp><kind/>";
         assert_eq!(to_old(&new(empty).root(), None).to_xml(), "<vCard xmlns='vcard-temp'/>");
