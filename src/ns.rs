@@ -39,6 +39,8 @@ pub const AVATAR_DATA: &str = "urn:xmpp:avatar:data";
 pub const AVATAR_METADATA: &str = "urn:xmpp:avatar:metadata";
 /// XEP-0172.
 pub const NICK: &str = "http://jabber.org/protocol/nick";
+/// XEP-0490: how far a user has read.
+pub const READ_STATE: &str = "urn:xmpp:mds:displayed:0";
 /// XEP-0085.
 pub const CHAT_STATES: &str = "http://jabber.org/protocol/chatstates";
 /// XEP-0198.

@@ -20,6 +20,7 @@ pub mod ping;
 pub mod private;
 pub mod push;
 pub mod pubsub;
+pub mod read_state;
 pub mod register;
 pub mod roster;
 pub mod server_info;
@@ -52,6 +53,7 @@ pub const ALL: &[&dyn Module] = &[
     &private::Private,
     &push::Push,
     &pubsub::PubSub,
+    &read_state::ReadState,
     &register::Register,
     &roster::Roster,
     &server_info::ServerInfo,

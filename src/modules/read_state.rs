@@ -6,6 +6,7 @@
 use bytes::Bytes;
 
 use crate::host::{AccountNodes, Cx, Manifest, Module, Registry, Status, Xep};
+use crate::jid::BareJid;
 use crate::ns;
 use crate::payload::node_config::{NodeConfig, SendLast};
 use crate::session::SessionRef;
@@ -32,16 +33,15 @@ impl Module for ReadState {
 /// A client sends a message. Before anything is stored or copied, all that is for the user's own devices goes
 /// out of it (XEP-0490 §4.2), whoever the user is; the recipient must not see it. The first is published, under
 /// the address to which the message goes. If that fails, the message goes on all the same.
-pub async fn take_out(cx: &mut Cx<'_>, session: &SessionRef, message: &mut Message) {
+pub async fn take_out(cx: &mut Cx<'_>, user: &BareJid, message: &mut Message) {
     let Some(displayed) = message.content.received_child(ns::READ_STATE, DISPLAYED) else { return };
     let payload = written(&displayed);
     message.content.remove(|child| child.is(ns::READ_STATE, DISPLAYED));
     let (Some(payload), Some(to)) = (payload, message.head.to.as_ref()) else { return };
-    if session.is_anonymous() {
+    if cx.origin.session().is_none_or(SessionRef::is_anonymous) {
         return;
     }
-    let user = session.jid().to_bare();
-    let nodes = AccountNodes::of(&user);
+    let nodes = AccountNodes::of(user);
     let item = nodes.item(cx.server, to.as_str(), payload);
     let config =
         NodeConfig { send_last_published_item: SendLast::Never, ..NodeConfig::private(None) };

@@ -13,7 +13,7 @@ use crate::host::{Cx, Destination, Halt, Kept};
 use crate::jid::{BareJid, FullJid};
 use crate::log::STANZA;
 use crate::modules::mam::{self, Recipient};
-use crate::modules::{blocking, carbons, push, stanza_id, strangers};
+use crate::modules::{blocking, carbons, push, read_state, stanza_id, strangers};
 use crate::session::{Accepted, SessionRef};
 use crate::stanza::{Condition, Message, MessageKind, Stanza};
 use crate::storage::MessageId;
@@ -37,6 +37,7 @@ pub async fn leaves(
 ) -> Result<Outcome, Halt> {
     message.head.address_to_own_account();
     stanza_id::remove_forged(cx, user, &mut message);
+    read_state::take_out(cx, user, &mut message).await;
     blocking::refuse_outgoing(cx, &message.head).await?;
     strangers::wrote(cx, user, &message).await?;
     let Delivered { outcome, kept } = deliver(cx, Some(user), &mut message).await?;
