@@ -160,9 +160,6 @@ const BESIDE: &[Manifest] = &[
 
 /// Number, title, and where, or how far, it is implemented.
 pub(super) const RFCS: &[(u16, &str, &str)] = &[
-const RFCS: &[(u16, &str, &str)] = &[
-    (48, "Bookmarks"),
-    (172, "User Nickname"),
     (4422, "Simple Authentication and Security Layer (SASL)", "`auth`"),
     (4505, "Anonymous SASL Mechanism", "`auth`"),
     (4616, "The PLAIN SASL Mechanism", "`auth`"),
@@ -189,6 +186,7 @@ const TITLES: &[(u16, &str)] = &[
     (16, "Privacy Lists"),
     (30, "Service Discovery"),
     (45, "Multi-User Chat"),
+    (48, "Bookmarks"),
     (49, "Private XML Storage"),
     (50, "Ad-Hoc Commands"),
     (54, "vcard-temp"),
@@ -209,14 +207,15 @@ const TITLES: &[(u16, &str)] = &[
     (157, "Contact Addresses for XMPP Services"),
     (160, "Best Practices for Handling Offline Messages"),
     (163, "Personal Eventing Protocol"),
+    (172, "User Nickname"),
     (175, "Best Practices for Use of SASL ANONYMOUS"),
     (191, "Blocking Command"),
     (198, "Stream Management"),
     (199, "XMPP Ping"),
     (202, "Entity Time"),
-    (215, "External Service Discovery"),
     (203, "Delayed Delivery"),
     (206, "XMPP Over BOSH"),
+    (215, "External Service Discovery"),
     (220, "Server Dialback"),
     (223, "Persistent Storage of Private Data via PubSub"),
     (237, "Roster Versioning"),

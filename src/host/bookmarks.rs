@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::{AccountNodes, Cx, ServerState};
 use crate::jid::BareJid;
 use crate::payload::bookmarks::{Bookmark, List, NS, OLD_NS};
-use crate::payload::node_config::{NodeConfig, SendLast};
+use crate::payload::node_config::NodeConfig;
 use crate::storage::{self, Which};
 use crate::xml::Frame;
 
@@ -42,7 +42,7 @@ pub async fn write(cx: &mut Cx<'_>, user: &BareJid, list: &List) -> storage::Res
     };
     let new: Vec<_> = changes.publish.iter().map(item).collect();
     if !new.is_empty() {
-        nodes.publish(cx, NS, new, &config(), NAME).await?;
+        nodes.publish(cx, NS, new, &NodeConfig::of_account(NS), NAME).await?;
     }
     Ok(())
 }
@@ -60,19 +60,11 @@ pub async fn publish_list(cx: &mut Cx<'_>, user: &BareJid) -> storage::Result<()
     }
     let id = old.map_or_else(|| CURRENT.to_owned(), |old| old.id);
     let item = nodes.item(cx.server, &id, payload);
-    let config = NodeConfig { max_items: Some(1), ..config() };
-    nodes.publish(cx, OLD_NS, vec![item], &config, NAME).await
-}
-
-/// How the nodes are configured if a client did not say it: for the user alone, with all that was stored
-/// (XEP-0402 §3.3, XEP-0223 §4).
-#[must_use]
-pub fn config() -> NodeConfig {
-    NodeConfig { send_last_published_item: SendLast::Never, ..NodeConfig::private(None) }
+    nodes.publish(cx, OLD_NS, vec![item], &NodeConfig::of_account(OLD_NS), NAME).await
 }
 
 async fn items(server: &ServerState, user: &BareJid) -> storage::Result<Vec<Bookmark>> {
-    let (nodes, max) = (AccountNodes::of(user), config().keep());
+    let (nodes, max) = (AccountNodes::of(user), NodeConfig::of_account(NS).keep());
     let items = nodes.items(server, NS, Which::After(None), max).await?;
     let bookmark = |item: storage::PubSubItem| {
         let frame = Frame::from_bytes(item.payload).ok()?;

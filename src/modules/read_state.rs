@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::host::{AccountNodes, Cx, Manifest, Module, Registry, Status, Xep};
 use crate::jid::BareJid;
 use crate::ns;
-use crate::payload::node_config::{NodeConfig, SendLast};
+use crate::payload::node_config::NodeConfig;
 use crate::session::SessionRef;
 use crate::stanza::Message;
 use crate::xml::{ElementRef, Frame};
@@ -43,8 +43,7 @@ pub async fn take_out(cx: &mut Cx<'_>, user: &BareJid, message: &mut Message) {
     }
     let nodes = AccountNodes::of(user);
     let item = nodes.item(cx.server, to.as_str(), payload);
-    let config =
-        NodeConfig { send_last_published_item: SendLast::Never, ..NodeConfig::private(None) };
+    let config = NodeConfig::of_account(ns::READ_STATE);
     if let Err(error) = nodes.publish(cx, ns::READ_STATE, vec![item], &config, NAME).await {
         tracing::warn!(jid = %user, %error, "cannot publish what was read");
     }

@@ -7,8 +7,10 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
+use super::bookmarks;
 use super::data_form::Submitted;
 use crate::jid::Jid;
+use crate::ns;
 
 /// The `FORM_TYPE` of a configuration (XEP-0060 §16.4.4).
 pub const NODE_CONFIG: &str = "http://jabber.org/protocol/pubsub#node_config";
@@ -202,6 +204,20 @@ impl NodeConfig {
             presence_based_delivery: false,
             send_last_published_item: SendLast::OnSub,
             ..Self::default()
+        }
+    }
+
+    /// The default of this node of an account. What is for the user alone by its specification is made so, even if
+    /// the client does not say it (XEP-0402 §3.3, XEP-0490 §4.2).
+    #[must_use]
+    pub fn of_account(name: &str) -> Self {
+        let never = SendLast::Never;
+        match name {
+            bookmarks::NS | ns::READ_STATE => {
+                Self { send_last_published_item: never, ..Self::private(None) }
+            }
+            bookmarks::OLD_NS => Self { send_last_published_item: never, ..Self::private(Some(1)) },
+            _ => Self::default(),
         }
     }
 

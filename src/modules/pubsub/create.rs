@@ -20,7 +20,7 @@ pub(super) async fn answer(cx: &mut Cx<'_>, place: &Place, request: &Request<'_>
     let wanted = request.maybe_node()?;
     let is_instant = wanted.is_none();
     let name = wanted.unwrap_or_else(|| random_id().to_string());
-    let mut config = place.default_config();
+    let mut config = place.default_config_of(&name);
     if let Some(form) = request.form("configure", NODE_CONFIG)? {
         config.apply(&form).map_err(Problem::from)?;
     }

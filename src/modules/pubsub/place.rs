@@ -31,6 +31,11 @@ impl Place {
         if self.is_account() { NodeConfig::default() } else { NodeConfig::of_service() }
     }
 
+    /// The configuration of a new node of this name.
+    pub(super) fn default_config_of(&self, name: &str) -> NodeConfig {
+        if self.is_account() { NodeConfig::of_account(name) } else { self.default_config() }
+    }
+
     /// It is this user's account.
     pub(super) fn is_of(&self, from: &Jid) -> bool {
         from.bare_str() == self.owner.as_str()

@@ -35,7 +35,7 @@ pub(super) async fn answer(cx: &mut Cx<'_>, place: &Place, request: &Request<'_>
         }
         None => {
             super::create::may_create(cx, place, request.from).await?;
-            let default = place.default_config();
+            let default = place.default_config_of(&name);
             let config = match options {
                 Some(options) => default.with_options(&options).map_err(option_problem)?,
                 None => default,
