@@ -87,8 +87,6 @@ pub const OUT_OF_BAND: &str = "jabber:x:oob";
 pub const PUBSUB: &str = "http://jabber.org/protocol/pubsub";
 /// XEP-0060 §7.1.5: what a publisher wants of a node.
 pub const PUBLISH_OPTIONS: &str = "http://jabber.org/protocol/pubsub#publish-options";
-/// XEP-0060: requests of subscribers and publishers.
-pub const PUBSUB: &str = "http://jabber.org/protocol/pubsub";
 /// XEP-0060 §8: requests of owners.
 pub const PUBSUB_OWNER: &str = "http://jabber.org/protocol/pubsub#owner";
 /// XEP-0060: notifications.

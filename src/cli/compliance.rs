@@ -9,7 +9,7 @@ use crate::host::Status;
 pub fn markdown(conversations: &[Conversation]) -> String {
     let mut out = HEAD.to_owned();
     for (suite, rows) in SUITES {
-        let core: Vec<_> = rows.iter().filter(|row| row.level == Level::Core).collect();
+        let core: Vec<_> = rows.iter().filter(|row| row.level == Core).collect();
         let met =
             |rows: &[&Row]| rows.iter().filter(|row| row.progress() == Progress::Complete).count();
         let all: Vec<_> = rows.iter().collect();
@@ -21,8 +21,8 @@ pub fn markdown(conversations: &[Conversation]) -> String {
         ));
         for row in *rows {
             let level = match row.level {
-                Level::Advanced => "advanced",
-                Level::Core => "server",
+                Advanced => "advanced",
+                Core => "server",
             };
             let needs = row.needs.iter().map(|need| cell(*need, conversations));
             let needs = needs.collect::<Vec<_>>().join("<br>");
@@ -32,7 +32,7 @@ pub fn markdown(conversations: &[Conversation]) -> String {
     }
     out.push_str(NOTE);
     for (number, what) in OF_NOTE {
-        let need = cell(Need::Xep(*number), conversations);
+        let need = cell(Xep(*number), conversations);
         out.push_str(&format!("| {what} | {need} |\n"));
     }
     out
@@ -107,10 +107,10 @@ fn word(progress: Progress) -> &'static str {
 /// The specification, how far it is there, and the conversations that test it.
 fn cell(need: Need, conversations: &[Conversation]) -> String {
     let (name, link) = match need {
-        Need::Rfc(number) => {
+        Rfc(number) => {
             (format!("RFC {number}"), format!("https://www.rfc-editor.org/rfc/rfc{number}"))
         }
-        Need::Xep(number) => (format!("XEP-{number:04}"), address(number)),
+        Xep(number) => (format!("XEP-{number:04}"), address(number)),
     };
     let covers = |c: &&Conversation| c.covers.iter().any(|(of, _)| *of == name);
     let tests = match conversations.iter().filter(covers).count() {
@@ -122,8 +122,8 @@ fn cell(need: Need, conversations: &[Conversation]) -> String {
     };
     let state = match (need, need.progress()) {
         (_, Progress::Complete) => "complete",
-        (Need::Rfc(_), _) => "streams of clients; other servers come later",
-        (Need::Xep(number), progress) => {
+        (Rfc(_), _) => "streams of clients; other servers come later",
+        (Xep(number), progress) => {
             let why = LATER.iter().find(|(of, _)| *of == number).map(|(_, why)| *why);
             why.unwrap_or(match progress {
                 Progress::Missing => "missing",

@@ -6,7 +6,9 @@ use super::nearest::nearest;
 use super::section::{Applies, Entry, Section};
 use super::top_level::Head;
 use super::{
-    AdminConfig, ArchiveConfig, AuthConfig, BudgetsConfig, ContactConfig, DataPolicyConfig, ExternalServicesConfig, HostConfig, LimitsConfig, ListenConfig, LogConfig, RegistrationConfig, StorageConfig, PubSubConfig,
+    AdminConfig, ArchiveConfig, AuthConfig, BudgetsConfig, ContactConfig, DataPolicyConfig,
+    ExternalServicesConfig, HostConfig, LimitsConfig, ListenConfig, LogConfig, PubSubConfig,
+    RegistrationConfig, StorageConfig,
 };
 
 /// The description of a section.

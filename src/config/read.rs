@@ -18,7 +18,9 @@ use super::top_level::Head;
 use super::variables::{self, Lookup};
 use super::{
     AdminConfig, ArchiveConfig, AuthConfig, BudgetsConfig, Config, ContactConfig, DEFAULT_DOMAIN,
-    DataPolicyConfig, ExternalServicesConfig, HostConfig, LimitsConfig, ListenConfig, LogConfig, RegistrationConfig, StorageConfig, admin, contact, data_policy, external_services, host, limits, listen, PubSubConfig,
+    DataPolicyConfig, ExternalServicesConfig, HostConfig, LimitsConfig, ListenConfig, LogConfig,
+    PubSubConfig, RegistrationConfig, StorageConfig, admin, contact, data_policy,
+    external_services, host, limits, listen,
 };
 
 impl Config {

@@ -17,7 +17,7 @@ use crate::host::{
 use crate::jid::BareJid;
 use crate::payload::photo::{self, CARD_NS as NS, Photo, UPDATE_NS};
 use crate::session::SessionRef;
-use crate::stanza::{Condition, Iq, IqKind, Presence, PresenceKind, StanzaError};
+use crate::stanza::{Condition, Iq, IqKind, Presence, PresenceKind};
 use crate::storage;
 use crate::xml::{Frame, Node, element};
 
