@@ -10,57 +10,19 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::lifecycle::{self, Event};
+use super::node_change::{Changed, NodeChange};
 use super::{Cx, Invalidation, ServerState};
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
 use crate::payload::node_config::{NodeConfig, NodeFull};
-use crate::storage::{self, Affiliation, ItemQuery, PubSubItem, PubSubNode, Publication, Which};
+use crate::storage::{
+    self, Affiliation, ItemQuery, PubSubItem, PubSubNode, Publication, Published, Which,
+};
 
 /// The nodes of one owner: an account, or a service by its domain.
 #[derive(Clone, Debug)]
 pub struct AccountNodes {
     owner: BareJid,
-}
-
-/// What happened to a node.
-#[derive(Clone, Debug)]
-pub struct NodeChange {
-    /// The account or service.
-    pub owner: BareJid,
-    /// The node as it was before, with its affiliations and subscriptions; as it was made, if it is new.
-    pub node: Arc<PubSubNode>,
-    /// Its configuration after the change.
-    pub config: NodeConfig,
-    /// What has changed.
-    pub what: Changed,
-    /// The name of the feature that changed it. A feature that changes a node when another one changes
-    /// must not follow its own changes.
-    pub by: &'static str,
-}
-
-/// What has changed at a node.
-#[derive(Clone, Debug)]
-pub enum Changed {
-    /// The configuration.
-    Configured,
-    /// The node is gone with all its items. Its users may be told where to find another one.
-    Deleted(Option<String>),
-    /// Items were published; others were dropped for them. Of a node that stores no items, too.
-    Published {
-        /// The new items, oldest first.
-        items: Vec<PubSubItem>,
-        /// The identifiers of those that were dropped.
-        dropped: Vec<String>,
-    },
-    /// All items were removed.
-    Purged,
-    /// Items were removed.
-    Retracted {
-        /// The identifiers of those that were there.
-        ids: Vec<String>,
-        /// Subscribers are to be told, even if the configuration does not say so.
-        notify: bool,
-    },
 }
 
 impl AccountNodes {
@@ -106,12 +68,8 @@ impl AccountNodes {
     ///
     /// # Errors
     /// If the store fails.
-    pub async fn last(
-        &self,
-        server: &ServerState,
-        name: &str,
-    ) -> storage::Result<Option<PubSubItem>> {
-        Ok(self.items(server, name, Which::Before(None), 1).await?.pop())
+    pub async fn last(&self, on: &ServerState, name: &str) -> storage::Result<Option<PubSubItem>> {
+        Ok(self.items(on, name, Which::Before(None), 1).await?.pop())
     }
 
     /// An item of the owner with this identifier and payload, published now.
@@ -153,17 +111,13 @@ impl AccountNodes {
     ) -> storage::Result<()> {
         let now = cx.server.clock.now().as_micros();
         let expire = config.item_expire.and_then(|s| i64::try_from(s).ok()?.checked_mul(1_000_000));
-        let is_account = self.owner.local().is_some();
         let publication = Publication {
-            create: Some(node.clone()),
-            max_nodes: cx.server.config.load().limits.nodes_of(is_account),
             items: if config.persist_items { items.clone() } else { Vec::new() },
             keep: config.keep(),
             expire_before: expire.map(|age| Timestamp::from_micros(now.saturating_sub(age))),
-            within_quota: is_account,
+            ..self.creation(cx, &node)
         };
-        let done = cx.server.storage.pubsub().publish(&self.owner, &node.name, publication).await;
-        let done = done.inspect_err(|error| cx.server.count_refusal(error))?;
+        let done = self.store(cx, &node.name, publication).await?;
         let dropped = done.map_or_else(Vec::new, |done| done.dropped);
         let retracted = match config.publish_node_full {
             NodeFull::RetractOldest => dropped.clone(),
@@ -184,17 +138,8 @@ impl AccountNodes {
     /// # Errors
     /// As [`AccountNodes::publish`].
     pub async fn create(&self, cx: &mut Cx<'_>, node: PubSubNode) -> storage::Result<bool> {
-        let is_account = self.owner.local().is_some();
-        let publication = Publication {
-            max_nodes: cx.server.config.load().limits.nodes_of(is_account),
-            items: Vec::new(),
-            keep: 0,
-            expire_before: None,
-            within_quota: is_account,
-            create: Some(node.clone()),
-        };
-        let done = cx.server.storage.pubsub().publish(&self.owner, &node.name, publication).await;
-        let done = done.inspect_err(|error| cx.server.count_refusal(error))?;
+        let publication = self.creation(cx, &node);
+        let done = self.store(cx, &node.name, publication).await?;
         cx.server.invalidate(&Invalidation::Nodes(self.owner.clone()));
         Ok(done.is_some_and(|done| done.created))
     }
@@ -292,6 +237,29 @@ impl AccountNodes {
             items: 0,
         };
         (node, config.clone())
+    }
+
+    /// A publication of nothing, which makes the node if there is none.
+    fn creation(&self, cx: &Cx<'_>, node: &PubSubNode) -> Publication {
+        let is_account = self.owner.local().is_some();
+        Publication {
+            create: Some(node.clone()),
+            max_nodes: cx.server.config.load().limits.nodes_of(is_account),
+            items: Vec::new(),
+            keep: 0,
+            expire_before: None,
+            within_quota: true,
+        }
+    }
+
+    async fn store(
+        &self,
+        cx: &Cx<'_>,
+        name: &str,
+        publication: Publication,
+    ) -> storage::Result<Option<Published>> {
+        let done = cx.server.storage.pubsub().publish(&self.owner, name, publication).await;
+        done.inspect_err(|error| cx.server.count_refusal(error))
     }
 
     async fn tell(

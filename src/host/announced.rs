@@ -47,6 +47,7 @@ impl Announced {
     /// What is announced for the account of an anonymous user (XEP-0175), sorted.
     pub(super) fn info_of_anonymous(&self) -> Info {
         let mut info = self.those(AddressKind::Account, |feature| !feature.needs_account);
+        info.identities.retain(|identity| identity.category == "account");
         info.identities.iter_mut().for_each(|identity| identity.kind = "anonymous");
         info
     }

@@ -1,6 +1,6 @@
 //! The events of which features are told, see [`super::lifecycle`].
 
-use super::account_nodes::NodeChange;
+use super::node_change::NodeChange;
 use crate::jid::BareJid;
 use crate::session::{Interests, SessionRef};
 use crate::stanza::Presence;

@@ -1,8 +1,10 @@
 //! What is announced (XEP-0060 §10).
 
+use crate::ns;
+
 /// Of accounts and of the service.
 pub(super) const OF_ALL: &[&str] = &[
-    "http://jabber.org/protocol/pubsub",
+    ns::PUBSUB,
     "http://jabber.org/protocol/pubsub#access-authorize",
     "http://jabber.org/protocol/pubsub#access-open",
     "http://jabber.org/protocol/pubsub#access-presence",
@@ -28,7 +30,7 @@ pub(super) const OF_ALL: &[&str] = &[
     "http://jabber.org/protocol/pubsub#publish",
     "http://jabber.org/protocol/pubsub#publish-node-full",
     "http://jabber.org/protocol/pubsub#publish-only-affiliation",
-    "http://jabber.org/protocol/pubsub#publish-options",
+    ns::PUBLISH_OPTIONS,
     "http://jabber.org/protocol/pubsub#publisher-affiliation",
     "http://jabber.org/protocol/pubsub#purge-nodes",
     "http://jabber.org/protocol/pubsub#retract-items",

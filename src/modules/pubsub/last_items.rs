@@ -10,13 +10,14 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{OptionsBuilder, Weighter};
+use rustc_hash::FxHashMap;
 
 use super::last_item_delivery::{Wanted, send};
 use super::notify::kind;
 use super::place::Place;
 use super::recipients;
 use crate::host::lifecycle::{Event, Listener};
-use crate::host::{Cx, Invalidation, ServerState, SharedState, block_list};
+use crate::host::{Cx, Invalidation, ServerState, SharedState, block_list, contact_list};
 use crate::jid::{BareJid, Jid};
 use crate::payload::delay;
 use crate::payload::node_config::{AccessModel, NodeConfig, SendLast};
@@ -92,11 +93,13 @@ impl LastItems {
         if missing.is_empty() {
             return Ok(found);
         }
-        let mut read = server.storage.pubsub().last_items(&missing).await?;
+        let mut read: FxHashMap<BareJid, Vec<Ready>> = FxHashMap::default();
+        for last in server.storage.pubsub().last_items(&missing).await? {
+            let owner = last.owner.clone();
+            read.entry(owner).or_default().extend(ready(last));
+        }
         for owner in missing {
-            let (own, others) = read.into_iter().partition(|item: &LastItem| item.owner == owner);
-            read = others;
-            let ready: Arc<[Ready]> = own.into_iter().filter_map(ready).collect();
+            let ready: Arc<[Ready]> = read.remove(&owner).unwrap_or_default().into();
             let changes = this.changes.lock();
             if *changes == before {
                 this.cache.insert(owner.clone(), Arc::clone(&ready));
@@ -162,7 +165,7 @@ impl Listener for Sender {
 /// The accounts here whose data a user may see: the user's own, and those of contacts that show their
 /// presence.
 async fn visible(cx: &Cx<'_>, user: &BareJid) -> Result<Vec<BareJid>, StanzaError> {
-    let (_, contacts) = cx.server.storage.roster().load(user).await?;
+    let contacts = contact_list::of(cx.server, user).await?;
     let blocked = block_list::of(cx.server, user).await?;
     let mut owners = vec![user.clone()];
     for item in contacts.iter().filter(|item| item.subscription.is_to()) {

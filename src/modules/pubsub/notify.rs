@@ -12,7 +12,7 @@ use super::interest::wants;
 use super::place::Place;
 use super::recipients;
 use crate::host::lifecycle::{Event, Listener};
-use crate::host::{Changed, Cx, NodeChange, block_list};
+use crate::host::{Changed, Cx, NodeChange, block_list, contact_list};
 use crate::jid::{BareJid, FullJid};
 use crate::payload::node_config::{AccessModel, ItemReply, NodeConfig, NotificationType};
 use crate::pubsub::event;
@@ -138,8 +138,7 @@ async fn readers(
     if !matches!(model, AccessModel::Open | AccessModel::Presence | AccessModel::Roster) {
         return Ok(readers);
     }
-    let (_, contacts) = cx.server.storage.roster().load(&place.owner).await?;
-    for item in contacts {
+    for item in contact_list::of(cx.server, &place.owner).await?.iter() {
         let jid = item.jid.to_bare();
         let may = match model {
             AccessModel::Roster => {

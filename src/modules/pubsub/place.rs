@@ -1,6 +1,6 @@
 //! Where a request goes: the account or the service whose nodes it is about, and who the sender is there.
 
-use crate::host::{AccountNodes, Cx, block_list};
+use crate::host::{AccountNodes, Cx, block_list, contact_list};
 use crate::jid::{BareJid, Jid};
 use crate::payload::node_config::{AccessModel, NodeConfig};
 use crate::pubsub::error::Problem;
@@ -110,7 +110,7 @@ impl Place {
         if entity.affiliation.is_none() && needs_roster {
             let contact: Jid = jid.to_bare().into();
             for owner in self.owners(node) {
-                let Some(item) = cx.server.storage.roster().find(&owner, &contact).await? else {
+                let Some(item) = contact_list::find(cx.server, &owner, &contact).await? else {
                     continue;
                 };
                 let blocked = block_list::of(cx.server, &owner).await?;

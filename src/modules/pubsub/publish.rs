@@ -18,7 +18,7 @@ use crate::xml::{ElementRef, element, standalone};
 /// Publishes.
 pub(super) async fn answer(cx: &mut Cx<'_>, place: &Place, request: &Request<'_>) -> IqReply {
     let name = request.node()?;
-    let options = request.form("publish-options", PUBLISH_OPTIONS)?;
+    let options = request.form("publish-options", ns::PUBLISH_OPTIONS)?;
     let (node, config) = match place.nodes.find(cx.server, &name).await? {
         Some((node, config)) => {
             let entity = place.entity(cx, request.from, &node, &config).await?;
@@ -138,7 +138,5 @@ async fn check_older(
     Ok(())
 }
 
-/// The `FORM_TYPE` of options (§7.1.5).
-const PUBLISH_OPTIONS: &str = "http://jabber.org/protocol/pubsub#publish-options";
 /// Items in one request.
 const MAX_AT_ONCE: usize = 100;
