@@ -46,12 +46,14 @@ impl Photo {
     #[must_use]
     pub fn mime(&self) -> &str {
         let begins = |bytes: &[u8]| self.data.starts_with(bytes);
-        match () {
-            () if begins(b"\x89PNG") => "image/png",
-            () if begins(b"\xff\xd8\xff") => "image/jpeg",
-            () if begins(b"GIF8") => "image/gif",
-            () if begins(b"RIFF") && self.data.get(8..12) == Some(b"WEBP") => "image/webp",
-            () => self.kind.as_deref().unwrap_or("image/png"),
+        if begins(b"\x89PNG") {
+            "image/png"
+        } else if begins(b"\xff\xd8\xff") {
+            "image/jpeg"
+        } else if begins(b"GIF8") {
+            "image/gif"
+        } else {
+            self.kind.as_deref().unwrap_or("image/png")
         }
     }
 
