@@ -160,7 +160,6 @@ const BESIDE: &[Manifest] = &[
 
 /// Number, title, and where, or how far, it is implemented.
 pub(super) const RFCS: &[(u16, &str, &str)] = &[
-const RFCS: &[(u16, &str, &str)] = &[
     (4422, "Simple Authentication and Security Layer (SASL)", "`auth`"),
     (4505, "Anonymous SASL Mechanism", "`auth`"),
     (4616, "The PLAIN SASL Mechanism", "`auth`"),

@@ -10,11 +10,27 @@ use crate::ns;
 use crate::payload::node_config::{AccessModel, NodeConfig};
 use crate::payload::photo::{CARD_NS, Photo};
 use crate::payload::vcard4;
-use crate::storage;
+use crate::storage::{self, StorageError};
 use crate::xml::{Frame, Node, element};
 
-/// Carries over what differs between the older card and the new one.
+/// Carries over what differs between the older card and the new one. If the account has no room for that, the
+/// card is stored all the same.
 pub(super) async fn follow(
+    cx: &mut Cx<'_>,
+    user: &BareJid,
+    old: Option<&Frame>,
+    new: &Frame,
+) -> storage::Result<()> {
+    match carry_over(cx, user, old, new).await {
+        Err(error @ (StorageError::Quota | StorageError::Limit(_))) => {
+            tracing::debug!(jid = %user, %error, "a vCard is not carried over to nodes");
+            Ok(())
+        }
+        done => done,
+    }
+}
+
+async fn carry_over(
     cx: &mut Cx<'_>,
     user: &BareJid,
     old: Option<&Frame>,
