@@ -102,9 +102,22 @@ impl Known {
     }
 }
 
-/// How often the client of a session was asked.
+/// What the client of a session was asked.
 #[derive(Default)]
-struct Asked(u32);
+struct Asked {
+    /// How often.
+    times: u32,
+    /// Questions without an answer.
+    open: Vec<Question>,
+}
+
+/// A question: what does this hash stand for?
+struct Question {
+    id: SmolStr,
+    advertised: Advertised,
+    /// The interests of the session until the answer comes.
+    pending: Arc<Interests>,
+}
 
 /// A client has sent available presence to its contacts. Its interests are those of the hash in it, if there
 /// is one.
@@ -125,11 +138,11 @@ pub async fn read(cx: &mut Cx<'_>, own: &Session, presence: &Presence) {
         return;
     }
     let times = own.feature(|asked: &mut Asked| {
-        asked.0 = asked.0.saturating_add(1);
-        asked.0
+        asked.times = asked.times.saturating_add(1);
+        asked.times
     });
     if times <= MAX_ASKED {
-        ask(cx, session, advertised, &before);
+        ask(cx, own, advertised, &before);
     }
 }
 
@@ -142,52 +155,76 @@ pub async fn restored(server: &ServerState, session: &SessionRef) {
 }
 
 /// Asks a client what its hash stands for. Until it answers, it wants what it wanted before.
-fn ask(cx: &mut Cx<'_>, session: &SessionRef, advertised: Advertised, before: &Interests) {
-    let Some(route) = cx.server.route() else { return };
+fn ask(cx: &mut Cx<'_>, own: &Session, advertised: Advertised, before: &Interests) {
+    let session = own.handle().clone();
     let query = element("query").ns(ns::DISCO_INFO).attr("node", &advertised.node);
     let (from, to) = (cx.host.jid.clone(), session.jid().clone().into_jid());
     let Ok((request, answer)) = cx.server.request(from, to, IqKind::Get, query) else { return };
     let pending = Arc::new(before.until_known(advertised.key.clone()));
     session.set_interests(Some(Arc::clone(&pending)));
+    let id = request.head().id.clone().unwrap_or_default();
+    let question = Question { id, advertised, pending: Arc::clone(&pending) };
+    own.feature(|asked: &mut Asked| asked.open.push(question));
     cx.outbox.send(request);
-    let (known, session) = (cx.server.shared::<Known>().clone(), session.clone());
-    let storage = Arc::clone(&cx.server.storage);
     let work = async move {
-        let told = match answer.within(DEADLINE).await {
-            Ok(iq) => told(&advertised, &iq),
-            Err(RequestError::Refused(_)) => Told { is_verified: false, interests: Vec::new() },
+        if let Err(RequestError::Timeout | RequestError::SessionEnded) =
+            answer.within(DEADLINE).await
+        {
             // The client is asked again for its next presence, whatever the hash is then.
-            Err(_) => {
-                let unknown = Arc::new(pending.until_known(SmolStr::default()));
-                session.replace_interests(&pending, Some(unknown));
-                return;
-            }
-        };
-        let interests = Interests::new(advertised.key, told.interests);
-        let new = match told.is_verified {
-            true => known.remember(interests),
-            false => Arc::new(interests),
-        };
-        if told.is_verified && !session.is_anonymous() {
-            let (user, store) = (session.jid().to_bare(), storage.capabilities());
-            if let Err(error) = store.remember(&user, new.key(), new.nodes()).await {
-                tracing::warn!(%error, "cannot store what a hash of capabilities stands for");
-            }
-        }
-        let has_changed = new.nodes() != pending.nodes();
-        if session.replace_interests(&pending, Some(new)) && has_changed {
-            let event = Event::InterestsChanged { session: &session, before: &pending };
-            route.tell(session.jid().domain(), event).await;
+            let unknown = Arc::new(pending.until_known(SmolStr::default()));
+            session.replace_interests(&pending, Some(unknown));
         }
     };
     let stopping = cx.server.tasks.stopping();
     drop(cx.server.tasks.spawn("capabilities", stopping.run_until_cancelled_owned(work)));
 }
 
+/// Whether this answers the question what a hash stands for.
+pub fn has_asked(cx: &Cx<'_>, answer: &Iq) -> bool {
+    let (Some(own), Some(id)) = (cx.origin.owned(), &answer.head.id) else { return false };
+    let is_one = |asked: &mut Asked| asked.open.iter().any(|question| question.id == *id);
+    own.feature_if_any(is_one).unwrap_or(false)
+}
+
+/// A client has answered a request of the server. If it was asked what its hash stands for, its interests are
+/// known from here on: what it sends next finds them.
+pub async fn answered(cx: &mut Cx<'_>, answer: &Iq) {
+    let (Some(own), Some(id)) = (cx.origin.owned(), &answer.head.id) else { return };
+    let take = |asked: &mut Asked| {
+        let at = asked.open.iter().position(|question| question.id == *id)?;
+        Some(asked.open.swap_remove(at))
+    };
+    let Some(question) = own.feature_if_any(take).flatten() else { return };
+    let Question { advertised, pending, .. } = question;
+    let session = own.handle();
+    let told = told(&advertised, answer);
+    let is_verified = told.is_verified;
+    let interests = Interests::new(advertised.key, told.interests);
+    let new = match is_verified {
+        true => cx.server.shared::<Known>().remember(interests),
+        false => Arc::new(interests),
+    };
+    if is_verified && !session.is_anonymous() {
+        let (user, store) = (session.jid().to_bare(), cx.server.storage.capabilities());
+        if let Err(error) = store.remember(&user, new.key(), new.nodes()).await {
+            tracing::warn!(%error, "cannot store what a hash of capabilities stands for");
+        }
+    }
+    let has_changed = new.nodes() != pending.nodes();
+    if session.replace_interests(&pending, Some(new)) && has_changed {
+        lifecycle::tell(cx, Event::InterestsChanged { session, before: &pending }).await;
+    }
+}
+
+/// What an answer tells; nothing, if it is an error.
 fn told(advertised: &Advertised, answer: &Iq) -> Told {
+    let nothing = Told { is_verified: false, interests: Vec::new() };
+    if answer.kind != IqKind::Result {
+        return nothing;
+    }
     let lang = answer.head.lang.as_deref();
     let told = answer.payload().map(|query| caps::read(advertised, &query, lang));
-    told.unwrap_or(Told { is_verified: false, interests: Vec::new() })
+    told.unwrap_or(nothing)
 }
 
 /// For the answer of a client.

@@ -9,7 +9,7 @@ use crate::host::{
     Access, AddressKind, Cx, Destination, Entry, Halt, Origin, Reply, ServiceDomain,
 };
 use crate::jid::{BareJid, FullJid};
-use crate::modules::{blocking, last_activity};
+use crate::modules::{blocking, capabilities, last_activity};
 use crate::stanza::{Condition, Iq, Stanza};
 
 /// A client sends a request or an answer. Its `from` is stamped already.
@@ -42,7 +42,7 @@ pub(super) async fn to_recipient(cx: &mut Cx<'_>, iq: Iq) -> Result<Outcome, Hal
 /// For a host: the server answers.
 async fn for_host(cx: &mut Cx<'_>, iq: Iq) -> Result<Outcome, Halt> {
     if !iq.is_request() {
-        return take_answer(cx, iq);
+        return take_answer(cx, iq).await;
     }
     let found = find(cx, AddressKind::Host, &iq)?;
     let may_ask = match found.map(|found| found.access) {
@@ -97,7 +97,7 @@ async fn for_service(cx: &mut Cx<'_>, at: &ServiceDomain, iq: Iq) -> Result<Outc
 /// XEP-0012 §3, XEP-0049 §4, XEP-0313 §8.1).
 async fn for_account(cx: &mut Cx<'_>, user: &BareJid, iq: Iq) -> Result<Outcome, Halt> {
     if !iq.is_request() {
-        return take_answer(cx, iq);
+        return take_answer(cx, iq).await;
     }
     let found = find(cx, AddressKind::Account, &iq)?;
     if !cx.origin.is_of(user) {
@@ -191,11 +191,15 @@ async fn answer(cx: &mut Cx<'_>, found: Option<Entry>, iq: &Iq) -> Result<Outcom
 
 /// An answer to a request of the server (`host/requests.rs`). Answers to its pings and pushes say nothing
 /// more, and others answer nothing.
-fn take_answer(cx: &Cx<'_>, iq: Iq) -> Result<Outcome, Halt> {
-    match cx.server.requests.answered(iq) {
-        None => Ok(Outcome::Done),
-        Some(_) => Err(Halt::Drop(UNASKED)),
+async fn take_answer(cx: &mut Cx<'_>, iq: Iq) -> Result<Outcome, Halt> {
+    let of_capabilities = capabilities::has_asked(cx, &iq).then(|| iq.clone());
+    if cx.server.requests.answered(iq).is_some() {
+        return Err(Halt::Drop(UNASKED));
     }
+    if let Some(answer) = of_capabilities {
+        capabilities::answered(cx, &answer).await;
+    }
+    Ok(Outcome::Done)
 }
 
 /// The request comes from neither this user nor the server itself.

@@ -22,6 +22,12 @@ impl FeatureState {
     }
 }
 
+impl FeatureState {
+    pub(super) fn get<T: Any>(&mut self) -> Option<&mut T> {
+        self.0.iter_mut().find_map(|value| value.downcast_mut())
+    }
+}
+
 impl fmt::Debug for FeatureState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "FeatureState({})", self.0.len())

@@ -142,6 +142,11 @@ impl Session {
         act(self.own.features.lock().get_or_default())
     }
 
+    /// The same, if there is a `T` already: else no memory is used.
+    pub fn feature_if_any<T: Any, R>(&self, act: impl FnOnce(&mut T) -> R) -> Option<R> {
+        self.own.features.lock().get().map(act)
+    }
+
     /// Changes what the client has asked for.
     pub fn change_flags(&self, change: impl FnOnce(&mut ClientFlags)) {
         self.handle().change_flags(change);
