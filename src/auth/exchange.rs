@@ -10,7 +10,7 @@ use super::plain::Plain;
 use super::scram::{ClientFirst, Scram};
 use super::{
     MechanismName, Offer, PasswordKey, SaslError, TokenLogin, UserAgent, Verifier, anonymous,
-    password,
+    external, password,
 };
 use crate::jid::BareJid;
 use crate::storage::{DeviceLogin, ScramHash};
@@ -123,6 +123,7 @@ impl Exchange {
         };
         match (state, self.mechanism) {
             (State::Start | State::Asked, MechanismName::Anonymous) => self.anonymous(message),
+            (State::Start | State::Asked, MechanismName::External) => self.external(message).await,
             (State::Start | State::Asked, MechanismName::Plain) => self.plain(message).await,
             (State::Start | State::Asked, MechanismName::Scram(hash)) => {
                 self.scram(message, hash, false).await
@@ -169,6 +170,21 @@ impl Exchange {
         let user = anonymous::new_address(&self.domain)?;
         self.user = Some(user.as_str().to_owned());
         Ok(Step::Success { user, anonymous: true, data: None })
+    }
+
+    async fn external(&mut self, message: &[u8]) -> Result<Step, SaslError> {
+        let authzid = std::str::from_utf8(message).map_err(|_| SaslError::MalformedRequest)?;
+        let named = self.offer.addresses().iter().filter(|user| user.domain() == self.domain);
+        let mut users = Vec::new();
+        for user in named {
+            if self.verifier.has_account(user).await? {
+                users.push(user.clone());
+            }
+        }
+        self.user = self.offer.addresses().first().map(|user| user.as_str().to_owned());
+        let user = external::choose(users, authzid)?;
+        self.user = Some(user.as_str().to_owned());
+        self.succeed(user, None).await
     }
 
     async fn plain(&mut self, message: &[u8]) -> Result<Step, SaslError> {

@@ -11,6 +11,8 @@ use crate::storage::ScramHash;
 pub enum MechanismName {
     /// RFC 4505: a login without an account.
     Anonymous,
+    /// RFC 4422 appendix A, XEP-0178 §2: the certificate of the client has its address.
+    External,
     /// RFC 4616: the client sends the password.
     Plain,
     /// HT-SHA-256 (draft-schmaus-kitten-sasl-ht): client and server prove to each other that they know a token
@@ -35,7 +37,8 @@ pub enum Binding {
 
 impl MechanismName {
     /// All mechanisms that need no token, the strongest first.
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 9] = [
+        Self::External,
         Self::ScramPlus(ScramHash::Sha512),
         Self::ScramPlus(ScramHash::Sha256),
         Self::ScramPlus(ScramHash::Sha1),
@@ -64,6 +67,7 @@ impl MechanismName {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Anonymous => "ANONYMOUS",
+            Self::External => "EXTERNAL",
             Self::Plain => "PLAIN",
             Self::Scram(ScramHash::Sha1) => "SCRAM-SHA-1",
             Self::Scram(ScramHash::Sha256) => "SCRAM-SHA-256",

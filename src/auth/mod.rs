@@ -11,6 +11,7 @@ mod anonymous;
 mod derivations;
 mod error;
 mod exchange;
+mod external;
 mod hash;
 mod mechanism;
 mod offer;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{Binding, MechanismName};
 use crate::config::AuthConfig;
+use crate::jid::BareJid;
 
 /// The facts of a TLS connection to which logins can be bound.
 #[derive(Clone, Debug, Default)]
@@ -16,6 +17,8 @@ pub struct TlsFacts {
     pub exporter: Option<[u8; 32]>,
     /// The hash of the server's certificate (RFC 5929 §4.1).
     pub server_end_point: Option<Vec<u8>>,
+    /// The addresses in the certificate of the client, if it is valid (XEP-0178 §2).
+    pub addresses: Vec<BareJid>,
 }
 
 /// A version of TLS.
@@ -71,11 +74,12 @@ struct Inner {
     mechanisms: Vec<MechanismName>,
     types: Vec<&'static str>,
     bindings: Vec<Vec<u8>>,
+    addresses: Vec<BareJid>,
 }
 
 impl Offer {
     /// Without TLS nothing is offered (RFC 6120 §6.3.4, §13.9.4). -PLUS is offered if there is a channel
-    /// binding, PLAIN and ANONYMOUS as configured.
+    /// binding, EXTERNAL if the client has a valid certificate with an address, PLAIN and ANONYMOUS as configured.
     #[must_use]
     pub fn new(config: &AuthConfig, tls: Option<&TlsFacts>) -> Self {
         let (mut types, mut bindings) = (Vec::new(), Vec::new());
@@ -90,8 +94,10 @@ impl Offer {
             }
         }
         let encrypted = tls.is_some();
+        let addresses = tls.map(|tls| tls.addresses.clone()).unwrap_or_default();
         let is_offered = |mechanism: &MechanismName| match mechanism {
             MechanismName::Anonymous => config.anonymous,
+            MechanismName::External => !addresses.is_empty(),
             MechanismName::Plain => config.plain,
             MechanismName::Scram(_) => true,
             MechanismName::ScramPlus(_) => !types.is_empty(),
@@ -101,7 +107,7 @@ impl Offer {
         let mechanisms =
             MechanismName::ALL.into_iter().filter(|m| encrypted && is_offered(m)).collect();
         let version = tls.and_then(|tls| tls.version);
-        Self(Arc::new(Inner { encrypted, version, mechanisms, types, bindings }))
+        Self(Arc::new(Inner { encrypted, version, mechanisms, types, bindings, addresses }))
     }
 
     /// The mechanisms in the order of the stream features: the strongest first.
@@ -130,6 +136,11 @@ impl Offer {
             MechanismName::Token(Binding::None) => Some(&[]),
             _ => None,
         }
+    }
+
+    /// The addresses in the certificate of the client.
+    pub(super) fn addresses(&self) -> &[BareJid] {
+        &self.0.addresses
     }
 
     pub(super) fn is_encrypted(&self) -> bool {

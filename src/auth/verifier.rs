@@ -128,6 +128,15 @@ impl Verifier {
         Ok((fits & is_known).then_some(proven))
     }
 
+    /// Whether there is such an account.
+    pub(super) async fn has_account(&self, user: &BareJid) -> Result<bool, SaslError> {
+        let found = self.storage.accounts().find(user).await.map_err(|error| {
+            tracing::error!(jid = %user, %error, "storage failed");
+            SaslError::TemporaryAuthFailure
+        })?;
+        Ok(found.is_some())
+    }
+
     /// Records a login, and with which client. A failure is logged and has no other effect.
     pub(super) async fn note_login(&self, user: &BareJid, login: DeviceLogin) {
         let with_device = self.devices.load(Ordering::Relaxed);

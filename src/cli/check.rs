@@ -126,6 +126,9 @@ fn findings(place: &Place) -> Result<Vec<Finding>, Problem> {
 }
 
 fn check_certificates(config: &Config, now: Timestamp, found: &mut Vec<Finding>) {
+    if let Err(error) = tls::inspect_authorities(config) {
+        found.push(Finding::new(Severity::Error, "auth.certificate_authorities", &error));
+    }
     for host in &config.hosts {
         let about = format!("host {}", host.domain);
         match tls::inspect(host, config, now) {

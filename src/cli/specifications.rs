@@ -126,9 +126,11 @@ Made from the program and its tests: `WAXWING_REGENERATE=1 cargo test --test doc
 const BESIDE: &[Manifest] = &[
     Manifest {
         name: "auth",
-        summary: "Logins by both profiles of SASL: SCRAM with channel binding, PLAIN, ANONYMOUS",
+        summary: "Logins by both profiles of SASL: SCRAM with channel binding, certificates, PLAIN, ANONYMOUS",
         xeps: &[
             Xep { number: 175, version: "1.2", status: Status::Complete },
+            // For clients, not between servers.
+            Xep { number: 178, version: "1.2", status: Status::Partial },
             Xep { number: 386, version: "1.1.0", status: Status::Complete },
             Xep { number: 388, version: "1.0.4", status: Status::Complete },
             Xep { number: 440, version: "1.0.0", status: Status::Complete },
@@ -209,6 +211,7 @@ const TITLES: &[(u16, &str)] = &[
     (163, "Personal Eventing Protocol"),
     (172, "User Nickname"),
     (175, "Best Practices for Use of SASL ANONYMOUS"),
+    (178, "Best Practices for Use of SASL EXTERNAL with Certificates"),
     (191, "Blocking Command"),
     (198, "Stream Management"),
     (199, "XMPP Ping"),

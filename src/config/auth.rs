@@ -1,10 +1,11 @@
 //! `[auth]`: logins.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::section::section;
 use super::units::days;
-use super::value::{Count, Retention, Switch};
+use super::value::{Count, Path, Retention, Switch};
 
 section! {
     /// Logins.
@@ -33,6 +34,12 @@ section! {
     /// come from one address, for example behind a TCP proxy. Logins to the account in question are
     /// slowed down in any case.
     slow_addresses: bool = true => Switch, Reload;
+
+    /// PEM file with certificates of authorities. If it is set, clients are asked for a certificate of one of
+    /// them, and may log in by it without a password (SASL EXTERNAL, XEP-0178), if it has the address of
+    /// the account (`id-on-xmppAddr`). Revoked certificates are not known: the authority must be yours.
+    certificate_authorities: Option<PathBuf> = None
+        => Path("\"/etc/waxwing/users-ca.pem\""), Reload;
 
     /// Remember which clients have logged in to each account, with the names that they tell, and when
     /// (XEP-0494). Users then see who has access to their account. Of each account the 64 clients that were

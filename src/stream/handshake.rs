@@ -67,6 +67,7 @@ impl Handshaker<'_> {
             version: TlsVersion::named(handshake.version),
             exporter: handshake.exporter,
             server_end_point: chosen.end_point,
+            addresses: self.certificates.addresses(&handshake.client),
         };
         Some((wire, Tls { version: handshake.version, facts }))
     }

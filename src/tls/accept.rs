@@ -57,7 +57,9 @@ pub async fn accept<IO: AsyncRead + AsyncWrite + Unpin>(
     let suite = stream.records.tls().negotiated_cipher_suite();
     let exporter = suite.and_then(|suite| secret.channel_binding(suite));
     let version = if version13 { "TLSv1.3" } else { "TLSv1.2" };
-    Ok((stream, chosen, Handshake { version, version13, exporter, sni }))
+    let client = stream.records.tls().peer_certificates().unwrap_or_default();
+    let client = client.iter().map(|certificate| certificate.clone().into_owned()).collect();
+    Ok((stream, chosen, Handshake { version, version13, exporter, sni, client }))
 }
 
 /// Reads the first message of the client. Returns all that was read, and the server name that the client asks

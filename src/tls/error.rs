@@ -46,6 +46,14 @@ pub enum TlsError {
         /// The error of the parser.
         cause: String,
     },
+    /// The certificate of an authority for clients cannot be used.
+    #[error("the certificates of authorities in {} cannot be used: {cause}; write the authorities of your users' certificates there", file.display())]
+    Authority {
+        /// The file.
+        file: PathBuf,
+        /// The error of the library.
+        cause: String,
+    },
     /// No host is configured.
     #[error("there is no host: write at least one [[host]] with a `domain`")]
     NoHosts,

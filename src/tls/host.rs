@@ -1,9 +1,11 @@
 //! The certificate of one host, with what is derived from it.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::TlsError;
 use super::certificate_files::self_signed;
+use super::client_certificates::ClientCertificates;
 use super::names::sni_name;
 use super::pem::read_pair;
 use super::server_configs::ServerConfigs;
@@ -40,6 +42,7 @@ impl Host {
         wanted: &HostConfig,
         config: &Config,
         clock: &Clock,
+        clients: Option<&Arc<ClientCertificates>>,
     ) -> Result<Self, TlsError> {
         let domain = &wanted.domain;
         let name = sni_name(domain)?;
@@ -59,7 +62,7 @@ impl Host {
         if !pair.leaf.covers(&name, domain) {
             tracing::warn!(host = %domain, "certificate does not name this host");
         }
-        let configs = ServerConfigs::new(pair.key)?;
+        let configs = ServerConfigs::new(pair.key, clients)?;
         let host = Self { name, configs, leaf: pair.leaf, facts };
         host.warn_of_expiry(clock.now());
         Ok(host)

@@ -10,6 +10,7 @@
 
 mod accept;
 mod certificate_files;
+mod client_certificates;
 mod error;
 mod exporter;
 mod host;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
+use rustls::pki_types::CertificateDer;
 
 pub use self::accept::accept;
 pub use self::error::{Doubt, TlsError};
@@ -34,10 +36,12 @@ pub use self::host::CertificateFacts;
 pub use self::server_configs::Purpose;
 pub use self::stream::TlsStream;
 
+use self::client_certificates::ClientCertificates;
 use self::host::{Host, own_files};
 use self::names::sni_name;
 use crate::clock::Clock;
 use crate::config::{Config, HostConfig};
+use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
 
 /// All certificates, chosen by name. They can be replaced while the server runs; existing connections are
@@ -45,6 +49,7 @@ use crate::payload::datetime::Timestamp;
 #[derive(Debug)]
 pub struct Certificates {
     set: ArcSwap<Set>,
+    clock: Clock,
 }
 
 /// The file of a domain's self-signed certificate. `None` if the domain cannot have one.
@@ -65,6 +70,9 @@ pub struct Handshake {
     pub exporter: Option<[u8; 32]>,
     /// The server name that the client sent, in lower case.
     pub sni: Option<String>,
+    /// The certificate of the client, and those that lead to its authority, as the client has sent them. Whether it is
+    /// valid is another question: [`Certificates::addresses`]. Empty if the client has sent none.
+    pub client: Vec<CertificateDer<'static>>,
 }
 
 /// The certificate for one client, chosen before the handshake.
@@ -92,7 +100,7 @@ impl Certificates {
     /// The first error; see [`TlsError`].
     pub fn load(config: &Config, clock: &Clock) -> Result<Arc<Self>, TlsError> {
         let set = ArcSwap::from_pointee(Set::load(config, clock)?);
-        Ok(Arc::new(Self { set }))
+        Ok(Arc::new(Self { set, clock: clock.clone() }))
     }
 
     /// Loads everything again. New handshakes use the new certificates, and old tickets are refused.
@@ -121,6 +129,15 @@ impl Certificates {
         }
     }
 
+    /// The addresses in the certificate of a client, if it is valid now (XEP-0178 §2).
+    #[must_use]
+    pub fn addresses(&self, client: &[CertificateDer<'_>]) -> Vec<BareJid> {
+        match &self.set.load().clients {
+            Some(clients) => clients.addresses(client, self.clock.now()),
+            None => Vec::new(),
+        }
+    }
+
     /// The certificates in use, in the order of the configuration.
     #[must_use]
     pub fn facts(&self) -> Vec<CertificateFacts> {
@@ -140,17 +157,31 @@ impl Certificates {
 #[derive(Debug)]
 struct Set {
     hosts: Vec<Host>,
+    /// `None`: clients are not asked for certificates.
+    clients: Option<Arc<ClientCertificates>>,
 }
 
 impl Set {
     fn load(config: &Config, clock: &Clock) -> Result<Self, TlsError> {
-        let hosts = config.hosts.iter().map(|wanted| Host::load(wanted, config, clock));
+        let file = config.auth.certificate_authorities.as_deref();
+        let clients = file.map(ClientCertificates::load).transpose()?;
+        let hosts = config.hosts.iter();
+        let hosts = hosts.map(|wanted| Host::load(wanted, config, clock, clients.as_ref()));
         let hosts = hosts.collect::<Result<Vec<_>, _>>()?;
         if hosts.is_empty() {
             return Err(TlsError::NoHosts);
         }
-        Ok(Self { hosts })
+        Ok(Self { hosts, clients })
     }
+}
+
+/// Checks the file with the certificates of authorities for clients, if there is one.
+///
+/// # Errors
+/// Why a server would not start with it.
+pub fn inspect_authorities(config: &Config) -> Result<(), TlsError> {
+    let file = config.auth.certificate_authorities.as_deref();
+    file.map(ClientCertificates::load).transpose().map(drop)
 }
 
 /// Checks a host's certificate as a starting server would, without creating one.

@@ -61,6 +61,14 @@ pub(super) fn read_pair(certificate: &Path, key: &Path) -> Result<Pair, TlsError
     Ok(Pair { key: pair, leaf, doubts })
 }
 
+/// Reads certificates, each of which stands for itself.
+///
+/// # Errors
+/// The first error; see [`TlsError`].
+pub(super) fn read_certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    Pem::read(file)?.chain()
+}
+
 /// The error if the key does not belong to the first certificate. It may belong to a later one.
 fn mismatch(pair: &CertifiedKey, certificate: &Path, key: &Path) -> TlsError {
     let belongs = |certificate: &CertificateDer<'static>| {

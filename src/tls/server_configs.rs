@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
-use rustls::server::NoServerSessionStorage;
+use rustls::server::{NoServerSessionStorage, ProducesTickets};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 
 use super::TlsError;
+use super::client_certificates::ClientCertificates;
 use super::provider::provider;
 
 /// The protocol that runs over TLS.
@@ -34,7 +35,10 @@ pub(super) struct ServerConfigs {
 }
 
 impl ServerConfigs {
-    /// TLS 1.2 and 1.3, ECDHE with AEAD, stateless tickets, no 0-RTT, no client certificates.
+    /// TLS 1.2 and 1.3, ECDHE with AEAD, stateless tickets, no 0-RTT.
+    ///
+    /// `clients`: a client with a stream is asked for a certificate of these authorities, and need not have one
+    /// (XEP-0178 §2). Browsers are never asked: they would ask their users.
     ///
     /// With STARTTLS, protocols that a client offers (ALPN) are ignored. Otherwise a client that offers
     /// protocols must offer the right one, or gets `no_application_protocol` (RFC 7301 §3.2). A client that
@@ -42,27 +46,16 @@ impl ServerConfigs {
     ///
     /// # Errors
     /// If the operating system provides no random numbers for the tickets.
-    pub(super) fn new(key: CertifiedKey) -> Result<Self, TlsError> {
-        let mut config = ServerConfig::builder_with_provider(provider())
-            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-            .expect("the provider has suites for both versions")
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::new(SingleCertAndKey::from(key)));
-        config.ticketer = aws_lc_rs::Ticketer::new().map_err(|_| TlsError::Random)?;
-        config.session_storage = Arc::new(NoServerSessionStorage {});
-        config.send_tls13_tickets = 1;
-        // Early data could be replayed, and there is no channel binding before the end of the handshake.
-        config.max_early_data_size = 0;
-        let speaking = |protocol: &[u8]| {
-            let mut config = config.clone();
-            config.alpn_protocols = vec![protocol.to_vec()];
-            Arc::new(config)
-        };
-        Ok(Self {
-            direct: speaking(b"xmpp-client"),
-            https: speaking(b"http/1.1"),
-            starttls: Arc::new(config.clone()),
-        })
+    pub(super) fn new(
+        key: CertifiedKey,
+        clients: Option<&Arc<ClientCertificates>>,
+    ) -> Result<Self, TlsError> {
+        let resolver = Arc::new(SingleCertAndKey::from(key));
+        let ticketer = aws_lc_rs::Ticketer::new().map_err(|_| TlsError::Random)?;
+        let direct = with_protocol(common(&resolver, &ticketer, clients), b"xmpp-client");
+        let https = with_protocol(common(&resolver, &ticketer, None), b"http/1.1");
+        let starttls = common(&resolver, &ticketer, clients);
+        Ok(Self { direct: Arc::new(direct), https: Arc::new(https), starttls: Arc::new(starttls) })
     }
 
     pub(super) fn of(&self, purpose: Purpose) -> &Arc<ServerConfig> {
@@ -72,4 +65,31 @@ impl ServerConfigs {
             Purpose::StartTls => &self.starttls,
         }
     }
+}
+
+/// What all purposes have in common.
+fn common(
+    resolver: &Arc<SingleCertAndKey>,
+    ticketer: &Arc<dyn ProducesTickets>,
+    clients: Option<&Arc<ClientCertificates>>,
+) -> ServerConfig {
+    let builder = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        .expect("the provider has suites for both versions");
+    let builder = match clients {
+        Some(clients) => builder.with_client_cert_verifier(Arc::clone(clients) as _),
+        None => builder.with_no_client_auth(),
+    };
+    let mut config = builder.with_cert_resolver(Arc::clone(resolver) as _);
+    config.ticketer = Arc::clone(ticketer);
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 1;
+    // Early data could be replayed, and there is no channel binding before the end of the handshake.
+    config.max_early_data_size = 0;
+    config
+}
+
+fn with_protocol(mut config: ServerConfig, protocol: &[u8]) -> ServerConfig {
+    config.alpn_protocols = vec![protocol.to_vec()];
+    config
 }

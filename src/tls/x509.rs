@@ -132,6 +132,14 @@ impl Leaf {
         })
     }
 
+    /// The addresses in it (RFC 6120 §13.7.1.4), as they are written.
+    pub(super) fn xmpp_addresses(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().filter_map(|name| match name {
+            Name::Xmpp(address) => Some(address.as_str()),
+            Name::Dns(_) | Name::Ip(_) => None,
+        })
+    }
+
     /// Whether less than 14 days are left: enough time to act, and longer than a weekend.
     pub(super) fn ends_soon(&self, now: Timestamp) -> bool {
         self.not_after.as_micros() - now.as_micros() < 14 * DAY_MICROS
@@ -227,16 +235,26 @@ fn names(certificate: &X509Certificate<'_>) -> Vec<Name> {
     san.value.general_names.iter().filter_map(read).collect()
 }
 
-/// The text in an `[0] EXPLICIT` string of less than 126 bytes, which is enough for DNS names.
+/// The text in an `[0] EXPLICIT` string.
 fn other_name(value: &[u8]) -> Option<&str> {
-    match value {
-        [0xA0, outer, _tag, inner, text @ ..]
-            if usize::from(*inner) == text.len() && usize::from(*outer) == text.len() + 2 =>
-        {
-            std::str::from_utf8(text).ok()
+    let (tag, string) = der_content(value)?;
+    let (_, text) = der_content(string).filter(|_| tag == 0xA0)?;
+    std::str::from_utf8(text).ok()
+}
+
+/// The tag of a value in DER, and its content of less than 64 KiB, if nothing stands behind it (X.690 §8.1.3).
+fn der_content(der: &[u8]) -> Option<(u8, &[u8])> {
+    let (tag, length, content) = match der {
+        [tag, 0x81, length, content @ ..] if *length >= 0x80 => {
+            (tag, usize::from(*length), content)
         }
-        _ => None,
-    }
+        [tag, 0x82, high @ 1.., low, content @ ..] => {
+            (tag, usize::from(u16::from_be_bytes([*high, *low])), content)
+        }
+        [tag, length @ ..0x80, content @ ..] => (tag, usize::from(*length), content),
+        _ => return None,
+    };
+    (content.len() == length).then_some((*tag, content))
 }
 
 /// RFC 6125 §6.4.3: a star stands for exactly one label, the first one.
@@ -292,5 +310,16 @@ mod tests {
         assert_eq!(other_name(b"\xA0\x05\x0C\x04abc"), None);
         assert_eq!(other_name(b"\xA0\x06\x0C\x03abc"), None);
         assert_eq!(other_name(b""), None);
+        for length in [1, 125, 126, 127, 128, 252, 253, 255, 256, 1_000] {
+            let text = "a".repeat(length);
+            let der = |tag: u8, content: &[u8]| match content.len() {
+                short @ ..0x80 => [&[tag, short as u8], content].concat(),
+                middle @ ..0x100 => [&[tag, 0x81, middle as u8], content].concat(),
+                long => [&[tag, 0x82, (long >> 8) as u8, long as u8], content].concat(),
+            };
+            let value = der(0xA0, &der(0x0C, text.as_bytes()));
+            assert_eq!(other_name(&value), Some(text.as_str()), "{length}");
+            assert_eq!(other_name(&value[..value.len() - 1]), None);
+        }
     }
 }

@@ -198,6 +198,7 @@ fn config() -> AuthConfig {
         iterations: ROUNDS,
         failures_per_connection: 5,
         slow_addresses: true,
+        certificate_authorities: None,
         devices: true,
         devices_age: std::time::Duration::ZERO,
         derivations: 1,
@@ -209,6 +210,7 @@ fn tls13() -> TlsFacts {
         version: Some(TlsVersion::V1_3),
         exporter: Some([9; 32]),
         server_end_point: Some(vec![8; 32]),
+        addresses: Vec::new(),
     }
 }
 

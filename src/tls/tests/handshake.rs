@@ -40,7 +40,7 @@ async fn a_handshake_binds_both_sides_alike() {
             let theirs = pair.client.get_ref().1;
             assert_eq!(theirs.handshake_kind(), Some(kind), "{name:?}");
             assert_eq!(theirs.alpn_protocol(), Some(&b"xmpp-client"[..]));
-            let Handshake { version, version13: is13, exporter, sni } = pair.handshake;
+            let Handshake { version, version13: is13, exporter, sni, .. } = pair.handshake;
             assert_eq!(sni.as_deref(), Some("capulet.lit"));
             assert_eq!(
                 (version, is13),

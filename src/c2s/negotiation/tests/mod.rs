@@ -97,14 +97,19 @@ fn settings() -> Settings {
 
 fn offer() -> Offer {
     let exporter = Some([7; 32]);
-    let facts =
-        TlsFacts { version: Some(TlsVersion::V1_3), exporter, server_end_point: Some(vec![1; 32]) };
+    let facts = TlsFacts {
+        version: Some(TlsVersion::V1_3),
+        exporter,
+        server_end_point: Some(vec![1; 32]),
+        addresses: Vec::new(),
+    };
     let config = AuthConfig {
         anonymous: false,
         plain: true,
         iterations: 4096,
         failures_per_connection: 3,
         slow_addresses: true,
+        certificate_authorities: None,
         devices: true,
         devices_age: std::time::Duration::ZERO,
         derivations: 1,

@@ -1,0 +1,289 @@
+//! Clients that log in by their certificates (SASL EXTERNAL, XEP-0178 §2): which certificates are taken, and which
+//! account is meant.
+
+#![expect(clippy::unwrap_used, reason = "the helpers of a test stand outside of its functions")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    OtherNameValue, SanType, date_time_ymd,
+};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use waxwing::auth::derive_keys;
+use waxwing::clock::Clock;
+use waxwing::config::Config;
+use waxwing::jid::BareJid;
+use waxwing::payload::datetime::Timestamp;
+use waxwing::server::Server;
+use waxwing::storage::{MemoryStorage, NewAccount, Storage};
+use waxwing::tasks::Tasks;
+
+#[path = "support/trust.rs"]
+mod trust;
+
+/// An authority, which makes certificates for clients.
+struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    pem: String,
+}
+
+impl Authority {
+    fn new(name: &str) -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let pem = params.self_signed(&key).unwrap().pem();
+        Self { issuer: Issuer::new(params, key), pem }
+    }
+
+    /// A certificate with these addresses, changed by `change`.
+    fn certify(
+        &self,
+        addresses: &[&str],
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Arc<CertifiedKey> {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::default();
+        // A name for people is no address, and neither is one for mail.
+        params.distinguished_name.push(DnType::CommonName, "romeo@localhost");
+        let mail = SanType::Rfc822Name("romeo@localhost".try_into().unwrap());
+        let address = |address: &&str| {
+            let oid = vec![1, 3, 6, 1, 5, 5, 7, 8, 5];
+            SanType::OtherName((oid, OtherNameValue::Utf8String((*address).to_owned())))
+        };
+        params.subject_alt_names = addresses.iter().map(address).chain([mail]).collect();
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        change(&mut params);
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        let secret = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let secret = rustls::crypto::aws_lc_rs::sign::any_supported_type(&secret).unwrap();
+        let chain: Vec<CertificateDer<'static>> = vec![certificate.der().clone()];
+        Arc::new(CertifiedKey::new(chain, secret))
+    }
+}
+
+/// A server with accounts for romeo, juliet and a very long name, which knows one authority or none.
+struct House {
+    _data: tempfile::TempDir,
+    server: Server,
+    tasks: Tasks,
+}
+
+fn long_name() -> String {
+    format!("{}@localhost", "long".repeat(50))
+}
+
+impl House {
+    async fn new(authority: Option<&Authority>) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let file = data.path().join("authorities.pem");
+        let option = authority.map(|authority| {
+            std::fs::write(&file, &authority.pem).unwrap();
+            format!("[auth]\ncertificate_authorities = '{}'\n", file.display())
+        });
+        let doors = "[listen]\nc2s = []\nc2s_tls = []\nhttp = []\nhttps = []\n";
+        let domains = "[[host]]\ndomain = 'localhost'\n[[host]]\ndomain = 'b.example'\n";
+        let text = format!("{domains}{doors}{}", option.unwrap_or_default());
+        let mut config = Config::parse(&text, "the test").unwrap();
+        data.path().clone_into(&mut config.data);
+        let storage = MemoryStorage::new();
+        for user in ["romeo@localhost", "juliet@localhost", &long_name()] {
+            let (keys, created) = (derive_keys("secret", 4096).unwrap(), Timestamp::from_micros(0));
+            let user = BareJid::parse(user).unwrap();
+            storage
+                .accounts()
+                .create(&[NewAccount { user, keys, created, admin: false }])
+                .await
+                .unwrap();
+        }
+        let tasks = Tasks::new();
+        let server = Server::start(config, storage, Clock::system(), tasks.clone()).await.unwrap();
+        Self { _data: data, server, tasks }
+    }
+
+    /// A client with this certificate, with what it is offered.
+    async fn connect(&self, client: Option<&Arc<CertifiedKey>>, how: &Way) -> (Client, String) {
+        let (mut io, theirs) = tokio::io::duplex(1 << 16);
+        self.server.connect(Box::new(theirs), if how.starttls { "starttls" } else { "direct_tls" });
+        if how.starttls {
+            io.write_all(HEADER.as_bytes()).await.unwrap();
+            heard(&mut io, "</stream:features>").await;
+            io.write_all(b"<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>").await.unwrap();
+            heard(&mut io, "<proceed").await;
+        }
+        let mut config = trust::config(how.tls12);
+        if let Some(client) = client {
+            let key = SingleCertAndKey::from(CertifiedKey::clone(client));
+            config.client_auth_cert_resolver = Arc::new(key);
+        }
+        let name = ServerName::try_from("localhost").unwrap();
+        let mut tls = TlsConnector::from(Arc::new(config)).connect(name, io).await.unwrap();
+        tls.write_all(HEADER.as_bytes()).await.unwrap();
+        let offered = heard(&mut tls, "</stream:features>").await;
+        (Client(tls), offered)
+    }
+
+    /// The answer to a login by EXTERNAL.
+    async fn login(&self, client: &Arc<CertifiedKey>, authzid: &str, how: &Way) -> String {
+        let (mut client, offered) = self.connect(Some(client), how).await;
+        assert!(offered.contains(EXTERNAL), "{offered}");
+        client.external(authzid, how).await
+    }
+
+    async fn close(self) {
+        assert_eq!(self.server.state().metrics.panics.get(), 0);
+        self.tasks.stop(Duration::from_secs(5)).await;
+    }
+}
+
+/// How a client connects and logs in.
+#[derive(Debug)]
+struct Way {
+    starttls: bool,
+    tls12: bool,
+    sasl2: bool,
+}
+
+struct Client(TlsStream<DuplexStream>);
+
+impl Client {
+    async fn external(&mut self, authzid: &str, how: &Way) -> String {
+        let data = STANDARD.encode(authzid);
+        let login = match (how.sasl2, authzid) {
+            (true, _) => format!(
+                "<authenticate xmlns='urn:xmpp:sasl:2' mechanism='EXTERNAL'>\
+                 <initial-response>{data}</initial-response></authenticate>"
+            ),
+            (false, "") => format!("<auth xmlns='{SASL}' mechanism='EXTERNAL'>=</auth>"),
+            (false, _) => format!("<auth xmlns='{SASL}' mechanism='EXTERNAL'>{data}</auth>"),
+        };
+        self.0.write_all(login.as_bytes()).await.unwrap();
+        let end = |text: &str| text.contains("<success") || text.contains("</failure>");
+        heard_until(&mut self.0, end).await
+    }
+}
+
+/// What comes, up to a text.
+async fn heard(io: &mut (impl AsyncReadExt + Unpin), end: &str) -> String {
+    heard_until(io, |text| text.contains(end)).await
+}
+
+async fn heard_until(io: &mut (impl AsyncReadExt + Unpin), end: impl Fn(&str) -> bool) -> String {
+    let reading = async {
+        let mut all = Vec::new();
+        while !end(&String::from_utf8_lossy(&all)) {
+            let read = io.read_buf(&mut all).await.unwrap();
+            assert!(read > 0, "the end after {}", String::from_utf8_lossy(&all));
+        }
+        String::from_utf8(all).unwrap()
+    };
+    tokio::time::timeout(Duration::from_secs(20), reading).await.expect("an answer")
+}
+
+const HEADER: &str = "<stream:stream to='localhost' version='1.0' xmlns='jabber:client' \
+                      xmlns:stream='http://etherx.jabber.org/streams'>";
+const EXTERNAL: &str = "<mechanism>EXTERNAL</mechanism>";
+const SASL: &str = "urn:ietf:params:xml:ns:xmpp-sasl";
+const DIRECT: Way = Way { starttls: false, tls12: false, sasl2: false };
+
+#[tokio::test]
+async fn a_client_logs_in_by_the_address_in_its_certificate() {
+    let authority = Authority::new("Verona");
+    let house = House::new(Some(&authority)).await;
+    let romeo = authority.certify(&["romeo@localhost"], |_| {});
+    for starttls in [false, true] {
+        for tls12 in [false, true] {
+            for sasl2 in [false, true] {
+                let how = Way { starttls, tls12, sasl2 };
+                for authzid in ["", "romeo@localhost"] {
+                    let answer = house.login(&romeo, authzid, &how).await;
+                    assert!(answer.contains("<success"), "{how:?} {authzid}: {answer}");
+                    assert!(!sasl2 || answer.contains(">romeo@localhost<"), "{how:?}: {answer}");
+                }
+            }
+        }
+    }
+    house.close().await;
+}
+
+#[tokio::test]
+async fn the_certificate_says_which_account_is_meant() {
+    let authority = Authority::new("Verona");
+    let house = House::new(Some(&authority)).await;
+    let (long, none, several) = (long_name(), "<not-authorized", "<invalid-authzid");
+    for (addresses, authzid, expected) in [
+        (vec!["romeo@localhost"], "juliet@localhost", several),
+        (vec!["romeo@localhost"], "romeo", several),
+        (vec!["romeo@localhost"], "a\0b", several),
+        (vec!["romeo@localhost", "juliet@localhost"], "", several),
+        (vec!["romeo@localhost", "juliet@localhost"], "juliet@localhost", "<success"),
+        // Only one of them has an account at this domain.
+        (vec!["romeo@b.example", "nobody@localhost", "romeo@localhost"], "", "<success"),
+        (vec!["nobody@localhost"], "", none),
+        (vec!["nobody@localhost"], "nobody@localhost", several),
+        (vec!["romeo@b.example"], "", none),
+        (vec![&long], "", "<success"),
+    ] {
+        let client = authority.certify(&addresses, |_| {});
+        let answer = house.login(&client, authzid, &DIRECT).await;
+        assert!(answer.contains(expected), "{addresses:?} {authzid}: {answer}");
+    }
+    house.close().await;
+}
+
+#[tokio::test]
+async fn without_a_valid_certificate_there_is_no_such_login() {
+    let (authority, other) = (Authority::new("Verona"), Authority::new("Mantua"));
+    let house = House::new(Some(&authority)).await;
+    let romeo = &["romeo@localhost"];
+    let clients = [
+        ("no certificate", None),
+        ("no address", Some(authority.certify(&[], |_| {}))),
+        ("a domain", Some(authority.certify(&["localhost"], |_| {}))),
+        ("a full address", Some(authority.certify(&["romeo@localhost/orchard"], |_| {}))),
+        ("another authority", Some(other.certify(romeo, |_| {}))),
+        (
+            "expired",
+            Some(authority.certify(romeo, |params| params.not_after = date_time_ymd(2020, 1, 1))),
+        ),
+        (
+            "for a server",
+            Some(authority.certify(romeo, |params| {
+                params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+            })),
+        ),
+    ];
+    for (what, client) in &clients {
+        for how in [&DIRECT, &Way { starttls: true, tls12: true, sasl2: true }] {
+            let (mut connected, offered) = house.connect(client.as_ref(), how).await;
+            assert!(!offered.contains(EXTERNAL), "{what}: {offered}");
+            let answer = connected.external("", how).await;
+            assert!(answer.contains("<invalid-mechanism"), "{what}: {answer}");
+            // The password does.
+            let plain = STANDARD.encode("\0romeo\0secret");
+            let login = format!("<auth xmlns='{SASL}' mechanism='PLAIN'>{plain}</auth>");
+            connected.0.write_all(login.as_bytes()).await.unwrap();
+            heard(&mut connected.0, "<success").await;
+        }
+    }
+    house.close().await;
+}
+
+#[tokio::test]
+async fn clients_are_asked_for_certificates_only_if_that_is_configured() {
+    let authority = Authority::new("Verona");
+    let house = House::new(None).await;
+    let romeo = authority.certify(&["romeo@localhost"], |_| {});
+    let (_, offered) = house.connect(Some(&romeo), &DIRECT).await;
+    assert!(!offered.contains(EXTERNAL), "{offered}");
+    house.close().await;
+}
