@@ -127,7 +127,7 @@ impl Verifier {
     }
 
     /// Issues a token for a client that has logged in with this password. An earlier one that was not used is
-    /// invalid then (XEP-0484 §3.5). `mechanism`: the one with which it can be used. `None` if the account has
+    /// invalid then (XEP-0484 §3.5); one that was issued in the last minute is issued again. `mechanism`: the one with which it can be used. `None` if the account has
     /// another password by now, or is gone.
     ///
     /// # Errors
@@ -161,13 +161,24 @@ impl Verifier {
         password: &PasswordKey,
     ) -> storage::Result<NewToken> {
         let mut slots = self.slots(user, installation).await?;
-        self.make_room(user, installation).await?;
         let now = self.clock.now().as_micros();
+        let fingerprint = fingerprint(&password.stored_key);
+        // A client with two connections gets the same token on both, whichever answer it reads last.
+        let same = slots.new.as_ref().filter(|new| {
+            new.mechanism == mechanism.as_str()
+                && new.password == fingerprint
+                && now.saturating_sub(new.issued) < SAME
+        });
+        if let Some(same) = same {
+            let token = self.token(user, installation, same, &password.stored_key);
+            return Ok(NewToken { token, expires: Timestamp::from_micros(same.issued + LIFETIME) });
+        }
+        self.make_room(user, installation).await?;
         let issued = Issued {
             nonce: random_id().to_string(),
             mechanism: mechanism.as_str().to_owned(),
             issued: now,
-            password: fingerprint(&password.stored_key),
+            password: fingerprint,
         };
         let token = self.token(user, installation, &issued, &password.stored_key);
         slots.new = Some(issued);
@@ -253,6 +264,8 @@ const RESPONDER: &[u8] = b"Responder";
 const DAY: i64 = 24 * 60 * 60 * 1_000_000;
 /// How long a token is valid, in microseconds.
 pub(super) const LIFETIME: i64 = 30 * DAY;
+/// A client that asks again so soon gets the same token, unless it has used that.
+const SAME: i64 = 60 * 1_000_000;
 /// A client that uses an older token gets a new one.
 const ROTATION: i64 = 7 * DAY;
 /// Bytes of a fingerprint: enough that no two passwords of an account have the same.
