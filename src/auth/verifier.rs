@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::hash::{HASHES, digest_length, hmac};
 use super::password::{self, SALT_BYTES};
-use super::{Derivations, PasswordKey, SaslError};
+use super::{Derivations, NewClients, PasswordKey, SaslError};
 use crate::clock::Clock;
 use crate::config::AuthConfig;
 use crate::jid::BareJid;
@@ -29,6 +29,7 @@ pub struct Verifier {
     /// Clients are remembered. It may change while the server runs.
     devices: AtomicBool,
     tasks: Option<Tasks>,
+    new_clients: Option<Arc<dyn NewClients>>,
 }
 
 impl Verifier {
@@ -58,6 +59,7 @@ impl Verifier {
             iterations,
             devices,
             tasks,
+            new_clients: None,
         })
     }
 
@@ -66,6 +68,13 @@ impl Verifier {
     #[must_use]
     pub fn with_tasks(mut self, tasks: Tasks) -> Self {
         self.tasks = Some(tasks);
+        self
+    }
+
+    /// Tells of clients that log in to an account for the first time.
+    #[must_use]
+    pub fn with_new_clients(mut self, told: Arc<dyn NewClients>) -> Self {
+        self.new_clients = Some(told);
         self
     }
 
@@ -141,13 +150,16 @@ impl Verifier {
     pub(super) async fn note_login(&self, user: &BareJid, login: DeviceLogin) {
         let with_device = self.devices.load(Ordering::Relaxed);
         let (storage, user, at) = (Arc::clone(&self.storage), user.clone(), self.clock.now());
+        let told = self.new_clients.clone();
         let note = async move {
             let noted = match with_device {
-                true => storage.devices().note_device(&user, at, &login).await.map(drop),
-                false => storage.accounts().note_login(&user, at).await,
+                true => storage.devices().note_device(&user, at, &login).await,
+                false => storage.accounts().note_login(&user, at).await.map(|()| false),
             };
-            if let Err(error) = noted {
-                tracing::error!(jid = %user, %error, "storage failed");
+            match (noted, told) {
+                (Ok(true), Some(told)) => told.added(&user, &login).await,
+                (Ok(_), _) => {}
+                (Err(error), _) => tracing::error!(jid = %user, %error, "storage failed"),
             }
         };
         match &self.tasks {

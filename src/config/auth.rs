@@ -46,6 +46,9 @@ section! {
     /// seen last are remembered.
     devices: bool = true => Switch, Reload;
 
+    /// Tell users in a message when a client logs in to their account for the first time. It needs `auth.devices`.
+    announce_devices: bool = false => Switch, Reload;
+
     /// How long a client that does not log in is remembered. 0 = until others take its place.
     devices_age: Duration = days(180) => Retention::up_to(days(36_500)), Reload;
 

@@ -3,6 +3,8 @@
 //! A client that has proven the password can log in again: it loses its session and its tokens, and the answer is
 //! the error that says so (XEP-0494 §3.2).
 
+mod notice;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +21,8 @@ use crate::payload::datetime::Timestamp;
 use crate::session::CloseReason;
 use crate::stanza::{Condition, Iq, IqKind, StanzaError};
 use crate::xml::{Node, element};
+
+pub use notice::Notices;
 
 const NS: &str = "urn:xmpp:cam:0";
 

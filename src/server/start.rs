@@ -14,7 +14,7 @@ use crate::host::{Module, Parts, Registry, Route, ServerState};
 use crate::limit::raise_open_files;
 use crate::listen::{self, Acceptor};
 use crate::metrics::Metrics;
-use crate::modules;
+use crate::modules::{self, client_access};
 use crate::router::Router;
 use crate::storage::{Storage, StorageError, WireIds};
 use crate::tasks::Tasks;
@@ -57,7 +57,8 @@ impl Server {
         let state = Arc::clone(&router.server);
         let route: Arc<dyn Route> = Arc::clone(&router) as _;
         state.set_route(&route);
-        let verifier = verifier(&state).await?;
+        let notices = client_access::Notices::new(Arc::clone(&state), Arc::clone(&route));
+        let verifier = verifier(&state).await?.with_new_clients(Arc::new(notices));
         state.budgets.apply(&state.config.load(), raise_open_files());
         keep_to_quota(state.storage.as_ref(), &state.config.load());
         let verifier = Arc::new(verifier);

@@ -200,6 +200,7 @@ fn config() -> AuthConfig {
         slow_addresses: true,
         certificate_authorities: None,
         devices: true,
+        announce_devices: false,
         devices_age: std::time::Duration::ZERO,
         derivations: 1,
     }

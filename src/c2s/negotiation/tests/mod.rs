@@ -111,6 +111,7 @@ fn offer() -> Offer {
         slow_addresses: true,
         certificate_authorities: None,
         devices: true,
+        announce_devices: false,
         devices_age: std::time::Duration::ZERO,
         derivations: 1,
     };
