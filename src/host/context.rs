@@ -11,14 +11,15 @@ use rustc_hash::FxHashMap;
 
 use super::access::{Access, AddressKind};
 use super::announced::Announced;
-use super::command::Command;
+use super::command::{Command, CommandError, Outcome};
 use super::destination::{Host, ServiceDomain};
 use super::event::{Event, EventKind};
 use super::halt::{Halt, refuse_presence};
 use super::manifest::Manifest;
 use super::shared_state::SharedStates;
 use super::{Keeping, Origin, Outbox, Route, ServerState};
-use crate::jid::Jid;
+use crate::jid::{BareJid, Jid};
+use crate::payload::data_form::{Form, Submitted};
 use crate::payload::disco::{Identity, Info, Item};
 use crate::stanza::{Condition, Iq, IqKind, Message, Presence, StanzaError};
 use crate::xml::Node;
@@ -55,6 +56,7 @@ pub struct Registry {
     pub(super) discovery: Vec<(AddressKind, &'static dyn Discovery)>,
     pub(super) manifests: Vec<&'static Manifest>,
     pub(super) commands: Vec<&'static dyn Command>,
+    pub(super) account_commands: Vec<&'static dyn AccountCommand>,
     pub(super) services: Vec<Arc<dyn Service>>,
     pub(super) shared: SharedStates,
     pub(super) listeners: Vec<(EventKind, &'static str, &'static dyn Listener)>,
@@ -92,6 +94,34 @@ pub trait Listener: Send + Sync {
     /// # Errors
     /// If it cannot. That is logged, and changes nothing for anybody else.
     async fn on_event(&self, cx: &mut Cx<'_>, event: &Event<'_>) -> Result<(), StanzaError>;
+}
+
+/// A command that users give to their own accounts (XEP-0050).
+#[async_trait]
+pub trait AccountCommand: Send + Sync {
+    /// Its node (XEP-0050 §2.2).
+    fn node(&self) -> &'static str;
+
+    /// One line for people.
+    fn about(&self) -> &'static str;
+
+    /// The form to be filled in, with the values of now. `None`: there is nothing to fill in, and the command
+    /// is run with an empty form.
+    ///
+    /// # Errors
+    /// If the store fails.
+    async fn form(&self, cx: &mut Cx<'_>, user: &BareJid) -> Result<Option<Form>, CommandError>;
+
+    /// Does what was filled in. The user has an account.
+    ///
+    /// # Errors
+    /// What the user is told.
+    async fn run(
+        &self,
+        cx: &mut Cx<'_>,
+        user: &BareJid,
+        form: &Submitted,
+    ) -> Result<Outcome, CommandError>;
 }
 
 /// The subject of a request for service discovery (XEP-0030).

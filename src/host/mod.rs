@@ -42,7 +42,9 @@ pub use account_removal::remove_account;
 pub use admins::Admins;
 pub use cache::{AccountCache, Read};
 pub use clients::{Client, clients_of, revoke_client};
-pub use context::{Asked, Cx, Discovery, Entry, IqHandler, IqReply, Registry, Reply, Service};
+pub use context::{
+    AccountCommand, Asked, Cx, Discovery, Entry, IqHandler, IqReply, Registry, Reply, Service,
+};
 pub use destination::{Destination, DomainError, Host, OurDomain, ServiceDomain};
 pub use halt::{Halt, not_stored, refuse_presence};
 pub use invalidation::Invalidation;

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::RosterLock;
-use crate::jid::BareJid;
+use crate::jid::{BareJid, Jid};
 use crate::stanza::Stanza;
 
 /// New stanzas, which are routed in order when the stanza that is handled is done. So routing does not recurse.
@@ -17,6 +17,8 @@ pub struct Outbox {
     /// How many stanzas of the queue are routed before the rosters are unlocked; `None` before there is an
     /// answer.
     locked: Option<usize>,
+    /// Strangers whom a user has accepted, each with the user.
+    accepted: Vec<(BareJid, Jid)>,
 }
 
 impl Outbox {
@@ -30,6 +32,23 @@ impl Outbox {
     /// send because of the request.
     pub fn send_behind(&mut self, stanza: Stanza) {
         self.behind.push_back(stanza);
+    }
+
+    /// Delivers what waits for `user` of a stranger, when all stanzas are routed: the user has accepted it.
+    pub fn release(&mut self, user: BareJid, stranger: Jid) {
+        if !self.accepted.iter().any(|known| (&known.0, &known.1) == (&user, &stranger)) {
+            self.accepted.push((user, stranger));
+        }
+    }
+
+    /// Takes a user, and a stranger whom the user has accepted.
+    pub fn take_accepted(&mut self) -> Option<(BareJid, Jid)> {
+        self.accepted.pop()
+    }
+
+    /// Does not deliver again what waits for `user` of `stranger`: it was tried just now.
+    pub fn end_release(&mut self, user: &BareJid, stranger: &Jid) {
+        self.accepted.retain(|known| (&known.0, &known.1) != (user, stranger));
     }
 
     /// Keeps rosters locked until the answer and the stanzas behind it are routed.

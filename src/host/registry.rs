@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::access::{Access, AddressKind};
 use super::announced::DiscoFeature;
 use super::command::Command;
-use super::context::{Discovery, Entry, IqHandler, Listener, Registry, Service};
+use super::context::{AccountCommand, Discovery, Entry, IqHandler, Listener, Registry, Service};
 use super::destination::ServiceDomain;
 use super::event::EventKind;
 use super::manifest::Manifest;
@@ -117,6 +117,12 @@ impl Registry {
         self.commands.extend_from_slice(commands);
     }
 
+    /// Registers a command that users give to their own accounts.
+    pub fn account_command(&mut self, command: &'static dyn AccountCommand) -> &mut Self {
+        self.account_commands.push(command);
+        self
+    }
+
     /// The entry for a request, if a feature answers it.
     #[must_use]
     pub fn entry(&self, address: AddressKind, kind: IqKind, ns: &str, name: &str) -> Option<Entry> {
@@ -166,6 +172,12 @@ impl Registry {
     #[must_use]
     pub fn commands(&self) -> &[&'static dyn Command] {
         &self.commands
+    }
+
+    /// The commands that users give to their own accounts, in the order of registration.
+    #[must_use]
+    pub fn account_commands(&self) -> &[&'static dyn AccountCommand] {
+        &self.account_commands
     }
 
     /// The manifests of the features.

@@ -5,7 +5,9 @@
 //! fields ([`standard`]). A client that knows a form need not ask for it. One that asks gets a session
 //! (XEP-0050 §3), which is bound to it and ends with the command ([`stages`]).
 
+mod account;
 mod discovery;
+mod execution;
 mod outcome;
 mod stages;
 mod standard;
@@ -13,16 +15,15 @@ mod standard;
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 
+use self::execution::Execution;
 use self::outcome::{CONFIRM, bad, run, shown};
 use crate::host::command::{Argument, ArgumentKind, Arguments, Command, is_node_of, node_of};
 use crate::host::{
     Access, AddressKind, Cx, IqHandler, IqReply, Manifest, Module, Registry, Status, Xep,
 };
 use crate::ns;
-use crate::payload::data_form::{self, Field, FieldKind, Form, FormKind, Submitted};
-use crate::random::random_id;
+use crate::payload::data_form::{Field, FieldKind, Form, FormKind, Submitted};
 use crate::stanza::{Condition, Iq, IqKind, StanzaError};
-use crate::xml::{ElementRef, element};
 
 /// Lets administrators give their commands by chat client.
 pub struct Commands;
@@ -44,6 +45,15 @@ impl Module for Commands {
     fn register(&self, on: &mut Registry) {
         on.iq(AddressKind::Host, IqKind::Set, (ns::COMMANDS, "command"), Access::Admins, &Self);
         on.discovery(AddressKind::Host, &Self);
+        let commands = &account::OfAccount;
+        on.iq(
+            AddressKind::Account,
+            IqKind::Set,
+            (ns::COMMANDS, "command"),
+            Access::Owner,
+            commands,
+        );
+        on.discovery(AddressKind::Account, commands);
     }
 }
 
@@ -56,54 +66,25 @@ impl IqHandler for Commands {
         let command = *commands.find(|c| is_node_of(**c, &node)).ok_or(Condition::ItemNotFound)?;
         let standard = standard::of(command).filter(|_| node == node_of(command));
         let client = cx.origin.owned().ok_or(Condition::Forbidden)?;
-        let begun = payload.attr("sessionid");
-        let session = match &begun {
-            Some(id) => {
-                stages::check(client, id, &node)?;
-                id.clone().into_owned()
-            }
-            None => random_id().to_string(),
+        let execution = match Execution::read(client, &node, &payload)? {
+            Ok(execution) => execution,
+            Err(canceled) => return Ok(Some(canceled)),
         };
-        // DEPARTS: XEP-0050 §3.7 – who asks for another language gets English, not `bad-locale`:
-        // clients name that of their user whether they can do without or not.
-        let answer = |status| {
-            element("command")
-                .ns(ns::COMMANDS)
-                .attr("xml:lang", "en")
-                .attr("node", &node)
-                .attr("sessionid", &session)
-                .attr("status", status)
-        };
-        match payload.attr("action").as_deref() {
-            Some("cancel") if begun.is_none() => return Err(bad("bad-sessionid")),
-            Some("cancel") => {
-                stages::end(client, &session);
-                return Ok(Some(answer("canceled")));
-            }
-            None | Some("" | "complete" | "execute" | "next") => {}
-            Some("prev") => return Err(bad("bad-action")),
-            Some(_) => return Err(bad("malformed-action")),
-        }
-        let submitted = payload.child(data_form::NS, "x");
-        if submitted.is_none() && begun.is_none() && !command.arguments().is_empty() {
-            stages::begin(client, &session, &node);
-            let complete = element("complete");
-            let actions = element("actions").attr("execute", "complete").child(complete);
+        if execution.wants_form() && !command.arguments().is_empty() {
             let form = standard.map_or_else(|| form(command), |standard| standard.form(command));
-            return Ok(Some(answer("executing").child(actions).child(form.to_node())));
+            return Ok(Some(execution.ask(&form)));
         }
-        let form = read_form(submitted.as_ref())?;
+        let form = execution.form()?;
         let shown = match standard {
             Some(standard) => standard.run(cx, command, &form).await?,
             None => {
                 let arguments = read(&form, command.arguments())?;
-                let confirmed = submitted.is_some() && is_confirmed(&form)?;
+                let confirmed = execution.has_form() && is_confirmed(&form)?;
                 let done = run(cx, command, &arguments, confirmed).await;
-                shown(command, done)
+                shown(&node_of(command), command.about(), done)
             }
         };
-        stages::end(client, &session);
-        Ok(Some(answer("completed").children(shown)))
+        Ok(Some(execution.complete(shown)))
     }
 }
 
@@ -143,14 +124,6 @@ fn form(command: &dyn Command) -> Form {
 /// forms of XEP-0133 have none, and need none.
 fn is_confirmed(form: &Submitted) -> Result<bool, StanzaError> {
     Ok(form.boolean(CONFIRM).map_err(|_| bad("bad-payload"))?.unwrap_or(false))
-}
-
-/// The form that was sent; an empty one, if there is none.
-fn read_form(x: Option<&ElementRef<'_>>) -> Result<Submitted, StanzaError> {
-    let Some(x) = x else { return Ok(Submitted::default()) };
-    // A form that is given up counts as one that is sent (XEP-0050 §3.5.1).
-    let form = Submitted::read_as(x, &[FormKind::Cancel, FormKind::Submit]);
-    form.map_err(|_| bad("bad-payload"))
 }
 
 /// What was filled in. What was left empty was not given.

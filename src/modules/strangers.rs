@@ -7,15 +7,20 @@
 
 mod approach;
 mod conversation;
+mod requests;
+mod settings;
+mod waiting;
 
-use crate::host::strangers::{self, Approach, Choice, Guarded, Strangers as Cache};
+use crate::archive::policy::StorePolicy;
+use crate::host::strangers::{self, Approach, Choice, Guarded, Place, Strangers as Cache};
 use crate::host::{Cx, Halt, Manifest, Module, OurDomain, Registry};
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::session::SessionRef;
-use crate::stanza::{Condition, Message, MessageKind};
+use crate::stanza::{Condition, Message, MessageKind, Presence, Stanza};
 use crate::storage::Subscription;
 
 pub use conversation::wrote;
+pub use waiting::{Released, forget, released};
 
 /// Keeps strangers away from accounts that want it.
 pub struct Strangers;
@@ -31,48 +36,111 @@ impl Module for Strangers {
 
     fn register(&self, on: &mut Registry) {
         on.shared(Cache::default());
+        on.account_command(&settings::Settings).account_command(&requests::Requests);
     }
 }
 
-/// A message arrives for `user`. Whether it may, if its sender is a stranger.
+/// What becomes of a stanza that is not refused.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Admission {
+    /// It goes on.
+    Through,
+    /// It is stored, and waits until the user accepts its sender.
+    Waits,
+}
+
+/// A message arrives for `user`. Whether it goes on, if its sender is a stranger.
 ///
 /// # Errors
-/// That of an account that does not exist, if the user refuses it. `internal-server-error` if the store fails.
+/// That of an account that does not exist, if the user refuses it or too much waits already.
+/// `internal-server-error` if the store fails.
 pub async fn admit(
-    cx: &Cx<'_>,
+    cx: &mut Cx<'_>,
     user: &BareJid,
     resource: Option<&FullJid>,
     message: &Message,
-) -> Result<(), Halt> {
-    let Some(guarded) = strangers::of(cx.server, user).await? else { return Ok(()) };
+) -> Result<Admission, Halt> {
+    let Some(guarded) = strangers::of(cx.server, user).await? else {
+        return Ok(Admission::Through);
+    };
     // Errors answer what the user has sent. Messages of a room go to sessions that have entered it.
     if matches!(message.kind, MessageKind::Error | MessageKind::Groupchat) {
-        return Ok(());
+        return Ok(Admission::Through);
     }
-    let Some((approach, from)) = approach::of(message) else { return Ok(()) };
-    match guarded.policy.on(approach) {
-        Choice::Allow => Ok(()),
-        Choice::Refuse if is_known(cx, &guarded, user, approach, &from).await? => Ok(()),
-        // As for an account that does not exist (RFC 6121 §8.5.4).
-        Choice::Refuse if message.kind == MessageKind::Headline && resource.is_none() => {
-            Err(Halt::Drop(REFUSED))
+    let Some((approach, from)) = approach::of(message) else { return Ok(Admission::Through) };
+    let choice = guarded.policy.on(approach);
+    if choice == Choice::Allow || is_known(cx, &guarded, user, approach, &from).await? {
+        release(cx, &guarded, user, &from);
+        return Ok(Admission::Through);
+    }
+    if choice == Choice::Wait {
+        if !StorePolicy::of(message).wait {
+            return Err(Halt::Drop("it does not wait until the user accepts its sender"));
         }
-        Choice::Refuse => Err(Halt::bounce(Condition::ServiceUnavailable, REFUSED)),
+        let xml = Stanza::Message(message.clone()).to_xml();
+        if keep(cx, &guarded, user, approach, &from.to_bare(), &xml).await? {
+            return Ok(Admission::Waits);
+        }
     }
+    // As for an account that does not exist (RFC 6121 §8.5.4).
+    if message.kind == MessageKind::Headline && resource.is_none() {
+        return Err(Halt::Drop(REFUSED));
+    }
+    Err(Halt::bounce(Condition::ServiceUnavailable, REFUSED))
 }
 
-/// A request for a subscription arrives for `user`. Whether it may, if `contact` is a stranger.
+/// A request for a subscription arrives for `user`. Whether it goes on, if `contact` is a stranger.
 ///
 /// # Errors
-/// [`Halt::Drop`] if the user refuses it: an account that does not exist does not answer either
-/// (RFC 6121 §8.5.1). `internal-server-error` if the store fails.
-pub async fn admit_request(cx: &Cx<'_>, user: &BareJid, contact: &BareJid) -> Result<(), Halt> {
-    let Some(guarded) = strangers::of(cx.server, user).await? else { return Ok(()) };
-    let (approach, from) = (Approach::Subscription, contact.clone().into());
-    match guarded.policy.on(approach) {
-        Choice::Allow => Ok(()),
-        Choice::Refuse if is_known(cx, &guarded, user, approach, &from).await? => Ok(()),
-        Choice::Refuse => Err(Halt::Drop(REFUSED)),
+/// [`Halt::Drop`] if the user refuses it, or too much waits already: an account that does not exist does not
+/// answer either (RFC 6121 §8.5.1). `internal-server-error` if the store fails.
+pub async fn admit_request(
+    cx: &Cx<'_>,
+    user: &BareJid,
+    contact: &BareJid,
+    request: &Presence,
+) -> Result<Admission, Halt> {
+    let Some(guarded) = strangers::of(cx.server, user).await? else {
+        return Ok(Admission::Through);
+    };
+    let approach = Approach::Subscription;
+    let choice = guarded.policy.on(approach);
+    if choice == Choice::Allow || is_known(cx, &guarded, user, approach, contact).await? {
+        return Ok(Admission::Through);
+    }
+    if choice == Choice::Wait {
+        let waits = |place: &Place| place.approach == approach && place.from == **contact;
+        let xml = Stanza::Presence(request.clone()).to_xml();
+        // Of several requests the first is stored (RFC 6121 §3.1.3).
+        if guarded.waiting.iter().any(waits)
+            || keep(cx, &guarded, user, approach, contact, &xml).await?
+        {
+            return Ok(Admission::Waits);
+        }
+    }
+    Err(Halt::Drop(REFUSED))
+}
+
+/// Stores a stanza until the user accepts or refuses its sender. `false` if there is no room for it.
+async fn keep(
+    cx: &Cx<'_>,
+    guarded: &Guarded,
+    user: &BareJid,
+    approach: Approach,
+    from: &BareJid,
+    xml: &str,
+) -> Result<bool, Halt> {
+    if !strangers::has_room(&guarded.waiting, from.as_str(), xml.len()) {
+        return Ok(false);
+    }
+    Ok(strangers::add(cx.server, user, approach, from, xml).await?)
+}
+
+/// What waited of an address that is no stranger any more is delivered.
+fn release(cx: &mut Cx<'_>, guarded: &Guarded, user: &BareJid, other: &Jid) {
+    let bare = other.bare_str();
+    if guarded.waiting.iter().any(|place| place.from.as_str() == bare) {
+        cx.outbox.release(user.clone(), other.to_bare().into());
     }
 }
 

@@ -13,7 +13,8 @@ use crate::host::{Cx, Destination, Halt, Kept};
 use crate::jid::{BareJid, FullJid};
 use crate::log::STANZA;
 use crate::modules::mam::{self, Recipient};
-use crate::modules::{blocking, carbons, push, read_state, stanza_id, strangers};
+use crate::modules::strangers::{self, Admission};
+use crate::modules::{blocking, carbons, push, read_state, stanza_id};
 use crate::session::{Accepted, SessionRef};
 use crate::stanza::{Condition, Message, MessageKind, Stanza};
 use crate::storage::MessageId;
@@ -104,7 +105,10 @@ pub async fn arrives(
         None => return unknown(resource, message.kind),
     };
     blocking::refuse_incoming(cx, user, &message.head).await?;
-    strangers::admit(cx, user, resource, &message).await?;
+    if strangers::admit(cx, user, resource, &message).await? == Admission::Waits {
+        let kept = mam::keep(cx, sender, None, &mut message).await?;
+        return Ok(Delivered { outcome: Outcome::Request, kept });
+    }
     stanza_id::remove_forged(cx, user, &mut message);
     let kind = message.kind;
     let is_there = !recipients(&sessions, resource, kind)?.is_empty();

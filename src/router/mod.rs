@@ -18,6 +18,7 @@ pub mod message;
 mod outcome;
 pub mod presence;
 pub mod probe;
+mod release;
 mod remote;
 mod route;
 mod send_presence;

@@ -27,6 +27,8 @@ pub enum Outcome {
     Delivered(usize),
     /// A service, or another server, has it.
     HandedOver,
+    /// It waits until the user accepts its sender, who is a stranger.
+    Request,
     /// It is stored until a client of its recipient comes.
     Waiting,
 }
@@ -116,6 +118,7 @@ pub(super) fn log(outcome: Outcome) {
         Outcome::Delivered(sessions) => debug!(target: STANZA, sessions, "delivered"),
         Outcome::Done => debug!(target: STANZA, "done"),
         Outcome::HandedOver => debug!(target: STANZA, "handed over"),
+        Outcome::Request => debug!(target: STANZA, "waits until the user accepts its sender"),
         Outcome::Waiting => debug!(target: STANZA, "stored until a client comes"),
     }
 }

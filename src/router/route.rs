@@ -7,6 +7,7 @@ use tracing::Instrument as _;
 
 use super::arrive::arrive;
 use super::capacity::wait_for_capacity;
+use super::release::release;
 use super::{bounce, outcome};
 use crate::host::{
     Cx, DomainError, Keeping, Origin, OurDomain, Outbox, Parts, Registry, ServerState,
@@ -48,7 +49,12 @@ pub(super) async fn drain(
     keeping: &mut Keeping,
     own: Option<&Session>,
 ) {
-    while let Some(stanza) = outbox.take() {
+    loop {
+        let Some(stanza) = outbox.take() else {
+            let Some((user, stranger)) = outbox.take_accepted() else { break };
+            release(router, outbox, keeping, &user, &stranger).await;
+            continue;
+        };
         match own_origin(&router.server, &stanza) {
             Some(origin) => {
                 keeping.count_deliveries(1);

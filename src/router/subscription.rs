@@ -10,7 +10,7 @@ use crate::host::{Cx, Destination, Halt};
 use crate::jid::{BareJid, Jid};
 use crate::modules::push;
 use crate::modules::roster::{self, Changed};
-use crate::modules::strangers;
+use crate::modules::strangers::{self, Admission};
 use crate::roster::subscription::Way;
 use crate::session::SessionRef;
 use crate::stanza::{Condition, Presence, PresenceKind, Stanza};
@@ -83,8 +83,10 @@ pub async fn arrives(
     let Some(contact) = presence.head.from.as_ref().map(|from| from.to_bare()) else {
         return Err(Halt::Drop("no sender"));
     };
-    if presence.kind == PresenceKind::Subscribe {
-        strangers::admit_request(cx, user, &contact).await?;
+    if presence.kind == PresenceKind::Subscribe
+        && strangers::admit_request(cx, user, &contact, &presence).await? == Admission::Waits
+    {
+        return Ok(Outcome::Request);
     }
     presence.head.from = Some(contact.clone().into());
     presence.head.to = Some(user.clone().into());

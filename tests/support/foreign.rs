@@ -113,6 +113,11 @@ const SAMPLES: &[Sample] = &[
         "<credentials xmlns='urn:xmpp:extdisco:2' @>+<service host='turn.localhost' type='turn' @>+</service></credentials>",
     ),
     (H, Set, "<command xmlns='http://jabber.org/protocol/commands' node='status' @>+</command>"),
+    (
+        A,
+        Set,
+        "<command xmlns='http://jabber.org/protocol/commands' node='stranger-requests' @>+</command>",
+    ),
 ];
 
 const PUBLISH: &str = "<pubsub xmlns='http://jabber.org/protocol/pubsub' @>+<publish node='n' @>+\

@@ -23,7 +23,7 @@ impl Command for Strangers {
     }
 
     fn arguments(&self) -> &'static [Argument] {
-        const WORDS: ArgumentKind = ArgumentKind::Choice(&["allow", "refuse"]);
+        const WORDS: ArgumentKind = ArgumentKind::Choice(&["allow", "wait", "refuse"]);
         const {
             &[
                 ACCOUNT,

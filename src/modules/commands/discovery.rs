@@ -73,11 +73,15 @@ async fn command(cx: &Cx<'_>, node: &str) -> Result<Option<&'static dyn Command>
     }
 }
 
-fn automation(kind: &'static str, name: &'static str, features: &[&'static str]) -> Info {
+pub(super) fn automation(
+    kind: &'static str,
+    name: &'static str,
+    features: &[&'static str],
+) -> Info {
     let identity = Identity { category: "automation", kind, name: Some(name.into()) };
     let features = [&[ns::COMMANDS], features].concat();
     Info { identities: vec![identity], features, forms: Vec::new() }
 }
 
 /// The list of commands, for people.
-const LIST: &str = "Commands";
+pub(super) const LIST: &str = "Commands";

@@ -3,9 +3,7 @@
 use serde_json::Value;
 
 use crate::host::Cx;
-use crate::host::command::{
-    Arguments, Caller, Command, CommandCx, CommandError, Outcome, call, node_of,
-};
+use crate::host::command::{Arguments, Caller, Command, CommandCx, CommandError, Outcome, call};
 use crate::ns;
 use crate::payload::data_form;
 use crate::stanza::{Condition, StanzaError};
@@ -25,7 +23,7 @@ pub(super) async fn run(
 }
 
 /// What came of it: a sentence, a table, or why it was not done (XEP-0050 §3.6).
-pub(super) fn shown(command: &dyn Command, done: Result<Outcome, CommandError>) -> Vec<Node> {
+pub(super) fn shown(node: &str, about: &str, done: Result<Outcome, CommandError>) -> Vec<Node> {
     let note = |kind, text: &str| element("note").attr("type", kind).text(text);
     match done {
         Ok(Outcome::Done { text, .. }) => vec![note("info", &text)],
@@ -34,7 +32,7 @@ pub(super) fn shown(command: &dyn Command, done: Result<Outcome, CommandError>) 
             let columns: Vec<&str> = columns.iter().map(AsRef::as_ref).collect();
             let left_out = rows.len().saturating_sub(MAX_ROWS);
             let rows = rows.iter().take(MAX_ROWS).map(|row| row.iter().map(plain).collect());
-            let table = data_form::table(command.about(), &columns, rows);
+            let table = data_form::table(about, &columns, rows);
             match left_out {
                 0 => vec![table],
                 more => vec![note("warn", &format!("{more} more are not shown")), table],
@@ -45,12 +43,12 @@ pub(super) fn shown(command: &dyn Command, done: Result<Outcome, CommandError>) 
             vec![note("error", &text)]
         }
         Err(CommandError::Storage(error)) => {
-            tracing::error!(%error, command = node_of(command), "storage failed");
+            tracing::error!(%error, command = node, "storage failed");
             vec![note("error", "storage failed")]
         }
         Err(error) => {
             if matches!(error, CommandError::Failed(_)) {
-                tracing::error!(%error, command = node_of(command), "command failed");
+                tracing::error!(%error, command = node, "command failed");
             }
             vec![note("error", &error.to_string())]
         }
@@ -79,39 +77,15 @@ pub(super) const MAX_ROWS: usize = 500;
 
 #[cfg(test)]
 mod tests {
-    use async_trait::async_trait;
     use serde_json::Value;
 
     use super::{MAX_ROWS, shown};
-    use crate::host::command::{
-        Argument, Arguments, Command, CommandCx, CommandError, Outcome, Permission,
-    };
-
-    struct List;
-
-    #[async_trait]
-    impl Command for List {
-        fn path(&self) -> &'static [&'static str] {
-            &["list"]
-        }
-        fn about(&self) -> &'static str {
-            "List"
-        }
-        fn arguments(&self) -> &'static [Argument] {
-            &[]
-        }
-        fn permission(&self) -> Permission {
-            Permission::Read
-        }
-        async fn run(&self, _: &CommandCx, _: &Arguments) -> Result<Outcome, CommandError> {
-            Err(CommandError::NotRunning)
-        }
-    }
+    use crate::host::command::{CommandError, Outcome};
 
     fn table(rows: usize) -> String {
         let rows = (0..rows).map(|n| vec![Value::from(n), Value::Null]).collect();
         let columns = vec!["n".into(), "none".into()];
-        let nodes = shown(&List, Ok(Outcome::Table { columns, rows }));
+        let nodes = shown("list", "List", Ok(Outcome::Table { columns, rows }));
         nodes.iter().map(crate::xml::Node::to_xml).collect()
     }
 
@@ -126,7 +100,7 @@ mod tests {
 
     #[test]
     fn what_was_not_done_has_a_note_of_an_error() {
-        let nodes = shown(&List, Err(CommandError::NotRunning));
+        let nodes = shown("list", "List", Err(CommandError::NotRunning));
         let text = nodes[0].to_xml();
         assert_eq!(text, "<note type='error'>this needs a running server</note>");
     }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::outcome::{MAX_ROWS, bad, run, shown};
 use crate::host::Cx;
-use crate::host::command::{ADMIN, Arguments, Command, CommandError, Outcome};
+use crate::host::command::{ADMIN, Arguments, Command, CommandError, Outcome, node_of};
 use crate::jid::Jid;
 use crate::payload::data_form::{Field, FieldKind, Form, FormKind, Submitted};
 use crate::stanza::{Condition, StanzaError};
@@ -81,7 +81,7 @@ impl Standard {
                 Ok(outcome) => {
                     done += 1;
                     let list = self.list.and_then(|list| found(cx, list, &outcome, form));
-                    notes.extend(shown(command, Ok(outcome)));
+                    notes.extend(shown(&node_of(command), command.about(), Ok(outcome)));
                     // The table is last.
                     if let Some(list) = list
                         && let Some(table) = notes.pop()

@@ -14,14 +14,16 @@ use crate::xml::{ElementRef, Frame};
 ///
 /// # Errors
 /// `internal-server-error` if the store fails: the answer would be refused.
-pub async fn wrote(cx: &Cx<'_>, user: &BareJid, message: &Message) -> Result<(), Halt> {
+pub async fn wrote(cx: &mut Cx<'_>, user: &BareJid, message: &Message) -> Result<(), Halt> {
     let Some(guarded) = strangers::of(cx.server, user).await? else { return Ok(()) };
     let Some(to) = &message.head.to else { return Ok(()) };
     let bare = to.bare_str();
     if bare == user.as_str() || guarded.known.contains(bare) || !begins(message) {
         return Ok(());
     }
-    Ok(strangers::remember(cx.server, user, &to.to_bare()).await?)
+    strangers::remember(cx.server, user, &to.to_bare()).await?;
+    super::release(cx, &guarded, user, to);
+    Ok(())
 }
 
 /// Whether the user has written to this bare address: before there were choices, or before it was forgotten.
