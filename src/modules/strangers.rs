@@ -13,7 +13,7 @@ mod waiting;
 
 use crate::archive::policy::StorePolicy;
 use crate::host::strangers::{self, Approach, Choice, Guarded, Place, Strangers as Cache};
-use crate::host::{Cx, Halt, Manifest, Module, OurDomain, Registry};
+use crate::host::{Cx, Halt, Manifest, Module, OurDomain, Registry, contact_list};
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::session::SessionRef;
 use crate::stanza::{Condition, Message, MessageKind, Presence, Stanza};
@@ -167,9 +167,9 @@ async fn is_known(
         return Ok(true);
     }
     let contact: Jid = from.to_bare().into();
-    let item = cx.server.storage.roster().find(user, &contact).await?;
+    let item = contact_list::find(cx.server, user, &contact).await?;
     let is_contact = item.is_some_and(|item| {
-        item.listed || item.pending_out || item.approved || item.subscription != Subscription::None
+        item.listed || item.pending_out || item.subscription != Subscription::None
     });
     Ok(is_contact || conversation::was_begun(cx, guarded, user, contact).await?)
 }
