@@ -61,6 +61,8 @@ pub const MUC: &str = "http://jabber.org/protocol/muc";
 pub const MUC_USER: &str = "http://jabber.org/protocol/muc#user";
 /// XEP-0249: an invitation from one user to another.
 pub const DIRECT_INVITE: &str = "jabber:x:conference";
+/// XEP-0333.
+pub const CHAT_MARKERS: &str = "urn:xmpp:chat-markers:0";
 /// XEP-0280.
 pub const CARBONS: &str = "urn:xmpp:carbons:2";
 /// XEP-0027.

@@ -57,6 +57,8 @@ impl ServerControl for Noting {
         Ok(Some(1))
     }
 
+    fn push_changed(&self, _: &BareJid) {}
+
     fn admins_changed(&self) {
         self.0.lock().push(("admins".to_owned(), None));
     }

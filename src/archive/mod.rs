@@ -1,6 +1,7 @@
 //! Archives, without any I/O: what is kept, what is asked, what is answered (XEP-0313).
 
 pub mod importance;
+pub mod inbox;
 pub mod page;
 pub mod policy;
 pub mod query;

@@ -17,17 +17,22 @@ pub fn in_order(page: &Page, flip: bool) -> impl Iterator<Item = &Stored> {
 pub fn result(row: &Stored, query_id: Option<&str>, ids: &WireIds) -> Content {
     let repeated = query_id.map_or(0, str::len);
     let mut out = Vec::with_capacity(row.xml.len() + repeated + ENVELOPE);
+    write_result(&mut out, row, query_id, ids);
+    Content::made(out.into())
+}
+
+/// Appends the `<result/>`.
+pub fn write_result(out: &mut Vec<u8>, row: &Stored, query_id: Option<&str>, ids: &WireIds) {
     for part in ["<result xmlns='", NS, "' id='", &ids.write(row.id)] {
         out.extend_from_slice(part.as_bytes());
     }
     if let Some(query_id) = query_id {
         out.extend_from_slice(b"' queryid='");
-        escape_attr(&mut out, query_id);
+        escape_attr(out, query_id);
     }
     out.extend_from_slice(b"'>");
-    write_forwarded(&mut out, &row.xml, Some(row.at));
+    write_forwarded(out, &row.xml, Some(row.at));
     out.extend_from_slice(b"</result>");
-    Content::made(out.into())
 }
 
 /// About how many bytes are added around a message.

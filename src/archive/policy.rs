@@ -93,7 +93,7 @@ const LASTING: &[(&str, &[&str])] = &[
     // XEP-0184. A request comes with a body.
     ("urn:xmpp:receipts", &["received"]),
     // XEP-0333.
-    ("urn:xmpp:chat-markers:0", &["received", "displayed", "acknowledged"]),
+    (ns::CHAT_MARKERS, &["received", "displayed", "acknowledged"]),
     // XEP-0424.
     ("urn:xmpp:message-retract:0", &["retract", "retracted"]),
     ("urn:xmpp:message-retract:1", &["retract", "retracted"]),

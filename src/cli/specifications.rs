@@ -244,6 +244,7 @@ const TITLES: &[(u16, &str)] = &[
     (410, "MUC Self-Ping (Schrödinger's Chat)"),
     (411, "Bookmarks Conversion"),
     (421, "Occupant identifiers for semi-anonymous MUCs"),
+    (430, "Inbox"),
     (431, "Full Text Search in MAM"),
     (440, "SASL Channel-Binding Type Capability"),
     (441, "Message Archive Management Preferences"),

@@ -12,6 +12,7 @@ pub mod commands;
 pub mod data_policy;
 pub mod disco;
 pub mod external_services;
+pub mod inbox;
 pub mod last_activity;
 pub mod legacy_session;
 pub mod mam;
@@ -45,6 +46,7 @@ pub const ALL: &[&dyn Module] = &[
     &data_policy::DataPolicy,
     &disco::Disco,
     &external_services::ExternalServices,
+    &inbox::Inbox,
     &last_activity::LastActivity,
     &legacy_session::LegacySession,
     &mam::Mam,

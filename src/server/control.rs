@@ -41,6 +41,10 @@ impl ServerControl for Server {
         self.state().invalidate(&Invalidation::Admins);
     }
 
+    fn push_changed(&self, user: &BareJid) {
+        self.state().invalidate(&Invalidation::Push(user.clone()));
+    }
+
     fn strangers_changed(&self, user: &BareJid) {
         self.state().invalidate(&Invalidation::Strangers(user.clone()));
     }
@@ -111,6 +115,12 @@ impl ServerControl for WeakServer {
     fn admins_changed(&self) {
         if let Some(server) = self.server() {
             server.admins_changed();
+        }
+    }
+
+    fn push_changed(&self, user: &BareJid) {
+        if let Some(server) = self.server() {
+            server.push_changed(user);
         }
     }
 

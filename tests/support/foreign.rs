@@ -84,6 +84,7 @@ const SAMPLES: &[Sample] = &[
          <field var='with' @>+<value @>a@b</value></field></x>\
          <set xmlns='http://jabber.org/protocol/rsm' @>+<max @>5</max></set></query>",
     ),
+    (A, Get, "<inbox xmlns='urn:xmpp:inbox:1' @>+</inbox>"),
     (A, Get, "<metadata xmlns='urn:xmpp:mam:2' @>+</metadata>"),
     (
         A,

@@ -6,6 +6,7 @@ mod device;
 mod facts;
 mod import;
 mod new_password;
+mod push;
 mod quota;
 mod session;
 mod status;
@@ -31,6 +32,9 @@ pub const COMMANDS: &[&dyn Command] = &[
     &archive::Show,
     &archive::Limit,
     &archive::Clear,
+    &push::List,
+    &push::Remove,
+    &push::Tell,
     &session::List,
     &session::Close,
     &status::Status,

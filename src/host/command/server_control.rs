@@ -23,6 +23,8 @@ pub trait ServerControl: Send + Sync {
     async fn remove_account(&self, user: &BareJid) -> Result<Option<usize>, StorageError>;
     /// The role of an account was changed in the store.
     fn admins_changed(&self);
+    /// The push services of an account, or what they are told, were changed in the store.
+    fn push_changed(&self, user: &BareJid);
     /// What an account does with strangers was changed in the store.
     fn strangers_changed(&self, user: &BareJid);
     /// The state of the server: names and values, in the order in which they are shown.

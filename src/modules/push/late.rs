@@ -11,7 +11,6 @@ use tokio::time::sleep;
 
 use super::notification::Summary;
 use super::publish::{Publisher, Target};
-use crate::archive::importance::Importance;
 use crate::host::{ServerState, SharedState};
 use crate::session::SessionRef;
 use crate::storage::MessageId;
@@ -31,21 +30,22 @@ struct Watch {
     what: Summary,
 }
 
-/// Wakes the device if its session does not acknowledge the message soon.
+/// Wakes the device if its session does not acknowledge the message in time.
 pub(super) fn watch(
     server: &ServerState,
     target: Target,
     session: &SessionRef,
     marker: MessageId,
-    what: Importance,
+    what: Summary,
+    wait: Duration,
 ) {
     let publisher = server.shared::<Publisher>();
     let Some(of) = publisher.server() else { return };
-    let new = Watch { session: session.clone(), newest: marker, what: Summary::of(what) };
+    let new = Watch { session: session.clone(), newest: marker, what };
     let mut watched = server.shared::<Watched>().0.lock();
     if let Some(old) = watched.get_mut(&target) {
-        old.what.add(new.what);
         (old.session, old.newest) = (new.session, new.newest);
+        old.what.add(new.what);
         return;
     }
     if watched.len() >= MAX_WATCHED {
@@ -54,7 +54,7 @@ pub(super) fn watch(
     watched.insert(target.clone(), new);
     drop(watched);
     let stopping = server.tasks.stopping();
-    let (session, wait) = (session.clone(), if what == Importance::Call { A_CALL } else { SOON });
+    let session = session.clone();
     let task = async move {
         let all = watch_all(&of, target, session, marker, wait);
         stopping.run_until_cancelled(all).await;
@@ -92,8 +92,8 @@ async fn watch_all(
 }
 
 /// How long a device may take to acknowledge.
-const SOON: Duration = Duration::from_secs(20);
+pub(super) const SOON: Duration = Duration::from_secs(20);
 /// The same for a call.
-const A_CALL: Duration = Duration::from_secs(5);
+pub(super) const A_CALL: Duration = Duration::from_secs(5);
 /// Devices that are watched at the same time.
 const MAX_WATCHED: usize = 10_000;

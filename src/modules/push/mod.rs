@@ -5,6 +5,7 @@
 //! something important has come (`archive/importance.rs`) and the device does not have it. `publish.rs` tells the
 //! service.
 
+mod content;
 mod late;
 mod notification;
 mod outcome;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use crate::host::{Access, AddressKind, Manifest, Module, Registry, ServerState, Status, Xep};
 use crate::stanza::IqKind;
 
+pub use content::Content;
 pub use wake::{arrived, session_waits, subscription_requested};
 
 /// The namespace.

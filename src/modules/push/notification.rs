@@ -1,13 +1,14 @@
 //! What the push service is told (XEP-0357 §7).
 //!
-//! The content of messages goes through third parties then, so it is left out (XEP-0357 §9). What is said is
-//! that something has come, and that it is urgent. XEP-0357 has no word for that. Services of apps for iOS
+//! The content of messages goes through third parties then, so it is left out, unless the account wants it
+//! (`content.rs`). What is said is that something has come, and that it is urgent. XEP-0357 has no word for that. Services of apps for iOS
 //! look whether `last-message-body` is there, those of Tigase read `<priority/>`: so there is a fixed text,
 //! and the element.
 
 use tokio::time::Instant;
 
 use super::NS;
+use super::content::Last;
 use crate::archive::importance::Importance;
 use crate::ns::PUBSUB;
 use crate::payload::data_form::{Field, FieldKind, Form, FormKind};
@@ -15,7 +16,7 @@ use crate::storage::PushRegistration;
 use crate::xml::{Node, element};
 
 /// What has come for a device since it was woken last.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Summary {
     /// Messages and calls.
     messages: u32,
@@ -23,6 +24,8 @@ pub(super) struct Summary {
     requests: u32,
     /// When the first of them came.
     pub(super) since: Instant,
+    /// What the account wants to be told of the last message.
+    last: Option<Last>,
 }
 
 impl Summary {
@@ -33,13 +36,20 @@ impl Summary {
             messages: u32::from(!is_request),
             requests: u32::from(is_request),
             since: Instant::now(),
+            last: None,
         }
+    }
+
+    /// Tells this of the last message.
+    pub(super) fn with(self, last: Option<Last>) -> Self {
+        Self { last, ..self }
     }
 
     /// Adds what has come later.
     pub(super) fn add(&mut self, later: Self) {
         self.messages = self.messages.saturating_add(later.messages);
         self.requests = self.requests.saturating_add(later.requests);
+        self.last = later.last.or(self.last.take());
     }
 
     /// The request to the push service: an item to its node (XEP-0060 §7.1).
@@ -52,7 +62,14 @@ impl Summary {
         let form = count(form, "message-count", self.messages);
         let form = count(form, "pending-subscription-count", self.requests);
         let is_urgent = self.messages > 0;
-        let body = Field::new("last-message-body", FieldKind::TextSingle).value(FIXED_TEXT);
+        let form = match &self.last {
+            Some(last) => form.field(
+                Field::new("last-message-sender", FieldKind::JidSingle).value(last.sender.as_str()),
+            ),
+            None => form,
+        };
+        let text = self.last.as_ref().and_then(|last| last.body.as_deref()).unwrap_or(FIXED_TEXT);
+        let body = Field::new("last-message-body", FieldKind::TextSingle).value(text);
         let form = if is_urgent { form.field(body) } else { form };
         let priority =
             element("priority").ns(PRIORITY).text(if is_urgent { "high" } else { "low" });

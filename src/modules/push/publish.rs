@@ -73,14 +73,12 @@ impl Publisher {
     pub(super) fn notify(&self, target: Target, what: Summary) {
         let Some(server) = self.server() else { return };
         let mut devices = self.devices.lock();
-        if let Some(device) = devices.get_mut(&target) {
+        if let Some(device) = devices.get_mut(&target).filter(|device| device.is_busy) {
             match &mut device.next {
                 Some(next) => next.add(what),
                 None => device.next = Some(what),
             }
-            if device.is_busy {
-                return;
-            }
+            return;
         }
         let held = server.budgets.pushes.holder(Some(target.user.as_str()), None);
         if let Err(scope) = held.try_add(1) {
@@ -92,7 +90,7 @@ impl Publisher {
         }
         let device = devices.entry(target.clone()).or_default();
         device.is_busy = true;
-        device.next.get_or_insert(what);
+        device.next = Some(what);
         drop(devices);
         let (of, stopping) = (Arc::clone(&server), server.tasks.stopping());
         let task = async move {
@@ -161,7 +159,7 @@ async fn publish_with_patience(server: &ServerState, target: &Target, summary: S
         if turn > 0 && wake::is_awake(server, &target.user, &registration) {
             return true;
         }
-        let outcome = publish(server, target, &registration, summary).await;
+        let outcome = publish(server, target, &registration, &summary).await;
         server.metrics.pushes.inc([outcome.word()]);
         let gives_up = match outcome {
             Outcome::Done => {
@@ -190,7 +188,7 @@ async fn publish(
     server: &ServerState,
     target: &Target,
     registration: &PushRegistration,
-    summary: Summary,
+    summary: &Summary,
 ) -> Outcome {
     let (Some(host), Some(route)) = (server.host(target.user.domain()), server.route()) else {
         return Outcome::Failed;
@@ -224,7 +222,7 @@ async fn registration(server: &ServerState, target: &Target) -> Option<Option<Pu
         Ok(all) => {
             let is_it =
                 |one: &&PushRegistration| one.service == target.service && one.node == target.node;
-            Some(all.iter().find(is_it).cloned())
+            Some(all.all.iter().find(is_it).cloned())
         }
         Err(error) => {
             tracing::warn!(jid = %target.user, %error, "cannot read push registrations");

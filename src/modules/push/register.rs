@@ -60,7 +60,7 @@ async fn enable(
         registered: cx.server.clock.now(),
     };
     let old = registrations::of(cx.server, user).await?;
-    if old.iter().any(|old| is_fresh(old, &new)) {
+    if old.all.iter().any(|old| is_fresh(old, &new)) {
         return Ok(());
     }
     let max = cx.server.config.load().limits.push_registrations;

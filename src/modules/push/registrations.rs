@@ -2,13 +2,23 @@
 
 use std::sync::{Arc, LazyLock};
 
+use super::content::Content;
 use crate::host::{AccountCache, Invalidation, Read, ServerState, SharedState};
 use crate::jid::BareJid;
 use crate::storage::{self, PushDevice, PushRegistration};
 
 /// A cache of registrations.
 #[derive(Debug)]
-pub(super) struct Registrations(AccountCache<Arc<[PushRegistration]>>);
+pub(super) struct Registrations(AccountCache<Arc<Registered>>);
+
+/// What is held of an account.
+#[derive(Debug, Default)]
+pub(super) struct Registered {
+    /// Its registrations.
+    pub(super) all: Vec<PushRegistration>,
+    /// What its notifications tell.
+    pub(super) content: Content,
+}
 
 impl Default for Registrations {
     fn default() -> Self {
@@ -28,16 +38,17 @@ impl SharedState for Registrations {
 ///
 /// # Errors
 /// If the store fails.
-pub(super) async fn of(
-    server: &ServerState,
-    user: &BareJid,
-) -> storage::Result<Arc<[PushRegistration]>> {
+pub(super) async fn of(server: &ServerState, user: &BareJid) -> storage::Result<Arc<Registered>> {
     let read = async {
         let all = server.storage.push().registrations(user).await?;
         // Most accounts have none: they share one value.
-        static NONE: LazyLock<Arc<[PushRegistration]>> = LazyLock::new(|| Arc::new([]));
-        let value = if all.is_empty() { Arc::clone(&NONE) } else { all.into() };
-        let bytes = value.iter().map(bytes).sum();
+        static NONE: LazyLock<Arc<Registered>> = LazyLock::new(Arc::default);
+        if all.is_empty() {
+            return Ok(Read { value: Arc::clone(&NONE), bytes: Some(0) });
+        }
+        let content = Content::of(&*server.storage, user).await?;
+        let bytes = all.iter().map(bytes).sum();
+        let value = Arc::new(Registered { all, content });
         Ok(Read { value, bytes: Some(bytes) })
     };
     server.shared::<Registrations>().0.get_or_read(user, read).await

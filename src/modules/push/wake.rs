@@ -7,9 +7,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::late;
 use super::notification::Summary;
 use super::publish::{Publisher, Target};
-use super::{late, registrations};
+use super::registrations::{self, Registered};
 use crate::archive::importance::{self, Importance};
 use crate::host::{Cx, Invalidation, Kept, ServerState};
 use crate::jid::BareJid;
@@ -28,7 +29,7 @@ pub async fn arrived(
     message: &Message,
 ) {
     let Some(all) = registered(cx.server, user).await else { return };
-    note_end_of_service(cx.server, user, &all, message).await;
+    note_end_of_service(cx.server, user, &all.all, message).await;
     let Some(what) = importance::of(message) else { return };
     // What the user has written on another device.
     if message.head.from.as_ref().is_some_and(|from| from.bare_str() == user.as_str()) {
@@ -36,21 +37,23 @@ pub async fn arrived(
     }
     let is_kept = kept.is_some_and(|kept| kept.in_recipient || kept.has_marker);
     let publisher = cx.server.shared::<Publisher>();
-    for one in all.iter() {
+    let summary = || Summary::of(what).with(all.content.last(message));
+    for one in &all.all {
         let target = || Target::of(user, one);
         let Some(session) = sessions.iter().rfind(|session| is_of(one, session)) else {
             if is_kept {
-                publisher.notify(target(), Summary::of(what));
+                publisher.notify(target(), summary());
             }
             continue;
         };
         let gets_it = is_kept || session.flags().carbons || direct.contains(session);
         if gets_it && is_asleep(session, what) {
-            publisher.notify(target(), Summary::of(what));
+            publisher.notify(target(), summary());
         } else if let Some(marker) = kept.and_then(|kept| kept.marker())
             && direct.contains(session)
         {
-            late::watch(cx.server, target(), session, marker, what);
+            let wait = if what == Importance::Call { late::A_CALL } else { late::SOON };
+            late::watch(cx.server, target(), session, marker, summary(), wait);
         }
     }
 }
@@ -60,7 +63,7 @@ pub async fn subscription_requested(cx: &Cx<'_>, user: &BareJid) {
     let Some(all) = registered(cx.server, user).await else { return };
     let sessions = cx.server.sessions.of(user);
     let what = Importance::Subscription;
-    for one in all.iter() {
+    for one in &all.all {
         let session = sessions.iter().rfind(|session| is_of(one, session));
         if session.is_none_or(|session| is_asleep(session, what)) {
             cx.server.shared::<Publisher>().notify(Target::of(user, one), Summary::of(what));
@@ -79,14 +82,14 @@ pub async fn session_waits(
     let Some(all) = registered(server, &user).await else { return false };
     let newest = waiting.iter().rev().take(MAX_LOOKED_AT);
     let important = newest.filter_map(|stanza| importance::of_waiting(stanza));
-    let summary = important.map(Summary::of).reduce(|mut sum, next| {
+    let summary: Option<Summary> = important.map(Summary::of).reduce(|mut sum, next| {
         sum.add(next);
         sum
     });
     let mut can_be_woken = false;
-    for one in all.iter().filter(|one| is_of(one, session)) {
+    for one in all.all.iter().filter(|one| is_of(one, session)) {
         can_be_woken = true;
-        if let Some(summary) = summary {
+        if let Some(summary) = summary.clone() {
             server.shared::<Publisher>().notify(Target::of(&user, one), summary);
         }
     }
@@ -94,9 +97,9 @@ pub async fn session_waits(
 }
 
 /// The registrations of an account; `None` if there are none, or the store fails.
-async fn registered(server: &ServerState, user: &BareJid) -> Option<Arc<[PushRegistration]>> {
+async fn registered(server: &ServerState, user: &BareJid) -> Option<Arc<Registered>> {
     match registrations::of(server, user).await {
-        Ok(all) => Some(all).filter(|all| !all.is_empty()),
+        Ok(all) => Some(all).filter(|all| !all.all.is_empty()),
         Err(error) => {
             tracing::warn!(jid = %user, %error, "cannot read push registrations");
             None

@@ -1,0 +1,189 @@
+//! XEP-0430: Inbox. The conversations of an account, the one with the newest message first, and how many
+//! messages in each are unread.
+//!
+//! They are found in the archive when a client asks (`archive/inbox.rs`), so messages cost nothing more. How
+//! far back is bounded: conversations without a message among the newest [`MOST_ROWS`] are not listed.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::archive::inbox::{Conversation, Inbox as Conversations};
+use crate::archive::page;
+use crate::config::Config;
+use crate::host::{
+    Access, AddressKind, Cx, IqHandler, IqReply, Manifest, Module, Registry, Status, Xep,
+};
+use crate::jid::BareJid;
+use crate::payload::result_set::{SetAnswer, SetRequest, Start};
+use crate::session::Session;
+use crate::stanza::{
+    Condition, Content, Head, Iq, IqKind, Message, MessageKind, Stanza, StanzaError,
+};
+use crate::storage::{Query, WireIds};
+use crate::xml::{ElementRef, Node, element};
+
+const NS: &str = "urn:xmpp:inbox:1";
+
+/// Lists conversations.
+pub struct Inbox;
+
+impl Module for Inbox {
+    fn manifest(&self) -> &'static Manifest {
+        &Manifest {
+            name: "inbox",
+            summary: "Lists conversations with their unread messages",
+            xeps: &[Xep { number: 430, version: "0.2.0", status: Status::Complete }],
+        }
+    }
+
+    fn register(&self, _: &mut Registry) {}
+
+    /// Without archives there is nothing to list.
+    fn configure(&self, config: &Config, on: &mut Registry) {
+        if config.archive.enabled {
+            let access = Access::OwnerElseForbidden;
+            on.iq(AddressKind::Account, IqKind::Get, (NS, "inbox"), access, &Self);
+            on.disco_feature_of_registered(NS); // XEP-0430 §2.1
+        }
+    }
+}
+
+/// What a client asks for (XEP-0430 §3.1).
+struct Asked {
+    unread_only: bool,
+    messages: bool,
+    set: SetRequest,
+}
+
+#[async_trait]
+impl IqHandler for Inbox {
+    async fn handle(&self, cx: &mut Cx<'_>, request: &Iq) -> IqReply {
+        let session = cx.origin.owned().ok_or(Condition::Forbidden)?;
+        if session.handle().is_anonymous() {
+            return Err(Condition::Forbidden.text("only registered users may do this"));
+        }
+        let user = session.handle().jid().to_bare();
+        let asked = read(&request.payload().ok_or(Condition::BadRequest)?)?;
+        let all = conversations(cx, &user).await?;
+        let ids = &cx.server.message_ids;
+        let unread = all.iter().filter(|one| one.unread > 0);
+        let (total, with_unread) = (all.len(), unread.clone().count());
+        let all_unread: usize = unread.map(|one| one.unread).sum();
+        let listed: Vec<&Conversation> =
+            all.iter().filter(|one| one.unread > 0 || !asked.unread_only).collect();
+        let range = range(&asked.set, &listed, ids)?;
+        let query_id = request.head.id.as_deref();
+        for one in &listed[range.clone()] {
+            send(cx, session, &user, one, query_id.filter(|_| asked.messages)).await?;
+        }
+        let page = &listed[range.clone()];
+        let ends = page.first().zip(page.last());
+        let ends = ends.map(|(a, b)| (ids.write(a.last), ids.write(b.last), Some(range.start)));
+        let set = SetAnswer { page: ends, count: Some(listed.len()) };
+        let fin = element("fin").ns(NS).attr("total", total.to_string());
+        let fin = fin.attr("unread", with_unread.to_string());
+        Ok(Some(fin.attr("all-unread", all_unread.to_string()).child(set.to_node())))
+    }
+}
+
+fn read(payload: &ElementRef<'_>) -> Result<Asked, StanzaError> {
+    let flag = |name, default| match payload.attr(name).as_deref() {
+        None => Ok(default),
+        Some("true" | "1") => Ok(true),
+        Some("false" | "0") => Ok(false),
+        Some(_) => Err(Condition::BadRequest.text("neither true nor false")),
+    };
+    let set = SetRequest::in_query(payload);
+    Ok(Asked {
+        unread_only: flag("unread-only", false)?,
+        messages: flag("messages", true)?,
+        set: set.map_err(|_| Condition::BadRequest.text("invalid result set"))?.unwrap_or_default(),
+    })
+}
+
+/// Goes through the newest messages of the archive.
+async fn conversations(cx: &mut Cx<'_>, user: &BareJid) -> Result<Vec<Conversation>, StanzaError> {
+    let mut inbox = Conversations::new(user, &cx.server.message_ids);
+    let mut query = Query { backwards: true, max: ROWS_AT_ONCE, ..Query::default() };
+    let mut rows = 0;
+    while rows < MOST_ROWS {
+        let page = cx.server.storage.archive().page(user, &query).await?.unwrap_or_default();
+        rows += page.rows.len();
+        query.before = page.rows.first().map(|row| row.id);
+        let is_end = page.complete || page.rows.is_empty();
+        page.rows.into_iter().rev().for_each(|row| inbox.add(row));
+        if is_end {
+            break;
+        }
+    }
+    cx.keeping.count_deliveries(rows / ROWS_OF_A_STEP);
+    Ok(inbox.into_conversations())
+}
+
+/// The part of the list that is asked for (XEP-0059). Its ids are those of the newest messages.
+fn range(
+    set: &SetRequest,
+    listed: &[&Conversation],
+    ids: &WireIds,
+) -> Result<Range<usize>, StanzaError> {
+    let most = set.limit(MOST);
+    let id = |text: &str| ids.read(text).ok_or(Condition::ItemNotFound.text("no such entry"));
+    let from = |start: usize| start.min(listed.len())..start.saturating_add(most).min(listed.len());
+    let until = |end: usize| end.saturating_sub(most)..end;
+    Ok(match &set.from {
+        Start::First => from(0),
+        Start::Index(index) => from(*index),
+        Start::Last => until(listed.len()),
+        // The newest come first.
+        Start::After(text) => {
+            let id = id(text)?;
+            from(listed.partition_point(|one| one.last >= id))
+        }
+        Start::Before(text) => {
+            let id = id(text)?;
+            until(listed.partition_point(|one| one.last > id))
+        }
+    })
+}
+
+/// Sends an entry, with its newest message if there is a `query_id` for it.
+async fn send(
+    cx: &Cx<'_>,
+    session: &Session,
+    user: &BareJid,
+    one: &Conversation,
+    query_id: Option<&str>,
+) -> Result<(), StanzaError> {
+    let ids = &cx.server.message_ids;
+    let mut out = entry(one, ids).to_bytes();
+    if let (Some(row), Some(_)) = (&one.latest, query_id) {
+        page::write_result(&mut out, row, query_id, ids);
+    }
+    let head = Head::between(user.clone(), session.handle().jid().clone());
+    let (kind, content) = (MessageKind::Normal, Content::made(out.into()));
+    let entry = Stanza::Message(Message { head, kind, content });
+    // Half of the mailbox. The other half is for stanzas from others in the meantime.
+    let most = cx.server.config.load().limits.inbox_stanzas / 2;
+    session.mailbox().wait_for_capacity(most).await;
+    let is_sent =
+        session.mailbox().has_writer() && session.handle().deliver(Arc::new(entry)).is_ok();
+    let lost =
+        Condition::ResourceConstraint.text("the connection was lost: send the request again");
+    is_sent.then_some(()).ok_or(lost)
+}
+
+fn entry(one: &Conversation, ids: &WireIds) -> Node {
+    let entry = element("entry").ns(NS).attr("unread", one.unread.to_string());
+    entry.attr("jid", one.with.as_str()).attr("id", ids.write(one.last))
+}
+
+/// Entries of one answer.
+const MOST: usize = 250;
+/// Messages of an archive that are looked at.
+const MOST_ROWS: usize = 5000;
+/// Messages that are read from the store at once.
+const ROWS_AT_ONCE: usize = 250;
+/// So many messages that are read count as a step of work.
+const ROWS_OF_A_STEP: usize = 25;

@@ -1,0 +1,94 @@
+//! How much of a message its notification tells. Notifications go through third parties, so it is nothing,
+//! unless the account wants more. A client cannot change that (XEP-0357 §9): an operator does, for a user who
+//! asks.
+
+use crate::archive::policy;
+use crate::jid::{BareJid, Jid};
+use crate::stanza::Message;
+use crate::storage::{self, Storage};
+use crate::xml::{Frame, element};
+
+/// How much of a message its notification tells.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Content {
+    /// That there is one.
+    #[default]
+    Nothing,
+    /// Who has sent it, too.
+    Sender,
+    /// Its text, too, if it is not encrypted.
+    Body,
+}
+
+/// What is told of the last message.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Last {
+    pub(super) sender: Jid,
+    pub(super) body: Option<String>,
+}
+
+impl Content {
+    /// The words, for commands.
+    pub const WORDS: &[&str] = &["nothing", "sender", "body"];
+
+    /// The word.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Sender => "sender",
+            Self::Body => "body",
+        }
+    }
+
+    /// What a word means; of an unknown one, nothing is told.
+    #[must_use]
+    pub fn of_word(word: &str) -> Self {
+        match word {
+            "sender" => Self::Sender,
+            "body" => Self::Body,
+            _ => Self::Nothing,
+        }
+    }
+
+    /// What an account wants.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn of(storage: &dyn Storage, user: &BareJid) -> storage::Result<Self> {
+        let kept = storage.documents().get(user, KIND, "").await?;
+        let frame = kept.and_then(|kept| Frame::from_bytes(kept).ok());
+        let tell = frame.as_ref().and_then(|frame| frame.root().attr("tell"));
+        Ok(tell.map_or(Self::Nothing, |tell| Self::of_word(&tell)))
+    }
+
+    /// Stores what an account wants. The caller tells the server that it has changed.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn store(self, storage: &dyn Storage, user: &BareJid) -> storage::Result<()> {
+        match self {
+            Self::Nothing => storage.documents().remove(user, KIND, "").await.map(drop),
+            _ => {
+                let xml = element("content").attr("tell", self.word()).to_xml();
+                storage.documents().put(user, KIND, "", &xml).await
+            }
+        }
+    }
+
+    /// What is told of a message.
+    pub(super) fn last(self, message: &Message) -> Option<Last> {
+        let sender = message.head.from.clone().filter(|_| self != Self::Nothing)?;
+        let body = policy::searchable(message).filter(|_| self == Self::Body);
+        let body = body.map(|body| match body.char_indices().nth(MAX_BODY) {
+            None => body,
+            Some((end, _)) => body[..end].to_owned(),
+        });
+        Some(Last { sender, body })
+    }
+}
+
+/// The kind of document.
+const KIND: &str = "push";
+/// Characters of a text. Notifications of Apple and Google have 4 KiB.
+const MAX_BODY: usize = 500;
