@@ -61,6 +61,8 @@ pub const MUC: &str = "http://jabber.org/protocol/muc";
 pub const MUC_USER: &str = "http://jabber.org/protocol/muc#user";
 /// XEP-0249: an invitation from one user to another.
 pub const DIRECT_INVITE: &str = "jabber:x:conference";
+/// XEP-0184.
+pub const RECEIPTS: &str = "urn:xmpp:receipts";
 /// XEP-0333.
 pub const CHAT_MARKERS: &str = "urn:xmpp:chat-markers:0";
 /// XEP-0280.
@@ -93,5 +95,7 @@ pub const PUBLISH_OPTIONS: &str = "http://jabber.org/protocol/pubsub#publish-opt
 pub const PUBSUB_OWNER: &str = "http://jabber.org/protocol/pubsub#owner";
 /// XEP-0060: notifications.
 pub const PUBSUB_EVENT: &str = "http://jabber.org/protocol/pubsub#event";
+/// XEP-0357.
+pub const PUSH: &str = "urn:xmpp:push:0";
 /// XEP-0050.
 pub const COMMANDS: &str = "http://jabber.org/protocol/commands";

@@ -91,7 +91,7 @@ const CALLS: &[&str] = &[ns::CALL_INVITES, ns::CALLS_0, ns::CALLS_1];
 /// Other elements that are archived: namespaces with the names in them.
 const LASTING: &[(&str, &[&str])] = &[
     // XEP-0184. A request comes with a body.
-    ("urn:xmpp:receipts", &["received"]),
+    (ns::RECEIPTS, &["received"]),
     // XEP-0333.
     (ns::CHAT_MARKERS, &["received", "displayed", "acknowledged"]),
     // XEP-0424.

@@ -6,6 +6,7 @@
 //! service.
 
 mod content;
+mod device;
 mod late;
 mod notification;
 mod outcome;
@@ -17,13 +18,11 @@ mod wake;
 use std::sync::Arc;
 
 use crate::host::{Access, AddressKind, Manifest, Module, Registry, ServerState, Status, Xep};
+use crate::ns::PUSH as NS;
 use crate::stanza::IqKind;
 
 pub use content::Content;
 pub use wake::{arrived, session_waits, subscription_requested};
-
-/// The namespace.
-pub const NS: &str = "urn:xmpp:push:0";
 
 /// Wakes devices by their push services.
 pub struct Push;

@@ -7,10 +7,9 @@
 
 use tokio::time::Instant;
 
-use super::NS;
 use super::content::Last;
 use crate::archive::importance::Importance;
-use crate::ns::PUBSUB;
+use crate::ns::{PUBSUB, PUSH as NS};
 use crate::payload::data_form::{Field, FieldKind, Form, FormKind};
 use crate::storage::PushRegistration;
 use crate::xml::{Node, element};

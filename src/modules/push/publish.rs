@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 
 use super::notification::Summary;
 use super::outcome::Outcome;
-use super::{registrations, wake};
+use super::{device, registrations};
 use crate::host::{Invalidation, ServerState, SharedState};
 use crate::jid::{BareJid, Jid};
 use crate::limit::Held;
@@ -156,7 +156,7 @@ async fn publish_with_patience(server: &ServerState, target: &Target, summary: S
             Some(None) => return false,
             None => return true,
         };
-        if turn > 0 && wake::is_awake(server, &target.user, &registration) {
+        if turn > 0 && device::is_awake(server, &target.user, &registration) {
             return true;
         }
         let outcome = publish(server, target, &registration, &summary).await;

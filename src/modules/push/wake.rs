@@ -5,8 +5,8 @@
 //! A message costs a look into a cache here; all else, only accounts with push registrations pay for.
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use super::device::{is_asleep, is_of};
 use super::late;
 use super::notification::Summary;
 use super::publish::{Publisher, Target};
@@ -17,7 +17,7 @@ use crate::jid::BareJid;
 use crate::ns::PUBSUB;
 use crate::session::SessionRef;
 use crate::stanza::{Message, Stanza};
-use crate::storage::{PushDevice, PushRegistration};
+use crate::storage::PushRegistration;
 
 /// A message has arrived for `user`. `direct`: the sessions that got it.
 pub async fn arrived(
@@ -107,30 +107,6 @@ async fn registered(server: &ServerState, user: &BareJid) -> Option<Arc<Register
     }
 }
 
-/// Whether the session is one of the device that has registered.
-fn is_of(one: &PushRegistration, session: &SessionRef) -> bool {
-    match &one.device {
-        PushDevice::Installation(id) => {
-            session.facts().installation.is_some_and(|other| *other == **id)
-        }
-        PushDevice::Resource(resource) => session.jid().resource_part() == resource,
-    }
-}
-
-/// Whether the device has a connection by now, and somebody looks at it.
-pub(super) fn is_awake(server: &ServerState, user: &BareJid, one: &PushRegistration) -> bool {
-    let sessions = server.sessions.of(user);
-    let session = sessions.iter().rfind(|session| is_of(one, session));
-    session.is_some_and(|session| session.hibernation().is_none() && !session.is_inactive())
-}
-
-/// Whether nobody can expect that the device shows what it was sent. A call does not wait.
-fn is_asleep(session: &SessionRef, what: Importance) -> bool {
-    let inactive = session.inactive_for();
-    session.hibernation().is_some()
-        || inactive.is_some_and(|time| time >= LONG || what == Importance::Call)
-}
-
 /// A push service takes no more notifications (XEP-0357 §8).
 async fn note_end_of_service(
     server: &ServerState,
@@ -155,7 +131,5 @@ async fn note_end_of_service(
     }
 }
 
-/// A client that was inactive for so long may sleep.
-const LONG: Duration = Duration::from_secs(5 * 60);
 /// Stanzas of a session that lost its connection that are looked at.
 const MAX_LOOKED_AT: usize = 100;

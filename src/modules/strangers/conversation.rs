@@ -71,7 +71,7 @@ fn begins(message: &Message) -> bool {
 }
 
 fn is_said(child: &ElementRef<'_>) -> bool {
-    let is_automatic = matches!(child.ns(), "urn:xmpp:receipts" | "urn:xmpp:chat-markers:0");
+    let is_automatic = matches!(child.ns(), ns::RECEIPTS | ns::CHAT_MARKERS);
     child.is(ns::CLIENT, "body") || !is_automatic && !is_transient(child)
 }
 
