@@ -16,6 +16,7 @@ import traceback
 import warnings
 
 import calls
+import devices
 import long_lives
 import scenarios
 from client import Refused
@@ -79,6 +80,11 @@ def checks(server, args):
             name = f"{label}: {scenario.__name__.replace('_', ' ')}"
             if args.only in name:
                 yield name, lambda: in_process(server, scenario, one, other, next(numbers))
+    for scenario in devices.SCENARIOS:
+        name = f"slixmpp: {scenario.__name__.replace('_', ' ')}"
+        if args.only in name:
+            device = devices.Device
+            yield name, lambda: in_process(server, scenario, device, device, next(numbers))
     if args.coturn:
         name = "coturn: credentials open the relay"
         if args.only in name:

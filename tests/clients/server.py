@@ -182,7 +182,7 @@ https_ports = {{ {self.https} }}
 https_ssl = {{ certificate = "{cert}", key = "{key}" }}
 consider_websocket_secure = true
 modules_enabled = {{ "disco", "roster", "saslauth", "tls", "ping", "offline", "version", "time",
-  "smacks", "carbons", "blocklist", "posix", "mam", "vcard", "register",
+  "smacks", "carbons", "blocklist", "posix", "mam", "vcard", "register", "pep",
   "websocket" }}
 modules_disabled = {{ "s2s" }}
 c2s_require_encryption = true

@@ -10,6 +10,9 @@ from client import PAGE, Client, Kept, Message, Presence, Push, Refused, within
 
 class SlixmppClient(Client):
     library = "slixmpp"
+    library_error = slixmpp.exceptions.IqError
+    # Plugins of a scenario, besides those that all have.
+    more = ()
 
     async def login(self):
         jid = f"{self.bare}/{self.resource}" if self.resource else self.bare
@@ -17,7 +20,7 @@ class SlixmppClient(Client):
         self.xmpp = slixmpp.ClientXMPP(jid, self.password, ssl_context=context)
         self.xmpp.enable_direct_tls = self.direct_tls
         self.xmpp.enable_starttls = not self.direct_tls
-        for plugin in PLUGINS:
+        for plugin in PLUGINS + self.more:
             self.xmpp.register_plugin(plugin)
         if self.new:
             self.xmpp.register_plugin("xep_0077", {"force_registration": True})
