@@ -248,10 +248,10 @@ fn der_content(der: &[u8]) -> Option<(u8, &[u8])> {
         [tag, 0x81, length, content @ ..] if *length >= 0x80 => {
             (tag, usize::from(*length), content)
         }
-        [tag, 0x82, high @ 1.., low, content @ ..] => {
+        [tag, 0x82, high, low, content @ ..] if *high > 0 => {
             (tag, usize::from(u16::from_be_bytes([*high, *low])), content)
         }
-        [tag, length @ ..0x80, content @ ..] => (tag, usize::from(*length), content),
+        [tag, length @ ..=0x7F, content @ ..] => (tag, usize::from(*length), content),
         _ => return None,
     };
     (content.len() == length).then_some((*tag, content))
