@@ -220,6 +220,7 @@ const TITLES: &[(u16, &str)] = &[
     (206, "XMPP Over BOSH"),
     (215, "External Service Discovery"),
     (220, "Server Dialback"),
+    (222, "Persistent Storage of Public Data via PubSub"),
     (223, "Persistent Storage of Private Data via PubSub"),
     (237, "Roster Versioning"),
     (249, "Direct MUC Invitations"),
@@ -254,8 +255,8 @@ const TITLES: &[(u16, &str)] = &[
     (480, "SASL Upgrade Tasks"),
     (484, "Fast Authentication Streamlining Tokens"),
     (490, "Message Displayed Synchronization"),
-    (504, "Data Policy"),
     (494, "Client Access Management"),
+    (504, "Data Policy"),
     (509, "Initial Authentication Pipelining"),
     (515, "TLS Channel-Binding Downgrade Protection"),
 ];

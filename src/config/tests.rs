@@ -81,7 +81,7 @@ const MISTAKES: &[(&str, usize, usize, &str, &str)] = &[
     ("[[limits]]", 1, 3, "`limits` is a section", "write [limits]"),
     ("[limits]\nping_anser = 5", 2, 1, "[limits] has no option `ping_anser`", "write `ping_answer`"),
     ("[auth]\nping-answer = 5", 2, 1, "[auth] has no option `ping-answer`",
-        "it has anonymous, plain, iterations, failures_per_connection, slow_addresses, derivations"),
+        "it has anonymous, plain, iterations, failures_per_connection, slow_addresses, certificate_authorities, devices, announce_devices, devices_age, derivations"),
     ("[limits]\nping-answer = 5", 2, 1, "[limits] has no option `ping-answer`", "write `ping_answer`"),
     // Lists.
     ("[contact]\nabuse = 'a@example.org'", 2, 9, "`abuse` has \"a@example.org\", which is no URI",
