@@ -6,6 +6,7 @@
 //! (XEP-0050 §3), which is bound to it and ends with the command ([`stages`]).
 
 mod account;
+mod automation;
 mod discovery;
 mod execution;
 mod outcome;

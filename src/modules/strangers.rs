@@ -70,7 +70,7 @@ pub async fn admit(
     let Some((approach, from)) = approach::of(message) else { return Ok(Admission::Through) };
     let choice = guarded.policy.on(approach);
     if choice == Choice::Allow || is_known(cx, &guarded, user, approach, &from).await? {
-        release(cx, &guarded, user, &from);
+        waiting::release(cx, &guarded, user, &from);
         return Ok(Admission::Through);
     }
     if choice == Choice::Wait {
@@ -134,14 +134,6 @@ async fn keep(
         return Ok(false);
     }
     Ok(strangers::add(cx.server, user, approach, from, xml).await?)
-}
-
-/// What waited of an address that is no stranger any more is delivered.
-fn release(cx: &mut Cx<'_>, guarded: &Guarded, user: &BareJid, other: &Jid) {
-    let bare = other.bare_str();
-    if guarded.waiting.iter().any(|place| place.from.as_str() == bare) {
-        cx.outbox.release(user.clone(), other.to_bare().into());
-    }
 }
 
 /// Whether `from` is no stranger to `user`.

@@ -1,31 +1,15 @@
 //! What waits of a stranger is delivered: the user has accepted its sender, or has written to it.
 
 use super::outcome::Outcome;
-use super::route::Router;
 use super::{bounce, message, subscription};
-use crate::host::{Cx, Halt, Keeping, Origin, Outbox};
+use crate::host::{Cx, Halt};
 use crate::jid::{BareJid, Jid};
 use crate::modules::strangers::{self, Released};
 use crate::stanza::{Condition, Stanza};
 
 /// Delivers what waits for `user` of `stranger`, oldest first, as if it arrived now. If the store fails, the
 /// rest goes on waiting.
-pub(super) async fn release(
-    router: &Router,
-    outbox: &mut Outbox,
-    keeping: &mut Keeping,
-    user: &BareJid,
-    stranger: &Jid,
-) {
-    let Router { server, registry } = router;
-    let Some(host) = server.host(user.domain()) else { return };
-    let mut cx = Cx { server, registry, host, origin: &Origin::Internal, outbox, keeping };
-    deliver(&mut cx, user, stranger).await;
-    // What was delivered has asked for the rest. If the store fails, it is not tried for ever.
-    outbox.end_release(user, stranger);
-}
-
-async fn deliver(cx: &mut Cx<'_>, user: &BareJid, stranger: &Jid) {
+pub(super) async fn release(cx: &mut Cx<'_>, user: &BareJid, stranger: &Jid) {
     let waiting = match strangers::released(cx, user, stranger).await {
         Ok(waiting) => waiting,
         Err(error) => {

@@ -12,6 +12,7 @@ use super::{bounce, outcome};
 use crate::host::{
     Cx, DomainError, Keeping, Origin, OurDomain, Outbox, Parts, Registry, ServerState,
 };
+use crate::jid::{BareJid, Jid};
 use crate::session::Session;
 use crate::stanza::Stanza;
 
@@ -52,7 +53,7 @@ pub(super) async fn drain(
     loop {
         let Some(stanza) = outbox.take() else {
             let Some((user, stranger)) = outbox.take_accepted() else { break };
-            release(router, outbox, keeping, &user, &stranger).await;
+            deliver_what_waits(router, outbox, keeping, &user, &stranger).await;
             continue;
         };
         match own_origin(&router.server, &stanza) {
@@ -102,6 +103,22 @@ pub(super) async fn settle(keeping: Keeping) {
             tracing::error!(%error, "a message from the server was not stored");
         }
     }
+}
+
+/// A stranger was accepted: delivers what waits of it.
+async fn deliver_what_waits(
+    router: &Router,
+    outbox: &mut Outbox,
+    keeping: &mut Keeping,
+    user: &BareJid,
+    stranger: &Jid,
+) {
+    let Router { server, registry } = router;
+    let Some(host) = server.host(user.domain()) else { return };
+    let mut cx = Cx { server, registry, host, origin: &Origin::Internal, outbox, keeping };
+    release(&mut cx, user, stranger).await;
+    // What was delivered has asked for the rest. If the store fails, it is not tried for ever.
+    outbox.end_release(user, stranger);
 }
 
 /// The origin of a stanza that this server has made itself, as its `from` says: a service, or the server.

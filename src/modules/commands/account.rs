@@ -3,7 +3,7 @@
 
 use async_trait::async_trait;
 
-use super::discovery::{LIST, automation};
+use super::automation::{LIST, automation};
 use super::execution::Execution;
 use super::outcome::shown;
 use crate::host::{AccountCommand, Asked, Cx, Discovery, IqHandler, IqReply};

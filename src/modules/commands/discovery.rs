@@ -4,11 +4,12 @@
 use async_trait::async_trait;
 
 use super::Commands;
+use super::automation::{LIST, automation};
 use crate::host::command::{Command, is_node_of, node_of};
 use crate::host::{Asked, Cx, Discovery};
 use crate::ns;
 use crate::payload::data_form;
-use crate::payload::disco::{Identity, Info, Item};
+use crate::payload::disco::{Info, Item};
 use crate::stanza::{Condition, StanzaError};
 
 #[async_trait]
@@ -72,16 +73,3 @@ async fn command(cx: &Cx<'_>, node: &str) -> Result<Option<&'static dyn Command>
         command => Ok(command.copied()),
     }
 }
-
-pub(super) fn automation(
-    kind: &'static str,
-    name: &'static str,
-    features: &[&'static str],
-) -> Info {
-    let identity = Identity { category: "automation", kind, name: Some(name.into()) };
-    let features = [&[ns::COMMANDS], features].concat();
-    Info { identities: vec![identity], features, forms: Vec::new() }
-}
-
-/// The list of commands, for people.
-pub(super) const LIST: &str = "Commands";

@@ -1,8 +1,7 @@
 //! Subscriptions that an owner approves: the form that asks, and its answer (XEP-0060 §8.6).
 
-use super::owner_subscriptions;
 use super::place::Place;
-use super::recipients;
+use super::{recipients, subscription};
 use crate::host::{Cx, Halt};
 use crate::jid::Jid;
 use crate::payload::data_form::{self, Field, FieldKind, Form, FormKind, Submitted};
@@ -62,7 +61,7 @@ pub(super) async fn answered(
         return Ok(());
     };
     let state = allow.then_some(false);
-    owner_subscriptions::change(cx, place, name, pending.clone(), state).await?;
+    subscription::change(cx, place, name, pending.clone(), state).await?;
     Ok(())
 }
 

@@ -1,8 +1,7 @@
 //! What owners do with a node: configure it, delete it, remove all its items (XEP-0060 §8.2 to §8.5).
 
-use super::NAME;
 use super::place::Place;
-use super::request::{Request, submitted};
+use super::request::{NAME, Request, submitted};
 use crate::host::{Cx, IqReply};
 use crate::ns;
 use crate::payload::data_form::FormKind;

@@ -6,18 +6,15 @@
 use std::hash::RandomState;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use parking_lot::Mutex;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{OptionsBuilder, Weighter};
 use rustc_hash::FxHashMap;
 
-use super::last_item_delivery::{Wanted, send};
 use super::notify::kind;
 use super::place::Place;
 use super::recipients;
-use crate::host::lifecycle::{Event, Listener};
-use crate::host::{Cx, Invalidation, ServerState, SharedState, block_list, contact_list};
+use crate::host::{Cx, Invalidation, ServerState, SharedState};
 use crate::jid::{BareJid, Jid};
 use crate::payload::delay;
 use crate::payload::node_config::{AccessModel, NodeConfig, SendLast};
@@ -131,50 +128,6 @@ fn content(owner: &Jid, node: &str, config: &NodeConfig, item: &PubSubItem) -> C
     let mut content = Content::from(event::published(node, std::slice::from_ref(item), config));
     content.add(&delay::delay(owner, item.published));
     content
-}
-
-/// Sends last items to clients that have told what they want to hear of.
-pub(super) struct Sender;
-
-#[async_trait]
-impl Listener for Sender {
-    async fn on_event(&self, cx: &mut Cx<'_>, event: &Event<'_>) -> Result<(), StanzaError> {
-        match event {
-            Event::InterestsChanged { session, before } => {
-                let Some(interests) = session.interests() else { return Ok(()) };
-                let is_new = |node: &&smol_str::SmolStr| !before.has(node);
-                let nodes: Vec<_> = interests.nodes().iter().filter(is_new).cloned().collect();
-                let user = session.jid().to_bare();
-                let owners = visible(cx, &user).await?;
-                let wanted = Wanted { session: (*session).clone(), nodes: nodes.into() };
-                send(cx, &user, owners, vec![wanted]).await
-            }
-            Event::SubscriptionOpened { user, contact } => {
-                let sessions = cx.server.sessions.of(contact).into_iter();
-                let wanted = sessions.filter_map(|session| {
-                    let interests = session.interests()?;
-                    Some(Wanted { session, nodes: interests.nodes().into() })
-                });
-                send(cx, contact, vec![(*user).clone()], wanted.collect()).await
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-/// The accounts here whose data a user may see: the user's own, and those of contacts that show their
-/// presence.
-async fn visible(cx: &Cx<'_>, user: &BareJid) -> Result<Vec<BareJid>, StanzaError> {
-    let contacts = contact_list::of(cx.server, user).await?;
-    let blocked = block_list::of(cx.server, user).await?;
-    let mut owners = vec![user.clone()];
-    for item in contacts.iter().filter(|item| item.subscription.is_to()) {
-        let is_here = item.jid.local().is_some() && cx.server.host(item.jid.domain()).is_some();
-        if is_here && !block_list::hits(&blocked, &item.jid) {
-            owners.push(item.jid.to_bare());
-        }
-    }
-    Ok(owners)
 }
 
 /// Sends the last item of a node to a new subscriber (XEP-0060 §6.1.7), behind the answer.

@@ -7,10 +7,12 @@ mod approval;
 mod configure;
 mod create;
 mod disco;
+mod dispatch;
 mod features;
 mod interest;
 mod items;
 mod last_item_delivery;
+mod last_item_sender;
 mod last_items;
 mod notify;
 mod options;
@@ -22,6 +24,7 @@ mod request;
 mod retract;
 mod service;
 mod subscribe;
+mod subscription;
 
 use std::sync::Arc;
 
@@ -56,17 +59,14 @@ impl Module for PubSub {
         for kind in [IqKind::Get, IqKind::Set] {
             for namespace in [ns::PUBSUB, ns::PUBSUB_OWNER] {
                 let name = (namespace, "pubsub");
-                on.iq(AddressKind::Account, kind, name, Access::Public, &request::OfAccount);
+                on.iq(AddressKind::Account, kind, name, Access::Public, &dispatch::OfAccount);
             }
         }
         on.discovery(AddressKind::Account, &disco::OfAccount);
         on.listener(EventKind::ItemsChanged, &notify::Notifier);
-        on.listener(EventKind::InterestsChanged, &last_items::Sender);
-        on.listener(EventKind::SubscriptionOpened, &last_items::Sender);
+        on.listener(EventKind::InterestsChanged, &last_item_sender::Sender);
+        on.listener(EventKind::SubscriptionOpened, &last_item_sender::Sender);
         on.shared(last_items::LastItems::default());
         on.service(Arc::new(service::PubSubService));
     }
 }
-
-/// The name under which changes by requests of clients are told.
-const NAME: &str = "pubsub";

@@ -2,7 +2,7 @@
 
 use super::place::Place;
 use super::request::{Request, submitted};
-use super::subscribe;
+use super::{subscribe, subscription};
 use crate::host::{Cx, IqReply};
 use crate::ns;
 use crate::payload::data_form::FormKind;
@@ -35,7 +35,7 @@ pub(super) async fn set(cx: &Cx<'_>, place: &Place, request: &Request<'_>) -> Iq
         let mut options = Options::from_text(&subscription.options);
         options.apply(&form)?;
         let changed = NodeSubscription { options: options.to_text(), ..subscription };
-        subscribe::store(cx, place, &name, &changed).await?;
+        subscription::store(cx, place, &name, &changed).await?;
     }
     Ok(None)
 }

@@ -2,8 +2,8 @@
 
 use super::place::Place;
 use super::request::Request;
-use super::{recipients, subscribe};
-use crate::host::{Cx, Invalidation, IqReply};
+use super::subscription;
+use crate::host::{Cx, IqReply};
 use crate::jid::Jid;
 use crate::ns;
 use crate::pubsub::error::Problem;
@@ -16,7 +16,7 @@ pub(super) async fn get(cx: &Cx<'_>, place: &Place, request: &Request<'_>) -> Iq
     let name = request.node()?;
     let (node, _) = place.own_node(cx, request.from, &name).await?;
     let list = element("subscriptions").attr("node", &name);
-    let list = list.children(node.subscriptions.iter().map(subscribe::written));
+    let list = list.children(node.subscriptions.iter().map(subscription::written));
     Ok(Some(element("pubsub").ns(ns::PUBSUB_OWNER).child(list)))
 }
 
@@ -52,28 +52,7 @@ pub(super) async fn set(cx: &mut Cx<'_>, place: &Place, request: &Request<'_>) -
         changes.push((old.unwrap_or_else(new), is_pending));
     }
     for (subscription, is_pending) in changes {
-        change(cx, place, &name, subscription, is_pending).await?;
+        subscription::change(cx, place, &name, subscription, is_pending).await?;
     }
     Ok(None)
-}
-
-/// Gives a subscription a new state, and tells its subscriber. `None`: removes it.
-pub(super) async fn change(
-    cx: &mut Cx<'_>,
-    place: &Place,
-    name: &str,
-    old: NodeSubscription,
-    is_pending: Option<bool>,
-) -> Result<(), crate::stanza::StanzaError> {
-    let Some(is_pending) = is_pending else {
-        let store = cx.server.storage.pubsub();
-        store.remove_subscription(&place.owner, name, &old.subid).await?;
-        cx.server.invalidate(&Invalidation::Nodes(place.owner.clone()));
-        recipients::tell_subscriber(cx, place, name, &old, "none");
-        return Ok(());
-    };
-    let new = NodeSubscription { is_pending, ..old };
-    subscribe::store(cx, place, name, &new).await?;
-    recipients::tell_subscriber(cx, place, name, &new, subscribe::state(&new));
-    Ok(())
 }

@@ -2,9 +2,8 @@
 
 use bytes::Bytes;
 
-use super::NAME;
 use super::place::Place;
-use super::request::{MAX_NAME, Request};
+use super::request::{MAX_NAME, NAME, Request};
 use crate::host::{Cx, IqReply};
 use crate::jid::Jid;
 use crate::ns;

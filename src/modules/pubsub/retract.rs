@@ -1,8 +1,7 @@
 //! Removing items (XEP-0060 §7.2).
 
-use super::NAME;
 use super::place::Place;
-use super::request::Request;
+use super::request::{NAME, Request};
 use crate::host::{Cx, IqReply};
 use crate::ns;
 use crate::pubsub::error::Problem;

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::place::Place;
-use super::{approval, disco, features, request};
+use super::{approval, disco, dispatch, features};
 use crate::host::{Asked, Cx, Discovery, Halt, Reply, Service, ServiceDomain};
 use crate::ns;
 use crate::payload::disco::{Identity, Info, Item};
@@ -40,7 +40,7 @@ impl Service for PubSubService {
             return Err(Condition::ServiceUnavailable.into());
         }
         let place = Place::of(at.jid.to_bare());
-        Ok(Reply::Now(request::answer(cx, &place, request).await?))
+        Ok(Reply::Now(dispatch::answer(cx, &place, request).await?))
     }
 
     async fn message(

@@ -2,7 +2,7 @@
 
 use super::place::Place;
 use super::request::{Request, submitted};
-use super::{approval, last_items, recipients};
+use super::{approval, last_items, recipients, subscription};
 use crate::host::{Cx, Invalidation, IqReply};
 use crate::jid::Jid;
 use crate::ns;
@@ -13,7 +13,7 @@ use crate::pubsub::rights::Approval;
 use crate::random::random_id;
 use crate::session::SessionRef;
 use crate::stanza::StanzaError;
-use crate::storage::{NodeSubscription, PubSubNode, StorageError};
+use crate::storage::{NodeSubscription, PubSubNode};
 use crate::xml::{Node, element};
 
 /// Subscribes. A subscription that exists is answered as it is (§6.1.6).
@@ -46,7 +46,7 @@ pub(super) async fn subscribe(cx: &mut Cx<'_>, place: &Place, request: &Request<
         is_pending: approval == Approval::Pending,
         options: options.to_text(),
     };
-    store(cx, place, &name, &subscription).await?;
+    subscription::store(cx, place, &name, &subscription).await?;
     match approval {
         Approval::Pending => approval::ask(cx, place, &node, &subscription),
         Approval::Subscribed => {
@@ -59,24 +59,6 @@ pub(super) async fn subscribe(cx: &mut Cx<'_>, place: &Place, request: &Request<
         }
     }
     Ok(Some(answer(ns::PUBSUB, &name, &subscription)))
-}
-
-/// Stores a subscription.
-pub(super) async fn store(
-    cx: &Cx<'_>,
-    place: &Place,
-    name: &str,
-    subscription: &NodeSubscription,
-) -> Result<(), StanzaError> {
-    let store = cx.server.storage.pubsub();
-    match store.put_subscription(&place.owner, name, subscription, MAX_SUBSCRIPTIONS).await {
-        Ok(true) => {}
-        Ok(false) => return Err(Problem::NotFound.into()),
-        Err(StorageError::Limit(_)) => return Err(Problem::TooManySubscriptions.into()),
-        Err(error) => return Err(error.into()),
-    }
-    cx.server.invalidate(&Invalidation::Nodes(place.owner.clone()));
-    Ok(())
 }
 
 /// Unsubscribes.
@@ -123,7 +105,7 @@ pub(super) async fn list(cx: &Cx<'_>, place: &Place, request: &Request<'_>) -> I
     let mut found = cx.server.storage.pubsub().subscriptions_of(&place.owner, &entity).await?;
     found.retain(|(node, _)| only.as_ref().is_none_or(|only| only == node));
     let one = |(node, subscription): &(String, NodeSubscription)| {
-        written(subscription).attr("node", node)
+        subscription::written(subscription).attr("node", node)
     };
     let list = element("subscriptions").maybe_attr("node", only.as_deref());
     let list = list.children(found.iter().map(one));
@@ -132,22 +114,6 @@ pub(super) async fn list(cx: &Cx<'_>, place: &Place, request: &Request<'_>) -> I
 
 /// A subscription as an answer.
 fn answer(namespace: &str, name: &str, subscription: &NodeSubscription) -> Node {
-    let written = written(subscription).attr("node", name);
+    let written = subscription::written(subscription).attr("node", name);
     element("pubsub").ns(namespace).child(written.child(element("subscribe-options")))
 }
-
-/// A subscription without its node.
-pub(super) fn written(subscription: &NodeSubscription) -> Node {
-    element("subscription")
-        .attr("jid", subscription.jid.as_str())
-        .attr("subid", &subscription.subid)
-        .attr("subscription", state(subscription))
-}
-
-/// The word for its state.
-pub(super) fn state(subscription: &NodeSubscription) -> &'static str {
-    if subscription.is_pending { "pending" } else { "subscribed" }
-}
-
-/// Subscriptions to one node, at most.
-const MAX_SUBSCRIPTIONS: u32 = 10_000;

@@ -1,7 +1,7 @@
 //! What waits of a stranger, as it is delivered when the user accepts its sender.
 
 use crate::host::Cx;
-use crate::host::strangers::{self, Waiting};
+use crate::host::strangers::{self, Guarded, Waiting};
 use crate::jid::{BareJid, Jid};
 use crate::payload::delay;
 use crate::stanza::{Message, Presence, Stanza};
@@ -49,4 +49,12 @@ pub async fn released(
 /// If the store fails.
 pub async fn forget(cx: &Cx<'_>, user: &BareJid, key: &str) -> storage::Result<()> {
     strangers::remove(cx.server, user, key).await.map(drop)
+}
+
+/// What waited of an address that is no stranger any more is delivered.
+pub(super) fn release(cx: &mut Cx<'_>, guarded: &Guarded, user: &BareJid, other: &Jid) {
+    let bare = other.bare_str();
+    if guarded.waiting.iter().any(|place| place.from.as_str() == bare) {
+        cx.outbox.release(user.clone(), other.to_bare().into());
+    }
 }

@@ -11,6 +11,7 @@ mod device;
 mod document;
 mod messages;
 mod pubsub;
+mod pubsub_node;
 mod pubsub_page;
 mod push;
 mod resumption;

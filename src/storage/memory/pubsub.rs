@@ -1,9 +1,8 @@
 //! Nodes of XEP-0060 in memory.
 
-use std::collections::BTreeMap;
-
 use async_trait::async_trait;
 
+use super::pubsub_node::StoredNode;
 use super::pubsub_page::page;
 use super::state::Owner;
 use super::storage::MemoryStorage;
@@ -13,45 +12,6 @@ use crate::storage::{
     Affiliation, ItemPage, ItemQuery, LastItem, NodeSubscription, NodeSummary, PubSubItem,
     PubSubNode, PubSubStore, Publication, Published, Result, StorageError,
 };
-
-/// A node in memory.
-#[derive(Debug)]
-pub(super) struct StoredNode {
-    node: PubSubNode,
-    affiliations: BTreeMap<BareJid, Affiliation>,
-    subscriptions: BTreeMap<String, NodeSubscription>,
-    /// In the order of publication.
-    items: Vec<PubSubItem>,
-}
-
-impl StoredNode {
-    fn new(node: &PubSubNode) -> Self {
-        Self {
-            affiliations: node.affiliations.iter().cloned().collect(),
-            subscriptions: node
-                .subscriptions
-                .iter()
-                .map(|s| (s.subid.clone(), s.clone()))
-                .collect(),
-            node: node.clone(),
-            items: Vec::new(),
-        }
-    }
-
-    pub(super) fn bytes(&self) -> u64 {
-        let items: u64 = self.items.iter().map(PubSubItem::bytes).sum();
-        node_bytes(&self.node.name, &self.node.config) + items
-    }
-
-    fn loaded(&self) -> PubSubNode {
-        PubSubNode {
-            affiliations: self.affiliations.iter().map(|(jid, is)| (jid.clone(), *is)).collect(),
-            subscriptions: self.subscriptions.values().cloned().collect(),
-            items: self.items.len() as u64,
-            ..self.node.clone()
-        }
-    }
-}
 
 impl Owner {
     fn publish(

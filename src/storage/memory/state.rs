@@ -6,7 +6,7 @@ use smol_str::SmolStr;
 
 use super::contacts::Contacts;
 use super::messages::{Archived, Undelivered};
-use super::pubsub::StoredNode;
+use super::pubsub_node::StoredNode;
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
 use crate::storage::message_id::{IdClock, Ids};

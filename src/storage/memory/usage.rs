@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::pubsub::StoredNode;
+use super::pubsub_node::StoredNode;
 use super::state::Owner;
 use super::storage::MemoryStorage;
 use crate::jid::BareJid;

@@ -11,10 +11,10 @@ use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
 use super::change::Pending;
-use super::device::DeviceNote;
+use super::device_note::{self, DeviceNote};
 use super::queued_message::QueuedMessage;
 use super::write_tx::WriteTx;
-use super::{delete_messages, device, insert_messages};
+use super::{delete_messages, insert_messages};
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
 use crate::storage::sql::account;
@@ -188,7 +188,7 @@ async fn write_logins(on: &mut WriteTx<'_>, logins: Vec<Login<'_>>) -> Result<()
     }
     let times: Vec<(i64, i64)> = times.into_iter().collect();
     account::note_logins(&mut on.tx, &times).await?;
-    device::write(on, &mut notes).await
+    device_note::write(on, &mut notes).await
 }
 
 /// A user, when the user has logged in, and the client if it is to be noted.

@@ -19,6 +19,7 @@ mod commit_task;
 mod database;
 mod delete_messages;
 mod device;
+mod device_note;
 mod document;
 mod expire_archive;
 mod extend_blocks;

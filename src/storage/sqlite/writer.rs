@@ -27,7 +27,7 @@ use super::batch::Job;
 use super::begin_transaction::TransactionStart;
 use super::change::{Asked, Change};
 use super::commit_task::{CommitTask, UnderWay};
-use super::device::DeviceNote;
+use super::device_note::DeviceNote;
 use super::queued_message::QueuedMessage;
 use super::write_tx::{Memory, Shared};
 use crate::jid::BareJid;

@@ -1,0 +1,46 @@
+//! A node of XEP-0060, as it is held in memory.
+
+use std::collections::BTreeMap;
+
+use crate::jid::BareJid;
+use crate::storage::pubsub::node_bytes;
+use crate::storage::{Affiliation, NodeSubscription, PubSubItem, PubSubNode};
+
+/// A node in memory.
+#[derive(Debug)]
+pub(super) struct StoredNode {
+    pub(super) node: PubSubNode,
+    pub(super) affiliations: BTreeMap<BareJid, Affiliation>,
+    pub(super) subscriptions: BTreeMap<String, NodeSubscription>,
+    /// In the order of publication.
+    pub(super) items: Vec<PubSubItem>,
+}
+
+impl StoredNode {
+    pub(super) fn new(node: &PubSubNode) -> Self {
+        Self {
+            affiliations: node.affiliations.iter().cloned().collect(),
+            subscriptions: node
+                .subscriptions
+                .iter()
+                .map(|s| (s.subid.clone(), s.clone()))
+                .collect(),
+            node: node.clone(),
+            items: Vec::new(),
+        }
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        let items: u64 = self.items.iter().map(PubSubItem::bytes).sum();
+        node_bytes(&self.node.name, &self.node.config) + items
+    }
+
+    pub(super) fn loaded(&self) -> PubSubNode {
+        PubSubNode {
+            affiliations: self.affiliations.iter().map(|(jid, is)| (jid.clone(), *is)).collect(),
+            subscriptions: self.subscriptions.values().cloned().collect(),
+            items: self.items.len() as u64,
+            ..self.node.clone()
+        }
+    }
+}
