@@ -131,5 +131,7 @@ async def carbons_show_both_sides(a, b):
 
 
 SCENARIOS = [
+    nickname_and_avatar_reach_contacts_and_own_devices,
+    bookmarks_are_the_users_own,
     carbons_show_both_sides,
 ]
