@@ -325,6 +325,9 @@ fn every_key_is_in_snake_case() {
         "push remove joe push.example",
         "session list",
         "session close joe",
+        "report list",
+        "report show none",
+        "report remove none",
         "status",
         "user del joe --yes",
     ];

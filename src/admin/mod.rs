@@ -23,6 +23,7 @@ pub const GROUPS: &[(&str, &str)] = &[
     ("device", "Devices: which clients have access to an account"),
     ("push", "Phones that are woken by a push service"),
     ("session", "Sessions: who is online"),
+    ("report", "Reports of spam and abuse"),
 ];
 
 /// The version of the socket's protocol. It grows with every change that programs for the previous version

@@ -393,7 +393,10 @@ async fn what_cannot_be_had_back_is_removed_only_if_that_is_confirmed() {
         |command, arguments| Request { confirmed: false, ..request(command, arguments) };
     let destructive: Vec<_> =
         COMMANDS.iter().filter(|c| c.is_destructive()).map(|c| c.path().join(" ")).collect();
-    assert_eq!(destructive, ["user del", "user quota", "archive limit", "archive clear"]);
+    assert_eq!(
+        destructive,
+        ["user del", "user quota", "archive limit", "archive clear", "report remove"]
+    );
     for (command, arguments) in [
         ("user del", json!({"account": "romeo"})),
         ("archive clear", json!({"account": "romeo"})),

@@ -18,6 +18,10 @@ section! {
     /// Accounts that may give the same commands by their chat clients (XEP-0050), besides those that
     /// have the role by `waxwing user admin`. Whoever has their passwords has the server.
     accounts: Vec<BareJid> = Vec::new() => Accounts, Reload;
+
+    /// Accounts that get a message when a user reports spam or abuse (XEP-0377). `waxwing report list` shows
+    /// the reports.
+    reports: Vec<BareJid> = Vec::new() => Accounts, Reload;
 }
 
 /// Refuses a socket path that is too long for the kernel.

@@ -29,6 +29,7 @@ mod node_change;
 mod origin;
 mod outbox;
 mod registry;
+pub mod reports;
 mod requests;
 mod roster_lock;
 mod route;

@@ -4,11 +4,14 @@
 //! server's own stanzas are never blocked, whatever the list contains: a user could lock out the own
 //! clients.
 
+mod report;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
 
+use self::report::Draft;
 use crate::host::block_list::{self, BlockList, BlockLists, hits, is_always_heard};
 use crate::host::{
     Access, AddressKind, Cx, Halt, Invalidation, IqHandler, IqReply, Manifest, Module, Registry,
@@ -33,13 +36,20 @@ impl Module for Blocking {
         &Manifest {
             name: "blocking",
             summary: "Blocks addresses and whole domains",
-            xeps: &[Xep { number: 191, version: "1.3", status: Status::Complete }],
+            xeps: &[
+                Xep { number: 191, version: "1.3", status: Status::Complete },
+                // Reports are kept for the operator. They are not forwarded to other servers.
+                Xep { number: 377, version: "0.4.1", status: Status::Complete },
+            ],
         }
     }
 
     fn register(&self, on: &mut Registry) {
         // Clients ask the server (XEP-0191 §3.1), some ask their account.
-        on.disco_feature(AddressKind::Host, NS).disco_feature(AddressKind::Account, NS);
+        for feature in [NS, report::NS] {
+            on.disco_feature(AddressKind::Host, feature);
+            on.disco_feature(AddressKind::Account, feature);
+        }
         on.iq(AddressKind::Account, IqKind::Get, (NS, "blocklist"), Access::Owner, &Self);
         on.iq(AddressKind::Account, IqKind::Set, (NS, "block"), Access::Owner, &Self);
         on.iq(AddressKind::Account, IqKind::Set, (NS, "unblock"), Access::Owner, &Self);
@@ -138,7 +148,22 @@ async fn block(cx: &mut Cx<'_>, user: &BareJid, payload: &ElementRef<'_>) -> IqR
         }
     }
     push(cx, user, &items("block", &jids));
+    report::keep(cx, user, reports(user, payload)).await;
     Ok(None)
+}
+
+/// The reports that come with a block (XEP-0377 §6).
+fn reports(user: &BareJid, payload: &ElementRef<'_>) -> Vec<Draft> {
+    let read = |item: ElementRef<'_>| {
+        let jid = item.attr("jid").and_then(|jid| Jid::parse(&jid).ok())?;
+        Draft::read(user, &jid, &item)
+    };
+    payload
+        .children()
+        .filter(|child| child.is(NS, "item"))
+        .filter_map(read)
+        .take(MAX_REPORTS)
+        .collect()
 }
 
 /// XEP-0191 §3.4, §3.5.
@@ -235,5 +260,7 @@ fn items(name: &'static str, jids: &[Jid]) -> Node {
 /// Number of pushes since the start of the server, for their ids.
 static PUSHES: AtomicU64 = AtomicU64::new(0);
 
+/// Reports that are read of one request.
+const MAX_REPORTS: usize = 20;
 /// Bytes of an item in a list besides its address.
 const ITEM: usize = "<item jid=''/>".len();

@@ -8,6 +8,7 @@ mod import;
 mod new_password;
 mod push;
 mod quota;
+mod report;
 mod session;
 mod status;
 mod strangers;
@@ -37,5 +38,8 @@ pub const COMMANDS: &[&dyn Command] = &[
     &push::Tell,
     &session::List,
     &session::Close,
+    &report::List,
+    &report::Show,
+    &report::Remove,
     &status::Status,
 ];

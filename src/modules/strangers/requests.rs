@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use crate::host::command::{CommandError, Outcome};
+use crate::host::reports::{self, Report};
 use crate::host::strangers::{self, Approach, Waiting};
 use crate::host::{AccountCommand, Cx};
 use crate::jid::{BareJid, Jid};
@@ -40,7 +41,8 @@ impl AccountCommand for Requests {
             .required(true)
             .value(ACCEPT)
             .option(ACCEPT, "Accept: what waits is delivered, and more of them is let through")
-            .option(REFUSE, "Refuse: what waits is deleted");
+            .option(REFUSE, "Refuse: what waits is deleted")
+            .option(REPORT, "Report as spam to the operator of the server, and refuse");
         let form = Form::new(FormKind::Form).title(self.about());
         Ok(Some(form.field(from).field(action)))
     }
@@ -56,10 +58,11 @@ impl AccountCommand for Requests {
             return Ok(done("Nobody waits.".to_owned()));
         }
         let action = form.text(ACTION).ok().flatten().unwrap_or_default();
-        let is_accepted = match action {
-            ACCEPT => true,
-            REFUSE => false,
-            _ => return Err(invalid(format!("`{ACTION}` is one of {ACCEPT}, {REFUSE}"))),
+        let what = match action {
+            ACCEPT => "Accepted",
+            REFUSE => "Refused",
+            REPORT => "Reported",
+            _ => return Err(invalid(format!("`{ACTION}` is one of {ACCEPT}, {REFUSE}, {REPORT}"))),
         };
         let named = form.values(FROM).unwrap_or_default();
         if named.is_empty() {
@@ -73,7 +76,10 @@ impl AccountCommand for Requests {
             meant.insert(jid.clone(), waiting);
         }
         for (jid, waiting) in &meant {
-            if is_accepted {
+            if action == REPORT {
+                reports::file(cx, &report(user, jid, waiting)).await?;
+            }
+            if action == ACCEPT {
                 strangers::remember(cx.server, user, &jid.to_bare()).await?;
                 cx.outbox.release(user.clone(), jid.clone());
             } else {
@@ -82,9 +88,27 @@ impl AccountCommand for Requests {
                 }
             }
         }
-        let what = if is_accepted { "Accepted" } else { "Refused" };
         let names: Vec<_> = meant.keys().map(Jid::as_str).collect();
         Ok(done(format!("{what} {}.", names.join(", "))))
+    }
+}
+
+/// A report of a sender, with what waits of it, as far as that is small.
+fn report(user: &BareJid, jid: &Jid, waiting: &[Waiting]) -> Report {
+    let mut room = MAX_REPORTED;
+    let fits = |waiting: &&Waiting| {
+        let fits = waiting.xml.len() <= room;
+        room -= if fits { waiting.xml.len() } else { 0 };
+        fits
+    };
+    Report {
+        by: user.clone().into(),
+        about: jid.clone(),
+        reason: reports::SPAM.to_owned(),
+        text: String::new(),
+        may_go_to_origin: false,
+        may_go_to_others: false,
+        messages: waiting.iter().filter(fits).map(|waiting| waiting.xml.clone()).collect(),
     }
 }
 
@@ -129,5 +153,8 @@ const FROM: &str = "from";
 const ACTION: &str = "action";
 const ACCEPT: &str = "accept";
 const REFUSE: &str = "refuse";
+const REPORT: &str = "report";
+/// Bytes of stanzas in a report.
+const MAX_REPORTED: usize = 8 << 10;
 /// Characters of a text that are shown.
 const PREVIEW: usize = 80;
