@@ -114,6 +114,7 @@ suite! {
     messages:
         a_count_is_remembered_with_its_message
         a_message_has_one_number_in_both_archives
+        a_message_that_is_replaced_is_replaced_for_all
         a_message_to_oneself_is_held_once
         a_number_that_is_not_in_the_archive_is_told
         a_page_does_not_grow_without_bound

@@ -23,6 +23,7 @@ pub mod pubsub;
 pub mod push;
 pub mod read_state;
 pub mod register;
+pub mod retraction;
 pub mod roster;
 pub mod server_info;
 pub mod software_version;
@@ -57,6 +58,7 @@ pub const ALL: &[&dyn Module] = &[
     &pubsub::PubSub,
     &read_state::ReadState,
     &register::Register,
+    &retraction::Retraction,
     &roster::Roster,
     &server_info::ServerInfo,
     &software_version::SoftwareVersion,

@@ -14,10 +14,10 @@ use crate::jid::{BareJid, FullJid};
 use crate::log::STANZA;
 use crate::modules::mam::{self, Recipient};
 use crate::modules::strangers::{self, Admission};
-use crate::modules::{blocking, carbons, push, read_state, stanza_id};
+use crate::modules::{blocking, carbons, push, read_state, retraction, stanza_id};
 use crate::session::{Accepted, SessionRef};
 use crate::stanza::{Condition, Message, MessageKind, Stanza};
-use crate::storage::MessageId;
+use crate::storage::{MessageId, Way};
 
 type Sessions = SmallVec<[SessionRef; 2]>;
 
@@ -43,6 +43,9 @@ pub async fn leaves(
     strangers::wrote(cx, user, &message).await?;
     let Delivered { outcome, kept } = deliver(cx, Some(user), &mut message).await?;
     sent(cx, user, &message, kept);
+    if kept.is_some_and(|kept| kept.in_sender) && retraction::is_in(&message) {
+        Box::pin(retraction::bury(cx, user, Way::Sent, &message)).await;
+    }
     carbons::sent(cx, user, &message, kept);
     Ok(outcome)
 }
@@ -114,6 +117,9 @@ pub async fn arrives(
     let is_there = !recipients(&sessions, resource, kind)?.is_empty();
     let recipient = Recipient { user, has_account, is_there };
     let kept = mam::keep(cx, sender, Some(&recipient), &mut message).await?;
+    if kept.is_some_and(|kept| kept.in_recipient) && retraction::is_in(&message) {
+        Box::pin(retraction::bury(cx, user, Way::Received, &message)).await;
+    }
     let marker = kept.and_then(|kept| kept.marker());
     let stanza = Arc::new(Stanza::Message(message));
     // Look up the sessions again: a new one may have looked for stored messages before this one was stored.

@@ -66,6 +66,26 @@ async fn waiting(s: &Arc<dyn Storage>, owner: &str) -> Vec<MessageId> {
     waiting.iter().map(|w| w.id).collect()
 }
 
+pub(crate) async fn a_message_that_is_replaced_is_replaced_for_all(s: Arc<dyn Storage>) {
+    let id =
+        keep(&s, NewMessage { search: Some("secret".into()), ..letter(5_000, "secret") }).await;
+    let other = keep(&s, letter(6_000, "other")).await;
+    let archive = s.archive();
+    let by_word = Query { text: Some("secret".to_owned()), ..all() };
+    assert_eq!(ids(&s, ROMEO, &by_word).await, [id]);
+    assert!(!archive.replace(&user("nobody@localhost"), id, body("x")).await.unwrap());
+    assert!(archive.replace(&user(ROMEO), id, body("gone")).await.unwrap());
+    for owner in [ROMEO, JULIET] {
+        let rows = rows(&s, owner, &all()).await;
+        assert_eq!([rows[0].id, rows[1].id], [id, other]);
+        assert_eq!((rows[0].at, &rows[0].xml), (at(5_000), &body("gone")));
+        assert_eq!(rows[1].xml, body("other"));
+    }
+    let waiting = archive.waiting(&user(JULIET), None, 10).await.unwrap();
+    assert_eq!((waiting[0].id, &waiting[0].xml), (id, &body("gone")));
+    assert_eq!(ids(&s, ROMEO, &by_word).await, []);
+}
+
 pub(crate) async fn a_message_has_one_number_in_both_archives(s: Arc<dyn Storage>) {
     let id = keep(&s, letter(5_000, "hi")).await;
     assert_eq!(id.get(), 5_000 << 10, "microseconds, and the node");

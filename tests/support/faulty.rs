@@ -215,6 +215,10 @@ impl ArchiveStore for Faulty {
         self.inner.archive().page(owner, query).await
     }
 
+    async fn replace(&self, owner: &BareJid, id: MessageId, xml: bytes::Bytes) -> Result<bool> {
+        self.inner.archive().replace(owner, id, xml).await
+    }
+
     async fn ends(&self, owner: &BareJid) -> Result<Option<(End, End)>> {
         self.inner.archive().ends(owner).await
     }

@@ -1,6 +1,7 @@
 //! Archives in memory.
 
 use async_trait::async_trait;
+use bytes::Bytes;
 
 use super::messages::{Archived, Undelivered};
 use super::state::State;
@@ -102,6 +103,23 @@ impl ArchiveStore for MemoryStorage {
             before: all.iter().filter(|s| first.is_none_or(|first| s.id < first)).count() as u64,
         });
         Ok(Some(Page { rows, complete: more == 0, count }))
+    }
+
+    async fn replace(&self, owner: &BareJid, id: MessageId, xml: Bytes) -> Result<bool> {
+        let mut state = self.state()?;
+        if !state.owners.get(owner).is_some_and(|owner| owner.archive.contains_key(&id)) {
+            return Ok(false);
+        }
+        for owner in state.owners.values_mut() {
+            if let Some(archived) = owner.archive.get_mut(&id) {
+                archived.message.xml = xml.clone();
+                archived.words.clear();
+            }
+            if let Some(undelivered) = owner.waiting.get_mut(&id) {
+                undelivered.message.xml = xml.clone();
+            }
+        }
+        Ok(true)
     }
 
     async fn ends(&self, owner: &BareJid) -> Result<Option<(End, End)>> {

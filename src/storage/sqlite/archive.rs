@@ -1,12 +1,14 @@
 //! Archives in SQLite.
 
 use async_trait::async_trait;
+use bytes::Bytes;
 
 use super::archive_query::ArchiveQuery;
 use super::archive_scan::ArchiveScan;
 use super::database::Database;
 use super::delete_messages::list;
 use super::expire_archive::ExpireArchive;
+use super::replace_message::ReplaceMessage;
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
 use crate::storage::read_scheduler::{ReadTurn, Requester};
@@ -76,6 +78,14 @@ impl ArchiveStore for Database {
             page.count = self.count_found(&mut turn, owner, query, page.rows.first()).await?;
         }
         Ok(Some(page))
+    }
+
+    async fn replace(&self, owner: &BareJid, id: MessageId, xml: Bytes) -> Result<bool> {
+        self.flush_messages().await?;
+        if !self.has_all(owner, &[id]).await? {
+            return Ok(false);
+        }
+        self.writer.write(ReplaceMessage { id: id.get(), xml }).await
     }
 
     async fn ends(&self, owner: &BareJid) -> Result<Option<(End, End)>> {

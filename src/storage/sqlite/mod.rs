@@ -37,6 +37,7 @@ mod query_plan_tests;
 mod queued_message;
 mod quota;
 mod readers;
+mod replace_message;
 mod resumption;
 mod roster;
 mod schema;

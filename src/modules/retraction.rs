@@ -1,0 +1,103 @@
+//! XEP-0424: Message Retraction. A message that its sender retracts becomes a tombstone in the archives of both
+//! sides, and for clients that have not got it yet.
+//!
+//! The message is looked for among the newest of the conversation: a retraction costs at most four pages of the
+//! archive, however large that is. An older message stays, and clients read the retraction behind it.
+
+use crate::host::{AddressKind, Cx, Manifest, Module, Registry, Status, Xep};
+use crate::jid::{BareJid, Jid};
+use crate::stanza::{Content, Message, MessageKind, Stanza};
+use crate::storage::{self, MessageId, Query, Stored, Way};
+use crate::xml::{Frame, element};
+
+const NS: &str = "urn:xmpp:message-retract:1";
+const TOMBSTONE: &str = "urn:xmpp:message-retract:1#tombstone";
+
+/// Makes tombstones of retracted messages.
+pub struct Retraction;
+
+impl Module for Retraction {
+    fn manifest(&self) -> &'static Manifest {
+        &Manifest {
+            name: "retraction",
+            summary: "Makes tombstones of retracted messages in archives",
+            xeps: &[Xep { number: 424, version: "0.4.2", status: Status::Complete }],
+        }
+    }
+
+    fn register(&self, on: &mut Registry) {
+        on.disco_feature_of_registered(NS).disco_feature_of_registered(TOMBSTONE);
+        on.disco_feature(AddressKind::Host, NS);
+    }
+}
+
+/// Whether the message says that an earlier one is retracted.
+#[must_use]
+pub fn is_in(message: &Message) -> bool {
+    message.content.has_received_child(NS, "retract")
+}
+
+/// A message is in the archive of `owner`, who has sent or received it (`way`). If it retracts an earlier message of
+/// the same sender, that becomes a tombstone (XEP-0424 §4, §5). A failure is logged: the retraction itself is stored.
+pub async fn bury(cx: &Cx<'_>, owner: &BareJid, way: Way, message: &Message) {
+    let is_chat = matches!(message.kind, MessageKind::Chat | MessageKind::Normal);
+    let Some(retract) = message.content.received_child(NS, "retract").filter(|_| is_chat) else {
+        return;
+    };
+    let with = if way == Way::Sent { &message.head.to } else { &message.head.from };
+    let (Some(id), Some(by), Some(with)) = (retract.attr("id"), &message.head.id, with) else {
+        return;
+    };
+    if let Err(error) = replace(cx, owner, way, with, &id, by).await {
+        tracing::error!(jid = %owner, %error, "a retracted message stays in the archive");
+    }
+}
+
+async fn replace(
+    cx: &Cx<'_>,
+    owner: &BareJid,
+    way: Way,
+    with: &Jid,
+    id: &str,
+    by: &str,
+) -> storage::Result<()> {
+    let archive = cx.server.storage.archive();
+    let mut before: Option<MessageId> = None;
+    for _ in 0..PAGES {
+        let query = Query {
+            with: Some(with.to_bare().into()),
+            before,
+            backwards: true,
+            max: PAGE,
+            ..Query::default()
+        };
+        let page = archive.page(owner, &query).await?.unwrap_or_default();
+        let mut of_sender = page.rows.iter().rev().filter(|row| row.way == way);
+        if let Some((row, mut message)) = of_sender.find_map(|row| read(row, id)) {
+            if !message.content.has_received_child(NS, "retracted") {
+                let stamp = cx.server.clock.now().to_string();
+                let retracted = element("retracted").ns(NS).attr("id", by).attr("stamp", stamp);
+                message.content = Content::from(retracted);
+                let tombstone = Stanza::Message(message).to_bytes();
+                archive.replace(owner, row.id, tombstone.into()).await?;
+            }
+            return Ok(());
+        }
+        let Some(first) = page.rows.first().filter(|_| !page.complete) else { break };
+        before = Some(first.id);
+    }
+    Ok(())
+}
+
+/// The message, if it has this id and is for people.
+fn read<'a>(row: &'a Stored, id: &str) -> Option<(&'a Stored, Message)> {
+    let stanza = Stanza::read(Frame::from_bytes(row.xml.clone()).ok()?).ok()?;
+    let Stanza::Message(message) = stanza else { return None };
+    let is_for_people = matches!(message.kind, MessageKind::Chat | MessageKind::Normal);
+    (is_for_people && message.head.id.as_deref() == Some(id)).then_some((row, message))
+}
+
+/// Messages of a page.
+const PAGE: usize = 50;
+/// Pages in which the message is looked for.
+const PAGES: usize = 4;
