@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::host::command::SessionRow;
 use crate::host::{
@@ -123,10 +123,10 @@ async fn forget_unseen(server: Arc<ServerState>) {
     let stopping = server.tasks.stopping();
     let mut pause = SOON;
     loop {
-        tokio::select! {
-            () = sleep(pause) => pause = HOUR,
-            () = stopping.cancelled() => return,
+        if timeout(pause, stopping.cancelled()).await.is_ok() {
+            return;
         }
+        pause = HOUR;
         let age = server.config.load().auth.devices_age;
         if age.is_zero() {
             continue;

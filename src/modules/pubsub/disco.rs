@@ -3,6 +3,7 @@
 
 use async_trait::async_trait;
 
+use super::features::META_DATA;
 use super::place::Place;
 use crate::host::{Asked, Cx, Discovery};
 use crate::jid::Jid;
@@ -149,7 +150,5 @@ async fn items(
     Ok(Some(page.unwrap_or_default().items.iter().map(item).collect()))
 }
 
-/// The `FORM_TYPE` (§16.4.3).
-const META_DATA: &str = "http://jabber.org/protocol/pubsub#meta-data";
 /// Nodes or items that are listed, at most.
 const MAX_LISTED: usize = 1000;

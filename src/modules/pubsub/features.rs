@@ -22,7 +22,7 @@ pub(super) const OF_ALL: &[&str] = &[
     "http://jabber.org/protocol/pubsub#last-published",
     "http://jabber.org/protocol/pubsub#manage-subscriptions",
     "http://jabber.org/protocol/pubsub#member-affiliation",
-    "http://jabber.org/protocol/pubsub#meta-data",
+    META_DATA,
     "http://jabber.org/protocol/pubsub#modify-affiliations",
     "http://jabber.org/protocol/pubsub#multi-items",
     "http://jabber.org/protocol/pubsub#outcast-affiliation",
@@ -52,3 +52,6 @@ pub(super) const OF_ACCOUNTS: &[&str] = &[
     "http://jabber.org/protocol/pubsub#presence-notifications",
     "http://jabber.org/protocol/pubsub#presence-subscribe",
 ];
+
+/// Also the `FORM_TYPE` of what is told of a node (XEP-0060 §16.4.3).
+pub(super) const META_DATA: &str = "http://jabber.org/protocol/pubsub#meta-data";
