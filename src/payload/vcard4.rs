@@ -48,7 +48,6 @@ const USES: &[(&str, &str)] = &[
 ];
 
 /// The vCard4 that says the same as this older card. What the vCard4 `kept` says beyond that stays.
-#[must_use]
 pub fn from_old(card: &ElementRef<'_>, kept: Option<&ElementRef<'_>>) -> Node {
     let fields = card.children().filter(|child| child.ns() == OLD);
     let new = element("vcard").ns(NS).children(fields.filter_map(|field| new_field(&field)));
@@ -110,7 +109,6 @@ fn new_field(old: &ElementRef<'_>) -> Option<Node> {
 
 /// The older card that says the same as this vCard4. What the older card `kept` says beyond that stays: its
 /// photo, and all that has no counterpart.
-#[must_use]
 pub fn to_old(card: &ElementRef<'_>, kept: Option<&ElementRef<'_>>) -> Node {
     let fields = card.children().filter(|child| child.ns() == NS);
     let stays = |field: &ElementRef<'_>| field.ns() != OLD || !is_mapped(field.name());

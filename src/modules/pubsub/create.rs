@@ -27,7 +27,7 @@ pub(super) async fn answer(cx: &mut Cx<'_>, place: &Place, request: &Request<'_>
     if place.nodes.find(cx.server, &name).await?.is_some() {
         return Err(Problem::Exists.into());
     }
-    let (node, _) = new_node(cx, place, request.from, &name, config);
+    let (node, _) = new_node(cx, place, request.from, &name, &config);
     if !place.nodes.create(cx, node).await? {
         return Err(Problem::Exists.into());
     }
@@ -64,10 +64,10 @@ pub(super) fn new_node(
     place: &Place,
     from: &Jid,
     name: &str,
-    config: NodeConfig,
+    config: &NodeConfig,
 ) -> (PubSubNode, NodeConfig) {
     let creator = from.to_bare();
-    let (node, config) = place.nodes.new_node(cx.server, name, &config);
+    let (node, config) = place.nodes.new_node(cx.server, name, config);
     let affiliations = vec![(creator.clone(), Affiliation::Owner)];
     (PubSubNode { creator, affiliations, ..node }, config)
 }

@@ -86,7 +86,7 @@ fn deliver(cx: &Cx<'_>, queue: Vec<(SessionRef, Arc<Stanza>)>) {
     let most = cx.server.config.load().limits.inbox_stanzas / 4;
     let mut queue = queue.into_iter();
     for (session, stanza) in queue.by_ref().take(most / 2) {
-        let _ = session.deliver_addressed(stanza);
+        session.deliver_addressed(stanza).ok();
     }
     let rest: Vec<_> = queue.collect();
     if rest.is_empty() {
@@ -97,7 +97,7 @@ fn deliver(cx: &Cx<'_>, queue: Vec<(SessionRef, Arc<Stanza>)>) {
             while session.queued() > most && !session.is_ending() {
                 tokio::time::sleep(PAUSE).await;
             }
-            let _ = session.deliver_addressed(stanza);
+            session.deliver_addressed(stanza).ok();
         }
     };
     let stopping = cx.server.tasks.stopping();

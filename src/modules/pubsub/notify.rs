@@ -51,7 +51,7 @@ async fn notify(cx: &mut Cx<'_>, change: &NodeChange) -> Result<(), StanzaError>
     if place.is_account() {
         for session in interested(cx, &place, &change.node, config).await? {
             // A session that ends, or does not read, needs it no more.
-            let _ = session.deliver_addressed(Arc::clone(&stanza));
+            session.deliver_addressed(Arc::clone(&stanza)).ok();
             told.insert(session.jid().clone());
         }
     }
@@ -173,7 +173,7 @@ fn to_subscriber(
         for session in cx.server.sessions.available(&to.to_bare()) {
             let is_meant = to.is_bare() || session.jid().as_str() == to.as_str();
             if is_meant && shows(&session, &options) && told.insert(session.jid().clone()) {
-                let _ = session.deliver_addressed(Arc::clone(stanza));
+                session.deliver_addressed(Arc::clone(stanza)).ok();
             }
         }
         return;

@@ -39,7 +39,7 @@ pub(super) async fn answer(cx: &mut Cx<'_>, place: &Place, request: &Request<'_>
                 Some(options) => default.with_options(&options).map_err(option_problem)?,
                 None => default,
             };
-            super::create::new_node(cx, place, request.from, &name, config)
+            super::create::new_node(cx, place, request.from, &name, &config)
         }
     };
     let items = read(cx, request, &config)?;

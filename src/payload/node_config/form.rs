@@ -67,18 +67,8 @@ impl NodeConfig {
 
     /// Sets a field. A field without a value stays, unless it may be empty.
     pub(super) fn set(&mut self, var: &str, values: &[String]) -> Result<(), ConfigError> {
-        match var {
-            "pubsub#contact" => {
-                let jids = values.iter().filter(|v| !v.is_empty()).map(|value| Jid::parse(value));
-                self.contact = jids.collect::<Result<_, _>>().map_err(|_| ConfigError::Value)?;
-                return Ok(());
-            }
-            "pubsub#roster_groups_allowed" => {
-                self.roster_groups_allowed =
-                    values.iter().filter(|value| !value.is_empty()).cloned().collect();
-                return Ok(());
-            }
-            _ => {}
+        if self.set_list(var, values)? {
+            return Ok(());
         }
         let value = match values {
             [] => "",
@@ -135,6 +125,20 @@ impl NodeConfig {
             }
         }
         Ok(())
+    }
+
+    /// Sets a field that may have several values. `false` if this is none.
+    fn set_list(&mut self, var: &str, values: &[String]) -> Result<bool, ConfigError> {
+        let given = values.iter().filter(|value| !value.is_empty());
+        match var {
+            "pubsub#contact" => {
+                let jids = given.map(|value| Jid::parse(value));
+                self.contact = jids.collect::<Result<_, _>>().map_err(|_| ConfigError::Value)?;
+            }
+            "pubsub#roster_groups_allowed" => self.roster_groups_allowed = given.cloned().collect(),
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 
     fn flag(&mut self, var: &str) -> Option<&mut bool> {
