@@ -63,6 +63,10 @@ fn server(iterations: u32) -> (Arc<Verifier>, Offer, tokio::runtime::Runtime) {
         failures_per_connection: 5,
         slow_addresses: true,
         derivations: 2,
+        certificate_authorities: None,
+        devices: true,
+        announce_devices: false,
+        devices_age: std::time::Duration::ZERO,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let keys = derive_keys("secret", iterations).expect("a password");
@@ -77,6 +81,7 @@ fn server(iterations: u32) -> (Arc<Verifier>, Offer, tokio::runtime::Runtime) {
         version: Some(TlsVersion::V1_3),
         exporter: Some([9; 32]),
         server_end_point: None,
+        addresses: Vec::new(),
     };
     (Arc::new(verifier), Offer::new(&config, Some(&tls)), runtime)
 }
