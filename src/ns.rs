@@ -99,3 +99,5 @@ pub const PUBSUB_EVENT: &str = "http://jabber.org/protocol/pubsub#event";
 pub const PUSH: &str = "urn:xmpp:push:0";
 /// XEP-0050.
 pub const COMMANDS: &str = "http://jabber.org/protocol/commands";
+/// XEP-0424.
+pub const RETRACT: &str = "urn:xmpp:message-retract:1";

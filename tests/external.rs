@@ -167,7 +167,10 @@ impl Client {
             (false, _) => format!("<auth xmlns='{SASL}' mechanism='EXTERNAL'>{data}</auth>"),
         };
         self.0.write_all(login.as_bytes()).await.unwrap();
-        let end = |text: &str| text.contains("<success") || text.contains("</failure>");
+        let end = |text: &str| {
+            let is_empty = text.contains("<success") && text.ends_with("/>");
+            is_empty || text.contains("</success>") || text.contains("</failure>")
+        };
         heard_until(&mut self.0, end).await
     }
 }

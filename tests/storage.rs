@@ -142,6 +142,7 @@ suite! {
     ;
     pubsub:
         a_node_is_made_with_its_first_item
+        a_removed_account_is_nothing_at_nodes_of_others
         affiliations_and_subscriptions_come_and_go
         items_are_found_by_page
         items_go_one_by_one_and_all_at_once

@@ -96,7 +96,7 @@ const LASTING: &[(&str, &[&str])] = &[
     (ns::CHAT_MARKERS, &["received", "displayed", "acknowledged"]),
     // XEP-0424.
     ("urn:xmpp:message-retract:0", &["retract", "retracted"]),
-    ("urn:xmpp:message-retract:1", &["retract", "retracted"]),
+    (ns::RETRACT, &["retract", "retracted"]),
     // XEP-0422, around older retractions.
     ("urn:xmpp:fasten:0", &["apply-to"]),
     // XEP-0444.

@@ -25,9 +25,25 @@ pub(super) fn lost(router: &Arc<Router>, session: Session, why: &'static str) {
     let of = Arc::clone(router);
     let task = async move {
         let Some(wait) = wait else { return Box::pin(end(&of, session, why)).await };
+        let wait = wake_device(&of, &session, wait, &limits).await;
         wait_for_client(&of, session, wait, &limits, why).await;
     };
     drop(router.server.tasks.spawn("hibernation", task));
+}
+
+/// Wakes the device of a session that has just lost its connection, if something important waits. Answers how
+/// long the session waits: longer, if its device can be woken.
+async fn wake_device(
+    router: &Router,
+    session: &Session,
+    wait: Duration,
+    limits: &LimitsConfig,
+) -> Duration {
+    note_waiting(&router.server, session, wait);
+    // After it is noted: what comes from now on wakes the device by itself.
+    let waiting = session.undelivered();
+    let wakes = push::session_waits(&router.server, session.handle(), &waiting);
+    if Box::pin(wakes).await { wait.max(limits.resume_with_push) } else { wait }
 }
 
 /// Keeps a session without a connection until it is resumed, its time is over, or the server ends.
@@ -38,16 +54,8 @@ pub(super) async fn wait_for_client(
     limits: &LimitsConfig,
     why: &'static str,
 ) {
-    let mut until = Instant::now() + wait;
+    let until = Instant::now() + wait;
     note_waiting(&router.server, &session, wait);
-    // After it is noted: what comes from now on wakes the device by itself.
-    let waiting = session.undelivered();
-    let wakes = push::session_waits(&router.server, session.handle(), &waiting);
-    if Box::pin(wakes).await && limits.resume_with_push > wait {
-        until = Instant::now() + limits.resume_with_push;
-        note_waiting(&router.server, &session, limits.resume_with_push);
-    }
-    drop(waiting);
     let (mut session, mut saved) = (session, None);
     loop {
         match hibernate(session, until, limits).await {

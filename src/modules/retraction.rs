@@ -6,11 +6,11 @@
 
 use crate::host::{AddressKind, Cx, Manifest, Module, Registry, Status, Xep};
 use crate::jid::{BareJid, Jid};
+use crate::ns;
 use crate::stanza::{Content, Message, MessageKind, Stanza};
 use crate::storage::{self, MessageId, Query, Stored, Way};
 use crate::xml::{Frame, element};
 
-const NS: &str = "urn:xmpp:message-retract:1";
 const TOMBSTONE: &str = "urn:xmpp:message-retract:1#tombstone";
 
 /// Makes tombstones of retracted messages.
@@ -26,22 +26,23 @@ impl Module for Retraction {
     }
 
     fn register(&self, on: &mut Registry) {
-        on.disco_feature_of_registered(NS).disco_feature_of_registered(TOMBSTONE);
-        on.disco_feature(AddressKind::Host, NS);
+        on.disco_feature_of_registered(ns::RETRACT).disco_feature_of_registered(TOMBSTONE);
+        on.disco_feature(AddressKind::Host, ns::RETRACT);
     }
 }
 
 /// Whether the message says that an earlier one is retracted.
 #[must_use]
 pub fn is_in(message: &Message) -> bool {
-    message.content.has_received_child(NS, "retract")
+    message.content.has_received_child(ns::RETRACT, "retract")
 }
 
 /// A message is in the archive of `owner`, who has sent or received it (`way`). If it retracts an earlier message of
 /// the same sender, that becomes a tombstone (XEP-0424 §4, §5). A failure is logged: the retraction itself is stored.
 pub async fn bury(cx: &Cx<'_>, owner: &BareJid, way: Way, message: &Message) {
     let is_chat = matches!(message.kind, MessageKind::Chat | MessageKind::Normal);
-    let Some(retract) = message.content.received_child(NS, "retract").filter(|_| is_chat) else {
+    let Some(retract) = message.content.received_child(ns::RETRACT, "retract").filter(|_| is_chat)
+    else {
         return;
     };
     let with = if way == Way::Sent { &message.head.to } else { &message.head.from };
@@ -74,9 +75,10 @@ async fn replace(
         let page = archive.page(owner, &query).await?.unwrap_or_default();
         let mut of_sender = page.rows.iter().rev().filter(|row| row.way == way);
         if let Some((row, mut message)) = of_sender.find_map(|row| read(row, id)) {
-            if !message.content.has_received_child(NS, "retracted") {
+            if !message.content.has_received_child(ns::RETRACT, "retracted") {
                 let stamp = cx.server.clock.now().to_string();
-                let retracted = element("retracted").ns(NS).attr("id", by).attr("stamp", stamp);
+                let retracted =
+                    element("retracted").ns(ns::RETRACT).attr("id", by).attr("stamp", stamp);
                 message.content = Content::from(retracted);
                 let tombstone = Stanza::Message(message).to_bytes();
                 archive.replace(owner, row.id, tombstone.into()).await?;

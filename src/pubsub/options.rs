@@ -60,6 +60,8 @@ impl Options {
                 return Err(Problem::InvalidOptions);
             }
             self.show_values = values.to_vec();
+            self.show_values.sort_unstable();
+            self.show_values.dedup();
         }
         Ok(())
     }

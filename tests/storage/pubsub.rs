@@ -293,3 +293,24 @@ pub(crate) async fn nodes_count_for_the_quota_and_go_with_the_account(s: Arc<dyn
     assert_eq!(s.pubsub().nodes(&romeo(), None, 9).await.unwrap(), []);
     assert_eq!(used().await, 0);
 }
+
+/// A later account with the same address inherits nothing at nodes of others.
+pub(crate) async fn a_removed_account_is_nothing_at_nodes_of_others(s: Arc<dyn Storage>) {
+    make(&s, &["romeo@localhost", "juliet@localhost"]).await;
+    publish(&s, &[("a", 1)], 3).await.unwrap();
+    let juliet = user("juliet@localhost");
+    let store = s.pubsub();
+    let member = [(juliet.clone(), Some(Affiliation::Member))];
+    assert!(store.set_affiliations(&romeo(), NAME, &member, 9).await.unwrap());
+    let subscription = NodeSubscription {
+        subid: "1".to_owned(),
+        jid: Jid::parse("juliet@localhost/balcony").unwrap(),
+        is_pending: false,
+        options: String::new(),
+    };
+    assert!(store.put_subscription(&romeo(), NAME, &subscription, 9).await.unwrap());
+    assert!(s.accounts().remove(&juliet).await.unwrap());
+    let node = store.node(&romeo(), NAME).await.unwrap().unwrap();
+    assert_eq!(node.affiliations, [(romeo(), Affiliation::Owner)]);
+    assert!(node.subscriptions.is_empty());
+}

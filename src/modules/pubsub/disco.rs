@@ -139,7 +139,7 @@ async fn items(
     if place.entity(cx, from, &node, &config).await?.may_read(&config).is_err() {
         return Ok(None);
     }
-    let (max, max_bytes) = (MAX_LISTED, usize::MAX);
+    let (max, max_bytes) = (MAX_LISTED, MAX_BYTES);
     let since = super::items::since(cx, &config);
     let query = ItemQuery { which: Which::Before(None), max, max_bytes, since };
     let page = cx.server.storage.pubsub().items(&place.owner, name, query).await?;
@@ -150,5 +150,7 @@ async fn items(
     Ok(Some(page.unwrap_or_default().items.iter().map(item).collect()))
 }
 
+/// Bytes of payloads that are read for a list of items, at most.
+const MAX_BYTES: usize = 8 << 20;
 /// Nodes or items that are listed, at most.
 const MAX_LISTED: usize = 1000;

@@ -21,8 +21,15 @@ pub(super) async fn answer(cx: &mut Cx<'_>, place: &Place, request: &Request<'_>
     };
     let set = SetRequest::in_query(&request.pubsub).map_err(|_| Problem::Malformed)?;
     let named = request.action.children().filter(|child| child.is(ns::PUBSUB, "item"));
-    let ids: Vec<String> =
-        named.map(|item| item.attr("id").unwrap_or_default().into_owned()).collect();
+    let mut ids: Vec<String> = Vec::new();
+    for id in named.map(|item| item.attr("id").unwrap_or_default().into_owned()) {
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+        if ids.len() > MAX_NAMED {
+            return Err(Problem::NotAcceptable.into());
+        }
+    }
     let (node, config) = place.node(cx, &name).await?;
     place.entity(cx, request.from, &node, &config).await?.may_read(&config)?;
     if !config.persist_items {
@@ -70,5 +77,7 @@ fn set_of(page: &ItemPage) -> SetAnswer {
     }
 }
 
+/// Items that one request names, at most.
+const MAX_NAMED: usize = 500;
 /// Bytes of payloads in one answer, at most: half of what waits for a session at most.
 const MAX_BYTES: usize = 512 * 1024;

@@ -13,7 +13,7 @@ use super::place::Place;
 use super::recipients;
 use crate::host::lifecycle::{Event, Listener};
 use crate::host::{Changed, Cx, NodeChange, block_list, contact_list};
-use crate::jid::{BareJid, FullJid};
+use crate::jid::{BareJid, FullJid, Jid};
 use crate::payload::node_config::{AccessModel, ItemReply, NodeConfig, NotificationType};
 use crate::pubsub::event;
 use crate::pubsub::options::Options;
@@ -57,9 +57,39 @@ async fn notify(cx: &mut Cx<'_>, change: &NodeChange) -> Result<(), StanzaError>
     }
     let subscribed = |s: &&NodeSubscription| !s.is_pending;
     for subscription in change.node.subscriptions.iter().filter(subscribed) {
+        // Since then the access model, an affiliation, a roster or a block list may have changed.
+        if !may_hear(cx, &place, &subscription.jid, &change.node, config).await? {
+            continue;
+        }
         to_subscriber(cx, &place, subscription, config, &stanza, &content, &mut told);
     }
     Ok(())
+}
+
+/// Whether a subscriber may still read the node, and neither side has blocked the other (XEP-0191 §3.3).
+async fn may_hear(
+    cx: &Cx<'_>,
+    place: &Place,
+    subscriber: &Jid,
+    node: &PubSubNode,
+    config: &NodeConfig,
+) -> Result<bool, StanzaError> {
+    if place.entity(cx, subscriber, node, config).await?.may_read(config).is_err() {
+        return Ok(false);
+    }
+    if !place.is_account() || place.is_of(subscriber) {
+        return Ok(true);
+    }
+    let blocked = block_list::of(cx.server, &place.owner).await?;
+    if block_list::keeps_out(&blocked, &place.owner, subscriber) {
+        return Ok(false);
+    }
+    let user = subscriber.to_bare();
+    if cx.server.host(user.domain()).is_none() {
+        return Ok(true);
+    }
+    let blocked = block_list::of(cx.server, &user).await?;
+    Ok(!block_list::keeps_out(&blocked, &user, &place.owner.clone().into_jid()))
 }
 
 /// The event for a change, if the configuration wants that subscribers are told.

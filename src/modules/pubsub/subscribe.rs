@@ -34,6 +34,10 @@ pub(super) async fn subscribe(cx: &mut Cx<'_>, place: &Place, request: &Request<
         return Ok(Some(answer(ns::PUBSUB, &name, old)));
     }
     let approval = entity.may_subscribe(&config)?;
+    let own = node.subscriptions.iter().filter(|s| s.jid.bare_str() == jid.bare_str());
+    if old.is_none() && own.count() >= MAX_OWN {
+        return Err(Problem::TooManySubscriptions.into());
+    }
     let mut options = Options::default();
     let companion = request.pubsub.child(ns::PUBSUB, "options");
     let form = companion.map(|companion| submitted(&companion, SUBSCRIBE_OPTIONS));
@@ -117,3 +121,6 @@ fn answer(namespace: &str, name: &str, subscription: &NodeSubscription) -> Node 
     let written = subscription::written(subscription).attr("node", name);
     element("pubsub").ns(namespace).child(written.child(element("subscribe-options")))
 }
+
+/// Subscriptions of one user to one node, with different resources, at most.
+const MAX_OWN: usize = 10;

@@ -30,6 +30,12 @@ impl StoredNode {
         }
     }
 
+    /// Removes what an address was at this node.
+    pub(super) fn forget_entity(&mut self, jid: &BareJid) {
+        self.affiliations.remove(jid);
+        self.subscriptions.retain(|_, one| one.jid.bare_str() != jid.as_str());
+    }
+
     pub(super) fn bytes(&self) -> u64 {
         let items: u64 = self.items.iter().map(PubSubItem::bytes).sum();
         node_bytes(&self.node.name, &self.node.config) + items

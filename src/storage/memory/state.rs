@@ -83,6 +83,9 @@ impl State {
     /// Removes an owner with all that is stored for it.
     pub(super) fn remove(&mut self, jid: &BareJid) -> Option<Owner> {
         self.sessions.retain(|_, session| session.owner != *jid);
+        for node in self.owners.values_mut().flat_map(|owner| owner.nodes.values_mut()) {
+            node.forget_entity(jid);
+        }
         self.owners.remove(jid)
     }
 }

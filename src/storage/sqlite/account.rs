@@ -205,12 +205,22 @@ async fn purge(on: &mut WriteTx<'_>, jid: &BareJid, owner: i64) -> Result<()> {
     for statement in PURGE {
         sqlx::query(statement).bind(owner).execute(on.tx.connection().await?).await?;
     }
+    // What the account was at nodes of others must not be inherited by a later account with its address.
+    for statement in FORGET_ENTITY {
+        sqlx::query(statement).bind(jid.as_str()).execute(on.tx.connection().await?).await?;
+    }
     archive_segments::forget(on, owner, i64::MAX).await?;
     on.memory.take_senders(owner);
     owner::delete(on.tx.connection().await?, owner).await?;
     on.memory.forget(jid);
     Ok(())
 }
+
+/// Affiliations and subscriptions of an address (XEP-0060).
+const FORGET_ENTITY: [&str; 2] = [
+    "DELETE FROM pubsub_affiliation WHERE jid = $1",
+    "DELETE FROM pubsub_subscription WHERE bare = $1",
+];
 
 /// Messages that this owner holds are deleted if nobody else holds them.
 const PURGE: [&str; 4] = [

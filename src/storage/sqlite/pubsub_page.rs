@@ -21,10 +21,12 @@ pub(super) async fn page(
     }
     let (index, items) = match query.which {
         Which::Ids(ids) => {
-            let mut items = Vec::new();
+            let (mut items, mut bytes) = (Vec::new(), 0);
             for id in ids {
-                items.extend(pubsub_item::get(&mut *on, node, id, since).await?);
-                if items.len() >= query.max {
+                let item = pubsub_item::get(&mut *on, node, id, since).await?;
+                bytes += item.as_ref().map_or(0, |item| item.payload.len());
+                items.extend(item);
+                if items.len() >= query.max || bytes > query.max_bytes {
                     break;
                 }
             }
@@ -33,9 +35,8 @@ pub(super) async fn page(
         Which::Before(_) => {
             let below = place.unwrap_or(i64::MAX);
             let range = (0, below);
-            let items =
-                pubsub_item::between(&mut *on, node, range, true, (0, query.max), since).await?;
-            let mut items = within(items, query.max_bytes);
+            let mut items =
+                between(on, node, range, true, (0, query.max), since, query.max_bytes).await?;
             items.reverse();
             let end = pubsub_item::count_below(&mut *on, node, below, since).await?;
             (end - items.len() as u64, items)
@@ -48,13 +49,42 @@ pub(super) async fn page(
             };
             let part = (offset.cast_signed(), query.max);
             let range = (above, i64::MAX);
-            let items = pubsub_item::between(&mut *on, node, range, false, part, since).await?;
+            let items = between(on, node, range, false, part, since, query.max_bytes).await?;
             let before = pubsub_item::count_below(&mut *on, node, above + 1, since).await?;
-            (before + offset, within(items, query.max_bytes))
+            (before + offset, items)
         }
     };
     Ok(Some(ItemPage { items, index, count }))
 }
+
+/// Items between two positions, as many as have not more bytes together; one in any case. They are read in
+/// small parts, so that not much more is in memory than is answered.
+async fn between(
+    on: &mut Connection,
+    node: i64,
+    range: (i64, i64),
+    newest_first: bool,
+    (offset, max): (i64, usize),
+    since: i64,
+    max_bytes: usize,
+) -> Result<Vec<PubSubItem>> {
+    let (mut items, mut bytes) = (Vec::new(), 0);
+    while items.len() < max {
+        let count = PART.min(max - items.len());
+        let part = (offset + items.len() as i64, count);
+        let read = pubsub_item::between(&mut *on, node, range, newest_first, part, since).await?;
+        let is_last = read.len() < count;
+        bytes += read.iter().map(|item| item.payload.len()).sum::<usize>();
+        items.extend(read);
+        if is_last || bytes > max_bytes {
+            break;
+        }
+    }
+    Ok(within(items, max_bytes))
+}
+
+/// Items that are read at once.
+const PART: usize = 32;
 
 /// The first items that have not more bytes together; one in any case.
 fn within(mut items: Vec<PubSubItem>, max_bytes: usize) -> Vec<PubSubItem> {
