@@ -18,12 +18,14 @@ pub(super) fn of(message: &Message) -> Option<(Approach, Cow<'_, Jid>)> {
     let mut wants = (Approach::Message, Cow::Borrowed(from));
     for child in message.content.received_children() {
         let invite = child.child(ns::MUC_USER, "invite").filter(|_| is_of_room(&child));
-        if let Some(invite) = invite.filter(|_| from.is_bare()) {
+        if let Some(invite) = invite {
             let inviter = invite.attr("from").and_then(|from| Jid::parse(&from).ok());
-            // The user, a server or a service invites nobody.
+            // The user, a server or a service invites nobody, and a client only for itself.
             let is_other = |inviter: &Jid| {
                 let to = message.head.to.as_ref();
-                inviter.local().is_some() && to.is_none_or(|to| to.bare_str() != inviter.bare_str())
+                from.is_bare()
+                    && inviter.local().is_some()
+                    && to.is_none_or(|to| to.bare_str() != inviter.bare_str())
             };
             let inviter = inviter.filter(is_other);
             return Some((Approach::Invitation, inviter.map_or(wants.1, Cow::Owned)));
@@ -71,7 +73,7 @@ mod tests {
             ("<invite xmlns='urn:xmpp:call-invites:0'/>".to_owned(), Call, "a@b/c"),
             ("<x xmlns='jabber:x:conference' jid='r@s'/>".to_owned(), Invitation, "a@b/c"),
             // Only a room invites for others.
-            (format!("<x xmlns='{muc}'><invite from='f@g/h'/></x>"), Approach::Message, "a@b/c"),
+            (format!("<x xmlns='{muc}'><invite from='f@g/h'/></x>"), Invitation, "a@b/c"),
             (format!("<x xmlns='{muc}'><decline from='f@g'/></x>"), Approach::Message, "a@b/c"),
             (format!("<y xmlns='{muc}'><invite from='f@g'/></y>"), Approach::Message, "a@b/c"),
         ];
