@@ -25,6 +25,16 @@ from server import DOMAIN, SERVERS, ServerError
 
 SCENARIO_SECONDS = 60
 HERE = pathlib.Path(__file__).parent
+# Of xmppjs_devices.mjs.
+XMPPJS_SCENARIOS = (
+    "token opens the door", "token takes the old session", "carbons come with the login",
+    "nodes by plain requests",
+)
+# Of nbxmpp_devices.py, which needs the Python that has GLib.
+NBXMPP_SCENARIOS = (
+    "devices agree", "contacts see who it is", "strangers find keys",
+    "what was missed is in the archive", "contacts come and go",
+)
 
 
 def main():
@@ -63,6 +73,7 @@ def arguments():
 
 def checks(server, args):
     """Pairs of a name and a function that raises what is wrong."""
+    import aioxmpp_devices
     from with_aioxmpp import AioxmppClient
     from with_slixmpp import SlixmppClient
 
@@ -80,37 +91,47 @@ def checks(server, args):
             name = f"{label}: {scenario.__name__.replace('_', ' ')}"
             if args.only in name:
                 yield name, lambda: in_process(server, scenario, one, other, next(numbers))
-    for scenario in devices.SCENARIOS:
-        name = f"slixmpp: {scenario.__name__.replace('_', ' ')}"
-        if args.only in name:
-            device = devices.Device
-            yield name, lambda: in_process(server, scenario, device, device, next(numbers))
+    for module in (devices, aioxmpp_devices):
+        device = module.Device
+        for scenario in module.SCENARIOS:
+            name = f"{device.library}: {scenario.__name__.replace('_', ' ')}"
+            if args.only in name:
+                yield name, lambda: in_process(server, scenario, device, device, next(numbers))
     if args.coturn:
         name = "coturn: credentials open the relay"
         if args.only in name:
             scenario = calls.credentials_open_the_relay
             run = functools.partial(scenario, server)
             yield name, lambda: in_process(server, run, SlixmppClient, SlixmppClient, next(numbers))
-    outside = []
+    for library, command, environment, ways, what in outside(args):
+        for way in ways:
+            name = f"{library}: {what}" + (f" over {way}" if len(ways) > 1 else "")
+            if args.only in name:
+                yield name, lambda: in_child(server, command, environment, way, next(numbers))
+
+
+def outside(args):
+    """Checks that run in a process of their own: library, command, environment, ways, what holds."""
+    cuts = "chat outlives cuts and a restart"
     if args.node:
         environment = {"WAXWING_NODE_MODULES": str(pathlib.Path(args.node) / "node_modules")}
         # Node has it by default from 22 on.
-        command = ["node", "--experimental-websocket", str(HERE / "with_xmppjs.mjs")]
-        outside.append(("xmpp.js", command, environment, ("starttls", "tls", "ws", "wss")))
+        node = ["node", "--experimental-websocket"]
+        command = [*node, str(HERE / "with_xmppjs.mjs")]
+        yield "xmpp.js", command, environment, ("starttls", "tls", "ws", "wss"), cuts
+        for what in XMPPJS_SCENARIOS:
+            command = [*node, str(HERE / "xmppjs_devices.mjs"), what]
+            yield "xmpp.js", command, environment, ("starttls",), what
     if args.nbxmpp:
-        command = [args.nbxmpp, str(HERE / "with_nbxmpp.py")]
-        outside.append(("nbxmpp", command, {}, ("starttls", "tls")))
+        yield "nbxmpp", [args.nbxmpp, str(HERE / "with_nbxmpp.py")], {}, ("starttls", "tls"), cuts
+        for what in NBXMPP_SCENARIOS:
+            command = [args.nbxmpp, str(HERE / "nbxmpp_devices.py"), what]
+            yield "nbxmpp", command, {}, ("starttls",), what
     if args.chromium:
         command = ["node", str(HERE / "with_converse.mjs")]
         modules = str(pathlib.Path(args.converse) / "node_modules")
         environment = {"WAXWING_NODE_MODULES": modules, "WAXWING_CHROMIUM": args.chromium}
-        outside.append(("Converse.js", command, environment, ("ws", "wss")))
-    for library, command, environment, ways in outside:
-        for way in ways:
-            name = f"{library}: chat outlives cuts and a restart over {way}"
-            if args.only in name:
-                yield name, lambda: in_child(server, command, environment, way, next(numbers))
-
+        yield "Converse.js", command, environment, ("ws", "wss"), cuts
 
 def attempt(name, run):
     """Runs a check, prints how it went, and returns whether it went well."""

@@ -18,8 +18,9 @@ WAIT_SECONDS = 15
 
 
 class Person:
-    def __init__(self, way, port, domain, certificate, user, password):
+    def __init__(self, way, port, domain, certificate, user, password, resource="nbxmpp"):
         self.user = user
+        self.bare = f"{user}@{domain}"
         self.messages = collections.deque()
         self.history = []
         self.answer = None
@@ -30,7 +31,7 @@ class Person:
         self.client.set_domain(domain)
         self.client.set_username(user)
         self.client.set_password(password)
-        self.client.set_resource(f"nbxmpp-{user}")
+        self.client.set_resource(f"{resource}-{user}")
         kind = ConnectionType.DIRECT_TLS if way == "tls" else ConnectionType.START_TLS
         self.client.set_custom_host(f"{domain}:{port}", ConnectionProtocol.TCP, kind)
         # The whole check of the certificate, but for who signed it.
@@ -45,6 +46,22 @@ class Person:
         self.client.subscribe("resume-successful", self._resumed)
         self.client.register_handler(StanzaHandler(name="message", callback=self._message))
         self.client.connect()
+
+    def comes_in(self):
+        """Waits for the login."""
+        wait_for(lambda: self.state, f"the login of {self.user}")
+        if self.state != "connected":
+            sys.exit(f"{self.user}: {self.state}: {self.client.get_error()}")
+
+    def ask(self, module, request, *args, **options):
+        """What a request of one of the library's modules finds out. Raises what was refused."""
+        self.answer = None
+        getattr(self.client.get_module(module), request)(*args, callback=self._answered, **options)
+        wait_for(lambda: self.answer, f"the answer to {request} of {self.user}")
+        result, error = self.answer
+        if error is not None:
+            raise error
+        return result
 
     def _disconnected(self, *_):
         self.state = "disconnected"
@@ -61,8 +78,12 @@ class Person:
         elif stanza.getBody():
             self.messages.append(stanza)
 
-    def answered(self, task):
-        self.answer = task.finish()
+    def _answered(self, task):
+        # The library forgets the result when this returns.
+        try:
+            self.answer = task.finish(), None
+        except Exception as error:
+            self.answer = None, error
 
     def hears(self, sender, body):
         """The next message is this one. Answers the id that it has in the own archive."""
@@ -108,9 +129,7 @@ def main():
     romeo = Person(way, port, domain, certificate, *accounts[:2])
     juliet = Person(way, port, domain, certificate, *accounts[2:])
     for person in (romeo, juliet):
-        wait_for(lambda: person.state, f"the login of {person.user}")
-        if person.state != "connected":
-            sys.exit(f"{person.user}: {person.state}: {person.client.get_error()}")
+        person.comes_in()
         person.client.send_stanza(Presence())
     ids = []
     for one, other, body in ((romeo, juliet, "wherefore <art> & thou"), (juliet, romeo, "here 🌹")):
@@ -138,12 +157,8 @@ def main():
         romeo.say(juliet.full, "nothing came twice")
         juliet.hears(romeo.full, "nothing came twice")
 
-    romeo.client.get_module("MAM").make_query(
-        JID.from_string(f"{romeo.user}@{domain}"), queryid="all", max_=50,
-        callback=romeo.answered,
-    )
-    wait_for(lambda: romeo.answer, "the history")
-    assert romeo.answer.complete
+    found = romeo.ask("MAM", "make_query", JID.from_string(romeo.bare), queryid="all", max_=50)
+    assert found.complete, found
     assert [each for each in romeo.history if each in ids] == ids, (romeo.history, ids)
 
     for person in (romeo, juliet):
@@ -154,4 +169,5 @@ def main():
     assert stranger.state != "connected" and error[1] == "not-authorized", error
 
 
-main()
+if __name__ == "__main__":
+    main()
