@@ -2,8 +2,9 @@
 //! knows them.
 //!
 //! The archive is gone through from its newest message backwards. What the user has written says how far the
-//! user has read: an own message, or a marker that a message was displayed (XEP-0430 §4, XEP-0333). So
-//! nothing is written when a message comes, and nothing can be out of step with the archive.
+//! user has read: an own message, or a marker that a message was displayed (XEP-0430 §4, XEP-0333). So does
+//! what the user's devices tell each other (XEP-0490), also if the contact is told nothing. So nothing is
+//! written when a message comes, and nothing can be out of step with the archive.
 
 use rustc_hash::FxHashMap;
 
@@ -25,6 +26,8 @@ pub struct Conversation {
     pub latest: Option<Stored>,
     /// How many received messages have not been read.
     pub unread: usize,
+    /// This message and all before it were displayed on a device of the user.
+    displayed: Option<MessageId>,
     /// The message that the newest marker names, until it is found.
     marked: Option<String>,
     /// Messages older than the newest marker, and newer than the message that it names, if there is one.
@@ -37,19 +40,29 @@ pub struct Conversation {
 pub struct Inbox<'a> {
     user: &'a BareJid,
     ids: &'a WireIds,
+    displayed: FxHashMap<BareJid, MessageId>,
+    /// The newest message of the archive.
+    newest: Option<MessageId>,
     conversations: Vec<Conversation>,
     by_address: FxHashMap<BareJid, usize>,
 }
 
 impl<'a> Inbox<'a> {
-    /// The inbox of `user`, in which nothing is yet.
+    /// The inbox of `user`, in which nothing is yet. `displayed` says by the address of the other side which
+    /// message was the last that was displayed on a device of the user (XEP-0490).
     #[must_use]
-    pub fn new(user: &'a BareJid, ids: &'a WireIds) -> Self {
-        Self { user, ids, conversations: Vec::new(), by_address: FxHashMap::default() }
+    pub fn new(
+        user: &'a BareJid,
+        ids: &'a WireIds,
+        displayed: FxHashMap<BareJid, MessageId>,
+    ) -> Self {
+        let (conversations, by_address) = (Vec::new(), FxHashMap::default());
+        Self { user, ids, displayed, newest: None, conversations, by_address }
     }
 
     /// Adds a message of the archive. Messages come from the newest to the oldest.
     pub fn add(&mut self, row: Stored) {
+        let newest = *self.newest.get_or_insert(row.id);
         let with = row.with.to_bare();
         let at = match self.by_address.get(&with) {
             Some(at) => *at,
@@ -58,11 +71,14 @@ impl<'a> Inbox<'a> {
                 // What users write to themselves, they have read.
                 let is_settled = with == *self.user;
                 self.by_address.insert(with.clone(), at);
+                // An id that is newer than all messages is none of this archive.
+                let displayed = self.displayed.remove(&with).filter(|id| *id <= newest);
                 self.conversations.push(Conversation {
                     with,
                     last: row.id,
                     latest: None,
                     unread: 0,
+                    displayed,
                     marked: None,
                     doubtful: 0,
                     is_settled,
@@ -101,6 +117,10 @@ impl Conversation {
                     self.unread += std::mem::take(&mut self.doubtful);
                     self.is_settled = true;
                 }
+                // The message that a marker names may still be found.
+                Way::Received if self.displayed.is_some_and(|id| row.id <= id) => {
+                    self.is_settled = self.marked.is_none();
+                }
                 Way::Received if is_to_be_read && self.marked.is_some() => self.doubtful += 1,
                 Way::Received => self.unread += usize::from(is_to_be_read),
             }
@@ -135,8 +155,18 @@ mod tests {
 
     /// What is said in the archive of Romeo, oldest first: from whom or to whom, the way, the id, the content.
     fn unread(said: &[(&str, Way, &str, &str)]) -> Vec<(String, usize)> {
+        unread_after(0, said)
+    }
+
+    /// The same, if a device has displayed what Juliet said up to the message of this number.
+    fn unread_after(
+        displayed: i64,
+        said: &[(&str, Way, &str, &str)],
+    ) -> Vec<(String, usize)> {
         let (user, ids) = (BareJid::parse("romeo@a.example").unwrap(), WireIds::new(&[7; 32]));
-        let mut inbox = Inbox::new(&user, &ids);
+        let displayed = MessageId::new(displayed).filter(|id| id.get() > 0);
+        let displayed = displayed.map(|id| (BareJid::parse(JULIET).unwrap(), id)).into_iter();
+        let mut inbox = Inbox::new(&user, &ids, displayed.collect());
         for (number, (with, way, id, inner)) in said.iter().enumerate().rev() {
             let number = number as i64 + 1;
             inbox.add(Stored {
@@ -176,6 +206,29 @@ mod tests {
         assert_eq!(count(&[received("1"), mark(&*displayed("?")), received("2")]), 1);
         // What cannot be read is not unread: receipts and markers of the contact.
         assert_eq!(count(&[received("1"), (JULIET, Received, "2", &*first)]), 1);
+    }
+
+    #[test]
+    fn what_a_device_has_displayed_is_read() {
+        let received = |id: &'static str| (JULIET, Received, id, HI);
+        let three = [received("1"), received("2"), received("3")];
+        let count = |displayed, said: &[_]| unread_after(displayed, said)[0].1;
+        assert_eq!(count(0, &three), 3);
+        assert_eq!(count(1, &three), 2);
+        assert_eq!(count(3, &three), 0);
+        // An id that this archive has not reached is none of it.
+        assert_eq!(count(4, &three), 3);
+        // Whichever says that more was read: a marker, a message of the user, or the device.
+        let (first, third) = (displayed("1"), displayed("3"));
+        let marked = |marker| [received("1"), received("2"), received("3"), (JULIET, Sent, "m", marker)];
+        assert_eq!(count(2, &marked(&*first)), 1);
+        assert_eq!(count(1, &marked(&*third)), 0);
+        assert_eq!(count(1, &[received("1"), (JULIET, Sent, "s", HI), received("2")]), 1);
+        // A marker that names what is not there covers what came before it.
+        assert_eq!(count(2, &marked(&*displayed("?"))), 0);
+        // Of other conversations it says nothing.
+        let other = [("nurse@a.example", Received, "1", HI), received("2")];
+        assert_eq!(unread_after(2, &other)[1].1, 1);
     }
 
     #[test]

@@ -2,27 +2,30 @@
 //! messages in each are unread.
 //!
 //! They are found in the archive when a client asks (`archive/inbox.rs`), so messages cost nothing more. How
-//! far back is bounded: conversations without a message among the newest [`MOST_ROWS`] are not listed.
+//! far back is bounded: conversations without a message among the newest [`MOST_ROWS`] are not listed. What the
+//! user's devices have published as displayed (XEP-0490) is read, too.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use rustc_hash::FxHashMap;
 
 use crate::archive::inbox::{Conversation, Inbox as Conversations};
 use crate::archive::page;
 use crate::config::Config;
 use crate::host::{
-    Access, AddressKind, Cx, IqHandler, IqReply, Manifest, Module, Registry, Status, Xep,
+    Access, AccountNodes, AddressKind, Cx, IqHandler, IqReply, Manifest, Module, Registry, Status, Xep,
 };
 use crate::jid::BareJid;
+use crate::ns;
 use crate::payload::result_set::{SetAnswer, SetRequest, Start};
 use crate::session::Session;
 use crate::stanza::{
     Condition, Content, Head, Iq, IqKind, Message, MessageKind, Stanza, StanzaError,
 };
-use crate::storage::{Query, WireIds};
-use crate::xml::{ElementRef, Node, element};
+use crate::storage::{MessageId, PubSubItem, Query, Which, WireIds};
+use crate::xml::{ElementRef, Frame, Node, element};
 
 const NS: &str = "urn:xmpp:inbox:1";
 
@@ -105,7 +108,8 @@ fn read(payload: &ElementRef<'_>) -> Result<Asked, StanzaError> {
 
 /// Goes through the newest messages of the archive.
 async fn conversations(cx: &mut Cx<'_>, user: &BareJid) -> Result<Vec<Conversation>, StanzaError> {
-    let mut inbox = Conversations::new(user, &cx.server.message_ids);
+    let displayed = displayed(cx, user).await?;
+    let mut inbox = Conversations::new(user, &cx.server.message_ids, displayed);
     let mut query = Query { backwards: true, max: ROWS_AT_ONCE, ..Query::default() };
     let mut rows = 0;
     while rows < MOST_ROWS {
@@ -120,6 +124,32 @@ async fn conversations(cx: &mut Cx<'_>, user: &BareJid) -> Result<Vec<Conversati
     }
     cx.keeping.count_deliveries(rows / ROWS_OF_A_STEP);
     Ok(inbox.into_conversations())
+}
+
+/// Up to which message the user's devices have displayed each conversation, of those that they have published
+/// last (XEP-0490 §3.1).
+async fn displayed(
+    cx: &Cx<'_>,
+    user: &BareJid,
+) -> Result<FxHashMap<BareJid, MessageId>, StanzaError> {
+    let nodes = AccountNodes::of(user);
+    let last = Which::Before(None);
+    let items = nodes.items(cx.server, ns::READ_STATE, last, MOST_DISPLAYED).await?;
+    let ids = &cx.server.message_ids;
+    Ok(items.into_iter().filter_map(|item| displayed_message(user, ids, item)).collect())
+}
+
+/// Nothing, if the item names no message of the archive of `user`: in a room, or by mistake.
+fn displayed_message(
+    user: &BareJid,
+    ids: &WireIds,
+    item: PubSubItem,
+) -> Option<(BareJid, MessageId)> {
+    let with = BareJid::parse(&item.id).ok()?;
+    let payload = Frame::from_bytes(item.payload).ok()?;
+    let id = payload.root().child(ns::STANZA_ID, "stanza-id")?;
+    let is_ours = id.attr("by").is_some_and(|by| BareJid::parse(&by).is_ok_and(|by| by == *user));
+    is_ours.then(|| ids.read(&id.attr("id")?)).flatten().map(|id| (with, id))
 }
 
 /// The part of the list that is asked for (XEP-0059). Its ids are those of the newest messages.
@@ -183,6 +213,8 @@ fn entry(one: &Conversation, ids: &WireIds) -> Node {
 const MOST: usize = 250;
 /// Messages of an archive that are looked at.
 const MOST_ROWS: usize = 5000;
+/// Conversations whose state is looked at.
+const MOST_DISPLAYED: usize = 1000;
 /// Messages that are read from the store at once.
 const ROWS_AT_ONCE: usize = 250;
 /// So many messages that are read count as a step of work.
