@@ -25,6 +25,8 @@ from server import DOMAIN, SERVERS, ServerError
 
 SCENARIO_SECONDS = 60
 HERE = pathlib.Path(__file__).parent
+# Of converse_devices.mjs.
+CONVERSE_SCENARIOS = ("windows agree", "history comes back", "nobody else reads")
 # Of xmppjs_devices.mjs.
 XMPPJS_SCENARIOS = (
     "token opens the door", "token takes the old session", "carbons come with the login",
@@ -132,9 +134,13 @@ def outside(args):
         modules = str(pathlib.Path(args.converse) / "node_modules")
         environment = {"WAXWING_NODE_MODULES": modules, "WAXWING_CHROMIUM": args.chromium}
         yield "Converse.js", command, environment, ("ws", "wss"), cuts
+        for what in CONVERSE_SCENARIOS:
+            command = ["node", str(HERE / "converse_devices.mjs"), what]
+            yield "Converse.js", command, environment, ("wss",), what
 
 def attempt(name, run):
     """Runs a check, prints how it went, and returns whether it went well."""
+    begun = time.monotonic()
     try:
         run()
     except (AssertionError, Refused, ServerError) as error:
@@ -143,7 +149,7 @@ def attempt(name, run):
         print(f"FAILED {name}: {type(error).__name__}: {error}", flush=True)
         traceback.print_exc()
     else:
-        print(f"ok {name}", flush=True)
+        print(f"ok {name} ({time.monotonic() - begun:.1f} s)", flush=True)
         return True
     return False
 
