@@ -86,15 +86,16 @@ async function historyComesBack(enter) {
   await sees(first, ...bodies);
   await wait(first, ...unread(false));
 
+  const room = `orchard@rooms.${domain}`;
+  await bookmarks(first, room);
+  await until("the bookmark", () => lines(first, "<publish", "urn:xmpp:bookmarks:1", 'type="result"').length);
+
   // The session of the old page ends when the page goes; the new one logs in by the keys that it kept.
   await first.page.reload();
   await wait(first, () => window.look?.api.connection.connected());
   await chatWith(first, other);
   await sees(first, ...bodies);
 
-  const room = `orchard@rooms.${domain}`;
-  await bookmarks(first, room);
-  await until("the bookmark", () => lines(first, "<publish", "urn:xmpp:bookmarks:1", 'type="result"').length);
   const elsewhere = await enter(romeo);
   await logIn(elsewhere, romeosPassword);
   await wait(elsewhere, (jid) => window.look.state.bookmarks?.get(jid)?.get("nick") === "Romeo", room);

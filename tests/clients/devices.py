@@ -45,6 +45,13 @@ class Device(SlixmppClient):
             if found[:2] == (sender, node):
                 return found[2:]
 
+    async def carbon(self):
+        """The next copy of something that was said; those of chat states are passed over."""
+        while True:
+            found = await within(self.carbons.get(), "a carbon")
+            if found[1]:
+                return found
+
     async def publish(self, node, item, payload, options=None):
         pubsub = self.xmpp["xep_0060"]
         form = None

@@ -69,6 +69,10 @@ def arguments():
     parser.add_argument("--converse", help="folder whose node_modules has converse.js")
     parser.add_argument("--nbxmpp", help="a Python that has nbxmpp and GLib")
     parser.add_argument("--coturn", action="store_true", help="coturn is installed")
+    parser.add_argument(
+        "--terminal", action="append", default=[], choices=("poezio", "profanity"),
+        help="a client in a terminal that is installed",
+    )
     parser.add_argument("--verbose", action="store_true", help="the libraries' own logs")
     return parser.parse_args()
 
@@ -105,6 +109,14 @@ def checks(server, args):
             scenario = calls.credentials_open_the_relay
             run = functools.partial(scenario, server)
             yield name, lambda: in_process(server, run, SlixmppClient, SlixmppClient, next(numbers))
+    for program in args.terminal:
+        import terminals
+
+        scenario = getattr(terminals, f"{program}_is_one_of_the_devices")
+        name = f"{program}: is one of the devices"
+        if args.only in name:
+            device = devices.Device
+            yield name, lambda: in_process(server, scenario, device, device, next(numbers))
     for library, command, environment, ways, what in outside(args):
         for way in ways:
             name = f"{library}: {what}" + (f" over {way}" if len(ways) > 1 else "")

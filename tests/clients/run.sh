@@ -6,9 +6,9 @@
 #                                              fails there too is the scenario's fault
 #
 # slixmpp and aioxmpp need Python with venv; xmpp.js needs Node 20.10 and npm; Converse.js needs Chromium,
-# too; nbxmpp needs the system's Python with GLib and libsoup; credentials for calls are tried with coturn. On
-# Debian: python3-venv nodejs npm chromium python3-gi gir1.2-soup-3.0 glib-networking coturn. What is missing is
-# an error. With WAXWING_SKIP_CLIENTS=1 its clients are left out, and named.
+# too; nbxmpp needs the system's Python with GLib and libsoup; credentials for calls are tried with coturn;
+# Profanity and poezio run in terminals. On Debian: python3-venv nodejs npm chromium python3-gi gir1.2-soup-3.0
+# glib-networking coturn profanity poezio. What is missing is an error. With WAXWING_SKIP_CLIENTS=1 its clients are left out, and named.
 # Libraries lie in target/clients; nothing is installed on the system.
 set -eu
 
@@ -104,6 +104,13 @@ case " $* " in
     else
         missing coturn coturn
     fi
+    for program in profanity poezio; do
+        if command -v "$program" >/dev/null; then
+            set -- "$@" --terminal "$program"
+        else
+            missing "$program" "$program"
+        fi
+    done
     ;;
 esac
 
