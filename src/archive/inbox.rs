@@ -159,10 +159,7 @@ mod tests {
     }
 
     /// The same, if a device has displayed what Juliet said up to the message of this number.
-    fn unread_after(
-        displayed: i64,
-        said: &[(&str, Way, &str, &str)],
-    ) -> Vec<(String, usize)> {
+    fn unread_after(displayed: i64, said: &[(&str, Way, &str, &str)]) -> Vec<(String, usize)> {
         let (user, ids) = (BareJid::parse("romeo@a.example").unwrap(), WireIds::new(&[7; 32]));
         let displayed = MessageId::new(displayed).filter(|id| id.get() > 0);
         let displayed = displayed.map(|id| (BareJid::parse(JULIET).unwrap(), id)).into_iter();
@@ -220,7 +217,8 @@ mod tests {
         assert_eq!(count(4, &three), 3);
         // Whichever says that more was read: a marker, a message of the user, or the device.
         let (first, third) = (displayed("1"), displayed("3"));
-        let marked = |marker| [received("1"), received("2"), received("3"), (JULIET, Sent, "m", marker)];
+        let marked =
+            |marker| [received("1"), received("2"), received("3"), (JULIET, Sent, "m", marker)];
         assert_eq!(count(2, &marked(&*first)), 1);
         assert_eq!(count(1, &marked(&*third)), 0);
         assert_eq!(count(1, &[received("1"), (JULIET, Sent, "s", HI), received("2")]), 1);

@@ -15,7 +15,8 @@ use crate::archive::inbox::{Conversation, Inbox as Conversations};
 use crate::archive::page;
 use crate::config::Config;
 use crate::host::{
-    Access, AccountNodes, AddressKind, Cx, IqHandler, IqReply, Manifest, Module, Registry, Status, Xep,
+    Access, AccountNodes, AddressKind, Cx, IqHandler, IqReply, Manifest, Module, Registry, Status,
+    Xep,
 };
 use crate::jid::BareJid;
 use crate::ns;
