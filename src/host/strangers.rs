@@ -1,11 +1,13 @@
 //! What an account does with people who are not its contacts: let them through, let them wait, or refuse them.
 //!
-//! Most accounts have said nothing, and let everybody through: then a message costs one look into a cache.
+//! Most users have chosen nothing. Then the account does what the operator chose (`[strangers]`), which is to let
+//! everybody through, if nothing else is configured; and a message costs one look into a cache for each side.
 
 mod guarded;
+mod lock;
 mod policy;
 mod waiting;
 
-pub use guarded::{Guarded, Strangers, of, policy, remember, set_policy};
+pub use guarded::{Guarded, Strangers, lock, of, policy, remember, set_policy};
 pub use policy::{Approach, Choice, Policy};
 pub use waiting::{Place, Waiting, add, all, has_room, remove};

@@ -1,6 +1,6 @@
 //! Conversations that the user has begun: the other side is no stranger.
 
-use super::waiting;
+use super::accepted::release;
 use crate::host::strangers::{self, Guarded};
 use crate::host::{Cx, Halt};
 use crate::jid::{BareJid, Jid};
@@ -22,8 +22,9 @@ pub async fn wrote(cx: &mut Cx<'_>, user: &BareJid, message: &Message) -> Result
     if bare == user.as_str() || guarded.known.contains(bare) || !begins(message) {
         return Ok(());
     }
-    strangers::remember(cx.server, user, &to.to_bare()).await?;
-    waiting::release(cx, &guarded, user, to);
+    // Rare, and large: each message that is handled would have room for it.
+    Box::pin(strangers::remember(cx.server, user, &to.to_bare())).await?;
+    release(cx, &guarded, user, to, true);
     Ok(())
 }
 
