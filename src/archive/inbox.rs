@@ -2,10 +2,11 @@
 //! knows them.
 //!
 //! The archive is gone through from its newest message backwards. What the user has written says how far the
-//! user has read: an own message, or a marker that a message was displayed (XEP-0430 §4, XEP-0333). So
-//! nothing is written when a message comes, and nothing can be out of step with the archive.
+//! user has read: an own message, or a marker that a message was displayed (XEP-0430 §4, XEP-0333), or what a
+//! device has published (XEP-0490). So nothing is written when a message comes, and nothing can be out of step
+//! with the archive.
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::importance::{self, Importance};
 use crate::jid::BareJid;
@@ -37,15 +38,17 @@ pub struct Conversation {
 pub struct Inbox<'a> {
     user: &'a BareJid,
     ids: &'a WireIds,
+    read: FxHashSet<MessageId>,
     conversations: Vec<Conversation>,
     by_address: FxHashMap<BareJid, usize>,
 }
 
 impl<'a> Inbox<'a> {
-    /// The inbox of `user`, in which nothing is yet.
+    /// The inbox of `user`, in which nothing is yet. `read`: messages up to which the user's devices say that they
+    /// were displayed.
     #[must_use]
-    pub fn new(user: &'a BareJid, ids: &'a WireIds) -> Self {
-        Self { user, ids, conversations: Vec::new(), by_address: FxHashMap::default() }
+    pub fn new(user: &'a BareJid, ids: &'a WireIds, read: FxHashSet<MessageId>) -> Self {
+        Self { user, ids, read, conversations: Vec::new(), by_address: FxHashMap::default() }
     }
 
     /// Adds a message of the archive. Messages come from the newest to the oldest.
@@ -74,6 +77,9 @@ impl<'a> Inbox<'a> {
         if conversation.is_settled && conversation.latest.is_some() {
             return;
         }
+        if self.read.contains(&row.id) {
+            conversation.settle();
+        }
         let frame = Frame::from_bytes(row.xml.clone()).ok();
         if let Some(Ok(Stanza::Message(message))) = frame.map(Stanza::read) {
             conversation.add(row, &message, self.ids);
@@ -92,15 +98,9 @@ impl Conversation {
         let is_to_be_read = importance::of(message) == Some(Importance::Message);
         if !self.is_settled {
             match row.way {
-                Way::Sent if is_to_be_read => {
-                    self.unread += std::mem::take(&mut self.doubtful);
-                    self.is_settled = true;
-                }
+                Way::Sent if is_to_be_read => self.settle(),
                 Way::Sent => self.marked = self.marked.take().or_else(|| marked(message)),
-                Way::Received if self.is_marked(&row, message, ids) => {
-                    self.unread += std::mem::take(&mut self.doubtful);
-                    self.is_settled = true;
-                }
+                Way::Received if self.is_marked(&row, message, ids) => self.settle(),
                 Way::Received if is_to_be_read && self.marked.is_some() => self.doubtful += 1,
                 Way::Received => self.unread += usize::from(is_to_be_read),
             }
@@ -108,6 +108,12 @@ impl Conversation {
         if is_to_be_read && self.latest.is_none() {
             self.latest = Some(row);
         }
+    }
+
+    /// This message and all older ones are read. What came between it and a newer marker is not.
+    fn settle(&mut self) {
+        self.unread += std::mem::take(&mut self.doubtful);
+        self.is_settled = true;
     }
 
     /// Whether the user has said that this message was displayed. A marker names a message by the id that its
@@ -136,7 +142,7 @@ mod tests {
     /// What is said in the archive of Romeo, oldest first: from whom or to whom, the way, the id, the content.
     fn unread(said: &[(&str, Way, &str, &str)]) -> Vec<(String, usize)> {
         let (user, ids) = (BareJid::parse("romeo@a.example").unwrap(), WireIds::new(&[7; 32]));
-        let mut inbox = Inbox::new(&user, &ids);
+        let mut inbox = Inbox::new(&user, &ids, FxHashSet::default());
         for (number, (with, way, id, inner)) in said.iter().enumerate().rev() {
             let number = number as i64 + 1;
             inbox.add(Stored {

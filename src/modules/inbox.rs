@@ -8,21 +8,24 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use rustc_hash::FxHashSet;
 
 use crate::archive::inbox::{Conversation, Inbox as Conversations};
 use crate::archive::page;
 use crate::config::Config;
 use crate::host::{
-    Access, AddressKind, Cx, IqHandler, IqReply, Manifest, Module, Registry, Status, Xep,
+    Access, AccountNodes, AddressKind, Cx, IqHandler, IqReply, Manifest, Module, Registry, Status,
+    Xep,
 };
 use crate::jid::BareJid;
+use crate::ns;
 use crate::payload::result_set::{SetAnswer, SetRequest, Start};
 use crate::session::Session;
 use crate::stanza::{
     Condition, Content, Head, Iq, IqKind, Message, MessageKind, Stanza, StanzaError,
 };
-use crate::storage::{Query, WireIds};
-use crate::xml::{ElementRef, Node, element};
+use crate::storage::{MessageId, PubSubItem, Query, Which, WireIds};
+use crate::xml::{ElementRef, Frame, Node, element};
 
 const NS: &str = "urn:xmpp:inbox:1";
 
@@ -105,7 +108,8 @@ fn read(payload: &ElementRef<'_>) -> Result<Asked, StanzaError> {
 
 /// Goes through the newest messages of the archive.
 async fn conversations(cx: &mut Cx<'_>, user: &BareJid) -> Result<Vec<Conversation>, StanzaError> {
-    let mut inbox = Conversations::new(user, &cx.server.message_ids);
+    let read = published(cx, user).await?;
+    let mut inbox = Conversations::new(user, &cx.server.message_ids, read);
     let mut query = Query { backwards: true, max: ROWS_AT_ONCE, ..Query::default() };
     let mut rows = 0;
     while rows < MOST_ROWS {
@@ -120,6 +124,18 @@ async fn conversations(cx: &mut Cx<'_>, user: &BareJid) -> Result<Vec<Conversati
     }
     cx.keeping.count_deliveries(rows / ROWS_OF_A_STEP);
     Ok(inbox.into_conversations())
+}
+
+/// The messages up to which the user's devices say that chats were displayed (XEP-0490 §3.1).
+async fn published(cx: &Cx<'_>, user: &BareJid) -> Result<FxHashSet<MessageId>, StanzaError> {
+    let nodes = AccountNodes::of(user);
+    let items = nodes.items(cx.server, ns::READ_STATE, Which::Before(None), MOST_CHATS).await?;
+    let id = |item: &PubSubItem| {
+        let displayed = Frame::from_bytes(item.payload.clone()).ok()?;
+        let id = displayed.root().child(ns::STANZA_ID, "stanza-id")?.attr("id")?.into_owned();
+        cx.server.message_ids.read(&id)
+    };
+    Ok(items.iter().filter_map(id).collect())
 }
 
 /// The part of the list that is asked for (XEP-0059). Its ids are those of the newest messages.
@@ -181,6 +197,8 @@ fn entry(one: &Conversation, ids: &WireIds) -> Node {
 
 /// Entries of one answer.
 const MOST: usize = 250;
+/// Chats whose displayed messages are looked at: those that were published last.
+const MOST_CHATS: usize = 1000;
 /// Messages of an archive that are looked at.
 const MOST_ROWS: usize = 5000;
 /// Messages that are read from the store at once.
