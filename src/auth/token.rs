@@ -104,8 +104,18 @@ impl Verifier {
             }
         }
         // An account that does not exist has no tokens, whatever is stored in its name.
-        let (Some(password), Some((is_new, issued, token))) = (password, proven) else {
-            return Err(SaslError::NotAuthorized);
+        let Some(password) = password else { return Err(SaslError::NotAuthorized) };
+        let Some((is_new, issued, token)) = proven else {
+            // The client's tokens are of an earlier password: no proof is right any more (XEP-0484 §4.2).
+            let now = fingerprint(&password.stored_key);
+            let mut of_client = slots.new.iter().chain(&slots.current).peekable();
+            let had_some = of_client.peek().is_some();
+            let is_stale = had_some && of_client.all(|slot| slot.password != now);
+            return Err(if is_stale {
+                SaslError::CredentialsExpired
+            } else {
+                SaslError::NotAuthorized
+            });
         };
         let age = self.clock.now().as_micros().saturating_sub(issued.issued);
         if age >= LIFETIME {

@@ -22,6 +22,7 @@ use crate::payload::hints::Hints;
 use crate::payload::stanza_id::stanza_id;
 use crate::session::{CloseReason, Session, SessionRef};
 use crate::stanza::{Condition, Content, Head, Iq, IqKind, Message, MessageKind, Stanza};
+use crate::xml::ElementRef;
 
 /// The namespace.
 pub const NS: &str = ns::CARBONS;
@@ -174,8 +175,14 @@ fn is_eligible(message: &Message, side: Side) -> bool {
             let others = || content.received_children().filter(|c| !c.is(ns::CLIENT, "error"));
             others().next().is_none() || is_im(content)
         }
-        MessageKind::Headline | MessageKind::Groupchat => false,
+        MessageKind::Headline => content.received_children().any(|child| is_of_im_alone(&child)),
+        MessageKind::Groupchat => false,
     }
+}
+
+/// What XEP-0280 §6.1 names for messages of any type: XEP-0085, XEP-0184, XEP-0333.
+fn is_of_im_alone(child: &ElementRef<'_>) -> bool {
+    matches!(child.ns(), ns::CHAT_MARKERS | ns::CHAT_STATES | ns::RECEIPTS)
 }
 
 /// What instant messaging sends: a body, what else is worth reading later, or a chat state. XEP-0280 §6.1

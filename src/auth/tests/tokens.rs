@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::token::KIND;
-use super::super::{Binding, MechanismName, PasswordKey};
+use super::super::{Binding, MechanismName, PasswordKey, TokenLogin};
 use super::*;
 use crate::storage::MemoryStorage;
 
@@ -60,4 +60,58 @@ async fn a_login_with_an_old_password_buys_no_token() {
     assert!(storage.accounts().remove(&user()).await.unwrap());
     assert!(verifier.issue_token(&user(), "desk", mechanism, &key).await.unwrap().is_none());
     assert!(storage.documents().all(&user(), KIND).await.unwrap().is_empty());
+}
+
+/// A login over the connection of `offer`, with a proof that is bound to `data`.
+async fn log_in(
+    verifier: &Arc<Verifier>,
+    offer: &Offer,
+    by: MechanismName,
+    client: &str,
+    (token, data): (&str, &[u8]),
+) -> std::result::Result<Step, SaslError> {
+    let login = TokenLogin { installation: client.to_owned(), invalidate: false };
+    let mut exchange = Exchange::begin(verifier, "example.com", offer, by.as_str(), Some(login))?;
+    let proof = hmac(ScramHash::Sha256, token.as_bytes(), &[&b"Initiator"[..], data].concat());
+    exchange.step(Some(&[&b"romeo\0"[..], &proof].concat())).await
+}
+
+#[tokio::test]
+async fn a_token_is_good_for_its_mechanism_and_for_connections_that_the_proof_is_bound_to() {
+    let (verifier, _, _, key) = verifier().await;
+    let verifier = Arc::new(verifier);
+    let offer = |exporter, end_point| {
+        let facts = TlsFacts {
+            version: Some(TlsVersion::V1_3),
+            exporter: Some([exporter; 32]),
+            server_end_point: Some(vec![end_point; 32]),
+            ..TlsFacts::default()
+        };
+        Offer::new(&config(), Some(&facts))
+    };
+    let (here, elsewhere) = (offer(1, 2), offer(3, 4));
+    let all = [
+        (MechanismName::Token(Binding::Exporter), vec![1; 32]),
+        (MechanismName::Token(Binding::EndPoint), vec![2; 32]),
+        (MechanismName::Token(Binding::None), vec![]),
+    ];
+    for (of, data) in &all {
+        let client = of.as_str();
+        let issued = verifier.issue_token(&user(), client, *of, &key).await.unwrap().unwrap();
+        let token = issued.token.as_str();
+        let Ok(Step::Success { data: Some(answer), .. }) =
+            log_in(&verifier, &here, *of, client, (token, data)).await
+        else {
+            panic!("{client} does not work");
+        };
+        let wanted = [&b"Responder"[..], data].concat();
+        assert_eq!(answer, hmac(ScramHash::Sha256, token.as_bytes(), &wanted), "{client}");
+        let again = log_in(&verifier, &elsewhere, *of, client, (token, data)).await;
+        let is_bound = !data.is_empty();
+        assert_eq!(again.is_err(), is_bound, "{client} on another connection");
+        for (by, data) in all.iter().filter(|(by, _)| by != of) {
+            let found = log_in(&verifier, &here, *by, client, (token, data)).await;
+            assert_eq!(found, Err(SaslError::NotAuthorized), "{client} by {by}");
+        }
+    }
 }

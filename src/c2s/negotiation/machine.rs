@@ -190,8 +190,10 @@ impl Negotiation {
                 self.refuse(SaslError::Aborted)
             }
             State::Features(stage) if root.ns() == ns::SM => self.manage(stage, &root),
-            // XEP-0198 §3: `<failed/>` for a wrong order. The SASL exchange goes on.
-            State::Challenged if root.ns() == ns::SM => self.manage(Stage::Secured, &root),
+            // XEP-0198 §3: `<failed/>` for a wrong order. The SASL exchange goes on. XEP-0388 §2.4 does not allow that.
+            State::Challenged if root.ns() == ns::SM && matches!(self.profile, Profile::Sasl) => {
+                self.manage(Stage::Secured, &root)
+            }
             State::Features(Stage::Authenticated) => self.bind(frame),
             // RFC 6120 §4.9.3.12: no stanza before authentication, no authentication before TLS.
             State::Features(Stage::Plain) if matches!(root.ns(), ns::SASL | ns::SASL2) => {

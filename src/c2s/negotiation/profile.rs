@@ -1,5 +1,6 @@
 //! The two profiles of SASL: what their elements look like, and what a client asks for with XEP-0388.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::auth::{self, MechanismName, SaslError, TokenLogin, UPGRADES, UserAgent, upgrade_name};
@@ -94,12 +95,10 @@ impl Inline {
     }
 
     /// The client has logged in before it read the features, and expects others than those of this version (XEP-0509
-    /// §2.2). A client that says nothing about it expects none.
+    /// §2.2). A client that says nothing about it expects none. The same text is a match in every scheme.
     pub(super) fn expects_other_features(&self, version: &str) -> bool {
-        self.child(NS_IAP, "config-version").is_some_and(|expected| {
-            let is_known = expected.attr("scheme").is_none_or(|scheme| scheme == OPAQUE);
-            !is_known || expected.attr("value").as_deref() != Some(version)
-        })
+        self.child(NS_IAP, "config-version")
+            .is_some_and(|expected| expected.attr("value").as_deref() != Some(version))
     }
 
     /// The upgrades that the client asks for, of those that are offered (XEP-0480 §2.2), each once.
@@ -131,6 +130,14 @@ impl Inline {
     pub(super) fn child(&self, ns: &str, name: &str) -> Option<ElementRef<'_>> {
         self.request.root().child(ns, name)
     }
+}
+
+/// Reads base64 in an element of XEP-0388. White space should not be there, but it is in the examples: lines that are
+/// indented (XEP-0388 §2.2). RFC 6120 §13.9.1 does not allow it.
+pub(super) fn decode(text: &str) -> Result<Vec<u8>, SaslError> {
+    let is_spaced = text.contains(|c: char| c.is_ascii_whitespace());
+    let text = if is_spaced { text.split_ascii_whitespace().collect() } else { Cow::from(text) };
+    auth::decode(&text)
 }
 
 /// XEP-0484.

@@ -4,7 +4,7 @@ use smallvec::smallvec;
 
 use super::action::{Action, Actions, Stage};
 use super::machine::{Negotiation, State};
-use super::profile::Profile;
+use super::profile::{Profile, decode};
 use crate::auth::{self, SaslError, Step};
 use crate::ns;
 use crate::stanza::StreamCondition;
@@ -60,7 +60,11 @@ impl Negotiation {
 
     /// `<response/>` came.
     pub(super) fn sasl_response(&mut self, root: &ElementRef<'_>) -> Actions {
-        match sasl_payload(root) {
+        let message = match self.profile {
+            Profile::Sasl => sasl_payload(root),
+            Profile::Sasl2(_) => decode(&root.text()).map(Some),
+        };
+        match message {
             Ok(message) => {
                 self.state = State::Verifying;
                 smallvec![Action::Continue(message.unwrap_or_default())]

@@ -7,9 +7,9 @@ use smallvec::smallvec;
 use super::action::{Action, Actions, Settings, Stage};
 use super::features;
 use super::machine::{Negotiation, State};
-use super::profile::{Inline, NS_BIND, NS_IAP, Profile};
+use super::profile::{Inline, NS_BIND, NS_IAP, Profile, decode};
 use super::resume::sm_failed;
-use crate::auth::{self, SaslError};
+use crate::auth::SaslError;
 use crate::jid::Jid;
 use crate::ns;
 use crate::stanza::{Condition, StreamCondition};
@@ -30,7 +30,7 @@ impl Negotiation {
         };
         let initial = match root.child(ns::SASL2, "initial-response") {
             // An empty element is an empty response (XEP-0388 §2.2).
-            Some(initial) => auth::decode(&initial.text()).map(Some),
+            Some(initial) => decode(&initial.text()).map(Some),
             None => Ok(None),
         };
         match initial {

@@ -5,7 +5,7 @@ use smallvec::smallvec;
 
 use super::action::{Action, Actions};
 use super::machine::{Negotiation, State};
-use super::profile::{Inline, Profile};
+use super::profile::{Inline, Profile, decode};
 use crate::auth::{self, SaslError, Upgrade, upgrade_name};
 use crate::ns;
 use crate::stanza::StreamCondition;
@@ -65,7 +65,7 @@ impl Negotiation {
     /// `<task-data/>` came, with the salted password (XEP-0480 §3).
     pub(super) fn task_data(&mut self, root: &ElementRef<'_>) -> Actions {
         let hash = root.child(NS_SCRAM_UPGRADE, "hash").ok_or(SaslError::MalformedRequest);
-        let salted = hash.and_then(|hash| auth::decode(&hash.text()));
+        let salted = hash.and_then(|hash| decode(&hash.text()));
         match (salted, self.tasks.pop()) {
             (Ok(salted), Some(task)) => {
                 self.state = State::AddingKeys;

@@ -229,13 +229,19 @@ fn a_client_that_expects_other_features_is_told_and_may_try_again() {
         String::new(),
         "value=''".to_owned(),
         "value='b2xk' scheme='opaque'".to_owned(),
-        format!("value='{version}' scheme='hash'"),
         format!("value='{version} '"),
         format!("value='{lower}x'"),
     ] {
         assert_eq!(try_with(&wrong), [mismatch], "{wrong}");
     }
     assert_eq!(try_with(&format!("value='{version}' scheme='opaque'")), ["begin PLAIN"]);
+    let mut machine = after(TO_SECURED);
+    let other_scheme = format!(
+        "<authenticate xmlns='urn:xmpp:sasl:2' mechanism='PLAIN'>\
+         <config-version xmlns='urn:xmpp:iap:0' scheme='hash' value='{version}'/></authenticate>"
+    );
+    let found = words(&machine.element(&Frame::from_bytes(other_scheme).unwrap()));
+    assert_eq!(found, ["begin PLAIN"]);
     let without_scheme = Element("<authenticate xmlns='urn:xmpp:sasl:2' mechanism='PLAIN'/>");
     expect(&[], without_scheme, &["begin PLAIN"]);
 }
