@@ -141,13 +141,16 @@ suite! {
         too_many_push_registrations_remove_the_stalest
     ;
     pubsub:
+        a_creator_has_a_share_of_a_service
         a_node_is_made_with_its_first_item
+        a_publication_goes_to_the_node_it_was_meant_for
         a_removed_account_is_nothing_at_nodes_of_others
         affiliations_and_subscriptions_come_and_go
         items_are_found_by_page
         items_go_one_by_one_and_all_at_once
         nodes_are_listed_and_bounded
         nodes_count_for_the_quota_and_go_with_the_account
+        nodes_without_an_owner_are_found
         the_last_item_of_each_node_is_found
         the_newest_items_stay
     ;

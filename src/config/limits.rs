@@ -129,6 +129,13 @@ section! {
     /// Nodes of the service `pubsub.<host>` (XEP-0060).
     service_nodes: u32 = 10_000 => Count::between(0, 10_000_000), Reload;
 
+    /// Nodes of the service `pubsub.<host>` that one account may create.
+    service_nodes_per_account: u32 = 200 => Count::between(0, 10_000_000), Reload;
+
+    /// Bytes that the nodes have together, with their items, which one account has created at the service
+    /// `pubsub.<host>`, whoever publishes there.
+    service_bytes_per_account: usize = 256 * MIB => Size::between(64 * KIB, 1 << 50), Reload;
+
     /// Bytes that one account keeps in all: archive, messages that wait, card, private XML, nodes, roster. What
     /// strangers send to an account that keeps as much is refused; what contacts send pushes out the
     /// oldest messages of its archive that have been delivered. `user quota` sets it for one account.

@@ -1,7 +1,7 @@
 //! `[pubsub]`: the service `pubsub.<host>` (XEP-0060).
 
 use super::section::{choice, section};
-use super::value::OneOf;
+use super::value::{Count, OneOf};
 
 choice! {
     /// Who may create nodes at the service.
@@ -21,4 +21,8 @@ section! {
 
     /// Who may create nodes at the service: administrators, users of the host, or nobody.
     create: NodeCreators = NodeCreators::Users => OneOf(NodeCreators::WORDS), Reload;
+
+    /// Subscriptions that the owners of nodes may make for others, who have not asked for them, by one account in an
+    /// hour. 0: no limit.
+    subscriptions_for_others: u32 = 60 => Count::between(0, 1_000_000), Reload;
 }

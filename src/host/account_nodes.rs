@@ -11,13 +11,15 @@ use bytes::Bytes;
 
 use super::lifecycle::{self, Event};
 use super::node_change::{Changed, NodeChange};
+use super::target_node::{PUBLISH_ATTEMPTS, TargetNode, creator_share};
 use super::{Cx, Invalidation, ServerState};
 use crate::jid::BareJid;
 use crate::payload::bookmarks;
 use crate::payload::datetime::Timestamp;
 use crate::payload::node_config::{NodeConfig, NodeFull};
 use crate::storage::{
-    self, Affiliation, ItemQuery, PubSubItem, PubSubNode, Publication, Published, Which,
+    self, Affiliation, ItemQuery, PubSubItem, PubSubNode, Publication, PublishAt, Published,
+    StorageError, Which,
 };
 
 /// The nodes of one owner: an account, or a service by its domain.
@@ -93,33 +95,46 @@ impl AccountNodes {
         default: &NodeConfig,
         by: &'static str,
     ) -> storage::Result<()> {
-        let found = self.find(cx.server, name).await?;
-        let (node, config) = found.unwrap_or_else(|| self.new_node(cx.server, name, default));
-        self.publish_at(cx, node, config, items, by).await
+        for _ in 0..PUBLISH_ATTEMPTS {
+            let target = match self.find(cx.server, name).await? {
+                Some((node, config)) => TargetNode { node, config, is_new: false },
+                None => self.new_node(cx.server, name, default),
+            };
+            if self.publish_at(cx, target, items.clone(), by).await? {
+                return Ok(());
+            }
+        }
+        Err(StorageError::Conflict)
     }
 
-    /// Publishes items at a node that was found, or that is made with this.
+    /// Publishes items at a node that was found, or that is made with this. `false`, and nothing is published, if
+    /// somebody else has made or removed the node in the meantime: then the rights of the publisher must be
+    /// checked again.
     ///
     /// # Errors
     /// As [`AccountNodes::publish`].
     pub async fn publish_at(
         &self,
         cx: &mut Cx<'_>,
-        node: PubSubNode,
-        config: NodeConfig,
+        target: TargetNode,
         items: Vec<PubSubItem>,
         by: &'static str,
-    ) -> storage::Result<()> {
+    ) -> storage::Result<bool> {
+        let TargetNode { node, config, is_new } = target;
         let now = cx.server.clock.now().as_micros();
         let expire = config.item_expire.and_then(|s| i64::try_from(s).ok()?.checked_mul(1_000_000));
+        let at = match is_new {
+            true => PublishAt::New(node.clone()),
+            false => PublishAt::Existing(node.created),
+        };
         let publication = Publication {
             items: if config.persist_items { items.clone() } else { Vec::new() },
             keep: config.keep(),
             expire_before: expire.map(|age| Timestamp::from_micros(now.saturating_sub(age))),
-            ..self.creation(cx, &node)
+            ..self.publication(cx, at, &node.creator)
         };
-        let done = self.store(cx, &node.name, publication).await?;
-        let dropped = done.map_or_else(Vec::new, |done| done.dropped);
+        let Some(done) = self.store(cx, &node.name, publication).await? else { return Ok(false) };
+        let dropped = done.dropped;
         let retracted = match config.publish_node_full {
             NodeFull::RetractOldest => dropped.clone(),
             NodeFull::DiscardOldest | NodeFull::Reject => Vec::new(),
@@ -131,7 +146,7 @@ impl AccountNodes {
             let gone = Changed::Retracted { ids: retracted, notify: true };
             self.tell(cx, node, config, gone, by).await;
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Makes a node without items. `false` if there is one of this name.
@@ -139,10 +154,11 @@ impl AccountNodes {
     /// # Errors
     /// As [`AccountNodes::publish`].
     pub async fn create(&self, cx: &mut Cx<'_>, node: PubSubNode) -> storage::Result<bool> {
-        let publication = self.creation(cx, &node);
-        let done = self.store(cx, &node.name, publication).await?;
+        let (name, creator) = (node.name.clone(), node.creator.clone());
+        let publication = self.publication(cx, PublishAt::New(node), &creator);
+        let done = self.store(cx, &name, publication).await?;
         cx.server.invalidate(&Invalidation::Nodes(self.owner.clone()));
-        Ok(done.is_some_and(|done| done.created))
+        Ok(done.is_some())
     }
 
     /// Removes items. Answers how many were there. `notify`: subscribers are told even if the configuration
@@ -227,7 +243,7 @@ impl AccountNodes {
         server: &ServerState,
         name: &str,
         config: &NodeConfig,
-    ) -> (PubSubNode, NodeConfig) {
+    ) -> TargetNode {
         let node = PubSubNode {
             name: name.to_owned(),
             creator: self.owner.clone(),
@@ -237,15 +253,16 @@ impl AccountNodes {
             subscriptions: Vec::new(),
             items: 0,
         };
-        (node, config.clone())
+        TargetNode { node, config: config.clone(), is_new: true }
     }
 
-    /// A publication of nothing, which makes the node if there is none.
-    fn creation(&self, cx: &Cx<'_>, node: &PubSubNode) -> Publication {
+    /// A publication of nothing.
+    fn publication(&self, cx: &Cx<'_>, at: PublishAt, creator: &BareJid) -> Publication {
         let is_account = self.owner.local().is_some();
         Publication {
-            create: Some(node.clone()),
+            at,
             max_nodes: cx.server.config.load().limits.nodes_of(is_account),
+            share: (!is_account).then(|| creator_share(cx.server, creator)).flatten(),
             items: Vec::new(),
             keep: 0,
             expire_before: None,

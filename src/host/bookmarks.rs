@@ -10,13 +10,13 @@ use super::{AccountNodes, Cx, ServerState};
 use crate::jid::BareJid;
 use crate::payload::bookmarks::{Bookmark, List, NS, OLD_NS};
 use crate::payload::node_config::NodeConfig;
-use crate::storage::{self, Which};
+use crate::storage::{self, ItemQuery, StorageError, Which};
 use crate::xml::Frame;
 
 /// All bookmarks of an account as one list.
 ///
 /// # Errors
-/// If the store fails.
+/// If the store fails; `StorageError::Limit` if they are too many bytes for one list.
 pub async fn list(server: &ServerState, user: &BareJid) -> storage::Result<List> {
     let others = server.storage.documents().get(user, KIND, OTHERS).await?.unwrap_or_default();
     Ok(List { rooms: rooms(server, user).await?, others })
@@ -52,9 +52,17 @@ pub async fn write(cx: &mut Cx<'_>, user: &BareJid, list: &List) -> storage::Res
 /// # Errors
 /// If the store fails, or the account has no room left.
 pub async fn publish_list(cx: &mut Cx<'_>, user: &BareJid) -> storage::Result<()> {
-    let payload = Bytes::from(list(cx.server, user).await?.to_node().to_bytes());
     let nodes = AccountNodes::of(user);
     let old = nodes.last(cx.server, OLD_NS).await?;
+    let list = match list(cx.server, user).await {
+        // An older list would be wrong.
+        Err(StorageError::Limit(_)) => {
+            let ids: Vec<_> = old.into_iter().map(|old| old.id).collect();
+            return nodes.retract(cx, OLD_NS, &ids, true, NAME).await.map(drop);
+        }
+        list => list?,
+    };
+    let payload = Bytes::from(list.to_node().to_bytes());
     if old.as_ref().is_some_and(|old| old.payload == payload) {
         return Ok(());
     }
@@ -66,17 +74,27 @@ pub async fn publish_list(cx: &mut Cx<'_>, user: &BareJid) -> storage::Result<()
 /// The bookmarks of an account, with all that is in them.
 ///
 /// # Errors
-/// If the store fails.
+/// If the store fails; `StorageError::Limit` if they are too many bytes for one list.
 pub async fn rooms(server: &ServerState, user: &BareJid) -> storage::Result<Vec<Bookmark>> {
-    let (nodes, max) = (AccountNodes::of(user), NodeConfig::of_account(NS).keep());
-    let items = nodes.items(server, NS, Which::After(None), max).await?;
+    let query = ItemQuery {
+        which: Which::After(None),
+        max: NodeConfig::of_account(NS).keep(),
+        max_bytes: MAX_BYTES,
+        since: None,
+    };
+    let page = server.storage.pubsub().items(user, NS, query).await?.unwrap_or_default();
+    if (page.items.len() as u64) < page.count {
+        return Err(StorageError::Limit("bytes of bookmarks in one list"));
+    }
     let bookmark = |item: storage::PubSubItem| {
         let frame = Frame::from_bytes(item.payload).ok()?;
         Bookmark::read(&item.id, &frame.root())
     };
-    Ok(items.into_iter().filter_map(bookmark).collect())
+    Ok(page.items.into_iter().filter_map(bookmark).collect())
 }
 
+/// Bytes of bookmarks in one list, at most: as many as a client stores in private XML by default.
+const MAX_BYTES: usize = 1 << 20;
 /// The name under which changes are told that follow others.
 pub const NAME: &str = "bookmarks";
 /// The identifier of the list (XEP-0223 §3).

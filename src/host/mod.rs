@@ -36,6 +36,7 @@ mod route;
 mod server_state;
 mod shared_state;
 pub mod strangers;
+mod target_node;
 
 pub use access::{Access, AddressKind};
 pub use account_nodes::AccountNodes;
@@ -60,3 +61,4 @@ pub use roster_lock::{RosterLock, RosterLocks};
 pub use route::Route;
 pub use server_state::{Parts, ServerState};
 pub use shared_state::{SharedState, SharedStates};
+pub use target_node::{PUBLISH_ATTEMPTS, TargetNode};

@@ -19,6 +19,8 @@ pub struct Outbox {
     locked: Option<usize>,
     /// Strangers whom a user has accepted, each with the user.
     accepted: Vec<(BareJid, Jid)>,
+    /// Users whose photos have changed.
+    photos: Vec<BareJid>,
 }
 
 impl Outbox {
@@ -49,6 +51,19 @@ impl Outbox {
     /// Does not deliver again what waits for `user` of `stranger`: it was tried just now.
     pub fn end_release(&mut self, user: &BareJid, stranger: &Jid) {
         self.accepted.retain(|known| (&known.0, &known.1) != (user, stranger));
+    }
+
+    /// Sends the presence of a user's sessions again, when all stanzas are routed: the photo has changed, whose hash
+    /// is in it.
+    pub fn show_photo(&mut self, user: BareJid) {
+        if !self.photos.contains(&user) {
+            self.photos.push(user);
+        }
+    }
+
+    /// Takes a user whose photo has changed.
+    pub fn take_photo(&mut self) -> Option<BareJid> {
+        self.photos.pop()
     }
 
     /// Keeps rosters locked until the answer and the stanzas behind it are routed.

@@ -210,6 +210,7 @@ impl ServerState {
     pub fn count_refusal(&self, error: &StorageError) {
         match error {
             StorageError::Limit(storage::OFFLINE_MESSAGES) => self.budgets.kept.refused_to_wait(),
+            StorageError::Limit(storage::PUBSUB_SHARE) => self.budgets.kept.refused_share(),
             StorageError::Quota => self.budgets.kept.refused_bytes(),
             _ => {}
         }

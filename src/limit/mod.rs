@@ -17,6 +17,7 @@ mod rate;
 mod registrations;
 mod requests;
 mod stored;
+mod subscriptions;
 #[cfg(test)]
 mod tests;
 
@@ -36,6 +37,7 @@ pub use print::markdown;
 pub use rate::{Pace, Paces, Rate, Share, Wait};
 pub use registrations::Registrations;
 pub use stored::Kept;
+pub use subscriptions::ForOthers;
 
 use crate::config::{BudgetsConfig, Config};
 use crate::jid::BareJid;
@@ -51,6 +53,8 @@ pub const ALL: &[&About] = &[
     &pushes::ABOUT,
     &registrations::ABOUT,
     &requests::ABOUT,
+    &stored::SERVICE,
+    &subscriptions::ABOUT,
     &client::TRAFFIC,
     &stored::WAITING,
     &client::WORK,
@@ -73,6 +77,8 @@ pub struct Budgets {
     pub registrations: Registrations,
     /// Requests of the server that wait for an answer.
     pub requests: Level,
+    /// Subscriptions to nodes that owners make for others.
+    pub subscriptions_for_others: ForOthers,
     traffic: Rate,
     work: Rate,
     exempt: ArcSwap<FxHashSet<BareJid>>,
@@ -90,6 +96,7 @@ impl Budgets {
             pushes: Level::new(&pushes::ABOUT, metrics),
             registrations: Registrations::new(metrics),
             requests: Level::new(&requests::ABOUT, metrics),
+            subscriptions_for_others: ForOthers::new(metrics),
             traffic: Rate::new(&client::TRAFFIC, metrics),
             work: Rate::new(&client::WORK, metrics),
             exempt: ArcSwap::default(),
@@ -106,6 +113,7 @@ impl Budgets {
             .set(connections(limits.connections, open_files), limits.connections_per_address);
         self.guesses.set(budgets.guesses_per_account, budgets.guesses_per_address);
         self.registrations.set(config.registration.per_address);
+        self.subscriptions_for_others.set(config.pubsub.subscriptions_for_others);
         self.memory.set(Bounds {
             account: bound(budgets.memory_per_account),
             address: None,

@@ -32,16 +32,46 @@ pub(super) const WAITING: About = About {
     }],
 };
 
+/// The description of the budget of nodes at a service.
+pub(super) const SERVICE: About = About {
+    name: "service",
+    unit: "nodes, and bytes",
+    text: "Nodes at `pubsub.<host>` with their items, by the account that has created them. Over the budget, \
+           no node is made, and nothing is published that needs more room.",
+    rules: &[
+        Rule {
+            scope: BudgetScope::Account,
+            option: "limits.service_nodes_per_account",
+            actions: &[Action::Error],
+        },
+        Rule {
+            scope: BudgetScope::Account,
+            option: "limits.service_bytes_per_account",
+            actions: &[Action::Error],
+        },
+        Rule {
+            scope: BudgetScope::All,
+            option: "limits.service_nodes",
+            actions: &[Action::Error],
+        },
+    ],
+};
+
 /// Counts what is refused because an account stores too much.
 #[derive(Debug)]
 pub struct Kept {
     kept: Tally,
     waiting: Tally,
+    service: Tally,
 }
 
 impl Kept {
     pub(super) fn new(metrics: &Metrics) -> Self {
-        Self { kept: Tally::new(&KEPT, metrics), waiting: Tally::new(&WAITING, metrics) }
+        Self {
+            kept: Tally::new(&KEPT, metrics),
+            waiting: Tally::new(&WAITING, metrics),
+            service: Tally::new(&SERVICE, metrics),
+        }
     }
 
     /// Counts a refusal because an account has used up its quota.
@@ -52,5 +82,10 @@ impl Kept {
     /// Counts a refusal because an account has too many undelivered messages.
     pub fn refused_to_wait(&self) {
         self.waiting.count(BudgetScope::Account, Action::Error);
+    }
+
+    /// Counts a refusal because an account has its share of the nodes at a service.
+    pub fn refused_share(&self) {
+        self.service.count(BudgetScope::Account, Action::Error);
     }
 }

@@ -57,13 +57,13 @@ impl Listener for Avatars {
             (ns::AVATAR_DATA, Changed::Published { .. } | Changed::Configured) => {
                 change_photo(cx, change, false).await?;
             }
-            (vcard4::NODE | ns::NICK, Changed::Published { items, .. })
-                if is_open(&change.config) =>
-            {
-                let payload = items.last().map(|item| item.payload.clone());
-                if let Some(frame) = payload.and_then(|payload| Frame::from_bytes(payload).ok()) {
-                    change_fields(cx, change, &frame.root()).await?;
-                }
+            (vcard4::NODE | ns::NICK, Changed::Published { items, .. }) => {
+                follow(cx, change, items.last().map(|item| item.payload.clone())).await?;
+            }
+            (vcard4::NODE | ns::NICK, Changed::Configured) => {
+                let nodes = AccountNodes::of(&change.owner);
+                let last = nodes.last(cx.server, &change.node.name).await?;
+                follow(cx, change, last.map(|item| item.payload)).await?;
             }
             _ => {}
         }
@@ -73,7 +73,11 @@ impl Listener for Avatars {
 
 /// Makes the photo in the card that of the account's avatar. `is_told`: the description has changed, so a photo
 /// that is not there is to be removed.
-async fn change_photo(cx: &Cx<'_>, change: &NodeChange, is_told: bool) -> storage::Result<()> {
+async fn change_photo(
+    cx: &mut Cx<'_>,
+    change: &NodeChange,
+    is_told: bool,
+) -> storage::Result<()> {
     let photo = avatar(cx, change).await?;
     let old = card::read(cx.server, &change.owner).await?;
     let before = old.as_ref().and_then(|card| Photo::of(&card.root()));
@@ -81,6 +85,7 @@ async fn change_photo(cx: &Cx<'_>, change: &NodeChange, is_told: bool) -> storag
     if is_same || (photo.is_none() && !is_told) {
         return Ok(());
     }
+    cx.outbox.show_photo(change.owner.clone());
     let field = photo.as_ref().map(Photo::to_field);
     if let Some(new) = photo::with_field(old.as_ref(), "PHOTO", field)
         && !card::write(cx.server, &change.owner, &new).await?
@@ -118,6 +123,30 @@ fn description(metadata: bytes::Bytes) -> Option<(String, Option<String>)> {
         |info: &ElementRef<'_>| info.is(ns::AVATAR_METADATA, "info") && info.attr("url").is_none();
     let info = frame.root().children().find(is_here)?;
     Some((info.attr("id")?.into_owned(), info.attr("type").map(std::borrow::Cow::into_owned)))
+}
+
+/// Makes the fields of the card those of the last item. If not everybody may read the node any more, what it said
+/// is taken out of the card.
+async fn follow(
+    cx: &Cx<'_>,
+    change: &NodeChange,
+    payload: Option<bytes::Bytes>,
+) -> storage::Result<()> {
+    let Some(frame) = payload.and_then(|payload| Frame::from_bytes(payload).ok()) else {
+        return Ok(());
+    };
+    if is_open(&change.config) {
+        return change_fields(cx, change, &frame.root()).await;
+    }
+    let was_open = is_open(&NodeConfig::from_text(&change.node.config));
+    let nothing = match change.node.name.as_str() {
+        vcard4::NODE => element("vcard").ns(vcard4::NS),
+        _ => element("nick").ns(ns::NICK),
+    };
+    match Frame::from_bytes(nothing.to_bytes()) {
+        Ok(nothing) if was_open => change_fields(cx, change, &nothing.root()).await,
+        _ => Ok(()),
+    }
 }
 
 /// Makes the fields of the card those of a vCard4, or of a nickname.

@@ -39,7 +39,7 @@ impl Module for Capabilities {
             summary: "Finds out what clients can do and want to hear of",
             xeps: &[
                 Xep { number: 115, version: "1.6.0", status: Status::Complete },
-                Xep { number: 390, version: "0.3.2", status: Status::Partial },
+                Xep { number: 390, version: "0.3.2", status: Status::Complete },
             ],
         }
     }

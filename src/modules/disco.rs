@@ -3,11 +3,13 @@
 //! What is told comes from the registry: what features announce there for all, and what their
 //! providers ([`Discovery`]) tell of items, of nodes, and to the one who asks.
 
+use std::sync::OnceLock;
+
 use async_trait::async_trait;
 
 use crate::host::{
     Access, AddressKind, Asked, Cx, Destination, Discovery, IqHandler, IqReply, Manifest, Module,
-    Registry, ServiceDomain, Status, Xep,
+    Registry, ServerState, ServiceDomain, SharedState, Status, Xep,
 };
 use crate::jid::{BareJid, Jid};
 use crate::ns;
@@ -33,7 +35,9 @@ impl Module for Disco {
         let name = Some("Waxwing".into());
         on.identity(AddressKind::Host, Identity { category: "server", kind: "im", name });
         let account = Identity { category: "account", kind: "registered", name: None };
-        on.identity(AddressKind::Account, account).disco_feature(AddressKind::Host, ns::CAPS);
+        on.identity(AddressKind::Account, account);
+        on.disco_feature(AddressKind::Host, ns::CAPS).disco_feature(AddressKind::Host, ns::CAPS_2);
+        on.shared(Own::default());
         for address in [AddressKind::Account, AddressKind::Host, AddressKind::Service] {
             on.disco_feature(address, ns::DISCO_INFO).disco_feature(address, ns::DISCO_ITEMS);
         }
@@ -195,15 +199,41 @@ struct Capabilities;
 #[async_trait]
 impl Discovery for Capabilities {
     async fn info(&self, cx: &Cx<'_>, asked: Asked<'_>) -> Result<Option<Info>, StanzaError> {
-        let info = || cx.registry.info(AddressKind::Host);
-        let ver = asked.node.and_then(|node| node.strip_prefix(NODE)?.strip_prefix('#'));
-        Ok(ver.and_then(|ver| Some(info()).filter(|info| caps::hash(info) == ver)))
+        let own = own(cx.server, cx.registry);
+        let is_known = asked.node.is_some_and(|node| own.nodes.iter().any(|own| own == node));
+        Ok(is_known.then(|| cx.registry.info(AddressKind::Host)))
     }
 }
 
-/// The `<c/>` that stream features carry (XEP-0115 §6.3).
-pub fn server_caps(registry: &Registry) -> Node {
-    caps::caps(NODE, &caps::hash(&registry.info(AddressKind::Host)))
+/// The capabilities of the server itself. They do not change while it runs.
+#[derive(Default)]
+struct Own(OnceLock<OwnCaps>);
+
+impl SharedState for Own {}
+
+struct OwnCaps {
+    /// What stream features carry.
+    elements: Vec<Node>,
+    /// The nodes about which it is asked then.
+    nodes: Vec<String>,
+}
+
+fn own<'a>(server: &'a ServerState, registry: &Registry) -> &'a OwnCaps {
+    server.shared::<Own>().0.get_or_init(|| {
+        let info = registry.info(AddressKind::Host);
+        let hash = caps::hash(&info);
+        let (mut elements, mut nodes) = (vec![caps::caps(NODE, &hash)], vec![format!("{NODE}#{hash}")]);
+        if let Some(hash) = caps::hash_2(&info) {
+            elements.push(caps::caps_2(&hash));
+            nodes.push(caps::node_2(&hash));
+        }
+        OwnCaps { elements, nodes }
+    })
+}
+
+/// The elements that stream features carry (XEP-0115 §6.3, XEP-0390 §5.2).
+pub fn server_caps(server: &ServerState, registry: &Registry) -> Vec<Node> {
+    own(server, registry).elements.clone()
 }
 
 /// Names this software (XEP-0115 §4).

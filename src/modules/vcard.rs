@@ -16,10 +16,10 @@ use crate::host::{
 };
 use crate::jid::BareJid;
 use crate::payload::photo::{self, CARD_NS as NS, Photo, UPDATE_NS};
-use crate::session::SessionRef;
+use crate::session::{Session, SessionRef};
 use crate::stanza::{Condition, Iq, IqKind, Presence, PresenceKind};
 use crate::storage;
-use crate::xml::{Frame, Node, element};
+use crate::xml::{ElementRef, Frame, Node, element};
 
 /// Stores and shows cards.
 pub struct Vcard;
@@ -63,6 +63,10 @@ impl IqHandler for Vcard {
         if !card::write(cx.server, &user, &frame).await? {
             return Err(Condition::NotAcceptable.text("the card is too large"));
         }
+        let hash = |card: &Frame| Photo::of(&card.root()).map(|photo| photo.hash());
+        if old.as_ref().and_then(hash) != hash(&frame) {
+            cx.outbox.show_photo(user.clone());
+        }
         to_nodes::follow(cx, &user, old.as_ref(), &frame).await?;
         Ok(None)
     }
@@ -83,10 +87,15 @@ impl SharedState for Updates {
 /// Puts the hash of the user's photo into available presence, also into presence for one address, as a room
 /// (XEP-0398 §4). A client that says that there is no photo is believed, and so is a client of a user who has
 /// no card.
-pub async fn add_photo_hash(cx: &Cx<'_>, session: &SessionRef, presence: &mut Presence) {
+pub async fn add_photo_hash(cx: &Cx<'_>, own: &Session, presence: &mut Presence) {
+    let session = own.handle();
     let told = presence.content.received_child(UPDATE_NS, "x");
     let told = told.map(|x| x.child(UPDATE_NS, "photo").map(|photo| photo.text().into_owned()));
     let says_none = matches!(&told, Some(Some(hash)) if hash.trim().is_empty());
+    let is_broadcast = presence.kind == PresenceKind::Available && presence.head.to.is_none();
+    if is_broadcast && session.flags().no_photo != says_none {
+        own.change_flags(|flags| flags.no_photo = says_none);
+    }
     if presence.kind != PresenceKind::Available || says_none || session.is_anonymous() {
         return;
     }
@@ -102,6 +111,30 @@ pub async fn add_photo_hash(cx: &Cx<'_>, session: &SessionRef, presence: &mut Pr
         Ok(None) => {}
         Err(error) => tracing::warn!(jid = %user, %error, "cannot read a vCard for presence"),
     }
+}
+
+/// The last presence of a session with the hash of the photo that the user has now. `None` if it says that already, or
+/// if its client has said that there is no photo.
+pub async fn with_new_photo(cx: &Cx<'_>, session: &SessionRef, kept: &Presence) -> Option<Presence> {
+    if session.flags().no_photo || session.is_anonymous() {
+        return None;
+    }
+    let user = session.jid().to_bare();
+    let update = read_update(cx.server, &user).await.ok()?.value?;
+    let mut presence = kept.unpacked()?;
+    let new = Frame::from_bytes(update.clone()).ok()?;
+    let told = presence.content.received_child(UPDATE_NS, "x");
+    if told.is_some_and(|told| hash_in(&told) == hash_in(&new.root())) {
+        return None;
+    }
+    presence.content.remove(|child| child.is(UPDATE_NS, "x"));
+    presence.content.add_written(update);
+    Some(presence)
+}
+
+/// The hash that `<x/>` tells, which is empty if there is no photo; `None` if it tells nothing.
+fn hash_in(x: &ElementRef<'_>) -> Option<String> {
+    Some(x.child(UPDATE_NS, "photo")?.text().trim().to_owned())
 }
 
 async fn read_update(server: &ServerState, user: &BareJid) -> storage::Result<Read<Option<Bytes>>> {

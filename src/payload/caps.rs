@@ -6,13 +6,14 @@ mod advertised;
 mod verify;
 
 pub use advertised::{Advertised, Algorithm, Version};
-pub use verify::{Told, read};
+pub use verify::{Told, hash_2, read};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest, Sha1};
 use smol_str::SmolStr;
 
+use self::advertised::HASHES;
 use super::data_form::FORM_TYPE;
 use super::disco::Info;
 use crate::ns;
@@ -58,6 +59,18 @@ fn verification(info: &Info) -> String {
 /// The `<c/>` element (XEP-0115 §4).
 pub fn caps(node: &str, ver: &str) -> Node {
     element("c").ns(ns::CAPS).attr("hash", "sha-1").attr("node", node).attr("ver", ver)
+}
+
+/// The hash set (XEP-0390 §4.2), of one hash by SHA-256.
+pub fn caps_2(hash: &str) -> Node {
+    let hash = element("hash").ns(HASHES).attr("algo", "sha-256").text(hash);
+    element("c").ns(ns::CAPS_2).child(hash)
+}
+
+/// The node about which an entity with this hash by SHA-256 is asked (XEP-0390 §4.3).
+#[must_use]
+pub fn node_2(hash: &str) -> String {
+    format!("{}#sha-256.{hash}", ns::CAPS_2)
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::jid::{BareJid, FullJid};
 use crate::log::STANZA;
 use crate::modules::mam::{self, Recipient};
 use crate::modules::strangers::{self, Admission};
-use crate::modules::{blocking, carbons, push, read_state, retraction, stanza_id};
+use crate::modules::{blocking, carbons, pubsub, push, read_state, retraction, stanza_id};
 use crate::session::{Accepted, SessionRef};
 use crate::stanza::{Condition, Message, MessageKind, Stanza};
 use crate::storage::{MessageId, Way};
@@ -39,6 +39,9 @@ pub async fn leaves(
     message.head.address_to_own_account();
     stanza_id::remove_forged(cx, user, &mut message);
     read_state::take_out(cx, user, &mut message).await;
+    if pubsub::decides(cx, user, &message).await? {
+        return Ok(Outcome::Done);
+    }
     blocking::refuse_outgoing(cx, &message.head).await?;
     strangers::wrote(cx, user, &message).await?;
     let Delivered { outcome, kept } = deliver(cx, Some(user), &mut message).await?;

@@ -16,6 +16,7 @@ mod internal;
 pub mod iq;
 pub mod message;
 mod outcome;
+mod photo;
 pub mod presence;
 pub mod probe;
 mod release;

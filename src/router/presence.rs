@@ -25,7 +25,7 @@ pub async fn leaves(
     use PresenceKind::{Available, Error, Probe, Unavailable};
     blocking::refuse_outgoing(cx, &presence.head).await?;
     stanza_id::remove_forged_delay(cx, &mut presence);
-    vcard::add_photo_hash(cx, session.handle(), &mut presence).await;
+    vcard::add_photo_hash(cx, session, &mut presence).await;
     match (presence.kind, presence.head.to.take()) {
         (Available, None) => available(cx, session, presence).await,
         (Unavailable, None) => unavailable(cx, session.handle(), presence, false).await,
@@ -176,7 +176,7 @@ pub(super) async fn unavailable(
 }
 
 /// Sends presence to the contacts that may see the user, and to the user's own sessions.
-fn broadcast(cx: &mut Cx<'_>, session: &SessionRef, contacts: &Contacts, presence: &Presence) {
+pub(super) fn broadcast(cx: &mut Cx<'_>, session: &SessionRef, contacts: &Contacts, presence: &Presence) {
     for contact in contacts.iter().filter(|contact| contact.subscription.is_from()) {
         session.remove_directed(&contact.jid);
         send(cx, presence, contact.jid.clone());

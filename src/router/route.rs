@@ -8,7 +8,7 @@ use tracing::Instrument as _;
 use super::arrive::arrive;
 use super::capacity::wait_for_capacity;
 use super::release::release;
-use super::{bounce, outcome};
+use super::{bounce, outcome, photo};
 use crate::host::{
     Cx, DomainError, Keeping, Origin, OurDomain, Outbox, Parts, Registry, ServerState,
 };
@@ -52,8 +52,13 @@ pub(super) async fn drain(
 ) {
     loop {
         let Some(stanza) = outbox.take() else {
-            let Some((user, stranger)) = outbox.take_accepted() else { break };
-            deliver_what_waits(router, outbox, keeping, &user, &stranger).await;
+            if let Some((user, stranger)) = outbox.take_accepted() {
+                deliver_what_waits(router, outbox, keeping, &user, &stranger).await;
+            } else if let Some(user) = outbox.take_photo() {
+                show_photo(router, outbox, keeping, &user).await;
+            } else {
+                break;
+            }
             continue;
         };
         match own_origin(&router.server, &stanza) {
@@ -119,6 +124,19 @@ async fn deliver_what_waits(
     release(&mut cx, user, stranger).await;
     // What was delivered has asked for the rest. If the store fails, it is not tried for ever.
     outbox.end_release(user, stranger);
+}
+
+/// The photo of a user has changed: presence tells it.
+async fn show_photo(
+    router: &Router,
+    outbox: &mut Outbox,
+    keeping: &mut Keeping,
+    user: &BareJid,
+) {
+    let Router { server, registry } = router;
+    let Some(host) = server.host(user.domain()) else { return };
+    let mut cx = Cx { server, registry, host, origin: &Origin::Internal, outbox, keeping };
+    photo::show(&mut cx, user).await;
 }
 
 /// The origin of a stanza that this server has made itself, as its `from` says: a service, or the server.

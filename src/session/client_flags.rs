@@ -18,4 +18,6 @@ pub struct ClientFlags {
     /// It gets copies of what the user's other clients send and receive (XEP-0280). Of
     /// `modules/carbons.rs`.
     pub carbons: bool,
+    /// It says in its presence that there is no photo (XEP-0398 §4). Of `modules/vcard.rs`.
+    pub no_photo: bool,
 }

@@ -56,6 +56,19 @@ impl SessionRef {
         is_first
     }
 
+    /// Replaces its available presence, if it is still the one that is known. `false` if its client has sent another
+    /// one, or is not available any more.
+    pub fn replace_available(&self, known: &Arc<Presence>, new: Arc<Presence>) -> bool {
+        let mut state = self.presence().lock();
+        match &mut state.available {
+            Some(available) if Arc::ptr_eq(available, known) => {
+                *available = new;
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// It is no longer available. Answers the addresses that have its directed presence.
     pub fn set_unavailable(&self) -> FxHashSet<Jid> {
         let mut state = self.presence().lock();

@@ -125,6 +125,18 @@ impl Stanza {
     }
 }
 
+impl Presence {
+    /// A presence that is kept ([`Content::packed`]), so that it can be read again.
+    #[must_use]
+    pub fn unpacked(&self) -> Option<Self> {
+        let frame = Frame::from_bytes(Stanza::Presence(self.clone()).to_bytes()).ok()?;
+        match Stanza::read(frame) {
+            Ok(Stanza::Presence(presence)) => Some(presence),
+            _ => None,
+        }
+    }
+}
+
 impl Content {
     /// A copy for what is kept for long: it has the same attributes and children, and keeps no larger buffer
     /// in memory. It can be written, and no longer read. Do not use it for messages: their `type` is lost if

@@ -18,6 +18,7 @@ mod message_id;
 mod node;
 mod open;
 mod pubsub;
+mod pubsub_node;
 mod push;
 mod read_scheduler;
 mod receipt;
@@ -48,8 +49,12 @@ pub use message_id::MessageId;
 pub use node::NodeNumber;
 pub use open::open;
 pub use pubsub::{
-    Affiliation, ItemPage, ItemQuery, LastItem, NodeSubscription, NodeSummary, PUBSUB_NODES,
-    PubSubItem, PubSubNode, PubSubStore, Publication, Published, Which,
+    ItemPage, ItemQuery, LAST_PAYLOAD, LastItem, LastItemPage, PUBSUB_NODES, PUBSUB_SHARE,
+    PubSubStore, Which,
+};
+pub use pubsub_node::{
+    Affiliation, CreatorShare, NodeSubscription, NodeSummary, PubSubItem, PubSubNode, Publication,
+    PublishAt, Published,
 };
 pub use push::{PushDevice, PushRegistration, PushStore};
 pub use receipt::Receipt;

@@ -4,109 +4,13 @@
 //! know who may do what: that is decided in `src/pubsub/`, which also writes and reads configurations.
 
 use async_trait::async_trait;
-use bytes::Bytes;
 
 use super::Result;
-use crate::jid::{BareJid, Jid};
+use super::pubsub_node::{
+    Affiliation, NodeSubscription, NodeSummary, PubSubItem, PubSubNode, Publication, Published,
+};
+use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
-
-/// What an entity may do at a node (XEP-0060 §4.1). An entity without an affiliation has no row.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Affiliation {
-    /// Everything.
-    Owner,
-    /// Publish, and read.
-    Publisher,
-    /// Publish, but neither read nor subscribe.
-    PublishOnly,
-    /// Read and subscribe, if the node is for members only.
-    Member,
-    /// Nothing.
-    Outcast,
-}
-
-/// A subscription to a node (XEP-0060 §4.2).
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct NodeSubscription {
-    /// Its identifier, unique at the node.
-    pub subid: String,
-    /// The address to which events go.
-    pub jid: Jid,
-    /// An owner has to approve it first.
-    pub is_pending: bool,
-    /// The options, as the engine writes them; empty if none was set.
-    pub options: String,
-}
-
-/// A node, with all but its items.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct PubSubNode {
-    /// The name, unique for its owner.
-    pub name: String,
-    /// The entity that created it.
-    pub creator: BareJid,
-    /// When it was created.
-    pub created: Timestamp,
-    /// The configuration, as the engine writes it.
-    pub config: String,
-    /// The affiliations, in the order of the addresses.
-    pub affiliations: Vec<(BareJid, Affiliation)>,
-    /// The subscriptions, in the order of their identifiers.
-    pub subscriptions: Vec<NodeSubscription>,
-    /// How many items it has.
-    pub items: u64,
-}
-
-/// A node in a list.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct NodeSummary {
-    /// The name.
-    pub name: String,
-    /// The configuration, as the engine writes it.
-    pub config: String,
-    /// How many items it has.
-    pub items: u64,
-}
-
-/// A published item.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct PubSubItem {
-    /// Its identifier, unique at the node.
-    pub id: String,
-    /// The entity that published it.
-    pub publisher: Jid,
-    /// When it was published.
-    pub published: Timestamp,
-    /// The payload, one element; empty if there is none.
-    pub payload: Bytes,
-}
-
-/// Items that are to be published, with what the node does with the older ones.
-#[derive(Clone, Debug)]
-pub struct Publication {
-    /// The node that is made if there is none; its `items` do not matter.
-    pub create: Option<PubSubNode>,
-    /// At most so many nodes may the owner have after that.
-    pub max_nodes: u32,
-    /// The items, oldest first. An identifier appears once. None, if the node is only to be created.
-    pub items: Vec<PubSubItem>,
-    /// So many items stay, the newest ones.
-    pub keep: usize,
-    /// Items that were published before this moment are dropped.
-    pub expire_before: Option<Timestamp>,
-    /// What is published counts for the quota of the owner, and is refused if there is no room.
-    pub within_quota: bool,
-}
-
-/// What a publication has done.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Published {
-    /// The node was made.
-    pub created: bool,
-    /// The identifiers of items that were dropped because there were too many or they were too old, oldest
-    /// first. Those that were overwritten are not among them.
-    pub dropped: Vec<String>,
-}
 
 /// Which items are wanted. They come in the order of their publication (XEP-0060 §12.18), but for
 /// [`Which::Ids`].
@@ -159,6 +63,17 @@ pub struct LastItem {
     pub affiliations: u64,
     /// The item.
     pub item: PubSubItem,
+    /// The item has its payload. It has none if that is too long.
+    pub is_whole: bool,
+}
+
+/// The last items of some accounts.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct LastItemPage {
+    /// The items, by owner, in the order of the nodes' names.
+    pub items: Vec<LastItem>,
+    /// They are all items of so many of the owners, counted from the first.
+    pub owners: usize,
 }
 
 /// Nodes with their items.
@@ -173,11 +88,13 @@ pub trait PubSubStore: Send + Sync {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<NodeSummary>>;
-    /// Publishes items, and makes the node if that is wanted and there is none. An item with the identifier
-    /// of an older one takes its place, and becomes the newest. `None` if there is no node.
+    /// Publishes items, and makes the node if that is wanted. An item with the identifier of an older one takes
+    /// its place, and becomes the newest. `None`, and nothing is published, if the node is not there, or is
+    /// another one, or if it is to be made and there is one of this name.
     ///
     /// # Errors
-    /// `StorageError::Limit` if the owner has too many nodes, `StorageError::Quota` if there is no room.
+    /// `StorageError::Limit` if the owner has too many nodes, or the creator of the node has more than its share;
+    /// `StorageError::Quota` if there is no room.
     async fn publish(
         &self,
         owner: &BareJid,
@@ -225,14 +142,22 @@ pub trait PubSubStore: Send + Sync {
         name: &str,
         query: ItemQuery<'_>,
     ) -> Result<Option<ItemPage>>;
-    /// The last item of each node of these owners that has one, in the order of the nodes' names.
-    async fn last_items(&self, owners: &[BareJid]) -> Result<Vec<LastItem>>;
+    /// The last item of each node of these owners that has one. `owners` are sorted; one of them is answered at
+    /// least, and no further one when there are `max_bytes` of payloads and configurations. Payloads of more than
+    /// [`LAST_PAYLOAD`] bytes are left out.
+    async fn last_items(
+        &self,
+        owners: &[BareJid],
+        max_bytes: usize,
+    ) -> Result<LastItemPage>;
     /// Removes items: answers the identifiers of those that were there.
     async fn retract(&self, owner: &BareJid, name: &str, ids: &[String]) -> Result<Vec<String>>;
     /// Removes all items of a node. `false` if there is no node.
     async fn purge(&self, owner: &BareJid, name: &str) -> Result<bool>;
     /// Removes a node with all that belongs to it. `false` if there is none.
     async fn delete(&self, owner: &BareJid, name: &str) -> Result<bool>;
+    /// The names of the nodes of an owner that nobody owns by an affiliation, at most so many.
+    async fn ownerless(&self, owner: &BareJid, limit: usize) -> Result<Vec<String>>;
     /// The affiliations of an entity at all nodes of an owner, in the order of the nodes' names.
     async fn affiliations_of(
         &self,
@@ -248,10 +173,10 @@ pub trait PubSubStore: Send + Sync {
     ) -> Result<Vec<(String, NodeSubscription)>>;
 }
 
-impl PubSubItem {
-    /// Bytes that count for the quota of the owner.
-    pub(super) fn bytes(&self) -> u64 {
-        (self.id.len() + self.publisher.as_str().len() + self.payload.len()) as u64
+impl LastItem {
+    /// Bytes that are read for it.
+    pub(super) fn bytes(&self) -> usize {
+        self.item.payload.len() + self.config.len()
     }
 }
 
@@ -261,8 +186,14 @@ pub(super) fn node_bytes(name: &str, config: &str) -> u64 {
     (name.len() + config.len() + 64) as u64
 }
 
+/// Bytes of the payload of a last item that is read with those of others. The payloads of nearly all kinds of
+/// nodes but pictures are shorter.
+pub const LAST_PAYLOAD: usize = 4096;
 /// The limit on the nodes of an owner, as [`StorageError::Limit`](super::StorageError::Limit) names it.
 pub const PUBSUB_NODES: &str = "pubsub nodes";
+/// The limit on what one creator of nodes has at a service, as [`StorageError::Limit`](super::StorageError::Limit)
+/// names it.
+pub const PUBSUB_SHARE: &str = "nodes of one creator at a service";
 /// The limit on the affiliations of a node.
 pub(super) const PUBSUB_AFFILIATIONS: &str = "affiliations of a node";
 /// The limit on the subscriptions of a node.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use waxwing::jid::{BareJid, Jid};
 use waxwing::storage::{
-    Affiliation, ItemPage, ItemQuery, NodeSubscription, PubSubItem, PubSubNode, Publication,
-    Published, Result, Storage, StorageError, Which,
+    Affiliation, CreatorShare, ItemPage, ItemQuery, LAST_PAYLOAD, PUBSUB_SHARE, LastItemPage, NodeSubscription, PubSubItem, PubSubNode, Publication,
+    PublishAt, Published, Result, Storage, StorageError, Which,
 };
 
 use crate::cases::{at, make, user};
@@ -40,8 +40,9 @@ fn item(id: &str, micros: i64) -> PubSubItem {
 
 fn publication(items: &[(&str, i64)], keep: usize) -> Publication {
     Publication {
-        create: Some(node(NAME)),
+        at: PublishAt::New(node(NAME)),
         max_nodes: 3,
+        share: None,
         items: items.iter().map(|(id, at)| item(id, *at)).collect(),
         keep,
         expire_before: None,
@@ -54,7 +55,17 @@ async fn publish(
     items: &[(&str, i64)],
     keep: usize,
 ) -> Result<Option<Published>> {
-    s.pubsub().publish(&romeo(), NAME, publication(items, keep)).await
+    publish_as(s, publication(items, keep)).await
+}
+
+/// Publishes at the node of the others, which is made if there is none.
+async fn publish_as(s: &Arc<dyn Storage>, new: Publication) -> Result<Option<Published>> {
+    let made = s.pubsub().publish(&romeo(), NAME, new.clone()).await?;
+    if made.is_some() {
+        return Ok(made);
+    }
+    let known = Publication { at: PublishAt::Existing(node(NAME).created), ..new };
+    s.pubsub().publish(&romeo(), NAME, known).await
 }
 
 async fn page(s: &Arc<dyn Storage>, which: Which<'_>, max: usize) -> Option<ItemPage> {
@@ -76,7 +87,7 @@ async fn all(s: &Arc<dyn Storage>) -> Vec<String> {
 pub(crate) async fn a_node_is_made_with_its_first_item(s: Arc<dyn Storage>) {
     let pubsub = s.pubsub();
     assert_eq!(pubsub.node(&romeo(), NAME).await.unwrap(), None);
-    let nothing = Publication { create: None, ..publication(&[("a", 1)], 1) };
+    let nothing = Publication { at: PublishAt::Existing(at(5)), ..publication(&[("a", 1)], 1) };
     assert_eq!(pubsub.publish(&romeo(), NAME, nothing).await.unwrap(), None);
     let made = Published { created: true, dropped: Vec::new() };
     assert_eq!(publish(&s, &[("a", 1)], 1).await.unwrap(), Some(made));
@@ -84,12 +95,27 @@ pub(crate) async fn a_node_is_made_with_its_first_item(s: Arc<dyn Storage>) {
     assert_eq!(found, Some(PubSubNode { items: 1, ..node(NAME) }));
     let one = page(&s, Which::Before(None), 1).await.unwrap();
     assert_eq!(one, ItemPage { items: vec![item("a", 1)], index: 0, count: 1 });
-    // The second time, what it would be made of does not matter.
-    let other = PubSubNode { config: "other".into(), ..node(NAME) };
-    let again = Publication { create: Some(other), ..publication(&[], 1) };
-    assert_eq!(pubsub.publish(&romeo(), NAME, again).await.unwrap(), Some(Published::default()));
-    assert_eq!(pubsub.node(&romeo(), NAME).await.unwrap().unwrap().config, "{}");
     assert_eq!(pubsub.node(&user("juliet@localhost"), NAME).await.unwrap(), None);
+}
+
+/// Rights are checked before something is published: what is stored must be the node that was seen then.
+pub(crate) async fn a_publication_goes_to_the_node_it_was_meant_for(s: Arc<dyn Storage>) {
+    publish(&s, &[("a", 1)], 9).await.unwrap();
+    let other = PubSubNode { config: "other".into(), created: at(6), ..node(NAME) };
+    for at in [PublishAt::New(other.clone()), PublishAt::Existing(at(6))] {
+        let wrong = Publication { at, ..publication(&[("b", 2)], 9) };
+        assert_eq!(s.pubsub().publish(&romeo(), NAME, wrong).await.unwrap(), None);
+    }
+    assert_eq!(all(&s).await, ["a"]);
+    let found = s.pubsub().node(&romeo(), NAME).await.unwrap().unwrap();
+    assert_eq!((found.config.as_str(), found.created), ("{}", at(5)));
+    s.pubsub().delete(&romeo(), NAME).await.unwrap();
+    let wrong = Publication { at: PublishAt::Existing(at(5)), ..publication(&[("b", 2)], 9) };
+    assert_eq!(s.pubsub().publish(&romeo(), NAME, wrong.clone()).await.unwrap(), None);
+    let anew = Publication { at: PublishAt::New(other), ..publication(&[], 9) };
+    assert!(s.pubsub().publish(&romeo(), NAME, anew).await.unwrap().is_some());
+    assert_eq!(s.pubsub().publish(&romeo(), NAME, wrong).await.unwrap(), None);
+    assert_eq!(all(&s).await, [""; 0]);
 }
 
 pub(crate) async fn the_newest_items_stay(s: Arc<dyn Storage>) {
@@ -109,7 +135,7 @@ pub(crate) async fn the_newest_items_stay(s: Arc<dyn Storage>) {
     assert_eq!(all(&s).await, ["g", "h"]);
     publish(&s, &[("i", 11)], 9).await.unwrap();
     let old = Publication { expire_before: Some(at(11)), ..publication(&[("j", 12)], 9) };
-    let dropped = s.pubsub().publish(&romeo(), NAME, old).await.unwrap().unwrap().dropped;
+    let dropped = publish_as(&s, old).await.unwrap().unwrap().dropped;
     assert_eq!(dropped, ["g", "h"]);
     assert_eq!(all(&s).await, ["i", "j"]);
     assert_eq!(s.pubsub().configure(&romeo(), NAME, "1", 1).await.unwrap().unwrap(), ["i"]);
@@ -157,12 +183,15 @@ pub(crate) async fn the_last_item_of_each_node_is_found(s: Arc<dyn Storage>) {
     publish(&s, &[("a", 1), ("b", 2)], 9).await.unwrap();
     s.pubsub().retract(&romeo(), NAME, &["b".to_owned()]).await.unwrap();
     for name in ["z", "y"] {
-        let new = Publication { create: Some(node(name)), ..publication(&[("c", 3)], 1) };
+        let new = Publication { at: PublishAt::New(node(name)), ..publication(&[("c", 3)], 1) };
         s.pubsub().publish(&juliet, name, new).await.unwrap();
     }
-    let empty = Publication { create: Some(node("empty")), ..publication(&[], 1) };
+    let empty = Publication { at: PublishAt::New(node("empty")), ..publication(&[], 1) };
     s.pubsub().publish(&juliet, "empty", empty).await.unwrap();
-    let found = s.pubsub().last_items(&[juliet.clone(), nurse, romeo()]).await.unwrap();
+    let owners = [juliet.clone(), nurse, romeo()];
+    let page = s.pubsub().last_items(&owners, usize::MAX).await.unwrap();
+    assert_eq!(page.owners, 3);
+    let found = page.items;
     let mut names: Vec<_> =
         found.iter().map(|last| format!("{} {} {}", last.owner, last.node, last.item.id)).collect();
     names.sort();
@@ -170,7 +199,20 @@ pub(crate) async fn the_last_item_of_each_node_is_found(s: Arc<dyn Storage>) {
         ["juliet@localhost y c", "juliet@localhost z c", &format!("romeo@localhost {NAME} a")];
     assert_eq!(names, expected);
     assert!(found.iter().all(|last| last.affiliations == 1 && last.config == "{}"));
-    assert_eq!(s.pubsub().last_items(&[]).await.unwrap(), []);
+    assert!(found.iter().all(|last| last.is_whole && !last.item.payload.is_empty()));
+    assert_eq!(s.pubsub().last_items(&[], 1).await.unwrap(), LastItemPage::default());
+    // Those of one owner are read at least, and no more when there are so many bytes.
+    let part = s.pubsub().last_items(&owners, 1).await.unwrap();
+    assert_eq!((part.items.len(), part.owners >= 1, part.owners < 3), (2, true, true));
+    let rest = s.pubsub().last_items(&owners[part.owners..], 1).await.unwrap();
+    assert_eq!((rest.items.len(), rest.owners), (1, 3 - part.owners));
+    // A picture is not read with the others.
+    let mut new = publication(&[("picture", 4)], 1);
+    new.items[0].payload = vec![b'x'; LAST_PAYLOAD + 1].into();
+    publish_as(&s, new).await.unwrap();
+    let page = s.pubsub().last_items(&[romeo()], 1).await.unwrap();
+    let last = &page.items[0];
+    assert_eq!((last.item.id.as_str(), last.is_whole, last.item.payload.len()), ("picture", false, 0));
 }
 
 pub(crate) async fn items_go_one_by_one_and_all_at_once(s: Arc<dyn Storage>) {
@@ -195,7 +237,7 @@ pub(crate) async fn items_go_one_by_one_and_all_at_once(s: Arc<dyn Storage>) {
 pub(crate) async fn nodes_are_listed_and_bounded(s: Arc<dyn Storage>) {
     let pubsub = s.pubsub();
     for name in ["b", "c", "a"] {
-        let new = Publication { create: Some(node(name)), ..publication(&[], 1) };
+        let new = Publication { at: PublishAt::New(node(name)), ..publication(&[], 1) };
         assert!(pubsub.publish(&romeo(), name, new).await.unwrap().unwrap().created);
     }
     let refused = publish(&s, &[("x", 1)], 1).await;
@@ -313,4 +355,63 @@ pub(crate) async fn a_removed_account_is_nothing_at_nodes_of_others(s: Arc<dyn S
     let node = store.node(&romeo(), NAME).await.unwrap().unwrap();
     assert_eq!(node.affiliations, [(romeo(), Affiliation::Owner)]);
     assert!(node.subscriptions.is_empty());
+}
+
+/// A service has many creators of nodes, and none of them can use up what all share.
+pub(crate) async fn a_creator_has_a_share_of_a_service(s: Arc<dyn Storage>) {
+    let service = BareJid::from_parts(None, "pubsub.localhost").unwrap();
+    let bytes = (1 + 2 + 64) as u64;
+    let share = |creator: &str, bytes| {
+        Some(CreatorShare { creator: user(creator), nodes: 2, bytes })
+    };
+    let new = |name: &str, creator: &str| {
+        let at = PublishAt::New(PubSubNode { creator: user(creator), ..node(name) });
+        let share = share(creator, 3 * bytes);
+        Publication { at, max_nodes: 9, share, ..publication(&[], 1) }
+    };
+    let publish = async |name: &str, what| s.pubsub().publish(&service, name, what).await;
+    for name in ["a", "b"] {
+        assert!(publish(name, new(name, "romeo@localhost")).await.unwrap().is_some());
+    }
+    let refused = publish("c", new("c", "romeo@localhost")).await;
+    assert!(matches!(refused, Err(StorageError::Limit(PUBSUB_SHARE))), "{refused:?}");
+    assert!(publish("c", new("c", "juliet@localhost")).await.unwrap().is_some());
+    let item = |text: usize| Publication {
+        at: PublishAt::Existing(at(5)),
+        items: vec![PubSubItem { payload: vec![b'x'; text].into(), ..item("i", 1) }],
+        ..new("a", "romeo@localhost")
+    };
+    let rest = bytes as usize - 1 - "romeo@localhost/orchard".len();
+    let refused = publish("a", item(rest + 1)).await;
+    assert!(matches!(refused, Err(StorageError::Limit(PUBSUB_SHARE))), "{refused:?}");
+    assert!(publish("a", item(rest)).await.unwrap().is_some());
+    // What takes the place of something as large needs no more room.
+    assert!(publish("a", item(rest)).await.unwrap().is_some());
+    let unbounded = Publication { share: None, ..item(10 * rest) };
+    assert!(publish("a", unbounded).await.unwrap().is_some());
+    assert!(publish("a", item(9 * rest)).await.unwrap().is_some());
+}
+
+pub(crate) async fn nodes_without_an_owner_are_found(s: Arc<dyn Storage>) {
+    make(&s, &["romeo@localhost", "juliet@localhost"]).await;
+    let service = BareJid::from_parts(None, "pubsub.localhost").unwrap();
+    let (romeo, juliet) = (romeo(), user("juliet@localhost"));
+    let owned = |name: &str, owners: &[&BareJid]| PubSubNode {
+        affiliations: owners.iter().map(|jid| ((*jid).clone(), Affiliation::Owner)).collect(),
+        ..node(name)
+    };
+    let nodes =
+        [owned("both", &[&juliet, &romeo]), owned("hers", &[&juliet]), owned("his", &[&romeo])];
+    for node in nodes {
+        let (name, at) = (node.name.clone(), PublishAt::New(node));
+        let new = Publication { at, ..publication(&[], 1) };
+        s.pubsub().publish(&service, &name, new).await.unwrap();
+    }
+    let member = [(juliet, Some(Affiliation::Member))];
+    assert!(s.pubsub().set_affiliations(&service, "his", &member, 9).await.unwrap());
+    let found = async || s.pubsub().ownerless(&service, 9).await.unwrap();
+    assert_eq!(found().await, [""; 0]);
+    assert!(s.accounts().remove(&romeo).await.unwrap());
+    assert_eq!(found().await, ["his"]);
+    assert_eq!(s.pubsub().ownerless(&service, 0).await.unwrap(), [""; 0]);
 }

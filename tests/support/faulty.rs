@@ -1,6 +1,9 @@
 //! Storage that fails when it is told to: the disk is full, or the server is gone in this moment; or
 //! that is slow.
 
+#[path = "faulty_pubsub.rs"]
+mod faulty_pubsub;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -30,13 +33,22 @@ pub(crate) struct Faulty {
     delay_of_page: Mutex<Option<Duration>>,
     /// How long the disk takes for a message.
     delay_of_disk: Mutex<Option<Duration>>,
+    /// How long the next publication is on its way to the disk.
+    delay_of_publication: Mutex<Option<Duration>>,
 }
 
 impl Faulty {
     pub(crate) fn new(inner: Arc<dyn Storage>) -> Self {
-        let [delay_of_page, delay_of_disk] = [(); 2].map(|()| Mutex::new(None));
+        let [delay_of_page, delay_of_disk, delay_of_publication] = [(); 3].map(|()| Mutex::new(None));
         let delays = Mutex::default();
-        Self { inner, state: AtomicU8::new(WORKS), delays, delay_of_page, delay_of_disk }
+        Self {
+            inner,
+            state: AtomicU8::new(WORKS),
+            delays,
+            delay_of_page,
+            delay_of_disk,
+            delay_of_publication,
+        }
     }
 
     /// Nothing is written any more, whatever the server does until its end: it has crashed.
@@ -74,6 +86,25 @@ impl Faulty {
     /// Each message is kept at once, and known to be kept later.
     pub(crate) fn delay_disk(&self, by: Duration) {
         *self.delay_of_disk.lock() = Some(by);
+    }
+
+    /// The next publication at a node is stored later.
+    pub(crate) fn delay_publication(&self, by: Duration) {
+        *self.delay_of_publication.lock() = Some(by);
+    }
+
+    /// The storage without faults, behind the delay of the next publication.
+    pub(crate) async fn for_publication(&self) -> &dyn Storage {
+        let delay = self.delay_of_publication.lock().take();
+        if let Some(delay) = delay {
+            tokio::time::sleep(delay).await;
+        }
+        self.inner()
+    }
+
+    /// The storage without faults.
+    pub(crate) fn inner(&self) -> &dyn Storage {
+        &*self.inner
     }
 
     async fn late<T>(&self, answer: T) -> T {
@@ -128,7 +159,7 @@ impl Storage for Faulty {
     }
 
     fn pubsub(&self) -> &dyn PubSubStore {
-        self.inner.pubsub()
+        self
     }
 
     fn push(&self) -> &dyn PushStore {

@@ -68,6 +68,8 @@ pub(crate) enum Disk {
     Slow(Duration),
     /// The next page of an archive is read so late.
     SlowPage(Duration),
+    /// The next publication at a node is stored so late.
+    SlowPublication(Duration),
     /// Each message is on the disk so late.
     SlowWrites(Duration),
     /// What waits, and what is in archives, cannot be read.
@@ -284,17 +286,17 @@ fn of_the_server(line: &str, body: &str) -> Result<Action, String> {
         let down = duration(time).ok_or(format!("how long is `{time}`?"))?;
         return Ok(Action::Restart(down, false));
     }
-    if let Some(time) = line.strip_prefix("The next answer about a roster takes ") {
-        let time = duration(time).ok_or(format!("how long is `{time}`?"))?;
-        return Ok(Action::Storage(Disk::Slow(time)));
-    }
-    if let Some(time) = line.strip_prefix("The next page of an archive is read after ") {
-        let time = duration(time).ok_or(format!("how long is `{time}`?"))?;
-        return Ok(Action::Storage(Disk::SlowPage(time)));
-    }
-    if let Some(time) = line.strip_prefix("The disk is written after ") {
-        let time = duration(time).ok_or(format!("how long is `{time}`?"))?;
-        return Ok(Action::Storage(Disk::SlowWrites(time)));
+    let slow: [(&str, fn(Duration) -> Disk); 4] = [
+        ("The next answer about a roster takes ", Disk::Slow),
+        ("The next page of an archive is read after ", Disk::SlowPage),
+        ("The next publication is stored after ", Disk::SlowPublication),
+        ("The disk is written after ", Disk::SlowWrites),
+    ];
+    for (words, disk) in slow {
+        if let Some(time) = line.strip_prefix(words) {
+            let time = duration(time).ok_or(format!("how long is `{time}`?"))?;
+            return Ok(Action::Storage(disk(time)));
+        }
     }
     match line {
         "The rosters cannot be read" => Ok(Action::Storage(Disk::NoRosters)),

@@ -91,8 +91,8 @@ pub(crate) struct Settings {
     pub(crate) limits_before_auth: Limits,
     /// The limits that are told after authentication.
     pub(crate) limits: Limits,
-    /// The server's capabilities (XEP-0115 §6.3).
-    pub(crate) caps: Node,
+    /// The server's capabilities (XEP-0115 §6.3, XEP-0390 §5.2).
+    pub(crate) caps: Vec<Node>,
     /// Clients may register accounts (XEP-0077), under TLS.
     pub(crate) registration: bool,
     /// How many failed logins close the stream (RFC 6120 §6.4.5).

@@ -54,7 +54,7 @@ fn authentication(offer: &Offer, settings: &Settings) -> Node {
 }
 
 /// After authentication: bind (RFC 6120 §7.4), and what a client can use once it is bound.
-pub(super) fn authenticated(limits: Limits, caps: Node) -> Node {
+pub(super) fn authenticated(limits: Limits, caps: Vec<Node>) -> Node {
     let bind = element("bind").ns(ns::BIND).child(element("required"));
     let session = element("session").ns(ns::SESSION).child(element("optional"));
     with_session(element("stream:features").child(bind).child(session), true, limits, caps)
@@ -62,11 +62,11 @@ pub(super) fn authenticated(limits: Limits, caps: Node) -> Node {
 
 /// When a session was bound together with the login (XEP-0386): what is left to be used (XEP-0388 §2.6.1).
 /// A client that finds what it has already would ask for it again.
-pub(super) fn bound(is_managed: bool, limits: Limits, caps: Node) -> Node {
+pub(super) fn bound(is_managed: bool, limits: Limits, caps: Vec<Node>) -> Node {
     with_session(element("stream:features"), !is_managed, limits, caps)
 }
 
-fn with_session(features: Node, with_sm: bool, limits: Limits, caps: Node) -> Node {
+fn with_session(features: Node, with_sm: bool, limits: Limits, caps: Vec<Node>) -> Node {
     let sm = with_sm.then(|| element("sm").ns(ns::SM));
     features
         .child(element("ver").ns(ROSTER_VERSIONING))
@@ -74,7 +74,7 @@ fn with_session(features: Node, with_sm: bool, limits: Limits, caps: Node) -> No
         .children(sm)
         .child(element("csi").ns(ns::CSI))
         .child(told(limits))
-        .child(caps)
+        .children(caps)
 }
 
 /// XEP-0478.

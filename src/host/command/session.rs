@@ -6,8 +6,6 @@ use crate::jid::FullJid;
 use crate::ns;
 use crate::payload::datetime::Timestamp;
 use crate::session::SessionRef;
-use crate::stanza::{Presence, Stanza};
-use crate::xml::Frame;
 
 /// A session as an administrator sees it.
 #[derive(Clone, Debug)]
@@ -43,7 +41,7 @@ impl SessionRow {
     #[must_use]
     pub fn of(session: &SessionRef) -> Self {
         let facts = session.facts();
-        let presence = session.available().and_then(|presence| read(&presence));
+        let presence = session.available().and_then(|presence| presence.unpacked());
         let content = presence.as_ref().map(|presence| &presence.content);
         let text =
             |name| content?.received_child(ns::CLIENT, name).map(|child| child.text().into_owned());
@@ -66,15 +64,6 @@ impl SessionRow {
             waiting_since: waits.map(|waits| waits.since),
             waiting_until: waits.map(|waits| waits.until),
         }
-    }
-}
-
-/// A presence that is kept is packed: it can be written, and is read again here.
-fn read(kept: &Presence) -> Option<Presence> {
-    let frame = Frame::from_bytes(Stanza::Presence(kept.clone()).to_bytes()).ok()?;
-    match Stanza::read(frame) {
-        Ok(Stanza::Presence(presence)) => Some(presence),
-        _ => None,
     }
 }
 

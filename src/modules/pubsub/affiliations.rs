@@ -1,8 +1,8 @@
 //! Affiliations: of the sender at all nodes (XEP-0060 §5.7), and of everybody at a node (§8.9).
 
 use super::place::Place;
-use super::recipients;
 use super::request::Request;
+use super::subscription;
 use crate::host::{Cx, Invalidation, IqReply};
 use crate::jid::{BareJid, Jid};
 use crate::ns;
@@ -54,8 +54,9 @@ pub(super) async fn set(cx: &mut Cx<'_>, place: &Place, request: &Request<'_>) -
         // NOT be changed."
         let Some(word) = one.attr("affiliation") else { continue };
         let affiliation = parse_affiliation(&word).ok_or(Problem::NotAcceptable)?;
+        // "The owner MUST NOT specify multiple <affiliation/> elements for the same entity."
         if changes.iter().any(|(other, _)| *other == jid) {
-            return Err(Problem::NotAcceptable.into());
+            return Err(Problem::Malformed.into());
         }
         changes.push((jid, affiliation));
     }
@@ -75,16 +76,9 @@ pub(super) async fn set(cx: &mut Cx<'_>, place: &Place, request: &Request<'_>) -
     }
     let store = cx.server.storage.pubsub();
     store.set_affiliations(&place.owner, &name, &changes, MAX_AFFILIATIONS).await?;
-    for (jid, affiliation) in &changes {
-        if matches!(affiliation, Some(Affiliation::Outcast)) {
-            let gone = node.subscriptions.iter().filter(|s| s.jid.bare_str() == jid.as_str());
-            for subscription in gone {
-                store.remove_subscription(&place.owner, &name, &subscription.subid).await?;
-                recipients::tell_subscriber(cx, place, &name, subscription, "none");
-            }
-        }
-    }
     cx.server.invalidate(&Invalidation::Nodes(place.owner.clone()));
+    let whose: Vec<BareJid> = changes.into_iter().map(|(jid, _)| jid).collect();
+    subscription::settle(cx, place, &name, Some(&whose)).await?;
     Ok(None)
 }
 

@@ -3,11 +3,12 @@
 use super::place::Place;
 use super::{recipients, subscription};
 use crate::host::{Cx, Halt};
-use crate::jid::Jid;
+use crate::jid::{BareJid, Jid};
 use crate::payload::data_form::{self, Field, FieldKind, Form, FormKind, Submitted};
 use crate::pubsub::error::Problem;
-use crate::stanza::{Condition, Message, MessageKind};
+use crate::stanza::{Condition, Content, Message, MessageKind, Stanza};
 use crate::storage::{NodeSubscription, PubSubNode};
+use crate::xml::Node;
 
 /// Asks the owners of a node.
 pub(super) fn ask(
@@ -16,17 +17,56 @@ pub(super) fn ask(
     node: &PubSubNode,
     subscription: &NodeSubscription,
 ) {
+    let mut content = Content::default();
+    content.add(&form(&node.name, subscription));
+    for owner in place.owners(node) {
+        recipients::send(cx, place, owner.into_jid(), MessageKind::Normal, content.clone());
+    }
+}
+
+/// Asks one owner, behind the answer to the request that is handled.
+pub(super) fn ask_one(
+    cx: &mut Cx<'_>,
+    place: &Place,
+    to: &Jid,
+    node: &str,
+    subscription: &NodeSubscription,
+) {
+    let content = Content::from(form(node, subscription));
+    let mut message = recipients::message(place, MessageKind::Normal, content);
+    message.head.to = Some(to.clone());
+    cx.outbox.send_behind(Stanza::Message(message));
+}
+
+fn form(node: &str, subscription: &NodeSubscription) -> Node {
     let text = |var: &str, kind, value: &str| Field::new(var, kind).value(value);
     let form = Form::new(FormKind::Form)
         .form_type(AUTHORIZATION)
         .title("A request for a subscription")
         .field(text(SUBID, FieldKind::Hidden, &subscription.subid))
-        .field(text(NODE, FieldKind::TextSingle, &node.name).label("Node"))
+        .field(text(NODE, FieldKind::TextSingle, node).label("Node"))
         .field(
             text(SUBSCRIBER, FieldKind::JidSingle, subscription.jid.as_str()).label("Subscriber"),
         )
         .field(text(ALLOW, FieldKind::Boolean, "false").label("Allow the subscription"));
-    recipients::to_owners(cx, place, node, MessageKind::Normal, &form.to_node());
+    form.to_node()
+}
+
+/// A message of a user to the own account: if it is the answer to a request for a subscription to a node of the
+/// account, decides, and answers `true`. It goes no further then.
+///
+/// # Errors
+/// If the answer is malformed, or the store fails.
+pub async fn decides(cx: &mut Cx<'_>, user: &BareJid, message: &Message) -> Result<bool, Halt> {
+    if message.head.to.as_ref().is_none_or(|to| to.as_str() != user.as_str()) {
+        return Ok(false);
+    }
+    let Some(x) = message.content.received_child(data_form::NS, "x") else { return Ok(false) };
+    let form = Submitted::read_as(&x, &[FormKind::Submit, FormKind::Cancel]);
+    if !form.is_ok_and(|form| form.form_type() == Some(AUTHORIZATION)) {
+        return Ok(false);
+    }
+    answered(cx, &Place::of(user.clone()), message).await.map(|()| true)
 }
 
 /// A message to the service: the answer of an owner.
@@ -66,8 +106,8 @@ pub(super) async fn answered(
 }
 
 /// The `FORM_TYPE` (§16.4.1).
-const AUTHORIZATION: &str = "http://jabber.org/protocol/pubsub#subscribe_authorization";
+pub(super) const AUTHORIZATION: &str = "http://jabber.org/protocol/pubsub#subscribe_authorization";
 const SUBID: &str = "pubsub#subid";
-const NODE: &str = "pubsub#node";
+pub(super) const NODE: &str = "pubsub#node";
 const SUBSCRIBER: &str = "pubsub#subscriber_jid";
 const ALLOW: &str = "pubsub#allow";

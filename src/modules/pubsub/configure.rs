@@ -2,10 +2,11 @@
 
 use super::place::Place;
 use super::request::{NAME, Request, submitted};
+use super::subscription;
 use crate::host::{Cx, IqReply};
 use crate::ns;
 use crate::payload::data_form::FormKind;
-use crate::payload::node_config::NODE_CONFIG;
+use crate::payload::node_config::{NODE_CONFIG, NodeConfig};
 use crate::pubsub::error::Problem;
 use crate::xml::{Node, element};
 
@@ -32,7 +33,15 @@ pub(super) async fn set(cx: &mut Cx<'_>, place: &Place, request: &Request<'_>) -
         submitted(&request.action, NODE_CONFIG)?.ok_or(Problem::Malformed)?;
     if !is_cancelled {
         config.apply(&form).map_err(Problem::from)?;
+        let old = NodeConfig::from_text(&node.config);
+        let who = |config: &NodeConfig| {
+            (config.access_model, config.subscribe, config.roster_groups_allowed.clone())
+        };
+        let is_other = who(&old) != who(&config);
         place.nodes.configure(cx, node, config, NAME).await?;
+        if is_other {
+            subscription::settle(cx, place, &name, None).await?;
+        }
     }
     Ok(None)
 }

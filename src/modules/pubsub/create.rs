@@ -3,7 +3,7 @@
 use super::place::Place;
 use super::request::Request;
 use crate::config::NodeCreators;
-use crate::host::{Cx, IqReply};
+use crate::host::{Cx, IqReply, TargetNode};
 use crate::jid::Jid;
 use crate::ns;
 use crate::payload::node_config::{NODE_CONFIG, NodeConfig};
@@ -27,8 +27,8 @@ pub(super) async fn answer(cx: &mut Cx<'_>, place: &Place, request: &Request<'_>
     if place.nodes.find(cx.server, &name).await?.is_some() {
         return Err(Problem::Exists.into());
     }
-    let (node, _) = new_node(cx, place, request.from, &name, &config);
-    if !place.nodes.create(cx, node).await? {
+    let new = new_node(cx, place, request.from, &name, &config);
+    if !place.nodes.create(cx, new.node).await? {
         return Err(Problem::Exists.into());
     }
     let created = element("create").attr("node", &name);
@@ -65,9 +65,9 @@ pub(super) fn new_node(
     from: &Jid,
     name: &str,
     config: &NodeConfig,
-) -> (PubSubNode, NodeConfig) {
+) -> TargetNode {
     let creator = from.to_bare();
-    let (node, config) = place.nodes.new_node(cx.server, name, config);
+    let new = place.nodes.new_node(cx.server, name, config);
     let affiliations = vec![(creator.clone(), Affiliation::Owner)];
-    (PubSubNode { creator, affiliations, ..node }, config)
+    TargetNode { node: PubSubNode { creator, affiliations, ..new.node }, ..new }
 }

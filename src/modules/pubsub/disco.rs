@@ -33,11 +33,11 @@ pub(super) async fn node_info(cx: &Cx<'_>, asked: Asked<'_>) -> Result<Option<In
     let Some(name) = asked.node else { return Ok(None) };
     let place = Place::of(asked.to.to_bare());
     let Some((node, config)) = place.nodes.find(cx.server, name).await? else { return Ok(None) };
-    let entity = place.entity(cx, asked.from, &node, &config).await?;
+    let entity = place.entity(cx.server, asked.from, &node, &config).await?;
     // Whoever may ask for a subscription must find out what it is.
-    let is_shown =
-        entity.may_read(&config).is_ok() || config.access_model == AccessModel::Authorize;
-    if !is_shown {
+    let may_ask = config.access_model == AccessModel::Authorize
+        && entity.affiliation != Some(Affiliation::Outcast);
+    if !may_ask && entity.may_read(&config).is_err() {
         return Ok(None);
     }
     Ok(Some(Info {
@@ -136,7 +136,7 @@ async fn items(
     name: &str,
 ) -> Result<Option<Vec<Item>>, StanzaError> {
     let Some((node, config)) = place.nodes.find(cx.server, name).await? else { return Ok(None) };
-    if place.entity(cx, from, &node, &config).await?.may_read(&config).is_err() {
+    if place.entity(cx.server, from, &node, &config).await?.may_read(&config).is_err() {
         return Ok(None);
     }
     let (max, max_bytes) = (MAX_LISTED, MAX_BYTES);

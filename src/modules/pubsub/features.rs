@@ -1,5 +1,7 @@
 //! What is announced (XEP-0060 §10).
 
+use std::sync::LazyLock;
+
 use crate::ns;
 
 /// Of accounts and of the service.
@@ -17,6 +19,7 @@ pub(super) const OF_ALL: &[&str] = &[
     "http://jabber.org/protocol/pubsub#create-nodes",
     "http://jabber.org/protocol/pubsub#delete-items",
     "http://jabber.org/protocol/pubsub#delete-nodes",
+    "http://jabber.org/protocol/pubsub#get-pending",
     "http://jabber.org/protocol/pubsub#instant-nodes",
     "http://jabber.org/protocol/pubsub#item-ids",
     "http://jabber.org/protocol/pubsub#last-published",
@@ -44,6 +47,10 @@ pub(super) const OF_ALL: &[&str] = &[
     "http://jabber.org/protocol/pubsub#subscription-notifications",
     "http://jabber.org/protocol/pubsub#subscription-options",
 ];
+
+/// Of the service alone: those of all, and that it has a command.
+pub(super) static OF_SERVICE: LazyLock<Vec<&str>> =
+    LazyLock::new(|| OF_ALL.iter().copied().chain([ns::COMMANDS]).collect());
 
 /// Of accounts alone.
 pub(super) const OF_ACCOUNTS: &[&str] = &[

@@ -31,7 +31,7 @@ pub(super) async fn answer(cx: &mut Cx<'_>, place: &Place, request: &Request<'_>
         }
     }
     let (node, config) = place.node(cx, &name).await?;
-    place.entity(cx, request.from, &node, &config).await?.may_read(&config)?;
+    place.entity(cx.server, request.from, &node, &config).await?.may_read(&config)?;
     if !config.persist_items {
         return Err(Problem::NotPersistent.into());
     }

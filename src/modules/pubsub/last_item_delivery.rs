@@ -1,108 +1,179 @@
-//! Gives last items to sessions. They may be many: the clients are not given more than they read.
+//! Gives last items to sessions (XEP-0163 §4.3.4).
+//!
+//! A session is walked through once at a time: accounts one after another, at the pace at which its client reads.
+//! What the client wants to hear of meanwhile waits for the next walk. So a client that changes its mind again
+//! and again has no more on its way than one that does not.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock, Weak};
 
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
 use smol_str::SmolStr;
 
-use super::last_items::{LastItems, Ready};
-use super::place::Place;
-use super::recipients;
-use crate::host::{Cx, block_list};
-use crate::jid::BareJid;
+use super::last_item_walk::Walk;
+use crate::host::{Cx, ServerState, SharedState};
+use crate::jid::{BareJid, FullJid};
+use crate::payload::datetime::Timestamp;
 use crate::session::SessionRef;
-use crate::stanza::{Stanza, StanzaError};
+use crate::storage;
 
-/// A session, and the nodes whose last items it wants.
-#[derive(Clone, Debug)]
-pub(super) struct Wanted {
-    pub(super) session: SessionRef,
-    /// Sorted.
-    pub(super) nodes: Arc<[SmolStr]>,
+/// Nodes by their names. The time: only what was published since then is wanted.
+pub(super) type Nodes = BTreeMap<SmolStr, Option<Timestamp>>;
+
+/// Last items on their way to sessions.
+#[derive(Default)]
+pub(super) struct Deliveries {
+    server: OnceLock<Weak<ServerState>>,
+    sessions: Mutex<FxHashMap<FullJid, OfSession>>,
 }
 
-impl Wanted {
-    fn has(&self, node: &str) -> bool {
-        self.nodes.binary_search_by(|known| known.as_str().cmp(node)).is_ok()
-    }
+impl SharedState for Deliveries {}
+
+/// What is on its way to a session, and what it has had.
+#[derive(Default)]
+struct OfSession {
+    is_busy: bool,
+    next: Wish,
+    /// Nodes of which it wanted to hear once, and when it stopped: what was published before, it has had.
+    left: BTreeMap<SmolStr, Timestamp>,
 }
 
-/// Sends the last items of these accounts to sessions of one user.
-pub(super) async fn send(
-    cx: &mut Cx<'_>,
-    user: &BareJid,
-    owners: Vec<BareJid>,
-    wanted: Vec<Wanted>,
-) -> Result<(), StanzaError> {
-    if wanted.iter().all(|wanted| wanted.nodes.is_empty()) {
-        return Ok(());
+/// What a session wants.
+#[derive(Default)]
+pub(super) struct Wish {
+    /// Of all accounts whose data its user may see.
+    pub(super) of_all: Nodes,
+    /// All that it is interested in, of these accounts.
+    pub(super) of: Vec<BareJid>,
+}
+
+impl Wish {
+    fn is_empty(&self) -> bool {
+        self.of_all.is_empty() && self.of.is_empty()
     }
-    let mut queue: Vec<(SessionRef, Arc<Stanza>)> = Vec::new();
-    for (owner, items) in LastItems::of(cx.server, owners).await? {
-        let place = Place::of(owner);
-        for item in &*items {
-            if !wanted.iter().any(|wanted| wanted.has(&item.node))
-                || !may_read(cx, &place, user, item).await?
-            {
-                continue;
-            }
-            let message = recipients::message(&place, item.kind, item.content.clone());
-            let stanza = Arc::new(Stanza::Message(message));
-            for wanted in wanted.iter().filter(|wanted| wanted.has(&item.node)) {
-                queue.push((wanted.session.clone(), Arc::clone(&stanza)));
+
+    fn add(&mut self, other: Self) {
+        for (node, since) in other.of_all {
+            let known = self.of_all.entry(node).or_insert(since);
+            *known = (*known).min(since);
+        }
+        for owner in other.of {
+            if !self.of.contains(&owner) && self.of.len() < MAX_NEW_CONTACTS {
+                self.of.push(owner);
             }
         }
     }
-    deliver(cx, queue);
-    Ok(())
 }
 
-/// Whether the user may read the node of this item.
-async fn may_read(
-    cx: &Cx<'_>,
-    place: &Place,
-    user: &BareJid,
-    item: &Ready,
-) -> Result<bool, StanzaError> {
-    if *user == place.owner {
-        return Ok(true);
+impl Deliveries {
+    /// The server, for tasks.
+    pub(super) fn start(&self, server: &Arc<ServerState>) {
+        drop(self.server.set(Arc::downgrade(server)));
     }
-    let jid = user.clone().into_jid();
-    let blocked = block_list::of(cx.server, &place.owner).await?;
-    if block_list::keeps_out(&blocked, &place.owner, &jid) {
-        return Ok(false);
-    }
-    if item.is_for_contacts {
-        return Ok(true);
-    }
-    let Some((node, config)) = place.nodes.find(cx.server, &item.node).await? else {
-        return Ok(false);
-    };
-    Ok(place.entity(cx, &jid, &node, &config).await?.may_read(&config).is_ok())
-}
 
-/// Delivers a few at once. More are delivered by a task, at the pace at which the clients read.
-fn deliver(cx: &Cx<'_>, queue: Vec<(SessionRef, Arc<Stanza>)>) {
-    let most = cx.server.config.load().limits.inbox_stanzas / 4;
-    let mut queue = queue.into_iter();
-    for (session, stanza) in queue.by_ref().take(most / 2) {
-        session.deliver_addressed(stanza).ok();
-    }
-    let rest: Vec<_> = queue.collect();
-    if rest.is_empty() {
-        return;
-    }
-    let work = async move {
-        for (session, stanza) in rest {
-            while session.queued() > most && !session.is_ending() {
-                tokio::time::sleep(PAUSE).await;
+    /// A session wants to hear of `new` nodes, and no longer of `old` ones.
+    pub(super) fn changed<'a>(
+        &self,
+        session: &SessionRef,
+        new: impl Iterator<Item = &'a SmolStr>,
+        old: impl Iterator<Item = &'a SmolStr>,
+        now: Timestamp,
+    ) -> Nodes {
+        let mut sessions = self.sessions.lock();
+        let Some(of) = sessions.get_mut(session.jid()) else {
+            let left: BTreeMap<_, _> = old.take(MAX_LEFT).map(|node| (node.clone(), now)).collect();
+            if !left.is_empty() {
+                sessions.insert(session.jid().clone(), OfSession { left, ..OfSession::default() });
             }
-            session.deliver_addressed(stanza).ok();
+            return new.map(|node| (node.clone(), None)).collect();
+        };
+        let nodes = new.map(|node| (node.clone(), of.left.remove(node))).collect();
+        // It has not had all of them while they are on their way.
+        for node in old.filter(|_| !of.is_busy) {
+            if of.left.len() < MAX_LEFT {
+                of.left.insert(node.clone(), now);
+            }
         }
-    };
-    let stopping = cx.server.tasks.stopping();
-    drop(cx.server.tasks.spawn("last-items", stopping.run_until_cancelled_owned(work)));
+        nodes
+    }
+
+    /// A session is not available any more: when it is again, it begins anew.
+    pub(super) fn forget(&self, session: &SessionRef) {
+        let mut sessions = self.sessions.lock();
+        let Some(of) = sessions.get_mut(session.jid()) else { return };
+        (of.next, of.left) = Default::default();
+        if !of.is_busy {
+            sessions.remove(session.jid());
+        }
+    }
+
+    /// Gives a session what it wants: a little at once, and more in a task.
+    pub(super) async fn give(
+        &self,
+        cx: &Cx<'_>,
+        session: &SessionRef,
+        wish: Wish,
+    ) -> storage::Result<()> {
+        if wish.is_empty() || self.must_wait(session, &wish) {
+            return Ok(());
+        }
+        let at_once = cx.server.config.load().limits.inbox_stanzas / 8;
+        let mut walk = Walk::new(session.clone(), wish);
+        let done = walk.advance(cx.server, Some(at_once)).await;
+        let next = match &done {
+            Ok(false) => Some(walk),
+            Ok(true) | Err(_) => self.next(session),
+        };
+        if let (Some(walk), Some(server)) = (next, self.server.get().and_then(Weak::upgrade)) {
+            let stopping = cx.server.tasks.stopping();
+            let work = stopping.run_until_cancelled_owned(go_on(server, walk));
+            drop(cx.server.tasks.spawn("last-items", work));
+        }
+        done.map(drop)
+    }
+
+    /// Whether something is on its way to the session: then what it wants is given to it afterwards.
+    fn must_wait(&self, session: &SessionRef, wish: &Wish) -> bool {
+        let mut sessions = self.sessions.lock();
+        let of = sessions.entry(session.jid().clone()).or_default();
+        if !of.is_busy {
+            of.is_busy = true;
+            return false;
+        }
+        of.next.add(Wish { of_all: wish.of_all.clone(), of: wish.of.clone() });
+        true
+    }
+
+    /// A walk has ended: the next one, if something waits.
+    fn next(&self, session: &SessionRef) -> Option<Walk> {
+        let mut sessions = self.sessions.lock();
+        let of = sessions.get_mut(session.jid())?;
+        if !of.next.is_empty() {
+            return Some(Walk::new(session.clone(), std::mem::take(&mut of.next)));
+        }
+        of.is_busy = false;
+        if of.left.is_empty() {
+            sessions.remove(session.jid());
+        }
+        None
+    }
 }
 
-/// How long a client is waited for that has much to read.
-const PAUSE: Duration = Duration::from_millis(100);
+/// Walks on to the end, and then whatever waits.
+async fn go_on(server: Arc<ServerState>, mut walk: Walk) {
+    loop {
+        if let Err(error) = walk.advance(&server, None).await {
+            tracing::warn!(%error, "cannot read last items");
+        }
+        match server.shared::<Deliveries>().next(walk.session()) {
+            Some(next) => walk = next,
+            None => return,
+        }
+    }
+}
+
+/// Nodes of which a session does not want to hear any more that are remembered, at most.
+const MAX_LEFT: usize = 512;
+/// New contacts whose last items wait for a session, at most.
+const MAX_NEW_CONTACTS: usize = 64;

@@ -1,7 +1,7 @@
 //! The last item of each node, for those who come online or subscribe (XEP-0060 §12.14, XEP-0163 §4.3.4).
 //!
-//! What is sent is held in memory, by account. The login of a user with many contacts reads from the store, all
-//! at once, what is not held; as a rule nothing.
+//! What is sent is held in memory, by account, but for large payloads. The login of a user with many contacts
+//! reads from the store what is not held, in parts of a bounded size; as a rule nothing.
 
 use std::hash::RandomState;
 use std::sync::Arc;
@@ -16,20 +16,43 @@ use super::place::Place;
 use super::recipients;
 use crate::host::{Cx, Invalidation, ServerState, SharedState};
 use crate::jid::{BareJid, Jid};
+use crate::payload::datetime::Timestamp;
 use crate::payload::delay;
 use crate::payload::node_config::{AccessModel, NodeConfig, SendLast};
 use crate::pubsub::event;
 use crate::stanza::{Content, MessageKind, StanzaError};
-use crate::storage::{self, LastItem, PubSubItem};
+use crate::storage::{self, LastItem, LastItemPage, PubSubItem};
 
-/// A last item as it is sent.
+/// A last item that is sent to those who come online.
 #[derive(Clone, Debug)]
 pub(super) struct Ready {
     pub(super) node: String,
-    pub(super) content: Content,
+    pub(super) id: String,
+    pub(super) published: Timestamp,
+    /// Not sent any more from this moment on (`item_expire`).
+    pub(super) expires: Option<Timestamp>,
     pub(super) kind: MessageKind,
-    /// Each contact that sees the user's presence may read the node; of others, the node has to be asked.
-    pub(super) is_for_contacts: bool,
+    pub(super) readers: Readers,
+    /// The event. `None`: it is large, and is read from the store when it is sent.
+    pub(super) content: Option<Content>,
+}
+
+/// Who may read the node of a last item.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Readers {
+    /// Everybody.
+    All,
+    /// Those who see the owner's presence.
+    Contacts,
+    /// The node has to be asked.
+    Some,
+}
+
+impl Ready {
+    /// Whether it is old enough that it counts as gone.
+    pub(super) fn is_expired(&self, now: Timestamp) -> bool {
+        self.expires.is_some_and(|at| at <= now)
+    }
 }
 
 /// The last items of accounts, held in memory. Bounded in bytes.
@@ -44,7 +67,10 @@ struct Bytes;
 
 impl Weighter<BareJid, Arc<[Ready]>> for Bytes {
     fn weight(&self, owner: &BareJid, items: &Arc<[Ready]>) -> u64 {
-        let bytes = |item: &Ready| item.node.len() + item.content.size() + OVERHEAD;
+        let bytes = |item: &Ready| {
+            let content = item.content.as_ref().map_or(0, Content::size);
+            item.node.len() + item.id.len() + content + OVERHEAD
+        };
         (owner.as_str().len() + OVERHEAD + items.iter().map(bytes).sum::<usize>()) as u64
     }
 }
@@ -73,25 +99,29 @@ impl SharedState for LastItems {
 }
 
 impl LastItems {
-    /// The last items of these accounts that are sent to those who come online.
-    pub(super) async fn of(
-        server: &ServerState,
-        owners: Vec<BareJid>,
-    ) -> storage::Result<Vec<(BareJid, Arc<[Ready]>)>> {
+    /// The last items of some of these accounts, and the accounts that are left: those that are held, and of the
+    /// others as many as may be read at once.
+    pub(super) async fn of(server: &ServerState, owners: Vec<BareJid>) -> storage::Result<Part> {
         let this = server.shared::<Self>();
         let before = *this.changes.lock();
-        let (mut found, mut missing) = (Vec::with_capacity(owners.len()), Vec::new());
+        let (mut found, mut missing) = (Vec::new(), Vec::new());
         for owner in owners {
             match this.cache.get(&owner) {
+                Some(items) if items.is_empty() => {}
                 Some(items) => found.push((owner, items)),
                 None => missing.push(owner),
             }
         }
         if missing.is_empty() {
-            return Ok(found);
+            return Ok(Part { found, left: missing });
         }
+        missing.sort_unstable();
+        let store = server.storage.pubsub();
+        let LastItemPage { items, owners } =
+            store.last_items(&missing, MAX_READ).await?;
+        let left = missing.split_off(owners.clamp(1, missing.len()));
         let mut read: FxHashMap<BareJid, Vec<Ready>> = FxHashMap::default();
-        for last in server.storage.pubsub().last_items(&missing).await? {
+        for last in items {
             let owner = last.owner.clone();
             read.entry(owner).or_default().extend(ready(last));
         }
@@ -104,8 +134,15 @@ impl LastItems {
             drop(changes);
             found.push((owner, ready));
         }
-        Ok(found)
+        Ok(Part { found, left })
     }
+}
+
+/// Last items of accounts.
+pub(super) struct Part {
+    pub(super) found: Vec<(BareJid, Arc<[Ready]>)>,
+    /// The accounts whose items have not been read yet.
+    pub(super) left: Vec<BareJid>,
 }
 
 /// What is sent of a last item. `None`, if it is not sent to those who come online.
@@ -114,17 +151,30 @@ fn ready(last: LastItem) -> Option<Ready> {
     let is_sent = config.send_last_published_item == SendLast::OnSubAndPresence
         && config.deliver_notifications;
     let owner = last.owner.into_jid();
+    let readers = match config.access_model {
+        AccessModel::Open if last.affiliations <= 1 => Readers::All,
+        AccessModel::Presence if last.affiliations <= 1 => Readers::Contacts,
+        _ => Readers::Some,
+    };
     is_sent.then(|| Ready {
-        content: content(&owner, &last.node, &config, &last.item),
+        content: last.is_whole.then(|| content(&owner, &last.node, &config, &last.item)),
         kind: kind(&config),
-        is_for_contacts: last.affiliations <= 1
-            && matches!(config.access_model, AccessModel::Open | AccessModel::Presence),
+        readers,
+        expires: expiry(&config, last.item.published),
+        published: last.item.published,
+        id: last.item.id,
         node: last.node,
     })
 }
 
+/// When an item of this age is gone.
+fn expiry(config: &NodeConfig, published: Timestamp) -> Option<Timestamp> {
+    let age = i64::try_from(config.item_expire?).ok()?.checked_mul(1_000_000)?;
+    Some(Timestamp::from_micros(published.as_micros().checked_add(age)?))
+}
+
 /// The event of an item that was published before, with the time.
-fn content(owner: &Jid, node: &str, config: &NodeConfig, item: &PubSubItem) -> Content {
+pub(super) fn content(owner: &Jid, node: &str, config: &NodeConfig, item: &PubSubItem) -> Content {
     let mut content = Content::from(event::published(node, std::slice::from_ref(item), config));
     content.add(&delay::delay(owner, item.published));
     content
@@ -141,7 +191,10 @@ pub(super) async fn to_subscriber(
     if !config.persist_items {
         return Ok(());
     }
-    if let Some(item) = place.nodes.last(cx.server, name).await? {
+    let last = place.nodes.last(cx.server, name).await?;
+    let now = cx.server.clock.now();
+    let is_there = |item: &PubSubItem| expiry(config, item.published).is_none_or(|at| at > now);
+    if let Some(item) = last.filter(is_there) {
         let content = content(&place.owner.clone().into_jid(), name, config, &item);
         let mut message = recipients::message(place, kind(config), content);
         message.head.to = Some(to.clone());
@@ -150,6 +203,8 @@ pub(super) async fn to_subscriber(
     Ok(())
 }
 
+/// Bytes that are read at once, but for those of the last account.
+const MAX_READ: usize = 512 * 1024;
 /// Bytes held in memory.
 const CACHE_BYTES: usize = 32 << 20;
 /// Bytes of an entry beside its texts.

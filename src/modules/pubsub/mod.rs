@@ -9,13 +9,16 @@ mod create;
 mod disco;
 mod dispatch;
 mod features;
+mod get_pending;
 mod interest;
 mod items;
 mod last_item_delivery;
 mod last_item_sender;
+mod last_item_walk;
 mod last_items;
 mod notify;
 mod options;
+mod ownerless;
 mod owner_subscriptions;
 mod place;
 mod publish;
@@ -29,10 +32,12 @@ mod subscription;
 use std::sync::Arc;
 
 use crate::host::lifecycle::EventKind;
-use crate::host::{Access, AddressKind, Manifest, Module, Registry, Status, Xep};
+use crate::host::{Access, AddressKind, Manifest, Module, Registry, ServerState, Status, Xep};
 use crate::ns;
 use crate::payload::disco::Identity;
 use crate::stanza::IqKind;
+
+pub use approval::decides;
 
 /// Nodes of accounts, and the service.
 pub struct PubSub;
@@ -63,10 +68,18 @@ impl Module for PubSub {
             }
         }
         on.discovery(AddressKind::Account, &disco::OfAccount);
+        on.account_command(&get_pending::OfAccount);
+        on.listener(EventKind::AccountRemoved, &ownerless::Ownerless);
         on.listener(EventKind::ItemsChanged, &notify::Notifier);
         on.listener(EventKind::InterestsChanged, &last_item_sender::Sender);
         on.listener(EventKind::SubscriptionOpened, &last_item_sender::Sender);
+        on.listener(EventKind::SessionUnavailable, &last_item_sender::Sender);
         on.shared(last_items::LastItems::default());
+        on.shared(last_item_delivery::Deliveries::default());
         on.service(Arc::new(service::PubSubService));
+    }
+
+    fn start(&self, server: &Arc<ServerState>) {
+        server.shared::<last_item_delivery::Deliveries>().start(server);
     }
 }

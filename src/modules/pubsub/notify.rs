@@ -74,7 +74,7 @@ async fn may_hear(
     node: &PubSubNode,
     config: &NodeConfig,
 ) -> Result<bool, StanzaError> {
-    if place.entity(cx, subscriber, node, config).await?.may_read(config).is_err() {
+    if place.entity(cx.server, subscriber, node, config).await?.may_read(config).is_err() {
         return Ok(false);
     }
     if !place.is_account() || place.is_of(subscriber) {
@@ -216,7 +216,8 @@ fn to_subscriber(
 
 /// Whether the presence of a session is one of those that a subscriber wants (§6.3).
 fn shows(session: &SessionRef, options: &Options) -> bool {
-    let Some(presence) = session.available() else { return false };
+    let kept = session.available();
+    let Some(presence) = kept.and_then(|kept| kept.unpacked()) else { return false };
     let show = presence.content.received_child(crate::ns::CLIENT, "show");
     let show = show.map_or_else(|| "online".to_owned(), |show| show.text().trim().to_owned());
     options.show_values.is_empty() || options.show_values.contains(&show)

@@ -2,13 +2,13 @@
 
 use super::place::Place;
 use super::request::Request;
-use super::subscription;
+use super::{subscribe, subscription};
 use crate::host::{Cx, IqReply};
 use crate::jid::Jid;
 use crate::ns;
 use crate::pubsub::error::Problem;
 use crate::random::random_id;
-use crate::storage::NodeSubscription;
+use crate::storage::{NodeSubscription, PubSubNode};
 use crate::xml::element;
 
 /// The list.
@@ -16,7 +16,9 @@ pub(super) async fn get(cx: &Cx<'_>, place: &Place, request: &Request<'_>) -> Iq
     let name = request.node()?;
     let (node, _) = place.own_node(cx, request.from, &name).await?;
     let list = element("subscriptions").attr("node", &name);
-    let list = list.children(node.subscriptions.iter().map(subscription::written));
+    // "SHOULD NOT return entities whose subscription state is 'pending'": those are asked for by a command.
+    let shown = node.subscriptions.iter().filter(|subscription| !subscription.is_pending);
+    let list = list.children(shown.map(subscription::written));
     Ok(Some(element("pubsub").ns(ns::PUBSUB_OWNER).child(list)))
 }
 
@@ -43,6 +45,16 @@ pub(super) async fn set(cx: &mut Cx<'_>, place: &Place, request: &Request<'_>) -
         if old.is_none() && (is_pending.is_none() || subid.is_some()) {
             return Err(Problem::NotSubscribed.into());
         }
+        if changes.iter().any(|(one, _)| one.jid == jid && (subid.is_none() || old.as_ref() == Some(one)))
+        {
+            return Err(Problem::Malformed.into());
+        }
+        let of_user = |s: &NodeSubscription| s.jid.bare_str() == jid.bare_str();
+        let known = node.subscriptions.iter().filter(|s| of_user(s)).count();
+        let added = changes.iter().filter(|(s, _)| of_user(s) && !node.subscriptions.contains(s));
+        if old.is_none() && known + added.count() >= subscribe::MAX_OWN {
+            return Err(Problem::TooManySubscriptions.into());
+        }
         let new = || NodeSubscription {
             subid: random_id().to_string(),
             jid: jid.clone(),
@@ -51,8 +63,28 @@ pub(super) async fn set(cx: &mut Cx<'_>, place: &Place, request: &Request<'_>) -
         };
         changes.push((old.unwrap_or_else(new), is_pending));
     }
+    check_unasked(cx, &node, request.from, &changes)?;
     for (subscription, is_pending) in changes {
         subscription::change(cx, place, &name, subscription, is_pending).await?;
     }
     Ok(None)
+}
+
+/// Checks that an owner does not subscribe too many others who have not asked for it.
+fn check_unasked(
+    cx: &Cx<'_>,
+    node: &PubSubNode,
+    owner: &Jid,
+    changes: &[(NodeSubscription, Option<bool>)],
+) -> Result<(), Problem> {
+    let has_asked = |one: &NodeSubscription| {
+        one.jid.bare_str() == owner.bare_str()
+            || node.subscriptions.iter().any(|old| old.jid.bare_str() == one.jid.bare_str())
+    };
+    let others = changes.iter().filter(|(one, _)| !has_asked(one)).count() as u64;
+    let (budgets, owner) = (&cx.server.budgets, owner.to_bare());
+    let may = others == 0
+        || budgets.is_exempt(&owner)
+        || budgets.subscriptions_for_others.may_subscribe(&owner, others);
+    if may { Ok(()) } else { Err(Problem::TooManySubscriptions) }
 }

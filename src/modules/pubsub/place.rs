@@ -1,12 +1,12 @@
 //! Where a request goes: the account or the service whose nodes it is about, and who the sender is there.
 
-use crate::host::{AccountNodes, Cx, block_list, contact_list};
+use crate::host::{AccountNodes, Cx, ServerState, block_list, contact_list};
 use crate::jid::{BareJid, Jid};
 use crate::payload::node_config::{AccessModel, NodeConfig};
 use crate::pubsub::error::Problem;
 use crate::pubsub::rights::Entity;
 use crate::stanza::StanzaError;
-use crate::storage::{self, Affiliation, PubSubNode};
+use crate::storage::{self, Affiliation, PubSubNode, Which};
 
 /// An account or a service with its nodes.
 #[derive(Clone, Debug)]
@@ -89,11 +89,27 @@ impl Place {
         node.affiliations.iter().filter(is_owner).map(|(jid, _)| jid.clone()).collect()
     }
 
+    /// Who has published these items, as far as they are there.
+    pub(super) async fn publishers(
+        &self,
+        server: &ServerState,
+        name: &str,
+        ids: impl Iterator<Item = &String> + Send,
+    ) -> storage::Result<Vec<Jid>> {
+        let mut found = Vec::new();
+        // One after another, since payloads may be large.
+        for id in ids {
+            let item = self.nodes.items(server, name, Which::Ids(std::slice::from_ref(id)), 1).await?;
+            found.extend(item.into_iter().map(|item| item.publisher));
+        }
+        Ok(found)
+    }
+
     /// What is known of an entity at a node. The rosters of the owners are read only if the access model needs
     /// them.
     pub(super) async fn entity(
         &self,
-        cx: &Cx<'_>,
+        server: &ServerState,
         jid: &Jid,
         node: &PubSubNode,
         config: &NodeConfig,
@@ -110,10 +126,10 @@ impl Place {
         if entity.affiliation.is_none() && needs_roster {
             let contact: Jid = jid.to_bare().into();
             for owner in self.owners(node) {
-                let Some(item) = contact_list::find(cx.server, &owner, &contact).await? else {
+                let Some(item) = contact_list::find(server, &owner, &contact).await? else {
                     continue;
                 };
-                let blocked = block_list::of(cx.server, &owner).await?;
+                let blocked = block_list::of(server, &owner).await?;
                 if block_list::keeps_out(&blocked, &owner, jid) {
                     continue;
                 }

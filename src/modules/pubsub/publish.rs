@@ -4,23 +4,44 @@ use bytes::Bytes;
 
 use super::place::Place;
 use super::request::{MAX_NAME, NAME, Request};
-use crate::host::{Cx, IqReply};
+use crate::host::{Cx, IqReply, PUBLISH_ATTEMPTS, TargetNode};
 use crate::jid::Jid;
 use crate::ns;
 use crate::payload::node_config::{ConfigError, NodeConfig, NodeFull};
 use crate::pubsub::error::Problem;
 use crate::random::random_id;
-use crate::stanza::StanzaError;
-use crate::storage::{PubSubItem, PubSubNode, Which};
+use crate::stanza::{Condition, StanzaError};
+use crate::storage::PubSubItem;
 use crate::xml::{ElementRef, element, standalone};
 
-/// Publishes.
+/// Publishes. While the sender's rights are checked, others may make or remove the node: then they are checked
+/// again.
 pub(super) async fn answer(cx: &mut Cx<'_>, place: &Place, request: &Request<'_>) -> IqReply {
     let name = request.node()?;
+    for _ in 0..PUBLISH_ATTEMPTS {
+        let target = target(cx, place, request, &name).await?;
+        let items = read(cx, request, &target.config)?;
+        check_older(cx, place, request.from, &target, &items).await?;
+        let published = items.iter().map(|item| element("item").attr("id", &item.id));
+        let answer = element("publish").attr("node", &name).children(published);
+        if place.nodes.publish_at(cx, target, items, NAME).await? {
+            return Ok(Some(element("pubsub").ns(ns::PUBSUB).child(answer)));
+        }
+    }
+    Err(Condition::ResourceConstraint.into())
+}
+
+/// The node, if the sender may publish there, and it has the configuration that is wanted.
+async fn target(
+    cx: &Cx<'_>,
+    place: &Place,
+    request: &Request<'_>,
+    name: &str,
+) -> Result<TargetNode, StanzaError> {
     let options = request.form("publish-options", ns::PUBLISH_OPTIONS)?;
-    let (node, config) = match place.nodes.find(cx.server, &name).await? {
+    match place.nodes.find(cx.server, name).await? {
         Some((node, config)) => {
-            let entity = place.entity(cx, request.from, &node, &config).await?;
+            let entity = place.entity(cx.server, request.from, &node, &config).await?;
             if !entity.may_publish(&config) {
                 return Err(Problem::Forbidden.into());
             }
@@ -30,25 +51,18 @@ pub(super) async fn answer(cx: &mut Cx<'_>, place: &Place, request: &Request<'_>
                     return Err(Problem::PreconditionNotMet.into());
                 }
             }
-            (node, config)
+            Ok(TargetNode { node, config, is_new: false })
         }
         None => {
             super::create::may_create(cx, place, request.from).await?;
-            let default = place.default_config_of(&name);
+            let default = place.default_config_of(name);
             let config = match options {
                 Some(options) => default.with_options(&options).map_err(option_problem)?,
                 None => default,
             };
-            super::create::new_node(cx, place, request.from, &name, &config)
+            Ok(super::create::new_node(cx, place, request.from, name, &config))
         }
-    };
-    let items = read(cx, request, &config)?;
-    check_older(cx, place, request.from, &node, &config, &items).await?;
-    let ids: Vec<_> = items.iter().map(|item| item.id.clone()).collect();
-    place.nodes.publish_at(cx, node, config, items, NAME).await?;
-    let published = ids.iter().map(|id| element("item").attr("id", id));
-    let answer = element("publish").attr("node", &name).children(published);
-    Ok(Some(element("pubsub").ns(ns::PUBSUB).child(answer)))
+    }
 }
 
 /// Options that are unknown or invalid (§7.1.5).
@@ -115,19 +129,19 @@ async fn check_older(
     cx: &Cx<'_>,
     place: &Place,
     from: &Jid,
-    node: &PubSubNode,
-    config: &NodeConfig,
+    target: &TargetNode,
     items: &[PubSubItem],
 ) -> Result<(), StanzaError> {
-    let entity = place.entity(cx, from, node, config).await?;
+    let TargetNode { node, config, .. } = target;
+    let entity = place.entity(cx.server, from, node, config).await?;
     let is_full = config.publish_node_full == NodeFull::Reject
         && node.items as usize + items.len() > config.keep();
     if !config.persist_items || node.items == 0 || (entity.is_owner() && !is_full) {
         return Ok(());
     }
-    let ids: Vec<_> = items.iter().map(|item| item.id.clone()).collect();
-    let old = place.nodes.items(cx.server, &node.name, Which::Ids(&ids), ids.len()).await?;
-    let is_foreign = |item: &PubSubItem| item.publisher.bare_str() != from.bare_str();
+    let ids = items.iter().map(|item| &item.id);
+    let old = place.publishers(cx.server, &node.name, ids).await?;
+    let is_foreign = |publisher: &Jid| publisher.bare_str() != from.bare_str();
     if !entity.is_owner() && old.iter().any(is_foreign) {
         return Err(Problem::Forbidden.into());
     }

@@ -5,7 +5,6 @@ use super::request::{NAME, Request};
 use crate::host::{Cx, IqReply};
 use crate::ns;
 use crate::pubsub::error::Problem;
-use crate::storage::Which;
 
 /// Removes items. Those who are not owners remove what they have published.
 pub(super) async fn answer(cx: &mut Cx<'_>, place: &Place, request: &Request<'_>) -> IqReply {
@@ -21,7 +20,7 @@ pub(super) async fn answer(cx: &mut Cx<'_>, place: &Place, request: &Request<'_>
     }
     let notify = matches!(request.action.attr("notify").as_deref(), Some("1" | "true"));
     let (node, config) = place.node(cx, &name).await?;
-    let entity = place.entity(cx, request.from, &node, &config).await?;
+    let entity = place.entity(cx.server, request.from, &node, &config).await?;
     if !entity.may_publish(&config) {
         return Err(Problem::Forbidden.into());
     }
@@ -29,8 +28,8 @@ pub(super) async fn answer(cx: &mut Cx<'_>, place: &Place, request: &Request<'_>
         return Err(Problem::NotPersistent.into());
     }
     if !entity.is_owner() {
-        let old = place.nodes.items(cx.server, &name, Which::Ids(&ids), ids.len()).await?;
-        if old.iter().any(|item| item.publisher.bare_str() != request.from.bare_str()) {
+        let publishers = place.publishers(cx.server, &name, ids.iter()).await?;
+        if publishers.iter().any(|publisher| publisher.bare_str() != request.from.bare_str()) {
             return Err(Problem::Forbidden.into());
         }
     }

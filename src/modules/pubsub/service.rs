@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::place::Place;
-use super::{approval, disco, dispatch, features};
+use super::{approval, disco, dispatch, features, get_pending};
 use crate::host::{Asked, Cx, Discovery, Halt, Reply, Service, ServiceDomain};
 use crate::ns;
 use crate::payload::disco::{Identity, Info, Item};
@@ -15,7 +15,7 @@ pub(super) struct PubSubService;
 #[async_trait]
 impl Service for PubSubService {
     fn prefix(&self) -> &'static str {
-        "pubsub"
+        PREFIX
     }
 
     fn identity(&self) -> Identity {
@@ -23,7 +23,7 @@ impl Service for PubSubService {
     }
 
     fn disco_features(&self) -> &'static [&'static str] {
-        features::OF_ALL
+        &features::OF_SERVICE
     }
 
     async fn request(
@@ -33,6 +33,15 @@ impl Service for PubSubService {
         request: &Iq,
     ) -> Result<Reply, StanzaError> {
         let payload = request.payload().ok_or(Condition::BadRequest)?;
+        let (from, to) = (&request.head.from, &request.head.to);
+        if payload.is(ns::COMMANDS, "command")
+            && let Some(from) = from.as_ref().filter(|_| to.as_ref() == Some(&at.jid))
+        {
+            let place = Place::of(at.jid.to_bare());
+            let kind = request.kind;
+            let answer = get_pending::at_service(cx, &place, from, kind, &payload).await?;
+            return Ok(Reply::Now(answer));
+        }
         let is_ours = matches!(payload.ns(), ns::PUBSUB | ns::PUBSUB_OWNER)
             && payload.name() == "pubsub"
             && request.head.to.as_ref() == Some(&at.jid);
@@ -59,10 +68,21 @@ impl Service for PubSubService {
 #[async_trait]
 impl Discovery for PubSubService {
     async fn info(&self, cx: &Cx<'_>, asked: Asked<'_>) -> Result<Option<Info>, StanzaError> {
-        if asked.to.local().is_some() { Ok(None) } else { disco::node_info(cx, asked).await }
+        match get_pending::info(asked) {
+            _ if asked.to.local().is_some() => Ok(None),
+            Some(info) => Ok(Some(info)),
+            None => disco::node_info(cx, asked).await,
+        }
     }
 
     async fn items(&self, cx: &Cx<'_>, asked: Asked<'_>) -> Result<Option<Vec<Item>>, StanzaError> {
-        if asked.to.local().is_some() { Ok(None) } else { disco::items_of(cx, asked).await }
+        match get_pending::items(asked) {
+            _ if asked.to.local().is_some() => Ok(None),
+            Some(items) => Ok(Some(items)),
+            None => disco::items_of(cx, asked).await,
+        }
     }
 }
+
+/// The label before the host.
+pub(super) const PREFIX: &str = "pubsub";

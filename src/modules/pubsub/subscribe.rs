@@ -28,7 +28,7 @@ pub(super) async fn subscribe(cx: &mut Cx<'_>, place: &Place, request: &Request<
         return Err(Problem::Forbidden.into());
     }
     let (node, config) = place.node(cx, &name).await?;
-    let entity = place.entity(cx, request.from, &node, &config).await?;
+    let entity = place.entity(cx.server, request.from, &node, &config).await?;
     let old = node.subscriptions.iter().find(|subscription| subscription.jid == jid);
     if let Some(old) = old.filter(|old| !old.is_pending) {
         return Ok(Some(answer(ns::PUBSUB, &name, old)));
@@ -123,4 +123,4 @@ fn answer(namespace: &str, name: &str, subscription: &NodeSubscription) -> Node 
 }
 
 /// Subscriptions of one user to one node, with different resources, at most.
-const MAX_OWN: usize = 10;
+pub(super) const MAX_OWN: usize = 10;

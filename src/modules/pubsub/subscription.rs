@@ -3,7 +3,9 @@
 use super::place::Place;
 use super::recipients;
 use crate::host::{Cx, Invalidation};
+use crate::jid::BareJid;
 use crate::pubsub::error::Problem;
+use crate::pubsub::rights::Approval;
 use crate::stanza::StanzaError;
 use crate::storage::{NodeSubscription, StorageError};
 use crate::xml::{Node, element};
@@ -44,6 +46,36 @@ pub(super) async fn change(
     let new = NodeSubscription { is_pending, ..old };
     store(cx, place, name, &new).await?;
     recipients::tell_subscriber(cx, place, name, &new, state(&new));
+    Ok(())
+}
+
+/// After the access model, or affiliations, have changed: subscriptions of those who may not read the node any more
+/// end, and those that wait for an owner are decided as far as the node decides it by itself (§8.7). Each
+/// subscriber is told. `whose`: only of these.
+pub(super) async fn settle(
+    cx: &mut Cx<'_>,
+    place: &Place,
+    name: &str,
+    whose: Option<&[BareJid]>,
+) -> Result<(), StanzaError> {
+    let (node, config) = place.node(cx, name).await?;
+    let is_meant = |one: &NodeSubscription| {
+        whose.is_none_or(|whose| whose.iter().any(|jid| jid.as_str() == one.jid.bare_str()))
+    };
+    for one in node.subscriptions.iter().filter(|one| is_meant(one)) {
+        let entity = place.entity(cx.server, &one.jid, &node, &config).await?;
+        let state = match one.is_pending {
+            false => entity.may_read(&config).is_ok().then_some(false),
+            true => match entity.may_subscribe(&config) {
+                Ok(Approval::Subscribed) => Some(false),
+                Ok(Approval::Pending) | Err(Problem::PendingSubscription) => Some(true),
+                Err(_) => None,
+            },
+        };
+        if state != Some(one.is_pending) {
+            change(cx, place, name, one.clone(), state).await?;
+        }
+    }
     Ok(())
 }
 

@@ -137,7 +137,7 @@ fn hash_2(hash: &ElementRef<'_>) -> Option<Advertised> {
 }
 
 /// XEP-0300 §2.
-const HASHES: &str = "urn:xmpp:hashes:2";
+pub(super) const HASHES: &str = "urn:xmpp:hashes:2";
 /// Bytes of an attribute or of a hash. The longest hash that this server knows has 88.
 const MAX_PART: usize = 340;
 /// Hashes of a set that are looked at.

@@ -9,10 +9,11 @@ use std::collections::BTreeMap;
 
 use smol_str::SmolStr;
 
-use super::{Advertised, Version};
+use super::{Advertised, Algorithm, Version};
 use crate::ns;
 use crate::payload::data_form::{self, FORM_TYPE};
-use crate::xml::ElementRef;
+use crate::payload::disco::Info;
+use crate::xml::{ElementRef, Frame};
 
 /// What an entity has told of itself.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -45,6 +46,16 @@ pub fn read(advertised: &Advertised, query: &ElementRef<'_>, lang: Option<&str>)
         }
     };
     Told { is_verified: verified.is_some(), interests: interests(&texts) }
+}
+
+/// The hash of XEP-0390 §4.1 by SHA-256 of what an entity is and can do, in base64. `None` if it has forms that the
+/// algorithm does not take.
+#[must_use]
+pub fn hash_2(info: &Info) -> Option<String> {
+    let frame = Frame::from_bytes(info.to_node(None).to_bytes()).ok()?;
+    let answer = Answer::of(&frame.root())?;
+    let input = answer.inputs_2(&frame.root(), None)?.pop()?;
+    Some(Algorithm::Sha256.hash(&input))
 }
 
 fn interests(texts: &[&[u8]]) -> Vec<SmolStr> {

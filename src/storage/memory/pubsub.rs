@@ -1,16 +1,19 @@
 //! Nodes of XEP-0060 in memory.
 
 use async_trait::async_trait;
+use bytes::Bytes;
 
 use super::pubsub_node::StoredNode;
 use super::pubsub_page::page;
 use super::state::Owner;
 use super::storage::MemoryStorage;
 use crate::jid::BareJid;
-use crate::storage::pubsub::{PUBSUB_AFFILIATIONS, PUBSUB_NODES, PUBSUB_SUBSCRIPTIONS, node_bytes};
+use crate::storage::pubsub::{
+    PUBSUB_AFFILIATIONS, PUBSUB_NODES, PUBSUB_SHARE, PUBSUB_SUBSCRIPTIONS, node_bytes,
+};
 use crate::storage::{
-    Affiliation, ItemPage, ItemQuery, LastItem, NodeSubscription, NodeSummary, PubSubItem,
-    PubSubNode, PubSubStore, Publication, Published, Result, StorageError,
+    Affiliation, ItemPage, ItemQuery, LAST_PAYLOAD, LastItem, LastItemPage, NodeSubscription, NodeSummary, PubSubItem,
+    PubSubNode, PubSubStore, Publication, PublishAt, Published, Result, StorageError,
 };
 
 impl Owner {
@@ -20,13 +23,13 @@ impl Owner {
         name: &str,
         new: &Publication,
     ) -> Result<Option<Published>> {
-        let made = match (self.nodes.get(name), &new.create) {
-            (Some(_), _) => None,
-            (None, Some(_)) if self.nodes.len() >= new.max_nodes as usize => {
+        let made = match (self.nodes.get(name), &new.at) {
+            (Some(node), PublishAt::Existing(created)) if node.node.created == *created => None,
+            (Some(_), _) | (None, PublishAt::Existing(_)) => return Ok(None),
+            (None, PublishAt::New(_)) if self.nodes.len() >= new.max_nodes as usize => {
                 return Err(StorageError::Limit(PUBSUB_NODES));
             }
-            (None, Some(node)) => Some(StoredNode::new(node)),
-            (None, None) => return Ok(None),
+            (None, PublishAt::New(node)) => Some(StoredNode::new(node)),
         };
         let created = made.is_some();
         let Some(node) = made.as_ref().or(self.nodes.get(name)) else { return Ok(None) };
@@ -46,6 +49,14 @@ impl Owner {
         let before = if created { 0 } else { node.bytes() };
         let after = node_bytes(&node.node.name, &node.node.config)
             + stay.iter().map(PubSubItem::bytes).sum::<u64>();
+        if let Some(share) = new.share.as_ref().filter(|_| after > before) {
+            let own = self.nodes.values().filter(|node| node.node.creator == share.creator);
+            let (nodes, bytes) =
+                own.fold((0, 0), |(count, sum), node| (count + 1, sum + node.bytes()));
+            if share.is_exceeded(created, after - before, nodes, bytes) {
+                return Err(StorageError::Limit(PUBSUB_SHARE));
+            }
+        }
         self.change(default, before, after, new.within_quota)?;
         if let Some(made) = made {
             self.nodes.insert(name.to_owned(), made);
@@ -88,7 +99,7 @@ impl PubSubStore for MemoryStorage {
     ) -> Result<Option<Published>> {
         let mut state = self.state()?;
         let default = state.default_quota;
-        if publication.create.is_none() && !state.owners.contains_key(owner) {
+        if matches!(publication.at, PublishAt::Existing(_)) && !state.owners.contains_key(owner) {
             return Ok(None);
         }
         state.owner(owner).publish(default, name, &publication)
@@ -165,19 +176,39 @@ impl PubSubStore for MemoryStorage {
         Ok(page.unwrap_or_else(|| Some(ItemPage::default())))
     }
 
-    async fn last_items(&self, owners: &[BareJid]) -> Result<Vec<LastItem>> {
+    async fn last_items(
+        &self,
+        owners: &[BareJid],
+        max_bytes: usize,
+    ) -> Result<LastItemPage> {
         let state = self.state()?;
         let last = |owner: &BareJid, node: &StoredNode| {
-            node.items.last().map(|item| LastItem {
+            let mut item = node.items.last()?.clone();
+            let is_whole = item.payload.len() <= LAST_PAYLOAD;
+            if !is_whole {
+                item.payload = Bytes::new();
+            }
+            Some(LastItem {
                 owner: owner.clone(),
                 node: node.node.name.clone(),
                 config: node.node.config.clone(),
                 affiliations: node.affiliations.len() as u64,
-                item: item.clone(),
+                item,
+                is_whole,
             })
         };
         let of = |jid| state.owners.get(jid).into_iter().flat_map(|owner| owner.nodes.values());
-        Ok(owners.iter().flat_map(|jid| of(jid).filter_map(|node| last(jid, node))).collect())
+        let (mut page, mut bytes) = (LastItemPage::default(), 0);
+        for jid in owners {
+            if bytes >= max_bytes && page.owners > 0 {
+                break;
+            }
+            let items: Vec<_> = of(jid).filter_map(|node| last(jid, node)).collect();
+            bytes += items.iter().map(LastItem::bytes).sum::<usize>();
+            page.items.extend(items);
+            page.owners += 1;
+        }
+        Ok(page)
     }
 
     async fn retract(&self, owner: &BareJid, name: &str, ids: &[String]) -> Result<Vec<String>> {
@@ -198,6 +229,15 @@ impl PubSubStore for MemoryStorage {
         let Some(owner) = state.owners.get_mut(owner) else { return Ok(false) };
         owner.room = owner.room.freed();
         Ok(owner.nodes.remove(name).is_some())
+    }
+
+    async fn ownerless(&self, owner: &BareJid, limit: usize) -> Result<Vec<String>> {
+        let state = self.state()?;
+        let nodes = state.owners.get(owner).into_iter().flat_map(|owner| &owner.nodes);
+        let is_ownerless = |(_, node): &(&String, &StoredNode)| {
+            !node.affiliations.values().any(|affiliation| *affiliation == Affiliation::Owner)
+        };
+        Ok(nodes.filter(is_ownerless).map(|(name, _)| name.clone()).take(limit).collect())
     }
 
     async fn affiliations_of(

@@ -10,6 +10,7 @@ use crate::storage::{NodeSummary, PubSubNode, Result};
 #[derive(Clone, Copy, Debug)]
 pub(in crate::storage) struct NodeRow {
     pub(in crate::storage) number: i64,
+    pub(in crate::storage) created: i64,
     pub(in crate::storage) last_position: i64,
     pub(in crate::storage) items: i64,
     pub(in crate::storage) bytes: i64,
@@ -21,16 +22,17 @@ pub(in crate::storage) async fn find(
     owner: &BareJid,
     name: &str,
 ) -> Result<Option<NodeRow>> {
-    let row = sqlx::query_as::<_, (i64, i64, i64, i64)>(
-        "SELECT n.number, n.last_position, n.items, n.bytes FROM owner o \
+    let row = sqlx::query_as::<_, (i64, i64, i64, i64, i64)>(
+        "SELECT n.number, n.created, n.last_position, n.items, n.bytes FROM owner o \
          JOIN pubsub_node n ON n.owner = o.number WHERE o.jid = $1 AND n.name = $2",
     )
     .bind(owner.as_str())
     .bind(name)
     .fetch_optional(on)
     .await?;
-    Ok(row.map(|(number, last_position, items, bytes)| NodeRow {
+    Ok(row.map(|(number, created, last_position, items, bytes)| NodeRow {
         number,
+        created,
         last_position,
         items,
         bytes,
@@ -44,8 +46,8 @@ pub(in crate::storage) async fn load(
     name: &str,
 ) -> Result<Option<PubSubNode>> {
     let Some(row) = find(&mut *on, owner, name).await? else { return Ok(None) };
-    let (creator, created, config) = sqlx::query_as::<_, (String, i64, String)>(
-        "SELECT creator, created, config FROM pubsub_node WHERE number = $1",
+    let (creator, config) = sqlx::query_as::<_, (String, String)>(
+        "SELECT creator, config FROM pubsub_node WHERE number = $1",
     )
     .bind(row.number)
     .fetch_one(&mut *on)
@@ -53,7 +55,7 @@ pub(in crate::storage) async fn load(
     Ok(Some(PubSubNode {
         name: name.to_owned(),
         creator: pubsub_entity::bare(&creator, "pubsub_node")?,
-        created: Timestamp::from_micros(created),
+        created: Timestamp::from_micros(row.created),
         config,
         affiliations: pubsub_entity::affiliations(&mut *on, row.number).await?,
         subscriptions: pubsub_entity::subscriptions(&mut *on, row.number).await?,
@@ -103,6 +105,23 @@ pub(in crate::storage) async fn usage(on: &mut Connection, owner: i64) -> Result
     .fetch_one(on)
     .await?;
     Ok(bytes)
+}
+
+/// How many nodes at this owner the creator of a node has, and their bytes.
+pub(in crate::storage) async fn of_creator(
+    on: &mut Connection,
+    owner: &BareJid,
+    creator: &BareJid,
+) -> Result<(u64, u64)> {
+    let (count, bytes) = sqlx::query_as::<_, (i64, i64)>(
+        "SELECT count(*), CAST(coalesce(sum(n.bytes), 0) AS BIGINT) FROM owner o \
+         JOIN pubsub_node n ON n.owner = o.number WHERE o.jid = $1 AND n.creator = $2",
+    )
+    .bind(owner.as_str())
+    .bind(creator.as_str())
+    .fetch_one(on)
+    .await?;
+    Ok((count.unsigned_abs(), bytes.unsigned_abs()))
 }
 
 /// Makes a node: answers its number.

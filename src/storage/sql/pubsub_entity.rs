@@ -2,7 +2,7 @@
 
 use sqlx::Row;
 
-use super::{Connection, DbRow, jid};
+use super::{Connection, DbRow, jid, row_limit};
 use crate::jid::{BareJid, Jid};
 use crate::storage::{Affiliation, NodeSubscription, Result, StorageError};
 
@@ -160,6 +160,25 @@ pub(in crate::storage) async fn affiliations_of(
         Ok((name, affiliation))
     };
     rows.into_iter().map(one).collect()
+}
+
+/// The names of the nodes of an owner that have no affiliation of an owner.
+pub(in crate::storage) async fn ownerless(
+    on: &mut Connection,
+    owner: &BareJid,
+    limit: usize,
+) -> Result<Vec<String>> {
+    let rows = sqlx::query_as::<_, (String,)>(
+        "SELECT n.name FROM owner o JOIN pubsub_node n ON n.owner = o.number WHERE o.jid = $1 \
+         AND NOT EXISTS (SELECT 1 FROM pubsub_affiliation a \
+         WHERE a.node = n.number AND a.affiliation = $2) ORDER BY n.name LIMIT +$3",
+    )
+    .bind(owner.as_str())
+    .bind(affiliation_to_column(Affiliation::Owner))
+    .bind(row_limit(limit))
+    .fetch_all(on)
+    .await?;
+    Ok(rows.into_iter().map(|(name,)| name).collect())
 }
 
 /// The subscriptions of an entity at all nodes of an owner.

@@ -3,13 +3,14 @@
 use std::sync::LazyLock;
 
 use bytes::Bytes;
+use futures_util::TryStreamExt as _;
 use sqlx::Row;
 
 use super::multi_row::MultiRow;
 use super::{Connection, DbRow, jid, pubsub_entity, row_limit};
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
-use crate::storage::{LastItem, PubSubItem, Result};
+use crate::storage::{LAST_PAYLOAD, LastItem, LastItemPage, PubSubItem, Result};
 
 /// An item without its payload.
 #[derive(Clone, Debug)]
@@ -127,7 +128,8 @@ pub(in crate::storage) async fn get(
     row.as_ref().map(item).transpose()
 }
 
-/// Items between two positions, both excluded, in the order of their positions or against it.
+/// Items between two positions, both excluded, in the order of their positions or against it: as many as have
+/// not more bytes together than `max_bytes`, and one more.
 pub(in crate::storage) async fn between(
     on: &mut Connection,
     node: i64,
@@ -135,17 +137,25 @@ pub(in crate::storage) async fn between(
     newest_first: bool,
     (offset, limit): (i64, usize),
     since: i64,
+    max_bytes: usize,
 ) -> Result<Vec<PubSubItem>> {
-    let rows = sqlx::query(if newest_first { NEWEST_FIRST } else { OLDEST_FIRST })
+    let mut rows = sqlx::query(if newest_first { NEWEST_FIRST } else { OLDEST_FIRST })
         .bind(node)
         .bind(above)
         .bind(below)
         .bind(since)
         .bind(row_limit(limit))
         .bind(offset)
-        .fetch_all(on)
-        .await?;
-    rows.iter().map(item).collect()
+        .fetch(on);
+    let (mut items, mut bytes) = (Vec::new(), 0);
+    while bytes <= max_bytes
+        && let Some(row) = rows.try_next().await?
+    {
+        let one = item(&row)?;
+        bytes += one.payload.len();
+        items.push(one);
+    }
+    Ok(items)
 }
 
 const OLDEST_FIRST: &str = "SELECT id, publisher, published, payload FROM pubsub_item \
@@ -173,44 +183,63 @@ pub(in crate::storage) async fn count_below(
     Ok(count.unsigned_abs())
 }
 
-/// The last item of each node of these owners.
+/// The last item of each node of these owners, which are sorted; of no further owner when there are so many
+/// bytes.
 pub(in crate::storage) async fn last_of(
     on: &mut Connection,
     owners: &[BareJid],
-) -> Result<Vec<LastItem>> {
-    let mut found = Vec::new();
+    max_bytes: usize,
+) -> Result<LastItemPage> {
+    let (mut items, mut bytes) = (Vec::<LastItem>::new(), 0);
     for statement in LAST.pieces(owners, |statement, owner| statement.bind(owner.to_string())) {
-        for row in statement.fetch_all(&mut *on).await? {
-            found.push(LastItem {
-                owner: pubsub_entity::bare(row.try_get("owner")?, "owner")?,
-                node: row.try_get("name")?,
-                config: row.try_get("config")?,
-                affiliations: row.try_get::<i64, _>("affiliations")?.unsigned_abs(),
-                item: item(&row)?,
-            });
+        let mut rows = statement.fetch(&mut *on);
+        while let Some(row) = rows.try_next().await? {
+            let one = last_item(&row)?;
+            if bytes >= max_bytes && items.last().is_some_and(|last| last.owner != one.owner) {
+                let owners = owners.partition_point(|owner| *owner < one.owner);
+                return Ok(LastItemPage { items, owners });
+            }
+            bytes += one.bytes();
+            items.push(one);
         }
     }
-    Ok(found)
+    Ok(LastItemPage { items, owners: owners.len() })
+}
+
+fn last_item(row: &DbRow) -> Result<LastItem> {
+    let payload: Option<Vec<u8>> = row.try_get("payload")?;
+    Ok(LastItem {
+        owner: pubsub_entity::bare(row.try_get("owner")?, "owner")?,
+        node: row.try_get("name")?,
+        config: row.try_get("config")?,
+        affiliations: row.try_get::<i64, _>("affiliations")?.unsigned_abs(),
+        is_whole: payload.is_some(),
+        item: item_of(row, payload.unwrap_or_default())?,
+    })
 }
 
 static LAST: LazyLock<MultiRow> = LazyLock::new(|| {
-    MultiRow::new(
-        "SELECT o.jid AS owner, n.name, n.config, i.id, i.publisher, i.published, i.payload, \
+    let before = format!(
+        "SELECT o.jid AS owner, n.name, n.config, i.id, i.publisher, i.published, \
+         CASE WHEN octet_length(i.payload) <= {LAST_PAYLOAD} THEN i.payload END AS payload, \
          (SELECT count(*) FROM pubsub_affiliation a WHERE a.node = n.number) AS affiliations \
          FROM owner o JOIN pubsub_node n ON n.owner = o.number \
          JOIN pubsub_item i ON i.node = n.number AND i.position = \
          (SELECT max(j.position) FROM pubsub_item j WHERE j.node = n.number) \
-         WHERE o.jid IN (VALUES ",
-        1,
-        ") ORDER BY o.jid, n.name",
-    )
+         WHERE o.jid IN (VALUES "
+    );
+    MultiRow::new(&before, 1, ") ORDER BY o.jid, n.name")
 });
 
 fn item(row: &DbRow) -> Result<PubSubItem> {
+    item_of(row, row.try_get("payload")?)
+}
+
+fn item_of(row: &DbRow, payload: Vec<u8>) -> Result<PubSubItem> {
     Ok(PubSubItem {
         id: row.try_get("id")?,
         publisher: jid(row, "publisher", "pubsub_item")?,
         published: Timestamp::from_micros(row.try_get("published")?),
-        payload: Bytes::from(row.try_get::<Vec<u8>, _>("payload")?),
+        payload: Bytes::from(payload),
     })
 }

@@ -14,7 +14,7 @@ use crate::storage::pubsub::{PUBSUB_AFFILIATIONS, PUBSUB_SUBSCRIPTIONS};
 use crate::storage::sql::pubsub::NodeRow;
 use crate::storage::sql::{Connection, pubsub, pubsub_entity, pubsub_item};
 use crate::storage::{
-    Affiliation, ItemPage, ItemQuery, LastItem, NodeSubscription, NodeSummary, PubSubNode,
+    Affiliation, ItemPage, ItemQuery, LastItemPage, NodeSubscription, NodeSummary, PubSubNode,
     PubSubStore, Publication, Published, Result, StorageError,
 };
 
@@ -97,8 +97,12 @@ impl PubSubStore for Database {
         page(&mut on, node.number, query).await
     }
 
-    async fn last_items(&self, owners: &[BareJid]) -> Result<Vec<LastItem>> {
-        pubsub_item::last_of(&mut *self.reader().await?, owners).await
+    async fn last_items(
+        &self,
+        owners: &[BareJid],
+        max_bytes: usize,
+    ) -> Result<LastItemPage> {
+        pubsub_item::last_of(&mut *self.reader().await?, owners, max_bytes).await
     }
 
     async fn retract(&self, owner: &BareJid, name: &str, ids: &[String]) -> Result<Vec<String>> {
@@ -112,6 +116,10 @@ impl PubSubStore for Database {
 
     async fn delete(&self, owner: &BareJid, name: &str) -> Result<bool> {
         Ok(self.change(owner, name, Todo::Delete).await?.is_some())
+    }
+
+    async fn ownerless(&self, owner: &BareJid, limit: usize) -> Result<Vec<String>> {
+        pubsub_entity::ownerless(&mut *self.reader().await?, owner, limit).await
     }
 
     async fn affiliations_of(

@@ -57,34 +57,19 @@ pub(super) async fn page(
     Ok(Some(ItemPage { items, index, count }))
 }
 
-/// Items between two positions, as many as have not more bytes together; one in any case. They are read in
-/// small parts, so that not much more is in memory than is answered.
+/// Items between two positions, as many as have not more bytes together; one in any case.
 async fn between(
     on: &mut Connection,
     node: i64,
     range: (i64, i64),
     newest_first: bool,
-    (offset, max): (i64, usize),
+    part: (i64, usize),
     since: i64,
     max_bytes: usize,
 ) -> Result<Vec<PubSubItem>> {
-    let (mut items, mut bytes) = (Vec::new(), 0);
-    while items.len() < max {
-        let count = PART.min(max - items.len());
-        let part = (offset + items.len() as i64, count);
-        let read = pubsub_item::between(&mut *on, node, range, newest_first, part, since).await?;
-        let is_last = read.len() < count;
-        bytes += read.iter().map(|item| item.payload.len()).sum::<usize>();
-        items.extend(read);
-        if is_last || bytes > max_bytes {
-            break;
-        }
-    }
+    let items = pubsub_item::between(on, node, range, newest_first, part, since, max_bytes).await?;
     Ok(within(items, max_bytes))
 }
-
-/// Items that are read at once.
-const PART: usize = 32;
 
 /// The first items that have not more bytes together; one in any case.
 fn within(mut items: Vec<PubSubItem>, max_bytes: usize) -> Vec<PubSubItem> {

@@ -6,10 +6,12 @@ use super::change::Change;
 use super::quota;
 use super::write_tx::WriteTx;
 use crate::jid::BareJid;
-use crate::storage::pubsub::{PUBSUB_NODES, node_bytes};
+use crate::storage::pubsub::{PUBSUB_NODES, PUBSUB_SHARE, node_bytes};
 use crate::storage::sql::pubsub::{self, NodeRow};
 use crate::storage::sql::pubsub_item::{self, ItemRow};
-use crate::storage::{PubSubItem, Publication, Published, Result, StorageError};
+use crate::storage::{
+    PubSubItem, Publication, PublishAt, Published, Result, StorageError,
+};
 
 /// Publishes items.
 pub(super) struct Publish {
@@ -25,17 +27,19 @@ impl Change for Publish {
     async fn apply(&self, on: &mut WriteTx<'_>) -> Result<Option<Published>> {
         let new = &self.publication;
         let found = pubsub::find(on.tx.connection().await?, &self.owner, &self.name).await?;
-        let (owner, mut node) = match (&new.create, found) {
-            (_, Some(node)) => (None, node),
-            (None, None) => return Ok(None),
-            (Some(_), None) => {
+        let (owner, mut node) = match (&new.at, found) {
+            (PublishAt::Existing(created), Some(node)) if node.created == created.as_micros() => {
+                (None, node)
+            }
+            (_, Some(_)) | (PublishAt::Existing(_), None) => return Ok(None),
+            (PublishAt::New(_), None) => {
                 let owner = on.owner(&self.owner).await?.number;
                 if pubsub::count(on.tx.connection().await?, owner).await?
                     >= i64::from(new.max_nodes)
                 {
                     return Err(StorageError::Limit(PUBSUB_NODES));
                 }
-                (Some(owner), NodeRow { number: 0, last_position: 0, items: 0, bytes: 0 })
+                (Some(owner), NodeRow { number: 0, created: 0, last_position: 0, items: 0, bytes: 0 })
             }
         };
         let skipped = new.items.len().saturating_sub(new.keep);
@@ -44,14 +48,17 @@ impl Change for Publish {
             Some(_) => Default::default(),
             None => self.removed(on, &node).await?,
         };
-        let itself = new.create.as_ref().filter(|_| owner.is_some());
-        let itself = itself.map_or(0, |node| node_bytes(&self.name, &node.config));
+        let itself = match &new.at {
+            PublishAt::New(node) => node_bytes(&self.name, &node.config),
+            PublishAt::Existing(_) => 0,
+        };
         let more = added.iter().map(PubSubItem::bytes).sum::<u64>() + itself;
         let less: i64 = overwritten.iter().chain(&dropped).map(|item| item.bytes).sum();
+        self.check_share(on, less.unsigned_abs(), more).await?;
         quota::charge(on, &self.owner, less.unsigned_abs(), more, new.within_quota).await?;
 
         let connection = on.tx.connection().await?;
-        if let (Some(owner), Some(create)) = (owner, &new.create) {
+        if let (Some(owner), PublishAt::New(create)) = (owner, &new.at) {
             node.number = pubsub::insert(&mut *connection, owner, create, 0).await?;
         }
         for item in overwritten.iter().chain(&dropped) {
@@ -70,6 +77,21 @@ impl Change for Publish {
 }
 
 impl Publish {
+    /// Refuses what grows beyond the share of the node's creator.
+    async fn check_share(&self, on: &mut WriteTx<'_>, old: u64, new: u64) -> Result<()> {
+        let more = new.saturating_sub(old);
+        let Some(share) = self.publication.share.as_ref().filter(|_| more > 0) else {
+            return Ok(());
+        };
+        let connection = on.tx.connection().await?;
+        let (nodes, bytes) = pubsub::of_creator(connection, &self.owner, &share.creator).await?;
+        let is_new = matches!(self.publication.at, PublishAt::New(_));
+        match share.is_exceeded(is_new, more, nodes, bytes) {
+            true => Err(StorageError::Limit(PUBSUB_SHARE)),
+            false => Ok(()),
+        }
+    }
+
     /// The items that are overwritten, and those that are dropped, oldest first.
     async fn removed(
         &self,

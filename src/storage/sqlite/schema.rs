@@ -24,6 +24,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (11, "pubsub", include_str!("../../../schema/sqlite/0011_pubsub.sql")),
     (12, "capabilities", include_str!("../../../schema/sqlite/0012_capabilities.sql")),
     (13, "devices", include_str!("../../../schema/sqlite/0013_devices.sql")),
+    (14, "node_creators", include_str!("../../../schema/sqlite/0014_node_creators.sql")),
 ];
 
 /// "WXWG" in the header of the file (`PRAGMA application_id`).

@@ -87,7 +87,7 @@ fn settings() -> Settings {
         domains: vec!["montague.lit".to_owned(), "capulet.lit".to_owned()],
         limits_before_auth: limits(10_000),
         limits: limits(262_144),
-        caps: element("c").ns("http://jabber.org/protocol/caps"),
+        caps: vec![element("c").ns("http://jabber.org/protocol/caps")],
         failures: 3,
         registration: false,
         resumption: true,
