@@ -133,8 +133,7 @@ async fn register(
         "<create node='{node}'/><configure><x xmlns='jabber:x:data' type='submit'>{form}</x></configure>"
     );
     for (id, what) in [("create", create), ("subscribe", subscribe)] {
-        let pubsub =
-            format!("<pubsub xmlns='http://jabber.org/protocol/pubsub'>{what}</pubsub>");
+        let pubsub = format!("<pubsub xmlns='http://jabber.org/protocol/pubsub'>{what}</pubsub>");
         // A node that another run has made is as good.
         ask(app, &format!("{id}-{phone}-"), service, &pubsub).await?;
     }

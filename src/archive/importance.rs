@@ -61,10 +61,7 @@ pub fn of_waiting(
     }
 }
 
-fn of_made(
-    stanza: &Stanza,
-    of: impl FnOnce(&Message) -> Option<Importance>,
-) -> Option<Importance> {
+fn of_made(stanza: &Stanza, of: impl FnOnce(&Message) -> Option<Importance>) -> Option<Importance> {
     let frame = Frame::from_bytes(stanza.to_bytes()).ok()?;
     let root = frame.root();
     let received = root.child(ns::CARBONS, "received")?;

@@ -78,7 +78,8 @@ impl Revocations {
     /// The same for revocations of this client alone.
     pub(super) fn is_client_revoked(&self, user: &BareJid, client: &str, count: u64) -> bool {
         self.last.lock().iter().any(|revoked| {
-            let is_meant = revoked.client.as_deref().is_some_and(|id| is_same_client(id, Some(client)));
+            let is_meant =
+                revoked.client.as_deref().is_some_and(|id| is_same_client(id, Some(client)));
             revoked.count > count && revoked.user == *user && is_meant
         })
     }

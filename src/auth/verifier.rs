@@ -4,9 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use super::external::REVOKED;
 use super::hash::{HASHES, digest_length, hmac};
 use super::password::{self, SALT_BYTES};
-use super::external::REVOKED;
 use super::{Derivations, NewClients, PasswordKey, Revocations, SaslError};
 use crate::clock::Clock;
 use crate::config::AuthConfig;

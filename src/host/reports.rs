@@ -3,6 +3,7 @@
 //! They are documents of the host's own address, so the removal of an account leaves the reports of others about it.
 
 mod forward;
+mod report;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,24 +14,7 @@ use crate::stanza::{Content, Head, Message, MessageKind, Stanza};
 use crate::storage::{self, Storage};
 use crate::xml::{ElementRef, Frame, Node, element};
 
-/// A report.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Report {
-    /// Who reports.
-    pub by: Jid,
-    /// Who is reported.
-    pub about: Jid,
-    /// The reason: a URN of XEP-0377 §4, or another one. At most 256 bytes.
-    pub reason: String,
-    /// What the user says about it.
-    pub text: String,
-    /// The user allows that it is forwarded to the domain of the reported address (XEP-0377 §5).
-    pub may_go_to_origin: bool,
-    /// The user allows that it is forwarded to others (XEP-0377 §5).
-    pub may_go_to_others: bool,
-    /// Messages of the reported address, from the archive of the user: whole stanzas.
-    pub messages: Vec<String>,
-}
+pub use report::Report;
 
 /// A report in the queue.
 #[derive(Clone, Debug, Eq, PartialEq)]

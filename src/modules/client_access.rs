@@ -107,8 +107,7 @@ fn shown(client: &Client) -> Node {
     let text = |name, text: &Option<String>| text.as_ref().map(|text| element(name).text(text));
     // XEP-0494 has no word for it; this is the one of RFC 6120 §6.3.3.
     let certificate = client.has_certificate();
-    let certificate =
-        certificate.then(|| element("mechanism").ns(ns::SASL).text(EXTERNAL));
+    let certificate = certificate.then(|| element("mechanism").ns(ns::SASL).text(EXTERNAL));
     let agent = element("user-agent")
         .children(text("software", &client.software))
         .children(text("device", &client.device));

@@ -99,7 +99,10 @@ mod tests {
             ("<never identity-type='phone'/>", None),
             ("<never identity-type='phone'/><on-mention/>", mention),
             ("<never identity-category='' identity-type=''/><on-mention/>", mention),
-            ("<never><advanced><when xmlns='urn:example:own' day='monday'/></advanced></never>", never),
+            (
+                "<never><advanced><when xmlns='urn:example:own' day='monday'/></advanced></never>",
+                never,
+            ),
             ("<never/><always/>", always),
         ] {
             assert_eq!(read(children), expected, "{children}");
@@ -109,9 +112,8 @@ mod tests {
     #[test]
     fn a_bookmark_says_it_in_its_extensions() {
         let notify = format!("<notify xmlns='{NS}'><never/></notify>");
-        let in_extensions = |inner: &str| {
-            format!("<extensions xmlns='urn:xmpp:bookmarks:1'>{inner}</extensions>")
-        };
+        let in_extensions =
+            |inner: &str| format!("<extensions xmlns='urn:xmpp:bookmarks:1'>{inner}</extensions>");
         for (extensions, expected) in [
             (String::new(), None),
             (in_extensions("<state xmlns='urn:example:own'/>"), None),

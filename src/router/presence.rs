@@ -176,15 +176,15 @@ pub(super) async fn unavailable(
 }
 
 /// Sends presence to the contacts that may see the user, and to the user's own sessions.
-pub(super) fn broadcast(cx: &mut Cx<'_>, session: &SessionRef, contacts: &Contacts, presence: &Presence) {
-    for contact in contacts.iter().filter(|contact| contact.subscription.is_from()) {
+pub(super) fn broadcast(cx: &mut Cx<'_>, session: &SessionRef, to: &Contacts, what: &Presence) {
+    for contact in to.iter().filter(|contact| contact.subscription.is_from()) {
         session.remove_directed(&contact.jid);
-        send(cx, presence, contact.jid.clone());
+        send(cx, what, contact.jid.clone());
     }
     // To the user's own sessions as to any contact: `to` is the address of the account
     // (RFC 6121 §4.2.2).
     let user = session.jid().to_bare();
-    let mut copy = presence.clone();
+    let mut copy = what.clone();
     copy.head.to = Some(user.clone().into());
     let stanza = Arc::new(Stanza::Presence(copy));
     for own in cx.server.sessions.of(&user) {

@@ -1,6 +1,6 @@
 //! A report as it is forwarded: with a text for people, and with the elements of XEP-0377 for programs.
 
-use super::Report;
+use super::report::Report;
 use crate::jid::Jid;
 use crate::ns;
 use crate::payload::forward::write_forwarded;
@@ -55,7 +55,8 @@ const NS_JID: &str = "urn:xmpp:jid:0";
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Report, SPAM};
+    use super::super::SPAM;
+    use super::super::report::Report;
     use super::message;
     use crate::jid::Jid;
     use crate::stanza::Stanza;

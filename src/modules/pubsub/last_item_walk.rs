@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::last_item_delivery::{Nodes, Wish};
+use super::last_item_wish::{Nodes, Wish};
 use super::last_items::{self, LastItems, Readers, Ready};
 use super::place::Place;
 use super::recipients;
@@ -66,9 +66,10 @@ impl Walk {
             let mut reader = Reader { place: Place::of(owner), user: &user, relation: None };
             let now = server.clock.now();
             while let Some(item) = items.get(self.given) {
-                let is_wanted = self.nodes.get(item.node.as_str()).is_some_and(|since| {
-                    since.is_none_or(|since| item.published >= since)
-                });
+                let is_wanted = self
+                    .nodes
+                    .get(item.node.as_str())
+                    .is_some_and(|since| since.is_none_or(|since| item.published >= since));
                 if is_wanted && interests.has(&item.node) && !item.is_expired(now) {
                     if at_once.is_some_and(|most| count >= most || is_full(&self.session, server)) {
                         return Ok(false);

@@ -77,12 +77,7 @@ impl Publisher {
     }
 
     /// Adds a notification. Answers the part of the budget for a task, if one is to be started.
-    pub(super) fn add(
-        &self,
-        server: &ServerState,
-        target: &Target,
-        what: Summary,
-    ) -> Option<Held> {
+    pub(super) fn add(&self, server: &ServerState, target: &Target, what: Summary) -> Option<Held> {
         let mut devices = self.devices.lock();
         let now = what.has_call().then(Instant::now);
         if let Some(device) = devices.get_mut(target).filter(|device| device.is_busy) {

@@ -54,7 +54,9 @@ impl Settings {
 
     /// Whether a message of this importance rings.
     pub(super) fn let_ring(&self, user: &BareJid, message: &Message, what: Importance) -> bool {
-        let Some(chat) = message.head.from.as_ref().map(|from| from.bare_str()) else { return true };
+        let Some(chat) = message.head.from.as_ref().map(|from| from.bare_str()) else {
+            return true;
+        };
         let Some(setting) = self.0.get(chat) else { return true };
         let is_of_room = message.kind == MessageKind::Groupchat;
         match setting.rings {
