@@ -155,6 +155,7 @@ suite! {
         a_full_account_forgets_what_was_delivered_first
         a_full_account_keeps_no_more_of_its_own
         a_full_account_refuses_strangers
+        a_message_that_is_replaced_counts_with_its_new_size
         without_room_for_a_marker_the_message_is_in_the_archive
         each_sender_has_a_share_of_what_waits
         what_an_account_keeps_is_counted

@@ -75,14 +75,22 @@ fn is_call(child: &ElementRef<'_>) -> bool {
 
 fn is_to_be_read(child: &ElementRef<'_>) -> bool {
     match (child.ns(), child.name()) {
+        // XEP-0249, and XEP-0045 §7.8.2.
+        (ns::DIRECT_INVITE, "x") => true,
+        (ns::MUC_USER, "x") => child.has_child(ns::MUC_USER, "invite"),
+        _ => is_text(child),
+    }
+}
+
+/// Whether an element of a message is a text, as it stands or encrypted, or a file.
+#[must_use]
+pub fn is_text(child: &ElementRef<'_>) -> bool {
+    match (child.ns(), child.name()) {
         (ns::CLIENT, "body") => child.has_text(),
         // Without a payload it is about keys (XEP-0384 §4.6 of version 0.3.0).
         (ns::OMEMO_0, "encrypted") => child.has_child(ns::OMEMO_0, "payload"),
         (ns, "encrypted") if OMEMO.contains(&ns) => child.has_child(ns, "payload"),
         (ns::PGP, "x") | (ns::OPENPGP, "openpgp") => true,
-        // XEP-0249, and XEP-0045 §7.8.2.
-        (ns::DIRECT_INVITE, "x") => true,
-        (ns::MUC_USER, "x") => child.has_child(ns::MUC_USER, "invite"),
         // A file without a text: XEP-0447, XEP-0066.
         (ns::FILES, "file-sharing") | (ns::OUT_OF_BAND, "x") => true,
         _ => false,

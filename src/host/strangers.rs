@@ -3,9 +3,10 @@
 //! Most accounts have said nothing, and let everybody through: then a message costs one look into a cache.
 
 mod guarded;
+mod lock;
 mod policy;
 mod waiting;
 
-pub use guarded::{Guarded, Strangers, of, policy, remember, set_policy};
+pub use guarded::{Guarded, Strangers, lock, of, policy, remember, set_policy};
 pub use policy::{Approach, Choice, Policy};
 pub use waiting::{Place, Waiting, add, all, has_room, remove};

@@ -4,7 +4,7 @@
 //! The message is looked for among the newest of the conversation: a retraction costs at most four pages of the
 //! archive, however large that is. An older message stays, and clients read the retraction behind it.
 
-use crate::host::{AddressKind, Cx, Manifest, Module, Registry, Status, Xep};
+use crate::host::{AddressKind, Cx, Manifest, Module, OurDomain, Registry, Status, Xep};
 use crate::jid::{BareJid, Jid};
 use crate::ns;
 use crate::stanza::{Content, Message, MessageKind, Stanza};
@@ -49,11 +49,18 @@ pub async fn bury(cx: &Cx<'_>, owner: &BareJid, way: Way, message: &Message) {
     let (Some(id), Some(by), Some(with)) = (retract.attr("id"), &message.head.id, with) else {
         return;
     };
-    if let Err(error) = replace(cx, owner, way, with, &id, by).await {
+    // The occupants of a room have one bare address, so only the whole one says who it is (XEP-0045 §7.5).
+    let is_of_service = matches!(cx.server.ours(with.domain()), Some(OurDomain::Service(_)));
+    let with = match is_of_service || is_of_room(message) {
+        true => with.clone(),
+        false => with.to_bare().into(),
+    };
+    if let Err(error) = replace(cx, owner, way, &with, &id, by).await {
         tracing::error!(jid = %owner, %error, "a retracted message stays in the archive");
     }
 }
 
+/// `with`: the other side of the conversation; the whole address, if it is an occupant of a room.
 async fn replace(
     cx: &Cx<'_>,
     owner: &BareJid,
@@ -66,7 +73,7 @@ async fn replace(
     let mut before: Option<MessageId> = None;
     for _ in 0..PAGES {
         let query = Query {
-            with: Some(with.to_bare().into()),
+            with: Some(with.clone()),
             before,
             backwards: true,
             max: PAGE,
@@ -74,7 +81,10 @@ async fn replace(
         };
         let page = archive.page(owner, &query).await?.unwrap_or_default();
         let mut of_sender = page.rows.iter().rev().filter(|row| row.way == way);
-        if let Some((row, mut message)) = of_sender.find_map(|row| read(row, id)) {
+        let found = of_sender.find_map(|row| {
+            read(row, id).filter(|(row, message)| row.with == *with || !is_of_room(message))
+        });
+        if let Some((row, mut message)) = found {
             if !message.content.has_received_child(ns::RETRACT, "retracted") {
                 let stamp = cx.server.clock.now().to_string();
                 let retracted =
@@ -89,6 +99,11 @@ async fn replace(
         before = Some(first.id);
     }
     Ok(())
+}
+
+/// Whether it is a private message in a room: clients and rooms mark it (XEP-0045 §7.5).
+fn is_of_room(message: &Message) -> bool {
+    message.content.has_received_child(ns::MUC_USER, "x")
 }
 
 /// The message, if it has this id and is for people.

@@ -5,21 +5,23 @@
 //! broken: an address to which the user has written is no stranger, nor is one that sees the presence of a
 //! session, such as a room that the user has entered.
 
+mod accepted;
 mod approach;
 mod conversation;
+mod known;
 mod requests;
 mod settings;
 mod waiting;
 
 use crate::archive::policy::StorePolicy;
 use crate::host::strangers::{self, Approach, Choice, Guarded, Place, Strangers as Cache};
-use crate::host::{Cx, Halt, Manifest, Module, OurDomain, Registry, contact_list};
+use crate::host::{Cx, Halt, Manifest, Module, Registry};
 use crate::jid::{BareJid, FullJid, Jid};
-use crate::session::SessionRef;
 use crate::stanza::{Condition, Message, MessageKind, Presence, Stanza};
-use crate::storage::Subscription;
 
+use accepted::release;
 pub use conversation::wrote;
+use known::is_known;
 pub use waiting::{Released, forget, released};
 
 /// Keeps strangers away from accounts that want it.
@@ -67,10 +69,12 @@ pub async fn admit(
     if matches!(message.kind, MessageKind::Error | MessageKind::Groupchat) {
         return Ok(Admission::Through);
     }
-    let Some((approach, from)) = approach::of(message) else { return Ok(Admission::Through) };
-    let choice = guarded.policy.on(approach);
-    if choice == Choice::Allow || is_known(cx, &guarded, user, approach, &from).await? {
-        waiting::release(cx, &guarded, user, &from);
+    let Some(wants) = approach::of(message) else { return Ok(Admission::Through) };
+    let (approach, choice) = (wants.approach, wants.choice(&guarded.policy));
+    let is_known =
+        choice != Choice::Allow && is_known(cx, &guarded, user, approach, &wants.by).await?;
+    if choice == Choice::Allow || is_known {
+        release(cx, &guarded, user, &wants.by, is_known);
         return Ok(Admission::Through);
     }
     if choice == Choice::Wait {
@@ -78,7 +82,7 @@ pub async fn admit(
             return Err(Halt::Drop("it does not wait until the user accepts its sender"));
         }
         let xml = Stanza::Message(message.clone()).to_xml();
-        if keep(cx, &guarded, user, approach, &from.to_bare(), &xml).await? {
+        if keep(cx, &guarded, user, approach, &wants.by.to_bare(), &xml).await? {
             return Ok(Admission::Waits);
         }
     }
@@ -95,7 +99,7 @@ pub async fn admit(
 /// [`Halt::Drop`] if the user refuses it, or too much waits already: an account that does not exist does not
 /// answer either (RFC 6121 §8.5.1). `internal-server-error` if the store fails.
 pub async fn admit_request(
-    cx: &Cx<'_>,
+    cx: &mut Cx<'_>,
     user: &BareJid,
     contact: &BareJid,
     request: &Presence,
@@ -105,14 +109,16 @@ pub async fn admit_request(
     };
     let approach = Approach::Subscription;
     let choice = guarded.policy.on(approach);
-    if choice == Choice::Allow || is_known(cx, &guarded, user, approach, contact).await? {
+    let is_known =
+        choice != Choice::Allow && is_known(cx, &guarded, user, approach, contact).await?;
+    if choice == Choice::Allow || is_known {
+        release(cx, &guarded, user, contact, is_known);
         return Ok(Admission::Through);
     }
     if choice == Choice::Wait {
-        let waits = |place: &Place| place.approach == approach && place.from == **contact;
         let xml = Stanza::Presence(request.clone()).to_xml();
         // Of several requests the first is stored (RFC 6121 §3.1.3).
-        if guarded.waiting.iter().any(waits)
+        if guarded.waiting.iter().any(|place| is_request_of(place, contact))
             || keep(cx, &guarded, user, approach, contact, &xml).await?
         {
             return Ok(Admission::Waits);
@@ -121,9 +127,41 @@ pub async fn admit_request(
     Err(Halt::Drop(REFUSED))
 }
 
+/// A contact wants no subscription to `user` any more: a request of it that waits is forgotten.
+///
+/// # Errors
+/// `internal-server-error` if the store fails.
+pub async fn take_back(cx: &Cx<'_>, user: &BareJid, contact: &BareJid) -> Result<(), Halt> {
+    let Some(guarded) = strangers::of(cx.server, user).await? else { return Ok(()) };
+    if !guarded.waiting.iter().any(|place| is_request_of(place, contact)) {
+        return Ok(());
+    }
+    // Without the lock: a roster may be locked here. Whoever delivers the request meanwhile learns by `forget`
+    // that it was taken back.
+    for waiting in strangers::all(&*cx.server.storage, user).await? {
+        if is_request_of(&waiting.place, contact) {
+            strangers::remove(cx.server, user, &waiting.key).await?;
+        }
+    }
+    Ok(())
+}
+
+/// `user` has asked `contact` for a subscription: what waits of it is delivered, since it is no stranger any more.
+pub async fn asked(cx: &mut Cx<'_>, user: &BareJid, contact: &BareJid) {
+    match strangers::of(cx.server, user).await {
+        Ok(Some(guarded)) => release(cx, &guarded, user, contact, true),
+        Ok(None) => {}
+        Err(error) => tracing::warn!(jid = %user, %error, "what waits of a stranger goes on waiting"),
+    }
+}
+
+fn is_request_of(place: &Place, contact: &BareJid) -> bool {
+    place.approach == Approach::Subscription && place.from == **contact
+}
+
 /// Stores a stanza until the user accepts or refuses its sender. `false` if there is no room for it.
 async fn keep(
-    cx: &Cx<'_>,
+    cx: &mut Cx<'_>,
     guarded: &Guarded,
     user: &BareJid,
     approach: Approach,
@@ -133,37 +171,13 @@ async fn keep(
     if !strangers::has_room(&guarded.waiting, from.as_str(), xml.len()) {
         return Ok(false);
     }
-    Ok(strangers::add(cx.server, user, approach, from, xml).await?)
-}
-
-/// Whether `from` is no stranger to `user`.
-async fn is_known(
-    cx: &Cx<'_>,
-    guarded: &Guarded,
-    user: &BareJid,
-    approach: Approach,
-    from: &Jid,
-) -> Result<bool, Halt> {
-    let bare = from.bare_str();
-    if bare == user.as_str() || guarded.known.contains(bare) {
-        return Ok(true);
+    let is_kept = strangers::add(cx.server, user, approach, from, xml).await?;
+    // The user may have accepted the sender meanwhile, and looked for what waits before this did.
+    match strangers::of(cx.server, user).await? {
+        Some(now) if !now.known.contains(from.as_str()) => {}
+        _ => cx.outbox.release(user.clone(), from.clone().into()),
     }
-    match cx.server.ours(from.domain()) {
-        Some(OurDomain::Host(_)) if from.local().is_none() => return Ok(true),
-        // Anybody can invite by a room of ours without naming who invites.
-        Some(OurDomain::Service(_)) if approach != Approach::Invitation => return Ok(true),
-        _ => {}
-    }
-    let sees_session = |session: &SessionRef| session.is_known_at(from);
-    if cx.server.sessions.of(user).iter().any(sees_session) {
-        return Ok(true);
-    }
-    let contact: Jid = from.to_bare().into();
-    let item = contact_list::find(cx.server, user, &contact).await?;
-    let is_contact = item.is_some_and(|item| {
-        item.listed || item.pending_out || item.subscription != Subscription::None
-    });
-    Ok(is_contact || conversation::was_begun(cx, guarded, user, contact).await?)
+    Ok(is_kept)
 }
 
 /// Why a stanza goes no further.

@@ -108,7 +108,9 @@ pub async fn arrives(
         None => return unknown(resource, message.kind),
     };
     blocking::refuse_incoming(cx, user, &message.head).await?;
-    if strangers::admit(cx, user, resource, &message).await? == Admission::Waits {
+    if !push::is_notice(cx, user, &message).await
+        && strangers::admit(cx, user, resource, &message).await? == Admission::Waits
+    {
         let kept = mam::keep(cx, sender, None, &mut message).await?;
         return Ok(Delivered { outcome: Outcome::Request, kept });
     }

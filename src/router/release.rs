@@ -2,21 +2,18 @@
 
 use super::outcome::Outcome;
 use super::{bounce, message, subscription};
+use crate::host::strangers::lock;
 use crate::host::{Cx, Halt};
 use crate::jid::{BareJid, Jid};
 use crate::modules::strangers::{self, Released};
-use crate::stanza::{Condition, Stanza};
+use crate::stanza::{Condition, Presence, PresenceKind, Stanza};
 
 /// Delivers what waits for `user` of `stranger`, oldest first, as if it arrived now. If the store fails, the
-/// rest goes on waiting.
+/// rest goes on waiting. No other task delivers it meanwhile.
 pub(super) async fn release(cx: &mut Cx<'_>, user: &BareJid, stranger: &Jid) {
-    let waiting = match strangers::released(cx, user, stranger).await {
-        Ok(waiting) => waiting,
-        Err(error) => {
-            tracing::error!(jid = %user, %error, "cannot read what waits of a stranger");
-            return;
-        }
-    };
+    let _lock = lock(cx.server, user).await;
+    // If the store fails, the log says so already.
+    let Ok(waiting) = strangers::released(cx, user, stranger).await else { return };
     for (key, released) in waiting {
         cx.keeping.count_writes(1);
         let (stanza, arrived) = arrive(cx, user, released).await;
@@ -25,11 +22,25 @@ pub(super) async fn release(cx: &mut Cx<'_>, user: &BareJid, stranger: &Jid) {
             return;
         }
         bounce::end(cx, &stanza, arrived);
-        if let Err(error) = strangers::forget(cx, user, &key).await {
-            tracing::error!(jid = %user, %error, "a stanza of a stranger may be delivered again");
-            return;
+        match strangers::forget(cx, user, &key).await {
+            Ok(true) => {}
+            Ok(false) => take_back(cx, user, stanza).await,
+            Err(error) => {
+                tracing::error!(jid = %user, %error, "a stanza of a stranger may be delivered again");
+                return;
+            }
         }
     }
+}
+
+/// The request was taken back while it was delivered, maybe before it was in the roster.
+async fn take_back(cx: &mut Cx<'_>, user: &BareJid, stanza: Stanza) {
+    let Stanza::Presence(request) = stanza else { return };
+    let Some(from) = request.head.from else { return };
+    let back = Presence::bare(PresenceKind::Unsubscribe, from, user.clone());
+    let copy = Stanza::Presence(back.clone());
+    let done = subscription::arrives(cx, user, back).await;
+    bounce::end(cx, &copy, done);
 }
 
 async fn arrive(

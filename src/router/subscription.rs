@@ -36,7 +36,8 @@ pub async fn leaves(
     presence.head.to = Some(contact.clone().into());
     // A request to an address that does not exist would wait for ever (RFC 6121 §3.1.2).
     let reachable = reachable(cx, to);
-    if presence.kind == PresenceKind::Subscribe {
+    let is_request = presence.kind == PresenceKind::Subscribe;
+    if is_request {
         reachable?;
     }
     let changed = roster::subscription(cx, &user, &contact, Way::Outbound, &presence).await?;
@@ -54,6 +55,9 @@ pub async fn leaves(
     drop(changed); // unlocks the roster
     if is_opened {
         opened(cx, &user, &contact).await;
+    }
+    if is_request {
+        strangers::asked(cx, &user, &contact).await;
     }
     Ok(Outcome::Done)
 }
@@ -87,6 +91,9 @@ pub async fn arrives(
         && strangers::admit_request(cx, user, &contact, &presence).await? == Admission::Waits
     {
         return Ok(Outcome::Request);
+    }
+    if presence.kind == PresenceKind::Unsubscribe {
+        strangers::take_back(cx, user, &contact).await?;
     }
     presence.head.from = Some(contact.clone().into());
     presence.head.to = Some(user.clone().into());

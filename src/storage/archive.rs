@@ -219,8 +219,8 @@ pub trait ArchiveStore: Send + Sync {
     /// A page of an archive. `None` if an id of [`Query::named`] is not in it.
     async fn page(&self, owner: &BareJid, query: &Query) -> Result<Option<Page>>;
     /// Replaces the stanza of a message that is in an archive of this owner: in all archives, and for all that wait
-    /// for it, since it is stored once. Its id, its time and its place stay, and it counts for quotas as before. No
-    /// word finds it any more. `false` if it is not in the archive.
+    /// for it, since it is stored once. Its id, its time and its place stay; it counts for quotas with its new
+    /// size. No word finds it any more. `false` if it is not in the archive.
     async fn replace(&self, owner: &BareJid, id: MessageId, xml: Bytes) -> Result<bool>;
     /// The oldest and the newest message of an archive; `None` if it is empty.
     async fn ends(&self, owner: &BareJid) -> Result<Option<(End, End)>>;

@@ -189,6 +189,30 @@ async fn fill_up(s: &Arc<dyn Storage>) -> Vec<MessageId> {
     sent
 }
 
+/// A tombstone gives back what the message took, to both sides; and a longer text counts, too.
+pub(crate) async fn a_message_that_is_replaced_counts_with_its_new_size(s: Arc<dyn Storage>) {
+    let nurse = user("nurse@a.example");
+    let sent = holder("nurse@a.example", JULIET, Way::Sent, true, false);
+    let received = holder(JULIET, "nurse@a.example/house", Way::Received, true, true);
+    let letter = message(1, "x".repeat(5_000), smallvec![sent, received]);
+    let id = send(&s, letter).await.unwrap();
+    let waits = send(&s, to_juliet(2, "nurse@a.example", 100, false)).await.unwrap();
+    for text in ["gone".to_owned(), "y".repeat(9_000)] {
+        let xml = crate::cases::body(&text);
+        assert!(s.archive().replace(&nurse, id, xml.clone()).await.unwrap());
+        assert_eq!(s.usage().used(&nurse).await.unwrap().archive, xml.len() as u64);
+        let juliet = used(&s).await;
+        assert_eq!((juliet.archive, juliet.waiting), (xml.len() as u64, 100));
+    }
+    assert_eq!(waiting(&s).await, [id, waits]);
+    // What it took before is room again.
+    s.usage().set_quota(&user(JULIET), Some(12_000)).await.unwrap();
+    let spam = |n| to_juliet(n, "spam@c.example", 5_000, true);
+    assert!(matches!(send(&s, spam(3)).await, Err(StorageError::Quota)));
+    assert!(s.archive().replace(&nurse, id, crate::cases::body("gone")).await.unwrap());
+    send(&s, spam(4)).await.unwrap();
+}
+
 pub(crate) async fn a_full_account_refuses_strangers(s: Arc<dyn Storage>) {
     let sent = fill_up(&s).await;
     let refused = send(&s, to_juliet(10, "spam@c.example", 1_000, true)).await;
@@ -308,6 +332,15 @@ async fn change(s: &dyn Storage, now: i64, seed: u64) -> Vec<String> {
                 _ => s.roster().put(&owner, &item, 9).await.map(drop),
             };
             answers.push(format!("{done:?}"));
+        }
+        6 if dice.roll(2) == 0 => {
+            let rows = s.archive().page(&owner, &Query { max: 50, ..Query::default() }).await;
+            let rows = rows.unwrap().unwrap().rows;
+            if !rows.is_empty() {
+                let id = rows[dice.roll(rows.len())].id;
+                let xml = crate::cases::body(&"y".repeat(dice.roll(400)));
+                answers.push(format!("{:?}", s.archive().replace(&owner, id, xml).await));
+            }
         }
         4 if dice.roll(3) == 0 => {
             let quota = [8_000, 20_000, u64::MAX][dice.roll(3)];

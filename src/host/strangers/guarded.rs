@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use rustc_hash::FxHashSet;
+use tokio::sync::MutexGuard;
 
+use super::lock::Locks;
 use super::policy::{Choice, Policy};
 use super::waiting::{self, Place};
 use crate::host::{AccountCache, Invalidation, Read, ServerState, SharedState};
@@ -43,18 +45,21 @@ impl Guarded {
 
 /// A cache of what accounts do with strangers; `None`: all are let through. The feature registers it.
 #[derive(Debug)]
-pub struct Strangers(AccountCache<Option<Arc<Guarded>>>);
+pub struct Strangers {
+    cache: AccountCache<Option<Arc<Guarded>>>,
+    locks: Locks,
+}
 
 impl Default for Strangers {
     fn default() -> Self {
-        Self(AccountCache::new(CACHE_BYTES))
+        Self { cache: AccountCache::new(CACHE_BYTES), locks: Locks::default() }
     }
 }
 
 impl SharedState for Strangers {
     fn invalidate(&self, what: &Invalidation) {
         if let Invalidation::Account(user) | Invalidation::Strangers(user) = what {
-            self.0.forget(user);
+            self.cache.forget(user);
         }
     }
 }
@@ -67,7 +72,15 @@ impl SharedState for Strangers {
 /// # Panics
 /// If no feature has registered [`Strangers`].
 pub async fn of(server: &ServerState, user: &BareJid) -> storage::Result<Option<Arc<Guarded>>> {
-    server.shared::<Strangers>().0.get_or_read(user, read(&*server.storage, user)).await
+    server.shared::<Strangers>().cache.get_or_read(user, read(&*server.storage, user)).await
+}
+
+/// Locks what waits for an account; see `lock.rs`.
+///
+/// # Panics
+/// If no feature has registered [`Strangers`].
+pub async fn lock<'a>(server: &'a ServerState, user: &BareJid) -> MutexGuard<'a, ()> {
+    server.shared::<Strangers>().locks.lock(user).await
 }
 
 async fn read(

@@ -22,7 +22,7 @@ use crate::ns::PUSH as NS;
 use crate::stanza::IqKind;
 
 pub use content::Content;
-pub use wake::{arrived, session_waits, subscription_requested};
+pub use wake::{arrived, is_notice, session_waits, subscription_requested};
 
 /// Wakes devices by their push services.
 pub struct Push;

@@ -107,6 +107,17 @@ async fn registered(server: &ServerState, user: &BareJid) -> Option<Arc<Register
     }
 }
 
+/// Whether a message comes from a push service with which `user` has registered, about a registration
+/// (XEP-0357 §8). The user wants to hear of it, also if strangers are refused.
+pub async fn is_notice(cx: &Cx<'_>, user: &BareJid, message: &Message) -> bool {
+    if !message.content.has_received_child(PUBSUB, "pubsub") {
+        return false;
+    }
+    let all = registered(cx.server, user).await;
+    let from = message.head.from.as_ref();
+    all.is_some_and(|all| all.all.iter().any(|one| Some(&one.service) == from))
+}
+
 /// A push service takes no more notifications (XEP-0357 §8).
 async fn note_end_of_service(
     server: &ServerState,

@@ -2,23 +2,44 @@
 
 use std::borrow::Cow;
 
-use crate::host::strangers::Approach;
+use crate::archive::importance;
+use crate::host::strangers::{Approach, Choice, Policy};
 use crate::jid::Jid;
 use crate::ns;
 use crate::stanza::Message;
 use crate::xml::ElementRef;
 
-/// What the sender of a message wants, and who is to be known for that. `None` if the message has no sender.
+/// What the sender of a message wants, and who is to be known for that.
+#[derive(Debug)]
+pub(super) struct Wants<'a> {
+    /// Who must be known.
+    pub(super) by: Cow<'a, Jid>,
+    /// What it is for in the first place.
+    pub(super) approach: Approach,
+    /// It is a call or an invitation, and says something besides.
+    says_more: bool,
+}
+
+impl Wants<'_> {
+    /// What a policy has for strangers who want this: the strictest choice for all that is in the message.
+    pub(super) fn choice(&self, policy: &Policy) -> Choice {
+        let choice = policy.on(self.approach);
+        if self.says_more { choice.max(policy.on(Approach::Message)) } else { choice }
+    }
+}
+
+/// What the sender of a message wants. `None` if the message has no sender.
 ///
 /// An invitation by a room comes from the room, which says who invites (XEP-0045 §7.8.2): this one must be
 /// known. A room can lie about it, as it can about everything. A client cannot: it never sends from a bare
 /// address.
-pub(super) fn of(message: &Message) -> Option<(Approach, Cow<'_, Jid>)> {
+pub(super) fn of(message: &Message) -> Option<Wants<'_>> {
     let from = message.head.from.as_ref()?;
-    let mut wants = (Approach::Message, Cow::Borrowed(from));
+    let (mut by, mut approach, mut says) = (Cow::Borrowed(from), Approach::Message, false);
     for child in message.content.received_children() {
         let invite = child.child(ns::MUC_USER, "invite").filter(|_| is_of_room(&child));
         if let Some(invite) = invite {
+            approach = Approach::Invitation;
             let inviter = invite.attr("from").and_then(|from| Jid::parse(&from).ok());
             // The user, a server or a service invites nobody, and a client only for itself.
             let is_other = |inviter: &Jid| {
@@ -27,29 +48,40 @@ pub(super) fn of(message: &Message) -> Option<(Approach, Cow<'_, Jid>)> {
                     && inviter.local().is_some()
                     && to.is_none_or(|to| to.bare_str() != inviter.bare_str())
             };
-            let inviter = inviter.filter(is_other);
-            return Some((Approach::Invitation, inviter.map_or(wants.1, Cow::Owned)));
-        }
-        if child.is(ns::DIRECT_INVITE, "x") {
-            wants.0 = Approach::Invitation;
-        } else if CALLS.contains(&child.ns()) && wants.0 == Approach::Message {
-            wants.0 = Approach::Call;
+            if let Some(inviter) = inviter.filter(is_other) {
+                by = Cow::Owned(inviter);
+            }
+        } else if child.is(ns::DIRECT_INVITE, "x") {
+            approach = Approach::Invitation;
+        } else if CALLS.contains(&child.ns()) {
+            if approach == Approach::Message {
+                approach = Approach::Call;
+            }
+        } else {
+            says |= is_said(&child);
         }
     }
-    Some(wants)
+    Some(Wants { by, approach, says_more: says && approach != Approach::Message })
+}
+
+/// Whether people read it. What else comes with a call or an invitation, such as a hint, says nothing.
+fn is_said(child: &ElementRef<'_>) -> bool {
+    importance::is_text(child) || child.is(ns::CLIENT, "subject") || child.is(HTML, "html")
 }
 
 fn is_of_room(child: &ElementRef<'_>) -> bool {
     child.is(ns::MUC_USER, "x")
 }
 
+/// XEP-0071.
+const HTML: &str = "http://jabber.org/protocol/xhtml-im";
 /// XEP-0353, XEP-0482.
 const CALLS: &[&str] = &[ns::CALL_INVITES, ns::CALLS_0, ns::CALLS_1];
 
 #[cfg(test)]
 mod tests {
     use super::of;
-    use crate::host::strangers::Approach;
+    use crate::host::strangers::{Approach, Choice, Policy};
     use crate::stanza::{Message, Stanza};
     use crate::xml::Frame;
 
@@ -79,8 +111,8 @@ mod tests {
         ];
         for (inner, approach, who) in cases {
             let message = message("a@b/c", &inner);
-            let (found, by) = of(&message).unwrap();
-            assert_eq!((found, by.as_str()), (approach, who), "{inner}");
+            let found = of(&message).unwrap();
+            assert_eq!((found.approach, found.by.as_str()), (approach, who), "{inner}");
         }
         let invites = [
             ("from='f@g/h'", "f@g/h"),
@@ -92,11 +124,53 @@ mod tests {
         ];
         for (by, who) in invites {
             let message = message("r@s", &format!("<x xmlns='{muc}'><invite {by}/></x>"));
-            let (found, by) = of(&message).unwrap();
-            assert_eq!((found, by.as_str()), (Invitation, who), "{by}");
+            let found = of(&message).unwrap();
+            assert_eq!((found.approach, found.by.as_str()), (Invitation, who), "{by}");
         }
         let mut nobody = message("a@b/c", "<body>hi</body>");
         nobody.head.from = None;
         assert!(of(&nobody).is_none());
+    }
+    /// A text in a call or in an invitation is a message, too.
+    #[test]
+    fn a_message_passes_by_the_strictest_choice_for_what_is_in_it() {
+        let invitation = "<x xmlns='jabber:x:conference' jid='r@s'/>";
+        let mediated =
+            "<x xmlns='http://jabber.org/protocol/muc#user'><invite from='f@g'/></x>";
+        let call = "<propose xmlns='urn:xmpp:jingle-message:0' id='1'/>";
+        let texts = [
+            "<body>hi</body>",
+            "<subject>hi</subject>",
+            "<encrypted xmlns='urn:xmpp:omemo:2'><payload>x</payload></encrypted>",
+            "<html xmlns='http://jabber.org/protocol/xhtml-im'/>",
+            "<x xmlns='jabber:x:oob'><url>https://a.example</url></x>",
+        ];
+        let others = [
+            "",
+            "<body/>",
+            "<store xmlns='urn:xmpp:hints'/>",
+            "<request xmlns='urn:xmpp:receipts'/>",
+            "<origin-id xmlns='urn:xmpp:sid:0' id='1'/>",
+        ];
+        let mut policy = Policy::default();
+        policy.set(Approach::Message, Choice::Refuse);
+        let choice = |from: &str, inner: String| {
+            let message = message(from, &inner);
+            of(&message).unwrap().choice(&policy)
+        };
+        for first in [invitation, mediated, call] {
+            for text in texts {
+                for inner in [format!("{first}{text}"), format!("{text}{first}")] {
+                    assert_eq!(choice("r@s", inner.clone()), Choice::Refuse, "{inner}");
+                }
+            }
+            for other in others {
+                assert_eq!(choice("r@s", format!("{first}{other}")), Choice::Allow, "{other}");
+            }
+        }
+        let mut policy = Policy::all(Choice::Refuse);
+        policy.set(Approach::Message, Choice::Allow);
+        let message = message("a@b/c", &format!("<body>hi</body>{invitation}"));
+        assert_eq!(of(&message).unwrap().choice(&policy), Choice::Refuse);
     }
 }

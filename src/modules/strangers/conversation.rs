@@ -1,6 +1,6 @@
 //! Conversations that the user has begun: the other side is no stranger.
 
-use super::waiting;
+use super::accepted::release;
 use crate::host::strangers::{self, Guarded};
 use crate::host::{Cx, Halt};
 use crate::jid::{BareJid, Jid};
@@ -23,7 +23,7 @@ pub async fn wrote(cx: &mut Cx<'_>, user: &BareJid, message: &Message) -> Result
         return Ok(());
     }
     strangers::remember(cx.server, user, &to.to_bare()).await?;
-    waiting::release(cx, &guarded, user, to);
+    release(cx, &guarded, user, to, true);
     Ok(())
 }
 

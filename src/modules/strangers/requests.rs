@@ -53,6 +53,8 @@ impl AccountCommand for Requests {
         user: &BareJid,
         form: &Submitted,
     ) -> Result<Outcome, CommandError> {
+        // So what is delivered in this moment is neither refused nor reported, and nobody is reported twice.
+        let _lock = strangers::lock(cx.server, user).await;
         let senders = senders(strangers::all(&*cx.server.storage, user).await?);
         if senders.is_empty() {
             return Ok(done("Nobody waits.".to_owned()));

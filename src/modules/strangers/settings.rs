@@ -57,6 +57,11 @@ impl AccountCommand for Settings {
         let done = strangers::set_policy(storage, user, policy).await;
         cx.server.invalidate(&Invalidation::Strangers(user.clone()));
         done?;
+        for waiting in strangers::all(storage, user).await? {
+            if policy.on(waiting.place.approach) == Choice::Allow {
+                cx.outbox.release(user.clone(), waiting.place.from);
+            }
+        }
         let chosen = Approach::ALL
             .map(|approach| format!("{}: {}", approach.word(), policy.on(approach).word()));
         let text = format!("People who are not your contacts: {}.", chosen.join(", "));

@@ -1,7 +1,9 @@
 //! What waits of a stranger, as it is delivered when the user accepts its sender.
 
-use crate::host::Cx;
-use crate::host::strangers::{self, Guarded, Waiting};
+use super::approach;
+use super::known::is_known;
+use crate::host::strangers::{self, Approach, Choice, Guarded, Waiting};
+use crate::host::{Cx, Halt};
 use crate::jid::{BareJid, Jid};
 use crate::payload::delay;
 use crate::stanza::{Message, Presence, Stanza};
@@ -17,44 +19,75 @@ pub enum Released {
     Request(Presence),
 }
 
-/// What waits for `user` of this bare address, oldest first, each with its key for [`forget`].
+/// What waits for `user` of this bare address and is let through now, oldest first, each with its key for
+/// [`forget`]. The caller holds the lock of the account (`host/strangers/lock.rs`).
 ///
 /// # Errors
-/// If the store fails.
+/// `internal-server-error` if the store fails.
 pub async fn released(
     cx: &Cx<'_>,
     user: &BareJid,
     stranger: &Jid,
-) -> storage::Result<Vec<(String, Released)>> {
+) -> Result<Vec<(String, Released)>, Halt> {
     let mut waiting = strangers::all(&*cx.server.storage, user).await?;
     waiting.retain(|waiting| waiting.place.from == *stranger);
-    let read = |waiting: Waiting| {
-        let frame = Frame::from_bytes(waiting.xml).ok()?;
-        let released = match Stanza::read(frame).ok()? {
-            Stanza::Message(mut message) => {
-                message.content.add(&delay::delay(&cx.host.jid, waiting.at));
-                Released::Message(message)
-            }
-            Stanza::Presence(presence) => Released::Request(presence),
-            Stanza::Iq(_) => return None,
+    if waiting.is_empty() {
+        return Ok(Vec::new());
+    }
+    let guarded = strangers::of(cx.server, user).await?;
+    let mut all = Vec::new();
+    for waiting in waiting {
+        let key = waiting.key.clone();
+        let Some(released) = read(cx, waiting) else { continue };
+        let passes = match &guarded {
+            Some(guarded) => passes(cx, guarded, user, &released).await?,
+            None => true,
         };
-        Some((waiting.key, released))
-    };
-    Ok(waiting.into_iter().filter_map(read).collect())
+        if passes {
+            all.push((key, released));
+        }
+    }
+    Ok(all)
 }
 
-/// A stanza waits no more. The store writes this after what was stored of the stanza before.
+fn read(cx: &Cx<'_>, waiting: Waiting) -> Option<Released> {
+    match Stanza::read(Frame::from_bytes(waiting.xml).ok()?).ok()? {
+        Stanza::Message(mut message) => {
+            message.content.add(&delay::delay(&cx.host.jid, waiting.at));
+            Some(Released::Message(message))
+        }
+        Stanza::Presence(presence) => Some(Released::Request(presence)),
+        Stanza::Iq(_) => None,
+    }
+}
+
+/// Whether it would not wait if it came now.
+async fn passes(
+    cx: &Cx<'_>,
+    guarded: &Guarded,
+    user: &BareJid,
+    released: &Released,
+) -> Result<bool, Halt> {
+    let (by, approach, choice) = match released {
+        Released::Message(message) => {
+            let Some(wants) = approach::of(message) else { return Ok(true) };
+            let choice = wants.choice(&guarded.policy);
+            (wants.by.into_owned(), wants.approach, choice)
+        }
+        Released::Request(presence) => {
+            let Some(from) = &presence.head.from else { return Ok(true) };
+            let choice = guarded.policy.on(Approach::Subscription);
+            (from.to_bare().into(), Approach::Subscription, choice)
+        }
+    };
+    Ok(choice == Choice::Allow || is_known(cx, guarded, user, approach, &by).await?)
+}
+
+/// A stanza waits no more. `false` if it did not any more: its sender has taken it back. The store writes this
+/// after what was stored of the stanza before.
 ///
 /// # Errors
 /// If the store fails.
-pub async fn forget(cx: &Cx<'_>, user: &BareJid, key: &str) -> storage::Result<()> {
-    strangers::remove(cx.server, user, key).await.map(drop)
-}
-
-/// What waited of an address that is no stranger any more is delivered.
-pub(super) fn release(cx: &mut Cx<'_>, guarded: &Guarded, user: &BareJid, other: &Jid) {
-    let bare = other.bare_str();
-    if guarded.waiting.iter().any(|place| place.from.as_str() == bare) {
-        cx.outbox.release(user.clone(), other.to_bare().into());
-    }
+pub async fn forget(cx: &Cx<'_>, user: &BareJid, key: &str) -> storage::Result<bool> {
+    strangers::remove(cx.server, user, key).await
 }

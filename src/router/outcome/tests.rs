@@ -8,13 +8,13 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use super::span;
 use crate::config::Config;
-use crate::host::{Origin, ServerState, block_list, strangers};
+use crate::host::{Invalidation, Origin, ServerState, block_list, strangers};
 use crate::jid::{BareJid, FullJid};
 use crate::modules;
 use crate::router::Router;
 use crate::session::{MailboxLimits, Session, SessionFacts};
 use crate::stanza::Stanza;
-use crate::storage::NewAccount;
+use crate::storage::{NewAccount, PushDevice, PushRegistration};
 use crate::xml::Frame;
 
 const CHAT: &str = "<message type='chat' to='TO' id='x'><body>secret</body></message>";
@@ -138,6 +138,34 @@ async fn a_message_that_does_not_reach_its_client_at_once_says_why() {
     assert!(records.contains(full), "{records}");
     assert!(records.contains(r#"dropped reason="no session is there for it""#), "{records}");
     drop(balcony);
+}
+
+/// A push service says that a registration has ended (XEP-0357 §8); the user wants to hear of it.
+#[tokio::test]
+async fn the_notice_of_a_push_service_is_no_message_of_a_stranger() {
+    const NOTICE: &str = "<message to='TO' id='x'><pubsub \
+        xmlns='http://jabber.org/protocol/pubsub' node='phone'><affiliation \
+        jid='rosaline@a.example' affiliation='none'/></pubsub></message>";
+    let refused = r#"reason="the recipient refuses strangers""#;
+    let (router, romeo) = router().await;
+    let records = send(&router, &romeo, NOTICE, "rosaline@a.example").await.concat();
+    assert!(records.contains(refused), "{records}");
+    let rosaline = BareJid::parse("rosaline@a.example").unwrap();
+    let registration = PushRegistration {
+        service: romeo.handle().jid().clone().into(),
+        node: "phone".to_owned(),
+        options: None,
+        device: PushDevice::Resource("house".to_owned()),
+        registered: router.server.clock.now(),
+    };
+    let push = router.server.storage.push();
+    push.register(&rosaline, &registration, 9).await.unwrap();
+    router.server.invalidate(&Invalidation::Push(rosaline.clone()));
+    let records = send(&router, &romeo, CHAT, "rosaline@a.example").await.concat();
+    assert!(records.contains(refused), "{records}");
+    let records = send(&router, &romeo, NOTICE, "rosaline@a.example").await.concat();
+    assert!(!records.contains(refused), "{records}");
+    assert_eq!(push.registrations(&rosaline).await.unwrap(), []);
 }
 
 #[test]

@@ -110,7 +110,12 @@ impl ArchiveStore for MemoryStorage {
         if !state.owners.get(owner).is_some_and(|owner| owner.archive.contains_key(&id)) {
             return Ok(false);
         }
+        let default = state.default_quota;
         for owner in state.owners.values_mut() {
+            let archived = owner.archive.get(&id).map(|archived| &archived.message.xml);
+            let waiting = owner.waiting.get(&id).map(|undelivered| &undelivered.message.xml);
+            let Some(old) = archived.or(waiting).map(Bytes::len) else { continue };
+            owner.change(default, old as u64, xml.len() as u64, false)?;
             if let Some(archived) = owner.archive.get_mut(&id) {
                 archived.message.xml = xml.clone();
                 archived.words.clear();

@@ -85,7 +85,7 @@ impl ArchiveStore for Database {
         if !self.has_all(owner, &[id]).await? {
             return Ok(false);
         }
-        self.writer.write(ReplaceMessage { id: id.get(), xml }).await
+        self.writer.write(ReplaceMessage { owner: owner.clone(), id: id.get(), xml }).await
     }
 
     async fn ends(&self, owner: &BareJid) -> Result<Option<(End, End)>> {

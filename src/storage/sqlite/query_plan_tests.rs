@@ -4,7 +4,7 @@ use sqlx::{Connection as _, Row as _};
 
 use super::{
     archive, archive_query, archive_scan, archive_segments, block_counts, delete_messages,
-    expire_archive, quota,
+    expire_archive, quota, replace_message,
 };
 use crate::storage::SqliteStorage;
 use crate::storage::sql::{Connection, account, device, push, resumption, undelivered};
@@ -37,6 +37,7 @@ async fn no_frequent_statement_walks_through_a_table() {
     statements.extend(delete_messages::statements());
     statements.extend(resumption::statements());
     statements.extend(quota::statements());
+    statements.extend(replace_message::statements());
     statements.extend(push::statements());
     statements.extend(undelivered::statements());
     for statement in statements {
