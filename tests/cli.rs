@@ -399,11 +399,15 @@ fn what_an_account_does_with_strangers_is_shown_and_set() {
     };
     let all = place.run("user strangers romeo --json").ends_with(0).json();
     assert_eq!(shown(&all), ["allow", "allow", "allow", "allow"]);
+    assert_eq!(all["chosen"], json!(false));
     place.run("user strangers romeo --messages refuse --calls refuse").ends_with(0);
     let some = place.run("user strangers romeo --messages allow --json").ends_with(0).json();
     assert_eq!(shown(&some), ["allow", "allow", "refuse", "allow"]);
     let text = place.run("user strangers romeo").ends_with(0).out;
     assert!(text.contains("calls: refuse"), "{text}");
+    place.run("user strangers romeo --calls allow --default").ends_with(2);
+    let text = place.run("user strangers romeo --default").ends_with(0).out;
+    assert!(text.contains("by the configuration") && text.contains("calls: allow"), "{text}");
     place.run("user strangers romeo --messages perhaps").ends_with(2);
     place.run("user strangers nobody").ends_with(3);
 }

@@ -30,6 +30,7 @@ mod secret;
 mod section;
 mod service_uri;
 mod storage;
+mod strangers;
 #[cfg(test)]
 mod tests;
 mod top_level;
@@ -60,6 +61,7 @@ pub use self::reload::Pending;
 pub use self::secret::Secret;
 pub use self::service_uri::ServiceUri;
 pub use self::storage::{Backend, StorageConfig};
+pub use self::strangers::{OfStrangers, StrangersConfig};
 pub use self::top_level::DEFAULT_DATA;
 
 use self::section::Section;
@@ -81,6 +83,8 @@ pub struct Config {
     pub archive: ArchiveConfig,
     /// The service for nodes.
     pub pubsub: PubSubConfig,
+    /// People who are not contacts.
+    pub strangers: StrangersConfig,
     /// The database.
     pub storage: StorageConfig,
     /// Limits on bytes, times and numbers.
@@ -115,6 +119,7 @@ impl Config {
             registration: RegistrationConfig::defaults(&domains),
             archive: ArchiveConfig::defaults(&domains),
             pubsub: PubSubConfig::defaults(&domains),
+            strangers: StrangersConfig::defaults(&domains),
             storage: StorageConfig::defaults(&domains),
             limits: LimitsConfig::defaults(&domains),
             budgets: BudgetsConfig::defaults(&domains),
@@ -156,6 +161,7 @@ impl Config {
         self.registration.warn(&mut warnings);
         self.archive.warn(&mut warnings);
         self.pubsub.warn(&mut warnings);
+        self.strangers.warn(&mut warnings);
         self.storage.warn(&mut warnings);
         self.limits.warn(&mut warnings);
         self.budgets.warn(&mut warnings);

@@ -8,7 +8,7 @@ use super::top_level::Head;
 use super::{
     AdminConfig, ArchiveConfig, AuthConfig, BudgetsConfig, ContactConfig, DataPolicyConfig,
     ExternalServicesConfig, HostConfig, LimitsConfig, ListenConfig, LogConfig, PubSubConfig,
-    RegistrationConfig, StorageConfig,
+    RegistrationConfig, StorageConfig, StrangersConfig,
 };
 
 /// The description of a section.
@@ -31,6 +31,7 @@ pub(super) fn sections(domains: &[String]) -> Vec<SectionDocs> {
         docs::<RegistrationConfig>(domains),
         docs::<ArchiveConfig>(domains),
         docs::<PubSubConfig>(domains),
+        docs::<StrangersConfig>(domains),
         docs::<StorageConfig>(domains),
         docs::<LimitsConfig>(domains),
         docs::<BudgetsConfig>(domains),

@@ -19,7 +19,7 @@ use super::variables::{self, Lookup};
 use super::{
     AdminConfig, ArchiveConfig, AuthConfig, BudgetsConfig, Config, ContactConfig, DEFAULT_DOMAIN,
     DataPolicyConfig, ExternalServicesConfig, HostConfig, LimitsConfig, ListenConfig, LogConfig,
-    PubSubConfig, RegistrationConfig, StorageConfig, admin, contact, data_policy,
+    PubSubConfig, RegistrationConfig, StorageConfig, StrangersConfig, admin, contact, data_policy,
     external_services, host, limits, listen,
 };
 
@@ -123,6 +123,7 @@ impl Document<'_> {
             registration: self.section::<RegistrationConfig>(domains, no_check, problems),
             archive: self.section::<ArchiveConfig>(domains, no_check, problems),
             pubsub: self.section::<PubSubConfig>(domains, no_check, problems),
+            strangers: self.section::<StrangersConfig>(domains, no_check, problems),
             storage: self.section::<StorageConfig>(domains, no_check, problems),
             limits: self.section::<LimitsConfig>(domains, limits::check, problems),
             budgets: self.section::<BudgetsConfig>(domains, no_check, problems),

@@ -52,6 +52,7 @@ impl Config {
             mut registration,
             mut archive,
             mut pubsub,
+            mut strangers,
             mut storage,
             mut limits,
             mut budgets,
@@ -70,6 +71,7 @@ impl Config {
         registration.keep(&running.registration, &mut names);
         archive.keep(&running.archive, &mut names);
         pubsub.keep(&running.pubsub, &mut names);
+        strangers.keep(&running.strangers, &mut names);
         storage.keep(&running.storage, &mut names);
         limits.keep(&running.limits, &mut names);
         budgets.keep(&running.budgets, &mut names);
@@ -86,6 +88,7 @@ impl Config {
             registration,
             archive,
             pubsub,
+            strangers,
             storage,
             limits,
             budgets,

@@ -4,7 +4,7 @@
 //! Most types are the feature's own. A type that other features or the router need, too, stands in `host/`:
 //! block lists, contact lists, and the locks on rosters.
 
-use std::any::{Any, type_name};
+use std::any::{Any, TypeId, type_name};
 
 use super::Invalidation;
 
@@ -14,9 +14,9 @@ pub trait SharedState: Any + Send + Sync {
     fn invalidate(&self, _what: &Invalidation) {}
 }
 
-/// The values of all features, at most one of each type.
+/// The values of all features, at most one of each type. Each stanza asks for several of them.
 #[derive(Default)]
-pub struct SharedStates(Vec<Box<dyn SharedState>>);
+pub struct SharedStates(Vec<(TypeId, Box<dyn SharedState>)>);
 
 impl SharedStates {
     /// Adds the value of a feature.
@@ -25,7 +25,7 @@ impl SharedStates {
     /// At start-up, if there is a value of this type already.
     pub(super) fn add<T: SharedState>(&mut self, value: T) {
         assert!(self.get::<T>().is_none(), "{} is registered twice", type_name::<T>());
-        self.0.push(Box::new(value));
+        self.0.push((TypeId::of::<T>(), Box::new(value)));
     }
 
     /// The value of this type.
@@ -36,14 +36,15 @@ impl SharedStates {
         self.get().unwrap_or_else(|| panic!("no feature has registered {}", type_name::<T>()))
     }
 
-    /// The value of this type. There are few, so a walk through all of them costs less than a hash.
+    /// The value of this type. There are few, so a walk through their types costs less than a hash.
     fn get<T: SharedState>(&self) -> Option<&T> {
-        self.0.iter().find_map(|value| (&**value as &dyn Any).downcast_ref())
+        let (_, value) = self.0.iter().find(|(of, _)| *of == TypeId::of::<T>())?;
+        (&**value as &dyn Any).downcast_ref()
     }
 
     /// Tells all of them that something has changed in the store.
     pub(super) fn invalidate(&self, what: &Invalidation) {
-        self.0.iter().for_each(|value| value.invalidate(what));
+        self.0.iter().for_each(|(_, value)| value.invalidate(what));
     }
 }
 

@@ -1,6 +1,7 @@
 //! What an account does with people who are not its contacts: let them through, let them wait, or refuse them.
 //!
-//! Most accounts have said nothing, and let everybody through: then a message costs one look into a cache.
+//! Most users have chosen nothing. Then the account does what the operator chose (`[strangers]`), which is to let
+//! everybody through, if nothing else is configured; and a message costs one look into a cache for each side.
 
 mod guarded;
 mod lock;

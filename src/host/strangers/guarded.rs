@@ -43,11 +43,20 @@ impl Guarded {
     }
 }
 
-/// A cache of what accounts do with strangers; `None`: all are let through. The feature registers it.
+/// A cache of what accounts do with strangers. The feature registers it.
 #[derive(Debug)]
 pub struct Strangers {
-    cache: AccountCache<Option<Arc<Guarded>>>,
+    cache: AccountCache<Held>,
     locks: Locks,
+}
+
+/// What is held of an account.
+#[derive(Clone, Debug)]
+struct Held {
+    /// What accounts did whose users have not chosen, when this was read.
+    default: Policy,
+    /// `None`: all are let through, and nothing waits.
+    guarded: Option<Arc<Guarded>>,
 }
 
 impl Default for Strangers {
@@ -64,7 +73,8 @@ impl SharedState for Strangers {
     }
 }
 
-/// What an account does with strangers; from memory, if it was used lately. `None`: it lets all through.
+/// What an account does with strangers; from memory, if it was used lately. `None`: it lets all through, and nothing
+/// waits for it.
 ///
 /// # Errors
 /// If the store fails. Then nobody knows whether the sender is welcome, and the stanza must not be delivered.
@@ -72,7 +82,15 @@ impl SharedState for Strangers {
 /// # Panics
 /// If no feature has registered [`Strangers`].
 pub async fn of(server: &ServerState, user: &BareJid) -> storage::Result<Option<Arc<Guarded>>> {
-    server.shared::<Strangers>().cache.get_or_read(user, read(&*server.storage, user)).await
+    let default = Policy::from(&server.config.load().strangers);
+    let cache = &server.shared::<Strangers>().cache;
+    let held = cache.get_or_read(user, read(&*server.storage, user, default)).await?;
+    if held.default == default {
+        return Ok(held.guarded);
+    }
+    // The configuration was changed since it was read.
+    cache.forget(user);
+    Ok(cache.get_or_read(user, read(&*server.storage, user, default)).await?.guarded)
 }
 
 /// Locks what waits for an account; see `lock.rs`.
@@ -86,49 +104,51 @@ pub async fn lock<'a>(server: &'a ServerState, user: &BareJid) -> MutexGuard<'a,
 async fn read(
     storage: &dyn Storage,
     user: &BareJid,
-) -> storage::Result<Read<Option<Arc<Guarded>>>> {
-    let policy = policy(storage, user).await?;
-    if policy == Policy::default() {
-        return Ok(Read { value: None, bytes: Some(0) });
-    }
+    default: Policy,
+) -> storage::Result<Read<Held>> {
+    let policy = policy(storage, user).await?.unwrap_or(default);
     let waiting = waiting::all(storage, user).await?;
+    if policy == Policy::default() && waiting.is_empty() {
+        return Ok(Read { value: Held { default, guarded: None }, bytes: Some(0) });
+    }
     let waiting: Vec<Place> = waiting.into_iter().map(|waiting| waiting.place).collect();
     let written = storage.documents().all(user, KNOWN).await?;
     let known: FxHashSet<Jid> =
         written.iter().filter_map(|(jid, _)| Jid::parse(jid).ok()).collect();
     let jids = known.iter().chain(waiting.iter().map(|place| &place.from));
     let bytes = jids.map(|jid| jid.as_str().len() + size_of::<Place>() * 2).sum::<usize>();
-    let guarded = Guarded { policy, known, waiting, unknown: Mutex::default() };
-    Ok(Read { value: Some(Arc::new(guarded)), bytes: Some(bytes + size_of::<Guarded>()) })
+    let guarded = Some(Arc::new(Guarded { policy, known, waiting, unknown: Mutex::default() }));
+    let bytes = Some(bytes + size_of::<Guarded>());
+    Ok(Read { value: Held { default, guarded }, bytes })
 }
 
-/// What is stored of what an account does with strangers.
+/// What the user has chosen. `None`: nothing, so the account does what the operator chose.
 ///
 /// # Errors
 /// If the store fails.
-pub async fn policy(storage: &dyn Storage, user: &BareJid) -> storage::Result<Policy> {
-    let Some(xml) = storage.documents().get(user, POLICY, "").await? else {
-        return Ok(Policy::default());
-    };
-    Ok(Policy::read(xml).unwrap_or_else(|| {
+pub async fn policy(storage: &dyn Storage, user: &BareJid) -> storage::Result<Option<Policy>> {
+    let Some(xml) = storage.documents().get(user, POLICY, "").await? else { return Ok(None) };
+    Ok(Some(Policy::read(xml).unwrap_or_else(|| {
         tracing::error!(jid = %user, "stored choices about strangers are damaged: all are refused");
         Policy::all(Choice::Refuse)
-    }))
+    })))
 }
 
-/// Stores what an account does with strangers. The caller tells the caches.
+/// Stores what an account does with strangers. `None`: what the operator chose. The caller tells the caches.
 ///
 /// # Errors
 /// If the store fails.
 pub async fn set_policy(
     storage: &dyn Storage,
     user: &BareJid,
-    policy: Policy,
+    policy: Option<Policy>,
 ) -> storage::Result<()> {
-    if policy == Policy::default() {
-        return storage.documents().remove(user, POLICY, "").await.map(drop);
+    match policy {
+        Some(policy) => {
+            storage.documents().put(user, POLICY, "", &policy.to_node().to_xml()).await
+        }
+        None => storage.documents().remove(user, POLICY, "").await.map(drop),
     }
-    storage.documents().put(user, POLICY, "", &policy.to_node().to_xml()).await
 }
 
 /// The user has written to this bare address: it is no stranger any more. Of too many, the one that was
@@ -167,8 +187,48 @@ const CACHE_BYTES: usize = 16 << 20;
 
 #[cfg(test)]
 mod tests {
-    use super::{Guarded, MAX_UNKNOWN};
+    use std::sync::Arc;
+
+    use super::{Guarded, MAX_UNKNOWN, Strangers, of, set_policy};
+    use crate::config::Config;
+    use crate::host::strangers::{Approach, Choice, Policy};
+    use crate::host::{Invalidation, Parts, ServerState, SharedStates};
     use crate::jid::BareJid;
+
+    /// Also when the configuration is reloaded while the old value is at hand.
+    #[tokio::test]
+    async fn what_the_operator_chose_holds_until_the_user_chooses() {
+        let mut shared = SharedStates::default();
+        shared.add(Strangers::default());
+        let server = ServerState::new(Parts::for_tests(&["a.example"]), &[], shared).unwrap();
+        let user = BareJid::parse("juliet@a.example").unwrap();
+        let reload = |text: &str| {
+            let text = format!("[[host]]\ndomain = 'a.example'\n[strangers]\n{text}");
+            server.config.store(Arc::new(Config::parse(&text, "the test").unwrap()));
+        };
+        let choices = async || {
+            let guarded = of(&server, &user).await.unwrap();
+            guarded.map(|guarded| Approach::ALL.map(|approach| guarded.policy.on(approach)))
+        };
+        let choose = async |policy| {
+            set_policy(&*server.storage, &user, policy).await.unwrap();
+            server.invalidate(&Invalidation::Strangers(user.clone()));
+        };
+        let (allow, wait, refuse) = (Choice::Allow, Choice::Wait, Choice::Refuse);
+        assert_eq!(choices().await, None);
+        reload("messages = 'refuse'\ncalls = 'wait'");
+        assert_eq!(choices().await, Some([refuse, allow, wait, allow]));
+        choose(Some(Policy::default())).await;
+        assert_eq!(choices().await, None);
+        choose(Some(Policy::all(wait))).await;
+        assert_eq!(choices().await, Some([wait; 4]));
+        reload("messages = 'refuse'");
+        assert_eq!(choices().await, Some([wait; 4]));
+        choose(None).await;
+        assert_eq!(choices().await, Some([refuse, allow, allow, allow]));
+        reload("");
+        assert_eq!(choices().await, None);
+    }
 
     #[test]
     fn strangers_that_are_remembered_have_a_bound() {

@@ -1,5 +1,6 @@
 //! The choices of an account.
 
+use crate::config::{OfStrangers, StrangersConfig};
 use crate::xml::{Frame, Node, element};
 
 /// What happens to a stanza of a stranger, in the order of strictness.
@@ -85,6 +86,29 @@ impl Approach {
     }
 }
 
+impl From<OfStrangers> for Choice {
+    fn from(word: OfStrangers) -> Self {
+        match word {
+            OfStrangers::Allow => Self::Allow,
+            OfStrangers::Refuse => Self::Refuse,
+            OfStrangers::Wait => Self::Wait,
+        }
+    }
+}
+
+/// What the operator chose for accounts whose users have not chosen.
+impl From<&StrangersConfig> for Policy {
+    fn from(config: &StrangersConfig) -> Self {
+        let StrangersConfig { messages, subscriptions, calls, invitations } = config;
+        let mut policy = Self::default();
+        policy.set(Approach::Message, (*messages).into());
+        policy.set(Approach::Subscription, (*subscriptions).into());
+        policy.set(Approach::Call, (*calls).into());
+        policy.set(Approach::Invitation, (*invitations).into());
+        policy
+    }
+}
+
 impl Policy {
     /// The same choice for all.
     #[must_use]
@@ -125,6 +149,24 @@ impl Policy {
 #[cfg(test)]
 mod tests {
     use super::{Approach, Choice, Policy};
+    use crate::config::{Config, OfStrangers};
+
+    #[test]
+    fn the_operator_chooses_for_each_approach() {
+        let policy = |text: &str| {
+            let config = Config::parse(text, "the test").unwrap();
+            Policy::from(&config.strangers)
+        };
+        assert_eq!(policy(""), Policy::default());
+        for approach in Approach::ALL {
+            for word in [OfStrangers::Allow, OfStrangers::Refuse, OfStrangers::Wait] {
+                let found = policy(&format!("[strangers]\n{} = \"{}\"", approach.word(), word.word()));
+                let mut expected = Policy::default();
+                expected.set(approach, Choice::of(word.word()).unwrap());
+                assert_eq!(found, expected);
+            }
+        }
+    }
 
     #[test]
     fn what_is_stored_is_read_again() {

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use crate::host::command::{CommandError, Outcome};
-use crate::host::strangers::{self, Approach, Choice};
+use crate::host::strangers::{self, Approach, Choice, Policy};
 use crate::host::{AccountCommand, Cx, Invalidation};
 use crate::jid::BareJid;
 use crate::payload::data_form::{Field, FieldKind, Form, FormKind, Submitted};
@@ -23,7 +23,7 @@ impl AccountCommand for Settings {
     }
 
     async fn form(&self, cx: &mut Cx<'_>, user: &BareJid) -> Result<Option<Form>, CommandError> {
-        let policy = strangers::policy(&*cx.server.storage, user).await?;
+        let policy = current(cx, user).await?;
         let form = Form::new(FormKind::Form).title(self.about()).instructions(INSTRUCTIONS);
         Ok(Some(Approach::ALL.into_iter().fold(form, |form, approach| {
             let field = Field::new(approach.word(), FieldKind::ListSingle).label(approach.about());
@@ -43,7 +43,7 @@ impl AccountCommand for Settings {
         form: &Submitted,
     ) -> Result<Outcome, CommandError> {
         let storage = &*cx.server.storage;
-        let mut policy = strangers::policy(storage, user).await?;
+        let mut policy = current(cx, user).await?;
         for approach in Approach::ALL {
             let invalid = || {
                 let words = Choice::ALL.map(Choice::word).join(", ");
@@ -54,7 +54,7 @@ impl AccountCommand for Settings {
                 policy.set(approach, Choice::of(word).ok_or_else(invalid)?);
             }
         }
-        let done = strangers::set_policy(storage, user, policy).await;
+        let done = strangers::set_policy(storage, user, Some(policy)).await;
         cx.server.invalidate(&Invalidation::Strangers(user.clone()));
         done?;
         for waiting in strangers::all(storage, user).await? {
@@ -67,6 +67,12 @@ impl AccountCommand for Settings {
         let text = format!("People who are not your contacts: {}.", chosen.join(", "));
         Ok(Outcome::Done { text, json: Value::Null })
     }
+}
+
+/// What the account does now: what the user chose, or else the operator.
+async fn current(cx: &Cx<'_>, user: &BareJid) -> Result<Policy, CommandError> {
+    let chosen = strangers::policy(&*cx.server.storage, user).await?;
+    Ok(chosen.unwrap_or_else(|| Policy::from(&cx.server.config.load().strangers)))
 }
 
 fn label(choice: Choice) -> &'static str {

@@ -215,7 +215,7 @@ async fn router() -> (Router, Session) {
     let rosaline = BareJid::parse("rosaline@a.example").unwrap();
     let mut nobody = strangers::Policy::default();
     strangers::Approach::ALL.iter().for_each(|a| nobody.set(*a, strangers::Choice::Refuse));
-    strangers::set_policy(&*server.storage, &rosaline, nobody).await.unwrap();
+    strangers::set_policy(&*server.storage, &rosaline, Some(nobody)).await.unwrap();
     let romeo = session(server, "romeo@a.example/orchard", 1000);
     (router, romeo)
 }
