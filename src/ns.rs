@@ -99,5 +99,7 @@ pub const PUBSUB_EVENT: &str = "http://jabber.org/protocol/pubsub#event";
 pub const PUSH: &str = "urn:xmpp:push:0";
 /// XEP-0050.
 pub const COMMANDS: &str = "http://jabber.org/protocol/commands";
+/// XEP-0377.
+pub const REPORTING: &str = "urn:xmpp:reporting:1";
 /// XEP-0424.
 pub const RETRACT: &str = "urn:xmpp:message-retract:1";

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use super::error::Problems;
 use super::section::{Fields, section};
-use super::value::{Accounts, Path};
-use crate::jid::BareJid;
+use super::value::{Accounts, Address, Path};
+use crate::jid::{BareJid, Jid};
 
 section! {
     /// Administration of the running server.
@@ -22,6 +22,11 @@ section! {
     /// Accounts that get a message when a user reports spam or abuse (XEP-0377). `waxwing report list` shows
     /// the reports.
     reports: Vec<BareJid> = Vec::new() => Accounts, Reload;
+
+    /// An address to which each report is forwarded, with the messages that it is about, for people and for
+    /// programs (XEP-0377). A server or service of others gets only reports whose users allow that, and does
+    /// not learn who reports (XEP-0377 §5).
+    forward_reports: Option<Jid> = None => Address, Reload;
 }
 
 /// Refuses a socket path that is too long for the kernel.

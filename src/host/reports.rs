@@ -2,6 +2,8 @@
 //!
 //! They are documents of the host's own address, so the removal of an account leaves the reports of others about it.
 
+mod forward;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Cx, ServerState};
@@ -50,8 +52,8 @@ pub async fn all(storage: &dyn Storage, host: &BareJid) -> storage::Result<Vec<Q
     Ok(kept.into_iter().filter_map(|(id, xml)| read(id, xml)).collect())
 }
 
-/// Puts a report into the queue of its host, and tells the accounts of `admin.reports`. If there is no room, it is
-/// dropped: a host keeps 500 reports, and 20 of one user.
+/// Puts a report into the queue of its host, tells the accounts of `admin.reports`, and forwards it to
+/// `admin.forward_reports`. If there is no room, it is dropped: a host keeps 500 reports, and 20 of one user.
 ///
 /// # Errors
 /// If the store fails.
@@ -67,6 +69,13 @@ pub async fn file(cx: &mut Cx<'_>, report: &Report) -> storage::Result<()> {
         let head = Head::between(cx.host.jid.clone(), admin.clone());
         let content = Content::from(element("body").text(&body));
         cx.outbox.send(Stanza::Message(Message { head, kind: MessageKind::Normal, content }));
+    }
+    if let Some(to) = &config.admin.forward_reports {
+        let is_ours = cx.server.ours(to.domain()).is_some();
+        if let Some(message) = forward::message(&cx.host.jid, to, is_ours, report) {
+            // The user does not wait for it.
+            cx.outbox.send_behind(Stanza::Message(message));
+        }
     }
     Ok(())
 }

@@ -38,7 +38,8 @@ impl Module for Blocking {
             summary: "Blocks addresses and whole domains",
             xeps: &[
                 Xep { number: 191, version: "1.3", status: Status::Complete },
-                // Reports are kept for the operator. They are not forwarded to other servers.
+                // Reports are kept for the operator, and forwarded to an address if the operator wants. The server of
+                // the reported address is not told (XEP-0377 §5 leaves that to servers).
                 Xep { number: 377, version: "0.4.1", status: Status::Complete },
             ],
         }

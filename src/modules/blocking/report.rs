@@ -11,8 +11,8 @@ use crate::payload::stanza_id;
 use crate::storage::{MessageId, Query};
 use crate::xml::ElementRef;
 
-/// The namespace, which is also the feature (XEP-0377 §3).
-pub(super) const NS: &str = "urn:xmpp:reporting:1";
+/// The namespace is also the feature (XEP-0377 §3).
+pub(super) use crate::ns::REPORTING as NS;
 /// The namespace of older clients: the reason is an element.
 const NS_0: &str = "urn:xmpp:reporting:0";
 
