@@ -56,6 +56,12 @@ impl<V: Clone> AccountCache<V> {
         Self(Cache::with_options(options, Bytes, hasher, lifecycle))
     }
 
+    /// The value of an account, if it is at hand. For what each stanza asks: it allocates nothing, and waits for
+    /// nobody.
+    pub fn at_hand(&self, user: &BareJid) -> Option<V> {
+        self.0.get(user).map(|weighed| weighed.value)
+    }
+
     /// The value of an account. If it is not cached, it is read; others that need the same value wait for
     /// this reader.
     ///
@@ -127,9 +133,12 @@ mod tests {
     async fn a_value_is_at_hand_until_it_is_forgotten() {
         let cache = AccountCache::new(1 << 20);
         let romeo = user("romeo");
+        assert_eq!(cache.at_hand(&romeo), None);
         assert_eq!(get(&cache, &romeo, 1, 8).await, 1);
         assert_eq!(get(&cache, &romeo, 2, 8).await, 1);
+        assert_eq!(cache.at_hand(&romeo), Some(1));
         cache.forget(&romeo);
+        assert_eq!(cache.at_hand(&romeo), None);
         assert_eq!(get(&cache, &romeo, 3, 8).await, 3);
         let not_held = async { Ok::<_, ()>(Read { value: 4, bytes: None }) };
         assert_eq!(cache.get_or_read(&user("juliet"), not_held).await, Ok(4));

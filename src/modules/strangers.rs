@@ -62,9 +62,19 @@ pub async fn admit(
     resource: Option<&FullJid>,
     message: &Message,
 ) -> Result<Admission, Halt> {
-    let Some(guarded) = strangers::of(cx.server, user).await? else {
-        return Ok(Admission::Through);
-    };
+    match strangers::of(cx.server, user).await? {
+        None => Ok(Admission::Through),
+        Some(guarded) => Box::pin(admit_message(cx, &guarded, user, resource, message)).await,
+    }
+}
+
+async fn admit_message(
+    cx: &mut Cx<'_>,
+    guarded: &Guarded,
+    user: &BareJid,
+    resource: Option<&FullJid>,
+    message: &Message,
+) -> Result<Admission, Halt> {
     // Errors answer what the user has sent. Messages of a room go to sessions that have entered it.
     if matches!(message.kind, MessageKind::Error | MessageKind::Groupchat) {
         return Ok(Admission::Through);
@@ -72,9 +82,9 @@ pub async fn admit(
     let Some(wants) = approach::of(message) else { return Ok(Admission::Through) };
     let (approach, choice) = (wants.approach, wants.choice(&guarded.policy));
     let is_known =
-        choice != Choice::Allow && is_known(cx, &guarded, user, approach, &wants.by).await?;
+        choice != Choice::Allow && is_known(cx, guarded, user, approach, &wants.by).await?;
     if choice == Choice::Allow || is_known {
-        release(cx, &guarded, user, &wants.by, is_known);
+        release(cx, guarded, user, &wants.by, is_known);
         return Ok(Admission::Through);
     }
     if choice == Choice::Wait {
@@ -82,7 +92,7 @@ pub async fn admit(
             return Err(Halt::Drop("it does not wait until the user accepts its sender"));
         }
         let xml = Stanza::Message(message.clone()).to_xml();
-        if keep(cx, &guarded, user, approach, &wants.by.to_bare(), &xml).await? {
+        if keep(cx, guarded, user, approach, &wants.by.to_bare(), &xml).await? {
             return Ok(Admission::Waits);
         }
     }
@@ -151,7 +161,9 @@ pub async fn asked(cx: &mut Cx<'_>, user: &BareJid, contact: &BareJid) {
     match strangers::of(cx.server, user).await {
         Ok(Some(guarded)) => release(cx, &guarded, user, contact, true),
         Ok(None) => {}
-        Err(error) => tracing::warn!(jid = %user, %error, "what waits of a stranger goes on waiting"),
+        Err(error) => {
+            tracing::warn!(jid = %user, %error, "what waits of a stranger goes on waiting")
+        }
     }
 }
 

@@ -91,7 +91,10 @@ mod tests {
             let body = "<body>juliet@a.example reports tybalt@b.example (urn:xmpp:reporting:spam): a &lt; b</body>";
             assert!(xml.contains(body), "{xml}");
             assert!(xml.contains("<jid xmlns='urn:xmpp:jid:0'>tybalt@b.example</jid>"), "{xml}");
-            assert!(xml.contains("<text>a &lt; b</text>") && xml.contains("Cheap rapiers"), "{xml}");
+            assert!(
+                xml.contains("<text>a &lt; b</text>") && xml.contains("Cheap rapiers"),
+                "{xml}"
+            );
             assert!(xml.contains("to='juliet@a.example'"), "{xml}");
             assert_eq!(xml.matches("<forwarded").count(), 1, "{xml}");
             assert_eq!(xml.contains("<third-party/>"), may_go_to_others, "{xml}");

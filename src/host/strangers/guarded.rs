@@ -84,6 +84,19 @@ impl SharedState for Strangers {
 pub async fn of(server: &ServerState, user: &BareJid) -> storage::Result<Option<Arc<Guarded>>> {
     let default = Policy::from(&server.config.load().strangers);
     let cache = &server.shared::<Strangers>().cache;
+    match cache.at_hand(user) {
+        Some(held) if held.default == default => Ok(held.guarded),
+        // Rare, and large: each message that is handled would have room for it.
+        _ => Box::pin(from_store(server, user, default)).await,
+    }
+}
+
+async fn from_store(
+    server: &ServerState,
+    user: &BareJid,
+    default: Policy,
+) -> storage::Result<Option<Arc<Guarded>>> {
+    let cache = &server.shared::<Strangers>().cache;
     let held = cache.get_or_read(user, read(&*server.storage, user, default)).await?;
     if held.default == default {
         return Ok(held.guarded);
@@ -144,9 +157,7 @@ pub async fn set_policy(
     policy: Option<Policy>,
 ) -> storage::Result<()> {
     match policy {
-        Some(policy) => {
-            storage.documents().put(user, POLICY, "", &policy.to_node().to_xml()).await
-        }
+        Some(policy) => storage.documents().put(user, POLICY, "", &policy.to_node().to_xml()).await,
         None => storage.documents().remove(user, POLICY, "").await.map(drop),
     }
 }

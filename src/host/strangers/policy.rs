@@ -160,7 +160,8 @@ mod tests {
         assert_eq!(policy(""), Policy::default());
         for approach in Approach::ALL {
             for word in [OfStrangers::Allow, OfStrangers::Refuse, OfStrangers::Wait] {
-                let found = policy(&format!("[strangers]\n{} = \"{}\"", approach.word(), word.word()));
+                let found =
+                    policy(&format!("[strangers]\n{} = \"{}\"", approach.word(), word.word()));
                 let mut expected = Policy::default();
                 expected.set(approach, Choice::of(word.word()).unwrap());
                 assert_eq!(found, expected);

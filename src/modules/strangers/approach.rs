@@ -135,8 +135,7 @@ mod tests {
     #[test]
     fn a_message_passes_by_the_strictest_choice_for_what_is_in_it() {
         let invitation = "<x xmlns='jabber:x:conference' jid='r@s'/>";
-        let mediated =
-            "<x xmlns='http://jabber.org/protocol/muc#user'><invite from='f@g'/></x>";
+        let mediated = "<x xmlns='http://jabber.org/protocol/muc#user'><invite from='f@g'/></x>";
         let call = "<propose xmlns='urn:xmpp:jingle-message:0' id='1'/>";
         let texts = [
             "<body>hi</body>",

@@ -22,7 +22,8 @@ pub async fn wrote(cx: &mut Cx<'_>, user: &BareJid, message: &Message) -> Result
     if bare == user.as_str() || guarded.known.contains(bare) || !begins(message) {
         return Ok(());
     }
-    strangers::remember(cx.server, user, &to.to_bare()).await?;
+    // Rare, and large: each message that is handled would have room for it.
+    Box::pin(strangers::remember(cx.server, user, &to.to_bare())).await?;
     release(cx, &guarded, user, to, true);
     Ok(())
 }
