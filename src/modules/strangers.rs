@@ -16,7 +16,7 @@ mod waiting;
 use crate::archive::policy::StorePolicy;
 use crate::host::strangers::{self, Approach, Choice, Guarded, Place, Strangers as Cache};
 use crate::host::{Cx, Halt, Manifest, Module, Registry};
-use crate::jid::{BareJid, FullJid, Jid};
+use crate::jid::{BareJid, FullJid};
 use crate::stanza::{Condition, Message, MessageKind, Presence, Stanza};
 
 use accepted::release;
