@@ -1,6 +1,6 @@
 //! A report as it is forwarded: with a text for people, and with the elements of XEP-0377 for programs.
 
-use super::Report;
+use super::report::Report;
 use crate::jid::Jid;
 use crate::ns;
 use crate::payload::forward::write_forwarded;
