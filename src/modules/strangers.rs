@@ -185,9 +185,8 @@ async fn keep(
     }
     let is_kept = strangers::add(cx.server, user, approach, from, xml).await?;
     // The user may have accepted the sender meanwhile, and looked for what waits before this did.
-    match strangers::of(cx.server, user).await? {
-        Some(now) if !now.known.contains(from.as_str()) => {}
-        _ => cx.outbox.release(user.clone(), from.clone().into()),
+    if let Some(now) = strangers::of(cx.server, user).await? {
+        release(cx, &now, user, from, now.known.contains(from.as_str()));
     }
     Ok(is_kept)
 }
