@@ -92,7 +92,8 @@ async fn admit_message(
             return Err(Halt::Drop("it does not wait until the user accepts its sender"));
         }
         let xml = Stanza::Message(message.clone()).to_xml();
-        if keep(cx, guarded, user, approach, &wants.by.to_bare(), &xml).await? {
+        let held_up_by = wants.strictest(&guarded.policy);
+        if keep(cx, guarded, user, held_up_by, &wants.by.to_bare(), &xml).await? {
             return Ok(Admission::Waits);
         }
     }
