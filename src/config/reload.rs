@@ -177,6 +177,7 @@ mod tests {
         "'/srv/other'",
         "'turn:b.example'",
         "'admins'",
+        "'refuse'",
         "'/proc/self/comm'",
     ];
 

@@ -43,6 +43,7 @@ fn the_defaults_in_the_commented_file_read_as_what_they_are() {
             let examples = [
                 "#backup",
                 "#certificate",
+                "#forward_reports",
                 "#info",
                 "#key",
                 "#location",

@@ -8,11 +8,11 @@ mod report;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Cx, ServerState};
-use crate::jid::{BareJid, Jid};
+use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
 use crate::stanza::{Content, Head, Message, MessageKind, Stanza};
 use crate::storage::{self, Storage};
-use crate::xml::{ElementRef, Frame, Node, element};
+use crate::xml::element;
 
 pub use report::Report;
 
@@ -86,24 +86,9 @@ pub async fn remove(storage: &dyn Storage, host: &BareJid, id: &str) -> storage:
     storage.documents().remove(host, KIND, id).await
 }
 
-impl Report {
-    fn to_node(&self) -> Node {
-        let flag = |name, is_set: bool| is_set.then(|| element(name));
-        element("report")
-            .ns(NS)
-            .attr("by", self.by.as_str())
-            .attr("about", self.about.as_str())
-            .attr("reason", &self.reason)
-            .child(element("text").text(&self.text))
-            .children(flag("report-origin", self.may_go_to_origin))
-            .children(flag("third-party", self.may_go_to_others))
-            .children(self.messages.iter().map(|xml| element("message").text(xml)))
-    }
-}
-
 fn read(id: String, xml: String) -> Option<Queued> {
     let at = id.split('-').next().and_then(|at| at.parse().ok()).map(Timestamp::from_micros);
-    let report = Frame::from_bytes(xml).ok().and_then(|frame| report(&frame.root()));
+    let report = Report::read(xml);
     let (Some(at), Some(report)) = (at, report) else {
         tracing::error!(id, "a stored report is damaged");
         return None;
@@ -111,22 +96,6 @@ fn read(id: String, xml: String) -> Option<Queued> {
     Some(Queued { id, at, report })
 }
 
-fn report(root: &ElementRef<'_>) -> Option<Report> {
-    let jid = |name| root.attr(name).and_then(|jid| Jid::parse(&jid).ok());
-    let messages = root.children().filter(|child| child.is(NS, "message"));
-    Some(Report {
-        by: jid("by")?,
-        about: jid("about")?,
-        reason: root.attr("reason")?.into_owned(),
-        text: root.child(NS, "text")?.text().into_owned(),
-        may_go_to_origin: root.has_child(NS, "report-origin"),
-        may_go_to_others: root.has_child(NS, "third-party"),
-        messages: messages.map(|child| child.text().into_owned()).collect(),
-    })
-}
-
-/// Of what is stored, not of what clients send.
-const NS: &str = "urn:waxwing:report";
 /// The reason of XEP-0377 §4 for unwanted messages.
 pub const SPAM: &str = "urn:xmpp:reporting:spam";
 /// The kind of the documents.

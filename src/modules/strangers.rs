@@ -92,7 +92,8 @@ async fn admit_message(
             return Err(Halt::Drop("it does not wait until the user accepts its sender"));
         }
         let xml = Stanza::Message(message.clone()).to_xml();
-        if keep(cx, guarded, user, approach, &wants.by.to_bare(), &xml).await? {
+        let held_up_by = wants.strictest(&guarded.policy);
+        if keep(cx, guarded, user, held_up_by, &wants.by.to_bare(), &xml).await? {
             return Ok(Admission::Waits);
         }
     }
@@ -185,9 +186,8 @@ async fn keep(
     }
     let is_kept = strangers::add(cx.server, user, approach, from, xml).await?;
     // The user may have accepted the sender meanwhile, and looked for what waits before this did.
-    match strangers::of(cx.server, user).await? {
-        Some(now) if !now.known.contains(from.as_str()) => {}
-        _ => cx.outbox.release(user.clone(), from.clone().into()),
+    if let Some(now) = strangers::of(cx.server, user).await? {
+        release(cx, &now, user, from, now.known.contains(from.as_str()));
     }
     Ok(is_kept)
 }

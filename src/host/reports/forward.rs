@@ -55,8 +55,7 @@ const NS_JID: &str = "urn:xmpp:jid:0";
 
 #[cfg(test)]
 mod tests {
-    use super::super::SPAM;
-    use super::super::report::Report;
+    use super::super::{Report, SPAM};
     use super::message;
     use crate::jid::Jid;
     use crate::stanza::Stanza;

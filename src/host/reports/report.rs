@@ -1,6 +1,7 @@
-//! What a report says (XEP-0377).
+//! A report, and how it is stored.
 
 use crate::jid::Jid;
+use crate::xml::{ElementRef, Frame, Node, element};
 
 /// A report.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -20,3 +21,42 @@ pub struct Report {
     /// Messages of the reported address, from the archive of the user: whole stanzas.
     pub messages: Vec<String>,
 }
+
+impl Report {
+    /// As it is stored.
+    pub(super) fn to_node(&self) -> Node {
+        let flag = |name, is_set: bool| is_set.then(|| element(name));
+        element("report")
+            .ns(NS)
+            .attr("by", self.by.as_str())
+            .attr("about", self.about.as_str())
+            .attr("reason", &self.reason)
+            .child(element("text").text(&self.text))
+            .children(flag("report-origin", self.may_go_to_origin))
+            .children(flag("third-party", self.may_go_to_others))
+            .children(self.messages.iter().map(|xml| element("message").text(xml)))
+    }
+
+    /// Reads what is stored. `None` if it is damaged.
+    pub(super) fn read(xml: String) -> Option<Self> {
+        let frame = Frame::from_bytes(xml).ok()?;
+        read(&frame.root())
+    }
+}
+
+fn read(root: &ElementRef<'_>) -> Option<Report> {
+    let jid = |name| root.attr(name).and_then(|jid| Jid::parse(&jid).ok());
+    let messages = root.children().filter(|child| child.is(NS, "message"));
+    Some(Report {
+        by: jid("by")?,
+        about: jid("about")?,
+        reason: root.attr("reason")?.into_owned(),
+        text: root.child(NS, "text")?.text().into_owned(),
+        may_go_to_origin: root.has_child(NS, "report-origin"),
+        may_go_to_others: root.has_child(NS, "third-party"),
+        messages: messages.map(|child| child.text().into_owned()).collect(),
+    })
+}
+
+/// Of what is stored, not of what clients send.
+const NS: &str = "urn:waxwing:report";

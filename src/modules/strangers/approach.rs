@@ -21,10 +21,15 @@ pub(super) struct Wants<'a> {
 }
 
 impl Wants<'_> {
-    /// What a policy has for strangers who want this: the strictest choice for all that is in the message.
+    /// What of it a policy is strictest about: that decides, and under that it waits.
+    pub(super) fn strictest(&self, policy: &Policy) -> Approach {
+        let is_text_stricter = policy.on(Approach::Message) > policy.on(self.approach);
+        if self.says_more && is_text_stricter { Approach::Message } else { self.approach }
+    }
+
+    /// What a policy has for strangers who want this.
     pub(super) fn choice(&self, policy: &Policy) -> Choice {
-        let choice = policy.on(self.approach);
-        if self.says_more { choice.max(policy.on(Approach::Message)) } else { choice }
+        policy.on(self.strictest(policy))
     }
 }
 
@@ -167,9 +172,15 @@ mod tests {
                 assert_eq!(choice("r@s", format!("{first}{other}")), Choice::Allow, "{other}");
             }
         }
+        let message = message("a@b/c", &format!("<body>hi</body>{invitation}"));
+        let wants = of(&message).unwrap();
         let mut policy = Policy::all(Choice::Refuse);
         policy.set(Approach::Message, Choice::Allow);
-        let message = message("a@b/c", &format!("<body>hi</body>{invitation}"));
-        assert_eq!(of(&message).unwrap().choice(&policy), Choice::Refuse);
+        assert_eq!(wants.choice(&policy), Choice::Refuse);
+        assert_eq!(wants.strictest(&policy), Approach::Invitation);
+        let mut policy = Policy::default();
+        policy.set(Approach::Message, Choice::Wait);
+        assert_eq!(wants.choice(&policy), Choice::Wait);
+        assert_eq!(wants.strictest(&policy), Approach::Message);
     }
 }
