@@ -82,6 +82,7 @@ fn server(iterations: u32) -> (Arc<Verifier>, Offer, tokio::runtime::Runtime) {
         exporter: Some([9; 32]),
         server_end_point: None,
         addresses: Vec::new(),
+        fingerprint: None,
     };
     (Arc::new(verifier), Offer::new(&config, Some(&tls)), runtime)
 }

@@ -175,6 +175,19 @@ impl Client {
     }
 }
 
+impl Client {
+    /// Logs in by EXTERNAL, and has a session.
+    async fn bind(&mut self, agent: Option<&str>) {
+        let login = format!(
+            "<authenticate xmlns='urn:xmpp:sasl:2' mechanism='EXTERNAL'>\
+             <initial-response>=</initial-response>{}<bind xmlns='urn:xmpp:bind:0'/></authenticate>",
+            agent.unwrap_or_default()
+        );
+        self.0.write_all(login.as_bytes()).await.unwrap();
+        heard(&mut self.0, "</stream:features>").await;
+    }
+}
+
 /// What comes, up to a text.
 async fn heard(io: &mut (impl AsyncReadExt + Unpin), end: &str) -> String {
     heard_until(io, |text| text.contains(end)).await
@@ -290,3 +303,42 @@ async fn clients_are_asked_for_certificates_only_if_that_is_configured() {
     assert!(!offered.contains(EXTERNAL), "{offered}");
     house.close().await;
 }
+
+#[tokio::test]
+async fn a_certificate_whose_access_is_taken_away_is_refused() {
+    let authority = Authority::new("Verona");
+    let house = House::new(Some(&authority)).await;
+    let phone = authority.certify(&["romeo@localhost"], |_| {});
+    let desk = authority.certify(&["romeo@localhost"], |_| {});
+    for (agent, shared) in [(None, ""), (Some(AGENT), "/d4565fa7-4d72-4749-b3d3-740edbf87770")] {
+        let phone = if agent.is_none() { &phone } else { &desk };
+        let (mut client, _) = house.connect(Some(phone), &DIRECT).await;
+        client.bind(agent).await;
+        let list = "<iq type='get' id='1'><list xmlns='urn:xmpp:cam:0'/></iq>";
+        client.0.write_all(list.as_bytes()).await.unwrap();
+        let list = heard(&mut client.0, "</iq>").await;
+        let external = "<auth><mechanism xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>EXTERNAL";
+        assert!(list.contains(external), "{list}");
+        let (_, id) = list.split_once(" id='client/certificate/").unwrap();
+        let id = format!("client/certificate/{}", id.split('\'').next().unwrap());
+        assert!(id.ends_with(shared) && id.len() == 83 + shared.len(), "{id}");
+        let revoke =
+            format!("<iq type='set' id='2'><revoke xmlns='urn:xmpp:cam:0' id='{id}'/></iq>");
+        client.0.write_all(revoke.as_bytes()).await.unwrap();
+        let answer = heard(&mut client.0, "</stream:stream>").await;
+        assert!(answer.contains("type='result'"), "{answer}");
+        // Whatever the client says of itself.
+        for sasl2 in [false, true] {
+            let how = Way { sasl2, ..DIRECT };
+            let answer = house.login(phone, "", &how).await;
+            assert!(answer.contains("<not-authorized"), "{answer}");
+        }
+        if agent.is_none() {
+            let answer = house.login(&desk, "", &DIRECT).await;
+            assert!(answer.contains("<success"), "another certificate: {answer}");
+        }
+    }
+    house.close().await;
+}
+
+const AGENT: &str = "<user-agent id='d4565fa7-4d72-4749-b3d3-740edbf87770'/>";

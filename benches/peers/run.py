@@ -25,13 +25,13 @@ OURS = "waxwing"
 
 FULL = {"rounds": 3, "logins": 2000, "pairs": 100, "messages": 100_000, "seconds": 60,
         "online": 100, "contacts": 20, "updates": 20_000,
-        "crowd": 300, "copied": 50_000, "items": 1000, "phone": 600,
+        "crowd": 300, "copied": 50_000, "items": 1000, "phone": 600, "woken": 10,
         "idle": 2000, "settle": 10,
         "archived": 200_000, "archived_seconds": 15, "archive": 4000, "read_seconds": 10,
         "offline": 50_000, "offline_seconds": 15, "rate": 300, "ack_seconds": 20}
 QUICK = {"rounds": 1, "logins": 300, "pairs": 100, "messages": 20_000, "seconds": 20,
          "online": 100, "contacts": 20, "updates": 5000,
-         "crowd": 300, "copied": 10_000, "items": 200, "phone": 60,
+         "crowd": 300, "copied": 10_000, "items": 200, "phone": 60, "woken": 3,
          "idle": 300, "settle": 3,
          "archived": 20_000, "archived_seconds": 5, "archive": 1000, "read_seconds": 3,
          "offline": 4000, "offline_seconds": 5, "rate": 300, "ack_seconds": 5}
@@ -63,6 +63,8 @@ MODES = {
     "events-messages": Mode("events --as-messages --contacts {online} --items {items}", always=False),
     "phone": Mode("phone --seconds {phone}", always=False),
     "phone-csi": Mode("phone --csi --seconds {phone}", always=False),
+    "push": Mode("push --rounds {woken}", archive=True, always=False),
+    "push-resumable": Mode("push --resumable --rounds {woken}", archive=True, always=False),
     "idle": Mode("idle --count {idle} --warm 5 --settle {settle}"),
     "archived": Mode("chat --pairs {pairs} --messages {archived} --seconds {archived_seconds}",
                      archive=True),
@@ -167,6 +169,12 @@ ARCHIVE_ROWS = [
     Row("at that rate, us of server CPU for a message", "acks", "server_cpu_us_per_message",
         "{:.0f}", -1),
     Row("acknowledgement, server's share of its core", "acks", "server_cpu_share", "{:.0%}"),
+    Row("message to its push, median ms", "push", "latency_p50_ms", "{:.2f}", -1),
+    Row("message to its push, 99th percentile ms", "push", "latency_p99_ms", "{:.2f}", -1),
+    Row("message to a session that waits, to its push, median ms", "push-resumable",
+        "latency_p50_ms", "{:.2f}", -1),
+    Row("message to a session that waits, to its push, 99th percentile ms", "push-resumable",
+        "latency_p99_ms", "{:.2f}", -1),
 ]
 
 

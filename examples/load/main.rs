@@ -1,5 +1,6 @@
 //! A load generator for any XMPP server on loopback: logins, idle connections, chat, presence,
-//! acknowledgements, offline messages, pages of archives, several devices, events of contacts, idle phones.
+//! acknowledgements, offline messages, pages of archives, several devices, events of contacts, idle phones,
+//! phones that are woken.
 //!
 //! It speaks just enough XMPP over raw bytes (STARTTLS, SCRAM-SHA-1 or PLAIN, bind) that its own
 //! cost stays small, runs on one thread so that it can be pinned beside the server, and reports
@@ -23,6 +24,7 @@ mod offline;
 mod pages;
 mod phone;
 mod presence;
+mod push;
 mod report;
 mod sasl2;
 mod scram;
@@ -88,6 +90,8 @@ enum Mode {
     Phone(phone::Args),
     /// Contacts are told of changes of presence.
     Presence(presence::Args),
+    /// Phones that are woken by a push service (XEP-0357).
+    Push(push::Args),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -119,5 +123,6 @@ async fn run(args: Args) -> anyhow::Result<Report> {
         Mode::Pages(options) => pages::run(target, meter, options).await,
         Mode::Phone(options) => phone::run(target, meter, options).await,
         Mode::Presence(options) => presence::run(target, meter, options).await,
+        Mode::Push(options) => push::run(target, meter, options).await,
     }
 }

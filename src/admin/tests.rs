@@ -18,6 +18,7 @@ use crate::auth::Derivations;
 use crate::clock::Clock;
 use crate::config::{Config, HostConfig};
 use crate::host::command::{Caller, CommandCx, Format, Outcome, ServerControl, SessionRow};
+use crate::host::{Client, revoke_client};
 use crate::jid::{BareJid, Jid};
 use crate::payload::datetime::Timestamp;
 use crate::storage::{DeviceLogin, MemoryStorage, SavedSession, Storage, StorageError};
@@ -47,6 +48,20 @@ impl ServerControl for Noting {
     async fn close(&self, jid: &Jid, reason: Option<&str>) -> usize {
         self.0.lock().push((jid.to_string(), reason.map(str::to_owned)));
         usize::from(jid.local() == Some("romeo"))
+    }
+
+    async fn revoke_client(
+        &self,
+        user: &BareJid,
+        client: &Client,
+        reason: &str,
+    ) -> Result<usize, StorageError> {
+        let now = Timestamp::from_micros(0);
+        revoke_client(&*self.1, None, user, client, true, now).await?;
+        for session in &client.sessions {
+            self.0.lock().push((session.to_string(), Some(reason.to_owned())));
+        }
+        Ok(client.sessions.len())
     }
 
     async fn remove_account(&self, user: &BareJid) -> Result<Option<usize>, StorageError> {

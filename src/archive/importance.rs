@@ -39,9 +39,14 @@ pub fn of(message: &Message) -> Option<Importance> {
     children().any(|child| is_to_be_read(&child)).then_some(Importance::Message)
 }
 
-/// Whether a stanza that waits for a client is worth waking its phone for.
+/// Whether a stanza that waits for a client is worth waking its phone for. `rings`: whether the user wants to be told of
+/// a message.
 #[must_use]
-pub fn of_waiting(stanza: &Stanza) -> Option<Importance> {
+pub fn of_waiting(
+    stanza: &Stanza,
+    rings: &dyn Fn(&Message, Importance) -> bool,
+) -> Option<Importance> {
+    let of = |message: &Message| of(message).filter(|what| rings(message, *what));
     match stanza {
         Stanza::Presence(presence) => {
             let is_request = presence.kind == crate::stanza::PresenceKind::Subscribe;
@@ -52,11 +57,11 @@ pub fn of_waiting(stanza: &Stanza) -> Option<Importance> {
             of(message)
         }
         // What this server has made itself can be read only when it has been written: a carbon, for example.
-        Stanza::Message(_) => of_made(stanza),
+        Stanza::Message(_) => of_made(stanza, of),
     }
 }
 
-fn of_made(stanza: &Stanza) -> Option<Importance> {
+fn of_made(stanza: &Stanza, of: impl FnOnce(&Message) -> Option<Importance>) -> Option<Importance> {
     let frame = Frame::from_bytes(stanza.to_bytes()).ok()?;
     let root = frame.root();
     let received = root.child(ns::CARBONS, "received")?;
@@ -97,6 +102,8 @@ const CALLS: &[(&str, &str)] =
 mod tests {
     use super::*;
 
+    const RINGS: &dyn Fn(&Message, Importance) -> bool = &|_, _| true;
+
     fn stanza(xml: &str) -> Stanza {
         Stanza::read(Frame::from_bytes(xml.to_owned()).unwrap()).unwrap()
     }
@@ -135,7 +142,7 @@ mod tests {
         ];
         for (kind, inner, expected) in cases {
             let stanza = stanza(&format!("<message type='{kind}'>{inner}</message>"));
-            assert_eq!(of_waiting(&stanza), *expected, "{kind} {inner}");
+            assert_eq!(of_waiting(&stanza, RINGS), *expected, "{kind} {inner}");
         }
     }
 
@@ -151,13 +158,14 @@ mod tests {
             message.content = crate::stanza::Content::made(xml.into());
             Stanza::Message(message)
         };
-        assert_eq!(of_waiting(&copy("received")), Some(Importance::Message));
-        assert_eq!(of_waiting(&copy("sent")), None);
+        assert_eq!(of_waiting(&copy("received"), RINGS), Some(Importance::Message));
+        assert_eq!(of_waiting(&copy("sent"), RINGS), None);
+        assert_eq!(of_waiting(&copy("received"), &|_, _| false), None);
         assert_eq!(
-            of_waiting(&stanza("<presence type='subscribe'/>")),
+            of_waiting(&stanza("<presence type='subscribe'/>"), RINGS),
             Some(Importance::Subscription)
         );
-        assert_eq!(of_waiting(&stanza("<presence/>")), None);
-        assert_eq!(of_waiting(&stanza("<iq type='get' id='1'><a xmlns='b'/></iq>")), None);
+        assert_eq!(of_waiting(&stanza("<presence/>"), RINGS), None);
+        assert_eq!(of_waiting(&stanza("<iq type='get' id='1'><a xmlns='b'/></iq>"), RINGS), None);
     }
 }

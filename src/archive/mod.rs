@@ -2,6 +2,7 @@
 
 pub mod importance;
 pub mod inbox;
+pub mod mention;
 pub mod page;
 pub mod policy;
 pub mod query;

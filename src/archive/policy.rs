@@ -77,7 +77,9 @@ pub fn is_lasting(child: &ElementRef<'_>) -> bool {
         || listed(LASTING)
 }
 
-fn is_encrypted(child: &ElementRef<'_>) -> bool {
+/// Whether only the recipient can read what is in it.
+#[must_use]
+pub fn is_encrypted(child: &ElementRef<'_>) -> bool {
     ENCRYPTED.contains(&child.ns())
 }
 

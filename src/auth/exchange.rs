@@ -28,6 +28,8 @@ pub struct Exchange {
     /// With which password the client has logged in.
     proven: Option<PasswordKey>,
     user: Option<String>,
+    /// The revocations when it began.
+    since: u64,
     state: State,
 }
 
@@ -79,26 +81,38 @@ impl Exchange {
         if !is_by_token && !offer.mechanisms().contains(&mechanism) {
             return Err(SaslError::InvalidMechanism);
         }
-        let (verifier, domain, offer) = (Arc::clone(verifier), domain.to_owned(), offer.clone());
         Ok(Self {
-            verifier,
-            domain,
-            offer,
+            verifier: Arc::clone(verifier),
+            domain: domain.to_owned(),
+            offer: offer.clone(),
             mechanism,
             token,
             agent: UserAgent::default(),
             has_old_token: false,
             proven: None,
             user: None,
+            since: verifier.revocations.count(),
             state: State::Start,
         })
     }
 
-    /// The same for a client that says this of itself.
+    /// The same for a client that says this of itself. One that logs in by its certificate is known by that.
     #[must_use]
-    pub fn by(mut self, agent: UserAgent) -> Self {
+    pub fn by(mut self, mut agent: UserAgent) -> Self {
+        if self.mechanism == MechanismName::External
+            && let Some(fingerprint) = self.offer.fingerprint()
+        {
+            let id = external::certificate_client(fingerprint, agent.id.as_deref());
+            agent.id = Some(id.into());
+        }
         self.agent = agent;
         self
+    }
+
+    /// The id of the client's installation, if it has one.
+    #[must_use]
+    pub fn installation(&self) -> Option<&Arc<str>> {
+        self.agent.id.as_ref()
     }
 
     /// Processes one decoded message of the client. `None` means that `<auth/>` had no text. The answer is
@@ -184,6 +198,10 @@ impl Exchange {
         self.user = self.offer.addresses().first().map(|user| user.as_str().to_owned());
         let user = external::choose(users, authzid)?;
         self.user = Some(user.as_str().to_owned());
+        let fingerprint = self.offer.fingerprint().ok_or(SaslError::InvalidMechanism)?;
+        if self.verifier.is_certificate_revoked(&user, fingerprint).await? {
+            return Err(SaslError::NotAuthorized);
+        }
         self.succeed(user, None).await
     }
 
@@ -250,7 +268,7 @@ impl Exchange {
         let id = id.map_or_else(String::new, |id| id.to_string());
         let by_password = self.mechanism.is_by_password();
         let login = DeviceLogin { id, software, device, by_password };
-        self.verifier.note_login(&user, login).await;
+        self.verifier.note_login(&user, login, self.since).await;
         Ok(Step::Success { user, anonymous: false, data })
     }
 }

@@ -1,4 +1,7 @@
 //! EXTERNAL (RFC 4422 appendix A): the client logs in by its certificate, which names its account (XEP-0178 §2).
+//!
+//! Such a client is known by its certificate (XEP-0494): when its access is taken away, the certificate is refused.
+//! What the client says of itself would not do, as it can say something else next time.
 
 use super::SaslError;
 use crate::jid::BareJid;
@@ -21,9 +24,42 @@ pub(super) fn choose(mut users: Vec<BareJid>, authzid: &str) -> Result<BareJid, 
     }
 }
 
+/// The id of the installation of a client with this certificate. `agent`: the id that it tells (XEP-0388 §2.3); two
+/// clients may have the same certificate.
+#[must_use]
+pub fn certificate_client(fingerprint: &str, agent: Option<&str>) -> String {
+    match agent {
+        Some(agent) => format!("{BY_CERTIFICATE}{fingerprint}/{agent}"),
+        None => format!("{BY_CERTIFICATE}{fingerprint}"),
+    }
+}
+
+/// What all clients with the same certificate have in their ids, and its fingerprint. `None`: the client has not logged
+/// in by a certificate.
+#[must_use]
+pub fn certificate_of(client: &str) -> Option<(&str, &str)> {
+    let rest = client.strip_prefix(BY_CERTIFICATE)?;
+    let fingerprint = rest.split('/').next()?;
+    Some((&client[..BY_CERTIFICATE.len() + fingerprint.len()], fingerprint))
+}
+
+/// Before the fingerprint. No id that a client tells is like this: it is a UUID.
+const BY_CERTIFICATE: &str = "certificate/";
+/// The document kind of certificates that are refused; the key is the fingerprint.
+pub(super) const REVOKED: &str = "revoked-certificate";
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_client_is_known_by_its_certificate() {
+        for agent in [None, Some("d4565fa7-4d72-4749-b3d3-740edbf87770")] {
+            let id = certificate_client("ab12", agent);
+            assert_eq!(certificate_of(&id), Some(("certificate/ab12", "ab12")), "{id}");
+        }
+        assert_eq!(certificate_of("d4565fa7-4d72-4749-b3d3-740edbf87770"), None);
+    }
 
     #[test]
     fn the_account_is_the_one_that_the_certificate_names() {

@@ -8,6 +8,7 @@
 //! [`Exchange::step`] processes the messages of the client one by one.
 
 mod anonymous;
+mod client_revocation;
 mod derivations;
 mod error;
 mod exchange;
@@ -19,6 +20,7 @@ mod offer;
 mod password;
 mod password_key;
 mod plain;
+mod revocations;
 mod saslprep;
 mod scram;
 #[cfg(test)]
@@ -30,16 +32,19 @@ mod upgrade;
 mod user_agent;
 mod verifier;
 
+pub use client_revocation::revoke_client;
 pub use derivations::Derivations;
 pub use error::{SaslError, decode, encode};
 pub use exchange::{Exchange, Step};
+pub use external::{certificate_client, certificate_of};
 pub use mechanism::{Binding, MechanismName};
 pub use new_clients::NewClients;
 pub use offer::{Offer, TlsFacts, TlsVersion};
 pub use password::{PasswordError, check_password, derive_keys};
 pub use password_key::PasswordKey;
+pub use revocations::{Revocations, is_same_client};
 pub use token::{NewToken, TokenLogin};
-pub use token_clients::{clients_with_tokens, remove_tokens};
+pub use token_clients::clients_with_tokens;
 pub use token_key::token_key;
 pub use upgrade::{UPGRADES, Upgrade, upgrade_name};
 pub use user_agent::UserAgent;

@@ -19,6 +19,8 @@ pub struct TlsFacts {
     pub server_end_point: Option<Vec<u8>>,
     /// The addresses in the certificate of the client, if it is valid (XEP-0178 §2).
     pub addresses: Vec<BareJid>,
+    /// The fingerprint of that certificate: the digits of SHA-256.
+    pub fingerprint: Option<String>,
 }
 
 /// A version of TLS.
@@ -75,6 +77,7 @@ struct Inner {
     types: Vec<&'static str>,
     bindings: Vec<Vec<u8>>,
     addresses: Vec<BareJid>,
+    fingerprint: Option<String>,
 }
 
 impl Offer {
@@ -95,9 +98,10 @@ impl Offer {
         }
         let encrypted = tls.is_some();
         let addresses = tls.map(|tls| tls.addresses.clone()).unwrap_or_default();
+        let fingerprint = tls.and_then(|tls| tls.fingerprint.clone());
         let is_offered = |mechanism: &MechanismName| match mechanism {
             MechanismName::Anonymous => config.anonymous,
-            MechanismName::External => !addresses.is_empty(),
+            MechanismName::External => !addresses.is_empty() && fingerprint.is_some(),
             MechanismName::Plain => config.plain,
             MechanismName::Scram(_) => true,
             MechanismName::ScramPlus(_) => !types.is_empty(),
@@ -107,7 +111,15 @@ impl Offer {
         let mechanisms =
             MechanismName::ALL.into_iter().filter(|m| encrypted && is_offered(m)).collect();
         let version = tls.and_then(|tls| tls.version);
-        Self(Arc::new(Inner { encrypted, version, mechanisms, types, bindings, addresses }))
+        Self(Arc::new(Inner {
+            encrypted,
+            version,
+            mechanisms,
+            types,
+            bindings,
+            addresses,
+            fingerprint,
+        }))
     }
 
     /// The mechanisms in the order of the stream features: the strongest first.
@@ -136,6 +148,11 @@ impl Offer {
             MechanismName::Token(Binding::None) => Some(&[]),
             _ => None,
         }
+    }
+
+    /// The fingerprint of the certificate of the client.
+    pub(super) fn fingerprint(&self) -> Option<&str> {
+        self.0.fingerprint.as_deref()
     }
 
     /// The addresses in the certificate of the client.

@@ -8,14 +8,10 @@
 //! Each client has two tokens at most (XEP-0484 §5.1): the one that it uses, and a newer one that it may not
 //! have received.
 
-use std::hash::{BuildHasher as _, BuildHasherDefault};
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use rustc_hash::FxHasher;
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
-use tokio::sync::MutexGuard;
 
 use super::hash::{hash, hmac};
 use super::{MechanismName, PasswordKey, SaslError, Verifier};
@@ -87,7 +83,7 @@ impl Verifier {
         binding: &[u8],
         proof: &[u8],
     ) -> Result<Used, SaslError> {
-        let _turn = self.turn(user).await;
+        let _turn = self.revocations.turn(user).await;
         let mut slots =
             self.slots(user, &login.installation).await.map_err(|e| failed(user, &e))?;
         let password = self.password_of(user).await?;
@@ -127,8 +123,9 @@ impl Verifier {
     }
 
     /// Issues a token for a client that has logged in with this password. An earlier one that was not used is
-    /// invalid then (XEP-0484 §3.5); one that was issued in the last minute is issued again. `mechanism`: the one with which it can be used. `None` if the account has
-    /// another password by now, or is gone.
+    /// invalid then (XEP-0484 §3.5); one that was issued in the last minute is issued again. `mechanism`: the one with
+    /// which it can be used. `since`: the revocations when the login began. `None` if the account has another password
+    /// by now, or is gone, or access was taken away from the client.
     ///
     /// # Errors
     /// If the storage fails.
@@ -138,8 +135,12 @@ impl Verifier {
         installation: &str,
         mechanism: MechanismName,
         proven: &PasswordKey,
+        since: u64,
     ) -> Result<Option<NewToken>, SaslError> {
-        let _turn = self.turn(user).await;
+        let _turn = self.revocations.turn(user).await;
+        if self.revocations.is_revoked(user, Some(installation), since) {
+            return Ok(None);
+        }
         let Some(password) = self.password_of(user).await? else { return Ok(None) };
         // Read later than the other: if this one is unchanged, a token of a password that has changed in between
         // follows from the old one, and is not valid.
@@ -184,12 +185,6 @@ impl Verifier {
         slots.new = Some(issued);
         self.keep(user, installation, &slots).await?;
         Ok(NewToken { token, expires: Timestamp::from_micros(now + LIFETIME) })
-    }
-
-    /// Tokens of an account are changed by one task at a time.
-    async fn turn(&self, user: &BareJid) -> MutexGuard<'_, ()> {
-        let hash = BuildHasherDefault::<FxHasher>::default().hash_one(user);
-        self.token_turns[hash as usize % self.token_turns.len()].lock().await
     }
 
     /// The token that follows from what is stored.

@@ -1,6 +1,6 @@
 //! Which clients have a valid token, for those who look after the access to an account (XEP-0494).
 
-use super::token::{KIND, LIFETIME, Slots, fingerprint};
+use super::token::{Issued, KIND, LIFETIME, Slots, fingerprint};
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
 use crate::storage::{Result, Storage};
@@ -24,19 +24,14 @@ pub async fn clients_with_tokens(
     let newest = |json: &str| {
         let slots: Slots = serde_json::from_str(json).ok()?;
         let tokens = slots.new.into_iter().chain(slots.current);
-        let valid = tokens.filter(|token| token.password == password && token.issued > oldest);
+        // Of older tokens it is not known from which password they follow. They may be valid, so they are shown.
+        let may_be_of_password =
+            |token: &Issued| token.password.is_empty() || token.password == password;
+        let valid = tokens.filter(|token| may_be_of_password(token) && token.issued > oldest);
         valid.map(|token| token.issued).max()
     };
     let clients = all
         .iter()
         .filter_map(|(id, json)| Some((id.clone(), Timestamp::from_micros(newest(json)?))));
     Ok(clients.collect())
-}
-
-/// Makes the tokens of a client invalid. `false` if it has none.
-///
-/// # Errors
-/// If the storage fails.
-pub async fn remove_tokens(storage: &dyn Storage, user: &BareJid, client: &str) -> Result<bool> {
-    storage.documents().remove(user, KIND, client).await
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 /// What a client says of itself. A client that logs in by RFC 6120 §6 says nothing.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct UserAgent {
-    /// The id of its installation: a UUID.
+    /// The id of its installation: a UUID; see also [`super::certificate_client`].
     pub id: Option<Arc<str>>,
     /// The name of the software.
     pub software: Option<String>,

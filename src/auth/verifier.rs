@@ -4,15 +4,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use super::external::REVOKED;
 use super::hash::{HASHES, digest_length, hmac};
 use super::password::{self, SALT_BYTES};
-use super::{Derivations, NewClients, PasswordKey, SaslError};
+use super::{Derivations, NewClients, PasswordKey, Revocations, SaslError};
 use crate::clock::Clock;
 use crate::config::AuthConfig;
 use crate::jid::BareJid;
 use crate::storage::{self, DeviceLogin, ScramHash, ScramKeys, Storage};
 use crate::tasks::Tasks;
-use tokio::sync::Mutex;
 
 /// Verifies logins. It knows the accounts, the server's secret, and the limit on derivations. One per
 /// server, shared.
@@ -21,8 +21,8 @@ pub struct Verifier {
     pub(super) clock: Clock,
     secret: [u8; 32],
     pub(super) token_key: [u8; 32],
-    /// Locks for the tokens of accounts, each for many accounts.
-    pub(super) token_turns: [Mutex<()>; 64],
+    /// Logins that give no session any more.
+    pub(super) revocations: Arc<Revocations>,
     derivations: Derivations,
     /// The iterations of invented keys. They may change while the server runs.
     iterations: AtomicU32,
@@ -46,7 +46,6 @@ impl Verifier {
         let secret = storage.accounts().secret().await?;
         let iterations = AtomicU32::new(config.iterations);
         let token_key = secret;
-        let token_turns = std::array::from_fn(|_| Mutex::default());
         let tasks = None;
         let devices = AtomicBool::new(config.devices);
         Ok(Self {
@@ -54,7 +53,7 @@ impl Verifier {
             clock,
             secret,
             token_key,
-            token_turns,
+            revocations: Arc::default(),
             derivations,
             iterations,
             devices,
@@ -82,6 +81,13 @@ impl Verifier {
     #[must_use]
     pub fn with_token_key(mut self, key: [u8; 32]) -> Self {
         self.token_key = key;
+        self
+    }
+
+    /// Shares what is known of logins that give no session any more with those who take access away.
+    #[must_use]
+    pub fn with_revocations(mut self, revocations: Arc<Revocations>) -> Self {
+        self.revocations = revocations;
         self
     }
 
@@ -146,14 +152,35 @@ impl Verifier {
         Ok(found.is_some())
     }
 
-    /// Records a login, and with which client. A failure is logged and has no other effect.
-    pub(super) async fn note_login(&self, user: &BareJid, login: DeviceLogin) {
+    /// Whether the user has taken access away from this certificate.
+    pub(super) async fn is_certificate_revoked(
+        &self,
+        user: &BareJid,
+        fingerprint: &str,
+    ) -> Result<bool, SaslError> {
+        let found = self.storage.documents().get(user, REVOKED, fingerprint).await;
+        let found = found.map_err(|error| {
+            tracing::error!(jid = %user, %error, "storage failed");
+            SaslError::TemporaryAuthFailure
+        })?;
+        Ok(found.is_some())
+    }
+
+    /// Records a login, and with which client. `since`: the revocations when it began. A failure is logged and has no
+    /// other effect.
+    pub(super) async fn note_login(&self, user: &BareJid, login: DeviceLogin, since: u64) {
         let with_device = self.devices.load(Ordering::Relaxed);
         let (storage, user, at) = (Arc::clone(&self.storage), user.clone(), self.clock.now());
-        let told = self.new_clients.clone();
+        let (told, revocations) = (self.new_clients.clone(), Arc::clone(&self.revocations));
         let note = async move {
             let noted = match with_device {
-                true => storage.devices().note_device(&user, at, &login).await,
+                true => {
+                    let noted = storage.devices().note_device(&user, at, &login).await;
+                    match revocations.is_client_revoked(&user, &login.id, since) {
+                        true => forget_again(&*storage, &user, &login).await,
+                        false => noted,
+                    }
+                }
                 false => storage.accounts().note_login(&user, at).await.map(|()| false),
             };
             match (noted, told) {
@@ -192,6 +219,19 @@ impl Verifier {
             server_key: derive("server"),
         }
     }
+}
+
+/// A client was revoked before its login was written: it is not known again, unless it knows the password.
+async fn forget_again(
+    storage: &dyn Storage,
+    user: &BareJid,
+    login: &DeviceLogin,
+) -> storage::Result<bool> {
+    let devices = storage.devices().of(user).await?;
+    if devices.iter().any(|device| device.id == login.id && !device.knows_password) {
+        storage.devices().forget_device(user, &login.id).await?;
+    }
+    Ok(false)
 }
 
 /// Shows no secret.

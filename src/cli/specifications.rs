@@ -257,6 +257,7 @@ const TITLES: &[(u16, &str)] = &[
     (480, "SASL Upgrade Tasks"),
     (484, "Fast Authentication Streamlining Tokens"),
     (490, "Message Displayed Synchronization"),
+    (492, "Chat notification settings"),
     (494, "Client Access Management"),
     (504, "Data Policy"),
     (509, "Initial Authentication Pipelining"),

@@ -37,7 +37,7 @@ section! {
 
     /// PEM file with certificates of authorities. If it is set, clients are asked for a certificate of one of
     /// them, and may log in by it without a password (SASL EXTERNAL, XEP-0178), if it has the address of
-    /// the account (`id-on-xmppAddr`). Revoked certificates are not known: the authority must be yours.
+    /// the account (`id-on-xmppAddr`). Revocation lists are not read: the authority must be yours.
     certificate_authorities: Option<PathBuf> = None
         => Path("\"/etc/waxwing/users-ca.pem\""), Reload;
 

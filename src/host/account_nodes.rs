@@ -13,6 +13,7 @@ use super::lifecycle::{self, Event};
 use super::node_change::{Changed, NodeChange};
 use super::{Cx, Invalidation, ServerState};
 use crate::jid::BareJid;
+use crate::payload::bookmarks;
 use crate::payload::datetime::Timestamp;
 use crate::payload::node_config::{NodeConfig, NodeFull};
 use crate::storage::{
@@ -271,6 +272,9 @@ impl AccountNodes {
         by: &'static str,
     ) {
         cx.server.invalidate(&Invalidation::Nodes(self.owner.clone()));
+        if node.name == bookmarks::NS {
+            cx.server.invalidate(&Invalidation::Bookmarks(self.owner.clone()));
+        }
         let change = NodeChange { owner: self.owner.clone(), node, config, what, by };
         lifecycle::tell(cx, Event::ItemsChanged { change: &change }).await;
     }

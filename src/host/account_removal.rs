@@ -18,9 +18,12 @@ use crate::storage;
 /// If the store fails: then nothing has changed.
 pub async fn remove_account(cx: &mut Cx<'_>, user: &BareJid) -> storage::Result<Option<usize>> {
     let (_, contacts) = cx.server.storage.roster().load(user).await?;
+    // A login that stores a token at this moment would leave it behind.
+    let turn = cx.server.sessions.revocations().turn(user).await;
     if !cx.server.storage.accounts().remove(user).await? {
         return Ok(None);
     }
+    drop(turn);
     cx.server.invalidate(&Invalidation::Account(user.clone()));
     lifecycle::tell(cx, Event::AccountRemoved { user, contacts: &contacts }).await;
     let asks = cx.origin.session();

@@ -19,7 +19,7 @@ use crate::xml::Frame;
 /// If the store fails.
 pub async fn list(server: &ServerState, user: &BareJid) -> storage::Result<List> {
     let others = server.storage.documents().get(user, KIND, OTHERS).await?.unwrap_or_default();
-    Ok(List { rooms: items(server, user).await?, others })
+    Ok(List { rooms: rooms(server, user).await?, others })
 }
 
 /// Changes the bookmarks of an account so that they say the same as this list. Only what has changed is
@@ -33,7 +33,7 @@ pub async fn write(cx: &mut Cx<'_>, user: &BareJid, list: &List) -> storage::Res
         let kept = documents.put_within_quota(user, KIND, OTHERS, &list.others).await;
         kept.inspect_err(|error| cx.server.count_refusal(error))?;
     }
-    let (nodes, changes) = (AccountNodes::of(user), list.changes(&items(cx.server, user).await?));
+    let (nodes, changes) = (AccountNodes::of(user), list.changes(&rooms(cx.server, user).await?));
     if !changes.retract.is_empty() {
         nodes.retract(cx, NS, &changes.retract, true, NAME).await?;
     }
@@ -63,7 +63,11 @@ pub async fn publish_list(cx: &mut Cx<'_>, user: &BareJid) -> storage::Result<()
     nodes.publish(cx, OLD_NS, vec![item], &NodeConfig::of_account(OLD_NS), NAME).await
 }
 
-async fn items(server: &ServerState, user: &BareJid) -> storage::Result<Vec<Bookmark>> {
+/// The bookmarks of an account, with all that is in them.
+///
+/// # Errors
+/// If the store fails.
+pub async fn rooms(server: &ServerState, user: &BareJid) -> storage::Result<Vec<Bookmark>> {
     let (nodes, max) = (AccountNodes::of(user), NodeConfig::of_account(NS).keep());
     let items = nodes.items(server, NS, Which::After(None), max).await?;
     let bookmark = |item: storage::PubSubItem| {

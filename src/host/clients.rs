@@ -7,13 +7,14 @@ use super::command::SessionRow;
 use crate::auth;
 use crate::jid::{BareJid, FullJid};
 use crate::payload::datetime::Timestamp;
+use crate::session::{SessionRef, SessionTable};
 use crate::storage::{Device, Result, Storage};
 
 /// A client that has access to an account.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Client {
-    /// What it is called here: `client/` and the id of its installation (XEP-0388 §2.3); `session/` and the resource,
-    /// for a connected client that has told no id; `other`, for all such clients that are not connected.
+    /// What it is called here: `client/` and the id of its installation (XEP-0388 §2.3, and
+    /// [`auth::certificate_client`]); `session/` and the resource, for a connected client that has told no id; `other`, for all such clients that are not connected.
     pub id: String,
     /// Its sessions.
     pub sessions: Vec<FullJid>,
@@ -46,27 +47,29 @@ pub async fn clients_of(
     Ok(listed(devices, tokens, now, sessions))
 }
 
-/// Takes away the access of a client, as far as that can be done: its tokens are invalid from now on. A client that
-/// knows the password can log in again, so it is not forgotten unless `forget`. The caller ends its sessions.
+/// Takes away the access of a client, as far as that can be done: its tokens and its certificate are invalid from now
+/// on. A client that knows the password can log in again, so it is not forgotten unless `forget`. `running`: the
+/// sessions of the running server, if it runs. The caller closes those of the client afterwards ([`Client::has`]); a
+/// session that it binds later, with a login that it has begun already, closes by itself.
 ///
 /// # Errors
 /// If the store fails.
 pub async fn revoke_client(
     storage: &dyn Storage,
+    running: Option<&SessionTable>,
     user: &BareJid,
     client: &Client,
     forget: bool,
+    now: Timestamp,
 ) -> Result<()> {
     let id = match client.id.strip_prefix(NAMED) {
         Some(id) => id,
         None if client.id == OTHER => "",
         None => return Ok(()),
     };
-    auth::remove_tokens(storage, user, id).await?;
-    if forget || !client.knows_password {
-        storage.devices().forget_device(user, id).await?;
-    }
-    Ok(())
+    let revocations = running.map(|sessions| &**sessions.revocations());
+    let forget = forget || !client.knows_password;
+    auth::revoke_client(storage, revocations, user, id, forget, now).await
 }
 
 fn listed(
@@ -130,6 +133,28 @@ fn known(device: Device) -> Client {
 }
 
 impl Client {
+    /// It has logged in by a certificate (XEP-0178 §2).
+    #[must_use]
+    pub fn has_certificate(&self) -> bool {
+        self.id.strip_prefix(NAMED).is_some_and(|id| auth::certificate_of(id).is_some())
+    }
+
+    /// Whether this is a session of the client, or of another one with the same certificate.
+    #[must_use]
+    pub fn has(&self, session: &SessionRef) -> bool {
+        let installation = session.facts().installation;
+        match (self.id.strip_prefix(NAMED), self.id.strip_prefix(UNNAMED)) {
+            (Some(id), _) => {
+                let revoked = auth::certificate_of(id).map_or(id, |(shared, _)| shared);
+                auth::is_same_client(revoked, installation.as_deref())
+            }
+            (None, Some(resource)) => {
+                installation.is_none() && session.jid().resource_part() == resource
+            }
+            (None, None) => false,
+        }
+    }
+
     /// A client of which nothing is known but that it was there at this time.
     fn seen(id: String, at: Timestamp) -> Self {
         Self {

@@ -18,6 +18,8 @@ pub enum Invalidation {
     ArchivePreferences(BareJid),
     /// Whom an account has blocked (XEP-0191).
     BlockList(BareJid),
+    /// The bookmarks of an account (XEP-0402). Told together with [`Invalidation::Nodes`].
+    Bookmarks(BareJid),
     /// The card of an account (XEP-0054).
     Card(BareJid),
     /// The push registrations of an account (XEP-0357).

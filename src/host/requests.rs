@@ -173,6 +173,22 @@ impl Answer {
             Ok(Err(_)) | Err(_) => Err(RequestError::Timeout),
         }
     }
+
+    /// The same, unless something else happens first: then `None`, and the request is given up.
+    ///
+    /// # Errors
+    /// As [`Answer::within`].
+    pub async fn within_unless(
+        self,
+        time: Duration,
+        other: impl Future<Output = ()>,
+    ) -> Option<Result<Iq, RequestError>> {
+        tokio::select! {
+            biased; // an answer that is there counts
+            answer = self.within(time) => Some(answer),
+            () = other => None,
+        }
+    }
 }
 
 impl Drop for Answer {

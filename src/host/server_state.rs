@@ -179,6 +179,7 @@ impl ServerState {
             Invalidation::Admins => self.admins.forget(),
             Invalidation::ArchivePreferences(_)
             | Invalidation::BlockList(_)
+            | Invalidation::Bookmarks(_)
             | Invalidation::Nodes(_)
             | Invalidation::Card(_)
             | Invalidation::Roster(_)

@@ -1,7 +1,7 @@
 //! XEP-0494: Client Access Management. Users see which clients have access to their account, and take it away.
 //!
 //! A client that has proven the password can log in again: it loses its session and its tokens, and the answer is
-//! the error that says so (XEP-0494 §3.2).
+//! the error that says so (XEP-0494 §3.2). A certificate by which a client has logged in is refused from then on.
 
 mod notice;
 
@@ -17,6 +17,7 @@ use crate::host::{
     Status, Xep, clients_of, revoke_client,
 };
 use crate::jid::BareJid;
+use crate::ns;
 use crate::payload::datetime::Timestamp;
 use crate::session::CloseReason;
 use crate::stanza::{Condition, Iq, IqKind, StanzaError};
@@ -71,9 +72,11 @@ impl IqHandler for ClientAccess {
 
 /// XEP-0494 §3.2.
 async fn revoke(cx: &Cx<'_>, user: &BareJid, client: &Client) -> IqReply {
-    revoke_client(&*cx.server.storage, user, client, false).await?;
-    let meant = cx.server.sessions.of(user);
-    for session in meant.into_iter().filter(|session| client.sessions.contains(session.jid())) {
+    let (storage, sessions, now) =
+        (&*cx.server.storage, &*cx.server.sessions, cx.server.clock.now());
+    revoke_client(storage, Some(sessions), user, client, false, now).await?;
+    // Those that are there now: a login may have ended in the meantime.
+    for session in sessions.of(user).into_iter().filter(|session| client.has(session)) {
         let reason = CloseReason::Kicked(Some("the user has logged out this client".into()));
         if cx.origin.session() != Some(&session) {
             session.close(reason);
@@ -102,6 +105,9 @@ fn shown(client: &Client) -> Node {
     let password = client.knows_password.then(|| element("password"));
     let token = client.has_token.then(|| element("fast"));
     let text = |name, text: &Option<String>| text.as_ref().map(|text| element(name).text(text));
+    // XEP-0494 has no word for it; this is the one of RFC 6120 §6.3.3.
+    let certificate = client.has_certificate();
+    let certificate = certificate.then(|| element("mechanism").ns(ns::SASL).text(EXTERNAL));
     let agent = element("user-agent")
         .children(text("software", &client.software))
         .children(text("device", &client.device));
@@ -111,7 +117,7 @@ fn shown(client: &Client) -> Node {
         .attr("type", "session")
         .child(time("first-seen", client.first_seen))
         .child(time("last-seen", client.last_seen))
-        .child(element("auth").children(password).children(token))
+        .child(element("auth").children(password).children(token).children(certificate))
         // There are no clients that may do less than others.
         .child(element("permission").attr("status", "unrestricted"))
         .child(agent)
@@ -141,6 +147,8 @@ async fn forget_unseen(server: Arc<ServerState>) {
     }
 }
 
+/// The mechanism by which a client logs in with a certificate.
+const EXTERNAL: &str = "EXTERNAL";
 /// Between the answer to a client that logs itself out and the end of its stream.
 const ANSWER_FIRST: Duration = Duration::from_millis(250);
 /// Clients that are forgotten at once.

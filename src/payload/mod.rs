@@ -11,6 +11,7 @@ pub mod disco;
 pub mod forward;
 pub mod hints;
 pub mod node_config;
+pub mod notification_settings;
 pub mod photo;
 pub mod result_set;
 pub mod stanza_id;

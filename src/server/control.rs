@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::listeners::{LISTENERS, Services};
 use super::{Addresses, Server};
-use crate::host::Invalidation;
 use crate::host::command::{ServerControl, SessionRow};
+use crate::host::{self, Client, Invalidation};
 use crate::jid::{BareJid, Jid};
 use crate::listen::Acceptor;
 use crate::session::CloseReason;
@@ -31,6 +31,20 @@ impl ServerControl for Server {
         let sessions = sessions.of(&user);
         let meant = sessions.iter().filter(|session| **session.jid() == *jid);
         meant.map(|session| session.close(why.clone())).count()
+    }
+
+    async fn revoke_client(
+        &self,
+        user: &BareJid,
+        client: &Client,
+        reason: &str,
+    ) -> Result<usize, StorageError> {
+        let state = self.state();
+        let (sessions, now) = (&*state.sessions, state.clock.now());
+        host::revoke_client(&*state.storage, Some(sessions), user, client, true, now).await?;
+        let why = CloseReason::Kicked(Some(reason.into()));
+        let meant = sessions.of(user).into_iter().filter(|session| client.has(session));
+        Ok(meant.map(|session| session.close(why.clone())).count())
     }
 
     async fn remove_account(&self, user: &BareJid) -> Result<Option<usize>, StorageError> {
@@ -102,6 +116,18 @@ impl ServerControl for WeakServer {
         match self.server() {
             Some(server) => server.close(jid, reason).await,
             None => 0,
+        }
+    }
+
+    async fn revoke_client(
+        &self,
+        user: &BareJid,
+        client: &Client,
+        reason: &str,
+    ) -> Result<usize, StorageError> {
+        match self.server() {
+            Some(server) => server.revoke_client(user, client, reason).await,
+            None => Err(StorageError::Unusable("the server ends".into())),
         }
     }
 

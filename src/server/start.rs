@@ -100,5 +100,7 @@ async fn verifier(state: &ServerState) -> Result<Verifier, StorageError> {
     let verifier = Verifier::new(storage, &config.auth, state.derivations.clone(), clock).await?;
     let key = auth::token_key(&config.data)
         .map_err(|error| StorageError::Unusable(format!("cannot use token.key: {error}")))?;
-    Ok(verifier.with_token_key(key).with_tasks(state.tasks.clone()))
+    let revocations = Arc::clone(state.sessions.revocations());
+    let verifier = verifier.with_token_key(key).with_revocations(revocations);
+    Ok(verifier.with_tasks(state.tasks.clone()))
 }

@@ -1,6 +1,7 @@
 //! The table of sessions: who is online. A lookup returns copies of references, and holds no lock after it.
 
 use std::hash::{BuildHasher, BuildHasherDefault};
+use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -8,12 +9,12 @@ use rustc_hash::{FxHashMap, FxHasher};
 use smallvec::SmallVec;
 use smol_str::SmolStr;
 use tokio::sync::Notify;
-use tokio::time::Instant;
 
 use super::ended::DroppedSession;
 use super::memory::Memory;
 use super::order::CloseReason;
 use super::session_ref::SessionRef;
+use crate::auth::Revocations;
 use crate::jid::{BareJid, FullJid};
 use crate::limit::Level;
 
@@ -28,8 +29,8 @@ pub struct SessionTable {
     /// Sessions that can be resumed, by the ids that their clients know.
     resumable: Mutex<FxHashMap<SmolStr, SessionRef>>,
     shards: Box<[Mutex<FxHashMap<BareJid, Sessions>>]>,
-    /// Which logins give no session, because they began before the password was changed.
-    revocations: Mutex<Revocations>,
+    /// Which logins give no session any more.
+    revocations: Arc<Revocations>,
     /// Sessions that were dropped, until [`SessionTable::dropped`] answers them. There is one for each task
     /// that has panicked.
     dropped: Mutex<Vec<DroppedSession>>,
@@ -39,22 +40,13 @@ pub struct SessionTable {
     memory: Option<Level>,
 }
 
-/// The accounts whose logins were revoked lately.
-#[derive(Debug, Default)]
-struct Revocations {
-    /// How many there were since the start.
-    count: u64,
-    /// The account, the count then, and when it was.
-    last: Vec<(BareJid, u64, Instant)>,
-}
-
 impl Default for SessionTable {
     fn default() -> Self {
         Self {
             left: Notify::new(),
             resumable: Mutex::default(),
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
-            revocations: Mutex::default(),
+            revocations: Arc::default(),
             dropped: Mutex::default(),
             dropped_changed: Notify::new(),
             memory: None,
@@ -118,30 +110,16 @@ impl SessionTable {
         except: Option<&SessionRef>,
         reason: &CloseReason,
     ) -> usize {
-        let now = Instant::now();
-        let mut revocations = self.revocations.lock();
-        revocations.count += 1;
-        let count = revocations.count;
-        let is_of_use = |at: Instant| now.duration_since(at) < LONGEST_LOGIN;
-        revocations.last.retain(|(other, _, at)| other != user && is_of_use(*at));
-        revocations.last.push((user.clone(), count, now));
-        drop(revocations);
+        self.revocations.record(user, None);
         let sessions = self.of(user);
         let others = sessions.iter().filter(|session| except != Some(session));
         others.map(|session| session.close(reason.clone())).count()
     }
 
-    /// How often logins were revoked until now. A login keeps this from its beginning.
+    /// Which logins give no session any more.
     #[must_use]
-    pub fn revocations(&self) -> u64 {
-        self.revocations.lock().count
-    }
-
-    /// Whether logins of an account were revoked since there were so many revocations.
-    #[must_use]
-    pub fn is_revoked_since(&self, user: &BareJid, count: u64) -> bool {
-        let revocations = self.revocations.lock();
-        revocations.last.iter().any(|(revoked, at, _)| revoked == user && *at > count)
+    pub fn revocations(&self) -> &Arc<Revocations> {
+        &self.revocations
     }
 
     /// Waits until there is no session for which `which` holds.
@@ -233,8 +211,6 @@ impl SessionTable {
     }
 }
 
-/// No login takes longer: `limits.negotiation` is at most an hour.
-const LONGEST_LOGIN: Duration = Duration::from_secs(60 * 60);
 /// Between two checks which sessions are left.
 const PAUSE: Duration = Duration::from_millis(20);
 /// So many that two cores rarely need the same one at the same time.

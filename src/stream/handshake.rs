@@ -68,6 +68,7 @@ impl Handshaker<'_> {
             exporter: handshake.exporter,
             server_end_point: chosen.end_point,
             addresses: self.certificates.addresses(&handshake.client),
+            fingerprint: Certificates::fingerprint(&handshake.client),
         };
         Some((wire, Tls { version: handshake.version, facts }))
     }

@@ -12,6 +12,7 @@ use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme};
+use sha2::{Digest as _, Sha256};
 
 use super::TlsError;
 use super::pem::read_certificates;
@@ -55,6 +56,11 @@ impl ClientCertificates {
         let accounts = named.filter(|jid| jid.local().is_some() && jid.resource().is_none());
         accounts.map(|jid| jid.to_bare()).take(MOST).collect()
     }
+}
+
+/// SHA-256 of a certificate, in 64 digits.
+pub(super) fn fingerprint(certificate: &CertificateDer<'_>) -> String {
+    Sha256::digest(certificate).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl ClientCertVerifier for ClientCertificates {

@@ -138,6 +138,12 @@ impl Certificates {
         }
     }
 
+    /// The digits of SHA-256 of the certificate of a client. `None` if it has sent none.
+    #[must_use]
+    pub fn fingerprint(client: &[CertificateDer<'_>]) -> Option<String> {
+        Some(client_certificates::fingerprint(client.first()?))
+    }
+
     /// The certificates in use, in the order of the configuration.
     #[must_use]
     pub fn facts(&self) -> Vec<CertificateFacts> {

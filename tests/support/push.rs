@@ -2,9 +2,11 @@
 //!
 //! Whoever sends presence to it sees the notifications: each comes as a message with what was published.
 //! The node says how the service answers, up to the first hyphen: `gone`, `busy`, `away`, `silent`, `twice`;
-//! any other takes the notification.
+//! any other takes the notification. Of a node `late`, the first one is refused, after five seconds.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -35,6 +37,8 @@ impl Module for PushServer {
 struct PushService {
     /// Who sees the notifications.
     watcher: Mutex<Option<Jid>>,
+    /// It has refused one late.
+    was_late: AtomicBool,
 }
 
 #[async_trait]
@@ -57,7 +61,8 @@ impl Service for PushService {
         Ok(())
     }
 
-    /// What the watcher sends goes on, as the service's own: to the address that is its subject.
+    /// What the watcher sends goes on, as the service's own, or as that of an address at it, to which it was sent: to
+    /// the address that is its subject.
     async fn message(
         &self,
         cx: &mut Cx<'_>,
@@ -69,7 +74,8 @@ impl Service for PushService {
             return Ok(());
         };
         message.content.remove(|child| child.is("jabber:client", "subject"));
-        message.head = Head::between(at.jid.clone(), to);
+        let from = message.head.to.take().unwrap_or_else(|| at.jid.clone());
+        message.head = Head::between(from, to);
         cx.outbox.send(Stanza::Message(message));
         Ok(())
     }
@@ -96,6 +102,19 @@ impl Service for PushService {
             Some("gone") => Err(Condition::ItemNotFound.into()),
             Some("busy") => Err(Condition::ResourceConstraint.into()),
             Some("away") => Err(Condition::RemoteServerNotFound.into()),
+            Some("late") if !self.was_late.swap(true, Ordering::Relaxed) => {
+                let error: StanzaError = Condition::ItemNotFound.into();
+                let answer = error.answer(&Stanza::Iq(request.clone()));
+                let route = cx.server.route();
+                let task = async move {
+                    tokio::time::sleep(Duration::from_secs(5)).await;
+                    if let (Some(route), Some(answer)) = (route, answer) {
+                        route.route(answer).await;
+                    }
+                };
+                drop(cx.server.tasks.spawn("late-refusal", task));
+                Ok(Reply::Later)
+            }
             Some("silent") => Ok(Reply::Later),
             Some("twice") => {
                 let answer = request.result(None);

@@ -87,21 +87,21 @@ impl Command for Remove {
         let client = clients.iter().find(|client| client.id == id);
         let no_such = || CommandError::NotFound(format!("{user} has no client `{id}`"));
         let client = client.ok_or_else(no_such)?;
-        revoke_client(&*cx.storage, &user, client, true).await?;
-        let mut closed = 0;
-        if let Some(running) = &cx.running {
-            for session in &client.sessions {
-                closed += running
-                    .close(session, Some("the administrator has logged out this client"))
-                    .await;
+        let closed = match &cx.running {
+            Some(running) => running.revoke_client(&user, client, REASON).await?,
+            None => {
+                let now = cx.clock.now();
+                revoke_client(&*cx.storage, None, &user, client, true, now).await?;
+                0
             }
-        }
-        let text = match client.knows_password {
-            true => format!(
+        };
+        let text = match (client.knows_password, client.has_certificate()) {
+            (true, _) => format!(
                 "Logged out {id} of {user}. It knows the password: to lock it out, change the \
                  password with `waxwing user passwd`."
             ),
-            false => format!("Logged out {id} of {user}."),
+            (false, true) => format!("Logged out {id} of {user}. Its certificate is refused now."),
+            (false, false) => format!("Logged out {id} of {user}."),
         };
         let knows_password = client.knows_password;
         let json = json!({
@@ -116,6 +116,9 @@ async fn clients(cx: &CommandCx, user: &BareJid) -> Result<Vec<Client>, CommandE
     sessions.retain(|session| session.jid.bare_str() == user.as_str());
     Ok(clients_of(&*cx.storage, user, cx.clock.now(), &sessions).await?)
 }
+
+/// What the client is told.
+const REASON: &str = "the administrator has logged out this client";
 
 const COLUMNS: [&str; 8] = [
     "device",

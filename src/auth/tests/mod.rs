@@ -2,6 +2,7 @@
 
 mod exchange;
 mod names;
+mod revocations;
 mod tokens;
 mod upgrades;
 mod vectors;
@@ -212,6 +213,7 @@ fn tls13() -> TlsFacts {
         exporter: Some([9; 32]),
         server_end_point: Some(vec![8; 32]),
         addresses: Vec::new(),
+        fingerprint: None,
     }
 }
 

@@ -31,8 +31,8 @@ impl Driver<'_> {
             return Err(Condition::InternalServerError);
         };
         let server = &router.server;
-        if let Some(id) = inline.installation() {
-            replace(server, session.handle(), &id);
+        if let Some(id) = &self.installation {
+            replace(server, session.handle(), id);
         }
         let mut results = Vec::new();
         if bind.child(carbons::NS, "enable").is_some() {
@@ -69,7 +69,8 @@ impl Driver<'_> {
         };
         let mechanism = wanted.filter(is_offered).or(self.old_token)?;
         let proven = self.proven.take()?;
-        let issued = self.c2s.verifier.issue_token(user, &installation, mechanism, &proven).await;
+        let (verifier, since) = (&self.c2s.verifier, self.revocations);
+        let issued = verifier.issue_token(user, &installation, mechanism, &proven, since).await;
         // If the storage fails, the log has been told, and the client uses its password again.
         let NewToken { token, expires } = issued.ok().flatten()?;
         let node = element("token").ns(NS_FAST).attr("token", token);

@@ -19,13 +19,13 @@ impl Driver<'_> {
         token: Option<TokenLogin>,
     ) -> Result<Step, SaslError> {
         self.login_due = Some(Instant::now() + self.limits.authentication);
-        self.revocations = self.c2s.server().sessions.revocations();
+        self.revocations = self.c2s.server().sessions.revocations().count();
         let offer = machine.offer().ok_or(SaslError::EncryptionRequired)?;
         let exchange =
             Exchange::begin(&self.c2s.verifier, machine.domain(), offer, mechanism, token)?;
-        let agent = machine.user_agent();
-        self.installation.clone_from(&agent.id);
-        self.exchange = Some(Box::new(exchange.by(agent)));
+        let exchange = exchange.by(machine.user_agent());
+        self.installation = exchange.installation().cloned();
+        self.exchange = Some(Box::new(exchange));
         self.step(initial).await
     }
 

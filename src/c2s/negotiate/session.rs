@@ -51,12 +51,13 @@ impl Driver<'_> {
         Ok(session)
     }
 
-    /// Ends a session if the password was changed, or the account removed, since the login began. The session
-    /// is in the table, so later changes find it there.
+    /// Ends a session if the password was changed, the account removed, or the access of this client taken away, since
+    /// the login began. The session is in the table, so later changes find it there.
     fn end_if_revoked(&self, session: &SessionRef) {
         let sessions = &self.c2s.server().sessions;
         let user = session.jid().to_bare();
-        if sessions.is_revoked_since(&user, self.revocations) {
+        let client = session.facts().installation;
+        if sessions.revocations().is_revoked(&user, client.as_deref(), self.revocations) {
             session.close(CloseReason::Revoked);
         }
     }

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use super::SessionRow;
+use crate::host::Client;
 use crate::jid::{BareJid, Jid};
 use crate::storage::StorageError;
 
@@ -15,6 +16,16 @@ pub trait ServerControl: Send + Sync {
     fn sessions(&self) -> Vec<SessionRow>;
     /// Ends the session of a full JID, or all sessions of a bare JID. Returns how many.
     async fn close(&self, jid: &Jid, reason: Option<&str>) -> usize;
+    /// Takes away the access of a client (XEP-0494), forgets it, and closes its sessions. Returns how many.
+    ///
+    /// # Errors
+    /// If the store fails: then no session was closed.
+    async fn revoke_client(
+        &self,
+        user: &BareJid,
+        client: &Client,
+        reason: &str,
+    ) -> Result<usize, StorageError>;
     /// Removes an account with all its data, tells its contacts (RFC 6121 §2.5.2), and closes its
     /// sessions. Returns how many; `None` if there is no such account.
     ///

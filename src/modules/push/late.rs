@@ -2,15 +2,22 @@
 //! gone without a word, and a ping would find that out minutes later.
 //!
 //! A message is with the device when its undelivered marker is no longer in flight (docs/delivery.md).
+//!
+//! A call does not wait as long as a message. If the device has an earlier message that it has not acknowledged, that
+//! counts: a device that was silent for as long as a call may wait is woken at once.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
-use tokio::time::sleep;
+use smallvec::{SmallVec, smallvec};
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
 
 use super::notification::Summary;
-use super::publish::{Publisher, Target};
+use super::publish::notify;
+use super::publisher::{Publisher, Target};
 use crate::host::{ServerState, SharedState};
 use crate::session::SessionRef;
 use crate::storage::MessageId;
@@ -22,12 +29,24 @@ pub(super) struct Watched(Mutex<FxHashMap<Target, Watch>>);
 impl SharedState for Watched {}
 
 /// What a device has not acknowledged.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Watch {
-    session: SessionRef,
-    /// The newest message.
-    newest: MessageId,
+    /// The oldest message first. Of many, the first and the last ones are enough.
+    waiting: SmallVec<[Pending; 1]>,
     what: Summary,
+    /// Wakes the task when it is to look earlier.
+    is_earlier: Arc<Notify>,
+}
+
+/// A message that the device was given.
+#[derive(Debug)]
+struct Pending {
+    session: SessionRef,
+    marker: MessageId,
+    is_call: bool,
+    given: Instant,
+    /// It is late then.
+    due: Instant,
 }
 
 /// Wakes the device if its session does not acknowledge the message in time.
@@ -37,63 +56,111 @@ pub(super) fn watch(
     session: &SessionRef,
     marker: MessageId,
     what: Summary,
-    wait: Duration,
 ) {
-    let publisher = server.shared::<Publisher>();
-    let Some(of) = publisher.server() else { return };
-    let new = Watch { session: session.clone(), newest: marker, what };
+    let Some(of) = server.shared::<Publisher>().server() else { return };
+    let (is_call, given) = (what.has_call(), Instant::now());
+    let due = given + if is_call { A_CALL } else { SOON };
+    let new = Pending { session: session.clone(), marker, is_call, given, due };
     let mut watched = server.shared::<Watched>().0.lock();
-    if let Some(old) = watched.get_mut(&target) {
-        (old.session, old.newest) = (new.session, new.newest);
-        old.what.add(new.what);
+    if let Some(watch) = watched.get_mut(&target) {
+        watch.add(new, what);
         return;
     }
     if watched.len() >= MAX_WATCHED {
         return;
     }
-    watched.insert(target.clone(), new);
+    let watch = Watch { waiting: smallvec![new], what, is_earlier: Arc::default() };
+    watched.insert(target.clone(), watch);
     drop(watched);
     let stopping = server.tasks.stopping();
-    let session = session.clone();
     let task = async move {
-        let all = watch_all(&of, target, session, marker, wait);
-        stopping.run_until_cancelled(all).await;
+        stopping.run_until_cancelled(watch_all(&of, target)).await;
     };
     drop(server.tasks.spawn("push-watch", task));
 }
 
-/// Looks after a while whether the device has the message. If so, looks at what came later.
-async fn watch_all(
-    server: &ServerState,
-    target: Target,
-    mut session: SessionRef,
-    mut marker: MessageId,
-    mut wait: Duration,
-) {
+impl Watched {
+    /// When to look at a device next, and what wakes earlier. Forgets a device that has all.
+    fn next(&self, target: &Target) -> Option<(Instant, Arc<Notify>)> {
+        let mut all = self.0.lock();
+        let watch = all.get(target)?;
+        let Some(due) = watch.due() else {
+            all.remove(target);
+            return None;
+        };
+        Some((due, Arc::clone(&watch.is_earlier)))
+    }
+
+    /// What a device has not acknowledged in time. It is not watched any more then.
+    fn take_late(&self, target: &Target) -> Option<Summary> {
+        let mut all = self.0.lock();
+        if !all.get_mut(target)?.is_late() {
+            return None;
+        }
+        all.remove(target).map(|watch| watch.what)
+    }
+}
+
+impl Watch {
+    /// The device was given one more message.
+    fn add(&mut self, new: Pending, what: Summary) {
+        self.waiting.retain(|one| one.is_in_flight());
+        match self.waiting.last() {
+            None => self.what = what,
+            Some(_) => self.what.add(what),
+        }
+        if new.is_call {
+            for one in &mut self.waiting {
+                one.due = one.due.min(one.given + A_CALL);
+            }
+            self.is_earlier.notify_one();
+        }
+        let is_same = self.waiting.last().is_some_and(|last| last.is_call == new.is_call);
+        if self.waiting.len() > 1 && is_same || self.waiting.len() >= MAX_LOOKED_AT {
+            self.waiting.pop();
+        }
+        self.waiting.push(new);
+    }
+
+    /// When the next message is late.
+    fn due(&self) -> Option<Instant> {
+        self.waiting.iter().map(|one| one.due).min()
+    }
+
+    /// Whether a message is late. Forgets those that the device has.
+    fn is_late(&mut self) -> bool {
+        let now = Instant::now();
+        // A session without a connection is no longer late: it waits, and its device is woken because of that.
+        let waits = |one: &Pending| one.session.hibernation().is_some();
+        self.waiting.retain(|one| one.is_in_flight() && !(one.due <= now && waits(one)));
+        self.waiting.iter().any(|one| one.due <= now)
+    }
+}
+
+impl Pending {
+    fn is_in_flight(&self) -> bool {
+        self.session.has_in_flight(self.marker)
+    }
+}
+
+/// Looks when a message is late, until the device has all of them.
+async fn watch_all(server: &ServerState, target: Target) {
     let watched = server.shared::<Watched>();
-    loop {
-        sleep(wait).await;
-        wait = SOON;
-        let is_late = session.hibernation().is_none() && session.has_in_flight(marker);
-        let mut all = watched.0.lock();
-        let Some(now) = all.get(&target).cloned() else { return };
-        let has_more = !is_late && now.newest != marker && now.session.has_in_flight(now.newest);
-        if has_more {
-            (session, marker) = (now.session, now.newest);
+    while let Some((due, is_earlier)) = watched.next(&target) {
+        if timeout_at(due, is_earlier.notified()).await.is_ok() {
             continue;
         }
-        all.remove(&target);
-        drop(all);
-        if is_late {
-            server.shared::<Publisher>().notify(target, now.what);
+        if let Some(late) = watched.take_late(&target) {
+            return notify(server, target, late);
         }
-        return;
     }
 }
 
 /// How long a device may take to acknowledge.
-pub(super) const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(20);
 /// The same for a call.
-pub(super) const A_CALL: Duration = Duration::from_secs(5);
+const A_CALL: Duration = Duration::from_secs(5);
+/// Messages of one device that are looked at.
+const MAX_LOOKED_AT: usize = 4;
 /// Devices that are watched at the same time.
 const MAX_WATCHED: usize = 10_000;

@@ -3,7 +3,7 @@
 //!
 //! A device registers a push service (`register.rs`). `wake.rs` decides when the device is to be woken: if
 //! something important has come (`archive/importance.rs`) and the device does not have it. `publish.rs` tells the
-//! service.
+//! service. What the user has muted (XEP-0492) wakes nobody (`settings.rs`).
 
 mod content;
 mod device;
@@ -11,8 +11,10 @@ mod late;
 mod notification;
 mod outcome;
 mod publish;
+mod publisher;
 mod register;
 mod registrations;
+mod settings;
 mod wake;
 
 use std::sync::Arc;
@@ -32,7 +34,10 @@ impl Module for Push {
         &Manifest {
             name: "push",
             summary: "Wakes phones by the push services of their apps",
-            xeps: &[Xep { number: 357, version: "0.4.1", status: Status::Complete }],
+            xeps: &[
+                Xep { number: 357, version: "0.4.1", status: Status::Complete },
+                Xep { number: 492, version: "0.2.0", status: Status::Complete },
+            ],
         }
     }
 
@@ -42,11 +47,11 @@ impl Module for Push {
             on.iq(AddressKind::Account, IqKind::Set, (NS, name), Access::Owner, &Self);
         }
         on.shared(registrations::Registrations::default());
-        on.shared(publish::Publisher::default());
+        on.shared(publisher::Publisher::default());
         on.shared(late::Watched::default());
     }
 
     fn start(&self, server: &Arc<ServerState>) {
-        server.shared::<publish::Publisher>().start(server);
+        server.shared::<publisher::Publisher>().start(server);
     }
 }

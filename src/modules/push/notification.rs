@@ -21,6 +21,8 @@ pub(super) struct Summary {
     messages: u32,
     /// Requests for subscriptions.
     requests: u32,
+    /// One of them is a call.
+    call: bool,
     /// When the first of them came.
     pub(super) since: Instant,
     /// What the account wants to be told of the last message.
@@ -34,6 +36,7 @@ impl Summary {
         Self {
             messages: u32::from(!is_request),
             requests: u32::from(is_request),
+            call: what == Importance::Call,
             since: Instant::now(),
             last: None,
         }
@@ -48,7 +51,20 @@ impl Summary {
     pub(super) fn add(&mut self, later: Self) {
         self.messages = self.messages.saturating_add(later.messages);
         self.requests = self.requests.saturating_add(later.requests);
+        self.call |= later.call;
         self.last = later.last.or(self.last.take());
+    }
+
+    /// The same with what came earlier and was tried already.
+    pub(super) fn after(self, mut earlier: Self) -> Self {
+        let since = self.since;
+        earlier.add(self);
+        Self { since, ..earlier }
+    }
+
+    /// Somebody calls: it does not wait.
+    pub(super) fn has_call(&self) -> bool {
+        self.call
     }
 
     /// The request to the push service: an item to its node (XEP-0060 §7.1).

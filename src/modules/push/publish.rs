@@ -1,136 +1,33 @@
-//! Notifications go to push services. For each device at most one is on its way, and at most one waits: what
-//! comes meanwhile is added to the one that waits. So a service that is slow, or never answers, holds up
-//! nobody, and a device costs at most one task.
+//! Notifications go to push services, one after another for each device (`publisher.rs`).
 //!
 //! A registration ends if its service refuses it for good, or if it has failed so often in a row, for so
-//! long. What has failed is tried again, a few times, later each time.
+//! long. What has failed is tried again, a few times, later each time. A call waits neither for that nor for an answer.
 
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-use rustc_hash::FxHashMap;
-use tokio::time::{Instant, sleep};
+use tokio::time::timeout;
 
 use super::notification::Summary;
 use super::outcome::Outcome;
+use super::publisher::{PAUSE, Publisher, Target};
 use super::{device, registrations};
-use crate::host::{Invalidation, ServerState, SharedState};
-use crate::jid::{BareJid, Jid};
+use crate::host::{Invalidation, ServerState};
 use crate::limit::Held;
 use crate::stanza::{IqKind, Stanza};
 use crate::storage::PushRegistration;
 use crate::xml::Frame;
 
-/// A device of an account: the key of its registration.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub(super) struct Target {
-    user: BareJid,
-    service: Jid,
-    node: String,
-}
-
-/// The notifications on their way.
-#[derive(Debug, Default)]
-pub(super) struct Publisher {
-    /// Weak: the server owns the publisher.
-    server: OnceLock<Weak<ServerState>>,
-    devices: Mutex<FxHashMap<Target, Device>>,
-}
-
-/// A device to which notifications go, or whose last ones have failed.
-#[derive(Debug, Default)]
-struct Device {
-    /// A task is under way.
-    is_busy: bool,
-    /// The next notification.
-    next: Option<Summary>,
-    /// How many have failed in a row, and since when.
-    failures: Option<(u32, Instant)>,
-}
-
-impl SharedState for Publisher {}
-
-impl Target {
-    pub(super) fn of(user: &BareJid, registration: &PushRegistration) -> Self {
-        let PushRegistration { service, node, .. } = registration;
-        Self { user: user.clone(), service: service.clone(), node: node.clone() }
-    }
-}
-
-impl Publisher {
-    /// Notifications can go from now on.
-    pub(super) fn start(&self, server: &Arc<ServerState>) {
-        drop(self.server.set(Arc::downgrade(server)));
-    }
-
-    /// The server, for tasks; `None` before it has started.
-    pub(super) fn server(&self) -> Option<Arc<ServerState>> {
-        self.server.get()?.upgrade()
-    }
-
-    /// Something has come: a notification goes to the device as soon as possible. Never waits.
-    pub(super) fn notify(&self, target: Target, what: Summary) {
-        let Some(server) = self.server() else { return };
-        let mut devices = self.devices.lock();
-        if let Some(device) = devices.get_mut(&target).filter(|device| device.is_busy) {
-            match &mut device.next {
-                Some(next) => next.add(what),
-                None => device.next = Some(what),
-            }
-            return;
-        }
-        let held = server.budgets.pushes.holder(Some(target.user.as_str()), None);
-        if let Err(scope) = held.try_add(1) {
-            server.budgets.pushes.count(scope, crate::limit::Action::Error);
-            return;
-        }
-        if devices.len() >= MAX_REMEMBERED {
-            devices.retain(|_, device| device.is_busy);
-        }
-        let device = devices.entry(target.clone()).or_default();
-        device.is_busy = true;
-        device.next = Some(what);
-        drop(devices);
-        let (of, stopping) = (Arc::clone(&server), server.tasks.stopping());
-        let task = async move {
-            stopping.run_until_cancelled(publish_all(&of, &target, held)).await;
-        };
-        drop(server.tasks.spawn("push", task));
-    }
-
-    /// Takes the next notification of a device, or notes that there is none.
-    fn next(&self, target: &Target) -> Option<Summary> {
-        let mut devices = self.devices.lock();
-        let device = devices.get_mut(target)?;
-        let next = device.next.take();
-        if next.is_none() {
-            device.is_busy = false;
-            if device.failures.is_none() {
-                devices.remove(target);
-            }
-        }
-        next
-    }
-
-    /// The registration is gone.
-    fn forget(&self, target: &Target) {
-        self.devices.lock().remove(target);
-    }
-
-    fn succeeded(&self, target: &Target) {
-        if let Some(device) = self.devices.lock().get_mut(target) {
-            device.failures = None;
-        }
-    }
-
-    /// Counts a failure. Answers how many there were in a row, and since when.
-    fn failed(&self, target: &Target) -> (u32, Instant) {
-        let mut devices = self.devices.lock();
-        let device = devices.entry(target.clone()).or_default();
-        let (count, since) = device.failures.unwrap_or((0, Instant::now()));
-        *device.failures.insert((count.saturating_add(1), since))
-    }
+/// Something has come: a notification goes to the device as soon as possible. Never waits.
+pub(super) fn notify(on: &ServerState, target: Target, what: Summary) {
+    let publisher = on.shared::<Publisher>();
+    let Some(server) = publisher.server() else { return };
+    let Some(held) = publisher.add(&server, &target, what) else { return };
+    let (of, stopping) = (Arc::clone(&server), server.tasks.stopping());
+    let task = async move {
+        stopping.run_until_cancelled(publish_all(&of, &target, held)).await;
+    };
+    drop(server.tasks.spawn("push", task));
 }
 
 /// Publishes to a device until nothing waits for it.
@@ -141,25 +38,31 @@ async fn publish_all(server: &ServerState, target: &Target, held: Held) {
             publisher.forget(target);
             break;
         }
-        // What comes at once, rings once.
-        sleep(PAUSE).await;
+        // What comes at once, rings once; but a call does not wait.
+        pause(publisher, target, PAUSE).await;
     }
     drop(held);
 }
 
 /// Publishes, several times if it fails. `false` if the device is not registered any more.
-async fn publish_with_patience(server: &ServerState, target: &Target, summary: Summary) -> bool {
+async fn publish_with_patience(
+    server: &ServerState,
+    target: &Target,
+    mut summary: Summary,
+) -> bool {
     let publisher = server.shared::<Publisher>();
-    for (turn, pause) in RETRIES.iter().map(Some).chain([None]).enumerate() {
+    let mut failures = 0;
+    loop {
         let registration = match registration(server, target).await {
             Some(Some(registration)) => registration,
             Some(None) => return false,
             None => return true,
         };
-        if turn > 0 && device::is_awake(server, &target.user, &registration) {
+        if failures > 0 && device::is_awake(server, &target.user, &registration) {
             return true;
         }
-        let outcome = publish(server, target, &registration, &summary).await;
+        let publishing = publish(server, target, &registration, &summary, failures == 0);
+        let Some(outcome) = publishing.await else { return true };
         server.metrics.pushes.inc([outcome.word()]);
         let gives_up = match outcome {
             Outcome::Done => {
@@ -174,24 +77,39 @@ async fn publish_with_patience(server: &ServerState, target: &Target, summary: S
             }
         };
         if gives_up {
-            remove(server, target, &registration, outcome).await;
-            return false;
+            match remove(server, target, &registration, outcome).await {
+                Some(true) => return false,
+                // It was renewed meanwhile: the service is asked again.
+                Some(false) => continue,
+                None => return true,
+            }
         }
-        let Some(pause) = pause else { break };
-        sleep(*pause).await;
+        let Some(time) = RETRIES.get(failures) else { return true };
+        failures += 1;
+        if pause(publisher, target, *time).await
+            && let Some(call) = publisher.more(target)
+        {
+            summary = call.after(summary);
+            failures = 0;
+        }
     }
-    true
 }
 
-/// Publishes once.
+/// Waits so long. Answers whether a call has come, which does not wait.
+async fn pause(publisher: &Publisher, target: &Target, time: Duration) -> bool {
+    timeout(time, publisher.call(target)).await.is_ok()
+}
+
+/// Publishes once. `is_first`: it was not tried before. `None` if a call has come since, and the answer is not awaited: what the service got, it has.
 async fn publish(
     server: &ServerState,
     target: &Target,
     registration: &PushRegistration,
     summary: &Summary,
-) -> Outcome {
+    is_first: bool,
+) -> Option<Outcome> {
     let (Some(host), Some(route)) = (server.host(target.user.domain()), server.route()) else {
-        return Outcome::Failed;
+        return Some(Outcome::Failed);
     };
     let payload = summary.publish(registration);
     let (from, to) = (host.jid.clone(), registration.service.clone());
@@ -199,12 +117,15 @@ async fn publish(
         Err(error) => Err(error),
         Ok((request, answer)) => {
             route.route(readable(request)).await;
-            server.metrics.pushed(summary.since.elapsed());
-            answer.within(PATIENCE).await
+            if is_first {
+                server.metrics.pushed(summary.since.elapsed());
+            }
+            let call = server.shared::<Publisher>().call(target);
+            answer.within_unless(PATIENCE, call).await?
         }
     };
     tracing::debug!(jid = %target.user, service = %target.service, ?answer, "push");
-    Outcome::of(&answer)
+    Some(Outcome::of(&answer))
 }
 
 /// The request as if it had come from outside: a service of ours reads its payload.
@@ -231,35 +152,39 @@ async fn registration(server: &ServerState, target: &Target) -> Option<Option<Pu
     }
 }
 
-/// Removes a registration whose service does not take notifications, unless the device has just renewed it.
+/// Removes a registration whose service does not take notifications. `false` if the device has renewed it since; `None`
+/// if the store fails.
 async fn remove(
     server: &ServerState,
     target: &Target,
     registration: &PushRegistration,
     outcome: Outcome,
-) {
+) -> Option<bool> {
     let Target { user, service, .. } = target;
     match server.storage.push().remove_unless_renewed(user, registration).await {
-        Ok(_) => {
+        Ok(false) => {
+            // What is held in memory is older than that.
+            server.invalidate(&Invalidation::Push(user.clone()));
+            Some(false)
+        }
+        Ok(true) => {
             let why = outcome.word();
             tracing::info!(jid = %user, %service, why, "a push registration was removed");
             server.invalidate(&Invalidation::Push(user.clone()));
+            Some(true)
         }
         Err(error) => {
             tracing::warn!(jid = %user, %service, %error, "cannot remove a push registration");
+            None
         }
     }
 }
 
 /// How long a service may take to answer.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Between two notifications to a device.
-const PAUSE: Duration = Duration::from_secs(1);
 /// Before the next attempts.
 const RETRIES: [Duration; 3] =
     [Duration::from_secs(10), Duration::from_secs(60), Duration::from_secs(300)];
 /// So many failures in a row end a registration, if they take so long.
 const MAX_FAILURES: u32 = 16;
 const MAX_FAILING: Duration = Duration::from_secs(60 * 60);
-/// Devices of which failures are remembered.
-const MAX_REMEMBERED: usize = 10_000;

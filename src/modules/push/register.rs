@@ -2,11 +2,13 @@
 
 use async_trait::async_trait;
 
+use super::publisher::{Publisher, Target};
 use super::{Push, registrations};
 use crate::host::{Cx, Destination, Invalidation, IqHandler, IqReply};
 use crate::jid::{BareJid, Jid};
 use crate::ns::PUBLISH_OPTIONS;
 use crate::payload::data_form::{self, Submitted};
+use crate::payload::datetime::Timestamp;
 use crate::session::SessionRef;
 use crate::stanza::{Condition, Iq, StanzaError};
 use crate::storage::{PushDevice, PushRegistration};
@@ -49,7 +51,7 @@ async fn enable(
     let options = options(payload)?;
     cx.must_have_account(user).await?;
     let installation = session.facts().installation;
-    let new = PushRegistration {
+    let mut new = PushRegistration {
         service,
         node,
         options,
@@ -60,8 +62,16 @@ async fn enable(
         registered: cx.server.clock.now(),
     };
     let old = registrations::of(cx.server, user).await?;
-    if old.all.iter().any(|old| is_fresh(old, &new)) {
-        return Ok(());
+    let old = old.all.iter().find(|old| (&old.service, &old.node) == (&new.service, &new.node));
+    // Something may be refused at this moment, and must not end the registration that is made now.
+    let is_in_use = cx.server.shared::<Publisher>().renewed(&Target::of(user, &new));
+    if let Some(old) = old {
+        if is_fresh(old, &new) && !is_in_use {
+            return Ok(());
+        }
+        // What is renewed at the same moment is newer, too.
+        let later = Timestamp::from_micros(old.registered.as_micros().saturating_add(1));
+        new.registered = new.registered.max(later);
     }
     let max = cx.server.config.load().limits.push_registrations;
     let done = cx.server.storage.push().register(user, &new, max).await;

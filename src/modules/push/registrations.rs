@@ -3,6 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use super::content::Content;
+use super::settings::Settings;
 use crate::host::{AccountCache, Invalidation, Read, ServerState, SharedState};
 use crate::jid::BareJid;
 use crate::storage::{self, PushDevice, PushRegistration};
@@ -18,6 +19,8 @@ pub(super) struct Registered {
     pub(super) all: Vec<PushRegistration>,
     /// What its notifications tell.
     pub(super) content: Content,
+    /// Which messages ring.
+    pub(super) settings: Settings,
 }
 
 impl Default for Registrations {
@@ -28,8 +31,11 @@ impl Default for Registrations {
 
 impl SharedState for Registrations {
     fn invalidate(&self, what: &Invalidation) {
-        if let Invalidation::Account(user) | Invalidation::Push(user) = what {
-            self.0.forget(user);
+        match what {
+            Invalidation::Account(user)
+            | Invalidation::Bookmarks(user)
+            | Invalidation::Push(user) => self.0.forget(user),
+            _ => {}
         }
     }
 }
@@ -47,8 +53,9 @@ pub(super) async fn of(server: &ServerState, user: &BareJid) -> storage::Result<
             return Ok(Read { value: Arc::clone(&NONE), bytes: Some(0) });
         }
         let content = Content::of(&*server.storage, user).await?;
-        let bytes = all.iter().map(bytes).sum();
-        let value = Arc::new(Registered { all, content });
+        let settings = Settings::of(server, user).await?;
+        let bytes = all.iter().map(bytes).sum::<usize>() + settings.bytes();
+        let value = Arc::new(Registered { all, content, settings });
         Ok(Read { value, bytes: Some(bytes) })
     };
     server.shared::<Registrations>().0.get_or_read(user, read).await

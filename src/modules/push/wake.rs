@@ -9,7 +9,8 @@ use std::sync::Arc;
 use super::device::{is_asleep, is_of};
 use super::late;
 use super::notification::Summary;
-use super::publish::{Publisher, Target};
+use super::publish::notify;
+use super::publisher::Target;
 use super::registrations::{self, Registered};
 use crate::archive::importance::{self, Importance};
 use crate::host::{Cx, Invalidation, Kept, ServerState};
@@ -35,25 +36,26 @@ pub async fn arrived(
     if message.head.from.as_ref().is_some_and(|from| from.bare_str() == user.as_str()) {
         return;
     }
+    if !all.settings.let_ring(user, message, what) {
+        return;
+    }
     let is_kept = kept.is_some_and(|kept| kept.in_recipient || kept.has_marker);
-    let publisher = cx.server.shared::<Publisher>();
     let summary = || Summary::of(what).with(all.content.last(message));
     for one in &all.all {
         let target = || Target::of(user, one);
         let Some(session) = sessions.iter().rfind(|session| is_of(one, session)) else {
             if is_kept {
-                publisher.notify(target(), summary());
+                notify(cx.server, target(), summary());
             }
             continue;
         };
         let gets_it = is_kept || session.flags().carbons || direct.contains(session);
         if gets_it && is_asleep(session, what) {
-            publisher.notify(target(), summary());
+            notify(cx.server, target(), summary());
         } else if let Some(marker) = kept.and_then(|kept| kept.marker())
             && direct.contains(session)
         {
-            let wait = if what == Importance::Call { late::A_CALL } else { late::SOON };
-            late::watch(cx.server, target(), session, marker, summary(), wait);
+            late::watch(cx.server, target(), session, marker, summary());
         }
     }
 }
@@ -66,7 +68,7 @@ pub async fn subscription_requested(cx: &Cx<'_>, user: &BareJid) {
     for one in &all.all {
         let session = sessions.iter().rfind(|session| is_of(one, session));
         if session.is_none_or(|session| is_asleep(session, what)) {
-            cx.server.shared::<Publisher>().notify(Target::of(user, one), Summary::of(what));
+            notify(cx.server, Target::of(user, one), Summary::of(what));
         }
     }
 }
@@ -81,7 +83,8 @@ pub async fn session_waits(
     let user = session.jid().to_bare();
     let Some(all) = registered(server, &user).await else { return false };
     let newest = waiting.iter().rev().take(MAX_LOOKED_AT);
-    let important = newest.filter_map(|stanza| importance::of_waiting(stanza));
+    let rings = |message: &Message, what| all.settings.let_ring(&user, message, what);
+    let important = newest.filter_map(|stanza| importance::of_waiting(stanza, &rings));
     let summary: Option<Summary> = important.map(Summary::of).reduce(|mut sum, next| {
         sum.add(next);
         sum
@@ -90,7 +93,7 @@ pub async fn session_waits(
     for one in all.all.iter().filter(|one| is_of(one, session)) {
         can_be_woken = true;
         if let Some(summary) = summary.clone() {
-            server.shared::<Publisher>().notify(Target::of(&user, one), summary);
+            notify(server, Target::of(&user, one), summary);
         }
     }
     can_be_woken

@@ -102,6 +102,7 @@ fn offer() -> Offer {
         exporter,
         server_end_point: Some(vec![1; 32]),
         addresses: Vec::new(),
+        fingerprint: None,
     };
     let config = AuthConfig {
         anonymous: false,

@@ -1,0 +1,77 @@
+//! XEP-0492: Chat notification settings. Users say in the bookmark of a chat which of its messages are to ring; the
+//! others wake no device.
+//!
+//! A bookmark is of a room, or of whatever address the client has made one for. The devices that register for
+//! pushes are taken for phones (`payload/notification_settings.rs`). What only clients understand, in `<advanced/>`, is not
+//! looked at: they decide when they are awake.
+//!
+//! DEPARTS: XEP-0492 §3 – without a setting, all messages of a room ring. The server does not know whether a room is public.
+
+use rustc_hash::FxHashMap;
+
+use crate::archive::importance::Importance;
+use crate::archive::mention::Occupant;
+use crate::host::{ServerState, bookmarks};
+use crate::jid::BareJid;
+use crate::ns;
+use crate::payload::notification_settings::Rings;
+use crate::stanza::{Message, MessageKind};
+use crate::storage;
+
+/// The settings of an account that say that not all rings, by chat.
+#[derive(Debug, Default)]
+pub(super) struct Settings(FxHashMap<String, Setting>);
+
+#[derive(Debug)]
+struct Setting {
+    rings: Rings,
+    /// How the user is called in the room.
+    nick: String,
+}
+
+impl Settings {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub(super) async fn of(server: &ServerState, user: &BareJid) -> storage::Result<Self> {
+        let mut all = FxHashMap::default();
+        for bookmark in bookmarks::rooms(server, user).await? {
+            let rings = Rings::in_bookmark(&bookmark.extensions);
+            let Some(rings) = rings.filter(|rings| *rings != Rings::Always) else { continue };
+            // Clients without a nickname enter under the name of the account.
+            let nick = bookmark.nick.or(user.local().map(str::to_owned)).unwrap_or_default();
+            all.insert(bookmark.room.to_string(), Setting { rings, nick });
+        }
+        Ok(Self(all))
+    }
+
+    /// About how many bytes they occupy.
+    pub(super) fn bytes(&self) -> usize {
+        let texts = self.0.iter().map(|(chat, setting)| chat.len() + setting.nick.len());
+        self.0.len() * size_of::<(String, Setting)>() + texts.sum::<usize>()
+    }
+
+    /// Whether a message of this importance rings.
+    pub(super) fn let_ring(&self, user: &BareJid, message: &Message, what: Importance) -> bool {
+        let Some(chat) = message.head.from.as_ref().map(|from| from.bare_str()) else {
+            return true;
+        };
+        let Some(setting) = self.0.get(chat) else { return true };
+        let is_of_room = message.kind == MessageKind::Groupchat;
+        match setting.rings {
+            Rings::Always => true,
+            Rings::OnMention if is_of_room => {
+                Occupant { user, room: chat, nick: &setting.nick }.is_mentioned(message)
+            }
+            // What somebody writes to one user is for that user.
+            Rings::OnMention => true,
+            Rings::Never if is_of_room => false,
+            // A call is no message. An invitation to a room, and what an occupant writes to one user, are other chats.
+            Rings::Never => {
+                what == Importance::Call
+                    || message.content.received_children().any(|child| child.ns() == ns::MUC_USER)
+            }
+        }
+    }
+}
