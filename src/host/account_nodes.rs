@@ -237,12 +237,7 @@ impl AccountNodes {
 
     /// A node that does not exist yet, with the owner of the account as its creator.
     #[must_use]
-    pub fn new_node(
-        &self,
-        server: &ServerState,
-        name: &str,
-        config: &NodeConfig,
-    ) -> TargetNode {
+    pub fn new_node(&self, server: &ServerState, name: &str, config: &NodeConfig) -> TargetNode {
         let node = PubSubNode {
             name: name.to_owned(),
             creator: self.owner.clone(),

@@ -49,11 +49,7 @@ pub(super) const SERVICE: About = About {
             option: "limits.service_bytes_per_account",
             actions: &[Action::Error],
         },
-        Rule {
-            scope: BudgetScope::All,
-            option: "limits.service_nodes",
-            actions: &[Action::Error],
-        },
+        Rule { scope: BudgetScope::All, option: "limits.service_nodes", actions: &[Action::Error] },
     ],
 };
 

@@ -73,11 +73,7 @@ impl Listener for Avatars {
 
 /// Makes the photo in the card that of the account's avatar. `is_told`: the description has changed, so a photo
 /// that is not there is to be removed.
-async fn change_photo(
-    cx: &mut Cx<'_>,
-    change: &NodeChange,
-    is_told: bool,
-) -> storage::Result<()> {
+async fn change_photo(cx: &mut Cx<'_>, change: &NodeChange, is_told: bool) -> storage::Result<()> {
     let photo = avatar(cx, change).await?;
     let old = card::read(cx.server, &change.owner).await?;
     let before = old.as_ref().and_then(|card| Photo::of(&card.root()));

@@ -222,7 +222,8 @@ fn own<'a>(server: &'a ServerState, registry: &Registry) -> &'a OwnCaps {
     server.shared::<Own>().0.get_or_init(|| {
         let info = registry.info(AddressKind::Host);
         let hash = caps::hash(&info);
-        let (mut elements, mut nodes) = (vec![caps::caps(NODE, &hash)], vec![format!("{NODE}#{hash}")]);
+        let (mut elements, mut nodes) =
+            (vec![caps::caps(NODE, &hash)], vec![format!("{NODE}#{hash}")]);
         if let Some(hash) = caps::hash_2(&info) {
             elements.push(caps::caps_2(&hash));
             nodes.push(caps::node_2(&hash));

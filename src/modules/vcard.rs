@@ -115,7 +115,11 @@ pub async fn add_photo_hash(cx: &Cx<'_>, own: &Session, presence: &mut Presence)
 
 /// The last presence of a session with the hash of the photo that the user has now. `None` if it says that already, or
 /// if its client has said that there is no photo.
-pub async fn with_new_photo(cx: &Cx<'_>, session: &SessionRef, kept: &Presence) -> Option<Presence> {
+pub async fn with_new_photo(
+    cx: &Cx<'_>,
+    session: &SessionRef,
+    kept: &Presence,
+) -> Option<Presence> {
     if session.flags().no_photo || session.is_anonymous() {
         return None;
     }

@@ -127,12 +127,7 @@ async fn deliver_what_waits(
 }
 
 /// The photo of a user has changed: presence tells it.
-async fn show_photo(
-    router: &Router,
-    outbox: &mut Outbox,
-    keeping: &mut Keeping,
-    user: &BareJid,
-) {
+async fn show_photo(router: &Router, outbox: &mut Outbox, keeping: &mut Keeping, user: &BareJid) {
     let Router { server, registry } = router;
     let Some(host) = server.host(user.domain()) else { return };
     let mut cx = Cx { server, registry, host, origin: &Origin::Internal, outbox, keeping };

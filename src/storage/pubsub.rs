@@ -145,11 +145,7 @@ pub trait PubSubStore: Send + Sync {
     /// The last item of each node of these owners that has one. `owners` are sorted; one of them is answered at
     /// least, and no further one when there are `max_bytes` of payloads and configurations. Payloads of more than
     /// [`LAST_PAYLOAD`] bytes are left out.
-    async fn last_items(
-        &self,
-        owners: &[BareJid],
-        max_bytes: usize,
-    ) -> Result<LastItemPage>;
+    async fn last_items(&self, owners: &[BareJid], max_bytes: usize) -> Result<LastItemPage>;
     /// Removes items: answers the identifiers of those that were there.
     async fn retract(&self, owner: &BareJid, name: &str, ids: &[String]) -> Result<Vec<String>>;
     /// Removes all items of a node. `false` if there is no node.

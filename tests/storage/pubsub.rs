@@ -5,8 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use waxwing::jid::{BareJid, Jid};
 use waxwing::storage::{
-    Affiliation, CreatorShare, ItemPage, ItemQuery, LAST_PAYLOAD, PUBSUB_SHARE, LastItemPage, NodeSubscription, PubSubItem, PubSubNode, Publication,
-    PublishAt, Published, Result, Storage, StorageError, Which,
+    Affiliation, CreatorShare, ItemPage, ItemQuery, LAST_PAYLOAD, LastItemPage, NodeSubscription,
+    PUBSUB_SHARE, PubSubItem, PubSubNode, Publication, PublishAt, Published, Result, Storage,
+    StorageError, Which,
 };
 
 use crate::cases::{at, make, user};
@@ -212,7 +213,10 @@ pub(crate) async fn the_last_item_of_each_node_is_found(s: Arc<dyn Storage>) {
     publish_as(&s, new).await.unwrap();
     let page = s.pubsub().last_items(&[romeo()], 1).await.unwrap();
     let last = &page.items[0];
-    assert_eq!((last.item.id.as_str(), last.is_whole, last.item.payload.len()), ("picture", false, 0));
+    assert_eq!(
+        (last.item.id.as_str(), last.is_whole, last.item.payload.len()),
+        ("picture", false, 0)
+    );
 }
 
 pub(crate) async fn items_go_one_by_one_and_all_at_once(s: Arc<dyn Storage>) {
@@ -361,9 +365,8 @@ pub(crate) async fn a_removed_account_is_nothing_at_nodes_of_others(s: Arc<dyn S
 pub(crate) async fn a_creator_has_a_share_of_a_service(s: Arc<dyn Storage>) {
     let service = BareJid::from_parts(None, "pubsub.localhost").unwrap();
     let bytes = (1 + 2 + 64) as u64;
-    let share = |creator: &str, bytes| {
-        Some(CreatorShare { creator: user(creator), nodes: 2, bytes })
-    };
+    let share =
+        |creator: &str, bytes| Some(CreatorShare { creator: user(creator), nodes: 2, bytes });
     let new = |name: &str, creator: &str| {
         let at = PublishAt::New(PubSubNode { creator: user(creator), ..node(name) });
         let share = share(creator, 3 * bytes);

@@ -39,7 +39,8 @@ pub(crate) struct Faulty {
 
 impl Faulty {
     pub(crate) fn new(inner: Arc<dyn Storage>) -> Self {
-        let [delay_of_page, delay_of_disk, delay_of_publication] = [(); 3].map(|()| Mutex::new(None));
+        let [delay_of_page, delay_of_disk, delay_of_publication] =
+            [(); 3].map(|()| Mutex::new(None));
         let delays = Mutex::default();
         Self {
             inner,

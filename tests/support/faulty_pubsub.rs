@@ -76,11 +76,7 @@ impl PubSubStore for Faulty {
         self.inner().pubsub().items(owner, name, query).await
     }
 
-    async fn last_items(
-        &self,
-        owners: &[BareJid],
-        max_bytes: usize,
-    ) -> Result<LastItemPage> {
+    async fn last_items(&self, owners: &[BareJid], max_bytes: usize) -> Result<LastItemPage> {
         self.inner().pubsub().last_items(owners, max_bytes).await
     }
 

@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use super::approval;
+use super::features::GET_PENDING as NODE;
 use super::place::Place;
 use crate::host::command::{CommandError, Outcome};
 use crate::host::{AccountCommand, Asked, Cx, IqReply};
@@ -44,7 +45,8 @@ impl AccountCommand for OfAccount {
         form: &Submitted,
     ) -> Result<Outcome, CommandError> {
         let name = form.text(approval::NODE).ok().flatten();
-        let name = name.ok_or_else(|| CommandError::Invalid(format!("`{}` is missing", approval::NODE)))?;
+        let name =
+            name.ok_or_else(|| CommandError::Invalid(format!("`{}` is missing", approval::NODE)))?;
         let to = match cx.origin.session() {
             Some(session) => session.jid().clone().into_jid(),
             None => user.clone().into_jid(),
@@ -105,7 +107,11 @@ pub(super) async fn at_service(
 pub(super) fn info(asked: Asked<'_>) -> Option<Info> {
     let automation = |kind, name: &'static str, feature| {
         let identity = Identity { category: "automation", kind, name: Some(name.into()) };
-        Info { identities: vec![identity], features: vec![ns::COMMANDS, feature], forms: Vec::new() }
+        Info {
+            identities: vec![identity],
+            features: vec![ns::COMMANDS, feature],
+            forms: Vec::new(),
+        }
     };
     match asked.node? {
         ns::COMMANDS => Some(automation("command-list", "Commands", ns::DISCO_ITEMS)),
@@ -116,11 +122,8 @@ pub(super) fn info(asked: Asked<'_>) -> Option<Info> {
 
 /// The commands of the service.
 pub(super) fn items(asked: Asked<'_>) -> Option<Vec<Item>> {
-    let item = || Item {
-        node: Some(NODE.into()),
-        name: Some(ABOUT.into()),
-        ..Item::of(asked.to.clone())
-    };
+    let item =
+        || Item { node: Some(NODE.into()), name: Some(ABOUT.into()), ..Item::of(asked.to.clone()) };
     match asked.node? {
         ns::COMMANDS => Some(vec![item()]),
         NODE => Some(Vec::new()),
@@ -168,8 +171,6 @@ async fn send(cx: &mut Cx<'_>, place: &Place, to: &Jid, name: &str) -> Result<us
     Ok(count)
 }
 
-/// The node of the command.
-const NODE: &str = "http://jabber.org/protocol/pubsub#get-pending";
 const ABOUT: &str = "Show the subscriptions that wait for your approval";
 /// Nodes that are looked at, at most.
 const MAX_NODES: usize = 1000;

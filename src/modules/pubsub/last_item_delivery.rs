@@ -11,15 +11,12 @@ use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use smol_str::SmolStr;
 
-use super::last_item_walk::Walk;
+use super::last_item_walk::{Nodes, Walk, Wish};
 use crate::host::{Cx, ServerState, SharedState};
-use crate::jid::{BareJid, FullJid};
+use crate::jid::FullJid;
 use crate::payload::datetime::Timestamp;
 use crate::session::SessionRef;
 use crate::storage;
-
-/// Nodes by their names. The time: only what was published since then is wanted.
-pub(super) type Nodes = BTreeMap<SmolStr, Option<Timestamp>>;
 
 /// Last items on their way to sessions.
 #[derive(Default)]
@@ -37,33 +34,6 @@ struct OfSession {
     next: Wish,
     /// Nodes of which it wanted to hear once, and when it stopped: what was published before, it has had.
     left: BTreeMap<SmolStr, Timestamp>,
-}
-
-/// What a session wants.
-#[derive(Default)]
-pub(super) struct Wish {
-    /// Of all accounts whose data its user may see.
-    pub(super) of_all: Nodes,
-    /// All that it is interested in, of these accounts.
-    pub(super) of: Vec<BareJid>,
-}
-
-impl Wish {
-    fn is_empty(&self) -> bool {
-        self.of_all.is_empty() && self.of.is_empty()
-    }
-
-    fn add(&mut self, other: Self) {
-        for (node, since) in other.of_all {
-            let known = self.of_all.entry(node).or_insert(since);
-            *known = (*known).min(since);
-        }
-        for owner in other.of {
-            if !self.of.contains(&owner) && self.of.len() < MAX_NEW_CONTACTS {
-                self.of.push(owner);
-            }
-        }
-    }
 }
 
 impl Deliveries {
@@ -175,5 +145,3 @@ async fn go_on(server: Arc<ServerState>, mut walk: Walk) {
 
 /// Nodes of which a session does not want to hear any more that are remembered, at most.
 const MAX_LEFT: usize = 512;
-/// New contacts whose last items wait for a session, at most.
-const MAX_NEW_CONTACTS: usize = 64;

@@ -117,8 +117,7 @@ impl LastItems {
         }
         missing.sort_unstable();
         let store = server.storage.pubsub();
-        let LastItemPage { items, owners } =
-            store.last_items(&missing, MAX_READ).await?;
+        let LastItemPage { items, owners } = store.last_items(&missing, MAX_READ).await?;
         let left = missing.split_off(owners.clamp(1, missing.len()));
         let mut read: FxHashMap<BareJid, Vec<Ready>> = FxHashMap::default();
         for last in items {

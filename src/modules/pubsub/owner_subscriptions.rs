@@ -45,7 +45,9 @@ pub(super) async fn set(cx: &mut Cx<'_>, place: &Place, request: &Request<'_>) -
         if old.is_none() && (is_pending.is_none() || subid.is_some()) {
             return Err(Problem::NotSubscribed.into());
         }
-        if changes.iter().any(|(one, _)| one.jid == jid && (subid.is_none() || old.as_ref() == Some(one)))
+        if changes
+            .iter()
+            .any(|(one, _)| one.jid == jid && (subid.is_none() || old.as_ref() == Some(one)))
         {
             return Err(Problem::Malformed.into());
         }

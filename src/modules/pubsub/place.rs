@@ -99,7 +99,8 @@ impl Place {
         let mut found = Vec::new();
         // One after another, since payloads may be large.
         for id in ids {
-            let item = self.nodes.items(server, name, Which::Ids(std::slice::from_ref(id)), 1).await?;
+            let item =
+                self.nodes.items(server, name, Which::Ids(std::slice::from_ref(id)), 1).await?;
             found.extend(item.into_iter().map(|item| item.publisher));
         }
         Ok(found)

@@ -12,8 +12,9 @@ use crate::storage::pubsub::{
     PUBSUB_AFFILIATIONS, PUBSUB_NODES, PUBSUB_SHARE, PUBSUB_SUBSCRIPTIONS, node_bytes,
 };
 use crate::storage::{
-    Affiliation, ItemPage, ItemQuery, LAST_PAYLOAD, LastItem, LastItemPage, NodeSubscription, NodeSummary, PubSubItem,
-    PubSubNode, PubSubStore, Publication, PublishAt, Published, Result, StorageError,
+    Affiliation, ItemPage, ItemQuery, LAST_PAYLOAD, LastItem, LastItemPage, NodeSubscription,
+    NodeSummary, PubSubItem, PubSubNode, PubSubStore, Publication, PublishAt, Published, Result,
+    StorageError,
 };
 
 impl Owner {
@@ -176,11 +177,7 @@ impl PubSubStore for MemoryStorage {
         Ok(page.unwrap_or_else(|| Some(ItemPage::default())))
     }
 
-    async fn last_items(
-        &self,
-        owners: &[BareJid],
-        max_bytes: usize,
-    ) -> Result<LastItemPage> {
+    async fn last_items(&self, owners: &[BareJid], max_bytes: usize) -> Result<LastItemPage> {
         let state = self.state()?;
         let last = |owner: &BareJid, node: &StoredNode| {
             let mut item = node.items.last()?.clone();

@@ -97,11 +97,7 @@ impl PubSubStore for Database {
         page(&mut on, node.number, query).await
     }
 
-    async fn last_items(
-        &self,
-        owners: &[BareJid],
-        max_bytes: usize,
-    ) -> Result<LastItemPage> {
+    async fn last_items(&self, owners: &[BareJid], max_bytes: usize) -> Result<LastItemPage> {
         pubsub_item::last_of(&mut *self.reader().await?, owners, max_bytes).await
     }
 

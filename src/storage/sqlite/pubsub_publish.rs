@@ -9,9 +9,7 @@ use crate::jid::BareJid;
 use crate::storage::pubsub::{PUBSUB_NODES, PUBSUB_SHARE, node_bytes};
 use crate::storage::sql::pubsub::{self, NodeRow};
 use crate::storage::sql::pubsub_item::{self, ItemRow};
-use crate::storage::{
-    PubSubItem, Publication, PublishAt, Published, Result, StorageError,
-};
+use crate::storage::{PubSubItem, Publication, PublishAt, Published, Result, StorageError};
 
 /// Publishes items.
 pub(super) struct Publish {
@@ -39,7 +37,10 @@ impl Change for Publish {
                 {
                     return Err(StorageError::Limit(PUBSUB_NODES));
                 }
-                (Some(owner), NodeRow { number: 0, created: 0, last_position: 0, items: 0, bytes: 0 })
+                (
+                    Some(owner),
+                    NodeRow { number: 0, created: 0, last_position: 0, items: 0, bytes: 0 },
+                )
             }
         };
         let skipped = new.items.len().saturating_sub(new.keep);
