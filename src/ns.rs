@@ -95,8 +95,6 @@ pub const PUBLISH_OPTIONS: &str = "http://jabber.org/protocol/pubsub#publish-opt
 pub const PUBSUB_OWNER: &str = "http://jabber.org/protocol/pubsub#owner";
 /// XEP-0060: notifications.
 pub const PUBSUB_EVENT: &str = "http://jabber.org/protocol/pubsub#event";
-/// XEP-0060 §8.7: the command that asks which subscriptions wait for approval.
-pub const PUBSUB_GET_PENDING: &str = "http://jabber.org/protocol/pubsub#get-pending";
 /// XEP-0357.
 pub const PUSH: &str = "urn:xmpp:push:0";
 /// XEP-0050.

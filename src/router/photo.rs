@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::contacts::Contacts;
-use super::presence::broadcast;
+use super::send_presence::broadcast;
 use crate::host::Cx;
 use crate::jid::BareJid;
 use crate::modules::vcard;

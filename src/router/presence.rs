@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::capacity::wait_for_capacity;
 use super::contacts::Contacts;
 use super::outcome::Outcome;
-use super::send_presence::{deliver, deliver_addressed, send};
+use super::send_presence::{broadcast, deliver, deliver_addressed, send};
 use super::{probe, remote, subscription};
 use crate::host::lifecycle::{self, Event};
 use crate::host::{Cx, Destination, Halt, refuse_presence};
@@ -173,26 +173,6 @@ pub(super) async fn unavailable(
         lifecycle::tell(cx, Event::SessionUnavailable { session, presence: &presence }).await;
     }
     Ok(Outcome::Done)
-}
-
-/// Sends presence to the contacts that may see the user, and to the user's own sessions.
-pub(super) fn broadcast(cx: &mut Cx<'_>, session: &SessionRef, to: &Contacts, what: &Presence) {
-    for contact in to.iter().filter(|contact| contact.subscription.is_from()) {
-        session.remove_directed(&contact.jid);
-        send(cx, what, contact.jid.clone());
-    }
-    // To the user's own sessions as to any contact: `to` is the address of the account
-    // (RFC 6121 §4.2.2).
-    let user = session.jid().to_bare();
-    let mut copy = what.clone();
-    copy.head.to = Some(user.clone().into());
-    let stanza = Arc::new(Stanza::Presence(copy));
-    for own in cx.server.sessions.of(&user) {
-        // Also to the session itself, when it becomes unavailable (RFC 6121 §4.5.2).
-        if own == *session || own.available().is_some() {
-            deliver(&own, Arc::clone(&stanza));
-        }
-    }
 }
 
 /// After the first presence of a session (RFC 6121 §4.2.2, §4.3.1): it gets the presence of the user's

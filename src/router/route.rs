@@ -55,7 +55,7 @@ pub(super) async fn drain(
             if let Some((user, stranger)) = outbox.take_accepted() {
                 deliver_what_waits(router, outbox, keeping, &user, &stranger).await;
             } else if let Some(user) = outbox.take_photo() {
-                show_photo(router, outbox, keeping, &user).await;
+                Box::pin(show_photo(router, outbox, keeping, &user)).await;
             } else {
                 break;
             }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::contacts::Contacts;
 use super::outcome;
 use crate::host::Cx;
 use crate::jid::Jid;
@@ -27,4 +28,29 @@ pub(super) fn deliver(session: &SessionRef, presence: Arc<Stanza>) -> bool {
 pub(super) fn deliver_addressed(session: &SessionRef, presence: Arc<Stanza>) {
     let given = session.deliver_addressed(presence).map(|()| Accepted::Queued);
     outcome::note_delivery(session, given);
+}
+
+/// Sends presence to the contacts that may see the user, and to the user's own sessions.
+pub(super) fn broadcast(
+    cx: &mut Cx<'_>,
+    session: &SessionRef,
+    contacts: &Contacts,
+    presence: &Presence,
+) {
+    for contact in contacts.iter().filter(|contact| contact.subscription.is_from()) {
+        session.remove_directed(&contact.jid);
+        send(cx, presence, contact.jid.clone());
+    }
+    // To the user's own sessions as to any contact: `to` is the address of the account
+    // (RFC 6121 §4.2.2).
+    let user = session.jid().to_bare();
+    let mut copy = presence.clone();
+    copy.head.to = Some(user.clone().into());
+    let stanza = Arc::new(Stanza::Presence(copy));
+    for own in cx.server.sessions.of(&user) {
+        // Also to the session itself, when it becomes unavailable (RFC 6121 §4.5.2).
+        if own == *session || own.available().is_some() {
+            deliver(&own, Arc::clone(&stanza));
+        }
+    }
 }

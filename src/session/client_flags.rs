@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 /// lose what they have asked for when the server is upgraded.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct ClientFlags {
     /// It has asked for the roster, so it gets roster pushes (RFC 6121 §2.1.6). Of `modules/roster.rs`.
     pub interested: bool,

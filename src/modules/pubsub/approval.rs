@@ -66,7 +66,8 @@ pub async fn decides(cx: &mut Cx<'_>, user: &BareJid, message: &Message) -> Resu
     if !form.is_ok_and(|form| form.form_type() == Some(AUTHORIZATION)) {
         return Ok(false);
     }
-    answered(cx, &Place::of(user.clone()), message).await.map(|()| true)
+    // It is rare: most messages should not need room for it.
+    Box::pin(answered(cx, &Place::of(user.clone()), message)).await.map(|()| true)
 }
 
 /// A message to the service: the answer of an owner.

@@ -19,7 +19,7 @@ pub(super) const OF_ALL: &[&str] = &[
     "http://jabber.org/protocol/pubsub#create-nodes",
     "http://jabber.org/protocol/pubsub#delete-items",
     "http://jabber.org/protocol/pubsub#delete-nodes",
-    ns::PUBSUB_GET_PENDING,
+    GET_PENDING,
     "http://jabber.org/protocol/pubsub#instant-nodes",
     "http://jabber.org/protocol/pubsub#item-ids",
     "http://jabber.org/protocol/pubsub#last-published",
@@ -60,5 +60,7 @@ pub(super) const OF_ACCOUNTS: &[&str] = &[
     "http://jabber.org/protocol/pubsub#presence-subscribe",
 ];
 
+/// Also the node of the command (XEP-0060 §8.7).
+pub(super) const GET_PENDING: &str = "http://jabber.org/protocol/pubsub#get-pending";
 /// Also the `FORM_TYPE` of what is told of a node (XEP-0060 §16.4.3).
 pub(super) const META_DATA: &str = "http://jabber.org/protocol/pubsub#meta-data";

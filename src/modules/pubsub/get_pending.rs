@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use super::approval;
+use super::features::GET_PENDING as NODE;
 use super::place::Place;
 use crate::host::command::{CommandError, Outcome};
 use crate::host::{AccountCommand, Asked, Cx, IqReply};
@@ -170,8 +171,6 @@ async fn send(cx: &mut Cx<'_>, place: &Place, to: &Jid, name: &str) -> Result<us
     Ok(count)
 }
 
-/// The node of the command.
-const NODE: &str = ns::PUBSUB_GET_PENDING;
 const ABOUT: &str = "Show the subscriptions that wait for your approval";
 /// Nodes that are looked at, at most.
 const MAX_NODES: usize = 1000;

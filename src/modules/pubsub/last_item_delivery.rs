@@ -11,8 +11,7 @@ use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use smol_str::SmolStr;
 
-use super::last_item_walk::Walk;
-use super::last_item_wish::{Nodes, Wish};
+use super::last_item_walk::{Nodes, Walk, Wish};
 use crate::host::{Cx, ServerState, SharedState};
 use crate::jid::FullJid;
 use crate::payload::datetime::Timestamp;

@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 
 use super::last_item_delivery::Deliveries;
-use super::last_item_wish::Wish;
+use super::last_item_walk::Wish;
 use crate::host::Cx;
 use crate::host::lifecycle::{Event, Listener};
 use crate::stanza::StanzaError;

@@ -1,18 +1,51 @@
 //! One walk through the accounts whose last items a session wants. Not more of them is in memory than a part of
 //! a bounded size, and not more waits for the client than it reads.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::last_item_wish::{Nodes, Wish};
+use smol_str::SmolStr;
+
 use super::last_items::{self, LastItems, Readers, Ready};
 use super::place::Place;
 use super::recipients;
 use crate::host::{ServerState, block_list, contact_list};
 use crate::jid::{BareJid, Jid};
+use crate::payload::datetime::Timestamp;
 use crate::session::SessionRef;
 use crate::stanza::{Content, Stanza};
 use crate::storage::{self, Which};
+
+/// Nodes by their names. The time: only what was published since then is wanted.
+pub(super) type Nodes = BTreeMap<SmolStr, Option<Timestamp>>;
+
+/// What a session wants.
+#[derive(Default)]
+pub(super) struct Wish {
+    /// Of all accounts whose data its user may see.
+    pub(super) of_all: Nodes,
+    /// All that it is interested in, of these accounts.
+    pub(super) of: Vec<BareJid>,
+}
+
+impl Wish {
+    pub(super) fn is_empty(&self) -> bool {
+        self.of_all.is_empty() && self.of.is_empty()
+    }
+
+    pub(super) fn add(&mut self, other: Self) {
+        for (node, since) in other.of_all {
+            let known = self.of_all.entry(node).or_insert(since);
+            *known = (*known).min(since);
+        }
+        for owner in other.of {
+            if !self.of.contains(&owner) && self.of.len() < MAX_NEW_CONTACTS {
+                self.of.push(owner);
+            }
+        }
+    }
+}
 
 /// What is still to be given to a session.
 pub(super) struct Walk {
@@ -98,7 +131,7 @@ impl Walk {
         &mut self,
         server: &ServerState,
         user: &BareJid,
-        interests: &[smol_str::SmolStr],
+        interests: &[SmolStr],
     ) -> storage::Result<bool> {
         let Some(wish) = &mut self.wish else { return Ok(false) };
         if !wish.of_all.is_empty() {
@@ -212,6 +245,8 @@ async fn wait(session: &SessionRef, server: &ServerState) {
     }
 }
 
+/// New contacts whose last items wait for a session, at most.
+const MAX_NEW_CONTACTS: usize = 64;
 /// How long a client is waited for that has much to read, at first.
 const PAUSE: Duration = Duration::from_millis(100);
 /// How long, at most.
@@ -223,7 +258,6 @@ mod tests {
     use crate::host::block_list::BlockLists;
     use crate::host::contact_list::ContactLists;
     use crate::host::{Parts, Registry};
-    use crate::payload::datetime::Timestamp;
     use crate::stanza::MessageKind;
     use crate::storage::{RosterItem, Subscription};
 

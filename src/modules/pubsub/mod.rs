@@ -15,7 +15,6 @@ mod items;
 mod last_item_delivery;
 mod last_item_sender;
 mod last_item_walk;
-mod last_item_wish;
 mod last_items;
 mod notify;
 mod options;
