@@ -25,6 +25,7 @@ from server import DOMAIN, SERVERS, ServerError
 
 SCENARIO_SECONDS = 60
 HERE = pathlib.Path(__file__).parent
+CUTS = "chat outlives cuts and a restart"
 # Of converse_devices.mjs.
 CONVERSE_SCENARIOS = ("windows agree", "history comes back", "nobody else reads")
 # Of xmppjs_devices.mjs.
@@ -97,7 +98,7 @@ def checks(server, args):
             name = f"{label}: {scenario.__name__.replace('_', ' ')}"
             if args.only in name:
                 yield name, lambda: in_process(server, scenario, one, other, next(numbers))
-    for module in (devices, aioxmpp_devices):
+    for module in (devices, aioxmpp_devices) if server.has_all else (devices,):
         device = module.Device
         for scenario in module.SCENARIOS:
             name = f"{device.library}: {scenario.__name__.replace('_', ' ')}"
@@ -118,6 +119,8 @@ def checks(server, args):
             device = devices.Device
             yield name, lambda: in_process(server, scenario, device, device, next(numbers))
     for library, command, environment, ways, what in outside(args):
+        if what != CUTS and not server.has_all:
+            continue
         for way in ways:
             name = f"{library}: {what}" + (f" over {way}" if len(ways) > 1 else "")
             if args.only in name:
@@ -126,18 +129,17 @@ def checks(server, args):
 
 def outside(args):
     """Checks that run in a process of their own: library, command, environment, ways, what holds."""
-    cuts = "chat outlives cuts and a restart"
     if args.node:
         environment = {"WAXWING_NODE_MODULES": str(pathlib.Path(args.node) / "node_modules")}
         # Node has it by default from 22 on.
         node = ["node", "--experimental-websocket"]
         command = [*node, str(HERE / "with_xmppjs.mjs")]
-        yield "xmpp.js", command, environment, ("starttls", "tls", "ws", "wss"), cuts
+        yield "xmpp.js", command, environment, ("starttls", "tls", "ws", "wss"), CUTS
         for what in XMPPJS_SCENARIOS:
             command = [*node, str(HERE / "xmppjs_devices.mjs"), what]
             yield "xmpp.js", command, environment, ("starttls",), what
     if args.nbxmpp:
-        yield "nbxmpp", [args.nbxmpp, str(HERE / "with_nbxmpp.py")], {}, ("starttls", "tls"), cuts
+        yield "nbxmpp", [args.nbxmpp, str(HERE / "with_nbxmpp.py")], {}, ("starttls", "tls"), CUTS
         for what in NBXMPP_SCENARIOS:
             command = [args.nbxmpp, str(HERE / "nbxmpp_devices.py"), what]
             yield "nbxmpp", command, {}, ("starttls",), what
@@ -145,7 +147,7 @@ def outside(args):
         command = ["node", str(HERE / "with_converse.mjs")]
         modules = str(pathlib.Path(args.converse) / "node_modules")
         environment = {"WAXWING_NODE_MODULES": modules, "WAXWING_CHROMIUM": args.chromium}
-        yield "Converse.js", command, environment, ("ws", "wss"), cuts
+        yield "Converse.js", command, environment, ("ws", "wss"), CUTS
         for what in CONVERSE_SCENARIOS:
             command = ["node", str(HERE / "converse_devices.mjs"), what]
             yield "Converse.js", command, environment, ("wss",), what

@@ -42,6 +42,8 @@ class Server:
     name = "?"
     # Sessions outlive a restart.
     keeps_sessions = False
+    # It has SASL2, a PubSub service, and bookmarks and avatars in all their forms.
+    has_all = False
 
     def __init__(self, folder, binary=None):
         self.folder = pathlib.Path(folder)
@@ -124,7 +126,7 @@ class Server:
 
 class Waxwing(Server):
     name = "waxwing"
-    keeps_sessions = True
+    keeps_sessions = has_all = True
 
     def configure(self):
         self.config = self.folder / "waxwing.toml"

@@ -88,12 +88,14 @@ class Terminal:
         def found():
             return any(all(word in line for word in words) for line in self.screen.display)
 
+        async def until():
+            while not found():
+                self._changed.clear()
+                await self._changed.wait()
+
         try:
-            async with asyncio.timeout(WAIT_SECONDS):
-                while not found():
-                    self._changed.clear()
-                    await self._changed.wait()
-        except TimeoutError:
+            await asyncio.wait_for(until(), WAIT_SECONDS)
+        except asyncio.TimeoutError:
             raise AssertionError(f"waited for {words} on the screen:\n{self.text}") from None
 
 
@@ -157,7 +159,7 @@ async def profanity_is_one_of_the_devices(a, b):
                 item, payload = await phone.event(phone.bare, BOOKMARKS)
                 assert (item, payload.get("name")) == (room, "Orchard"), (item, payload.attrib)
                 await profanity.types("/omemo gen")
-                await has_device(juliet, phone.bare)
+                await within(has_device(juliet, phone.bare), "a device with keys")
         with tempfile.TemporaryDirectory() as home:
             async with Profanity(phone, home) as profanity:
                 await profanity.types("/bookmark list")
@@ -168,21 +170,17 @@ async def profanity_is_one_of_the_devices(a, b):
 
 
 async def has_device(client, owner):
-    """Until the owner has published a device with keys, which strangers find."""
+    """Waits until the owner has published a device with its keys, which strangers find."""
     node = "eu.siacs.conversations.axolotl"
-    for _ in range(WAIT_SECONDS):
+    while True:
         try:
-            items = await client.items(owner, f"{node}.devicelist")
-            break
+            ((device,),) = (await client.items(owner, f"{node}.devicelist")).values()
+            keys = await client.items(owner, f"{node}.bundles:{device.get('id')}")
+            assert len(keys) == 1, keys
+            return
         except client.library_error as error:
             assert error.condition == "item-not-found", error.condition
-            await asyncio.sleep(1)
-    else:
-        raise AssertionError(f"waited {WAIT_SECONDS} s for a device of {owner}")
-    (listed,) = items.values()
-    (device,) = listed
-    keys = await within(client.items(owner, f"{node}.bundles:{device.get('id')}"), "the keys")
-    assert len(keys) == 1, keys
+        await asyncio.sleep(0.2)
 
 
 async def poezio_is_one_of_the_devices(a, b):
