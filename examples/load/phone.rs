@@ -60,7 +60,14 @@ pub(crate) async fn run(target: Rc<Target>, meter: Meter, args: Args) -> anyhow:
     report.add("bytes_per_hour", seen.bytes as f64 / hours);
     report.add("stanzas_per_hour", f64::from(seen.stanzas) / hours);
     report.add("messages_with_body_per_hour", f64::from(seen.bodies) / hours);
+    report.add("presences_per_hour", f64::from(seen.presences) / hours);
+    report.add(
+        "events_per_hour",
+        f64::from(seen.stanzas - seen.presences - seen.requests - seen.bodies) / hours,
+    );
+    report.add("requests_per_hour", f64::from(seen.requests) / hours);
     report.add("wake_ups_per_hour", f64::from(seen.wake_ups) / hours);
+    report.add("awake_share", seen.awake.as_secs_f64() / seconds as f64);
     Ok(report)
 }
 
@@ -69,7 +76,12 @@ struct Seen {
     bytes: usize,
     stanzas: u32,
     bodies: u32,
+    presences: u32,
+    requests: u32,
+    /// How often the radio was asleep when something came.
     wake_ups: u32,
+    /// How long the radio was awake.
+    awake: Duration,
 }
 
 /// Counts what comes to the phone until `end`, and answers pings.
@@ -86,9 +98,13 @@ async fn watch(phone: Member, end: Instant) -> anyhow::Result<Seen> {
                     bytes += message.len();
                     seen.bodies += u32::from(memchr::memmem::find(message, b"<body").is_some());
                 }
-                Element::Presence(presence) => bytes += presence.len(),
+                Element::Presence(presence) => {
+                    bytes += presence.len();
+                    seen.presences += 1;
+                }
                 Element::Iq(iq) => {
                     bytes += iq.len();
+                    seen.requests += 1;
                     answers.push_str(&answer(iq));
                 }
                 Element::Acknowledged(_) | Element::Asked => {}
@@ -99,7 +115,11 @@ async fn watch(phone: Member, end: Instant) -> anyhow::Result<Seen> {
             () = sleep_until(end) => return Ok(seen),
         }
         seen.bytes += bytes;
-        seen.wake_ups += u32::from(last.is_none_or(|last| last.elapsed() > AWAKE));
+        let since = last.map_or(Duration::MAX, |last| last.elapsed());
+        seen.wake_ups += u32::from(since > AWAKE);
+        // It stays awake for a while after this; what the last data had given it ends here.
+        seen.awake += AWAKE;
+        seen.awake -= last.map_or(Duration::ZERO, |_| AWAKE.saturating_sub(since));
         last = Some(Instant::now());
         if !answers.is_empty() {
             writer.write_all(answers.as_bytes()).await?;

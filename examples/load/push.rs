@@ -63,21 +63,7 @@ pub(crate) async fn run(target: Rc<Target>, meter: Meter, args: Args) -> anyhow:
         }
     };
     let (before, started) = (meter.sample()?, Instant::now());
-    let writing = async {
-        for round in 0..rounds {
-            for phone in 0..phones {
-                let share = f64::from(phone) / f64::from(phones);
-                sleep_until(started + PERIOD * round + PERIOD.mul_f64(share)).await;
-                let to = target.address(account(phone));
-                let text = format!("<message to='{to}' type='chat'><body>{round}</body></message>");
-                written.borrow_mut()[phone as usize] = Some(Instant::now());
-                writer.write_all(text.as_bytes()).await?;
-                writer.flush().await?;
-            }
-        }
-        tokio::time::sleep(PERIOD).await;
-        anyhow::Ok(())
-    };
+    let writing = write_all(&target, &mut writer, phones, rounds, &written);
     let bounces = async {
         let mut is_error = false;
         loop {
@@ -106,6 +92,30 @@ pub(crate) async fn run(target: Rc<Target>, meter: Meter, args: Args) -> anyhow:
     }
     report.add_latencies(micros);
     Ok(report)
+}
+
+/// Writes to all phones, evenly over each period.
+async fn write_all(
+    target: &Target,
+    writer: &mut (impl AsyncWriteExt + Unpin),
+    phones: u32,
+    rounds: u32,
+    written: &RefCell<Vec<Option<Instant>>>,
+) -> anyhow::Result<()> {
+    let started = Instant::now();
+    for round in 0..rounds {
+        for phone in 0..phones {
+            let share = f64::from(phone) / f64::from(phones);
+            sleep_until(started + PERIOD * round + PERIOD.mul_f64(share)).await;
+            let to = target.address(account(phone));
+            let text = format!("<message to='{to}' type='chat'><body>{round}</body></message>");
+            written.borrow_mut()[phone as usize] = Some(Instant::now());
+            writer.write_all(text.as_bytes()).await?;
+            writer.flush().await?;
+        }
+    }
+    tokio::time::sleep(PERIOD).await;
+    Ok(())
 }
 
 /// The app's server makes a node for a phone, and the phone registers with it, and goes.
