@@ -286,7 +286,8 @@ fn of_the_server(line: &str, body: &str) -> Result<Action, String> {
         let down = duration(time).ok_or(format!("how long is `{time}`?"))?;
         return Ok(Action::Restart(down, false));
     }
-    let slow: [(&str, fn(Duration) -> Disk); 4] = [
+    type Slow = (&'static str, fn(Duration) -> Disk);
+    let slow: [Slow; 4] = [
         ("The next answer about a roster takes ", Disk::Slow),
         ("The next page of an archive is read after ", Disk::SlowPage),
         ("The next publication is stored after ", Disk::SlowPublication),
