@@ -84,13 +84,13 @@ impl Outbox {
         self.lock.as_ref().is_some_and(|lock| lock.covers(user))
     }
 
-    /// Takes the next stanza.
+    /// Takes the next stanza. Those that wait for an answer go without it, if what was handled was no request.
     pub fn take(&mut self) -> Option<Stanza> {
         self.unlock();
         if let Some(left) = &mut self.locked {
             *left = left.saturating_sub(1);
         }
-        self.queue.pop_front()
+        self.queue.pop_front().or_else(|| self.behind.pop_front())
     }
 
     /// Unlocks the rosters as soon as that is allowed. `false` if they are still locked, so that others may

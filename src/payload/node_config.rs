@@ -208,7 +208,7 @@ impl NodeConfig {
     }
 
     /// The default of this node of an account. What is for the user alone by its specification is made so, even if
-    /// the client does not say it (XEP-0402 §3.3, XEP-0490 §4.2).
+    /// the client does not say it (XEP-0402 §3.3, XEP-0490 §4.2, XEP-0292 §5).
     #[must_use]
     pub fn of_account(name: &str) -> Self {
         let never = SendLast::Never;
@@ -216,6 +216,7 @@ impl NodeConfig {
             bookmarks::NS | ns::READ_STATE => {
                 Self { send_last_published_item: never, ..Self::private(None) }
             }
+            ns::CONTACT_CARDS => Self::private(None),
             bookmarks::OLD_NS => Self { send_last_published_item: never, ..Self::private(Some(1)) },
             _ => Self::default(),
         }

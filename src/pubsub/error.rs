@@ -35,6 +35,8 @@ pub enum Problem {
     NotInRosterGroup,
     /// There is no such subscription.
     NotSubscribed,
+    /// Only subscribers read the node.
+    ReaderNotSubscribed,
     /// The request does not say what it wants, or more than one thing.
     Malformed,
     /// A payload is too long.
@@ -49,6 +51,8 @@ pub enum Problem {
     PresenceSubscriptionRequired,
     /// A subscription must be named, since there are several.
     SubidRequired,
+    /// More items at once than the node, or a request, holds.
+    TooManyItems,
     /// The node has too many subscriptions.
     TooManySubscriptions,
     /// This is not implemented, or not allowed at this node.
@@ -69,7 +73,7 @@ impl Problem {
     pub fn condition(self) -> (Condition, ErrorKind) {
         use Condition as C;
         let condition = match self {
-            Self::ClosedNode => C::NotAllowed,
+            Self::ClosedNode | Self::TooManyItems => C::NotAllowed,
             Self::Forbidden => C::Forbidden,
             Self::InvalidOptions
             | Self::InvalidJid
@@ -89,7 +93,8 @@ impl Problem {
             Self::NotFound => C::ItemNotFound,
             Self::NotInRosterGroup
             | Self::PendingSubscription
-            | Self::PresenceSubscriptionRequired => C::NotAuthorized,
+            | Self::PresenceSubscriptionRequired
+            | Self::ReaderNotSubscribed => C::NotAuthorized,
             // §6.2.3.2
             Self::NotSubscribed => return (C::UnexpectedRequest, ErrorKind::Cancel),
             // §6.1.3.9
@@ -113,13 +118,14 @@ impl Problem {
             Self::NodeFull => "node-full",
             Self::NodeidRequired => "nodeid-required",
             Self::NotInRosterGroup => "not-in-roster-group",
-            Self::NotSubscribed => "not-subscribed",
+            Self::NotSubscribed | Self::ReaderNotSubscribed => "not-subscribed",
             Self::PayloadTooBig => "payload-too-big",
             Self::PayloadRequired => "payload-required",
             Self::PendingSubscription => "pending-subscription",
             Self::PreconditionNotMet => "precondition-not-met",
             Self::PresenceSubscriptionRequired => "presence-subscription-required",
             Self::SubidRequired => "subid-required",
+            Self::TooManyItems => "max-items-exceeded",
             Self::TooManySubscriptions => "too-many-subscriptions",
             Self::UnsupportedAccessModel => "unsupported-access-model",
             Self::Unsupported(feature) => return Some(unsupported(feature)),
@@ -179,6 +185,8 @@ mod tests {
             (Problem::Unsupported("subscribe"), "feature-not-implemented", "cancel", "unsupported"),
             (Problem::SubidRequired, "bad-request", "modify", "subid-required"),
             (Problem::NotSubscribed, "unexpected-request", "cancel", "not-subscribed"),
+            (Problem::ReaderNotSubscribed, "not-authorized", "auth", "not-subscribed"),
+            (Problem::TooManyItems, "not-allowed", "cancel", "max-items-exceeded"),
             (Problem::InvalidSubid, "not-acceptable", "modify", "invalid-subid"),
             (Problem::JidRequired, "bad-request", "modify", "jid-required"),
             (Problem::InvalidOptions, "bad-request", "modify", "invalid-options"),

@@ -2,20 +2,25 @@
 
 use crate::ns;
 use crate::payload::data_form::FormKind;
-use crate::payload::node_config::NodeConfig;
+use crate::payload::node_config::{ItemReply, NodeConfig};
 use crate::storage::PubSubItem;
 use crate::xml::{Node, element};
 
 /// An item in an event or an answer, in the namespace of the parent.
-pub fn item(item: &PubSubItem, with_payload: bool) -> Node {
-    let node = element("item").attr("id", &item.id);
+///
+/// The publisher is named if replies go there (§7.1.2.3): as the server knows it, whatever the item said.
+pub fn item(item: &PubSubItem, with_payload: bool, config: &NodeConfig) -> Node {
+    let publisher =
+        (config.itemreply == Some(ItemReply::Publisher)).then(|| item.publisher.as_str());
+    let node = element("item").attr("id", &item.id).maybe_attr("publisher", publisher);
     if with_payload { node.raw(&item.payload) } else { node }
 }
 
 /// Items were published. None, if the node only notifies.
 pub fn published(node: &str, items: &[PubSubItem], config: &NodeConfig) -> Node {
     let is_bare = !config.deliver_payloads && !config.persist_items;
-    let items = items.iter().filter(|_| !is_bare).map(|one| item(one, config.deliver_payloads));
+    let items =
+        items.iter().filter(|_| !is_bare).map(|one| item(one, config.deliver_payloads, config));
     event(element("items").attr("node", node).children(items))
 }
 

@@ -36,7 +36,9 @@ impl Entity {
     pub fn may_read(&self, config: &NodeConfig) -> Result<(), Problem> {
         self.may_enter(config)?;
         match (self.affiliation, config.access_model) {
-            (None, AccessModel::Authorize) if !self.is_subscribed => Err(Problem::NotSubscribed),
+            (None, AccessModel::Authorize) if !self.is_subscribed => {
+                Err(Problem::ReaderNotSubscribed)
+            }
             _ => Ok(()),
         }
     }
@@ -149,9 +151,14 @@ mod tests {
             (Roster, sees, Err(Problem::NotInRosterGroup), yes),
             (Roster, group, Ok(()), yes),
             (Whitelist, sees, Err(Problem::ClosedNode), yes),
-            (Authorize, sees, Err(Problem::NotSubscribed), wait),
+            (Authorize, sees, Err(Problem::ReaderNotSubscribed), wait),
             (Authorize, subscribed, Ok(()), yes),
-            (Authorize, pending, Err(Problem::NotSubscribed), Err(Problem::PendingSubscription)),
+            (
+                Authorize,
+                pending,
+                Err(Problem::ReaderNotSubscribed),
+                Err(Problem::PendingSubscription),
+            ),
         ];
         for (model, entity, read, subscribe) in cases {
             let config = config(model, PublishModel::Publishers);

@@ -1,7 +1,7 @@
 //! Creating nodes (XEP-0060 §8.1).
 
 use super::place::Place;
-use super::request::Request;
+use super::request::{Request, submitted};
 use crate::config::NodeCreators;
 use crate::host::{Cx, IqReply, TargetNode};
 use crate::jid::Jid;
@@ -21,7 +21,9 @@ pub(super) async fn answer(cx: &mut Cx<'_>, place: &Place, request: &Request<'_>
     let is_instant = wanted.is_none();
     let name = wanted.unwrap_or_else(|| random_id().to_string());
     let mut config = place.default_config_of(&name);
-    if let Some(form) = request.form("configure", NODE_CONFIG)? {
+    if let Some(configure) = request.companion("configure")?
+        && let Some((form, _)) = submitted(&configure, NODE_CONFIG)?
+    {
         config.apply(&form).map_err(Problem::from)?;
     }
     if place.nodes.find(cx.server, &name).await?.is_some() {

@@ -58,6 +58,8 @@ pub(super) const OF_ACCOUNTS: &[&str] = &[
     "http://jabber.org/protocol/pubsub#filtered-notifications",
     "http://jabber.org/protocol/pubsub#presence-notifications",
     "http://jabber.org/protocol/pubsub#presence-subscribe",
+    // §9: an account has nodes.
+    "http://jabber.org/protocol/pubsub#pubsub-on-a-jid",
 ];
 
 /// Also the node of the command (XEP-0060 §8.7).

@@ -32,6 +32,14 @@ pub(super) async fn answer(cx: &mut Cx<'_>, place: &Place, request: &Request<'_>
     }
     let (node, config) = place.node(cx, &name).await?;
     place.entity(cx.server, request.from, &node, &config).await?.may_read(&config)?;
+    // §6.5.9.2
+    if let Some(subid) = request.action.attr("subid").filter(|subid| !subid.is_empty()) {
+        let mut own = node.subscriptions.iter();
+        let from = request.from.bare_str();
+        if !own.any(|one| one.subid == *subid && one.jid.bare_str() == from) {
+            return Err(Problem::InvalidSubid.into());
+        }
+    }
     if !config.persist_items {
         return Err(Problem::NotPersistent.into());
     }
@@ -51,10 +59,7 @@ pub(super) async fn answer(cx: &mut Cx<'_>, place: &Place, request: &Request<'_>
     let query = ItemQuery { which, max: most, max_bytes: MAX_BYTES, since: since(cx, &config) };
     let page = cx.server.storage.pubsub().items(&place.owner, &name, query).await?;
     let page = page.ok_or(Problem::NotFound)?;
-    if !ids.is_empty() && page.items.is_empty() {
-        return Err(Problem::NotFound.into());
-    }
-    let items = page.items.iter().map(|item| event::item(item, true));
+    let items = page.items.iter().map(|item| event::item(item, true, &config));
     let items = element("items").attr("node", &name).children(items);
     let answer = element("pubsub").ns(ns::PUBSUB).child(items);
     let is_cut = (page.items.len() as u64) < page.count.min(most as u64);

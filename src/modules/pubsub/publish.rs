@@ -46,8 +46,9 @@ async fn target(
                 return Err(Problem::Forbidden.into());
             }
             if let Some(options) = options {
-                let wanted = config.with_options(&options).map_err(option_problem)?;
-                if !config.meets(&wanted) {
+                // What no node can have, this one has not (§7.1.5).
+                let wanted = config.with_options(&options);
+                if !wanted.is_ok_and(|wanted| config.meets(&wanted)) {
                     return Err(Problem::PreconditionNotMet.into());
                 }
             }
@@ -89,7 +90,7 @@ fn read(
         return Err(Problem::ItemRequired.into());
     }
     if elements.len() > config.keep().clamp(1, MAX_AT_ONCE) {
-        return Err(Problem::NotAcceptable.into());
+        return Err(Problem::TooManyItems.into());
     }
     let (published, publisher) = (cx.server.clock.now(), Jid::from(request.from.to_bare()));
     let mut items: Vec<PubSubItem> = Vec::with_capacity(elements.len());

@@ -31,6 +31,19 @@ impl Request<'_> {
         }
     }
 
+    /// The child of `<pubsub/>` that says more about what is wanted. It stands behind it, and names neither the node nor
+    /// the subscriber again (§6.3.7, §8.1.3).
+    pub(super) fn companion(&self, name: &str) -> Result<Option<ElementRef<'_>>, StanzaError> {
+        let namespace = self.pubsub.ns();
+        let mut known = self.pubsub.children().filter(|child| child.ns() == namespace);
+        let Some(found) = self.pubsub.child(namespace, name) else { return Ok(None) };
+        let is_first = known.next().is_some_and(|first| first.name() == name);
+        if is_first || found.attr("node").is_some() || found.attr("jid").is_some() {
+            return Err(Problem::Malformed.into());
+        }
+        Ok(Some(found))
+    }
+
     /// The form in a child of `<pubsub/>`, if there is one.
     pub(super) fn form(
         &self,

@@ -3,6 +3,7 @@
 use super::place::Place;
 use super::request::{NAME, Request};
 use crate::host::{Cx, IqReply};
+use crate::jid::Jid;
 use crate::ns;
 use crate::pubsub::error::Problem;
 
@@ -10,8 +11,10 @@ use crate::pubsub::error::Problem;
 pub(super) async fn answer(cx: &mut Cx<'_>, place: &Place, request: &Request<'_>) -> IqReply {
     let name = request.node()?;
     let items = request.action.children().filter(|child| child.is(ns::PUBSUB, "item"));
-    let ids: Vec<String> =
+    let mut ids: Vec<String> =
         items.map(|item| item.attr("id").unwrap_or_default().into_owned()).collect();
+    ids.sort_unstable();
+    ids.dedup();
     if ids.is_empty() || ids.iter().any(String::is_empty) {
         return Err(Problem::ItemRequired.into());
     }
@@ -27,10 +30,15 @@ pub(super) async fn answer(cx: &mut Cx<'_>, place: &Place, request: &Request<'_>
     if !config.persist_items {
         return Err(Problem::NotPersistent.into());
     }
-    if !entity.is_owner() {
+    if !entity.is_owner() || ids.len() > 1 {
         let publishers = place.publishers(cx.server, &name, ids.iter()).await?;
-        if publishers.iter().any(|publisher| publisher.bare_str() != request.from.bare_str()) {
+        let is_foreign = |publisher: &Jid| publisher.bare_str() != request.from.bare_str();
+        if !entity.is_owner() && publishers.iter().any(is_foreign) {
             return Err(Problem::Forbidden.into());
+        }
+        // Of several items all are removed, or none (§12.11).
+        if publishers.len() < ids.len() {
+            return Err(Problem::NotFound.into());
         }
     }
     match place.nodes.retract(cx, &name, &ids, notify, NAME).await? {

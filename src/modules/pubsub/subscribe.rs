@@ -6,6 +6,7 @@ use super::{approval, last_items, recipients, subscription};
 use crate::host::{Cx, Invalidation, IqReply};
 use crate::jid::Jid;
 use crate::ns;
+use crate::payload::data_form::FormKind;
 use crate::payload::node_config::SendLast;
 use crate::pubsub::error::Problem;
 use crate::pubsub::options::{Options, SUBSCRIBE_OPTIONS};
@@ -39,10 +40,12 @@ pub(super) async fn subscribe(cx: &mut Cx<'_>, place: &Place, request: &Request<
         return Err(Problem::TooManySubscriptions.into());
     }
     let mut options = Options::default();
-    let companion = request.pubsub.child(ns::PUBSUB, "options");
+    let companion = request.companion("options")?;
     let form = companion.map(|companion| submitted(&companion, SUBSCRIBE_OPTIONS));
+    let mut is_told = false;
     if let Some((form, false)) = form.transpose()?.flatten() {
         options.apply(&form)?;
+        is_told = true;
     }
     let subscription = NodeSubscription {
         subid: old.map_or_else(|| random_id().to_string(), |old| old.subid.clone()),
@@ -62,7 +65,10 @@ pub(super) async fn subscribe(cx: &mut Cx<'_>, place: &Place, request: &Request<
             }
         }
     }
-    Ok(Some(answer(ns::PUBSUB, &name, &subscription)))
+    // §6.3.7
+    let told =
+        is_told.then(|| element("options").child(options.to_form(FormKind::Result).to_node()));
+    Ok(Some(answer(ns::PUBSUB, &name, &subscription).children(told)))
 }
 
 /// Unsubscribes.

@@ -1,10 +1,12 @@
 //! A subscription to a node: how it is stored, changed by others, and written.
 
 use super::place::Place;
-use super::recipients;
+use super::{last_items, recipients};
 use crate::host::{Cx, Invalidation};
 use crate::jid::BareJid;
+use crate::payload::node_config::SendLast;
 use crate::pubsub::error::Problem;
+use crate::pubsub::options::Options;
 use crate::pubsub::rights::Approval;
 use crate::stanza::StanzaError;
 use crate::storage::{NodeSubscription, StorageError};
@@ -43,9 +45,18 @@ pub(super) async fn change(
         recipients::tell_subscriber(cx, place, name, &old, "none");
         return Ok(());
     };
+    let was_pending = old.is_pending;
     let new = NodeSubscription { is_pending, ..old };
     store(cx, place, name, &new).await?;
     recipients::tell_subscriber(cx, place, name, &new, state(&new));
+    if was_pending && !is_pending {
+        // §12.10
+        let (_, config) = place.node(cx, name).await?;
+        let options = Options::from_text(&new.options);
+        if config.send_last_published_item != SendLast::Never && options.deliver {
+            last_items::to_subscriber(cx, place, name, &config, &new.jid).await?;
+        }
+    }
     Ok(())
 }
 

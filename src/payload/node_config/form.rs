@@ -38,9 +38,7 @@ impl NodeConfig {
             "pubsub#item_expire" => {
                 vec![self.item_expire.map_or_else(|| "max".to_owned(), |s| s.to_string())]
             }
-            "pubsub#itemreply" => {
-                self.itemreply.map(|r| r.as_str().to_owned()).into_iter().collect()
-            }
+            "pubsub#itemreply" => word(self.itemreply.map_or(NOBODY, ItemReply::as_str)),
             "pubsub#language" => text(&self.language),
             "pubsub#max_items" => {
                 vec![self.max_items.map_or_else(|| "max".to_owned(), |max| max.to_string())]
@@ -77,7 +75,7 @@ impl NodeConfig {
         };
         match var {
             "pubsub#description" => value.clone_into(&mut self.description),
-            "pubsub#itemreply" if value.is_empty() => self.itemreply = None,
+            "pubsub#itemreply" if matches!(value, "" | NOBODY) => self.itemreply = None,
             "pubsub#language" => value.clone_into(&mut self.language),
             "pubsub#title" => value.clone_into(&mut self.title),
             "pubsub#type" => value.clone_into(&mut self.payload_type),
@@ -86,10 +84,9 @@ impl NodeConfig {
                 "" | "0" | "false" => {}
                 _ => return Err(ConfigError::Value),
             },
-            "pubsub#collection"
-            | "pubsub#children"
-            | "pubsub#body_xslt"
-            | "pubsub#dataform_xslt" => match value {
+            // Transformations that this server does not do; events contain the payloads as they are.
+            "pubsub#body_xslt" | "pubsub#dataform_xslt" => {}
+            "pubsub#collection" | "pubsub#children" => match value {
                 "" => {}
                 _ => return Err(ConfigError::Value),
             },
@@ -179,7 +176,9 @@ fn number_or_max(value: &str) -> Result<Option<u64>, ConfigError> {
 fn options(var: &str) -> Vec<&'static str> {
     match var {
         "pubsub#access_model" => AccessModel::ALL.iter().map(|one| one.as_str()).collect(),
-        "pubsub#itemreply" => ItemReply::ALL.iter().map(|one| one.as_str()).collect(),
+        "pubsub#itemreply" => {
+            [NOBODY].into_iter().chain(ItemReply::ALL.iter().map(|one| one.as_str())).collect()
+        }
         "pubsub#node_type" => vec!["leaf"],
         "pubsub#notification_type" => {
             NotificationType::ALL.iter().map(|one| one.as_str()).collect()
@@ -190,6 +189,9 @@ fn options(var: &str) -> Vec<&'static str> {
         _ => Vec::new(),
     }
 }
+
+/// Replies go to nobody.
+const NOBODY: &str = "none";
 
 use FieldKind::{Boolean, JidMulti, ListMulti, ListSingle, TextSingle};
 
