@@ -256,6 +256,7 @@ const TITLES: &[(u16, &str)] = &[
     (478, "Stream Limits Advertisement"),
     (480, "SASL Upgrade Tasks"),
     (484, "Fast Authentication Streamlining Tokens"),
+    (485, "PubSub Server Information"),
     (490, "Message Displayed Synchronization"),
     (492, "Chat notification settings"),
     (494, "Client Access Management"),

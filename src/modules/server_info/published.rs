@@ -1,0 +1,89 @@
+//! XEP-0485: PubSub Server Information. If the operator wants it, each host tells programs that draw maps of the
+//! network about itself, in a node of its service `pubsub.<host>`.
+//!
+//! The node belongs to the server: a node of this name that a user has made goes. There are no connections to
+//! other servers yet, so it names the host alone.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::host::{AccountNodes, Invalidation, ServerState, ServiceDomain};
+use crate::payload::node_config::NodeConfig;
+use crate::storage::{self, Publication};
+use crate::xml::{Node, element};
+
+/// The namespace, and the feature by which an operator agrees to be named by others (XEP-0485 §3, §7).
+pub(super) const NS: &str = "urn:xmpp:serverinfo:0";
+
+/// Where the node of a host is (XEP-0485 §3).
+pub(super) fn uri(host: &str) -> String {
+    format!("xmpp:{SERVICE}.{host}?;node={NODE}")
+}
+
+/// Publishes what is to be told, or takes it back. Once, when the server starts.
+pub(super) async fn run(server: Arc<ServerState>) {
+    let is_wanted = server.config.load().pubsub.server_info;
+    for service in server.services().iter().filter(|service| has_nodes(service)) {
+        let done = match is_wanted {
+            true => publish(&server, service).await,
+            false => withdraw(&server, service).await,
+        };
+        if let Err(error) = done {
+            tracing::error!(host = %service.host.domain, %error, "cannot publish about the server");
+        }
+    }
+}
+
+fn has_nodes(service: &ServiceDomain) -> bool {
+    let prefix = service.domain.strip_suffix(&*service.host.domain);
+    prefix.and_then(|prefix| prefix.strip_suffix('.')) == Some(SERVICE)
+}
+
+async fn publish(server: &ServerState, service: &ServiceDomain) -> storage::Result<()> {
+    let owner = service.jid.to_bare();
+    let (nodes, store) = (AccountNodes::of(&owner), server.storage.pubsub());
+    if let Some((node, _)) = nodes.find(server, NODE).await?
+        && node.creator != owner
+    {
+        store.delete(&owner, NODE).await?;
+    }
+    let payload = Bytes::from(about(&service.host.domain).to_bytes());
+    if nodes.last(server, NODE).await?.is_some_and(|last| last.payload == payload) {
+        return Ok(());
+    }
+    // XEP-0485 §5: open, with one item.
+    let config = NodeConfig { max_items: Some(1), ..NodeConfig::of_service() };
+    let (node, _) = nodes.new_node(server, NODE, &config);
+    let publication = Publication {
+        create: Some(node),
+        max_nodes: u32::MAX,
+        items: vec![nodes.item(server, ITEM, payload)],
+        keep: 1,
+        expire_before: None,
+        within_quota: false,
+    };
+    store.publish(&owner, NODE, publication).await?;
+    server.invalidate(&Invalidation::Nodes(owner));
+    Ok(())
+}
+
+async fn withdraw(server: &ServerState, service: &ServiceDomain) -> storage::Result<()> {
+    let owner = service.jid.to_bare();
+    let node = server.storage.pubsub().node(&owner, NODE).await?;
+    if node.is_some_and(|node| node.creator == owner) {
+        server.storage.pubsub().delete(&owner, NODE).await?;
+        server.invalidate(&Invalidation::Nodes(owner));
+    }
+    Ok(())
+}
+
+/// XEP-0485 §4, in its minimal form: other hosts of this server are not told.
+fn about(host: &str) -> Node {
+    element("serverinfo").ns(NS).child(element("domain").attr("name", host))
+}
+
+/// The service whose node it is.
+const SERVICE: &str = "pubsub";
+const NODE: &str = "serverinfo";
+const ITEM: &str = "current";
