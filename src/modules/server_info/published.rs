@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use crate::host::{AccountNodes, Invalidation, ServerState, ServiceDomain};
 use crate::payload::node_config::NodeConfig;
-use crate::storage::{self, Publication};
+use crate::storage::{self, Publication, PublishAt};
 use crate::xml::{Node, element};
 
 /// The namespace, and the feature by which an operator agrees to be named by others (XEP-0485 §3, §7).
@@ -43,10 +43,10 @@ fn has_nodes(service: &ServiceDomain) -> bool {
 async fn publish(server: &ServerState, service: &ServiceDomain) -> storage::Result<()> {
     let owner = service.jid.to_bare();
     let (nodes, store) = (AccountNodes::of(&owner), server.storage.pubsub());
-    if let Some((node, _)) = nodes.find(server, NODE).await?
-        && node.creator != owner
-    {
+    let mut found = nodes.find(server, NODE).await?.map(|(node, _)| node);
+    if found.as_ref().is_some_and(|node| node.creator != owner) {
         store.delete(&owner, NODE).await?;
+        found = None;
     }
     let payload = Bytes::from(about(&service.host.domain).to_bytes());
     if nodes.last(server, NODE).await?.is_some_and(|last| last.payload == payload) {
@@ -54,9 +54,13 @@ async fn publish(server: &ServerState, service: &ServiceDomain) -> storage::Resu
     }
     // XEP-0485 §5: open, with one item.
     let config = NodeConfig { max_items: Some(1), ..NodeConfig::of_service() };
-    let (node, _) = nodes.new_node(server, NODE, &config);
+    let at = match found {
+        Some(node) => PublishAt::Existing(node.created),
+        None => PublishAt::New(nodes.new_node(server, NODE, &config).node),
+    };
     let publication = Publication {
-        create: Some(node),
+        at,
+        share: None,
         max_nodes: u32::MAX,
         items: vec![nodes.item(server, ITEM, payload)],
         keep: 1,
