@@ -24,6 +24,8 @@ pub struct Exchange {
     /// What the client says of its token, if it has one.
     token: Option<TokenLogin>,
     agent: UserAgent,
+    /// The account that the client has named before (XEP-0388 §2.3). A login to another one is refused at once.
+    claimed: Option<BareJid>,
     has_old_token: bool,
     /// With which password the client has logged in.
     proven: Option<PasswordKey>,
@@ -88,6 +90,7 @@ impl Exchange {
             mechanism,
             token,
             agent: UserAgent::default(),
+            claimed: None,
             has_old_token: false,
             proven: None,
             user: None,
@@ -96,16 +99,16 @@ impl Exchange {
         })
     }
 
-    /// The same for a client that says this of itself. One that logs in by its certificate is known by that.
+    /// The same for a client that says this of itself; by a certificate, it is known by that. `claimed`: its only account.
     #[must_use]
-    pub fn by(mut self, mut agent: UserAgent) -> Self {
+    pub fn by(mut self, mut agent: UserAgent, claimed: Option<BareJid>) -> Self {
         if self.mechanism == MechanismName::External
             && let Some(fingerprint) = self.offer.fingerprint()
         {
             let id = external::certificate_client(fingerprint, agent.id.as_deref());
             agent.id = Some(id.into());
         }
-        self.agent = agent;
+        (self.agent, self.claimed) = (agent, claimed);
         self
     }
 
@@ -256,11 +259,9 @@ impl Exchange {
             return Err(SaslError::NotAuthorized);
         };
         self.user = Some(user.as_str().to_owned());
-        match authzid.map(BareJid::parse) {
-            None => Ok(user),
-            Some(Ok(authzid)) if authzid == user => Ok(user),
-            Some(_) => Err(SaslError::InvalidAuthzid),
-        }
+        let is_own = authzid.is_none_or(|id| BareJid::parse(id).ok().as_ref() == Some(&user));
+        let is_claimed = self.claimed.as_ref().is_none_or(|claimed| *claimed == user);
+        if is_own && is_claimed { Ok(user) } else { Err(SaslError::InvalidAuthzid) }
     }
 
     async fn succeed(&self, user: BareJid, data: Option<Vec<u8>>) -> Result<Step, SaslError> {

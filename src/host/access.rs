@@ -31,6 +31,8 @@ pub enum Access {
     /// The user to whom the account belongs. Others: `forbidden`, as the specification of the request
     /// demands.
     OwnerElseForbidden,
+    /// The user to whom the account belongs. Others: `not-allowed`, as the specification of the request demands.
+    OwnerElseNotAllowed,
     /// Everybody. To an account: except addresses that the user has blocked (XEP-0191 §3.3:
     /// `service-unavailable`), and the handler must give others the same answer whether the account
     /// exists or not.

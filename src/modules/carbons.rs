@@ -47,7 +47,8 @@ impl Module for Carbons {
             on.disco_feature(address, NS).disco_feature(address, NS_RULES);
         }
         for name in ["enable", "disable"] {
-            on.iq(AddressKind::Account, IqKind::Set, (NS, name), Access::Owner, &Self);
+            let access = Access::OwnerElseNotAllowed;
+            on.iq(AddressKind::Account, IqKind::Set, (NS, name), access, &Self);
         }
     }
 }

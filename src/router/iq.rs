@@ -47,7 +47,7 @@ async fn for_host(cx: &mut Cx<'_>, iq: Iq) -> Result<Outcome, Halt> {
     let found = find(cx, AddressKind::Host, &iq)?;
     let may_ask = match found.map(|found| found.access) {
         Some(Access::Admins) => cx.is_of_admin().await?,
-        Some(Access::Owner | Access::OwnerElseForbidden) => {
+        Some(Access::Owner | Access::OwnerElseForbidden | Access::OwnerElseNotAllowed) => {
             cx.origin.client().is_some_and(|client| client.domain() == cx.host.domain)
         }
         _ => true,
@@ -94,7 +94,7 @@ async fn for_service(cx: &mut Cx<'_>, at: &ServiceDomain, iq: Iq) -> Result<Outc
 ///
 /// DEPARTS: RFC 6121 §8.5.1 – to a request that its specification forbids to others, the answer is
 /// `forbidden`, also if the account does not exist, and not `service-unavailable` (RFC 6121 §2.3.3,
-/// XEP-0012 §3, XEP-0049 §4, XEP-0313 §8.1).
+/// XEP-0012 §3, XEP-0049 §4, XEP-0313 §8.1); to one for carbons it is `not-allowed` (XEP-0280 §5).
 async fn for_account(cx: &mut Cx<'_>, user: &BareJid, iq: Iq) -> Result<Outcome, Halt> {
     if !iq.is_request() {
         return take_answer(cx, iq).await;
@@ -119,6 +119,7 @@ async fn refuse_others(
         Some(Access::Admins | Access::OwnerElseForbidden) => {
             Err(Halt::bounce(Condition::Forbidden, STRANGER))
         }
+        Some(Access::OwnerElseNotAllowed) => Err(Halt::bounce(Condition::NotAllowed, STRANGER)),
         Some(Access::Owner) if is_known(cx, user, iq).await? => {
             Err(Halt::bounce(Condition::Forbidden, STRANGER))
         }

@@ -23,7 +23,7 @@ impl Driver<'_> {
         let offer = machine.offer().ok_or(SaslError::EncryptionRequired)?;
         let exchange =
             Exchange::begin(&self.c2s.verifier, machine.domain(), offer, mechanism, token)?;
-        let exchange = exchange.by(machine.user_agent());
+        let exchange = exchange.by(machine.user_agent(), machine.claimed().cloned());
         self.installation = exchange.installation().cloned();
         self.exchange = Some(Box::new(exchange));
         self.step(initial).await

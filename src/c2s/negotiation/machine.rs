@@ -107,6 +107,11 @@ impl Negotiation {
         }
     }
 
+    /// The account to which a login by XEP-0388 must belong, if the client's header has named one (XEP-0388 §2.3).
+    pub(crate) fn claimed(&self) -> Option<&BareJid> {
+        self.from.as_ref().filter(|_| matches!(self.profile, Profile::Sasl2(_)))
+    }
+
     /// What is offered under TLS.
     pub(crate) fn offer(&self) -> Option<&Offer> {
         self.offer.as_ref()
