@@ -338,7 +338,7 @@ async fn change(s: &dyn Storage, now: i64, seed: u64) -> Vec<String> {
             let rows = rows.unwrap().unwrap().rows;
             if !rows.is_empty() {
                 let id = rows[dice.roll(rows.len())].id;
-                let xml = crate::cases::body(&"y".repeat(dice.roll(400)));
+                let xml = crate::cases::body("y".repeat(dice.roll(400)));
                 answers.push(format!("{:?}", s.archive().replace(&owner, id, xml).await));
             }
         }
