@@ -74,8 +74,19 @@ fn is_named(name: &str, text: &str) -> bool {
     text.match_indices(&name).any(|(at, found)| {
         let before = text[..at].chars().next_back();
         let after = text[at + found.len()..].chars().next();
-        !before.is_some_and(char::is_alphanumeric) && !after.is_some_and(char::is_alphanumeric)
+        let (first, last) = (found.chars().next(), found.chars().next_back());
+        !is_one_word(before, first) && !is_one_word(last, after)
     })
+}
+
+/// Whether two characters beside each other are of one word. Where words are not divided by spaces, nobody knows.
+fn is_one_word(left: Option<char>, right: Option<char>) -> bool {
+    let divides = |c: char| {
+        !matches!(c, '\u{e00}'..='\u{eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}'
+            | '\u{3000}'..='\u{9fff}' | '\u{ac00}'..='\u{d7af}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..)
+    };
+    let is_of_word = |c: char| c.is_alphanumeric() && divides(c);
+    left.is_some_and(is_of_word) && right.is_some_and(is_of_word)
 }
 
 /// Replaces `%20` and the like. `None` if it is no text then.
@@ -175,6 +186,15 @@ mod tests {
 
     #[test]
     fn nobody_is_called_by_an_empty_name() {
+        for (name, text, expected) in [
+            ("小明", "小明你好", true),
+            ("Sun", "Sunさん", true),
+            ("Sun", "Sunday", false),
+            ("小明", "你好", false),
+            ("Ива", "Иван", false),
+        ] {
+            assert_eq!(is_named(name, text), expected, "{name} in {text}");
+        }
         assert!(!is_named("", "text") && !is_named(" ", "a text"));
         assert!(is_named("ΑΣ", "ας") || !is_named("ΑΣ", "ας"), "no panic");
     }

@@ -199,7 +199,7 @@ impl Exchange {
             }
         }
         self.user = self.offer.addresses().first().map(|user| user.as_str().to_owned());
-        let user = external::choose(users, authzid)?;
+        let user = external::choose(users, authzid, self.claimed.as_ref())?;
         self.user = Some(user.as_str().to_owned());
         let fingerprint = self.offer.fingerprint().ok_or(SaslError::InvalidMechanism)?;
         if self.verifier.is_certificate_revoked(&user, fingerprint).await? {

@@ -7,21 +7,28 @@ use super::SaslError;
 use crate::jid::BareJid;
 
 /// The account that is meant. `users`: the accounts that the certificate names, of the domain of the stream. `authzid`:
-/// what the client has sent; it may be empty if there is one account only.
+/// what the client has sent; it may be empty if there is one account only. `claimed`: what the stream header says.
 ///
 /// # Errors
 /// `not-authorized` if the certificate names no account; `invalid-authzid` if it names several and the client none, or
-/// the client names another one.
-pub(super) fn choose(mut users: Vec<BareJid>, authzid: &str) -> Result<BareJid, SaslError> {
-    if !authzid.is_empty() {
+/// the client, or its header, names another one.
+pub(super) fn choose(
+    mut users: Vec<BareJid>,
+    authzid: &str,
+    claimed: Option<&BareJid>,
+) -> Result<BareJid, SaslError> {
+    let chosen = if authzid.is_empty() {
+        match users.len() {
+            0 => return Err(SaslError::NotAuthorized),
+            1 => users.pop(),
+            _ => None,
+        }
+    } else {
         let wanted = BareJid::parse(authzid).map_err(|_| SaslError::InvalidAuthzid)?;
-        return users.into_iter().find(|user| *user == wanted).ok_or(SaslError::InvalidAuthzid);
-    }
-    match users.len() {
-        0 => Err(SaslError::NotAuthorized),
-        1 => Ok(users.remove(0)),
-        _ => Err(SaslError::InvalidAuthzid),
-    }
+        users.into_iter().find(|user| *user == wanted)
+    };
+    let is_claimed = |user: &BareJid| claimed.is_none_or(|claimed| claimed == user);
+    chosen.filter(is_claimed).ok_or(SaslError::InvalidAuthzid)
 }
 
 /// The id of the installation of a client with this certificate. `agent`: the id that it tells (XEP-0388 §2.3); two
@@ -80,7 +87,11 @@ mod tests {
         ] {
             let named = users.iter().map(|user| BareJid::parse(user).unwrap()).collect();
             let chosen = chosen.map(|user| BareJid::parse(user).unwrap());
-            assert_eq!(choose(named, authzid), chosen, "{users:?} {authzid:?}");
+            assert_eq!(choose(named, authzid, None), chosen, "{users:?} {authzid:?}");
+        }
+        let jid = |text| BareJid::parse(text).unwrap();
+        for (claimed, expected) in [(romeo, Ok(jid(romeo))), (juliet, Err(several))] {
+            assert_eq!(choose(vec![jid(romeo)], "", Some(&jid(claimed))), expected, "{claimed}");
         }
     }
 }

@@ -106,7 +106,9 @@ impl Verifier {
             let now = fingerprint(&password.stored_key);
             let mut of_client = slots.new.iter().chain(&slots.current).peekable();
             let had_some = of_client.peek().is_some();
-            let is_stale = had_some && of_client.all(|slot| slot.password != now);
+            // Older versions did not store of which password a token is.
+            let is_old = |slot: &Issued| !slot.password.is_empty() && slot.password != now;
+            let is_stale = had_some && of_client.all(is_old);
             return Err(if is_stale {
                 SaslError::CredentialsExpired
             } else {

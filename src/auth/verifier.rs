@@ -158,6 +158,8 @@ impl Verifier {
         user: &BareJid,
         fingerprint: &str,
     ) -> Result<bool, SaslError> {
+        // Whoever revokes it has the turn until it is stored.
+        let _turn = self.revocations.turn(user).await;
         let found = self.storage.documents().get(user, REVOKED, fingerprint).await;
         let found = found.map_err(|error| {
             tracing::error!(jid = %user, %error, "storage failed");

@@ -15,8 +15,7 @@ use crate::archive::inbox::{Conversation, Inbox as Conversations};
 use crate::archive::page;
 use crate::config::Config;
 use crate::host::{
-    Access, AccountNodes, AddressKind, Cx, IqHandler, IqReply, Manifest, Module, Registry, Status,
-    Xep,
+    Access, AddressKind, Cx, IqHandler, IqReply, Manifest, Module, Registry, Status, Xep,
 };
 use crate::jid::BareJid;
 use crate::ns;
@@ -25,7 +24,7 @@ use crate::session::Session;
 use crate::stanza::{
     Condition, Content, Head, Iq, IqKind, Message, MessageKind, Stanza, StanzaError,
 };
-use crate::storage::{MessageId, PubSubItem, Query, Which, WireIds};
+use crate::storage::{ItemQuery, MessageId, PubSubItem, Query, Which, WireIds};
 use crate::xml::{ElementRef, Frame, Node, element};
 
 const NS: &str = "urn:xmpp:inbox:1";
@@ -133,9 +132,14 @@ async fn displayed(
     cx: &Cx<'_>,
     user: &BareJid,
 ) -> Result<FxHashMap<BareJid, MessageId>, StanzaError> {
-    let nodes = AccountNodes::of(user);
-    let last = Which::Before(None);
-    let items = nodes.items(cx.server, ns::READ_STATE, last, MOST_DISPLAYED).await?;
+    let last = ItemQuery {
+        which: Which::Before(None),
+        max: MOST_DISPLAYED,
+        max_bytes: MOST_BYTES,
+        since: None,
+    };
+    let page = cx.server.storage.pubsub().items(user, ns::READ_STATE, last).await?;
+    let items = page.unwrap_or_default().items;
     let ids = &cx.server.message_ids;
     Ok(items.into_iter().filter_map(|item| displayed_message(user, ids, item)).collect())
 }
@@ -216,6 +220,8 @@ const MOST: usize = 250;
 const MOST_ROWS: usize = 5000;
 /// Conversations whose state is looked at.
 const MOST_DISPLAYED: usize = 1000;
+/// Bytes of what devices have published that are read for one answer, at most.
+const MOST_BYTES: usize = 1 << 20;
 /// Messages that are read from the store at once.
 const ROWS_AT_ONCE: usize = 250;
 /// So many messages that are read count as a step of work.

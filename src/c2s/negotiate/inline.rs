@@ -31,7 +31,8 @@ impl Driver<'_> {
             return Err(Condition::InternalServerError);
         };
         let server = &router.server;
-        if let Some(id) = &self.installation {
+        // A certificate alone does not tell clients apart.
+        if let Some(id) = self.installation.as_ref().filter(|_| inline.installation().is_some()) {
             replace(server, session.handle(), id);
         }
         let mut results = Vec::new();

@@ -28,12 +28,19 @@ pub(super) struct Deliveries {
 impl SharedState for Deliveries {}
 
 /// What is on its way to a session, and what it has had.
-#[derive(Default)]
 struct OfSession {
+    session: SessionRef,
     is_busy: bool,
     next: Wish,
     /// Nodes of which it wanted to hear once, and when it stopped: what was published before, it has had.
     left: BTreeMap<SmolStr, Timestamp>,
+}
+
+impl OfSession {
+    fn new(session: &SessionRef) -> Self {
+        let (next, left) = Default::default();
+        Self { session: session.clone(), is_busy: false, next, left }
+    }
 }
 
 impl Deliveries {
@@ -51,10 +58,11 @@ impl Deliveries {
         now: Timestamp,
     ) -> Nodes {
         let mut sessions = self.sessions.lock();
-        let Some(of) = sessions.get_mut(session.jid()) else {
+        let Some(of) = of(&mut sessions, session) else {
             let left: BTreeMap<_, _> = old.take(MAX_LEFT).map(|node| (node.clone(), now)).collect();
             if !left.is_empty() {
-                sessions.insert(session.jid().clone(), OfSession { left, ..OfSession::default() });
+                let new = OfSession { left, ..OfSession::new(session) };
+                sessions.insert(session.jid().clone(), new);
             }
             return new.map(|node| (node.clone(), None)).collect();
         };
@@ -71,7 +79,7 @@ impl Deliveries {
     /// A session is not available any more: when it is again, it begins anew.
     pub(super) fn forget(&self, session: &SessionRef) {
         let mut sessions = self.sessions.lock();
-        let Some(of) = sessions.get_mut(session.jid()) else { return };
+        let Some(of) = of(&mut sessions, session) else { return };
         (of.next, of.left) = Default::default();
         if !of.is_busy {
             sessions.remove(session.jid());
@@ -106,7 +114,12 @@ impl Deliveries {
     /// Whether something is on its way to the session: then what it wants is given to it afterwards.
     fn must_wait(&self, session: &SessionRef, wish: &Wish) -> bool {
         let mut sessions = self.sessions.lock();
-        let of = sessions.entry(session.jid().clone()).or_default();
+        // The entry of an earlier session of this address is over.
+        let Some(of) = of(&mut sessions, session) else {
+            let new = OfSession { is_busy: true, ..OfSession::new(session) };
+            sessions.insert(session.jid().clone(), new);
+            return false;
+        };
         if !of.is_busy {
             of.is_busy = true;
             return false;
@@ -118,7 +131,7 @@ impl Deliveries {
     /// A walk has ended: the next one, if something waits.
     fn next(&self, session: &SessionRef) -> Option<Walk> {
         let mut sessions = self.sessions.lock();
-        let of = sessions.get_mut(session.jid())?;
+        let of = of(&mut sessions, session)?;
         if !of.next.is_empty() {
             return Some(Walk::new(session.clone(), std::mem::take(&mut of.next)));
         }
@@ -128,6 +141,14 @@ impl Deliveries {
         }
         None
     }
+}
+
+/// What there is of this session. `None` also if it is of an earlier one with the same address.
+fn of<'a>(
+    sessions: &'a mut FxHashMap<FullJid, OfSession>,
+    session: &SessionRef,
+) -> Option<&'a mut OfSession> {
+    sessions.get_mut(session.jid()).filter(|of| of.session == *session)
 }
 
 /// Walks on to the end, and then whatever waits.
@@ -145,3 +166,35 @@ async fn go_on(server: Arc<ServerState>, mut walk: Walk) {
 
 /// Nodes of which a session does not want to hear any more that are remembered, at most.
 const MAX_LEFT: usize = 512;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::{MailboxLimits, Session, SessionFacts, SessionTable};
+
+    #[test]
+    fn a_client_that_connects_again_does_not_wait_for_its_earlier_session() {
+        let table = Arc::<SessionTable>::default();
+        let open = || {
+            let jid = FullJid::parse("romeo@localhost/phone").unwrap();
+            let bounds = MailboxLimits { stanzas: 9, bytes: 1 << 10 };
+            Session::open(Arc::clone(&table), jid, SessionFacts::for_tests(), bounds, 9)
+        };
+        let wish = || {
+            let of_all = [(SmolStr::from("n"), None)].into_iter().collect();
+            Wish { of_all, of: Vec::new() }
+        };
+        let all = Deliveries::default();
+        let earlier = open();
+        assert!(!all.must_wait(earlier.handle(), &wish()));
+        assert!(all.must_wait(earlier.handle(), &wish()), "the same session waits for its walk");
+        let session = open();
+        assert!(!all.must_wait(session.handle(), &wish()), "it is another session");
+        // The end of the earlier one takes nothing away.
+        all.forget(earlier.handle());
+        assert!(all.next(earlier.handle()).is_none());
+        assert!(all.must_wait(session.handle(), &wish()));
+        assert!(all.next(session.handle()).is_some());
+        assert!(all.next(session.handle()).is_none() && all.sessions.lock().is_empty());
+    }
+}

@@ -57,6 +57,8 @@ pub(super) struct Walk {
     read: Vec<(BareJid, Arc<[Ready]>)>,
     /// Items of the next one that have been given.
     given: usize,
+    /// Nodes of an account that is read again, of which items were given already.
+    had: Option<(BareJid, Vec<String>)>,
     /// The nodes that are wanted of these accounts.
     nodes: Nodes,
 }
@@ -65,7 +67,7 @@ impl Walk {
     /// From the beginning.
     pub(super) fn new(session: SessionRef, wish: Wish) -> Self {
         let (owners, read, nodes) = Default::default();
-        Self { session, wish: Some(wish), owners, read, given: 0, nodes }
+        Self { session, wish: Some(wish), owners, read, given: 0, had: None, nodes }
     }
 
     /// The session.
@@ -82,7 +84,7 @@ impl Walk {
     ) -> storage::Result<bool> {
         let user = self.session.jid().to_bare();
         let mut count = 0;
-        loop {
+        'read: loop {
             let Some(interests) = self.session.interests() else { return Ok(true) };
             if self.session.is_ending() {
                 return Ok(true);
@@ -103,12 +105,15 @@ impl Walk {
                     .nodes
                     .get(item.node.as_str())
                     .is_some_and(|since| since.is_none_or(|since| item.published >= since));
+                let is_wanted = is_wanted && !self.has_had(&reader.place.owner, &item.node);
                 if is_wanted && interests.has(&item.node) && !item.is_expired(now) {
                     if at_once.is_some_and(|most| count >= most || is_full(&self.session, server)) {
                         return Ok(false);
                     }
-                    if at_once.is_none() {
-                        wait(&self.session, server).await;
+                    if at_once.is_none() && wait(&self.session, server).await {
+                        // What was read may be old by now.
+                        self.read_again(&reader.place.owner, &items);
+                        continue 'read;
                     }
                     if reader.may_read(server, item).await?
                         && let Some(content) = reader.content(server, item).await?
@@ -124,6 +129,24 @@ impl Walk {
             self.read.pop();
             self.given = 0;
         }
+    }
+
+    fn has_had(&self, owner: &BareJid, node: &str) -> bool {
+        self.had.as_ref().is_some_and(|(of, nodes)| of == owner && nodes.iter().any(|n| n == node))
+    }
+
+    /// Forgets what was read, but not what was given of it.
+    fn read_again(&mut self, owner: &BareJid, items: &[Ready]) {
+        let mut nodes: Vec<_> =
+            items[..self.given.min(items.len())].iter().map(|item| item.node.clone()).collect();
+        if let Some((of, had)) = self.had.take()
+            && of == *owner
+        {
+            nodes.extend(had);
+        }
+        self.had = Some((owner.clone(), nodes));
+        self.owners.extend(self.read.drain(..).map(|(owner, _)| owner));
+        self.given = 0;
     }
 
     /// The accounts of the next half of the wish. `false` if there is none.
@@ -232,17 +255,21 @@ impl Reader<'_> {
 fn is_full(session: &SessionRef, server: &ServerState) -> bool {
     let config = server.config.load();
     let limits = &config.limits;
-    session.queued() > limits.inbox_stanzas / 4
+    // A session without a connection may drop events: it gets the newest ones when it is back.
+    session.hibernation().is_some()
+        || session.queued() > limits.inbox_stanzas / 4
         || session.memory() > (limits.inbox_bytes / 4) as u64
 }
 
-/// Waits until the client has read what waits for it.
-async fn wait(session: &SessionRef, server: &ServerState) {
+/// Waits until the client has read what waits for it. `true` if that took time.
+async fn wait(session: &SessionRef, server: &ServerState) -> bool {
     let mut pause = PAUSE;
+    let has_to_wait = is_full(session, server) && !session.is_ending();
     while is_full(session, server) && !session.is_ending() {
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(MAX_PAUSE);
     }
+    has_to_wait
 }
 
 /// New contacts whose last items wait for a session, at most.

@@ -16,7 +16,7 @@ use crate::jid::BareJid;
 use crate::ns;
 use crate::payload::notification_settings::Rings;
 use crate::stanza::{Message, MessageKind};
-use crate::storage;
+use crate::storage::{self, StorageError};
 
 /// The settings of an account that say that not all rings, by chat.
 #[derive(Debug, Default)]
@@ -36,7 +36,12 @@ impl Settings {
     /// If the store fails.
     pub(super) async fn of(server: &ServerState, user: &BareJid) -> storage::Result<Self> {
         let mut all = FxHashMap::default();
-        for bookmark in bookmarks::rooms(server, user).await? {
+        let rooms = match bookmarks::rooms(server, user).await {
+            // More bytes of bookmarks than are read at once: everything rings.
+            Err(StorageError::Limit(_)) => return Ok(Self(all)),
+            rooms => rooms?,
+        };
+        for bookmark in rooms {
             let rings = Rings::in_bookmark(&bookmark.extensions);
             let Some(rings) = rings.filter(|rings| *rings != Rings::Always) else { continue };
             // Clients without a nickname enter under the name of the account.
