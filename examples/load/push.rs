@@ -35,12 +35,9 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(target: Rc<Target>, meter: Meter, args: Args) -> anyhow::Result<Report> {
     let Args { phones, rounds, resumable } = args;
-    let service = format!("pubsub.{}", target.domain);
     let mut app = target.login(2).await?;
     app.appear(&target.domain).await?;
-    for phone in 0..phones {
-        register(&target, &mut app, &service, phone, resumable).await?;
-    }
+    register_all(&target, &mut app, phones, resumable).await?;
     let mut writer = target.login(1).await?;
     writer.appear(&target.domain).await?;
     let Member { mut reader, mut writer, mut unread, .. } = Member::new(1, writer);
@@ -115,6 +112,22 @@ async fn write_all(
         }
     }
     tokio::time::sleep(PERIOD).await;
+    Ok(())
+}
+
+async fn register_all(
+    target: &Target,
+    app: &mut Connection,
+    phones: u32,
+    resumable: bool,
+) -> anyhow::Result<()> {
+    let service = format!("pubsub.{}", target.domain);
+    for phone in 0..phones {
+        register(target, app, &service, phone, resumable).await?;
+    }
+    // Its answer is one tag: nothing of the answers before it is left to be read.
+    app.send("<iq type='get' id='registered'><ping xmlns='urn:xmpp:ping'/></iq>").await?;
+    app.expect_tag("registered").await?;
     Ok(())
 }
 
