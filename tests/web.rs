@@ -432,6 +432,11 @@ async fn log_in(house: &House) -> DuplexStream {
     io
 }
 
+/// So much time passes. The clock of these tests is paused: nobody waits for it.
+async fn pass(time: Duration) {
+    tokio::time::sleep(time).await;
+}
+
 const SILENCE: &str = "[auth]\nanonymous = true\n[limits]\nsilence = '30 s'\nping_answer = '5 s'\n";
 
 #[tokio::test(start_paused = true)]
@@ -439,16 +444,16 @@ async fn control_frames_are_signs_of_life() {
     let house = House::closed(SILENCE).await;
     let mut io = log_in(&house).await;
     for _ in 0..5 {
-        tokio::time::sleep(Duration::from_secs(20)).await;
+        pass(Duration::from_secs(20)).await;
         io.write_all(&masked(0x89, b"?")).await.unwrap();
         assert_eq!(hear(&mut io, "?").await, "\u{fffd}\u{1}?", "a pong and nothing before it");
-        tokio::time::sleep(Duration::from_secs(20)).await;
+        pass(Duration::from_secs(20)).await;
         io.write_all(&masked(0x8a, b"")).await.unwrap();
     }
-    tokio::time::sleep(Duration::from_secs(29)).await;
+    pass(Duration::from_secs(29)).await;
     io.write_all(&masked(0x89, b"?")).await.unwrap();
     assert_eq!(hear(&mut io, "?").await, "\u{fffd}\u{1}?", "pongs are, too");
-    tokio::time::sleep(Duration::from_secs(31)).await;
+    pass(Duration::from_secs(31)).await;
     hear(&mut io, "urn:xmpp:ping").await;
     house.close().await;
 }
@@ -468,7 +473,7 @@ async fn what_comes_of_a_message_that_never_ends_is_no_sign_of_life() {
         }
         let mut all = Vec::new();
         for _ in 0..20 {
-            tokio::time::sleep(Duration::from_secs(5)).await;
+            pass(Duration::from_secs(5)).await;
             if io.write_all(more).await.is_err() {
                 break;
             }
@@ -533,13 +538,13 @@ async fn a_connection_with_requests_lives_longer_than_a_negotiation() {
         io.write_all(request("/", &[]).as_bytes()).await.unwrap();
         let answer = head(&mut io).await;
         assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
-        tokio::time::sleep(Duration::from_secs(3)).await;
+        pass(Duration::from_secs(3)).await;
     }
     // The negotiation of a client begins with the upgrade.
     io.write_all(upgrade("/ws", &[XMPP]).as_bytes()).await.unwrap();
     assert!(head(&mut io).await.starts_with("HTTP/1.1 101 "));
     let begun = tokio::time::Instant::now();
-    tokio::time::sleep(Duration::from_secs(4)).await;
+    pass(Duration::from_secs(4)).await;
     io.write_all(&masked(0x81, OPEN)).await.unwrap();
     hear(&mut io, "features").await;
     hear(&mut io, "<connection-timeout").await;

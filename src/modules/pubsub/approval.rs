@@ -94,7 +94,7 @@ pub(super) async fn answered(
     let allow = form.boolean(ALLOW).map_err(|_| bad())?.ok_or_else(bad)?;
     let subscriber: Jid = form.jid(SUBSCRIBER).map_err(|_| bad())?.ok_or_else(bad)?;
     let subid = form.text(SUBID).map_err(|_| bad())?;
-    let (node, _) = place.own_node(cx, from, name).await?;
+    let (node, config) = place.own_node(cx, from, name).await?;
     let is_named =
         |s: &&NodeSubscription| s.jid == subscriber && subid.is_none_or(|subid| subid == s.subid);
     let Some(pending) = node.subscriptions.iter().find(is_named).filter(|s| s.is_pending) else {
@@ -102,7 +102,7 @@ pub(super) async fn answered(
         return Ok(());
     };
     let state = allow.then_some(false);
-    subscription::change(cx, place, name, pending.clone(), state).await?;
+    subscription::change(cx, place, (name, &config), pending.clone(), state).await?;
     Ok(())
 }
 

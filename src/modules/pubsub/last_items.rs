@@ -20,8 +20,9 @@ use crate::payload::datetime::Timestamp;
 use crate::payload::delay;
 use crate::payload::node_config::{AccessModel, NodeConfig, SendLast};
 use crate::pubsub::event;
+use crate::pubsub::options::Options;
 use crate::stanza::{Content, MessageKind, StanzaError};
-use crate::storage::{self, LastItem, LastItemPage, PubSubItem};
+use crate::storage::{self, LastItem, LastItemPage, NodeSubscription, PubSubItem};
 
 /// A last item that is sent to those who come online.
 #[derive(Clone, Debug)]
@@ -185,9 +186,10 @@ pub(super) async fn to_subscriber(
     place: &Place,
     name: &str,
     config: &NodeConfig,
-    to: &Jid,
+    subscription: &NodeSubscription,
 ) -> Result<(), StanzaError> {
-    if !config.persist_items {
+    let is_sent = config.persist_items && config.send_last_published_item != SendLast::Never;
+    if !is_sent || !Options::from_text(&subscription.options).deliver {
         return Ok(());
     }
     let last = place.nodes.last(cx.server, name).await?;
@@ -196,7 +198,7 @@ pub(super) async fn to_subscriber(
     if let Some(item) = last.filter(is_there) {
         let content = content(&place.owner.clone().into_jid(), name, config, &item);
         let mut message = recipients::message(place, kind(config), content);
-        message.head.to = Some(to.clone());
+        message.head.to = Some(subscription.jid.clone());
         cx.outbox.send_behind(crate::stanza::Stanza::Message(message));
     }
     Ok(())

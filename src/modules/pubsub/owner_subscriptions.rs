@@ -25,7 +25,7 @@ pub(super) async fn get(cx: &Cx<'_>, place: &Place, request: &Request<'_>) -> Iq
 /// Changes subscriptions: those that are named. Each subscriber is told.
 pub(super) async fn set(cx: &mut Cx<'_>, place: &Place, request: &Request<'_>) -> IqReply {
     let name = request.node()?;
-    let (node, _) = place.own_node(cx, request.from, &name).await?;
+    let (node, config) = place.own_node(cx, request.from, &name).await?;
     let mut changes: Vec<(NodeSubscription, Option<bool>)> = Vec::new();
     for one in request.action.children().filter(|c| c.is(ns::PUBSUB_OWNER, "subscription")) {
         let jid = one.attr("jid").ok_or(Problem::Malformed)?;
@@ -67,7 +67,7 @@ pub(super) async fn set(cx: &mut Cx<'_>, place: &Place, request: &Request<'_>) -
     }
     check_unasked(cx, &node, request.from, &changes)?;
     for (subscription, is_pending) in changes {
-        subscription::change(cx, place, &name, subscription, is_pending).await?;
+        subscription::change(cx, place, (&name, &config), subscription, is_pending).await?;
     }
     Ok(None)
 }

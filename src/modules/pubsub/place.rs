@@ -6,7 +6,7 @@ use crate::payload::node_config::{AccessModel, NodeConfig};
 use crate::pubsub::error::Problem;
 use crate::pubsub::rights::Entity;
 use crate::stanza::StanzaError;
-use crate::storage::{self, Affiliation, PubSubNode, Which};
+use crate::storage::{self, Affiliation, ItemQuery, PubSubNode, Which};
 
 /// An account or a service with its nodes.
 #[derive(Clone, Debug)]
@@ -94,14 +94,19 @@ impl Place {
         &self,
         server: &ServerState,
         name: &str,
-        ids: impl Iterator<Item = &String> + Send,
+        mut ids: &[String],
     ) -> storage::Result<Vec<Jid>> {
         let mut found = Vec::new();
-        // One after another, since payloads may be large.
-        for id in ids {
-            let item =
-                self.nodes.items(server, name, Which::Ids(std::slice::from_ref(id)), 1).await?;
-            found.extend(item.into_iter().map(|item| item.publisher));
+        // In parts, since payloads may be large.
+        while !ids.is_empty() {
+            let (which, max) = (Which::Ids(ids), ids.len());
+            let query = ItemQuery { which, max, max_bytes: MAX_READ, since: None };
+            let page = server.storage.pubsub().items(&self.owner, name, query).await?;
+            let items = page.unwrap_or_default().items;
+            let Some(last) = items.last() else { break };
+            let end = ids.iter().position(|id| *id == last.id).map_or(ids.len(), |at| at + 1);
+            ids = &ids[end..];
+            found.extend(items.into_iter().map(|item| item.publisher));
         }
         Ok(found)
     }
@@ -142,3 +147,6 @@ impl Place {
         Ok(entity)
     }
 }
+
+/// Bytes of items that are read at once to learn who has published them.
+const MAX_READ: usize = 512 * 1024;

@@ -140,8 +140,8 @@ async fn check_older(
     if !config.persist_items || node.items == 0 || (entity.is_owner() && !is_full) {
         return Ok(());
     }
-    let ids = items.iter().map(|item| &item.id);
-    let old = place.publishers(cx.server, &node.name, ids).await?;
+    let ids: Vec<_> = items.iter().map(|item| item.id.clone()).collect();
+    let old = place.publishers(cx.server, &node.name, &ids).await?;
     let is_foreign = |publisher: &Jid| publisher.bare_str() != from.bare_str();
     if !entity.is_owner() && old.iter().any(is_foreign) {
         return Err(Problem::Forbidden.into());

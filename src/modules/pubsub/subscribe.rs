@@ -7,7 +7,6 @@ use crate::host::{Cx, Invalidation, IqReply};
 use crate::jid::Jid;
 use crate::ns;
 use crate::payload::data_form::FormKind;
-use crate::payload::node_config::SendLast;
 use crate::pubsub::error::Problem;
 use crate::pubsub::options::{Options, SUBSCRIBE_OPTIONS};
 use crate::pubsub::rights::Approval;
@@ -60,9 +59,7 @@ pub(super) async fn subscribe(cx: &mut Cx<'_>, place: &Place, request: &Request<
             if config.notify_sub {
                 recipients::tell_owners(cx, place, &node, &subscription, "subscribed");
             }
-            if config.send_last_published_item != SendLast::Never && options.deliver {
-                last_items::to_subscriber(cx, place, &name, &config, &subscription.jid).await?;
-            }
+            last_items::to_subscriber(cx, place, &name, &config, &subscription).await?;
         }
     }
     // §6.3.7

@@ -4,9 +4,8 @@ use super::place::Place;
 use super::{last_items, recipients};
 use crate::host::{Cx, Invalidation};
 use crate::jid::BareJid;
-use crate::payload::node_config::SendLast;
+use crate::payload::node_config::NodeConfig;
 use crate::pubsub::error::Problem;
-use crate::pubsub::options::Options;
 use crate::pubsub::rights::Approval;
 use crate::stanza::StanzaError;
 use crate::storage::{NodeSubscription, StorageError};
@@ -34,7 +33,7 @@ pub(super) async fn store(
 pub(super) async fn change(
     cx: &mut Cx<'_>,
     place: &Place,
-    name: &str,
+    (name, config): (&str, &NodeConfig),
     old: NodeSubscription,
     is_pending: Option<bool>,
 ) -> Result<(), StanzaError> {
@@ -51,11 +50,7 @@ pub(super) async fn change(
     recipients::tell_subscriber(cx, place, name, &new, state(&new));
     if was_pending && !is_pending {
         // §12.10
-        let (_, config) = place.node(cx, name).await?;
-        let options = Options::from_text(&new.options);
-        if config.send_last_published_item != SendLast::Never && options.deliver {
-            last_items::to_subscriber(cx, place, name, &config, &new.jid).await?;
-        }
+        last_items::to_subscriber(cx, place, name, config, &new).await?;
     }
     Ok(())
 }
@@ -84,7 +79,7 @@ pub(super) async fn settle(
             },
         };
         if state != Some(one.is_pending) {
-            change(cx, place, name, one.clone(), state).await?;
+            change(cx, place, (name, &config), one.clone(), state).await?;
         }
     }
     Ok(())
