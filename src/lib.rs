@@ -18,6 +18,7 @@ pub mod router;
 pub mod modules;
 // 5 engines: pure
 pub mod archive;
+pub mod muc;
 pub mod pubsub;
 pub mod roster;
 // 4 contracts

@@ -1,0 +1,1 @@
+//! The end of a room (XEP-0045 §10.9).

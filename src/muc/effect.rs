@@ -1,0 +1,85 @@
+//! What is to be done after something has happened in a room.
+
+use std::sync::Arc;
+
+use crate::jid::{BareJid, Jid};
+use crate::stanza::{Message, Presence, Stanza};
+use crate::storage::{RoomChange, RoomMember};
+use crate::xml::Node;
+
+/// One thing to be done.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// A message of the room to all: it gets an id, is archived, and goes to all occupants.
+    Publish(Box<Publication>),
+    /// A stanza that is routed like any other: its `from` is at the room.
+    Send(Stanza),
+    /// A stanza for sessions of occupants, in order with all else that they hear of the room. Each is
+    /// written as `to`.
+    Tell(Arc<Stanza>, Arc<[Jid]>),
+}
+
+/// A message of a room to all.
+#[derive(Clone, Debug)]
+pub struct Publication {
+    /// The message, with the `from` of the occupant or of the room.
+    pub message: Message,
+    /// Who gets it.
+    pub to: Arc<[Jid]>,
+    /// It is kept in the archive of the room.
+    pub archive: bool,
+    /// It is sent to newcomers.
+    pub in_history: bool,
+    /// Who has written it, by the real address; `None` if it is the room.
+    pub author: Option<BareJid>,
+    /// The message in the archive that this one removes or replaces by a note (XEP-0424, XEP-0425), by its id
+    /// in the archive of the room.
+    pub buries: Option<String>,
+}
+
+/// All that is to be done, in order.
+#[derive(Clone, Debug, Default)]
+pub struct Effects {
+    /// What is sent.
+    pub list: Vec<Effect>,
+    /// What is stored. It may be empty.
+    pub change: RoomChange,
+    /// The payload of the answer to the request that was handled.
+    pub answer: Option<Node>,
+    /// Somebody else answers the request that was handled, later.
+    pub is_answered_later: bool,
+    /// The room is no more: all that is stored of it is removed.
+    pub is_destroyed: bool,
+}
+
+impl Effects {
+    /// Tells one session.
+    pub(super) fn tell(&mut self, to: &Jid, stanza: Stanza) {
+        self.tell_all(Arc::new([to.clone()]), Arc::new(stanza));
+    }
+
+    /// Tells sessions the same.
+    pub(super) fn tell_all(&mut self, to: Arc<[Jid]>, stanza: Arc<Stanza>) {
+        if !to.is_empty() {
+            self.list.push(Effect::Tell(stanza, to));
+        }
+    }
+
+    /// Tells sessions the same presence.
+    pub(super) fn tell_presence(&mut self, to: Vec<Jid>, presence: Presence) {
+        if !to.is_empty() {
+            self.tell_all(to.into(), Arc::new(Stanza::Presence(presence)));
+        }
+    }
+
+    /// Routes a stanza.
+    pub(super) fn send(&mut self, stanza: Stanza) {
+        self.list.push(Effect::Send(stanza));
+    }
+
+    /// Stores the affiliation of somebody.
+    pub(super) fn save_member(&mut self, member: &RoomMember) {
+        self.change.members.retain(|known| known.jid != member.jid);
+        self.change.members.push(member.clone());
+    }
+}

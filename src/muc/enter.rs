@@ -1,0 +1,207 @@
+//! Somebody enters a room, or changes its presence in it (XEP-0045 §7.2, §7.6, §7.7).
+
+use super::history::Wanted;
+use super::nick::checked;
+use super::occupants::Seat;
+use super::show::{Told, cleaned, no_presence};
+use super::{Actor, Affiliation, Effects, Moment, Room, Whois};
+use crate::jid::FullJid;
+use crate::ns;
+use crate::stanza::{Condition, ErrorKind, Presence, PresenceKind, Stanza, StanzaError};
+use crate::xml::{Node, element};
+
+impl Room {
+    /// Presence of any kind comes to an occupant, or to the room.
+    pub(super) fn presence(
+        &mut self,
+        now: &Moment,
+        actor: &Actor,
+        presence: Presence,
+        fx: &mut Effects,
+    ) -> Result<(), StanzaError> {
+        let is_in = self.occupants.of_session(&actor.jid).is_some();
+        match presence.kind {
+            PresenceKind::Available => {
+                let Some(address) = presence.head.to.as_ref().and_then(|to| to.to_full()) else {
+                    // XEP-0045 §7.2.1: no nickname.
+                    return Err(Condition::JidMalformed.text("a nickname is missing"));
+                };
+                let address = checked(&address, &self.limits)?;
+                match self.occupants.of_session(&actor.jid).map(|o| o.address == address) {
+                    None if !presence.enters_room() => self.kick_stray(actor, &address, fx),
+                    None => self.enter(now, actor, address, presence, fx)?,
+                    Some(true) => self.update(now, actor, presence, fx),
+                    Some(false) => self.change_nick(actor, address, presence, fx)?,
+                }
+            }
+            PresenceKind::Unavailable if is_in => self.leave(actor, presence, fx),
+            // A room ignores what comes from nobody (XEP-0045 §17.3).
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Somebody wants to enter (XEP-0045 §7.2).
+    fn enter(
+        &mut self,
+        now: &Moment,
+        actor: &Actor,
+        address: FullJid,
+        presence: Presence,
+        fx: &mut Effects,
+    ) -> Result<(), StanzaError> {
+        let x = presence.content.received_child(ns::MUC, "x");
+        let password = x.and_then(|x| x.child(ns::MUC, "password"));
+        let password = password.map(|password| password.text().into_owned());
+        let wanted = x.map(|x| Wanted::read(&x, now.at)).unwrap_or_default();
+        let is_new = self.config.locked && self.occupants.is_empty() && self.is_creator(actor);
+        self.may_enter(actor, password.as_deref())?;
+        let asked = address.resource_part().to_owned();
+        let address = self.nick_for(actor, address)?;
+        let seat = Seat { session: actor.jid.clone(), presence: cleaned(presence) };
+        let occupant = self.new_occupant(actor, address, seat);
+        let nick = occupant.nick.clone();
+        let is_second = self.occupants.get(&nick).is_some();
+        self.occupants.add(occupant);
+        let Some(occupant) = self.occupants.get(&nick) else { return Ok(()) };
+        let Some(seat) = occupant.seat(&actor.jid) else { return Ok(()) };
+        fx.change.occupants.extend(Self::stored_occupant(occupant, seat));
+        let mut own_codes = self.codes_on_entry();
+        if is_new {
+            own_codes.push(201);
+        }
+        if asked != nick {
+            own_codes.push(210);
+        }
+        self.show_all_to(occupant, &actor.jid, fx);
+        let told = Told { own_codes: &own_codes, ..Told::default() };
+        let available = PresenceKind::Available;
+        if occupant.is_shown {
+            self.show_others(occupant, seat, available, &Told::default(), fx);
+        }
+        if is_second {
+            let others = occupant.sessions().filter(|session| **session != actor.jid);
+            let others = others.cloned().collect();
+            self.show_self(occupant, seat, available, &Told::default(), others, fx);
+        }
+        self.show_self(occupant, seat, available, &told, vec![actor.jid.clone()], fx);
+        self.show_past(actor, wanted, fx);
+        Ok(())
+    }
+
+    /// Codes that every newcomer is told: who learns addresses, and whether all is logged in public
+    /// (XEP-0045 §7.2.3, §7.2.12).
+    fn codes_on_entry(&self) -> Vec<u16> {
+        let anyone = (self.config.whois == Whois::Anyone).then_some(100);
+        let logged = self.config.public_logging.then_some(170);
+        anyone.into_iter().chain(logged).collect()
+    }
+
+    /// The messages of the past, and then the subject (XEP-0045 §7.2.13, §7.2.15).
+    fn show_past(&mut self, actor: &Actor, wanted: Wanted, fx: &mut Effects) {
+        let since = self.readable_since(actor);
+        for past in self.history.of(wanted, self.config.max_history as usize, since) {
+            fx.tell_all(std::sync::Arc::new([actor.jid.clone()]), past);
+        }
+        fx.tell(&actor.jid, Stanza::Message(self.subject.message(&self.jid)));
+    }
+
+    /// Whether somebody may enter.
+    fn may_enter(&self, actor: &Actor, password: Option<&str>) -> Result<(), StanzaError> {
+        let affiliation = self.affiliation_of(actor);
+        if affiliation == Affiliation::Outcast {
+            return Err(Condition::Forbidden.text("you are banned from this room"));
+        }
+        if self.config.locked && affiliation != Affiliation::Owner {
+            return Err(Condition::ItemNotFound.text("this room is being made"));
+        }
+        if self.config.members_only && !affiliation.is_member() {
+            return Err(Condition::RegistrationRequired.text("only members may enter"));
+        }
+        if let Some(wanted) = &self.config.password
+            && password != Some(wanted)
+        {
+            return Err(Condition::NotAuthorized.text("a password is required"));
+        }
+        let most = self.config.max_users.map_or(self.limits.occupants, |most| {
+            self.limits.occupants.min(most as usize)
+        });
+        let more = if affiliation.is_admin() { most / 10 + 10 } else { 0 };
+        let is_new = self.occupants.of_user(&actor.user).next().is_none();
+        if is_new && self.occupants.len() >= most + more {
+            // XEP-0045 §7.2.9 wants this type.
+            return Err(Condition::ServiceUnavailable
+                .text("the room is full")
+                .kind(ErrorKind::Wait));
+        }
+        if self.occupants.sessions_of_user(&actor.user) >= self.limits.sessions_of_user {
+            return Err(Condition::ResourceConstraint.text("too many of your sessions are here"));
+        }
+        Ok(())
+    }
+
+    /// An occupant sends presence again (XEP-0045 §7.7). If it asks to enter, it has lost its state: it gets
+    /// all that a newcomer gets (§7.2.1).
+    fn update(&mut self, now: &Moment, actor: &Actor, presence: Presence, fx: &mut Effects) {
+        let x = presence.content.received_child(ns::MUC, "x");
+        let wanted = x.map(|x| Wanted::read(&x, now.at));
+        let Some(occupant) = self.occupants.of_session(&actor.jid) else { return };
+        let nick = occupant.nick.clone();
+        let presence = cleaned(presence);
+        let mut is_other = true;
+        self.occupants.change(&nick, |occupant| {
+            if let Some(seat) = occupant.seats.iter_mut().find(|s| s.session == actor.jid) {
+                is_other = !is_same(&seat.presence, &presence);
+                seat.presence = presence;
+            }
+        });
+        let Some(occupant) = self.occupants.get(&nick) else { return };
+        let Some(seat) = occupant.seat(&actor.jid) else { return };
+        let available = PresenceKind::Available;
+        if is_other {
+            fx.change.occupants.extend(Self::stored_occupant(occupant, seat));
+        }
+        let Some(wanted) = wanted else {
+            return self.show(occupant, seat, available, &Told::default(), fx);
+        };
+        self.show_all_to(occupant, &actor.jid, fx);
+        if is_other && occupant.is_shown {
+            self.show_others(occupant, seat, available, &Told::default(), fx);
+        }
+        let codes = self.codes_on_entry();
+        let told = Told { own_codes: &codes, ..Told::default() };
+        self.show_self(occupant, seat, available, &told, vec![actor.jid.clone()], fx);
+        self.show_past(actor, wanted, fx);
+    }
+
+    /// A client believes that it is in the room: it is told that it is not (XEP-0045 §7.2.17).
+    pub(super) fn kick_stray(&self, actor: &Actor, address: &FullJid, fx: &mut Effects) {
+        fx.tell(&actor.jid, Stanza::Presence(stray(self.affiliation_of(actor), address)));
+    }
+
+    fn is_creator(&self, actor: &Actor) -> bool {
+        self.creator == actor.user
+    }
+}
+
+/// What a client is told that believes to be in a room and is not (XEP-0045 §7.2.17).
+pub(super) fn stray(affiliation: Affiliation, address: &FullJid) -> Presence {
+    let reason: Node = element("reason").text("You are not in the room.");
+    let item = super::show::item(affiliation, Some(super::Role::None)).child(reason);
+    let x = element("x").ns(ns::MUC_USER).child(item);
+    let x = [110, 307, 333].into_iter().fold(x, |x, code| x.child(super::show::status(code)));
+    let mut presence = no_presence();
+    presence.head.from = Some(address.clone().into_jid());
+    presence.content.add(&x);
+    presence
+}
+
+fn is_same(one: &Presence, other: &Presence) -> bool {
+    let written = |presence: &Presence| {
+        let mut presence = presence.clone();
+        presence.head.id = None;
+        Stanza::Presence(presence).to_bytes()
+    };
+    written(one) == written(other)
+}
+

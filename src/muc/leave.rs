@@ -1,0 +1,57 @@
+//! An occupant leaves, or is made to leave (XEP-0045 §7.14).
+
+use super::occupants::{Occupant, Seat};
+use super::show::{Told, cleaned, no_presence};
+use super::{Actor, Effects, Room};
+use crate::jid::Jid;
+use crate::stanza::{Presence, PresenceKind};
+
+impl Room {
+    /// A session leaves with this presence.
+    pub(super) fn leave(&mut self, actor: &Actor, presence: Presence, fx: &mut Effects) {
+        self.remove_seat(&actor.jid, cleaned(presence), &Told::default(), fx);
+    }
+
+    /// A session cannot be reached any more: the others are told that it is gone for a technical reason
+    /// (status 333, XEP-0045 §12.1).
+    pub(super) fn lost(&mut self, session: &Jid, fx: &mut Effects) {
+        let told = Told { codes: &[333], ..Told::default() };
+        self.remove_seat(session, no_presence(), &told, fx);
+    }
+
+    /// Removes one session. If the occupant has others, it stays: the others are shown its presence there.
+    fn remove_seat(
+        &mut self,
+        session: &Jid,
+        presence: Presence,
+        told: &Told<'_>,
+        fx: &mut Effects,
+    ) {
+        let Some((occupant, is_last)) = self.occupants.remove_session(session) else { return };
+        fx.change.gone.extend(session.to_full());
+        let seat = Seat { session: session.clone(), presence };
+        let unavailable = PresenceKind::Unavailable;
+        if is_last {
+            return self.show(&occupant, &seat, unavailable, told, fx);
+        }
+        self.show_self(&occupant, &seat, unavailable, told, vec![session.clone()], fx);
+        if let Some(best) = occupant.best() {
+            self.show(&occupant, best, PresenceKind::Available, &Told::default(), fx);
+        }
+    }
+
+    /// Removes an occupant with all its sessions: it was kicked or banned, or lost its membership.
+    pub(super) fn remove_occupant(&mut self, nick: &str, told: &Told<'_>, fx: &mut Effects) {
+        let Some(occupant) = self.occupants.remove(nick) else { return };
+        self.show_removed(&occupant, told, fx);
+    }
+
+    /// Shows that an occupant is gone, which was removed already.
+    pub(super) fn show_removed(&self, occupant: &Occupant, told: &Told<'_>, fx: &mut Effects) {
+        let gone = occupant.sessions().filter_map(Jid::to_full);
+        fx.change.gone.extend(gone);
+        let Some(best) = occupant.best() else { return };
+        let seat = Seat { session: best.session.clone(), presence: no_presence() };
+        self.show(occupant, &seat, PresenceKind::Unavailable, told, fx);
+    }
+}

@@ -1,0 +1,197 @@
+//! Who belongs to a room (XEP-0045 §5.2), with registered nicknames (§7.10), and the version of the list
+//! (XEP-0463).
+
+use rustc_hash::FxHashMap;
+use smol_str::SmolStr;
+
+use super::Affiliation;
+use crate::jid::BareJid;
+use crate::payload::datetime::Timestamp;
+use crate::storage::RoomMember;
+
+/// The affiliations of a room, by address.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Members {
+    by_user: FxHashMap<BareJid, RoomMember>,
+    /// Who has registered a nickname.
+    by_nick: FxHashMap<SmolStr, BareJid>,
+    /// The number of the last change.
+    version: i64,
+    owners: usize,
+}
+
+impl Members {
+    pub(super) fn new(stored: Vec<RoomMember>) -> Self {
+        let mut this = Self::default();
+        for member in stored {
+            this.enter(member);
+        }
+        this
+    }
+
+    fn enter(&mut self, member: RoomMember) {
+        self.version = self.version.max(member.version);
+        if let Some(old) = self.by_user.get(&member.jid) {
+            self.owners -= usize::from(old.affiliation == Affiliation::Owner);
+            if let Some(nick) = &old.nick {
+                self.by_nick.remove(nick.as_str());
+            }
+        }
+        self.owners += usize::from(member.affiliation == Affiliation::Owner);
+        if let Some(nick) = &member.nick {
+            self.by_nick.insert(nick.into(), member.jid.clone());
+        }
+        self.by_user.insert(member.jid.clone(), member);
+    }
+
+    /// The affiliation of a user. One who is not listed is banned, if the domain is.
+    pub(super) fn affiliation(&self, user: &BareJid) -> Affiliation {
+        if let Some(member) = self.by_user.get(user)
+            && member.affiliation != Affiliation::None
+        {
+            return member.affiliation;
+        }
+        match BareJid::parse(user.domain()).ok().and_then(|domain| self.by_user.get(&domain)) {
+            Some(domain) if domain.affiliation == Affiliation::Outcast => Affiliation::Outcast,
+            _ => Affiliation::None,
+        }
+    }
+
+    pub(super) fn get(&self, user: &BareJid) -> Option<&RoomMember> {
+        self.by_user.get(user)
+    }
+
+    /// Who has registered this nickname.
+    pub(super) fn holder_of(&self, nick: &str) -> Option<&BareJid> {
+        self.by_nick.get(nick)
+    }
+
+    /// The nickname that a user has registered.
+    pub(super) fn nick_of(&self, user: &BareJid) -> Option<&str> {
+        self.by_user.get(user)?.nick.as_deref()
+    }
+
+    /// All registered nicknames.
+    pub(super) fn nicks(&self) -> impl Iterator<Item = (&str, &BareJid)> {
+        self.by_nick.iter().map(|(nick, user)| (nick.as_str(), user))
+    }
+
+    /// All with this affiliation, in the order of their addresses.
+    pub(super) fn with(&self, affiliation: Affiliation) -> Vec<&RoomMember> {
+        let mut found: Vec<_> =
+            self.by_user.values().filter(|member| member.affiliation == affiliation).collect();
+        found.sort_by(|one, other| one.jid.as_str().cmp(other.jid.as_str()));
+        found
+    }
+
+    /// Those that have changed after this version.
+    pub(super) fn since(&self, version: i64) -> Vec<&RoomMember> {
+        let mut found: Vec<_> =
+            self.by_user.values().filter(|member| member.version > version).collect();
+        found.sort_by_key(|member| member.version);
+        found
+    }
+
+    /// The number of the last change.
+    pub(super) fn version(&self) -> i64 {
+        self.version
+    }
+
+    pub(super) fn owners(&self) -> usize {
+        self.owners
+    }
+
+    /// How many addresses have an affiliation or had one.
+    pub(super) fn len(&self) -> usize {
+        self.by_user.len()
+    }
+
+    /// Gives an affiliation. The registered nickname stays, unless the user is banned or removed. Returns the
+    /// entry, to be stored.
+    pub(super) fn set(
+        &mut self,
+        user: &BareJid,
+        affiliation: Affiliation,
+        reason: Option<&str>,
+        at: Timestamp,
+    ) -> RoomMember {
+        let old = self.by_user.get(user);
+        let nick = old.and_then(|old| old.nick.clone()).filter(|_| affiliation.is_member());
+        let since = match old {
+            Some(old) if old.affiliation.is_member() && affiliation.is_member() => old.since,
+            _ => at,
+        };
+        let member = RoomMember {
+            jid: user.clone(),
+            affiliation,
+            nick,
+            reason: reason.map(str::to_owned),
+            since,
+            version: self.version + 1,
+        };
+        self.enter(member.clone());
+        member
+    }
+
+    /// Registers or gives up a nickname. Returns the entry, to be stored.
+    pub(super) fn set_nick(
+        &mut self,
+        user: &BareJid,
+        nick: Option<&str>,
+        at: Timestamp,
+    ) -> RoomMember {
+        let old = self.by_user.get(user).cloned();
+        let mut member = old.unwrap_or_else(|| RoomMember {
+            jid: user.clone(),
+            affiliation: Affiliation::None,
+            nick: None,
+            reason: None,
+            since: at,
+            version: 0,
+        });
+        member.nick = nick.map(str::to_owned);
+        member.version = self.version + 1;
+        self.enter(member.clone());
+        member
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(text: &str) -> BareJid {
+        BareJid::parse(text).unwrap()
+    }
+
+    #[test]
+    fn affiliations_and_nicknames_change_with_versions() {
+        let mut members = Members::default();
+        let (hag, crone) = (user("hag66@shakespeare.lit"), user("crone1@shakespeare.lit"));
+        let at = Timestamp::from_micros;
+        members.set(&crone, Affiliation::Owner, None, at(1));
+        members.set(&hag, Affiliation::Member, Some("A worthy witch!"), at(2));
+        members.set_nick(&hag, Some("thirdwitch"), at(3));
+        assert_eq!((members.owners(), members.version()), (1, 3));
+        assert_eq!(members.holder_of("thirdwitch"), Some(&hag));
+        let admin = members.set(&hag, Affiliation::Admin, None, at(4));
+        assert_eq!((admin.since, admin.nick.as_deref()), (at(2), Some("thirdwitch")));
+        assert_eq!(members.since(3).len(), 1);
+        let outcast = members.set(&hag, Affiliation::Outcast, None, at(5));
+        assert_eq!((outcast.since, outcast.nick), (at(5), None));
+        assert_eq!(members.holder_of("thirdwitch"), None);
+        members.set(&crone, Affiliation::None, None, at(6));
+        assert_eq!((members.owners(), members.len()), (0, 2));
+    }
+
+    #[test]
+    fn a_banned_domain_bans_its_users_but_not_members() {
+        let mut members = Members::default();
+        members.set(&user("evil.example"), Affiliation::Outcast, None, Timestamp::from_micros(1));
+        let good = user("good@evil.example");
+        members.set(&good, Affiliation::Member, None, Timestamp::from_micros(2));
+        assert_eq!(members.affiliation(&user("bad@evil.example")), Affiliation::Outcast);
+        assert_eq!(members.affiliation(&good), Affiliation::Member);
+        assert_eq!(members.affiliation(&user("a@b.example")), Affiliation::None);
+    }
+}

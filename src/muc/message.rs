@@ -1,0 +1,150 @@
+//! An occupant writes to all (XEP-0045 §7.4).
+
+use super::affiliation::Role;
+use super::effect::{Effect, Publication};
+use super::{Actor, Effects, Moment, Room, occupant_id, subject};
+use crate::archive::policy::is_lasting;
+use crate::jid::Jid;
+use crate::ns;
+use crate::payload::delay;
+use crate::payload::hints::Hints;
+use crate::payload::stanza_id;
+use crate::stanza::{Condition, ErrorKind, Message, MessageKind, StanzaError};
+use crate::xml::ElementRef;
+
+impl Room {
+    /// A message comes to the room, or to an occupant.
+    pub(super) fn message(
+        &mut self,
+        now: &Moment,
+        actor: &Actor,
+        message: Message,
+        fx: &mut Effects,
+    ) -> Result<(), StanzaError> {
+        let is_to_occupant = message.head.to.as_ref().is_some_and(Jid::is_full);
+        match message.kind {
+            MessageKind::Error => {
+                self.bounced(actor, &message, fx);
+                Ok(())
+            }
+            MessageKind::Groupchat if is_to_occupant => Err(Condition::BadRequest
+                .text("a private message must not be of the type groupchat")),
+            MessageKind::Groupchat => self.groupchat(now, actor, message, fx),
+            _ if is_to_occupant => self.private_message(actor, message, fx),
+            _ => self.message_to_room(now, actor, message, fx),
+        }
+    }
+
+    /// A message to all.
+    fn groupchat(
+        &mut self,
+        now: &Moment,
+        actor: &Actor,
+        mut message: Message,
+        fx: &mut Effects,
+    ) -> Result<(), StanzaError> {
+        let occupant = self.occupant(actor)?;
+        let (role, nick) = (occupant.role, occupant.nick.clone());
+        let (address, id) = (occupant.address.clone(), occupant.id.clone());
+        let spoke = occupant.spoke;
+        if role < Role::Participant && (self.config.moderated || role == Role::None) {
+            return Err(Condition::Forbidden.text("visitors may not write to all"));
+        }
+        self.clean(&mut message);
+        message.head.from = Some(address.into_jid());
+        message.head.to = None;
+        let is_subject = subject::is_change(&message);
+        let says = message.content.received_children().any(|child| is_lasting(&child));
+        if says || is_subject {
+            self.may_speak(now, role, spoke)?;
+        }
+        if is_subject {
+            self.set_subject(now, role, &message, fx)?;
+        }
+        message.content.add(&occupant_id::node(&id));
+        if says || is_subject {
+            self.occupants.change(&nick, |occupant| occupant.spoke = Some(now.at));
+        }
+        let hints = Hints::of(&message.content);
+        let lasts = (says || hints.store) && !hints.no_store && !hints.no_permanent_store;
+        let in_history = message.content.has_received_child(ns::CLIENT, "body")
+            || message.content.received_children().any(|child| is_encrypted_or_file(&child));
+        let buries = self.retracts(&message);
+        fx.list.push(Effect::Publish(Box::new(Publication {
+            archive: self.config.archive && (lasts || is_subject),
+            in_history: in_history && !hints.no_store,
+            to: self.occupants.sessions(),
+            author: Some(actor.user.clone()),
+            buries,
+            message,
+        })));
+        Ok(())
+    }
+
+    /// Whether an occupant may write now (XEP-0500). Moderators need not wait.
+    fn may_speak(
+        &self,
+        now: &Moment,
+        role: Role,
+        spoke: Option<crate::payload::datetime::Timestamp>,
+    ) -> Result<(), StanzaError> {
+        let wait = i64::from(self.config.slow_mode) * 1_000_000;
+        let Some(spoke) = spoke.filter(|_| wait > 0 && role < Role::Moderator) else {
+            return Ok(());
+        };
+        if now.at.as_micros() < spoke.as_micros() + wait {
+            return Err(Condition::PolicyViolation
+                .text("this room is in slow mode: wait before you write again")
+                .kind(ErrorKind::Wait));
+        }
+        Ok(())
+    }
+
+    /// Removes what only the room may say: of occupants, of its archive, and of delays.
+    pub(super) fn clean(&self, message: &mut Message) {
+        let room = &self.jid;
+        message.content.remove(|child| {
+            (child.ns() == ns::MUC_USER && child.name() == "x")
+                || child.ns() == occupant_id::NS
+                || child.ns() == super::extra::HATS
+                || stanza_id::is_by(child, room)
+                || (child.ns() == delay::NS && is_from(child, room))
+                || child.is("jabber:x:delay", "x")
+                || child.is("http://jabber.org/protocol/address", "addresses")
+                || super::moderation::is_forged(child)
+        });
+    }
+
+    /// A stanza of the room has come back. If its recipient cannot be reached any more, it is removed
+    /// (XEP-0045 §12.1, §16.1.2).
+    fn bounced(&mut self, actor: &Actor, message: &Message, fx: &mut Effects) {
+        let Some(error) = message.content.received_child(ns::CLIENT, "error") else { return };
+        let is_lost = error.children().any(|condition| {
+            condition.ns() == ns::STANZA_ERRORS && LOST.contains(&condition.name())
+        });
+        if is_lost {
+            self.lost(&actor.jid, fx);
+        }
+    }
+}
+
+/// Errors that say that a session is gone (XEP-0045 §16.1.2, and `service-unavailable`, which is what servers
+/// say of a session that is gone, RFC 6121 §8.5.3.2.1).
+const LOST: &[&str] = &[
+    "gone",
+    "item-not-found",
+    "recipient-unavailable",
+    "redirect",
+    "remote-server-not-found",
+    "remote-server-timeout",
+    "service-unavailable",
+    "jid-malformed",
+];
+
+fn is_from(child: &ElementRef<'_>, room: &Jid) -> bool {
+    child.attr("from").and_then(|from| Jid::parse(from.trim()).ok()).is_none_or(|from| from == *room)
+}
+
+fn is_encrypted_or_file(child: &ElementRef<'_>) -> bool {
+    crate::archive::policy::is_encrypted(child) || child.is(ns::FILES, "file-sharing")
+}

@@ -1,0 +1,49 @@
+//! Group chat (XEP-0045): what a room is, and what happens in it.
+//!
+//! A [`Room`] is a value. [`Room::apply`] takes something that has happened, with the time at which it
+//! happened, and returns what is to be done: what is sent to whom, and what is stored. A room reads no clock,
+//! no socket and no table. `modules/muc` gives it what comes in, and does what it says.
+//!
+//! One aspect of a room is in one file. Begin to read in `room.rs`.
+
+mod admin;
+mod affiliation;
+mod config;
+mod config_form;
+mod destroy;
+mod disco;
+mod effect;
+mod enter;
+mod extra;
+mod history;
+mod input;
+mod invite;
+mod leave;
+mod limits;
+mod members;
+mod message;
+mod moderation;
+mod nick;
+mod occupant_id;
+mod occupants;
+mod owner;
+mod private_message;
+mod register;
+mod relay;
+mod room;
+mod show;
+mod subject;
+mod voice;
+
+#[cfg(test)]
+mod tests;
+
+pub use affiliation::Role;
+pub use config::{AllowPm, RoomConfig, Whois};
+pub use effect::{Effect, Effects, Publication};
+pub use input::{Actor, Input, Moment};
+pub use limits::RoomLimits;
+pub use room::Room;
+
+/// Who belongs to a room, and how (XEP-0045 §5.2).
+pub use crate::storage::RoomAffiliation as Affiliation;

@@ -1,0 +1,135 @@
+//! Nicknames: which are allowed, who has which, and how an occupant takes another one (XEP-0045 §7.6).
+
+use smol_str::SmolStr;
+use unicode_security::skeleton;
+
+use super::show::{Told, cleaned};
+use super::{Actor, Affiliation, Effects, Room, RoomLimits};
+use crate::jid::FullJid;
+use crate::stanza::{Condition, ErrorKind, Presence, PresenceKind, StanzaError};
+
+/// The address of an occupant, if its nickname is allowed. It is prepared already.
+///
+/// # Errors
+/// `not-acceptable` for a nickname that is invisible or too long (XEP-0045 §17.1).
+pub(super) fn checked(address: &FullJid, limits: &RoomLimits) -> Result<FullJid, StanzaError> {
+    let nick = address.resource_part();
+    let is_visible = nick.chars().any(|c| !c.is_whitespace() && !is_invisible(c));
+    if !is_visible {
+        return Err(Condition::NotAcceptable.text("the nickname is invisible"));
+    }
+    if nick.len() > limits.nick_bytes {
+        return Err(Condition::NotAcceptable.text("the nickname is too long"));
+    }
+    Ok(address.clone())
+}
+
+/// Characters that show nothing: of format, and fillers.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}'
+        | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+impl Room {
+    /// The address that somebody has in the room who asks for this one.
+    ///
+    /// # Errors
+    /// `conflict` if another user has the nickname, has registered it, or has one that looks the same.
+    pub(super) fn nick_for(
+        &self,
+        actor: &Actor,
+        address: FullJid,
+    ) -> Result<FullJid, StanzaError> {
+        let nick = address.resource_part();
+        let is_other = |user: &crate::jid::BareJid| *user != actor.user;
+        let is_taken = match self.occupants.get(nick) {
+            Some(occupant) => is_other(&occupant.user),
+            None => {
+                let look = look(nick);
+                let present =
+                    self.occupants.iter().any(|o| is_other(&o.user) && self::look(&o.nick) == look);
+                present
+                    || self.members.nicks().any(|(held, by)| is_other(by) && self::look(held) == look)
+            }
+        };
+        if is_taken || self.members.holder_of(nick).is_some_and(is_other) {
+            return Err(conflict());
+        }
+        Ok(address)
+    }
+
+    /// An occupant takes another nickname: with all its sessions, if it has several.
+    pub(super) fn change_nick(
+        &mut self,
+        actor: &Actor,
+        address: FullJid,
+        presence: Presence,
+        fx: &mut Effects,
+    ) -> Result<(), StanzaError> {
+        let address = self.nick_for(actor, address)?;
+        let Some(old) = self.occupants.of_session(&actor.jid).cloned() else { return Ok(()) };
+        if self.affiliation_of(actor) == Affiliation::Outcast {
+            return Err(Condition::Forbidden.into());
+        }
+        if self.occupants.get(address.resource_part()).is_some() {
+            // The user's other occupant has it: two of them cannot become one.
+            return Err(conflict());
+        }
+        let new_nick = SmolStr::new(address.resource_part());
+        let Some(mut occupant) = self.occupants.remove(&old.nick) else { return Ok(()) };
+        let presence = cleaned(presence);
+        for seat in &mut occupant.seats {
+            if seat.session == actor.jid {
+                seat.presence = presence.clone();
+            }
+        }
+        (occupant.nick, occupant.address) = (new_nick.clone(), address);
+        self.occupants.add(occupant);
+        let Some(occupant) = self.occupants.get(&new_nick) else { return Ok(()) };
+        let told = Told { codes: &[303], nick: Some(&new_nick), ..Told::default() };
+        for seat in &occupant.seats {
+            fx.change.occupants.extend(Self::stored_occupant(occupant, seat));
+        }
+        let Some(seat) = old.seat(&actor.jid) else { return Ok(()) };
+        let mut gone = seat.clone();
+        gone.presence.content = crate::stanza::Content::default();
+        self.show(&old, &gone, PresenceKind::Unavailable, &told, fx);
+        let Some(seat) = occupant.seat(&actor.jid) else { return Ok(()) };
+        self.show(occupant, seat, PresenceKind::Available, &Told::default(), fx);
+        Ok(())
+    }
+}
+
+/// What a nickname looks like: two with the same look can be taken for each other (Unicode UTS 39 §4).
+pub(super) fn look(nick: &str) -> String {
+    skeleton(nick.trim()).collect()
+}
+
+fn conflict() -> StanzaError {
+    Condition::Conflict.text("another user has this nickname").kind(ErrorKind::Cancel)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nicknames_must_be_visible_and_short() {
+        let limits = RoomLimits::default();
+        let told = |nick: &str| {
+            let address = FullJid::parse(&format!("coven@chat.example/{nick}")).unwrap();
+            checked(&address, &limits).is_ok()
+        };
+        assert!(told("thirdwitch") && told("third witch") && told("\u{2615}"));
+        assert!(!told(" ") && !told("\u{2800}") && !told(&"a".repeat(257)));
+    }
+
+    #[test]
+    fn nicknames_that_look_the_same_are_the_same() {
+        assert_eq!(look("paypal"), look("p\u{430}yp\u{430}l"));
+        assert_eq!(look("witch "), look("witch"));
+        assert_ne!(look("firstwitch"), look("thirdwitch"));
+        assert_ne!(look("Hag"), look("hag"));
+    }
+}

@@ -1,0 +1,217 @@
+//! Presence of occupants, as the others are shown it (XEP-0045 §7.2.2), and as it is stored.
+
+use super::affiliation::Role;
+use super::occupants::{Occupant, Seat};
+use super::{Affiliation, Effects, Room, Whois, occupant_id};
+use crate::jid::Jid;
+use crate::ns;
+use crate::stanza::{Content, Presence, PresenceKind, Stanza};
+use crate::storage::RoomOccupant;
+use crate::xml::{ElementRef, Frame, Node, element};
+
+/// What is told with the presence of an occupant.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Told<'a> {
+    /// Status codes for all (XEP-0045 §15.6).
+    pub(super) codes: &'a [u16],
+    /// Status codes for the occupant alone, besides 110.
+    pub(super) own_codes: &'a [u16],
+    /// The nickname of whoever did it.
+    pub(super) actor: Option<&'a str>,
+    /// Why.
+    pub(super) reason: Option<&'a str>,
+    /// The new nickname.
+    pub(super) nick: Option<&'a str>,
+    /// The room is destroyed.
+    pub(super) destroy: Option<Node>,
+}
+
+/// Who is told.
+#[derive(Clone, Copy, Debug)]
+struct Viewer {
+    /// It learns real addresses.
+    sees: bool,
+    /// It is the occupant itself.
+    is_self: bool,
+}
+
+impl Room {
+    /// Whether the presence of an occupant with this role is shown to others, who joins now.
+    pub(super) fn is_to_be_shown(&self, role: Role) -> bool {
+        self.config.shows(role)
+            && (role == Role::Moderator || self.occupants.shown() < self.limits.shown)
+    }
+
+    /// Shows the presence of an occupant to all: to others, if it is shown, and to its own sessions.
+    pub(super) fn show(
+        &self,
+        occupant: &Occupant,
+        seat: &Seat,
+        kind: PresenceKind,
+        told: &Told<'_>,
+        fx: &mut Effects,
+    ) {
+        if occupant.is_shown {
+            self.show_others(occupant, seat, kind, told, fx);
+        }
+        let own = occupant.sessions().cloned().collect();
+        self.show_self(occupant, seat, kind, told, own, fx);
+    }
+
+    /// Shows the presence of an occupant to all others.
+    pub(super) fn show_others(
+        &self,
+        occupant: &Occupant,
+        seat: &Seat,
+        kind: PresenceKind,
+        told: &Told<'_>,
+        fx: &mut Effects,
+    ) {
+        let (mut seeing, mut blind) = (Vec::new(), Vec::new());
+        for other in self.occupants.iter().filter(|other| other.nick != occupant.nick) {
+            let group = if self.sees(other) { &mut seeing } else { &mut blind };
+            group.extend(other.sessions().cloned());
+        }
+        for (sees, to) in [(true, seeing), (false, blind)] {
+            if !to.is_empty() {
+                let viewer = Viewer { sees, is_self: false };
+                fx.tell_presence(to, self.presence_of(occupant, seat, kind, told, viewer));
+            }
+        }
+    }
+
+    /// Shows an occupant its own presence, with the status code 110.
+    pub(super) fn show_self(
+        &self,
+        occupant: &Occupant,
+        seat: &Seat,
+        kind: PresenceKind,
+        told: &Told<'_>,
+        to: Vec<Jid>,
+        fx: &mut Effects,
+    ) {
+        let viewer = Viewer { sees: self.sees(occupant), is_self: true };
+        fx.tell_presence(to, self.presence_of(occupant, seat, kind, told, viewer));
+    }
+
+    /// Shows a newcomer the others (XEP-0045 §7.2.2).
+    pub(super) fn show_all_to(&self, newcomer: &Occupant, to: &Jid, fx: &mut Effects) {
+        let viewer = Viewer { sees: self.sees(newcomer), is_self: false };
+        let others = self.occupants.iter().filter(|other| other.nick != newcomer.nick);
+        for other in others.filter(|other| other.is_shown) {
+            let Some(seat) = other.best() else { continue };
+            let kind = PresenceKind::Available;
+            let presence = self.presence_of(other, seat, kind, &Told::default(), viewer);
+            fx.tell(to, Stanza::Presence(presence));
+        }
+    }
+
+    /// Whether an occupant learns the real addresses of others.
+    pub(super) fn sees(&self, occupant: &Occupant) -> bool {
+        self.config.whois == Whois::Anyone || occupant.role == Role::Moderator
+    }
+
+    fn presence_of(
+        &self,
+        occupant: &Occupant,
+        seat: &Seat,
+        kind: PresenceKind,
+        told: &Told<'_>,
+        viewer: Viewer,
+    ) -> Presence {
+        let mut presence = seat.presence.clone();
+        presence.kind = kind;
+        presence.head.from = Some(occupant.address.clone().into_jid());
+        presence.head.to = None;
+        if !viewer.is_self {
+            presence.head.id = None;
+        }
+        presence.content.add(&occupant_id::node(&occupant.id));
+        let hats = self.extra.hats_of(&occupant.user);
+        if let Some(hats) = hats.filter(|_| kind == PresenceKind::Available) {
+            presence.content.add(&hats);
+        }
+        let is_leaving = kind == PresenceKind::Unavailable && told.nick.is_none();
+        let role = if is_leaving { Role::None } else { occupant.role };
+        let jid = viewer.sees.then_some(&seat.session);
+        let mut item = item(self.affiliation_of_occupant(occupant), Some(role))
+            .maybe_attr("jid", jid.map(Jid::as_str))
+            .maybe_attr("nick", told.nick);
+        if let Some(actor) = told.actor {
+            item = item.child(element("actor").attr("nick", actor));
+        }
+        if let Some(reason) = told.reason {
+            item = item.child(element("reason").text(reason));
+        }
+        let mut x = element("x").ns(ns::MUC_USER).child(item);
+        if let Some(destroy) = &told.destroy {
+            x = x.child(destroy.clone());
+        }
+        let own: &[u16] = if viewer.is_self { &[110] } else { &[] };
+        let own_codes = if viewer.is_self { told.own_codes } else { &[] };
+        for code in told.codes.iter().chain(own_codes).chain(own) {
+            x = x.child(status(*code));
+        }
+        presence.content.add(&x);
+        presence
+    }
+
+    /// What is stored of a session of an occupant. `None` for a session that is stored nowhere.
+    pub(super) fn stored_occupant(occupant: &Occupant, seat: &Seat) -> Option<RoomOccupant> {
+        let presence = Stanza::Presence(seat.presence.clone()).to_xml();
+        Some(RoomOccupant {
+            session: seat.session.to_full()?,
+            nick: occupant.nick.to_string(),
+            data: format!("{} {presence}", occupant.role.as_str()),
+        })
+    }
+}
+
+/// Reads what [`Room::stored_occupant`] wrote: the role, and the presence.
+pub(super) fn read_stored(data: &str) -> Option<(Role, Presence)> {
+    let (role, presence) = data.split_once(' ')?;
+    let frame = Frame::from_bytes(presence.as_bytes().to_vec()).ok()?;
+    match Stanza::read(frame) {
+        Ok(Stanza::Presence(presence)) => {
+            Some((Role::parse(role)?, Presence { content: presence.content.packed(), ..presence }))
+        }
+        _ => None,
+    }
+}
+
+/// The presence of a session without what only the room may say (XEP-0045 §17.3), and packed, since it is
+/// kept.
+pub(super) fn cleaned(mut presence: Presence) -> Presence {
+    presence.content.remove(is_of_room);
+    let content = presence.content.packed();
+    let mut head = presence.head;
+    (head.from, head.to) = (None, None);
+    Presence { head, kind: presence.kind, content }
+}
+
+/// Whether only a room may say this: roles, addresses, identifiers of occupants, hats, when a stanza was
+/// delayed here.
+pub(super) fn is_of_room(child: &ElementRef<'_>) -> bool {
+    matches!(child.ns(), ns::MUC | ns::MUC_USER | occupant_id::NS | super::extra::HATS)
+}
+
+/// An `<item/>` with an affiliation, and a role.
+pub(super) fn item(affiliation: Affiliation, role: Option<Role>) -> Node {
+    element("item")
+        .attr("affiliation", affiliation.as_str())
+        .maybe_attr("role", role.map(Role::as_str))
+}
+
+/// A `<status/>` with a code.
+pub(super) fn status(code: u16) -> Node {
+    element("status").attr("code", code.to_string())
+}
+
+/// Presence of a session that has none in the room: to tell it that it is not there.
+pub(super) fn no_presence() -> Presence {
+    Presence {
+        head: crate::stanza::Head::default(),
+        kind: PresenceKind::Unavailable,
+        content: Content::default(),
+    }
+}

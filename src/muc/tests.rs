@@ -1,0 +1,1 @@
+//! Conversations with a room, without a server.

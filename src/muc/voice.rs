@@ -1,0 +1,1 @@
+//! Requests for voice (XEP-0045 §7.13, §8.6).
