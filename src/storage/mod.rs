@@ -23,7 +23,6 @@ mod push;
 mod read_scheduler;
 mod receipt;
 mod resumption;
-mod room;
 mod roster;
 mod secret;
 mod sender_shares;
@@ -60,7 +59,6 @@ pub use pubsub_node::{
 pub use push::{PushDevice, PushRegistration, PushStore};
 pub use receipt::Receipt;
 pub use resumption::{Handled, Resumable, ResumptionStore, SavedSession, SessionNumber};
-pub use room::{RoomAffiliation, RoomChange, RoomMember, RoomOccupant, RoomSettings, StoredRoom};
 pub use roster::{RosterChange, RosterItem, RosterStore, RosterVersion, Subscription};
 pub use sqlite::SqliteStorage;
 pub use usage::{Usage, UsageStore};
