@@ -174,7 +174,7 @@ pub trait Discovery: Send + Sync {
 #[async_trait]
 pub trait Service: Discovery {
     /// The label before the host: `rooms` for `rooms.<host>`.
-    fn prefix(&self) -> &'static str;
+    fn prefix(&self) -> &str;
 
     /// What it is, with its name for people (XEP-0030 §3.1).
     fn identity(&self) -> Identity;

@@ -16,6 +16,7 @@ pub mod inbox;
 pub mod last_activity;
 pub mod legacy_session;
 pub mod mam;
+pub mod muc;
 pub mod offline;
 pub mod ping;
 pub mod private;
@@ -51,6 +52,7 @@ pub const ALL: &[&dyn Module] = &[
     &last_activity::LastActivity,
     &legacy_session::LegacySession,
     &mam::Mam,
+    &muc::Muc,
     &offline::Offline,
     &ping::Ping,
     &private::Private,

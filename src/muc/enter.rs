@@ -185,7 +185,8 @@ impl Room {
 }
 
 /// What a client is told that believes to be in a room and is not (XEP-0045 §7.2.17).
-pub(super) fn stray(affiliation: Affiliation, address: &FullJid) -> Presence {
+#[must_use]
+pub fn stray(affiliation: Affiliation, address: &FullJid) -> Presence {
     let reason: Node = element("reason").text("You are not in the room.");
     let item = super::show::item(affiliation, Some(super::Role::None)).child(reason);
     let x = element("x").ns(ns::MUC_USER).child(item);

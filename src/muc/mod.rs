@@ -40,6 +40,7 @@ mod tests;
 
 pub use affiliation::Role;
 pub use config::{AllowPm, RoomConfig, Whois};
+pub use enter::stray;
 pub use effect::{Effect, Effects, Publication};
 pub use input::{Actor, Input, Moment};
 pub use limits::RoomLimits;

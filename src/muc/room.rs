@@ -119,6 +119,7 @@ impl Room {
         input: Input<'_>,
     ) -> Result<Effects, StanzaError> {
         let mut fx = Effects::default();
+        let is_lost = matches!(input, Input::Lost);
         match input {
             Input::Presence(presence) => self.presence(now, actor, presence, &mut fx)?,
             Input::Message(message) => self.message(now, actor, message, &mut fx)?,
@@ -128,7 +129,7 @@ impl Room {
         }
         if self.occupants.is_empty() && !self.config.is_persistent && !fx.is_destroyed {
             // The last occupant of a temporary room has gone (XEP-0045 §7.14). A request does not end it.
-            fx.is_destroyed = !fx.change.gone.is_empty();
+            fx.is_destroyed = is_lost || !fx.change.gone.is_empty();
         }
         Ok(fx)
     }

@@ -147,7 +147,7 @@ fn unsupported(feature: &str) -> Node {
 impl From<Problem> for StanzaError {
     fn from(problem: Problem) -> Self {
         let (condition, kind) = problem.condition();
-        Self { condition, kind, text: None, detail: problem.detail() }
+        Self { condition, kind, text: None, detail: problem.detail(), by: None }
     }
 }
 

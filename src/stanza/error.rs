@@ -3,6 +3,7 @@
 //! An error that is sent to a peer consists of a condition and a fixed sentence. It never contains the
 //! text of an internal error.
 
+use crate::jid::Jid;
 use crate::ns;
 use crate::xml::{Node, element};
 
@@ -17,6 +18,8 @@ pub struct StanzaError {
     pub text: Option<&'static str>,
     /// A condition of the application (RFC 6120 §8.3.4).
     pub detail: Option<Node>,
+    /// Who says so, if it is not the address to which the stanza was sent (RFC 6120 §8.3.1).
+    pub by: Option<Jid>,
 }
 
 /// What the sender may do (RFC 6120 §8.3.2).
@@ -122,7 +125,7 @@ impl Condition {
 
 impl From<Condition> for StanzaError {
     fn from(condition: Condition) -> Self {
-        Self { condition, kind: condition.kind(), text: None, detail: None }
+        Self { condition, kind: condition.kind(), text: None, detail: None, by: None }
     }
 }
 
@@ -134,11 +137,19 @@ impl StanzaError {
         self
     }
 
+    /// The same error, said by this address.
+    #[must_use]
+    pub fn by(mut self, by: &Jid) -> Self {
+        self.by.get_or_insert_with(|| by.clone());
+        self
+    }
+
     /// The `<error/>` element.
     pub fn to_node(&self) -> Node {
         let mut node = element("error")
             .attr("code", self.condition.code().to_string())
             .attr("type", self.kind.as_str())
+            .maybe_attr("by", self.by.as_ref().map(Jid::as_str))
             .child(element(self.condition.as_str()).ns(ns::STANZA_ERRORS));
         if let Some(text) = self.text {
             node =

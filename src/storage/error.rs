@@ -80,7 +80,7 @@ impl From<sqlx::Error> for StorageError {
 
 impl StorageError {
     /// The error of each call after the storage was closed.
-    pub(super) fn closed() -> Self {
+    pub fn closed() -> Self {
         Self::Database("it is closed".into())
     }
 
