@@ -3,7 +3,7 @@
 use super::node_change::NodeChange;
 use crate::jid::BareJid;
 use crate::session::{Interests, SessionRef};
-use crate::stanza::Presence;
+use crate::stanza::{Message, Presence};
 use crate::storage::RosterItem;
 
 /// Something that has happened.
@@ -33,6 +33,17 @@ pub enum Event<'a> {
     ItemsChanged {
         /// What has changed.
         change: &'a NodeChange,
+    },
+    /// A room of ours has a new message for all (XEP-0045 §7.4). Told by `modules/muc`, when the occupants have
+    /// been given it.
+    RoomMessage {
+        /// The message, from the occupant who has written it.
+        message: &'a Message,
+        /// Users of this server whose clients may not hear of it: members who are not in the room, and those
+        /// whose sessions in the room sleep.
+        users: &'a [RoomListener],
+        /// Only members enter: all that is said there is for them.
+        is_private: bool,
     },
     /// A session has become available (RFC 6121 §4.2): it has sent its first available presence, or the
     /// first after unavailable presence. Told by `router/presence.rs`, after the contacts.
@@ -68,6 +79,15 @@ pub enum Event<'a> {
     },
 }
 
+/// A user who ought to hear of what is said in a room.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RoomListener {
+    /// The user.
+    pub user: BareJid,
+    /// A session of the user is in the room.
+    pub is_in: bool,
+}
+
 /// The kinds of events. See [`Event`].
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum EventKind {
@@ -77,6 +97,8 @@ pub enum EventKind {
     InterestsChanged,
     /// [`Event::ItemsChanged`]
     ItemsChanged,
+    /// [`Event::RoomMessage`]
+    RoomMessage,
     /// [`Event::SessionAvailable`]
     SessionAvailable,
     /// [`Event::SessionEnded`]
@@ -95,6 +117,7 @@ impl Event<'_> {
             Self::AccountRemoved { .. } => EventKind::AccountRemoved,
             Self::InterestsChanged { .. } => EventKind::InterestsChanged,
             Self::ItemsChanged { .. } => EventKind::ItemsChanged,
+            Self::RoomMessage { .. } => EventKind::RoomMessage,
             Self::SessionAvailable { .. } => EventKind::SessionAvailable,
             Self::SessionEnded { .. } => EventKind::SessionEnded,
             Self::SessionUnavailable { .. } => EventKind::SessionUnavailable,

@@ -20,7 +20,7 @@ use tokio::time::timeout;
 use super::Cx;
 
 pub use super::context::Listener;
-pub use super::event::{Event, EventKind};
+pub use super::event::{Event, EventKind, RoomListener};
 
 /// Tells all listeners of an event. See the module for their order, and for those that fail or are slow.
 pub async fn tell(cx: &mut Cx<'_>, event: Event<'_>) {

@@ -76,6 +76,12 @@ impl Members {
         self.by_nick.iter().map(|(nick, user)| (nick.as_str(), user))
     }
 
+    /// All members, admins and owners.
+    pub(super) fn users(&self) -> impl Iterator<Item = &BareJid> {
+        let members = self.by_user.values().filter(|member| member.affiliation.is_member());
+        members.map(|member| &member.jid)
+    }
+
     /// All with this affiliation, in the order of their addresses.
     pub(super) fn with(&self, affiliation: Affiliation) -> Vec<&RoomMember> {
         let mut found: Vec<_> =

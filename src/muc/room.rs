@@ -288,6 +288,13 @@ impl Room {
         }
     }
 
+    /// Members who are not in the room, at most `max`.
+    #[must_use]
+    pub fn absent_members(&self, max: usize) -> Vec<BareJid> {
+        let is_absent = |user: &&BareJid| self.occupants.of_user(user).next().is_none();
+        self.members.users().filter(is_absent).take(max).cloned().collect()
+    }
+
     /// All different users in the room.
     #[must_use]
     pub fn users(&self) -> FxHashSet<BareJid> {

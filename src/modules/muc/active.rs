@@ -1,7 +1,7 @@
 //! The rooms in memory. A room is read when somebody needs it, and given up when nobody is in it.
 //!
 //! Whoever has something for a room locks it, and does in its own task all that follows: so what happens in a
-//! room has one order, and what a sender causes costs the sender (docs/decisions/0016-rooms-are-locked.md).
+//! room has one order, and what a sender causes costs the sender (docs/decisions/0018-rooms-are-locked.md).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

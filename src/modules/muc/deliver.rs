@@ -4,23 +4,32 @@
 use std::sync::Arc;
 
 use crate::host::{Cx, OurDomain, block_list};
-use crate::jid::{FullJid, Jid};
+use crate::jid::{BareJid, FullJid, Jid};
 use crate::stanza::Stanza;
 
-/// Delivers a stanza to sessions. Returns those that cannot be reached any more.
-pub(super) async fn tell(cx: &mut Cx<'_>, stanza: &Arc<Stanza>, to: &[Jid]) -> Vec<Jid> {
-    let mut lost = Vec::new();
+/// What came of a delivery.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// Sessions that cannot be reached any more.
+    pub(super) lost: Vec<Jid>,
+    /// Users of whose sessions some sleep: they have lost their connections, or nobody looks at them.
+    pub(super) asleep: Vec<BareJid>,
+}
+
+/// Delivers a stanza to sessions.
+pub(super) async fn tell(cx: &mut Cx<'_>, stanza: &Arc<Stanza>, to: &[Jid]) -> Told {
+    let mut told = Told::default();
     for jid in to {
         let local = match cx.server.ours(jid.domain()) {
             Some(OurDomain::Host(_)) => jid.to_full(),
             Some(OurDomain::Service(_)) | None => None,
         };
         match local {
-            Some(full) => {
-                if !here(cx, stanza, &full).await {
-                    lost.push(jid.clone());
-                }
-            }
+            Some(full) => match here(cx, stanza, &full).await {
+                Reached::Gone => told.lost.push(jid.clone()),
+                Reached::Asleep => told.asleep.push(jid.to_bare()),
+                Reached::Awake => {}
+            },
             // Another server, or a component: in the order in which the outbox is sent.
             None => {
                 let mut copy = Stanza::clone(stanza);
@@ -30,12 +39,24 @@ pub(super) async fn tell(cx: &mut Cx<'_>, stanza: &Arc<Stanza>, to: &[Jid]) -> V
         }
     }
     cx.keeping.count_deliveries(to.len());
-    lost
+    told
 }
 
-/// Delivers a stanza to a session of this server. `false` if there is no such session.
-async fn here(cx: &Cx<'_>, stanza: &Arc<Stanza>, full: &FullJid) -> bool {
-    let Some(session) = cx.server.sessions.find(full) else { return false };
+/// How a session was reached.
+#[derive(Clone, Copy, Debug)]
+enum Reached {
+    Asleep,
+    Awake,
+    Gone,
+}
+
+/// Delivers a stanza to a session of this server.
+async fn here(cx: &Cx<'_>, stanza: &Arc<Stanza>, full: &FullJid) -> Reached {
+    let Some(session) = cx.server.sessions.find(full) else {
+        // While the server ends, sessions are saved and closed one by one. They are still in the room.
+        let is_ending = cx.server.tasks.stopping().is_cancelled();
+        return if is_ending { Reached::Awake } else { Reached::Gone };
+    };
     let user = full.to_bare();
     if let Ok(list) = block_list::of(cx.server, &user).await
         && !list.is_empty()
@@ -43,8 +64,12 @@ async fn here(cx: &Cx<'_>, stanza: &Arc<Stanza>, full: &FullJid) -> bool {
         && block_list::keeps_out(&list, &user, from)
     {
         // The user hears nothing of it, and stays in the room (XEP-0191 §3.3).
-        return true;
+        return Reached::Awake;
     }
-    // A session whose client does not read is closed, and leaves the room by its end.
-    session.deliver_addressed(Arc::clone(stanza)).is_ok() || !session.is_ending()
+    // A session that takes nothing more is about to end, and leaves the room by its end.
+    let is_given = session.deliver_addressed(Arc::clone(stanza)).is_ok();
+    match is_given && (session.hibernation().is_some() || session.is_inactive()) {
+        true => Reached::Asleep,
+        false => Reached::Awake,
+    }
 }

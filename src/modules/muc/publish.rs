@@ -6,13 +6,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::deliver::tell;
-use crate::archive::policy;
+use crate::archive::{importance, policy};
 use crate::host::Cx;
+use crate::host::lifecycle::{self, Event, RoomListener};
 use crate::jid::{BareJid, Jid};
 use crate::muc::{Publication, Room};
 use crate::ns;
 use crate::payload::stanza_id;
-use crate::stanza::{Stanza, StanzaError};
+use crate::stanza::{Message, Stanza, StanzaError};
 use crate::storage::{Holder, NewMessage, Way};
 use crate::xml::element;
 
@@ -55,8 +56,39 @@ pub(super) async fn publish(
         room.note_published(&message, at, id);
     }
     let stanza = Arc::new(Stanza::Message(message));
-    Ok(tell(cx, &stanza, &to).await)
+    let told = tell(cx, &stanza, &to).await;
+    if let Stanza::Message(message) = &*stanza
+        && importance::of(message).is_some()
+    {
+        tell_listeners(cx, room, message, told.asleep, author.as_ref()).await;
+    }
+    Ok(told.lost)
 }
+
+/// Tells the features of a message that may have to wake somebody.
+async fn tell_listeners(
+    cx: &mut Cx<'_>,
+    room: &Room,
+    message: &Message,
+    mut asleep: Vec<BareJid>,
+    author: Option<&BareJid>,
+) {
+    asleep.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
+    asleep.dedup();
+    let is_local = |user: &BareJid| cx.server.host(user.domain()).is_some();
+    let absent = room.absent_members(MOST_ABSENT).into_iter().filter(is_local);
+    let listener = |is_in| move |user| RoomListener { user, is_in };
+    let users = asleep.into_iter().map(listener(true)).chain(absent.map(listener(false)));
+    let users: Vec<_> = users.filter(|listener| Some(&listener.user) != author).collect();
+    if !users.is_empty() {
+        let is_private = room.config().members_only;
+        let event = Event::RoomMessage { message, users: &users, is_private };
+        lifecycle::tell(cx, event).await;
+    }
+}
+
+/// Members who are not in the room and are told of a message all the same, at most.
+const MOST_ABSENT: usize = 1000;
 
 /// The archive of the room.
 fn holder(room: &BareJid, from: &Option<Jid>) -> Holder {
@@ -69,4 +101,3 @@ fn holder(room: &BareJid, from: &Option<Jid>) -> Holder {
         limit: None,
     }
 }
-

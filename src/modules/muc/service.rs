@@ -177,7 +177,7 @@ impl RoomService {
             let mut lost: Vec<Jid> = Vec::new();
             for effect in effects.list {
                 match effect {
-                    Effect::Tell(stanza, to) => lost.extend(tell(cx, &stanza, &to).await),
+                    Effect::Tell(stanza, to) => lost.extend(tell(cx, &stanza, &to).await.lost),
                     Effect::Send(stanza) => cx.outbox.send(stanza),
                     Effect::Publish(publication) => {
                         lost.extend(publish(cx, room, *publication).await?);
@@ -268,7 +268,7 @@ impl RoomService {
     async fn no_room(&self, cx: &mut Cx<'_>, actor: &Actor, presence: &Presence) -> Reply {
         if let Some(address) = presence.head.to.as_ref().and_then(Jid::to_full) {
             let told = Arc::new(Stanza::Presence(stray(Affiliation::None, &address)));
-            tell(cx, &told, std::slice::from_ref(&actor.jid)).await;
+            drop(tell(cx, &told, std::slice::from_ref(&actor.jid)).await);
         }
         Reply::Later
     }

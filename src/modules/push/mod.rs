@@ -14,11 +14,13 @@ mod publish;
 mod publisher;
 mod register;
 mod registrations;
+mod rooms;
 mod settings;
 mod wake;
 
 use std::sync::Arc;
 
+use crate::host::lifecycle::EventKind;
 use crate::host::{Access, AddressKind, Manifest, Module, Registry, ServerState, Status, Xep};
 use crate::ns::PUSH as NS;
 use crate::stanza::IqKind;
@@ -46,6 +48,7 @@ impl Module for Push {
         for name in ["enable", "disable"] {
             on.iq(AddressKind::Account, IqKind::Set, (NS, name), Access::Owner, &Self);
         }
+        on.listener(EventKind::RoomMessage, &rooms::Rooms);
         on.shared(registrations::Registrations::default());
         on.shared(publisher::Publisher::default());
         on.shared(late::Watched::default());

@@ -5,12 +5,17 @@
 //! pushes are taken for phones (`payload/notification_settings.rs`). What only clients understand, in `<advanced/>`, is not
 //! looked at: they decide when they are awake.
 //!
-//! DEPARTS: XEP-0492 §3 – without a setting, all messages of a room ring. The server does not know whether a room is public.
+//! Without a setting, all messages of a private room ring, and those of a public room that mention the user (XEP-0492
+//! §3). A room is private if only members enter.
+//!
+//! DEPARTS: XEP-0492 §3 – without a setting, all messages of rooms elsewhere ring. The server does not know whether
+//! such a room is public.
 
 use rustc_hash::FxHashMap;
 
 use crate::archive::importance::Importance;
 use crate::archive::mention::Occupant;
+use crate::host::lifecycle::RoomListener;
 use crate::host::{ServerState, bookmarks};
 use crate::jid::BareJid;
 use crate::ns;
@@ -18,13 +23,16 @@ use crate::payload::notification_settings::Rings;
 use crate::stanza::{Message, MessageKind};
 use crate::storage::{self, StorageError};
 
-/// The settings of an account that say that not all rings, by chat.
+/// The settings of an account, by chat.
 #[derive(Debug, Default)]
 pub(super) struct Settings(FxHashMap<String, Setting>);
 
 #[derive(Debug)]
 struct Setting {
-    rings: Rings,
+    /// `None`: the user has chosen nothing.
+    rings: Option<Rings>,
+    /// The user's clients enter the room by themselves (XEP-0402 §4).
+    autojoin: bool,
     /// How the user is called in the room.
     nick: String,
 }
@@ -43,10 +51,10 @@ impl Settings {
         };
         for bookmark in rooms {
             let rings = Rings::in_bookmark(&bookmark.extensions);
-            let Some(rings) = rings.filter(|rings| *rings != Rings::Always) else { continue };
+            let autojoin = bookmark.autojoin;
             // Clients without a nickname enter under the name of the account.
             let nick = bookmark.nick.or(user.local().map(str::to_owned)).unwrap_or_default();
-            all.insert(bookmark.room.to_string(), Setting { rings, nick });
+            all.insert(bookmark.room.to_string(), Setting { rings, autojoin, nick });
         }
         Ok(Self(all))
     }
@@ -64,7 +72,7 @@ impl Settings {
         };
         let Some(setting) = self.0.get(chat) else { return true };
         let is_of_room = message.kind == MessageKind::Groupchat;
-        match setting.rings {
+        match setting.rings.unwrap_or(Rings::Always) {
             Rings::Always => true,
             Rings::OnMention if is_of_room => {
                 Occupant { user, room: chat, nick: &setting.nick }.is_mentioned(message)
@@ -77,6 +85,32 @@ impl Settings {
                 what == Importance::Call
                     || message.content.received_children().any(|child| child.ns() == ns::MUC_USER)
             }
+        }
+    }
+
+    /// Whether a message that a room of ours sends to all rings. `listener`: the user, and whether a session of the
+    /// user is in the room. If none is, the room rings only for those whose clients enter it by themselves.
+    pub(super) fn let_room_ring(
+        &self,
+        listener: &RoomListener,
+        message: &Message,
+        is_private: bool,
+    ) -> bool {
+        let Some(room) = message.head.from.as_ref().map(|from| from.bare_str()) else {
+            return false;
+        };
+        let setting = self.0.get(room);
+        if !listener.is_in && !setting.is_some_and(|setting| setting.autojoin) {
+            return false;
+        }
+        let default = if is_private { Rings::Always } else { Rings::OnMention };
+        let nick = setting.map_or("", |setting| &setting.nick);
+        match setting.and_then(|setting| setting.rings).unwrap_or(default) {
+            Rings::Always => true,
+            Rings::OnMention => {
+                Occupant { user: &listener.user, room, nick }.is_mentioned(message)
+            }
+            Rings::Never => false,
         }
     }
 }

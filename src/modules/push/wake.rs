@@ -13,6 +13,7 @@ use super::publish::notify;
 use super::publisher::Target;
 use super::registrations::{self, Registered};
 use crate::archive::importance::{self, Importance};
+use crate::host::lifecycle::RoomListener;
 use crate::host::{Cx, Invalidation, Kept, ServerState};
 use crate::jid::BareJid;
 use crate::ns::PUBSUB;
@@ -56,6 +57,30 @@ pub async fn arrived(
             && direct.contains(session)
         {
             late::watch(cx.server, target(), session, marker, summary());
+        }
+    }
+}
+
+/// A room of ours has a message for a user whose client may not hear of it.
+pub(super) async fn room_message(
+    cx: &Cx<'_>,
+    listener: &RoomListener,
+    message: &Message,
+    is_private: bool,
+) {
+    let user = &listener.user;
+    let Some(all) = registered(cx.server, user).await else { return };
+    let Some(what) = importance::of(message) else { return };
+    if !all.settings.let_room_ring(listener, message, is_private) {
+        return;
+    }
+    let sessions = cx.server.sessions.of(user);
+    for one in &all.all {
+        let session = sessions.iter().rfind(|session| is_of(one, session));
+        // A client that is awake and not in the room has left it: the user knows.
+        if session.is_none_or(|session| is_asleep(session, what)) {
+            let summary = Summary::of(what).with(all.content.last(message));
+            notify(cx.server, Target::of(user, one), summary);
         }
     }
 }
