@@ -2,7 +2,7 @@
 
 use super::FULLTEXT;
 use crate::ns::MAM as NS;
-use crate::payload::data_form::{self, Field, FieldKind, Form, FormKind, Submitted};
+use crate::payload::data_form::{self, Field, FieldKind, Form, FormKind, Submitted, VALIDATE};
 use crate::payload::datetime::Timestamp;
 use crate::payload::result_set::{SetRequest, Start};
 use crate::stanza::{Condition, StanzaError};
@@ -197,9 +197,6 @@ const FIELDS: &[&str] =
 
 /// COMPAT: what clients called the search for words before XEP-0431 gave it a name (2020).
 const WITH_TEXT: &str = "withtext";
-
-/// XEP-0122.
-const VALIDATE: &str = "http://jabber.org/protocol/xdata-validate";
 
 #[cfg(test)]
 mod tests {

@@ -52,8 +52,7 @@ impl Role {
 
 impl Affiliation {
     /// All of them, the highest first.
-    pub const ALL: [Self; 5] =
-        [Self::Owner, Self::Admin, Self::Member, Self::None, Self::Outcast];
+    pub const ALL: [Self; 5] = [Self::Owner, Self::Admin, Self::Member, Self::None, Self::Outcast];
 
     /// The value in XML.
     #[must_use]
@@ -101,7 +100,7 @@ impl Affiliation {
 /// Whether somebody with the affiliation `by` may change an affiliation from `from` to `to` (XEP-0045 §5.2.2).
 ///
 /// # Errors
-/// `forbidden` if `by` may change none, `not-allowed` if it may not change this one.
+/// `forbidden` if `by` may not change it, `not-allowed` if it may not ban this user.
 pub(super) fn may_change_affiliation(
     by: Affiliation,
     from: Affiliation,
@@ -109,9 +108,15 @@ pub(super) fn may_change_affiliation(
 ) -> Result<(), StanzaError> {
     match by {
         Affiliation::Owner => Ok(()),
-        // Admins make members and outcasts. Admins and owners are made and removed by owners (§9.1, §10.6).
+        // Admins make members and outcasts. Owners make and remove admins and owners (§10.3, §10.4, §10.6, §10.7).
         Affiliation::Admin if !from.is_admin() && !to.is_admin() => Ok(()),
-        Affiliation::Admin => Err(Condition::NotAllowed.text("only owners change admins and owners")),
+        Affiliation::Admin if to == Affiliation::Outcast => {
+            // §9.1 has another error than those sections.
+            Err(Condition::NotAllowed.text("only owners ban admins and owners"))
+        }
+        Affiliation::Admin => {
+            Err(Condition::Forbidden.text("only owners change admins and owners"))
+        }
         _ => Err(Condition::Forbidden.text("only admins and owners change affiliations")),
     }
 }
@@ -136,8 +141,9 @@ pub(super) fn may_change_role(by: Standing, of: Standing, to: Role) -> Result<()
     let allowed = match to {
         // Moderators are made and unmade by admins.
         Role::Moderator => by.affiliation.is_admin(),
+        // An admin or owner is a moderator because of the affiliation: nobody takes the role (§8.4, §9.7).
+        Role::Participant | Role::Visitor if of.affiliation.is_admin() => false,
         _ if of.role == Role::Moderator || of.affiliation.is_admin() => {
-            // An admin or owner is a moderator because of the affiliation (§9.7, §8.4).
             let is_kick = to == Role::None;
             (by.affiliation.is_admin() && is_below)
                 || (is_kick && is_peer && by.affiliation == Affiliation::Owner)
@@ -179,8 +185,9 @@ mod tests {
         for from in Affiliation::ALL {
             for to in Affiliation::ALL {
                 assert_eq!(told(Owner, from, to), "");
+                let refused = if to == Outcast { "not-allowed" } else { "forbidden" };
                 let high = from.is_admin() || to.is_admin();
-                assert_eq!(told(Admin, from, to), if high { "not-allowed" } else { "" });
+                assert_eq!(told(Admin, from, to), if high { refused } else { "" });
                 for by in [Member, None, Outcast] {
                     assert_eq!(told(by, from, to), "forbidden");
                 }
@@ -211,6 +218,8 @@ mod tests {
         assert_eq!(told(admin, admin, Role::Participant), "not-allowed");
         assert_eq!(told(admin, helper, Role::Participant), "");
         assert_eq!(told(owner, admin, Role::None), "");
+        assert_eq!(told(owner, admin, Role::Participant), "not-allowed");
+        assert_eq!(told(owner, admin, Role::Visitor), "not-allowed");
         assert_eq!(told(owner, owner, Role::None), "");
         assert_eq!(told(guest, guest, Role::None), "forbidden");
     }

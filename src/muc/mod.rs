@@ -7,7 +7,11 @@
 //! One aspect of a room is in one file. Begin to read in `room.rs`.
 
 mod admin;
+mod admin_list;
+mod administration;
 mod affiliation;
+mod change_affiliation;
+mod change_role;
 mod config;
 mod config_form;
 mod destroy;
@@ -38,6 +42,7 @@ mod voice;
 #[cfg(test)]
 mod tests;
 
+pub use administration::{MemberSummary, OccupantSummary};
 pub use affiliation::Role;
 pub use config::{AllowPm, RoomConfig, Whois};
 pub use enter::stray;

@@ -119,19 +119,26 @@ impl Room {
         input: Input<'_>,
     ) -> Result<Effects, StanzaError> {
         let mut fx = Effects::default();
-        let is_lost = matches!(input, Input::Lost);
         match input {
             Input::Presence(presence) => self.presence(now, actor, presence, &mut fx)?,
             Input::Message(message) => self.message(now, actor, message, &mut fx)?,
             Input::Request(iq) => self.request(now, actor, iq, &mut fx)?,
             Input::Response(iq) => self.relay_response(actor, iq, &mut fx),
+            // The service looks whether anybody is there.
+            Input::Lost if self.occupants.is_empty() && !self.config.is_persistent => {
+                fx.is_destroyed = true;
+            }
             Input::Lost => self.lost(&actor.jid, &mut fx),
         }
-        if self.occupants.is_empty() && !self.config.is_persistent && !fx.is_destroyed {
-            // The last occupant of a temporary room has gone (XEP-0045 §7.14). A request does not end it.
-            fx.is_destroyed = is_lost || !fx.change.gone.is_empty();
-        }
+        self.end_if_empty(&mut fx);
         Ok(fx)
+    }
+
+    /// The last occupant of a temporary room may have gone: that ends it (XEP-0045 §7.14). A request does not.
+    pub(super) fn end_if_empty(&self, fx: &mut Effects) {
+        if self.occupants.is_empty() && !self.config.is_persistent && !fx.is_destroyed {
+            fx.is_destroyed = !fx.change.gone.is_empty();
+        }
     }
 
     /// A message to all was sent: newcomers get it, too. `id`: its id in the archive.
@@ -218,10 +225,10 @@ impl Room {
         self.occupants.of_session(&actor.jid).ok_or_else(not_in_room)
     }
 
-    /// What somebody is in the room.
+    /// What a user is in the room, whichever session asks (XEP-0045 §8).
     pub(super) fn standing(&self, actor: &Actor) -> Standing {
-        let role = self.occupants.of_session(&actor.jid).map_or(Role::None, |o| o.role);
-        Standing { affiliation: self.affiliation_of(actor), role }
+        let role = self.occupants.of_user(&actor.user).map(|occupant| occupant.role).max();
+        Standing { affiliation: self.affiliation_of(actor), role: role.unwrap_or(Role::None) }
     }
 
     /// A new occupant with this nickname.

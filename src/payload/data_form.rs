@@ -11,6 +11,9 @@ use crate::xml::{ElementRef, Node, element};
 /// The namespace.
 pub const NS: &str = "jabber:x:data";
 
+/// The namespace of what values are valid (XEP-0122).
+pub const VALIDATE: &str = "http://jabber.org/protocol/xdata-validate";
+
 /// The name of the field that names the kind of form (XEP-0068 §2).
 pub const FORM_TYPE: &str = "FORM_TYPE";
 
@@ -60,6 +63,8 @@ pub struct Field {
     kind: Option<FieldKind>,
     label: Option<String>,
     required: bool,
+    /// The value is a whole number, at least this one.
+    least: Option<u32>,
     values: Vec<String>,
     options: Vec<(String, String)>,
 }
@@ -134,6 +139,7 @@ impl Field {
             kind: Some(kind),
             label: None,
             required: false,
+            least: None,
             values: Vec::new(),
             options: Vec::new(),
         }
@@ -153,6 +159,12 @@ impl Field {
     /// The user must fill in this field.
     pub fn required(mut self, required: bool) -> Self {
         self.required = required;
+        self
+    }
+
+    /// The value is a whole number, at least this one (XEP-0122 §3.2.2).
+    pub fn at_least(mut self, least: u32) -> Self {
+        self.least = Some(least);
         self
     }
 
@@ -193,6 +205,11 @@ impl Field {
             .maybe_attr("label", self.label.as_deref());
         if self.required {
             node = node.child(element("required"));
+        }
+        if let Some(least) = self.least {
+            let range = element("range").attr("min", least.to_string());
+            let validate = element("validate").ns(VALIDATE).attr("datatype", "xs:integer");
+            node = node.child(validate.child(range));
         }
         let options = self.options.iter().map(|(value, label)| {
             element("option").attr("label", label).child(element("value").text(value))

@@ -145,3 +145,12 @@ fn a_table_has_its_columns_once() {
         <item><field var='jid'><value>a@b</value></field></item></x>";
     assert_eq!(table.to_xml(), expected);
 }
+
+#[test]
+fn a_field_says_which_numbers_are_valid() {
+    let field = Field::new("n", FieldKind::TextSingle).at_least(0).value("20");
+    let expected = "<x xmlns='jabber:x:data' type='form'><field var='n' type='text-single'>\
+        <validate xmlns='http://jabber.org/protocol/xdata-validate' datatype='xs:integer'>\
+        <range min='0'/></validate><value>20</value></field></x>";
+    assert_eq!(Form::new(FormKind::Form).field(field).to_node().to_xml(), expected);
+}

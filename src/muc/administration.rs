@@ -1,0 +1,165 @@
+//! What commands of administrators do to a room, and read of it. Occupants are told the same as if an owner had
+//! done it.
+
+use smol_str::SmolStr;
+
+use super::admin::Cause;
+use super::change_affiliation::AffiliationChange;
+use super::destroy::LastWords;
+use super::{Affiliation, Effects, Role, Room};
+use crate::jid::{BareJid, Jid};
+use crate::payload::data_form::{Form, Submitted};
+use crate::payload::datetime::Timestamp;
+use crate::stanza::StanzaError;
+
+/// Somebody in a room, for a list.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct OccupantSummary {
+    /// The nickname.
+    pub nick: SmolStr,
+    /// The user, by the real address.
+    pub user: BareJid,
+    /// What the occupant may do.
+    pub role: Role,
+    /// How many sessions of the user are in the room under this nickname.
+    pub sessions: usize,
+}
+
+/// A user with an affiliation, for a list.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct MemberSummary {
+    /// The user, or a domain.
+    pub user: BareJid,
+    /// The registered nickname.
+    pub nick: Option<String>,
+    /// Why the user has this affiliation.
+    pub reason: Option<String>,
+}
+
+impl Room {
+    /// Gives an affiliation.
+    ///
+    /// # Errors
+    /// `conflict` if no owner would be left, `resource-constraint` if the room has too many affiliations.
+    pub fn set_affiliation(
+        &mut self,
+        at: Timestamp,
+        user: &BareJid,
+        affiliation: Affiliation,
+        reason: Option<&str>,
+    ) -> Result<Effects, StanzaError> {
+        let mut fx = Effects::default();
+        let reason = reason.map(str::to_owned);
+        let change = AffiliationChange { user: user.clone(), affiliation, nick: None, reason };
+        let by = by_server(at);
+        self.check_affiliations(&by, std::slice::from_ref(&change))?;
+        self.apply_affiliation(&by, &change, &mut fx);
+        self.end_if_empty(&mut fx);
+        Ok(fx)
+    }
+
+    /// Changes the configuration, and unlocks the room. What the form does not name stays.
+    ///
+    /// # Errors
+    /// `not-acceptable` if a value is invalid, `conflict` if no owner would be left. Then all is as before.
+    pub fn configure(&mut self, at: Timestamp, form: &Submitted) -> Result<Effects, StanzaError> {
+        let mut fx = Effects::default();
+        self.configure_by(&by_server(at), form, &mut fx)?;
+        self.end_if_empty(&mut fx);
+        Ok(fx)
+    }
+
+    /// Ends the room. Occupants are told another room, and why.
+    pub fn destroy(&mut self, venue: Option<&BareJid>, reason: Option<&str>) -> Effects {
+        let mut fx = Effects::default();
+        let venue = venue.cloned().map(Jid::from);
+        let reason = reason.map(str::to_owned);
+        self.end(&LastWords { venue, password: None, reason }, &mut fx);
+        fx
+    }
+
+    /// The form of the configuration, filled in.
+    pub fn configuration_form(&self) -> Form {
+        self.configuration()
+    }
+
+    /// All with this affiliation, in the order of their addresses.
+    #[must_use]
+    pub fn members_with(&self, affiliation: Affiliation) -> Vec<MemberSummary> {
+        let members = self.members.with(affiliation).into_iter();
+        let summary = members.map(|member| MemberSummary {
+            user: member.jid.clone(),
+            nick: member.nick.clone(),
+            reason: member.reason.clone(),
+        });
+        summary.collect()
+    }
+
+    /// Who is in the room, in the order of the nicknames.
+    #[must_use]
+    pub fn occupant_list(&self) -> Vec<OccupantSummary> {
+        let summary = self.occupants.iter().map(|occupant| OccupantSummary {
+            nick: occupant.nick.clone(),
+            user: occupant.user.clone(),
+            role: occupant.role,
+            sessions: occupant.seats.len(),
+        });
+        summary.collect()
+    }
+}
+
+/// The server may do what an owner may.
+fn by_server(at: Timestamp) -> Cause {
+    Cause { at, affiliation: Affiliation::Owner, user: None, nick: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::muc::tests::{Coven, told, user};
+
+    #[test]
+    fn a_command_bans_as_an_owner_does() {
+        let mut coven = Coven::new();
+        let hag = user("hag66");
+        let at = coven.at();
+        let fx = coven.room.set_affiliation(at, &hag, Affiliation::Outcast, Some("Spam"));
+        let fx = fx.unwrap();
+        assert_eq!(
+            told(&fx),
+            [
+                "crone1: hag unavailable outcast/none jid reason=Spam 301",
+                "wiccarocks: hag unavailable outcast/none jid reason=Spam 301",
+                "hag66: hag unavailable outcast/none reason=Spam 301 110",
+            ]
+        );
+        assert_eq!(fx.change.gone.len(), 1);
+        let banned = coven.room.members_with(Affiliation::Outcast);
+        assert_eq!(banned.len(), 1);
+        assert_eq!((&banned[0].user, banned[0].reason.as_deref()), (&hag, Some("Spam")));
+        let there: Vec<_> = coven.room.occupant_list().into_iter().map(|o| o.nick).collect();
+        assert_eq!(there, ["crone", "wicca"]);
+    }
+
+    #[test]
+    fn the_last_owner_stays() {
+        let mut coven = Coven::new();
+        let (at, crone) = (coven.at(), user("crone1"));
+        let refused = coven.room.set_affiliation(at, &crone, Affiliation::None, None);
+        assert_eq!(refused.unwrap_err().condition.as_str(), "conflict");
+    }
+
+    #[test]
+    fn a_temporary_room_ends_with_its_last_occupant() {
+        let mut coven = Coven::new();
+        let at = coven.at();
+        let mut set = |name, affiliation| {
+            let fx = coven.room.set_affiliation(at, &user(name), affiliation, None).unwrap();
+            fx.is_destroyed
+        };
+        assert!(!set("hecate", Affiliation::Owner));
+        assert!(!set("hag66", Affiliation::Outcast));
+        assert!(!set("wiccarocks", Affiliation::Outcast));
+        assert!(set("crone1", Affiliation::Outcast));
+    }
+}

@@ -1,0 +1,229 @@
+//! Affiliations are given and taken: bans, members, admins, owners (XEP-0045 §9.1 to §9.5, §10.3 to §10.8).
+
+use smol_str::SmolStr;
+
+use super::admin::Cause;
+use super::affiliation::may_change_affiliation;
+use super::occupants::Occupant;
+use super::room::shared;
+use super::show::{Told, item};
+use super::{Actor, Affiliation, Effects, Role, Room};
+use crate::jid::{BareJid, Jid};
+use crate::ns;
+use crate::payload::datetime::Timestamp;
+use crate::stanza::{Condition, Content, Head, Message, MessageKind, Stanza, StanzaError};
+use crate::xml::element;
+
+/// An affiliation for a user, or for all users of a domain.
+#[derive(Clone, Debug)]
+pub(super) struct AffiliationChange {
+    pub(super) user: BareJid,
+    pub(super) affiliation: Affiliation,
+    /// The nickname that is registered for the user, prepared; empty: none. `None`: it stays.
+    pub(super) nick: Option<String>,
+    pub(super) reason: Option<String>,
+}
+
+impl Room {
+    /// Whether all these changes may be made. Each is for another user.
+    ///
+    /// # Errors
+    /// `forbidden` or `not-allowed` for those who may not; `conflict` for who bans oneself (XEP-0045 §9.1), if no
+    /// owner would be left (§10.4), and for a nickname of others; `resource-constraint` for too many.
+    pub(super) fn check_affiliations(
+        &self,
+        by: &Cause,
+        changes: &[AffiliationChange],
+    ) -> Result<(), StanzaError> {
+        let (mut owners, mut added) = (self.members.owners(), 0);
+        for AffiliationChange { user, affiliation, .. } in changes {
+            let from = self.listed_affiliation(user);
+            let is_own_ban = *affiliation == Affiliation::Outcast && by.user.as_ref() == Some(user);
+            if is_own_ban && by.affiliation.is_admin() {
+                return Err(Condition::Conflict.text("you may not ban yourself"));
+            }
+            may_change_affiliation(by.affiliation, from, *affiliation)?;
+            owners += usize::from(*affiliation == Affiliation::Owner);
+            owners -= usize::from(from == Affiliation::Owner);
+            let is_new = *affiliation != Affiliation::None && self.members.get(user).is_none();
+            added += usize::from(is_new);
+        }
+        if owners == 0 && self.members.owners() > 0 {
+            return Err(Condition::Conflict.text("a room needs an owner"));
+        }
+        if added > 0 && self.members.len() + added > self.limits.members {
+            return Err(Condition::ResourceConstraint.text("the room has too many affiliations"));
+        }
+        self.check_nicks(changes)
+    }
+
+    /// Whether nobody else has the nicknames that are to be registered.
+    fn check_nicks(&self, changes: &[AffiliationChange]) -> Result<(), StanzaError> {
+        let mut nicks = Vec::new();
+        for change in changes {
+            let Some(nick) = change.nick.as_deref().filter(|nick| !nick.is_empty()) else {
+                continue;
+            };
+            let address = self.jid.with_resource(nick).map_err(|_| Condition::JidMalformed)?;
+            let user = Actor::new(change.user.clone().into_jid(), false);
+            self.nick_for(&user, address)?;
+            nicks.push(nick);
+        }
+        nicks.sort_unstable();
+        match nicks.windows(2).any(|two| two[0] == two[1]) {
+            true => Err(Condition::Conflict.text("two users cannot have one nickname")),
+            false => Ok(()),
+        }
+    }
+
+    /// The affiliation that a user was given; that of a domain does not count.
+    pub(super) fn listed_affiliation(&self, user: &BareJid) -> Affiliation {
+        self.members.get(user).map_or(Affiliation::None, |member| member.affiliation)
+    }
+
+    /// Gives an affiliation, which was checked.
+    pub(super) fn apply_affiliation(
+        &mut self,
+        by: &Cause,
+        change: &AffiliationChange,
+        fx: &mut Effects,
+    ) {
+        let AffiliationChange { user, affiliation, reason, .. } = change;
+        let from = self.listed_affiliation(user);
+        let known = self.members.get(user).and_then(|member| member.reason.as_deref());
+        if from != *affiliation || (reason.is_some() && reason.as_deref() != known) {
+            let concerned = self.concerned(user);
+            let is_in = self.occupants.of_user(user).next().is_some();
+            let member = self.members.set(user, *affiliation, reason.as_deref(), by.at);
+            fx.save_member(&member);
+            for (nick, from) in concerned {
+                self.show_affiliation(by, &nick, from, reason.as_deref(), fx);
+            }
+            if from != *affiliation && !is_in {
+                self.announce_affiliation(user, *affiliation, fx);
+                if from == Affiliation::None && *affiliation == Affiliation::Member {
+                    self.invite_member(by, change, fx);
+                }
+            }
+        }
+        self.apply_nick(change, by.at, fx);
+    }
+
+    /// Registers the nickname of a member (XEP-0045 §9.3), or removes it (§9.5).
+    fn apply_nick(&mut self, change: &AffiliationChange, at: Timestamp, fx: &mut Effects) {
+        let Some(nick) = change.nick.as_deref() else { return };
+        let nick = Some(nick).filter(|nick| !nick.is_empty());
+        if change.affiliation.is_member() && self.members.nick_of(&change.user) != nick {
+            let member = self.members.set_nick(&change.user, nick, at);
+            fx.save_member(&member);
+        }
+    }
+
+    /// The occupants whose affiliation may depend on that of this user or domain, with their affiliations.
+    fn concerned(&self, user: &BareJid) -> Vec<(SmolStr, Affiliation)> {
+        let entry = |o: &Occupant| (o.nick.clone(), self.affiliation_of_occupant(o));
+        if user.local().is_some() {
+            return self.occupants.of_user(user).map(entry).collect();
+        }
+        let all = self.occupants.iter();
+        all.filter(|occupant| occupant.user.domain() == user.domain()).map(entry).collect()
+    }
+
+    /// Shows all that the affiliation of an occupant was `from`, and now is another one. It is removed if it may
+    /// not stay: then nothing else is shown of it (XEP-0045 §9.4).
+    fn show_affiliation(
+        &mut self,
+        by: &Cause,
+        nick: &str,
+        from: Affiliation,
+        reason: Option<&str>,
+        fx: &mut Effects,
+    ) {
+        let Some(occupant) = self.occupants.get(nick) else { return };
+        let to = self.affiliation_of_occupant(occupant);
+        if from == to {
+            return;
+        }
+        let told = Told { actor: by.nick.as_deref(), reason, ..Told::default() };
+        if to == Affiliation::Outcast {
+            return self.remove_occupant(nick, &Told { codes: &[301], ..told }, fx);
+        }
+        if self.config.members_only && !to.is_member() {
+            return self.remove_occupant(nick, &Told { codes: &[321], ..told }, fx);
+        }
+        let role = role_after(occupant.role, from, to, self.config.moderated);
+        self.show_with_role(nick, role, &told, fx);
+    }
+
+    /// Tells occupants the new affiliation of somebody who is not in the room (XEP-0045 §10.3, §10.6, §10.7): those
+    /// who learn real addresses.
+    fn announce_affiliation(&self, user: &BareJid, affiliation: Affiliation, fx: &mut Effects) {
+        let item = item(affiliation, Some(Role::None)).attr("jid", user.as_str());
+        let told = self.occupants.iter().filter(|occupant| self.sees(occupant));
+        let to: Vec<Jid> = told.flat_map(Occupant::sessions).cloned().collect();
+        let message = Message {
+            head: Head { from: Some(self.jid.clone().into_jid()), ..Head::default() },
+            kind: MessageKind::Normal,
+            content: Content::from(element("x").ns(ns::MUC_USER).child(item)),
+        };
+        fx.tell_all(to.into(), shared(message));
+    }
+
+    /// Invites a new member to a room that is for members only (XEP-0045 §9.5).
+    fn invite_member(&self, by: &Cause, change: &AffiliationChange, fx: &mut Effects) {
+        if !self.config.members_only || change.user.local().is_none() {
+            return;
+        }
+        let from = by.user.as_ref().unwrap_or(&self.jid);
+        let mut invite = element("invite").attr("from", from.as_str());
+        if let Some(reason) = &change.reason {
+            invite = invite.child(element("reason").text(reason));
+        }
+        let mut x = element("x").ns(ns::MUC_USER).child(invite);
+        if let Some(password) = &self.config.password {
+            x = x.child(element("password").text(password));
+        }
+        fx.send(Stanza::Message(Message {
+            head: Head::between(self.jid.clone(), change.user.clone()),
+            kind: MessageKind::Normal,
+            content: Content::from(x),
+        }));
+    }
+}
+
+/// The role of an occupant whose affiliation has changed (XEP-0045 §10.2 to §10.7): admins and owners moderate,
+/// and who no longer is one begins again. Members have a voice.
+fn role_after(role: Role, from: Affiliation, to: Affiliation, is_moderated: bool) -> Role {
+    let on_entry = Role::on_entry(to, is_moderated);
+    match (from.is_admin(), to) {
+        (_, Affiliation::Owner | Affiliation::Admin) | (true, _) => on_entry,
+        (false, Affiliation::Member) => role.max(on_entry),
+        (false, Affiliation::None | Affiliation::Outcast) => role,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roles_follow_affiliations() {
+        use Affiliation::{Admin, Member, None, Owner};
+        use Role::{Moderator, Participant, Visitor};
+        for (role, from, to, open, moderated) in [
+            (Participant, None, Owner, Moderator, Moderator),
+            (Visitor, Member, Admin, Moderator, Moderator),
+            (Moderator, Owner, Admin, Moderator, Moderator),
+            (Moderator, Admin, Member, Participant, Participant),
+            (Moderator, Admin, None, Participant, Visitor),
+            (Visitor, None, Member, Participant, Participant),
+            (Moderator, None, Member, Moderator, Moderator),
+            (Moderator, Member, None, Moderator, Moderator),
+            (Participant, Member, None, Participant, Participant),
+            (Visitor, Member, None, Visitor, Visitor),
+        ] {
+            assert_eq!(role_after(role, from, to, false), open, "{role:?} {from:?} {to:?}");
+            assert_eq!(role_after(role, from, to, true), moderated, "{role:?} {from:?} {to:?}");
+        }
+    }
+}
