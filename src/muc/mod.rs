@@ -29,6 +29,7 @@ mod occupants;
 mod owner;
 mod private_message;
 mod register;
+mod registration_approval;
 mod relay;
 mod room;
 mod show;
@@ -40,7 +41,7 @@ mod tests;
 
 pub use affiliation::Role;
 pub use config::{AllowPm, RoomConfig, Whois};
-pub use effect::{Effect, Effects, Publication};
+pub use effect::{Burial, Effect, Effects, Publication};
 pub use input::{Actor, Input, Moment};
 pub use limits::RoomLimits;
 pub use room::Room;

@@ -1,5 +1,6 @@
 //! A room: its state, and which file deals with what happens to it.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use rustc_hash::FxHashSet;
@@ -29,6 +30,8 @@ pub struct Room {
     pub(super) subject: Subject,
     pub(super) history: History,
     pub(super) extra: Extra,
+    /// Who has invited whom, the newest last. Not stored.
+    pub(super) invited: VecDeque<(BareJid, BareJid)>,
     pub(super) limits: RoomLimits,
     /// The secret of the server, from which identifiers of occupants are made.
     pub(super) secret: [u8; 32],
@@ -57,6 +60,7 @@ impl Room {
             subject: Subject::default(),
             history: History::default(),
             extra: Extra::default(),
+            invited: VecDeque::new(),
             limits,
             secret,
         }
@@ -79,6 +83,7 @@ impl Room {
             subject: Subject::from_stored(&jid, stored.subject.as_deref()),
             history: History::default(),
             extra: Extra::from_stored(stored.extra.as_deref()),
+            invited: VecDeque::new(),
             created: stored.created,
             creator: stored.creator,
             jid,
@@ -234,6 +239,7 @@ impl Room {
             user: actor.user.clone(),
             seats: smallvec::smallvec![seat],
             spoke: None,
+            asked_for_voice: None,
             address,
             role,
         }
@@ -282,6 +288,9 @@ impl Room {
             (crate::ns::REGISTER, "query") => self.register(now, actor, iq.kind, &payload, fx),
             (super::moderation::NS, "moderate") if iq.kind == IqKind::Set => {
                 self.moderate(now, actor, &payload, fx)
+            }
+            (crate::ns::FASTEN, "apply-to") if iq.kind == IqKind::Set => {
+                self.moderate_0(now, actor, &payload, fx)
             }
             _ => self.other_request(now, actor, iq, fx),
         }
