@@ -8,6 +8,8 @@
 
 mod admin;
 mod affiliation;
+mod card;
+mod commands;
 mod config;
 mod config_form;
 mod destroy;
@@ -15,6 +17,7 @@ mod disco;
 mod effect;
 mod enter;
 mod extra;
+mod hats;
 mod history;
 mod input;
 mod invite;
@@ -34,6 +37,8 @@ mod relay;
 mod room;
 mod show;
 mod subject;
+mod tokens;
+mod versioning;
 mod voice;
 
 #[cfg(test)]

@@ -103,7 +103,8 @@ impl Room {
     fn id_for(&self, asker: &Jid, asked: &Occupant, id: &str) -> String {
         let mut mac: Hmac<Sha256> =
             Mac::new_from_slice(&self.secret).expect("a key of any length is taken");
-        let parts = [self.jid.as_str(), asker.as_str(), asked.user.as_str(), &asked.nick, id];
+        let parts =
+            [self.jid.as_str(), asker.as_str(), asked.user.as_str(), asked.nick.as_str(), id];
         mac.update(b"request");
         for part in parts {
             mac.update(b"\0");

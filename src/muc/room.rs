@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 use smol_str::SmolStr;
 
 use super::affiliation::Standing;
@@ -30,6 +30,8 @@ pub struct Room {
     pub(super) subject: Subject,
     pub(super) history: History,
     pub(super) extra: Extra,
+    /// Sessions that hear of changes of affiliations, and the version that each knows (XEP-0463). Not stored.
+    pub(super) versioned: FxHashMap<Jid, i64>,
     /// Who has invited whom, the newest last. Not stored.
     pub(super) invited: VecDeque<(BareJid, BareJid)>,
     pub(super) limits: RoomLimits,
@@ -60,6 +62,7 @@ impl Room {
             subject: Subject::default(),
             history: History::default(),
             extra: Extra::default(),
+            versioned: FxHashMap::default(),
             invited: VecDeque::new(),
             limits,
             secret,
@@ -83,6 +86,7 @@ impl Room {
             subject: Subject::from_stored(&jid, stored.subject.as_deref()),
             history: History::default(),
             extra: Extra::from_stored(stored.extra.as_deref()),
+            versioned: FxHashMap::default(),
             invited: VecDeque::new(),
             created: stored.created,
             creator: stored.creator,
@@ -131,6 +135,7 @@ impl Room {
             Input::Response(iq) => self.relay_response(actor, iq, &mut fx),
             Input::Lost => self.lost(&actor.jid, &mut fx),
         }
+        self.tell_affiliation_changes(&mut fx);
         if self.occupants.is_empty() && !self.config.is_persistent && !fx.is_destroyed {
             // The last occupant of a temporary room has gone (XEP-0045 §7.14). A request does not end it.
             fx.is_destroyed = !fx.change.gone.is_empty();

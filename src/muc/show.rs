@@ -22,6 +22,8 @@ pub(super) struct Told<'a> {
     pub(super) reason: Option<&'a str>,
     /// The new nickname.
     pub(super) nick: Option<&'a str>,
+    /// The version of the affiliations, for the occupant alone (XEP-0463 §4.2.1).
+    pub(super) mav: Option<Node>,
     /// The room is destroyed.
     pub(super) destroy: Option<Node>,
 }
@@ -143,7 +145,8 @@ impl Room {
         if let Some(reason) = told.reason {
             item = item.child(element("reason").text(reason));
         }
-        let mut x = element("x").ns(ns::MUC_USER).child(item);
+        let mav = told.mav.clone().filter(|_| viewer.is_self);
+        let mut x = element("x").ns(ns::MUC_USER).children(mav).child(item);
         if let Some(destroy) = &told.destroy {
             x = x.child(destroy.clone());
         }
