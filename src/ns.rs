@@ -103,5 +103,11 @@ pub const PUSH: &str = "urn:xmpp:push:0";
 pub const COMMANDS: &str = "http://jabber.org/protocol/commands";
 /// XEP-0377.
 pub const REPORTING: &str = "urn:xmpp:reporting:1";
+/// XEP-0049.
+pub const PRIVATE: &str = "jabber:iq:private";
+/// XEP-0422, around older retractions.
+pub const FASTEN: &str = "urn:xmpp:fasten:0";
+/// XEP-0424, before version 0.4.0.
+pub const RETRACT_0: &str = "urn:xmpp:message-retract:0";
 /// XEP-0424.
 pub const RETRACT: &str = "urn:xmpp:message-retract:1";

@@ -97,10 +97,10 @@ const LASTING: &[(&str, &[&str])] = &[
     // XEP-0333.
     (ns::CHAT_MARKERS, &["received", "displayed", "acknowledged"]),
     // XEP-0424.
-    ("urn:xmpp:message-retract:0", &["retract", "retracted"]),
+    (ns::RETRACT_0, &["retract", "retracted"]),
     (ns::RETRACT, &["retract", "retracted"]),
     // XEP-0422, around older retractions.
-    ("urn:xmpp:fasten:0", &["apply-to"]),
+    (ns::FASTEN, &["apply-to"]),
     // XEP-0444.
     ("urn:xmpp:reactions:0", &["reactions"]),
     // XEP-0447, and XEP-0066: a file without text. Sources of a file may come later.

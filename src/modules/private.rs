@@ -9,11 +9,10 @@ use crate::host::{
     Access, AddressKind, Cx, IqHandler, IqReply, Manifest, Module, Registry, Status, Xep, bookmarks,
 };
 use crate::jid::BareJid;
+use crate::ns::PRIVATE as NS;
 use crate::payload::bookmarks::{List, OLD_NS};
 use crate::stanza::{Condition, Iq, IqKind};
 use crate::xml::{ElementRef, Frame, element, escape_attr};
-
-const NS: &str = "jabber:iq:private";
 
 /// Stores what clients want to have stored.
 pub struct Private;

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use smol_str::SmolStr;
+
 use crate::jid::{BareJid, Jid};
 use crate::stanza::{Message, Presence, Stanza};
 use crate::storage::{RoomChange, RoomMember};
@@ -32,9 +34,24 @@ pub struct Publication {
     pub in_history: bool,
     /// Who has written it, by the real address; `None` if it is the room.
     pub author: Option<BareJid>,
-    /// The message in the archive that this one removes or replaces by a note (XEP-0424, XEP-0425), by its id
-    /// in the archive of the room.
-    pub buries: Option<String>,
+    /// The message that this one retracts (XEP-0424, XEP-0425), if it does.
+    pub buries: Option<Burial>,
+}
+
+/// A message of a room is retracted. Whoever carries out a [`Publication`] reads the message from the archive of
+/// the room, asks [`Room::may_bury`](super::Room::may_bury), stores [`Room::tombstone`](super::Room::tombstone) in
+/// its place, and calls [`Room::note_buried`](super::Room::note_buried). The message that retracts is stored, too.
+#[derive(Clone, Debug)]
+pub struct Burial {
+    /// The id of the message in the archive of the room.
+    pub id: String,
+    /// The identifier of the occupant (XEP-0421) who must have written it; `None` if a moderator retracts it.
+    pub author: Option<SmolStr>,
+    /// The `<retracted/>` element that takes the place of what it said.
+    pub retracted: Node,
+    /// If there is no such message, nothing is published, and the answer to the request is `item-not-found`.
+    /// Otherwise the message that retracts is one like all others.
+    pub must_exist: bool,
 }
 
 /// All that is to be done, in order.

@@ -4,6 +4,7 @@ use super::history::Wanted;
 use super::nick::checked;
 use super::occupants::Seat;
 use super::show::{Told, cleaned, no_presence};
+use super::versioning::AskedVersion;
 use super::{Actor, Affiliation, Effects, Moment, Room, Whois};
 use crate::jid::FullJid;
 use crate::ns;
@@ -54,27 +55,29 @@ impl Room {
         let password = x.and_then(|x| x.child(ns::MUC, "password"));
         let password = password.map(|password| password.text().into_owned());
         let wanted = x.map(|x| Wanted::read(&x, now.at)).unwrap_or_default();
+        let version = x.and_then(|x| AskedVersion::read(&x));
         let is_new = self.config.locked && self.occupants.is_empty() && self.is_creator(actor);
-        self.may_enter(actor, password.as_deref())?;
+        let by_token = self.comes_by_token(now, actor, password.as_deref())?;
+        self.may_enter(actor, password.as_deref(), by_token)?;
         let asked = address.resource_part().to_owned();
         let address = self.nick_for(actor, address)?;
+        if by_token {
+            self.spend_token(now, &actor.user, password.as_deref(), fx);
+        }
         let seat = Seat { session: actor.jid.clone(), presence: cleaned(presence) };
         let occupant = self.new_occupant(actor, address, seat);
         let nick = occupant.nick.clone();
         let is_second = self.occupants.get(&nick).is_some();
         self.occupants.add(occupant);
+        let mav = self.tell_affiliations(actor, version, fx);
         let Some(occupant) = self.occupants.get(&nick) else { return Ok(()) };
         let Some(seat) = occupant.seat(&actor.jid) else { return Ok(()) };
         fx.change.occupants.extend(Self::stored_occupant(occupant, seat));
         let mut own_codes = self.codes_on_entry();
-        if is_new {
-            own_codes.push(201);
-        }
-        if asked != nick {
-            own_codes.push(210);
-        }
+        own_codes.extend(is_new.then_some(201));
+        own_codes.extend((asked != nick).then_some(210));
         self.show_all_to(occupant, &actor.jid, fx);
-        let told = Told { own_codes: &own_codes, ..Told::default() };
+        let told = Told { own_codes: &own_codes, mav, ..Told::default() };
         let available = PresenceKind::Available;
         if occupant.is_shown {
             self.show_others(occupant, seat, available, &Told::default(), fx);
@@ -97,8 +100,12 @@ impl Room {
         anyone.into_iter().chain(logged).collect()
     }
 
-    /// The messages of the past, and then the subject (XEP-0045 §7.2.13, §7.2.15).
+    /// The hash of the room's picture, if it has one, the messages of the past, and then the subject
+    /// (XEP-0045 §7.2.13, §7.2.15).
     fn show_past(&mut self, actor: &Actor, wanted: Wanted, fx: &mut Effects) {
+        if self.photo().is_some() {
+            fx.tell(&actor.jid, self.photo_presence());
+        }
         let since = self.readable_since(actor);
         for past in self.history.of(wanted, self.config.max_history as usize, since) {
             fx.tell_all(std::sync::Arc::new([actor.jid.clone()]), past);
@@ -106,8 +113,13 @@ impl Room {
         fx.tell(&actor.jid, Stanza::Message(self.subject.message(&self.jid)));
     }
 
-    /// Whether somebody may enter.
-    fn may_enter(&self, actor: &Actor, password: Option<&str>) -> Result<(), StanzaError> {
+    /// Whether somebody may enter. `by_token`: a member has invited it (XEP-0488), so it needs no password.
+    fn may_enter(
+        &self,
+        actor: &Actor,
+        password: Option<&str>,
+        by_token: bool,
+    ) -> Result<(), StanzaError> {
         let affiliation = self.affiliation_of(actor);
         if affiliation == Affiliation::Outcast {
             return Err(Condition::Forbidden.text("you are banned from this room"));
@@ -115,11 +127,12 @@ impl Room {
         if self.config.locked && affiliation != Affiliation::Owner {
             return Err(Condition::ItemNotFound.text("this room is being made"));
         }
-        if self.config.members_only && !affiliation.is_member() {
+        if self.config.members_only && !affiliation.is_member() && !by_token {
             return Err(Condition::RegistrationRequired.text("only members may enter"));
         }
         if let Some(wanted) = &self.config.password
             && password != Some(wanted)
+            && !by_token
         {
             return Err(Condition::NotAuthorized.text("a password is required"));
         }
@@ -145,6 +158,7 @@ impl Room {
     fn update(&mut self, now: &Moment, actor: &Actor, presence: Presence, fx: &mut Effects) {
         let x = presence.content.received_child(ns::MUC, "x");
         let wanted = x.map(|x| Wanted::read(&x, now.at));
+        let version = x.and_then(|x| AskedVersion::read(&x));
         let Some(occupant) = self.occupants.of_session(&actor.jid) else { return };
         let nick = occupant.nick.clone();
         let presence = cleaned(presence);
@@ -155,6 +169,8 @@ impl Room {
                 seat.presence = presence;
             }
         });
+        // A plain change of presence asks for nothing.
+        let mav = wanted.and_then(|_| self.tell_affiliations(actor, version, fx));
         let Some(occupant) = self.occupants.get(&nick) else { return };
         let Some(seat) = occupant.seat(&actor.jid) else { return };
         let available = PresenceKind::Available;
@@ -169,7 +185,7 @@ impl Room {
             self.show_others(occupant, seat, available, &Told::default(), fx);
         }
         let codes = self.codes_on_entry();
-        let told = Told { own_codes: &codes, ..Told::default() };
+        let told = Told { own_codes: &codes, mav, ..Told::default() };
         self.show_self(occupant, seat, available, &told, vec![actor.jid.clone()], fx);
         self.show_past(actor, wanted, fx);
     }

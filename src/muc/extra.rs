@@ -1,4 +1,5 @@
-//! What a room has besides its configuration: hats (XEP-0317), a card with a picture (XEP-0486).
+//! What a room has besides its configuration: hats (XEP-0317), a card with a picture (XEP-0486), requests to become
+//! a member, and tokens for invitations (XEP-0488).
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +9,7 @@ use crate::xml::{Node, element};
 /// The namespace of hats (XEP-0317).
 pub(super) const HATS: &str = "urn:xmpp:hats:0";
 
-/// Hats, and the card.
+/// All that a room has besides its configuration.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Extra {
@@ -20,6 +21,38 @@ pub(super) struct Extra {
     pub(super) card: Option<String>,
     /// The hash of the picture in the card (XEP-0153).
     pub(super) photo: Option<String>,
+    /// The hashes of the same picture in other formats (XEP-0486 §5.1).
+    pub(super) other_photos: Vec<String>,
+    /// Who has asked to become a member, and waits for an admin (XEP-0045 §9.9).
+    pub(super) registrations: Vec<Registration>,
+    /// Tokens by which people become members (XEP-0488).
+    pub(super) tokens: Vec<Token>,
+}
+
+/// A request to become a member.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Registration {
+    /// The bare address.
+    pub(super) user: String,
+    /// The nickname that the user wishes for.
+    pub(super) nick: String,
+    /// When the admins were asked: microseconds since 1970.
+    pub(super) at: i64,
+}
+
+/// A token. It is kept as it is: who has made it may read it again (XEP-0488 §3.4).
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Token {
+    /// The secret.
+    pub(super) text: String,
+    /// The bare address of who has made it.
+    pub(super) creator: String,
+    /// When it expires: microseconds since 1970.
+    pub(super) until: i64,
+    /// How many people can still use it; `None`: as many as there are.
+    pub(super) uses: Option<u32>,
 }
 
 /// A hat (XEP-0317 §3).

@@ -2,7 +2,7 @@
 
 use super::affiliation::Role;
 use super::effect::{Effect, Publication};
-use super::{Actor, Effects, Moment, Room, occupant_id, subject};
+use super::{Actor, Effects, Moment, Room, moderation, occupant_id, subject};
 use crate::archive::policy::is_lasting;
 use crate::jid::Jid;
 use crate::ns;
@@ -31,7 +31,7 @@ impl Room {
                 .text("a private message must not be of the type groupchat")),
             MessageKind::Groupchat => self.groupchat(now, actor, message, fx),
             _ if is_to_occupant => self.private_message(actor, message, fx),
-            _ => self.message_to_room(now, actor, message, fx),
+            _ => self.message_to_room(now, actor, &message, fx),
         }
     }
 
@@ -69,7 +69,7 @@ impl Room {
         let lasts = (says || hints.store) && !hints.no_store && !hints.no_permanent_store;
         let in_history = message.content.has_received_child(ns::CLIENT, "body")
             || message.content.received_children().any(|child| is_encrypted_or_file(&child));
-        let buries = self.retracts(&message);
+        let buries = moderation::retracts(now, &id, &message);
         fx.list.push(Effect::Publish(Box::new(Publication {
             archive: self.config.archive && (lasts || is_subject),
             in_history: in_history && !hints.no_store,
@@ -111,7 +111,7 @@ impl Room {
                 || (child.ns() == delay::NS && is_from(child, room))
                 || child.is("jabber:x:delay", "x")
                 || child.is("http://jabber.org/protocol/address", "addresses")
-                || super::moderation::is_forged(child)
+                || moderation::is_forged(child)
         });
     }
 

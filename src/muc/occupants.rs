@@ -29,6 +29,8 @@ pub(super) struct Occupant {
     pub(super) seats: SmallVec<[Seat; 1]>,
     /// When it last wrote to all (XEP-0500).
     pub(super) spoke: Option<Timestamp>,
+    /// When it last asked for voice, if nobody has answered (XEP-0045 §7.13).
+    pub(super) asked_for_voice: Option<Timestamp>,
 }
 
 /// A session of an occupant.

@@ -1,8 +1,9 @@
 //! A room: its state, and which file deals with what happens to it.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 use smol_str::SmolStr;
 
 use super::affiliation::Standing;
@@ -29,6 +30,10 @@ pub struct Room {
     pub(super) subject: Subject,
     pub(super) history: History,
     pub(super) extra: Extra,
+    /// Sessions that hear of changes of affiliations, and the version that each knows (XEP-0463). Not stored.
+    pub(super) versioned: FxHashMap<Jid, i64>,
+    /// Who has invited whom, the newest last. Not stored.
+    pub(super) invited: VecDeque<(BareJid, BareJid)>,
     pub(super) limits: RoomLimits,
     /// The secret of the server, from which identifiers of occupants are made.
     pub(super) secret: [u8; 32],
@@ -57,6 +62,8 @@ impl Room {
             subject: Subject::default(),
             history: History::default(),
             extra: Extra::default(),
+            versioned: FxHashMap::default(),
+            invited: VecDeque::new(),
             limits,
             secret,
         }
@@ -79,6 +86,8 @@ impl Room {
             subject: Subject::from_stored(&jid, stored.subject.as_deref()),
             history: History::default(),
             extra: Extra::from_stored(stored.extra.as_deref()),
+            versioned: FxHashMap::default(),
+            invited: VecDeque::new(),
             created: stored.created,
             creator: stored.creator,
             jid,
@@ -130,6 +139,7 @@ impl Room {
             }
             Input::Lost => self.lost(&actor.jid, &mut fx),
         }
+        self.tell_affiliation_changes(&mut fx);
         self.end_if_empty(&mut fx);
         Ok(fx)
     }
@@ -242,6 +252,7 @@ impl Room {
             user: actor.user.clone(),
             seats: smallvec::smallvec![seat],
             spoke: None,
+            asked_for_voice: None,
             address,
             role,
         }
@@ -290,6 +301,9 @@ impl Room {
             (crate::ns::REGISTER, "query") => self.register(now, actor, iq.kind, &payload, fx),
             (super::moderation::NS, "moderate") if iq.kind == IqKind::Set => {
                 self.moderate(now, actor, &payload, fx)
+            }
+            (crate::ns::FASTEN, "apply-to") if iq.kind == IqKind::Set => {
+                self.moderate_0(now, actor, &payload, fx)
             }
             _ => self.other_request(now, actor, iq, fx),
         }

@@ -22,6 +22,8 @@ pub(super) struct Told<'a> {
     pub(super) reason: Option<&'a str>,
     /// The new nickname.
     pub(super) nick: Option<&'a str>,
+    /// The version of the affiliations, for the occupant alone (XEP-0463 §4.2.1).
+    pub(super) mav: Option<Node>,
 }
 
 /// Who is told.
@@ -141,7 +143,8 @@ impl Room {
         if let Some(reason) = told.reason {
             item = item.child(element("reason").text(reason));
         }
-        let mut x = element("x").ns(ns::MUC_USER).child(item);
+        let mav = told.mav.clone().filter(|_| viewer.is_self);
+        let mut x = element("x").ns(ns::MUC_USER).children(mav).child(item);
         let own: &[u16] = if viewer.is_self { &[110] } else { &[] };
         let own_codes = if viewer.is_self { told.own_codes } else { &[] };
         for code in told.codes.iter().chain(own_codes).chain(own) {

@@ -1,0 +1,181 @@
+//! Versions of the list of affiliations (XEP-0463): a client asks for what has changed since it was last in the room.
+//!
+//! Only clients that ask hear of it, since others do not know what to do with the messages.
+//!
+//! DEPARTS: XEP-0463 §4.2.2 – a change is told in a message also if the user is in the room: the presence that shows
+//! the change is one for all occupants, and has no version in it.
+
+use std::collections::BTreeMap;
+
+use super::affiliation::Role;
+use super::show::item;
+use super::{Actor, Affiliation, Effects, Room, Whois};
+use crate::jid::Jid;
+use crate::ns;
+use crate::stanza::{Condition, Content, Head, Message, MessageKind, Stanza, StanzaError};
+use crate::xml::{ElementRef, Node, element};
+
+/// The namespace.
+pub(super) const NS: &str = "urn:xmpp:muc:affiliations:0";
+
+/// What a client that enters wants to know of affiliations.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct AskedVersion {
+    /// The version that it knows; `None`: it wants all.
+    since: Option<String>,
+}
+
+impl AskedVersion {
+    /// Reads the `<x/>` of a client that enters (XEP-0463 §4.1).
+    pub(super) fn read(x: &ElementRef<'_>) -> Option<Self> {
+        let mav = x.child(NS, "mav")?;
+        Some(Self { since: mav.attr("since").map(std::borrow::Cow::into_owned) })
+    }
+}
+
+impl Room {
+    /// A session that has just entered, or asks for all again, is told of affiliations before any presence
+    /// (XEP-0463 §4.2.1). Returns what its own presence says of it.
+    pub(super) fn tell_affiliations(
+        &mut self,
+        actor: &Actor,
+        asked: Option<AskedVersion>,
+        fx: &mut Effects,
+    ) -> Option<Node> {
+        self.versioned.remove(&actor.jid);
+        let AskedVersion { since } = asked?;
+        if !self.reads_affiliations(&actor.jid) {
+            fx.tell(&actor.jid, Stanza::Message(self.no_affiliations()));
+            return None;
+        }
+        if self.versioned.len() > 2 * self.occupants.len() + 16 {
+            let occupants = &self.occupants;
+            self.versioned.retain(|session, _| occupants.of_session(session).is_some());
+        }
+        let version = self.members.version();
+        self.versioned.insert(actor.jid.clone(), version);
+        let since = since.and_then(|since| self.known_version(actor, &since));
+        self.send_affiliations(vec![actor.jid.clone()], since, self.reads_bans(&actor.jid), fx);
+        Some(self.mav(None, version))
+    }
+
+    /// Tells those who have asked what has changed since they were last told.
+    pub(super) fn tell_affiliation_changes(&mut self, fx: &mut Effects) {
+        let version = self.members.version();
+        let mut groups: BTreeMap<(i64, bool), Vec<Jid>> = BTreeMap::new();
+        for (session, told) in self.versioned.iter().filter(|(_, told)| **told < version) {
+            if self.reads_affiliations(session) {
+                let group = (*told, self.reads_bans(session));
+                groups.entry(group).or_default().push(session.clone());
+            }
+        }
+        for ((since, reads_bans), sessions) in groups {
+            for session in &sessions {
+                self.versioned.insert(session.clone(), version);
+            }
+            self.send_affiliations(sessions, Some(since), reads_bans, fx);
+        }
+    }
+
+    /// The rules are those of the lists (XEP-0045 §9.5): admins, and others as the configuration says.
+    fn reads_affiliations(&self, session: &Jid) -> bool {
+        let Some(occupant) = self.occupants.of_session(session) else { return false };
+        let is_listed = self.config.member_list.iter().any(|role| role == occupant.role.as_str());
+        let sees = self.config.whois == Whois::Anyone || occupant.role == Role::Moderator;
+        self.affiliation_of_occupant(occupant).is_admin() || (is_listed && sees)
+    }
+
+    fn reads_bans(&self, session: &Jid) -> bool {
+        let occupant = self.occupants.of_session(session);
+        occupant.is_some_and(|occupant| self.affiliation_of_occupant(occupant).is_admin())
+    }
+
+    /// A version that the room has told, as a number. A member of a members-only room learns nothing of times at
+    /// which it may not have been one: it gets all instead (XEP-0463 §5).
+    fn known_version(&self, actor: &Actor, text: &str) -> Option<i64> {
+        let (room, version) = text.split_once('-')?;
+        let version: i64 = version.parse().ok()?;
+        let own = self.members.get(&actor.user);
+        let begins = match own.filter(|_| self.config.members_only) {
+            Some(own) if !own.affiliation.is_admin() => own.version,
+            _ => 1,
+        };
+        let is_known = room == self.version_prefix() && version <= self.members.version();
+        (is_known && version >= begins).then_some(version)
+    }
+
+    /// Two rooms of one address, one after the other, have different versions.
+    fn version_prefix(&self) -> String {
+        format!("{:x}", self.created.as_micros())
+    }
+
+    fn mav(&self, since: Option<i64>, until: i64) -> Node {
+        let text = |version: i64| format!("{}-{version}", self.version_prefix());
+        element("mav").ns(NS).maybe_attr("since", since.map(text)).attr("until", text(until))
+    }
+
+    /// Sends the affiliations that have changed after a version; `None`: all.
+    fn send_affiliations(
+        &self,
+        to: Vec<Jid>,
+        since: Option<i64>,
+        reads_bans: bool,
+        fx: &mut Effects,
+    ) {
+        let items = self.changed_items(since, reads_bans);
+        if items.is_empty() && since.is_some() {
+            return;
+        }
+        let (to, version): (std::sync::Arc<[Jid]>, _) = (to.into(), self.members.version());
+        let mut since = since;
+        let mut rest = items.as_slice();
+        loop {
+            let (now, later) = rest.split_at(rest.len().min(ITEMS));
+            let until = now.last().filter(|_| !later.is_empty()).map_or(version, |last| last.0);
+            let items = now.iter().map(|(_, item)| item.clone());
+            let mav = self.mav(since, until);
+            let x = element("x").ns(ns::MUC_USER).child(mav).children(items);
+            let message = self.message_of_room(MessageKind::Normal, Content::from(x));
+            fx.tell_all(std::sync::Arc::clone(&to), super::room::shared(message));
+            (since, rest) = (Some(until), later);
+            if rest.is_empty() {
+                break;
+            }
+        }
+    }
+
+    /// The items, with the version of each, in the order of versions. Who may not read bans, hears only that the
+    /// user has no affiliation.
+    fn changed_items(&self, since: Option<i64>, reads_bans: bool) -> Vec<(i64, Node)> {
+        let changed = self.members.since(since.unwrap_or(0)).into_iter();
+        let items = changed.filter_map(|member| {
+            let affiliation = match member.affiliation {
+                Affiliation::Outcast if !reads_bans => Affiliation::None,
+                affiliation => affiliation,
+            };
+            if affiliation == Affiliation::None && since.is_none() {
+                return None;
+            }
+            let item = item(affiliation, None)
+                .attr("jid", member.jid.as_str())
+                .maybe_attr("nick", member.nick.as_deref());
+            Some((member.version, item))
+        });
+        items.collect()
+    }
+
+    /// The answer to those who may not read affiliations (XEP-0463 §4.2.3).
+    fn no_affiliations(&self) -> Message {
+        let error = StanzaError::from(Condition::Forbidden).to_node();
+        let error = error.attr("by", self.jid.as_str());
+        self.message_of_room(MessageKind::Error, Content::from(error))
+    }
+
+    fn message_of_room(&self, kind: MessageKind, content: Content) -> Message {
+        let head = Head { from: Some(self.jid.clone().into_jid()), ..Head::default() };
+        Message { head, kind, content }
+    }
+}
+
+/// Affiliations in one message, at most.
+const ITEMS: usize = 100;
