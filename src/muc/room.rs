@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashSet;
 use smol_str::SmolStr;
 
+use super::activity::Activity;
 use super::affiliation::Standing;
 use super::extra::Extra;
 use super::history::History;
@@ -28,6 +29,7 @@ pub struct Room {
     pub(super) occupants: Occupants,
     pub(super) subject: Subject,
     pub(super) history: History,
+    pub(super) activity: Activity,
     pub(super) extra: Extra,
     pub(super) limits: RoomLimits,
     /// The secret of the server, from which identifiers of occupants are made.
@@ -56,6 +58,7 @@ impl Room {
             occupants: Occupants::default(),
             subject: Subject::default(),
             history: History::default(),
+            activity: Activity::default(),
             extra: Extra::default(),
             limits,
             secret,
@@ -78,6 +81,7 @@ impl Room {
             occupants: Occupants::default(),
             subject: Subject::from_stored(&jid, stored.subject.as_deref()),
             history: History::default(),
+            activity: Activity::default(),
             extra: Extra::from_stored(stored.extra.as_deref()),
             created: stored.created,
             creator: stored.creator,
@@ -135,6 +139,7 @@ impl Room {
 
     /// A message to all was sent: newcomers get it, too. `id`: its id in the archive.
     pub fn note_published(&mut self, message: &Message, at: Timestamp, id: Option<String>) {
+        self.activity.note(message, at);
         self.history.add(&self.jid, message, at, id, &self.limits);
     }
 
