@@ -20,7 +20,8 @@ use super::shared_state::SharedStates;
 use super::{Keeping, Origin, Outbox, Route, ServerState};
 use crate::jid::{BareJid, Jid};
 use crate::payload::data_form::{Form, Submitted};
-use crate::payload::disco::{Identity, Info, Item};
+use crate::payload::disco::{Identity, Info, Item, ItemPage};
+use crate::payload::result_set::SetRequest;
 use crate::stanza::{Condition, Iq, IqKind, Message, Presence, StanzaError};
 use crate::xml::Node;
 
@@ -161,6 +162,20 @@ pub trait Discovery: Send + Sync {
     ) -> Result<Option<Vec<Item>>, StanzaError> {
         Ok(None)
     }
+
+    /// A page of the items, for an address that has many of them (XEP-0030 §4.1, XEP-0059). `wanted`: the
+    /// page that was asked for, if it was. The default has all items on one page, as XEP-0059 §4 allows.
+    ///
+    /// # Errors
+    /// The error for a sender that may not know, and for a page that cannot be had.
+    async fn page(
+        &self,
+        cx: &Cx<'_>,
+        asked: Asked<'_>,
+        _wanted: Option<&SetRequest>,
+    ) -> Result<Option<ItemPage>, StanzaError> {
+        Ok(self.items(cx, asked).await?.map(ItemPage::from))
+    }
 }
 
 /// A service: a part of the server with a domain of its own below each host, as `rooms.<host>`. One value
@@ -174,7 +189,7 @@ pub trait Discovery: Send + Sync {
 #[async_trait]
 pub trait Service: Discovery {
     /// The label before the host: `rooms` for `rooms.<host>`.
-    fn prefix(&self) -> &'static str;
+    fn prefix(&self) -> &str;
 
     /// What it is, with its name for people (XEP-0030 §3.1).
     fn identity(&self) -> Identity;

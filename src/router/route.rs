@@ -30,7 +30,9 @@ impl Router {
     /// # Errors
     /// If a domain is invalid, or used twice.
     pub fn new(parts: Parts, mut registry: Registry) -> Result<Self, DomainError> {
-        let prefixes: Vec<_> = registry.services().iter().map(|service| service.prefix()).collect();
+        let services = registry.services().iter();
+        let prefixes: Vec<_> = services.map(|service| service.prefix().to_owned()).collect();
+        let prefixes: Vec<_> = prefixes.iter().map(String::as_str).collect();
         let server = ServerState::new(parts, &prefixes, registry.take_shared())?;
         Ok(Self { server: Arc::new(server), registry })
     }
