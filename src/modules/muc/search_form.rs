@@ -36,7 +36,7 @@ impl Wish {
     /// the value that [`form`] gives it (XEP-0433 §5).
     ///
     /// # Errors
-    /// As XEP-0433 §4.2 demands for each mistake.
+    /// As XEP-0433 §4.2.2 demands for each mistake.
     pub(super) fn read(search: &ElementRef<'_>) -> Result<Option<Self>, StanzaError> {
         let Some(x) = search.child(data_form::NS, "x") else { return Ok(None) };
         let form = Submitted::read(&x).map_err(malformed)?;
@@ -44,7 +44,8 @@ impl Wish {
             return Err(Condition::BadRequest.text("this is not the form for searching"));
         }
         let set = SetRequest::in_query(search).map_err(|_| Condition::BadRequest)?;
-        let flag = |var: &str| Ok(form.boolean(var).map_err(malformed)?.unwrap_or(true));
+        let flag =
+            |var: &str| form.boolean(var).map_err(malformed).map(|flag| flag.unwrap_or(true));
         let words = form.text("q").map_err(malformed)?.map(str::to_owned);
         let all = form.boolean("all").map_err(malformed)?.unwrap_or(false);
         let least = form.text("min_users").map_err(malformed)?.filter(|text| !text.is_empty());
@@ -52,7 +53,7 @@ impl Wish {
             words: words.filter(|words| !words.is_empty()),
             in_name: flag("sinname")?,
             in_description: flag("sindescription")?,
-            // The example of XEP-0433 §4.1 and its table in §6.1 name it differently.
+            // The example of XEP-0433 §4.2.1 and its table in §6.1 name it differently.
             in_address: flag("sinaddr")? && flag("sinaddress")?,
             least_occupants: match least {
                 Some(text) => text.trim().parse().map_err(|_| Condition::BadRequest)?,
@@ -73,7 +74,7 @@ impl Wish {
 
     fn checked(self, all: bool) -> Result<Self, StanzaError> {
         let Some(words) = &self.words else {
-            // §4.2.6: nothing says what is wanted.
+            // §4.2.2.7: nothing says what is wanted.
             return if all { Ok(self) } else { Err(no_conditions()) };
         };
         if all {
@@ -149,14 +150,14 @@ fn malformed(_: FormError) -> StanzaError {
     Condition::BadRequest.text("this form cannot be read")
 }
 
-/// XEP-0433 §4.2.6.
+/// XEP-0433 §4.2.2.7.
 fn no_conditions() -> StanzaError {
     let detail = element("no-search-conditions").ns(ERRORS);
     let error = StanzaError::from(Condition::BadRequest).kind(ErrorKind::Cancel);
     StanzaError { detail: Some(detail), ..error }
 }
 
-/// XEP-0433 §4.2.5.
+/// XEP-0433 §4.2.2.6.
 fn conflicting() -> StanzaError {
     let vars = ["all", "q"].map(|var| element("var").text(var));
     let detail = element("conflicting-fields").ns(ERRORS).children(vars);
@@ -164,14 +165,14 @@ fn conflicting() -> StanzaError {
     StanzaError { detail: Some(detail), ..Condition::BadRequest.text(text) }
 }
 
-/// XEP-0433 §4.2.2.
+/// XEP-0433 §4.2.2.3.
 fn invalid_words() -> StanzaError {
     let detail = element("invalid-search-terms").ns(ERRORS);
     let text = "there must be a word, and a place in which it is looked for";
     StanzaError { detail: Some(detail), ..Condition::BadRequest.text(text) }
 }
 
-/// XEP-0433 §4.2.1.
+/// XEP-0433 §4.2.2.2.
 fn invalid_key() -> StanzaError {
     let detail = element("invalid-sort-key").ns(ERRORS);
     let error = StanzaError::from(Condition::FeatureNotImplemented).kind(ErrorKind::Modify);
@@ -220,8 +221,8 @@ mod tests {
 
     #[test]
     fn each_mistake_has_its_error() {
-        for (fields, condition) in [
-            (&[][..], "bad-request"),
+        let cases: [(&[(&str, &str)], &str); 8] = [
+            (&[], "bad-request"),
             (&[("q", "")], "bad-request"),
             (&[("q", " ")], "bad-request"),
             (&[("q", "a"), ("all", "true")], "bad-request"),
@@ -232,7 +233,8 @@ mod tests {
                 &[("q", "a"), ("sinname", "0"), ("sindescription", "0"), ("sinaddr", "0")],
                 "bad-request",
             ),
-        ] {
+        ];
+        for (fields, condition) in cases {
             assert_eq!(read(fields), Err(condition), "{fields:?}");
         }
     }
