@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::settings::PAGE;
 use super::{search, unique};
 use crate::host::Cx;
 use crate::jid::{BareJid, Jid};
@@ -130,8 +131,6 @@ fn merged(
     (found.into_values().skip(skipped).take(limit).collect(), is_cut)
 }
 
-/// Rooms on a page, at most.
-pub(super) const PAGE: usize = 250;
 /// Rooms of one user that are looked at.
 const MOST_OWN: usize = 1000;
 

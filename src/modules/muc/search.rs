@@ -1,7 +1,7 @@
 //! XEP-0433: Extended Channel Search, among the public rooms of the service itself.
 
-use super::disco::PAGE;
 use super::search_form::{Order, Wish};
+use super::settings::PAGE;
 use crate::host::{Cx, IqReply};
 use crate::jid::BareJid;
 use crate::muc::{Room, Whois};

@@ -72,3 +72,6 @@ pub(super) async fn may_create(
         RoomCreators::Admins | RoomCreators::Local => is_admin(cx, of, user).await,
     }
 }
+
+/// Rooms on a page of a list, at most.
+pub(super) const PAGE: usize = 250;
