@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rustc_hash::{FxHashMap, FxHashSet};
 use smol_str::SmolStr;
 
+use super::activity::Activity;
 use super::affiliation::Standing;
 use super::extra::Extra;
 use super::history::History;
@@ -29,6 +30,7 @@ pub struct Room {
     pub(super) occupants: Occupants,
     pub(super) subject: Subject,
     pub(super) history: History,
+    pub(super) activity: Activity,
     pub(super) extra: Extra,
     /// Sessions that hear of changes of affiliations, and the version that each knows (XEP-0463). Not stored.
     pub(super) versioned: FxHashMap<Jid, i64>,
@@ -61,6 +63,7 @@ impl Room {
             occupants: Occupants::default(),
             subject: Subject::default(),
             history: History::default(),
+            activity: Activity::default(),
             extra: Extra::default(),
             versioned: FxHashMap::default(),
             invited: VecDeque::new(),
@@ -85,6 +88,7 @@ impl Room {
             occupants: Occupants::default(),
             subject: Subject::from_stored(&jid, stored.subject.as_deref()),
             history: History::default(),
+            activity: Activity::default(),
             extra: Extra::from_stored(stored.extra.as_deref()),
             versioned: FxHashMap::default(),
             invited: VecDeque::new(),
@@ -153,6 +157,7 @@ impl Room {
 
     /// A message to all was sent: newcomers get it, too. `id`: its id in the archive.
     pub fn note_published(&mut self, message: &Message, at: Timestamp, id: Option<String>) {
+        self.activity.note(message, at);
         self.history.add(&self.jid, message, at, id, &self.limits);
     }
 
