@@ -46,7 +46,8 @@ impl Activity {
     /// Time has passed: counters that are too old go. A clock that was set back changes nothing.
     fn shift_to(&mut self, now: i64) {
         let passed = usize::try_from(now - self.newest).unwrap_or(0).min(self.counters.len());
-        self.counters.rotate_right(passed % self.counters.len());
+        let places = passed % self.counters.len();
+        self.counters.rotate_right(places);
         self.counters[..passed].fill(0);
         self.newest = self.newest.max(now);
     }

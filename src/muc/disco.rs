@@ -64,24 +64,19 @@ impl Room {
     /// for all services, by [`Room::info`] and [`Room::items`].
     pub(super) fn other_request(
         &mut self,
-        _now: &Moment,
-        _actor: &Actor,
+        now: &Moment,
+        actor: &Actor,
         iq: &Iq,
-        _fx: &mut Effects,
+        fx: &mut Effects,
     ) -> Result<(), StanzaError> {
         let payload = iq.payload().ok_or(Condition::BadRequest)?;
-        // JOIN: relay of card/commands/versioning. Each answers what it knows, and returns `None` for all else.
-        //
-        // // The card with the picture (XEP-0486), then commands (XEP-0317), then versions of lists (XEP-0463).
-        // if let Some(answered) = self.card_request(now, actor, iq, fx) {
-        //     return answered;
-        // }
-        // if let Some(answered) = self.command_request(now, actor, iq, fx) {
-        //     return answered;
-        // }
-        // if let Some(answered) = self.versioning_request(now, actor, iq, fx) {
-        //     return answered;
-        // }
+        // The card with the picture (XEP-0486), then commands (XEP-0317).
+        if let Some(answered) = self.card_request(now, actor, iq, fx) {
+            return answered;
+        }
+        if let Some(answered) = self.command_request(now, actor, iq, fx) {
+            return answered;
+        }
         match (iq.kind, payload.ns(), payload.name()) {
             // The room is there (XEP-0199 §4.2). Whether somebody is in it, the occupant's own address tells
             // (XEP-0410).
