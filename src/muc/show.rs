@@ -22,6 +22,8 @@ pub(super) struct Told<'a> {
     pub(super) reason: Option<&'a str>,
     /// The new nickname.
     pub(super) nick: Option<&'a str>,
+    /// The room is destroyed.
+    pub(super) destroy: Option<Node>,
 }
 
 /// Who is told.
@@ -142,6 +144,9 @@ impl Room {
             item = item.child(element("reason").text(reason));
         }
         let mut x = element("x").ns(ns::MUC_USER).child(item);
+        if let Some(destroy) = &told.destroy {
+            x = x.child(destroy.clone());
+        }
         let own: &[u16] = if viewer.is_self { &[110] } else { &[] };
         let own_codes = if viewer.is_self { told.own_codes } else { &[] };
         for code in told.codes.iter().chain(own_codes).chain(own) {
