@@ -5,11 +5,18 @@ use super::show::{Told, cleaned, no_presence};
 use super::{Actor, Effects, Room};
 use crate::jid::Jid;
 use crate::stanza::{Presence, PresenceKind};
+use crate::xml::element;
 
 impl Room {
     /// A session leaves with this presence.
     pub(super) fn leave(&mut self, actor: &Actor, presence: Presence, fx: &mut Effects) {
-        self.remove_seat(&actor.jid, cleaned(presence), &Told::default(), fx);
+        let occupant = self.occupants.of_session(&actor.jid);
+        let is_last = self.occupants.len() == 1 && occupant.is_some_and(|o| o.seats.len() == 1);
+        // A room that its owner has not configured ends with this (§10.1.3).
+        fx.is_destroyed = self.config.locked && is_last;
+        let destroy = fx.is_destroyed.then(|| element("destroy"));
+        let told = Told { destroy, ..Told::default() };
+        self.remove_seat(&actor.jid, cleaned(presence), &told, fx);
     }
 
     /// A session cannot be reached any more: the others are told that it is gone for a technical reason

@@ -24,6 +24,8 @@ pub(super) struct Told<'a> {
     pub(super) nick: Option<&'a str>,
     /// The version of the affiliations, for the occupant alone (XEP-0463 §4.2.1).
     pub(super) mav: Option<Node>,
+    /// The room is destroyed.
+    pub(super) destroy: Option<Node>,
 }
 
 /// Who is told.
@@ -145,6 +147,9 @@ impl Room {
         }
         let mav = told.mav.clone().filter(|_| viewer.is_self);
         let mut x = element("x").ns(ns::MUC_USER).children(mav).child(item);
+        if let Some(destroy) = &told.destroy {
+            x = x.child(destroy.clone());
+        }
         let own: &[u16] = if viewer.is_self { &[110] } else { &[] };
         let own_codes = if viewer.is_self { told.own_codes } else { &[] };
         for code in told.codes.iter().chain(own_codes).chain(own) {
