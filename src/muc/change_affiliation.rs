@@ -157,7 +157,12 @@ impl Room {
 
     /// Tells occupants the new affiliation of somebody who is not in the room (XEP-0045 §10.3, §10.6, §10.7): those
     /// who learn real addresses.
-    fn announce_affiliation(&self, user: &BareJid, affiliation: Affiliation, fx: &mut Effects) {
+    pub(super) fn announce_affiliation(
+        &self,
+        user: &BareJid,
+        affiliation: Affiliation,
+        fx: &mut Effects,
+    ) {
         let item = item(affiliation, Some(Role::None)).attr("jid", user.as_str());
         let told = self.occupants.iter().filter(|occupant| self.sees(occupant));
         let to: Vec<Jid> = told.flat_map(Occupant::sessions).cloned().collect();
@@ -170,9 +175,12 @@ impl Room {
     }
 
     /// Invites a new member to a room that is for members only (XEP-0045 §9.5).
-    fn invite_member(&self, by: &Cause, change: &AffiliationChange, fx: &mut Effects) {
+    fn invite_member(&mut self, by: &Cause, change: &AffiliationChange, fx: &mut Effects) {
         if !self.config.members_only || change.user.local().is_none() {
             return;
+        }
+        if let Some(inviter) = &by.user {
+            self.note_invited(inviter, change.user.clone());
         }
         let from = by.user.as_ref().unwrap_or(&self.jid);
         let mut invite = element("invite").attr("from", from.as_str());

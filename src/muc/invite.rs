@@ -110,6 +110,7 @@ impl Room {
             if self.config.members_only && self.members.affiliation(&user) == Affiliation::None {
                 let member = self.members.set(&user, Affiliation::Member, None, now.at);
                 fx.save_member(&member);
+                self.announce_affiliation(&user, Affiliation::Member, fx);
             }
             fx.send(Stanza::Message(self.invitation(actor, head, &invite)));
             self.note_invited(&actor.user, user);
@@ -165,7 +166,7 @@ impl Room {
     }
 
     /// Remembers an invitation, so that it can be declined.
-    fn note_invited(&mut self, by: &BareJid, user: BareJid) {
+    pub(super) fn note_invited(&mut self, by: &BareJid, user: BareJid) {
         self.invited.retain(|known| known.0 != *by || known.1 != user);
         if self.invited.len() >= MOST_REMEMBERED {
             self.invited.pop_front();

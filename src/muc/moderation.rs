@@ -156,13 +156,20 @@ impl Room {
                 .is_none_or(|author| by.as_deref() == Some(author) && !has("retract"))
     }
 
-    /// What stays of a message in the archive: its addresses, its id, and the identifier of its author
-    /// (XEP-0424 §4, XEP-0425 §4). `buried` is as the archive has it.
+    /// What stays of a message in the archive: its addresses, its id, and who has written it: the identifier of the
+    /// occupant, and the real address, which the archive tells those who may know (XEP-0424 §4, XEP-0425 §4).
+    /// `buried` is as the archive has it.
     #[must_use]
     pub fn tombstone(buried: &Message, burial: &Burial) -> Message {
         let mut content = Content::from(burial.retracted.clone());
         if let Some(author) = author_of(buried) {
             content.add(&occupant_id::node(&author));
+        }
+        let x = buried.content.received_child(ns::MUC_USER, "x");
+        let item = x.and_then(|x| x.child(ns::MUC_USER, "item"));
+        if let Some(jid) = item.and_then(|item| item.attr("jid")) {
+            let item = element("item").attr("jid", jid);
+            content.add(&element("x").ns(ns::MUC_USER).child(item));
         }
         Message { head: buried.head.clone(), kind: buried.kind, content }
     }
@@ -242,7 +249,8 @@ mod tests {
 
     #[test]
     fn an_author_buries_only_own_messages() {
-        let id = "<occupant-id xmlns='urn:xmpp:occupant-id:0' id='o'/>";
+        let id = "<occupant-id xmlns='urn:xmpp:occupant-id:0' id='o'/>\
+                  <x xmlns='http://jabber.org/protocol/muc#user'><item jid='a@b'/></x>";
         let said = message(&format!("<body>x</body>{id}"));
         let retract = "<retract xmlns='urn:xmpp:message-retract:1' id='a'/>";
         let by = |author: Option<&str>| Burial {
@@ -260,7 +268,8 @@ mod tests {
         let xml = Stanza::Message(tombstone).to_xml();
         let expected = "<message from='coven@chat.example/hag' id='m' type='groupchat'>\
             <retracted xmlns='urn:xmpp:message-retract:1' id='m' stamp='2026-11-20T08:00:00.123Z'/>\
-            <occupant-id xmlns='urn:xmpp:occupant-id:0' id='o'/></message>";
+            <occupant-id xmlns='urn:xmpp:occupant-id:0' id='o'/>\
+            <x xmlns='http://jabber.org/protocol/muc#user'><item jid='a@b'/></x></message>";
         assert_eq!(xml, expected);
         let Ok(Stanza::Message(read)) = Stanza::read(Frame::from_bytes(xml).unwrap()) else {
             panic!("a message")

@@ -3,7 +3,9 @@
 
 use smol_str::SmolStr;
 
+use super::admin::Cause;
 use super::affiliation::Role;
+use super::change_affiliation::AffiliationChange;
 use super::nick::checked;
 use super::show::Told;
 use super::{Actor, Affiliation, Effects, Moment, Room};
@@ -137,18 +139,20 @@ impl Room {
         let member = self.members.set_nick(user, Some(nick), now.at);
         fx.save_member(&member);
         self.forget_request(user, fx);
-        if is_new {
+        if is_new && self.occupants.of_user(user).next().is_none() {
+            self.announce_affiliation(user, Affiliation::Member, fx);
+        } else if is_new {
             self.show_new_member(user, fx);
         }
     }
 
     /// Shows all that an occupant has become a member. In a moderated room it gets voice (XEP-0045 §5.1.2).
-    pub(super) fn show_new_member(&mut self, user: &BareJid, fx: &mut Effects) {
+    fn show_new_member(&mut self, user: &BareJid, fx: &mut Effects) {
         let occupants = self.occupants.of_user(user);
         let nicks: Vec<_> = occupants.map(|o| (o.nick.clone(), o.role)).collect();
         for (nick, role) in nicks {
             let role = if self.config.moderated { role.max(Role::Participant) } else { role };
-            self.give_role(&nick, role, fx);
+            self.show_with_role(&nick, role, &Told::default(), fx);
         }
     }
 
@@ -166,9 +170,15 @@ impl Room {
         let user = &actor.user;
         let has_waited = self.forget_request(user, fx);
         if self.members.affiliation(user) == Affiliation::Member {
-            let member = self.members.set(user, Affiliation::None, None, now.at);
-            fx.save_member(&member);
-            self.show_former_member(user, fx);
+            // It must leave a room for members (XEP-0045 §9.4).
+            let by = Cause { nick: None, ..self.cause(now.at, actor) };
+            let change = AffiliationChange {
+                user: user.clone(),
+                affiliation: Affiliation::None,
+                nick: None,
+                reason: None,
+            };
+            self.apply_affiliation(&by, &change, fx);
         } else if self.members.nick_of(user).is_some() {
             let member = self.members.set_nick(user, None, now.at);
             fx.save_member(&member);
@@ -176,20 +186,6 @@ impl Room {
             return Err(Condition::RegistrationRequired.text("you have not registered"));
         }
         Ok(())
-    }
-
-    /// Shows all that an occupant is no member any more. It must leave a room for members (XEP-0045 §9.4).
-    fn show_former_member(&mut self, user: &BareJid, fx: &mut Effects) {
-        let occupants = self.occupants.of_user(user);
-        let nicks: Vec<_> = occupants.map(|o| (o.nick.clone(), o.role)).collect();
-        for (nick, role) in nicks {
-            if self.config.members_only {
-                let told = Told { codes: &[321], ..Told::default() };
-                self.remove_occupant(&nick, &told, fx);
-            } else {
-                self.give_role(&nick, role, fx);
-            }
-        }
     }
 
     /// The nickname that a user has registered, for the node `x-roomuser-item` of service discovery

@@ -166,9 +166,8 @@ impl Room {
 
     /// The answer to those who may not read affiliations (XEP-0463 §4.2.3).
     fn no_affiliations(&self) -> Message {
-        let error = StanzaError::from(Condition::Forbidden).to_node();
-        let error = error.attr("by", self.jid.as_str());
-        self.message_of_room(MessageKind::Error, Content::from(error))
+        let error = StanzaError::from(Condition::Forbidden).by(&self.jid);
+        self.message_of_room(MessageKind::Error, Content::from(error.to_node()))
     }
 
     fn message_of_room(&self, kind: MessageKind, content: Content) -> Message {

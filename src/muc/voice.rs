@@ -8,9 +8,7 @@ use super::show::Told;
 use super::{Actor, Effects, Moment, Room};
 use crate::jid::Jid;
 use crate::payload::data_form::{Field, FieldKind, Form, FormKind, Submitted};
-use crate::stanza::{
-    Condition, Content, ErrorKind, Head, Message, MessageKind, PresenceKind, Stanza, StanzaError,
-};
+use crate::stanza::{Condition, Content, ErrorKind, Head, Message, MessageKind, StanzaError};
 
 /// The kind of form.
 pub(super) const FORM: &str = "http://jabber.org/protocol/muc#request";
@@ -99,9 +97,9 @@ impl Room {
         fx: &mut Effects,
     ) -> Result<(), StanzaError> {
         let moderator = self.occupants.of_session(&actor.jid);
-        if moderator.is_none_or(|occupant| occupant.role != Role::Moderator) {
-            return Err(Condition::Forbidden.text("only moderators give voice"));
-        }
+        let by = moderator.filter(|occupant| occupant.role == Role::Moderator);
+        let by = by.ok_or_else(|| Condition::Forbidden.text("only moderators give voice"))?;
+        let by = by.nick.clone();
         // The nickname may be another one by now. Without an address, it must do.
         let visitor = match jid {
             Some(jid) => self.occupants.of_session(jid),
@@ -111,25 +109,11 @@ impl Room {
             visitor.ok_or_else(|| Condition::ItemNotFound.text("there is no such occupant"))?;
         let (nick, role) = (visitor.nick.clone(), visitor.role);
         if allows && role < Role::Participant {
-            self.give_role(&nick, Role::Participant, fx);
+            let told = Told { actor: Some(&by), ..Told::default() };
+            self.show_with_role(&nick, Role::Participant, &told, fx);
         }
         self.occupants.change(&nick, |visitor| visitor.asked_for_voice = None);
         Ok(())
-    }
-
-    /// Gives an occupant a role, and shows it to all (XEP-0045 §8.3). It is not checked who may.
-    pub(super) fn give_role(&mut self, nick: &str, role: Role, fx: &mut Effects) {
-        let is_shown = self.is_to_be_shown(role);
-        self.occupants.change(nick, |occupant| {
-            occupant.role = role;
-            occupant.is_shown |= is_shown;
-        });
-        let Some(occupant) = self.occupants.get(nick) else { return };
-        for seat in &occupant.seats {
-            fx.change.occupants.extend(Self::stored_occupant(occupant, seat));
-        }
-        let Some(best) = occupant.best() else { return };
-        self.show(occupant, best, PresenceKind::Available, &Told::default(), fx);
     }
 }
 
