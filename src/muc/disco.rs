@@ -1,12 +1,12 @@
 //! What a room tells of itself (XEP-0045 §6.4, §6.5), and requests that no other file answers.
 
-use sha2::{Digest, Sha256};
 use smol_str::SmolStr;
 
+use super::commands::Command;
 use super::{Actor, Affiliation, AllowPm, Effects, Moment, Room, Whois};
 use crate::archive;
 use crate::ns;
-use crate::payload::data_form::{Field, FieldKind, Form, FormKind};
+use crate::payload::data_form::{self, Field, FieldKind, Form, FormKind};
 use crate::payload::datetime::Timestamp;
 use crate::payload::disco::{Identity, Info, Item};
 use crate::payload::{photo, result_set};
@@ -36,8 +36,7 @@ impl Room {
             })),
             Some(RESERVED_NICK) => Ok(Some(self.reserved_nick(actor))),
             Some(TRAFFIC) => Err(Condition::FeatureNotImplemented.into()),
-            // JOIN: the nodes of commands, which `command_request` answers (hats, XEP-0317).
-            Some(_) => Ok(None),
+            Some(node) => Ok(self.command_info(actor, node)),
         }
     }
 
@@ -45,9 +44,16 @@ impl Room {
     /// others the occupants (§6.5). An empty list for others. `None` as for [`Room::info`].
     #[must_use]
     pub fn items(&self, actor: &Actor, node: Option<&str>) -> Option<Vec<Item>> {
-        // JOIN: the list of commands (XEP-0050 §2.1), at the node `ns::COMMANDS`.
-        if node.is_some() || self.is_in_the_making_for(actor) {
+        if self.is_in_the_making_for(actor) {
             return None;
+        }
+        match node {
+            Some(ns::COMMANDS) => {
+                let commands = self.commands_for(actor).into_iter();
+                return Some(commands.map(|command| self.command_item(command)).collect());
+            }
+            Some(_) => return None,
+            None => {}
         }
         let may_know = self.is_occupant(actor)
             || actor.is_service_admin
@@ -70,11 +76,14 @@ impl Room {
         fx: &mut Effects,
     ) -> Result<(), StanzaError> {
         let payload = iq.payload().ok_or(Condition::BadRequest)?;
-        // The card with the picture (XEP-0486), then commands (XEP-0317).
+        // The card with the picture (XEP-0486), then commands (XEP-0317), then invitations by token (XEP-0488).
         if let Some(answered) = self.card_request(now, actor, iq, fx) {
             return answered;
         }
         if let Some(answered) = self.command_request(now, actor, iq, fx) {
+            return answered;
+        }
+        if let Some(answered) = self.token_request(now, actor, iq, fx) {
             return answered;
         }
         match (iq.kind, payload.ns(), payload.name()) {
@@ -163,12 +172,13 @@ impl Room {
         if !config.pubsub.is_empty() {
             fields.push(text("muc#roomconfig_pubsub", "Associated node", &config.pubsub));
         }
-        if let Some(hash) = &self.extra.photo {
-            // XEP-0486 §3.3.
-            fields.push(text("muc#roominfo_avatarhash", "Avatar hash", hash));
+        if self.photo().is_some() {
+            // XEP-0486 §5.1.
+            let hashes = Field::new("muc#roominfo_avatarhash", FieldKind::TextMulti);
+            fields.push(hashes.label("Avatar hash").values(self.photos()));
         }
-        if !self.extra.hats.is_empty() {
-            fields.push(text("hats#hash", "Hats hash", &self.hash_of_hats()));
+        if let Some(hash) = self.hats_hash() {
+            fields.push(text("hats#hash", "Hats hash", &hash));
         }
         let form = Form::new(FormKind::Result).form_type(ROOM_INFO);
         fields.into_iter().fold(form, Form::field)
@@ -196,24 +206,29 @@ impl Room {
         fields
     }
 
-    /// It changes with the hats that can be given (XEP-0317 §2).
-    fn hash_of_hats(&self) -> String {
-        let mut hash = Sha256::new();
-        for hat in &self.extra.hats {
-            let hue = hat.hue.as_deref().unwrap_or_default();
-            for part in [hat.uri.as_str(), hat.title.as_str(), hue] {
-                hash.update(part.as_bytes());
-                hash.update([0]);
-            }
-        }
-        hash.finalize()[..20].iter().map(|byte| format!("{byte:02x}")).collect()
+    /// The nickname that whoever asks has registered (§7.12). Nothing if there is none.
+    fn reserved_nick(&self, actor: &Actor) -> Info {
+        Info { identities: self.reserved_nick_info(actor).into_iter().collect(), ..Info::default() }
     }
 
-    /// The nickname that whoever asks has registered (§7.12). Nothing if there is none.
-    // JOIN: `self.reserved_nick_info(actor)` of register.rs, if it tells more.
-    fn reserved_nick(&self, actor: &Actor) -> Info {
-        let nick = self.members.nick_of(&actor.user);
-        Info { identities: nick.map(identity).into_iter().collect(), ..Info::default() }
+    /// What a command is (XEP-0050 §2.3), or the list of all (§2.2).
+    fn command_info(&self, actor: &Actor, node: &str) -> Option<Info> {
+        let is_list = node == ns::COMMANDS;
+        let mut commands = self.commands_for(actor).into_iter();
+        let name = match is_list {
+            true => "Commands",
+            false => commands.find(|command| command.node() == node)?.name(),
+        };
+        let kind = if is_list { "command-list" } else { "command-node" };
+        let identity = Identity { category: "automation", kind, name: Some(name.into()) };
+        let features = if is_list { vec![] } else { vec![ns::COMMANDS, data_form::NS] };
+        Some(Info { identities: vec![identity], features, ..Info::default() })
+    }
+
+    /// A command as an item (XEP-0050 §2.2).
+    fn command_item(&self, command: Command) -> Item {
+        let name = Some(SmolStr::new_static(command.name()));
+        Item { name, node: Some(command.node().into()), ..Item::of(self.jid.clone().into_jid()) }
     }
 }
 

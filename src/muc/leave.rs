@@ -1,7 +1,7 @@
 //! An occupant leaves, or is made to leave (XEP-0045 §7.14).
 
-use super::occupants::{Occupant, Seat};
-use super::show::{Told, cleaned, no_presence};
+use super::occupants::{Occupant, Seat, cleaned};
+use super::show::{Told, no_presence};
 use super::{Actor, Effects, Room};
 use crate::jid::Jid;
 use crate::stanza::{Presence, PresenceKind};
@@ -36,7 +36,7 @@ impl Room {
     ) {
         let Some((occupant, is_last)) = self.occupants.remove_session(session) else { return };
         fx.change.gone.extend(session.to_full());
-        let seat = Seat { session: session.clone(), presence };
+        let seat = Seat { session: session.clone(), presence, priority: 0 };
         let unavailable = PresenceKind::Unavailable;
         if is_last {
             return self.show(&occupant, &seat, unavailable, told, fx);
@@ -58,7 +58,7 @@ impl Room {
         let gone = occupant.sessions().filter_map(Jid::to_full);
         fx.change.gone.extend(gone);
         let Some(best) = occupant.best() else { return };
-        let seat = Seat { session: best.session.clone(), presence: no_presence() };
+        let seat = Seat::new(best.session.clone(), no_presence());
         self.show(occupant, &seat, PresenceKind::Unavailable, told, fx);
     }
 }

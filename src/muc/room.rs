@@ -13,7 +13,9 @@ use super::history::History;
 use super::members::Members;
 use super::occupants::{Occupant, Occupants, Seat};
 use super::subject::Subject;
-use super::{Actor, Affiliation, Effects, Input, Moment, Role, RoomConfig, RoomLimits, occupant_id};
+use super::{
+    Actor, Affiliation, Effects, Input, Moment, Role, RoomConfig, RoomLimits, occupant_id,
+};
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::payload::datetime::Timestamp;
 use crate::stanza::{Condition, ErrorKind, IqKind, Message, Stanza, StanzaError};
@@ -282,7 +284,7 @@ impl Room {
         if other.is_some_and(|other| other.user != actor.user) {
             return false;
         }
-        let mut occupant = self.new_occupant(&actor, address, Seat { session, presence });
+        let mut occupant = self.new_occupant(&actor, address, Seat::new(session, presence));
         occupant.role = role;
         occupant.is_shown = self.is_to_be_shown(role);
         self.occupants.add(occupant);

@@ -12,7 +12,8 @@ use super::saver::Saver;
 use super::{archive, disco, ghosts, load, search, settings, unique};
 use crate::config::RoomsConfig;
 use crate::host::{
-    Asked, Cx, Discovery, Halt, Origin, Reply, Route, ServerState, Service, ServiceDomain, refuse_presence,
+    Asked, Cx, Discovery, Halt, Origin, Reply, Route, ServerState, Service, ServiceDomain,
+    refuse_presence,
 };
 use crate::jid::{BareJid, Jid};
 use crate::muc::{Actor, Affiliation, Effect, Effects, Input, Moment, Room, RoomConfig, stray};
