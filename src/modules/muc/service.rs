@@ -131,11 +131,12 @@ impl RoomService {
             true => Reply::Later,
             false => Reply::Now(effects.answer.clone()),
         };
-        let is_alive = self.perform(cx, &mut room, &locked, effects).await?;
-        if is_alive {
+        let done = self.perform(cx, &mut room, &locked, effects).await;
+        // A message that the store did not take leaves the room as it is.
+        if !matches!(done, Ok(false)) {
             *locked.room = Some(room);
         }
-        Ok(answer)
+        done.map(|_| answer)
     }
 
     /// A room was just read: occupants whose sessions are not there any more leave it. A temporary room that
