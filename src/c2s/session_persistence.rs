@@ -84,9 +84,11 @@ mod tests {
 
     use super::*;
     use crate::c2s::fixtures::router;
+    use crate::c2s::markers::delivered;
     use crate::jid::Jid;
+    use crate::modules::offline::{self, ReadAhead};
     use crate::session::{MailboxLimits, Resumption, SessionFacts};
-    use crate::stanza::Stanza;
+    use crate::stanza::{Presence, PresenceKind, Stanza};
     use crate::storage::{Holder, MemoryStorage, NewMessage, NodeNumber, Way};
     use crate::xml::Frame;
 
@@ -144,6 +146,39 @@ mod tests {
         let now = server.clock.now();
         let restored = Session::restore(&Arc::default(), &saved[0], &facts, LIMITS, now);
         restored.unwrap().0.mailbox().first_unread()
+    }
+
+    /// Others write while a session is saved: such a message is in what is saved, and newer than the horizon.
+    #[tokio::test(start_paused = true)]
+    async fn a_message_that_comes_while_a_session_is_saved_is_delivered_once_by_the_next_server() {
+        let jid = FullJid::parse("romeo@localhost/orchard").unwrap();
+        let mut router = router();
+        let server = Arc::get_mut(&mut router.server).expect("nobody else has it");
+        let (session, _) = session_with_message(server, &jid).await;
+        let presence = Presence::bare(PresenceKind::Available, jid.clone(), jid.clone());
+        session.handle().set_available(Arc::new(presence), 0);
+        let (at, horizon) = (server.clock.now(), horizon(server).await);
+        let (new, stanza) = message(&jid);
+        let id = server.storage.archive().keep(new).await.unwrap().id;
+        _ = session.handle().deliver_with_marker(stanza, id).unwrap();
+        let saved = session.save_ahead(at, horizon).unwrap();
+        assert!(write(server, &jid, &saved).await);
+        drop(session);
+
+        let saved = server.storage.resumption().all().await.unwrap();
+        let (table, facts) = (Arc::clone(&server.sessions), SessionFacts::for_tests());
+        let (session, _) = Session::restore(&table, &saved[0], &facts, LIMITS, at).unwrap();
+        drop(session.sm(|sm| sm.resume(1)).unwrap());
+        let (_, written) = session.sm(|sm| sm.next_batch(session.mailbox().take().0));
+        assert_eq!(written.iter().filter_map(|sent| sent.marker).collect::<Vec<_>>(), [id]);
+        // The client acknowledges it before the session has read what waits.
+        drop(session.sm(|sm| sm.acknowledge(2)).unwrap());
+        delivered(server, &session, &[id]).await;
+        assert!(session.mailbox().first_unread() <= Some(id), "it is read in the archive");
+        let ahead = ReadAhead::within(&server.config.load().limits);
+        offline::catch_up(server, &session, ahead).await.unwrap();
+        assert!(!session.mailbox().is_catching_up());
+        assert_eq!(session.mailbox().take().0.len(), 0, "it does not come again");
     }
 
     #[tokio::test(start_paused = true)]

@@ -116,10 +116,11 @@ impl Mailbox {
         self.change(|catch_up| catch_up.was_deferred(marker))
     }
 
-    /// The message is in flight.
+    /// The session must not be given the message again: it is in flight, or the client has got it since
+    /// catching up was requested.
     #[must_use]
-    pub fn is_in_flight(&self, marker: MessageId) -> bool {
-        self.change(|catch_up| catch_up.is_in_flight(marker))
+    pub fn has(&self, marker: MessageId) -> bool {
+        self.change(|catch_up| catch_up.has(marker))
     }
 
     /// Waits until at most so many messages, and so many bytes of them, are in flight, without those

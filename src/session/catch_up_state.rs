@@ -26,6 +26,9 @@ pub(super) struct CatchUpState {
     /// The newest message that was stored and not given to the session, because its client had not said
     /// yet whether it wants messages.
     skipped: Option<MessageId>,
+    /// What the client has got since catching up was requested, but not from the store. It may be in the
+    /// archive behind the first deferred message, or on a page that was read before, and is not read again.
+    received: Option<Box<FxHashSet<MessageId>>>,
     /// What the client has read of its archive, page by page without a gap.
     archive: Option<Box<ArchivePage>>,
 }
@@ -53,8 +56,27 @@ impl CatchUpState {
 
     /// The client has the messages with these markers. `true` if the session is live.
     pub(super) fn release(&mut self, markers: &[MessageId]) -> bool {
-        markers.iter().for_each(|marker| self.in_flight.remove(*marker));
+        for marker in markers {
+            self.in_flight.remove(*marker);
+            if self.is_requested() && self.read_to < Some(*marker) {
+                self.received.get_or_insert_default().insert(*marker);
+            }
+        }
         self.is_live()
+    }
+
+    /// The session must not be given the message again: it is in flight, or the client has got it meanwhile.
+    pub(super) fn has(&self, marker: MessageId) -> bool {
+        let is_received = |received: &FxHashSet<_>| received.contains(&marker);
+        self.is_in_flight(marker) || self.received.as_deref().is_some_and(is_received)
+    }
+
+    /// For a snapshot: what the client has got of the messages that it may find again.
+    pub(super) fn received(&self) -> Vec<MessageId> {
+        let mut received: Vec<_> =
+            self.received.iter().flat_map(|all| all.iter().copied()).collect();
+        received.sort_unstable();
+        received
     }
 
     pub(super) fn is_in_flight(&self, marker: MessageId) -> bool {
@@ -121,14 +143,16 @@ impl CatchUpState {
     }
 
     /// Restores a session that the previous server has saved. The session will read what is in the store,
-    /// from `since` on with or without a marker.
+    /// from `since` on with or without a marker, but not what the client has `received`.
     pub(super) fn restore(
         &mut self,
         in_flight: impl IntoIterator<Item = (MessageId, usize)>,
         since: Option<MessageId>,
+        received: FxHashSet<MessageId>,
     ) {
         self.mode = Some(Mode::Deferring);
         self.deferred_since = since;
+        self.received = (!received.is_empty()).then(|| Box::new(received));
         for (marker, size) in in_flight {
             self.sent(marker, size, false);
         }
@@ -138,6 +162,15 @@ impl CatchUpState {
     pub(super) fn first_unread(&self) -> Option<MessageId> {
         let next = self.read_to.and_then(|read| MessageId::new(read.get() + 1));
         self.deferred_since.map(|first| next.map_or(first, |next| first.max(next)))
+    }
+
+    /// For a snapshot: the same, and what is buffered counts as deferred, because it is not saved.
+    pub(super) fn first_unsaved(&self) -> Option<MessageId> {
+        let buffered = match &self.mode {
+            Some(Mode::Buffering(buffer)) => buffer.iter().filter_map(|held| held.marker).min(),
+            _ => None,
+        };
+        [self.first_unread(), buffered].into_iter().flatten().min()
     }
 
     /// The message came while the session was there, and was deferred.
@@ -182,7 +215,7 @@ impl CatchUpState {
             self.mode = Some(Mode::Deferring);
             return None;
         };
-        (self.deferred_since, self.read_to) = (None, None);
+        (self.deferred_since, self.read_to, self.received) = (None, None, None);
         Some(buffer)
     }
 

@@ -51,8 +51,8 @@ impl SessionRef {
     }
 
     /// Queues a message with an undelivered marker, which is removed when the client has the message.
-    /// Does nothing if the message is in flight already. While the session catches up, or if the
-    /// mailbox is full, the message is deferred.
+    /// Does nothing if the message is in flight already, or if the client has got it since catching up was
+    /// requested. While the session catches up, or if the mailbox is full, the message is deferred.
     ///
     /// # Errors
     /// If the session has ended: the marker stays.
@@ -101,7 +101,7 @@ impl SharedMailbox {
         let is_full = state.queue.len() >= self.limits.stanzas
             || (!state.queue.is_empty() && state.bytes + size > self.limits.bytes);
         if let Some(marker) = delivery.marker {
-            if state.catch_up.is_in_flight(marker) {
+            if state.catch_up.has(marker) {
                 return Ok(Accepted::Queued);
             }
             if !is_stored && (is_full || !state.catch_up.is_live() || self.memory.is_short()) {

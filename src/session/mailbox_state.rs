@@ -64,20 +64,32 @@ pub(super) struct MailboxState {
     pub(super) is_closed: bool,
 }
 
-/// What a mailbox held when it was closed.
-pub(super) struct Closed {
-    /// The stanzas that were queued.
+/// What is in a mailbox, all at one moment. Messages that are buffered while the session catches up are left
+/// out: they have their markers, behind messages that have not been read from the store.
+pub(super) struct Contents {
+    /// The stanzas that are queued.
     pub(super) queue: Vec<Delivery>,
-    /// Catching up was requested and had not ended.
-    pub(super) was_catching_up: bool,
-    /// The first message that was deferred and has not been read from the store.
-    pub(super) first_unread: Option<MessageId>,
+    /// Catching up was requested and has not ended.
+    pub(super) is_catching_up: bool,
+    /// The first message that was deferred and has not been read from the store, or was buffered.
+    pub(super) first_unsaved: Option<MessageId>,
+    /// Messages that the client has got since catching up was requested.
+    pub(super) received: Vec<MessageId>,
 }
 
 impl MailboxState {
     /// There are stanzas to be written now.
     pub(super) fn has_stanzas_due(&self) -> bool {
         !self.queue.is_empty() && (self.is_due || self.inactive_since.is_none())
+    }
+
+    fn contents(&self) -> Contents {
+        Contents {
+            queue: self.queue.iter().cloned().collect(),
+            is_catching_up: self.catch_up.is_requested(),
+            first_unsaved: self.catch_up.first_unsaved(),
+            received: self.catch_up.received(),
+        }
     }
 }
 
@@ -106,20 +118,21 @@ impl SharedMailbox {
         self.filled.notify_one();
     }
 
-    /// Closes the mailbox. The answer leaves out messages that were buffered while the session caught up:
-    /// they keep their markers, behind messages that have not been read from the store.
-    pub(super) fn close(&self) -> Closed {
+    /// What is in the mailbox. It stays there.
+    pub(super) fn contents(&self) -> Contents {
+        self.state.lock().contents()
+    }
+
+    /// Closes the mailbox, and answers what was in it.
+    pub(super) fn close(&self) -> Contents {
         let mut state = self.state.lock();
+        let contents = state.contents();
         state.is_closed = true;
         state.bytes = 0;
         self.memory.in_mailbox(0);
         self.memory.in_writing(0);
         state.order = None;
-        let catch_up = std::mem::take(&mut state.catch_up);
-        Closed {
-            queue: std::mem::take(&mut state.queue).into(),
-            was_catching_up: catch_up.is_requested(),
-            first_unread: catch_up.first_unread(),
-        }
+        (state.queue, state.catch_up) = Default::default();
+        contents
     }
 }

@@ -217,7 +217,7 @@ impl Session {
         let mut deliveries: Vec<_> = self.sm(SmState::end).into();
         let closed = self.mailbox.shared().close();
         deliveries.extend(closed.queue);
-        Unread { deliveries, was_catching_up: closed.was_catching_up }
+        Unread { deliveries, was_catching_up: closed.is_catching_up }
     }
 }
 

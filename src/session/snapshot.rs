@@ -15,6 +15,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
+use super::mailbox_state::Contents;
 use super::unacknowledged::Unacknowledged;
 use super::{
     ClientFlags, Delivery, Interests, MailboxLimits, Resumption, Session, SessionFacts,
@@ -69,6 +70,9 @@ struct Snapshot {
     /// The session reads messages of the store from here on, with or without a marker.
     #[serde(default)]
     since: Option<i64>,
+    /// But not these, which the client has received.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    received: Vec<i64>,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -106,36 +110,31 @@ impl Session {
         at: Timestamp,
         newest: Option<MessageId>,
     ) -> Result<(SavedSession, Unread), Self> {
-        let Some((number, mut snapshot)) = self.snapshot(at, newest) else { return Err(self) };
+        let Some((number, mut snapshot)) = self.snapshot(at) else { return Err(self) };
         self.leave();
         // From now on the session accepts nothing.
         let closed = self.mailbox.shared().close();
-        snapshot.since = since(closed.first_unread, newest);
-        snapshot.queue.extend(closed.queue.iter().map(|new| queued(new, false)));
+        snapshot.add(&closed, newest);
         let saved = self.to_saved(number, &snapshot);
         let (sent, ..) = self.sm(|sm| sm.saved());
         let sent = sent.into_iter().filter(|(_, answered)| !answered);
         let deliveries = sent.map(|(delivery, _)| delivery).chain(closed.queue).collect();
-        Ok((saved, Unread { deliveries, was_catching_up: closed.was_catching_up }))
+        Ok((saved, Unread { deliveries, was_catching_up: closed.is_catching_up }))
     }
 
     /// As [`Session::save`], but the session continues, without a connection. What it is given later is
-    /// not in the snapshot; messages keep their markers. `newest` is read before. `None` if it cannot be
-    /// resumed after the next start.
+    /// not in the snapshot; messages keep their markers. `newest` is read before, so that no message is
+    /// forgotten that comes meanwhile. `None` if it cannot be resumed after the next start.
     #[must_use]
     pub fn save_ahead(&self, at: Timestamp, newest: Option<MessageId>) -> Option<SavedSession> {
-        let (number, mut snapshot) = self.snapshot(at, newest)?;
-        snapshot.queue.extend(self.mailbox.queue().iter().map(|new| queued(new, false)));
+        let (number, mut snapshot) = self.snapshot(at)?;
+        snapshot.add(&self.mailbox.shared().contents(), newest);
         Some(self.to_saved(number, &snapshot))
     }
 
     /// Everything but the mailbox, and what the store calls the session. `None` if it cannot be resumed
     /// after the next start.
-    fn snapshot(
-        &self,
-        at: Timestamp,
-        newest: Option<MessageId>,
-    ) -> Option<(SessionNumber, Snapshot)> {
+    fn snapshot(&self, at: Timestamp) -> Option<(SessionNumber, Snapshot)> {
         let resumption = self.sm(|sm| sm.resumption())?;
         let number = resumption.number?;
         let (sent, acknowledged, written) = self.sm(|sm| sm.saved());
@@ -155,7 +154,8 @@ impl Session {
             flags: handle.flags(),
             bound: handle.facts().newest.map(MessageId::get),
             installation: handle.facts().installation.as_deref().map(str::to_owned),
-            since: since(self.mailbox.first_unread(), newest),
+            since: None,
+            received: Vec::new(),
         };
         Some((number, snapshot))
     }
@@ -201,7 +201,8 @@ impl Session {
         let read = queue.iter().filter_map(|(delivery, _)| delivery.read.as_ref());
         let in_flight = given.chain(read.flat_map(|read| read.iter().map(|marker| (*marker, 0))));
         let since = snapshot.since.and_then(MessageId::new);
-        session.mailbox.change(|catch_up| catch_up.restore(in_flight, since));
+        let received = snapshot.received.iter().copied().filter_map(MessageId::new).collect();
+        session.mailbox.change(|catch_up| catch_up.restore(in_flight, since, received));
         session.mailbox.set_writer(false);
         let sent = Unacknowledged::restored(snapshot.acknowledged, queue, snapshot.written);
         session.sm(|sm| sm.restore(resumption, saved.handled, sent));
@@ -219,11 +220,15 @@ impl Session {
     }
 }
 
-/// From where on the session reads messages of the store, with or without a marker: from the first that
-/// was deferred, else from behind the newest one.
-fn since(first_unread: Option<MessageId>, newest: Option<MessageId>) -> Option<i64> {
-    let first_unread = first_unread.map(MessageId::get);
-    first_unread.or(newest.map_or(Some(1), |newest| Some(newest.get() + 1)))
+impl Snapshot {
+    /// Adds what is in the mailbox. The session will read messages of the store, with or without a marker,
+    /// from the first that it was not given, else from behind the newest one.
+    fn add(&mut self, contents: &Contents, newest: Option<MessageId>) {
+        self.queue.extend(contents.queue.iter().map(|new| queued(new, false)));
+        let behind = newest.map_or(1, |newest| newest.get() + 1);
+        self.since = Some(contents.first_unsaved.map_or(behind, MessageId::get));
+        self.received = contents.received.iter().map(|id| id.get()).collect();
+    }
 }
 
 fn available(xml: &str) -> Option<Arc<Presence>> {

@@ -134,9 +134,7 @@ impl<'a> Reading<'a> {
             let blocked = block_list::of(server, &self.user).await?;
             for waiting in &page {
                 self.after = Some(waiting.id);
-                if self.in_flight.contains(&waiting.id)
-                    || session.mailbox().is_in_flight(waiting.id)
-                {
+                if self.in_flight.contains(&waiting.id) || session.mailbox().has(waiting.id) {
                     continue;
                 }
                 let is_late = self.is_late(waiting);

@@ -97,6 +97,32 @@ async fn a_saved_session_goes_on_where_it_was() {
     );
 }
 
+/// Another device may get a buffered message, so that its marker is gone.
+#[tokio::test(start_paused = true)]
+async fn a_session_that_catches_up_is_saved_with_what_it_has_and_has_not() {
+    let table = Arc::default();
+    let (session, id) = resumable_as(&table, "romeo@montague.lit/orchard", Some(7));
+    let handle = session.handle();
+    (1..=4).for_each(|n| _ = handle.deliver_with_marker(message(n, 1), marker(n as i64)).unwrap());
+    drop(session.sm(|sm| sm.next_batch(session.mailbox().take().0)));
+    handle.request_catch_up();
+    assert_eq!(session.sm(|sm| sm.acknowledge(2)).unwrap().len(), 2);
+    session.mailbox().release(&[marker(1), marker(2)]);
+    session.mailbox().buffer_new();
+    _ = handle.deliver_with_marker(message(3, 1), marker(5)).unwrap();
+    let ahead = session.save_ahead(at(0), Some(marker(9)));
+    let (saved, _) = session.save(at(0), Some(marker(9))).unwrap();
+    assert_eq!(ahead.as_ref(), Some(&saved));
+    let saved = Resumable { key: id, ..resumable(saved.handled, &saved.state) };
+    let again = Session::restore(&table, &saved, &SessionFacts::for_tests(), ROOMY, at(1));
+    let (again, _) = again.unwrap();
+    assert_eq!(again.mailbox().first_unread(), Some(marker(5)), "it was buffered");
+    let has = |n| again.mailbox().has(marker(n));
+    assert!([1, 2, 3, 4].into_iter().all(has) && !has(5));
+    let in_flight = [1, 2, 3, 4].map(|n| again.handle().has_in_flight(marker(n)));
+    assert_eq!(in_flight, [false, false, true, true]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_snapshot_of_an_older_program_is_resumed_with_all_that_is_in_it() {
     let session = restore(&serde_json::from_str(OLD).unwrap()).unwrap();
