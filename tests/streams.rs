@@ -33,7 +33,8 @@ use waxwing::jid::BareJid;
 use waxwing::server::Server;
 use waxwing::storage::{
     AccountStore, ArchiveStore, CapabilityStore, DeviceStore, DocumentStore, MemoryStorage,
-    NewAccount, PubSubStore, PushStore, ResumptionStore, RosterStore, Storage, UsageStore,
+    NewAccount, PubSubStore, PushStore, ResumptionStore, RoomStore, RosterStore, Storage,
+    UsageStore,
 };
 use waxwing::tasks::Tasks;
 
@@ -158,6 +159,10 @@ impl Storage for Cursed {
 
     fn resumption(&self) -> &dyn ResumptionStore {
         self.0.resumption()
+    }
+
+    fn rooms(&self) -> &dyn RoomStore {
+        self.0.rooms()
     }
 
     fn roster(&self) -> &dyn RosterStore {

@@ -103,7 +103,8 @@ pub trait AccountStore: Send + Sync {
     async fn admins(&self) -> Result<Vec<BareJid>>;
     /// Notes a login. It is written up to two seconds later, or lost in a crash.
     async fn note_login(&self, user: &BareJid, at: Timestamp) -> Result<()>;
-    /// Removes the account with all that is stored for it. `false` if there is no such account.
+    /// Removes the account with all that is stored for it. `false` if there is no such account. A room with this
+    /// address stays as it is.
     async fn remove(&self, user: &BareJid) -> Result<bool>;
     /// Accounts of `domain` (of all domains if `None`) in the order of their addresses, after `after`,
     /// `limit` at most.

@@ -23,6 +23,7 @@ mod push;
 mod read_scheduler;
 mod receipt;
 mod resumption;
+mod room;
 mod roster;
 mod secret;
 mod sender_shares;
@@ -59,6 +60,10 @@ pub use pubsub_node::{
 pub use push::{PushDevice, PushRegistration, PushStore};
 pub use receipt::Receipt;
 pub use resumption::{Handled, Resumable, ResumptionStore, SavedSession, SessionNumber};
+pub use room::{
+    ROOMS_OF_CREATOR, RoomAffiliation, RoomChange, RoomMember, RoomOccupant, RoomQuery,
+    RoomSettings, RoomStore, RoomSummary, StoredRoom,
+};
 pub use roster::{RosterChange, RosterItem, RosterStore, RosterVersion, Subscription};
 pub use sqlite::SqliteStorage;
 pub use usage::{Usage, UsageStore};
@@ -83,6 +88,8 @@ pub trait Storage: Send + Sync {
     fn push(&self) -> &dyn PushStore;
     /// Sessions that can be resumed (XEP-0198 §5).
     fn resumption(&self) -> &dyn ResumptionStore;
+    /// Rooms of group chats (XEP-0045).
+    fn rooms(&self) -> &dyn RoomStore;
     /// Rosters.
     fn roster(&self) -> &dyn RosterStore;
     /// How much each account stores, and its quota.

@@ -70,9 +70,11 @@ pub(super) enum Room {
 
 impl Room {
     /// For an account of which nothing is known yet. It gets a little room, so that not all accounts have
-    /// to be counted after a start. An account with a quota of its own gets none.
+    /// to be counted after a start. An account with a quota of its own gets none. Without a bound, there is
+    /// nothing to count.
     pub(super) fn first(own: Option<u64>, default: u64) -> Self {
         match own {
+            Some(u64::MAX) => Self::Counted(u64::MAX),
             Some(_) => Self::Unknown,
             None => Self::Granted((default / 64).min(GRANT)),
         }
@@ -138,5 +140,6 @@ mod tests {
         assert!(room.has(10) && !room.has(11) && !room.is_counted());
         assert!(!Room::first(Some(640), u64::MAX).has(1));
         assert_eq!(Room::first(None, u64::MAX), Room::Granted(1 << 20));
+        assert!(Room::first(Some(u64::MAX), 640).freed().has(1 << 40));
     }
 }

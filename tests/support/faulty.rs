@@ -18,8 +18,8 @@ use waxwing::payload::datetime::Timestamp;
 use waxwing::storage::{
     AccountStore, ArchiveStore, CapabilityStore, DeviceStore, DocumentStore, End, Handled, Kept,
     MessageId, NewMessage, Page, PubSubStore, PushStore, Query, Receipt, Result, Resumable,
-    ResumptionStore, Retention, RosterChange, RosterItem, RosterStore, RosterVersion, SavedSession,
-    SessionNumber, Storage, StorageError, UsageStore, Waiting,
+    ResumptionStore, Retention, RoomStore, RosterChange, RosterItem, RosterStore, RosterVersion,
+    SavedSession, SessionNumber, Storage, StorageError, UsageStore, Waiting,
 };
 
 /// Another storage, whose messages, sessions and rosters can no longer be written from some moment
@@ -169,6 +169,10 @@ impl Storage for Faulty {
 
     fn resumption(&self) -> &dyn ResumptionStore {
         self
+    }
+
+    fn rooms(&self) -> &dyn RoomStore {
+        self.inner.rooms()
     }
 
     fn roster(&self) -> &dyn RosterStore {

@@ -27,7 +27,7 @@ use crate::payload::datetime::Timestamp;
 use crate::storage::{
     Account, AccountStore, ArchiveStore, CapabilityStore, Created, Device, DeviceLogin,
     DeviceStore, DocumentStore, NewAccount, PubSubStore, PushStore, Result, ResumptionStore,
-    RosterStore, ScramHash, ScramKeys, Storage, StorageError, UsageStore,
+    RoomStore, RosterStore, ScramHash, ScramKeys, Storage, StorageError, UsageStore,
 };
 
 /// Accounts in memory; nothing else of storage is there.
@@ -131,6 +131,9 @@ impl Storage for Accounts {
         unreachable!("logins need accounts only")
     }
     fn resumption(&self) -> &dyn ResumptionStore {
+        unreachable!("logins need accounts only")
+    }
+    fn rooms(&self) -> &dyn RoomStore {
         unreachable!("logins need accounts only")
     }
     fn roster(&self) -> &dyn RosterStore {

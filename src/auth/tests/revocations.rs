@@ -67,6 +67,9 @@ impl Storage for Slow {
     fn resumption(&self) -> &dyn ResumptionStore {
         self.inner.resumption()
     }
+    fn rooms(&self) -> &dyn RoomStore {
+        self.inner.rooms()
+    }
     fn roster(&self) -> &dyn RosterStore {
         self.inner.roster()
     }

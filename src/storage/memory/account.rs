@@ -107,7 +107,11 @@ impl AccountStore for MemoryStorage {
     }
 
     async fn remove(&self, user: &BareJid) -> Result<bool> {
-        Ok(self.state()?.remove(user).is_some_and(|o| o.account.is_some()))
+        let mut state = self.state()?;
+        if state.owners.get(user).is_some_and(|o| o.account.is_none() && o.group_chat.is_some()) {
+            return Ok(false);
+        }
+        Ok(state.remove(user).is_some_and(|o| o.account.is_some()))
     }
 
     async fn list(

@@ -15,6 +15,7 @@ mod pubsub_node;
 mod pubsub_page;
 mod push;
 mod resumption;
+mod room;
 mod roster;
 mod state;
 mod storage;
@@ -24,7 +25,7 @@ use async_trait::async_trait;
 
 use super::{
     AccountStore, ArchiveStore, CapabilityStore, DeviceStore, DocumentStore, PubSubStore,
-    PushStore, ResumptionStore, RosterStore, Storage, UsageStore,
+    PushStore, ResumptionStore, RoomStore, RosterStore, Storage, UsageStore,
 };
 
 pub use storage::MemoryStorage;
@@ -60,6 +61,10 @@ impl Storage for MemoryStorage {
     }
 
     fn resumption(&self) -> &dyn ResumptionStore {
+        self
+    }
+
+    fn rooms(&self) -> &dyn RoomStore {
         self
     }
 

@@ -13,6 +13,7 @@ use crate::storage::message_id::{IdClock, Ids};
 use crate::storage::usage::Room;
 use crate::storage::{
     Device, MessageId, NodeNumber, PushRegistration, Resumable, ScramKeys, SessionNumber,
+    StoredRoom,
 };
 
 /// All that is stored.
@@ -46,6 +47,8 @@ pub(super) struct Owner {
     pub(super) archive: BTreeMap<MessageId, Archived>,
     pub(super) waiting: BTreeMap<MessageId, Undelivered>,
     pub(super) roster: Contacts,
+    /// The room that has this address.
+    pub(super) group_chat: Option<StoredRoom>,
     /// In the order of their services and nodes.
     pub(super) push: Vec<PushRegistration>,
     /// By name.

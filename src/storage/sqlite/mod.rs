@@ -52,7 +52,7 @@ use async_trait::async_trait;
 use self::database::Database;
 use super::{
     AccountStore, ArchiveStore, CapabilityStore, DeviceStore, DocumentStore, PubSubStore,
-    PushStore, ResumptionStore, RosterStore, Storage, UsageStore,
+    PushStore, ResumptionStore, RoomStore, RosterStore, Storage, UsageStore,
 };
 use crate::metrics::Metrics;
 
@@ -94,6 +94,10 @@ impl Storage for SqliteStorage {
 
     fn resumption(&self) -> &dyn ResumptionStore {
         &self.database
+    }
+
+    fn rooms(&self) -> &dyn RoomStore {
+        unreachable!("rooms are not stored in SQLite yet")
     }
 
     fn roster(&self) -> &dyn RosterStore {
