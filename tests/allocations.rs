@@ -84,6 +84,7 @@ fn session(state: &ServerState, jid: &str) -> Session {
         installation: None,
         newest: None,
         newest_seen: None,
+        restored: None,
     };
     let limits = MailboxLimits { stanzas: 100, bytes: 1 << 20 };
     Session::open(Arc::clone(&state.sessions), FullJid::parse(jid).unwrap(), facts, limits, 9)

@@ -28,6 +28,10 @@ mod pubsub;
 mod push;
 #[path = "storage/quota.rs"]
 mod quota;
+#[path = "storage/room_lists.rs"]
+mod room_lists;
+#[path = "storage/rooms.rs"]
+mod rooms;
 #[path = "storage/rosters.rs"]
 mod rosters;
 
@@ -162,6 +166,24 @@ suite! {
         without_room_for_a_marker_the_message_is_in_the_archive
         each_sender_has_a_share_of_what_waits
         what_an_account_keeps_is_counted
+    ;
+    room_lists:
+        a_server_begins_with_rooms_that_are_in_use
+        a_user_is_found_in_rooms
+        rooms_are_counted
+        rooms_are_found_by_their_words
+        rooms_are_listed_in_order_and_by_page
+    ;
+    rooms:
+        a_change_replaces_what_it_names
+        a_creator_has_so_many_rooms
+        a_new_room_inherits_nothing
+        a_removed_room_takes_its_archive
+        a_room_comes_back_as_it_was_made
+        a_room_has_no_quota_unless_it_gets_one
+        a_room_is_no_account
+        a_room_takes_many_people_at_once
+        occupants_come_and_go
     ;
     rosters:
         changes_since_a_version_are_told

@@ -108,6 +108,7 @@ fn facts() -> SessionFacts {
         installation: None,
         newest: None,
         newest_seen: None,
+        restored: None,
     }
 }
 

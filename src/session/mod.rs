@@ -50,7 +50,7 @@ pub use mailbox::Mailbox;
 pub use mailbox_state::MailboxLimits;
 pub use order::{CloseReason, Order};
 pub use owner_state::OwnerState;
-pub use session_facts::{Hibernation, SessionFacts};
+pub use session_facts::{Hibernation, Restored, SessionFacts};
 pub use session_ref::SessionRef;
 pub use sm_state::{Batch, Resumption, SmState};
 pub use table::SessionTable;

@@ -13,17 +13,20 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use rustc_hash::FxHashSet;
 use smol_str::SmolStr;
 
 use super::mailbox_state::Contents;
 use super::unacknowledged::Unacknowledged;
 use super::{
-    ClientFlags, Delivery, Interests, MailboxLimits, Resumption, Session, SessionFacts,
+    ClientFlags, Delivery, Interests, MailboxLimits, Restored, Resumption, Session, SessionFacts,
     SessionTable, Unread,
 };
 use crate::jid::{FullJid, Jid};
 use crate::payload::datetime::Timestamp;
-use crate::stanza::{Presence, Stanza};
+use crate::ns;
+use crate::payload::stanza_id::is_by;
+use crate::stanza::{MessageKind, Presence, Stanza};
 use crate::storage::{MessageId, Resumable, SavedSession, SessionNumber};
 use crate::xml::Frame;
 
@@ -70,6 +73,9 @@ struct Snapshot {
     /// The session reads messages of the store from here on, with or without a marker.
     #[serde(default)]
     since: Option<i64>,
+    /// The first message that the session may have missed in rooms.
+    #[serde(default)]
+    behind: Option<i64>,
     /// But not these, which the client has received.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     received: Vec<i64>,
@@ -188,7 +194,9 @@ impl Session {
         let queue = snapshot.queue.iter().map(delivery).collect::<Option<Vec<_>>>()?;
         let newest = snapshot.bound.and_then(MessageId::new);
         let installation = snapshot.installation.as_deref().map(Arc::from);
-        let facts = SessionFacts { newest, installation, ..facts.clone() };
+        let behind = snapshot.behind.and_then(MessageId::new);
+        let restored = behind.map(|from| Arc::new(Restored { from, queued: of_rooms(&queue) }));
+        let facts = SessionFacts { newest, installation, restored, ..facts.clone() };
         let session = Self::open(Arc::clone(table), jid, facts, limits, usize::MAX);
         let id = saved.key.as_str().into();
         let resumption = Resumption { id, max, number: Some(saved.number) };
@@ -226,9 +234,22 @@ impl Snapshot {
     fn add(&mut self, contents: &Contents, newest: Option<MessageId>) {
         self.queue.extend(contents.queue.iter().map(|new| queued(new, false)));
         let behind = newest.map_or(1, |newest| newest.get() + 1);
+        self.behind = Some(behind);
         self.since = Some(contents.first_unsaved.map_or(behind, MessageId::get));
         self.received = contents.received.iter().map(|id| id.get()).collect();
     }
+}
+
+/// The ids that rooms have given to the messages in a queue.
+fn of_rooms(queue: &[(Delivery, bool)]) -> FxHashSet<SmolStr> {
+    let id = |(delivery, _): &(Delivery, bool)| {
+        let Stanza::Message(message) = &*delivery.stanza else { return None };
+        let room = message.head.from.as_ref()?.to_bare();
+        let mut ids = message.content.received_children();
+        let id = ids.find(|child| child.is(ns::STANZA_ID, "stanza-id") && is_by(child, &room))?;
+        (message.kind == MessageKind::Groupchat).then(|| id.attr("id").map(SmolStr::new)).flatten()
+    };
+    queue.iter().filter_map(id).collect()
 }
 
 fn available(xml: &str) -> Option<Arc<Presence>> {

@@ -199,6 +199,11 @@ impl RoomSettings {
 }
 
 impl RoomQuery<'_> {
+    /// There are words to look for.
+    pub(super) fn has_words(&self) -> bool {
+        self.text.is_some_and(|text| text.split_whitespace().next().is_some())
+    }
+
     /// The words that are looked for, in lower case.
     pub(super) fn words(&self) -> Vec<String> {
         let text = self.text.unwrap_or_default().to_lowercase();

@@ -5,6 +5,9 @@
 //! contacts, and of the account itself, remove the oldest delivered messages from its archive; if there
 //! are none, they are refused.
 //!
+//! A room has no quota ([`super::RoomStore`]). If it is given one, it counts the messages of its archive. What
+//! is said under an address of the room (`room@service/nickname`) counts as its own.
+//!
 //! What an account stores is not counted for each message. A message takes from the room that was left at
 //! the last count ([`Room`]). When that is used up, it is counted again.
 

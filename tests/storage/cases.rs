@@ -291,7 +291,7 @@ pub(crate) async fn fill(s: &Arc<dyn Storage>, who: &BareJid) {
     s.devices().note_device(who, at(9), &client).await.unwrap();
 }
 
-async fn assert_empty(s: &Arc<dyn Storage>, who: &BareJid) {
+pub(crate) async fn assert_empty(s: &Arc<dyn Storage>, who: &BareJid) {
     assert_eq!(s.push().registrations(who).await.unwrap(), []);
     assert_eq!(s.devices().of(who).await.unwrap(), []);
     assert_eq!(s.documents().all(who, "vcard").await.unwrap(), []);

@@ -38,6 +38,7 @@ impl Driver<'_> {
             installation: self.installation.clone(),
             newest: self.c2s.server().storage.archive().horizon(),
             newest_seen: None,
+            restored: None,
         };
         let bounds =
             MailboxLimits { stanzas: self.limits.inbox_stanzas, bytes: self.limits.inbox_bytes };

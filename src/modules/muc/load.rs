@@ -25,17 +25,23 @@ pub(super) async fn load(
     let query = Query { backwards: true, max: limits.history, ..Query::default() };
     let page = server.storage.archive().page(jid, &query).await?.unwrap_or_default();
     for row in &page.rows {
-        let Some(mut message) = read(row) else { continue };
+        let id = server.message_ids.write(row.id).to_string();
+        let Some(mut message) = shown(jid, row, &id) else { continue };
         if !message.content.has_received_child(ns::CLIENT, "body") {
             continue;
         }
-        message.content.remove(|child| child.is(ns::MUC_USER, "x"));
-        let id = server.message_ids.write(row.id).to_string();
-        message.content.add(&stanza_id::stanza_id(jid, &id));
         message.content = message.content.packed();
         room.note_published(&message, row.at, Some(id));
     }
     Ok(Some(room))
+}
+
+/// A message of the archive as the occupants were given it: with its id, and without the address of its author.
+pub(super) fn shown(room: &BareJid, row: &Stored, id: &str) -> Option<Message> {
+    let mut message = read(row)?;
+    message.content.remove(|child| child.is(ns::MUC_USER, "x"));
+    message.content.add(&stanza_id::stanza_id(room, id));
+    Some(message)
 }
 
 /// A message as it was stored.

@@ -9,6 +9,7 @@ mod deliver;
 mod disco;
 mod ghosts;
 mod load;
+mod missed;
 mod publish;
 mod saver;
 mod search;

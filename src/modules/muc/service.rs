@@ -9,7 +9,7 @@ use super::active::{ActiveRooms, Locked};
 use super::deliver::tell;
 use super::publish::publish;
 use super::saver::Saver;
-use super::{archive, disco, ghosts, load, search, settings, unique};
+use super::{archive, disco, ghosts, load, missed, search, settings, unique};
 use crate::config::RoomsConfig;
 use crate::host::{
     Asked, Cx, Discovery, Halt, Origin, Reply, Route, ServerState, Service, ServiceDomain,
@@ -168,6 +168,7 @@ impl RoomService {
             }
         }
         if is_alive {
+            missed::give(cx, &mut room).await?;
             *locked.room = Some(room);
         }
         Ok(())

@@ -2,15 +2,14 @@
 
 use async_trait::async_trait;
 
-use super::archive_segments;
 use super::change::Change;
 use super::database::Database;
-use super::expire_archive::ExpireArchive;
+use super::remove_owner::purge;
 use super::write_tx::WriteTx;
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
 use crate::storage::secret::new_secret;
-use crate::storage::sql::{account, device, owner, setting};
+use crate::storage::sql::{account, device, room, setting};
 use crate::storage::{Account, AccountStore, Created, NewAccount, Result, ScramHash, ScramKeys};
 
 #[async_trait]
@@ -58,10 +57,10 @@ impl AccountStore for Database {
     }
 
     async fn remove(&self, user: &BareJid) -> Result<bool> {
-        // The archive may be large. It is removed in pieces before the account, so that other changes do
-        // not wait long.
-        let below = self.writer.newest().map_or(0, |newest| newest.get() + 1);
-        while self.writer.write(ExpireArchive { owner: user.clone(), below }).await? > 0 {}
+        if room::exists(&mut *self.reader().await?, user).await? {
+            return Ok(false);
+        }
+        self.forget_archive(user, self.writer.newest()).await?;
         self.writer.write(Remove(user.clone())).await
     }
 
@@ -183,6 +182,9 @@ impl Change for Remove {
     async fn apply(&self, on: &mut WriteTx<'_>) -> Result<bool> {
         let Some(known) = on.owner_if_any(&self.0).await? else { return Ok(false) };
         let existed = account::exists(on.tx.connection().await?, known.number).await?;
+        if !existed && room::exists(on.tx.connection().await?, &self.0).await? {
+            return Ok(false);
+        }
         purge(on, &self.0, known.number).await?;
         Ok(existed)
     }
@@ -198,37 +200,3 @@ impl Change for Secret {
         setting::secret(on.tx.connection().await?, &self.0).await
     }
 }
-
-/// Removes an owner with all that is stored for it. Most tables refer to the owner and lose its rows with
-/// it. Rows of the archive do not refer to it, and messages have no owner.
-async fn purge(on: &mut WriteTx<'_>, jid: &BareJid, owner: i64) -> Result<()> {
-    for statement in PURGE {
-        sqlx::query(statement).bind(owner).execute(on.tx.connection().await?).await?;
-    }
-    // What the account was at nodes of others must not be inherited by a later account with its address.
-    for statement in FORGET_ENTITY {
-        sqlx::query(statement).bind(jid.as_str()).execute(on.tx.connection().await?).await?;
-    }
-    archive_segments::forget(on, owner, i64::MAX).await?;
-    on.memory.take_senders(owner);
-    owner::delete(on.tx.connection().await?, owner).await?;
-    on.memory.forget(jid);
-    Ok(())
-}
-
-/// Affiliations and subscriptions of an address (XEP-0060).
-const FORGET_ENTITY: [&str; 2] = [
-    "DELETE FROM pubsub_affiliation WHERE jid = $1",
-    "DELETE FROM pubsub_subscription WHERE bare = $1",
-];
-
-/// Messages that this owner holds are deleted if nobody else holds them.
-const PURGE: [&str; 4] = [
-    "DELETE FROM archive_text WHERE rowid IN (SELECT id FROM message WHERE holders <= 1 AND id IN \
-     (SELECT id FROM archive WHERE owner = $1 UNION SELECT message FROM waiting WHERE owner = $1))",
-    "DELETE FROM message WHERE holders <= 1 AND id IN \
-     (SELECT id FROM archive WHERE owner = $1 UNION SELECT message FROM waiting WHERE owner = $1)",
-    "UPDATE message SET holders = holders - 1 WHERE id IN \
-     (SELECT id FROM archive WHERE owner = $1 UNION SELECT message FROM waiting WHERE owner = $1)",
-    "DELETE FROM handled WHERE session IN (SELECT number FROM resumable WHERE owner = $1)",
-];

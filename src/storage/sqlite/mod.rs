@@ -37,8 +37,10 @@ mod query_plan_tests;
 mod queued_message;
 mod quota;
 mod readers;
+mod remove_owner;
 mod replace_message;
 mod resumption;
+mod room;
 mod roster;
 mod schema;
 mod usage;
@@ -97,7 +99,7 @@ impl Storage for SqliteStorage {
     }
 
     fn rooms(&self) -> &dyn RoomStore {
-        unreachable!("rooms are not stored in SQLite yet")
+        &self.database
     }
 
     fn roster(&self) -> &dyn RosterStore {

@@ -7,7 +7,9 @@ use super::{
     expire_archive, quota, replace_message,
 };
 use crate::storage::SqliteStorage;
-use crate::storage::sql::{Connection, account, device, push, resumption, undelivered};
+use crate::storage::sql::{
+    Connection, account, device, push, resumption, room, room_list, room_people, undelivered,
+};
 use crate::tasks::Tasks;
 
 /// The query plan, one step a line.
@@ -17,13 +19,37 @@ async fn plan(connection: &mut Connection, statement: &str) -> Vec<String> {
     rows.iter().map(|row| row.get::<String, _>("detail")).collect()
 }
 
-#[tokio::test]
-async fn no_frequent_statement_walks_through_a_table() {
-    let dir = tempfile::tempdir().unwrap();
+async fn connect(dir: &tempfile::TempDir) -> Connection {
     let path = dir.path().join("waxwing.sqlite");
     SqliteStorage::open(&path, 1, &Tasks::new()).await.unwrap();
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path);
-    let mut connection = Connection::connect_with(&options).await.unwrap();
+    Connection::connect_with(&options).await.unwrap()
+}
+
+#[tokio::test]
+async fn rooms_are_listed_by_an_index() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut connection = connect(&dir).await;
+    let (sorting, of_user) = room_list::SORTING;
+    let statements = room_list::statements().into_iter().map(|(text, index)| (text, index, false));
+    for (text, index, sorts) in statements.chain([(sorting.to_owned(), of_user, true)]) {
+        let plan = plan(&mut connection, &text).await;
+        let is_index = |step: &String| step.starts_with("SEARCH") && step.contains(index);
+        assert!(plan.iter().any(is_index), "{text}: {plan:?}");
+        let is_bad = |step: &String| step.starts_with("SCAN") || step.contains("B-TREE") && !sorts;
+        assert!(!plan.iter().any(is_bad), "{text}: {plan:?}");
+        assert!(!text.contains("LIMIT $"), "compiled each time (see storage/sql): {text}");
+    }
+    for text in room_people::deletions() {
+        let plan = plan(&mut connection, &text).await;
+        assert!(plan.iter().any(|step| step.contains("(owner=? AND ")), "{text}: {plan:?}");
+    }
+}
+
+#[tokio::test]
+async fn no_frequent_statement_walks_through_a_table() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut connection = connect(&dir).await;
     let mut statements: Vec<String> = archive_query::STATEMENTS
         .iter()
         .chain(&archive_scan::STATEMENTS)
@@ -39,6 +65,8 @@ async fn no_frequent_statement_walks_through_a_table() {
     statements.extend(quota::statements());
     statements.extend(replace_message::statements());
     statements.extend(push::statements());
+    statements.extend(room::statements());
+    statements.extend(room_people::statements());
     statements.extend(undelivered::statements());
     for statement in statements {
         assert!(
@@ -68,6 +96,10 @@ async fn no_frequent_statement_walks_through_a_table() {
                     "resumable",
                     "handled",
                     "push_registration",
+                    "room",
+                    "r ",
+                    "room_member",
+                    "room_occupant",
                 ]
                 .iter()
                 .any(|table| format!("{} ", &step[5..]).starts_with(table))
