@@ -109,7 +109,7 @@ impl Room {
         Ok(())
     }
 
-    /// Tells somebody who is not in the room of the affiliation (status 101, XEP-0045 §16.1).
+    /// Tells somebody who is not in the room of the affiliation (status 101, XEP-0045 §18.1).
     fn affiliation_notice(&self, user: &BareJid) -> Message {
         let item = item(self.members.affiliation(user), None).attr("jid", user.as_str());
         let x = element("x").ns(ns::MUC_USER).child(item).child(status(101));
