@@ -59,6 +59,10 @@ pub const REGISTER: &str = "jabber:iq:register";
 pub const MUC: &str = "http://jabber.org/protocol/muc";
 /// XEP-0045 §7.8: invitations, and what a room says of an occupant.
 pub const MUC_USER: &str = "http://jabber.org/protocol/muc#user";
+/// XEP-0045 §7.13: requests for voice.
+pub const MUC_REQUEST: &str = "http://jabber.org/protocol/muc#request";
+/// XEP-0045 §7.4: messages keep their ids.
+pub const MUC_STABLE_ID: &str = "http://jabber.org/protocol/muc#stable_id";
 /// XEP-0249: an invitation from one user to another.
 pub const DIRECT_INVITE: &str = "jabber:x:conference";
 /// XEP-0184.

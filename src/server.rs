@@ -148,6 +148,12 @@ fn keep_to_quota(storage: &dyn Storage, config: &Config) {
 fn note_pending(change: &Pending) {
     match change {
         Pending::Added(host) => tracing::warn!(%host, "this domain is served only after a restart"),
+        Pending::AddedRooms(prefix) => {
+            tracing::warn!(prefix, "this service for rooms is offered only after a restart");
+        }
+        Pending::RemovedRooms(prefix) => {
+            tracing::warn!(prefix, "this service for rooms is offered until a restart");
+        }
         Pending::Order => tracing::warn!("the order of the domains changes only at a restart"),
         Pending::Option(option) => tracing::warn!(option, "this option changes only at a restart"),
         Pending::Removed(host) => {

@@ -325,6 +325,15 @@ fn every_key_is_in_snake_case() {
         "push remove joe push.example",
         "session list",
         "session close joe",
+        "room create garden --owner joe",
+        "room list --all",
+        "room show garden",
+        "room set garden roomname Garden",
+        "room affiliate garden ann member",
+        "room members garden",
+        "room occupants garden",
+        "room kick garden nobody",
+        "room destroy garden --yes",
         "report list",
         "report show none",
         "report remove none",
@@ -344,6 +353,39 @@ fn every_key_is_in_snake_case() {
     }
     place.write("waxwing.toml", "[[host]]\ndomian = 1\n");
     check_keys("config check", &place.run("config check --json").ends_with(6).json());
+    assert_eq!(server.end().code(), Some(0));
+}
+
+/// A room from its beginning to its end, at the second of two hosts.
+#[test]
+fn a_room_is_made_shown_changed_and_destroyed() {
+    let place = two_domains();
+    place.run("room list").ends_with(5);
+    let mut server = Server::start(&place);
+    server.said_until("user passwd admin");
+    let of_b = |line: &str| place.run(&format!("{line} --domain b.example"));
+    let garden = "garden@conference.b.example";
+    let made = of_b("room create garden --owner joe --json").ends_with(0).json();
+    assert_eq!((&made["room"], &made["owner"]), (&json!(garden), &json!("joe@b.example")));
+    of_b("room create garden --owner joe").ends_with(4);
+    place.run("room create garden@elsewhere.example --owner joe").ends_with(2);
+    of_b("room set garden roomname Garden").ends_with(0);
+    of_b("room set garden publicroom 0").ends_with(0);
+    of_b("room set garden colour green").ends_with(2);
+    of_b("room affiliate garden ann member").ends_with(0);
+    let shown = of_b("room show garden --json").ends_with(0).json();
+    assert_eq!((&shown["name"], &shown["public"]), (&json!("Garden"), &json!(false)));
+    assert_eq!((&shown["owners"], &shown["members"]), (&json!(1), &json!(1)));
+    let rooms = |line: &str| place.run(line).ends_with(0).json().as_array().unwrap().len();
+    assert_eq!(rooms("room list --json"), 0, "it is hidden");
+    assert_eq!(rooms("room list --all --json"), 1);
+    assert_eq!(rooms("room list --all --json --domain a.example"), 0);
+    let members = of_b("room members garden --affiliation member --json").ends_with(0).json();
+    assert_eq!(members[0]["jid"], "ann@b.example");
+    let ran = of_b("room destroy garden").ends_with(7);
+    assert!(ran.err.contains(garden), "{}", ran.err);
+    of_b("room destroy garden --yes").ends_with(0);
+    of_b("room show garden").ends_with(3);
     assert_eq!(server.end().code(), Some(0));
 }
 

@@ -23,6 +23,7 @@ pub const GROUPS: &[(&str, &str)] = &[
     ("device", "Devices: which clients have access to an account"),
     ("push", "Phones that are woken by a push service"),
     ("session", "Sessions: who is online"),
+    ("room", "Rooms of group chats"),
     ("report", "Reports of spam and abuse"),
 ];
 

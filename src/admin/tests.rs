@@ -1,5 +1,7 @@
 //! Commands against a memory storage and a server that only notes what it is told, and the socket.
 
+mod rooms;
+
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
@@ -18,6 +20,7 @@ use crate::auth::Derivations;
 use crate::clock::Clock;
 use crate::config::{Config, HostConfig};
 use crate::host::command::{Caller, CommandCx, Format, Outcome, ServerControl, SessionRow};
+use crate::host::rooms::RoomAdministration;
 use crate::host::{Client, revoke_client};
 use crate::jid::{BareJid, Jid};
 use crate::payload::datetime::Timestamp;
@@ -25,7 +28,7 @@ use crate::storage::{DeviceLogin, MemoryStorage, SavedSession, Storage, StorageE
 use crate::tasks::Tasks;
 
 /// Has one session of romeo, and notes what it is told to close and to remove.
-struct Noting(Mutex<Vec<(String, Option<String>)>>, Arc<dyn Storage>);
+struct Noting(Mutex<Vec<(String, Option<String>)>>, Arc<dyn Storage>, Arc<rooms::NotingRooms>);
 
 #[async_trait]
 impl ServerControl for Noting {
@@ -82,6 +85,10 @@ impl ServerControl for Noting {
         self.0.lock().push((format!("strangers {user}"), None));
     }
 
+    fn rooms(&self) -> Option<Arc<dyn RoomAdministration>> {
+        Some(Arc::clone(&self.2) as _)
+    }
+
     fn status(&self) -> Vec<(&'static str, Value)> {
         vec![("sessions", json!(1))]
     }
@@ -89,7 +96,7 @@ impl ServerControl for Noting {
 
 fn context() -> (CommandCx, Arc<Noting>) {
     let storage = MemoryStorage::new() as Arc<dyn Storage>;
-    let running = Arc::new(Noting(Mutex::default(), Arc::clone(&storage)));
+    let running = Arc::new(Noting(Mutex::default(), Arc::clone(&storage), Arc::default()));
     let mut config = Config::default_for("localhost", "/nowhere".into());
     config.auth.iterations = 4096;
     config.hosts.push(HostConfig { domain: "b.example".to_owned(), ..config.hosts[0].clone() });
@@ -410,7 +417,14 @@ async fn what_cannot_be_had_back_is_removed_only_if_that_is_confirmed() {
         COMMANDS.iter().filter(|c| c.is_destructive()).map(|c| c.path().join(" ")).collect();
     assert_eq!(
         destructive,
-        ["user del", "user quota", "archive limit", "archive clear", "report remove"]
+        [
+            "user del",
+            "user quota",
+            "archive limit",
+            "archive clear",
+            "room destroy",
+            "report remove"
+        ]
     );
     for (command, arguments) in [
         ("user del", json!({"account": "romeo"})),

@@ -90,6 +90,7 @@ pub(super) fn collect(command: &dyn Command, matches: &ArgMatches) -> Result<Arg
             | ArgumentKind::Choice(_)
             | ArgumentKind::FullJid
             | ArgumentKind::Jid
+            | ArgumentKind::Private
             | ArgumentKind::Text => {
                 matches.get_one::<String>(argument.name).map(|text| text.as_str().into())
             }
@@ -185,7 +186,10 @@ fn one(argument: &Argument) -> Arg {
         ArgumentKind::Account => arg.value_name("ACCOUNT").value_hint(ValueHint::EmailAddress),
         ArgumentKind::Choice(words) => arg.value_parser(words.to_vec()),
         ArgumentKind::FullJid | ArgumentKind::Jid => arg.value_name("JID"),
-        ArgumentKind::Lines | ArgumentKind::Password | ArgumentKind::Text => arg.value_name("TEXT"),
+        ArgumentKind::Lines
+        | ArgumentKind::Password
+        | ArgumentKind::Private
+        | ArgumentKind::Text => arg.value_name("TEXT"),
     }
 }
 

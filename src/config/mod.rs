@@ -26,6 +26,7 @@ mod pubsub;
 mod read;
 mod registration;
 mod reload;
+mod rooms;
 mod secret;
 mod section;
 mod service_uri;
@@ -58,6 +59,7 @@ pub use self::print::{commented, explain, markdown};
 pub use self::pubsub::{NodeCreators, PubSubConfig};
 pub use self::registration::RegistrationConfig;
 pub use self::reload::Pending;
+pub use self::rooms::{RoomCreators, RoomWhois, RoomsConfig};
 pub use self::secret::Secret;
 pub use self::service_uri::ServiceUri;
 pub use self::storage::{Backend, StorageConfig};
@@ -83,6 +85,8 @@ pub struct Config {
     pub archive: ArchiveConfig,
     /// The service for nodes.
     pub pubsub: PubSubConfig,
+    /// The services for group chat; at least one, which may be switched off.
+    pub rooms: Vec<RoomsConfig>,
     /// People who are not contacts.
     pub strangers: StrangersConfig,
     /// The database.
@@ -119,6 +123,7 @@ impl Config {
             registration: RegistrationConfig::defaults(&domains),
             archive: ArchiveConfig::defaults(&domains),
             pubsub: PubSubConfig::defaults(&domains),
+            rooms: vec![RoomsConfig::defaults(&domains)],
             strangers: StrangersConfig::defaults(&domains),
             storage: StorageConfig::defaults(&domains),
             limits: LimitsConfig::defaults(&domains),
@@ -161,6 +166,9 @@ impl Config {
         self.registration.warn(&mut warnings);
         self.archive.warn(&mut warnings);
         self.pubsub.warn(&mut warnings);
+        for rooms in &self.rooms {
+            rooms.warn(&mut warnings);
+        }
         self.strangers.warn(&mut warnings);
         self.storage.warn(&mut warnings);
         self.limits.warn(&mut warnings);
@@ -177,5 +185,16 @@ impl Config {
     #[must_use]
     pub fn host(&self, domain: &str) -> Option<&HostConfig> {
         self.hosts.iter().find(|host| host.domain == domain)
+    }
+
+    /// The services for group chat that are offered.
+    pub fn room_services(&self) -> impl Iterator<Item = &RoomsConfig> {
+        self.rooms.iter().filter(|rooms| rooms.enabled)
+    }
+
+    /// The service for group chat with this prefix, if it is offered.
+    #[must_use]
+    pub fn room_service(&self, prefix: &str) -> Option<&RoomsConfig> {
+        self.room_services().find(|rooms| rooms.prefix == prefix)
     }
 }

@@ -8,7 +8,7 @@ use super::top_level::Head;
 use super::{
     AdminConfig, ArchiveConfig, AuthConfig, BudgetsConfig, ContactConfig, DataPolicyConfig,
     ExternalServicesConfig, HostConfig, LimitsConfig, ListenConfig, LogConfig, PubSubConfig,
-    RegistrationConfig, StorageConfig, StrangersConfig,
+    RegistrationConfig, RoomsConfig, StorageConfig, StrangersConfig,
 };
 
 /// The description of a section.
@@ -31,6 +31,7 @@ pub(super) fn sections(domains: &[String]) -> Vec<SectionDocs> {
         docs::<RegistrationConfig>(domains),
         docs::<ArchiveConfig>(domains),
         docs::<PubSubConfig>(domains),
+        docs::<RoomsConfig>(domains),
         docs::<StrangersConfig>(domains),
         docs::<StorageConfig>(domains),
         docs::<LimitsConfig>(domains),
@@ -48,8 +49,8 @@ impl SectionDocs {
     pub(super) fn heading(&self) -> String {
         match self.name {
             "" => "the head of the file".to_owned(),
-            // The only section that may be repeated.
-            HostConfig::NAME => format!("[[{}]]", self.name),
+            // The sections that may be repeated.
+            HostConfig::NAME | RoomsConfig::NAME => format!("[[{}]]", self.name),
             name => format!("[{name}]"),
         }
     }

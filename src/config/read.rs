@@ -19,8 +19,8 @@ use super::variables::{self, Lookup};
 use super::{
     AdminConfig, ArchiveConfig, AuthConfig, BudgetsConfig, Config, ContactConfig, DEFAULT_DOMAIN,
     DataPolicyConfig, ExternalServicesConfig, HostConfig, LimitsConfig, ListenConfig, LogConfig,
-    PubSubConfig, RegistrationConfig, StorageConfig, StrangersConfig, admin, contact, data_policy,
-    external_services, host, limits, listen,
+    PubSubConfig, RegistrationConfig, RoomsConfig, StorageConfig, StrangersConfig, admin, contact,
+    data_policy, external_services, host, limits, listen, rooms,
 };
 
 impl Config {
@@ -109,7 +109,7 @@ struct Document<'a> {
 
 type Check<T> = fn(&T, &Fields<'_>, &mut Problems<'_>);
 
-impl Document<'_> {
+impl<'a> Document<'a> {
     fn config(&self, problems: &mut Problems<'_>) -> Config {
         let fields = Fields { table: self.root, at: 0..0 };
         let head = Head::read(&fields, &[], problems);
@@ -123,6 +123,7 @@ impl Document<'_> {
             registration: self.section::<RegistrationConfig>(domains, no_check, problems),
             archive: self.section::<ArchiveConfig>(domains, no_check, problems),
             pubsub: self.section::<PubSubConfig>(domains, no_check, problems),
+            rooms: self.rooms(&hosts, domains, problems),
             strangers: self.section::<StrangersConfig>(domains, no_check, problems),
             storage: self.section::<StorageConfig>(domains, no_check, problems),
             limits: self.section::<LimitsConfig>(domains, limits::check, problems),
@@ -180,33 +181,62 @@ impl Document<'_> {
 
     /// Reads all `[[host]]` sections. Returns at least one host.
     fn hosts(&self, problems: &mut Problems<'_>) -> Vec<HostConfig> {
-        let mut hosts: Vec<(HostConfig, Fields<'_>)> = Vec::new();
-        if let Some((key, value)) = self.root.get_key_value(HostConfig::NAME) {
-            let items = match value.get_ref() {
-                DeValue::Array(list) => list.iter().collect(),
-                _ => {
-                    let help = "write [[host]], in double brackets".to_owned();
-                    problems.add(&key.span(), "`host` is a section that may be repeated", help);
-                    Vec::from_iter(table_of(value).map(|_| value))
-                }
-            };
-            for item in items {
-                let Some(table) = table_of(item) else {
-                    let help = "write [[host]], and below it domain = \"example.org\"".to_owned();
-                    problems.add(&item.span(), "`host` is a list of sections", help);
-                    continue;
-                };
-                let fields = Fields { table, at: item.span() };
-                let host = self.fields(&fields, &[], host::check, problems);
-                hosts.push((host, fields));
-            }
-        }
+        let example = "write [[host]], and below it domain = \"example.org\"";
+        let hosts = self.repeated::<HostConfig>(&[], host::check, example, problems);
         host::check_all(&hosts, problems);
         if hosts.is_empty() {
             let domains = [DEFAULT_DOMAIN.to_owned()];
             return vec![HostConfig::defaults(&domains)];
         }
         hosts.into_iter().map(|(host, _)| host).collect()
+    }
+
+    /// Reads all `[[rooms]]` sections. Returns at least one service.
+    fn rooms(
+        &self,
+        hosts: &[HostConfig],
+        domains: &[String],
+        problems: &mut Problems<'_>,
+    ) -> Vec<RoomsConfig> {
+        let example = "write [[rooms]], and below it prefix = \"conference\"";
+        let services = self.repeated::<RoomsConfig>(domains, rooms::check, example, problems);
+        rooms::check_all(&services, hosts, problems);
+        if services.is_empty() {
+            return vec![RoomsConfig::defaults(domains)];
+        }
+        services.into_iter().map(|(service, _)| service).collect()
+    }
+
+    /// Reads all sections of a kind that may be repeated.
+    fn repeated<T: Section>(
+        &self,
+        domains: &[String],
+        check: Check<T>,
+        example: &str,
+        problems: &mut Problems<'_>,
+    ) -> Vec<(T, Fields<'a>)> {
+        let mut all: Vec<(T, Fields<'a>)> = Vec::new();
+        let Some((key, value)) = self.root.get_key_value(T::NAME) else { return all };
+        let items = match value.get_ref() {
+            DeValue::Array(list) => list.iter().collect(),
+            _ => {
+                let help = format!("write [[{}]], in double brackets", T::NAME);
+                let message = format!("`{}` is a section that may be repeated", T::NAME);
+                problems.add(&key.span(), message, help);
+                Vec::from_iter(table_of(value).map(|_| value))
+            }
+        };
+        for item in items {
+            let Some(table) = table_of(item) else {
+                let message = format!("`{}` is a list of sections", T::NAME);
+                problems.add(&item.span(), message, example.to_owned());
+                continue;
+            };
+            let fields = Fields { table, at: item.span() };
+            let section = self.fields(&fields, domains, check, problems);
+            all.push((section, fields));
+        }
+        all
     }
 
     fn refuse_unknown_sections(&self, problems: &mut Problems<'_>) {
@@ -219,7 +249,7 @@ impl Document<'_> {
                 let names = self.sections.iter().map(|section| section.name);
                 let names = names.filter(|name| !name.is_empty());
                 let help = match meant_section(name).or(nearest(name, names.clone())) {
-                    Some("host") => "write [[host]]".to_owned(),
+                    Some(meant @ ("host" | "rooms")) => format!("write [[{meant}]]"),
                     Some(meant) => format!("write [{meant}]"),
                     None => format!("the sections are {}", names.collect::<Vec<_>>().join(", ")),
                 };

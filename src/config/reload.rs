@@ -5,31 +5,45 @@ use std::fmt;
 
 use super::section::Section;
 use super::top_level::Head;
-use super::{Config, HostConfig};
+use super::{Config, HostConfig, RoomsConfig};
 
 /// A change in the file that a reload does not apply.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Pending {
     /// A domain that is served only after a restart.
     Added(String),
+    /// A service for group chat that is offered only after a restart, by its prefix.
+    AddedRooms(String),
     /// The order of the domains: the first one is the default.
     Order,
     /// An option, by its name: `listen.c2s`.
     Option(&'static str),
     /// A domain that is served until the restart.
     Removed(String),
+    /// A service for group chat that is offered until the restart, by its prefix.
+    RemovedRooms(String),
 }
 
 impl fmt::Display for Pending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Added(domain) => write!(f, "{domain} is served only after a restart"),
+            Self::AddedRooms(prefix) => {
+                write!(f, "the rooms of `{prefix}` are offered only after a restart")
+            }
             Self::Order => f.write_str("the order of the [[host]] sections changes by a restart"),
             Self::Option(name) => write!(f, "{name} changes by a restart"),
             Self::Removed(domain) => {
                 write!(
                     f,
                     "{domain} is no longer in the configuration, and is served until a restart"
+                )
+            }
+            Self::RemovedRooms(prefix) => {
+                write!(
+                    f,
+                    "the rooms of `{prefix}` are no longer in the configuration, and are offered \
+                     until a restart"
                 )
             }
         }
@@ -52,6 +66,7 @@ impl Config {
             mut registration,
             mut archive,
             mut pubsub,
+            rooms,
             mut strangers,
             mut storage,
             mut limits,
@@ -71,6 +86,7 @@ impl Config {
         registration.keep(&running.registration, &mut names);
         archive.keep(&running.archive, &mut names);
         pubsub.keep(&running.pubsub, &mut names);
+        let (rooms, services) = reloaded_rooms(rooms, &running.rooms, &mut names);
         strangers.keep(&running.strangers, &mut names);
         storage.keep(&running.storage, &mut names);
         limits.keep(&running.limits, &mut names);
@@ -88,6 +104,7 @@ impl Config {
             registration,
             archive,
             pubsub,
+            rooms,
             strangers,
             storage,
             limits,
@@ -98,7 +115,8 @@ impl Config {
             external_services,
             log,
         };
-        (config, domains.into_iter().chain(names.into_iter().map(Pending::Option)).collect())
+        let pending = domains.into_iter().chain(services);
+        (config, pending.chain(names.into_iter().map(Pending::Option)).collect())
     }
 }
 
@@ -139,6 +157,36 @@ fn reloaded_hosts(
     (hosts, pending)
 }
 
+/// The services for group chat stay the same. Their other options are compared service by service.
+fn reloaded_rooms(
+    mut new: Vec<RoomsConfig>,
+    running: &[RoomsConfig],
+    names: &mut Vec<&'static str>,
+) -> (Vec<RoomsConfig>, Vec<Pending>) {
+    let is_in = |rooms: &[RoomsConfig], prefix: &str| rooms.iter().any(|r| r.prefix == prefix);
+    let mut pending = Vec::new();
+    for rooms in new.iter().filter(|rooms| rooms.enabled && !is_in(running, &rooms.prefix)) {
+        pending.push(Pending::AddedRooms(rooms.prefix.clone()));
+    }
+    for rooms in running.iter().filter(|rooms| rooms.enabled && !is_in(&new, &rooms.prefix)) {
+        pending.push(Pending::RemovedRooms(rooms.prefix.clone()));
+    }
+    let mut differing = Vec::new();
+    let rooms = running.iter().map(|running| {
+        let Some(at) = new.iter().position(|rooms| rooms.prefix == running.prefix) else {
+            return running.clone();
+        };
+        let mut rooms = new.swap_remove(at);
+        rooms.keep(running, &mut differing);
+        rooms
+    });
+    let rooms = rooms.collect();
+    differing.sort_unstable();
+    differing.dedup();
+    names.extend(differing);
+    (rooms, pending)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::print::sections;
@@ -177,6 +225,7 @@ mod tests {
         "'/srv/other'",
         "'turn:b.example'",
         "'admins'",
+        "'anyone'",
         "'refuse'",
         "'/proc/self/comm'",
     ];
@@ -213,6 +262,7 @@ mod tests {
                     format!("{}[{section}]\n{line}{rest}", host("a.example"))
                 }
                 ("host", _) => format!("{}{line}", host("a.example")),
+                ("rooms", _) => format!("{}[[rooms]]\n{line}", host("a.example")),
                 _ => format!("{}[{section}]\n{line}", host("a.example")),
             };
             Config::parse(&text, "test.toml").ok()
@@ -244,6 +294,13 @@ mod tests {
                         let [added, removed] = domains;
                         let told = [Pending::Added(added), Pending::Removed(removed)];
                         assert_eq!(pending, told);
+                    }
+                    Applies::Restart if option == "rooms.prefix" => {
+                        assert_eq!(after, running);
+                        let [added] = &*new.rooms else { panic!("one section, one service") };
+                        let added = Pending::AddedRooms(added.prefix.clone());
+                        let removed = Pending::RemovedRooms("conference".to_owned());
+                        assert_eq!(pending, [added, removed]);
                     }
                     Applies::Restart => {
                         assert_eq!(after, running, "{option}");
@@ -288,5 +345,19 @@ mod tests {
             read("[[host]]\ndomain = 'b.example'\n[[host]]\ndomain = 'a.example'")
                 .reloaded(&running);
         assert_eq!((after, pending), (running, vec![Pending::Order]));
+    }
+
+    #[test]
+    fn services_for_rooms_that_come_or_go_leave_the_others_their_changes() {
+        let running = read("[[rooms]]\n[[rooms]]\nprefix = 'work'\nhistory = 5");
+        let (after, pending) =
+            read("[[rooms]]\nprefix = 'play'\n[[rooms]]\nhistory = 7").reloaded(&running);
+        let kept: Vec<_> = after.rooms.iter().map(|r| (r.prefix.as_str(), r.history)).collect();
+        assert_eq!(kept, [("conference", 7), ("work", 5)]);
+        let [added, removed] = ["play", "work"].map(str::to_owned);
+        assert_eq!(pending, [Pending::AddedRooms(added), Pending::RemovedRooms(removed)]);
+        // Their order means nothing.
+        let other = read("[[rooms]]\nprefix = 'work'\nhistory = 5\n[[rooms]]");
+        assert_eq!(other.reloaded(&running), (running.clone(), vec![]));
     }
 }

@@ -107,6 +107,11 @@ impl Fields<'_> {
         self.table.get(name).map(Spanned::span)
     }
 
+    /// The text of an option, if the option is written and is a text.
+    pub(super) fn text_of(&self, name: &str) -> Option<&str> {
+        self.table.get(name)?.get_ref().as_str()
+    }
+
     /// The place of the name of an option, if the option is written.
     pub(super) fn key_of(&self, name: &str) -> Option<Range<usize>> {
         self.table.get_key_value(name).map(|(key, _)| key.span())

@@ -20,7 +20,8 @@ use super::shared_state::SharedStates;
 use super::{Keeping, Origin, Outbox, Route, ServerState};
 use crate::jid::{BareJid, Jid};
 use crate::payload::data_form::{Form, Submitted};
-use crate::payload::disco::{Identity, Info, Item};
+use crate::payload::disco::{Identity, Info, Item, ItemPage};
+use crate::payload::result_set::SetRequest;
 use crate::stanza::{Condition, Iq, IqKind, Message, Presence, StanzaError};
 use crate::xml::Node;
 
@@ -160,6 +161,20 @@ pub trait Discovery: Send + Sync {
         _asked: Asked<'_>,
     ) -> Result<Option<Vec<Item>>, StanzaError> {
         Ok(None)
+    }
+
+    /// A page of the items, for an address that has many of them (XEP-0030 §4.1, XEP-0059). `wanted`: the
+    /// page that was asked for, if it was. The default has all items on one page, as XEP-0059 §4 allows.
+    ///
+    /// # Errors
+    /// The error for a sender that may not know, and for a page that cannot be had.
+    async fn page(
+        &self,
+        cx: &Cx<'_>,
+        asked: Asked<'_>,
+        _wanted: Option<&SetRequest>,
+    ) -> Result<Option<ItemPage>, StanzaError> {
+        Ok(self.items(cx, asked).await?.map(ItemPage::from))
     }
 }
 

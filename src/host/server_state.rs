@@ -156,6 +156,12 @@ impl ServerState {
         self.shared.expect()
     }
 
+    /// The same, of a feature that may not be there.
+    #[must_use]
+    pub fn find_shared<T: SharedState>(&self) -> Option<&T> {
+        self.shared.get()
+    }
+
     /// The router, for tasks that features start while they handle a stanza: it sends stanzas and tells
     /// events. `None` while the server starts, and when it has ended.
     #[must_use]

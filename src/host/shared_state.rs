@@ -36,8 +36,8 @@ impl SharedStates {
         self.get().unwrap_or_else(|| panic!("no feature has registered {}", type_name::<T>()))
     }
 
-    /// The value of this type. There are few, so a walk through their types costs less than a hash.
-    fn get<T: SharedState>(&self) -> Option<&T> {
+    /// The value of this type, if a feature has registered one. There are few, so a walk through their types costs less than a hash.
+    pub(super) fn get<T: SharedState>(&self) -> Option<&T> {
         let (_, value) = self.0.iter().find(|(of, _)| *of == TypeId::of::<T>())?;
         (&**value as &dyn Any).downcast_ref()
     }

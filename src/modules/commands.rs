@@ -100,9 +100,10 @@ fn form(command: &dyn Command) -> Form {
             ArgumentKind::Lines => FieldKind::TextMulti,
             ArgumentKind::Password => FieldKind::TextPrivate,
             // An account may be a name alone, which is no address.
-            ArgumentKind::Account | ArgumentKind::Number | ArgumentKind::Text => {
-                FieldKind::TextSingle
-            }
+            ArgumentKind::Account
+            | ArgumentKind::Number
+            | ArgumentKind::Private
+            | ArgumentKind::Text => FieldKind::TextSingle,
         };
         let field = Field::new(argument.name, kind).label(argument.help);
         let words = match argument.kind {

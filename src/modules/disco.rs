@@ -14,7 +14,8 @@ use crate::host::{
 use crate::jid::{BareJid, Jid};
 use crate::ns;
 use crate::payload::caps;
-use crate::payload::disco::{self, Identity, Info, Item};
+use crate::payload::disco::{self, Identity, Info, Item, ItemPage};
+use crate::payload::result_set::SetRequest;
 use crate::session::SessionRef;
 use crate::stanza::{Condition, Iq, IqKind, StanzaError};
 use crate::xml::Node;
@@ -68,7 +69,12 @@ impl IqHandler for Disco {
         let asked = Asked { to, from, node };
         match query.ns() {
             ns::DISCO_INFO => Ok(Some(info(cx, asked).await?.to_node(written.as_deref()))),
-            _ => Ok(Some(disco::items(written.as_deref(), &items(cx, asked).await?))),
+            _ => {
+                // One that cannot be read is ignored, as by all addresses that have no pages.
+                let wanted = SetRequest::in_query(&query).ok().flatten();
+                let page = items(cx, asked, wanted.as_ref()).await?;
+                Ok(Some(disco::items(written.as_deref(), &page)))
+            }
         }
     }
 }
@@ -89,14 +95,20 @@ async fn info(cx: &Cx<'_>, asked: Asked<'_>) -> Result<Info, StanzaError> {
 
 /// What is found at an address (XEP-0030 §4.1): what all providers tell. Of a node: what the first
 /// provider tells that knows it.
-async fn items(cx: &Cx<'_>, asked: Asked<'_>) -> Result<Vec<Item>, StanzaError> {
-    let mut found = Vec::new();
+async fn items(
+    cx: &Cx<'_>,
+    asked: Asked<'_>,
+    wanted: Option<&SetRequest>,
+) -> Result<ItemPage, StanzaError> {
+    let mut found = ItemPage::default();
     for provider in providers(cx, asked.to) {
-        let Some(more) = provider.items(cx, asked).await? else { continue };
+        let Some(more) = provider.page(cx, asked, wanted).await? else { continue };
         if asked.node.is_some() {
             return Ok(more);
         }
-        found.extend(more);
+        found.items.extend(more.items);
+        // Only a service has pages, and it is the only provider.
+        found.set = found.set.or(more.set);
     }
     match asked.node {
         None => Ok(found),

@@ -118,7 +118,7 @@ impl Room {
 
     /// For others, the occupant is gone.
     fn hide(&self, occupant: &Occupant, best: &Seat, fx: &mut Effects) {
-        let seat = Seat { session: best.session.clone(), presence: no_presence() };
+        let seat = Seat::new(best.session.clone(), no_presence());
         self.show_others(occupant, &seat, PresenceKind::Unavailable, &Told::default(), fx);
     }
 }

@@ -171,7 +171,8 @@ mod tests {
 
     #[test]
     fn a_damaged_configuration_lets_only_members_in() {
-        let stored = RoomSettings { settings: "?".to_owned(), ..RoomConfig::default().to_settings() };
+        let stored =
+            RoomSettings { settings: "?".to_owned(), ..RoomConfig::default().to_settings() };
         assert!(RoomConfig::from_settings(&stored).members_only);
         let old = RoomSettings { settings: "{}".to_owned(), ..stored };
         assert_eq!(RoomConfig::from_settings(&old), RoomConfig::default());

@@ -2,8 +2,8 @@
 
 use super::history::Wanted;
 use super::nick::checked;
-use super::occupants::Seat;
-use super::show::{Told, cleaned, no_presence};
+use super::occupants::{Seat, cleaned};
+use super::show::{Told, no_presence};
 use super::versioning::AskedVersion;
 use super::{Actor, Affiliation, Effects, Moment, Room, Whois};
 use crate::jid::FullJid;
@@ -64,7 +64,7 @@ impl Room {
         if by_token {
             self.spend_token(now, &actor.user, password.as_deref(), fx);
         }
-        let seat = Seat { session: actor.jid.clone(), presence: cleaned(presence) };
+        let seat = Seat::new(actor.jid.clone(), presence);
         let occupant = self.new_occupant(actor, address, seat);
         let nick = occupant.nick.clone();
         let is_second = self.occupants.get(&nick).is_some();
@@ -136,9 +136,10 @@ impl Room {
         {
             return Err(Condition::NotAuthorized.text("a password is required"));
         }
-        let most = self.config.max_users.map_or(self.limits.occupants, |most| {
-            self.limits.occupants.min(most as usize)
-        });
+        let most = self
+            .config
+            .max_users
+            .map_or(self.limits.occupants, |most| self.limits.occupants.min(most as usize));
         let more = if affiliation.is_admin() { most / 10 + 10 } else { 0 };
         let is_new = self.occupants.of_user(&actor.user).next().is_none();
         if is_new && self.occupants.len() >= most + more {
@@ -161,12 +162,13 @@ impl Room {
         let version = x.and_then(|x| AskedVersion::read(&x));
         let Some(occupant) = self.occupants.of_session(&actor.jid) else { return };
         let nick = occupant.nick.clone();
+        let priority = presence.priority();
         let presence = cleaned(presence);
         let mut is_other = true;
         self.occupants.change(&nick, |occupant| {
             if let Some(seat) = occupant.seats.iter_mut().find(|s| s.session == actor.jid) {
                 is_other = !is_same(&seat.presence, &presence);
-                seat.presence = presence;
+                (seat.presence, seat.priority) = (presence, priority);
             }
         });
         // A plain change of presence asks for nothing.
@@ -221,4 +223,3 @@ fn is_same(one: &Presence, other: &Presence) -> bool {
     };
     written(one) == written(other)
 }
-

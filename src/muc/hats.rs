@@ -47,8 +47,9 @@ impl Room {
     /// `resource-constraint` if there are too many.
     pub(super) fn put_hat(&mut self, hat: Hat, fx: &mut Effects) -> Result<(), StanzaError> {
         let wearers = self.wearers_of(&hat.uri);
-        match self.extra.hats.iter_mut().find(|known| known.uri == hat.uri) {
-            Some(known) => *known = hat,
+        let known = self.extra.hats.iter().position(|known| known.uri == hat.uri);
+        match known {
+            Some(at) => self.extra.hats[at] = hat,
             None if self.extra.hats.len() < MOST_HATS => self.extra.hats.push(hat),
             None => return Err(Condition::ResourceConstraint.text("this room has too many hats")),
         }

@@ -1,15 +1,22 @@
 //! An occupant leaves, or is made to leave (XEP-0045 §7.14).
 
-use super::occupants::{Occupant, Seat};
-use super::show::{Told, cleaned, no_presence};
+use super::occupants::{Occupant, Seat, cleaned};
+use super::show::{Told, no_presence};
 use super::{Actor, Effects, Room};
 use crate::jid::Jid;
 use crate::stanza::{Presence, PresenceKind};
+use crate::xml::element;
 
 impl Room {
     /// A session leaves with this presence.
     pub(super) fn leave(&mut self, actor: &Actor, presence: Presence, fx: &mut Effects) {
-        self.remove_seat(&actor.jid, cleaned(presence), &Told::default(), fx);
+        let occupant = self.occupants.of_session(&actor.jid);
+        let is_last = self.occupants.len() == 1 && occupant.is_some_and(|o| o.seats.len() == 1);
+        // A room that its owner has not configured ends with this (§10.1.3).
+        fx.is_destroyed = self.config.locked && is_last;
+        let destroy = fx.is_destroyed.then(|| element("destroy"));
+        let told = Told { destroy, ..Told::default() };
+        self.remove_seat(&actor.jid, cleaned(presence), &told, fx);
     }
 
     /// A session cannot be reached any more: the others are told that it is gone for a technical reason
@@ -29,7 +36,7 @@ impl Room {
     ) {
         let Some((occupant, is_last)) = self.occupants.remove_session(session) else { return };
         fx.change.gone.extend(session.to_full());
-        let seat = Seat { session: session.clone(), presence };
+        let seat = Seat { session: session.clone(), presence, priority: 0 };
         let unavailable = PresenceKind::Unavailable;
         if is_last {
             return self.show(&occupant, &seat, unavailable, told, fx);
@@ -51,7 +58,7 @@ impl Room {
         let gone = occupant.sessions().filter_map(Jid::to_full);
         fx.change.gone.extend(gone);
         let Some(best) = occupant.best() else { return };
-        let seat = Seat { session: best.session.clone(), presence: no_presence() };
+        let seat = Seat::new(best.session.clone(), no_presence());
         self.show(occupant, &seat, PresenceKind::Unavailable, told, fx);
     }
 }

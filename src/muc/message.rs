@@ -27,8 +27,10 @@ impl Room {
                 self.bounced(actor, &message, fx);
                 Ok(())
             }
-            MessageKind::Groupchat if is_to_occupant => Err(Condition::BadRequest
-                .text("a private message must not be of the type groupchat")),
+            MessageKind::Groupchat if is_to_occupant => {
+                Err(Condition::BadRequest
+                    .text("a private message must not be of the type groupchat"))
+            }
             MessageKind::Groupchat => self.groupchat(now, actor, message, fx),
             _ if is_to_occupant => self.private_message(actor, message, fx),
             _ => self.message_to_room(now, actor, &message, fx),
@@ -142,7 +144,10 @@ const LOST: &[&str] = &[
 ];
 
 fn is_from(child: &ElementRef<'_>, room: &Jid) -> bool {
-    child.attr("from").and_then(|from| Jid::parse(from.trim()).ok()).is_none_or(|from| from == *room)
+    child
+        .attr("from")
+        .and_then(|from| Jid::parse(from.trim()).ok())
+        .is_none_or(|from| from == *room)
 }
 
 fn is_encrypted_or_file(child: &ElementRef<'_>) -> bool {

@@ -6,6 +6,7 @@
 //!
 //! One aspect of a room is in one file. Begin to read in `room.rs`.
 
+mod activity;
 mod admin;
 mod admin_list;
 mod administration;

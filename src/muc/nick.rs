@@ -3,7 +3,8 @@
 use smol_str::SmolStr;
 use unicode_security::skeleton;
 
-use super::show::{Told, cleaned};
+use super::occupants::cleaned;
+use super::show::Told;
 use super::{Actor, Affiliation, Effects, Room, RoomLimits};
 use crate::jid::FullJid;
 use crate::stanza::{Condition, ErrorKind, Presence, PresenceKind, StanzaError};
@@ -36,11 +37,7 @@ impl Room {
     ///
     /// # Errors
     /// `conflict` if another user has the nickname, has registered it, or has one that looks the same.
-    pub(super) fn nick_for(
-        &self,
-        actor: &Actor,
-        address: FullJid,
-    ) -> Result<FullJid, StanzaError> {
+    pub(super) fn nick_for(&self, actor: &Actor, address: FullJid) -> Result<FullJid, StanzaError> {
         let nick = address.resource_part();
         let is_other = |user: &crate::jid::BareJid| *user != actor.user;
         let is_taken = match self.occupants.get(nick) {
@@ -50,7 +47,10 @@ impl Room {
                 let present =
                     self.occupants.iter().any(|o| is_other(&o.user) && self::look(&o.nick) == look);
                 present
-                    || self.members.nicks().any(|(held, by)| is_other(by) && self::look(held) == look)
+                    || self
+                        .members
+                        .nicks()
+                        .any(|(held, by)| is_other(by) && self::look(held) == look)
             }
         };
         if is_taken || self.members.holder_of(nick).is_some_and(is_other) {
@@ -78,10 +78,11 @@ impl Room {
         }
         let new_nick = SmolStr::new(address.resource_part());
         let Some(mut occupant) = self.occupants.remove(&old.nick) else { return Ok(()) };
+        let priority = presence.priority();
         let presence = cleaned(presence);
         for seat in &mut occupant.seats {
             if seat.session == actor.jid {
-                seat.presence = presence.clone();
+                (seat.presence, seat.priority) = (presence.clone(), priority);
             }
         }
         (occupant.nick, occupant.address) = (new_nick.clone(), address);

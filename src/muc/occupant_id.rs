@@ -16,8 +16,7 @@ pub(super) const NS: &str = "urn:xmpp:occupant-id:0";
 /// The identifier of a user in a room. Only who has the secret can compute it. It is another one in each
 /// room, so that nobody recognizes a user elsewhere (XEP-0421 §4).
 pub(super) fn of(secret: &[u8; 32], room: &BareJid, user: &BareJid) -> SmolStr {
-    let mut mac: Hmac<Sha256> =
-        Mac::new_from_slice(secret).expect("a key of any length is taken");
+    let mut mac: Hmac<Sha256> = Mac::new_from_slice(secret).expect("a key of any length is taken");
     for part in ["occupant-id", "\0", room.as_str(), "\0", user.as_str()] {
         mac.update(part.as_bytes());
     }
@@ -41,11 +40,9 @@ mod tests {
         let id = of(&[1; 32], &coven, &hag);
         assert_eq!(id, of(&[1; 32], &coven, &hag));
         assert_eq!(id.len(), 32);
-        for other in [
-            of(&[2; 32], &coven, &hag),
-            of(&[1; 32], &heath, &hag),
-            of(&[1; 32], &coven, &crone),
-        ] {
+        for other in
+            [of(&[2; 32], &coven, &hag), of(&[1; 32], &heath, &hag), of(&[1; 32], &coven, &crone)]
+        {
             assert_ne!(id, other);
         }
     }

@@ -8,9 +8,12 @@ use smallvec::SmallVec;
 use smol_str::SmolStr;
 
 use super::affiliation::Role;
+use super::{extra, occupant_id};
 use crate::jid::{BareJid, FullJid, Jid};
+use crate::ns;
 use crate::payload::datetime::Timestamp;
 use crate::stanza::Presence;
+use crate::xml::ElementRef;
 
 /// A user in the room.
 #[derive(Clone, Debug)]
@@ -37,15 +40,25 @@ pub(super) struct Occupant {
 #[derive(Clone, Debug)]
 pub(super) struct Seat {
     pub(super) session: Jid,
-    /// Its presence, without what only the room may say.
+    /// Its presence, without what only the room may say, and packed.
     pub(super) presence: Presence,
+    /// The priority in it (RFC 6121 §4.7.2.3).
+    pub(super) priority: i8,
+}
+
+impl Seat {
+    /// A session with this presence, which is not packed yet.
+    pub(super) fn new(session: Jid, presence: Presence) -> Self {
+        let priority = presence.priority();
+        Self { session, presence: cleaned(presence), priority }
+    }
 }
 
 impl Occupant {
     /// The session whose presence stands for the occupant: the one with the highest priority, of those the
     /// newest.
     pub(super) fn best(&self) -> Option<&Seat> {
-        self.seats.iter().max_by_key(|seat| seat.presence.priority())
+        self.seats.iter().max_by_key(|seat| seat.priority)
     }
 
     pub(super) fn seat(&self, session: &Jid) -> Option<&Seat> {
@@ -167,4 +180,20 @@ impl Occupants {
         occupant.seats.retain(|seat| seat.session != *session);
         Some((occupant.clone(), false))
     }
+}
+
+/// The presence of a session without what only the room may say (XEP-0045 §17.3), and packed, since it is
+/// kept.
+pub(super) fn cleaned(mut presence: Presence) -> Presence {
+    presence.content.remove(is_of_room);
+    let content = presence.content.packed();
+    let mut head = presence.head;
+    (head.from, head.to) = (None, None);
+    Presence { head, kind: presence.kind, content }
+}
+
+/// Whether only a room may say this: roles, addresses, identifiers of occupants, hats, when a stanza was
+/// delayed here.
+pub(super) fn is_of_room(child: &ElementRef<'_>) -> bool {
+    matches!(child.ns(), ns::MUC | ns::MUC_USER | occupant_id::NS | extra::HATS)
 }

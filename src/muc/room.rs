@@ -6,13 +6,16 @@ use std::sync::Arc;
 use rustc_hash::{FxHashMap, FxHashSet};
 use smol_str::SmolStr;
 
+use super::activity::Activity;
 use super::affiliation::Standing;
 use super::extra::Extra;
 use super::history::History;
 use super::members::Members;
 use super::occupants::{Occupant, Occupants, Seat};
 use super::subject::Subject;
-use super::{Actor, Affiliation, Effects, Input, Moment, Role, RoomConfig, RoomLimits, occupant_id};
+use super::{
+    Actor, Affiliation, Effects, Input, Moment, Role, RoomConfig, RoomLimits, occupant_id,
+};
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::payload::datetime::Timestamp;
 use crate::stanza::{Condition, ErrorKind, IqKind, Message, Stanza, StanzaError};
@@ -29,6 +32,7 @@ pub struct Room {
     pub(super) occupants: Occupants,
     pub(super) subject: Subject,
     pub(super) history: History,
+    pub(super) activity: Activity,
     pub(super) extra: Extra,
     /// Sessions that hear of changes of affiliations, and the version that each knows (XEP-0463). Not stored.
     pub(super) versioned: FxHashMap<Jid, i64>,
@@ -61,6 +65,7 @@ impl Room {
             occupants: Occupants::default(),
             subject: Subject::default(),
             history: History::default(),
+            activity: Activity::default(),
             extra: Extra::default(),
             versioned: FxHashMap::default(),
             invited: VecDeque::new(),
@@ -85,6 +90,7 @@ impl Room {
             occupants: Occupants::default(),
             subject: Subject::from_stored(&jid, stored.subject.as_deref()),
             history: History::default(),
+            activity: Activity::default(),
             extra: Extra::from_stored(stored.extra.as_deref()),
             versioned: FxHashMap::default(),
             invited: VecDeque::new(),
@@ -153,6 +159,7 @@ impl Room {
 
     /// A message to all was sent: newcomers get it, too. `id`: its id in the archive.
     pub fn note_published(&mut self, message: &Message, at: Timestamp, id: Option<String>) {
+        self.activity.note(message, at);
         self.history.add(&self.jid, message, at, id, &self.limits);
     }
 
@@ -277,7 +284,7 @@ impl Room {
         if other.is_some_and(|other| other.user != actor.user) {
             return false;
         }
-        let mut occupant = self.new_occupant(&actor, address, Seat { session, presence });
+        let mut occupant = self.new_occupant(&actor, address, Seat::new(session, presence));
         occupant.role = role;
         occupant.is_shown = self.is_to_be_shown(role);
         self.occupants.add(occupant);

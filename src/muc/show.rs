@@ -7,7 +7,7 @@ use crate::jid::Jid;
 use crate::ns;
 use crate::stanza::{Content, Presence, PresenceKind, Stanza};
 use crate::storage::RoomOccupant;
-use crate::xml::{ElementRef, Frame, Node, element};
+use crate::xml::{Frame, Node, element};
 
 /// What is told with the presence of an occupant.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +24,8 @@ pub(super) struct Told<'a> {
     pub(super) nick: Option<&'a str>,
     /// The version of the affiliations, for the occupant alone (XEP-0463 §5.2.1).
     pub(super) mav: Option<Node>,
+    /// The room is destroyed.
+    pub(super) destroy: Option<Node>,
 }
 
 /// Who is told.
@@ -145,6 +147,9 @@ impl Room {
         }
         let mav = told.mav.clone().filter(|_| viewer.is_self);
         let mut x = element("x").ns(ns::MUC_USER).children(mav).child(item);
+        if let Some(destroy) = &told.destroy {
+            x = x.child(destroy.clone());
+        }
         let own: &[u16] = if viewer.is_self { &[110] } else { &[] };
         let own_codes = if viewer.is_self { told.own_codes } else { &[] };
         for code in told.codes.iter().chain(own_codes).chain(own) {
@@ -170,27 +175,9 @@ pub(super) fn read_stored(data: &str) -> Option<(Role, Presence)> {
     let (role, presence) = data.split_once(' ')?;
     let frame = Frame::from_bytes(presence.as_bytes().to_vec()).ok()?;
     match Stanza::read(frame) {
-        Ok(Stanza::Presence(presence)) => {
-            Some((Role::parse(role)?, Presence { content: presence.content.packed(), ..presence }))
-        }
+        Ok(Stanza::Presence(presence)) => Some((Role::parse(role)?, presence)),
         _ => None,
     }
-}
-
-/// The presence of a session without what only the room may say (XEP-0045 §17.3), and packed, since it is
-/// kept.
-pub(super) fn cleaned(mut presence: Presence) -> Presence {
-    presence.content.remove(is_of_room);
-    let content = presence.content.packed();
-    let mut head = presence.head;
-    (head.from, head.to) = (None, None);
-    Presence { head, kind: presence.kind, content }
-}
-
-/// Whether only a room may say this: roles, addresses, identifiers of occupants, hats, when a stanza was
-/// delayed here.
-pub(super) fn is_of_room(child: &ElementRef<'_>) -> bool {
-    matches!(child.ns(), ns::MUC | ns::MUC_USER | occupant_id::NS | super::extra::HATS)
 }
 
 /// An `<item/>` with an affiliation, and a role.

@@ -85,8 +85,8 @@ impl Room {
         message: &Message,
         fx: &mut Effects,
     ) -> Result<(), StanzaError> {
-        let may = role == Role::Moderator
-            || (role == Role::Participant && self.config.change_subject);
+        let may =
+            role == Role::Moderator || (role == Role::Participant && self.config.change_subject);
         if !may {
             return Err(Condition::Forbidden.text("you may not change the subject"));
         }

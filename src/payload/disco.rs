@@ -3,6 +3,7 @@
 use smol_str::SmolStr;
 
 use super::data_form::Form;
+use super::result_set::SetAnswer;
 use crate::jid::Jid;
 use crate::ns;
 use crate::xml::{Node, element};
@@ -40,6 +41,21 @@ pub struct Item {
     pub name: Option<SmolStr>,
 }
 
+/// A page of what is found at an address.
+#[derive(Clone, Debug, Default)]
+pub struct ItemPage {
+    /// What is found.
+    pub items: Vec<Item>,
+    /// Which part of the whole it is, if the address has pages (XEP-0059).
+    pub set: Option<SetAnswer>,
+}
+
+impl From<Vec<Item>> for ItemPage {
+    fn from(items: Vec<Item>) -> Self {
+        Self { items, set: None }
+    }
+}
+
 impl Item {
     /// An address, without a node and a name.
     #[must_use]
@@ -75,10 +91,11 @@ impl Info {
 }
 
 /// The answer to `disco#items`, with the `node` that was asked for.
-pub fn items(node: Option<&str>, items: &[Item]) -> Node {
+pub fn items(node: Option<&str>, page: &ItemPage) -> Node {
     let item = |item: &Item| {
         let node = element("item").attr("jid", item.jid.as_str());
         node.maybe_attr("node", item.node.as_deref()).maybe_attr("name", item.name.as_deref())
     };
-    element("query").ns(ns::DISCO_ITEMS).maybe_attr("node", node).children(items.iter().map(item))
+    let query = element("query").ns(ns::DISCO_ITEMS).maybe_attr("node", node);
+    query.children(page.items.iter().map(item)).children(page.set.as_ref().map(SetAnswer::to_node))
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::listeners::{LISTENERS, Services};
 use super::{Addresses, Server};
 use crate::host::command::{ServerControl, SessionRow};
+use crate::host::rooms::{RoomAdministration, Rooms};
 use crate::host::{self, Client, Invalidation};
 use crate::jid::{BareJid, Jid};
 use crate::listen::Acceptor;
@@ -61,6 +62,10 @@ impl ServerControl for Server {
 
     fn strangers_changed(&self, user: &BareJid) {
         self.state().invalidate(&Invalidation::Strangers(user.clone()));
+    }
+
+    fn rooms(&self) -> Option<Arc<dyn RoomAdministration>> {
+        self.state().find_shared::<Rooms>()?.administration()
     }
 
     fn status(&self) -> Vec<(&'static str, Value)> {
@@ -154,6 +159,10 @@ impl ServerControl for WeakServer {
         if let Some(server) = self.server() {
             server.strangers_changed(user);
         }
+    }
+
+    fn rooms(&self) -> Option<Arc<dyn RoomAdministration>> {
+        self.server()?.rooms()
     }
 
     fn status(&self) -> Vec<(&'static str, Value)> {

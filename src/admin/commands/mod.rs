@@ -9,6 +9,10 @@ mod new_password;
 mod push;
 mod quota;
 mod report;
+mod room;
+mod room_argument;
+mod room_change;
+mod room_people;
 mod session;
 mod status;
 mod strangers;
@@ -38,6 +42,15 @@ pub const COMMANDS: &[&dyn Command] = &[
     &push::Tell,
     &session::List,
     &session::Close,
+    &room::List,
+    &room::Show,
+    &room_change::Create,
+    &room_change::Set,
+    &room_change::Destroy,
+    &room_people::Members,
+    &room_people::Affiliate,
+    &room_people::Occupants,
+    &room_people::Kick,
     &report::List,
     &report::Show,
     &report::Remove,

@@ -23,7 +23,7 @@ pub(super) use self::number::{Count, Retention, Size, Time};
 pub(super) use self::policy::{Hours, SomeOf};
 pub(super) use self::secret::{SecretFile, SecretText};
 pub(super) use self::service::ServiceUris;
-pub(super) use self::text::{Domain, Levels, OneOf, Path, Text};
+pub(super) use self::text::{Domain, Label, Levels, OneOf, Path, Text};
 pub(super) use self::web::{Origins, WebSocket};
 
 /// How a value of type `T` is read and written.

@@ -96,15 +96,15 @@ impl Kind<Option<PathBuf>> for Path {
     }
 }
 
-/// A text in one line. It is optional, and the text is an example.
+/// A text in one line. An `Option` is optional, and the text is an example.
 pub(in crate::config) struct Text(pub(in crate::config) &'static str);
 
-impl Kind<Option<String>> for Text {
+impl Kind<String> for Text {
     fn describe(&self) -> String {
         "a text in one line".to_owned()
     }
 
-    fn read(&self, value: &Value<'_>) -> Result<Option<String>, Vec<Refusal>> {
+    fn read(&self, value: &Value<'_>) -> Result<String, Vec<Refusal>> {
         let help = || format!("write for example {}", self.0);
         match value.get_ref().as_str() {
             None => wrong_type(value, "a text", help()),
@@ -112,8 +112,22 @@ impl Kind<Option<String>> for Text {
             Some(text) if text.chars().any(char::is_control) => {
                 refuse(value, "has more than one line", help())
             }
-            Some(text) => Ok(Some(text.to_owned())),
+            Some(text) => Ok(text.to_owned()),
         }
+    }
+
+    fn write(&self, value: &String) -> Option<String> {
+        Some(quote(value))
+    }
+}
+
+impl Kind<Option<String>> for Text {
+    fn describe(&self) -> String {
+        Kind::<String>::describe(self)
+    }
+
+    fn read(&self, value: &Value<'_>) -> Result<Option<String>, Vec<Refusal>> {
+        Kind::<String>::read(self, value).map(Some)
     }
 
     fn write(&self, value: &Option<String>) -> Option<String> {
@@ -122,6 +136,41 @@ impl Kind<Option<String>> for Text {
 
     fn example(&self) -> Option<&'static str> {
         Some(self.0)
+    }
+}
+
+/// One label of a domain. The text is an example.
+pub(in crate::config) struct Label(pub(in crate::config) &'static str);
+
+impl Kind<String> for Label {
+    fn describe(&self) -> String {
+        "a name of letters, digits and hyphens".to_owned()
+    }
+
+    fn read(&self, value: &Value<'_>) -> Result<String, Vec<Refusal>> {
+        let help = || format!("write for example {}", self.0);
+        let Some(text) = value.get_ref().as_str() else {
+            return wrong_type(value, "a text", help());
+        };
+        let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        let is_label = text.chars().all(is_plain)
+            && (1..=63).contains(&text.len())
+            && !text.starts_with('-')
+            && !text.ends_with('-');
+        if is_label {
+            return Ok(text.to_owned());
+        }
+        let help = match text.split_once('.') {
+            Some((label, _)) if !label.is_empty() => {
+                format!("write only what is before the host: {}", quote(&label.to_lowercase()))
+            }
+            _ => format!("write lower-case letters, digits and hyphens, for example {}", self.0),
+        };
+        refuse(value, format!("is not a part of a domain: {}", quote(text)), help)
+    }
+
+    fn write(&self, value: &String) -> Option<String> {
+        Some(quote(value))
     }
 }
 

@@ -26,6 +26,8 @@ pub enum ArgumentKind {
     /// A password: from a prompt or standard input. Never shown, never logged. A front asks for
     /// it unless the flag `random` of the same command is given.
     Password,
+    /// Any text that may be private. Never logged.
+    Private,
     /// Any text.
     Text,
 }
@@ -70,6 +72,7 @@ impl Arguments {
                 | ArgumentKind::Jid
                 | ArgumentKind::Lines
                 | ArgumentKind::Password
+                | ArgumentKind::Private
                 | ArgumentKind::Text => value.is_string(),
             };
             if !fits {

@@ -61,12 +61,13 @@ fn log(
     }
 }
 
-/// The arguments for the log: accounts in full, never a password, never the lines of a file.
+/// The arguments for the log: accounts in full, never a password or what else is private, never the lines of a
+/// file.
 fn shown(cx: &CommandCx, known: &[Argument], arguments: &Arguments) -> String {
     let given = known.iter().filter_map(|argument| {
         let value = arguments.0.get(argument.name)?;
         let value = match argument.kind {
-            ArgumentKind::Lines | ArgumentKind::Password => return None,
+            ArgumentKind::Lines | ArgumentKind::Password | ArgumentKind::Private => return None,
             ArgumentKind::Account | ArgumentKind::FullJid | ArgumentKind::Jid => {
                 let text = value.as_str().unwrap_or_default();
                 cx.jid(text).map_or_else(|_| text.to_owned(), |jid| jid.to_string())

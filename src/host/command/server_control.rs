@@ -1,10 +1,13 @@
 //! The running server, as commands use it.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use serde_json::Value;
 
 use super::SessionRow;
 use crate::host::Client;
+use crate::host::rooms::RoomAdministration;
 use crate::jid::{BareJid, Jid};
 use crate::storage::StorageError;
 
@@ -38,6 +41,8 @@ pub trait ServerControl: Send + Sync {
     fn push_changed(&self, user: &BareJid);
     /// What an account does with strangers was changed in the store.
     fn strangers_changed(&self, user: &BareJid);
+    /// The rooms of group chats; `None` if there is no service for them.
+    fn rooms(&self) -> Option<Arc<dyn RoomAdministration>>;
     /// The state of the server: names and values, in the order in which they are shown.
     fn status(&self) -> Vec<(&'static str, Value)>;
 }

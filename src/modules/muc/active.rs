@@ -46,16 +46,11 @@ impl ActiveRooms {
         Locked { slot, room: guard }
     }
 
-    /// How many occupants a room in memory has, unless something happens in it just now.
-    pub(super) fn occupants(&self, room: &BareJid) -> Option<usize> {
+    /// Looks at a room in memory, unless something happens in it just now.
+    pub(super) fn look<T>(&self, room: &BareJid, look: impl FnOnce(&Room) -> T) -> Option<T> {
         let slot = Arc::clone(self.slots.lock().get(room)?);
         let guard = slot.room.try_lock().ok()?;
-        guard.as_ref().map(Room::occupants)
-    }
-
-    /// The addresses of all rooms in memory.
-    pub(super) fn all(&self) -> Vec<BareJid> {
-        self.slots.lock().keys().cloned().collect()
+        guard.as_ref().map(look)
     }
 
     /// Gives up the rooms that nobody is in and that the store has as they are.

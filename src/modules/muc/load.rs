@@ -1,6 +1,7 @@
 //! Rooms come from the store: with their occupants, and with the newest messages.
 
 use super::service::RoomService;
+use super::settings;
 use crate::host::ServerState;
 use crate::jid::BareJid;
 use crate::muc::Room;
@@ -19,7 +20,7 @@ pub(super) async fn load(
 ) -> Result<Option<Room>> {
     let Some(stored) = server.storage.rooms().load(jid).await? else { return Ok(None) };
     let secret = server.storage.accounts().secret().await?;
-    let limits = service.settings().limits;
+    let limits = settings::limits(&service.config(server));
     let (mut room, _) = Room::restore(jid.clone(), stored, limits, secret, |_| true);
     let query = Query { backwards: true, max: limits.history, ..Query::default() };
     let page = server.storage.archive().page(jid, &query).await?.unwrap_or_default();

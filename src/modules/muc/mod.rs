@@ -4,13 +4,18 @@
 
 mod active;
 mod archive;
+mod bury;
 mod deliver;
+mod disco;
 mod ghosts;
 mod load;
 mod publish;
 mod saver;
+mod search;
+mod search_form;
 mod service;
 mod settings;
+mod unique;
 
 use std::sync::Arc;
 
@@ -37,8 +42,8 @@ impl Module for Muc {
     fn register(&self, _: &mut Registry) {}
 
     fn configure(&self, config: &Config, on: &mut Registry) {
-        for settings in settings::of(config) {
-            on.service(Arc::new(service::RoomService::new(settings)));
+        for rooms in config.room_services() {
+            on.service(Arc::new(service::RoomService::new(rooms.clone())));
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::bury;
 use super::deliver::tell;
 use crate::archive::{importance, policy};
 use crate::host::Cx;
@@ -26,7 +27,11 @@ pub(super) async fn publish(
     room: &mut Room,
     publication: Publication,
 ) -> Result<Vec<Jid>, StanzaError> {
-    let Publication { mut message, to, archive, in_history, author, .. } = publication;
+    let Publication { mut message, to, archive, in_history, author, buries } = publication;
+    let grave = match &buries {
+        Some(burial) => bury::find(cx, room.jid(), burial).await?,
+        None => None,
+    };
     let at = cx.server.clock.now();
     let mut id = None;
     if archive && cx.server.config.load().archive.enabled {
@@ -51,6 +56,9 @@ pub(super) async fn publish(
         let written = cx.server.message_ids.write(stored.id).to_string();
         message.content.add(&stanza_id::stanza_id(room.jid(), &written));
         id = Some(written);
+    }
+    if let Some(burial) = &buries {
+        bury::bury(cx, room, burial, grave).await?;
     }
     if in_history {
         room.note_published(&message, at, id);

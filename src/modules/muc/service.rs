@@ -9,43 +9,52 @@ use super::active::{ActiveRooms, Locked};
 use super::deliver::tell;
 use super::publish::publish;
 use super::saver::Saver;
-use super::settings::{Create, Settings};
-use super::{archive, ghosts, load};
+use super::{archive, disco, ghosts, load, search, settings, unique};
+use crate::config::RoomsConfig;
 use crate::host::{
-    Asked, Cx, Discovery, Halt, Reply, Route, ServerState, Service, ServiceDomain, refuse_presence,
+    Asked, Cx, Discovery, Halt, Origin, Reply, Route, ServerState, Service, ServiceDomain,
+    refuse_presence,
 };
 use crate::jid::{BareJid, Jid};
-use crate::muc::{Actor, Affiliation, Effect, Effects, Input, Moment, Room, stray};
+use crate::muc::{Actor, Affiliation, Effect, Effects, Input, Moment, Room, RoomConfig, stray};
 use crate::ns;
-use crate::payload::disco::{Identity, Info, Item};
+use crate::payload::disco::{Identity, Info, ItemPage};
+use crate::payload::result_set::SetRequest;
 use crate::random::random_id;
 use crate::stanza::{
-    Condition, Iq, Message, MessageKind, Presence, PresenceKind, Stanza, StanzaError,
+    Condition, Iq, IqKind, Message, MessageKind, Presence, PresenceKind, Stanza, StanzaError,
 };
 use crate::storage::{RoomChange, StorageError};
 
 /// A service with rooms.
 pub(super) struct RoomService {
-    settings: Settings,
+    /// As it was configured when the server started. Only what changes by a restart is read here.
+    config: RoomsConfig,
     pub(super) rooms: ActiveRooms,
     pub(super) saver: Saver,
 }
 
 impl RoomService {
-    pub(super) fn new(settings: Settings) -> Self {
-        Self { settings, rooms: ActiveRooms::default(), saver: Saver::default() }
+    pub(super) fn new(config: RoomsConfig) -> Self {
+        Self { config, rooms: ActiveRooms::default(), saver: Saver::default() }
     }
 
-    pub(super) fn settings(&self) -> &Settings {
-        &self.settings
+    /// As it is configured now.
+    pub(super) fn config(&self, server: &ServerState) -> RoomsConfig {
+        let now = server.config.load();
+        now.room_service(&self.config.prefix).unwrap_or(&self.config).clone()
     }
 
-    /// Who has sent a stanza.
+    /// Who has sent a stanza. The server itself may do what administrators may do.
     async fn actor(&self, cx: &Cx<'_>, from: &Option<Jid>) -> Result<Actor, StanzaError> {
         let from = from.clone().ok_or(Condition::BadRequest)?;
-        let user = from.to_bare();
-        let is_admin = self.settings.admins.contains(&user)
-            || cx.server.admins.contains(&*cx.server.storage, user.as_str()).await?;
+        let is_server = matches!(cx.origin, Origin::Internal) && from.local().is_none();
+        let is_admin = is_server || {
+            let user = from.to_bare();
+            let config = cx.server.config.load();
+            let own = config.room_service(&self.config.prefix).unwrap_or(&self.config);
+            own.admins.contains(&user) || cx.is_of_admin().await?
+        };
         Ok(Actor::new(from, is_admin))
     }
 
@@ -98,7 +107,7 @@ impl RoomService {
                     if !presence.enters_room() {
                         return Ok(self.no_room(cx, actor, presence).await);
                     }
-                    self.may_create(cx, actor)?;
+                    self.may_create(cx, actor).await?;
                     *locked.room = Some(self.new_room(cx, jid, actor).await?);
                 }
                 Input::Presence(_) | Input::Lost | Input::Response(_) => return Ok(Reply::Later),
@@ -227,13 +236,10 @@ impl RoomService {
     }
 
     /// Whether somebody may make rooms (XEP-0045 §10.1.1).
-    fn may_create(&self, cx: &Cx<'_>, actor: &Actor) -> Result<(), StanzaError> {
-        let may = match self.settings.create {
-            Create::Everybody => true,
-            Create::Local => cx.origin.session().is_some_and(|session| !session.is_anonymous()),
-            Create::Admins => false,
-        };
-        match may || actor.is_service_admin {
+    async fn may_create(&self, cx: &Cx<'_>, actor: &Actor) -> Result<(), StanzaError> {
+        let may = actor.is_service_admin
+            || settings::may_create(cx, &self.config(cx.server), &actor.user).await?;
+        match may {
             true => Ok(()),
             false => Err(Condition::NotAllowed.text("you may not make rooms here")),
         }
@@ -246,14 +252,14 @@ impl RoomService {
         actor: &Actor,
     ) -> Result<Room, StanzaError> {
         let secret = cx.server.storage.accounts().secret().await?;
-        let mut config = self.settings.new_room.clone();
-        config.locked = true;
-        let (limits, at) = (self.settings.limits, cx.server.clock.now());
+        let own = self.config(cx.server);
+        let config = RoomConfig { locked: true, ..settings::new_room(&own) };
+        let (limits, at) = (settings::limits(&own), cx.server.clock.now());
         Ok(Room::new(jid.clone(), actor.user.clone(), config, limits, secret, at))
     }
 
     async fn store_new(&self, cx: &Cx<'_>, jid: &BareJid, room: &Room) -> Result<(), StanzaError> {
-        let most = self.settings.rooms_of_user;
+        let most = u64::from(self.config(cx.server).rooms_per_user);
         match cx.server.storage.rooms().create(jid, &room.to_stored(), most).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(Condition::Conflict.text("this address is taken")),
@@ -282,21 +288,20 @@ fn room_of(to: &Option<Jid>) -> Option<BareJid> {
 #[async_trait]
 impl Service for RoomService {
     fn prefix(&self) -> &str {
-        &self.settings.prefix
+        &self.config.prefix
     }
 
     fn identity(&self) -> Identity {
-        let name = Some(self.settings.name.clone().into());
-        Identity { category: "conference", kind: "text", name }
+        settings::identity(&self.config)
     }
 
     fn disco_features(&self) -> &'static [&'static str] {
-        &[ns::MUC, "http://jabber.org/protocol/muc#stable_id"]
+        disco::FEATURES
     }
 
     fn start(&self, server: &Arc<ServerState>, route: &Arc<dyn Route>) {
         self.saver.start(server);
-        ghosts::start(server, route, &self.settings.prefix);
+        ghosts::start(server, route, &self.config.prefix);
     }
 
     async fn message(
@@ -348,7 +353,13 @@ impl Service for RoomService {
             let answer = archive::answer(self, cx, &room, &actor, request).await;
             return answer.map(Reply::Now).map_err(|error| error.by(&room));
         }
-        self.happens(cx, &room, &actor, Input::Request(request)).await
+        let known = cx.keeping.receipts.len();
+        let answer = self.happens(cx, &room, &actor, Input::Request(request)).await?;
+        // What was asked for is on the disk before that is said.
+        for receipt in cx.keeping.receipts.drain(known..) {
+            receipt.await?;
+        }
+        Ok(answer)
     }
 
     async fn response(&self, cx: &mut Cx<'_>, _: &ServiceDomain, response: Iq) -> Result<(), Halt> {
@@ -365,23 +376,58 @@ impl RoomService {
     /// A request to the service itself.
     async fn request_to_service(
         &self,
-        _: &mut Cx<'_>,
-        _: &ServiceDomain,
-        _: &Iq,
+        cx: &mut Cx<'_>,
+        at: &ServiceDomain,
+        request: &Iq,
     ) -> Result<Reply, StanzaError> {
-        Err(Condition::ServiceUnavailable.into())
+        let payload = request.payload().ok_or(Condition::BadRequest)?;
+        match (request.kind, payload.ns(), payload.name()) {
+            (IqKind::Get, search::NS, "search") => {
+                let known = |room: &BareJid| self.rooms.look(room, search::Seen::of);
+                let domain = at.jid.to_bare();
+                Ok(Reply::Now(search::answer(cx, &domain, &payload, &known).await?))
+            }
+            (IqKind::Get, unique::NS, "unique") => {
+                let actor = self.actor(cx, &request.head.from).await?;
+                self.may_create(cx, &actor).await?;
+                Ok(Reply::Now(Some(unique::answer())))
+            }
+            _ => Err(Condition::ServiceUnavailable.into()),
+        }
     }
 }
 
 #[async_trait]
 impl Discovery for RoomService {
     async fn info(&self, cx: &Cx<'_>, asked: Asked<'_>) -> Result<Option<Info>, StanzaError> {
-        let _ = (cx, asked);
-        Ok(None)
+        if asked.to.local().is_none() {
+            return Ok(None);
+        }
+        let actor = self.actor(cx, &Some(asked.from.clone())).await?;
+        let locked = self.lock(cx.server, &asked.to.to_bare()).await?;
+        match &*locked.room {
+            Some(room) => room.info(cx.server.clock.now(), &actor, asked.node),
+            None => Ok(None),
+        }
     }
 
-    async fn items(&self, cx: &Cx<'_>, asked: Asked<'_>) -> Result<Option<Vec<Item>>, StanzaError> {
-        let _ = (cx, asked);
-        Ok(None)
+    async fn page(
+        &self,
+        cx: &Cx<'_>,
+        asked: Asked<'_>,
+        wanted: Option<&SetRequest>,
+    ) -> Result<Option<ItemPage>, StanzaError> {
+        let actor = self.actor(cx, &Some(asked.from.clone())).await?;
+        if asked.to.local().is_none() {
+            if asked.node.is_some() {
+                return Ok(None);
+            }
+            let domain = asked.to.to_bare();
+            let is_admin = actor.is_service_admin;
+            return disco::rooms(cx, &domain, asked.from, is_admin, wanted).await.map(Some);
+        }
+        let locked = self.lock(cx.server, &asked.to.to_bare()).await?;
+        let items = locked.room.as_ref().and_then(|room| room.items(&actor, asked.node));
+        Ok(items.map(ItemPage::from))
     }
 }

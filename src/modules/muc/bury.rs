@@ -1,0 +1,72 @@
+//! A message of a room is retracted: a note takes its place in the archive (XEP-0424 §4, XEP-0425 §4).
+
+use super::load;
+use crate::host::Cx;
+use crate::jid::BareJid;
+use crate::muc::{Burial, Room};
+use crate::stanza::{Condition, Stanza, StanzaError};
+use crate::storage::{MessageId, Query};
+
+/// A message that is to be buried, with what stays of it.
+pub(super) struct Grave {
+    id: MessageId,
+    tombstone: Vec<u8>,
+}
+
+/// Looks for the message. `None`: there is nothing to bury.
+///
+/// # Errors
+/// `item-not-found` if there must be such a message; if the store fails.
+pub(super) async fn find(
+    cx: &Cx<'_>,
+    room: &BareJid,
+    burial: &Burial,
+) -> Result<Option<Grave>, StanzaError> {
+    let found = find_message(cx, room, burial).await?;
+    match found {
+        None if burial.must_exist => {
+            Err(Condition::ItemNotFound.text("the room has no such message"))
+        }
+        found => Ok(found),
+    }
+}
+
+async fn find_message(
+    cx: &Cx<'_>,
+    room: &BareJid,
+    burial: &Burial,
+) -> Result<Option<Grave>, StanzaError> {
+    let Some(id) = cx.server.message_ids.read(&burial.id) else { return Ok(None) };
+    let query = Query { ids: Some(vec![id]), max: 1, ..Query::default() };
+    let page = cx.server.storage.archive().page(room, &query).await?.unwrap_or_default();
+    let Some(mut message) = page.rows.first().and_then(load::read) else { return Ok(None) };
+    if !Room::may_bury(burial, &message) {
+        return Ok(None);
+    }
+    let author = message.content.received_child(crate::ns::MUC_USER, "x").map(|x| x.to_tree());
+    message.content.remove(|child| child.is(crate::ns::MUC_USER, "x"));
+    let mut tombstone = Room::tombstone(&message, burial);
+    if let Some(author) = author
+        && let Ok(author) = crate::xml::Frame::from_tree(&author)
+    {
+        tombstone.content.add_written(author.bytes().clone());
+    }
+    Ok(Some(Grave { id, tombstone: Stanza::Message(tombstone).to_bytes() }))
+}
+
+/// Puts the note in the place of the message.
+///
+/// # Errors
+/// If the store fails.
+pub(super) async fn bury(
+    cx: &mut Cx<'_>,
+    room: &mut Room,
+    burial: &Burial,
+    grave: Option<Grave>,
+) -> Result<(), StanzaError> {
+    room.note_buried(burial);
+    let Some(grave) = grave else { return Ok(()) };
+    cx.keeping.count_writes(1);
+    cx.server.storage.archive().replace(room.jid(), grave.id, grave.tombstone.into()).await?;
+    Ok(())
+}
