@@ -41,7 +41,7 @@ pub(super) struct Registration {
     pub(super) at: i64,
 }
 
-/// A token. It is kept as it is: who has made it may read it again (XEP-0488 §3.4).
+/// A token. It is kept as it is: who has made it may read it again (XEP-0488 §3.6).
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Token {

@@ -121,7 +121,7 @@ impl Room {
     fn read_invite(&self, invite: &ElementRef<'_>) -> Result<Invite, StanzaError> {
         let to = invite.attr("to").ok_or(Condition::BadRequest)?;
         let to = Jid::parse(to.trim()).map_err(|_| Condition::JidMalformed)?;
-        if to.domain() == self.jid.domain() {
+        if to.local().is_none() || to.domain() == self.jid.domain() {
             return Err(Condition::ItemNotFound.text("people are invited by their own addresses"));
         }
         if self.members.affiliation(&to.to_bare()) == Affiliation::Outcast {

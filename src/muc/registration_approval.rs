@@ -101,13 +101,15 @@ impl Room {
                 self.have_room_for_members(1)?;
             }
             self.register_user(now, &user, &nick, fx);
-            fx.send(Stanza::Message(self.affiliation_notice(&user)));
+            if self.occupants.of_user(&user).next().is_none() {
+                fx.send(Stanza::Message(self.affiliation_notice(&user)));
+            }
         }
         self.forget_request(&user, fx);
         Ok(())
     }
 
-    /// Tells somebody who need not be in the room of the affiliation (status 101, XEP-0045 §16.1).
+    /// Tells somebody who is not in the room of the affiliation (status 101, XEP-0045 §18.1).
     fn affiliation_notice(&self, user: &BareJid) -> Message {
         let item = item(self.members.affiliation(user), None).attr("jid", user.as_str());
         let x = element("x").ns(ns::MUC_USER).child(item).child(status(101));

@@ -22,7 +22,7 @@ pub(super) struct Told<'a> {
     pub(super) reason: Option<&'a str>,
     /// The new nickname.
     pub(super) nick: Option<&'a str>,
-    /// The version of the affiliations, for the occupant alone (XEP-0463 §4.2.1).
+    /// The version of the affiliations, for the occupant alone (XEP-0463 §5.2.1).
     pub(super) mav: Option<Node>,
     /// The room is destroyed.
     pub(super) destroy: Option<Node>,

@@ -15,7 +15,7 @@ impl Token {
         now.at.as_micros() < self.until && self.uses != Some(0)
     }
 
-    /// The token with what is left of it (XEP-0488 §3.2, §3.4).
+    /// The token with what is left of it (XEP-0488 §3.3, §3.6).
     fn node(&self, now: &Moment) -> Node {
         let left = self.until.saturating_sub(now.at.as_micros());
         let seconds = left.saturating_add(MICROS - 1) / MICROS;
@@ -145,7 +145,7 @@ impl Room {
     /// more.
     ///
     /// # Errors
-    /// `not-authorized` if the token has expired (XEP-0488 §3.3).
+    /// `not-authorized` if the token has expired (XEP-0488 §3.5).
     pub(super) fn comes_by_token(
         &self,
         now: &Moment,

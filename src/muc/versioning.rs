@@ -2,7 +2,7 @@
 //!
 //! Only clients that ask hear of it, since others do not know what to do with the messages.
 //!
-//! DEPARTS: XEP-0463 §4.2.2 – a change is told in a message also if the user is in the room: the presence that shows
+//! DEPARTS: XEP-0463 §5.2.2 – a change is told in a message also if the user is in the room: the presence that shows
 //! the change is one for all occupants, and has no version in it.
 
 use std::collections::BTreeMap;
@@ -26,7 +26,7 @@ pub(super) struct AskedVersion {
 }
 
 impl AskedVersion {
-    /// Reads the `<x/>` of a client that enters (XEP-0463 §4.1).
+    /// Reads the `<x/>` of a client that enters (XEP-0463 §5.1).
     pub(super) fn read(x: &ElementRef<'_>) -> Option<Self> {
         let mav = x.child(NS, "mav")?;
         Some(Self { since: mav.attr("since").map(std::borrow::Cow::into_owned) })
@@ -35,7 +35,7 @@ impl AskedVersion {
 
 impl Room {
     /// A session that has just entered, or asks for all again, is told of affiliations before any presence
-    /// (XEP-0463 §4.2.1). Returns what its own presence says of it.
+    /// (XEP-0463 §5.2.1). Returns what its own presence says of it.
     pub(super) fn tell_affiliations(
         &mut self,
         actor: &Actor,
@@ -91,7 +91,7 @@ impl Room {
     }
 
     /// A version that the room has told, as a number. A member of a members-only room learns nothing of times at
-    /// which it may not have been one: it gets all instead (XEP-0463 §5).
+    /// which it may not have been one: it gets all instead (XEP-0463 §6).
     fn known_version(&self, actor: &Actor, text: &str) -> Option<i64> {
         let (room, version) = text.split_once('-')?;
         let version: i64 = version.parse().ok()?;
@@ -164,7 +164,7 @@ impl Room {
         items.collect()
     }
 
-    /// The answer to those who may not read affiliations (XEP-0463 §4.2.3).
+    /// The answer to those who may not read affiliations (XEP-0463 §5.2.3).
     fn no_affiliations(&self) -> Message {
         let error = StanzaError::from(Condition::Forbidden).by(&self.jid);
         self.message_of_room(MessageKind::Error, Content::from(error.to_node()))

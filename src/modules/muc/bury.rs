@@ -39,18 +39,11 @@ async fn find_message(
     let Some(id) = cx.server.message_ids.read(&burial.id) else { return Ok(None) };
     let query = Query { ids: Some(vec![id]), max: 1, ..Query::default() };
     let page = cx.server.storage.archive().page(room, &query).await?.unwrap_or_default();
-    let Some(mut message) = page.rows.first().and_then(load::read) else { return Ok(None) };
+    let Some(message) = page.rows.first().and_then(load::read) else { return Ok(None) };
     if !Room::may_bury(burial, &message) {
         return Ok(None);
     }
-    let author = message.content.received_child(crate::ns::MUC_USER, "x").map(|x| x.to_tree());
-    message.content.remove(|child| child.is(crate::ns::MUC_USER, "x"));
-    let mut tombstone = Room::tombstone(&message, burial);
-    if let Some(author) = author
-        && let Ok(author) = crate::xml::Frame::from_tree(&author)
-    {
-        tombstone.content.add_written(author.bytes().clone());
-    }
+    let tombstone = Room::tombstone(&message, burial);
     Ok(Some(Grave { id, tombstone: Stanza::Message(tombstone).to_bytes() }))
 }
 
@@ -64,8 +57,9 @@ pub(super) async fn bury(
     burial: &Burial,
     grave: Option<Grave>,
 ) -> Result<(), StanzaError> {
-    room.note_buried(burial);
+    // Who retracts what others wrote removes nothing for newcomers either.
     let Some(grave) = grave else { return Ok(()) };
+    room.note_buried(burial);
     cx.keeping.count_writes(1);
     cx.server.storage.archive().replace(room.jid(), grave.id, grave.tombstone.into()).await?;
     Ok(())
