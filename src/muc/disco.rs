@@ -254,7 +254,7 @@ fn pm(allowed: AllowPm) -> &'static str {
 }
 
 /// What each room can do.
-const OF_ALL: [&str; 12] = [
+const OF_ALL: [&str; 15] = [
     ns::COMMANDS,
     ns::DISCO_INFO,
     ns::DISCO_ITEMS,
@@ -265,6 +265,9 @@ const OF_ALL: [&str; 12] = [
     SELF_PING,
     super::extra::HATS,
     super::moderation::NS,
+    super::tokens::NS,
+    super::versioning::NS,
+    TOMBSTONES,
     super::occupant_id::NS,
     photo::CARD_NS,
 ];
@@ -277,6 +280,8 @@ const RESERVED_NICK: &str = "x-roomuser-item";
 const TRAFFIC: &str = "http://jabber.org/protocol/muc#traffic";
 /// The room answers pings of occupants to themselves (XEP-0410 §3.3).
 const SELF_PING: &str = "http://jabber.org/protocol/muc#self-ping-optimization";
+/// XEP-0424 §2: what is retracted is replaced in the archive.
+const TOMBSTONES: &str = "urn:xmpp:message-retract:1#tombstone";
 /// XEP-0502 §3.1.
 const ACTIVITY: &str = "{urn:xmpp:muc-activity}message-activity";
 const SUBJECT: &str = "Participants may change the subject";

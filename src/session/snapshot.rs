@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
 use rustc_hash::FxHashSet;
+use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use super::mailbox_state::Contents;
@@ -23,8 +23,8 @@ use super::{
     SessionTable, Unread,
 };
 use crate::jid::{FullJid, Jid};
-use crate::payload::datetime::Timestamp;
 use crate::ns;
+use crate::payload::datetime::Timestamp;
 use crate::payload::stanza_id::is_by;
 use crate::stanza::{MessageKind, Presence, Stanza};
 use crate::storage::{MessageId, Resumable, SavedSession, SessionNumber};

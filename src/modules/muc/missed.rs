@@ -18,11 +18,8 @@ pub(super) async fn give(cx: &Cx<'_>, room: &mut Room) -> Result<(), StanzaError
     let Some(first) = restored.iter().map(|(_, restored)| restored.from).min() else {
         return Ok(());
     };
-    let mut query = Query {
-        above: MessageId::new(first.get() - 1),
-        max: AT_ONCE,
-        ..Query::default()
-    };
+    let mut query =
+        Query { above: MessageId::new(first.get() - 1), max: AT_ONCE, ..Query::default() };
     let mut left = MOST;
     while left > 0 {
         let page = cx.server.storage.archive().page(room.jid(), &query).await?.unwrap_or_default();

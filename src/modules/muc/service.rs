@@ -147,6 +147,7 @@ impl RoomService {
         locked: &mut Locked,
     ) -> Result<(), StanzaError> {
         let Some(mut room) = locked.room.take() else { return Ok(()) };
+        missed::give(cx, &mut room).await?;
         let is_gone = |session: &&Jid| match session.to_full() {
             Some(full) if cx.server.host(full.domain()).is_some() => {
                 cx.server.sessions.find(&full).is_none()
@@ -168,7 +169,6 @@ impl RoomService {
             }
         }
         if is_alive {
-            missed::give(cx, &mut room).await?;
             *locked.room = Some(room);
         }
         Ok(())
