@@ -11,8 +11,6 @@ use crate::stanza::{Content, Message, MessageKind, Stanza};
 use crate::storage::{self, MessageId, Query, Stored, Way};
 use crate::xml::{Frame, element};
 
-const TOMBSTONE: &str = "urn:xmpp:message-retract:1#tombstone";
-
 /// Makes tombstones of retracted messages.
 pub struct Retraction;
 
@@ -26,7 +24,8 @@ impl Module for Retraction {
     }
 
     fn register(&self, on: &mut Registry) {
-        on.disco_feature_of_registered(ns::RETRACT).disco_feature_of_registered(TOMBSTONE);
+        on.disco_feature_of_registered(ns::RETRACT)
+            .disco_feature_of_registered(ns::RETRACT_TOMBSTONE);
         on.disco_feature(AddressKind::Host, ns::RETRACT);
     }
 }

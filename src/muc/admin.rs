@@ -5,28 +5,14 @@
 use rustc_hash::FxHashSet;
 use smol_str::SmolStr;
 
+use super::cause::{Cause, bad};
 use super::change_affiliation::AffiliationChange;
 use super::change_role::RoleChange;
 use super::{Actor, Affiliation, Effects, Moment, Role, Room, nick};
-use crate::jid::{BareJid, Jid};
-use crate::payload::datetime::Timestamp;
+use crate::jid::Jid;
+use crate::ns;
 use crate::stanza::{Condition, IqKind, StanzaError};
 use crate::xml::ElementRef;
-
-/// The namespace.
-pub(super) const NS: &str = "http://jabber.org/protocol/muc#admin";
-
-/// Who changes something, and when.
-#[derive(Clone, Debug)]
-pub(super) struct Cause {
-    pub(super) at: Timestamp,
-    /// What this user is; an owner, if it is the server.
-    pub(super) affiliation: Affiliation,
-    /// The real address; `None` for the server.
-    pub(super) user: Option<BareJid>,
-    /// The nickname, if the user is in the room.
-    pub(super) nick: Option<SmolStr>,
-}
 
 impl Room {
     pub(super) fn admin(
@@ -43,18 +29,6 @@ impl Room {
             IqKind::Error | IqKind::Result => return Err(Condition::BadRequest.into()),
         }
         Ok(())
-    }
-
-    /// The cause of what a user does.
-    pub(super) fn cause(&self, at: Timestamp, actor: &Actor) -> Cause {
-        let occupant = self.occupants.of_session(&actor.jid);
-        let occupant = occupant.or_else(|| self.occupants.of_user(&actor.user).next());
-        Cause {
-            at,
-            affiliation: self.affiliation_of(actor),
-            user: Some(actor.user.clone()),
-            nick: occupant.map(|occupant| occupant.nick.clone()),
-        }
     }
 
     fn change_all(
@@ -84,7 +58,7 @@ impl Room {
         query: &ElementRef<'_>,
     ) -> Result<(Vec<RoleChange>, Vec<AffiliationChange>), StanzaError> {
         let (mut roles, mut affiliations) = (Vec::new(), Vec::new());
-        for item in query.children().filter(|child| child.is(NS, "item")) {
+        for item in query.children().filter(|child| child.is(ns::MUC_ADMIN, "item")) {
             match (item.attr("role"), item.attr("affiliation")) {
                 (Some(role), None) => roles.push(self.read_role(&item, &role)?),
                 (None, Some(affiliation)) => {
@@ -145,13 +119,9 @@ impl Room {
 
 /// The reason that is given with an item.
 fn reason(item: &ElementRef<'_>) -> Option<String> {
-    let reason = item.child(NS, "reason")?.text().trim().chars().take(REASON).collect::<String>();
+    let reason =
+        item.child(ns::MUC_ADMIN, "reason")?.text().trim().chars().take(REASON).collect::<String>();
     (!reason.is_empty()).then_some(reason)
-}
-
-/// A request that cannot be understood.
-pub(super) fn bad(text: &'static str) -> StanzaError {
-    Condition::BadRequest.text(text)
 }
 
 /// Characters of a reason. Reasons are stored.

@@ -1,9 +1,10 @@
 //! Lists of occupants by role, and of users by affiliation (XEP-0045 §8.5, §9.2, §9.5, §9.8, §10.5, §10.8).
 
-use super::admin::{NS, bad};
+use super::cause::bad;
 use super::show::item;
 use super::{Actor, Affiliation, Role, Room, Whois};
 use crate::jid::Jid;
+use crate::ns;
 use crate::stanza::{Condition, StanzaError};
 use crate::xml::{ElementRef, Node, element};
 
@@ -13,7 +14,7 @@ impl Room {
     /// # Errors
     /// `bad-request` if it is not clear which one, `forbidden` for those who may not read it.
     pub(super) fn list(&self, actor: &Actor, query: &ElementRef<'_>) -> Result<Node, StanzaError> {
-        let mut items = query.children().filter(|child| child.is(NS, "item"));
+        let mut items = query.children().filter(|child| child.is(ns::MUC_ADMIN, "item"));
         let (Some(wanted), None) = (items.next(), items.next()) else {
             return Err(bad("one list is asked for"));
         };
@@ -30,7 +31,7 @@ impl Room {
             }
             _ => return Err(bad("a list is one of a role or of an affiliation")),
         };
-        Ok(element("query").ns(NS).children(found))
+        Ok(element("query").ns(ns::MUC_ADMIN).children(found))
     }
 
     /// Occupants with this role. Moderators read who has a voice (§8.5), and admins who moderates (§9.8).

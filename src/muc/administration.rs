@@ -3,7 +3,7 @@
 
 use smol_str::SmolStr;
 
-use super::admin::Cause;
+use super::cause::Cause;
 use super::change_affiliation::AffiliationChange;
 use super::destroy::LastWords;
 use super::{Affiliation, Effects, Role, Room};

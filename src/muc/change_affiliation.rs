@@ -2,10 +2,9 @@
 
 use smol_str::SmolStr;
 
-use super::admin::Cause;
 use super::affiliation::may_change_affiliation;
+use super::cause::Cause;
 use super::occupants::Occupant;
-use super::room::shared;
 use super::show::{Told, item};
 use super::{Actor, Affiliation, Effects, Role, Room};
 use crate::jid::{BareJid, Jid};
@@ -171,7 +170,7 @@ impl Room {
             kind: MessageKind::Normal,
             content: Content::from(element("x").ns(ns::MUC_USER).child(item)),
         };
-        fx.tell_all(to.into(), shared(message));
+        fx.tell_message(to.into(), message);
     }
 
     /// Invites a new member to a room that is for members only (XEP-0045 §9.5).

@@ -2,8 +2,8 @@
 
 use smol_str::SmolStr;
 
-use super::admin::Cause;
 use super::affiliation::{Standing, may_change_role};
+use super::cause::Cause;
 use super::occupants::{Occupant, Seat};
 use super::show::{Told, no_presence};
 use super::{Actor, Effects, Role, Room};

@@ -3,8 +3,8 @@
 //! A submitted form need not have all fields, and may have others: what it does not name stays as it is, and
 //! what nobody knows is ignored (XEP-0004 §3.2).
 
+use super::config_values::{Options, chosen, invalid, jids, number, roles, set, text};
 use super::{AllowPm, RoomConfig, RoomLimits, Whois};
-use crate::jid::{BareJid, Jid};
 use crate::payload::data_form::{Field, FieldKind, FormError, Submitted};
 use crate::stanza::{Condition, StanzaError};
 
@@ -98,9 +98,6 @@ const SWITCHES: &[Switch] = &[
         of: |config| &mut config.public_logging,
     },
 ];
-
-/// Values, with what they mean, and their labels.
-type Options<T> = &'static [(T, &'static str, &'static str)];
 
 const WHOIS_OPTIONS: Options<Whois> =
     &[(Whois::Moderators, "moderators", "Moderators only"), (Whois::Anyone, "anyone", "Everybody")];
@@ -211,8 +208,8 @@ impl RoomConfig {
         set(&mut self.contacts, contacts);
         set(&mut self.whois, chosen(form, WHOIS, WHOIS_OPTIONS)?);
         set(&mut self.allow_pm, chosen(form, ALLOW_PM, ALLOW_PM_OPTIONS)?);
-        set(&mut self.member_list, roles(form, MEMBER_LIST)?);
-        set(&mut self.presence_broadcast, roles(form, BROADCAST)?);
+        set(&mut self.member_list, roles(form, MEMBER_LIST, ROLE_OPTIONS)?);
+        set(&mut self.presence_broadcast, roles(form, BROADCAST, ROLE_OPTIONS)?);
         if let Some(most) = form.text(MAX_USERS)? {
             self.max_users = match most.trim() {
                 "" | "none" => None,
@@ -227,64 +224,6 @@ impl RoomConfig {
         // What is no number, or a number that is too large, does not count (XEP-0500 §8).
         set(&mut self.slow_mode, number(form, SLOW_MODE).unwrap_or_default());
         Ok(())
-    }
-}
-
-/// The users whose addresses are in a field.
-///
-/// # Errors
-/// `not-acceptable` for what is no address.
-pub(super) fn addresses(form: &Submitted, var: &str) -> Result<Option<Vec<BareJid>>, StanzaError> {
-    let found = jids(form, var).map_err(invalid)?;
-    Ok(found.map(|found| found.iter().map(Jid::to_bare).collect()))
-}
-
-/// COMPAT: several clients (2026) send an empty value for no address.
-fn jids(form: &Submitted, var: &str) -> Result<Option<Vec<Jid>>, FormError> {
-    let Some(values) = form.values(var) else { return Ok(None) };
-    let values = values.iter().map(|value| value.trim()).filter(|value| !value.is_empty());
-    let jids = values.map(|value| Jid::parse(value).map_err(|_| FormError::Value));
-    jids.collect::<Result<_, _>>().map(Some)
-}
-
-/// The text of a field, with line feeds between several values. An empty field empties the text.
-fn text(form: &Submitted, var: &str, most: usize) -> Result<Option<String>, FormError> {
-    let text = form.values(var).map(|lines| lines.join("\n"));
-    match text.as_ref().is_some_and(|text| text.len() > most) {
-        true => Err(FormError::Value),
-        false => Ok(text),
-    }
-}
-
-fn number(form: &Submitted, var: &str) -> Result<Option<u32>, FormError> {
-    let text = form.text(var)?.map(str::trim).filter(|text| !text.is_empty());
-    text.map(str::parse::<u32>).transpose().map_err(|_| FormError::Value)
-}
-
-fn chosen<T: Copy>(
-    form: &Submitted,
-    var: &str,
-    options: Options<T>,
-) -> Result<Option<T>, FormError> {
-    let Some(word) = form.text(var)? else { return Ok(None) };
-    let found = options.iter().find(|(_, value, _)| *value == word);
-    found.map(|(meaning, ..)| Some(*meaning)).ok_or(FormError::Value)
-}
-
-/// The roles that a field names, each once.
-fn roles(form: &Submitted, var: &str) -> Result<Option<Vec<String>>, FormError> {
-    let Some(values) = form.values(var) else { return Ok(None) };
-    let is_role = |word: &str| ROLE_OPTIONS.iter().any(|(_, role, _)| *role == word);
-    if values.iter().any(|value| !value.is_empty() && !is_role(value)) {
-        return Err(FormError::Value);
-    }
-    let roles = ROLE_OPTIONS.iter().map(|(_, role, _)| (*role).to_owned());
-    Ok(Some(roles.filter(|role| values.contains(role)).collect()))
-}
-
-fn set<T>(to: &mut T, value: Option<T>) {
-    if let Some(value) = value {
-        *to = value;
     }
 }
 
@@ -305,10 +244,6 @@ fn one_of<T: Copy + PartialEq>(var: &str, label: &str, options: Options<T>, valu
 fn some_of(var: &str, label: &str, values: &[String]) -> Field {
     let field = Field::new(var, FieldKind::ListMulti).label(label).values(values);
     ROLE_OPTIONS.iter().fold(field, |field, (_, word, label)| field.option(word, label))
-}
-
-fn invalid(_: FormError) -> StanzaError {
-    Condition::NotAcceptable.text("a field has an invalid value")
 }
 
 fn no_password() -> StanzaError {

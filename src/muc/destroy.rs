@@ -1,8 +1,8 @@
 //! The end of a room (XEP-0045 §10.9).
 
-use super::admin::bad;
+use super::cause::bad;
 use super::show::{item, no_presence};
-use super::{Affiliation, Effects, Role, Room, occupant_id, owner};
+use super::{Affiliation, Effects, Role, Room, occupant_id};
 use crate::jid::Jid;
 use crate::ns;
 use crate::stanza::{Condition, StanzaError};
@@ -32,7 +32,7 @@ impl LastWords {
             return Err(bad("the other room has no local part"));
         }
         let text = |name| {
-            let child = destroy.child(owner::NS, name)?;
+            let child = destroy.child(ns::MUC_OWNER, name)?;
             Some(child.text().into_owned()).filter(|text| !text.is_empty())
         };
         Ok(Self { venue, password: text("password"), reason: text("reason") })

@@ -267,7 +267,7 @@ const OF_ALL: [&str; 15] = [
     super::moderation::NS,
     super::tokens::NS,
     super::versioning::NS,
-    TOMBSTONES,
+    ns::RETRACT_TOMBSTONE,
     super::occupant_id::NS,
     photo::CARD_NS,
 ];
@@ -280,8 +280,6 @@ const RESERVED_NICK: &str = "x-roomuser-item";
 const TRAFFIC: &str = "http://jabber.org/protocol/muc#traffic";
 /// The room answers pings of occupants to themselves (XEP-0410 §3.3).
 const SELF_PING: &str = "http://jabber.org/protocol/muc#self-ping-optimization";
-/// XEP-0424 §2: what is retracted is replaced in the archive.
-const TOMBSTONES: &str = "urn:xmpp:message-retract:1#tombstone";
 /// XEP-0502 §3.1.
 const ACTIVITY: &str = "{urn:xmpp:muc-activity}message-activity";
 const SUBJECT: &str = "Participants may change the subject";

@@ -82,6 +82,11 @@ impl Effects {
         }
     }
 
+    /// Tells sessions the same message.
+    pub(super) fn tell_message(&mut self, to: Arc<[Jid]>, message: Message) {
+        self.tell_all(to, Arc::new(Stanza::Message(message)));
+    }
+
     /// Tells sessions the same presence.
     pub(super) fn tell_presence(&mut self, to: Vec<Jid>, presence: Presence) {
         if !to.is_empty() {

@@ -130,7 +130,7 @@ impl Room {
             kind: MessageKind::Groupchat,
             content: Content::from(x),
         };
-        fx.tell_all(self.occupants.sessions(), super::room::shared(message));
+        fx.tell_message(self.occupants.sessions(), message);
     }
 
     fn hat(&self, uri: &str) -> Result<&Hat, StanzaError> {

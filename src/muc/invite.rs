@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::{Actor, Affiliation, Effects, Moment, Room, register, voice};
+use super::{Actor, Affiliation, Effects, Moment, Room, register};
 use crate::jid::{BareJid, Jid};
 use crate::ns;
 use crate::payload::data_form::{self, FormKind, Submitted};
@@ -69,7 +69,7 @@ impl Room {
         let bad = || Condition::BadRequest.text("this is no form that the room knows");
         let form = Submitted::read(x).map_err(|_| bad())?;
         match form.form_type() {
-            Some(voice::FORM) => self.voice_form(now, actor, &form, fx),
+            Some(ns::MUC_REQUEST) => self.voice_form(now, actor, &form, fx),
             Some(register::FORM) => self.approve_registration(now, actor, &form, fx),
             _ => Err(bad()),
         }

@@ -61,7 +61,7 @@ impl Room {
             self.may_speak(now, role, spoke)?;
         }
         if is_subject {
-            self.set_subject(now, role, &message, fx)?;
+            self.set_subject(now, (role, &id), &message, fx)?;
         }
         message.content.add(&occupant_id::node(&id));
         if says || is_subject {
@@ -112,7 +112,7 @@ impl Room {
                 || stanza_id::is_by(child, room)
                 || (child.ns() == delay::NS && is_from(child, room))
                 || child.is("jabber:x:delay", "x")
-                || child.is("http://jabber.org/protocol/address", "addresses")
+                || child.is(ns::ADDRESSES, "addresses")
                 || moderation::is_forged(child)
         });
     }

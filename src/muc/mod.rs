@@ -4,19 +4,23 @@
 //! happened, and returns what is to be done: what is sent to whom, and what is stored. A room reads no clock,
 //! no socket and no table. `modules/muc` gives it what comes in, and does what it says.
 //!
-//! One aspect of a room is in one file. Begin to read in `room.rs`.
+//! One aspect of a room is in one file. Begin to read in `room.rs` and `apply.rs`.
 
 mod activity;
 mod admin;
 mod admin_list;
 mod administration;
 mod affiliation;
+mod apply;
 mod card;
+mod cause;
 mod change_affiliation;
 mod change_role;
+mod change_subject;
 mod commands;
 mod config;
 mod config_form;
+mod config_values;
 mod destroy;
 mod disco;
 mod effect;
@@ -41,6 +45,7 @@ mod registration_approval;
 mod relay;
 mod room;
 mod show;
+mod stored;
 mod subject;
 mod tokens;
 mod versioning;

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::admin::{Cause, bad};
+use super::cause::{Cause, bad};
 use super::change_affiliation::AffiliationChange;
-use super::config_form::{ADMINS, FORM, OWNERS, addresses};
+use super::config_form::{ADMINS, FORM, OWNERS};
+use super::config_values::addresses;
 use super::destroy::LastWords;
 use super::effect::{Effect, Publication};
 use super::occupants::Occupant;
@@ -15,9 +16,6 @@ use crate::ns;
 use crate::payload::data_form::{self, FORM_TYPE, Field, FieldKind, Form, FormKind, Submitted};
 use crate::stanza::{Condition, Content, Head, IqKind, Message, MessageKind, StanzaError};
 use crate::xml::{ElementRef, element};
-
-/// The namespace.
-pub(super) const NS: &str = "http://jabber.org/protocol/muc#owner";
 
 impl Room {
     pub(super) fn owner(
@@ -34,11 +32,11 @@ impl Room {
         match kind {
             IqKind::Get => {
                 let form = self.configuration().to_node();
-                fx.answer = Some(element("query").ns(NS).child(form));
+                fx.answer = Some(element("query").ns(ns::MUC_OWNER).child(form));
                 Ok(())
             }
             IqKind::Set => {
-                if let Some(destroy) = query.child(NS, "destroy") {
+                if let Some(destroy) = query.child(ns::MUC_OWNER, "destroy") {
                     self.end(&LastWords::read(&destroy)?, fx);
                     return Ok(());
                 }

@@ -3,6 +3,7 @@
 use super::affiliation::Role;
 use super::{Actor, AllowPm, Effects, Room};
 use crate::ns;
+use crate::payload::hints;
 use crate::stanza::{Condition, Head, Message, Stanza, StanzaError};
 use crate::xml::element;
 
@@ -44,7 +45,7 @@ impl Room {
             };
             if nth > 0 {
                 // The account keeps it once.
-                copy.content.add(&element("no-store").ns("urn:xmpp:hints"));
+                copy.content.add(&element("no-store").ns(hints::NS));
             }
             fx.send(Stanza::Message(copy));
         }

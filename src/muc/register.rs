@@ -3,8 +3,8 @@
 
 use smol_str::SmolStr;
 
-use super::admin::Cause;
 use super::affiliation::Role;
+use super::cause::Cause;
 use super::change_affiliation::AffiliationChange;
 use super::nick::checked;
 use super::show::Told;

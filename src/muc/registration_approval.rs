@@ -54,7 +54,7 @@ impl Room {
             for occupant in self.occupants.of_user(&admin.jid) {
                 is_here = true;
                 let sessions = occupant.sessions().cloned().collect();
-                fx.tell_all(sessions, super::room::shared(message.clone()));
+                fx.tell_message(sessions, message.clone());
             }
             if !is_here && admin.jid.local().is_some() {
                 let mut message = message.clone();

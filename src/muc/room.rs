@@ -1,4 +1,4 @@
-//! A room: its state, and which file deals with what happens to it.
+//! A room: its state, and what can be asked of it. What happens to it begins in `apply.rs`.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -13,13 +13,10 @@ use super::history::History;
 use super::members::Members;
 use super::occupants::{Occupant, Occupants, Seat};
 use super::subject::Subject;
-use super::{
-    Actor, Affiliation, Effects, Input, Moment, Role, RoomConfig, RoomLimits, occupant_id,
-};
+use super::{Actor, Affiliation, Role, RoomConfig, RoomLimits, Whois, occupant_id};
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::payload::datetime::Timestamp;
-use crate::stanza::{Condition, ErrorKind, IqKind, Message, Stanza, StanzaError};
-use crate::storage::{RoomOccupant, StoredRoom};
+use crate::stanza::{Condition, ErrorKind, Message, StanzaError};
 
 /// A room (XEP-0045), as one value. Nothing in it reads a clock, a socket or a table.
 #[derive(Clone, Debug)]
@@ -71,89 +68,6 @@ impl Room {
             invited: VecDeque::new(),
             limits,
             secret,
-        }
-    }
-
-    /// A room as it was stored, with those of its occupants for whom `is_there` holds. The others are gone:
-    /// they are to be removed from the store.
-    #[must_use]
-    pub fn restore(
-        jid: BareJid,
-        stored: StoredRoom,
-        limits: RoomLimits,
-        secret: [u8; 32],
-        is_there: impl Fn(&FullJid) -> bool,
-    ) -> (Self, Vec<FullJid>) {
-        let mut room = Self {
-            config: RoomConfig::from_settings(&stored.settings),
-            members: Members::new(stored.members),
-            occupants: Occupants::default(),
-            subject: Subject::from_stored(&jid, stored.subject.as_deref()),
-            history: History::default(),
-            activity: Activity::default(),
-            extra: Extra::from_stored(stored.extra.as_deref()),
-            versioned: FxHashMap::default(),
-            invited: VecDeque::new(),
-            created: stored.created,
-            creator: stored.creator,
-            jid,
-            limits,
-            secret,
-        };
-        let mut gone = Vec::new();
-        for occupant in stored.occupants {
-            if !is_there(&occupant.session) || !room.seat_again(&occupant) {
-                gone.push(occupant.session);
-            }
-        }
-        (room, gone)
-    }
-
-    /// What is stored of a new room.
-    #[must_use]
-    pub fn to_stored(&self) -> StoredRoom {
-        StoredRoom {
-            created: self.created,
-            creator: self.creator.clone(),
-            settings: self.config.to_settings(),
-            subject: self.subject.to_stored(),
-            extra: self.extra.to_stored(),
-            members: self.members.since(0).into_iter().cloned().collect(),
-            occupants: Vec::new(),
-        }
-    }
-
-    /// Something happens. Returns what is to be done.
-    ///
-    /// # Errors
-    /// What the sender is told. Then nothing has happened.
-    pub fn apply(
-        &mut self,
-        now: &Moment,
-        actor: &Actor,
-        input: Input<'_>,
-    ) -> Result<Effects, StanzaError> {
-        let mut fx = Effects::default();
-        match input {
-            Input::Presence(presence) => self.presence(now, actor, presence, &mut fx)?,
-            Input::Message(message) => self.message(now, actor, message, &mut fx)?,
-            Input::Request(iq) => self.request(now, actor, iq, &mut fx)?,
-            Input::Response(iq) => self.relay_response(actor, iq, &mut fx),
-            // The service looks whether anybody is there.
-            Input::Lost if self.occupants.is_empty() && !self.config.is_persistent => {
-                fx.is_destroyed = true;
-            }
-            Input::Lost => self.lost(&actor.jid, &mut fx),
-        }
-        self.tell_affiliation_changes(&mut fx);
-        self.end_if_empty(&mut fx);
-        Ok(fx)
-    }
-
-    /// The last occupant of a temporary room may have gone: that ends it (XEP-0045 §7.14). A request does not.
-    pub(super) fn end_if_empty(&self, fx: &mut Effects) {
-        if self.occupants.is_empty() && !self.config.is_persistent && !fx.is_destroyed {
-            fx.is_destroyed = !fx.change.gone.is_empty();
         }
     }
 
@@ -216,7 +130,7 @@ impl Room {
     /// Whether somebody is told real addresses.
     #[must_use]
     pub fn sees_addresses(&self, actor: &Actor) -> bool {
-        self.config.whois == super::Whois::Anyone
+        self.config.whois == Whois::Anyone
             || self.affiliation_of(actor).is_admin()
             || self.occupants.of_user(&actor.user).any(|occupant| occupant.role == Role::Moderator)
     }
@@ -271,51 +185,6 @@ impl Room {
         occupant_id::of(&self.secret, &self.jid, user)
     }
 
-    /// Enters an occupant as it was stored. `false` if it cannot be read, or may not be there.
-    fn seat_again(&mut self, stored: &RoomOccupant) -> bool {
-        let Some((role, presence)) = super::show::read_stored(&stored.data) else { return false };
-        let Ok(address) = self.jid.with_resource(&stored.nick) else { return false };
-        let session = stored.session.clone().into_jid();
-        let actor = Actor::new(session.clone(), false);
-        if self.members.affiliation(&actor.user) == Affiliation::Outcast {
-            return false;
-        }
-        let other = self.occupants.get(address.resource_part());
-        if other.is_some_and(|other| other.user != actor.user) {
-            return false;
-        }
-        let mut occupant = self.new_occupant(&actor, address, Seat::new(session, presence));
-        occupant.role = role;
-        occupant.is_shown = self.is_to_be_shown(role);
-        self.occupants.add(occupant);
-        true
-    }
-
-    fn request(
-        &mut self,
-        now: &Moment,
-        actor: &Actor,
-        iq: &crate::stanza::Iq,
-        fx: &mut Effects,
-    ) -> Result<(), StanzaError> {
-        let payload = iq.payload().ok_or(Condition::BadRequest)?;
-        if iq.head.to.as_ref().is_some_and(Jid::is_full) {
-            return self.relay_request(actor, iq, fx);
-        }
-        match (payload.ns(), payload.name()) {
-            (super::admin::NS, "query") => self.admin(now, actor, iq.kind, &payload, fx),
-            (super::owner::NS, "query") => self.owner(now, actor, iq.kind, &payload, fx),
-            (crate::ns::REGISTER, "query") => self.register(now, actor, iq.kind, &payload, fx),
-            (super::moderation::NS, "moderate") if iq.kind == IqKind::Set => {
-                self.moderate(now, actor, &payload, fx)
-            }
-            (crate::ns::FASTEN, "apply-to") if iq.kind == IqKind::Set => {
-                self.moderate_0(now, actor, &payload, fx)
-            }
-            _ => self.other_request(now, actor, iq, fx),
-        }
-    }
-
     /// Members who are not in the room, at most `max`.
     #[must_use]
     pub fn absent_members(&self, max: usize) -> Vec<BareJid> {
@@ -333,9 +202,4 @@ impl Room {
 /// The error for somebody who is not in the room (XEP-0045 §7.4).
 pub(super) fn not_in_room() -> StanzaError {
     Condition::NotAcceptable.text("only occupants may do this").kind(ErrorKind::Modify)
-}
-
-/// A stanza that is shared.
-pub(super) fn shared(message: Message) -> Arc<Stanza> {
-    Arc::new(Stanza::Message(message))
 }

@@ -2,19 +2,18 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Effects, Moment, Role, Room};
 use crate::jid::BareJid;
 use crate::ns;
 use crate::payload::datetime::Timestamp;
 use crate::payload::delay;
-use crate::stanza::{Condition, Content, Head, Message, MessageKind, StanzaError};
-use crate::xml::{Frame, Node, element};
+use crate::stanza::{Content, Head, Message, MessageKind, Stanza};
+use crate::xml::{Frame, element};
 
 /// What the occupants talk about, and who has said so.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Subject {
     /// The message that set it, from its author. `None`: nobody has set one.
-    set: Option<(Message, Timestamp)>,
+    pub(super) set: Option<(Message, Timestamp)>,
 }
 
 /// As the store keeps it.
@@ -40,7 +39,7 @@ impl Subject {
     /// The text, for service discovery.
     pub(super) fn text(&self) -> Option<String> {
         let (message, _) = self.set.as_ref()?;
-        let written = crate::stanza::Stanza::Message(message.clone()).to_bytes();
+        let written = Stanza::Message(message.clone()).to_bytes();
         let frame = Frame::from_bytes(written).ok()?;
         let text = frame.root().child(ns::CLIENT, "subject")?.text().into_owned();
         (!text.is_empty()).then_some(text)
@@ -48,7 +47,7 @@ impl Subject {
 
     pub(super) fn to_stored(&self) -> Option<String> {
         let (message, at) = self.set.as_ref()?;
-        let xml = crate::stanza::Stanza::Message(message.clone()).to_xml();
+        let xml = Stanza::Message(message.clone()).to_xml();
         serde_json::to_string(&Stored { xml, at: at.as_micros() }).ok()
     }
 
@@ -56,8 +55,7 @@ impl Subject {
         let read = || {
             let stored: Stored = serde_json::from_str(stored?).ok()?;
             let frame = Frame::from_bytes(stored.xml.into_bytes()).ok()?;
-            let Ok(crate::stanza::Stanza::Message(message)) = crate::stanza::Stanza::read(frame)
-            else {
+            let Ok(Stanza::Message(message)) = Stanza::read(frame) else {
                 return None;
             };
             let is_here = message.head.from.as_ref().is_some_and(|f| f.bare_str() == room.as_str());
@@ -71,46 +69,4 @@ impl Subject {
 pub(super) fn is_change(message: &Message) -> bool {
     let has = |name| message.content.has_received_child(ns::CLIENT, name);
     has("subject") && !has("body") && !has("thread")
-}
-
-impl Room {
-    /// Sets the subject, with the message that the occupants get.
-    ///
-    /// # Errors
-    /// `forbidden` for those who may not (XEP-0045 §8.1).
-    pub(super) fn set_subject(
-        &mut self,
-        now: &Moment,
-        role: Role,
-        message: &Message,
-        fx: &mut Effects,
-    ) -> Result<(), StanzaError> {
-        let may =
-            role == Role::Moderator || (role == Role::Participant && self.config.change_subject);
-        if !may {
-            return Err(Condition::Forbidden.text("you may not change the subject"));
-        }
-        let mut kept = message.clone();
-        kept.content.remove(|child| !child.is(ns::CLIENT, "subject"));
-        let kept = Message {
-            content: Content::made(children_of(&kept).into()),
-            head: Head { to: None, ..kept.head },
-            kind: MessageKind::Groupchat,
-        };
-        self.subject.set = Some((kept, now.at));
-        fx.change.subject = Some(self.subject.to_stored());
-        Ok(())
-    }
-}
-
-/// The subjects of a message, written anew.
-fn children_of(message: &Message) -> Vec<u8> {
-    let mut out = Vec::new();
-    for child in message.content.received_children() {
-        let lang = child.attr_ns(ns::XML, "lang");
-        let node: Node =
-            element("subject").maybe_attr("xml:lang", lang.as_deref()).text(&child.text());
-        node.write(&mut out);
-    }
-    out
 }

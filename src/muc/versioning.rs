@@ -136,7 +136,7 @@ impl Room {
             let mav = self.mav(since, until);
             let x = element("x").ns(ns::MUC_USER).child(mav).children(items);
             let message = self.message_of_room(MessageKind::Normal, Content::from(x));
-            fx.tell_all(std::sync::Arc::clone(&to), super::room::shared(message));
+            fx.tell_message(std::sync::Arc::clone(&to), message);
             (since, rest) = (Some(until), later);
             if rest.is_empty() {
                 break;

@@ -7,11 +7,9 @@ use super::occupants::Occupant;
 use super::show::Told;
 use super::{Actor, Effects, Moment, Room};
 use crate::jid::Jid;
+use crate::ns;
 use crate::payload::data_form::{Field, FieldKind, Form, FormKind, Submitted};
 use crate::stanza::{Condition, Content, ErrorKind, Head, Message, MessageKind, StanzaError};
-
-/// The kind of form.
-pub(super) const FORM: &str = "http://jabber.org/protocol/muc#request";
 
 impl Room {
     /// A form about voice: a request, or the answer of a moderator.
@@ -79,7 +77,7 @@ impl Room {
         };
         let content = Content::from(approval(&actor.jid, &nick).to_node());
         let message = Message { head, kind: MessageKind::Normal, content };
-        fx.tell_all(to, super::room::shared(message));
+        fx.tell_message(to, message);
         self.occupants.change(&nick, |asker| asker.asked_for_voice = Some(now.at));
         Ok(())
     }
@@ -127,7 +125,7 @@ fn approval(jid: &Jid, nick: &str) -> Form {
             "To approve this request for voice, select the \"Grant voice to this person?\" checkbox and \
              submit. To skip this request, cancel.",
         )
-        .form_type(FORM)
+        .form_type(ns::MUC_REQUEST)
         .field(
             field("muc#role", FieldKind::ListSingle, "Requested role", role)
                 .option(role, "Participant"),

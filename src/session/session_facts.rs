@@ -3,10 +3,9 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use rustc_hash::FxHashSet;
-use smol_str::SmolStr;
 use tokio::time::Instant;
 
+use super::restored::Restored;
 use crate::payload::datetime::Timestamp;
 use crate::storage::MessageId;
 
@@ -31,15 +30,6 @@ pub struct SessionFacts {
     pub newest_seen: Option<MessageId>,
     /// It was saved by the server before this one: what it may have missed in rooms. `None` if it was bound here.
     pub restored: Option<Arc<Restored>>,
-}
-
-/// What a session that was saved has of the messages of rooms, which no marker remembers.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Restored {
-    /// It may have missed messages from this one on.
-    pub from: MessageId,
-    /// The ids (XEP-0359) of those that wait in its queue all the same.
-    pub queued: FxHashSet<SmolStr>,
 }
 
 /// A session without a connection, which waits for its client (XEP-0198 §5).

@@ -12,7 +12,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use rustc_hash::FxHashSet;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
@@ -23,10 +22,8 @@ use super::{
     SessionTable, Unread,
 };
 use crate::jid::{FullJid, Jid};
-use crate::ns;
 use crate::payload::datetime::Timestamp;
-use crate::payload::stanza_id::is_by;
-use crate::stanza::{MessageKind, Presence, Stanza};
+use crate::stanza::{Presence, Stanza};
 use crate::storage::{MessageId, Resumable, SavedSession, SessionNumber};
 use crate::xml::Frame;
 
@@ -162,6 +159,7 @@ impl Session {
             installation: handle.facts().installation.as_deref().map(str::to_owned),
             since: None,
             received: Vec::new(),
+            behind: None,
         };
         Some((number, snapshot))
     }
@@ -195,7 +193,7 @@ impl Session {
         let newest = snapshot.bound.and_then(MessageId::new);
         let installation = snapshot.installation.as_deref().map(Arc::from);
         let behind = snapshot.behind.and_then(MessageId::new);
-        let restored = behind.map(|from| Arc::new(Restored { from, queued: of_rooms(&queue) }));
+        let restored = behind.map(|from| Arc::new(Restored::new(from, &queue)));
         let facts = SessionFacts { newest, installation, restored, ..facts.clone() };
         let session = Self::open(Arc::clone(table), jid, facts, limits, usize::MAX);
         let id = saved.key.as_str().into();
@@ -238,18 +236,6 @@ impl Snapshot {
         self.since = Some(contents.first_unsaved.map_or(behind, MessageId::get));
         self.received = contents.received.iter().map(|id| id.get()).collect();
     }
-}
-
-/// The ids that rooms have given to the messages in a queue.
-fn of_rooms(queue: &[(Delivery, bool)]) -> FxHashSet<SmolStr> {
-    let id = |(delivery, _): &(Delivery, bool)| {
-        let Stanza::Message(message) = &*delivery.stanza else { return None };
-        let room = message.head.from.as_ref()?.to_bare();
-        let mut ids = message.content.received_children();
-        let id = ids.find(|child| child.is(ns::STANZA_ID, "stanza-id") && is_by(child, &room))?;
-        (message.kind == MessageKind::Groupchat).then(|| id.attr("id").map(SmolStr::new)).flatten()
-    };
-    queue.iter().filter_map(id).collect()
 }
 
 fn available(xml: &str) -> Option<Arc<Presence>> {

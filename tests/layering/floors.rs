@@ -13,7 +13,7 @@ const FLOORS: &[(u8, &[&str])] = &[
     (8, &["stream", "listen", "http", "c2s", "cluster", "component", "s2s"]),
     (7, &["router"]),
     (6, &["modules", "services"]),
-    (5, &["archive", "pubsub", "roster"]),
+    (5, &["archive", "muc", "pubsub", "roster"]),
     (4, &["host", "session"]),
     (3, &["auth", "storage"]),
     (2, &["clock", "config", "files", "limit", "log", "metrics", "random", "tasks", "tls"]),
@@ -40,7 +40,7 @@ fn may_know(module: &str, path: &[String]) -> bool {
     };
     match (module, other.as_str()) {
         ("config", _) => theirs == 1,
-        ("limit", "metrics") => true,
+        ("limit", "metrics") | ("muc", "archive") => true,
         ("clock", "payload") => path.get(1).is_some_and(|p| p == "datetime"),
         ("auth", "storage") | ("host", "session") => true,
         (_, "clock" | "config" | "files" | "tasks") if own == 2 => true,

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::load::read;
-use super::service::RoomService;
 use crate::archive::{page, query};
 use crate::host::{Cx, IqReply};
 use crate::jid::BareJid;
@@ -16,26 +15,20 @@ use crate::xml::ElementRef;
 
 /// What somebody may read.
 #[derive(Clone, Copy, Debug)]
-struct Readable {
-    since: Option<Timestamp>,
+pub(super) struct Readable {
+    pub(super) since: Option<Timestamp>,
     /// The real addresses of the authors.
-    addresses: bool,
+    pub(super) addresses: bool,
 }
 
 /// Answers a request to the archive of a room.
 pub(super) async fn answer(
-    service: &RoomService,
     cx: &mut Cx<'_>,
     room: &BareJid,
     actor: &Actor,
     request: &Iq,
+    readable: Readable,
 ) -> IqReply {
-    let readable = {
-        let locked = service.lock(cx.server, room).await?;
-        let there = locked.room.as_ref();
-        let there = there.ok_or_else(|| Condition::ItemNotFound.text("there is no such room"))?;
-        Readable { since: there.may_read_archive(actor)?, addresses: there.sees_addresses(actor) }
-    };
     if !cx.server.config.load().archive.enabled {
         return Err(Condition::ServiceUnavailable.into());
     }

@@ -1,10 +1,8 @@
 //! Rooms come from the store: with their occupants, and with the newest messages.
 
-use super::service::RoomService;
-use super::settings;
 use crate::host::ServerState;
 use crate::jid::BareJid;
-use crate::muc::Room;
+use crate::muc::{Room, RoomLimits};
 use crate::ns;
 use crate::payload::stanza_id;
 use crate::stanza::{Message, Stanza};
@@ -14,13 +12,12 @@ use crate::xml::Frame;
 /// Reads a room; `None` if there is none. All occupants that are stored are in it, whether they are still
 /// there or not.
 pub(super) async fn load(
-    service: &RoomService,
     server: &ServerState,
     jid: &BareJid,
+    limits: RoomLimits,
 ) -> Result<Option<Room>> {
     let Some(stored) = server.storage.rooms().load(jid).await? else { return Ok(None) };
     let secret = server.storage.accounts().secret().await?;
-    let limits = settings::limits(&service.config(server));
     let (mut room, _) = Room::restore(jid.clone(), stored, limits, secret, |_| true);
     let query = Query { backwards: true, max: limits.history, ..Query::default() };
     let page = server.storage.archive().page(jid, &query).await?.unwrap_or_default();

@@ -8,9 +8,11 @@ mod bury;
 mod deliver;
 mod disco;
 mod ghosts;
+mod happen;
 mod load;
 mod missed;
 mod publish;
+mod room_service;
 mod saver;
 mod search;
 mod search_form;
@@ -44,7 +46,7 @@ impl Module for Muc {
 
     fn configure(&self, config: &Config, on: &mut Registry) {
         for rooms in config.room_services() {
-            on.service(Arc::new(service::RoomService::new(rooms.clone())));
+            on.service(Arc::new(room_service::RoomService::new(rooms.clone())));
         }
     }
 }

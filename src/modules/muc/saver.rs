@@ -69,10 +69,10 @@ impl Saver {
 async fn run(server: Arc<ServerState>, mut receiver: mpsc::UnboundedReceiver<Write>) {
     let stopping = server.tasks.stopping();
     loop {
-        let first = tokio::select! {
-            biased;
-            first = receiver.recv() => first,
-            () = stopping.cancelled() => receiver.try_recv().ok(),
+        let first = match stopping.run_until_cancelled(receiver.recv()).await {
+            Some(first) => first,
+            // The server ends: what is queued is written, and nothing more comes.
+            None => receiver.try_recv().ok(),
         };
         let Some(first) = first else { return };
         let mut batches: Vec<Batch> = Vec::new();

@@ -14,6 +14,7 @@ use super::recipients;
 use crate::host::lifecycle::{Event, Listener};
 use crate::host::{Changed, Cx, NodeChange, block_list, contact_list};
 use crate::jid::{BareJid, FullJid, Jid};
+use crate::ns;
 use crate::payload::node_config::{AccessModel, ItemReply, NodeConfig, NotificationType};
 use crate::pubsub::event;
 use crate::pubsub::options::Options;
@@ -125,7 +126,7 @@ fn reply_to(change: &NodeChange) -> Option<Node> {
         ItemReply::Publisher => items.first()?.publisher.to_string(),
     };
     let address = element("address").attr("type", "replyto").attr("jid", jid);
-    Some(element("addresses").ns(ADDRESS).child(address))
+    Some(element("addresses").ns(ns::ADDRESSES).child(address))
 }
 
 /// The sessions whose clients want to hear of the node and may read it.
@@ -218,10 +219,7 @@ fn to_subscriber(
 fn shows(session: &SessionRef, options: &Options) -> bool {
     let kept = session.available();
     let Some(presence) = kept.and_then(|kept| kept.unpacked()) else { return false };
-    let show = presence.content.received_child(crate::ns::CLIENT, "show");
+    let show = presence.content.received_child(ns::CLIENT, "show");
     let show = show.map_or_else(|| "online".to_owned(), |show| show.text().trim().to_owned());
     options.show_values.is_empty() || options.show_values.contains(&show)
 }
-
-/// XEP-0033.
-const ADDRESS: &str = "http://jabber.org/protocol/address";

@@ -107,9 +107,7 @@ impl Settings {
         let nick = setting.map_or("", |setting| &setting.nick);
         match setting.and_then(|setting| setting.rings).unwrap_or(default) {
             Rings::Always => true,
-            Rings::OnMention => {
-                Occupant { user: &listener.user, room, nick }.is_mentioned(message)
-            }
+            Rings::OnMention => Occupant { user: &listener.user, room, nick }.is_mentioned(message),
             Rings::Never => false,
         }
     }

@@ -1,0 +1,193 @@
+//! Something happens to a room: it is told, and what follows is done while it is locked.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::active::Locked;
+use super::deliver::tell;
+use super::missed;
+use super::publish::publish;
+use super::room_service::RoomService;
+use crate::host::{Cx, Reply};
+use crate::jid::{BareJid, Jid};
+use crate::muc::{Actor, Affiliation, Effect, Effects, Input, Moment, Room, stray};
+use crate::random::random_id;
+use crate::stanza::{Condition, Presence, PresenceKind, Stanza, StanzaError};
+use crate::storage::RoomChange;
+
+impl RoomService {
+    /// Tells a room of what has happened, and does what follows. Returns what the room answers: `None` if
+    /// somebody else answers later.
+    pub(super) async fn happens(
+        &self,
+        cx: &mut Cx<'_>,
+        jid: &BareJid,
+        actor: &Actor,
+        input: Input<'_>,
+    ) -> Result<Reply, StanzaError> {
+        self.inner(cx, jid, actor, input).await.map_err(|error| error.by(jid))
+    }
+
+    async fn inner(
+        &self,
+        cx: &mut Cx<'_>,
+        jid: &BareJid,
+        actor: &Actor,
+        input: Input<'_>,
+    ) -> Result<Reply, StanzaError> {
+        if let (Input::Presence(_), Some(session)) = (&input, cx.origin.owned()) {
+            // A newcomer is told much at once: not before its client has read what came before.
+            let most = cx.server.config.load().limits.inbox_stanzas / 4;
+            session.mailbox().wait_for_capacity(most).await;
+        }
+        let mut locked = self.lock(cx.server, jid).await?;
+        if locked.slot.is_fresh.swap(false, Ordering::AcqRel) {
+            self.look_for_occupants(cx, &mut locked).await?;
+        }
+        let is_new = locked.room.is_none();
+        if is_new {
+            match &input {
+                Input::Presence(presence) if presence.kind == PresenceKind::Available => {
+                    if !presence.enters_room() {
+                        return Ok(self.no_room(cx, actor, presence).await);
+                    }
+                    self.may_create(cx, actor).await?;
+                    *locked.room = Some(self.new_room(cx, jid, actor).await?);
+                }
+                Input::Presence(_) | Input::Lost | Input::Response(_) => return Ok(Reply::Later),
+                _ => return Err(Condition::ItemNotFound.text("there is no such room")),
+            }
+        }
+        let now = Moment { at: cx.server.clock.now(), token: random_id() };
+        // Taken out: if something panics here, what is half done is not used again.
+        let Some(mut room) = locked.room.take() else { return Ok(Reply::Later) };
+        let effects = match room.apply(&now, actor, input) {
+            Ok(effects) => effects,
+            Err(error) => {
+                *locked.room = (!is_new).then_some(room);
+                return Err(error);
+            }
+        };
+        if is_new {
+            self.store_new(cx, jid, &room).await?;
+        }
+        let answer = match effects.is_answered_later {
+            true => Reply::Later,
+            false => Reply::Now(effects.answer.clone()),
+        };
+        let done = self.perform(cx, &mut room, &locked, effects).await;
+        // A message that the store did not take leaves the room as it is.
+        if !matches!(done, Ok(false)) {
+            *locked.room = Some(room);
+        }
+        done.map(|_| answer)
+    }
+
+    /// A room was just read: occupants whose sessions are not there any more leave it. A temporary room that
+    /// nobody is in is no more.
+    async fn look_for_occupants(
+        &self,
+        cx: &mut Cx<'_>,
+        locked: &mut Locked,
+    ) -> Result<(), StanzaError> {
+        let Some(mut room) = locked.room.take() else { return Ok(()) };
+        missed::give(cx, &mut room).await?;
+        let is_gone = |session: &&Jid| match session.to_full() {
+            Some(full) if cx.server.host(full.domain()).is_some() => {
+                cx.server.sessions.find(&full).is_none()
+            }
+            _ => false,
+        };
+        let sessions = room.sessions();
+        let mut gone: Vec<Jid> = sessions.iter().filter(is_gone).cloned().collect();
+        if sessions.is_empty() {
+            gone.push(room.jid().clone().into_jid());
+        }
+        let mut is_alive = true;
+        for session in gone {
+            let now = Moment { at: cx.server.clock.now(), token: random_id() };
+            let effects = room.apply(&now, &Actor::new(session, false), Input::Lost)?;
+            is_alive = self.perform(cx, &mut room, locked, effects).await?;
+            if !is_alive {
+                break;
+            }
+        }
+        if is_alive {
+            *locked.room = Some(room);
+        }
+        Ok(())
+    }
+
+    /// Does what a room says. Returns `false` if the room is no more.
+    pub(super) async fn perform(
+        &self,
+        cx: &mut Cx<'_>,
+        room: &mut Room,
+        locked: &Locked,
+        effects: Effects,
+    ) -> Result<bool, StanzaError> {
+        let mut pending = VecDeque::from([effects]);
+        let mut is_alive = true;
+        while let Some(effects) = pending.pop_front() {
+            let mut lost: Vec<Jid> = Vec::new();
+            for effect in effects.list {
+                match effect {
+                    Effect::Tell(stanza, to) => lost.extend(tell(cx, &stanza, &to).await.lost),
+                    Effect::Send(stanza) => cx.outbox.send(stanza),
+                    Effect::Publish(publication) => {
+                        lost.extend(publish(cx, room, *publication).await?);
+                    }
+                }
+            }
+            self.save(cx, room, locked, effects.change, effects.is_destroyed);
+            is_alive &= !effects.is_destroyed;
+            lost.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
+            lost.dedup();
+            for session in lost.into_iter().filter(|_| is_alive) {
+                let now = Moment { at: cx.server.clock.now(), token: random_id() };
+                pending.extend(room.apply(&now, &Actor::new(session, false), Input::Lost).ok());
+            }
+        }
+        Ok(is_alive)
+    }
+
+    /// Writes what has changed. What a user has asked for is on the disk before that counts as handled; who
+    /// comes and goes is written soon.
+    fn save(
+        &self,
+        cx: &mut Cx<'_>,
+        room: &Room,
+        locked: &Locked,
+        change: RoomChange,
+        is_destroyed: bool,
+    ) {
+        if is_destroyed {
+            cx.keeping.count_writes(1);
+            cx.keeping.receipts.push(self.saver.remove(room.jid(), &locked.slot));
+            return;
+        }
+        if change == RoomChange::default() {
+            return;
+        }
+        let is_asked = change.settings.is_some()
+            || change.subject.is_some()
+            || change.extra.is_some()
+            || !change.members.is_empty()
+            || !change.forget_members.is_empty();
+        cx.keeping.count_writes(1);
+        let receipt = self.saver.change(room.jid(), &locked.slot, change);
+        if is_asked {
+            cx.keeping.receipts.push(receipt);
+        }
+    }
+
+    /// A client believes to be in a room that does not exist.
+    async fn no_room(&self, cx: &mut Cx<'_>, actor: &Actor, presence: &Presence) -> Reply {
+        if let Some(address) = presence.head.to.as_ref().and_then(Jid::to_full) {
+            let told = Arc::new(Stanza::Presence(stray(Affiliation::None, &address)));
+            drop(tell(cx, &told, std::slice::from_ref(&actor.jid)).await);
+        }
+        Reply::Later
+    }
+}

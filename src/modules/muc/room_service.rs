@@ -1,0 +1,105 @@
+//! A service with rooms: its configuration, its rooms in memory, and who may do what.
+
+use std::sync::atomic::Ordering;
+
+use super::active::{ActiveRooms, Locked};
+use super::saver::Saver;
+use super::{load, settings};
+use crate::config::RoomsConfig;
+use crate::host::{Cx, Origin, ServerState};
+use crate::jid::{BareJid, Jid};
+use crate::muc::{Actor, Room, RoomConfig};
+use crate::stanza::{Condition, StanzaError};
+use crate::storage::StorageError;
+
+/// A service with rooms.
+pub(super) struct RoomService {
+    /// As it was configured when the server started. Only what changes by a restart is read here.
+    pub(super) config: RoomsConfig,
+    pub(super) rooms: ActiveRooms,
+    pub(super) saver: Saver,
+}
+
+impl RoomService {
+    pub(super) fn new(config: RoomsConfig) -> Self {
+        Self { config, rooms: ActiveRooms::default(), saver: Saver::default() }
+    }
+
+    /// As it is configured now.
+    pub(super) fn config(&self, server: &ServerState) -> RoomsConfig {
+        let now = server.config.load();
+        now.room_service(&self.config.prefix).unwrap_or(&self.config).clone()
+    }
+
+    /// Who has sent a stanza. The server itself may do what administrators may do.
+    pub(super) async fn actor(
+        &self,
+        cx: &Cx<'_>,
+        from: &Option<Jid>,
+    ) -> Result<Actor, StanzaError> {
+        let from = from.clone().ok_or(Condition::BadRequest)?;
+        let is_server = matches!(cx.origin, Origin::Internal) && from.local().is_none();
+        let is_admin = is_server || {
+            let user = from.to_bare();
+            let config = cx.server.config.load();
+            let own = config.room_service(&self.config.prefix).unwrap_or(&self.config);
+            own.admins.contains(&user) || cx.is_of_admin().await?
+        };
+        Ok(Actor::new(from, is_admin))
+    }
+
+    /// Locks a room, and reads it if it is not in memory.
+    pub(super) async fn lock(
+        &self,
+        server: &ServerState,
+        room: &BareJid,
+    ) -> Result<Locked, StorageError> {
+        let mut locked = self.rooms.lock(room).await;
+        if locked.room.is_none() {
+            let limits = settings::limits(&self.config(server));
+            *locked.room = load::load(server, room, limits).await?;
+            locked.slot.is_fresh.store(locked.room.is_some(), Ordering::Release);
+        }
+        Ok(locked)
+    }
+
+    /// Whether somebody may make rooms (XEP-0045 §10.1.1).
+    pub(super) async fn may_create(&self, cx: &Cx<'_>, actor: &Actor) -> Result<(), StanzaError> {
+        let may = actor.is_service_admin
+            || settings::may_create(cx, &self.config(cx.server), &actor.user).await?;
+        match may {
+            true => Ok(()),
+            false => Err(Condition::NotAllowed.text("you may not make rooms here")),
+        }
+    }
+
+    pub(super) async fn new_room(
+        &self,
+        cx: &Cx<'_>,
+        jid: &BareJid,
+        actor: &Actor,
+    ) -> Result<Room, StanzaError> {
+        let secret = cx.server.storage.accounts().secret().await?;
+        let own = self.config(cx.server);
+        let config = RoomConfig { locked: true, ..settings::new_room(&own) };
+        let (limits, at) = (settings::limits(&own), cx.server.clock.now());
+        Ok(Room::new(jid.clone(), actor.user.clone(), config, limits, secret, at))
+    }
+
+    pub(super) async fn store_new(
+        &self,
+        cx: &Cx<'_>,
+        jid: &BareJid,
+        room: &Room,
+    ) -> Result<(), StanzaError> {
+        let most = u64::from(self.config(cx.server).rooms_per_user);
+        match cx.server.storage.rooms().create(jid, &room.to_stored(), most).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Condition::Conflict.text("this address is taken")),
+            Err(StorageError::Limit(_)) => {
+                Err(Condition::ResourceConstraint.text("you have made too many rooms"))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
