@@ -213,14 +213,15 @@ impl Ledger {
                 faults.push((Kind::Archive, text));
             }
         }
-        let mut places = BTreeMap::new();
+        let (mut places, mut counts) = (BTreeMap::new(), BTreeMap::<RoomKey, usize>::new());
         for (place, row) in archive.iter().enumerate() {
+            *counts.entry(row.key).or_default() += 1;
             if places.insert(row.id.as_str(), place).is_some() {
                 faults.push((Kind::Id, format!("two rows of the archive are {}", row.id)));
             }
         }
         for (key, said) in &room.messages {
-            let rows = archive.iter().filter(|row| row.key == *key).count();
+            let rows = counts.get(key).copied().unwrap_or_default();
             if said.is_promised() && rows == 0 {
                 let text = format!("{key}: acknowledged, and not in the archive: {said:?}");
                 faults.push((Kind::Lost, text));
