@@ -149,7 +149,7 @@ async def people_talk_in_a_room(a, b):
             juliet.xmpp["xep_0410"].send_self_ping(slixmpp.JID(f"{room}/Capulet")), "the pong"
         )
         assert status.name == "JOINED", status
-        juliet.muc.leave_muc(room, "Capulet")
+        juliet.muc.leave_muc(slixmpp.JID(room), "Capulet")
         await romeo.sees("unavailable", "Capulet")
         status = await within(
             juliet.xmpp["xep_0410"].send_self_ping(slixmpp.JID(f"{room}/Capulet")), "the refusal"
