@@ -8,6 +8,7 @@ import argparse
 import dataclasses
 import datetime
 import json
+import math
 import os
 import pathlib
 import platform
@@ -32,6 +33,7 @@ FULL = {"rounds": 3, "logins": 2000, "pairs": 100, "messages": 100_000, "seconds
 QUICK = {"rounds": 1, "logins": 300, "pairs": 100, "messages": 20_000, "seconds": 20,
          "online": 100, "contacts": 20, "updates": 5000,
          "crowd": 300, "copied": 10_000, "items": 200, "phone": 60, "woken": 3,
+         "rooms": 10, "occupants": 20, "said": 2000, "hall": 500, "told": 20,
          "idle": 300, "settle": 3,
          "archived": 20_000, "archived_seconds": 5, "archive": 1000, "read_seconds": 3,
          "offline": 4000, "offline_seconds": 5, "rate": 300, "ack_seconds": 5}
@@ -46,6 +48,10 @@ class Mode:
     archive: bool = False
     # Whether it is measured unless it is named: not all servers can do it.
     always: bool = True
+    # Whether the server has rooms.
+    rooms: bool = False
+    # Sizes whose product is the number of accounts; without them, as many as any other mode needs.
+    accounts: tuple = ()
 
 
 MODES = {
@@ -65,6 +71,14 @@ MODES = {
     "phone-csi": Mode("phone --csi --seconds {phone}", always=False),
     "push": Mode("push --rounds {woken}", archive=True, always=False),
     "push-resumable": Mode("push --resumable --rounds {woken}", archive=True, always=False),
+    "rooms": Mode(
+        "rooms --rooms {rooms} --occupants {occupants} --messages {said} --seconds {seconds}",
+        archive=True, always=False, rooms=True, accounts=("rooms", "occupants")),
+    "room-large": Mode(
+        "rooms --rooms 1 --occupants {hall} --messages {told} --window 1 --seconds {seconds}",
+        archive=True, always=False, rooms=True, accounts=("hall",)),
+    "room-join": Mode("room-join --occupants {hall}", archive=True, always=False, rooms=True,
+                      accounts=("hall",)),
     "idle": Mode("idle --count {idle} --warm 5 --settle {settle}"),
     "archived": Mode("chat --pairs {pairs} --messages {archived} --seconds {archived_seconds}",
                      archive=True),
@@ -176,6 +190,21 @@ ARCHIVE_ROWS = [
         "latency_p50_ms", "{:.2f}", -1),
     Row("message to a session that waits, to its push, 99th percentile ms", "push-resumable",
         "latency_p99_ms", "{:.2f}", -1),
+    Row("rooms, messages delivered per second", "rooms", "delivered_per_second", "{:.0f}", 1),
+    Row("rooms, s of server CPU for 100,000 delivered", "rooms", "server_cpu_seconds_per_100000",
+        "{:.2f}", -1),
+    Row("rooms, a delivery, median ms", "rooms", "latency_p50_ms", "{:.1f}", -1),
+    Row("rooms, a delivery, 99th percentile ms", "rooms", "latency_p99_ms", "{:.1f}", -1),
+    Row("rooms, load's share of its core", "rooms", "own_cpu_share", "{:.0%}"),
+    Row("large room, until half have a message, median ms", "room-large", "half_p50_ms", "{:.1f}", -1),
+    Row("large room, until all have it, median ms", "room-large", "slowest_p50_ms", "{:.1f}", -1),
+    Row("large room, s of server CPU for 100,000 delivered", "room-large",
+        "server_cpu_seconds_per_100000", "{:.2f}", -1),
+    Row("large room, s until all are in", "room-join", "seconds_until_all_are_in", "{:.1f}", -1),
+    Row("large room, KiB that each is sent on entry", "room-join", "received_kib_per_occupant",
+        "{:.0f}", -1),
+    Row("large room, ms of server CPU for one to enter", "room-join", "server_cpu_ms_per_entry",
+        "{:.2f}", -1),
 ]
 
 
@@ -236,7 +265,9 @@ def measure(name, folder, only, results):
         place = folder / mode
         place.mkdir()
         needed = 2 * sizes["pairs"] if what.archive else accounts
-        server = kind(place, needed, SERVER_CORE, archive=what.archive)
+        if what.accounts:
+            needed = math.prod(sizes[size] for size in what.accounts)
+        server = kind(place, needed, SERVER_CORE, archive=what.archive, rooms=what.rooms)
         try:
             server.start()
             results.versions[name] = server.version()

@@ -2,8 +2,9 @@
 
 All: domain localhost, one listener on 127.0.0.1 with STARTTLS required, hashed passwords
 (SCRAM-SHA-1 is what logs in), no limits on traffic, offline storage on, stream management,
-carbons and client state offered, no server-to-server, no HTTP, no rooms. Apart from that each has
-the defaults of its Debian package.
+carbons and client state offered, no server-to-server, no HTTP. Apart from that each has
+the defaults of its Debian package. The peers have rooms only if `rooms` is given, at
+`conference.localhost`, archived in the same place as everything else.
 
 Prosody is set to two things that make it faster: generational garbage collection, and no Nagle's
 algorithm, which made it wait for TCP's delayed acknowledgements.
@@ -42,9 +43,10 @@ class Server:
     # Whether to measure it where nothing is archived.
     is_plain = True
 
-    def __init__(self, folder, accounts, core, archive=False):
+    def __init__(self, folder, accounts, core, archive=False, rooms=False):
         self.folder = pathlib.Path(folder)
         self.archive = archive
+        self.rooms = rooms
         self.users = [f"{PREFIX}{number}" for number in range(1, accounts + 1)]
         self.core = core
         self.log = self.folder / "server.log"
@@ -216,6 +218,7 @@ c2s_require_encryption = true
 authentication = "internal_hashed"
 ssl = {{ certificate = "{cert}", key = "{key}" }}
 VirtualHost "{DOMAIN}"
+{self.room_settings() if self.rooms else ""}
 """)
         return ["prosody", "-F", "--config", str(config)], {}
 
@@ -225,8 +228,17 @@ VirtualHost "{DOMAIN}"
 default_archive_policy = true
 archive_expires_after = "never"
 storage_archive_item_limit = 1000000
-storage = {{ archive = "{self.storage}", offline = "{self.storage}" }}
+storage = {{
+  archive = "{self.storage}", muc_log = "{self.storage}", offline = "{self.storage}"
+}}
 sql = {{ driver = "SQLite3", database = "{self.database()}" }}
+"""
+
+    def room_settings(self):
+        archive = 'modules_enabled = { "muc_mam" }\n  muc_log_expires_after = "never"'
+        return f"""
+Component "conference.{DOMAIN}" "muc"
+  {archive if self.archive else ""}
 """
 
     def version(self):
@@ -285,13 +297,19 @@ class Ejabberd(Server):
         return command, environment
 
     def settings(self):
-        waiting, database, mam, offline = 100, "", "", ""
+        waiting, database, mam, offline, muc = 100, "", "", "", ""
         if self.archive:
             waiting = OFFLINE_MESSAGES
             database = f'sql_type: sqlite\nsql_database: "{self.database()}"'
             mam = f"  mod_mam: {{default: always, db_type: {self.storage}}}"
             offline = f", db_type: {self.storage}"
-        # Debian's configuration without rooms, HTTP, MQTT, STUN and s2s, and without shapers.
+        if self.rooms:
+            # By default, 200 occupants are the most.
+            muc = (
+                "  mod_muc: {access: all, access_create: all, access_mam: all, max_users: 10000, "
+                f"default_room_options: {{mam: {str(self.archive).lower()}, max_users: 10000}}}}"
+            )
+        # Debian's configuration without HTTP, MQTT, STUN and s2s, and without shapers.
         # mod_pres_counter and mod_fail2ban would slow many logins down, so they are off.
         return f"""
 loglevel: info
@@ -326,6 +344,7 @@ modules:
   mod_disco: {{}}
   mod_last: {{}}
 {mam}
+{muc}
   mod_offline: {{access_max_user_messages: max_user_offline_messages{offline}}}
   mod_ping: {{}}
   mod_privacy: {{}}

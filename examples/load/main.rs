@@ -1,6 +1,6 @@
 //! A load generator for any XMPP server on loopback: logins, idle connections, chat, presence,
 //! acknowledgements, offline messages, pages of archives, several devices, events of contacts, idle phones,
-//! phones that are woken.
+//! phones that are woken, rooms.
 //!
 //! It speaks just enough XMPP over raw bytes (STARTTLS, SCRAM-SHA-1 or PLAIN, bind) that its own
 //! cost stays small, runs on one thread so that it can be pinned beside the server, and reports
@@ -20,12 +20,15 @@ mod events;
 mod friends;
 mod idle;
 mod logins;
+mod occupants;
 mod offline;
 mod pages;
 mod phone;
 mod presence;
 mod push;
 mod report;
+mod room_join;
+mod rooms;
 mod sasl2;
 mod scram;
 mod talk;
@@ -92,6 +95,10 @@ enum Mode {
     Presence(presence::Args),
     /// Phones that are woken by a push service (XEP-0357).
     Push(push::Args),
+    /// Many enter one room (XEP-0045).
+    RoomJoin(room_join::Args),
+    /// Messages to rooms, which send them to all their occupants (XEP-0045).
+    Rooms(rooms::Args),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -124,5 +131,7 @@ async fn run(args: Args) -> anyhow::Result<Report> {
         Mode::Phone(options) => phone::run(target, meter, options).await,
         Mode::Presence(options) => presence::run(target, meter, options).await,
         Mode::Push(options) => push::run(target, meter, options).await,
+        Mode::RoomJoin(options) => room_join::run(target, meter, options).await,
+        Mode::Rooms(options) => rooms::run(target, meter, options).await,
     }
 }

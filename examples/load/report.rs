@@ -52,7 +52,8 @@ impl Report {
         self.add_ranks(["arrival_p50_ms", "arrival_p99_ms", "arrival_max_ms"], micros);
     }
 
-    fn add_ranks(&mut self, names: [&'static str; 3], mut micros: Vec<u32>) {
+    /// The same under other names.
+    pub(crate) fn add_ranks(&mut self, names: [&'static str; 3], mut micros: Vec<u32>) {
         if micros.is_empty() {
             return;
         }

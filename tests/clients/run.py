@@ -18,6 +18,7 @@ import warnings
 import calls
 import devices
 import long_lives
+import rooms
 import scenarios
 from client import Refused
 from proxy import Proxy
@@ -28,11 +29,16 @@ HERE = pathlib.Path(__file__).parent
 CUTS = "chat outlives cuts and a restart"
 # Of converse_devices.mjs.
 CONVERSE_SCENARIOS = ("windows agree", "history comes back", "nobody else reads")
+CONVERSE_ROOMS = ("people talk in a room",)
 # Of xmppjs_devices.mjs.
 XMPPJS_SCENARIOS = (
     "token opens the door", "token takes the old session", "carbons come with the login",
     "nodes by plain requests",
 )
+# Of xmppjs_rooms.mjs.
+XMPPJS_ROOMS = ("owners keep order", "a room outlives cuts and a restart")
+# Of nbxmpp_rooms.py.
+NBXMPP_ROOMS = ("people talk in a room", "owners keep order")
 # Of nbxmpp_devices.py, which needs the Python that has GLib.
 NBXMPP_SCENARIOS = (
     "devices agree", "contacts see who it is", "strangers find keys",
@@ -81,6 +87,7 @@ def arguments():
 def checks(server, args):
     """Pairs of a name and a function that raises what is wrong."""
     import aioxmpp_devices
+    import aioxmpp_rooms
     from with_aioxmpp import AioxmppClient
     from with_slixmpp import SlixmppClient
 
@@ -104,6 +111,12 @@ def checks(server, args):
             name = f"{device.library}: {scenario.__name__.replace('_', ' ')}"
             if args.only in name:
                 yield name, lambda: in_process(server, scenario, device, device, next(numbers))
+    for module in (rooms, aioxmpp_rooms):
+        guest = module.Guest
+        for scenario in module.SCENARIOS:
+            name = f"{guest.library}: {scenario.__name__.replace('_', ' ')}"
+            if args.only in name:
+                yield name, lambda: in_process(server, scenario, guest, guest, next(numbers))
     if args.coturn:
         name = "coturn: credentials open the relay"
         if args.only in name:
@@ -113,11 +126,13 @@ def checks(server, args):
     for program in args.terminal:
         import terminals
 
-        scenario = getattr(terminals, f"{program}_is_one_of_the_devices")
-        name = f"{program}: is one of the devices"
-        if args.only in name:
-            device = devices.Device
-            yield name, lambda: in_process(server, scenario, device, device, next(numbers))
+        for what, device in (
+            ("is one of the devices", devices.Device), ("is in a room", rooms.Guest),
+        ):
+            scenario = getattr(terminals, f"{program}_{what.replace(' ', '_')}")
+            name = f"{program}: {what}"
+            if args.only in name:
+                yield name, lambda: in_process(server, scenario, device, device, next(numbers))
     for library, command, environment, ways, what in outside(args):
         if what != CUTS and not server.has_all:
             continue
@@ -138,10 +153,16 @@ def outside(args):
         for what in XMPPJS_SCENARIOS:
             command = [*node, str(HERE / "xmppjs_devices.mjs"), what]
             yield "xmpp.js", command, environment, ("starttls",), what
+        for what in XMPPJS_ROOMS:
+            command = [*node, str(HERE / "xmppjs_rooms.mjs"), what]
+            yield "xmpp.js", command, environment, ("starttls",), what
     if args.nbxmpp:
         yield "nbxmpp", [args.nbxmpp, str(HERE / "with_nbxmpp.py")], {}, ("starttls", "tls"), CUTS
         for what in NBXMPP_SCENARIOS:
             command = [args.nbxmpp, str(HERE / "nbxmpp_devices.py"), what]
+            yield "nbxmpp", command, {}, ("starttls",), what
+        for what in NBXMPP_ROOMS:
+            command = [args.nbxmpp, str(HERE / "nbxmpp_rooms.py"), what]
             yield "nbxmpp", command, {}, ("starttls",), what
     if args.chromium:
         command = ["node", str(HERE / "with_converse.mjs")]
@@ -150,6 +171,9 @@ def outside(args):
         yield "Converse.js", command, environment, ("ws", "wss"), CUTS
         for what in CONVERSE_SCENARIOS:
             command = ["node", str(HERE / "converse_devices.mjs"), what]
+            yield "Converse.js", command, environment, ("wss",), what
+        for what in CONVERSE_ROOMS:
+            command = ["node", str(HERE / "converse_rooms.mjs"), what]
             yield "Converse.js", command, environment, ("wss",), what
 
 def attempt(name, run):

@@ -195,6 +195,8 @@ certificates = "{self.folder}"
 ssl = {{ certificate = "{cert}", key = "{key}" }}
 c2s_direct_tls_ssl = {{ certificate = "{cert}", key = "{key}" }}
 VirtualHost "{DOMAIN}"
+Component "conference.{DOMAIN}" "muc"
+  modules_enabled = {{ "muc_mam" }}
 """)
 
     def command(self):

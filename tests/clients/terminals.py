@@ -18,6 +18,7 @@ import pyte
 
 from client import WAIT_SECONDS, within
 from devices import BOOKMARKS, Device
+from rooms import room_of
 from scenarios import subscription_handshake
 
 ROWS, COLUMNS = 45, 150
@@ -212,3 +213,54 @@ async def poezio_is_one_of_the_devices(a, b):
                 await poezio.types(f"/message {juliet.bare} I am back")
                 for line in ("from the desk", "here & now", "from the phone"):
                     await poezio.shows(line)
+
+
+async def profanity_is_in_a_room(a, b):
+    """XEP-0045: enters a room of somebody else, talks, hears, changes its name, is kicked."""
+    async with a() as romeo:
+        juliet, room = b(), room_of(romeo)
+        await romeo.makes(room, "Romeo", persistentroom=True)
+        romeo.says(room, "before you came")
+        await romeo.hears("Romeo", "before you came")
+        with tempfile.TemporaryDirectory() as home:
+            async with Profanity(juliet, home) as profanity:
+                await profanity.types(f"/join {room} nick Desk")
+                await romeo.sees("available", "Desk", role="participant")
+                await profanity.shows("before you came")
+                await profanity.types("from the desk")
+                await romeo.hears("Desk", "from the desk")
+                romeo.says(room, "here & now")
+                await profanity.shows("Romeo", "here & now")
+                romeo.muc.set_subject(room, "Love in Verona")
+                await profanity.shows("Love in Verona")
+                await profanity.types("/nick Capulet")
+                await romeo.sees("available", "Capulet")
+                await profanity.types("by another name")
+                await romeo.hears("Romeo", "here & now")
+                await romeo.hears("Capulet", "by another name")
+                await within(romeo.muc.set_role(room, "Capulet", "none", reason="hush"), "the kick")
+                await romeo.sees("unavailable", "Capulet", codes={307})
+                await profanity.shows("hush")
+
+
+async def poezio_is_in_a_room(a, b):
+    """XEP-0045: enters a room of somebody else, talks, hears, changes its name, and leaves."""
+    async with a() as romeo:
+        juliet, room = b(), room_of(romeo)
+        await romeo.makes(room, "Romeo", persistentroom=True)
+        romeo.says(room, "before you came")
+        await romeo.hears("Romeo", "before you came")
+        with tempfile.TemporaryDirectory() as home:
+            async with Poezio(juliet, home) as poezio:
+                await poezio.shows("Your JID is", juliet.bare)
+                await poezio.types(f"/join {room}/Desk")
+                await romeo.sees("available", "Desk", role="participant")
+                await poezio.shows("Romeo", "before you came")
+                await poezio.types("from the desk")
+                await romeo.hears("Desk", "from the desk")
+                romeo.says(room, "here & now")
+                await poezio.shows("Romeo", "here & now")
+                await poezio.types("/nick Capulet")
+                await romeo.sees("available", "Capulet")
+                await poezio.types("/part")
+                await romeo.sees("unavailable", "Capulet")

@@ -24,31 +24,46 @@ pub(crate) async fn read(
         if !query.elements().any(|feature| feature.attribute("var") == Some(MAM)) {
             return Ok(());
         }
-        let mut after = String::new();
-        loop {
-            let page = format!(
-                "<query xmlns='{MAM}'><set xmlns='{RSM}'><max>100</max>{after}</set></query>"
-            );
-            let answer = ask(&mut wire, "set", "", &page, |m| tell(account, m, book)).await?;
-            let Some(fin) = answer.child(MAM, "fin") else {
-                return Err(Trouble::Wrong(format!("no end of a page: {answer}")));
-            };
-            let last = fin.child(RSM, "set").and_then(|set| set.child(RSM, "last"));
-            match last {
-                Some(last) if fin.attribute("complete") != Some("true") => {
-                    after = format!("<after>{}</after>", last.text());
-                }
-                _ => break,
-            }
-        }
+        pages(&mut wire, "", |message| tell(account, message, book)).await?;
         book.write(|ledger| ledger.archive_read(account));
         wire.send("</stream:stream>").await
     })
     .await
 }
 
+/// Shows each row of an archive, oldest first: of one's own, or of that which `to` says.
+pub(crate) async fn pages(
+    wire: &mut Wire,
+    to: &str,
+    mut show: impl FnMut(&Element),
+) -> Result<(), Trouble> {
+    let mut after = String::new();
+    loop {
+        let page =
+            format!("<query xmlns='{MAM}'><set xmlns='{RSM}'><max>100</max>{after}</set></query>");
+        let answer = ask(wire, "set", to, &page, &mut show).await?;
+        let Some(fin) = answer.child(MAM, "fin") else {
+            return Err(Trouble::Wrong(format!("no end of a page: {answer}")));
+        };
+        let last = fin.child(RSM, "set").and_then(|set| set.child(RSM, "last"));
+        match last {
+            Some(last) if fin.attribute("complete") != Some("true") => {
+                after = format!("<after>{}</after>", last.text());
+            }
+            _ => return Ok(()),
+        }
+    }
+}
+
+/// The id of a row, and the message that stands in it (XEP-0313 §4.2).
+pub(crate) fn row(message: &Element) -> Option<(&str, &Element)> {
+    let result = message.child(MAM, "result")?;
+    let forwarded = result.child("urn:xmpp:forward:0", "forwarded")?;
+    Some((result.attribute("id").unwrap_or_default(), forwarded.child(CLIENT, "message")?))
+}
+
 /// Sends a request and waits for its answer; what comes before it goes to `other`.
-async fn ask(
+pub(crate) async fn ask(
     wire: &mut Wire,
     kind: &str,
     to: &str,
@@ -68,9 +83,7 @@ async fn ask(
 /// A row of the archive (XEP-0313 §4.2). Those that the account has sent, and what is no message
 /// of the ledger, are left out.
 fn tell(account: Account, message: &Element, book: &Book) {
-    let Some(result) = message.child(MAM, "result") else { return };
-    let forwarded = result.child("urn:xmpp:forward:0", "forwarded");
-    let Some(inner) = forwarded.and_then(|f| f.child(CLIENT, "message")) else { return };
+    let Some((key, inner)) = row(message) else { return };
     let id = inner.attribute("id").unwrap_or_default();
     let from = inner.attribute("from").unwrap_or_default();
     let is_own = from.split(['@', '/']).next() == Some(account);
@@ -78,7 +91,6 @@ fn tell(account: Account, message: &Element, book: &Book) {
         return;
     }
     let body = inner.child(CLIENT, "body").map(Element::text).unwrap_or_default();
-    let key = result.attribute("id").unwrap_or_default();
     book.write(|ledger| ledger.archived(account, id, from, &body, key));
 }
 

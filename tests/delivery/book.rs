@@ -67,7 +67,8 @@ impl Book {
         }
     }
 
-    async fn comes(&self, limit: Duration, is_so: impl Fn(&Ledger) -> bool) -> bool {
+    /// Whether it says so within this time.
+    pub(crate) async fn comes(&self, limit: Duration, is_so: impl Fn(&Ledger) -> bool) -> bool {
         let mut changed = self.0.changed.subscribe();
         let wait = async {
             while !self.read(&is_so) {

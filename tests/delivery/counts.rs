@@ -2,13 +2,15 @@
 
 use std::collections::VecDeque;
 
-use super::ledger::Key;
+use super::ledger::{Key, RoomKey};
 
 /// A stanza that was sent.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Sent {
     /// A message of the ledger, and the address it was sent to.
     Message(Key, String),
+    /// A message of the ledger to the room.
+    Said(RoomKey),
     /// Presence, requests and answers, as they were written.
     Other(String),
 }
@@ -17,8 +19,14 @@ impl Sent {
     pub(crate) fn xml(&self) -> String {
         match self {
             Self::Message(key, to) => key.xml(to),
+            Self::Said(key) => key.xml(),
             Self::Other(xml) => xml.clone(),
         }
+    }
+
+    /// It is a message of the ledger: sent until it is acknowledged.
+    pub(crate) fn is_promise(&self) -> bool {
+        matches!(self, Self::Message(..) | Self::Said(_))
     }
 }
 
@@ -56,7 +64,7 @@ impl Counts {
         if new <= self.waiting.len() {
             self.acknowledged = h;
             let all: Vec<_> = self.waiting.drain(..new).collect();
-            self.has_promise |= all.iter().any(|sent| matches!(sent, Sent::Message(..)));
+            self.has_promise |= all.iter().any(Sent::is_promise);
             return Ok(all);
         }
         let (acknowledged, waiting) = (self.acknowledged, self.waiting.len());

@@ -16,52 +16,13 @@ use super::counts::{Counts, Sent};
 use super::element::{CLIENT, Element};
 use super::ledger::{Account, Copy, Key};
 
-/// What all devices are to do.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Phase {
-    /// Write to others.
-    Talk,
-    /// Send nothing new; what was sent is to be acknowledged.
-    Settle,
-    /// Close the stream.
-    Leave,
-}
+#[path = "habits.rs"]
+mod habits;
+#[path = "room_device.rs"]
+mod room_device;
 
-/// How it behaves.
-#[derive(Clone, Debug)]
-pub(crate) struct Habits {
-    /// It uses stream management (XEP-0198).
-    pub(crate) managed: bool,
-    /// It resumes its session this many times of 4, else it begins a new one.
-    pub(crate) resumes: u64,
-    /// Whom it writes to.
-    pub(crate) peers: Vec<Account>,
-    /// Milliseconds between two messages, at most.
-    pub(crate) pace: u64,
-    /// Messages that may wait for an acknowledgement.
-    pub(crate) window: usize,
-    /// Milliseconds for which it stays away, at most.
-    pub(crate) away: u64,
-    /// Once in four times it stays away so much longer.
-    pub(crate) away_longer: Duration,
-    /// It loses its network after so many milliseconds, at most.
-    pub(crate) drops: Option<u64>,
-}
-
-impl Default for Habits {
-    fn default() -> Self {
-        Self {
-            managed: true,
-            resumes: 4,
-            peers: Vec::new(),
-            pace: 4,
-            window: 30,
-            away: 40,
-            away_longer: Duration::ZERO,
-            drops: None,
-        }
-    }
-}
+pub(crate) use habits::{Habits, InRoom, Phase};
+pub(crate) use room_device::{entrance, is_own};
 
 pub(crate) struct Device {
     pub(crate) account: Account,
@@ -81,6 +42,10 @@ pub(crate) struct Device {
     heard: (bool, bool),
     /// The message to oneself, by which a visit knows that all has come.
     fence: String,
+    /// The number of the last message to the room.
+    said: u32,
+    /// The room has told this session that it is in.
+    is_in: bool,
 }
 
 impl Device {
@@ -98,6 +63,8 @@ impl Device {
             asked: false,
             heard: (false, false),
             fence: String::new(),
+            said: 0,
+            is_in: false,
         }
     }
 
@@ -234,8 +201,7 @@ impl Device {
     fn give_up(&mut self) {
         let Some(counts) = self.counts.take() else { return };
         let messages = counts.waiting.into_iter();
-        let mut again: VecDeque<_> =
-            messages.filter(|sent| matches!(sent, Sent::Message(..))).collect();
+        let mut again: VecDeque<_> = messages.filter(Sent::is_promise).collect();
         again.append(&mut self.again);
         self.again = again;
     }
@@ -265,6 +231,7 @@ impl Device {
             }
         }
         self.send(wire, Sent::Other("<presence/>".to_owned())).await?;
+        self.enter_room(wire).await?;
         // From here on it waits in the new session for its acknowledgement.
         while let Some(sent) = self.again.pop_front() {
             self.send(wire, sent).await?;
@@ -291,7 +258,7 @@ impl Device {
             }
             let waiting = self.counts.as_ref().map_or(0, |counts| counts.waiting.len());
             let full = waiting >= self.habits.window;
-            let talks = now == Phase::Talk && !self.habits.peers.is_empty() && !full;
+            let talks = now == Phase::Talk && self.habits.talks() && !full;
             let talks = talks && !self.book.read(|ledger| ledger.is_enough());
             let asks = waiting > 0 && !self.asked && (full || now == Phase::Settle);
             tokio::select! {
@@ -316,8 +283,11 @@ impl Device {
         }
     }
 
-    /// A new message to one of its peers.
+    /// A new message to the room, or to one of its peers.
     async fn talk(&mut self, wire: &mut Wire) -> Result<(), Trouble> {
+        if self.habits.room.is_some() {
+            return self.say(wire).await;
+        }
         let to = self.chance.below(self.habits.peers.len() as u64) as usize;
         self.numbers[to] += 1;
         let key = Key { from: self.account, to: self.habits.peers[to], number: self.numbers[to] };
@@ -338,8 +308,10 @@ impl Device {
     }
 
     async fn write(&mut self, wire: &mut Wire, sent: &Sent, more: &str) -> Result<(), Trouble> {
-        if let Sent::Message(key, to) = sent {
-            self.book.write(|ledger| ledger.sent(*key, to));
+        match sent {
+            Sent::Message(key, to) => self.book.write(|ledger| ledger.sent(*key, to)),
+            Sent::Said(key) => self.book.write(|ledger| ledger.said(*key)),
+            Sent::Other(_) => {}
         }
         wire.send(&format!("{}{more}", sent.xml())).await
     }
@@ -386,8 +358,10 @@ impl Device {
         match counts.acknowledge(h) {
             Ok(gone) => self.book.write(|ledger| {
                 for sent in gone {
-                    if let Sent::Message(key, _) = sent {
-                        ledger.acknowledged(key);
+                    match sent {
+                        Sent::Message(key, _) => ledger.acknowledged(key),
+                        Sent::Said(key) => ledger.said_is_acknowledged(key),
+                        Sent::Other(_) => {}
                     }
                 }
             }),
@@ -400,6 +374,9 @@ impl Device {
 
     /// A stanza: for the ledger, if it is a message.
     fn take(&mut self, stanza: &Element) {
+        if self.take_from_room(stanza) {
+            return;
+        }
         let id = stanza.attribute("id").unwrap_or_default();
         match (stanza.name.as_str(), id) {
             ("iq", "ping") => self.heard.0 = true,
@@ -430,10 +407,7 @@ impl Device {
 
     /// XEP-0359 §3: the one that our own account has given.
     fn stanza_id(&self, message: &Element) -> Option<String> {
-        let own = format!("{}@{HOST}", self.account);
-        let mut ids = message.elements().filter(|e| e.is("urn:xmpp:sid:0", "stanza-id"));
-        let id = ids.find(|e| e.attribute("by") == Some(own.as_str()))?;
-        id.attribute("id").map(str::to_owned)
+        stanza_id(message, &format!("{}@{HOST}", self.account))
     }
 
     /// Acknowledges all, closes the stream, and hears what still comes.
@@ -442,6 +416,7 @@ impl Device {
     /// If the connection is lost before the server has closed the stream, too: nobody knows what it
     /// has heard. The session is given up.
     async fn leave(&mut self, wire: &mut Wire) -> Result<(), Trouble> {
+        self.is_in = false;
         let counts = self.counts.take();
         let h = counts.as_ref().map_or("none".to_owned(), |counts| counts.read.to_string());
         self.book.note_of(self.account, &format!("leaves with h={h}"));
@@ -462,6 +437,13 @@ impl Device {
         self.book.write(|ledger| ledger.left(self.account, self.session, copies));
         Ok(())
     }
+}
+
+/// XEP-0359 §3: the one that this address has given.
+fn stanza_id(message: &Element, by: &str) -> Option<String> {
+    let mut ids = message.elements().filter(|e| e.is("urn:xmpp:sid:0", "stanza-id"));
+    let id = ids.find(|e| e.attribute("by") == Some(by))?;
+    id.attribute("id").map(str::to_owned)
 }
 
 /// Conditions by which a server may end a stream in these tests: it ends, or the client has a newer

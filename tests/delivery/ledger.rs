@@ -9,10 +9,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+#[path = "room_ledger.rs"]
+mod room_ledger;
 #[path = "verdict.rs"]
 mod verdict;
 
+pub(crate) use room_ledger::{ROOM, RoomKey, RoomRow};
 pub(crate) use verdict::Kind;
+
+use room_ledger::RoomRecord;
 
 /// The local part of an address of the only host.
 pub(crate) type Account = &'static str;
@@ -111,6 +116,8 @@ pub(crate) struct Ledger {
     wrong: Vec<String>,
     /// Recipients whose archive was read: what stands there is not lost, and must agree.
     archives: Vec<Account>,
+    /// What was said in the room, and heard.
+    room: RoomRecord,
     /// So many messages may be sent in all.
     pub(crate) quota: usize,
     /// The disk is full now and then: messages may be answered with errors, and that one was
@@ -135,6 +142,7 @@ impl Ledger {
             late: Vec::new(),
             wrong: Vec::new(),
             archives: Vec::new(),
+            room: RoomRecord::default(),
             quota: usize::MAX,
             is_full: false,
             must_resume: false,
@@ -283,7 +291,7 @@ impl Ledger {
 
     /// No more are to be sent for now.
     pub(crate) fn is_enough(&self) -> bool {
-        self.messages.len() >= self.quota
+        self.sent_count() >= self.quota
     }
 
     /// How many copies have come, to all.
@@ -292,7 +300,7 @@ impl Ledger {
     }
 
     pub(crate) fn sent_count(&self) -> usize {
-        self.messages.len()
+        self.messages.len() + self.room.count()
     }
 
     pub(crate) fn acknowledged_count(&self) -> usize {
@@ -305,7 +313,7 @@ impl Ledger {
 
     /// Each message has been acknowledged or refused.
     pub(crate) fn all_told(&self) -> bool {
-        self.messages.values().all(|m| m.acknowledged.is_some())
+        self.messages.values().all(|m| m.acknowledged.is_some()) && self.room.all_told()
     }
 
     /// What was promised to these accounts has arrived.

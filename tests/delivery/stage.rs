@@ -60,9 +60,19 @@ impl Stage {
     /// Waits until everything that was sent has been answered for, and what was promised to these
     /// accounts has come. Then all devices leave.
     pub(crate) async fn settle(&mut self, online: &[Account]) {
+        self.until_told().await;
+        self.book.until_arrived(online).await;
+        self.all_leave().await;
+    }
+
+    /// Nothing new is sent. Waits until everything that was sent has been answered for.
+    pub(crate) async fn until_told(&self) {
         self.phase.send_replace(Phase::Settle);
         self.book.until("acknowledged all that was sent", |ledger| ledger.all_told()).await;
-        self.book.until_arrived(online).await;
+    }
+
+    /// All devices close their streams.
+    pub(crate) async fn all_leave(&mut self) {
         self.phase.send_replace(Phase::Leave);
         let left = timeout(LEAVING, async {
             while let Some(device) = self.devices.join_next().await {
@@ -96,7 +106,8 @@ impl Stage {
         self.complain(account, visited);
     }
 
-    fn complain(&self, account: Account, done: Result<(), Trouble>) {
+    /// Notes if something failed that nobody disturbs.
+    pub(crate) fn complain(&self, account: Account, done: Result<(), Trouble>) {
         if let Err(trouble) = done {
             self.book.write(|ledger| ledger.wrong(format!("a visit of {account}: {trouble:?}")));
         }

@@ -23,6 +23,9 @@ impl Ledger {
         }
         self.judge_order(&mut verdict);
         self.judge_ids(&mut verdict);
+        for (kind, text) in self.judge_room() {
+            verdict.add(kind, None, text);
+        }
         verdict
     }
 
@@ -249,6 +252,8 @@ pub(crate) enum Kind {
     Archive,
     Disorder,
     Doubled,
+    /// A session in the room has not heard what was said meanwhile.
+    Gap,
     /// One stanza-id for two messages.
     Id,
     /// It came with the next login only.
