@@ -14,7 +14,7 @@ use crate::stanza::{Condition, IqKind, StanzaError};
 use crate::xml::ElementRef;
 
 /// The namespace.
-pub(super) const NS: &str = "http://jabber.org/protocol/muc#admin";
+pub(super) const NS: &str = crate::ns::MUC_ADMIN;
 
 /// Who changes something, and when.
 #[derive(Clone, Debug)]

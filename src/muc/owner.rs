@@ -17,7 +17,7 @@ use crate::stanza::{Condition, Content, Head, IqKind, Message, MessageKind, Stan
 use crate::xml::{ElementRef, element};
 
 /// The namespace.
-pub(super) const NS: &str = "http://jabber.org/protocol/muc#owner";
+pub(super) const NS: &str = ns::MUC_OWNER;
 
 impl Room {
     pub(super) fn owner(

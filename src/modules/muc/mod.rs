@@ -3,24 +3,33 @@
 //! its occupants.
 
 mod active;
+mod administration;
 mod archive;
 mod bury;
 mod deliver;
 mod disco;
 mod ghosts;
+mod heard;
+mod housekeeping;
 mod load;
 mod publish;
+mod refused;
 mod saver;
 mod search;
 mod search_form;
 mod service;
 mod settings;
 mod unique;
+mod wake;
 
 use std::sync::Arc;
 
-use crate::config::Config;
-use crate::host::{Manifest, Module, Registry, Status, Xep};
+use administration::Administration;
+use service::RoomService;
+
+use crate::config::{Config, RoomsConfig};
+use crate::host::rooms::Rooms;
+use crate::host::{Manifest, Module, Registry, ServerState, Service, SharedState, Status, Xep};
 
 /// The services with rooms.
 pub struct Muc;
@@ -39,11 +48,34 @@ impl Module for Muc {
         }
     }
 
-    fn register(&self, _: &mut Registry) {}
+    fn register(&self, on: &mut Registry) {
+        on.shared(Rooms::default());
+    }
 
     fn configure(&self, config: &Config, on: &mut Registry) {
-        for rooms in config.room_services() {
-            on.service(Arc::new(service::RoomService::new(rooms.clone())));
+        let new = |rooms: &RoomsConfig| Arc::new(RoomService::new(rooms.clone()));
+        let services: Vec<Arc<RoomService>> = config.room_services().map(new).collect();
+        for service in &services {
+            on.service(Arc::clone(service) as Arc<dyn Service>);
+        }
+        on.shared(Services(services));
+    }
+
+    fn start(&self, server: &Arc<ServerState>) {
+        let services = &server.shared::<Services>().0;
+        if services.is_empty() {
+            return;
+        }
+        let administration = Administration::new(server, services.clone());
+        server.shared::<Rooms>().enter(Arc::new(administration));
+        for service in services {
+            housekeeping::start(server, service);
+            ghosts::start(server, service);
         }
     }
 }
+
+/// The services, for what happens without a stanza.
+struct Services(Vec<Arc<RoomService>>);
+
+impl SharedState for Services {}

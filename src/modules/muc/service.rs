@@ -7,12 +7,14 @@ use async_trait::async_trait;
 
 use super::active::{ActiveRooms, Locked};
 use super::deliver::tell;
+use super::heard::Heard;
 use super::publish::publish;
 use super::saver::Saver;
-use super::{archive, disco, ghosts, load, search, settings, unique};
+use super::{archive, disco, load, search, settings, unique, wake};
 use crate::config::RoomsConfig;
 use crate::host::{
-    Asked, Cx, Discovery, Halt, Origin, Reply, Route, ServerState, Service, ServiceDomain, refuse_presence,
+    Asked, Cx, Discovery, Halt, Origin, Reply, Route, ServerState, Service, ServiceDomain,
+    refuse_presence,
 };
 use crate::jid::{BareJid, Jid};
 use crate::muc::{Actor, Affiliation, Effect, Effects, Input, Moment, Room, RoomConfig, stray};
@@ -31,11 +33,14 @@ pub(super) struct RoomService {
     config: RoomsConfig,
     pub(super) rooms: ActiveRooms,
     pub(super) saver: Saver,
+    /// When sessions on other servers were heard of.
+    pub(super) heard: Heard,
 }
 
 impl RoomService {
     pub(super) fn new(config: RoomsConfig) -> Self {
-        Self { config, rooms: ActiveRooms::default(), saver: Saver::default() }
+        let (rooms, saver, heard) = (ActiveRooms::default(), Saver::default(), Heard::default());
+        Self { config, rooms, saver, heard }
     }
 
     /// As it is configured now.
@@ -132,6 +137,9 @@ impl RoomService {
         };
         let is_alive = self.perform(cx, &mut room, &locked, effects).await?;
         if is_alive {
+            if cx.server.ours(actor.jid.domain()).is_none() && room.has_session(&actor.jid) {
+                self.heard.note(&actor.jid);
+            }
             *locked.room = Some(room);
         }
         Ok(answer)
@@ -300,7 +308,7 @@ impl Service for RoomService {
 
     fn start(&self, server: &Arc<ServerState>, route: &Arc<dyn Route>) {
         self.saver.start(server);
-        ghosts::start(server, route, &self.config.prefix);
+        wake::start(server, route, &self.config.prefix);
     }
 
     async fn message(
