@@ -9,9 +9,10 @@ use async_trait::async_trait;
 
 use super::refused::Refused;
 use super::service::RoomService;
+use super::services::Services;
 use super::settings::{self, PAGE};
 use crate::host::rooms::{OccupantRow, RoomAdministration, RoomError, RoomFacts, RoomRow};
-use crate::host::{OurDomain, RequestError, ServerState, Service};
+use crate::host::{RequestError, ServerState};
 use crate::jid::{BareJid, Jid};
 use crate::muc::{Room, RoomConfig};
 use crate::ns;
@@ -23,7 +24,7 @@ use crate::xml::{Frame, Node, element};
 /// All rooms of this server. It does not keep the server alive.
 pub(super) struct Administration {
     server: Weak<ServerState>,
-    services: Vec<Arc<RoomService>>,
+    services: Services,
 }
 
 /// Where a room is, if there is such a room.
@@ -35,7 +36,7 @@ struct Place {
 }
 
 impl Administration {
-    pub(super) fn new(server: &Arc<ServerState>, services: Vec<Arc<RoomService>>) -> Self {
+    pub(super) fn new(server: &Arc<ServerState>, services: Services) -> Self {
         Self { server: Arc::downgrade(server), services }
     }
 
@@ -43,19 +44,11 @@ impl Administration {
         Ok(self.server.upgrade().ok_or_else(StorageError::closed)?)
     }
 
-    /// The service at a domain, with its host.
-    fn service_at(&self, server: &ServerState, domain: &str) -> Option<(Arc<RoomService>, Jid)> {
-        let Some(OurDomain::Service(at)) = server.ours(domain) else { return None };
-        let prefix = at.domain.strip_suffix(at.host.domain.as_str())?.strip_suffix('.')?;
-        let service = self.services.iter().find(|service| service.prefix() == prefix)?;
-        Some((Arc::clone(service), at.host.jid.clone()))
-    }
-
     fn place(&self, room: &BareJid) -> Result<Place, RoomError> {
         let server = self.server()?;
-        let found = self.service_at(&server, room.domain());
-        let found = found.filter(|_| room.local().is_some());
+        let found = self.services.at(&server, room.domain()).filter(|_| room.local().is_some());
         let (service, host) = found.ok_or_else(|| RoomError::NoService(room.clone()))?;
+        let (service, host) = (Arc::clone(service), host.jid.clone());
         Ok(Place { server, service, host })
     }
 }
@@ -90,12 +83,12 @@ impl RoomAdministration for Administration {
     fn domains(&self) -> Vec<String> {
         let Some(server) = self.server.upgrade() else { return Vec::new() };
         let domains = server.services().iter().map(|at| at.domain.to_string());
-        domains.filter(|domain| self.service_at(&server, domain).is_some()).collect()
+        domains.filter(|domain| self.services.at(&server, domain).is_some()).collect()
     }
 
     async fn list(&self, domain: &str, all: bool) -> Result<Vec<RoomRow>, RoomError> {
         let server = self.server()?;
-        let Some((service, _)) = self.service_at(&server, domain) else { return Ok(Vec::new()) };
+        let Some((service, _)) = self.services.at(&server, domain) else { return Ok(Vec::new()) };
         let mut rows = Vec::new();
         let mut after: Option<BareJid> = None;
         loop {

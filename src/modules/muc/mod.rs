@@ -18,6 +18,7 @@ mod saver;
 mod search;
 mod search_form;
 mod service;
+mod services;
 mod settings;
 mod unique;
 mod wake;
@@ -26,10 +27,11 @@ use std::sync::Arc;
 
 use administration::Administration;
 use service::RoomService;
+use services::Services;
 
 use crate::config::{Config, RoomsConfig};
 use crate::host::rooms::Rooms;
-use crate::host::{Manifest, Module, Registry, ServerState, Service, SharedState, Status, Xep};
+use crate::host::{Manifest, Module, Registry, ServerState, Service, Status, Xep};
 
 /// The services with rooms.
 pub struct Muc;
@@ -54,28 +56,24 @@ impl Module for Muc {
 
     fn configure(&self, config: &Config, on: &mut Registry) {
         let new = |rooms: &RoomsConfig| Arc::new(RoomService::new(rooms.clone()));
-        let services: Vec<Arc<RoomService>> = config.room_services().map(new).collect();
-        for service in &services {
+        let services: Arc<[Arc<RoomService>]> = config.room_services().map(new).collect();
+        for service in services.iter() {
             on.service(Arc::clone(service) as Arc<dyn Service>);
         }
         on.shared(Services(services));
     }
 
     fn start(&self, server: &Arc<ServerState>) {
-        let services = &server.shared::<Services>().0;
-        if services.is_empty() {
+        let services = server.shared::<Services>();
+        if services.0.is_empty() {
             return;
         }
-        let administration = Administration::new(server, services.clone());
-        server.shared::<Rooms>().enter(Arc::new(administration));
-        for service in services {
+        let rooms = server.shared::<Rooms>();
+        rooms.enter(Arc::new(Administration::new(server, services.clone())));
+        rooms.enter_readers(Arc::new(services.clone()));
+        for service in services.0.iter() {
             housekeeping::start(server, service);
             ghosts::start(server, service);
         }
     }
 }
-
-/// The services, for what happens without a stanza.
-struct Services(Vec<Arc<RoomService>>);
-
-impl SharedState for Services {}
