@@ -46,7 +46,7 @@ impl Rooms {
     }
 }
 
-/// Who may read the archives of rooms (XEP-0313 §7.2).
+/// Who may read the archives of rooms (XEP-0313 §7.2), and who is in them.
 #[async_trait]
 pub trait RoomReaders: Send + Sync {
     /// What a user may read in the archive of a room. `None`: nothing, or there is no such room here.
@@ -56,6 +56,8 @@ pub trait RoomReaders: Send + Sync {
         user: &BareJid,
         room: &BareJid,
     ) -> storage::Result<Option<Readable>>;
+    /// Whether a session is in a room.
+    async fn has_session(&self, server: &ServerState, room: &BareJid, session: &Jid) -> bool;
 }
 
 /// What somebody may read in the archive of a room.

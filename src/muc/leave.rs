@@ -1,5 +1,7 @@
 //! An occupant leaves, or is made to leave (XEP-0045 §7.14).
 
+use smol_str::SmolStr;
+
 use super::occupants::{Occupant, Seat};
 use super::show::{Told, cleaned, no_presence};
 use super::{Actor, Effects, Room};
@@ -13,6 +15,12 @@ impl Room {
     #[must_use]
     pub fn has_session(&self, session: &Jid) -> bool {
         self.occupants.of_session(session).is_some()
+    }
+
+    /// The nickname of the user whose session this is, if it is in the room.
+    #[must_use]
+    pub fn nick_of(&self, session: &Jid) -> Option<SmolStr> {
+        self.occupants.of_session(session).map(|occupant| occupant.nick.clone())
     }
 
     /// The sessions of all occupants for whose domains `which` holds.

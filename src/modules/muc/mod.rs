@@ -6,6 +6,7 @@ mod active;
 mod administration;
 mod archive;
 mod bury;
+mod comings;
 mod deliver;
 mod disco;
 mod ghosts;

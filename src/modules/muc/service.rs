@@ -10,7 +10,7 @@ use super::deliver::tell;
 use super::heard::Heard;
 use super::publish::publish;
 use super::saver::Saver;
-use super::{archive, disco, load, search, settings, unique, wake};
+use super::{archive, comings, disco, load, search, settings, unique, wake};
 use crate::config::RoomsConfig;
 use crate::host::{
     Asked, Cx, Discovery, Halt, Origin, Reply, Route, ServerState, Service, ServiceDomain,
@@ -341,7 +341,16 @@ impl Service for RoomService {
             return Err(refuse_presence(&presence));
         }
         let actor = self.actor(cx, &presence.head.from).await?;
+        // Unavailable presence by which a session becomes unavailable to all comes from the server on its behalf.
+        let session = cx.origin.session();
+        let was_in = match session {
+            Some(session) => comings::is_in(&self.rooms, &room, session).await,
+            None => false,
+        };
         self.happens(cx, &room, &actor, Input::Presence(presence)).await?;
+        if let Some(session) = session {
+            comings::tell(cx, &self.rooms, &room, session, was_in).await;
+        }
         Ok(())
     }
 

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use super::service::RoomService;
 use crate::host::rooms::{Readable, RoomReaders};
 use crate::host::{Host, OurDomain, ServerState, Service, SharedState};
-use crate::jid::BareJid;
-use crate::muc::Actor;
+use crate::jid::{BareJid, Jid};
+use crate::muc::{Actor, Room};
 use crate::storage;
 
 /// All services with rooms.
@@ -44,5 +44,11 @@ impl RoomReaders for Services {
         let actor = Actor::new(user.clone().into_jid(), false);
         let since = locked.room.as_ref().and_then(|room| room.may_read_archive(&actor).ok());
         Ok(since.map(|since| Readable { since }))
+    }
+
+    async fn has_session(&self, server: &ServerState, room: &BareJid, session: &Jid) -> bool {
+        let Some((service, _)) = self.at(server, room.domain()) else { return false };
+        let is_in = |room: &Room| room.has_session(session);
+        service.rooms.look_when_idle(room, is_in).await.unwrap_or(false)
     }
 }
