@@ -1,70 +1,35 @@
-//! Rooms of group chats (XEP-0045), as the administrator's commands and other features use them. The feature that
-//! has the rooms implements it; nobody else knows the feature.
+//! Rooms of group chats (XEP-0045), as the administrator's commands use them. The feature that has the rooms
+//! implements it; the commands do not know the feature.
 
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 
+use super::SharedState;
 use super::command::CommandError;
-use super::{ServerState, SharedState};
 use crate::jid::{BareJid, Jid};
 use crate::payload::datetime::Timestamp;
 use crate::stanza::StanzaError;
-use crate::storage::{self, RoomAffiliation, RoomMember, StorageError};
+use crate::storage::{RoomAffiliation, RoomMember, StorageError};
 
-/// Where the rooms are found. The feature registers it, and enters itself when the server starts.
+/// Where the commands find the rooms. The feature registers it, and enters itself when the server starts.
 #[derive(Default)]
-pub struct Rooms {
-    administration: OnceLock<Arc<dyn RoomAdministration>>,
-    readers: OnceLock<Arc<dyn RoomReaders>>,
-}
+pub struct Rooms(OnceLock<Arc<dyn RoomAdministration>>);
 
 impl SharedState for Rooms {}
 
 impl Rooms {
-    /// Makes the rooms known to the commands. Called once, at the start. The value must not keep the server alive:
-    /// it holds a `Weak` of what it needs.
+    /// Makes the rooms known. Called once, at the start. The value must not keep the server alive: it holds a
+    /// `Weak` of what it needs.
     pub fn enter(&self, administration: Arc<dyn RoomAdministration>) {
-        drop(self.administration.set(administration));
-    }
-
-    /// Makes known who may read what. Called once, at the start. The value must not keep the server alive.
-    pub fn enter_readers(&self, readers: Arc<dyn RoomReaders>) {
-        drop(self.readers.set(readers));
+        drop(self.0.set(administration));
     }
 
     /// The rooms; `None` while the server starts, and if there is no service with rooms.
     #[must_use]
     pub fn administration(&self) -> Option<Arc<dyn RoomAdministration>> {
-        self.administration.get().cloned()
+        self.0.get().cloned()
     }
-
-    /// Who may read what in the rooms; `None` as for [`Rooms::administration`].
-    #[must_use]
-    pub fn readers(&self) -> Option<Arc<dyn RoomReaders>> {
-        self.readers.get().cloned()
-    }
-}
-
-/// Who may read the archives of rooms (XEP-0313 §7.2), and who is in them.
-#[async_trait]
-pub trait RoomReaders: Send + Sync {
-    /// What a user may read in the archive of a room. `None`: nothing, or there is no such room here.
-    async fn readable(
-        &self,
-        server: &ServerState,
-        user: &BareJid,
-        room: &BareJid,
-    ) -> storage::Result<Option<Readable>>;
-    /// Whether a session is in a room.
-    async fn has_session(&self, server: &ServerState, room: &BareJid, session: &Jid) -> bool;
-}
-
-/// What somebody may read in the archive of a room.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Readable {
-    /// Only what was written then or later; `None`: all.
-    pub since: Option<Timestamp>,
 }
 
 /// What an administrator may do with rooms. Everything that changes a room goes through the room itself: its

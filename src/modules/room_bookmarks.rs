@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::config::Config;
 use crate::host::command::{CommandError, Outcome};
 use crate::host::lifecycle::{Event, EventKind, Listener};
-use crate::host::rooms::Rooms;
+use crate::host::room_readers::ReadableRooms;
 use crate::host::{AccountCommand, Cx, Manifest, Module, Registry, bookmarks};
 use crate::jid::BareJid;
 use crate::payload::bookmarks::Bookmark;
@@ -117,7 +117,7 @@ fn after_leaving(known: Vec<Bookmark>, room: &BareJid) -> Option<Bookmark> {
 
 /// Whether the session has entered the room again.
 async fn is_back(cx: &Cx<'_>, room: &BareJid, session: &SessionRef) -> bool {
-    match cx.server.find_shared::<Rooms>().and_then(Rooms::readers) {
+    match cx.server.find_shared::<ReadableRooms>().and_then(ReadableRooms::readers) {
         Some(readers) => readers.has_session(cx.server, room, session.jid()).await,
         None => false,
     }

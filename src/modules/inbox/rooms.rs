@@ -4,7 +4,7 @@
 use rustc_hash::FxHashMap;
 
 use crate::archive::inbox::{Conversation, RoomConversation};
-use crate::host::rooms::{Readable, Rooms};
+use crate::host::room_readers::{Readable, ReadableRooms};
 use crate::host::{Cx, OurDomain, bookmarks};
 use crate::jid::BareJid;
 use crate::payload::bookmarks::Bookmark;
@@ -21,7 +21,7 @@ pub(super) async fn conversations(
     displayed: &FxHashMap<BareJid, MessageId>,
 ) -> storage::Result<Vec<Conversation>> {
     let mut found = Vec::new();
-    let readers = cx.server.find_shared::<Rooms>().and_then(Rooms::readers);
+    let readers = cx.server.find_shared::<ReadableRooms>().and_then(ReadableRooms::readers);
     let Some(readers) = readers else { return Ok(found) };
     for room in entered(cx, user).await?.into_iter().take(MOST_ROOMS) {
         let Some(readable) = readers.readable(cx.server, user, &room).await? else { continue };

@@ -31,6 +31,7 @@ use service::RoomService;
 use services::Services;
 
 use crate::config::{Config, RoomsConfig};
+use crate::host::room_readers::ReadableRooms;
 use crate::host::rooms::Rooms;
 use crate::host::{Manifest, Module, Registry, ServerState, Service, Status, Xep};
 
@@ -52,7 +53,7 @@ impl Module for Muc {
     }
 
     fn register(&self, on: &mut Registry) {
-        on.shared(Rooms::default());
+        on.shared(Rooms::default()).shared(ReadableRooms::default());
     }
 
     fn configure(&self, config: &Config, on: &mut Registry) {
@@ -69,9 +70,9 @@ impl Module for Muc {
         if services.0.is_empty() {
             return;
         }
-        let rooms = server.shared::<Rooms>();
-        rooms.enter(Arc::new(Administration::new(server, services.clone())));
-        rooms.enter_readers(Arc::new(services.clone()));
+        let administration = Administration::new(server, services.clone());
+        server.shared::<Rooms>().enter(Arc::new(administration));
+        server.shared::<ReadableRooms>().enter(Arc::new(services.clone()));
         for service in services.0.iter() {
             housekeeping::start(server, service);
             ghosts::start(server, service);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::service::RoomService;
-use crate::host::rooms::{Readable, RoomReaders};
+use crate::host::room_readers::{Readable, RoomReaders};
 use crate::host::{Host, OurDomain, ServerState, Service, SharedState};
 use crate::jid::{BareJid, Jid};
 use crate::muc::{Actor, Room};
