@@ -59,6 +59,12 @@ pub const REGISTER: &str = "jabber:iq:register";
 pub const MUC: &str = "http://jabber.org/protocol/muc";
 /// XEP-0045 §7.8: invitations, and what a room says of an occupant.
 pub const MUC_USER: &str = "http://jabber.org/protocol/muc#user";
+/// XEP-0045 §8, §9: requests of moderators and admins.
+pub const MUC_ADMIN: &str = "http://jabber.org/protocol/muc#admin";
+/// XEP-0045 §10: requests of owners.
+pub const MUC_OWNER: &str = "http://jabber.org/protocol/muc#owner";
+/// XEP-0045 §16.5.3: the form of the configuration of a room.
+pub const MUC_ROOMCONFIG: &str = "http://jabber.org/protocol/muc#roomconfig";
 /// XEP-0045 §7.13: requests for voice.
 pub const MUC_REQUEST: &str = "http://jabber.org/protocol/muc#request";
 /// XEP-0045 §7.4: messages keep their ids.

@@ -4,7 +4,8 @@
 //! The archive is gone through from its newest message backwards. What the user has written says how far the
 //! user has read: an own message, or a marker that a message was displayed (XEP-0430 §4, XEP-0333). So does
 //! what the user's devices tell each other (XEP-0490), also if the contact is told nothing. So nothing is
-//! written when a message comes, and nothing can be out of step with the archive.
+//! written when a message comes, and nothing can be out of step with the archive. A room has an archive of its own,
+//! which is gone through in the same way.
 
 use rustc_hash::FxHashMap;
 
@@ -74,14 +75,8 @@ impl<'a> Inbox<'a> {
                 // An id that is newer than all messages is none of this archive.
                 let displayed = self.displayed.remove(&with).filter(|id| *id <= newest);
                 self.conversations.push(Conversation {
-                    with,
-                    last: row.id,
-                    latest: None,
-                    unread: 0,
-                    displayed,
-                    marked: None,
-                    doubtful: 0,
                     is_settled,
+                    ..Conversation::new(with, row.id, displayed)
                 });
                 at
             }
@@ -103,7 +98,84 @@ impl<'a> Inbox<'a> {
     }
 }
 
+/// The conversation in a room, by the archive of the room.
+pub struct RoomConversation<'a> {
+    user: &'a BareJid,
+    ids: &'a WireIds,
+    room: BareJid,
+    displayed: Option<MessageId>,
+    conversation: Option<Conversation>,
+}
+
+impl<'a> RoomConversation<'a> {
+    /// That of `user` in a room. `displayed`: the last message of the room that was displayed on a device of the
+    /// user (XEP-0490).
+    #[must_use]
+    pub fn new(
+        user: &'a BareJid,
+        ids: &'a WireIds,
+        room: BareJid,
+        displayed: Option<MessageId>,
+    ) -> Self {
+        Self { user, ids, room, displayed, conversation: None }
+    }
+
+    /// Adds a message of the archive. Messages come from the newest to the oldest.
+    pub fn add(&mut self, mut row: Stored) {
+        let conversation = self.conversation.get_or_insert_with(|| {
+            let displayed = self.displayed.filter(|id| *id <= row.id);
+            Conversation::new(self.room.clone(), row.id, displayed)
+        });
+        let frame = Frame::from_bytes(row.xml.clone()).ok();
+        if let Some(Ok(Stanza::Message(message))) = frame.map(Stanza::read) {
+            row.way = if is_by(self.user, &message) { Way::Sent } else { Way::Received };
+            conversation.add(row, &message, self.ids);
+        }
+    }
+
+    /// No older message changes anything.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        let conversation = self.conversation.as_ref();
+        conversation.is_some_and(|one| one.is_settled && one.latest.is_some())
+    }
+
+    /// The conversation, without the real address of the author of its newest message. `None` if nothing was added.
+    #[must_use]
+    pub fn into_conversation(self) -> Option<Conversation> {
+        let mut conversation = self.conversation?;
+        if let Some(latest) = &mut conversation.latest {
+            let frame = Frame::from_bytes(latest.xml.clone()).ok();
+            if let Some(Ok(Stanza::Message(mut message))) = frame.map(Stanza::read) {
+                message.content.remove(|child| child.is(ns::MUC_USER, "x"));
+                latest.xml = Stanza::Message(message).to_bytes().into();
+            }
+        }
+        Some(conversation)
+    }
+}
+
+/// Whether a message in the archive of a room is by this user. Rooms note the real address of each author.
+fn is_by(user: &BareJid, message: &Message) -> bool {
+    let x = message.content.received_child(ns::MUC_USER, "x");
+    let author = x.and_then(|x| x.child(ns::MUC_USER, "item")?.attr("jid"));
+    author.is_some_and(|author| *author == *user.as_str())
+}
+
 impl Conversation {
+    fn new(with: BareJid, last: MessageId, displayed: Option<MessageId>) -> Self {
+        Self {
+            with,
+            last,
+            latest: None,
+            unread: 0,
+            displayed,
+            marked: None,
+            doubtful: 0,
+            is_settled: false,
+        }
+    }
+
     fn add(&mut self, row: Stored, message: &Message, ids: &WireIds) {
         let is_to_be_read = importance::of(message) == Some(Importance::Message);
         if !self.is_settled {
@@ -227,6 +299,40 @@ mod tests {
         // Of other conversations it says nothing.
         let other = [("nurse@a.example", Received, "1", HI), received("2")];
         assert_eq!(unread_after(2, &other)[1].1, 1);
+    }
+
+    #[test]
+    fn in_a_room_the_user_has_read_what_came_before_an_own_message() {
+        let (user, ids) = (BareJid::parse("romeo@a.example").unwrap(), WireIds::new(&[7; 32]));
+        let room = BareJid::parse("garden@rooms.a.example").unwrap();
+        let unread = |displayed: i64, authors: &[&str]| {
+            let displayed = MessageId::new(displayed);
+            let mut inside = RoomConversation::new(&user, &ids, room.clone(), displayed);
+            for (number, author) in authors.iter().enumerate().rev() {
+                let number = number as i64 + 1;
+                let x = format!(
+                    "<x xmlns='http://jabber.org/protocol/muc#user'><item jid='{author}'/></x>"
+                );
+                inside.add(Stored {
+                    id: MessageId::new(number).unwrap(),
+                    at: Timestamp::from_micros(number),
+                    with: Jid::parse("garden@rooms.a.example/somebody").unwrap(),
+                    way: Received,
+                    xml: format!("<message type='groupchat'><body>hi</body>{x}</message>").into(),
+                });
+            }
+            let is_complete = inside.is_complete();
+            let conversation = inside.into_conversation().unwrap();
+            let latest = conversation.latest.unwrap().xml;
+            assert!(!String::from_utf8_lossy(&latest).contains("jid="), "{latest:?}");
+            (conversation.unread, is_complete)
+        };
+        let romeo = "romeo@a.example";
+        assert_eq!(unread(0, &[JULIET, JULIET]), (2, false));
+        assert_eq!(unread(0, &[JULIET, romeo, JULIET]), (1, true));
+        assert_eq!(unread(0, &[JULIET, romeo]), (0, true));
+        assert_eq!(unread(1, &[JULIET, JULIET]), (1, true));
+        assert_eq!(unread(7, &[JULIET, JULIET]), (2, false));
     }
 
     #[test]

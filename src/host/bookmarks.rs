@@ -47,6 +47,22 @@ pub async fn write(cx: &mut Cx<'_>, user: &BareJid, list: &List) -> storage::Res
     Ok(())
 }
 
+/// Publishes one bookmark, under its id. `by`: the feature that does it, as listeners are told
+/// ([`NodeChange::by`](super::NodeChange)).
+///
+/// # Errors
+/// If the store fails, or the account has no room left.
+pub async fn put(
+    cx: &mut Cx<'_>,
+    user: &BareJid,
+    bookmark: &Bookmark,
+    by: &'static str,
+) -> storage::Result<()> {
+    let nodes = AccountNodes::of(user);
+    let item = nodes.item(cx.server, &bookmark.id, bookmark.to_node().to_bytes().into());
+    nodes.publish(cx, NS, vec![item], &NodeConfig::of_account(NS), by).await
+}
+
 /// Publishes all bookmarks as the list in the older node, if it does not say the same already.
 ///
 /// # Errors

@@ -34,6 +34,27 @@ pub enum Event<'a> {
         /// What has changed.
         change: &'a NodeChange,
     },
+    /// A client has entered a room of ours (XEP-0045 §7.2). Told by `modules/muc`, when the client was told who is
+    /// there.
+    RoomEntered {
+        /// The session.
+        session: &'a SessionRef,
+        /// The room.
+        room: &'a BareJid,
+        /// The nickname that the user has there.
+        nick: &'a str,
+        /// The name of the room, for people; empty: none.
+        name: &'a str,
+    },
+    /// A client has left a room of ours because the user wanted that: it has sent unavailable presence to the room
+    /// (XEP-0045 §7.14), and some seconds later it is still available. So it has not left room by room to go
+    /// offline. It may have entered again. Told by `modules/muc`.
+    RoomLeft {
+        /// The session.
+        session: &'a SessionRef,
+        /// The room.
+        room: &'a BareJid,
+    },
     /// A room of ours has a new message for all (XEP-0045 §7.4). Told by `modules/muc`, when the occupants have
     /// been given it.
     RoomMessage {
@@ -97,6 +118,10 @@ pub enum EventKind {
     InterestsChanged,
     /// [`Event::ItemsChanged`]
     ItemsChanged,
+    /// [`Event::RoomEntered`]
+    RoomEntered,
+    /// [`Event::RoomLeft`]
+    RoomLeft,
     /// [`Event::RoomMessage`]
     RoomMessage,
     /// [`Event::SessionAvailable`]
@@ -117,6 +142,8 @@ impl Event<'_> {
             Self::AccountRemoved { .. } => EventKind::AccountRemoved,
             Self::InterestsChanged { .. } => EventKind::InterestsChanged,
             Self::ItemsChanged { .. } => EventKind::ItemsChanged,
+            Self::RoomEntered { .. } => EventKind::RoomEntered,
+            Self::RoomLeft { .. } => EventKind::RoomLeft,
             Self::RoomMessage { .. } => EventKind::RoomMessage,
             Self::SessionAvailable { .. } => EventKind::SessionAvailable,
             Self::SessionEnded { .. } => EventKind::SessionEnded,

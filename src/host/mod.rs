@@ -31,6 +31,7 @@ mod outbox;
 mod registry;
 pub mod reports;
 mod requests;
+pub mod room_readers;
 pub mod rooms;
 mod roster_lock;
 mod route;

@@ -25,7 +25,7 @@ impl Rooms {
         drop(self.0.set(administration));
     }
 
-    /// The rooms; `None` while the server starts.
+    /// The rooms; `None` while the server starts, and if there is no service with rooms.
     #[must_use]
     pub fn administration(&self) -> Option<Arc<dyn RoomAdministration>> {
         self.0.get().cloned()
@@ -135,9 +135,9 @@ pub enum RoomError {
     /// The address is not at a service for rooms.
     #[error("{0} is not the address of a room at this server")]
     NoService(BareJid),
-    /// The room refuses it.
-    #[error("the room refuses this: {}", told(.0))]
-    Refused(StanzaError),
+    /// The room refuses it, and says why.
+    #[error("the room refuses this: {0}")]
+    Refused(String),
     /// The store failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -145,7 +145,7 @@ pub enum RoomError {
 
 impl From<StanzaError> for RoomError {
     fn from(error: StanzaError) -> Self {
-        Self::Refused(error)
+        Self::Refused(error.text.unwrap_or(error.condition.as_str()).to_owned())
     }
 }
 
@@ -158,8 +158,4 @@ impl From<RoomError> for CommandError {
             RoomError::Storage(error) => Self::Storage(error),
         }
     }
-}
-
-fn told(error: &StanzaError) -> &'static str {
-    error.text.unwrap_or(error.condition.as_str())
 }

@@ -3,7 +3,10 @@
 //!
 //! They are found in the archive when a client asks (`archive/inbox.rs`), so messages cost nothing more. How
 //! far back is bounded: conversations without a message among the newest [`MOST_ROWS`] are not listed. What the
-//! user's devices have published as displayed (XEP-0490) is read, too.
+//! user's devices have published as displayed (XEP-0490) is read, too. Rooms of this server have archives of their
+//! own (`inbox/rooms.rs`).
+
+mod rooms;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -69,7 +72,7 @@ impl IqHandler for Inbox {
         }
         let user = session.handle().jid().to_bare();
         let asked = read(&request.payload().ok_or(Condition::BadRequest)?)?;
-        let all = conversations(cx, &user).await?;
+        let all = all(cx, &user).await?;
         let ids = &cx.server.message_ids;
         let unread = all.iter().filter(|one| one.unread > 0);
         let (total, with_unread) = (all.len(), unread.clone().count());
@@ -106,9 +109,27 @@ fn read(payload: &ElementRef<'_>) -> Result<Asked, StanzaError> {
     })
 }
 
+/// All conversations, those in rooms, too.
+async fn all(cx: &mut Cx<'_>, user: &BareJid) -> Result<Vec<Conversation>, StanzaError> {
+    let Displayed { own, rooms } = displayed(cx, user).await?;
+    let mut all = conversations(cx, user, own).await?;
+    for mut room in rooms::conversations(cx, user, &rooms).await? {
+        // Private messages to occupants are in the archive of the user.
+        if let Some(at) = all.iter().position(|one| one.with == room.with) {
+            room.unread += all.remove(at).unread;
+        }
+        all.push(room);
+    }
+    all.sort_by_key(|one| std::cmp::Reverse(one.last));
+    Ok(all)
+}
+
 /// Goes through the newest messages of the archive.
-async fn conversations(cx: &mut Cx<'_>, user: &BareJid) -> Result<Vec<Conversation>, StanzaError> {
-    let displayed = displayed(cx, user).await?;
+async fn conversations(
+    cx: &mut Cx<'_>,
+    user: &BareJid,
+    displayed: FxHashMap<BareJid, MessageId>,
+) -> Result<Vec<Conversation>, StanzaError> {
     let mut inbox = Conversations::new(user, &cx.server.message_ids, displayed);
     let mut query = Query { backwards: true, max: ROWS_AT_ONCE, ..Query::default() };
     let mut rows = 0;
@@ -122,16 +143,21 @@ async fn conversations(cx: &mut Cx<'_>, user: &BareJid) -> Result<Vec<Conversati
             break;
         }
     }
-    cx.keeping.count_deliveries(rows / ROWS_OF_A_STEP);
+    cx.keeping.count_deliveries(rows / rooms::ROWS_OF_A_STEP);
     Ok(inbox.into_conversations())
 }
 
-/// Up to which message the user's devices have displayed each conversation, of those that they have published
-/// last (XEP-0490 §3.1).
-async fn displayed(
-    cx: &Cx<'_>,
-    user: &BareJid,
-) -> Result<FxHashMap<BareJid, MessageId>, StanzaError> {
+/// Up to which message the user's devices have displayed each conversation, by its address.
+#[derive(Default)]
+struct Displayed {
+    /// Messages of the archive of the user.
+    own: FxHashMap<BareJid, MessageId>,
+    /// Messages of the archives of rooms.
+    rooms: FxHashMap<BareJid, MessageId>,
+}
+
+/// Reads what the user's devices have published last (XEP-0490 §3.1).
+async fn displayed(cx: &Cx<'_>, user: &BareJid) -> Result<Displayed, StanzaError> {
     let last = ItemQuery {
         which: Which::Before(None),
         max: MOST_DISPLAYED,
@@ -141,20 +167,25 @@ async fn displayed(
     let page = cx.server.storage.pubsub().items(user, ns::READ_STATE, last).await?;
     let items = page.unwrap_or_default().items;
     let ids = &cx.server.message_ids;
-    Ok(items.into_iter().filter_map(|item| displayed_message(user, ids, item)).collect())
+    let mut displayed = Displayed::default();
+    for (with, by, id) in items.into_iter().filter_map(|item| displayed_message(ids, item)) {
+        // A message of another archive says nothing.
+        if by == *user {
+            displayed.own.insert(with, id);
+        } else if by == with {
+            displayed.rooms.insert(with, id);
+        }
+    }
+    Ok(displayed)
 }
 
-/// Nothing, if the item names no message of the archive of `user`: in a room, or by mistake.
-fn displayed_message(
-    user: &BareJid,
-    ids: &WireIds,
-    item: PubSubItem,
-) -> Option<(BareJid, MessageId)> {
+/// The address of the conversation, and in whose archive the message has which id.
+fn displayed_message(ids: &WireIds, item: PubSubItem) -> Option<(BareJid, BareJid, MessageId)> {
     let with = BareJid::parse(&item.id).ok()?;
     let payload = Frame::from_bytes(item.payload).ok()?;
     let id = payload.root().child(ns::STANZA_ID, "stanza-id")?;
-    let is_ours = id.attr("by").is_some_and(|by| BareJid::parse(&by).is_ok_and(|by| by == *user));
-    is_ours.then(|| ids.read(&id.attr("id")?)).flatten().map(|id| (with, id))
+    let by = BareJid::parse(&id.attr("by")?).ok()?;
+    Some((with, by, ids.read(&id.attr("id")?)?))
 }
 
 /// The part of the list that is asked for (XEP-0059). Its ids are those of the newest messages.
@@ -224,5 +255,3 @@ const MOST_DISPLAYED: usize = 1000;
 const MOST_BYTES: usize = 1 << 20;
 /// Messages that are read from the store at once.
 const ROWS_AT_ONCE: usize = 250;
-/// So many messages that are read count as a step of work.
-const ROWS_OF_A_STEP: usize = 25;

@@ -25,6 +25,7 @@ pub mod push;
 pub mod read_state;
 pub mod register;
 pub mod retraction;
+pub mod room_bookmarks;
 pub mod roster;
 pub mod server_info;
 pub mod software_version;
@@ -61,6 +62,7 @@ pub const ALL: &[&dyn Module] = &[
     &read_state::ReadState,
     &register::Register,
     &retraction::Retraction,
+    &room_bookmarks::RoomBookmarks,
     &roster::Roster,
     &server_info::ServerInfo,
     &software_version::SoftwareVersion,

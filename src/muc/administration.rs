@@ -21,8 +21,10 @@ pub struct OccupantSummary {
     pub user: BareJid,
     /// What the occupant may do.
     pub role: Role,
-    /// How many sessions of the user are in the room under this nickname.
-    pub sessions: usize,
+    /// What the user is, in the room or not.
+    pub affiliation: Affiliation,
+    /// The sessions of the user that are in the room under this nickname, by their real addresses.
+    pub sessions: Vec<Jid>,
 }
 
 /// A user with an affiliation, for a list.
@@ -95,6 +97,24 @@ impl Room {
         summary.collect()
     }
 
+    /// When the room was made.
+    #[must_use]
+    pub fn created(&self) -> Timestamp {
+        self.created
+    }
+
+    /// Who made it.
+    #[must_use]
+    pub fn creator(&self) -> &BareJid {
+        &self.creator
+    }
+
+    /// What the room talks about, if somebody has said so.
+    #[must_use]
+    pub fn subject_text(&self) -> Option<String> {
+        self.subject.text()
+    }
+
     /// Who is in the room, in the order of the nicknames.
     #[must_use]
     pub fn occupant_list(&self) -> Vec<OccupantSummary> {
@@ -102,7 +122,8 @@ impl Room {
             nick: occupant.nick.clone(),
             user: occupant.user.clone(),
             role: occupant.role,
-            sessions: occupant.seats.len(),
+            affiliation: self.affiliation_of_occupant(occupant),
+            sessions: occupant.sessions().cloned().collect(),
         });
         summary.collect()
     }

@@ -9,7 +9,7 @@ use crate::payload::data_form::{Field, FieldKind, FormError, Submitted};
 use crate::stanza::{Condition, StanzaError};
 
 /// The kind of form (XEP-0045 §16.5.3).
-pub(super) const FORM: &str = "http://jabber.org/protocol/muc#roomconfig";
+pub(super) const FORM: &str = crate::ns::MUC_ROOMCONFIG;
 /// The field with all admins.
 pub(super) const ADMINS: &str = "muc#roomconfig_roomadmins";
 /// The field with all owners.

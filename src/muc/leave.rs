@@ -1,13 +1,35 @@
 //! An occupant leaves, or is made to leave (XEP-0045 §7.14).
 
+use smol_str::SmolStr;
+
 use super::occupants::{Occupant, Seat, cleaned};
 use super::show::{Told, no_presence};
 use super::{Actor, Effects, Room};
 use crate::jid::Jid;
-use crate::stanza::{Presence, PresenceKind};
+use crate::ns;
+use crate::stanza::{Content, Presence, PresenceKind};
 use crate::xml::element;
 
 impl Room {
+    /// Whether a session is in the room.
+    #[must_use]
+    pub fn has_session(&self, session: &Jid) -> bool {
+        self.occupants.of_session(session).is_some()
+    }
+
+    /// The nickname of the user whose session this is, if it is in the room.
+    #[must_use]
+    pub fn nick_of(&self, session: &Jid) -> Option<SmolStr> {
+        self.occupants.of_session(session).map(|occupant| occupant.nick.clone())
+    }
+
+    /// The sessions of all occupants for whose domains `which` holds.
+    #[must_use]
+    pub fn sessions_at(&self, which: impl Fn(&str) -> bool) -> Vec<Jid> {
+        let sessions = self.occupants.iter().flat_map(Occupant::sessions);
+        sessions.filter(|session| which(session.domain())).cloned().collect()
+    }
+
     /// A session leaves with this presence.
     pub(super) fn leave(&mut self, actor: &Actor, presence: Presence, fx: &mut Effects) {
         let occupant = self.occupants.of_session(&actor.jid);
@@ -62,3 +84,25 @@ impl Room {
         self.show(occupant, &seat, PresenceKind::Unavailable, told, fx);
     }
 }
+
+/// Whether the content of an error that was received says that the session to which a stanza was sent is gone.
+#[must_use]
+pub fn says_gone(content: &Content) -> bool {
+    let Some(error) = content.received_child(ns::CLIENT, "error") else { return false };
+    error
+        .children()
+        .any(|condition| condition.ns() == ns::STANZA_ERRORS && LOST.contains(&condition.name()))
+}
+
+/// Errors that say that a session is gone (XEP-0045 §16.1.2, and `service-unavailable`, which is what servers
+/// say of a session that is gone, RFC 6121 §8.5.3.2.1).
+const LOST: &[&str] = &[
+    "gone",
+    "item-not-found",
+    "recipient-unavailable",
+    "redirect",
+    "remote-server-not-found",
+    "remote-server-timeout",
+    "service-unavailable",
+    "jid-malformed",
+];

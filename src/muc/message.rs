@@ -120,28 +120,11 @@ impl Room {
     /// A stanza of the room has come back. If its recipient cannot be reached any more, it is removed
     /// (XEP-0045 §12.1, §16.1.2).
     fn bounced(&mut self, actor: &Actor, message: &Message, fx: &mut Effects) {
-        let Some(error) = message.content.received_child(ns::CLIENT, "error") else { return };
-        let is_lost = error.children().any(|condition| {
-            condition.ns() == ns::STANZA_ERRORS && LOST.contains(&condition.name())
-        });
-        if is_lost {
+        if super::leave::says_gone(&message.content) {
             self.lost(&actor.jid, fx);
         }
     }
 }
-
-/// Errors that say that a session is gone (XEP-0045 §16.1.2, and `service-unavailable`, which is what servers
-/// say of a session that is gone, RFC 6121 §8.5.3.2.1).
-const LOST: &[&str] = &[
-    "gone",
-    "item-not-found",
-    "recipient-unavailable",
-    "redirect",
-    "remote-server-not-found",
-    "remote-server-timeout",
-    "service-unavailable",
-    "jid-malformed",
-];
 
 fn is_from(child: &ElementRef<'_>, room: &Jid) -> bool {
     child

@@ -69,6 +69,9 @@ impl Listener for Notes {
                 format!("{} wants {:?}, wanted {:?}", session.jid(), now.nodes(), before.nodes())
             }
             Event::ItemsChanged { change } => format!("{} of {}", change.node.name, change.owner),
+            Event::RoomEntered { session, room, .. } => format!("{} is in {room}", session.jid()),
+            Event::RoomLeft { session, room } => format!("{} has left {room}", session.jid()),
+            Event::RoomMessage { .. } => "a room has a message".to_owned(),
             Event::SessionAvailable { session, .. } => format!("{} is available", session.jid()),
             Event::SessionEnded { session } => format!("{} has ended", session.jid()),
             Event::SessionUnavailable { session, .. } => {

@@ -53,6 +53,22 @@ impl ActiveRooms {
         guard.as_ref().map(look)
     }
 
+    /// Looks at a room in memory, as soon as nothing happens in it. Not for those who have locked it.
+    pub(super) async fn look_when_idle<T>(
+        &self,
+        room: &BareJid,
+        look: impl FnOnce(&Room) -> T,
+    ) -> Option<T> {
+        let slot = Arc::clone(self.slots.lock().get(room)?);
+        let guard = slot.room.lock().await;
+        guard.as_ref().map(look)
+    }
+
+    /// The addresses of the rooms in memory.
+    pub(super) fn addresses(&self) -> Vec<BareJid> {
+        self.slots.lock().keys().cloned().collect()
+    }
+
     /// Gives up the rooms that nobody is in and that the store has as they are.
     pub(super) fn give_up_empty(&self) {
         self.slots.lock().retain(|_, slot| {

@@ -1,52 +1,120 @@
-//! Rooms that somebody is in when the server starts: whoever has not come back with its session is told to be
-//! gone; and rooms that nobody needs are given up.
+//! Ghosts: occupants on other servers whose sessions have ended without a word (XEP-0045 §16.1.2). Who is silent for
+//! long gets a ping (XEP-0199).
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::host::{Route, ServerState};
-use crate::jid::{BareJid, Jid};
-use crate::stanza::{Presence, PresenceKind, Stanza};
+use futures_util::future::join_all;
+use rustc_hash::{FxHashMap, FxHashSet};
+use tokio::time::sleep;
 
-/// Starts the task that looks after the rooms of a service: by its name, since the task must not keep the
-/// service alive.
-pub(super) fn start(server: &Arc<ServerState>, route: &Arc<dyn Route>, prefix: &str) {
-    let task = awake(Arc::clone(server), Arc::clone(route), prefix.to_owned());
-    let stopping = server.tasks.stopping();
-    drop(server.tasks.spawn("rooms-start", async move {
-        stopping.run_until_cancelled(task).await;
+use super::room_service::RoomService;
+use crate::host::{RequestError, Route, ServerState};
+use crate::jid::{BareJid, Jid};
+use crate::muc::says_gone;
+use crate::ns;
+use crate::stanza::{
+    Condition, Content, Head, Iq, IqKind, Message, MessageKind, Stanza, StanzaError,
+};
+use crate::xml::{Frame, element};
+
+/// Starts the task that looks for ghosts in the rooms of a service.
+pub(super) fn start(server: &Arc<ServerState>, service: &Arc<RoomService>) {
+    let (server, service) = (Arc::clone(server), Arc::clone(service));
+    let (tasks, stopping) = (server.tasks.clone(), server.tasks.stopping());
+    drop(tasks.spawn("rooms-ghosts", async move {
+        while stopping.run_until_cancelled(sleep(EVERY)).await.is_some() {
+            let Some(route) = server.route() else { return };
+            // Nothing has changed while pings are on their way, so the end of the server need not wait for them.
+            let Some(gone) = stopping.run_until_cancelled(find(&server, &*route, &service)).await
+            else {
+                return;
+            };
+            for (session, rooms) in gone {
+                for room in rooms {
+                    lose(&*route, &session, &room).await;
+                }
+            }
+        }
     }));
 }
 
-/// Wakes each room that has occupants, or that is temporary: it looks for its occupants itself.
-async fn awake(server: Arc<ServerState>, route: Arc<dyn Route>, prefix: String) {
-    let mut after: Option<BareJid> = None;
-    loop {
-        let page = server.storage.rooms().occupied(after.as_ref(), PAGE).await;
-        let page = match page {
-            Ok(page) => page,
-            Err(error) => {
-                tracing::error!(%error, "rooms with occupants cannot be read: trying again");
-                tokio::time::sleep(AGAIN).await;
-                continue;
-            }
-        };
-        let Some(last) = page.last().cloned() else { return };
-        for room in page {
-            if room.domain().split('.').next() == Some(prefix.as_str()) {
-                wake(&*route, room).await;
-            }
+/// Sessions, each with the rooms that it is in.
+type Present = FxHashMap<Jid, Vec<BareJid>>;
+
+/// Asks the silent ones. Returns those that are gone.
+async fn find(server: &ServerState, route: &dyn Route, service: &RoomService) -> Present {
+    let mut present = present(server, service);
+    let known: FxHashSet<Jid> = present.keys().cloned().collect();
+    let silent = service.heard.silent(&known).into_iter().take(AT_ONCE);
+    let asked = silent.filter_map(|session| {
+        let rooms = present.remove(&session)?;
+        let room = rooms.first().cloned()?;
+        Some(async move {
+            is_gone(server, route, service, &room, &session).await.then_some((session, rooms))
+        })
+    });
+    let asked: Vec<_> = asked.collect();
+    join_all(asked).await.into_iter().flatten().collect()
+}
+
+/// All sessions on other servers. A room in which something happens just now counts the next time.
+fn present(server: &ServerState, service: &RoomService) -> Present {
+    let mut present = Present::default();
+    let is_remote = |domain: &str| server.ours(domain).is_none();
+    for room in service.rooms.addresses() {
+        let sessions = service.rooms.look(&room, |there| there.sessions_at(is_remote));
+        for session in sessions.unwrap_or_default() {
+            present.entry(session).or_default().push(room.clone());
         }
-        after = Some(last);
+    }
+    present
+}
+
+/// A ping from a room. Whether the session is gone.
+async fn is_gone(
+    server: &ServerState,
+    route: &dyn Route,
+    service: &RoomService,
+    room: &BareJid,
+    session: &Jid,
+) -> bool {
+    let ping = element("ping").ns(ns::PING);
+    let request = server.request(room.clone().into_jid(), session.clone(), IqKind::Get, ping);
+    // Too many wait for an answer: another time.
+    let Ok((request, answer)) = request else { return false };
+    route.route(request).await;
+    match answer.within(PATIENCE).await {
+        Ok(_) => {}
+        Err(RequestError::Refused(answer)) if is_of_gone(&answer) => return true,
+        Err(RequestError::Refused(_)) => {}
+        Err(_) => return service.heard.missed(session),
+    }
+    service.heard.note(session);
+    false
+}
+
+/// Whether an error says that its recipient is gone.
+fn is_of_gone(answer: &Iq) -> bool {
+    // What the server itself has made can be read when it has been written.
+    let frame = Frame::from_bytes(Stanza::Iq(answer.clone()).to_bytes());
+    frame.is_ok_and(|frame| says_gone(&Content::of(frame)))
+}
+
+/// A room is told that a session is gone, as if a message had come back.
+async fn lose(route: &dyn Route, session: &Jid, room: &BareJid) {
+    let head = Head::between(room.clone(), session.clone());
+    let kind = MessageKind::Normal;
+    let lost = Stanza::Message(Message { head, kind, content: Content::default() });
+    let answer = StanzaError::from(Condition::RecipientUnavailable).answer(&lost);
+    let frame = answer.and_then(|answer| Frame::from_bytes(answer.to_bytes()).ok());
+    if let Some(Ok(answer)) = frame.map(Stanza::read) {
+        route.route(answer).await;
     }
 }
 
-/// A probe from the room to itself: whatever comes to a room wakes it.
-async fn wake(route: &dyn Route, room: BareJid) {
-    let to: Jid = room.into_jid();
-    let probe = Presence::bare(PresenceKind::Probe, to.clone(), to);
-    route.route(Stanza::Presence(probe)).await;
-}
-
-const PAGE: usize = 100;
-const AGAIN: Duration = Duration::from_secs(5);
+const EVERY: Duration = Duration::from_secs(60);
+/// How long a session may take to answer.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Sessions that are asked at once.
+const AT_ONCE: usize = 256;

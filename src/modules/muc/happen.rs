@@ -79,6 +79,9 @@ impl RoomService {
         let done = self.perform(cx, &mut room, &locked, effects).await;
         // A message that the store did not take leaves the room as it is.
         if !matches!(done, Ok(false)) {
+            if cx.server.ours(actor.jid.domain()).is_none() && room.has_session(&actor.jid) {
+                self.heard.note(&actor.jid);
+            }
             *locked.room = Some(room);
         }
         done.map(|_| answer)

@@ -3,27 +3,40 @@
 //! its occupants.
 
 mod active;
+mod administration;
 mod archive;
 mod bury;
+mod comings;
 mod deliver;
 mod disco;
 mod ghosts;
 mod happen;
+mod heard;
+mod housekeeping;
 mod load;
 mod missed;
 mod publish;
+mod refused;
 mod room_service;
 mod saver;
 mod search;
 mod search_form;
 mod service;
+mod services;
 mod settings;
 mod unique;
+mod wake;
 
 use std::sync::Arc;
 
-use crate::config::Config;
-use crate::host::{Manifest, Module, Registry, Status, Xep};
+use administration::Administration;
+use room_service::RoomService;
+use services::Services;
+
+use crate::config::{Config, RoomsConfig};
+use crate::host::room_readers::ReadableRooms;
+use crate::host::rooms::Rooms;
+use crate::host::{Manifest, Module, Registry, ServerState, Service, Status, Xep};
 
 /// The services with rooms.
 pub struct Muc;
@@ -42,11 +55,30 @@ impl Module for Muc {
         }
     }
 
-    fn register(&self, _: &mut Registry) {}
+    fn register(&self, on: &mut Registry) {
+        on.shared(Rooms::default()).shared(ReadableRooms::default());
+    }
 
     fn configure(&self, config: &Config, on: &mut Registry) {
-        for rooms in config.room_services() {
-            on.service(Arc::new(room_service::RoomService::new(rooms.clone())));
+        let new = |rooms: &RoomsConfig| Arc::new(RoomService::new(rooms.clone()));
+        let services: Arc<[Arc<RoomService>]> = config.room_services().map(new).collect();
+        for service in services.iter() {
+            on.service(Arc::clone(service) as Arc<dyn Service>);
+        }
+        on.shared(Services(services));
+    }
+
+    fn start(&self, server: &Arc<ServerState>) {
+        let services = server.shared::<Services>();
+        if services.0.is_empty() {
+            return;
+        }
+        let administration = Administration::new(server, services.clone());
+        server.shared::<Rooms>().enter(Arc::new(administration));
+        server.shared::<ReadableRooms>().enter(Arc::new(services.clone()));
+        for service in services.0.iter() {
+            housekeeping::start(server, service);
+            ghosts::start(server, service);
         }
     }
 }

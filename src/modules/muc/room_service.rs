@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use super::active::{ActiveRooms, Locked};
+use super::heard::Heard;
 use super::saver::Saver;
 use super::{load, settings};
 use crate::config::RoomsConfig;
@@ -18,11 +19,14 @@ pub(super) struct RoomService {
     pub(super) config: RoomsConfig,
     pub(super) rooms: ActiveRooms,
     pub(super) saver: Saver,
+    /// When sessions on other servers were heard of.
+    pub(super) heard: Heard,
 }
 
 impl RoomService {
     pub(super) fn new(config: RoomsConfig) -> Self {
-        Self { config, rooms: ActiveRooms::default(), saver: Saver::default() }
+        let (rooms, saver, heard) = (ActiveRooms::default(), Saver::default(), Heard::default());
+        Self { config, rooms, saver, heard }
     }
 
     /// As it is configured now.

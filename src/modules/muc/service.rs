@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::archive::{self, Readable};
 use super::room_service::RoomService;
-use super::{disco, ghosts, search, settings, unique};
+use super::{comings, disco, search, settings, unique, wake};
 use crate::host::{
     Asked, Cx, Discovery, Halt, IqReply, Reply, Route, ServerState, Service, ServiceDomain,
     refuse_presence,
@@ -34,7 +34,7 @@ impl Service for RoomService {
 
     fn start(&self, server: &Arc<ServerState>, route: &Arc<dyn Route>) {
         self.saver.start(server);
-        ghosts::start(server, route, &self.config.prefix);
+        wake::start(server, route, &self.config.prefix);
     }
 
     async fn message(
@@ -67,7 +67,16 @@ impl Service for RoomService {
             return Err(refuse_presence(&presence));
         }
         let actor = self.actor(cx, &presence.head.from).await?;
+        // Unavailable presence by which a session becomes unavailable to all comes from the server on its behalf.
+        let session = cx.origin.session();
+        let was_in = match session {
+            Some(session) => comings::is_in(&self.rooms, &room, session).await,
+            None => false,
+        };
         self.happens(cx, &room, &actor, Input::Presence(presence)).await?;
+        if let Some(session) = session {
+            comings::tell(cx, &self.rooms, &room, session, was_in).await;
+        }
         Ok(())
     }
 

@@ -1,0 +1,55 @@
+//! Features are told when a client of this server enters a room, and when it leaves one because the user wants that.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use super::active::ActiveRooms;
+use crate::host::Cx;
+use crate::host::lifecycle::{self, Event};
+use crate::jid::BareJid;
+use crate::muc::Room;
+use crate::session::SessionRef;
+
+/// Whether a session is in a room.
+pub(super) async fn is_in(rooms: &ActiveRooms, room: &BareJid, session: &SessionRef) -> bool {
+    let look = |room: &Room| room.has_session(session.jid());
+    rooms.look_when_idle(room, look).await.unwrap_or(false)
+}
+
+/// The client of a session has sent presence to a room. `was_in`: it was in the room before. The room must not be
+/// locked: listeners may want to know of it.
+pub(super) async fn tell(
+    cx: &mut Cx<'_>,
+    rooms: &ActiveRooms,
+    room: &BareJid,
+    session: &SessionRef,
+    was_in: bool,
+) {
+    let look =
+        |room: &Room| room.nick_of(session.jid()).map(|nick| (nick, room.config().name.clone()));
+    match rooms.look_when_idle(room, look).await.flatten() {
+        Some((nick, name)) if !was_in => {
+            let event = Event::RoomEntered { session, room, nick: &nick, name: &name };
+            lifecycle::tell(cx, event).await;
+        }
+        None if was_in => tell_left(cx, room, session),
+        Some(_) | None => {}
+    }
+}
+
+/// Some clients leave each room before they go offline, and some leave to enter again.
+fn tell_left(cx: &Cx<'_>, room: &BareJid, session: &SessionRef) {
+    let Some(route) = cx.server.route() else { return };
+    let (stopping, room, session) = (cx.server.tasks.stopping(), room.clone(), session.clone());
+    drop(cx.server.tasks.spawn("room-left", async move {
+        let is_over = stopping.run_until_cancelled(sleep(PAUSE)).await.is_some();
+        if is_over && session.available().is_some() {
+            let event = Event::RoomLeft { session: &session, room: &room };
+            route.tell(session.jid().domain(), event).await;
+        }
+    }));
+}
+
+/// Who is available for so long after leaving a room does not go offline.
+const PAUSE: Duration = Duration::from_secs(10);

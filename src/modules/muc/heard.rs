@@ -1,0 +1,85 @@
+//! When sessions on other servers were last heard of. Sessions of this server leave their rooms when they end.
+
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use rustc_hash::{FxHashMap, FxHashSet};
+use tokio::time::Instant;
+
+use crate::jid::Jid;
+
+/// Sessions on other servers that are in rooms of a service.
+#[derive(Debug, Default)]
+pub(super) struct Heard(Mutex<FxHashMap<Jid, Sign>>);
+
+/// A sign of life.
+#[derive(Clone, Copy, Debug)]
+struct Sign {
+    at: Instant,
+    /// Pings that it has not answered since then.
+    missed: u8,
+}
+
+impl Sign {
+    fn now() -> Self {
+        Self { at: Instant::now(), missed: 0 }
+    }
+}
+
+impl Heard {
+    /// A session that is in a room has sent something.
+    pub(super) fn note(&self, session: &Jid) {
+        self.0.lock().insert(session.clone(), Sign::now());
+    }
+
+    /// Those of the sessions in rooms that have been silent for long. Sessions that are in no room any more are
+    /// forgotten. The silence of a session that is new here begins now.
+    pub(super) fn silent(&self, present: &FxHashSet<Jid>) -> Vec<Jid> {
+        let mut signs = self.0.lock();
+        signs.retain(|session, _| present.contains(session));
+        let is_silent = |session: &&Jid| {
+            let sign = signs.entry(Jid::clone(session)).or_insert_with(Sign::now);
+            sign.at.elapsed() >= SILENCE
+        };
+        present.iter().filter(is_silent).cloned().collect()
+    }
+
+    /// A session has not answered a ping. Whether it counts as gone: an answer may be lost.
+    pub(super) fn missed(&self, session: &Jid) -> bool {
+        let mut signs = self.0.lock();
+        let Some(sign) = signs.get_mut(session) else { return false };
+        sign.missed += 1;
+        sign.missed >= MISSED
+    }
+}
+
+/// A session that is silent for so long is asked whether it is there.
+const SILENCE: Duration = Duration::from_secs(10 * 60);
+/// So many pings without an answer, and a session is gone.
+const MISSED: u8 = 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_silent_is_asked_and_gone_after_two_pings() {
+        let heard = Heard::default();
+        let jid = |text| Jid::parse(text).unwrap();
+        let (hag, crone) =
+            (jid("hag66@witches.example/pda"), jid("crone1@witches.example/desktop"));
+        let both: FxHashSet<Jid> = [hag.clone(), crone.clone()].into_iter().collect();
+        assert!(heard.silent(&both).is_empty());
+        tokio::time::advance(SILENCE / 2).await;
+        heard.note(&crone);
+        tokio::time::advance(SILENCE / 2).await;
+        assert_eq!(heard.silent(&both), [hag.clone()]);
+        assert!(!heard.missed(&hag));
+        assert!(heard.missed(&hag));
+        heard.note(&hag);
+        assert!(!heard.missed(&hag), "a sign of life counts more than pings before it");
+        // One that has left is forgotten.
+        assert!(heard.silent(&FxHashSet::default()).is_empty());
+        assert!(!heard.missed(&crone));
+    }
+}

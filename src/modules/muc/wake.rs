@@ -1,0 +1,50 @@
+//! Rooms that somebody is in when the server starts: those whose sessions have not come back are shown as gone.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::host::{Route, ServerState};
+use crate::jid::{BareJid, Jid};
+use crate::stanza::{Presence, PresenceKind, Stanza};
+
+/// Starts the task that wakes the rooms of the service with this prefix.
+pub(super) fn start(server: &Arc<ServerState>, route: &Arc<dyn Route>, prefix: &str) {
+    let task = awake(Arc::clone(server), Arc::clone(route), prefix.to_owned());
+    let stopping = server.tasks.stopping();
+    drop(server.tasks.spawn("rooms-start", async move {
+        stopping.run_until_cancelled(task).await;
+    }));
+}
+
+/// Wakes each room that has occupants, or that is temporary: it looks for its occupants itself.
+async fn awake(server: Arc<ServerState>, route: Arc<dyn Route>, prefix: String) {
+    let mut after: Option<BareJid> = None;
+    loop {
+        let page = server.storage.rooms().occupied(after.as_ref(), PAGE).await;
+        let page = match page {
+            Ok(page) => page,
+            Err(error) => {
+                tracing::error!(%error, "rooms with occupants cannot be read: trying again");
+                tokio::time::sleep(AGAIN).await;
+                continue;
+            }
+        };
+        let Some(last) = page.last().cloned() else { return };
+        for room in page {
+            if room.domain().split('.').next() == Some(prefix.as_str()) {
+                wake(&*route, room).await;
+            }
+        }
+        after = Some(last);
+    }
+}
+
+/// A probe from the room to itself: whatever comes to a room wakes it.
+async fn wake(route: &dyn Route, room: BareJid) {
+    let to: Jid = room.into_jid();
+    let probe = Presence::bare(PresenceKind::Probe, to.clone(), to);
+    route.route(Stanza::Presence(probe)).await;
+}
+
+const PAGE: usize = 100;
+const AGAIN: Duration = Duration::from_secs(5);
