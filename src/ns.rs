@@ -123,9 +123,5 @@ pub const RETRACT_0: &str = "urn:xmpp:message-retract:0";
 pub const RETRACT: &str = "urn:xmpp:message-retract:1";
 /// XEP-0424 §2: what is retracted is replaced in the archive.
 pub const RETRACT_TOMBSTONE: &str = "urn:xmpp:message-retract:1#tombstone";
-/// XEP-0045 §9: requests of moderators and admins.
-pub const MUC_ADMIN: &str = "http://jabber.org/protocol/muc#admin";
-/// XEP-0045 §10: requests of owners.
-pub const MUC_OWNER: &str = "http://jabber.org/protocol/muc#owner";
 /// XEP-0033.
 pub const ADDRESSES: &str = "http://jabber.org/protocol/address";

@@ -143,8 +143,14 @@ impl RoomService {
                     }
                 }
             }
-            self.save(cx, room, locked, effects.change, effects.is_destroyed);
-            is_alive &= !effects.is_destroyed;
+            if effects.is_destroyed {
+                // While the room is locked: so nobody reads again what is being removed.
+                cx.keeping.count_writes(1);
+                self.saver.remove(room.jid(), &locked.slot).await?;
+                is_alive = false;
+            } else {
+                self.save(cx, room, locked, effects.change);
+            }
             lost.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
             lost.dedup();
             for session in lost.into_iter().filter(|_| is_alive) {
@@ -157,19 +163,7 @@ impl RoomService {
 
     /// Writes what has changed. What a user has asked for is on the disk before that counts as handled; who
     /// comes and goes is written soon.
-    fn save(
-        &self,
-        cx: &mut Cx<'_>,
-        room: &Room,
-        locked: &Locked,
-        change: RoomChange,
-        is_destroyed: bool,
-    ) {
-        if is_destroyed {
-            cx.keeping.count_writes(1);
-            cx.keeping.receipts.push(self.saver.remove(room.jid(), &locked.slot));
-            return;
-        }
+    fn save(&self, cx: &mut Cx<'_>, room: &Room, locked: &Locked, change: RoomChange) {
         if change == RoomChange::default() {
             return;
         }

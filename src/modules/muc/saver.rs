@@ -15,7 +15,7 @@ use crate::storage::{Receipt, Result, RoomChange, StorageError};
 
 /// The way to the task that writes.
 #[derive(Debug, Default)]
-pub(super) struct Saver(Mutex<Option<mpsc::UnboundedSender<Write>>>);
+pub(super) struct Saver(Mutex<Option<mpsc::Sender<Write>>>);
 
 /// A change, and who waits for it.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ struct Batch {
 impl Saver {
     /// Starts the task.
     pub(super) fn start(&self, server: &Arc<ServerState>) {
-        let (sender, receiver) = mpsc::unbounded_channel();
+        let (sender, receiver) = mpsc::channel(QUEUE);
         *self.0.lock() = Some(sender);
         drop(server.tasks.spawn("rooms", run(Arc::clone(server), receiver)));
     }
@@ -57,16 +57,19 @@ impl Saver {
         let (done, receipt) = oneshot::channel();
         slot.unsaved.fetch_add(1, Ordering::AcqRel);
         let write = Write { room: room.clone(), slot: Arc::clone(slot), change, done };
-        let sent = self.0.lock().as_ref().is_some_and(|sender| sender.send(write).is_ok());
+        let sent = self.0.lock().as_ref().is_some_and(|sender| sender.try_send(write).is_ok());
         match sent {
             true => Receipt::waiting(receipt),
-            false => Receipt::settled(Err(StorageError::closed())),
+            false => {
+                slot.unsaved.fetch_sub(1, Ordering::AcqRel);
+                Receipt::settled(Err(StorageError::closed()))
+            }
         }
     }
 }
 
 /// Writes what comes, until the server ends and nothing comes any more.
-async fn run(server: Arc<ServerState>, mut receiver: mpsc::UnboundedReceiver<Write>) {
+async fn run(server: Arc<ServerState>, mut receiver: mpsc::Receiver<Write>) {
     let stopping = server.tasks.stopping();
     loop {
         let first = match stopping.run_until_cancelled(receiver.recv()).await {
@@ -136,6 +139,8 @@ fn merge(old: &mut RoomChange, new: RoomChange) {
     old.occupants.extend(new.occupants);
 }
 
+/// Changes that wait to be written, at most. Those of one room become one.
+const QUEUE: usize = 16_384;
 /// Rooms that are written at once, at most.
 const AT_ONCE: usize = 256;
 
