@@ -3,8 +3,8 @@
 use smol_str::SmolStr;
 use unicode_security::skeleton;
 
-use super::occupants::cleaned;
-use super::show::Told;
+use super::occupants::{Seat, cleaned};
+use super::show::{Told, no_presence};
 use super::{Actor, Affiliation, Effects, Room, RoomLimits};
 use crate::jid::FullJid;
 use crate::stanza::{Condition, ErrorKind, Presence, PresenceKind, StanzaError};
@@ -77,7 +77,12 @@ impl Room {
             return Err(conflict());
         }
         let new_nick = SmolStr::new(address.resource_part());
+        let Some(seat) = old.seat(&actor.jid) else { return Ok(()) };
         let Some(mut occupant) = self.occupants.remove(&old.nick) else { return Ok(()) };
+        // Now, since none of the others is the occupant itself.
+        let gone = Seat { presence: no_presence(), ..seat.clone() };
+        let told = Told { codes: &[303], nick: Some(&new_nick), ..Told::default() };
+        self.show(&old, &gone, PresenceKind::Unavailable, &told, fx);
         let priority = presence.priority();
         let presence = cleaned(presence);
         for seat in &mut occupant.seats {
@@ -88,14 +93,9 @@ impl Room {
         (occupant.nick, occupant.address) = (new_nick.clone(), address);
         self.occupants.add(occupant);
         let Some(occupant) = self.occupants.get(&new_nick) else { return Ok(()) };
-        let told = Told { codes: &[303], nick: Some(&new_nick), ..Told::default() };
         for seat in &occupant.seats {
             fx.change.occupants.extend(Self::stored_occupant(occupant, seat));
         }
-        let Some(seat) = old.seat(&actor.jid) else { return Ok(()) };
-        let mut gone = seat.clone();
-        gone.presence.content = crate::stanza::Content::default();
-        self.show(&old, &gone, PresenceKind::Unavailable, &told, fx);
         let Some(seat) = occupant.seat(&actor.jid) else { return Ok(()) };
         self.show(occupant, seat, PresenceKind::Available, &Told::default(), fx);
         Ok(())

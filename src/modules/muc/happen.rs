@@ -15,6 +15,7 @@ use crate::muc::{Actor, Affiliation, Effect, Effects, Input, Moment, Room, stray
 use crate::random::random_id;
 use crate::stanza::{Condition, Presence, PresenceKind, Stanza, StanzaError};
 use crate::storage::RoomChange;
+use crate::xml::Frame;
 
 impl RoomService {
     /// Tells a room of what has happened, and does what follows. Returns what the room answers: `None` if
@@ -137,7 +138,7 @@ impl RoomService {
             for effect in effects.list {
                 match effect {
                     Effect::Tell(stanza, to) => lost.extend(tell(cx, &stanza, &to).await.lost),
-                    Effect::Send(stanza) => cx.outbox.send(stanza),
+                    Effect::Send(stanza) => cx.outbox.send(read_again(stanza)),
                     Effect::Publish(publication) => {
                         lost.extend(publish(cx, room, *publication).await?);
                     }
@@ -186,5 +187,15 @@ impl RoomService {
             drop(tell(cx, &told, std::slice::from_ref(&actor.jid)).await);
         }
         Reply::Later
+    }
+}
+
+/// A stanza that the room has made, as if it had been received: only what is received can be read, and those who
+/// store and copy messages look into them.
+fn read_again(stanza: Stanza) -> Stanza {
+    let read = Frame::from_bytes(stanza.to_bytes()).map(Stanza::read);
+    match read {
+        Ok(Ok(read)) => read,
+        Ok(Err(_)) | Err(_) => stanza,
     }
 }

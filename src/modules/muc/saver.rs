@@ -1,11 +1,12 @@
 //! Writes what has changed in rooms. The rooms do not wait for the disk; whoever must know that something is on
 //! the disk has a receipt.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock, Weak};
 
 use futures_util::future::join_all;
-use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 use super::active::Slot;
@@ -15,7 +16,7 @@ use crate::storage::{Receipt, Result, RoomChange, StorageError};
 
 /// The way to the task that writes.
 #[derive(Debug, Default)]
-pub(super) struct Saver(Mutex<Option<mpsc::Sender<Write>>>);
+pub(super) struct Saver(OnceLock<(Weak<ServerState>, mpsc::Sender<Write>)>);
 
 /// A change, and who waits for it.
 #[derive(Debug)]
@@ -39,7 +40,7 @@ impl Saver {
     /// Starts the task.
     pub(super) fn start(&self, server: &Arc<ServerState>) {
         let (sender, receiver) = mpsc::channel(QUEUE);
-        *self.0.lock() = Some(sender);
+        drop(self.0.set((Arc::downgrade(server), sender)));
         drop(server.tasks.spawn("rooms", run(Arc::clone(server), receiver)));
     }
 
@@ -57,41 +58,54 @@ impl Saver {
         let (done, receipt) = oneshot::channel();
         slot.unsaved.fetch_add(1, Ordering::AcqRel);
         let write = Write { room: room.clone(), slot: Arc::clone(slot), change, done };
-        let sent = self.0.lock().as_ref().is_some_and(|sender| sender.try_send(write).is_ok());
-        match sent {
-            true => Receipt::waiting(receipt),
-            false => {
-                slot.unsaved.fetch_sub(1, Ordering::AcqRel);
-                Receipt::settled(Err(StorageError::closed()))
-            }
+        if let Some((server, sender)) = self.0.get()
+            && let Err(TrySendError::Full(write) | TrySendError::Closed(write)) =
+                sender.try_send(write)
+            && let Some(server) = server.upgrade()
+        {
+            // The server ends, and the task has ended already; or it cannot keep up.
+            let tasks = server.tasks.clone();
+            drop(tasks.spawn("room", async move { write_all(&server, vec![write]).await }));
         }
+        Receipt::waiting(receipt)
     }
 }
 
-/// Writes what comes, until the server ends and nothing comes any more.
+/// Writes what comes, until the server ends. What comes later is written at once.
 async fn run(server: Arc<ServerState>, mut receiver: mpsc::Receiver<Write>) {
     let stopping = server.tasks.stopping();
-    loop {
-        let first = match stopping.run_until_cancelled(receiver.recv()).await {
-            Some(first) => first,
-            // The server ends: what is queued is written, and nothing more comes.
-            None => receiver.try_recv().ok(),
-        };
-        let Some(first) = first else { return };
-        let mut batches: Vec<Batch> = Vec::new();
-        let mut next = Some(first);
-        while let Some(write) = next {
-            add(&mut batches, write);
-            next = if batches.len() < AT_ONCE { receiver.try_recv().ok() } else { None };
+    while let Some(first) = stopping.run_until_cancelled(receiver.recv()).await.flatten() {
+        let mut writes = vec![first];
+        while writes.len() < AT_ONCE
+            && let Ok(write) = receiver.try_recv()
+        {
+            writes.push(write);
         }
-        join_all(batches.into_iter().map(|batch| write(&server, batch))).await;
+        write_all(&server, writes).await;
     }
+    receiver.close();
+    let mut writes = Vec::new();
+    while let Some(write) = receiver.recv().await {
+        writes.push(write);
+    }
+    write_all(&server, writes).await;
+}
+
+/// Writes changes: those of one room at once, and rooms side by side.
+async fn write_all(server: &ServerState, writes: Vec<Write>) {
+    let mut batches: Vec<Batch> = Vec::new();
+    let mut places: FxHashMap<BareJid, usize> = FxHashMap::default();
+    for write in writes {
+        let place = *places.entry(write.room.clone()).or_insert(batches.len());
+        add(&mut batches, place, write);
+    }
+    join_all(batches.into_iter().map(|batch| write(server, batch))).await;
 }
 
 /// Adds a change to those of its room.
-fn add(batches: &mut Vec<Batch>, write: Write) {
+fn add(batches: &mut Vec<Batch>, place: usize, write: Write) {
     let Write { room, slot, change, done } = write;
-    match batches.iter_mut().find(|batch| batch.room == room) {
+    match batches.get_mut(place) {
         None => batches.push(Batch { room, change, writes: vec![(slot, done)] }),
         Some(batch) => {
             batch.change = match (batch.change.take(), change) {
@@ -141,7 +155,7 @@ fn merge(old: &mut RoomChange, new: RoomChange) {
 
 /// Changes that wait to be written, at most. Those of one room become one.
 const QUEUE: usize = 16_384;
-/// Rooms that are written at once, at most.
+/// Changes that are written at once, at most.
 const AT_ONCE: usize = 256;
 
 #[cfg(test)]

@@ -149,7 +149,9 @@ impl RoomService {
             }
             (IqKind::Get, unique::NS, "unique") => {
                 let actor = self.actor(cx, &request.head.from).await?;
-                self.may_create(cx, &actor).await?;
+                // XEP-0307 §2 wants another error than for the room itself.
+                let may = self.may_create(cx, &actor).await;
+                may.map_err(|_| Condition::Forbidden.text("you may not make rooms here"))?;
                 Ok(Reply::Now(Some(unique::answer())))
             }
             _ => Err(Condition::ServiceUnavailable.into()),
@@ -188,7 +190,10 @@ impl Discovery for RoomService {
         }
         let locked = self.lock(cx.server, &asked.to.to_bare()).await?;
         let items = locked.room.as_ref().and_then(|room| room.items(&actor, asked.node));
-        Ok(items.map(ItemPage::from))
+        match items {
+            None if asked.node.is_none() => Err(no_room()),
+            items => Ok(items.map(ItemPage::from)),
+        }
     }
 }
 
