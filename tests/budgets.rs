@@ -502,6 +502,24 @@ async fn an_account_whose_sessions_acknowledge_nothing_holds_no_more_than_it_may
     house.close().await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn nodes_that_a_service_refuses_are_counted_for_the_service_or_for_one_account() {
+    let options = "[limits]\nservice_nodes = 2\nservice_nodes_per_account = 1\n";
+    let house = House::new(options).await;
+    for (name, nodes) in [("romeo", ["a", "b"]), ("juliet", ["c", "d"]), ("tybalt", ["e", "f"])] {
+        let mut client = house.login(name, "home", HOME).await;
+        for node in nodes {
+            let create = format!("<create node='{node}'/>");
+            client.say(format!("<iq type='set' id='{node}' to='pubsub.localhost'><pubsub xmlns='http://jabber.org/protocol/pubsub'>{create}</pubsub></iq>")).await;
+            client.hears(&format!("id='{node}'")).await;
+        }
+    }
+    // The second one of Romeo is beyond the share of one account. With the first one of Juliet the service is full.
+    let refused = ["account", "all"].map(|scope| house.actions("service", scope, "error"));
+    assert_eq!(refused, [1, 3]);
+    house.close().await;
+}
+
 const HEADER: &str = "<stream:stream xmlns='jabber:client' \
     xmlns:stream='http://etherx.jabber.org/streams' version='1.0' to='localhost'>";
 const ATTACKER: &str = "192.0.2.66";

@@ -51,9 +51,8 @@ impl Revocations {
         let now = Instant::now();
         let mut last = self.last.lock();
         let count = self.count.fetch_add(1, Ordering::Relaxed) + 1;
-        let is_same = |old: &Revocation| {
-            old.user == *user && (client.is_none() || old.client.as_deref() == client)
-        };
+        // Those of single clients stay when all logins are revoked: they say more (`is_client_revoked`).
+        let is_same = |old: &Revocation| old.user == *user && old.client.as_deref() == client;
         last.retain(|old| !is_same(old) && now.duration_since(old.at) < LONGEST_LOGIN);
         let client = client.map(str::to_owned);
         last.push(Revocation { user: user.clone(), client, count, at: now });
@@ -137,7 +136,10 @@ mod tests {
             assert!(!all.is_revoked(&romeo, client, all.count()), "{client:?}");
             assert!(!all.is_revoked(&juliet, client, 0), "{client:?}");
         }
-        assert_eq!(all.last.lock().len(), 1, "it says more than the others");
+        assert!(all.is_client_revoked(&romeo, "desk", 0), "that one alone was revoked, too");
+        assert!(!all.is_client_revoked(&romeo, "phone", 0));
+        all.record(&romeo, None);
+        assert_eq!(all.last.lock().len(), 3, "of the same one only the last");
         tokio::time::advance(LONGEST_LOGIN).await;
         all.record(&juliet, None);
         assert_eq!(all.last.lock().len(), 1, "no login is so old");

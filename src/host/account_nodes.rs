@@ -261,7 +261,8 @@ impl AccountNodes {
             items: Vec::new(),
             keep: 0,
             expire_before: None,
-            within_quota: true,
+            // A service has no quota: its nodes are bounded in number, and each creator has a share of the bytes.
+            within_quota: is_account,
         }
     }
 
@@ -272,7 +273,12 @@ impl AccountNodes {
         publication: Publication,
     ) -> storage::Result<Option<Published>> {
         let done = cx.server.storage.pubsub().publish(&self.owner, name, publication).await;
-        done.inspect_err(|error| cx.server.count_refusal(error))
+        done.inspect_err(|error| match error {
+            StorageError::Limit(storage::PUBSUB_NODES) if self.owner.local().is_none() => {
+                cx.server.budgets.kept.refused_node();
+            }
+            other => cx.server.count_refusal(other),
+        })
     }
 
     async fn tell(

@@ -8,6 +8,6 @@ mod lock;
 mod policy;
 mod waiting;
 
-pub use guarded::{Guarded, Strangers, lock, of, policy, remember, set_policy};
+pub use guarded::{Guarded, Strangers, forget_of, lock, of, policy, remember, set_policy};
 pub use policy::{Approach, Choice, Policy};
-pub use waiting::{Place, Waiting, add, all, has_room, remove};
+pub use waiting::{Place, Waiting, add, all, has_room, is_there, remove};

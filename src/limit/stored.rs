@@ -80,6 +80,11 @@ impl Kept {
         self.waiting.count(BudgetScope::Account, Action::Error);
     }
 
+    /// Counts a refusal because a service has all the nodes that it may have.
+    pub fn refused_node(&self) {
+        self.service.count(BudgetScope::All, Action::Error);
+    }
+
     /// Counts a refusal because an account has its share of the nodes at a service.
     pub fn refused_share(&self) {
         self.service.count(BudgetScope::Account, Action::Error);

@@ -13,6 +13,7 @@ use futures_util::future::join_all;
 
 use self::report::Draft;
 use crate::host::block_list::{self, BlockList, BlockLists, hits, is_always_heard};
+use crate::host::strangers;
 use crate::host::{
     Access, AddressKind, Cx, Halt, Invalidation, IqHandler, IqReply, Manifest, Module, Registry,
     Status, Xep,
@@ -142,6 +143,7 @@ async fn block(cx: &mut Cx<'_>, user: &BareJid, payload: &ElementRef<'_>) -> IqR
             .await;
     cx.server.invalidate(&Invalidation::BlockList(user.clone()));
     done.into_iter().collect::<Result<Vec<()>, _>>()?;
+    strangers::forget_of(cx.server, user, |jid| hits(&now, jid)).await?;
     for session in cx.server.sessions.of(user) {
         for other in seen_by(&session, &contacts, &now) {
             let gone = Presence::bare(PresenceKind::Unavailable, session.jid().clone(), other);

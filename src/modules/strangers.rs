@@ -22,7 +22,7 @@ use crate::stanza::{Condition, Message, MessageKind, Presence, Stanza};
 use accepted::release;
 pub use conversation::wrote;
 use known::is_known;
-pub use waiting::{Released, forget, released};
+pub use waiting::{Released, forget, released, waits};
 
 /// Keeps strangers away from accounts that want it.
 pub struct Strangers;
@@ -147,8 +147,8 @@ pub async fn take_back(cx: &Cx<'_>, user: &BareJid, contact: &BareJid) -> Result
     if !guarded.waiting.iter().any(|place| is_request_of(place, contact)) {
         return Ok(());
     }
-    // Without the lock: a roster may be locked here. Whoever delivers the request meanwhile learns by `forget`
-    // that it was taken back.
+    // Without the lock: a roster may be locked here. Whoever delivers the request meanwhile looks whether it is still
+    // there ([`waits`]).
     for waiting in strangers::all(&*cx.server.storage, user).await? {
         if is_request_of(&waiting.place, contact) {
             strangers::remove(cx.server, user, &waiting.key).await?;

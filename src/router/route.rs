@@ -7,6 +7,7 @@ use tracing::Instrument as _;
 
 use super::arrive::arrive;
 use super::capacity::wait_for_capacity;
+use super::photo::Shown;
 use super::release::release;
 use super::{bounce, outcome, photo};
 use crate::host::{
@@ -52,12 +53,15 @@ pub(super) async fn drain(
     keeping: &mut Keeping,
     own: Option<&Session>,
 ) {
+    let mut shown = Vec::new();
     loop {
         let Some(stanza) = outbox.take() else {
-            if let Some((user, stranger)) = outbox.take_accepted() {
+            if !shown.is_empty() {
+                shown = Box::pin(correct_photo(router, outbox, keeping, shown)).await;
+            } else if let Some((user, stranger)) = outbox.take_accepted() {
                 deliver_what_waits(router, outbox, keeping, &user, &stranger).await;
             } else if let Some(user) = outbox.take_photo() {
-                Box::pin(show_photo(router, outbox, keeping, &user)).await;
+                shown = Box::pin(show_photo(router, outbox, keeping, &user)).await;
             } else {
                 break;
             }
@@ -128,12 +132,30 @@ async fn deliver_what_waits(
     outbox.end_release(user, stranger);
 }
 
-/// The photo of a user has changed: presence tells it.
-async fn show_photo(router: &Router, outbox: &mut Outbox, keeping: &mut Keeping, user: &BareJid) {
+/// The photo of a user has changed: presence tells it. Answers what is to be corrected when it has arrived.
+async fn show_photo(
+    router: &Router,
+    outbox: &mut Outbox,
+    keeping: &mut Keeping,
+    user: &BareJid,
+) -> Vec<Shown> {
     let Router { server, registry } = router;
-    let Some(host) = server.host(user.domain()) else { return };
+    let Some(host) = server.host(user.domain()) else { return Vec::new() };
     let mut cx = Cx { server, registry, host, origin: &Origin::Internal, outbox, keeping };
-    photo::show(&mut cx, user).await;
+    photo::show(&mut cx, user).await
+}
+
+/// Presence with a new photo has arrived, and may have overtaken newer presence.
+async fn correct_photo(
+    router: &Router,
+    outbox: &mut Outbox,
+    keeping: &mut Keeping,
+    shown: Vec<Shown>,
+) -> Vec<Shown> {
+    let Router { server, registry } = router;
+    let Some(host) = server.hosts().first() else { return Vec::new() };
+    let mut cx = Cx { server, registry, host, origin: &Origin::Internal, outbox, keeping };
+    photo::correct(&mut cx, shown).await
 }
 
 /// The origin of a stanza that this server has made itself, as its `from` says: a service, or the server.

@@ -40,7 +40,9 @@ pub async fn leaves(
     if is_request {
         reachable?;
     }
-    let changed = roster::subscription(cx, &user, &contact, Way::Outbound, &presence).await?;
+    let lock = roster::lock(cx, &user).await;
+    let of = (&user, &contact);
+    let changed = roster::subscription(cx, lock, of, Way::Outbound, &presence).await?;
     roster::push_changed(cx, &user, &changed);
     // The contact may see the user no longer: it is sent unavailable presence before `unsubscribed`, while
     // it still has the subscription (RFC 6121 §3.2.2).
@@ -74,10 +76,19 @@ fn reachable(cx: &Cx<'_>, to: &Jid) -> Result<(), Condition> {
 }
 
 /// A contact manages a subscription to one of our users (RFC 6121 §3.1.3, §3.1.6, §3.2.3, §3.3.3, §3.4.2).
-pub async fn arrives(
+pub async fn arrives(cx: &mut Cx<'_>, user: &BareJid, presence: Presence) -> Result<Outcome, Halt> {
+    arrives_unless_taken_back(cx, user, presence, None).await
+}
+
+/// As [`arrives`], for a request that has waited under the key `waiting` until the user accepted its sender. The sender may
+/// take it back at this moment: then it is forgotten first, and the roster is changed after that. So a request that
+/// is still there while the roster is locked is taken back from the roster later, and one that is not there must
+/// not get into the roster any more.
+pub(super) async fn arrives_unless_taken_back(
     cx: &mut Cx<'_>,
     user: &BareJid,
     mut presence: Presence,
+    waiting: Option<&str>,
 ) -> Result<Outcome, Halt> {
     // A request to an account that does not exist gets no answer (RFC 6121 §8.5.1), although §3.1.2 would
     // have an error.
@@ -97,7 +108,14 @@ pub async fn arrives(
     }
     presence.head.from = Some(contact.clone().into());
     presence.head.to = Some(user.clone().into());
-    let changed = match roster::subscription(cx, user, &contact, Way::Inbound, &presence).await {
+    let lock = roster::lock(cx, user).await;
+    if let Some(key) = waiting
+        && !strangers::waits(cx, user, key).await?
+    {
+        return Err(Halt::Drop("its sender has taken it back"));
+    }
+    let of = (user, &contact);
+    let changed = match roster::subscription(cx, lock, of, Way::Inbound, &presence).await {
         Ok(changed) => changed,
         // An error would tell a stranger that the account exists, and that many requests wait for it.
         Err(error) if error.condition == Condition::ResourceConstraint => {

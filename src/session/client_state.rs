@@ -2,14 +2,15 @@
 //! not wake its radio.
 //!
 //! They wait in the mailbox, in their order, and are written together with the next stanza that cannot wait,
-//! or when the client is active. Of each address that sends presence, only the newest one waits. Chat states
-//! are dropped. Nobody else can see the state of a client (XEP-0352 §6).
+//! or when the client is active. Of each address that sends presence, only the newest one waits. Events of
+//! nodes wait, all of them. Chat states are dropped. Nobody else can see the state of a client (XEP-0352 §6).
 
 use super::delivery::Delivery;
 use super::mailbox_state::MailboxState;
+use crate::jid::Jid;
 use crate::ns;
 use crate::payload::chat_state;
-use crate::stanza::{Presence, PresenceKind, Stanza};
+use crate::stanza::{Message, MessageKind, Presence, PresenceKind, Stanza};
 
 /// What becomes of a stanza for a client that is inactive.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -27,10 +28,21 @@ impl Urgency {
         match &*delivery.stanza {
             _ if delivery.marker.is_some() => Self::Now,
             Stanza::Message(message) if chat_state::is_alone(message) => Self::Never,
+            Stanza::Message(message) if is_event_of_others(delivery, message) => Self::Later,
             Stanza::Presence(presence) if can_wait(presence) => Self::Later,
             Stanza::Iq(_) | Stanza::Message(_) | Stanza::Presence(_) => Self::Now,
         }
     }
+}
+
+/// An event that this server made for a node (XEP-0060 §7.1.2), but not one of the user's own account. Such an event
+/// says what the user has done on another device: read a message, joined a room, muted a contact. A phone that does
+/// not know that rings when it should not.
+fn is_event_of_others(delivery: &Delivery, message: &Message) -> bool {
+    let to = delivery.to.as_ref().or(message.head.to.as_ref());
+    message.kind == MessageKind::Headline
+        && message.content.is_made_of(ns::PUBSUB_EVENT, "event")
+        && message.head.from.as_ref().map(Jid::bare_str) != to.map(Jid::bare_str)
 }
 
 /// Requests for subscriptions and errors cannot wait, nor can the client's own presence in a room: it says
@@ -44,9 +56,11 @@ fn can_wait(presence: &Presence) -> bool {
 }
 
 impl MailboxState {
-    /// Removes the presence of the same address that waits, if there is one: the new one says more.
+    /// Removes the presence of the same address that waits, if there is one and this is presence: the new one says
+    /// more.
     pub(super) fn remove_older_presence(&mut self, new: &Delivery) {
-        let Some(from) = &new.stanza.head().from else { return };
+        let Stanza::Presence(Presence { head, .. }) = &*new.stanza else { return };
+        let Some(from) = &head.from else { return };
         let is_older = |old: &Delivery| {
             old.stanza.head().from.as_ref() == Some(from)
                 && matches!(&*old.stanza, Stanza::Presence(presence) if can_wait(presence))

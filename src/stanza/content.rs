@@ -59,6 +59,18 @@ impl Content {
         self.received_child(ns, name).is_some()
     }
 
+    /// Whether this server made the content, and its first child has this namespace and name.
+    #[must_use]
+    pub fn is_made_of(&self, ns: &str, name: &str) -> bool {
+        let is_it = |child: &Bytes| {
+            let rest = child.strip_prefix(b"<").and_then(|rest| rest.strip_prefix(name.as_bytes()));
+            let rest = rest.and_then(|rest| rest.strip_prefix(b" xmlns='"));
+            let rest = rest.and_then(|rest| rest.strip_prefix(ns.as_bytes()));
+            rest.is_some_and(|rest| rest.starts_with(b"'"))
+        };
+        self.frame.is_none() && self.added.first().is_some_and(is_it)
+    }
+
     /// Removes every received child for which `which` holds. Returns whether there was one.
     pub fn remove(&mut self, which: impl Fn(&ElementRef<'_>) -> bool) -> bool {
         let found: SmallVec<[Range<u32>; 2]> =

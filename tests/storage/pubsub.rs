@@ -417,4 +417,9 @@ pub(crate) async fn nodes_without_an_owner_are_found(s: Arc<dyn Storage>) {
     assert!(s.accounts().remove(&romeo).await.unwrap());
     assert_eq!(found().await, ["his"]);
     assert_eq!(s.pubsub().ownerless(&service, 0).await.unwrap(), [""; 0]);
+    // A later account with this name does not begin with what the earlier one has created.
+    for name in ["both", "hers"] {
+        let node = s.pubsub().node(&service, name).await.unwrap().unwrap();
+        assert_eq!(node.creator, user("juliet@localhost"), "{name}");
+    }
 }

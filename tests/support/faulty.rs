@@ -1,6 +1,8 @@
 //! Storage that fails when it is told to: the disk is full, or the server is gone in this moment; or
 //! that is slow.
 
+#[path = "faulty_documents.rs"]
+mod faulty_documents;
 #[path = "faulty_pubsub.rs"]
 mod faulty_pubsub;
 
@@ -35,12 +37,14 @@ pub(crate) struct Faulty {
     delay_of_disk: Mutex<Option<Duration>>,
     /// How long the next publication is on its way to the disk.
     delay_of_publication: Mutex<Option<Duration>>,
+    /// How long the next removal of a document is on its way to the disk.
+    delay_of_removal: Mutex<Option<Duration>>,
 }
 
 impl Faulty {
     pub(crate) fn new(inner: Arc<dyn Storage>) -> Self {
-        let [delay_of_page, delay_of_disk, delay_of_publication] =
-            [(); 3].map(|()| Mutex::new(None));
+        let [delay_of_page, delay_of_disk, delay_of_publication, delay_of_removal] =
+            [(); 4].map(|()| Mutex::new(None));
         let delays = Mutex::default();
         Self {
             inner,
@@ -49,6 +53,7 @@ impl Faulty {
             delay_of_page,
             delay_of_disk,
             delay_of_publication,
+            delay_of_removal,
         }
     }
 
@@ -87,6 +92,20 @@ impl Faulty {
     /// Each message is kept at once, and known to be kept later.
     pub(crate) fn delay_disk(&self, by: Duration) {
         *self.delay_of_disk.lock() = Some(by);
+    }
+
+    /// The next document is removed later.
+    pub(crate) fn delay_removal(&self, by: Duration) {
+        *self.delay_of_removal.lock() = Some(by);
+    }
+
+    /// The storage without faults, behind the delay of the next removal of a document.
+    pub(crate) async fn for_removal(&self) -> &dyn Storage {
+        let delay = self.delay_of_removal.lock().take();
+        if let Some(delay) = delay {
+            tokio::time::sleep(delay).await;
+        }
+        self.inner()
     }
 
     /// The next publication at a node is stored later.
@@ -156,7 +175,7 @@ impl Storage for Faulty {
     }
 
     fn documents(&self) -> &dyn DocumentStore {
-        self.inner.documents()
+        self
     }
 
     fn pubsub(&self) -> &dyn PubSubStore {

@@ -70,6 +70,8 @@ pub(crate) enum Disk {
     SlowPage(Duration),
     /// The next publication at a node is stored so late.
     SlowPublication(Duration),
+    /// The next document is removed so late.
+    SlowRemoval(Duration),
     /// Each message is on the disk so late.
     SlowWrites(Duration),
     /// What waits, and what is in archives, cannot be read.
@@ -287,9 +289,10 @@ fn of_the_server(line: &str, body: &str) -> Result<Action, String> {
         return Ok(Action::Restart(down, false));
     }
     type Slow = (&'static str, fn(Duration) -> Disk);
-    let slow: [Slow; 4] = [
+    let slow: [Slow; 5] = [
         ("The next answer about a roster takes ", Disk::Slow),
         ("The next page of an archive is read after ", Disk::SlowPage),
+        ("The next document is removed after ", Disk::SlowRemoval),
         ("The next publication is stored after ", Disk::SlowPublication),
         ("The disk is written after ", Disk::SlowWrites),
     ];

@@ -194,6 +194,7 @@ impl Target for InProcess {
             Disk::Slow(time) => storage.delay(time),
             Disk::SlowPage(time) => storage.delay_page(time),
             Disk::SlowPublication(time) => storage.delay_publication(time),
+            Disk::SlowRemoval(time) => storage.delay_removal(time),
             Disk::SlowWrites(time) => storage.delay_disk(time),
             Disk::Unreadable => storage.hide(),
             Disk::Works => storage.fail(false),

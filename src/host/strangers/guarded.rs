@@ -114,6 +114,28 @@ pub async fn lock<'a>(server: &'a ServerState, user: &BareJid) -> MutexGuard<'a,
     server.shared::<Strangers>().locks.lock(user).await
 }
 
+/// Forgets all that waits of the senders that are meant: the user has blocked them.
+///
+/// # Errors
+/// If the store fails.
+pub async fn forget_of(
+    server: &ServerState,
+    user: &BareJid,
+    is_meant: impl Fn(&Jid) -> bool,
+) -> storage::Result<()> {
+    let guarded = of(server, user).await?;
+    if !guarded.is_some_and(|guarded| guarded.waiting.iter().any(|place| is_meant(&place.from))) {
+        return Ok(());
+    }
+    let _lock = lock(server, user).await;
+    for waiting in waiting::all(&*server.storage, user).await? {
+        if is_meant(&waiting.place.from) {
+            waiting::remove(server, user, &waiting.key).await?;
+        }
+    }
+    Ok(())
+}
+
 async fn read(
     storage: &dyn Storage,
     user: &BareJid,

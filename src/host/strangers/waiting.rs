@@ -78,6 +78,14 @@ pub async fn add(
     }
 }
 
+/// Whether a stanza waits under this key.
+///
+/// # Errors
+/// If the store fails.
+pub async fn is_there(storage: &dyn Storage, user: &BareJid, key: &str) -> storage::Result<bool> {
+    Ok(storage.documents().get(user, KIND, key).await?.is_some())
+}
+
 /// Forgets a stanza that waited. `false` if it is not there any more.
 ///
 /// # Errors

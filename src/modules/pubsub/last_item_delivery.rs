@@ -34,12 +34,14 @@ struct OfSession {
     next: Wish,
     /// Nodes of which it wanted to hear once, and when it stopped: what was published before, it has had.
     left: BTreeMap<SmolStr, Timestamp>,
+    /// It could not be given all that it wanted: nobody knows what it has had.
+    has_missed: bool,
 }
 
 impl OfSession {
     fn new(session: &SessionRef) -> Self {
         let (next, left) = Default::default();
-        Self { session: session.clone(), is_busy: false, next, left }
+        Self { session: session.clone(), is_busy: false, next, left, has_missed: false }
     }
 }
 
@@ -68,7 +70,7 @@ impl Deliveries {
         };
         let nodes = new.map(|node| (node.clone(), of.left.remove(node))).collect();
         // It has not had all of them while they are on their way.
-        for node in old.filter(|_| !of.is_busy) {
+        for node in old.filter(|_| !of.is_busy && !of.has_missed) {
             if of.left.len() < MAX_LEFT {
                 of.left.insert(node.clone(), now);
             }
@@ -76,11 +78,29 @@ impl Deliveries {
         nodes
     }
 
+    /// A session may see more from now on: of the nodes of which it does not want to hear now, it has not had all.
+    pub(super) fn sees_more(&self, session: &SessionRef) {
+        let mut sessions = self.sessions.lock();
+        let Some(of) = of(&mut sessions, session) else { return };
+        of.left.clear();
+        if !of.is_busy && !of.has_missed {
+            sessions.remove(session.jid());
+        }
+    }
+
+    /// A walk has failed: the session has not had all.
+    fn failed(&self, session: &SessionRef) {
+        let mut sessions = self.sessions.lock();
+        let Some(of) = of(&mut sessions, session) else { return };
+        of.left.clear();
+        of.has_missed = true;
+    }
+
     /// A session is not available any more: when it is again, it begins anew.
     pub(super) fn forget(&self, session: &SessionRef) {
         let mut sessions = self.sessions.lock();
         let Some(of) = of(&mut sessions, session) else { return };
-        (of.next, of.left) = Default::default();
+        (of.next, of.left, of.has_missed) = Default::default();
         if !of.is_busy {
             sessions.remove(session.jid());
         }
@@ -99,6 +119,9 @@ impl Deliveries {
         let at_once = cx.server.config.load().limits.inbox_stanzas / 8;
         let mut walk = Walk::new(session.clone(), wish);
         let done = walk.advance(cx.server, Some(at_once)).await;
+        if done.is_err() {
+            self.failed(session);
+        }
         let next = match &done {
             Ok(false) => Some(walk),
             Ok(true) | Err(_) => self.next(session),
@@ -136,7 +159,7 @@ impl Deliveries {
             return Some(Walk::new(session.clone(), std::mem::take(&mut of.next)));
         }
         of.is_busy = false;
-        if of.left.is_empty() {
+        if of.left.is_empty() && !of.has_missed {
             sessions.remove(session.jid());
         }
         None
@@ -156,6 +179,7 @@ async fn go_on(server: Arc<ServerState>, mut walk: Walk) {
     loop {
         if let Err(error) = walk.advance(&server, None).await {
             tracing::warn!(%error, "cannot read last items");
+            server.shared::<Deliveries>().failed(walk.session());
         }
         match server.shared::<Deliveries>().next(walk.session()) {
             Some(next) => walk = next,
@@ -196,5 +220,31 @@ mod tests {
         assert!(all.must_wait(session.handle(), &wish()));
         assert!(all.next(session.handle()).is_some());
         assert!(all.next(session.handle()).is_none() && all.sessions.lock().is_empty());
+    }
+
+    #[test]
+    fn a_client_that_has_not_had_all_gets_old_items_when_it_wants_them_again() {
+        let jid = FullJid::parse("romeo@localhost/phone").unwrap();
+        let bounds = MailboxLimits { stanzas: 9, bytes: 1 << 10 };
+        let session = Session::open(Arc::default(), jid, SessionFacts::for_tests(), bounds, 9);
+        let (session, node) = (session.handle(), [SmolStr::from("n")]);
+        let now = Timestamp::from_micros(7);
+        let all = Deliveries::default();
+        let stops = || all.changed(session, [].iter(), node.iter(), now);
+        let again = || all.changed(session, node.iter(), [].iter(), now)["n"];
+        stops();
+        assert_eq!(again(), Some(now), "it has had what was published before");
+        stops();
+        all.sees_more(session);
+        assert!(all.sessions.lock().is_empty());
+        assert_eq!(again(), None, "it sees another contact since then");
+        let of_all = [(node[0].clone(), None)].into_iter().collect();
+        assert!(!all.must_wait(session, &Wish { of_all, of: Vec::new() }));
+        all.failed(session);
+        assert!(all.next(session).is_none());
+        stops();
+        assert_eq!(again(), None, "the store has failed");
+        all.forget(session);
+        assert!(all.sessions.lock().is_empty());
     }
 }

@@ -26,6 +26,7 @@ impl Listener for Sender {
             }
             Event::SubscriptionOpened { user, contact } => {
                 for session in cx.server.sessions.of(contact) {
+                    deliveries.sees_more(&session);
                     if session.interests().is_some_and(|interests| !interests.nodes().is_empty()) {
                         let wish = Wish { of: vec![(*user).clone()], ..Wish::default() };
                         deliveries.give(cx, &session, wish).await?;

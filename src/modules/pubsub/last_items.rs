@@ -68,12 +68,17 @@ struct Bytes;
 
 impl Weighter<BareJid, Arc<[Ready]>> for Bytes {
     fn weight(&self, owner: &BareJid, items: &Arc<[Ready]>) -> u64 {
-        let bytes = |item: &Ready| {
-            let content = item.content.as_ref().map_or(0, Content::size);
-            item.node.len() + item.id.len() + content + OVERHEAD
-        };
-        (owner.as_str().len() + OVERHEAD + items.iter().map(bytes).sum::<usize>()) as u64
+        (owner.as_str().len() + OVERHEAD + bytes(items)) as u64
     }
+}
+
+/// About how many bytes items occupy.
+fn bytes(items: &[Ready]) -> usize {
+    let one = |item: &Ready| {
+        let content = item.content.as_ref().map_or(0, Content::size);
+        item.node.len() + item.id.len() + content + OVERHEAD
+    };
+    items.iter().map(one).sum()
 }
 
 impl Default for LastItems {
@@ -100,26 +105,37 @@ impl SharedState for LastItems {
 }
 
 impl LastItems {
-    /// The last items of some of these accounts, and the accounts that are left: those that are held, and of the
-    /// others as many as may be read at once.
+    /// The last items of some of these accounts, and the accounts that are left. As many as may be in memory at once for
+    /// one session: whoever is given them may be slow, and what is held here may be given up meanwhile.
     pub(super) async fn of(server: &ServerState, owners: Vec<BareJid>) -> storage::Result<Part> {
         let this = server.shared::<Self>();
         let before = *this.changes.lock();
-        let (mut found, mut missing) = (Vec::new(), Vec::new());
+        let (mut found, mut missing, mut left) = (Vec::new(), Vec::new(), Vec::new());
+        let mut room = MAX_READ;
         for owner in owners {
+            if room == 0 {
+                left.push(owner);
+                continue;
+            }
             match this.cache.get(&owner) {
                 Some(items) if items.is_empty() => {}
-                Some(items) => found.push((owner, items)),
+                Some(items) => {
+                    room = room.saturating_sub(bytes(&items));
+                    found.push((owner, items));
+                }
                 None => missing.push(owner),
             }
         }
+        if room == 0 {
+            left.append(&mut missing);
+        }
         if missing.is_empty() {
-            return Ok(Part { found, left: missing });
+            return Ok(Part { found, left });
         }
         missing.sort_unstable();
         let store = server.storage.pubsub();
-        let LastItemPage { items, owners } = store.last_items(&missing, MAX_READ).await?;
-        let left = missing.split_off(owners.clamp(1, missing.len()));
+        let LastItemPage { items, owners } = store.last_items(&missing, room).await?;
+        left.extend(missing.split_off(owners.clamp(1, missing.len())));
         let mut read: FxHashMap<BareJid, Vec<Ready>> = FxHashMap::default();
         for last in items {
             let owner = last.owner.clone();
@@ -210,3 +226,61 @@ const MAX_READ: usize = 512 * 1024;
 const CACHE_BYTES: usize = 32 << 20;
 /// Bytes of an entry beside its texts.
 const OVERHEAD: usize = 160;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::{Parts, Registry};
+    use crate::storage::{Affiliation, PubSubNode, Publication, PublishAt};
+
+    #[tokio::test]
+    async fn what_is_held_counts_as_what_is_read() {
+        let mut on = Registry::default();
+        on.shared(LastItems::default());
+        let parts = Parts::for_tests(&["localhost"]);
+        let server = ServerState::new(parts, &[], on.take_shared()).unwrap();
+        let store = server.storage.pubsub();
+        let mut owners = Vec::new();
+        let (count, payload) = (300, "x".repeat(4000));
+        for number in 0..count {
+            let owner = BareJid::parse(&format!("user{number}@localhost")).unwrap();
+            let item = PubSubItem {
+                id: "i".to_owned(),
+                publisher: owner.clone().into_jid(),
+                published: Timestamp::from_micros(1),
+                payload: format!("<a xmlns='urn:a'>{payload}</a>").into(),
+            };
+            let node = PubSubNode {
+                name: "n".to_owned(),
+                creator: owner.clone(),
+                created: Timestamp::from_micros(1),
+                config: NodeConfig::default().to_text(),
+                affiliations: vec![(owner.clone(), Affiliation::Owner)],
+                subscriptions: Vec::new(),
+                items: 0,
+            };
+            let publication = Publication {
+                at: PublishAt::New(node),
+                max_nodes: 9,
+                share: None,
+                items: vec![item],
+                keep: 1,
+                expire_before: None,
+                within_quota: true,
+            };
+            store.publish(&owner, "n", publication).await.unwrap().unwrap();
+            owners.push(owner);
+        }
+        for _ in 0..2 {
+            let (mut left, mut found) = (owners.clone(), 0);
+            while !left.is_empty() {
+                let part = LastItems::of(&server, left).await.unwrap();
+                let held: usize = part.found.iter().map(|(_, items)| bytes(items)).sum();
+                assert!(held < MAX_READ + 2 * 8000, "{held}");
+                found += part.found.len();
+                left = part.left;
+            }
+            assert_eq!(found, count);
+        }
+    }
+}

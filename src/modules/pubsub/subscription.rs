@@ -8,7 +8,7 @@ use crate::payload::node_config::NodeConfig;
 use crate::pubsub::error::Problem;
 use crate::pubsub::rights::Approval;
 use crate::stanza::StanzaError;
-use crate::storage::{NodeSubscription, StorageError};
+use crate::storage::{NodeSubscription, PubSubNode, StorageError};
 use crate::xml::{Node, element};
 
 /// Stores a subscription.
@@ -58,6 +58,9 @@ pub(super) async fn change(
 /// After the access model, or affiliations, have changed: subscriptions of those who may not read the node any more
 /// end, and those that wait for an owner are decided as far as the node decides it by itself (§8.7). Each
 /// subscriber is told. `whose`: only of these.
+///
+/// # Errors
+/// The first one, after all others were settled.
 pub(super) async fn settle(
     cx: &mut Cx<'_>,
     place: &Place,
@@ -68,19 +71,30 @@ pub(super) async fn settle(
     let is_meant = |one: &NodeSubscription| {
         whose.is_none_or(|whose| whose.iter().any(|jid| jid.as_str() == one.jid.bare_str()))
     };
+    let mut done = Ok(());
     for one in node.subscriptions.iter().filter(|one| is_meant(one)) {
-        let entity = place.entity(cx.server, &one.jid, &node, &config).await?;
-        let state = match one.is_pending {
-            false => entity.may_read(&config).is_ok().then_some(false),
-            true => match entity.may_subscribe(&config) {
-                Ok(Approval::Subscribed) => Some(false),
-                Ok(Approval::Pending) | Err(Problem::PendingSubscription) => Some(true),
-                Err(_) => None,
-            },
-        };
-        if state != Some(one.is_pending) {
-            change(cx, place, (name, &config), one.clone(), state).await?;
-        }
+        done = settle_one(cx, place, (&node, &config), one).await.and(done);
+    }
+    done
+}
+
+async fn settle_one(
+    cx: &mut Cx<'_>,
+    place: &Place,
+    (node, config): (&PubSubNode, &NodeConfig),
+    one: &NodeSubscription,
+) -> Result<(), StanzaError> {
+    let entity = place.entity(cx.server, &one.jid, node, config).await?;
+    let state = match one.is_pending {
+        false => entity.may_read(config).is_ok().then_some(false),
+        true => match entity.may_subscribe(config) {
+            Ok(Approval::Subscribed) => Some(false),
+            Ok(Approval::Pending) | Err(Problem::PendingSubscription) => Some(true),
+            Err(_) => None,
+        },
+    };
+    if state != Some(one.is_pending) {
+        change(cx, place, (&node.name, config), one.clone(), state).await?;
     }
     Ok(())
 }

@@ -62,7 +62,13 @@ async fn publish_with_patience(
             return true;
         }
         let publishing = publish(server, target, &registration, &summary, failures == 0);
-        let Some(outcome) = publishing.await else { return true };
+        let Some(outcome) = publishing.await else {
+            // Without an answer nobody knows whether the service has it.
+            let Some(call) = publisher.more(target) else { return true };
+            summary = call.after(summary);
+            failures = 0;
+            continue;
+        };
         server.metrics.pushes.inc([outcome.word()]);
         let gives_up = match outcome {
             Outcome::Done => {
@@ -100,7 +106,7 @@ async fn pause(publisher: &Publisher, target: &Target, time: Duration) -> bool {
     timeout(time, publisher.call(target)).await.is_ok()
 }
 
-/// Publishes once. `is_first`: it was not tried before. `None` if a call has come since, and the answer is not awaited: what the service got, it has.
+/// Publishes once. `is_first`: it was not tried before. `None` if a call has come since: then the answer is not awaited.
 async fn publish(
     server: &ServerState,
     target: &Target,

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 
 use super::publisher::{Publisher, Target};
 use super::{Push, registrations};
+use crate::auth;
 use crate::host::{Cx, Destination, Invalidation, IqHandler, IqReply};
 use crate::jid::{BareJid, Jid};
 use crate::ns::PUBLISH_OPTIONS;
@@ -50,15 +51,11 @@ async fn enable(
     }
     let options = options(payload)?;
     cx.must_have_account(user).await?;
-    let installation = session.facts().installation;
     let mut new = PushRegistration {
         service,
         node,
         options,
-        device: match installation {
-            Some(id) => PushDevice::Installation(id.as_ref().to_owned()),
-            None => PushDevice::Resource(session.jid().resource_part().to_owned()),
-        },
+        device: device(session.facts().installation.as_deref(), session.jid().resource_part()),
         registered: cx.server.clock.now(),
     };
     let old = registrations::of(cx.server, user).await?;
@@ -78,6 +75,15 @@ async fn enable(
     done.inspect_err(|error| cx.server.count_refusal(error))?;
     cx.server.invalidate(&Invalidation::Push(user.clone()));
     Ok(())
+}
+
+/// The device of a session. A certificate alone is no device: several clients may have the same one.
+fn device(installation: Option<&str>, resource: &str) -> PushDevice {
+    let is_one = |id: &&str| auth::certificate_of(id).is_none_or(|(shared, _)| shared != *id);
+    match installation.filter(is_one) {
+        Some(id) => PushDevice::Installation(id.to_owned()),
+        None => PushDevice::Resource(resource.to_owned()),
+    }
 }
 
 /// Clients register at each login. What would change nothing but the time is written once a day.
@@ -132,3 +138,24 @@ const MAX_NODE: usize = 1023;
 const MAX_OPTIONS: usize = 4096;
 /// Microseconds.
 const A_DAY: u64 = 24 * 60 * 60 * 1_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::device;
+    use crate::auth::certificate_client;
+    use crate::storage::PushDevice;
+
+    #[test]
+    fn clients_with_one_certificate_are_several_devices() {
+        let agent = "d4565fa7-4d72-4749-b3d3-740edbf87770";
+        let named = certificate_client("ab12", Some(agent));
+        for (id, expected) in [
+            (Some(agent.to_owned()), PushDevice::Installation(agent.to_owned())),
+            (Some(named.clone()), PushDevice::Installation(named)),
+            (Some(certificate_client("ab12", None)), PushDevice::Resource("phone".to_owned())),
+            (None, PushDevice::Resource("phone".to_owned())),
+        ] {
+            assert_eq!(device(id.as_deref(), "phone"), expected, "{id:?}");
+        }
+    }
+}

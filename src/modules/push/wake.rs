@@ -146,7 +146,8 @@ pub async fn is_notice(cx: &Cx<'_>, user: &BareJid, message: &Message) -> bool {
     all.is_some_and(|all| all.all.iter().any(|one| Some(&one.service) == from))
 }
 
-/// A push service takes no more notifications (XEP-0357 §8).
+/// A push service takes no more notifications (XEP-0357 §8). `all`: the registrations when that came. One that the device
+/// has renewed since stays.
 async fn note_end_of_service(
     server: &ServerState,
     user: &BareJid,
@@ -164,7 +165,10 @@ async fn note_end_of_service(
             && child.attr("jid").is_none_or(|jid| jid == user.as_str())
     });
     let Some(node) = pubsub.attr("node").filter(|_| is_end) else { return };
-    match server.storage.push().remove(user, from, Some(&node)).await {
+    let Some(ended) = all.iter().find(|one| one.service == *from && one.node == node) else {
+        return;
+    };
+    match server.storage.push().remove_unless_renewed(user, ended).await {
         Ok(_) => server.invalidate(&Invalidation::Push(user.clone())),
         Err(error) => tracing::warn!(jid = %user, %error, "cannot remove a push registration"),
     }
@@ -172,3 +176,44 @@ async fn note_end_of_service(
 
 /// Stanzas of a session that lost its connection that are looked at.
 const MAX_LOOKED_AT: usize = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::{Parts, Registry};
+    use crate::jid::Jid;
+    use crate::modules::push::publisher::Publisher;
+    use crate::modules::push::registrations::Registrations;
+    use crate::payload::datetime::Timestamp;
+    use crate::storage::PushDevice;
+    use crate::xml::Frame;
+
+    #[tokio::test]
+    async fn the_end_of_a_service_ends_no_registration_that_was_renewed_since() {
+        let mut on = Registry::default();
+        on.shared(Registrations::default());
+        on.shared(Publisher::default());
+        let parts = Parts::for_tests(&["localhost"]);
+        let server = ServerState::new(parts, &[], on.take_shared()).unwrap();
+        let user = BareJid::parse("juliet@localhost").unwrap();
+        let at = |micros| PushRegistration {
+            service: Jid::parse("push.example").unwrap(),
+            node: "phone".to_owned(),
+            options: None,
+            device: PushDevice::Resource("phone".to_owned()),
+            registered: Timestamp::from_micros(micros),
+        };
+        let xml = "<message from='push.example' to='juliet@localhost'>\
+            <pubsub xmlns='http://jabber.org/protocol/pubsub' node='phone'>\
+            <affiliation jid='juliet@localhost' affiliation='none'/></pubsub></message>";
+        let Ok(Stanza::Message(message)) = Stanza::read(Frame::from_bytes(xml).unwrap()) else {
+            panic!("it is a message")
+        };
+        let store = server.storage.push();
+        store.register(&user, &at(2), 9).await.unwrap();
+        note_end_of_service(&server, &user, &[at(1)], &message).await;
+        assert_eq!(store.registrations(&user).await.unwrap(), [at(2)]);
+        note_end_of_service(&server, &user, &[at(2)], &message).await;
+        assert_eq!(store.registrations(&user).await.unwrap(), []);
+    }
+}

@@ -28,16 +28,24 @@ pub struct Changed {
     _lock: Option<RosterLock>,
 }
 
+/// Locks the roster of a user for [`subscription`]. `None` if the request that is handled holds the lock.
+pub async fn lock(cx: &Cx<'_>, user: &BareJid) -> Option<RosterLock> {
+    match cx.outbox.has_locked(user) {
+        true => None,
+        false => Some(cx.server.shared::<RosterLocks>().lock(user).await),
+    }
+}
+
 /// Applies a subscription stanza between `user` and `contact` to the user's roster (RFC 6121 §3,
-/// appendix A). The caller tells the clients by [`push_changed`], in the right order.
+/// appendix A), which is locked by `lock`. The caller tells the clients by [`push_changed`], in the right order.
 ///
 /// # Errors
 /// `resource-constraint` if the roster is full, or too many requests wait; `forbidden` if a user
 /// without an account adds a contact; `internal-server-error` if the store fails.
 pub async fn subscription(
     cx: &Cx<'_>,
-    user: &BareJid,
-    contact: &BareJid,
+    lock: Option<RosterLock>,
+    (user, contact): (&BareJid, &BareJid),
     way: Way,
     presence: &Presence,
 ) -> Result<Changed, StanzaError> {
@@ -45,10 +53,6 @@ pub async fn subscription(
         cx.must_have_account(user).await?;
     }
     let jid: Jid = contact.clone().into();
-    let lock = match cx.outbox.has_locked(user) {
-        true => None,
-        false => Some(cx.server.shared::<RosterLocks>().lock(user).await),
-    };
     loop {
         let old = cx.server.storage.roster().find(user, &jid).await?;
         let item = old.clone().unwrap_or_else(|| item::new(jid.clone()));

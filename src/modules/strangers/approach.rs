@@ -16,7 +16,7 @@ pub(super) struct Wants<'a> {
     pub(super) by: Cow<'a, Jid>,
     /// What it is for in the first place.
     pub(super) approach: Approach,
-    /// It is a call or an invitation, and says something besides.
+    /// It is a call or an invitation, and says something besides. The plain text of an invitation does not count.
     says_more: bool,
 }
 
@@ -35,12 +35,17 @@ impl Wants<'_> {
 
 /// What the sender of a message wants. `None` if the message has no sender.
 ///
+/// The body of an invitation says that it is one, for clients that do not know invitations: rooms and clients add it.
+/// An invitation may have a reason anyway, so this is no more than it may say. All else that people read in an
+/// invitation, or in a call, is a message, too.
+///
 /// An invitation by a room comes from the room, which says who invites (XEP-0045 §7.8.2): this one must be
 /// known. A room can lie about it, as it can about everything. A client cannot: it never sends from a bare
 /// address.
 pub(super) fn of(message: &Message) -> Option<Wants<'_>> {
     let from = message.head.from.as_ref()?;
-    let (mut by, mut approach, mut says) = (Cow::Borrowed(from), Approach::Message, false);
+    let (mut by, mut approach) = (Cow::Borrowed(from), Approach::Message);
+    let (mut has_body, mut says) = (false, false);
     for child in message.content.received_children() {
         let invite = child.child(ns::MUC_USER, "invite").filter(|_| is_of_room(&child));
         if let Some(invite) = invite {
@@ -62,11 +67,18 @@ pub(super) fn of(message: &Message) -> Option<Wants<'_>> {
             if approach == Approach::Message {
                 approach = Approach::Call;
             }
+        } else if child.is(ns::CLIENT, "body") {
+            has_body |= is_said(&child);
         } else {
             says |= is_said(&child);
         }
     }
-    Some(Wants { by, approach, says_more: says && approach != Approach::Message })
+    let says_more = match approach {
+        Approach::Invitation => says,
+        Approach::Call => says || has_body,
+        Approach::Message | Approach::Subscription => false,
+    };
+    Some(Wants { by, approach, says_more })
 }
 
 /// Whether people read it. What else comes with a call or an invitation, such as a hint, says nothing.
@@ -136,14 +148,15 @@ mod tests {
         nobody.head.from = None;
         assert!(of(&nobody).is_none());
     }
-    /// A text in a call or in an invitation is a message, too.
+
+    /// A text in a call is a message, too, and what is more than a plain text in an invitation.
     #[test]
     fn a_message_passes_by_the_strictest_choice_for_what_is_in_it() {
         let invitation = "<x xmlns='jabber:x:conference' jid='r@s'/>";
         let mediated = "<x xmlns='http://jabber.org/protocol/muc#user'><invite from='f@g'/></x>";
         let call = "<propose xmlns='urn:xmpp:jingle-message:0' id='1'/>";
+        let body = "<body>hi</body>";
         let texts = [
-            "<body>hi</body>",
             "<subject>hi</subject>",
             "<encrypted xmlns='urn:xmpp:omemo:2'><payload>x</payload></encrypted>",
             "<html xmlns='http://jabber.org/protocol/xhtml-im'/>",
@@ -168,6 +181,11 @@ mod tests {
                     assert_eq!(choice("r@s", inner.clone()), Choice::Refuse, "{inner}");
                 }
             }
+            let is_call = first == call;
+            for inner in [format!("{first}{body}"), format!("{body}{first}")] {
+                let expected = if is_call { Choice::Refuse } else { Choice::Allow };
+                assert_eq!(choice("r@s", inner.clone()), expected, "{inner}");
+            }
             for other in others {
                 assert_eq!(choice("r@s", format!("{first}{other}")), Choice::Allow, "{other}");
             }
@@ -180,6 +198,9 @@ mod tests {
         assert_eq!(wants.strictest(&policy), Approach::Invitation);
         let mut policy = Policy::default();
         policy.set(Approach::Message, Choice::Wait);
+        assert_eq!(wants.choice(&policy), Choice::Allow);
+        let message = self::message("a@b/c", &format!("<subject>hi</subject>{invitation}"));
+        let wants = of(&message).unwrap();
         assert_eq!(wants.choice(&policy), Choice::Wait);
         assert_eq!(wants.strictest(&policy), Approach::Message);
     }

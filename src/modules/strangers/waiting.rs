@@ -83,11 +83,18 @@ async fn passes(
     Ok(choice == Choice::Allow || is_known(cx, guarded, user, approach, &by).await?)
 }
 
-/// A stanza waits no more. `false` if it did not any more: its sender has taken it back. The store writes this
-/// after what was stored of the stanza before.
+/// Whether a stanza waits: its sender has not taken it back.
 ///
 /// # Errors
 /// If the store fails.
-pub async fn forget(cx: &Cx<'_>, user: &BareJid, key: &str) -> storage::Result<bool> {
-    strangers::remove(cx.server, user, key).await
+pub async fn waits(cx: &Cx<'_>, user: &BareJid, key: &str) -> storage::Result<bool> {
+    strangers::is_there(&*cx.server.storage, user, key).await
+}
+
+/// A stanza waits no more. The store writes this after what was stored of the stanza before.
+///
+/// # Errors
+/// If the store fails.
+pub async fn forget(cx: &Cx<'_>, user: &BareJid, key: &str) -> storage::Result<()> {
+    strangers::remove(cx.server, user, key).await.map(drop)
 }

@@ -9,7 +9,9 @@ use futures_util::FutureExt as _;
 use super::super::{CloseReason, MailboxLimits, Order, Session, TakeOver, Undelivered};
 use super::{ROOMY, ids, message, open, reason, session};
 use crate::jid::Jid;
-use crate::stanza::{Presence, PresenceKind, Stanza};
+use crate::ns;
+use crate::stanza::{Head, Message, MessageKind, Presence, PresenceKind, Stanza};
+use crate::xml::element;
 
 #[tokio::test(start_paused = true)]
 async fn stanzas_come_out_in_the_order_in_which_they_went_in() {
@@ -157,4 +159,26 @@ async fn presence_for_an_inactive_client_waits_until_half_of_the_mailbox_is_full
     assert_eq!(mailbox.filled().now_or_never(), None, "then the rest waits again");
     mailbox.set_active();
     assert_eq!(mailbox.filled().now_or_never(), Some(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_waits_replaces_nothing() {
+    let session = session(ROOMY);
+    let (handle, mailbox) = (session.handle(), session.mailbox());
+    mailbox.set_inactive();
+    handle.deliver(presence("a@b")).unwrap();
+    let event = |from: &str| {
+        let content = element("event").ns(ns::PUBSUB_EVENT).child(element("items"));
+        let (from, kind) = (Some(Jid::parse(from).unwrap()), MessageKind::Headline);
+        let head = Head { from, ..Head::default() };
+        Arc::new(Stanza::Message(Message { head, kind, content: content.into() }))
+    };
+    for _ in 0..2 {
+        handle.deliver_addressed(event("a@b")).unwrap();
+    }
+    assert_eq!(handle.queued(), 3);
+    assert_eq!(mailbox.filled().now_or_never(), None);
+    handle.deliver_addressed(event("romeo@montague.lit")).unwrap();
+    assert_eq!(mailbox.filled().now_or_never(), Some(()), "it is the user's own");
+    assert_eq!(mailbox.take().0.len(), 4);
 }

@@ -30,9 +30,15 @@ impl StoredNode {
         }
     }
 
-    /// Removes what an address was at this node.
+    /// Removes what an address was at this node. If it has created the node, another owner has from now on.
     pub(super) fn forget_entity(&mut self, jid: &BareJid) {
         self.affiliations.remove(jid);
+        if self.node.creator == *jid {
+            let owners = self.affiliations.iter().filter(|(_, is)| **is == Affiliation::Owner);
+            if let Some(other) = owners.map(|(jid, _)| jid).min_by_key(|jid| jid.as_str()) {
+                self.node.creator = other.clone();
+            }
+        }
         self.subscriptions.retain(|_, one| one.jid.bare_str() != jid.as_str());
     }
 

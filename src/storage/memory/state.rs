@@ -89,6 +89,11 @@ impl State {
         for node in self.owners.values_mut().flat_map(|owner| owner.nodes.values_mut()) {
             node.forget_entity(jid);
         }
+        for room in self.owners.values_mut().filter_map(|owner| owner.group_chat.as_mut()) {
+            // Bans stay.
+            let stays = [RoomAffiliation::None, RoomAffiliation::Outcast];
+            room.members.retain(|member| member.jid != *jid || stays.contains(&member.affiliation));
+        }
         self.owners.remove(jid)
     }
 }

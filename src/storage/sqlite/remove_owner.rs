@@ -39,9 +39,14 @@ pub(super) async fn purge(on: &mut WriteTx<'_>, jid: &BareJid, owner: i64) -> Re
     Ok(())
 }
 
-/// Affiliations and subscriptions of an address (XEP-0060).
-const FORGET_ENTITY: [&str; 2] = [
+/// Affiliations and subscriptions of an address (XEP-0060), and its share of the nodes at a service: another owner of a
+/// node has created it from now on. A node without one is deleted later. And what it was in rooms (XEP-0045 §5.2), but
+/// for bans.
+const FORGET_ENTITY: [&str; 4] = [
     "DELETE FROM pubsub_affiliation WHERE jid = $1",
+    "UPDATE pubsub_node SET creator = coalesce((SELECT min(a.jid) FROM pubsub_affiliation a \
+     WHERE a.node = pubsub_node.number AND a.affiliation = 1), creator) WHERE creator = $1",
+    "DELETE FROM room_member WHERE jid = $1 AND affiliation > 0 AND affiliation < 4",
     "DELETE FROM pubsub_subscription WHERE bare = $1",
 ];
 
