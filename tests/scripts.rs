@@ -61,6 +61,7 @@ fn main() {
     trials.extend(support::checks::trials());
     trials.push(Trial::test("requests/with_what_is_foreign", with_what_is_foreign));
     trials.extend(requests::all().into_iter().map(request));
+    trials.extend(requests::of_rooms().into_iter().map(request_at_a_room));
     libtest_mimic::run(&arguments, trials).exit();
 }
 
@@ -114,6 +115,17 @@ fn request(request: Request) -> Trial {
         tried.map_err(Failed::from)
     };
     Trial::test(request.title(), run).with_ignored_flag(Remote::from_environment().is_some())
+}
+
+/// The same for what rooms answer.
+fn request_at_a_room(request: Request) -> Trial {
+    let run = move || {
+        let cast = requests::cast();
+        let tried = with_server(&cast, async |target| request.run_at_a_room(&cast, target).await);
+        tried.map_err(Failed::from)
+    };
+    Trial::test(request.title_at_a_room(), run)
+        .with_ignored_flag(Remote::from_environment().is_some())
 }
 
 /// Every request, with elements and attributes that nobody knows; see `support/foreign.rs`.

@@ -48,6 +48,12 @@ pub(crate) fn all() -> Vec<Request> {
     requests
 }
 
+/// What rooms answer (XEP-0045), and the extensions that they have.
+pub(crate) fn of_rooms() -> Vec<Request> {
+    let address = AddressKind::ServiceAddress;
+    OF_ROOMS.iter().map(|&(kind, ns, name)| Request { address, kind, ns, name }).collect()
+}
+
 /// Whom it takes.
 pub(crate) fn cast() -> Script {
     let persona = |name: &str, jid: &str| Persona {
@@ -84,6 +90,11 @@ impl Request {
         format!("requests/{address}/{} {} of {}", self.kind.as_str(), self.name, self.ns)
     }
 
+    /// Names the test of it at a room.
+    pub(crate) fn title_at_a_room(&self) -> String {
+        format!("requests/room/{} {} of {}", self.kind.as_str(), self.name, self.ns)
+    }
+
     /// Whether it is of this kind.
     pub(crate) fn is(&self, address: AddressKind, kind: IqKind) -> bool {
         (self.address, self.kind) == (address, kind)
@@ -97,15 +108,7 @@ impl Request {
     /// Tries all of it.
     pub(crate) async fn run(self, cast: &Script, target: &dyn Target) -> Result<(), String> {
         let transcript: Transcript = Rc::new(RefCell::new(Vec::new()));
-        let mut clients = Vec::new();
-        for persona in &cast.clients {
-            target.add_account(persona).await?;
-            let transcript = Rc::clone(&transcript);
-            let mut client = Client::new(persona.clone(), transcript, Duration::from_secs(20));
-            client.log_in(target).await?;
-            client.send(b"<presence/>").await?;
-            clients.push(client);
-        }
+        let mut clients = log_in(cast, target, &transcript).await?;
         let done = match clients.as_mut_slice() {
             [romeo, juliet, nurse] => {
                 befriend(romeo, nurse).await?;
@@ -114,11 +117,68 @@ impl Request {
             }
             _ => Err("this takes three".to_owned()),
         };
-        done.map_err(|why| {
-            let said = transcript.borrow();
-            let last = &said[said.len().saturating_sub(6)..];
-            format!("{}\n\n{why}\n", last.join("\n"))
-        })
+        done.map_err(|why| with_the_end_of(&transcript, &why))
+    }
+
+    /// Tries it at a room: as its owner, who is in it, as a stranger, and where there is no room.
+    pub(crate) async fn run_at_a_room(
+        self,
+        cast: &Script,
+        target: &dyn Target,
+    ) -> Result<(), String> {
+        let transcript: Transcript = Rc::new(RefCell::new(Vec::new()));
+        let mut clients = log_in(cast, target, &transcript).await?;
+        let done = match clients.as_mut_slice() {
+            [romeo, juliet, _] => self.try_at_a_room(romeo, juliet).await,
+            _ => Err("this takes three".to_owned()),
+        };
+        done.map_err(|why| with_the_end_of(&transcript, &why))
+    }
+
+    async fn try_at_a_room(self, romeo: &mut Client, juliet: &mut Client) -> Result<(), String> {
+        romeo.send(MAKE_A_ROOM.as_bytes()).await?;
+        hear(romeo, "made").await?;
+        self.try_at(romeo, ROOM).await.map_err(|why| format!("the owner: {why}"))?;
+        self.try_at(juliet, ROOM).await.map_err(|why| format!("a stranger: {why}"))?;
+        self.try_at(romeo, NO_ROOM).await.map_err(|why| format!("where no room is: {why}"))?;
+        // The room is as it was.
+        let word =
+            format!("<message type='groupchat' id='word' to='{ROOM}'><body>x</body></message>");
+        romeo.send(word.as_bytes()).await?;
+        let came = hear(romeo, "said").await?;
+        let is_heard = |element: &Element| {
+            element.attribute("id") == Some("word")
+                && element.attribute("type") == Some("groupchat")
+        };
+        match came.iter().any(is_heard) {
+            true => Ok(()),
+            false => Err("the owner is not heard in the room any more".to_owned()),
+        }
+    }
+
+    async fn try_at(self, client: &mut Client, to: &str) -> Result<(), String> {
+        let (bare, full) = (client.persona.bare().to_owned(), client.persona.jid.clone());
+        for (number, (what, stanza, due)) in self.cases().into_iter().enumerate() {
+            let id = format!("case-{number}");
+            let stanza = stanza
+                .replace("ID", &id)
+                .replace(&format!("from='{ROMEO}'"), &format!("from='{full}'"))
+                .replace("from='romeo@localhost'", &format!("from='{bare}'"))
+                .replace("to='echo@echo.localhost'", &format!("to='{to}'"));
+            client.send(stanza.as_bytes()).await?;
+            let came = hear(client, &format!("{id}-fence")).await?;
+            let (answers, others): (Vec<_>, Vec<_>) =
+                came.into_iter().partition(|element| element.attribute("id") == Some(&id));
+            // Occupants are told of changes.
+            if let Some(other) = others.iter().find(|element| element.is(CLIENT, "iq")) {
+                return Err(format!("{what}: nobody asked for {other}"));
+            }
+            // A room knows more than the one request.
+            let is_other = due == Due::Error(Condition::ServiceUnavailable);
+            let due = if is_other { Due::Answer } else { due };
+            check(&answers, due).map_err(|why| format!("{what}: {why}"))?;
+        }
+        Ok(())
     }
 
     async fn try_all(self, romeo: &mut Client, others: [&mut Client; 2]) -> Result<(), String> {
@@ -366,6 +426,31 @@ pub(crate) fn to(address: AddressKind) -> &'static str {
     }
 }
 
+/// All of the cast, with presence.
+async fn log_in(
+    cast: &Script,
+    target: &dyn Target,
+    transcript: &Transcript,
+) -> Result<Vec<Client>, String> {
+    let mut clients = Vec::new();
+    for persona in &cast.clients {
+        target.add_account(persona).await?;
+        let transcript = Rc::clone(transcript);
+        let mut client = Client::new(persona.clone(), transcript, Duration::from_secs(20));
+        client.log_in(target).await?;
+        client.send(b"<presence/>").await?;
+        clients.push(client);
+    }
+    Ok(clients)
+}
+
+/// What went wrong, and what was said before.
+fn with_the_end_of(transcript: &Transcript, why: &str) -> String {
+    let said = transcript.borrow();
+    let last = &said[said.len().saturating_sub(6)..];
+    format!("{}\n\n{why}\n", last.join("\n"))
+}
+
 /// Romeo may see the nurse, and both have heard all about it.
 async fn befriend(romeo: &mut Client, nurse: &mut Client) -> Result<(), String> {
     romeo.send(b"<presence to='nurse@localhost' type='subscribe'/>").await?;
@@ -468,6 +553,33 @@ const JULIET: &str = "juliet@localhost/balcony";
 /// Nobody has this resource.
 const ABSENT: &str = "juliet@localhost/bed";
 const NURSE: &str = "nurse@localhost/house";
+
+const ROOM: &str = "garden@conference.localhost";
+const NO_ROOM: &str = "nowhere@conference.localhost";
+const MAKE_A_ROOM: &str = "<presence to='garden@conference.localhost/Romeo'>\
+     <x xmlns='http://jabber.org/protocol/muc'/></presence>\
+     <iq type='set' id='make' to='garden@conference.localhost'>\
+     <query xmlns='http://jabber.org/protocol/muc#owner'><x xmlns='jabber:x:data' type='submit'/></query></iq>";
+
+/// What a room answers.
+const OF_ROOMS: &[(IqKind, &str, &str)] = &[
+    (IqKind::Get, "http://jabber.org/protocol/disco#info", "query"),
+    (IqKind::Get, "http://jabber.org/protocol/disco#items", "query"),
+    (IqKind::Get, "http://jabber.org/protocol/muc#admin", "query"),
+    (IqKind::Set, "http://jabber.org/protocol/muc#admin", "query"),
+    (IqKind::Get, "http://jabber.org/protocol/muc#owner", "query"),
+    (IqKind::Set, "http://jabber.org/protocol/muc#owner", "query"),
+    (IqKind::Get, "jabber:iq:register", "query"),
+    (IqKind::Set, "jabber:iq:register", "query"),
+    (IqKind::Get, "urn:xmpp:mam:2", "query"),
+    (IqKind::Set, "urn:xmpp:mam:2", "query"),
+    (IqKind::Get, "urn:xmpp:mam:2", "metadata"),
+    (IqKind::Set, "urn:xmpp:message-moderate:1", "moderate"),
+    (IqKind::Get, "urn:xmpp:ping", "ping"),
+    (IqKind::Get, "vcard-temp", "vCard"),
+    (IqKind::Set, "vcard-temp", "vCard"),
+    (IqKind::Set, "http://jabber.org/protocol/commands", "command"),
+];
 
 /// What an account answers to those who may see its presence.
 const OPEN_TO_FRIENDS: &[(IqKind, &str, &str)] = &[
