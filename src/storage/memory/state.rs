@@ -9,6 +9,7 @@ use super::messages::{Archived, Undelivered};
 use super::pubsub_node::StoredNode;
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
+use crate::storage::RoomAffiliation;
 use crate::storage::message_id::{IdClock, Ids};
 use crate::storage::usage::Room;
 use crate::storage::{
