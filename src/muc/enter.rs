@@ -2,7 +2,7 @@
 
 use super::history::Wanted;
 use super::nick::checked;
-use super::occupants::{Seat, cleaned};
+use super::occupants::{Seat, cleaned, is_same};
 use super::show::{Told, no_presence};
 use super::versioning::AskedVersion;
 use super::{Actor, Affiliation, Effects, Moment, Room, Whois};
@@ -213,13 +213,4 @@ pub fn stray(affiliation: Affiliation, address: &FullJid) -> Presence {
     presence.head.from = Some(address.clone().into_jid());
     presence.content.add(&x);
     presence
-}
-
-fn is_same(one: &Presence, other: &Presence) -> bool {
-    let written = |presence: &Presence| {
-        let mut presence = presence.clone();
-        presence.head.id = None;
-        Stanza::Presence(presence).to_bytes()
-    };
-    written(one) == written(other)
 }

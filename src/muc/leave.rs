@@ -2,7 +2,7 @@
 
 use smol_str::SmolStr;
 
-use super::occupants::{Occupant, Seat, cleaned};
+use super::occupants::{Occupant, Seat, cleaned, is_same};
 use super::show::{Told, no_presence};
 use super::{Actor, Effects, Room};
 use crate::jid::Jid;
@@ -56,6 +56,8 @@ impl Room {
         told: &Told<'_>,
         fx: &mut Effects,
     ) {
+        let left = self.occupants.of_session(session).and_then(|occupant| occupant.seat(session));
+        let left = left.map(|seat| seat.presence.clone());
         let Some((occupant, is_last)) = self.occupants.remove_session(session) else { return };
         fx.change.gone.extend(session.to_full());
         let seat = Seat { session: session.clone(), presence, priority: 0 };
@@ -64,7 +66,10 @@ impl Room {
             return self.show(&occupant, &seat, unavailable, told, fx);
         }
         self.show_self(&occupant, &seat, unavailable, told, vec![session.clone()], fx);
-        if let Some(best) = occupant.best() {
+        // If the presence of the session that stays is the same, the others see no difference.
+        let is_other =
+            |best: &&Seat| left.as_ref().is_none_or(|left| !is_same(left, &best.presence));
+        if let Some(best) = occupant.best().filter(is_other) {
             self.show(&occupant, best, PresenceKind::Available, &Told::default(), fx);
         }
     }

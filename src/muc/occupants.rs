@@ -12,7 +12,7 @@ use super::{extra, occupant_id};
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::ns;
 use crate::payload::datetime::Timestamp;
-use crate::stanza::Presence;
+use crate::stanza::{Presence, Stanza};
 use crate::xml::ElementRef;
 
 /// A user in the room.
@@ -196,4 +196,14 @@ pub(super) fn cleaned(mut presence: Presence) -> Presence {
 /// delayed here.
 pub(super) fn is_of_room(child: &ElementRef<'_>) -> bool {
     matches!(child.ns(), ns::MUC | ns::MUC_USER | occupant_id::NS | extra::HATS)
+}
+
+/// Whether two presences say the same.
+pub(super) fn is_same(one: &Presence, other: &Presence) -> bool {
+    let written = |presence: &Presence| {
+        let mut presence = presence.clone();
+        presence.head.id = None;
+        Stanza::Presence(presence).to_bytes()
+    };
+    written(one) == written(other)
 }

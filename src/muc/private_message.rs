@@ -3,7 +3,6 @@
 use super::affiliation::Role;
 use super::{Actor, AllowPm, Effects, Room};
 use crate::ns;
-use crate::payload::hints;
 use crate::stanza::{Condition, Head, Message, Stanza, StanzaError};
 use crate::xml::element;
 
@@ -36,19 +35,15 @@ impl Room {
         message.content.add(&super::occupant_id::node(&sender.id));
         message.content.add(&element("x").ns(ns::MUC_USER));
         let from = sender.address.clone().into_jid();
-        for (nth, session) in recipient.sessions().enumerate() {
-            let mut copy = message.clone();
-            copy.head = Head {
-                from: Some(from.clone()),
-                to: Some(session.clone()),
-                ..message.head.clone()
-            };
-            if nth > 0 {
-                // The account keeps it once.
-                copy.content.add(&element("no-store").ns(hints::NS));
-            }
-            fx.send(Stanza::Message(copy));
-        }
+        let Some(best) = recipient.best() else { return Ok(()) };
+        message.head = Head { from: Some(from), to: None, ..message.head };
+        let to = Some(best.session.clone());
+        let first = Message { head: Head { to, ..message.head.clone() }, ..message.clone() };
+        fx.send(Stanza::Message(first));
+        // The account keeps it once. The others get it as they get messages to all.
+        let others = recipient.sessions().filter(|session| **session != best.session);
+        let others: Vec<_> = others.cloned().collect();
+        fx.tell_message(others.into(), message);
         Ok(())
     }
 }

@@ -64,6 +64,10 @@ async fn tell_end(router: &Router, session: &SessionRef) -> bool {
 /// A session has ended before its client has received this stanza. The sender is told if it waits for an
 /// answer, or must know that the session is gone.
 async fn return_unread(router: &Router, stanza: &Stanza) {
+    // Stanzas that many sessions share are of our own rooms and nodes, which know who has gone.
+    if stanza.head().to.is_none() {
+        return;
+    }
     if (iq::must_be_answered(stanza) || message::must_be_read(stanza))
         && let Some(answer) = StanzaError::from(Condition::ServiceUnavailable).answer(stanza)
     {

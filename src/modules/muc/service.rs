@@ -127,6 +127,9 @@ impl RoomService {
             let locked = self.lock(cx.server, room).await?;
             let there = locked.room.as_ref();
             let there = there.ok_or_else(no_room)?;
+            if !there.config().archive {
+                return Err(Condition::ServiceUnavailable.text("this room has no archive"));
+            }
             let (since, addresses) = (there.may_read_archive(actor)?, there.sees_addresses(actor));
             Readable { since, addresses }
         };
