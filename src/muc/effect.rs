@@ -11,6 +11,7 @@ use crate::xml::Node;
 
 /// One thing to be done.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "few are made, and each is used at once")]
 pub enum Effect {
     /// A message of the room to all: it gets an id, is archived, and goes to all occupants.
     Publish(Box<Publication>),

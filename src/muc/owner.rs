@@ -241,10 +241,13 @@ mod tests {
         }
     }
 
+    /// A field with its values.
+    type Entry = (&'static str, &'static [&'static str]);
+
     #[test]
     fn invalid_forms_change_nothing() {
-        let name: (&str, &[&str]) = ("muc#roomconfig_roomname", &["Heath"]);
-        let cases: [(&str, (&str, &[&str]), &str); 8] = [
+        let name: Entry = ("muc#roomconfig_roomname", &["Heath"]);
+        let cases: [(&str, Entry, &str); 8] = [
             ("hag66", name, "forbidden"),
             ("wiccarocks", name, "forbidden"),
             ("crone1", ("muc#roomconfig_whois", &["nobody"]), "not-acceptable"),

@@ -19,7 +19,7 @@ pub struct StanzaError {
     /// A condition of the application (RFC 6120 §8.3.4).
     pub detail: Option<Node>,
     /// Who says so, if it is not the address to which the stanza was sent (RFC 6120 §8.3.1).
-    pub by: Option<Jid>,
+    pub by: Option<Box<Jid>>,
 }
 
 /// What the sender may do (RFC 6120 §8.3.2).
@@ -140,7 +140,7 @@ impl StanzaError {
     /// The same error, said by this address.
     #[must_use]
     pub fn by(mut self, by: &Jid) -> Self {
-        self.by.get_or_insert_with(|| by.clone());
+        self.by.get_or_insert_with(|| Box::new(by.clone()));
         self
     }
 
@@ -149,7 +149,7 @@ impl StanzaError {
         let mut node = element("error")
             .attr("code", self.condition.code().to_string())
             .attr("type", self.kind.as_str())
-            .maybe_attr("by", self.by.as_ref().map(Jid::as_str))
+            .maybe_attr("by", self.by.as_ref().map(|by| by.as_str()))
             .child(element(self.condition.as_str()).ns(ns::STANZA_ERRORS));
         if let Some(text) = self.text {
             node =

@@ -133,13 +133,16 @@ pub(crate) async fn a_room_is_no_account(s: Arc<dyn Storage>) {
     assert_eq!(s.accounts().list(None, None, 9).await.unwrap().len(), 1);
     assert!(!s.accounts().remove(&coven()).await.unwrap());
     assert_eq!((load(&s).await, said(&s).await), (room("Coven"), vec![id]));
-    // The room knows of an account until the engine says otherwise.
-    let members = vec![member("romeo@localhost", RoomAffiliation::Member, 1)];
-    let change = RoomChange { members: members.clone(), ..RoomChange::default() };
+    // A later account of the same address is nobody, unless the address is banned.
+    make(&s, &["tybalt@localhost"]).await;
+    let ban = member("tybalt@localhost", RoomAffiliation::Outcast, 2);
+    let members = vec![member("romeo@localhost", RoomAffiliation::Member, 1), ban.clone()];
+    let change = RoomChange { members, ..RoomChange::default() };
     assert!(s.rooms().change(&coven(), change).await.unwrap());
     assert!(s.accounts().remove(&romeo).await.unwrap());
-    assert_eq!(load(&s).await.members, members);
-    assert_eq!(s.rooms().rooms_of(&romeo, None, 9).await.unwrap().len(), 1);
+    assert!(s.accounts().remove(&user("tybalt@localhost")).await.unwrap());
+    assert_eq!(load(&s).await.members, [ban]);
+    assert_eq!(s.rooms().rooms_of(&romeo, None, 9).await.unwrap().len(), 0);
 }
 
 pub(crate) async fn a_creator_has_so_many_rooms(s: Arc<dyn Storage>) {

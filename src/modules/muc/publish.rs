@@ -53,7 +53,7 @@ pub(super) async fn publish(
         let stored = cx.server.storage.archive().keep(new).await?;
         cx.keeping.handled = None;
         cx.keeping.receipts.push(stored.receipt);
-        let written = cx.server.message_ids.write(stored.id).to_string();
+        let written = cx.server.message_ids.write(stored.id);
         message.content.add(&stanza_id::stanza_id(room.jid(), &written));
         id = Some(written);
     }

@@ -134,7 +134,7 @@ async fn write(server: &ServerState, batch: Batch) {
         slot.unsaved.fetch_sub(1, Ordering::AcqRel);
         let outcome = match &failed {
             None => Ok(()),
-            Some(error) => Err(StorageError::Database(error.clone().into())),
+            Some(error) => Err(StorageError::Database(error.clone())),
         };
         drop(done.send(outcome));
     }
