@@ -83,6 +83,9 @@ impl RoomService {
             if cx.server.ours(actor.jid.domain()).is_none() && room.has_session(&actor.jid) {
                 self.heard.note(&actor.jid);
             }
+            if let Some(session) = cx.origin.session().filter(|_| room.has_session(&actor.jid)) {
+                missed::note_in(session, jid);
+            }
             *locked.room = Some(room);
         }
         done.map(|_| answer)
