@@ -71,6 +71,11 @@ impl Room {
         }
     }
 
+    /// Other bounds, from now on. What is there stays.
+    pub fn set_limits(&mut self, limits: RoomLimits) {
+        self.limits = limits;
+    }
+
     /// A message to all was sent: newcomers get it, too. `id`: its id in the archive.
     pub fn note_published(&mut self, message: &Message, at: Timestamp, id: Option<String>) {
         self.activity.note(message, at);
@@ -202,4 +207,21 @@ impl Room {
 /// The error for somebody who is not in the room (XEP-0045 §7.4).
 pub(super) fn not_in_room() -> StanzaError {
     Condition::NotAcceptable.text("only occupants may do this").kind(ErrorKind::Modify)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::muc::RoomLimits;
+    use crate::muc::tests::Coven;
+
+    #[test]
+    fn other_limits_hold_from_then_on() {
+        let mut coven = Coven::new();
+        coven.enter("hecate", "hecate").unwrap();
+        coven.room.set_limits(RoomLimits { occupants: 4, ..RoomLimits::default() });
+        let full = coven.enter("banquo", "banquo").unwrap_err();
+        assert_eq!(full.condition.as_str(), "service-unavailable");
+        coven.room.set_limits(RoomLimits::default());
+        coven.enter("banquo", "banquo").unwrap();
+    }
 }

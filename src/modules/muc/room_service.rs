@@ -59,8 +59,16 @@ impl RoomService {
         room: &BareJid,
     ) -> Result<Locked, StorageError> {
         let mut locked = self.rooms.lock(room).await;
-        if locked.room.is_none() {
-            let limits = settings::limits(&self.config(server));
+        let limits = {
+            let now = server.config.load();
+            settings::limits(now.room_service(&self.config.prefix).unwrap_or(&self.config))
+        };
+        if let Some(room) = &mut *locked.room {
+            // The configuration may have been reloaded.
+            room.set_limits(limits);
+        } else {
+            // Something has failed while it changed: the store must have all that was changed before.
+            self.saver.flush(room, &locked.slot).await?;
             *locked.room = load::load(server, room, limits).await?;
             locked.slot.is_fresh.store(locked.room.is_some(), Ordering::Release);
         }
