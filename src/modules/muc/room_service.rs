@@ -68,9 +68,15 @@ impl RoomService {
             room.set_limits(limits);
         } else {
             // Something has failed while it changed: the store must have all that was changed before.
+            locked.begin_to_read();
             self.saver.flush(room, &locked.slot).await?;
-            *locked.room = load::load(server, room, limits).await?;
-            locked.slot.is_fresh.store(locked.room.is_some(), Ordering::Release);
+            match load::load(server, room, limits).await? {
+                Some(read) => {
+                    locked.slot.is_fresh.store(true, Ordering::Release);
+                    locked.put(read);
+                }
+                None => locked.end(),
+            }
         }
         Ok(locked)
     }

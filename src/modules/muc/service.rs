@@ -34,7 +34,7 @@ impl Service for RoomService {
 
     fn start(&self, server: &Arc<ServerState>, route: &Arc<dyn Route>) {
         self.saver.start(server);
-        wake::start(server, route, &self.config.prefix);
+        wake::start(server, route, &self.config.prefix, self.rooms.awake());
     }
 
     async fn message(
