@@ -190,11 +190,10 @@ impl Room {
         occupant_id::of(&self.secret, &self.jid, user)
     }
 
-    /// Members who are not in the room, at most `max`.
-    #[must_use]
-    pub fn absent_members(&self, max: usize) -> Vec<BareJid> {
+    /// Members, admins and owners who are not in the room, in no order, which is the same each time.
+    pub fn absent_members(&self) -> impl Iterator<Item = &BareJid> {
         let is_absent = |user: &&BareJid| self.occupants.of_user(user).next().is_none();
-        self.members.users().filter(is_absent).take(max).cloned().collect()
+        self.members.users().filter(is_absent)
     }
 
     /// All different users in the room.
