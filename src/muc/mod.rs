@@ -63,6 +63,7 @@ pub use enter::stray;
 pub use input::{Actor, Input, Moment};
 pub use leave::says_gone;
 pub use limits::RoomLimits;
+pub use message::is_for_newcomers;
 pub use room::Room;
 pub use undo::Before;
 
