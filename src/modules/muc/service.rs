@@ -168,7 +168,10 @@ impl Discovery for RoomService {
         let actor = self.actor(cx, &Some(asked.from.clone())).await?;
         let locked = self.lock(cx.server, &asked.to.to_bare()).await?;
         match &*locked.room {
-            Some(room) => room.info(cx.server.clock.now(), &actor, asked.node),
+            Some(room) => {
+                let archives = cx.server.config.load().archive.enabled;
+                room.info(cx.server.clock.now(), &actor, asked.node, archives)
+            }
             None => Ok(None),
         }
     }
