@@ -110,7 +110,12 @@ impl RoomService {
         jid: &BareJid,
         room: &Room,
     ) -> Result<(), StanzaError> {
-        let most = u64::from(self.config(cx.server).rooms_per_user);
+        let config = self.config(cx.server);
+        // Two that are made at the same moment may both find the last place free.
+        if cx.server.storage.rooms().count(jid.domain(), false).await? >= u64::from(config.rooms) {
+            return Err(Condition::ResourceConstraint.text("there are too many rooms here"));
+        }
+        let most = u64::from(config.rooms_per_user);
         match cx.server.storage.rooms().create(jid, &room.to_stored(), most).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(Condition::Conflict.text("this address is taken")),
