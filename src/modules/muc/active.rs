@@ -52,8 +52,9 @@ pub(super) struct Locked {
 impl Locked {
     /// Takes the room out, to change it. Until [`Locked::put`] or [`Locked::end`], it counts as broken.
     pub(super) fn take(&mut self) -> Option<Room> {
-        self.slot.is_broken.store(self.room.is_some(), Ordering::Release);
-        self.room.take()
+        let room = self.room.take()?;
+        self.slot.is_broken.store(true, Ordering::Release);
+        Some(room)
     }
 
     /// The room is about to be read. If that fails, nobody knows whether there is one.
@@ -161,5 +162,60 @@ impl ActiveRooms {
             let Ok(room) = slot.room.try_lock() else { return true };
             !is_idle || room.as_ref().is_some_and(|room| room.occupants() > 0)
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::muc::{RoomConfig, RoomLimits};
+    use crate::payload::datetime::Timestamp;
+
+    fn coven() -> BareJid {
+        BareJid::parse("coven@chat.example").unwrap()
+    }
+
+    fn room() -> Room {
+        let creator = BareJid::parse("crone1@shakespeare.lit").unwrap();
+        let (config, limits) = (RoomConfig::default(), RoomLimits::default());
+        Room::new(coven(), creator, config, limits, [1; 32], Timestamp::from_micros(0))
+    }
+
+    #[tokio::test]
+    async fn a_room_that_does_not_exist_leaves_nothing() {
+        let rooms = ActiveRooms::default();
+        let first = rooms.lock(&coven()).await;
+        let mut second = Box::pin(rooms.lock(&coven()));
+        assert!(futures_util::poll!(&mut second).is_pending());
+        drop(first);
+        let mut second = second.await;
+        assert_eq!(rooms.addresses(), [coven()]);
+        second.put(room());
+        drop(second);
+        assert_eq!(rooms.count(), (1, 0), "a room that was made meanwhile stays");
+        let mut third = rooms.lock(&coven()).await;
+        third.end();
+        drop(third);
+        assert_eq!(rooms.count(), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn a_room_whose_change_has_failed_is_not_forgotten() {
+        let rooms = ActiveRooms::default();
+        rooms.awake().store(true, Ordering::Release);
+        assert!(rooms.is_asleep(&coven()));
+        let mut locked = rooms.lock(&coven()).await;
+        locked.put(room());
+        drop(locked.take());
+        drop(locked);
+        assert_eq!(rooms.broken(), [coven()]);
+        rooms.give_up_empty();
+        assert!(!rooms.is_asleep(&coven()), "somebody may be in it");
+        let mut locked = rooms.lock(&coven()).await;
+        assert!(locked.take().is_none());
+        drop(locked);
+        assert_eq!(rooms.broken(), [coven()], "nobody has read it");
+        rooms.lock(&coven()).await.end();
+        assert!(rooms.is_asleep(&coven()));
     }
 }
