@@ -54,6 +54,10 @@ section! {
     /// server.
     admins: Vec<BareJid> = Vec::new() => Accounts, Reload;
 
+    /// Rooms of the service below one host. When there are so many, users make no more; administrators still do by
+    /// `waxwing room create`.
+    rooms: u32 = 100_000 => Count::between(0, 100_000_000), Reload;
+
     /// Rooms that one user may have made at the service.
     rooms_per_user: u32 = 100 => Count::between(0, 1_000_000), Reload;
 

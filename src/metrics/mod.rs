@@ -54,6 +54,9 @@ pub struct Counters {
     push_delay: Histogram,
     /// outcome: `success`, `busy`, `failure`, `refused`.
     pub pushes: Labelled<1>,
+    pub room_deliveries: Counter,
+    pub room_occupants: Gauge,
+    pub rooms: Gauge,
     pub sessions: Gauge,
     /// condition: of the stanza error.
     pub stanzas_bounced: Labelled<1>,
@@ -134,6 +137,15 @@ impl Metrics {
                 ["outcome"],
                 "Notifications to push services, by what became of them",
             ),
+            room_deliveries: r.counter(
+                "room_deliveries",
+                "Stanzas of rooms to their occupants, once for each of their sessions",
+            ),
+            room_occupants: r.gauge(
+                "room_occupants",
+                "Occupants of all rooms, as they were counted in the last minute",
+            ),
+            rooms: r.gauge("rooms", "Rooms in memory, as they were counted in the last minute"),
             sessions: r.gauge("sessions", "Sessions with a bound resource"),
             stanzas_bounced: r.labelled(
                 "stanzas_bounced",

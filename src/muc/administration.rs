@@ -60,6 +60,31 @@ impl Room {
         Ok(fx)
     }
 
+    /// The account of a user is no more: whoever gets the address next is not the same person. The affiliation and the
+    /// registered nickname go, even those of the last owner; a ban stays. `None` if there is nothing to forget.
+    pub fn forget_user(&mut self, at: Timestamp, user: &BareJid) -> Option<Effects> {
+        if !self.knows(user) {
+            return None;
+        }
+        let mut fx = Effects::default();
+        let affiliation = Affiliation::None;
+        let change =
+            AffiliationChange { user: user.clone(), affiliation, nick: None, reason: None };
+        self.apply_affiliation(&by_server(at), &change, &mut fx);
+        // Nothing is stored of somebody who is gone: not even that there was an affiliation (XEP-0463 §5.1).
+        fx.change.members.retain(|member| member.jid != *user);
+        fx.change.forget_members.push(user.clone());
+        self.tell_affiliation_changes(&mut fx);
+        self.end_if_empty(&mut fx);
+        Some(fx)
+    }
+
+    /// Whether somebody has an affiliation other than a ban.
+    #[must_use]
+    pub fn knows(&self, user: &BareJid) -> bool {
+        self.listed_affiliation(user).is_member()
+    }
+
     /// Changes the configuration, and unlocks the room. What the form does not name stays.
     ///
     /// # Errors
@@ -168,6 +193,22 @@ mod tests {
         let (at, crone) = (coven.at(), user("crone1"));
         let refused = coven.room.set_affiliation(at, &crone, Affiliation::None, None);
         assert_eq!(refused.unwrap_err().condition.as_str(), "conflict");
+    }
+
+    #[test]
+    fn of_an_account_that_is_gone_only_a_ban_stays() {
+        let mut coven = Coven::new();
+        let (at, crone, hag) = (coven.at(), user("crone1"), user("hag66"));
+        let fx = coven.room.forget_user(at, &crone).unwrap();
+        let told = told(&fx);
+        assert!(told.contains(&"hag66: crone available none/participant".to_owned()), "{told:?}");
+        assert!(fx.change.members.is_empty() && !fx.is_destroyed);
+        assert_eq!(fx.change.forget_members, [crone.clone()]);
+        assert!(coven.room.members_with(Affiliation::Owner).is_empty());
+        assert!(coven.room.forget_user(at, &crone).is_none() && !coven.room.knows(&hag));
+        coven.room.set_affiliation(at, &hag, Affiliation::Outcast, None).unwrap();
+        assert!(coven.room.forget_user(at, &hag).is_none());
+        assert_eq!(coven.room.members_with(Affiliation::Outcast).len(), 1);
     }
 
     #[test]

@@ -15,7 +15,8 @@ use crate::stanza::{Condition, Iq, IqKind, StanzaError};
 impl Room {
     /// What the room is and can do, or what one of its nodes tells. `None`: whoever asks is told that there is no
     /// such room or node. A room that its creator has not configured yet is there for its owners only (§10.1).
-    /// A hidden room answers, too: only lists do not name it (§6.4).
+    /// A hidden room answers, too: only lists do not name it (§6.4). `archives`: the server has archives; else the
+    /// room has none, whatever its configuration says.
     ///
     /// # Errors
     /// `feature-not-implemented` for the list of payloads that may be sent (§18.1): all may be.
@@ -24,6 +25,7 @@ impl Room {
         now: Timestamp,
         actor: &Actor,
         node: Option<&str>,
+        archives: bool,
     ) -> Result<Option<Info>, StanzaError> {
         if self.is_in_the_making_for(actor) {
             return Ok(None);
@@ -31,7 +33,7 @@ impl Room {
         match node {
             None => Ok(Some(Info {
                 identities: vec![identity(self.title())],
-                features: self.features(),
+                features: self.features(archives),
                 forms: vec![self.form(now, actor)],
             })),
             Some(RESERVED_NICK) => Ok(Some(self.reserved_nick(actor))),
@@ -118,8 +120,9 @@ impl Room {
         self.may_read_archive(actor).is_ok()
     }
 
-    /// What the room can do, and what it is (§16.3, §4.2).
-    fn features(&self) -> Vec<&'static str> {
+    /// What the room can do, and what it is (§16.3, §4.2). Where nothing is archived, no moderator can retract what was
+    /// said, since only the archive knows it (XEP-0425 §3).
+    fn features(&self, archives: bool) -> Vec<&'static str> {
         let config = &self.config;
         let one_of =
             |holds: bool, yes: &'static str, no: &'static str| if holds { yes } else { no };
@@ -132,8 +135,9 @@ impl Room {
             one_of(config.password.is_some(), "muc_passwordprotected", "muc_unsecured"),
         ];
         features.extend(OF_ALL);
-        if config.archive {
+        if config.archive && archives {
             features.extend([ns::MAM, archive::EXTENDED, ns::STANZA_ID, result_set::NS]);
+            features.extend([super::moderation::NS, ns::RETRACT_TOMBSTONE]);
         }
         if config.registration {
             features.push(ns::REGISTER);
@@ -254,7 +258,7 @@ fn pm(allowed: AllowPm) -> &'static str {
 }
 
 /// What each room can do.
-const OF_ALL: [&str; 15] = [
+const OF_ALL: [&str; 13] = [
     ns::COMMANDS,
     ns::DISCO_INFO,
     ns::DISCO_ITEMS,
@@ -264,10 +268,8 @@ const OF_ALL: [&str; 15] = [
     ns::RETRACT,
     SELF_PING,
     super::extra::HATS,
-    super::moderation::NS,
     super::tokens::NS,
     super::versioning::NS,
-    ns::RETRACT_TOMBSTONE,
     super::occupant_id::NS,
     photo::CARD_NS,
 ];
@@ -304,7 +306,7 @@ mod tests {
     }
 
     fn told(room: &Room, of: &Actor) -> String {
-        let info = room.info(Timestamp::from_micros(0), of, None).unwrap().unwrap();
+        let info = room.info(Timestamp::from_micros(0), of, None, true).unwrap().unwrap();
         info.to_node(None).to_xml()
     }
 
@@ -346,13 +348,30 @@ mod tests {
     }
 
     #[test]
+    fn without_an_archive_nothing_is_announced_that_needs_one() {
+        let hag = actor("hag66@shakespeare.lit/pda");
+        let with = |of_room, of_server| {
+            let room = room(RoomConfig { archive: of_room, ..RoomConfig::default() });
+            let info = room.info(Timestamp::from_micros(0), &hag, None, of_server);
+            let features = info.unwrap().unwrap().features;
+            let needing = [ns::MAM, archive::EXTENDED, ns::STANZA_ID, ns::RETRACT_TOMBSTONE];
+            let mut needing = needing.into_iter().chain([super::super::moderation::NS]);
+            (needing.clone().all(|f| features.contains(&f)), needing.any(|f| features.contains(&f)))
+        };
+        assert_eq!(with(true, true), (true, true));
+        for (room, server) in [(true, false), (false, true)] {
+            assert_eq!(with(room, server), (false, false), "room {room}, server {server}");
+        }
+    }
+
+    #[test]
     fn a_room_in_the_making_is_there_for_its_owner_only() {
         let room = room(RoomConfig { locked: true, ..RoomConfig::default() });
         let at = Timestamp::from_micros(0);
         let (hag, crone) = (actor("hag66@shakespeare.lit/pda"), actor("crone1@shakespeare.lit/d"));
-        assert!(room.info(at, &hag, None).unwrap().is_none());
+        assert!(room.info(at, &hag, None, true).unwrap().is_none());
         assert!(room.items(&hag, None).is_none());
-        assert!(room.info(at, &crone, None).unwrap().is_some());
+        assert!(room.info(at, &crone, None, true).unwrap().is_some());
     }
 
     #[test]
@@ -361,13 +380,13 @@ mod tests {
         let at = Timestamp::from_micros(0);
         let hag = actor("hag66@shakespeare.lit/pda");
         let nick = |room: &Room| {
-            let info = room.info(at, &hag, Some("x-roomuser-item")).unwrap().unwrap();
+            let info = room.info(at, &hag, Some("x-roomuser-item"), true).unwrap().unwrap();
             info.identities.first().and_then(|identity| identity.name.clone())
         };
         assert_eq!(nick(&room), None);
         room.members.set_nick(&hag.user, Some("thirdwitch"), at);
         assert_eq!(nick(&room).as_deref(), Some("thirdwitch"));
-        assert!(room.info(at, &hag, Some("http://jabber.org/protocol/muc#traffic")).is_err());
-        assert!(room.info(at, &hag, Some("x-roominfo")).unwrap().is_none());
+        assert!(room.info(at, &hag, Some("http://jabber.org/protocol/muc#traffic"), true).is_err());
+        assert!(room.info(at, &hag, Some("x-roominfo"), true).unwrap().is_none());
     }
 }

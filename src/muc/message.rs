@@ -3,7 +3,7 @@
 use super::affiliation::Role;
 use super::effect::{Effect, Publication};
 use super::{Actor, Effects, Moment, Room, moderation, occupant_id, subject};
-use crate::archive::policy::is_lasting;
+use crate::archive::policy::{is_encrypted, is_lasting};
 use crate::jid::Jid;
 use crate::ns;
 use crate::payload::delay;
@@ -69,8 +69,7 @@ impl Room {
         }
         let hints = Hints::of(&message.content);
         let lasts = (says || hints.store) && !hints.no_store && !hints.no_permanent_store;
-        let in_history = message.content.has_received_child(ns::CLIENT, "body")
-            || message.content.received_children().any(|child| is_encrypted_or_file(&child));
+        let in_history = is_for_newcomers(&message);
         let buries = moderation::retracts(now, &id, &message);
         fx.list.push(Effect::Publish(Box::new(Publication {
             archive: self.config.archive && (lasts || is_subject),
@@ -133,6 +132,12 @@ fn is_from(child: &ElementRef<'_>, room: &Jid) -> bool {
         .is_none_or(|from| from == *room)
 }
 
-fn is_encrypted_or_file(child: &ElementRef<'_>) -> bool {
-    crate::archive::policy::is_encrypted(child) || child.is(ns::FILES, "file-sharing")
+/// Whether newcomers are sent a message of this kind (XEP-0045 §7.2.13): one with a text, an encrypted one, or a file.
+/// What is in the archive besides is of use only to those who read the archive.
+#[must_use]
+pub fn is_for_newcomers(message: &Message) -> bool {
+    let shows = |child: ElementRef<'_>| {
+        child.is(ns::CLIENT, "body") || is_encrypted(&child) || child.is(ns::FILES, "file-sharing")
+    };
+    message.content.received_children().any(shows)
 }

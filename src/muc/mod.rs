@@ -48,6 +48,7 @@ mod show;
 mod stored;
 mod subject;
 mod tokens;
+mod undo;
 mod versioning;
 mod voice;
 
@@ -62,7 +63,9 @@ pub use enter::stray;
 pub use input::{Actor, Input, Moment};
 pub use leave::says_gone;
 pub use limits::RoomLimits;
+pub use message::is_for_newcomers;
 pub use room::Room;
+pub use undo::Before;
 
 /// Who belongs to a room, and how (XEP-0045 §5.2).
 pub use crate::storage::RoomAffiliation as Affiliation;

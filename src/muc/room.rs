@@ -71,6 +71,11 @@ impl Room {
         }
     }
 
+    /// Other bounds, from now on. What is there stays.
+    pub fn set_limits(&mut self, limits: RoomLimits) {
+        self.limits = limits;
+    }
+
     /// A message to all was sent: newcomers get it, too. `id`: its id in the archive.
     pub fn note_published(&mut self, message: &Message, at: Timestamp, id: Option<String>) {
         self.activity.note(message, at);
@@ -185,11 +190,10 @@ impl Room {
         occupant_id::of(&self.secret, &self.jid, user)
     }
 
-    /// Members who are not in the room, at most `max`.
-    #[must_use]
-    pub fn absent_members(&self, max: usize) -> Vec<BareJid> {
+    /// Members, admins and owners who are not in the room, in no order, which is the same each time.
+    pub fn absent_members(&self) -> impl Iterator<Item = &BareJid> {
         let is_absent = |user: &&BareJid| self.occupants.of_user(user).next().is_none();
-        self.members.users().filter(is_absent).take(max).cloned().collect()
+        self.members.users().filter(is_absent)
     }
 
     /// All different users in the room.
@@ -202,4 +206,21 @@ impl Room {
 /// The error for somebody who is not in the room (XEP-0045 §7.4).
 pub(super) fn not_in_room() -> StanzaError {
     Condition::NotAcceptable.text("only occupants may do this").kind(ErrorKind::Modify)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::muc::RoomLimits;
+    use crate::muc::tests::Coven;
+
+    #[test]
+    fn other_limits_hold_from_then_on() {
+        let mut coven = Coven::new();
+        coven.enter("hecate", "hecate").unwrap();
+        coven.room.set_limits(RoomLimits { occupants: 4, ..RoomLimits::default() });
+        let full = coven.enter("banquo", "banquo").unwrap_err();
+        assert_eq!(full.condition.as_str(), "service-unavailable");
+        coven.room.set_limits(RoomLimits::default());
+        coven.enter("banquo", "banquo").unwrap();
+    }
 }

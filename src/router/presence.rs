@@ -28,7 +28,7 @@ pub async fn leaves(
     vcard::add_photo_hash(cx, session, &mut presence).await;
     match (presence.kind, presence.head.to.take()) {
         (Available, None) => available(cx, session, presence).await,
-        (Unavailable, None) => unavailable(cx, session.handle(), presence, false).await,
+        (Unavailable, None) => unavailable(cx, session.handle(), presence, None).await,
         (Available | Unavailable, Some(to)) => directed(cx, session.handle(), presence, to).await,
         (Error | Probe, Some(to)) => {
             if presence.kind == Probe
@@ -142,8 +142,11 @@ async fn available(cx: &mut Cx<'_>, own: &Session, presence: Presence) -> Result
 }
 
 /// A client sends unavailable presence, or its session ends (RFC 6121 §4.5). It goes to all that have
-/// seen the session: by the roster, or by directed presence. If `is_replaced`, a newer session with the
-/// same address is available: the contacts see that one.
+/// seen the session: by the roster, or by directed presence.
+///
+/// `newer`: another session has the same address now. If it is available, the contacts see that one. Addresses to
+/// which it has sent directed presence see that one, too: a room in which it is must not take its address for
+/// gone (XEP-0045 §7.14).
 ///
 /// If the roster cannot be read, nobody has been told and nothing has changed: the same can be said
 /// again.
@@ -151,10 +154,11 @@ pub(super) async fn unavailable(
     cx: &mut Cx<'_>,
     session: &SessionRef,
     presence: Presence,
-    is_replaced: bool,
+    newer: Option<&SessionRef>,
 ) -> Result<Outcome, Halt> {
     let user = session.jid().to_bare();
     let was_available = session.available().is_some();
+    let is_replaced = newer.is_some_and(|newer| newer.available().is_some());
     let is_seen = was_available && !is_replaced;
     let contacts = if is_seen { Contacts::of(cx, &user).await? } else { Contacts::default() };
     let mut directed = session.set_unavailable();
@@ -165,6 +169,9 @@ pub(super) async fn unavailable(
         directed.retain(|to| to.bare_str() != user.as_str());
         directed
             .retain(|to| !contacts.get(to.bare_str()).is_some_and(|c| c.subscription.is_from()));
+    }
+    if let Some(newer) = newer {
+        directed.retain(|to| !newer.inherit_directed(to));
     }
     for to in directed {
         send(cx, &presence, to);

@@ -44,16 +44,15 @@ impl Router {
     }
 }
 
-/// Tells all that have seen a session that it has ended (RFC 6121 §4.5.2), unless a newer session with the
-/// same address is available. `false` if the store fails: then nobody has been told.
+/// Tells all that have seen a session that it has ended (RFC 6121 §4.5.2), except those that see a newer session
+/// with the same address. `false` if the store fails: then nobody has been told.
 async fn tell_end(router: &Router, session: &SessionRef) -> bool {
     let jid = session.jid();
     let Some(mut work) = Internal::for_domain(router, jid.domain()) else { return true };
     let newer = router.server.sessions.find(jid);
-    let is_replaced = newer.is_some_and(|newer| newer.available().is_some());
     let mut presence = Presence::bare(PresenceKind::Unavailable, jid.clone(), jid.clone());
     presence.head.to = None; // to all
-    let told = presence::unavailable(&mut work.cx(), session, presence, is_replaced).await;
+    let told = presence::unavailable(&mut work.cx(), session, presence, newer.as_ref()).await;
     work.finish().await;
     let Err(Halt::Bounce(error, _)) = told else { return true };
     tracing::warn!(%jid, condition = error.condition.as_str(),

@@ -100,6 +100,19 @@ impl SessionRef {
         })
     }
 
+    /// `to` has the directed presence of an older session with the same address, which has ended. `true` if `to`
+    /// sees this session instead: it has sent directed presence there, too, or to another address of the same room or
+    /// account. Then `to` is remembered, and told when this session goes.
+    pub fn inherit_directed(&self, to: &Jid) -> bool {
+        let mut state = self.presence().lock();
+        let bare = to.bare_str();
+        let is_seen = state.directed().any(|known| known.bare_str() == bare);
+        if is_seen {
+            state.change_seen_by(|seen_by| seen_by.directed.insert(to.clone()));
+        }
+        is_seen
+    }
+
     /// `to` has been told that the session is unavailable, or is told by a broadcast.
     pub fn remove_directed(&self, to: &Jid) {
         self.presence().lock().change_seen_by(|seen_by| seen_by.directed.remove(to));

@@ -14,6 +14,7 @@ use super::memory::Memory;
 use super::order::{CloseReason, Order};
 use super::owner_state::OwnerState;
 use super::presence_state::PresenceState;
+use super::restored::Restored;
 use super::session_facts::{Hibernation, SessionFacts};
 use crate::jid::FullJid;
 
@@ -60,6 +61,12 @@ impl SessionRef {
     #[must_use]
     pub fn facts(&self) -> SessionFacts {
         self.0.facts.lock().clone()
+    }
+
+    /// What it may have missed in rooms, if it was saved by the server before this one.
+    #[must_use]
+    pub fn restored(&self) -> Option<Arc<Restored>> {
+        self.0.facts.lock().restored.clone()
     }
 
     /// Its user has no account: nothing is stored for the user.

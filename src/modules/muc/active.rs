@@ -16,8 +16,12 @@ use crate::muc::Room;
 /// The rooms in memory of one service.
 #[derive(Debug, Default)]
 pub(super) struct ActiveRooms {
-    slots: Mutex<FxHashMap<BareJid, Arc<Slot>>>,
+    slots: Arc<Slots>,
+    /// Each room that had occupants when the server started has been read.
+    is_awake: Arc<AtomicBool>,
 }
+
+type Slots = Mutex<FxHashMap<BareJid, Arc<Slot>>>;
 
 /// The place of a room.
 #[derive(Debug, Default)]
@@ -27,15 +31,72 @@ pub(super) struct Slot {
     pub(super) unsaved: AtomicUsize,
     /// The room was just read: nobody has looked yet which of its occupants are still there.
     pub(super) is_fresh: AtomicBool,
+    /// Something has failed while the room was read or changed: it may be in the store, with occupants, and is not in
+    /// memory.
+    is_broken: AtomicBool,
+    /// How many occupants there were when it was last unlocked.
+    occupants: AtomicUsize,
 }
 
 /// A room that is locked.
 #[derive(Debug)]
 pub(super) struct Locked {
+    slots: Arc<Slots>,
+    jid: BareJid,
     pub(super) slot: Arc<Slot>,
-    /// `None`: it is not in memory. While the room changes it is taken out, so that a room which was changed
-    /// only in part is never used again.
+    /// `None`: it is not in memory. While the room changes it is taken out, by [`Locked::take`], so that a room which
+    /// was changed only in part is never used again.
     pub(super) room: OwnedMutexGuard<Option<Room>>,
+}
+
+impl Locked {
+    /// Takes the room out, to change it. Until [`Locked::put`] or [`Locked::end`], it counts as broken.
+    pub(super) fn take(&mut self) -> Option<Room> {
+        let room = self.room.take()?;
+        self.slot.is_broken.store(true, Ordering::Release);
+        Some(room)
+    }
+
+    /// The room is about to be read. If that fails, nobody knows whether there is one.
+    pub(super) fn begin_to_read(&mut self) {
+        self.slot.is_broken.store(true, Ordering::Release);
+    }
+
+    /// Puts the room back.
+    pub(super) fn put(&mut self, room: Room) {
+        self.slot.is_broken.store(false, Ordering::Release);
+        *self.room = Some(room);
+    }
+
+    /// There is no such room any more, or it has never come to be.
+    pub(super) fn end(&mut self) {
+        self.slot.is_broken.store(false, Ordering::Release);
+        *self.room = None;
+    }
+}
+
+impl Drop for Locked {
+    /// The place of a room that does not exist is given up. Stanzas to such rooms leave nothing behind.
+    fn drop(&mut self) {
+        let occupants = self.room.as_ref().map_or(0, Room::occupants);
+        self.slot.occupants.store(occupants, Ordering::Release);
+        if self.room.is_some() || self.slot.must_stay() {
+            return;
+        }
+        let mut slots = self.slots.lock();
+        // The map and this lock have the slot. Whoever else has it waits for the lock, or looks.
+        let is_last = Arc::strong_count(&self.slot) == 2;
+        if is_last && slots.get(&self.jid).is_some_and(|slot| Arc::ptr_eq(slot, &self.slot)) {
+            slots.remove(&self.jid);
+        }
+    }
+}
+
+impl Slot {
+    /// Whether it is needed although no room is in it.
+    fn must_stay(&self) -> bool {
+        self.unsaved.load(Ordering::Acquire) > 0 || self.is_broken.load(Ordering::Acquire)
+    }
 }
 
 impl ActiveRooms {
@@ -43,7 +104,24 @@ impl ActiveRooms {
     pub(super) async fn lock(&self, room: &BareJid) -> Locked {
         let slot = Arc::clone(self.slots.lock().entry(room.clone()).or_default());
         let guard = Arc::clone(&slot.room).lock_owned().await;
-        Locked { slot, room: guard }
+        Locked { slots: Arc::clone(&self.slots), jid: room.clone(), slot, room: guard }
+    }
+
+    /// Nobody is in this room, or there is no such room: all rooms with occupants are in memory.
+    pub(super) fn is_asleep(&self, room: &BareJid) -> bool {
+        self.is_awake.load(Ordering::Acquire) && !self.slots.lock().contains_key(room)
+    }
+
+    /// To be set when each room that had occupants when the server started has been read.
+    pub(super) fn awake(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.is_awake)
+    }
+
+    /// How many rooms are in memory, and how many occupants are in them.
+    pub(super) fn count(&self) -> (usize, usize) {
+        let slots = self.slots.lock();
+        let occupants = slots.values().map(|slot| slot.occupants.load(Ordering::Acquire));
+        (slots.len(), occupants.sum())
     }
 
     /// Looks at a room in memory, unless something happens in it just now.
@@ -69,13 +147,75 @@ impl ActiveRooms {
         self.slots.lock().keys().cloned().collect()
     }
 
+    /// Rooms that are not in memory because something has failed: somebody may be in them all the same.
+    pub(super) fn broken(&self) -> Vec<BareJid> {
+        let slots = self.slots.lock();
+        let broken = slots.iter().filter(|(_, slot)| slot.is_broken.load(Ordering::Acquire));
+        broken.map(|(room, _)| room.clone()).collect()
+    }
+
     /// Gives up the rooms that nobody is in and that the store has as they are.
     pub(super) fn give_up_empty(&self) {
         self.slots.lock().retain(|_, slot| {
             // Nobody else has the slot, so nobody can lock it: the map is locked.
-            let is_idle = Arc::strong_count(slot) == 1 && slot.unsaved.load(Ordering::Acquire) == 0;
+            let is_idle = Arc::strong_count(slot) == 1 && !slot.must_stay();
             let Ok(room) = slot.room.try_lock() else { return true };
             !is_idle || room.as_ref().is_some_and(|room| room.occupants() > 0)
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::muc::{RoomConfig, RoomLimits};
+    use crate::payload::datetime::Timestamp;
+
+    fn coven() -> BareJid {
+        BareJid::parse("coven@chat.example").unwrap()
+    }
+
+    fn room() -> Room {
+        let creator = BareJid::parse("crone1@shakespeare.lit").unwrap();
+        let (config, limits) = (RoomConfig::default(), RoomLimits::default());
+        Room::new(coven(), creator, config, limits, [1; 32], Timestamp::from_micros(0))
+    }
+
+    #[tokio::test]
+    async fn a_room_that_does_not_exist_leaves_nothing() {
+        let rooms = ActiveRooms::default();
+        let first = rooms.lock(&coven()).await;
+        let mut second = Box::pin(rooms.lock(&coven()));
+        assert!(futures_util::poll!(&mut second).is_pending());
+        drop(first);
+        let mut second = second.await;
+        assert_eq!(rooms.addresses(), [coven()]);
+        second.put(room());
+        drop(second);
+        assert_eq!(rooms.count(), (1, 0), "a room that was made meanwhile stays");
+        let mut third = rooms.lock(&coven()).await;
+        third.end();
+        drop(third);
+        assert_eq!(rooms.count(), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn a_room_whose_change_has_failed_is_not_forgotten() {
+        let rooms = ActiveRooms::default();
+        rooms.awake().store(true, Ordering::Release);
+        assert!(rooms.is_asleep(&coven()));
+        let mut locked = rooms.lock(&coven()).await;
+        locked.put(room());
+        drop(locked.take());
+        drop(locked);
+        assert_eq!(rooms.broken(), [coven()]);
+        rooms.give_up_empty();
+        assert!(!rooms.is_asleep(&coven()), "somebody may be in it");
+        let mut locked = rooms.lock(&coven()).await;
+        assert!(locked.take().is_none());
+        drop(locked);
+        assert_eq!(rooms.broken(), [coven()], "nobody has read it");
+        rooms.lock(&coven()).await.end();
+        assert!(rooms.is_asleep(&coven()));
     }
 }

@@ -128,7 +128,7 @@ impl RoomAdministration for Administration {
         if !server.storage.rooms().create(room, &new.to_stored(), NO_LIMIT).await? {
             return Err(RoomError::Exists(room.clone()));
         }
-        *locked.room = Some(new);
+        locked.put(new);
         Ok(())
     }
 

@@ -13,7 +13,7 @@ use crate::host::{Cx, Reply};
 use crate::jid::{BareJid, Jid};
 use crate::muc::{Actor, Affiliation, Effect, Effects, Input, Moment, Room, stray};
 use crate::random::random_id;
-use crate::stanza::{Condition, Presence, PresenceKind, Stanza, StanzaError};
+use crate::stanza::{Condition, MessageKind, Presence, PresenceKind, Stanza, StanzaError};
 use crate::storage::RoomChange;
 use crate::xml::Frame;
 
@@ -37,6 +37,9 @@ impl RoomService {
         actor: &Actor,
         input: Input<'_>,
     ) -> Result<Reply, StanzaError> {
+        if needs_occupants(&input) && self.rooms.is_asleep(jid) {
+            return Ok(Reply::Later);
+        }
         if let (Input::Presence(_), Some(session)) = (&input, cx.origin.owned()) {
             // A newcomer is told much at once: not before its client has read what came before.
             let most = cx.server.config.load().limits.inbox_stanzas / 4;
@@ -54,37 +57,62 @@ impl RoomService {
                         return Ok(self.no_room(cx, actor, presence).await);
                     }
                     self.may_create(cx, actor).await?;
-                    *locked.room = Some(self.new_room(cx, jid, actor).await?);
+                    locked.put(self.new_room(cx, jid, actor).await?);
                 }
                 Input::Presence(_) | Input::Lost | Input::Response(_) => return Ok(Reply::Later),
+                Input::Message(message) if message.kind == MessageKind::Error => {
+                    return Ok(Reply::Later);
+                }
                 _ => return Err(Condition::ItemNotFound.text("there is no such room")),
             }
         }
         let now = Moment { at: cx.server.clock.now(), token: random_id() };
         // Taken out: if something panics here, what is half done is not used again.
-        let Some(mut room) = locked.room.take() else { return Ok(Reply::Later) };
+        let Some(mut room) = locked.take() else { return Ok(Reply::Later) };
+        let before = room.before(actor, &input);
         let effects = match room.apply(&now, actor, input) {
             Ok(effects) => effects,
             Err(error) => {
-                *locked.room = (!is_new).then_some(room);
+                if is_new {
+                    locked.end();
+                } else {
+                    locked.put(room);
+                }
                 return Err(error);
             }
         };
-        if is_new {
-            self.store_new(cx, jid, &room).await?;
+        if is_new && let Err(error) = self.store_new(cx, jid, &room).await {
+            locked.end();
+            return Err(error);
         }
+        let changes = effects.change != RoomChange::default();
         let answer = match effects.is_answered_later {
             true => Reply::Later,
             false => Reply::Now(effects.answer.clone()),
         };
         let done = self.perform(cx, &mut room, &locked, effects).await;
-        // A message that the store did not take leaves the room as it is.
-        if !matches!(done, Ok(false)) {
-            if cx.server.ours(actor.jid.domain()).is_none() && room.has_session(&actor.jid) {
+        match (&done, before) {
+            (Ok(true), _) => {}
+            (Ok(false), _) => {
+                locked.end();
+                return Ok(answer);
+            }
+            // The store has not taken the message, so it changes nothing: its sender may send it again.
+            (Err(_), Some(before)) => room.take_back(before),
+            // What was refused has changed the room, and that is not stored. The room is given up, and read again as it
+            // is in the store, with all that happened before.
+            (Err(_), None) if changes => return done.map(|_| answer),
+            (Err(_), None) => {}
+        }
+        if room.has_session(&actor.jid) {
+            if cx.server.ours(actor.jid.domain()).is_none() {
                 self.heard.note(&actor.jid);
             }
-            *locked.room = Some(room);
+            if let Some(session) = cx.origin.session() {
+                missed::note_in(session, jid);
+            }
         }
+        locked.put(room);
         done.map(|_| answer)
     }
 
@@ -95,7 +123,7 @@ impl RoomService {
         cx: &mut Cx<'_>,
         locked: &mut Locked,
     ) -> Result<(), StanzaError> {
-        let Some(mut room) = locked.room.take() else { return Ok(()) };
+        let Some(mut room) = locked.take() else { return Ok(()) };
         missed::give(cx, &mut room).await?;
         let is_gone = |session: &&Jid| match session.to_full() {
             Some(full) if cx.server.host(full.domain()).is_some() => {
@@ -118,7 +146,9 @@ impl RoomService {
             }
         }
         if is_alive {
-            *locked.room = Some(room);
+            locked.put(room);
+        } else {
+            locked.end();
         }
         Ok(())
     }
@@ -187,6 +217,18 @@ impl RoomService {
             drop(tell(cx, &told, std::slice::from_ref(&actor.jid)).await);
         }
         Reply::Later
+    }
+}
+
+/// Whether this concerns only rooms in which somebody is: an occupant, or its session, leaves or answers.
+fn needs_occupants(input: &Input<'_>) -> bool {
+    match input {
+        Input::Presence(presence) => {
+            matches!(presence.kind, PresenceKind::Unavailable | PresenceKind::Error)
+        }
+        Input::Message(message) => message.kind == MessageKind::Error,
+        Input::Response(_) | Input::Lost => true,
+        Input::Request(_) => false,
     }
 }
 

@@ -1,4 +1,5 @@
-//! Rooms that nobody is in are given up every minute. They are read again when somebody needs them.
+//! Rooms that nobody is in are given up every minute. They are read again when somebody needs them. Rooms that could not
+//! be read, or were not changed as they should, are read again: somebody may be in them. All are counted.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,16 +7,40 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::room_service::RoomService;
+use super::wake::wake;
 use crate::host::ServerState;
+use crate::jid::BareJid;
 
-/// Starts the task that gives up the empty rooms of a service.
+/// Starts the task that looks after the rooms of a service.
 pub(super) fn start(server: &Arc<ServerState>, service: &Arc<RoomService>) {
-    let (service, stopping) = (Arc::clone(service), server.tasks.stopping());
-    drop(server.tasks.spawn("rooms-empty", async move {
+    let (server, service) = (Arc::clone(server), Arc::clone(service));
+    let (tasks, stopping) = (server.tasks.clone(), server.tasks.stopping());
+    drop(tasks.spawn("rooms-empty", async move {
+        let mut counted = (0, 0);
         while stopping.run_until_cancelled(sleep(EVERY)).await.is_some() {
             service.rooms.give_up_empty();
+            // Other services count theirs into the same numbers.
+            let (rooms, occupants) = number(service.rooms.count());
+            server.metrics.rooms.inc_by(rooms - counted.0);
+            server.metrics.room_occupants.inc_by(occupants - counted.1);
+            counted = (rooms, occupants);
+            read_again(&server, service.rooms.broken());
         }
     }));
+}
+
+/// Wakes rooms that are broken. In a task of its own: what has failed once may panic once more.
+fn read_again(server: &ServerState, broken: Vec<BareJid>) {
+    let Some(route) = server.route().filter(|_| !broken.is_empty()) else { return };
+    drop(server.tasks.spawn("rooms-again", async move {
+        for room in broken {
+            wake(&*route, room).await;
+        }
+    }));
+}
+
+fn number((rooms, occupants): (usize, usize)) -> (i64, i64) {
+    (i64::try_from(rooms).unwrap_or(i64::MAX), i64::try_from(occupants).unwrap_or(i64::MAX))
 }
 
 const EVERY: Duration = Duration::from_secs(60);

@@ -2,7 +2,7 @@
 
 use crate::host::ServerState;
 use crate::jid::BareJid;
-use crate::muc::{Room, RoomLimits};
+use crate::muc::{Room, RoomLimits, is_for_newcomers};
 use crate::ns;
 use crate::payload::stanza_id;
 use crate::stanza::{Message, Stanza};
@@ -24,7 +24,7 @@ pub(super) async fn load(
     for row in &page.rows {
         let id = server.message_ids.write(row.id).to_string();
         let Some(mut message) = shown(jid, row, &id) else { continue };
-        if !message.content.has_received_child(ns::CLIENT, "body") {
+        if !is_for_newcomers(&message) {
             continue;
         }
         message.content = message.content.packed();

@@ -17,6 +17,7 @@ mod load;
 mod missed;
 mod publish;
 mod refused;
+mod removed;
 mod room_service;
 mod saver;
 mod search;
@@ -34,6 +35,7 @@ use room_service::RoomService;
 use services::Services;
 
 use crate::config::{Config, RoomsConfig};
+use crate::host::lifecycle::EventKind;
 use crate::host::room_readers::ReadableRooms;
 use crate::host::rooms::Rooms;
 use crate::host::{Manifest, Module, Registry, ServerState, Service, Status, Xep};
@@ -57,6 +59,7 @@ impl Module for Muc {
 
     fn register(&self, on: &mut Registry) {
         on.shared(Rooms::default()).shared(ReadableRooms::default());
+        on.listener(EventKind::AccountRemoved, &removed::Removed);
     }
 
     fn configure(&self, config: &Config, on: &mut Registry) {

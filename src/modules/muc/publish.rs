@@ -21,7 +21,7 @@ use crate::xml::element;
 /// Archives a message and delivers it. Returns the sessions that cannot be reached any more.
 ///
 /// # Errors
-/// If the store does not take the message. Then nobody has it.
+/// If the store does not take the message. Then nobody has it, and the room is as before.
 pub(super) async fn publish(
     cx: &mut Cx<'_>,
     room: &mut Room,
@@ -57,8 +57,12 @@ pub(super) async fn publish(
         message.content.add(&stanza_id::stanza_id(room.jid(), &written));
         id = Some(written);
     }
-    if let Some(burial) = &buries {
-        bury::bury(cx, room, burial, grave).await?;
+    if let Some(burial) = &buries
+        && let Err(error) = bury::bury(cx, room, burial, grave).await
+    {
+        // The message that retracts is in the archive already: all are told of it, and clients hide what it names.
+        tracing::error!(room = %room.jid(), condition = error.condition.as_str(),
+            "a message that was retracted stays in the archive");
     }
     if in_history {
         room.note_published(&message, at, id);
@@ -84,18 +88,32 @@ async fn tell_listeners(
     asleep.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
     asleep.dedup();
     let is_local = |user: &BareJid| cx.server.host(user.domain()).is_some();
-    let absent = room.absent_members(MOST_ABSENT).into_iter().filter(is_local);
+    let turn = usize::try_from(cx.server.clock.now().as_micros()).unwrap_or_default();
+    let absent = room.absent_members().filter(|&user| is_local(user));
+    let absent = some_of(absent.collect(), turn).into_iter().cloned();
     let listener = |is_in| move |user| RoomListener { user, is_in };
     let users = asleep.into_iter().map(listener(true)).chain(absent.map(listener(false)));
     let users: Vec<_> = users.filter(|listener| Some(&listener.user) != author).collect();
     if !users.is_empty() {
+        cx.keeping.count_deliveries(users.len());
         let is_private = room.config().members_only;
         let event = Event::RoomMessage { message, users: &users, is_private };
         lifecycle::tell(cx, event).await;
     }
 }
 
-/// Members who are not in the room and are told of a message all the same, at most.
+/// At most [`MOST_ABSENT`] of these, others in each turn: a room with more members tells nobody of each message, and
+/// everybody of some.
+fn some_of<T>(mut all: Vec<T>, turn: usize) -> Vec<T> {
+    if all.len() > MOST_ABSENT {
+        let begin = turn % all.len();
+        all.rotate_left(begin);
+        all.truncate(MOST_ABSENT);
+    }
+    all
+}
+
+/// Members of this server who are not in the room and are told of a message all the same, at most.
 const MOST_ABSENT: usize = 1000;
 
 /// The archive of the room.
@@ -107,5 +125,22 @@ fn holder(room: &BareJid, from: &Option<Jid>) -> Holder {
         archive: true,
         waiting: false,
         limit: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MOST_ABSENT, some_of};
+
+    #[test]
+    fn in_a_room_with_many_members_none_is_always_left_out() {
+        let few: Vec<usize> = (0..MOST_ABSENT).collect();
+        assert_eq!(some_of(few.clone(), 17), few);
+        let many: Vec<usize> = (0..MOST_ABSENT + 2).collect();
+        let found = some_of(many.clone(), 3);
+        assert_eq!((found.len(), found[0]), (MOST_ABSENT, 3));
+        let is_found =
+            |user: &usize| (0..many.len()).any(|turn| some_of(many.clone(), turn).contains(user));
+        assert!(many.iter().all(is_found));
     }
 }

@@ -59,10 +59,24 @@ impl RoomService {
         room: &BareJid,
     ) -> Result<Locked, StorageError> {
         let mut locked = self.rooms.lock(room).await;
-        if locked.room.is_none() {
-            let limits = settings::limits(&self.config(server));
-            *locked.room = load::load(server, room, limits).await?;
-            locked.slot.is_fresh.store(locked.room.is_some(), Ordering::Release);
+        let limits = {
+            let now = server.config.load();
+            settings::limits(now.room_service(&self.config.prefix).unwrap_or(&self.config))
+        };
+        if let Some(room) = &mut *locked.room {
+            // The configuration may have been reloaded.
+            room.set_limits(limits);
+        } else {
+            // Something has failed while it changed: the store must have all that was changed before.
+            locked.begin_to_read();
+            self.saver.flush(room, &locked.slot).await?;
+            match load::load(server, room, limits).await? {
+                Some(read) => {
+                    locked.slot.is_fresh.store(true, Ordering::Release);
+                    locked.put(read);
+                }
+                None => locked.end(),
+            }
         }
         Ok(locked)
     }
@@ -96,7 +110,12 @@ impl RoomService {
         jid: &BareJid,
         room: &Room,
     ) -> Result<(), StanzaError> {
-        let most = u64::from(self.config(cx.server).rooms_per_user);
+        let config = self.config(cx.server);
+        // Two that are made at the same moment may both find the last place free.
+        if cx.server.storage.rooms().count(jid.domain(), false).await? >= u64::from(config.rooms) {
+            return Err(Condition::ResourceConstraint.text("there are too many rooms here"));
+        }
+        let most = u64::from(config.rooms_per_user);
         match cx.server.storage.rooms().create(jid, &room.to_stored(), most).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(Condition::Conflict.text("this address is taken")),

@@ -54,6 +54,19 @@ impl Saver {
         self.write(room, slot, None)
     }
 
+    /// Waits until the changes of a room that were handed over are in the store, or have failed. No more may come
+    /// meanwhile: the room is locked.
+    ///
+    /// # Errors
+    /// If the newest of them failed.
+    pub(super) async fn flush(&self, room: &BareJid, slot: &Arc<Slot>) -> Result<()> {
+        // Usually once: what is written comes in order. Only those that found the queue full have ways of their own.
+        while slot.unsaved.load(Ordering::Acquire) > 0 {
+            self.change(room, slot, RoomChange::default()).await?;
+        }
+        Ok(())
+    }
+
     fn write(&self, room: &BareJid, slot: &Arc<Slot>, change: Option<RoomChange>) -> Receipt {
         let (done, receipt) = oneshot::channel();
         slot.unsaved.fetch_add(1, Ordering::AcqRel);

@@ -42,7 +42,7 @@ pub(super) type Known<'a> = &'a (dyn Fn(&BareJid) -> Option<Seen> + Send + Sync)
 
 /// Answers a request for the form, or for a page of rooms (XEP-0433 §4.2).
 pub(super) async fn answer(
-    cx: &Cx<'_>,
+    cx: &mut Cx<'_>,
     domain: &BareJid,
     search: &ElementRef<'_>,
     known: Known<'_>,
@@ -61,7 +61,7 @@ pub(super) async fn answer(
 
 /// In the order of their addresses: no page omits or repeats a room.
 async fn by_address(
-    cx: &Cx<'_>,
+    cx: &mut Cx<'_>,
     domain: &BareJid,
     wish: &Wish,
     known: Known<'_>,
@@ -108,21 +108,22 @@ async fn by_address(
     Ok((found, set))
 }
 
-/// The fullest first. Of many rooms, only the first [`MOST_SORTED`] by address are looked at (XEP-0433 §6.1).
+/// The fullest first. Of many rooms, only the first by address are looked at (XEP-0433 §6.1): at most
+/// [`MOST_SORTED`] that fit, and [`ROUNDS`] pages, whether they fit or not.
 async fn by_occupants(
-    cx: &Cx<'_>,
+    cx: &mut Cx<'_>,
     domain: &BareJid,
     wish: &Wish,
     known: Known<'_>,
 ) -> Result<(Vec<Found>, SetAnswer), StanzaError> {
     let mut found: Vec<Found> = Vec::new();
     let mut after = None;
-    while found.len() < MOST_SORTED {
+    for _ in 0..ROUNDS {
         let rooms = page(cx, domain, wish, after.as_ref(), None).await?;
         let is_last = rooms.len() < PAGE;
         after = rooms.last().map(|room| room.room.clone()).or(after);
         found.extend(rooms.into_iter().filter_map(|room| fitting(room, wish, known)));
-        if is_last {
+        if is_last || found.len() >= MOST_SORTED {
             break;
         }
     }
@@ -152,7 +153,7 @@ async fn by_occupants(
 
 /// Public rooms that may fit: the store looks for the words in names, descriptions and addresses.
 async fn page(
-    cx: &Cx<'_>,
+    cx: &mut Cx<'_>,
     domain: &BareJid,
     wish: &Wish,
     after: Option<&BareJid>,
@@ -166,7 +167,14 @@ async fn page(
         before,
         limit: PAGE,
     };
-    Ok(cx.server.storage.rooms().list(query).await?)
+    let rooms = cx.server.storage.rooms().list(query).await?;
+    cx.keeping.count_deliveries(cost(rooms.len()));
+    Ok(rooms)
+}
+
+/// What it costs to read so many rooms, in deliveries.
+fn cost(rooms: usize) -> usize {
+    1 + rooms / 25
 }
 
 fn fitting(room: RoomSummary, wish: &Wish, known: Known<'_>) -> Option<Found> {
@@ -215,7 +223,7 @@ fn item((room, seen): &Found) -> Node {
 
 /// Rooms that are sorted by their occupants, at most.
 const MOST_SORTED: usize = 1000;
-/// Pages of the store that are read for one page of fitting rooms, at most.
+/// Pages of the store that are read for one answer, at most.
 const ROUNDS: usize = 20;
 /// XEP-0433 §6.2.
 const NOT_ANONYMOUS: &str = "{urn:xmpp:channel-search:0:anonymity}none";

@@ -34,7 +34,7 @@ impl Service for RoomService {
 
     fn start(&self, server: &Arc<ServerState>, route: &Arc<dyn Route>) {
         self.saver.start(server);
-        wake::start(server, route, &self.config.prefix);
+        wake::start(server, route, &self.config.prefix, self.rooms.awake());
     }
 
     async fn message(
@@ -171,7 +171,10 @@ impl Discovery for RoomService {
         let actor = self.actor(cx, &Some(asked.from.clone())).await?;
         let locked = self.lock(cx.server, &asked.to.to_bare()).await?;
         match &*locked.room {
-            Some(room) => room.info(cx.server.clock.now(), &actor, asked.node),
+            Some(room) => {
+                let archives = cx.server.config.load().archive.enabled;
+                room.info(cx.server.clock.now(), &actor, asked.node, archives)
+            }
             None => Ok(None),
         }
     }

@@ -1,15 +1,21 @@
 //! Rooms that somebody is in when the server starts: those whose sessions have not come back are shown as gone.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::host::{Route, ServerState};
 use crate::jid::{BareJid, Jid};
 use crate::stanza::{Presence, PresenceKind, Stanza};
 
-/// Starts the task that wakes the rooms of the service with this prefix.
-pub(super) fn start(server: &Arc<ServerState>, route: &Arc<dyn Route>, prefix: &str) {
-    let task = awake(Arc::clone(server), Arc::clone(route), prefix.to_owned());
+/// Starts the task that wakes the rooms of the service with this prefix. `done` is set when all are awake.
+pub(super) fn start(
+    server: &Arc<ServerState>,
+    route: &Arc<dyn Route>,
+    prefix: &str,
+    done: Arc<AtomicBool>,
+) {
+    let task = awake(Arc::clone(server), Arc::clone(route), prefix.to_owned(), done);
     let stopping = server.tasks.stopping();
     drop(server.tasks.spawn("rooms-start", async move {
         stopping.run_until_cancelled(task).await;
@@ -17,7 +23,12 @@ pub(super) fn start(server: &Arc<ServerState>, route: &Arc<dyn Route>, prefix: &
 }
 
 /// Wakes each room that has occupants, or that is temporary: it looks for its occupants itself.
-async fn awake(server: Arc<ServerState>, route: Arc<dyn Route>, prefix: String) {
+async fn awake(
+    server: Arc<ServerState>,
+    route: Arc<dyn Route>,
+    prefix: String,
+    done: Arc<AtomicBool>,
+) {
     let mut after: Option<BareJid> = None;
     loop {
         let page = server.storage.rooms().occupied(after.as_ref(), PAGE).await;
@@ -29,7 +40,9 @@ async fn awake(server: Arc<ServerState>, route: Arc<dyn Route>, prefix: String) 
                 continue;
             }
         };
-        let Some(last) = page.last().cloned() else { return };
+        let Some(last) = page.last().cloned() else {
+            return done.store(true, Ordering::Release);
+        };
         for room in page {
             if room.domain().split('.').next() == Some(prefix.as_str()) {
                 wake(&*route, room).await;
@@ -40,7 +53,7 @@ async fn awake(server: Arc<ServerState>, route: Arc<dyn Route>, prefix: String) 
 }
 
 /// A probe from the room to itself: whatever comes to a room wakes it.
-async fn wake(route: &dyn Route, room: BareJid) {
+pub(super) async fn wake(route: &dyn Route, room: BareJid) {
     let to: Jid = room.into_jid();
     let probe = Presence::bare(PresenceKind::Probe, to.clone(), to);
     route.route(Stanza::Presence(probe)).await;

@@ -1,0 +1,78 @@
+//! A message to all could not be stored, so nobody gets it: what it has changed in the room is taken back.
+
+use smol_str::SmolStr;
+
+use super::subject::{self, Subject};
+use super::{Actor, Input, Room};
+use crate::payload::datetime::Timestamp;
+
+/// What a message of an occupant changes, as it was before.
+#[derive(Clone, Debug)]
+pub struct Before {
+    nick: SmolStr,
+    /// When the occupant last wrote to all (XEP-0500).
+    spoke: Option<Timestamp>,
+    /// `None`: the message does not change it.
+    subject: Option<Subject>,
+}
+
+impl Room {
+    /// What is to be taken back if this message cannot be published. `None` if it is none, or its sender is not in the
+    /// room. To be asked before [`Room::apply`].
+    #[must_use]
+    pub fn before(&self, actor: &Actor, input: &Input<'_>) -> Option<Before> {
+        let Input::Message(message) = input else { return None };
+        let occupant = self.occupants.of_session(&actor.jid)?;
+        let subject = subject::is_change(message).then(|| self.subject.clone());
+        Some(Before { nick: occupant.nick.clone(), spoke: occupant.spoke, subject })
+    }
+
+    /// The message was not published. What else [`Room::apply`] said was not done, either.
+    pub fn take_back(&mut self, before: Before) {
+        let Before { nick, spoke, subject } = before;
+        self.occupants.change(&nick, |occupant| occupant.spoke = spoke);
+        if let Some(subject) = subject {
+            self.subject = subject;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jid::Jid;
+    use crate::muc::RoomConfig;
+    use crate::muc::tests::Coven;
+    use crate::stanza::Stanza;
+    use crate::xml::Frame;
+
+    /// A message of the hag, and what is to be taken back of it.
+    fn before(coven: &Coven, xml: &str) -> Option<Before> {
+        let frame = Frame::from_bytes(xml.as_bytes().to_vec()).unwrap();
+        let Ok(Stanza::Message(message)) = Stanza::read(frame) else { panic!("{xml}") };
+        let hag = Actor::new(Jid::parse("hag66@witches/pda").unwrap(), false);
+        coven.room.before(&hag, &Input::Message(message))
+    }
+
+    #[test]
+    fn a_message_that_nobody_gets_changes_nothing() {
+        let config = RoomConfig { slow_mode: 3600, change_subject: true, ..RoomConfig::default() };
+        let mut coven = Coven::with(config);
+        for (text, subject) in [("<subject>Toads</subject>", None), ("<body>Hail!</body>", None)] {
+            let xml = format!(
+                "<message xmlns='jabber:client' type='groupchat' to='coven@chat.example'>{text}</message>"
+            );
+            let before = before(&coven, &xml).unwrap();
+            coven.receives("hag66", &xml).unwrap();
+            coven.room.take_back(before);
+            assert_eq!(coven.room.subject_text(), subject);
+        }
+        // It counts neither as a subject nor as something that was said: the occupant need not wait.
+        let said = "<message type='groupchat' to='coven@chat.example'><body>Hail!</body></message>";
+        coven.receives("hag66", said).unwrap();
+        assert_eq!(
+            coven.receives("hag66", said).unwrap_err().condition.as_str(),
+            "policy-violation"
+        );
+    }
+}
