@@ -5,6 +5,7 @@ use rustc_hash::FxHashMap;
 use smol_str::SmolStr;
 
 use super::Affiliation;
+use super::look::Looks;
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
 use crate::storage::RoomMember;
@@ -15,6 +16,7 @@ pub(super) struct Members {
     by_user: FxHashMap<BareJid, RoomMember>,
     /// Who has registered a nickname.
     by_nick: FxHashMap<SmolStr, BareJid>,
+    looks: Looks,
     /// The number of the last change.
     version: i64,
     owners: usize,
@@ -35,11 +37,13 @@ impl Members {
             self.owners -= usize::from(old.affiliation == Affiliation::Owner);
             if let Some(nick) = &old.nick {
                 self.by_nick.remove(nick.as_str());
+                self.looks.remove(nick);
             }
         }
         self.owners += usize::from(member.affiliation == Affiliation::Owner);
         if let Some(nick) = &member.nick {
             self.by_nick.insert(nick.into(), member.jid.clone());
+            self.looks.add(nick);
         }
         self.by_user.insert(member.jid.clone(), member);
     }
@@ -71,9 +75,9 @@ impl Members {
         self.by_user.get(user)?.nick.as_deref()
     }
 
-    /// All registered nicknames.
-    pub(super) fn nicks(&self) -> impl Iterator<Item = (&str, &BareJid)> {
-        self.by_nick.iter().map(|(nick, user)| (nick.as_str(), user))
+    /// Who has registered nicknames with this look.
+    pub(super) fn with_look(&self, look: &str) -> impl Iterator<Item = &BareJid> {
+        self.looks.with(look).filter_map(|nick| self.by_nick.get(nick))
     }
 
     /// All members, admins and owners.

@@ -32,6 +32,7 @@ mod input;
 mod invite;
 mod leave;
 mod limits;
+mod look;
 mod members;
 mod message;
 mod moderation;

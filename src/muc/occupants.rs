@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 use smol_str::SmolStr;
 
 use super::affiliation::Role;
+use super::look::Looks;
 use super::{extra, occupant_id};
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::ns;
@@ -76,6 +77,7 @@ pub(super) struct Occupants {
     by_nick: BTreeMap<SmolStr, Occupant>,
     by_session: FxHashMap<Jid, SmolStr>,
     by_user: FxHashMap<BareJid, SmallVec<[SmolStr; 1]>>,
+    looks: Looks,
     /// All sessions, until one comes or goes.
     sessions: Option<Arc<[Jid]>>,
     shown: usize,
@@ -114,6 +116,11 @@ impl Occupants {
         nicks.filter_map(|nick| self.by_nick.get(nick))
     }
 
+    /// The occupants whose nicknames have this look.
+    pub(super) fn with_look(&self, look: &str) -> impl Iterator<Item = &Occupant> {
+        self.looks.with(look).filter_map(|nick| self.by_nick.get(nick))
+    }
+
     /// How many sessions a user has in the room.
     pub(super) fn sessions_of_user(&self, user: &BareJid) -> usize {
         self.of_user(user).map(|occupant| occupant.seats.len()).sum()
@@ -148,12 +155,14 @@ impl Occupants {
         self.shown += usize::from(occupant.is_shown);
         let nicks = self.by_user.entry(occupant.user.clone()).or_default();
         nicks.push(occupant.nick.clone());
+        self.looks.add(&occupant.nick);
         self.by_nick.insert(occupant.nick.clone(), occupant);
     }
 
     /// Removes an occupant with all its sessions.
     pub(super) fn remove(&mut self, nick: &str) -> Option<Occupant> {
         let occupant = self.by_nick.remove(nick)?;
+        self.looks.remove(nick);
         self.sessions = None;
         self.shown -= usize::from(occupant.is_shown);
         for seat in &occupant.seats {
