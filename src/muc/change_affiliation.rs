@@ -147,7 +147,7 @@ impl Room {
         if to == Affiliation::Outcast {
             return self.remove_occupant(nick, &Told { codes: &[301], ..told }, fx);
         }
-        if self.config.members_only && !to.is_member() {
+        if self.config.members_only && !to.is_member() && !occupant.is_service_admin {
             return self.remove_occupant(nick, &Told { codes: &[321], ..told }, fx);
         }
         let role = role_after(occupant.role, from, to, self.config.moderated);

@@ -39,6 +39,8 @@ mod moderation;
 mod nick;
 mod occupant_id;
 mod occupants;
+mod on_their_way;
+mod open_requests;
 mod owner;
 mod private_message;
 mod register;

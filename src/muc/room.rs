@@ -12,6 +12,8 @@ use super::extra::Extra;
 use super::history::History;
 use super::members::Members;
 use super::occupants::{Occupant, Occupants, Seat};
+use super::on_their_way::PrivateMessages;
+use super::open_requests::OpenRequests;
 use super::subject::Subject;
 use super::{Actor, Affiliation, Role, RoomConfig, RoomLimits, Whois, occupant_id};
 use crate::jid::{BareJid, FullJid, Jid};
@@ -35,6 +37,10 @@ pub struct Room {
     pub(super) versioned: FxHashMap<Jid, i64>,
     /// Who has invited whom, the newest last. Not stored.
     pub(super) invited: VecDeque<(BareJid, BareJid)>,
+    /// Not stored, either.
+    pub(super) private_messages: PrivateMessages,
+    /// Not stored: what is open when the server restarts gets no answer.
+    pub(super) open_requests: OpenRequests,
     pub(super) limits: RoomLimits,
     /// The secret of the server, from which identifiers of occupants are made.
     pub(super) secret: [u8; 32],
@@ -66,6 +72,8 @@ impl Room {
             extra: Extra::default(),
             versioned: FxHashMap::default(),
             invited: VecDeque::new(),
+            private_messages: PrivateMessages::default(),
+            open_requests: OpenRequests::default(),
             limits,
             secret,
         }
@@ -174,6 +182,7 @@ impl Room {
             seats: smallvec::smallvec![seat],
             spoke: None,
             asked_for_voice: None,
+            is_service_admin: actor.is_service_admin,
             address,
             role,
         }

@@ -4,7 +4,7 @@ use super::{Actor, Effect, Effects, Input, Moment, Room, RoomConfig, RoomLimits}
 use crate::jid::{BareJid, Jid};
 use crate::ns;
 use crate::payload::datetime::Timestamp;
-use crate::stanza::{Stanza, StanzaError};
+use crate::stanza::{Content, Stanza, StanzaError};
 use crate::storage::RoomAffiliation;
 use crate::xml::{ElementRef, Frame};
 
@@ -48,6 +48,12 @@ impl Coven {
                  <x xmlns='http://jabber.org/protocol/muc'/></presence>"
             ),
         )
+    }
+
+    /// What is in the presence of somebody who enters.
+    pub(super) fn entering(&self) -> Content {
+        let xml = "<presence><x xmlns='http://jabber.org/protocol/muc'/></presence>";
+        Content::of(Frame::from_bytes(xml.as_bytes().to_vec()).unwrap())
     }
 
     /// Somebody sends a request to get something.

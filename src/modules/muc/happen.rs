@@ -56,7 +56,11 @@ impl RoomService {
                     self.may_create(cx, actor).await?;
                     *locked.room = Some(self.new_room(cx, jid, actor).await?);
                 }
-                Input::Presence(_) | Input::Lost | Input::Response(_) => return Ok(Reply::Later),
+                Input::Presence(_)
+                | Input::Ended(_)
+                | Input::Refused(_)
+                | Input::Lost
+                | Input::Response(_) => return Ok(Reply::Later),
                 _ => return Err(Condition::ItemNotFound.text("there is no such room")),
             }
         }
