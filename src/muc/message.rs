@@ -76,7 +76,7 @@ impl Room {
             archive: self.config.archive && (lasts || is_subject),
             in_history: in_history && !hints.no_store,
             to: self.occupants.sessions(),
-            author: Some(actor.user.clone()),
+            author: Some(actor.jid.clone()),
             buries,
             message,
         })));

@@ -12,6 +12,7 @@ mod admin_list;
 mod administration;
 mod affiliation;
 mod apply;
+mod author;
 mod card;
 mod cause;
 mod change_affiliation;
@@ -59,6 +60,7 @@ mod tests;
 
 pub use administration::{MemberSummary, OccupantSummary};
 pub use affiliation::Role;
+pub use author::AuthorsSeen;
 pub use config::{AllowPm, RoomConfig, Whois};
 pub use effect::{Burial, Effect, Effects, Publication};
 pub use enter::stray;

@@ -15,7 +15,7 @@ use super::occupants::{Occupant, Occupants, Seat};
 use super::on_their_way::PrivateMessages;
 use super::open_requests::OpenRequests;
 use super::subject::Subject;
-use super::{Actor, Affiliation, Role, RoomConfig, RoomLimits, Whois, occupant_id};
+use super::{Actor, Affiliation, Role, RoomConfig, RoomLimits, occupant_id};
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::payload::datetime::Timestamp;
 use crate::stanza::{Condition, ErrorKind, Message, StanzaError};
@@ -133,14 +133,6 @@ impl Room {
         }
         let member = self.members.get(&actor.user).filter(|member| member.affiliation.is_member());
         Some(member.map_or(Timestamp::from_micros(i64::MAX), |member| member.since))
-    }
-
-    /// Whether somebody is told real addresses.
-    #[must_use]
-    pub fn sees_addresses(&self, actor: &Actor) -> bool {
-        self.config.whois == Whois::Anyone
-            || self.affiliation_of(actor).is_admin()
-            || self.occupants.of_user(&actor.user).any(|occupant| occupant.role == Role::Moderator)
     }
 
     /// The affiliation of somebody. An administrator of the service counts as an owner.

@@ -12,11 +12,9 @@ use crate::host::Cx;
 use crate::host::lifecycle::{self, Event, RoomListener};
 use crate::jid::{BareJid, Jid};
 use crate::muc::{Publication, Room};
-use crate::ns;
 use crate::payload::stanza_id;
 use crate::stanza::{Message, Stanza, StanzaError};
 use crate::storage::{Holder, NewMessage, Way};
-use crate::xml::element;
 
 /// Archives a message and delivers it. Returns the sessions that cannot be reached any more.
 ///
@@ -37,9 +35,7 @@ pub(super) async fn publish(
     if archive && cx.server.config.load().archive.enabled {
         let mut kept = message.clone();
         if let Some(author) = &author {
-            // Who has written it: for those who may know (XEP-0313 §7.2).
-            let item = element("item").attr("jid", author.as_str());
-            kept.content.add(&element("x").ns(ns::MUC_USER).child(item));
+            kept.content.add(&room.author_in_archive(author));
         }
         let search = cx.server.config.load().archive.search;
         let new = NewMessage {
@@ -68,7 +64,7 @@ pub(super) async fn publish(
     if let Stanza::Message(message) = &*stanza
         && importance::of(message).is_some()
     {
-        tell_listeners(cx, room, message, told.asleep, author.as_ref()).await;
+        tell_listeners(cx, room, message, told.asleep, author.map(|author| author.to_bare())).await;
     }
     Ok(told.lost)
 }
@@ -79,7 +75,7 @@ async fn tell_listeners(
     room: &Room,
     message: &Message,
     mut asleep: Vec<BareJid>,
-    author: Option<&BareJid>,
+    author: Option<BareJid>,
 ) {
     asleep.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
     asleep.dedup();
@@ -87,7 +83,7 @@ async fn tell_listeners(
     let absent = room.absent_members(MOST_ABSENT).into_iter().filter(is_local);
     let listener = |is_in| move |user| RoomListener { user, is_in };
     let users = asleep.into_iter().map(listener(true)).chain(absent.map(listener(false)));
-    let users: Vec<_> = users.filter(|listener| Some(&listener.user) != author).collect();
+    let users: Vec<_> = users.filter(|listener| Some(&listener.user) != author.as_ref()).collect();
     if !users.is_empty() {
         let is_private = room.config().members_only;
         let event = Event::RoomMessage { message, users: &users, is_private };

@@ -137,8 +137,8 @@ impl RoomService {
             let locked = self.lock(cx.server, room).await?;
             let there = locked.room.as_ref();
             let there = there.ok_or_else(no_room)?;
-            let (since, addresses) = (there.may_read_archive(actor)?, there.sees_addresses(actor));
-            Readable { since, addresses }
+            let (since, authors) = (there.may_read_archive(actor)?, there.authors_seen(actor));
+            Readable { since, authors }
         };
         archive::answer(cx, room, actor, request, readable).await
     }
