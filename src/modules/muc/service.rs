@@ -196,7 +196,7 @@ impl Discovery for RoomService {
             }
             let domain = asked.to.to_bare();
             let is_admin = actor.is_service_admin;
-            return disco::rooms(cx, &domain, asked.from, is_admin, wanted).await.map(Some);
+            return disco::rooms(cx, &domain, is_admin, wanted).await.map(Some);
         }
         let locked = self.lock(cx.server, &asked.to.to_bare()).await?;
         let items = locked.room.as_ref().and_then(|room| room.items(&actor, asked.node));
