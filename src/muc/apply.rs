@@ -33,6 +33,7 @@ impl Room {
             Input::Lost => self.lost(&actor.jid, &mut fx),
         }
         self.tell_affiliation_changes(&mut fx);
+        self.forget_members(&mut fx);
         self.end_requests_of_gone(&mut fx);
         self.end_if_empty(&mut fx);
         Ok(fx)

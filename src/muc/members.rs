@@ -20,6 +20,8 @@ pub(super) struct Members {
     /// The number of the last change.
     version: i64,
     owners: usize,
+    /// How many have an affiliation or a nickname.
+    needed: usize,
 }
 
 impl Members {
@@ -33,7 +35,9 @@ impl Members {
 
     fn enter(&mut self, member: RoomMember) {
         self.version = self.version.max(member.version);
+        self.needed += usize::from(is_needed(&member));
         if let Some(old) = self.by_user.get(&member.jid) {
+            self.needed -= usize::from(is_needed(old));
             self.owners -= usize::from(old.affiliation == Affiliation::Owner);
             if let Some(nick) = &old.nick {
                 self.by_nick.remove(nick.as_str());
@@ -111,9 +115,36 @@ impl Members {
         self.owners
     }
 
-    /// How many addresses have an affiliation or had one.
-    pub(super) fn len(&self) -> usize {
-        self.by_user.len()
+    /// How many addresses have an affiliation or a nickname.
+    pub(super) fn needed(&self) -> usize {
+        self.needed
+    }
+
+    /// Whether this address is one of those.
+    pub(super) fn is_needed(&self, user: &BareJid) -> bool {
+        self.by_user.get(user).is_some_and(is_needed)
+    }
+
+    /// Forgets addresses that have neither any more, those first that have lost it first, if there are more than
+    /// `most` addresses. The last one stays, which may have the number of the last change. Returns the addresses, and
+    /// the number of the newest change that is forgotten.
+    pub(super) fn forget(&mut self, most: usize) -> Option<(Vec<BareJid>, i64)> {
+        let surplus = self.by_user.len().saturating_sub(most);
+        if surplus == 0 || self.by_user.len() - self.needed <= 1 {
+            return None;
+        }
+        let idle = self.by_user.values().filter(|member| !is_needed(member));
+        let mut idle: Vec<_> = idle.map(|member| (member.version, member.jid.clone())).collect();
+        idle.sort_unstable_by_key(|(version, _)| *version);
+        idle.pop();
+        // Some more, so that it is not to be done each time.
+        idle.truncate(surplus + most / 32);
+        let newest = idle.last()?.0;
+        let users: Vec<BareJid> = idle.into_iter().map(|(_, user)| user).collect();
+        for user in &users {
+            self.by_user.remove(user);
+        }
+        Some((users, newest))
     }
 
     /// Gives an affiliation. The registered nickname stays, unless the user is banned or removed. Returns the
@@ -166,6 +197,11 @@ impl Members {
     }
 }
 
+/// Whether an entry says more than that there was one.
+fn is_needed(member: &RoomMember) -> bool {
+    member.affiliation != Affiliation::None || member.nick.is_some()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -191,7 +227,26 @@ mod tests {
         assert_eq!((outcast.since, outcast.nick), (at(5), None));
         assert_eq!(members.holder_of("thirdwitch"), None);
         members.set(&crone, Affiliation::None, None, at(6));
-        assert_eq!((members.owners(), members.len()), (0, 2));
+        assert_eq!((members.owners(), members.needed()), (0, 1));
+        assert!(members.is_needed(&hag) && !members.is_needed(&crone));
+    }
+
+    #[test]
+    fn those_who_are_nothing_any_more_are_forgotten_in_their_order() {
+        let mut members = Members::default();
+        let at = Timestamp::from_micros(1);
+        let users: Vec<_> = (0..4).map(|nth| user(&format!("w{nth}@b.example"))).collect();
+        for user in &users {
+            members.set(user, Affiliation::Member, None, at);
+        }
+        for user in &users[1..] {
+            members.set(user, Affiliation::None, None, at);
+        }
+        assert!(members.forget(4).is_none());
+        assert_eq!(members.forget(3), Some((vec![users[1].clone()], 5)));
+        assert_eq!(members.forget(0), Some((vec![users[2].clone()], 6)));
+        assert!(members.forget(0).is_none(), "the number of the last change stays");
+        assert_eq!((members.version(), members.needed()), (7, 1));
     }
 
     #[test]

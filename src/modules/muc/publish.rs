@@ -64,7 +64,7 @@ pub(super) async fn publish(
     if let Stanza::Message(message) = &*stanza
         && importance::of(message).is_some()
     {
-        tell_listeners(cx, room, message, told.asleep, author.map(|author| author.to_bare())).await;
+        tell_listeners(cx, room, message, told.asleep, author.as_ref().map(Jid::to_bare)).await;
     }
     Ok(told.lost)
 }
