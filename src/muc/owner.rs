@@ -219,7 +219,7 @@ impl Room {
 
 #[cfg(test)]
 mod tests {
-    use crate::muc::tests::{Coven, told};
+    use crate::muc::tests::{Coven, entering, told};
 
     fn submit(fields: &[(&str, &[&str])]) -> String {
         let fields: String = fields
@@ -308,7 +308,7 @@ mod tests {
         let jid = Jid::parse("hecate@witches/pda").unwrap();
         let to = Jid::parse("coven@chat.example/hecate").unwrap();
         let mut presence = Presence::bare(PresenceKind::Available, jid.clone(), to);
-        presence.content = coven.entering();
+        presence.content = entering();
         let now = Moment { at: coven.at(), token: "token".into() };
         coven.room.apply(&now, &Actor::new(jid.clone(), true), Input::Presence(presence)).unwrap();
         asked(&mut coven, "crone1", &[("muc#roomconfig_membersonly", &["1"])]);

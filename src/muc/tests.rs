@@ -50,12 +50,6 @@ impl Coven {
         )
     }
 
-    /// What is in the presence of somebody who enters.
-    pub(super) fn entering(&self) -> Content {
-        let xml = "<presence><x xmlns='http://jabber.org/protocol/muc'/></presence>";
-        Content::of(Frame::from_bytes(xml.as_bytes().to_vec()).unwrap())
-    }
-
     /// Somebody sends a request to get something.
     pub(super) fn get(&mut self, name: &str, payload: &str) -> Result<Effects, StanzaError> {
         let iq = format!("<iq type='get' id='1' to='coven@chat.example'>{payload}</iq>");
@@ -93,6 +87,12 @@ impl Coven {
 fn room(config: RoomConfig) -> Room {
     let (jid, at) = (BareJid::parse("coven@chat.example").unwrap(), Timestamp::from_micros(0));
     Room::new(jid, user("crone1"), config, RoomLimits::default(), [7; 32], at)
+}
+
+/// What is in the presence of somebody who enters.
+pub(super) fn entering() -> Content {
+    let xml = "<presence><x xmlns='http://jabber.org/protocol/muc'/></presence>";
+    Content::of(Frame::from_bytes(xml.as_bytes().to_vec()).unwrap())
 }
 
 /// The address of somebody.

@@ -64,7 +64,8 @@ pub(super) async fn publish(
     if let Stanza::Message(message) = &*stanza
         && importance::of(message).is_some()
     {
-        tell_listeners(cx, room, message, told.asleep, author.as_ref().map(Jid::to_bare)).await;
+        let author = author.as_ref().map(Jid::to_bare);
+        tell_listeners(cx, room, message, told.asleep, author.as_ref()).await;
     }
     Ok(told.lost)
 }
@@ -75,7 +76,7 @@ async fn tell_listeners(
     room: &Room,
     message: &Message,
     mut asleep: Vec<BareJid>,
-    author: Option<BareJid>,
+    author: Option<&BareJid>,
 ) {
     asleep.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
     asleep.dedup();
@@ -83,7 +84,7 @@ async fn tell_listeners(
     let absent = room.absent_members(MOST_ABSENT).into_iter().filter(is_local);
     let listener = |is_in| move |user| RoomListener { user, is_in };
     let users = asleep.into_iter().map(listener(true)).chain(absent.map(listener(false)));
-    let users: Vec<_> = users.filter(|listener| Some(&listener.user) != author.as_ref()).collect();
+    let users: Vec<_> = users.filter(|listener| Some(&listener.user) != author).collect();
     if !users.is_empty() {
         let is_private = room.config().members_only;
         let event = Event::RoomMessage { message, users: &users, is_private };
