@@ -56,6 +56,7 @@ impl Room {
         let by = by_server(at);
         self.check_affiliations(&by, std::slice::from_ref(&change))?;
         self.apply_affiliation(&by, &change, &mut fx);
+        self.end_requests_of_gone(&mut fx);
         self.end_if_empty(&mut fx);
         Ok(fx)
     }
@@ -92,6 +93,7 @@ impl Room {
     pub fn configure(&mut self, at: Timestamp, form: &Submitted) -> Result<Effects, StanzaError> {
         let mut fx = Effects::default();
         self.configure_by(&by_server(at), form, &mut fx)?;
+        self.end_requests_of_gone(&mut fx);
         self.end_if_empty(&mut fx);
         Ok(fx)
     }
@@ -102,6 +104,7 @@ impl Room {
         let venue = venue.cloned().map(Jid::from);
         let reason = reason.map(str::to_owned);
         self.end(&LastWords { venue, password: None, reason }, &mut fx);
+        self.end_requests_of_gone(&mut fx);
         fx
     }
 

@@ -19,6 +19,10 @@ impl Room {
         let mut fx = Effects::default();
         match input {
             Input::Presence(presence) => self.presence(now, actor, presence, &mut fx)?,
+            Input::Ended(presence) => self.ended(actor, presence, &mut fx),
+            Input::Refused(message) => {
+                self.undelivered(actor, message, &mut fx);
+            }
             Input::Message(message) => self.message(now, actor, message, &mut fx)?,
             Input::Request(iq) => self.request(now, actor, iq, &mut fx)?,
             Input::Response(iq) => self.relay_response(actor, iq, &mut fx),
@@ -29,6 +33,8 @@ impl Room {
             Input::Lost => self.lost(&actor.jid, &mut fx),
         }
         self.tell_affiliation_changes(&mut fx);
+        self.forget_members(&mut fx);
+        self.end_requests_of_gone(&mut fx);
         self.end_if_empty(&mut fx);
         Ok(fx)
     }
@@ -50,7 +56,7 @@ impl Room {
     ) -> Result<(), StanzaError> {
         let payload = iq.payload().ok_or(Condition::BadRequest)?;
         if iq.head.to.as_ref().is_some_and(Jid::is_full) {
-            return self.relay_request(actor, iq, fx);
+            return self.relay_request(now, actor, iq, fx);
         }
         match (payload.ns(), payload.name()) {
             (ns::MUC_ADMIN, "query") => self.admin(now, actor, iq.kind, &payload, fx),

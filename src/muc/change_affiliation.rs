@@ -44,13 +44,13 @@ impl Room {
             may_change_affiliation(by.affiliation, from, *affiliation)?;
             owners += usize::from(*affiliation == Affiliation::Owner);
             owners -= usize::from(from == Affiliation::Owner);
-            let is_new = *affiliation != Affiliation::None && self.members.get(user).is_none();
+            let is_new = *affiliation != Affiliation::None && !self.members.is_needed(user);
             added += usize::from(is_new);
         }
         if owners == 0 && self.members.owners() > 0 {
             return Err(Condition::Conflict.text("a room needs an owner"));
         }
-        if added > 0 && self.members.len() + added > self.limits.members {
+        if added > 0 && self.members.needed() + added > self.limits.members {
             return Err(Condition::ResourceConstraint.text("the room has too many affiliations"));
         }
         self.check_nicks(changes)
@@ -147,7 +147,7 @@ impl Room {
         if to == Affiliation::Outcast {
             return self.remove_occupant(nick, &Told { codes: &[301], ..told }, fx);
         }
-        if self.config.members_only && !to.is_member() {
+        if self.config.members_only && !to.is_member() && !occupant.is_service_admin {
             return self.remove_occupant(nick, &Told { codes: &[321], ..told }, fx);
         }
         let role = role_after(occupant.role, from, to, self.config.moderated);

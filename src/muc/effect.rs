@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use smol_str::SmolStr;
 
-use crate::jid::{BareJid, Jid};
+use crate::jid::Jid;
 use crate::stanza::{Message, Presence, Stanza};
 use crate::storage::{RoomChange, RoomMember};
 use crate::xml::Node;
@@ -33,8 +33,8 @@ pub struct Publication {
     pub archive: bool,
     /// It is sent to newcomers.
     pub in_history: bool,
-    /// Who has written it, by the real address; `None` if it is the room.
-    pub author: Option<BareJid>,
+    /// The session that has written it, by the real address; `None` if it is the room.
+    pub author: Option<Jid>,
     /// The message that this one retracts (XEP-0424, XEP-0425), if it does.
     pub buries: Option<Burial>,
 }

@@ -5,7 +5,7 @@ use super::nick::checked;
 use super::occupants::{Seat, cleaned, is_same};
 use super::show::{Told, no_presence};
 use super::versioning::AskedVersion;
-use super::{Actor, Affiliation, Effects, Moment, Room, Whois};
+use super::{Actor, Affiliation, Effects, Moment, Room, Whois, says_gone};
 use crate::jid::FullJid;
 use crate::ns;
 use crate::stanza::{Condition, ErrorKind, Presence, PresenceKind, Stanza, StanzaError};
@@ -22,6 +22,11 @@ impl Room {
     ) -> Result<(), StanzaError> {
         let is_in = self.occupants.of_session(&actor.jid).is_some();
         match presence.kind {
+            PresenceKind::Available if presence.content.size() > self.limits.presence_bytes => {
+                return Err(Condition::PolicyViolation
+                    .text("this presence is too large")
+                    .kind(ErrorKind::Modify));
+            }
             PresenceKind::Available => {
                 let Some(address) = presence.head.to.as_ref().and_then(|to| to.to_full()) else {
                     // XEP-0045 §7.2.1: no nickname.
@@ -35,7 +40,11 @@ impl Room {
                     Some(false) => self.change_nick(actor, address, presence, fx)?,
                 }
             }
-            PresenceKind::Unavailable if is_in => self.leave(actor, presence, fx),
+            PresenceKind::Unavailable if is_in => self.leave(actor, presence, &[], fx),
+            // Presence of an occupant that the room has sent on has come back (XEP-0045 §16.1.2).
+            PresenceKind::Error if is_in && says_gone(&presence.content) => {
+                self.lost(&actor.jid, fx);
+            }
             // A room ignores what comes from nobody (XEP-0045 §17.3).
             _ => {}
         }
@@ -166,6 +175,7 @@ impl Room {
         let presence = cleaned(presence);
         let mut is_other = true;
         self.occupants.change(&nick, |occupant| {
+            occupant.is_service_admin = actor.is_service_admin;
             if let Some(seat) = occupant.seats.iter_mut().find(|s| s.session == actor.jid) {
                 is_other = !is_same(&seat.presence, &presence);
                 (seat.presence, seat.priority) = (presence, priority);

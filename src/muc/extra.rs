@@ -1,5 +1,5 @@
 //! What a room has besides its configuration: hats (XEP-0317), a card with a picture (XEP-0486), requests to become
-//! a member, and tokens for invitations (XEP-0488).
+//! a member, tokens for invitations (XEP-0488), and from when on changes of affiliations are known (XEP-0463).
 
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +27,8 @@ pub(super) struct Extra {
     pub(super) registrations: Vec<Registration>,
     /// Tokens by which people become members (XEP-0488).
     pub(super) tokens: Vec<Token>,
+    /// Changes of affiliations up to this one are not all known any more (XEP-0463).
+    pub(super) forgotten: i64,
 }
 
 /// A request to become a member.

@@ -41,6 +41,12 @@ pub enum Input<'a> {
     Message(Message),
     /// Presence of all kinds to an occupant, which may be a nickname that nobody has yet, or to the room.
     Presence(Presence),
+    /// Unavailable presence to an occupant that the server sends on behalf of the session of the actor, which has
+    /// ended.
+    Ended(Presence),
+    /// A message of the room that this server could not deliver to the session of the actor, which is there: its user
+    /// has blocked the sender.
+    Refused(Message),
     /// A request to the room, or to one of its occupants.
     Request(&'a Iq),
     /// An answer to a request that was passed on to an occupant.

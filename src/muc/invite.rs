@@ -212,7 +212,7 @@ impl Room {
     /// # Errors
     /// `resource-constraint`
     pub(super) fn have_room_for_members(&self, more: usize) -> Result<(), StanzaError> {
-        match self.members.len() + more <= self.limits.members {
+        match self.members.needed() + more <= self.limits.members {
             true => Ok(()),
             false => Err(Condition::ResourceConstraint.text("this room has too many members")),
         }

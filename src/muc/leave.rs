@@ -7,8 +7,8 @@ use super::show::{Told, no_presence};
 use super::{Actor, Effects, Room};
 use crate::jid::Jid;
 use crate::ns;
-use crate::stanza::{Content, Presence, PresenceKind};
-use crate::xml::element;
+use crate::stanza::{Content, Presence, PresenceKind, Stanza};
+use crate::xml::{Frame, element};
 
 impl Room {
     /// Whether a session is in the room.
@@ -30,36 +30,42 @@ impl Room {
         sessions.filter(|session| which(session.domain())).cloned().collect()
     }
 
-    /// A session leaves with this presence.
-    pub(super) fn leave(&mut self, actor: &Actor, presence: Presence, fx: &mut Effects) {
-        let occupant = self.occupants.of_session(&actor.jid);
-        let is_last = self.occupants.len() == 1 && occupant.is_some_and(|o| o.seats.len() == 1);
-        // A room that its owner has not configured ends with this (§10.1.3).
-        fx.is_destroyed = self.config.locked && is_last;
-        let destroy = fx.is_destroyed.then(|| element("destroy"));
-        let told = Told { destroy, ..Told::default() };
-        self.remove_seat(&actor.jid, cleaned(presence), &told, fx);
+    /// A session leaves with this presence. `codes`: what all are told besides (XEP-0045 §15.6).
+    pub(super) fn leave(
+        &mut self,
+        actor: &Actor,
+        presence: Presence,
+        codes: &[u16],
+        fx: &mut Effects,
+    ) {
+        // Who leaves is let go, whatever it says.
+        let is_small = presence.content.size() <= self.limits.presence_bytes;
+        let presence = if is_small { cleaned(presence) } else { no_presence() };
+        self.remove_seat(&actor.jid, presence, codes, fx);
+    }
+
+    /// The server sends presence on behalf of a session that has ended: the connection was lost, and did not come
+    /// back (status 333, XEP-0045 §12.1).
+    pub(super) fn ended(&mut self, actor: &Actor, presence: Presence, fx: &mut Effects) {
+        self.leave(actor, presence, &[333], fx);
     }
 
     /// A session cannot be reached any more: the others are told that it is gone for a technical reason
     /// (status 333, XEP-0045 §12.1).
     pub(super) fn lost(&mut self, session: &Jid, fx: &mut Effects) {
-        let told = Told { codes: &[333], ..Told::default() };
-        self.remove_seat(session, no_presence(), &told, fx);
+        self.remove_seat(session, no_presence(), &[333], fx);
     }
 
-    /// Removes one session. If the occupant has others, it stays: the others are shown its presence there.
-    fn remove_seat(
-        &mut self,
-        session: &Jid,
-        presence: Presence,
-        told: &Told<'_>,
-        fx: &mut Effects,
-    ) {
+    /// Removes one session. If the occupant has others, it stays: the others are shown its presence there. A room
+    /// that its owner has not configured ends with the last one (§10.1.3).
+    fn remove_seat(&mut self, session: &Jid, presence: Presence, codes: &[u16], fx: &mut Effects) {
         let left = self.occupants.of_session(session).and_then(|occupant| occupant.seat(session));
         let left = left.map(|seat| seat.presence.clone());
         let Some((occupant, is_last)) = self.occupants.remove_session(session) else { return };
         fx.change.gone.extend(session.to_full());
+        fx.is_destroyed |= self.config.locked && self.occupants.is_empty();
+        let destroy = fx.is_destroyed.then(|| element("destroy"));
+        let told = &Told { codes, destroy, ..Told::default() };
         let seat = Seat { session: session.clone(), presence, priority: 0 };
         let unavailable = PresenceKind::Unavailable;
         if is_last {
@@ -90,13 +96,24 @@ impl Room {
     }
 }
 
-/// Whether the content of an error that was received says that the session to which a stanza was sent is gone.
+/// Whether the content of an error says that the session to which a stanza was sent is gone.
 #[must_use]
 pub fn says_gone(content: &Content) -> bool {
+    let content = readable(content);
     let Some(error) = content.received_child(ns::CLIENT, "error") else { return false };
     error
         .children()
         .any(|condition| condition.ns() == ns::STANZA_ERRORS && LOST.contains(&condition.name()))
+}
+
+/// The content of an error, so that it can be read: an error that this server has made is written first.
+pub(super) fn readable(content: &Content) -> Content {
+    if content.received_children().next().is_some() {
+        return content.clone();
+    }
+    let written = Presence { content: content.clone(), ..no_presence() };
+    let read = Frame::from_bytes(Stanza::Presence(written).to_bytes());
+    read.map_or_else(|_| content.clone(), Content::of)
 }
 
 /// Errors that say that a session is gone (XEP-0045 §16.1.2, and `service-unavailable`, which is what servers
@@ -111,3 +128,84 @@ const LOST: &[&str] = &[
     "service-unavailable",
     "jid-malformed",
 ];
+
+#[cfg(test)]
+mod tests {
+    use crate::muc::tests::{Coven, told};
+    use crate::muc::{Actor, Input, Moment};
+    use crate::stanza::{Condition, Presence, PresenceKind, Stanza, StanzaError};
+
+    fn error(condition: &str) -> String {
+        format!(
+            "<presence type='error' to='coven@chat.example/hag'><error type='cancel'>\
+             <{condition} xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></presence>"
+        )
+    }
+
+    #[test]
+    fn presence_that_comes_back_from_where_nobody_is_removes_the_occupant() {
+        let mut coven = Coven::new();
+        assert!(told(&coven.receives("hag66", &error("not-allowed")).unwrap()).is_empty());
+        let told = told(&coven.receives("hag66", &error("remote-server-not-found")).unwrap());
+        assert_eq!(told[0], "crone1: hag unavailable none/none jid 333");
+        assert_eq!(coven.room.occupants(), 2);
+    }
+
+    #[test]
+    fn errors_of_this_server_are_read_too() {
+        let content = |condition: Condition| {
+            let jid = crate::jid::Jid::parse("hag66@witches/pda").unwrap();
+            let sent = Presence::bare(PresenceKind::Available, jid.clone(), jid);
+            let answer = StanzaError::from(condition).answer(&Stanza::Presence(sent));
+            answer.unwrap().content().clone()
+        };
+        assert!(super::says_gone(&content(Condition::RemoteServerNotFound)));
+        assert!(!super::says_gone(&content(Condition::NotAllowed)));
+    }
+
+    /// The server says that the session of somebody has ended.
+    fn ended(coven: &mut Coven, name: &str) -> crate::muc::Effects {
+        let jid = crate::jid::Jid::parse(&format!("{name}@witches/pda")).unwrap();
+        let to = crate::jid::Jid::parse("coven@chat.example/x").unwrap();
+        let presence = Presence::bare(PresenceKind::Unavailable, jid.clone(), to);
+        let now = Moment { at: coven.at(), token: "token".into() };
+        coven.room.apply(&now, &Actor::new(jid, false), Input::Ended(presence)).unwrap()
+    }
+
+    #[test]
+    fn a_session_that_the_server_has_ended_leaves_for_a_technical_reason() {
+        let mut coven = Coven::new();
+        let lines = told(&ended(&mut coven, "hag66"));
+        assert_eq!(lines[0], "crone1: hag unavailable none/none jid 333");
+        let left = "<presence type='unavailable' to='coven@chat.example/wicca'/>";
+        let lines = told(&coven.receives("wiccarocks", left).unwrap());
+        assert_eq!(lines[0], "crone1: wicca unavailable admin/none jid");
+        assert!(ended(&mut coven, "hag66").list.is_empty());
+    }
+
+    #[test]
+    fn a_room_in_the_making_ends_when_its_creator_is_lost() {
+        let mut coven = Coven::locked();
+        assert!(ended(&mut coven, "crone1").is_destroyed);
+        let mut coven = Coven::locked();
+        let gone = error("gone").replace("/hag", "/crone");
+        assert!(coven.receives("crone1", &gone).unwrap().is_destroyed);
+    }
+
+    #[test]
+    fn who_leaves_with_too_many_words_leaves_with_none() {
+        let mut coven = Coven::new();
+        let long = "x".repeat(20 * 1024);
+        let kind = |kind: &str| {
+            format!(
+                "<presence to='coven@chat.example/hag'{kind}><status>{long}</status></presence>"
+            )
+        };
+        let refused = coven.receives("hag66", &kind("")).unwrap_err();
+        assert_eq!(refused.condition, Condition::PolicyViolation);
+        let fx = coven.receives("hag66", &kind(" type='unavailable'")).unwrap();
+        assert_eq!(told(&fx).len(), 3);
+        assert!(!format!("{:?}", fx.list).contains("xxxx"));
+        assert!(coven.enter("hag66", "hag").is_ok());
+    }
+}

@@ -5,6 +5,7 @@ use rustc_hash::FxHashMap;
 use smol_str::SmolStr;
 
 use super::Affiliation;
+use super::look::Looks;
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
 use crate::storage::RoomMember;
@@ -15,9 +16,12 @@ pub(super) struct Members {
     by_user: FxHashMap<BareJid, RoomMember>,
     /// Who has registered a nickname.
     by_nick: FxHashMap<SmolStr, BareJid>,
+    looks: Looks,
     /// The number of the last change.
     version: i64,
     owners: usize,
+    /// How many have an affiliation or a nickname.
+    needed: usize,
 }
 
 impl Members {
@@ -31,15 +35,19 @@ impl Members {
 
     fn enter(&mut self, member: RoomMember) {
         self.version = self.version.max(member.version);
+        self.needed += usize::from(is_needed(&member));
         if let Some(old) = self.by_user.get(&member.jid) {
+            self.needed -= usize::from(is_needed(old));
             self.owners -= usize::from(old.affiliation == Affiliation::Owner);
             if let Some(nick) = &old.nick {
                 self.by_nick.remove(nick.as_str());
+                self.looks.remove(nick);
             }
         }
         self.owners += usize::from(member.affiliation == Affiliation::Owner);
         if let Some(nick) = &member.nick {
             self.by_nick.insert(nick.into(), member.jid.clone());
+            self.looks.add(nick);
         }
         self.by_user.insert(member.jid.clone(), member);
     }
@@ -71,9 +79,9 @@ impl Members {
         self.by_user.get(user)?.nick.as_deref()
     }
 
-    /// All registered nicknames.
-    pub(super) fn nicks(&self) -> impl Iterator<Item = (&str, &BareJid)> {
-        self.by_nick.iter().map(|(nick, user)| (nick.as_str(), user))
+    /// Who has registered nicknames with this look.
+    pub(super) fn with_look(&self, look: &str) -> impl Iterator<Item = &BareJid> {
+        self.looks.with(look).filter_map(|nick| self.by_nick.get(nick))
     }
 
     /// All members, admins and owners.
@@ -107,9 +115,36 @@ impl Members {
         self.owners
     }
 
-    /// How many addresses have an affiliation or had one.
-    pub(super) fn len(&self) -> usize {
-        self.by_user.len()
+    /// How many addresses have an affiliation or a nickname.
+    pub(super) fn needed(&self) -> usize {
+        self.needed
+    }
+
+    /// Whether this address is one of those.
+    pub(super) fn is_needed(&self, user: &BareJid) -> bool {
+        self.by_user.get(user).is_some_and(is_needed)
+    }
+
+    /// Forgets addresses that have neither any more, those first that have lost it first, if there are more than
+    /// `most` addresses. The last one stays, which may have the number of the last change. Returns the addresses, and
+    /// the number of the newest change that is forgotten.
+    pub(super) fn forget(&mut self, most: usize) -> Option<(Vec<BareJid>, i64)> {
+        let surplus = self.by_user.len().saturating_sub(most);
+        if surplus == 0 || self.by_user.len() - self.needed <= 1 {
+            return None;
+        }
+        let idle = self.by_user.values().filter(|member| !is_needed(member));
+        let mut idle: Vec<_> = idle.map(|member| (member.version, member.jid.clone())).collect();
+        idle.sort_unstable_by_key(|(version, _)| *version);
+        idle.pop();
+        // Some more, so that it is not to be done each time.
+        idle.truncate(surplus + most / 32);
+        let newest = idle.last()?.0;
+        let users: Vec<BareJid> = idle.into_iter().map(|(_, user)| user).collect();
+        for user in &users {
+            self.by_user.remove(user);
+        }
+        Some((users, newest))
     }
 
     /// Gives an affiliation. The registered nickname stays, unless the user is banned or removed. Returns the
@@ -162,6 +197,11 @@ impl Members {
     }
 }
 
+/// Whether an entry says more than that there was one.
+fn is_needed(member: &RoomMember) -> bool {
+    member.affiliation != Affiliation::None || member.nick.is_some()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -187,7 +227,26 @@ mod tests {
         assert_eq!((outcast.since, outcast.nick), (at(5), None));
         assert_eq!(members.holder_of("thirdwitch"), None);
         members.set(&crone, Affiliation::None, None, at(6));
-        assert_eq!((members.owners(), members.len()), (0, 2));
+        assert_eq!((members.owners(), members.needed()), (0, 1));
+        assert!(members.is_needed(&hag) && !members.is_needed(&crone));
+    }
+
+    #[test]
+    fn those_who_are_nothing_any_more_are_forgotten_in_their_order() {
+        let mut members = Members::default();
+        let at = Timestamp::from_micros(1);
+        let users: Vec<_> = (0..4).map(|nth| user(&format!("w{nth}@b.example"))).collect();
+        for user in &users {
+            members.set(user, Affiliation::Member, None, at);
+        }
+        for user in &users[1..] {
+            members.set(user, Affiliation::None, None, at);
+        }
+        assert!(members.forget(4).is_none());
+        assert_eq!(members.forget(3), Some((vec![users[1].clone()], 5)));
+        assert_eq!(members.forget(0), Some((vec![users[2].clone()], 6)));
+        assert!(members.forget(0).is_none(), "the number of the last change stays");
+        assert_eq!((members.version(), members.needed()), (7, 1));
     }
 
     #[test]

@@ -2,11 +2,11 @@
 
 use super::affiliation::Role;
 use super::effect::{Effect, Publication};
+use super::occupants::is_delayed_by;
 use super::{Actor, Effects, Moment, Room, moderation, occupant_id, subject};
 use crate::archive::policy::{is_encrypted, is_lasting};
 use crate::jid::Jid;
 use crate::ns;
-use crate::payload::delay;
 use crate::payload::hints::Hints;
 use crate::payload::stanza_id;
 use crate::stanza::{Condition, ErrorKind, Message, MessageKind, StanzaError};
@@ -24,7 +24,7 @@ impl Room {
         let is_to_occupant = message.head.to.as_ref().is_some_and(Jid::is_full);
         match message.kind {
             MessageKind::Error => {
-                self.bounced(actor, &message, fx);
+                self.bounced(actor, message, fx);
                 Ok(())
             }
             MessageKind::Groupchat if is_to_occupant => {
@@ -75,7 +75,7 @@ impl Room {
             archive: self.config.archive && (lasts || is_subject),
             in_history: in_history && !hints.no_store,
             to: self.occupants.sessions(),
-            author: Some(actor.user.clone()),
+            author: Some(actor.jid.clone()),
             buries,
             message,
         })));
@@ -109,27 +109,11 @@ impl Room {
                 || child.ns() == occupant_id::NS
                 || child.ns() == super::extra::HATS
                 || stanza_id::is_by(child, room)
-                || (child.ns() == delay::NS && is_from(child, room))
-                || child.is("jabber:x:delay", "x")
+                || is_delayed_by(child, room)
                 || child.is(ns::ADDRESSES, "addresses")
                 || moderation::is_forged(child)
         });
     }
-
-    /// A stanza of the room has come back. If its recipient cannot be reached any more, it is removed
-    /// (XEP-0045 §12.1, §16.1.2).
-    fn bounced(&mut self, actor: &Actor, message: &Message, fx: &mut Effects) {
-        if super::leave::says_gone(&message.content) {
-            self.lost(&actor.jid, fx);
-        }
-    }
-}
-
-fn is_from(child: &ElementRef<'_>, room: &Jid) -> bool {
-    child
-        .attr("from")
-        .and_then(|from| Jid::parse(from.trim()).ok())
-        .is_none_or(|from| from == *room)
 }
 
 /// Whether newcomers are sent a message of this kind (XEP-0045 §7.2.13): one with a text, an encrypted one, or a file.

@@ -6,6 +6,7 @@
 use smol_str::SmolStr;
 
 use super::affiliation::Role;
+use super::author::kept_author;
 use super::effect::{Burial, Effect, Publication};
 use super::{Actor, Effects, Moment, Room, occupant_id};
 use crate::ns;
@@ -165,11 +166,8 @@ impl Room {
         if let Some(author) = author_of(buried) {
             content.add(&occupant_id::node(&author));
         }
-        let x = buried.content.received_child(ns::MUC_USER, "x");
-        let item = x.and_then(|x| x.child(ns::MUC_USER, "item"));
-        if let Some(jid) = item.and_then(|item| item.attr("jid")) {
-            let item = element("item").attr("jid", jid);
-            content.add(&element("x").ns(ns::MUC_USER).child(item));
+        if let Some(author) = kept_author(buried) {
+            content.add(&author);
         }
         Message { head: buried.head.clone(), kind: buried.kind, content }
     }

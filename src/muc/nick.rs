@@ -1,8 +1,8 @@
 //! Nicknames: which are allowed, who has which, and how an occupant takes another one (XEP-0045 §7.6).
 
 use smol_str::SmolStr;
-use unicode_security::skeleton;
 
+use super::look::look;
 use super::occupants::{Seat, cleaned};
 use super::show::{Told, no_presence};
 use super::{Actor, Affiliation, Effects, Room, RoomLimits};
@@ -44,13 +44,8 @@ impl Room {
             Some(occupant) => is_other(&occupant.user),
             None => {
                 let look = look(nick);
-                let present =
-                    self.occupants.iter().any(|o| is_other(&o.user) && self::look(&o.nick) == look);
-                present
-                    || self
-                        .members
-                        .nicks()
-                        .any(|(held, by)| is_other(by) && self::look(held) == look)
+                self.occupants.with_look(&look).any(|occupant| is_other(&occupant.user))
+                    || self.members.with_look(&look).any(is_other)
             }
         };
         if is_taken || self.members.holder_of(nick).is_some_and(is_other) {
@@ -102,11 +97,6 @@ impl Room {
     }
 }
 
-/// What a nickname looks like: two with the same look can be taken for each other (Unicode UTS 39 §4).
-pub(super) fn look(nick: &str) -> String {
-    skeleton(nick.trim()).collect()
-}
-
 fn conflict() -> StanzaError {
     Condition::Conflict.text("another user has this nickname").kind(ErrorKind::Cancel)
 }
@@ -114,6 +104,7 @@ fn conflict() -> StanzaError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::muc::tests::Coven;
 
     #[test]
     fn nicknames_must_be_visible_and_short() {
@@ -127,10 +118,35 @@ mod tests {
     }
 
     #[test]
-    fn nicknames_that_look_the_same_are_the_same() {
-        assert_eq!(look("paypal"), look("p\u{430}yp\u{430}l"));
-        assert_eq!(look("witch "), look("witch"));
-        assert_ne!(look("firstwitch"), look("thirdwitch"));
-        assert_ne!(look("Hag"), look("hag"));
+    fn look_alikes_are_refused_as_long_as_the_other_is_there() {
+        let mut coven = Coven::new();
+        let alike = "h\u{430}g";
+        let refused = coven.enter("hecate", alike).unwrap_err();
+        assert_eq!(refused.condition, Condition::Conflict);
+        let changes = |nick: &str| {
+            format!("<presence to='coven@chat.example/{nick}'><show>away</show></presence>")
+        };
+        coven.receives("hag66", &changes("hex")).unwrap();
+        coven.enter("hecate", alike).unwrap();
+        assert_eq!(
+            coven.receives("hag66", &changes("hag")).unwrap_err().condition,
+            Condition::Conflict
+        );
+        let leaves = format!("<presence type='unavailable' to='coven@chat.example/{alike}'/>");
+        coven.receives("hecate", &leaves).unwrap();
+        coven.receives("hag66", &changes("hag")).unwrap();
+    }
+
+    #[test]
+    fn look_alikes_of_registered_nicknames_are_refused() {
+        let mut coven = Coven::new();
+        let set = |item: &str| {
+            format!("<query xmlns='http://jabber.org/protocol/muc#admin'><item {item}/></query>")
+        };
+        let member = "jid='hag66@witches' affiliation='member' nick='elder'";
+        coven.set("crone1", &set(member)).unwrap();
+        assert!(coven.enter("hecate", "\u{435}lder").is_err());
+        coven.set("crone1", &set("jid='hag66@witches' affiliation='none'")).unwrap();
+        coven.enter("hecate", "\u{435}lder").unwrap();
     }
 }

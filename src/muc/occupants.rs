@@ -8,10 +8,12 @@ use smallvec::SmallVec;
 use smol_str::SmolStr;
 
 use super::affiliation::Role;
+use super::look::Looks;
 use super::{extra, occupant_id};
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::ns;
 use crate::payload::datetime::Timestamp;
+use crate::payload::delay;
 use crate::stanza::{Presence, Stanza};
 use crate::xml::ElementRef;
 
@@ -26,6 +28,9 @@ pub(super) struct Occupant {
     /// The real address.
     pub(super) user: BareJid,
     pub(super) role: Role,
+    /// An administrator of the service, who may be in each room (XEP-0045 §10). Not stored: after a restart it is
+    /// known again when the occupant sends presence.
+    pub(super) is_service_admin: bool,
     /// Others are shown its presence.
     pub(super) is_shown: bool,
     /// The sessions, the newest last. Never empty while it is in the room.
@@ -76,6 +81,7 @@ pub(super) struct Occupants {
     by_nick: BTreeMap<SmolStr, Occupant>,
     by_session: FxHashMap<Jid, SmolStr>,
     by_user: FxHashMap<BareJid, SmallVec<[SmolStr; 1]>>,
+    looks: Looks,
     /// All sessions, until one comes or goes.
     sessions: Option<Arc<[Jid]>>,
     shown: usize,
@@ -114,6 +120,11 @@ impl Occupants {
         nicks.filter_map(|nick| self.by_nick.get(nick))
     }
 
+    /// The occupants whose nicknames have this look.
+    pub(super) fn with_look(&self, look: &str) -> impl Iterator<Item = &Occupant> {
+        self.looks.with(look).filter_map(|nick| self.by_nick.get(nick))
+    }
+
     /// How many sessions a user has in the room.
     pub(super) fn sessions_of_user(&self, user: &BareJid) -> usize {
         self.of_user(user).map(|occupant| occupant.seats.len()).sum()
@@ -148,12 +159,14 @@ impl Occupants {
         self.shown += usize::from(occupant.is_shown);
         let nicks = self.by_user.entry(occupant.user.clone()).or_default();
         nicks.push(occupant.nick.clone());
+        self.looks.add(&occupant.nick);
         self.by_nick.insert(occupant.nick.clone(), occupant);
     }
 
     /// Removes an occupant with all its sessions.
     pub(super) fn remove(&mut self, nick: &str) -> Option<Occupant> {
         let occupant = self.by_nick.remove(nick)?;
+        self.looks.remove(nick);
         self.sessions = None;
         self.shown -= usize::from(occupant.is_shown);
         for seat in &occupant.seats {
@@ -182,18 +195,20 @@ impl Occupants {
     }
 }
 
-/// The presence of a session without what only the room may say (XEP-0045 §17.3), and packed, since it is
-/// kept.
+/// The presence of a session, as it was sent to the room, without what only the room may say (XEP-0045 §17.3), and
+/// packed, since it is kept.
 pub(super) fn cleaned(mut presence: Presence) -> Presence {
-    presence.content.remove(is_of_room);
+    let room = presence.head.to.as_ref().map(Jid::to_bare);
+    presence.content.remove(|child| {
+        is_of_room(child) || room.as_ref().is_some_and(|room| is_delayed_by(child, room))
+    });
     let content = presence.content.packed();
     let mut head = presence.head;
     (head.from, head.to) = (None, None);
     Presence { head, kind: presence.kind, content }
 }
 
-/// Whether only a room may say this: roles, addresses, identifiers of occupants, hats, when a stanza was
-/// delayed here.
+/// Whether only a room may say this: roles, addresses, identifiers of occupants, hats.
 pub(super) fn is_of_room(child: &ElementRef<'_>) -> bool {
     matches!(child.ns(), ns::MUC | ns::MUC_USER | occupant_id::NS | extra::HATS)
 }
@@ -206,4 +221,37 @@ pub(super) fn is_same(one: &Presence, other: &Presence) -> bool {
         Stanza::Presence(presence).to_bytes()
     };
     written(one) == written(other)
+}
+
+/// Whether this says that the room has delayed a stanza (XEP-0203), or does not say who has.
+pub(super) fn is_delayed_by(child: &ElementRef<'_>, room: &BareJid) -> bool {
+    let is_here = || {
+        let from = child.attr("from").and_then(|from| Jid::parse(from.trim()).ok());
+        from.is_none_or(|from| from == **room)
+    };
+    child.is("jabber:x:delay", "x") || (child.ns() == delay::NS && is_here())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::xml::Frame;
+
+    #[test]
+    fn only_the_room_says_that_it_has_delayed_presence() {
+        let delay = |from: &str| {
+            format!("<delay xmlns='urn:xmpp:delay'{from} stamp='2002-09-10T23:08:25Z'/>")
+        };
+        let other = delay(" from='shakespeare.lit'");
+        let xml = format!(
+            "<presence to='coven@chat.example/hag'>{}{}{other}<x xmlns='jabber:x:delay'/></presence>",
+            delay(" from='coven@chat.example'"),
+            delay(""),
+        );
+        let Ok(Stanza::Presence(presence)) = Stanza::read(Frame::from_bytes(xml).unwrap()) else {
+            panic!("presence")
+        };
+        let kept = Stanza::Presence(cleaned(presence)).to_xml();
+        assert_eq!(kept, format!("<presence>{other}</presence>"));
+    }
 }

@@ -155,10 +155,12 @@ impl Room {
         Ok(wanted.into_iter().map(change).collect())
     }
 
-    /// The room has become members-only: it removes all others (XEP-0045 §10.2).
+    /// The room has become members-only: it removes all others (XEP-0045 §10.2), but no admins of the service.
     fn remove_non_members(&mut self, fx: &mut Effects) {
         let others = self.occupants.iter();
-        let others = others.filter(|o| !self.affiliation_of_occupant(o).is_member());
+        let may_stay =
+            |o: &Occupant| o.is_service_admin || self.affiliation_of_occupant(o).is_member();
+        let others = others.filter(|occupant| !may_stay(occupant));
         let nicks: Vec<_> = others.map(|occupant| occupant.nick.clone()).collect();
         let gone: Vec<Occupant> =
             nicks.iter().filter_map(|nick| self.occupants.remove(nick)).collect();
@@ -217,7 +219,7 @@ impl Room {
 
 #[cfg(test)]
 mod tests {
-    use crate::muc::tests::{Coven, told};
+    use crate::muc::tests::{Coven, entering, told};
 
     fn submit(fields: &[(&str, &[&str])]) -> String {
         let fields: String = fields
@@ -298,6 +300,28 @@ mod tests {
                 "wiccarocks: groupchat 104",
             ]
         );
+    }
+
+    #[test]
+    fn an_admin_of_the_service_stays_in_a_room_for_members() {
+        use crate::jid::Jid;
+        use crate::muc::{Actor, Input, Moment};
+        use crate::stanza::{Presence, PresenceKind};
+        let mut coven = Coven::new();
+        let jid = Jid::parse("hecate@witches/pda").unwrap();
+        let to = Jid::parse("coven@chat.example/hecate").unwrap();
+        let mut presence = Presence::bare(PresenceKind::Available, jid.clone(), to);
+        presence.content = entering();
+        let now = Moment { at: coven.at(), token: "token".into() };
+        coven.room.apply(&now, &Actor::new(jid.clone(), true), Input::Presence(presence)).unwrap();
+        asked(&mut coven, "crone1", &[("muc#roomconfig_membersonly", &["1"])]);
+        assert!(coven.room.has_session(&jid));
+        assert_eq!(coven.room.occupants(), 3);
+        let member = "<query xmlns='http://jabber.org/protocol/muc#admin'>\
+                      <item jid='hecate@witches' affiliation='member'/></query>";
+        coven.set("crone1", member).unwrap();
+        coven.set("crone1", &member.replace("'member'", "'none'")).unwrap();
+        assert!(coven.room.has_session(&jid));
     }
 
     #[test]

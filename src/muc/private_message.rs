@@ -1,7 +1,12 @@
-//! An occupant writes to another one (XEP-0045 §7.5).
+//! An occupant writes to another one (XEP-0045 §7.5), and is told what was not delivered.
+//!
+//! Errors are passed on only about what an occupant has sent: otherwise people could write to others by errors.
 
 use super::affiliation::Role;
-use super::{Actor, AllowPm, Effects, Room};
+use super::leave::readable;
+use super::on_their_way::PrivateMessage;
+use super::relay::without_by;
+use super::{Actor, AllowPm, Effects, Room, says_gone};
 use crate::ns;
 use crate::stanza::{Condition, Head, Message, Stanza, StanzaError};
 use crate::xml::element;
@@ -9,7 +14,7 @@ use crate::xml::element;
 impl Room {
     /// A message to an occupant: it goes to all its sessions.
     pub(super) fn private_message(
-        &self,
+        &mut self,
         actor: &Actor,
         mut message: Message,
         fx: &mut Effects,
@@ -36,6 +41,7 @@ impl Room {
         message.content.add(&element("x").ns(ns::MUC_USER));
         let from = sender.address.clone().into_jid();
         let Some(best) = recipient.best() else { return Ok(()) };
+        let id = message.head.id.clone();
         message.head = Head { from: Some(from), to: None, ..message.head };
         let to = Some(best.session.clone());
         let first = Message { head: Head { to, ..message.head.clone() }, ..message.clone() };
@@ -44,6 +50,127 @@ impl Room {
         let others = recipient.sessions().filter(|session| **session != best.session);
         let others: Vec<_> = others.cloned().collect();
         fx.tell_message(others.into(), message);
+        let sent = PrivateMessage {
+            id,
+            by: actor.jid.clone(),
+            from: sender.address.clone(),
+            to: recipient.address.clone(),
+            user: recipient.user.clone(),
+            left: 1,
+        };
+        self.private_messages.note(sent);
         Ok(())
+    }
+
+    /// A stanza of the room has come back from a session. If that cannot be reached any more, it is removed
+    /// (XEP-0045 §12.1, §16.1.2).
+    ///
+    /// About a private message, `service-unavailable` does not say so: servers say it in the name of users who have
+    /// blocked the sender (XEP-0191 §3.3).
+    pub(super) fn bounced(&mut self, actor: &Actor, message: Message, fx: &mut Effects) {
+        let content = readable(&message.content);
+        let is_gone = says_gone(&content);
+        let error = content.received_child(ns::CLIENT, "error");
+        let is_refusal =
+            error.is_some_and(|error| error.has_child(ns::STANZA_ERRORS, "service-unavailable"));
+        let is_private = self.undelivered(actor, message, fx);
+        if is_gone && !(is_private && is_refusal) {
+            self.lost(&actor.jid, fx);
+        }
+    }
+
+    /// Tells the sender of a private message that no session of the recipient has got it: with the error of the last
+    /// one, and without real addresses. Returns whether it was a private message that has come back.
+    pub(super) fn undelivered(
+        &mut self,
+        actor: &Actor,
+        message: Message,
+        fx: &mut Effects,
+    ) -> bool {
+        let Message { head, kind, content } = message;
+        let Some(to) = &head.to else { return false };
+        let returned = self.private_messages.returned(&actor.user, to, head.id.as_deref());
+        let Some(sent) = returned else { return false };
+        if sent.left == 0 && self.has_session(&sent.by) {
+            let mut content = readable(&content);
+            content.remove(|child| !child.is(ns::CLIENT, "error"));
+            let head = Head {
+                from: Some(sent.to.into_jid()),
+                to: Some(sent.by.clone()),
+                id: sent.id,
+                lang: head.lang,
+            };
+            let content = without_by(content);
+            fx.tell(&sent.by, Stanza::Message(Message { head, kind, content }));
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::muc::tests::{Coven, told};
+    use crate::muc::{Effect, Effects};
+
+    fn error(id: &str, to: &str, condition: &str) -> String {
+        format!(
+            "<message type='error' id='{id}' to='coven@chat.example/{to}'><body>x</body>\
+             <error type='cancel' by='hag66@witches'>\
+             <{condition} xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>"
+        )
+    }
+
+    fn write(coven: &mut Coven, id: &str) {
+        let message = format!(
+            "<message type='chat' id='{id}' to='coven@chat.example/hag'><body>psst</body></message>"
+        );
+        coven.receives("crone1", &message).unwrap();
+    }
+
+    fn xml(fx: &Effects) -> String {
+        match fx.list.as_slice() {
+            [Effect::Tell(stanza, _)] => stanza.to_xml(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_sender_hears_once_of_a_private_message_that_came_back() {
+        let mut coven = Coven::new();
+        write(&mut coven, "p1");
+        let blocked = error("p1", "crone", "service-unavailable");
+        let fx = coven.receives("hag66", &blocked).unwrap();
+        assert_eq!(
+            xml(&fx),
+            "<message from='coven@chat.example/hag' to='crone1@witches/pda' id='p1' type='error'>\
+             <error type='cancel'>\
+             <service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>"
+        );
+        assert_eq!(coven.room.occupants(), 3, "who has blocked the sender is there");
+        let fx = coven.receives("hag66", &error("p1", "crone", "not-allowed")).unwrap();
+        assert!(fx.list.is_empty());
+    }
+
+    #[test]
+    fn who_is_gone_is_removed_and_the_sender_hears_of_it() {
+        let mut coven = Coven::new();
+        write(&mut coven, "p1");
+        let fx = coven.receives("hag66", &error("p1", "crone", "recipient-unavailable")).unwrap();
+        let told = told(&fx);
+        assert_eq!(told[0], "crone1: error");
+        assert_eq!(told[1], "crone1: hag unavailable none/none jid 333");
+    }
+
+    #[test]
+    fn nobody_writes_to_others_by_errors() {
+        let mut coven = Coven::new();
+        write(&mut coven, "p1");
+        for (from, error) in [
+            ("hag66", error("p2", "crone", "not-allowed")),
+            ("hag66", error("p1", "wicca", "not-allowed")),
+            ("wiccarocks", error("p1", "crone", "not-allowed")),
+        ] {
+            assert!(coven.receives(from, &error).unwrap().list.is_empty(), "{error}");
+        }
     }
 }

@@ -100,7 +100,7 @@ impl Room {
         let nick = form.text(NICK).map_err(|_| bad())?;
         let nick = nick.ok_or_else(|| Condition::NotAcceptable.text("a nickname is missing"))?;
         let nick = self.nick_to_register(actor, nick)?;
-        if self.members.get(&actor.user).is_none() {
+        if !self.members.is_needed(&actor.user) {
             self.have_room_for_members(1)?;
         }
         // Where members get more than others, they are chosen. (In a moderated room that is voice.)

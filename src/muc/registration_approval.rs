@@ -97,7 +97,7 @@ impl Room {
             }
             let asker = Actor::new(user.clone().into_jid(), false);
             let nick = self.nick_to_register(&asker, &nick)?;
-            if self.members.get(&user).is_none() {
+            if !self.members.is_needed(&user) {
                 self.have_room_for_members(1)?;
             }
             self.register_user(now, &user, &nick, fx);

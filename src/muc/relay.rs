@@ -1,19 +1,11 @@
 //! Requests from one occupant to another (XEP-0045 §17.4), and pings of one's own place (XEP-0410).
 //!
-//! A request that is passed on gets another id: a code that only this room can make, and the id that the asker
-//! chose. The answer comes to the occupant address of the asker, and the code says which of its sessions has asked,
-//! and whom. So the room remembers no requests. An answer finds nobody if the asker has left or has another
-//! nickname by then, or if whoever was asked has left.
+//! A request that is passed on gets another id, which nobody can guess. The room remembers it until it is answered:
+//! once, by whoever was asked, or by the room if one of the two leaves, or if no answer comes (RFC 6120 §8.2.3).
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hmac::{Hmac, Mac};
-use sha2::Sha256;
-use smol_str::SmolStr;
-
-use super::occupants::Occupant;
-use super::{Actor, Effects, Room};
-use crate::jid::{BareJid, Jid};
+use super::leave::readable;
+use super::open_requests::OpenRequest;
+use super::{Actor, Effects, Moment, Room};
 use crate::ns;
 use crate::payload::{photo, vcard4};
 use crate::stanza::{Condition, Content, ErrorKind, Head, Iq, IqKind, Stanza, StanzaError};
@@ -26,15 +18,21 @@ impl Room {
     /// cards and pictures without their users.
     ///
     /// # Errors
-    /// `not-acceptable` for those who are not in the room (XEP-0410 §3.2), `item-not-found` if nobody has the
-    /// nickname.
+    /// For those who are not in the room `not-acceptable` (XEP-0410 §3.2), and `bad-request` if they ask what an
+    /// occupant can do (XEP-0045 §6.6); `item-not-found` if nobody has the nickname; `resource-constraint` if too many
+    /// requests wait for an answer.
     pub(super) fn relay_request(
-        &self,
+        &mut self,
+        now: &Moment,
         actor: &Actor,
         iq: &Iq,
         fx: &mut Effects,
     ) -> Result<(), StanzaError> {
+        let payload = iq.payload().ok_or(Condition::BadRequest)?;
         let Some(asker) = self.occupants.of_session(&actor.jid) else {
+            if matches!(payload.ns(), ns::DISCO_INFO | ns::DISCO_ITEMS) {
+                return Err(Condition::BadRequest.text("you are not in the room"));
+            }
             return Err(Condition::NotAcceptable
                 .text("you are not in the room")
                 .kind(ErrorKind::Cancel));
@@ -43,7 +41,6 @@ impl Room {
         let asked = self.occupants.get(nick);
         let asked =
             asked.ok_or_else(|| Condition::ItemNotFound.text("there is no such occupant"))?;
-        let payload = iq.payload().ok_or(Condition::BadRequest)?;
         if asked.nick == asker.nick && payload.is(ns::PING, "ping") {
             // XEP-0410 §3.3: the room answers for the occupant's sessions, so that none need be reached.
             return Ok(());
@@ -54,66 +51,75 @@ impl Room {
         } else {
             best.session.clone()
         };
-        let id = iq.head.id.as_deref().unwrap_or_default();
+        if !self.open_requests.has_room_for(&actor.jid, now.at) {
+            return Err(Condition::ResourceConstraint.text("too many requests wait for an answer"));
+        }
+        for open in self.open_requests.overdue(now.at) {
+            fx.send(refusal(open, Condition::RemoteServerTimeout));
+        }
+        let request = OpenRequest {
+            id: now.token.clone(),
+            asked_with: iq.head.id.clone().unwrap_or_default(),
+            asker: actor.jid.clone(),
+            from: asker.address.clone(),
+            asked: asked.address.clone(),
+            to: to.clone(),
+            at: now.at,
+        };
         let head = Head {
             from: Some(asker.address.clone().into_jid()),
             to: Some(to),
-            id: Some(SmolStr::new(self.id_for(&actor.jid, asked, id))),
+            id: Some(now.token.clone()),
             lang: iq.head.lang.clone(),
         };
+        self.open_requests.add(request);
         fx.send(Stanza::Iq(Iq { head, kind: iq.kind, content: iq.content.clone() }));
         fx.is_answered_later = true;
         Ok(())
     }
 
     /// An answer comes back. What the room did not ask is dropped, since nobody answers an answer.
-    pub(super) fn relay_response(&self, actor: &Actor, mut iq: Iq, fx: &mut Effects) {
-        let Some((session, asked, id)) = self.asked_by(&actor.user, &iq.head) else { return };
-        iq.head = Head {
-            from: Some(asked.address.clone().into_jid()),
-            to: Some(session.clone()),
-            id: Some(SmolStr::new(id)),
-            lang: iq.head.lang.take(),
-        };
+    pub(super) fn relay_response(&mut self, actor: &Actor, mut iq: Iq, fx: &mut Effects) {
+        let (Some(id), Some(to)) = (&iq.head.id, &iq.head.to) else { return };
+        let Some(open) = self.open_requests.answered(&actor.user, id, to) else { return };
+        iq.head.from = Some(open.asked.into_jid());
+        iq.head.to = Some(open.asker);
+        iq.head.id = Some(open.asked_with);
         if iq.kind == IqKind::Error {
-            iq.content = without_by(iq.content);
+            iq.content = without_by(readable(&iq.content));
         }
         fx.send(Stanza::Iq(iq));
     }
 
-    /// Which session has asked whom, and under which id, if this is the head of an answer.
-    fn asked_by<'a>(
-        &'a self,
-        responder: &BareJid,
-        head: &'a Head,
-    ) -> Option<(&'a Jid, &'a Occupant, &'a str)> {
-        let id = head.id.as_deref()?.get(CODE_LENGTH..)?;
-        let asker = self.occupants.get(head.to.as_ref()?.resource()?)?;
-        let mut responders = self.occupants.of_user(responder);
-        responders.find_map(|asked| {
-            let mut sessions = asker.sessions();
-            let session = sessions.find(|session| {
-                Some(self.id_for(session, asked, id).as_str()) == head.id.as_deref()
-            })?;
-            Some((session, asked, id))
-        })
-    }
-
-    /// The id with which a request is passed on.
-    fn id_for(&self, asker: &Jid, asked: &Occupant, id: &str) -> String {
-        let mut mac: Hmac<Sha256> =
-            Mac::new_from_slice(&self.secret).expect("a key of any length is taken");
-        let parts =
-            [self.jid.as_str(), asker.as_str(), asked.user.as_str(), asked.nick.as_str(), id];
-        mac.update(b"request");
-        for part in parts {
-            mac.update(b"\0");
-            mac.update(part.as_bytes());
+    /// Occupants have left: what they were asked, or have asked, gets no other answer.
+    pub(super) fn end_requests_of_gone(&mut self, fx: &mut Effects) {
+        if fx.change.gone.is_empty() {
+            return;
         }
-        let mut code = URL_SAFE_NO_PAD.encode(&mac.finalize().into_bytes()[..CODE_BYTES]);
-        code.push_str(id);
-        code
+        let occupants = &self.occupants;
+        let is_in = |open: &OpenRequest| {
+            let is_asked_in = match open.to.is_full() {
+                true => occupants.of_session(&open.to).is_some(),
+                false => occupants.of_user(&open.to.to_bare()).next().is_some(),
+            };
+            is_asked_in && occupants.of_session(&open.asker).is_some()
+        };
+        for open in self.open_requests.take(|open| !is_in(open)) {
+            fx.send(refusal(open, Condition::RecipientUnavailable));
+        }
     }
+}
+
+/// The answer of the room to a request that nobody else answers.
+fn refusal(open: OpenRequest, condition: Condition) -> Stanza {
+    let head = Head {
+        from: Some(open.asked.into_jid()),
+        to: Some(open.asker),
+        id: Some(open.asked_with),
+        ..Head::default()
+    };
+    let content = Content::from(StanzaError::from(condition).to_node());
+    Stanza::Iq(Iq { head, kind: IqKind::Error, content })
 }
 
 /// Whether the account answers a request, not the client: cards, nodes, what clients keep.
@@ -126,7 +132,7 @@ fn is_for_account(payload: &ElementRef<'_>) -> bool {
 
 /// An error without the address of who has found it: that is at the real address of an occupant (RFC 6120 §8.3.1).
 /// All else stays, unless the address is there: then the error is written anew.
-fn without_by(content: Content) -> Content {
+pub(super) fn without_by(content: Content) -> Content {
     let Some(error) = content.received_child(ns::CLIENT, "error") else { return content };
     if error.attr("by").is_none() {
         return content;
@@ -143,14 +149,11 @@ fn without_by(content: Content) -> Content {
     Content::from(element("error").attr("type", kind).child(named).children(text))
 }
 
-/// Bytes of the code in an id, and its characters.
-const CODE_BYTES: usize = 12;
-const CODE_LENGTH: usize = 16;
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::muc::{Effect, Input, Moment, RoomConfig, RoomLimits};
+    use crate::jid::{BareJid, Jid};
+    use crate::muc::{Effect, Input, RoomConfig, RoomLimits};
     use crate::payload::datetime::Timestamp;
     use crate::xml::Frame;
 
@@ -162,11 +165,17 @@ mod tests {
         Actor::new(Jid::parse(jid).unwrap(), false)
     }
 
-    fn moment() -> Moment {
-        Moment { at: Timestamp::from_micros(1), token: "t".into() }
+    fn apply(room: &mut Room, jid: &str, xml: &str) -> Result<Effects, StanzaError> {
+        apply_at(room, 1, "token", jid, xml)
     }
 
-    fn apply(room: &mut Room, jid: &str, xml: &str) -> Result<Effects, StanzaError> {
+    fn apply_at(
+        room: &mut Room,
+        at: i64,
+        token: &str,
+        jid: &str,
+        xml: &str,
+    ) -> Result<Effects, StanzaError> {
         let stanza = read(xml);
         let input = match &stanza {
             Stanza::Iq(iq) if iq.is_request() => Input::Request(iq),
@@ -174,7 +183,8 @@ mod tests {
             Stanza::Message(message) => Input::Message(message.clone()),
             Stanza::Presence(presence) => Input::Presence(presence.clone()),
         };
-        room.apply(&moment(), &actor(jid), input)
+        let now = Moment { at: Timestamp::from_micros(at), token: token.into() };
+        room.apply(&now, &actor(jid), input)
     }
 
     /// A room with `a@x/1` as `hag`, and `b@x/1` and `b@x/2` as `witch`.
@@ -216,12 +226,6 @@ mod tests {
         let Stanza::Iq(passed) = read(&xml) else { panic!("{xml}") };
         let id = passed.head.id.unwrap();
         let answer = format!("<iq type='result' id='{id}' to='coven@chat.x/witch'>{DISCO}</iq>");
-        // From another client of the same user, which is how accounts answer.
-        let xml = sent(&apply(&mut room, "a@x", &answer).unwrap());
-        assert!(
-            xml.starts_with("<iq from='coven@chat.x/hag' to='b@x/1' id='1' type='result'>"),
-            "{xml}"
-        );
         // Nobody else answers, and nothing else is an answer.
         for (from, answer) in [
             ("b@x/2", answer.clone()),
@@ -231,6 +235,70 @@ mod tests {
             ("a@x/1", answer.replace("/witch", "/hag")),
         ] {
             assert!(apply(&mut room, from, &answer).unwrap().list.is_empty(), "{from} {answer}");
+        }
+        // From another client of the same user, which is how accounts answer.
+        let xml = sent(&apply(&mut room, "a@x", &answer).unwrap());
+        assert!(
+            xml.starts_with("<iq from='coven@chat.x/hag' to='b@x/1' id='1' type='result'>"),
+            "{xml}"
+        );
+        assert!(apply(&mut room, "a@x/1", &answer).unwrap().list.is_empty(), "answered already");
+    }
+
+    /// The conditions of the answers that the room gives by itself, and to whom.
+    fn refused(fx: &Effects) -> Vec<String> {
+        let iqs = fx.list.iter().filter_map(|effect| match effect {
+            Effect::Send(Stanza::Iq(iq)) if iq.kind == IqKind::Error => {
+                let to = iq.head.to.clone().unwrap();
+                let condition = Condition::ALL.iter().find(|condition| {
+                    Stanza::Iq(iq.clone()).to_xml().contains(&format!("<{} ", condition.as_str()))
+                });
+                Some(format!("{to} {}", condition.unwrap().as_str()))
+            }
+            _ => None,
+        });
+        iqs.collect()
+    }
+
+    #[test]
+    fn a_request_to_somebody_who_leaves_is_answered_by_the_room() {
+        let mut room = room();
+        let asked = format!("<iq type='get' id='1' to='coven@chat.x/hag'>{DISCO}</iq>");
+        apply(&mut room, "b@x/1", &asked).unwrap();
+        let leaves =
+            |nick: &str| format!("<presence type='unavailable' to='coven@chat.x/{nick}'/>");
+        assert!(refused(&apply(&mut room, "b@x/2", &leaves("witch")).unwrap()).is_empty());
+        let fx = apply(&mut room, "a@x/1", &leaves("hag")).unwrap();
+        assert_eq!(refused(&fx), ["b@x/1 recipient-unavailable"]);
+        let late = "<iq type='result' id='token' to='coven@chat.x/witch'/>";
+        assert!(apply(&mut room, "a@x/1", late).unwrap().list.is_empty());
+    }
+
+    #[test]
+    fn requests_do_not_wait_for_ever_and_not_in_any_number() {
+        let mut room = room();
+        let asked = format!("<iq type='get' id='1' to='coven@chat.x/hag'>{DISCO}</iq>");
+        let mut ask = |at: i64, token: &str| apply_at(&mut room, at, token, "b@x/1", &asked);
+        for nth in 0..256 {
+            ask(1_000_000, &format!("t{nth}")).unwrap();
+        }
+        let refusal = ask(2_000_000, "u").unwrap_err();
+        assert_eq!(refusal.condition, Condition::ResourceConstraint);
+        let fx = ask(121_000_000, "v").unwrap();
+        assert_eq!(refused(&fx).len(), 256);
+        assert_eq!(refused(&fx)[0], "b@x/1 remote-server-timeout");
+    }
+
+    #[test]
+    fn strangers_ask_nothing() {
+        let mut room = room();
+        for (payload, condition) in [
+            (DISCO, Condition::BadRequest),
+            ("<query xmlns='http://jabber.org/protocol/disco#items'/>", Condition::BadRequest),
+            ("<x xmlns='urn:x'/>", Condition::NotAcceptable),
+        ] {
+            let asked = format!("<iq type='get' id='1' to='coven@chat.x/hag'>{payload}</iq>");
+            assert_eq!(apply(&mut room, "c@x/1", &asked).unwrap_err().condition, condition);
         }
     }
 

@@ -12,8 +12,10 @@ use super::extra::Extra;
 use super::history::History;
 use super::members::Members;
 use super::occupants::{Occupant, Occupants, Seat};
+use super::on_their_way::PrivateMessages;
+use super::open_requests::OpenRequests;
 use super::subject::Subject;
-use super::{Actor, Affiliation, Role, RoomConfig, RoomLimits, Whois, occupant_id};
+use super::{Actor, Affiliation, Role, RoomConfig, RoomLimits, occupant_id};
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::payload::datetime::Timestamp;
 use crate::stanza::{Condition, ErrorKind, Message, StanzaError};
@@ -35,6 +37,10 @@ pub struct Room {
     pub(super) versioned: FxHashMap<Jid, i64>,
     /// Who has invited whom, the newest last. Not stored.
     pub(super) invited: VecDeque<(BareJid, BareJid)>,
+    /// Not stored, either.
+    pub(super) private_messages: PrivateMessages,
+    /// Not stored: what is open when the server restarts gets no answer.
+    pub(super) open_requests: OpenRequests,
     pub(super) limits: RoomLimits,
     /// The secret of the server, from which identifiers of occupants are made.
     pub(super) secret: [u8; 32],
@@ -66,6 +72,8 @@ impl Room {
             extra: Extra::default(),
             versioned: FxHashMap::default(),
             invited: VecDeque::new(),
+            private_messages: PrivateMessages::default(),
+            open_requests: OpenRequests::default(),
             limits,
             secret,
         }
@@ -132,14 +140,6 @@ impl Room {
         Some(member.map_or(Timestamp::from_micros(i64::MAX), |member| member.since))
     }
 
-    /// Whether somebody is told real addresses.
-    #[must_use]
-    pub fn sees_addresses(&self, actor: &Actor) -> bool {
-        self.config.whois == Whois::Anyone
-            || self.affiliation_of(actor).is_admin()
-            || self.occupants.of_user(&actor.user).any(|occupant| occupant.role == Role::Moderator)
-    }
-
     /// The affiliation of somebody. An administrator of the service counts as an owner.
     pub(super) fn affiliation_of(&self, actor: &Actor) -> Affiliation {
         match actor.is_service_admin {
@@ -179,6 +179,7 @@ impl Room {
             seats: smallvec::smallvec![seat],
             spoke: None,
             asked_for_voice: None,
+            is_service_admin: actor.is_service_admin,
             address,
             role,
         }

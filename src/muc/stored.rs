@@ -9,6 +9,8 @@ use super::extra::Extra;
 use super::history::History;
 use super::members::Members;
 use super::occupants::{Occupants, Seat};
+use super::on_their_way::PrivateMessages;
+use super::open_requests::OpenRequests;
 use super::subject::Subject;
 use super::{Actor, Affiliation, Room, RoomConfig, RoomLimits, show};
 use crate::jid::{BareJid, FullJid};
@@ -35,6 +37,8 @@ impl Room {
             extra: Extra::from_stored(stored.extra.as_deref()),
             versioned: FxHashMap::default(),
             invited: VecDeque::new(),
+            private_messages: PrivateMessages::default(),
+            open_requests: OpenRequests::default(),
             created: stored.created,
             creator: stored.creator,
             jid,

@@ -4,7 +4,7 @@ use super::{Actor, Effect, Effects, Input, Moment, Room, RoomConfig, RoomLimits}
 use crate::jid::{BareJid, Jid};
 use crate::ns;
 use crate::payload::datetime::Timestamp;
-use crate::stanza::{Stanza, StanzaError};
+use crate::stanza::{Content, Stanza, StanzaError};
 use crate::storage::RoomAffiliation;
 use crate::xml::{ElementRef, Frame};
 
@@ -87,6 +87,12 @@ impl Coven {
 fn room(config: RoomConfig) -> Room {
     let (jid, at) = (BareJid::parse("coven@chat.example").unwrap(), Timestamp::from_micros(0));
     Room::new(jid, user("crone1"), config, RoomLimits::default(), [7; 32], at)
+}
+
+/// What is in the presence of somebody who enters.
+pub(super) fn entering() -> Content {
+    let xml = "<presence><x xmlns='http://jabber.org/protocol/muc'/></presence>";
+    Content::of(Frame::from_bytes(xml.as_bytes().to_vec()).unwrap())
 }
 
 /// The address of somebody.

@@ -73,8 +73,19 @@ impl Room {
             for session in &sessions {
                 self.versioned.insert(session.clone(), version);
             }
-            self.send_affiliations(sessions, Some(since), reads_bans, fx);
+            let since = Some(since).filter(|since| *since >= self.extra.forgotten);
+            self.send_affiliations(sessions, since, reads_bans, fx);
         }
+    }
+
+    /// Where the list is full, those are forgotten who are nothing any more. Whoever knows only what was before that
+    /// gets the whole list.
+    pub(super) fn forget_members(&mut self, fx: &mut Effects) {
+        let Some((users, newest)) = self.members.forget(self.limits.members) else { return };
+        fx.change.members.retain(|member| !users.contains(&member.jid));
+        fx.change.forget_members.extend(users);
+        self.extra.forgotten = self.extra.forgotten.max(newest);
+        fx.change.extra = Some(self.extra.to_stored());
     }
 
     /// The rules are those of the lists (XEP-0045 §9.5): admins, and others as the configuration says.
@@ -101,7 +112,7 @@ impl Room {
             _ => 1,
         };
         let is_known = room == self.version_prefix() && version <= self.members.version();
-        (is_known && version >= begins).then_some(version)
+        (is_known && version >= begins.max(self.extra.forgotten)).then_some(version)
     }
 
     /// Two rooms of one address, one after the other, have different versions.
@@ -178,3 +189,55 @@ impl Room {
 
 /// Affiliations in one message, at most.
 const ITEMS: usize = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::muc::tests::Coven;
+    use crate::muc::{Effect, RoomLimits};
+
+    /// Somebody enters again, and knows this version. Returns the lists that come, as XML.
+    fn lists(coven: &mut Coven, since: &str) -> Vec<String> {
+        let enter = format!(
+            "<presence to='coven@chat.example/crone'><x xmlns='http://jabber.org/protocol/muc'>\
+             <mav xmlns='urn:xmpp:muc:affiliations:0' since='{since}'/></x></presence>"
+        );
+        let fx = coven.receives("crone1", &enter).unwrap();
+        let lists = fx.list.iter().filter_map(|effect| match effect {
+            Effect::Tell(stanza, _) => Some(stanza.to_xml()).filter(|xml| xml.contains("<mav")),
+            Effect::Publish(_) | Effect::Send(_) => None,
+        });
+        lists.filter(|xml| xml.starts_with("<message")).collect()
+    }
+
+    #[test]
+    fn where_the_list_is_full_old_changes_are_forgotten_and_no_longer_told() {
+        let mut coven = Coven::new();
+        coven.room.limits = RoomLimits { members: 4, ..coven.room.limits };
+        let set = |coven: &mut Coven, name: &str, affiliation: &str| {
+            let query = format!(
+                "<query xmlns='http://jabber.org/protocol/muc#admin'>\
+                 <item jid='{name}@b.example' affiliation='{affiliation}'/></query>"
+            );
+            coven.set("crone1", &query)
+        };
+        // Two are an owner and an admin. The list is full with members only.
+        for name in ["a", "b"] {
+            set(&mut coven, name, "member").unwrap();
+        }
+        let refused = set(&mut coven, "c", "member").unwrap_err();
+        assert_eq!(refused.condition, Condition::ResourceConstraint);
+        let before = coven.room.members.version();
+        set(&mut coven, "a", "none").unwrap();
+        set(&mut coven, "b", "none").unwrap();
+        let then = coven.room.members.version();
+        let fx = set(&mut coven, "c", "member").unwrap();
+        assert_eq!(fx.change.forget_members.len(), 1);
+        assert!(fx.change.extra.is_some());
+        let known = |version: i64| format!("0-{version}");
+        let old = lists(&mut coven, &known(before));
+        assert!(old[0].contains("crone1@witches") && !old[0].contains("since="), "{old:?}");
+        let new = lists(&mut coven, &known(then));
+        assert!(new[0].contains("c@b.example") && !new[0].contains("crone1"), "{new:?}");
+    }
+}

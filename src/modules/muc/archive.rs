@@ -6,7 +6,7 @@ use super::load::read;
 use crate::archive::{page, query};
 use crate::host::{Cx, IqReply};
 use crate::jid::BareJid;
-use crate::muc::Actor;
+use crate::muc::{Actor, AuthorsSeen, Room};
 use crate::ns;
 use crate::payload::datetime::Timestamp;
 use crate::stanza::{Condition, Content, Head, Iq, IqKind, Message, MessageKind, Stanza};
@@ -17,8 +17,8 @@ use crate::xml::ElementRef;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Readable {
     pub(super) since: Option<Timestamp>,
-    /// The real addresses of the authors.
-    pub(super) addresses: bool,
+    /// The real addresses of authors.
+    pub(super) authors: AuthorsSeen,
 }
 
 /// Answers a request to the archive of a room.
@@ -105,12 +105,13 @@ async fn send(
 /// A message as somebody may read it: with the real address of the author, or without.
 fn shown(cx: &Cx<'_>, row: &Stored, query_id: Option<&str>, readable: Readable) -> Content {
     let ids = &cx.server.message_ids;
-    if readable.addresses {
-        return page::result(row, query_id, ids);
-    }
     let mut row = row.clone();
     if let Some(mut message) = read(&row) {
+        let author = Room::author_told(&message, readable.authors);
         message.content.remove(|child| child.is(ns::MUC_USER, "x"));
+        if let Some(author) = author {
+            message.content.add(&author);
+        }
         row.xml = Stanza::Message(message).to_bytes().into();
     }
     page::result(&row, query_id, ids)

@@ -59,7 +59,11 @@ impl RoomService {
                     self.may_create(cx, actor).await?;
                     locked.put(self.new_room(cx, jid, actor).await?);
                 }
-                Input::Presence(_) | Input::Lost | Input::Response(_) => return Ok(Reply::Later),
+                Input::Presence(_)
+                | Input::Ended(_)
+                | Input::Refused(_)
+                | Input::Lost
+                | Input::Response(_) => return Ok(Reply::Later),
                 Input::Message(message) if message.kind == MessageKind::Error => {
                     return Ok(Reply::Later);
                 }
@@ -227,7 +231,7 @@ fn needs_occupants(input: &Input<'_>) -> bool {
             matches!(presence.kind, PresenceKind::Unavailable | PresenceKind::Error)
         }
         Input::Message(message) => message.kind == MessageKind::Error,
-        Input::Response(_) | Input::Lost => true,
+        Input::Ended(_) | Input::Refused(_) | Input::Response(_) | Input::Lost => true,
         Input::Request(_) => false,
     }
 }

@@ -12,11 +12,9 @@ use crate::host::Cx;
 use crate::host::lifecycle::{self, Event, RoomListener};
 use crate::jid::{BareJid, Jid};
 use crate::muc::{Publication, Room};
-use crate::ns;
 use crate::payload::stanza_id;
 use crate::stanza::{Message, Stanza, StanzaError};
 use crate::storage::{Holder, NewMessage, Way};
-use crate::xml::element;
 
 /// Archives a message and delivers it. Returns the sessions that cannot be reached any more.
 ///
@@ -37,9 +35,7 @@ pub(super) async fn publish(
     if archive && cx.server.config.load().archive.enabled {
         let mut kept = message.clone();
         if let Some(author) = &author {
-            // Who has written it: for those who may know (XEP-0313 §7.2).
-            let item = element("item").attr("jid", author.as_str());
-            kept.content.add(&element("x").ns(ns::MUC_USER).child(item));
+            kept.content.add(&room.author_in_archive(author));
         }
         let search = cx.server.config.load().archive.search;
         let new = NewMessage {
@@ -72,6 +68,7 @@ pub(super) async fn publish(
     if let Stanza::Message(message) = &*stanza
         && importance::of(message).is_some()
     {
+        let author = author.as_ref().map(Jid::to_bare);
         tell_listeners(cx, room, message, told.asleep, author.as_ref()).await;
     }
     Ok(told.lost)

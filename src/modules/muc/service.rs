@@ -8,7 +8,7 @@ use super::archive::{self, Readable};
 use super::room_service::RoomService;
 use super::{comings, disco, search, settings, unique, wake};
 use crate::host::{
-    Asked, Cx, Discovery, Halt, IqReply, Reply, Route, ServerState, Service, ServiceDomain,
+    Asked, Cx, Discovery, Halt, IqReply, Origin, Reply, Route, ServerState, Service, ServiceDomain,
     refuse_presence,
 };
 use crate::jid::{BareJid, Jid};
@@ -16,7 +16,9 @@ use crate::muc::{Actor, Input};
 use crate::ns;
 use crate::payload::disco::{Identity, Info, ItemPage};
 use crate::payload::result_set::SetRequest;
-use crate::stanza::{Condition, Iq, IqKind, Message, MessageKind, Presence, StanzaError};
+use crate::stanza::{
+    Condition, Iq, IqKind, Message, MessageKind, Presence, PresenceKind, StanzaError,
+};
 
 #[async_trait]
 impl Service for RoomService {
@@ -50,7 +52,11 @@ impl Service for RoomService {
             };
         };
         let actor = self.actor(cx, &message.head.from).await?;
-        self.happens(cx, &room, &actor, Input::Message(message)).await?;
+        let input = match is_refusal(cx, &message) {
+            true => Input::Refused(message),
+            false => Input::Message(message),
+        };
+        self.happens(cx, &room, &actor, input).await?;
         Ok(())
     }
 
@@ -73,7 +79,11 @@ impl Service for RoomService {
             Some(session) => comings::is_in(&self.rooms, &room, session).await,
             None => false,
         };
-        self.happens(cx, &room, &actor, Input::Presence(presence)).await?;
+        let input = match is_of_ended(cx, &presence) {
+            true => Input::Ended(presence),
+            false => Input::Presence(presence),
+        };
+        self.happens(cx, &room, &actor, input).await?;
         if let Some(session) = session {
             comings::tell(cx, &self.rooms, &room, session, was_in).await;
         }
@@ -130,8 +140,8 @@ impl RoomService {
             if !there.config().archive {
                 return Err(Condition::ServiceUnavailable.text("this room has no archive"));
             }
-            let (since, addresses) = (there.may_read_archive(actor)?, there.sees_addresses(actor));
-            Readable { since, addresses }
+            let (since, authors) = (there.may_read_archive(actor)?, there.authors_seen(actor));
+            Readable { since, authors }
         };
         archive::answer(cx, room, actor, request, readable).await
     }
@@ -192,7 +202,7 @@ impl Discovery for RoomService {
             }
             let domain = asked.to.to_bare();
             let is_admin = actor.is_service_admin;
-            return disco::rooms(cx, &domain, asked.from, is_admin, wanted).await.map(Some);
+            return disco::rooms(cx, &domain, is_admin, wanted).await.map(Some);
         }
         let locked = self.lock(cx.server, &asked.to.to_bare()).await?;
         let items = locked.room.as_ref().and_then(|room| room.items(&actor, asked.node));
@@ -206,6 +216,28 @@ impl Discovery for RoomService {
 /// The room to which a stanza is addressed.
 fn room_of(to: &Option<Jid>) -> Option<BareJid> {
     to.as_ref().filter(|to| to.local().is_some()).map(Jid::to_bare)
+}
+
+/// Whether this server says that a session of its own, which is there, did not get a message: its user has blocked the
+/// sender.
+fn is_refusal(cx: &Cx<'_>, message: &Message) -> bool {
+    message.kind == MessageKind::Error && is_by_server(cx) && has_session(cx, &message.head.from)
+}
+
+/// Whether this server says that a session of its own is unavailable because it has ended.
+fn is_of_ended(cx: &Cx<'_>, presence: &Presence) -> bool {
+    presence.kind == PresenceKind::Unavailable
+        && is_by_server(cx)
+        && !has_session(cx, &presence.head.from)
+}
+
+fn is_by_server(cx: &Cx<'_>) -> bool {
+    matches!(cx.origin, Origin::Internal)
+}
+
+fn has_session(cx: &Cx<'_>, from: &Option<Jid>) -> bool {
+    let full = from.as_ref().and_then(Jid::to_full);
+    full.is_some_and(|full| cx.server.sessions.find(&full).is_some())
 }
 
 fn no_room() -> StanzaError {
