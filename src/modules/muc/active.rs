@@ -185,7 +185,8 @@ mod tests {
     async fn a_room_that_does_not_exist_leaves_nothing() {
         let rooms = ActiveRooms::default();
         let first = rooms.lock(&coven()).await;
-        let mut second = Box::pin(rooms.lock(&coven()));
+        let jid = coven();
+        let mut second = Box::pin(rooms.lock(&jid));
         assert!(futures_util::poll!(&mut second).is_pending());
         drop(first);
         let mut second = second.await;

@@ -95,18 +95,19 @@ impl RoomService {
             false => Reply::Now(effects.answer.clone()),
         };
         let done = self.perform(cx, &mut room, &locked, effects).await;
-        match (&done, before) {
-            (Ok(true), _) => {}
-            (Ok(false), _) => {
-                locked.end();
-                return Ok(answer);
+        if matches!(done, Ok(false)) {
+            locked.end();
+            return Ok(answer);
+        }
+        if done.is_err() {
+            match before {
+                // The store has not taken the message, so it changes nothing: its sender may send it again.
+                Some(before) => room.take_back(before),
+                // What was refused has changed the room, and that is not stored. The room is given up, and read again
+                // as it is in the store, with all that happened before.
+                None if changes => return done.map(|_| answer),
+                None => {}
             }
-            // The store has not taken the message, so it changes nothing: its sender may send it again.
-            (Err(_), Some(before)) => room.take_back(before),
-            // What was refused has changed the room, and that is not stored. The room is given up, and read again as it
-            // is in the store, with all that happened before.
-            (Err(_), None) if changes => return done.map(|_| answer),
-            (Err(_), None) => {}
         }
         if room.has_session(&actor.jid) {
             if cx.server.ours(actor.jid.domain()).is_none() {
