@@ -10,7 +10,7 @@
 use rustc_hash::FxHashMap;
 
 use super::importance::{self, Importance};
-use crate::jid::BareJid;
+use crate::jid::{BareJid, Jid};
 use crate::ns;
 use crate::stanza::{Message, Stanza};
 use crate::storage::{MessageId, Stored, Way, WireIds};
@@ -159,7 +159,9 @@ impl<'a> RoomConversation<'a> {
 fn is_by(user: &BareJid, message: &Message) -> bool {
     let x = message.content.received_child(ns::MUC_USER, "x");
     let author = x.and_then(|x| x.child(ns::MUC_USER, "item")?.attr("jid"));
-    author.is_some_and(|author| *author == *user.as_str())
+    author
+        .and_then(|author| Jid::parse(&author).ok())
+        .is_some_and(|it| it.bare_str() == user.as_str())
 }
 
 impl Conversation {

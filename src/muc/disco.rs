@@ -197,7 +197,8 @@ impl Room {
         if let Some(subject) = self.subject.text().filter(|_| may_enter) {
             fields.push(text("muc#roominfo_subject", "Subject", &subject));
         }
-        if may_enter || config.is_public {
+        let is_banned = self.affiliation_of(actor) == Affiliation::Outcast;
+        if may_enter || (config.is_public && !is_banned) {
             let occupants = self.occupants.len().to_string();
             fields.push(text("muc#roominfo_occupants", "Number of occupants", &occupants));
         }
