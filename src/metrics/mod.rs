@@ -54,9 +54,7 @@ pub struct Counters {
     push_delay: Histogram,
     /// outcome: `success`, `busy`, `failure`, `refused`.
     pub pushes: Labelled<1>,
-    pub room_deliveries: Counter,
-    pub room_occupants: Gauge,
-    pub rooms: Gauge,
+    pub rooms: RoomCounters,
     pub sessions: Gauge,
     /// condition: of the stanza error.
     pub stanzas_bounced: Labelled<1>,
@@ -76,6 +74,15 @@ pub struct BudgetCounters {
     /// budget, scope, action: see `limit::budget`.
     pub actions: Labelled<3>,
     held: Family<[(&'static str, &'static str); 1], Gauge>,
+}
+
+/// The metrics of rooms.
+#[derive(Debug)]
+#[expect(missing_docs, reason = "each is explained where it is registered")]
+pub struct RoomCounters {
+    pub deliveries: Counter,
+    pub in_memory: Gauge,
+    pub occupants: Gauge,
 }
 
 /// The metrics of the storage: its writer, and how long readers wait.
@@ -137,15 +144,7 @@ impl Metrics {
                 ["outcome"],
                 "Notifications to push services, by what became of them",
             ),
-            room_deliveries: r.counter(
-                "room_deliveries",
-                "Stanzas of rooms to their occupants, once for each of their sessions",
-            ),
-            room_occupants: r.gauge(
-                "room_occupants",
-                "Occupants of all rooms, as they were counted in the last minute",
-            ),
-            rooms: r.gauge("rooms", "Rooms in memory, as they were counted in the last minute"),
+            rooms: RoomCounters::register(&mut r),
             sessions: r.gauge("sessions", "Sessions with a bound resource"),
             stanzas_bounced: r.labelled(
                 "stanzas_bounced",
@@ -172,8 +171,7 @@ impl Metrics {
                 Family::default(),
             ),
         };
-        let Register { registry, list } = r;
-        Self(Arc::new(Everything { counters, registry, list }))
+        Self(Arc::new(Everything { counters, registry: r.registry, list: r.list }))
     }
 
     /// All metrics in the text format of OpenMetrics 1.0, with its `# EOF`.
@@ -234,6 +232,22 @@ impl BudgetCounters {
                 "What was done to those who were over a budget",
             ),
             held: r.add("budget_held", None, "How much is held of a budget now", Family::default()),
+        }
+    }
+}
+
+impl RoomCounters {
+    fn register(r: &mut Register) -> Self {
+        Self {
+            deliveries: r.counter(
+                "room_deliveries",
+                "Stanzas of rooms to their occupants, once for each of their sessions",
+            ),
+            occupants: r.gauge(
+                "room_occupants",
+                "Occupants of all rooms, as they were counted in the last minute",
+            ),
+            in_memory: r.gauge("rooms", "Rooms in memory, as they were counted in the last minute"),
         }
     }
 }

@@ -206,7 +206,7 @@ mod tests {
         let told = told(&fx);
         assert!(told.contains(&"hag66: crone available none/participant".to_owned()), "{told:?}");
         assert!(fx.change.members.is_empty() && !fx.is_destroyed);
-        assert_eq!(fx.change.forget_members, [crone.clone()]);
+        assert_eq!(fx.change.forget_members, std::slice::from_ref(&crone));
         assert!(coven.room.members_with(Affiliation::Owner).is_empty());
         assert!(coven.room.forget_user(at, &crone).is_none() && !coven.room.knows(&hag));
         coven.room.set_affiliation(at, &hag, Affiliation::Outcast, None).unwrap();

@@ -35,7 +35,6 @@ impl Room {
 
     /// What the archive keeps of the author of a message: the full address, and with status 100 that the room tells
     /// all addresses to all now.
-    #[must_use]
     pub fn author_in_archive(&self, author: &Jid) -> Node {
         author_node(author.as_str(), self.config.whois == Whois::Anyone)
     }

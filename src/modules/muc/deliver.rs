@@ -39,7 +39,7 @@ pub(super) async fn tell(cx: &mut Cx<'_>, stanza: &Arc<Stanza>, to: &[Jid]) -> T
         }
     }
     cx.keeping.count_deliveries(to.len());
-    cx.server.metrics.room_deliveries.inc_by(to.len() as u64);
+    cx.server.metrics.rooms.deliveries.inc_by(to.len() as u64);
     told
 }
 

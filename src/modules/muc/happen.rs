@@ -11,7 +11,7 @@ use super::publish::publish;
 use super::room_service::RoomService;
 use crate::host::{Cx, Reply};
 use crate::jid::{BareJid, Jid};
-use crate::muc::{Actor, Affiliation, Effect, Effects, Input, Moment, Room, stray};
+use crate::muc::{Actor, Affiliation, Before, Effect, Effects, Input, Moment, Room, stray};
 use crate::random::random_id;
 use crate::stanza::{Condition, MessageKind, Presence, PresenceKind, Stanza, StanzaError};
 use crate::storage::RoomChange;
@@ -50,25 +50,8 @@ impl RoomService {
             self.look_for_occupants(cx, &mut locked).await?;
         }
         let is_new = locked.room.is_none();
-        if is_new {
-            match &input {
-                Input::Presence(presence) if presence.kind == PresenceKind::Available => {
-                    if !presence.enters_room() {
-                        return Ok(self.no_room(cx, actor, presence).await);
-                    }
-                    self.may_create(cx, actor).await?;
-                    locked.put(self.new_room(cx, jid, actor).await?);
-                }
-                Input::Presence(_)
-                | Input::Ended(_)
-                | Input::Refused(_)
-                | Input::Lost
-                | Input::Response(_) => return Ok(Reply::Later),
-                Input::Message(message) if message.kind == MessageKind::Error => {
-                    return Ok(Reply::Later);
-                }
-                _ => return Err(Condition::ItemNotFound.text("there is no such room")),
-            }
+        if is_new && let Some(reply) = self.make(cx, jid, actor, &input, &mut locked).await? {
+            return Ok(reply);
         }
         let now = Moment { at: cx.server.clock.now(), token: random_id() };
         // Taken out: if something panics here, what is half done is not used again.
@@ -89,6 +72,43 @@ impl RoomService {
             locked.end();
             return Err(error);
         }
+        self.finish(cx, locked, room, actor, (before, effects)).await
+    }
+
+    /// There is no such room. Whoever enters makes it; all others are answered.
+    async fn make(
+        &self,
+        cx: &mut Cx<'_>,
+        jid: &BareJid,
+        actor: &Actor,
+        input: &Input<'_>,
+        locked: &mut Locked,
+    ) -> Result<Option<Reply>, StanzaError> {
+        match input {
+            Input::Presence(presence) if presence.kind == PresenceKind::Available => {
+                if !presence.enters_room() {
+                    return Ok(Some(self.no_room(cx, actor, presence).await));
+                }
+                self.may_create(cx, actor).await?;
+                locked.put(self.new_room(cx, jid, actor).await?);
+                Ok(None)
+            }
+            input if needs_occupants(input) || matches!(input, Input::Presence(_)) => {
+                Ok(Some(Reply::Later))
+            }
+            _ => Err(Condition::ItemNotFound.text("there is no such room")),
+        }
+    }
+
+    /// Does what follows, and puts the room back.
+    async fn finish(
+        &self,
+        cx: &mut Cx<'_>,
+        mut locked: Locked,
+        mut room: Room,
+        actor: &Actor,
+        (before, effects): (Option<Before>, Effects),
+    ) -> Result<Reply, StanzaError> {
         let changes = effects.change != RoomChange::default();
         let answer = match effects.is_answered_later {
             true => Reply::Later,
@@ -114,7 +134,7 @@ impl RoomService {
                 self.heard.note(&actor.jid);
             }
             if let Some(session) = cx.origin.session() {
-                missed::note_in(session, jid);
+                missed::note_in(session, room.jid());
             }
         }
         locked.put(room);

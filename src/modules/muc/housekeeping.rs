@@ -21,8 +21,8 @@ pub(super) fn start(server: &Arc<ServerState>, service: &Arc<RoomService>) {
             service.rooms.give_up_empty();
             // Other services count theirs into the same numbers.
             let (rooms, occupants) = number(service.rooms.count());
-            server.metrics.rooms.inc_by(rooms - counted.0);
-            server.metrics.room_occupants.inc_by(occupants - counted.1);
+            server.metrics.rooms.in_memory.inc_by(rooms - counted.0);
+            server.metrics.rooms.occupants.inc_by(occupants - counted.1);
             counted = (rooms, occupants);
             read_again(&server, service.rooms.broken());
         }
