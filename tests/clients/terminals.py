@@ -245,6 +245,7 @@ async def profanity_is_in_a_room(a, b):
 
 async def poezio_is_in_a_room(a, b):
     """XEP-0045: enters a room of somebody else, talks, hears, changes its name, and leaves."""
+    await subscription_handshake(a, b)
     async with a() as romeo:
         juliet, room = b(), room_of(romeo)
         await romeo.makes(room, "Romeo", persistentroom=True)
@@ -253,6 +254,8 @@ async def poezio_is_in_a_room(a, b):
         with tempfile.TemporaryDirectory() as home:
             async with Poezio(juliet, home) as poezio:
                 await poezio.shows("Your JID is", juliet.bare)
+                # Until the roster is there, poezio takes no commands.
+                await poezio.shows(romeo.bare.split("@")[0])
                 await poezio.types(f"/join {room}/Desk")
                 await romeo.sees("available", "Desk", role="participant")
                 await poezio.shows("Romeo", "before you came")
