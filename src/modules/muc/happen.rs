@@ -9,7 +9,7 @@ use super::deliver::tell;
 use super::missed;
 use super::publish::publish;
 use super::room_service::RoomService;
-use crate::host::{Cx, Reply};
+use crate::host::{Cx, Origin, Reply};
 use crate::jid::{BareJid, Jid};
 use crate::muc::{Actor, Affiliation, Before, Effect, Effects, Input, Moment, Room, stray};
 use crate::random::random_id;
@@ -48,6 +48,9 @@ impl RoomService {
         let mut locked = self.lock(cx.server, jid).await?;
         if locked.slot.is_fresh.swap(false, Ordering::AcqRel) {
             self.look_for_occupants(cx, &mut locked).await?;
+        }
+        if is_of_older_session(cx, jid, actor, &input) {
+            return Ok(Reply::Later);
         }
         let is_new = locked.room.is_none();
         if is_new && let Some(reply) = self.make(cx, jid, actor, &input, &mut locked).await? {
@@ -243,6 +246,21 @@ impl RoomService {
         }
         Reply::Later
     }
+}
+
+/// Whether the server says that a session is unavailable, and a newer session with the same address has sent presence to
+/// the room: that one stays. It is asked while the room is locked, since both may come at the same moment.
+///
+/// A session that becomes unavailable itself has forgotten by then to whom it had sent presence.
+fn is_of_older_session(cx: &Cx<'_>, room: &BareJid, actor: &Actor, input: &Input<'_>) -> bool {
+    let (Input::Presence(presence) | Input::Ended(presence)) = input else { return false };
+    let is_by_server =
+        presence.kind == PresenceKind::Unavailable && matches!(cx.origin, Origin::Internal);
+    let session = actor.jid.to_full().filter(|_| is_by_server);
+    let session = session.and_then(|full| cx.server.sessions.find(&full));
+    session.is_some_and(|session| {
+        session.directed().iter().any(|known| known.bare_str() == room.as_str())
+    })
 }
 
 /// Whether this concerns only rooms in which somebody is: an occupant, or its session, leaves or answers.
