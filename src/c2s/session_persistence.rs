@@ -48,6 +48,8 @@ pub(super) async fn save(router: &Router, session: Session, ahead: Option<SavedA
 /// client would get that message twice. If a node does not answer in time, that may happen: twice is better
 /// than never.
 async fn horizon(server: &ServerState) -> Option<MessageId> {
+    // What rooms have given numbers before, they have given to the session, too (docs/delivery.md, "Rooms").
+    let _whole = server.room_deliveries.write().await;
     let archive = server.storage.archive();
     match timeout(AGREEMENT, archive.advance_horizon()).await {
         Ok(Ok(horizon)) => horizon,

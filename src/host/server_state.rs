@@ -53,6 +53,9 @@ pub struct ServerState {
     pub clock: Clock,
     /// Starts tasks.
     pub tasks: Tasks,
+    /// Held for reading while a message of a room has a number and is not yet given to the sessions of all
+    /// occupants; for writing while a session that is saved asks for the newest number.
+    pub room_deliveries: tokio::sync::RwLock<()>,
     /// When the server was started.
     pub started: tokio::time::Instant,
     domains: Domains,
@@ -101,6 +104,7 @@ impl ServerState {
             metrics: parts.metrics,
             clock: parts.clock,
             tasks: parts.tasks,
+            room_deliveries: tokio::sync::RwLock::default(),
             started: tokio::time::Instant::now(),
             domains,
             shared,

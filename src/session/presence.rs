@@ -33,6 +33,14 @@ impl SessionRef {
         })
     }
 
+    /// It has sent directed presence to this bare address, or to a resource of it: it has entered that room
+    /// (XEP-0045 §7.2).
+    #[must_use]
+    pub fn has_directed_to(&self, bare: &str) -> bool {
+        let state = self.presence().lock();
+        state.directed().any(|known| known.bare_str() == bare)
+    }
+
     /// Somebody at this bare address knows that the session is there: by directed presence, also to a
     /// resource (a user enters a room by the address of an occupant, XEP-0045 §7.2), or by a request.
     #[must_use]

@@ -248,6 +248,7 @@ impl Ledger {
         faults: &mut Vec<(Kind, String)>,
     ) {
         let (mut seen, mut last) = (BTreeMap::new(), None::<usize>);
+        let began = heard.first().map_or(0, |first| first.kills);
         for Heard { row, at, kills } in heard {
             let RoomRow { id, key } = row;
             let at = format!("{who} at {:.3}", at.as_secs_f64());
@@ -259,10 +260,11 @@ impl Ledger {
                 continue;
             }
             let Some(&place) = places.get(id.as_str()) else {
-                // The window of a kill: it came before it was on the disk, and before it was acknowledged.
+                // The window of a kill: it came before it was on the disk, and before it was acknowledged. What was
+                // on its way then is read later, but no session outlives a kill.
                 let said = &self.room.messages[key];
                 let is_excused =
-                    *kills < self.kills && (said.sent_again() > 0 || said.acknowledged.is_none());
+                    began < self.kills && (said.sent_again() > 0 || said.acknowledged.is_none());
                 if !is_excused {
                     let text =
                         format!("{key} came as {id} to {at}, and that is not in the archive");

@@ -58,6 +58,11 @@ async fn here(cx: &Cx<'_>, stanza: &Arc<Stanza>, full: &FullJid) -> Reached {
         let is_ending = cx.server.tasks.stopping().is_cancelled();
         return if is_ending { Reached::Awake } else { Reached::Gone };
     };
+    // A newer session with the same address, which has not entered the room: the one that was there is gone.
+    let room = stanza.head().from.as_ref().map_or("", |from| from.bare_str());
+    if !session.has_directed_to(room) {
+        return Reached::Gone;
+    }
     let user = full.to_bare();
     if let Ok(list) = block_list::of(cx.server, &user).await
         && !list.is_empty()

@@ -258,9 +258,7 @@ fn is_of_older_session(cx: &Cx<'_>, room: &BareJid, actor: &Actor, input: &Input
         presence.kind == PresenceKind::Unavailable && matches!(cx.origin, Origin::Internal);
     let session = actor.jid.to_full().filter(|_| is_by_server);
     let session = session.and_then(|full| cx.server.sessions.find(&full));
-    session.is_some_and(|session| {
-        session.directed().iter().any(|known| known.bare_str() == room.as_str())
-    })
+    session.is_some_and(|session| session.has_directed_to(room.as_str()))
 }
 
 /// Whether this concerns only rooms in which somebody is: an occupant, or its session, leaves or answers.

@@ -32,6 +32,8 @@ pub(super) async fn publish(
     };
     let at = cx.server.clock.now();
     let mut id = None;
+    let server = cx.server;
+    let unfinished = server.room_deliveries.read().await;
     if archive && cx.server.config.load().archive.enabled {
         let mut kept = message.clone();
         if let Some(author) = &author {
@@ -65,6 +67,7 @@ pub(super) async fn publish(
     }
     let stanza = Arc::new(Stanza::Message(message));
     let told = tell(cx, &stanza, &to).await;
+    drop(unfinished);
     if let Stanza::Message(message) = &*stanza
         && importance::of(message).is_some()
     {
