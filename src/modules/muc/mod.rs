@@ -51,8 +51,17 @@ impl Module for Muc {
             xeps: &[
                 Xep { number: 45, version: "1.35.5", status: Status::Complete },
                 Xep { number: 249, version: "1.2", status: Status::Complete },
+                Xep { number: 307, version: "0.1", status: Status::Complete },
+                Xep { number: 317, version: "0.3.1", status: Status::Complete },
                 Xep { number: 410, version: "1.1.0", status: Status::Complete },
                 Xep { number: 421, version: "1.0.1", status: Status::Complete },
+                Xep { number: 425, version: "0.3.0", status: Status::Complete },
+                Xep { number: 433, version: "0.1.0", status: Status::Complete },
+                Xep { number: 463, version: "0.2.0", status: Status::Complete },
+                Xep { number: 486, version: "0.1.0", status: Status::Complete },
+                Xep { number: 488, version: "0.1.0", status: Status::Complete },
+                Xep { number: 500, version: "0.1.1", status: Status::Complete },
+                Xep { number: 502, version: "0.1.0", status: Status::Complete },
             ],
         }
     }
