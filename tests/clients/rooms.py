@@ -208,8 +208,9 @@ async def members_are_invited(a, b):
         assert names == {"The Orchard"}, names
         await is_refused(juliet.enters(room, "Juliet"), "registration-required")
         romeo.muc.invite(room, juliet.bare, reason="come")
-        found = await within(juliet.invitations.get(), "the invitation")
-        assert found == ("mediated", room, "come"), found
+        # The room says it in both ways, for clients that know one of them (XEP-0249 §2). slixmpp tells one.
+        kind, *found = await within(juliet.invitations.get(), "the invitation")
+        assert found == [room, "come"], (kind, found)
         # Who is invited by an admin is a member (XEP-0045 §7.8.2).
         await juliet.enters(room, "Juliet")
         romeo.xmpp["xep_0249"].send_invitation(
