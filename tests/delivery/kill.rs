@@ -27,19 +27,7 @@ pub(crate) async fn run(name: &str, end: End, senders: u64, recipients: u64) {
     enter(&mut stage, senders, recipients, 3);
     stage.book.until("everybody online", |ledger| ledger.session_count() >= 6).await;
     for _ in 0..size.rounds {
-        // Some are sent while the server starts, and while Gina is there.
-        stage.allow(size.messages * 2);
-        let more = size.messages / 2 + stage.chance.below(size.messages as u64) as usize;
-        let target = stage.book.read(|ledger| ledger.sent_count()) + more;
-        stage.book.until("sent more", |ledger| ledger.sent_count() >= target).await;
-        let moment = stage.chance.millis(10);
-        sleep(moment).await;
-        match end {
-            End::Kill => stage.house.kill().await,
-            End::Terminate => stage.house.terminate().await,
-            End::TerminateAndKill => stage.house.terminate_and_kill().await,
-        }
-        stage.house.start().await;
+        end_amid(&mut stage, &size, end).await;
         if stage.chance.one_in(2) {
             stage.visit("gina").await;
         }
@@ -47,6 +35,23 @@ pub(crate) async fn run(name: &str, end: End, senders: u64, recipients: u64) {
     stage.settle(&ONLINE).await;
     stage.last_look().await;
     stage.judge(name, &format!("{} times {end:?}", size.rounds)).await;
+}
+
+/// The server ends while messages are sent, and starts again.
+pub(crate) async fn end_amid(stage: &mut Stage, size: &Size, end: End) {
+    // Some are sent while the server starts, and before it ends the next time.
+    stage.allow(size.messages * 2);
+    let more = size.messages / 2 + stage.chance.below(size.messages as u64) as usize;
+    let target = stage.book.read(|ledger| ledger.sent_count()) + more;
+    stage.book.until("sent more", |ledger| ledger.sent_count() >= target).await;
+    let moment = stage.chance.millis(10);
+    sleep(moment).await;
+    match end {
+        End::Kill => stage.house.kill().await,
+        End::Terminate => stage.house.terminate().await,
+        End::TerminateAndKill => stage.house.terminate_and_kill().await,
+    }
+    stage.house.start().await;
 }
 
 /// The devices that are always online.

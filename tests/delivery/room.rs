@@ -4,11 +4,10 @@
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::sleep;
 
 use super::chance::{Chance, Size};
 use super::device::{Habits, InRoom};
-use super::kill::End;
+use super::kill::{End, end_amid};
 use super::ledger::{Account, RoomKey};
 use super::owner::{self, OWNER};
 use super::proxy::Proxy;
@@ -49,19 +48,7 @@ pub(crate) async fn ends(name: &str, end: End, writers: u64, listeners: u64) {
     let count = OCCUPANTS.len() as u32;
     stage.book.until("everybody online", |ledger| ledger.session_count() >= count).await;
     for _ in 0..size.rounds {
-        // Some are sent while the server starts.
-        stage.allow(size.messages * 2);
-        let more = size.messages / 2 + stage.chance.below(size.messages as u64) as usize;
-        let target = stage.book.read(|ledger| ledger.sent_count()) + more;
-        stage.book.until("said more", |ledger| ledger.sent_count() >= target).await;
-        let moment = stage.chance.millis(10);
-        sleep(moment).await;
-        match end {
-            End::Kill => stage.house.kill().await,
-            End::Terminate => stage.house.terminate().await,
-            End::TerminateAndKill => stage.house.terminate_and_kill().await,
-        }
-        stage.house.start().await;
+        end_amid(&mut stage, &size, end).await;
         // What stands there now, stays.
         read_archive(&stage).await;
     }

@@ -99,7 +99,7 @@ impl RoomService {
             input if needs_occupants(input) || matches!(input, Input::Presence(_)) => {
                 Ok(Some(Reply::Later))
             }
-            _ => Err(Condition::ItemNotFound.text("there is no such room")),
+            _ => Err(no_room()),
         }
     }
 
@@ -281,4 +281,8 @@ fn read_again(stanza: Stanza) -> Stanza {
         Ok(Ok(read)) => read,
         Ok(Err(_)) | Err(_) => stanza,
     }
+}
+
+pub(super) fn no_room() -> StanzaError {
+    Condition::ItemNotFound.text("there is no such room")
 }

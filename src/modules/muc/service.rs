@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::archive::{self, Readable};
+use super::happen::no_room;
 use super::room_service::RoomService;
 use super::{comings, disco, search, settings, unique, wake};
 use crate::host::{
@@ -238,8 +239,4 @@ fn is_by_server(cx: &Cx<'_>) -> bool {
 fn has_session(cx: &Cx<'_>, from: &Option<Jid>) -> bool {
     let full = from.as_ref().and_then(Jid::to_full);
     full.is_some_and(|full| cx.server.sessions.find(&full).is_some())
-}
-
-fn no_room() -> StanzaError {
-    Condition::ItemNotFound.text("there is no such room")
 }
