@@ -14,7 +14,7 @@ use super::chance::Chance;
 use super::client::{CLOSED, HOST, Trouble, Wire, log_in, within};
 use super::counts::{Counts, Sent};
 use super::element::{CLIENT, Element};
-use super::ledger::{Account, Copy, Key};
+use super::ledger::{Account, Connection, Copy, Key, Ledger};
 
 #[path = "habits.rs"]
 mod habits;
@@ -31,7 +31,7 @@ pub(crate) struct Device {
     chance: Chance,
     /// Of the session, while there is one that can be resumed.
     counts: Option<Counts>,
-    session: u32,
+    connection: Connection,
     /// Sent in a session that is over, and not acknowledged: to be sent in the next one.
     again: VecDeque<Sent>,
     /// The number of the last message to each peer.
@@ -57,7 +57,7 @@ impl Device {
             book: book.clone(),
             chance,
             counts: None,
-            session: 0,
+            connection: Connection::default(),
             again: VecDeque::new(),
             numbers,
             asked: false,
@@ -143,6 +143,7 @@ impl Device {
 
     async fn connect(&mut self, address: SocketAddr) -> Result<Wire, Trouble> {
         let mut wire = log_in(address, self.account).await?;
+        self.connection.kills = self.book.read(Ledger::kills);
         self.asked = false;
         if self.chance.below(4) >= self.habits.resumes {
             self.give_up();
@@ -220,8 +221,8 @@ impl Device {
         if bound.attribute("type") != Some("result") {
             return Err(Trouble::Wrong(format!("not bound: {bound}")));
         }
-        self.session = self.book.write(|ledger| ledger.new_session());
-        self.book.note_of(self.account, &format!("begins session {}", self.session));
+        self.connection.session = self.book.write(Ledger::new_session);
+        self.book.note_of(self.account, &format!("begins session {}", self.connection.session));
         while self.habits.managed && self.counts.is_none() {
             let element = wire.next().await?;
             if element.is(SM, "enabled") {
@@ -395,7 +396,7 @@ impl Device {
                 let from = stanza.attribute("from").unwrap_or_default();
                 let body = stanza.child(CLIENT, "body").map(Element::text).unwrap_or_default();
                 let copy = Copy {
-                    session: self.session,
+                    connection: self.connection,
                     stanza_id: self.stanza_id(stanza),
                     delayed: stanza.child("urn:xmpp:delay", "delay").is_some(),
                 };
@@ -434,7 +435,7 @@ impl Device {
             }
         })
         .await?;
-        self.book.write(|ledger| ledger.left(self.account, self.session, copies));
+        self.book.write(|ledger| ledger.left(self.account, self.connection.session, copies));
         Ok(())
     }
 }

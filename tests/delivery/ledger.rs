@@ -52,11 +52,21 @@ impl fmt::Display for Key {
     }
 }
 
+/// The connection of a client.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Connection {
+    /// Its session: another number after each bind, the same after a resumption.
+    pub(crate) session: u32,
+    /// How many kills there had been when it began. A client may read what was on its way only after the kill that
+    /// cut the connection: so the time when something is read does not tell which server sent it.
+    pub(crate) kills: u32,
+}
+
 /// A copy of a message that somebody got.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Copy {
-    /// Of the session that got it: another number after each bind, the same after a resumption.
-    pub(crate) session: u32,
+    /// Where it came.
+    pub(crate) connection: Connection,
     /// `<stanza-id xmlns='urn:xmpp:sid:0' by='the account'>`
     pub(crate) stanza_id: Option<String>,
     /// It has a `<delay/>`.
@@ -79,7 +89,6 @@ struct Arrived {
     at: Duration,
     /// Counts all copies of all messages, in the order in which they came.
     place: usize,
-    kills: u32,
     /// Its client has acknowledged it and closed its stream in good order, when so many copies had
     /// come to all.
     settled: Option<usize>,
@@ -194,10 +203,10 @@ impl Ledger {
         copy: Copy,
     ) {
         let Some(key) = self.sought(account, id, from, body) else { return };
-        let (at, place, kills) = (self.started.elapsed(), self.arrived, self.kills);
+        let (at, place) = (self.started.elapsed(), self.arrived);
         self.arrived += 1;
         let message = self.messages.get_mut(&key).expect("it was found");
-        message.copies.push(Arrived { at, place, kills, settled: None, copy });
+        message.copies.push(Arrived { at, place, settled: None, copy });
     }
 
     /// `account` has acknowledged what it got in this session of the first `copies` of all, and closed
@@ -205,7 +214,9 @@ impl Ledger {
     pub(crate) fn left(&mut self, account: Account, session: u32, copies: usize) {
         let own = self.messages.iter_mut().filter(|(key, _)| key.to == account);
         let own = own.flat_map(|(_, message)| &mut message.copies);
-        for copy in own.filter(|copy| copy.place < copies && copy.copy.session == session) {
+        for copy in
+            own.filter(|copy| copy.place < copies && copy.copy.connection.session == session)
+        {
             copy.settled.get_or_insert(self.arrived);
         }
     }
@@ -240,6 +251,10 @@ impl Ledger {
     pub(crate) fn killed(&mut self) {
         self.kills += 1;
         self.note(None, "SIGKILL".to_owned());
+    }
+
+    pub(crate) fn kills(&self) -> u32 {
+        self.kills
     }
 
     pub(crate) fn new_session(&mut self) -> u32 {

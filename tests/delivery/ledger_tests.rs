@@ -1,6 +1,6 @@
 //! The ledger finds each fault, and nothing where there is none.
 
-use super::ledger::{Copy, Key, Kind, Ledger};
+use super::ledger::{Connection, Copy, Key, Kind, Ledger};
 
 /// Anna's messages to Bert.
 fn key(number: u32) -> Key {
@@ -18,7 +18,8 @@ fn promised(ledger: &mut Ledger, number: u32) {
 }
 
 fn arrived(ledger: &mut Ledger, number: u32, session: u32, id: Option<&str>) {
-    let copy = Copy { session, stanza_id: id.map(str::to_owned), delayed: false };
+    let connection = Connection { session, kills: ledger.kills() };
+    let copy = Copy { connection, stanza_id: id.map(str::to_owned), delayed: false };
     let key = key(number);
     ledger.arrived("bert", &key.to_string(), "anna@localhost/pda", &key.body(), copy);
 }

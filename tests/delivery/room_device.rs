@@ -46,7 +46,7 @@ impl Device {
             // What was on the way to the session before it was in this one does not count.
             ("presence", Some("unavailable")) if is_own(stanza) && self.is_in => {
                 self.is_in = false;
-                let (account, session) = (self.account, self.session);
+                let (account, session) = (self.account, self.connection.session);
                 self.book.write(|ledger| ledger.thrown_out(account, session));
             }
             _ => {}
@@ -63,8 +63,8 @@ impl Device {
         }
         let id = message.attribute("id").unwrap_or_default();
         let (body, row) = (body.text(), stanza_id(message, ROOM));
-        let (account, session) = (self.account, self.session);
-        self.book.write(|ledger| ledger.heard(account, session, (id, from, &body), row));
+        let (account, connection) = (self.account, self.connection);
+        self.book.write(|ledger| ledger.heard(account, connection, (id, from, &body), row));
     }
 }
 

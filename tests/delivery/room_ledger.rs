@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use super::{Account, Kind, Ledger};
+use super::{Account, Connection, Kind, Ledger};
 
 /// A message to the room: the `number`th of this account.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -67,6 +67,7 @@ struct Said {
 struct Heard {
     row: RoomRow,
     at: Duration,
+    /// When its connection began, there had been so many.
     kills: u32,
 }
 
@@ -127,7 +128,7 @@ impl Ledger {
     pub(crate) fn heard(
         &mut self,
         account: Account,
-        session: u32,
+        connection: Connection,
         (id, from, body): (&str, &str, &str),
         stanza_id: Option<String>,
     ) {
@@ -135,10 +136,10 @@ impl Ledger {
         let Some(stanza_id) = stanza_id else {
             return self.wrong(format!("{account} got {key} without the id of the room"));
         };
-        let (at, kills) = (self.started.elapsed(), self.kills);
+        let Connection { session, kills } = connection;
         let row = RoomRow { id: stanza_id, key };
         let heard = self.room.heard.entry((account, session)).or_default();
-        heard.push(Heard { row, at, kills });
+        heard.push(Heard { row, at: self.started.elapsed(), kills });
     }
 
     /// A session that was in the room was told that it is not any more, though it has not left.
@@ -248,7 +249,6 @@ impl Ledger {
         faults: &mut Vec<(Kind, String)>,
     ) {
         let (mut seen, mut last) = (BTreeMap::new(), None::<usize>);
-        let began = heard.first().map_or(0, |first| first.kills);
         for Heard { row, at, kills } in heard {
             let RoomRow { id, key } = row;
             let at = format!("{who} at {:.3}", at.as_secs_f64());
@@ -260,11 +260,10 @@ impl Ledger {
                 continue;
             }
             let Some(&place) = places.get(id.as_str()) else {
-                // The window of a kill: it came before it was on the disk, and before it was acknowledged. What was
-                // on its way then is read later, but no session outlives a kill.
+                // The window of a kill: it came before it was on the disk, and before it was acknowledged.
                 let said = &self.room.messages[key];
                 let is_excused =
-                    began < self.kills && (said.sent_again() > 0 || said.acknowledged.is_none());
+                    *kills < self.kills && (said.sent_again() > 0 || said.acknowledged.is_none());
                 if !is_excused {
                     let text =
                         format!("{key} came as {id} to {at}, and that is not in the archive");

@@ -1,6 +1,6 @@
 //! The ledger of the room finds each fault, and nothing where there is none.
 
-use super::ledger::{Kind, Ledger, ROOM, RoomKey, RoomRow};
+use super::ledger::{Connection, Kind, Ledger, ROOM, RoomKey, RoomRow};
 
 /// Anna's messages to the room.
 fn key(number: u32) -> RoomKey {
@@ -22,7 +22,8 @@ fn hears(ledger: &mut Ledger, letter: &str, numbers: &[u32]) {
     for &number in numbers {
         let (key, from) = (key(number), format!("{ROOM}/anna"));
         let id = Some(format!("{letter}{number}"));
-        ledger.heard("bert", 7, (&key.to_string(), &from, &key.body()), id);
+        let connection = Connection { session: 7, kills: ledger.kills() };
+        ledger.heard("bert", connection, (&key.to_string(), &from, &key.body()), id);
     }
 }
 
@@ -111,6 +112,24 @@ fn what_a_kill_takes_may_come_again() {
     finds(&ledger, &[]);
 }
 
+/// What was on its way is read after the kill, and was still sent before it.
+#[test]
+fn what_a_kill_takes_may_be_read_after_it() {
+    let mut ledger = Ledger::new(&["anna", "bert"]);
+    let before = Connection { session: 7, kills: ledger.kills() };
+    ledger.said(key(1));
+    ledger.killed();
+    let (key, from, id) = (key(1), format!("{ROOM}/anna"), Some("b1".to_owned()));
+    ledger.heard("bert", before, (&key.to_string(), &from, &key.body()), id);
+    ledger.said(key);
+    ledger.said_is_acknowledged(key);
+    archives(&mut ledger, &[1]);
+    finds(&ledger, &[]);
+    // And the same from the server that came after.
+    hears(&mut ledger, "b", &[1]);
+    finds(&ledger, &[]);
+}
+
 #[test]
 fn what_a_kill_takes_after_it_was_acknowledged_is_found() {
     let mut ledger = Ledger::new(&["anna", "bert"]);
@@ -141,9 +160,11 @@ fn what_was_changed_is_found() {
         ("room.anna.1", "orchard@conference.localhost/bert", "by another one"),
     ];
     for message in told {
-        ledger.heard("bert", 7, message, id.clone());
+        ledger.heard("bert", CONNECTION, message, id.clone());
     }
     let (key, from) = (key(1), format!("{ROOM}/anna"));
-    ledger.heard("bert", 7, (&key.to_string(), &from, &key.body()), None);
+    ledger.heard("bert", CONNECTION, (&key.to_string(), &from, &key.body()), None);
     finds(&ledger, &[Kind::Wrong; 4]);
 }
+
+const CONNECTION: Connection = Connection { session: 7, kills: 0 };

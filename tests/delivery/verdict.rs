@@ -150,7 +150,8 @@ impl Ledger {
         lines.extend(message.acknowledged.map(|at| (at, "acknowledged".to_owned())));
         lines.extend(message.refused.iter().map(|(at, why)| (*at, format!("refused: {why}"))));
         for Arrived { at, copy, .. } in &message.copies {
-            let Copy { session, stanza_id, delayed } = copy;
+            let Copy { connection, stanza_id, delayed } = copy;
+            let session = connection.session;
             let id = stanza_id.as_deref().unwrap_or("no stanza-id");
             let how = if *delayed { "delayed" } else { "live" };
             lines.push((*at, format!("came to session {session}, {how}, {id}")));
@@ -182,12 +183,12 @@ fn judge_copies(key: Key, message: &Message, is_full: bool, verdict: &mut Verdic
             Some(_) if is_full => verdict.repeated += 1,
             Some(c)
                 if c.settled.is_some_and(|then| then <= arrived.place)
-                    && c.kills == arrived.kills =>
+                    && c.copy.connection.kills == arrived.copy.connection.kills =>
             {
                 let text = "came again, though its client had acknowledged it and left".to_owned();
                 verdict.add(Kind::Doubled, Some(key), text);
             }
-            Some(c) if c.copy.session != arrived.copy.session || c.kills != arrived.kills => {
+            Some(c) if c.copy.connection != arrived.copy.connection => {
                 verdict.repeated += 1;
             }
             Some(_) => {
