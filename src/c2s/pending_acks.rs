@@ -42,8 +42,8 @@ struct Queue {
 
 #[derive(Debug)]
 enum Entry {
-    /// A stanza. The flag says whether stream management counts it: not if it was enabled later.
-    Stanza(Box<Processed>, bool),
+    /// A stanza. The flag says whether stream management counts it: not if it was enabled later. It waits since then.
+    Stanza(Box<Processed>, bool, Instant),
     /// The client is to be sent how many stanzas have been handled.
     SendAck,
 }
@@ -54,7 +54,7 @@ impl PendingAcks {
         let mut queue = self.queue.lock();
         let waits = queue.is_busy || !queue.entries.is_empty() || !taken.receipts.is_empty();
         if waits {
-            queue.entries.push_back(Entry::Stanza(Box::new(taken), counts));
+            queue.entries.push_back(Entry::Stanza(Box::new(taken), counts, Instant::now()));
             queue.ends_with_ack = false;
             self.filled.notify_one();
             return;
@@ -183,15 +183,18 @@ impl PendingAcks {
 async fn settle(server: &ServerState, session: &Session, entry: Entry) {
     let is_ack_due = match entry {
         Entry::SendAck => true,
-        Entry::Stanza(taken, counts) => {
+        Entry::Stanza(taken, counts, since) => {
             let Processed { stanza, receipts, is_counted, .. } = *taken;
-            let mut is_kept = is_counted;
+            let (mut is_kept, is_stored) = (is_counted, !receipts.is_empty());
             for receipt in receipts {
                 if let Err(error) = receipt.await {
                     // A refusal by the store is foreseen: the store has the count all the same.
                     is_kept &= error.is_refusal();
                     router::not_kept(server, session.handle(), &stanza, error);
                 }
+            }
+            if is_stored {
+                server.metrics.handled(since.elapsed());
             }
             counts && session.sm(|sm| sm.note_handled(is_kept))
         }

@@ -10,7 +10,7 @@ use super::negotiation::sm_failed;
 use super::stream_management;
 use crate::host::ServerState;
 use crate::ns;
-use crate::session::{Batch, Delivery, Session};
+use crate::session::{Batch, Delivery, Session, Taken};
 use crate::stanza::{Condition, StreamCondition};
 use crate::stream::connection::write_all;
 use crate::stream::framing::Framing;
@@ -32,7 +32,7 @@ pub(super) async fn write(loops: &Loops<'_>) -> Option<ConnectionEnd> {
             () = loops.stop.stopped() => return None,
             () = mailbox.filled() => {}
         }
-        let (stanzas, order) = mailbox.take();
+        let Taken { stanzas, order, waiting_since } = mailbox.take_to_write();
         match order {
             None => {}
             Some(order) => {
@@ -49,6 +49,9 @@ pub(super) async fn write(loops: &Loops<'_>) -> Option<ConnectionEnd> {
             return Some(order.map_or(ConnectionEnd::Lost("cannot write"), |order| {
                 ConnectionEnd::ordered(session, order)
             }));
+        }
+        if let Some(since) = waiting_since {
+            loops.server.metrics.delivered(since.elapsed());
         }
         let (most, size) = (limits.unacknowledged, limits.unacknowledged_bytes);
         if session.sm(|sm| sm.is_unresponsive(most, size)) {

@@ -30,6 +30,11 @@ section! {
     /// `wss://example.org:7443/ws`.
     https: Vec<SocketAddr> = everywhere(domains, 7443) => Addresses, Restart;
 
+    /// HTTP without TLS for programs that watch the server: `/metrics` (OpenMetrics, for Prometheus),
+    /// `/health/live` and `/health/ready`. For example `"127.0.0.1:7071"`. Do not let strangers reach it: the
+    /// numbers tell a lot. If nothing is set, there is no such port.
+    monitoring: Vec<SocketAddr> = Vec::new() => Addresses, Restart;
+
     /// Trusted reverse proxies. The server believes that they do TLS, and takes the client's address
     /// from their `X-Forwarded-For`. A network, such as `"172.16.0.0/12"`, means all of its machines.
     proxies: Vec<IpNet> = vec![
@@ -73,6 +78,7 @@ pub(super) fn check(listen: &ListenConfig, fields: &Fields<'_>, problems: &mut P
         ("c2s_tls", &listen.c2s_tls),
         ("http", &listen.http),
         ("https", &listen.https),
+        ("monitoring", &listen.monitoring),
     ];
     for (i, (later, theirs)) in listeners.iter().enumerate() {
         for (earlier, ours) in &listeners[..i] {

@@ -6,6 +6,7 @@
 //! ([`websocket`], [`upgraded`]); whoever does that has the connection from then on.
 
 pub mod host_meta;
+pub mod monitoring;
 mod peer;
 pub mod websocket;
 mod write_timeout;

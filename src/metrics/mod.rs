@@ -45,6 +45,8 @@ pub struct Counters {
     pub connections_accepted: Counter,
     /// reason: `address`, `all`, `files`.
     pub connections_refused: Labelled<1>,
+    delivery: Histogram,
+    handling: Histogram,
     /// mechanism; outcome: `success` or the SASL condition.
     pub logins: Labelled<2>,
     pub offline_delivered: Counter,
@@ -124,6 +126,18 @@ impl Metrics {
                 ["reason"],
                 "Connections closed at once, by the bound which they exceeded",
             ),
+            delivery: r.add(
+                "delivery",
+                Some(Unit::Seconds),
+                "Time from the first stanza that waits for a connected client to the write of all that wait",
+                Histogram::new(DELIVERY_SECONDS),
+            ),
+            handling: r.add(
+                "acknowledgement",
+                Some(Unit::Seconds),
+                "Time for which a stanza waited to be on the disk, before it was acknowledged",
+                Histogram::new(COMMIT_SECONDS),
+            ),
             logins: r.labelled(
                 "logins",
                 ["mechanism", "outcome"],
@@ -197,6 +211,16 @@ impl Metrics {
     /// Records how long a message had to wait for its notification to leave for the push service.
     pub fn pushed(&self, after: Duration) {
         self.push_delay.observe(after.as_secs_f64());
+    }
+
+    /// Records how long the first of the stanzas that were written to a client had waited.
+    pub fn delivered(&self, after: Duration) {
+        self.delivery.observe(after.as_secs_f64());
+    }
+
+    /// Records how long a stanza waited for the disk, before it could be acknowledged.
+    pub fn handled(&self, after: Duration) {
+        self.handling.observe(after.as_secs_f64());
     }
 
     /// Records how long an archive query waited for its turn.
@@ -276,6 +300,9 @@ impl StorageCounters {
 /// Buckets from a commit on a fast disk to one that is far too slow.
 const COMMIT_SECONDS: [f64; 11] =
     [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5];
+/// Buckets from a client that reads to one in a tunnel.
+const DELIVERY_SECONDS: [f64; 10] =
+    [0.000_1, 0.000_25, 0.001, 0.002_5, 0.01, 0.05, 0.25, 1.0, 5.0, 30.0];
 /// Buckets from a notification that leaves at once to one that is sent again.
 const PUSH_SECONDS: [f64; 8] = [0.000_1, 0.000_5, 0.002_5, 0.01, 0.1, 1.0, 10.0, 60.0];
 /// Buckets from the length of a turn to a wait that a user notices.
@@ -358,7 +385,9 @@ mod tests {
             }
         }
         assert!(counted > 10, "there are fewer than there were");
-        for method in ["budget_held", "committed", "pushed", "set_certificates"] {
+        for method in
+            ["budget_held", "committed", "delivered", "handled", "pushed", "set_certificates"]
+        {
             assert!(code.contains(&format!("metrics.{method}(")), "{method} is called nowhere");
         }
     }

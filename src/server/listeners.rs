@@ -7,7 +7,7 @@ use axum::Router;
 use futures_util::future::BoxFuture;
 
 use crate::c2s::{self, C2s, websocket};
-use crate::http::{self, host_meta};
+use crate::http::{self, host_meta, monitoring};
 use crate::listen::{self, Accepted, Transport};
 use crate::tls::Purpose;
 
@@ -15,7 +15,7 @@ use crate::tls::Purpose;
 pub type Listener = listen::Listener<Services>;
 
 /// All listeners, in the order in which logs and `status` name them.
-pub static LISTENERS: [Listener; 4] = [
+pub static LISTENERS: [Listener; 5] = [
     Listener {
         name: "starttls",
         option: "listen.c2s",
@@ -44,13 +44,22 @@ pub static LISTENERS: [Listener; 4] = [
         transport: Transport::Tls(Purpose::Https),
         serve: serve_http,
     },
+    Listener {
+        name: "monitoring",
+        option: "listen.monitoring",
+        addresses: |listen| &listen.monitoring,
+        transport: Transport::Plain,
+        serve: serve_monitoring,
+    },
 ];
 
 /// What serves connections.
 pub struct Services {
     c2s: Arc<C2s>,
-    /// Everything that answers HTTP requests.
+    /// Everything that answers HTTP requests of clients.
     routes: Router,
+    /// What answers programs that watch the server.
+    monitoring: Router,
 }
 
 impl Services {
@@ -58,7 +67,8 @@ impl Services {
         let routes = Router::new()
             .merge(host_meta::routes(Arc::clone(c2s.server())))
             .merge(websocket::routes(Arc::clone(&c2s)));
-        Self { c2s, routes: http::bounded(routes) }
+        let monitoring = monitoring::routes(Arc::clone(c2s.server()));
+        Self { c2s, routes: http::bounded(routes), monitoring: http::bounded(monitoring) }
     }
 
     pub(super) fn c2s(&self) -> &Arc<C2s> {
@@ -71,9 +81,17 @@ fn serve_client(services: &Services, accepted: Accepted) -> BoxFuture<'static, (
 }
 
 fn serve_http(services: &Services, accepted: Accepted) -> BoxFuture<'static, ()> {
+    serve_routes(services, services.routes.clone(), accepted)
+}
+
+fn serve_monitoring(services: &Services, accepted: Accepted) -> BoxFuture<'static, ()> {
+    serve_routes(services, services.monitoring.clone(), accepted)
+}
+
+fn serve_routes(services: &Services, routes: Router, accepted: Accepted) -> BoxFuture<'static, ()> {
     let server = services.c2s.server();
     let (write, stopping) = (server.config.load().limits.write, server.tasks.stopping());
-    Box::pin(http::serve(accepted, services.routes.clone(), write, stopping))
+    Box::pin(http::serve(accepted, routes, write, stopping))
 }
 
 #[cfg(test)]

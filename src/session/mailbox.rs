@@ -30,6 +30,18 @@ use crate::storage::MessageId;
 #[derive(Debug)]
 pub struct Mailbox(pub(super) SessionRef);
 
+/// What was taken out of a mailbox.
+#[derive(Debug)]
+pub struct Taken {
+    /// The stanzas, in their order.
+    pub stanzas: VecDeque<Delivery>,
+    /// The order, if there is one.
+    pub order: Option<Order>,
+    /// Since when the first of the stanzas has waited. `None` if there is none, or if it was queued while nobody
+    /// could write it, or while nobody looked at the client (XEP-0352).
+    pub waiting_since: Option<Instant>,
+}
+
 impl SessionRef {
     /// Queues a stanza. Never waits.
     ///
@@ -142,6 +154,9 @@ impl SharedMailbox {
                 Urgency::Now => state.is_due = true,
             }
         }
+        if !state.has_no_writer && state.inactive_since.is_none() {
+            state.waiting_since.get_or_insert_with(Instant::now);
+        }
         state.bytes += size;
         self.memory.in_mailbox(state.bytes);
         state.queue.push_back(delivery);
@@ -212,13 +227,24 @@ impl Mailbox {
     /// Takes all stanzas, and the order if there is one.
     #[must_use]
     pub fn take(&self) -> (VecDeque<Delivery>, Option<Order>) {
+        let Taken { stanzas, order, .. } = self.take_to_write();
+        (stanzas, order)
+    }
+
+    /// The same, with the time for which the first stanza has waited.
+    #[must_use]
+    pub fn take_to_write(&self) -> Taken {
         let shared = self.shared();
         let mut state = shared.state.lock();
         state.bytes = 0;
         shared.memory.in_mailbox(0);
         state.is_writer_woken = false;
         state.is_due = false;
-        let taken = (std::mem::take(&mut state.queue), state.order.take());
+        let taken = Taken {
+            stanzas: std::mem::take(&mut state.queue),
+            order: state.order.take(),
+            waiting_since: state.waiting_since.take(),
+        };
         drop(state);
         shared.drained.notify_one();
         taken

@@ -44,6 +44,8 @@ pub(super) struct MailboxState {
     pub(super) queue: VecDeque<Delivery>,
     /// About how many bytes the queue holds.
     pub(super) bytes: usize,
+    /// Since when the first stanza waits to be written, if there is somebody who writes it.
+    pub(super) waiting_since: Option<Instant>,
     pub(super) order: Option<Order>,
     pub(super) catch_up: CatchUpState,
     /// The owner has something to write that is not a stanza.

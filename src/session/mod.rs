@@ -47,7 +47,7 @@ pub use client_flags::ClientFlags;
 pub use delivery::{Accepted, Delivery, Undelivered};
 pub use ended::{DroppedSession, Unread};
 pub use interests::Interests;
-pub use mailbox::Mailbox;
+pub use mailbox::{Mailbox, Taken};
 pub use mailbox_state::MailboxLimits;
 pub use order::{CloseReason, Order};
 pub use owner_state::OwnerState;

@@ -15,7 +15,7 @@ use super::memory::Memory;
 use super::order::CloseReason;
 use super::session_ref::SessionRef;
 use crate::auth::Revocations;
-use crate::jid::{BareJid, FullJid};
+use crate::jid::{BareJid, FullJid, Jid};
 use crate::limit::Level;
 
 /// The sessions of one account, oldest first.
@@ -69,7 +69,7 @@ impl SessionTable {
 
     pub(super) fn enter(&self, handle: &SessionRef, limit: usize) {
         let user = handle.jid().to_bare();
-        let mut shard = self.shard(&user).lock();
+        let mut shard = self.shard(user.as_str()).lock();
         let sessions = shard.entry(user).or_default();
         let mut replaced = Sessions::new();
         if let Some(i) = sessions.iter().position(|s| s.jid() == handle.jid()) {
@@ -88,7 +88,7 @@ impl SessionTable {
     /// Removes this session. A newer one of the same full JID stays.
     pub(super) fn leave(&self, handle: &SessionRef) {
         let user = handle.jid().to_bare();
-        let mut shard = self.shard(&user).lock();
+        let mut shard = self.shard(user.as_str()).lock();
         if let Some(sessions) = shard.get_mut(&user) {
             sessions.retain(|s| s != handle);
             if sessions.is_empty() {
@@ -171,7 +171,7 @@ impl SessionTable {
     /// The sessions of an account, oldest first.
     #[must_use]
     pub fn of(&self, user: &BareJid) -> SmallVec<[SessionRef; 2]> {
-        self.shard(user).lock().get(user).cloned().unwrap_or_default()
+        self.shard(user.as_str()).lock().get(user).cloned().unwrap_or_default()
     }
 
     /// The available sessions of an account (RFC 6121 §4), oldest first: those that have sent available
@@ -185,9 +185,9 @@ impl SessionTable {
 
     /// The session with this address.
     #[must_use]
-    pub fn find(&self, jid: &FullJid) -> Option<SessionRef> {
-        let user = jid.to_bare();
-        self.shard(&user).lock().get(&user)?.iter().find(|s| s.jid() == jid).cloned()
+    pub fn find(&self, jid: &Jid) -> Option<SessionRef> {
+        let user = jid.bare_str();
+        self.shard(user).lock().get(user)?.iter().find(|s| s.jid() == jid).cloned()
     }
 
     /// All sessions, in no order.
@@ -205,7 +205,7 @@ impl SessionTable {
         self.shards.iter().map(|s| s.lock().values().map(SmallVec::len).sum::<usize>()).sum()
     }
 
-    fn shard(&self, user: &BareJid) -> &Mutex<FxHashMap<BareJid, Sessions>> {
+    fn shard(&self, user: &str) -> &Mutex<FxHashMap<BareJid, Sessions>> {
         let hash = BuildHasherDefault::<FxHasher>::default().hash_one(user);
         &self.shards[(hash >> 32) as usize % SHARDS]
     }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::host::{Cx, OurDomain, block_list};
-use crate::jid::{BareJid, FullJid, Jid};
+use crate::jid::{BareJid, Jid};
 use crate::stanza::Stanza;
 
 /// What came of a delivery.
@@ -20,18 +20,15 @@ pub(super) struct Told {
 pub(super) async fn tell(cx: &mut Cx<'_>, stanza: &Arc<Stanza>, to: &[Jid]) -> Told {
     let mut told = Told::default();
     for jid in to {
-        let local = match cx.server.ours(jid.domain()) {
-            Some(OurDomain::Host(_)) => jid.to_full(),
-            Some(OurDomain::Service(_)) | None => None,
-        };
-        match local {
-            Some(full) => match here(cx, stanza, &full).await {
+        let is_local = matches!(cx.server.ours(jid.domain()), Some(OurDomain::Host(_)));
+        match is_local && jid.is_full() {
+            true => match here(cx, stanza, jid).await {
                 Reached::Gone => told.lost.push(jid.clone()),
                 Reached::Asleep => told.asleep.push(jid.to_bare()),
                 Reached::Awake => {}
             },
             // Another server, or a component: in the order in which the outbox is sent.
-            None => {
+            false => {
                 let mut copy = Stanza::clone(stanza);
                 copy.head_mut().to = Some(jid.clone());
                 cx.outbox.send(copy);
@@ -52,8 +49,8 @@ enum Reached {
 }
 
 /// Delivers a stanza to a session of this server.
-async fn here(cx: &Cx<'_>, stanza: &Arc<Stanza>, full: &FullJid) -> Reached {
-    let Some(session) = cx.server.sessions.find(full) else {
+async fn here(cx: &Cx<'_>, stanza: &Arc<Stanza>, jid: &Jid) -> Reached {
+    let Some(session) = cx.server.sessions.find(jid) else {
         // While the server ends, sessions are saved and closed one by one. They are still in the room.
         let is_ending = cx.server.tasks.stopping().is_cancelled();
         return if is_ending { Reached::Awake } else { Reached::Gone };
@@ -63,7 +60,7 @@ async fn here(cx: &Cx<'_>, stanza: &Arc<Stanza>, full: &FullJid) -> Reached {
     if !session.has_directed_to(room) {
         return Reached::Gone;
     }
-    let user = full.to_bare();
+    let user = jid.to_bare();
     if let Ok(list) = block_list::of(cx.server, &user).await
         && !list.is_empty()
         && let Some(from) = &stanza.head().from

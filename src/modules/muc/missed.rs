@@ -67,7 +67,7 @@ pub(super) fn note_in(session: &SessionRef, room: &BareJid) {
 }
 
 fn waiting(cx: &Cx<'_>, room: &Room, session: &Jid) -> Option<Waiting> {
-    let session = cx.server.sessions.find(&session.to_full()?)?;
+    let session = cx.server.sessions.find(session)?;
     let restored = session.restored()?;
     if restored.has_all(room.jid()) {
         return None;

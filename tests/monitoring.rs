@@ -1,0 +1,98 @@
+//! The port for programs that watch the server: metrics and health, and the dashboard and alerts made of them.
+
+use std::path::Path;
+use std::time::Duration;
+use std::{fs, iter};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
+use waxwing::clock::Clock;
+use waxwing::config::Config;
+use waxwing::metrics::Metrics;
+use waxwing::server::Server;
+use waxwing::storage::{SqliteStorage, Storage};
+use waxwing::tasks::Tasks;
+
+const CONFIG: &str = "[listen]\nc2s = []\nc2s_tls = []\nhttp = []\nhttps = []\n\
+    [[host]]\ndomain = 'localhost'\n";
+
+/// The whole answer to a request for this path.
+async fn answer(server: &Server, listener: &str, path: &str) -> String {
+    let (mut io, theirs) = tokio::io::duplex(1 << 16);
+    server.connect(Box::new(theirs), listener);
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    io.write_all(request.as_bytes()).await.expect("it takes the request");
+    let mut answer = String::new();
+    let read = timeout(Duration::from_secs(30), io.read_to_string(&mut answer));
+    read.await.expect("it answers").expect("in UTF-8");
+    answer
+}
+
+#[tokio::test]
+async fn metrics_and_health_are_told_on_their_own_port_alone() {
+    let data = tempfile::tempdir().expect("there is a place");
+    let mut config = Config::parse(CONFIG, "the test").expect("it is valid");
+    data.path().clone_into(&mut config.data);
+    let (clock, tasks) = (Clock::system(), Tasks::new());
+    let storage = SqliteStorage::open(&data.path().join("waxwing.db"), 1, &tasks).await;
+    let storage = storage.expect("it opens");
+    let server = Server::start(config, storage.clone(), clock, tasks.clone()).await;
+    let server = server.expect("it starts");
+
+    let metrics = answer(&server, "monitoring", "/metrics").await;
+    assert!(metrics.starts_with("HTTP/1.1 200 "), "{metrics}");
+    assert!(metrics.contains(
+        "\r\ncontent-type: application/openmetrics-text; version=1.0.0; charset=utf-8\r\n"
+    ));
+    assert!(metrics.contains("\nwaxwing_sessions 0\n"), "{metrics}");
+    assert!(
+        metrics.contains("\nwaxwing_certificate_expiry_timestamp_seconds{host=\"localhost\"} ")
+    );
+    assert!(metrics.ends_with("# EOF\n"), "{metrics}");
+    for (path, text) in [("/health/live", "live\n"), ("/health/ready", "ready\n")] {
+        let health = answer(&server, "monitoring", path).await;
+        assert!(health.starts_with("HTTP/1.1 200 ") && health.ends_with(text), "{path}: {health}");
+        let elsewhere = answer(&server, "http", path).await;
+        assert!(elsewhere.starts_with("HTTP/1.1 404 "), "{path}: {elsewhere}");
+    }
+    assert!(answer(&server, "http", "/metrics").await.starts_with("HTTP/1.1 404 "));
+    assert!(answer(&server, "monitoring", "/ws").await.starts_with("HTTP/1.1 404 "));
+
+    storage.close().await;
+    let ready = answer(&server, "monitoring", "/health/ready").await;
+    assert!(ready.starts_with("HTTP/1.1 503 "), "{ready}");
+    assert!(ready.ends_with("the storage fails\n"), "{ready}");
+    let live = answer(&server, "monitoring", "/health/live").await;
+    assert!(live.starts_with("HTTP/1.1 200 "), "{live}");
+    assert!(tasks.stop(Duration::from_secs(10)).await.is_empty());
+}
+
+/// The names of metrics in a text.
+fn names(text: &str) -> Vec<&str> {
+    let starts = text.match_indices("waxwing_").map(|(at, _)| &text[at..]);
+    let end = |rest: &str| rest.find(|c: char| c != '_' && !c.is_ascii_alphanumeric());
+    starts.map(|rest| &rest[..end(rest).unwrap_or(rest.len())]).collect()
+}
+
+#[test]
+fn dashboard_and_alerts_use_metrics_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/monitoring");
+    let known: Vec<String> = Metrics::new().list().into_iter().map(|(name, ..)| name).collect();
+    for (file, least) in [("grafana.json", 25), ("alerts.yml", 10)] {
+        let text = fs::read_to_string(root.join(file)).expect("the file is there");
+        let used = names(&text);
+        assert!(used.len() >= least, "{file} uses fewer metrics than it did: {used:?}");
+        for name in used {
+            let plain = name.strip_suffix("_bucket").unwrap_or(name);
+            assert!(known.iter().any(|known| known == plain), "{file}: {name} does not exist");
+        }
+    }
+    let dashboard = fs::read_to_string(root.join("grafana.json")).expect("the file is there");
+    let dashboard: serde_json::Value = serde_json::from_str(&dashboard).expect("it is JSON");
+    let panels = dashboard["panels"].as_array().expect("there are panels");
+    let ids: Vec<_> = panels.iter().map(|panel| panel["id"].as_u64()).collect();
+    assert!(
+        iter::zip(1.., &ids).all(|(n, id)| *id == Some(n)),
+        "each panel has its number: {ids:?}"
+    );
+}
