@@ -45,15 +45,13 @@ pub struct Counters {
     pub connections_accepted: Counter,
     /// reason: `address`, `all`, `files`.
     pub connections_refused: Labelled<1>,
-    delivery: Histogram,
-    handling: Histogram,
+    latency: Latency,
     /// mechanism; outcome: `success` or the SASL condition.
     pub logins: Labelled<2>,
     pub offline_delivered: Counter,
     pub offline_stored: Counter,
     pub overruns: Counter,
     pub panics: Counter,
-    push_delay: Histogram,
     /// outcome: `success`, `busy`, `failure`, `refused`.
     pub pushes: Labelled<1>,
     pub rooms: RoomCounters,
@@ -76,6 +74,14 @@ pub struct BudgetCounters {
     /// budget, scope, action: see `limit::budget`.
     pub actions: Labelled<3>,
     held: Family<[(&'static str, &'static str); 1], Gauge>,
+}
+
+/// How long users wait.
+#[derive(Debug)]
+struct Latency {
+    acknowledgement: Histogram,
+    delivery: Histogram,
+    push: Histogram,
 }
 
 /// The metrics of rooms.
@@ -126,18 +132,7 @@ impl Metrics {
                 ["reason"],
                 "Connections closed at once, by the bound which they exceeded",
             ),
-            delivery: r.add(
-                "delivery",
-                Some(Unit::Seconds),
-                "Time from the first stanza that waits for a connected client to the write of all that wait",
-                Histogram::new(DELIVERY_SECONDS),
-            ),
-            handling: r.add(
-                "acknowledgement",
-                Some(Unit::Seconds),
-                "Time for which a stanza waited to be on the disk, before it was acknowledged",
-                Histogram::new(COMMIT_SECONDS),
-            ),
+            latency: Latency::register(&mut r),
             logins: r.labelled(
                 "logins",
                 ["mechanism", "outcome"],
@@ -147,12 +142,6 @@ impl Metrics {
             offline_stored: r.counter("offline_stored", "Messages kept for users who are offline"),
             overruns: r.counter("overruns", "Sessions closed because they did not read"),
             panics: r.counter("panics", "Panics, each of which is a bug"),
-            push_delay: r.add(
-                "push_delay",
-                Some(Unit::Seconds),
-                "Time from a message to the notification that leaves for its push service",
-                Histogram::new(PUSH_SECONDS),
-            ),
             pushes: r.labelled(
                 "pushes",
                 ["outcome"],
@@ -210,17 +199,17 @@ impl Metrics {
 
     /// Records how long a message had to wait for its notification to leave for the push service.
     pub fn pushed(&self, after: Duration) {
-        self.push_delay.observe(after.as_secs_f64());
+        self.latency.push.observe(after.as_secs_f64());
     }
 
     /// Records how long the first of the stanzas that were written to a client had waited.
     pub fn delivered(&self, after: Duration) {
-        self.delivery.observe(after.as_secs_f64());
+        self.latency.delivery.observe(after.as_secs_f64());
     }
 
     /// Records how long a stanza waited for the disk, before it could be acknowledged.
     pub fn handled(&self, after: Duration) {
-        self.handling.observe(after.as_secs_f64());
+        self.latency.acknowledgement.observe(after.as_secs_f64());
     }
 
     /// Records how long an archive query waited for its turn.
@@ -256,6 +245,31 @@ impl BudgetCounters {
                 "What was done to those who were over a budget",
             ),
             held: r.add("budget_held", None, "How much is held of a budget now", Family::default()),
+        }
+    }
+}
+
+impl Latency {
+    fn register(r: &mut Register) -> Self {
+        Self {
+            acknowledgement: r.add(
+                "acknowledgement",
+                Some(Unit::Seconds),
+                "Time for which a stanza waited to be on the disk, before it was acknowledged",
+                Histogram::new(COMMIT_SECONDS),
+            ),
+            delivery: r.add(
+                "delivery",
+                Some(Unit::Seconds),
+                "Time for which the first stanza for a connected client waited until all that waited were written",
+                Histogram::new(DELIVERY_SECONDS),
+            ),
+            push: r.add(
+                "push_delay",
+                Some(Unit::Seconds),
+                "Time from a message to the notification that leaves for its push service",
+                Histogram::new(PUSH_SECONDS),
+            ),
         }
     }
 }
