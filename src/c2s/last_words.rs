@@ -24,17 +24,11 @@ pub(super) async fn last_words(
     let framing = channel.framing();
     match ended {
         // What was answered before the client closed still goes to the client (RFC 6120 §4.4).
-        ConnectionEnd::Closed => {
-            let (left, _) = session.mailbox().take();
-            let markers = delivered_when_written(session, &left);
-            let again = (!session.sm(|sm| sm.is_managed())).then(|| left.clone());
-            session.sm(|sm| sm.has_unacked() && sm.schedule_ack());
-            let last = bytes_of(server, session, framing, left, true);
-            match (farewell(channel, last, None).await, again) {
-                (Ok(()), _) => delivered(server, session, &markers).await,
-                (Err(_), Some(left)) => session.mailbox().put_back(left),
-                (Err(_), None) => {}
-            }
+        ConnectionEnd::Closed => say_all(server, channel, session, None).await,
+        // What has come before the server ends goes to the client: rooms tell it that it has left them.
+        ConnectionEnd::Failed(error) if error.condition == StreamCondition::SystemShutdown => {
+            note_stream_error(&server.metrics, error);
+            say_all(server, channel, session, Some(error)).await;
         }
         ConnectionEnd::Failed(error) => {
             note_stream_error(&server.metrics, error);
@@ -53,6 +47,26 @@ pub(super) async fn last_words(
         ConnectionEnd::Detached(_) | ConnectionEnd::Stopped | ConnectionEnd::Lost(_) => {
             end_tls(channel).await
         }
+    }
+}
+
+/// Writes all that is left in the mailbox, and the end of the stream.
+async fn say_all(
+    server: &Arc<ServerState>,
+    channel: Channel,
+    session: &Session,
+    error: Option<&StreamError>,
+) {
+    let framing = channel.framing();
+    let (left, _) = session.mailbox().take();
+    let markers = delivered_when_written(session, &left);
+    let again = (!session.sm(|sm| sm.is_managed())).then(|| left.clone());
+    session.sm(|sm| sm.has_unacked() && sm.schedule_ack());
+    let last = bytes_of(server, session, framing, left, true);
+    match (farewell(channel, last, error).await, again) {
+        (Ok(()), _) => delivered(server, session, &markers).await,
+        (Err(_), Some(left)) => session.mailbox().put_back(left),
+        (Err(_), None) => {}
     }
 }
 

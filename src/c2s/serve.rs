@@ -42,7 +42,10 @@ async fn live(router: Arc<Router>, mut start: Box<Start>, session: Session, coun
     drop((start, counted));
     note_end_without_error(server, &ended);
     let why = match ended {
-        ConnectionEnd::Closed => "closed by the client",
+        ConnectionEnd::Closed => {
+            Box::pin(router.session_closes(session.handle())).await;
+            "closed by the client"
+        }
         ConnectionEnd::Failed(error) => error.condition.as_str(),
         ConnectionEnd::Lost(why) => return lost(&router, session, why),
         ConnectionEnd::Stopped => return Box::pin(save(&router, session, None)).await,

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 
 use super::hibernate::wait_for_client;
 use crate::host::ServerState;
+use crate::host::lifecycle::Event;
 use crate::modules::capabilities;
 use crate::router::Router;
 use crate::session::{CloseReason, MailboxLimits, Session, SessionFacts, SessionRef};
@@ -31,6 +32,7 @@ pub async fn say_goodbye(server: Arc<ServerState>) {
         session.detach(saving.clone());
     }
     drop(saving);
+    tell_features(&server, &ending).await;
     for session in ending {
         session.close(CloseReason::Shutdown);
     }
@@ -47,6 +49,15 @@ pub async fn say_goodbye(server: Arc<ServerState>) {
     }
     for session in sessions.all() {
         session.close(CloseReason::Shutdown);
+    }
+}
+
+/// Tells features which sessions end, so that they can say something to them before that.
+async fn tell_features(server: &ServerState, ending: &[SessionRef]) {
+    let (Some(route), Some(host)) = (server.route(), server.hosts().first()) else { return };
+    let event = Event::ServerEnds { sessions: ending };
+    if tokio::time::timeout(BEFORE_LAST_WORDS, route.tell(&host.domain, event)).await.is_err() {
+        tracing::debug!("features take long to learn that sessions end");
     }
 }
 
@@ -112,5 +123,7 @@ fn facts() -> SessionFacts {
     }
 }
 
+/// For the features that have something to say to sessions that end.
+const BEFORE_LAST_WORDS: Duration = Duration::from_secs(2);
 /// For the sessions that end with the server, before those that were saved are closed.
 const LAST_WORDS: Duration = Duration::from_secs(5);

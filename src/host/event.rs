@@ -66,6 +66,12 @@ pub enum Event<'a> {
         /// Only members enter: all that is said there is for them.
         is_private: bool,
     },
+    /// The server ends, and with it these sessions, which the next server cannot continue. They are still there, and
+    /// are closed next: what they are given now, they are written before. Told by `c2s/server_restart.rs`.
+    ServerEnds {
+        /// The sessions.
+        sessions: &'a [SessionRef],
+    },
     /// A session has become available (RFC 6121 §4.2): it has sent its first available presence, or the
     /// first after unavailable presence. Told by `router/presence.rs`, after the contacts.
     SessionAvailable {
@@ -124,6 +130,8 @@ pub enum EventKind {
     RoomLeft,
     /// [`Event::RoomMessage`]
     RoomMessage,
+    /// [`Event::ServerEnds`]
+    ServerEnds,
     /// [`Event::SessionAvailable`]
     SessionAvailable,
     /// [`Event::SessionEnded`]
@@ -145,6 +153,7 @@ impl Event<'_> {
             Self::RoomEntered { .. } => EventKind::RoomEntered,
             Self::RoomLeft { .. } => EventKind::RoomLeft,
             Self::RoomMessage { .. } => EventKind::RoomMessage,
+            Self::ServerEnds { .. } => EventKind::ServerEnds,
             Self::SessionAvailable { .. } => EventKind::SessionAvailable,
             Self::SessionEnded { .. } => EventKind::SessionEnded,
             Self::SessionUnavailable { .. } => EventKind::SessionUnavailable,

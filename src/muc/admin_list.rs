@@ -51,7 +51,8 @@ impl Room {
         Ok(found.collect())
     }
 
-    /// Users with this affiliation. Those who are in the room have their role (§9.5); only admins read why.
+    /// Users with this affiliation, in one answer, however many: XEP-0045 has no pages. A client that knows the list
+    /// asks for what has changed (XEP-0463). Without roles (§17.4); only admins read why.
     fn with_affiliation(
         &self,
         actor: &Actor,
@@ -65,7 +66,7 @@ impl Room {
             let mut present = self.occupants.of_user(&member.jid);
             let present = present.find(|occupant| occupant.is_shown);
             let nick = present.map(|occupant| occupant.nick.as_str());
-            let mut item = item(affiliation, present.map(|occupant| occupant.role))
+            let mut item = item(affiliation, None)
                 .attr("jid", member.jid.as_str())
                 .maybe_attr("nick", member.nick.as_deref().or(nick));
             if let Some(reason) = member.reason.as_deref().filter(|_| reads_reasons) {

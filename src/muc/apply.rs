@@ -20,9 +20,7 @@ impl Room {
         match input {
             Input::Presence(presence) => self.presence(now, actor, presence, &mut fx)?,
             Input::Ended(presence) => self.ended(actor, presence, &mut fx),
-            Input::Refused(message) => {
-                self.undelivered(actor, message, &mut fx);
-            }
+            Input::Refused(message) => self.undelivered(actor, message, &mut fx),
             Input::Message(message) => self.message(now, actor, message, &mut fx)?,
             Input::Request(iq) => self.request(now, actor, iq, &mut fx)?,
             Input::Response(iq) => self.relay_response(actor, iq, &mut fx),

@@ -4,6 +4,7 @@ use smol_str::SmolStr;
 
 use super::affiliation::may_change_affiliation;
 use super::cause::Cause;
+use super::invite::Invited;
 use super::occupants::Occupant;
 use super::show::{Told, item};
 use super::{Actor, Affiliation, Effects, Role, Room};
@@ -179,7 +180,8 @@ impl Room {
             return;
         }
         if let Some(inviter) = &by.user {
-            self.note_invited(inviter, change.user.clone());
+            let (by, user) = (inviter.clone(), change.user.clone());
+            self.note_invited(Invited { by, user, sent: None });
         }
         let from = by.user.as_ref().unwrap_or(&self.jid);
         let mut invite = element("invite").attr("from", from.as_str());

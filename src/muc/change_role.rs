@@ -30,6 +30,10 @@ impl Room {
             return Err(Condition::Forbidden.text("only moderators change roles"));
         }
         let occupant = self.occupants.get(&change.nick).ok_or_else(no_such_occupant)?;
+        if occupant.user == actor.user && change.role == Role::None {
+            // Who may leave may kick oneself (§8.2).
+            return Ok(());
+        }
         let affiliation = self.affiliation_of_occupant(occupant);
         may_change_role(by, Standing { affiliation, role: occupant.role }, change.role)
     }

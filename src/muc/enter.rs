@@ -116,7 +116,7 @@ impl Room {
             fx.tell(&actor.jid, self.photo_presence());
         }
         let since = self.readable_since(actor);
-        for past in self.history.of(wanted, self.config.max_history as usize, since) {
+        for past in self.history.of(&actor.jid, wanted, self.config.max_history as usize, since) {
             fx.tell_all(std::sync::Arc::new([actor.jid.clone()]), past);
         }
         fx.tell(&actor.jid, Stanza::Message(self.subject.message(&self.jid)));

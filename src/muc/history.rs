@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::RoomLimits;
-use crate::jid::BareJid;
+use crate::jid::{BareJid, Jid};
 use crate::ns;
 use crate::payload::datetime::Timestamp;
 use crate::payload::delay;
@@ -84,6 +84,7 @@ impl History {
     /// What a newcomer gets, oldest first: at most `max` messages, and none from before `since`.
     pub(super) fn of(
         &self,
+        to: &Jid,
         wanted: Wanted,
         max: usize,
         since: Option<Timestamp>,
@@ -94,7 +95,7 @@ impl History {
         let mut found = Vec::new();
         for past in self.messages.iter().rev().take(max) {
             // The count of characters is that of whole stanzas (§7.2.14).
-            chars += past.stanza.size();
+            chars += past.stanza.size() + " to=''".len() + to.as_str().len();
             let is_over = wanted.max_chars.is_some_and(|most| chars > most);
             if is_over || since.is_some_and(|since| past.at < since) {
                 break;

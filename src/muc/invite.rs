@@ -3,12 +3,23 @@
 
 use std::borrow::Cow;
 
+use smol_str::SmolStr;
+
 use super::{Actor, Affiliation, Effects, Moment, Room, register};
 use crate::jid::{BareJid, Jid};
 use crate::ns;
 use crate::payload::data_form::{self, FormKind, Submitted};
 use crate::stanza::{Condition, Content, Head, Message, MessageKind, Stanza, StanzaError};
 use crate::xml::{ElementRef, Node, element};
+
+/// Somebody was invited.
+#[derive(Clone, Debug)]
+pub(super) struct Invited {
+    pub(super) by: BareJid,
+    pub(super) user: BareJid,
+    /// The session that has sent the invitation, with the id of its message; `None` if it is the room's.
+    pub(super) sent: Option<(Jid, Option<SmolStr>)>,
+}
 
 /// An invitation, as its sender wrote it.
 struct Invite {
@@ -32,9 +43,6 @@ impl Room {
         fx: &mut Effects,
     ) -> Result<(), StanzaError> {
         let Message { head, content, .. } = message;
-        if self.config.locked && self.affiliation_of(actor) != Affiliation::Owner {
-            return Err(Condition::ItemNotFound.text("this room is being made")); // §17.2
-        }
         if self.affiliation_of(actor) == Affiliation::Outcast {
             return Err(Condition::Forbidden.text("you are banned from this room"));
         }
@@ -76,9 +84,6 @@ impl Room {
     }
 
     /// An occupant invites others (XEP-0045 §7.8.2, §7.9). All of one message are invited, or nobody.
-    ///
-    /// DEPARTS: XEP-0045 §7.8.2 – nobody is told that an invited address does not exist: the room does not know
-    /// whose invitation it was that came back.
     fn invite(
         &mut self,
         now: &Moment,
@@ -113,7 +118,8 @@ impl Room {
                 self.announce_affiliation(&user, Affiliation::Member, fx);
             }
             fx.send(Stanza::Message(self.invitation(actor, head, &invite)));
-            self.note_invited(&actor.user, user);
+            let sent = Some((actor.jid.clone(), head.id.clone()));
+            self.note_invited(Invited { by: actor.user.clone(), user, sent });
         }
         Ok(())
     }
@@ -166,12 +172,36 @@ impl Room {
     }
 
     /// Remembers an invitation, so that it can be declined.
-    pub(super) fn note_invited(&mut self, by: &BareJid, user: BareJid) {
-        self.invited.retain(|known| known.0 != *by || known.1 != user);
+    pub(super) fn note_invited(&mut self, invited: Invited) {
+        self.invited.retain(|known| known.by != invited.by || known.user != invited.user);
         if self.invited.len() >= MOST_REMEMBERED {
             self.invited.pop_front();
         }
-        self.invited.push_back((by.clone(), user));
+        self.invited.push_back(invited);
+    }
+
+    /// An invitation has come back: its address does not exist, or refuses it. The inviter is told, if it is still in
+    /// the room (§7.8.2).
+    pub(super) fn not_invited(&mut self, actor: &Actor, message: &Message, fx: &mut Effects) {
+        let is_this = |known: &Invited| {
+            let sent = known.sent.as_ref();
+            known.user == actor.user && sent.is_some_and(|(_, id)| *id == message.head.id)
+        };
+        let Some(found) = self.invited.iter().position(is_this) else { return };
+        let invited = self.invited.remove(found);
+        let Some((inviter, id)) = invited.and_then(|invited| invited.sent) else { return };
+        if !self.has_session(&inviter) {
+            return;
+        }
+        let error = Condition::ItemNotFound.text("who is invited cannot be reached").by(&self.jid);
+        let head = Head {
+            from: Some(self.jid.clone().into_jid()),
+            to: Some(inviter.clone()),
+            id,
+            ..Head::default()
+        };
+        let content = Content::from(error.to_node());
+        fx.tell(&inviter, Stanza::Message(Message { head, kind: MessageKind::Error, content }));
     }
 
     /// Somebody declines an invitation (XEP-0045 §7.8.2): the inviter is told, if it is still in the room. Nobody
@@ -187,7 +217,7 @@ impl Room {
         let to = decline.attr("to").ok_or(Condition::BadRequest)?;
         let to = Jid::parse(to.trim()).map_err(|_| Condition::JidMalformed)?;
         let user = to.to_bare();
-        let is_this = |known: &(BareJid, BareJid)| known.0 == user && known.1 == actor.user;
+        let is_this = |known: &Invited| known.by == user && known.user == actor.user;
         let Some(found) = self.invited.iter().position(is_this) else { return Ok(()) };
         self.invited.remove(found);
         let Some(inviter) = self.occupants.of_user(&user).next() else { return Ok(()) };

@@ -10,6 +10,14 @@ use crate::ns;
 use crate::stanza::{Content, Presence, PresenceKind, Stanza};
 use crate::xml::{Frame, element};
 
+/// A session that has left.
+struct Left {
+    seat: Seat,
+    /// As it was with this session, if that was its last one; else without it.
+    occupant: Occupant,
+    is_last: bool,
+}
+
 impl Room {
     /// Whether a session is in the room.
     #[must_use]
@@ -23,11 +31,11 @@ impl Room {
         self.occupants.of_session(session).map(|occupant| occupant.nick.clone())
     }
 
-    /// The sessions of all occupants for whose domains `which` holds.
+    /// The sessions of all occupants for which `which` holds.
     #[must_use]
-    pub fn sessions_at(&self, which: impl Fn(&str) -> bool) -> Vec<Jid> {
+    pub fn sessions_that(&self, which: impl Fn(&Jid) -> bool) -> Vec<Jid> {
         let sessions = self.occupants.iter().flat_map(Occupant::sessions);
-        sessions.filter(|session| which(session.domain())).cloned().collect()
+        sessions.filter(|session| which(session)).cloned().collect()
     }
 
     /// A session leaves with this presence. `codes`: what all are told besides (XEP-0045 §15.6).
@@ -59,25 +67,49 @@ impl Room {
     /// Removes one session. If the occupant has others, it stays: the others are shown its presence there. A room
     /// that its owner has not configured ends with the last one (§10.1.3).
     fn remove_seat(&mut self, session: &Jid, presence: Presence, codes: &[u16], fx: &mut Effects) {
-        let left = self.occupants.of_session(session).and_then(|occupant| occupant.seat(session));
-        let left = left.map(|seat| seat.presence.clone());
-        let Some((occupant, is_last)) = self.occupants.remove_session(session) else { return };
-        fx.change.gone.extend(session.to_full());
+        if let Some(left) = self.take_seat(session) {
+            self.show_left(&left, presence, codes, fx);
+        }
+    }
+
+    fn take_seat(&mut self, session: &Jid) -> Option<Left> {
+        let seat = self.occupants.of_session(session)?.seat(session)?.clone();
+        let (occupant, is_last) = self.occupants.remove_session(session)?;
+        Some(Left { seat, occupant, is_last })
+    }
+
+    /// Shows that a session has left, with this presence.
+    fn show_left(&self, left: &Left, presence: Presence, codes: &[u16], fx: &mut Effects) {
+        let Left { seat, occupant, is_last } = left;
+        fx.change.gone.extend(seat.session.to_full());
         fx.is_destroyed |= self.config.locked && self.occupants.is_empty();
         let destroy = fx.is_destroyed.then(|| element("destroy"));
         let told = &Told { codes, destroy, ..Told::default() };
-        let seat = Seat { session: session.clone(), presence, priority: 0 };
+        let last = Seat { session: seat.session.clone(), presence, priority: 0 };
         let unavailable = PresenceKind::Unavailable;
-        if is_last {
-            return self.show(&occupant, &seat, unavailable, told, fx);
+        if *is_last {
+            return self.show(occupant, &last, unavailable, told, fx);
         }
-        self.show_self(&occupant, &seat, unavailable, told, vec![session.clone()], fx);
+        self.show_self(occupant, &last, unavailable, told, vec![last.session.clone()], fx);
         // If the presence of the session that stays is the same, the others see no difference.
-        let is_other =
-            |best: &&Seat| left.as_ref().is_none_or(|left| !is_same(left, &best.presence));
+        let Some(occupant) = self.occupants.get(&occupant.nick) else { return };
+        let is_other = |best: &&Seat| !is_same(&seat.presence, &best.presence);
         if let Some(best) = occupant.best().filter(is_other) {
-            self.show(&occupant, best, PresenceKind::Available, &Told::default(), fx);
+            self.show(occupant, best, PresenceKind::Available, &Told::default(), fx);
         }
+    }
+
+    /// The server ends, and with it these sessions: they leave (status 332, XEP-0045 §12.2). All are removed first,
+    /// so those who leave hear nothing of each other.
+    pub fn close(&mut self, sessions: &[Jid]) -> Effects {
+        let mut fx = Effects::default();
+        let left: Vec<_> = sessions.iter().filter_map(|session| self.take_seat(session)).collect();
+        for left in &left {
+            self.show_left(left, no_presence(), &[332], &mut fx);
+        }
+        self.end_requests_of_gone(&mut fx);
+        self.end_if_empty(&mut fx);
+        fx
     }
 
     /// Removes an occupant with all its sessions: it was kicked or banned, or lost its membership.
@@ -96,14 +128,23 @@ impl Room {
     }
 }
 
-/// Whether the content of an error says that the session to which a stanza was sent is gone.
+/// Whether the content of an error says that the session to which a stanza was sent is gone (XEP-0045 §16.1.2).
 #[must_use]
 pub fn says_gone(content: &Content) -> bool {
+    has_one_of(content, LOST)
+}
+
+/// Whether the content of an error may mean that the session is gone, and may mean something else.
+#[must_use]
+pub fn is_doubtful(content: &Content) -> bool {
+    has_one_of(content, DOUBTFUL)
+}
+
+fn has_one_of(content: &Content, conditions: &[&str]) -> bool {
     let content = readable(content);
     let Some(error) = content.received_child(ns::CLIENT, "error") else { return false };
-    error
-        .children()
-        .any(|condition| condition.ns() == ns::STANZA_ERRORS && LOST.contains(&condition.name()))
+    let of_stanzas = error.children().filter(|condition| condition.ns() == ns::STANZA_ERRORS);
+    of_stanzas.into_iter().any(|condition| conditions.contains(&condition.name()))
 }
 
 /// The content of an error, so that it can be read: an error that this server has made is written first.
@@ -116,8 +157,7 @@ pub(super) fn readable(content: &Content) -> Content {
     read.map_or_else(|_| content.clone(), Content::of)
 }
 
-/// Errors that say that a session is gone (XEP-0045 §16.1.2, and `service-unavailable`, which is what servers
-/// say of a session that is gone, RFC 6121 §8.5.3.2.1).
+/// Errors that say that a session is gone (XEP-0045 §16.1.2).
 const LOST: &[&str] = &[
     "gone",
     "item-not-found",
@@ -125,9 +165,10 @@ const LOST: &[&str] = &[
     "redirect",
     "remote-server-not-found",
     "remote-server-timeout",
-    "service-unavailable",
-    "jid-malformed",
 ];
+/// `service-unavailable` is what servers say of a session that is gone (RFC 6121 §8.5.3.2.1), but also in the name of
+/// users who have blocked the sender (XEP-0191 §3.3), and what clients say of what they do not know.
+const DOUBTFUL: &[&str] = &["jid-malformed", "service-unavailable"];
 
 #[cfg(test)]
 mod tests {
@@ -161,6 +202,8 @@ mod tests {
         };
         assert!(super::says_gone(&content(Condition::RemoteServerNotFound)));
         assert!(!super::says_gone(&content(Condition::NotAllowed)));
+        assert!(!super::says_gone(&content(Condition::ServiceUnavailable)));
+        assert!(super::is_doubtful(&content(Condition::ServiceUnavailable)));
     }
 
     /// The server says that the session of somebody has ended.
@@ -181,6 +224,24 @@ mod tests {
         let lines = told(&coven.receives("wiccarocks", left).unwrap());
         assert_eq!(lines[0], "crone1: wicca unavailable admin/none jid");
         assert!(ended(&mut coven, "hag66").list.is_empty());
+    }
+
+    #[test]
+    fn who_leaves_with_the_server_is_told_so_and_hears_nothing_of_others_who_do() {
+        let mut coven = Coven::new();
+        let jid = |name: &str| crate::jid::Jid::parse(&format!("{name}@witches/pda")).unwrap();
+        let fx = coven.room.close(&[jid("hag66"), jid("wiccarocks"), jid("nobody")]);
+        assert_eq!(
+            told(&fx),
+            [
+                "crone1: hag unavailable none/none jid 332",
+                "hag66: hag unavailable none/none 332 110",
+                "crone1: wicca unavailable admin/none jid 332",
+                "wiccarocks: wicca unavailable admin/none jid 332 110",
+            ]
+        );
+        assert!(!fx.is_destroyed && fx.change.gone.len() == 2);
+        assert!(coven.room.close(&[jid("crone1")]).is_destroyed, "it is temporary");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::affiliation::Role;
 use super::effect::{Effect, Publication};
 use super::occupants::is_delayed_by;
-use super::{Actor, Effects, Moment, Room, moderation, occupant_id, subject};
+use super::{Actor, Affiliation, Effects, Moment, Room, moderation, occupant_id, subject};
 use crate::archive::policy::{is_encrypted, is_lasting};
 use crate::jid::Jid;
 use crate::ns;
@@ -22,6 +22,10 @@ impl Room {
         fx: &mut Effects,
     ) -> Result<(), StanzaError> {
         let is_to_occupant = message.head.to.as_ref().is_some_and(Jid::is_full);
+        let is_locked = self.config.locked && self.affiliation_of(actor) != Affiliation::Owner;
+        if is_locked && message.kind != MessageKind::Error {
+            return Err(Condition::ItemNotFound.text("this room is being made")); // §17.2
+        }
         match message.kind {
             MessageKind::Error => {
                 self.bounced(actor, message, fx);

@@ -66,7 +66,7 @@ pub use config::{AllowPm, RoomConfig, Whois};
 pub use effect::{Burial, Effect, Effects, Publication};
 pub use enter::stray;
 pub use input::{Actor, Input, Moment};
-pub use leave::says_gone;
+pub use leave::{is_doubtful, says_gone};
 pub use limits::RoomLimits;
 pub use message::is_for_newcomers;
 pub use room::Room;

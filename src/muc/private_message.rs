@@ -7,6 +7,7 @@ use super::leave::readable;
 use super::on_their_way::PrivateMessage;
 use super::relay::without_by;
 use super::{Actor, AllowPm, Effects, Room, says_gone};
+use crate::jid::Jid;
 use crate::ns;
 use crate::stanza::{Condition, Head, Message, Stanza, StanzaError};
 use crate::xml::element;
@@ -64,33 +65,24 @@ impl Room {
 
     /// A stanza of the room has come back from a session. If that cannot be reached any more, it is removed
     /// (XEP-0045 §12.1, §16.1.2).
-    ///
-    /// About a private message, `service-unavailable` does not say so: servers say it in the name of users who have
-    /// blocked the sender (XEP-0191 §3.3).
     pub(super) fn bounced(&mut self, actor: &Actor, message: Message, fx: &mut Effects) {
-        let content = readable(&message.content);
-        let is_gone = says_gone(&content);
-        let error = content.received_child(ns::CLIENT, "error");
-        let is_refusal =
-            error.is_some_and(|error| error.has_child(ns::STANZA_ERRORS, "service-unavailable"));
-        let is_private = self.undelivered(actor, message, fx);
-        if is_gone && !(is_private && is_refusal) {
+        let is_gone = says_gone(&message.content);
+        match message.head.to.as_ref().is_some_and(Jid::is_bare) {
+            true => self.not_invited(actor, &message, fx),
+            false => self.undelivered(actor, message, fx),
+        }
+        if is_gone {
             self.lost(&actor.jid, fx);
         }
     }
 
     /// Tells the sender of a private message that no session of the recipient has got it: with the error of the last
-    /// one, and without real addresses. Returns whether it was a private message that has come back.
-    pub(super) fn undelivered(
-        &mut self,
-        actor: &Actor,
-        message: Message,
-        fx: &mut Effects,
-    ) -> bool {
+    /// one, and without real addresses.
+    pub(super) fn undelivered(&mut self, actor: &Actor, message: Message, fx: &mut Effects) {
         let Message { head, kind, content } = message;
-        let Some(to) = &head.to else { return false };
+        let Some(to) = &head.to else { return };
         let returned = self.private_messages.returned(&actor.user, to, head.id.as_deref());
-        let Some(sent) = returned else { return false };
+        let Some(sent) = returned else { return };
         if sent.left == 0 && self.has_session(&sent.by) {
             let mut content = readable(&content);
             content.remove(|child| !child.is(ns::CLIENT, "error"));
@@ -103,7 +95,6 @@ impl Room {
             let content = without_by(content);
             fx.tell(&sent.by, Stanza::Message(Message { head, kind, content }));
         }
-        true
     }
 }
 

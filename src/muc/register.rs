@@ -98,7 +98,7 @@ impl Room {
             return Err(bad());
         }
         let nick = form.text(NICK).map_err(|_| bad())?;
-        let nick = nick.ok_or_else(|| Condition::NotAcceptable.text("a nickname is missing"))?;
+        let nick = nick.filter(|nick| !nick.is_empty()).ok_or_else(bad)?;
         let nick = self.nick_to_register(actor, nick)?;
         if !self.members.is_needed(&actor.user) {
             self.have_room_for_members(1)?;

@@ -10,6 +10,7 @@ use super::activity::Activity;
 use super::affiliation::Standing;
 use super::extra::Extra;
 use super::history::History;
+use super::invite::Invited;
 use super::members::Members;
 use super::occupants::{Occupant, Occupants, Seat};
 use super::on_their_way::PrivateMessages;
@@ -36,7 +37,7 @@ pub struct Room {
     /// Sessions that hear of changes of affiliations, and the version that each knows (XEP-0463). Not stored.
     pub(super) versioned: FxHashMap<Jid, i64>,
     /// Who has invited whom, the newest last. Not stored.
-    pub(super) invited: VecDeque<(BareJid, BareJid)>,
+    pub(super) invited: VecDeque<Invited>,
     /// Not stored, either.
     pub(super) private_messages: PrivateMessages,
     /// Not stored: what is open when the server restarts gets no answer.

@@ -13,6 +13,14 @@ use crate::session::{SessionRef, Unread};
 use crate::stanza::{Condition, Presence, PresenceKind, Stanza, StanzaError};
 
 impl Router {
+    /// The client has closed its stream (RFC 6120 §4.4). That is said as if it had sent unavailable presence, while
+    /// the session can still be found: so a room knows that it was not lost (XEP-0045 §12.1).
+    ///
+    /// If the store fails, it is said when the session has ended.
+    pub async fn session_closes(&self, session: &SessionRef) {
+        tell_end(self, session).await;
+    }
+
     /// A session has ended and is no longer in the table of sessions (RFC 6121 §4.5, §8.5.2). To be called once
     /// for each session.
     ///
@@ -49,7 +57,7 @@ impl Router {
 async fn tell_end(router: &Router, session: &SessionRef) -> bool {
     let jid = session.jid();
     let Some(mut work) = Internal::for_domain(router, jid.domain()) else { return true };
-    let newer = router.server.sessions.find(jid);
+    let newer = router.server.sessions.find(jid).filter(|newer| newer != session);
     let mut presence = Presence::bare(PresenceKind::Unavailable, jid.clone(), jid.clone());
     presence.head.to = None; // to all
     let told = presence::unavailable(&mut work.cx(), session, presence, newer.as_ref()).await;

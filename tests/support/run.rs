@@ -44,6 +44,10 @@ impl Conversation<'_> {
     async fn step(&mut self, step: &Step) -> Result<(), String> {
         match &step.action {
             Action::Pass(time) => self.pass(*time).await,
+            Action::End => {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                self.target.restart(Duration::ZERO, false).await
+            }
             Action::Restart(down, crashes) => self.restart(*down, *crashes).await,
             Action::Storage(disk) => {
                 self.target.change_storage(*disk);

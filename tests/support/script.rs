@@ -83,6 +83,8 @@ pub(crate) enum Disk {
 pub(crate) enum Action {
     /// Time passes.
     Pass(Duration),
+    /// The server ends and begins again at once. Clients can still read what it has written before.
+    End,
     /// The server ends and begins again, after so long; `true` if nothing is saved at its end.
     Restart(Duration, bool),
     /// The storage begins to fail in some way, or to work again.
@@ -304,6 +306,7 @@ fn of_the_server(line: &str, body: &str) -> Result<Action, String> {
     }
     match line {
         "The rosters cannot be read" => Ok(Action::Storage(Disk::NoRosters)),
+        "The server ends" => Ok(Action::End),
         "The server crashes" => Ok(Action::Restart(Duration::ZERO, true)),
         "The server restarts" => Ok(Action::Restart(Duration::ZERO, false)),
         "The storage cannot be read" => Ok(Action::Storage(Disk::Unreadable)),

@@ -72,6 +72,7 @@ impl Listener for Notes {
             Event::RoomEntered { session, room, .. } => format!("{} is in {room}", session.jid()),
             Event::RoomLeft { session, room } => format!("{} has left {room}", session.jid()),
             Event::RoomMessage { .. } => "a room has a message".to_owned(),
+            Event::ServerEnds { sessions } => format!("{} sessions end", sessions.len()),
             Event::SessionAvailable { session, .. } => format!("{} is available", session.jid()),
             Event::SessionEnded { session } => format!("{} has ended", session.jid()),
             Event::SessionUnavailable { session, .. } => {

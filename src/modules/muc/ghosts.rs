@@ -11,12 +11,12 @@ use tokio::time::sleep;
 use super::room_service::RoomService;
 use crate::host::{RequestError, Route, ServerState};
 use crate::jid::{BareJid, Jid};
-use crate::muc::says_gone;
+use crate::muc::{is_doubtful, says_gone};
 use crate::ns;
 use crate::stanza::{
     Condition, Content, Head, Iq, IqKind, Message, MessageKind, Stanza, StanzaError,
 };
-use crate::xml::{Frame, element};
+use crate::xml::{Frame, Node, element};
 
 /// Starts the task that looks for ghosts in the rooms of a service.
 pub(super) fn start(server: &Arc<ServerState>, service: &Arc<RoomService>) {
@@ -61,9 +61,9 @@ async fn find(server: &ServerState, route: &dyn Route, service: &RoomService) ->
 /// All sessions on other servers. A room in which something happens just now counts the next time.
 fn present(server: &ServerState, service: &RoomService) -> Present {
     let mut present = Present::default();
-    let is_remote = |domain: &str| server.ours(domain).is_none();
+    let is_remote = |session: &Jid| server.ours(session.domain()).is_none();
     for room in service.rooms.addresses() {
-        let sessions = service.rooms.look(&room, |there| there.sessions_at(is_remote));
+        let sessions = service.rooms.look(&room, |there| there.sessions_that(is_remote));
         for session in sessions.unwrap_or_default() {
             present.entry(session).or_default().push(room.clone());
         }
@@ -72,6 +72,9 @@ fn present(server: &ServerState, service: &RoomService) -> Present {
 }
 
 /// A ping from a room. Whether the session is gone.
+///
+/// `service-unavailable` says that it is gone (RFC 6121 §8.5.3.2.3), or that the client does not know pings: then the
+/// client is asked what it can do, which all clients answer.
 async fn is_gone(
     server: &ServerState,
     route: &dyn Route,
@@ -80,25 +83,58 @@ async fn is_gone(
     session: &Jid,
 ) -> bool {
     let ping = element("ping").ns(ns::PING);
-    let request = server.request(room.clone().into_jid(), session.clone(), IqKind::Get, ping);
-    // Too many wait for an answer: another time.
-    let Ok((request, answer)) = request else { return false };
-    route.route(request).await;
-    match answer.within(PATIENCE).await {
-        Ok(_) => {}
-        Err(RequestError::Refused(answer)) if is_of_gone(&answer) => return true,
-        Err(RequestError::Refused(_)) => {}
-        Err(_) => return service.heard.missed(session),
+    let disco = element("query").ns(ns::DISCO_INFO);
+    let mut found = ask(server, route, room, session, ping).await;
+    if found == Found::Doubtful {
+        found = ask(server, route, room, session, disco).await;
+    }
+    match found {
+        Found::Gone | Found::Doubtful => return true,
+        Found::Silent => return service.heard.missed(session),
+        // Too many wait for an answer: another time.
+        Found::NotAsked => return false,
+        Found::There => {}
     }
     service.heard.note(session);
     false
 }
 
-/// Whether an error says that its recipient is gone.
-fn is_of_gone(answer: &Iq) -> bool {
+/// What came of a request to a session.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Found {
+    Doubtful,
+    Gone,
+    NotAsked,
+    Silent,
+    There,
+}
+
+async fn ask(
+    server: &ServerState,
+    route: &dyn Route,
+    room: &BareJid,
+    session: &Jid,
+    payload: Node,
+) -> Found {
+    let request = server.request(room.clone().into_jid(), session.clone(), IqKind::Get, payload);
+    let Ok((request, answer)) = request else { return Found::NotAsked };
+    route.route(request).await;
+    match answer.within(PATIENCE).await {
+        Ok(_) => Found::There,
+        Err(RequestError::Refused(answer)) => of_refusal(&answer),
+        Err(_) => Found::Silent,
+    }
+}
+
+/// What an error says of its sender.
+fn of_refusal(answer: &Iq) -> Found {
     // What the server itself has made can be read when it has been written.
     let frame = Frame::from_bytes(Stanza::Iq(answer.clone()).to_bytes());
-    frame.is_ok_and(|frame| says_gone(&Content::of(frame)))
+    match frame.map(Content::of) {
+        Ok(content) if says_gone(&content) => Found::Gone,
+        Ok(content) if is_doubtful(&content) => Found::Doubtful,
+        Ok(_) | Err(_) => Found::There,
+    }
 }
 
 /// A room is told that a session is gone, as if a message had come back.

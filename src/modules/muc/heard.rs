@@ -18,11 +18,13 @@ struct Sign {
     at: Instant,
     /// Pings that it has not answered since then.
     missed: u8,
+    /// An error has come since then that may mean that it is gone.
+    is_doubted: bool,
 }
 
 impl Sign {
     fn now() -> Self {
-        Self { at: Instant::now(), missed: 0 }
+        Self { at: Instant::now(), missed: 0, is_doubted: false }
     }
 }
 
@@ -32,14 +34,21 @@ impl Heard {
         self.0.lock().insert(session.clone(), Sign::now());
     }
 
-    /// Those of the sessions in rooms that have been silent for long. Sessions that are in no room any more are
+    /// A session that was heard of may be gone: it is asked soon.
+    pub(super) fn doubt(&self, session: &Jid) {
+        if let Some(sign) = self.0.lock().get_mut(session) {
+            sign.is_doubted = true;
+        }
+    }
+
+    /// Those of the sessions in rooms that have been silent for long, or are doubted. Sessions that are in no room any more are
     /// forgotten. The silence of a session that is new here begins now.
     pub(super) fn silent(&self, present: &FxHashSet<Jid>) -> Vec<Jid> {
         let mut signs = self.0.lock();
         signs.retain(|session, _| present.contains(session));
         let is_silent = |session: &&Jid| {
             let sign = signs.entry(Jid::clone(session)).or_insert_with(Sign::now);
-            sign.at.elapsed() >= SILENCE
+            sign.is_doubted || sign.at.elapsed() >= SILENCE
         };
         present.iter().filter(is_silent).cloned().collect()
     }
@@ -78,6 +87,10 @@ mod tests {
         assert!(heard.missed(&hag));
         heard.note(&hag);
         assert!(!heard.missed(&hag), "a sign of life counts more than pings before it");
+        heard.doubt(&hag);
+        assert_eq!(heard.silent(&both).len(), 1, "who is doubted is asked");
+        heard.note(&hag);
+        assert!(heard.silent(&both).is_empty());
         // One that has left is forgotten.
         assert!(heard.silent(&FxHashSet::default()).is_empty());
         assert!(!heard.missed(&crone));

@@ -25,6 +25,7 @@ mod search_form;
 mod service;
 mod services;
 mod settings;
+mod shutdown;
 mod unique;
 mod wake;
 
@@ -69,6 +70,7 @@ impl Module for Muc {
     fn register(&self, on: &mut Registry) {
         on.shared(Rooms::default()).shared(ReadableRooms::default());
         on.listener(EventKind::AccountRemoved, &removed::Removed);
+        on.listener(EventKind::ServerEnds, &shutdown::Shutdown);
     }
 
     fn configure(&self, config: &Config, on: &mut Registry) {

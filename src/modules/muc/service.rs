@@ -13,7 +13,7 @@ use crate::host::{
     refuse_presence,
 };
 use crate::jid::{BareJid, Jid};
-use crate::muc::{Actor, Input};
+use crate::muc::{Actor, Input, is_doubtful};
 use crate::ns;
 use crate::payload::disco::{Identity, Info, ItemPage};
 use crate::payload::result_set::SetRequest;
@@ -57,7 +57,12 @@ impl Service for RoomService {
             true => Input::Refused(message),
             false => Input::Message(message),
         };
+        let is_doubted = matches!(&input, Input::Message(message)
+            if message.kind == MessageKind::Error && is_doubtful(&message.content));
         self.happens(cx, &room, &actor, input).await?;
+        if is_doubted {
+            self.heard.doubt(&actor.jid);
+        }
         Ok(())
     }
 
