@@ -170,6 +170,7 @@ suite! {
     room_lists:
         a_server_begins_with_rooms_that_are_in_use
         a_user_is_found_in_rooms
+        rooms_that_mention_somebody_are_found
         rooms_are_counted
         rooms_are_found_by_their_words
         rooms_are_listed_in_order_and_by_page

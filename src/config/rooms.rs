@@ -54,8 +54,8 @@ section! {
     /// server.
     admins: Vec<BareJid> = Vec::new() => Accounts, Reload;
 
-    /// Rooms of the service below one host. When there are so many, users make no more; administrators still do by
-    /// `waxwing room create`.
+    /// Rooms of the service below one host. When there are so many, nobody makes more; administrators still do by
+    /// `waxwing room create --force`.
     rooms: u32 = 100_000 => Count::between(0, 100_000_000), Reload;
 
     /// Rooms that one user may have made at the service.
@@ -92,6 +92,10 @@ section! {
 
     /// Members, admins, owners and banned addresses of one room.
     affiliations: usize = 20_000 => Count::between(10, 1_000_000), Reload;
+
+    /// Members of one room who are not in it and whose devices may be woken by one message. In a room with more, each
+    /// message goes to so many of them, to others each time. All of them find it in the archive.
+    absent_members: usize = 1000 => Count::between(0, 1_000_000), Reload;
 
     /// Size of a nickname.
     nickname: usize = 256 => Size::between(16, 1023)

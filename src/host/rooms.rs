@@ -42,8 +42,11 @@ pub trait RoomAdministration: Send + Sync {
     async fn list(&self, domain: &str, all: bool) -> Result<Vec<RoomRow>, RoomError>;
     /// A room.
     async fn show(&self, room: &BareJid) -> Result<RoomFacts, RoomError>;
-    /// Makes a room with the settings of new rooms, but persistent. Its owner needs no account.
-    async fn create(&self, room: &BareJid, owner: &BareJid) -> Result<(), RoomError>;
+    /// How many rooms a domain has, and who is in them.
+    async fn count(&self, domain: &str) -> Result<RoomCount, RoomError>;
+    /// Makes a room with the settings of new rooms, but persistent. Its owner needs no account. `force`: also if the
+    /// service has as many rooms as it may have.
+    async fn create(&self, room: &BareJid, owner: &BareJid, force: bool) -> Result<(), RoomError>;
     /// Destroys a room with its archive (XEP-0045 §10.9). Returns how many occupants were in it.
     async fn destroy(
         &self,
@@ -73,6 +76,17 @@ pub trait RoomAdministration: Send + Sync {
     /// Removes an occupant from the room (XEP-0045 §8.2).
     async fn kick(&self, room: &BareJid, nick: &str, reason: Option<&str>)
     -> Result<(), RoomError>;
+}
+
+/// Numbers of a service.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct RoomCount {
+    /// All rooms, also those that nobody is in.
+    pub stored: u64,
+    /// Those in memory.
+    pub in_memory: usize,
+    /// Their occupants. Nobody is in the others.
+    pub occupants: usize,
 }
 
 /// A room in a list.
@@ -138,6 +152,9 @@ pub enum RoomError {
     /// The room refuses it, and says why.
     #[error("the room refuses this: {0}")]
     Refused(String),
+    /// The service has as many rooms as it may have.
+    #[error("{0} has {1} rooms, as many as `rooms` of its section allows; --force makes one more")]
+    TooMany(String, u64),
     /// The store failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -154,7 +171,9 @@ impl From<RoomError> for CommandError {
         match error {
             RoomError::Exists(_) => Self::Conflict(error.to_string()),
             RoomError::NoOccupant(..) | RoomError::NoRoom(_) => Self::NotFound(error.to_string()),
-            RoomError::NoService(_) | RoomError::Refused(_) => Self::Invalid(error.to_string()),
+            RoomError::NoService(_) | RoomError::Refused(_) | RoomError::TooMany(..) => {
+                Self::Invalid(error.to_string())
+            }
             RoomError::Storage(error) => Self::Storage(error),
         }
     }

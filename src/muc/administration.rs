@@ -61,29 +61,44 @@ impl Room {
         Ok(fx)
     }
 
-    /// The account of a user is no more: whoever gets the address next is not the same person. The affiliation and the
-    /// registered nickname go, even those of the last owner; a ban stays. `None` if there is nothing to forget.
+    /// The account of a user is no more: whoever gets the address next is not the same person. The affiliation, the
+    /// registered nickname, hats, tokens and requests go, even those of the last owner; a ban stays. `None` if there is
+    /// nothing to forget.
     pub fn forget_user(&mut self, at: Timestamp, user: &BareJid) -> Option<Effects> {
         if !self.knows(user) {
             return None;
         }
         let mut fx = Effects::default();
-        let affiliation = Affiliation::None;
-        let change =
-            AffiliationChange { user: user.clone(), affiliation, nick: None, reason: None };
-        self.apply_affiliation(&by_server(at), &change, &mut fx);
-        // Nothing is stored of somebody who is gone: not even that there was an affiliation (XEP-0463 §5.1).
-        fx.change.members.retain(|member| member.jid != *user);
-        fx.change.forget_members.push(user.clone());
+        if self.extra.mentions(user) {
+            self.extra.forget(user);
+            self.hats_changed(std::slice::from_ref(user), &mut fx);
+        }
+        self.invited.retain(|invited| invited.by != *user && invited.user != *user);
+        if self.listed_affiliation(user).is_member() {
+            let affiliation = Affiliation::None;
+            let change =
+                AffiliationChange { user: user.clone(), affiliation, nick: None, reason: None };
+            self.apply_affiliation(&by_server(at), &change, &mut fx);
+            // Nothing is stored of somebody who is gone: not even that there was an affiliation (XEP-0463 §5.1).
+            fx.change.members.retain(|member| member.jid != *user);
+            fx.change.forget_members.push(user.clone());
+        }
         self.tell_affiliation_changes(&mut fx);
         self.end_if_empty(&mut fx);
         Some(fx)
     }
 
-    /// Whether somebody has an affiliation other than a ban.
+    /// Whether the room knows somebody by an affiliation other than a ban, or by a hat, a token or a request.
     #[must_use]
     pub fn knows(&self, user: &BareJid) -> bool {
-        self.listed_affiliation(user).is_member()
+        self.listed_affiliation(user).is_member() || self.extra.mentions(user)
+    }
+
+    /// Words that occur in [`StoredRoom::extra`](crate::storage::StoredRoom::extra) of each room that has hats, tokens or
+    /// requests of a user.
+    #[must_use]
+    pub fn mention_of(user: &BareJid) -> String {
+        serde_json::Value::from(user.as_str()).to_string()
     }
 
     /// Changes the configuration, and unlocks the room. What the form does not name stays.
@@ -165,6 +180,7 @@ fn by_server(at: Timestamp) -> Cause {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::muc::extra::Hat;
     use crate::muc::tests::{Coven, told, user};
 
     #[test]
@@ -211,6 +227,15 @@ mod tests {
         assert!(coven.room.forget_user(at, &crone).is_none() && !coven.room.knows(&hag));
         coven.room.set_affiliation(at, &hag, Affiliation::Outcast, None).unwrap();
         assert!(coven.room.forget_user(at, &hag).is_none());
+        let mut fx = Effects::default();
+        let hat = Hat { uri: "urn:x".to_owned(), title: "Host".to_owned(), hue: None };
+        coven.room.put_hat(hat, &mut fx).unwrap();
+        coven.room.assign_hat(&hag, "urn:x", &mut fx).unwrap();
+        let stored = fx.change.extra.flatten().unwrap();
+        assert!(stored.contains(&Room::mention_of(&hag)), "{stored}");
+        let fx = coven.room.forget_user(at, &hag).unwrap();
+        assert!(!fx.change.extra.flatten().unwrap().contains("hag66"));
+        assert!(fx.change.forget_members.is_empty(), "the ban stays");
         assert_eq!(coven.room.members_with(Affiliation::Outcast).len(), 1);
     }
 

@@ -96,6 +96,7 @@ impl Room {
             let is_in = self.occupants.of_user(user).next().is_some();
             let member = self.members.set(user, *affiliation, reason.as_deref(), by.at);
             fx.save_member(&member);
+            self.keep_role(user, Role::None, fx);
             for (nick, from) in concerned {
                 self.show_affiliation(by, &nick, from, reason.as_deref(), fx);
             }

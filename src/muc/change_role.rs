@@ -47,6 +47,10 @@ impl Room {
             reason: change.reason.as_deref(),
             ..Told::default()
         };
+        let user = self.occupants.get(&change.nick).map(|occupant| occupant.user.clone());
+        if let Some(user) = user {
+            self.keep_role(&user, change.role, fx);
+        }
         match change.role {
             Role::None => self.remove_occupant(&change.nick, &told, fx),
             role => self.set_role(&change.nick, role, &told, fx),

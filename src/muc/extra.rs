@@ -1,4 +1,4 @@
-//! What a room has besides its configuration: hats (XEP-0317), a card with a picture (XEP-0486), requests to become
+//! What a room has besides its configuration: hats (XEP-0317), kept roles, a card with a picture (XEP-0486), requests to become
 //! a member, tokens for invitations (XEP-0488), and from when on changes of affiliations are known (XEP-0463).
 
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,8 @@ pub(super) struct Extra {
     pub(super) hats: Vec<Hat>,
     /// Who wears which hat: an address, and the URI of the hat.
     pub(super) wearers: Vec<(String, String)>,
+    /// Roles of users in a moderated room that are not the usual ones (XEP-0045 §5.1): an address, and the role.
+    pub(super) roles: Vec<(String, String)>,
     /// The card of the room (XEP-0054), as XML.
     pub(super) card: Option<String>,
     /// The hash of the picture in the card (XEP-0153).
@@ -78,6 +80,23 @@ impl Extra {
     /// As the store keeps it; `None` if there is nothing.
     pub(super) fn to_stored(&self) -> Option<String> {
         (*self != Self::default()).then(|| serde_json::to_string(self).unwrap_or_default())
+    }
+
+    /// Whether anything here is about a user.
+    pub(super) fn mentions(&self, user: &BareJid) -> bool {
+        let user = user.as_str();
+        self.wearers.iter().chain(&self.roles).any(|(known, _)| known == user)
+            || self.registrations.iter().any(|waiting| waiting.user == user)
+            || self.tokens.iter().any(|token| token.creator == user)
+    }
+
+    /// Nothing here is about a user any more: hats, roles, requests, tokens.
+    pub(super) fn forget(&mut self, user: &BareJid) {
+        let user = user.as_str();
+        self.wearers.retain(|(wearer, _)| wearer != user);
+        self.roles.retain(|(known, _)| known != user);
+        self.registrations.retain(|waiting| waiting.user != user);
+        self.tokens.retain(|token| token.creator != user);
     }
 
     /// The hats that a user wears.

@@ -145,7 +145,7 @@ impl Room {
     }
 
     /// Stores the hats, and shows the presence of those who wear others than before.
-    fn hats_changed(&self, wearers: &[BareJid], fx: &mut Effects) {
+    pub(super) fn hats_changed(&self, wearers: &[BareJid], fx: &mut Effects) {
         fx.change.extra = Some(self.extra.to_stored());
         for occupant in wearers.iter().flat_map(|user| self.occupants.of_user(user)) {
             let Some(best) = occupant.best() else { continue };

@@ -12,6 +12,8 @@ pub struct RoomLimits {
     pub shown: usize,
     /// Affiliations, with those of outcasts, at most.
     pub members: usize,
+    /// Members who are not in the room and are told of one message, at most.
+    pub absent: usize,
     /// Bytes of a nickname, at most.
     pub nick_bytes: usize,
     /// Messages that a newcomer can be sent, at most.
@@ -29,6 +31,7 @@ impl Default for RoomLimits {
             sessions_of_user: 32,
             shown: 250,
             members: 20_000,
+            absent: 1000,
             nick_bytes: 256,
             history: 100,
             history_bytes: 256 * 1024,

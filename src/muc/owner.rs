@@ -117,6 +117,9 @@ impl Room {
         if self.config.members_only && !old.members_only {
             self.remove_non_members(fx);
         }
+        if !self.config.moderated {
+            self.forget_roles(fx);
+        }
         if self.config.presence_broadcast != old.presence_broadcast {
             self.show_anew(fx);
         }

@@ -85,6 +85,12 @@ impl Room {
         self.limits = limits;
     }
 
+    /// The bounds.
+    #[must_use]
+    pub fn limits(&self) -> &RoomLimits {
+        &self.limits
+    }
+
     /// A message to all was sent: newcomers get it, too. `id`: its id in the archive.
     pub fn note_published(&mut self, message: &Message, at: Timestamp, id: Option<String>) {
         self.activity.note(message, at);
@@ -171,7 +177,7 @@ impl Room {
     /// A new occupant with this nickname.
     pub(super) fn new_occupant(&self, actor: &Actor, address: FullJid, seat: Seat) -> Occupant {
         let affiliation = self.affiliation_of(actor);
-        let role = Role::on_entry(affiliation, self.config.moderated);
+        let role = self.role_on_entry(&actor.user, affiliation);
         Occupant {
             nick: SmolStr::new(address.resource_part()),
             id: self.occupant_id(&actor.user),

@@ -105,10 +105,11 @@ impl Room {
         };
         let visitor =
             visitor.ok_or_else(|| Condition::ItemNotFound.text("there is no such occupant"))?;
-        let (nick, role) = (visitor.nick.clone(), visitor.role);
+        let (nick, role, user) = (visitor.nick.clone(), visitor.role, visitor.user.clone());
         if allows && role < Role::Participant {
             let told = Told { actor: Some(&by), ..Told::default() };
             self.show_with_role(&nick, Role::Participant, &told, fx);
+            self.keep_role(&user, Role::Participant, fx);
         }
         self.occupants.change(&nick, |visitor| visitor.asked_for_voice = None);
         Ok(())

@@ -173,6 +173,16 @@ pub trait RoomStore: Send + Sync {
     /// Rooms of all domains with which a server begins: those that somebody is in, and those that are not
     /// persistent. In the order of their addresses, after `after`, `limit` at most. Other rooms are not read.
     async fn occupied(&self, after: Option<&BareJid>, limit: usize) -> Result<Vec<BareJid>>;
+    /// Rooms of a domain in whose [`StoredRoom::extra`] a text occurs; maybe also some in which it occurs with other
+    /// upper and lower case. In the order of their addresses, after `after`, `limit` at most. All rooms of the domain
+    /// are read.
+    async fn mentioning(
+        &self,
+        domain: &str,
+        text: &str,
+        after: Option<&BareJid>,
+        limit: usize,
+    ) -> Result<Vec<BareJid>>;
     /// Rooms of all domains in which a user has an affiliation other than [`RoomAffiliation::None`], with what
     /// they know of the user. In the order of their addresses, after `after`, `limit` at most.
     async fn rooms_of(

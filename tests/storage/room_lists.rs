@@ -165,6 +165,30 @@ pub(crate) async fn a_server_begins_with_rooms_that_are_in_use(s: Arc<dyn Storag
     assert_eq!(rooms(Some(all[2]), 9).await, [""; 0]);
 }
 
+pub(crate) async fn rooms_that_mention_somebody_are_found(s: Arc<dyn Storage>) {
+    let mentions = |text: &str| StoredRoom { extra: Some(text.to_owned()), ..room("x") };
+    for (jid, new) in [
+        ("c@rooms.localhost", mentions(r#"{"a":["hag66@localhost","x"]}"#)),
+        ("b@rooms.localhost", mentions(r#"{"a":["hag_6@localhost"]}"#)),
+        ("a@rooms.localhost", mentions(r#"{"b":"hag66@localhost"}"#)),
+        ("a@rooms.example", mentions(r#"{"b":"hag66@localhost"}"#)),
+        ("d@rooms.localhost", mentions(r#"{"b":"xhag66@localhost"}"#)),
+        ("e@rooms.localhost", StoredRoom { extra: None, ..room("x") }),
+    ] {
+        create(&s, jid, &new).await;
+    }
+    let found = async |text: &str, after: Option<&str>, limit| {
+        let after = after.map(user);
+        let rooms = s.rooms().mentioning("rooms.localhost", text, after.as_ref(), limit).await;
+        rooms.unwrap().iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let all = ["a@rooms.localhost", "c@rooms.localhost"];
+    assert_eq!(found(r#""hag66@localhost""#, None, 9).await, all);
+    assert_eq!(found(r#""hag66@localhost""#, None, 1).await, all[..1]);
+    assert_eq!(found(r#""hag66@localhost""#, Some(all[0]), 9).await, all[1..]);
+    assert_eq!(found(r#""hag_6@localhost""#, None, 9).await, ["b@rooms.localhost"]);
+}
+
 pub(crate) async fn a_user_is_found_in_rooms(s: Arc<dyn Storage>) {
     let hecate = "hecate@localhost";
     let (none, outcast) = (RoomAffiliation::None, RoomAffiliation::Outcast);

@@ -81,7 +81,7 @@ impl Command for Show {
 }
 
 /// Whether the domain of a service is below the host that the caller named, if the caller named one.
-fn is_meant(cx: &CommandCx, domain: &str) -> bool {
+pub(super) fn is_meant(cx: &CommandCx, domain: &str) -> bool {
     let Some(host) = &cx.only_domain else { return true };
     cx.config.room_services().any(|service| format!("{}.{host}", service.prefix) == domain)
 }

@@ -41,6 +41,11 @@ impl Command for Create {
                     ArgumentKind::Account,
                     "Its owner; needed, unless a chat client gives the command",
                 ),
+                optional(
+                    "force",
+                    ArgumentKind::Flag,
+                    "Also if the service has as many rooms as it may have",
+                ),
             ]
         }
     }
@@ -56,7 +61,7 @@ impl Command for Create {
     async fn run(&self, cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, CommandError> {
         let (rooms, room) = (rooms(cx)?, room(cx, arguments)?);
         let owner = owner(cx, arguments)?;
-        rooms.create(&room, &owner).await?;
+        rooms.create(&room, &owner, arguments.flag("force")).await?;
         let text = format!("Created room {room}, which {owner} owns.");
         Ok(Outcome::Done { text, json: json!({ "room": room, "owner": owner }) })
     }

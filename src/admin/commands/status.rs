@@ -4,10 +4,12 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::facts::facts;
+use super::room::is_meant;
 use crate::config::Config;
 use crate::host::command::{
     Argument, Arguments, Command, CommandCx, CommandError, Outcome, Permission,
 };
+use crate::host::rooms::{RoomAdministration, RoomCount};
 
 /// `status`
 pub(super) struct Status;
@@ -47,9 +49,31 @@ impl Command for Status {
                     None => all.push(fact),
                 }
             }
+            if let Some(rooms) = running.rooms() {
+                all.extend(of_rooms(cx, rooms.as_ref()).await?);
+            }
         }
         Ok(facts(&all))
     }
+}
+
+/// How many rooms there are, and who is in them.
+async fn of_rooms(
+    cx: &CommandCx,
+    rooms: &dyn RoomAdministration,
+) -> Result<[(&'static str, Value); 3], CommandError> {
+    let mut sum = RoomCount::default();
+    for domain in rooms.domains().into_iter().filter(|domain| is_meant(cx, domain)) {
+        let count = rooms.count(&domain).await?;
+        sum.stored += count.stored;
+        sum.in_memory += count.in_memory;
+        sum.occupants += count.occupants;
+    }
+    Ok([
+        ("rooms", json!(sum.stored)),
+        ("rooms_in_memory", json!(sum.in_memory)),
+        ("room_occupants", json!(sum.occupants)),
+    ])
 }
 
 /// The status from the configuration.

@@ -6,7 +6,9 @@ use serde_json::json;
 
 use super::{code_of, context, json_of, request, run};
 use crate::admin::{Answer, Code};
-use crate::host::rooms::{OccupantRow, RoomAdministration, RoomError, RoomFacts, RoomRow};
+use crate::host::rooms::{
+    OccupantRow, RoomAdministration, RoomCount, RoomError, RoomFacts, RoomRow,
+};
 use crate::jid::{BareJid, Jid};
 use crate::payload::datetime::Timestamp;
 use crate::storage::{RoomAffiliation, RoomMember};
@@ -64,11 +66,15 @@ impl RoomAdministration for NotingRooms {
         })
     }
 
-    async fn create(&self, room: &BareJid, owner: &BareJid) -> Result<(), RoomError> {
+    async fn count(&self, _: &str) -> Result<RoomCount, RoomError> {
+        Ok(RoomCount { stored: 7, in_memory: 2, occupants: 3 })
+    }
+
+    async fn create(&self, room: &BareJid, owner: &BareJid, force: bool) -> Result<(), RoomError> {
         if known(room).is_ok() {
             return Err(RoomError::Exists(room.clone()));
         }
-        self.note(format!("create {room} {owner}"))
+        self.note(format!("create {room} {owner}{}", if force { " by force" } else { "" }))
     }
 
     async fn destroy(

@@ -119,9 +119,28 @@ impl ActiveRooms {
 
     /// How many rooms are in memory, and how many occupants are in them.
     pub(super) fn count(&self) -> (usize, usize) {
+        self.count_that(|_| true)
+    }
+
+    /// The same of one domain.
+    pub(super) fn count_of(&self, domain: &str) -> (usize, usize) {
+        self.count_that(|room| room.domain() == domain)
+    }
+
+    fn count_that(&self, which: impl Fn(&BareJid) -> bool) -> (usize, usize) {
         let slots = self.slots.lock();
-        let occupants = slots.values().map(|slot| slot.occupants.load(Ordering::Acquire));
-        (slots.len(), occupants.sum())
+        let found = slots.iter().filter(|(room, _)| which(room));
+        let occupants = found.map(|(_, slot)| slot.occupants.load(Ordering::Acquire));
+        occupants.fold((0, 0), |(rooms, all), here| (rooms + 1, all + here))
+    }
+
+    /// The rooms of a domain that somebody is in, or was a moment ago.
+    pub(super) fn occupied(&self, domain: &str) -> Vec<BareJid> {
+        let slots = self.slots.lock();
+        let found = slots.iter().filter(|(room, slot)| {
+            room.domain() == domain && slot.occupants.load(Ordering::Acquire) > 0
+        });
+        found.map(|(room, _)| room.clone()).collect()
     }
 
     /// Looks at a room in memory, unless something happens in it just now.

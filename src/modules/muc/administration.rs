@@ -11,7 +11,9 @@ use super::refused::Refused;
 use super::room_service::RoomService;
 use super::services::Services;
 use super::settings::{self, PAGE};
-use crate::host::rooms::{OccupantRow, RoomAdministration, RoomError, RoomFacts, RoomRow};
+use crate::host::rooms::{
+    OccupantRow, RoomAdministration, RoomCount, RoomError, RoomFacts, RoomRow,
+};
 use crate::host::{RequestError, ServerState};
 use crate::jid::{BareJid, Jid};
 use crate::muc::{Room, RoomConfig};
@@ -82,8 +84,7 @@ impl Place {
 impl RoomAdministration for Administration {
     fn domains(&self) -> Vec<String> {
         let Some(server) = self.server.upgrade() else { return Vec::new() };
-        let domains = server.services().iter().map(|at| at.domain.to_string());
-        domains.filter(|domain| self.services.at(&server, domain).is_some()).collect()
+        self.services.domains(&server).iter().map(|(_, domain)| (*domain).to_owned()).collect()
     }
 
     async fn list(&self, domain: &str, all: bool) -> Result<Vec<RoomRow>, RoomError> {
@@ -114,13 +115,27 @@ impl RoomAdministration for Administration {
         self.place(room)?.look(room, facts).await
     }
 
-    async fn create(&self, room: &BareJid, owner: &BareJid) -> Result<(), RoomError> {
+    async fn count(&self, domain: &str) -> Result<RoomCount, RoomError> {
+        let server = self.server()?;
+        let Some((service, _)) = self.services.at(&server, domain) else {
+            return Ok(RoomCount::default());
+        };
+        let (in_memory, occupants) = service.rooms.count_of(domain);
+        let stored = server.storage.rooms().count(domain, false).await?;
+        Ok(RoomCount { stored, in_memory, occupants })
+    }
+
+    async fn create(&self, room: &BareJid, owner: &BareJid, force: bool) -> Result<(), RoomError> {
         let Place { server, service, .. } = self.place(room)?;
         let mut locked = service.lock(&server, room).await?;
         if locked.room.is_some() {
             return Err(RoomError::Exists(room.clone()));
         }
         let own = service.config(&server);
+        let count = server.storage.rooms().count(room.domain(), false).await?;
+        if count >= u64::from(own.rooms) && !force {
+            return Err(RoomError::TooMany(room.domain().to_owned(), count));
+        }
         let config = RoomConfig { is_persistent: true, ..settings::new_room(&own) };
         let secret = server.storage.accounts().secret().await?;
         let (limits, at) = (settings::limits(&own), server.clock.now());
@@ -269,5 +284,5 @@ fn setting(field: &Field) -> Option<(String, Vec<String>)> {
 const PASSWORD: &str = "muc#roomconfig_roomsecret";
 /// How long a room may take. It answers when its change is on the disk.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Administrators may make as many rooms as they like.
+/// What an administrator makes does not count for its owner.
 const NO_LIMIT: u64 = i64::MAX as u64;

@@ -1,11 +1,15 @@
 //! A message of a room is retracted: a note takes its place in the archive (XEP-0424 §4, XEP-0425 §4).
 
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
 use super::load;
 use crate::host::Cx;
 use crate::jid::BareJid;
 use crate::muc::{Burial, Room};
 use crate::stanza::{Condition, Stanza, StanzaError};
-use crate::storage::{MessageId, Query};
+use crate::storage::{MessageId, Query, Receipt};
 
 /// A message that is to be buried, with what stays of it.
 pub(super) struct Grave {
@@ -47,20 +51,23 @@ async fn find_message(
     Ok(Some(Grave { id, tombstone: Stanza::Message(tombstone).to_bytes() }))
 }
 
-/// Puts the note in the place of the message.
-///
-/// # Errors
-/// If the store fails.
-pub(super) async fn bury(
-    cx: &mut Cx<'_>,
-    room: &mut Room,
-    burial: &Burial,
-    grave: Option<Grave>,
-) -> Result<(), StanzaError> {
+/// Puts the note in the place of the message. The room does not wait for the disk; only the acknowledgement of the
+/// sender does. Until it is written, whoever reads the archive may still find the message, and the one that retracts it
+/// after it.
+pub(super) fn bury(cx: &mut Cx<'_>, room: &mut Room, burial: &Burial, grave: Option<Grave>) {
     // Who retracts what others wrote removes nothing for newcomers either.
-    let Some(grave) = grave else { return Ok(()) };
+    let Some(Grave { id, tombstone }) = grave else { return };
     room.note_buried(burial);
     cx.keeping.count_writes(1);
-    cx.server.storage.archive().replace(room.jid(), grave.id, grave.tombstone.into()).await?;
-    Ok(())
+    let (done, receipt) = oneshot::channel();
+    let (storage, room) = (Arc::clone(&cx.server.storage), room.jid().clone());
+    let replace = async move {
+        if let Err(error) = storage.archive().replace(&room, id, tombstone.into()).await {
+            // All were told of the retraction: clients hide what it names.
+            tracing::error!(%room, %error, "a message that was retracted stays in the archive");
+        }
+        drop(done.send(Ok(())));
+    };
+    drop(cx.server.tasks.spawn("room-bury", replace));
+    cx.keeping.receipts.push(Receipt::waiting(receipt));
 }

@@ -96,10 +96,9 @@ impl RoomService {
                 locked.put(self.new_room(cx, jid, actor).await?);
                 Ok(None)
             }
-            input if needs_occupants(input) || matches!(input, Input::Presence(_)) => {
-                Ok(Some(Reply::Later))
-            }
-            _ => Err(no_room()),
+            Input::Request(_) => Err(no_room()),
+            Input::Message(message) if message.kind != MessageKind::Error => Err(no_room()),
+            _ => Ok(Some(Reply::Later)),
         }
     }
 

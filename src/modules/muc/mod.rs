@@ -22,6 +22,7 @@ mod room_service;
 mod saver;
 mod search;
 mod search_form;
+mod search_fullest;
 mod service;
 mod services;
 mod settings;

@@ -55,12 +55,8 @@ pub(super) async fn publish(
         message.content.add(&stanza_id::stanza_id(room.jid(), &written));
         id = Some(written);
     }
-    if let Some(burial) = &buries
-        && let Err(error) = bury::bury(cx, room, burial, grave).await
-    {
-        // The message that retracts is in the archive already: all are told of it, and clients hide what it names.
-        tracing::error!(room = %room.jid(), condition = error.condition.as_str(),
-            "a message that was retracted stays in the archive");
+    if let Some(burial) = &buries {
+        bury::bury(cx, room, burial, grave);
     }
     if in_history {
         room.note_published(&message, at, id);
@@ -89,8 +85,13 @@ async fn tell_listeners(
     asleep.dedup();
     let is_local = |user: &BareJid| cx.server.host(user.domain()).is_some();
     let turn = usize::try_from(cx.server.clock.now().as_micros()).unwrap_or_default();
-    let absent = room.absent_members().filter(|&user| is_local(user));
-    let absent = some_of(absent.collect(), turn).into_iter().cloned();
+    let absent: Vec<_> = room.absent_members().filter(|&user| is_local(user)).collect();
+    let (all, most) = (absent.len(), room.limits().absent);
+    if all > most {
+        tracing::debug!(room = %room.jid(), absent = all, told = most,
+            "more members are away than are told of one message");
+    }
+    let absent = some_of(absent, most, turn).into_iter().cloned();
     let listener = |is_in| move |user| RoomListener { user, is_in };
     let users = asleep.into_iter().map(listener(true)).chain(absent.map(listener(false)));
     let users: Vec<_> = users.filter(|listener| Some(&listener.user) != author).collect();
@@ -102,19 +103,16 @@ async fn tell_listeners(
     }
 }
 
-/// At most [`MOST_ABSENT`] of these, others in each turn: a room with more members tells nobody of each message, and
-/// everybody of some.
-fn some_of<T>(mut all: Vec<T>, turn: usize) -> Vec<T> {
-    if all.len() > MOST_ABSENT {
+/// At most `most` of these, others in each turn: a room with more members tells nobody of each message, and everybody
+/// of some.
+fn some_of<T>(mut all: Vec<T>, most: usize, turn: usize) -> Vec<T> {
+    if all.len() > most {
         let begin = turn % all.len();
         all.rotate_left(begin);
-        all.truncate(MOST_ABSENT);
+        all.truncate(most);
     }
     all
 }
-
-/// Members of this server who are not in the room and are told of a message all the same, at most.
-const MOST_ABSENT: usize = 1000;
 
 /// The archive of the room.
 fn holder(room: &BareJid, from: &Option<Jid>) -> Holder {
@@ -130,17 +128,19 @@ fn holder(room: &BareJid, from: &Option<Jid>) -> Holder {
 
 #[cfg(test)]
 mod tests {
-    use super::{MOST_ABSENT, some_of};
+    use super::some_of;
 
     #[test]
     fn in_a_room_with_many_members_none_is_always_left_out() {
-        let few: Vec<usize> = (0..MOST_ABSENT).collect();
-        assert_eq!(some_of(few.clone(), 17), few);
-        let many: Vec<usize> = (0..MOST_ABSENT + 2).collect();
-        let found = some_of(many.clone(), 3);
-        assert_eq!((found.len(), found[0]), (MOST_ABSENT, 3));
-        let is_found =
-            |user: &usize| (0..many.len()).any(|turn| some_of(many.clone(), turn).contains(user));
+        let few: Vec<usize> = (0..10).collect();
+        assert_eq!(some_of(few.clone(), 10, 17), few);
+        let many: Vec<usize> = (0..12).collect();
+        let found = some_of(many.clone(), 10, 3);
+        assert_eq!((found.len(), found[0]), (10, 3));
+        let is_found = |user: &usize| {
+            (0..many.len()).any(|turn| some_of(many.clone(), 10, turn).contains(user))
+        };
         assert!(many.iter().all(is_found));
+        assert!(some_of(many, 0, 3).is_empty());
     }
 }

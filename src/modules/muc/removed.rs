@@ -1,13 +1,15 @@
 //! An account is removed. The store has forgotten what the user was in rooms, except for bans. Rooms in memory forget
-//! it, too, and tell their occupants.
+//! it, too, and tell their occupants. Hats, tokens and requests are forgotten by all rooms that have some of the user.
 
 use async_trait::async_trait;
 
 use super::room_service::RoomService;
 use super::services::Services;
+use super::settings::PAGE;
 use crate::host::Cx;
 use crate::host::lifecycle::{Event, Listener};
 use crate::jid::BareJid;
+use crate::muc::Room;
 use crate::stanza::StanzaError;
 
 /// Makes rooms forget users.
@@ -21,10 +23,36 @@ impl Listener for Removed {
         for service in server.shared::<Services>().0.iter() {
             // A room that is being read has its place already, even if it reads what was stored before.
             for room in service.rooms.addresses() {
-                service.forget_user(cx, &room, user).await?;
+                let knows = service.rooms.look_when_idle(&room, |room| room.knows(user)).await;
+                if knows == Some(true) {
+                    service.forget_user(cx, &room, user).await?;
+                }
             }
         }
+        for (service, domain) in server.shared::<Services>().domains(server) {
+            forget_mentions(cx, &service, domain, user).await?;
+        }
         Ok(())
+    }
+}
+
+/// Rooms that are not in memory are read: only they know what of it is about the user.
+async fn forget_mentions(
+    cx: &mut Cx<'_>,
+    service: &RoomService,
+    domain: &str,
+    user: &BareJid,
+) -> Result<(), StanzaError> {
+    let text = Room::mention_of(user);
+    let mut after: Option<BareJid> = None;
+    loop {
+        let rooms = cx.server.storage.rooms();
+        let page = rooms.mentioning(domain, &text, after.as_ref(), PAGE).await?;
+        let Some(last) = page.last().cloned() else { return Ok(()) };
+        for room in page {
+            service.forget_user(cx, &room, user).await?;
+        }
+        after = Some(last);
     }
 }
 
@@ -35,11 +63,7 @@ impl RoomService {
         jid: &BareJid,
         user: &BareJid,
     ) -> Result<(), StanzaError> {
-        let knows = self.rooms.look_when_idle(jid, |room| room.knows(user)).await;
-        if knows != Some(true) {
-            return Ok(());
-        }
-        let mut locked = self.rooms.lock(jid).await;
+        let mut locked = self.lock(cx.server, jid).await?;
         let Some(mut room) = locked.take() else { return Ok(()) };
         let Some(effects) = room.forget_user(cx.server.clock.now(), user) else {
             locked.put(room);

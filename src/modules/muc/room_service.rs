@@ -1,12 +1,16 @@
 //! A service with rooms: its configuration, its rooms in memory, and who may do what.
 
+use std::ops::Deref;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
+
+use arc_swap::Guard;
 
 use super::active::{ActiveRooms, Locked};
 use super::heard::Heard;
 use super::saver::Saver;
 use super::{load, settings};
-use crate::config::RoomsConfig;
+use crate::config::{Config, RoomsConfig};
 use crate::host::{Cx, Origin, ServerState};
 use crate::jid::{BareJid, Jid};
 use crate::muc::{Actor, Room, RoomConfig};
@@ -23,6 +27,20 @@ pub(super) struct RoomService {
     pub(super) heard: Heard,
 }
 
+/// How a service with rooms is configured now. If its section is gone, as it was when the server started.
+pub(super) struct ConfigNow<'a> {
+    all: Guard<Arc<Config>>,
+    at_start: &'a RoomsConfig,
+}
+
+impl Deref for ConfigNow<'_> {
+    type Target = RoomsConfig;
+
+    fn deref(&self) -> &RoomsConfig {
+        self.all.room_service(&self.at_start.prefix).unwrap_or(self.at_start)
+    }
+}
+
 impl RoomService {
     pub(super) fn new(config: RoomsConfig) -> Self {
         let (rooms, saver, heard) = (ActiveRooms::default(), Saver::default(), Heard::default());
@@ -30,9 +48,8 @@ impl RoomService {
     }
 
     /// As it is configured now.
-    pub(super) fn config(&self, server: &ServerState) -> RoomsConfig {
-        let now = server.config.load();
-        now.room_service(&self.config.prefix).unwrap_or(&self.config).clone()
+    pub(super) fn config(&self, server: &ServerState) -> ConfigNow<'_> {
+        ConfigNow { all: server.config.load(), at_start: &self.config }
     }
 
     /// Who has sent a stanza. The server itself may do what administrators may do.
@@ -45,9 +62,7 @@ impl RoomService {
         let is_server = matches!(cx.origin, Origin::Internal) && from.local().is_none();
         let is_admin = is_server || {
             let user = from.to_bare();
-            let config = cx.server.config.load();
-            let own = config.room_service(&self.config.prefix).unwrap_or(&self.config);
-            own.admins.contains(&user) || cx.is_of_admin().await?
+            self.config(cx.server).admins.contains(&user) || cx.is_of_admin().await?
         };
         Ok(Actor::new(from, is_admin))
     }
@@ -59,10 +74,7 @@ impl RoomService {
         room: &BareJid,
     ) -> Result<Locked, StorageError> {
         let mut locked = self.rooms.lock(room).await;
-        let limits = {
-            let now = server.config.load();
-            settings::limits(now.room_service(&self.config.prefix).unwrap_or(&self.config))
-        };
+        let limits = settings::limits(&self.config(server));
         if let Some(room) = &mut *locked.room {
             // The configuration may have been reloaded.
             room.set_limits(limits);

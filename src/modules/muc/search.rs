@@ -1,6 +1,8 @@
 //! XEP-0433: Extended Channel Search, among the public rooms of the service itself.
 
+use super::active::ActiveRooms;
 use super::search_form::{Order, Wish};
+use super::search_fullest;
 use super::settings::PAGE;
 use crate::host::{Cx, IqReply};
 use crate::jid::BareJid;
@@ -34,26 +36,23 @@ impl Seen {
     }
 }
 
-/// A room that is found.
-type Found = (RoomSummary, Option<Seen>);
-
-/// What tells what is known of rooms in memory. Nobody is in a room that is not.
-pub(super) type Known<'a> = &'a (dyn Fn(&BareJid) -> Option<Seen> + Send + Sync);
+/// A room that is found. Nobody is in a room of which nothing is known.
+pub(super) type Found = (RoomSummary, Option<Seen>);
 
 /// Answers a request for the form, or for a page of rooms (XEP-0433 §4.2).
 pub(super) async fn answer(
     cx: &mut Cx<'_>,
     domain: &BareJid,
     search: &ElementRef<'_>,
-    known: Known<'_>,
+    rooms: &ActiveRooms,
 ) -> IqReply {
     let Some(wish) = Wish::read(search)? else {
         return Ok(Some(element("search").ns(NS).child(super::search_form::form())));
     };
     let (found, set) = match wish.order {
         _ if !wish.wants_rooms => (Vec::new(), SetAnswer { page: None, count: Some(0) }),
-        Order::Address => by_address(cx, domain, &wish, known).await?,
-        Order::Occupants => by_occupants(cx, domain, &wish, known).await?,
+        Order::Address => by_address(cx, domain, &wish, rooms).await?,
+        Order::Occupants => search_fullest::page_of(cx, domain, &wish, rooms).await?,
     };
     let items = found.iter().map(item);
     Ok(Some(element("result").ns(NS).children(items).child(set.to_node())))
@@ -64,7 +63,7 @@ async fn by_address(
     cx: &mut Cx<'_>,
     domain: &BareJid,
     wish: &Wish,
-    known: Known<'_>,
+    rooms: &ActiveRooms,
 ) -> Result<(Vec<Found>, SetAnswer), StanzaError> {
     let limit = wish.set.limit(PAGE);
     let (mut after, mut before) = (None, None);
@@ -81,15 +80,15 @@ async fn by_address(
         if found.len() >= limit {
             break;
         }
-        let mut rooms = page(cx, domain, wish, after.as_ref(), before.as_ref()).await?;
-        let is_last = rooms.len() < PAGE;
+        let mut listed = page(cx, domain, wish, after.as_ref(), before.as_ref()).await?;
+        let is_last = listed.len() < PAGE;
         if is_backward {
-            before = rooms.first().map(|room| room.room.clone()).or(before);
-            rooms.reverse();
+            before = listed.first().map(|room| room.room.clone()).or(before);
+            listed.reverse();
         } else {
-            after = rooms.last().map(|room| room.room.clone()).or(after);
+            after = listed.last().map(|room| room.room.clone()).or(after);
         }
-        let fitting = rooms.into_iter().filter_map(|room| fitting(room, wish, known));
+        let fitting = listed.into_iter().filter_map(|room| fitting(room, wish, rooms));
         found.extend(fitting.take(limit - found.len()));
         if is_last {
             break;
@@ -108,51 +107,8 @@ async fn by_address(
     Ok((found, set))
 }
 
-/// The fullest first. Of many rooms, only the first by address are looked at (XEP-0433 §6.1): at most
-/// [`MOST_SORTED`] that fit, and [`ROUNDS`] pages, whether they fit or not.
-async fn by_occupants(
-    cx: &mut Cx<'_>,
-    domain: &BareJid,
-    wish: &Wish,
-    known: Known<'_>,
-) -> Result<(Vec<Found>, SetAnswer), StanzaError> {
-    let mut found: Vec<Found> = Vec::new();
-    let mut after = None;
-    for _ in 0..ROUNDS {
-        let rooms = page(cx, domain, wish, after.as_ref(), None).await?;
-        let is_last = rooms.len() < PAGE;
-        after = rooms.last().map(|room| room.room.clone()).or(after);
-        found.extend(rooms.into_iter().filter_map(|room| fitting(room, wish, known)));
-        if is_last || found.len() >= MOST_SORTED {
-            break;
-        }
-    }
-    found.truncate(MOST_SORTED);
-    found.sort_by_key(|(_, seen)| std::cmp::Reverse(occupants(*seen)));
-    let count = found.len();
-    let limit = wish.set.limit(PAGE);
-    let place = |id: &str| {
-        let at = found.iter().position(|(room, _)| room.room.as_str() == id);
-        at.ok_or(Condition::ItemNotFound)
-    };
-    let begin = match &wish.set.from {
-        Start::First => 0,
-        Start::After(id) => place(id)? + 1,
-        Start::Before(id) => place(id)?.saturating_sub(limit),
-        Start::Index(index) => (*index).min(count),
-        Start::Last => count.saturating_sub(limit),
-    };
-    let end = match &wish.set.from {
-        Start::Before(id) => place(id)?,
-        _ => begin.saturating_add(limit).min(count),
-    };
-    let found: Vec<Found> = found.drain(begin..end).collect();
-    let set = SetAnswer { page: ends(&found, Some(begin)), count: Some(count) };
-    Ok((found, set))
-}
-
 /// Public rooms that may fit: the store looks for the words in names, descriptions and addresses.
-async fn page(
+pub(super) async fn page(
     cx: &mut Cx<'_>,
     domain: &BareJid,
     wish: &Wish,
@@ -177,23 +133,26 @@ fn cost(rooms: usize) -> usize {
     1 + rooms / 25
 }
 
-fn fitting(room: RoomSummary, wish: &Wish, known: Known<'_>) -> Option<Found> {
+fn fitting(room: RoomSummary, wish: &Wish, rooms: &ActiveRooms) -> Option<Found> {
     if !wish.fits(&room) {
         return None;
     }
-    let seen = known(&room.room);
+    let seen = rooms.look(&room.room, Seen::of);
     (occupants(seen) >= wish.least_occupants).then_some((room, seen))
 }
 
-fn occupants(seen: Option<Seen>) -> usize {
+pub(super) fn occupants(seen: Option<Seen>) -> usize {
     seen.map_or(0, |seen| seen.occupants)
 }
 
-fn room_of(id: &str) -> Result<BareJid, StanzaError> {
+pub(super) fn room_of(id: &str) -> Result<BareJid, StanzaError> {
     BareJid::parse(id).map_err(|_| Condition::ItemNotFound.into())
 }
 
-fn ends(found: &[Found], index: Option<usize>) -> Option<(String, String, Option<usize>)> {
+pub(super) fn ends(
+    found: &[Found],
+    index: Option<usize>,
+) -> Option<(String, String, Option<usize>)> {
     let ((first, _), (last, _)) = found.first().zip(found.last())?;
     Some((first.room.to_string(), last.room.to_string(), index))
 }
@@ -221,9 +180,7 @@ fn item((room, seen): &Found) -> Node {
     item.child(element("is-open").text(is_open)).child(element("anonymity-mode").text(mode))
 }
 
-/// Rooms that are sorted by their occupants, at most.
-const MOST_SORTED: usize = 1000;
 /// Pages of the store that are read for one answer, at most.
-const ROUNDS: usize = 20;
+pub(super) const ROUNDS: usize = 20;
 /// XEP-0433 §6.2.
 const NOT_ANONYMOUS: &str = "{urn:xmpp:channel-search:0:anonymity}none";

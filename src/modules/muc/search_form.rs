@@ -94,6 +94,12 @@ impl Wish {
 
     /// Whether a room that the store has found fits: the words occur where they are to be looked for.
     pub(super) fn fits(&self, room: &RoomSummary) -> bool {
+        let is_everywhere = self.in_name && self.in_description && self.in_address;
+        is_everywhere || self.has_words(room)
+    }
+
+    /// Whether the words occur in a room, where they are to be looked for.
+    pub(super) fn has_words(&self, room: &RoomSummary) -> bool {
         let Some(words) = &self.words else { return true };
         let address = room.room.local().unwrap_or_default();
         let places = [
@@ -101,9 +107,6 @@ impl Wish {
             (self.in_description, room.description.as_str()),
             (self.in_address, address),
         ];
-        if places.iter().all(|(is_searched, _)| *is_searched) {
-            return true;
-        }
         let texts = places.iter().filter(|(is_searched, _)| *is_searched);
         let text: Vec<_> = texts.map(|(_, text)| text.to_lowercase()).collect();
         let text = text.join("\n");

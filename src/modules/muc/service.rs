@@ -162,9 +162,8 @@ impl RoomService {
         let payload = request.payload().ok_or(Condition::BadRequest)?;
         match (request.kind, payload.ns(), payload.name()) {
             (IqKind::Get, search::NS, "search") => {
-                let known = |room: &BareJid| self.rooms.look(room, search::Seen::of);
                 let domain = at.jid.to_bare();
-                Ok(Reply::Now(search::answer(cx, &domain, &payload, &known).await?))
+                Ok(Reply::Now(search::answer(cx, &domain, &payload, &self.rooms).await?))
             }
             (IqKind::Get, unique::NS, "unique") => {
                 let actor = self.actor(cx, &request.head.from).await?;

@@ -29,6 +29,14 @@ impl Services {
         let service = self.0.iter().find(|service| service.prefix() == prefix)?;
         Some((service, &at.host))
     }
+
+    /// The domains with rooms, in the order of the configuration, host by host.
+    pub(super) fn domains<'a>(&self, server: &'a ServerState) -> Vec<(Arc<RoomService>, &'a str)> {
+        let domains = server.services().iter().map(|at| at.domain.as_str());
+        let found =
+            domains.filter_map(|domain| Some((Arc::clone(self.at(server, domain)?.0), domain)));
+        found.collect()
+    }
 }
 
 #[async_trait]

@@ -14,6 +14,7 @@ pub(super) fn limits(of: &RoomsConfig) -> RoomLimits {
         sessions_of_user: of.sessions_per_user,
         shown: of.shown_occupants,
         members: of.affiliations,
+        absent: of.absent_members,
         nick_bytes: of.nickname,
         history: of.past_messages,
         history_bytes: of.past_bytes,

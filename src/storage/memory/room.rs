@@ -96,6 +96,22 @@ impl RoomStore for MemoryStorage {
         Ok(rooms.take(limit).cloned().collect())
     }
 
+    async fn mentioning(
+        &self,
+        domain: &str,
+        text: &str,
+        after: Option<&BareJid>,
+        limit: usize,
+    ) -> Result<Vec<BareJid>> {
+        let state = self.state()?;
+        let rooms = state.rooms().filter(|(jid, room)| {
+            jid.domain() == domain
+                && after.is_none_or(|after| *jid > after)
+                && room.extra.as_ref().is_some_and(|extra| extra.contains(text))
+        });
+        Ok(rooms.take(limit).map(|(jid, _)| jid.clone()).collect())
+    }
+
     async fn rooms_of(
         &self,
         user: &BareJid,

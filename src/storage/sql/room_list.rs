@@ -74,6 +74,24 @@ pub(in crate::storage) async fn occupied(
     rows.iter().map(|row| Ok(jid(row, "jid", "room")?.to_bare())).collect()
 }
 
+/// Rooms of a domain in which a text occurs, in the order of their addresses.
+pub(in crate::storage) async fn mentioning(
+    on: &mut Connection,
+    domain: &str,
+    text: &str,
+    after: Option<&BareJid>,
+    limit: usize,
+) -> Result<Vec<BareJid>> {
+    let rows = sqlx::query(MENTIONING)
+        .bind(domain)
+        .bind(after.map_or("", |after| after.as_str()))
+        .bind(row_limit(limit))
+        .bind(pattern(text))
+        .fetch_all(on)
+        .await?;
+    rows.iter().map(|row| Ok(jid(row, "jid", "room")?.to_bare())).collect()
+}
+
 /// Rooms in which a user has an affiliation, in the order of their addresses.
 pub(in crate::storage) async fn rooms_of(
     on: &mut Connection,
@@ -149,6 +167,8 @@ const COUNT_PUBLIC: &str = "SELECT count(*) FROM room r WHERE r.domain = $1 AND 
 const OF_CREATOR: &str = "SELECT count(*) FROM room r WHERE r.creator = $1 AND r.domain = $2";
 const OCCUPIED: &str =
     "SELECT r.jid FROM room r WHERE r.is_awake AND r.jid > $1 ORDER BY r.jid LIMIT +$2";
+const MENTIONING: &str = "SELECT r.jid FROM room r WHERE r.domain = $1 AND r.jid > $2 \
+    AND r.extra LIKE $4 ESCAPE '!' ORDER BY r.jid LIMIT +$3";
 const ROOMS_OF: &str = "SELECT r.jid AS room, m.jid, m.affiliation, m.nick, m.reason, m.since, \
     m.version FROM room_member m JOIN room r ON r.owner = m.owner \
     WHERE m.jid = $1 AND m.affiliation > 0 AND r.jid > $2 ORDER BY r.jid LIMIT +$3";
@@ -161,6 +181,7 @@ pub(in crate::storage) fn statements() -> Vec<(String, &'static str)> {
         (COUNT_PUBLIC.to_owned(), "room_public"),
         (OF_CREATOR.to_owned(), "room_by_creator"),
         (OCCUPIED.to_owned(), "room_awake"),
+        (MENTIONING.to_owned(), "room_by_domain"),
     ];
     for (is_backwards, has_end, words) in [(false, false, 0), (true, false, 2), (true, true, 1)] {
         for (public_only, index) in [(false, "room_by_domain"), (true, "room_public")] {

@@ -64,6 +64,16 @@ impl RoomStore for Database {
         room_list::occupied(&mut *self.reader().await?, after, limit).await
     }
 
+    async fn mentioning(
+        &self,
+        domain: &str,
+        text: &str,
+        after: Option<&BareJid>,
+        limit: usize,
+    ) -> Result<Vec<BareJid>> {
+        room_list::mentioning(&mut *self.reader().await?, domain, text, after, limit).await
+    }
+
     async fn rooms_of(
         &self,
         user: &BareJid,
