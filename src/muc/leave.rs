@@ -143,8 +143,8 @@ pub fn is_doubtful(content: &Content) -> bool {
 fn has_one_of(content: &Content, conditions: &[&str]) -> bool {
     let content = readable(content);
     let Some(error) = content.received_child(ns::CLIENT, "error") else { return false };
-    let of_stanzas = error.children().filter(|condition| condition.ns() == ns::STANZA_ERRORS);
-    of_stanzas.into_iter().any(|condition| conditions.contains(&condition.name()))
+    let is_one = |name: &str| conditions.contains(&name);
+    error.children().any(|child| child.ns() == ns::STANZA_ERRORS && is_one(child.name()))
 }
 
 /// The content of an error, so that it can be read: an error that this server has made is written first.
