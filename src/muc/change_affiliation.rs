@@ -4,7 +4,7 @@ use smol_str::SmolStr;
 
 use super::affiliation::may_change_affiliation;
 use super::cause::Cause;
-use super::invite::Invited;
+use super::invited::Invited;
 use super::occupants::Occupant;
 use super::show::{Told, item};
 use super::{Actor, Affiliation, Effects, Role, Room};

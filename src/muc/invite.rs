@@ -3,23 +3,13 @@
 
 use std::borrow::Cow;
 
-use smol_str::SmolStr;
-
+use super::invited::Invited;
 use super::{Actor, Affiliation, Effects, Moment, Room, register};
 use crate::jid::{BareJid, Jid};
 use crate::ns;
 use crate::payload::data_form::{self, FormKind, Submitted};
 use crate::stanza::{Condition, Content, Head, Message, MessageKind, Stanza, StanzaError};
 use crate::xml::{ElementRef, Node, element};
-
-/// Somebody was invited.
-#[derive(Clone, Debug)]
-pub(super) struct Invited {
-    pub(super) by: BareJid,
-    pub(super) user: BareJid,
-    /// The session that has sent the invitation, with the id of its message; `None` if it is the room's.
-    pub(super) sent: Option<(Jid, Option<SmolStr>)>,
-}
 
 /// An invitation, as its sender wrote it.
 struct Invite {

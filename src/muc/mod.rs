@@ -31,6 +31,7 @@ mod hats;
 mod history;
 mod input;
 mod invite;
+mod invited;
 mod kept_roles;
 mod leave;
 mod limits;

@@ -10,7 +10,7 @@ use super::activity::Activity;
 use super::affiliation::Standing;
 use super::extra::Extra;
 use super::history::History;
-use super::invite::Invited;
+use super::invited::Invited;
 use super::members::Members;
 use super::occupants::{Occupant, Occupants, Seat};
 use super::on_their_way::PrivateMessages;

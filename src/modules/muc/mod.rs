@@ -23,6 +23,7 @@ mod saver;
 mod search;
 mod search_form;
 mod search_fullest;
+mod search_page;
 mod service;
 mod services;
 mod settings;

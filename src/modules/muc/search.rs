@@ -3,41 +3,17 @@
 use super::active::ActiveRooms;
 use super::search_form::{Order, Wish};
 use super::search_fullest;
+use super::search_page::{Found, ROUNDS, ends, fitting, occupants, page, room_of};
 use super::settings::PAGE;
 use crate::host::{Cx, IqReply};
 use crate::jid::BareJid;
-use crate::muc::{Room, Whois};
+use crate::muc::Whois;
 use crate::payload::result_set::{SetAnswer, Start};
 use crate::stanza::{Condition, StanzaError};
-use crate::storage::{RoomQuery, RoomSummary};
 use crate::xml::{ElementRef, Node, element};
 
 /// The namespace of requests and results.
 pub(super) const NS: &str = "urn:xmpp:channel-search:0:search";
-
-/// What is known of a room that is in memory.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Seen {
-    occupants: usize,
-    /// Everybody may enter.
-    is_open: bool,
-    whois: Whois,
-}
-
-impl Seen {
-    /// What a room shows.
-    pub(super) fn of(room: &Room) -> Self {
-        let config = room.config();
-        Self {
-            occupants: room.occupants(),
-            is_open: !config.members_only && config.password.is_none(),
-            whois: config.whois,
-        }
-    }
-}
-
-/// A room that is found. Nobody is in a room of which nothing is known.
-pub(super) type Found = (RoomSummary, Option<Seen>);
 
 /// Answers a request for the form, or for a page of rooms (XEP-0433 §4.2).
 pub(super) async fn answer(
@@ -107,56 +83,6 @@ async fn by_address(
     Ok((found, set))
 }
 
-/// Public rooms that may fit: the store looks for the words in names, descriptions and addresses.
-pub(super) async fn page(
-    cx: &mut Cx<'_>,
-    domain: &BareJid,
-    wish: &Wish,
-    after: Option<&BareJid>,
-    before: Option<&BareJid>,
-) -> Result<Vec<RoomSummary>, StanzaError> {
-    let query = RoomQuery {
-        domain: domain.domain(),
-        public_only: true,
-        text: wish.words.as_deref(),
-        after,
-        before,
-        limit: PAGE,
-    };
-    let rooms = cx.server.storage.rooms().list(query).await?;
-    cx.keeping.count_deliveries(cost(rooms.len()));
-    Ok(rooms)
-}
-
-/// What it costs to read so many rooms, in deliveries.
-fn cost(rooms: usize) -> usize {
-    1 + rooms / 25
-}
-
-fn fitting(room: RoomSummary, wish: &Wish, rooms: &ActiveRooms) -> Option<Found> {
-    if !wish.fits(&room) {
-        return None;
-    }
-    let seen = rooms.look(&room.room, Seen::of);
-    (occupants(seen) >= wish.least_occupants).then_some((room, seen))
-}
-
-pub(super) fn occupants(seen: Option<Seen>) -> usize {
-    seen.map_or(0, |seen| seen.occupants)
-}
-
-pub(super) fn room_of(id: &str) -> Result<BareJid, StanzaError> {
-    BareJid::parse(id).map_err(|_| Condition::ItemNotFound.into())
-}
-
-pub(super) fn ends(
-    found: &[Found],
-    index: Option<usize>,
-) -> Option<(String, String, Option<usize>)> {
-    let ((first, _), (last, _)) = found.first().zip(found.last())?;
-    Some((first.room.to_string(), last.room.to_string(), index))
-}
-
 /// A room (XEP-0433 §6.2). What is not known is left out.
 fn item((room, seen): &Found) -> Node {
     let mut item = element("item").attr("address", room.room.as_str());
@@ -180,7 +106,5 @@ fn item((room, seen): &Found) -> Node {
     item.child(element("is-open").text(is_open)).child(element("anonymity-mode").text(mode))
 }
 
-/// Pages of the store that are read for one answer, at most.
-pub(super) const ROUNDS: usize = 20;
 /// XEP-0433 §6.2.
 const NOT_ANONYMOUS: &str = "{urn:xmpp:channel-search:0:anonymity}none";

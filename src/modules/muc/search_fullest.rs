@@ -9,8 +9,8 @@ use std::cmp::Reverse;
 use rustc_hash::FxHashSet;
 
 use super::active::ActiveRooms;
-use super::search::{Found, ROUNDS, Seen, ends, occupants, page, room_of};
 use super::search_form::Wish;
+use super::search_page::{Found, ROUNDS, Seen, ends, occupants, page, room_of};
 use super::settings::PAGE;
 use crate::host::Cx;
 use crate::jid::BareJid;

@@ -1,0 +1,15 @@
+//! Who has been invited by whom (XEP-0045 §7.8.2): only they can decline, and who invites an address that cannot be
+//! reached is told so.
+
+use smol_str::SmolStr;
+
+use crate::jid::{BareJid, Jid};
+
+/// Somebody was invited.
+#[derive(Clone, Debug)]
+pub(super) struct Invited {
+    pub(super) by: BareJid,
+    pub(super) user: BareJid,
+    /// The session that has sent the invitation, with the id of its message; `None` if it is the room's.
+    pub(super) sent: Option<(Jid, Option<SmolStr>)>,
+}
