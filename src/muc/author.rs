@@ -69,7 +69,7 @@ fn read(x: &ElementRef<'_>) -> Option<(String, bool)> {
     Some((jid, x.children().any(is_open)))
 }
 
-/// The status code of a room that tells all addresses to all (XEP-0045 §15.6.1).
+/// The status code of a room that tells all addresses to all (XEP-0045 §16.6.1).
 const OPEN: &str = "100";
 
 #[cfg(test)]

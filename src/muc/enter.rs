@@ -41,7 +41,7 @@ impl Room {
                 }
             }
             PresenceKind::Unavailable if is_in => self.leave(actor, presence, &[], fx),
-            // Presence of an occupant that the room has sent on has come back (XEP-0045 §16.1.2).
+            // Presence of an occupant that the room has sent on has come back (XEP-0045 §18.1.2).
             PresenceKind::Error if is_in && says_gone(&presence.content) => {
                 self.lost(&actor.jid, fx);
             }

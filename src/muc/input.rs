@@ -51,6 +51,6 @@ pub enum Input<'a> {
     Request(&'a Iq),
     /// An answer to a request that was passed on to an occupant.
     Response(Iq),
-    /// A session cannot be reached any more (XEP-0045 §16.1.2, ghosts). The actor is that session.
+    /// A session cannot be reached any more (XEP-0045 §18.1.2, ghosts). The actor is that session.
     Lost,
 }

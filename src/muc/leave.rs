@@ -38,7 +38,7 @@ impl Room {
         sessions.filter(|session| which(session)).cloned().collect()
     }
 
-    /// A session leaves with this presence. `codes`: what all are told besides (XEP-0045 §15.6).
+    /// A session leaves with this presence. `codes`: what all are told besides (XEP-0045 §16.6).
     pub(super) fn leave(
         &mut self,
         actor: &Actor,
@@ -53,13 +53,13 @@ impl Room {
     }
 
     /// The server sends presence on behalf of a session that has ended: the connection was lost, and did not come
-    /// back (status 333, XEP-0045 §12.1).
+    /// back (status 333, XEP-0045 §11.1).
     pub(super) fn ended(&mut self, actor: &Actor, presence: Presence, fx: &mut Effects) {
         self.leave(actor, presence, &[333], fx);
     }
 
     /// A session cannot be reached any more: the others are told that it is gone for a technical reason
-    /// (status 333, XEP-0045 §12.1).
+    /// (status 333, XEP-0045 §11.1).
     pub(super) fn lost(&mut self, session: &Jid, fx: &mut Effects) {
         self.remove_seat(session, no_presence(), &[333], fx);
     }
@@ -99,7 +99,7 @@ impl Room {
         }
     }
 
-    /// The server ends, and with it these sessions: they leave (status 332, XEP-0045 §12.2). All are removed first,
+    /// The server ends, and with it these sessions: they leave (status 332, XEP-0045 §11.2). All are removed first,
     /// so those who leave hear nothing of each other.
     pub fn close(&mut self, sessions: &[Jid]) -> Effects {
         let mut fx = Effects::default();
@@ -128,7 +128,7 @@ impl Room {
     }
 }
 
-/// Whether the content of an error says that the session to which a stanza was sent is gone (XEP-0045 §16.1.2).
+/// Whether the content of an error says that the session to which a stanza was sent is gone (XEP-0045 §18.1.2).
 #[must_use]
 pub fn says_gone(content: &Content) -> bool {
     has_one_of(content, LOST)
@@ -157,7 +157,7 @@ pub(super) fn readable(content: &Content) -> Content {
     read.map_or_else(|_| content.clone(), Content::of)
 }
 
-/// Errors that say that a session is gone (XEP-0045 §16.1.2).
+/// Errors that say that a session is gone (XEP-0045 §18.1.2).
 const LOST: &[&str] = &[
     "gone",
     "item-not-found",

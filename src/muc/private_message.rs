@@ -64,7 +64,7 @@ impl Room {
     }
 
     /// A stanza of the room has come back from a session. If that cannot be reached any more, it is removed
-    /// (XEP-0045 §12.1, §16.1.2).
+    /// (XEP-0045 §11.1, §18.1.2).
     pub(super) fn bounced(&mut self, actor: &Actor, message: Message, fx: &mut Effects) {
         let is_gone = says_gone(&message.content);
         match message.head.to.as_ref().is_some_and(Jid::is_bare) {

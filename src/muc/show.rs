@@ -12,7 +12,7 @@ use crate::xml::{Frame, Node, element};
 /// What is told with the presence of an occupant.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Told<'a> {
-    /// Status codes for all (XEP-0045 §15.6).
+    /// Status codes for all (XEP-0045 §16.6).
     pub(super) codes: &'a [u16],
     /// Status codes for the occupant alone, besides 110.
     pub(super) own_codes: &'a [u16],

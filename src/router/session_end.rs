@@ -14,7 +14,7 @@ use crate::stanza::{Condition, Presence, PresenceKind, Stanza, StanzaError};
 
 impl Router {
     /// The client has closed its stream (RFC 6120 §4.4). That is said as if it had sent unavailable presence, while
-    /// the session can still be found: so a room knows that it was not lost (XEP-0045 §12.1).
+    /// the session can still be found: so a room knows that it was not lost (XEP-0045 §11.1).
     ///
     /// If the store fails, it is said when the session has ended.
     pub async fn session_closes(&self, session: &SessionRef) {

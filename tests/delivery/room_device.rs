@@ -76,7 +76,7 @@ pub(crate) fn entrance(account: &str) -> String {
     )
 }
 
-/// It tells a session of itself (XEP-0045 §15.6.2, status code 110).
+/// It tells a session of itself (XEP-0045 §16.6.2, status code 110).
 pub(crate) fn is_own(presence: &Element) -> bool {
     let x = presence.child("http://jabber.org/protocol/muc#user", "x");
     x.is_some_and(|x| {

@@ -1,4 +1,4 @@
-//! Ghosts: occupants on other servers whose sessions have ended without a word (XEP-0045 §16.1.2). Who is silent for
+//! Ghosts: occupants on other servers whose sessions have ended without a word (XEP-0045 §18.1.2). Who is silent for
 //! long gets a ping (XEP-0199).
 
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The server ends: sessions that the next server cannot continue leave their rooms, and are told so (XEP-0045 §12.2).
+//! The server ends: sessions that the next server cannot continue leave their rooms, and are told so (XEP-0045 §11.2).
 //! Those that it continues stay in.
 
 use async_trait::async_trait;
