@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use super::invited::Invited;
 use super::{Actor, Affiliation, Effects, Moment, Room, register};
-use crate::jid::{BareJid, Jid};
+use crate::jid::Jid;
 use crate::ns;
 use crate::payload::data_form::{self, FormKind, Submitted};
 use crate::stanza::{Condition, Content, Head, Message, MessageKind, Stanza, StanzaError};
