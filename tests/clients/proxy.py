@@ -9,15 +9,16 @@ import struct
 class Proxy:
     """One port on loopback that leads to one port of the server."""
 
-    def __init__(self, target):
-        self.target = target
+    def __init__(self, target, port=0):
+        """`port`: which one; else one that is free."""
+        self.target, self.port = target, port
         self._open = asyncio.Event()
         self._open.set()
         self._writers = set()
         self._tasks = set()
 
     async def __aenter__(self):
-        self._listener = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self._listener = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
         self.port = self._listener.sockets[0].getsockname()[1]
         return self
 
