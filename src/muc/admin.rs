@@ -176,7 +176,7 @@ mod tests {
             [
                 "crone1: hag unavailable none/none jid by=crone reason=Avaunt! 307",
                 "wiccarocks: hag unavailable none/none jid by=crone reason=Avaunt! 307",
-                "hag66: hag unavailable none/none by=crone reason=Avaunt! 307 110",
+                "hag66: hag unavailable none/none jid by=crone reason=Avaunt! 307 110",
             ]
         );
         assert_eq!(asked(&mut coven, "hag66", "<item nick='crone' role='none'/>"), ["forbidden"]);
@@ -199,7 +199,7 @@ mod tests {
         let items = "<item jid='hag66@witches' affiliation='none'/>";
         assert_eq!(
             asked(&mut coven, "crone1", items)[2],
-            "hag66: hag available none/participant by=crone 110"
+            "hag66: hag available none/participant jid by=crone 110"
         );
     }
 
@@ -221,7 +221,7 @@ mod tests {
                      <item jid='crone1@witches' affiliation='member'/>";
         let told = asked(&mut coven, "crone1", items);
         assert!(told.contains(&"crone1: owner/none a@b".to_owned()), "{told:?}");
-        let changed = "crone1: crone available member/participant by=crone 110";
+        let changed = "crone1: crone available member/participant jid by=crone 110";
         assert!(told.contains(&changed.to_owned()), "{told:?}");
     }
 
@@ -231,7 +231,7 @@ mod tests {
         let items = "<item jid='witches' affiliation='outcast'/>";
         let told = asked(&mut coven, "crone1", items);
         assert_eq!(coven.room.occupants(), 2, "those with an affiliation stay: {told:?}");
-        assert!(told.contains(&"hag66: hag unavailable outcast/none by=crone 301 110".to_owned()));
+        assert!(told.contains(&"hag66: hag unavailable outcast/none jid by=crone 301 110".to_owned()));
     }
 
     #[test]

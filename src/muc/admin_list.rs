@@ -52,7 +52,7 @@ impl Room {
     }
 
     /// Users with this affiliation, in one answer, however many: XEP-0045 has no pages. A client that knows the list
-    /// asks for what has changed (XEP-0463). Without roles (§17.4); only admins read why.
+    /// asks for what has changed (XEP-0463). Without roles (§17.4), which Converse.js 14 misreads; only admins read why.
     fn with_affiliation(
         &self,
         actor: &Actor,

@@ -195,7 +195,7 @@ mod tests {
             [
                 "crone1: hag unavailable outcast/none jid reason=Spam 301",
                 "wiccarocks: hag unavailable outcast/none jid reason=Spam 301",
-                "hag66: hag unavailable outcast/none reason=Spam 301 110",
+                "hag66: hag unavailable outcast/none jid reason=Spam 301 110",
             ]
         );
         assert_eq!(fx.change.gone.len(), 1);

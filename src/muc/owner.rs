@@ -298,7 +298,7 @@ mod tests {
             [
                 "crone1: hag unavailable none/none jid 322",
                 "wiccarocks: hag unavailable none/none jid 322",
-                "hag66: hag unavailable none/none 322 110",
+                "hag66: hag unavailable none/none jid 322 110",
                 "crone1: groupchat 104",
                 "wiccarocks: groupchat 104",
             ]

@@ -135,7 +135,8 @@ impl Room {
         }
         let is_leaving = kind == PresenceKind::Unavailable && told.nick.is_none();
         let role = if is_leaving { Role::None } else { occupant.role };
-        let jid = viewer.sees.then_some(&seat.session);
+        // To nobody is it a secret who they are themselves. Converse.js finds its user by this address.
+        let jid = (viewer.sees || viewer.is_self).then_some(&seat.session);
         let mut item = item(self.affiliation_of_occupant(occupant), Some(role))
             .maybe_attr("jid", jid.map(Jid::as_str))
             .maybe_attr("nick", told.nick);

@@ -21,7 +21,7 @@ const page = (way, port, domain) => `<!doctype html><meta charset="utf-8"><title
   converse.initialize({
     allow_non_roster_messaging: true, assets_path: "/", auto_reconnect: true,
     discover_connection_methods: false, i18n: "en", loglevel: "debug",
-    view_mode: "fullscreen", websocket_url: "${way}://${domain}:${port}/ws",
+    view_mode: "fullscreen", websocket_url: "${way}://${domain}:${port}/xmpp-websocket",
     whitelisted_plugins: ["look"],
   });
 </script>`;

@@ -29,6 +29,8 @@ HERE = pathlib.Path(__file__).parent
 CUTS = "chat outlives cuts and a restart"
 # Of converse_devices.mjs.
 CONVERSE_SCENARIOS = ("windows agree", "history comes back", "nobody else reads")
+# Of converse_rooms.mjs.
+CONVERSE_ROOMS = ("people talk in a room",)
 # Of xmppjs_devices.mjs.
 XMPPJS_SCENARIOS = (
     "token opens the door", "token takes the old session", "carbons come with the login",
@@ -171,6 +173,10 @@ def outside(args):
         for what in CONVERSE_SCENARIOS:
             command = ["node", str(HERE / "converse_devices.mjs"), what]
             yield "Converse.js", command, environment, ("wss",), what
+        for what in CONVERSE_ROOMS:
+            command = ["node", str(HERE / "converse_rooms.mjs"), what]
+            yield "Converse.js", command, environment, ("wss",), what
+
 
 def attempt(name, run):
     """Runs a check, prints how it went, and returns whether it went well."""

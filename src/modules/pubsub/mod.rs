@@ -57,7 +57,10 @@ impl Module for PubSub {
     }
 
     fn register(&self, on: &mut Registry) {
-        on.identity(AddressKind::Account, Identity { category: "pubsub", kind: "pep", name: None });
+        // Of hosts, too: libpurple and Psi ask the server whether accounts have nodes, not the account (XEP-0163 §6.1).
+        for address in [AddressKind::Account, AddressKind::Host] {
+            on.identity(address, Identity { category: "pubsub", kind: "pep", name: None });
+        }
         for feature in features::OF_ACCOUNTS.iter().chain(features::OF_ALL) {
             on.disco_feature_of_registered(feature);
         }
