@@ -235,7 +235,7 @@ mod tests {
             told(&fx),
             [
                 "crone1: hag unavailable none/none jid 332",
-                "hag66: hag unavailable none/none 332 110",
+                "hag66: hag unavailable none/none jid 332 110",
                 "crone1: wicca unavailable admin/none jid 332",
                 "wiccarocks: wicca unavailable admin/none jid 332 110",
             ]
