@@ -231,7 +231,9 @@ mod tests {
         let items = "<item jid='witches' affiliation='outcast'/>";
         let told = asked(&mut coven, "crone1", items);
         assert_eq!(coven.room.occupants(), 2, "those with an affiliation stay: {told:?}");
-        assert!(told.contains(&"hag66: hag unavailable outcast/none jid by=crone 301 110".to_owned()));
+        assert!(
+            told.contains(&"hag66: hag unavailable outcast/none jid by=crone 301 110".to_owned())
+        );
     }
 
     #[test]
