@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import contextlib
 import itertools
 import subprocess
 import sys
@@ -23,6 +24,14 @@ class Speaker(rooms.Guest, Device):
     """Who is in the room with the client, and reads what it says of itself."""
 
     more = tuple({*rooms.Guest.more, *Device.more})
+
+    async def bookmarks(self, room, nick):
+        """The room is to be entered by all clients of the account (XEP-0402)."""
+        bookmark = ElementTree.Element(
+            f"{{{BOOKMARKS}}}conference", {"name": "The Orchard", "autojoin": "true"}
+        )
+        ElementTree.SubElement(bookmark, f"{{{BOOKMARKS}}}nick").text = nick
+        await within(self.publish(BOOKMARKS, room, bookmark), "the answer")
 
     async def name_of_client(self, jid):
         answer = await within(self.xmpp["xep_0030"].get_info(jid=jid), f"what {jid} is")
@@ -48,17 +57,38 @@ async def is_in_a_room(kind, romeo, juliet):
         await people_meet(romeo, juliet)
         # Psi+ asks at once for the name of a user who has none.
         await juliet.set_name("Juliet Capulet")
-        bookmark = ElementTree.Element(
-            f"{{{BOOKMARKS}}}conference", {"name": "The Orchard", "autojoin": "true"}
-        )
-        ElementTree.SubElement(bookmark, f"{{{BOOKMARKS}}}nick").text = "Desk"
-        await within(juliet.publish(BOOKMARKS, room, bookmark), "the answer")
+        await juliet.bookmarks(room, "Desk")
     with tempfile.TemporaryDirectory(prefix="desktop-") as home:
         async with kind(juliet, home, room) as client:
             try:
                 return await talk(client, romeo, juliet, room)
             finally:
                 await client.picture("last")
+
+
+async def are_in_a_room_together(romeo, people):
+    """Each enters, each speaks, and each hears the others. `people`: kinds of clients, with their accounts."""
+    room = rooms.room_of(romeo)
+    await romeo.makes(room, "Romeo", persistentroom=True)
+    async with contextlib.AsyncExitStack() as stack:
+        clients = []
+        for kind, account in people:
+            async with account:
+                await account.bookmarks(room, kind.program)
+                await account.set_name(kind.program)
+            home = stack.enter_context(tempfile.TemporaryDirectory(prefix="desktop-"))
+            client = kind(account, home, room, kind.program)
+            clients.append(await stack.enter_async_context(client))
+            await romeo.sees("available", kind.program, role="participant")
+        for speaker in clients:
+            body = f"this is {speaker.program}"
+            await speaker.says(room, body, in_room=True)
+            await romeo.hears(speaker.program, body)
+            for client in clients:
+                if client.keeps_rooms:
+                    await client.keeps(body)
+        await clients[0].picture("together")
+    return f"{', '.join(client.program for client in clients)} hear each other"
 
 
 async def is_in_a_chat(kind, romeo, juliet):
@@ -132,7 +162,7 @@ def version_of(package):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("binary", help="the server's program")
-    parser.add_argument("--only", default="", help="only clients whose name contains this")
+    parser.add_argument("--only", default="", help="only clients whose name contains this, alone")
     args = parser.parse_args()
     numbers = itertools.count(1)
     results = []
@@ -144,6 +174,10 @@ def main():
                 results.append(attempt(
                     f"{kind.program}: is in a {'room' if kind.knows_rooms else 'chat'}", lambda: with_people(server, kind, next(numbers))
                 ))
+        if not args.only:
+            results.append(attempt(
+                "all are in a room together", lambda: with_people_together(server, next(numbers))
+            ))
         results.append(attempt("waxwing ends in good order", server.stop))
     print(f"{results.count(True)} passed, {results.count(False)} failed")
     return 0 if all(results) else 1
@@ -159,6 +193,21 @@ def with_people(server, kind, number):
         async with romeo:
             scenario = is_in_a_room if kind.knows_rooms else is_in_a_chat
             print(await asyncio.wait_for(scenario(kind, romeo, juliet), SECONDS))
+
+    asyncio.run(run())
+
+
+def with_people_together(server, number):
+    kinds = [kind for kind in desktop_clients.CLIENTS if kind.knows_rooms]
+    users = [f"romeo{number}", *(f"{kind.program}{number}" for kind in kinds)]
+    for user in users:
+        server.add_account(user, "soldierly")
+
+    async def run():
+        romeo, *accounts = (Speaker(server, user, "soldierly") for user in users)
+        async with romeo:
+            scenario = are_in_a_room_together(romeo, list(zip(kinds, accounts)))
+            print(await asyncio.wait_for(scenario, 2 * SECONDS))
 
     asyncio.run(run())
 

@@ -138,17 +138,18 @@ class Desktop:
             *arguments,
         )).strip()
 
-    async def types(self, window, text):
-        """Gives the window with this in its title or class the keyboard, and types a line there."""
-        await self.until(f"the window {window}", lambda: self._window(window))
-        found = await self._window(window)
+    async def types(self, title, text):
+        """Gives the client's window with this in its title the keyboard, and types a line there."""
+        await self.until(f"the window {title}", lambda: self._window(title))
+        found = await self._window(title)
         # Nothing tells when a program minds the keyboard that its window was given.
         await self.run("xdotool", "windowfocus", "--sync", found, "sleep", "1", "type", "--delay", "20", text)
         await self.run("xdotool", "key", "Return")
 
     async def _window(self, title):
         child = await asyncio.create_subprocess_exec(
-            "xdotool", "search", "--onlyvisible", "--name", "--class", title, env=self._environment,
+            "xdotool", "search", "--all", "--onlyvisible", "--pid", str(self.process.pid), "--name", title,
+            env=self._environment,
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         )
         found = (await child.communicate())[0].decode().split()
