@@ -69,7 +69,11 @@ class Desktop:
                                 stdout=asyncio.subprocess.PIPE)
         address = await asyncio.wait_for(bus.stdout.readline(), WAIT_SECONDS)
         self._environment["DBUS_SESSION_BUS_ADDRESS"] = address.decode().strip()
-        await self.begin()
+        try:
+            await self.begin()
+        except BaseException:
+            await self.__aexit__()
+            raise
         return self
 
     async def begin(self):
