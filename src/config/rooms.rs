@@ -8,7 +8,7 @@ use super::value::{Accounts, Count, Label, OneOf, Size, Switch, Text};
 use crate::jid::BareJid;
 
 choice! {
-    /// Who may make rooms.
+    /// Who may create rooms.
     pub enum RoomCreators {
         /// Administrators: of the server, and those of `admins`.
         Admins = "admins";
@@ -32,42 +32,42 @@ choice! {
 section! {
     /// A service for group chat: rooms with addresses such as `garden@conference.example.org` (XEP-0045).
     ///
-    /// Repeat the section for further services, each with a `prefix` of its own. Without one, there is the service
-    /// `conference`. Each service has a domain below each host. The owners of a room choose its settings; here are those
-    /// of new rooms, and limits.
+    /// Repeat the section for further services, each with a `prefix` of its own. Without any, there is one service,
+    /// `conference`. Each service has a domain below each host. Owners change the settings of their rooms; this section
+    /// has the settings of new rooms, and the limits of all.
     pub struct RoomsConfig = "rooms";
 
-    /// What stands before the host in the addresses of rooms: "conference" for `garden@conference.example.org`.
+    /// The first label of the domain of the service: "conference" for `garden@conference.example.org`.
     prefix: String = "conference".to_owned() => Label("\"conference\""), Restart;
 
-    /// Offer the service. If not, its rooms stay stored, and nobody reaches them. To have no group chat at all, write
-    /// one section with `enabled = false`.
+    /// Offer the service. If it is off, its rooms stay in the database, and nobody can enter them. To switch group chat
+    /// off, write one section with `enabled = false`.
     enabled: bool = true => Switch, Restart;
 
-    /// The name of the service, for people.
+    /// The name of the service, which clients show.
     name: String = "Group chat".to_owned() => Text("\"Group chat\""), Restart;
 
-    /// Who may make rooms.
+    /// Who may create rooms.
     create: RoomCreators = RoomCreators::Local => OneOf(RoomCreators::WORDS), Reload;
 
-    /// Accounts that may do in each room of the service what its owners may do, besides the administrators of the
-    /// server.
+    /// Accounts that may do in each room of the service what its owners may do. Administrators of the server may do so
+    /// anyway.
     admins: Vec<BareJid> = Vec::new() => Accounts, Reload;
 
-    /// Rooms of the service below one host. When there are so many, nobody makes more; administrators still do by
+    /// Rooms of the service below one host, at most. Beyond that only administrators can create rooms, by
     /// `waxwing room create --force`.
     rooms: u32 = 100_000 => Count::between(0, 100_000_000), Reload;
 
-    /// Rooms that one user may have made at the service.
+    /// Rooms of the service that one user may have created, at most.
     rooms_per_user: u32 = 100 => Count::between(0, 1_000_000), Reload;
 
-    /// New rooms stay when nobody is in them.
+    /// New rooms are persistent: they stay when the last occupant leaves.
     persistent: bool = false => Switch, Reload;
 
-    /// New rooms are listed, and found by search.
+    /// New rooms are public: listed, and found by search.
     public: bool = true => Switch, Reload;
 
-    /// New rooms are for members only.
+    /// New rooms are members-only.
     members_only: bool = false => Switch, Reload;
 
     /// Who sees the real addresses of occupants in new rooms.
@@ -76,38 +76,38 @@ section! {
     /// New rooms keep an archive of their messages (XEP-0313).
     archive: bool = true => Switch, Reload;
 
-    /// Messages that newcomers of new rooms are sent. Older ones are in the archive.
+    /// Messages of the history that a new room sends to each newcomer. Older ones are in the archive.
     history: u32 = 20 => Count::between(0, 10_000), Reload;
 
-    /// Occupants of one room. Admins and owners of a full room still get in, up to a tenth more.
+    /// Occupants of one room, at most. Admins and owners may still enter a full room, up to a tenth more.
     occupants: usize = 10_000 => Count::between(1, 1_000_000), Reload;
 
-    /// Sessions of one user in one room.
+    /// Sessions of one user in one room, at most.
     sessions_per_user: usize = 32 => Count::between(1, 1000), Reload;
 
-    /// Occupants of one room whose presence is shown to the others. Of those who come later only moderators
-    /// are shown. What is sent grows with the number of occupants, not with its square.
+    /// Occupants of one room whose presence is broadcast. Of those who enter later, only the presence of moderators
+    /// is. So the traffic grows with the number of occupants, not with its square.
     shown_occupants: usize = 250 => Count::between(0, 100_000)
         .not_more("each of them is shown to each other one"), Reload;
 
-    /// Members, admins, owners and banned addresses of one room.
+    /// Members, admins, owners and banned addresses of one room, at most.
     affiliations: usize = 20_000 => Count::between(10, 1_000_000), Reload;
 
-    /// Members of one room who are not in it and whose devices may be woken by one message. In a room with more, each
-    /// message goes to so many of them, to others each time. All of them find it in the archive.
+    /// Members of one room who are not in it and whose devices one message may wake, at most. In a room with more such
+    /// members, each message goes to others of them. The archive has all messages for all of them.
     absent_members: usize = 1000 => Count::between(0, 1_000_000), Reload;
 
-    /// Size of a nickname.
+    /// Size of a nickname, at most.
     nickname: usize = 256 => Size::between(16, 1023)
         .not_more("no resource of an address is longer (RFC 7622 §3.4)"), Reload;
 
-    /// Messages of one room in memory, for newcomers. No room sends them more.
+    /// Messages of the history of one room that are held in memory, at most. No room sends newcomers more.
     past_messages: usize = 100 => Count::between(0, 10_000), Reload;
 
-    /// Bytes of these messages, of one room.
+    /// Bytes of the history of one room that are held in memory, at most.
     past_bytes: usize = 256 * KIB => Size::between(KIB, GIB), Reload;
 
-    /// Size of the presence that one session shows in a room.
+    /// Size of the presence that one session may have in a room, at most.
     presence: usize = 16 * KIB => Size::between(KIB, MIB), Reload;
 }
 

@@ -1,4 +1,4 @@
-//! How many messages a room has in an hour (XEP-0502), as far as it was in memory.
+//! The activity of a room (XEP-0502): messages in an hour, while the room was in memory.
 
 use crate::ns;
 use crate::payload::datetime::Timestamp;

@@ -1,5 +1,5 @@
-//! What commands of administrators do to a room, and read of it. Occupants are told the same as if an owner had
-//! done it.
+//! What administrators' commands change in a room, and read from it. Occupants get the same stanzas as if an owner
+//! had made the change.
 
 use smol_str::SmolStr;
 
@@ -61,9 +61,9 @@ impl Room {
         Ok(fx)
     }
 
-    /// The account of a user is no more: whoever gets the address next is not the same person. The affiliation, the
-    /// registered nickname, hats, tokens and requests go, even those of the last owner; a ban stays. `None` if there is
-    /// nothing to forget.
+    /// The account of a user was removed: the next user with this address may be another person. The affiliation, the
+    /// registered nickname, hats, tokens and requests are removed, even those of the last owner; a ban stays. `None`:
+    /// there is nothing to remove.
     pub fn forget_user(&mut self, at: Timestamp, user: &BareJid) -> Option<Effects> {
         if !self.knows(user) {
             return None;
@@ -79,7 +79,7 @@ impl Room {
             let change =
                 AffiliationChange { user: user.clone(), affiliation, nick: None, reason: None };
             self.apply_affiliation(&by_server(at), &change, &mut fx);
-            // Nothing is stored of somebody who is gone: not even that there was an affiliation (XEP-0463 §5.1).
+            // Nothing stays stored of a removed account, not even that it had an affiliation (XEP-0463 §5.1).
             fx.change.members.retain(|member| member.jid != *user);
             fx.change.forget_members.push(user.clone());
         }
@@ -113,7 +113,7 @@ impl Room {
         Ok(fx)
     }
 
-    /// Ends the room. Occupants are told another room, and why.
+    /// Destroys the room. Occupants are sent an alternative room, and the reason.
     pub fn destroy(&mut self, venue: Option<&BareJid>, reason: Option<&str>) -> Effects {
         let mut fx = Effects::default();
         let venue = venue.cloned().map(Jid::from);
@@ -152,7 +152,7 @@ impl Room {
         &self.creator
     }
 
-    /// What the room talks about, if somebody has said so.
+    /// The subject, if one was set.
     #[must_use]
     pub fn subject_text(&self) -> Option<String> {
         self.subject.text()

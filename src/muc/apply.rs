@@ -1,4 +1,4 @@
-//! Which file deals with what happens to a room.
+//! Dispatches an input of a room to the file that handles it.
 
 use super::{Actor, Effects, Input, Moment, Room};
 use crate::jid::Jid;
@@ -6,10 +6,10 @@ use crate::ns;
 use crate::stanza::{Condition, Iq, IqKind, StanzaError};
 
 impl Room {
-    /// Something happens. Returns what is to be done.
+    /// Handles an input. Returns the effects, which the caller carries out.
     ///
     /// # Errors
-    /// What the sender is told. Then nothing has happened.
+    /// The error for the sender. Then the room has not changed.
     pub fn apply(
         &mut self,
         now: &Moment,
@@ -24,7 +24,7 @@ impl Room {
             Input::Message(message) => self.message(now, actor, message, &mut fx)?,
             Input::Request(iq) => self.request(now, actor, iq, &mut fx)?,
             Input::Response(iq) => self.relay_response(actor, iq, &mut fx),
-            // The service looks whether anybody is there.
+            // The service checks whether the room has occupants.
             Input::Lost if self.occupants.is_empty() && !self.config.is_persistent => {
                 fx.is_destroyed = true;
             }

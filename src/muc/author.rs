@@ -1,4 +1,4 @@
-//! Who has written the messages in the archive of a room, and who is told (XEP-0313 §7.2).
+//! The real addresses of authors in the archive of a room, and who may read them (XEP-0313 §7.2).
 
 use super::{Actor, Role, Room, Whois};
 use crate::jid::Jid;
@@ -6,20 +6,20 @@ use crate::ns;
 use crate::stanza::Message;
 use crate::xml::{ElementRef, Node, element};
 
-/// Which real addresses of authors somebody is told.
+/// Which real addresses of authors a reader may see.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum AuthorsSeen {
     /// All of them.
     All,
-    /// Those of messages that were written while the room told all addresses to all.
+    /// Those of messages that were written while the room was non-anonymous.
     Open,
     /// None.
     None,
 }
 
 impl Room {
-    /// Which real addresses somebody is told: moderators and admins all of them, others only where all are told, and
-    /// only those whose owners knew that.
+    /// Which real addresses a reader may see. Moderators and admins see all of them. Others see them only if the room is
+    /// non-anonymous, and only of messages that were written while it was.
     #[must_use]
     pub fn authors_seen(&self, actor: &Actor) -> AuthorsSeen {
         let is_moderator =
@@ -33,13 +33,13 @@ impl Room {
         }
     }
 
-    /// What the archive keeps of the author of a message: the full address, and with status 100 that the room tells
-    /// all addresses to all now.
+    /// What the archive stores of the author of a message: the full address, and status 100 if the room is
+    /// non-anonymous now.
     pub fn author_in_archive(&self, author: &Jid) -> Node {
         author_node(author.as_str(), self.config.whois == Whois::Anyone)
     }
 
-    /// What somebody is told of the author of a message in the archive. `None`: nothing.
+    /// What a reader gets of the author of a message in the archive. `None`: nothing.
     #[must_use]
     pub fn author_told(message: &Message, seen: AuthorsSeen) -> Option<Node> {
         let x = message.content.received_child(ns::MUC_USER, "x")?;
@@ -60,7 +60,7 @@ fn author_node(jid: &str, was_open: bool) -> Node {
     element("x").ns(ns::MUC_USER).child(element("item").attr("jid", jid)).children(open)
 }
 
-/// The address, and whether all were told it.
+/// The address, and whether the room was non-anonymous.
 fn read(x: &ElementRef<'_>) -> Option<(String, bool)> {
     let jid = x.child(ns::MUC_USER, "item")?.attr("jid")?.into_owned();
     let is_open = |child: ElementRef<'_>| {
@@ -69,7 +69,7 @@ fn read(x: &ElementRef<'_>) -> Option<(String, bool)> {
     Some((jid, x.children().any(is_open)))
 }
 
-/// The status code of a room that tells all addresses to all (XEP-0045 §16.6.1).
+/// The status code of a non-anonymous room (XEP-0045 §16.6.1).
 const OPEN: &str = "100";
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The card of a room (XEP-0054) and the picture in it (XEP-0486).
+//! The vCard of a room (XEP-0054), with its avatar (XEP-0486).
 
 use super::{Actor, Affiliation, Effects, Moment, Room};
 use crate::payload::photo::{CARD_NS as NS, Photo, decoded, update};
@@ -42,7 +42,7 @@ impl Room {
 
     /// The presence of the room, with the hash of its picture.
     ///
-    /// XEP-0486 §5.2 does not encourage it. Clients that read nothing else still show the picture.
+    /// XEP-0486 §5.2 discourages it. But some clients know no other way to the avatar.
     pub(super) fn photo_presence(&self) -> Stanza {
         Stanza::Presence(Presence {
             head: Head { from: Some(self.jid.clone().into_jid()), ..Head::default() },

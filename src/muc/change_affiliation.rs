@@ -130,8 +130,8 @@ impl Room {
         all.filter(|occupant| occupant.user.domain() == user.domain()).map(entry).collect()
     }
 
-    /// Shows all that the affiliation of an occupant was `from`, and now is another one. It is removed if it may
-    /// not stay: then nothing else is shown of it (XEP-0045 §9.4).
+    /// Broadcasts that the affiliation of an occupant is no longer `from`. An occupant that may not stay is removed: then
+    /// nothing else is broadcast of it (XEP-0045 §9.4).
     fn show_affiliation(
         &mut self,
         by: &Cause,
@@ -156,8 +156,8 @@ impl Room {
         self.show_with_role(nick, role, &told, fx);
     }
 
-    /// Tells occupants the new affiliation of somebody who is not in the room (XEP-0045 §10.3, §10.6, §10.7): those
-    /// who learn real addresses.
+    /// Announces the new affiliation of a user who is not in the room (XEP-0045 §10.3, §10.6, §10.7), to the occupants
+    /// that see real addresses.
     pub(super) fn announce_affiliation(
         &self,
         user: &BareJid,
@@ -201,8 +201,8 @@ impl Room {
     }
 }
 
-/// The role of an occupant whose affiliation has changed (XEP-0045 §10.2 to §10.7): admins and owners moderate,
-/// and who no longer is one begins again. Members have a voice.
+/// The role of an occupant whose affiliation has changed (XEP-0045 §10.2 to §10.7). Admins and owners are moderators.
+/// One who no longer is an admin gets the role of a newcomer. Members have voice.
 fn role_after(role: Role, from: Affiliation, to: Affiliation, is_moderated: bool) -> Role {
     let on_entry = Role::on_entry(to, is_moderated);
     match (from.is_admin(), to) {

@@ -57,14 +57,14 @@ impl Room {
         }
     }
 
-    /// Gives an occupant a role, and shows that to all. Nothing happens if it has the role already.
+    /// Gives an occupant a role, and broadcasts that. Nothing happens if it has the role already.
     pub(super) fn set_role(&mut self, nick: &str, role: Role, told: &Told<'_>, fx: &mut Effects) {
         if self.occupants.get(nick).is_some_and(|occupant| occupant.role != role) {
             self.show_with_role(nick, role, told, fx);
         }
     }
 
-    /// Gives an occupant a role, and shows it to all with its role and its affiliation, one of which is new.
+    /// Gives an occupant a role, and broadcasts its presence. Its role or its affiliation is new.
     pub(super) fn show_with_role(
         &mut self,
         nick: &str,
@@ -95,8 +95,7 @@ impl Room {
         }
     }
 
-    /// Decides anew whose presence others are shown, after a change of the configuration, and shows the
-    /// difference.
+    /// After a change of the configuration: decides anew whose presence is broadcast, and sends the difference.
     pub(super) fn show_anew(&mut self, fx: &mut Effects) {
         let all: Vec<_> = self.occupants.iter().map(|o| (o.nick.clone(), o.is_shown)).collect();
         for (nick, was_shown) in all {
@@ -118,13 +117,13 @@ impl Room {
         }
     }
 
-    /// Whether others are shown an occupant that has this role now. One that was shown takes no place from
-    /// others.
+    /// Whether the presence of an occupant that has this role now is broadcast. One whose presence was broadcast before
+    /// counts already.
     fn is_still_shown(&self, was_shown: bool, role: Role) -> bool {
         self.config.shows(role) && (was_shown || self.is_to_be_shown(role))
     }
 
-    /// For others, the occupant is gone.
+    /// Sends the others unavailable presence of an occupant that stays.
     fn hide(&self, occupant: &Occupant, best: &Seat, fx: &mut Effects) {
         let seat = Seat::new(best.session.clone(), no_presence());
         self.show_others(occupant, &seat, PresenceKind::Unavailable, &Told::default(), fx);

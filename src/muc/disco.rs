@@ -1,4 +1,4 @@
-//! What a room tells of itself (XEP-0045 §6.4, §6.5), and requests that no other file answers.
+//! Service discovery of a room (XEP-0045 §6.4, §6.5), and requests that no other file handles.
 
 use smol_str::SmolStr;
 
@@ -13,10 +13,9 @@ use crate::payload::{photo, result_set};
 use crate::stanza::{Condition, Iq, IqKind, StanzaError};
 
 impl Room {
-    /// What the room is and can do, or what one of its nodes tells. `None`: whoever asks is told that there is no
-    /// such room or node. A room that its creator has not configured yet is there for its owners only (§10.1).
-    /// A hidden room answers, too: only lists do not name it (§6.4). `archives`: the server has archives; else the
-    /// room has none, whatever its configuration says.
+    /// The identity and features of the room, or of one of its nodes. `None`: for the sender there is no such room or
+    /// node. A locked room exists for its owners only (§10.1). A hidden room answers, too: it is only left out of lists
+    /// (§6.4). `archives`: the server has archives; else the room has none, whatever its configuration says.
     ///
     /// # Errors
     /// `feature-not-implemented` for the list of payloads that may be sent (§18.1): all may be.
@@ -42,8 +41,8 @@ impl Room {
         }
     }
 
-    /// The occupants whose presence is shown, if whoever asks may know: in public rooms all who may enter, in
-    /// others the occupants (§6.5). An empty list for others. `None` as for [`Room::info`].
+    /// The occupants whose presence is broadcast. In a public room those who may enter get the list, in a hidden one
+    /// only occupants (§6.5); others get an empty list. `None` as for [`Room::info`].
     #[must_use]
     pub fn items(&self, actor: &Actor, node: Option<&str>) -> Option<Vec<Item>> {
         if self.is_in_the_making_for(actor) {
@@ -89,8 +88,8 @@ impl Room {
             return answered;
         }
         match (iq.kind, payload.ns(), payload.name()) {
-            // The room is there (XEP-0199 §4.2). Whether somebody is in it, the occupant's own address tells
-            // (XEP-0410).
+            // The room exists (XEP-0199 §4.2). A client that wants to know whether it is in the room pings its own
+            // occupant address (XEP-0410).
             (IqKind::Get, ns::PING, "ping") => Ok(()),
             // RFC 6120 §8.4: nothing here understands it.
             _ => Err(Condition::ServiceUnavailable.into()),
@@ -106,7 +105,7 @@ impl Room {
         }
     }
 
-    /// Whether the room is being made, and not for this one to see.
+    /// Whether the room is locked, and does not exist for this user.
     fn is_in_the_making_for(&self, actor: &Actor) -> bool {
         self.config.locked && self.affiliation_of(actor) != Affiliation::Owner
     }
@@ -120,8 +119,8 @@ impl Room {
         self.may_read_archive(actor).is_ok()
     }
 
-    /// What the room can do, and what it is (§16.3, §4.2). Where nothing is archived, no moderator can retract what was
-    /// said, since only the archive knows it (XEP-0425 §3).
+    /// What the room can do, and what kind of room it is (§16.3, §4.2). Without an archive there is no moderation, since
+    /// the message to be retracted is read from the archive (XEP-0425 §3).
     fn features(&self, archives: bool) -> Vec<&'static str> {
         let config = &self.config;
         let one_of =
@@ -188,8 +187,8 @@ impl Room {
         fields.into_iter().fold(form, Form::field)
     }
 
-    /// What goes on in the room. The subject is told to those who may enter, and so is the number of occupants of a
-    /// hidden room (§14.4).
+    /// The fields about the state of the room. Only those who may enter get the subject, and the number of occupants of
+    /// a hidden room (§14.4).
     fn state_fields(&self, now: Timestamp, actor: &Actor) -> Vec<Field> {
         let config = &self.config;
         let may_enter = self.may_enter_now(actor);
@@ -211,7 +210,7 @@ impl Room {
         fields
     }
 
-    /// The nickname that whoever asks has registered (§7.12). Nothing if there is none.
+    /// The nickname that the sender has registered (§7.12). Nothing if there is none.
     fn reserved_nick(&self, actor: &Actor) -> Info {
         Info { identities: self.reserved_nick_info(actor).into_iter().collect(), ..Info::default() }
     }

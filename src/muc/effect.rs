@@ -1,4 +1,4 @@
-//! What is to be done after something has happened in a room.
+//! The effects of an input of a room: what the caller of [`Room::apply`](super::Room::apply) has to do.
 
 use std::sync::Arc;
 
@@ -9,29 +9,29 @@ use crate::stanza::{Message, Presence, Stanza};
 use crate::storage::{RoomChange, RoomMember};
 use crate::xml::Node;
 
-/// One thing to be done.
+/// One effect.
 #[derive(Clone, Debug)]
 #[expect(clippy::large_enum_variant, reason = "few are made, and each is used at once")]
 pub enum Effect {
-    /// A message of the room to all: it gets an id, is archived, and goes to all occupants.
+    /// A groupchat message: it gets an id, is archived, and goes to all occupants.
     Publish(Box<Publication>),
     /// A stanza that is routed like any other: its `from` is at the room.
     Send(Stanza),
-    /// A stanza for sessions of occupants, in order with all else that they hear of the room. Each is
-    /// written as `to`.
+    /// A stanza for sessions of occupants, in order with all other stanzas of the room. Each session gets it with its
+    /// own address as `to`.
     Tell(Arc<Stanza>, Arc<[Jid]>),
 }
 
-/// A message of a room to all.
+/// A groupchat message.
 #[derive(Clone, Debug)]
 pub struct Publication {
     /// The message, with the `from` of the occupant or of the room.
     pub message: Message,
     /// Who gets it.
     pub to: Arc<[Jid]>,
-    /// It is kept in the archive of the room.
+    /// It is stored in the archive of the room.
     pub archive: bool,
-    /// It is sent to newcomers.
+    /// It is part of the history that newcomers are sent.
     pub in_history: bool,
     /// The session that has written it, by the real address; `None` if it is the room.
     pub author: Option<Jid>,
@@ -55,7 +55,7 @@ pub struct Burial {
     pub must_exist: bool,
 }
 
-/// All that is to be done, in order.
+/// All effects of an input, in order.
 #[derive(Clone, Debug, Default)]
 pub struct Effects {
     /// What is sent.
@@ -66,29 +66,29 @@ pub struct Effects {
     pub answer: Option<Node>,
     /// Somebody else answers the request that was handled, later.
     pub is_answered_later: bool,
-    /// The room is no more: all that is stored of it is removed.
+    /// The room is destroyed: all that is stored of it is removed.
     pub is_destroyed: bool,
 }
 
 impl Effects {
-    /// Tells one session.
+    /// Sends a stanza to one session.
     pub(super) fn tell(&mut self, to: &Jid, stanza: Stanza) {
         self.tell_all(Arc::new([to.clone()]), Arc::new(stanza));
     }
 
-    /// Tells sessions the same.
+    /// Sends a stanza to several sessions.
     pub(super) fn tell_all(&mut self, to: Arc<[Jid]>, stanza: Arc<Stanza>) {
         if !to.is_empty() {
             self.list.push(Effect::Tell(stanza, to));
         }
     }
 
-    /// Tells sessions the same message.
+    /// Sends a message to several sessions.
     pub(super) fn tell_message(&mut self, to: Arc<[Jid]>, message: Message) {
         self.tell_all(to, Arc::new(Stanza::Message(message)));
     }
 
-    /// Tells sessions the same presence.
+    /// Sends presence to several sessions.
     pub(super) fn tell_presence(&mut self, to: Vec<Jid>, presence: Presence) {
         if !to.is_empty() {
             self.tell_all(to.into(), Arc::new(Stanza::Presence(presence)));

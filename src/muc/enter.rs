@@ -45,7 +45,7 @@ impl Room {
             PresenceKind::Error if is_in && says_gone(&presence.content) => {
                 self.lost(&actor.jid, fx);
             }
-            // A room ignores what comes from nobody (XEP-0045 §17.3).
+            // A room ignores such presence of somebody who is not an occupant (XEP-0045 §17.3).
             _ => {}
         }
         Ok(())
@@ -101,7 +101,7 @@ impl Room {
         Ok(())
     }
 
-    /// Codes that every newcomer is told: who learns addresses, and whether all is logged in public
+    /// Status codes for every newcomer: whether the room is non-anonymous, and whether it is logged in public
     /// (XEP-0045 §7.2.3, §7.2.12).
     fn codes_on_entry(&self) -> Vec<u16> {
         let anyone = (self.config.whois == Whois::Anyone).then_some(100);
@@ -109,7 +109,7 @@ impl Room {
         anyone.into_iter().chain(logged).collect()
     }
 
-    /// The hash of the room's picture, if it has one, the messages of the past, and then the subject
+    /// Sends a newcomer the hash of the room's avatar, if there is one, the history, and then the subject
     /// (XEP-0045 §7.2.13, §7.2.15).
     fn show_past(&mut self, actor: &Actor, wanted: Wanted, fx: &mut Effects) {
         if self.photo().is_some() {

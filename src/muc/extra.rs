@@ -1,5 +1,6 @@
-//! What a room has besides its configuration: hats (XEP-0317), kept roles, a card with a picture (XEP-0486), requests to become
-//! a member, tokens for invitations (XEP-0488), and from when on changes of affiliations are known (XEP-0463).
+//! What is stored of a room besides its configuration, as JSON: hats (XEP-0317), kept roles, a vCard with an avatar
+//! (XEP-0486), registration requests, invite tokens (XEP-0488), and since when changes of affiliations are known
+//! (XEP-0463).
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! Hats (XEP-0317): what they are, and who wears which. Commands make and give them (`commands.rs`).
+//! Hats (XEP-0317), and who wears them. Commands create and assign them (`commands.rs`).
 
 use sha1::{Digest, Sha1};
 
@@ -122,7 +122,7 @@ impl Room {
         (!uris.is_empty()).then(|| hash.iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
-    /// Tells all that something about the room has changed (status 104, XEP-0045 §10.2.1).
+    /// Announces that the room has changed (status 104, XEP-0045 §10.2.1).
     pub(super) fn tell_changed(&mut self, fx: &mut Effects) {
         let x = element("x").ns(ns::MUC_USER).child(status(104));
         let message = Message {
@@ -144,7 +144,7 @@ impl Room {
         wearers.filter_map(|(wearer, _)| BareJid::parse(wearer).ok()).collect()
     }
 
-    /// Stores the hats, and shows the presence of those who wear others than before.
+    /// Stores the hats, and broadcasts the presence of those who wear others than before.
     pub(super) fn hats_changed(&self, wearers: &[BareJid], fx: &mut Effects) {
         fx.change.extra = Some(self.extra.to_stored());
         for occupant in wearers.iter().flat_map(|user| self.occupants.of_user(user)) {

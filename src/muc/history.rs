@@ -1,4 +1,4 @@
-//! The messages that a newcomer is sent (XEP-0045 §7.2.13, §7.2.14). Older ones are in the archive.
+//! The history that a newcomer is sent (XEP-0045 §7.2.13, §7.2.14). Older messages are in the archive.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What a room is told of.
+//! The inputs of a room.
 
 use smol_str::SmolStr;
 
@@ -6,7 +6,7 @@ use crate::jid::{BareJid, Jid};
 use crate::payload::datetime::Timestamp;
 use crate::stanza::{Iq, Message, Presence};
 
-/// When something happens, and what is random about it: a room reads neither by itself.
+/// The time of an input, and a random identifier for its effects: a room makes neither by itself.
 #[derive(Clone, Debug)]
 pub struct Moment {
     /// The time.
@@ -34,7 +34,7 @@ impl Actor {
     }
 }
 
-/// Something that happens to a room.
+/// An input of a room.
 #[derive(Clone, Debug)]
 pub enum Input<'a> {
     /// A message to the room, or to one of its occupants.

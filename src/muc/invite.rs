@@ -1,5 +1,5 @@
-//! Messages to the room itself that are not for all: invitations and refusals (XEP-0045 §7.8.2), and forms, which
-//! ask for voice or approve of something.
+//! Messages to the room itself that are no groupchat messages: invitations, declined invitations (XEP-0045 §7.8.2), and
+//! forms, which ask for voice or approve a request.
 
 use std::borrow::Cow;
 

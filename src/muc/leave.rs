@@ -46,7 +46,7 @@ impl Room {
         codes: &[u16],
         fx: &mut Effects,
     ) {
-        // Who leaves is let go, whatever it says.
+        // An occupant may leave with any presence, also one that is too large.
         let is_small = presence.content.size() <= self.limits.presence_bytes;
         let presence = if is_small { cleaned(presence) } else { no_presence() };
         self.remove_seat(&actor.jid, presence, codes, fx);
@@ -58,8 +58,7 @@ impl Room {
         self.leave(actor, presence, &[333], fx);
     }
 
-    /// A session cannot be reached any more: the others are told that it is gone for a technical reason
-    /// (status 333, XEP-0045 §11.1).
+    /// A session cannot be reached any more: it leaves for a technical reason (status 333, XEP-0045 §11.1).
     pub(super) fn lost(&mut self, session: &Jid, fx: &mut Effects) {
         self.remove_seat(session, no_presence(), &[333], fx);
     }

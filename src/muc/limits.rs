@@ -7,8 +7,8 @@ pub struct RoomLimits {
     pub occupants: usize,
     /// Sessions of one user in the room, at most.
     pub sessions_of_user: usize,
-    /// Occupants whose presence others are shown. Of those who come later only moderators are shown to
-    /// others, so that what is sent grows with the number of occupants, not with its square.
+    /// Occupants whose presence is broadcast. Of those who enter later, only that of moderators is, so that the traffic
+    /// grows with the number of occupants, not with its square.
     pub shown: usize,
     /// Affiliations, with those of outcasts, at most.
     pub members: usize,
@@ -16,9 +16,9 @@ pub struct RoomLimits {
     pub absent: usize,
     /// Bytes of a nickname, at most.
     pub nick_bytes: usize,
-    /// Messages that a newcomer can be sent, at most.
+    /// Messages of the history, at most.
     pub history: usize,
-    /// Bytes of messages that are held for newcomers, at most.
+    /// Bytes of the history, at most.
     pub history_bytes: usize,
     /// Bytes of presence of a session that are passed on, at most.
     pub presence_bytes: usize,

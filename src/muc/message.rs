@@ -1,4 +1,4 @@
-//! An occupant writes to all (XEP-0045 §7.4).
+//! An occupant sends a groupchat message (XEP-0045 §7.4).
 
 use super::affiliation::Role;
 use super::effect::{Effect, Publication};
@@ -41,7 +41,7 @@ impl Room {
         }
     }
 
-    /// A message to all.
+    /// A groupchat message.
     fn groupchat(
         &mut self,
         now: &Moment,
@@ -105,7 +105,7 @@ impl Room {
         Ok(())
     }
 
-    /// Removes what only the room may say: of occupants, of its archive, and of delays.
+    /// Removes children that only the room may add: about occupants, its archive, and delays.
     pub(super) fn clean(&self, message: &mut Message) {
         let room = &self.jid;
         message.content.remove(|child| {
@@ -120,8 +120,8 @@ impl Room {
     }
 }
 
-/// Whether newcomers are sent a message of this kind (XEP-0045 §7.2.13): one with a text, an encrypted one, or a file.
-/// What is in the archive besides is of use only to those who read the archive.
+/// Whether the history for newcomers has messages of this kind (XEP-0045 §7.2.13): with a text, encrypted, or with a
+/// file. The other messages of the archive are of use only to clients that read the archive.
 #[must_use]
 pub fn is_for_newcomers(message: &Message) -> bool {
     let shows = |child: ElementRef<'_>| {

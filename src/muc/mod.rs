@@ -1,8 +1,8 @@
 //! Group chat (XEP-0045): what a room is, and what happens in it.
 //!
-//! A [`Room`] is a value. [`Room::apply`] takes something that has happened, with the time at which it
-//! happened, and returns what is to be done: what is sent to whom, and what is stored. A room reads no clock,
-//! no socket and no table. `modules/muc` gives it what comes in, and does what it says.
+//! A [`Room`] is a value. [`Room::apply`] takes an [`Input`], such as a stanza, with the time at which it came, and
+//! returns [`Effects`]: stanzas to be sent, and changes to be stored. A room reads no clock, no socket and no table.
+//! `modules/muc` gives it the inputs, and carries out the effects.
 //!
 //! One aspect of a room is in one file. Begin to read in `room.rs` and `apply.rs`.
 

@@ -1,6 +1,6 @@
-//! Messages are removed: by their authors (XEP-0424), and by moderators (XEP-0425).
+//! Messages are retracted: by their authors (XEP-0424), and by moderators (XEP-0425).
 //!
-//! A room does not know its archive. It says which message is retracted, and by whom ([`Burial`]); the functions
+//! A room does not read its archive. Its effects say which message is retracted, and by whom ([`Burial`]); the functions
 //! here that are public judge and change what is found there.
 
 use smol_str::SmolStr;
@@ -18,7 +18,7 @@ pub(super) const NS: &str = "urn:xmpp:message-moderate:1";
 /// The one before version 0.3.0. Requests of that version are read; what the room sends is of the newer one.
 const NS_0: &str = "urn:xmpp:message-moderate:0";
 
-/// Whether only a room may say this: that a moderator retracts a message, or that a message was retracted.
+/// Whether only a room may send this child: it says that a moderator retracts a message, or that one was retracted.
 pub(super) fn is_forged(child: &ElementRef<'_>) -> bool {
     let is_moderation = |ns: &str| matches!(ns, NS | NS_0);
     let retracts = child.ns() == ns::RETRACT || child.is(ns::FASTEN, "apply-to");
@@ -56,10 +56,10 @@ fn retracted_id(message: &Message) -> Option<String> {
 }
 
 impl Room {
-    /// A moderator removes a message (XEP-0425 §3). All are told by the room; the message becomes a tombstone.
+    /// A moderator retracts a message (XEP-0425 §3). The room announces it to all; the message becomes a tombstone.
     ///
     /// # Errors
-    /// `forbidden` for others. Whoever carries out the [`Publication`] answers `item-not-found` if there is no
+    /// `forbidden` for others. The code that carries out the [`Publication`] answers `item-not-found` if there is no
     /// such message.
     pub(super) fn moderate(
         &mut self,

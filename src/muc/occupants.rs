@@ -23,7 +23,7 @@ pub(super) struct Occupant {
     pub(super) nick: SmolStr,
     /// `room@service/nick`.
     pub(super) address: FullJid,
-    /// The id that never changes (XEP-0421).
+    /// The occupant id (XEP-0421).
     pub(super) id: SmolStr,
     /// The real address.
     pub(super) user: BareJid,
@@ -31,7 +31,7 @@ pub(super) struct Occupant {
     /// An administrator of the service, who may be in each room (XEP-0045 §10). Not stored: after a restart it is
     /// known again when the occupant sends presence.
     pub(super) is_service_admin: bool,
-    /// Others are shown its presence.
+    /// Its presence is broadcast.
     pub(super) is_shown: bool,
     /// The sessions, the newest last. Never empty while it is in the room.
     pub(super) seats: SmallVec<[Seat; 1]>,
@@ -100,7 +100,7 @@ impl Occupants {
         self.by_nick.values()
     }
 
-    /// How many others are shown.
+    /// How many have presence that is broadcast.
     pub(super) fn shown(&self) -> usize {
         self.shown
     }
@@ -208,7 +208,7 @@ pub(super) fn cleaned(mut presence: Presence) -> Presence {
     Presence { head, kind: presence.kind, content }
 }
 
-/// Whether only a room may say this: roles, addresses, identifiers of occupants, hats.
+/// Whether only a room may send this child: roles, addresses, occupant ids, hats.
 pub(super) fn is_of_room(child: &ElementRef<'_>) -> bool {
     matches!(child.ns(), ns::MUC | ns::MUC_USER | occupant_id::NS | extra::HATS)
 }

@@ -15,10 +15,10 @@ pub(super) struct OpenRequest {
     pub(super) id: SmolStr,
     /// The id that the asker chose.
     pub(super) asked_with: SmolStr,
-    /// The session that asks, and its address in the room.
+    /// The session that has sent it, and its occupant address.
     pub(super) asker: Jid,
     pub(super) from: FullJid,
-    /// The address in the room of whoever is asked.
+    /// The occupant address to which it was sent.
     pub(super) asked: FullJid,
     /// Where the request went: a session, or an account.
     pub(super) to: Jid,

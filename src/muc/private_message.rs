@@ -32,7 +32,7 @@ impl Room {
             AllowPm::Moderators => sender.role == Role::Moderator,
             AllowPm::None => false,
         };
-        // Whoever may not write to others may still write to moderators and to itself.
+        // An occupant that may not write to others may still write to moderators, and to itself.
         let is_open = recipient.role == Role::Moderator && self.config.allow_pm != AllowPm::None;
         if !may && !is_open && sender.nick != recipient.nick {
             return Err(Condition::Forbidden.text("private messages are not allowed here"));
@@ -47,7 +47,7 @@ impl Room {
         let to = Some(best.session.clone());
         let first = Message { head: Head { to, ..message.head.clone() }, ..message.clone() };
         fx.send(Stanza::Message(first));
-        // The account keeps it once. The others get it as they get messages to all.
+        // One copy is routed, so the account stores it once. The other sessions get it like a groupchat message.
         let others = recipient.sessions().filter(|session| **session != best.session);
         let others: Vec<_> = others.cloned().collect();
         fx.tell_message(others.into(), message);

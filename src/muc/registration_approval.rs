@@ -1,4 +1,4 @@
-//! A user asks to become a member, and the admins answer (XEP-0045 §9.9).
+//! Registration requests: a user asks to become a member, and admins approve (XEP-0045 §9.9).
 
 use super::extra::Registration;
 use super::register::{FORM, NICK};
@@ -120,7 +120,7 @@ impl Room {
         }
     }
 
-    /// Whoever has asked waits no more. Returns whether there was a request.
+    /// Removes the request of a user. Returns whether there was one.
     pub(super) fn forget_request(&mut self, user: &BareJid, fx: &mut Effects) -> bool {
         let waiting = self.extra.registrations.len();
         self.extra.registrations.retain(|pending| pending.user != user.as_str());

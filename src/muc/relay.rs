@@ -1,7 +1,7 @@
-//! Requests from one occupant to another (XEP-0045 §17.4), and pings of one's own place (XEP-0410).
+//! Requests from one occupant to another (XEP-0045 §17.4), and self-pings (XEP-0410).
 //!
-//! A request that is passed on gets another id, which nobody can guess. The room remembers it until it is answered:
-//! once, by whoever was asked, or by the room if one of the two leaves, or if no answer comes (RFC 6120 §8.2.3).
+//! A request that is passed on gets a new id, which nobody can guess. The room remembers it until it is answered, once
+//! (RFC 6120 §8.2.3): by its recipient, or by the room if one of the two occupants leaves or no answer comes in time.
 
 use super::leave::readable;
 use super::open_requests::OpenRequest;
@@ -14,8 +14,8 @@ use crate::xml::{ElementRef, element};
 impl Room {
     /// An occupant asks another one.
     ///
-    /// The option who may send private messages does not count here: it is about conversations, and clients ask for
-    /// cards and pictures without their users.
+    /// The setting for private messages does not apply here: it is about conversations, and clients query vCards and
+    /// avatars by themselves.
     ///
     /// # Errors
     /// For those who are not in the room `not-acceptable` (XEP-0410 §3.2), and `bad-request` if they ask what an
@@ -78,7 +78,7 @@ impl Room {
         Ok(())
     }
 
-    /// An answer comes back. What the room did not ask is dropped, since nobody answers an answer.
+    /// Passes on the answer to a request. An answer to any other request is dropped, since answers are never answered.
     pub(super) fn relay_response(&mut self, actor: &Actor, mut iq: Iq, fx: &mut Effects) {
         let (Some(id), Some(to)) = (&iq.head.id, &iq.head.to) else { return };
         let Some(open) = self.open_requests.answered(&actor.user, id, to) else { return };
@@ -91,7 +91,7 @@ impl Room {
         fx.send(Stanza::Iq(iq));
     }
 
-    /// Occupants have left: what they were asked, or have asked, gets no other answer.
+    /// Occupants have left: the requests to them and from them are answered now, if they still can be.
     pub(super) fn end_requests_of_gone(&mut self, fx: &mut Effects) {
         if fx.change.gone.is_empty() {
             return;
@@ -110,7 +110,7 @@ impl Room {
     }
 }
 
-/// The answer of the room to a request that nobody else answers.
+/// The error with which the room answers an open request itself.
 fn refusal(open: OpenRequest, condition: Condition) -> Stanza {
     let head = Head {
         from: Some(open.asked.into_jid()),

@@ -1,4 +1,4 @@
-//! A room: its state, and what can be asked of it. What happens to it begins in `apply.rs`.
+//! A room: its state, and questions about it. Its inputs are handled in `apply.rs`.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ pub struct Room {
     pub(super) history: History,
     pub(super) activity: Activity,
     pub(super) extra: Extra,
-    /// Sessions that hear of changes of affiliations, and the version that each knows (XEP-0463). Not stored.
+    /// Sessions that are sent changes of affiliations, and the version that each has (XEP-0463). Not stored.
     pub(super) versioned: FxHashMap<Jid, i64>,
     /// Who has invited whom, the newest last. Not stored.
     pub(super) invited: VecDeque<Invited>,
@@ -80,7 +80,7 @@ impl Room {
         }
     }
 
-    /// Other bounds, from now on. What is there stays.
+    /// Sets other limits. Occupants, members and messages beyond them stay.
     pub fn set_limits(&mut self, limits: RoomLimits) {
         self.limits = limits;
     }
@@ -91,7 +91,7 @@ impl Room {
         &self.limits
     }
 
-    /// A message to all was sent: newcomers get it, too. `id`: its id in the archive.
+    /// Adds a groupchat message that was sent to the history. `id`: its id in the archive.
     pub fn note_published(&mut self, message: &Message, at: Timestamp, id: Option<String>) {
         self.activity.note(message, at);
         self.history.add(&self.jid, message, at, id, &self.limits);
@@ -120,8 +120,8 @@ impl Room {
         self.occupants.sessions()
     }
 
-    /// Whether somebody reads the archive: whoever may enter now (XEP-0313 §7.2), without a password if it is
-    /// an occupant. `Some` time: only what was written since then.
+    /// Whether a user may read the archive: one who may enter now may (XEP-0313 §7.2); an occupant needs no password.
+    /// `Some` time: only messages since then.
     ///
     /// # Errors
     /// `forbidden` for others.
@@ -138,7 +138,7 @@ impl Room {
         Ok(self.readable_since(actor))
     }
 
-    /// Since when somebody may read, if the room shows members nothing from before they joined.
+    /// Since when a user may read, if members of the room may not read messages from before they became members.
     pub(super) fn readable_since(&self, actor: &Actor) -> Option<Timestamp> {
         if !self.config.history_since_joined || self.affiliation_of(actor).is_admin() {
             return None;
@@ -155,7 +155,7 @@ impl Room {
         }
     }
 
-    /// The affiliation of an occupant, as others are told it.
+    /// The affiliation of an occupant, as it is broadcast.
     pub(super) fn affiliation_of_occupant(&self, occupant: &Occupant) -> Affiliation {
         self.members.affiliation(&occupant.user)
     }

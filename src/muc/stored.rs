@@ -1,4 +1,4 @@
-//! A room goes to the store, and comes from it.
+//! How a room is stored, and restored.
 
 use std::collections::VecDeque;
 
@@ -17,8 +17,8 @@ use crate::jid::{BareJid, FullJid};
 use crate::storage::{RoomOccupant, StoredRoom};
 
 impl Room {
-    /// A room as it was stored, with those of its occupants for whom `is_there` holds. The others are gone:
-    /// they are to be removed from the store.
+    /// Restores a room with those of its stored occupants for whom `is_there` holds. The others are returned: they are
+    /// to be removed from the store.
     #[must_use]
     pub fn restore(
         jid: BareJid,

@@ -1,4 +1,4 @@
-//! Tokens by which people become members (XEP-0488). Whoever has one gives it in place of a password.
+//! Invite tokens (XEP-0488): a user who enters with one, in place of a password, becomes a member.
 
 use super::affiliation::Role;
 use super::extra::Token;
@@ -46,7 +46,7 @@ impl Room {
         })
     }
 
-    /// Those who may make others members by inviting them (XEP-0488 §7).
+    /// Whether somebody may create tokens: those who may make others members by inviting them (XEP-0488 §7).
     fn may_make_tokens(&self, actor: &Actor) -> bool {
         let affiliation = self.affiliation_of(actor);
         affiliation.is_admin() || (self.config.allow_invites && affiliation.is_member())
@@ -84,7 +84,7 @@ impl Room {
         if tokens.len() >= 2 * MOST_TOKENS {
             tokens.retain(|token| token.is_valid(now));
         }
-        // What an administrator of the service makes who is nothing in the room, belongs to the room.
+        // A token that an administrator of the service creates without an affiliation belongs to the room.
         let is_member = self.members.affiliation(&actor.user).is_member();
         let token = Token {
             text: now.token.to_string(),
@@ -194,11 +194,11 @@ impl Room {
 }
 
 const MICROS: i64 = 1_000_000;
-/// How long a token is valid if its maker says nothing: a week.
+/// How long a token is valid if its creator sets no time: a week.
 const DEFAULT_SECONDS: u32 = 7 * 24 * 3_600;
 /// How long at most: 30 days.
 const MOST_SECONDS: u32 = 30 * 24 * 3_600;
-/// How long a token is kept that has expired, so that people are told: 30 days.
+/// How long an expired token is stored, so that its users get an error that says so: 30 days.
 const KEEP_EXPIRED_MICROS: i64 = 30 * 24 * 3_600 * MICROS;
 /// Valid tokens of a room, at most.
 const MOST_TOKENS: usize = 100;

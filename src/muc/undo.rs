@@ -1,4 +1,4 @@
-//! A message to all could not be stored, so nobody gets it: what it has changed in the room is taken back.
+//! A groupchat message could not be stored, so nobody gets it: its changes of the room are undone.
 
 use smol_str::SmolStr;
 
@@ -6,7 +6,7 @@ use super::subject::{self, Subject};
 use super::{Actor, Input, Room};
 use crate::payload::datetime::Timestamp;
 
-/// What a message of an occupant changes, as it was before.
+/// What a groupchat message changes in a room, as it was before.
 #[derive(Clone, Debug)]
 pub struct Before {
     nick: SmolStr,

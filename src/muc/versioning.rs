@@ -1,6 +1,6 @@
 //! Versions of the list of affiliations (XEP-0463): a client asks for what has changed since it was last in the room.
 //!
-//! Only clients that ask hear of it, since others do not know what to do with the messages.
+//! Only clients that ask for versions get these messages: others do not understand them.
 //!
 //! DEPARTS: XEP-0463 §5.2.2 – a change is told in a message also if the user is in the room: the presence that shows
 //! the change is one for all occupants, and has no version in it.
@@ -18,7 +18,7 @@ use crate::xml::{ElementRef, Node, element};
 /// The namespace.
 pub(super) const NS: &str = "urn:xmpp:muc:affiliations:0";
 
-/// What a client that enters wants to know of affiliations.
+/// The request for affiliations of a client that enters.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct AskedVersion {
     /// The version that it knows; `None`: it wants all.
@@ -59,7 +59,7 @@ impl Room {
         Some(self.mav(None, version))
     }
 
-    /// Tells those who have asked what has changed since they were last told.
+    /// Sends clients that have asked the changes since the last version that they were sent.
     pub(super) fn tell_affiliation_changes(&mut self, fx: &mut Effects) {
         let version = self.members.version();
         let mut groups: BTreeMap<(i64, bool), Vec<Jid>> = BTreeMap::new();
@@ -78,8 +78,8 @@ impl Room {
         }
     }
 
-    /// Where the list is full, those are forgotten who are nothing any more. Whoever knows only what was before that
-    /// gets the whole list.
+    /// If the list is full, addresses without an affiliation are removed from it. A client whose version is older than
+    /// that gets the whole list.
     pub(super) fn forget_members(&mut self, fx: &mut Effects) {
         let Some((users, newest)) = self.members.forget(self.limits.members) else { return };
         fx.change.members.retain(|member| !users.contains(&member.jid));
@@ -155,8 +155,8 @@ impl Room {
         }
     }
 
-    /// The items, with the version of each, in the order of versions. Who may not read bans, hears only that the
-    /// user has no affiliation.
+    /// The items, with the version of each, in the order of versions. To those who may not read bans, a ban is listed as
+    /// no affiliation.
     fn changed_items(&self, since: Option<i64>, reads_bans: bool) -> Vec<(i64, Node)> {
         let changed = self.members.since(since.unwrap_or(0)).into_iter();
         let items = changed.filter_map(|member| {

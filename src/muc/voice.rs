@@ -1,4 +1,4 @@
-//! Visitors ask for voice, and moderators give it (XEP-0045 §7.13, §8.6).
+//! Voice requests: visitors ask for voice, and moderators grant it (XEP-0045 §7.13, §8.6).
 
 use std::sync::Arc;
 

@@ -1,7 +1,8 @@
-//! The rooms in memory. A room is read when somebody needs it, and given up when nobody is in it.
+//! The rooms in memory. A room is read from the store when it is needed, and removed from memory when it has no
+//! occupants.
 //!
-//! Whoever has something for a room locks it, and does in its own task all that follows: so what happens in a
-//! room has one order, and what a sender causes costs the sender (docs/decisions/0018-rooms-are-locked.md).
+//! The task that has an input for a room locks the room, and carries out all effects itself. So the inputs of a room
+//! have one order, and the sender pays for what it causes (docs/decisions/0018-rooms-are-locked.md).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -17,19 +18,19 @@ use crate::muc::Room;
 #[derive(Debug, Default)]
 pub(super) struct ActiveRooms {
     slots: Arc<Slots>,
-    /// Each room that had occupants when the server started has been read.
+    /// All rooms that had occupants when the server started have been read.
     is_awake: Arc<AtomicBool>,
 }
 
 type Slots = Mutex<FxHashMap<BareJid, Arc<Slot>>>;
 
-/// The place of a room.
+/// The place of a room, whether the room exists or not.
 #[derive(Debug, Default)]
 pub(super) struct Slot {
     room: Arc<tokio::sync::Mutex<Option<Room>>>,
     /// Changes that are not in the store yet: until they are, the room stays in memory.
     pub(super) unsaved: AtomicUsize,
-    /// The room was just read: nobody has looked yet which of its occupants are still there.
+    /// The room was just read: the sessions of its occupants have not been checked yet.
     pub(super) is_fresh: AtomicBool,
     /// Something has failed while the room was read or changed: it may be in the store, with occupants, and is not in
     /// memory.
@@ -44,8 +45,8 @@ pub(super) struct Locked {
     slots: Arc<Slots>,
     jid: BareJid,
     pub(super) slot: Arc<Slot>,
-    /// `None`: it is not in memory. While the room changes it is taken out, by [`Locked::take`], so that a room which
-    /// was changed only in part is never used again.
+    /// `None`: it is not in memory. [`Locked::take`] takes it out while it is changed, so that a room that was
+    /// changed only in part is never used again.
     pub(super) room: OwnedMutexGuard<Option<Room>>,
 }
 
@@ -84,7 +85,7 @@ impl Drop for Locked {
             return;
         }
         let mut slots = self.slots.lock();
-        // The map and this lock have the slot. Whoever else has it waits for the lock, or looks.
+        // The map and this lock hold the slot. Any other holder waits for the lock, or reads.
         let is_last = Arc::strong_count(&self.slot) == 2;
         if is_last && slots.get(&self.jid).is_some_and(|slot| Arc::ptr_eq(slot, &self.slot)) {
             slots.remove(&self.jid);
@@ -107,12 +108,13 @@ impl ActiveRooms {
         Locked { slots: Arc::clone(&self.slots), jid: room.clone(), slot, room: guard }
     }
 
-    /// Nobody is in this room, or there is no such room: all rooms with occupants are in memory.
+    /// Whether it is certain that the room has no occupants, or does not exist: all rooms with occupants are in memory,
+    /// and this one is not.
     pub(super) fn is_asleep(&self, room: &BareJid) -> bool {
         self.is_awake.load(Ordering::Acquire) && !self.slots.lock().contains_key(room)
     }
 
-    /// To be set when each room that had occupants when the server started has been read.
+    /// The flag that is set when all rooms that had occupants when the server started have been read.
     pub(super) fn awake(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.is_awake)
     }
@@ -143,14 +145,14 @@ impl ActiveRooms {
         found.map(|(room, _)| room.clone()).collect()
     }
 
-    /// Looks at a room in memory, unless something happens in it just now.
+    /// Reads something of a room in memory, unless it is locked.
     pub(super) fn look<T>(&self, room: &BareJid, look: impl FnOnce(&Room) -> T) -> Option<T> {
         let slot = Arc::clone(self.slots.lock().get(room)?);
         let guard = slot.room.try_lock().ok()?;
         guard.as_ref().map(look)
     }
 
-    /// Looks at a room in memory, as soon as nothing happens in it. Not for those who have locked it.
+    /// Reads something of a room in memory, as soon as it is not locked. A task that has locked it would wait for ever.
     pub(super) async fn look_when_idle<T>(
         &self,
         room: &BareJid,
@@ -166,14 +168,14 @@ impl ActiveRooms {
         self.slots.lock().keys().cloned().collect()
     }
 
-    /// Rooms that are not in memory because something has failed: somebody may be in them all the same.
+    /// Rooms that are not in memory because something has failed. They may have occupants.
     pub(super) fn broken(&self) -> Vec<BareJid> {
         let slots = self.slots.lock();
         let broken = slots.iter().filter(|(_, slot)| slot.is_broken.load(Ordering::Acquire));
         broken.map(|(room, _)| room.clone()).collect()
     }
 
-    /// Gives up the rooms that nobody is in and that the store has as they are.
+    /// Removes from memory the rooms that have no occupants and whose changes are all stored.
     pub(super) fn give_up_empty(&self) {
         self.slots.lock().retain(|_, slot| {
             // Nobody else has the slot, so nobody can lock it: the map is locked.

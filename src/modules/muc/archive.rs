@@ -1,4 +1,4 @@
-//! The archive of a room (XEP-0313 §7.2): whoever may enter now may read it.
+//! The archive of a room (XEP-0313 §7.2): users who may enter now may read it.
 
 use std::sync::Arc;
 

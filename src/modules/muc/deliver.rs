@@ -1,5 +1,5 @@
-//! What a room says goes to the sessions of its occupants, while the room is locked: so all of them hear
-//! the same in the same order.
+//! Delivers the stanzas of a room to the sessions of its occupants, while the room is locked: so all of them get the
+//! stanzas in the same order.
 
 use std::sync::Arc;
 
@@ -7,12 +7,12 @@ use crate::host::{Cx, OurDomain, block_list};
 use crate::jid::{BareJid, Jid};
 use crate::stanza::Stanza;
 
-/// What came of a delivery.
+/// The result of a delivery.
 #[derive(Debug, Default)]
 pub(super) struct Told {
     /// Sessions that cannot be reached any more.
     pub(super) lost: Vec<Jid>,
-    /// Users of whose sessions some sleep: they have lost their connections, or nobody looks at them.
+    /// Users with sessions that may need a push: a session has lost its connection, or its client is inactive.
     pub(super) asleep: Vec<BareJid>,
 }
 
@@ -66,7 +66,7 @@ async fn here(cx: &Cx<'_>, stanza: &Arc<Stanza>, jid: &Jid) -> Reached {
         && let Some(from) = &stanza.head().from
         && block_list::keeps_out(&list, &user, from)
     {
-        // The user hears nothing of it, and stays in the room (XEP-0191 §3.3).
+        // The stanza is dropped, and the user stays in the room (XEP-0191 §3.3).
         return Reached::Awake;
     }
     // A session that takes nothing more is about to end, and leaves the room by its end.

@@ -1,5 +1,5 @@
-//! Ghosts: occupants on other servers whose sessions have ended without a word (XEP-0045 §18.1.2). Who is silent for
-//! long gets a ping (XEP-0199).
+//! Ghosts: occupants on other servers whose sessions have ended without a word (XEP-0045 §18.1.2). A session that is
+//! silent for long is sent a ping (XEP-0199).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,7 +58,7 @@ async fn find(server: &ServerState, route: &dyn Route, service: &RoomService) ->
     join_all(asked).await.into_iter().flatten().collect()
 }
 
-/// All sessions on other servers. A room in which something happens just now counts the next time.
+/// All sessions on other servers. A room that is locked is left out, until the next round.
 fn present(server: &ServerState, service: &RoomService) -> Present {
     let mut present = Present::default();
     let is_remote = |session: &Jid| server.ours(session.domain()).is_none();
@@ -91,7 +91,7 @@ async fn is_gone(
     match found {
         Found::Gone | Found::Doubtful => return true,
         Found::Silent => return service.heard.missed(session),
-        // Too many wait for an answer: another time.
+        // Too many requests wait for an answer: the session is asked in a later round.
         Found::NotAsked => return false,
         Found::There => {}
     }

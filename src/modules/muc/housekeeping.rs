@@ -1,5 +1,6 @@
-//! Rooms that nobody is in are given up every minute. They are read again when somebody needs them. Rooms that could not
-//! be read, or were not changed as they should, are read again: somebody may be in them. All are counted.
+//! Every minute, rooms without occupants are removed from memory; they are read again when they are needed. Rooms that
+//! could not be read or changed because something failed are read again, since they may have occupants. All rooms in
+//! memory are counted.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Rooms come from the store: with their occupants, and with the newest messages.
+//! Reads a room from the store: with its occupants, and with the history from its archive.
 
 use crate::host::ServerState;
 use crate::jid::BareJid;
@@ -9,8 +9,8 @@ use crate::stanza::{Message, Stanza};
 use crate::storage::{Query, Result, Stored};
 use crate::xml::Frame;
 
-/// Reads a room; `None` if there is none. All occupants that are stored are in it, whether they are still
-/// there or not.
+/// Reads a room; `None` if there is none. All occupants that are stored are in it, whether their sessions still exist
+/// or not.
 pub(super) async fn load(
     server: &ServerState,
     jid: &BareJid,

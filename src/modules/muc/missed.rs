@@ -1,5 +1,6 @@
-//! The server was restarted: sessions that were saved are still in their rooms. Until all sessions were saved, others
-//! wrote. The room gives each session what it has missed, from the archive.
+//! After a restart, sessions that were restored are still in their rooms. Other occupants may have written after the
+//! session was saved, and before the server ended. The room sends each restored session the messages that it has missed,
+//! from the archive.
 
 use std::sync::Arc;
 
@@ -18,8 +19,8 @@ struct Waiting {
     share: Share,
 }
 
-/// Gives what they have missed to the sessions that were restored. Called whenever the room was read: what a session was
-/// given before, it is not given again.
+/// Sends the sessions that were restored the messages that they have missed. Called whenever the room was read: no
+/// session is sent a message twice.
 pub(super) async fn give(cx: &Cx<'_>, room: &mut Room) -> Result<(), StanzaError> {
     let sessions = room.sessions();
     let mut waiting: Vec<_> = sessions.iter().filter_map(|jid| waiting(cx, room, jid)).collect();
@@ -42,7 +43,7 @@ pub(super) async fn give(cx: &Cx<'_>, room: &mut Room) -> Result<(), StanzaError
                 if fits {
                     of.session.deliver_addressed(Arc::clone(&stanza)).ok();
                 } else {
-                    // From here on nothing: so there is no gap in the middle of what it is given.
+                    // It is sent no later message either: so there is no gap between those that it is sent.
                     of.restored.note_all(room.jid());
                 }
                 fits
@@ -59,7 +60,7 @@ pub(super) async fn give(cx: &Cx<'_>, room: &mut Room) -> Result<(), StanzaError
     Ok(())
 }
 
-/// A session is in a room, which it may have entered only now: it hears all that is said there from now on.
+/// A session is in a room, which it may have entered only now: it gets all messages of the room from now on.
 pub(super) fn note_in(session: &SessionRef, room: &BareJid) {
     if let Some(restored) = session.restored() {
         restored.note_all(room);

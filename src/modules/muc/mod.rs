@@ -1,6 +1,6 @@
-//! Group chat (XEP-0045): the services with rooms, `conference.<host>` and others. What happens in a room is in
-//! `src/muc/`; here is what a room needs of the world: who is who, the store, the archive, and the sessions of
-//! its occupants.
+//! Group chat (XEP-0045): the services with rooms, `conference.<host>` and others. The rules of a room are in
+//! `src/muc/`. Here is what connects a room with the server: the senders of stanzas, the store, the archive, and the
+//! sessions of occupants.
 
 mod active;
 mod administration;

@@ -1,5 +1,4 @@
-//! A message of a room to all: it is archived under an id, and goes to the occupants with it (XEP-0313 §3.5,
-//! XEP-0359).
+//! Archives a groupchat message under an id, and delivers it with this id to the occupants (XEP-0313 §3.5, XEP-0359).
 
 use std::sync::Arc;
 
@@ -73,7 +72,7 @@ pub(super) async fn publish(
     Ok(told.lost)
 }
 
-/// Tells the features of a message that may have to wake somebody.
+/// Tells the features of a message that may be worth a push.
 async fn tell_listeners(
     cx: &mut Cx<'_>,
     room: &Room,
@@ -103,8 +102,8 @@ async fn tell_listeners(
     }
 }
 
-/// At most `most` of these, others in each turn: a room with more members tells nobody of each message, and everybody
-/// of some.
+/// At most `most` of these, others in each turn: so in a room with more members, everybody is considered for some
+/// messages.
 fn some_of<T>(mut all: Vec<T>, most: usize, turn: usize) -> Vec<T> {
     if all.len() > most {
         let begin = turn % all.len();

@@ -1,4 +1,4 @@
-//! Why a room has not done what an administrator's command asks for.
+//! The error with which a room has refused a request of an administrator's command.
 
 use crate::host::RequestError;
 use crate::host::rooms::RoomError;

@@ -1,5 +1,5 @@
-//! An account is removed. The store has forgotten what the user was in rooms, except for bans. Rooms in memory forget
-//! it, too, and tell their occupants. Hats, tokens and requests are forgotten by all rooms that have some of the user.
+//! An account was removed, and with it, in the store, the affiliations of the user; only bans stay. Rooms in memory
+//! remove them, too, and announce that to their occupants. All rooms remove the hats, tokens and requests of the user.
 
 use async_trait::async_trait;
 

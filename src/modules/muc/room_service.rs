@@ -93,7 +93,7 @@ impl RoomService {
         Ok(locked)
     }
 
-    /// Whether somebody may make rooms (XEP-0045 §10.1.1).
+    /// Whether somebody may create rooms (XEP-0045 §10.1.1).
     pub(super) async fn may_create(&self, cx: &Cx<'_>, actor: &Actor) -> Result<(), StanzaError> {
         let may = actor.is_service_admin
             || settings::may_create(cx, &self.config(cx.server), &actor.user).await?;

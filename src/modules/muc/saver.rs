@@ -1,5 +1,5 @@
-//! Writes what has changed in rooms. The rooms do not wait for the disk; whoever must know that something is on
-//! the disk has a receipt.
+//! Writes the changes of rooms. Rooms do not wait for the disk: code that must know that a change is on the disk gets a
+//! receipt.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock, Weak};

@@ -1,4 +1,4 @@
-//! What comes to a service with rooms.
+//! Handles the stanzas that come to a service with rooms.
 
 use std::sync::Arc;
 
@@ -131,7 +131,7 @@ impl Service for RoomService {
 }
 
 impl RoomService {
-    /// A request to the archive of a room, for whoever may read it.
+    /// A request to the archive of a room, from a user who may read it.
     async fn archive_request(
         &self,
         cx: &mut Cx<'_>,

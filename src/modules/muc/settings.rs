@@ -1,4 +1,4 @@
-//! What the configuration of a service says, as the engine of rooms takes it.
+//! Translates the configuration of a service into the types of the engine (`src/muc/`).
 
 use crate::config::{RoomCreators, RoomWhois, RoomsConfig};
 use crate::host::Cx;

@@ -1,4 +1,4 @@
-//! Rooms that somebody is in when the server starts: those whose sessions have not come back are shown as gone.
+//! When the server starts, all rooms that have occupants are read: occupants whose sessions were not restored leave.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,7 +22,7 @@ pub(super) fn start(
     }));
 }
 
-/// Wakes each room that has occupants, or that is temporary: it looks for its occupants itself.
+/// Wakes each room that has occupants, or that is temporary. The room checks its occupants when it is read.
 async fn awake(
     server: Arc<ServerState>,
     route: Arc<dyn Route>,
@@ -52,7 +52,7 @@ async fn awake(
     }
 }
 
-/// A probe from the room to itself: whatever comes to a room wakes it.
+/// Sends a probe from the room to itself: any stanza to a room makes the service read it.
 pub(super) async fn wake(route: &dyn Route, room: BareJid) {
     let to: Jid = room.into_jid();
     let probe = Presence::bare(PresenceKind::Probe, to.clone(), to);

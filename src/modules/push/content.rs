@@ -1,6 +1,5 @@
-//! How much of a message its notification tells. Notifications go through third parties, so it is nothing,
-//! unless the account wants more. A client cannot change that (XEP-0357 §9): an operator does, for a user who
-//! asks.
+//! How much of a message its notification contains. Notifications go through third parties, so by default it is
+//! nothing. A client cannot change that (XEP-0357 §9); an administrator does it for a user who asks.
 
 use crate::archive::policy;
 use crate::jid::{BareJid, Jid};
@@ -8,7 +7,7 @@ use crate::stanza::Message;
 use crate::storage::{self, Storage};
 use crate::xml::{Frame, element};
 
-/// How much of a message its notification tells.
+/// How much of a message its notification contains.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Content {
     /// That there is one.
@@ -20,7 +19,7 @@ pub enum Content {
     Body,
 }
 
-/// What is told of the last message.
+/// What a notification contains of the last message.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Last {
     pub(super) sender: Jid,
@@ -41,7 +40,7 @@ impl Content {
         }
     }
 
-    /// What a word means; of an unknown one, nothing is told.
+    /// The meaning of a word. An unknown word means nothing.
     #[must_use]
     pub fn of_word(word: &str) -> Self {
         match word {
@@ -51,7 +50,7 @@ impl Content {
         }
     }
 
-    /// What an account wants.
+    /// The setting of an account.
     ///
     /// # Errors
     /// If the store fails.
@@ -62,7 +61,7 @@ impl Content {
         Ok(tell.map_or(Self::Nothing, |tell| Self::of_word(&tell)))
     }
 
-    /// Stores what an account wants. The caller tells the server that it has changed.
+    /// Stores the setting of an account. The caller tells the server that it has changed.
     ///
     /// # Errors
     /// If the store fails.
@@ -76,7 +75,7 @@ impl Content {
         }
     }
 
-    /// What is told of a message.
+    /// What a notification of this message contains of it.
     pub(super) fn last(self, message: &Message) -> Option<Last> {
         let sender = message.head.from.clone().filter(|_| self != Self::Nothing)?;
         let body = policy::searchable(message).filter(|_| self == Self::Body);

@@ -1,4 +1,4 @@
-//! The device that has registered, as its sessions show it.
+//! The sessions of a device that has registered: whether it can be reached now.
 
 use std::time::Duration;
 
@@ -18,14 +18,15 @@ pub(super) fn is_of(one: &PushRegistration, session: &SessionRef) -> bool {
     }
 }
 
-/// Whether the device has a connection by now, and somebody looks at it.
+/// Whether the device has a connection by now, and its client is active.
 pub(super) fn is_awake(server: &ServerState, user: &BareJid, one: &PushRegistration) -> bool {
     let sessions = server.sessions.of(user);
     let session = sessions.iter().rfind(|session| is_of(one, session));
     session.is_some_and(|session| session.hibernation().is_none() && !session.is_inactive())
 }
 
-/// Whether nobody can expect that the device shows what it was sent. A call does not wait.
+/// Whether the device may not show in time what it was sent: it has no connection, or its client was inactive for long.
+/// For a call, any inactivity counts.
 pub(super) fn is_asleep(session: &SessionRef, what: Importance) -> bool {
     let inactive = session.inactive_for();
     session.hibernation().is_some()

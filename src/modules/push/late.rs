@@ -1,7 +1,7 @@
-//! A device has a connection, and does not acknowledge an important message: it is woken. Its network may be
-//! gone without a word, and a ping would find that out minutes later.
+//! A device that has a connection, but does not acknowledge an important message in time, is woken. It may have lost
+//! its network, and a ping would find that out minutes later.
 //!
-//! A message is with the device when its undelivered marker is no longer in flight (docs/delivery.md).
+//! A device has a message when the undelivered marker is no longer in flight (docs/delivery.md).
 //!
 //! A call does not wait as long as a message. If the device has an earlier message that it has not acknowledged, that
 //! counts: a device that was silent for as long as a call may wait is woken at once.
@@ -22,7 +22,7 @@ use crate::host::{ServerState, SharedState};
 use crate::session::SessionRef;
 use crate::storage::MessageId;
 
-/// The devices that are watched, each by one task.
+/// The devices whose acknowledgements are awaited, each by one task.
 #[derive(Debug, Default)]
 pub(super) struct Watched(Mutex<FxHashMap<Target, Watch>>);
 
@@ -34,7 +34,7 @@ struct Watch {
     /// The oldest message first. Of many, the first and the last ones are enough.
     waiting: SmallVec<[Pending; 1]>,
     what: Summary,
-    /// Wakes the task when it is to look earlier.
+    /// Wakes the task if it has to check earlier.
     is_earlier: Arc<Notify>,
 }
 
@@ -80,7 +80,7 @@ pub(super) fn watch(
 }
 
 impl Watched {
-    /// When to look at a device next, and what wakes earlier. Forgets a device that has all.
+    /// When to check a device next, and what wakes the task earlier. Forgets a device that has all messages.
     fn next(&self, target: &Target) -> Option<(Instant, Arc<Notify>)> {
         let mut all = self.0.lock();
         let watch = all.get(target)?;
@@ -143,7 +143,7 @@ impl Pending {
     }
 }
 
-/// Looks when a message is late, until the device has all of them.
+/// Checks when a message is late, until the device has all of them.
 async fn watch_all(server: &ServerState, target: Target) {
     let watched = server.shared::<Watched>();
     while let Some((due, is_earlier)) = watched.next(&target) {
@@ -160,7 +160,7 @@ async fn watch_all(server: &ServerState, target: Target) {
 const SOON: Duration = Duration::from_secs(20);
 /// The same for a call.
 const A_CALL: Duration = Duration::from_secs(5);
-/// Messages of one device that are looked at.
+/// Messages of one device whose acknowledgements are awaited, at most.
 const MAX_LOOKED_AT: usize = 4;
-/// Devices that are watched at the same time.
+/// Devices that are watched at the same time, at most.
 const MAX_WATCHED: usize = 10_000;

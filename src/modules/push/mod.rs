@@ -1,9 +1,9 @@
-//! XEP-0357: Push Notifications. A phone whose app sleeps is woken by its maker's service; the server tells
-//! that service that something has come.
+//! XEP-0357: Push Notifications. A phone whose app sleeps is woken by a push service; the server notifies that
+//! service.
 //!
-//! A device registers a push service (`register.rs`). `wake.rs` decides when the device is to be woken: if
-//! something important has come (`archive/importance.rs`) and the device does not have it. `publish.rs` tells the
-//! service. What the user has muted (XEP-0492) wakes nobody (`settings.rs`).
+//! A client enables notifications for a device (`register.rs`). `wake.rs` decides when the device is woken: if
+//! something important has come (`archive/importance.rs`) and the device does not have it. `publish.rs` sends the
+//! notification to the service. Chats that the user has muted (XEP-0492) wake no device (`settings.rs`).
 
 mod content;
 mod device;

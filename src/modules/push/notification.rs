@@ -1,9 +1,9 @@
-//! What the push service is told (XEP-0357 §7).
+//! The notification for a push service (XEP-0357 §7).
 //!
-//! The content of messages goes through third parties then, so it is left out, unless the account wants it
-//! (`content.rs`). What is said is that something has come, and that it is urgent. XEP-0357 has no word for that. Services of apps for iOS
-//! look whether `last-message-body` is there, those of Tigase read `<priority/>`: so there is a fixed text,
-//! and the element.
+//! It goes through third parties, so the content of messages is left out unless the account wants it (`content.rs`).
+//! It says that something has come, and that it is urgent. XEP-0357 defines nothing for urgency. Push services of iOS
+//! apps check whether there is a `last-message-body`, and those of Tigase read `<priority/>`. So the notification has a
+//! fixed text, and that element.
 
 use tokio::time::Instant;
 
@@ -25,7 +25,7 @@ pub(super) struct Summary {
     call: bool,
     /// When the first of them came.
     pub(super) since: Instant,
-    /// What the account wants to be told of the last message.
+    /// The content of the last message, as far as the account wants it in notifications.
     last: Option<Last>,
 }
 
@@ -42,7 +42,7 @@ impl Summary {
         }
     }
 
-    /// Tells this of the last message.
+    /// Adds this content of the last message.
     pub(super) fn with(self, last: Option<Last>) -> Self {
         Self { last, ..self }
     }
@@ -55,14 +55,14 @@ impl Summary {
         self.last = later.last.or(self.last.take());
     }
 
-    /// The same with what came earlier and was tried already.
+    /// Adds what came earlier, and was tried already.
     pub(super) fn after(self, mut earlier: Self) -> Self {
         let since = self.since;
         earlier.add(self);
         Self { since, ..earlier }
     }
 
-    /// Somebody calls: it does not wait.
+    /// Whether there is a call, which does not wait.
     pub(super) fn has_call(&self) -> bool {
         self.call
     }
@@ -104,5 +104,5 @@ impl Summary {
 const SUMMARY: &str = "urn:xmpp:push:summary";
 /// How urgent a notification is, as services of Tigase read it.
 const PRIORITY: &str = "tigase:push:priority:0";
-/// Stands for the text of a message.
+/// The fixed text in the place of a message's.
 const FIXED_TEXT: &str = "New message";

@@ -1,19 +1,19 @@
-//! What the answer of a push service means for a registration (XEP-0357 §7.1).
+//! The meaning of a push service's answer for a registration (XEP-0357 §7.1).
 
 use crate::host::RequestError;
 use crate::ns;
 use crate::stanza::{Condition, Iq};
 
-/// What became of a notification.
+/// The outcome of a notification.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Outcome {
     /// The service has it.
     Done,
-    /// It was not asked: too many requests wait for an answer.
+    /// It was not sent: too many requests wait for an answer.
     Busy,
     /// The service does not have it. It may take the next one.
     Failed,
-    /// The service knows the node no more, or takes nothing from us.
+    /// The service does not know the node any more, or accepts nothing from this server.
     Refused,
 }
 
@@ -50,7 +50,7 @@ fn is_for_good(iq: &Iq) -> bool {
     !conditions.any(|child| PASSING.iter().any(|passing| passing.as_str() == child.name()))
 }
 
-/// Conditions of a service that is away, or has a problem of its own.
+/// Conditions of a service that cannot be reached, or has a temporary problem.
 const PASSING: &[Condition] = &[
     Condition::InternalServerError,
     Condition::RecipientUnavailable,

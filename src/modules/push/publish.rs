@@ -1,7 +1,8 @@
-//! Notifications go to push services, one after another for each device (`publisher.rs`).
+//! Sends notifications to push services, one after another for each device (`publisher.rs`).
 //!
-//! A registration ends if its service refuses it for good, or if it has failed so often in a row, for so
-//! long. What has failed is tried again, a few times, later each time. A call waits neither for that nor for an answer.
+//! A notification that fails is tried again a few times, with longer pauses. A call does not wait for these pauses,
+//! nor for an answer. A registration is removed if its service refuses it for good, or if too many notifications in a
+//! row have failed, for too long.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +19,7 @@ use crate::stanza::{IqKind, Stanza};
 use crate::storage::PushRegistration;
 use crate::xml::Frame;
 
-/// Something has come: a notification goes to the device as soon as possible. Never waits.
+/// Something has come: sends a notification for the device as soon as possible. The caller does not wait.
 pub(super) fn notify(on: &ServerState, target: Target, what: Summary) {
     let publisher = on.shared::<Publisher>();
     let Some(server) = publisher.server() else { return };
@@ -30,7 +31,7 @@ pub(super) fn notify(on: &ServerState, target: Target, what: Summary) {
     drop(server.tasks.spawn("push", task));
 }
 
-/// Publishes to a device until nothing waits for it.
+/// Publishes for a device until no notification waits for it.
 async fn publish_all(server: &ServerState, target: &Target, held: Held) {
     let publisher = server.shared::<Publisher>();
     while let Some(summary) = publisher.next(target) {
@@ -38,7 +39,7 @@ async fn publish_all(server: &ServerState, target: &Target, held: Held) {
             publisher.forget(target);
             break;
         }
-        // What comes at once, rings once; but a call does not wait.
+        // What comes at the same time is one notification; but a call does not wait.
         pause(publisher, target, PAUSE).await;
     }
     drop(held);
@@ -63,7 +64,7 @@ async fn publish_with_patience(
         }
         let publishing = publish(server, target, &registration, &summary, failures == 0);
         let Some(outcome) = publishing.await else {
-            // Without an answer nobody knows whether the service has it.
+            // Without an answer it is unknown whether the service has it.
             let Some(call) = publisher.more(target) else { return true };
             summary = call.after(summary);
             failures = 0;
@@ -101,7 +102,7 @@ async fn publish_with_patience(
     }
 }
 
-/// Waits so long. Answers whether a call has come, which does not wait.
+/// Waits for this time. Returns early with `true` if a call has come, which does not wait.
 async fn pause(publisher: &Publisher, target: &Target, time: Duration) -> bool {
     timeout(time, publisher.call(target)).await.is_ok()
 }

@@ -1,6 +1,6 @@
-//! The notifications on their way. For each device at most one is on its way, and at most one waits: what comes
-//! meanwhile is added to the one that waits. So a service that is slow, or never answers, holds up nobody, and a
-//! device costs at most one task. A call wakes that task, whatever it waits for.
+//! The notifications that are being sent. For each device, at most one is being sent, and at most one waits: what comes
+//! meanwhile is added to the one that waits. So a service that is slow, or never answers, delays no other device, and
+//! a device costs at most one task. A call wakes that task from any wait.
 
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
@@ -24,7 +24,7 @@ pub(super) struct Target {
     pub(super) node: String,
 }
 
-/// The notifications on their way.
+/// The notifications that are being sent.
 #[derive(Debug, Default)]
 pub(super) struct Publisher {
     /// Weak: the server owns the publisher.
@@ -32,10 +32,10 @@ pub(super) struct Publisher {
     devices: Mutex<FxHashMap<Target, Device>>,
 }
 
-/// A device to which notifications go, or whose last ones have failed.
+/// A device for which notifications are being sent, or whose last ones have failed.
 #[derive(Debug, Default)]
 struct Device {
-    /// A task is under way.
+    /// Its task is running.
     is_busy: bool,
     /// The next notification.
     next: Option<Summary>,
@@ -76,7 +76,7 @@ impl Publisher {
         self.server.get()?.upgrade()
     }
 
-    /// Adds a notification. Answers the part of the budget for a task, if one is to be started.
+    /// Adds a notification. Returns the part of the budget for a task, if one is to be started.
     pub(super) fn add(&self, server: &ServerState, target: &Target, what: Summary) -> Option<Held> {
         let mut devices = self.devices.lock();
         let now = what.has_call().then(Instant::now);
@@ -85,7 +85,7 @@ impl Publisher {
                 Some(next) => next.add(what),
                 None => device.next = Some(what),
             }
-            // So many calls at once do not make a service deaf.
+            // So many calls at once do not flood a service.
             let is_soon = device.last_call.is_some_and(|last| last.elapsed() < PAUSE);
             if now.is_some() && !is_soon {
                 device.last_call = now;
@@ -123,12 +123,12 @@ impl Publisher {
         next
     }
 
-    /// Takes what has come for a device meanwhile. The task goes on.
+    /// Takes what has come for a device meanwhile. Its task continues.
     pub(super) fn more(&self, target: &Target) -> Option<Summary> {
         self.devices.lock().get_mut(target)?.take()
     }
 
-    /// Waits for a call that is not to wait itself.
+    /// Waits until a call comes that must not wait.
     pub(super) async fn call(&self, target: &Target) {
         loop {
             let calls = match self.devices.lock().get(target) {
@@ -140,7 +140,7 @@ impl Publisher {
         }
     }
 
-    /// The device has registered again. Answers whether something is on its way to it, or has failed.
+    /// The device has registered again. Returns whether a notification is being sent, or has failed.
     pub(super) fn renewed(&self, target: &Target) -> bool {
         let mut devices = self.devices.lock();
         let device = devices.get_mut(target);
@@ -162,7 +162,7 @@ impl Publisher {
         }
     }
 
-    /// Counts a failure. Answers how many there were in a row, and since when.
+    /// Counts a failure. Returns how many there were in a row, and since when.
     pub(super) fn failed(&self, target: &Target) -> (u32, Instant) {
         let mut devices = self.devices.lock();
         let device = devices.entry(target.clone()).or_default();

@@ -1,4 +1,4 @@
-//! A device registers a push service, and takes that back (XEP-0357 §5, §6).
+//! A client enables and disables notifications for a device (XEP-0357 §5, §6).
 
 use async_trait::async_trait;
 
@@ -38,7 +38,7 @@ async fn enable(
     service: Jid,
     payload: &ElementRef<'_>,
 ) -> Result<(), StanzaError> {
-    // Our own domains and accounts are no push services; what is asked of a service of ours, it answers.
+    // Our hosts and accounts are no push services. A service of ours may be one, and answers itself.
     if matches!(
         cx.server.destination(&service),
         Destination::Account(..) | Destination::Host(_) | Destination::Session(..)
@@ -92,7 +92,7 @@ fn is_fresh(old: &PushRegistration, new: &PushRegistration) -> bool {
     same && new.registered.as_micros().abs_diff(old.registered.as_micros()) < A_DAY
 }
 
-/// XEP-0357 §6. What is not registered is as if it had been removed.
+/// XEP-0357 §6. It is no error if there is no such registration.
 async fn disable(
     cx: &Cx<'_>,
     user: &BareJid,

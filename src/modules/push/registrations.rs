@@ -1,4 +1,4 @@
-//! The push registrations of accounts, held in memory: each message asks for them.
+//! The push registrations of accounts, cached in memory: they are needed for each message.
 
 use std::sync::{Arc, LazyLock};
 
@@ -12,14 +12,14 @@ use crate::storage::{self, PushDevice, PushRegistration};
 #[derive(Debug)]
 pub(super) struct Registrations(AccountCache<Arc<Registered>>);
 
-/// What is held of an account.
+/// What is cached of an account.
 #[derive(Debug, Default)]
 pub(super) struct Registered {
     /// Its registrations.
     pub(super) all: Vec<PushRegistration>,
-    /// What its notifications tell.
+    /// What its notifications contain.
     pub(super) content: Content,
-    /// Which messages ring.
+    /// Which messages notify.
     pub(super) settings: Settings,
 }
 

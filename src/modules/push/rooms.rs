@@ -1,4 +1,4 @@
-//! Messages in rooms wake the devices of users whose clients may not hear of them (XEP-0045, XEP-0492).
+//! Messages in rooms wake the devices of users whose clients may not get them (XEP-0045, XEP-0492).
 
 use async_trait::async_trait;
 

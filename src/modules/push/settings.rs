@@ -1,15 +1,15 @@
-//! XEP-0492: Chat notification settings. Users say in the bookmark of a chat which of its messages are to ring; the
-//! others wake no device.
+//! XEP-0492: Chat notification settings. A user sets, in the bookmark of a chat, which of its messages notify; other
+//! messages wake no device.
 //!
-//! A bookmark is of a room, or of whatever address the client has made one for. The devices that register for
-//! pushes are taken for phones (`payload/notification_settings.rs`). What only clients understand, in `<advanced/>`, is not
-//! looked at: they decide when they are awake.
+//! A bookmark may be of a room, or of any other address for which the client has made one. Devices that register for
+//! pushes count as mobile devices (`payload/notification_settings.rs`). `<advanced/>` is ignored, since only clients
+//! understand it: they evaluate it when they are awake.
 //!
-//! Without a setting, all messages of a private room ring, and those of a public room that mention the user (XEP-0492
-//! §3). A room is private if only members enter.
+//! Without a setting, all messages of a private room notify, and of a public room those that mention the user
+//! (XEP-0492 §3). A room is private if it is members-only.
 //!
-//! DEPARTS: XEP-0492 §3 – without a setting, all messages of rooms elsewhere ring. The server does not know whether
-//! such a room is public.
+//! DEPARTS: XEP-0492 §3 – without a setting, all messages of rooms on other servers notify. The server does not know
+//! whether such a room is public.
 
 use rustc_hash::FxHashMap;
 
@@ -31,9 +31,9 @@ pub(super) struct Settings(FxHashMap<String, Setting>);
 struct Setting {
     /// `None`: the user has chosen nothing.
     rings: Option<Rings>,
-    /// The user's clients enter the room by themselves (XEP-0402 §4).
+    /// The bookmark has `autojoin` (XEP-0402 §4).
     autojoin: bool,
-    /// How the user is called in the room.
+    /// The nickname in the room.
     nick: String,
 }
 
@@ -45,7 +45,7 @@ impl Settings {
     pub(super) async fn of(server: &ServerState, user: &BareJid) -> storage::Result<Self> {
         let mut all = FxHashMap::default();
         let rooms = match bookmarks::rooms(server, user).await {
-            // More bytes of bookmarks than are read at once: everything rings.
+            // More bytes of bookmarks than are read at once: all messages notify.
             Err(StorageError::Limit(_)) => return Ok(Self(all)),
             rooms => rooms?,
         };
@@ -65,7 +65,7 @@ impl Settings {
         self.0.len() * size_of::<(String, Setting)>() + texts.sum::<usize>()
     }
 
-    /// Whether a message of this importance rings.
+    /// Whether a message of this importance notifies.
     pub(super) fn let_ring(&self, user: &BareJid, message: &Message, what: Importance) -> bool {
         let Some(chat) = message.head.from.as_ref().map(|from| from.bare_str()) else {
             return true;
@@ -77,7 +77,7 @@ impl Settings {
             Rings::OnMention if is_of_room => {
                 Occupant { user, room: chat, nick: &setting.nick }.is_mentioned(message)
             }
-            // What somebody writes to one user is for that user.
+            // A message to one user is for that user.
             Rings::OnMention => true,
             Rings::Never if is_of_room => false,
             // A call is no message. An invitation to a room, and what an occupant writes to one user, are other chats.
@@ -88,8 +88,8 @@ impl Settings {
         }
     }
 
-    /// Whether a message that a room of ours sends to all rings. `listener`: the user, and whether a session of the
-    /// user is in the room. If none is, the room rings only for those whose clients enter it by themselves.
+    /// Whether a groupchat message of a room on this server notifies. `listener`: the user, and whether a session of
+    /// the user is in the room. If none is, only a bookmark with `autojoin` makes the room notify.
     pub(super) fn let_room_ring(
         &self,
         listener: &RoomListener,

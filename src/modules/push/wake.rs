@@ -1,8 +1,8 @@
-//! When a device is woken: something important has come for its user, and the device does not have it, as it
-//! has no session, or its session waits for it (XEP-0198 §5), or it has been inactive for long (XEP-0352), or
-//! it does not acknowledge what it was sent.
+//! When a device is woken: something important has come for its user, and the device does not have it. It has no
+//! session, or its session has lost the connection (XEP-0198 §5), or it has been inactive for long (XEP-0352), or it
+//! does not acknowledge what it was sent.
 //!
-//! A message costs a look into a cache here; all else, only accounts with push registrations pay for.
+//! A message costs one lookup in a cache here. Only accounts with push registrations pay for the rest.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ pub async fn arrived(
     let Some(all) = registered(cx.server, user).await else { return };
     note_end_of_service(cx.server, user, &all.all, message).await;
     let Some(what) = importance::of(message) else { return };
-    // What the user has written on another device.
+    // The user has written it on another device.
     if message.head.from.as_ref().is_some_and(|from| from.bare_str() == user.as_str()) {
         return;
     }
@@ -61,7 +61,7 @@ pub async fn arrived(
     }
 }
 
-/// A room of ours has a message for a user whose client may not hear of it.
+/// A room on this server has a message for a user whose client may not get it.
 pub(super) async fn room_message(
     cx: &Cx<'_>,
     listener: &RoomListener,
@@ -98,7 +98,7 @@ pub async fn subscription_requested(cx: &Cx<'_>, user: &BareJid) {
     }
 }
 
-/// A session has lost its connection, and waits for its client. `waiting`: what the client does not have.
+/// A session has lost its connection, and waits for its client. `waiting`: the stanzas that the client does not have.
 /// Returns whether the client can be woken.
 pub async fn session_waits(
     server: &ServerState,
@@ -174,7 +174,7 @@ async fn note_end_of_service(
     }
 }
 
-/// Stanzas of a session that lost its connection that are looked at.
+/// Stanzas of a session that has lost its connection that are checked, at most.
 const MAX_LOOKED_AT: usize = 100;
 
 #[cfg(test)]
