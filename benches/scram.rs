@@ -64,6 +64,7 @@ fn server(iterations: u32) -> (Arc<Verifier>, Offer, tokio::runtime::Runtime) {
         slow_addresses: true,
         derivations: 2,
         certificate_authorities: None,
+        certificate_revocation_lists: None,
         devices: true,
         announce_devices: false,
         devices_age: std::time::Duration::ZERO,

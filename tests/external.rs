@@ -9,8 +9,9 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    OtherNameValue, SanType, date_time_ymd,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, OtherNameValue, RevokedCertParams,
+    SanType, SerialNumber, date_time_ymd,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
@@ -45,6 +46,25 @@ impl Authority {
         Self { issuer: Issuer::new(params, key), pem }
     }
 
+    /// A list with the serial numbers of revoked certificates, valid until this year.
+    fn revokes(&self, serials: &[u64], until: i32) -> String {
+        let revoked = |serial: &u64| RevokedCertParams {
+            serial_number: SerialNumber::from(*serial),
+            revocation_time: date_time_ymd(2020, 1, 1),
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let list = CertificateRevocationListParams {
+            this_update: date_time_ymd(2019, 1, 1),
+            next_update: date_time_ymd(until, 1, 1),
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: serials.iter().map(revoked).collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        list.signed_by(&self.issuer).unwrap().pem().unwrap()
+    }
+
     /// A certificate with these addresses, changed by `change`.
     fn certify(
         &self,
@@ -73,7 +93,7 @@ impl Authority {
 
 /// A server with accounts for romeo, juliet and a very long name, which knows one authority or none.
 struct House {
-    _data: tempfile::TempDir,
+    data: tempfile::TempDir,
     server: Server,
     tasks: Tasks,
 }
@@ -85,16 +105,8 @@ fn long_name() -> String {
 impl House {
     async fn new(authority: Option<&Authority>) -> Self {
         let data = tempfile::tempdir().unwrap();
-        let file = data.path().join("authorities.pem");
-        let option = authority.map(|authority| {
-            std::fs::write(&file, &authority.pem).unwrap();
-            format!("[auth]\ncertificate_authorities = '{}'\n", file.display())
-        });
-        let doors = "[listen]\nc2s = []\nc2s_tls = []\nhttp = []\nhttps = []\n";
-        let domains = "[[host]]\ndomain = 'localhost'\n[[host]]\ndomain = 'b.example'\n";
-        let text = format!("{domains}{doors}{}", option.unwrap_or_default());
-        let mut config = Config::parse(&text, "the test").unwrap();
-        data.path().clone_into(&mut config.data);
+        let authority = authority.map(|authority| authority.pem.as_str());
+        let config = Self::config(data.path(), authority, None);
         let storage = MemoryStorage::new();
         for user in ["romeo@localhost", "juliet@localhost", &long_name()] {
             let (keys, created) = (derive_keys("secret", 4096).unwrap(), Timestamp::from_micros(0));
@@ -107,7 +119,24 @@ impl House {
         }
         let tasks = Tasks::new();
         let server = Server::start(config, storage, Clock::system(), tasks.clone()).await.unwrap();
-        Self { _data: data, server, tasks }
+        Self { data, server, tasks }
+    }
+
+    /// A configuration with these authorities, and these lists of what they have revoked.
+    fn config(data: &std::path::Path, authorities: Option<&str>, lists: Option<&str>) -> Config {
+        let mut auth = String::new();
+        for (option, content) in [("authorities", authorities), ("revocation_lists", lists)] {
+            let Some(content) = content else { continue };
+            let file = data.join(option);
+            std::fs::write(&file, content).unwrap();
+            auth += &format!("certificate_{option} = '{}'\n", file.display());
+        }
+        let doors = "[listen]\nc2s = []\nc2s_tls = []\nhttp = []\nhttps = []\n";
+        let domains = "[[host]]\ndomain = 'localhost'\n[[host]]\ndomain = 'b.example'\n";
+        let text = format!("{domains}{doors}[auth]\n{auth}");
+        let mut config = Config::parse(&text, "the test").unwrap();
+        data.clone_into(&mut config.data);
+        config
     }
 
     /// A client with this certificate, with what it is offered.
@@ -291,6 +320,67 @@ async fn without_a_valid_certificate_there_is_no_such_login() {
             heard(&mut connected.0, "<success").await;
         }
     }
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_certificate_that_its_authority_has_revoked_is_refused_from_the_next_reload_on() {
+    let (authority, other) = (Authority::new("Verona"), Authority::new("Mantua"));
+    let house = House::new(Some(&authority)).await;
+    let certify = |by: &Authority, serial: u64| {
+        let serial = SerialNumber::from(serial);
+        by.certify(&["romeo@localhost"], |params| params.serial_number = Some(serial))
+    };
+    let (revoked, valid) = (certify(&authority, 7), certify(&authority, 8));
+    let foreign = certify(&other, 8);
+    let both = format!("{}{}", authority.pem, other.pem);
+    // What the lists say, and which of the three certificates are taken.
+    for (lists, expected) in [
+        (None, [true, true, true]),
+        (Some(authority.revokes(&[7], 4000)), [false, true, false]),
+        (Some(authority.revokes(&[7], 4000) + &other.revokes(&[7], 4000)), [false, true, true]),
+        // An old list does not say what was revoked since.
+        (Some(authority.revokes(&[7], 2020) + &other.revokes(&[], 4000)), [false, false, true]),
+        (Some(authority.revokes(&[], 4000) + &other.revokes(&[8], 4000)), [true, true, false]),
+    ] {
+        let config = House::config(house.data.path(), Some(&both), lists.as_deref());
+        house.server.reload(config).unwrap();
+        for (client, is_taken) in [&revoked, &valid, &foreign].into_iter().zip(expected) {
+            for how in [&DIRECT, &Way { starttls: true, tls12: true, sasl2: true }] {
+                let (mut connected, offered) = house.connect(Some(client), how).await;
+                assert_eq!(offered.contains(EXTERNAL), is_taken, "{lists:?}: {offered}");
+                let answer = connected.external("", how).await;
+                let expected = if is_taken { "<success" } else { "<invalid-mechanism" };
+                assert!(answer.contains(expected), "{lists:?}: {answer}");
+            }
+        }
+    }
+    house.close().await;
+}
+
+#[tokio::test]
+async fn lists_that_cannot_be_read_are_refused_and_the_old_ones_stay() {
+    let authority = Authority::new("Verona");
+    let house = House::new(Some(&authority)).await;
+    let romeo = authority.certify(&["romeo@localhost"], |params| {
+        params.serial_number = Some(SerialNumber::from(7));
+    });
+    let load = |lists: &str| {
+        house.server.reload(House::config(house.data.path(), Some(&authority.pem), Some(lists)))
+    };
+    load(&authority.revokes(&[7], 4000)).unwrap();
+    let binary = "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n";
+    for (lists, why) in [
+        (authority.pem.as_str(), "there is none"),
+        (binary, "cannot be used"),
+        ("0\u{3}", "it is in DER"),
+        ("", "is empty"),
+    ] {
+        let error = load(lists).unwrap_err().to_string();
+        assert!(error.contains(why) && error.contains("revocation_lists"), "{error}");
+    }
+    let (_, offered) = house.connect(Some(&romeo), &DIRECT).await;
+    assert!(!offered.contains(EXTERNAL), "{offered}");
     house.close().await;
 }
 

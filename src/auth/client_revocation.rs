@@ -2,7 +2,7 @@
 
 use super::external::{REVOKED, certificate_of};
 use super::revocations::{Revocations, is_same_client};
-use super::token::KIND;
+use super::token_clients::revoke_tokens;
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
 use crate::storage::{Result, Storage};
@@ -34,7 +34,7 @@ pub async fn revoke_client(
         None => None,
     };
     let Some((_, fingerprint)) = certificate else {
-        storage.documents().remove(user, KIND, client).await?;
+        revoke_tokens(storage, user, client).await?;
         if forget {
             storage.devices().forget_device(user, client).await?;
         }

@@ -28,6 +28,15 @@ pub(super) const KIND: &str = "token";
 pub(super) struct Slots {
     pub(super) current: Option<Issued>,
     pub(super) new: Option<Issued>,
+    /// Access was taken away from the client: a right proof is told so, and gives no access.
+    #[serde(default)]
+    pub(super) revoked: bool,
+}
+
+impl Slots {
+    pub(super) fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("strings and numbers are JSON")
+    }
 }
 
 /// A token that was issued.
@@ -116,7 +125,8 @@ impl Verifier {
             });
         };
         let age = self.clock.now().as_micros().saturating_sub(issued.issued);
-        if age >= LIFETIME {
+        // "No longer trusted" (XEP-0484 §4.2).
+        if age >= LIFETIME || slots.revoked {
             return Err(SaslError::CredentialsExpired);
         }
         // A used token ends those that expire earlier (XEP-0484 §3.5).
@@ -174,6 +184,10 @@ impl Verifier {
         password: &PasswordKey,
     ) -> storage::Result<NewToken> {
         let mut slots = self.slots(user, installation).await?;
+        // What was taken away does not come back beside the new token.
+        if slots.revoked {
+            slots = Slots::default();
+        }
         let now = self.clock.now().as_micros();
         let fingerprint = fingerprint(&password.stored_key);
         // A client with two connections gets the same token on both, whichever answer it reads last.
@@ -226,8 +240,7 @@ impl Verifier {
         if slots.current.is_none() && slots.new.is_none() {
             return documents.remove(user, KIND, installation).await.map(drop);
         }
-        let json = serde_json::to_string(slots).expect("strings and numbers are JSON");
-        documents.put(user, KIND, installation, &json).await
+        documents.put(user, KIND, installation, &slots.to_json()).await
     }
 
     /// An account has tokens for some clients. The ones that were not renewed for longest give way.
@@ -239,7 +252,8 @@ impl Verifier {
         }
         let newest = |json: &str| {
             let slots: Slots = serde_json::from_str(json).unwrap_or_default();
-            slots.new.iter().chain(&slots.current).map(|token| token.issued).max().unwrap_or(0)
+            let all = slots.new.iter().chain(&slots.current).filter(|_| !slots.revoked);
+            all.map(|token| token.issued).max().unwrap_or(0)
         };
         let mut ages: Vec<_> = all.iter().map(|(key, json)| (newest(json), key)).collect();
         ages.sort_unstable();

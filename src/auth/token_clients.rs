@@ -1,4 +1,5 @@
-//! Which clients have a valid token, for those who look after the access to an account (XEP-0494).
+//! Which clients have a valid token, and how it is taken away, for those who look after the access to an account
+//! (XEP-0494).
 
 use super::token::{Issued, KIND, LIFETIME, Slots, fingerprint};
 use crate::jid::BareJid;
@@ -22,7 +23,7 @@ pub async fn clients_with_tokens(
     let password = fingerprint(&keys.stored_key);
     let oldest = now.as_micros().saturating_sub(LIFETIME);
     let newest = |json: &str| {
-        let slots: Slots = serde_json::from_str(json).ok()?;
+        let slots = serde_json::from_str::<Slots>(json).ok().filter(|slots| !slots.revoked)?;
         let tokens = slots.new.into_iter().chain(slots.current);
         // Of older tokens it is not known from which password they follow. They may be valid, so they are shown.
         let may_be_of_password =
@@ -34,4 +35,24 @@ pub async fn clients_with_tokens(
         .iter()
         .filter_map(|(id, json)| Some((id.clone(), Timestamp::from_micros(newest(json)?))));
     Ok(clients.collect())
+}
+
+/// Takes the tokens of a client away. They stay in the store, so that the client learns what has happened to the one
+/// that it has (XEP-0484 §4.2), until it gets another, or they give way to those of other clients. The caller has the
+/// account's turn.
+///
+/// # Errors
+/// If the storage fails.
+pub(super) async fn revoke_tokens(
+    storage: &dyn Storage,
+    user: &BareJid,
+    installation: &str,
+) -> Result<()> {
+    let documents = storage.documents();
+    let Some(json) = documents.get(user, KIND, installation).await? else { return Ok(()) };
+    let Ok(slots) = serde_json::from_str::<Slots>(&json) else {
+        return documents.remove(user, KIND, installation).await.map(drop);
+    };
+    let revoked = Slots { revoked: true, ..slots };
+    documents.put(user, KIND, installation, &revoked.to_json()).await
 }

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::section::section;
+use super::error::Problems;
+use super::section::{Fields, section};
 use super::units::days;
 use super::value::{Count, Path, Retention, Switch};
 
@@ -37,9 +38,15 @@ section! {
 
     /// PEM file with certificates of authorities. If it is set, clients are asked for a certificate of one of
     /// them, and may log in by it without a password (SASL EXTERNAL, XEP-0178), if it has the address of
-    /// the account (`id-on-xmppAddr`). Revocation lists are not read: the authority must be yours.
+    /// the account (`id-on-xmppAddr`).
     certificate_authorities: Option<PathBuf> = None
         => Path("\"/etc/waxwing/users-ca.pem\""), Reload;
+
+    /// PEM file with the lists of certificates that these authorities have revoked (CRL, RFC 5280 §5). If it is
+    /// set, a certificate is refused that is in a list, and also one whose authority has no list here, or only an
+    /// expired one. Write each new list into the file and reload: nothing is fetched.
+    certificate_revocation_lists: Option<PathBuf> = None
+        => Path("\"/etc/waxwing/users-ca.crl.pem\""), Reload;
 
     /// Remember which clients have logged in to each account, with the names that they tell, and when
     /// (XEP-0494). Users then see who has access to their account. Of each account the 64 clients that were
@@ -55,4 +62,16 @@ section! {
     /// How many keys are derived from passwords at the same time: for logins by PLAIN, new
     /// passwords, registrations, commands and imports together. Each keeps one processor busy.
     derivations: usize = 2 => Count::between(1, 1024), Restart;
+}
+
+/// Refuses revocation lists of no authority.
+pub(super) fn check(auth: &AuthConfig, fields: &Fields<'_>, problems: &mut Problems<'_>) {
+    if auth.certificate_revocation_lists.is_some() && auth.certificate_authorities.is_none() {
+        let at = fields.value_of("certificate_revocation_lists");
+        problems.add(
+            &at.unwrap_or_else(|| fields.at.clone()),
+            "`certificate_revocation_lists` is set, and `certificate_authorities` is not",
+            "name the file with the certificates of the authorities, too".to_owned(),
+        );
+    }
 }

@@ -19,7 +19,7 @@ use super::variables::{self, Lookup};
 use super::{
     AdminConfig, ArchiveConfig, AuthConfig, BudgetsConfig, Config, ContactConfig, DEFAULT_DOMAIN,
     DataPolicyConfig, ExternalServicesConfig, HostConfig, LimitsConfig, ListenConfig, LogConfig,
-    PubSubConfig, RegistrationConfig, RoomsConfig, StorageConfig, StrangersConfig, admin, contact,
+    PubSubConfig, RegistrationConfig, RoomsConfig, StorageConfig, StrangersConfig, admin, auth, contact,
     data_policy, external_services, host, limits, listen, rooms,
 };
 
@@ -119,7 +119,7 @@ impl<'a> Document<'a> {
         Config {
             data: head.data,
             listen: self.section::<ListenConfig>(domains, listen::check, problems),
-            auth: self.section::<AuthConfig>(domains, no_check, problems),
+            auth: self.section::<AuthConfig>(domains, auth::check, problems),
             registration: self.section::<RegistrationConfig>(domains, no_check, problems),
             archive: self.section::<ArchiveConfig>(domains, no_check, problems),
             pubsub: self.section::<PubSubConfig>(domains, no_check, problems),

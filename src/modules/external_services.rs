@@ -65,12 +65,15 @@ impl IqHandler for ExternalServices {
     }
 }
 
-/// All services, or those of the type that is asked for (XEP-0215 §3.1, §3.2).
+/// All services, those with credentials first, or those of the type that is asked for (XEP-0215 §3.1, §3.2).
 fn services(offer: &Offer<'_>, asked: &ElementRef<'_>) -> Node {
     let kind = asked.attr("type");
     let is_asked = |uri: &&ServiceUri| kind.as_deref().is_none_or(|kind| kind == uri.kind);
     let answer = element("services").ns(NS).maybe_attr("type", kind.as_deref());
-    offer.uris.iter().filter(is_asked).fold(answer, |all, uri| all.child(offer.service(uri)))
+    let mut found: Vec<_> = offer.uris.iter().filter(is_asked).collect();
+    // COMPAT: Smack's tests for servers (2025) ask for the credentials of the first one, whatever it is.
+    found.sort_by_key(|uri| !uri.is_relay());
+    answer.children(found.into_iter().map(|uri| offer.service(uri)))
 }
 
 /// Credentials for each service that is named and has some (XEP-0215 §3.3).

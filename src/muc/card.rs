@@ -69,9 +69,8 @@ impl Room {
         Ok(element("vCard").ns(NS).raw(&frame.bytes()[frame.root().inner()]))
     }
 
-    /// Stores a card, or removes it if it is empty (XEP-0486 §3.2).
+    /// Stores a card. An empty one takes the picture away (XEP-0486 §3.2); whoever reads it gets an empty one.
     fn set_card(&mut self, card: &ElementRef<'_>, fx: &mut Effects) -> Result<(), StanzaError> {
-        let is_empty = card.children().next().is_none();
         let written = standalone(&card.to_tree()).map_err(|_| Condition::BadRequest)?;
         if written.len() > MOST_BYTES {
             return Err(Condition::PolicyViolation.text("the card is too large"));
@@ -80,7 +79,7 @@ impl Room {
         let mut hashes = hashes(card).into_iter();
         let (photo, others): (_, Vec<_>) = (hashes.next(), hashes.collect());
         let is_other_photo = photo != self.extra.photo;
-        self.extra.card = (!is_empty).then_some(card_text);
+        self.extra.card = Some(card_text);
         (self.extra.photo, self.extra.other_photos) = (photo, others);
         fx.change.extra = Some(self.extra.to_stored());
         self.tell_changed(fx);

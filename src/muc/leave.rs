@@ -3,8 +3,9 @@
 use smol_str::SmolStr;
 
 use super::occupants::{Occupant, Seat, cleaned, is_same};
-use super::show::{Told, no_presence};
-use super::{Actor, Effects, Room};
+use super::affiliation::Role;
+use super::show::{Told, item, no_presence};
+use super::{Actor, Affiliation, Effects, Room};
 use crate::jid::Jid;
 use crate::ns;
 use crate::stanza::{Content, Presence, PresenceKind, Stanza};
@@ -82,12 +83,15 @@ impl Room {
         let Left { seat, occupant, is_last } = left;
         fx.change.gone.extend(seat.session.to_full());
         fx.is_destroyed |= self.config.locked && self.occupants.is_empty();
-        let destroy = fx.is_destroyed.then(|| element("destroy"));
-        let told = &Told { codes, destroy, ..Told::default() };
+        let told = &Told { codes, ..Told::default() };
         let last = Seat { session: seat.session.clone(), presence, priority: 0 };
         let unavailable = PresenceKind::Unavailable;
         if *is_last {
-            return self.show(occupant, &last, unavailable, told, fx);
+            self.show(occupant, &last, unavailable, told, fx);
+            if fx.is_destroyed {
+                self.tell_destroyed(&last.session, fx);
+            }
+            return;
         }
         self.show_self(occupant, &last, unavailable, told, vec![last.session.clone()], fx);
         // If the presence of the session that stays is the same, the others see no difference.
@@ -109,6 +113,19 @@ impl Room {
         self.end_requests_of_gone(&mut fx);
         self.end_if_empty(&mut fx);
         fx
+    }
+
+    /// Tells the owner of a room that was not configured that it ends, after the answer to its leaving: "from the room"
+    /// (XEP-0045 §10.1.3).
+    ///
+    /// COMPAT: Smack 4.5 (2025) waits for itself if the answer to its leaving contains `<destroy/>`.
+    fn tell_destroyed(&self, owner: &Jid, fx: &mut Effects) {
+        let mut presence = no_presence();
+        presence.head.from = Some(self.jid.clone().into_jid());
+        let item = item(Affiliation::None, Some(Role::None));
+        let x = element("x").ns(ns::MUC_USER).child(item).child(element("destroy"));
+        presence.content.add(&x);
+        fx.tell(owner, Stanza::Presence(presence));
     }
 
     /// Removes an occupant with all its sessions: it was kicked or banned, or lost its membership.

@@ -54,6 +54,14 @@ pub enum TlsError {
         /// The error of the library.
         cause: String,
     },
+    /// The lists of revoked certificates cannot be used.
+    #[error("the revocation lists in {} cannot be used: {cause}; write the lists of your authorities there, in PEM (\"-----BEGIN X509 CRL-----\")", file.display())]
+    RevocationLists {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong.
+        cause: String,
+    },
     /// No host is configured.
     #[error("there is no host: write at least one [[host]] with a `domain`")]
     NoHosts,

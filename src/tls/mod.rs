@@ -169,8 +169,7 @@ struct Set {
 
 impl Set {
     fn load(config: &Config, clock: &Clock) -> Result<Self, TlsError> {
-        let file = config.auth.certificate_authorities.as_deref();
-        let clients = file.map(ClientCertificates::load).transpose()?;
+        let clients = ClientCertificates::load(&config.auth)?;
         let hosts = config.hosts.iter();
         let hosts = hosts.map(|wanted| Host::load(wanted, config, clock, clients.as_ref()));
         let hosts = hosts.collect::<Result<Vec<_>, _>>()?;
@@ -181,13 +180,12 @@ impl Set {
     }
 }
 
-/// Checks the file with the certificates of authorities for clients, if there is one.
+/// Checks the files with the certificates of authorities for clients, and with what they have revoked, if there are any.
 ///
 /// # Errors
 /// Why a server would not start with it.
 pub fn inspect_authorities(config: &Config) -> Result<(), TlsError> {
-    let file = config.auth.certificate_authorities.as_deref();
-    file.map(ClientCertificates::load).transpose().map(drop)
+    ClientCertificates::load(&config.auth).map(drop)
 }
 
 /// Checks a host's certificate as a starting server would, without creating one.

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 
 use super::provider::provider;
@@ -67,6 +67,28 @@ pub(super) fn read_pair(certificate: &Path, key: &Path) -> Result<Pair, TlsError
 /// The first error; see [`TlsError`].
 pub(super) fn read_certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     Pem::read(file)?.chain()
+}
+
+/// Reads lists of revoked certificates.
+///
+/// # Errors
+/// The first error; see [`TlsError`].
+pub(super) fn read_revocation_lists(
+    file: &Path,
+) -> Result<Vec<CertificateRevocationListDer<'static>>, TlsError> {
+    let broken = |cause: String| TlsError::RevocationLists { file: file.to_owned(), cause };
+    let pem = match Pem::read(file) {
+        Err(TlsError::Der { .. }) => {
+            return Err(broken("it is in DER, which is binary (`openssl crl -inform DER`)".into()));
+        }
+        read => read?,
+    };
+    let lists = CertificateRevocationListDer::pem_slice_iter(&pem.bytes);
+    let lists = lists.collect::<Result<Vec<_>, _>>().map_err(|error| broken(error.to_string()))?;
+    match lists.is_empty() {
+        true => Err(broken("there is none".to_owned())),
+        false => Ok(lists),
+    }
 }
 
 /// The error if the key does not belong to the first certificate. It may belong to a later one.

@@ -203,6 +203,7 @@ fn config() -> AuthConfig {
         failures_per_connection: 5,
         slow_addresses: true,
         certificate_authorities: None,
+        certificate_revocation_lists: None,
         devices: true,
         announce_devices: false,
         devices_age: std::time::Duration::ZERO,

@@ -3,7 +3,6 @@
 use futures_util::FutureExt as _;
 use tokio::sync::{Notify, Semaphore};
 
-use super::super::token::KIND;
 use super::super::{
     Binding, MechanismName, PasswordKey, Revocations, TokenLogin, clients_with_tokens,
     revoke_client,
@@ -123,19 +122,19 @@ impl House {
         devices.into_iter().map(|device| device.id).collect()
     }
 
-    fn login(&self, token: &str) -> tokio::task::JoinHandle<bool> {
+    fn login(&self, token: &str) -> tokio::task::JoinHandle<Option<SaslError>> {
         let proof = hmac(ScramHash::Sha256, token.as_bytes(), b"Initiator");
         let verifier = Arc::clone(&self.verifier);
         #[expect(clippy::disallowed_methods, reason = "a client is no task of the server")]
         tokio::spawn(async move {
             let login = TokenLogin { installation: DESK.to_owned(), invalidate: false };
-            verifier.check_token(&juliet(), &login, NONE, &[], &proof).await.is_ok()
+            verifier.check_token(&juliet(), &login, NONE, &[], &proof).await.err()
         })
     }
 }
 
 #[tokio::test]
-async fn a_token_that_is_used_while_it_is_revoked_is_not_stored_again() {
+async fn a_token_that_is_used_while_it_is_revoked_stays_revoked() {
     let house = House::new().await;
     house.storage.permits.add_permits(1);
     let token = house.issue(0).await.unwrap();
@@ -145,11 +144,17 @@ async fn a_token_that_is_used_while_it_is_revoked_is_not_stored_again() {
     house.storage.is_asked.notified().await;
     let mut revocation = Box::pin(house.revoke(DESK));
     assert!(revocation.as_mut().now_or_never().is_none(), "it waits for the login");
-    house.storage.permits.add_permits(1);
-    assert!(login.await.unwrap());
+    house.storage.permits.add_permits(2);
+    assert_eq!(login.await.unwrap(), None);
     revocation.await;
-    assert_eq!(house.storage.documents().all(&juliet(), KIND).await.unwrap(), []);
-    assert!(!house.login(&token).await.unwrap());
+    assert_eq!(house.tokens().await, []);
+    assert_eq!(house.login(&token).await.unwrap(), Some(SaslError::CredentialsExpired));
+    assert_eq!(house.login("another").await.unwrap(), Some(SaslError::NotAuthorized));
+    // A new token does not bring the old one back.
+    house.storage.permits.add_permits(9);
+    let new = house.issue(house.revocations.count()).await.unwrap();
+    assert_eq!(house.login(&token).await.unwrap(), Some(SaslError::NotAuthorized));
+    assert_eq!(house.login(&new).await.unwrap(), None);
 }
 
 #[tokio::test]

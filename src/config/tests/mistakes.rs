@@ -23,7 +23,10 @@ pub(super) const MISTAKES: &[(&str, usize, usize, &str, &str)] = &[
     ("[[limits]]", 1, 3, "`limits` is a section", "write [limits]"),
     ("[limits]\nping_anser = 5", 2, 1, "[limits] has no option `ping_anser`", "write `ping_answer`"),
     ("[auth]\nping-answer = 5", 2, 1, "[auth] has no option `ping-answer`",
-        "it has anonymous, plain, iterations, failures_per_connection, slow_addresses, certificate_authorities, devices, announce_devices, devices_age, derivations"),
+        "it has anonymous, plain, iterations, failures_per_connection, slow_addresses, certificate_authorities, certificate_revocation_lists, devices, announce_devices, devices_age, derivations"),
+    ("[auth]\ncertificate_revocation_lists = 'a'", 2, 32,
+        "`certificate_revocation_lists` is set, and `certificate_authorities` is not",
+        "name the file with the certificates of the authorities, too"),
     ("[limits]\nping-answer = 5", 2, 1, "[limits] has no option `ping-answer`", "write `ping_answer`"),
     // Services for rooms.
     ("[rooms]", 1, 2, "`rooms` is a section that may be repeated", "write [[rooms]], in double brackets"),

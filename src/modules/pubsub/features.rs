@@ -52,6 +52,13 @@ pub(super) const OF_ALL: &[&str] = &[
 pub(super) static OF_SERVICE: LazyLock<Vec<&str>> =
     LazyLock::new(|| OF_ALL.iter().copied().chain([ns::COMMANDS]).collect());
 
+/// Of the host, which has no nodes: its accounts have (XEP-0163 §6.1).
+///
+/// COMPAT: Smack 4.5 (2025) uses OMEMO and copies of secret keys (XEP-0384, XEP-0373) only if it finds these at the
+/// domain. ejabberd announces them there, too.
+pub(super) const OF_HOST: &[&str] =
+    &[ns::PUBSUB, "http://jabber.org/protocol/pubsub#access-whitelist"];
+
 /// Of accounts alone.
 pub(super) const OF_ACCOUNTS: &[&str] = &[
     "http://jabber.org/protocol/pubsub#auto-subscribe",

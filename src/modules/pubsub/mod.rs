@@ -64,6 +64,9 @@ impl Module for PubSub {
         for feature in features::OF_ACCOUNTS.iter().chain(features::OF_ALL) {
             on.disco_feature_of_registered(feature);
         }
+        for feature in features::OF_HOST {
+            on.disco_feature(AddressKind::Host, feature);
+        }
         for kind in [IqKind::Get, IqKind::Set] {
             for namespace in [ns::PUBSUB, ns::PUBSUB_OWNER] {
                 let name = (namespace, "pubsub");

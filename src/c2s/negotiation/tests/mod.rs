@@ -111,6 +111,7 @@ fn offer() -> Offer {
         failures_per_connection: 3,
         slow_addresses: true,
         certificate_authorities: None,
+        certificate_revocation_lists: None,
         devices: true,
         announce_devices: false,
         devices_age: std::time::Duration::ZERO,
