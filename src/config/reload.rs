@@ -261,6 +261,11 @@ mod tests {
                         rest.map(|(name, value)| format!("{name} = {value}\n")).collect();
                     format!("{}[{section}]\n{line}{rest}", host("a.example"))
                 }
+                // Lists of what authorities have revoked want the authorities.
+                ("auth", "certificate_revocation_lists") => {
+                    let authorities = "certificate_authorities = 'ca.pem'";
+                    format!("{}[auth]\n{authorities}\n{line}", host("a.example"))
+                }
                 ("host", _) => format!("{}{line}", host("a.example")),
                 ("rooms", _) => format!("{}[[rooms]]\n{line}", host("a.example")),
                 _ => format!("{}[{section}]\n{line}", host("a.example")),
