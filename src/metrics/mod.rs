@@ -6,6 +6,7 @@
 //! are plain fields, resolved once.
 
 mod register;
+mod waits;
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -15,13 +16,13 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 pub use register::{ByKind, Labelled};
 
 use crate::payload::datetime::Timestamp;
 use register::Register;
+use waits::{Latency, StorageCounters};
 
 /// All counters of the server. Cheap to clone; clones share them.
 #[derive(Clone, Debug)]
@@ -76,14 +77,6 @@ pub struct BudgetCounters {
     held: Family<[(&'static str, &'static str); 1], Gauge>,
 }
 
-/// How long users wait.
-#[derive(Debug)]
-struct Latency {
-    acknowledgement: Histogram,
-    delivery: Histogram,
-    push: Histogram,
-}
-
 /// The metrics of rooms.
 #[derive(Debug)]
 #[expect(missing_docs, reason = "each is explained where it is registered")]
@@ -91,15 +84,6 @@ pub struct RoomCounters {
     pub deliveries: Counter,
     pub in_memory: Gauge,
     pub occupants: Gauge,
-}
-
-/// The metrics of the storage: its writer, and how long readers wait.
-#[derive(Debug)]
-struct StorageCounters {
-    archive_wait: Histogram,
-    batches: Counter,
-    commit: Histogram,
-    writes: Counter,
 }
 
 impl Default for Metrics {
@@ -249,31 +233,6 @@ impl BudgetCounters {
     }
 }
 
-impl Latency {
-    fn register(r: &mut Register) -> Self {
-        Self {
-            acknowledgement: r.add(
-                "acknowledgement",
-                Some(Unit::Seconds),
-                "Time for which a stanza waited to be on the disk, before it was acknowledged",
-                Histogram::new(COMMIT_SECONDS),
-            ),
-            delivery: r.add(
-                "delivery",
-                Some(Unit::Seconds),
-                "Time for which the first stanza for a connected client waited until all that waited were written",
-                Histogram::new(DELIVERY_SECONDS),
-            ),
-            push: r.add(
-                "push_delay",
-                Some(Unit::Seconds),
-                "Time from a message to the notification that leaves for its push service",
-                Histogram::new(PUSH_SECONDS),
-            ),
-        }
-    }
-}
-
 impl RoomCounters {
     fn register(r: &mut Register) -> Self {
         Self {
@@ -289,38 +248,6 @@ impl RoomCounters {
         }
     }
 }
-
-impl StorageCounters {
-    fn register(r: &mut Register) -> Self {
-        Self {
-            archive_wait: r.add(
-                "archive_wait",
-                Some(Unit::Seconds),
-                "Time that a query to an archive waited for a turn, if it had to",
-                Histogram::new(WAIT_SECONDS),
-            ),
-            batches: r.counter("storage_batches", "Transactions of the storage's writer"),
-            commit: r.add(
-                "storage_commit",
-                Some(Unit::Seconds),
-                "Time of a transaction of the storage's writer, with its commit",
-                Histogram::new(COMMIT_SECONDS),
-            ),
-            writes: r.counter("storage_writes", "Changes that were written to the storage"),
-        }
-    }
-}
-
-/// Buckets from a commit on a fast disk to one that is far too slow.
-const COMMIT_SECONDS: [f64; 11] =
-    [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5];
-/// Buckets from a client that reads to one in a tunnel.
-const DELIVERY_SECONDS: [f64; 10] =
-    [0.000_1, 0.000_25, 0.001, 0.002_5, 0.01, 0.05, 0.25, 1.0, 5.0, 30.0];
-/// Buckets from a notification that leaves at once to one that is sent again.
-const PUSH_SECONDS: [f64; 8] = [0.000_1, 0.000_5, 0.002_5, 0.01, 0.1, 1.0, 10.0, 60.0];
-/// Buckets from the length of a turn to a wait that a user notices.
-const WAIT_SECONDS: [f64; 8] = [0.000_5, 0.002_5, 0.01, 0.05, 0.1, 0.5, 2.5, 10.0];
 
 #[cfg(test)]
 mod tests {

@@ -292,9 +292,7 @@ impl SmState {
             (managed.acked, times)
         });
         let request = managed.requested_at.is_none() && !managed.sent.is_empty();
-        if request {
-            managed.requested_at = Some(Instant::now());
-        }
+        managed.requested_at = managed.requested_at.or_else(|| request.then(Instant::now));
         let enabled = due.enabled.then(|| managed.resumption.clone());
         (Batch { enabled, refused, acknowledge, request }, stanzas)
     }
