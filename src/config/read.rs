@@ -19,8 +19,8 @@ use super::variables::{self, Lookup};
 use super::{
     AdminConfig, ArchiveConfig, AuthConfig, BudgetsConfig, Config, ContactConfig, DEFAULT_DOMAIN,
     DataPolicyConfig, ExternalServicesConfig, HostConfig, LimitsConfig, ListenConfig, LogConfig,
-    PubSubConfig, RegistrationConfig, RoomsConfig, StorageConfig, StrangersConfig, admin, auth, contact,
-    data_policy, external_services, host, limits, listen, rooms,
+    PubSubConfig, RegistrationConfig, RoomsConfig, StorageConfig, StrangersConfig, admin, auth,
+    contact, data_policy, external_services, host, limits, listen, rooms,
 };
 
 impl Config {

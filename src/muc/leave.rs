@@ -2,8 +2,8 @@
 
 use smol_str::SmolStr;
 
-use super::occupants::{Occupant, Seat, cleaned, is_same};
 use super::affiliation::Role;
+use super::occupants::{Occupant, Seat, cleaned, is_same};
 use super::show::{Told, item, no_presence};
 use super::{Actor, Affiliation, Effects, Room};
 use crate::jid::Jid;
