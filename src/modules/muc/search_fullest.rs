@@ -35,10 +35,10 @@ pub(super) async fn page_of(
     let rest = Rest { domain, wish, full: full.iter().map(|(room, _)| &room.room).collect() };
     let limit = wish.set.limit(PAGE);
     let (found, index) = match &wish.set.from {
-        Start::First => (rest.from_index(cx, &full, 0, limit).await?, Some(0)),
-        Start::Index(index) => (rest.from_index(cx, &full, *index, limit).await?, Some(*index)),
+        Start::First => (rest.at_index(cx, &full, 0, limit).await?, Some(0)),
+        Start::Index(index) => (rest.at_index(cx, &full, *index, limit).await?, Some(*index)),
         Start::After(id) => match place(&full, id) {
-            Some(at) => (rest.from_index(cx, &full, at + 1, limit).await?, Some(at + 1)),
+            Some(at) => (rest.at_index(cx, &full, at + 1, limit).await?, Some(at + 1)),
             None => (rest.after(cx, Some(room_of(id)?), limit).await?, None),
         },
         Start::Before(id) => match place(&full, id) {
@@ -103,7 +103,7 @@ struct Rest<'a> {
 
 impl Rest<'_> {
     /// So many rooms of the whole list, from a position on.
-    async fn from_index(
+    async fn at_index(
         &self,
         cx: &mut Cx<'_>,
         full: &[Found],
