@@ -11,6 +11,10 @@ pub const STREAM_ERRORS: &str = "urn:ietf:params:xml:ns:xmpp-streams";
 pub const STANZA_ERRORS: &str = "urn:ietf:params:xml:ns:xmpp-stanzas";
 /// RFC 7395 §3.3.2: the beginning and the end of a stream over WebSocket.
 pub const FRAMING: &str = "urn:ietf:params:xml:ns:xmpp-framing";
+/// XEP-0124 §6: what is around the elements of a stream over HTTP.
+pub const BOSH: &str = "http://jabber.org/protocol/httpbind";
+/// XEP-0206: what XMPP adds to it.
+pub const XBOSH: &str = "urn:xmpp:xbosh";
 /// RFC 6120 §5.
 pub const TLS: &str = "urn:ietf:params:xml:ns:xmpp-tls";
 /// RFC 6120 §6.

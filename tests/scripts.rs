@@ -16,7 +16,7 @@ use std::{fs, panic};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use support::requests::{self, Request};
-use support::script::{self, Action, Script};
+use support::script::{self, Action, Script, Transport};
 use support::server::{InProcess, Remote, Target};
 
 thread_local! {
@@ -76,15 +76,20 @@ fn collect(dir: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// Over TCP, and over WebSocket unless it speaks of what only one of them has.
+/// Over TCP, and over WebSocket and BOSH unless it speaks of what only one of them has.
 fn trials_of(root: &Path, file: &Path) -> Vec<Trial> {
     let relative = file.strip_prefix(root).unwrap().with_extension("");
     let name = relative.to_str().unwrap().replace('\\', "/");
     let path = format!("tests/scripts/{name}.xmpp");
     let text = fs::read_to_string(file).unwrap();
-    let again = script::parse(&text).ok().and_then(|script| script.over_websocket());
-    let again = again.map(|script| run(&format!("websocket/{name}"), path.clone(), Ok(script)));
-    again.into_iter().chain([conversation(&name, path, &text)]).collect()
+    let over = |prefix: &str, transport: Transport| {
+        let again = script::parse(&text).ok().and_then(|script| script.over(transport));
+        again.map(|script| run(&format!("{prefix}/{name}"), path.clone(), Ok(script)))
+    };
+    let mut all = vec![conversation(&name, path.clone(), &text)];
+    all.extend(over("websocket", Transport::WebSocket));
+    all.extend(over("bosh", Transport::Bosh));
+    all
 }
 
 fn conversation(name: &str, path: String, text: &str) -> Trial {

@@ -311,7 +311,8 @@ async fn clients_find_the_websocket_of_their_domain() {
     ] {
         let xml = ask("/.well-known/host-meta", host).await;
         let link = format!(
-            "<Link rel='urn:xmpp:alt-connections:websocket' href='wss://{wanted}:{free}/ws'/></XRD>"
+            "<Link rel='urn:xmpp:alt-connections:websocket' href='wss://{wanted}:{free}/ws'/>\
+             <Link rel='urn:xmpp:alt-connections:xbosh' href='https://{wanted}:{free}/http-bind'/></XRD>"
         );
         assert!(xml.contains(&link), "{xml}");
         let lower = xml.to_ascii_lowercase();
@@ -322,6 +323,8 @@ async fn clients_find_the_websocket_of_their_domain() {
             serde_json::from_str(json.split("\r\n\r\n").nth(1).unwrap()).unwrap();
         assert_eq!(link["links"][0]["rel"], "urn:xmpp:alt-connections:websocket");
         assert_eq!(link["links"][0]["href"], format!("wss://{wanted}:{free}/ws"));
+        assert_eq!(link["links"][1]["rel"], "urn:xmpp:alt-connections:xbosh");
+        assert_eq!(link["links"][1]["href"], format!("https://{wanted}:{free}/http-bind"));
     }
     for path in ["host-meta/", "host-meta?x=y", "host-meta.json/", "host-meta.json?x"] {
         let found = ask(&format!("/.well-known/{path}"), "localhost").await;
@@ -334,6 +337,14 @@ async fn clients_find_the_websocket_of_their_domain() {
     assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
     let xml = String::from_utf8(rest(&mut io).await).unwrap();
     assert!(xml.contains("href='wss://chat.example/xmpp-websocket?a&amp;b'"), "{xml}");
+    assert!(!xml.contains("xbosh"), "nobody says where: {xml}");
+    house.close().await;
+    let house = House::closed("bosh = \"https://chat.example/http-bind\"").await;
+    let (mut io, _) =
+        house.asked(&request("/.well-known/host-meta", &["Connection: close\r\n"])).await;
+    let xml = String::from_utf8(rest(&mut io).await).unwrap();
+    assert!(xml.contains("xbosh' href='https://chat.example/http-bind'"), "{xml}");
+    assert!(!xml.contains("websocket"), "{xml}");
     house.close().await;
     let house = House::closed("").await;
     let (_, head) = house.asked(&request("/.well-known/host-meta", &[])).await;
@@ -390,6 +401,23 @@ async fn pings_are_answered_and_faults_close_with_their_code() {
 /// A message of two fragments.
 fn parts(first: &[u8], second: &[u8]) -> Vec<u8> {
     [masked(0x01, first), masked(0x80, second)].concat()
+}
+
+#[tokio::test]
+async fn clients_are_sent_elsewhere_if_the_administrator_says_so() {
+    let house = House::closed("see_other_uri = \"wss://new.example/ws?a&b\"").await;
+    let (mut io, _) = house.asked(&upgrade("/ws", &[XMPP])).await;
+    io.write_all(&masked(0x81, OPEN)).await.unwrap();
+    let said = rest(&mut io).await;
+    let text = String::from_utf8_lossy(&said).into_owned();
+    let close = "<close xmlns='urn:ietf:params:xml:ns:xmpp-framing' \
+                 see-other-uri='wss://new.example/ws?a&amp;b'/>";
+    assert!(text.contains("<open ") && text.contains(close), "{text}");
+    assert!(said.ends_with(&[0x88, 2, 0x03, 0xe8]), "{text}");
+    let (mut io, _) = house.asked(&upgrade("/ws", &[XMPP])).await;
+    io.write_all(&masked(0x81, b"<message xmlns='jabber:client'/>")).await.unwrap();
+    assert!(!String::from_utf8_lossy(&rest(&mut io).await).contains("see-other-uri"));
+    house.close().await;
 }
 
 #[tokio::test]
@@ -454,7 +482,16 @@ async fn control_frames_are_signs_of_life() {
     io.write_all(&masked(0x89, b"?")).await.unwrap();
     assert_eq!(hear(&mut io, "?").await, "\u{fffd}\u{1}?", "pongs are, too");
     pass(Duration::from_secs(31)).await;
-    hear(&mut io, "urn:xmpp:ping").await;
+    let mut ping = [0; 2];
+    timeout(PATIENCE, io.read_exact(&mut ping)).await.unwrap().unwrap();
+    assert_eq!(ping, [0x89, 0], "a ping of WebSocket");
+    // Its answer is a sign of life, too.
+    io.write_all(&masked(0x8a, b"")).await.unwrap();
+    pass(Duration::from_secs(29)).await;
+    io.write_all(&masked(0x89, b"?")).await.unwrap();
+    assert_eq!(hear(&mut io, "?").await, "\u{fffd}\u{1}?");
+    pass(Duration::from_secs(36)).await;
+    assert!(rest(&mut io).await.starts_with(&[0x89, 0]), "it is lost");
     house.close().await;
 }
 
@@ -481,7 +518,7 @@ async fn what_comes_of_a_message_that_never_ends_is_no_sign_of_life() {
         while let Ok(count) = timeout(PATIENCE, io.read_buf(&mut all)).await.unwrap()
             && count > 0
         {}
-        assert!(String::from_utf8_lossy(&all).contains("urn:xmpp:ping"));
+        assert!(all.windows(2).any(|frame| frame == [0x89, 0]), "a ping");
         assert!(since.elapsed() < Duration::from_secs(50), "{more:?}");
     }
     house.close().await;

@@ -56,6 +56,6 @@ pub enum StartState {
     StartTls,
     /// There was TLS from the first byte (XEP-0368).
     Tls(Box<Tls>),
-    /// The stream is inside a WebSocket, and TLS of this version around that (RFC 7395).
-    WebSocket(&'static str),
+    /// The stream is inside HTTP (RFC 7395, XEP-0124), and TLS of this version around that.
+    Http(&'static str),
 }

@@ -1,4 +1,4 @@
-//! What is due when a client has been silent (XEP-0199 §4.1): first a ping, then the end.
+//! What is due when a client has been silent (XEP-0199 §4.1, RFC 7395 §3.8): first a ping, then the end.
 //!
 //! A mobile network may drop a connection and say nothing. So a client that does not answer has a lost
 //! connection; it has not logged out.

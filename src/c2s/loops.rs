@@ -1,5 +1,7 @@
 //! What the loops of one connection share.
 
+use std::time::Duration;
+
 use super::loop_shutdown::LoopShutdown;
 use super::pending_acks::PendingAcks;
 use crate::config::LimitsConfig;
@@ -20,6 +22,8 @@ pub(super) struct Loops<'a> {
     pub(super) channel: &'a SharedChannel,
     /// How stanzas are written to the channel.
     pub(super) framing: Framing,
+    /// How long a write may make no progress.
+    pub(super) write_limit: Duration,
     /// What the client has sent and the disk does not have yet.
     pub(super) pending: &'a PendingAcks,
     /// Tells the loops to stop.

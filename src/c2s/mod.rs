@@ -2,6 +2,7 @@
 //! (`connection_end`); its session goes to another connection, waits for one (`hibernate`), or ends
 //! (`session_end`).
 
+pub mod bosh;
 mod client;
 mod connection_end;
 #[cfg(test)]
@@ -18,6 +19,7 @@ mod negotiation;
 mod pending_acks;
 mod read;
 mod read_rate;
+mod redirect;
 mod run;
 mod serve;
 mod server_restart;

@@ -53,6 +53,8 @@ pub(super) async fn read(loops: &Loops<'_>, input: &mut Input) -> Option<Connect
                 match keepalive.elapsed() {
                     Elapsed::No => {}
                     Elapsed::Acknowledge => loops.pending.send_ack(),
+                    // RFC 7395 §3.8: over WebSocket its own pings do. A browser answers them by itself.
+                    Elapsed::Ping if loops.channel.ping() => {}
                     Elapsed::Ping => ping(loops.server, loops.session.handle()),
                     Elapsed::Dead => return Some(ConnectionEnd::Lost("no answer to a ping")),
                 }

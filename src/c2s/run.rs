@@ -45,6 +45,7 @@ pub(super) async fn run(
     let config = server.config.load_full();
     let limits = &config.limits;
     let framing = channel.framing();
+    let write_limit = channel.write_limit(limits.write);
     let channel = SharedChannel::new(channel);
     let (stop, pending) = (LoopShutdown::default(), PendingAcks::default());
     let mailbox = session.mailbox();
@@ -56,6 +57,7 @@ pub(super) async fn run(
         limits,
         channel: &channel,
         framing,
+        write_limit,
         pending: &pending,
         stop: &stop,
     };
@@ -68,7 +70,7 @@ pub(super) async fn run(
     };
     let writing = async {
         let first = std::mem::take(out);
-        let said = Box::pin(write_all(&channel, &first, limits.write)).await;
+        let said = Box::pin(write_all(&channel, &first, write_limit)).await;
         drop(first);
         let ended = match said {
             Ok(()) => write(&loops).await,

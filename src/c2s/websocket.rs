@@ -12,6 +12,7 @@ use axum::{Extension, Router};
 use tracing::Instrument;
 
 use super::client::{C2s, Client, StartState};
+use super::redirect::redirect;
 use super::serve::serve;
 use crate::config::{ListenConfig, origin};
 use crate::http::{self, Peer, websocket};
@@ -62,15 +63,19 @@ async fn open(
         let Some((wire, early)) = http::upgraded(request).await else { return };
         tracing::debug!(%client, "WebSocket opened");
         let channel = Channel::WebSocket(Box::new(WebSocket::new(wire, early, limit)));
-        let start = StartState::WebSocket(tls);
-        serve(c2s, Client { channel, peer: client, start, counted }).await;
+        let start = StartState::Http(tls);
+        let client = Client { channel, peer: client, start, counted };
+        match &config.listen.see_other_uri {
+            Some(address) => redirect(&c2s, client, address).await,
+            None => serve(c2s, client).await,
+        }
     };
     drop(tasks.spawn("c2s", task.in_current_span()));
     response
 }
 
 /// RFC 6455 §10.2. A client that is no browser sends no origin.
-fn is_welcome(listen: &ListenConfig, headers: &HeaderMap) -> bool {
+pub(super) fn is_welcome(listen: &ListenConfig, headers: &HeaderMap) -> bool {
     let is_listed = |from: &HeaderValue| {
         let from = from.to_str().ok().and_then(origin);
         from.is_some_and(|from| listen.origins.contains(&from))
@@ -78,7 +83,7 @@ fn is_welcome(listen: &ListenConfig, headers: &HeaderMap) -> bool {
     listen.origins.is_empty() || headers.get_all(ORIGIN).iter().all(is_listed)
 }
 
-fn forbidden(text: &'static str) -> Response {
+pub(super) fn forbidden(text: &'static str) -> Response {
     (StatusCode::FORBIDDEN, text).into_response()
 }
 

@@ -72,7 +72,7 @@ async fn write_next(loops: &Loops<'_>, stanzas: VecDeque<Delivery>) -> io::Resul
     loops.pending.answered();
     session.mailbox().set_writing(bytes.len());
     let written = tokio::select! {
-        written = write_all(loops.channel, &bytes, loops.limits.write) => written,
+        written = write_all(loops.channel, &bytes, loops.write_limit) => written,
         () = loops.stop.lost() => Err(io::ErrorKind::NotConnected.into()),
         // The client is on another connection already and waits there (XEP-0198 §5); or it is to be
         // closed and does not read.

@@ -165,7 +165,6 @@ const LATER: &[(u16, &str)] = &[
     (45, "missing: rooms come later"),
     (48, "missing: see XEP-0049 and XEP-0402"),
     (114, "missing: components come later"),
-    (206, "missing: BOSH comes later"),
     (249, "missing: rooms come later"),
     (363, "missing: upload comes later"),
     (369, "missing, and not planned"),

@@ -151,9 +151,11 @@ const BESIDE: &[Manifest] = &[
     },
     Manifest {
         name: "stream",
-        summary: "Streams of clients: STARTTLS, direct TLS, WebSocket, limits",
+        summary: "Streams of clients: STARTTLS, direct TLS, WebSocket, BOSH, limits",
         xeps: &[
+            Xep { number: 124, version: "1.11.2", status: Status::Complete },
             Xep { number: 156, version: "1.4.0", status: Status::Complete },
+            Xep { number: 206, version: "1.4", status: Status::Complete },
             Xep { number: 368, version: "1.1.0", status: Status::Complete },
             Xep { number: 478, version: "0.2.0", status: Status::Complete },
         ],
@@ -174,7 +176,7 @@ pub(super) const RFCS: &[(u16, &str, &str)] = &[
     (6120, "XMPP: Core", "`stream`, `c2s`, `router`; streams of clients, none of servers yet"),
     (6121, "XMPP: Instant Messaging and Presence", "`router`, `roster`; within one server"),
     (6455, "The WebSocket Protocol", "`http`; no extensions"),
-    (7395, "An XMPP Subprotocol for WebSocket", "`http`, `stream`, `c2s`; no see-other-uri"),
+    (7395, "An XMPP Subprotocol for WebSocket", "`http`, `stream`, `c2s`"),
     (7590, "Use of TLS in XMPP", "`tls`"),
     (7622, "XMPP: Address Format", "`jid`; local parts and resources by RFC 6122, as others do"),
     (7677, "SCRAM-SHA-256 and SCRAM-SHA-256-PLUS", "`auth`"),

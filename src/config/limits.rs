@@ -48,7 +48,7 @@ section! {
     /// Time for authentication, from the first SASL element to the last.
     authentication: Duration = seconds(30) => Time::between(seconds(1), minutes(60)), Reload;
 
-    /// The server pings a client after this time of silence (XEP-0199). Mobile networks drop an idle
+    /// The server pings a client after this time of silence (XEP-0199; over WebSocket, RFC 6455). Mobile networks drop an idle
     /// connection after about five minutes. A sign of life is a whole
     /// stanza, or white space between two; a stanza that is not whole yet prolongs the silence by one
     /// second for each KiB of it.
@@ -62,7 +62,20 @@ section! {
     /// How long a write may make no progress before the connection counts as lost.
     write: Duration = seconds(30) => Time::between(seconds(1), minutes(60)), Reload;
 
-    /// Connections in all. The limit of open files of the process also counts.
+    /// How long a request of BOSH (XEP-0124) is held if there is nothing to say; clients may ask for less. Many
+    /// reverse proxies and networks cut a request that takes more than a minute.
+    bosh_wait: Duration = seconds(60) => Time::between(seconds(5), minutes(10))
+        .not_less("asking more often empties batteries"), Reload;
+
+    /// How long a client may send no request of BOSH before its connection counts as lost. Clients that
+    /// poll have 20 seconds more.
+    bosh_inactivity: Duration = seconds(60) => Time::between(seconds(10), minutes(60))
+        .not_less("a request needs time to travel"), Reload;
+
+    /// How long a client of BOSH may pause, if it says so: while a page is loaded anew, for example.
+    bosh_pause: Duration = minutes(2) => Time::between(seconds(10), minutes(60)), Reload;
+
+    /// Connections in all; a session of BOSH counts as one, besides those that carry its requests. The limit of open files of the process also counts.
     connections: usize = 100_000 => Count::between(1, 10_000_000), Reload;
 
     /// Connections from one address. Many people may share one.

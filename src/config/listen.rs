@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use super::error::Problems;
 use super::section::{Fields, section};
-use super::value::{Addresses, Location, Machines, Origins, WebSocket};
+use super::value::{Addresses, Location, Machines, Origins, WebAddress};
 
 section! {
     /// Addresses and ports for client connections.
@@ -23,11 +23,12 @@ section! {
     c2s_tls: Vec<SocketAddr> = everywhere(domains, 5223) => Addresses, Restart;
 
     /// HTTP without TLS, for a reverse proxy that does TLS: WebSocket clients (RFC 7395) at `/ws` and
-    /// `/xmpp-websocket`. Only the addresses in `proxies` are served here.
+    /// `/xmpp-websocket`, clients over BOSH (XEP-0124) at `/http-bind` and `/bosh`. Only the addresses in
+    /// `proxies` are served here.
     http: Vec<SocketAddr> = loopback(7070) => Addresses, Restart;
 
     /// HTTPS: WebSocket clients (RFC 7395) at `/ws` and `/xmpp-websocket`, for example
-    /// `wss://example.org:7443/ws`.
+    /// `wss://example.org:7443/ws`, and clients over BOSH (XEP-0124) at `/http-bind` and `/bosh`.
     https: Vec<SocketAddr> = everywhere(domains, 7443) => Addresses, Restart;
 
     /// HTTP without TLS for programs that watch the server: `/metrics` (OpenMetrics, for Prometheus),
@@ -49,7 +50,15 @@ section! {
 
     /// WebSocket address that clients find in `/.well-known/host-meta` (XEP-0156). Set it if clients
     /// connect through a reverse proxy. If it is not set, clients find the first address of `https`.
-    websocket: Option<String> = None => WebSocket, Reload;
+    websocket: Option<String> = None => WebAddress::WebSocket, Reload;
+
+    /// Address for BOSH (XEP-0124) that clients find in `/.well-known/host-meta` (XEP-0156). If neither this nor
+    /// `websocket` is set, clients find the first address of `https`.
+    bosh: Option<String> = None => WebAddress::Bosh, Reload;
+
+    /// Address to which WebSocket clients are sent when they open a stream here (RFC 7395 §3.6.1): when the service moves.
+    /// Clients follow it only if it has TLS.
+    see_other_uri: Option<String> = None => WebAddress::WebSocket, Reload;
 
     /// Address at which clients should reconnect to resume a session (XEP-0198 §5), if it is not the
     /// one they would use anyway.

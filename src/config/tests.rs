@@ -49,9 +49,11 @@ fn the_defaults_in_the_commented_file_read_as_what_they_are() {
                 "#location",
                 "#password",
                 "#secret",
+                "#see_other_uri",
                 "#socket",
                 "#username",
                 "#websocket",
+                "#bosh =",
             ];
             let example = examples.iter().any(|n| line.starts_with(n));
             if is_option(&line) && !example { line[1..].to_owned() } else { line.to_owned() }

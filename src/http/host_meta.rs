@@ -1,5 +1,5 @@
-//! `/.well-known/host-meta` (XEP-0156 §3): where web clients find our WebSocket. The answer is the same
-//! for web pages from everywhere.
+//! `/.well-known/host-meta` (XEP-0156 §3): where web clients find our WebSocket and BOSH. The answer is
+//! the same for web pages from everywhere.
 
 use std::sync::Arc;
 
@@ -24,44 +24,66 @@ pub fn routes(server: Arc<ServerState>) -> Router {
 }
 
 async fn xml(State(server): State<Arc<ServerState>>, headers: HeaderMap) -> Response {
-    let Some(address) = websocket(&server, &headers) else {
+    let links = links(&server, &headers);
+    if links.is_empty() {
         return StatusCode::NOT_FOUND.into_response();
-    };
+    }
     let mut out = BEGIN.as_bytes().to_vec();
-    escape_attr(&mut out, &address);
-    out.extend_from_slice(b"'/></XRD>\n");
+    for (relation, address) in links {
+        out.extend_from_slice(format!("<Link rel='{relation}' href='").as_bytes());
+        escape_attr(&mut out, &address);
+        out.extend_from_slice(b"'/>");
+    }
+    out.extend_from_slice(b"</XRD>\n");
     let head = [(CONTENT_TYPE, "application/xrd+xml"), (ACCESS_CONTROL_ALLOW_ORIGIN, "*")];
     (head, out).into_response()
 }
 
 async fn json(State(server): State<Arc<ServerState>>, headers: HeaderMap) -> Response {
-    let Some(address) = websocket(&server, &headers) else {
+    let links = links(&server, &headers);
+    if links.is_empty() {
         return StatusCode::NOT_FOUND.into_response();
-    };
-    let link = serde_json::json!({ "links": [{ "rel": RELATION, "href": address }] });
+    }
+    let links: Vec<_> = links
+        .iter()
+        .map(|(relation, address)| serde_json::json!({ "rel": relation, "href": address }))
+        .collect();
     let head = [(CONTENT_TYPE, "application/json"), (ACCESS_CONTROL_ALLOW_ORIGIN, "*")];
-    (head, link.to_string()).into_response()
+    (head, serde_json::json!({ "links": links }).to_string()).into_response()
 }
 
-/// The address of the WebSocket: the one that is configured, or our own port for HTTPS at the domain
-/// that the client asks for. `None` if there is neither.
-fn websocket(server: &ServerState, headers: &HeaderMap) -> Option<String> {
+/// Where clients connect, with what: the addresses that are configured, or our own port for HTTPS at the
+/// domain that the client asks for.
+fn links(server: &ServerState, headers: &HeaderMap) -> Vec<(&'static str, String)> {
     let config = server.config.load();
     let listen = &config.listen;
-    if listen.websocket.is_some() {
-        return listen.websocket.clone();
-    }
-    let port = listen.https.first()?.port();
+    let own = if listen.websocket.is_none() && listen.bosh.is_none() {
+        own_address(server, headers)
+    } else {
+        None
+    };
+    let or_own = |configured: &Option<String>, scheme: &str, path: &str| {
+        let own = own.as_ref().map(|own| format!("{scheme}://{own}{path}"));
+        configured.clone().or(own)
+    };
+    let websocket = or_own(&listen.websocket, "wss", "/ws").map(|address| (WEBSOCKET, address));
+    let bosh = or_own(&listen.bosh, "https", "/http-bind").map(|address| (BOSH, address));
+    websocket.into_iter().chain(bosh).collect()
+}
+
+/// Our own port for HTTPS at the domain that the client asks for, if there is one.
+fn own_address(server: &ServerState, headers: &HeaderMap) -> Option<String> {
+    let port = server.config.load().listen.https.first()?.port();
     let asked = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("");
     let asked = asked.rsplit_once(':').map_or(asked, |(host, _)| host);
     let domains = || server.hosts().iter().map(|host| host.domain.as_str());
     let domain = domains().find(|domain| domain.eq_ignore_ascii_case(asked));
     let domain = domain.or(domains().next())?;
-    Some(format!("wss://{domain}:{port}/ws"))
+    Some(format!("{domain}:{port}"))
 }
 
 /// XEP-0156 §3.1.
-const RELATION: &str = "urn:xmpp:alt-connections:websocket";
+const WEBSOCKET: &str = "urn:xmpp:alt-connections:websocket";
+const BOSH: &str = "urn:xmpp:alt-connections:xbosh";
 const BEGIN: &str = "<?xml version='1.0' encoding='utf-8'?>\n\
-    <XRD xmlns='http://docs.oasis-open.org/ns/xri/xrd-1.0'>\
-    <Link rel='urn:xmpp:alt-connections:websocket' href='";
+    <XRD xmlns='http://docs.oasis-open.org/ns/xri/xrd-1.0'>";

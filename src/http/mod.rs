@@ -1,7 +1,8 @@
 //! HTTP, as a service of the server: one router for all connections. Whoever speaks HTTP adds routes to
 //! it, in `src/server/listeners.rs`.
 //!
-//! A connection lives as long as its requests come in time, and is not cut while one is answered. Each
+//! A connection lives as long as its requests come in time, and is not cut while one is answered. Routes
+//! whose answers take their time bound their requests themselves; all others are in [`bounded`]. Each
 //! request has a [`Peer`] among its extensions. A request may turn its connection into something else
 //! ([`websocket`], [`upgraded`]); whoever does that has the connection from then on.
 
@@ -18,6 +19,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{self, StatusCode};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use hyper::body::Incoming;
@@ -35,9 +37,15 @@ use crate::listen::Accepted;
 use crate::stream::wire::Wire;
 use write_timeout::WriteTimeout;
 
-/// Puts the bounds of all requests around these routes.
+/// Puts the usual bounds of requests around these routes.
 pub fn bounded(routes: Router) -> Router {
-    routes.layer(DefaultBodyLimit::max(BODY_BYTES))
+    routes.layer(DefaultBodyLimit::max(BODY_BYTES)).layer(middleware::from_fn(in_time))
+}
+
+/// Answers a request in its time.
+async fn in_time(request: Request, next: Next) -> Response {
+    let answer = timeout(REQUEST, next.run(request)).await;
+    answer.unwrap_or_else(|_| StatusCode::REQUEST_TIMEOUT.into_response())
 }
 
 /// Serves one connection until it ends, is too slow, or `stopping` says that the server ends.
@@ -72,7 +80,7 @@ pub async fn serve(
     }
 }
 
-/// Answers one request, in its time.
+/// Answers one request.
 async fn answer(
     routes: Router,
     peer: Arc<Peer>,
@@ -80,11 +88,7 @@ async fn answer(
 ) -> Result<Response, std::convert::Infallible> {
     let mut request = request.map(Body::new);
     request.extensions_mut().insert(peer);
-    let routes = TowerToHyperService::new(routes);
-    match timeout(REQUEST, routes.call(request)).await {
-        Ok(answer) => answer,
-        Err(_) => Ok(StatusCode::REQUEST_TIMEOUT.into_response()),
-    }
+    TowerToHyperService::new(routes).call(request).await
 }
 
 /// The connection of a request that was answered with 101, and what was read of it beyond the request.
@@ -98,8 +102,8 @@ pub async fn upgraded(request: Request) -> Option<(Wire, Bytes)> {
 /// For the head of a request: from the first byte of the connection, or from the answer to the request
 /// before. So long a connection may idle, too.
 const HEAD: Duration = Duration::from_secs(15);
-/// For the body of a request and the work on its answer.
-const REQUEST: Duration = Duration::from_secs(60);
+/// For the body of a request and the work on its answer, unless a route has its own bounds.
+pub const REQUEST: Duration = Duration::from_secs(60);
 /// For a request that is under way when the server ends.
 const LAST_ANSWER: Duration = Duration::from_secs(1);
 /// All heads that were read and not yet answered.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Router;
 use futures_util::future::BoxFuture;
 
-use crate::c2s::{self, C2s, websocket};
+use crate::c2s::{self, C2s, bosh, websocket};
 use crate::http::{self, host_meta, monitoring};
 use crate::listen::{self, Accepted, Transport};
 use crate::tls::Purpose;
@@ -68,7 +68,8 @@ impl Services {
             .merge(host_meta::routes(Arc::clone(c2s.server())))
             .merge(websocket::routes(Arc::clone(&c2s)));
         let monitoring = monitoring::routes(Arc::clone(c2s.server()));
-        Self { c2s, routes: http::bounded(routes), monitoring: http::bounded(monitoring) }
+        let routes = http::bounded(routes).merge(bosh::routes(Arc::clone(&c2s)));
+        Self { c2s, routes, monitoring: http::bounded(monitoring) }
     }
 
     pub(super) fn c2s(&self) -> &Arc<C2s> {

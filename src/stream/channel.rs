@@ -1,16 +1,19 @@
-//! What carries a stream: bytes (TCP), or messages (WebSocket).
+//! What carries a stream: bytes (TCP), messages (WebSocket), or requests (BOSH).
 
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::io::AsyncWrite;
 
+use super::bosh::channel::BoshChannel;
 use super::framing::Framing;
 use super::received::Received;
 use super::websocket::WebSocket;
 use super::wire::{self, Wire};
+use crate::xml::Limits;
 
 /// What carries a stream. To write, hand over what [`Framing`] has made.
 pub enum Channel {
@@ -18,6 +21,8 @@ pub enum Channel {
     Tcp(Wire),
     /// Each element is a document (RFC 7395).
     WebSocket(Box<WebSocket<Wire>>),
+    /// Elements come and go in HTTP requests (XEP-0124).
+    Bosh(Box<BoshChannel>),
 }
 
 impl Channel {
@@ -27,6 +32,37 @@ impl Channel {
         match self {
             Self::Tcp(_) => Framing::Tcp,
             Self::WebSocket(_) => Framing::WebSocket,
+            Self::Bosh(_) => Framing::Bosh,
+        }
+    }
+
+    /// How long a write may make no progress, if that is `usual` over TCP. A client that polls or pauses (XEP-0124
+    /// §10, §12) reads nothing meanwhile; the channel itself notices when it is away for too long.
+    #[must_use]
+    pub fn write_limit(&self, usual: Duration) -> Duration {
+        match self {
+            Self::Tcp(_) | Self::WebSocket(_) => usual,
+            Self::Bosh(_) => AWAY,
+        }
+    }
+
+    /// Asks whether the peer is there, below the level of the stream, if that is possible here. Written when
+    /// something is read or written next.
+    pub fn ping(&mut self) -> bool {
+        match self {
+            Self::Tcp(_) | Self::Bosh(_) => false,
+            Self::WebSocket(socket) => {
+                socket.ping();
+                true
+            }
+        }
+    }
+
+    /// What comes from now on is read within these limits.
+    pub fn set_limits(&mut self, limits: Limits) {
+        match self {
+            Self::Tcp(_) | Self::WebSocket(_) => {}
+            Self::Bosh(bosh) => bosh.set_limits(limits),
         }
     }
 
@@ -41,6 +77,7 @@ impl Channel {
         match self {
             Self::Tcp(wire) => wire::poll_receive(wire, cx, &mut received.bytes),
             Self::WebSocket(socket) => socket.poll_receive(cx, received),
+            Self::Bosh(bosh) => bosh.poll_receive(cx, received),
         }
     }
 
@@ -62,6 +99,7 @@ impl AsyncWrite for Channel {
         match self.get_mut() {
             Self::Tcp(wire) => Pin::new(wire).poll_write(cx, bytes),
             Self::WebSocket(socket) => Pin::new(&mut **socket).poll_write(cx, bytes),
+            Self::Bosh(bosh) => bosh.poll_write(cx, bytes),
         }
     }
 
@@ -69,6 +107,7 @@ impl AsyncWrite for Channel {
         match self.get_mut() {
             Self::Tcp(wire) => Pin::new(wire).poll_flush(cx),
             Self::WebSocket(socket) => Pin::new(&mut **socket).poll_flush(cx),
+            Self::Bosh(bosh) => bosh.poll_flush(cx),
         }
     }
 
@@ -76,6 +115,7 @@ impl AsyncWrite for Channel {
         match self.get_mut() {
             Self::Tcp(wire) => Pin::new(wire).poll_shutdown(cx),
             Self::WebSocket(socket) => Pin::new(&mut **socket).poll_shutdown(cx),
+            Self::Bosh(bosh) => bosh.poll_shutdown(),
         }
     }
 }
@@ -94,6 +134,11 @@ impl SharedChannel {
     #[must_use]
     pub fn into_inner(self) -> Channel {
         self.0.into_inner()
+    }
+
+    /// As [`Channel::ping`].
+    pub fn ping(&self) -> bool {
+        self.0.lock().ping()
     }
 
     /// As [`Channel::receive`].
@@ -122,3 +167,6 @@ impl AsyncWrite for &SharedChannel {
         Pin::new(&mut *self.0.lock()).poll_shutdown(cx)
     }
 }
+
+/// Longer than any pause.
+const AWAY: Duration = Duration::from_secs(2 * 3600);

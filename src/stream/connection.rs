@@ -49,6 +49,7 @@ impl Connection {
     #[must_use]
     pub fn new(channel: Channel, peer: SocketAddr, limits: Limits, write_limit: Duration) -> Self {
         let framing = channel.framing();
+        let write_limit = channel.write_limit(write_limit);
         Self {
             channel: Some(channel),
             input: Input::new(framing, limits),
@@ -76,6 +77,15 @@ impl Connection {
     pub fn restart(&mut self, limits: Limits) {
         self.is_open = false;
         self.input.restart(limits);
+        self.set_limits(limits);
+    }
+
+    /// What comes from now on is read within these limits.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.input.set_limits(limits);
+        if let Some(channel) = &mut self.channel {
+            channel.set_limits(limits);
+        }
     }
 
     /// Appends an element to what is to be written.
@@ -119,7 +129,7 @@ impl Connection {
         self.flush().await.ok()?;
         match self.channel.take() {
             Some(Channel::Tcp(wire)) => Some(wire),
-            Some(Channel::WebSocket(_)) | None => None,
+            Some(Channel::WebSocket(_) | Channel::Bosh(_)) | None => None,
         }
     }
 
@@ -133,6 +143,14 @@ impl Connection {
     pub fn negotiated(self) -> Negotiated {
         let Self { channel, input, out, .. } = self;
         Negotiated { channel, input, out }
+    }
+
+    /// Sends the client elsewhere (RFC 7395 §3.6.1), and ends the connection.
+    pub async fn redirect(mut self, address: &str) {
+        self.framing.redirect(address, &mut self.out);
+        if let Some(channel) = self.channel {
+            drop(last(channel, &self.out).await);
+        }
     }
 
     /// Ends the stream in good order, as far as the peer plays along. An error is told on an open
@@ -172,7 +190,7 @@ pub async fn write_all(
 /// # Errors
 /// If the last words were not taken by the peer's machine.
 pub async fn farewell(
-    mut channel: Channel,
+    channel: Channel,
     mut out: Vec<u8>,
     error: Option<&StreamError>,
 ) -> io::Result<()> {
@@ -181,9 +199,14 @@ pub async fn farewell(
         framing.element(&mut out, |out| error.to_node().write(out));
     }
     framing.close(&mut out);
+    last(channel, &out).await
+}
+
+/// Writes this and ends the connection.
+async fn last(mut channel: Channel, out: &[u8]) -> io::Result<()> {
     let deadline = Instant::now() + FAREWELL;
     let written = async {
-        channel.write_all(&out).await?;
+        channel.write_all(out).await?;
         channel.shutdown().await
     };
     tokio::time::timeout_at(deadline, written).await??;

@@ -15,6 +15,9 @@ pub enum Framing {
     Tcp,
     /// Each element is a document in a frame of its own, and declares its namespaces.
     WebSocket,
+    /// The same, for a [`BoshChannel`](super::bosh::channel::BoshChannel), which takes the frames apart. What
+    /// comes in needs no declarations.
+    Bosh,
 }
 
 impl Framing {
@@ -22,7 +25,7 @@ impl Framing {
     pub fn open(self, header: &StreamHeader, out: &mut Vec<u8>) {
         match self {
             Self::Tcp => header::write(header, out),
-            Self::WebSocket => {
+            Self::WebSocket | Self::Bosh => {
                 // RFC 7395 §3.3.1.
                 let open = element("open").ns(ns::FRAMING).attr("version", "1.0");
                 let open = open.attr("xml:lang", "en").attr("id", &header.id);
@@ -38,8 +41,18 @@ impl Framing {
     pub fn element(self, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
         let begin = out.len();
         write(out);
-        if self == Self::WebSocket {
+        if self != Self::Tcp {
             make_document(out, begin);
+        }
+    }
+
+    /// Appends the end of a stream that the client is to open elsewhere, and that of the connection (RFC 7395
+    /// §3.6.1). Nothing over TCP, where a stream error says so.
+    pub fn redirect(self, address: &str, out: &mut Vec<u8>) {
+        if self != Self::Tcp {
+            let close = element("close").ns(ns::FRAMING).attr("see-other-uri", address);
+            self.element(out, |out| close.write(out));
+            frames::close(out, frames::NORMAL);
         }
     }
 
@@ -47,7 +60,7 @@ impl Framing {
     pub fn close(self, out: &mut Vec<u8>) {
         match self {
             Self::Tcp => out.extend_from_slice(header::END),
-            Self::WebSocket => {
+            Self::WebSocket | Self::Bosh => {
                 self.element(out, |out| element("close").ns(ns::FRAMING).write(out));
                 frames::close(out, frames::NORMAL);
             }

@@ -57,12 +57,13 @@ impl Input {
     pub fn next_event(&mut self) -> Result<Option<StreamEvent>, XmlError> {
         match self.framing {
             Framing::Tcp => self.piece(),
-            Framing::WebSocket => self.message(),
+            Framing::WebSocket => self.message(&Scope::none()),
+            Framing::Bosh => self.message(&Scope::default()),
         }
     }
 
     /// RFC 7395 §3.3.3: each message is a document.
-    fn message(&mut self) -> Result<Option<StreamEvent>, XmlError> {
+    fn message(&mut self, scope: &Scope) -> Result<Option<StreamEvent>, XmlError> {
         let Some(length) = self.received.messages.pop_front() else {
             if self.received.bytes.len() > self.limits.bytes {
                 return Err(XmlError::TooLarge(Limit::Bytes));
@@ -71,7 +72,7 @@ impl Input {
             return Ok(None);
         };
         let message = self.received.bytes.split_to(length).freeze();
-        let event = document(&message, &self.limits)?;
+        let event = document_within(&message, scope, &self.limits)?;
         if let StreamEvent::Header(header) = &event {
             self.lang = header.lang.as_deref().map(SmolStr::new);
         }
@@ -152,8 +153,17 @@ impl Input {
 /// # Errors
 /// What is wrong with it; the stream is to end.
 pub fn document(message: &Bytes, limits: &Limits) -> Result<StreamEvent, XmlError> {
+    document_within(message, &Scope::none(), limits)
+}
+
+/// The same; `scope` is in force around the message.
+fn document_within(
+    message: &Bytes,
+    scope: &Scope,
+    limits: &Limits,
+) -> Result<StreamEvent, XmlError> {
     let range = xml::document(message, *limits)?;
-    let frame = Frame::parse(message.slice(range), &Scope::none(), limits)?;
+    let frame = Frame::parse(message.slice(range), scope, limits)?;
     let root = frame.root();
     Ok(match (root.ns(), root.name()) {
         (ns::FRAMING, "open") => StreamEvent::Header(header(&root)),

@@ -1,5 +1,6 @@
 //! Streams (RFC 6120 §4): what all peers share, whatever carries them.
 
+pub mod bosh;
 pub mod channel;
 pub mod connection;
 pub mod framing;

@@ -12,6 +12,12 @@ const modules = process.env.WAXWING_NODE_MODULES;
 const playwright = await import(pathToFileURL(path.join(modules, "playwright-core/index.mjs")));
 const WAIT_MS = 30_000;
 
+// The way is ws or wss, or http or https for BOSH.
+const door = (way, port, domain) =>
+  way.startsWith("http")
+    ? `bosh_service_url: "${way}://${domain}:${port}/http-bind"`
+    : `websocket_url: "${way}://${domain}:${port}/xmpp-websocket"`;
+
 const page = (way, port, domain) => `<!doctype html><meta charset="utf-8"><title>Converse</title>
 <link rel="stylesheet" href="/converse.min.css"><body>
 <script type="module">
@@ -21,7 +27,7 @@ const page = (way, port, domain) => `<!doctype html><meta charset="utf-8"><title
   converse.initialize({
     allow_non_roster_messaging: true, assets_path: "/", auto_reconnect: true,
     discover_connection_methods: false, i18n: "en", loglevel: "debug",
-    view_mode: "fullscreen", websocket_url: "${way}://${domain}:${port}/xmpp-websocket",
+    view_mode: "fullscreen", ${door(way, port, domain)},
     whitelisted_plugins: ["look"],
   });
 </script>`;

@@ -27,6 +27,8 @@ from server import DOMAIN, SERVERS, ServerError
 SCENARIO_SECONDS = 60
 HERE = pathlib.Path(__file__).parent
 CUTS = "chat outlives cuts and a restart"
+# Of converse_bosh.mjs.
+BOSH = "BOSH outlives cuts and new pages"
 # Of converse_devices.mjs.
 CONVERSE_SCENARIOS = ("windows agree", "history comes back", "nobody else reads")
 # Of converse_rooms.mjs.
@@ -170,6 +172,8 @@ def outside(args):
         modules = str(pathlib.Path(args.converse) / "node_modules")
         environment = {"WAXWING_NODE_MODULES": modules, "WAXWING_CHROMIUM": args.chromium}
         yield "Converse.js", command, environment, ("ws", "wss"), CUTS
+        command = ["node", str(HERE / "converse_bosh.mjs")]
+        yield "Converse.js", command, environment, ("http", "https"), BOSH
         for what in CONVERSE_SCENARIOS:
             command = ["node", str(HERE / "converse_devices.mjs"), what]
             yield "Converse.js", command, environment, ("wss",), what
@@ -221,7 +225,8 @@ def in_child(server, command, environment, way, number):
 
     async def run():
         ports = {
-            "starttls": server.c2s, "tls": server.c2s_tls, "ws": server.http, "wss": server.https
+            "starttls": server.c2s, "tls": server.c2s_tls, "ws": server.http, "wss": server.https,
+            "http": server.http, "https": server.https,
         }
         async with Proxy(ports[way]) as proxy:
             child = await asyncio.create_subprocess_exec(

@@ -1,6 +1,7 @@
 //! What the conversations need: reading them, clients, comparing, a server to talk to.
 
 pub(crate) mod archives;
+pub(crate) mod bosh;
 pub(crate) mod checks;
 pub(crate) mod client;
 pub(crate) mod crowds;

@@ -11,6 +11,8 @@ use sha2::{Sha256, Sha512};
 /// One conversation.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Script {
+    /// The transports over which it runs; all of them, if it names none.
+    pub(crate) over: Option<Vec<String>>,
     /// What it covers: `XEP-0198 §5`.
     pub(crate) covers: Vec<String>,
     /// Lines of the server's configuration, as TOML.
@@ -48,6 +50,8 @@ pub(crate) enum Transport {
     Tcp,
     /// RFC 7395.
     WebSocket,
+    /// XEP-0124.
+    Bosh,
 }
 
 #[derive(Clone, Debug)]
@@ -153,9 +157,13 @@ impl Persona {
 }
 
 impl Script {
-    /// The same over WebSocket (RFC 7395), if it does not speak of the bytes of a connection or of
-    /// TLS.
-    pub(crate) fn over_websocket(mut self) -> Option<Self> {
+    /// The same over another transport (RFC 7395, XEP-0124), if it does not speak of the bytes of a
+    /// connection or of TLS.
+    pub(crate) fn over(mut self, transport: Transport) -> Option<Self> {
+        let word = if transport == Transport::Bosh { "bosh" } else { "websocket" };
+        if self.over.as_ref().is_some_and(|over| !over.iter().any(|named| named == word)) {
+            return None;
+        }
         let is_raw = |step: &Step| {
             let Action::Client(_, deed) = &step.action else { return false };
             let is_tls = matches!(deed, Deed::Handshakes | Deed::StartsTls);
@@ -169,7 +177,7 @@ impl Script {
         if self.steps.iter().any(is_raw) || !self.clients.iter().all(is_usual) {
             return None;
         }
-        self.clients.iter_mut().for_each(|client| client.transport = Transport::WebSocket);
+        self.clients.iter_mut().for_each(|client| client.transport = transport);
         Some(self)
     }
 }
@@ -215,6 +223,8 @@ fn head(script: &mut Script, line: &str) -> Result<(), String> {
             script.covers.extend(covers.split(',').map(|part| part.trim().to_owned()));
         } else if let Some(option) = comment.strip_prefix("server:") {
             script.server.push(setting(option)?);
+        } else if let Some(transports) = comment.strip_prefix("over:") {
+            script.over = Some(transports.split_whitespace().map(str::to_owned).collect());
         } else if let Some(service) = comment.strip_prefix("service:") {
             match service.trim() {
                 "echo" => script.has_echo = true,
@@ -254,7 +264,8 @@ fn transport(word: &str) -> Result<Transport, String> {
         "tcp" => Ok(Transport::Tcp),
         "tls" => Ok(Transport::Direct),
         "websocket" => Ok(Transport::WebSocket),
-        _ => Err(format!("transport is starttls, tcp, tls or websocket, not `{word}`")),
+        "bosh" => Ok(Transport::Bosh),
+        _ => Err(format!("transport is starttls, tcp, tls, websocket or bosh, not `{word}`")),
     }
 }
 

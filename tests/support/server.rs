@@ -20,6 +20,7 @@ use waxwing::server::Server;
 use waxwing::storage::{Created, MemoryStorage, NewAccount, Storage};
 use waxwing::tasks::Tasks;
 
+use super::bosh;
 use super::echo::Echo;
 use super::faulty::Faulty;
 use super::push::PushServer;
@@ -140,6 +141,14 @@ impl Target for InProcess {
             Transport::Direct => "direct_tls",
             Transport::StartTls | Transport::Tcp => "starttls",
             Transport::WebSocket => "http",
+            Transport::Bosh => {
+                let server = self.life().server;
+                return Ok(Box::new(bosh::bridge(move || {
+                    let (ours, theirs) = tokio::io::duplex(1 << 20);
+                    server.connect(Box::new(theirs), "http");
+                    ours
+                })));
+            }
         };
         self.life().server.connect(Box::new(theirs), listener);
         Ok(Box::new(ours))
@@ -249,6 +258,8 @@ impl Target for Remote {
         let address = match how {
             Transport::Direct => self.address_tls.as_ref(),
             Transport::StartTls | Transport::Tcp => Some(&self.address),
+            // A client over BOSH needs more than one connection: only our own server has it.
+            Transport::Bosh => return Err("not over BOSH".to_owned()),
             Transport::WebSocket => self.address_http.as_ref(),
         };
         let address = address.ok_or("the address for this transport is not set")?;

@@ -183,7 +183,7 @@ impl<'a> Driver<'a> {
             Action::Forget => self.exchange = None,
             Action::Restart(stage) => self.restart(stage),
             Action::Authenticated => {
-                self.connection.input.set_limits(after_auth(&self.limits));
+                self.connection.set_limits(after_auth(&self.limits));
                 self.login_due = None;
             }
             other => return Some(other),
@@ -238,7 +238,7 @@ impl<'a> Driver<'a> {
 }
 
 /// What is read before authentication.
-pub(super) fn before_auth(limits: &LimitsConfig) -> Limits {
+pub(in crate::c2s) fn before_auth(limits: &LimitsConfig) -> Limits {
     let after = after_auth(limits);
     let nodes = after.nodes.min(NODES_BEFORE_AUTH);
     Limits { bytes: limits.stanza_before_auth, nodes, ..after }

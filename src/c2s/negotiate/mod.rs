@@ -22,7 +22,8 @@ use crate::stream::channel::Channel;
 use crate::stream::connection::Connection;
 use crate::stream::input::StreamEvent;
 use deadline::Deadline;
-use driver::{Driver, Failed, before_auth};
+pub(super) use driver::before_auth;
+use driver::{Driver, Failed};
 
 /// A session, and what its connection starts with.
 pub(super) struct Bound {
@@ -75,7 +76,7 @@ async fn to_session(driver: &mut Driver<'_>, start: StartState) -> Result<Sessio
         StartState::StartTls => None,
         StartState::Tls(tls) => Some(driver.offer(tls.version, &tls.facts)),
         // A web page cannot bind a login to TLS: browsers do not tell it what is needed.
-        StartState::WebSocket(tls) => {
+        StartState::Http(tls) => {
             let version = TlsVersion::named(tls);
             Some(driver.offer(tls, &TlsFacts { version, ..TlsFacts::default() }))
         }

@@ -206,6 +206,9 @@ pub(super) const MISTAKES: &[(&str, usize, usize, &str, &str)] = &[
     ("[listen]\nwebsocket = 'https://a.example/ws'", 2, 13,
         "`websocket` is not a WebSocket address: \"https://a.example/ws\"",
         "write for example \"wss://example.org/xmpp-websocket\""),
+    ("[listen]\nbosh = 'wss://a.example/ws'", 2, 8,
+        "`bosh` is not a BOSH address: \"wss://a.example/ws\"",
+        "write for example \"https://example.org/http-bind\""),
     ("[admin]\nsocket = '/0123456789/0123456789/0123456789/0123456789/0123456789/0123456789/\
       0123456789/0123456789/0123456789/12345678'", 2, 10, "`socket` is a path of 108 bytes",
         "choose one of at most 107 bytes, as unix(7) demands"),

@@ -1,4 +1,4 @@
-//! Values about web pages: their origins, and the address to which they connect.
+//! Values about web pages: their origins, and the addresses to which they connect.
 
 use super::list::{array, each};
 use super::{Kind, Refusal, Value, quote, refuse, wrong_type};
@@ -34,24 +34,42 @@ impl Kind<Vec<String>> for Origins {
     }
 }
 
-/// The address of a WebSocket. It is optional.
-pub(in crate::config) struct WebSocket;
+/// An address at which web clients connect. It is optional.
+pub(in crate::config) enum WebAddress {
+    /// Of requests of BOSH (XEP-0124).
+    Bosh,
+    /// Of a WebSocket (RFC 7395).
+    WebSocket,
+}
 
-impl Kind<Option<String>> for WebSocket {
+impl WebAddress {
+    /// The scheme; the same without TLS, for tests; what it is; a good one.
+    fn words(&self) -> (&'static str, &'static str, &'static str, &'static str) {
+        match self {
+            Self::Bosh => ("https://", "http://", "BOSH", "\"https://example.org/http-bind\""),
+            Self::WebSocket => {
+                ("wss://", "ws://", "WebSocket", "\"wss://example.org/xmpp-websocket\"")
+            }
+        }
+    }
+}
+
+impl Kind<Option<String>> for WebAddress {
     fn describe(&self) -> String {
-        "an address that begins with `wss://`".to_owned()
+        format!("an address that begins with `{}`", self.words().0)
     }
 
     fn read(&self, value: &Value<'_>) -> Result<Option<String>, Vec<Refusal>> {
-        let help = "write for example \"wss://example.org/xmpp-websocket\"";
+        let (scheme, plain, what, example) = self.words();
+        let help = format!("write for example {example}");
         let Some(text) = value.get_ref().as_str() else {
-            return wrong_type(value, "an address of a WebSocket", help);
+            return wrong_type(value, &format!("an address of a {what}"), &help);
         };
-        let rest = text.strip_prefix("wss://").or_else(|| text.strip_prefix("ws://"));
+        let rest = text.strip_prefix(scheme).or_else(|| text.strip_prefix(plain));
         let is_plain = text.chars().all(|c| c.is_ascii_graphic() && !"<>\"{}|\\^`'#".contains(c));
         match rest.map(|rest| rest.split('/').next().unwrap_or("")) {
             Some(host) if is_host(host) && is_plain => Ok(Some(text.to_owned())),
-            _ => refuse(value, format!("is not a WebSocket address: {}", quote(text)), help.into()),
+            _ => refuse(value, format!("is not a {what} address: {}", quote(text)), help),
         }
     }
 
@@ -60,7 +78,7 @@ impl Kind<Option<String>> for WebSocket {
     }
 
     fn example(&self) -> Option<&'static str> {
-        Some("\"wss://example.org/xmpp-websocket\"")
+        Some(self.words().3)
     }
 }
 

@@ -228,6 +228,11 @@ pub fn text_head(out: &mut Vec<u8>, length: usize) {
     head(out, TEXT, length);
 }
 
+/// Appends a ping (§5.5.2).
+pub fn ping(out: &mut Vec<u8>) {
+    head(out, PING, 0);
+}
+
 /// Appends the answer to a ping (§5.5.3).
 pub fn pong(out: &mut Vec<u8>, payload: &[u8]) {
     head(out, PONG, payload.len());

@@ -90,6 +90,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         }
     }
 
+    /// Asks whether the client is there (§5.5.2). Written when something is read or written next.
+    pub fn ping(&mut self) {
+        if !self.is_closing && self.out.len() - self.gone < MANY {
+            frames::ping(&mut self.out);
+        }
+    }
+
     /// Writes what is due while it reads: the answer to a ping must not wait for the next stanza. The
     /// writing loop writes the rest, and notices errors. Both loops are of one task, which is woken for
     /// either.

@@ -1,0 +1,208 @@
+//! A session of BOSH: what comes in requests goes to the stream, in order and once; what the stream says
+//! goes into the answers; and each request is answered once, in order, when there is something to say or
+//! its time is over.
+//!
+//! It knows no clock, no connection and no stream: what happens is told to it, with the time, and it says
+//! which requests are answered with what. `R` is whatever stands for a request that waits.
+//!
+//! What one would get wrong: an answer may be lost with its connection, and the client asks again by the
+//! same `rid`. So answers are kept for a while (§14.3), and a request whose connection is gone is still the
+//! one to be answered next.
+
+mod replies;
+mod requests;
+mod said;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::Bytes;
+use smol_str::SmolStr;
+use tokio::time::Instant;
+
+use super::answer::{Answer, Opened};
+use super::request::{Key, Request, Terms};
+pub use said::Said;
+
+/// Which requests are answered, and with what.
+pub type Answers<R> = Vec<(R, Answer)>;
+
+/// A session of BOSH. See the file.
+#[derive(Debug)]
+pub struct Engine<R> {
+    sid: SmolStr,
+    terms: Terms,
+    /// The number of the request that is handled next.
+    next: u64,
+    /// Requests that were handled and not answered, in order.
+    held: VecDeque<Held<R>>,
+    /// Requests that came before their turn.
+    ahead: Vec<Ahead<R>>,
+    /// The last answers, in order.
+    answered: VecDeque<Answered>,
+    /// What the next key must hash to.
+    key: Option<Key>,
+    /// For the stream.
+    incoming: VecDeque<Bytes>,
+    /// A request has come since the stream was told.
+    is_heard: bool,
+    /// From the stream, for the client.
+    out: Vec<u8>,
+    opened: Option<Opened>,
+    /// The client knows the session.
+    is_created: bool,
+    /// Since when no request waits.
+    idle_since: Option<Instant>,
+    /// How long that may last; a pause is longer (§10).
+    inactivity: Duration,
+    /// When the last new request came, and whether it was empty.
+    last: Option<(Instant, bool)>,
+    /// The last answer had something for the client.
+    had_payload: bool,
+    /// Requests that came again since the last new one.
+    repeats: u32,
+    /// An answer that the client seems to have missed.
+    report: Option<u64>,
+    /// The client has ended the session.
+    is_terminating: bool,
+    end: Option<End>,
+}
+
+/// A request that waits for its answer.
+#[derive(Debug)]
+struct Held<R> {
+    rid: u64,
+    key: Option<SmolStr>,
+    /// `None` if its connection is gone.
+    reply: Option<(u64, R)>,
+}
+
+/// A request that came before its turn.
+#[derive(Debug)]
+struct Ahead<R> {
+    request: Request,
+    ticket: u64,
+    reply: R,
+}
+
+#[derive(Debug)]
+struct Answered {
+    rid: u64,
+    key: Option<SmolStr>,
+    body: Bytes,
+    at: Instant,
+}
+
+/// The session is over.
+#[derive(Debug)]
+struct End {
+    /// What the client has still to be told.
+    last_words: Option<Bytes>,
+}
+
+impl<R> Engine<R> {
+    /// Begins a session by the request that asks for it.
+    pub fn new(sid: SmolStr, terms: Terms, ticket: u64, reply: R, now: Instant) -> Self {
+        Self {
+            sid,
+            next: terms.rid + 1,
+            held: [Held { rid: terms.rid, key: None, reply: Some((ticket, reply)) }].into(),
+            ahead: Vec::new(),
+            answered: VecDeque::new(),
+            key: terms.key,
+            incoming: [terms.open.clone()].into(),
+            is_heard: true,
+            out: Vec::new(),
+            opened: None,
+            is_created: false,
+            idle_since: None,
+            inactivity: terms.inactivity,
+            last: Some((now, false)),
+            had_payload: true,
+            repeats: 0,
+            report: None,
+            is_terminating: false,
+            end: None,
+            terms,
+        }
+    }
+
+    /// The terms of the session.
+    pub fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    /// The connection of a request is gone.
+    pub fn lost(&mut self, ticket: u64, now: Instant) {
+        let waiting = self.live() + self.ahead.len();
+        self.ahead.retain(|ahead| ahead.ticket != ticket);
+        for held in &mut self.held {
+            held.reply.take_if(|reply| reply.0 == ticket);
+        }
+        if self.live() + self.ahead.len() < waiting {
+            self.note_idle(now);
+        }
+    }
+
+    /// The client has been away for too long (§10): the session is over, and nobody is told.
+    pub fn expire(&mut self, now: Instant) {
+        if self.end.is_none() && self.idle_until().is_some_and(|until| until <= now) {
+            self.end = Some(End { last_words: None });
+            self.ahead.clear();
+        }
+    }
+
+    /// Until when the client must send a request. `None` as long as one waits.
+    pub fn idle_until(&self) -> Option<Instant> {
+        self.idle_since.map(|since| since + self.inactivity)
+    }
+
+    /// What the stream hears next; `None` if that is nothing for now. Nothing waits longer than until
+    /// the requests before were taken: see [`Engine::taken`].
+    pub fn next_incoming(&mut self) -> Option<Bytes> {
+        self.incoming.pop_front()
+    }
+
+    /// The stream has not heard all.
+    pub fn has_news(&self) -> bool {
+        self.is_heard || !self.incoming.is_empty()
+    }
+
+    /// Whether a request has come since this was asked: a sign of life.
+    pub fn take_heard(&mut self) -> bool {
+        std::mem::take(&mut self.is_heard)
+    }
+
+    /// The session is over, and the stream has heard everything.
+    pub fn is_over(&self) -> bool {
+        self.end.is_some() && self.incoming.is_empty()
+    }
+
+    /// The stream can say something: what it said before was put into an answer.
+    pub fn is_said(&self) -> bool {
+        self.out.is_empty()
+    }
+
+    /// The session is over.
+    pub fn has_ended(&self) -> bool {
+        self.end.is_some()
+    }
+
+    /// The client has still to be told that the session is over.
+    pub fn has_last_words(&self) -> bool {
+        self.end.as_ref().is_some_and(|end| end.last_words.is_some())
+    }
+
+    /// How many requests wait whose connections are there.
+    fn live(&self) -> usize {
+        self.held.iter().filter(|held| held.reply.is_some()).count()
+    }
+
+    fn note_idle(&mut self, now: Instant) {
+        if self.live() == 0 && self.ahead.is_empty() {
+            self.idle_since = Some(now);
+        }
+    }
+}
