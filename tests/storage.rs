@@ -155,6 +155,7 @@ suite! {
         nodes_are_listed_and_bounded
         nodes_count_for_the_quota_and_go_with_the_account
         nodes_without_an_owner_are_found
+        pending_subscriptions_are_found
         the_last_item_of_each_node_is_found
         the_newest_items_stay
     ;

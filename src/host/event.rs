@@ -17,6 +17,16 @@ pub enum Event<'a> {
         /// The roster as it was.
         contacts: &'a [RosterItem],
     },
+    /// What a contact may see of a user has changed with the user's roster: it is in other groups, or it may not see
+    /// the presence of the user any more. Told by `modules/roster.rs` and `router/subscription.rs`.
+    ContactChanged {
+        /// One of our users.
+        user: &'a BareJid,
+        /// The contact, here or on another server.
+        contact: &'a BareJid,
+        /// The groups in which the contact was before. `None`: they have not changed.
+        groups: Option<&'a [String]>,
+    },
     /// The nodes of which a session wants to hear ([`SessionRef::wants`]) are known now, or have changed
     /// (XEP-0163 §4.3.3). Told by `modules/capabilities.rs`: for each time that a session is available, once
     /// after [`Event::SessionAvailable`], at once or when the client was asked, and again when they change.
@@ -120,6 +130,8 @@ pub struct RoomListener {
 pub enum EventKind {
     /// [`Event::AccountRemoved`]
     AccountRemoved,
+    /// [`Event::ContactChanged`]
+    ContactChanged,
     /// [`Event::InterestsChanged`]
     InterestsChanged,
     /// [`Event::ItemsChanged`]
@@ -148,6 +160,7 @@ impl Event<'_> {
     pub fn kind(&self) -> EventKind {
         match self {
             Self::AccountRemoved { .. } => EventKind::AccountRemoved,
+            Self::ContactChanged { .. } => EventKind::ContactChanged,
             Self::InterestsChanged { .. } => EventKind::InterestsChanged,
             Self::ItemsChanged { .. } => EventKind::ItemsChanged,
             Self::RoomEntered { .. } => EventKind::RoomEntered,

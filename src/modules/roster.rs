@@ -22,7 +22,7 @@ pub use unavailable::gone;
 use self::change::{interested, push, replace};
 use self::unavailable::available;
 use crate::host::contact_list::ContactLists;
-use crate::host::lifecycle::{Event, EventKind, Listener};
+use crate::host::lifecycle::{self, Event, EventKind, Listener};
 use crate::host::{
     Access, AddressKind, Cx, IqHandler, IqReply, Manifest, Module, Registry, RosterLocks, Status,
     Xep,
@@ -152,6 +152,11 @@ async fn set(
                 cx.outbox.send_behind(push);
             }
             cx.outbox.unlock_behind(lock);
+            let before = old.as_ref().map_or(&[][..], |old| &old.groups);
+            if before != groups {
+                let (contact, groups) = (&jid.to_bare(), Some(before));
+                lifecycle::tell(cx, Event::ContactChanged { user, contact, groups }).await;
+            }
             return Ok(None);
         }
     }
@@ -175,6 +180,8 @@ async fn remove(cx: &mut Cx<'_>, user: &BareJid, jid: &Jid) -> IqReply {
     for presence in farewell(user, &available(cx, user), &item) {
         cx.outbox.send(Stanza::Presence(presence));
     }
+    let (contact, groups) = (&jid.to_bare(), Some(&item.groups[..]));
+    lifecycle::tell(cx, Event::ContactChanged { user, contact, groups }).await;
     Ok(None)
 }
 

@@ -153,6 +153,9 @@ pub enum ConfigError {
     /// There is no such access model.
     #[error("unsupported access model")]
     AccessModel,
+    /// A node of nodes is wanted (XEP-0248).
+    #[error("there are no collections")]
+    Collection,
     /// A field has an invalid value.
     #[error("a field has an invalid value")]
     Value,
@@ -202,7 +205,6 @@ impl NodeConfig {
             max_items: Some(20),
             notify_config: false,
             presence_based_delivery: false,
-            send_last_published_item: SendLast::OnSub,
             ..Self::default()
         }
     }

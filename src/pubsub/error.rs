@@ -147,7 +147,7 @@ fn unsupported(feature: &str) -> Node {
 impl From<Problem> for StanzaError {
     fn from(problem: Problem) -> Self {
         let (condition, kind) = problem.condition();
-        Self { condition, kind, text: None, detail: problem.detail(), by: None }
+        Self { condition, kind, text: None, detail: problem.detail(), refused: None, by: None }
     }
 }
 
@@ -155,6 +155,7 @@ impl From<ConfigError> for Problem {
     fn from(error: ConfigError) -> Self {
         match error {
             ConfigError::AccessModel => Self::UnsupportedAccessModel,
+            ConfigError::Collection => Self::Unsupported("collections"),
             ConfigError::Value | ConfigError::Unknown => Self::NotAcceptable,
         }
     }

@@ -53,10 +53,13 @@ pub async fn leaves(
         reachable?;
         cx.outbox.send(Stanza::Presence(presence));
     }
-    let is_opened = changed.opened;
+    let (is_opened, is_closed) = (changed.opened, changed.closed);
     drop(changed); // unlocks the roster
     if is_opened {
         opened(cx, &user, &contact).await;
+    }
+    if is_closed {
+        closed(cx, &user, &contact).await;
     }
     if is_request {
         strangers::asked(cx, &user, &contact).await;
@@ -165,11 +168,19 @@ async fn answer(cx: &mut Cx<'_>, user: &BareJid, contact: &BareJid, changed: Cha
         roster::gone(cx, user, &contact.clone().into());
     }
     // A contact that asks for what it already has does not know any more what it saw.
-    let is_opened = changed.opened || changed.approve;
+    let (is_opened, is_closed) = (changed.opened || changed.approve, changed.closed);
     drop(changed); // unlocks the roster
     if is_opened {
         opened(cx, user, contact).await;
     }
+    if is_closed {
+        closed(cx, user, contact).await;
+    }
+}
+
+/// A contact may not see the user any more.
+async fn closed(cx: &mut Cx<'_>, user: &BareJid, contact: &BareJid) {
+    lifecycle::tell(cx, Event::ContactChanged { user, contact, groups: None }).await;
 }
 
 /// A contact may see the user from now on: it is sent the presence of the available sessions

@@ -16,7 +16,14 @@ impl StanzaError {
             return None;
         }
         let mut head = stanza.head().answer();
-        let content = Content::from(self.to_node());
+        let content = match &self.refused {
+            Some(refused) => {
+                let mut content = Content::from((**refused).clone());
+                content.add(&self.to_node());
+                content
+            }
+            None => Content::from(self.to_node()),
+        };
         Some(match stanza {
             Stanza::Iq(iq) if !iq.is_request() => return None,
             Stanza::Iq(_) => {

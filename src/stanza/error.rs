@@ -18,6 +18,9 @@ pub struct StanzaError {
     pub text: Option<&'static str>,
     /// A condition of the application (RFC 6120 §8.3.4).
     pub detail: Option<Node>,
+    /// What stands beside the error: the part of the request that was refused (RFC 6120 §8.3.1), as XEP-0060
+    /// §8.8.2.4 wants it.
+    pub refused: Option<Box<Node>>,
     /// Who says so, if it is not the address to which the stanza was sent (RFC 6120 §8.3.1).
     pub by: Option<Box<Jid>>,
 }
@@ -125,7 +128,14 @@ impl Condition {
 
 impl From<Condition> for StanzaError {
     fn from(condition: Condition) -> Self {
-        Self { condition, kind: condition.kind(), text: None, detail: None, by: None }
+        Self {
+            condition,
+            kind: condition.kind(),
+            text: None,
+            detail: None,
+            refused: None,
+            by: None,
+        }
     }
 }
 

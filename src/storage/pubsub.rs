@@ -81,6 +81,8 @@ pub struct LastItemPage {
 pub trait PubSubStore: Send + Sync {
     /// A node with its affiliations and subscriptions.
     async fn node(&self, owner: &BareJid, name: &str) -> Result<Option<PubSubNode>>;
+    /// A node, without its affiliations and subscriptions.
+    async fn summary(&self, owner: &BareJid, name: &str) -> Result<Option<NodeSummary>>;
     /// The nodes of an owner after a name, in the order of their names, at most so many.
     async fn nodes(
         &self,
@@ -154,6 +156,22 @@ pub trait PubSubStore: Send + Sync {
     async fn delete(&self, owner: &BareJid, name: &str) -> Result<bool>;
     /// The names of the nodes of an owner that nobody owns by an affiliation, at most so many.
     async fn ownerless(&self, owner: &BareJid, limit: usize) -> Result<Vec<String>>;
+    /// The names of the nodes of an owner at which subscriptions are pending and this entity has the affiliation of an
+    /// owner, in their order, at most so many.
+    async fn pending_nodes(
+        &self,
+        owner: &BareJid,
+        approver: &BareJid,
+        limit: usize,
+    ) -> Result<Vec<String>>;
+    /// The pending subscriptions of a node, in the order of their identifiers, at most so many. `None` if there is no
+    /// node.
+    async fn pending(
+        &self,
+        owner: &BareJid,
+        name: &str,
+        limit: usize,
+    ) -> Result<Option<Vec<NodeSubscription>>>;
     /// The affiliations of an entity at all nodes of an owner, in the order of the nodes' names.
     async fn affiliations_of(
         &self,

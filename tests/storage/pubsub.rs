@@ -6,8 +6,8 @@ use bytes::Bytes;
 use waxwing::jid::{BareJid, Jid};
 use waxwing::storage::{
     Affiliation, CreatorShare, ItemPage, ItemQuery, LAST_PAYLOAD, LastItemPage, NodeSubscription,
-    PUBSUB_SHARE, PubSubItem, PubSubNode, Publication, PublishAt, Published, Result, Storage,
-    StorageError, Which,
+    NodeSummary, PUBSUB_SHARE, PubSubItem, PubSubNode, Publication, PublishAt, Published, Result,
+    Storage, StorageError, Which,
 };
 
 use crate::cases::{at, make, user};
@@ -254,6 +254,9 @@ pub(crate) async fn nodes_are_listed_and_bounded(s: Arc<dyn Storage>) {
     assert_eq!(names(None, 9).await, ["a", "b", "c"]);
     assert_eq!(names(None, 2).await, ["a", "b"]);
     assert_eq!(names(Some("a"), 9).await, ["b", "c"]);
+    let summary = NodeSummary { name: "b".to_owned(), config: "{}".to_owned(), items: 0 };
+    assert_eq!(pubsub.summary(&romeo(), "b").await.unwrap(), Some(summary));
+    assert_eq!(pubsub.summary(&romeo(), "d").await.unwrap(), None);
     // A service has nodes, too.
     let service = BareJid::from_parts(None, "pubsub.localhost").unwrap();
     let new = publication(&[("x", 1)], 1);
@@ -422,4 +425,37 @@ pub(crate) async fn nodes_without_an_owner_are_found(s: Arc<dyn Storage>) {
         let node = s.pubsub().node(&service, name).await.unwrap().unwrap();
         assert_eq!(node.creator, user("juliet@localhost"), "{name}");
     }
+}
+
+pub(crate) async fn pending_subscriptions_are_found(s: Arc<dyn Storage>) {
+    make(&s, &["romeo@localhost", "juliet@localhost"]).await;
+    let service = BareJid::from_parts(None, "pubsub.localhost").unwrap();
+    let (romeo, juliet) = (romeo(), user("juliet@localhost"));
+    let subscription = |subid: &str, is_pending| NodeSubscription {
+        subid: subid.to_owned(),
+        jid: Jid::parse("nurse@localhost").unwrap(),
+        is_pending,
+        options: String::new(),
+    };
+    let pubsub = s.pubsub();
+    for (name, pending) in [("a", 2), ("b", 0), ("c", 1)] {
+        let new = Publication { at: PublishAt::New(node(name)), ..publication(&[], 1) };
+        pubsub.publish(&service, name, new).await.unwrap();
+        for subid in ["1", "2", "3"] {
+            let one = subscription(subid, subid.parse::<u32>().unwrap() <= pending);
+            assert!(pubsub.put_subscription(&service, name, &one, 9).await.unwrap());
+        }
+    }
+    let nodes = async |jid, limit| pubsub.pending_nodes(&service, jid, limit).await.unwrap();
+    assert_eq!(nodes(&romeo, 9).await, ["a", "c"]);
+    assert_eq!(nodes(&romeo, 1).await, ["a"]);
+    let member = [(juliet.clone(), Some(Affiliation::Member))];
+    assert!(pubsub.set_affiliations(&service, "a", &member, 9).await.unwrap());
+    assert_eq!(nodes(&juliet, 9).await, [""; 0]);
+    assert_eq!(pubsub.pending_nodes(&romeo, &romeo, 9).await.unwrap(), [""; 0]);
+    let of = async |name, limit| pubsub.pending(&service, name, limit).await.unwrap();
+    assert_eq!(of("a", 9).await.unwrap(), [subscription("1", true), subscription("2", true)]);
+    assert_eq!(of("a", 1).await.unwrap(), [subscription("1", true)]);
+    assert_eq!(of("b", 9).await.unwrap(), []);
+    assert_eq!(of("x", 9).await, None);
 }

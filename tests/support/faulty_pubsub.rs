@@ -15,6 +15,10 @@ impl PubSubStore for Faulty {
         self.inner().pubsub().node(owner, name).await
     }
 
+    async fn summary(&self, owner: &BareJid, name: &str) -> Result<Option<NodeSummary>> {
+        self.inner().pubsub().summary(owner, name).await
+    }
+
     async fn nodes(
         &self,
         owner: &BareJid,
@@ -94,6 +98,24 @@ impl PubSubStore for Faulty {
 
     async fn ownerless(&self, owner: &BareJid, limit: usize) -> Result<Vec<String>> {
         self.inner().pubsub().ownerless(owner, limit).await
+    }
+
+    async fn pending_nodes(
+        &self,
+        owner: &BareJid,
+        approver: &BareJid,
+        limit: usize,
+    ) -> Result<Vec<String>> {
+        self.inner().pubsub().pending_nodes(owner, approver, limit).await
+    }
+
+    async fn pending(
+        &self,
+        owner: &BareJid,
+        name: &str,
+        limit: usize,
+    ) -> Result<Option<Vec<NodeSubscription>>> {
+        self.inner().pubsub().pending(owner, name, limit).await
     }
 
     async fn affiliations_of(

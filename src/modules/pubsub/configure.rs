@@ -1,19 +1,23 @@
 //! What owners do with a node: configure it, delete it, remove all its items (XEP-0060 §8.2 to §8.5).
 
+use super::access::Audience;
 use super::place::Place;
 use super::request::{NAME, Request, submitted};
 use super::subscription;
 use crate::host::{Cx, IqReply};
 use crate::ns;
 use crate::payload::data_form::FormKind;
-use crate::payload::node_config::{NODE_CONFIG, NodeConfig};
+use crate::payload::node_config::{ConfigError, NODE_CONFIG, NodeConfig};
 use crate::pubsub::error::Problem;
-use crate::xml::{Node, element};
+use crate::xml::element;
 
-/// The configuration of new nodes (§8.3).
-pub(super) fn default(place: &Place) -> Node {
+/// The configuration of new nodes (§8.3), of which all are leaves.
+pub(super) fn default(place: &Place, request: &Request<'_>) -> IqReply {
+    if request.action.attr("type").is_some_and(|kind| kind != "leaf") {
+        return Err(Problem::Unsupported("collections").into());
+    }
     let form = place.default_config().to_form(FormKind::Form).to_node();
-    element("pubsub").ns(ns::PUBSUB_OWNER).child(element("default").child(form))
+    Ok(Some(element("pubsub").ns(ns::PUBSUB_OWNER).child(element("default").child(form))))
 }
 
 /// The configuration of a node (§8.2.2).
@@ -32,15 +36,24 @@ pub(super) async fn set(cx: &mut Cx<'_>, place: &Place, request: &Request<'_>) -
     let (form, is_cancelled) =
         submitted(&request.action, NODE_CONFIG)?.ok_or(Problem::Malformed)?;
     if !is_cancelled {
-        config.apply(&form).map_err(Problem::from)?;
+        config.apply(&form).map_err(|error| match error {
+            // A node that exists does not become another kind (§8.2.5.2).
+            ConfigError::Collection => Problem::NotAcceptable,
+            other => other.into(),
+        })?;
         let old = NodeConfig::from_text(&node.config);
         let who = |config: &NodeConfig| {
             (config.access_model, config.subscribe, config.roster_groups_allowed.clone())
         };
         let is_other = who(&old) != who(&config);
+        let audience = match is_other {
+            true => Some(Audience::of(cx, place, &node, &old).await?),
+            false => None,
+        };
         place.nodes.configure(cx, node, config, NAME).await?;
-        if is_other {
+        if let Some(audience) = audience {
             subscription::settle(cx, place, &name, None).await?;
+            audience.welcome(cx, place, &name).await?;
         }
     }
     Ok(None)

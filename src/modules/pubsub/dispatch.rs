@@ -53,7 +53,7 @@ pub(super) async fn answer(cx: &mut Cx<'_>, place: &Place, iq: &Iq) -> IqReply {
         (false, IqKind::Get, "default") => Ok(Some(options::default(&request))),
         (false, IqKind::Get, "subscriptions") => subscribe::list(cx, place, &request).await,
         (false, IqKind::Get, "affiliations") => affiliations::own(cx, place, &request).await,
-        (true, IqKind::Get, "default") => Ok(Some(configure::default(place))),
+        (true, IqKind::Get, "default") => configure::default(place, &request),
         (true, IqKind::Get, "configure") => configure::get(cx, place, &request).await,
         (true, IqKind::Set, "configure") => configure::set(cx, place, &request).await,
         (true, IqKind::Set, "delete") => configure::delete(cx, place, &request).await,

@@ -133,24 +133,7 @@ pub(super) fn items(asked: Asked<'_>) -> Option<Vec<Item>> {
 
 /// The nodes of an owner at which subscriptions wait for approval.
 async fn waiting(cx: &Cx<'_>, place: &Place, owner: &BareJid) -> Result<Vec<String>, StanzaError> {
-    let store = cx.server.storage.pubsub();
-    let names: Vec<String> = if place.is_account() {
-        let nodes = store.nodes(&place.owner, None, MAX_NODES).await?;
-        nodes.into_iter().map(|node| node.name).collect()
-    } else {
-        let own = store.affiliations_of(&place.owner, owner).await?;
-        let own = own.into_iter().filter(|(_, is)| *is == Affiliation::Owner);
-        own.map(|(name, _)| name).take(MAX_NODES).collect()
-    };
-    let mut found = Vec::new();
-    for name in names {
-        if let Some((node, _)) = place.nodes.find(cx.server, &name).await?
-            && node.subscriptions.iter().any(|subscription| subscription.is_pending)
-        {
-            found.push(name);
-        }
-    }
-    Ok(found)
+    Ok(cx.server.storage.pubsub().pending_nodes(&place.owner, owner, MAX_NODES).await?)
 }
 
 fn form(nodes: &[String]) -> Form {
@@ -161,18 +144,23 @@ fn form(nodes: &[String]) -> Form {
 
 /// Sends the forms that approve what waits at a node, behind the answer. Answers how many.
 async fn send(cx: &mut Cx<'_>, place: &Place, to: &Jid, name: &str) -> Result<usize, StanzaError> {
-    let (node, _) = place.own_node(cx, to, name).await?;
-    let waiting = node.subscriptions.iter().filter(|subscription| subscription.is_pending);
-    let mut count = 0;
-    for subscription in waiting.take(MAX_FORMS) {
-        approval::ask_one(cx, place, to, &node.name, subscription);
-        count += 1;
+    let store = cx.server.storage.pubsub();
+    let waiting = store.pending(&place.owner, name, MAX_FORMS).await?.ok_or(Problem::NotFound)?;
+    let is_owner = place.is_account() && place.is_of(to) || {
+        let own = store.affiliations_of(&place.owner, &to.to_bare()).await?;
+        own.iter().any(|(node, is)| node == name && *is == Affiliation::Owner)
+    };
+    if !is_owner {
+        return Err(Problem::Forbidden.into());
     }
-    Ok(count)
+    for subscription in &waiting {
+        approval::ask_one(cx, place, to, name, subscription);
+    }
+    Ok(waiting.len())
 }
 
 const ABOUT: &str = "Show the subscriptions that wait for your approval";
-/// Nodes that are looked at, at most.
+/// Nodes that are listed, at most.
 const MAX_NODES: usize = 1000;
 /// Forms that are sent at once, at most.
 const MAX_FORMS: usize = 100;

@@ -126,12 +126,21 @@ impl Deliveries {
             Ok(false) => Some(walk),
             Ok(true) | Err(_) => self.next(session),
         };
-        if let (Some(walk), Some(server)) = (next, self.server.get().and_then(Weak::upgrade)) {
-            let stopping = cx.server.tasks.stopping();
-            let work = stopping.run_until_cancelled_owned(go_on(server, walk));
-            drop(cx.server.tasks.spawn("last-items", work));
+        if let Some(walk) = next {
+            self.spawn(|server| go_on(server, walk));
         }
         done.map(drop)
+    }
+
+    /// Sends last items in a task, which ends with the server.
+    pub(super) fn spawn<F>(&self, work: impl FnOnce(Arc<ServerState>) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let Some(server) = self.server.get().and_then(Weak::upgrade) else { return };
+        let stopping = server.tasks.stopping();
+        let work = stopping.run_until_cancelled_owned(work(Arc::clone(&server)));
+        drop(server.tasks.spawn("last-items", work));
     }
 
     /// Whether something is on its way to the session: then what it wants is given to it afterwards.

@@ -262,7 +262,7 @@ fn is_full(session: &SessionRef, server: &ServerState) -> bool {
 }
 
 /// Waits until the client has read what waits for it. `true` if that took time.
-async fn wait(session: &SessionRef, server: &ServerState) -> bool {
+pub(super) async fn wait(session: &SessionRef, server: &ServerState) -> bool {
     let mut pause = PAUSE;
     let has_to_wait = is_full(session, server) && !session.is_ending();
     while is_full(session, server) && !session.is_ending() {

@@ -21,7 +21,8 @@ use crate::payload::delay;
 use crate::payload::node_config::{AccessModel, NodeConfig, SendLast};
 use crate::pubsub::event;
 use crate::pubsub::options::Options;
-use crate::stanza::{Content, MessageKind, StanzaError};
+use crate::session::SessionRef;
+use crate::stanza::{Content, MessageKind, Stanza, StanzaError};
 use crate::storage::{self, LastItem, LastItemPage, NodeSubscription, PubSubItem};
 
 /// A last item that is sent to those who come online.
@@ -208,16 +209,50 @@ pub(super) async fn to_subscriber(
     if !is_sent || !Options::from_text(&subscription.options).deliver {
         return Ok(());
     }
-    let last = place.nodes.last(cx.server, name).await?;
-    let now = cx.server.clock.now();
-    let is_there = |item: &PubSubItem| expiry(config, item.published).is_none_or(|at| at > now);
-    if let Some(item) = last.filter(is_there) {
+    if let Some(item) = last(cx.server, place, name, config).await? {
         let content = content(&place.owner.clone().into_jid(), name, config, &item);
         let mut message = recipients::message(place, kind(config), content);
         message.head.to = Some(subscription.jid.clone());
-        cx.outbox.send_behind(crate::stanza::Stanza::Message(message));
+        cx.outbox.send_behind(Stanza::Message(message));
     }
     Ok(())
+}
+
+/// Sends the last item of a node to clients that may read it from now on, or have come online (XEP-0060 §12.2).
+pub(super) async fn to_sessions(
+    server: &ServerState,
+    place: &Place,
+    name: &str,
+    config: &NodeConfig,
+    sessions: &[SessionRef],
+) -> storage::Result<()> {
+    let is_sent = config.persist_items
+        && config.deliver_notifications
+        && config.send_last_published_item == SendLast::OnSubAndPresence;
+    if !is_sent || sessions.is_empty() {
+        return Ok(());
+    }
+    let Some(item) = last(server, place, name, config).await? else { return Ok(()) };
+    let content = content(&place.owner.clone().into_jid(), name, config, &item);
+    let stanza = Arc::new(Stanza::Message(recipients::message(place, kind(config), content)));
+    for session in sessions {
+        // A session that ends, or does not read, needs it no more.
+        session.deliver_addressed(Arc::clone(&stanza)).ok();
+    }
+    Ok(())
+}
+
+/// The last item of a node, unless it is too old.
+async fn last(
+    server: &ServerState,
+    place: &Place,
+    name: &str,
+    config: &NodeConfig,
+) -> storage::Result<Option<PubSubItem>> {
+    let last = place.nodes.last(server, name).await?;
+    let now = server.clock.now();
+    let is_there = |item: &PubSubItem| expiry(config, item.published).is_none_or(|at| at > now);
+    Ok(last.filter(is_there))
 }
 
 /// Bytes that are read at once, but for those of the last account.

@@ -2,6 +2,7 @@
 //! `pubsub.<host>`. Who may do what is decided in `src/pubsub/`; what a change sets going begins in
 //! `src/host/account_nodes.rs`.
 
+mod access;
 mod affiliations;
 mod approval;
 mod configure;
@@ -27,6 +28,7 @@ mod request;
 mod retract;
 mod service;
 mod subscribe;
+mod subscriber_online;
 mod subscription;
 
 use std::sync::Arc;
@@ -77,7 +79,9 @@ impl Module for PubSub {
         on.account_command(&get_pending::OfAccount);
         on.listener(EventKind::AccountRemoved, &ownerless::Ownerless);
         on.listener(EventKind::ItemsChanged, &notify::Notifier);
+        on.listener(EventKind::ContactChanged, &access::OfContacts);
         on.listener(EventKind::InterestsChanged, &last_item_sender::Sender);
+        on.listener(EventKind::SessionAvailable, &subscriber_online::OfService);
         on.listener(EventKind::SubscriptionOpened, &last_item_sender::Sender);
         on.listener(EventKind::SessionUnavailable, &last_item_sender::Sender);
         on.shared(last_items::LastItems::default());

@@ -56,10 +56,16 @@ async fn notify(cx: &mut Cx<'_>, change: &NodeChange) -> Result<(), StanzaError>
             told.insert(session.jid().clone());
         }
     }
-    let subscribed = |s: &&NodeSubscription| !s.is_pending;
-    for subscription in change.node.subscriptions.iter().filter(subscribed) {
-        // Since then the access model, an affiliation, a roster or a block list may have changed.
-        if !may_hear(cx, &place, &subscription.jid, &change.node, config).await? {
+    for subscription in &change.node.subscriptions {
+        let jid = &subscription.jid;
+        let may_hear = match (subscription.is_pending, &change.what) {
+            // Since then the access model, an affiliation, a roster or a block list may have changed.
+            (false, _) => may_hear(cx, &place, jid, &change.node, config).await?,
+            // §8.4.2: those who wait would wait for ever.
+            (true, Changed::Deleted(_)) => !is_blocked(cx, &place, jid).await?,
+            (true, _) => false,
+        };
+        if !may_hear {
             continue;
         }
         to_subscriber(cx, &place, subscription, config, &stanza, &content, &mut told);
@@ -68,29 +74,32 @@ async fn notify(cx: &mut Cx<'_>, change: &NodeChange) -> Result<(), StanzaError>
 }
 
 /// Whether a subscriber may still read the node, and neither side has blocked the other (XEP-0191 §3.3).
-async fn may_hear(
+pub(super) async fn may_hear(
     cx: &Cx<'_>,
     place: &Place,
     subscriber: &Jid,
     node: &PubSubNode,
     config: &NodeConfig,
 ) -> Result<bool, StanzaError> {
-    if place.entity(cx.server, subscriber, node, config).await?.may_read(config).is_err() {
-        return Ok(false);
-    }
+    let entity = place.entity(cx.server, subscriber, node, config).await?;
+    Ok(entity.may_read(config).is_ok() && !is_blocked(cx, place, subscriber).await?)
+}
+
+/// Whether an account and a subscriber are blocked from each other (XEP-0191 §3.3).
+async fn is_blocked(cx: &Cx<'_>, place: &Place, subscriber: &Jid) -> Result<bool, StanzaError> {
     if !place.is_account() || place.is_of(subscriber) {
-        return Ok(true);
+        return Ok(false);
     }
     let blocked = block_list::of(cx.server, &place.owner).await?;
     if block_list::keeps_out(&blocked, &place.owner, subscriber) {
-        return Ok(false);
+        return Ok(true);
     }
     let user = subscriber.to_bare();
     if cx.server.host(user.domain()).is_none() {
-        return Ok(true);
+        return Ok(false);
     }
     let blocked = block_list::of(cx.server, &user).await?;
-    Ok(!block_list::keeps_out(&blocked, &user, &place.owner.clone().into_jid()))
+    Ok(block_list::keeps_out(&blocked, &user, &place.owner.clone().into_jid()))
 }
 
 /// The event for a change, if the configuration wants that subscribers are told.
@@ -130,7 +139,7 @@ fn reply_to(change: &NodeChange) -> Option<Node> {
 }
 
 /// The sessions whose clients want to hear of the node and may read it.
-async fn interested(
+pub(super) async fn interested(
     cx: &Cx<'_>,
     place: &Place,
     node: &PubSubNode,
@@ -216,7 +225,7 @@ fn to_subscriber(
 }
 
 /// Whether the presence of a session is one of those that a subscriber wants (§6.3).
-fn shows(session: &SessionRef, options: &Options) -> bool {
+pub(super) fn shows(session: &SessionRef, options: &Options) -> bool {
     let kept = session.available();
     let Some(presence) = kept.and_then(|kept| kept.unpacked()) else { return false };
     let show = presence.content.received_child(ns::CLIENT, "show");

@@ -1,7 +1,7 @@
 //! The subscriptions to a node, for its owners (XEP-0060 §8.8).
 
 use super::place::Place;
-use super::request::Request;
+use super::request::{self, Request};
 use super::{subscribe, subscription};
 use crate::host::{Cx, IqReply};
 use crate::jid::Jid;
@@ -9,7 +9,7 @@ use crate::ns;
 use crate::pubsub::error::Problem;
 use crate::random::random_id;
 use crate::storage::{NodeSubscription, PubSubNode};
-use crate::xml::element;
+use crate::xml::{Node, element};
 
 /// The list.
 pub(super) async fn get(cx: &Cx<'_>, place: &Place, request: &Request<'_>) -> IqReply {
@@ -22,40 +22,51 @@ pub(super) async fn get(cx: &Cx<'_>, place: &Place, request: &Request<'_>) -> Iq
     Ok(Some(element("pubsub").ns(ns::PUBSUB_OWNER).child(list)))
 }
 
-/// Changes subscriptions: those that are named. Each subscriber is told.
+/// Changes subscriptions: those that are named. Each subscriber is told. Entries that are not possible are answered as
+/// they are, and all others are changed (§8.8.2.4).
 pub(super) async fn set(cx: &mut Cx<'_>, place: &Place, request: &Request<'_>) -> IqReply {
     let name = request.node()?;
     let (node, config) = place.own_node(cx, request.from, &name).await?;
     let mut changes: Vec<(NodeSubscription, Option<bool>)> = Vec::new();
+    let mut refused = Refused::default();
     for one in request.action.children().filter(|c| c.is(ns::PUBSUB_OWNER, "subscription")) {
-        let jid = one.attr("jid").ok_or(Problem::Malformed)?;
-        let jid = Jid::parse(&jid).map_err(|_| Problem::InvalidJid)?;
-        let is_pending = match one.attr("subscription").as_deref() {
-            None => continue,
-            Some("none") => None,
-            Some("pending") => Some(true),
-            Some("subscribed") => Some(false),
-            Some(_) => return Err(Problem::NotAcceptable.into()),
+        let text = one.attr("jid").ok_or(Problem::Malformed)?;
+        let Some(word) = one.attr("subscription") else { continue };
+        let Ok(jid) = Jid::parse(&text) else {
+            refused.push(Problem::NotAcceptable, none(&text));
+            continue;
         };
         let subid = one.attr("subid");
         let is_named = |s: &&NodeSubscription| {
             s.jid == jid && subid.as_ref().is_none_or(|subid| **subid == s.subid)
         };
         let old = node.subscriptions.iter().find(is_named).cloned();
-        if old.is_none() && (is_pending.is_none() || subid.is_some()) {
-            return Err(Problem::NotSubscribed.into());
-        }
         if changes
             .iter()
             .any(|(one, _)| one.jid == jid && (subid.is_none() || old.as_ref() == Some(one)))
         {
             return Err(Problem::Malformed.into());
         }
+        let as_it_is = || old.as_ref().map_or_else(|| none(jid.as_str()), subscription::written);
+        let is_pending = match &*word {
+            "none" if old.is_some() => None,
+            "pending" => Some(true),
+            "subscribed" => Some(false),
+            _ => {
+                refused.push(Problem::NotAcceptable, as_it_is());
+                continue;
+            }
+        };
+        if old.is_none() && subid.is_some() {
+            refused.push(Problem::NotAcceptable, as_it_is());
+            continue;
+        }
         let of_user = |s: &NodeSubscription| s.jid.bare_str() == jid.bare_str();
         let known = node.subscriptions.iter().filter(|s| of_user(s)).count();
         let added = changes.iter().filter(|(s, _)| of_user(s) && !node.subscriptions.contains(s));
         if old.is_none() && known + added.count() >= subscribe::MAX_OWN {
-            return Err(Problem::TooManySubscriptions.into());
+            refused.push(Problem::TooManySubscriptions, as_it_is());
+            continue;
         }
         let new = || NodeSubscription {
             subid: random_id().to_string(),
@@ -69,7 +80,35 @@ pub(super) async fn set(cx: &mut Cx<'_>, place: &Place, request: &Request<'_>) -
     for (subscription, is_pending) in changes {
         subscription::change(cx, place, (&name, &config), subscription, is_pending).await?;
     }
-    Ok(None)
+    refused.answer(&name)
+}
+
+/// Entries that could not be changed, as they are.
+#[derive(Default)]
+struct Refused {
+    entries: Vec<Node>,
+    problem: Option<Problem>,
+}
+
+impl Refused {
+    fn push(&mut self, problem: Problem, as_it_is: Node) {
+        self.entries.push(as_it_is);
+        // "which SHOULD be <not-acceptable/>", unless all have failed for a better reason.
+        let is_same = self.problem.is_none_or(|known| known == problem);
+        self.problem = Some(if is_same { problem } else { Problem::NotAcceptable });
+    }
+
+    fn answer(self, node: &str) -> IqReply {
+        match self.problem {
+            None => Ok(None),
+            Some(problem) => Err(request::refused(problem, "subscriptions", node, self.entries)),
+        }
+    }
+}
+
+/// An entity without a subscription.
+fn none(jid: &str) -> Node {
+    element("subscription").attr("jid", jid).attr("subscription", "none")
 }
 
 /// Checks that an owner does not subscribe too many others who have not asked for it.

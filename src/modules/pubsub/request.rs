@@ -1,10 +1,11 @@
 //! A request: reads what it wants.
 
 use crate::jid::Jid;
+use crate::ns;
 use crate::payload::data_form::{FormKind, Submitted};
 use crate::pubsub::error::Problem;
 use crate::stanza::StanzaError;
-use crate::xml::ElementRef;
+use crate::xml::{ElementRef, Node, element};
 
 /// A request to a place.
 pub(super) struct Request<'a> {
@@ -69,6 +70,19 @@ pub(super) fn submitted(
         return Err(Problem::NotAcceptable.into());
     }
     Ok(Some((form, is_cancelled)))
+}
+
+/// The error for a request that has changed all but some entries of a list of a node. It contains these entries, as they
+/// are (§8.8.2.4, §8.9.2.4).
+pub(super) fn refused(
+    problem: Problem,
+    list: &'static str,
+    node: &str,
+    as_they_are: Vec<Node>,
+) -> StanzaError {
+    let list = element(list).attr("node", node).children(as_they_are);
+    let refused = element("pubsub").ns(ns::PUBSUB_OWNER).child(list);
+    StanzaError { refused: Some(Box::new(refused)), ..problem.into() }
 }
 
 /// Bytes of the name of a node or of an item, at most.

@@ -107,6 +107,7 @@ impl NodeConfig {
                 let bytes: u64 = value.parse().map_err(|_| ConfigError::Value)?;
                 self.max_payload_size = bytes.min(MAX_PAYLOAD.into()) as u32;
             }
+            "pubsub#node_type" if value == "collection" => return Err(ConfigError::Collection),
             "pubsub#node_type" => word((value == "leaf").then_some(()))?,
             "pubsub#notification_type" => {
                 self.notification_type = word(NotificationType::parse(value))?;

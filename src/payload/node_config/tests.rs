@@ -61,7 +61,8 @@ fn invalid_values_are_refused() {
         ("item_expire", &["soon"], ConfigError::Value),
         ("persist_items", &["maybe"], ConfigError::Value),
         ("contact", &["@"], ConfigError::Value),
-        ("node_type", &["collection"], ConfigError::Value),
+        ("node_type", &["collection"], ConfigError::Collection),
+        ("node_type", &["tree"], ConfigError::Value),
         ("purge_offline", &["1"], ConfigError::Value),
         ("collection", &["parent"], ConfigError::Value),
     ];

@@ -75,6 +75,10 @@ impl PubSubStore for MemoryStorage {
         self.of_node(owner, name, |node| node.loaded())
     }
 
+    async fn summary(&self, owner: &BareJid, name: &str) -> Result<Option<NodeSummary>> {
+        self.of_node(owner, name, |node| node.summary())
+    }
+
     async fn nodes(
         &self,
         owner: &BareJid,
@@ -84,12 +88,7 @@ impl PubSubStore for MemoryStorage {
         let state = self.state()?;
         let nodes = state.owners.get(owner).into_iter().flat_map(|owner| owner.nodes.values());
         let nodes = nodes.filter(|node| after.is_none_or(|after| node.node.name.as_str() > after));
-        let summary = |node: &StoredNode| NodeSummary {
-            name: node.node.name.clone(),
-            config: node.node.config.clone(),
-            items: node.items.len() as u64,
-        };
-        Ok(nodes.take(limit).map(summary).collect())
+        Ok(nodes.take(limit).map(StoredNode::summary).collect())
     }
 
     async fn publish(
@@ -235,6 +234,33 @@ impl PubSubStore for MemoryStorage {
             !node.affiliations.values().any(|affiliation| *affiliation == Affiliation::Owner)
         };
         Ok(nodes.filter(is_ownerless).map(|(name, _)| name.clone()).take(limit).collect())
+    }
+
+    async fn pending_nodes(
+        &self,
+        owner: &BareJid,
+        approver: &BareJid,
+        limit: usize,
+    ) -> Result<Vec<String>> {
+        let state = self.state()?;
+        let nodes = state.owners.get(owner).into_iter().flat_map(|owner| &owner.nodes);
+        let waits = |(_, node): &(&String, &StoredNode)| {
+            node.affiliations.get(approver) == Some(&Affiliation::Owner)
+                && node.subscriptions.values().any(|one| one.is_pending)
+        };
+        Ok(nodes.filter(waits).map(|(name, _)| name.clone()).take(limit).collect())
+    }
+
+    async fn pending(
+        &self,
+        owner: &BareJid,
+        name: &str,
+        limit: usize,
+    ) -> Result<Option<Vec<NodeSubscription>>> {
+        self.of_node(owner, name, |node| {
+            let pending = node.subscriptions.values().filter(|one| one.is_pending);
+            pending.take(limit).cloned().collect()
+        })
     }
 
     async fn affiliations_of(

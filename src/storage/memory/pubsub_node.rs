@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::jid::BareJid;
 use crate::storage::pubsub::node_bytes;
-use crate::storage::{Affiliation, NodeSubscription, PubSubItem, PubSubNode};
+use crate::storage::{Affiliation, NodeSubscription, NodeSummary, PubSubItem, PubSubNode};
 
 /// A node in memory.
 #[derive(Debug)]
@@ -45,6 +45,14 @@ impl StoredNode {
     pub(super) fn bytes(&self) -> u64 {
         let items: u64 = self.items.iter().map(PubSubItem::bytes).sum();
         node_bytes(&self.node.name, &self.node.config) + items
+    }
+
+    pub(super) fn summary(&self) -> NodeSummary {
+        NodeSummary {
+            name: self.node.name.clone(),
+            config: self.node.config.clone(),
+            items: self.items.len() as u64,
+        }
     }
 
     pub(super) fn loaded(&self) -> PubSubNode {

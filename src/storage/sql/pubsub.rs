@@ -70,7 +70,7 @@ pub(in crate::storage) async fn list(
     after: Option<&str>,
     limit: usize,
 ) -> Result<Vec<NodeSummary>> {
-    let rows = sqlx::query_as::<_, (String, String, i64)>(
+    let rows = sqlx::query_as::<_, SummaryRow>(
         "SELECT n.name, n.config, n.items FROM owner o JOIN pubsub_node n ON n.owner = o.number \
          WHERE o.jid = $1 AND n.name > $2 ORDER BY n.name LIMIT +$3",
     )
@@ -79,12 +79,30 @@ pub(in crate::storage) async fn list(
     .bind(row_limit(limit))
     .fetch_all(on)
     .await?;
-    let summary = |(name, config, items): (String, String, i64)| NodeSummary {
-        name,
-        config,
-        items: items.unsigned_abs(),
-    };
-    Ok(rows.into_iter().map(summary).collect())
+    Ok(rows.into_iter().map(summary_of).collect())
+}
+
+/// A node, without its affiliations and subscriptions.
+pub(in crate::storage) async fn summary(
+    on: &mut Connection,
+    owner: &BareJid,
+    name: &str,
+) -> Result<Option<NodeSummary>> {
+    let row = sqlx::query_as::<_, SummaryRow>(
+        "SELECT n.name, n.config, n.items FROM owner o JOIN pubsub_node n ON n.owner = o.number \
+         WHERE o.jid = $1 AND n.name = $2",
+    )
+    .bind(owner.as_str())
+    .bind(name)
+    .fetch_optional(on)
+    .await?;
+    Ok(row.map(summary_of))
+}
+
+type SummaryRow = (String, String, i64);
+
+fn summary_of((name, config, items): SummaryRow) -> NodeSummary {
+    NodeSummary { name, config, items: items.unsigned_abs() }
 }
 
 /// How many nodes an owner has.

@@ -181,6 +181,47 @@ pub(in crate::storage) async fn ownerless(
     Ok(rows.into_iter().map(|(name,)| name).collect())
 }
 
+/// The names of the nodes of an owner at which subscriptions are pending, of those that `approver` owns.
+pub(in crate::storage) async fn pending_nodes(
+    on: &mut Connection,
+    owner: &BareJid,
+    approver: &BareJid,
+    limit: usize,
+) -> Result<Vec<String>> {
+    let rows = sqlx::query_as::<_, (String,)>(PENDING_NODES)
+        .bind(approver.as_str())
+        .bind(affiliation_to_column(Affiliation::Owner))
+        .bind(owner.as_str())
+        .bind(row_limit(limit))
+        .fetch_all(on)
+        .await?;
+    Ok(rows.into_iter().map(|(name,)| name).collect())
+}
+
+/// The pending subscriptions of a node.
+pub(in crate::storage) async fn pending(
+    on: &mut Connection,
+    node: i64,
+    limit: usize,
+) -> Result<Vec<NodeSubscription>> {
+    let rows = sqlx::query(PENDING_OF_NODE).bind(node).bind(row_limit(limit)).fetch_all(on).await?;
+    rows.iter().map(subscription).collect()
+}
+
+/// The statements that find what is pending. The number is that of [`PENDING`], as in the index.
+#[cfg(test)]
+pub(in crate::storage) fn statements() -> [String; 2] {
+    [PENDING_NODES.to_owned(), PENDING_OF_NODE.to_owned()]
+}
+
+const PENDING_NODES: &str = "SELECT n.name FROM pubsub_affiliation a \
+     JOIN pubsub_node n ON n.number = a.node JOIN owner o ON o.number = n.owner \
+     WHERE a.jid = $1 AND a.affiliation = $2 AND o.jid = $3 \
+     AND EXISTS (SELECT 1 FROM pubsub_subscription s WHERE s.node = a.node AND s.state = 1) \
+     ORDER BY n.name LIMIT +$4";
+const PENDING_OF_NODE: &str = "SELECT subid, jid, state, options FROM pubsub_subscription \
+     WHERE node = $1 AND state = 1 ORDER BY subid LIMIT +$2";
+
 /// The subscriptions of an entity at all nodes of an owner.
 pub(in crate::storage) async fn subscriptions_of(
     on: &mut Connection,

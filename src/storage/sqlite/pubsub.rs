@@ -26,6 +26,10 @@ impl PubSubStore for Database {
         pubsub::load(&mut on, owner, name).await
     }
 
+    async fn summary(&self, owner: &BareJid, name: &str) -> Result<Option<NodeSummary>> {
+        pubsub::summary(&mut *self.reader().await?, owner, name).await
+    }
+
     async fn nodes(
         &self,
         owner: &BareJid,
@@ -116,6 +120,27 @@ impl PubSubStore for Database {
 
     async fn ownerless(&self, owner: &BareJid, limit: usize) -> Result<Vec<String>> {
         pubsub_entity::ownerless(&mut *self.reader().await?, owner, limit).await
+    }
+
+    async fn pending_nodes(
+        &self,
+        owner: &BareJid,
+        approver: &BareJid,
+        limit: usize,
+    ) -> Result<Vec<String>> {
+        pubsub_entity::pending_nodes(&mut *self.reader().await?, owner, approver, limit).await
+    }
+
+    async fn pending(
+        &self,
+        owner: &BareJid,
+        name: &str,
+        limit: usize,
+    ) -> Result<Option<Vec<NodeSubscription>>> {
+        let mut reader = self.reader().await?;
+        let mut on = reader.begin().await?;
+        let Some(node) = pubsub::find(&mut on, owner, name).await? else { return Ok(None) };
+        pubsub_entity::pending(&mut on, node.number, limit).await.map(Some)
     }
 
     async fn affiliations_of(

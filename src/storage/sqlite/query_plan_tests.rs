@@ -8,7 +8,8 @@ use super::{
 };
 use crate::storage::SqliteStorage;
 use crate::storage::sql::{
-    Connection, account, device, push, resumption, room, room_list, room_people, undelivered,
+    Connection, account, device, pubsub_entity, push, resumption, room, room_list, room_people,
+    undelivered,
 };
 use crate::tasks::Tasks;
 
@@ -65,6 +66,7 @@ async fn no_frequent_statement_walks_through_a_table() {
     statements.extend(quota::statements());
     statements.extend(replace_message::statements());
     statements.extend(push::statements());
+    statements.extend(pubsub_entity::statements());
     statements.extend(room::statements());
     statements.extend(room_people::statements());
     statements.extend(undelivered::statements());
