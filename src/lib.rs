@@ -27,6 +27,7 @@ pub mod session;
 // 3 keeping
 pub mod auth;
 pub mod storage;
+pub mod upload;
 // 2 ground
 pub mod clock;
 pub mod config;

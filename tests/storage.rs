@@ -34,6 +34,8 @@ mod room_lists;
 mod rooms;
 #[path = "storage/rosters.rs"]
 mod rosters;
+#[path = "storage/uploads.rs"]
+mod uploads;
 
 /// Runs each case on each backend, under a name of its own.
 macro_rules! suite {
@@ -136,6 +138,14 @@ suite! {
         too_many_waiting_is_told_by_the_receipt
         what_is_not_archived_is_gone_when_delivered
         what_was_handed_over_is_seen_at_once
+    ;
+    uploads:
+        a_content_is_unused_when_no_file_has_it
+        a_full_quota_is_refused_or_replaced
+        a_slot_becomes_a_file_once
+        files_expire_and_slots_do
+        files_of_an_account_come_newest_first
+        files_share_a_quota_by_purpose
     ;
     push:
         a_push_registration_comes_back_as_it_was_made

@@ -32,9 +32,9 @@ use waxwing::host::command::ServerControl;
 use waxwing::jid::BareJid;
 use waxwing::server::Server;
 use waxwing::storage::{
-    AccountStore, ArchiveStore, CapabilityStore, DeviceStore, DocumentStore, MemoryStorage,
-    NewAccount, PubSubStore, PushStore, ResumptionStore, RoomStore, RosterStore, Storage,
-    UsageStore,
+    AccountStore, ArchiveStore, CapabilityStore, DeviceStore, DocumentStore, FileStore,
+    MemoryStorage, NewAccount, PubSubStore, PushStore, ResumptionStore, RoomStore, RosterStore,
+    Storage, UsageStore,
 };
 use waxwing::tasks::Tasks;
 
@@ -135,6 +135,10 @@ impl Storage for Cursed {
 
     fn archive(&self) -> &dyn ArchiveStore {
         self.0.archive()
+    }
+
+    fn files(&self) -> &dyn FileStore {
+        self.0.files()
     }
 
     fn capabilities(&self) -> &dyn CapabilityStore {

@@ -166,7 +166,6 @@ const LATER: &[(u16, &str)] = &[
     (48, "missing: see XEP-0049 and XEP-0402"),
     (114, "missing: components come later"),
     (249, "missing: rooms come later"),
-    (363, "missing: upload comes later"),
     (369, "missing, and not planned"),
     (397, "missing: see XEP-0388"),
     (409, "missing: see XEP-0388"),

@@ -66,4 +66,11 @@ section! {
 
     /// Requests of the server to all clients and servers together, likewise.
     requests: usize = 10_000 => Count::between(0, 10_000_000), Reload;
+
+    /// Files that clients at one address upload at the same time (XEP-0363). Over the limit, they are told to try
+    /// again later.
+    uploads_per_address: usize = 100 => Count::between(0, 1_000_000), Reload;
+
+    /// Files that all clients upload at the same time, likewise.
+    uploads: usize = 1000 => Count::between(0, 1_000_000), Reload;
 }

@@ -14,6 +14,8 @@ mod data_policy;
 mod domain;
 mod error;
 mod external_services;
+mod files;
+mod files_url;
 mod foreign_options;
 mod host;
 mod limits;
@@ -50,6 +52,7 @@ pub use self::data_policy::{DataAccess, DataPolicyConfig};
 pub use self::domain::{DEFAULT_DOMAIN, prepare_domain};
 pub use self::error::{ConfigError, ConfigErrors};
 pub use self::external_services::ExternalServicesConfig;
+pub use self::files::{FilesConfig, FilesFull};
 pub use self::host::HostConfig;
 pub use self::limits::LimitsConfig;
 pub use self::listen::ListenConfig;
@@ -83,6 +86,8 @@ pub struct Config {
     pub registration: RegistrationConfig,
     /// The archives of messages.
     pub archive: ArchiveConfig,
+    /// Files that users upload.
+    pub files: FilesConfig,
     /// The service for nodes.
     pub pubsub: PubSubConfig,
     /// The services for group chat; at least one, which may be switched off.
@@ -122,6 +127,7 @@ impl Config {
             auth: AuthConfig::defaults(&domains),
             registration: RegistrationConfig::defaults(&domains),
             archive: ArchiveConfig::defaults(&domains),
+            files: FilesConfig::defaults(&domains),
             pubsub: PubSubConfig::defaults(&domains),
             rooms: vec![RoomsConfig::defaults(&domains)],
             strangers: StrangersConfig::defaults(&domains),
@@ -165,6 +171,7 @@ impl Config {
         self.auth.warn(&mut warnings);
         self.registration.warn(&mut warnings);
         self.archive.warn(&mut warnings);
+        self.files.warn(&mut warnings);
         self.pubsub.warn(&mut warnings);
         for rooms in &self.rooms {
             rooms.warn(&mut warnings);

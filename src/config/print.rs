@@ -7,8 +7,8 @@ use super::section::{Applies, Entry, Section};
 use super::top_level::Head;
 use super::{
     AdminConfig, ArchiveConfig, AuthConfig, BudgetsConfig, ContactConfig, DataPolicyConfig,
-    ExternalServicesConfig, HostConfig, LimitsConfig, ListenConfig, LogConfig, PubSubConfig,
-    RegistrationConfig, RoomsConfig, StorageConfig, StrangersConfig,
+    ExternalServicesConfig, FilesConfig, HostConfig, LimitsConfig, ListenConfig, LogConfig,
+    PubSubConfig, RegistrationConfig, RoomsConfig, StorageConfig, StrangersConfig,
 };
 
 /// The description of a section.
@@ -30,6 +30,7 @@ pub(super) fn sections(domains: &[String]) -> Vec<SectionDocs> {
         docs::<AuthConfig>(domains),
         docs::<RegistrationConfig>(domains),
         docs::<ArchiveConfig>(domains),
+        docs::<FilesConfig>(domains),
         docs::<PubSubConfig>(domains),
         docs::<RoomsConfig>(domains),
         docs::<StrangersConfig>(domains),

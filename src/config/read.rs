@@ -18,9 +18,9 @@ use super::top_level::Head;
 use super::variables::{self, Lookup};
 use super::{
     AdminConfig, ArchiveConfig, AuthConfig, BudgetsConfig, Config, ContactConfig, DEFAULT_DOMAIN,
-    DataPolicyConfig, ExternalServicesConfig, HostConfig, LimitsConfig, ListenConfig, LogConfig,
-    PubSubConfig, RegistrationConfig, RoomsConfig, StorageConfig, StrangersConfig, admin, auth,
-    contact, data_policy, external_services, host, limits, listen, rooms,
+    DataPolicyConfig, ExternalServicesConfig, FilesConfig, HostConfig, LimitsConfig, ListenConfig,
+    LogConfig, PubSubConfig, RegistrationConfig, RoomsConfig, StorageConfig, StrangersConfig,
+    admin, auth, contact, data_policy, external_services, host, limits, listen, rooms,
 };
 
 impl Config {
@@ -122,6 +122,7 @@ impl<'a> Document<'a> {
             auth: self.section::<AuthConfig>(domains, auth::check, problems),
             registration: self.section::<RegistrationConfig>(domains, no_check, problems),
             archive: self.section::<ArchiveConfig>(domains, no_check, problems),
+            files: self.section::<FilesConfig>(domains, no_check, problems),
             pubsub: self.section::<PubSubConfig>(domains, no_check, problems),
             rooms: self.rooms(&hosts, domains, problems),
             strangers: self.section::<StrangersConfig>(domains, no_check, problems),

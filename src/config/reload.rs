@@ -65,6 +65,7 @@ impl Config {
             mut auth,
             mut registration,
             mut archive,
+            mut files,
             mut pubsub,
             rooms,
             mut strangers,
@@ -85,6 +86,7 @@ impl Config {
         auth.keep(&running.auth, &mut names);
         registration.keep(&running.registration, &mut names);
         archive.keep(&running.archive, &mut names);
+        files.keep(&running.files, &mut names);
         pubsub.keep(&running.pubsub, &mut names);
         let (rooms, services) = reloaded_rooms(rooms, &running.rooms, &mut names);
         strangers.keep(&running.strangers, &mut names);
@@ -103,6 +105,7 @@ impl Config {
             auth,
             registration,
             archive,
+            files,
             pubsub,
             rooms,
             strangers,

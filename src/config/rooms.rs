@@ -159,4 +159,4 @@ pub(super) fn check_all(
 }
 
 /// The prefixes of other services.
-const TAKEN: &[&str] = &["pubsub"];
+const TAKEN: &[&str] = &["pubsub", "upload"];

@@ -39,6 +39,7 @@ mod server_state;
 mod shared_state;
 pub mod strangers;
 mod target_node;
+pub mod uploads;
 
 pub use access::{Access, AddressKind};
 pub use account_nodes::AccountNodes;

@@ -6,6 +6,8 @@
 //! request has a [`Peer`] among its extensions. A request may turn its connection into something else
 //! ([`websocket`], [`upgraded`]); whoever does that has the connection from then on.
 
+mod deadline;
+pub mod files;
 pub mod host_meta;
 pub mod monitoring;
 mod peer;
@@ -31,6 +33,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+pub use deadline::Deadline;
 pub use peer::Peer;
 
 use crate::listen::Accepted;
@@ -43,9 +46,13 @@ pub fn bounded(routes: Router) -> Router {
 }
 
 /// Answers a request in its time.
-async fn in_time(request: Request, next: Next) -> Response {
-    let answer = timeout(REQUEST, next.run(request)).await;
-    answer.unwrap_or_else(|_| StatusCode::REQUEST_TIMEOUT.into_response())
+async fn in_time(mut request: Request, next: Next) -> Response {
+    let deadline = Arc::new(Deadline::after(REQUEST));
+    request.extensions_mut().insert(Arc::clone(&deadline));
+    tokio::select! {
+        answer = next.run(request) => answer,
+        () = deadline.reached() => StatusCode::REQUEST_TIMEOUT.into_response(),
+    }
 }
 
 /// Serves one connection until it ends, is too slow, or `stopping` says that the server ends.
@@ -102,7 +109,8 @@ pub async fn upgraded(request: Request) -> Option<(Wire, Bytes)> {
 /// For the head of a request: from the first byte of the connection, or from the answer to the request
 /// before. So long a connection may idle, too.
 const HEAD: Duration = Duration::from_secs(15);
-/// For the body of a request and the work on its answer, unless a route has its own bounds.
+/// For the body of a request and the work on its answer, unless a route has its own bounds. A long body has as much
+/// for each piece ([`Deadline`]).
 pub const REQUEST: Duration = Duration::from_secs(60);
 /// For a request that is under way when the server ends.
 const LAST_ANSWER: Duration = Duration::from_secs(1);

@@ -20,6 +20,7 @@ mod stored;
 mod subscriptions;
 #[cfg(test)]
 mod tests;
+mod uploads;
 
 use std::net::IpAddr;
 
@@ -38,6 +39,7 @@ pub use rate::{Pace, Paces, Rate, Share, Wait};
 pub use registrations::Registrations;
 pub use stored::Kept;
 pub use subscriptions::ForOthers;
+pub use uploads::UploadedBytes;
 
 use crate::config::{BudgetsConfig, Config};
 use crate::jid::BareJid;
@@ -56,6 +58,8 @@ pub const ALL: &[&About] = &[
     &stored::SERVICE,
     &subscriptions::ABOUT,
     &client::TRAFFIC,
+    &uploads::BYTES,
+    &uploads::ABOUT,
     &stored::WAITING,
     &client::WORK,
 ];
@@ -79,6 +83,10 @@ pub struct Budgets {
     pub requests: Level,
     /// Subscriptions to nodes that owners make for others.
     pub subscriptions_for_others: ForOthers,
+    /// Files that are being uploaded.
+    pub uploads: Level,
+    /// Bytes of files that are uploaded.
+    pub uploaded_bytes: UploadedBytes,
     traffic: Rate,
     work: Rate,
     exempt: ArcSwap<FxHashSet<BareJid>>,
@@ -97,6 +105,8 @@ impl Budgets {
             registrations: Registrations::new(metrics),
             requests: Level::new(&requests::ABOUT, metrics),
             subscriptions_for_others: ForOthers::new(metrics),
+            uploads: Level::new(&uploads::ABOUT, metrics),
+            uploaded_bytes: UploadedBytes::new(metrics),
             traffic: Rate::new(&client::TRAFFIC, metrics),
             work: Rate::new(&client::WORK, metrics),
             exempt: ArcSwap::default(),
@@ -129,6 +139,12 @@ impl Budgets {
             address: None,
             all: bound(budgets.requests),
         });
+        self.uploads.set(Bounds {
+            account: None,
+            address: bound(budgets.uploads_per_address),
+            all: bound(budgets.uploads),
+        });
+        self.uploaded_bytes.set(config.files.per_day);
         let paces = |per_account: usize, per_address: usize| Paces {
             session: pace(budgets, per_account).map(half),
             account: pace(budgets, per_account),

@@ -32,6 +32,7 @@ pub mod software_version;
 pub mod stanza_id;
 pub mod strangers;
 pub mod time;
+pub mod upload;
 pub mod vcard;
 
 use crate::config::Config;
@@ -69,6 +70,7 @@ pub const ALL: &[&dyn Module] = &[
     &stanza_id::StanzaId,
     &strangers::Strangers,
     &time::EntityTime,
+    &upload::Upload,
     &vcard::Vcard,
 ];
 

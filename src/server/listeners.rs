@@ -7,7 +7,7 @@ use axum::Router;
 use futures_util::future::BoxFuture;
 
 use crate::c2s::{self, C2s, bosh, websocket};
-use crate::http::{self, host_meta, monitoring};
+use crate::http::{self, files, host_meta, monitoring};
 use crate::listen::{self, Accepted, Transport};
 use crate::tls::Purpose;
 
@@ -65,6 +65,7 @@ pub struct Services {
 impl Services {
     pub(super) fn new(c2s: Arc<C2s>) -> Self {
         let routes = Router::new()
+            .merge(files::routes(Arc::clone(c2s.server())))
             .merge(host_meta::routes(Arc::clone(c2s.server())))
             .merge(websocket::routes(Arc::clone(&c2s)));
         let monitoring = monitoring::routes(Arc::clone(c2s.server()));

@@ -13,6 +13,7 @@ mod data_lock;
 mod device;
 mod document;
 mod error;
+mod file;
 mod memory;
 mod message_id;
 mod node;
@@ -45,6 +46,9 @@ pub use data_lock::DataLock;
 pub use device::{Device, DeviceLogin, DeviceStore, MOST_DEVICES};
 pub use document::DocumentStore;
 pub use error::{OFFLINE_MESSAGES, Result, StorageError};
+pub use file::{
+    ContentHash, FILE_QUOTA, FileBounds, FileId, FileStore, FileTotals, Purpose, StoredFile,
+};
 pub use memory::MemoryStorage;
 pub use message_id::MessageId;
 pub use node::NodeNumber;
@@ -82,6 +86,8 @@ pub trait Storage: Send + Sync {
     fn devices(&self) -> &dyn DeviceStore;
     /// Small XML documents of an account.
     fn documents(&self) -> &dyn DocumentStore;
+    /// Files that users have uploaded (XEP-0363).
+    fn files(&self) -> &dyn FileStore;
     /// Nodes of accounts and services, with their items (XEP-0060).
     fn pubsub(&self) -> &dyn PubSubStore;
     /// Push registrations (XEP-0357).

@@ -15,7 +15,7 @@ const FLOORS: &[(u8, &[&str])] = &[
     (6, &["modules", "services"]),
     (5, &["archive", "muc", "pubsub", "roster"]),
     (4, &["host", "session"]),
-    (3, &["auth", "storage"]),
+    (3, &["auth", "storage", "upload"]),
     (2, &["clock", "config", "files", "limit", "log", "metrics", "random", "tasks", "tls"]),
     (1, &["ns", "xml", "jid", "stanza", "payload"]),
 ];
@@ -42,7 +42,7 @@ fn may_know(module: &str, path: &[String]) -> bool {
         ("config", _) => theirs == 1,
         ("limit", "metrics") | ("muc", "archive") => true,
         ("clock", "payload") => path.get(1).is_some_and(|p| p == "datetime"),
-        ("auth", "storage") | ("host", "session") => true,
+        ("auth" | "upload", "storage") | ("host", "session") => true,
         (_, "clock" | "config" | "files" | "tasks") if own == 2 => true,
         (_, "stream" | "listen" | "http") if own == 8 => their_place < own_place,
         _ if own == 9 => true,

@@ -287,6 +287,7 @@ pub(crate) async fn fill(s: &Arc<dyn Storage>, who: &BareJid) {
     s.accounts().note_login(who, at(9)).await.unwrap();
     let phone = crate::push::registration("push.example", "phone", 1);
     s.push().register(who, &phone, 9).await.unwrap();
+    s.files().reserve(&crate::uploads::slot(who, 1), crate::uploads::ROOMY).await.unwrap();
     let client = DeviceLogin { id: "a".into(), software: None, device: None, by_password: true };
     s.devices().note_device(who, at(9), &client).await.unwrap();
 }
@@ -294,6 +295,7 @@ pub(crate) async fn fill(s: &Arc<dyn Storage>, who: &BareJid) {
 pub(crate) async fn assert_empty(s: &Arc<dyn Storage>, who: &BareJid) {
     assert_eq!(s.push().registrations(who).await.unwrap(), []);
     assert_eq!(s.devices().of(who).await.unwrap(), []);
+    assert_eq!(s.files().files_of(who, 9).await.unwrap(), []);
     assert_eq!(s.documents().all(who, "vcard").await.unwrap(), []);
     assert_eq!(s.capabilities().interests(who.as_str()).await.unwrap(), None);
     assert_eq!(s.archive().waiting_count(who).await.unwrap(), 0);

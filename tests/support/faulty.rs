@@ -18,10 +18,10 @@ use tokio::sync::oneshot;
 use waxwing::jid::{BareJid, Jid};
 use waxwing::payload::datetime::Timestamp;
 use waxwing::storage::{
-    AccountStore, ArchiveStore, CapabilityStore, DeviceStore, DocumentStore, End, Handled, Kept,
-    MessageId, NewMessage, Page, PubSubStore, PushStore, Query, Receipt, Result, Resumable,
-    ResumptionStore, Retention, RoomStore, RosterChange, RosterItem, RosterStore, RosterVersion,
-    SavedSession, SessionNumber, Storage, StorageError, UsageStore, Waiting,
+    AccountStore, ArchiveStore, CapabilityStore, DeviceStore, DocumentStore, End, FileStore,
+    Handled, Kept, MessageId, NewMessage, Page, PubSubStore, PushStore, Query, Receipt, Result,
+    Resumable, ResumptionStore, Retention, RoomStore, RosterChange, RosterItem, RosterStore,
+    RosterVersion, SavedSession, SessionNumber, Storage, StorageError, UsageStore, Waiting,
 };
 
 /// Another storage, whose messages, sessions and rosters can no longer be written from some moment
@@ -164,6 +164,10 @@ impl Storage for Faulty {
 
     fn archive(&self) -> &dyn ArchiveStore {
         self
+    }
+
+    fn files(&self) -> &dyn FileStore {
+        self.inner.files()
     }
 
     fn capabilities(&self) -> &dyn CapabilityStore {

@@ -4,6 +4,7 @@ mod account;
 mod archive;
 mod device;
 mod facts;
+mod file;
 mod import;
 mod new_password;
 mod push;
@@ -33,6 +34,9 @@ pub const COMMANDS: &[&dyn Command] = &[
     &strangers::Strangers,
     &device::List,
     &device::Remove,
+    &file::List,
+    &file::Remove,
+    &file::Usage,
     &import::Import,
     &archive::Show,
     &archive::Limit,

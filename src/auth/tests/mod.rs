@@ -26,8 +26,9 @@ use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
 use crate::storage::{
     Account, AccountStore, ArchiveStore, CapabilityStore, Created, Device, DeviceLogin,
-    DeviceStore, DocumentStore, NewAccount, PubSubStore, PushStore, Result, ResumptionStore,
-    RoomStore, RosterStore, ScramHash, ScramKeys, Storage, StorageError, UsageStore,
+    DeviceStore, DocumentStore, FileStore, NewAccount, PubSubStore, PushStore, Result,
+    ResumptionStore, RoomStore, RosterStore, ScramHash, ScramKeys, Storage, StorageError,
+    UsageStore,
 };
 
 /// Accounts in memory; nothing else of storage is there.
@@ -122,6 +123,9 @@ impl Storage for Accounts {
         self
     }
     fn documents(&self) -> &dyn DocumentStore {
+        unreachable!("logins need accounts only")
+    }
+    fn files(&self) -> &dyn FileStore {
         unreachable!("logins need accounts only")
     }
     fn push(&self) -> &dyn PushStore {

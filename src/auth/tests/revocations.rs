@@ -57,6 +57,9 @@ impl Storage for Slow {
     fn documents(&self) -> &dyn DocumentStore {
         self
     }
+    fn files(&self) -> &dyn FileStore {
+        self.inner.files()
+    }
     fn push(&self) -> &dyn PushStore {
         self.inner.push()
     }

@@ -24,7 +24,7 @@ pub(super) use self::policy::{Hours, SomeOf};
 pub(super) use self::secret::{SecretFile, SecretText};
 pub(super) use self::service::ServiceUris;
 pub(super) use self::text::{Domain, Label, Levels, OneOf, Path, Text};
-pub(super) use self::web::{Origins, WebAddress};
+pub(super) use self::web::{HttpsAddress, Origins, WebAddress};
 
 /// How a value of type `T` is read and written.
 pub(super) trait Kind<T> {

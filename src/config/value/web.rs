@@ -82,6 +82,35 @@ impl Kind<Option<String>> for WebAddress {
     }
 }
 
+/// The address of an HTTPS service. It is optional.
+pub(in crate::config) struct HttpsAddress;
+
+impl Kind<Option<String>> for HttpsAddress {
+    fn describe(&self) -> String {
+        "an address that begins with `https://`".to_owned()
+    }
+
+    fn read(&self, value: &Value<'_>) -> Result<Option<String>, Vec<Refusal>> {
+        let help = "write for example \"https://files.example.org\"";
+        let Some(text) = value.get_ref().as_str() else {
+            return wrong_type(value, "an address of an HTTPS service", help);
+        };
+        let is_plain = text.chars().all(|c| c.is_ascii_graphic() && !"<>\"{}|\\^`'#?".contains(c));
+        match text.strip_prefix("https://").map(|rest| rest.split('/').next().unwrap_or("")) {
+            Some(host) if is_host(host) && is_plain => Ok(Some(text.to_owned())),
+            _ => refuse(value, format!("is not an HTTPS address: {}", quote(text)), help.into()),
+        }
+    }
+
+    fn write(&self, value: &Option<String>) -> Option<String> {
+        value.as_deref().map(quote)
+    }
+
+    fn example(&self) -> Option<&'static str> {
+        Some("\"https://files.example.org\"")
+    }
+}
+
 fn is_host(text: &str) -> bool {
     !text.is_empty()
         && text

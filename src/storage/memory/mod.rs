@@ -9,6 +9,7 @@ mod capability;
 mod contacts;
 mod device;
 mod document;
+mod file;
 mod messages;
 mod pubsub;
 mod pubsub_node;
@@ -24,8 +25,8 @@ mod usage;
 use async_trait::async_trait;
 
 use super::{
-    AccountStore, ArchiveStore, CapabilityStore, DeviceStore, DocumentStore, PubSubStore,
-    PushStore, ResumptionStore, RoomStore, RosterStore, Storage, UsageStore,
+    AccountStore, ArchiveStore, CapabilityStore, DeviceStore, DocumentStore, FileStore,
+    PubSubStore, PushStore, ResumptionStore, RoomStore, RosterStore, Storage, UsageStore,
 };
 
 pub use storage::MemoryStorage;
@@ -49,6 +50,10 @@ impl Storage for MemoryStorage {
     }
 
     fn documents(&self) -> &dyn DocumentStore {
+        self
+    }
+
+    fn files(&self) -> &dyn FileStore {
         self
     }
 

@@ -13,8 +13,8 @@ use crate::storage::RoomAffiliation;
 use crate::storage::message_id::{IdClock, Ids};
 use crate::storage::usage::Room;
 use crate::storage::{
-    Device, MessageId, NodeNumber, PushRegistration, Resumable, ScramKeys, SessionNumber,
-    StoredRoom,
+    ContentHash, Device, MessageId, NodeNumber, PushRegistration, Resumable, ScramKeys,
+    SessionNumber, StoredFile, StoredRoom,
 };
 
 /// All that is stored.
@@ -23,6 +23,8 @@ pub(super) struct State {
     pub(super) owners: BTreeMap<BareJid, Owner>,
     /// The ids of each node.
     pub(super) ids: BTreeMap<NodeNumber, Ids>,
+    /// The contents of files with their sizes.
+    pub(super) contents: BTreeMap<ContentHash, u64>,
     last_owner: i64,
     /// The counter of the last session that can be resumed.
     pub(super) last_session: i64,
@@ -45,6 +47,7 @@ pub(super) struct Owner {
     pub(super) capabilities: Vec<(i64, SmolStr, Vec<SmolStr>)>,
     /// By id.
     pub(super) devices: BTreeMap<String, Device>,
+    pub(super) files: Vec<StoredFile>,
     pub(super) archive: BTreeMap<MessageId, Archived>,
     pub(super) waiting: BTreeMap<MessageId, Undelivered>,
     pub(super) roster: Contacts,

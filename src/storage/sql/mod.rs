@@ -10,6 +10,7 @@ pub(super) mod account;
 pub(super) mod capability;
 pub(super) mod device;
 pub(super) mod document;
+pub(super) mod file;
 pub(super) mod multi_row;
 pub(super) mod owner;
 pub(super) mod pubsub;

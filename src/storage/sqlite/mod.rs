@@ -23,6 +23,7 @@ mod device_note;
 mod document;
 mod expire_archive;
 mod extend_blocks;
+mod file;
 mod growing_segment;
 mod insert_messages;
 mod integrity_check;
@@ -53,8 +54,8 @@ use async_trait::async_trait;
 
 use self::database::Database;
 use super::{
-    AccountStore, ArchiveStore, CapabilityStore, DeviceStore, DocumentStore, PubSubStore,
-    PushStore, ResumptionStore, RoomStore, RosterStore, Storage, UsageStore,
+    AccountStore, ArchiveStore, CapabilityStore, DeviceStore, DocumentStore, FileStore,
+    PubSubStore, PushStore, ResumptionStore, RoomStore, RosterStore, Storage, UsageStore,
 };
 use crate::metrics::Metrics;
 
@@ -83,6 +84,10 @@ impl Storage for SqliteStorage {
     }
 
     fn documents(&self) -> &dyn DocumentStore {
+        &self.database
+    }
+
+    fn files(&self) -> &dyn FileStore {
         &self.database
     }
 

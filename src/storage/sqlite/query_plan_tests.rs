@@ -8,8 +8,8 @@ use super::{
 };
 use crate::storage::SqliteStorage;
 use crate::storage::sql::{
-    Connection, account, device, pubsub_entity, push, resumption, room, room_list, room_people,
-    undelivered,
+    Connection, account, device, file, pubsub_entity, push, resumption, room, room_list,
+    room_people, undelivered,
 };
 use crate::tasks::Tasks;
 
@@ -61,6 +61,7 @@ async fn no_frequent_statement_walks_through_a_table() {
     statements.extend(archive_segments::statements());
     statements.extend(account::statements());
     statements.extend(device::statements());
+    statements.extend(file::statements());
     statements.extend(delete_messages::statements());
     statements.extend(resumption::statements());
     statements.extend(quota::statements());
@@ -98,6 +99,8 @@ async fn no_frequent_statement_walks_through_a_table() {
                     "resumable",
                     "handled",
                     "push_registration",
+                    "f ",
+                    "file",
                     "room",
                     "r ",
                     "room_member",

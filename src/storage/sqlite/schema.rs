@@ -27,6 +27,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (14, "node_creators", include_str!("../../../schema/sqlite/0014_node_creators.sql")),
     (15, "rooms", include_str!("../../../schema/sqlite/0015_rooms.sql")),
     (16, "approvals", include_str!("../../../schema/sqlite/0016_approvals.sql")),
+    (17, "files", include_str!("../../../schema/sqlite/0017_files.sql")),
 ];
 
 /// "WXWG" in the header of the file (`PRAGMA application_id`).

@@ -1,0 +1,83 @@
+//! Why a request about a file is refused, and the answer.
+
+use axum::http::StatusCode;
+use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_RANGE, RETRY_AFTER};
+use axum::response::{IntoResponse, Response};
+
+use super::headers;
+
+/// Why a request is refused.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Refused {
+    /// What was sent contradicts itself, or is not what the slot is for.
+    Bad(&'static str),
+    /// Too many uploads at once.
+    Busy,
+    /// The file is there already, or these bytes do not follow those that are there: so many.
+    Conflict(Option<u64>),
+    /// The server failed.
+    Failed,
+    /// The signature is missing or wrong.
+    Forbidden,
+    /// No disk has room for it.
+    Full,
+    /// The slot or the file has expired.
+    Gone,
+    /// No length is told.
+    LengthRequired,
+    /// There is no such method.
+    NotAllowed,
+    /// There is no such file.
+    NotFound,
+    /// No byte of the file is in this range. Its size.
+    Range(u64),
+    /// The file is of another type than the slot.
+    WrongType,
+}
+
+impl Refused {
+    /// Logs an error of the store or the disk.
+    pub(super) fn failed(error: &dyn std::fmt::Display) -> Self {
+        tracing::error!(%error, "cannot serve a file");
+        Self::Failed
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let (status, text) = match self {
+            Self::Bad(text) => (StatusCode::BAD_REQUEST, text),
+            Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "There are too many uploads."),
+            Self::Conflict(None) => (StatusCode::CONFLICT, "The file was uploaded already."),
+            Self::Conflict(Some(_)) => {
+                (StatusCode::CONFLICT, "These are not the bytes that follow.")
+            }
+            Self::Failed => (StatusCode::INTERNAL_SERVER_ERROR, "The server has failed."),
+            Self::Forbidden => (StatusCode::FORBIDDEN, "The signature is missing or wrong."),
+            Self::Full => (StatusCode::INSUFFICIENT_STORAGE, "The server has no room."),
+            Self::Gone => (StatusCode::GONE, "It has expired."),
+            Self::LengthRequired => (StatusCode::LENGTH_REQUIRED, "The length is missing."),
+            Self::NotAllowed => {
+                (StatusCode::METHOD_NOT_ALLOWED, "There is no such method for files.")
+            }
+            Self::NotFound => (StatusCode::NOT_FOUND, "There is no such file."),
+            Self::Range(_) => (StatusCode::RANGE_NOT_SATISFIABLE, "The file is shorter."),
+            Self::WrongType => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "The slot is for a file of another type.")
+            }
+        };
+        let mut answer = (status, format!("{text}\n")).into_response();
+        let head = answer.headers_mut();
+        headers::put(head, CACHE_CONTROL, "no-store");
+        match self {
+            Self::Busy => headers::put(head, RETRY_AFTER, "30"),
+            Self::Conflict(Some(offset)) => {
+                headers::put(head, headers::UPLOAD_OFFSET, &offset.to_string());
+            }
+            Self::NotAllowed => headers::put(head, ALLOW, headers::METHODS),
+            Self::Range(size) => headers::put(head, CONTENT_RANGE, &format!("bytes */{size}")),
+            _ => {}
+        }
+        answer
+    }
+}

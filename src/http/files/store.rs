@@ -1,0 +1,214 @@
+//! Uploads: PUT (XEP-0363 §7), and PUT with `Content-Range` (RFC 9110 §14.5) or PATCH
+//! (draft-ietf-httpbis-resumable-upload §4.4) of those that continue.
+//!
+//! A body goes to the disk in pieces. What has come when the connection is lost stays, and can be continued.
+
+use std::io::{self, ErrorKind};
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use bytes::BytesMut;
+use futures_util::StreamExt as _;
+use tokio_util::sync::CancellationToken;
+
+use super::range::{Part, content_range, number};
+use super::refused::Refused;
+use super::{headers, upload};
+use crate::host::ServerState;
+use crate::host::uploads::later;
+use crate::http::{Deadline, Peer};
+use crate::limit::{Action, Held};
+use crate::storage::{StorageError, StoredFile};
+use crate::upload::{KeepError, MediaType, Uploads, Writing};
+
+/// Answers PUT and PATCH.
+pub(super) async fn answer(
+    server: &ServerState,
+    uploads: &Uploads,
+    file: &StoredFile,
+    request: &Parts,
+    body: Body,
+) -> Result<Response, Refused> {
+    must_be_open(server, file)?;
+    let part = part(&request.method, &request.headers, file)?;
+    let deadline = request.extensions.get::<Arc<Deadline>>().ok_or(Refused::Failed)?;
+    let budget = budget(server, request)?;
+    let turn = uploads.turns.take(file.id).await.ok_or(Refused::Conflict(None))?;
+    // Another request may have ended in the meantime.
+    let found = server.storage.files().find(file.id).await;
+    let file = found.map_err(|error| Refused::failed(&error))?.ok_or(Refused::NotFound)?;
+    must_be_open(server, &file)?;
+    let uploaded = uploads.contents.uploaded(file.id).await.map_err(|error| of_disk(&error))?;
+    let is_next = match request.method {
+        Method::PATCH => part.start == uploaded,
+        _ => part.start <= uploaded,
+    };
+    if !is_next {
+        return Err(Refused::Conflict(Some(uploaded)));
+    }
+    if file.size > SMALL {
+        let until = later(server.clock.now(), server.config.load().files.resume);
+        let extended = server.storage.files().extend(file.id, until).await;
+        extended.map_err(|error| Refused::failed(&error))?;
+    }
+    let stopped = turn.stopped();
+    let writing = uploads.contents.write(file.id, part.start, turn).await;
+    let mut writing = writing.map_err(|error| of_disk(&error))?;
+    receive(body, part.length, &mut *writing, deadline, &stopped).await?;
+    drop(budget);
+    let end = part.start + part.length;
+    if end < file.size {
+        return Ok((StatusCode::NO_CONTENT, upload::state(&file, end, false)).into_response());
+    }
+    finish(server, uploads, &file, writing).await
+}
+
+/// All bytes are there.
+async fn finish(
+    server: &ServerState,
+    uploads: &Uploads,
+    file: &StoredFile,
+    writing: Box<dyn Writing>,
+) -> Result<Response, Refused> {
+    let hash = writing.finish().await.map_err(|error| of_disk(&error))?;
+    let kept = uploads.keep(&*server.storage, file.id, hash, file.size).await;
+    match kept {
+        Ok(true) => {
+            let mut head = upload::state(file, file.size, true);
+            headers::put(&mut head, axum::http::header::ETAG, &headers::etag(hash));
+            Ok((StatusCode::CREATED, head).into_response())
+        }
+        // It was removed meanwhile. Its bytes are removed with the next contents that nobody has.
+        Ok(false) => Err(Refused::NotFound),
+        Err(KeepError::Disk(error)) => Err(of_disk(&error)),
+        Err(KeepError::Storage(StorageError::Full(_))) => Err(Refused::Full),
+        Err(KeepError::Storage(error)) => Err(Refused::failed(&error)),
+    }
+}
+
+/// Writes a body of this length.
+async fn receive(
+    body: Body,
+    length: u64,
+    writing: &mut dyn Writing,
+    deadline: &Deadline,
+    stopped: &CancellationToken,
+) -> Result<(), Refused> {
+    let mut body = body.into_data_stream();
+    let (mut left, mut piece) = (length, BytesMut::new());
+    while left > 0 {
+        let chunk = match stopped.run_until_cancelled(body.next()).await {
+            Some(Some(Ok(chunk))) => chunk,
+            // The client is gone, or has told a wrong length, or continues on another connection.
+            _ => {
+                write(writing, piece.split().freeze()).await?;
+                return Err(Refused::Bad("The body is shorter than it should be."));
+            }
+        };
+        let Some(rest) = left.checked_sub(chunk.len() as u64) else {
+            return Err(Refused::Bad("The body is longer than it should be."));
+        };
+        left = rest;
+        piece.extend_from_slice(&chunk);
+        if piece.len() >= PIECE || left == 0 {
+            write(writing, piece.split().freeze()).await?;
+            deadline.extend();
+        }
+    }
+    Ok(())
+}
+
+async fn write(writing: &mut dyn Writing, piece: Bytes) -> Result<(), Refused> {
+    writing.write(piece).await.map_err(|error| of_disk(&error))
+}
+
+/// What the body is of the file: its place and its length.
+fn part(method: &Method, headers: &HeaderMap, file: &StoredFile) -> Result<Part, Refused> {
+    let length = header(headers, &CONTENT_LENGTH).and_then(number);
+    let length = length.ok_or(Refused::LengthRequired)?;
+    let told = header(headers, &headers::UPLOAD_LENGTH);
+    if told.is_some_and(|told| number(told) != Some(file.size)) {
+        return Err(Refused::Bad("The slot is for a file of another size."));
+    }
+    let is_part = header(headers, &headers::UPLOAD_COMPLETE).is_some_and(|value| value == "?0");
+    let range = header(headers, &CONTENT_RANGE);
+    let start = match (method, range) {
+        (&Method::PATCH, _) => {
+            let offset = header(headers, &headers::UPLOAD_OFFSET).and_then(number);
+            offset.ok_or(Refused::Bad("Where do these bytes belong? Upload-Offset is missing."))?
+        }
+        (_, Some(range)) => {
+            must_have_type(headers, file)?;
+            let wrong = Refused::Bad("Content-Range is not that of a part of the file.");
+            let part = content_range(range, file.size).ok_or(wrong)?;
+            return if part.length == length { Ok(part) } else { Err(wrong) };
+        }
+        _ => {
+            must_have_type(headers, file)?;
+            0
+        }
+    };
+    let end = start.checked_add(length).filter(|end| *end <= file.size);
+    let is_whole = end == Some(file.size);
+    // XEP-0363 §7: the length must be that of the slot.
+    if end.is_none() || is_part == is_whole || length == 0 {
+        return Err(Refused::Bad("The length is not that of the slot."));
+    }
+    Ok(Part { start, length })
+}
+
+/// XEP-0363 §7: the type must be that of the slot, if both are told. Parameters are not compared.
+fn must_have_type(headers: &HeaderMap, file: &StoredFile) -> Result<(), Refused> {
+    let told = header(headers, &CONTENT_TYPE).map(MediaType::parse);
+    let slot = file.media_type.as_deref().and_then(MediaType::parse);
+    match (told, slot) {
+        (Some(told), Some(slot)) if told.as_ref() != Some(&slot) => Err(Refused::WrongType),
+        _ => Ok(()),
+    }
+}
+
+fn must_be_open(server: &ServerState, file: &StoredFile) -> Result<(), Refused> {
+    match file.content {
+        Some(_) => Err(Refused::Conflict(None)),
+        None if file.is_over(server.clock.now()) => Err(Refused::Gone),
+        None => Ok(()),
+    }
+}
+
+/// Counts an upload that is under way.
+fn budget(server: &ServerState, request: &Parts) -> Result<Held, Refused> {
+    let peer = request.extensions.get::<Arc<Peer>>();
+    let address = peer.map(|peer| peer.client(&server.config.load(), &request.headers));
+    let uploads = &server.budgets.uploads;
+    let held = uploads.holder(None, address);
+    match held.try_add(1) {
+        Ok(()) => Ok(held),
+        Err(scope) => {
+            uploads.count(scope, Action::Error);
+            Err(Refused::Busy)
+        }
+    }
+}
+
+fn of_disk(error: &io::Error) -> Refused {
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+            tracing::error!(%error, "there is no room for a file");
+            Refused::Full
+        }
+        _ => Refused::failed(error),
+    }
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// Bytes in memory, for each upload. So many must come within a minute.
+const PIECE: usize = 64 * 1024;
+/// A smaller file is not worth being continued later.
+const SMALL: u64 = 64 * 1024;

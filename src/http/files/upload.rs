@@ -1,0 +1,61 @@
+//! Uploads that were interrupted: where to continue, and how to give up (draft-ietf-httpbis-resumable-upload
+//! §4.3, §4.5).
+
+use axum::http::header::CACHE_CONTROL;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+
+use super::headers;
+use super::refused::Refused;
+use crate::host::ServerState;
+use crate::storage::StoredFile;
+use crate::upload::Uploads;
+
+/// Answers HEAD at the address of an upload: how many bytes are there.
+pub(super) async fn offset(
+    server: &ServerState,
+    uploads: &Uploads,
+    file: &StoredFile,
+) -> Result<Response, Refused> {
+    if file.is_over(server.clock.now()) {
+        return Err(Refused::Gone);
+    }
+    let offset = match file.content {
+        Some(_) => file.size,
+        None => {
+            // Whoever asks has lost its connection. What is under way on it comes to its end first.
+            drop(uploads.turns.take(file.id).await);
+            let uploaded = uploads.contents.uploaded(file.id).await;
+            uploaded.map_err(|error| Refused::failed(&error))?
+        }
+    };
+    Ok((StatusCode::NO_CONTENT, state(file, offset, file.content.is_some())).into_response())
+}
+
+/// Answers DELETE there: the upload is given up. A file that was uploaded stays.
+pub(super) async fn cancel(
+    server: &ServerState,
+    uploads: &Uploads,
+    file: &StoredFile,
+) -> Result<Response, Refused> {
+    if file.content.is_some() {
+        return Err(Refused::Conflict(None));
+    }
+    let turn = uploads.turns.take(file.id).await;
+    let removed = server.storage.files().remove_file(&file.owner, file.id).await;
+    removed.map_err(|error| Refused::failed(&error))?;
+    let discarded = uploads.contents.discard(file.id).await;
+    drop(turn);
+    discarded.map_err(|error| Refused::failed(&error))?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// The headers that say how far an upload is.
+pub(super) fn state(file: &StoredFile, offset: u64, is_complete: bool) -> HeaderMap {
+    let mut head = HeaderMap::new();
+    headers::put(&mut head, CACHE_CONTROL, "no-store");
+    headers::put(&mut head, headers::UPLOAD_OFFSET, &offset.to_string());
+    headers::put(&mut head, headers::UPLOAD_LENGTH, &file.size.to_string());
+    headers::put(&mut head, headers::UPLOAD_COMPLETE, if is_complete { "?1" } else { "?0" });
+    head
+}

@@ -1,0 +1,176 @@
+//! Slots (XEP-0363 §4), and why none is given (§6).
+
+use super::request::{self, NS, SlotRequest};
+use crate::config::{Config, FilesFull};
+use crate::host::uploads::{expires, later, signed_url, url};
+use crate::host::{Cx, ServerState};
+use crate::jid::BareJid;
+use crate::payload::datetime::Timestamp;
+use crate::stanza::{Condition, StanzaError};
+use crate::storage::{FILE_QUOTA, FileBounds, FileId, Purpose, StorageError, StoredFile};
+use crate::upload::Uploads;
+use crate::xml::{ElementRef, Node, element};
+
+/// Gives a slot.
+///
+/// # Errors
+/// Those of XEP-0363 §6: `forbidden` for users without an account here, `not-acceptable` for a file that is too
+/// large, or of a type that is not allowed, `resource-constraint` when the user has uploaded too much;
+/// `bad-request` for a malformed request.
+pub(super) async fn give(
+    cx: &Cx<'_>,
+    user: &BareJid,
+    payload: &ElementRef<'_>,
+) -> Result<Node, StanzaError> {
+    let is_local = cx.server.host(user.domain()).is_some();
+    if !is_local || !cx.has_account(user).await? {
+        return Err(Condition::Forbidden.text("only registered users of this server may upload"));
+    }
+    let wanted = request::read(payload)?;
+    let now = cx.server.clock.now();
+    let config = cx.server.config.load_full();
+    check(&config, &wanted, payload.ns(), now)?;
+    let slot = StoredFile {
+        id: FileId::random(),
+        owner: user.clone(),
+        name: wanted.name,
+        size: wanted.size,
+        media_type: wanted.media_type.map(|found| found.as_str().to_owned()),
+        purpose: wanted.purpose,
+        created: now,
+        slot_until: later(now, config.files.slot),
+        expires: expires(cx.server, wanted.purpose, now, wanted.expire_before),
+        content: None,
+    };
+    let address = url(cx.server, &slot).ok_or(Condition::ServiceUnavailable)?;
+    reserve(cx.server, &config, &slot, payload.ns()).await?;
+    let uploads = cx.server.shared::<Uploads>();
+    let key = uploads.key(&*cx.server.storage).await?;
+    let ns = payload.ns();
+    Ok(match (ns, config.files.authorization_header) {
+        (NS, true) => {
+            let token = format!("Bearer {}", key.sign(&slot));
+            let header = element("header").attr("name", "Authorization").text(&token);
+            let put = element("put").attr("url", &address).child(header);
+            element("slot").ns(ns).child(put).child(element("get").attr("url", &address))
+        }
+        (NS, false) => {
+            let put = element("put").attr("url", signed_url(&address, key, &slot));
+            element("slot").ns(ns).child(put).child(element("get").attr("url", &address))
+        }
+        _ => {
+            let put = element("put").text(&signed_url(&address, key, &slot));
+            element("slot").ns(ns).child(put).child(element("get").text(&address))
+        }
+    })
+}
+
+/// Whether files for this purpose may be uploaded.
+pub(super) fn is_offered(config: &Config, purpose: Purpose) -> bool {
+    match purpose {
+        Purpose::Ephemeral | Purpose::Message => true,
+        Purpose::Permanent => config.files.permanent_quota > 0,
+        Purpose::Profile => config.files.profile_quota > 0,
+    }
+}
+
+/// Bytes of the largest file for this purpose.
+pub(super) fn max_size(config: &Config, purpose: Purpose) -> u64 {
+    let files = &config.files;
+    let most = files.max_size.min(if files.per_day > 0 { files.per_day } else { usize::MAX });
+    let most = match purpose {
+        Purpose::Profile => most.min(files.profile_max_size),
+        Purpose::Ephemeral | Purpose::Message | Purpose::Permanent => most,
+    };
+    most.min(quota(config, purpose)) as u64
+}
+
+fn quota(config: &Config, purpose: Purpose) -> usize {
+    match purpose {
+        Purpose::Ephemeral | Purpose::Message => config.files.quota,
+        Purpose::Permanent => config.files.permanent_quota,
+        Purpose::Profile => config.files.profile_quota,
+    }
+}
+
+fn check(
+    config: &Config,
+    wanted: &SlotRequest,
+    ns: &str,
+    now: Timestamp,
+) -> Result<(), StanzaError> {
+    if !is_offered(config, wanted.purpose) {
+        return Err(Condition::FeatureNotImplemented.text("files for this purpose are not kept"));
+    }
+    if wanted.expire_before.is_some_and(|before| before <= now) {
+        return Err(Condition::NotAcceptable.text("the file would have expired"));
+    }
+    let most = max_size(config, wanted.purpose);
+    if wanted.size > most {
+        let size = element("max-file-size").text(&most.to_string());
+        let detail = Some(element("file-too-large").ns(ns).child(size));
+        let error = Condition::NotAcceptable.text("the file is too large");
+        return Err(StanzaError { detail, ..error });
+    }
+    let types = &config.files.types;
+    let is_allowed = |pattern: &String| {
+        wanted.media_type.as_ref().is_some_and(|media_type| media_type.matches(pattern))
+    };
+    if !types.is_empty() && !types.iter().any(is_allowed) {
+        return Err(Condition::NotAcceptable.text("files of this type may not be uploaded"));
+    }
+    Ok(())
+}
+
+/// Takes the slot from what the account may upload.
+async fn reserve(
+    server: &ServerState,
+    config: &Config,
+    slot: &StoredFile,
+    ns: &str,
+) -> Result<(), StanzaError> {
+    let user = slot.owner.as_str();
+    let is_exempt = server.budgets.is_exempt(&slot.owner);
+    if !is_exempt && !server.budgets.uploaded_bytes.may_upload(user, slot.size) {
+        let seconds = slot.size as f64 * DAY / config.files.per_day as f64;
+        let again = later(slot.created, std::time::Duration::from_secs_f64(seconds.min(DAY)));
+        return Err(full(ns, "too much was uploaded in the last day", Some(again)));
+    }
+    let is_message = matches!(slot.purpose, Purpose::Ephemeral | Purpose::Message);
+    let bounds = FileBounds {
+        bytes: quota(config, slot.purpose) as u64,
+        files: config.files.files,
+        replace: is_message && config.files.full == FilesFull::Replace,
+    };
+    match server.storage.files().reserve(slot, bounds).await {
+        Ok(()) => Ok(()),
+        Err(StorageError::Limit(FILE_QUOTA)) => {
+            let again = next_end(server, slot).await;
+            Err(full(ns, "your files have used up their quota", again))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// When the first file or slot of the account ends, so that there is more room.
+async fn next_end(server: &ServerState, slot: &StoredFile) -> Option<Timestamp> {
+    let files = server.storage.files().files_of(&slot.owner, LOOKED_AT).await.ok()?;
+    let sharing = slot.purpose.sharing_quota();
+    let same = files.iter().filter(|file| sharing.contains(&file.purpose));
+    same.filter_map(|file| match file.content {
+        Some(_) => file.expires,
+        None => Some(file.slot_until),
+    })
+    .min()
+}
+
+/// XEP-0363 §6: with the time at which the client may try again, if there is one.
+fn full(ns: &str, text: &'static str, again: Option<Timestamp>) -> StanzaError {
+    let retry = |at: Timestamp| element("retry").ns(ns).attr("stamp", at.to_string());
+    StanzaError { detail: again.map(retry), ..Condition::ResourceConstraint.text(text) }
+}
+
+/// In seconds.
+const DAY: f64 = 86_400.0;
+/// Files that are looked at, newest first.
+const LOOKED_AT: usize = 1000;

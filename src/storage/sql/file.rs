@@ -1,0 +1,255 @@
+//! Files: one row each, and one for each content.
+
+use sqlx::Row;
+
+use super::{Connection, DbRow, jid, row_limit};
+use crate::jid::BareJid;
+use crate::payload::datetime::Timestamp;
+use crate::storage::{ContentHash, FileId, FileTotals, Purpose, Result, StorageError, StoredFile};
+
+/// A file by its id.
+pub(in crate::storage) async fn find(
+    on: &mut Connection,
+    id: FileId,
+) -> Result<Option<StoredFile>> {
+    let row = sqlx::query(FIND).bind(&id.bytes()[..]).fetch_optional(on).await?;
+    row.as_ref().map(file).transpose()
+}
+
+/// The files of an account, newest first.
+pub(in crate::storage) async fn of(
+    on: &mut Connection,
+    owner: &BareJid,
+    limit: usize,
+) -> Result<Vec<StoredFile>> {
+    let rows = sqlx::query(OF).bind(owner.as_str()).bind(row_limit(limit)).fetch_all(on).await?;
+    rows.iter().map(file).collect()
+}
+
+/// Bytes of the files with these purposes, and the number of all files of an owner.
+pub(in crate::storage) async fn used(
+    on: &mut Connection,
+    owner: i64,
+    [one, other]: [Purpose; 2],
+) -> Result<(u64, u64)> {
+    let (bytes, files) = sqlx::query_as::<_, (i64, i64)>(USED)
+        .bind(owner)
+        .bind(one.code())
+        .bind(other.code())
+        .fetch_one(on)
+        .await?;
+    Ok((bytes.unsigned_abs(), files.unsigned_abs()))
+}
+
+/// The oldest files of these purposes that were uploaded: their ids and sizes.
+pub(in crate::storage) async fn oldest(
+    on: &mut Connection,
+    owner: i64,
+    [one, other]: [Purpose; 2],
+    limit: usize,
+) -> Result<Vec<(FileId, u64)>> {
+    let rows = sqlx::query(OLDEST)
+        .bind(owner)
+        .bind(one.code())
+        .bind(other.code())
+        .bind(row_limit(limit))
+        .fetch_all(on)
+        .await?;
+    let row = |row: &DbRow| Ok((id(row)?, row.try_get::<i64, _>("size")?.unsigned_abs()));
+    rows.iter().map(row).collect()
+}
+
+/// Stores a new file.
+pub(in crate::storage) async fn insert(
+    on: &mut Connection,
+    owner: i64,
+    file: &StoredFile,
+) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO file (id, owner, name, size, media_type, purpose, created, slot_until, expires) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+    )
+    .bind(&file.id.bytes()[..])
+    .bind(owner)
+    .bind(&file.name)
+    .bind(i64::try_from(file.size).unwrap_or(i64::MAX))
+    .bind(file.media_type.as_deref())
+    .bind(file.purpose.code())
+    .bind(file.created.as_micros())
+    .bind(file.slot_until.as_micros())
+    .bind(file.expires.map(Timestamp::as_micros))
+    .execute(on)
+    .await?;
+    Ok(())
+}
+
+/// Lets a slot be used until a later time.
+pub(in crate::storage) async fn extend(
+    on: &mut Connection,
+    id: FileId,
+    until: Timestamp,
+) -> Result<()> {
+    sqlx::query("UPDATE file SET slot_until = $2 WHERE id = $1 AND slot_until < $2")
+        .bind(&id.bytes()[..])
+        .bind(until.as_micros())
+        .execute(on)
+        .await?;
+    Ok(())
+}
+
+/// Notes a content.
+pub(in crate::storage) async fn put_content(
+    on: &mut Connection,
+    hash: ContentHash,
+    size: u64,
+) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO file_content (hash, size) VALUES ($1, $2) ON CONFLICT (hash) DO NOTHING",
+    )
+    .bind(&hash.bytes()[..])
+    .bind(i64::try_from(size).unwrap_or(i64::MAX))
+    .execute(on)
+    .await?;
+    Ok(())
+}
+
+/// Gives a file its content. `false` if there is no such file, or it has one.
+pub(in crate::storage) async fn complete(
+    on: &mut Connection,
+    id: FileId,
+    hash: ContentHash,
+) -> Result<bool> {
+    let done = sqlx::query("UPDATE file SET content = $2 WHERE id = $1 AND content IS NULL")
+        .bind(&id.bytes()[..])
+        .bind(&hash.bytes()[..])
+        .execute(on)
+        .await?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// Removes a file of an owner.
+pub(in crate::storage) async fn remove(
+    on: &mut Connection,
+    owner: i64,
+    id: FileId,
+) -> Result<bool> {
+    let done = sqlx::query("DELETE FROM file WHERE id = $1 AND owner = $2")
+        .bind(&id.bytes()[..])
+        .bind(owner)
+        .execute(on)
+        .await?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// Removes what has expired, up to `limit` files and as many slots.
+pub(in crate::storage) async fn remove_expired(
+    on: &mut Connection,
+    now: Timestamp,
+    limit: usize,
+) -> Result<u64> {
+    let mut removed = 0;
+    for statement in EXPIRED {
+        let query = sqlx::query(statement).bind(now.as_micros()).bind(row_limit(limit));
+        removed += query.execute(&mut *on).await?.rows_affected();
+    }
+    Ok(removed)
+}
+
+/// Contents that no file has.
+pub(in crate::storage) async fn unused(
+    on: &mut Connection,
+    limit: usize,
+) -> Result<Vec<ContentHash>> {
+    let rows = sqlx::query(
+        "SELECT c.hash FROM file_content c \
+         WHERE NOT EXISTS (SELECT 1 FROM file f WHERE f.content = c.hash) LIMIT +$1",
+    )
+    .bind(row_limit(limit))
+    .fetch_all(on)
+    .await?;
+    rows.iter().map(|row| content(row.try_get("hash")?)).collect()
+}
+
+/// Whether no file has this content.
+pub(in crate::storage) async fn is_unused(on: &mut Connection, hash: ContentHash) -> Result<bool> {
+    let row = sqlx::query_as::<_, (i64,)>(HAS_CONTENT).bind(&hash.bytes()[..]);
+    Ok(row.fetch_one(on).await?.0 == 0)
+}
+
+/// Forgets a content that no file has.
+pub(in crate::storage) async fn forget(on: &mut Connection, hash: ContentHash) -> Result<()> {
+    let statement = "DELETE FROM file_content WHERE hash = $1";
+    sqlx::query(statement).bind(&hash.bytes()[..]).execute(on).await?;
+    Ok(())
+}
+
+/// How much is stored in all.
+pub(in crate::storage) async fn totals(on: &mut Connection) -> Result<FileTotals> {
+    let sums = "SELECT count(*), CAST(coalesce(sum(size), 0) AS BIGINT) FROM ";
+    let files = sqlx::AssertSqlSafe(format!("{sums} file"));
+    let contents = sqlx::AssertSqlSafe(format!("{sums} file_content"));
+    let (files, bytes) = sqlx::query_as::<_, (i64, i64)>(files).fetch_one(&mut *on).await?;
+    let (contents, content_bytes) = sqlx::query_as::<_, (i64, i64)>(contents).fetch_one(on).await?;
+    let [files, bytes, contents, content_bytes] =
+        [files, bytes, contents, content_bytes].map(i64::unsigned_abs);
+    Ok(FileTotals { files, bytes, contents, content_bytes })
+}
+
+fn file(row: &DbRow) -> Result<StoredFile> {
+    let purpose: i64 = row.try_get("purpose")?;
+    let bytes: Option<&[u8]> = row.try_get("content")?;
+    Ok(StoredFile {
+        id: id(row)?,
+        owner: jid(row, "jid", TABLE)?.to_bare(),
+        name: row.try_get("name")?,
+        size: row.try_get::<i64, _>("size")?.unsigned_abs(),
+        media_type: row.try_get("media_type")?,
+        purpose: Purpose::of_code(purpose)
+            .ok_or_else(|| damaged(format!("there is no purpose {purpose}")))?,
+        created: Timestamp::from_micros(row.try_get("created")?),
+        slot_until: Timestamp::from_micros(row.try_get("slot_until")?),
+        expires: row.try_get::<Option<i64>, _>("expires")?.map(Timestamp::from_micros),
+        content: bytes.map(content).transpose()?,
+    })
+}
+
+fn id(row: &DbRow) -> Result<FileId> {
+    FileId::of_bytes(row.try_get("id")?).ok_or_else(|| damaged("an id has 16 bytes".into()))
+}
+
+fn content(bytes: &[u8]) -> Result<ContentHash> {
+    ContentHash::of_bytes(bytes).ok_or_else(|| damaged("a hash has 32 bytes".into()))
+}
+
+fn damaged(problem: String) -> StorageError {
+    StorageError::Inconsistent { table: TABLE, key: String::new(), problem }
+}
+
+const TABLE: &str = "file";
+const FIND: &str = "SELECT f.id, o.jid, f.name, f.size, f.media_type, f.purpose, f.created, \
+    f.slot_until, f.expires, f.content FROM file f JOIN owner o ON o.number = f.owner \
+    WHERE f.id = $1";
+const OF: &str = "SELECT f.id, o.jid, f.name, f.size, f.media_type, f.purpose, f.created, \
+    f.slot_until, f.expires, f.content FROM owner o JOIN file f ON f.owner = o.number \
+    WHERE o.jid = $1 ORDER BY f.created DESC, f.id DESC LIMIT +$2";
+const USED: &str = "SELECT CAST(coalesce(sum(CASE WHEN purpose IN ($2, $3) THEN size ELSE 0 END), 0) \
+    AS BIGINT), count(*) FROM file WHERE owner = $1";
+const OLDEST: &str = "SELECT id, size FROM file WHERE owner = $1 AND purpose IN ($2, $3) \
+    AND content IS NOT NULL ORDER BY created, id LIMIT +$4";
+const EXPIRED: [&str; 2] = [
+    "DELETE FROM file WHERE id IN (SELECT id FROM file WHERE expires IS NOT NULL AND expires <= $1 \
+     ORDER BY expires LIMIT +$2)",
+    "DELETE FROM file WHERE id IN (SELECT id FROM file WHERE content IS NULL AND slot_until <= $1 \
+     ORDER BY slot_until LIMIT +$2)",
+];
+const HAS_CONTENT: &str = "SELECT count(*) FROM (SELECT 1 FROM file WHERE content = $1 LIMIT 1) f";
+
+/// Statements that must not read a whole table, for tests.
+#[cfg(test)]
+pub(in crate::storage) fn statements() -> Vec<String> {
+    [&[FIND, OF, USED, OLDEST, HAS_CONTENT][..], &EXPIRED]
+        .concat()
+        .into_iter()
+        .map(str::to_owned)
+        .collect()
+}

@@ -1,0 +1,184 @@
+//! Files in SQLite: their rows.
+
+use async_trait::async_trait;
+
+use super::change::Change;
+use super::database::Database;
+use super::write_tx::WriteTx;
+use crate::jid::BareJid;
+use crate::payload::datetime::Timestamp;
+use crate::storage::file::FILE_QUOTA;
+use crate::storage::sql::file;
+use crate::storage::{
+    ContentHash, FileBounds, FileId, FileStore, FileTotals, Purpose, Result, StorageError,
+    StoredFile,
+};
+
+#[async_trait]
+impl FileStore for Database {
+    async fn reserve(&self, file: &StoredFile, bounds: FileBounds) -> Result<()> {
+        self.writer.write(Reserve(file.clone(), bounds)).await
+    }
+
+    async fn find(&self, id: FileId) -> Result<Option<StoredFile>> {
+        file::find(&mut *self.reader().await?, id).await
+    }
+
+    async fn files_of(&self, owner: &BareJid, limit: usize) -> Result<Vec<StoredFile>> {
+        file::of(&mut *self.reader().await?, owner, limit).await
+    }
+
+    async fn used_by(&self, owner: &BareJid, purpose: Purpose) -> Result<(u64, u64)> {
+        let Some(number) = self.owner_number(owner).await? else { return Ok((0, 0)) };
+        file::used(&mut *self.reader().await?, number, purpose.sharing_quota()).await
+    }
+
+    async fn extend(&self, id: FileId, until: Timestamp) -> Result<()> {
+        self.writer.write(Extend(id, until)).await
+    }
+
+    async fn announce_content(&self, hash: ContentHash, size: u64) -> Result<()> {
+        self.writer.write(Announce(hash, size)).await
+    }
+
+    async fn complete(&self, id: FileId, hash: ContentHash) -> Result<bool> {
+        self.writer.write(Complete(id, hash)).await
+    }
+
+    async fn remove_file(&self, owner: &BareJid, id: FileId) -> Result<bool> {
+        self.writer.write(Remove(owner.clone(), id)).await
+    }
+
+    async fn remove_expired(&self, now: Timestamp, limit: usize) -> Result<u64> {
+        self.writer.write(RemoveExpired(now, limit)).await
+    }
+
+    async fn unused_contents(&self, limit: usize) -> Result<Vec<ContentHash>> {
+        file::unused(&mut *self.reader().await?, limit).await
+    }
+
+    async fn is_unused(&self, hash: ContentHash) -> Result<bool> {
+        file::is_unused(&mut *self.reader().await?, hash).await
+    }
+
+    async fn forget_content(&self, hash: ContentHash) -> Result<bool> {
+        self.writer.write(Forget(hash)).await
+    }
+
+    async fn totals(&self) -> Result<FileTotals> {
+        file::totals(&mut *self.reader().await?).await
+    }
+}
+
+struct Reserve(StoredFile, FileBounds);
+
+#[async_trait]
+impl Change for Reserve {
+    type Answer = ();
+
+    async fn apply(&self, on: &mut WriteTx<'_>) -> Result<()> {
+        let Self(new, bounds) = self;
+        if new.size > bounds.bytes {
+            return Err(StorageError::Limit(FILE_QUOTA));
+        }
+        let owner = on.owner(&new.owner).await?.number;
+        let sharing = new.purpose.sharing_quota();
+        let connection = on.tx.connection().await?;
+        let (mut bytes, mut files) = file::used(connection, owner, sharing).await?;
+        let is_full = |bytes: u64, files: u64| {
+            bytes.saturating_add(new.size) > bounds.bytes || files >= bounds.files
+        };
+        let mut replaced = Vec::new();
+        if is_full(bytes, files) && bounds.replace {
+            for (id, size) in file::oldest(connection, owner, sharing, AT_ONCE).await? {
+                if !is_full(bytes, files) {
+                    break;
+                }
+                (bytes, files) = (bytes.saturating_sub(size), files.saturating_sub(1));
+                replaced.push(id);
+            }
+        }
+        if is_full(bytes, files) {
+            return Err(StorageError::Limit(FILE_QUOTA));
+        }
+        for id in replaced {
+            file::remove(connection, owner, id).await?;
+        }
+        file::insert(connection, owner, new).await
+    }
+}
+
+struct Extend(FileId, Timestamp);
+
+#[async_trait]
+impl Change for Extend {
+    type Answer = ();
+
+    async fn apply(&self, on: &mut WriteTx<'_>) -> Result<()> {
+        file::extend(on.tx.connection().await?, self.0, self.1).await
+    }
+}
+
+struct Announce(ContentHash, u64);
+
+#[async_trait]
+impl Change for Announce {
+    type Answer = ();
+
+    async fn apply(&self, on: &mut WriteTx<'_>) -> Result<()> {
+        file::put_content(on.tx.connection().await?, self.0, self.1).await
+    }
+}
+
+struct Complete(FileId, ContentHash);
+
+#[async_trait]
+impl Change for Complete {
+    type Answer = bool;
+
+    async fn apply(&self, on: &mut WriteTx<'_>) -> Result<bool> {
+        file::complete(on.tx.connection().await?, self.0, self.1).await
+    }
+}
+
+struct Remove(BareJid, FileId);
+
+#[async_trait]
+impl Change for Remove {
+    type Answer = bool;
+
+    async fn apply(&self, on: &mut WriteTx<'_>) -> Result<bool> {
+        let Some(known) = on.owner_if_any(&self.0).await? else { return Ok(false) };
+        file::remove(on.tx.connection().await?, known.number, self.1).await
+    }
+}
+
+struct RemoveExpired(Timestamp, usize);
+
+#[async_trait]
+impl Change for RemoveExpired {
+    type Answer = u64;
+
+    async fn apply(&self, on: &mut WriteTx<'_>) -> Result<u64> {
+        file::remove_expired(on.tx.connection().await?, self.0, self.1).await
+    }
+}
+
+struct Forget(ContentHash);
+
+#[async_trait]
+impl Change for Forget {
+    type Answer = bool;
+
+    async fn apply(&self, on: &mut WriteTx<'_>) -> Result<bool> {
+        let connection = on.tx.connection().await?;
+        let is_unused = file::is_unused(connection, self.0).await?;
+        if is_unused {
+            file::forget(connection, self.0).await?;
+        }
+        Ok(is_unused)
+    }
+}
+
+/// So many old files make room for a new one at most.
+const AT_ONCE: usize = 1000;

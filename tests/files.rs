@@ -1,0 +1,201 @@
+//! Files over HTTP (XEP-0363), byte by byte: uploads, downloads, and all that is wrong with them. How clients get
+//! slots is in `tests/scripts/xep-0363/`.
+
+#![expect(clippy::unwrap_used, reason = "functions of tests")]
+
+#[path = "files/bad.rs"]
+mod bad;
+#[path = "files/house.rs"]
+mod house;
+#[path = "files/resume.rs"]
+mod resume;
+
+use std::time::Duration;
+
+use house::{House, Slot};
+
+#[tokio::test]
+async fn a_file_that_was_uploaded_is_downloaded() {
+    let house = House::new("").await;
+    let slot = house.slot("très cool.jpg", b"hello", Some("image/jpeg")).await;
+    // Nobody learns of a slot.
+    assert_eq!(house.get(&slot, "").await.status, 404);
+    let answer = house.put(&slot, b"hello", "Content-Type: image/jpeg\r\n").await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+    assert!(answer.head.contains("upload-complete: ?1\r\n"), "{answer:?}");
+    let answer = house.get(&slot, "").await;
+    assert_eq!((answer.status, &answer.body[..]), (200, &b"hello"[..]), "{answer:?}");
+    for line in [
+        "content-type: image/jpeg\r\n",
+        "content-length: 5\r\n",
+        "content-disposition: inline; filename*=utf-8''tr%c3%a8s%20cool.jpg\r\n",
+        "content-security-policy: default-src 'none'; frame-ancestors 'none'; sandbox\r\n",
+        "x-content-type-options: nosniff\r\n",
+        "access-control-allow-origin: *\r\n",
+        "accept-ranges: bytes\r\n",
+        "last-modified: wed, 01 jul 2026 12:00:00 gmt\r\n",
+        "etag: \"2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824\"\r\n",
+    ] {
+        assert!(answer.head.contains(line), "{line} is missing in {answer:?}");
+    }
+    let head = house.ask("HEAD", &slot.path, "", b"").await;
+    assert_eq!((head.status, &head.body[..]), (200, &b""[..]), "{head:?}");
+    assert!(head.head.contains("content-length: 5\r\n"), "{head:?}");
+    house.close().await;
+}
+
+#[tokio::test]
+async fn parts_and_conditions_are_those_of_http() {
+    let house = House::new("").await;
+    let slot = house.file("a.txt", b"0123456789", Some("text/plain")).await;
+    let tag = "\"84d89877f0d4041efb6bf91a16f0248f2fd573e6af05c19f96bedb9f882f7882\"";
+    let (own, weak) =
+        (format!("If-None-Match: {tag}\r\n"), format!("If-None-Match: \"x\", W/{tag}\r\n"));
+    let if_range = format!("Range: bytes=2-4\r\nIf-Range: {tag}\r\n");
+    let table: &[(&str, u16, &str, &str)] = &[
+        ("Range: bytes=2-4\r\n", 206, "234", "content-range: bytes 2-4/10"),
+        ("Range: bytes=-3\r\n", 206, "789", "content-range: bytes 7-9/10"),
+        ("Range: bytes=5-\r\n", 206, "56789", "content-range: bytes 5-9/10"),
+        ("Range: bytes=0-99999999999999999999\r\n", 206, "0123456789", "bytes 0-9/10"),
+        ("Range: bytes=10-\r\n", 416, "", "content-range: bytes */10"),
+        ("Range: bytes=-0\r\n", 416, "", "content-range: bytes */10"),
+        ("Range: bytes=4-2\r\n", 200, "0123456789", ""),
+        ("Range: bytes=--5\r\n", 200, "0123456789", ""),
+        ("Range: bytes=0-1,3-4\r\n", 200, "0123456789", ""),
+        ("Range: lines=0-1\r\n", 200, "0123456789", ""),
+        (&if_range, 206, "234", ""),
+        ("Range: bytes=2-4\r\nIf-Range: \"x\"\r\n", 200, "0123456789", ""),
+        ("Range: bytes=2-4\r\nIf-Range: Wed, 01 Jul 2026 12:00:00 GMT\r\n", 206, "234", ""),
+        (&own, 304, "", "etag: "),
+        (&weak, 304, "", ""),
+        ("If-None-Match: *\r\n", 304, "", ""),
+        ("If-None-Match: \"x\"\r\n", 200, "0123456789", ""),
+        ("If-Modified-Since: Wed, 01 Jul 2026 12:00:00 GMT\r\n", 304, "", ""),
+        ("If-Modified-Since: Wed, 01 Jul 2026 11:59:59 GMT\r\n", 200, "0123456789", ""),
+        ("If-Modified-Since: yesterday\r\n", 200, "0123456789", ""),
+        (
+            "If-None-Match: \"x\"\r\nIf-Modified-Since: Wed, 01 Jul 2026 12:00:00 GMT\r\n",
+            200,
+            "0123456789",
+            "",
+        ),
+    ];
+    for (lines, status, body, header) in table {
+        let answer = house.get(&slot, lines).await;
+        assert_eq!(answer.status, *status, "{lines}: {answer:?}");
+        assert!(answer.head.contains(header), "{lines}: {answer:?}");
+        if *status < 400 {
+            assert_eq!(answer.body, body.as_bytes(), "{lines}");
+        }
+    }
+    house.close().await;
+}
+
+#[tokio::test]
+async fn no_page_of_a_user_runs_as_one_of_ours() {
+    let house = House::new("").await;
+    for (name, kind, shown, how) in [
+        ("a.html", Some("text/html"), "application/octet-stream", "attachment"),
+        ("a.svg", Some("image/svg+xml"), "application/octet-stream", "attachment"),
+        ("a.xml", Some("application/xml"), "application/octet-stream", "attachment"),
+        ("a.js", Some("text/javascript"), "application/octet-stream", "attachment"),
+        ("a.pdf", Some("application/pdf"), "application/pdf", "attachment"),
+        ("a.png", None, "application/octet-stream", "attachment"),
+        ("a.mp4", Some("video/mp4"), "video/mp4", "inline"),
+    ] {
+        let slot = house.file(name, b"<script>alert(1)</script>", kind).await;
+        let answer = house.get(&slot, "").await;
+        for line in [
+            format!("content-type: {shown}\r\n"),
+            format!("content-disposition: {how}; filename*=utf-8''{name}\r\n"),
+            "sandbox\r\n".into(),
+            "x-content-type-options: nosniff\r\n".into(),
+        ] {
+            assert!(answer.head.contains(&line), "{line} is missing in {answer:?}");
+        }
+    }
+    house.close().await;
+}
+
+#[tokio::test]
+async fn pages_from_everywhere_may_upload() {
+    let house = House::new("").await;
+    let slot = house.slot("a.jpg", b"hello", Some("image/jpeg")).await;
+    for path in [slot.put.as_str(), "/files/x", "/files/a/b"] {
+        let more = "Origin: https://chat.example\r\nAccess-Control-Request-Method: PUT\r\n\
+            Access-Control-Request-Headers: authorization, content-type\r\n";
+        let answer = house.ask("OPTIONS", path, more, b"").await;
+        assert_eq!(answer.status, 204, "{answer:?}");
+        for part in [
+            "access-control-allow-origin: *\r\n",
+            "access-control-allow-methods: options, head, get, put",
+            "access-control-allow-headers: authorization, content-type",
+        ] {
+            assert!(answer.head.contains(part), "{part} is missing in {answer:?}");
+        }
+    }
+    // A refusal can be read, too.
+    let answer = house.ask("PUT", &slot.path, "", b"hello").await;
+    assert_eq!(answer.status, 403);
+    assert!(answer.head.contains("access-control-allow-origin: *\r\n"), "{answer:?}");
+    house.close().await;
+}
+
+#[tokio::test]
+async fn the_same_file_is_stored_once_until_nobody_has_it() {
+    let house = House::new("").await;
+    let (one, other) =
+        (house.file("a.jpg", b"hello", None).await, house.file("b.jpg", b"hello", None).await);
+    assert_eq!(house.contents(), 1);
+    assert!(house.remove(&one).await);
+    house.sweep().await;
+    assert_eq!(house.get(&one, "").await.status, 404);
+    assert_eq!(house.get(&other, "").await.body, b"hello");
+    assert!(house.remove(&other).await);
+    house.sweep().await;
+    assert_eq!((house.get(&other, "").await.status, house.contents()), (404, 0));
+    let again = house.file("c.jpg", b"hello", None).await;
+    assert_eq!(house.get(&again, "").await.body, b"hello");
+    house.close().await;
+}
+
+#[tokio::test]
+async fn files_and_slots_expire() {
+    let house = House::new("files.age = \"1 d\"\n").await;
+    let file = house.file("a.jpg", b"hello", None).await;
+    let slot = house.slot("b.jpg", b"hello", None).await;
+    house.clock.advance(Duration::from_secs(301));
+    assert_eq!(house.put(&slot, b"hello", "").await.status, 410);
+    assert_eq!(house.get(&file, "").await.status, 200);
+    house.clock.advance(Duration::from_secs(86_400));
+    assert_eq!(house.get(&file, "").await.status, 410);
+    house.sweep().await;
+    assert_eq!((house.get(&file, "").await.status, house.contents()), (404, 0));
+    house.close().await;
+}
+
+#[tokio::test]
+async fn the_signature_may_be_in_a_header() {
+    let house = House::new("").await;
+    let Slot { path, put, .. } = house.slot("a.jpg", b"hello", None).await;
+    let signature = put.split_once("?s=").unwrap().1;
+    for (header, status) in [
+        ("Authorization: Bearer AAAA\r\n".to_owned(), 403),
+        (format!("Authorization: Basic {signature}\r\n"), 403),
+        (format!("Authorization: bearer {signature}\r\n"), 201),
+    ] {
+        assert_eq!(house.ask("PUT", &path, &header, b"hello").await.status, status, "{header}");
+    }
+    house.close().await;
+}
+
+#[tokio::test]
+async fn files_that_are_switched_off_are_not_there() {
+    let house = House::new("").await;
+    let slot = house.file("a.jpg", b"hello", None).await;
+    let text = "files.enabled = false\n";
+    let off = House::new(text).await;
+    assert_eq!(off.get(&slot, "").await.status, 404);
+    house.close().await;
+    off.close().await;
+}

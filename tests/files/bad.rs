@@ -1,0 +1,167 @@
+//! Hostile and broken requests: the right status, and nothing on the disk that does not belong there.
+
+use tokio::io::AsyncWriteExt;
+use tokio::time::timeout;
+
+use crate::house::{House, PATIENCE, answer};
+
+#[tokio::test]
+async fn an_upload_must_be_what_the_slot_is_for() {
+    let house = House::new("").await;
+    let slot = house.slot("a.jpg", b"hello", Some("image/jpeg")).await;
+    let put = |more: &str| format!("PUT {} HTTP/1.1\r\n{more}", slot.put);
+    let table: &[(&str, &str, &[u8], u16)] = &[
+        ("too short", "Content-Length: 4\r\n", b"hell", 400),
+        ("too long", "Content-Length: 6\r\n", b"hello!", 400),
+        ("nothing", "Content-Length: 0\r\n", b"", 400),
+        ("no length", "", b"", 411),
+        ("in chunks", "Transfer-Encoding: chunked\r\n", b"5\r\nhello\r\n0\r\n\r\n", 411),
+        ("two lengths", "Content-Length: 5\r\nContent-Length: 6\r\n", b"hello", 400),
+        ("a negative length", "Content-Length: -5\r\n", b"hello", 400),
+        ("another type", "Content-Length: 5\r\nContent-Type: text/html\r\n", b"hello", 415),
+        ("no type at all", "Content-Length: 5\r\nContent-Type: x\r\n", b"hello", 415),
+        ("a part", "Content-Length: 5\r\nUpload-Complete: ?0\r\n", b"hello", 400),
+        ("another whole", "Content-Length: 5\r\nUpload-Length: 6\r\n", b"hello", 400),
+        ("a wrong range", "Content-Length: 5\r\nContent-Range: bytes 0-3/5\r\n", b"hello", 400),
+        ("a range beyond", "Content-Length: 5\r\nContent-Range: bytes 1-5/5\r\n", b"hello", 400),
+        ("a later part", "Content-Length: 2\r\nContent-Range: bytes 3-4/5\r\n", b"lo", 409),
+    ];
+    for (what, head, body, status) in table {
+        let answer = house.send(&put(head), body).await;
+        assert_eq!(answer.status, *status, "{what}: {answer:?}");
+        assert_eq!(house.everything().len(), house.partial(), "{what}");
+    }
+    let right = "Content-Length: 5\r\nContent-Type: IMAGE/JPEG; a=b\r\n";
+    assert_eq!(house.send(&put(right), b"hello").await.status, 201);
+    // A slot is used once.
+    assert_eq!(house.send(&put(right), b"HELLO").await.status, 409);
+    assert_eq!(house.get(&slot, "").await.body, b"hello");
+    house.close().await;
+}
+
+#[tokio::test]
+async fn only_the_server_signs_uploads() {
+    let house = House::new("").await;
+    let (one, other) =
+        (house.slot("a.jpg", b"hello", None).await, house.slot("a.jpg", b"hello", None).await);
+    let signature = |put: &str| put.split_once("?s=").unwrap().1.to_owned();
+    let (own, foreign) = (signature(&one.put), signature(&other.put));
+    for wrong in
+        ["", "x", &foreign, &own[1..], &format!("{own}A"), &own.to_lowercase(), &"A".repeat(43)]
+    {
+        for method in ["PUT", "PATCH", "DELETE", "HEAD"] {
+            let path = format!("{}?s={wrong}", one.path);
+            let answer = house.ask(method, &path, "", b"hello").await;
+            assert_eq!(answer.status, 403, "{method} {wrong}: {answer:?}");
+        }
+    }
+    for (method, status) in
+        [("PUT", 403), ("PATCH", 403), ("DELETE", 403), ("POST", 405), ("TRACE", 405)]
+    {
+        let answer = house.ask(method, &one.path, "", b"hello").await;
+        assert_eq!(answer.status, status, "{method}");
+    }
+    assert_eq!(house.everything(), [] as [String; 0]);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn no_path_leads_out_of_the_store() {
+    let house = House::new("").await;
+    let file = house.file("a.jpg", b"hello", None).await;
+    let secret = house.file("token.key", b"other", None).await;
+    let id = file.path.split('/').nth(2).unwrap();
+    let signature = file.put.split_once('?').unwrap().1;
+    for path in [
+        "/files/",
+        "/files/x",
+        "/files/../token.key",
+        "/files/../../etc/passwd",
+        "/files/%2e%2e/%2e%2e/etc/passwd",
+        "/files/..%2f..%2fetc%2fpasswd",
+        "/files/%2e%2e%2f/passwd",
+        "//files//etc/passwd",
+        "/files//etc/passwd",
+        r"/files/..\..\etc\passwd/x",
+        "/files/partial/x",
+        &format!("/files/{id}"),
+        &format!("/files/{id}/"),
+        &format!("/files/{id}/b.jpg"),
+        &format!("/files/{id}/a.jpg/"),
+        &format!("/files/{id}/a.jpg/../a.jpg"),
+        &format!("/files/{id}/../{id}/a.jpg"),
+        &format!("/files/{id}/%2e%2e%2f%2e%2e%2ftoken.key"),
+        &format!("/files/{id}/a.jpg%00"),
+        &format!("/files/{id}/a%2ejpg%"),
+        &format!("/files/{}/a.jpg", id.to_uppercase()),
+        &format!("/files/{}/a.jpg", &secret.path.split('/').nth(2).unwrap()),
+        &format!("/files/%{:02x}{}/a.jpg", id.as_bytes()[0], &id[1..]),
+    ] {
+        for (method, path) in [("GET", path.to_owned()), ("PUT", format!("{path}?{signature}"))] {
+            let answer = house.ask(method, &path, "", b"").await;
+            assert!(matches!(answer.status, 400 | 404), "{method} {path}: {answer:?}");
+        }
+    }
+    // Another spelling of the right address is the right address.
+    assert_eq!(house.ask("GET", &file.path.replace("a.", "%61."), "", b"").await.body, b"hello");
+    assert_eq!(house.everything().len(), 2);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_body_that_ends_early_is_no_file() {
+    let house = House::new("").await;
+    let slot = house.slot("a.jpg", b"hello", None).await;
+    let mut io = house.connect();
+    let head =
+        format!("PUT {} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhel", slot.put);
+    io.write_all(head.as_bytes()).await.unwrap();
+    io.shutdown().await.unwrap();
+    let answer = answer(&mut io).await;
+    assert!(matches!(answer.status, 0 | 400), "{answer:?}");
+    assert_eq!((house.get(&slot, "").await.status, house.contents()), (404, 0));
+    house.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_does_not_come_is_given_up() {
+    let house = House::new("").await;
+    let slot = house.slot_of("a.jpg", 1 << 20, None).await;
+    let mut io = house.connect();
+    let head = format!(
+        "PUT {} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\r\nhel",
+        slot.put,
+        1 << 20
+    );
+    io.write_all(head.as_bytes()).await.unwrap();
+    assert_eq!(answer(&mut io).await.status, 408);
+    assert_eq!(house.contents(), 0);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn so_many_uploads_run_at_once() {
+    let house = House::new("budgets.uploads_per_address = 1\n").await;
+    let (one, other) =
+        (house.slot("a.jpg", b"hello", None).await, house.slot("b.jpg", b"hello", None).await);
+    let mut io = house.connect();
+    let head = format!(
+        "PUT {} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhel",
+        one.put
+    );
+    io.write_all(head.as_bytes()).await.unwrap();
+    // Until the server has read the first head.
+    let begun = async {
+        while house.partial() == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, begun).await.unwrap();
+    let refused = house.put(&other, b"hello", "").await;
+    assert_eq!(refused.status, 503, "{refused:?}");
+    assert!(refused.head.contains("retry-after: 30\r\n"), "{refused:?}");
+    io.write_all(b"lo").await.unwrap();
+    assert_eq!(answer(&mut io).await.status, 201);
+    assert_eq!(house.put(&other, b"hello", "").await.status, 201);
+    house.close().await;
+}
