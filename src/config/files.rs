@@ -79,4 +79,8 @@ section! {
     /// Give the signature of an upload in the header `Authorization` instead of the address, so that no log of a
     /// proxy has it. Some clients forget the headers, and cannot upload then.
     authorization_header: bool = false => Switch, Reload;
+
+    /// Remove a file when its owner retracts the message with its address (XEP-0424). One that was sent in several
+    /// messages is lost for all. In encrypted messages, and in rooms, the server does not look.
+    remove_retracted: bool = false => Switch, Reload;
 }

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::{ServerState, SharedState};
+use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
-use crate::storage::{Purpose, StoredFile};
+use crate::storage::{self, FileId, Purpose, StoredFile};
 use crate::upload::{SlotKey, Uploads, percent_encoded};
 
 impl SharedState for Uploads {}
@@ -51,3 +52,48 @@ pub fn later(now: Timestamp, by: Duration) -> Timestamp {
 
 /// The name of the signature in the address of an upload.
 pub const SIGNATURE: &str = "s";
+
+/// Removes the files of a user whose addresses are in a message, given as XML. Of a message with many, the first
+/// twenty.
+///
+/// # Errors
+/// If the store fails.
+pub async fn remove_named(server: &ServerState, user: &BareJid, xml: &[u8]) -> storage::Result<()> {
+    let base = server.config.load().files_url(user.domain());
+    let (Some(base), Some(uploads)) = (base, server.find_shared::<Uploads>()) else {
+        return Ok(());
+    };
+    let text = String::from_utf8_lossy(xml);
+    for id in ids_in(&text, &format!("{base}{PATH}")).take(REMOVED) {
+        if server.storage.files().remove_file(user, id).await? {
+            uploads.sweep_soon.notify_one();
+        }
+    }
+    Ok(())
+}
+
+/// The ids that follow this beginning of an address.
+fn ids_in(text: &str, base: &str) -> impl Iterator<Item = FileId> {
+    let digits = |at: usize| text.get(at + base.len()..at + base.len() + DIGITS);
+    text.match_indices(base).filter_map(move |(at, _)| FileId::parse(digits(at)?))
+}
+
+const DIGITS: usize = 32;
+const REMOVED: usize = 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_found_by_their_addresses() {
+        let (one, other) = (FileId::random(), FileId::random());
+        let base = "https://f.example/files/";
+        let text = format!(
+            "<body>{base}{one}/a.jpg and {base}x, {base}{other}</body><url>{base}{one}/a.jpg</url>\
+             https://g.example/files/{other} {base}0é"
+        );
+        assert_eq!(ids_in(&text, base).collect::<Vec<_>>(), [one, other, one]);
+        assert_eq!(ids_in("", base).next(), None);
+    }
+}

@@ -4,6 +4,7 @@
 //! The message is looked for among the newest of the conversation: a retraction costs at most four pages of the
 //! archive, however large that is. An older message stays, and clients read the retraction behind it.
 
+use crate::host::uploads;
 use crate::host::{AddressKind, Cx, Manifest, Module, OurDomain, Registry, Status, Xep};
 use crate::jid::{BareJid, Jid};
 use crate::ns;
@@ -85,6 +86,9 @@ async fn replace(
         });
         if let Some((row, mut message)) = found {
             if !message.content.has_received_child(ns::RETRACT, "retracted") {
+                if way == Way::Sent && cx.server.config.load().files.remove_retracted {
+                    uploads::remove_named(cx.server, owner, &row.xml).await?;
+                }
                 let stamp = cx.server.clock.now().to_string();
                 let retracted =
                     element("retracted").ns(ns::RETRACT).attr("id", by).attr("stamp", stamp);
