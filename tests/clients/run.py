@@ -20,6 +20,7 @@ import devices
 import long_lives
 import rooms
 import scenarios
+import uploads
 from client import Refused
 from proxy import Proxy
 from server import DOMAIN, SERVERS, ServerError
@@ -120,6 +121,12 @@ def checks(server, args):
             name = f"{guest.library}: {scenario.__name__.replace('_', ' ')}"
             if args.only in name:
                 yield name, lambda: in_process(server, scenario, guest, guest, next(numbers))
+    if server.has_all:
+        for scenario in uploads.SCENARIOS:
+            name = f"slixmpp: {scenario.__name__.replace('_', ' ')}"
+            if args.only in name:
+                sender = uploads.Sender
+                yield name, lambda: in_process(server, scenario, sender, sender, next(numbers))
     if args.coturn:
         name = "coturn: credentials open the relay"
         if args.only in name:
