@@ -38,8 +38,9 @@ pub trait ContentStore: Send + Sync {
 pub trait Writing: Send {
     /// Writes the next bytes.
     async fn write(&mut self, piece: Bytes) -> io::Result<()>;
-    /// Brings all bytes to the disk. The hash of all of them.
-    async fn finish(self: Box<Self>) -> io::Result<ContentHash>;
+    /// Brings all bytes to the disk. Answers the hash of all of them, and the turn: nobody else may write until they
+    /// are kept.
+    async fn finish(self: Box<Self>) -> io::Result<(ContentHash, Turn)>;
 }
 
 /// A content that is open for reading.

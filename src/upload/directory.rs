@@ -67,7 +67,7 @@ impl ContentStore for Directory {
             let mut file = open_own(&path, MODE)?;
             let hash = hash_of_first(&mut file, at)?;
             file.set_len(at)?;
-            Ok(Open { file, hash, _turn: turn })
+            Ok(Open { file, hash, turn })
         });
         Ok(Box::new(Upload(Some(open.await?))))
     }
@@ -125,7 +125,7 @@ struct Upload(Option<Open>);
 struct Open {
     file: File,
     hash: Sha256,
-    _turn: Turn,
+    turn: Turn,
 }
 
 #[async_trait]
@@ -141,11 +141,11 @@ impl Writing for Upload {
         Ok(())
     }
 
-    async fn finish(mut self: Box<Self>) -> io::Result<ContentHash> {
+    async fn finish(mut self: Box<Self>) -> io::Result<(ContentHash, Turn)> {
         let open = self.0.take().ok_or(ErrorKind::BrokenPipe)?;
         blocking(move || {
             open.file.sync_all()?;
-            Ok(ContentHash::new(open.hash.finalize().into()))
+            Ok((ContentHash::new(open.hash.finalize().into()), open.turn))
         })
         .await
     }
@@ -236,7 +236,7 @@ mod tests {
         for piece in text.as_bytes().chunks(3) {
             upload.write(Bytes::copy_from_slice(piece)).await.unwrap();
         }
-        upload.finish().await.unwrap()
+        upload.finish().await.unwrap().0
     }
 
     #[tokio::test]

@@ -74,8 +74,9 @@ async fn finish(
     file: &StoredFile,
     writing: Box<dyn Writing>,
 ) -> Result<Response, Refused> {
-    let hash = writing.finish().await.map_err(|error| of_disk(&error))?;
+    let (hash, turn) = writing.finish().await.map_err(|error| of_disk(&error))?;
     let kept = uploads.keep(&*server.storage, file.id, hash, file.size).await;
+    drop(turn);
     match kept {
         Ok(true) => {
             let mut head = upload::state(file, file.size, true);
