@@ -2,6 +2,7 @@
 //! with which the server runs, so that all parts of the server see the same value.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use super::section::Section;
 use super::top_level::Head;
@@ -79,8 +80,7 @@ impl Config {
             mut log,
         } = self;
         let mut names = Vec::new();
-        let mut head = Head { data };
-        head.keep(&Head { data: running.data.clone() }, &mut names);
+        let data = reloaded_data(data, running, &mut names);
         let (hosts, domains) = reloaded_hosts(hosts, &running.hosts, &mut names);
         listen.keep(&running.listen, &mut names);
         auth.keep(&running.auth, &mut names);
@@ -99,7 +99,7 @@ impl Config {
         external_services.keep(&running.external_services, &mut names);
         log.keep(&running.log, &mut names);
         let config = Self {
-            data: head.data,
+            data,
             hosts,
             listen,
             auth,
@@ -118,9 +118,18 @@ impl Config {
             external_services,
             log,
         };
-        let pending = domains.into_iter().chain(services);
-        (config, pending.chain(names.into_iter().map(Pending::Option)).collect())
+        (config, domains.into_iter().chain(services).chain(options(names)).collect())
     }
+}
+
+fn reloaded_data(data: PathBuf, running: &Config, names: &mut Vec<&'static str>) -> PathBuf {
+    let mut head = Head { data };
+    head.keep(&Head { data: running.data.clone() }, names);
+    head.data
+}
+
+fn options(names: Vec<&'static str>) -> impl Iterator<Item = Pending> {
+    names.into_iter().map(Pending::Option)
 }
 
 /// The served domains and their order stay the same. Their other options are compared domain by
