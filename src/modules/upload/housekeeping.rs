@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::timeout;
 
 use crate::host::ServerState;
 use crate::upload::Uploads;
@@ -17,10 +17,9 @@ pub(super) async fn run(server: Arc<ServerState>) {
     }
     let mut pause = SOON;
     loop {
-        tokio::select! {
-            () = stopping.cancelled() => return,
-            () = sleep(pause) => {}
-            () = uploads.sweep_soon.notified() => {}
+        let woken = timeout(pause, uploads.sweep_soon.notified());
+        if stopping.run_until_cancelled(woken).await.is_none() {
+            return;
         }
         match uploads.sweep(&*server.storage, server.clock.now()).await {
             Ok(swept) if swept.files + swept.contents > 0 => {

@@ -22,7 +22,7 @@ impl FileStore for MemoryStorage {
         loop {
             let same = || files.iter().filter(|other| sharing.contains(&other.purpose));
             let bytes = same().map(|other| other.size).fold(file.size, u64::saturating_add);
-            if bytes <= bounds.bytes && files.len() as u64 + 1 <= bounds.files {
+            if bytes <= bounds.bytes && (files.len() as u64) < bounds.files {
                 break;
             }
             let old = same().filter(|other| bounds.replace && other.content.is_some());

@@ -172,8 +172,9 @@ pub(in crate::storage) async fn unused(
 
 /// Whether no file has this content.
 pub(in crate::storage) async fn is_unused(on: &mut Connection, hash: ContentHash) -> Result<bool> {
-    let row = sqlx::query_as::<_, (i64,)>(HAS_CONTENT).bind(&hash.bytes()[..]);
-    Ok(row.fetch_one(on).await?.0 == 0)
+    let row = sqlx::query_as::<_, (bool,)>(HAS_CONTENT).bind(&hash.bytes()[..]);
+    let (is_used,) = row.fetch_one(on).await?;
+    Ok(!is_used)
 }
 
 /// Forgets a content that no file has.
@@ -242,7 +243,7 @@ const EXPIRED: [&str; 2] = [
     "DELETE FROM file WHERE id IN (SELECT id FROM file WHERE content IS NULL AND slot_until <= $1 \
      ORDER BY slot_until LIMIT +$2)",
 ];
-const HAS_CONTENT: &str = "SELECT count(*) FROM (SELECT 1 FROM file WHERE content = $1 LIMIT 1) f";
+const HAS_CONTENT: &str = "SELECT EXISTS (SELECT 1 FROM file WHERE content = $1)";
 
 /// Statements that must not read a whole table, for tests.
 #[cfg(test)]
