@@ -73,6 +73,8 @@ pub const MUC_ROOMCONFIG: &str = "http://jabber.org/protocol/muc#roomconfig";
 pub const MUC_REQUEST: &str = "http://jabber.org/protocol/muc#request";
 /// XEP-0045 §7.4: messages keep their ids.
 pub const MUC_STABLE_ID: &str = "http://jabber.org/protocol/muc#stable_id";
+/// XEP-0421: who an occupant of a room is, whatever the nickname.
+pub const OCCUPANT_ID: &str = "urn:xmpp:occupant-id:0";
 /// XEP-0249: an invitation from one user to another.
 pub const DIRECT_INVITE: &str = "jabber:x:conference";
 /// XEP-0184.

@@ -9,7 +9,7 @@ use crate::jid::Jid;
 use crate::ns;
 use crate::payload::hints::Hints;
 use crate::payload::stanza_id;
-use crate::stanza::{Condition, ErrorKind, Message, MessageKind, StanzaError};
+use crate::stanza::{Condition, Message, MessageKind, StanzaError};
 use crate::xml::ElementRef;
 
 impl Room {
@@ -50,9 +50,8 @@ impl Room {
         fx: &mut Effects,
     ) -> Result<(), StanzaError> {
         let occupant = self.occupant(actor)?;
-        let (role, nick) = (occupant.role, occupant.nick.clone());
+        let role = occupant.role;
         let (address, id) = (occupant.address.clone(), occupant.id.clone());
-        let spoke = occupant.spoke;
         if role < Role::Participant && (self.config.moderated || role == Role::None) {
             return Err(Condition::Forbidden.text("visitors may not write to all"));
         }
@@ -61,15 +60,16 @@ impl Room {
         message.head.to = None;
         let is_subject = subject::is_change(&message);
         let says = message.content.received_children().any(|child| is_lasting(&child));
-        if says || is_subject {
-            self.may_speak(now, role, spoke)?;
+        let has_text = message.content.has_received_child(ns::CLIENT, "body");
+        if has_text {
+            self.may_speak(now, actor)?;
         }
         if is_subject {
             self.set_subject(now, (role, &id), &message, fx)?;
         }
         message.content.add(&occupant_id::node(&id));
-        if says || is_subject {
-            self.occupants.change(&nick, |occupant| occupant.spoke = Some(now.at));
+        if has_text {
+            self.note_spoken(now, &actor.user);
         }
         let hints = Hints::of(&message.content);
         let lasts = (says || hints.store) && !hints.no_store && !hints.no_permanent_store;
@@ -83,25 +83,6 @@ impl Room {
             buries,
             message,
         })));
-        Ok(())
-    }
-
-    /// Whether an occupant may write now (XEP-0500). Moderators need not wait.
-    fn may_speak(
-        &self,
-        now: &Moment,
-        role: Role,
-        spoke: Option<crate::payload::datetime::Timestamp>,
-    ) -> Result<(), StanzaError> {
-        let wait = i64::from(self.config.slow_mode) * 1_000_000;
-        let Some(spoke) = spoke.filter(|_| wait > 0 && role < Role::Moderator) else {
-            return Ok(());
-        };
-        if now.at.as_micros() < spoke.as_micros() + wait {
-            return Err(Condition::PolicyViolation
-                .text("this room is in slow mode: wait before you write again")
-                .kind(ErrorKind::Wait));
-        }
         Ok(())
     }
 

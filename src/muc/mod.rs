@@ -51,6 +51,7 @@ mod registration_approval;
 mod relay;
 mod room;
 mod show;
+mod slow_mode;
 mod stored;
 mod subject;
 mod tokens;

@@ -10,8 +10,7 @@ use smol_str::SmolStr;
 use crate::jid::BareJid;
 use crate::xml::{Node, element};
 
-/// The namespace.
-pub(super) const NS: &str = "urn:xmpp:occupant-id:0";
+pub(super) use crate::ns::OCCUPANT_ID as NS;
 
 /// The identifier of a user in a room. Only who has the secret can compute it. It is another one in each
 /// room, so that nobody recognizes a user elsewhere (XEP-0421 §4).

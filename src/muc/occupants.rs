@@ -35,8 +35,6 @@ pub(super) struct Occupant {
     pub(super) is_shown: bool,
     /// The sessions, the newest last. Never empty while it is in the room.
     pub(super) seats: SmallVec<[Seat; 1]>,
-    /// When it last wrote to all (XEP-0500).
-    pub(super) spoke: Option<Timestamp>,
     /// When it last asked for voice, if nobody has answered (XEP-0045 §7.13).
     pub(super) asked_for_voice: Option<Timestamp>,
 }

@@ -38,6 +38,8 @@ pub struct Room {
     pub(super) versioned: FxHashMap<Jid, i64>,
     /// Who has invited whom, the newest last. Not stored.
     pub(super) invited: VecDeque<Invited>,
+    /// When users last wrote to all, in slow mode (XEP-0500). Not stored.
+    pub(super) spoke: FxHashMap<BareJid, Timestamp>,
     /// Not stored, either.
     pub(super) private_messages: PrivateMessages,
     /// Not stored: what is open when the server restarts gets no answer.
@@ -73,6 +75,7 @@ impl Room {
             extra: Extra::default(),
             versioned: FxHashMap::default(),
             invited: VecDeque::new(),
+            spoke: FxHashMap::default(),
             private_messages: PrivateMessages::default(),
             open_requests: OpenRequests::default(),
             limits,
@@ -184,7 +187,6 @@ impl Room {
             is_shown: self.is_to_be_shown(role),
             user: actor.user.clone(),
             seats: smallvec::smallvec![seat],
-            spoke: None,
             asked_for_voice: None,
             is_service_admin: actor.is_service_admin,
             address,

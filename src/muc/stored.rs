@@ -37,6 +37,7 @@ impl Room {
             extra: Extra::from_stored(stored.extra.as_deref()),
             versioned: FxHashMap::default(),
             invited: VecDeque::new(),
+            spoke: FxHashMap::default(),
             private_messages: PrivateMessages::default(),
             open_requests: OpenRequests::default(),
             created: stored.created,

@@ -1,16 +1,15 @@
 //! A groupchat message could not be stored, so nobody gets it: its changes of the room are undone.
 
-use smol_str::SmolStr;
-
 use super::subject::{self, Subject};
 use super::{Actor, Input, Room};
+use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
 
 /// What a groupchat message changes in a room, as it was before.
 #[derive(Clone, Debug)]
 pub struct Before {
-    nick: SmolStr,
-    /// When the occupant last wrote to all (XEP-0500).
+    user: BareJid,
+    /// When the user last wrote to all (XEP-0500).
     spoke: Option<Timestamp>,
     /// `None`: the message does not change it.
     subject: Option<Subject>,
@@ -22,15 +21,19 @@ impl Room {
     #[must_use]
     pub fn before(&self, actor: &Actor, input: &Input<'_>) -> Option<Before> {
         let Input::Message(message) = input else { return None };
-        let occupant = self.occupants.of_session(&actor.jid)?;
+        self.occupants.of_session(&actor.jid)?;
         let subject = subject::is_change(message).then(|| self.subject.clone());
-        Some(Before { nick: occupant.nick.clone(), spoke: occupant.spoke, subject })
+        let spoke = self.spoke.get(&actor.user).copied();
+        Some(Before { user: actor.user.clone(), spoke, subject })
     }
 
     /// The message was not published. What else [`Room::apply`] said was not done, either.
     pub fn take_back(&mut self, before: Before) {
-        let Before { nick, spoke, subject } = before;
-        self.occupants.change(&nick, |occupant| occupant.spoke = spoke);
+        let Before { user, spoke, subject } = before;
+        match spoke {
+            Some(spoke) => self.spoke.insert(user, spoke),
+            None => self.spoke.remove(&user),
+        };
         if let Some(subject) = subject {
             self.subject = subject;
         }

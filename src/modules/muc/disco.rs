@@ -11,9 +11,16 @@ use crate::payload::result_set::{self, SetAnswer, SetRequest, Start};
 use crate::stanza::{Condition, StanzaError};
 use crate::storage::{RoomQuery, RoomSummary};
 
-/// What the service can do, besides what all services can (XEP-0045 §6.2, XEP-0486 §3.1).
-pub(super) const FEATURES: &[&str] =
-    &[ns::MUC, ns::MUC_STABLE_ID, photo::CARD_NS, result_set::NS, search::NS, unique::NS];
+/// What the service can do, besides what all services can (XEP-0045 §6.2, XEP-0421 §4, XEP-0486 §3.1).
+pub(super) const FEATURES: &[&str] = &[
+    ns::MUC,
+    ns::MUC_STABLE_ID,
+    ns::OCCUPANT_ID,
+    photo::CARD_NS,
+    result_set::NS,
+    search::NS,
+    unique::NS,
+];
 
 /// A page of the rooms of a domain: the public ones. Nobody finds a hidden room (XEP-0045 §4.2), but administrators of
 /// the service, who see all.
