@@ -342,7 +342,7 @@ fn every_key_is_in_snake_case() {
     ];
     place.write("accounts", "ann secret\nnobody\nadmin x\n");
     for command in COMMANDS {
-        let path = command.path().join(" ");
+        let path = command.name();
         assert!(lines.iter().any(|line| line.starts_with(&path)), "nobody calls {path}");
     }
     let others =

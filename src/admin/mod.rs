@@ -104,8 +104,8 @@ pub enum Code {
 
 /// The command with this path.
 #[must_use]
-pub fn find(path: &[String]) -> Option<&'static dyn Command> {
-    COMMANDS.iter().copied().find(|command| command.path() == path)
+pub fn find(path: &[String]) -> Option<&'static Command> {
+    COMMANDS.iter().copied().find(|command| command.path == path)
 }
 
 /// Carries out a request, and logs it.
@@ -128,7 +128,7 @@ pub async fn run(cx: CommandCx, request: &Request) -> Answer {
 fn prepare(
     cx: CommandCx,
     request: &Request,
-) -> Result<(CommandCx, &'static dyn Command), CommandError> {
+) -> Result<(CommandCx, &'static Command), CommandError> {
     if request.version != VERSION {
         return Err(CommandError::Invalid(other_version(request.version)));
     }

@@ -145,18 +145,18 @@ async fn code_of(cx: &CommandCx, command: &str, arguments: Value) -> Code {
 
 #[test]
 fn each_command_can_be_called_and_has_its_group() {
-    let mut paths: Vec<_> = COMMANDS.iter().map(|command| command.path()).collect();
+    let mut paths: Vec<_> = COMMANDS.iter().map(|command| command.path).collect();
     paths.sort_unstable();
     paths.dedup();
     assert_eq!(paths.len(), COMMANDS.len());
     for command in COMMANDS {
-        let path = command.path();
+        let path = command.path;
         match path {
             [_] => {}
             [group, _] => assert!(GROUPS.iter().any(|(name, _)| name == group), "{path:?}"),
             _ => panic!("{path:?} is too deep"),
         }
-        for argument in command.arguments() {
+        for argument in command.arguments {
             assert!(is_snake_case(argument.name), "{path:?} {}", argument.name);
             let of_all = ["config", "data", "domain", "help", "json", "password-stdin", "yes"];
             assert!(!of_all.contains(&argument.name), "{path:?} {}", argument.name);
@@ -414,7 +414,7 @@ async fn what_cannot_be_had_back_is_removed_only_if_that_is_confirmed() {
     let unconfirmed =
         |command, arguments| Request { confirmed: false, ..request(command, arguments) };
     let destructive: Vec<_> =
-        COMMANDS.iter().filter(|c| c.is_destructive()).map(|c| c.path().join(" ")).collect();
+        COMMANDS.iter().filter(|c| c.is_destructive()).map(|c| c.name()).collect();
     assert_eq!(
         destructive,
         [

@@ -48,17 +48,17 @@ pub(super) fn program() -> Clap {
         .args(options())
         .subcommands(ours());
     for (group, about) in GROUPS {
-        let members = COMMANDS.iter().filter(|command| command.path()[0] == *group);
+        let members = COMMANDS.iter().filter(|command| command.path[0] == *group);
         let group = Clap::new(*group).about(*about).subcommand_required(true);
         let group = group.arg_required_else_help(true);
         program = program.subcommand(group.subcommands(members.map(|command| admin(*command))));
     }
-    let alone = COMMANDS.iter().filter(|command| command.path().len() == 1);
+    let alone = COMMANDS.iter().filter(|command| command.path.len() == 1);
     program.subcommands(alone.map(|command| admin(*command)))
 }
 
 /// The command of the administrator that was called, with its matches.
-pub(super) fn admin_command(matches: &ArgMatches) -> (&'static dyn Command, &ArgMatches) {
+pub(super) fn admin_command(matches: &ArgMatches) -> (&'static Command, &ArgMatches) {
     let mut path = Vec::new();
     let mut matches = matches;
     while let Some((name, of_command)) = matches.subcommand() {
@@ -69,9 +69,9 @@ pub(super) fn admin_command(matches: &ArgMatches) -> (&'static dyn Command, &Arg
 }
 
 /// The values of the arguments. Those that must not be on a command line are asked for, or read.
-pub(super) fn collect(command: &dyn Command, matches: &ArgMatches) -> Result<Arguments, Problem> {
+pub(super) fn collect(command: &Command, matches: &ArgMatches) -> Result<Arguments, Problem> {
     let mut values = Map::new();
-    for argument in command.arguments() {
+    for argument in command.arguments {
         let value = match argument.kind {
             ArgumentKind::Flag => matches.get_flag(argument.name).then_some(Value::Bool(true)),
             ArgumentKind::Number => matches.get_one::<u64>(argument.name).map(|n| (*n).into()),
@@ -103,7 +103,7 @@ pub(super) fn collect(command: &dyn Command, matches: &ArgMatches) -> Result<Arg
 }
 
 /// Whether the caller confirms a destructive command on the command line.
-pub(super) fn is_confirmed(command: &dyn Command, matches: &ArgMatches) -> bool {
+pub(super) fn is_confirmed(command: &Command, matches: &ArgMatches) -> bool {
     command.is_destructive() && matches.get_flag("yes")
 }
 
@@ -155,16 +155,16 @@ fn ours() -> [Clap; 5] {
     ]
 }
 
-fn admin(command: &dyn Command) -> Clap {
-    let name = command.path().last().expect("a command has a name");
-    let arguments = command.arguments().iter().flat_map(|argument| match argument.kind {
+fn admin(command: &Command) -> Clap {
+    let name = command.path.last().expect("a command has a name");
+    let arguments = command.arguments.iter().flat_map(|argument| match argument.kind {
         ArgumentKind::Password => vec![password_stdin(command)],
         _ => vec![one(argument)],
     });
     let yes = Arg::new("yes").long("yes").action(ArgAction::SetTrue);
     let yes = yes.help("Do not ask for confirmation (required without a terminal)");
     let yes = command.is_destructive().then_some(yes);
-    Clap::new(*name).about(command.about()).args(arguments).args(yes)
+    Clap::new(*name).about(command.about).args(arguments).args(yes)
 }
 
 fn one(argument: &Argument) -> Arg {
@@ -194,14 +194,14 @@ fn one(argument: &Argument) -> Arg {
 }
 
 /// A password on the command line could be read by all users of the machine.
-fn password_stdin(command: &dyn Command) -> Arg {
+fn password_stdin(command: &Command) -> Arg {
     let arg = Arg::new("password-stdin").long("password-stdin").action(ArgAction::SetTrue);
     let arg = arg.help("Read the password from the first line of standard input instead of asking");
     if has_random(command) { arg.conflicts_with("random") } else { arg }
 }
 
-fn has_random(command: &dyn Command) -> bool {
-    let mut arguments = command.arguments().iter();
+fn has_random(command: &Command) -> bool {
+    let mut arguments = command.arguments.iter();
     arguments.any(|argument| argument.name == "random" && argument.kind == ArgumentKind::Flag)
 }
 

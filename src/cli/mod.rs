@@ -80,7 +80,7 @@ fn dispatch(matches: &ArgMatches, options: &Options, output: &Output) -> Result<
             let (command, of_command) = arguments::admin_command(matches);
             let request = Request {
                 version: VERSION,
-                command: command.path().iter().map(|word| (*word).to_owned()).collect(),
+                command: command.path.iter().map(|word| (*word).to_owned()).collect(),
                 arguments: arguments::collect(command, of_command)?,
                 domain: options.domain.clone(),
                 confirmed: arguments::is_confirmed(command, of_command),

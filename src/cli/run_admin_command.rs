@@ -14,7 +14,9 @@ use crate::admin::{self, Answer, Code, Request, socket};
 use crate::auth::Derivations;
 use crate::clock::Clock;
 use crate::config::{Backend, LogConfig};
-use crate::host::command::{Caller, Command, CommandCx, Outcome, Permission};
+use crate::host::command::{
+    Caller, Command, CommandCx, CommandError, Outcome, Permission, WithoutServer,
+};
 use crate::log;
 use crate::storage::{self, DataLock};
 use crate::tasks::Tasks;
@@ -23,7 +25,7 @@ use crate::tasks::Tasks;
 /// Returns `Exit::NotRunning` with the outcome if the command answered about a server that does not run.
 pub(super) fn run(
     place: &Place,
-    command: &dyn Command,
+    command: &Command,
     mut request: Request,
 ) -> Result<(Outcome, Exit), Problem> {
     let (mut answer, mut exit) = answer(place, command, &request)?;
@@ -40,11 +42,7 @@ pub(super) fn run(
     }
 }
 
-fn answer(
-    place: &Place,
-    command: &dyn Command,
-    request: &Request,
-) -> Result<(Answer, Exit), Problem> {
+fn answer(place: &Place, command: &Command, request: &Request) -> Result<(Answer, Exit), Problem> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let deadline = Instant::now() + PATIENCE;
@@ -52,8 +50,12 @@ fn answer(
             if let Some(answer) = in_server(place, request).await? {
                 return Ok((answer, Exit::Ok));
             }
-            if let Some(answer) = command.without_server(&place.config) {
-                let answer = answer.map_or_else(Answer::from, Answer::Ok);
+            let answer = match command.without_server {
+                WithoutServer::Answer(answer) => Some(Answer::Ok(answer(&place.config))),
+                WithoutServer::NotRunning => Some(CommandError::NotRunning.into()),
+                WithoutServer::OnData => None,
+            };
+            if let Some(answer) = answer {
                 return Ok((with_socket(place, answer), Exit::NotRunning));
             }
             match lock(place, command)? {
@@ -101,7 +103,7 @@ async fn in_server(place: &Place, request: &Request) -> Result<Option<Answer>, P
 }
 
 /// Locks the data directory for a command. The inner failure means that another program has locked it.
-fn lock(place: &Place, command: &dyn Command) -> Result<Result<DataLock, Problem>, Problem> {
+fn lock(place: &Place, command: &Command) -> Result<Result<DataLock, Problem>, Problem> {
     let config = &place.config;
     let alone = |why: String| {
         let socket = config.admin_socket();
@@ -116,10 +118,10 @@ fn lock(place: &Place, command: &dyn Command) -> Result<Result<DataLock, Problem
     if !config.data.is_dir() {
         return Err(alone(format!("there is no data directory {data} (see --data)")));
     }
-    if command.permission() == Permission::Read && !config.database_path().exists() {
+    if command.permission == Permission::Read && !config.database_path().exists() {
         return Err(alone(format!("there are no data in {data} (see --data)")));
     }
-    let lock = match DataLock::try_acquire(&config.data, &command.path().join(" ")) {
+    let lock = match DataLock::try_acquire(&config.data, &command.name()) {
         Ok(Ok(lock)) => lock,
         Ok(Err(holder)) => {
             return Ok(Err(alone(format!("the data directory {data} is in use by {holder}"))));

@@ -56,7 +56,7 @@ pub struct Registry {
     pub(super) announced: Announced,
     pub(super) discovery: Vec<(AddressKind, &'static dyn Discovery)>,
     pub(super) manifests: Vec<&'static Manifest>,
-    pub(super) commands: Vec<&'static dyn Command>,
+    pub(super) commands: Vec<&'static Command>,
     pub(super) account_commands: Vec<&'static dyn AccountCommand>,
     pub(super) services: Vec<Arc<dyn Service>>,
     pub(super) shared: SharedStates,

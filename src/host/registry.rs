@@ -113,7 +113,7 @@ impl Registry {
     }
 
     /// Registers commands of the administrator.
-    pub fn enter_commands(&mut self, commands: &[&'static dyn Command]) {
+    pub fn enter_commands(&mut self, commands: &[&'static Command]) {
         self.commands.extend_from_slice(commands);
     }
 
@@ -170,7 +170,7 @@ impl Registry {
 
     /// The administrator's commands.
     #[must_use]
-    pub fn commands(&self) -> &[&'static dyn Command] {
+    pub fn commands(&self) -> &[&'static Command] {
         &self.commands
     }
 

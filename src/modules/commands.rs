@@ -71,7 +71,7 @@ impl IqHandler for Commands {
             Ok(execution) => execution,
             Err(canceled) => return Ok(Some(canceled)),
         };
-        if execution.wants_form() && !command.arguments().is_empty() {
+        if execution.wants_form() && !command.arguments.is_empty() {
             let form = standard.map_or_else(|| form(command), |standard| standard.form(command));
             return Ok(Some(execution.ask(&form)));
         }
@@ -79,10 +79,10 @@ impl IqHandler for Commands {
         let shown = match standard {
             Some(standard) => standard.run(cx, command, &form).await?,
             None => {
-                let arguments = read(&form, command.arguments())?;
+                let arguments = read(&form, command.arguments)?;
                 let confirmed = execution.has_form() && is_confirmed(&form)?;
                 let done = run(cx, command, &arguments, confirmed).await;
-                shown(&node_of(command), command.about(), done)
+                shown(&node_of(command), command.about, done)
             }
         };
         Ok(Some(execution.complete(shown)))
@@ -90,9 +90,9 @@ impl IqHandler for Commands {
 }
 
 /// What is to be filled in.
-fn form(command: &dyn Command) -> Form {
-    let empty = Form::new(FormKind::Form).title(command.about());
-    let filled = command.arguments().iter().fold(empty, |form, argument| {
+fn form(command: &Command) -> Form {
+    let empty = Form::new(FormKind::Form).title(command.about);
+    let filled = command.arguments.iter().fold(empty, |form, argument| {
         let kind = match argument.kind {
             ArgumentKind::Flag => FieldKind::Boolean,
             ArgumentKind::Choice(_) => FieldKind::ListSingle,

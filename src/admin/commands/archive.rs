@@ -1,6 +1,5 @@
 //! `archive show`, `limit` and `clear`: show an account's archive, limit it, and delete messages from it.
 
-use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::account::{ACCOUNT, must_exist, optional};
@@ -8,133 +7,93 @@ use super::facts::facts;
 use crate::archive::retention::Limits;
 use crate::config::units::{display_duration, is_short, parse_duration};
 use crate::host::command::{
-    Argument, ArgumentKind, Arguments, Command, CommandCx, CommandError, Outcome, Permission,
+    ArgumentKind, Arguments, Command, CommandCx, CommandError, Outcome, Permission, WithoutServer,
 };
 use crate::jid::BareJid;
 use crate::modules::mam;
 use crate::payload::datetime::Timestamp;
 use crate::storage::{Query, Retention};
 
-/// `archive show`
-pub(super) struct Show;
+pub(super) static SHOW: Command = Command {
+    path: &["archive", "show"],
+    about: "Show the archive of an account and its limits",
+    arguments: &[ACCOUNT],
+    permission: Permission::Read,
+    question: None,
+    without_server: WithoutServer::OnData,
+    run: |cx, arguments| Box::pin(show(cx, arguments)),
+};
 
-/// `archive limit`
-pub(super) struct Limit;
-
-/// `archive clear`
-pub(super) struct Clear;
-
-#[async_trait]
-impl Command for Show {
-    fn path(&self) -> &'static [&'static str] {
-        &["archive", "show"]
-    }
-
-    fn about(&self) -> &'static str {
-        "Show the archive of an account and its limits"
-    }
-
-    fn arguments(&self) -> &'static [Argument] {
-        const { &[ACCOUNT] }
-    }
-
-    fn permission(&self) -> Permission {
-        Permission::Read
-    }
-
-    async fn run(&self, cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, CommandError> {
-        let user = must_exist(cx, arguments).await?;
-        let (storage, archive) = (&*cx.storage, cx.storage.archive());
-        let messages = count(cx, &user, None).await?;
-        let ends = archive.ends(&user).await?;
-        let time = |at: Timestamp| at.to_string();
-        let preferences = mam::stored_preferences(storage, &user).await?;
-        let (limits, own) = mam::expiry::limits(storage, &cx.config.archive, &user).await?;
-        Ok(facts(&[
-            ("account", json!(user)),
-            ("enabled", json!(cx.config.archive.enabled)),
-            ("messages", json!(messages)),
-            ("oldest", json!(ends.map(|(oldest, _)| time(oldest.1)))),
-            ("newest", json!(ends.map(|(_, newest)| time(newest.1)))),
-            ("preference", json!(preferences.default.as_str())),
-            ("always", json!(preferences.always)),
-            ("never", json!(preferences.never)),
-            ("keeps_age", age(&limits)),
-            ("keeps_messages", json!(limits.messages)),
-            ("has_own_limits", json!(own)),
-        ]))
-    }
+async fn show(cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, CommandError> {
+    let user = must_exist(cx, arguments).await?;
+    let (storage, archive) = (&*cx.storage, cx.storage.archive());
+    let messages = count(cx, &user, None).await?;
+    let ends = archive.ends(&user).await?;
+    let time = |at: Timestamp| at.to_string();
+    let preferences = mam::stored_preferences(storage, &user).await?;
+    let (limits, own) = mam::expiry::limits(storage, &cx.config.archive, &user).await?;
+    Ok(facts(&[
+        ("account", json!(user)),
+        ("enabled", json!(cx.config.archive.enabled)),
+        ("messages", json!(messages)),
+        ("oldest", json!(ends.map(|(oldest, _)| time(oldest.1)))),
+        ("newest", json!(ends.map(|(_, newest)| time(newest.1)))),
+        ("preference", json!(preferences.default.as_str())),
+        ("always", json!(preferences.always)),
+        ("never", json!(preferences.never)),
+        ("keeps_age", age(&limits)),
+        ("keeps_messages", json!(limits.messages)),
+        ("has_own_limits", json!(own)),
+    ]))
 }
 
-#[async_trait]
-impl Command for Limit {
-    fn path(&self) -> &'static [&'static str] {
-        &["archive", "limit"]
-    }
+pub(super) static LIMIT: Command = Command {
+    path: &["archive", "limit"],
+    about: "Set how long an account's messages are kept",
+    arguments: &[
+        ACCOUNT,
+        optional(
+            "age",
+            ArgumentKind::Text,
+            "Keep this long, for example 90d, 12w, 1y (0 = forever)",
+        ),
+        optional("messages", ArgumentKind::Number, "Keep at most this many, the newest (0 = all)"),
+        optional("default", ArgumentKind::Flag, "Use the limits of the configuration"),
+    ],
+    permission: Permission::Write,
+    question: Some(|cx, arguments| Box::pin(limit_question(cx, arguments))),
+    without_server: WithoutServer::OnData,
+    run: |cx, arguments| Box::pin(limit(cx, arguments)),
+};
 
-    fn about(&self) -> &'static str {
-        "Set how long an account's messages are kept"
-    }
+/// People mean a day or more; a shorter time is a mistaken unit.
+async fn limit_question(
+    cx: &CommandCx,
+    arguments: &Arguments,
+) -> Result<Option<String>, CommandError> {
+    let user = must_exist(cx, arguments).await?;
+    let limits = match wanted(cx, arguments, &user).await? {
+        Some(limits) => limits,
+        None => Limits::new(cx.config.archive.age, cx.config.archive.messages),
+    };
+    Ok(limits.age.filter(|age| is_short(*age)).map(|age| {
+        let age = display_duration(age);
+        format!("Remove all that is older than {age} from the archive of {user}, now and always?")
+    }))
+}
 
-    fn arguments(&self) -> &'static [Argument] {
-        const {
-            &[
-                ACCOUNT,
-                optional(
-                    "age",
-                    ArgumentKind::Text,
-                    "Keep this long, for example 90d, 12w, 1y (0 = forever)",
-                ),
-                optional(
-                    "messages",
-                    ArgumentKind::Number,
-                    "Keep at most this many, the newest (0 = all)",
-                ),
-                optional("default", ArgumentKind::Flag, "Use the limits of the configuration"),
-            ]
-        }
-    }
-
-    fn permission(&self) -> Permission {
-        Permission::Write
-    }
-
-    fn is_destructive(&self) -> bool {
-        true
-    }
-
-    /// People mean a day or more; a shorter time is a mistaken unit.
-    async fn question(
-        &self,
-        cx: &CommandCx,
-        arguments: &Arguments,
-    ) -> Result<Option<String>, CommandError> {
-        let user = must_exist(cx, arguments).await?;
-        let limits = match wanted(cx, arguments, &user).await? {
-            Some(limits) => limits,
-            None => Limits::new(cx.config.archive.age, cx.config.archive.messages),
-        };
-        Ok(limits.age.filter(|age| is_short(*age)).map(|age| {
-            let age = display_duration(age);
-            format!(
-                "Remove all that is older than {age} from the archive of {user}, now and always?"
-            )
-        }))
-    }
-
-    async fn run(&self, cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, CommandError> {
-        let user = must_exist(cx, arguments).await?;
-        let wanted = wanted(cx, arguments, &user).await?;
-        mam::expiry::set_limits(&*cx.storage, &user, wanted).await?;
-        let (limits, own) = mam::expiry::limits(&*cx.storage, &cx.config.archive, &user).await?;
-        let json = json!({
-            "account": user,
-            "keeps_age": age(&limits),
-            "keeps_messages": limits.messages,
-            "has_own_limits": own,
-        });
-        Ok(Outcome::Done { text: told(cx, &user, limits, own), json })
-    }
+async fn limit(cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, CommandError> {
+    let user = must_exist(cx, arguments).await?;
+    let wanted = wanted(cx, arguments, &user).await?;
+    mam::expiry::set_limits(&*cx.storage, &user, wanted).await?;
+    let (limits, own) = mam::expiry::limits(&*cx.storage, &cx.config.archive, &user).await?;
+    let json = json!({
+        "account": user,
+        "keeps_age": age(&limits),
+        "keeps_messages": limits.messages,
+        "has_own_limits": own,
+    });
+    Ok(Outcome::Done { text: told(cx, &user, limits, own), json })
 }
 
 /// The limits that the arguments set; `None`: those of the configuration.
@@ -184,74 +143,58 @@ fn told(cx: &CommandCx, user: &BareJid, limits: Limits, own: bool) -> String {
     format!("{whose}: {goes} are removed from its archive {when}.")
 }
 
-#[async_trait]
-impl Command for Clear {
-    fn path(&self) -> &'static [&'static str] {
-        &["archive", "clear"]
-    }
-
-    fn about(&self) -> &'static str {
-        "Remove all or the older messages of an archive"
-    }
-
-    fn arguments(&self) -> &'static [Argument] {
-        const {
-            &[
-                ACCOUNT,
-                optional(
-                    "before",
-                    ArgumentKind::Text,
-                    "Only those that are older than this, or from before this day or moment (UTC): \
+pub(super) static CLEAR: Command = Command {
+    path: &["archive", "clear"],
+    about: "Remove all or the older messages of an archive",
+    arguments: &[
+        ACCOUNT,
+        optional(
+            "before",
+            ArgumentKind::Text,
+            "Only those that are older than this, or from before this day or moment (UTC): \
                      90d, 2026-01-31, 2026-01-31T12:00:00Z",
-                ),
-            ]
+        ),
+    ],
+    permission: Permission::Write,
+    question: Some(|cx, arguments| Box::pin(clear_question(cx, arguments))),
+    without_server: WithoutServer::OnData,
+    run: |cx, arguments| Box::pin(clear(cx, arguments)),
+};
+
+async fn clear_question(
+    cx: &CommandCx,
+    arguments: &Arguments,
+) -> Result<Option<String>, CommandError> {
+    let user = must_exist(cx, arguments).await?;
+    let before = before(cx, arguments)?;
+    // `end` is inclusive, and times are whole microseconds.
+    let end = before.map(|before| Timestamp::from_micros(before.as_micros() - 1));
+    let messages = count(cx, &user, end).await?;
+    let which = match before {
+        Some(before) => format!("{messages} messages from before {before}"),
+        None => format!("all {messages} messages"),
+    };
+    Ok(Some(format!("Remove {which} from the archive of {user}?")))
+}
+
+async fn clear(cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, CommandError> {
+    let user = must_exist(cx, arguments).await?;
+    let retention = match before(cx, arguments)? {
+        Some(before) => Retention { before: Some(before), keep: None },
+        None => Retention { before: None, keep: Some(0) },
+    };
+    let mut removed = 0;
+    loop {
+        match cx.storage.archive().expire(&user, retention).await? {
+            0 => break,
+            some => removed += some,
         }
     }
-
-    fn permission(&self) -> Permission {
-        Permission::Write
-    }
-
-    fn is_destructive(&self) -> bool {
-        true
-    }
-
-    async fn question(
-        &self,
-        cx: &CommandCx,
-        arguments: &Arguments,
-    ) -> Result<Option<String>, CommandError> {
-        let user = must_exist(cx, arguments).await?;
-        let before = before(cx, arguments)?;
-        // `end` is inclusive, and times are whole microseconds.
-        let end = before.map(|before| Timestamp::from_micros(before.as_micros() - 1));
-        let messages = count(cx, &user, end).await?;
-        let which = match before {
-            Some(before) => format!("{messages} messages from before {before}"),
-            None => format!("all {messages} messages"),
-        };
-        Ok(Some(format!("Remove {which} from the archive of {user}?")))
-    }
-
-    async fn run(&self, cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, CommandError> {
-        let user = must_exist(cx, arguments).await?;
-        let retention = match before(cx, arguments)? {
-            Some(before) => Retention { before: Some(before), keep: None },
-            None => Retention { before: None, keep: Some(0) },
-        };
-        let mut removed = 0;
-        loop {
-            match cx.storage.archive().expire(&user, retention).await? {
-                0 => break,
-                some => removed += some,
-            }
-        }
-        let text = match removed {
-            1 => format!("Removed 1 message from the archive of {user}."),
-            n => format!("Removed {n} messages from the archive of {user}."),
-        };
-        Ok(Outcome::Done { text, json: json!({ "account": user, "removed": removed }) })
-    }
+    let text = match removed {
+        1 => format!("Removed 1 message from the archive of {user}."),
+        n => format!("Removed {n} messages from the archive of {user}."),
+    };
+    Ok(Outcome::Done { text, json: json!({ "account": user, "removed": removed }) })
 }
 
 fn age(limits: &Limits) -> Value {

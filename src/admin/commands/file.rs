@@ -1,129 +1,90 @@
 //! `file list`, `file remove` and `file usage`: files that users have uploaded (XEP-0363).
 
-use async_trait::async_trait;
 use serde_json::json;
 
 use super::account::{ACCOUNT, must_exist, needed};
 use crate::host::command::{
-    Argument, ArgumentKind, Arguments, Command, CommandCx, CommandError, Outcome, Permission,
+    ArgumentKind, Arguments, Command, CommandCx, CommandError, Outcome, Permission, WithoutServer,
 };
 use crate::storage::FileId;
 
-/// `file list`
-pub(super) struct List;
+pub(super) static LIST: Command = Command {
+    path: &["file", "list"],
+    about: "List the files that an account has uploaded, newest first",
+    arguments: &[ACCOUNT],
+    permission: Permission::Read,
+    question: None,
+    without_server: WithoutServer::OnData,
+    run: |cx, arguments| Box::pin(list(cx, arguments)),
+};
 
-/// `file remove`
-pub(super) struct Remove;
-
-/// `file usage`
-pub(super) struct Usage;
-
-#[async_trait]
-impl Command for List {
-    fn path(&self) -> &'static [&'static str] {
-        &["file", "list"]
-    }
-
-    fn about(&self) -> &'static str {
-        "List the files that an account has uploaded, newest first"
-    }
-
-    fn arguments(&self) -> &'static [Argument] {
-        const { &[ACCOUNT] }
-    }
-
-    fn permission(&self) -> Permission {
-        Permission::Read
-    }
-
-    async fn run(&self, cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, CommandError> {
-        let user = must_exist(cx, arguments).await?;
-        let files = cx.storage.files().files_of(&user, MOST).await?;
-        let rows = files.into_iter().map(|file| {
-            vec![
-                json!(file.id.to_string()),
-                json!(file.name),
-                json!(file.size),
-                json!(file.media_type),
-                json!(file.purpose.as_str()),
-                json!(file.content.is_some()),
-                json!(file.created.to_string()),
-                json!(file.expires.map(|at| at.to_string())),
-            ]
-        });
-        let columns = COLUMNS.map(Into::into).to_vec();
-        Ok(Outcome::Table { columns, rows: rows.collect() })
-    }
+async fn list(cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, CommandError> {
+    let user = must_exist(cx, arguments).await?;
+    let files = cx.storage.files().files_of(&user, MOST).await?;
+    let rows = files.into_iter().map(|file| {
+        vec![
+            json!(file.id.to_string()),
+            json!(file.name),
+            json!(file.size),
+            json!(file.media_type),
+            json!(file.purpose.as_str()),
+            json!(file.content.is_some()),
+            json!(file.created.to_string()),
+            json!(file.expires.map(|at| at.to_string())),
+        ]
+    });
+    let columns = COLUMNS.map(Into::into).to_vec();
+    Ok(Outcome::Table { columns, rows: rows.collect() })
 }
 
-#[async_trait]
-impl Command for Remove {
-    fn path(&self) -> &'static [&'static str] {
-        &["file", "remove"]
-    }
+pub(super) static REMOVE: Command = Command {
+    path: &["file", "remove"],
+    about: "Remove a file that an account has uploaded",
+    arguments: &[
+        ACCOUNT,
+        needed("file", ArgumentKind::Text, "The id of the file, as `file list` shows it"),
+    ],
+    permission: Permission::Write,
+    question: None,
+    without_server: WithoutServer::OnData,
+    run: |cx, arguments| Box::pin(remove(cx, arguments)),
+};
 
-    fn about(&self) -> &'static str {
-        "Remove a file that an account has uploaded"
+async fn remove(cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, CommandError> {
+    let user = must_exist(cx, arguments).await?;
+    let id = arguments.required("file")?;
+    let no_such = || CommandError::NotFound(format!("{user} has no file `{id}`"));
+    let file = FileId::parse(id).ok_or_else(no_such)?;
+    if !cx.storage.files().remove_file(&user, file).await? {
+        return Err(no_such());
     }
-
-    fn arguments(&self) -> &'static [Argument] {
-        const {
-            &[
-                ACCOUNT,
-                needed("file", ArgumentKind::Text, "The id of the file, as `file list` shows it"),
-            ]
-        }
-    }
-
-    fn permission(&self) -> Permission {
-        Permission::Write
-    }
-
-    async fn run(&self, cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, CommandError> {
-        let user = must_exist(cx, arguments).await?;
-        let id = arguments.required("file")?;
-        let no_such = || CommandError::NotFound(format!("{user} has no file `{id}`"));
-        let file = FileId::parse(id).ok_or_else(no_such)?;
-        if !cx.storage.files().remove_file(&user, file).await? {
-            return Err(no_such());
-        }
-        let text = format!("Removed {id} of {user}.");
-        Ok(Outcome::Done { text, json: json!({ "account": user, "file": id }) })
-    }
+    let text = format!("Removed {id} of {user}.");
+    Ok(Outcome::Done { text, json: json!({ "account": user, "file": id }) })
 }
 
-#[async_trait]
-impl Command for Usage {
-    fn path(&self) -> &'static [&'static str] {
-        &["file", "usage"]
-    }
+pub(super) static USAGE: Command = Command {
+    path: &["file", "usage"],
+    about: "Show how many files users have uploaded, and how much room they take",
+    arguments: &[],
+    permission: Permission::Read,
+    question: None,
+    without_server: WithoutServer::OnData,
+    run: |cx, _| Box::pin(usage(cx)),
+};
 
-    fn about(&self) -> &'static str {
-        "Show how many files users have uploaded, and how much room they take"
-    }
-
-    fn arguments(&self) -> &'static [Argument] {
-        &[]
-    }
-
-    fn permission(&self) -> Permission {
-        Permission::Read
-    }
-
-    async fn run(&self, cx: &CommandCx, _: &Arguments) -> Result<Outcome, CommandError> {
-        let totals = cx.storage.files().totals().await?;
-        let text = format!(
-            "{} files with {} bytes. On the disk: {} contents with {} bytes.",
-            totals.files, totals.bytes, totals.contents, totals.content_bytes
-        );
-        let json = json!({
-            "files": totals.files,
-            "bytes": totals.bytes,
-            "contents": totals.contents,
-            "content_bytes": totals.content_bytes,
-        });
-        Ok(Outcome::Done { text, json })
-    }
+async fn usage(cx: &CommandCx) -> Result<Outcome, CommandError> {
+    let totals = cx.storage.files().totals().await?;
+    let text = format!(
+        "{} files with {} bytes. On the disk: {} contents with {} bytes.",
+        totals.files, totals.bytes, totals.contents, totals.content_bytes
+    );
+    let json = json!({
+        "files": totals.files,
+        "bytes": totals.bytes,
+        "contents": totals.contents,
+        "content_bytes": totals.content_bytes,
+    });
+    Ok(Outcome::Done { text, json })
 }
 
 const COLUMNS: [&str; 8] =

@@ -11,46 +11,33 @@
 //! that the caller named, or else to the default domain. Empty lines, and lines that begin with `#`, are
 //! ignored. Accounts that exist are not changed.
 
-use async_trait::async_trait;
 use rustc_hash::FxHashMap;
 use serde_json::json;
 
 use super::account::{must_be_served, needed};
 use crate::host::command::{
-    Argument, ArgumentKind, Arguments, Command, CommandCx, CommandError, Outcome, Permission,
+    ArgumentKind, Arguments, Command, CommandCx, CommandError, Outcome, Permission, WithoutServer,
 };
 use crate::jid::BareJid;
 use crate::storage::{Created, NewAccount};
 
-/// `user import`
-pub(super) struct Import;
+pub(super) static IMPORT: Command = Command {
+    path: &["user", "import"],
+    about: "Create many accounts: each line has an address, a space or tab, and a password",
+    arguments: &[needed("accounts", ArgumentKind::Lines, "The accounts")],
+    permission: Permission::Write,
+    question: None,
+    without_server: WithoutServer::OnData,
+    run: |cx, arguments| Box::pin(import(cx, arguments)),
+};
 
-#[async_trait]
-impl Command for Import {
-    fn path(&self) -> &'static [&'static str] {
-        &["user", "import"]
+async fn import(cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, CommandError> {
+    let mut report = Report::default();
+    let entries = read(cx, arguments.required("accounts")?, &mut report);
+    for batch in entries.chunks(BATCH) {
+        make(cx, batch, &mut report).await?;
     }
-
-    fn about(&self) -> &'static str {
-        "Create many accounts: each line has an address, a space or tab, and a password"
-    }
-
-    fn arguments(&self) -> &'static [Argument] {
-        const { &[needed("accounts", ArgumentKind::Lines, "The accounts")] }
-    }
-
-    fn permission(&self) -> Permission {
-        Permission::Write
-    }
-
-    async fn run(&self, cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, CommandError> {
-        let mut report = Report::default();
-        let entries = read(cx, arguments.required("accounts")?, &mut report);
-        for batch in entries.chunks(BATCH) {
-            make(cx, batch, &mut report).await?;
-        }
-        Ok(report.into_outcome())
-    }
+    Ok(report.into_outcome())
 }
 
 /// A good line.

@@ -1,96 +1,75 @@
 //! `user quota`: how much an account stores, and how much it may store.
 
-use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::account::{ACCOUNT, must_exist, optional};
 use crate::config::units::{display_size, parse_size};
 use crate::host::command::{
-    Argument, ArgumentKind, Arguments, Command, CommandCx, CommandError, Outcome, Permission,
+    ArgumentKind, Arguments, Command, CommandCx, CommandError, Outcome, Permission, WithoutServer,
 };
 use crate::jid::BareJid;
 use crate::storage::{Result, Usage};
 
-/// `user quota`
-pub(super) struct Quota;
+pub(super) static QUOTA: Command = Command {
+    path: &["user", "quota"],
+    about: "Show or set how many bytes an account may keep",
+    arguments: &[
+        ACCOUNT,
+        optional(
+            "set",
+            ArgumentKind::Text,
+            "Keep at most this, for example 10GiB (none = no limit)",
+        ),
+        optional("default", ArgumentKind::Flag, "Use the limits of the configuration"),
+    ],
+    permission: Permission::Write,
+    question: Some(|cx, arguments| Box::pin(quota_question(cx, arguments))),
+    without_server: WithoutServer::OnData,
+    run: |cx, arguments| Box::pin(quota(cx, arguments)),
+};
 
-#[async_trait]
-impl Command for Quota {
-    fn path(&self) -> &'static [&'static str] {
-        &["user", "quota"]
-    }
+/// Only if the new quota is less than what is stored.
+async fn quota_question(
+    cx: &CommandCx,
+    arguments: &Arguments,
+) -> std::result::Result<Option<String>, CommandError> {
+    let user = must_exist(cx, arguments).await?;
+    let Some(wanted) = wanted(arguments)? else { return Ok(None) };
+    let quota = wanted.unwrap_or(cx.config.limits.account_bytes as u64);
+    let used = cx.storage.usage().used(&user).await?.total();
+    Ok((used > quota).then(|| {
+        format!(
+            "{user} keeps {}, more than {}. Remove the oldest messages from its archive as new ones \
+             come?",
+            about(used),
+            about(quota)
+        )
+    }))
+}
 
-    fn about(&self) -> &'static str {
-        "Show or set how many bytes an account may keep"
+async fn quota(
+    cx: &CommandCx,
+    arguments: &Arguments,
+) -> std::result::Result<Outcome, CommandError> {
+    let user = must_exist(cx, arguments).await?;
+    if let Some(quota) = wanted(arguments)? {
+        cx.storage.usage().set_quota(&user, quota).await?;
     }
-
-    fn arguments(&self) -> &'static [Argument] {
-        const {
-            &[
-                ACCOUNT,
-                optional(
-                    "set",
-                    ArgumentKind::Text,
-                    "Keep at most this, for example 10GiB (none = no limit)",
-                ),
-                optional("default", ArgumentKind::Flag, "Use the limits of the configuration"),
-            ]
-        }
+    let kept = Kept::of(cx, &user).await?;
+    let mut json = json!({ "account": user, "has_own_quota": kept.is_own });
+    for (name, value) in kept.facts() {
+        json[name] = value;
     }
-
-    fn permission(&self) -> Permission {
-        Permission::Write
-    }
-
-    fn is_destructive(&self) -> bool {
-        true
-    }
-
-    /// Only if the new quota is less than what is stored.
-    async fn question(
-        &self,
-        cx: &CommandCx,
-        arguments: &Arguments,
-    ) -> std::result::Result<Option<String>, CommandError> {
-        let user = must_exist(cx, arguments).await?;
-        let Some(wanted) = wanted(arguments)? else { return Ok(None) };
-        let quota = wanted.unwrap_or(cx.config.limits.account_bytes as u64);
-        let used = cx.storage.usage().used(&user).await?.total();
-        Ok((used > quota).then(|| {
-            format!(
-                "{user} keeps {}, more than {}. Remove the oldest messages from its archive as new ones \
-                 come?",
-                about(used),
-                about(quota)
-            )
-        }))
-    }
-
-    async fn run(
-        &self,
-        cx: &CommandCx,
-        arguments: &Arguments,
-    ) -> std::result::Result<Outcome, CommandError> {
-        let user = must_exist(cx, arguments).await?;
-        if let Some(quota) = wanted(arguments)? {
-            cx.storage.usage().set_quota(&user, quota).await?;
-        }
-        let kept = Kept::of(cx, &user).await?;
-        let mut json = json!({ "account": user, "has_own_quota": kept.is_own });
-        for (name, value) in kept.facts() {
-            json[name] = value;
-        }
-        let parts = kept.parts().into_iter().filter(|(_, bytes)| *bytes > 0);
-        let parts: Vec<_> =
-            parts.map(|(name, bytes)| format!("\n  {name}: {}", about(bytes))).collect();
-        let bound = match kept.quota {
-            None => "has no quota".to_owned(),
-            Some(quota) => format!("may keep {}", display_size(quota)),
-        };
-        let used = about(kept.usage.total());
-        let text = format!("{user} {bound} and keeps {used}.{}", parts.concat());
-        Ok(Outcome::Done { text, json })
-    }
+    let parts = kept.parts().into_iter().filter(|(_, bytes)| *bytes > 0);
+    let parts: Vec<_> =
+        parts.map(|(name, bytes)| format!("\n  {name}: {}", about(bytes))).collect();
+    let bound = match kept.quota {
+        None => "has no quota".to_owned(),
+        Some(quota) => format!("may keep {}", display_size(quota)),
+    };
+    let used = about(kept.usage.total());
+    let text = format!("{user} {bound} and keeps {used}.{}", parts.concat());
+    Ok(Outcome::Done { text, json })
 }
 
 /// The quota that the arguments set; the inner `None`: that of the configuration; the outer `None`: no change.

@@ -1,147 +1,106 @@
 //! `report list`, `show` and `remove`: what users have reported of spam and abuse (XEP-0377).
 
-use async_trait::async_trait;
 use serde_json::json;
 
 use super::account::needed;
 use crate::host::command::{
     Argument, ArgumentKind, Arguments, Command, CommandCx, CommandError, Outcome, Permission,
+    WithoutServer,
 };
 use crate::host::reports::{self, Queued};
 use crate::jid::BareJid;
 
-/// `report list`
-pub(super) struct List;
-
-/// `report remove`
-pub(super) struct Remove;
-
-/// `report show`
-pub(super) struct Show;
-
 const ID: Argument = needed("id", ArgumentKind::Text, "The id of the report, see `report list`");
 
-#[async_trait]
-impl Command for List {
-    fn path(&self) -> &'static [&'static str] {
-        &["report", "list"]
-    }
+pub(super) static LIST: Command = Command {
+    path: &["report", "list"],
+    about: "List what users have reported of spam and abuse",
+    arguments: &[],
+    permission: Permission::Read,
+    question: None,
+    without_server: WithoutServer::OnData,
+    run: |cx, arguments| Box::pin(list(cx, arguments)),
+};
 
-    fn about(&self) -> &'static str {
-        "List what users have reported of spam and abuse"
-    }
-
-    fn arguments(&self) -> &'static [Argument] {
-        &[]
-    }
-
-    fn permission(&self) -> Permission {
-        Permission::Read
-    }
-
-    async fn run(&self, cx: &CommandCx, _: &Arguments) -> Result<Outcome, CommandError> {
-        let mut rows = Vec::new();
-        for host in hosts(cx) {
-            for Queued { id, at, report } in reports::all(&*cx.storage, &host).await? {
-                rows.push(vec![
-                    json!(id),
-                    json!(at.to_string()),
-                    json!(report.by),
-                    json!(report.about),
-                    json!(report.reason),
-                ]);
-            }
+async fn list(cx: &CommandCx, _: &Arguments) -> Result<Outcome, CommandError> {
+    let mut rows = Vec::new();
+    for host in hosts(cx) {
+        for Queued { id, at, report } in reports::all(&*cx.storage, &host).await? {
+            rows.push(vec![
+                json!(id),
+                json!(at.to_string()),
+                json!(report.by),
+                json!(report.about),
+                json!(report.reason),
+            ]);
         }
-        let columns = ["id", "at", "by", "about", "reason"].map(Into::into).to_vec();
-        Ok(Outcome::Table { columns, rows })
     }
+    let columns = ["id", "at", "by", "about", "reason"].map(Into::into).to_vec();
+    Ok(Outcome::Table { columns, rows })
 }
 
-#[async_trait]
-impl Command for Show {
-    fn path(&self) -> &'static [&'static str] {
-        &["report", "show"]
-    }
+pub(super) static SHOW: Command = Command {
+    path: &["report", "show"],
+    about: "Show a report with the messages that it is about",
+    arguments: &[ID],
+    permission: Permission::Read,
+    question: None,
+    without_server: WithoutServer::OnData,
+    run: |cx, arguments| Box::pin(show(cx, arguments)),
+};
 
-    fn about(&self) -> &'static str {
-        "Show a report with the messages that it is about"
+async fn show(cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, CommandError> {
+    let (_, Queued { id, at, report }) = find(cx, arguments).await?;
+    let may = |is_allowed| if is_allowed { "yes" } else { "no" };
+    let mut text = format!(
+        "{at}: {} reports {}\n  reason: {}\n  text: {}\n  may be forwarded to the reported domain: \
+         {}\n  may be forwarded to others: {}",
+        report.by,
+        report.about,
+        report.reason,
+        report.text,
+        may(report.may_go_to_origin),
+        may(report.may_go_to_others),
+    );
+    for message in &report.messages {
+        text += &format!("\n  message: {message}");
     }
-
-    fn arguments(&self) -> &'static [Argument] {
-        const { &[ID] }
-    }
-
-    fn permission(&self) -> Permission {
-        Permission::Read
-    }
-
-    async fn run(&self, cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, CommandError> {
-        let (_, Queued { id, at, report }) = find(cx, arguments).await?;
-        let may = |is_allowed| if is_allowed { "yes" } else { "no" };
-        let mut text = format!(
-            "{at}: {} reports {}\n  reason: {}\n  text: {}\n  may be forwarded to the reported domain: \
-             {}\n  may be forwarded to others: {}",
-            report.by,
-            report.about,
-            report.reason,
-            report.text,
-            may(report.may_go_to_origin),
-            may(report.may_go_to_others),
-        );
-        for message in &report.messages {
-            text += &format!("\n  message: {message}");
-        }
-        let json = json!({
-            "id": id,
-            "at": at.to_string(),
-            "by": report.by,
-            "about": report.about,
-            "reason": report.reason,
-            "text": report.text,
-            "may_go_to_origin": report.may_go_to_origin,
-            "may_go_to_others": report.may_go_to_others,
-            "messages": report.messages,
-        });
-        Ok(Outcome::Done { text, json })
-    }
+    let json = json!({
+        "id": id,
+        "at": at.to_string(),
+        "by": report.by,
+        "about": report.about,
+        "reason": report.reason,
+        "text": report.text,
+        "may_go_to_origin": report.may_go_to_origin,
+        "may_go_to_others": report.may_go_to_others,
+        "messages": report.messages,
+    });
+    Ok(Outcome::Done { text, json })
 }
 
-#[async_trait]
-impl Command for Remove {
-    fn path(&self) -> &'static [&'static str] {
-        &["report", "remove"]
-    }
+pub(super) static REMOVE: Command = Command {
+    path: &["report", "remove"],
+    about: "Remove a report",
+    arguments: &[ID],
+    permission: Permission::Write,
+    question: Some(|cx, arguments| Box::pin(remove_question(cx, arguments))),
+    without_server: WithoutServer::OnData,
+    run: |cx, arguments| Box::pin(remove(cx, arguments)),
+};
 
-    fn about(&self) -> &'static str {
-        "Remove a report"
-    }
+async fn remove_question(
+    cx: &CommandCx,
+    arguments: &Arguments,
+) -> Result<Option<String>, CommandError> {
+    let (_, Queued { report, .. }) = find(cx, arguments).await?;
+    Ok(Some(format!("Remove the report of {} about {}?", report.by, report.about)))
+}
 
-    fn arguments(&self) -> &'static [Argument] {
-        const { &[ID] }
-    }
-
-    fn permission(&self) -> Permission {
-        Permission::Write
-    }
-
-    fn is_destructive(&self) -> bool {
-        true
-    }
-
-    async fn question(
-        &self,
-        cx: &CommandCx,
-        arguments: &Arguments,
-    ) -> Result<Option<String>, CommandError> {
-        let (_, Queued { report, .. }) = find(cx, arguments).await?;
-        Ok(Some(format!("Remove the report of {} about {}?", report.by, report.about)))
-    }
-
-    async fn run(&self, cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, CommandError> {
-        let (host, Queued { id, .. }) = find(cx, arguments).await?;
-        reports::remove(&*cx.storage, &host, &id).await?;
-        Ok(Outcome::Done { text: format!("Removed report {id}."), json: json!({ "id": id }) })
-    }
+async fn remove(cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, CommandError> {
+    let (host, Queued { id, .. }) = find(cx, arguments).await?;
+    reports::remove(&*cx.storage, &host, &id).await?;
+    Ok(Outcome::Done { text: format!("Removed report {id}."), json: json!({ "id": id }) })
 }
 
 /// The report that is meant, and its host.

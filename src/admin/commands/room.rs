@@ -1,83 +1,49 @@
 //! `room list` and `room show`. They need a running server.
 
-use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::account::optional;
 use super::facts::facts;
-use super::room_argument::{ROOM, room, rooms, without_server};
-use crate::config::Config;
+use super::room_argument::{ROOM, room, rooms};
 use crate::host::command::{
-    Argument, ArgumentKind, Arguments, Command, CommandCx, CommandError, Outcome, Permission,
+    ArgumentKind, Arguments, Command, CommandCx, CommandError, Outcome, Permission, WithoutServer,
 };
 use crate::host::rooms::{RoomFacts, RoomRow};
 
-/// `room list`
-pub(super) struct List;
+pub(super) static LIST: Command = Command {
+    path: &["room", "list"],
+    about: "List rooms",
+    arguments: &[optional("all", ArgumentKind::Flag, "Also rooms that are hidden")],
+    permission: Permission::Read,
+    question: None,
+    without_server: WithoutServer::NotRunning,
+    run: |cx, arguments| Box::pin(list(cx, arguments)),
+};
 
-/// `room show`
-pub(super) struct Show;
-
-#[async_trait]
-impl Command for List {
-    fn path(&self) -> &'static [&'static str] {
-        &["room", "list"]
+async fn list(cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, CommandError> {
+    let known = rooms(cx)?;
+    let mut rows = Vec::new();
+    for domain in known.domains().into_iter().filter(|domain| is_meant(cx, domain)) {
+        let listed = known.list(&domain, arguments.flag("all")).await?;
+        rows.extend(listed.iter().map(row));
     }
-
-    fn about(&self) -> &'static str {
-        "List rooms"
-    }
-
-    fn arguments(&self) -> &'static [Argument] {
-        const { &[optional("all", ArgumentKind::Flag, "Also rooms that are hidden")] }
-    }
-
-    fn permission(&self) -> Permission {
-        Permission::Read
-    }
-
-    fn without_server(&self, _: &Config) -> Option<Result<Outcome, CommandError>> {
-        without_server()
-    }
-
-    async fn run(&self, cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, CommandError> {
-        let known = rooms(cx)?;
-        let mut rows = Vec::new();
-        for domain in known.domains().into_iter().filter(|domain| is_meant(cx, domain)) {
-            let listed = known.list(&domain, arguments.flag("all")).await?;
-            rows.extend(listed.iter().map(row));
-        }
-        let columns = ["room", "name", "occupants", "public", "persistent", "created"];
-        Ok(Outcome::Table { columns: columns.map(Into::into).to_vec(), rows })
-    }
+    let columns = ["room", "name", "occupants", "public", "persistent", "created"];
+    Ok(Outcome::Table { columns: columns.map(Into::into).to_vec(), rows })
 }
 
-#[async_trait]
-impl Command for Show {
-    fn path(&self) -> &'static [&'static str] {
-        &["room", "show"]
-    }
+pub(super) static SHOW: Command = Command {
+    path: &["room", "show"],
+    about: "Show a room and its settings",
+    arguments: &[ROOM],
+    permission: Permission::Read,
+    question: None,
+    without_server: WithoutServer::NotRunning,
+    run: |cx, arguments| Box::pin(show(cx, arguments)),
+};
 
-    fn about(&self) -> &'static str {
-        "Show a room and its settings"
-    }
-
-    fn arguments(&self) -> &'static [Argument] {
-        const { &[ROOM] }
-    }
-
-    fn permission(&self) -> Permission {
-        Permission::Read
-    }
-
-    fn without_server(&self, _: &Config) -> Option<Result<Outcome, CommandError>> {
-        without_server()
-    }
-
-    async fn run(&self, cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, CommandError> {
-        let shown = rooms(cx)?.show(&room(cx, arguments)?).await?;
-        Ok(with_settings(about(&shown), &shown.settings))
-    }
+async fn show(cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, CommandError> {
+    let shown = rooms(cx)?.show(&room(cx, arguments)?).await?;
+    Ok(with_settings(about(&shown), &shown.settings))
 }
 
 /// Whether the domain of a service is below the host that the caller named, if the caller named one.

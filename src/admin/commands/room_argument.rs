@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::account::needed;
-use crate::host::command::{Argument, ArgumentKind, Arguments, CommandCx, CommandError, Outcome};
+use crate::host::command::{Argument, ArgumentKind, Arguments, CommandCx, CommandError};
 use crate::host::rooms::RoomAdministration;
 use crate::jid::BareJid;
 
@@ -13,11 +13,6 @@ pub(super) const ROOM: Argument = needed(
     ArgumentKind::Text,
     "room@conference.domain, or room at the first service (see --domain)",
 );
-
-/// The answer of all these commands when no server runs.
-pub(super) fn without_server() -> Option<Result<Outcome, CommandError>> {
-    Some(Err(CommandError::NotRunning))
-}
 
 /// The rooms of the running server.
 pub(super) fn rooms(cx: &CommandCx) -> Result<Arc<dyn RoomAdministration>, CommandError> {

@@ -1,60 +1,40 @@
 //! `status`: the state of a running server, or the configuration of a stopped one.
 
-use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::facts::facts;
 use super::room::is_meant;
 use crate::config::Config;
 use crate::host::command::{
-    Argument, Arguments, Command, CommandCx, CommandError, Outcome, Permission,
+    Arguments, Command, CommandCx, CommandError, Outcome, Permission, WithoutServer,
 };
 use crate::host::rooms::{RoomAdministration, RoomCount};
 
-/// `status`
-pub(super) struct Status;
+pub(super) static STATUS: Command = Command {
+    path: &["status"],
+    about: "Show server status",
+    arguments: &[],
+    permission: Permission::Read,
+    question: None,
+    without_server: WithoutServer::Answer(|config| facts(&known(config, false))),
+    run: |cx, arguments| Box::pin(status(cx, arguments)),
+};
 
-#[async_trait]
-impl Command for Status {
-    fn path(&self) -> &'static [&'static str] {
-        &["status"]
-    }
-
-    fn about(&self) -> &'static str {
-        "Show server status"
-    }
-
-    fn arguments(&self) -> &'static [Argument] {
-        &[]
-    }
-
-    fn permission(&self) -> Permission {
-        Permission::Read
-    }
-
-    fn without_server(&self, config: &Config) -> Option<Result<Outcome, CommandError>> {
-        Some(Ok(facts(&known(config, false))))
-    }
-
-    async fn run(&self, cx: &CommandCx, _: &Arguments) -> Result<Outcome, CommandError> {
-        let mut all = known(&cx.config, cx.running.is_some());
-        all.push((
-            "accounts",
-            json!(cx.storage.accounts().count(cx.only_domain.as_deref()).await?),
-        ));
-        if let Some(running) = &cx.running {
-            for fact in running.status() {
-                match all.iter_mut().find(|(name, _)| *name == fact.0) {
-                    Some(ours) => *ours = fact,
-                    None => all.push(fact),
-                }
+async fn status(cx: &CommandCx, _: &Arguments) -> Result<Outcome, CommandError> {
+    let mut all = known(&cx.config, cx.running.is_some());
+    all.push(("accounts", json!(cx.storage.accounts().count(cx.only_domain.as_deref()).await?)));
+    if let Some(running) = &cx.running {
+        for fact in running.status() {
+            match all.iter_mut().find(|(name, _)| *name == fact.0) {
+                Some(ours) => *ours = fact,
+                None => all.push(fact),
             }
             if let Some(rooms) = running.rooms() {
                 all.extend(of_rooms(cx, rooms.as_ref()).await?);
             }
         }
-        Ok(facts(&all))
     }
+    Ok(facts(&all))
 }
 
 /// How many rooms there are, and who is in them.

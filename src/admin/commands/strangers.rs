@@ -1,67 +1,53 @@
 //! `user strangers`: what an account does with people who are not its contacts.
 
-use async_trait::async_trait;
 use serde_json::json;
 
 use super::account::{ACCOUNT, must_exist, optional};
 use crate::host::command::{
-    Argument, ArgumentKind, Arguments, Command, CommandCx, CommandError, Outcome, Permission,
+    ArgumentKind, Arguments, Command, CommandCx, CommandError, Outcome, Permission, WithoutServer,
 };
 use crate::host::strangers::{self, Approach, Choice, Policy};
 
-/// `user strangers`
-pub(super) struct Strangers;
+const WORDS: ArgumentKind = ArgumentKind::Choice(&["allow", "wait", "refuse"]);
 
-#[async_trait]
-impl Command for Strangers {
-    fn path(&self) -> &'static [&'static str] {
-        &["user", "strangers"]
-    }
+pub(super) static STRANGERS: Command = Command {
+    path: &["user", "strangers"],
+    about: "Show or set what an account does with people who are not its contacts",
+    arguments: &[
+        ACCOUNT,
+        optional("messages", WORDS, "Their messages"),
+        optional("subscriptions", WORDS, "Their requests to see the user's presence"),
+        optional("calls", WORDS, "Their calls"),
+        optional("invitations", WORDS, "Their invitations to rooms"),
+        optional("default", ArgumentKind::Flag, "Use the choices of the configuration"),
+    ],
+    permission: Permission::Write,
+    question: None,
+    without_server: WithoutServer::OnData,
+    run: |cx, arguments| Box::pin(strangers(cx, arguments)),
+};
 
-    fn about(&self) -> &'static str {
-        "Show or set what an account does with people who are not its contacts"
-    }
-
-    fn arguments(&self) -> &'static [Argument] {
-        const WORDS: ArgumentKind = ArgumentKind::Choice(&["allow", "wait", "refuse"]);
-        const {
-            &[
-                ACCOUNT,
-                optional("messages", WORDS, "Their messages"),
-                optional("subscriptions", WORDS, "Their requests to see the user's presence"),
-                optional("calls", WORDS, "Their calls"),
-                optional("invitations", WORDS, "Their invitations to rooms"),
-                optional("default", ArgumentKind::Flag, "Use the choices of the configuration"),
-            ]
+async fn strangers(cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, CommandError> {
+    let user = must_exist(cx, arguments).await?;
+    let old = strangers::policy(&*cx.storage, &user).await?;
+    let new = wanted(cx, arguments, old)?;
+    if new != old {
+        let done = strangers::set_policy(&*cx.storage, &user, new).await;
+        if let Some(running) = &cx.running {
+            running.strangers_changed(&user);
         }
+        done?;
     }
-
-    fn permission(&self) -> Permission {
-        Permission::Write
+    let policy = new.unwrap_or_else(|| Policy::from(&cx.config.strangers));
+    let mut json = json!({ "account": user, "chosen": new.is_some() });
+    let by = if new.is_some() { "" } else { " (by the configuration)" };
+    let mut text = format!("What {user} does with people who are not its contacts{by}:");
+    for approach in Approach::ALL {
+        let (name, choice) = (approach.word(), policy.on(approach).word());
+        json[name] = json!(choice);
+        text += &format!("\n  {name}: {choice}");
     }
-
-    async fn run(&self, cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, CommandError> {
-        let user = must_exist(cx, arguments).await?;
-        let old = strangers::policy(&*cx.storage, &user).await?;
-        let new = wanted(cx, arguments, old)?;
-        if new != old {
-            let done = strangers::set_policy(&*cx.storage, &user, new).await;
-            if let Some(running) = &cx.running {
-                running.strangers_changed(&user);
-            }
-            done?;
-        }
-        let policy = new.unwrap_or_else(|| Policy::from(&cx.config.strangers));
-        let mut json = json!({ "account": user, "chosen": new.is_some() });
-        let by = if new.is_some() { "" } else { " (by the configuration)" };
-        let mut text = format!("What {user} does with people who are not its contacts{by}:");
-        for approach in Approach::ALL {
-            let (name, choice) = (approach.word(), policy.on(approach).word());
-            json[name] = json!(choice);
-            text += &format!("\n  {name}: {choice}");
-        }
-        Ok(Outcome::Done { text, json })
-    }
+    Ok(Outcome::Done { text, json })
 }
 
 /// What the account is to do: `None` is what the configuration says.

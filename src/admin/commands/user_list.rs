@@ -1,6 +1,5 @@
 //! `user list` and `user show`.
 
-use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::account::{ACCOUNT, no_such, optional};
@@ -8,104 +7,78 @@ use super::facts::facts;
 use super::quota::Kept;
 use crate::config::prepare_domain;
 use crate::host::command::{
-    Argument, ArgumentKind, Arguments, Command, CommandCx, CommandError, Outcome, Permission,
+    ArgumentKind, Arguments, Command, CommandCx, CommandError, Outcome, Permission, WithoutServer,
 };
 use crate::storage::Account;
 
-/// `user list`
-pub(super) struct List;
+pub(super) static LIST: Command = Command {
+    path: &["user", "list"],
+    about: "List accounts",
+    arguments: &[
+        optional("host", ArgumentKind::Text, "Only accounts of this domain"),
+        optional("after", ArgumentKind::Account, "Start after this account"),
+        optional("limit", ArgumentKind::Number, "At most this many [default: all]"),
+    ],
+    permission: Permission::Read,
+    question: None,
+    without_server: WithoutServer::OnData,
+    run: |cx, arguments| Box::pin(list(cx, arguments)),
+};
 
-/// `user show`
-pub(super) struct Show;
-
-#[async_trait]
-impl Command for List {
-    fn path(&self) -> &'static [&'static str] {
-        &["user", "list"]
-    }
-
-    fn about(&self) -> &'static str {
-        "List accounts"
-    }
-
-    fn arguments(&self) -> &'static [Argument] {
-        const {
-            &[
-                optional("host", ArgumentKind::Text, "Only accounts of this domain"),
-                optional("after", ArgumentKind::Account, "Start after this account"),
-                optional("limit", ArgumentKind::Number, "At most this many [default: all]"),
-            ]
+async fn list(cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, CommandError> {
+    let host = match arguments.text("host") {
+        Some(text) => Some(known_domain(cx, text).await?),
+        None => cx.only_domain.clone(),
+    };
+    let mut after = arguments.text("after").map(|text| cx.account(text)).transpose()?;
+    let limit = arguments.number("limit").and_then(|n| usize::try_from(n).ok());
+    let limit = limit.unwrap_or(usize::MAX);
+    let mut rows = Vec::new();
+    while rows.len() < limit {
+        let wanted = PAGE.min(limit - rows.len());
+        let page = cx.storage.accounts().list(host.as_deref(), after.as_ref(), wanted).await?;
+        let is_last = page.len() < wanted;
+        after = page.last().map(|account| account.user.clone());
+        rows.extend(page.iter().map(|account| row(cx, account)));
+        if is_last {
+            break;
         }
     }
-
-    fn permission(&self) -> Permission {
-        Permission::Read
-    }
-
-    async fn run(&self, cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, CommandError> {
-        let host = match arguments.text("host") {
-            Some(text) => Some(known_domain(cx, text).await?),
-            None => cx.only_domain.clone(),
-        };
-        let mut after = arguments.text("after").map(|text| cx.account(text)).transpose()?;
-        let limit = arguments.number("limit").and_then(|n| usize::try_from(n).ok());
-        let limit = limit.unwrap_or(usize::MAX);
-        let mut rows = Vec::new();
-        while rows.len() < limit {
-            let wanted = PAGE.min(limit - rows.len());
-            let page = cx.storage.accounts().list(host.as_deref(), after.as_ref(), wanted).await?;
-            let is_last = page.len() < wanted;
-            after = page.last().map(|account| account.user.clone());
-            rows.extend(page.iter().map(|account| row(cx, account)));
-            if is_last {
-                break;
-            }
-        }
-        let columns = ["account", "created", "last_login", "admin"].map(Into::into).to_vec();
-        Ok(Outcome::Table { columns, rows })
-    }
+    let columns = ["account", "created", "last_login", "admin"].map(Into::into).to_vec();
+    Ok(Outcome::Table { columns, rows })
 }
 
-#[async_trait]
-impl Command for Show {
-    fn path(&self) -> &'static [&'static str] {
-        &["user", "show"]
-    }
+pub(super) static SHOW: Command = Command {
+    path: &["user", "show"],
+    about: "Show an account",
+    arguments: &[ACCOUNT],
+    permission: Permission::Read,
+    question: None,
+    without_server: WithoutServer::OnData,
+    run: |cx, arguments| Box::pin(show(cx, arguments)),
+};
 
-    fn about(&self) -> &'static str {
-        "Show an account"
-    }
-
-    fn arguments(&self) -> &'static [Argument] {
-        const { &[ACCOUNT] }
-    }
-
-    fn permission(&self) -> Permission {
-        Permission::Read
-    }
-
-    async fn run(&self, cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, CommandError> {
-        let user = cx.account(arguments.required("account")?)?;
-        let account = cx.storage.accounts().find(&user).await?.ok_or_else(|| no_such(cx, &user))?;
-        let (_, contacts) = cx.storage.roster().load(&user).await?;
-        let contacts = contacts.iter().filter(|item| item.listed).count();
-        let sessions = cx.running.as_ref().map(|running| {
-            let sessions = running.sessions().into_iter();
-            let own = sessions.filter(|session| session.jid.to_bare() == user);
-            own.map(|session| session.jid.to_string()).collect::<Vec<_>>()
-        });
-        let mut all = vec![
-            ("account", json!(user)),
-            ("created", json!(account.created.to_string())),
-            ("last_login", json!(account.last_login.map(|at| at.to_string()))),
-            ("admin", json!(is_admin(cx, &account))),
-            ("contacts", json!(contacts)),
-            ("offline_messages", json!(cx.storage.archive().waiting_count(&user).await?)),
-            ("sessions", json!(sessions)),
-        ];
-        all.extend(Kept::of(cx, &user).await?.facts());
-        Ok(facts(&all))
-    }
+async fn show(cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, CommandError> {
+    let user = cx.account(arguments.required("account")?)?;
+    let account = cx.storage.accounts().find(&user).await?.ok_or_else(|| no_such(cx, &user))?;
+    let (_, contacts) = cx.storage.roster().load(&user).await?;
+    let contacts = contacts.iter().filter(|item| item.listed).count();
+    let sessions = cx.running.as_ref().map(|running| {
+        let sessions = running.sessions().into_iter();
+        let own = sessions.filter(|session| session.jid.to_bare() == user);
+        own.map(|session| session.jid.to_string()).collect::<Vec<_>>()
+    });
+    let mut all = vec![
+        ("account", json!(user)),
+        ("created", json!(account.created.to_string())),
+        ("last_login", json!(account.last_login.map(|at| at.to_string()))),
+        ("admin", json!(is_admin(cx, &account))),
+        ("contacts", json!(contacts)),
+        ("offline_messages", json!(cx.storage.archive().waiting_count(&user).await?)),
+        ("sessions", json!(sessions)),
+    ];
+    all.extend(Kept::of(cx, &user).await?.facts());
+    Ok(facts(&all))
 }
 
 fn row(cx: &CommandCx, account: &Account) -> Vec<Value> {

@@ -13,7 +13,7 @@ use super::{Outcome, Permission};
 /// what the command says.
 pub async fn call(
     cx: &CommandCx,
-    command: &dyn Command,
+    command: &Command,
     arguments: &Arguments,
     confirmed: bool,
 ) -> Result<Outcome, CommandError> {
@@ -24,35 +24,35 @@ pub async fn call(
 
 async fn run(
     cx: &CommandCx,
-    command: &dyn Command,
+    command: &Command,
     arguments: &Arguments,
     confirmed: bool,
 ) -> Result<Outcome, CommandError> {
-    arguments.check(command.arguments())?;
-    if command.is_destructive()
-        && let Some(question) = command.question(cx, arguments).await?
+    arguments.check(command.arguments)?;
+    if let Some(question) = command.question
+        && let Some(question) = question(cx, arguments).await?
         && !confirmed
     {
         return Err(CommandError::Unconfirmed(question));
     }
-    command.run(cx, arguments).await
+    (command.run)(cx, arguments).await
 }
 
 fn log(
     cx: &CommandCx,
-    command: &dyn Command,
+    command: &Command,
     arguments: &Arguments,
     result: &Result<Outcome, CommandError>,
 ) {
     let (uid, jid) = (cx.caller.uid(), cx.caller.jid());
-    let (name, arguments) = (command.path().join(" "), shown(cx, command.arguments(), arguments));
+    let (name, arguments) = (command.name(), shown(cx, command.arguments, arguments));
     let (outcome, error) = match result {
         Ok(Outcome::Partly { .. }) => ("partly done", None),
         Ok(Outcome::Done { .. } | Outcome::Table { .. }) => ("done", None),
         Err(error) => ("failed", Some(error.to_string())),
     };
     // A question changes nothing; what is answered to it comes as another call.
-    let is_quiet = command.permission() == Permission::Read
+    let is_quiet = command.permission == Permission::Read
         || matches!(result, Err(CommandError::Unconfirmed(_)));
     if is_quiet {
         tracing::debug!(uid, jid, command = name, arguments, outcome, error, "admin command");

@@ -12,7 +12,7 @@ use crate::xml::{Node, element};
 /// Names without a domain are of the domain that was addressed.
 pub(super) async fn run(
     cx: &Cx<'_>,
-    command: &'static dyn Command,
+    command: &'static Command,
     arguments: &Arguments,
     confirmed: bool,
 ) -> Result<Outcome, CommandError> {

@@ -42,14 +42,14 @@ const fn field(
 }
 
 /// The command of XEP-0133 that ours is.
-pub(super) fn of(command: &dyn Command) -> Option<&'static Standard> {
-    ALL.iter().find(|standard| standard.path == command.path())
+pub(super) fn of(command: &Command) -> Option<&'static Standard> {
+    ALL.iter().find(|standard| standard.path == command.path)
 }
 
 impl Standard {
     /// What is to be filled in.
-    pub(super) fn form(&self, command: &dyn Command) -> Form {
-        let empty = Form::new(FormKind::Form).title(command.about()).form_type(ADMIN);
+    pub(super) fn form(&self, command: &Command) -> Form {
+        let empty = Form::new(FormKind::Form).title(command.about).form_type(ADMIN);
         self.fields.iter().fold(empty, |form, of| {
             let mut field = Field::new(of.var, of.kind).label(of.label).required(of.required);
             if of.var == MAX_ITEMS {
@@ -69,7 +69,7 @@ impl Standard {
     pub(super) async fn run(
         &self,
         cx: &Cx<'_>,
-        command: &'static dyn Command,
+        command: &'static Command,
         form: &Submitted,
     ) -> Result<Vec<Node>, StanzaError> {
         let calls = self.read(cx, command, form)?;
@@ -81,7 +81,7 @@ impl Standard {
                 Ok(outcome) => {
                     done += 1;
                     let list = self.list.and_then(|list| found(cx, list, &outcome, form));
-                    notes.extend(shown(&node_of(command), command.about(), Ok(outcome)));
+                    notes.extend(shown(&node_of(command), command.about, Ok(outcome)));
                     // The table is last.
                     if let Some(list) = list
                         && let Some(table) = notes.pop()
@@ -106,7 +106,7 @@ impl Standard {
     fn read(
         &self,
         cx: &Cx<'_>,
-        command: &dyn Command,
+        command: &Command,
         form: &Submitted,
     ) -> Result<Vec<Arguments>, StanzaError> {
         if form.form_type().is_some_and(|kind| kind != ADMIN) {
@@ -150,7 +150,7 @@ impl Standard {
                 }
             }
         }
-        if self.list.is_some() && command.arguments().iter().any(|known| known.name == HOST) {
+        if self.list.is_some() && command.arguments.iter().any(|known| known.name == HOST) {
             shared.insert(HOST.to_owned(), cx.host.domain.as_str().into());
         }
         Ok(match accounts {
