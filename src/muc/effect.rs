@@ -36,19 +36,20 @@ pub struct Publication {
     /// The session that has written it, by the real address; `None` if it is the room.
     pub author: Option<Jid>,
     /// The message that this one retracts (XEP-0424, XEP-0425), if it does.
-    pub buries: Option<Burial>,
+    pub retracts: Option<Retraction>,
 }
 
-/// A message of a room is retracted. Whoever carries out a [`Publication`] reads the message from the archive of
-/// the room, asks [`Room::may_bury`](super::Room::may_bury), stores [`Room::tombstone`](super::Room::tombstone) in
-/// its place, and calls [`Room::note_buried`](super::Room::note_buried). The message that retracts is stored, too.
+/// A message of a room is retracted. The code that carries out a [`Publication`] reads the message from the archive
+/// of the room, asks [`Room::may_retract`](super::Room::may_retract), stores
+/// [`Room::tombstone`](super::Room::tombstone) in its place, and calls
+/// [`Room::note_retracted`](super::Room::note_retracted). The message that retracts it is stored, too.
 #[derive(Clone, Debug)]
-pub struct Burial {
+pub struct Retraction {
     /// The id of the message in the archive of the room.
     pub id: String,
     /// The identifier of the occupant (XEP-0421) who must have written it; `None` if a moderator retracts it.
     pub author: Option<SmolStr>,
-    /// The `<retracted/>` element that takes the place of what it said.
+    /// The `<retracted/>` element that takes the place of the content.
     pub retracted: Node,
     /// If there is no such message, nothing is published, and the answer to the request is `item-not-found`.
     /// Otherwise the message that retracts is one like all others.

@@ -74,13 +74,13 @@ impl Room {
         let hints = Hints::of(&message.content);
         let lasts = (says || hints.store) && !hints.no_store && !hints.no_permanent_store;
         let in_history = is_for_newcomers(&message);
-        let buries = moderation::retracts(now, &id, &message);
+        let retracts = moderation::retracts(now, &id, &message);
         fx.list.push(Effect::Publish(Box::new(Publication {
             archive: self.config.archive && (lasts || is_subject),
             in_history: in_history && !hints.no_store,
             to: self.occupants.sessions(),
             author: Some(actor.jid.clone()),
-            buries,
+            retracts,
             message,
         })));
         Ok(())

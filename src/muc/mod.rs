@@ -66,7 +66,7 @@ pub use administration::{MemberSummary, OccupantSummary};
 pub use affiliation::Role;
 pub use author::AuthorsSeen;
 pub use config::{AllowPm, RoomConfig, Whois};
-pub use effect::{Burial, Effect, Effects, Publication};
+pub use effect::{Effect, Effects, Publication, Retraction};
 pub use enter::stray;
 pub use input::{Actor, Input, Moment};
 pub use leave::{is_doubtful, says_gone};

@@ -1,13 +1,13 @@
 //! Messages are retracted: by their authors (XEP-0424), and by moderators (XEP-0425).
 //!
-//! A room does not read its archive. Its effects say which message is retracted, and by whom ([`Burial`]); the functions
+//! A room does not know its archive. It says which message is retracted, and by whom ([`Retraction`]); the functions
 //! here that are public judge and change what is found there.
 
 use smol_str::SmolStr;
 
 use super::affiliation::Role;
 use super::author::kept_author;
-use super::effect::{Burial, Effect, Publication};
+use super::effect::{Effect, Publication, Retraction};
 use super::{Actor, Effects, Moment, Room, occupant_id};
 use crate::ns;
 use crate::stanza::{Condition, Content, Head, Message, MessageKind, StanzaError};
@@ -30,11 +30,11 @@ pub(super) fn is_forged(child: &ElementRef<'_>) -> bool {
 /// The message that this one retracts. `author`: the identifier of the occupant who has sent it.
 ///
 /// A retraction without an `id` is none: the tombstone must name it (XEP-0424 §4).
-pub(super) fn retracts(now: &Moment, author: &str, message: &Message) -> Option<Burial> {
+pub(super) fn retracts(now: &Moment, author: &str, message: &Message) -> Option<Retraction> {
     let by = message.head.id.as_deref()?;
     let id = retracted_id(message)?;
     let retracted = element("retracted").ns(ns::RETRACT).attr("id", by);
-    Some(Burial {
+    Some(Retraction {
         id,
         author: Some(SmolStr::new(author)),
         retracted: retracted.attr("stamp", now.at.to_string()),
@@ -136,22 +136,27 @@ impl Room {
             archive: self.config.archive,
             in_history: true,
             author: None,
-            buries: Some(Burial { id: id.to_owned(), author: None, retracted, must_exist: true }),
+            retracts: Some(Retraction {
+                id: id.to_owned(),
+                author: None,
+                retracted,
+                must_exist: true,
+            }),
         })));
         Ok(())
     }
 
-    /// Whether a message of the archive may be buried: an occupant has written it, the right one if there is one,
-    /// and it is no tombstone. Authors do not bury their retractions, which must stay in the archive
+    /// Whether a message of the archive may be retracted: an occupant has written it, the right one if there is one,
+    /// and it is no tombstone. Authors do not retract their retractions, which must stay in the archive
     /// (XEP-0424 §5).
     #[must_use]
-    pub fn may_bury(burial: &Burial, buried: &Message) -> bool {
-        let has = |name| buried.content.has_received_child(ns::RETRACT, name);
-        let by = author_of(buried);
-        buried.kind == MessageKind::Groupchat
+    pub fn may_retract(retraction: &Retraction, original: &Message) -> bool {
+        let has = |name| original.content.has_received_child(ns::RETRACT, name);
+        let by = author_of(original);
+        original.kind == MessageKind::Groupchat
             && by.is_some()
             && !has("retracted")
-            && burial
+            && retraction
                 .author
                 .as_deref()
                 .is_none_or(|author| by.as_deref() == Some(author) && !has("retract"))
@@ -159,22 +164,22 @@ impl Room {
 
     /// What stays of a message in the archive: its addresses, its id, and who has written it: the identifier of the
     /// occupant, and the real address, which the archive tells those who may know (XEP-0424 §4, XEP-0425 §4).
-    /// `buried` is as the archive has it.
+    /// `original` is as the archive has it.
     #[must_use]
-    pub fn tombstone(buried: &Message, burial: &Burial) -> Message {
-        let mut content = Content::from(burial.retracted.clone());
-        if let Some(author) = author_of(buried) {
+    pub fn tombstone(original: &Message, retraction: &Retraction) -> Message {
+        let mut content = Content::from(retraction.retracted.clone());
+        if let Some(author) = author_of(original) {
             content.add(&occupant_id::node(&author));
         }
-        if let Some(author) = kept_author(buried) {
+        if let Some(author) = kept_author(original) {
             content.add(&author);
         }
-        Message { head: buried.head.clone(), kind: buried.kind, content }
+        Message { head: original.head.clone(), kind: original.kind, content }
     }
 
-    /// A message was buried: newcomers do not get it any more (XEP-0424 §5).
-    pub fn note_buried(&mut self, burial: &Burial) {
-        self.history.forget(&burial.id);
+    /// A message was retracted: newcomers do not get it any more (XEP-0424 §5).
+    pub fn note_retracted(&mut self, retraction: &Retraction) {
+        self.history.forget(&retraction.id);
     }
 }
 
@@ -207,7 +212,8 @@ mod tests {
 
     #[test]
     fn retractions_of_both_versions_name_a_message() {
-        let found = |inner: &str| retracts(&now(), "o", &message(inner)).map(|burial| burial.id);
+        let found =
+            |inner: &str| retracts(&now(), "o", &message(inner)).map(|retraction| retraction.id);
         let retract = "<retract xmlns='urn:xmpp:message-retract:1' id='a'/>";
         let old = "<apply-to xmlns='urn:xmpp:fasten:0' id='b'>\
                    <retract xmlns='urn:xmpp:message-retract:0'/></apply-to>";
@@ -246,22 +252,22 @@ mod tests {
     }
 
     #[test]
-    fn an_author_buries_only_own_messages() {
+    fn an_author_retracts_only_own_messages() {
         let id = "<occupant-id xmlns='urn:xmpp:occupant-id:0' id='o'/>\
                   <x xmlns='http://jabber.org/protocol/muc#user'><item jid='a@b'/></x>";
         let said = message(&format!("<body>x</body>{id}"));
         let retract = "<retract xmlns='urn:xmpp:message-retract:1' id='a'/>";
-        let by = |author: Option<&str>| Burial {
+        let by = |author: Option<&str>| Retraction {
             author: author.map(SmolStr::new),
             ..retracts(&now(), "", &message(retract)).unwrap()
         };
-        assert!(Room::may_bury(&by(Some("o")), &said));
-        assert!(Room::may_bury(&by(None), &said));
-        assert!(!Room::may_bury(&by(Some("p")), &said));
-        assert!(!Room::may_bury(&by(None), &message("<body>x</body>")));
+        assert!(Room::may_retract(&by(Some("o")), &said));
+        assert!(Room::may_retract(&by(None), &said));
+        assert!(!Room::may_retract(&by(Some("p")), &said));
+        assert!(!Room::may_retract(&by(None), &message("<body>x</body>")));
         let retraction = message(&format!("{retract}{id}"));
-        assert!(!Room::may_bury(&by(Some("o")), &retraction));
-        assert!(Room::may_bury(&by(None), &retraction));
+        assert!(!Room::may_retract(&by(Some("o")), &retraction));
+        assert!(Room::may_retract(&by(None), &retraction));
         let tombstone = Room::tombstone(&said, &by(Some("o")));
         let xml = Stanza::Message(tombstone).to_xml();
         let expected = "<message from='coven@chat.example/hag' id='m' type='groupchat'>\
@@ -272,6 +278,6 @@ mod tests {
         let Ok(Stanza::Message(read)) = Stanza::read(Frame::from_bytes(xml).unwrap()) else {
             panic!("a message")
         };
-        assert!(!Room::may_bury(&by(None), &read));
+        assert!(!Room::may_retract(&by(None), &read));
     }
 }

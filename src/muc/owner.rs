@@ -215,7 +215,7 @@ impl Room {
             archive: false,
             in_history: false,
             author: None,
-            buries: None,
+            retracts: None,
         })));
     }
 }

@@ -47,7 +47,7 @@ pub async fn leaves(
     let Delivered { outcome, kept } = deliver(cx, Some(user), &mut message).await?;
     sent(cx, user, &message, kept);
     if kept.is_some_and(|kept| kept.in_sender) && retraction::is_in(&message) {
-        Box::pin(retraction::bury(cx, user, Way::Sent, &message)).await;
+        Box::pin(retraction::replace_by_tombstone(cx, user, Way::Sent, &message)).await;
     }
     carbons::sent(cx, user, &message, kept);
     Ok(outcome)
@@ -123,7 +123,7 @@ pub async fn arrives(
     let recipient = Recipient { user, has_account, is_there };
     let kept = mam::keep(cx, sender, Some(&recipient), &mut message).await?;
     if kept.is_some_and(|kept| kept.in_recipient) && retraction::is_in(&message) {
-        Box::pin(retraction::bury(cx, user, Way::Received, &message)).await;
+        Box::pin(retraction::replace_by_tombstone(cx, user, Way::Received, &message)).await;
     }
     let marker = kept.and_then(|kept| kept.marker());
     let stanza = Arc::new(Stanza::Message(message));

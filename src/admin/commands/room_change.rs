@@ -21,7 +21,11 @@ pub(super) static CREATE: Command = Command {
             ArgumentKind::Account,
             "Its owner; needed, unless a chat client gives the command",
         ),
-        optional("force", ArgumentKind::Flag, "Also if the service has as many rooms as it may have"),
+        optional(
+            "force",
+            ArgumentKind::Flag,
+            "Also if the service has as many rooms as it may have",
+        ),
     ],
     permission: Permission::Write,
     question: None,

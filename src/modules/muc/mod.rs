@@ -5,7 +5,6 @@
 mod active;
 mod administration;
 mod archive;
-mod bury;
 mod comings;
 mod deliver;
 mod disco;
@@ -28,6 +27,7 @@ mod service;
 mod services;
 mod settings;
 mod shutdown;
+mod tombstone;
 mod unique;
 mod wake;
 

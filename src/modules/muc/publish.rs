@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::bury;
 use super::deliver::tell;
+use super::tombstone;
 use crate::archive::{importance, policy};
 use crate::host::Cx;
 use crate::host::lifecycle::{self, Event, RoomListener};
@@ -24,9 +24,9 @@ pub(super) async fn publish(
     room: &mut Room,
     publication: Publication,
 ) -> Result<Vec<Jid>, StanzaError> {
-    let Publication { mut message, to, archive, in_history, author, buries } = publication;
-    let grave = match &buries {
-        Some(burial) => bury::find(cx, room.jid(), burial).await?,
+    let Publication { mut message, to, archive, in_history, author, retracts } = publication;
+    let target = match &retracts {
+        Some(retraction) => tombstone::find(cx, room.jid(), retraction).await?,
         None => None,
     };
     let at = cx.server.clock.now();
@@ -54,8 +54,8 @@ pub(super) async fn publish(
         message.content.add(&stanza_id::stanza_id(room.jid(), &written));
         id = Some(written);
     }
-    if let Some(burial) = &buries {
-        bury::bury(cx, room, burial, grave);
+    if let Some(retraction) = &retracts {
+        tombstone::put(cx, room, retraction, target);
     }
     if in_history {
         room.note_published(&message, at, id);
