@@ -1,7 +1,7 @@
 //! Lists of occupants by role, and of users by affiliation (XEP-0045 §8.5, §9.2, §9.5, §9.8, §10.5, §10.8).
 
 use super::cause::bad;
-use super::show::item;
+use super::presence_broadcast::item;
 use super::{Actor, Affiliation, Role, Room, Whois};
 use crate::jid::Jid;
 use crate::ns;

@@ -6,7 +6,7 @@ use super::affiliation::may_change_affiliation;
 use super::cause::Cause;
 use super::invited::Invited;
 use super::occupants::Occupant;
-use super::show::{Told, item};
+use super::presence_broadcast::{Details, item};
 use super::{Actor, Affiliation, Effects, Role, Room};
 use crate::jid::{BareJid, Jid};
 use crate::ns;
@@ -98,7 +98,7 @@ impl Room {
             fx.save_member(&member);
             self.keep_role(user, Role::None, fx);
             for (nick, from) in concerned {
-                self.show_affiliation(by, &nick, from, reason.as_deref(), fx);
+                self.broadcast_affiliation(by, &nick, from, reason.as_deref(), fx);
             }
             if from != *affiliation && !is_in {
                 self.announce_affiliation(user, *affiliation, fx);
@@ -130,9 +130,9 @@ impl Room {
         all.filter(|occupant| occupant.user.domain() == user.domain()).map(entry).collect()
     }
 
-    /// Broadcasts that the affiliation of an occupant is no longer `from`. An occupant that may not stay is removed: then
-    /// nothing else is broadcast of it (XEP-0045 §9.4).
-    fn show_affiliation(
+    /// Shows all that the affiliation of an occupant was `from`, and now is another one. It is removed if it may
+    /// not stay: then nothing else is shown of it (XEP-0045 §9.4).
+    fn broadcast_affiliation(
         &mut self,
         by: &Cause,
         nick: &str,
@@ -145,15 +145,15 @@ impl Room {
         if from == to {
             return;
         }
-        let told = Told { actor: by.nick.as_deref(), reason, ..Told::default() };
+        let details = Details { actor: by.nick.as_deref(), reason, ..Details::default() };
         if to == Affiliation::Outcast {
-            return self.remove_occupant(nick, &Told { codes: &[301], ..told }, fx);
+            return self.remove_occupant(nick, &Details { codes: &[301], ..details }, fx);
         }
         if self.config.members_only && !to.is_member() && !occupant.is_service_admin {
-            return self.remove_occupant(nick, &Told { codes: &[321], ..told }, fx);
+            return self.remove_occupant(nick, &Details { codes: &[321], ..details }, fx);
         }
         let role = role_after(occupant.role, from, to, self.config.moderated);
-        self.show_with_role(nick, role, &told, fx);
+        self.broadcast_with_role(nick, role, &details, fx);
     }
 
     /// Announces the new affiliation of a user who is not in the room (XEP-0045 §10.3, §10.6, §10.7), to the occupants
@@ -165,8 +165,8 @@ impl Room {
         fx: &mut Effects,
     ) {
         let item = item(affiliation, Some(Role::None)).attr("jid", user.as_str());
-        let told = self.occupants.iter().filter(|occupant| self.sees(occupant));
-        let to: Vec<Jid> = told.flat_map(Occupant::sessions).cloned().collect();
+        let viewers = self.occupants.iter().filter(|occupant| self.sees_real_addresses(occupant));
+        let to: Vec<Jid> = viewers.flat_map(Occupant::sessions).cloned().collect();
         let message = Message {
             head: Head { from: Some(self.jid.clone().into_jid()), ..Head::default() },
             kind: MessageKind::Normal,

@@ -5,7 +5,7 @@ use smol_str::SmolStr;
 use super::affiliation::{Standing, may_change_role};
 use super::cause::Cause;
 use super::occupants::{Occupant, Seat};
-use super::show::{Told, no_presence};
+use super::presence_broadcast::{Details, no_presence};
 use super::{Actor, Effects, Role, Room};
 use crate::stanza::{Condition, PresenceKind, StanzaError};
 
@@ -41,39 +41,45 @@ impl Room {
     /// Gives a role, which was checked.
     pub(super) fn apply_role(&mut self, by: &Cause, change: &RoleChange, fx: &mut Effects) {
         let kick: &[u16] = &[307];
-        let told = Told {
+        let details = Details {
             codes: if change.role == Role::None { kick } else { &[] },
             actor: by.nick.as_deref(),
             reason: change.reason.as_deref(),
-            ..Told::default()
+            ..Details::default()
         };
         let user = self.occupants.get(&change.nick).map(|occupant| occupant.user.clone());
         if let Some(user) = user {
             self.keep_role(&user, change.role, fx);
         }
         match change.role {
-            Role::None => self.remove_occupant(&change.nick, &told, fx),
-            role => self.set_role(&change.nick, role, &told, fx),
+            Role::None => self.remove_occupant(&change.nick, &details, fx),
+            role => self.set_role(&change.nick, role, &details, fx),
         }
     }
 
-    /// Gives an occupant a role, and broadcasts that. Nothing happens if it has the role already.
-    pub(super) fn set_role(&mut self, nick: &str, role: Role, told: &Told<'_>, fx: &mut Effects) {
-        if self.occupants.get(nick).is_some_and(|occupant| occupant.role != role) {
-            self.show_with_role(nick, role, told, fx);
-        }
-    }
-
-    /// Gives an occupant a role, and broadcasts its presence. Its role or its affiliation is new.
-    pub(super) fn show_with_role(
+    /// Gives an occupant a role, and shows that to all. Nothing happens if it has the role already.
+    pub(super) fn set_role(
         &mut self,
         nick: &str,
         role: Role,
-        told: &Told<'_>,
+        details: &Details<'_>,
+        fx: &mut Effects,
+    ) {
+        if self.occupants.get(nick).is_some_and(|occupant| occupant.role != role) {
+            self.broadcast_with_role(nick, role, details, fx);
+        }
+    }
+
+    /// Gives an occupant a role, and shows it to all with its role and its affiliation, one of which is new.
+    pub(super) fn broadcast_with_role(
+        &mut self,
+        nick: &str,
+        role: Role,
+        details: &Details<'_>,
         fx: &mut Effects,
     ) {
         let Some(occupant) = self.occupants.get(nick) else { return };
-        let (was_shown, saw_addresses) = (occupant.is_shown, self.sees(occupant));
+        let (was_shown, saw_addresses) = (occupant.is_shown, self.sees_real_addresses(occupant));
         let is_shown = self.is_still_shown(was_shown, role);
         self.occupants.change(nick, |occupant| {
             (occupant.role, occupant.is_shown) = (role, is_shown);
@@ -86,17 +92,18 @@ impl Room {
         if was_shown && !is_shown {
             self.hide(occupant, best, fx);
         }
-        self.show(occupant, best, PresenceKind::Available, told, fx);
-        if !saw_addresses && self.sees(occupant) {
+        self.broadcast_presence(occupant, best, PresenceKind::Available, details, fx);
+        if !saw_addresses && self.sees_real_addresses(occupant) {
             // A moderator learns the real addresses of all by their presence (§8).
             for session in occupant.sessions() {
-                self.show_all_to(occupant, session, fx);
+                self.send_existing_presence(occupant, session, fx);
             }
         }
     }
 
-    /// After a change of the configuration: decides anew whose presence is broadcast, and sends the difference.
-    pub(super) fn show_anew(&mut self, fx: &mut Effects) {
+    /// Decides anew whose presence others are shown, after a change of the configuration, and shows the
+    /// difference.
+    pub(super) fn rebroadcast_presence(&mut self, fx: &mut Effects) {
         let all: Vec<_> = self.occupants.iter().map(|o| (o.nick.clone(), o.is_shown)).collect();
         for (nick, was_shown) in all {
             let Some(occupant) = self.occupants.get(&nick) else { continue };
@@ -110,7 +117,7 @@ impl Room {
             match is_shown {
                 true => {
                     let available = PresenceKind::Available;
-                    self.show_others(occupant, best, available, &Told::default(), fx);
+                    self.broadcast_to_others(occupant, best, available, &Details::default(), fx);
                 }
                 false => self.hide(occupant, best, fx),
             }
@@ -126,7 +133,13 @@ impl Room {
     /// Sends the others unavailable presence of an occupant that stays.
     fn hide(&self, occupant: &Occupant, best: &Seat, fx: &mut Effects) {
         let seat = Seat::new(best.session.clone(), no_presence());
-        self.show_others(occupant, &seat, PresenceKind::Unavailable, &Told::default(), fx);
+        self.broadcast_to_others(
+            occupant,
+            &seat,
+            PresenceKind::Unavailable,
+            &Details::default(),
+            fx,
+        );
     }
 }
 

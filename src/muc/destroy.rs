@@ -1,7 +1,7 @@
 //! The end of a room (XEP-0045 §10.9).
 
 use super::cause::bad;
-use super::show::{item, no_presence};
+use super::presence_broadcast::{item, no_presence};
 use super::{Affiliation, Effects, Role, Room, occupant_id};
 use crate::jid::Jid;
 use crate::ns;

@@ -3,7 +3,7 @@
 use super::history::Wanted;
 use super::nick::checked;
 use super::occupants::{Seat, cleaned, is_same};
-use super::show::{Told, no_presence};
+use super::presence_broadcast::{Details, item, no_presence, status};
 use super::versioning::AskedVersion;
 use super::{Actor, Affiliation, Effects, Moment, Room, Whois, says_gone};
 use crate::jid::FullJid;
@@ -85,19 +85,19 @@ impl Room {
         let mut own_codes = self.codes_on_entry();
         own_codes.extend(is_new.then_some(201));
         own_codes.extend((asked != nick).then_some(210));
-        self.show_all_to(occupant, &actor.jid, fx);
-        let told = Told { own_codes: &own_codes, mav, ..Told::default() };
+        self.send_existing_presence(occupant, &actor.jid, fx);
+        let details = Details { own_codes: &own_codes, mav, ..Details::default() };
         let available = PresenceKind::Available;
         if occupant.is_shown {
-            self.show_others(occupant, seat, available, &Told::default(), fx);
+            self.broadcast_to_others(occupant, seat, available, &Details::default(), fx);
         }
         if is_second {
             let others = occupant.sessions().filter(|session| **session != actor.jid);
             let others = others.cloned().collect();
-            self.show_self(occupant, seat, available, &Told::default(), others, fx);
+            self.send_self_presence(occupant, seat, available, &Details::default(), others, fx);
         }
-        self.show_self(occupant, seat, available, &told, vec![actor.jid.clone()], fx);
-        self.show_past(actor, wanted, fx);
+        self.send_self_presence(occupant, seat, available, &details, vec![actor.jid.clone()], fx);
+        self.send_history_and_subject(actor, wanted, fx);
         Ok(())
     }
 
@@ -111,7 +111,7 @@ impl Room {
 
     /// Sends a newcomer the hash of the room's avatar, if there is one, the history, and then the subject
     /// (XEP-0045 §7.2.13, §7.2.15).
-    fn show_past(&mut self, actor: &Actor, wanted: Wanted, fx: &mut Effects) {
+    fn send_history_and_subject(&mut self, actor: &Actor, wanted: Wanted, fx: &mut Effects) {
         if self.photo().is_some() {
             fx.tell(&actor.jid, self.photo_presence());
         }
@@ -190,16 +190,16 @@ impl Room {
             fx.change.occupants.extend(Self::stored_occupant(occupant, seat));
         }
         let Some(wanted) = wanted else {
-            return self.show(occupant, seat, available, &Told::default(), fx);
+            return self.broadcast_presence(occupant, seat, available, &Details::default(), fx);
         };
-        self.show_all_to(occupant, &actor.jid, fx);
+        self.send_existing_presence(occupant, &actor.jid, fx);
         if is_other && occupant.is_shown {
-            self.show_others(occupant, seat, available, &Told::default(), fx);
+            self.broadcast_to_others(occupant, seat, available, &Details::default(), fx);
         }
         let codes = self.codes_on_entry();
-        let told = Told { own_codes: &codes, mav, ..Told::default() };
-        self.show_self(occupant, seat, available, &told, vec![actor.jid.clone()], fx);
-        self.show_past(actor, wanted, fx);
+        let details = Details { own_codes: &codes, mav, ..Details::default() };
+        self.send_self_presence(occupant, seat, available, &details, vec![actor.jid.clone()], fx);
+        self.send_history_and_subject(actor, wanted, fx);
     }
 
     /// A client believes that it is in the room: it is told that it is not (XEP-0045 §7.2.17).
@@ -216,9 +216,9 @@ impl Room {
 #[must_use]
 pub fn stray(affiliation: Affiliation, address: &FullJid) -> Presence {
     let reason: Node = element("reason").text("You are not in the room.");
-    let item = super::show::item(affiliation, Some(super::Role::None)).child(reason);
+    let item = item(affiliation, Some(super::Role::None)).child(reason);
     let x = element("x").ns(ns::MUC_USER).child(item);
-    let x = [110, 307, 333].into_iter().fold(x, |x, code| x.child(super::show::status(code)));
+    let x = [110, 307, 333].into_iter().fold(x, |x, code| x.child(status(code)));
     let mut presence = no_presence();
     presence.head.from = Some(address.clone().into_jid());
     presence.content.add(&x);

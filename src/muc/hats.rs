@@ -3,7 +3,7 @@
 use sha1::{Digest, Sha1};
 
 use super::extra::Hat;
-use super::show::{Told, status};
+use super::presence_broadcast::{Details, status};
 use super::{Effects, Room};
 use crate::jid::BareJid;
 use crate::ns;
@@ -149,7 +149,13 @@ impl Room {
         fx.change.extra = Some(self.extra.to_stored());
         for occupant in wearers.iter().flat_map(|user| self.occupants.of_user(user)) {
             let Some(best) = occupant.best() else { continue };
-            self.show(occupant, best, PresenceKind::Available, &Told::default(), fx);
+            self.broadcast_presence(
+                occupant,
+                best,
+                PresenceKind::Available,
+                &Details::default(),
+                fx,
+            );
         }
     }
 }

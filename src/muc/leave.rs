@@ -4,7 +4,7 @@ use smol_str::SmolStr;
 
 use super::affiliation::Role;
 use super::occupants::{Occupant, Seat, cleaned, is_same};
-use super::show::{Told, item, no_presence};
+use super::presence_broadcast::{Details, item, no_presence};
 use super::{Actor, Affiliation, Effects, Room};
 use crate::jid::Jid;
 use crate::ns;
@@ -68,7 +68,7 @@ impl Room {
     /// that its owner has not configured ends with the last one (§10.1.3).
     fn remove_seat(&mut self, session: &Jid, presence: Presence, codes: &[u16], fx: &mut Effects) {
         if let Some(left) = self.take_seat(session) {
-            self.show_left(&left, presence, codes, fx);
+            self.broadcast_left(&left, presence, codes, fx);
         }
     }
 
@@ -79,26 +79,39 @@ impl Room {
     }
 
     /// Shows that a session has left, with this presence.
-    fn show_left(&self, left: &Left, presence: Presence, codes: &[u16], fx: &mut Effects) {
+    fn broadcast_left(&self, left: &Left, presence: Presence, codes: &[u16], fx: &mut Effects) {
         let Left { seat, occupant, is_last } = left;
         fx.change.gone.extend(seat.session.to_full());
         fx.is_destroyed |= self.config.locked && self.occupants.is_empty();
-        let told = &Told { codes, ..Told::default() };
+        let details = &Details { codes, ..Details::default() };
         let last = Seat { session: seat.session.clone(), presence, priority: 0 };
         let unavailable = PresenceKind::Unavailable;
         if *is_last {
-            self.show(occupant, &last, unavailable, told, fx);
+            self.broadcast_presence(occupant, &last, unavailable, details, fx);
             if fx.is_destroyed {
                 self.tell_destroyed(&last.session, fx);
             }
             return;
         }
-        self.show_self(occupant, &last, unavailable, told, vec![last.session.clone()], fx);
+        self.send_self_presence(
+            occupant,
+            &last,
+            unavailable,
+            details,
+            vec![last.session.clone()],
+            fx,
+        );
         // If the presence of the session that stays is the same, the others see no difference.
         let Some(occupant) = self.occupants.get(&occupant.nick) else { return };
         let is_other = |best: &&Seat| !is_same(&seat.presence, &best.presence);
         if let Some(best) = occupant.best().filter(is_other) {
-            self.show(occupant, best, PresenceKind::Available, &Told::default(), fx);
+            self.broadcast_presence(
+                occupant,
+                best,
+                PresenceKind::Available,
+                &Details::default(),
+                fx,
+            );
         }
     }
 
@@ -108,7 +121,7 @@ impl Room {
         let mut fx = Effects::default();
         let left: Vec<_> = sessions.iter().filter_map(|session| self.take_seat(session)).collect();
         for left in &left {
-            self.show_left(left, no_presence(), &[332], &mut fx);
+            self.broadcast_left(left, no_presence(), &[332], &mut fx);
         }
         self.end_requests_of_gone(&mut fx);
         self.end_if_empty(&mut fx);
@@ -129,18 +142,23 @@ impl Room {
     }
 
     /// Removes an occupant with all its sessions: it was kicked or banned, or lost its membership.
-    pub(super) fn remove_occupant(&mut self, nick: &str, told: &Told<'_>, fx: &mut Effects) {
+    pub(super) fn remove_occupant(&mut self, nick: &str, details: &Details<'_>, fx: &mut Effects) {
         let Some(occupant) = self.occupants.remove(nick) else { return };
-        self.show_removed(&occupant, told, fx);
+        self.broadcast_removal(&occupant, details, fx);
     }
 
     /// Shows that an occupant is gone, which was removed already.
-    pub(super) fn show_removed(&self, occupant: &Occupant, told: &Told<'_>, fx: &mut Effects) {
+    pub(super) fn broadcast_removal(
+        &self,
+        occupant: &Occupant,
+        details: &Details<'_>,
+        fx: &mut Effects,
+    ) {
         let gone = occupant.sessions().filter_map(Jid::to_full);
         fx.change.gone.extend(gone);
         let Some(best) = occupant.best() else { return };
         let seat = Seat::new(best.session.clone(), no_presence());
-        self.show(occupant, &seat, PresenceKind::Unavailable, told, fx);
+        self.broadcast_presence(occupant, &seat, PresenceKind::Unavailable, details, fx);
     }
 }
 

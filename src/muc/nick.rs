@@ -4,7 +4,7 @@ use smol_str::SmolStr;
 
 use super::look::look;
 use super::occupants::{Seat, cleaned};
-use super::show::{Told, no_presence};
+use super::presence_broadcast::{Details, no_presence};
 use super::{Actor, Affiliation, Effects, Room, RoomLimits};
 use crate::jid::FullJid;
 use crate::stanza::{Condition, ErrorKind, Presence, PresenceKind, StanzaError};
@@ -76,8 +76,8 @@ impl Room {
         let Some(mut occupant) = self.occupants.remove(&old.nick) else { return Ok(()) };
         // Now, since none of the others is the occupant itself.
         let gone = Seat { presence: no_presence(), ..seat.clone() };
-        let told = Told { codes: &[303], nick: Some(&new_nick), ..Told::default() };
-        self.show(&old, &gone, PresenceKind::Unavailable, &told, fx);
+        let details = Details { codes: &[303], nick: Some(&new_nick), ..Details::default() };
+        self.broadcast_presence(&old, &gone, PresenceKind::Unavailable, &details, fx);
         let priority = presence.priority();
         let presence = cleaned(presence);
         for seat in &mut occupant.seats {
@@ -92,7 +92,7 @@ impl Room {
             fx.change.occupants.extend(Self::stored_occupant(occupant, seat));
         }
         let Some(seat) = occupant.seat(&actor.jid) else { return Ok(()) };
-        self.show(occupant, seat, PresenceKind::Available, &Told::default(), fx);
+        self.broadcast_presence(occupant, seat, PresenceKind::Available, &Details::default(), fx);
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ use super::config_values::addresses;
 use super::destroy::LastWords;
 use super::effect::{Effect, Publication};
 use super::occupants::Occupant;
-use super::show::{Told, status};
+use super::presence_broadcast::{Details, status};
 use super::{Actor, Affiliation, Effects, Moment, Room, RoomConfig, Whois};
 use crate::jid::BareJid;
 use crate::ns;
@@ -121,7 +121,7 @@ impl Room {
             self.forget_roles(fx);
         }
         if self.config.presence_broadcast != old.presence_broadcast {
-            self.show_anew(fx);
+            self.rebroadcast_presence(fx);
         }
         self.announce_configuration(&old, fx);
         Ok(())
@@ -167,9 +167,9 @@ impl Room {
         let nicks: Vec<_> = others.map(|occupant| occupant.nick.clone()).collect();
         let gone: Vec<Occupant> =
             nicks.iter().filter_map(|nick| self.occupants.remove(nick)).collect();
-        let told = Told { codes: &[322], ..Told::default() };
+        let details = Details { codes: &[322], ..Details::default() };
         for occupant in &gone {
-            self.show_removed(occupant, &told, fx);
+            self.broadcast_removal(occupant, &details, fx);
         }
     }
 

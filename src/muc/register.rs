@@ -7,7 +7,7 @@ use super::affiliation::Role;
 use super::cause::Cause;
 use super::change_affiliation::AffiliationChange;
 use super::nick::checked;
-use super::show::Told;
+use super::presence_broadcast::Details;
 use super::{Actor, Affiliation, Effects, Moment, Room};
 use crate::jid::BareJid;
 use crate::ns;
@@ -142,17 +142,17 @@ impl Room {
         if is_new && self.occupants.of_user(user).next().is_none() {
             self.announce_affiliation(user, Affiliation::Member, fx);
         } else if is_new {
-            self.show_new_member(user, fx);
+            self.broadcast_new_member(user, fx);
         }
     }
 
     /// Shows all that an occupant has become a member. In a moderated room it gets voice (XEP-0045 §5.1.2).
-    fn show_new_member(&mut self, user: &BareJid, fx: &mut Effects) {
+    fn broadcast_new_member(&mut self, user: &BareJid, fx: &mut Effects) {
         let occupants = self.occupants.of_user(user);
         let nicks: Vec<_> = occupants.map(|o| (o.nick.clone(), o.role)).collect();
         for (nick, role) in nicks {
             let role = if self.config.moderated { role.max(Role::Participant) } else { role };
-            self.show_with_role(&nick, role, &Told::default(), fx);
+            self.broadcast_with_role(&nick, role, &Details::default(), fx);
         }
     }
 

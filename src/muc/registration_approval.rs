@@ -1,8 +1,8 @@
 //! Registration requests: a user asks to become a member, and admins approve (XEP-0045 §9.9).
 
 use super::extra::Registration;
+use super::presence_broadcast::{item, status};
 use super::register::{FORM, NICK};
-use super::show::{item, status};
 use super::{Actor, Affiliation, Effects, Moment, Room};
 use crate::jid::BareJid;
 use crate::ns;

@@ -12,7 +12,7 @@ use super::occupants::{Occupants, Seat};
 use super::on_their_way::PrivateMessages;
 use super::open_requests::OpenRequests;
 use super::subject::Subject;
-use super::{Actor, Affiliation, Room, RoomConfig, RoomLimits, show};
+use super::{Actor, Affiliation, Room, RoomConfig, RoomLimits, presence_broadcast};
 use crate::jid::{BareJid, FullJid};
 use crate::storage::{RoomOccupant, StoredRoom};
 
@@ -71,7 +71,9 @@ impl Room {
 
     /// Enters an occupant as it was stored. `false` if it cannot be read, or may not be there.
     fn seat_again(&mut self, stored: &RoomOccupant) -> bool {
-        let Some((role, presence)) = show::read_stored(&stored.data) else { return false };
+        let Some((role, presence)) = presence_broadcast::read_stored(&stored.data) else {
+            return false;
+        };
         let Ok(address) = self.jid.with_resource(&stored.nick) else { return false };
         let session = stored.session.clone().into_jid();
         let actor = Actor::new(session.clone(), false);

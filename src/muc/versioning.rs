@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use super::affiliation::Role;
-use super::show::item;
+use super::presence_broadcast::item;
 use super::{Actor, Affiliation, Effects, Room, Whois};
 use crate::jid::Jid;
 use crate::ns;

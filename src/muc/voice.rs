@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::affiliation::Role;
 use super::occupants::Occupant;
-use super::show::Told;
+use super::presence_broadcast::Details;
 use super::{Actor, Effects, Moment, Room};
 use crate::jid::Jid;
 use crate::ns;
@@ -107,8 +107,8 @@ impl Room {
             visitor.ok_or_else(|| Condition::ItemNotFound.text("there is no such occupant"))?;
         let (nick, role, user) = (visitor.nick.clone(), visitor.role, visitor.user.clone());
         if allows && role < Role::Participant {
-            let told = Told { actor: Some(&by), ..Told::default() };
-            self.show_with_role(&nick, Role::Participant, &told, fx);
+            let details = Details { actor: Some(&by), ..Details::default() };
+            self.broadcast_with_role(&nick, Role::Participant, &details, fx);
             self.keep_role(&user, Role::Participant, fx);
         }
         self.occupants.change(&nick, |visitor| visitor.asked_for_voice = None);

@@ -52,8 +52,8 @@ async fn find_message(
 }
 
 /// Puts the tombstone in the place of the message. The room does not wait for the disk; only the acknowledgement of the
-/// sender does. Until it is written, whoever reads the archive may still find the message, and the one that retracts it
-/// after it.
+/// sender does. Until it is written, a client that reads the archive may still find the message, followed by the one
+/// that retracts it.
 pub(super) fn put(
     cx: &mut Cx<'_>,
     room: &mut Room,

@@ -1,4 +1,5 @@
-//! Presence of occupants, as the others are shown it (XEP-0045 §7.2.2), and as it is stored.
+//! The presence of an occupant: broadcast to the other occupants (XEP-0045 §7.2.2), with the details that only a
+//! room adds, and stored.
 
 use super::affiliation::Role;
 use super::occupants::{Occupant, Seat};
@@ -9,16 +10,16 @@ use crate::stanza::{Content, Presence, PresenceKind, Stanza};
 use crate::storage::RoomOccupant;
 use crate::xml::{Frame, Node, element};
 
-/// What is told with the presence of an occupant.
+/// What the room adds to the presence of an occupant.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Told<'a> {
+pub(super) struct Details<'a> {
     /// Status codes for all (XEP-0045 §16.6).
     pub(super) codes: &'a [u16],
     /// Status codes for the occupant alone, besides 110.
     pub(super) own_codes: &'a [u16],
-    /// The nickname of whoever did it.
+    /// The nickname of the occupant who caused it.
     pub(super) actor: Option<&'a str>,
-    /// Why.
+    /// The reason that this occupant gave.
     pub(super) reason: Option<&'a str>,
     /// The new nickname.
     pub(super) nick: Option<&'a str>,
@@ -28,88 +29,88 @@ pub(super) struct Told<'a> {
     pub(super) destroy: Option<Node>,
 }
 
-/// Who is told.
+/// Who receives the presence.
 #[derive(Clone, Copy, Debug)]
 struct Viewer {
-    /// It learns real addresses.
+    /// It sees real addresses.
     sees: bool,
     /// It is the occupant itself.
     is_self: bool,
 }
 
 impl Room {
-    /// Whether the presence of an occupant with this role is shown to others, who joins now.
+    /// Whether the presence of a newcomer with this role is broadcast.
     pub(super) fn is_to_be_shown(&self, role: Role) -> bool {
         self.config.shows(role)
             && (role == Role::Moderator || self.occupants.shown() < self.limits.shown)
     }
 
-    /// Shows the presence of an occupant to all: to others, if it is shown, and to its own sessions.
-    pub(super) fn show(
+    /// Sends the presence of an occupant to the others, if it is broadcast, and to its own sessions.
+    pub(super) fn broadcast_presence(
         &self,
         occupant: &Occupant,
         seat: &Seat,
         kind: PresenceKind,
-        told: &Told<'_>,
+        details: &Details<'_>,
         fx: &mut Effects,
     ) {
         if occupant.is_shown {
-            self.show_others(occupant, seat, kind, told, fx);
+            self.broadcast_to_others(occupant, seat, kind, details, fx);
         }
         let own = occupant.sessions().cloned().collect();
-        self.show_self(occupant, seat, kind, told, own, fx);
+        self.send_self_presence(occupant, seat, kind, details, own, fx);
     }
 
-    /// Shows the presence of an occupant to all others.
-    pub(super) fn show_others(
+    /// Sends the presence of an occupant to all others.
+    pub(super) fn broadcast_to_others(
         &self,
         occupant: &Occupant,
         seat: &Seat,
         kind: PresenceKind,
-        told: &Told<'_>,
+        details: &Details<'_>,
         fx: &mut Effects,
     ) {
         let (mut seeing, mut blind) = (Vec::new(), Vec::new());
         for other in self.occupants.iter().filter(|other| other.nick != occupant.nick) {
-            let group = if self.sees(other) { &mut seeing } else { &mut blind };
+            let group = if self.sees_real_addresses(other) { &mut seeing } else { &mut blind };
             group.extend(other.sessions().cloned());
         }
         for (sees, to) in [(true, seeing), (false, blind)] {
             if !to.is_empty() {
                 let viewer = Viewer { sees, is_self: false };
-                fx.tell_presence(to, self.presence_of(occupant, seat, kind, told, viewer));
+                fx.tell_presence(to, self.presence_of(occupant, seat, kind, details, viewer));
             }
         }
     }
 
-    /// Shows an occupant its own presence, with the status code 110.
-    pub(super) fn show_self(
+    /// Sends an occupant its own presence (self-presence), with the status code 110.
+    pub(super) fn send_self_presence(
         &self,
         occupant: &Occupant,
         seat: &Seat,
         kind: PresenceKind,
-        told: &Told<'_>,
+        details: &Details<'_>,
         to: Vec<Jid>,
         fx: &mut Effects,
     ) {
-        let viewer = Viewer { sees: self.sees(occupant), is_self: true };
-        fx.tell_presence(to, self.presence_of(occupant, seat, kind, told, viewer));
+        let viewer = Viewer { sees: self.sees_real_addresses(occupant), is_self: true };
+        fx.tell_presence(to, self.presence_of(occupant, seat, kind, details, viewer));
     }
 
-    /// Shows a newcomer the others (XEP-0045 §7.2.2).
-    pub(super) fn show_all_to(&self, newcomer: &Occupant, to: &Jid, fx: &mut Effects) {
-        let viewer = Viewer { sees: self.sees(newcomer), is_self: false };
+    /// Sends a newcomer the presence of the others (XEP-0045 §7.2.2).
+    pub(super) fn send_existing_presence(&self, newcomer: &Occupant, to: &Jid, fx: &mut Effects) {
+        let viewer = Viewer { sees: self.sees_real_addresses(newcomer), is_self: false };
         let others = self.occupants.iter().filter(|other| other.nick != newcomer.nick);
         for other in others.filter(|other| other.is_shown) {
             let Some(seat) = other.best() else { continue };
             let kind = PresenceKind::Available;
-            let presence = self.presence_of(other, seat, kind, &Told::default(), viewer);
+            let presence = self.presence_of(other, seat, kind, &Details::default(), viewer);
             fx.tell(to, Stanza::Presence(presence));
         }
     }
 
-    /// Whether an occupant learns the real addresses of others.
-    pub(super) fn sees(&self, occupant: &Occupant) -> bool {
+    /// Whether an occupant sees the real addresses of others.
+    pub(super) fn sees_real_addresses(&self, occupant: &Occupant) -> bool {
         self.config.whois == Whois::Anyone || occupant.role == Role::Moderator
     }
 
@@ -118,7 +119,7 @@ impl Room {
         occupant: &Occupant,
         seat: &Seat,
         kind: PresenceKind,
-        told: &Told<'_>,
+        details: &Details<'_>,
         viewer: Viewer,
     ) -> Presence {
         let mut presence = seat.presence.clone();
@@ -133,27 +134,27 @@ impl Room {
         if let Some(hats) = hats.filter(|_| kind == PresenceKind::Available) {
             presence.content.add(&hats);
         }
-        let is_leaving = kind == PresenceKind::Unavailable && told.nick.is_none();
+        let is_leaving = kind == PresenceKind::Unavailable && details.nick.is_none();
         let role = if is_leaving { Role::None } else { occupant.role };
         // To nobody is it a secret who they are themselves. Converse.js finds its user by this address.
         let jid = (viewer.sees || viewer.is_self).then_some(&seat.session);
         let mut item = item(self.affiliation_of_occupant(occupant), Some(role))
             .maybe_attr("jid", jid.map(Jid::as_str))
-            .maybe_attr("nick", told.nick);
-        if let Some(actor) = told.actor {
+            .maybe_attr("nick", details.nick);
+        if let Some(actor) = details.actor {
             item = item.child(element("actor").attr("nick", actor));
         }
-        if let Some(reason) = told.reason {
+        if let Some(reason) = details.reason {
             item = item.child(element("reason").text(reason));
         }
-        let mav = told.mav.clone().filter(|_| viewer.is_self);
+        let mav = details.mav.clone().filter(|_| viewer.is_self);
         let mut x = element("x").ns(ns::MUC_USER).children(mav).child(item);
-        if let Some(destroy) = &told.destroy {
+        if let Some(destroy) = &details.destroy {
             x = x.child(destroy.clone());
         }
         let own: &[u16] = if viewer.is_self { &[110] } else { &[] };
-        let own_codes = if viewer.is_self { told.own_codes } else { &[] };
-        for code in told.codes.iter().chain(own_codes).chain(own) {
+        let own_codes = if viewer.is_self { details.own_codes } else { &[] };
+        for code in details.codes.iter().chain(own_codes).chain(own) {
             x = x.child(status(*code));
         }
         presence.content.add(&x);
@@ -193,7 +194,7 @@ pub(super) fn status(code: u16) -> Node {
     element("status").attr("code", code.to_string())
 }
 
-/// Presence of a session that has none in the room: to tell it that it is not there.
+/// Unavailable presence for a session that has no presence in the room.
 pub(super) fn no_presence() -> Presence {
     Presence {
         head: crate::stanza::Head::default(),
