@@ -5,7 +5,7 @@ use rustc_hash::FxHashMap;
 use smol_str::SmolStr;
 
 use super::Affiliation;
-use super::look::Looks;
+use super::nick_skeleton::NicksBySkeleton;
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
 use crate::storage::RoomMember;
@@ -16,7 +16,7 @@ pub(super) struct Members {
     by_user: FxHashMap<BareJid, RoomMember>,
     /// Who has registered a nickname.
     by_nick: FxHashMap<SmolStr, BareJid>,
-    looks: Looks,
+    by_skeleton: NicksBySkeleton,
     /// The number of the last change.
     version: i64,
     owners: usize,
@@ -41,13 +41,13 @@ impl Members {
             self.owners -= usize::from(old.affiliation == Affiliation::Owner);
             if let Some(nick) = &old.nick {
                 self.by_nick.remove(nick.as_str());
-                self.looks.remove(nick);
+                self.by_skeleton.remove(nick);
             }
         }
         self.owners += usize::from(member.affiliation == Affiliation::Owner);
         if let Some(nick) = &member.nick {
             self.by_nick.insert(nick.into(), member.jid.clone());
-            self.looks.add(nick);
+            self.by_skeleton.add(nick);
         }
         self.by_user.insert(member.jid.clone(), member);
     }
@@ -79,9 +79,9 @@ impl Members {
         self.by_user.get(user)?.nick.as_deref()
     }
 
-    /// Who has registered nicknames with this look.
-    pub(super) fn with_look(&self, look: &str) -> impl Iterator<Item = &BareJid> {
-        self.looks.with(look).filter_map(|nick| self.by_nick.get(nick))
+    /// Who has registered nicknames with this skeleton.
+    pub(super) fn with_skeleton(&self, skeleton: &str) -> impl Iterator<Item = &BareJid> {
+        self.by_skeleton.with(skeleton).filter_map(|nick| self.by_nick.get(nick))
     }
 
     /// All members, admins and owners.

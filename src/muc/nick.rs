@@ -2,7 +2,7 @@
 
 use smol_str::SmolStr;
 
-use super::look::look;
+use super::nick_skeleton::skeleton_of;
 use super::occupants::{Seat, cleaned};
 use super::presence_broadcast::{Details, no_presence};
 use super::{Actor, Affiliation, Effects, Room, RoomLimits};
@@ -36,16 +36,16 @@ impl Room {
     /// The address that somebody has in the room who asks for this one.
     ///
     /// # Errors
-    /// `conflict` if another user has the nickname, has registered it, or has one that looks the same.
+    /// `conflict` if another user has the nickname, has registered it, or has one with the same skeleton.
     pub(super) fn nick_for(&self, actor: &Actor, address: FullJid) -> Result<FullJid, StanzaError> {
         let nick = address.resource_part();
         let is_other = |user: &crate::jid::BareJid| *user != actor.user;
         let is_taken = match self.occupants.get(nick) {
             Some(occupant) => is_other(&occupant.user),
             None => {
-                let look = look(nick);
-                self.occupants.with_look(&look).any(|occupant| is_other(&occupant.user))
-                    || self.members.with_look(&look).any(is_other)
+                let skeleton = skeleton_of(nick);
+                self.occupants.with_skeleton(&skeleton).any(|occupant| is_other(&occupant.user))
+                    || self.members.with_skeleton(&skeleton).any(is_other)
             }
         };
         if is_taken || self.members.holder_of(nick).is_some_and(is_other) {

@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use smol_str::SmolStr;
 
 use super::affiliation::Role;
-use super::look::Looks;
+use super::nick_skeleton::NicksBySkeleton;
 use super::{extra, occupant_id};
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::ns;
@@ -79,7 +79,7 @@ pub(super) struct Occupants {
     by_nick: BTreeMap<SmolStr, Occupant>,
     by_session: FxHashMap<Jid, SmolStr>,
     by_user: FxHashMap<BareJid, SmallVec<[SmolStr; 1]>>,
-    looks: Looks,
+    by_skeleton: NicksBySkeleton,
     /// All sessions, until one comes or goes.
     sessions: Option<Arc<[Jid]>>,
     shown: usize,
@@ -118,9 +118,9 @@ impl Occupants {
         nicks.filter_map(|nick| self.by_nick.get(nick))
     }
 
-    /// The occupants whose nicknames have this look.
-    pub(super) fn with_look(&self, look: &str) -> impl Iterator<Item = &Occupant> {
-        self.looks.with(look).filter_map(|nick| self.by_nick.get(nick))
+    /// The occupants whose nicknames have this skeleton.
+    pub(super) fn with_skeleton(&self, skeleton: &str) -> impl Iterator<Item = &Occupant> {
+        self.by_skeleton.with(skeleton).filter_map(|nick| self.by_nick.get(nick))
     }
 
     /// How many sessions a user has in the room.
@@ -157,14 +157,14 @@ impl Occupants {
         self.shown += usize::from(occupant.is_shown);
         let nicks = self.by_user.entry(occupant.user.clone()).or_default();
         nicks.push(occupant.nick.clone());
-        self.looks.add(&occupant.nick);
+        self.by_skeleton.add(&occupant.nick);
         self.by_nick.insert(occupant.nick.clone(), occupant);
     }
 
     /// Removes an occupant with all its sessions.
     pub(super) fn remove(&mut self, nick: &str) -> Option<Occupant> {
         let occupant = self.by_nick.remove(nick)?;
-        self.looks.remove(nick);
+        self.by_skeleton.remove(nick);
         self.sessions = None;
         self.shown -= usize::from(occupant.is_shown);
         for seat in &occupant.seats {
