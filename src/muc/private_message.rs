@@ -4,8 +4,8 @@
 
 use super::affiliation::Role;
 use super::leave::readable;
-use super::on_their_way::PrivateMessage;
 use super::relay::without_by;
+use super::sent_private_messages::SentPrivateMessage;
 use super::{Actor, AllowPm, Effects, Room, says_gone};
 use crate::jid::Jid;
 use crate::ns;
@@ -51,7 +51,7 @@ impl Room {
         let others = recipient.sessions().filter(|session| **session != best.session);
         let others: Vec<_> = others.cloned().collect();
         fx.tell_message(others.into(), message);
-        let sent = PrivateMessage {
+        let sent = SentPrivateMessage {
             id,
             by: actor.jid.clone(),
             from: sender.address.clone(),
@@ -81,8 +81,8 @@ impl Room {
     pub(super) fn undelivered(&mut self, actor: &Actor, message: Message, fx: &mut Effects) {
         let Message { head, kind, content } = message;
         let Some(to) = &head.to else { return };
-        let returned = self.private_messages.returned(&actor.user, to, head.id.as_deref());
-        let Some(sent) = returned else { return };
+        let bounced = self.private_messages.bounced(&actor.user, to, head.id.as_deref());
+        let Some(sent) = bounced else { return };
         if sent.left == 0 && self.has_session(&sent.by) {
             let mut content = readable(&content);
             content.remove(|child| !child.is(ns::CLIENT, "error"));

@@ -13,8 +13,8 @@ use super::history::History;
 use super::invited::Invited;
 use super::members::Members;
 use super::occupants::{Occupant, Occupants, Seat};
-use super::on_their_way::PrivateMessages;
 use super::open_requests::OpenRequests;
+use super::sent_private_messages::SentPrivateMessages;
 use super::subject::Subject;
 use super::{Actor, Affiliation, Role, RoomConfig, RoomLimits, occupant_id};
 use crate::jid::{BareJid, FullJid, Jid};
@@ -41,7 +41,7 @@ pub struct Room {
     /// When users last wrote to all, in slow mode (XEP-0500). Not stored.
     pub(super) spoke: FxHashMap<BareJid, Timestamp>,
     /// Not stored, either.
-    pub(super) private_messages: PrivateMessages,
+    pub(super) private_messages: SentPrivateMessages,
     /// Not stored: what is open when the server restarts gets no answer.
     pub(super) open_requests: OpenRequests,
     pub(super) limits: RoomLimits,
@@ -76,7 +76,7 @@ impl Room {
             versioned: FxHashMap::default(),
             invited: VecDeque::new(),
             spoke: FxHashMap::default(),
-            private_messages: PrivateMessages::default(),
+            private_messages: SentPrivateMessages::default(),
             open_requests: OpenRequests::default(),
             limits,
             secret,

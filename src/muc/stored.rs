@@ -9,8 +9,8 @@ use super::extra::Extra;
 use super::history::History;
 use super::members::Members;
 use super::occupants::{Occupants, Seat};
-use super::on_their_way::PrivateMessages;
 use super::open_requests::OpenRequests;
+use super::sent_private_messages::SentPrivateMessages;
 use super::subject::Subject;
 use super::{Actor, Affiliation, Room, RoomConfig, RoomLimits, presence_broadcast};
 use crate::jid::{BareJid, FullJid};
@@ -38,7 +38,7 @@ impl Room {
             versioned: FxHashMap::default(),
             invited: VecDeque::new(),
             spoke: FxHashMap::default(),
-            private_messages: PrivateMessages::default(),
+            private_messages: SentPrivateMessages::default(),
             open_requests: OpenRequests::default(),
             created: stored.created,
             creator: stored.creator,

@@ -1,4 +1,4 @@
-//! Private messages that the room has passed on, so that their senders hear of those that come back.
+//! Private messages that the room has passed on (XEP-0045 §7.5). If one bounces, its sender gets the error.
 
 use std::collections::VecDeque;
 
@@ -6,9 +6,9 @@ use smol_str::SmolStr;
 
 use crate::jid::{BareJid, FullJid, Jid};
 
-/// A private message.
+/// A private message that was passed on.
 #[derive(Clone, Debug)]
-pub(super) struct PrivateMessage {
+pub(super) struct SentPrivateMessage {
     pub(super) id: Option<SmolStr>,
     /// The session that has sent it, and its address in the room.
     pub(super) by: Jid,
@@ -16,32 +16,33 @@ pub(super) struct PrivateMessage {
     /// The address to which it was sent, and whose that was.
     pub(super) to: FullJid,
     pub(super) user: BareJid,
-    /// So many sessions have got it, or are to get it.
+    /// How many sessions have not returned it.
     pub(super) left: usize,
 }
 
-/// The newest of them. Whoever sends an error about another one says nothing.
+/// The newest of them. An error about any other message is ignored.
 #[derive(Clone, Debug, Default)]
-pub(super) struct PrivateMessages(VecDeque<PrivateMessage>);
+pub(super) struct SentPrivateMessages(VecDeque<SentPrivateMessage>);
 
-impl PrivateMessages {
-    pub(super) fn note(&mut self, message: PrivateMessage) {
+impl SentPrivateMessages {
+    pub(super) fn note(&mut self, message: SentPrivateMessage) {
         if self.0.len() >= MOST {
             self.0.pop_front();
         }
         self.0.push_back(message);
     }
 
-    /// A message has come back from a session of `user`: the message, if it was one of these. Its `left` is 0 if
-    /// none of the sessions has got it: then it is forgotten.
-    pub(super) fn returned(
+    /// A session of `user` has returned an error: the message that it is about, if it is one of these. If no session
+    /// has got it, its `left` is 0, and it is forgotten.
+    pub(super) fn bounced(
         &mut self,
         user: &BareJid,
         from: &Jid,
         id: Option<&str>,
-    ) -> Option<PrivateMessage> {
-        let is_it =
-            |it: &PrivateMessage| it.user == *user && *it.from == *from && it.id.as_deref() == id;
+    ) -> Option<SentPrivateMessage> {
+        let is_it = |it: &SentPrivateMessage| {
+            it.user == *user && *it.from == *from && it.id.as_deref() == id
+        };
         let place = self.0.iter().rposition(is_it)?;
         let found = self.0.get_mut(place)?;
         found.left -= 1;
