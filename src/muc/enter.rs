@@ -34,7 +34,7 @@ impl Room {
                 };
                 let address = checked(&address, &self.limits)?;
                 match self.occupants.of_session(&actor.jid).map(|o| o.address == address) {
-                    None if !presence.enters_room() => self.kick_stray(actor, &address, fx),
+                    None if !presence.enters_room() => self.tell_not_in_room(actor, &address, fx),
                     None => self.enter(now, actor, address, presence, fx)?,
                     Some(true) => self.update(now, actor, presence, fx),
                     Some(false) => self.change_nick(actor, address, presence, fx)?,
@@ -202,9 +202,12 @@ impl Room {
         self.send_history_and_subject(actor, wanted, fx);
     }
 
-    /// A client believes that it is in the room: it is told that it is not (XEP-0045 §7.2.17).
-    pub(super) fn kick_stray(&self, actor: &Actor, address: &FullJid, fx: &mut Effects) {
-        fx.tell(&actor.jid, Stanza::Presence(stray(self.affiliation_of(actor), address)));
+    /// Tells a client that it is not in the room (XEP-0045 §7.2.17).
+    pub(super) fn tell_not_in_room(&self, actor: &Actor, address: &FullJid, fx: &mut Effects) {
+        fx.tell(
+            &actor.jid,
+            Stanza::Presence(not_in_room_presence(self.affiliation_of(actor), address)),
+        );
     }
 
     fn is_creator(&self, actor: &Actor) -> bool {
@@ -212,9 +215,9 @@ impl Room {
     }
 }
 
-/// What a client is told that believes to be in a room and is not (XEP-0045 §7.2.17).
+/// The presence for a client that believes that it is in the room, and is not (XEP-0045 §7.2.17).
 #[must_use]
-pub fn stray(affiliation: Affiliation, address: &FullJid) -> Presence {
+pub fn not_in_room_presence(affiliation: Affiliation, address: &FullJid) -> Presence {
     let reason: Node = element("reason").text("You are not in the room.");
     let item = item(affiliation, Some(super::Role::None)).child(reason);
     let x = element("x").ns(ns::MUC_USER).child(item);

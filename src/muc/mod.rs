@@ -67,7 +67,7 @@ pub use affiliation::Role;
 pub use author::AuthorsSeen;
 pub use config::{AllowPm, RoomConfig, Whois};
 pub use effect::{Effect, Effects, Publication, Retraction};
-pub use enter::stray;
+pub use enter::not_in_room_presence;
 pub use input::{Actor, Input, Moment};
 pub use leave::{is_doubtful, says_gone};
 pub use limits::RoomLimits;

@@ -18,8 +18,8 @@ use crate::muc::Room;
 #[derive(Debug, Default)]
 pub(super) struct ActiveRooms {
     slots: Arc<Slots>,
-    /// All rooms that had occupants when the server started have been read.
-    is_awake: Arc<AtomicBool>,
+    /// Each room that had occupants when the server started has been read.
+    occupied_are_loaded: Arc<AtomicBool>,
 }
 
 type Slots = Mutex<FxHashMap<BareJid, Arc<Slot>>>;
@@ -41,17 +41,17 @@ pub(super) struct Slot {
 
 /// A room that is locked.
 #[derive(Debug)]
-pub(super) struct Locked {
+pub(super) struct LockedRoom {
     slots: Arc<Slots>,
     jid: BareJid,
     pub(super) slot: Arc<Slot>,
-    /// `None`: it is not in memory. [`Locked::take`] takes it out while it is changed, so that a room that was
-    /// changed only in part is never used again.
+    /// `None`: it is not in memory. While the room changes it is taken out, by [`LockedRoom::take`], so that a room which
+    /// was changed only in part is never used again.
     pub(super) room: OwnedMutexGuard<Option<Room>>,
 }
 
-impl Locked {
-    /// Takes the room out, to change it. Until [`Locked::put`] or [`Locked::end`], it counts as broken.
+impl LockedRoom {
+    /// Takes the room out, to change it. Until [`LockedRoom::put`] or [`LockedRoom::end`], it counts as broken.
     pub(super) fn take(&mut self) -> Option<Room> {
         let room = self.room.take()?;
         self.slot.is_broken.store(true, Ordering::Release);
@@ -76,7 +76,7 @@ impl Locked {
     }
 }
 
-impl Drop for Locked {
+impl Drop for LockedRoom {
     /// The place of a room that does not exist is given up. Stanzas to such rooms leave nothing behind.
     fn drop(&mut self) {
         let occupants = self.room.as_ref().map_or(0, Room::occupants);
@@ -102,21 +102,20 @@ impl Slot {
 
 impl ActiveRooms {
     /// Locks the place of a room, whether there is a room or not.
-    pub(super) async fn lock(&self, room: &BareJid) -> Locked {
+    pub(super) async fn lock(&self, room: &BareJid) -> LockedRoom {
         let slot = Arc::clone(self.slots.lock().entry(room.clone()).or_default());
         let guard = Arc::clone(&slot.room).lock_owned().await;
-        Locked { slots: Arc::clone(&self.slots), jid: room.clone(), slot, room: guard }
+        LockedRoom { slots: Arc::clone(&self.slots), jid: room.clone(), slot, room: guard }
     }
 
-    /// Whether it is certain that the room has no occupants, or does not exist: all rooms with occupants are in memory,
-    /// and this one is not.
-    pub(super) fn is_asleep(&self, room: &BareJid) -> bool {
-        self.is_awake.load(Ordering::Acquire) && !self.slots.lock().contains_key(room)
+    /// Nobody is in this room, or there is no such room: all rooms with occupants are in memory.
+    pub(super) fn is_known_to_be_empty(&self, room: &BareJid) -> bool {
+        self.occupied_are_loaded.load(Ordering::Acquire) && !self.slots.lock().contains_key(room)
     }
 
-    /// The flag that is set when all rooms that had occupants when the server started have been read.
-    pub(super) fn awake(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.is_awake)
+    /// To be set when each room that had occupants when the server started has been read.
+    pub(super) fn occupied_are_loaded(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.occupied_are_loaded)
     }
 
     /// How many rooms are in memory, and how many occupants are in them.
@@ -224,20 +223,20 @@ mod tests {
     #[tokio::test]
     async fn a_room_whose_change_has_failed_is_not_forgotten() {
         let rooms = ActiveRooms::default();
-        rooms.awake().store(true, Ordering::Release);
-        assert!(rooms.is_asleep(&coven()));
+        rooms.occupied_are_loaded().store(true, Ordering::Release);
+        assert!(rooms.is_known_to_be_empty(&coven()));
         let mut locked = rooms.lock(&coven()).await;
         locked.put(room());
         drop(locked.take());
         drop(locked);
         assert_eq!(rooms.broken(), [coven()]);
         rooms.give_up_empty();
-        assert!(!rooms.is_asleep(&coven()), "somebody may be in it");
+        assert!(!rooms.is_known_to_be_empty(&coven()), "somebody may be in it");
         let mut locked = rooms.lock(&coven()).await;
         assert!(locked.take().is_none());
         drop(locked);
         assert_eq!(rooms.broken(), [coven()], "nobody has read it");
         rooms.lock(&coven()).await.end();
-        assert!(rooms.is_asleep(&coven()));
+        assert!(rooms.is_known_to_be_empty(&coven()));
     }
 }

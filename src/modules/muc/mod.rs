@@ -9,7 +9,7 @@ mod comings;
 mod deliver;
 mod disco;
 mod ghosts;
-mod happen;
+mod handle_input;
 mod heard;
 mod housekeeping;
 mod load;

@@ -69,7 +69,7 @@ impl RoomService {
             locked.put(room);
             return Ok(());
         };
-        match self.perform(cx, &mut room, &locked, effects).await {
+        match self.carry_out(cx, &mut room, &locked, effects).await {
             Ok(false) => locked.end(),
             Ok(true) | Err(_) => locked.put(room),
         }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use arc_swap::Guard;
 
-use super::active::{ActiveRooms, Locked};
+use super::active::{ActiveRooms, LockedRoom};
 use super::heard::Heard;
 use super::saver::Saver;
 use super::{load, settings};
@@ -72,7 +72,7 @@ impl RoomService {
         &self,
         server: &ServerState,
         room: &BareJid,
-    ) -> Result<Locked, StorageError> {
+    ) -> Result<LockedRoom, StorageError> {
         let mut locked = self.rooms.lock(room).await;
         let limits = settings::limits(&self.config(server));
         if let Some(room) = &mut *locked.room {

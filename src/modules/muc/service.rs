@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::archive::{self, Readable};
-use super::happen::no_room;
+use super::handle_input::no_room;
 use super::room_service::RoomService;
 use super::{comings, disco, search, settings, unique, wake};
 use crate::host::{
@@ -37,7 +37,7 @@ impl Service for RoomService {
 
     fn start(&self, server: &Arc<ServerState>, route: &Arc<dyn Route>) {
         self.saver.start(server);
-        wake::start(server, route, &self.config.prefix, self.rooms.awake());
+        wake::start(server, route, &self.config.prefix, self.rooms.occupied_are_loaded());
     }
 
     async fn message(
@@ -59,7 +59,7 @@ impl Service for RoomService {
         };
         let is_doubted = matches!(&input, Input::Message(message)
             if message.kind == MessageKind::Error && is_doubtful(&message.content));
-        self.happens(cx, &room, &actor, input).await?;
+        self.handle_input(cx, &room, &actor, input).await?;
         if is_doubted {
             self.heard.doubt(&actor.jid);
         }
@@ -89,7 +89,7 @@ impl Service for RoomService {
             true => Input::Ended(presence),
             false => Input::Presence(presence),
         };
-        self.happens(cx, &room, &actor, input).await?;
+        self.handle_input(cx, &room, &actor, input).await?;
         if let Some(session) = session {
             comings::tell(cx, &self.rooms, &room, session, was_in).await;
         }
@@ -112,7 +112,7 @@ impl Service for RoomService {
             return answer.map(Reply::Now).map_err(|error| error.by(&room));
         }
         let known = cx.keeping.receipts.len();
-        let answer = self.happens(cx, &room, &actor, Input::Request(request)).await?;
+        let answer = self.handle_input(cx, &room, &actor, Input::Request(request)).await?;
         // What was asked for is on the disk before that is said.
         for receipt in cx.keeping.receipts.drain(known..) {
             receipt.await?;
@@ -125,7 +125,7 @@ impl Service for RoomService {
             return Err(Halt::Drop("an answer to a service that has sent no request"));
         };
         let actor = self.actor(cx, &response.head.from).await?;
-        self.happens(cx, &room, &actor, Input::Response(response)).await?;
+        self.handle_input(cx, &room, &actor, Input::Response(response)).await?;
         Ok(())
     }
 }

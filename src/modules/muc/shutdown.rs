@@ -46,7 +46,7 @@ impl RoomService {
         let Some(mut room) = locked.take() else { return Ok(()) };
         let sessions = room.sessions_that(is_ending);
         let effects = room.close(&sessions);
-        match self.perform(cx, &mut room, &locked, effects).await {
+        match self.carry_out(cx, &mut room, &locked, effects).await {
             Ok(false) => locked.end(),
             Ok(true) | Err(_) => locked.put(room),
         }

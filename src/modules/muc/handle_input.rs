@@ -1,59 +1,61 @@
-//! Something happens to a room: it is told, and what follows is done while it is locked.
+//! Gives a room its input, and carries out the effects while the room is locked.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::active::Locked;
+use super::active::LockedRoom;
 use super::deliver::tell;
 use super::missed;
 use super::publish::publish;
 use super::room_service::RoomService;
 use crate::host::{Cx, Origin, Reply};
 use crate::jid::{BareJid, Jid};
-use crate::muc::{Actor, Affiliation, Before, Effect, Effects, Input, Moment, Room, stray};
+use crate::muc::{
+    Actor, Affiliation, Before, Effect, Effects, Input, Moment, Room, not_in_room_presence,
+};
 use crate::random::random_id;
 use crate::stanza::{Condition, MessageKind, Presence, PresenceKind, Stanza, StanzaError};
 use crate::storage::RoomChange;
 use crate::xml::Frame;
 
 impl RoomService {
-    /// Tells a room of what has happened, and does what follows. Returns what the room answers: `None` if
-    /// somebody else answers later.
-    pub(super) async fn happens(
+    /// Applies an input to a room, and carries out the effects. Returns the answer of the room, or
+    /// [`Reply::Later`] if there is none, or somebody else answers later.
+    pub(super) async fn handle_input(
         &self,
         cx: &mut Cx<'_>,
         jid: &BareJid,
         actor: &Actor,
         input: Input<'_>,
     ) -> Result<Reply, StanzaError> {
-        self.inner(cx, jid, actor, input).await.map_err(|error| error.by(jid))
+        self.handle(cx, jid, actor, input).await.map_err(|error| error.by(jid))
     }
 
-    async fn inner(
+    async fn handle(
         &self,
         cx: &mut Cx<'_>,
         jid: &BareJid,
         actor: &Actor,
         input: Input<'_>,
     ) -> Result<Reply, StanzaError> {
-        if needs_occupants(&input) && self.rooms.is_asleep(jid) {
+        if needs_occupants(&input) && self.rooms.is_known_to_be_empty(jid) {
             return Ok(Reply::Later);
         }
         if let (Input::Presence(_), Some(session)) = (&input, cx.origin.owned()) {
-            // A newcomer is told much at once: not before its client has read what came before.
+            // A newcomer is sent much at once: first its client must have read what waits for it.
             let most = cx.server.config.load().limits.inbox_stanzas / 4;
             session.mailbox().wait_for_capacity(most).await;
         }
         let mut locked = self.lock(cx.server, jid).await?;
         if locked.slot.is_fresh.swap(false, Ordering::AcqRel) {
-            self.look_for_occupants(cx, &mut locked).await?;
+            self.remove_lost_occupants(cx, &mut locked).await?;
         }
         if is_of_older_session(cx, jid, actor, &input) {
             return Ok(Reply::Later);
         }
         let is_new = locked.room.is_none();
-        if is_new && let Some(reply) = self.make(cx, jid, actor, &input, &mut locked).await? {
+        if is_new && let Some(reply) = self.create(cx, jid, actor, &input, &mut locked).await? {
             return Ok(reply);
         }
         let now = Moment { at: cx.server.clock.now(), token: random_id() };
@@ -78,14 +80,14 @@ impl RoomService {
         self.finish(cx, locked, room, actor, (before, effects)).await
     }
 
-    /// There is no such room. Whoever enters makes it; all others are answered.
-    async fn make(
+    /// There is no such room. Presence that enters it creates it (XEP-0045 §10.1); all else is answered.
+    async fn create(
         &self,
         cx: &mut Cx<'_>,
         jid: &BareJid,
         actor: &Actor,
         input: &Input<'_>,
-        locked: &mut Locked,
+        locked: &mut LockedRoom,
     ) -> Result<Option<Reply>, StanzaError> {
         match input {
             Input::Presence(presence) if presence.kind == PresenceKind::Available => {
@@ -102,11 +104,11 @@ impl RoomService {
         }
     }
 
-    /// Does what follows, and puts the room back.
+    /// Carries out the effects, and puts the room back.
     async fn finish(
         &self,
         cx: &mut Cx<'_>,
-        mut locked: Locked,
+        mut locked: LockedRoom,
         mut room: Room,
         actor: &Actor,
         (before, effects): (Option<Before>, Effects),
@@ -116,7 +118,7 @@ impl RoomService {
             true => Reply::Later,
             false => Reply::Now(effects.answer.clone()),
         };
-        let done = self.perform(cx, &mut room, &locked, effects).await;
+        let done = self.carry_out(cx, &mut room, &locked, effects).await;
         if matches!(done, Ok(false)) {
             locked.end();
             return Ok(answer);
@@ -125,8 +127,8 @@ impl RoomService {
             match before {
                 // The store has not taken the message, so it changes nothing: its sender may send it again.
                 Some(before) => room.take_back(before),
-                // What was refused has changed the room, and that is not stored. The room is given up, and read again
-                // as it is in the store, with all that happened before.
+                // The input has changed the room, and the change could not be stored. The room in memory is given up,
+                // and read again as it was stored before.
                 None if changes => return done.map(|_| answer),
                 None => {}
             }
@@ -143,12 +145,12 @@ impl RoomService {
         done.map(|_| answer)
     }
 
-    /// A room was just read: occupants whose sessions are not there any more leave it. A temporary room that
-    /// nobody is in is no more.
-    async fn look_for_occupants(
+    /// A room was just read from the store: occupants whose sessions have ended leave it, and a temporary room
+    /// without occupants ends.
+    async fn remove_lost_occupants(
         &self,
         cx: &mut Cx<'_>,
-        locked: &mut Locked,
+        locked: &mut LockedRoom,
     ) -> Result<(), StanzaError> {
         let Some(mut room) = locked.take() else { return Ok(()) };
         missed::give(cx, &mut room).await?;
@@ -167,7 +169,7 @@ impl RoomService {
         for session in gone {
             let now = Moment { at: cx.server.clock.now(), token: random_id() };
             let effects = room.apply(&now, &Actor::new(session, false), Input::Lost)?;
-            is_alive = self.perform(cx, &mut room, locked, effects).await?;
+            is_alive = self.carry_out(cx, &mut room, locked, effects).await?;
             if !is_alive {
                 break;
             }
@@ -180,12 +182,12 @@ impl RoomService {
         Ok(())
     }
 
-    /// Does what a room says. Returns `false` if the room is no more.
-    pub(super) async fn perform(
+    /// Carries out the effects of an input. Returns `false` if the room does not exist any more.
+    pub(super) async fn carry_out(
         &self,
         cx: &mut Cx<'_>,
         room: &mut Room,
-        locked: &Locked,
+        locked: &LockedRoom,
         effects: Effects,
     ) -> Result<bool, StanzaError> {
         let mut pending = VecDeque::from([effects]);
@@ -219,9 +221,9 @@ impl RoomService {
         Ok(is_alive)
     }
 
-    /// Writes what has changed. What a user has asked for is on the disk before that counts as handled; who
-    /// comes and goes is written soon.
-    fn save(&self, cx: &mut Cx<'_>, room: &Room, locked: &Locked, change: RoomChange) {
+    /// Stores what has changed. A change that a user asked for is on the disk before the request counts as handled;
+    /// presence of occupants is written soon after.
+    fn save(&self, cx: &mut Cx<'_>, room: &Room, locked: &LockedRoom, change: RoomChange) {
         if change == RoomChange::default() {
             return;
         }
@@ -237,10 +239,11 @@ impl RoomService {
         }
     }
 
-    /// A client believes to be in a room that does not exist.
+    /// A client believes that it is in a room that does not exist: it is told that it is not (XEP-0045 §7.2.17).
     async fn no_room(&self, cx: &mut Cx<'_>, actor: &Actor, presence: &Presence) -> Reply {
         if let Some(address) = presence.head.to.as_ref().and_then(Jid::to_full) {
-            let told = Arc::new(Stanza::Presence(stray(Affiliation::None, &address)));
+            let told =
+                Arc::new(Stanza::Presence(not_in_room_presence(Affiliation::None, &address)));
             drop(tell(cx, &told, std::slice::from_ref(&actor.jid)).await);
         }
         Reply::Later
