@@ -46,7 +46,7 @@ type Present = FxHashMap<Jid, Vec<BareJid>>;
 async fn find(server: &ServerState, route: &dyn Route, service: &RoomService) -> Present {
     let mut present = present(server, service);
     let known: FxHashSet<Jid> = present.keys().cloned().collect();
-    let silent = service.heard.silent(&known).into_iter().take(AT_ONCE);
+    let silent = service.signs_of_life.silent(&known).into_iter().take(AT_ONCE);
     let asked = silent.filter_map(|session| {
         let rooms = present.remove(&session)?;
         let room = rooms.first().cloned()?;
@@ -90,12 +90,12 @@ async fn is_gone(
     }
     match found {
         Found::Gone | Found::Doubtful => return true,
-        Found::Silent => return service.heard.missed(session),
-        // Too many requests wait for an answer: the session is asked in a later round.
+        Found::Silent => return service.signs_of_life.missed(session),
+        // Too many wait for an answer: another time.
         Found::NotAsked => return false,
         Found::There => {}
     }
-    service.heard.note(session);
+    service.signs_of_life.note(session);
     false
 }
 

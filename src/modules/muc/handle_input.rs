@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use super::active::LockedRoom;
 use super::deliver::tell;
-use super::missed;
+use super::missed_messages;
 use super::publish::publish;
 use super::room_service::RoomService;
 use crate::host::{Cx, Origin, Reply};
@@ -135,10 +135,10 @@ impl RoomService {
         }
         if room.has_session(&actor.jid) {
             if cx.server.ours(actor.jid.domain()).is_none() {
-                self.heard.note(&actor.jid);
+                self.signs_of_life.note(&actor.jid);
             }
             if let Some(session) = cx.origin.session() {
-                missed::note_in(session, room.jid());
+                missed_messages::note_in(session, room.jid());
             }
         }
         locked.put(room);
@@ -153,7 +153,7 @@ impl RoomService {
         locked: &mut LockedRoom,
     ) -> Result<(), StanzaError> {
         let Some(mut room) = locked.take() else { return Ok(()) };
-        missed::give(cx, &mut room).await?;
+        missed_messages::give(cx, &mut room).await?;
         let is_gone = |session: &&Jid| match session.to_full() {
             Some(full) if cx.server.host(full.domain()).is_some() => {
                 cx.server.sessions.find(&full).is_none()

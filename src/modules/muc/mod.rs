@@ -2,21 +2,20 @@
 //! `src/muc/`. Here is what connects a room with the server: the senders of stanzas, the store, the archive, and the
 //! sessions of occupants.
 
+mod account_removal;
 mod active;
 mod administration;
 mod archive;
-mod comings;
 mod deliver;
 mod disco;
 mod ghosts;
 mod handle_input;
-mod heard;
 mod housekeeping;
 mod load;
-mod missed;
+mod missed_messages;
 mod publish;
 mod refused;
-mod removed;
+mod room_events;
 mod room_service;
 mod saver;
 mod search;
@@ -27,6 +26,7 @@ mod service;
 mod services;
 mod settings;
 mod shutdown;
+mod signs_of_life;
 mod tombstone;
 mod unique;
 mod wake;
@@ -71,7 +71,7 @@ impl Module for Muc {
 
     fn register(&self, on: &mut Registry) {
         on.shared(Rooms::default()).shared(ReadableRooms::default());
-        on.listener(EventKind::AccountRemoved, &removed::Removed);
+        on.listener(EventKind::AccountRemoved, &account_removal::AccountRemoval);
         on.listener(EventKind::ServerEnds, &shutdown::Shutdown);
     }
 

@@ -7,8 +7,8 @@ use std::sync::atomic::Ordering;
 use arc_swap::Guard;
 
 use super::active::{ActiveRooms, LockedRoom};
-use super::heard::Heard;
 use super::saver::Saver;
+use super::signs_of_life::SignsOfLife;
 use super::{load, settings};
 use crate::config::{Config, RoomsConfig};
 use crate::host::{Cx, Origin, ServerState};
@@ -23,8 +23,8 @@ pub(super) struct RoomService {
     pub(super) config: RoomsConfig,
     pub(super) rooms: ActiveRooms,
     pub(super) saver: Saver,
-    /// When sessions on other servers were heard of.
-    pub(super) heard: Heard,
+    /// When sessions on other servers last sent something.
+    pub(super) signs_of_life: SignsOfLife,
 }
 
 /// How a service with rooms is configured now. If its section is gone, as it was when the server started.
@@ -43,8 +43,9 @@ impl Deref for ConfigNow<'_> {
 
 impl RoomService {
     pub(super) fn new(config: RoomsConfig) -> Self {
-        let (rooms, saver, heard) = (ActiveRooms::default(), Saver::default(), Heard::default());
-        Self { config, rooms, saver, heard }
+        let (rooms, saver, signs_of_life) =
+            (ActiveRooms::default(), Saver::default(), SignsOfLife::default());
+        Self { config, rooms, saver, signs_of_life }
     }
 
     /// As it is configured now.

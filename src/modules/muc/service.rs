@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::archive::{self, Readable};
 use super::handle_input::no_room;
 use super::room_service::RoomService;
-use super::{comings, disco, search, settings, unique, wake};
+use super::{disco, room_events, search, settings, unique, wake};
 use crate::host::{
     Asked, Cx, Discovery, Halt, IqReply, Origin, Reply, Route, ServerState, Service, ServiceDomain,
     refuse_presence,
@@ -61,7 +61,7 @@ impl Service for RoomService {
             if message.kind == MessageKind::Error && is_doubtful(&message.content));
         self.handle_input(cx, &room, &actor, input).await?;
         if is_doubted {
-            self.heard.doubt(&actor.jid);
+            self.signs_of_life.doubt(&actor.jid);
         }
         Ok(())
     }
@@ -82,7 +82,7 @@ impl Service for RoomService {
         // Unavailable presence by which a session becomes unavailable to all comes from the server on its behalf.
         let session = cx.origin.session();
         let was_in = match session {
-            Some(session) => comings::is_in(&self.rooms, &room, session).await,
+            Some(session) => room_events::is_in(&self.rooms, &room, session).await,
             None => false,
         };
         let input = match is_of_ended(cx, &presence) {
@@ -91,7 +91,7 @@ impl Service for RoomService {
         };
         self.handle_input(cx, &room, &actor, input).await?;
         if let Some(session) = session {
-            comings::tell(cx, &self.rooms, &room, session, was_in).await;
+            room_events::tell(cx, &self.rooms, &room, session, was_in).await;
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! When sessions on other servers were last heard of. Sessions of this server leave their rooms when they end.
+//! When sessions on other servers last sent something, so that ghosts are found (XEP-0045 §16.1.2). Sessions of this server leave their rooms when they end.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::jid::Jid;
 
 /// Sessions on other servers that are in rooms of a service.
 #[derive(Debug, Default)]
-pub(super) struct Heard(Mutex<FxHashMap<Jid, Sign>>);
+pub(super) struct SignsOfLife(Mutex<FxHashMap<Jid, Sign>>);
 
 /// A sign of life.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +28,7 @@ impl Sign {
     }
 }
 
-impl Heard {
+impl SignsOfLife {
     /// A session that is in a room has sent something.
     pub(super) fn note(&self, session: &Jid) {
         self.0.lock().insert(session.clone(), Sign::now());
@@ -72,27 +72,27 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn who_is_silent_is_asked_and_gone_after_two_pings() {
-        let heard = Heard::default();
+    async fn a_silent_session_is_asked_and_gone_after_two_pings() {
+        let signs = SignsOfLife::default();
         let jid = |text| Jid::parse(text).unwrap();
         let (hag, crone) =
             (jid("hag66@witches.example/pda"), jid("crone1@witches.example/desktop"));
         let both: FxHashSet<Jid> = [hag.clone(), crone.clone()].into_iter().collect();
-        assert!(heard.silent(&both).is_empty());
+        assert!(signs.silent(&both).is_empty());
         tokio::time::advance(SILENCE / 2).await;
-        heard.note(&crone);
+        signs.note(&crone);
         tokio::time::advance(SILENCE / 2).await;
-        assert_eq!(heard.silent(&both), std::slice::from_ref(&hag));
-        assert!(!heard.missed(&hag));
-        assert!(heard.missed(&hag));
-        heard.note(&hag);
-        assert!(!heard.missed(&hag), "a sign of life counts more than pings before it");
-        heard.doubt(&hag);
-        assert_eq!(heard.silent(&both).len(), 1, "who is doubted is asked");
-        heard.note(&hag);
-        assert!(heard.silent(&both).is_empty());
+        assert_eq!(signs.silent(&both), std::slice::from_ref(&hag));
+        assert!(!signs.missed(&hag));
+        assert!(signs.missed(&hag));
+        signs.note(&hag);
+        assert!(!signs.missed(&hag), "a sign of life counts more than pings before it");
+        signs.doubt(&hag);
+        assert_eq!(signs.silent(&both).len(), 1, "who is doubted is asked");
+        signs.note(&hag);
+        assert!(signs.silent(&both).is_empty());
         // One that has left is forgotten.
-        assert!(heard.silent(&FxHashSet::default()).is_empty());
-        assert!(!heard.missed(&crone));
+        assert!(signs.silent(&FxHashSet::default()).is_empty());
+        assert!(!signs.missed(&crone));
     }
 }

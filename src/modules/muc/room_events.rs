@@ -1,4 +1,4 @@
-//! Features are told when a client of this server enters a room, and when it leaves one because the user wants that.
+//! The lifecycle events of rooms: a client of this server has entered a room, or has left it because its user wants that.
 
 use std::time::Duration;
 

@@ -12,11 +12,11 @@ use crate::jid::BareJid;
 use crate::muc::Room;
 use crate::stanza::StanzaError;
 
-/// Makes rooms forget users.
-pub(super) struct Removed;
+/// Removes users from rooms.
+pub(super) struct AccountRemoval;
 
 #[async_trait]
-impl Listener for Removed {
+impl Listener for AccountRemoval {
     async fn on_event(&self, cx: &mut Cx<'_>, event: &Event<'_>) -> Result<(), StanzaError> {
         let Event::AccountRemoved { user, .. } = event else { return Ok(()) };
         let server = cx.server;
