@@ -5,7 +5,7 @@ use smol_str::SmolStr;
 
 use super::cause::Cause;
 use super::change_affiliation::AffiliationChange;
-use super::destroy::LastWords;
+use super::destroy::DestroyNotice;
 use super::{Affiliation, Effects, Role, Room};
 use crate::jid::{BareJid, Jid};
 use crate::payload::data_form::{Form, Submitted};
@@ -118,7 +118,7 @@ impl Room {
         let mut fx = Effects::default();
         let venue = venue.cloned().map(Jid::from);
         let reason = reason.map(str::to_owned);
-        self.end(&LastWords { venue, password: None, reason }, &mut fx);
+        self.end(&DestroyNotice { venue, password: None, reason }, &mut fx);
         self.end_requests_of_gone(&mut fx);
         fx
     }

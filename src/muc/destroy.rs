@@ -8,9 +8,9 @@ use crate::ns;
 use crate::stanza::{Condition, StanzaError};
 use crate::xml::{ElementRef, Node, element};
 
-/// What occupants are told at the end of their room.
+/// The `<destroy/>` element that occupants get when their room ends (XEP-0045 §10.9).
 #[derive(Clone, Debug, Default)]
-pub(super) struct LastWords {
+pub(super) struct DestroyNotice {
     /// The room where they may go.
     pub(super) venue: Option<Jid>,
     /// Its password.
@@ -19,7 +19,7 @@ pub(super) struct LastWords {
     pub(super) reason: Option<String>,
 }
 
-impl LastWords {
+impl DestroyNotice {
     /// Reads the `<destroy/>` of an owner.
     ///
     /// # Errors
@@ -53,9 +53,9 @@ impl LastWords {
 
 impl Room {
     /// Ends the room: each occupant is told that it has left, and nothing of the others.
-    pub(super) fn end(&mut self, words: &LastWords, fx: &mut Effects) {
+    pub(super) fn end(&mut self, notice: &DestroyNotice, fx: &mut Effects) {
         let none = item(Affiliation::None, Some(Role::None));
-        let x = element("x").ns(ns::MUC_USER).child(none).child(words.to_node());
+        let x = element("x").ns(ns::MUC_USER).child(none).child(notice.to_node());
         let occupants = std::mem::take(&mut self.occupants);
         for occupant in occupants.iter() {
             let mut presence = no_presence();

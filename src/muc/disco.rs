@@ -268,8 +268,8 @@ const OF_ALL: [&str; 13] = [
     ns::RETRACT,
     SELF_PING,
     super::extra::HATS,
-    super::tokens::NS,
-    super::versioning::NS,
+    super::invite_tokens::NS,
+    super::affiliation_versions::NS,
     super::occupant_id::NS,
     photo::CARD_NS,
 ];

@@ -1,10 +1,10 @@
 //! Somebody enters a room, or changes its presence in it (XEP-0045 §7.2, §7.6, §7.7).
 
+use super::affiliation_versions::AskedVersion;
 use super::history::Wanted;
 use super::nick::checked;
 use super::occupants::{Seat, cleaned, is_same};
 use super::presence_broadcast::{Details, item, no_presence, status};
-use super::versioning::AskedVersion;
 use super::{Actor, Affiliation, Effects, Moment, Room, Whois, says_gone};
 use crate::jid::FullJid;
 use crate::ns;

@@ -6,7 +6,7 @@ use super::cause::{Cause, bad};
 use super::change_affiliation::AffiliationChange;
 use super::config_form::{ADMINS, FORM, OWNERS};
 use super::config_values::addresses;
-use super::destroy::LastWords;
+use super::destroy::DestroyNotice;
 use super::effect::{Effect, Publication};
 use super::occupants::Occupant;
 use super::presence_broadcast::{Details, status};
@@ -37,7 +37,7 @@ impl Room {
             }
             IqKind::Set => {
                 if let Some(destroy) = query.child(ns::MUC_OWNER, "destroy") {
-                    self.end(&LastWords::read(&destroy)?, fx);
+                    self.end(&DestroyNotice::read(&destroy)?, fx);
                     return Ok(());
                 }
                 let x = query.child(data_form::NS, "x");
@@ -58,7 +58,7 @@ impl Room {
     ) -> Result<(), StanzaError> {
         if x.attr("type").as_deref() == Some(FormKind::Cancel.as_str()) {
             if self.config.locked {
-                self.end(&LastWords::default(), fx);
+                self.end(&DestroyNotice::default(), fx);
             }
             return Ok(());
         }
