@@ -130,8 +130,8 @@ impl Room {
         all.filter(|occupant| occupant.user.domain() == user.domain()).map(entry).collect()
     }
 
-    /// Shows all that the affiliation of an occupant was `from`, and now is another one. It is removed if it may
-    /// not stay: then nothing else is shown of it (XEP-0045 §9.4).
+    /// Broadcasts that the affiliation of an occupant is no longer `from`. An occupant that may not stay is removed: then
+    /// nothing else is broadcast of it (XEP-0045 §9.4).
     fn broadcast_affiliation(
         &mut self,
         by: &Cause,

@@ -57,7 +57,7 @@ impl Room {
         }
     }
 
-    /// Gives an occupant a role, and shows that to all. Nothing happens if it has the role already.
+    /// Gives an occupant a role, and broadcasts that. Nothing happens if it has the role already.
     pub(super) fn set_role(
         &mut self,
         nick: &str,
@@ -70,7 +70,7 @@ impl Room {
         }
     }
 
-    /// Gives an occupant a role, and shows it to all with its role and its affiliation, one of which is new.
+    /// Gives an occupant a role, and broadcasts its presence. Its role or its affiliation is new.
     pub(super) fn broadcast_with_role(
         &mut self,
         nick: &str,
@@ -101,8 +101,7 @@ impl Room {
         }
     }
 
-    /// Decides anew whose presence others are shown, after a change of the configuration, and shows the
-    /// difference.
+    /// After a change of the configuration: decides anew whose presence is broadcast, and sends the difference.
     pub(super) fn rebroadcast_presence(&mut self, fx: &mut Effects) {
         let all: Vec<_> = self.occupants.iter().map(|o| (o.nick.clone(), o.is_shown)).collect();
         for (nick, was_shown) in all {

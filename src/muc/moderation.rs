@@ -1,6 +1,6 @@
 //! Messages are retracted: by their authors (XEP-0424), and by moderators (XEP-0425).
 //!
-//! A room does not know its archive. It says which message is retracted, and by whom ([`Retraction`]); the functions
+//! A room does not read its archive. Its effects say which message is retracted, and by whom ([`Retraction`]); the functions
 //! here that are public judge and change what is found there.
 
 use smol_str::SmolStr;

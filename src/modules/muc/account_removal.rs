@@ -1,5 +1,5 @@
 //! An account was removed, and with it, in the store, the affiliations of the user; only bans stay. Rooms in memory
-//! remove them, too, and announce that to their occupants. All rooms remove the hats, tokens and requests of the user.
+//! remove them, too, and announce that to their occupants. Hats, tokens and requests are forgotten by all rooms that have some of the user.
 
 use async_trait::async_trait;
 

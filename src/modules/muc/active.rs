@@ -18,7 +18,7 @@ use crate::muc::Room;
 #[derive(Debug, Default)]
 pub(super) struct ActiveRooms {
     slots: Arc<Slots>,
-    /// Each room that had occupants when the server started has been read.
+    /// All rooms that had occupants when the server started have been read.
     occupied_are_loaded: Arc<AtomicBool>,
 }
 
@@ -45,8 +45,8 @@ pub(super) struct LockedRoom {
     slots: Arc<Slots>,
     jid: BareJid,
     pub(super) slot: Arc<Slot>,
-    /// `None`: it is not in memory. While the room changes it is taken out, by [`LockedRoom::take`], so that a room which
-    /// was changed only in part is never used again.
+    /// `None`: it is not in memory. [`LockedRoom::take`] takes it out while it is changed, so that a room that was
+    /// changed only in part is never used again.
     pub(super) room: OwnedMutexGuard<Option<Room>>,
 }
 
@@ -108,12 +108,13 @@ impl ActiveRooms {
         LockedRoom { slots: Arc::clone(&self.slots), jid: room.clone(), slot, room: guard }
     }
 
-    /// Nobody is in this room, or there is no such room: all rooms with occupants are in memory.
+    /// Whether it is certain that the room has no occupants, or does not exist: all rooms with occupants are in memory,
+    /// and this one is not.
     pub(super) fn is_known_to_be_empty(&self, room: &BareJid) -> bool {
         self.occupied_are_loaded.load(Ordering::Acquire) && !self.slots.lock().contains_key(room)
     }
 
-    /// To be set when each room that had occupants when the server started has been read.
+    /// The flag that is set when all rooms that had occupants when the server started have been read.
     pub(super) fn occupied_are_loaded(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.occupied_are_loaded)
     }

@@ -91,7 +91,7 @@ async fn is_gone(
     match found {
         Found::Gone | Found::Doubtful => return true,
         Found::Silent => return service.signs_of_life.missed(session),
-        // Too many wait for an answer: another time.
+        // Too many requests wait for an answer: the session is asked in a later round.
         Found::NotAsked => return false,
         Found::There => {}
     }
