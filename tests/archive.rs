@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "the helpers of a test stand outside of its functions")]
 
+#[path = "support/peer.rs"]
+mod peer;
 #[path = "support/trust.rs"]
 mod trust;
 
@@ -11,14 +13,12 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use memchr::memmem;
+use peer::Peer;
 use rustls::pki_types::ServerName;
 use smallvec::smallvec;
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 use waxwing::auth::derive_keys;
 use waxwing::clock::Clock;
 use waxwing::config::Config;
@@ -110,7 +110,7 @@ impl House {
         self.server.connect(Box::new(theirs), "direct_tls");
         let host = ServerName::try_from("localhost").unwrap();
         let tls = TlsConnector::from(Arc::new(trust::config(false))).connect(host, ours);
-        let mut peer = Peer { io: tls.await.unwrap(), heard: Vec::new() };
+        let mut peer = Peer::new(tls.await.unwrap());
         peer.say(HEADER).await;
         peer.hears("</stream:features>").await;
         let plain = STANDARD.encode(format!("\0{name}\0secret"));
@@ -131,38 +131,7 @@ impl House {
     }
 }
 
-/// A client of raw bytes.
-struct Peer {
-    io: TlsStream<DuplexStream>,
-    heard: Vec<u8>,
-}
-
 impl Peer {
-    async fn say(&mut self, text: &str) {
-        self.io.write_all(text.as_bytes()).await.unwrap();
-        self.io.flush().await.unwrap();
-    }
-
-    /// Waits for this and answers all up to it.
-    #[track_caller]
-    fn hears(&mut self, wanted: &str) -> impl Future<Output = String> {
-        let caller = std::panic::Location::caller();
-        async move {
-            loop {
-                if let Some(at) = memmem::find(&self.heard, wanted.as_bytes()) {
-                    let rest = self.heard.split_off(at + wanted.len());
-                    let heard = std::mem::replace(&mut self.heard, rest);
-                    return String::from_utf8(heard).unwrap();
-                }
-                let read = timeout(PATIENCE, self.io.read_buf(&mut self.heard)).await;
-                if !matches!(read, Ok(Ok(1..))) {
-                    let heard = String::from_utf8_lossy(&self.heard);
-                    panic!("{caller}: no {wanted} but {read:?} after {heard}");
-                }
-            }
-        }
-    }
-
     /// All that comes for a query, up to its answer.
     #[track_caller]
     fn asks(&mut self, inner: &str) -> impl Future<Output = String> {
@@ -578,6 +547,5 @@ async fn what_is_too_old_or_too_much_is_forgotten() {
 const HEADER: &str = "<stream:stream xmlns='jabber:client' \
     xmlns:stream='http://etherx.jabber.org/streams' version='1.0' to='localhost'>";
 /// Longer than anything takes that does not hang.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// 2026-07-01T12:00:00Z, in microseconds.
 const START: i64 = 1_782_907_200_000_000;

@@ -5,21 +5,24 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of a test stand outside of its functions")]
 #![expect(clippy::disallowed_methods, reason = "clients are no tasks of the server")]
 
+#[path = "support/peer.rs"]
+mod peer;
 #[path = "support/trust.rs"]
 mod trust;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use memchr::memmem;
+use peer::Peer;
 use rustls::pki_types::ServerName;
 use tempfile::TempDir;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsConnector;
 use waxwing::auth::derive_keys;
@@ -67,7 +70,8 @@ impl House {
         config.alpn_protocols.clear();
         let name = ServerName::try_from("localhost").unwrap();
         let connector = TlsConnector::from(Arc::new(config));
-        let mut peer = Peer::new(connector.connect(name, ours).await.unwrap());
+        let io = connector.connect(name, ours).await.unwrap();
+        let mut peer = Peer { patience: PATIENCE, ..Peer::new(io) };
         peer.open().await;
         peer
     }
@@ -131,53 +135,10 @@ fn config(options: &str, data: &TempDir) -> Config {
     config
 }
 
-trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
-
-/// A client of raw bytes.
-struct Peer {
-    reader: ReadHalf<Box<dyn Io>>,
-    writer: WriteHalf<Box<dyn Io>>,
-    heard: Vec<u8>,
-}
-
 impl Peer {
-    fn new(io: impl Io + 'static) -> Self {
-        let (reader, writer) = tokio::io::split(Box::new(io) as Box<dyn Io>);
-        Self { reader, writer, heard: Vec::new() }
-    }
-
     async fn open(&mut self) {
         self.say(HEADER).await;
         self.hears("</stream:features>").await;
-    }
-
-    async fn say(&mut self, bytes: impl AsRef<[u8]>) {
-        let said = self.writer.write_all(bytes.as_ref()).await;
-        if let Err(error) = said.and(self.writer.flush().await) {
-            drop(self.reader.read_to_end(&mut self.heard).await);
-            panic!("{error} after {}", String::from_utf8_lossy(&self.heard));
-        }
-    }
-
-    /// Waits for these bytes and answers all up to them; `None` at the end of the connection.
-    async fn waits_for(&mut self, wanted: &str) -> Option<String> {
-        loop {
-            if let Some(at) = memmem::find(&self.heard, wanted.as_bytes()) {
-                let rest = self.heard.split_off(at + wanted.len());
-                let heard = std::mem::replace(&mut self.heard, rest);
-                return Some(String::from_utf8(heard).unwrap());
-            }
-            let read = timeout(PATIENCE, self.reader.read_buf(&mut self.heard)).await;
-            if !matches!(read.expect("something is heard in time"), Ok(1..)) {
-                return None;
-            }
-        }
-    }
-
-    async fn hears(&mut self, wanted: &str) -> String {
-        let heard = self.waits_for(wanted).await;
-        heard.unwrap_or_else(|| panic!("no {wanted} in {}", String::from_utf8_lossy(&self.heard)))
     }
 
     /// How long the server takes to answer a ping.
@@ -193,11 +154,11 @@ impl Peer {
     async fn tries(&mut self, name: &str, password: &str) -> Option<&'static str> {
         let said = self.writer.write_all(auth(name, password).as_bytes()).await;
         said.and(self.writer.flush().await).ok()?;
-        let heard = self.waits_for(">").await?;
+        let heard = self.read_to(">", Location::caller()).await?;
         if heard.contains("<success") {
             return Some("success");
         }
-        let heard = self.waits_for("</failure>").await?;
+        let heard = self.read_to("</failure>", Location::caller()).await?;
         ["not-authorized", "temporary-auth-failure"].into_iter().find(|word| heard.contains(word))
     }
 

@@ -7,6 +7,8 @@
 #[path = "support/faulty.rs"]
 #[expect(dead_code, reason = "conversations use the rest of it")]
 mod faulty;
+#[path = "support/peer.rs"]
+mod peer;
 #[path = "streams/records.rs"]
 mod records;
 #[path = "support/trust.rs"]
@@ -18,10 +20,10 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use memchr::memmem;
+use peer::Peer;
 use rustls::pki_types::ServerName;
 use tempfile::TempDir;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::io::AsyncReadExt;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -182,47 +184,7 @@ impl Storage for Cursed {
     }
 }
 
-trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
-
-/// A client of raw bytes.
-struct Peer {
-    reader: ReadHalf<Box<dyn Io>>,
-    writer: WriteHalf<Box<dyn Io>>,
-    heard: Vec<u8>,
-}
-
 impl Peer {
-    fn new(io: impl Io + 'static) -> Self {
-        let (reader, writer) = tokio::io::split(Box::new(io) as Box<dyn Io>);
-        Self { reader, writer, heard: Vec::new() }
-    }
-
-    async fn say(&mut self, bytes: impl AsRef<[u8]>) {
-        self.writer.write_all(bytes.as_ref()).await.unwrap();
-        self.writer.flush().await.unwrap();
-    }
-
-    /// Waits for these bytes and answers all up to them.
-    #[track_caller]
-    fn hears(&mut self, wanted: &str) -> impl Future<Output = String> {
-        let caller = std::panic::Location::caller();
-        async move {
-            loop {
-                if let Some(at) = memmem::find(&self.heard, wanted.as_bytes()) {
-                    let rest = self.heard.split_off(at + wanted.len());
-                    let heard = std::mem::replace(&mut self.heard, rest);
-                    return String::from_utf8(heard).unwrap();
-                }
-                let read = timeout(PATIENCE, self.reader.read_buf(&mut self.heard)).await;
-                if !matches!(read, Ok(Ok(1..))) {
-                    let heard = String::from_utf8_lossy(&self.heard);
-                    panic!("{caller}: no {wanted} but {read:?} after {heard}");
-                }
-            }
-        }
-    }
-
     /// All up to the end of the connection.
     #[track_caller]
     fn hears_the_end(mut self) -> impl Future<Output = String> {
