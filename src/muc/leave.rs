@@ -78,7 +78,7 @@ impl Room {
         Some(Left { seat, occupant, is_last })
     }
 
-    /// Shows that a session has left, with this presence.
+    /// Broadcasts that a session has left, with this presence.
     fn broadcast_left(&self, left: &Left, presence: Presence, codes: &[u16], fx: &mut Effects) {
         let Left { seat, occupant, is_last } = left;
         fx.change.gone.extend(seat.session.to_full());
@@ -115,8 +115,8 @@ impl Room {
         }
     }
 
-    /// The server ends, and with it these sessions: they leave (status 332, XEP-0045 §11.2). All are removed first,
-    /// so those who leave hear nothing of each other.
+    /// The server ends, and with it these sessions: they leave (status 332, XEP-0045 §11.2). All are removed first, so
+    /// that none of them is sent the presence of another.
     pub fn close(&mut self, sessions: &[Jid]) -> Effects {
         let mut fx = Effects::default();
         let left: Vec<_> = sessions.iter().filter_map(|session| self.take_seat(session)).collect();

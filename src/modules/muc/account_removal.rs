@@ -1,5 +1,5 @@
 //! An account was removed, and with it, in the store, the affiliations of the user; only bans stay. Rooms in memory
-//! remove them, too, and announce that to their occupants. Hats, tokens and requests are forgotten by all rooms that have some of the user.
+//! remove them, too, and announce that to their occupants. All rooms remove the hats, tokens and requests of the user.
 
 use async_trait::async_trait;
 
@@ -63,16 +63,9 @@ impl RoomService {
         jid: &BareJid,
         user: &BareJid,
     ) -> Result<(), StanzaError> {
-        let mut locked = self.lock(cx.server, jid).await?;
-        let Some(mut room) = locked.take() else { return Ok(()) };
-        let Some(effects) = room.forget_user(cx.server.clock.now(), user) else {
-            locked.put(room);
-            return Ok(());
-        };
-        match self.carry_out(cx, &mut room, &locked, effects).await {
-            Ok(false) => locked.end(),
-            Ok(true) | Err(_) => locked.put(room),
-        }
+        let locked = self.lock(cx.server, jid).await?;
+        let at = cx.server.clock.now();
+        self.change(cx, locked, |room| room.forget_user(at, user)).await;
         Ok(())
     }
 }

@@ -1,23 +1,18 @@
-//! Gives a room its input, and carries out the effects while the room is locked.
+//! Gives a room its input. What follows is carried out (`carry_out.rs`) while the room is locked.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::active::LockedRoom;
 use super::deliver::tell;
 use super::missed_messages;
-use super::publish::publish;
 use super::room_service::RoomService;
 use crate::host::{Cx, Origin, Reply};
 use crate::jid::{BareJid, Jid};
-use crate::muc::{
-    Actor, Affiliation, Before, Effect, Effects, Input, Moment, Room, not_in_room_presence,
-};
+use crate::muc::{Actor, Affiliation, Before, Effects, Input, Moment, Room, not_in_room_presence};
 use crate::random::random_id;
 use crate::stanza::{Condition, MessageKind, Presence, PresenceKind, Stanza, StanzaError};
 use crate::storage::RoomChange;
-use crate::xml::Frame;
 
 impl RoomService {
     /// Applies an input to a room, and carries out the effects. Returns the answer of the room, or
@@ -182,63 +177,6 @@ impl RoomService {
         Ok(())
     }
 
-    /// Carries out the effects of an input. Returns `false` if the room does not exist any more.
-    pub(super) async fn carry_out(
-        &self,
-        cx: &mut Cx<'_>,
-        room: &mut Room,
-        locked: &LockedRoom,
-        effects: Effects,
-    ) -> Result<bool, StanzaError> {
-        let mut pending = VecDeque::from([effects]);
-        let mut is_alive = true;
-        while let Some(effects) = pending.pop_front() {
-            let mut lost: Vec<Jid> = Vec::new();
-            for effect in effects.list {
-                match effect {
-                    Effect::Tell(stanza, to) => lost.extend(tell(cx, &stanza, &to).await.lost),
-                    Effect::Send(stanza) => cx.outbox.send(read_again(stanza)),
-                    Effect::Publish(publication) => {
-                        lost.extend(publish(cx, room, *publication).await?);
-                    }
-                }
-            }
-            if effects.is_destroyed {
-                // While the room is locked: so nobody reads again what is being removed.
-                cx.keeping.count_writes(1);
-                self.saver.remove(room.jid(), &locked.slot).await?;
-                is_alive = false;
-            } else {
-                self.save(cx, room, locked, effects.change);
-            }
-            lost.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
-            lost.dedup();
-            for session in lost.into_iter().filter(|_| is_alive) {
-                let now = Moment { at: cx.server.clock.now(), token: random_id() };
-                pending.extend(room.apply(&now, &Actor::new(session, false), Input::Lost).ok());
-            }
-        }
-        Ok(is_alive)
-    }
-
-    /// Stores what has changed. A change that a user asked for is on the disk before the request counts as handled;
-    /// presence of occupants is written soon after.
-    fn save(&self, cx: &mut Cx<'_>, room: &Room, locked: &LockedRoom, change: RoomChange) {
-        if change == RoomChange::default() {
-            return;
-        }
-        let is_asked = change.settings.is_some()
-            || change.subject.is_some()
-            || change.extra.is_some()
-            || !change.members.is_empty()
-            || !change.forget_members.is_empty();
-        cx.keeping.count_writes(1);
-        let receipt = self.saver.change(room.jid(), &locked.slot, change);
-        if is_asked {
-            cx.keeping.receipts.push(receipt);
-        }
-    }
-
     /// A client believes that it is in a room that does not exist: it is told that it is not (XEP-0045 §7.2.17).
     async fn no_room(&self, cx: &mut Cx<'_>, actor: &Actor, presence: &Presence) -> Reply {
         if let Some(address) = presence.head.to.as_ref().and_then(Jid::to_full) {
@@ -272,16 +210,6 @@ fn needs_occupants(input: &Input<'_>) -> bool {
         Input::Message(message) => message.kind == MessageKind::Error,
         Input::Ended(_) | Input::Refused(_) | Input::Response(_) | Input::Lost => true,
         Input::Request(_) => false,
-    }
-}
-
-/// A stanza that the room has made, as if it had been received: only what is received can be read, and those who
-/// store and copy messages look into them.
-fn read_again(stanza: Stanza) -> Stanza {
-    let read = Frame::from_bytes(stanza.to_bytes()).map(Stanza::read);
-    match read {
-        Ok(Ok(read)) => read,
-        Ok(Err(_)) | Err(_) => stanza,
     }
 }
 

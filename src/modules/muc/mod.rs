@@ -6,6 +6,7 @@ mod account_removal;
 mod active;
 mod administration;
 mod archive;
+mod carry_out;
 mod deliver;
 mod disco;
 mod ghosts;

@@ -23,7 +23,7 @@ impl Listener for Shutdown {
         let server = cx.server;
         for service in server.shared::<Services>().0.iter() {
             for room in service.rooms.addresses() {
-                service.close(cx, &room, &ending).await?;
+                service.close(cx, &room, &ending).await;
             }
         }
         Ok(())
@@ -31,25 +31,17 @@ impl Listener for Shutdown {
 }
 
 impl RoomService {
-    async fn close(
-        &self,
-        cx: &mut Cx<'_>,
-        jid: &BareJid,
-        ending: &FxHashSet<Jid>,
-    ) -> Result<(), StanzaError> {
+    async fn close(&self, cx: &mut Cx<'_>, jid: &BareJid, ending: &FxHashSet<Jid>) {
         let is_ending = |session: &Jid| ending.contains(session);
         let has_some = |room: &Room| !room.sessions_that(is_ending).is_empty();
         if self.rooms.look_when_idle(jid, has_some).await != Some(true) {
-            return Ok(());
+            return;
         }
-        let mut locked = self.rooms.lock(jid).await;
-        let Some(mut room) = locked.take() else { return Ok(()) };
-        let sessions = room.sessions_that(is_ending);
-        let effects = room.close(&sessions);
-        match self.carry_out(cx, &mut room, &locked, effects).await {
-            Ok(false) => locked.end(),
-            Ok(true) | Err(_) => locked.put(room),
-        }
-        Ok(())
+        let locked = self.rooms.lock(jid).await;
+        let close = |room: &mut Room| {
+            let sessions = room.sessions_that(is_ending);
+            Some(room.close(&sessions))
+        };
+        self.change(cx, locked, close).await;
     }
 }

@@ -1,4 +1,4 @@
-//! When sessions on other servers last sent something, so that ghosts are found (XEP-0045 §16.1.2). Sessions of this server leave their rooms when they end.
+//! When sessions on other servers last sent something, so that ghosts are found (XEP-0045 §18.1.2). Sessions of this server leave their rooms when they end.
 
 use std::time::Duration;
 

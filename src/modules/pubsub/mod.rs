@@ -11,7 +11,6 @@ mod disco;
 mod dispatch;
 mod features;
 mod get_pending;
-mod interest;
 mod items;
 mod last_item_delivery;
 mod last_item_sender;

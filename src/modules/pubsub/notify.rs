@@ -8,7 +8,6 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use rustc_hash::FxHashSet;
 
-use super::interest::wants;
 use super::place::Place;
 use super::recipients;
 use crate::host::lifecycle::{Event, Listener};
@@ -146,7 +145,7 @@ pub(super) async fn interested(
     config: &NodeConfig,
 ) -> Result<Vec<SessionRef>, StanzaError> {
     let wanting = |user: &BareJid| {
-        cx.server.sessions.of(user).into_iter().filter(|session| wants(session, &node.name))
+        cx.server.sessions.of(user).into_iter().filter(|session| session.wants(&node.name))
     };
     let mut found: Vec<SessionRef> = wanting(&place.owner).collect();
     let blocked = block_list::of(cx.server, &place.owner).await?;
