@@ -39,14 +39,14 @@ pub fn of(message: &Message) -> Option<Importance> {
     children().any(|child| is_to_be_read(&child)).then_some(Importance::Message)
 }
 
-/// Whether a stanza that waits for a client is worth waking its phone for. `rings`: whether the user wants to be told of
+/// Whether a stanza that waits for a client is worth waking its phone for. `notifies`: whether the user wants to be told of
 /// a message.
 #[must_use]
 pub fn of_waiting(
     stanza: &Stanza,
-    rings: &dyn Fn(&Message, Importance) -> bool,
+    notifies: &dyn Fn(&Message, Importance) -> bool,
 ) -> Option<Importance> {
-    let of = |message: &Message| of(message).filter(|what| rings(message, *what));
+    let of = |message: &Message| of(message).filter(|what| notifies(message, *what));
     match stanza {
         Stanza::Presence(presence) => {
             let is_request = presence.kind == crate::stanza::PresenceKind::Subscribe;
@@ -73,7 +73,7 @@ fn of_made(stanza: &Stanza, of: impl FnOnce(&Message) -> Option<Importance>) -> 
     }
 }
 
-/// The beginning of a call (XEP-0353 §3, XEP-0482 §3). What happens to it later does not ring.
+/// The beginning of a call (XEP-0353 §3, XEP-0482 §3). Its later messages do not notify.
 fn is_call(child: &ElementRef<'_>) -> bool {
     CALLS.iter().any(|(ns, name)| child.is(ns, name))
 }

@@ -1,13 +1,13 @@
-//! XEP-0492: Chat notification settings: whether messages of a chat are to ring, as its user wants it. It is stored in
-//! the bookmark of the chat (XEP-0402).
+//! XEP-0492: Chat notification settings: which messages of a chat notify its user. The setting is in the bookmark of the
+//! chat (XEP-0402).
 //!
-//! Settings may differ by the kind of client. What is read here is what counts for a phone.
+//! Settings may differ by the kind of client. Here is read the one for a phone.
 
 use crate::xml::{ElementRef, Frame};
 
-/// Which messages of a chat ring.
+/// Which messages of a chat notify its user.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub enum Rings {
+pub enum Notify {
     /// None.
     Never,
     /// Those that mention the user.
@@ -16,7 +16,7 @@ pub enum Rings {
     Always,
 }
 
-impl Rings {
+impl Notify {
     /// What a bookmark says, by its elements that are not of XEP-0402 itself, as XML: `<extensions/>` and others.
     /// `None` if it says nothing, or nothing that counts for a phone.
     #[must_use]
@@ -32,12 +32,12 @@ impl Rings {
     }
 
     /// Reads `<notify/>`: the setting that is most specific to a phone (XEP-0492 §3). Of two that are equally
-    /// specific, which must not be, the one that rings more.
+    /// specific, which must not be, the one that notifies of more.
     #[must_use]
     pub fn read(notify: &ElementRef<'_>) -> Option<Self> {
         let children = notify.children().filter(|child| child.ns() == NS);
         let settings = children.filter_map(|child| {
-            let rings = match child.name() {
+            let setting = match child.name() {
                 "always" => Self::Always,
                 "on-mention" => Self::OnMention,
                 "never" => Self::Never,
@@ -50,9 +50,9 @@ impl Rings {
                 (None, None) => 0,
                 _ => return None,
             };
-            Some((specificity, rings))
+            Some((specificity, setting))
         });
-        settings.max().map(|(_, rings)| rings)
+        settings.max().map(|(_, setting)| setting)
     }
 }
 
@@ -63,15 +63,15 @@ pub const NS: &str = "urn:xmpp:notification-settings:1";
 mod tests {
     use super::*;
 
-    fn read(children: &str) -> Option<Rings> {
+    fn read(children: &str) -> Option<Notify> {
         let notify = format!("<notify xmlns='{NS}'>{children}</notify>");
-        Rings::read(&Frame::from_bytes(notify).unwrap().root())
+        Notify::read(&Frame::from_bytes(notify).unwrap().root())
     }
 
     #[test]
     fn the_setting_that_is_most_specific_to_a_phone_counts() {
         let (always, mention, never) =
-            (Some(Rings::Always), Some(Rings::OnMention), Some(Rings::Never));
+            (Some(Notify::Always), Some(Notify::OnMention), Some(Notify::Never));
         for (children, expected) in [
             ("", None),
             ("<never/>", never),
@@ -117,13 +117,16 @@ mod tests {
         for (extensions, expected) in [
             (String::new(), None),
             (in_extensions("<state xmlns='urn:example:own'/>"), None),
-            (in_extensions(&notify), Some(Rings::Never)),
-            (format!("<x xmlns='urn:example:own'/>{}", in_extensions(&notify)), Some(Rings::Never)),
+            (in_extensions(&notify), Some(Notify::Never)),
+            (
+                format!("<x xmlns='urn:example:own'/>{}", in_extensions(&notify)),
+                Some(Notify::Never),
+            ),
             (notify.clone(), None),
             (in_extensions(&format!("<other xmlns='urn:example:own'>{notify}</other>")), None),
             (in_extensions(&notify.replace(":1'", ":9'")), None),
         ] {
-            assert_eq!(Rings::in_bookmark(&extensions), expected, "{extensions}");
+            assert_eq!(Notify::in_bookmark(&extensions), expected, "{extensions}");
         }
     }
 }

@@ -37,7 +37,7 @@ impl Urgency {
 
 /// An event that this server made for a node (XEP-0060 §7.1.2), but not one of the user's own account. Such an event
 /// says what the user has done on another device: read a message, joined a room, muted a contact. A phone that does
-/// not know that rings when it should not.
+/// not have it notifies when it should not.
 fn is_event_of_others(delivery: &Delivery, message: &Message) -> bool {
     let to = delivery.to.as_ref().or(message.head.to.as_ref());
     message.kind == MessageKind::Headline

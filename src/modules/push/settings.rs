@@ -19,7 +19,7 @@ use crate::host::lifecycle::RoomListener;
 use crate::host::{ServerState, bookmarks};
 use crate::jid::BareJid;
 use crate::ns;
-use crate::payload::notification_settings::Rings;
+use crate::payload::notification_settings::Notify;
 use crate::stanza::{Message, MessageKind};
 use crate::storage::{self, StorageError};
 
@@ -30,7 +30,7 @@ pub(super) struct Settings(FxHashMap<String, Setting>);
 #[derive(Debug)]
 struct Setting {
     /// `None`: the user has chosen nothing.
-    rings: Option<Rings>,
+    notify: Option<Notify>,
     /// The bookmark has `autojoin` (XEP-0402 §4).
     autojoin: bool,
     /// The nickname in the room.
@@ -50,11 +50,11 @@ impl Settings {
             rooms => rooms?,
         };
         for bookmark in rooms {
-            let rings = Rings::in_bookmark(&bookmark.extensions);
+            let notify = Notify::in_bookmark(&bookmark.extensions);
             let autojoin = bookmark.autojoin;
             // Clients without a nickname enter under the name of the account.
             let nick = bookmark.nick.or(user.local().map(str::to_owned)).unwrap_or_default();
-            all.insert(bookmark.room.to_string(), Setting { rings, autojoin, nick });
+            all.insert(bookmark.room.to_string(), Setting { notify, autojoin, nick });
         }
         Ok(Self(all))
     }
@@ -66,22 +66,22 @@ impl Settings {
     }
 
     /// Whether a message of this importance notifies.
-    pub(super) fn let_ring(&self, user: &BareJid, message: &Message, what: Importance) -> bool {
+    pub(super) fn notifies(&self, user: &BareJid, message: &Message, what: Importance) -> bool {
         let Some(chat) = message.head.from.as_ref().map(|from| from.bare_str()) else {
             return true;
         };
         let Some(setting) = self.0.get(chat) else { return true };
         let is_of_room = message.kind == MessageKind::Groupchat;
-        match setting.rings.unwrap_or(Rings::Always) {
-            Rings::Always => true,
-            Rings::OnMention if is_of_room => {
+        match setting.notify.unwrap_or(Notify::Always) {
+            Notify::Always => true,
+            Notify::OnMention if is_of_room => {
                 Occupant { user, room: chat, nick: &setting.nick }.is_mentioned(message)
             }
             // A message to one user is for that user.
-            Rings::OnMention => true,
-            Rings::Never if is_of_room => false,
+            Notify::OnMention => true,
+            Notify::Never if is_of_room => false,
             // A call is no message. An invitation to a room, and what an occupant writes to one user, are other chats.
-            Rings::Never => {
+            Notify::Never => {
                 what == Importance::Call
                     || message.content.received_children().any(|child| child.ns() == ns::MUC_USER)
             }
@@ -90,7 +90,7 @@ impl Settings {
 
     /// Whether a groupchat message of a room on this server notifies. `listener`: the user, and whether a session of
     /// the user is in the room. If none is, only a bookmark with `autojoin` makes the room notify.
-    pub(super) fn let_room_ring(
+    pub(super) fn room_notifies(
         &self,
         listener: &RoomListener,
         message: &Message,
@@ -103,12 +103,14 @@ impl Settings {
         if !listener.is_in && !setting.is_some_and(|setting| setting.autojoin) {
             return false;
         }
-        let default = if is_private { Rings::Always } else { Rings::OnMention };
+        let default = if is_private { Notify::Always } else { Notify::OnMention };
         let nick = setting.map_or("", |setting| &setting.nick);
-        match setting.and_then(|setting| setting.rings).unwrap_or(default) {
-            Rings::Always => true,
-            Rings::OnMention => Occupant { user: &listener.user, room, nick }.is_mentioned(message),
-            Rings::Never => false,
+        match setting.and_then(|setting| setting.notify).unwrap_or(default) {
+            Notify::Always => true,
+            Notify::OnMention => {
+                Occupant { user: &listener.user, room, nick }.is_mentioned(message)
+            }
+            Notify::Never => false,
         }
     }
 }

@@ -37,7 +37,7 @@ pub async fn arrived(
     if message.head.from.as_ref().is_some_and(|from| from.bare_str() == user.as_str()) {
         return;
     }
-    if !all.settings.let_ring(user, message, what) {
+    if !all.settings.notifies(user, message, what) {
         return;
     }
     let is_kept = kept.is_some_and(|kept| kept.in_recipient || kept.has_marker);
@@ -71,7 +71,7 @@ pub(super) async fn room_message(
     let user = &listener.user;
     let Some(all) = registered(cx.server, user).await else { return };
     let Some(what) = importance::of(message) else { return };
-    if !all.settings.let_room_ring(listener, message, is_private) {
+    if !all.settings.room_notifies(listener, message, is_private) {
         return;
     }
     let sessions = cx.server.sessions.of(user);
@@ -108,8 +108,8 @@ pub async fn session_waits(
     let user = session.jid().to_bare();
     let Some(all) = registered(server, &user).await else { return false };
     let newest = waiting.iter().rev().take(MAX_LOOKED_AT);
-    let rings = |message: &Message, what| all.settings.let_ring(&user, message, what);
-    let important = newest.filter_map(|stanza| importance::of_waiting(stanza, &rings));
+    let notifies = |message: &Message, what| all.settings.notifies(&user, message, what);
+    let important = newest.filter_map(|stanza| importance::of_waiting(stanza, &notifies));
     let summary: Option<Summary> = important.map(Summary::of).reduce(|mut sum, next| {
         sum.add(next);
         sum
