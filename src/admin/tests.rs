@@ -310,26 +310,30 @@ async fn a_command_goes_over_the_socket_and_its_answer_comes_back() {
     assert_eq!(socket::call(&path, &add).await.unwrap_err().kind(), ErrorKind::NotFound);
 }
 
-#[tokio::test]
-async fn many_requests_fit_in_one_connection_and_nonsense_does_not_end_it() {
+/// The answers to these lines, sent over one connection.
+async fn on_one_connection(text: &str) -> Vec<Value> {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("admin.sock");
     let tasks = Tasks::new();
     socket::serve(contexts(context().0), path.clone(), &tasks).await.unwrap();
     let mut stream = UnixStream::connect(&path).await.unwrap();
-    let text =
-        "{\"command\":[\"user\",\"add\"],\"arguments\":secret}\n{\"command\":[\"status\"]}\n";
     stream.write_all(text.as_bytes()).await.unwrap();
     stream.shutdown().await.unwrap();
     let mut answers = String::new();
     stream.read_to_string(&mut answers).await.unwrap();
-    let answers: Vec<Value> =
-        answers.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    tasks.stop(Duration::from_secs(5)).await;
+    answers.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn many_requests_fit_in_one_connection_and_nonsense_does_not_end_it() {
+    let text =
+        "{\"command\":[\"user\",\"add\"],\"arguments\":secret}\n{\"command\":[\"status\"]}\n";
+    let answers = on_one_connection(text).await;
     assert_eq!(answers.len(), 2);
     assert_eq!(answers[0]["error"]["code"], "invalid");
     assert!(!answers[0].to_string().contains("secret"));
     assert_eq!(answers[1]["ok"]["json"]["running"], true);
-    tasks.stop(Duration::from_secs(5)).await;
 }
 
 #[tokio::test]
@@ -466,25 +470,14 @@ async fn a_caller_gets_the_half_of_an_answer_that_it_wants() {
 
 #[tokio::test]
 async fn another_version_of_the_protocol_is_refused_with_ours() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("admin.sock");
-    let tasks = Tasks::new();
-    socket::serve(contexts(context().0), path.clone(), &tasks).await.unwrap();
-    let mut stream = UnixStream::connect(&path).await.unwrap();
     let text = "{\"version\":2,\"command\":[\"status\"]}\n\
                 {\"version\":3,\"order\":\"status\"}\n\
                 {\"command\":[\"status\"],\"domain\":\"localhost\",\"format\":\"json\"}\n";
-    stream.write_all(text.as_bytes()).await.unwrap();
-    stream.shutdown().await.unwrap();
-    let mut answers = String::new();
-    stream.read_to_string(&mut answers).await.unwrap();
-    let answers: Vec<Value> =
-        answers.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let answers = on_one_connection(text).await;
     assert!(answers.iter().all(|answer| answer["version"] == VERSION), "{answers:?}");
     for (answer, version) in answers.iter().zip([2, 3]) {
         let wanted = format!("this server speaks version 1 of the protocol, not version {version}");
         assert_eq!(answer["error"]["message"], wanted);
     }
     assert_eq!(answers[2]["ok"]["json"]["running"], true);
-    tasks.stop(Duration::from_secs(5)).await;
 }

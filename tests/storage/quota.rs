@@ -5,30 +5,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 use smallvec::smallvec;
-use waxwing::jid::{BareJid, Jid};
+use waxwing::jid::BareJid;
 use waxwing::storage::{
     MemoryStorage, MessageId, NewMessage, Query, Result, Retention, RosterItem, Storage,
-    StorageError, Subscription, Usage, Way,
+    StorageError, Usage, Way,
 };
 
-use crate::cases::{account, at, user};
+use crate::cases::{account, at, item, user};
 use crate::file::open;
 use crate::messages::{holder, message};
 
 const JULIET: &str = "juliet@a.example";
-
-fn contact(jid: &str) -> RosterItem {
-    RosterItem {
-        jid: Jid::parse(jid).unwrap(),
-        name: String::new(),
-        groups: Vec::new(),
-        subscription: Subscription::None,
-        pending_out: false,
-        pending_in: None,
-        approved: false,
-        listed: true,
-    }
-}
 
 /// To Juliet, who is away. `archive`: she keeps it.
 fn to_juliet(n: i64, from: &str, bytes: usize, archive: bool) -> NewMessage {
@@ -78,7 +65,7 @@ async fn used(s: &Arc<dyn Storage>) -> Usage {
 
 pub(crate) async fn each_sender_has_a_share_of_what_waits(s: Arc<dyn Storage>) {
     for who in ["one@b.example", "two@b.example", "three@b.example"] {
-        s.roster().put(&user(JULIET), &contact(who), 9).await.unwrap();
+        s.roster().put(&user(JULIET), &item(who), 9).await.unwrap();
     }
     // Of 160: 20 for a stranger, 40 for strangers of a domain, 60 for all strangers, 80 for a contact.
     assert_eq!(flood(&s, 100, |n| format!("spam@c.example/{n}")).await, 20);
@@ -92,8 +79,8 @@ pub(crate) async fn each_sender_has_a_share_of_what_waits(s: Arc<dyn Storage>) {
     s.archive().delivered(&user(JULIET), &first).await.unwrap();
     assert_eq!(flood(&s, 9, |_| "spam@c.example".into()).await, 3);
     // A stranger becomes a contact, and a contact a stranger.
-    s.roster().put(&user(JULIET), &contact("spam@c.example"), 9).await.unwrap();
-    s.roster().remove(&user(JULIET), &contact("two@b.example").jid).await.unwrap();
+    s.roster().put(&user(JULIET), &item("spam@c.example"), 9).await.unwrap();
+    s.roster().remove(&user(JULIET), &item("two@b.example").jid).await.unwrap();
     assert_eq!(flood(&s, 3, |_| "spam@c.example".into()).await, 3);
     assert_eq!(flood(&s, 5, |_| "two@b.example".into()).await, 5);
     // The account's own have no share: only all together are bounded.
@@ -103,7 +90,7 @@ pub(crate) async fn each_sender_has_a_share_of_what_waits(s: Arc<dyn Storage>) {
 }
 
 pub(crate) async fn without_room_for_a_marker_the_message_is_in_the_archive(s: Arc<dyn Storage>) {
-    s.roster().put(&user(JULIET), &contact("friend@b.example"), 9).await.unwrap();
+    s.roster().put(&user(JULIET), &item("friend@b.example"), 9).await.unwrap();
     let letter = |n, from: &str, archive| {
         let mut letter = to_juliet(n, from, 100, archive);
         letter.holders.push(holder("friend@b.example", JULIET, Way::Sent, true, false));
@@ -122,7 +109,7 @@ pub(crate) async fn without_room_for_a_marker_the_message_is_in_the_archive(s: A
         friendly.push(send(&s, letter(n, "friend@b.example", archive)).await.unwrap());
     }
     assert_eq!(waiting(&s).await, [&sent[..110], &friendly].concat());
-    s.roster().put(&user(JULIET), &contact("other@b.example"), 9).await.unwrap();
+    s.roster().put(&user(JULIET), &item("other@b.example"), 9).await.unwrap();
     let other = send(&s, letter(251, "other@b.example", true)).await.unwrap();
     assert_eq!(waiting(&s).await, [&sent[..109], &friendly, &[other]].concat());
     // What may not be archived is refused beyond a share, and in no archive.
@@ -156,7 +143,7 @@ pub(crate) async fn what_an_account_keeps_is_counted(s: Arc<dyn Storage>) {
     documents.put(&user(JULIET), "vcard", "", "ü<a/>").await.unwrap();
     documents.put_within_quota(&user(JULIET), "private", "x", "four").await.unwrap();
     documents.put_within_quota(&user(JULIET), "private", "y", "five!").await.unwrap();
-    let item = RosterItem { groups: vec!["A".into()], ..contact("a@b") };
+    let item = RosterItem { groups: vec!["A".into()], ..item("a@b") };
     s.roster().put(&user(JULIET), &item, 9).await.unwrap();
     let of = |archive, waiting, private| Usage {
         push: 0,
@@ -179,7 +166,7 @@ pub(crate) async fn what_an_account_keeps_is_counted(s: Arc<dyn Storage>) {
 }
 
 async fn fill_up(s: &Arc<dyn Storage>) -> Vec<MessageId> {
-    s.roster().put(&user(JULIET), &contact("friend@b.example"), 9).await.unwrap();
+    s.roster().put(&user(JULIET), &item("friend@b.example"), 9).await.unwrap();
     s.usage().set_quota(&user(JULIET), Some(10_000)).await.unwrap();
     let mut sent = Vec::new();
     for n in 1..=9 {
@@ -258,12 +245,12 @@ pub(crate) async fn a_full_account_keeps_no_more_of_its_own(s: Arc<dyn Storage>)
     documents.put_within_quota(&user(JULIET), "vcard", "", &large[..800]).await.unwrap();
     documents.put(&user(JULIET), "block", "", &large).await.unwrap();
     assert!(documents.put_within_quota(&user(JULIET), "vcard", "", "<less/>").await.is_ok());
-    let refused = s.roster().put(&user(JULIET), &contact("new@b.example"), 9).await;
+    let refused = s.roster().put(&user(JULIET), &item("new@b.example"), 9).await;
     assert!(matches!(refused, Err(StorageError::Quota)), "{refused:?}");
-    s.roster().put(&user(JULIET), &contact("friend@b.example"), 9).await.unwrap();
+    s.roster().put(&user(JULIET), &item("friend@b.example"), 9).await.unwrap();
     s.usage().set_quota(&user(JULIET), Some(u64::MAX)).await.unwrap();
     assert_eq!(s.usage().quota(&user(JULIET)).await.unwrap(), Some(u64::MAX));
-    s.roster().put(&user(JULIET), &contact("new@b.example"), 9).await.unwrap();
+    s.roster().put(&user(JULIET), &item("new@b.example"), 9).await.unwrap();
 }
 
 /// Numbers without pattern, the same in each run.
@@ -326,7 +313,7 @@ async fn change(s: &dyn Storage, now: i64, seed: u64) -> Vec<String> {
             answers.push(format!("{put:?}"));
         }
         3 => {
-            let item = contact(PEOPLE[dice.roll(6)]);
+            let item = item(PEOPLE[dice.roll(6)]);
             let done = match dice.roll(2) {
                 0 => s.roster().remove(&owner, &item.jid).await.map(drop),
                 _ => s.roster().put(&owner, &item, 9).await.map(drop),
