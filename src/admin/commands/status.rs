@@ -29,9 +29,9 @@ async fn status(cx: &CommandCx, _: &Arguments) -> Result<Outcome, CommandError> 
                 Some(ours) => *ours = fact,
                 None => all.push(fact),
             }
-            if let Some(rooms) = running.rooms() {
-                all.extend(of_rooms(cx, rooms.as_ref()).await?);
-            }
+        }
+        if let Some(rooms) = running.rooms() {
+            all.extend(of_rooms(cx, rooms.as_ref()).await?);
         }
     }
     Ok(facts(&all))
