@@ -51,10 +51,10 @@ pub(super) fn program() -> Clap {
         let members = COMMANDS.iter().filter(|command| command.path[0] == *group);
         let group = Clap::new(*group).about(*about).subcommand_required(true);
         let group = group.arg_required_else_help(true);
-        program = program.subcommand(group.subcommands(members.map(|command| admin(*command))));
+        program = program.subcommand(group.subcommands(members.map(|command| admin(command))));
     }
     let alone = COMMANDS.iter().filter(|command| command.path.len() == 1);
-    program.subcommands(alone.map(|command| admin(*command)))
+    program.subcommands(alone.map(|command| admin(command)))
 }
 
 /// The command of the administrator that was called, with its matches.

@@ -64,7 +64,7 @@ impl IqHandler for Commands {
         let payload = request.payload().ok_or(Condition::BadRequest)?;
         let node = payload.attr("node").ok_or(Condition::BadRequest)?;
         let mut commands = cx.registry.commands().iter();
-        let command = *commands.find(|c| is_node_of(**c, &node)).ok_or(Condition::ItemNotFound)?;
+        let command = *commands.find(|c| is_node_of(c, &node)).ok_or(Condition::ItemNotFound)?;
         let standard = standard::of(command).filter(|_| node == node_of(command));
         let client = cx.origin.owned().ok_or(Condition::Forbidden)?;
         let execution = match Execution::read(client, &node, &payload)? {

@@ -102,13 +102,10 @@ async fn receive(
     let mut body = body.into_data_stream();
     let (mut left, mut piece) = (length, BytesMut::new());
     while left > 0 {
-        let chunk = match stopped.run_until_cancelled(body.next()).await {
-            Some(Some(Ok(chunk))) => chunk,
+        let Some(Some(Ok(chunk))) = stopped.run_until_cancelled(body.next()).await else {
             // The client is gone, or has told a wrong length, or continues on another connection.
-            _ => {
-                write(writing, piece.split().freeze()).await?;
-                return Err(Refused::Bad("The body is shorter than it should be."));
-            }
+            write(writing, piece.split().freeze()).await?;
+            return Err(Refused::Bad("The body is shorter than it should be."));
         };
         let Some(rest) = left.checked_sub(chunk.len() as u64) else {
             return Err(Refused::Bad("The body is longer than it should be."));

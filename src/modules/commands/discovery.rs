@@ -43,7 +43,7 @@ impl Discovery for Commands {
             None => Ok(None),
             Some(ns::COMMANDS) if has_commands(cx).await? => {
                 let commands = cx.registry.commands().iter();
-                Ok(Some(commands.map(|command| item(&node_of(*command), command.about)).collect()))
+                Ok(Some(commands.map(|command| item(&node_of(command), command.about)).collect()))
             }
             Some(ns::COMMANDS) => Ok(Some(Vec::new())),
             // A command has no items (XEP-0030 §4.1).
@@ -65,7 +65,7 @@ async fn has_commands(cx: &Cx<'_>) -> Result<bool, StanzaError> {
 /// # Errors
 /// `forbidden` if there is one and the sender may not run it.
 async fn command(cx: &Cx<'_>, node: &str) -> Result<Option<&'static Command>, StanzaError> {
-    let command = cx.registry.commands().iter().find(|command| is_node_of(**command, node));
+    let command = cx.registry.commands().iter().find(|command| is_node_of(command, node));
     match command {
         Some(_) if !has_commands(cx).await? => Err(Condition::Forbidden.into()),
         command => Ok(command.copied()),

@@ -3,7 +3,6 @@
 
 use async_trait::async_trait;
 
-use super::interest::wants;
 use super::place::Place;
 use super::{last_items, notify, subscription};
 use crate::host::Cx;
@@ -94,7 +93,7 @@ async fn joined(
             continue;
         }
         let mut wanting = sessions.clone();
-        wanting.retain(|session| wants(session, &summary.name));
+        wanting.retain(|session| session.wants(&summary.name));
         if wanting.is_empty() {
             continue;
         }
