@@ -64,6 +64,9 @@ impl Listener for Notes {
             Event::AccountRemoved { user, contacts } => {
                 format!("{user} is removed, with {} contacts", contacts.len())
             }
+            Event::ContactChanged { user, contact, .. } => {
+                format!("{contact} sees {user} otherwise")
+            }
             Event::InterestsChanged { session, before } => {
                 let now = session.interests().unwrap_or_default();
                 format!("{} wants {:?}, wanted {:?}", session.jid(), now.nodes(), before.nodes())
