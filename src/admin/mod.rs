@@ -21,6 +21,7 @@ pub const GROUPS: &[(&str, &str)] = &[
     ("user", "Manage accounts"),
     ("archive", "Archives: what is kept of messages"),
     ("device", "Devices: which clients have access to an account"),
+    ("file", "Files that users have uploaded"),
     ("push", "Phones that are woken by a push service"),
     ("session", "Sessions: who is online"),
     ("room", "Rooms of group chats"),

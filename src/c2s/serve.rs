@@ -153,7 +153,7 @@ mod tests {
         let mut start = start(ours, &session);
         let sizes = [
             ("Start", size_of_val(&*start), 400),
-            ("run", size_of_val(&run(&router, &mut start, &session)), 1_800),
+            ("run", size_of_val(&run(&router, &mut start, &session)), 1_850),
         ];
         let counted = Counted::new(&router.server.metrics, None);
         let live = size_of_val(&live(Arc::clone(&router), start, session, counted));

@@ -230,6 +230,7 @@ mod tests {
         "['https://chat.example']",
         "'b.example'",
         "'wss://chat.example/ws'",
+        "'https://chat.example/http-bind'",
         "'b.example:5222'",
         "'memory'",
         "'json'",

@@ -42,7 +42,9 @@ fn the_defaults_in_the_commented_file_read_as_what_they_are() {
         let kept = |line: &str| {
             let examples = [
                 "#backup",
+                "#bosh",
                 "#certificate",
+                "#directory",
                 "#forward_reports",
                 "#info",
                 "#key",
@@ -51,9 +53,9 @@ fn the_defaults_in_the_commented_file_read_as_what_they_are() {
                 "#secret",
                 "#see_other_uri",
                 "#socket",
+                "#url",
                 "#username",
                 "#websocket",
-                "#bosh =",
             ];
             let example = examples.iter().any(|n| line.starts_with(n));
             if is_option(&line) && !example { line[1..].to_owned() } else { line.to_owned() }

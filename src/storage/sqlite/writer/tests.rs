@@ -136,7 +136,7 @@ async fn a_change_that_fails_does_not_fail_its_neighbours() {
 #[tokio::test]
 async fn a_full_disk_is_an_error_and_not_the_end() {
     let dir = tempfile::tempdir().unwrap();
-    let writer = writer(dir.path(), "70").await;
+    let writer = writer(dir.path(), "90").await;
     let mut kept = Vec::new();
     let error = loop {
         match keep(&writer, "romeo@localhost", 9_000).await {
