@@ -244,11 +244,8 @@ impl PubSubStore for MemoryStorage {
     ) -> Result<Vec<String>> {
         let state = self.state()?;
         let nodes = state.owners.get(owner).into_iter().flat_map(|owner| &owner.nodes);
-        let waits = |(_, node): &(&String, &StoredNode)| {
-            node.affiliations.get(approver) == Some(&Affiliation::Owner)
-                && node.subscriptions.values().any(|one| one.is_pending)
-        };
-        Ok(nodes.filter(waits).map(|(name, _)| name.clone()).take(limit).collect())
+        let waiting = nodes.filter(|(_, node)| node.waits_for(approver));
+        Ok(waiting.map(|(name, _)| name.clone()).take(limit).collect())
     }
 
     async fn pending(
@@ -257,10 +254,7 @@ impl PubSubStore for MemoryStorage {
         name: &str,
         limit: usize,
     ) -> Result<Option<Vec<NodeSubscription>>> {
-        self.of_node(owner, name, |node| {
-            let pending = node.subscriptions.values().filter(|one| one.is_pending);
-            pending.take(limit).cloned().collect()
-        })
+        self.of_node(owner, name, |node| node.pending().take(limit).cloned().collect())
     }
 
     async fn affiliations_of(

@@ -30,6 +30,16 @@ impl StoredNode {
         }
     }
 
+    /// Subscriptions that wait for an owner.
+    pub(super) fn pending(&self) -> impl Iterator<Item = &NodeSubscription> {
+        self.subscriptions.values().filter(|one| one.is_pending)
+    }
+
+    /// It has subscriptions that this owner may approve.
+    pub(super) fn waits_for(&self, owner: &BareJid) -> bool {
+        self.affiliations.get(owner) == Some(&Affiliation::Owner) && self.pending().next().is_some()
+    }
+
     /// Removes what an address was at this node. If it has created the node, another owner has from now on.
     pub(super) fn forget_entity(&mut self, jid: &BareJid) {
         self.affiliations.remove(jid);
