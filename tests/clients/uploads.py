@@ -2,12 +2,13 @@
 
 import asyncio
 import io
-import os
 import ssl
 import urllib.error
 import urllib.request
 
+import aiohttp
 import slixmpp
+from slixmpp.plugins.xep_0363 import http_upload
 
 from client import within
 from with_slixmpp import SlixmppClient
@@ -21,8 +22,11 @@ class Sender(SlixmppClient):
     more = ("xep_0004", "xep_0030", "xep_0363")
 
     async def upload(self, name, content, **options):
-        # The library gives its HTTP client no certificates of its own.
-        os.environ["SSL_CERT_FILE"] = str(self.server.ca)
+        # The library has no option for the certificates of its HTTP client.
+        context = ssl.create_default_context(cafile=str(self.server.ca))
+        http_upload.ClientSession = lambda **more: aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=context), **more
+        )
         upload = self.xmpp["xep_0363"].upload_file(name, input_file=io.BytesIO(content), **options)
         return await within(upload, "an upload")
 

@@ -98,12 +98,12 @@ pub(crate) async fn files_share_a_quota_by_purpose(s: Arc<dyn Storage>) {
         s.files().reserve(&of(purpose), bounds).await.unwrap();
     }
     for (purpose, used) in [
-        (Purpose::Message, 20),
-        (Purpose::Ephemeral, 20),
-        (Purpose::Profile, 10),
-        (Purpose::Permanent, 10),
+        (Purpose::Message, (20, 4)),
+        (Purpose::Ephemeral, (20, 4)),
+        (Purpose::Profile, (10, 4)),
+        (Purpose::Permanent, (10, 5)),
     ] {
-        assert_eq!(s.files().used_by(&romeo, purpose).await.unwrap(), (used, 4), "{purpose:?}");
+        assert_eq!(s.files().used_by(&romeo, purpose).await.unwrap(), used, "{purpose:?}");
         let fits = s.files().reserve(&of(purpose), bounds).await;
         assert_eq!(fits.is_ok(), purpose == Purpose::Profile, "{purpose:?}");
         assert!(fits.is_ok() || is_full(&fits.unwrap_err()));
