@@ -27,6 +27,8 @@ OURS = "waxwing"
 FULL = {"rounds": 3, "logins": 2000, "pairs": 100, "messages": 100_000, "seconds": 60,
         "online": 100, "contacts": 20, "updates": 20_000,
         "crowd": 300, "copied": 50_000, "items": 1000, "phone": 600, "woken": 10,
+        # A hall of 5,000 takes a server that shows everybody to everybody a quarter of an hour to fill.
+        "rooms": 10, "occupants": 50, "said": 20_000, "hall": 1000, "told": 100,
         "idle": 2000, "settle": 10,
         "archived": 200_000, "archived_seconds": 15, "archive": 4000, "read_seconds": 10,
         "offline": 50_000, "offline_seconds": 15, "rate": 300, "ack_seconds": 20}
