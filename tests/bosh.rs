@@ -3,8 +3,12 @@
 
 #![expect(clippy::unwrap_used, reason = "functions of tests")]
 
+#[path = "support/pass.rs"]
+mod pass;
+
 use std::time::Duration;
 
+use pass::pass;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::time::{Instant, timeout};
@@ -314,7 +318,7 @@ async fn a_request_waits_as_long_as_the_client_says() {
     assert_eq!(answer.body, "<body xmlns='http://jabber.org/protocol/httpbind'/>");
     // The next request answers the one before.
     let held = house.begin(&post(&body(&format!("rid='102' sid='{sid}'"), ""), "")).await;
-    tokio::time::sleep(Duration::from_secs(6)).await;
+    pass(Duration::from_secs(6)).await;
     let begun = Instant::now();
     let next = house.begin(&post(&body(&format!("rid='103' sid='{sid}'"), ""), "")).await;
     assert_eq!(read(held).await.attribute("ack").as_deref(), Some("103"));
@@ -333,7 +337,7 @@ async fn a_client_that_stays_away_has_no_session_any_more() {
         let sid = house.session("ver='1.6' wait='1'").await;
         let answer = house.send(&format!("rid='101' sid='{sid}' {pause}"), "").await;
         assert_eq!(answer.attribute("type"), None, "{answer:?}");
-        tokio::time::sleep(Duration::from_secs(seconds)).await;
+        pass(Duration::from_secs(seconds)).await;
         let answer = house.send(&format!("rid='102' sid='{sid}'"), "").await;
         let expected = if is_there { None } else { Some("terminate".to_owned()) };
         assert_eq!(answer.attribute("type"), expected, "{pause} {seconds}: {answer:?}");
@@ -347,9 +351,9 @@ async fn a_connection_that_is_lost_is_noticed_and_its_request_may_come_again() {
     let sid = house.session("ver='1.6' wait='20'").await;
     let request = post(&body(&format!("rid='101' sid='{sid}'"), ""), "");
     drop(house.begin(&request).await);
-    tokio::time::sleep(Duration::from_secs(10)).await;
+    pass(Duration::from_secs(10)).await;
     let again = house.begin(&request).await;
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    pass(Duration::from_secs(1)).await;
     // §14.3: a request that is still held.
     let third = house.begin(&request).await;
     assert_eq!(read(again).await.attribute("type").as_deref(), Some("error"));
@@ -370,7 +374,7 @@ async fn sessions_of_strangers_are_counted_and_end() {
     let refused = house.send(asked, "").await;
     assert_eq!(refused.condition().as_deref(), Some("policy-violation"));
     // Nobody has logged in, and nobody asks how it went.
-    tokio::time::sleep(Duration::from_secs(120)).await;
+    pass(Duration::from_secs(120)).await;
     assert!(house.send(asked, "").await.attribute("sid").is_some());
     assert_eq!(house.server.state().budgets.connections.open(), 1);
     house.close().await;
@@ -385,11 +389,11 @@ async fn ten_thousand_requests_that_are_held_or_half_there_leave_nothing() {
         let end = if i % 100 == 0 { whole.len() } else { 1 + i % (whole.len() - 1) };
         open.push(house.begin(&whole[..end]).await);
     }
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    pass(Duration::from_secs(1)).await;
     // Somebody else is served meanwhile.
     assert!(house.send("rid='100' to='localhost' ver='1.6'", "").await.attribute("sid").is_some());
     drop(open);
-    tokio::time::sleep(Duration::from_secs(150)).await;
+    pass(Duration::from_secs(150)).await;
     assert_eq!(house.server.state().budgets.connections.open(), 0);
     assert_eq!(house.server.state().metrics.connections.get(), 0);
     house.close().await;
@@ -400,7 +404,7 @@ async fn the_end_of_the_server_is_told() {
     let house = House::new("").await;
     let sid = house.session("ver='1.6'").await;
     let held = house.begin(&post(&body(&format!("rid='101' sid='{sid}'"), ""), "")).await;
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    pass(Duration::from_secs(1)).await;
     assert!(house.tasks.stop(Duration::from_secs(10)).await.is_empty());
     let answer = read(held).await;
     assert_eq!(answer.condition().as_deref(), Some("remote-stream-error"), "{answer:?}");

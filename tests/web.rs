@@ -3,12 +3,15 @@
 
 #![expect(clippy::unwrap_used, reason = "functions of tests")]
 
+#[path = "support/pass.rs"]
+mod pass;
 #[path = "support/trust.rs"]
 mod trust;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use pass::pass;
 use rustls::pki_types::ServerName;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -458,11 +461,6 @@ async fn log_in(house: &House) -> DuplexStream {
     io.write_all(&masked(0x81, bind.as_bytes())).await.unwrap();
     hear(&mut io, "</iq>").await;
     io
-}
-
-/// So much time passes. The clock of these tests is paused: nobody waits for it.
-async fn pass(time: Duration) {
-    tokio::time::sleep(time).await;
 }
 
 const SILENCE: &str = "[auth]\nanonymous = true\n[limits]\nsilence = '30 s'\nping_answer = '5 s'\n";

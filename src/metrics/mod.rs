@@ -6,6 +6,7 @@
 //! are plain fields, resolved once.
 
 mod register;
+mod time_histogram;
 mod waits;
 
 use std::ops::Deref;
@@ -183,22 +184,22 @@ impl Metrics {
 
     /// Records how long a message had to wait for its notification to leave for the push service.
     pub fn pushed(&self, after: Duration) {
-        self.latency.push.observe(after.as_secs_f64());
+        self.latency.push.observe(after);
     }
 
     /// Records how long the first of the stanzas that were written to a client had waited.
     pub fn delivered(&self, after: Duration) {
-        self.latency.delivery.observe(after.as_secs_f64());
+        self.latency.delivery.observe(after);
     }
 
     /// Records how long a stanza waited for the disk, before it could be acknowledged.
     pub fn handled(&self, after: Duration) {
-        self.latency.acknowledgement.observe(after.as_secs_f64());
+        self.latency.acknowledgement.observe(after);
     }
 
     /// Records how long an archive query waited for its turn.
     pub fn waited_for_turn(&self, took: Duration) {
-        self.storage.archive_wait.observe(took.as_secs_f64());
+        self.storage.archive_wait.observe(took);
     }
 
     /// Records a transaction of the storage's writer and its number of changes.
@@ -206,7 +207,7 @@ impl Metrics {
         let storage = &self.storage;
         storage.batches.inc();
         storage.writes.inc_by(writes as u64);
-        storage.commit.observe(took.as_secs_f64());
+        storage.commit.observe(took);
     }
 
     /// Sets when the certificates of these domains expire. Other domains are removed.

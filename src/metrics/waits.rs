@@ -1,25 +1,25 @@
 //! How long users wait, and what the storage does meanwhile.
 
 use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Unit;
 
 use super::register::Register;
+use super::time_histogram::TimeHistogram;
 
 /// How long users wait.
 #[derive(Debug)]
 pub(super) struct Latency {
-    pub(super) acknowledgement: Histogram,
-    pub(super) delivery: Histogram,
-    pub(super) push: Histogram,
+    pub(super) acknowledgement: TimeHistogram,
+    pub(super) delivery: TimeHistogram,
+    pub(super) push: TimeHistogram,
 }
 
 /// The metrics of the storage: its writer, and how long readers wait.
 #[derive(Debug)]
 pub(super) struct StorageCounters {
-    pub(super) archive_wait: Histogram,
+    pub(super) archive_wait: TimeHistogram,
     pub(super) batches: Counter,
-    pub(super) commit: Histogram,
+    pub(super) commit: TimeHistogram,
     pub(super) writes: Counter,
 }
 
@@ -30,19 +30,19 @@ impl Latency {
                 "acknowledgement",
                 Some(Unit::Seconds),
                 "Time for which a stanza waited to be on the disk, before it was acknowledged",
-                Histogram::new(COMMIT_SECONDS),
+                TimeHistogram::new(&COMMIT_SECONDS),
             ),
             delivery: r.add(
                 "delivery",
                 Some(Unit::Seconds),
                 "Time for which the first stanza for a connected client waited until all that waited were written",
-                Histogram::new(DELIVERY_SECONDS),
+                TimeHistogram::new(&DELIVERY_SECONDS),
             ),
             push: r.add(
                 "push_delay",
                 Some(Unit::Seconds),
                 "Time from a message to the notification that leaves for its push service",
-                Histogram::new(PUSH_SECONDS),
+                TimeHistogram::new(&PUSH_SECONDS),
             ),
         }
     }
@@ -55,14 +55,14 @@ impl StorageCounters {
                 "archive_wait",
                 Some(Unit::Seconds),
                 "Time that a query to an archive waited for a turn, if it had to",
-                Histogram::new(WAIT_SECONDS),
+                TimeHistogram::new(&WAIT_SECONDS),
             ),
             batches: r.counter("storage_batches", "Transactions of the storage's writer"),
             commit: r.add(
                 "storage_commit",
                 Some(Unit::Seconds),
                 "Time of a transaction of the storage's writer, with its commit",
-                Histogram::new(COMMIT_SECONDS),
+                TimeHistogram::new(&COMMIT_SECONDS),
             ),
             writes: r.counter("storage_writes", "Changes that were written to the storage"),
         }
