@@ -24,6 +24,7 @@ use tokio_rustls::client::TlsStream;
 use crate::any_certificate::AnyCertificate;
 use crate::sasl2::Tokens;
 use crate::scram::{self, Cache};
+use crate::websocket::WebSocket;
 
 /// How to prove the password.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
@@ -39,9 +40,21 @@ pub(crate) enum Mechanism {
     Sasl2Token,
 }
 
+/// What carries the stream.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+pub(crate) enum Transport {
+    /// HTTP requests over TLS (XEP-0124). Only for `idle`.
+    Bosh,
+    /// TCP with STARTTLS.
+    Tcp,
+    /// WebSocket over TLS (RFC 7395).
+    Websocket,
+}
+
 /// The server under load and the accounts on it.
 pub(crate) struct Target {
     server: SocketAddr,
+    pub(crate) transport: Transport,
     pub(crate) domain: String,
     prefix: String,
     password: String,
@@ -54,7 +67,7 @@ pub(crate) struct Target {
 
 impl Target {
     pub(crate) fn new(
-        server: SocketAddr,
+        (server, transport): (SocketAddr, Transport),
         domain: String,
         prefix: String,
         password: String,
@@ -63,6 +76,7 @@ impl Target {
         let name = ServerName::try_from(domain.clone()).context("the domain is no host name")?;
         Ok(Self {
             server,
+            transport,
             domain,
             prefix,
             password,
@@ -89,18 +103,63 @@ impl Target {
     }
 
     async fn log_in(&self, number: usize, device: &str) -> anyhow::Result<Connection> {
-        let mut wire = Wire::new(TcpStream::connect(self.server).await?);
-        wire.stream.set_nodelay(true)?;
+        let wire: Wire<AnyStream> = match self.transport {
+            Transport::Tcp => self.starttls().await?,
+            Transport::Websocket => {
+                let socket = WebSocket::open(self.tls().await?, &self.domain).await?;
+                Wire::new(Box::new(socket) as AnyStream)
+            }
+            Transport::Bosh => bail!("over BOSH there is only idle"),
+        };
+        self.log_in_on(wire, number, device).await
+    }
+
+    /// The number's user.
+    pub(crate) fn user(&self, number: usize) -> String {
+        format!("{}{number}", self.prefix)
+    }
+
+    async fn starttls(&self) -> anyhow::Result<Wire<AnyStream>> {
+        let mut wire = Wire::new(self.tcp(self.server).await?);
         self.open_stream(&mut wire).await?;
         wire.send("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>").await?;
         wire.expect("<proceed").await?;
         wire.expect(">").await?;
-        let mut wire = Wire::new(self.tls.connect(self.name.clone(), wire.stream).await?);
-        let user = format!("{}{number}", self.prefix);
+        let stream = self.tls.connect(self.name.clone(), wire.stream).await?;
+        Ok(Wire::new(Box::new(stream) as AnyStream))
+    }
+
+    async fn tcp(&self, address: SocketAddr) -> anyhow::Result<TcpStream> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    /// A connection to the server that begins with TLS.
+    pub(crate) async fn tls(&self) -> anyhow::Result<Wire<TlsStream<TcpStream>>> {
+        self.https(self.server).await
+    }
+
+    /// The same to another port of the server.
+    pub(crate) async fn https(
+        &self,
+        address: SocketAddr,
+    ) -> anyhow::Result<Wire<TlsStream<TcpStream>>> {
+        let stream = self.tcp(address).await?;
+        Ok(Wire::new(self.tls.connect(self.name.clone(), stream).await?))
+    }
+
+    async fn log_in_on(
+        &self,
+        mut wire: Wire<AnyStream>,
+        number: usize,
+        device: &str,
+    ) -> anyhow::Result<Connection> {
+        let user = self.user(number);
         if let Mechanism::Sasl2ScramSha1 | Mechanism::Sasl2Token = self.mechanism {
             let with_token = self.mechanism == Mechanism::Sasl2Token;
             let jid = self.authenticate(&mut wire, &user, with_token).await?;
-            return Ok(Connection { wire, jid });
+            return Ok(Connection { wire, transport: self.transport, jid });
         }
         self.open_stream(&mut wire).await?;
         match self.mechanism {
@@ -117,7 +176,7 @@ impl Target {
         let jid = between(&answer, "<jid>", "</jid>")
             .with_context(|| format!("no address bound: {answer}"))?
             .to_owned();
-        Ok(Connection { wire, jid })
+        Ok(Connection { wire, transport: self.transport, jid })
     }
 
     async fn open_stream<S: Stream>(&self, wire: &mut Wire<S>) -> anyhow::Result<()> {
@@ -128,6 +187,9 @@ impl Target {
 
     /// The header of a stream.
     pub(crate) fn header(&self) -> String {
+        if self.transport == Transport::Websocket {
+            return format!("<open to='{}' version='1.0' xmlns='{FRAMING}'/>", self.domain);
+        }
         format!(
             "<?xml version='1.0'?><stream:stream to='{}' version='1.0' xml:lang='en' \
              xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>",
@@ -209,7 +271,8 @@ impl Target {
 
 /// A bound connection.
 pub(crate) struct Connection {
-    wire: Wire<TlsStream<TcpStream>>,
+    wire: Wire<AnyStream>,
+    transport: Transport,
     /// The full address, as the server told it.
     pub(crate) jid: String,
 }
@@ -255,13 +318,18 @@ impl Connection {
 
     /// The stream, for those who read and write at the same time, and what was read from it
     /// already but not asked for.
-    pub(crate) fn into_parts(self) -> (TlsStream<TcpStream>, Vec<u8>) {
-        (self.wire.stream, self.wire.unread)
+    pub(crate) fn into_parts(self) -> (AnyStream, Vec<u8>) {
+        self.wire.into_parts()
+    }
+
+    /// What ends the stream.
+    pub(crate) fn end(&self) -> &'static str {
+        self.transport.end()
     }
 
     /// Closes the stream and waits until the server has closed it, too.
     pub(crate) async fn close(mut self) -> anyhow::Result<()> {
-        self.send("</stream:stream>").await?;
+        self.send(self.end()).await?;
         let mut rest = [0; 1024];
         let closed = async {
             // A server may leave without TLS's close_notify.
@@ -270,6 +338,19 @@ impl Connection {
         tokio::time::timeout(CLOSE_TIMEOUT, closed).await.context("the server does not close")
     }
 }
+
+impl Transport {
+    /// What ends a stream.
+    pub(crate) fn end(self) -> &'static str {
+        match self {
+            Self::Websocket => "<close xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>",
+            Self::Bosh | Self::Tcp => "</stream:stream>",
+        }
+    }
+}
+
+/// A stream over any transport.
+pub(crate) type AnyStream = Box<dyn Stream>;
 
 pub(crate) trait Stream: AsyncRead + tokio::io::AsyncWrite + Unpin {}
 impl<S: AsyncRead + tokio::io::AsyncWrite + Unpin> Stream for S {}
@@ -290,13 +371,37 @@ impl<S: Stream> Wire<S> {
         Ok(self.stream.flush().await?)
     }
 
+    pub(crate) fn into_parts(self) -> (S, Vec<u8>) {
+        (self.stream, self.unread)
+    }
+
+    pub(crate) async fn send_bytes(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+        self.stream.write_all(bytes).await?;
+        Ok(self.stream.flush().await?)
+    }
+
+    /// Reads `count` bytes of text.
+    pub(crate) async fn take(&mut self, count: usize) -> anyhow::Result<String> {
+        Ok(String::from_utf8(self.take_bytes(count).await?)?)
+    }
+
+    /// Reads `count` bytes.
+    pub(crate) async fn take_bytes(&mut self, count: usize) -> anyhow::Result<Vec<u8>> {
+        while self.unread.len() < count {
+            let read = self.stream.read_buf(&mut self.unread).await?;
+            anyhow::ensure!(read > 0, "connection closed");
+        }
+        let rest = self.unread.split_off(count);
+        Ok(std::mem::replace(&mut self.unread, rest))
+    }
+
     pub(crate) async fn expect(&mut self, end: &str) -> anyhow::Result<String> {
         loop {
             if let Some(at) = memmem::find(&self.unread, end.as_bytes()) {
                 let rest = self.unread.split_off(at + end.len());
                 return Ok(String::from_utf8(std::mem::replace(&mut self.unread, rest))?);
             }
-            let refused = ["<failure", "<stream:error", "</stream:stream>"];
+            let refused = ["<failure", "<stream:error", "</stream:stream>", "<close "];
             let count = self.stream.read_buf(&mut self.unread).await?;
             let is_refused =
                 refused.iter().any(|tag| memmem::find(&self.unread, tag.as_bytes()).is_some());
@@ -336,7 +441,8 @@ fn tls_config() -> anyhow::Result<rustls::ClientConfig> {
     Ok(config)
 }
 
+const FRAMING: &str = "urn:ietf:params:xml:ns:xmpp-framing";
 const SASL: &str = "urn:ietf:params:xml:ns:xmpp-sasl";
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(30);
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
-const LOGINS_AT_ONCE: usize = 8;
+pub(crate) const LOGINS_AT_ONCE: usize = 8;

@@ -7,8 +7,6 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use memchr::memmem;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
-use tokio::net::TcpStream;
-use tokio_rustls::client::TlsStream;
 
 use crate::capabilities::Capabilities;
 use crate::client::{Connection, Target};
@@ -54,7 +52,7 @@ impl Circle {
     }
 }
 
-pub(crate) type Tls = TlsStream<TcpStream>;
+pub(crate) use crate::client::AnyStream as Tls;
 
 impl Member {
     /// Logs in all accounts of the circle. All are online and contacts of each other afterwards, and have

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::client::{Connection, Target};
+use crate::bosh;
+use crate::client::{Connection, Target, Transport};
 use crate::report::Report;
 use crate::usage::Meter;
 
@@ -24,12 +25,12 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(target: Rc<Target>, meter: Meter, args: Args) -> anyhow::Result<Report> {
     let settle = Duration::from_secs(args.settle);
-    for connection in present(&target, args.warm).await? {
+    for connection in Idle::present(&target, args.warm).await? {
         connection.close().await?;
     }
     tokio::time::sleep(settle).await;
     let before = meter.sample()?;
-    let connections = present(&target, args.count).await?;
+    let connections = Idle::present(&target, args.count).await?;
     tokio::time::sleep(settle).await;
     let rested = meter.sample()?;
     let started = Instant::now();
@@ -51,11 +52,32 @@ pub(crate) async fn run(target: Rc<Target>, meter: Meter, args: Args) -> anyhow:
     Ok(report)
 }
 
-/// Logs in, sends initial presence, and waits until the server has dealt with it.
-async fn present(target: &Rc<Target>, count: usize) -> anyhow::Result<Vec<Connection>> {
-    let mut connections = target.login_all(count).await?;
-    for connection in &mut connections {
-        connection.appear(&target.domain).await?;
+/// A client that does nothing.
+enum Idle {
+    Bosh(Box<bosh::Session>),
+    Stream(Connection),
+}
+
+impl Idle {
+    /// Logs in, sends initial presence, and waits until the server has dealt with it.
+    async fn present(target: &Rc<Target>, count: usize) -> anyhow::Result<Vec<Self>> {
+        if target.transport == Transport::Bosh {
+            let sessions = bosh::present(target, count).await?;
+            return Ok(sessions.into_iter().map(|session| Self::Bosh(Box::new(session))).collect());
+        }
+        let mut connections = target.login_all(count).await?;
+        for connection in &mut connections {
+            connection.appear(&target.domain).await?;
+        }
+        Ok(connections.into_iter().map(Self::Stream).collect())
     }
-    Ok(connections)
+
+    /// Closes the stream. A session of BOSH is left to its end.
+    async fn close(self) -> anyhow::Result<()> {
+        match self {
+            Self::Bosh(session) => drop(session),
+            Self::Stream(connection) => connection.close().await?,
+        }
+        Ok(())
+    }
 }

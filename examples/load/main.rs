@@ -11,12 +11,14 @@
 
 mod acks;
 mod any_certificate;
+mod bosh;
 mod capabilities;
 mod chat;
 mod client;
 mod devices;
 mod elements;
 mod events;
+mod files;
 mod friends;
 mod idle;
 mod logins;
@@ -33,22 +35,26 @@ mod sasl2;
 mod scram;
 mod talk;
 mod usage;
+mod websocket;
 
 use std::net::SocketAddr;
 use std::rc::Rc;
 
 use clap::{Parser, Subcommand};
 
-use crate::client::{Mechanism, Target};
+use crate::client::{Mechanism, Target, Transport};
 use crate::report::Report;
 use crate::usage::Meter;
 
 #[derive(Parser)]
 #[command(about = "Loads an XMPP server and reports what it costs")]
 struct Args {
-    /// Where the server listens for clients (STARTTLS).
+    /// Where the server listens for clients: with STARTTLS, or for HTTPS.
     #[arg(long, default_value = "127.0.0.1:5222")]
     server: SocketAddr,
+    /// What carries the streams.
+    #[arg(long, value_enum, default_value = "tcp")]
+    transport: Transport,
     /// The domain of the accounts.
     #[arg(long, default_value = "localhost")]
     domain: String,
@@ -81,6 +87,8 @@ enum Mode {
     Devices(devices::Args),
     /// Items that are published to contacts (XEP-0163), or as many messages.
     Events(events::Args),
+    /// A large file is uploaded and downloaded (XEP-0363).
+    Files(files::Args),
     /// Connections that stay open after initial presence and do nothing.
     Idle(idle::Args),
     /// Full logins (connect, STARTTLS, TLS without resumption, SASL, bind), then close.
@@ -116,14 +124,20 @@ fn main() -> anyhow::Result<()> {
 }
 
 async fn run(args: Args) -> anyhow::Result<Report> {
-    let target =
-        Rc::new(Target::new(args.server, args.domain, args.prefix, args.password, args.mechanism)?);
+    let target = Rc::new(Target::new(
+        (args.server, args.transport),
+        args.domain,
+        args.prefix,
+        args.password,
+        args.mechanism,
+    )?);
     let meter = Meter::new(args.pid);
     match args.mode {
         Mode::Acks(options) => acks::run(target, meter, options).await,
         Mode::Chat(options) => chat::run(target, meter, options).await,
         Mode::Devices(options) => devices::run(target, meter, options).await,
         Mode::Events(options) => events::run(target, meter, options).await,
+        Mode::Files(options) => files::run(target, meter, options).await,
         Mode::Idle(options) => idle::run(target, meter, options).await,
         Mode::Logins(options) => logins::run(target, meter, options).await,
         Mode::Offline(options) => offline::run(target, meter, options).await,

@@ -15,13 +15,11 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use memchr::memmem;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
-use tokio::net::TcpStream;
 use tokio::sync::{Mutex, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use tokio_rustls::client::TlsStream;
 
-use crate::client::{Connection, Target};
+use crate::client::{AnyStream, Connection, Target};
 use crate::elements::{self, Element};
 
 /// When a message is over: then its time is taken, and the window has room for another.
@@ -164,16 +162,21 @@ impl Pair {
 pub(crate) struct Side {
     incoming: Incoming,
     outgoing: Outgoing,
+    end: &'static str,
 }
 
-type Tls = TlsStream<TcpStream>;
-type Outgoing = Mutex<WriteHalf<Tls>>;
+type Outgoing = Mutex<WriteHalf<AnyStream>>;
 
 impl Side {
     pub(crate) fn new(connection: Connection) -> Self {
+        let end = connection.end();
         let (stream, unread) = connection.into_parts();
         let (reader, writer) = tokio::io::split(stream);
-        Self { incoming: Incoming { reader, unread, handled: 0 }, outgoing: Mutex::new(writer) }
+        Self {
+            incoming: Incoming { reader, unread, handled: 0 },
+            outgoing: Mutex::new(writer),
+            end,
+        }
     }
 
     /// Writes `xml` at once.
@@ -182,7 +185,7 @@ impl Side {
     }
 
     async fn close(mut self) -> anyhow::Result<()> {
-        self.write("</stream:stream>").await?;
+        self.write(self.end).await?;
         let mut rest = [0; 1024];
         let closed = async {
             while self.incoming.reader.read(&mut rest).await.is_ok_and(|count| count > 0) {}
@@ -203,7 +206,7 @@ impl Side {
 }
 
 struct Incoming {
-    reader: ReadHalf<Tls>,
+    reader: ReadHalf<AnyStream>,
     unread: Vec<u8>,
     /// Stanzas that have come since stream management was enabled.
     handled: u32,

@@ -38,11 +38,22 @@ impl Room {
         query: &ElementRef<'_>,
         fx: &mut Effects,
     ) -> Result<(), StanzaError> {
+        let standing = self.standing(actor);
+        if standing.role != Role::Moderator && !standing.affiliation.is_admin() {
+            return Err(Condition::Forbidden.text("only moderators and admins change others"));
+        }
         let (roles, affiliations) = self.read_items(query)?;
         for change in &roles {
             self.check_role(actor, change)?;
         }
         self.check_affiliations(by, &affiliations)?;
+        // Whoever asks is told of the success before the other occupants hear of it (§8.2 to §10.8); of a kick, after
+        // the one who is kicked.
+        let own = self.occupants.of_session(&actor.jid).map(|occupant| &occupant.nick);
+        let kicks_itself = |change: &RoleChange| {
+            change.role == Role::None && own.is_some_and(|own| *own == change.nick)
+        };
+        fx.is_answered_first = !roles.iter().any(kicks_itself);
         for change in &roles {
             self.apply_role(by, change, fx);
         }

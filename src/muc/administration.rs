@@ -64,6 +64,9 @@ impl Room {
     /// The account of a user was removed: the next user with this address may be another person. The affiliation, the
     /// registered nickname, hats, tokens and requests are removed, even those of the last owner; a ban stays. `None`:
     /// there is nothing to remove.
+    ///
+    /// DEPARTS: XEP-0045 §10 – a room whose last owner has no account any more has no owner, until an administrator of
+    /// the service names one. Nobody else has asked to own it.
     pub fn forget_user(&mut self, at: Timestamp, user: &BareJid) -> Option<Effects> {
         if !self.knows(user) {
             return None;

@@ -131,16 +131,22 @@ pub(super) struct Standing {
 /// Whether `by` may give the role `to` to somebody else (XEP-0045 §8.2 to §8.4, §9.6, §9.7).
 ///
 /// # Errors
-/// `forbidden` if `by` may change no roles, `not-allowed` if it may not change this one.
+/// `forbidden` if `by` may not make such changes at all, `not-allowed` if it may not make this one.
 pub(super) fn may_change_role(by: Standing, of: Standing, to: Role) -> Result<(), StanzaError> {
     if by.role != Role::Moderator && !by.affiliation.is_admin() {
         return Err(Condition::Forbidden.text("only moderators change roles"));
     }
+    // Whose role is that of a moderator, and not because of an affiliation.
+    let is_made_moderator = of.role == Role::Moderator && !of.affiliation.is_admin();
+    if !by.affiliation.is_admin()
+        && (to == Role::Moderator || (to == Role::Participant && is_made_moderator))
+    {
+        return Err(Condition::Forbidden.text("only admins make and unmake moderators"));
+    }
     let is_below = of.affiliation.rank() < by.affiliation.rank();
     let is_peer = of.affiliation.rank() == by.affiliation.rank();
     let allowed = match to {
-        // Moderators are made and unmade by admins.
-        Role::Moderator => by.affiliation.is_admin(),
+        Role::Moderator => true,
         // An admin or owner is a moderator because of the affiliation: nobody takes the role (§8.4, §9.7).
         Role::Participant | Role::Visitor if of.affiliation.is_admin() => false,
         _ if of.role == Role::Moderator || of.affiliation.is_admin() => {
@@ -148,7 +154,9 @@ pub(super) fn may_change_role(by: Standing, of: Standing, to: Role) -> Result<()
             (by.affiliation.is_admin() && is_below)
                 || (is_kick && is_peer && by.affiliation == Affiliation::Owner)
         }
-        _ => is_below || is_peer || by.affiliation.is_admin(),
+        // §8.4 takes the voice of equals from moderators; §8.2 does not keep them from kicking equals.
+        Role::Visitor => is_below || by.affiliation.is_admin(),
+        Role::None | Role::Participant => is_below || is_peer || by.affiliation.is_admin(),
     };
     match allowed {
         true => Ok(()),
@@ -201,6 +209,7 @@ mod tests {
         let admin = standing(Affiliation::Admin, Role::Moderator);
         let owner = standing(Affiliation::Owner, Role::Moderator);
         let helper = standing(Affiliation::None, Role::Moderator);
+        let marshal = standing(Affiliation::Member, Role::Moderator);
         let guest = standing(Affiliation::None, Role::Participant);
         let member = standing(Affiliation::Member, Role::Participant);
         let told = |by, of, to| match may_change_role(by, of, to) {
@@ -209,10 +218,19 @@ mod tests {
         };
         assert_eq!(told(admin, guest, Role::None), "");
         assert_eq!(told(helper, guest, Role::None), "");
-        assert_eq!(told(helper, guest, Role::Visitor), "");
+        // §8.4: not from one at the moderator's level.
+        assert_eq!(told(helper, guest, Role::Visitor), "not-allowed");
+        assert_eq!(told(marshal, guest, Role::Visitor), "");
+        assert_eq!(told(marshal, member, Role::Visitor), "not-allowed");
+        assert_eq!(told(admin, guest, Role::Visitor), "");
+        assert_eq!(told(helper, guest, Role::Participant), "");
         assert_eq!(told(helper, member, Role::None), "not-allowed");
         assert_eq!(told(helper, admin, Role::None), "not-allowed");
-        assert_eq!(told(helper, guest, Role::Moderator), "not-allowed");
+        // §9: only admins; §9.7: nobody takes it from admins and owners.
+        assert_eq!(told(helper, guest, Role::Moderator), "forbidden");
+        assert_eq!(told(helper, marshal, Role::Participant), "forbidden");
+        assert_eq!(told(helper, owner, Role::Participant), "not-allowed");
+        assert_eq!(told(helper, marshal, Role::None), "not-allowed");
         assert_eq!(told(admin, guest, Role::Moderator), "");
         assert_eq!(told(admin, owner, Role::None), "not-allowed");
         assert_eq!(told(admin, admin, Role::Participant), "not-allowed");

@@ -33,6 +33,18 @@ impl AskedVersion {
     }
 }
 
+/// From when a client is told affiliations.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Since {
+    /// It is told all, as they are now.
+    Beginning,
+    /// It may not be told: a member of a members-only room learns nothing of times at which it may not have been one
+    /// (XEP-0463 §6).
+    Secret,
+    /// The changes after this version.
+    Version(i64),
+}
+
 impl Room {
     /// A session that has just entered, or asks for all again, is told of affiliations before any presence
     /// (XEP-0463 §5.2.1). Returns what its own presence says of it.
@@ -44,7 +56,8 @@ impl Room {
     ) -> Option<Node> {
         self.versioned.remove(&actor.jid);
         let AskedVersion { since } = asked?;
-        if !self.reads_affiliations(&actor.jid) {
+        let since = since.map_or(Since::Beginning, |since| self.known_version(actor, &since));
+        if since == Since::Secret || !self.reads_affiliations(&actor.jid) {
             fx.tell(&actor.jid, Stanza::Message(self.no_affiliations()));
             return None;
         }
@@ -54,7 +67,10 @@ impl Room {
         }
         let version = self.members.version();
         self.versioned.insert(actor.jid.clone(), version);
-        let since = since.and_then(|since| self.known_version(actor, &since));
+        let since = match since {
+            Since::Version(version) => Some(version),
+            Since::Beginning | Since::Secret => None,
+        };
         self.send_affiliations(vec![actor.jid.clone()], since, self.reads_bans(&actor.jid), fx);
         Some(self.mav(None, version))
     }
@@ -101,18 +117,23 @@ impl Room {
         occupant.is_some_and(|occupant| self.affiliation_of_occupant(occupant).is_admin())
     }
 
-    /// A version that the room has told, as a number. A member of a members-only room learns nothing of times at
-    /// which it may not have been one: it gets all instead (XEP-0463 §6).
-    fn known_version(&self, actor: &Actor, text: &str) -> Option<i64> {
-        let (room, version) = text.split_once('-')?;
-        let version: i64 = version.parse().ok()?;
+    /// What a version means that the room may have told.
+    fn known_version(&self, actor: &Actor, text: &str) -> Since {
+        let known = text.split_once('-').filter(|(room, _)| *room == self.version_prefix());
+        let version = known.and_then(|(_, version)| version.parse::<i64>().ok());
+        let Some(version) = version.filter(|version| *version <= self.members.version()) else {
+            return Since::Beginning;
+        };
         let own = self.members.get(&actor.user);
         let begins = match own.filter(|_| self.config.members_only) {
             Some(own) if !own.affiliation.is_admin() => own.version,
             _ => 1,
         };
-        let is_known = room == self.version_prefix() && version <= self.members.version();
-        (is_known && version >= begins.max(self.extra.forgotten)).then_some(version)
+        match version {
+            _ if version < begins => Since::Secret,
+            _ if version < self.extra.forgotten => Since::Beginning,
+            _ => Since::Version(version),
+        }
     }
 
     /// Two rooms of one address, one after the other, have different versions.
@@ -208,6 +229,37 @@ mod tests {
             Effect::Publish(_) | Effect::Send(_) => None,
         });
         lists.filter(|xml| xml.starts_with("<message")).collect()
+    }
+
+    #[test]
+    fn a_member_is_not_told_what_was_before_it_was_one() {
+        let mut coven = Coven::new();
+        (coven.room.config.members_only, coven.room.config.whois) = (true, Whois::Anyone);
+        let set = |coven: &mut Coven, item: &str| {
+            let query = format!(
+                "<query xmlns='http://jabber.org/protocol/muc#admin'><item {item}/></query>"
+            );
+            coven.set("crone1", &query).unwrap();
+        };
+        set(&mut coven, "jid='hecate@witches' affiliation='member'");
+        let before = coven.room.members.version();
+        set(&mut coven, "jid='hag66@witches' affiliation='member'");
+        let since = coven.room.members.version();
+        set(&mut coven, "jid='wiccarocks@witches' affiliation='member'");
+        let told = |coven: &mut Coven, version: i64| {
+            let again = format!(
+                "<presence to='coven@chat.example/hag'><x xmlns='http://jabber.org/protocol/muc'>\
+                 <mav xmlns='urn:xmpp:muc:affiliations:0' since='0-{version}'/></x></presence>"
+            );
+            let fx = coven.receives("hag66", &again).unwrap();
+            let Some(Effect::Tell(stanza, _)) = fx.list.first() else { panic!("nothing is told") };
+            stanza.to_xml()
+        };
+        let refused = told(&mut coven, before);
+        assert!(refused.contains("type='error'") && refused.contains("forbidden"), "{refused}");
+        let changes = told(&mut coven, since);
+        assert!(changes.contains("wiccarocks@witches"), "{changes}");
+        assert!(!changes.contains("hecate@witches"), "{changes}");
     }
 
     #[test]

@@ -112,6 +112,9 @@ impl Room {
             }
             self.occupants.change(&nick, |occupant| occupant.is_shown = is_shown);
             let Some(occupant) = self.occupants.get(&nick) else { continue };
+            for seat in &occupant.seats {
+                fx.change.occupants.extend(Self::stored_occupant(occupant, seat));
+            }
             let Some(best) = occupant.best() else { continue };
             match is_shown {
                 true => {

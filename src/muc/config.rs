@@ -64,6 +64,8 @@ pub struct RoomConfig {
     pub voice_requests: bool,
     /// Users may ask to become members (XEP-0045 §7.10).
     pub registration: bool,
+    /// Who has registered a nickname has no other one in the room (XEP-0045 §7.10).
+    pub registered_nicknames: bool,
     /// Roles that may read the lists of members, admins and owners, if the room is non-anonymous or the role
     /// is that of a moderator.
     pub member_list: Vec<String>,
@@ -105,6 +107,7 @@ impl Default for RoomConfig {
             allow_pm: AllowPm::Anyone,
             voice_requests: true,
             registration: true,
+            registered_nicknames: false,
             member_list: roles(&[Role::Moderator, Role::Participant]),
             presence_broadcast: roles(&[Role::Moderator, Role::Participant, Role::Visitor]),
             max_users: None,

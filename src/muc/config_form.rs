@@ -81,6 +81,11 @@ const SWITCHES: &[Switch] = &[
         label: "Users may register with the room",
         of: |config| &mut config.registration,
     },
+    Switch {
+        vars: &["{urn:waxwing:muc}registered_nicknames"],
+        label: "Who has registered a nickname has no other one",
+        of: |config| &mut config.registered_nicknames,
+    },
     // COMPAT: the names of Prosody, ejabberd and MongooseIM; Conversations (2026) knows all of them.
     Switch {
         vars: &["muc#roomconfig_enablearchiving", "mam", "muc#roomconfig_mam"],

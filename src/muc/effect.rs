@@ -65,6 +65,8 @@ pub struct Effects {
     pub change: RoomChange,
     /// The payload of the answer to the request that was handled.
     pub answer: Option<Node>,
+    /// The request that was handled is answered before anything is sent, when what it changes is stored.
+    pub is_answered_first: bool,
     /// Somebody else answers the request that was handled, later.
     pub is_answered_later: bool,
     /// The room is destroyed: all that is stored of it is removed.

@@ -36,8 +36,8 @@ impl Room {
                 match self.occupants.of_session(&actor.jid).map(|o| o.address == address) {
                     None if !presence.enters_room() => self.tell_not_in_room(actor, &address, fx),
                     None => self.enter(now, actor, address, presence, fx)?,
-                    Some(true) => self.update(now, actor, presence, fx),
-                    Some(false) => self.change_nick(actor, address, presence, fx)?,
+                    Some(true) => self.update(now, actor, presence, &[], fx),
+                    Some(false) => self.change_nick(now, actor, address, presence, fx)?,
                 }
             }
             PresenceKind::Unavailable if is_in => self.leave(actor, presence, &[], fx),
@@ -165,7 +165,14 @@ impl Room {
 
     /// An occupant sends presence again (XEP-0045 §7.7). If it asks to enter, it has lost its state: it gets
     /// all that a newcomer gets (§7.2.1).
-    fn update(&mut self, now: &Moment, actor: &Actor, presence: Presence, fx: &mut Effects) {
+    pub(super) fn update(
+        &mut self,
+        now: &Moment,
+        actor: &Actor,
+        presence: Presence,
+        own_codes: &[u16],
+        fx: &mut Effects,
+    ) {
         let x = presence.content.received_child(ns::MUC, "x");
         let wanted = x.map(|x| Wanted::read(&x, now.at));
         let version = x.and_then(|x| AskedVersion::read(&x));
@@ -190,13 +197,15 @@ impl Room {
             fx.change.occupants.extend(Self::stored_occupant(occupant, seat));
         }
         let Some(wanted) = wanted else {
-            return self.broadcast_presence(occupant, seat, available, &Details::default(), fx);
+            let details = Details { own_codes, ..Details::default() };
+            return self.broadcast_presence(occupant, seat, available, &details, fx);
         };
         self.send_existing_presence(occupant, &actor.jid, fx);
         if is_other && occupant.is_shown {
             self.broadcast_to_others(occupant, seat, available, &Details::default(), fx);
         }
-        let codes = self.codes_on_entry();
+        let mut codes = self.codes_on_entry();
+        codes.extend(own_codes);
         let details = Details { own_codes: &codes, mav, ..Details::default() };
         self.send_self_presence(occupant, seat, available, &details, vec![actor.jid.clone()], fx);
         self.send_history_and_subject(actor, wanted, fx);

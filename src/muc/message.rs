@@ -101,12 +101,15 @@ impl Room {
     }
 }
 
-/// Whether the history for newcomers has messages of this kind (XEP-0045 §7.2.13): with a text, encrypted, or with a
-/// file. The other messages of the archive are of use only to clients that read the archive.
+/// Whether the history for newcomers has messages of this kind (XEP-0045 §7.2.13): with a text, encrypted, with a
+/// file, or a moderator's retraction (XEP-0425), which takes the place of one. The other messages of the archive are of use only to clients that read the archive.
 #[must_use]
 pub fn is_for_newcomers(message: &Message) -> bool {
     let shows = |child: ElementRef<'_>| {
-        child.is(ns::CLIENT, "body") || is_encrypted(&child) || child.is(ns::FILES, "file-sharing")
+        child.is(ns::CLIENT, "body")
+            || is_encrypted(&child)
+            || child.is(ns::FILES, "file-sharing")
+            || moderation::is_by_moderator(&child)
     };
     message.content.received_children().any(shows)
 }

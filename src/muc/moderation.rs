@@ -27,6 +27,11 @@ pub(super) fn is_forged(child: &ElementRef<'_>) -> bool {
         || (retracts && child.children().any(|inner| is_moderation(inner.ns())))
 }
 
+/// Whether a moderator has retracted a message with this: only the room makes such elements.
+pub(super) fn is_by_moderator(child: &ElementRef<'_>) -> bool {
+    child.is(ns::RETRACT, "retract") && child.has_child(NS, "moderated")
+}
+
 /// The message that this one retracts. `author`: the identifier of the occupant who has sent it.
 ///
 /// A retraction without an `id` is none: the tombstone must name it (XEP-0424 §4).

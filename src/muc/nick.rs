@@ -5,7 +5,7 @@ use smol_str::SmolStr;
 use super::nick_skeleton::skeleton_of;
 use super::occupants::{Seat, cleaned};
 use super::presence_broadcast::{Details, no_presence};
-use super::{Actor, Affiliation, Effects, Room, RoomLimits};
+use super::{Actor, Affiliation, Effects, Moment, Room, RoomLimits};
 use crate::jid::FullJid;
 use crate::stanza::{Condition, ErrorKind, Presence, PresenceKind, StanzaError};
 
@@ -33,11 +33,18 @@ fn is_invisible(c: char) -> bool {
 }
 
 impl Room {
-    /// The address that somebody has in the room who asks for this one.
+    /// The address that somebody has in the room who asks for this one. It is another one if the room holds users to
+    /// the nicknames that they have registered (XEP-0045 §7.10).
     ///
     /// # Errors
     /// `conflict` if another user has the nickname, has registered it, or has one with the same skeleton.
     pub(super) fn nick_for(&self, actor: &Actor, address: FullJid) -> Result<FullJid, StanzaError> {
+        let registered = match self.config.registered_nicknames {
+            true => self.members.nick_of(&actor.user),
+            false => None,
+        };
+        let address =
+            registered.and_then(|nick| self.jid.with_resource(nick).ok()).unwrap_or(address);
         let nick = address.resource_part();
         let is_other = |user: &crate::jid::BareJid| *user != actor.user;
         let is_taken = match self.occupants.get(nick) {
@@ -57,13 +64,19 @@ impl Room {
     /// An occupant takes another nickname: with all its sessions, if it has several.
     pub(super) fn change_nick(
         &mut self,
+        now: &Moment,
         actor: &Actor,
-        address: FullJid,
+        asked: FullJid,
         presence: Presence,
         fx: &mut Effects,
     ) -> Result<(), StanzaError> {
-        let address = self.nick_for(actor, address)?;
+        let address = self.nick_for(actor, asked.clone())?;
         let Some(old) = self.occupants.of_session(&actor.jid).cloned() else { return Ok(()) };
+        let own_codes: &[u16] = if address == asked { &[] } else { &[210] };
+        if address == old.address {
+            self.update(now, actor, presence, own_codes, fx);
+            return Ok(());
+        }
         if self.affiliation_of(actor) == Affiliation::Outcast {
             return Err(Condition::Forbidden.into());
         }
@@ -92,7 +105,8 @@ impl Room {
             fx.change.occupants.extend(Self::stored_occupant(occupant, seat));
         }
         let Some(seat) = occupant.seat(&actor.jid) else { return Ok(()) };
-        self.broadcast_presence(occupant, seat, PresenceKind::Available, &Details::default(), fx);
+        let details = Details { own_codes, ..Details::default() };
+        self.broadcast_presence(occupant, seat, PresenceKind::Available, &details, fx);
         Ok(())
     }
 }

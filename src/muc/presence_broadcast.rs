@@ -167,20 +167,36 @@ impl Room {
         Some(RoomOccupant {
             session: seat.session.to_full()?,
             nick: occupant.nick.to_string(),
-            data: format!("{} {presence}", occupant.role.as_str()),
+            data: [occupant.role.as_str(), if occupant.is_shown { " " } else { HIDDEN }, &presence]
+                .concat(),
         })
     }
 }
 
-/// Reads what [`Room::stored_occupant`] wrote: the role, and the presence.
-pub(super) fn read_stored(data: &str) -> Option<(Role, Presence)> {
-    let (role, presence) = data.split_once(' ')?;
+/// What [`Room::stored_occupant`] wrote.
+pub(super) struct StoredOccupant {
+    pub(super) role: Role,
+    /// Others have been shown its presence.
+    pub(super) is_shown: bool,
+    pub(super) presence: Presence,
+}
+
+/// Reads what [`Room::stored_occupant`] wrote.
+pub(super) fn read_stored(data: &str) -> Option<StoredOccupant> {
+    let hidden = data.split_once(HIDDEN).filter(|(role, _)| Role::parse(role).is_some());
+    let is_shown = hidden.is_none();
+    let (role, presence) = hidden.or_else(|| data.split_once(' '))?;
     let frame = Frame::from_bytes(presence.as_bytes().to_vec()).ok()?;
     match Stanza::read(frame) {
-        Ok(Stanza::Presence(presence)) => Some((Role::parse(role)?, presence)),
+        Ok(Stanza::Presence(presence)) => {
+            Some(StoredOccupant { role: Role::parse(role)?, is_shown, presence })
+        }
         _ => None,
     }
 }
+
+/// Between the role and the presence of an occupant whose presence others are not shown.
+const HIDDEN: &str = " hidden ";
 
 /// An `<item/>` with an affiliation, and a role.
 pub(super) fn item(affiliation: Affiliation, role: Option<Role>) -> Node {

@@ -32,9 +32,7 @@ impl Room {
             AllowPm::Moderators => sender.role == Role::Moderator,
             AllowPm::None => false,
         };
-        // An occupant that may not write to others may still write to moderators, and to itself.
-        let is_open = recipient.role == Role::Moderator && self.config.allow_pm != AllowPm::None;
-        if !may && !is_open && sender.nick != recipient.nick {
+        if !may && sender.nick != recipient.nick {
             return Err(Condition::Forbidden.text("private messages are not allowed here"));
         }
         self.clean(&mut message);

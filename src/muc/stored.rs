@@ -71,9 +71,7 @@ impl Room {
 
     /// Enters an occupant as it was stored. `false` if it cannot be read, or may not be there.
     fn seat_again(&mut self, stored: &RoomOccupant) -> bool {
-        let Some((role, presence)) = presence_broadcast::read_stored(&stored.data) else {
-            return false;
-        };
+        let Some(was) = presence_broadcast::read_stored(&stored.data) else { return false };
         let Ok(address) = self.jid.with_resource(&stored.nick) else { return false };
         let session = stored.session.clone().into_jid();
         let actor = Actor::new(session.clone(), false);
@@ -84,9 +82,8 @@ impl Room {
         if other.is_some_and(|other| other.user != actor.user) {
             return false;
         }
-        let mut occupant = self.new_occupant(&actor, address, Seat::new(session, presence));
-        occupant.role = role;
-        occupant.is_shown = self.is_to_be_shown(role);
+        let mut occupant = self.new_occupant(&actor, address, Seat::new(session, was.presence));
+        (occupant.role, occupant.is_shown) = (was.role, was.is_shown);
         self.occupants.add(occupant);
         true
     }

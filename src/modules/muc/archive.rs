@@ -10,7 +10,7 @@ use crate::muc::{Actor, AuthorsSeen, Room};
 use crate::ns;
 use crate::payload::datetime::Timestamp;
 use crate::stanza::{Condition, Content, Head, Iq, IqKind, Message, MessageKind, Stanza};
-use crate::storage::{Count, Page, Stored};
+use crate::storage::{ArchiveStore, Count, End, Page, Query, StorageError, Stored};
 use crate::xml::ElementRef;
 
 /// What somebody may read.
@@ -36,9 +36,10 @@ pub(super) async fn answer(
     match (request.kind, payload.name()) {
         (IqKind::Set, "query") => pages(cx, room, actor, &payload, readable).await,
         (IqKind::Get, "metadata") => {
+            let archive = cx.server.storage.archive();
             let ends = match readable.since {
-                None => cx.server.storage.archive().ends(room).await?,
-                Some(_) => None,
+                None => archive.ends(room).await?,
+                Some(since) => ends_since(archive, room, since).await?,
             };
             Ok(Some(page::metadata(ends, &cx.server.message_ids)))
         }
@@ -48,6 +49,21 @@ pub(super) async fn answer(
         }
         _ => Err(Condition::FeatureNotImplemented.into()),
     }
+}
+
+/// The oldest and the newest message of those that were taken since then.
+async fn ends_since(
+    archive: &dyn ArchiveStore,
+    room: &BareJid,
+    since: Timestamp,
+) -> Result<Option<(End, End)>, StorageError> {
+    let mut ends = Vec::new();
+    for backwards in [false, true] {
+        let query = Query { start: Some(since), backwards, max: 1, ..Query::default() };
+        let page = archive.page(room, &query).await?;
+        ends.extend(page.into_iter().flat_map(|page| page.rows).map(|row| (row.id, row.at)));
+    }
+    Ok(ends.first().copied().zip(ends.last().copied()))
 }
 
 /// One page: its messages, and then the answer.

@@ -1,6 +1,8 @@
 //! Carries out the effects of an input, while the room is locked: delivers, publishes, and stores.
 
 use std::collections::VecDeque;
+use std::mem;
+use std::sync::Arc;
 
 use super::active::LockedRoom;
 use super::deliver::tell;
@@ -10,7 +12,7 @@ use crate::host::Cx;
 use crate::jid::Jid;
 use crate::muc::{Actor, Effect, Effects, Input, Moment, Room};
 use crate::random::random_id;
-use crate::stanza::{Stanza, StanzaError};
+use crate::stanza::{Iq, Stanza, StanzaError};
 use crate::storage::RoomChange;
 use crate::xml::Frame;
 
@@ -52,6 +54,31 @@ impl RoomService {
             }
         }
         Ok(is_alive)
+    }
+
+    /// Answers a request when what it changes is on the disk, and before its other effects are carried out: somebody
+    /// changes roles or affiliations, which is rare enough that the room may wait.
+    pub(super) async fn answer_first(
+        &self,
+        cx: &mut Cx<'_>,
+        room: &Room,
+        locked: &LockedRoom,
+        effects: &mut Effects,
+        request: &Iq,
+    ) -> Result<(), StanzaError> {
+        let known = cx.keeping.receipts.len();
+        self.save(cx, room, locked, mem::take(&mut effects.change));
+        for receipt in cx.keeping.receipts.drain(known..) {
+            receipt.await?;
+        }
+        let answer = Stanza::Iq(request.result(effects.answer.take()));
+        match cx.origin.session() {
+            // A session that takes nothing more is about to end.
+            Some(session) => drop(session.deliver(Arc::new(answer))),
+            None => cx.outbox.send(answer),
+        }
+        effects.is_answered_later = true;
+        Ok(())
     }
 
     /// Changes a room without an input. `change` returns the effects; `None` if nothing changes. What cannot be stored

@@ -57,7 +57,11 @@ impl RoomService {
         // Taken out: if something panics here, what is half done is not used again.
         let Some(mut room) = locked.take() else { return Ok(Reply::Later) };
         let before = room.before(actor, &input);
-        let effects = match room.apply(&now, actor, input) {
+        let request = match &input {
+            Input::Request(request) => Some(*request),
+            _ => None,
+        };
+        let mut effects = match room.apply(&now, actor, input) {
             Ok(effects) => effects,
             Err(error) => {
                 if is_new {
@@ -71,6 +75,10 @@ impl RoomService {
         if is_new && let Err(error) = self.store_new(cx, jid, &room).await {
             locked.end();
             return Err(error);
+        }
+        if let Some(request) = request.filter(|_| effects.is_answered_first) {
+            // If it fails, the room in memory is given up, and read again as it was stored before.
+            self.answer_first(cx, &room, &locked, &mut effects, request).await?;
         }
         self.finish(cx, locked, room, actor, (before, effects)).await
     }
