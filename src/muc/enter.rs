@@ -37,7 +37,7 @@ impl Room {
                     None if !presence.enters_room() => self.tell_not_in_room(actor, &address, fx),
                     None => self.enter(now, actor, address, presence, fx)?,
                     Some(true) => self.update(now, actor, presence, &[], fx),
-                    Some(false) => self.change_nick(now, actor, address, presence, fx)?,
+                    Some(false) => self.change_nick(now, actor, &address, presence, fx)?,
                 }
             }
             PresenceKind::Unavailable if is_in => self.leave(actor, presence, &[], fx),

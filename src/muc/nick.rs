@@ -66,13 +66,13 @@ impl Room {
         &mut self,
         now: &Moment,
         actor: &Actor,
-        asked: FullJid,
+        asked: &FullJid,
         presence: Presence,
         fx: &mut Effects,
     ) -> Result<(), StanzaError> {
         let address = self.nick_for(actor, asked.clone())?;
         let Some(old) = self.occupants.of_session(&actor.jid).cloned() else { return Ok(()) };
-        let own_codes: &[u16] = if address == asked { &[] } else { &[210] };
+        let own_codes: &[u16] = if address == *asked { &[] } else { &[210] };
         if address == old.address {
             self.update(now, actor, presence, own_codes, fx);
             return Ok(());
