@@ -44,7 +44,7 @@ async fn run(messages: usize, clients: usize, page: usize) {
     let (clock, tasks) = (Clock::system(), Tasks::new());
     let path = dir.path().join("waxwing.sqlite");
     let storage: Arc<dyn Storage> = SqliteStorage::open(&path, 2, &tasks).await.unwrap();
-    let text = "[listen]\nc2s = []\nc2s_tls = []\nhttp = []\nhttps = []\n[[host]]\ndomain = \"localhost\"\n";
+    let text = "[listen]\nc2s = []\nc2s_tls = []\nhttp = []\nhttps = []\nproxy65 = []\n[[host]]\ndomain = \"localhost\"\n";
     let mut config = Config::parse(text, "the measurement").unwrap();
     dir.path().clone_into(&mut config.data);
     let server = Server::start(config, Arc::clone(&storage), clock.clone(), tasks.clone());

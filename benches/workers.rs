@@ -123,7 +123,7 @@ fn measure(runtime: &Runtime, archive: bool, each: usize, pairs: usize) -> f64 {
 
 fn configuration(archive: bool) -> String {
     format!(
-        "[listen]\nc2s = []\nc2s_tls = []\nhttp = []\nhttps = []\n[[host]]\ndomain = \"localhost\"\n\
+        "[listen]\nc2s = []\nc2s_tls = []\nhttp = []\nhttps = []\nproxy65 = []\n[[host]]\ndomain = \"localhost\"\n\
          [archive]\nenabled = {archive}\n[limits]\nconnections_per_address = 10000\n\
          [budgets]\ntraffic_per_account = 0\ntraffic_per_address = 0\nwork_per_account = 0\n\
          work_per_address = 0\nmemory = 0\nmemory_per_account = 0\n"

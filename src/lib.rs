@@ -8,6 +8,7 @@ pub mod admin;
 pub mod cli;
 pub mod server;
 // 8 streams
+pub mod bytestream;
 pub mod c2s;
 pub mod http;
 pub mod listen;

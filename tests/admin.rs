@@ -19,7 +19,7 @@ use waxwing::admin::COMMANDS;
 
 const TWO_DOMAINS: &str = "[[host]]\ndomain = \"a.example\"\n[[host]]\ndomain = \"b.example\"\n\
     [auth]\niterations = 4096\n\
-    [listen]\nc2s = [\"127.0.0.1:0\"]\nc2s_tls = []\nhttp = []\nhttps = []\n";
+    [listen]\nc2s = [\"127.0.0.1:0\"]\nc2s_tls = []\nhttp = []\nhttps = []\nproxy65 = []\n";
 
 fn two_domains() -> Place {
     let place = Place::new();

@@ -30,7 +30,7 @@ const STANZAS: [&str; 3] = [
 #[tokio::test]
 async fn the_record_of_a_stanza_costs_nothing_that_is_not_logged() {
     let data = tempfile::tempdir().unwrap();
-    let text = "[listen]\nc2s = []\nc2s_tls = []\nhttp = []\nhttps = []\n[[host]]\ndomain = \"localhost\"\n";
+    let text = "[listen]\nc2s = []\nc2s_tls = []\nhttp = []\nhttps = []\nproxy65 = []\n[[host]]\ndomain = \"localhost\"\n";
     let mut config = Config::parse(text, "the test").unwrap();
     data.path().clone_into(&mut config.data);
     let tasks = Tasks::new();

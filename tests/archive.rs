@@ -43,7 +43,7 @@ struct House {
 impl House {
     async fn new(options: &str) -> Self {
         let data = tempfile::tempdir().unwrap();
-        let listen = "[listen]\nc2s = []\nc2s_tls = []\nhttp = []\nhttps = []\n";
+        let listen = "[listen]\nc2s = []\nc2s_tls = []\nhttp = []\nhttps = []\nproxy65 = []\n";
         let text = format!("{listen}{options}\n[[host]]\ndomain = \"localhost\"\n");
         let mut config = Config::parse(&text, "the test").unwrap();
         data.path().clone_into(&mut config.data);

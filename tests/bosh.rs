@@ -39,7 +39,9 @@ impl House {
     /// With these options of `[listen]`, and more sections behind them.
     async fn with_listen(options: &str) -> Self {
         let data = tempfile::tempdir().unwrap();
-        let text = format!("[listen]\nc2s = []\nc2s_tls = []\nhttp = []\nhttps = []\n{options}\n");
+        let text = format!(
+            "[listen]\nc2s = []\nc2s_tls = []\nhttp = []\nhttps = []\nproxy65 = []\n{options}\n"
+        );
         let mut config = Config::parse(&text, "the test").unwrap();
         data.path().clone_into(&mut config.data);
         let (clock, tasks) = (Clock::system(), Tasks::new());

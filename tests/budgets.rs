@@ -127,7 +127,7 @@ impl House {
 
 fn config(options: &str, data: &TempDir) -> Config {
     let text = format!(
-        "[listen]\nc2s = []\nc2s_tls = []\nhttp = []\nhttps = []\n[[host]]\ndomain = 'localhost'\n\
+        "[listen]\nc2s = []\nc2s_tls = []\nhttp = []\nhttps = []\nproxy65 = []\n[[host]]\ndomain = 'localhost'\n\
          {options}"
     );
     let mut config = Config::parse(&text, "the test").unwrap();

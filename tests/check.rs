@@ -15,7 +15,7 @@ mod program;
 
 use program::Place;
 
-const DOORS: &str = "[listen]\nc2s = []\nc2s_tls = []\nhttp = []\nhttps = []\n";
+const DOORS: &str = "[listen]\nc2s = []\nc2s_tls = []\nhttp = []\nhttps = []\nproxy65 = []\n";
 
 /// A place whose host has these files.
 fn place(certificate: impl AsRef<[u8]>, key: impl AsRef<[u8]>) -> Place {

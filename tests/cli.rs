@@ -214,8 +214,7 @@ fn the_domain_is_said_once() {
 #[test]
 fn a_server_greets_once_and_takes_commands_until_it_is_told_to_end() {
     let place = Place::new();
-    let ports =
-        "[listen]\nc2s = [\"127.0.0.1:0\"]\nc2s_tls = [\"127.0.0.1:0\"]\nhttp = []\nhttps = []\n";
+    let ports = "[listen]\nc2s = [\"127.0.0.1:0\"]\nc2s_tls = [\"127.0.0.1:0\"]\nhttp = []\nhttps = []\nproxy65 = []\n";
     place.write("waxwing.toml", &format!("[[host]]\ndomain = \"localhost\"\n{ports}"));
     let mut server = Server::start(&place);
     let greeting = server.said_until("user passwd admin");
@@ -239,8 +238,7 @@ fn a_server_greets_once_and_takes_commands_until_it_is_told_to_end() {
 #[test]
 fn a_server_out_of_files_accepts_again_when_there_are_some() {
     let place = Place::new();
-    let ports =
-        "[listen]\nc2s = [\"127.0.0.1:0\"]\nc2s_tls = [\"127.0.0.1:0\"]\nhttp = []\nhttps = []\n";
+    let ports = "[listen]\nc2s = [\"127.0.0.1:0\"]\nc2s_tls = [\"127.0.0.1:0\"]\nhttp = []\nhttps = []\nproxy65 = []\n";
     place.write("waxwing.toml", &format!("[[host]]\ndomain = \"localhost\"\n{ports}"));
     let mut server = Server::start(&place);
     server.said_until("user passwd admin");
@@ -275,8 +273,7 @@ fn a_server_out_of_files_accepts_again_when_there_are_some() {
 #[test]
 fn a_file_size_limit_does_not_end_the_server() {
     let place = Place::new();
-    let ports =
-        "[listen]\nc2s = [\"127.0.0.1:0\"]\nc2s_tls = [\"127.0.0.1:0\"]\nhttp = []\nhttps = []\n";
+    let ports = "[listen]\nc2s = [\"127.0.0.1:0\"]\nc2s_tls = [\"127.0.0.1:0\"]\nhttp = []\nhttps = []\nproxy65 = []\n";
     place.write("waxwing.toml", &format!("[[host]]\ndomain = \"localhost\"\n{ports}"));
     let mut server = Server::start(&place);
     server.said_until("user passwd admin");
@@ -297,7 +294,7 @@ fn a_file_size_limit_does_not_end_the_server() {
 fn free_ports(place: &Place, file: &str) {
     let path = place.path().join(file);
     let text = fs::read_to_string(&path).unwrap();
-    let ports = "[listen]\nc2s = 0\nc2s_tls = 0\nhttp = 0\nhttps = 0\n";
+    let ports = "[listen]\nc2s = 0\nc2s_tls = 0\nhttp = 0\nhttps = 0\nproxy65 = 0\n";
     fs::write(path, text.replacen("[listen]\n", ports, 1)).unwrap();
 }
 

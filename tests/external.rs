@@ -131,7 +131,7 @@ impl House {
             std::fs::write(&file, content).unwrap();
             auth += &format!("certificate_{option} = '{}'\n", file.display());
         }
-        let doors = "[listen]\nc2s = []\nc2s_tls = []\nhttp = []\nhttps = []\n";
+        let doors = "[listen]\nc2s = []\nc2s_tls = []\nhttp = []\nhttps = []\nproxy65 = []\n";
         let domains = "[[host]]\ndomain = 'localhost'\n[[host]]\ndomain = 'b.example'\n";
         let text = format!("{domains}{doors}[auth]\n{auth}");
         let mut config = Config::parse(&text, "the test").unwrap();

@@ -13,7 +13,7 @@ use waxwing::server::Server;
 use waxwing::storage::{SqliteStorage, Storage};
 use waxwing::tasks::Tasks;
 
-const CONFIG: &str = "[listen]\nc2s = []\nc2s_tls = []\nhttp = []\nhttps = []\n\
+const CONFIG: &str = "[listen]\nc2s = []\nc2s_tls = []\nhttp = []\nhttps = []\nproxy65 = []\n\
     [[host]]\ndomain = 'localhost'\n";
 
 /// The whole answer to a request for this path.

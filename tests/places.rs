@@ -25,7 +25,7 @@ impl Place {
     /// With more of a configuration. No data directory yet.
     fn with(more: &str) -> Self {
         let place = Self(tempfile::tempdir().unwrap());
-        let text = "[listen]\nc2s = [\"127.0.0.1:0\"]\nc2s_tls = []\nhttp = []\nhttps = []\n\
+        let text = "[listen]\nc2s = [\"127.0.0.1:0\"]\nc2s_tls = []\nhttp = []\nhttps = []\nproxy65 = []\n\
                     [auth]\niterations = 4096\n[[host]]\ndomain = \"a.example\"\n\
                     [[host]]\ndomain = \"b.example\"\n";
         fs::write(place.path("waxwing.toml"), format!("{more}\n{text}")).unwrap();
@@ -247,7 +247,8 @@ fn a_data_directory_may_be_a_link() {
 #[test]
 fn a_file_without_a_host_says_what_is_served() {
     let place = Place(tempfile::tempdir().unwrap());
-    let ports = "[listen]\nc2s = [\"127.0.0.1:0\"]\nc2s_tls = []\nhttp = []\nhttps = []\n";
+    let ports =
+        "[listen]\nc2s = [\"127.0.0.1:0\"]\nc2s_tls = []\nhttp = []\nhttps = []\nproxy65 = []\n";
     fs::write(place.path("waxwing.toml"), ports).unwrap();
     assert!(place.run("config check", 0).contains("the only domain is localhost"));
     let mut server = place.serve();
@@ -266,7 +267,7 @@ fn all_addresses_that_cannot_be_had_are_told() {
     let place = Place(tempfile::tempdir().unwrap());
     let text = format!(
         "[[host]]\ndomain = \"a.example\"\n[listen]\nc2s = [\"{taken}\", \"192.0.2.7:5222\"]\n\
-         c2s_tls = []\nhttp = []\nhttps = [\"198.51.100.7:7443\"]\n"
+         c2s_tls = []\nhttp = []\nhttps = [\"198.51.100.7:7443\"]\nproxy65 = []\n"
     );
     fs::write(place.path("waxwing.toml"), text).unwrap();
     let said = place.run("serve", 1);
@@ -340,7 +341,8 @@ fn what_root_makes_belongs_to_the_owner_of_the_data_directory() {
     let data = place.path("waxwing-data");
     fs::create_dir(&data).unwrap();
     give(&data);
-    let ports = "[listen]\nc2s = [\"127.0.0.1:0\"]\nc2s_tls = []\nhttp = []\nhttps = []\n";
+    let ports =
+        "[listen]\nc2s = [\"127.0.0.1:0\"]\nc2s_tls = []\nhttp = []\nhttps = []\nproxy65 = []\n";
     fs::write(place.path("more"), "juliet secret\n").unwrap();
     place.run("user add romeo --random", 0);
     place.run("user import more", 0);

@@ -17,7 +17,7 @@ mod program;
 use program::Place;
 
 const APPLIED: &str = "configuration applied";
-const DOORS: &str = "c2s = '127.0.0.1:0'\nc2s_tls = []\nhttp = '127.0.0.1:0'\n";
+const DOORS: &str = "c2s = '127.0.0.1:0'\nc2s_tls = []\nhttp = '127.0.0.1:0'\nproxy65 = []\n";
 const A: &str = "[[host]]\ndomain = 'a.example'\n";
 const B: &str = "[[host]]\ndomain = 'b.example'\n";
 

@@ -35,7 +35,7 @@ struct House {
 impl House {
     async fn new() -> Self {
         let data = tempfile::tempdir().unwrap();
-        let text = "[listen]\nc2s = []\nc2s_tls = []\nhttp = []\nhttps = []\n";
+        let text = "[listen]\nc2s = []\nc2s_tls = []\nhttp = []\nhttps = []\nproxy65 = []\n";
         let mut config = Config::parse(text, "the test").unwrap();
         data.path().clone_into(&mut config.data);
         let storage = MemoryStorage::new();

@@ -56,7 +56,7 @@ impl House {
     async fn on(storage: Arc<dyn Storage>, limits: &str) -> Self {
         let data = tempfile::tempdir().unwrap();
         let text = format!(
-            "[listen]\nc2s = [\"127.0.0.1:0\"]\nc2s_tls = []\nhttp = []\nhttps = []\n[limits]\n{limits}\n\
+            "[listen]\nc2s = [\"127.0.0.1:0\"]\nc2s_tls = []\nhttp = []\nhttps = []\nproxy65 = []\n[limits]\n{limits}\n\
              [[host]]\ndomain = \"localhost\"\n"
         );
         let mut config = Config::parse(&text, "the test").unwrap();

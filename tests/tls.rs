@@ -32,7 +32,7 @@ impl House {
     async fn new() -> Self {
         let data = tempfile::tempdir().unwrap();
         let hosts = DOMAINS.map(|domain| format!("[[host]]\ndomain = '{domain}'\n")).concat();
-        let doors = "[listen]\nc2s = []\nc2s_tls = []\nhttp = []\nhttps = []\n";
+        let doors = "[listen]\nc2s = []\nc2s_tls = []\nhttp = []\nhttps = []\nproxy65 = []\n";
         let mut config = Config::parse(&format!("{hosts}{doors}"), "the test").unwrap();
         data.path().clone_into(&mut config.data);
         let tasks = Tasks::new();

@@ -34,7 +34,7 @@ impl House {
     async fn new(options: &str) -> Self {
         let data = tempfile::tempdir().unwrap();
         let text = format!(
-            "[listen]\nc2s = []\nc2s_tls = []\n{options}\n[[host]]\ndomain = \"localhost\"\n\
+            "[listen]\nc2s = []\nc2s_tls = []\nproxy65 = []\n{options}\n[[host]]\ndomain = \"localhost\"\n\
              [[host]]\ndomain = \"example.org\"\n"
         );
         let mut config = Config::parse(&text, "the test").unwrap();

@@ -149,7 +149,7 @@ class Waxwing(Server):
         self.config.write_text(
             f'data = "{self.folder / "data"}"\n'
             f'[[host]]\ndomain = "{DOMAIN}"\n'
-            f'[listen]\nc2s = ["127.0.0.1:{self.port}"]\nc2s_tls = []\nhttp = []\nhttps = []\n'
+            f'[listen]\nc2s = ["127.0.0.1:{self.port}"]\nc2s_tls = []\nhttp = []\nhttps = []\nproxy65 = []\n'
             # All load comes from one address.
             "[limits]\nconnections_per_address = 10000\n"
             f"offline_messages = {OFFLINE_MESSAGES}\n"

@@ -196,6 +196,7 @@ const TITLES: &[(u16, &str)] = &[
     (54, "vcard-temp"),
     (59, "Result Set Management"),
     (60, "Publish-Subscribe"),
+    (65, "SOCKS5 Bytestreams"),
     (77, "In-Band Registration"),
     (82, "XMPP Date and Time Profiles"),
     (84, "User Avatar"),

@@ -73,4 +73,26 @@ section! {
 
     /// Files that all clients upload at the same time, likewise.
     uploads: usize = 1000 => Count::between(0, 1_000_000), Reload;
+
+    /// Bytestreams of one account at the same time (XEP-0065). Over the limit, no more are activated.
+    bytestreams_per_account: usize = 20 => Count::between(0, 1_000_000), Reload;
+
+    /// Bytestreams of all accounts at the same time, likewise.
+    bytestreams: usize = 1000 => Count::between(0, 1_000_000), Reload;
+
+    /// Connections from one address to the proxy for bytestreams that nobody has activated yet (XEP-0065). Over the
+    /// limit, they are closed.
+    waiting_bytestreams_per_address: usize = 40 => Count::between(0, 1_000_000), Reload;
+
+    /// Connections from all addresses to the proxy for bytestreams, likewise.
+    waiting_bytestreams: usize = 2000 => Count::between(0, 1_000_000), Reload;
+
+    /// Bytes per second that all bytestreams of one account relay on average, in both directions together.
+    bytestream_traffic_per_account: usize = 8 * MIB => Size::between(0, 64 * GIB), Reload;
+
+    /// Bytes per second that the proxy for bytestreams takes from one address on average.
+    bytestream_traffic_per_address: usize = 16 * MIB => Size::between(0, 64 * GIB), Reload;
+
+    /// Bytes per second that all bytestreams together relay on average.
+    bytestream_traffic: usize = 0 => Size::between(0, 64 * GIB), Reload;
 }

@@ -45,6 +45,13 @@ section! {
     /// Time for the TLS handshake.
     handshake: Duration = seconds(15) => Time::between(seconds(1), minutes(60)), Reload;
 
+    /// How long a connection to the proxy for bytestreams (XEP-0065) waits until the bytestream is activated.
+    bytestream_wait: Duration = seconds(60) => Time::between(seconds(5), minutes(60))
+        .not_less("the other client must connect, too"), Reload;
+
+    /// A bytestream on which nothing has moved for this time is closed (XEP-0065).
+    bytestream_silence: Duration = minutes(10) => Time::between(seconds(5), minutes(24 * 60)), Reload;
+
     /// Time for authentication, from the first SASL element to the last.
     authentication: Duration = seconds(30) => Time::between(seconds(1), minutes(60)), Reload;
 

@@ -36,6 +36,14 @@ section! {
     /// numbers tell a lot. If nothing is set, there is no such port.
     monitoring: Vec<SocketAddr> = Vec::new() => Addresses, Restart;
 
+    /// Proxy for bytestreams (XEP-0065, SOCKS5): clients that do not reach each other send files through it. If nothing
+    /// is set, there is none.
+    proxy65: Vec<SocketAddr> = everywhere(domains, 7777) => Addresses, Restart;
+
+    /// Address of the proxy for bytestreams that clients are told. Set it if they reach it elsewhere than at their
+    /// domain and the first port of `proxy65`.
+    proxy65_address: Option<String> = None => Location, Restart;
+
     /// Trusted reverse proxies. The server believes that they do TLS, and takes the client's address
     /// from their `X-Forwarded-For`. A network, such as `"172.16.0.0/12"`, means all of its machines.
     proxies: Vec<IpNet> = vec![
@@ -88,6 +96,7 @@ pub(super) fn check(listen: &ListenConfig, fields: &Fields<'_>, problems: &mut P
         ("http", &listen.http),
         ("https", &listen.https),
         ("monitoring", &listen.monitoring),
+        ("proxy65", &listen.proxy65),
     ];
     for (i, (later, theirs)) in listeners.iter().enumerate() {
         for (earlier, ours) in &listeners[..i] {

@@ -24,6 +24,7 @@ mod log;
 mod nearest;
 mod origin;
 mod print;
+mod proxy65_address;
 mod pubsub;
 mod read;
 mod registration;

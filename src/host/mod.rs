@@ -11,6 +11,7 @@ mod admins;
 mod announced;
 pub mod block_list;
 pub mod bookmarks;
+pub mod bytestreams;
 mod cache;
 pub mod card;
 mod clients;

@@ -3,6 +3,7 @@
 
 mod archives;
 mod budget;
+mod bytestreams;
 mod client;
 mod connections;
 mod failed_logins;
@@ -48,6 +49,8 @@ use crate::metrics::Metrics;
 /// All budgets, in alphabetical order: for the documents.
 pub const ALL: &[&About] = &[
     &archives::ABOUT,
+    &bytestreams::TRAFFIC,
+    &bytestreams::ABOUT,
     &connections::ABOUT,
     &failed_logins::ABOUT,
     &stored::KEPT,
@@ -61,12 +64,15 @@ pub const ALL: &[&About] = &[
     &uploads::BYTES,
     &uploads::ABOUT,
     &stored::WAITING,
+    &bytestreams::WAITING,
     &client::WORK,
 ];
 
 /// The budgets of a server.
 #[derive(Debug)]
 pub struct Budgets {
+    /// Bytestreams that users have activated.
+    pub bytestreams: Level,
     /// Connections.
     pub connections: Connections,
     /// Failed logins.
@@ -87,6 +93,9 @@ pub struct Budgets {
     pub uploads: Level,
     /// Bytes of files that are uploaded.
     pub uploaded_bytes: UploadedBytes,
+    /// Connections to the proxy for bytestreams that wait.
+    pub waiting_bytestreams: Level,
+    bytestream_traffic: Rate,
     traffic: Rate,
     work: Rate,
     exempt: ArcSwap<FxHashSet<BareJid>>,
@@ -97,6 +106,7 @@ impl Budgets {
     #[must_use]
     pub fn new(config: &Config, metrics: &Metrics) -> Self {
         let this = Self {
+            bytestreams: Level::new(&bytestreams::ABOUT, metrics),
             connections: Connections::new(metrics),
             guesses: Guesses::new(metrics),
             kept: Kept::new(metrics),
@@ -107,6 +117,8 @@ impl Budgets {
             subscriptions_for_others: ForOthers::new(metrics),
             uploads: Level::new(&uploads::ABOUT, metrics),
             uploaded_bytes: UploadedBytes::new(metrics),
+            waiting_bytestreams: Level::new(&bytestreams::WAITING, metrics),
+            bytestream_traffic: Rate::new(&bytestreams::TRAFFIC, metrics),
             traffic: Rate::new(&client::TRAFFIC, metrics),
             work: Rate::new(&client::WORK, metrics),
             exempt: ArcSwap::default(),
@@ -145,6 +157,22 @@ impl Budgets {
             all: bound(budgets.uploads),
         });
         self.uploaded_bytes.set(config.files.per_day);
+        self.bytestreams.set(Bounds {
+            account: bound(budgets.bytestreams_per_account),
+            address: None,
+            all: bound(budgets.bytestreams),
+        });
+        self.waiting_bytestreams.set(Bounds {
+            account: None,
+            address: bound(budgets.waiting_bytestreams_per_address),
+            all: bound(budgets.waiting_bytestreams),
+        });
+        self.bytestream_traffic.set(Paces {
+            session: None,
+            account: pace(budgets, budgets.bytestream_traffic_per_account),
+            address: pace(budgets, budgets.bytestream_traffic_per_address),
+            all: pace(budgets, budgets.bytestream_traffic),
+        });
         let paces = |per_account: usize, per_address: usize| Paces {
             session: pace(budgets, per_account).map(half),
             account: pace(budgets, per_account),
@@ -163,6 +191,15 @@ impl Budgets {
             return Client::exempt(&self.traffic, &self.work);
         }
         Client::new(&self.traffic, &self.work, user, address)
+    }
+
+    /// The share of a bytestream of this account, for the bytes that come from this address.
+    #[must_use]
+    pub fn bytestream(&self, user: &BareJid, address: IpAddr) -> Share {
+        if self.is_exempt(user) {
+            return self.bytestream_traffic.exempt();
+        }
+        self.bytestream_traffic.share(Some(user.as_str()), Some(address))
     }
 
     /// Whether the account has no limits of its own (`budgets.exempt`).

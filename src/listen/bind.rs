@@ -142,7 +142,8 @@ mod tests {
 
     /// Opens on a machine that has these addresses, and answers what was opened or refused.
     fn opened(listen: &str, has: &[&str], no_family: bool) -> Result<Vec<String>, String> {
-        let text = format!("[listen]\nc2s_tls = []\nhttp = []\nhttps = []\n{listen}\n");
+        let text =
+            format!("[listen]\nc2s_tls = []\nhttp = []\nhttps = []\nproxy65 = []\n{listen}\n");
         let config = Config::parse(&text, "test").unwrap();
         let done = bind_with(TABLE, &config.listen, |address, _| match address {
             _ if address.port() == 1 => Err(io::ErrorKind::PermissionDenied.into()),

@@ -5,6 +5,7 @@
 pub mod avatars;
 pub mod blocking;
 pub mod bookmarks;
+pub mod bytestreams;
 pub mod capabilities;
 pub mod carbons;
 pub mod client_access;
@@ -43,6 +44,7 @@ pub const ALL: &[&dyn Module] = &[
     &avatars::Avatars,
     &blocking::Blocking,
     &bookmarks::Bookmarks,
+    &bytestreams::Bytestreams,
     &capabilities::Capabilities,
     &carbons::Carbons,
     &client_access::ClientAccess,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::Router;
 use futures_util::future::BoxFuture;
 
+use crate::bytestream;
 use crate::c2s::{self, C2s, bosh, websocket};
 use crate::http::{self, files, host_meta, monitoring};
 use crate::listen::{self, Accepted, Transport};
@@ -15,7 +16,7 @@ use crate::tls::Purpose;
 pub type Listener = listen::Listener<Services>;
 
 /// All listeners, in the order in which logs and `status` name them.
-pub static LISTENERS: [Listener; 5] = [
+pub static LISTENERS: [Listener; 6] = [
     Listener {
         name: "starttls",
         option: "listen.c2s",
@@ -50,6 +51,13 @@ pub static LISTENERS: [Listener; 5] = [
         addresses: |listen| &listen.monitoring,
         transport: Transport::Plain,
         serve: serve_monitoring,
+    },
+    Listener {
+        name: "proxy65",
+        option: "listen.proxy65",
+        addresses: |listen| &listen.proxy65,
+        transport: Transport::Plain,
+        serve: serve_bytestream,
     },
 ];
 
@@ -88,6 +96,10 @@ fn serve_http(services: &Services, accepted: Accepted) -> BoxFuture<'static, ()>
 
 fn serve_monitoring(services: &Services, accepted: Accepted) -> BoxFuture<'static, ()> {
     serve_routes(services, services.monitoring.clone(), accepted)
+}
+
+fn serve_bytestream(services: &Services, accepted: Accepted) -> BoxFuture<'static, ()> {
+    Box::pin(bytestream::serve(Arc::clone(services.c2s.server()), accepted))
 }
 
 fn serve_routes(services: &Services, routes: Router, accepted: Accepted) -> BoxFuture<'static, ()> {

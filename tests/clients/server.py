@@ -48,7 +48,7 @@ class Server:
     def __init__(self, folder, binary=None):
         self.folder = pathlib.Path(folder)
         self.binary = binary and str(pathlib.Path(binary).resolve())
-        self.c2s, self.c2s_tls, self.http, self.https, self.turn = free_ports(5)
+        self.c2s, self.c2s_tls, self.http, self.https, self.turn, self.proxy65 = free_ports(6)
         self.turn_secret = secrets.token_hex(16)
         self.log = self.folder / "server.log"
         self.process = None
@@ -136,6 +136,7 @@ class Waxwing(Server):
             "[listen]\n"
             f'c2s = ["127.0.0.1:{self.c2s}"]\n'
             f'c2s_tls = ["127.0.0.1:{self.c2s_tls}"]\n'
+            f'proxy65 = ["127.0.0.1:{self.proxy65}"]\n'
             f'http = ["127.0.0.1:{self.http}"]\n'
             f'https = ["127.0.0.1:{self.https}"]\n'
             # Every client, also those with a wrong password, comes from here.

@@ -45,7 +45,7 @@ impl House {
         let place = tempfile::tempdir().unwrap();
         let config = format!(
             "data = \"data\"\n[[host]]\ndomain = \"localhost\"\n\
-             [listen]\nc2s = [\"127.0.0.1:0\"]\nc2s_tls = []\nhttp = []\nhttps = []\n\
+             [listen]\nc2s = [\"127.0.0.1:0\"]\nc2s_tls = []\nhttp = []\nhttps = []\nproxy65 = []\n\
              [log]\nformat = \"json\"\nlevel = \"info\"\n\
              [auth]\niterations = 4096\nslow_addresses = false\n\
              [limits]\noffline_messages = 1_000_000\ninbox_stanzas = 65_536\n\

@@ -44,7 +44,7 @@ impl House {
         let data = tempfile::tempdir().unwrap();
         let text = format!(
             "files.url = \"https://files.example.org\"\n{options}\n\
-             [listen]\nc2s = []\nc2s_tls = []\nhttp = []\nhttps = []\n\
+             [listen]\nc2s = []\nc2s_tls = []\nhttp = []\nhttps = []\nproxy65 = []\n\
              [[host]]\ndomain = \"localhost\"\n"
         );
         let mut config = Config::parse(&text, "the test").unwrap();

@@ -10,7 +10,7 @@ fn modules_know_only_the_floors_below() {
 
 const FLOORS: &[(u8, &[&str])] = &[
     (9, &["admin", "cli", "server"]),
-    (8, &["stream", "listen", "http", "c2s", "cluster", "component", "s2s"]),
+    (8, &["stream", "listen", "bytestream", "http", "c2s", "cluster", "component", "s2s"]),
     (7, &["router"]),
     (6, &["modules", "services"]),
     (5, &["archive", "muc", "pubsub", "roster"]),

@@ -113,6 +113,7 @@ impl InProcess {
         config.listen.c2s_tls.clear();
         config.listen.http.clear();
         config.listen.https.clear();
+        config.listen.proxy65.clear();
         let clock = Clock::manual(Timestamp::from_micros(START));
         let kept = MemoryStorage::new() as Arc<dyn Storage>;
         let witness = Witness::new();
