@@ -5,6 +5,10 @@
 
 #[path = "support/pass.rs"]
 mod pass;
+#[path = "web/proxy_protocol.rs"]
+mod proxy_protocol;
+#[path = "web/static_files.rs"]
+mod static_files;
 #[path = "support/trust.rs"]
 mod trust;
 

@@ -126,7 +126,7 @@ fn options() -> [Arg; 4] {
     ]
 }
 
-fn ours() -> [Clap; 5] {
+fn ours() -> [Clap; 6] {
     let shell = Arg::new("shell").required(true).value_name("SHELL");
     let shell = shell.value_parser(value_parser!(clap_complete::Shell));
     let section = Arg::new("section")
@@ -134,6 +134,8 @@ fn ours() -> [Clap; 5] {
         .help("Explain only this section or option, such as `limits`");
     let out = Arg::new("out").long("out").value_name("DIR").value_hint(ValueHint::DirPath);
     let out = out.value_parser(value_parser!(PathBuf));
+    let directory = Arg::new("directory").required(true).value_name("DIRECTORY");
+    let directory = directory.value_hint(ValueHint::DirPath).value_parser(value_parser!(PathBuf));
     let force = Arg::new("force").long("force").action(ArgAction::SetTrue);
     [
         Clap::new("serve").about("Run the server").after_help(SERVE_HELP),
@@ -152,6 +154,9 @@ fn ours() -> [Clap; 5] {
         Clap::new("man")
             .about("Print the manual page")
             .arg(out.help("Write one page per command into this directory")),
+        Clap::new("web-chat")
+            .about("Write a page with Converse.js for this server into a directory")
+            .arg(directory.help("The directory; Converse.js is in dist/ there")),
     ]
 }
 

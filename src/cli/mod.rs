@@ -29,6 +29,7 @@ mod prompt;
 mod run_admin_command;
 mod serve;
 pub mod specifications;
+mod web_chat;
 
 use std::process::ExitCode;
 
@@ -76,6 +77,7 @@ fn dispatch(matches: &ArgMatches, options: &Options, output: &Output) -> Result<
         "init" => configuration::init(of_command, options, output),
         "man" => man_and_completions::man(of_command, output),
         "serve" => serve::run(options),
+        "web-chat" => web_chat::run(of_command, options, output),
         _ => {
             let (command, of_command) = arguments::admin_command(matches);
             let request = Request {

@@ -171,6 +171,7 @@ const WORDS: &[(&[&str], &str, &str)] = &[
     (&["http_ports", "http_port", "http_interfaces"], "listen", "http"),
     (&["https_ports", "https_port", "https_interfaces", "wss"], "listen", "https"),
     (&["trusted_proxies", "proxy", "trusted_proxy"], "listen", "proxies"),
+    (&["proxy_protocol_ports", "use_proxy_protocol"], "listen", "proxy_protocol"),
     (&["websocket_url", "http_external_url", "ws", "public_url"], "listen", "websocket"),
     (
         &["cross_domain_websocket", "websocket_origin", "origin", "allowed_origins"],

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use super::error::Problems;
 use super::section::{Fields, section};
-use super::value::{Addresses, Location, Machines, Origins, WebAddress};
+use super::value::{Addresses, Location, Machines, Origins, SomeOf, WebAddress};
 
 section! {
     /// Addresses and ports for client connections.
@@ -51,6 +51,12 @@ section! {
         IpAddr::from(Ipv6Addr::LOCALHOST).into(),
     ] => Machines, Reload;
 
+    /// Listeners to which the proxies in `proxies` begin each connection with a header of the PROXY protocol,
+    /// version 1 or 2, as HAProxy (`send-proxy-v2`), nginx (`proxy_protocol on`) and load balancers do: it says
+    /// where the client is. On these listeners, a connection of a proxy without a valid header is closed, and one
+    /// from another address is a client's, without a header. On all others there is no header.
+    proxy_protocol: Vec<&'static str> = Vec::new() => SomeOf(LISTENERS), Reload;
+
     /// Web pages from which browsers may connect, as `https://chat.example.org`; `null` stands for
     /// pages without an origin, such as local files. An empty list means all: a page needs the password
     /// in any case, since no browser adds one by itself.
@@ -72,6 +78,15 @@ section! {
     /// one they would use anyway.
     location: Option<String> = None => Location, Reload;
 }
+
+/// The options with addresses, and what comes in there.
+const LISTENERS: &[(&str, &str, &str)] = &[
+    ("c2s", "c2s", "clients with STARTTLS"),
+    ("c2s_tls", "c2s_tls", "clients with TLS"),
+    ("http", "http", "HTTP"),
+    ("https", "https", "HTTPS"),
+    ("monitoring", "monitoring", "programs that watch the server"),
+];
 
 /// All interfaces. Only the loopback interface if no served domain can be looked up from outside.
 fn everywhere(domains: &[String], port: u16) -> Vec<SocketAddr> {

@@ -33,6 +33,7 @@ mod rooms;
 mod secret;
 mod section;
 mod service_uri;
+mod static_files;
 mod storage;
 mod strangers;
 #[cfg(test)]
@@ -41,6 +42,7 @@ mod top_level;
 pub mod units;
 mod value;
 mod variables;
+mod web_addresses;
 
 use std::path::PathBuf;
 
@@ -66,6 +68,7 @@ pub use self::reload::Pending;
 pub use self::rooms::{RoomCreators, RoomWhois, RoomsConfig};
 pub use self::secret::Secret;
 pub use self::service_uri::ServiceUri;
+pub use self::static_files::StaticFilesConfig;
 pub use self::storage::{Backend, StorageConfig};
 pub use self::strangers::{OfStrangers, StrangersConfig};
 pub use self::top_level::DEFAULT_DATA;
@@ -89,6 +92,8 @@ pub struct Config {
     pub archive: ArchiveConfig,
     /// Files that users upload.
     pub files: FilesConfig,
+    /// Files of the operator.
+    pub static_files: StaticFilesConfig,
     /// The service for nodes.
     pub pubsub: PubSubConfig,
     /// The services for group chat; at least one, which may be switched off.
@@ -129,6 +134,7 @@ impl Config {
             registration: RegistrationConfig::defaults(&domains),
             archive: ArchiveConfig::defaults(&domains),
             files: FilesConfig::defaults(&domains),
+            static_files: StaticFilesConfig::defaults(&domains),
             pubsub: PubSubConfig::defaults(&domains),
             rooms: vec![RoomsConfig::defaults(&domains)],
             strangers: StrangersConfig::defaults(&domains),
@@ -173,6 +179,7 @@ impl Config {
         self.registration.warn(&mut warnings);
         self.archive.warn(&mut warnings);
         self.files.warn(&mut warnings);
+        self.static_files.warn(&mut warnings);
         self.pubsub.warn(&mut warnings);
         for rooms in &self.rooms {
             rooms.warn(&mut warnings);

@@ -8,7 +8,7 @@ use super::top_level::Head;
 use super::{
     AdminConfig, ArchiveConfig, AuthConfig, BudgetsConfig, ContactConfig, DataPolicyConfig,
     ExternalServicesConfig, FilesConfig, HostConfig, LimitsConfig, ListenConfig, LogConfig,
-    PubSubConfig, RegistrationConfig, RoomsConfig, StorageConfig, StrangersConfig,
+    PubSubConfig, RegistrationConfig, RoomsConfig, StaticFilesConfig, StorageConfig, StrangersConfig,
 };
 
 /// The description of a section.
@@ -31,6 +31,7 @@ pub(super) fn sections(domains: &[String]) -> Vec<SectionDocs> {
         docs::<RegistrationConfig>(domains),
         docs::<ArchiveConfig>(domains),
         docs::<FilesConfig>(domains),
+        docs::<StaticFilesConfig>(domains),
         docs::<PubSubConfig>(domains),
         docs::<RoomsConfig>(domains),
         docs::<StrangersConfig>(domains),

@@ -67,6 +67,7 @@ impl Config {
             mut registration,
             mut archive,
             mut files,
+            mut static_files,
             mut pubsub,
             rooms,
             mut strangers,
@@ -87,6 +88,7 @@ impl Config {
         registration.keep(&running.registration, &mut names);
         archive.keep(&running.archive, &mut names);
         files.keep(&running.files, &mut names);
+        static_files.keep(&running.static_files, &mut names);
         pubsub.keep(&running.pubsub, &mut names);
         let (rooms, services) = reloaded_rooms(rooms, &running.rooms, &mut names);
         strangers.keep(&running.strangers, &mut names);
@@ -106,6 +108,7 @@ impl Config {
             registration,
             archive,
             files,
+            static_files,
             pubsub,
             rooms,
             strangers,
@@ -242,6 +245,8 @@ mod tests {
         "'anyone'",
         "'refuse'",
         "'/proc/self/comm'",
+        "['https']",
+        "{ '/chat' = '/srv/chat' }",
     ];
 
     /// What runs, and the same with another value of one option.

@@ -52,34 +52,20 @@ async fn json(State(server): State<Arc<ServerState>>, headers: HeaderMap) -> Res
     (head, serde_json::json!({ "links": links }).to_string()).into_response()
 }
 
-/// Where clients connect, with what: the addresses that are configured, or our own port for HTTPS at the
-/// domain that the client asks for.
+/// Where clients of the domain that the client asks for connect, with what.
 fn links(server: &ServerState, headers: &HeaderMap) -> Vec<(&'static str, String)> {
-    let config = server.config.load();
-    let listen = &config.listen;
-    let own = if listen.websocket.is_none() && listen.bosh.is_none() {
-        own_address(server, headers)
-    } else {
-        None
-    };
-    let or_own = |configured: &Option<String>, scheme: &str, path: &str| {
-        let own = own.as_ref().map(|own| format!("{scheme}://{own}{path}"));
-        configured.clone().or(own)
-    };
-    let websocket = or_own(&listen.websocket, "wss", "/ws").map(|address| (WEBSOCKET, address));
-    let bosh = or_own(&listen.bosh, "https", "/http-bind").map(|address| (BOSH, address));
-    websocket.into_iter().chain(bosh).collect()
+    let (websocket, bosh) = server.config.load().web_addresses(asked_domain(server, headers));
+    let websocket = websocket.map(|address| (WEBSOCKET, address));
+    websocket.into_iter().chain(bosh.map(|address| (BOSH, address))).collect()
 }
 
-/// Our own port for HTTPS at the domain that the client asks for, if there is one.
-fn own_address(server: &ServerState, headers: &HeaderMap) -> Option<String> {
-    let port = server.config.load().listen.https.first()?.port();
+/// The domain that the client asks for, if it is one of ours; else the first one.
+fn asked_domain<'a>(server: &'a ServerState, headers: &HeaderMap) -> &'a str {
     let asked = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("");
     let asked = asked.rsplit_once(':').map_or(asked, |(host, _)| host);
     let domains = || server.hosts().iter().map(|host| host.domain.as_str());
     let domain = domains().find(|domain| domain.eq_ignore_ascii_case(asked));
-    let domain = domain.or(domains().next())?;
-    Some(format!("{domain}:{port}"))
+    domain.or(domains().next()).unwrap_or_default()
 }
 
 /// XEP-0156 §3.1.

@@ -11,6 +11,7 @@ pub mod files;
 pub mod host_meta;
 pub mod monitoring;
 mod peer;
+pub mod static_files;
 pub mod websocket;
 mod write_timeout;
 

@@ -31,7 +31,8 @@ impl Peer {
         Self { address, tls, is_proxied, counted: Mutex::new(Some(counted)) }
     }
 
-    /// The other end of the connection: a client, or a reverse proxy.
+    /// The other end of the connection: a client, or a reverse proxy. If a header of the PROXY protocol has said
+    /// where the client is, there.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -43,7 +44,7 @@ impl Peer {
         self.tls.or(self.is_proxied.then_some(PROXY))
     }
 
-    /// The peer is a reverse proxy that we trust.
+    /// The connection comes from a reverse proxy that we trust.
     #[must_use]
     pub fn is_proxied(&self) -> bool {
         self.is_proxied
@@ -58,11 +59,12 @@ impl Peer {
 
     /// Where the client of a request is. Of the addresses in `X-Forwarded-For`, this is the last one
     /// that is not of our own proxies: what stands before it may be made up. If all addresses are in the
-    /// networks of our proxies, it is the first one: a client may be in such a network.
+    /// networks of our proxies, it is the first one: a client may be in such a network. If a header of the PROXY
+    /// protocol has named a client that is no proxy of ours, it is that client, whatever it says.
     #[must_use]
     pub fn client(&self, config: &Config, headers: &HeaderMap) -> IpAddr {
         let peer = self.address.ip();
-        if !self.is_proxied {
+        if !self.is_proxied || !is_proxy(config, peer) {
             return peer;
         }
         let lines: Vec<_> = headers.get_all(FORWARDED_FOR).iter().collect();

@@ -7,10 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
 use tracing::Instrument;
 
 use super::counted::Counted;
 use super::listener::{Accepted, Listener, Transport};
+use super::proxy_header;
 use crate::config::Config;
 use crate::host::ServerState;
 use crate::limit::{BudgetScope, Permit};
@@ -60,7 +62,8 @@ impl<S: Send + Sync + 'static> Acceptor<S> {
     ) {
         self.server.metrics.connections_accepted.inc();
         // All clients of a proxy have its address: each is counted when the proxy says where it is.
-        let address = (!self.is_proxied(listener, peer)).then(|| peer.ip());
+        let is_client = !self.is_proxied(listener, peer) && !self.has_header(listener, peer);
+        let address = is_client.then(|| peer.ip());
         match self.server.budgets.connections.permit(address) {
             Ok(permit) => {
                 set_options(&socket);
@@ -89,18 +92,21 @@ impl<S: Send + Sync + 'static> Acceptor<S> {
         drop(self.server.tasks.spawn("connection", task.instrument(span)));
     }
 
-    /// Does what the transport asks for. `None` if that fails, or the server ends.
-    //
-    // Here a header of the PROXY protocol would be read, before TLS: it gives another `peer`, for which
-    // `counted` is to count then.
+    /// Reads what a proxy says of its client, and does what the transport asks for. `None` if that fails, or
+    /// the server ends.
     async fn prepare(
         &self,
         listener: &'static Listener<S>,
-        io: Box<dyn Io>,
+        mut io: Box<dyn Io>,
         peer: SocketAddr,
-        counted: Counted,
+        mut counted: Counted,
     ) -> Option<Accepted> {
         let is_proxied = self.is_proxied(listener, peer);
+        let peer = if self.has_header(listener, peer) {
+            self.client_behind(listener, &mut io, peer, &mut counted).await?
+        } else {
+            peer
+        };
         let (mut wire, mut tls) = (Wire::Plain(io), None);
         if let Transport::Tls(purpose) = listener.transport {
             let limit = self.server.config.load().limits.handshake;
@@ -114,6 +120,57 @@ impl<S: Send + Sync + 'static> Acceptor<S> {
             (wire, tls) = (secured, Some(facts));
         }
         Some(Accepted { wire, peer, tls, is_proxied, counted })
+    }
+
+    /// Where the client of a proxy is, as the header of the PROXY protocol says, for which the connection
+    /// counts from now on. The proxy itself, which does not count for its address, if it is the client or
+    /// does not know. `None` if the connection cannot be served.
+    async fn client_behind(
+        &self,
+        listener: &'static Listener<S>,
+        io: &mut Box<dyn Io>,
+        proxy: SocketAddr,
+        counted: &mut Counted,
+    ) -> Option<SocketAddr> {
+        let limit = self.server.config.load().limits.handshake;
+        let stopping = self.server.tasks.stopping();
+        let header = tokio::select! {
+            header = timeout(limit, proxy_header::read(io)) => header,
+            () = stopping.cancelled() => return None,
+        };
+        let client = match header {
+            Ok(Ok(client)) => client.unwrap_or(proxy),
+            Ok(Err(error)) => return self.refuse_proxy(listener, proxy, &error),
+            Err(_) => return self.refuse_proxy(listener, proxy, &"no PROXY header came in time"),
+        };
+        if client == proxy {
+            tracing::debug!("the proxy names no client");
+            return Some(proxy);
+        }
+        tracing::debug!(%client, "the proxy names its client");
+        if let Err(scope) = counted.count_for(client.ip(), &self.server.budgets) {
+            note_refused(&self.server, client, scope);
+            return None;
+        }
+        Some(client)
+    }
+
+    /// Somebody should know: what the proxy sends does not fit what we expect, and its clients cannot connect.
+    fn refuse_proxy<T>(
+        &self,
+        listener: &'static Listener<S>,
+        proxy: SocketAddr,
+        error: &dyn std::fmt::Display,
+    ) -> Option<T> {
+        self.server.metrics.connections_refused.inc(["proxy_header"]);
+        let listener = listener.name;
+        tracing::warn!(listener, %proxy, %error, "connection of a proxy refused (listen.proxy_protocol)");
+        None
+    }
+
+    fn has_header(&self, listener: &'static Listener<S>, peer: SocketAddr) -> bool {
+        let config = self.server.config.load();
+        listener.expects_header(&config.listen) && is_proxy(&config, peer.ip())
     }
 
     fn is_proxied(&self, listener: &'static Listener<S>, peer: SocketAddr) -> bool {

@@ -25,6 +25,16 @@ pub struct Listener<S: 'static> {
     pub serve: fn(&S, Accepted) -> BoxFuture<'static, ()>,
 }
 
+impl<S> Listener<S> {
+    /// Whether proxies begin their connections to this listener with a header of the PROXY protocol
+    /// (`listen.proxy_protocol`).
+    #[must_use]
+    pub fn expects_header(&self, listen: &ListenConfig) -> bool {
+        let name = self.option.strip_prefix("listen.").unwrap_or(self.option);
+        listen.proxy_protocol.contains(&name)
+    }
+}
+
 /// What is done with a connection before it is served.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Transport {
@@ -40,11 +50,12 @@ pub enum Transport {
 pub struct Accepted {
     /// The connection.
     pub wire: Wire,
-    /// Where the peer is: a client, or a reverse proxy.
+    /// Where the peer is: a client, or a reverse proxy. If a header of the PROXY protocol has said where the
+    /// client is, there.
     pub peer: SocketAddr,
     /// The TLS of the connection; `None` if there is none (yet).
     pub tls: Option<Tls>,
-    /// The peer is a reverse proxy that we trust. It makes TLS and knows where its client is.
+    /// The connection comes from a reverse proxy that we trust. It makes TLS.
     pub is_proxied: bool,
     /// Counts the connection as long as it is open.
     pub counted: Counted,

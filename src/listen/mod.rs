@@ -7,6 +7,7 @@ mod accept;
 mod bind;
 mod counted;
 mod listener;
+mod proxy_header;
 
 pub use accept::{Acceptor, is_proxy, note_refused};
 pub use bind::{Refused, bind};

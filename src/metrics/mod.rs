@@ -115,7 +115,7 @@ impl Metrics {
             connections_refused: r.labelled(
                 "connections_refused",
                 ["reason"],
-                "Connections closed at once, by the bound which they exceeded",
+                "Connections closed at once, by the bound which they exceeded, or by what was wrong",
             ),
             latency: Latency::register(&mut r),
             logins: r.labelled(

@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 
 use crate::bytestream;
 use crate::c2s::{self, C2s, bosh, websocket};
-use crate::http::{self, files, host_meta, monitoring};
+use crate::http::{self, files, host_meta, monitoring, static_files};
 use crate::listen::{self, Accepted, Transport};
 use crate::tls::Purpose;
 
@@ -75,6 +75,7 @@ impl Services {
         let routes = Router::new()
             .merge(files::routes(Arc::clone(c2s.server())))
             .merge(host_meta::routes(Arc::clone(c2s.server())))
+            .merge(static_files::routes(Arc::clone(c2s.server())))
             .merge(websocket::routes(Arc::clone(&c2s)));
         let monitoring = monitoring::routes(Arc::clone(c2s.server()));
         let routes = http::bounded(routes).merge(bosh::routes(Arc::clone(&c2s)));
@@ -125,6 +126,19 @@ mod tests {
         for (i, listener) in LISTENERS.iter().enumerate() {
             let addresses = (listener.addresses)(&config.listen);
             assert_eq!(addresses, [([192, 0, 2, 1], 5000 + i as u16).into()], "{}", listener.name);
+        }
+    }
+
+    #[test]
+    fn proxies_can_begin_with_a_header_on_each_of_them() {
+        let none = Config::parse("", "test").unwrap();
+        for listener in &LISTENERS {
+            let option = listener.option.strip_prefix("listen.").unwrap();
+            let text = format!("[listen]\nproxy_protocol = \"{option}\"\n");
+            let config = Config::parse(&text, "test").unwrap();
+            let expecting = LISTENERS.iter().filter(|other| other.expects_header(&config.listen));
+            assert_eq!(expecting.map(|other| other.name).collect::<Vec<_>>(), [listener.name]);
+            assert!(!listener.expects_header(&none.listen));
         }
     }
 

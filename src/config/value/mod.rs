@@ -1,6 +1,7 @@
 //! Kinds of values: how each one is read from TOML, its limits, and how it is written.
 
 mod addresses;
+mod directories;
 mod jid;
 mod list;
 mod number;
@@ -17,6 +18,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 pub(super) use self::addresses::{Addresses, Location, Machines};
+pub(super) use self::directories::{Directories, FileName};
 pub(super) use self::jid::Address;
 pub(super) use self::list::{Accounts, Uris, Words};
 pub(super) use self::number::{Count, Retention, Size, Time};

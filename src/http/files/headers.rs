@@ -64,7 +64,7 @@ pub(super) fn etag(content: ContentHash) -> String {
 }
 
 /// A date in HTTP, to the second (RFC 9110 §5.6.7).
-pub(super) fn http_date(at: Timestamp) -> String {
+pub(in crate::http) fn http_date(at: Timestamp) -> String {
     let moment = OffsetDateTime::from_unix_timestamp(at.as_micros().div_euclid(1_000_000));
     let text = moment.unwrap_or(OffsetDateTime::UNIX_EPOCH).format(DATE);
     text.unwrap_or_default()
@@ -77,7 +77,7 @@ pub(super) fn read_date(text: &str) -> Option<Timestamp> {
 }
 
 /// Adds a header. A value that is none is left out.
-pub(super) fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+pub(in crate::http) fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         headers.insert(name, value);
     }

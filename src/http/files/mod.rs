@@ -5,7 +5,7 @@
 //! run in a browser as a page of ours ([`headers`]).
 
 mod download;
-mod headers;
+pub(super) mod headers;
 mod range;
 mod refused;
 mod store;

@@ -1,0 +1,193 @@
+//! Files of the operator.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
+
+use super::{House, PATIENCE};
+
+/// A directory with a page, and beside it what nobody may see.
+fn site() -> TempDir {
+    let place = tempfile::tempdir().unwrap();
+    let root = place.path().join("site");
+    fs::create_dir_all(root.join("dist")).unwrap();
+    fs::create_dir_all(root.join("empty")).unwrap();
+    fs::create_dir_all(root.join(".git")).unwrap();
+    for (name, text) in [
+        ("site/index.html", "<p>page"),
+        ("site/dist/a b.js", "script"),
+        ("site/.git/config", "secret"),
+        ("site/.env", "secret"),
+        ("secret", "secret"),
+    ] {
+        fs::write(place.path().join(name), text).unwrap();
+    }
+    symlink("dist/a b.js", root.join("inside.js")).unwrap();
+    symlink("../secret", root.join("outside.txt")).unwrap();
+    symlink(place.path().join("secret"), root.join("absolute.txt")).unwrap();
+    symlink("..", root.join("up")).unwrap();
+    symlink("nowhere", root.join("broken.txt")).unwrap();
+    place
+}
+
+async fn house(at: &str, directory: &Path) -> House {
+    let paths = format!("paths = {{ {at:?} = {directory:?} }}\ncache = \"2 min\"");
+    House::closed(&format!("[static_files]\n{paths}")).await
+}
+
+/// The whole answer, with its head in lower case.
+async fn ask(house: &House, method: &str, path: &str, more: &str) -> (u16, String, String) {
+    let mut io = house.connect();
+    let request =
+        format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{more}\r\n");
+    io.write_all(request.as_bytes()).await.unwrap();
+    let mut all = Vec::new();
+    timeout(PATIENCE, io.read_to_end(&mut all)).await.unwrap().unwrap();
+    let all = String::from_utf8(all).unwrap();
+    let (head, body) = all.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, head.to_ascii_lowercase(), body.to_owned())
+}
+
+#[tokio::test]
+async fn files_are_served_with_their_types() {
+    let place = site();
+    let house = house("/chat", &place.path().join("site")).await;
+    let (status, head, body) = ask(&house, "GET", "/chat/", "").await;
+    assert_eq!((status, body.as_str()), (200, "<p>page"), "{head}");
+    for line in [
+        "content-type: text/html; charset=utf-8",
+        "content-length: 7",
+        "cache-control: no-cache",
+        "x-content-type-options: nosniff",
+        "content-security-policy: default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; ",
+        "frame-ancestors 'none'",
+        "etag: w/\"",
+    ] {
+        assert!(head.contains(line), "{line} is missing in {head}");
+    }
+    let (status, head, body) = ask(&house, "GET", "/chat/dist/a%20b.js?v=1", "").await;
+    assert_eq!((status, body.as_str()), (200, "script"), "{head}");
+    assert!(head.contains("content-type: text/javascript; charset=utf-8"), "{head}");
+    assert!(head.contains("cache-control: max-age=120"), "{head}");
+    let tag = head.lines().find_map(|line| line.strip_prefix("etag: w/")).unwrap();
+    for (known, status) in
+        [(format!("W/{tag}"), 304), (format!("\"x\", W/{tag}"), 304), ("\"x\"".into(), 200)]
+    {
+        let known = format!("If-None-Match: {known}\r\n");
+        let (answer, _, body) = ask(&house, "GET", "/chat/dist/a%20b.js", &known).await;
+        assert_eq!((answer, body.is_empty()), (status, status == 304), "{known}");
+    }
+    let (status, head, body) = ask(&house, "HEAD", "/chat/index.html", "").await;
+    assert!((status, body.as_str()) == (200, "") && head.contains("content-length: 7"), "{head}");
+    let (status, head, _) = ask(&house, "GET", "/chat?x=y", "").await;
+    assert!(status == 308 && head.contains("location: /chat/?x=y"), "{head}");
+    let (status, _, body) = ask(&house, "GET", "/chat/inside.js", "").await;
+    assert_eq!((status, body.as_str()), (200, "script"), "a link that stays inside");
+    for method in ["POST", "PUT", "DELETE", "OPTIONS"] {
+        let (status, head, _) = ask(&house, method, "/chat/", "").await;
+        assert!(status == 405 && head.contains("allow: get, head"), "{method}: {head}");
+    }
+    house.close().await;
+}
+
+#[tokio::test]
+async fn nothing_else_is_served() {
+    let place = site();
+    let house = house("/chat", &place.path().join("site")).await;
+    for path in [
+        "/",
+        "/secret",
+        "/chatter/",
+        "/chat/nothing",
+        "/chat/index.html/",
+        "/chat/index.html/x",
+        "/chat/empty/",
+        "/chat/dist/",
+        "/chat/.env",
+        "/chat/%2eenv",
+        "/chat/.git/config",
+        "/chat/outside.txt",
+        "/chat/absolute.txt",
+        "/chat/broken.txt",
+        "/chat/up/secret",
+        "/chat/up/",
+        "/chat/../secret",
+        "/chat/dist/../../secret",
+        "/chat/%2e%2e/secret",
+        "/chat/%2E%2E/secret",
+        "/chat/.%2e/secret",
+        "/chat/%2e./secret",
+        "/chat/..%2fsecret",
+        "/chat/%2e%2e%2fsecret",
+        "/chat/..%5csecret",
+        "/chat/..\\secret",
+        "/chat/%252e%252e/secret",
+        "/chat/%c0%ae%c0%ae/secret",
+        "/chat/%u002e%u002e/secret",
+        "/chat//secret",
+        "/chat//etc/passwd",
+        "//chat/index.html",
+        "/chat/index.html%00.png",
+        "/chat/./index.html",
+    ] {
+        let (status, head, body) = ask(&house, "GET", path, "").await;
+        assert!(matches!(status, 400 | 404), "{path}: {head}");
+        assert!(!body.contains("secret") && !head.contains("location"), "{path}: {head}");
+    }
+    house.close().await;
+}
+
+#[tokio::test]
+async fn what_the_server_does_itself_comes_first() {
+    let place = site();
+    let root = place.path().join("site");
+    fs::create_dir_all(root.join("ws")).unwrap();
+    fs::write(root.join("ws/index.html"), "not this").unwrap();
+    let house = house("/", &root).await;
+    assert_eq!(ask(&house, "GET", "/", "").await.2, "<p>page");
+    assert_eq!(ask(&house, "GET", "/ws/", "").await.0, 426);
+    assert_eq!(ask(&house, "GET", "/files/x/y", "").await.0, 404);
+    assert_eq!(ask(&house, "POST", "/", "").await.0, 405);
+    house.close().await;
+    // A directory that is not there is the operator's mistake, and nobody learns its name.
+    let house = self::house("/chat", &place.path().join("none")).await;
+    let (status, head, body) = ask(&house, "GET", "/chat/", "").await;
+    assert!(status == 500 && body.is_empty(), "{head}");
+    house.close().await;
+}
+
+#[tokio::test]
+async fn the_page_for_a_chat_names_the_addresses_of_this_server() {
+    let place = tempfile::tempdir().unwrap();
+    let config = place.path().join("waxwing.toml");
+    let text = "[listen]\nwebsocket = \"wss://chat.example/ws\"\nbosh = \"https://chat.example/b\"\n\
+        [[host]]\ndomain = \"example.org\"\n";
+    fs::write(&config, text).unwrap();
+    let site = place.path().join("site");
+    let ran = std::process::Command::new(env!("CARGO_BIN_EXE_waxwing"))
+        .args(["web-chat", "--json", "--config"])
+        .args([&config, &site])
+        .output()
+        .unwrap();
+    assert!(ran.status.success(), "{ran:?}");
+    let told: serde_json::Value = serde_json::from_slice(&ran.stdout).unwrap();
+    assert_eq!((&told["domain"], &told["has_converse"]), (&"example.org".into(), &false.into()));
+    let house = house("/chat", &site).await;
+    let (status, _, page) = ask(&house, "GET", "/chat/", "").await;
+    assert!(status == 200 && page.contains("src=\"start.js\""), "{page}");
+    let (status, head, script) = ask(&house, "GET", "/chat/start.js", "").await;
+    assert_eq!(status, 200, "{head}");
+    for line in [
+        "\"websocket_url\": \"wss://chat.example/ws\"",
+        "\"bosh_service_url\": \"https://chat.example/b\"",
+        "\"locked_domain\": \"example.org\"",
+    ] {
+        assert!(script.contains(line), "{line} is missing in {script}");
+    }
+    house.close().await;
+}
