@@ -24,13 +24,14 @@ impl Counted {
         Self { open, permit }
     }
 
-    /// Counts the connection as one from this address. For a connection from a proxy, once the proxy
-    /// has said where its client is: all clients of a proxy come from one address.
+    /// Counts the connection as one from this address, and no longer as one from another. For a connection from a
+    /// proxy, once the proxy has said where its client is: all clients of a proxy come from one address.
     ///
     /// # Errors
-    /// Whose budget is used up. The connection is counted as before then, and is to be closed.
+    /// Whose budget is used up. The connection uses up none then, and is to be closed.
     pub fn count_for(&mut self, address: IpAddr, budgets: &Budgets) -> Result<(), BudgetScope> {
-        if self.permit.is_some() {
+        // First it is given back: the address may be the same.
+        if self.permit.take().is_some() {
             self.permit = Some(budgets.connections.permit(Some(address))?);
         }
         Ok(())
