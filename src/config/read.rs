@@ -19,8 +19,9 @@ use super::variables::{self, Lookup};
 use super::{
     AdminConfig, ArchiveConfig, AuthConfig, BudgetsConfig, Config, ContactConfig, DEFAULT_DOMAIN,
     DataPolicyConfig, ExternalServicesConfig, FilesConfig, HostConfig, LimitsConfig, ListenConfig,
-    LogConfig, PubSubConfig, RegistrationConfig, RoomsConfig, StaticFilesConfig, StorageConfig, StrangersConfig,
-    admin, auth, contact, data_policy, external_services, host, limits, listen, rooms,
+    LogConfig, PubSubConfig, RegistrationConfig, RoomsConfig, StaticFilesConfig, StorageConfig,
+    StrangersConfig, admin, auth, contact, data_policy, external_services, host, limits, listen,
+    rooms,
 };
 
 impl Config {

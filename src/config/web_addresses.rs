@@ -13,7 +13,8 @@ impl Config {
             return (listen.websocket.clone(), listen.bosh.clone());
         }
         let own = listen.https.first().map(|address| format!("{domain}:{}", address.port()));
-        let at = |scheme: &str, path: &str| own.as_ref().map(|own| format!("{scheme}://{own}{path}"));
+        let at =
+            |scheme: &str, path: &str| own.as_ref().map(|own| format!("{scheme}://{own}{path}"));
         (at("wss", "/ws"), at("https", "/http-bind"))
     }
 }

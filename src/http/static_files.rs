@@ -141,12 +141,7 @@ fn name(segment: &str) -> Option<String> {
     is_plain.then_some(name)
 }
 
-fn of_file(
-    open: Open,
-    asked: &HeaderMap,
-    method: &Method,
-    config: &StaticFilesConfig,
-) -> Response {
+fn of_file(open: Open, asked: &HeaderMap, method: &Method, config: &StaticFilesConfig) -> Response {
     let Open { file, about, media_type } = open;
     let mut head = HeaderMap::new();
     put(&mut head, CONTENT_TYPE, media_type);

@@ -290,12 +290,12 @@ mod tests {
             (line("TCP4 192.0.2.1 10.0.0.1 -1 2"), &port),
             (line("TCP4 192.0.2.1 10.0.0.1 +1 2"), &port),
             (line("TCP4 192.0.2.1 10.0.0.1 01 2"), &port),
-            (
-                line("TCP4 192.0.2.1 10.0.0.1 1 2 "),
-                &invalid("there is something after the ports"),
-            ),
+            (line("TCP4 192.0.2.1 10.0.0.1 1 2 "), &invalid("there is something after the ports")),
             (line("TCP4 192.0.2.1 10.0.0.1 1 \u{662}"), &port),
-            (b"PROXY TCP4 192.0.2.1\xff 10.0.0.1 1 2\r\n".to_vec(), &invalid("the line is not ASCII")),
+            (
+                b"PROXY TCP4 192.0.2.1\xff 10.0.0.1 1 2\r\n".to_vec(),
+                &invalid("the line is not ASCII"),
+            ),
             (b"PROXY UNKNOWN ".iter().chain(&[b'x'; 200]).copied().collect(), &long),
             (line(&"\n".repeat(120)), &long),
             (other_version, &version),

@@ -64,7 +64,9 @@ async fn a_proxy_of_bytes_says_where_its_client_is() {
 
 #[tokio::test(start_paused = true)]
 async fn a_proxy_has_little_time_for_its_header_and_others_need_none() {
-    let house = House::closed("proxy_protocol = [\"http\", \"https\"]\n[limits]\nhandshake = \"5 s\"").await;
+    let house =
+        House::closed("proxy_protocol = [\"http\", \"https\"]\n[limits]\nhandshake = \"5 s\"")
+            .await;
     let mut io = house.connect();
     io.write_all(b"PROXY TCP4 192.0.2.1").await.unwrap();
     assert_eq!(head(&mut io).await, "");
