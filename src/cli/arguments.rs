@@ -156,7 +156,7 @@ fn ours() -> [Clap; 6] {
             .arg(out.help("Write one page per command into this directory")),
         Clap::new("web-chat")
             .about("Write a page with Converse.js for this server into a directory")
-            .arg(directory.help("The directory; Converse.js is in dist/ there")),
+            .arg(directory.help("The directory, where Converse.js lies, too")),
     ]
 }
 

@@ -36,7 +36,7 @@ pub(super) fn run(
         let readable = fs::set_permissions(&file, Permissions::from_mode(0o644));
         readable.map_err(|error| failed(&file, error))?;
     }
-    let has_converse = directory.join("dist/converse.min.js").is_file();
+    let has_converse = directory.join("converse.min.js").is_file();
     let (text, json) = outcome(&place.config, directory, domain, has_converse);
     output.say(&text, &json)?;
     Ok(Exit::Ok)
@@ -56,7 +56,7 @@ fn script(config: &Config, domain: &str) -> Result<String, Problem> {
     let mut settings = json!({
         "allow_non_roster_messaging": true,
         "allow_registration": false,
-        "assets_path": "dist/",
+        "assets_path": "./",
         "authentication": "login",
         "auto_reconnect": true,
         "discover_connection_methods": false,
@@ -76,7 +76,7 @@ fn script(config: &Config, domain: &str) -> Result<String, Problem> {
     let settings = settings.map_err(|error| Problem::new(Exit::Failed, error.to_string()))?;
     Ok(format!(
         "// Written by `waxwing web-chat`, which replaces it.\n\
-         import converse from \"./dist/converse.min.js\";\n\n\
+         import converse from \"./converse.min.js\";\n\n\
          converse.initialize({settings});\n"
     ))
 }
@@ -110,7 +110,7 @@ fn outcome(config: &Config, directory: &Path, domain: &str, has_converse: bool) 
 
 /// Takes what browsers need out of the package, without anything that it depends on.
 const FETCH: &str =
-    "tar -xzf \"$(npm pack --silent converse.js@14.0.0)\" --strip-components=1 package/dist";
+    "tar -xzf \"$(npm pack --silent converse.js@14.0.0)\" --strip-components=2 package/dist";
 
 const PAGE: &str = "<!doctype html>
 <html lang=\"en\">
@@ -118,7 +118,7 @@ const PAGE: &str = "<!doctype html>
     <meta charset=\"utf-8\">
     <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">
     <title>Chat</title>
-    <link rel=\"stylesheet\" href=\"dist/converse.min.css\">
+    <link rel=\"stylesheet\" href=\"converse.min.css\">
     <script type=\"module\" src=\"start.js\"></script>
   </head>
   <body>

@@ -36,7 +36,7 @@ async function enter(name, password) {
   await page.fill("input[name=jid]", name);
   await page.fill("input[name=password]", password);
   await page.click("input[type=submit], button[type=submit]");
-  await page.waitForSelector("converse-controlbox .controlbox-heading, .controlbox-padded");
+  await page.waitForSelector("converse-user-profile .username, .controlbox-head");
   await page.waitForSelector("input[name=password]", { state: "detached" });
   return user;
 }
@@ -74,7 +74,7 @@ try {
     [romeo, juliet, "But soft, what light through yonder window breaks?"],
     [juliet, romeo, "Romeo! The orchard walls are high and hard to climb."],
     [romeo, juliet, "With love's light wings did I o'er-perch these walls."],
-    [juliet, romeo, "Good night, good night! Parting is such sweet sorrow 🌹"],
+    [juliet, romeo, "Good night, good night! Parting is such sweet sorrow."],
   ]) {
     await say(user, text);
     await sees(user, text);
@@ -82,7 +82,12 @@ try {
   }
   const refused = users.flatMap((user) => user.log).filter((line) => line.includes("Content Security Policy"));
   if (refused.length > 0) throw new Error(`the policy of the server refuses: ${refused.join("\n")}`);
-  if (picture) await juliet.page.screenshot({ path: picture });
+  if (picture) {
+    // Whether they want to be contacts.
+    await juliet.page.getByText("Dismiss").first().click();
+    await juliet.page.getByText("Dismiss").first().waitFor({ state: "detached" });
+    await juliet.page.screenshot({ path: picture });
+  }
 } catch (error) {
   for (const user of users) {
     console.error(`--- ${user.name}\n${user.log.slice(-40).join("\n")}`);

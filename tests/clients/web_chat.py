@@ -29,8 +29,9 @@ class WithPage(server.Waxwing):
     def configure(self):
         super().configure()
         site = self.folder / "site"
-        subprocess.run([self.binary, "web-chat", str(site), "--config", str(self.config)], check=True)
-        shutil.copytree(self.dist, site / "dist")
+        shutil.copytree(self.dist, site)
+        command = [self.binary, "web-chat", str(site), "--config", str(self.config)]
+        subprocess.run(command, check=True)
         with self.config.open("a") as config:
             config.write(f'[static_files]\npaths = {{ "/chat" = "{site}" }}\n')
 
