@@ -194,7 +194,8 @@ mod tests {
     }
 
     fn activation() -> Activation {
-        let level = crate::limit::Budgets::new(&crate::config::Config::default(), &Metrics::new());
+        let config = crate::config::Config::parse("", "test").unwrap();
+        let level = crate::limit::Budgets::new(&config, &Metrics::new());
         let level: &Level = &level.bytestreams;
         let user = BareJid::parse("requester@example.com").unwrap();
         Activation { user, held: level.holder(None, None) }

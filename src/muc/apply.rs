@@ -59,6 +59,9 @@ impl Room {
         match (payload.ns(), payload.name()) {
             (ns::MUC_ADMIN, "query") => self.admin(now, actor, iq.kind, &payload, fx),
             (ns::MUC_OWNER, "query") => self.owner(now, actor, iq.kind, &payload, fx),
+            (super::challenge::NS, "captcha") if iq.kind == IqKind::Set => {
+                self.answer_challenge(now, actor, &payload, fx)
+            }
             (ns::REGISTER, "query") => self.register(now, actor, iq.kind, &payload, fx),
             (super::moderation::NS, "moderate") if iq.kind == IqKind::Set => {
                 self.moderate(now, actor, &payload, fx)

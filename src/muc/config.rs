@@ -66,6 +66,10 @@ pub struct RoomConfig {
     pub registration: bool,
     /// Who has registered a nickname has no other one in the room (XEP-0045 §7.10).
     pub registered_nicknames: bool,
+    /// What newcomers are asked (XEP-0158). Nobody is asked without an answer.
+    pub question: String,
+    /// The answer to it.
+    pub answer: String,
     /// Roles that may read the lists of members, admins and owners, if the room is non-anonymous or the role
     /// is that of a moderator.
     pub member_list: Vec<String>,
@@ -108,6 +112,8 @@ impl Default for RoomConfig {
             voice_requests: true,
             registration: true,
             registered_nicknames: false,
+            question: String::new(),
+            answer: String::new(),
             member_list: roles(&[Role::Moderator, Role::Participant]),
             presence_broadcast: roles(&[Role::Moderator, Role::Participant, Role::Visitor]),
             max_users: None,
@@ -122,6 +128,12 @@ impl Default for RoomConfig {
 }
 
 impl RoomConfig {
+    /// Whether newcomers are asked a question.
+    #[must_use]
+    pub fn asks(&self) -> bool {
+        !self.question.is_empty() && !self.answer.is_empty()
+    }
+
     /// Whether others are shown the presence of occupants with this role.
     #[must_use]
     pub fn shows(&self, role: Role) -> bool {

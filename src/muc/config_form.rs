@@ -19,6 +19,8 @@ const NAME: &str = "muc#roomconfig_roomname";
 const DESCRIPTION: &str = "muc#roomconfig_roomdesc";
 const LANGUAGE: &str = "muc#roomconfig_lang";
 const PUBSUB: &str = "muc#roomconfig_pubsub";
+const QUESTION: &str = "{urn:waxwing:muc}question";
+const ANSWER: &str = "{urn:waxwing:muc}answer";
 const CONTACTS: &str = "{urn:waxwing:muc}contacts";
 const IS_PROTECTED: &str = "muc#roomconfig_passwordprotectedroom";
 const PASSWORD: &str = "muc#roomconfig_roomsecret";
@@ -142,6 +144,8 @@ impl RoomConfig {
             Field::new(PASSWORD, FieldKind::TextPrivate)
                 .label("Password")
                 .values(self.password.as_deref()),
+            line(QUESTION, "What newcomers are asked", &self.question),
+            line(ANSWER, "The answer that lets them in", &self.answer),
             one_of(WHOIS, "Who learns real addresses", WHOIS_OPTIONS, self.whois),
             one_of(ALLOW_PM, "Who may send private messages", ALLOW_PM_OPTIONS, self.allow_pm),
             some_of(MEMBER_LIST, "Who may read the list of members", &self.member_list),
@@ -201,6 +205,8 @@ impl RoomConfig {
         set(&mut self.name, text(form, NAME, SHORT)?);
         set(&mut self.description, text(form, DESCRIPTION, LONG)?);
         set(&mut self.pubsub, text(form, PUBSUB, SHORT)?);
+        set(&mut self.question, trimmed(form, QUESTION)?);
+        set(&mut self.answer, trimmed(form, ANSWER)?);
         let language = text(form, LANGUAGE, 64)?;
         let is_in_tag = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
         if language.as_deref().is_some_and(|language| !language.bytes().all(is_in_tag)) {
@@ -230,6 +236,10 @@ impl RoomConfig {
         set(&mut self.slow_mode, number(form, SLOW_MODE).unwrap_or_default());
         Ok(())
     }
+}
+
+fn trimmed(form: &Submitted, var: &str) -> Result<Option<String>, FormError> {
+    Ok(text(form, var, SHORT)?.map(|text| text.trim().to_owned()))
 }
 
 fn line(var: &str, label: &str, value: &str) -> Field {
@@ -283,6 +293,8 @@ mod tests {
         let limits = RoomLimits::default();
         let config = RoomConfig {
             name: "The <Coven>".to_owned(),
+            question: "What is foul?".to_owned(),
+            answer: "Fair".to_owned(),
             contacts: vec!["crone1@witches".to_owned()],
             password: Some("cauldronburn".to_owned()),
             whois: Whois::Anyone,

@@ -141,6 +141,9 @@ impl Room {
         if config.registration {
             features.push(ns::REGISTER);
         }
+        if config.asks() {
+            features.push(super::challenge::NS);
+        }
         if config.voice_requests {
             features.push(ns::MUC_REQUEST);
         }

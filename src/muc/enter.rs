@@ -52,7 +52,7 @@ impl Room {
     }
 
     /// Somebody wants to enter (XEP-0045 §7.2).
-    fn enter(
+    pub(super) fn enter(
         &mut self,
         now: &Moment,
         actor: &Actor,
@@ -68,6 +68,9 @@ impl Room {
         let is_new = self.config.locked && self.occupants.is_empty() && self.is_creator(actor);
         let by_token = self.comes_by_token(now, actor, password.as_deref())?;
         self.may_enter(actor, password.as_deref(), by_token)?;
+        if !by_token && self.challenge(now, actor, (&address, &presence), password.as_deref(), fx) {
+            return Ok(());
+        }
         let asked = address.resource_part().to_owned();
         let address = self.nick_for(actor, address)?;
         if by_token {

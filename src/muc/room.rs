@@ -8,6 +8,7 @@ use smol_str::SmolStr;
 
 use super::activity::Activity;
 use super::affiliation::Standing;
+use super::challenge::Challenges;
 use super::extra::Extra;
 use super::history::History;
 use super::invited::Invited;
@@ -38,6 +39,8 @@ pub struct Room {
     pub(super) versioned: FxHashMap<Jid, i64>,
     /// Who has invited whom, the newest last. Not stored.
     pub(super) invited: VecDeque<Invited>,
+    /// Not stored.
+    pub(super) challenges: Challenges,
     /// When users last wrote to all, in slow mode (XEP-0500). Not stored.
     pub(super) spoke: FxHashMap<BareJid, Timestamp>,
     /// Not stored, either.
@@ -75,6 +78,7 @@ impl Room {
             extra: Extra::default(),
             versioned: FxHashMap::default(),
             invited: VecDeque::new(),
+            challenges: Challenges::default(),
             spoke: FxHashMap::default(),
             private_messages: SentPrivateMessages::default(),
             open_requests: OpenRequests::default(),
@@ -134,6 +138,7 @@ impl Room {
         let may_enter = affiliation != Affiliation::Outcast
             && (affiliation.is_member() || !self.config.members_only)
             && (affiliation.is_member() || is_in || self.config.password.is_none())
+            && (affiliation.is_member() || is_in || self.has_answered(&actor.user))
             && (affiliation == Affiliation::Owner || !self.config.locked);
         if !may_enter {
             return Err(Condition::Forbidden.text("only those who may enter read the archive"));

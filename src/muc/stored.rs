@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use rustc_hash::FxHashMap;
 
 use super::activity::Activity;
+use super::challenge::Challenges;
 use super::extra::Extra;
 use super::history::History;
 use super::members::Members;
@@ -37,6 +38,7 @@ impl Room {
             extra: Extra::from_stored(stored.extra.as_deref()),
             versioned: FxHashMap::default(),
             invited: VecDeque::new(),
+            challenges: Challenges::default(),
             spoke: FxHashMap::default(),
             private_messages: SentPrivateMessages::default(),
             open_requests: OpenRequests::default(),

@@ -54,6 +54,7 @@ impl Module for Muc {
             summary: "Rooms in which many people chat",
             xeps: &[
                 Xep { number: 45, version: "1.35.5", status: Status::Complete },
+                Xep { number: 158, version: "1.0.1", status: Status::Partial },
                 Xep { number: 249, version: "1.2", status: Status::Complete },
                 Xep { number: 307, version: "0.1", status: Status::Complete },
                 Xep { number: 317, version: "0.3.1", status: Status::Complete },

@@ -13,7 +13,7 @@ use crate::host::{
     refuse_presence,
 };
 use crate::jid::{BareJid, Jid};
-use crate::muc::{Actor, Input, is_doubtful};
+use crate::muc::{Actor, Input, is_answer_to_challenge, is_doubtful};
 use crate::ns;
 use crate::payload::disco::{Identity, Info, ItemPage};
 use crate::payload::result_set::SetRequest;
@@ -112,7 +112,16 @@ impl Service for RoomService {
             return answer.map(Reply::Now).map_err(|error| error.by(&room));
         }
         let known = cx.keeping.receipts.len();
+        // Whoever answers the question of a room enters by that.
+        let session = cx.origin.session().filter(|_| is_answer_to_challenge(&payload));
+        let was_in = match session {
+            Some(session) => room_events::is_in(&self.rooms, &room, session).await,
+            None => false,
+        };
         let answer = self.handle_input(cx, &room, &actor, Input::Request(request)).await?;
+        if let Some(session) = session {
+            room_events::tell(cx, &self.rooms, &room, session, was_in).await;
+        }
         // What was asked for is on the disk before that is said.
         for receipt in cx.keeping.receipts.drain(known..) {
             receipt.await?;
