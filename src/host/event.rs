@@ -1,5 +1,7 @@
 //! The events of which features are told, see [`super::lifecycle`].
 
+use smol_str::SmolStr;
+
 use super::node_change::NodeChange;
 use crate::jid::BareJid;
 use crate::session::{Interests, SessionRef};
@@ -121,8 +123,8 @@ pub enum Event<'a> {
 pub struct RoomListener {
     /// The user.
     pub user: BareJid,
-    /// A session of the user is in the room.
-    pub is_in: bool,
+    /// The nickname that the user has in the room; `None`: no session of the user is in it.
+    pub nick: Option<SmolStr>,
 }
 
 /// The kinds of events. See [`Event`].

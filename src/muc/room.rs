@@ -211,6 +211,12 @@ impl Room {
         self.members.users().filter(is_absent)
     }
 
+    /// A nickname that a user has in the room; most have one.
+    #[must_use]
+    pub fn nick_of_user(&self, user: &BareJid) -> Option<&SmolStr> {
+        self.occupants.of_user(user).next().map(|occupant| &occupant.nick)
+    }
+
     /// All different users in the room.
     #[must_use]
     pub fn users(&self) -> FxHashSet<BareJid> {

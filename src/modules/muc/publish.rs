@@ -91,9 +91,9 @@ async fn tell_listeners(
             "more members are away than are told of one message");
     }
     let absent = some_of(absent, most, turn).into_iter().cloned();
-    let listener = |is_in| move |user| RoomListener { user, is_in };
-    let users = asleep.into_iter().map(listener(true)).chain(absent.map(listener(false)));
-    let users: Vec<_> = users.filter(|listener| Some(&listener.user) != author).collect();
+    let users = asleep.into_iter().chain(absent).filter(|user| Some(user) != author);
+    let listener = |user| RoomListener { nick: room.nick_of_user(&user).cloned(), user };
+    let users: Vec<_> = users.map(listener).collect();
     if !users.is_empty() {
         cx.keeping.count_deliveries(users.len());
         let is_private = room.config().members_only;

@@ -88,8 +88,8 @@ impl Settings {
         }
     }
 
-    /// Whether a groupchat message of a room on this server notifies. `listener`: the user, and whether a session of
-    /// the user is in the room. If none is, only a bookmark with `autojoin` makes the room notify.
+    /// Whether a groupchat message of a room on this server notifies. `listener`: the user, and how it is called in the
+    /// room. If the user is not in it, only a bookmark with `autojoin` makes the room notify, and has the nickname.
     pub(super) fn room_notifies(
         &self,
         listener: &RoomListener,
@@ -100,11 +100,12 @@ impl Settings {
             return false;
         };
         let setting = self.0.get(room);
-        if !listener.is_in && !setting.is_some_and(|setting| setting.autojoin) {
+        if listener.nick.is_none() && !setting.is_some_and(|setting| setting.autojoin) {
             return false;
         }
         let default = if is_private { Notify::Always } else { Notify::OnMention };
-        let nick = setting.map_or("", |setting| &setting.nick);
+        let bookmarked = setting.map_or("", |setting| &setting.nick);
+        let nick = listener.nick.as_deref().unwrap_or(bookmarked);
         match setting.and_then(|setting| setting.notify).unwrap_or(default) {
             Notify::Always => true,
             Notify::OnMention => {
