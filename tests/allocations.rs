@@ -1,4 +1,5 @@
-//! What a stanza costs, counted in allocations: the record of its end costs none if the log does not show it.
+//! What a stanza costs, counted in allocations: the record of its end costs none if the log does not show it, and a message
+//! to a room is written once for all occupants.
 
 #![expect(clippy::unwrap_used, reason = "functions of tests")]
 
@@ -48,6 +49,90 @@ async fn the_record_of_a_stanza_costs_nothing_that_is_not_logged() {
     }
     drop((romeo, juliet));
     assert!(tasks.stop(std::time::Duration::from_secs(10)).await.is_empty());
+}
+
+/// A message to a room is made once, for the archive and for all occupants: for each further occupant, far less is
+/// allocated than its text needs.
+#[tokio::test]
+async fn a_message_to_a_room_is_written_once() {
+    let data = tempfile::tempdir().unwrap();
+    let text = "[listen]\nc2s = []\nc2s_tls = []\nhttp = []\nhttps = []\n\
+                [[host]]\ndomain = \"localhost\"\n[[rooms]]\ncreate = \"everybody\"\n";
+    let mut config = Config::parse(text, "the test").unwrap();
+    data.path().clone_into(&mut config.data);
+    let tasks = Tasks::new();
+    let server = Server::start(config, MemoryStorage::new(), Clock::system(), tasks.clone());
+    let server = server.await.unwrap();
+    let (few, few_occupants) = message_to_a_room(&server, "few", 2).await;
+    let (many, many_occupants) = message_to_a_room(&server, "many", 50).await;
+    let (count, bytes) = (many.count_total - few.count_total, many.bytes_total - few.bytes_total);
+    assert!(few.bytes_total > BODY as u64, "the message is counted: {few:?}");
+    assert!(bytes < BODY as u64, "48 more occupants cost {bytes} bytes, and the text has {BODY}");
+    assert!(count <= 48 * 4, "48 more occupants cost {count} allocations");
+    drop((few_occupants, many_occupants));
+    assert!(tasks.stop(std::time::Duration::from_secs(10)).await.is_empty());
+}
+
+/// Bytes of the text of a message.
+const BODY: usize = 100_000;
+
+/// What it costs to carry a message to a room with so many occupants. All of them get the same value.
+async fn message_to_a_room(
+    server: &Server,
+    room: &str,
+    occupants: usize,
+) -> (allocation_counter::AllocationInfo, Vec<Session>) {
+    let (router, state) = (server.router(), server.state());
+    let enter = async |nth: usize| {
+        let one = session(state, &format!("{room}{nth}@localhost/x"));
+        let presence = format!(
+            "<presence to='{room}@conference.localhost/nick{nth}'>\
+             <x xmlns='http://jabber.org/protocol/muc'/></presence>"
+        );
+        router.from_client(&one, &Origin::Client(&one), stanza(&presence), None).await;
+        if nth == 0 {
+            let made = format!(
+                "<iq type='set' id='a' to='{room}@conference.localhost'>\
+                 <query xmlns='http://jabber.org/protocol/muc#owner'>\
+                 <x xmlns='jabber:x:data' type='submit'/></query></iq>"
+            );
+            router.from_client(&one, &Origin::Client(&one), stanza(&made), None).await;
+        }
+        one
+    };
+    let mut all = Vec::new();
+    for nth in 0..occupants {
+        all.push(enter(nth).await);
+    }
+    let message = format!(
+        "<message type='groupchat' to='{room}@conference.localhost' id='m'><body>{}</body></message>",
+        "x".repeat(BODY)
+    );
+    let (speaker, origin) = (&all[0], Origin::Client(&all[0]));
+    let carry = || {
+        let message = stanza(&message);
+        let carried = router.from_client(speaker, &origin, message, None).now_or_never();
+        drop(carried.expect("nothing is waited for"));
+    };
+    let take = || all.iter().map(|one| one.mailbox().take().0);
+    // The first time, caches and queues are filled.
+    for _ in 0..2 {
+        carry();
+        let taken: Vec<_> = take().collect();
+        assert!(taken.iter().all(|queue| !queue.is_empty()), "each occupant gets something");
+    }
+    let measured = allocation_counter::measure(carry);
+    let taken: Vec<_> = take().collect();
+    let first = &taken[0][0].stanza;
+    let is_same = |queue: &std::collections::VecDeque<waxwing::session::Delivery>| {
+        queue.len() == 1 && Arc::ptr_eq(&queue[0].stanza, first)
+    };
+    assert!(taken.iter().all(is_same), "all occupants get one value");
+    (measured, all)
+}
+
+fn stanza(xml: &str) -> Stanza {
+    Stanza::read(Frame::from_bytes(xml.to_owned()).unwrap()).unwrap()
 }
 
 /// How often memory is allocated while the server carries a stanza of Romeo, with a log of this level.

@@ -57,9 +57,7 @@ impl Room {
         for change in &roles {
             self.apply_role(by, change, fx);
         }
-        for change in &affiliations {
-            self.apply_affiliation(by, change, fx);
-        }
+        self.apply_affiliations(by, &affiliations, fx);
         Ok(())
     }
 

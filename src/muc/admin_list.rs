@@ -100,3 +100,29 @@ impl Room {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rustc_hash::FxHashSet;
+
+    use crate::muc::tests::Coven;
+    use crate::ns;
+    use crate::xml::Frame;
+
+    #[test]
+    fn a_list_has_all_however_many() {
+        let mut coven = Coven::new();
+        let query = |items: &str| format!("<query xmlns='{}'>{items}</query>", ns::MUC_ADMIN);
+        for part in 0..5 {
+            let item = |n| format!("<item affiliation='member' jid='w{n}@witches'/>");
+            let items: String = (part * 2000..(part + 1) * 2000).map(item).collect();
+            coven.set("crone1", &query(&items)).unwrap();
+        }
+        let told = coven.get("wiccarocks", &query("<item affiliation='member'/>")).unwrap();
+        let frame = Frame::from_bytes(told.answer.unwrap().to_bytes()).unwrap();
+        let items = frame.root().children().map(|item| item.attr("jid").unwrap().into_owned());
+        let found: Vec<_> = items.collect();
+        let different: FxHashSet<_> = found.iter().collect();
+        assert_eq!((found.len(), different.len()), (10_000, 10_000));
+    }
+}

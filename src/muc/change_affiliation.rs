@@ -88,6 +88,30 @@ impl Room {
         change: &AffiliationChange,
         fx: &mut Effects,
     ) {
+        self.apply_affiliations(by, std::slice::from_ref(change), fx);
+    }
+
+    /// Gives affiliations, which were checked. A long list is not announced user by user: an occupant would get a message
+    /// for each of them. The announcement is optional (XEP-0045 §10.3), and the list can be read.
+    pub(super) fn apply_affiliations(
+        &mut self,
+        by: &Cause,
+        changes: &[AffiliationChange],
+        fx: &mut Effects,
+    ) {
+        let is_announced = changes.len() <= ANNOUNCED;
+        for change in changes {
+            self.apply_one(by, change, is_announced, fx);
+        }
+    }
+
+    fn apply_one(
+        &mut self,
+        by: &Cause,
+        change: &AffiliationChange,
+        is_announced: bool,
+        fx: &mut Effects,
+    ) {
         let AffiliationChange { user, affiliation, reason, .. } = change;
         let from = self.listed_affiliation(user);
         let known = self.members.get(user).and_then(|member| member.reason.as_deref());
@@ -101,7 +125,9 @@ impl Room {
                 self.broadcast_affiliation(by, &nick, from, reason.as_deref(), fx);
             }
             if from != *affiliation && !is_in {
-                self.announce_affiliation(user, *affiliation, fx);
+                if is_announced {
+                    self.announce_affiliation(user, *affiliation, fx);
+                }
                 if from == Affiliation::None && *affiliation == Affiliation::Member {
                     self.invite_member(by, change, fx);
                 }
@@ -212,9 +238,26 @@ fn role_after(role: Role, from: Affiliation, to: Affiliation, is_moderated: bool
     }
 }
 
+/// Changes that one request makes and that are announced, at most.
+const ANNOUNCED: usize = 100;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::muc::tests::{Coven, told};
+
+    #[test]
+    fn a_long_list_is_not_announced_user_by_user() {
+        for (count, announced) in [(ANNOUNCED, 2 * ANNOUNCED), (ANNOUNCED + 1, 0)] {
+            let mut coven = Coven::new();
+            let item = |n| format!("<item affiliation='member' jid='w{n}@witches'/>");
+            let items: String = (0..count).map(item).collect();
+            let query = format!("<query xmlns='{}'>{items}</query>", ns::MUC_ADMIN);
+            let fx = coven.set("crone1", &query).unwrap();
+            assert_eq!(told(&fx).len(), announced, "the owner and the admin see addresses");
+            assert_eq!(fx.change.members.len(), count);
+        }
+    }
 
     #[test]
     fn roles_follow_affiliations() {

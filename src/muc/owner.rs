@@ -107,9 +107,7 @@ impl Room {
         let people = self.people(form, config.members_only)?;
         self.check_affiliations(by, &people)?;
         let old = std::mem::replace(&mut self.config, config);
-        for change in &people {
-            self.apply_affiliation(by, change, fx);
-        }
+        self.apply_affiliations(by, &people, fx);
         if self.config == old {
             return Ok(());
         }

@@ -10,6 +10,7 @@ pub(crate) fn conversations() -> Vec<(&'static str, String)> {
         ("rfc6121/presence_directed_to_a_crowd", presence_directed_to_a_crowd()),
         ("rfc6121/roster_groups", roster_groups()),
         ("rfc6121/roster_many_changes", roster_many_changes()),
+        ("xep-0045/very_many_members", very_many_members()),
     ]
 }
 
@@ -155,6 +156,71 @@ fn roster_many_changes() -> String {
     script += &(1..52).map(add).collect::<String>();
     script += &whole("g2", "${old}", 52, "new");
     script + "Romeo receives nothing\n"
+}
+
+/// XEP-0045 §9.3, §9.5: ten thousand members are added in a few requests, read in one answer, and still there after a
+/// restart. One more is refused, until there is room. Nobody in the room is sent a message for each of them.
+fn very_many_members() -> String {
+    let room = "garden@conference.localhost";
+    let ask = |id: &str, kind: &str, items: &str| {
+        format!(
+            "Romeo sends:\n\t<iq type='{kind}' id='{id}' to='{room}'>\
+             <query xmlns='http://jabber.org/protocol/muc#admin'>{items}</query></iq>\n"
+        )
+    };
+    let item = |n: usize, affiliation: &str| {
+        format!("<item affiliation='{affiliation}' jid='w{n:05}@localhost'/>")
+    };
+    let done = |id: &str| format!("Romeo receives:\n\t<iq type='result' id='{id}'/>\n");
+    let list = |id: &str, there: &[usize], none: &[usize]| {
+        let item = |n: &usize| item(*n, "member");
+        let there: String = there.iter().map(item).collect();
+        let none: String = none.iter().map(item).collect();
+        let none = none.replace("/>", " scansion:none='true'/>");
+        let asked = ask(id, "get", "<item affiliation='member'/>");
+        format!(
+            "{asked}Romeo receives:\n\t<iq type='result' id='{id}'><query \
+             xmlns='http://jabber.org/protocol/muc#admin' scansion:strict='false'>\
+             {there}{none}</query></iq>\n"
+        )
+    };
+    let enter = |who: &str| {
+        format!(
+            "{who} sends:\n\t<presence to='{room}/{who}'>\
+             <x xmlns='http://jabber.org/protocol/muc'/></presence>\n"
+        )
+    };
+    let mut script = format!(
+        "# server: rooms=[{{ affiliations = 10001 }}]\n{HEAD}[Client] Juliet\n\
+         \tjid: juliet@localhost/balcony\n\tpassword: beauteous\n-----\nRomeo connects\n\
+         Juliet connects\n{}\t<iq type='set' id='make' to='{room}'>\
+         <query xmlns='http://jabber.org/protocol/muc#owner'>\
+         <x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'>\
+         <value>http://jabber.org/protocol/muc#roomconfig</value></field>\
+         <field var='muc#roomconfig_persistentroom'><value>1</value></field>\
+         <field var='muc#roomconfig_whois'><value>anyone</value></field></x></query></iq>\n\
+         Romeo discards what has come\n{}Juliet discards what has come\n\
+         Romeo discards what has come\n",
+        enter("Romeo"),
+        enter("Juliet")
+    );
+    for part in 0..4 {
+        let items: String = (part * 2500..(part + 1) * 2500).map(|n| item(n, "member")).collect();
+        let id = format!("set{part}");
+        script += &format!("{}{}", ask(&id, "set", &items), done(&id));
+    }
+    script += "Juliet receives nothing\n";
+    script += &list("list", &[0, 2499, 2500, 5000, 9999], &[10_000]);
+    script += &ask("more", "set", &item(10_000, "member"));
+    script += &format!(
+        "Romeo receives:\n\t<iq type='error' id='more'><error type='wait'><resource-constraint \
+         xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>\nThe server restarts\n\
+         Romeo connects\n"
+    );
+    script += &list("again", &[0, 2499, 2500, 5000, 9999], &[10_000]);
+    script += &format!("{}{}", ask("less", "set", &item(0, "none")), done("less"));
+    script += &format!("{}{}", ask("last", "set", &item(10_000, "member")), done("last"));
+    script + &list("end", &[1, 10_000], &[0])
 }
 
 const HEAD: &str = "[Client] Romeo\n\tjid: romeo@localhost/orchard\n\tpassword: soldierly\n";

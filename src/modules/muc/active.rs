@@ -189,6 +189,7 @@ impl ActiveRooms {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::modules::muc::fixtures;
     use crate::muc::{RoomConfig, RoomLimits};
     use crate::payload::datetime::Timestamp;
 
@@ -218,6 +219,37 @@ mod tests {
         let mut third = rooms.lock(&coven()).await;
         third.end();
         drop(third);
+        assert_eq!(rooms.count(), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn a_room_is_given_up_when_nobody_is_in_it_and_all_is_stored() {
+        let rooms = ActiveRooms::default();
+        let coven = fixtures::coven();
+        let mut inside = fixtures::room();
+        fixtures::presence(&mut inside, "hag66@witches.example/pda", "", "hag");
+        let mut locked = rooms.lock(&coven).await;
+        locked.put(inside);
+        drop(locked);
+        rooms.give_up_empty();
+        assert_eq!(rooms.count(), (1, 1), "somebody is in it");
+        let mut locked = rooms.lock(&coven).await;
+        let mut inside = locked.take().unwrap();
+        let gone = " type='unavailable'";
+        fixtures::presence(&mut inside, "hag66@witches.example/pda", gone, "hag");
+        locked.slot.unsaved.store(1, Ordering::Release);
+        locked.put(inside);
+        rooms.give_up_empty();
+        assert_eq!(rooms.addresses(), std::slice::from_ref(&coven), "it is locked");
+        let slot = Arc::clone(&locked.slot);
+        drop(locked);
+        rooms.give_up_empty();
+        assert_eq!(rooms.count(), (1, 0), "a change is not stored yet");
+        slot.unsaved.store(0, Ordering::Release);
+        rooms.give_up_empty();
+        assert_eq!(rooms.count(), (1, 0), "somebody is about to lock it");
+        drop(slot);
+        rooms.give_up_empty();
         assert_eq!(rooms.count(), (0, 0));
     }
 

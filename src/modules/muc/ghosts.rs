@@ -154,3 +154,137 @@ const EVERY: Duration = Duration::from_secs(60);
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Sessions that are asked at once.
 const AT_ONCE: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use parking_lot::Mutex;
+
+    use super::*;
+    use crate::host::lifecycle::Event;
+    use crate::modules::muc::fixtures::{apply, coven, jid, presence, room, service};
+
+    /// Sessions on another server. Their resources say what they answer.
+    struct Elsewhere {
+        server: Arc<ServerState>,
+        /// Who was asked for what.
+        asked: Mutex<Vec<String>>,
+        /// Messages to the room.
+        told: Mutex<Vec<Stanza>>,
+    }
+
+    #[async_trait]
+    impl Route for Elsewhere {
+        async fn route(&self, stanza: Stanza) {
+            let Stanza::Iq(request) = stanza else { return self.told.lock().push(stanza) };
+            let stanza = Stanza::Iq(request.clone());
+            let is_ping = stanza.to_xml().contains(ns::PING);
+            let to = request.head.to.clone().unwrap();
+            let to = to.resource().unwrap();
+            self.asked.lock().push(format!("{to} {}", if is_ping { "ping" } else { "disco" }));
+            let error = match to {
+                "gone" => Condition::RecipientUnavailable,
+                "unknown" => Condition::ServiceUnavailable,
+                "no-pings" if is_ping => Condition::ServiceUnavailable,
+                "odd" => Condition::FeatureNotImplemented,
+                "silent" => return,
+                _ => return drop(self.server.requests.answered(request.result(None))),
+            };
+            let Some(Stanza::Iq(error)) = StanzaError::from(error).answer(&stanza) else {
+                unreachable!("a request is answered with an iq")
+            };
+            assert!(self.server.requests.answered(error).is_none());
+        }
+
+        async fn tell(&self, _: &str, _: Event<'_>) {}
+    }
+
+    impl Elsewhere {
+        fn new(server: &Arc<ServerState>) -> Self {
+            let (asked, told) = (Mutex::default(), Mutex::default());
+            Self { server: Arc::clone(server), asked, told }
+        }
+
+        /// Who was asked since this was last asked.
+        fn asked(&self) -> Vec<String> {
+            let mut asked = std::mem::take(&mut *self.asked.lock());
+            asked.sort_unstable();
+            asked
+        }
+    }
+
+    const HERE: [&str; 6] = ["there", "gone", "unknown", "no-pings", "odd", "silent"];
+
+    /// A room with these sessions on other servers, and one on this server.
+    async fn occupied(service: &RoomService) {
+        let mut room = room();
+        presence(&mut room, "romeo@localhost/local", "", "local");
+        for resource in HERE {
+            presence(&mut room, &format!("hag66@witches.example/{resource}"), "", resource);
+        }
+        service.rooms.lock(&coven()).await.put(room);
+    }
+
+    async fn gone(server: &ServerState, route: &Elsewhere, service: &RoomService) -> Vec<String> {
+        let gone = find(server, route, service).await;
+        let resource = |session: &Jid| session.resource().unwrap().to_owned();
+        let mut found: Vec<_> = gone.keys().map(resource).collect();
+        assert!(gone.values().all(|rooms| *rooms == [coven()]));
+        found.sort_unstable();
+        for (session, rooms) in gone {
+            lose(route, &session, &rooms[0]).await;
+        }
+        found
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silent_sessions_are_asked_and_those_that_are_gone_leave_the_room() {
+        let (server, service) = service();
+        let route = Elsewhere::new(&server);
+        occupied(&service).await;
+        assert!(gone(&server, &route, &service).await.is_empty(), "their silence begins now");
+        assert!(route.asked().is_empty());
+        tokio::time::advance(Duration::from_secs(10 * 60)).await;
+        service.signs_of_life.note(&jid("hag66@witches.example/there"));
+        assert_eq!(gone(&server, &route, &service).await, ["gone", "unknown"]);
+        let asked = [
+            "gone ping",
+            "no-pings disco",
+            "no-pings ping",
+            "odd ping",
+            "silent ping",
+            "unknown disco",
+            "unknown ping",
+        ];
+        assert_eq!(route.asked(), asked, "nobody of this server, and who has spoken is not silent");
+
+        // The room removes them as if a message had come back.
+        let mut locked = service.rooms.lock(&coven()).await;
+        let mut room = locked.take().unwrap();
+        for told in std::mem::take(&mut *route.told.lock()) {
+            let effects = apply(&mut room, &told.to_xml());
+            let seen: String = effects.list.iter().map(|effect| format!("{effect:?}")).collect();
+            assert!(seen.contains("333"), "{seen}");
+        }
+        assert_eq!(room.occupants(), HERE.len() - 1);
+        assert!(!room.has_session(&jid("hag66@witches.example/gone")));
+        locked.put(room);
+        drop(locked);
+
+        // Who has answered anything is there. One lost answer says nothing; two do.
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert_eq!(gone(&server, &route, &service).await, ["silent"]);
+        assert_eq!(route.asked(), ["silent ping"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_locked_room_is_left_out() {
+        let (server, service) = service();
+        occupied(&service).await;
+        assert_eq!(present(&server, &service).len(), HERE.len());
+        let locked = service.rooms.lock(&coven()).await;
+        assert!(present(&server, &service).is_empty());
+        drop(locked);
+        assert_eq!(present(&server, &service).len(), HERE.len());
+    }
+}

@@ -9,6 +9,8 @@ mod archive;
 mod carry_out;
 mod deliver;
 mod disco;
+#[cfg(test)]
+mod fixtures;
 mod ghosts;
 mod handle_input;
 mod housekeeping;

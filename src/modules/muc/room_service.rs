@@ -139,3 +139,24 @@ impl RoomService {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::modules::muc::fixtures::{coven, room, service};
+
+    #[tokio::test]
+    async fn a_room_that_was_given_up_is_read_when_it_is_needed() {
+        let (server, service) = service();
+        let stored = server.storage.rooms().create(&coven(), &room().to_stored(), 9).await;
+        assert!(stored.unwrap());
+        for _ in 0..2 {
+            let mut locked = service.lock(&server, &coven()).await.unwrap();
+            let there = locked.take().unwrap();
+            assert_eq!((there.config().name.as_str(), there.occupants()), ("Coven", 0));
+            locked.put(there);
+            drop(locked);
+            service.rooms.give_up_empty();
+            assert_eq!(service.rooms.count(), (0, 0));
+        }
+    }
+}

@@ -253,3 +253,46 @@ fn has_session(cx: &Cx<'_>, from: &Option<Jid>) -> bool {
     let full = from.as_ref().and_then(Jid::to_full);
     full.is_some_and(|full| cx.server.sessions.find(&full).is_some())
 }
+
+#[cfg(test)]
+mod tests {
+    use rustc_hash::FxHashSet;
+
+    use super::*;
+    use crate::host::{Keeping, Outbox, Registry};
+    use crate::modules::muc::fixtures::{coven, jid, presence, room, service, stanza};
+    use crate::stanza::Stanza;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_session_of_which_an_error_says_little_is_asked_soon() {
+        let (server, service) = service();
+        let hag = "hag66@witches.example/pda";
+        let mut there = room();
+        presence(&mut there, hag, "", "hag");
+        service.rooms.lock(&coven()).await.put(there);
+        service.signs_of_life.note(&jid(hag));
+        let (registry, origin) = (Registry::default(), Origin::Server("witches.example".into()));
+        let all: FxHashSet<Jid> = [jid(hag)].into_iter().collect();
+        for (condition, is_asked) in [("not-acceptable", false), ("service-unavailable", true)] {
+            let error = format!(
+                "<message type='error' from='{hag}' to='{}'><error type='cancel'>\
+                 <{condition} xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>",
+                coven()
+            );
+            let Stanza::Message(error) = stanza(&error) else { unreachable!("it is a message") };
+            let (mut outbox, mut keeping) = (Outbox::default(), Keeping::default());
+            let mut cx = Cx {
+                server: &server,
+                registry: &registry,
+                host: server.host("localhost").unwrap(),
+                origin: &origin,
+                outbox: &mut outbox,
+                keeping: &mut keeping,
+            };
+            let done = service.message(&mut cx, &server.services()[0], error).await;
+            assert!(done.is_ok(), "{condition}");
+            assert!(outbox.take().is_none(), "nobody is told anything: {condition}");
+            assert_eq!(!service.signs_of_life.silent(&all).is_empty(), is_asked, "{condition}");
+        }
+    }
+}
