@@ -18,14 +18,18 @@ pub(super) fn coven() -> BareJid {
 /// The room, with its owner `crone1@witches.example`; nobody is in it.
 pub(super) fn room() -> Room {
     let creator = BareJid::parse("crone1@witches.example").unwrap();
-    let config = RoomConfig { name: "Coven".to_owned(), is_persistent: true, ..RoomConfig::default() };
+    let config =
+        RoomConfig { name: "Coven".to_owned(), is_persistent: true, ..RoomConfig::default() };
     Room::new(coven(), creator, config, RoomLimits::default(), [1; 32], Timestamp::from_micros(0))
 }
 
 /// Somebody sends presence to the room under this nickname, with the content of an `<x/>` or another one.
 pub(super) fn presence(room: &mut Room, from: &str, attributes: &str, nick: &str) -> Effects {
     let x = "<x xmlns='http://jabber.org/protocol/muc'/>";
-    apply(room, &format!("<presence from='{from}' to='{}/{nick}'{attributes}>{x}</presence>", coven()))
+    apply(
+        room,
+        &format!("<presence from='{from}' to='{}/{nick}'{attributes}>{x}</presence>", coven()),
+    )
 }
 
 /// A stanza comes to the room.
