@@ -6,6 +6,7 @@ use super::room_service::RoomService;
 use crate::host::{Parts, Registry, ServerState};
 use crate::jid::{BareJid, Jid};
 use crate::muc::{Actor, Effects, Input, Moment, Room, RoomConfig, RoomLimits};
+use crate::ns;
 use crate::payload::datetime::Timestamp;
 use crate::stanza::Stanza;
 use crate::xml::Frame;
@@ -23,9 +24,9 @@ pub(super) fn room() -> Room {
     Room::new(coven(), creator, config, RoomLimits::default(), [1; 32], Timestamp::from_micros(0))
 }
 
-/// Somebody sends presence to the room under this nickname, with the content of an `<x/>` or another one.
+/// Somebody sends presence to the room under this nickname. `attributes`: more of them, for example the type.
 pub(super) fn presence(room: &mut Room, from: &str, attributes: &str, nick: &str) -> Effects {
-    let x = "<x xmlns='http://jabber.org/protocol/muc'/>";
+    let x = format!("<x xmlns='{}'/>", ns::MUC);
     apply(
         room,
         &format!("<presence from='{from}' to='{}/{nick}'{attributes}>{x}</presence>", coven()),
