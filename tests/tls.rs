@@ -138,3 +138,67 @@ async fn with_tls_first_the_certificate_is_that_of_the_name_asked_for() {
     }
     house.tasks.stop(Duration::from_secs(5)).await;
 }
+
+#[tokio::test]
+async fn each_port_serves_streams_and_http_as_the_client_asks_by_alpn() {
+    let house = House::new().await;
+    for (listener, protocols, is_http) in [
+        ("direct_tls", &[][..], false),
+        ("direct_tls", &["xmpp-client"], false),
+        ("direct_tls", &["http/1.1"], true),
+        ("direct_tls", &["h2", "http/1.1"], true),
+        ("https", &[], true),
+        ("https", &["http/1.1"], true),
+        ("https", &["xmpp-client"], false),
+    ] {
+        let mut config = trust::config(false);
+        config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+        let name = ServerName::try_from("a.example").unwrap();
+        let connector = TlsConnector::from(Arc::new(config));
+        let mut tls = connector.connect(name, house.connect(listener)).await.unwrap();
+        let expected = match (protocols, is_http) {
+            ([], _) => None,
+            (_, true) => Some(&b"http/1.1"[..]),
+            (_, false) => Some(&b"xmpp-client"[..]),
+        };
+        assert_eq!(tls.get_ref().1.alpn_protocol(), expected, "{listener} {protocols:?}");
+        if is_http {
+            tls.write_all(b"GET /nothing HTTP/1.1\r\nHost: a.example\r\n\r\n").await.unwrap();
+            heard(&mut tls, "HTTP/1.1 404 ").await;
+        } else {
+            tls.write_all(header("a.example").as_bytes()).await.unwrap();
+            heard(&mut tls, "</stream:features>").await;
+        }
+    }
+    house.tasks.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn streams_and_https_can_have_one_port() {
+    let data = tempfile::tempdir().unwrap();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let text = format!(
+        "[listen]\nc2s = []\nc2s_tls = '{free}'\nhttp = []\nhttps = '{free}'\nproxy65 = []\n\
+         [[host]]\ndomain = 'a.example'\n"
+    );
+    let mut config = Config::parse(&text, "the test").unwrap();
+    data.path().clone_into(&mut config.data);
+    let tasks = Tasks::new();
+    let server = Server::start(config, MemoryStorage::new(), Clock::system(), tasks.clone()).await;
+    let server = server.unwrap();
+    assert_eq!(server.addresses().len(), 1, "the port is opened once");
+    for (protocol, sent, expected) in [
+        ("http/1.1", "GET /nothing HTTP/1.1\r\nHost: a.example\r\n\r\n", "HTTP/1.1 404 "),
+        ("xmpp-client", &header("a.example"), "</stream:features>"),
+    ] {
+        let mut config = trust::config(false);
+        config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
+        let name = ServerName::try_from("a.example").unwrap();
+        let io = tokio::net::TcpStream::connect(free).await.unwrap();
+        let mut tls = TlsConnector::from(Arc::new(config)).connect(name, io).await.unwrap();
+        tls.write_all(sent.as_bytes()).await.unwrap();
+        heard(&mut tls, expected).await;
+    }
+    drop(server);
+    tasks.stop(Duration::from_secs(5)).await;
+}

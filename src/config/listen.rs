@@ -19,7 +19,8 @@ section! {
     /// Client connections with STARTTLS (RFC 6120 §5). TLS is required.
     c2s: Vec<SocketAddr> = everywhere(domains, 5222) => Addresses, Restart;
 
-    /// Client connections with TLS from the first byte (XEP-0368).
+    /// Client connections with TLS from the first byte (XEP-0368). A client that asks for `http/1.1` by ALPN gets HTTP, as
+    /// at `https`. The two may have the same port, for example 443: there a client that asks for nothing gets a stream.
     c2s_tls: Vec<SocketAddr> = everywhere(domains, 5223) => Addresses, Restart;
 
     /// HTTP without TLS, for a reverse proxy that does TLS: WebSocket clients (RFC 7395) at `/ws` and
@@ -28,7 +29,8 @@ section! {
     http: Vec<SocketAddr> = loopback(7070) => Addresses, Restart;
 
     /// HTTPS: WebSocket clients (RFC 7395) at `/ws` and `/xmpp-websocket`, for example
-    /// `wss://example.org:7443/ws`, and clients over BOSH (XEP-0124) at `/http-bind` and `/bosh`.
+    /// `wss://example.org:7443/ws`, and clients over BOSH (XEP-0124) at `/http-bind` and `/bosh`. A client that asks for
+    /// `xmpp-client` by ALPN gets a stream, as at `c2s_tls`.
     https: Vec<SocketAddr> = everywhere(domains, 7443) => Addresses, Restart;
 
     /// HTTP without TLS for programs that watch the server: `/metrics` (OpenMetrics, for Prometheus),
@@ -116,7 +118,9 @@ pub(super) fn check(listen: &ListenConfig, fields: &Fields<'_>, problems: &mut P
     for (i, (later, theirs)) in listeners.iter().enumerate() {
         for (earlier, ours) in &listeners[..i] {
             let pairs = ours.iter().flat_map(|a| theirs.iter().map(move |b| (a, b)));
-            let Some((a, b)) = pairs.into_iter().find(|(a, b)| overlap(a, b)) else { continue };
+            let is_shared = (*earlier, *later) == ("c2s_tls", "https");
+            let overlapping = |(a, b): &(&_, &_)| overlap(a, b) && !(is_shared && a == b);
+            let Some((a, b)) = pairs.into_iter().find(overlapping) else { continue };
             let at = fields.value_of(later).or_else(|| fields.value_of(earlier));
             problems.add(
                 &at.unwrap_or_else(|| fields.at.clone()),

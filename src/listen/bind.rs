@@ -9,7 +9,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use tokio::net::{TcpListener, TcpSocket};
 
-use super::listener::Listener;
+use super::listener::{Listener, Transport};
 use crate::config::ListenConfig;
 
 /// An address on which we cannot listen.
@@ -40,12 +40,19 @@ fn bind_with<S, L>(
     mut open: impl FnMut(SocketAddr, bool) -> io::Result<L>,
 ) -> Result<Vec<(&'static Listener<S>, L)>, Vec<Refused>> {
     let (mut listeners, mut refused) = (Vec::new(), Vec::new());
+    let mut with_tls = Vec::new();
     for listener in table {
         let Listener { option, .. } = *listener;
         let addresses = (listener.addresses)(listen);
         let before = listeners.len();
         let mut absent = Vec::new();
         for &address in addresses {
+            // Each port with TLS serves whatever its clients ask for, so the first row can have it for both.
+            let is_tls = matches!(listener.transport, Transport::Tls(_)) && address.port() > 0;
+            if is_tls && with_tls.contains(&address) {
+                continue;
+            }
+            with_tls.extend(is_tls.then_some(address));
             match open(address, addresses.iter().any(SocketAddr::is_ipv4)) {
                 Ok(socket) => listeners.push((listener, socket)),
                 Err(error) if is_absent(&error) => absent.push((address, error)),
@@ -130,7 +137,6 @@ const BACKLOG: u32 = 4096;
 mod tests {
     use super::*;
     use crate::config::Config;
-    use crate::listen::listener::Transport;
 
     static TABLE: &[Listener<()>] = &[Listener {
         name: "starttls",

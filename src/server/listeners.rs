@@ -29,7 +29,7 @@ pub static LISTENERS: [Listener; 6] = [
         option: "listen.c2s_tls",
         addresses: |listen| &listen.c2s_tls,
         transport: Transport::Tls(Purpose::Direct),
-        serve: serve_client,
+        serve: serve_tls,
     },
     Listener {
         name: "http",
@@ -43,7 +43,7 @@ pub static LISTENERS: [Listener; 6] = [
         option: "listen.https",
         addresses: |listen| &listen.https,
         transport: Transport::Tls(Purpose::Https),
-        serve: serve_http,
+        serve: serve_tls,
     },
     Listener {
         name: "monitoring",
@@ -84,6 +84,14 @@ impl Services {
 
     pub(super) fn c2s(&self) -> &Arc<C2s> {
         &self.c2s
+    }
+}
+
+/// Each port with TLS serves streams and HTTP: a client says by ALPN what it wants.
+fn serve_tls(services: &Services, accepted: Accepted) -> BoxFuture<'static, ()> {
+    match accepted.tls.as_ref().map(|tls| tls.purpose) {
+        Some(Purpose::Https) => serve_http(services, accepted),
+        _ => serve_client(services, accepted),
     }
 }
 
@@ -148,6 +156,10 @@ mod tests {
             for earlier in &LISTENERS[..i] {
                 let [a, b] = [earlier, later].map(|l| l.option.strip_prefix("listen.").unwrap());
                 let text = format!("[listen]\n{a} = 9\n{b} = 9\n");
+                if (a, b) == ("c2s_tls", "https") {
+                    Config::parse(&text, "test").unwrap();
+                    continue;
+                }
                 let problem = Config::parse(&text, "test").unwrap_err().to_string();
                 assert!(problem.contains("a port has one protocol"), "{a} {b}: {problem}");
             }

@@ -7,13 +7,15 @@ use tokio::time::{Instant, timeout};
 use super::wire::Wire;
 use crate::auth::{TlsFacts, TlsVersion};
 use crate::metrics::Metrics;
-use crate::tls::{Certificates, Purpose};
+use crate::tls::{Certificates, ClientHello, Purpose};
 
 /// What is known of the TLS around a connection.
 #[derive(Debug)]
 pub struct Tls {
     /// `TLSv1.3` or `TLSv1.2`.
     pub version: &'static str,
+    /// What the client wants, which may be something else than what its port is for ([`Purpose::wanted`]).
+    pub purpose: Purpose,
     /// What a login can be bound to.
     pub facts: TlsFacts,
 }
@@ -40,7 +42,11 @@ impl Handshaker<'_> {
         domain: Option<&str>,
     ) -> Option<(Wire, Tls)> {
         let started = Instant::now();
-        let choose = |sni: Option<&str>| self.certificates.choose(purpose, domain, sni);
+        let mut wanted = purpose;
+        let choose = |hello: &ClientHello| {
+            wanted = purpose.wanted(&hello.protocols);
+            self.certificates.choose(wanted, domain, hello.sni.as_deref())
+        };
         let outcome = timeout(self.limit, Box::pin(wire.secure(choose))).await;
         let (wire, chosen, handshake) = match outcome {
             Ok(Ok(secured)) => secured,
@@ -70,6 +76,6 @@ impl Handshaker<'_> {
             addresses: self.certificates.addresses(&handshake.client),
             fingerprint: Certificates::fingerprint(&handshake.client),
         };
-        Some((wire, Tls { version: handshake.version, facts }))
+        Some((wire, Tls { version: handshake.version, purpose: wanted, facts }))
     }
 }

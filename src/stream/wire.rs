@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::tls::{self, Chosen, Handshake, TlsStream};
+use crate::tls::{self, Chosen, ClientHello, Handshake, TlsStream};
 
 /// A stream of bytes in both directions.
 pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -29,7 +29,7 @@ impl Wire {
     /// If it fails, or there is TLS already.
     pub async fn secure(
         self,
-        choose: impl FnOnce(Option<&str>) -> Chosen,
+        choose: impl FnOnce(&ClientHello) -> Chosen,
     ) -> io::Result<(Self, Chosen, Handshake)> {
         let Self::Plain(io) = self else { return Err(io::Error::other("TLS inside TLS")) };
         let (tls, chosen, handshake) = tls::accept(io, choose).await?;

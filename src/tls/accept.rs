@@ -12,8 +12,17 @@ use super::exporter::ExporterSecret;
 use super::stream::TlsStream;
 use super::{Chosen, Handshake};
 
-/// Makes the handshake with a client. `choose` chooses the certificate by the server name that the client
-/// asks for (SNI), in lower case. If a client asks for what it cannot have, it gets an alert.
+/// What a client asks for in its first message.
+#[derive(Debug, Default)]
+pub struct ClientHello {
+    /// The server name (SNI), in lower case.
+    pub sni: Option<String>,
+    /// The protocols that it speaks (ALPN).
+    pub protocols: Vec<Vec<u8>>,
+}
+
+/// Makes the handshake with a client. `choose` chooses the certificate and the protocol by what the client asks for. If
+/// it asks for what it cannot have, it gets an alert.
 ///
 /// On TLS 1.3 the session ticket is sent with the first bytes that are written.
 ///
@@ -21,10 +30,10 @@ use super::{Chosen, Handshake};
 /// Those of the connection, its end (`UnexpectedEof`), and what the client does wrong (`InvalidData`).
 pub async fn accept<IO: AsyncRead + AsyncWrite + Unpin>(
     mut io: IO,
-    choose: impl FnOnce(Option<&str>) -> Chosen,
+    choose: impl FnOnce(&ClientHello) -> Chosen,
 ) -> io::Result<(TlsStream<IO>, Chosen, Handshake)> {
-    let (mut hello, sni) = client_hello(&mut io).await?;
-    let chosen = choose(sni.as_deref());
+    let (mut hello, asked) = client_hello(&mut io).await?;
+    let chosen = choose(&asked);
     let secret = Arc::new(ExporterSecret::default());
     let mut config = ServerConfig::clone(&chosen.config);
     config.key_log = Arc::clone(&secret) as _;
@@ -59,16 +68,15 @@ pub async fn accept<IO: AsyncRead + AsyncWrite + Unpin>(
     let version = if version13 { "TLSv1.3" } else { "TLSv1.2" };
     let client = stream.records.tls().peer_certificates().unwrap_or_default();
     let client = client.iter().map(|certificate| certificate.clone().into_owned()).collect();
-    Ok((stream, chosen, Handshake { version, version13, exporter, sni, client }))
+    Ok((stream, chosen, Handshake { version, version13, exporter, sni: asked.sni, client }))
 }
 
-/// Reads the first message of the client. Returns all that was read, and the server name that the client asks
-/// for.
+/// Reads the first message of the client. Returns all that was read, and what the client asks for.
 ///
 /// The message is parsed here to choose the certificate, and again in the handshake.
 async fn client_hello(
     io: &mut (impl AsyncRead + AsyncWrite + Unpin),
-) -> io::Result<(Vec<u8>, Option<String>)> {
+) -> io::Result<(Vec<u8>, ClientHello)> {
     let mut acceptor = Acceptor::default();
     let mut read = Vec::with_capacity(HELLO);
     loop {
@@ -84,8 +92,11 @@ async fn client_hello(
             match acceptor.accept() {
                 Ok(None) => {}
                 Ok(Some(accepted)) => {
-                    let sni = accepted.client_hello().server_name().map(str::to_ascii_lowercase);
-                    return Ok((read, sni));
+                    let hello = accepted.client_hello();
+                    let sni = hello.server_name().map(str::to_ascii_lowercase);
+                    let protocols = hello.alpn().into_iter().flatten();
+                    let protocols = protocols.map(<[u8]>::to_vec).collect();
+                    return Ok((read, ClientHello { sni, protocols }));
                 }
                 Err((error, mut alert)) => {
                     let mut bytes = Vec::new();

@@ -30,7 +30,7 @@ use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
 
-pub use self::accept::accept;
+pub use self::accept::{ClientHello, accept};
 pub use self::error::{Doubt, TlsError};
 pub use self::host::CertificateFacts;
 pub use self::server_configs::Purpose;

@@ -26,6 +26,33 @@ pub enum Purpose {
     StartTls,
 }
 
+impl Purpose {
+    /// What a client wants that speaks these protocols (ALPN), on a port for this: a port with TLS serves both streams
+    /// and HTTP. A client that offers no protocol, none that is known, or both, gets what the port is for.
+    #[must_use]
+    pub fn wanted(self, protocols: &[Vec<u8>]) -> Self {
+        let other = match self {
+            Self::Direct => Self::Https,
+            Self::Https => Self::Direct,
+            Self::StartTls => return self,
+        };
+        let offers = |purpose: Self| {
+            let own = purpose.protocol();
+            protocols.iter().any(|protocol| Some(protocol.as_slice()) == own)
+        };
+        if !offers(self) && offers(other) { other } else { self }
+    }
+
+    /// Its name in ALPN.
+    fn protocol(self) -> Option<&'static [u8]> {
+        match self {
+            Self::Direct => Some(b"xmpp-client"),
+            Self::Https => Some(b"http/1.1"),
+            Self::StartTls => None,
+        }
+    }
+}
+
 /// The settings of a certificate, for each purpose.
 #[derive(Debug)]
 pub(super) struct ServerConfigs {
@@ -52,8 +79,8 @@ impl ServerConfigs {
     ) -> Result<Self, TlsError> {
         let resolver = Arc::new(SingleCertAndKey::from(key));
         let ticketer = aws_lc_rs::Ticketer::new().map_err(|_| TlsError::Random)?;
-        let direct = with_protocol(common(&resolver, &ticketer, clients), b"xmpp-client");
-        let https = with_protocol(common(&resolver, &ticketer, None), b"http/1.1");
+        let direct = with_protocol(common(&resolver, &ticketer, clients), Purpose::Direct);
+        let https = with_protocol(common(&resolver, &ticketer, None), Purpose::Https);
         let starttls = common(&resolver, &ticketer, clients);
         Ok(Self { direct: Arc::new(direct), https: Arc::new(https), starttls: Arc::new(starttls) })
     }
@@ -89,7 +116,32 @@ fn common(
     config
 }
 
-fn with_protocol(mut config: ServerConfig, protocol: &[u8]) -> ServerConfig {
-    config.alpn_protocols = vec![protocol.to_vec()];
+fn with_protocol(mut config: ServerConfig, purpose: Purpose) -> ServerConfig {
+    config.alpn_protocols = purpose.protocol().map(<[u8]>::to_vec).into_iter().collect();
     config
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Purpose::{Direct, Https, StartTls};
+
+    #[test]
+    fn a_port_serves_what_the_client_asks_for() {
+        for (port, protocols, expected) in [
+            (Direct, &[][..], Direct),
+            (Direct, &["xmpp-client"], Direct),
+            (Direct, &["http/1.1"], Https),
+            (Direct, &["h2", "http/1.1"], Https),
+            (Direct, &["http/1.1", "xmpp-client"], Direct),
+            (Direct, &["h2"], Direct),
+            (Https, &[], Https),
+            (Https, &["xmpp-client"], Direct),
+            (Https, &["xmpp-client", "http/1.1"], Https),
+            (Https, &["h2", "http/1.1"], Https),
+            (StartTls, &["http/1.1"], StartTls),
+        ] {
+            let offered: Vec<_> = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+            assert_eq!(port.wanted(&offered), expected, "{port:?} {protocols:?}");
+        }
+    }
 }
