@@ -3,38 +3,14 @@
 //!
 //! What is waiting is kept in memory alone: who is asked when the room is given up enters again.
 
-use std::collections::VecDeque;
-
-use smol_str::SmolStr;
-
+use super::challenges::Asked;
 use super::{Actor, Effects, Moment, Room};
-use crate::jid::{BareJid, FullJid, Jid};
+use crate::jid::{BareJid, FullJid};
 use crate::payload::data_form::{self, Field, FieldKind, Form, FormKind, Submitted};
-use crate::payload::datetime::Timestamp;
 use crate::stanza::{
     Condition, Content, ErrorKind, Head, Message, MessageKind, Presence, Stanza, StanzaError,
 };
 use crate::xml::{ElementRef, element};
-
-/// Who has been asked, and who has answered.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Challenges {
-    /// The oldest first.
-    asked: VecDeque<Asked>,
-    /// Users who have answered, the oldest first: they are not asked again.
-    passed: VecDeque<BareJid>,
-}
-
-/// Somebody who wants to enter.
-#[derive(Clone, Debug)]
-struct Asked {
-    session: Jid,
-    /// The id of the challenge.
-    id: SmolStr,
-    at: Timestamp,
-    address: FullJid,
-    presence: Presence,
-}
 
 impl Room {
     /// Asks somebody who wants to enter. `false` if nobody is asked, or this user is not: it belongs to the room, is in
@@ -61,12 +37,7 @@ impl Room {
             self.challenges.pass(actor.user.clone());
             return false;
         }
-        let asked = &mut self.challenges.asked;
-        asked.retain(|asked| asked.session != actor.jid);
-        if asked.len() >= MOST_ASKED {
-            asked.pop_front();
-        }
-        asked.push_back(Asked {
+        self.challenges.ask(Asked {
             session: actor.jid.clone(),
             id: now.token.clone(),
             at: now.at,
@@ -123,10 +94,7 @@ impl Room {
             _ => Err(Condition::BadRequest),
         };
         let (id, answer) = (text("challenge")?, text(ANSWER)?);
-        let is_it = |asked: &Asked| asked.session == actor.jid && asked.id == id;
-        let place = self.challenges.asked.iter().position(is_it);
-        let asked = place.and_then(|place| self.challenges.asked.remove(place));
-        let asked = asked.filter(|asked| !asked.is_over(now.at));
+        let asked = self.challenges.take(&actor.jid, id, now.at);
         let asked = asked.ok_or_else(|| {
             Condition::ServiceUnavailable.text("there is no such question any more")
         })?;
@@ -142,27 +110,12 @@ impl Room {
 
     /// Whether a user has answered, or need not.
     pub(super) fn has_answered(&self, user: &BareJid) -> bool {
-        !self.config.asks() || self.challenges.passed.contains(user)
+        !self.config.asks() || self.challenges.has_passed(user)
     }
 
     fn is_answer(&self, text: &str) -> bool {
         let plain = |text: &str| text.trim().to_lowercase();
         plain(text) == plain(&self.config.answer)
-    }
-}
-
-impl Challenges {
-    fn pass(&mut self, user: BareJid) {
-        if self.passed.len() >= MOST_PASSED {
-            self.passed.pop_front();
-        }
-        self.passed.push_back(user);
-    }
-}
-
-impl Asked {
-    fn is_over(&self, now: Timestamp) -> bool {
-        now.as_micros() >= self.at.as_micros().saturating_add(PATIENCE_MICROS)
     }
 }
 
@@ -176,16 +129,10 @@ pub fn is_answer_to_challenge(payload: &ElementRef<'_>) -> bool {
 pub(super) const NS: &str = "urn:xmpp:captcha";
 /// The field for the answer to a question (XEP-0158 §9).
 const ANSWER: &str = "qa";
-/// Those who are asked at the same time. If one more comes, the one that has waited longest is forgotten.
-const MOST_ASKED: usize = 100;
-/// Users who are known to have answered.
-const MOST_PASSED: usize = 1000;
-/// How long one may think about the answer.
-const PATIENCE_MICROS: i64 = 5 * 60 * 1_000_000;
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::jid::Jid;
     use crate::muc::tests::Coven;
 
     /// A coven that asks newcomers.
@@ -218,16 +165,5 @@ mod tests {
             .unwrap();
         coven.enter("hecate", "hecate").unwrap();
         assert!(is_in(&coven, "hecate"));
-    }
-
-    #[test]
-    fn not_everybody_is_asked_at_once() {
-        let mut coven = coven();
-        for n in 0..=MOST_ASKED {
-            coven.enter(&format!("witch{n}"), &format!("witch{n}")).unwrap();
-        }
-        assert_eq!(coven.room.challenges.asked.len(), MOST_ASKED);
-        let asked = &coven.room.challenges.asked;
-        assert!(asked.iter().all(|asked| asked.session.bare_str() != "witch0@witches"));
     }
 }

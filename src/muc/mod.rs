@@ -16,6 +16,7 @@ mod apply;
 mod author;
 mod cause;
 mod challenge;
+mod challenges;
 mod change_affiliation;
 mod change_role;
 mod change_subject;

@@ -8,7 +8,7 @@ use smol_str::SmolStr;
 
 use super::activity::Activity;
 use super::affiliation::Standing;
-use super::challenge::Challenges;
+use super::challenges::Challenges;
 use super::extra::Extra;
 use super::history::History;
 use super::invited::Invited;

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use rustc_hash::FxHashMap;
 
 use super::activity::Activity;
-use super::challenge::Challenges;
+use super::challenges::Challenges;
 use super::extra::Extra;
 use super::history::History;
 use super::members::Members;
