@@ -57,6 +57,7 @@ impl Config {
     /// `running` is the configuration that the server uses now, not the last file that it has read. So
     /// an option that was changed and changed back is not pending.
     #[must_use]
+    #[expect(clippy::too_many_lines, reason = "some lines for each section")]
     pub fn reloaded(self, running: &Self) -> (Self, Vec<Pending>) {
         // All fields are named, so that a new section cannot be forgotten.
         let Self {

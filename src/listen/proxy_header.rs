@@ -188,7 +188,7 @@ mod tests {
             let write = async {
                 use tokio::io::AsyncWriteExt;
                 // Whoever reads may stop early.
-                let _ = ours.write_all(bytes).await;
+                drop(ours.write_all(bytes).await);
                 drop(ours);
             };
             let read = async {
