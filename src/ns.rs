@@ -103,6 +103,8 @@ pub const CALL_INVITES: &str = "urn:xmpp:call-invites:0";
 pub const FILES: &str = "urn:xmpp:sfs:0";
 /// XEP-0066.
 pub const OUT_OF_BAND: &str = "jabber:x:oob";
+/// XEP-0461.
+pub const REPLY: &str = "urn:xmpp:reply:0";
 /// XEP-0060.
 pub const PUBSUB: &str = "http://jabber.org/protocol/pubsub";
 /// XEP-0060 §7.1.5: what a publisher wants of a node.

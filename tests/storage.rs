@@ -4,6 +4,8 @@
 
 #![expect(clippy::unwrap_used, reason = "functions of tests")]
 
+#[path = "storage/api_tokens.rs"]
+mod api_tokens;
 #[path = "storage/busy.rs"]
 mod busy;
 #[path = "storage/capabilities.rs"]
@@ -77,6 +79,12 @@ macro_rules! suite {
 }
 
 suite! {
+    api_tokens:
+        a_token_is_found_by_its_hash
+        an_account_has_so_many_tokens_and_those_that_are_over_do_not_count
+        nobody_has_no_tokens
+        tokens_go_with_their_account
+    ;
     capabilities:
         the_hashes_of_an_account_are_bounded
         what_a_hash_stands_for_stays_as_it_is

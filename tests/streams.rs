@@ -34,7 +34,7 @@ use waxwing::host::command::ServerControl;
 use waxwing::jid::BareJid;
 use waxwing::server::Server;
 use waxwing::storage::{
-    AccountStore, ArchiveStore, CapabilityStore, DeviceStore, DocumentStore, FileStore,
+    AccountStore, ApiTokenStore, ArchiveStore, CapabilityStore, DeviceStore, DocumentStore, FileStore,
     MemoryStorage, NewAccount, PubSubStore, PushStore, ResumptionStore, RoomStore, RosterStore,
     Storage, UsageStore,
 };
@@ -133,6 +133,10 @@ struct Cursed(Arc<MemoryStorage>);
 impl Storage for Cursed {
     fn accounts(&self) -> &dyn AccountStore {
         self.0.accounts()
+    }
+
+    fn api_tokens(&self) -> &dyn ApiTokenStore {
+        self.0.api_tokens()
     }
 
     fn archive(&self) -> &dyn ArchiveStore {

@@ -22,6 +22,7 @@ pub const GROUPS: &[(&str, &str)] = &[
     ("archive", "Archives: what is kept of messages"),
     ("device", "Devices: which clients have access to an account"),
     ("file", "Files that users have uploaded"),
+    ("token", "Tokens for the HTTP API"),
     ("push", "Phones that are woken by a push service"),
     ("session", "Sessions: who is online"),
     ("room", "Rooms of group chats"),

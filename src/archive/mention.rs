@@ -43,7 +43,7 @@ impl Occupant<'_> {
                 attr("type").is_some_and(|kind| kind == "mention")
                     && attr("uri").is_some_and(|uri| self.is_uri(&uri))
             }
-            (REPLIES, "reply") => attr("to").is_some_and(|to| self.is_address(&to)),
+            (ns::REPLY, "reply") => attr("to").is_some_and(|to| self.is_address(&to)),
             (MENTIONS, "mention") => {
                 attr("mentions").is_some() || attr("jid").is_some_and(|jid| self.is_address(&jid))
             }
@@ -110,8 +110,6 @@ fn unescaped(uri: &str) -> Option<String> {
 
 /// XEP-0372.
 const REFERENCES: &str = "urn:xmpp:reference:0";
-/// XEP-0461.
-const REPLIES: &str = "urn:xmpp:reply:0";
 /// XEP-0513.
 const MENTIONS: &str = "urn:xmpp:mentions:0";
 

@@ -67,6 +67,13 @@ section! {
     /// Requests of the server to all clients and servers together, likewise.
     requests: usize = 10_000 => Count::between(0, 10_000_000), Reload;
 
+    /// Programs that follow the archive of one account by the HTTP API at the same time. Over the limit, they are told to
+    /// try again later.
+    api_streams_per_account: usize = 10 => Count::between(0, 1_000_000), Reload;
+
+    /// Programs that follow archives of all accounts, likewise.
+    api_streams: usize = 1000 => Count::between(0, 10_000_000), Reload;
+
     /// Files that clients at one address upload at the same time (XEP-0363). Over the limit, they are told to try
     /// again later.
     uploads_per_address: usize = 100 => Count::between(0, 1_000_000), Reload;

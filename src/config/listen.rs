@@ -88,6 +88,7 @@ const LISTENERS: &[(&str, &str, &str)] = &[
     ("http", "http", "HTTP"),
     ("https", "https", "HTTPS"),
     ("monitoring", "monitoring", "programs that watch the server"),
+    ("proxy65", "proxy65", "files from client to client"),
 ];
 
 /// All interfaces. Only the loopback interface if no served domain can be looked up from outside.

@@ -6,6 +6,7 @@
 //! and all errors are reported, not only the first.
 
 mod admin;
+mod api;
 mod archive;
 mod auth;
 mod budgets;
@@ -47,6 +48,7 @@ mod web_addresses;
 use std::path::PathBuf;
 
 pub use self::admin::AdminConfig;
+pub use self::api::ApiConfig;
 pub use self::archive::ArchiveConfig;
 pub use self::auth::AuthConfig;
 pub use self::budgets::BudgetsConfig;
@@ -92,6 +94,8 @@ pub struct Config {
     pub archive: ArchiveConfig,
     /// Files that users upload.
     pub files: FilesConfig,
+    /// The HTTP API.
+    pub api: ApiConfig,
     /// Files of the operator.
     pub static_files: StaticFilesConfig,
     /// The service for nodes.
@@ -134,6 +138,7 @@ impl Config {
             registration: RegistrationConfig::defaults(&domains),
             archive: ArchiveConfig::defaults(&domains),
             files: FilesConfig::defaults(&domains),
+            api: ApiConfig::defaults(&domains),
             static_files: StaticFilesConfig::defaults(&domains),
             pubsub: PubSubConfig::defaults(&domains),
             rooms: vec![RoomsConfig::defaults(&domains)],
@@ -179,6 +184,7 @@ impl Config {
         self.registration.warn(&mut warnings);
         self.archive.warn(&mut warnings);
         self.files.warn(&mut warnings);
+        self.api.warn(&mut warnings);
         self.static_files.warn(&mut warnings);
         self.pubsub.warn(&mut warnings);
         for rooms in &self.rooms {

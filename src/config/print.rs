@@ -6,7 +6,7 @@ use super::nearest::nearest;
 use super::section::{Applies, Entry, Section};
 use super::top_level::Head;
 use super::{
-    AdminConfig, ArchiveConfig, AuthConfig, BudgetsConfig, ContactConfig, DataPolicyConfig,
+    AdminConfig, ApiConfig, ArchiveConfig, AuthConfig, BudgetsConfig, ContactConfig, DataPolicyConfig,
     ExternalServicesConfig, FilesConfig, HostConfig, LimitsConfig, ListenConfig, LogConfig,
     PubSubConfig, RegistrationConfig, RoomsConfig, StaticFilesConfig, StorageConfig,
     StrangersConfig,
@@ -32,6 +32,7 @@ pub(super) fn sections(domains: &[String]) -> Vec<SectionDocs> {
         docs::<RegistrationConfig>(domains),
         docs::<ArchiveConfig>(domains),
         docs::<FilesConfig>(domains),
+        docs::<ApiConfig>(domains),
         docs::<StaticFilesConfig>(domains),
         docs::<PubSubConfig>(domains),
         docs::<RoomsConfig>(domains),

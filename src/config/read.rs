@@ -17,7 +17,7 @@ use super::section::{Fields, Section, table_of};
 use super::top_level::Head;
 use super::variables::{self, Lookup};
 use super::{
-    AdminConfig, ArchiveConfig, AuthConfig, BudgetsConfig, Config, ContactConfig, DEFAULT_DOMAIN,
+    AdminConfig, ApiConfig, ArchiveConfig, AuthConfig, BudgetsConfig, Config, ContactConfig, DEFAULT_DOMAIN,
     DataPolicyConfig, ExternalServicesConfig, FilesConfig, HostConfig, LimitsConfig, ListenConfig,
     LogConfig, PubSubConfig, RegistrationConfig, RoomsConfig, StaticFilesConfig, StorageConfig,
     StrangersConfig, admin, auth, contact, data_policy, external_services, host, limits, listen,
@@ -124,6 +124,7 @@ impl<'a> Document<'a> {
             registration: self.section::<RegistrationConfig>(domains, no_check, problems),
             archive: self.section::<ArchiveConfig>(domains, no_check, problems),
             files: self.section::<FilesConfig>(domains, no_check, problems),
+            api: self.section::<ApiConfig>(domains, no_check, problems),
             static_files: self.section::<StaticFilesConfig>(domains, no_check, problems),
             pubsub: self.section::<PubSubConfig>(domains, no_check, problems),
             rooms: self.rooms(&hosts, domains, problems),

@@ -68,6 +68,7 @@ impl Config {
             mut registration,
             mut archive,
             mut files,
+            mut api,
             mut static_files,
             mut pubsub,
             rooms,
@@ -89,6 +90,7 @@ impl Config {
         registration.keep(&running.registration, &mut names);
         archive.keep(&running.archive, &mut names);
         files.keep(&running.files, &mut names);
+        api.keep(&running.api, &mut names);
         static_files.keep(&running.static_files, &mut names);
         pubsub.keep(&running.pubsub, &mut names);
         let (rooms, services) = reloaded_rooms(rooms, &running.rooms, &mut names);
@@ -109,6 +111,7 @@ impl Config {
             registration,
             archive,
             files,
+            api,
             static_files,
             pubsub,
             rooms,

@@ -13,6 +13,8 @@ pub struct Keeping {
     pub handled: Option<Handled>,
     /// These resolve when what was stored is on the disk.
     pub receipts: SmallVec<[Receipt; 1]>,
+    /// The message is in the archive of its sender, under this number.
+    pub archived: Option<MessageId>,
     /// What it has cost so far, in steps of the budget `work`.
     pub steps: u32,
 }

@@ -9,6 +9,8 @@ mod account_nodes;
 mod account_removal;
 mod admins;
 mod announced;
+mod api_tokens;
+mod archive_watchers;
 pub mod block_list;
 pub mod bookmarks;
 pub mod bytestreams;
@@ -46,6 +48,8 @@ pub use access::{Access, AddressKind};
 pub use account_nodes::AccountNodes;
 pub use account_removal::remove_account;
 pub use admins::Admins;
+pub use api_tokens::{NewApiToken, Scope, api_token_hash, create_api_token};
+pub use archive_watchers::{ArchiveWatch, ArchiveWatchers};
 pub use cache::{AccountCache, Read};
 pub use clients::{Client, clients_of, revoke_client};
 pub use context::{

@@ -6,6 +6,7 @@
 //! request has a [`Peer`] among its extensions. A request may turn its connection into something else
 //! ([`websocket`], [`upgraded`]); whoever does that has the connection from then on.
 
+pub mod api;
 mod deadline;
 pub mod files;
 pub mod host_meta;

@@ -1,6 +1,7 @@
 //! Budgets: limits on shared resources, by account, by address and in all. [`budget`] explains how to add
 //! a resource.
 
+mod api;
 mod archives;
 mod budget;
 mod bytestreams;
@@ -48,6 +49,7 @@ use crate::metrics::Metrics;
 
 /// All budgets, in alphabetical order: for the documents.
 pub const ALL: &[&About] = &[
+    &api::ABOUT,
     &archives::ABOUT,
     &bytestreams::TRAFFIC,
     &bytestreams::ABOUT,
@@ -71,6 +73,8 @@ pub const ALL: &[&About] = &[
 /// The budgets of a server.
 #[derive(Debug)]
 pub struct Budgets {
+    /// Programs that follow archives.
+    pub api_streams: Level,
     /// Bytestreams that users have activated.
     pub bytestreams: Level,
     /// Connections.
@@ -106,6 +110,7 @@ impl Budgets {
     #[must_use]
     pub fn new(config: &Config, metrics: &Metrics) -> Self {
         let this = Self {
+            api_streams: Level::new(&api::ABOUT, metrics),
             bytestreams: Level::new(&bytestreams::ABOUT, metrics),
             connections: Connections::new(metrics),
             guesses: Guesses::new(metrics),
@@ -140,6 +145,11 @@ impl Budgets {
             account: bound(budgets.memory_per_account),
             address: None,
             all: bound(budgets.memory),
+        });
+        self.api_streams.set(Bounds {
+            account: bound(budgets.api_streams_per_account),
+            address: None,
+            all: bound(budgets.api_streams),
         });
         self.pushes.set(Bounds {
             account: bound(budgets.pushes_per_account),

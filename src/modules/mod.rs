@@ -2,6 +2,7 @@
 //!
 //! What has an order among them (a message passes several) stands in `router/`.
 
+pub mod api_tokens;
 pub mod avatars;
 pub mod blocking;
 pub mod bookmarks;
@@ -41,6 +42,7 @@ use crate::host::{Module, Registry};
 
 /// Every feature of the server.
 pub const ALL: &[&dyn Module] = &[
+    &api_tokens::ApiTokens,
     &avatars::Avatars,
     &blocking::Blocking,
     &bookmarks::Bookmarks,

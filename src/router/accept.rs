@@ -12,7 +12,7 @@ use crate::host::{Cx, Keeping, Origin, Outbox, ServerState};
 use crate::jid::{FullJid, Jid};
 use crate::session::Session;
 use crate::stanza::{Condition, Stanza, StanzaError, StreamCondition};
-use crate::storage::{Handled, Receipt};
+use crate::storage::{Handled, MessageId, Receipt};
 
 /// A stanza of a client that was carried to the end.
 #[derive(Debug)]
@@ -25,6 +25,8 @@ pub struct Processed {
     pub receipts: SmallVec<[Receipt; 1]>,
     /// The number of stanzas that its client has sent was stored with it.
     pub is_counted: bool,
+    /// It is a message, and has this number in the archive of its sender.
+    pub archived: Option<MessageId>,
     /// The cost, in steps of the budget `work`.
     pub steps: u32,
 }
@@ -69,7 +71,8 @@ impl Router {
         span.in_scope(|| bounce::end(&mut cx, &copy, done));
         drain(self, &mut outbox, &mut keeping, Some(session)).await;
         let is_counted = handled.is_some() && keeping.handled.is_none();
-        Processed { stanza: copy, receipts: keeping.receipts, is_counted, steps: keeping.steps }
+        let Keeping { receipts, archived, steps, .. } = keeping;
+        Processed { stanza: copy, receipts, is_counted, archived, steps }
     }
 
     /// Carries a stanza of another server or of a component to the end: when this returns, the stanza has
@@ -109,7 +112,7 @@ pub fn refuse(
         stanza.head_mut().to = host.map(|host| host.jid.clone());
     }
     span.in_scope(|| bounce::refused(server, client, &stanza, error));
-    Processed { stanza, receipts: SmallVec::new(), is_counted: false, steps: 1 }
+    Processed { stanza, receipts: SmallVec::new(), is_counted: false, archived: None, steps: 1 }
 }
 
 /// Checks that the origin owns the `from` of its stanza.

@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 
 use crate::bytestream;
 use crate::c2s::{self, C2s, bosh, websocket};
-use crate::http::{self, files, host_meta, monitoring, static_files};
+use crate::http::{self, api, files, host_meta, monitoring, static_files};
 use crate::listen::{self, Accepted, Transport};
 use crate::tls::Purpose;
 
@@ -73,6 +73,7 @@ pub struct Services {
 impl Services {
     pub(super) fn new(c2s: Arc<C2s>) -> Self {
         let routes = Router::new()
+            .merge(api::routes(Arc::clone(&c2s.router)))
             .merge(files::routes(Arc::clone(c2s.server())))
             .merge(host_meta::routes(Arc::clone(c2s.server())))
             .merge(static_files::routes(Arc::clone(c2s.server())))

@@ -104,6 +104,14 @@ impl Session {
         Self { mailbox, table: Some(table), own: OwnerState::default() }
     }
 
+    /// A session that is in no table, for a message that comes over HTTP: nobody finds it, and what it is sent is only
+    /// what answers its own stanzas. It can be dropped.
+    #[must_use]
+    pub fn unlisted(jid: FullJid, facts: SessionFacts, limits: MailboxLimits) -> Self {
+        let mailbox = Mailbox(SessionRef::new(jid, facts, limits, memory::Memory::default()));
+        Self { mailbox, table: None, own: OwnerState::default() }
+    }
+
     /// The reference that others have.
     #[must_use]
     pub fn handle(&self) -> &SessionRef {

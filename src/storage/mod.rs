@@ -7,6 +7,7 @@
 //! `docs/decisions/0014-many-writers.md`.
 
 mod account;
+mod api_token;
 mod archive;
 mod capability;
 mod data_lock;
@@ -37,6 +38,7 @@ mod wire_id;
 use crate::metrics::Metrics;
 
 pub use account::{Account, AccountStore, Created, NewAccount, ScramHash, ScramKeys};
+pub use api_token::{API_TOKENS, ApiToken, ApiTokenHash, ApiTokenStore};
 pub use archive::{
     ArchiveStore, Count, End, Holder, Kept, NewMessage, Page, Query, Retention, Stored, Waiting,
     Way,
@@ -78,6 +80,8 @@ pub use wire_id::WireIds;
 pub trait Storage: Send + Sync {
     /// Accounts and their keys.
     fn accounts(&self) -> &dyn AccountStore;
+    /// Tokens for the HTTP API.
+    fn api_tokens(&self) -> &dyn ApiTokenStore;
     /// Archives, and undelivered messages.
     fn archive(&self) -> &dyn ArchiveStore;
     /// What hashes of capabilities stand for.

@@ -15,7 +15,8 @@ fn origins_are_made_by_streams_and_the_router_only() {
     expect_all(origins_made_elsewhere);
 }
 
-const STREAMS: [&str; 4] = ["c2s", "component", "s2s", "stream"];
+/// Those with `http`, where a token is what authenticates.
+const STREAMS: [&str; 5] = ["c2s", "component", "http", "s2s", "stream"];
 /// Those who send to us.
 const PEERS: [&str; 3] = ["Client", "Component", "Server"];
 /// Ourselves.

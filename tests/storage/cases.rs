@@ -288,6 +288,9 @@ pub(crate) async fn fill(s: &Arc<dyn Storage>, who: &BareJid) {
     let phone = crate::push::registration("push.example", "phone", 1);
     s.push().register(who, &phone, 9).await.unwrap();
     s.files().reserve(&crate::uploads::slot(who, 1), crate::uploads::ROOMY).await.unwrap();
+    let token = crate::api_tokens::token(who.as_str(), 1, None);
+    let hash = std::array::from_fn(|n| who.as_str().as_bytes()[n % who.as_str().len()]);
+    s.api_tokens().add_api_token(who, hash, &token, 9).await.unwrap();
     let client = DeviceLogin { id: "a".into(), software: None, device: None, by_password: true };
     s.devices().note_device(who, at(9), &client).await.unwrap();
 }
@@ -295,6 +298,7 @@ pub(crate) async fn fill(s: &Arc<dyn Storage>, who: &BareJid) {
 pub(crate) async fn assert_empty(s: &Arc<dyn Storage>, who: &BareJid) {
     assert_eq!(s.push().registrations(who).await.unwrap(), []);
     assert_eq!(s.devices().of(who).await.unwrap(), []);
+    assert_eq!(s.api_tokens().api_tokens(who).await.unwrap(), []);
     assert_eq!(s.files().files_of(who, 9).await.unwrap(), []);
     assert_eq!(s.documents().all(who, "vcard").await.unwrap(), []);
     assert_eq!(s.capabilities().interests(who.as_str()).await.unwrap(), None);

@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use waxwing::jid::{BareJid, Jid};
 use waxwing::payload::datetime::Timestamp;
 use waxwing::storage::{
-    AccountStore, ArchiveStore, CapabilityStore, DeviceStore, DocumentStore, End, FileStore,
+    AccountStore, ApiTokenStore, ArchiveStore, CapabilityStore, DeviceStore, DocumentStore, End, FileStore,
     Handled, Kept, MessageId, NewMessage, Page, PubSubStore, PushStore, Query, Receipt, Result,
     Resumable, ResumptionStore, Retention, RoomStore, RosterChange, RosterItem, RosterStore,
     RosterVersion, SavedSession, SessionNumber, Storage, StorageError, UsageStore, Waiting,
@@ -160,6 +160,10 @@ impl Faulty {
 impl Storage for Faulty {
     fn accounts(&self) -> &dyn AccountStore {
         self.inner.accounts()
+    }
+
+    fn api_tokens(&self) -> &dyn ApiTokenStore {
+        self.inner.api_tokens()
     }
 
     fn archive(&self) -> &dyn ArchiveStore {

@@ -17,6 +17,7 @@ mod room_people;
 mod session;
 mod status;
 mod strangers;
+mod token;
 mod user;
 mod user_list;
 
@@ -38,6 +39,9 @@ pub const COMMANDS: &[&Command] = &[
     &file::REMOVE,
     &file::USAGE,
     &import::IMPORT,
+    &token::CREATE,
+    &token::LIST,
+    &token::REVOKE,
     &archive::SHOW,
     &archive::LIMIT,
     &archive::CLEAR,

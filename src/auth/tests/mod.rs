@@ -25,7 +25,7 @@ use crate::config::AuthConfig;
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
 use crate::storage::{
-    Account, AccountStore, ArchiveStore, CapabilityStore, Created, Device, DeviceLogin,
+    Account, AccountStore, ApiTokenStore, ArchiveStore, CapabilityStore, Created, Device, DeviceLogin,
     DeviceStore, DocumentStore, FileStore, NewAccount, PubSubStore, PushStore, Result,
     ResumptionStore, RoomStore, RosterStore, ScramHash, ScramKeys, Storage, StorageError,
     UsageStore,
@@ -112,6 +112,10 @@ impl Storage for Accounts {
     fn accounts(&self) -> &dyn AccountStore {
         self
     }
+    fn api_tokens(&self) -> &dyn ApiTokenStore {
+        unreachable!("logins need accounts only")
+    }
+
     fn archive(&self) -> &dyn ArchiveStore {
         unreachable!("logins need accounts only")
     }

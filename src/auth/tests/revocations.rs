@@ -45,6 +45,10 @@ impl Storage for Slow {
     fn accounts(&self) -> &dyn AccountStore {
         self.inner.accounts()
     }
+    fn api_tokens(&self) -> &dyn ApiTokenStore {
+        self.inner.api_tokens()
+    }
+
     fn archive(&self) -> &dyn ArchiveStore {
         self.inner.archive()
     }

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 
 use super::preferences;
 use crate::archive::policy::{self, StorePolicy};
-use crate::host::{Cx, Halt, Kept, contact_list};
+use crate::host::{ArchiveWatchers, Cx, Halt, Kept, contact_list};
 use crate::jid::{BareJid, Jid};
 use crate::payload::stanza_id;
 use crate::stanza::{Condition, Message, Stanza, StanzaError};
@@ -75,6 +75,17 @@ pub async fn keep(
     let stored = cx.server.storage.archive().keep(new).await?;
     cx.keeping.handled = None;
     cx.keeping.receipts.push(stored.receipt);
+    if in_sender {
+        cx.keeping.archived = Some(stored.id);
+    }
+    if let Some(watchers) = cx.server.find_shared::<ArchiveWatchers>() {
+        if let Some(sender) = sender.filter(|_| in_sender) {
+            watchers.wake(sender);
+        }
+        if let Some(recipient) = recipient.filter(|_| in_recipient) {
+            watchers.wake(recipient.user);
+        }
+    }
     if let Some(recipient) = recipient {
         if in_recipient {
             let id = cx.server.message_ids.write(stored.id);

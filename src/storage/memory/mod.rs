@@ -4,6 +4,7 @@
 //! made to hold much.
 
 mod account;
+mod api_token;
 mod archive;
 mod capability;
 mod contacts;
@@ -25,7 +26,7 @@ mod usage;
 use async_trait::async_trait;
 
 use super::{
-    AccountStore, ArchiveStore, CapabilityStore, DeviceStore, DocumentStore, FileStore,
+    AccountStore, ApiTokenStore, ArchiveStore, CapabilityStore, DeviceStore, DocumentStore, FileStore,
     PubSubStore, PushStore, ResumptionStore, RoomStore, RosterStore, Storage, UsageStore,
 };
 
@@ -34,6 +35,10 @@ pub use storage::MemoryStorage;
 #[async_trait]
 impl Storage for MemoryStorage {
     fn accounts(&self) -> &dyn AccountStore {
+        self
+    }
+
+    fn api_tokens(&self) -> &dyn ApiTokenStore {
         self
     }
 

@@ -13,7 +13,7 @@ use crate::storage::RoomAffiliation;
 use crate::storage::message_id::{IdClock, Ids};
 use crate::storage::usage::Room;
 use crate::storage::{
-    ContentHash, Device, MessageId, NodeNumber, PushRegistration, Resumable, ScramKeys,
+    ApiToken, ApiTokenHash, ContentHash, Device, MessageId, NodeNumber, PushRegistration, Resumable, ScramKeys,
     SessionNumber, StoredFile, StoredRoom,
 };
 
@@ -41,6 +41,8 @@ pub(super) struct Owner {
     /// No other owner has this number, and none had it before.
     pub(super) number: i64,
     pub(super) account: Option<AccountData>,
+    /// In the order in which they were made.
+    pub(super) api_tokens: Vec<(ApiTokenHash, ApiToken)>,
     /// By kind and key.
     pub(super) documents: BTreeMap<(String, String), String>,
     /// What hashes stand for that its clients were the first to tell, with a number that grows. Oldest first.

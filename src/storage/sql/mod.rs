@@ -7,6 +7,7 @@
 //! time it is executed, because the number could change the plan (`sqlite3ExprIsInteger`).
 
 pub(super) mod account;
+pub(super) mod api_token;
 pub(super) mod capability;
 pub(super) mod device;
 pub(super) mod document;

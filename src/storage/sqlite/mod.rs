@@ -5,6 +5,7 @@
 
 mod account;
 mod admission;
+mod api_token;
 mod archive;
 mod archive_page;
 mod archive_query;
@@ -54,7 +55,7 @@ use async_trait::async_trait;
 
 use self::database::Database;
 use super::{
-    AccountStore, ArchiveStore, CapabilityStore, DeviceStore, DocumentStore, FileStore,
+    AccountStore, ApiTokenStore, ArchiveStore, CapabilityStore, DeviceStore, DocumentStore, FileStore,
     PubSubStore, PushStore, ResumptionStore, RoomStore, RosterStore, Storage, UsageStore,
 };
 use crate::metrics::Metrics;
@@ -68,6 +69,10 @@ pub struct SqliteStorage {
 #[async_trait]
 impl Storage for SqliteStorage {
     fn accounts(&self) -> &dyn AccountStore {
+        &self.database
+    }
+
+    fn api_tokens(&self) -> &dyn ApiTokenStore {
         &self.database
     }
 

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::storage::SqliteStorage;
 use crate::storage::sql::{
-    Connection, account, device, file, pubsub_entity, push, resumption, room, room_list,
+    Connection, account, api_token, device, file, pubsub_entity, push, resumption, room, room_list,
     room_people, undelivered,
 };
 use crate::tasks::Tasks;
@@ -48,7 +48,9 @@ async fn rooms_are_listed_by_an_index() {
 }
 
 /// Our tables, and the names by which statements call them.
-const TABLES: [&str; 24] = [
+const TABLES: [&str; 26] = [
+    "api_token",
+    "t ",
     "message",
     "m ",
     "archive_row",
@@ -88,6 +90,7 @@ async fn no_frequent_statement_walks_through_a_table() {
     statements.extend(block_counts::statements());
     statements.extend(archive_segments::statements());
     statements.extend(account::statements());
+    statements.extend(api_token::statements());
     statements.extend(device::statements());
     statements.extend(file::statements());
     statements.extend(delete_messages::statements());

@@ -1,0 +1,210 @@
+//! The HTTP API: programs send messages, read the archive and follow it.
+
+#![expect(clippy::unwrap_used, reason = "functions of tests")]
+
+#[path = "api/bad.rs"]
+mod bad;
+#[path = "api/house.rs"]
+mod house;
+
+use std::time::Duration;
+
+use house::{House, user};
+use serde_json::json;
+
+#[tokio::test]
+async fn a_message_is_sent_and_read_by_both() {
+    let house = House::new("").await;
+    let token = house.token("romeo", "send read", None).await;
+    let sent = house
+        .send(&token, r#"{"to": "juliet@localhost", "body": "soft", "id": "7", "thread": "t"}"#)
+        .await;
+    assert_eq!(sent.status, 201, "{sent:?}");
+    assert_eq!((&sent.json["id"], &sent.json["to"]), (&json!("7"), &json!("juliet@localhost")));
+    let id = sent.json["stanza_id"].as_str().unwrap();
+    let own = house.get(&token, "messages").await;
+    assert_eq!(own.status, 200, "{own:?}");
+    assert_eq!(own.json["complete"], true);
+    let [message] = own.json["messages"].as_array().unwrap().as_slice() else { panic!("{own:?}") };
+    for (name, value) in [
+        ("stanza_id", json!(id)),
+        ("direction", json!("sent")),
+        ("with", json!("juliet@localhost")),
+        ("id", json!("7")),
+        ("type", json!("chat")),
+        ("body", json!("soft")),
+        ("thread", json!("t")),
+        ("encrypted", json!(false)),
+        ("at", json!("2026-12-01T00:00:00.000Z")),
+    ] {
+        assert_eq!(message[name], value, "{name}: {message}");
+    }
+    let hers = house.token("juliet", "read", None).await;
+    let received = house.get(&hers, "messages?with=romeo@localhost").await;
+    let message = &received.json["messages"][0];
+    assert_eq!(message["direction"], "received", "{received:?}");
+    assert!(message["from"].as_str().unwrap().starts_with("romeo@localhost/api-"), "{message}");
+    let waiting = house.server.state().storage.archive().waiting_count(&user("juliet")).await;
+    assert_eq!(waiting.unwrap(), 1, "her client gets it, too");
+    assert_eq!(house.server.state().sessions.count(), 0);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn an_id_is_sent_once() {
+    let house = House::new("").await;
+    let token = house.token("romeo", "send read", None).await;
+    let body = r#"{"to": "juliet@localhost", "body": "once", "id": "a"}"#;
+    let (first, second) = tokio::join!(house.send(&token, body), house.send(&token, body));
+    let mut statuses = [first.status, second.status];
+    statuses.sort_unstable();
+    assert!(statuses == [200, 201] || statuses == [201, 409], "{statuses:?}");
+    let again = house.send(&token, body).await;
+    assert_eq!(again.status, 200);
+    let other = house.send(&token, &body.replace("once", "twice")).await;
+    assert_eq!((other.status, other.problem()), (409, "id-conflict"));
+    let all = house.get(&token, "messages").await;
+    assert_eq!(all.json["messages"].as_array().unwrap().len(), 1, "{all:?}");
+    assert_eq!(all.json["messages"][0]["stanza_id"], again.json["stanza_id"]);
+    // Without an id, each is a message of its own.
+    let body = r#"{"to": "juliet@localhost", "body": "once"}"#;
+    let (one, two) = (house.send(&token, body).await, house.send(&token, body).await);
+    assert_ne!(one.json["id"], two.json["id"]);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn the_archive_is_read_page_by_page() {
+    let house = House::new("").await;
+    let token = house.token("romeo", "send,read", None).await;
+    for n in 0..5 {
+        let to = if n % 2 == 0 { "juliet" } else { "nurse" };
+        let body = format!(r#"{{"to": "{to}@localhost", "body": "{n}"}}"#);
+        assert_eq!(house.send(&token, &body).await.status, 201);
+    }
+    let page = async |query: String| {
+        let answer = house.get(&token, &format!("messages?{query}")).await;
+        let messages = answer.json["messages"].as_array().unwrap_or_else(|| panic!("{answer:?}"));
+        let texts: String = messages.iter().map(|m| m["body"].as_str().unwrap()).collect();
+        let end = |message: Option<&serde_json::Value>| {
+            message.map_or(String::new(), |m| m["stanza_id"].as_str().unwrap().to_owned())
+        };
+        (texts, answer.json["complete"] == true, end(messages.first()), end(messages.last()))
+    };
+    let (texts, complete, first, _) = page("limit=2".into()).await;
+    assert_eq!((texts.as_str(), complete), ("34", false));
+    let (texts, complete, ..) = page(format!("before={first}&limit=9")).await;
+    assert_eq!((texts.as_str(), complete), ("012", true));
+    let (_, _, first, _) = page(String::new()).await;
+    let (texts, complete, _, last) = page(format!("after={first}&limit=3")).await;
+    assert_eq!((texts.as_str(), complete), ("123", false));
+    let (texts, complete, ..) = page(format!("after={last}&limit=3")).await;
+    assert_eq!((texts.as_str(), complete), ("4", true));
+    assert_eq!(page("with=nurse%40localhost".into()).await.0, "13");
+    assert_eq!(page("with=nobody@localhost".into()).await.0, "");
+    house.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_is_an_event() {
+    let house = House::new("").await;
+    let romeo = house.token("romeo", "send read", None).await;
+    let juliet = house.token("juliet", "send read", None).await;
+    let send = async |token: &str, to: &str, body: &str| {
+        let body = format!(r#"{{"to": "{to}@localhost", "body": "{body}"}}"#);
+        let sent = house.send(token, &body).await;
+        sent.json["stanza_id"].as_str().unwrap_or_else(|| panic!("{sent:?}")).to_owned()
+    };
+    send(&romeo, "juliet", "before").await;
+    let mut hers = house.follow(&juliet, "", "").await;
+    let mut of_nurse = house.follow(&juliet, "?with=nurse@localhost", "").await;
+    let one = send(&romeo, "juliet", "one").await;
+    let (id, event) = hers.next().await.unwrap();
+    assert_eq!((&id, &event["body"], &event["direction"]), (&one, &json!("one"), &json!("received")));
+    // What her other clients send.
+    let two = send(&juliet, "nurse", "two").await;
+    let (id, event) = hers.next().await.unwrap();
+    assert_eq!((&id, &event["body"], &event["direction"]), (&two, &json!("two"), &json!("sent")));
+    assert_eq!(of_nurse.next().await.unwrap().0, two);
+    for _ in 0..3 {
+        hers.heartbeat().await.unwrap();
+    }
+    drop(hers);
+    // While nobody listens.
+    for body in ["three", "four"] {
+        send(&romeo, "juliet", body).await;
+    }
+    let mut again = house.follow(&juliet, "", &format!("Last-Event-ID: {one}\r\n")).await;
+    for body in ["two", "three", "four"] {
+        assert_eq!(again.next().await.unwrap().1["body"], body);
+    }
+    send(&romeo, "juliet", "five").await;
+    assert_eq!(again.next().await.unwrap().1["body"], "five");
+    let mut again = house.follow(&juliet, &format!("?last_event_id={two}"), "").await;
+    assert_eq!(again.next().await.unwrap().1["body"], "three");
+    drop((again, of_nurse));
+    house.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_messages_come_in_their_order() {
+    let house = House::new("[budgets]\nwork_per_account = 0\ntraffic_per_account = 0").await;
+    let romeo = house.token("romeo", "send", None).await;
+    let juliet = house.token("juliet", "read", None).await;
+    let mut events = house.follow(&juliet, "", "").await;
+    let write = async {
+        for n in 0..200 {
+            let body = format!(r#"{{"to": "juliet@localhost", "body": "{n}"}}"#);
+            assert_eq!(house.send(&romeo, &body).await.status, 201);
+        }
+    };
+    let read = async {
+        for n in 0..200 {
+            assert_eq!(events.next().await.unwrap().1["body"], n.to_string());
+        }
+    };
+    tokio::join!(write, read);
+    house.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_ends_with_its_token_and_with_the_server() {
+    let house = House::new("[budgets]\napi_streams_per_account = 2").await;
+    let token = house.token("juliet", "read", None).await;
+    let short = house.token("juliet", "read", Some(1)).await;
+    let (mut one, mut two) =
+        (house.follow(&token, "", "").await, house.follow(&short, "", "").await);
+    let refused = house.get(&token, "events").await;
+    assert_eq!((refused.status, refused.problem()), (429, "too-many"));
+    assert!(refused.head.contains("retry-after: 30\r\n"), "{refused:?}");
+    house.clock.advance(Duration::from_secs(86_400));
+    while two.heartbeat().await.is_some() {}
+    assert_eq!(house.get(&short, "messages").await.problem(), "unauthorized");
+    one.heartbeat().await.unwrap();
+    let tokens = house.server.state().storage.api_tokens();
+    for token in tokens.api_tokens(&user("juliet")).await.unwrap() {
+        tokens.remove_api_token(&user("juliet"), &token.id).await.unwrap();
+    }
+    while one.heartbeat().await.is_some() {}
+    let token = house.token("romeo", "read", None).await;
+    let mut events = house.follow(&token, "", "").await;
+    house.close().await;
+    while events.heartbeat().await.is_some() {}
+}
+
+#[tokio::test]
+async fn the_use_of_a_token_is_noted() {
+    let house = House::new("").await;
+    let token = house.token("romeo", "read", None).await;
+    let tokens = house.server.state().storage.api_tokens();
+    let used = async || tokens.api_tokens(&user("romeo")).await.unwrap()[0].last_used;
+    assert_eq!(used().await, None);
+    house.get(&token, "messages").await;
+    let first = used().await.unwrap();
+    for (passes, is_noted) in [(299, false), (1, true)] {
+        house.clock.advance(Duration::from_secs(passes));
+        house.get(&token, "messages").await;
+        assert_eq!(used().await.unwrap() > first, is_noted, "{passes}");
+    }
+    house.close().await;
+}
