@@ -120,7 +120,10 @@ async fn what_comes_is_an_event() {
     let mut of_nurse = house.follow(&juliet, "?with=nurse@localhost", "").await;
     let one = send(&romeo, "juliet", "one").await;
     let (id, event) = hers.next().await.unwrap();
-    assert_eq!((&id, &event["body"], &event["direction"]), (&one, &json!("one"), &json!("received")));
+    assert_eq!(
+        (&id, &event["body"], &event["direction"]),
+        (&one, &json!("one"), &json!("received"))
+    );
     // What her other clients send.
     let two = send(&juliet, "nurse", "two").await;
     let (id, event) = hers.next().await.unwrap();

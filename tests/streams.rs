@@ -34,9 +34,9 @@ use waxwing::host::command::ServerControl;
 use waxwing::jid::BareJid;
 use waxwing::server::Server;
 use waxwing::storage::{
-    AccountStore, ApiTokenStore, ArchiveStore, CapabilityStore, DeviceStore, DocumentStore, FileStore,
-    MemoryStorage, NewAccount, PubSubStore, PushStore, ResumptionStore, RoomStore, RosterStore,
-    Storage, UsageStore,
+    AccountStore, ApiTokenStore, ArchiveStore, CapabilityStore, DeviceStore, DocumentStore,
+    FileStore, MemoryStorage, NewAccount, PubSubStore, PushStore, ResumptionStore, RoomStore,
+    RosterStore, Storage, UsageStore,
 };
 use waxwing::tasks::Tasks;
 

@@ -269,7 +269,8 @@ mod tests {
         let (disk, receipt) = oneshot::channel();
         session.sm(|sm| sm.receive());
         let receipts = smallvec::smallvec![Receipt::waiting(receipt)];
-        let taken = Processed { stanza: message(1), receipts, is_counted: false, archived: None, steps: 0 };
+        let taken =
+            Processed { stanza: message(1), receipts, is_counted: false, archived: None, steps: 0 };
         unsettled.add(&session, taken, true);
         (0..2).for_each(|_| unsettled.answer(&session));
         let woken = |session: &Session| session.mailbox().filled().now_or_never().is_some();
@@ -300,7 +301,8 @@ mod tests {
         let (disk, receipt) = oneshot::channel();
         session.sm(|sm| sm.receive());
         let receipts = smallvec::smallvec![Receipt::waiting(receipt)];
-        let taken = Processed { stanza: message(1), receipts, is_counted: false, archived: None, steps: 0 };
+        let taken =
+            Processed { stanza: message(1), receipts, is_counted: false, archived: None, steps: 0 };
         unsettled.add(&session, taken, true);
         unsettled.answer(&session);
         assert!(settling.as_mut().now_or_never().is_none());

@@ -6,9 +6,9 @@ use super::nearest::nearest;
 use super::section::{Applies, Entry, Section};
 use super::top_level::Head;
 use super::{
-    AdminConfig, ApiConfig, ArchiveConfig, AuthConfig, BudgetsConfig, ContactConfig, DataPolicyConfig,
-    ExternalServicesConfig, FilesConfig, HostConfig, LimitsConfig, ListenConfig, LogConfig,
-    PubSubConfig, RegistrationConfig, RoomsConfig, StaticFilesConfig, StorageConfig,
+    AdminConfig, ApiConfig, ArchiveConfig, AuthConfig, BudgetsConfig, ContactConfig,
+    DataPolicyConfig, ExternalServicesConfig, FilesConfig, HostConfig, LimitsConfig, ListenConfig,
+    LogConfig, PubSubConfig, RegistrationConfig, RoomsConfig, StaticFilesConfig, StorageConfig,
     StrangersConfig,
 };
 

@@ -73,7 +73,9 @@ pub async fn create_api_token(
 ) -> Result<(String, ApiToken), CommandError> {
     let name = new.name.trim();
     if name.is_empty() || name.chars().count() > NAME || name.chars().any(char::is_control) {
-        return Err(CommandError::Invalid(format!("a name has 1 to {NAME} characters in one line")));
+        return Err(CommandError::Invalid(format!(
+            "a name has 1 to {NAME} characters in one line"
+        )));
     }
     let mut scopes = Vec::new();
     for word in new.scopes.split([' ', ',']).filter(|word| !word.is_empty()) {

@@ -87,7 +87,8 @@ mod tests {
     #[tokio::test]
     async fn those_who_wait_for_an_account_are_woken_and_forgotten() {
         let watchers = ArchiveWatchers::default();
-        let [romeo, juliet] = ["romeo@a.example", "juliet@a.example"].map(|jid| BareJid::parse(jid).unwrap());
+        let [romeo, juliet] =
+            ["romeo@a.example", "juliet@a.example"].map(|jid| BareJid::parse(jid).unwrap());
         watchers.wake(&romeo);
         let (one, two, other) =
             (watchers.watch(&romeo), watchers.watch(&romeo), watchers.watch(&juliet));

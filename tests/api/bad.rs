@@ -10,7 +10,9 @@ async fn nobody_does_what_no_token_allows() {
     let (read, send) =
         (house.token("romeo", "read", None).await, house.token("romeo", "send", None).await);
     let message = r#"{"to": "juliet@localhost", "body": "x"}"#;
-    for token in ["", "x", "waxwing_", "Bearer", &read[1..], &format!("{read}x"), &read.to_uppercase()] {
+    for token in
+        ["", "x", "waxwing_", "Bearer", &read[1..], &format!("{read}x"), &read.to_uppercase()]
+    {
         for request in ["GET /api/v1/messages", "GET /api/v1/events", "POST /api/v1/messages"] {
             let answer = house.ask(token, request, message).await;
             assert_eq!((answer.status, answer.problem()), (401, "unauthorized"), "{token}");
@@ -20,7 +22,11 @@ async fn nobody_does_what_no_token_allows() {
     // Not in the address, and not in another scheme.
     let answer = house.get("", &format!("messages?access_token={read}")).await;
     assert_eq!(answer.problem(), "unauthorized");
-    for line in [format!("Basic {read}"), read.clone(), format!("Bearer {read}\r\nAuthorization: Bearer {read}")] {
+    for line in [
+        format!("Basic {read}"),
+        read.clone(),
+        format!("Bearer {read}\r\nAuthorization: Bearer {read}"),
+    ] {
         let request = format!("GET /api/v1/messages\r\nAuthorization: {line}\r\n");
         assert_eq!(house.ask("", &request, "").await.problem(), "unauthorized", "{line}");
     }
@@ -53,9 +59,18 @@ async fn each_mistake_has_its_problem() {
     for path in ["", "x", "messages/", "messages/x", "../v1/messages", "openapi", "openapi.json/"] {
         assert_eq!(get(path).await, is(404, "not-found"), "{path}");
     }
-    for query in ["when=1", "limit=0", "limit=201", "limit=x", "limit=1&limit=2", "with=@", "with=%ff",
-        "after=x", "after=", "before=zzzzzzzzzzzzzzzz"]
-    {
+    for query in [
+        "when=1",
+        "limit=0",
+        "limit=201",
+        "limit=x",
+        "limit=1&limit=2",
+        "with=@",
+        "with=%ff",
+        "after=x",
+        "after=",
+        "before=zzzzzzzzzzzzzzzz",
+    ] {
         assert_eq!(get(&format!("messages?{query}")).await, is(400, "bad-request"), "{query}");
     }
     for query in ["limit=1", "last_event_id=x", "with=@"] {
@@ -78,12 +93,18 @@ async fn each_mistake_has_its_problem() {
         let answer = house.ask(&token, &format!("POST /api/v1/messages\r\n{kind}"), message).await;
         assert_eq!((answer.status, answer.problem()), (415, "unsupported-media-type"), "{kind}");
     }
-    for body in ["", "{", "[]", "{}", "\u{0}", r#"{"to": "juliet@localhost"}"#,
+    for body in [
+        "",
+        "{",
+        "[]",
+        "{}",
+        "\u{0}",
+        r#"{"to": "juliet@localhost"}"#,
         r#"{"to": "juliet@localhost", "body": "x", "type": "groupchat"}"#,
         r#"{"to": "juliet@localhost", "body": "x", "colour": "red"}"#,
         r#"{"to": "juliet@localhost", "body": "x\u0000"}"#,
-        r#"{"to": "juliet@@localhost", "body": "x"}"#]
-    {
+        r#"{"to": "juliet@@localhost", "body": "x"}"#,
+    ] {
         let answer = house.send(&token, body).await;
         assert_eq!((answer.status, answer.problem()), (400, "bad-request"), "{body}");
         assert!(answer.json["detail"].is_string(), "{answer:?}");
@@ -103,7 +124,8 @@ async fn a_message_that_is_refused_is_told_with_its_condition() {
         ("localhost", "service-unavailable"),
         ("garden@conference.localhost", "not-acceptable"),
     ] {
-        let answer = house.send(&token, &format!(r#"{{"to": "{to}", "body": "x", "id": "{to}"}}"#)).await;
+        let answer =
+            house.send(&token, &format!(r#"{{"to": "{to}", "body": "x", "id": "{to}"}}"#)).await;
         assert_eq!((answer.status, answer.problem()), (422, "not-delivered"), "{to}");
         let told = answer.json["condition"].as_str().unwrap();
         assert_eq!(told, condition, "{to}");

@@ -18,10 +18,11 @@ use tokio::sync::oneshot;
 use waxwing::jid::{BareJid, Jid};
 use waxwing::payload::datetime::Timestamp;
 use waxwing::storage::{
-    AccountStore, ApiTokenStore, ArchiveStore, CapabilityStore, DeviceStore, DocumentStore, End, FileStore,
-    Handled, Kept, MessageId, NewMessage, Page, PubSubStore, PushStore, Query, Receipt, Result,
-    Resumable, ResumptionStore, Retention, RoomStore, RosterChange, RosterItem, RosterStore,
-    RosterVersion, SavedSession, SessionNumber, Storage, StorageError, UsageStore, Waiting,
+    AccountStore, ApiTokenStore, ArchiveStore, CapabilityStore, DeviceStore, DocumentStore, End,
+    FileStore, Handled, Kept, MessageId, NewMessage, Page, PubSubStore, PushStore, Query, Receipt,
+    Result, Resumable, ResumptionStore, Retention, RoomStore, RosterChange, RosterItem,
+    RosterStore, RosterVersion, SavedSession, SessionNumber, Storage, StorageError, UsageStore,
+    Waiting,
 };
 
 /// Another storage, whose messages, sessions and rosters can no longer be written from some moment

@@ -25,8 +25,8 @@ use crate::config::AuthConfig;
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
 use crate::storage::{
-    Account, AccountStore, ApiTokenStore, ArchiveStore, CapabilityStore, Created, Device, DeviceLogin,
-    DeviceStore, DocumentStore, FileStore, NewAccount, PubSubStore, PushStore, Result,
+    Account, AccountStore, ApiTokenStore, ArchiveStore, CapabilityStore, Created, Device,
+    DeviceLogin, DeviceStore, DocumentStore, FileStore, NewAccount, PubSubStore, PushStore, Result,
     ResumptionStore, RoomStore, RosterStore, ScramHash, ScramKeys, Storage, StorageError,
     UsageStore,
 };

@@ -49,14 +49,8 @@ pub(super) async fn access(
         return Err(Problem::LacksScope(wanted));
     }
     let peer = SocketAddr::new(peer.client(&config, &head.headers), peer.address().port());
-    let access = Access {
-        budget: server.budgets.client(&user, peer.ip()),
-        user,
-        token,
-        hash,
-        peer,
-        tls,
-    };
+    let access =
+        Access { budget: server.budgets.client(&user, peer.ip()), user, token, hash, peer, tls };
     access.spend(1).await?;
     note(server, &access).await;
     Ok(access)

@@ -121,12 +121,8 @@ impl Follow {
         let archive = self.server.storage.archive();
         // With several nodes, messages above it may still get older neighbours.
         let horizon = archive.horizon();
-        let query = Query {
-            with: self.with.clone(),
-            above: self.last,
-            max: PAGE,
-            ..Query::default()
-        };
+        let query =
+            Query { with: self.with.clone(), above: self.last, max: PAGE, ..Query::default() };
         let page = archive.page(&self.access.user, &query).await?.unwrap_or_default();
         let rows: Vec<_> = page.rows.iter().filter(|row| Some(row.id) <= horizon).collect();
         if let Some(newest) = rows.last() {

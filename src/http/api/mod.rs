@@ -19,9 +19,9 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
+use axum::http::Method;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::request::Parts;
-use axum::http::Method;
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 
@@ -80,7 +80,7 @@ async fn dispatch(api: &Api, head: &Parts, body: Body) -> Result<Response, Probl
         Act::Send => {
             let access = access(server, head, Scope::Send).await?;
             send::answer(&api.router, &api.recent, access, head, body).await
-        },
+        }
     }
 }
 
@@ -138,11 +138,16 @@ mod tests {
         assert_eq!(described, routes.collect());
 
         let types = all["components"]["schemas"]["Problem"]["properties"]["type"]["enum"].clone();
-        let types: BTreeSet<_> =
-            types.as_array().unwrap().iter().map(|word| word.as_str().unwrap().to_owned()).collect();
+        let types: BTreeSet<_> = types
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|word| word.as_str().unwrap().to_owned())
+            .collect();
         let samples = Problem::samples();
         assert_eq!(types, samples.iter().map(|problem| problem.kind()).collect());
-        let statuses: BTreeSet<_> = all["components"]["responses"].as_object().unwrap().keys().cloned().collect();
+        let statuses: BTreeSet<_> =
+            all["components"]["responses"].as_object().unwrap().keys().cloned().collect();
         let known: BTreeSet<_> =
             samples.iter().map(|problem| problem.status().as_u16().to_string()).collect();
         assert_eq!(statuses, known);

@@ -109,7 +109,8 @@ mod tests {
     #[test]
     fn an_id_is_sent_once() {
         let recent = Recent::default();
-        let [romeo, juliet] = ["romeo@a.example", "juliet@a.example"].map(|jid| BareJid::parse(jid).unwrap());
+        let [romeo, juliet] =
+            ["romeo@a.example", "juliet@a.example"].map(|jid| BareJid::parse(jid).unwrap());
         let begin = |user: &BareJid, id: &str, content| recent.begin(user, id, [content; 32]);
         let Ok(Begin::Send(sending)) = begin(&romeo, "a", 1) else { panic!("it is new") };
         assert_eq!(begin(&romeo, "a", 1).unwrap_err(), Problem::InProgress);

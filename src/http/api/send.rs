@@ -102,7 +102,12 @@ pub(super) async fn answer(
     // In a task of its own: the request may be dropped, and what has begun must not be.
     let of_task = Arc::clone(router);
     let task = async move { Box::pin(send(&of_task, &access, stanza, id, sending)).await };
-    let sent = router.server.tasks.spawn("api-send", task).await.map_err(|error| Problem::failed(&error))?;
+    let sent = router
+        .server
+        .tasks
+        .spawn("api-send", task)
+        .await
+        .map_err(|error| Problem::failed(&error))?;
     Ok(json_answer(StatusCode::CREATED, &sent?))
 }
 
@@ -228,7 +233,10 @@ fn error_in(session: &Session, id: &str) -> Option<String> {
         let frame = Frame::from_bytes(delivery.stanza.to_bytes()).ok()?;
         let error = frame.root().child(ns::CLIENT, "error")?;
         let condition = error.children().find(|child| child.ns() == ns::STANZA_ERRORS);
-        Some(condition.map_or_else(|| Condition::UndefinedCondition.as_str().to_owned(), |child| child.name().to_owned()))
+        Some(condition.map_or_else(
+            || Condition::UndefinedCondition.as_str().to_owned(),
+            |child| child.name().to_owned(),
+        ))
     })
 }
 
@@ -263,7 +271,10 @@ mod tests {
         let origin = root.child(ns::STANZA_ID, "origin-id").unwrap();
         assert_eq!(origin.attr("id").unwrap(), "7");
         let reply = root.child(ns::REPLY, "reply").unwrap();
-        assert_eq!(["to", "id"].map(|name| reply.attr(name).unwrap().into_owned()), ["juliet@localhost/x", "r'"]);
+        assert_eq!(
+            ["to", "id"].map(|name| reply.attr(name).unwrap().into_owned()),
+            ["juliet@localhost/x", "r'"]
+        );
         let long = format!(r#"{{"to": "a@b", "body": "x", "id": "{}"}}"#, "x".repeat(129));
         for bad in [
             "{}",

@@ -27,7 +27,8 @@ impl AccountCommand for Create {
         let scopes = Scope::ALL
             .into_iter()
             .fold(scopes.required(true), |field, scope| field.option(scope.word(), scope.about()));
-        let days = Field::new(DAYS, FieldKind::TextSingle).label("Days until it expires").value("90");
+        let days =
+            Field::new(DAYS, FieldKind::TextSingle).label("Days until it expires").value("90");
         let form = Form::new(FormKind::Form).title(self.about()).instructions(INSTRUCTIONS);
         Ok(Some(form.field(name).field(scopes).field(days)))
     }

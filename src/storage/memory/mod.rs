@@ -26,8 +26,9 @@ mod usage;
 use async_trait::async_trait;
 
 use super::{
-    AccountStore, ApiTokenStore, ArchiveStore, CapabilityStore, DeviceStore, DocumentStore, FileStore,
-    PubSubStore, PushStore, ResumptionStore, RoomStore, RosterStore, Storage, UsageStore,
+    AccountStore, ApiTokenStore, ArchiveStore, CapabilityStore, DeviceStore, DocumentStore,
+    FileStore, PubSubStore, PushStore, ResumptionStore, RoomStore, RosterStore, Storage,
+    UsageStore,
 };
 
 pub use storage::MemoryStorage;

@@ -13,8 +13,8 @@ use crate::storage::RoomAffiliation;
 use crate::storage::message_id::{IdClock, Ids};
 use crate::storage::usage::Room;
 use crate::storage::{
-    ApiToken, ApiTokenHash, ContentHash, Device, MessageId, NodeNumber, PushRegistration, Resumable, ScramKeys,
-    SessionNumber, StoredFile, StoredRoom,
+    ApiToken, ApiTokenHash, ContentHash, Device, MessageId, NodeNumber, PushRegistration,
+    Resumable, ScramKeys, SessionNumber, StoredFile, StoredRoom,
 };
 
 /// All that is stored.

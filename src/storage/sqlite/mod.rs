@@ -55,8 +55,9 @@ use async_trait::async_trait;
 
 use self::database::Database;
 use super::{
-    AccountStore, ApiTokenStore, ArchiveStore, CapabilityStore, DeviceStore, DocumentStore, FileStore,
-    PubSubStore, PushStore, ResumptionStore, RoomStore, RosterStore, Storage, UsageStore,
+    AccountStore, ApiTokenStore, ArchiveStore, CapabilityStore, DeviceStore, DocumentStore,
+    FileStore, PubSubStore, PushStore, ResumptionStore, RoomStore, RosterStore, Storage,
+    UsageStore,
 };
 use crate::metrics::Metrics;
 
