@@ -210,6 +210,7 @@ const TITLES: &[(u16, &str)] = &[
     (153, "vCard-Based Avatars"),
     (156, "Discovering Alternative XMPP Connection Methods"),
     (157, "Contact Addresses for XMPP Services"),
+    (158, "CAPTCHA Forms"),
     (160, "Best Practices for Handling Offline Messages"),
     (163, "Personal Eventing Protocol"),
     (172, "User Nickname"),

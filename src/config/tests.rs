@@ -50,6 +50,7 @@ fn the_defaults_in_the_commented_file_read_as_what_they_are() {
                 "#key",
                 "#location",
                 "#password",
+                "#proxy65_address",
                 "#secret",
                 "#see_other_uri",
                 "#socket",
