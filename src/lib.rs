@@ -10,6 +10,7 @@ pub mod server;
 // 8 streams
 pub mod bytestream;
 pub mod c2s;
+pub mod component;
 pub mod http;
 pub mod listen;
 pub mod stream;

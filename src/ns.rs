@@ -3,6 +3,8 @@
 
 /// RFC 6120 §4.8.2: the content namespace of client streams.
 pub const CLIENT: &str = "jabber:client";
+/// XEP-0114 §3: the content namespace of streams of components. Stanzas are read as those of clients.
+pub const COMPONENT: &str = "jabber:component:accept";
 /// RFC 6120 §4.8.1: the stream element.
 pub const STREAM: &str = "http://etherx.jabber.org/streams";
 /// RFC 6120 §4.9.2: conditions of stream errors.

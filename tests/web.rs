@@ -606,3 +606,26 @@ async fn a_client_that_asks_and_does_not_read_is_given_up() {
 }
 
 const PATIENCE: Duration = Duration::from_secs(10);
+
+#[tokio::test]
+async fn clients_are_told_all_ways_to_connect_if_the_operator_wants_it() {
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    let house = House::new(&format!(
+        "http = []\nhttps = [\"127.0.0.1:{free}\"]\npublic = [\"192.0.2.1\", \"2001:db8::1\"]\n\
+         websocket = \"wss://chat.example/ws\"\nbosh = \"https://localhost/http-bind\""
+    ))
+    .await;
+    let request = request("/.well-known/host-meta.json", &["Connection: close\r\n"]);
+    let mut io = house.connect();
+    io.write_all(request.as_bytes()).await.unwrap();
+    let answer = String::from_utf8(rest(&mut io).await).unwrap();
+    let found: serde_json::Value =
+        serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+    assert_eq!(found["xmpp"]["ttl"], 3600);
+    let websocket = "urn:xmpp:alt-connections:websocket";
+    let elsewhere = serde_json::json!({ "rel": websocket, "href": "wss://chat.example/ws" });
+    assert_eq!(found["links"][0], elsewhere, "another machine: {answer}");
+    assert_eq!(found["links"][1]["sni"], "localhost", "{answer}");
+    assert_eq!(found["links"][1]["ips"], serde_json::json!(["192.0.2.1", "2001:db8::1"]));
+    house.close().await;
+}

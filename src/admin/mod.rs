@@ -26,6 +26,7 @@ pub const GROUPS: &[(&str, &str)] = &[
     ("push", "Phones that are woken by a push service"),
     ("session", "Sessions: who is online"),
     ("room", "Rooms of group chats"),
+    ("component", "External components: gateways and other programs"),
     ("report", "Reports of spam and abuse"),
 ];
 

@@ -158,6 +158,8 @@ const BESIDE: &[Manifest] = &[
             Xep { number: 206, version: "1.4", status: Status::Complete },
             Xep { number: 368, version: "1.1.0", status: Status::Complete },
             Xep { number: 478, version: "0.2.0", status: Status::Complete },
+            // Without QUIC, keys and ECH.
+            Xep { number: 487, version: "0.1.0", status: Status::Partial },
         ],
     },
 ];
@@ -202,6 +204,7 @@ const TITLES: &[(u16, &str)] = &[
     (84, "User Avatar"),
     (85, "Chat State Notifications"),
     (92, "Software Version"),
+    (114, "Jabber Component Protocol"),
     (114, "Jabber Component Protocol"),
     (115, "Entity Capabilities"),
     (124, "Bidirectional-streams Over Synchronous HTTP (BOSH)"),
@@ -267,6 +270,7 @@ const TITLES: &[(u16, &str)] = &[
     (484, "Fast Authentication Streamlining Tokens"),
     (485, "PubSub Server Information"),
     (486, "MUC Avatars"),
+    (487, "Host Meta 2 - One Method To Rule Them All"),
     (488, "MUC Token Invite"),
     (490, "Message Displayed Synchronization"),
     (492, "Chat notification settings"),

@@ -38,6 +38,10 @@ section! {
     /// numbers tell a lot. If nothing is set, there is no such port.
     monitoring: Vec<SocketAddr> = Vec::new() => Addresses, Restart;
 
+    /// External components (XEP-0114), without TLS: let nobody but them reach it. Openfire has 5275. If nothing is set and
+    /// there is a `[[component]]`, it is port 5347 of the loopback interface.
+    components: Vec<SocketAddr> = Vec::new() => Addresses, Restart;
+
     /// Proxy for bytestreams (XEP-0065, SOCKS5): clients that do not reach each other send files through it. If nothing
     /// is set, there is none.
     proxy65: Vec<SocketAddr> = everywhere(domains, 7777) => Addresses, Restart;
@@ -58,6 +62,11 @@ section! {
     /// where the client is. On these listeners, a connection of a proxy without a valid header is closed, and one
     /// from another address is a client's, without a header. On all others there is no header.
     proxy_protocol: Vec<&'static str> = Vec::new() => SomeOf(LISTENERS), Reload;
+
+    /// Addresses at which clients on the internet reach this server. If they are set, `/.well-known/host-meta.json` tells
+    /// clients all about the ports (XEP-0487), so that they need no DNS records. Set them only if all clients reach the
+    /// server there.
+    public: Vec<IpNet> = Vec::new() => Machines, Reload;
 
     /// Web pages from which browsers may connect, as `https://chat.example.org`; `null` stands for
     /// pages without an origin, such as local files. An empty list means all: a page needs the password
@@ -99,12 +108,15 @@ fn everywhere(domains: &[String], port: u16) -> Vec<SocketAddr> {
     vec![SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))]
 }
 
-fn loopback(port: u16) -> Vec<SocketAddr> {
+pub(super) fn loopback(port: u16) -> Vec<SocketAddr> {
     vec![
         SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
         SocketAddr::from((Ipv6Addr::LOCALHOST, port)),
     ]
 }
+
+/// The port for components, as other servers have it.
+pub(super) const COMPONENTS: u16 = 5347;
 
 /// Refuses one address for two protocols.
 pub(super) fn check(listen: &ListenConfig, fields: &Fields<'_>, problems: &mut Problems<'_>) {
@@ -114,6 +126,7 @@ pub(super) fn check(listen: &ListenConfig, fields: &Fields<'_>, problems: &mut P
         ("http", &listen.http),
         ("https", &listen.https),
         ("monitoring", &listen.monitoring),
+        ("components", &listen.components),
         ("proxy65", &listen.proxy65),
     ];
     for (i, (later, theirs)) in listeners.iter().enumerate() {

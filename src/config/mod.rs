@@ -10,6 +10,7 @@ mod api;
 mod archive;
 mod auth;
 mod budgets;
+mod component;
 mod contact;
 mod data_policy;
 mod domain;
@@ -52,6 +53,7 @@ pub use self::api::ApiConfig;
 pub use self::archive::ArchiveConfig;
 pub use self::auth::AuthConfig;
 pub use self::budgets::BudgetsConfig;
+pub use self::component::ComponentConfig;
 pub use self::contact::ContactConfig;
 pub use self::data_policy::{DataAccess, DataPolicyConfig};
 pub use self::domain::{DEFAULT_DOMAIN, prepare_domain};
@@ -102,6 +104,8 @@ pub struct Config {
     pub pubsub: PubSubConfig,
     /// The services for group chat; at least one, which may be switched off.
     pub rooms: Vec<RoomsConfig>,
+    /// The external components.
+    pub components: Vec<ComponentConfig>,
     /// People who are not contacts.
     pub strangers: StrangersConfig,
     /// The database.
@@ -142,6 +146,7 @@ impl Config {
             static_files: StaticFilesConfig::defaults(&domains),
             pubsub: PubSubConfig::defaults(&domains),
             rooms: vec![RoomsConfig::defaults(&domains)],
+            components: Vec::new(),
             strangers: StrangersConfig::defaults(&domains),
             storage: StorageConfig::defaults(&domains),
             limits: LimitsConfig::defaults(&domains),
@@ -189,6 +194,9 @@ impl Config {
         self.pubsub.warn(&mut warnings);
         for rooms in &self.rooms {
             rooms.warn(&mut warnings);
+        }
+        for component in &self.components {
+            component.warn(&mut warnings);
         }
         self.strangers.warn(&mut warnings);
         self.storage.warn(&mut warnings);

@@ -7,6 +7,7 @@ use super::section::{Applies, Entry, Section};
 use super::top_level::Head;
 use super::{
     AdminConfig, ApiConfig, ArchiveConfig, AuthConfig, BudgetsConfig, ContactConfig,
+    AdminConfig, ArchiveConfig, AuthConfig, BudgetsConfig, ComponentConfig, ContactConfig,
     DataPolicyConfig, ExternalServicesConfig, FilesConfig, HostConfig, LimitsConfig, ListenConfig,
     LogConfig, PubSubConfig, RegistrationConfig, RoomsConfig, StaticFilesConfig, StorageConfig,
     StrangersConfig,
@@ -36,6 +37,7 @@ pub(super) fn sections(domains: &[String]) -> Vec<SectionDocs> {
         docs::<StaticFilesConfig>(domains),
         docs::<PubSubConfig>(domains),
         docs::<RoomsConfig>(domains),
+        docs::<ComponentConfig>(domains),
         docs::<StrangersConfig>(domains),
         docs::<StorageConfig>(domains),
         docs::<LimitsConfig>(domains),
@@ -54,7 +56,9 @@ impl SectionDocs {
         match self.name {
             "" => "the head of the file".to_owned(),
             // The sections that may be repeated.
-            HostConfig::NAME | RoomsConfig::NAME => format!("[[{}]]", self.name),
+            ComponentConfig::NAME | HostConfig::NAME | RoomsConfig::NAME => {
+                format!("[[{}]]", self.name)
+            }
             name => format!("[{name}]"),
         }
     }
@@ -149,8 +153,10 @@ pub fn commented(domain: &str) -> String {
         for line in docs.docs {
             comment(&mut out, line);
         }
+        // A section that would add something is written as comments alone.
+        let off = if docs.name == ComponentConfig::NAME { "#" } else { "" };
         if !docs.name.is_empty() {
-            push(&mut out, format_args!("{}\n", docs.heading()));
+            push(&mut out, format_args!("{off}{}\n", docs.heading()));
         }
         for entry in &docs.entries {
             out.push('\n');
@@ -162,6 +168,10 @@ pub fn commented(domain: &str) -> String {
             }
             comment(&mut out, &format!("A change is applied {}.", applies(entry.applies)));
             match (&entry.default, entry.example) {
+                (_, _) if entry.required && !off.is_empty() => {
+                    let value = super::value::quote(&format!("irc.{domain}"));
+                    push(&mut out, format_args!("{off}{} = {value}\n", entry.name));
+                }
                 (_, _) if entry.required => {
                     let value = super::value::quote(domain);
                     push(&mut out, format_args!("{} = {value}\n", entry.name));

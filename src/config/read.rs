@@ -22,6 +22,11 @@ use super::{
     LimitsConfig, ListenConfig, LogConfig, PubSubConfig, RegistrationConfig, RoomsConfig,
     StaticFilesConfig, StorageConfig, StrangersConfig, admin, auth, contact, data_policy,
     external_services, host, limits, listen, rooms,
+    AdminConfig, ArchiveConfig, AuthConfig, BudgetsConfig, ComponentConfig, Config, ContactConfig,
+    DEFAULT_DOMAIN, DataPolicyConfig, ExternalServicesConfig, FilesConfig, HostConfig,
+    LimitsConfig, ListenConfig, LogConfig, PubSubConfig, RegistrationConfig, RoomsConfig,
+    StaticFilesConfig, StorageConfig, StrangersConfig, admin, auth, component, contact,
+    data_policy, external_services, host, limits, listen, rooms,
 };
 
 impl Config {
@@ -117,9 +122,17 @@ impl<'a> Document<'a> {
         let hosts = self.hosts(problems);
         let domains: Vec<_> = hosts.iter().map(|host| host.domain.clone()).collect();
         let domains = domains.as_slice();
+        let components = self.components(&hosts, problems);
+        let mut listen = self.section::<ListenConfig>(domains, listen::check, problems);
+        let listens = self.root.get(ListenConfig::NAME).and_then(table_of);
+        let is_set = listens.is_some_and(|table| table.contains_key("components"));
+        if !is_set && !components.is_empty() {
+            listen.components = listen::loopback(listen::COMPONENTS);
+        }
         Config {
             data: head.data,
-            listen: self.section::<ListenConfig>(domains, listen::check, problems),
+            listen,
+            components,
             auth: self.section::<AuthConfig>(domains, auth::check, problems),
             registration: self.section::<RegistrationConfig>(domains, no_check, problems),
             archive: self.section::<ArchiveConfig>(domains, no_check, problems),
@@ -211,6 +224,18 @@ impl<'a> Document<'a> {
         services.into_iter().map(|(service, _)| service).collect()
     }
 
+    /// Reads all `[[component]]` sections.
+    fn components(
+        &self,
+        hosts: &[HostConfig],
+        problems: &mut Problems<'_>,
+    ) -> Vec<ComponentConfig> {
+        let example = "write [[component]], and below it domain and secret";
+        let all = self.repeated::<ComponentConfig>(&[], component::check, example, problems);
+        component::check_all(&all, hosts, problems);
+        all.into_iter().map(|(component, _)| component).collect()
+    }
+
     /// Reads all sections of a kind that may be repeated.
     fn repeated<T: Section>(
         &self,
@@ -253,7 +278,7 @@ impl<'a> Document<'a> {
                 let names = self.sections.iter().map(|section| section.name);
                 let names = names.filter(|name| !name.is_empty());
                 let help = match meant_section(name).or(nearest(name, names.clone())) {
-                    Some(meant @ ("host" | "rooms")) => format!("write [[{meant}]]"),
+                    Some(meant @ ("component" | "host" | "rooms")) => format!("write [[{meant}]]"),
                     Some(meant) => format!("write [{meant}]"),
                     None => format!("the sections are {}", names.collect::<Vec<_>>().join(", ")),
                 };

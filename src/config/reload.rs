@@ -72,6 +72,7 @@ impl Config {
             mut static_files,
             mut pubsub,
             rooms,
+            components,
             mut strangers,
             mut storage,
             mut limits,
@@ -115,6 +116,7 @@ impl Config {
             static_files,
             pubsub,
             rooms,
+            components,
             strangers,
             storage,
             limits,
@@ -288,6 +290,17 @@ mod tests {
                 ("auth", "certificate_revocation_lists") => {
                     let authorities = "certificate_authorities = 'ca.pem'";
                     format!("{}[auth]\n{authorities}\n{line}", host("a.example"))
+                }
+                // A component has a domain, and one secret.
+                ("component", _) => {
+                    let rest: &[(&str, &str)] = match option {
+                        "secret_file" => &[("domain", "'c.example'"), (option, "'/proc/version'")],
+                        _ => &[("domain", "'c.example'"), ("secret", "'a'")],
+                    };
+                    let rest = rest.iter().filter(|(name, _)| *name != option || line.is_empty());
+                    let rest: String =
+                        rest.map(|(name, value)| format!("{name} = {value}\n")).collect();
+                    format!("{}[[component]]\n{line}{rest}", host("a.example"))
                 }
                 ("host", _) => format!("{}{line}", host("a.example")),
                 ("rooms", _) => format!("{}[[rooms]]\n{line}", host("a.example")),

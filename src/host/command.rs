@@ -20,7 +20,7 @@ pub use self::call::call;
 pub use self::context::{Caller, CommandCx};
 pub use self::error::CommandError;
 pub use self::outcome::{Format, Outcome};
-pub use self::server_control::ServerControl;
+pub use self::server_control::{ComponentRow, ServerControl};
 pub use self::session::SessionRow;
 
 use crate::config::Config;

@@ -18,6 +18,7 @@ mod cache;
 pub mod card;
 mod clients;
 pub mod command;
+pub mod components;
 pub mod contact_list;
 mod context;
 mod destination;

@@ -1,4 +1,5 @@
-//! `/.well-known/host-meta` (XEP-0156 §3): where web clients find our WebSocket and BOSH. The answer is
+//! `/.well-known/host-meta` (XEP-0156 §3): where web clients find our WebSocket and BOSH; and in JSON, if the operator
+//! wants it, all ways to connect (XEP-0487). The answer is
 //! the same for web pages from everywhere.
 
 use std::sync::Arc;
@@ -10,6 +11,9 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
+use serde_json::{Value, json};
+
+use crate::config::Config;
 use crate::host::ServerState;
 use crate::xml::escape_attr;
 
@@ -18,8 +22,8 @@ pub fn routes(server: Arc<ServerState>) -> Router {
     Router::new()
         .route("/.well-known/host-meta", get(xml))
         .route("/.well-known/host-meta/", get(xml))
-        .route("/.well-known/host-meta.json", get(json))
-        .route("/.well-known/host-meta.json/", get(json))
+        .route("/.well-known/host-meta.json", get(jrd))
+        .route("/.well-known/host-meta.json/", get(jrd))
         .with_state(server)
 }
 
@@ -39,17 +43,41 @@ async fn xml(State(server): State<Arc<ServerState>>, headers: HeaderMap) -> Resp
     (head, out).into_response()
 }
 
-async fn json(State(server): State<Arc<ServerState>>, headers: HeaderMap) -> Response {
+async fn jrd(State(server): State<Arc<ServerState>>, headers: HeaderMap) -> Response {
     let links = links(&server, &headers);
     if links.is_empty() {
         return StatusCode::NOT_FOUND.into_response();
     }
-    let links: Vec<_> = links
-        .iter()
-        .map(|(relation, address)| serde_json::json!({ "rel": relation, "href": address }))
-        .collect();
+    let links = links.iter().map(|(relation, address)| json!({ "rel": relation, "href": address }));
+    let config = server.config.load();
+    let all = match config.listen.public.is_empty() {
+        true => json!({ "links": links.collect::<Vec<_>>() }),
+        false => complete(&config, asked_domain(&server, &headers), links.collect()),
+    };
     let head = [(CONTENT_TYPE, "application/json"), (ACCESS_CONTROL_ALLOW_ORIGIN, "*")];
-    (head, serde_json::json!({ "links": links }).to_string()).into_response()
+    (head, all.to_string()).into_response()
+}
+
+/// All ways to connect, with all that a client must know (XEP-0487 §2): it asks nobody else then.
+fn complete(config: &Config, domain: &str, links: Vec<Value>) -> Value {
+    let domain = idna::domain_to_ascii(domain).unwrap_or_else(|_| domain.to_owned());
+    let ips: Vec<_> = config.listen.public.iter().map(|net| net.addr().to_string()).collect();
+    let tls = config.listen.c2s_tls.first();
+    let tls = tls.map(|address| json!({ "rel": TLS, "port": address.port() }));
+    let mut all = Vec::new();
+    for (priority, mut link) in (10..).step_by(10).zip(tls.into_iter().chain(links)) {
+        let host = link["href"].as_str().and_then(|href| href.split_once("://"));
+        let host = host.map(|(_, rest)| rest.split([':', '/']).next().unwrap_or_default());
+        // What is at another host may be at another machine.
+        if host.is_none_or(|host| host == domain) {
+            link["priority"] = json!(priority);
+            link["weight"] = json!(50);
+            link["sni"] = json!(domain);
+            link["ips"] = json!(ips);
+        }
+        all.push(link);
+    }
+    json!({ "xmpp": { "ttl": TTL }, "links": all })
 }
 
 /// Where clients of the domain that the client asks for connect, with what.
@@ -68,6 +96,10 @@ fn asked_domain<'a>(server: &'a ServerState, headers: &HeaderMap) -> &'a str {
     domain.or(domains().next()).unwrap_or_default()
 }
 
+/// XEP-0487 §2: direct TLS.
+const TLS: &str = "urn:xmpp:alt-connections:tls";
+/// Seconds for which clients may keep what they were told.
+const TTL: u32 = 3600;
 /// XEP-0156 §3.1.
 const WEBSOCKET: &str = "urn:xmpp:alt-connections:websocket";
 const BOSH: &str = "urn:xmpp:alt-connections:xbosh";

@@ -11,6 +11,7 @@ pub mod capabilities;
 pub mod carbons;
 pub mod client_access;
 pub mod commands;
+pub mod components;
 pub mod data_policy;
 pub mod disco;
 pub mod external_services;
@@ -51,6 +52,7 @@ pub const ALL: &[&dyn Module] = &[
     &carbons::Carbons,
     &client_access::ClientAccess,
     &commands::Commands,
+    &components::Components,
     &data_policy::DataPolicy,
     &disco::Disco,
     &external_services::ExternalServices,

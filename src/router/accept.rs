@@ -8,7 +8,7 @@ use tracing::Instrument as _;
 
 use super::route::{Router, carry, drain, settle};
 use super::{bounce, iq, message, outcome, presence};
-use crate::host::{Cx, Keeping, Origin, Outbox, ServerState};
+use crate::host::{Cx, Keeping, Origin, Outbox, ServerState, components};
 use crate::jid::{FullJid, Jid};
 use crate::session::Session;
 use crate::stanza::{Condition, Stanza, StanzaError, StreamCondition};
@@ -154,7 +154,8 @@ pub fn accept(
     if !is_owner {
         return Err(StreamCondition::InvalidFrom);
     }
-    if matches!(origin, Origin::Server(_)) && server.ours(to.domain()).is_none() {
+    let is_here = || server.ours(to.domain()).is_some() || components::has(server, to);
+    if matches!(origin, Origin::Server(_)) && !is_here() {
         return Err(StreamCondition::HostUnknown);
     }
     Ok(())

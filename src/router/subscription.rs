@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::outcome::Outcome;
 use super::send_presence::{self, send};
 use crate::host::lifecycle::{self, Event};
-use crate::host::{Cx, Destination, Halt};
+use crate::host::{Cx, Destination, Halt, components};
 use crate::jid::{BareJid, Jid};
 use crate::modules::push;
 use crate::modules::roster::{self, Changed};
@@ -70,6 +70,7 @@ pub async fn leaves(
 /// Whether somebody at this address can answer a request. Whether an account of ours exists is not told.
 fn reachable(cx: &Cx<'_>, to: &Jid) -> Result<(), Condition> {
     match cx.server.destination(to) {
+        Destination::Remote if components::has(cx.server, to) => Ok(()),
         Destination::Remote => Err(Condition::RemoteServerNotFound),
         Destination::Service(at) if cx.registry.service_at(at).takes_subscriptions(to) => Ok(()),
         // RFC 6121 §8.4

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use super::listeners::{LISTENERS, Services};
 use super::{Addresses, Server};
-use crate::host::command::{ServerControl, SessionRow};
+use crate::host::command::{ComponentRow, ServerControl, SessionRow};
+use crate::host::components::Components;
 use crate::host::rooms::{RoomAdministration, Rooms};
 use crate::host::{self, Client, Invalidation};
 use crate::jid::{BareJid, Jid};
@@ -20,6 +21,25 @@ impl ServerControl for Server {
     fn sessions(&self) -> Vec<SessionRow> {
         let mut rows: Vec<_> = self.state().sessions.all().iter().map(SessionRow::of).collect();
         rows.sort_by(|a, b| a.jid.cmp(&b.jid));
+        rows
+    }
+
+    fn components(&self) -> Vec<ComponentRow> {
+        let (state, mut rows) = (self.state(), Vec::new());
+        let Some(table) = state.find_shared::<Components>() else { return rows };
+        for component in &state.config.load().components {
+            let domain = &component.domain;
+            let links = table.of(domain);
+            if links.is_empty() {
+                rows.push(ComponentRow { domain: domain.clone(), ..ComponentRow::default() });
+            }
+            rows.extend(links.iter().map(|link| ComponentRow {
+                domain: domain.clone(),
+                peer: Some(link.peer.to_string()),
+                seconds: Some(link.since.elapsed().as_secs()),
+                waiting: link.waiting(),
+            }));
+        }
         rows
     }
 
@@ -115,6 +135,10 @@ impl WeakServer {
 impl ServerControl for WeakServer {
     fn sessions(&self) -> Vec<SessionRow> {
         self.server().map_or_else(Vec::new, |server| server.sessions())
+    }
+
+    fn components(&self) -> Vec<ComponentRow> {
+        self.server().map_or_else(Vec::new, |server| server.components())
     }
 
     async fn close(&self, jid: &Jid, reason: Option<&str>) -> usize {

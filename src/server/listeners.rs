@@ -8,6 +8,7 @@ use futures_util::future::BoxFuture;
 
 use crate::bytestream;
 use crate::c2s::{self, C2s, bosh, websocket};
+use crate::component;
 use crate::http::{self, api, files, host_meta, monitoring, static_files};
 use crate::listen::{self, Accepted, Transport};
 use crate::tls::Purpose;
@@ -16,7 +17,7 @@ use crate::tls::Purpose;
 pub type Listener = listen::Listener<Services>;
 
 /// All listeners, in the order in which logs and `status` name them.
-pub static LISTENERS: [Listener; 6] = [
+pub static LISTENERS: [Listener; 7] = [
     Listener {
         name: "starttls",
         option: "listen.c2s",
@@ -51,6 +52,13 @@ pub static LISTENERS: [Listener; 6] = [
         addresses: |listen| &listen.monitoring,
         transport: Transport::Plain,
         serve: serve_monitoring,
+    },
+    Listener {
+        name: "components",
+        option: "listen.components",
+        addresses: |listen| &listen.components,
+        transport: Transport::Plain,
+        serve: serve_component,
     },
     Listener {
         name: "proxy65",
@@ -106,6 +114,10 @@ fn serve_http(services: &Services, accepted: Accepted) -> BoxFuture<'static, ()>
 
 fn serve_monitoring(services: &Services, accepted: Accepted) -> BoxFuture<'static, ()> {
     serve_routes(services, services.monitoring.clone(), accepted)
+}
+
+fn serve_component(services: &Services, accepted: Accepted) -> BoxFuture<'static, ()> {
+    Box::pin(component::serve(Arc::clone(&services.c2s.router), accepted))
 }
 
 fn serve_bytestream(services: &Services, accepted: Accepted) -> BoxFuture<'static, ()> {

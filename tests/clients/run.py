@@ -16,10 +16,12 @@ import traceback
 import warnings
 
 import calls
+import components
 import devices
 import long_lives
 import rooms
 import scenarios
+import transfers
 import uploads
 from client import Refused
 from proxy import Proxy
@@ -127,6 +129,13 @@ def checks(server, args):
             if args.only in name:
                 sender = uploads.Sender
                 yield name, lambda: in_process(server, scenario, sender, sender, next(numbers))
+        for module, device in (
+            (transfers, transfers.Sender), (components, components.Guest),
+        ):
+            for scenario in module.SCENARIOS:
+                name = f"slixmpp: {scenario.__name__.replace('_', ' ')}"
+                if args.only in name:
+                    yield name, lambda: in_process(server, scenario, device, device, next(numbers))
     if args.coturn:
         name = "coturn: credentials open the relay"
         if args.only in name:

@@ -48,8 +48,9 @@ class Server:
     def __init__(self, folder, binary=None):
         self.folder = pathlib.Path(folder)
         self.binary = binary and str(pathlib.Path(binary).resolve())
-        self.c2s, self.c2s_tls, self.http, self.https, self.turn, self.proxy65 = free_ports(6)
+        self.c2s, self.c2s_tls, self.http, self.https, self.turn, self.proxy65, self.components = free_ports(7)
         self.turn_secret = secrets.token_hex(16)
+        self.component_domain, self.component_secret = f"irc.{DOMAIN}", secrets.token_hex(16)
         self.log = self.folder / "server.log"
         self.process = None
         self.ca = self.folder / "ca.pem"
@@ -133,10 +134,13 @@ class Waxwing(Server):
         self.config.write_text(
             f'data = "{self.folder / "data"}"\n'
             f'[[host]]\ndomain = "{DOMAIN}"\n'
+            "[[component]]\n"
+            f'domain = "{self.component_domain}"\nsecret = "{self.component_secret}"\n'
             "[listen]\n"
             f'c2s = ["127.0.0.1:{self.c2s}"]\n'
             f'c2s_tls = ["127.0.0.1:{self.c2s_tls}"]\n'
             f'proxy65 = ["127.0.0.1:{self.proxy65}"]\n'
+            f'components = ["127.0.0.1:{self.components}"]\n'
             f'http = ["127.0.0.1:{self.http}"]\n'
             f'https = ["127.0.0.1:{self.https}"]\n'
             # Every client, also those with a wrong password, comes from here.

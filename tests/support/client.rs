@@ -194,6 +194,20 @@ impl Client {
         self.header().await.map(drop)
     }
 
+    /// Opens the stream of a component, and gives the proof of a secret (XEP-0114 §3).
+    pub(crate) async fn open_component(&mut self, secret: &str) -> Result<(), String> {
+        let header = format!(
+            "<stream:stream xmlns='jabber:component:accept' xmlns:stream='{STREAMS}' to='{}'>",
+            self.persona.bare()
+        );
+        self.send(header.as_bytes()).await?;
+        let header = self.header().await?;
+        let id = header.attribute("id").ok_or("the header has no id")?;
+        let hash = <sha1::Sha1 as sha1::Digest>::digest(format!("{id}{secret}"));
+        let digits: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        self.send(format!("<handshake>{digits}</handshake>").as_bytes()).await
+    }
+
     /// The server's header; its namespace is checked.
     pub(crate) async fn header(&mut self) -> Result<Element, String> {
         match self.next().await? {

@@ -122,6 +122,7 @@ impl Conversation<'_> {
             Deed::Handshakes => return client.handshake().await,
             Deed::IsDisconnected => return is_disconnected(client).await,
             Deed::LosesTheNetwork => client.lose(),
+            Deed::OpensComponent(secret) => return client.open_component(&secret).await,
             Deed::OpensStream(domain) => return client.open(&domain).await,
             Deed::Receives { xml, in_any_order } => {
                 let kept = receive(client, elements(&xml)?, in_any_order).await?;

@@ -52,6 +52,8 @@ pub(crate) enum Transport {
     WebSocket,
     /// XEP-0124.
     Bosh,
+    /// XEP-0114: the port for components.
+    Component,
 }
 
 #[derive(Clone, Debug)]
@@ -118,6 +120,8 @@ pub(crate) enum Deed {
     Handshakes,
     IsDisconnected,
     LosesTheNetwork,
+    /// With the proof of this secret (XEP-0114 §3).
+    OpensComponent(String),
     OpensStream(String),
     Receives {
         xml: String,
@@ -265,7 +269,8 @@ fn transport(word: &str) -> Result<Transport, String> {
         "tls" => Ok(Transport::Direct),
         "websocket" => Ok(Transport::WebSocket),
         "bosh" => Ok(Transport::Bosh),
-        _ => Err(format!("transport is starttls, tcp, tls, websocket or bosh, not `{word}`")),
+        "component" => Ok(Transport::Component),
+        _ => Err(format!("transport is starttls, tcp, tls, websocket, bosh or component, not `{word}`")),
     }
 }
 
@@ -339,6 +344,7 @@ fn deed(words: &str, body: &str) -> Result<Deed, String> {
         "binds" => Deed::Binds(None),
         "connects" => Deed::Connects,
         "connects raw" => Deed::ConnectsRaw(Transport::Tcp),
+        "connects raw as a component" => Deed::ConnectsRaw(Transport::Component),
         "connects raw over WebSocket" => Deed::ConnectsRaw(Transport::WebSocket),
         "connects raw over TLS" => Deed::ConnectsRaw(Transport::Direct),
         "disconnects" => Deed::Disconnects,
@@ -382,6 +388,7 @@ fn deed_with_text(words: &str, body: String) -> Result<Deed, String> {
         "fails to resume with" => Ok(Deed::FailsToResume(text)),
         "fails to log in with" => Ok(Deed::FailsToLogIn(text)),
         "opens a stream to" => Ok(Deed::OpensStream(text)),
+        "opens the stream of a component with" => Ok(Deed::OpensComponent(text)),
         "'s stream ends with" => {
             let conditions = text.split("\" or \"").map(str::to_owned).collect();
             Ok(Deed::StreamEndsWith(conditions))

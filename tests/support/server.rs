@@ -99,7 +99,9 @@ impl Life {
 impl InProcess {
     pub(crate) async fn start(script: &Script) -> Result<Self, String> {
         let mut domains = vec!["localhost"];
-        for domain in script.clients.iter().map(Persona::domain).filter(|d| !d.is_empty()) {
+        let of_clients =
+            script.clients.iter().filter(|client| client.transport != Transport::Component);
+        for domain in of_clients.map(Persona::domain).filter(|d| !d.is_empty()) {
             if !domains.contains(&domain) {
                 domains.push(domain);
             }
@@ -114,6 +116,7 @@ impl InProcess {
         config.listen.http.clear();
         config.listen.https.clear();
         config.listen.proxy65.clear();
+        config.listen.components.clear();
         let clock = Clock::manual(Timestamp::from_micros(START));
         let kept = MemoryStorage::new() as Arc<dyn Storage>;
         let witness = Witness::new();
@@ -142,6 +145,7 @@ impl Target for InProcess {
             Transport::Direct => "direct_tls",
             Transport::StartTls | Transport::Tcp => "starttls",
             Transport::WebSocket => "http",
+            Transport::Component => "components",
             Transport::Bosh => {
                 let server = self.life().server;
                 return Ok(Box::new(bosh::bridge(move || {
@@ -261,6 +265,7 @@ impl Target for Remote {
             Transport::StartTls | Transport::Tcp => Some(&self.address),
             // A client over BOSH needs more than one connection: only our own server has it.
             Transport::Bosh => return Err("not over BOSH".to_owned()),
+            Transport::Component => return Err("components are configured otherwise".to_owned()),
             Transport::WebSocket => self.address_http.as_ref(),
         };
         let address = address.ok_or("the address for this transport is not set")?;

@@ -2,6 +2,7 @@
 
 mod account;
 mod archive;
+mod component;
 mod device;
 mod facts;
 mod file;
@@ -59,6 +60,7 @@ pub const COMMANDS: &[&Command] = &[
     &room_people::AFFILIATE,
     &room_people::OCCUPANTS,
     &room_people::KICK,
+    &component::LIST,
     &report::LIST,
     &report::SHOW,
     &report::REMOVE,

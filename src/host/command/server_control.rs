@@ -17,6 +17,10 @@ use crate::storage::StorageError;
 pub trait ServerControl: Send + Sync {
     /// The sessions.
     fn sessions(&self) -> Vec<SessionRow>;
+    /// The external components, each with its connections.
+    fn components(&self) -> Vec<ComponentRow> {
+        Vec::new()
+    }
     /// Ends the session of a full JID, or all sessions of a bare JID. Returns how many.
     async fn close(&self, jid: &Jid, reason: Option<&str>) -> usize;
     /// Takes away the access of a client (XEP-0494), forgets it, and closes its sessions. Returns how many.
@@ -45,4 +49,17 @@ pub trait ServerControl: Send + Sync {
     fn rooms(&self) -> Option<Arc<dyn RoomAdministration>>;
     /// The state of the server: names and values, in the order in which they are shown.
     fn status(&self) -> Vec<(&'static str, Value)>;
+}
+
+/// A connection of an external component, or a component that is not connected, as an administrator sees it.
+#[derive(Clone, Debug, Default)]
+pub struct ComponentRow {
+    /// Its configured domain.
+    pub domain: String,
+    /// Where it is; `None` if it is not connected.
+    pub peer: Option<String>,
+    /// Seconds since it has connected.
+    pub seconds: Option<u64>,
+    /// How many stanzas wait for it.
+    pub waiting: usize,
 }

@@ -1,0 +1,116 @@
+//! External components (XEP-0114): programs that have a domain here, and connect to the server by a stream of their own.
+//!
+//! A component is trusted: it may send in the name of each address at its domain. So it must know the secret of the
+//! configuration, and its port is open for this machine only, if nothing else is configured.
+
+mod open;
+mod probe;
+mod stream;
+
+use std::sync::Arc;
+
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use self::open::{Opened, Refused};
+use crate::config::LimitsConfig;
+use crate::host::Route as _;
+use crate::host::components::{ComponentQueue, Components, gone};
+use crate::listen::Accepted;
+use crate::router::Router;
+use crate::stanza::{StreamCondition, StreamError};
+use crate::stream::channel::{Channel, SharedChannel};
+use crate::stream::connection::{farewell, write_all};
+use crate::stream::framing::Framing;
+use crate::stream::input::Input;
+use crate::xml::Limits;
+
+/// Serves the connection of a component, to its end.
+pub async fn serve(router: Arc<Router>, accepted: Accepted) {
+    let Accepted { wire, peer, counted, .. } = accepted;
+    let server = Arc::clone(&router.server);
+    let limits = server.config.load().limits.clone();
+    let stopping = server.tasks.stopping();
+    let mut channel = Channel::Tcp(wire);
+    let mut input = Input::new(Framing::Tcp, before_auth(&limits));
+    let opened = tokio::select! {
+        () = stopping.cancelled() => return,
+        opened = timeout(limits.negotiation, open::open(&server, &mut channel, &mut input, peer)) => opened,
+    };
+    let Opened { domain, connections } = match opened {
+        Ok(Ok(opened)) => opened,
+        Ok(Err(Refused { out, error })) => {
+            if let Some(error) = error {
+                tracing::info!(%peer, condition = error.condition.as_str(), "component refused");
+                drop(farewell(channel, out, Some(&error)).await);
+            }
+            return;
+        }
+        Err(_) => return,
+    };
+    let table = server.shared::<Components>();
+    let Some((entered, mut queue)) = table.enter(&domain, connections, peer) else {
+        tracing::info!(%peer, host = %domain, "component refused: it is connected already");
+        let error = StreamCondition::Conflict.text("the component is connected already");
+        drop(farewell(channel, Vec::new(), Some(&error)).await);
+        return;
+    };
+    input.set_limits(after_auth(&limits));
+    tracing::info!(%peer, host = %domain, "component connected");
+    let acknowledged = write_all(&mut channel, b"<handshake/>", limits.write).await;
+    let (channel, ended) = (SharedChannel::new(channel), CancellationToken::new());
+    let mut error = None;
+    if acknowledged.is_ok() {
+        if entered.is_first {
+            drop(
+                server.tasks.spawn(
+                    "component-probes",
+                    probe::contacts(Arc::clone(&router), domain.clone()),
+                ),
+            );
+        }
+        let link =
+            stream::Link { router: &router, domain: &domain, channel: &channel, ended: &ended };
+        let (read, ()) = tokio::join!(
+            stream::read(&link, &mut input),
+            stream::write(&link, &mut queue, limits.write),
+        );
+        error = read;
+    }
+    drop(entered);
+    tracing::info!(%peer, host = %domain, condition = error.as_ref().map(|e| e.condition.as_str()), "component disconnected");
+    refuse_what_waits(&router, &mut queue).await;
+    drop(farewell(channel.into_inner(), Vec::new(), error.as_ref()).await);
+    drop(counted);
+}
+
+/// What was not written goes back to its senders.
+async fn refuse_what_waits(router: &Router, queue: &mut ComponentQueue) {
+    queue.close();
+    while let Some(stanza) = queue.try_next() {
+        if let Some(answer) = gone().answer(&stanza) {
+            router.route(answer).await;
+        }
+    }
+}
+
+/// The error for a stream that ends with the server.
+fn shutdown() -> StreamError {
+    StreamCondition::SystemShutdown.into()
+}
+
+fn before_auth(limits: &LimitsConfig) -> Limits {
+    Limits { bytes: limits.stanza_before_auth, nodes: NODES_BEFORE_AUTH, ..after_auth(limits) }
+}
+
+fn after_auth(limits: &LimitsConfig) -> Limits {
+    Limits {
+        bytes: limits.stanza,
+        depth: limits.depth,
+        attributes: limits.attributes,
+        nodes: limits.nodes,
+    }
+}
+
+/// Enough for a header and a handshake.
+const NODES_BEFORE_AUTH: usize = 64;

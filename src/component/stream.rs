@@ -1,0 +1,126 @@
+//! The stream of a component that has authenticated: two loops of one task, one reads and one writes.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::shutdown;
+use crate::host::Origin;
+use crate::host::components::ComponentQueue;
+use crate::log::redact;
+use crate::ns;
+use crate::router::Router;
+use crate::stanza::{Refusal, Stanza, StreamCondition, StreamError};
+use crate::stream::channel::SharedChannel;
+use crate::stream::connection::write_all;
+use crate::stream::input::{Input, StreamEvent};
+use crate::xml::Frame;
+
+/// What both loops know.
+pub(super) struct Link<'a> {
+    pub(super) router: &'a Router,
+    /// The configured domain of the component.
+    pub(super) domain: &'a str,
+    pub(super) channel: &'a SharedChannel,
+    /// Cancelled when one of the loops ends.
+    pub(super) ended: &'a CancellationToken,
+}
+
+/// Reads until the connection ends. Carries each stanza to the end before it reads the next one, so that their order is
+/// kept (RFC 6120 §10.1), and a slow store slows the component. Returns the error with which the stream is to end, if any.
+pub(super) async fn read(link: &Link<'_>, input: &mut Input) -> Option<StreamError> {
+    let stopping = link.router.server.tasks.stopping();
+    let error = loop {
+        match handle(link, input).await {
+            Ok(true) => {}
+            Ok(false) => break None,
+            Err(error) => break Some(error),
+        }
+        tokio::select! {
+            biased;
+            () = link.ended.cancelled() => break None,
+            () = stopping.cancelled() => break Some(shutdown()),
+            read = link.channel.receive(input.received()) => match read {
+                Ok(Some(count)) => {
+                    link.router.server.metrics.bytes_in.inc_by(count as u64);
+                }
+                Ok(None) | Err(_) => break None,
+            }
+        }
+    };
+    link.ended.cancel();
+    error
+}
+
+/// Handles all whole elements that were read. `false` if the component has ended its stream.
+async fn handle(link: &Link<'_>, input: &mut Input) -> Result<bool, StreamError> {
+    while !link.ended.is_cancelled() {
+        match input.next_event()? {
+            None => break,
+            Some(StreamEvent::Element(frame)) if frame.root().is(ns::STREAM, "error") => {
+                return Ok(false);
+            }
+            Some(StreamEvent::Element(frame)) => Box::pin(carry(link, frame)).await?,
+            Some(StreamEvent::End) => return Ok(false),
+            Some(StreamEvent::Header(_)) => return Err(StreamCondition::BadFormat.into()),
+        }
+    }
+    Ok(true)
+}
+
+/// Carries one stanza to the end.
+async fn carry(link: &Link<'_>, frame: Frame) -> Result<(), StreamError> {
+    tracing::trace!(xml = redact(frame.bytes()), "received");
+    let (router, server) = (link.router, &link.router.server);
+    let (stanza, fault) = match Stanza::read(frame) {
+        Ok(stanza) => (stanza, None),
+        Err(Refusal::NotAStanza) => return Err(StreamCondition::UnsupportedStanzaType.into()),
+        Err(Refusal::Faulty(stanza, error)) => (*stanza, Some(error)),
+    };
+    // Each stanza: the configuration may have changed.
+    let from = stanza.head().from.as_ref().ok_or(StreamCondition::ImproperAddressing)?;
+    let config = server.config.load_full();
+    let owner = config.component(from.domain());
+    if owner.is_none_or(|owner| owner.domain != link.domain) {
+        return Err(StreamCondition::InvalidFrom.into());
+    }
+    let Some(fault) = fault else {
+        let origin = Origin::Component(from.domain().into());
+        return router.from_domain(&origin, stanza).await.map_err(StreamError::from);
+    };
+    // RFC 6120 §8.3: the component is told. The address that is the fault cannot answer, so the server does.
+    let mut stanza = stanza;
+    let host = server.hosts().first().map(|host| host.jid.clone());
+    let head = stanza.head_mut();
+    head.to = head.to.take().or(host);
+    if let Some(answer) = fault.answer(&stanza) {
+        crate::host::Route::route(router, answer).await;
+    }
+    Ok(())
+}
+
+/// Writes what is queued, as much as there is at once. Ends when the reading loop has ended.
+pub(super) async fn write(link: &Link<'_>, queue: &mut ComponentQueue, limit: Duration) {
+    loop {
+        let first = tokio::select! {
+            biased;
+            () = link.ended.cancelled() => return,
+            first = queue.next() => first,
+        };
+        let Some(first) = first else { break };
+        let mut out = Vec::new();
+        first.write(None, &mut out);
+        while out.len() < MOST_AT_ONCE
+            && let Some(next) = queue.try_next()
+        {
+            next.write(None, &mut out);
+        }
+        if write_all(link.channel, &out, limit).await.is_err() {
+            break;
+        }
+    }
+    link.ended.cancel();
+}
+
+/// Bytes of one write, but for its last stanza.
+const MOST_AT_ONCE: usize = 64 * 1024;
