@@ -56,7 +56,7 @@ async fn the_record_of_a_stanza_costs_nothing_that_is_not_logged() {
 #[tokio::test]
 async fn a_message_to_a_room_is_written_once() {
     let data = tempfile::tempdir().unwrap();
-    let text = "[listen]\nc2s = []\nc2s_tls = []\nhttp = []\nhttps = []\n\
+    let text = "[listen]\nc2s = []\nc2s_tls = []\nhttp = []\nhttps = []\nproxy65 = []\n\
                 [[host]]\ndomain = \"localhost\"\n[[rooms]]\ncreate = \"everybody\"\n";
     let mut config = Config::parse(text, "the test").unwrap();
     data.path().clone_into(&mut config.data);
