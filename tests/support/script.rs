@@ -270,7 +270,9 @@ fn transport(word: &str) -> Result<Transport, String> {
         "websocket" => Ok(Transport::WebSocket),
         "bosh" => Ok(Transport::Bosh),
         "component" => Ok(Transport::Component),
-        _ => Err(format!("transport is starttls, tcp, tls, websocket, bosh or component, not `{word}`")),
+        _ => Err(format!(
+            "transport is starttls, tcp, tls, websocket, bosh or component, not `{word}`"
+        )),
     }
 }
 
