@@ -205,7 +205,6 @@ const TITLES: &[(u16, &str)] = &[
     (85, "Chat State Notifications"),
     (92, "Software Version"),
     (114, "Jabber Component Protocol"),
-    (114, "Jabber Component Protocol"),
     (115, "Entity Capabilities"),
     (124, "Bidirectional-streams Over Synchronous HTTP (BOSH)"),
     (128, "Service Discovery Extensions"),
