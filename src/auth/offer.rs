@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{Binding, MechanismName};
 use crate::config::AuthConfig;
 use crate::jid::BareJid;
+use crate::storage::ScramHash;
 
 /// The facts of a TLS connection to which logins can be bound.
 #[derive(Clone, Debug, Default)]
@@ -69,7 +70,7 @@ impl TlsVersion {
 #[derive(Clone, Debug)]
 pub struct Offer(Arc<Inner>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Inner {
     encrypted: bool,
     version: Option<TlsVersion>,
@@ -120,6 +121,22 @@ impl Offer {
             addresses,
             fingerprint,
         }))
+    }
+
+    /// The same for an account that has keys of these hashes only: no other SCRAM can be used (XEP-0388 §2.1). The hash
+    /// of XEP-0474 follows from what is left.
+    #[must_use]
+    pub(super) fn with_hashes(&self, hashes: &[ScramHash]) -> Self {
+        let can_be_used = |mechanism: &MechanismName| match mechanism {
+            MechanismName::Scram(hash) | MechanismName::ScramPlus(hash) => hashes.contains(hash),
+            _ => true,
+        };
+        if self.0.mechanisms.iter().all(can_be_used) {
+            return self.clone();
+        }
+        let mut inner = Inner::clone(&self.0);
+        inner.mechanisms.retain(can_be_used);
+        Self(Arc::new(inner))
     }
 
     /// The mechanisms in the order of the stream features: the strongest first.

@@ -133,9 +133,10 @@ impl Verifier {
         if is_new {
             slots.current = slots.new.take();
         }
-        // The client logs out: a newer token that it may have received ends, too.
+        // The client logs out: a newer token that it may have received ends, too. What is left tells a client that
+        // comes with it nevertheless that it has ended (XEP-0484 §4.2).
         if login.invalidate {
-            slots = Slots::default();
+            slots.revoked = true;
         }
         if is_new || login.invalidate {
             self.keep(user, &login.installation, &slots).await.map_err(|e| failed(user, &e))?;

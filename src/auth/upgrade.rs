@@ -22,8 +22,7 @@ pub struct Upgrade {
     pub iterations: u32,
 }
 
-/// The upgrades that are offered. Which of them an account needs is looked up after its login, so that nobody else
-/// learns it.
+/// The upgrades that are offered. Which of them an account needs is looked up after its login.
 pub const UPGRADES: [ScramHash; 2] = [ScramHash::Sha256, ScramHash::Sha512];
 
 /// The name of the upgrade to a hash function (XEP-0480 §2.1).

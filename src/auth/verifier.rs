@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use super::external::REVOKED;
 use super::hash::{HASHES, digest_length, hmac};
 use super::password::{self, SALT_BYTES};
-use super::{Derivations, NewClients, PasswordKey, Revocations, SaslError};
+use super::{Derivations, NewClients, Offer, PasswordKey, Revocations, SaslError};
 use crate::clock::Clock;
 use crate::config::AuthConfig;
 use crate::jid::BareJid;
@@ -125,6 +125,23 @@ impl Verifier {
         let made_up = self.made_up(user, HASHES[0]);
         let found = self.storage.accounts().cheapest_keys(user).await;
         real_or(made_up, found, user)
+    }
+
+    /// What can be used to log in to the account that a client has named in its stream header (XEP-0388 §2.1). A client
+    /// that takes the strongest mechanism cannot log in with one for which the account has no keys.
+    ///
+    /// Anybody may name an account. What is offered differs only for accounts that have keys of some hashes: those
+    /// that were imported, until their first upgrade (XEP-0480). Of all others, and of names without an account, nobody
+    /// learns anything.
+    pub async fn offer_to(&self, user: &BareJid, offer: &Offer) -> Offer {
+        match self.storage.accounts().hashes(user).await {
+            Ok(hashes) if !hashes.is_empty() => offer.with_hashes(&hashes),
+            Ok(_) => offer.clone(),
+            Err(error) => {
+                tracing::error!(jid = %user, %error, "storage failed");
+                offer.clone()
+            }
+        }
     }
 
     /// Checks a prepared password. The key of it, if it is that of the account.

@@ -85,6 +85,8 @@ pub trait AccountStore: Send + Sync {
     /// The keys of the hash that is cheapest to compute, of those that the account has: SHA-1 first, SHA-512
     /// last. `None` if there is no such account.
     async fn cheapest_keys(&self, user: &BareJid) -> Result<Option<ScramKeys>>;
+    /// The hashes of which the account has keys, the cheapest first; none if there is no such account.
+    async fn hashes(&self, user: &BareJid) -> Result<Vec<ScramHash>>;
     /// Replaces all keys. `false` if there is no such account.
     async fn set_keys(&self, user: &BareJid, keys: &[ScramKeys]) -> Result<bool>;
     /// Adds keys of a hash for which the account has none. `proven`: keys that the account must have, as it had when

@@ -146,12 +146,17 @@ pub(crate) async fn keys_are_of_one_hash(s: Arc<dyn Storage>) {
     assert_eq!(s.accounts().keys(&juliet, ScramHash::Sha1).await.unwrap(), None);
     assert!(s.accounts().keys(&juliet, ScramHash::Sha512).await.unwrap().is_some());
     let nurse = user("nurse@localhost");
-    for (user, expected) in [
-        (&romeo, Some(keys(ScramHash::Sha1, 1))),
-        (&juliet, Some(keys(ScramHash::Sha256, 2))),
-        (&nurse, None),
+    for (user, expected, hashes) in [
+        (
+            &romeo,
+            Some(keys(ScramHash::Sha1, 1)),
+            &[ScramHash::Sha1, ScramHash::Sha256, ScramHash::Sha512][..],
+        ),
+        (&juliet, Some(keys(ScramHash::Sha256, 2)), &[ScramHash::Sha256, ScramHash::Sha512]),
+        (&nurse, None, &[]),
     ] {
         assert_eq!(s.accounts().cheapest_keys(user).await.unwrap(), expected, "{user}");
+        assert_eq!(s.accounts().hashes(user).await.unwrap(), hashes, "{user}");
     }
 }
 

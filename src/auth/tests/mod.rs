@@ -61,6 +61,13 @@ impl AccountStore for Accounts {
         }
         Ok(None)
     }
+    async fn hashes(&self, user: &BareJid) -> Result<Vec<ScramHash>> {
+        let mut found = Vec::new();
+        for hash in super::hash::HASHES {
+            found.extend(self.keys(user, hash).await?.map(|keys| keys.hash));
+        }
+        Ok(found)
+    }
     async fn set_keys(&self, _: &BareJid, _: &[ScramKeys]) -> Result<bool> {
         unreachable!("no login changes keys")
     }

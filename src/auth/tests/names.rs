@@ -36,6 +36,21 @@ fn the_strongest_mechanism_is_offered_first() {
 }
 
 #[test]
+fn an_account_is_offered_what_it_has_keys_for_and_the_hash_follows() {
+    let mut config = config();
+    config.anonymous = false;
+    let all = Offer::new(&config, Some(&tls13()));
+    let some = all.with_hashes(&[ScramHash::Sha1, ScramHash::Sha512]);
+    let left = "SCRAM-SHA-512-PLUS SCRAM-SHA-1-PLUS SCRAM-SHA-512 SCRAM-SHA-1 PLAIN";
+    assert_eq!(names(&some), left);
+    assert_eq!(some.channel_bindings(), all.channel_bindings());
+    assert!(all.downgrade_text().contains("SCRAM-SHA-256"));
+    assert!(!some.downgrade_text().contains("SCRAM-SHA-256"));
+    let hashes = [ScramHash::Sha1, ScramHash::Sha256, ScramHash::Sha512];
+    assert_eq!(names(&all.with_hashes(&hashes)), names(&all));
+}
+
+#[test]
 fn nothing_is_bound_on_tls_1_2() {
     let tls = TlsFacts { version: Some(TlsVersion::V1_2), ..tls13() };
     let offer = Offer::new(&config(), Some(&tls));

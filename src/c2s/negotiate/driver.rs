@@ -150,6 +150,11 @@ impl<'a> Driver<'a> {
     /// Carries out an action of the login. `None` for any other action.
     async fn authenticate(&mut self, machine: &mut Negotiation, action: Action) -> Option<Actions> {
         Some(match action {
+            Action::FindMechanisms(user) => {
+                let offer = machine.offer()?;
+                let offer = self.c2s.verifier.offer_to(&user, offer).await;
+                machine.mechanisms_found(offer)
+            }
             Action::Begin(mechanism, initial, token) => {
                 let step = self.begin(machine, &mechanism, initial.as_deref(), token).await;
                 machine.sasl(step)

@@ -6,6 +6,7 @@ use smallvec::SmallVec;
 
 use super::profile::Inline;
 use crate::auth::{TokenLogin, Upgrade};
+use crate::jid::BareJid;
 use crate::stanza::{Iq, StreamError};
 use crate::storage::ScramHash;
 use crate::stream::header::StreamHeader;
@@ -18,6 +19,9 @@ pub(crate) enum Action {
     Open(StreamHeader),
     /// Write this element.
     Send(Node),
+    /// Find the mechanisms with which this account can be used (XEP-0388 §2.1); then report
+    /// [`Negotiation::mechanisms_found`].
+    FindMechanisms(BareJid),
     /// Make the TLS handshake. What was read before it is thrown away; then report
     /// [`Negotiation::secured`].
     Secure,

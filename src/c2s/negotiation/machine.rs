@@ -3,14 +3,12 @@
 use smallvec::smallvec;
 
 use super::action::{Action, Actions, Settings, Stage};
-use super::features;
 use super::profile::Profile;
 use crate::auth::{Offer, SaslError, Upgrade, UserAgent};
-use crate::jid::{BareJid, Jid};
+use crate::jid::BareJid;
 use crate::ns;
 use crate::stanza::{StreamCondition, StreamError};
-use crate::stream::header::{self, StreamHeader};
-use crate::xml::{ElementRef, Frame, Header, Node, element};
+use crate::xml::{ElementRef, Frame, Node, element};
 
 /// A negotiation. See the module.
 #[derive(Debug)]
@@ -18,10 +16,10 @@ pub(crate) struct Negotiation {
     pub(super) settings: Settings,
     pub(super) state: State,
     /// The domain of the stream; empty until a header has named one.
-    domain: String,
+    pub(super) domain: String,
     /// Our header has been sent on this stream.
-    open: bool,
-    offer: Option<Offer>,
+    pub(super) open: bool,
+    pub(super) offer: Option<Offer>,
     /// The version of the features before the login (XEP-0509).
     pub(super) version: String,
     pub(super) user: Option<BareJid>,
@@ -43,6 +41,8 @@ pub(crate) struct Negotiation {
 pub(super) enum State {
     /// A header is due.
     Header(Stage),
+    /// The driver is looking for the mechanisms that can be used for the account in the client's header.
+    FindingMechanisms,
     /// Features have been sent.
     Features(Stage),
     /// `<proceed/>` has been sent; the driver is making the handshake.
@@ -117,45 +117,10 @@ impl Negotiation {
         self.offer.as_ref()
     }
 
-    /// A stream header came.
-    pub(crate) fn header(&mut self, header: &Header) -> Actions {
-        let State::Header(stage) = self.state else {
-            return self.fail(StreamCondition::BadFormat.into());
-        };
-        if let Err(error) = header::check(header).and_then(|()| self.take_domain(header)) {
-            return self.fail(error);
-        }
-        let features = match (stage, &self.offer) {
-            (Stage::Plain, _) => features::plain(),
-            (Stage::Authenticated, _) => {
-                features::authenticated(self.settings.limits, self.settings.caps.clone())
-            }
-            (Stage::Secured, Some(offer)) => {
-                let (features, version) = features::secured(offer, &self.settings);
-                self.version = version;
-                features
-            }
-            (Stage::Secured, None) => {
-                return self.fail(StreamCondition::InternalServerError.into());
-            }
-        };
-        if stage == Stage::Secured {
-            self.from = header
-                .from
-                .as_deref()
-                .and_then(|from| Jid::parse(from).ok())
-                .map(|from| from.to_bare());
-            // XEP-0388 §2.1, RFC 6120 §4.9.3.9.
-            if self.from.as_ref().is_some_and(|from| from.domain() != self.domain) {
-                return self.fail(StreamCondition::InvalidFrom.into());
-            }
-        }
-        let header = self.response(header.from.as_deref());
-        self.state = State::Features(stage);
-        smallvec![Action::Open(header), Action::Send(features)]
-    }
-
     /// A whole element came.
+    ///
+    /// DEPARTS: XEP-0388 §2.4 – white space between the elements of a login does not end the stream, and does not come
+    /// here. Clients write line breaks behind elements, and spaces to keep connections open; both say nothing.
     pub(crate) fn element(&mut self, frame: &Frame) -> Actions {
         let root = frame.root();
         match self.state {
@@ -244,31 +209,6 @@ impl Negotiation {
     pub(super) fn restart(&mut self, stage: Stage) {
         self.open = false;
         self.state = State::Header(stage);
-    }
-
-    fn response(&mut self, from: Option<&str>) -> StreamHeader {
-        self.open = true;
-        let default = self.settings.domains.first().map_or("", String::as_str);
-        let domain = if self.domain.is_empty() { default } else { &self.domain };
-        let to = from.and_then(|from| Jid::parse(from).ok());
-        StreamHeader::new(domain, to)
-    }
-
-    /// Takes the domain of a header: it must be ours (RFC 6120 §4.7.2, §4.9.3.6), and after the login it
-    /// must be that of the login.
-    fn take_domain(&mut self, header: &Header) -> Result<(), StreamError> {
-        let to = header.to.as_deref().ok_or(StreamCondition::ImproperAddressing)?;
-        let to = Jid::parse(to).map_err(|_| StreamCondition::HostUnknown)?;
-        let domain = to.domain();
-        let is_ours = to.local().is_none() && self.settings.domains.iter().any(|d| d == domain);
-        if !is_ours {
-            return Err(StreamCondition::HostUnknown.into());
-        }
-        if self.user.is_some() && self.domain != domain {
-            return Err(StreamCondition::NotAuthorized.text("the login was for another domain"));
-        }
-        domain.clone_into(&mut self.domain);
-        Ok(())
     }
 
     /// A request to bind or to resume was refused with this answer. The client may try again, ten times

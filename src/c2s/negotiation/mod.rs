@@ -8,6 +8,7 @@
 mod action;
 mod bind;
 mod features;
+mod header;
 mod machine;
 mod profile;
 mod register;

@@ -60,6 +60,15 @@ impl AccountStore for MemoryStorage {
         Ok(None)
     }
 
+    async fn hashes(&self, user: &BareJid) -> Result<Vec<ScramHash>> {
+        let state = self.state()?;
+        let account = state.owners.get(user).and_then(|o| o.account.as_ref());
+        let mut hashes: Vec<_> =
+            account.into_iter().flat_map(|a| &a.keys).map(|k| k.hash).collect();
+        hashes.sort_unstable();
+        Ok(hashes)
+    }
+
     async fn set_keys(&self, user: &BareJid, keys: &[ScramKeys]) -> Result<bool> {
         let mut state = self.state()?;
         let Some(owner) = state.owners.get_mut(user) else { return Ok(false) };

@@ -58,12 +58,29 @@ pub(in crate::storage) async fn cheapest_keys(
     .fetch_optional(on)
     .await?;
     let Some(row) = row else { return Ok(None) };
+    hash_of(&row)?.map(|hash| scram_keys(&row, user, hash)).transpose()
+}
+
+/// The hashes of which an account has keys, the cheapest first.
+pub(in crate::storage) async fn hashes(
+    on: &mut Connection,
+    user: &BareJid,
+) -> Result<Vec<ScramHash>> {
+    let rows = sqlx::query(
+        "SELECT k.hash FROM owner o JOIN scram_keys k ON k.owner = o.number \
+         WHERE o.jid = $1 ORDER BY k.hash",
+    )
+    .bind(user.as_str())
+    .fetch_all(on)
+    .await?;
+    rows.iter().filter_map(|row| hash_of(row).transpose()).collect()
+}
+
+/// The hash of a row of keys. `None` for one of a later program, which is no use to this one.
+fn hash_of(row: &DbRow) -> Result<Option<ScramHash>> {
     let number: i64 = row.try_get("hash")?;
-    let hash = [ScramHash::Sha1, ScramHash::Sha256, ScramHash::Sha512]
-        .into_iter()
-        .find(|hash| hash_number(*hash) == number);
-    // A hash of a later program is no use to this one.
-    hash.map(|hash| scram_keys(&row, user, hash)).transpose()
+    let mut all = [ScramHash::Sha1, ScramHash::Sha256, ScramHash::Sha512].into_iter();
+    Ok(all.find(|hash| hash_number(*hash) == number))
 }
 
 /// All administrators, in the order of their addresses.

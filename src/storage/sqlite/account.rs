@@ -30,6 +30,10 @@ impl AccountStore for Database {
         account::cheapest_keys(&mut *self.reader().await?, user).await
     }
 
+    async fn hashes(&self, user: &BareJid) -> Result<Vec<ScramHash>> {
+        account::hashes(&mut *self.reader().await?, user).await
+    }
+
     async fn set_keys(&self, user: &BareJid, keys: &[ScramKeys]) -> Result<bool> {
         self.writer.write(SetKeys { user: user.clone(), keys: keys.to_vec() }).await
     }

@@ -27,6 +27,8 @@ enum Event {
     Challenge(&'static [u8]),
     Element(&'static str),
     Ended,
+    /// The driver has found what can be used for the account in the header.
+    Found,
     Failed(StreamCondition),
     /// A header with these attributes.
     Header(&'static str),
@@ -43,8 +45,8 @@ enum Event {
 }
 
 use Event::{
-    Bound, BoundInline, Challenge, Element, Ended, Failed, Header, Refused, Resumed, Secured,
-    Success, Token, Upgraded, Upgrades,
+    Bound, BoundInline, Challenge, Element, Ended, Failed, Found, Header, Refused, Resumed,
+    Secured, Success, Token, Upgraded, Upgrades,
 };
 
 /// The header of a stream to us.
@@ -145,6 +147,7 @@ fn feed(machine: &mut Negotiation, event: Event) -> Actions {
         Challenge(data) => machine.sasl(Ok(Step::Challenge(data.to_vec()))),
         Element(text) => machine.element(&Frame::from_bytes(text).unwrap()),
         Ended => machine.ended(),
+        Found => machine.mechanisms_found(offer()),
         Failed(condition) => machine.fail(condition.into()),
         Header(attributes) => machine.header(&header(attributes)),
         Refused(error) => machine.sasl(Err(error)),
@@ -188,6 +191,7 @@ fn word(action: &Action) -> String {
         Action::Begin(mechanism, _, Some(token)) => {
             format!("begin {mechanism} {} {}", token.installation, token.invalidate)
         }
+        Action::FindMechanisms(user) => format!("find mechanisms of {user}"),
         Action::FindUpgrades(wanted) => {
             let names: Vec<_> = wanted.iter().map(|hash| upgrade_name(*hash)).collect();
             format!("find {}", names.join(" "))

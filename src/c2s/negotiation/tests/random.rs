@@ -7,11 +7,22 @@ use super::*;
 
 fn event() -> impl Strategy<Value = Event> {
     let done = prop_oneof![
-        select(vec![OPEN, Header("to='capulet.lit' version='1.0'"), Header("version='1.0'")]),
+        select(vec![
+            OPEN,
+            sasl2::NAMED,
+            Header("to='capulet.lit' version='1.0'"),
+            Header("version='1.0'")
+        ]),
         select(vec![Secured, Success(None), Success(Some(b"v=y")), Challenge(b"r=x")]),
         select(vec![Bound(Ok("romeo@montague.lit/orchard")), Bound(Err(Condition::Conflict))]),
         select(vec![Resumed(Ok(3)), Resumed(Err(None)), Refused(SaslError::NotAuthorized)]),
-        select(vec![BoundInline, Token(None), Ended, Failed(StreamCondition::NotWellFormed)]),
+        select(vec![
+            BoundInline,
+            Token(None),
+            Found,
+            Ended,
+            Failed(StreamCondition::NotWellFormed)
+        ]),
         select(vec![Upgrades(&[]), Upgrades(&[ScramHash::Sha512]), Upgraded(Ok(()))]),
     ];
     let said = select(vec![
@@ -46,6 +57,7 @@ fn next(state: State) -> Option<Event> {
         State::Features(Stage::Plain) => STARTTLS,
         State::Features(Stage::Secured) => SCRAM,
         State::Header(_) => OPEN,
+        State::FindingMechanisms => Found,
         State::FindingTasks => Upgrades(&[ScramHash::Sha256, ScramHash::Sha512]),
         State::TaskOffered => upgrade::NEXT_512,
         State::TaskBegun => upgrade::SALTED,
@@ -107,7 +119,10 @@ proptest! {
                         is_open = true;
                     }
                     Action::Send(_) => prop_assert!(is_open, "nothing before the header"),
-                    Action::Continue(_) | Action::Forget | Action::Secure => {}
+                    Action::Continue(_)
+                    | Action::FindMechanisms(_)
+                    | Action::Forget
+                    | Action::Secure => {}
                 }
             }
         }

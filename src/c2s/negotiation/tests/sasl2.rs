@@ -24,6 +24,9 @@ pub(super) const BOTH: Event = authenticate!(
      <resume xmlns='urn:xmpp:sm:3' previd='p' h='7'/>\
      <bind xmlns='urn:xmpp:bind:0'><tag>A</tag></bind>"
 );
+/// A header with the address of a user.
+pub(super) const NAMED: Event =
+    Header("from='juliet@montague.lit' to='montague.lit' version='1.0'");
 const RESUME_ONLY: Event =
     authenticate!("PLAIN", "<resume xmlns='urn:xmpp:sm:3' previd='p' h='7'/>");
 const BIND_ONLY: Event = authenticate!("PLAIN", "<bind xmlns='urn:xmpp:bind:0'/>");
@@ -143,21 +146,34 @@ fn a_session_is_resumed_or_else_bound() {
 #[test]
 fn the_address_in_the_header_is_that_of_the_login() {
     const SECURED: &[Event] = &[OPEN, STARTTLS, Secured];
-    const FROM: &str = "from='juliet@montague.lit' to='montague.lit' version='1.0'";
-    let other = [SECURED, &[Header(FROM), BIND_ONLY]].concat();
+    let other = [SECURED, &[NAMED, Found, BIND_ONLY]].concat();
     let refused = FAILURE.replace("not-authorized", "invalid-authzid");
     assert_eq!(words(&feed(&mut after(&other), Success(None))), ["forget", &refused]);
     let again = [&other[..], &[Success(None), BIND_ONLY]].concat();
     assert_eq!(words(&feed(&mut after(&again), Success(None))), ["forget", &refused]);
     let same = "from='romeo@montague.lit/a' to='montague.lit' version='1.0'";
-    let same = [SECURED, &[Header(same), BIND_ONLY]].concat();
+    let same = [SECURED, &[Header(same), Found, BIND_ONLY]].concat();
     assert_eq!(words(&feed(&mut after(&same), Success(None))), LOGGED_IN);
     // RFC 6120 has no such rule.
-    let classic = [SECURED, &[Header(FROM), PLAIN]].concat();
+    let classic = [SECURED, &[NAMED, Found, PLAIN]].concat();
     assert_eq!(words(&feed(&mut after(&classic), Success(None))).len(), 3);
     let elsewhere = Header("from='romeo@capulet.lit' to='montague.lit' version='1.0'");
     let found = words(&feed(&mut after(SECURED), elsewhere));
     assert_eq!(found, ["[header]", "close invalid-from"]);
+}
+
+#[test]
+fn what_is_offered_depends_on_the_account_in_the_header() {
+    const SECURED: &[Event] = &[OPEN, STARTTLS, Secured];
+    let wanted = ["[header]", "find mechanisms of juliet@montague.lit"];
+    assert_eq!(words(&feed(&mut after(SECURED), NAMED)), wanted);
+    let named = [SECURED, &[NAMED]].concat();
+    assert_eq!(words(&feed(&mut after(&named), Found)), ["[features]"]);
+    // Who names a domain has named no account.
+    let domain = Header("from='montague.lit' to='montague.lit' version='1.0'");
+    assert_eq!(words(&feed(&mut after(SECURED), domain)), ["[header]", "[features]"]);
+    // In the clear nothing is looked up.
+    assert_eq!(words(&feed(&mut after(&[]), NAMED)), ["[header]", "[features]"]);
 }
 
 const AGENT: &str = "d4565fa7-4d72-4749-b3d3-740edbf87770";
