@@ -4,7 +4,7 @@
 use super::loops::Loops;
 use super::markers::delivered;
 use super::stream_management::resumption;
-use crate::session::{self, Delivery, TooHigh};
+use crate::session::{self, Delivery, Spared, TooHigh};
 use crate::stanza::{Detail, StreamCondition, StreamError};
 use crate::xml::ElementRef;
 
@@ -52,7 +52,10 @@ impl Loops<'_> {
     pub(super) fn set_client_state(&self, root: &ElementRef<'_>) -> Result<(), StreamError> {
         match root.name() {
             "active" => self.session.mailbox().set_active(),
-            "inactive" => self.session.mailbox().set_inactive(),
+            "inactive" => {
+                let spared = Spared::from(&self.server.config.load().client_state);
+                self.session.mailbox().set_inactive(spared);
+            }
             _ => return Err(StreamCondition::UnsupportedStanzaType.into()),
         }
         Ok(())

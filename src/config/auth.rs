@@ -54,6 +54,7 @@ section! {
     devices: bool = true => Switch, Reload;
 
     /// Tell users in a message when a client logs in to their account for the first time. It needs `auth.devices`.
+    /// Users can choose otherwise for their own accounts, with a command of their client.
     announce_devices: bool = false => Switch, Reload;
 
     /// How long a client that does not log in is remembered. 0 = until others take its place.

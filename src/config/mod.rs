@@ -11,6 +11,7 @@ mod archive;
 mod auth;
 mod budgets;
 mod component;
+mod client_state;
 mod contact;
 mod data_policy;
 mod domain;
@@ -54,6 +55,7 @@ pub use self::archive::ArchiveConfig;
 pub use self::auth::AuthConfig;
 pub use self::budgets::BudgetsConfig;
 pub use self::component::ComponentConfig;
+pub use self::client_state::ClientStateConfig;
 pub use self::contact::ContactConfig;
 pub use self::data_policy::{DataAccess, DataPolicyConfig};
 pub use self::domain::{DEFAULT_DOMAIN, prepare_domain};
@@ -102,6 +104,8 @@ pub struct Config {
     pub static_files: StaticFilesConfig,
     /// The service for nodes.
     pub pubsub: PubSubConfig,
+    /// Clients at which nobody looks.
+    pub client_state: ClientStateConfig,
     /// The services for group chat; at least one, which may be switched off.
     pub rooms: Vec<RoomsConfig>,
     /// The external components.
@@ -145,6 +149,7 @@ impl Config {
             api: ApiConfig::defaults(&domains),
             static_files: StaticFilesConfig::defaults(&domains),
             pubsub: PubSubConfig::defaults(&domains),
+            client_state: ClientStateConfig::defaults(&domains),
             rooms: vec![RoomsConfig::defaults(&domains)],
             components: Vec::new(),
             strangers: StrangersConfig::defaults(&domains),
@@ -192,6 +197,7 @@ impl Config {
         self.api.warn(&mut warnings);
         self.static_files.warn(&mut warnings);
         self.pubsub.warn(&mut warnings);
+        self.client_state.warn(&mut warnings);
         for rooms in &self.rooms {
             rooms.warn(&mut warnings);
         }

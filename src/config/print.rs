@@ -10,6 +10,10 @@ use super::{
     ContactConfig, DataPolicyConfig, ExternalServicesConfig, FilesConfig, HostConfig, LimitsConfig,
     ListenConfig, LogConfig, PubSubConfig, RegistrationConfig, RoomsConfig, StaticFilesConfig,
     StorageConfig, StrangersConfig,
+    AdminConfig, ArchiveConfig, AuthConfig, BudgetsConfig, ClientStateConfig, ContactConfig,
+    DataPolicyConfig, ExternalServicesConfig, FilesConfig, HostConfig, LimitsConfig, ListenConfig,
+    LogConfig, PubSubConfig, RegistrationConfig, RoomsConfig, StaticFilesConfig, StorageConfig,
+    StrangersConfig,
 };
 
 /// The description of a section.
@@ -35,6 +39,7 @@ pub(super) fn sections(domains: &[String]) -> Vec<SectionDocs> {
         docs::<ApiConfig>(domains),
         docs::<StaticFilesConfig>(domains),
         docs::<PubSubConfig>(domains),
+        docs::<ClientStateConfig>(domains),
         docs::<RoomsConfig>(domains),
         docs::<ComponentConfig>(domains),
         docs::<StrangersConfig>(domains),

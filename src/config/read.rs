@@ -22,6 +22,11 @@ use super::{
     HostConfig, LimitsConfig, ListenConfig, LogConfig, PubSubConfig, RegistrationConfig,
     RoomsConfig, StaticFilesConfig, StorageConfig, StrangersConfig, admin, auth, component,
     contact, data_policy, external_services, host, limits, listen, rooms,
+    AdminConfig, ArchiveConfig, AuthConfig, BudgetsConfig, ClientStateConfig, Config,
+    ContactConfig, DEFAULT_DOMAIN, DataPolicyConfig, ExternalServicesConfig, FilesConfig,
+    HostConfig, LimitsConfig, ListenConfig, LogConfig, PubSubConfig, RegistrationConfig,
+    RoomsConfig, StaticFilesConfig, StorageConfig, StrangersConfig, admin, auth, contact,
+    data_policy, external_services, host, limits, listen, rooms,
 };
 
 impl Config {
@@ -135,6 +140,7 @@ impl<'a> Document<'a> {
             api: self.section::<ApiConfig>(domains, no_check, problems),
             static_files: self.section::<StaticFilesConfig>(domains, no_check, problems),
             pubsub: self.section::<PubSubConfig>(domains, no_check, problems),
+            client_state: self.section::<ClientStateConfig>(domains, no_check, problems),
             rooms: self.rooms(&hosts, domains, problems),
             strangers: self.section::<StrangersConfig>(domains, no_check, problems),
             storage: self.section::<StorageConfig>(domains, no_check, problems),

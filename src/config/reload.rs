@@ -71,6 +71,7 @@ impl Config {
             mut api,
             mut static_files,
             mut pubsub,
+            mut client_state,
             rooms,
             components,
             mut strangers,
@@ -94,6 +95,7 @@ impl Config {
         api.keep(&running.api, &mut names);
         static_files.keep(&running.static_files, &mut names);
         pubsub.keep(&running.pubsub, &mut names);
+        client_state.keep(&running.client_state, &mut names);
         let (rooms, services) = reloaded_rooms(rooms, &running.rooms, &mut names);
         strangers.keep(&running.strangers, &mut names);
         storage.keep(&running.storage, &mut names);
@@ -115,6 +117,7 @@ impl Config {
             api,
             static_files,
             pubsub,
+            client_state,
             rooms,
             components,
             strangers,

@@ -130,7 +130,7 @@ fn copy(user: &BareJid, kind: MessageKind, direction: &str, original: &[u8]) -> 
 fn give(cx: &mut Cx<'_>, to: &[&SessionRef], copy: &Arc<Stanza>, message: &Message) {
     let is_chat_state = chat_state::is_alone(message);
     let mut given = 0;
-    for session in to.iter().filter(|session| !(is_chat_state && session.is_inactive())) {
+    for session in to.iter().filter(|session| !(is_chat_state && session.drops_chat_states())) {
         match session.deliver_addressed(Arc::clone(copy)) {
             Ok(()) => given += 1,
             Err(_) if !is_chat_state => session.close(CloseReason::Overrun),

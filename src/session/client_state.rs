@@ -7,6 +7,7 @@
 
 use super::delivery::Delivery;
 use super::mailbox_state::MailboxState;
+use super::spared::Spared;
 use crate::jid::Jid;
 use crate::ns;
 use crate::payload::chat_state;
@@ -24,12 +25,16 @@ pub(super) enum Urgency {
 }
 
 impl Urgency {
-    pub(super) fn of(delivery: &Delivery) -> Self {
+    pub(super) fn of(delivery: &Delivery, spared: Spared) -> Self {
         match &*delivery.stanza {
             _ if delivery.marker.is_some() => Self::Now,
-            Stanza::Message(message) if chat_state::is_alone(message) => Self::Never,
-            Stanza::Message(message) if is_event_of_others(delivery, message) => Self::Later,
-            Stanza::Presence(presence) if can_wait(presence) => Self::Later,
+            Stanza::Message(message) if spared.chat_states && chat_state::is_alone(message) => {
+                Self::Never
+            }
+            Stanza::Message(message) if spared.events && is_event_of_others(delivery, message) => {
+                Self::Later
+            }
+            Stanza::Presence(presence) if spared.presence && can_wait(presence) => Self::Later,
             Stanza::Iq(_) | Stanza::Message(_) | Stanza::Presence(_) => Self::Now,
         }
     }

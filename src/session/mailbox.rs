@@ -83,6 +83,13 @@ impl SessionRef {
         self.inactive_for().is_some()
     }
 
+    /// Nobody looks at the client, and it is not told that somebody writes (XEP-0352 §3).
+    #[must_use]
+    pub fn drops_chat_states(&self) -> bool {
+        let state = self.mailbox().state.lock();
+        state.inactive_since.is_some() && state.spared.chat_states
+    }
+
     /// For how long nobody has looked at the client (XEP-0352); `None` if somebody does.
     #[must_use]
     pub fn inactive_for(&self) -> Option<Duration> {
@@ -143,7 +150,7 @@ impl SharedMailbox {
         }
         let was_due = state.has_stanzas_due();
         if state.inactive_since.is_some() {
-            match Urgency::of(&delivery) {
+            match Urgency::of(&delivery, state.spared) {
                 Urgency::Never => return Ok(Accepted::Queued),
                 Urgency::Later => {
                     state.remove_older_presence(&delivery);

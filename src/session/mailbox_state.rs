@@ -11,6 +11,7 @@ use super::catch_up_state::CatchUpState;
 use super::delivery::Delivery;
 use super::memory::Memory;
 use super::order::{CloseReason, Order};
+use super::spared::Spared;
 use crate::storage::MessageId;
 
 /// Bounds of a mailbox (`limits.inbox_stanzas`, `limits.inbox_bytes`).
@@ -52,6 +53,8 @@ pub(super) struct MailboxState {
     pub(super) is_writer_woken: bool,
     /// Since when nobody looks at the client (XEP-0352): stanzas that can wait do.
     pub(super) inactive_since: Option<Instant>,
+    /// What the client is spared then.
+    pub(super) spared: Spared,
     /// Something is queued that does not wait for the client to be active.
     pub(super) is_due: bool,
     /// Nobody writes: the connection is gone.

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::mailbox::Mailbox;
 use super::order::Order;
+use super::spared::Spared;
 
 impl Mailbox {
     /// Waits until at most `stanzas` are queued and at most half of the bytes that fit, or until nobody
@@ -48,9 +49,10 @@ impl Mailbox {
     }
 
     /// Nobody looks at the client. What is queued already is written.
-    pub fn set_inactive(&self) {
+    pub fn set_inactive(&self, spared: Spared) {
         let shared = self.shared();
         let mut state = shared.state.lock();
+        state.spared = spared;
         state.inactive_since.get_or_insert_with(Instant::now);
         state.is_due |= !state.queue.is_empty();
         drop(state);

@@ -12,7 +12,7 @@ use crate::modules::{carbons, mam};
 use crate::ns;
 use crate::random::random_id;
 use crate::router::Router;
-use crate::session::{CloseReason, Session, SessionRef};
+use crate::session::{CloseReason, Session, SessionRef, Spared};
 use crate::stanza::Condition;
 use crate::xml::{ElementRef, Node, element};
 
@@ -40,7 +40,7 @@ impl Driver<'_> {
             carbons::enable(session);
         }
         if bind.child(ns::CSI, "inactive").is_some() {
-            session.mailbox().set_inactive();
+            session.mailbox().set_inactive(Spared::from(&server.config.load().client_state));
         }
         if let Some(enable) = bind.child(ns::SM, "enable") {
             let resumption = resumption(server, session.handle(), &enable).await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 
-use super::super::{CloseReason, MailboxLimits, Order, Session, TakeOver, Undelivered};
+use super::super::{CloseReason, MailboxLimits, Order, Session, Spared, TakeOver, Undelivered};
 use super::{ROOMY, ids, message, open, reason, session};
 use crate::jid::Jid;
 use crate::ns;
@@ -144,7 +144,7 @@ fn presence(from: &str) -> Arc<Stanza> {
 async fn presence_for_an_inactive_client_waits_until_half_of_the_mailbox_is_full() {
     let session = session(MailboxLimits { stanzas: 6, ..ROOMY });
     let (handle, mailbox) = (session.handle(), session.mailbox());
-    mailbox.set_inactive();
+    mailbox.set_inactive(Spared::default());
     for _ in 0..20 {
         for from in ["a@b", "c@d", "e@f"] {
             handle.deliver(presence(from)).unwrap();
@@ -162,10 +162,24 @@ async fn presence_for_an_inactive_client_waits_until_half_of_the_mailbox_is_full
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_not_spared_does_not_wait() {
+    let session = session(ROOMY);
+    let (handle, mailbox) = (session.handle(), session.mailbox());
+    mailbox.set_inactive(Spared { presence: false, ..Spared::default() });
+    assert!(handle.drops_chat_states());
+    handle.deliver(presence("a@b")).unwrap();
+    handle.deliver(presence("a@b")).unwrap();
+    assert_eq!(mailbox.filled().now_or_never(), Some(()));
+    assert_eq!(mailbox.take().0.len(), 2);
+    mailbox.set_inactive(Spared { chat_states: false, ..Spared::default() });
+    assert!(!handle.drops_chat_states());
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_event_that_waits_replaces_nothing() {
     let session = session(ROOMY);
     let (handle, mailbox) = (session.handle(), session.mailbox());
-    mailbox.set_inactive();
+    mailbox.set_inactive(Spared::default());
     handle.deliver(presence("a@b")).unwrap();
     let event = |from: &str| {
         let content = element("event").ns(ns::PUBSUB_EVENT).child(element("items"));
