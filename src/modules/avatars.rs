@@ -54,25 +54,23 @@ impl Listener for Avatars {
         }
         match (change.node.name.as_str(), &change.what) {
             (ns::AVATAR_METADATA, _) => change_photo(cx, change, true).await?,
-            (ns::AVATAR_DATA, Changed::Published { .. } | Changed::Configured) => {
-                change_photo(cx, change, false).await?;
+            (ns::AVATAR_DATA, what) => {
+                let is_taken_away = match what {
+                    Changed::Published { .. } => false,
+                    Changed::Configured => !is_open(&change.config),
+                    Changed::Deleted(_) | Changed::Purged | Changed::Retracted { .. } => true,
+                };
+                change_photo(cx, change, is_taken_away).await?;
             }
-            (vcard4::NODE | ns::NICK, Changed::Published { items, .. }) => {
-                follow(cx, change, items.last().map(|item| item.payload.clone())).await?;
-            }
-            (vcard4::NODE | ns::NICK, Changed::Configured) => {
-                let nodes = AccountNodes::of(&change.owner);
-                let last = nodes.last(cx.server, &change.node.name).await?;
-                follow(cx, change, last.map(|item| item.payload)).await?;
-            }
+            (vcard4::NODE | ns::NICK, _) => follow(cx, change).await?,
             _ => {}
         }
         Ok(())
     }
 }
 
-/// Makes the photo in the card that of the account's avatar. `is_told`: the description has changed, so a photo
-/// that is not there is to be removed.
+/// Makes the photo in the card that of the account's avatar. `is_told`: the description has changed, or images were
+/// taken away, so a photo that is not there is to be removed.
 async fn change_photo(cx: &mut Cx<'_>, change: &NodeChange, is_told: bool) -> storage::Result<()> {
     let photo = avatar(cx, change).await?;
     let old = card::read(cx.server, &change.owner).await?;
@@ -121,26 +119,32 @@ fn description(metadata: bytes::Bytes) -> Option<(String, Option<String>)> {
     Some((info.attr("id")?.into_owned(), info.attr("type").map(std::borrow::Cow::into_owned)))
 }
 
-/// Makes the fields of the card those of the last item. If not everybody may read the node any more, what it said
-/// is taken out of the card.
-async fn follow(
-    cx: &Cx<'_>,
-    change: &NodeChange,
-    payload: Option<bytes::Bytes>,
-) -> storage::Result<()> {
-    let Some(frame) = payload.and_then(|payload| Frame::from_bytes(payload).ok()) else {
-        return Ok(());
+/// Makes the fields of the card those of the last item. If everybody could read the node and it says nothing any
+/// more, or not to everybody, what it said is taken out of the card.
+async fn follow(cx: &Cx<'_>, change: &NodeChange) -> storage::Result<()> {
+    let name = &change.node.name;
+    let last = match &change.what {
+        Changed::Published { items, .. } => items.last().map(|item| item.payload.clone()),
+        _ => {
+            let last = AccountNodes::of(&change.owner).last(cx.server, name).await?;
+            last.map(|item| item.payload)
+        }
     };
-    if is_open(&change.config) {
+    let said = last.filter(|_| is_open(&change.config));
+    if let Some(frame) = said.and_then(|payload| Frame::from_bytes(payload).ok()) {
         return change_fields(cx, change, &frame.root()).await;
     }
+    let is_over = match &change.what {
+        Changed::Deleted(_) | Changed::Purged | Changed::Retracted { .. } => true,
+        Changed::Configured | Changed::Published { .. } => !is_open(&change.config),
+    };
     let was_open = is_open(&NodeConfig::from_text(&change.node.config));
-    let nothing = match change.node.name.as_str() {
+    let nothing = match name.as_str() {
         vcard4::NODE => element("vcard").ns(vcard4::NS),
         _ => element("nick").ns(ns::NICK),
     };
     match Frame::from_bytes(nothing.to_bytes()) {
-        Ok(nothing) if was_open => change_fields(cx, change, &nothing.root()).await,
+        Ok(nothing) if is_over && was_open => change_fields(cx, change, &nothing.root()).await,
         _ => Ok(()),
     }
 }

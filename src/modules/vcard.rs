@@ -85,8 +85,8 @@ impl SharedState for Updates {
 }
 
 /// Puts the hash of the user's photo into available presence, also into presence for one address, as a room
-/// (XEP-0398 §4). A client that says that there is no photo is believed, and so is a client of a user who has
-/// no card.
+/// (XEP-0398 §4). A client that says that there is no photo is believed, and so is a client that tells the hash of a
+/// photo of a user who has no card. One that says that it does not know is told what there is.
 pub async fn add_photo_hash(cx: &Cx<'_>, own: &Session, presence: &mut Presence) {
     let session = own.handle();
     let told = presence.content.received_child(UPDATE_NS, "x");
@@ -107,6 +107,11 @@ pub async fn add_photo_hash(cx: &Cx<'_>, own: &Session, presence: &mut Presence)
                 presence.content.remove(|child| child.is(UPDATE_NS, "x"));
             }
             presence.content.add_written(update);
+        }
+        // XEP-0398 §4: "Empty x elements MUST be overwritten".
+        Ok(None) if told == Some(None) => {
+            presence.content.remove(|child| child.is(UPDATE_NS, "x"));
+            presence.content.add_written(Bytes::from(photo::update(None).to_bytes()));
         }
         Ok(None) => {}
         Err(error) => tracing::warn!(jid = %user, %error, "cannot read a vCard for presence"),
