@@ -3,7 +3,9 @@
 //! A client that has proven the password can log in again: it loses its session and its tokens, and the answer is
 //! the error that says so (XEP-0494 §3.2). A certificate by which a client has logged in is refused from then on.
 
+mod devices;
 mod notice;
+mod wish;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +23,7 @@ use crate::ns;
 use crate::payload::datetime::Timestamp;
 use crate::session::CloseReason;
 use crate::stanza::{Condition, Iq, IqKind, StanzaError};
+use crate::storage;
 use crate::xml::{Node, element};
 
 pub use notice::Notices;
@@ -41,6 +44,7 @@ impl Module for ClientAccess {
 
     fn register(&self, on: &mut Registry) {
         on.disco_feature_of_registered(NS);
+        on.account_command(&devices::Devices).account_command(&wish::Wish);
         let access = Access::OwnerElseForbidden;
         on.iq(AddressKind::Account, IqKind::Get, (NS, "list"), access, &Self);
         on.iq(AddressKind::Account, IqKind::Set, (NS, "revoke"), access, &Self);
@@ -70,8 +74,8 @@ impl IqHandler for ClientAccess {
     }
 }
 
-/// XEP-0494 §3.2.
-async fn revoke(cx: &Cx<'_>, user: &BareJid, client: &Client) -> IqReply {
+/// Takes away the access of a client, as far as that can be done, and ends its sessions.
+async fn log_out(cx: &Cx<'_>, user: &BareJid, client: &Client) -> storage::Result<()> {
     let (storage, sessions, now) =
         (&*cx.server.storage, &*cx.server.sessions, cx.server.clock.now());
     revoke_client(storage, Some(sessions), user, client, false, now).await?;
@@ -90,6 +94,12 @@ async fn revoke(cx: &Cx<'_>, user: &BareJid, client: &Client) -> IqReply {
         drop(cx.server.tasks.spawn("farewell", end));
     }
     tracing::info!(jid = %user, client = client.id, "access of a client revoked by its owner");
+    Ok(())
+}
+
+/// XEP-0494 §3.2.
+async fn revoke(cx: &Cx<'_>, user: &BareJid, client: &Client) -> IqReply {
+    log_out(cx, user, client).await?;
     match client.knows_password {
         true => Err(StanzaError {
             detail: Some(element("password-reset-required").ns(NS)),

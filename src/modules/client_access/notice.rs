@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use super::wish;
 use crate::auth::NewClients;
 use crate::host::{Route, ServerState};
 use crate::jid::{BareJid, Jid};
@@ -12,7 +13,7 @@ use crate::stanza::{Content, Head, Message, MessageKind, Stanza};
 use crate::storage::DeviceLogin;
 use crate::xml::element;
 
-/// Tells users of new clients, if the configuration says so.
+/// Tells users of new clients, if they want that.
 pub struct Notices {
     server: Arc<ServerState>,
     route: Arc<dyn Route>,
@@ -30,8 +31,13 @@ impl Notices {
 impl NewClients for Notices {
     /// The message goes the way of all messages: to the sessions that are available, else it waits; and it is archived.
     async fn added(&self, user: &BareJid, login: &DeviceLogin) {
-        if !self.server.config.load().auth.announce_devices {
-            return;
+        match wish::is_wanted(&self.server, user).await {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(error) => {
+                tracing::error!(jid = %user, %error, "cannot read whether a new client is announced");
+                return;
+            }
         }
         let Ok(host) = Jid::parse(user.domain()) else { return };
         let mut head = Head::between(host, user.clone());
