@@ -49,8 +49,6 @@ pub enum Problem {
     PreconditionNotMet,
     /// The sender does not see the presence of the owner.
     PresenceSubscriptionRequired,
-    /// A subscription must be named, since there are several.
-    SubidRequired,
     /// More items at once than the node, or a request, holds.
     TooManyItems,
     /// The node has too many subscriptions.
@@ -83,8 +81,7 @@ impl Problem {
             | Self::JidRequired
             | Self::Malformed
             | Self::NodeidRequired
-            | Self::PayloadRequired
-            | Self::SubidRequired => C::BadRequest,
+            | Self::PayloadRequired => C::BadRequest,
             Self::InvalidSubid
             | Self::NotAcceptable
             | Self::PayloadTooBig
@@ -124,7 +121,6 @@ impl Problem {
             Self::PendingSubscription => "pending-subscription",
             Self::PreconditionNotMet => "precondition-not-met",
             Self::PresenceSubscriptionRequired => "presence-subscription-required",
-            Self::SubidRequired => "subid-required",
             Self::TooManyItems => "max-items-exceeded",
             Self::TooManySubscriptions => "too-many-subscriptions",
             Self::UnsupportedAccessModel => "unsupported-access-model",
@@ -184,7 +180,6 @@ mod tests {
             (Problem::PendingSubscription, "not-authorized", "auth", "pending-subscription"),
             (Problem::TooManySubscriptions, "policy-violation", "wait", "too-many-subscriptions"),
             (Problem::Unsupported("subscribe"), "feature-not-implemented", "cancel", "unsupported"),
-            (Problem::SubidRequired, "bad-request", "modify", "subid-required"),
             (Problem::NotSubscribed, "unexpected-request", "cancel", "not-subscribed"),
             (Problem::ReaderNotSubscribed, "not-authorized", "auth", "not-subscribed"),
             (Problem::TooManyItems, "not-allowed", "cancel", "max-items-exceeded"),

@@ -31,6 +31,10 @@ pub enum Approval {
 impl Entity {
     /// Whether it may read items.
     ///
+    /// DEPARTS: XEP-0060 §6.5.1 – of a node with a whitelist, whoever is on it reads without a subscription. §6.5.1
+    /// wants subscribed entities only, §4.5 lets "only entities on a whitelist" subscribe and retrieve. Keys of OMEMO
+    /// and bookmarks are in such nodes, and no client subscribes to them.
+    ///
     /// # Errors
     /// Why not (§6.5.9).
     pub fn may_read(&self, config: &NodeConfig) -> Result<(), Problem> {

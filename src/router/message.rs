@@ -111,6 +111,9 @@ pub async fn arrives(
         None => return unknown(resource, message.kind),
     };
     blocking::refuse_incoming(cx, user, &message.head).await?;
+    if message.kind == MessageKind::Error && resource.is_none() {
+        pubsub::bounced(cx, user, &message).await;
+    }
     if !push::is_notice(cx, user, &message).await
         && strangers::admit(cx, user, resource, &message).await? == Admission::Waits
     {

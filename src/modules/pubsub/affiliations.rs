@@ -17,8 +17,8 @@ pub(super) async fn own(cx: &Cx<'_>, place: &Place, request: &Request<'_>) -> Iq
     let only = request.maybe_node()?;
     let store = cx.server.storage.pubsub();
     let mut found: Vec<(String, Affiliation)> = if place.is_account() && place.is_of(request.from) {
-        let nodes = store.nodes(&place.owner, None, MAX_LISTED).await?;
-        nodes.into_iter().map(|node| (node.name, Affiliation::Owner)).collect()
+        let names = place.names(cx.server).await?;
+        names.into_iter().map(|name| (name, Affiliation::Owner)).collect()
     } else {
         store.affiliations_of(&place.owner, &request.from.to_bare()).await?
     };
@@ -112,7 +112,5 @@ fn written(jid: &str, affiliation: Option<Affiliation>) -> Node {
     element("affiliation").attr("jid", jid).attr("affiliation", affiliation_word(affiliation))
 }
 
-/// Nodes that are listed, at most.
-const MAX_LISTED: usize = 1000;
 /// Affiliations at one node, at most.
 const MAX_AFFILIATIONS: u32 = 1000;

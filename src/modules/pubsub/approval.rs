@@ -1,7 +1,7 @@
 //! Subscriptions that an owner approves: the form that asks, and its answer (XEP-0060 §8.6).
 
 use super::place::Place;
-use super::{recipients, subscription};
+use super::{bounces, recipients, subscription};
 use crate::host::{Cx, Halt};
 use crate::jid::{BareJid, Jid};
 use crate::payload::data_form::{self, Field, FieldKind, Form, FormKind, Submitted};
@@ -78,6 +78,7 @@ pub(super) async fn answered(
 ) -> Result<(), Halt> {
     let Some(from) = &message.head.from else { return Err(Halt::Drop("no sender")) };
     if message.kind == MessageKind::Error {
+        bounces::end_subscription(cx, place, message).await;
         return Err(Halt::Drop("an error of an event"));
     }
     let x = message.content.received_child(data_form::NS, "x");

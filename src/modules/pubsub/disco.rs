@@ -9,10 +9,11 @@ use crate::host::{Asked, Cx, Discovery};
 use crate::jid::Jid;
 use crate::ns;
 use crate::payload::data_form::{Field, FieldKind, Form, FormKind};
-use crate::payload::disco::{Identity, Info, Item};
+use crate::payload::disco::{Identity, Info, Item, ItemPage};
 use crate::payload::node_config::{AccessModel, NodeConfig};
-use crate::stanza::StanzaError;
-use crate::storage::{Affiliation, ItemQuery, PubSubNode, Which};
+use crate::payload::result_set::{SetAnswer, SetRequest, Start};
+use crate::stanza::{Condition, StanzaError};
+use crate::storage::{Affiliation, ItemQuery, NodeSummary, PubSubNode, Which};
 
 /// Of accounts.
 pub(super) struct OfAccount;
@@ -88,20 +89,60 @@ pub(super) async fn items_of(
 ) -> Result<Option<Vec<Item>>, StanzaError> {
     let place = Place::of(asked.to.to_bare());
     match asked.node {
-        None => nodes(cx, &place, asked.from).await.map(Some),
+        None => Ok(Some(nodes(cx, &place, asked.from, None, usize::MAX).await?.0)),
         Some(name) => items(cx, &place, asked.from, name).await,
     }
 }
 
-async fn nodes(cx: &Cx<'_>, place: &Place, from: &Jid) -> Result<Vec<Item>, StanzaError> {
-    let all = cx.server.storage.pubsub().nodes(&place.owner, None, MAX_LISTED).await?;
-    if all.is_empty() {
-        return Ok(Vec::new());
+/// A page of the nodes of a service (XEP-0060 §5.2, XEP-0059), forwards.
+///
+/// # Errors
+/// `feature-not-implemented` for a page that does not begin at the beginning or after a node (XEP-0059 §2.6).
+pub(super) async fn page(
+    cx: &Cx<'_>,
+    asked: Asked<'_>,
+    wanted: Option<&SetRequest>,
+) -> Result<ItemPage, StanzaError> {
+    let place = Place::of(asked.to.to_bare());
+    let whole = SetRequest::default();
+    let set = wanted.unwrap_or(&whole);
+    let after = match &set.from {
+        Start::First => None,
+        Start::After(name) => Some(name.clone()),
+        Start::Before(_) | Start::Index(_) | Start::Last => {
+            return Err(Condition::FeatureNotImplemented.into());
+        }
+    };
+    let limit = set.limit(MAX_LISTED);
+    if limit == 0 {
+        let count = nodes(cx, &place, asked.from, None, usize::MAX).await?.0.len();
+        return Ok(ItemPage {
+            set: Some(SetAnswer { page: None, count: Some(count) }),
+            ..ItemPage::default()
+        });
     }
+    let (items, has_more) = nodes(cx, &place, asked.from, after, limit).await?;
+    let name = |item: &Item| item.node.as_ref().map(ToString::to_string).unwrap_or_default();
+    let index = (set.from == Start::First).then_some(0);
+    let page = items.first().zip(items.last()).map(|(one, last)| (name(one), name(last), index));
+    let is_whole = wanted.is_none() && !has_more;
+    Ok(ItemPage { items, set: (!is_whole).then_some(SetAnswer { page, count: None }) })
+}
+
+/// The nodes after a name that the sender may see, in the order of their names, at most so many, and whether there are
+/// more.
+async fn nodes(
+    cx: &Cx<'_>,
+    place: &Place,
+    from: &Jid,
+    after: Option<String>,
+    limit: usize,
+) -> Result<(Vec<Item>, bool), StanzaError> {
+    let store = cx.server.storage.pubsub();
     let is_own = place.is_account() && place.is_of(from);
     let affiliated = match is_own {
         true => Vec::new(),
-        false => cx.server.storage.pubsub().affiliations_of(&place.owner, &from.to_bare()).await?,
+        false => store.affiliations_of(&place.owner, &from.to_bare()).await?,
     };
     let sees = place.is_account() && !is_own && cx.shows_presence(&place.owner, from).await?;
     let is_shown = |name: &str, config: &NodeConfig| match affiliated
@@ -110,6 +151,8 @@ async fn nodes(cx: &Cx<'_>, place: &Place, from: &Jid) -> Result<Vec<Item>, Stan
         .map(|(_, affiliation)| *affiliation)
     {
         Some(Affiliation::Outcast) => false,
+        // XEP-0163 §6.2: only what the contact may subscribe to or read.
+        Some(Affiliation::PublishOnly) => !place.is_account(),
         Some(_) => true,
         None => match config.access_model {
             AccessModel::Open | AccessModel::Authorize => sees || !place.is_account(),
@@ -117,7 +160,7 @@ async fn nodes(cx: &Cx<'_>, place: &Place, from: &Jid) -> Result<Vec<Item>, Stan
             AccessModel::Roster | AccessModel::Whitelist => false,
         },
     };
-    let item = |node: crate::storage::NodeSummary| {
+    let item = |node: &NodeSummary| {
         let config = NodeConfig::from_text(&node.config);
         let title = Some(config.title.as_str()).filter(|title| !title.is_empty());
         (is_own || is_shown(&node.name, &config)).then(|| Item {
@@ -126,7 +169,21 @@ async fn nodes(cx: &Cx<'_>, place: &Place, from: &Jid) -> Result<Vec<Item>, Stan
             ..Item::of(place.owner.clone().into_jid())
         })
     };
-    Ok(all.into_iter().filter_map(item).collect())
+    let (mut found, mut after) = (Vec::new(), after);
+    loop {
+        let some = store.nodes(&place.owner, after.as_deref(), MAX_LISTED).await?;
+        let is_last = some.len() < MAX_LISTED;
+        for shown in some.iter().filter_map(&item) {
+            if found.len() == limit {
+                return Ok((found, true));
+            }
+            found.push(shown);
+        }
+        after = some.into_iter().next_back().map(|node| node.name);
+        if is_last {
+            return Ok((found, false));
+        }
+    }
 }
 
 async fn items(
@@ -152,5 +209,5 @@ async fn items(
 
 /// Bytes of payloads that are read for a list of items, at most.
 const MAX_BYTES: usize = 8 << 20;
-/// Nodes or items that are listed, at most.
+/// Nodes on one page, and items of a node that are listed, at most.
 const MAX_LISTED: usize = 1000;

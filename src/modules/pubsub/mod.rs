@@ -5,6 +5,7 @@
 mod access;
 mod affiliations;
 mod approval;
+mod bounces;
 mod configure;
 mod create;
 mod disco;
@@ -39,6 +40,7 @@ use crate::payload::disco::Identity;
 use crate::stanza::IqKind;
 
 pub use approval::decides;
+pub use bounces::bounced;
 
 /// Nodes of accounts, and the service.
 pub struct PubSub;

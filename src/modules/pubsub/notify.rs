@@ -55,7 +55,10 @@ async fn notify(cx: &mut Cx<'_>, change: &NodeChange) -> Result<(), StanzaError>
             told.insert(session.jid().clone());
         }
     }
-    for subscription in &change.node.subscriptions {
+    // Those of single clients come first: then the user is not told again.
+    let mut subscriptions: Vec<_> = change.node.subscriptions.iter().collect();
+    subscriptions.sort_by_key(|subscription| subscription.jid.is_bare());
+    for subscription in subscriptions {
         let jid = &subscription.jid;
         let may_hear = match (subscription.is_pending, &change.what) {
             // Since then the access model, an affiliation, a roster or a block list may have changed.
@@ -127,6 +130,10 @@ pub(super) fn kind(config: &NodeConfig) -> MessageKind {
 }
 
 /// To whom replies go (XEP-0033 §4).
+///
+/// DEPARTS: XEP-0163 §4.3.1 – the resource that has published is not told to those who see the presence of the owner.
+/// The same event goes to all, also to those who must not learn it; no client that we know reads it, and it would be
+/// a third of most events on their way to phones.
 fn reply_to(change: &NodeChange) -> Option<Node> {
     let Changed::Published { items, .. } = &change.what else { return None };
     let jid = match change.config.itemreply? {
@@ -208,6 +215,13 @@ fn to_subscriber(
     }
     let to = &subscription.jid;
     let is_local = cx.server.host(to.domain()).is_some();
+    if place.is_account() && to.is_bare() && options.show_values.is_empty() {
+        // XEP-0163 §4.3.2: the clients that are interested were told, and no other one is.
+        let user = to.to_bare();
+        if told.iter().any(|session| session.to_bare() == user) {
+            return;
+        }
+    }
     if is_local && (config.presence_based_delivery || !options.show_values.is_empty()) {
         for session in cx.server.sessions.available(&to.to_bare()) {
             let is_meant = to.is_bare() || session.jid().as_str() == to.as_str();

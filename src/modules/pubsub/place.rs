@@ -70,6 +70,20 @@ impl Place {
         }
     }
 
+    /// The names of all nodes, in their order.
+    pub(super) async fn names(&self, server: &ServerState) -> storage::Result<Vec<String>> {
+        let (store, mut names) = (server.storage.pubsub(), Vec::<String>::new());
+        loop {
+            let after = names.last().map(String::as_str);
+            let some = store.nodes(&self.owner, after, AT_ONCE).await?;
+            let is_last = some.len() < AT_ONCE;
+            names.extend(some.into_iter().map(|node| node.name));
+            if is_last {
+                return Ok(names);
+            }
+        }
+    }
+
     /// The affiliation of an entity. A user owns all nodes of the account.
     pub(super) fn affiliation(&self, entity: &Jid, node: &PubSubNode) -> Option<Affiliation> {
         if self.is_account() && self.is_of(entity) {
@@ -148,5 +162,37 @@ impl Place {
     }
 }
 
+/// Nodes that are read at once.
+const AT_ONCE: usize = 1000;
 /// Bytes of items that are read at once to learn who has published them.
 const MAX_READ: usize = 512 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::{Parts, Registry};
+    use crate::storage::{Publication, PublishAt};
+
+    #[tokio::test]
+    async fn all_nodes_are_named_however_many_there_are() {
+        let parts = Parts::for_tests(&["localhost"]);
+        let server = ServerState::new(parts, &[], Registry::default().take_shared()).unwrap();
+        let place = Place::of(BareJid::parse("romeo@localhost").unwrap());
+        let config = place.default_config();
+        let wanted: Vec<_> = (0..2 * AT_ONCE + 1).map(|n| format!("n{n:05}")).collect();
+        for name in &wanted {
+            let node = place.nodes.new_node(&server, name, &config).node;
+            let publication = Publication {
+                at: PublishAt::New(node),
+                max_nodes: u32::MAX,
+                share: None,
+                items: Vec::new(),
+                keep: 0,
+                expire_before: None,
+                within_quota: false,
+            };
+            server.storage.pubsub().publish(&place.owner, name, publication).await.unwrap();
+        }
+        assert_eq!(place.names(&server).await.unwrap(), wanted);
+    }
+}

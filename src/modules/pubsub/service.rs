@@ -6,7 +6,8 @@ use super::place::Place;
 use super::{approval, disco, dispatch, features, get_pending};
 use crate::host::{Asked, Cx, Discovery, Halt, Reply, Service, ServiceDomain};
 use crate::ns;
-use crate::payload::disco::{Identity, Info, Item};
+use crate::payload::disco::{Identity, Info, ItemPage};
+use crate::payload::result_set::SetRequest;
 use crate::stanza::{Condition, Iq, Message, StanzaError};
 
 /// The service. Its nodes belong to those who have created them.
@@ -75,11 +76,17 @@ impl Discovery for PubSubService {
         }
     }
 
-    async fn items(&self, cx: &Cx<'_>, asked: Asked<'_>) -> Result<Option<Vec<Item>>, StanzaError> {
+    async fn page(
+        &self,
+        cx: &Cx<'_>,
+        asked: Asked<'_>,
+        wanted: Option<&SetRequest>,
+    ) -> Result<Option<ItemPage>, StanzaError> {
         match get_pending::items(asked) {
             _ if asked.to.local().is_some() => Ok(None),
-            Some(items) => Ok(Some(items)),
-            None => disco::items_of(cx, asked).await,
+            Some(items) => Ok(Some(items.into())),
+            None if asked.node.is_none() => disco::page(cx, asked, wanted).await.map(Some),
+            None => Ok(disco::items_of(cx, asked).await?.map(ItemPage::from)),
         }
     }
 }

@@ -17,6 +17,9 @@ use crate::storage::{NodeSubscription, PubSubNode};
 use crate::xml::{Node, element};
 
 /// Subscribes. A subscription that exists is answered as it is (§6.1.6).
+///
+/// DEPARTS: XEP-0060 §6.1.3.11 – a node that has moved is not there, and is answered like one that never was. Its
+/// subscribers were told where the new one is when it was deleted (§8.4.2); nothing of it is kept.
 pub(super) async fn subscribe(cx: &mut Cx<'_>, place: &Place, request: &Request<'_>) -> IqReply {
     let name = request.node()?;
     let jid = request.action.attr("jid").ok_or(Problem::InvalidJid)?;

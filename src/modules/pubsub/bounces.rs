@@ -1,0 +1,51 @@
+//! Events that could not be delivered (XEP-0060 §12.4): the subscription of an address that is not there ends.
+
+use super::place::Place;
+use crate::host::{Cx, Invalidation};
+use crate::jid::BareJid;
+use crate::ns;
+use crate::stanza::{ErrorKind, Message};
+use crate::storage;
+
+/// An error for an account of this server: if it says that an event of a node has no recipient, its subscription
+/// ends.
+pub async fn bounced(cx: &Cx<'_>, user: &BareJid, message: &Message) {
+    // It is rare: most messages should not need room for it.
+    Box::pin(end_subscription(cx, &Place::of(user.clone()), message)).await;
+}
+
+/// An error of an event, which says of which node: those that send the event back. The subscription with just this
+/// address ends, if the error is for good: `<gone/>`, or one of the type `cancel`.
+///
+/// DEPARTS: XEP-0060 §12.4 – another server that is not found now may be found again, so `remote-server-not-found` ends
+/// nothing. Errors that pass are not counted either: an event that is lost costs nobody anything but itself.
+pub(super) async fn end_subscription(cx: &Cx<'_>, place: &Place, message: &Message) {
+    let Some(node) = node_of(message) else { return };
+    if let Err(error) = remove(cx, place, message, &node).await {
+        tracing::error!(owner = %place.owner, node, %error, "cannot end a subscription");
+    }
+}
+
+async fn remove(cx: &Cx<'_>, place: &Place, message: &Message, name: &str) -> storage::Result<()> {
+    let Some(from) = &message.head.from else { return Ok(()) };
+    let Some((node, _)) = place.nodes.find(cx.server, name).await? else { return Ok(()) };
+    let store = cx.server.storage.pubsub();
+    for one in node.subscriptions.iter().filter(|one| one.jid == *from) {
+        store.remove_subscription(&place.owner, name, &one.subid).await?;
+        cx.server.invalidate(&Invalidation::Nodes(place.owner.clone()));
+        tracing::debug!(owner = %place.owner, node = name, jid = %from, "a subscription ends: its address is not there");
+    }
+    Ok(())
+}
+
+/// The node whose event comes back for good.
+fn node_of(message: &Message) -> Option<String> {
+    let error = message.content.received_child(ns::CLIENT, "error")?;
+    let says = |condition| error.has_child(ns::STANZA_ERRORS, condition);
+    let is_cancel = error.attr("type").as_deref() == Some(ErrorKind::Cancel.as_str());
+    if !says("gone") && (!is_cancel || says("remote-server-not-found")) {
+        return None;
+    }
+    let event = message.content.received_child(ns::PUBSUB_EVENT, "event")?;
+    event.children().find_map(|child| child.attr("node").map(|node| node.into_owned()))
+}
