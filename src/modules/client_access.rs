@@ -4,6 +4,7 @@
 //! the error that says so (XEP-0494 §3.2). A certificate by which a client has logged in is refused from then on.
 
 mod devices;
+mod log_out;
 mod notice;
 mod wish;
 
@@ -11,19 +12,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use crate::host::command::SessionRow;
 use crate::host::{
     Access, AddressKind, Client, Cx, IqHandler, IqReply, Manifest, Module, Registry, ServerState,
-    Status, Xep, clients_of, revoke_client,
+    Status, Xep, clients_of,
 };
 use crate::jid::BareJid;
 use crate::ns;
 use crate::payload::datetime::Timestamp;
-use crate::session::CloseReason;
 use crate::stanza::{Condition, Iq, IqKind, StanzaError};
-use crate::storage;
 use crate::xml::{Node, element};
 
 pub use notice::Notices;
@@ -74,32 +73,9 @@ impl IqHandler for ClientAccess {
     }
 }
 
-/// Takes away the access of a client, as far as that can be done, and ends its sessions.
-async fn log_out(cx: &Cx<'_>, user: &BareJid, client: &Client) -> storage::Result<()> {
-    let (storage, sessions, now) =
-        (&*cx.server.storage, &*cx.server.sessions, cx.server.clock.now());
-    revoke_client(storage, Some(sessions), user, client, false, now).await?;
-    // Those that are there now: a login may have ended in the meantime.
-    for session in sessions.of(user).into_iter().filter(|session| client.has(session)) {
-        let reason = CloseReason::Kicked(Some("the user has logged out this client".into()));
-        if cx.origin.session() != Some(&session) {
-            session.close(reason);
-            continue;
-        }
-        // An order to close overtakes what waits to be written, and the client is to read the answer.
-        let end = async move {
-            sleep(ANSWER_FIRST).await;
-            session.close(reason);
-        };
-        drop(cx.server.tasks.spawn("farewell", end));
-    }
-    tracing::info!(jid = %user, client = client.id, "access of a client revoked by its owner");
-    Ok(())
-}
-
 /// XEP-0494 §3.2.
 async fn revoke(cx: &Cx<'_>, user: &BareJid, client: &Client) -> IqReply {
-    log_out(cx, user, client).await?;
+    log_out::log_out(cx, user, client).await?;
     match client.knows_password {
         true => Err(StanzaError {
             detail: Some(element("password-reset-required").ns(NS)),
@@ -159,8 +135,6 @@ async fn forget_unseen(server: Arc<ServerState>) {
 
 /// The mechanism by which a client logs in with a certificate.
 const EXTERNAL: &str = "EXTERNAL";
-/// Between the answer to a client that logs itself out and the end of its stream.
-const ANSWER_FIRST: Duration = Duration::from_millis(250);
 /// Clients that are forgotten at once.
 const STEP: usize = 500;
 const SECOND: Duration = Duration::from_secs(1);

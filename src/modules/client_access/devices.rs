@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::log_out;
+use super::log_out::log_out;
 use crate::host::command::{CommandError, Outcome, SessionRow};
 use crate::host::{AccountCommand, Client, Cx, clients_of};
 use crate::jid::BareJid;

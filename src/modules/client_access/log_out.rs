@@ -1,0 +1,39 @@
+//! Logs a client out, for its user.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use crate::host::{Client, Cx, revoke_client};
+use crate::jid::BareJid;
+use crate::session::CloseReason;
+use crate::storage;
+
+/// Takes away the access of a client, as far as that can be done, and ends its sessions.
+///
+/// # Errors
+/// If the store fails.
+pub(super) async fn log_out(cx: &Cx<'_>, user: &BareJid, client: &Client) -> storage::Result<()> {
+    let (storage, sessions, now) =
+        (&*cx.server.storage, &*cx.server.sessions, cx.server.clock.now());
+    revoke_client(storage, Some(sessions), user, client, false, now).await?;
+    // Those that are there now: a login may have ended in the meantime.
+    for session in sessions.of(user).into_iter().filter(|session| client.has(session)) {
+        let reason = CloseReason::Kicked(Some("the user has logged out this client".into()));
+        if cx.origin.session() != Some(&session) {
+            session.close(reason);
+            continue;
+        }
+        // An order to close overtakes what waits to be written, and the client is to read the answer.
+        let end = async move {
+            sleep(ANSWER_FIRST).await;
+            session.close(reason);
+        };
+        drop(cx.server.tasks.spawn("farewell", end));
+    }
+    tracing::info!(jid = %user, client = client.id, "access of a client revoked by its owner");
+    Ok(())
+}
+
+/// Between the answer to a client that logs itself out and the end of its stream.
+const ANSWER_FIRST: Duration = Duration::from_millis(250);
