@@ -6,14 +6,10 @@ use super::nearest::nearest;
 use super::section::{Applies, Entry, Section};
 use super::top_level::Head;
 use super::{
-    AdminConfig, ApiConfig, ArchiveConfig, AuthConfig, BudgetsConfig, ComponentConfig,
-    ContactConfig, DataPolicyConfig, ExternalServicesConfig, FilesConfig, HostConfig, LimitsConfig,
-    ListenConfig, LogConfig, PubSubConfig, RegistrationConfig, RoomsConfig, StaticFilesConfig,
-    StorageConfig, StrangersConfig,
-    AdminConfig, ArchiveConfig, AuthConfig, BudgetsConfig, ClientStateConfig, ContactConfig,
-    DataPolicyConfig, ExternalServicesConfig, FilesConfig, HostConfig, LimitsConfig, ListenConfig,
-    LogConfig, PubSubConfig, RegistrationConfig, RoomsConfig, StaticFilesConfig, StorageConfig,
-    StrangersConfig,
+    AdminConfig, ApiConfig, ArchiveConfig, AuthConfig, BudgetsConfig, ClientStateConfig,
+    ComponentConfig, ContactConfig, DataPolicyConfig, ExternalServicesConfig, FilesConfig,
+    HostConfig, LimitsConfig, ListenConfig, LogConfig, PubSubConfig, RegistrationConfig,
+    RoomsConfig, StaticFilesConfig, StorageConfig, StrangersConfig,
 };
 
 /// The description of a section.

@@ -17,16 +17,12 @@ use super::section::{Fields, Section, table_of};
 use super::top_level::Head;
 use super::variables::{self, Lookup};
 use super::{
-    AdminConfig, ApiConfig, ArchiveConfig, AuthConfig, BudgetsConfig, ComponentConfig, Config,
-    ContactConfig, DEFAULT_DOMAIN, DataPolicyConfig, ExternalServicesConfig, FilesConfig,
-    HostConfig, LimitsConfig, ListenConfig, LogConfig, PubSubConfig, RegistrationConfig,
-    RoomsConfig, StaticFilesConfig, StorageConfig, StrangersConfig, admin, auth, component,
-    contact, data_policy, external_services, host, limits, listen, rooms,
-    AdminConfig, ArchiveConfig, AuthConfig, BudgetsConfig, ClientStateConfig, Config,
-    ContactConfig, DEFAULT_DOMAIN, DataPolicyConfig, ExternalServicesConfig, FilesConfig,
-    HostConfig, LimitsConfig, ListenConfig, LogConfig, PubSubConfig, RegistrationConfig,
-    RoomsConfig, StaticFilesConfig, StorageConfig, StrangersConfig, admin, auth, contact,
-    data_policy, external_services, host, limits, listen, rooms,
+    AdminConfig, ApiConfig, ArchiveConfig, AuthConfig, BudgetsConfig, ClientStateConfig,
+    ComponentConfig, Config, ContactConfig, DEFAULT_DOMAIN, DataPolicyConfig,
+    ExternalServicesConfig, FilesConfig, HostConfig, LimitsConfig, ListenConfig, LogConfig,
+    PubSubConfig, RegistrationConfig, RoomsConfig, StaticFilesConfig, StorageConfig,
+    StrangersConfig, admin, auth, component, contact, data_policy, external_services, host, limits,
+    listen, rooms,
 };
 
 impl Config {
