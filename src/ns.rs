@@ -61,6 +61,8 @@ pub const STANZA_ID: &str = "urn:xmpp:sid:0";
 pub const PING: &str = "urn:xmpp:ping";
 /// XEP-0077.
 pub const REGISTER: &str = "jabber:iq:register";
+/// XEP-0379, XEP-0445: the token of an invitation.
+pub const PARS: &str = "urn:xmpp:pars:0";
 /// XEP-0045 §7.2: a client enters a room.
 pub const MUC: &str = "http://jabber.org/protocol/muc";
 /// XEP-0045 §7.8: invitations, and what a room says of an occupant.

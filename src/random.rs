@@ -20,9 +20,30 @@ pub fn random_id() -> SmolStr {
     SmolStr::new(str::from_utf8(&text[..length]).expect("base64 is ASCII"))
 }
 
+/// A new secret of 100 random bits for a link that people may read aloud or type: 20 characters of 32, without those
+/// that look alike.
+///
+/// # Panics
+/// If the operating system gives no random bytes.
+#[must_use]
+pub fn random_token() -> String {
+    let mut bytes = [0; 20];
+    getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
+    bytes.iter().map(|byte| char::from(LETTERS[usize::from(byte % 32)])).collect()
+}
+
+const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+
 #[cfg(test)]
 mod tests {
-    use super::random_id;
+    use super::{random_id, random_token};
+
+    #[test]
+    fn tokens_are_20_letters_and_digits_and_never_the_same() {
+        let (one, other) = (random_token(), random_token());
+        assert_ne!(one, other);
+        assert!(one.len() == 20 && one.bytes().all(|byte| super::LETTERS.contains(&byte)), "{one}");
+    }
 
     #[test]
     fn identifiers_are_22_characters_of_base64url_and_never_the_same() {

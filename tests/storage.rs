@@ -18,6 +18,8 @@ mod crash;
 mod devices;
 #[path = "storage/file.rs"]
 mod file;
+#[path = "storage/invitations.rs"]
+mod invitations;
 #[path = "storage/messages.rs"]
 mod messages;
 #[path = "storage/nodes.rs"]
@@ -124,6 +126,13 @@ suite! {
         no_client_knows_a_new_password
         no_client_of_nobody_is_known
         so_many_clients_are_known
+    ;
+    invitations:
+        a_name_is_reserved_while_its_invitation_is_open
+        an_invitation_comes_back_as_it_was_made
+        an_invitation_is_used_so_often
+        old_invitations_are_forgotten
+        so_many_invitations_are_open
     ;
     messages:
         a_count_is_remembered_with_its_message

@@ -35,8 +35,8 @@ use waxwing::jid::BareJid;
 use waxwing::server::Server;
 use waxwing::storage::{
     AccountStore, ApiTokenStore, ArchiveStore, CapabilityStore, DeviceStore, DocumentStore,
-    FileStore, MemoryStorage, NewAccount, PubSubStore, PushStore, ResumptionStore, RoomStore,
-    RosterStore, Storage, UsageStore,
+    FileStore, InvitationStore, MemoryStorage, NewAccount, PubSubStore, PushStore, ResumptionStore,
+    RoomStore, RosterStore, Storage, UsageStore,
 };
 use waxwing::tasks::Tasks;
 
@@ -141,6 +141,10 @@ impl Storage for Cursed {
 
     fn archive(&self) -> &dyn ArchiveStore {
         self.0.archive()
+    }
+
+    fn invitations(&self) -> &dyn InvitationStore {
+        self.0.invitations()
     }
 
     fn files(&self) -> &dyn FileStore {

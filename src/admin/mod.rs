@@ -19,6 +19,7 @@ pub use commands::COMMANDS;
 /// The groups of commands, each with a line of help, in the order in which they are shown.
 pub const GROUPS: &[(&str, &str)] = &[
     ("user", "Manage accounts"),
+    ("invite", "Invitations to make an account"),
     ("archive", "Archives: what is kept of messages"),
     ("device", "Devices: which clients have access to an account"),
     ("file", "Files that users have uploaded"),

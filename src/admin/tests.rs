@@ -1,5 +1,6 @@
 //! Commands against a memory storage and a server that only notes what it is told, and the socket.
 
+mod invitations;
 mod rooms;
 
 use std::fs;

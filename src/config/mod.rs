@@ -21,6 +21,7 @@ mod files;
 mod files_url;
 mod foreign_options;
 mod host;
+mod invitations;
 mod limits;
 mod listen;
 mod log;
@@ -63,6 +64,7 @@ pub use self::error::{ConfigError, ConfigErrors};
 pub use self::external_services::ExternalServicesConfig;
 pub use self::files::{FilesConfig, FilesFull};
 pub use self::host::HostConfig;
+pub use self::invitations::{InvitationsConfig, Inviters};
 pub use self::limits::LimitsConfig;
 pub use self::listen::ListenConfig;
 pub use self::log::{LogConfig, LogFormat};
@@ -94,6 +96,8 @@ pub struct Config {
     pub auth: AuthConfig,
     /// What users may do to accounts without the administrator.
     pub registration: RegistrationConfig,
+    /// Invitations.
+    pub invitations: InvitationsConfig,
     /// The archives of messages.
     pub archive: ArchiveConfig,
     /// Files that users upload.
@@ -144,6 +148,7 @@ impl Config {
             listen: ListenConfig::defaults(&domains),
             auth: AuthConfig::defaults(&domains),
             registration: RegistrationConfig::defaults(&domains),
+            invitations: InvitationsConfig::defaults(&domains),
             archive: ArchiveConfig::defaults(&domains),
             files: FilesConfig::defaults(&domains),
             api: ApiConfig::defaults(&domains),
@@ -192,6 +197,7 @@ impl Config {
         self.listen.warn(&mut warnings);
         self.auth.warn(&mut warnings);
         self.registration.warn(&mut warnings);
+        self.invitations.warn(&mut warnings);
         self.archive.warn(&mut warnings);
         self.files.warn(&mut warnings);
         self.api.warn(&mut warnings);

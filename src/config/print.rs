@@ -8,8 +8,8 @@ use super::top_level::Head;
 use super::{
     AdminConfig, ApiConfig, ArchiveConfig, AuthConfig, BudgetsConfig, ClientStateConfig,
     ComponentConfig, ContactConfig, DataPolicyConfig, ExternalServicesConfig, FilesConfig,
-    HostConfig, LimitsConfig, ListenConfig, LogConfig, PubSubConfig, RegistrationConfig,
-    RoomsConfig, StaticFilesConfig, StorageConfig, StrangersConfig,
+    HostConfig, InvitationsConfig, LimitsConfig, ListenConfig, LogConfig, PubSubConfig,
+    RegistrationConfig, RoomsConfig, StaticFilesConfig, StorageConfig, StrangersConfig,
 };
 
 /// The description of a section.
@@ -30,6 +30,7 @@ pub(super) fn sections(domains: &[String]) -> Vec<SectionDocs> {
         docs::<ListenConfig>(domains),
         docs::<AuthConfig>(domains),
         docs::<RegistrationConfig>(domains),
+        docs::<InvitationsConfig>(domains),
         docs::<ArchiveConfig>(domains),
         docs::<FilesConfig>(domains),
         docs::<ApiConfig>(domains),

@@ -19,8 +19,8 @@ use super::variables::{self, Lookup};
 use super::{
     AdminConfig, ApiConfig, ArchiveConfig, AuthConfig, BudgetsConfig, ClientStateConfig,
     ComponentConfig, Config, ContactConfig, DEFAULT_DOMAIN, DataPolicyConfig,
-    ExternalServicesConfig, FilesConfig, HostConfig, LimitsConfig, ListenConfig, LogConfig,
-    PubSubConfig, RegistrationConfig, RoomsConfig, StaticFilesConfig, StorageConfig,
+    ExternalServicesConfig, FilesConfig, HostConfig, InvitationsConfig, LimitsConfig, ListenConfig,
+    LogConfig, PubSubConfig, RegistrationConfig, RoomsConfig, StaticFilesConfig, StorageConfig,
     StrangersConfig, admin, auth, component, contact, data_policy, external_services, host, limits,
     listen, rooms,
 };
@@ -131,6 +131,7 @@ impl<'a> Document<'a> {
             components,
             auth: self.section::<AuthConfig>(domains, auth::check, problems),
             registration: self.section::<RegistrationConfig>(domains, no_check, problems),
+            invitations: self.section::<InvitationsConfig>(domains, no_check, problems),
             archive: self.section::<ArchiveConfig>(domains, no_check, problems),
             files: self.section::<FilesConfig>(domains, no_check, problems),
             api: self.section::<ApiConfig>(domains, no_check, problems),

@@ -66,6 +66,7 @@ impl Config {
             mut listen,
             mut auth,
             mut registration,
+            mut invitations,
             mut archive,
             mut files,
             mut api,
@@ -90,6 +91,7 @@ impl Config {
         listen.keep(&running.listen, &mut names);
         auth.keep(&running.auth, &mut names);
         registration.keep(&running.registration, &mut names);
+        invitations.keep(&running.invitations, &mut names);
         archive.keep(&running.archive, &mut names);
         files.keep(&running.files, &mut names);
         api.keep(&running.api, &mut names);
@@ -112,6 +114,7 @@ impl Config {
             listen,
             auth,
             registration,
+            invitations,
             archive,
             files,
             api,

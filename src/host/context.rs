@@ -58,6 +58,7 @@ pub struct Registry {
     pub(super) manifests: Vec<&'static Manifest>,
     pub(super) commands: Vec<&'static Command>,
     pub(super) account_commands: Vec<&'static dyn AccountCommand>,
+    pub(super) host_commands: Vec<&'static dyn HostCommand>,
     pub(super) services: Vec<Arc<dyn Service>>,
     pub(super) shared: SharedStates,
     pub(super) listeners: Vec<(EventKind, &'static str, &'static dyn Listener)>,
@@ -123,6 +124,36 @@ pub trait AccountCommand: Send + Sync {
         user: &BareJid,
         form: &Submitted,
     ) -> Result<Outcome, CommandError>;
+}
+
+/// A command that users give to their host (XEP-0050). The commands of the administrator are others ([`Command`]).
+#[async_trait]
+pub trait HostCommand: Send + Sync {
+    /// Its node (XEP-0050 §2.2).
+    fn node(&self) -> &'static str;
+
+    /// One line for people.
+    fn about(&self) -> &'static str;
+
+    /// Whether this user, who has an account at the host, may give it. Others do not find it.
+    ///
+    /// # Errors
+    /// If the store fails.
+    async fn is_for(&self, cx: &Cx<'_>, user: &BareJid) -> Result<bool, StanzaError>;
+
+    /// The form to be filled in. `None`: there is nothing to fill in, and the command is run at once.
+    fn form(&self) -> Option<Form>;
+
+    /// Does what was filled in. Answers a form of type `result`.
+    ///
+    /// # Errors
+    /// What the user is told.
+    async fn run(
+        &self,
+        cx: &Cx<'_>,
+        user: &BareJid,
+        form: &Submitted,
+    ) -> Result<Form, CommandError>;
 }
 
 /// The subject of a request for service discovery (XEP-0030).

@@ -25,6 +25,7 @@ mod destination;
 mod event;
 mod halt;
 mod invalidation;
+pub mod invitations;
 mod keeping;
 pub mod lifecycle;
 mod manifest;
@@ -32,6 +33,7 @@ mod module;
 mod node_change;
 mod origin;
 mod outbox;
+pub mod registration;
 mod registry;
 pub mod reports;
 mod requests;
@@ -54,7 +56,8 @@ pub use archive_watchers::{ArchiveWatch, ArchiveWatchers};
 pub use cache::{AccountCache, Read};
 pub use clients::{Client, clients_of, revoke_client};
 pub use context::{
-    AccountCommand, Asked, Cx, Discovery, Entry, IqHandler, IqReply, Registry, Reply, Service,
+    AccountCommand, Asked, Cx, Discovery, Entry, HostCommand, IqHandler, IqReply, Registry, Reply,
+    Service,
 };
 pub use destination::{Destination, DomainError, Host, OurDomain, ServiceDomain};
 pub use halt::{Halt, not_stored, refuse_presence};

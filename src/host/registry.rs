@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::access::{Access, AddressKind};
 use super::announced::DiscoFeature;
 use super::command::Command;
-use super::context::{AccountCommand, Discovery, Entry, IqHandler, Listener, Registry, Service};
+use super::context::{
+    AccountCommand, Discovery, Entry, HostCommand, IqHandler, Listener, Registry, Service,
+};
 use super::destination::ServiceDomain;
 use super::event::EventKind;
 use super::manifest::Manifest;
@@ -123,6 +125,12 @@ impl Registry {
         self
     }
 
+    /// Registers a command that users give to their host.
+    pub fn host_command(&mut self, command: &'static dyn HostCommand) -> &mut Self {
+        self.host_commands.push(command);
+        self
+    }
+
     /// The entry for a request, if a feature answers it.
     #[must_use]
     pub fn entry(&self, address: AddressKind, kind: IqKind, ns: &str, name: &str) -> Option<Entry> {
@@ -178,6 +186,12 @@ impl Registry {
     #[must_use]
     pub fn account_commands(&self) -> &[&'static dyn AccountCommand] {
         &self.account_commands
+    }
+
+    /// The commands that users give to their host, in the order of registration.
+    #[must_use]
+    pub fn host_commands(&self) -> &[&'static dyn HostCommand] {
+        &self.host_commands
     }
 
     /// The manifests of the features.

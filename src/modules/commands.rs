@@ -1,5 +1,5 @@
 //! XEP-0050: Ad-Hoc Commands. The administrator's commands, for the accounts that `admin.accounts`
-//! names, over the same definitions as the command line.
+//! names, over the same definitions as the command line; and commands of features for all users.
 //!
 //! Each command has one form; the commands that XEP-0133 has are found under its nodes, with its
 //! fields ([`standard`]). A client that knows a form need not ask for it. One that asks gets a session
@@ -9,6 +9,7 @@ mod account;
 mod automation;
 mod discovery;
 mod execution;
+mod of_host;
 mod outcome;
 mod stages;
 mod standard;
@@ -33,7 +34,7 @@ impl Module for Commands {
     fn manifest(&self) -> &'static Manifest {
         &Manifest {
             name: "commands",
-            summary: "Lets administrators give their commands by chat client",
+            summary: "Lets administrators give their commands by chat client, and users theirs",
             xeps: &[
                 Xep { number: 4, version: "2.13.2", status: Status::Complete },
                 Xep { number: 50, version: "1.3.0", status: Status::Complete },
@@ -44,7 +45,7 @@ impl Module for Commands {
     }
 
     fn register(&self, on: &mut Registry) {
-        on.iq(AddressKind::Host, IqKind::Set, (ns::COMMANDS, "command"), Access::Admins, &Self);
+        on.iq(AddressKind::Host, IqKind::Set, (ns::COMMANDS, "command"), Access::Public, &Self);
         on.discovery(AddressKind::Host, &Self);
         let commands = &account::OfAccount;
         on.iq(
@@ -62,7 +63,17 @@ impl Module for Commands {
 impl IqHandler for Commands {
     async fn handle(&self, cx: &mut Cx<'_>, request: &Iq) -> IqReply {
         let payload = request.payload().ok_or(Condition::BadRequest)?;
-        let node = payload.attr("node").ok_or(Condition::BadRequest)?;
+        let node = payload.attr("node").unwrap_or_default();
+        if let Some(command) = of_host::find(cx, &node).await? {
+            return of_host::run(cx, command, &payload).await;
+        }
+        // An administrator of one host is one of all.
+        if !cx.is_of_admin().await? {
+            return Err(Condition::Forbidden.into());
+        }
+        if node.is_empty() {
+            return Err(Condition::BadRequest.into());
+        }
         let mut commands = cx.registry.commands().iter();
         let command = *commands.find(|c| is_node_of(c, &node)).ok_or(Condition::ItemNotFound)?;
         let standard = standard::of(command).filter(|_| node == node_of(command));

@@ -16,6 +16,7 @@ pub mod data_policy;
 pub mod disco;
 pub mod external_services;
 pub mod inbox;
+pub mod invitations;
 pub mod last_activity;
 pub mod legacy_session;
 pub mod mam;
@@ -57,6 +58,7 @@ pub const ALL: &[&dyn Module] = &[
     &disco::Disco,
     &external_services::ExternalServices,
     &inbox::Inbox,
+    &invitations::Invitations,
     &last_activity::LastActivity,
     &legacy_session::LegacySession,
     &mam::Mam,

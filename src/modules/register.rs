@@ -1,5 +1,5 @@
 //! XEP-0077: In-Band Registration. Users change their passwords and remove their accounts. Strangers
-//! create accounts, if the configuration allows it.
+//! create accounts, if the configuration allows it, or if they are invited (XEP-0445).
 //!
 //! An error never contains the request, because a password is in it (XEP-0077 §3.3).
 
@@ -8,17 +8,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::auth::{PasswordError, check_password};
+use crate::host::registration::{self, Refusal, make_account, sentence};
 use crate::host::{
-    Access, AddressKind, Cx, Invalidation, IqHandler, IqReply, Manifest, Module, Registry,
-    ServerState, Status, Xep, remove_account,
+    Access, AddressKind, Cx, IqHandler, IqReply, Manifest, Module, Registry, ServerState, Status,
+    Xep, invitations, remove_account,
 };
 use crate::jid::BareJid;
 use crate::ns;
 use crate::payload::data_form::{self, Field, FieldKind, Form, FormKind, Submitted};
 use crate::session::{CloseReason, SessionRef};
 use crate::stanza::{Condition, Iq, IqKind, Stanza, StanzaError};
-use crate::storage::{Created, NewAccount, ScramKeys};
+use crate::storage::Invitation;
 use crate::xml::{ElementRef, Node, element};
 
 /// Lets users manage their accounts, and strangers create them.
@@ -29,7 +29,10 @@ impl Module for Register {
         &Manifest {
             name: "register",
             summary: "Lets users change passwords and remove accounts, and strangers make them",
-            xeps: &[Xep { number: 77, version: "2.4", status: Status::Complete }],
+            xeps: &[
+                Xep { number: 77, version: "2.4", status: Status::Complete },
+                Xep { number: 445, version: "0.2.0", status: Status::Complete },
+            ],
         }
     }
 
@@ -66,26 +69,85 @@ impl IqHandler for Register {
     }
 }
 
-/// A request on a stream that is encrypted and not yet authenticated (XEP-0077 §3.1.1): for the fields of
-/// a registration, or for a new account. Answers with the stanza, without addresses: a stranger has none.
-pub async fn of_stranger(server: &ServerState, domain: &str, peer: IpAddr, request: &Iq) -> Stanza {
-    let is_to_us = request.head.to.as_ref().is_none_or(|to| to.as_str() == domain);
-    let answer = match (request.payload(), request.kind) {
-        _ if !server.config.load().registration.open => Err(Condition::NotAllowed.into()),
+/// Somebody without an account, whose stream is encrypted (XEP-0077 §3.1.1).
+#[derive(Debug)]
+pub struct Stranger<'a> {
+    /// The domain that the stream is for.
+    pub domain: &'a str,
+    /// Where the client is.
+    pub peer: IpAddr,
+    /// The invitation whose token the client has shown (XEP-0445 §4).
+    pub invitation: &'a mut Option<Box<Invitation>>,
+}
+
+/// What comes of a request of a stranger.
+#[derive(Debug)]
+pub struct Answered {
+    /// The answer, without addresses: a stranger has none.
+    pub answer: Stanza,
+    /// An account was made, and is to be a contact of the inviter: inviter and user.
+    pub contacts: Option<(BareJid, BareJid)>,
+}
+
+/// A request of a stranger: a token (XEP-0445 §4), or one for the fields of a registration or for a new account.
+pub async fn of_stranger(
+    server: &ServerState,
+    mut stranger: Stranger<'_>,
+    request: &Iq,
+) -> Answered {
+    let is_to_us = request.head.to.as_ref().is_none_or(|to| to.as_str() == stranger.domain);
+    let mut contacts = None;
+    let answer = match request.payload() {
         _ if !is_to_us => Err(Condition::ServiceUnavailable.into()),
-        (Some(query), IqKind::Set) => make(server, domain, peer, &query).await,
-        (Some(_), IqKind::Get) => Ok(Some(to_fill_in())),
-        _ => Err(Condition::BadRequest.into()),
+        Some(payload) if payload.is(ns::PARS, "preauth") => {
+            show_token(server, &mut stranger, request.kind, &payload).await
+        }
+        _ if !server.config.load().registration.open && stranger.invitation.is_none() => {
+            Err(Condition::NotAllowed.text("accounts are made by invitation only"))
+        }
+        Some(query) if request.kind == IqKind::Set => {
+            make(server, &mut stranger, &query).await.map(|made| {
+                contacts = made;
+                None
+            })
+        }
+        Some(_) => Ok(Some(to_fill_in(stranger.invitation.as_deref()))),
+        None => Err(Condition::BadRequest.into()),
     };
     let request = Stanza::Iq(request.clone());
     let Stanza::Iq(iq) = &request else { unreachable!("it was made of one above") };
-    let mut stanza = match answer {
+    let mut answer = match answer {
         Ok(payload) => Stanza::Iq(iq.result(payload)),
         Err(error) => error.answer(&request).unwrap_or_else(|| Stanza::Iq(iq.result(None))),
     };
-    stanza.head_mut().to = None;
-    stanza.head_mut().from = None;
-    stanza
+    answer.head_mut().to = None;
+    answer.head_mut().from = None;
+    Answered { answer, contacts }
+}
+
+/// XEP-0445 §4: the token is checked now, and used when the account is made.
+async fn show_token(
+    server: &ServerState,
+    stranger: &mut Stranger<'_>,
+    kind: IqKind,
+    preauth: &ElementRef<'_>,
+) -> IqReply {
+    let token = preauth.attr("token").filter(|_| kind == IqKind::Set);
+    let token = token.ok_or(Condition::BadRequest)?;
+    let found = invitations::open(server, &token).await?;
+    let is_ours =
+        |known: &Invitation| known.makes_account() && known.inviter.domain() == stranger.domain;
+    match found.filter(is_ours) {
+        Some(invitation) => {
+            *stranger.invitation = Some(Box::new(invitation));
+            Ok(None)
+        }
+        // Nobody guesses tokens for long.
+        None if server.budgets.registrations.may_ask(stranger.peer) => {
+            Err(Condition::ItemNotFound.text("the token is invalid or has expired"))
+        }
+        None => Err(Condition::ResourceConstraint.into()),
+    }
 }
 
 /// The registration of a user who has an account (XEP-0077 §3.1). The server does not know the password.
@@ -100,24 +162,39 @@ fn on_file(user: &BareJid) -> Node {
         .child(element("password"))
 }
 
-/// The fields of a registration (XEP-0077 §3.1), for old clients and as a form (§4).
-fn to_fill_in() -> Node {
-    let text = "Choose a name and a password.";
+/// The fields of a registration (XEP-0077 §3.1), for old clients and as a form (§4). With an invitation, the name for
+/// which it is.
+fn to_fill_in(invitation: Option<&Invitation>) -> Node {
+    let name = invitation.and_then(|invitation| invitation.name.as_ref()?.local());
+    let text = match name {
+        None => "Choose a name and a password.",
+        Some(_) => "Choose a password.",
+    };
+    let field = Field::new("username", FieldKind::TextSingle).label("Name").required(true);
+    let field = match name {
+        None => field,
+        Some(name) => field.value(name),
+    };
     let form = Form::new(FormKind::Form)
         .title("New account")
         .instructions(text)
         .form_type(ns::REGISTER)
-        .field(Field::new("username", FieldKind::TextSingle).label("Name").required(true))
+        .field(field)
         .field(Field::new("password", FieldKind::TextPrivate).label("Password").required(true));
     element("query")
         .ns(ns::REGISTER)
         .child(element("instructions").text(text))
-        .child(element("username"))
+        .child(element("username").text(name.unwrap_or_default()))
         .child(element("password"))
         .child(form.to_node())
 }
 
-async fn make(server: &ServerState, domain: &str, peer: IpAddr, query: &ElementRef<'_>) -> IqReply {
+/// Makes an account. Answers inviter and user, if they are to be contacts.
+async fn make(
+    server: &ServerState,
+    stranger: &mut Stranger<'_>,
+    query: &ElementRef<'_>,
+) -> Result<Option<(BareJid, BareJid)>, StanzaError> {
     if query.has_child(ns::REGISTER, "remove") {
         return Err(Condition::UnexpectedRequest.text("log in first")); // XEP-0077 §3.2
     }
@@ -125,36 +202,13 @@ async fn make(server: &ServerState, domain: &str, peer: IpAddr, query: &ElementR
     if name.is_empty() || password.is_empty() {
         return Err(Condition::NotAcceptable.text("username and password are required"));
     }
-    let config = server.config.load_full();
-    let user = BareJid::from_parts(Some(&name), domain).map_err(|_| Condition::NotAcceptable)?;
-    let is_this = |name: &String| BareJid::from_parts(Some(name), domain).is_ok_and(|n| n == user);
-    // Nobody may register the address of an administrator.
-    let is_admin = config.admin.accounts.contains(&user);
-    if is_admin || config.registration.reserved.iter().any(is_this) {
-        return Err(Condition::NotAcceptable.text("this name is reserved"));
-    }
-    // Before anything is counted: a mistake is no new account.
-    check_password(&password).map_err(not_a_password)?;
-    let too_often = || StanzaError::from(Condition::ResourceConstraint);
-    let registrations = &server.budgets.registrations;
-    if server.storage.accounts().find(&user).await?.is_some() {
-        let may_ask = registrations.may_ask(peer);
-        return Err(if may_ask { Condition::Conflict.into() } else { too_often() });
-    }
-    if !registrations.may_make(peer) {
-        return Err(too_often());
-    }
-    let keys = keys(server, &password).await?;
-    let account =
-        NewAccount { user: user.clone(), keys, created: server.clock.now(), admin: false };
-    match server.storage.accounts().create(&[account]).await?.as_slice() {
-        [Created::Made] => {
-            server.invalidate(&Invalidation::Account(user.clone()));
-            tracing::info!(jid = %user, %peer, "account registered");
-            Ok(None)
-        }
-        _ => Err(Condition::Conflict.into()),
-    }
+    let (domain, peer) = (stranger.domain, stranger.peer);
+    let invitation = stranger.invitation.as_deref();
+    let user = make_account(server, domain, &name, &password, peer, invitation).await;
+    let user = user.map_err(refused)?;
+    let invitation = stranger.invitation.take();
+    let inviter = invitation.filter(|invitation| invitation.makes_contact());
+    Ok(inviter.map(|invitation| (invitation.inviter, user)))
 }
 
 /// XEP-0077 §3.3. Other sessions, which logged in with the old password, are closed.
@@ -176,13 +230,11 @@ async fn change_password(
     if !is_own(BareJid::from_parts(Some(&name), user.domain())) && !is_own(BareJid::parse(&name)) {
         return Err(Condition::NotAllowed.text("you can only change your own password"));
     }
-    let keys = keys(cx.server, &password).await?;
-    if !cx.server.storage.accounts().set_keys(user, &keys).await? {
-        return Err(Condition::UnexpectedRequest.into());
+    let changed = registration::change_password(cx.server, user, &password, Some(session)).await;
+    match changed.map_err(refused)? {
+        true => Ok(None),
+        false => Err(Condition::UnexpectedRequest.into()),
     }
-    tracing::info!(jid = %user, "password changed by its owner");
-    cx.server.sessions.revoke(user, Some(session), &CloseReason::Revoked);
-    Ok(None)
 }
 
 /// XEP-0077 §3.2: a user removes the account.
@@ -228,34 +280,17 @@ fn filled_in(query: &ElementRef<'_>, kinds: &[&str]) -> Result<(String, String),
     Ok((of("username").unwrap_or_default(), of("password").unwrap_or_default()))
 }
 
-/// Derives the keys of a new password.
-async fn keys(server: &ServerState, password: &str) -> Result<Vec<ScramKeys>, StanzaError> {
-    let iterations = server.config.load().auth.iterations;
-    let derived = server.derivations.keys(password, iterations).await;
-    derived.map_err(|error| {
-        if error.is_internal() {
-            tracing::error!(%error, "cannot derive keys");
-            return Condition::InternalServerError.into();
-        }
-        not_a_password(error)
-    })
-}
-
-/// The text says what is wrong with the password; it does not quote it.
-fn not_a_password(error: PasswordError) -> StanzaError {
-    Condition::NotAcceptable.text(reason(error))
-}
-
-fn reason(error: PasswordError) -> &'static str {
-    match error {
-        PasswordError::Ambiguous(_) => {
-            "the password has a character that clients send in different ways"
-        }
-        PasswordError::Direction => "the password mixes text from right to left with other text",
-        PasswordError::Empty => "the password is empty",
-        PasswordError::Prohibited(_) => "the password has a character that clients cannot send",
-        PasswordError::TooLong => "the password is too long",
-        PasswordError::Random(_) | PasswordError::Unfinished => "this password is not allowed",
+/// The error of XEP-0077 §3.1 and §3.3.
+fn refused(refusal: Refusal) -> StanzaError {
+    match refusal {
+        Refusal::Failed => Condition::InternalServerError.into(),
+        Refusal::Invitation => Condition::NotAllowed.text("the invitation was used already"),
+        Refusal::Name => Condition::NotAcceptable.into(),
+        Refusal::OtherName => Condition::NotAcceptable.text("the invitation is for another name"),
+        Refusal::Password(error) => Condition::NotAcceptable.text(sentence(error)),
+        Refusal::Reserved => Condition::NotAcceptable.text("this name is reserved"),
+        Refusal::Taken => Condition::Conflict.into(),
+        Refusal::TooOften => Condition::ResourceConstraint.into(),
     }
 }
 

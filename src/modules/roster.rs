@@ -16,7 +16,7 @@ mod unavailable;
 
 use async_trait::async_trait;
 
-pub use subscription::{Changed, lock, push_changed, subscription, waiting_requests};
+pub use subscription::{Changed, lock, make_mutual, push_changed, subscription, waiting_requests};
 pub use unavailable::gone;
 
 use self::change::{interested, push, replace};

@@ -6,7 +6,8 @@
 mod accept;
 mod account_removal;
 mod arrive;
-pub mod bounce;
+pub mod befriend;
+mod bounce;
 mod capacity;
 mod catch_up;
 mod contacts;

@@ -6,14 +6,15 @@ use std::sync::Arc;
 use super::outcome::Outcome;
 use super::send_presence::{self, send};
 use crate::host::lifecycle::{self, Event};
-use crate::host::{Cx, Destination, Halt, components};
+use crate::host::{Cx, Destination, Halt, components, contact_list, invitations};
 use crate::jid::{BareJid, Jid};
 use crate::modules::push;
 use crate::modules::roster::{self, Changed};
 use crate::modules::strangers::{self, Admission};
+use crate::ns;
 use crate::roster::subscription::Way;
 use crate::session::SessionRef;
-use crate::stanza::{Condition, Presence, PresenceKind, Stanza};
+use crate::stanza::{Condition, Presence, PresenceKind, Stanza, StanzaError};
 
 /// One of our users manages a subscription (RFC 6121 §3.1.2, §3.1.5, §3.2.2, §3.3.2, §3.4.2).
 ///
@@ -23,10 +24,20 @@ use crate::stanza::{Condition, Presence, PresenceKind, Stanza};
 pub async fn leaves(
     cx: &mut Cx<'_>,
     session: &SessionRef,
+    presence: Presence,
+    to: &Jid,
+) -> Result<Outcome, Halt> {
+    manages(cx, session.jid().to_bare(), presence, to).await
+}
+
+/// The same, without the session: also on behalf of the user.
+async fn manages(
+    cx: &mut Cx<'_>,
+    user: BareJid,
     mut presence: Presence,
     to: &Jid,
 ) -> Result<Outcome, Halt> {
-    let (user, contact) = (session.jid().to_bare(), to.to_bare());
+    let contact = to.to_bare();
     // Users always see their own presence (RFC 6121 §4.2.2): there is nothing to manage.
     if user == contact {
         return Err(Halt::Drop("a subscription to the user's own presence"));
@@ -42,7 +53,7 @@ pub async fn leaves(
     }
     let lock = roster::lock(cx, &user).await;
     let of = (&user, &contact);
-    let changed = roster::subscription(cx, lock, of, Way::Outbound, &presence).await?;
+    let changed = roster::subscription(cx, lock, of, Way::Outbound, (&presence, false)).await?;
     roster::push_changed(cx, &user, &changed);
     // The contact may see the user no longer: it is sent unavailable presence before `unsubscribed`, while
     // it still has the subscription (RFC 6121 §3.2.2).
@@ -102,7 +113,9 @@ pub(super) async fn arrives_unless_taken_back(
     let Some(contact) = presence.head.from.as_ref().map(|from| from.to_bare()) else {
         return Err(Halt::Drop("no sender"));
     };
+    let is_invited = is_invited(cx, user, &contact, &presence).await?;
     if presence.kind == PresenceKind::Subscribe
+        && !is_invited
         && strangers::admit_request(cx, user, &contact, &presence).await? == Admission::Waits
     {
         return Ok(Outcome::Request);
@@ -119,7 +132,8 @@ pub(super) async fn arrives_unless_taken_back(
         return Err(Halt::Drop("its sender has taken it back"));
     }
     let of = (user, &contact);
-    let changed = match roster::subscription(cx, lock, of, Way::Inbound, &presence).await {
+    let stanza = (&presence, is_invited);
+    let changed = match roster::subscription(cx, lock, of, Way::Inbound, stanza).await {
         Ok(changed) => changed,
         // An error would tell a stranger that the account exists, and that many requests wait for it.
         Err(error) if error.condition == Condition::ResourceConstraint => {
@@ -136,7 +150,63 @@ pub(super) async fn arrives_unless_taken_back(
     }
     roster::push_changed(cx, user, &changed);
     answer(cx, user, &contact, changed).await;
+    if is_invited {
+        ask_back(cx, user, contact).await?;
+    }
     Ok(Outcome::Done)
+}
+
+/// Whether a request has the token of an invitation of the user, which is used up by it (XEP-0379 §3.5). A token that
+/// is unknown is as good as none (XEP-0379 §4.1): the user's client may have made it.
+async fn is_invited(
+    cx: &Cx<'_>,
+    user: &BareJid,
+    contact: &BareJid,
+    presence: &Presence,
+) -> Result<bool, Halt> {
+    if presence.kind != PresenceKind::Subscribe {
+        return Ok(false);
+    }
+    let preauth = presence.content.received_children().find(|child| child.is(ns::PARS, "preauth"));
+    let Some(token) = preauth.and_then(|preauth| preauth.attr("token")) else { return Ok(false) };
+    // Who sees the user already needs no invitation: it stays for somebody else.
+    let known = contact_list::find(cx.server, user, &contact.clone().into()).await?;
+    if known.is_some_and(|known| known.subscription.is_from()) {
+        return Ok(false);
+    }
+    Ok(invitations::accept_contact(cx.server, user, &token).await?)
+}
+
+/// XEP-0379 §3.5: the user wants to see the new contact, too.
+async fn ask_back(cx: &mut Cx<'_>, user: &BareJid, contact: BareJid) -> Result<(), Halt> {
+    let known = contact_list::find(cx.server, user, &contact.clone().into()).await?;
+    if known.is_some_and(|known| known.subscription.is_to() || known.pending_out) {
+        return Ok(());
+    }
+    let request = Presence::bare(PresenceKind::Subscribe, user.clone(), contact.clone());
+    match manages(cx, user.clone(), request, &contact.into()).await {
+        // The contact sees the user in any case.
+        Err(Halt::Bounce(error, _)) if error.condition != Condition::InternalServerError => Ok(()),
+        done => done.map(|_| ()),
+    }
+}
+
+/// Makes two users of ours contacts of each other, because one of them has made an account by an invitation of the
+/// other (XEP-0401 §4.4). Their clients are told by one roster push each.
+pub(super) async fn befriend(
+    cx: &mut Cx<'_>,
+    user: &BareJid,
+    contact: &BareJid,
+) -> Result<(), StanzaError> {
+    for (user, contact) in [(user, contact), (contact, user)] {
+        let lock = roster::lock(cx, user).await;
+        let changed = roster::make_mutual(cx, lock, user, contact).await?;
+        roster::push_changed(cx, user, &changed);
+    }
+    for (user, contact) in [(user, contact), (contact, user)] {
+        opened(cx, user, contact).await;
+    }
+    Ok(())
 }
 
 /// Delivers the stanza to the user's sessions: a request to those that are available, everything else also

@@ -15,6 +15,7 @@ mod device;
 mod document;
 mod error;
 mod file;
+mod invitation;
 mod memory;
 mod message_id;
 mod node;
@@ -50,6 +51,9 @@ pub use document::DocumentStore;
 pub use error::{OFFLINE_MESSAGES, Result, StorageError};
 pub use file::{
     ContentHash, FILE_QUOTA, FileBounds, FileId, FileStore, FileTotals, Purpose, StoredFile,
+};
+pub use invitation::{
+    INVITATIONS, Invitation, InvitationId, InvitationKind, InvitationStore, REMEMBERED,
 };
 pub use memory::MemoryStorage;
 pub use message_id::MessageId;
@@ -92,6 +96,8 @@ pub trait Storage: Send + Sync {
     fn documents(&self) -> &dyn DocumentStore;
     /// Files that users have uploaded (XEP-0363).
     fn files(&self) -> &dyn FileStore;
+    /// Invitations.
+    fn invitations(&self) -> &dyn InvitationStore;
     /// Nodes of accounts and services, with their items (XEP-0060).
     fn pubsub(&self) -> &dyn PubSubStore;
     /// Push registrations (XEP-0357).

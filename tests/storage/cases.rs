@@ -296,6 +296,7 @@ pub(crate) async fn fill(s: &Arc<dyn Storage>, who: &BareJid) {
     let token = crate::api_tokens::token(who.as_str(), 1, None);
     let hash = std::array::from_fn(|n| who.as_str().as_bytes()[n % who.as_str().len()]);
     s.api_tokens().add_api_token(who, hash, &token, 9).await.unwrap();
+    s.invitations().add_invitation(&crate::invitations::invitation(who, 1), 9).await.unwrap();
     let client = DeviceLogin { id: "a".into(), software: None, device: None, by_password: true };
     s.devices().note_device(who, at(9), &client).await.unwrap();
 }
@@ -304,6 +305,7 @@ pub(crate) async fn assert_empty(s: &Arc<dyn Storage>, who: &BareJid) {
     assert_eq!(s.push().registrations(who).await.unwrap(), []);
     assert_eq!(s.devices().of(who).await.unwrap(), []);
     assert_eq!(s.api_tokens().api_tokens(who).await.unwrap(), []);
+    assert_eq!(s.invitations().invitations(Some(who), 9).await.unwrap(), []);
     assert_eq!(s.files().files_of(who, 9).await.unwrap(), []);
     assert_eq!(s.documents().all(who, "vcard").await.unwrap(), []);
     assert_eq!(s.capabilities().interests(who.as_str()).await.unwrap(), None);

@@ -19,10 +19,10 @@ use waxwing::jid::{BareJid, Jid};
 use waxwing::payload::datetime::Timestamp;
 use waxwing::storage::{
     AccountStore, ApiTokenStore, ArchiveStore, CapabilityStore, DeviceStore, DocumentStore, End,
-    FileStore, Handled, Kept, MessageId, NewMessage, Page, PubSubStore, PushStore, Query, Receipt,
-    Result, Resumable, ResumptionStore, Retention, RoomStore, RosterChange, RosterItem,
-    RosterStore, RosterVersion, SavedSession, SessionNumber, Storage, StorageError, UsageStore,
-    Waiting,
+    FileStore, Handled, InvitationStore, Kept, MessageId, NewMessage, Page, PubSubStore, PushStore,
+    Query, Receipt, Result, Resumable, ResumptionStore, Retention, RoomStore, RosterChange,
+    RosterItem, RosterStore, RosterVersion, SavedSession, SessionNumber, Storage, StorageError,
+    UsageStore, Waiting,
 };
 
 /// Another storage, whose messages, sessions and rosters can no longer be written from some moment
@@ -169,6 +169,10 @@ impl Storage for Faulty {
 
     fn archive(&self) -> &dyn ArchiveStore {
         self
+    }
+
+    fn invitations(&self) -> &dyn InvitationStore {
+        self.inner.invitations()
     }
 
     fn files(&self) -> &dyn FileStore {

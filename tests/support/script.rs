@@ -492,6 +492,10 @@ pub(crate) fn substitute(
             inner.strip_prefix("proof ").and_then(|words| words.split_once(' '))
         {
             out.push_str(&STANDARD.encode(token_proof(user, &value(token)?)));
+        } else if let Some(uri) = inner.strip_prefix("token of ") {
+            let uri = value(uri)?;
+            let token = uri.split(['?', ';']).find_map(|part| part.strip_prefix("preauth="));
+            out.push_str(token.ok_or_else(|| format!("there is no token in `{uri}`"))?);
         } else if let Some(words) = inner.strip_prefix("salted ") {
             let words: Vec<_> = words.split(' ').collect();
             let [hash, rounds, password, salt] = words[..] else {

@@ -7,6 +7,7 @@ mod device;
 mod facts;
 mod file;
 mod import;
+mod invite;
 mod new_password;
 mod push;
 mod quota;
@@ -43,6 +44,9 @@ pub const COMMANDS: &[&Command] = &[
     &token::CREATE,
     &token::LIST,
     &token::REVOKE,
+    &invite::CREATE,
+    &invite::LIST,
+    &invite::REVOKE,
     &archive::SHOW,
     &archive::LIMIT,
     &archive::CLEAR,

@@ -26,9 +26,9 @@ use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
 use crate::storage::{
     Account, AccountStore, ApiTokenStore, ArchiveStore, CapabilityStore, Created, Device,
-    DeviceLogin, DeviceStore, DocumentStore, FileStore, NewAccount, PubSubStore, PushStore, Result,
-    ResumptionStore, RoomStore, RosterStore, ScramHash, ScramKeys, Storage, StorageError,
-    UsageStore,
+    DeviceLogin, DeviceStore, DocumentStore, FileStore, InvitationStore, NewAccount, PubSubStore,
+    PushStore, Result, ResumptionStore, RoomStore, RosterStore, ScramHash, ScramKeys, Storage,
+    StorageError, UsageStore,
 };
 
 /// Accounts in memory; nothing else of storage is there.
@@ -134,6 +134,9 @@ impl Storage for Accounts {
         self
     }
     fn documents(&self) -> &dyn DocumentStore {
+        unreachable!("logins need accounts only")
+    }
+    fn invitations(&self) -> &dyn InvitationStore {
         unreachable!("logins need accounts only")
     }
     fn files(&self) -> &dyn FileStore {

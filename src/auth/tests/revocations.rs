@@ -64,6 +64,9 @@ impl Storage for Slow {
     fn files(&self) -> &dyn FileStore {
         self.inner.files()
     }
+    fn invitations(&self) -> &dyn InvitationStore {
+        self.inner.invitations()
+    }
     fn push(&self) -> &dyn PushStore {
         self.inner.push()
     }

@@ -9,10 +9,10 @@ use crate::auth::{Exchange, MechanismName, Offer, PasswordKey, TlsFacts};
 use crate::c2s::client::C2s;
 use crate::c2s::negotiation::{Action, Actions, Negotiation, Stage};
 use crate::config::LimitsConfig;
-use crate::modules::register;
+use crate::modules::register::{self, Answered, Stranger};
 use crate::session::Session;
 use crate::stanza::{Iq, IqKind, StreamCondition, StreamError};
-use crate::storage::MessageId;
+use crate::storage::{Invitation, MessageId};
 use crate::stream::connection::Connection;
 use crate::stream::handshake::Handshaker;
 use crate::stream::input::StreamEvent;
@@ -44,6 +44,8 @@ pub(super) struct Driver<'a> {
     pub(super) proven: Option<PasswordKey>,
     /// The id of the client's installation, if the client has told it with its login.
     pub(super) installation: Option<Arc<str>>,
+    /// The invitation that the client has shown (XEP-0445).
+    invitation: Option<Box<Invitation>>,
     /// How many logins had been revoked when the last login began.
     pub(super) revocations: u64,
     /// Markers of messages that the client has, as it says when it resumes.
@@ -70,6 +72,7 @@ impl<'a> Driver<'a> {
             old_token: None,
             proven: None,
             installation: None,
+            invitation: None,
             revocations: 0,
             delivered: Vec::new(),
             in_archive: None,
@@ -223,9 +226,14 @@ impl<'a> Driver<'a> {
     /// XEP-0077 §3.1.1.
     async fn register(&mut self, domain: &str, request: &Iq) {
         let (server, peer) = (self.c2s.server(), self.connection.peer.ip());
-        let answer = register::of_stranger(server, domain, peer, request).await;
+        let invitation = &mut self.invitation;
+        let stranger = Stranger { domain, peer, invitation };
+        let Answered { answer, contacts } = register::of_stranger(server, stranger, request).await;
         if request.kind == IqKind::Set && !answer.is_error() {
             self.session_due.registered(self.limits.negotiation);
+        }
+        if let Some((inviter, user)) = contacts {
+            self.c2s.router.befriend(&inviter, &user).await;
         }
         self.connection.send_stanza(&answer);
     }

@@ -43,7 +43,7 @@ pub(crate) enum Action {
     /// Make a token, if the client wants or needs one (XEP-0484); then report
     /// [`Negotiation::token_issued`].
     IssueToken(Box<Inline>),
-    /// Answer this request about registration (XEP-0077), of a client without an account.
+    /// Answer this request about registration (XEP-0077, XEP-0445), of a client without an account.
     Register(Box<Iq>),
     /// A new stream begins: expect a header, and read within the limits of this stage.
     Restart(Stage),
@@ -97,8 +97,10 @@ pub(crate) struct Settings {
     pub(crate) limits: Limits,
     /// The server's capabilities (XEP-0115 §6.3, XEP-0390 §5.2).
     pub(crate) caps: Vec<Node>,
-    /// Clients may register accounts (XEP-0077), under TLS.
+    /// Clients may register accounts (XEP-0077), under TLS: all, or those with an invitation.
     pub(crate) registration: bool,
+    /// Clients may show the token of an invitation (XEP-0445), under TLS.
+    pub(crate) invitations: bool,
     /// How many failed logins close the stream (RFC 6120 §6.4.5).
     pub(crate) failures: u32,
     /// Sessions can be resumed (XEP-0198 §5).

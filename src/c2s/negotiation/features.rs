@@ -17,7 +17,7 @@ pub(super) fn plain() -> Node {
 }
 
 /// Before authentication: mechanisms (RFC 6120 §6.4.1), types of channel binding (XEP-0440 §3), limits,
-/// and registration of accounts if it is open (XEP-0077 §7). Returns also their version, which a client repeats if
+/// and registration of accounts if it is open or there are invitations (XEP-0077 §7, XEP-0445 §3). Returns also their version, which a client repeats if
 /// it logs in before it has read them (XEP-0509 §2).
 pub(super) fn secured(offer: &Offer, settings: &Settings) -> (Node, String) {
     let mechanisms = offer.mechanisms().iter().map(|m| element("mechanism").text(m.as_str()));
@@ -28,6 +28,11 @@ pub(super) fn secured(offer: &Offer, settings: &Settings) -> (Node, String) {
         let types = offer.channel_bindings().iter();
         let types = types.map(|kind| element("channel-binding").attr("type", kind));
         features = features.child(element("sasl-channel-binding").ns(SASL_CB).children(types));
+    }
+    if settings.invitations {
+        features = features
+            .child(element("register").ns(TOKEN_FEATURE))
+            .child(element("register").ns(OLD_TOKEN_FEATURE));
     }
     if settings.registration {
         features = features.child(element("register").ns(REGISTER_FEATURE));
@@ -95,6 +100,10 @@ const VERSION_BYTES: usize = 12;
 
 /// XEP-0077 §7.
 const REGISTER_FEATURE: &str = "http://jabber.org/features/iq-register";
+/// XEP-0445 §3.
+const TOKEN_FEATURE: &str = "urn:xmpp:ibr-token:0";
+/// The same before XEP-0445. Conversations knows only this one.
+const OLD_TOKEN_FEATURE: &str = "urn:xmpp:invite";
 /// XEP-0440.
 const SASL_CB: &str = "urn:xmpp:sasl-cb:0";
 /// RFC 6121 §3.4.1.

@@ -89,6 +89,11 @@ impl Negotiation {
         }
     }
 
+    /// What does not change.
+    pub(super) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     /// The domain that the client has asked for; empty before its header.
     pub(crate) fn domain(&self) -> &str {
         &self.domain

@@ -1,11 +1,12 @@
 //! Where the commands are found (XEP-0050 §2.2): the node of their list, and a node for each of them.
-//! Only an administrator finds them. Everybody else finds nothing, or an empty list.
+//! Each finds those that it may give, and nobody else finds anything but an empty list.
 
 use async_trait::async_trait;
 
 use super::Commands;
 use super::automation::{LIST, automation};
-use crate::host::command::{Command, is_node_of, node_of};
+use super::of_host;
+use crate::host::command::{is_node_of, node_of};
 use crate::host::{Asked, Cx, Discovery};
 use crate::ns;
 use crate::payload::data_form;
@@ -25,9 +26,9 @@ impl Discovery for Commands {
             }
             Some(ns::COMMANDS) => Err(Condition::ItemNotFound.into()),
             Some(node) => {
-                let Some(command) = command(cx, node).await? else { return Ok(None) };
+                let Some(about) = about(cx, node).await? else { return Ok(None) };
                 let features = [ns::DISCO_INFO, data_form::NS];
-                Ok(Some(automation("command-node", command.about, &features)))
+                Ok(Some(automation("command-node", about, &features)))
             }
         }
     }
@@ -42,12 +43,17 @@ impl Discovery for Commands {
             None if has_commands(cx).await? => Ok(Some(vec![item(ns::COMMANDS, LIST)])),
             None => Ok(None),
             Some(ns::COMMANDS) if has_commands(cx).await? => {
-                let commands = cx.registry.commands().iter();
-                Ok(Some(commands.map(|command| item(&node_of(command), command.about)).collect()))
+                let is_admin = cx.is_of_admin().await?;
+                let of_users = of_host::all(cx).await?;
+                let of_users = of_users.iter().map(|command| item(command.node(), command.about()));
+                let of_admins = cx.registry.commands().iter();
+                let of_admins = of_admins.filter(|_| is_admin);
+                let of_admins = of_admins.map(|command| item(&node_of(command), command.about));
+                Ok(Some(of_users.chain(of_admins).collect()))
             }
             Some(ns::COMMANDS) => Ok(Some(Vec::new())),
             // A command has no items (XEP-0030 §4.1).
-            Some(node) => Ok(command(cx, node).await?.map(|_| Vec::new())),
+            Some(node) => Ok(about(cx, node).await?.map(|_| Vec::new())),
         }
     }
 }
@@ -57,17 +63,24 @@ impl Discovery for Commands {
 /// # Errors
 /// If the store fails.
 async fn has_commands(cx: &Cx<'_>) -> Result<bool, StanzaError> {
+    Ok(is_for_admins(cx).await? || !of_host::all(cx).await?.is_empty())
+}
+
+async fn is_for_admins(cx: &Cx<'_>) -> Result<bool, StanzaError> {
     Ok(!cx.registry.commands().is_empty() && cx.is_of_admin().await?)
 }
 
-/// The command with this node.
+/// What the command with this node does.
 ///
 /// # Errors
 /// `forbidden` if there is one and the sender may not run it.
-async fn command(cx: &Cx<'_>, node: &str) -> Result<Option<&'static Command>, StanzaError> {
+async fn about(cx: &Cx<'_>, node: &str) -> Result<Option<&'static str>, StanzaError> {
+    if let Some(command) = of_host::find(cx, node).await? {
+        return Ok(Some(command.about()));
+    }
     let command = cx.registry.commands().iter().find(|command| is_node_of(command, node));
     match command {
-        Some(_) if !has_commands(cx).await? => Err(Condition::Forbidden.into()),
-        command => Ok(command.copied()),
+        Some(_) if !is_for_admins(cx).await? => Err(Condition::Forbidden.into()),
+        command => Ok(command.map(|command| command.about)),
     }
 }

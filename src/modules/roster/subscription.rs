@@ -38,6 +38,7 @@ pub async fn lock(cx: &Cx<'_>, user: &BareJid) -> Option<RosterLock> {
 
 /// Applies a subscription stanza between `user` and `contact` to the user's roster (RFC 6121 §3,
 /// appendix A), which is locked by `lock`. The caller tells the clients by [`push_changed`], in the right order.
+/// `is_invited`: the contact has shown an invitation of the user (XEP-0379), and is taken as approved in advance.
 ///
 /// # Errors
 /// `resource-constraint` if the roster is full, or too many requests wait; `forbidden` if a user
@@ -47,7 +48,7 @@ pub async fn subscription(
     lock: Option<RosterLock>,
     (user, contact): (&BareJid, &BareJid),
     way: Way,
-    presence: &Presence,
+    (presence, is_invited): (&Presence, bool),
 ) -> Result<Changed, StanzaError> {
     if way == Way::Outbound {
         cx.must_have_account(user).await?;
@@ -57,7 +58,8 @@ pub async fn subscription(
         let old = cx.server.storage.roster().find(user, &jid).await?;
         let item = old.clone().unwrap_or_else(|| item::new(jid.clone()));
         let before = State::of(&item);
-        let step = before.step(item.approved, way, presence.kind).ok_or(Condition::BadRequest)?;
+        let is_approved = item.approved || is_invited;
+        let step = before.step(is_approved, way, presence.kind).ok_or(Condition::BadRequest)?;
         let new = changed(item, step, way, presence);
         let version = match new == old {
             true => None,
@@ -74,6 +76,43 @@ pub async fn subscription(
             opened: !before.is_seen() && step.state.is_seen(),
             closed: before.is_seen() && !step.state.is_seen(),
             item: seen.zip(version),
+            _lock: lock,
+        });
+    }
+}
+
+/// Makes `contact`, who has an account here, a contact of `user`: each sees the other's presence (XEP-0401 §4.4). The
+/// caller does the same for the contact, and tells the clients.
+///
+/// # Errors
+/// As [`subscription`].
+pub async fn make_mutual(
+    cx: &Cx<'_>,
+    lock: Option<RosterLock>,
+    user: &BareJid,
+    contact: &BareJid,
+) -> Result<Changed, StanzaError> {
+    let jid: Jid = contact.clone().into();
+    loop {
+        let old = cx.server.storage.roster().find(user, &jid).await?;
+        let new = RosterItem {
+            subscription: Subscription::Both,
+            pending_out: false,
+            pending_in: None,
+            approved: false,
+            listed: true,
+            ..old.clone().unwrap_or_else(|| item::new(jid.clone()))
+        };
+        let opened = old.as_ref().is_none_or(|old| !old.subscription.is_from());
+        let version = replace(cx, user, &jid, old.as_ref(), Some(&new)).await?;
+        let Some(version) = version else { continue };
+        let item = Some((item::listed(&new), version));
+        return Ok(Changed {
+            pass: false,
+            approve: false,
+            opened,
+            closed: false,
+            item,
             _lock: lock,
         });
     }

@@ -11,6 +11,7 @@ mod contacts;
 mod device;
 mod document;
 mod file;
+mod invitation;
 mod messages;
 mod pubsub;
 mod pubsub_node;
@@ -27,8 +28,8 @@ use async_trait::async_trait;
 
 use super::{
     AccountStore, ApiTokenStore, ArchiveStore, CapabilityStore, DeviceStore, DocumentStore,
-    FileStore, PubSubStore, PushStore, ResumptionStore, RoomStore, RosterStore, Storage,
-    UsageStore,
+    FileStore, InvitationStore, PubSubStore, PushStore, ResumptionStore, RoomStore, RosterStore,
+    Storage, UsageStore,
 };
 
 pub use storage::MemoryStorage;
@@ -60,6 +61,10 @@ impl Storage for MemoryStorage {
     }
 
     fn files(&self) -> &dyn FileStore {
+        self
+    }
+
+    fn invitations(&self) -> &dyn InvitationStore {
         self
     }
 

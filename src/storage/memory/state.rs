@@ -13,8 +13,8 @@ use crate::storage::RoomAffiliation;
 use crate::storage::message_id::{IdClock, Ids};
 use crate::storage::usage::Room;
 use crate::storage::{
-    ApiToken, ApiTokenHash, ContentHash, Device, MessageId, NodeNumber, PushRegistration,
-    Resumable, ScramKeys, SessionNumber, StoredFile, StoredRoom,
+    ApiToken, ApiTokenHash, ContentHash, Device, Invitation, MessageId, NodeNumber,
+    PushRegistration, Resumable, ScramKeys, SessionNumber, StoredFile, StoredRoom,
 };
 
 /// All that is stored.
@@ -50,6 +50,7 @@ pub(super) struct Owner {
     /// By id.
     pub(super) devices: BTreeMap<String, Device>,
     pub(super) files: Vec<StoredFile>,
+    pub(super) invitations: Vec<Invitation>,
     pub(super) archive: BTreeMap<MessageId, Archived>,
     pub(super) waiting: BTreeMap<MessageId, Undelivered>,
     pub(super) roster: Contacts,

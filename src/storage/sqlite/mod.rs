@@ -28,6 +28,7 @@ mod file;
 mod growing_segment;
 mod insert_messages;
 mod integrity_check;
+mod invitation;
 mod open;
 mod open_error;
 mod pubsub;
@@ -56,8 +57,8 @@ use async_trait::async_trait;
 use self::database::Database;
 use super::{
     AccountStore, ApiTokenStore, ArchiveStore, CapabilityStore, DeviceStore, DocumentStore,
-    FileStore, PubSubStore, PushStore, ResumptionStore, RoomStore, RosterStore, Storage,
-    UsageStore,
+    FileStore, InvitationStore, PubSubStore, PushStore, ResumptionStore, RoomStore, RosterStore,
+    Storage, UsageStore,
 };
 use crate::metrics::Metrics;
 
@@ -94,6 +95,10 @@ impl Storage for SqliteStorage {
     }
 
     fn files(&self) -> &dyn FileStore {
+        &self.database
+    }
+
+    fn invitations(&self) -> &dyn InvitationStore {
         &self.database
     }
 

@@ -8,8 +8,8 @@ use super::{
 };
 use crate::storage::SqliteStorage;
 use crate::storage::sql::{
-    Connection, account, api_token, device, file, pubsub_entity, push, resumption, room, room_list,
-    room_people, undelivered,
+    Connection, account, api_token, device, file, invitation, pubsub_entity, push, resumption,
+    room, room_list, room_people, undelivered,
 };
 use crate::tasks::Tasks;
 
@@ -48,7 +48,7 @@ async fn rooms_are_listed_by_an_index() {
 }
 
 /// Our tables, and the names by which statements call them.
-const TABLES: [&str; 26] = [
+const TABLES: [&str; 28] = [
     "api_token",
     "t ",
     "message",
@@ -71,6 +71,8 @@ const TABLES: [&str; 26] = [
     "push_registration",
     "f ",
     "file",
+    "invitation",
+    "i ",
     "room",
     "r ",
     "room_member",
@@ -93,6 +95,7 @@ async fn no_frequent_statement_walks_through_a_table() {
     statements.extend(api_token::statements());
     statements.extend(device::statements());
     statements.extend(file::statements());
+    statements.extend(invitation::statements());
     statements.extend(delete_messages::statements());
     statements.extend(resumption::statements());
     statements.extend(quota::statements());

@@ -92,6 +92,7 @@ fn settings() -> Settings {
         caps: vec![element("c").ns("http://jabber.org/protocol/caps")],
         failures: 3,
         registration: false,
+        invitations: false,
         resumption: true,
         bind_features: vec!["urn:xmpp:carbons:2", "urn:xmpp:sm:3"],
     }
