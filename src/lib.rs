@@ -13,6 +13,7 @@ pub mod c2s;
 pub mod component;
 pub mod http;
 pub mod listen;
+pub mod s2s;
 pub mod stream;
 // 7 what happens
 pub mod router;

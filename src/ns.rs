@@ -5,6 +5,14 @@
 pub const CLIENT: &str = "jabber:client";
 /// XEP-0114 §3: the content namespace of streams of components. Stanzas are read as those of clients.
 pub const COMPONENT: &str = "jabber:component:accept";
+/// RFC 6120 §4.8.2: the content namespace of streams between servers. Stanzas are read as those of clients.
+pub const SERVER: &str = "jabber:server";
+/// XEP-0220.
+pub const DIALBACK: &str = "jabber:server:dialback";
+/// XEP-0288: the feature.
+pub const BIDI_FEATURE: &str = "urn:xmpp:features:bidi";
+/// XEP-0288: both servers send on one stream.
+pub const BIDI: &str = "urn:xmpp:bidi";
 /// RFC 6120 §4.8.1: the stream element.
 pub const STREAM: &str = "http://etherx.jabber.org/streams";
 /// RFC 6120 §4.9.2: conditions of stream errors.
@@ -23,6 +31,8 @@ pub const TLS: &str = "urn:ietf:params:xml:ns:xmpp-tls";
 pub const SASL: &str = "urn:ietf:params:xml:ns:xmpp-sasl";
 /// XEP-0388.
 pub const SASL2: &str = "urn:xmpp:sasl:2";
+/// XEP-0478.
+pub const STREAM_LIMITS: &str = "urn:xmpp:stream-limits:0";
 /// RFC 6120 §7.
 pub const BIND: &str = "urn:ietf:params:xml:ns:xmpp-bind";
 /// RFC 3921 §3: the session request, a no-op since RFC 6121.

@@ -28,6 +28,7 @@ pub const GROUPS: &[(&str, &str)] = &[
     ("session", "Sessions: who is online"),
     ("room", "Rooms of group chats"),
     ("component", "External components: gateways and other programs"),
+    ("s2s", "Streams to and from other servers"),
     ("report", "Reports of spam and abuse"),
 ];
 

@@ -86,6 +86,10 @@ impl ServerControl for Noting {
         self.0.lock().push((format!("strangers {user}"), None));
     }
 
+    fn remote_servers(&self) -> Option<Arc<dyn crate::host::RemoteServers>> {
+        None
+    }
+
     fn rooms(&self) -> Option<Arc<dyn RoomAdministration>> {
         Some(Arc::clone(&self.2) as _)
     }

@@ -198,7 +198,7 @@ async fn check_ports(config: &Config, found: &mut Vec<Finding>) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             Err("a server of another user may run")
         }
-        Err(_) => Ok(server::refused_ports(&config.listen)),
+        Err(_) => Ok(server::refused_ports(&config.open_ports())),
     };
     match refused {
         Ok(refused) => found.extend(

@@ -60,6 +60,15 @@ section! {
     /// Devices of all accounts together, likewise.
     pushes: usize = 10_000 => Count::between(0, 10_000_000), Reload;
 
+    /// Bytes of stanzas of one account that wait until another server is reached. Over the limit, it gets an error.
+    remote_per_account: usize = MIB => Size::between(0, 64 * GIB), Reload;
+
+    /// Bytes of stanzas of all accounts together, likewise.
+    remote: usize = 256 * MIB => Size::between(0, 1024 * GIB), Reload;
+
+    /// Bytes per second that the server of one other domain may send on average.
+    traffic_per_domain: usize = 4 * MIB => Size::between(0, 64 * GIB), Reload;
+
     /// Requests of the server to the clients of one account that wait for an answer at the same time.
     /// Over the limit, the server asks them no more.
     requests_per_account: usize = 100 => Count::between(0, 1_000_000), Reload;

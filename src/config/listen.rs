@@ -23,6 +23,12 @@ section! {
     /// at `https`. The two may have the same port, for example 443: there a client that asks for nothing gets a stream.
     c2s_tls: Vec<SocketAddr> = everywhere(domains, 5223) => Addresses, Restart;
 
+    /// Connections of other servers with STARTTLS (RFC 6120 §5). TLS is required.
+    s2s: Vec<SocketAddr> = everywhere(domains, 5269) => Addresses, Restart;
+
+    /// Connections of other servers with TLS from the first byte (XEP-0368).
+    s2s_tls: Vec<SocketAddr> = everywhere(domains, 5270) => Addresses, Restart;
+
     /// HTTP without TLS, for a reverse proxy that does TLS: WebSocket clients (RFC 7395) at `/ws` and
     /// `/xmpp-websocket`, clients over BOSH (XEP-0124) at `/http-bind` and `/bosh`. Only the addresses in
     /// `proxies` are served here.
@@ -94,6 +100,8 @@ section! {
 const LISTENERS: &[(&str, &str, &str)] = &[
     ("c2s", "c2s", "clients with STARTTLS"),
     ("c2s_tls", "c2s_tls", "clients with TLS"),
+    ("s2s", "s2s", "other servers with STARTTLS"),
+    ("s2s_tls", "s2s_tls", "other servers with TLS"),
     ("http", "http", "HTTP"),
     ("https", "https", "HTTPS"),
     ("monitoring", "monitoring", "programs that watch the server"),
@@ -123,6 +131,8 @@ pub(super) fn check(listen: &ListenConfig, fields: &Fields<'_>, problems: &mut P
     let listeners = [
         ("c2s", &listen.c2s),
         ("c2s_tls", &listen.c2s_tls),
+        ("s2s", &listen.s2s),
+        ("s2s_tls", &listen.s2s_tls),
         ("http", &listen.http),
         ("https", &listen.https),
         ("monitoring", &listen.monitoring),

@@ -34,6 +34,7 @@ mod read;
 mod registration;
 mod reload;
 mod rooms;
+mod s2s;
 mod secret;
 mod section;
 mod service_uri;
@@ -74,6 +75,7 @@ pub use self::pubsub::{NodeCreators, PubSubConfig};
 pub use self::registration::RegistrationConfig;
 pub use self::reload::Pending;
 pub use self::rooms::{RoomCreators, RoomWhois, RoomsConfig};
+pub use self::s2s::{S2sConfig, S2sPolicy, StaticHost};
 pub use self::secret::Secret;
 pub use self::service_uri::ServiceUri;
 pub use self::static_files::StaticFilesConfig;
@@ -114,6 +116,8 @@ pub struct Config {
     pub rooms: Vec<RoomsConfig>,
     /// The external components.
     pub components: Vec<ComponentConfig>,
+    /// Other servers.
+    pub s2s: S2sConfig,
     /// People who are not contacts.
     pub strangers: StrangersConfig,
     /// The database.
@@ -157,6 +161,7 @@ impl Config {
             client_state: ClientStateConfig::defaults(&domains),
             rooms: vec![RoomsConfig::defaults(&domains)],
             components: Vec::new(),
+            s2s: S2sConfig::defaults(&domains),
             strangers: StrangersConfig::defaults(&domains),
             storage: StorageConfig::defaults(&domains),
             limits: LimitsConfig::defaults(&domains),
@@ -210,6 +215,7 @@ impl Config {
         for component in &self.components {
             component.warn(&mut warnings);
         }
+        self.s2s.warn(&mut warnings);
         self.strangers.warn(&mut warnings);
         self.storage.warn(&mut warnings);
         self.limits.warn(&mut warnings);
@@ -220,6 +226,17 @@ impl Config {
         self.external_services.warn(&mut warnings);
         self.log.warn(&mut warnings);
         warnings
+    }
+
+    /// The addresses for connections, without those of servers if there are no other servers to talk to.
+    #[must_use]
+    pub fn open_ports(&self) -> ListenConfig {
+        let mut listen = self.listen.clone();
+        if !self.s2s.enabled {
+            listen.s2s.clear();
+            listen.s2s_tls.clear();
+        }
+        listen
     }
 
     /// The host of a prepared domain.

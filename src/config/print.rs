@@ -10,6 +10,16 @@ use super::{
     ComponentConfig, ContactConfig, DataPolicyConfig, ExternalServicesConfig, FilesConfig,
     HostConfig, InvitationsConfig, LimitsConfig, ListenConfig, LogConfig, PubSubConfig,
     RegistrationConfig, RoomsConfig, StaticFilesConfig, StorageConfig, StrangersConfig,
+    AdminConfig, ApiConfig, ArchiveConfig, AuthConfig, BudgetsConfig, ComponentConfig,
+    ContactConfig, DataPolicyConfig, ExternalServicesConfig, FilesConfig, HostConfig, LimitsConfig,
+    ListenConfig, LogConfig, PubSubConfig, RegistrationConfig, RoomsConfig, StaticFilesConfig,
+    StorageConfig, StrangersConfig,
+    AdminConfig, ArchiveConfig, AuthConfig, BudgetsConfig, ClientStateConfig, ContactConfig,
+    DataPolicyConfig, ExternalServicesConfig, FilesConfig, HostConfig, LimitsConfig, ListenConfig,
+    LogConfig, PubSubConfig, RegistrationConfig, RoomsConfig, StaticFilesConfig, StorageConfig,
+    StrangersConfig,
+    ListenConfig, LogConfig, PubSubConfig, RegistrationConfig, RoomsConfig, S2sConfig,
+    StaticFilesConfig, StorageConfig, StrangersConfig,
 };
 
 /// The description of a section.
@@ -39,6 +49,7 @@ pub(super) fn sections(domains: &[String]) -> Vec<SectionDocs> {
         docs::<ClientStateConfig>(domains),
         docs::<RoomsConfig>(domains),
         docs::<ComponentConfig>(domains),
+        docs::<S2sConfig>(domains),
         docs::<StrangersConfig>(domains),
         docs::<StorageConfig>(domains),
         docs::<LimitsConfig>(domains),

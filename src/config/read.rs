@@ -23,6 +23,18 @@ use super::{
     LogConfig, PubSubConfig, RegistrationConfig, RoomsConfig, StaticFilesConfig, StorageConfig,
     StrangersConfig, admin, auth, component, contact, data_policy, external_services, host, limits,
     listen, rooms,
+    AdminConfig, ApiConfig, ArchiveConfig, AuthConfig, BudgetsConfig, ComponentConfig, Config,
+    ContactConfig, DEFAULT_DOMAIN, DataPolicyConfig, ExternalServicesConfig, FilesConfig,
+    HostConfig, LimitsConfig, ListenConfig, LogConfig, PubSubConfig, RegistrationConfig,
+    RoomsConfig, StaticFilesConfig, StorageConfig, StrangersConfig, admin, auth, component,
+    contact, data_policy, external_services, host, limits, listen, rooms,
+    AdminConfig, ArchiveConfig, AuthConfig, BudgetsConfig, ClientStateConfig, Config,
+    ContactConfig, DEFAULT_DOMAIN, DataPolicyConfig, ExternalServicesConfig, FilesConfig,
+    HostConfig, LimitsConfig, ListenConfig, LogConfig, PubSubConfig, RegistrationConfig,
+    RoomsConfig, StaticFilesConfig, StorageConfig, StrangersConfig, admin, auth, contact,
+    data_policy, external_services, host, limits, listen, rooms,
+    RoomsConfig, S2sConfig, StaticFilesConfig, StorageConfig, StrangersConfig, admin, auth,
+    component, contact, data_policy, external_services, host, limits, listen, rooms,
 };
 
 impl Config {
@@ -139,6 +151,7 @@ impl<'a> Document<'a> {
             pubsub: self.section::<PubSubConfig>(domains, no_check, problems),
             client_state: self.section::<ClientStateConfig>(domains, no_check, problems),
             rooms: self.rooms(&hosts, domains, problems),
+            s2s: self.section::<S2sConfig>(domains, no_check, problems),
             strangers: self.section::<StrangersConfig>(domains, no_check, problems),
             storage: self.section::<StorageConfig>(domains, no_check, problems),
             limits: self.section::<LimitsConfig>(domains, limits::check, problems),

@@ -75,6 +75,7 @@ impl Config {
             mut client_state,
             rooms,
             components,
+            mut s2s,
             mut strangers,
             mut storage,
             mut limits,
@@ -99,6 +100,7 @@ impl Config {
         pubsub.keep(&running.pubsub, &mut names);
         client_state.keep(&running.client_state, &mut names);
         let (rooms, services) = reloaded_rooms(rooms, &running.rooms, &mut names);
+        s2s.keep(&running.s2s, &mut names);
         strangers.keep(&running.strangers, &mut names);
         storage.keep(&running.storage, &mut names);
         limits.keep(&running.limits, &mut names);
@@ -123,6 +125,7 @@ impl Config {
             client_state,
             rooms,
             components,
+            s2s,
             strangers,
             storage,
             limits,
@@ -253,6 +256,9 @@ mod tests {
         "'warn'",
         "'/srv/other'",
         "'turn:b.example'",
+        "'dialback'",
+        "'192.0.2.7'",
+        "{ 'c.example' = '192.0.2.7:5269' }",
         "'admins'",
         "'anyone'",
         "'refuse'",

@@ -8,7 +8,9 @@ use arc_swap::ArcSwap;
 use super::command::ServerControl;
 use super::destination::{Destination, DomainError, Domains, Host, OurDomain, ServiceDomain};
 use super::shared_state::{SharedState, SharedStates};
-use super::{AccountCache, Admins, Answer, Invalidation, RequestError, Requests, Route};
+use super::{
+    AccountCache, Admins, Answer, Invalidation, RemoteServers, RequestError, Requests, Route,
+};
 use crate::auth::Derivations;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -62,6 +64,8 @@ pub struct ServerState {
     shared: SharedStates,
     /// The router, which stands above all this.
     route: OnceLock<Weak<dyn Route>>,
+    /// What takes stanzas to other servers, which stands above the router.
+    remote: OnceLock<Weak<dyn RemoteServers>>,
 }
 
 /// The parts of which [`ServerState`] is made.
@@ -109,6 +113,7 @@ impl ServerState {
             domains,
             shared,
             route: OnceLock::new(),
+            remote: OnceLock::new(),
         })
     }
 
@@ -176,6 +181,17 @@ impl ServerState {
     /// Makes the router known. Called once, at the start.
     pub fn set_route(&self, route: &Arc<dyn Route>) {
         drop(self.route.set(Arc::downgrade(route)));
+    }
+
+    /// What takes stanzas to other servers. `None` if there are none to talk to.
+    #[must_use]
+    pub fn remote_servers(&self) -> Option<Arc<dyn RemoteServers>> {
+        self.remote.get()?.upgrade()
+    }
+
+    /// Makes known what takes stanzas to other servers. Called once, at the start.
+    pub fn set_remote_servers(&self, remote: &Arc<dyn RemoteServers>) {
+        drop(self.remote.set(Arc::downgrade(remote)));
     }
 
     /// Forgets what is held in memory of something that has changed. To be called when the store has the

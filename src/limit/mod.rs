@@ -17,6 +17,7 @@ mod print;
 mod pushes;
 mod rate;
 mod registrations;
+mod remote;
 mod requests;
 mod stored;
 mod subscriptions;
@@ -59,6 +60,8 @@ pub const ALL: &[&About] = &[
     &memory::ABOUT,
     &pushes::ABOUT,
     &registrations::ABOUT,
+    &remote::WAITING,
+    &remote::TRAFFIC,
     &requests::ABOUT,
     &stored::SERVICE,
     &subscriptions::ABOUT,
@@ -89,6 +92,10 @@ pub struct Budgets {
     pub pushes: Level,
     /// Accounts created by in-band registration.
     pub registrations: Registrations,
+    /// Bytes that wait for other servers.
+    pub remote: Level,
+    /// Bytes that other servers send, by domain.
+    pub remote_traffic: Rate,
     /// Requests of the server that wait for an answer.
     pub requests: Level,
     /// Subscriptions to nodes that owners make for others.
@@ -118,6 +125,8 @@ impl Budgets {
             memory: Level::new(&memory::ABOUT, metrics),
             pushes: Level::new(&pushes::ABOUT, metrics),
             registrations: Registrations::new(metrics),
+            remote: Level::new(&remote::WAITING, metrics),
+            remote_traffic: Rate::new(&remote::TRAFFIC, metrics),
             requests: Level::new(&requests::ABOUT, metrics),
             subscriptions_for_others: ForOthers::new(metrics),
             uploads: Level::new(&uploads::ABOUT, metrics),
@@ -156,6 +165,13 @@ impl Budgets {
             address: None,
             all: bound(budgets.pushes),
         });
+        self.remote.set(Bounds {
+            account: bound(budgets.remote_per_account),
+            address: None,
+            all: bound(budgets.remote),
+        });
+        self.remote_traffic
+            .set(Paces { account: pace(budgets, budgets.traffic_per_domain), ..Paces::default() });
         self.requests.set(Bounds {
             account: bound(budgets.requests_per_account),
             address: None,

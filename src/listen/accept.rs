@@ -191,9 +191,9 @@ pub fn note_refused(server: &ServerState, peer: SocketAddr, scope: BudgetScope) 
     tracing::debug!(%peer, reason = scope.word(), "connection refused");
 }
 
-/// Sends small stanzas at once (NODELAY), and has TCP find peers that are gone. A socket that refuses
+/// For connections in both directions: sends small stanzas at once (NODELAY), and has TCP find peers that are gone. A socket that refuses
 /// an option is served all the same.
-fn set_options(socket: &TcpStream) {
+pub fn set_options(socket: &TcpStream) {
     let done = socket.set_nodelay(true).and_then(|()| {
         rustix::net::sockopt::set_socket_keepalive(socket, true)?;
         rustix::net::sockopt::set_tcp_keepidle(socket, KEEPALIVE_IDLE)?;

@@ -57,6 +57,11 @@ pub struct Counters {
     /// outcome: `success`, `busy`, `failure`, `refused`.
     pub pushes: Labelled<1>,
     pub rooms: RoomCounters,
+    pub server_bytes_in: Counter,
+    pub server_stanzas_in: ByKind,
+    pub server_stanzas_out: ByKind,
+    /// direction: `in`, `out`; outcome: `success`, `certificate`, `dialback`, or why there is no stream.
+    pub server_streams: Labelled<2>,
     pub sessions: Gauge,
     /// condition: of the stanza error.
     pub stanzas_bounced: Labelled<1>,
@@ -133,6 +138,18 @@ impl Metrics {
                 "Notifications to push services, by what became of them",
             ),
             rooms: RoomCounters::register(&mut r),
+            server_bytes_in: r.counter_of(
+                "servers_received",
+                Some(Unit::Bytes),
+                "XML read from other servers",
+            ),
+            server_stanzas_in: r.by_kind("server_stanzas_received", "Stanzas of other servers"),
+            server_stanzas_out: r.by_kind("server_stanzas_sent", "Stanzas to other servers"),
+            server_streams: r.labelled(
+                "server_streams",
+                ["direction", "outcome"],
+                "Streams of and to other servers, by how they were proven or have failed",
+            ),
             sessions: r.gauge("sessions", "Sessions with a bound resource"),
             stanzas_bounced: r.labelled(
                 "stanzas_bounced",
@@ -345,6 +362,7 @@ mod tests {
         metrics.connections_refused.inc(["all"]);
         metrics.pushes.inc(["success"]);
         metrics.stanzas_bounced.inc(["service-unavailable"]);
+        metrics.server_streams.inc(["in", "dialback"]);
         metrics.streams_closed.inc(["closed"]);
         metrics.set_certificates(&[("capulet.lit", Timestamp::from_micros(0))]);
         let text = metrics.render();

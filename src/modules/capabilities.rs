@@ -21,12 +21,13 @@ use smol_str::SmolStr;
 
 use crate::host::lifecycle::{self, Event};
 use crate::host::{
-    Cx, Manifest, Module, Registry, RequestError, ServerState, SharedState, Status, Xep,
+    Cx, Manifest, Module, Registry, RemoteInterests, RequestError, ServerState, SharedState,
+    Status, Xep,
 };
 use crate::ns;
 use crate::payload::caps::{self, Advertised, Told};
 use crate::session::{Interests, Session, SessionRef};
-use crate::stanza::{Iq, IqKind, Presence};
+use crate::stanza::{Iq, IqKind, Presence, PresenceKind};
 use crate::xml::element;
 
 /// Finds out what clients want to hear of.
@@ -46,6 +47,7 @@ impl Module for Capabilities {
 
     fn register(&self, on: &mut Registry) {
         on.shared(Known::default());
+        on.shared(RemoteInterests::default());
     }
 }
 
@@ -144,6 +146,50 @@ pub async fn read(cx: &mut Cx<'_>, own: &Session, presence: &Presence) {
     if times <= MAX_ASKED {
         ask(cx, own, advertised, &before);
     }
+}
+
+/// Presence of a client on another server has come. Its interests are those of the hash in it, if there is one. If that is
+/// not known, the client is asked, once for all of us.
+pub async fn read_remote(cx: &mut Cx<'_>, presence: &Presence) {
+    let Some(remote) = cx.server.find_shared::<RemoteInterests>() else { return };
+    let Some(client) = presence.head.from.clone().filter(crate::jid::Jid::is_full) else { return };
+    match presence.kind {
+        PresenceKind::Unavailable => return remote.remove(&client),
+        PresenceKind::Available => {}
+        _ => return,
+    }
+    let Some(advertised) = Advertised::of(&presence.content) else { return };
+    let before = remote.get(&client).unwrap_or_default();
+    if *before.key() == advertised.key {
+        return;
+    }
+    let known = cx.server.shared::<Known>();
+    if let Some(known) = known.find(cx.server, &advertised.key).await {
+        return remote.set(&client, known);
+    }
+    let query = element("query").ns(ns::DISCO_INFO).attr("node", &advertised.node);
+    let from = cx.host.jid.clone();
+    let Ok((request, answer)) = cx.server.request(from, client.clone(), IqKind::Get, query) else {
+        return;
+    };
+    remote.set(&client, Arc::new(before.until_known(advertised.key.clone())));
+    cx.outbox.send(request);
+    let (known, remote) = (known.clone(), remote.clone());
+    let work = async move {
+        let Ok(answer) = answer.within(DEADLINE).await else { return };
+        let told = told(&advertised, &answer);
+        let interests = Interests::new(advertised.key, told.interests);
+        let interests = match told.is_verified {
+            true => known.remember(interests),
+            false => Arc::new(interests),
+        };
+        // Meanwhile it may have gone, or have another hash.
+        if remote.get(&client).is_some_and(|own| own.key() == interests.key()) {
+            remote.set(&client, interests);
+        }
+    };
+    let stopping = cx.server.tasks.stopping();
+    drop(cx.server.tasks.spawn("capabilities", stopping.run_until_cancelled_owned(work)));
 }
 
 /// A session of the server before continues: it shares its interests with the others of its kind.

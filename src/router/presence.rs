@@ -9,7 +9,7 @@ use super::outcome::Outcome;
 use super::send_presence::{broadcast, deliver, deliver_addressed, send};
 use super::{probe, remote, subscription};
 use crate::host::lifecycle::{self, Event};
-use crate::host::{Cx, Destination, Halt, refuse_presence};
+use crate::host::{Cx, Destination, Halt, Origin, refuse_presence};
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::modules::{blocking, capabilities, roster, stanza_id, vcard};
 use crate::session::{Session, SessionRef};
@@ -73,6 +73,10 @@ async fn arrives(
 ) -> Result<Outcome, Halt> {
     if blocking::is_blocked(cx, user, &presence.head).await? {
         return Err(Halt::Drop("the sender is blocked"));
+    }
+    // Their presence says what they want to hear of (XEP-0163 §4.3.3).
+    if matches!(cx.origin, Origin::Server(_)) {
+        capabilities::read_remote(cx, &presence).await;
     }
     match presence.kind {
         PresenceKind::Probe => probe::arrives(cx, user, resource, &presence).await,
@@ -203,7 +207,7 @@ async fn initial_presence(
         deliver(session, Arc::new(Stanza::Presence(request)));
     }
     // The probes come from the session and not from the account, so that this session alone gets the
-    // answers. They go to contacts on this server (RFC 6121 §4.3.1).
+    // answers. They go to contacts here and on other servers (RFC 6121 §4.3.1).
     for contact in contacts.iter().filter(|contact| contact.subscription.is_to()) {
         let probe = Presence::bare(PresenceKind::Probe, session.jid().clone(), contact.jid.clone());
         cx.outbox.send(Stanza::Presence(probe));

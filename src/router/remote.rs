@@ -1,28 +1,33 @@
-//! A stanza leaves for an external component, or for another server. There are no connections to other servers yet; they will begin
-//! here.
+//! A stanza leaves for an external component, or for another server.
 
 use crate::host::{Cx, Halt, Origin, components};
 use crate::stanza::{Condition, Stanza};
 
-/// Sends a stanza to a domain that is not ours: to the component that has it, or to its server. The sender gets the error that the domain cannot be reached (RFC 6120
-/// §10.4). A stanza that the server sends on behalf of an account, such as presence to its contacts, is
-/// dropped: nobody waits for an answer.
+/// Gives a stanza to the component that has its domain, or to what takes it to the server of its domain. If it cannot
+/// be delivered, its sender gets the error, now or later (RFC 6120 §10.4).
+///
+/// What another server sends goes to no third one: this server is no relay.
 pub(super) fn leaves(cx: &Cx<'_>, stanza: Stanza) -> Result<(), Halt> {
     let Some(to) = stanza.head().to.clone() else { return Err(Halt::Drop("no recipient")) };
     let is_presence = matches!(stanza, Stanza::Presence(_));
-    match components::send(cx.server, &to, stanza) {
+    let stanza = match components::send(cx.server, &to, stanza) {
         Ok(None) => return Ok(()),
-        Ok(Some(_)) => {}
+        Ok(Some(stanza)) => stanza,
         // Nobody waits for an answer to what the server tells contacts.
         Err(_) if is_presence && matches!(cx.origin, Origin::Internal) => {
             return Err(Halt::Drop("the component is not connected"));
         }
         Err(error) => return Err(error.into()),
+    };
+    if matches!(cx.origin, Origin::Server(_)) {
+        return Err(Condition::RemoteServerNotFound.into());
     }
-    match cx.origin {
-        Origin::Client(_) | Origin::Component(_) | Origin::Server(_) | Origin::Service(_) => {
-            Err(Condition::RemoteServerNotFound.into())
+    match cx.server.remote_servers() {
+        Some(remote) => {
+            let by = cx.origin.client().map(|client| client.to_bare());
+            remote.send(stanza, by.as_ref()).map_err(Halt::from)
         }
-        Origin::Internal => Err(Halt::Drop("remote server not found")),
+        None if matches!(cx.origin, Origin::Internal) => Err(Halt::Drop("remote server not found")),
+        None => Err(Condition::RemoteServerNotFound.into()),
     }
 }

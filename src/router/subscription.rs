@@ -82,6 +82,8 @@ async fn manages(
 fn reachable(cx: &Cx<'_>, to: &Jid) -> Result<(), Condition> {
     match cx.server.destination(to) {
         Destination::Remote if components::has(cx.server, to) => Ok(()),
+        // If the other server cannot be reached, it is told later (RFC 6121 §3.1.2).
+        Destination::Remote if cx.server.remote_servers().is_some() => Ok(()),
         Destination::Remote => Err(Condition::RemoteServerNotFound),
         Destination::Service(at) if cx.registry.service_at(at).takes_subscriptions(to) => Ok(()),
         // RFC 6121 §8.4

@@ -10,7 +10,7 @@ use super::{Addresses, Server};
 use crate::host::command::{ComponentRow, ServerControl, SessionRow};
 use crate::host::components::Components;
 use crate::host::rooms::{RoomAdministration, Rooms};
-use crate::host::{self, Client, Invalidation};
+use crate::host::{self, Client, Invalidation, RemoteServers};
 use crate::jid::{BareJid, Jid};
 use crate::listen::Acceptor;
 use crate::session::CloseReason;
@@ -82,6 +82,10 @@ impl ServerControl for Server {
 
     fn strangers_changed(&self, user: &BareJid) {
         self.state().invalidate(&Invalidation::Strangers(user.clone()));
+    }
+
+    fn remote_servers(&self) -> Option<Arc<dyn RemoteServers>> {
+        self.state().remote_servers()
     }
 
     fn rooms(&self) -> Option<Arc<dyn RoomAdministration>> {
@@ -183,6 +187,10 @@ impl ServerControl for WeakServer {
         if let Some(server) = self.server() {
             server.strangers_changed(user);
         }
+    }
+
+    fn remote_servers(&self) -> Option<Arc<dyn RemoteServers>> {
+        self.server()?.remote_servers()
     }
 
     fn rooms(&self) -> Option<Arc<dyn RoomAdministration>> {

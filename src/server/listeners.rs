@@ -11,13 +11,14 @@ use crate::c2s::{self, C2s, bosh, websocket};
 use crate::component;
 use crate::http::{self, api, files, host_meta, monitoring, static_files};
 use crate::listen::{self, Accepted, Transport};
+use crate::s2s::{self, Servers};
 use crate::tls::Purpose;
 
 /// A row of the table.
 pub type Listener = listen::Listener<Services>;
 
 /// All listeners, in the order in which logs and `status` name them.
-pub static LISTENERS: [Listener; 7] = [
+pub static LISTENERS: [Listener; 9] = [
     Listener {
         name: "starttls",
         option: "listen.c2s",
@@ -31,6 +32,20 @@ pub static LISTENERS: [Listener; 7] = [
         addresses: |listen| &listen.c2s_tls,
         transport: Transport::Tls(Purpose::Direct),
         serve: serve_tls,
+    },
+    Listener {
+        name: "server",
+        option: "listen.s2s",
+        addresses: |listen| &listen.s2s,
+        transport: Transport::Plain,
+        serve: serve_server,
+    },
+    Listener {
+        name: "server_tls",
+        option: "listen.s2s_tls",
+        addresses: |listen| &listen.s2s_tls,
+        transport: Transport::Tls(Purpose::ServerDirect),
+        serve: serve_server,
     },
     Listener {
         name: "http",
@@ -72,6 +87,8 @@ pub static LISTENERS: [Listener; 7] = [
 /// What serves connections.
 pub struct Services {
     c2s: Arc<C2s>,
+    /// `None` if there are no other servers to talk to.
+    servers: Option<Arc<Servers>>,
     /// Everything that answers HTTP requests of clients.
     routes: Router,
     /// What answers programs that watch the server.
@@ -79,7 +96,7 @@ pub struct Services {
 }
 
 impl Services {
-    pub(super) fn new(c2s: Arc<C2s>) -> Self {
+    pub(super) fn new(c2s: Arc<C2s>, servers: Option<Arc<Servers>>) -> Self {
         let routes = Router::new()
             .merge(api::routes(Arc::clone(&c2s.router)))
             .merge(files::routes(Arc::clone(c2s.server())))
@@ -88,11 +105,15 @@ impl Services {
             .merge(websocket::routes(Arc::clone(&c2s)));
         let monitoring = monitoring::routes(Arc::clone(c2s.server()));
         let routes = http::bounded(routes).merge(bosh::routes(Arc::clone(&c2s)));
-        Self { c2s, routes, monitoring: http::bounded(monitoring) }
+        Self { c2s, servers, routes, monitoring: http::bounded(monitoring) }
     }
 
     pub(super) fn c2s(&self) -> &Arc<C2s> {
         &self.c2s
+    }
+
+    pub(super) fn servers(&self) -> Option<&Arc<Servers>> {
+        self.servers.as_ref()
     }
 }
 
@@ -106,6 +127,13 @@ fn serve_tls(services: &Services, accepted: Accepted) -> BoxFuture<'static, ()> 
 
 fn serve_client(services: &Services, accepted: Accepted) -> BoxFuture<'static, ()> {
     Box::pin(c2s::serve(Arc::clone(&services.c2s), accepted.into()))
+}
+
+fn serve_server(services: &Services, accepted: Accepted) -> BoxFuture<'static, ()> {
+    match services.servers() {
+        Some(servers) => Box::pin(s2s::serve(Arc::clone(servers), accepted)),
+        None => Box::pin(std::future::ready(())),
+    }
 }
 
 fn serve_http(services: &Services, accepted: Accepted) -> BoxFuture<'static, ()> {

@@ -1,21 +1,23 @@
 //! The start of the server: it puts the parts together.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::control::WeakServer;
-use super::listeners::{LISTENERS, Services};
+use super::listeners::{LISTENERS, Listener, Services};
 use super::{Server, StartError, keep_to_quota};
 use crate::admin::commands::COMMANDS;
 use crate::auth::{self, Verifier};
 use crate::c2s::{self, C2s};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::host::{Module, Parts, Registry, Route, ServerState};
+use crate::host::{Module, Parts, Registry, RemoteServers, Route, ServerState};
 use crate::limit::raise_open_files;
 use crate::listen::{self, Acceptor};
 use crate::metrics::Metrics;
 use crate::modules::{self, client_access};
 use crate::router::Router;
+use crate::s2s::{Dns, Servers};
 use crate::storage::{Storage, StorageError, WireIds};
 use crate::tasks::Tasks;
 use crate::tls::Certificates;
@@ -45,7 +47,7 @@ impl Server {
         clock: Clock,
         tasks: Tasks,
     ) -> Result<Self, StartError> {
-        let sockets = listen::bind(&LISTENERS, &config.listen).map_err(StartError::Listen)?;
+        let sockets = listen::bind(&LISTENERS, &config.open_ports()).map_err(StartError::Listen)?;
         let certificates = Certificates::load(&config, &clock)?;
         let mut registry = Registry::of(features, &config);
         registry.enter_commands(COMMANDS);
@@ -67,7 +69,8 @@ impl Server {
         c2s::restore(&router).await?;
         let c2s =
             C2s { router: Arc::clone(&router), verifier, certificates: Arc::clone(&certificates) };
-        let services = Services::new(Arc::new(c2s));
+        let servers = servers(&router, &certificates).await?;
+        let services = Services::new(Arc::new(c2s), servers);
         drop(state.tasks.spawn("goodbye", c2s::say_goodbye(Arc::clone(&state))));
         drop(state.tasks.spawn("memory", c2s::watch_memory(Arc::clone(&state))));
         let acceptor = Arc::new(Acceptor { server: Arc::clone(&state), certificates, services });
@@ -80,6 +83,11 @@ impl Server {
             let task = Arc::clone(&acceptor).accept_all(listener, socket);
             drop(state.tasks.spawn("listener", task));
         }
+        if let Some(servers) = acceptor.services.servers() {
+            servers.set_own_addresses(addresses_of_servers(&addresses));
+            let remote: Arc<dyn RemoteServers> = Arc::clone(servers) as _;
+            state.set_remote_servers(&remote);
+        }
         let server = Self { acceptor, addresses: Arc::new(addresses) };
         drop(state.running.set(Arc::new(WeakServer::new(&server))));
         server.watch_certificates();
@@ -91,6 +99,28 @@ impl Server {
         }
         Ok(server)
     }
+}
+
+/// What talks to other servers; `None` if there are none to talk to.
+async fn servers(
+    router: &Arc<Router>,
+    certificates: &Arc<Certificates>,
+) -> Result<Option<Arc<Servers>>, StorageError> {
+    let state = &router.server;
+    let config = state.config.load_full();
+    if !config.s2s.enabled {
+        return Ok(None);
+    }
+    let secret = state.storage.accounts().secret().await?;
+    let resolver = Arc::new(Dns::new(config.s2s.resolver));
+    let (router, certificates) = (Arc::clone(router), Arc::clone(certificates));
+    Ok(Some(Servers::new(router, certificates, resolver, &secret)))
+}
+
+/// Where the server listens for other servers.
+fn addresses_of_servers(all: &[(&'static Listener, SocketAddr)]) -> Vec<SocketAddr> {
+    let of_servers = all.iter().filter(|(row, _)| row.option.starts_with("listen.s2s"));
+    of_servers.map(|(_, address)| *address).collect()
 }
 
 /// Checks logins. Derives keys within the same bound as all others.

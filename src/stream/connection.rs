@@ -20,17 +20,19 @@ use crate::xml::{Limits, Node};
 /// A connection while its stream is negotiated.
 pub struct Connection {
     /// `None` once it is lost.
-    channel: Option<Channel>,
+    pub(super) channel: Option<Channel>,
     /// What is read.
     pub input: Input,
     /// Where the peer is.
     pub peer: SocketAddr,
     framing: Framing,
     /// What is to be written, see [`Connection::flush`].
-    out: Vec<u8>,
+    pub(super) out: Vec<u8>,
     /// Our header is among what was written or is to be, on this stream.
     is_open: bool,
     write_limit: Duration,
+    /// The peer is another server.
+    is_server: bool,
 }
 
 /// What of a connection goes on when the negotiation is over.
@@ -58,7 +60,14 @@ impl Connection {
             out: Vec::new(),
             is_open: false,
             write_limit,
+            is_server: false,
         }
+    }
+
+    /// The peer is another server.
+    #[must_use]
+    pub fn with_server(self) -> Self {
+        Self { is_server: true, ..self }
     }
 
     /// Nobody is there any more.
@@ -157,7 +166,8 @@ impl Connection {
     /// stream: if there is none yet, it is opened in the name of `domain` (RFC 6120 §4.9.1.2).
     pub async fn close(mut self, error: Option<StreamError>, domain: &str) {
         if error.is_some() && !self.is_open {
-            self.open(&StreamHeader::new(domain, None));
+            let header = StreamHeader::new(domain, None);
+            self.open(&StreamHeader { is_server: self.is_server, ..header });
         }
         if let Some(channel) = self.channel {
             drop(farewell(channel, self.out, error.as_ref()).await);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rustls::pki_types::CertificateDer;
 use tokio::time::{Instant, timeout};
 
 use super::wire::Wire;
@@ -18,6 +19,8 @@ pub struct Tls {
     pub purpose: Purpose,
     /// What a login can be bound to.
     pub facts: TlsFacts,
+    /// The certificate of another server, and those that lead to its authority, as it has sent them.
+    pub certificates: Vec<CertificateDer<'static>>,
 }
 
 /// Makes TLS handshakes for this server.
@@ -69,13 +72,19 @@ impl Handshaker<'_> {
             elapsed_ms = started.elapsed().as_millis() as u64,
             "TLS established"
         );
-        let facts = TlsFacts {
+        let mut facts = TlsFacts {
             version: TlsVersion::named(handshake.version),
             exporter: handshake.exporter,
             server_end_point: chosen.end_point,
-            addresses: self.certificates.addresses(&handshake.client),
-            fingerprint: Certificates::fingerprint(&handshake.client),
+            ..TlsFacts::default()
         };
-        Some((wire, Tls { version: handshake.version, purpose: wanted, facts }))
+        let mut certificates = Vec::new();
+        if purpose.is_of_servers() {
+            certificates = handshake.client;
+        } else {
+            facts.addresses = self.certificates.addresses(&handshake.client);
+            facts.fingerprint = Certificates::fingerprint(&handshake.client);
+        }
+        Some((wire, Tls { version: handshake.version, purpose: wanted, facts, certificates }))
     }
 }

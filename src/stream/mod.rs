@@ -3,6 +3,7 @@
 pub mod bosh;
 pub mod channel;
 pub mod connection;
+pub mod exchange;
 pub mod framing;
 pub mod handshake;
 pub mod header;

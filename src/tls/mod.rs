@@ -9,12 +9,16 @@
 //! ticket, because a client opens one connection at a time.
 
 mod accept;
+mod any_certificate;
 mod certificate_files;
+mod certificate_names;
 mod client_certificates;
+mod connect;
 mod error;
 mod exporter;
 mod host;
 mod names;
+mod peer;
 mod pem;
 mod provider;
 mod records;
@@ -27,18 +31,21 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
+use rustls::{ClientConfig, ServerConfig};
 
 pub use self::accept::{ClientHello, accept};
+pub use self::connect::{Connected, connect};
 pub use self::error::{Doubt, TlsError};
 pub use self::host::CertificateFacts;
+pub use self::peer::{CertificateFault, PeerCertificate};
 pub use self::server_configs::Purpose;
 pub use self::stream::TlsStream;
 
 use self::client_certificates::ClientCertificates;
 use self::host::{Host, own_files};
 use self::names::sni_name;
+use self::peer::Authorities;
 use crate::clock::Clock;
 use crate::config::{Config, HostConfig};
 use crate::jid::BareJid;
@@ -129,6 +136,22 @@ impl Certificates {
         }
     }
 
+    /// The settings for a connection to another server, in the name of this host. With direct TLS or not.
+    #[must_use]
+    pub fn outgoing(&self, host: &str, is_direct: bool) -> Arc<ClientConfig> {
+        let set = self.set.load();
+        let own = set.hosts.iter().find(|own| own.facts.domain == host);
+        let own = own.unwrap_or_else(|| &set.hosts[0]);
+        Arc::clone(own.configs.outgoing(is_direct))
+    }
+
+    /// The certificate of another server, as it is judged now. `chain`: the certificate, and those that lead to its
+    /// authority.
+    #[must_use]
+    pub fn judge(&self, chain: &[CertificateDer<'_>]) -> PeerCertificate {
+        self.set.load().authorities.judge(chain, self.clock.now())
+    }
+
     /// The addresses in the certificate of a client, if it is valid now (XEP-0178 §2).
     #[must_use]
     pub fn addresses(&self, client: &[CertificateDer<'_>]) -> Vec<BareJid> {
@@ -165,6 +188,8 @@ struct Set {
     hosts: Vec<Host>,
     /// `None`: clients are not asked for certificates.
     clients: Option<Arc<ClientCertificates>>,
+    /// Who may have signed the certificates of other servers.
+    authorities: Authorities,
 }
 
 impl Set {
@@ -176,7 +201,8 @@ impl Set {
         if hosts.is_empty() {
             return Err(TlsError::NoHosts);
         }
-        Ok(Self { hosts, clients })
+        let authorities = Authorities::load(&config.s2s)?;
+        Ok(Self { hosts, clients, authorities })
     }
 }
 

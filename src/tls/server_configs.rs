@@ -6,12 +6,15 @@
 
 use std::sync::Arc;
 
-use rustls::ServerConfig;
+use rustls::client::Resumption;
 use rustls::crypto::aws_lc_rs;
+use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, ProducesTickets};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ClientConfig, ServerConfig};
 
 use super::TlsError;
+use super::any_certificate::AnyCertificate;
 use super::client_certificates::ClientCertificates;
 use super::provider::provider;
 
@@ -22,6 +25,10 @@ pub enum Purpose {
     Direct,
     /// HTTP.
     Https,
+    /// A stream of another server, with direct TLS (XEP-0368).
+    ServerDirect,
+    /// A stream of another server, which began without TLS.
+    ServerStartTls,
     /// A stream that began without TLS (RFC 6120 §5).
     StartTls,
 }
@@ -34,7 +41,7 @@ impl Purpose {
         let other = match self {
             Self::Direct => Self::Https,
             Self::Https => Self::Direct,
-            Self::StartTls => return self,
+            Self::StartTls | Self::ServerDirect | Self::ServerStartTls => return self,
         };
         let offers = |purpose: Self| {
             let own = purpose.protocol();
@@ -48,8 +55,16 @@ impl Purpose {
         match self {
             Self::Direct => Some(b"xmpp-client"),
             Self::Https => Some(b"http/1.1"),
-            Self::StartTls => None,
+            // XEP-0368 §2.
+            Self::ServerDirect => Some(b"xmpp-server"),
+            Self::StartTls | Self::ServerStartTls => None,
         }
+    }
+
+    /// Whether the peer is another server.
+    #[must_use]
+    pub fn is_of_servers(self) -> bool {
+        matches!(self, Self::ServerDirect | Self::ServerStartTls)
     }
 }
 
@@ -58,7 +73,11 @@ impl Purpose {
 pub(super) struct ServerConfigs {
     direct: Arc<ServerConfig>,
     https: Arc<ServerConfig>,
+    server_direct: Arc<ServerConfig>,
+    server_starttls: Arc<ServerConfig>,
     starttls: Arc<ServerConfig>,
+    /// For connections to other servers, with direct TLS and with STARTTLS.
+    outgoing: [Arc<ClientConfig>; 2],
 }
 
 impl ServerConfigs {
@@ -79,16 +98,39 @@ impl ServerConfigs {
     ) -> Result<Self, TlsError> {
         let resolver = Arc::new(SingleCertAndKey::from(key));
         let ticketer = aws_lc_rs::Ticketer::new().map_err(|_| TlsError::Random)?;
-        let direct = with_protocol(common(&resolver, &ticketer, clients), Purpose::Direct);
+        let clients = clients.map(|clients| Arc::clone(clients) as Arc<dyn ClientCertVerifier>);
+        let servers: Arc<dyn ClientCertVerifier> = Arc::new(AnyCertificate::new());
+        let direct = with_protocol(common(&resolver, &ticketer, clients.as_ref()), Purpose::Direct);
         let https = with_protocol(common(&resolver, &ticketer, None), Purpose::Https);
-        let starttls = common(&resolver, &ticketer, clients);
-        Ok(Self { direct: Arc::new(direct), https: Arc::new(https), starttls: Arc::new(starttls) })
+        let of_servers = || {
+            let mut config = common(&resolver, &ticketer, Some(&servers));
+            // A server stays connected, and each time it is to show its certificate.
+            config.send_tls13_tickets = 0;
+            config
+        };
+        let outgoing = [true, false].map(|is_direct| Arc::new(outgoing(&resolver, is_direct)));
+        Ok(Self {
+            direct: Arc::new(direct),
+            https: Arc::new(https),
+            server_direct: Arc::new(with_protocol(of_servers(), Purpose::ServerDirect)),
+            server_starttls: Arc::new(of_servers()),
+            starttls: Arc::new(common(&resolver, &ticketer, clients.as_ref())),
+            outgoing,
+        })
+    }
+
+    /// For a connection to another server.
+    pub(super) fn outgoing(&self, is_direct: bool) -> &Arc<ClientConfig> {
+        let [direct, starttls] = &self.outgoing;
+        if is_direct { direct } else { starttls }
     }
 
     pub(super) fn of(&self, purpose: Purpose) -> &Arc<ServerConfig> {
         match purpose {
             Purpose::Direct => &self.direct,
             Purpose::Https => &self.https,
+            Purpose::ServerDirect => &self.server_direct,
+            Purpose::ServerStartTls => &self.server_starttls,
             Purpose::StartTls => &self.starttls,
         }
     }
@@ -98,13 +140,13 @@ impl ServerConfigs {
 fn common(
     resolver: &Arc<SingleCertAndKey>,
     ticketer: &Arc<dyn ProducesTickets>,
-    clients: Option<&Arc<ClientCertificates>>,
+    peers: Option<&Arc<dyn ClientCertVerifier>>,
 ) -> ServerConfig {
     let builder = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
         .expect("the provider has suites for both versions");
-    let builder = match clients {
-        Some(clients) => builder.with_client_cert_verifier(Arc::clone(clients) as _),
+    let builder = match peers {
+        Some(peers) => builder.with_client_cert_verifier(Arc::clone(peers)),
         None => builder.with_no_client_auth(),
     };
     let mut config = builder.with_cert_resolver(Arc::clone(resolver) as _);
@@ -116,6 +158,21 @@ fn common(
     config
 }
 
+/// To other servers. Whether the server's certificate is valid is judged after the handshake.
+fn outgoing(resolver: &Arc<SingleCertAndKey>, is_direct: bool) -> ClientConfig {
+    let mut config = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        .expect("the provider has suites for both versions")
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(AnyCertificate::new()))
+        .with_client_cert_resolver(Arc::clone(resolver) as _);
+    // Each connection shows its certificate.
+    config.resumption = Resumption::disabled();
+    let purpose = if is_direct { Purpose::ServerDirect } else { Purpose::ServerStartTls };
+    config.alpn_protocols = purpose.protocol().map(<[u8]>::to_vec).into_iter().collect();
+    config
+}
+
 fn with_protocol(mut config: ServerConfig, purpose: Purpose) -> ServerConfig {
     config.alpn_protocols = purpose.protocol().map(<[u8]>::to_vec).into_iter().collect();
     config
@@ -123,7 +180,7 @@ fn with_protocol(mut config: ServerConfig, purpose: Purpose) -> ServerConfig {
 
 #[cfg(test)]
 mod tests {
-    use super::Purpose::{Direct, Https, StartTls};
+    use super::Purpose::{Direct, Https, ServerDirect, StartTls};
 
     #[test]
     fn a_port_serves_what_the_client_asks_for() {
@@ -139,6 +196,7 @@ mod tests {
             (Https, &["xmpp-client", "http/1.1"], Https),
             (Https, &["h2", "http/1.1"], Https),
             (StartTls, &["http/1.1"], StartTls),
+            (ServerDirect, &["http/1.1"], ServerDirect),
         ] {
             let offered: Vec<_> = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
             assert_eq!(port.wanted(&offered), expected, "{port:?} {protocols:?}");

@@ -7,12 +7,12 @@
 use std::fmt::Write as _;
 
 use sha2::{Digest as _, Sha224, Sha256, Sha384, Sha512};
-use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 use x509_parser::public_key::PublicKey;
 use x509_parser::signature_algorithm::SignatureAlgorithm;
 use x509_parser::time::ASN1Time;
 
+use super::certificate_names::{Name, dns_matches, names};
 use crate::payload::datetime::Timestamp;
 
 /// The host's own certificate.
@@ -81,17 +81,6 @@ impl KeyKind {
     }
 }
 
-/// A name in a certificate.
-#[derive(Debug)]
-enum Name {
-    /// `dNSName`, or `SRVName` for `_xmpp-client` without that prefix.
-    Dns(String),
-    /// `iPAddress`.
-    Ip(Vec<u8>),
-    /// `id-on-xmppAddr` (RFC 6120 §13.7.1.4).
-    Xmpp(String),
-}
-
 impl Leaf {
     /// Reads a certificate.
     ///
@@ -118,11 +107,29 @@ impl Leaf {
         })
     }
 
-    /// Whether it names the host. `ascii`: the domain in the form of DNS; `domain`: in that of XMPP.
+    /// Whether it names the host for its clients. `ascii`: the domain in the form of DNS; `domain`: in that of XMPP.
     pub(super) fn covers(&self, ascii: &str, domain: &str) -> bool {
+        self.names(ascii, domain, |name| match name {
+            Name::Client(pattern) => Some(pattern),
+            _ => None,
+        })
+    }
+
+    /// Whether it names the host for other servers, likewise (RFC 6120 §13.7.1.2).
+    pub(super) fn covers_server(&self, ascii: &str, domain: &str) -> bool {
+        self.names(ascii, domain, |name| match name {
+            Name::Server(pattern) => Some(pattern),
+            _ => None,
+        })
+    }
+
+    fn names(&self, ascii: &str, domain: &str, srv: fn(&Name) -> Option<&String>) -> bool {
         let ip = super::names::ip_of(domain);
         self.names.iter().any(|name| match name {
             Name::Dns(pattern) => dns_matches(pattern, ascii),
+            Name::Client(_) | Name::Server(_) => {
+                srv(name).is_some_and(|pattern| dns_matches(pattern, ascii))
+            }
             Name::Ip(bytes) => match ip {
                 Some(std::net::IpAddr::V4(v4)) => bytes == &v4.octets(),
                 Some(std::net::IpAddr::V6(v6)) => bytes == &v6.octets(),
@@ -136,7 +143,7 @@ impl Leaf {
     pub(super) fn xmpp_addresses(&self) -> impl Iterator<Item = &str> {
         self.names.iter().filter_map(|name| match name {
             Name::Xmpp(address) => Some(address.as_str()),
-            Name::Dns(_) | Name::Ip(_) => None,
+            Name::Dns(_) | Name::Client(_) | Name::Server(_) | Name::Ip(_) => None,
         })
     }
 
@@ -175,7 +182,9 @@ impl Leaf {
     /// The names in the certificate, as text for people.
     pub(super) fn named(&self) -> Vec<String> {
         let text = |name: &Name| match name {
-            Name::Dns(name) | Name::Xmpp(name) => name.clone(),
+            Name::Dns(name) | Name::Client(name) | Name::Server(name) | Name::Xmpp(name) => {
+                name.clone()
+            }
             Name::Ip(bytes) => match bytes.as_slice() {
                 [a, b, c, d] => format!("{a}.{b}.{c}.{d}"),
                 _ => "an IPv6 address".to_owned(),
@@ -217,57 +226,6 @@ fn signature_hash(certificate: &X509Certificate<'_>) -> Option<Hash> {
     HASHES.iter().find(|(oid, _)| *oid == id).map(|(_, hash)| *hash)
 }
 
-fn names(certificate: &X509Certificate<'_>) -> Vec<Name> {
-    let Ok(Some(san)) = certificate.subject_alternative_name() else { return Vec::new() };
-    let read = |name: &GeneralName<'_>| match name {
-        GeneralName::DNSName(name) => Some(Name::Dns(name.to_ascii_lowercase())),
-        GeneralName::IPAddress(bytes) => Some(Name::Ip(bytes.to_vec())),
-        GeneralName::OtherName(oid, value) => match oid.to_id_string().as_str() {
-            XMPP_ADDR => Some(Name::Xmpp(other_name(value)?.to_owned())),
-            SRV_NAME => {
-                let name = other_name(value)?.to_ascii_lowercase();
-                Some(Name::Dns(name.strip_prefix("_xmpp-client.")?.to_owned()))
-            }
-            _ => None,
-        },
-        _ => None,
-    };
-    san.value.general_names.iter().filter_map(read).collect()
-}
-
-/// The text in an `[0] EXPLICIT` string.
-fn other_name(value: &[u8]) -> Option<&str> {
-    let (tag, string) = der_content(value)?;
-    let (_, text) = der_content(string).filter(|_| tag == 0xA0)?;
-    std::str::from_utf8(text).ok()
-}
-
-/// The tag of a value in DER, and its content of less than 64 KiB, if nothing stands behind it (X.690 §8.1.3).
-fn der_content(der: &[u8]) -> Option<(u8, &[u8])> {
-    let (tag, length, content) = match der {
-        [tag, 0x81, length, content @ ..] if *length >= 0x80 => {
-            (tag, usize::from(*length), content)
-        }
-        [tag, 0x82, high, low, content @ ..] if *high > 0 => {
-            (tag, usize::from(u16::from_be_bytes([*high, *low])), content)
-        }
-        [tag, length @ ..=0x7F, content @ ..] => (tag, usize::from(*length), content),
-        _ => return None,
-    };
-    (content.len() == length).then_some((*tag, content))
-}
-
-/// RFC 6125 §6.4.3: a star stands for exactly one label, the first one.
-fn dns_matches(pattern: &str, name: &str) -> bool {
-    match pattern.strip_prefix("*.") {
-        Some(parent) => name.split_once('.').is_some_and(|(_, rest)| rest == parent),
-        None => pattern == name,
-    }
-}
-
-const SRV_NAME: &str = "1.3.6.1.5.5.7.8.7";
-const XMPP_ADDR: &str = "1.3.6.1.5.5.7.8.5";
-
 /// The signature algorithms that have one hash function, and the hash functions (for RSASSA-PSS).
 const HASHES: [(&str, Hash); 17] = [
     ("1.2.840.113549.1.1.4", Hash::Sha256),  // RSA with MD5
@@ -290,36 +248,3 @@ const HASHES: [(&str, Hash); 17] = [
 ];
 
 pub(super) const DAY_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
-
-#[cfg(test)]
-mod tests {
-    use super::{dns_matches, other_name};
-
-    #[test]
-    fn a_star_stands_for_one_label() {
-        assert!(dns_matches("*.capulet.lit", "chat.capulet.lit"));
-        assert!(dns_matches("capulet.lit", "capulet.lit"));
-        assert!(!dns_matches("*.capulet.lit", "capulet.lit"));
-        assert!(!dns_matches("*.capulet.lit", "a.chat.capulet.lit"));
-        assert!(!dns_matches("c*.capulet.lit", "chat.capulet.lit"));
-    }
-
-    #[test]
-    fn an_other_name_is_read_only_when_its_lengths_are_right() {
-        assert_eq!(other_name(b"\xA0\x05\x0C\x03abc"), Some("abc"));
-        assert_eq!(other_name(b"\xA0\x05\x0C\x04abc"), None);
-        assert_eq!(other_name(b"\xA0\x06\x0C\x03abc"), None);
-        assert_eq!(other_name(b""), None);
-        for length in [1, 125, 126, 127, 128, 252, 253, 255, 256, 1_000] {
-            let text = "a".repeat(length);
-            let der = |tag: u8, content: &[u8]| match content.len() {
-                short @ ..0x80 => [&[tag, short as u8], content].concat(),
-                middle @ ..0x100 => [&[tag, 0x81, middle as u8], content].concat(),
-                long => [&[tag, 0x82, (long >> 8) as u8, long as u8], content].concat(),
-            };
-            let value = der(0xA0, &der(0x0C, text.as_bytes()));
-            assert_eq!(other_name(&value), Some(text.as_str()), "{length}");
-            assert_eq!(other_name(&value[..value.len() - 1]), None);
-        }
-    }
-}

@@ -31,10 +31,14 @@ pub struct Node {
     content: Vec<u8>,
 }
 
-/// A new, empty element with this name. The only allowed prefix is `stream:`, which every stream declares.
+/// A new, empty element with this name. The only allowed prefixes are `stream:`, which
+/// every stream declares, and `db:`, which every stream between servers declares.
 pub fn element(name: &'static str) -> Node {
     debug_assert!(
-        super::chars::check_name(name.strip_prefix("stream:").unwrap_or(name)).is_ok(),
+        super::chars::check_name(
+            ["stream:", "db:"].iter().find_map(|p| name.strip_prefix(p)).unwrap_or(name)
+        )
+        .is_ok(),
         "not a name: {name}"
     );
     Node { name, attributes: Vec::new(), content: Vec::new() }

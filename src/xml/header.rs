@@ -197,7 +197,7 @@ fn find<'a>(prefixes: &'a [(String, String)], prefix: &str) -> Option<&'a str> {
 }
 
 /// The content namespaces of the kinds of streams. All have the same elements.
-const CONTENT: [&str; 3] = [CLIENT, crate::ns::COMPONENT, "jabber:server"];
+const CONTENT: [&str; 3] = [CLIENT, crate::ns::COMPONENT, crate::ns::SERVER];
 
 /// A header of a client has about six attributes, two of them declarations.
 const MAX_ATTRIBUTES: usize = 32;

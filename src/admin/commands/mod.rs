@@ -16,6 +16,7 @@ mod room;
 mod room_argument;
 mod room_change;
 mod room_people;
+mod s2s;
 mod session;
 mod status;
 mod strangers;
@@ -65,6 +66,9 @@ pub const COMMANDS: &[&Command] = &[
     &room_people::OCCUPANTS,
     &room_people::KICK,
     &component::LIST,
+    &s2s::LIST,
+    &s2s::CLOSE,
+    &s2s::TEST,
     &report::LIST,
     &report::SHOW,
     &report::REMOVE,

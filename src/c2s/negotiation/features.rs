@@ -85,7 +85,7 @@ fn with_session(features: Node, with_sm: bool, limits: Limits, caps: Vec<Node>) 
 /// XEP-0478.
 fn told(limits: Limits) -> Node {
     element("limits")
-        .ns(LIMITS)
+        .ns(ns::STREAM_LIMITS)
         .child(element("max-bytes").text(&limits.bytes.to_string()))
         .child(element("idle-seconds").text(&limits.idle.as_secs().to_string()))
 }
@@ -110,5 +110,3 @@ const SASL_CB: &str = "urn:xmpp:sasl-cb:0";
 const PRE_APPROVAL: &str = "urn:xmpp:features:pre-approval";
 /// RFC 6121 §2.6.1.
 const ROSTER_VERSIONING: &str = "urn:xmpp:features:rosterver";
-/// XEP-0478.
-const LIMITS: &str = "urn:xmpp:stream-limits:0";

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use super::SessionRow;
-use crate::host::Client;
 use crate::host::rooms::RoomAdministration;
+use crate::host::{Client, RemoteServers};
 use crate::jid::{BareJid, Jid};
 use crate::storage::StorageError;
 
@@ -47,6 +47,8 @@ pub trait ServerControl: Send + Sync {
     fn strangers_changed(&self, user: &BareJid);
     /// The rooms of group chats; `None` if there is no service for them.
     fn rooms(&self) -> Option<Arc<dyn RoomAdministration>>;
+    /// What talks to other servers; `None` if there are none to talk to.
+    fn remote_servers(&self) -> Option<Arc<dyn RemoteServers>>;
     /// The state of the server: names and values, in the order in which they are shown.
     fn status(&self) -> Vec<(&'static str, Value)>;
 }

@@ -11,7 +11,7 @@ use rustc_hash::FxHashSet;
 use super::place::Place;
 use super::recipients;
 use crate::host::lifecycle::{Event, Listener};
-use crate::host::{Changed, Cx, NodeChange, block_list, contact_list};
+use crate::host::{Changed, Cx, NodeChange, RemoteInterests, block_list, contact_list};
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::ns;
 use crate::payload::node_config::{AccessModel, ItemReply, NodeConfig, NotificationType};
@@ -53,6 +53,10 @@ async fn notify(cx: &mut Cx<'_>, change: &NodeChange) -> Result<(), StanzaError>
             // A session that ends, or does not read, needs it no more.
             session.deliver_addressed(Arc::clone(&stanza)).ok();
             told.insert(session.jid().clone());
+        }
+        for client in interested_remotes(cx, &place, &change.node, config).await? {
+            told.extend(client.to_full());
+            recipients::send(cx, &place, client, kind(config), content.clone());
         }
     }
     // Those of single clients come first: then the user is not told again.
@@ -167,6 +171,24 @@ pub(super) async fn interested(
         }
     }
     Ok(found)
+}
+
+/// The clients on other servers that want to hear of the node and may read it.
+async fn interested_remotes(
+    cx: &Cx<'_>,
+    place: &Place,
+    node: &PubSubNode,
+    config: &NodeConfig,
+) -> Result<Vec<Jid>, StanzaError> {
+    let Some(remote) = cx.server.find_shared::<RemoteInterests>().filter(|all| !all.is_empty())
+    else {
+        return Ok(Vec::new());
+    };
+    let blocked = block_list::of(cx.server, &place.owner).await?;
+    let readers = readers(cx, place, node, config).await?.into_iter();
+    let readers = readers.filter(|jid| cx.server.host(jid.domain()).is_none());
+    let allowed = readers.filter(|jid| !block_list::hits(&blocked, &jid.clone().into_jid()));
+    Ok(allowed.flat_map(|jid| remote.wanting(&jid, &node.name)).collect())
 }
 
 /// The contacts that may read a node of an account, without the user.

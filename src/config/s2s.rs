@@ -1,0 +1,77 @@
+//! `[s2s]`: other servers.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::section::{choice, section};
+use super::units::{KIB, MIB, minutes, seconds};
+use super::value::{Count, DomainPatterns, Machine, OneOf, Path, Size, StaticHosts, Switch, Time};
+
+pub use super::value::StaticHost;
+
+choice! {
+    /// How another server proves its domain.
+    pub enum S2sPolicy {
+        /// It needs a certificate that is valid for the domain.
+        Secure = "secure";
+        /// A call back to the domain is enough, over TLS (dialback, XEP-0220).
+        Dialback = "dialback";
+    }
+}
+
+section! {
+    /// Streams to and from other servers. They are always encrypted.
+    ///
+    /// A domain in these lists is written as `"example.net"`; `"*.example.net"` stands for this domain and all
+    /// domains below it.
+    pub struct S2sConfig = "s2s";
+
+    /// Talk to other servers. If it is off, other domains cannot be reached, and there are no ports for them.
+    enabled: bool = false => Switch, Restart;
+
+    /// How another server proves its domain, if the lists below say nothing else.
+    policy: S2sPolicy = S2sPolicy::Secure => OneOf(S2sPolicy::WORDS), Reload;
+
+    /// Domains for which dialback is enough, whatever `policy` says: servers with a certificate that is not valid.
+    dialback: Vec<String> = Vec::new() => DomainPatterns, Reload;
+
+    /// Domains which need a valid certificate, whatever `policy` says.
+    secure: Vec<String> = Vec::new() => DomainPatterns, Reload;
+
+    /// The only domains to talk to. If it is empty: all.
+    allow: Vec<String> = Vec::new() => DomainPatterns, Reload;
+
+    /// Domains not to talk to.
+    deny: Vec<String> = Vec::new() => DomainPatterns, Reload;
+
+    /// PEM file with certificates of authorities that are trusted besides those of the system.
+    authorities: Option<PathBuf> = None => Path("\"/etc/waxwing/authorities.pem\""), Reload;
+
+    /// Where the servers of some domains are, instead of what DNS says: `{ "example.net" = "192.0.2.7:5269" }`. An
+    /// address with TLS from the first byte is written `"tls://192.0.2.7:5270"`.
+    hosts: Vec<StaticHost> = Vec::new() => StaticHosts, Reload;
+
+    /// The server for DNS. If it is not set: those of the system.
+    resolver: Option<IpAddr> = None => Machine, Restart;
+
+    /// Time to reach another server, from the first question to DNS to the end of authentication. Stanzas for it
+    /// wait so long.
+    connect: Duration = seconds(60) => Time::between(seconds(5), minutes(10))
+        .not_less("names, connections and certificates need some seconds"), Reload;
+
+    /// An outgoing stream is closed when nothing was sent on it for so long; an incoming one after twice this time.
+    /// Servers are told (XEP-0478).
+    idle: Duration = minutes(30) => Time::between(minutes(1), minutes(24 * 60)), Reload;
+
+    /// Size of a stanza of another server. Servers are told (XEP-0478).
+    stanza: usize = 512 * KIB => Size::between(10_000, 64 * MIB)
+        .not_less("RFC 6120 §13.12 demands that stanzas of 10000 bytes pass")
+        .not_more("a stanza is held in memory as a whole"), Reload;
+
+    /// Stanzas that wait for one domain.
+    queue_stanzas: usize = 2000 => Count::between(16, 1_000_000), Reload;
+
+    /// Bytes of stanzas that wait for one domain; at least one stanza.
+    queue_bytes: usize = 4 * MIB => Size::between(64 * KIB, 1024 * MIB), Reload;
+}

@@ -1,0 +1,30 @@
+//! The budgets of other servers: what waits for them, and what they send.
+
+use super::budget::{About, Action, BudgetScope, Rule};
+
+/// The description of the budget of bytes that wait.
+pub(super) const WAITING: About = About {
+    name: "remote",
+    unit: "bytes",
+    text: "Stanzas that wait until another server is reached. Over the budget, a sender gets an error.",
+    rules: &[
+        Rule {
+            scope: BudgetScope::Account,
+            option: "budgets.remote_per_account",
+            actions: &[Action::Error],
+        },
+        Rule { scope: BudgetScope::All, option: "budgets.remote", actions: &[Action::Error] },
+    ],
+};
+
+/// The description of the budget of bytes that come.
+pub(super) const TRAFFIC: About = About {
+    name: "remote_traffic",
+    unit: "bytes a second",
+    text: "Bytes that other servers send, by domain. The server reads later from a domain over its budget.",
+    rules: &[Rule {
+        scope: BudgetScope::Account,
+        option: "budgets.traffic_per_domain",
+        actions: &[Action::Delay],
+    }],
+};

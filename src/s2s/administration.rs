@@ -1,0 +1,148 @@
+//! What administrators see of the streams to and from other servers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use super::outgoing::{Purpose, open};
+use super::pair::Pair;
+use super::resolve::{Place, targets};
+use super::servers::Servers;
+use crate::host::StreamRow;
+
+impl Servers {
+    /// All streams, those that are being opened included.
+    pub(super) fn rows(&self) -> Vec<StreamRow> {
+        let outgoing = self.links().into_iter().map(|link| {
+            let opened = link.opened();
+            StreamRow {
+                direction: "out",
+                local: link.pair.local.to_string(),
+                remote: link.pair.remote.to_string(),
+                state: if opened.is_some() { "open" } else { "connecting" },
+                peer: opened.map(|(peer, _)| peer),
+                seconds: opened.map_or(0, |(_, since)| since.elapsed().as_secs()),
+                waiting: link.waiting(),
+            }
+        });
+        let mut rows: Vec<_> = outgoing.collect();
+        for stream in self.streams.all() {
+            let pairs = stream.pairs.lock().clone();
+            let unproven = || vec![Pair { local: "".into(), remote: "".into() }];
+            let state = if pairs.is_empty() { "unproven" } else { "open" };
+            let pairs = if pairs.is_empty() { unproven() } else { pairs };
+            rows.extend(pairs.into_iter().map(|pair| StreamRow {
+                direction: "in",
+                local: pair.local.to_string(),
+                remote: pair.remote.to_string(),
+                state,
+                peer: Some(stream.peer),
+                seconds: stream.since.elapsed().as_secs(),
+                waiting: 0,
+            }));
+        }
+        rows.sort_by(|a, b| {
+            (&a.remote, &a.local, a.direction).cmp(&(&b.remote, &b.local, b.direction))
+        });
+        rows
+    }
+
+    /// Ends all streams to and from this domain. Returns how many.
+    pub(super) fn end(&self, domain: &str) -> usize {
+        self.remotes.forget(domain);
+        let links = self.links().into_iter().filter(|link| link.pair.remote == domain);
+        let links = links.map(|link| link.end()).count();
+        let is_of = |pair: &Pair| pair.remote == domain;
+        let streams = self.streams.all().into_iter();
+        let streams = streams.filter(|stream| stream.pairs.lock().iter().any(is_of));
+        links + streams.map(|stream| stream.end()).count()
+    }
+
+    /// Connects to the server of a domain, and tells what there is. Nothing is sent but what a stream begins with.
+    pub(super) async fn try_out(&self, local: &str, remote: &str) -> Vec<(&'static str, Value)> {
+        let pair = Pair { local: local.into(), remote: remote.into() };
+        let rules = self.rules();
+        let mut facts = vec![("domain", json!(remote)), ("from", json!(local))];
+        let end = |facts: &mut Vec<_>, verdict: String| facts.push(("verdict", json!(verdict)));
+        if rules.is_ours(remote) {
+            end(&mut facts, "this domain is served here".to_owned());
+            return facts;
+        }
+        facts.push(("may_talk", json!(rules.may_talk(remote))));
+        let config = self.server().config.load_full();
+        let found = targets(&config.s2s, &*self.resolver, remote).await;
+        let found = match found {
+            Ok(found) => found,
+            Err(why) => {
+                end(&mut facts, why.why.to_owned());
+                return facts;
+            }
+        };
+        let places = found.iter().map(|target| {
+            let scheme = if target.is_direct { "tls://" } else { "" };
+            match &target.place {
+                Place::Address(address) => format!("{scheme}{address}"),
+                Place::Name(name, port) => format!("{scheme}{name}:{port}"),
+            }
+        });
+        facts.push(("places", json!(places.collect::<Vec<_>>())));
+        let opened = timeout(config.s2s.connect, Box::pin(open(self, &pair, Purpose::Look))).await;
+        let opened = match opened {
+            Ok(Ok(opened)) => opened,
+            Ok(Err(why)) => {
+                end(&mut facts, why.why.to_owned());
+                return facts;
+            }
+            Err(_) => {
+                end(&mut facts, "the other server does not answer".to_owned());
+                return facts;
+            }
+        };
+        facts.push(("peer", json!(opened.connection.peer.to_string())));
+        let certificate = opened.machine.certificate();
+        let names = certificate.map(|own| own.names()).unwrap_or_default();
+        let ends = certificate.and_then(|own| own.issuer_and_end());
+        facts.push(("names", json!(names)));
+        facts.push(("issuer", json!(ends.map(|(issuer, _)| issuer))));
+        facts.push(("valid_until", json!(ends.map(|(_, end)| end.to_string()))));
+        facts.push(("fingerprint", json!(certificate.and_then(|own| own.fingerprint()))));
+        let fault = certificate.and_then(|own| own.check(remote).err());
+        facts.push(("certificate", json!(fault.map_or("valid", |fault| fault.words()))));
+        let seen = opened.seen.unwrap_or_default();
+        facts.push(("external", json!(seen.has_external)));
+        facts.push(("dialback", json!(seen.has_dialback)));
+        let verdict = match (fault, rules.is_dialback_enough(remote)) {
+            _ if !rules.may_talk(remote) => {
+                "the configuration says not to talk to this domain".to_owned()
+            }
+            (Some(fault), false) => format!(
+                "its certificate {}, so it is not believed: it needs another one, or its domain a line in \
+                 `s2s.dialback`",
+                fault.words()
+            ),
+            _ if seen.has_external => "this server would log in by its certificate".to_owned(),
+            _ if seen.has_dialback => {
+                "this server would be called back (dialback): the other one does not take \
+                                       its certificate"
+                    .to_owned()
+            }
+            _ => {
+                "the other server takes neither the certificate of this one nor dialback".to_owned()
+            }
+        };
+        end(&mut facts, verdict);
+        self.close_later(opened.connection, local);
+        facts
+    }
+
+    fn links(&self) -> Vec<Arc<super::link::Link>> {
+        let sorted: BTreeMap<_, _> = self
+            .all_links()
+            .into_iter()
+            .map(|link| ((link.pair.remote.clone(), link.pair.local.clone()), link))
+            .collect();
+        sorted.into_values().collect()
+    }
+}

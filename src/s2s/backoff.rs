@@ -1,0 +1,135 @@
+//! A domain that could not be reached is not tried again for a while, which grows. Attempts to one domain are made one
+//! after another.
+
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
+use smol_str::SmolStr;
+use std::sync::Arc;
+use tokio::time::Instant;
+
+use super::failure::Failure;
+
+/// What is known of other domains. A domain of which nothing bad is known is not in it, unless it is being tried.
+#[derive(Default)]
+pub(super) struct Remotes(Mutex<FxHashMap<SmolStr, Arc<Remote>>>);
+
+/// What is known of one domain.
+#[derive(Default)]
+pub(super) struct Remote {
+    /// Held by the one that tries.
+    pub(super) turn: tokio::sync::Mutex<()>,
+    failed: Mutex<Option<Failed>>,
+}
+
+#[derive(Clone, Copy)]
+struct Failed {
+    times: u32,
+    until: Instant,
+    why: Failure,
+}
+
+impl Remotes {
+    /// To try to reach this domain.
+    pub(super) fn of(&self, domain: &SmolStr) -> Arc<Remote> {
+        let mut all = self.0.lock();
+        if all.len() >= MOST && !all.contains_key(domain) {
+            // Those that nobody tries now. Those whose time is over are as good as new.
+            let now = Instant::now();
+            all.retain(|_, remote| Arc::strong_count(remote) > 1 || remote.why(now).is_some());
+            if all.len() >= MOST {
+                all.retain(|_, remote| Arc::strong_count(remote) > 1);
+            }
+        }
+        Arc::clone(all.entry(domain.clone()).or_default())
+    }
+
+    /// Why this domain is not to be tried now.
+    pub(super) fn why_not(&self, domain: &str) -> Option<Failure> {
+        self.0.lock().get(domain)?.why(Instant::now())
+    }
+
+    /// The domain can be reached, or has reached us.
+    pub(super) fn forget(&self, domain: &str) {
+        if let Some(remote) = self.0.lock().get(domain) {
+            *remote.failed.lock() = None;
+        }
+    }
+}
+
+impl Remote {
+    /// Why this domain is not to be tried at this time.
+    pub(super) fn why(&self, now: Instant) -> Option<Failure> {
+        (*self.failed.lock()).filter(|failed| now < failed.until).map(|failed| failed.why)
+    }
+
+    /// It could not be reached. Returns how long it is left alone.
+    pub(super) fn failed(&self, why: Failure) -> Duration {
+        let mut failed = self.failed.lock();
+        let times = failed.map_or(0, |failed| failed.times) + 1;
+        let pause = with_chance(pause(times));
+        *failed = Some(Failed { times, until: Instant::now() + pause, why });
+        pause
+    }
+
+    /// It was reached.
+    pub(super) fn reached(&self) {
+        *self.failed.lock() = None;
+    }
+}
+
+/// The pause after so many failures in a row.
+fn pause(times: u32) -> Duration {
+    FIRST.saturating_mul(1 << times.saturating_sub(1).min(10)).min(LONGEST)
+}
+
+/// A quarter more or less, so that servers do not come back at once.
+fn with_chance(pause: Duration) -> Duration {
+    let chance = f64::from(getrandom::u32().unwrap_or(0)) / f64::from(u32::MAX);
+    pause.mul_f64(0.75 + chance / 2.0)
+}
+
+const FIRST: Duration = Duration::from_secs(10);
+const LONGEST: Duration = Duration::from_secs(600);
+/// Domains of which something is known.
+const MOST: usize = 20_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_domain_that_fails_is_left_alone_for_longer_and_longer() {
+        let remotes = Remotes::default();
+        let domain = SmolStr::new("c.example");
+        assert_eq!(remotes.why_not("c.example"), None);
+        let why = Failure::timeout("no");
+        let mut last = Duration::ZERO;
+        for times in 1..12 {
+            let pause = remotes.of(&domain).failed(why);
+            assert!(pause >= last.mul_f64(0.6), "{times}: {pause:?} after {last:?}");
+            assert!(pause <= LONGEST.mul_f64(1.25));
+            assert_eq!(remotes.why_not("c.example"), Some(why));
+            assert_eq!(remotes.why_not("d.example"), None);
+            tokio::time::advance(pause).await;
+            assert_eq!(remotes.why_not("c.example"), None);
+            last = pause;
+        }
+        assert!(last >= LONGEST.mul_f64(0.75));
+        remotes.of(&domain).failed(why);
+        remotes.forget("c.example");
+        assert_eq!(remotes.why_not("c.example"), None);
+        assert!(remotes.of(&domain).failed(why) <= FIRST.mul_f64(1.25));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_known_is_bounded() {
+        let remotes = Remotes::default();
+        for number in 0..2 * MOST {
+            let domain = SmolStr::new(format!("{number}.example"));
+            remotes.of(&domain).failed(Failure::timeout("no"));
+        }
+        assert!(remotes.0.lock().len() <= MOST);
+    }
+}

@@ -1,0 +1,65 @@
+//! What the machine of an incoming stream asks of its driver.
+
+use std::time::Duration;
+
+use smallvec::SmallVec;
+use smol_str::SmolStr;
+
+use crate::s2s::pair::Pair;
+use crate::stanza::StreamError;
+use crate::stream::header::StreamHeader;
+use crate::xml::{Frame, Node};
+
+/// What the driver is to do, in order.
+#[derive(Debug)]
+pub(super) enum Action {
+    /// Open our stream with this header.
+    Open(StreamHeader),
+    /// Write this element.
+    Send(Node),
+    /// Make the TLS handshake. What was read before it is thrown away; then report
+    /// [`super::machine::Incoming::secured`].
+    Secure,
+    /// A new stream begins: expect a header.
+    Restart,
+    /// Ask the other domain of the pair whether it has made this key; then report
+    /// [`super::machine::Incoming::checked`].
+    Verify(Pair, String),
+    /// The pair is proven.
+    Proven(Pair, Proof),
+    /// Carry this stanza of this domain.
+    Stanza(SmolStr, Frame),
+    /// End the stream, with the error if there is one.
+    Close(Option<StreamError>),
+}
+
+/// How a pair was proven.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Proof {
+    /// By a certificate (SASL EXTERNAL).
+    Certificate,
+    /// By a call back.
+    Dialback,
+}
+
+impl Proof {
+    /// The word in the metrics.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Certificate => "certificate",
+            Self::Dialback => "dialback",
+        }
+    }
+}
+
+/// Actions in order.
+pub(super) type Actions = SmallVec<[Action; 3]>;
+
+/// What servers are told of limits (XEP-0478).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Told {
+    /// The largest stanza, in bytes.
+    pub(super) bytes: usize,
+    /// The silence after which a stream is closed.
+    pub(super) idle: Duration,
+}

@@ -1,0 +1,138 @@
+//! Stanzas of one stream belong to many users. They are carried in lanes, by sender and recipient, so that a slow one does
+//! not hold all others, and each pair keeps its order (RFC 6120 §10.1).
+//!
+//! A lane is a task only while it has something to do.
+
+use std::collections::VecDeque;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use smol_str::SmolStr;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::host::Origin;
+use crate::router::Router;
+use crate::stanza::{Refusal, Stanza, StreamCondition, StreamError};
+use crate::xml::Frame;
+
+/// The lanes of one stream.
+pub(in crate::s2s) struct Lanes {
+    router: Arc<Router>,
+    lanes: [Arc<Lane>; LANES],
+    room: Arc<Semaphore>,
+}
+
+#[derive(Default)]
+struct Lane(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Carried>,
+    is_running: bool,
+}
+
+/// A stanza of a domain, and its place.
+type Carried = (SmolStr, Stanza, OwnedSemaphorePermit);
+
+impl Lanes {
+    pub(in crate::s2s) fn new(router: Arc<Router>) -> Self {
+        let lanes = std::array::from_fn(|_| Arc::default());
+        Self { router, lanes, room: Arc::new(Semaphore::new(ROOM)) }
+    }
+
+    /// Has a stanza of this domain carried. Waits while too many are.
+    async fn carry(&self, domain: SmolStr, stanza: Stanza) {
+        // It is never closed.
+        let Ok(permit) = Arc::clone(&self.room).acquire_owned().await else { return };
+        let lane = &self.lanes[place(&stanza)];
+        let mut state = lane.0.lock();
+        state.waiting.push_back((domain, stanza, permit));
+        if !std::mem::replace(&mut state.is_running, true) {
+            let task = run(Arc::clone(&self.router), Arc::clone(lane));
+            drop(self.router.server.tasks.spawn("lane", task));
+        }
+    }
+
+    /// Has a stanza of this domain carried. One with a fault is answered. `lang`: the language of the stream.
+    ///
+    /// # Errors
+    /// It is no stanza: the stream ends.
+    pub(in crate::s2s) async fn read(
+        &self,
+        domain: SmolStr,
+        frame: Frame,
+        lang: Option<&SmolStr>,
+    ) -> Result<(), StreamError> {
+        let server = &self.router.server;
+        match Stanza::read(frame) {
+            Ok(mut stanza) => {
+                let head = stanza.head_mut();
+                if head.lang.is_none() {
+                    head.lang = lang.cloned(); // RFC 6120 §8.1.5
+                }
+                server.metrics.server_stanzas_in.of(stanza.name()).inc();
+                self.carry(domain, stanza).await;
+                Ok(())
+            }
+            Err(Refusal::NotAStanza) => Err(StreamCondition::UnsupportedStanzaType.into()),
+            Err(Refusal::Faulty(stanza, error)) => {
+                if let (Some(answer), Some(route)) = (error.answer(&stanza), server.route()) {
+                    Box::pin(route.route(answer)).await;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Waits until all are carried.
+    pub(in crate::s2s) async fn finish(&self) {
+        drop(self.room.acquire_many(ROOM as u32).await);
+    }
+}
+
+/// Carries what waits in a lane, one after another.
+async fn run(router: Arc<Router>, lane: Arc<Lane>) {
+    // A panic ends this task: the lane must not wait for it.
+    let running = Running(&lane);
+    loop {
+        let next = {
+            let mut state = lane.0.lock();
+            let next = state.waiting.pop_front();
+            state.is_running = next.is_some();
+            next
+        };
+        let Some((domain, stanza, permit)) = next else { break };
+        let origin = Origin::Server(domain);
+        if let Err(condition) = Box::pin(router.from_domain(&origin, stanza)).await {
+            tracing::error!(
+                condition = condition.as_str(),
+                "a stanza of another server was refused"
+            );
+        }
+        drop(permit);
+    }
+    std::mem::forget(running);
+}
+
+/// Lets the lane begin again when its task panics. What waited in it is lost.
+struct Running<'a>(&'a Lane);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        *self.0.0.lock() = State::default();
+    }
+}
+
+/// By both accounts.
+fn place(stanza: &Stanza) -> usize {
+    let mut hasher = DefaultHasher::new();
+    for jid in [&stanza.head().from, &stanza.head().to].into_iter().flatten() {
+        jid.bare_str().hash(&mut hasher);
+    }
+    (hasher.finish() % LANES as u64) as usize
+}
+
+const LANES: usize = 16;
+/// Stanzas of one stream that are being carried. The disk writes some hundred at once.
+const ROOM: usize = 256;

@@ -1,0 +1,276 @@
+//! The negotiation of a stream that another server has opened, and what it may send on it: events in, actions out.
+//!
+//! RFC 6120 §4 to §6, §13.7; XEP-0178 §3; XEP-0220. The machine makes no I/O. What is easy to get wrong: a pair of
+//! domains is proven for this direction alone, and nothing of a pair that is not proven is accepted.
+
+use smallvec::{SmallVec, smallvec};
+use smol_str::SmolStr;
+
+use super::action::{Action, Actions, Proof, Told};
+use super::features;
+use crate::jid::Jid;
+use crate::ns;
+use crate::s2s::key::DialbackKey;
+use crate::s2s::pair::{Pair, domain};
+use crate::s2s::rules::Rules;
+use crate::stanza::{StreamCondition, StreamError};
+use crate::stream::header::{self, StreamHeader};
+use crate::tls::PeerCertificate;
+use crate::xml::{Frame, Header};
+
+/// A stream that another server has opened.
+pub(super) struct Incoming {
+    pub(super) rules: Rules,
+    pub(super) key: DialbackKey,
+    told: Told,
+    pub(super) state: State,
+    /// The id of our stream, by which keys are bound to it.
+    pub(super) id: SmolStr,
+    /// What the header says. It is a claim.
+    pub(super) claimed: Option<Pair>,
+    /// What the peer has shown in the handshake; `None` before it.
+    pub(super) certificate: Option<PeerCertificate>,
+    /// The pairs that are proven.
+    pub(super) proven: SmallVec<[Pair; 1]>,
+    /// The pairs whose keys are being verified.
+    pub(super) asked: SmallVec<[Pair; 1]>,
+    /// Logins that have failed.
+    pub(super) failed: u32,
+    is_open: bool,
+    /// The peer takes our stanzas on this stream, too (XEP-0288).
+    is_bidi: bool,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum State {
+    /// A header is due.
+    Header(Stage),
+    /// Features have been sent.
+    Open(Stage),
+    /// `<proceed/>` has been sent; the driver is making the handshake.
+    Securing,
+    /// A challenge has been sent.
+    Challenged,
+    /// Over.
+    Over,
+}
+
+/// How far a stream has come.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Stage {
+    /// Not encrypted.
+    Plain,
+    /// Encrypted.
+    Secured,
+    /// Encrypted, and the peer has logged in by its certificate.
+    Authenticated,
+}
+
+impl Incoming {
+    /// A stream in the clear; or under TLS already (XEP-0368), with this certificate.
+    pub(super) fn new(
+        rules: Rules,
+        key: DialbackKey,
+        told: Told,
+        certificate: Option<PeerCertificate>,
+    ) -> Self {
+        let stage = if certificate.is_some() { Stage::Secured } else { Stage::Plain };
+        Self {
+            rules,
+            key,
+            told,
+            state: State::Header(stage),
+            id: SmolStr::default(),
+            claimed: None,
+            certificate,
+            proven: SmallVec::new(),
+            asked: SmallVec::new(),
+            failed: 0,
+            is_open: false,
+            is_bidi: false,
+        }
+    }
+
+    /// The pair that the header names. It is a claim.
+    pub(super) fn claimed(&self) -> Option<&Pair> {
+        self.claimed.as_ref()
+    }
+
+    /// The id of our stream.
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Whether the peer takes our stanzas on this stream, too (XEP-0288).
+    pub(super) fn is_bidirectional(&self) -> bool {
+        self.is_bidi
+    }
+
+    /// The pairs that are proven.
+    pub(super) fn pairs(&self) -> &[Pair] {
+        &self.proven
+    }
+
+    /// Whether anything is proven.
+    pub(super) fn is_proven(&self) -> bool {
+        !self.proven.is_empty()
+    }
+
+    /// A stream header came.
+    pub(super) fn header(&mut self, header: &Header) -> Actions {
+        let State::Header(stage) = self.state else {
+            return self.fail(StreamCondition::BadFormat.into());
+        };
+        let taken = header::check_server(header).and_then(|()| self.take_addresses(header, stage));
+        if let Err(error) = taken {
+            return self.fail(error);
+        }
+        let features = match stage {
+            Stage::Plain => features::plain(),
+            Stage::Secured => features::secured(self.is_external_offered(), self.told),
+            Stage::Authenticated => features::authenticated(self.told),
+        };
+        self.state = State::Open(stage);
+        smallvec![Action::Open(self.response()), Action::Send(features)]
+    }
+
+    /// A whole element came.
+    pub(super) fn element(&mut self, frame: Frame) -> Actions {
+        let root = frame.root();
+        match self.state {
+            State::Over => Actions::new(),
+            // The peer ends its stream with an error. No error answers an error.
+            _ if root.is(ns::STREAM, "error") => self.ended(),
+            State::Open(Stage::Plain) if root.is(ns::TLS, "starttls") => {
+                self.state = State::Securing;
+                let proceed = crate::xml::element("proceed").ns(ns::TLS);
+                smallvec![Action::Send(proceed), Action::Secure]
+            }
+            State::Open(Stage::Plain) if root.ns() == ns::SASL => self.encryption_required(),
+            State::Open(Stage::Plain) => {
+                self.fail(StreamCondition::PolicyViolation.text("start TLS first"))
+            }
+            State::Open(Stage::Secured) if root.is(ns::SASL, "auth") => self.auth(&root),
+            State::Challenged if root.is(ns::SASL, "response") => self.response_of_peer(&root),
+            State::Challenged if root.is(ns::SASL, "abort") => self.aborted(),
+            // XEP-0288 §2: before the login or the key.
+            State::Open(Stage::Secured) if root.is(ns::BIDI, "bidi") && self.proven.is_empty() => {
+                self.is_bidi = true;
+                Actions::new()
+            }
+            State::Open(_) if root.is(ns::DIALBACK, "result") => self.result(&root),
+            State::Open(_) if root.is(ns::DIALBACK, "verify") => self.verify(&root),
+            State::Open(_) if root.ns() == ns::CLIENT => self.stanza(frame),
+            State::Header(_) | State::Securing => self.fail(StreamCondition::BadFormat.into()),
+            State::Open(_) | State::Challenged => {
+                self.fail(StreamCondition::UnsupportedStanzaType.into())
+            }
+        }
+    }
+
+    /// The peer has closed its stream.
+    pub(super) fn ended(&mut self) -> Actions {
+        self.state = State::Over;
+        smallvec![Action::Close(None)]
+    }
+
+    /// The driver has made the TLS handshake.
+    pub(super) fn secured(&mut self, certificate: PeerCertificate) -> Actions {
+        if self.state != State::Securing {
+            return self.fail(StreamCondition::InternalServerError.into());
+        }
+        self.certificate = Some(certificate);
+        self.restart(Stage::Secured);
+        smallvec![Action::Restart]
+    }
+
+    /// The stream is to end with this error. It is told on an open stream (RFC 6120 §4.9.1.1).
+    pub(super) fn fail(&mut self, error: StreamError) -> Actions {
+        let mut actions = Actions::new();
+        if !self.is_open && self.state != State::Over {
+            actions.push(Action::Open(self.response()));
+        }
+        self.state = State::Over;
+        actions.push(Action::Close(Some(error)));
+        actions
+    }
+
+    pub(super) fn restart(&mut self, stage: Stage) {
+        self.is_open = false;
+        self.state = State::Header(stage);
+    }
+
+    /// Whether the certificate is valid for the domain from which the stream claims to come (XEP-0178 §3).
+    pub(super) fn is_external_offered(&self) -> bool {
+        let Some(claimed) = &self.claimed else { return false };
+        self.is_certified(&claimed.remote)
+    }
+
+    /// Whether the certificate is valid for this domain.
+    pub(super) fn is_certified(&self, domain: &str) -> bool {
+        self.certificate.as_ref().is_some_and(|certificate| certificate.check(domain).is_ok())
+    }
+
+    pub(super) fn prove(&mut self, pair: Pair, proof: Proof) -> Action {
+        if !self.proven.contains(&pair) {
+            self.proven.push(pair.clone());
+        }
+        Action::Proven(pair, proof)
+    }
+
+    /// The pair of the header: `to` is ours, `from` is not (RFC 6120 §4.7.1, §4.7.2). After a login it is that of
+    /// the login.
+    fn take_addresses(&mut self, header: &Header, stage: Stage) -> Result<(), StreamError> {
+        let to = header.to.as_deref().ok_or(StreamCondition::ImproperAddressing)?;
+        let local = domain(Some(to)).filter(|local| self.rules.is_ours(local));
+        let local = local.ok_or(StreamCondition::HostUnknown)?;
+        let text = "a server must say in whose name it opens a stream";
+        let from = header.from.as_deref();
+        let from = from.ok_or_else(|| StreamCondition::ImproperAddressing.text(text))?;
+        let remote = domain(Some(from)).filter(|remote| !self.rules.is_ours(remote));
+        let pair = Pair { local, remote: remote.ok_or(StreamCondition::InvalidFrom)? };
+        if !self.rules.may_talk(&pair.remote) {
+            let text = "this server does not talk to your domain";
+            return Err(StreamCondition::PolicyViolation.text(text));
+        }
+        if stage == Stage::Authenticated && !self.proven.contains(&pair) {
+            return Err(StreamCondition::InvalidFrom.text("the login was for other domains"));
+        }
+        self.claimed = Some(pair);
+        Ok(())
+    }
+
+    /// Our header.
+    fn response(&mut self) -> StreamHeader {
+        self.is_open = true;
+        let (from, to) = match &self.claimed {
+            Some(pair) => (pair.local.as_str(), pair.remote_jid()),
+            None => (self.rules.default_domain(), None),
+        };
+        let header = StreamHeader::to_server(from, to);
+        self.id.clone_from(&header.id);
+        header
+    }
+
+    /// A stanza: its addresses must be a pair that is proven (RFC 6120 §8.1.1.2, §8.1.2.2).
+    fn stanza(&mut self, frame: Frame) -> Actions {
+        if self.proven.is_empty() {
+            let text = "prove your domain before you send stanzas";
+            return self.fail(StreamCondition::NotAuthorized.text(text));
+        }
+        let root = frame.root();
+        let address = |name| root.attr(name).and_then(|text| Jid::parse(&text).ok());
+        let (Some(from), Some(to)) = (address("from"), address("to")) else {
+            return self.fail(StreamCondition::ImproperAddressing.into());
+        };
+        let is_proven = |pair: &Pair| pair.remote == from.domain() && pair.local == to.domain();
+        if let Some(pair) = self.proven.iter().find(|pair| is_proven(pair)) {
+            let remote = pair.remote.clone();
+            return smallvec![Action::Stanza(remote, frame)];
+        }
+        self.fail(match self.rules.is_ours(to.domain()) {
+            true => StreamCondition::InvalidFrom.into(),
+            false => StreamCondition::HostUnknown.into(),
+        })
+    }
+}

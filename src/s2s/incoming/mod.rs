@@ -1,0 +1,13 @@
+//! Streams that other servers open.
+
+mod action;
+mod features;
+mod lanes;
+mod machine;
+mod prove;
+mod serve;
+#[cfg(test)]
+mod tests;
+
+pub(super) use lanes::Lanes;
+pub use serve::serve;

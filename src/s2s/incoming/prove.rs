@@ -1,0 +1,165 @@
+//! How another server proves its domain: by its certificate (SASL EXTERNAL, RFC 6120 §6, XEP-0178 §3), or by dialback
+//! (XEP-0220), in which we are the receiving server; and how we answer for our own domains, as the authoritative one.
+
+use smallvec::smallvec;
+
+use super::action::{Action, Actions, Proof};
+use super::machine::{Incoming, Stage, State};
+use crate::auth::{self, SaslError};
+use crate::ns;
+use crate::s2s::dialback::{self, Verdict, pair_of};
+use crate::s2s::pair::{Pair, domain};
+use crate::stanza::{Condition, StreamCondition};
+use crate::xml::{ElementRef, element};
+
+impl Incoming {
+    /// A login begins.
+    pub(super) fn auth(&mut self, root: &ElementRef<'_>) -> Actions {
+        if root.attr("mechanism").as_deref() != Some("EXTERNAL") {
+            return self.refuse(SaslError::InvalidMechanism);
+        }
+        if !self.is_external_offered() {
+            return self.refuse(SaslError::NotAuthorized);
+        }
+        let text = root.text();
+        if text.trim().is_empty() {
+            // RFC 6120 §6.4.2: there is no initial response.
+            self.state = State::Challenged;
+            return smallvec![Action::Send(element("challenge").ns(ns::SASL))];
+        }
+        self.login(text.trim())
+    }
+
+    /// The answer to our empty challenge.
+    pub(super) fn response_of_peer(&mut self, root: &ElementRef<'_>) -> Actions {
+        self.state = State::Open(Stage::Secured);
+        self.login(root.text().trim())
+    }
+
+    /// The peer has given up its login.
+    pub(super) fn aborted(&mut self) -> Actions {
+        self.state = State::Open(Stage::Secured);
+        self.refuse(SaslError::Aborted)
+    }
+
+    /// RFC 6120 §6.5.4: no login without TLS.
+    pub(super) fn encryption_required(&mut self) -> Actions {
+        self.refuse(SaslError::EncryptionRequired)
+    }
+
+    /// `identity`: the domain as which the peer wants to act, in base64; empty or `=` for that of its header
+    /// (XEP-0178 §3, RFC 6120 §6.3.8).
+    fn login(&mut self, identity: &str) -> Actions {
+        let Some(pair) = self.claimed.clone() else { return self.refuse(SaslError::NotAuthorized) };
+        let identity = match identity {
+            "" | "=" => Vec::new(),
+            text => match auth::decode(text) {
+                Ok(identity) => identity,
+                Err(error) => return self.refuse(error),
+            },
+        };
+        let identity = String::from_utf8_lossy(&identity);
+        if !identity.is_empty() && domain(Some(&identity)).as_ref() != Some(&pair.remote) {
+            return self.refuse(SaslError::InvalidAuthzid);
+        }
+        let proven = self.prove(pair, Proof::Certificate);
+        self.restart(Stage::Authenticated);
+        let success = element("success").ns(ns::SASL);
+        smallvec![Action::Send(success), proven, Action::Restart]
+    }
+
+    fn refuse(&mut self, error: SaslError) -> Actions {
+        self.failed += 1;
+        let condition = element(error.condition());
+        let failure = element("failure").ns(ns::SASL).child(condition);
+        let mut actions: Actions = smallvec![Action::Send(failure)];
+        if self.failed >= MOST_FAILED {
+            actions.extend(self.fail(StreamCondition::NotAuthorized.into()));
+        }
+        actions
+    }
+
+    /// The peer sends a key, with which it wants to prove a pair (XEP-0220 §2.2.1).
+    pub(super) fn result(&mut self, root: &ElementRef<'_>) -> Actions {
+        if root.attr("type").is_some() {
+            // An answer to a question that nobody has asked on this stream (XEP-0220 §3.1).
+            return Actions::new();
+        }
+        let Some(pair) = pair_of(root) else {
+            return self.fail(StreamCondition::ImproperAddressing.into());
+        };
+        if self.rules.is_ours(&pair.remote) {
+            return self.fail(StreamCondition::InvalidFrom.into());
+        }
+        if let Err(condition) = self.may_ask(&pair) {
+            let error = Verdict::Error(condition);
+            return smallvec![Action::Send(dialback::result(&pair, error))];
+        }
+        self.asked.push(pair.clone());
+        smallvec![Action::Verify(pair, root.text().trim().to_owned())]
+    }
+
+    fn may_ask(&self, pair: &Pair) -> Result<(), Condition> {
+        if !self.rules.is_ours(&pair.local) {
+            return Err(Condition::ItemNotFound);
+        }
+        if !self.rules.may_talk(&pair.remote) {
+            return Err(Condition::PolicyViolation);
+        }
+        if !self.rules.is_dialback_enough(&pair.remote) && !self.is_certified(&pair.remote) {
+            return Err(Condition::NotAuthorized);
+        }
+        if self.asked.contains(pair) {
+            return Err(Condition::NotAcceptable);
+        }
+        if self.asked.len() + self.proven.len() >= MOST_PAIRS {
+            return Err(Condition::ResourceConstraint);
+        }
+        Ok(())
+    }
+
+    /// The driver knows what has come of a key. If it is invalid, and nothing else was proven, the stream ends
+    /// (XEP-0220 §2.2.1).
+    pub(super) fn checked(&mut self, pair: Pair, verdict: Verdict) -> Actions {
+        let Some(place) = self.asked.iter().position(|asked| *asked == pair) else {
+            return Actions::new();
+        };
+        self.asked.remove(place);
+        if self.state == State::Over {
+            return Actions::new();
+        }
+        let told = Action::Send(dialback::result(&pair, verdict));
+        match verdict {
+            Verdict::Valid => smallvec![self.prove(pair, Proof::Dialback), told],
+            Verdict::Error(_) => smallvec![told],
+            Verdict::Invalid => {
+                let mut actions: Actions = smallvec![told];
+                if self.proven.is_empty() {
+                    actions.extend(self.ended());
+                }
+                actions
+            }
+        }
+    }
+
+    /// Another server asks whether we have made a key (XEP-0220 §2.2.2).
+    pub(super) fn verify(&mut self, root: &ElementRef<'_>) -> Actions {
+        if root.attr("type").is_some() {
+            return Actions::new();
+        }
+        let (Some(pair), Some(stream)) = (pair_of(root), root.attr("id")) else {
+            return self.fail(StreamCondition::ImproperAddressing.into());
+        };
+        let verdict = match self.rules.is_ours(&pair.local) {
+            false => Verdict::Error(Condition::ItemNotFound),
+            true if self.key.is_ours(&pair, &stream, &root.text()) => Verdict::Valid,
+            true => Verdict::Invalid,
+        };
+        smallvec![Action::Send(dialback::verified(&pair, &stream, verdict))]
+    }
+}
+
+/// Failed logins that end a stream.
+const MOST_FAILED: u32 = 3;
+/// Pairs on one stream.
+const MOST_PAIRS: usize = 64;

@@ -1,0 +1,201 @@
+//! The queue of stanzas from one domain of ours to one domain of another server.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::pair::Pair;
+use crate::limit::Held;
+use crate::stanza::Stanza;
+
+/// A stanza that waits, or is being written.
+pub(super) struct Waiting {
+    pub(super) stanza: Stanza,
+    /// Its bytes in the budget. `None` if they are not counted.
+    pub(super) held: Option<Held>,
+}
+
+/// The queue of one pair.
+pub(super) struct Link {
+    pub(super) pair: Pair,
+    queue: Mutex<Queue>,
+    filled: Notify,
+    /// An administrator wants the stream to end.
+    closing: Notify,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<Waiting>,
+    bytes: usize,
+    /// Nothing more is taken: its task ends.
+    is_closed: bool,
+    /// Stanzas are written as they come: to this address, since then.
+    opened: Option<(SocketAddr, Instant)>,
+}
+
+/// Why a stanza was not taken.
+pub(super) enum NotTaken {
+    /// The link has ended: another one is needed.
+    Closed(Waiting),
+    /// Too much waits.
+    Full,
+}
+
+impl Link {
+    pub(super) fn new(pair: Pair) -> Self {
+        Self { pair, queue: Mutex::default(), filled: Notify::new(), closing: Notify::new() }
+    }
+
+    /// Takes a stanza, if no more than `most` wait with no more than so many bytes; at least one.
+    pub(super) fn push(&self, waiting: Waiting, most: usize, bytes: usize) -> Result<(), NotTaken> {
+        let mut queue = self.queue.lock();
+        if queue.is_closed {
+            return Err(NotTaken::Closed(waiting));
+        }
+        let size = waiting.stanza.size();
+        let is_full = queue.waiting.len() >= most || queue.bytes + size > bytes;
+        if is_full && !queue.waiting.is_empty() {
+            return Err(NotTaken::Full);
+        }
+        queue.bytes += size;
+        queue.waiting.push_back(waiting);
+        drop(queue);
+        self.filled.notify_one();
+        Ok(())
+    }
+
+    /// Takes stanzas out, in order: about so many bytes.
+    pub(super) fn take(&self, bytes: usize) -> Vec<Waiting> {
+        let mut queue = self.queue.lock();
+        let (mut taken, mut size) = (Vec::new(), 0);
+        while size < bytes
+            && let Some(waiting) = queue.waiting.pop_front()
+        {
+            let own = waiting.stanza.size();
+            size += own;
+            queue.bytes -= own;
+            taken.push(waiting);
+        }
+        taken
+    }
+
+    /// Puts back what was taken out and not sent, in front of all else.
+    pub(super) fn put_back(&self, unsent: Vec<Waiting>) {
+        let mut queue = self.queue.lock();
+        for waiting in unsent.into_iter().rev() {
+            queue.bytes += waiting.stanza.size();
+            queue.waiting.push_front(waiting);
+        }
+    }
+
+    /// Ends the link, if nothing waits. Whether it has ended.
+    pub(super) fn close_if_empty(&self) -> bool {
+        let mut queue = self.queue.lock();
+        queue.is_closed |= queue.waiting.is_empty();
+        queue.is_closed
+    }
+
+    /// Ends the link. Returns what waits.
+    pub(super) fn close(&self) -> Vec<Waiting> {
+        let mut queue = self.queue.lock();
+        queue.is_closed = true;
+        queue.bytes = 0;
+        std::mem::take(&mut queue.waiting).into()
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.queue.lock().is_closed
+    }
+
+    /// Whether stanzas are written as they come.
+    pub(super) fn is_open(&self) -> bool {
+        self.queue.lock().opened.is_some()
+    }
+
+    /// Where the other server is, and since when the stream has been open; `None` if it is not.
+    pub(super) fn opened(&self) -> Option<(SocketAddr, Instant)> {
+        self.queue.lock().opened
+    }
+
+    pub(super) fn set_opened(&self, peer: Option<SocketAddr>) {
+        self.queue.lock().opened = peer.map(|peer| (peer, Instant::now()));
+    }
+
+    /// How many stanzas wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.queue.lock().waiting.len()
+    }
+
+    /// Waits until something was pushed. For one task only.
+    pub(super) async fn filled(&self) {
+        self.filled.notified().await;
+    }
+
+    /// Asks for the end of the stream.
+    pub(super) fn end(&self) {
+        self.closing.notify_one();
+    }
+
+    /// Waits until the stream is to end. For one task only.
+    pub(super) async fn to_end(&self) {
+        self.closing.notified().await;
+    }
+}
+
+impl Link {
+    /// As [`Link::filled`], if there is a link.
+    pub(super) async fn filled_if(link: Option<&Self>) {
+        if let Some(link) = link {
+            link.filled().await;
+        }
+    }
+
+    /// As [`Link::to_end`], if there is a link.
+    pub(super) async fn to_end_if(link: Option<&Self>) {
+        if let Some(link) = link {
+            link.to_end().await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jid::Jid;
+    use crate::stanza::{Presence, PresenceKind};
+
+    fn stanza(number: usize) -> Waiting {
+        let (from, to) = (Jid::parse("a.example"), Jid::parse(&format!("{number}@c.example")));
+        let presence = Presence::bare(PresenceKind::Probe, from.unwrap(), to.unwrap());
+        Waiting { stanza: Stanza::Presence(presence), held: None }
+    }
+
+    fn numbers(waiting: &[Waiting]) -> Vec<String> {
+        let number = |one: &Waiting| one.stanza.head().to.as_ref()?.local().map(str::to_owned);
+        waiting.iter().filter_map(number).collect()
+    }
+
+    #[test]
+    fn a_queue_keeps_the_order_and_is_bounded() {
+        let pair = Pair { local: "a.example".into(), remote: "c.example".into() };
+        let link = Link::new(pair);
+        for number in 0..3 {
+            assert!(link.push(stanza(number), 3, 10_000).is_ok());
+        }
+        assert!(matches!(link.push(stanza(3), 3, 10_000), Err(NotTaken::Full)));
+        assert!(matches!(link.push(stanza(3), 9, 500), Err(NotTaken::Full)));
+        let first = link.take(1);
+        assert_eq!(numbers(&first), ["0"]);
+        link.put_back(first);
+        assert_eq!(numbers(&link.take(10_000)), ["0", "1", "2"]);
+        assert!(link.push(stanza(4), 3, 1).is_ok(), "at least one");
+        assert!(!link.close_if_empty());
+        assert_eq!(numbers(&link.close()), ["4"]);
+        assert!(link.is_closed());
+        assert!(matches!(link.push(stanza(5), 3, 10_000), Err(NotTaken::Closed(_))));
+    }
+}

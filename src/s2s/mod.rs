@@ -1,0 +1,30 @@
+//! Streams between servers (RFC 6120, XEP-0220, XEP-0368). Why it is done so: `docs/decisions/0022-servers.md`.
+//!
+//! [`Servers`] takes stanzas from the router. A link (`link.rs`) has the queue for one pair of domains, and a task
+//! (`live.rs`) that opens a stream (`outgoing/`) and writes them. Streams that other servers open are in `incoming/`.
+
+mod administration;
+mod backoff;
+mod bounce;
+mod dial;
+mod dialback;
+mod failure;
+mod incoming;
+mod key;
+mod limits;
+mod link;
+mod live;
+mod on_its_way;
+mod outgoing;
+mod pair;
+mod resolve;
+mod rules;
+mod send;
+mod servers;
+mod streams;
+mod verify;
+mod write;
+
+pub use incoming::serve;
+pub use resolve::{Dns, Resolve, Srv, Unresolved};
+pub use servers::Servers;

@@ -1,0 +1,62 @@
+//! What the machine of an outgoing stream asks of its driver.
+
+use smallvec::SmallVec;
+
+use crate::s2s::dialback::Verdict;
+use crate::s2s::failure::Failure;
+use crate::stanza::StreamError;
+use crate::stream::header::StreamHeader;
+use crate::xml::{Frame, Node};
+
+/// What the driver is to do, in order.
+#[derive(Debug)]
+pub(in crate::s2s) enum Action {
+    /// Open our stream with this header.
+    Open(StreamHeader),
+    /// Write this element.
+    Send(Node),
+    /// Make the TLS handshake; then report [`super::Outgoing::secured`].
+    Secure,
+    /// A new stream begins: expect a header.
+    Restart,
+    /// Stanzas may be sent.
+    Ready,
+    /// The other server has said whether it has made a key.
+    Answered(Verdict),
+    /// What the other server offers, to somebody who only looks.
+    Seen(Seen),
+    /// Carry this stanza of the other server.
+    Stanza(Frame),
+    /// The stream is of no use, and is to be closed.
+    Fail(Failure),
+    /// End the stream, with the error if there is one.
+    Close(Option<StreamError>),
+}
+
+/// What another server offers.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(in crate::s2s) struct Seen {
+    /// A login by certificate.
+    pub(in crate::s2s) has_external: bool,
+    /// Dialback.
+    pub(in crate::s2s) has_dialback: bool,
+}
+
+/// Actions in order.
+pub(in crate::s2s) type Actions = SmallVec<[Action; 2]>;
+
+/// What a stream is for.
+#[derive(Clone, Debug)]
+pub(in crate::s2s) enum Purpose {
+    /// Stanzas from our domain to the other one.
+    Stanzas,
+    /// To look what the other server offers.
+    Look,
+    /// To ask whether the other domain has made a key (XEP-0220 §2.1.2).
+    Verify {
+        /// The id of the stream on which the key was sent.
+        stream: String,
+        /// The key.
+        key: String,
+    },
+}

@@ -1,0 +1,12 @@
+//! Streams that we open to other servers.
+
+mod action;
+mod machine;
+mod open;
+mod prove;
+#[cfg(test)]
+mod tests;
+
+pub(super) use action::{Action, Purpose};
+pub(super) use machine::Outgoing;
+pub(super) use open::{Opened, open};

@@ -1,0 +1,228 @@
+use super::action::{Action, Actions, Purpose};
+use super::machine::Outgoing;
+use crate::s2s::key::DialbackKey;
+use crate::s2s::pair::Pair;
+use crate::s2s::rules::Rules;
+use crate::tls::{CertificateFault, PeerCertificate};
+use crate::xml::{Frame, Limits, Scope, header};
+
+struct Talk {
+    machine: Outgoing,
+    said: Vec<String>,
+}
+
+const OPEN: &str = "<s:stream xmlns='jabber:server' xmlns:s='http://etherx.jabber.org/streams' \
+                    xmlns:db='jabber:server:dialback' from='c.example' id='7' version='1.0'>";
+const STARTTLS: &str =
+    "<s:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/></s:features>";
+const EXTERNAL: &str = "<s:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>\
+    <mechanism>EXTERNAL</mechanism></mechanisms><dialback xmlns='urn:xmpp:features:dialback'/></s:features>";
+const DIALBACK: &str = "<s:features><dialback xmlns='urn:xmpp:features:dialback'/></s:features>";
+
+fn pair() -> Pair {
+    Pair { local: "a.example".into(), remote: "c.example".into() }
+}
+
+impl Talk {
+    fn new(purpose: Purpose, certificate: Option<PeerCertificate>, config: &str) -> Self {
+        let (rules, key) = (Rules::for_tests(config), DialbackKey::new(&[7; 32]));
+        let machine = Outgoing::new(pair(), purpose, rules, key, certificate);
+        let mut talk = Self { machine, said: Vec::new() };
+        let actions = talk.machine.begin();
+        talk.note(actions);
+        talk
+    }
+
+    /// Under TLS, with these features.
+    fn secured(
+        purpose: Purpose,
+        fault: Option<CertificateFault>,
+        config: &str,
+        features: &str,
+    ) -> Self {
+        let chain = fault.map_or(Ok(()), Err);
+        let certificate = PeerCertificate::for_tests(&["c.example"], chain);
+        let mut talk = Self::new(purpose, Some(certificate), config);
+        talk.header().said.clear();
+        talk.element(features);
+        talk
+    }
+
+    fn header(&mut self) -> &mut Self {
+        let actions = self.machine.header(&header(OPEN.as_bytes()).unwrap());
+        self.note(actions)
+    }
+
+    fn element(&mut self, text: &str) -> &mut Self {
+        let scope = Scope::from_header(&header(OPEN.as_bytes()).unwrap());
+        let limits = Limits { bytes: 10_000, depth: 9, attributes: 20, nodes: 99 };
+        let frame = Frame::parse(text.to_owned().into(), &scope, &limits).unwrap();
+        let actions = self.machine.element(frame);
+        self.note(actions)
+    }
+
+    fn note(&mut self, actions: Actions) -> &mut Self {
+        self.said.extend(actions.into_iter().map(|action| match action {
+            Action::Open(header) => format!("open {} {}", header.from, header.to.unwrap()),
+            Action::Send(node) => node.to_xml(),
+            Action::Secure => "secure".to_owned(),
+            Action::Restart => "restart".to_owned(),
+            Action::Ready => "ready".to_owned(),
+            Action::Answered(verdict) => format!("{verdict:?}"),
+            Action::Seen(seen) => format!("{seen:?}"),
+            Action::Stanza(frame) => frame.root().name().to_owned(),
+            Action::Fail(failure) => format!("{} {}", failure.condition.as_str(), failure.why),
+            Action::Close(None) => "close".to_owned(),
+            Action::Close(Some(error)) => format!("close {}", error.condition.as_str()),
+        }));
+        self
+    }
+
+    fn said(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.said)
+    }
+
+    fn last(&mut self) -> String {
+        self.said().pop().unwrap_or_default()
+    }
+}
+
+#[test]
+fn a_stream_begins_with_tls_and_a_login_by_certificate() {
+    let mut talk = Talk::new(Purpose::Stanzas, None, "");
+    assert_eq!(talk.said(), ["open a.example c.example"]);
+    talk.header().element(STARTTLS);
+    assert!(talk.last().starts_with("<starttls"));
+    talk.element("<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
+    assert_eq!(talk.last(), "secure");
+    let actions = talk.machine.secured(PeerCertificate::for_tests(&["c.example"], Ok(())));
+    assert_eq!(talk.note(actions).said(), ["restart", "open a.example c.example"]);
+    talk.header().element(EXTERNAL);
+    // `a.example`
+    assert!(talk.last().ends_with("mechanism='EXTERNAL'>YS5leGFtcGxl</auth>"));
+    talk.element("<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>");
+    assert_eq!(talk.said(), ["restart", "open a.example c.example"]);
+    talk.header().element("<s:features/>");
+    assert_eq!(talk.said(), ["ready"]);
+    talk.element("<message from='x@c.example' to='y@a.example'/>");
+    assert_eq!(talk.said(), ["close not-authorized"]);
+}
+
+#[test]
+fn without_tls_nothing_is_said() {
+    let mut talk = Talk::new(Purpose::Stanzas, None, "policy = 'dialback'");
+    assert!(talk.header().element(DIALBACK).last().ends_with("has no TLS"));
+}
+
+#[test]
+fn a_server_with_a_wrong_certificate_is_told_nothing() {
+    for fault in [CertificateFault::Untrusted, CertificateFault::Expired] {
+        for features in [EXTERNAL, DIALBACK] {
+            let mut talk = Talk::secured(Purpose::Stanzas, Some(fault), "", features);
+            assert!(talk.last().starts_with("remote-server-timeout the certificate"));
+        }
+    }
+    let other = PeerCertificate::for_tests(&["d.example"], Ok(()));
+    let mut talk = Talk::new(Purpose::Stanzas, Some(other), "");
+    assert!(talk.header().element(EXTERNAL).last().ends_with("does not name the domain"));
+    let config = "dialback = 'c.example'";
+    let untrusted = Some(CertificateFault::Untrusted);
+    let mut talk = Talk::secured(Purpose::Stanzas, untrusted, config, EXTERNAL);
+    assert!(talk.last().starts_with("<auth"));
+}
+
+#[test]
+fn if_the_certificate_is_not_taken_a_key_is_sent() {
+    let key = DialbackKey::new(&[7; 32]).make(&pair(), "7");
+    let ask = format!("<db:result from='a.example' to='c.example'>{key}</db:result>");
+    let ready = || {
+        let mut talk = Talk::secured(Purpose::Stanzas, None, "", EXTERNAL);
+        talk.element(
+            "<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><not-authorized/></failure>",
+        );
+        talk
+    };
+    assert_eq!(ready().last(), ask);
+    let mut talk = Talk::secured(Purpose::Stanzas, None, "", DIALBACK);
+    assert_eq!(talk.last(), ask);
+    // Of other pairs.
+    talk.element("<db:result from='d.example' to='a.example' type='valid'/>");
+    talk.element("<db:result from='c.example' to='b.example' type='valid'/>");
+    talk.element("<db:verify from='c.example' to='a.example' id='7' type='valid'/>");
+    talk.element("<db:result from='c.example' to='a.example'>key</db:result>");
+    assert!(talk.said().is_empty());
+    talk.element("<db:result from='c.example' to='a.example' type='valid'/>");
+    assert_eq!(talk.said(), ["ready"]);
+    let mut talk = ready();
+    talk.element("<db:result from='c.example' to='a.example' type='invalid'/>");
+    assert!(talk.last().starts_with("internal-server-error"));
+    let mut talk = ready();
+    talk.element("<db:result from='c.example' to='a.example' type='error'/>");
+    assert!(talk.last().starts_with("remote-server-timeout"));
+    let mut talk = Talk::secured(Purpose::Stanzas, None, "", "<s:features/>");
+    assert!(talk.last().starts_with("remote-server-timeout"));
+}
+
+#[test]
+fn a_key_of_somebody_else_is_verified() {
+    let purpose = Purpose::Verify { stream: "our id".into(), key: "their key".into() };
+    let mut talk = Talk::secured(purpose, None, "", EXTERNAL);
+    let ask = "<db:verify from='a.example' to='c.example' id='our id'>their key</db:verify>";
+    assert_eq!(talk.said(), [ask]);
+    talk.element("<db:verify from='c.example' to='a.example' id='other' type='valid'/>");
+    talk.element("<db:verify from='d.example' to='a.example' id='our id' type='valid'/>");
+    talk.element("<db:result from='c.example' to='a.example' type='valid'/>");
+    assert!(talk.said().is_empty());
+    talk.element("<db:verify from='c.example' to='a.example' id='our id' type='valid'/>");
+    assert_eq!(talk.said(), ["Valid"]);
+}
+
+#[test]
+fn an_error_says_what_the_senders_are_told() {
+    for (condition, expected) in [
+        ("host-unknown", "remote-server-not-found"),
+        ("host-gone", "remote-server-not-found"),
+        ("policy-violation", "remote-server-timeout"),
+        ("not-authorized", "remote-server-timeout"),
+        ("system-shutdown", "remote-server-timeout"),
+        ("unheard-of", "remote-server-timeout"),
+    ] {
+        let mut talk = Talk::new(Purpose::Stanzas, None, "");
+        let error = format!(
+            "<s:error><{condition} xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></s:error>"
+        );
+        assert!(talk.header().element(&error).last().starts_with(expected), "{condition}");
+    }
+    let mut talk = Talk::new(Purpose::Stanzas, None, "");
+    let actions = talk.header().machine.ended();
+    assert!(talk.note(actions).last().ends_with("has hung up"));
+}
+
+#[test]
+fn on_a_bidirectional_stream_stanzas_of_its_pair_come_back() {
+    let bidi = EXTERNAL.replace("<dialback", "<bidi xmlns='urn:xmpp:features:bidi'/><dialback");
+    let ready = || {
+        let mut talk = Talk::secured(Purpose::Stanzas, None, "", &bidi);
+        assert_eq!(talk.said()[0], "<bidi xmlns='urn:xmpp:bidi'/>");
+        talk.element("<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>");
+        talk.header().element("<s:features/>").said();
+        talk
+    };
+    for (stanza, expected) in [
+        ("<message from='x@c.example/r' to='y@a.example'/>", "message"),
+        ("<message from='x@d.example' to='y@a.example'/>", "close invalid-from"),
+        ("<message from='x@a.example' to='y@a.example'/>", "close invalid-from"),
+        ("<message from='x@c.example' to='y@b.example'/>", "close host-unknown"),
+        ("<message from='x@c.example'/>", "close improper-addressing"),
+        ("<other xmlns='urn:x'/>", "close unsupported-stanza-type"),
+    ] {
+        assert_eq!(ready().element(stanza).last(), expected, "{stanza}");
+    }
+    let mut talk = ready();
+    talk.element("<db:result from='d.example' to='a.example'>key</db:result>");
+    assert!(talk.last().contains("<not-acceptable"));
+    talk.element("<db:verify from='c.example' to='a.example' id='1'>key</db:verify>");
+    assert!(talk.last().contains("type='invalid'"));
+    talk.element("<db:verify from='c.example' to='a.example' id='1' type='valid'/>");
+    assert!(talk.said().is_empty());
+}

@@ -1,0 +1,86 @@
+//! The DNS, by hickory-resolver. It keeps answers in memory as long as they are valid.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use hickory_resolver::TokioResolver;
+use hickory_resolver::config::{NameServerConfig, ResolverConfig};
+use hickory_resolver::net::NetError;
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::proto::rr::{RData, RecordType};
+
+use super::{Resolve, Srv, Unresolved};
+
+/// The DNS.
+pub struct Dns(Option<TokioResolver>);
+
+impl Dns {
+    /// Asks this server, or those of the system (`/etc/resolv.conf`).
+    #[must_use]
+    pub fn new(server: Option<IpAddr>) -> Self {
+        let builder = match server {
+            Some(server) => {
+                let servers = vec![NameServerConfig::udp_and_tcp(server)];
+                let config = ResolverConfig::from_parts(None, Vec::new(), servers);
+                Ok(TokioResolver::builder_with_config(config, TokioRuntimeProvider::default()))
+            }
+            None => TokioResolver::builder_tokio(),
+        };
+        let resolver = builder.and_then(|mut builder| {
+            let options = builder.options_mut();
+            options.timeout = TIMEOUT;
+            options.attempts = 2;
+            options.cache_size = CACHE;
+            builder.build()
+        });
+        let failed = |error: NetError| {
+            tracing::warn!(%error, "other servers cannot be found: no server for DNS is configured");
+        };
+        Self(resolver.map_err(failed).ok())
+    }
+}
+
+#[async_trait]
+impl Resolve for Dns {
+    async fn srv(&self, name: &str) -> Result<Vec<Srv>, Unresolved> {
+        let resolver = self.0.as_ref().ok_or(Unresolved)?;
+        let found = match resolver.lookup(format!("{name}."), RecordType::SRV).await {
+            Ok(found) => found,
+            Err(error) => return none_or_failed(&error, name),
+        };
+        let records = found.answers().iter().filter_map(|record| match &record.data {
+            RData::SRV(srv) => Some(Srv {
+                priority: srv.priority,
+                weight: srv.weight,
+                port: srv.port,
+                target: srv.target.to_ascii().trim_end_matches('.').to_owned(),
+            }),
+            _ => None,
+        });
+        Ok(records.take(MOST).collect())
+    }
+
+    async fn addresses(&self, name: &str) -> Result<Vec<IpAddr>, Unresolved> {
+        let resolver = self.0.as_ref().ok_or(Unresolved)?;
+        match resolver.lookup_ip(format!("{name}.")).await {
+            Ok(found) => Ok(found.iter().take(MOST).collect()),
+            Err(error) => none_or_failed(&error, name),
+        }
+    }
+}
+
+fn none_or_failed<T>(error: &NetError, name: &str) -> Result<Vec<T>, Unresolved> {
+    if error.is_no_records_found() {
+        return Ok(Vec::new());
+    }
+    tracing::debug!(%error, name, "DNS has failed");
+    Err(Unresolved)
+}
+
+/// For one question to one server.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// Answers in memory.
+const CACHE: u64 = 4096;
+/// Records of one answer that are looked at.
+const MOST: usize = 16;

@@ -1,0 +1,60 @@
+//! Where the server of a domain is (RFC 6120 §3.2, XEP-0368 §3, RFC 2782).
+
+mod dns;
+mod order;
+mod targets;
+
+use std::net::{IpAddr, SocketAddr};
+
+use async_trait::async_trait;
+
+pub use dns::Dns;
+pub(super) use targets::targets;
+
+/// Asks the DNS. A table in tests.
+#[async_trait]
+pub trait Resolve: Send + Sync {
+    /// The SRV records of a name, in ASCII. Empty if there are none.
+    ///
+    /// # Errors
+    /// [`Unresolved`]: nobody knows whether there are any.
+    async fn srv(&self, name: &str) -> Result<Vec<Srv>, Unresolved>;
+
+    /// The addresses of a name, in ASCII. Empty if there are none.
+    ///
+    /// # Errors
+    /// [`Unresolved`]: nobody knows whether there are any.
+    async fn addresses(&self, name: &str) -> Result<Vec<IpAddr>, Unresolved>;
+}
+
+/// The DNS does not answer, or answers with an error.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Unresolved;
+
+/// An SRV record.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Srv {
+    /// The smallest is tried first.
+    pub priority: u16,
+    /// Of those with one priority, the share of each.
+    pub weight: u16,
+    /// The port.
+    pub port: u16,
+    /// The name of the machine, in ASCII, without a dot at the end. Empty: the service is not offered.
+    pub target: String,
+}
+
+/// Where a server may be.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Target {
+    pub(super) place: Place,
+    /// TLS begins with the first byte (XEP-0368).
+    pub(super) is_direct: bool,
+}
+
+/// A machine and a port.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Place {
+    Address(SocketAddr),
+    Name(String, u16),
+}

@@ -1,0 +1,99 @@
+//! Whom we talk to, and what a server must prove.
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashSet;
+use smol_str::SmolStr;
+
+use crate::config::{Config, S2sPolicy};
+
+/// The rules of one moment: a stream that has begun keeps them.
+#[derive(Clone, Debug)]
+pub(super) struct Rules {
+    ours: Arc<FxHashSet<SmolStr>>,
+    config: Arc<Config>,
+}
+
+impl Rules {
+    /// `ours`: the domains that this server answers for.
+    pub(super) fn new(ours: Arc<FxHashSet<SmolStr>>, config: Arc<Config>) -> Self {
+        Self { ours, config }
+    }
+
+    /// Whether the domain is ours: of a host, of a service, or of an external component.
+    pub(super) fn is_ours(&self, domain: &str) -> bool {
+        self.ours.contains(domain) || self.config.component(domain).is_some()
+    }
+
+    /// The domain in whose name we speak before a peer has named one.
+    pub(super) fn default_domain(&self) -> &str {
+        self.config.default_domain()
+    }
+
+    /// Whether we talk to this domain at all.
+    pub(super) fn may_talk(&self, domain: &str) -> bool {
+        let lists = &self.config.s2s;
+        !matches(&lists.deny, domain) && (lists.allow.is_empty() || matches(&lists.allow, domain))
+    }
+
+    /// Whether dialback is enough to prove this domain. Else a certificate is needed that is valid for it.
+    pub(super) fn is_dialback_enough(&self, domain: &str) -> bool {
+        let lists = &self.config.s2s;
+        !matches(&lists.secure, domain)
+            && (lists.policy == S2sPolicy::Dialback || matches(&lists.dialback, domain))
+    }
+}
+
+/// Whether a pattern of the list stands for the domain: `example.net`, or `*.example.net` for it and all below it.
+fn matches(list: &[String], domain: &str) -> bool {
+    list.iter().any(|pattern| match pattern.strip_prefix("*.") {
+        None => pattern == domain,
+        Some(parent) => {
+            domain.strip_suffix(parent).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        }
+    })
+}
+
+#[cfg(test)]
+impl Rules {
+    /// Of a server with the hosts `a.example` and `b.example`, whose section `[s2s]` is this text.
+    pub(super) fn for_tests(text: &str) -> Self {
+        let text = format!("[s2s]\n{text}\n[[host]]\ndomain = 'a.example'\n");
+        let config = Config::parse(&text, "the test").expect("the text is right");
+        let ours = ["a.example", "b.example", "rooms.a.example"].map(SmolStr::new);
+        Self::new(Arc::new(ours.into_iter().collect()), Arc::new(config))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Rules;
+
+    #[test]
+    fn a_pattern_stands_for_a_domain_and_all_below_it() {
+        let rules = Rules::for_tests("deny = ['bad.example', '*.evil.example']");
+        for (domain, may) in [
+            ("c.example", true),
+            ("bad.example", false),
+            ("rooms.bad.example", true),
+            ("evil.example", false),
+            ("rooms.evil.example", false),
+            ("notevil.example", true),
+        ] {
+            assert_eq!(rules.may_talk(domain), may, "{domain}");
+        }
+        let rules = Rules::for_tests("allow = '*.c.example'\ndeny = 'x.c.example'");
+        assert!(rules.may_talk("c.example") && rules.may_talk("rooms.c.example"));
+        assert!(!rules.may_talk("d.example") && !rules.may_talk("x.c.example"));
+    }
+
+    #[test]
+    fn dialback_is_enough_only_where_the_operator_says_so() {
+        let rules = Rules::for_tests("dialback = '*.c.example'\nsecure = 'x.c.example'");
+        assert!(rules.is_dialback_enough("c.example") && rules.is_dialback_enough("y.c.example"));
+        assert!(!rules.is_dialback_enough("d.example") && !rules.is_dialback_enough("x.c.example"));
+        let rules = Rules::for_tests("policy = 'dialback'\nsecure = 'c.example'");
+        assert!(rules.is_dialback_enough("d.example") && !rules.is_dialback_enough("c.example"));
+        assert!(rules.is_ours("rooms.a.example") && !rules.is_ours("rooms.b.example"));
+    }
+}

@@ -1,0 +1,107 @@
+//! Takes stanzas from the router: to a link that there is, or to a new one.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::Value;
+use tracing::Instrument as _;
+
+use super::bounce;
+use super::failure::STOPPING;
+use super::link::{Link, NotTaken, Waiting};
+use super::live::live;
+use super::pair::Pair;
+use super::servers::{LINKS, Servers};
+use crate::host::{RemoteServers, StreamRow};
+use crate::jid::BareJid;
+use crate::limit::Action;
+use crate::stanza::{Condition, Stanza, StanzaError};
+
+impl Servers {
+    /// The stream of a link has ended that was a peer's. What waits needs a stream of ours.
+    pub(super) fn abandon(&self, link: &Arc<Link>) {
+        link.set_opened(None);
+        if link.close_if_empty() {
+            self.remove(link);
+            return;
+        }
+        let Some(own) = self.own.upgrade() else { return };
+        let span = tracing::debug_span!("link", from = %link.pair.local, to = %link.pair.remote);
+        let task = live(own, Arc::clone(link)).instrument(span);
+        drop(self.server().tasks.spawn("link", task));
+    }
+
+    /// The link of this pair. A new one begins to connect.
+    fn link(&self, pair: &Pair) -> Result<Arc<Link>, StanzaError> {
+        if let Some(link) = self.find(pair) {
+            return Ok(link);
+        }
+        if !self.rules().may_talk(&pair.remote) {
+            let text = "this server does not talk to that domain";
+            return Err(Condition::RemoteServerNotFound.text(text));
+        }
+        if let Some(why) = self.remotes.why_not(&pair.remote) {
+            return Err(bounce::error(why));
+        }
+        let server = self.server();
+        let own = self.own.upgrade().filter(|_| !server.tasks.stopping().is_cancelled());
+        let Some(own) = own else { return Err(bounce::error(STOPPING)) };
+        let mut links = self.links.lock();
+        if let Some(link) = links.get(pair).filter(|link| !link.is_closed()) {
+            return Ok(Arc::clone(link));
+        }
+        if links.len() >= LINKS {
+            return Err(Condition::ResourceConstraint.text("too many other servers"));
+        }
+        let link = Arc::new(Link::new(pair.clone()));
+        links.insert(pair.clone(), Arc::clone(&link));
+        let span = tracing::debug_span!("link", from = %pair.local, to = %pair.remote);
+        drop(server.tasks.spawn("link", live(own, Arc::clone(&link)).instrument(span)));
+        Ok(link)
+    }
+}
+
+#[async_trait]
+impl RemoteServers for Servers {
+    fn send(&self, stanza: Stanza, by: Option<&BareJid>) -> Result<(), StanzaError> {
+        let pair = Pair::of_outgoing(&stanza).ok_or(Condition::BadRequest)?;
+        let server = self.server();
+        let (most, bytes) = {
+            let config = server.config.load();
+            (config.s2s.queue_stanzas, config.s2s.queue_bytes)
+        };
+        let mut waiting = Waiting { stanza, held: None };
+        loop {
+            let link = self.link(&pair)?;
+            if waiting.held.is_none() && !link.is_open() {
+                // What is written at once need not be counted.
+                let held = server.budgets.remote.holder(by.map(|by| by.as_str()), None);
+                held.try_add(waiting.stanza.size() as u64).map_err(|scope| {
+                    server.budgets.remote.count(scope, Action::Error);
+                    Condition::ResourceConstraint.text("too much waits for other servers")
+                })?;
+                waiting.held = Some(held);
+            }
+            match link.push(waiting, most, bytes) {
+                Ok(()) => return Ok(()),
+                Err(NotTaken::Closed(again)) => waiting = again,
+                Err(NotTaken::Full) => {
+                    let text = "too much waits for the other server";
+                    return Err(Condition::ResourceConstraint.text(text));
+                }
+            }
+        }
+    }
+
+    fn streams(&self) -> Vec<StreamRow> {
+        self.rows()
+    }
+
+    fn close(&self, domain: &str) -> usize {
+        self.end(domain)
+    }
+
+    async fn test(&self, from: &str, domain: &str) -> Vec<(&'static str, Value)> {
+        self.try_out(from, domain).await
+    }
+}

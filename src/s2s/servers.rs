@@ -1,0 +1,148 @@
+//! All links to other servers, and what they share.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock, Weak};
+
+use parking_lot::Mutex;
+use rustc_hash::{FxHashMap, FxHashSet};
+use smol_str::SmolStr;
+use tokio::sync::Semaphore;
+
+use super::backoff::Remotes;
+use super::key::DialbackKey;
+use super::link::Link;
+use super::pair::Pair;
+use super::resolve::Resolve;
+use super::rules::Rules;
+use super::streams::Streams;
+use crate::host::{Host, OurDomain, ServerState};
+use crate::router::Router;
+use crate::stream::connection::Connection;
+use crate::tls::Certificates;
+
+/// All links to other servers.
+pub struct Servers {
+    pub(super) router: Arc<Router>,
+    pub(super) certificates: Arc<Certificates>,
+    pub(super) resolver: Arc<dyn Resolve>,
+    pub(super) key: DialbackKey,
+    pub(super) remotes: Remotes,
+    /// One for each attempt to reach a server.
+    pub(super) attempts: Semaphore,
+    /// One for each key that is being verified.
+    pub(super) verifications: Semaphore,
+    /// Those that other servers have opened.
+    pub(super) streams: Streams,
+    ours: Arc<FxHashSet<SmolStr>>,
+    own_addresses: OnceLock<Vec<SocketAddr>>,
+    pub(super) links: Mutex<FxHashMap<Pair, Arc<Link>>>,
+    pub(super) own: Weak<Self>,
+}
+
+impl Servers {
+    /// No links yet. `secret`: that of the server, from which keys for dialback are made.
+    #[must_use]
+    pub fn new(
+        router: Arc<Router>,
+        certificates: Arc<Certificates>,
+        resolver: Arc<dyn Resolve>,
+        secret: &[u8; 32],
+    ) -> Arc<Self> {
+        let server = &router.server;
+        let hosts = server.hosts().iter().map(|host| host.domain.clone());
+        let services = server.services().iter().map(|service| service.domain.clone());
+        let ours = Arc::new(hosts.chain(services).collect());
+        Arc::new_cyclic(|own| Self {
+            router,
+            certificates,
+            resolver,
+            key: DialbackKey::new(secret),
+            remotes: Remotes::default(),
+            attempts: Semaphore::new(ATTEMPTS),
+            verifications: Semaphore::new(VERIFICATIONS),
+            streams: Streams::default(),
+            ours,
+            own_addresses: OnceLock::new(),
+            links: Mutex::default(),
+            own: own.clone(),
+        })
+    }
+
+    /// Says where this server listens for others: there it never connects to.
+    pub fn set_own_addresses(&self, addresses: Vec<SocketAddr>) {
+        drop(self.own_addresses.set(addresses));
+    }
+
+    pub(super) fn own_addresses(&self) -> &[SocketAddr] {
+        self.own_addresses.get().map_or(&[], Vec::as_slice)
+    }
+
+    pub(super) fn server(&self) -> &Arc<ServerState> {
+        &self.router.server
+    }
+
+    /// The rules of this moment.
+    pub(super) fn rules(&self) -> Rules {
+        Rules::new(Arc::clone(&self.ours), self.server().config.load_full())
+    }
+
+    /// The host to which a domain of ours belongs: its certificate stands for both.
+    pub(super) fn host_of<'a>(&'a self, domain: &'a str) -> &'a str {
+        match self.server().ours(domain) {
+            Some(OurDomain::Service(service)) => &service.host.domain,
+            Some(OurDomain::Host(_)) => domain,
+            // A component is usually below a host.
+            None => {
+                let is_below = |host: &&Host| {
+                    domain.strip_suffix(&*host.domain).is_some_and(|rest| rest.ends_with('.'))
+                };
+                let hosts = self.server().hosts().iter().filter(is_below);
+                hosts.max_by_key(|host| host.domain.len()).map_or(domain, |host| &host.domain)
+            }
+        }
+    }
+
+    /// Closes a stream in good order. Nobody waits for it.
+    pub(super) fn close_later(&self, connection: Connection, local: &str) {
+        let local = local.to_owned();
+        let work = async move { connection.close(None, &local).await };
+        drop(self.server().tasks.spawn("farewell", work));
+    }
+
+    /// All links, open or not.
+    pub(super) fn all_links(&self) -> Vec<Arc<Link>> {
+        self.links.lock().values().cloned().collect()
+    }
+
+    /// A peer takes our stanzas for this pair on its own stream (XEP-0288): a link for them, unless there is one.
+    pub(super) fn adopt(&self, pair: &Pair, peer: SocketAddr) -> Option<Arc<Link>> {
+        let mut links = self.links.lock();
+        if links.get(pair).is_some_and(|link| !link.is_closed()) || links.len() >= LINKS {
+            return None;
+        }
+        let link = Arc::new(Link::new(pair.clone()));
+        link.set_opened(Some(peer));
+        links.insert(pair.clone(), Arc::clone(&link));
+        Some(link)
+    }
+
+    /// Forgets a link that has ended.
+    pub(super) fn remove(&self, link: &Arc<Link>) {
+        let mut links = self.links.lock();
+        if links.get(&link.pair).is_some_and(|own| Arc::ptr_eq(own, link)) {
+            links.remove(&link.pair);
+        }
+    }
+
+    /// The link of this pair, if there is one that takes stanzas.
+    pub(super) fn find(&self, pair: &Pair) -> Option<Arc<Link>> {
+        self.links.lock().get(pair).filter(|link| !link.is_closed()).cloned()
+    }
+}
+
+/// Attempts to reach servers at the same time.
+const ATTEMPTS: usize = 128;
+/// Keys that are verified at the same time.
+const VERIFICATIONS: usize = 64;
+/// Links, open or not.
+pub(super) const LINKS: usize = 50_000;

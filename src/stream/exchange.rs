@@ -1,0 +1,136 @@
+//! Reading and writing at the same time, in one task.
+//!
+//! Two servers that only write while they write could wait for each other for ever: each one's buffers are full, and
+//! neither reads.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::AsyncWrite as _;
+
+use super::connection::Connection;
+
+/// What has happened.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Exchanged {
+    /// The connection is lost.
+    Lost,
+    /// So many bytes were read.
+    Read(usize),
+    /// Some of what was sent was written. All, if [`Connection::is_written`].
+    Written,
+}
+
+impl Connection {
+    /// Whether all that was sent is written.
+    #[must_use]
+    pub fn is_written(&self) -> bool {
+        self.out.is_empty()
+    }
+
+    /// How many bytes of what was sent are not written.
+    #[must_use]
+    pub fn unwritten(&self) -> usize {
+        self.out.len()
+    }
+
+    /// Appends what is to be written.
+    pub fn send_bytes(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        write(&mut self.out);
+    }
+
+    /// Waits until something was read or written. Nothing is lost if the caller stops polling.
+    pub async fn exchange(&mut self) -> Exchanged {
+        let done = poll_fn(|cx| self.poll_exchange(cx)).await;
+        if done == Exchanged::Lost {
+            self.channel = None;
+        }
+        done
+    }
+
+    fn poll_exchange(&mut self, cx: &mut Context<'_>) -> Poll<Exchanged> {
+        let Some(channel) = self.channel.as_mut() else { return Poll::Ready(Exchanged::Lost) };
+        let received = self.input.received();
+        match channel.poll_receive(cx, received) {
+            Poll::Ready(Ok(Some(count))) => return Poll::Ready(Exchanged::Read(count)),
+            Poll::Ready(Ok(None) | Err(_)) => return Poll::Ready(Exchanged::Lost),
+            Poll::Pending => {}
+        }
+        match self.poll_write_out(cx) {
+            Poll::Ready(Ok(true)) => Poll::Ready(Exchanged::Written),
+            Poll::Ready(Err(_)) => Poll::Ready(Exchanged::Lost),
+            Poll::Ready(Ok(false)) | Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// Writes some of what was sent. `false` if there is nothing.
+    fn poll_write_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        let Some(channel) = self.channel.as_mut() else {
+            return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
+        };
+        if self.out.is_empty() {
+            // What is encrypted may wait for the socket. The end of it concerns nobody.
+            return match Pin::new(channel).poll_flush(cx) {
+                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+                Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
+            };
+        }
+        let mut written = 0;
+        while written < self.out.len() {
+            match Pin::new(&mut *channel).poll_write(cx, &self.out[written..]) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(count)) => written += count,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => break,
+            }
+        }
+        if written == 0 {
+            return Poll::Pending;
+        }
+        match written == self.out.len() {
+            // An idle connection holds no buffer.
+            true => self.out = Vec::new(),
+            false => drop(self.out.drain(..written)),
+        }
+        match Pin::new(channel).poll_flush(cx) {
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Ready(Ok(())) | Poll::Pending => Poll::Ready(Ok(true)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+    use crate::stream::channel::Channel;
+    use crate::stream::wire::Wire;
+    use crate::xml::Limits;
+
+    #[tokio::test]
+    async fn what_does_not_fit_is_written_while_something_is_read() {
+        let (ours, mut theirs) = tokio::io::duplex(4);
+        let peer = ([127, 0, 0, 1], 0).into();
+        let limits = Limits { bytes: 100, depth: 9, attributes: 9, nodes: 99 };
+        let channel = Channel::Tcp(Wire::Plain(Box::new(ours)));
+        let mut connection = Connection::new(channel, peer, limits, Duration::from_secs(1));
+        connection.send_bytes(|out| out.extend_from_slice(b"abcdefgh"));
+        assert_eq!(connection.exchange().await, Exchanged::Written);
+        assert_eq!(connection.unwritten(), 4);
+        theirs.write_all(b"<a").await.unwrap();
+        assert_eq!(connection.exchange().await, Exchanged::Read(2));
+        let mut read = [0; 4];
+        theirs.read_exact(&mut read).await.unwrap();
+        assert_eq!(&read, b"abcd");
+        assert_eq!(connection.exchange().await, Exchanged::Written);
+        assert!(connection.is_written());
+        drop(theirs);
+        assert_eq!(connection.exchange().await, Exchanged::Lost);
+        assert!(connection.is_lost());
+    }
+}

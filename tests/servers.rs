@@ -1,0 +1,18 @@
+//! Two servers and raw peers talk over sockets: streams between servers, as certificates and dialback prove them.
+
+#![expect(clippy::unwrap_used, reason = "the helpers of a test stand outside of its functions")]
+
+#[path = "servers/chat.rs"]
+mod chat;
+#[path = "servers/forged.rs"]
+mod forged;
+#[path = "servers/house.rs"]
+mod house;
+#[path = "support/peer.rs"]
+mod peer;
+#[path = "servers/remote.rs"]
+mod remote;
+#[path = "support/trust.rs"]
+mod trust;
+#[path = "servers/unreachable.rs"]
+mod unreachable;

@@ -1,0 +1,129 @@
+//! What a server must not believe: forged addresses, wrong certificates, keys and answers that nobody asked for.
+
+use std::net::SocketAddr;
+
+use super::house::{Authority, House, Pair, Plan, free_port};
+use super::remote::{DIALBACK, Listening, login, open};
+
+/// A server `a.example` that knows where `c.example` is.
+async fn house(authority: &Authority, at_c: SocketAddr, more: &str) -> (House, SocketAddr) {
+    let address = free_port();
+    let plan = Plan {
+        domain: "a.example",
+        address,
+        authority,
+        certificate: authority.certify(&["a.example"]),
+        hosts: vec![("c.example", at_c.to_string())],
+        more,
+    };
+    (House::start(plan).await, address)
+}
+
+#[tokio::test]
+async fn only_what_is_proven_is_believed() {
+    let authority = Authority::new();
+    let (house, at) = house(&authority, free_port(), "").await;
+    let own = authority.certify(&["c.example"]);
+    let mut romeo = house.online("romeo").await;
+    for (stanza, error) in [
+        ("<message from='x@d.example' to='romeo@a.example'/>", "invalid-from"),
+        ("<message from='x@rooms.c.example' to='romeo@a.example'/>", "invalid-from"),
+        ("<message from='juliet@a.example' to='romeo@a.example'/>", "invalid-from"),
+        ("<message from='x@c.example' to='y@d.example'/>", "host-unknown"),
+        ("<message to='romeo@a.example'/>", "improper-addressing"),
+        ("<message from='x@c.example'/>", "improper-addressing"),
+        ("<other xmlns='urn:x'/>", "unsupported-stanza-type"),
+        ("<message from='x@c.example' to='romeo@a.example'><", "not-well-formed"),
+    ] {
+        let (mut peer, offered) = open(at, Some(&own), "c.example", "a.example").await;
+        assert!(offered.contains("EXTERNAL"), "{offered}");
+        login(&mut peer, "c.example", "a.example").await;
+        peer.say("<message from='x@c.example/r' to='romeo@a.example'><body>hi</body></message>")
+            .await;
+        romeo.hears("<body>hi</body>").await;
+        peer.say(if stanza.ends_with('<') { format!("{stanza}\0") } else { stanza.to_owned() })
+            .await;
+        let said = peer.hears("</stream:error>").await;
+        assert!(said.contains(error), "{stanza}: {said}");
+    }
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_certificate_for_another_name_proves_nothing() {
+    let authority = Authority::new();
+    let (house, at) = house(&authority, free_port(), "").await;
+    for wrong in [
+        Some(Pair::self_signed("c.example")),
+        Some(Authority::new().certify(&["c.example"])),
+        Some(authority.certify(&["d.example"])),
+        Some(authority.certify_until(&["c.example"], 2020)),
+        None,
+    ] {
+        let (mut peer, offered) = open(at, wrong.as_ref(), "c.example", "a.example").await;
+        assert!(!offered.contains("EXTERNAL"), "{offered}");
+        peer.say("<db:result from='c.example' to='a.example'>key</db:result>").await;
+        assert!(peer.hears("</db:result>").await.contains("<not-authorized"));
+        peer.say("<message from='x@c.example' to='romeo@a.example'/>").await;
+        assert!(peer.hears("</stream:error>").await.contains("<not-authorized"));
+    }
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_key_is_verified_by_the_domain_itself() {
+    let authority = Authority::new();
+    let at_c = Listening::new(&Pair::self_signed("c.example")).await;
+    let (house, at) = house(&authority, at_c.address, "dialback = 'c.example'").await;
+    let mut romeo = house.online("romeo").await;
+    let verdicts = [("valid", true), ("invalid", false), ("error", false)];
+    for (verdict, is_believed) in verdicts {
+        let (mut peer, offered) = open(at, None, "c.example", "a.example").await;
+        assert!(!offered.contains("EXTERNAL"), "{offered}");
+        // Nobody has asked.
+        peer.say("<db:result from='c.example' to='a.example' type='valid'/>").await;
+        peer.say("<db:result from='c.example' to='a.example'>the key</db:result>").await;
+        let (mut asked, _) = at_c.stream("c.example", "1", DIALBACK).await;
+        let question = asked.hears("</db:verify>").await;
+        assert!(question.contains("from='a.example' to='c.example'"), "{question}");
+        assert!(question.contains(">the key<"), "{question}");
+        let id = question.split("id='").nth(1).unwrap().split('\'').next().unwrap();
+        // Of another stream, and of another domain.
+        asked.say("<db:verify from='c.example' to='a.example' id='x' type='valid'/>").await;
+        asked
+            .say(format!("<db:verify from='d.example' to='a.example' id='{id}' type='valid'/>"))
+            .await;
+        asked
+            .say(format!("<db:verify from='c.example' to='a.example' id='{id}' type='{verdict}'/>"))
+            .await;
+        let result = peer.hears("<db:result").await + &peer.hears(">").await;
+        assert!(result.contains(&format!("type='{verdict}'")), "{result}");
+        if is_believed {
+            peer.say("<message from='x@c.example' to='romeo@a.example'><body>hi</body></message>")
+                .await;
+            romeo.hears("<body>hi</body>").await;
+        } else if verdict == "invalid" {
+            peer.hears("</stream:stream>").await;
+        } else {
+            peer.say("<message from='x@c.example' to='romeo@a.example'/>").await;
+            assert!(peer.hears("</stream:error>").await.contains("<not-authorized"));
+        }
+    }
+    house.close().await;
+}
+
+#[tokio::test]
+async fn who_floods_before_it_is_proven_is_cut_off() {
+    let authority = Authority::new();
+    let (house, at) = house(&authority, free_port(), "").await;
+    let own = authority.certify(&["c.example"]);
+    let (mut peer, _) = open(at, Some(&own), "c.example", "a.example").await;
+    peer.say(format!("<db:result from='c.example' to='a.example'>{}", "x".repeat(20_000))).await;
+    assert!(peer.hears("</stream:error>").await.contains("<policy-violation"));
+    let (mut peer, _) = open(at, Some(&own), "c.example", "a.example").await;
+    login(&mut peer, "c.example", "a.example").await;
+    let long = "x".repeat(600_000);
+    peer.say(format!("<message from='x@c.example' to='romeo@a.example'><body>{long}")).await;
+    assert!(peer.hears("</stream:error>").await.contains("<policy-violation"));
+    house.close().await;
+}
