@@ -235,14 +235,22 @@ async fn pages_may_send_requests_from_where_the_administrator_says() {
     let house = House::with_listen("origins = [\"https://chat.example\"]").await;
     for (origin, status) in [("https://chat.example", "200"), ("https://b.example", "403")] {
         let line = format!("Origin: {origin}\r\n");
-        let asked = body("rid='1' to='localhost' ver='1.6'", "");
-        assert_eq!(house.ask(&post(&asked, &line)).await.status(), status, "{origin}");
-        let asked = options.replace("https://chat.example", origin);
-        assert_eq!(house.ask(&asked).await.status() == "403", status == "403", "{origin}");
+        let asked = post(&body("rid='1' to='localhost' ver='1.6'", ""), &line);
+        let asked = [asked, options.replace("https://chat.example", origin)];
+        for (asked, status) in
+            std::iter::zip(asked, [status, if status == "200" { "204" } else { status }])
+        {
+            let answer = house.ask(&asked).await;
+            assert_eq!(answer.status(), status, "{origin}");
+            // The page may read why.
+            assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
+        }
     }
     house.close().await;
     let house = House::with_listen("proxies = [\"192.0.2.1\"]").await;
-    assert_eq!(house.send("rid='1' to='localhost'", "").await.status(), "403", "no TLS");
+    let answer = house.send("rid='1' to='localhost'", "").await;
+    assert_eq!(answer.status(), "403", "no TLS");
+    assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
     house.close().await;
 }
 
@@ -300,12 +308,14 @@ async fn a_request_that_is_too_large_or_never_ends_is_refused() {
     for attributes in [format!("rid='101' sid='{sid}'"), "rid='1' to='localhost'".to_owned()] {
         let answer = house.send(&attributes, &large).await;
         assert_eq!(answer.status(), "413", "{answer:?}");
+        assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
     }
     let begun = Instant::now();
     tokio::time::pause();
     let half = post(&body("rid='1' to='localhost'", ""), "");
     let answer = house.ask(&half[..half.len() - 10]).await;
     assert_eq!(answer.status(), "408", "{answer:?}");
+    assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
     assert!(begun.elapsed() <= Duration::from_secs(61));
     house.close().await;
 }
@@ -344,6 +354,40 @@ async fn a_client_that_stays_away_has_no_session_any_more() {
         let expected = if is_there { None } else { Some("terminate".to_owned()) };
         assert_eq!(answer.attribute("type"), expected, "{pause} {seconds}: {answer:?}");
     }
+    house.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_never_comes_does_not_hold_the_next_one_for_ever() {
+    let house = House::new("[limits]\nbosh_inactivity = \"30 s\"\nnegotiation = \"10 min\"").await;
+    let sid = house.session("ver='1.6' wait='20'").await;
+    let begun = Instant::now();
+    let answer = house.send(&format!("rid='102' sid='{sid}'"), "").await;
+    assert_eq!(answer.condition().as_deref(), Some("item-not-found"), "{answer:?}");
+    let took = begun.elapsed().as_secs();
+    assert!((29..=31).contains(&took), "{took}");
+    house.close().await;
+}
+
+/// XEP-0124 §16: the server offers no `stream` when a session begins, so a client has no second one. What an old
+/// client sends of that in a session means nothing.
+#[tokio::test]
+async fn there_is_one_stream_in_a_session() {
+    let house = House::new("").await;
+    let sid = house.session("ver='1.6' wait='1'").await;
+    let login = "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='NONE'/>";
+    let extra = "to='elsewhere.example' stream='two' from='a@b' route='xmpp:x:1' hold='9' wait='900' \
+                 content='text/html' ver='9.9' xml:lang='de' secure='true' new='thing'";
+    let answer = house.send(&format!("rid='101' sid='{sid}' {extra}"), login).await;
+    assert_eq!(answer.attribute("type"), None, "{answer:?}");
+    assert_eq!(answer.attribute("stream"), None, "{answer:?}");
+    assert_eq!(answer.header("content-type"), Some("text/xml; charset=utf-8"));
+    assert!(answer.body.contains("<invalid-mechanism"), "{answer:?}");
+    // The terms are those of the beginning.
+    let begun = Instant::now();
+    let answer = house.send(&format!("rid='102' sid='{sid}' stream='two'"), "").await;
+    assert_eq!(answer.body, "<body xmlns='http://jabber.org/protocol/httpbind'/>");
+    assert!(begun.elapsed() < Duration::from_secs(60));
     house.close().await;
 }
 

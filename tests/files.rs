@@ -5,10 +5,20 @@
 
 #[path = "files/bad.rs"]
 mod bad;
+#[path = "files/client.rs"]
+mod client;
 #[path = "files/house.rs"]
 mod house;
+#[path = "files/purposes.rs"]
+mod purposes;
+#[path = "files/removal.rs"]
+mod removal;
 #[path = "files/resume.rs"]
 mod resume;
+#[path = "files/retraction.rs"]
+mod retraction;
+#[path = "files/turns.rs"]
+mod turns;
 
 use std::time::Duration;
 

@@ -1,9 +1,13 @@
 //! The port for programs that watch the server: metrics and health, and the dashboard and alerts made of them.
 
+use std::io::ErrorKind;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 use std::{fs, iter};
 
+use sqlx::Connection as _;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 use waxwing::clock::Clock;
@@ -12,6 +16,7 @@ use waxwing::metrics::Metrics;
 use waxwing::server::Server;
 use waxwing::storage::{SqliteStorage, Storage};
 use waxwing::tasks::Tasks;
+use yaml_rust2::{Yaml, YamlLoader};
 
 const CONFIG: &str = "[listen]\nc2s = []\nc2s_tls = []\nhttp = []\nhttps = []\nproxy65 = []\n\
     [[host]]\ndomain = 'localhost'\n";
@@ -67,6 +72,45 @@ async fn metrics_and_health_are_told_on_their_own_port_alone() {
     assert!(tasks.stop(Duration::from_secs(10)).await.is_empty());
 }
 
+#[tokio::test]
+async fn a_server_that_cannot_write_is_not_ready() {
+    let data = tempfile::tempdir().expect("there is a place");
+    let mut config = Config::parse(CONFIG, "the test").expect("it is valid");
+    data.path().clone_into(&mut config.data);
+    let tasks = Tasks::new();
+    let path = data.path().join("waxwing.db");
+    let storage = SqliteStorage::open(&path, 1, &tasks).await.expect("it opens");
+    let server = Server::start(config, storage.clone(), Clock::system(), tasks.clone()).await;
+    let server = server.expect("it starts");
+    // A backup has the database: it can be read, and not written.
+    let options = SqliteConnectOptions::new().filename(&path);
+    let mut other = SqliteConnection::connect_with(&options).await.expect("it opens");
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.expect("it begins");
+    let asked = || answer(&server, "monitoring", "/health/ready");
+    let (one, two) = tokio::join!(asked(), asked());
+    for ready in [one, two] {
+        assert!(ready.starts_with("HTTP/1.1 503 "), "{ready}");
+        assert!(ready.ends_with("the storage does not answer\n"), "{ready}");
+    }
+    assert_eq!(tasks.count("write-probe"), 1, "one at a time");
+    sqlx::query("ROLLBACK").execute(&mut other).await.expect("it ends");
+    other.close().await.expect("it closes");
+    let ready = asked().await;
+    assert!(ready.starts_with("HTTP/1.1 200 "), "{ready}");
+    let batches = server.state().metrics.render();
+    asked().await;
+    let count = |text: &str| {
+        let line = text
+            .lines()
+            .find(|line| line.starts_with("waxwing_storage_writes_total "))
+            .map(str::to_owned);
+        line.expect("it is counted")
+    };
+    assert_eq!(count(&batches), count(&server.state().metrics.render()), "not tried again so soon");
+    assert!(tasks.stop(Duration::from_secs(10)).await.is_empty());
+    storage.close().await;
+}
+
 /// The names of metrics in a text.
 fn names(text: &str) -> Vec<&str> {
     let starts = text.match_indices("waxwing_").map(|(at, _)| &text[at..]);
@@ -95,4 +139,57 @@ fn dashboard_and_alerts_use_metrics_that_exist() {
         iter::zip(1.., &ids).all(|(n, id)| *id == Some(n)),
         "each panel has its number: {ids:?}"
     );
+}
+
+/// The fields of a rule that alerts, and what Prometheus wants of them.
+fn check_alert(alert: &Yaml) {
+    let text = |field: &str| alert[field].as_str().unwrap_or_default();
+    let name = text("alert");
+    assert!(name.starts_with("Waxwing"), "{alert:?}");
+    assert!(!text("expr").trim().is_empty(), "{name}");
+    let number = text("for").trim_end_matches(['s', 'm', 'h', 'd']);
+    let is_time = alert["for"].is_badvalue() || number.parse::<u32>().is_ok_and(|n| n > 0);
+    assert!(is_time, "{name}: `for` is a time");
+    assert!(matches!(alert["labels"]["severity"].as_str(), Some("page" | "ticket")), "{name}");
+    for note in ["summary", "description"] {
+        let said = alert["annotations"][note].as_str().unwrap_or_default();
+        assert!(!said.is_empty(), "{name} has no {note}");
+        assert_eq!(said.matches("{{").count(), said.matches("}}").count(), "{name}: {said}");
+    }
+    let known = ["alert", "expr", "for", "labels", "annotations"];
+    for field in alert.as_hash().expect("it is a rule").keys() {
+        assert!(field.as_str().is_some_and(|field| known.contains(&field)), "{name}: {field:?}");
+    }
+}
+
+#[test]
+fn alerts_are_rules_of_prometheus() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/monitoring/alerts.yml");
+    let text = fs::read_to_string(&path).expect("the file is there");
+    let documents = YamlLoader::load_from_str(&text).expect("it is YAML");
+    assert_eq!(documents.len(), 1);
+    let groups = documents[0]["groups"].as_vec().expect("there are groups");
+    let mut names = Vec::new();
+    for group in groups {
+        assert!(group["name"].as_str().is_some_and(|name| !name.is_empty()), "{group:?}");
+        for alert in group["rules"].as_vec().expect("there are rules") {
+            check_alert(alert);
+            names.push(alert["alert"].as_str());
+        }
+    }
+    assert!(names.len() >= 9, "there are fewer alerts than there were: {names:?}");
+    let count = names.len();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), count, "each alert has a name of its own");
+    // Expressions are in a language that only Prometheus reads.
+    match Command::new("promtool").args(["check", "rules"]).arg(&path).output() {
+        Ok(checked) => assert!(checked.status.success(), "{checked:?}"),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            eprintln!(
+                "expressions are not checked: there is no promtool on the PATH (it comes with Prometheus)"
+            );
+        }
+        Err(error) => panic!("promtool: {error}"),
+    }
 }

@@ -158,11 +158,13 @@ suite! {
     ;
     uploads:
         a_content_is_unused_when_no_file_has_it
-        a_full_quota_is_refused_or_replaced
+        a_full_quota_is_refused
         a_slot_becomes_a_file_once
         files_expire_and_slots_do
         files_of_an_account_come_newest_first
         files_share_a_quota_by_purpose
+        files_that_are_there_are_listed_apart
+        old_files_make_room_when_a_new_one_is_there
     ;
     push:
         a_push_registration_comes_back_as_it_was_made

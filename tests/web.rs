@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "functions of tests")]
 
+#[path = "web/fragments.rs"]
+mod fragments;
 #[path = "support/pass.rs"]
 mod pass;
 #[path = "web/proxy_protocol.rs"]
@@ -453,6 +455,11 @@ async fn hear(io: &mut DuplexStream, wanted: &str) -> String {
 }
 
 async fn log_in(house: &House) -> DuplexStream {
+    log_in_as(house).await.0
+}
+
+/// A new session, and its address.
+async fn log_in_as(house: &House) -> (DuplexStream, String) {
     let (mut io, _) = house.asked(&upgrade("/ws", &[XMPP])).await;
     io.write_all(&masked(0x81, OPEN)).await.unwrap();
     hear(&mut io, "features").await;
@@ -463,8 +470,9 @@ async fn log_in(house: &House) -> DuplexStream {
     let bind = "<iq xmlns='jabber:client' type='set' id='b'>\
                 <bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>";
     io.write_all(&masked(0x81, bind.as_bytes())).await.unwrap();
-    hear(&mut io, "</iq>").await;
-    io
+    let bound = hear(&mut io, "</iq>").await;
+    let jid = bound.split_once("<jid>").unwrap().1.split('<').next().unwrap().to_owned();
+    (io, jid)
 }
 
 const SILENCE: &str = "[auth]\nanonymous = true\n[limits]\nsilence = '30 s'\nping_answer = '5 s'\n";

@@ -23,14 +23,14 @@ use tracing::Instrument;
 use super::client::{C2s, Client, StartState};
 use super::negotiate::before_auth;
 use super::serve::serve;
-use super::websocket::{forbidden, is_welcome};
+use super::websocket::{ELSEWHERE, forbidden, is_welcome};
 use crate::config::Config;
 use crate::http::{self, Peer};
 use crate::listen::{Counted, note_refused};
 use crate::stream::bosh::channel::Waiting;
 use crate::stream::bosh::request::{Allowed, Mistake, Request as BoshRequest, Terms};
 use crate::stream::bosh::sessions::Sessions;
-use crate::stream::bosh::wrapper::{Wrapper, largest};
+use crate::stream::bosh::wrapper::{OpenTag, Wrapper, largest};
 use crate::stream::bosh::{Answer, Condition};
 use crate::stream::channel::Channel;
 use crate::xml::Limits;
@@ -54,7 +54,7 @@ struct Bosh {
 async fn preflight(State(bosh): State<Arc<Bosh>>, headers: HeaderMap) -> Response {
     let config = bosh.c2s.server().config.load();
     if !is_welcome(&config.listen, &headers) {
-        return forbidden(ELSEWHERE);
+        return told(forbidden(ELSEWHERE));
     }
     let head = [
         (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
@@ -72,10 +72,10 @@ async fn answer(
 ) -> Response {
     let config = bosh.c2s.server().config.load_full();
     let Some(tls) = peer.tls() else {
-        return forbidden("Without TLS only reverse proxies are served (listen.proxies).\n");
+        return told(forbidden(http::WITHOUT_TLS));
     };
     if !is_welcome(&config.listen, request.headers()) {
-        return forbidden(ELSEWHERE);
+        return told(forbidden(ELSEWHERE));
     }
     let (head, body) = request.into_parts();
     // Boxed: most requests wait for their answers and not for this.
@@ -84,8 +84,15 @@ async fn answer(
     match begun {
         Begun::Waits(waiting, content) => response(waiting.answer().await, content),
         Begun::Answered(answer) => response(answer, None),
-        Begun::Refused(response) => response,
+        Begun::Refused(response) => told(response),
     }
+}
+
+/// A page is told why it is refused. Without this it sees an error of the network (CORS).
+fn told(mut response: Response) -> Response {
+    let everybody = HeaderValue::from_static("*");
+    response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, everybody);
+    response
 }
 
 /// What has become of a request that was read.
@@ -151,12 +158,13 @@ impl Bosh {
         unknown: Limits,
     ) -> Result<(Option<String>, Limits, Bytes), ()> {
         let (mut sid, mut limits, mut bytes) = (None, unknown, BytesMut::new());
+        let mut open_tag = OpenTag::default();
         let mut chunks = body.into_data_stream();
         while let Some(chunk) = chunks.next().await {
             let chunk = chunk.map_err(drop)?;
             bytes.extend_from_slice(&chunk);
-            if sid.is_none() {
-                sid = Wrapper::peek_sid(&bytes, unknown);
+            if let Some(tag) = open_tag.find(&bytes) {
+                sid = Wrapper::peek_sid(tag, unknown);
                 let session = sid.as_deref().and_then(|sid| self.sessions.find(sid));
                 limits = session.map_or(unknown, |session| session.limits());
             }
@@ -239,5 +247,3 @@ fn response(answer: Answer, content: Option<HeaderValue>) -> Response {
         }
     }
 }
-
-const ELSEWHERE: &str = "Pages from there may not connect (listen.origins).\n";

@@ -37,10 +37,10 @@ async fn open(
 ) -> Response {
     let config = c2s.server().config.load_full();
     let Some(tls) = peer.tls() else {
-        return forbidden("Without TLS only reverse proxies are served (listen.proxies).\n");
+        return forbidden(http::WITHOUT_TLS);
     };
     if !is_welcome(&config.listen, request.headers()) {
-        return forbidden("Pages from there may not connect (listen.origins).\n");
+        return forbidden(ELSEWHERE);
     }
     let client = SocketAddr::new(peer.client(&config, request.headers()), peer.address().port());
     let (head, body) = request.into_parts();
@@ -84,8 +84,9 @@ pub(super) fn is_welcome(listen: &ListenConfig, headers: &HeaderMap) -> bool {
 }
 
 pub(super) fn forbidden(text: &'static str) -> Response {
-    (StatusCode::FORBIDDEN, text).into_response()
+    (StatusCode::FORBIDDEN, format!("{text}\n")).into_response()
 }
 
+pub(super) const ELSEWHERE: &str = "Pages from there may not connect (listen.origins).";
 /// RFC 7395 §3.1.
 const SUBPROTOCOL: &str = "xmpp";

@@ -12,7 +12,7 @@ choice! {
     pub enum FilesFull {
         /// The user is told so.
         Refuse = "refuse";
-        /// The oldest files that were sent in messages are removed.
+        /// The oldest files that were sent in messages are removed when the new one is there.
         Replace = "replace";
     }
 }

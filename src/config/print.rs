@@ -9,17 +9,7 @@ use super::{
     AdminConfig, ApiConfig, ArchiveConfig, AuthConfig, BudgetsConfig, ClientStateConfig,
     ComponentConfig, ContactConfig, DataPolicyConfig, ExternalServicesConfig, FilesConfig,
     HostConfig, InvitationsConfig, LimitsConfig, ListenConfig, LogConfig, PubSubConfig,
-    RegistrationConfig, RoomsConfig, StaticFilesConfig, StorageConfig, StrangersConfig,
-    AdminConfig, ApiConfig, ArchiveConfig, AuthConfig, BudgetsConfig, ComponentConfig,
-    ContactConfig, DataPolicyConfig, ExternalServicesConfig, FilesConfig, HostConfig, LimitsConfig,
-    ListenConfig, LogConfig, PubSubConfig, RegistrationConfig, RoomsConfig, StaticFilesConfig,
-    StorageConfig, StrangersConfig,
-    AdminConfig, ArchiveConfig, AuthConfig, BudgetsConfig, ClientStateConfig, ContactConfig,
-    DataPolicyConfig, ExternalServicesConfig, FilesConfig, HostConfig, LimitsConfig, ListenConfig,
-    LogConfig, PubSubConfig, RegistrationConfig, RoomsConfig, StaticFilesConfig, StorageConfig,
-    StrangersConfig,
-    ListenConfig, LogConfig, PubSubConfig, RegistrationConfig, RoomsConfig, S2sConfig,
-    StaticFilesConfig, StorageConfig, StrangersConfig,
+    RegistrationConfig, RoomsConfig, S2sConfig, StaticFilesConfig, StorageConfig, StrangersConfig,
 };
 
 /// The description of a section.

@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use super::{ServerState, SharedState};
+use crate::config::{Config, FilesFull};
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
-use crate::storage::{self, FileId, Purpose, StoredFile};
+use crate::storage::{self, FileBounds, FileId, Purpose, StoredFile};
 use crate::upload::{SlotKey, Uploads, percent_encoded};
 
 impl SharedState for Uploads {}
 
-/// The part of the addresses of files that follows [`Config::files_url`](crate::config::Config::files_url).
+/// The part of the addresses of files that follows [`Config::files_url`].
 pub const PATH: &str = "/files/";
 
 /// Where a file is downloaded. `None` if the server has no address for files.
@@ -40,6 +41,27 @@ pub fn expires(
         Purpose::Message => by_age,
         Purpose::Ephemeral => [by_age, before].into_iter().flatten().min(),
         Purpose::Permanent | Purpose::Profile => None,
+    }
+}
+
+/// How many files for this purpose an account may have.
+#[must_use]
+pub fn bounds(config: &Config, purpose: Purpose) -> FileBounds {
+    let is_message = matches!(purpose, Purpose::Ephemeral | Purpose::Message);
+    FileBounds {
+        bytes: quota(config, purpose) as u64,
+        files: config.files.files,
+        replace: is_message && config.files.full == FilesFull::Replace,
+    }
+}
+
+/// The bytes of all files of an account for this purpose, and for those that share its quota.
+#[must_use]
+pub fn quota(config: &Config, purpose: Purpose) -> usize {
+    match purpose {
+        Purpose::Ephemeral | Purpose::Message => config.files.quota,
+        Purpose::Permanent => config.files.permanent_quota,
+        Purpose::Profile => config.files.profile_quota,
     }
 }
 

@@ -1,5 +1,7 @@
-//! How long a request may take. Whoever reads a long body gives it more time, piece by piece.
+//! How long a request may take. Whoever reads a long body gives it more time, piece by piece. While the server
+//! itself works, as it waits for the disk, the time stands still: the client cannot be quicker.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -10,28 +12,60 @@ use tokio::time::{Instant, sleep_until};
 #[derive(Debug)]
 pub struct Deadline {
     limit: Duration,
-    end: Mutex<Instant>,
+    state: Mutex<State>,
 }
+
+#[derive(Debug)]
+struct State {
+    end: Instant,
+    /// How many [`Working`] there are.
+    working: usize,
+}
+
+/// The server works: the time of the request stands still until this is dropped.
+#[derive(Debug)]
+pub struct Working(Arc<Deadline>);
 
 impl Deadline {
     pub(super) fn after(limit: Duration) -> Self {
-        Self { limit, end: Mutex::new(Instant::now() + limit) }
+        let state = State { end: Instant::now() + limit, working: 0 };
+        Self { limit, state: Mutex::new(state) }
     }
 
     /// Something has come: the time begins again.
     pub fn extend(&self) {
-        *self.end.lock() = Instant::now() + self.limit;
+        self.state.lock().end = Instant::now() + self.limit;
+    }
+
+    /// The server works now, and the client waits.
+    #[must_use]
+    pub fn working(self: &Arc<Self>) -> Working {
+        self.state.lock().working += 1;
+        Working(Arc::clone(self))
     }
 
     /// Waits for the end.
     pub(super) async fn reached(&self) {
         loop {
-            let end = *self.end.lock();
-            if end <= Instant::now() {
+            let now = Instant::now();
+            let end = match *self.state.lock() {
+                State { end, working: 0 } => end,
+                // When that work ends, the time begins again.
+                State { .. } => now + self.limit,
+            };
+            if end <= now {
                 return;
             }
             sleep_until(end).await;
         }
+    }
+}
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        let mut state = self.0.state.lock();
+        state.working -= 1;
+        state.end = Instant::now() + self.0.limit;
     }
 }
 
@@ -52,5 +86,21 @@ mod tests {
         };
         tokio::join!(deadline.reached(), work);
         assert_eq!(begun.elapsed(), Duration::from_secs(210));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn time_stands_still_while_the_server_works() {
+        let limit = Duration::from_secs(60);
+        let (deadline, begun) = (Arc::new(Deadline::after(limit)), Instant::now());
+        let work = async {
+            sleep(Duration::from_secs(30)).await;
+            let (one, other) = (deadline.working(), deadline.working());
+            sleep(Duration::from_secs(100)).await;
+            drop(one);
+            sleep(Duration::from_secs(100)).await;
+            drop(other);
+        };
+        tokio::join!(deadline.reached(), work);
+        assert_eq!(begun.elapsed(), Duration::from_secs(290));
     }
 }

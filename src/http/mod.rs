@@ -14,6 +14,7 @@ pub mod monitoring;
 mod peer;
 pub mod static_files;
 pub mod websocket;
+mod write_probe;
 mod write_timeout;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::header::ACCESS_CONTROL_ALLOW_ORIGIN;
 use axum::http::{self, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -35,7 +37,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-pub use deadline::Deadline;
+pub use deadline::{Deadline, Working};
 pub use peer::Peer;
 
 use crate::listen::Accepted;
@@ -53,7 +55,10 @@ async fn in_time(mut request: Request, next: Next) -> Response {
     request.extensions_mut().insert(Arc::clone(&deadline));
     tokio::select! {
         answer = next.run(request) => answer,
-        () = deadline.reached() => StatusCode::REQUEST_TIMEOUT.into_response(),
+        () = deadline.reached() => {
+            // A page sees an error of the network otherwise (CORS).
+            (StatusCode::REQUEST_TIMEOUT, [(ACCESS_CONTROL_ALLOW_ORIGIN, "*")]).into_response()
+        }
     }
 }
 
@@ -108,6 +113,8 @@ pub async fn upgraded(request: Request) -> Option<(Wire, Bytes)> {
     Some((parts.io.into_inner().into_inner(), parts.read_buf))
 }
 
+/// What those are told who come without TLS, and not through a proxy of ours.
+pub const WITHOUT_TLS: &str = "Without TLS only reverse proxies are served (listen.proxies).";
 /// For the head of a request: from the first byte of the connection, or from the answer to the request
 /// before. So long a connection may idle, too.
 const HEAD: Duration = Duration::from_secs(15);

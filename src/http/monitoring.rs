@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::time::timeout;
 
+use super::write_probe::WriteProbe;
 use crate::host::ServerState;
 
 /// `/metrics`, `/health/live` and `/health/ready`.
@@ -21,10 +22,17 @@ pub fn routes(server: Arc<ServerState>) -> Router {
         .route("/metrics", get(metrics))
         .route("/health/live", get(live))
         .route("/health/ready", get(ready))
-        .with_state(server)
+        .with_state(Watched { server, writer: Arc::default() })
 }
 
-async fn metrics(State(server): State<Arc<ServerState>>) -> Response {
+/// What is watched.
+#[derive(Clone)]
+struct Watched {
+    server: Arc<ServerState>,
+    writer: Arc<WriteProbe>,
+}
+
+async fn metrics(State(Watched { server, .. }): State<Watched>) -> Response {
     let head = [(CONTENT_TYPE, OPEN_METRICS), (CACHE_CONTROL, "no-store")];
     (head, server.metrics.render()).into_response()
 }
@@ -34,28 +42,29 @@ async fn live() -> Response {
     health(StatusCode::OK, "live")
 }
 
-/// Whether clients can be sent here: the storage answers. A server that is not ready may be later: it need not be
+/// Whether clients can be sent here: the storage reads and writes. A server that is not ready may be later: it need not be
 /// started anew. A server that ends accepts no connection.
-async fn ready(State(server): State<Arc<ServerState>>) -> Response {
-    match obstacle(&server).await {
+async fn ready(State(watched): State<Watched>) -> Response {
+    match obstacle(&watched).await {
         None => health(StatusCode::OK, "ready"),
         Some(why) => health(StatusCode::SERVICE_UNAVAILABLE, why),
     }
 }
 
 /// Why the server cannot take clients now.
-async fn obstacle(server: &ServerState) -> Option<&'static str> {
-    match timeout(STORAGE, server.storage.accounts().list(None, None, 1)).await {
-        Ok(Ok(_)) => None,
-        Ok(Err(error)) => {
+async fn obstacle(Watched { server, writer }: &Watched) -> Option<&'static str> {
+    let tried = async {
+        if let Err(error) = server.storage.accounts().list(None, None, 1).await {
             tracing::warn!(%error, "not ready: the storage fails");
-            Some("the storage fails")
+            return Some("the storage fails");
         }
-        Err(_) => {
-            tracing::warn!("not ready: the storage does not answer");
-            Some("the storage does not answer")
-        }
-    }
+        (!writer.writes(server).await).then_some("the storage does not write")
+    };
+    let Ok(obstacle) = timeout(STORAGE, tried).await else {
+        tracing::warn!("not ready: the storage does not answer");
+        return Some("the storage does not answer");
+    };
+    obstacle
 }
 
 fn health(status: StatusCode, text: &'static str) -> Response {

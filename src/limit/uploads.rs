@@ -58,6 +58,11 @@ impl UploadedBytes {
         let taken = share.try_take(bytes);
         taken.inspect_err(|scope| share.count(*scope, Action::Error)).is_ok()
     }
+
+    /// So many bytes that were taken are not uploaded.
+    pub fn give_back(&self, account: &str, bytes: u64) {
+        self.0.share(Some(account), None).give_back(bytes);
+    }
 }
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -81,6 +86,9 @@ mod tests {
         assert!(bytes.may_upload("nurse@capulet.lit", 1000));
         advance(Duration::from_secs(3601)).await;
         assert!(bytes.may_upload("juliet@capulet.lit", 100));
+        assert!(!bytes.may_upload("juliet@capulet.lit", 1));
+        bytes.give_back("juliet@capulet.lit", 50);
+        assert!(bytes.may_upload("juliet@capulet.lit", 50));
         assert!(!bytes.may_upload("juliet@capulet.lit", 1));
     }
 }

@@ -115,7 +115,10 @@ impl Metrics {
             budgets: BudgetCounters::register(&mut r),
             bytes_in: r.counter_of("received", Some(Unit::Bytes), "XML read from clients"),
             bytes_out: r.counter_of("sent", Some(Unit::Bytes), "XML written to clients"),
-            connections: r.gauge("connections", "Connections that are open"),
+            connections: r.gauge(
+                "connections",
+                "Connections that are open, and sessions of BOSH beside the connections of their requests",
+            ),
             connections_accepted: r.counter("connections_accepted", "Connections accepted"),
             connections_refused: r.labelled(
                 "connections_refused",
@@ -344,9 +347,16 @@ mod tests {
             }
         }
         assert!(counted > 10, "there are fewer than there were");
-        for method in
-            ["budget_held", "committed", "delivered", "handled", "pushed", "set_certificates"]
-        {
+        // What the methods above record is private: each of them must be called.
+        let methods =
+            &own[own.find("pub fn budget_held").unwrap()..own.find("impl BudgetCounters").unwrap()];
+        let methods = methods.split("pub fn ").skip(1).filter_map(|rest| rest.split('(').next());
+        let methods: Vec<_> = methods.collect();
+        assert!(
+            methods.contains(&"waited_for_turn") && methods.contains(&"committed"),
+            "{methods:?}"
+        );
+        for method in methods {
             assert!(code.contains(&format!("metrics.{method}(")), "{method} is called nowhere");
         }
     }

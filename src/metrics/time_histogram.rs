@@ -43,7 +43,8 @@ impl EncodeMetric for TimeHistogram {
         let bounds = self.0.bounds.iter().copied().chain([f64::INFINITY]);
         let counts = self.0.counts.iter().map(|count| count.load(Ordering::Relaxed));
         let buckets: Vec<(f64, u64)> = bounds.zip(counts).collect();
-        // What is recorded meanwhile may be in the sum and in no bucket: the next time it is in both.
+        // What is recorded meanwhile may be in the sum and in no bucket, or in a bucket and not yet in the sum. The
+        // next time it is in both.
         let count = buckets.iter().map(|(_, count)| count).sum();
         let sum = Duration::from_nanos(self.0.nanoseconds.load(Ordering::Relaxed));
         encoder.encode_histogram::<NoLabelSet>(sum.as_secs_f64(), count, &buckets, None)

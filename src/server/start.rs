@@ -21,6 +21,7 @@ use crate::s2s::{Dns, Servers};
 use crate::storage::{Storage, StorageError, WireIds};
 use crate::tasks::Tasks;
 use crate::tls::Certificates;
+use crate::upload::Uploads;
 
 impl Server {
     /// Puts the parts together and listens where the configuration says.
@@ -67,6 +68,7 @@ impl Server {
         let dropped = c2s::end_dropped_sessions(Arc::clone(&router));
         drop(state.tasks.spawn("dropped-sessions", dropped));
         c2s::restore(&router).await?;
+        discard_uploads(&state).await;
         let c2s =
             C2s { router: Arc::clone(&router), verifier, certificates: Arc::clone(&certificates) };
         let servers = servers(&router, &certificates).await?;
@@ -121,6 +123,15 @@ async fn servers(
 fn addresses_of_servers(all: &[(&'static Listener, SocketAddr)]) -> Vec<SocketAddr> {
     let of_servers = all.iter().filter(|(row, _)| row.option.starts_with("listen.s2s"));
     of_servers.map(|(_, address)| *address).collect()
+}
+
+/// Forgets uploads of before the start, before somebody continues one.
+async fn discard_uploads(state: &ServerState) {
+    if let Some(uploads) = state.find_shared::<Uploads>()
+        && let Err(error) = uploads.contents.discard_all().await
+    {
+        tracing::error!(%error, "cannot remove uploads of before the start");
+    }
 }
 
 /// Checks logins. Derives keys within the same bound as all others.

@@ -55,7 +55,8 @@ pub struct StoredFile {
     pub content: Option<ContentHash>,
 }
 
-/// How many files of one kind an account may have.
+/// How many files of one kind an account may have. With `replace`, old files go when a new one is there, and not when
+/// a slot is given: what is being uploaded counts beside what is there, and both have these bounds.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct FileBounds {
     /// Bytes of all its files that share a quota with the new one.
@@ -64,6 +65,15 @@ pub struct FileBounds {
     pub files: u64,
     /// Remove the oldest files of the same kind to make room.
     pub replace: bool,
+}
+
+/// The newest files of an account that were uploaded.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct UploadedFiles {
+    /// The newest first.
+    pub newest: Vec<StoredFile>,
+    /// How many there are in all.
+    pub all: u64,
 }
 
 /// How much is stored in all.
@@ -82,30 +92,51 @@ pub struct FileTotals {
 /// Files of accounts.
 #[async_trait]
 pub trait FileStore: Send + Sync {
-    /// Stores a slot: a file without content.
+    /// Stores a slot: a file without content. Nothing is removed for it.
     ///
     /// # Errors
-    /// `StorageError::Limit` with [`FILE_QUOTA`] if the account has no room for it.
+    /// `StorageError::Limit` with [`FILE_QUOTA`] if the account has no room for it, and could make none.
     async fn reserve(&self, file: &StoredFile, bounds: FileBounds) -> Result<()>;
     /// A file by its id.
     async fn find(&self, id: FileId) -> Result<Option<StoredFile>>;
     /// The files of an account with those that are not uploaded yet, newest first.
     async fn files_of(&self, owner: &BareJid, limit: usize) -> Result<Vec<StoredFile>>;
+    /// The newest files of an account that were uploaded and have not expired, and how many there are.
+    async fn uploaded(
+        &self,
+        owner: &BareJid,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<UploadedFiles>;
+    /// When the first of the files and slots of an account ends that share a quota with this purpose. `None`: none
+    /// does.
+    async fn next_end(&self, owner: &BareJid, purpose: Purpose) -> Result<Option<Timestamp>>;
     /// Bytes of the files of an account that share a quota with this purpose, and the number of all its files.
     async fn used_by(&self, owner: &BareJid, purpose: Purpose) -> Result<(u64, u64)>;
     /// Lets a slot be used until a later time: an upload was interrupted.
     async fn extend(&self, id: FileId, until: Timestamp) -> Result<()>;
     /// Notes that a content is about to be written to the disk. It counts as unused until a file has it.
     async fn announce_content(&self, hash: ContentHash, size: u64) -> Result<()>;
-    /// The content of a file is on the disk. `false` if there is no such file, or it has a content already.
-    async fn complete(&self, id: FileId, hash: ContentHash) -> Result<bool>;
+    /// The content of a file is on the disk. If these bounds say `replace`, the oldest files of the same kind go, as
+    /// far as it needs room, and at most [`REPLACED_AT_ONCE`]. How many that were; `None` if there is no such file, or
+    /// it has a content already.
+    async fn complete(
+        &self,
+        id: FileId,
+        hash: ContentHash,
+        bounds: FileBounds,
+    ) -> Result<Option<u64>>;
     /// Removes a file of an account. `false` if the account has no such file.
     async fn remove_file(&self, owner: &BareJid, id: FileId) -> Result<bool>;
     /// Removes files that have expired, and slots that were not used in time, up to `limit` of them. Answers how
     /// many.
     async fn remove_expired(&self, now: Timestamp, limit: usize) -> Result<u64>;
-    /// Contents that no file has. They are still on the disk.
-    async fn unused_contents(&self, limit: usize) -> Result<Vec<ContentHash>>;
+    /// Contents that no file has, in the order of their hashes, behind this one. They are still on the disk.
+    async fn unused_contents(
+        &self,
+        after: Option<ContentHash>,
+        limit: usize,
+    ) -> Result<Vec<ContentHash>>;
     /// Whether no file has this content.
     async fn is_unused(&self, hash: ContentHash) -> Result<bool>;
     /// Forgets a content that is no longer on the disk. `false` if a file has it.
@@ -116,6 +147,8 @@ pub trait FileStore: Send + Sync {
 
 /// The limit on the files of an account, as [`StorageError::Limit`](super::StorageError::Limit) names it.
 pub const FILE_QUOTA: &str = "files";
+/// So many old files make room for a new one at most.
+pub const REPLACED_AT_ONCE: usize = 1000;
 
 impl Purpose {
     /// All, in the order of XEP-0363 §5.
@@ -160,6 +193,13 @@ impl Purpose {
 
     pub(super) fn of_code(code: i64) -> Option<Self> {
         Self::ALL.into_iter().find(|purpose| purpose.code() == code)
+    }
+}
+
+impl FileBounds {
+    /// Whether so much is too much.
+    pub(super) fn are_exceeded(&self, bytes: u64, files: u64) -> bool {
+        bytes > self.bytes || files > self.files
     }
 }
 

@@ -50,7 +50,8 @@ pub use device::{Device, DeviceLogin, DeviceStore, MOST_DEVICES};
 pub use document::DocumentStore;
 pub use error::{OFFLINE_MESSAGES, Result, StorageError};
 pub use file::{
-    ContentHash, FILE_QUOTA, FileBounds, FileId, FileStore, FileTotals, Purpose, StoredFile,
+    ContentHash, FILE_QUOTA, FileBounds, FileId, FileStore, FileTotals, Purpose, REPLACED_AT_ONCE,
+    StoredFile, UploadedFiles,
 };
 pub use invitation::{
     INVITATIONS, Invitation, InvitationId, InvitationKind, InvitationStore, REMEMBERED,
@@ -113,6 +114,14 @@ pub trait Storage: Send + Sync {
     /// Gives the storage the metrics in which it counts its work. Called once, at the start.
     fn measure(&self, metrics: &Metrics) {
         let _ = metrics; // a backend in memory commits nothing
+    }
+    /// Whether changes are written now: it makes one that changes nothing, and waits for its commit. It costs no write
+    /// to the disk, so it does not find out that the disk is full.
+    ///
+    /// # Errors
+    /// If a change would fail.
+    async fn try_writer(&self) -> Result<()> {
+        Ok(()) // a backend in memory has no writer
     }
     /// Finishes all writes and closes. Every call after it is an error.
     async fn close(&self);

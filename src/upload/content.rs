@@ -22,6 +22,8 @@ pub trait ContentStore: Send + Sync {
     async fn write(&self, id: FileId, at: u64, turn: Turn) -> io::Result<Box<dyn Writing>>;
     /// Forgets the bytes of an upload, if there are some.
     async fn discard(&self, id: FileId) -> io::Result<()>;
+    /// The ids of all uploads that have not become contents.
+    async fn uploads(&self) -> io::Result<Vec<FileId>>;
     /// Forgets all uploads that have not become contents. For the start of the server: after a crash nobody knows
     /// which of their bytes have reached the disk.
     async fn discard_all(&self) -> io::Result<()>;

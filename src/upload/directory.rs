@@ -77,6 +77,23 @@ impl ContentStore for Directory {
         blocking(move || remove(&path)).await
     }
 
+    async fn uploads(&self) -> io::Result<Vec<FileId>> {
+        let folder = self.partial();
+        blocking(move || {
+            let entries = match fs::read_dir(folder) {
+                Ok(entries) => entries,
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+                Err(error) => return Err(error),
+            };
+            let mut ids = Vec::new();
+            for entry in entries {
+                ids.extend(entry?.file_name().to_str().and_then(FileId::parse));
+            }
+            Ok(ids)
+        })
+        .await
+    }
+
     async fn discard_all(&self) -> io::Result<()> {
         let folder = self.partial();
         blocking(move || match fs::remove_dir_all(folder) {
@@ -247,6 +264,7 @@ mod tests {
         assert_eq!(store.uploaded(id).await.unwrap(), 0);
         write(&store, &turns, id, 0, "hello, w").await;
         assert_eq!(store.uploaded(id).await.unwrap(), 8);
+        assert_eq!(store.uploads().await.unwrap(), [id]);
         let hash = write(&store, &turns, id, 5, " world").await;
         assert_eq!(hash.bytes()[..], Sha256::digest("hello world")[..]);
         assert!(store.open(hash).await.unwrap().is_none());
@@ -270,6 +288,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let (store, turns) = (Directory::new(place.path().join("files")), Turns::default());
         store.discard_all().await.unwrap();
+        assert_eq!(store.uploads().await.unwrap(), []);
         let id = FileId::random();
         let turn = turns.take(id).await.unwrap();
         let error = store.write(id, 1, turn).await.err().unwrap();

@@ -3,10 +3,10 @@
 //!
 //! - The content is noted in the store, then on the disk, then the file has it.
 //! - A file is removed from the store; then a content that no file has is removed from the disk, then from
-//!   the store.
+//!   the store. So is what was uploaded of a file that was removed before it was there.
 //!
-//! Whatever is interrupted leaves a content in the store that no file has, and [`Uploads::sweep`] removes it.
-//! A lock by content keeps both orders apart. It is of this process: a directory belongs to one server.
+//! Whatever is interrupted leaves a content in the store that no file has, or an upload without a row, and
+//! [`Uploads::sweep`] removes it. A lock by content keeps both orders apart. It is of this process: a directory belongs to one server.
 
 use std::io;
 
@@ -16,7 +16,7 @@ use super::content::ContentStore;
 use super::signature::SlotKey;
 use super::turns::Turns;
 use crate::payload::datetime::Timestamp;
-use crate::storage::{self, ContentHash, FileId, Storage};
+use crate::storage::{self, ContentHash, FileBounds, FileId, Storage};
 
 /// The files of all users.
 pub struct Uploads {
@@ -38,6 +38,8 @@ pub struct Swept {
     pub files: u64,
     /// Contents that no file had.
     pub contents: u64,
+    /// Uploads that had begun, and whose slots had gone.
+    pub uploads: u64,
 }
 
 /// Why a file could not be kept.
@@ -68,8 +70,8 @@ impl Uploads {
         self.key.get_or_try_init(read).await
     }
 
-    /// Makes what was uploaded the content of a file. `false` if the file was removed meanwhile: then nobody gets
-    /// it.
+    /// Makes what was uploaded the content of a file. Old files of the account may make room for it. `false` if the
+    /// file was removed meanwhile: then nobody gets it.
     ///
     /// # Errors
     /// If the disk or the store fails: the file has no content then.
@@ -79,17 +81,23 @@ impl Uploads {
         id: FileId,
         hash: ContentHash,
         size: u64,
+        bounds: FileBounds,
     ) -> Result<bool, KeepError> {
         let _lock = self.lock(hash).lock().await;
         storage.files().announce_content(hash, size).await?;
         self.contents.keep(id, hash).await?;
-        Ok(storage.files().complete(id, hash).await?)
+        let completed = storage.files().complete(id, hash, bounds).await?;
+        if completed != Some(0) {
+            self.sweep_soon.notify_one();
+        }
+        Ok(completed.is_some())
     }
 
-    /// Removes files that have expired, and contents that no file has. Works until nothing is left, in small steps.
+    /// Removes files that have expired, uploads whose slots have gone, and contents that no file has. Works until
+    /// nothing is left, in small steps. What cannot be removed is logged, and does not stop the others.
     ///
     /// # Errors
-    /// If the disk or the store fails: it is tried again the next time.
+    /// If the store fails, or the uploads cannot be listed: it is tried again the next time.
     pub async fn sweep(&self, storage: &dyn Storage, now: Timestamp) -> Result<Swept, KeepError> {
         let mut swept = Swept::default();
         loop {
@@ -98,16 +106,41 @@ impl Uploads {
                 some => swept.files += some,
             }
         }
+        swept.uploads = self.discard_lost(storage).await?;
+        let mut last = None;
         loop {
-            let unused = storage.files().unused_contents(AT_ONCE).await?;
-            let before = swept.contents;
-            for hash in unused {
-                swept.contents += u64::from(self.remove_unused(storage, hash).await?);
-            }
-            if swept.contents == before {
+            let unused = storage.files().unused_contents(last, AT_ONCE).await?;
+            last = unused.last().copied();
+            if last.is_none() {
                 return Ok(swept);
             }
+            for hash in unused {
+                match self.remove_unused(storage, hash).await {
+                    Ok(is_removed) => swept.contents += u64::from(is_removed),
+                    Err(KeepError::Disk(error)) => {
+                        tracing::error!(%hash, %error, "cannot remove a content that no file has");
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
         }
+    }
+
+    /// Discards uploads that have no row any more. Answers how many.
+    async fn discard_lost(&self, storage: &dyn Storage) -> Result<u64, KeepError> {
+        let mut discarded = 0;
+        for id in self.contents.uploads().await? {
+            if storage.files().find(id).await?.is_some() {
+                continue;
+            }
+            // Whoever still writes it is stopped. One that does not stop in time is met again the next time.
+            let Some(_turn) = self.turns.take(id).await else { continue };
+            match self.contents.discard(id).await {
+                Ok(()) => discarded += 1,
+                Err(error) => tracing::error!(%id, %error, "cannot discard an upload"),
+            }
+        }
+        Ok(discarded)
     }
 
     async fn remove_unused(

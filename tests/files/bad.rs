@@ -1,5 +1,7 @@
 //! Hostile and broken requests: the right status, and nothing on the disk that does not belong there.
 
+use std::time::Duration;
+
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
@@ -109,6 +111,22 @@ async fn no_path_leads_out_of_the_store() {
 }
 
 #[tokio::test]
+async fn without_tls_only_proxies_are_served() {
+    let data = tempfile::tempdir().unwrap();
+    let house = House::with("", "proxies = [\"192.0.2.1\"]", data).await;
+    let slot = house.slot("a.jpg", b"hello", None).await;
+    for (method, path) in [("GET", &slot.path), ("HEAD", &slot.put), ("PUT", &slot.put)] {
+        let body = if method == "PUT" { &b"hello"[..] } else { b"" };
+        let answer = house.ask(method, path, "", body).await;
+        assert_eq!(answer.status, 403, "{method}: {answer:?}");
+        assert!(method == "HEAD" || answer.body.starts_with(b"Without TLS"), "{answer:?}");
+        assert!(answer.head.contains("access-control-allow-origin: *\r\n"), "{answer:?}");
+    }
+    assert_eq!(house.everything(), [] as [String; 0]);
+    house.close().await;
+}
+
+#[tokio::test]
 async fn a_body_that_ends_early_is_no_file() {
     let house = House::new("").await;
     let slot = house.slot("a.jpg", b"hello", None).await;
@@ -134,8 +152,58 @@ async fn a_body_that_does_not_come_is_given_up() {
         1 << 20
     );
     io.write_all(head.as_bytes()).await.unwrap();
-    assert_eq!(answer(&mut io).await.status, 408);
+    let answer = answer(&mut io).await;
+    assert_eq!(answer.status, 408);
+    assert!(answer.head.contains("access-control-allow-origin: *\r\n"), "{answer:?}");
     assert_eq!(house.contents(), 0);
+    house.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_thousand_uploads_that_stay_half_there_leave_nothing() {
+    let house = House::new("budgets.uploads = 300\nbudgets.uploads_per_address = 10\n").await;
+    let file = house.file("a.jpg", b"hello", None).await;
+    let mut open = Vec::new();
+    for i in 0..10_000_u32 {
+        let slot = house.slot_of("a.bin", 200_000, None).await;
+        let [_, a, b, c] = i.to_be_bytes();
+        let head = format!(
+            "PUT {} HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 10.{a}.{b}.{c}\r\n\
+             Content-Length: 200000\r\n\r\nhalf",
+            slot.put
+        );
+        let mut io = house.connect();
+        io.write_all(head.as_bytes()).await.unwrap();
+        open.push((io, slot));
+    }
+    let uploads = &house.server.state().budgets.uploads;
+    let begun = async {
+        // The server has read the last head, too.
+        while uploads.all() < 300 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, begun).await.unwrap();
+    // Each of those that run has a piece of 64 KiB in memory at most.
+    assert_eq!(uploads.all(), 300);
+    assert!(house.partial() <= 300, "{}", house.partial());
+    // Others are served meanwhile.
+    assert_eq!(house.get(&file, "").await.body, b"hello");
+    assert_eq!(house.ask("HEAD", &open[0].1.put, "", b"").await.status, 204);
+    // They stay, and the server gives them up.
+    let (connections, slots): (Vec<_>, Vec<_>) = open.into_iter().unzip();
+    let gone = async {
+        while house.server.state().metrics.connections.get() > 0 {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    };
+    timeout(PATIENCE, gone).await.unwrap();
+    assert_eq!(uploads.all(), 0);
+    drop(connections);
+    assert_eq!(house.put(&slots[9999], &[7; 200_000], "").await.status, 201);
+    house.clock.advance(Duration::from_secs(2 * 86_400));
+    house.sweep().await;
+    assert_eq!(house.partial(), 0);
     house.close().await;
 }
 

@@ -1,9 +1,10 @@
 //! A server with files, and requests to it.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::time::timeout;
@@ -13,7 +14,7 @@ use waxwing::host::uploads::{expires, later, signed_url, url};
 use waxwing::jid::BareJid;
 use waxwing::payload::datetime::Timestamp;
 use waxwing::server::Server;
-use waxwing::storage::{FileBounds, FileId, MemoryStorage, Purpose, StoredFile};
+use waxwing::storage::{ContentHash, FileBounds, FileId, MemoryStorage, Purpose, StoredFile};
 use waxwing::tasks::Tasks;
 use waxwing::upload::Uploads;
 
@@ -41,10 +42,14 @@ pub(crate) struct Answer {
 
 impl House {
     pub(crate) async fn new(options: &str) -> Self {
-        let data = tempfile::tempdir().unwrap();
+        Self::with(options, "", tempfile::tempdir().unwrap()).await
+    }
+
+    /// With these options at the top, and in `[listen]`, and what is in a data directory.
+    pub(crate) async fn with(options: &str, listen: &str, data: TempDir) -> Self {
         let text = format!(
             "files.url = \"https://files.example.org\"\n{options}\n\
-             [listen]\nc2s = []\nc2s_tls = []\nhttp = []\nhttps = []\nproxy65 = []\n\
+             [listen]\nc2s = []\nc2s_tls = []\nhttp = []\nhttps = []\nproxy65 = []\n{listen}\n\
              [[host]]\ndomain = \"localhost\"\n"
         );
         let mut config = Config::parse(&text, "the test").unwrap();
@@ -75,12 +80,10 @@ impl House {
             expires: expires(state, Purpose::Message, now, None),
             content: None,
         };
-        let bounds = FileBounds { bytes: 1 << 40, files: 1000, replace: false };
-        state.storage.files().reserve(&file, bounds).await.unwrap();
+        state.storage.files().reserve(&file, ROOMY).await.unwrap();
         let key = self.uploads().key(&*state.storage).await.unwrap();
         let get = url(state, &file).unwrap_or_else(|| format!("{BASE}/files/{}/{name}", file.id));
-        let path = |url: &str| url.strip_prefix(BASE).unwrap().to_owned();
-        Slot { id: file.id, put: path(&signed_url(&get, key, &file)), path: path(&get) }
+        Slot { id: file.id, put: path_of(&signed_url(&get, key, &file)), path: path_of(&get) }
     }
 
     /// A file that was uploaded.
@@ -135,6 +138,12 @@ impl House {
         self.uploads().sweep(&*state.storage, self.clock.now()).await.unwrap();
     }
 
+    /// The content of a file on the disk.
+    pub(crate) fn content(&self, bytes: &[u8]) -> PathBuf {
+        let hash = ContentHash::new(Sha256::digest(bytes).into()).to_string();
+        self.data.path().join("files").join(&hash[..2]).join(&hash[2..])
+    }
+
     /// How many contents are on the disk.
     pub(crate) fn contents(&self) -> usize {
         let all = files_in(&self.data.path().join("files"));
@@ -165,6 +174,16 @@ impl House {
     }
 }
 
+/// What follows our address.
+pub(crate) fn path_of(url: &str) -> String {
+    url.strip_prefix(BASE).unwrap().to_owned()
+}
+
+/// The address of a file.
+pub(crate) fn url_of(slot: &Slot) -> String {
+    format!("{BASE}{}", slot.path)
+}
+
 /// Reads an answer until the end of the connection.
 pub(crate) async fn answer(io: &mut DuplexStream) -> Answer {
     let mut all = Vec::new();
@@ -189,6 +208,7 @@ fn user() -> BareJid {
     BareJid::parse("romeo@localhost").unwrap()
 }
 
+pub(crate) const ROOMY: FileBounds = FileBounds { bytes: 1 << 40, files: 100_000, replace: false };
 const BASE: &str = "https://files.example.org";
 /// 2026-07-01T12:00:00Z
 const START: i64 = 1_782_907_200_000_000;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use waxwing::jid::BareJid;
 use waxwing::storage::{
     ContentHash, FILE_QUOTA, FileBounds, FileId, Purpose, Storage, StorageError, StoredFile,
+    UploadedFiles,
 };
 
 use crate::cases::{at, make, user};
@@ -35,7 +36,7 @@ fn hash(byte: u8) -> ContentHash {
 async fn file(s: &Arc<dyn Storage>, slot: StoredFile, content: u8) -> StoredFile {
     s.files().reserve(&slot, ROOMY).await.unwrap();
     s.files().announce_content(hash(content), slot.size).await.unwrap();
-    assert!(s.files().complete(slot.id, hash(content)).await.unwrap());
+    assert_eq!(s.files().complete(slot.id, hash(content), ROOMY).await.unwrap(), Some(0));
     StoredFile { content: Some(hash(content)), ..slot }
 }
 
@@ -49,7 +50,7 @@ pub(crate) async fn a_slot_becomes_a_file_once(s: Arc<dyn Storage>) {
     (plain.media_type, plain.expires) = (None, None);
     for slot in [slot(&romeo, 1), plain] {
         assert_eq!(s.files().find(slot.id).await.unwrap(), None);
-        assert!(!s.files().complete(slot.id, hash(1)).await.unwrap());
+        assert_eq!(s.files().complete(slot.id, hash(1), ROOMY).await.unwrap(), None);
         s.files().reserve(&slot, ROOMY).await.unwrap();
         assert_eq!(s.files().find(slot.id).await.unwrap(), Some(slot.clone()));
         s.files().extend(slot.id, at(500)).await.unwrap();
@@ -57,9 +58,9 @@ pub(crate) async fn a_slot_becomes_a_file_once(s: Arc<dyn Storage>) {
         let slot = StoredFile { slot_until: at(500), ..slot };
         assert_eq!(s.files().find(slot.id).await.unwrap(), Some(slot.clone()));
         s.files().announce_content(hash(1), 10).await.unwrap();
-        assert!(s.files().complete(slot.id, hash(1)).await.unwrap());
+        assert_eq!(s.files().complete(slot.id, hash(1), ROOMY).await.unwrap(), Some(0));
         s.files().announce_content(hash(2), 10).await.unwrap();
-        assert!(!s.files().complete(slot.id, hash(2)).await.unwrap());
+        assert_eq!(s.files().complete(slot.id, hash(2), ROOMY).await.unwrap(), None);
         let file = StoredFile { content: Some(hash(1)), ..slot };
         assert_eq!(s.files().find(file.id).await.unwrap(), Some(file));
     }
@@ -110,31 +111,75 @@ pub(crate) async fn files_share_a_quota_by_purpose(s: Arc<dyn Storage>) {
     }
 }
 
-pub(crate) async fn a_full_quota_is_refused_or_replaced(s: Arc<dyn Storage>) {
+pub(crate) async fn a_full_quota_is_refused(s: Arc<dyn Storage>) {
+    let romeo = user("romeo@localhost");
+    file(&s, slot(&romeo, 1), 1).await;
+    file(&s, slot(&romeo, 2), 2).await;
+    let bounds = FileBounds { bytes: 25, files: 9, replace: false };
+    assert!(is_full(&s.files().reserve(&slot(&romeo, 3), bounds).await.unwrap_err()));
+    let few = FileBounds { bytes: 1000, files: 2, replace: false };
+    assert!(is_full(&s.files().reserve(&slot(&romeo, 3), few).await.unwrap_err()));
+    assert_eq!(s.files().files_of(&romeo, 9).await.unwrap().len(), 2);
+}
+
+pub(crate) async fn old_files_make_room_when_a_new_one_is_there(s: Arc<dyn Storage>) {
     let romeo = user("romeo@localhost");
     let (one, two) = (file(&s, slot(&romeo, 1), 1).await, file(&s, slot(&romeo, 2), 2).await);
     let profile = StoredFile { purpose: Purpose::Profile, ..slot(&romeo, 0) };
     let profile = file(&s, profile, 3).await;
-    let bounds = FileBounds { bytes: 25, files: 9, replace: false };
-    let three = slot(&romeo, 3);
-    assert!(is_full(&s.files().reserve(&three, bounds).await.unwrap_err()));
-    let replace = FileBounds { replace: true, ..bounds };
+    let bounds = FileBounds { bytes: 25, files: 9, replace: true };
     let huge = StoredFile { size: 26, ..slot(&romeo, 3) };
-    assert!(is_full(&s.files().reserve(&huge, replace).await.unwrap_err()));
-    s.files().reserve(&three, replace).await.unwrap();
-    // The oldest has gone; what has another quota has not.
+    assert!(is_full(&s.files().reserve(&huge, bounds).await.unwrap_err()));
+    // A slot that may never be used removes nothing.
+    let three = slot(&romeo, 3);
+    s.files().reserve(&three, bounds).await.unwrap();
+    let all = [three.clone(), two.clone(), one.clone(), profile.clone()];
+    assert_eq!(s.files().files_of(&romeo, 9).await.unwrap(), all);
+    // Slots have the same bounds among themselves: they make no room for one another.
+    let large = StoredFile { size: 20, ..slot(&romeo, 4) };
+    assert!(is_full(&s.files().reserve(&large, bounds).await.unwrap_err()));
+    // When it is there, the oldest goes; what has another quota does not.
+    s.files().announce_content(hash(4), 10).await.unwrap();
+    assert_eq!(s.files().complete(three.id, hash(4), bounds).await.unwrap(), Some(1));
+    let three = StoredFile { content: Some(hash(4)), ..three };
     let left = [three.clone(), two.clone(), profile.clone()];
     assert_eq!(s.files().files_of(&romeo, 9).await.unwrap(), left);
     assert!(s.files().is_unused(one.content.unwrap()).await.unwrap());
-    // What is not uploaded yet makes no room.
-    let large = StoredFile { size: 20, ..slot(&romeo, 4) };
-    assert!(is_full(&s.files().reserve(&large, replace).await.unwrap_err()));
-    assert_eq!(s.files().files_of(&romeo, 9).await.unwrap(), left);
-    // Nor is the number exceeded.
-    let few = FileBounds { bytes: 1000, files: 3, replace: true };
-    s.files().reserve(&slot(&romeo, 5), few).await.unwrap();
-    assert_eq!(s.files().find(two.id).await.unwrap(), None);
+    // Nor is the number exceeded. A file that is older than those that are there stays.
+    let few = FileBounds { bytes: 1000, files: 2, replace: true };
+    let early = slot(&romeo, 0);
+    s.files().reserve(&early, few).await.unwrap();
     assert!(is_full(&s.files().reserve(&slot(&romeo, 6), few).await.unwrap_err()));
+    assert_eq!(s.files().complete(early.id, hash(4), few).await.unwrap(), Some(2));
+    let early = StoredFile { content: Some(hash(4)), ..early };
+    let mut left = s.files().files_of(&romeo, 9).await.unwrap();
+    left.sort_by_key(|file| file.purpose.as_str());
+    assert_eq!(left, [early, profile]);
+}
+
+pub(crate) async fn files_that_are_there_are_listed_apart(s: Arc<dyn Storage>) {
+    let romeo = user("romeo@localhost");
+    assert_eq!(s.files().uploaded(&romeo, at(0), 9).await.unwrap(), UploadedFiles::default());
+    assert_eq!(s.files().next_end(&romeo, Purpose::Message).await.unwrap(), None);
+    let (one, two) = (file(&s, slot(&romeo, 1), 1).await, file(&s, slot(&romeo, 2), 2).await);
+    let forever = StoredFile { expires: None, purpose: Purpose::Permanent, ..slot(&romeo, 3) };
+    let forever = file(&s, forever, 3).await;
+    assert_eq!(s.files().next_end(&romeo, Purpose::Ephemeral).await.unwrap(), Some(at(1001)));
+    assert_eq!(s.files().next_end(&romeo, Purpose::Permanent).await.unwrap(), None);
+    for micros in 4..7 {
+        s.files().reserve(&slot(&romeo, micros), ROOMY).await.unwrap();
+    }
+    assert_eq!(s.files().next_end(&romeo, Purpose::Message).await.unwrap(), Some(at(104)));
+    for (now, limit, newest, all) in [
+        (0, 9, vec![&forever, &two, &one], 3),
+        (0, 2, vec![&forever, &two], 3),
+        (1001, 9, vec![&forever, &two], 2),
+        (9999, 9, vec![&forever], 1),
+    ] {
+        let newest = newest.into_iter().cloned().collect();
+        let found = s.files().uploaded(&romeo, at(now), limit).await.unwrap();
+        assert_eq!(found, UploadedFiles { newest, all }, "{now} {limit}");
+    }
 }
 
 pub(crate) async fn files_expire_and_slots_do(s: Arc<dyn Storage>) {
@@ -162,19 +207,26 @@ pub(crate) async fn a_content_is_unused_when_no_file_has_it(s: Arc<dyn Storage>)
     make(&s, &["romeo@localhost", "juliet@localhost"]).await;
     let (romeo, juliet) = (user("romeo@localhost"), user("juliet@localhost"));
     s.files().announce_content(hash(7), 10).await.unwrap();
-    assert_eq!(s.files().unused_contents(9).await.unwrap(), [hash(7)]);
+    assert_eq!(s.files().unused_contents(None, 9).await.unwrap(), [hash(7)]);
     let (ours, theirs) = (file(&s, slot(&romeo, 1), 7).await, file(&s, slot(&juliet, 1), 7).await);
     assert_eq!(s.files().totals().await.unwrap().contents, 1);
     assert!(s.files().remove_file(&romeo, ours.id).await.unwrap());
     assert!(!s.files().is_unused(hash(7)).await.unwrap());
     assert!(!s.files().forget_content(hash(7)).await.unwrap());
-    assert_eq!(s.files().unused_contents(9).await.unwrap(), []);
+    assert_eq!(s.files().unused_contents(None, 9).await.unwrap(), []);
     // Files go with their accounts; contents are to be removed from the disk first.
     assert!(s.accounts().remove(&juliet).await.unwrap());
     assert_eq!(s.files().find(theirs.id).await.unwrap(), None);
     assert!(s.files().is_unused(hash(7)).await.unwrap());
-    assert_eq!(s.files().unused_contents(9).await.unwrap(), [hash(7)]);
+    assert_eq!(s.files().unused_contents(None, 9).await.unwrap(), [hash(7)]);
     assert!(s.files().forget_content(hash(7)).await.unwrap());
-    assert_eq!(s.files().unused_contents(9).await.unwrap(), []);
+    assert_eq!(s.files().unused_contents(None, 9).await.unwrap(), []);
     assert_eq!(s.files().totals().await.unwrap().contents, 0);
+    // They come in order, page by page.
+    for byte in [3, 1, 2] {
+        s.files().announce_content(hash(byte), 10).await.unwrap();
+    }
+    assert_eq!(s.files().unused_contents(None, 2).await.unwrap(), [hash(1), hash(2)]);
+    assert_eq!(s.files().unused_contents(Some(hash(2)), 2).await.unwrap(), [hash(3)]);
+    assert_eq!(s.files().unused_contents(Some(hash(3)), 2).await.unwrap(), []);
 }

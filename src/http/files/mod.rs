@@ -25,6 +25,7 @@ use axum::routing::any;
 use self::refused::Refused;
 use crate::host::ServerState;
 use crate::host::uploads::{PATH, SIGNATURE};
+use crate::http::Peer;
 use crate::storage::{FileId, StoredFile};
 use crate::upload::{Uploads, percent_decoded};
 
@@ -47,7 +48,13 @@ async fn answer(State(server): State<Arc<ServerState>>, request: Request) -> Res
     answer
 }
 
-async fn serve(server: &ServerState, request: &Parts, body: Body) -> Result<Response, Refused> {
+async fn serve(
+    server: &Arc<ServerState>,
+    request: &Parts,
+    body: Body,
+) -> Result<Response, Refused> {
+    let peer = request.extensions.get::<Arc<Peer>>().ok_or(Refused::Failed)?;
+    peer.tls().ok_or(Refused::NoTls)?;
     let uploads = server.find_shared::<Uploads>().filter(|_| server.config.load().files.enabled);
     let uploads = uploads.ok_or(Refused::NotFound)?;
     let file = find(server, &request.uri).await?;
@@ -63,9 +70,9 @@ async fn serve(server: &ServerState, request: &Parts, body: Body) -> Result<Resp
         return Err(Refused::Forbidden);
     }
     match request.method {
-        Method::HEAD => upload::offset(server, uploads, &file).await,
-        Method::DELETE => upload::cancel(server, uploads, &file).await,
-        _ => store::answer(server, uploads, &file, request, body).await,
+        Method::HEAD => upload::offset(server, uploads, file.id).await,
+        Method::DELETE => upload::cancel(server, uploads, file.id).await,
+        _ => store::answer(server, &file, request, body).await,
     }
 }
 

@@ -5,6 +5,7 @@ use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_RANGE, RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
 
 use super::headers;
+use crate::http::WITHOUT_TLS;
 
 /// Why a request is refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -31,6 +32,10 @@ pub(super) enum Refused {
     NotFound,
     /// No byte of the file is in this range. Its size.
     Range(u64),
+    /// Without TLS, and not through a reverse proxy of ours.
+    NoTls,
+    /// Another request writes this file, and has not stopped in time.
+    Taken,
     /// The file is of another type than the slot.
     WrongType,
 }
@@ -62,6 +67,8 @@ impl IntoResponse for Refused {
             }
             Self::NotFound => (StatusCode::NOT_FOUND, "There is no such file."),
             Self::Range(_) => (StatusCode::RANGE_NOT_SATISFIABLE, "The file is shorter."),
+            Self::NoTls => (StatusCode::FORBIDDEN, WITHOUT_TLS),
+            Self::Taken => (StatusCode::SERVICE_UNAVAILABLE, "Another request writes this file."),
             Self::WrongType => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "The slot is for a file of another type.")
             }
@@ -70,6 +77,7 @@ impl IntoResponse for Refused {
         let head = answer.headers_mut();
         headers::put(head, CACHE_CONTROL, "no-store");
         match self {
+            Self::Taken => headers::put(head, RETRY_AFTER, "10"),
             Self::Busy => headers::put(head, RETRY_AFTER, "30"),
             Self::Conflict(Some(offset)) => {
                 headers::put(head, headers::UPLOAD_OFFSET, &offset.to_string());

@@ -19,7 +19,7 @@ use super::range::{Part, content_range, number};
 use super::refused::Refused;
 use super::{headers, upload};
 use crate::host::ServerState;
-use crate::host::uploads::later;
+use crate::host::uploads::{bounds, later};
 use crate::http::{Deadline, Peer};
 use crate::limit::{Action, Held};
 use crate::storage::{StorageError, StoredFile};
@@ -27,8 +27,7 @@ use crate::upload::{KeepError, MediaType, Uploads, Writing};
 
 /// Answers PUT and PATCH.
 pub(super) async fn answer(
-    server: &ServerState,
-    uploads: &Uploads,
+    server: &Arc<ServerState>,
     file: &StoredFile,
     request: &Parts,
     body: Body,
@@ -37,10 +36,9 @@ pub(super) async fn answer(
     let part = part(&request.method, &request.headers, file)?;
     let deadline = request.extensions.get::<Arc<Deadline>>().ok_or(Refused::Failed)?;
     let budget = budget(server, request)?;
-    let turn = uploads.turns.take(file.id).await.ok_or(Refused::Conflict(None))?;
-    // Another request may have ended in the meantime.
-    let found = server.storage.files().find(file.id).await;
-    let file = found.map_err(|error| Refused::failed(&error))?.ok_or(Refused::NotFound)?;
+    let uploads = server.shared::<Uploads>();
+    let working = deadline.working();
+    let (turn, file) = upload::take_turn(server, uploads, file.id).await?;
     must_be_open(server, &file)?;
     let uploaded = uploads.contents.uploaded(file.id).await.map_err(|error| of_disk(&error))?;
     let is_next = match request.method {
@@ -58,28 +56,36 @@ pub(super) async fn answer(
     let stopped = turn.stopped();
     let writing = uploads.contents.write(file.id, part.start, turn).await;
     let mut writing = writing.map_err(|error| of_disk(&error))?;
-    receive(body, part.length, &mut *writing, deadline, &stopped).await?;
-    drop(budget);
+    drop(working);
+    let last = receive(body, part.length, &mut *writing, deadline, &stopped).await?;
+    let _working = deadline.working();
     let end = part.start + part.length;
     if end < file.size {
+        write(&mut *writing, last).await?;
         return Ok((StatusCode::NO_CONTENT, upload::state(&file, end, false)).into_response());
     }
-    finish(server, uploads, &file, writing).await
+    // A task of its own: this one ends when the client goes.
+    let end = finish(Arc::clone(server), file, writing, last, budget);
+    server.tasks.spawn("upload", end).await.map_err(|error| Refused::failed(&error))?
 }
 
-/// All bytes are there.
+/// All bytes have come, and the last ones are not written yet.
 async fn finish(
-    server: &ServerState,
-    uploads: &Uploads,
-    file: &StoredFile,
-    writing: Box<dyn Writing>,
+    server: Arc<ServerState>,
+    file: StoredFile,
+    mut writing: Box<dyn Writing>,
+    last: Bytes,
+    _budget: Held,
 ) -> Result<Response, Refused> {
+    write(&mut *writing, last).await?;
     let (hash, turn) = writing.finish().await.map_err(|error| of_disk(&error))?;
-    let kept = uploads.keep(&*server.storage, file.id, hash, file.size).await;
+    let uploads = server.shared::<Uploads>();
+    let bounds = bounds(&server.config.load(), file.purpose);
+    let kept = uploads.keep(&*server.storage, file.id, hash, file.size, bounds).await;
     drop(turn);
     match kept {
         Ok(true) => {
-            let mut head = upload::state(file, file.size, true);
+            let mut head = upload::state(&file, file.size, true);
             headers::put(&mut head, axum::http::header::ETAG, &headers::etag(hash));
             Ok((StatusCode::CREATED, head).into_response())
         }
@@ -91,17 +97,21 @@ async fn finish(
     }
 }
 
-/// Writes a body of this length.
+/// Writes a body of this length, but for its last piece, which is answered.
 async fn receive(
     body: Body,
     length: u64,
     writing: &mut dyn Writing,
-    deadline: &Deadline,
+    deadline: &Arc<Deadline>,
     stopped: &CancellationToken,
-) -> Result<(), Refused> {
+) -> Result<Bytes, Refused> {
     let mut body = body.into_data_stream();
     let (mut left, mut piece) = (length, BytesMut::new());
     while left > 0 {
+        if piece.len() >= PIECE {
+            let _working = deadline.working();
+            write(writing, piece.split().freeze()).await?;
+        }
         let Some(Some(Ok(chunk))) = stopped.run_until_cancelled(body.next()).await else {
             // The client is gone, or has told a wrong length, or continues on another connection.
             write(writing, piece.split().freeze()).await?;
@@ -112,12 +122,8 @@ async fn receive(
         };
         left = rest;
         piece.extend_from_slice(&chunk);
-        if piece.len() >= PIECE || left == 0 {
-            write(writing, piece.split().freeze()).await?;
-            deadline.extend();
-        }
     }
-    Ok(())
+    Ok(piece.freeze())
 }
 
 async fn write(writing: &mut dyn Writing, piece: Bytes) -> Result<(), Refused> {
@@ -152,8 +158,10 @@ fn part(method: &Method, headers: &HeaderMap, file: &StoredFile) -> Result<Part,
     };
     let end = start.checked_add(length).filter(|end| *end <= file.size);
     let is_whole = end == Some(file.size);
+    // All bytes may be there, and the file may not: the disk failed at the end.
+    let is_end = *method == Method::PATCH && start == file.size;
     // XEP-0363 §7: the length must be that of the slot.
-    if end.is_none() || is_part == is_whole || length == 0 {
+    if end.is_none() || is_part == is_whole || length == 0 && !is_end {
         return Err(Refused::Bad("The length is not that of the slot."));
     }
     Ok(Part { start, length })

@@ -8,46 +8,58 @@ use axum::response::{IntoResponse, Response};
 use super::headers;
 use super::refused::Refused;
 use crate::host::ServerState;
-use crate::storage::StoredFile;
-use crate::upload::Uploads;
+use crate::storage::{FileId, StoredFile};
+use crate::upload::{Turn, Uploads};
 
 /// Answers HEAD at the address of an upload: how many bytes are there.
 pub(super) async fn offset(
     server: &ServerState,
     uploads: &Uploads,
-    file: &StoredFile,
+    id: FileId,
 ) -> Result<Response, Refused> {
+    // Whoever asks has lost its connection. What is under way on it comes to its end first.
+    let (turn, file) = take_turn(server, uploads, id).await?;
     if file.is_over(server.clock.now()) {
         return Err(Refused::Gone);
     }
     let offset = match file.content {
         Some(_) => file.size,
         None => {
-            // Whoever asks has lost its connection. What is under way on it comes to its end first.
-            drop(uploads.turns.take(file.id).await);
-            let uploaded = uploads.contents.uploaded(file.id).await;
+            let uploaded = uploads.contents.uploaded(id).await;
             uploaded.map_err(|error| Refused::failed(&error))?
         }
     };
-    Ok((StatusCode::NO_CONTENT, state(file, offset, file.content.is_some())).into_response())
+    drop(turn);
+    Ok((StatusCode::NO_CONTENT, state(&file, offset, file.content.is_some())).into_response())
 }
 
 /// Answers DELETE there: the upload is given up. A file that was uploaded stays.
 pub(super) async fn cancel(
     server: &ServerState,
     uploads: &Uploads,
-    file: &StoredFile,
+    id: FileId,
 ) -> Result<Response, Refused> {
+    let (turn, file) = take_turn(server, uploads, id).await?;
     if file.content.is_some() {
         return Err(Refused::Conflict(None));
     }
-    let turn = uploads.turns.take(file.id).await;
-    let removed = server.storage.files().remove_file(&file.owner, file.id).await;
+    let removed = server.storage.files().remove_file(&file.owner, id).await;
     removed.map_err(|error| Refused::failed(&error))?;
-    let discarded = uploads.contents.discard(file.id).await;
+    let discarded = uploads.contents.discard(id).await;
     drop(turn);
     discarded.map_err(|error| Refused::failed(&error))?;
     Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// Stops whoever writes a file, and finds the file as it is then: it may be there now, or have gone.
+pub(super) async fn take_turn(
+    server: &ServerState,
+    uploads: &Uploads,
+    id: FileId,
+) -> Result<(Turn, StoredFile), Refused> {
+    let turn = uploads.turns.take(id).await.ok_or(Refused::Taken)?;
+    let found = server.storage.files().find(id).await.map_err(|error| Refused::failed(&error))?;
+    Ok((turn, found.ok_or(Refused::NotFound)?))
 }
 
 /// The headers that say how far an upload is.

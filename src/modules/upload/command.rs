@@ -8,7 +8,7 @@ use crate::host::uploads::url;
 use crate::host::{AccountCommand, Cx};
 use crate::jid::BareJid;
 use crate::payload::data_form::{Field, FieldKind, Form, FormKind, Submitted};
-use crate::storage::{FileId, StoredFile};
+use crate::storage::FileId;
 use crate::upload::Uploads;
 
 /// The command.
@@ -25,16 +25,23 @@ impl AccountCommand for Files {
     }
 
     async fn form(&self, cx: &mut Cx<'_>, user: &BareJid) -> Result<Option<Form>, CommandError> {
-        let files = files(cx, user).await?;
-        if files.is_empty() {
+        let now = cx.server.clock.now();
+        let files = cx.server.storage.files().uploaded(user, now, SHOWN).await?;
+        if files.newest.is_empty() {
             return Ok(None);
         }
+        let instructions = match files.all {
+            all if all > SHOWN as u64 => {
+                format!("{INSTRUCTIONS} These are the newest {SHOWN} of {all}.")
+            }
+            _ => INSTRUCTIONS.to_owned(),
+        };
         let field = Field::new(REMOVE, FieldKind::ListMulti).label("Remove these files");
-        let field = files.iter().fold(field, |field, file| {
+        let field = files.newest.iter().fold(field, |field, file| {
             let label = format!("{}: {}, {} bytes", file.created, file.name, file.size);
             field.option(&file.id.to_string(), &label)
         });
-        let form = Form::new(FormKind::Form).title(self.about()).instructions(INSTRUCTIONS);
+        let form = Form::new(FormKind::Form).title(self.about()).instructions(&instructions);
         Ok(Some(form.field(field)))
     }
 
@@ -48,14 +55,18 @@ impl AccountCommand for Files {
         if chosen.is_empty() {
             return list(cx, user).await;
         }
-        let mut removed = 0;
+        let files = cx.server.storage.files();
+        // All are looked for before one is removed: a mistake removes nothing.
+        let mut ids = Vec::new();
         for id in chosen {
             let no_such = || CommandError::NotFound(format!("you have no file `{id}`"));
             let id = FileId::parse(id).ok_or_else(no_such)?;
-            if !cx.server.storage.files().remove_file(user, id).await? {
-                return Err(no_such());
-            }
-            removed += 1;
+            let found = files.find(id).await?.filter(|file| file.owner == *user);
+            ids.push(found.ok_or_else(no_such)?.id);
+        }
+        let mut removed = 0;
+        for id in ids {
+            removed += u64::from(files.remove_file(user, id).await?);
         }
         cx.server.shared::<Uploads>().sweep_soon.notify_one();
         let text = format!("Removed: {removed}.");
@@ -64,7 +75,9 @@ impl AccountCommand for Files {
 }
 
 async fn list(cx: &Cx<'_>, user: &BareJid) -> Result<Outcome, CommandError> {
-    let rows = files(cx, user).await?.into_iter().map(|file| {
+    let now = cx.server.clock.now();
+    let files = cx.server.storage.files().uploaded(user, now, LISTED).await?;
+    let rows = files.newest.into_iter().map(|file| {
         vec![
             json!(file.name),
             json!(file.size),
@@ -83,14 +96,9 @@ async fn list(cx: &Cx<'_>, user: &BareJid) -> Result<Outcome, CommandError> {
     Ok(Outcome::Table { columns: columns.map(Into::into).to_vec(), rows })
 }
 
-/// Those that were uploaded, newest first.
-async fn files(cx: &Cx<'_>, user: &BareJid) -> Result<Vec<StoredFile>, CommandError> {
-    let mut files = cx.server.storage.files().files_of(user, SHOWN).await?;
-    let now = cx.server.clock.now();
-    files.retain(|file| file.content.is_some() && !file.is_over(now));
-    Ok(files)
-}
-
 const REMOVE: &str = "remove";
+/// Of so many one can be chosen.
 const SHOWN: usize = 200;
+/// The front says how many of them it does not show.
+const LISTED: usize = 10_000;
 const INSTRUCTIONS: &str = "Nobody can download a file any more that you remove. Choose none to see all, with their addresses.";

@@ -1,4 +1,4 @@
-//! Removes files that have expired, and contents that no file has any more.
+//! Removes files that have expired, uploads whose slots have gone, and contents that no file has any more.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,15 +6,12 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use crate::host::ServerState;
-use crate::upload::Uploads;
+use crate::upload::{Swept, Uploads};
 
 /// Runs a minute after the start, every hour, and when something was removed, until the server stops.
 pub(super) async fn run(server: Arc<ServerState>) {
     let stopping = server.tasks.stopping();
     let uploads = server.shared::<Uploads>();
-    if let Err(error) = uploads.contents.discard_all().await {
-        tracing::error!(%error, "cannot remove uploads of before the start");
-    }
     let mut pause = SOON;
     loop {
         let woken = timeout(pause, uploads.sweep_soon.notified());
@@ -22,10 +19,10 @@ pub(super) async fn run(server: Arc<ServerState>) {
             return;
         }
         match uploads.sweep(&*server.storage, server.clock.now()).await {
-            Ok(swept) if swept.files + swept.contents > 0 => {
-                tracing::info!(files = swept.files, contents = swept.contents, "removed old files");
+            Ok(swept) if swept == Swept::default() => {}
+            Ok(Swept { files, contents, uploads }) => {
+                tracing::info!(files, contents, uploads, "removed old files");
             }
-            Ok(_) => {}
             Err(error) => tracing::error!(%error, "cannot remove old files"),
         }
         pause = HOUR;

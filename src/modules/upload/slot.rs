@@ -1,13 +1,13 @@
 //! Slots (XEP-0363 §4), and why none is given (§6).
 
 use super::request::{self, NS, SlotRequest};
-use crate::config::{Config, FilesFull};
-use crate::host::uploads::{expires, later, signed_url, url};
+use crate::config::Config;
+use crate::host::uploads::{bounds, expires, later, quota, signed_url, url};
 use crate::host::{Cx, ServerState};
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
 use crate::stanza::{Condition, StanzaError};
-use crate::storage::{FILE_QUOTA, FileBounds, FileId, Purpose, StorageError, StoredFile};
+use crate::storage::{FILE_QUOTA, FileId, Purpose, StorageError, StoredFile};
 use crate::upload::Uploads;
 use crate::xml::{ElementRef, Node, element};
 
@@ -85,14 +85,6 @@ pub(super) fn max_size(config: &Config, purpose: Purpose) -> u64 {
     most.min(quota(config, purpose)) as u64
 }
 
-fn quota(config: &Config, purpose: Purpose) -> usize {
-    match purpose {
-        Purpose::Ephemeral | Purpose::Message => config.files.quota,
-        Purpose::Permanent => config.files.permanent_quota,
-        Purpose::Profile => config.files.profile_quota,
-    }
-}
-
 fn check(
     config: &Config,
     wanted: &SlotRequest,
@@ -136,32 +128,20 @@ async fn reserve(
         let again = later(slot.created, std::time::Duration::from_secs_f64(seconds.min(DAY)));
         return Err(full(ns, "too much was uploaded in the last day", Some(again)));
     }
-    let is_message = matches!(slot.purpose, Purpose::Ephemeral | Purpose::Message);
-    let bounds = FileBounds {
-        bytes: quota(config, slot.purpose) as u64,
-        files: config.files.files,
-        replace: is_message && config.files.full == FilesFull::Replace,
-    };
-    match server.storage.files().reserve(slot, bounds).await {
-        Ok(()) => Ok(()),
-        Err(StorageError::Limit(FILE_QUOTA)) => {
-            let again = next_end(server, slot).await;
+    let bounds = bounds(config, slot.purpose);
+    let files = server.storage.files();
+    let Err(error) = files.reserve(slot, bounds).await else { return Ok(()) };
+    if !is_exempt {
+        // There is no slot, so nothing is uploaded.
+        server.budgets.uploaded_bytes.give_back(user, slot.size);
+    }
+    match error {
+        StorageError::Limit(FILE_QUOTA) => {
+            let again = files.next_end(&slot.owner, slot.purpose).await?;
             Err(full(ns, "your files have used up their quota", again))
         }
-        Err(error) => Err(error.into()),
+        error => Err(error.into()),
     }
-}
-
-/// When the first file or slot of the account ends, so that there is more room.
-async fn next_end(server: &ServerState, slot: &StoredFile) -> Option<Timestamp> {
-    let files = server.storage.files().files_of(&slot.owner, LOOKED_AT).await.ok()?;
-    let sharing = slot.purpose.sharing_quota();
-    let same = files.iter().filter(|file| sharing.contains(&file.purpose));
-    same.filter_map(|file| match file.content {
-        Some(_) => file.expires,
-        None => Some(file.slot_until),
-    })
-    .min()
 }
 
 /// XEP-0363 §6: with the time at which the client may try again, if there is one.
@@ -172,5 +152,3 @@ fn full(ns: &str, text: &'static str, again: Option<Timestamp>) -> StanzaError {
 
 /// In seconds.
 const DAY: f64 = 86_400.0;
-/// Files that are looked at, newest first.
-const LOOKED_AT: usize = 1000;

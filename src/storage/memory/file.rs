@@ -6,10 +6,9 @@ use super::state::State;
 use super::storage::MemoryStorage;
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
-use crate::storage::file::FILE_QUOTA;
 use crate::storage::{
-    ContentHash, FileBounds, FileId, FileStore, FileTotals, Purpose, Result, StorageError,
-    StoredFile,
+    ContentHash, FILE_QUOTA, FileBounds, FileId, FileStore, FileTotals, Purpose, REPLACED_AT_ONCE,
+    Result, StorageError, StoredFile, UploadedFiles,
 };
 
 #[async_trait]
@@ -18,21 +17,14 @@ impl FileStore for MemoryStorage {
         let mut state = self.state()?;
         let owner = state.owner(&file.owner);
         let sharing = file.purpose.sharing_quota();
-        let mut files = owner.files.clone();
-        loop {
-            let same = || files.iter().filter(|other| sharing.contains(&other.purpose));
-            let bytes = same().map(|other| other.size).fold(file.size, u64::saturating_add);
-            if bytes <= bounds.bytes && (files.len() as u64) < bounds.files {
-                break;
-            }
-            let old = same().filter(|other| bounds.replace && other.content.is_some());
-            let oldest = old.min_by_key(|other| (other.created, other.id)).map(|other| other.id);
-            let oldest = oldest.filter(|_| file.size <= bounds.bytes);
-            let Some(oldest) = oldest else { return Err(StorageError::Limit(FILE_QUOTA)) };
-            files.retain(|other| other.id != oldest);
+        let same = || owner.files.iter().filter(|other| sharing.contains(&other.purpose));
+        let counts = |other: &&StoredFile| !bounds.replace || other.content.is_none();
+        let bytes = same().filter(counts).map(|o| o.size).fold(file.size, u64::saturating_add);
+        let replaceable = same().filter(|other| !counts(other)).count();
+        if bounds.are_exceeded(bytes, (owner.files.len() - replaceable + 1) as u64) {
+            return Err(StorageError::Limit(FILE_QUOTA));
         }
-        files.push(file.clone());
-        owner.files = files;
+        owner.files.push(file.clone());
         Ok(())
     }
 
@@ -48,6 +40,30 @@ impl FileStore for MemoryStorage {
         files.reverse();
         files.truncate(limit);
         Ok(files)
+    }
+
+    async fn uploaded(
+        &self,
+        owner: &BareJid,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<UploadedFiles> {
+        let mut newest = self.files_of(owner, usize::MAX).await?;
+        newest.retain(|file| file.content.is_some() && !file.is_over(now));
+        let all = newest.len() as u64;
+        newest.truncate(limit);
+        Ok(UploadedFiles { newest, all })
+    }
+
+    async fn next_end(&self, owner: &BareJid, purpose: Purpose) -> Result<Option<Timestamp>> {
+        let state = self.state()?;
+        let files = state.owners.get(owner).into_iter().flat_map(|owner| &owner.files);
+        let same = files.filter(|file| purpose.sharing_quota().contains(&file.purpose));
+        let end = |file: &StoredFile| match file.content {
+            Some(_) => file.expires,
+            None => Some(file.slot_until),
+        };
+        Ok(same.filter_map(end).min())
     }
 
     async fn used_by(&self, owner: &BareJid, purpose: Purpose) -> Result<(u64, u64)> {
@@ -71,14 +87,33 @@ impl FileStore for MemoryStorage {
         Ok(())
     }
 
-    async fn complete(&self, id: FileId, hash: ContentHash) -> Result<bool> {
+    async fn complete(
+        &self,
+        id: FileId,
+        hash: ContentHash,
+        bounds: FileBounds,
+    ) -> Result<Option<u64>> {
         let mut state = self.state()?;
-        let Some(file) = all_mut(&mut state).find(|file| file.id == id && file.content.is_none())
-        else {
-            return Ok(false);
-        };
+        let is_it = |file: &StoredFile| file.id == id && file.content.is_none();
+        let owner = state.owners.values_mut().find(|owner| owner.files.iter().any(is_it));
+        let Some(files) = owner.map(|owner| &mut owner.files) else { return Ok(None) };
+        let Some(file) = files.iter_mut().find(|file| is_it(file)) else { return Ok(None) };
         file.content = Some(hash);
-        Ok(true)
+        let sharing = file.purpose.sharing_quota();
+        let mut replaced = 0;
+        while bounds.replace && replaced < REPLACED_AT_ONCE as u64 {
+            let uploaded = || files.iter().filter(|other| other.content.is_some());
+            let same = || uploaded().filter(|other| sharing.contains(&other.purpose));
+            if !bounds.are_exceeded(same().map(|o| o.size).sum(), uploaded().count() as u64) {
+                break;
+            }
+            let others = same().filter(|other| other.id != id);
+            let oldest = others.min_by_key(|other| (other.created, other.id)).map(|other| other.id);
+            let Some(oldest) = oldest else { break };
+            files.retain(|other| other.id != oldest);
+            replaced += 1;
+        }
+        Ok(Some(replaced))
     }
 
     async fn remove_file(&self, owner: &BareJid, id: FileId) -> Result<bool> {
@@ -103,10 +138,14 @@ impl FileStore for MemoryStorage {
         Ok(removed)
     }
 
-    async fn unused_contents(&self, limit: usize) -> Result<Vec<ContentHash>> {
+    async fn unused_contents(
+        &self,
+        after: Option<ContentHash>,
+        limit: usize,
+    ) -> Result<Vec<ContentHash>> {
         let state = self.state()?;
-        let unused = state.contents.keys().copied().filter(|hash| is_unused(&state, *hash));
-        Ok(unused.take(limit).collect())
+        let behind = state.contents.keys().copied().filter(|hash| Some(*hash) > after);
+        Ok(behind.filter(|hash| is_unused(&state, *hash)).take(limit).collect())
     }
 
     async fn is_unused(&self, hash: ContentHash) -> Result<bool> {

@@ -5,7 +5,9 @@ use sqlx::Row;
 use super::{Connection, DbRow, jid, row_limit};
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
-use crate::storage::{ContentHash, FileId, FileTotals, Purpose, Result, StorageError, StoredFile};
+use crate::storage::{
+    ContentHash, FileId, FileTotals, Purpose, Result, StorageError, StoredFile, UploadedFiles,
+};
 
 /// A file by its id.
 pub(in crate::storage) async fn find(
@@ -26,37 +28,41 @@ pub(in crate::storage) async fn of(
     rows.iter().map(file).collect()
 }
 
-/// Bytes of the files with these purposes, and the number of all files of an owner.
-pub(in crate::storage) async fn used(
+/// The newest files of an account that were uploaded and have not expired, and their number.
+pub(in crate::storage) async fn uploaded(
     on: &mut Connection,
-    owner: i64,
+    owner: &BareJid,
+    now: Timestamp,
+    limit: usize,
+) -> Result<UploadedFiles> {
+    let (all,) = sqlx::query_as::<_, (i64,)>(COUNT_UPLOADED)
+        .bind(owner.as_str())
+        .bind(now.as_micros())
+        .fetch_one(&mut *on)
+        .await?;
+    let rows = sqlx::query(UPLOADED)
+        .bind(owner.as_str())
+        .bind(now.as_micros())
+        .bind(row_limit(limit))
+        .fetch_all(on)
+        .await?;
+    let newest = rows.iter().map(file).collect::<Result<_>>()?;
+    Ok(UploadedFiles { newest, all: all.unsigned_abs() })
+}
+
+/// When the first of the files and slots with these purposes ends.
+pub(in crate::storage) async fn next_end(
+    on: &mut Connection,
+    owner: &BareJid,
     [one, other]: [Purpose; 2],
-) -> Result<(u64, u64)> {
-    let (bytes, files) = sqlx::query_as::<_, (i64, i64)>(USED)
-        .bind(owner)
+) -> Result<Option<Timestamp>> {
+    let (end,) = sqlx::query_as::<_, (Option<i64>,)>(NEXT_END)
+        .bind(owner.as_str())
         .bind(one.code())
         .bind(other.code())
         .fetch_one(on)
         .await?;
-    Ok((bytes.unsigned_abs(), files.unsigned_abs()))
-}
-
-/// The oldest files of these purposes that were uploaded: their ids and sizes.
-pub(in crate::storage) async fn oldest(
-    on: &mut Connection,
-    owner: i64,
-    [one, other]: [Purpose; 2],
-    limit: usize,
-) -> Result<Vec<(FileId, u64)>> {
-    let rows = sqlx::query(OLDEST)
-        .bind(owner)
-        .bind(one.code())
-        .bind(other.code())
-        .bind(row_limit(limit))
-        .fetch_all(on)
-        .await?;
-    let row = |row: &DbRow| Ok((id(row)?, row.try_get::<i64, _>("size")?.unsigned_abs()));
-    rows.iter().map(row).collect()
+    Ok(end.map(Timestamp::from_micros))
 }
 
 /// Stores a new file.
@@ -113,18 +119,18 @@ pub(in crate::storage) async fn put_content(
     Ok(())
 }
 
-/// Gives a file its content. `false` if there is no such file, or it has one.
+/// Gives a file its content.
 pub(in crate::storage) async fn complete(
     on: &mut Connection,
     id: FileId,
     hash: ContentHash,
-) -> Result<bool> {
-    let done = sqlx::query("UPDATE file SET content = $2 WHERE id = $1 AND content IS NULL")
+) -> Result<()> {
+    sqlx::query("UPDATE file SET content = $2 WHERE id = $1 AND content IS NULL")
         .bind(&id.bytes()[..])
         .bind(&hash.bytes()[..])
         .execute(on)
         .await?;
-    Ok(done.rows_affected() > 0)
+    Ok(())
 }
 
 /// Removes a file of an owner.
@@ -155,15 +161,18 @@ pub(in crate::storage) async fn remove_expired(
     Ok(removed)
 }
 
-/// Contents that no file has.
+/// Contents that no file has, in the order of their hashes, behind this one.
 pub(in crate::storage) async fn unused(
     on: &mut Connection,
+    after: Option<ContentHash>,
     limit: usize,
 ) -> Result<Vec<ContentHash>> {
     let rows = sqlx::query(
-        "SELECT c.hash FROM file_content c \
-         WHERE NOT EXISTS (SELECT 1 FROM file f WHERE f.content = c.hash) LIMIT +$1",
+        "SELECT c.hash FROM file_content c WHERE c.hash > $1 \
+         AND NOT EXISTS (SELECT 1 FROM file f WHERE f.content = c.hash) \
+         ORDER BY c.hash LIMIT +$2",
     )
+    .bind(after.as_ref().map_or(&[][..], |hash| &hash.bytes()[..]))
     .bind(row_limit(limit))
     .fetch_all(on)
     .await?;
@@ -197,7 +206,6 @@ pub(in crate::storage) async fn totals(on: &mut Connection) -> Result<FileTotals
 }
 
 fn file(row: &DbRow) -> Result<StoredFile> {
-    let purpose: i64 = row.try_get("purpose")?;
     let bytes: Option<&[u8]> = row.try_get("content")?;
     Ok(StoredFile {
         id: id(row)?,
@@ -205,8 +213,7 @@ fn file(row: &DbRow) -> Result<StoredFile> {
         name: row.try_get("name")?,
         size: row.try_get::<i64, _>("size")?.unsigned_abs(),
         media_type: row.try_get("media_type")?,
-        purpose: Purpose::of_code(purpose)
-            .ok_or_else(|| damaged(format!("there is no purpose {purpose}")))?,
+        purpose: purpose(row.try_get("purpose")?)?,
         created: Timestamp::from_micros(row.try_get("created")?),
         slot_until: Timestamp::from_micros(row.try_get("slot_until")?),
         expires: row.try_get::<Option<i64>, _>("expires")?.map(Timestamp::from_micros),
@@ -214,7 +221,11 @@ fn file(row: &DbRow) -> Result<StoredFile> {
     })
 }
 
-fn id(row: &DbRow) -> Result<FileId> {
+pub(super) fn purpose(code: i64) -> Result<Purpose> {
+    Purpose::of_code(code).ok_or_else(|| damaged(format!("there is no purpose {code}")))
+}
+
+pub(super) fn id(row: &DbRow) -> Result<FileId> {
     FileId::of_bytes(row.try_get("id")?).ok_or_else(|| damaged("an id has 16 bytes".into()))
 }
 
@@ -233,10 +244,14 @@ const FIND: &str = "SELECT f.id, o.jid, f.name, f.size, f.media_type, f.purpose,
 const OF: &str = "SELECT f.id, o.jid, f.name, f.size, f.media_type, f.purpose, f.created, \
     f.slot_until, f.expires, f.content FROM owner o JOIN file f ON f.owner = o.number \
     WHERE o.jid = $1 ORDER BY f.created DESC, f.id DESC LIMIT +$2";
-const USED: &str = "SELECT CAST(coalesce(sum(CASE WHEN purpose IN ($2, $3) THEN size ELSE 0 END), 0) \
-    AS BIGINT), count(*) FROM file WHERE owner = $1";
-const OLDEST: &str = "SELECT id, size FROM file WHERE owner = $1 AND purpose IN ($2, $3) \
-    AND content IS NOT NULL ORDER BY created, id LIMIT +$4";
+const UPLOADED: &str = "SELECT f.id, o.jid, f.name, f.size, f.media_type, f.purpose, f.created, \
+    f.slot_until, f.expires, f.content FROM owner o JOIN file f ON f.owner = o.number \
+    WHERE o.jid = $1 AND f.content IS NOT NULL AND (f.expires IS NULL OR f.expires > $2) \
+    ORDER BY f.created DESC, f.id DESC LIMIT +$3";
+const COUNT_UPLOADED: &str = "SELECT count(*) FROM owner o JOIN file f ON f.owner = o.number \
+    WHERE o.jid = $1 AND f.content IS NOT NULL AND (f.expires IS NULL OR f.expires > $2)";
+const NEXT_END: &str = "SELECT min(CASE WHEN f.content IS NULL THEN f.slot_until ELSE f.expires END) \
+    FROM owner o JOIN file f ON f.owner = o.number WHERE o.jid = $1 AND f.purpose IN ($2, $3)";
 const EXPIRED: [&str; 2] = [
     "DELETE FROM file WHERE id IN (SELECT id FROM file WHERE expires IS NOT NULL AND expires <= $1 \
      ORDER BY expires LIMIT +$2)",
@@ -248,9 +263,6 @@ const HAS_CONTENT: &str = "SELECT EXISTS (SELECT 1 FROM file WHERE content = $1)
 /// Statements that must not read a whole table, for tests.
 #[cfg(test)]
 pub(in crate::storage) fn statements() -> Vec<String> {
-    [&[FIND, OF, USED, OLDEST, HAS_CONTENT][..], &EXPIRED]
-        .concat()
-        .into_iter()
-        .map(str::to_owned)
-        .collect()
+    let own = [FIND, OF, UPLOADED, COUNT_UPLOADED, NEXT_END, HAS_CONTENT];
+    [&own[..], &EXPIRED].concat().into_iter().map(str::to_owned).collect()
 }

@@ -12,6 +12,7 @@ pub(super) mod capability;
 pub(super) mod device;
 pub(super) mod document;
 pub(super) mod file;
+pub(super) mod file_room;
 pub(super) mod invitation;
 pub(super) mod multi_row;
 pub(super) mod owner;

@@ -17,6 +17,19 @@ pub(in crate::storage) trait Change: Send + Sync + 'static {
     async fn apply(&self, on: &mut WriteTx<'_>) -> Result<Self::Answer>;
 }
 
+/// A change that changes nothing. It needs the writer and the database as every other one.
+pub(super) struct Nothing;
+
+#[async_trait]
+impl Change for Nothing {
+    type Answer = ();
+
+    async fn apply(&self, on: &mut WriteTx<'_>) -> Result<()> {
+        on.tx.connection().await?;
+        Ok(())
+    }
+}
+
 /// A change with the sender of its answer.
 pub(super) struct Asked<C: Change> {
     pub(super) change: C,

@@ -7,11 +7,10 @@ use super::database::Database;
 use super::write_tx::WriteTx;
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
-use crate::storage::file::FILE_QUOTA;
-use crate::storage::sql::file;
+use crate::storage::sql::{file, file_room};
 use crate::storage::{
-    ContentHash, FileBounds, FileId, FileStore, FileTotals, Purpose, Result, StorageError,
-    StoredFile,
+    ContentHash, FILE_QUOTA, FileBounds, FileId, FileStore, FileTotals, Purpose, REPLACED_AT_ONCE,
+    Result, StorageError, StoredFile, UploadedFiles,
 };
 
 #[async_trait]
@@ -28,9 +27,24 @@ impl FileStore for Database {
         file::of(&mut *self.reader().await?, owner, limit).await
     }
 
+    async fn uploaded(
+        &self,
+        owner: &BareJid,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<UploadedFiles> {
+        file::uploaded(&mut *self.reader().await?, owner, now, limit).await
+    }
+
+    async fn next_end(&self, owner: &BareJid, purpose: Purpose) -> Result<Option<Timestamp>> {
+        file::next_end(&mut *self.reader().await?, owner, purpose.sharing_quota()).await
+    }
+
     async fn used_by(&self, owner: &BareJid, purpose: Purpose) -> Result<(u64, u64)> {
         let Some(number) = self.owner_number(owner).await? else { return Ok((0, 0)) };
-        file::used(&mut *self.reader().await?, number, purpose.sharing_quota()).await
+        let sharing = purpose.sharing_quota();
+        let room = file_room::room(&mut *self.reader().await?, number, sharing).await?;
+        Ok((room.bytes, room.files))
     }
 
     async fn extend(&self, id: FileId, until: Timestamp) -> Result<()> {
@@ -41,8 +55,13 @@ impl FileStore for Database {
         self.writer.write(Announce(hash, size)).await
     }
 
-    async fn complete(&self, id: FileId, hash: ContentHash) -> Result<bool> {
-        self.writer.write(Complete(id, hash)).await
+    async fn complete(
+        &self,
+        id: FileId,
+        hash: ContentHash,
+        bounds: FileBounds,
+    ) -> Result<Option<u64>> {
+        self.writer.write(Complete(id, hash, bounds)).await
     }
 
     async fn remove_file(&self, owner: &BareJid, id: FileId) -> Result<bool> {
@@ -53,8 +72,12 @@ impl FileStore for Database {
         self.writer.write(RemoveExpired(now, limit)).await
     }
 
-    async fn unused_contents(&self, limit: usize) -> Result<Vec<ContentHash>> {
-        file::unused(&mut *self.reader().await?, limit).await
+    async fn unused_contents(
+        &self,
+        after: Option<ContentHash>,
+        limit: usize,
+    ) -> Result<Vec<ContentHash>> {
+        file::unused(&mut *self.reader().await?, after, limit).await
     }
 
     async fn is_unused(&self, hash: ContentHash) -> Result<bool> {
@@ -82,27 +105,14 @@ impl Change for Reserve {
             return Err(StorageError::Limit(FILE_QUOTA));
         }
         let owner = on.owner(&new.owner).await?.number;
-        let sharing = new.purpose.sharing_quota();
         let connection = on.tx.connection().await?;
-        let (mut bytes, mut files) = file::used(connection, owner, sharing).await?;
-        let is_full = |bytes: u64, files: u64| {
-            bytes.saturating_add(new.size) > bounds.bytes || files >= bounds.files
+        let room = file_room::room(connection, owner, new.purpose.sharing_quota()).await?;
+        let (bytes, files) = match bounds.replace {
+            true => (room.bytes - room.uploaded_bytes, room.files - room.replaceable),
+            false => (room.bytes, room.files),
         };
-        let mut replaced = Vec::new();
-        if is_full(bytes, files) && bounds.replace {
-            for (id, size) in file::oldest(connection, owner, sharing, AT_ONCE).await? {
-                if !is_full(bytes, files) {
-                    break;
-                }
-                (bytes, files) = (bytes.saturating_sub(size), files.saturating_sub(1));
-                replaced.push(id);
-            }
-        }
-        if is_full(bytes, files) {
+        if bounds.are_exceeded(bytes.saturating_add(new.size), files + 1) {
             return Err(StorageError::Limit(FILE_QUOTA));
-        }
-        for id in replaced {
-            file::remove(connection, owner, id).await?;
         }
         file::insert(connection, owner, new).await
     }
@@ -130,14 +140,37 @@ impl Change for Announce {
     }
 }
 
-struct Complete(FileId, ContentHash);
+struct Complete(FileId, ContentHash, FileBounds);
 
 #[async_trait]
 impl Change for Complete {
-    type Answer = bool;
+    type Answer = Option<u64>;
 
-    async fn apply(&self, on: &mut WriteTx<'_>) -> Result<bool> {
-        file::complete(on.tx.connection().await?, self.0, self.1).await
+    async fn apply(&self, on: &mut WriteTx<'_>) -> Result<Option<u64>> {
+        let Self(id, hash, bounds) = self;
+        let connection = on.tx.connection().await?;
+        let Some((owner, purpose)) = file_room::slot(connection, *id).await? else {
+            return Ok(None);
+        };
+        file::complete(connection, *id, *hash).await?;
+        let sharing = purpose.sharing_quota();
+        let room = file_room::room(connection, owner, sharing).await?;
+        let (mut bytes, mut files) = (room.uploaded_bytes, room.uploaded);
+        if !bounds.replace || !bounds.are_exceeded(bytes, files) {
+            return Ok(Some(0));
+        }
+        let mut replaced = 0;
+        for (old, size) in file_room::oldest(connection, owner, sharing, REPLACED_AT_ONCE).await? {
+            if !bounds.are_exceeded(bytes, files) {
+                break;
+            }
+            if old != *id {
+                file::remove(connection, owner, old).await?;
+                (bytes, files) = (bytes.saturating_sub(size), files.saturating_sub(1));
+                replaced += 1;
+            }
+        }
+        Ok(Some(replaced))
     }
 }
 
@@ -179,6 +212,3 @@ impl Change for Forget {
         Ok(is_unused)
     }
 }
-
-/// So many old files make room for a new one at most.
-const AT_ONCE: usize = 1000;

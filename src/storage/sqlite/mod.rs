@@ -54,6 +54,7 @@ mod writer;
 
 use async_trait::async_trait;
 
+use self::change::Nothing;
 use self::database::Database;
 use super::{
     AccountStore, ApiTokenStore, ArchiveStore, CapabilityStore, DeviceStore, DocumentStore,
@@ -129,6 +130,10 @@ impl Storage for SqliteStorage {
     fn measure(&self, metrics: &Metrics) {
         self.database.writer.measure(metrics);
         self.database.turns.measure(metrics);
+    }
+
+    async fn try_writer(&self) -> super::Result<()> {
+        self.database.writer.write(Nothing).await
     }
 
     /// Commits all changes, moves the log (`-wal`) into the file and closes it.

@@ -8,8 +8,8 @@ use super::{
 };
 use crate::storage::SqliteStorage;
 use crate::storage::sql::{
-    Connection, account, api_token, device, file, invitation, pubsub_entity, push, resumption,
-    room, room_list, room_people, undelivered,
+    Connection, account, api_token, device, file, file_room, invitation, pubsub_entity, push,
+    resumption, room, room_list, room_people, undelivered,
 };
 use crate::tasks::Tasks;
 
@@ -96,6 +96,7 @@ async fn no_frequent_statement_walks_through_a_table() {
     statements.extend(device::statements());
     statements.extend(file::statements());
     statements.extend(invitation::statements());
+    statements.extend(file_room::STATEMENTS.map(str::to_owned));
     statements.extend(delete_messages::statements());
     statements.extend(resumption::statements());
     statements.extend(quota::statements());

@@ -98,8 +98,11 @@ impl Shared {
     /// A request has come that cannot be read.
     pub fn malformed(self: Arc<Self>) -> Waiting {
         let (reply, answer) = oneshot::channel();
-        self.change(true, |state| (state.engine.malformed(reply), ()));
-        Waiting { shared: self, ticket: 0, answer, is_answered: false }
+        let ticket = self.change(true, |state| {
+            state.tickets += 1;
+            (state.engine.malformed(reply), state.tickets)
+        });
+        Waiting { shared: self, ticket, answer, is_answered: false }
     }
 
     /// The longest time for which a request waits.
@@ -204,7 +207,7 @@ impl BoshChannel {
             if away.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
-            self.shared.0.lock().engine.expire(Instant::now());
+            self.shared.change(false, |state| (state.engine.expire(Instant::now()), ()));
         }
     }
 

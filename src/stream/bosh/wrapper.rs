@@ -57,16 +57,10 @@ impl Wrapper {
         Ok(Self { tag: Self::attributes(tag, limits)?, payload })
     }
 
-    /// The session that a request names whose open tag has come; `None` if that is not whole yet, or
-    /// names none. Not checked further: to know how much more may come.
+    /// The session that a request names with this open tag; `None` if it names none. Not checked further: to know how
+    /// much more may come.
     #[must_use]
-    pub fn peek_sid(bytes: &[u8], limits: Limits) -> Option<String> {
-        let bytes = match bytes.strip_prefix(b"<?xml") {
-            None => bytes,
-            Some(declared) => &declared[memchr::memchr(b'>', declared)? + 1..],
-        };
-        let start = memchr::memchr(b'<', bytes)?;
-        let tag = tag(&bytes[start..])?;
+    pub fn peek_sid(tag: &[u8], limits: Limits) -> Option<String> {
         let tag = Self::attributes(tag, limits).ok()?;
         tag.root().attr("sid").map(std::borrow::Cow::into_owned)
     }
@@ -96,19 +90,44 @@ pub fn largest(stanza: usize) -> usize {
 
 /// The open tag with which this begins, without its end; `None` if it does not end here.
 fn tag(bytes: &[u8]) -> Option<&[u8]> {
-    let mut quote = None;
-    let end = bytes.iter().position(|&byte| match quote {
-        Some(open) => {
-            quote = quote.filter(|_| byte != open);
-            false
+    OpenTag::default().find(bytes)
+}
+
+/// Finds the open tag of a document that comes in pieces. It looks at each byte once.
+#[derive(Debug, Default)]
+pub struct OpenTag {
+    /// So many bytes were looked at.
+    seen: usize,
+    /// Where it begins, as far as that is known.
+    start: Option<usize>,
+    quote: Option<u8>,
+    is_found: bool,
+}
+
+impl OpenTag {
+    /// The open tag without its end, if it ends in the bytes that were not there before. `bytes` is all that has come. A
+    /// declaration before it is passed over.
+    pub fn find<'a>(&mut self, bytes: &'a [u8]) -> Option<&'a [u8]> {
+        let new =
+            bytes.iter().enumerate().skip(if self.is_found { bytes.len() } else { self.seen });
+        self.seen = bytes.len();
+        for (at, &byte) in new {
+            match (self.start, self.quote) {
+                (None, _) => self.start = (byte == b'<').then_some(at),
+                (Some(_), Some(open)) => self.quote = (byte != open).then_some(open),
+                (Some(start), None) if byte == b'>' => {
+                    let tag = &bytes[start..at];
+                    if !tag.starts_with(b"<?xml") {
+                        self.is_found = true;
+                        return Some(tag.strip_suffix(b"/").unwrap_or(tag));
+                    }
+                    self.start = None;
+                }
+                (Some(_), None) => self.quote = matches!(byte, b'\'' | b'"').then_some(byte),
+            }
         }
-        None => {
-            quote = matches!(byte, b'\'' | b'"').then_some(byte);
-            byte == b'>'
-        }
-    })?;
-    let tag = &bytes[..end];
-    Some(tag.strip_suffix(b"/").unwrap_or(tag))
+        None
+    }
 }
 
 #[cfg(test)]
@@ -190,13 +209,31 @@ mod tests {
     #[test]
     fn the_session_is_known_when_the_tag_is_there() {
         let all = "<?xml version='1.0'?> <body x='>' sid='abc' xmlns='http://jabber.org/protocol/httpbind'>";
-        let peek = |text: &str| Wrapper::peek_sid(text.as_bytes(), Limits::default());
+        let peek = |text: &str| {
+            let tag = OpenTag::default().find(text.as_bytes()).map(<[u8]>::to_vec)?;
+            Wrapper::peek_sid(&tag, Limits::default())
+        };
         assert_eq!(peek("<body sid='abc'><message>"), Some("abc".to_owned()));
         assert_eq!(peek(all), Some("abc".to_owned()));
+        let mut in_pieces = OpenTag::default();
         for end in 0..all.len() {
             assert_eq!(peek(&all[..end]), None);
+            assert_eq!(in_pieces.find(&all.as_bytes()[..end]), None);
         }
+        let tag = in_pieces.find(all.as_bytes()).unwrap();
+        assert_eq!(Wrapper::peek_sid(tag, Limits::default()).as_deref(), Some("abc"));
+        assert_eq!(in_pieces.find(format!("{all}<a sid='b'>").as_bytes()), None, "once");
         assert_eq!(peek("<body rid='1'/>"), None);
         assert_eq!(peek("<body sid='a' sid='b'/>"), None);
+    }
+
+    #[test]
+    fn a_tag_that_comes_byte_by_byte_costs_no_more_than_its_length() {
+        let all = format!("<body x='{}' sid='abc'>", ">".repeat(1 << 20));
+        let mut open_tag = OpenTag::default();
+        for end in 0..all.len() {
+            assert!(open_tag.find(&all.as_bytes()[..end]).is_none());
+        }
+        assert_eq!(open_tag.find(all.as_bytes()), Some(&all.as_bytes()[..all.len() - 1]));
     }
 }

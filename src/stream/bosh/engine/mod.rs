@@ -22,7 +22,7 @@ use bytes::Bytes;
 use smol_str::SmolStr;
 use tokio::time::Instant;
 
-use super::answer::{Answer, Opened};
+use super::answer::{Answer, Condition, Opened};
 use super::request::{Key, Request, Terms};
 pub use said::Said;
 
@@ -53,7 +53,7 @@ pub struct Engine<R> {
     opened: Option<Opened>,
     /// The client knows the session.
     is_created: bool,
-    /// Since when no request waits.
+    /// Since when no request waits whose turn has come.
     idle_since: Option<Instant>,
     /// How long that may last; a pause is longer (§10).
     inactivity: Duration,
@@ -136,25 +136,28 @@ impl<R> Engine<R> {
 
     /// The connection of a request is gone.
     pub fn lost(&mut self, ticket: u64, now: Instant) {
-        let waiting = self.live() + self.ahead.len();
+        let was_waiting = self.is_waiting();
         self.ahead.retain(|ahead| ahead.ticket != ticket);
         for held in &mut self.held {
             held.reply.take_if(|reply| reply.0 == ticket);
         }
-        if self.live() + self.ahead.len() < waiting {
+        if was_waiting {
             self.note_idle(now);
         }
     }
 
-    /// The client has been away for too long (§10): the session is over, and nobody is told.
-    pub fn expire(&mut self, now: Instant) {
-        if self.end.is_none() && self.idle_until().is_some_and(|until| until <= now) {
-            self.end = Some(End { last_words: None });
-            self.ahead.clear();
+    /// The client has been away for too long (§10): the session is over. Only requests that wait for one before them,
+    /// which has never come, are answered.
+    pub fn expire(&mut self, now: Instant) -> Answers<R> {
+        if self.end.is_some() || self.idle_until().is_none_or(|until| until > now) {
+            return Answers::new();
         }
+        self.end = Some(End { last_words: None });
+        let gone = Condition::ItemNotFound.answer(self.terms.ver.is_none());
+        self.ahead.drain(..).map(|ahead| (ahead.reply, gone.clone())).collect()
     }
 
-    /// Until when the client must send a request. `None` as long as one waits.
+    /// Until when the client must send the next request. `None` as long as one waits whose turn has come.
     pub fn idle_until(&self) -> Option<Instant> {
         self.idle_since.map(|since| since + self.inactivity)
     }
@@ -200,8 +203,14 @@ impl<R> Engine<R> {
         self.held.iter().filter(|held| held.reply.is_some()).count()
     }
 
+    /// Whether a request waits whose turn has come: for its answer, or until the stream takes what it brings. One that
+    /// waits for another request before it does not count: that one may never come.
+    fn is_waiting(&self) -> bool {
+        self.live() > 0 || self.ahead.iter().any(|ahead| ahead.request.rid == self.next)
+    }
+
     fn note_idle(&mut self, now: Instant) {
-        if self.live() == 0 && self.ahead.is_empty() {
+        if !self.is_waiting() {
             self.idle_since = Some(now);
         }
     }

@@ -37,6 +37,9 @@ impl<R> Engine<R> {
             return answers;
         }
         self.advance(now, &mut answers);
+        if self.is_waiting() {
+            self.idle_since = None;
+        }
         answers
     }
 

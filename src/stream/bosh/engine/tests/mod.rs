@@ -87,6 +87,11 @@ impl Session {
         self.note(answers);
     }
 
+    fn expire(&mut self) {
+        let answers = self.engine.expire(self.now);
+        self.note(answers);
+    }
+
     /// What the stream hears.
     fn heard(&mut self) -> Vec<String> {
         let mut heard = Vec::new();

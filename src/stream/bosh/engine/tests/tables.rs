@@ -239,7 +239,7 @@ fn a_pause_answers_all_and_lasts_as_long_as_it_may() {
         assert_eq!(session.engine.idle_until(), Some(session.now + Duration::from_secs(lasts)));
         session.says("<x/>");
         session.wait(lasts - 1);
-        session.engine.expire(session.now);
+        session.expire();
         let back = session.send("rid='103'", "");
         assert_eq!(session.answer(back), "<body ><x/></body>");
         assert_eq!(session.engine.idle_until(), Some(session.now + Duration::from_secs(30)));
@@ -248,10 +248,55 @@ fn a_pause_answers_all_and_lasts_as_long_as_it_may() {
     let bad = wrapper("rid='101' pause='-1'", "");
     assert!(Request::read(&bad, "localhost").is_err());
     session.wait(30);
-    session.engine.expire(session.now);
+    session.expire();
     assert!(session.engine.is_over(), "it was away for too long");
     let late = session.send("rid='101'", "");
     assert_eq!(session.answer(late), terminal(Condition::ItemNotFound));
+}
+
+#[test]
+fn a_request_that_never_comes_holds_those_behind_it_no_longer_than_the_session_may_idle() {
+    for (ver, expected) in [(VER, terminal(Condition::ItemNotFound)), ("", "404".into())] {
+        let mut session = Session::open(ver);
+        session.wait(10);
+        let ahead = session.send("rid='102'", "<b/>");
+        assert_eq!(session.engine.idle_until(), Some(session.now + Duration::from_secs(20)));
+        session.wait(5);
+        // It comes again on another connection.
+        session.engine.lost(u64::from(ahead), session.now);
+        let ahead = session.send("rid='102'", "<b/>");
+        session.wait(14);
+        session.expire();
+        assert!(session.is_waiting(ahead) && !session.engine.is_over());
+        session.wait(1);
+        session.expire();
+        assert_eq!(session.answer(ahead), expected);
+        assert!(session.engine.is_over());
+        assert_eq!(session.heard(), [""; 0]);
+    }
+    // It comes in time.
+    let mut session = Session::open("ver='1.6' hold='2'");
+    let second = session.send("rid='102'", "<b/>");
+    session.wait(29);
+    let first = session.send("rid='101'", "<a/>");
+    assert_eq!(session.engine.idle_until(), None);
+    session.wait(29);
+    session.expire();
+    assert_eq!(session.heard(), ["<a/>", "<b/>"]);
+    assert!(session.is_waiting(first) && session.is_waiting(second));
+}
+
+#[test]
+fn a_request_that_waits_for_the_stream_keeps_the_session() {
+    let mut session = Session::open("ver='1.6' hold='2'");
+    let large = format!("<a>{}</a>", "x".repeat(70_000));
+    session.send("rid='101'", &large);
+    session.says("<x/>");
+    session.wait(10);
+    session.send("rid='102'", "<b/>");
+    assert_eq!(session.engine.idle_until(), None, "its turn has come");
+    assert_eq!(session.heard(), [large]);
+    assert_eq!(session.heard(), ["<b/>"]);
 }
 
 #[test]
