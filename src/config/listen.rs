@@ -105,6 +105,7 @@ const LISTENERS: &[(&str, &str, &str)] = &[
     ("http", "http", "HTTP"),
     ("https", "https", "HTTPS"),
     ("monitoring", "monitoring", "programs that watch the server"),
+    ("components", "components", "components"),
     ("proxy65", "proxy65", "files from client to client"),
 ];
 
