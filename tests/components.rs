@@ -106,6 +106,9 @@ impl House {
         )
         .await;
         peer.hears("</iq>").await;
+        // Only who asks for the roster is told of its changes.
+        peer.say("<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>").await;
+        peer.hears("id='r'").await;
         peer.say("<presence/>").await;
         peer.hears("<presence ").await;
         peer
@@ -321,9 +324,9 @@ async fn a_component_has_as_many_connections_as_it_may_and_domains_below_its_own
         seen = heard.map(|heard| heard.matches("<message ").count()).sum();
     }
     both[1]
-        .say("<message from='a@y.irc.localhost' to='romeo@localhost'><body>Ho</body></message>")
+        .say("<message from='a1@x.irc.localhost/y' to='romeo@localhost/orchard'><body>Ho</body></message>")
         .await;
-    romeo.hears("from='a@y.irc.localhost'").await;
+    romeo.hears("from='a1@x.irc.localhost/y'").await;
     assert_eq!(seen, 20);
     house.close().await;
 }

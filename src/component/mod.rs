@@ -18,7 +18,7 @@ use crate::host::Route as _;
 use crate::host::components::{ComponentQueue, Components, gone};
 use crate::listen::Accepted;
 use crate::router::Router;
-use crate::stanza::{StreamCondition, StreamError};
+use crate::stanza::StreamCondition;
 use crate::stream::channel::{Channel, SharedChannel};
 use crate::stream::connection::{farewell, write_all};
 use crate::stream::framing::Framing;
@@ -92,11 +92,6 @@ async fn refuse_what_waits(router: &Router, queue: &mut ComponentQueue) {
             router.route(answer).await;
         }
     }
-}
-
-/// The error for a stream that ends with the server.
-fn shutdown() -> StreamError {
-    StreamCondition::SystemShutdown.into()
 }
 
 fn before_auth(limits: &LimitsConfig) -> Limits {

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::shutdown;
 use crate::host::Origin;
 use crate::host::components::ComponentQueue;
 use crate::log::redact;
@@ -39,7 +38,7 @@ pub(super) async fn read(link: &Link<'_>, input: &mut Input) -> Option<StreamErr
         tokio::select! {
             biased;
             () = link.ended.cancelled() => break None,
-            () = stopping.cancelled() => break Some(shutdown()),
+            () = stopping.cancelled() => break Some(StreamCondition::SystemShutdown.into()),
             read = link.channel.receive(input.received()) => match read {
                 Ok(Some(count)) => {
                     link.router.server.metrics.bytes_in.inc_by(count as u64);
