@@ -136,7 +136,7 @@ impl Storage for Cursed {
     }
 
     fn api_tokens(&self) -> &dyn ApiTokenStore {
-        self.0.api_tokens()
+        Storage::api_tokens(&self.0)
     }
 
     fn archive(&self) -> &dyn ArchiveStore {
@@ -144,7 +144,7 @@ impl Storage for Cursed {
     }
 
     fn invitations(&self) -> &dyn InvitationStore {
-        self.0.invitations()
+        Storage::invitations(&self.0)
     }
 
     fn files(&self) -> &dyn FileStore {
