@@ -136,7 +136,7 @@ impl Storage for Cursed {
     }
 
     fn api_tokens(&self) -> &dyn ApiTokenStore {
-        Storage::api_tokens(&self.0)
+        Storage::api_tokens(&*self.0)
     }
 
     fn archive(&self) -> &dyn ArchiveStore {
@@ -144,7 +144,7 @@ impl Storage for Cursed {
     }
 
     fn invitations(&self) -> &dyn InvitationStore {
-        Storage::invitations(&self.0)
+        Storage::invitations(&*self.0)
     }
 
     fn files(&self) -> &dyn FileStore {
