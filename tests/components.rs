@@ -148,7 +148,7 @@ async fn a_stream_that_is_not_that_of_a_component_ends_with_the_reason() {
         (header("@", NS), "host-unknown"),
         (header("irc.localhost", NS).replace("to='irc.localhost'", ""), "improper-addressing"),
         ("<message/>".to_owned(), "bad-format"),
-        ("GET / HTTP/1.1\r\n\r\n".to_owned(), "not-well-formed"),
+        ("GET / HTTP/1.1\r\n\r\n".to_owned(), "bad-format"),
     ] {
         let mut peer = house.connect();
         peer.say(said).await;
