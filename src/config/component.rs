@@ -1,11 +1,11 @@
 //! `[[component]]`: an external component (XEP-0114), such as a gateway to another network.
 
+use super::domain::prepare_domain;
 use super::error::Problems;
 use super::host::HostConfig;
 use super::secret::Secret;
 use super::section::{Fields, section};
 use super::value::{Count, Domain, SecretFile, SecretText, Switch, Text};
-use super::{Config, prepare_domain};
 
 section! {
     /// An external component (XEP-0114): a program, such as a gateway to another network, that has a domain of its own and
@@ -52,15 +52,6 @@ impl ComponentConfig {
     }
 }
 
-impl Config {
-    /// The component that has this prepared domain. If one has it by name, that one.
-    #[must_use]
-    pub fn component(&self, domain: &str) -> Option<&ComponentConfig> {
-        let having = self.components.iter().filter(|component| component.has(domain));
-        having.max_by_key(|component| component.domain.len())
-    }
-}
-
 /// Refuses a component without a secret, or with two.
 pub(super) fn check(component: &ComponentConfig, fields: &Fields<'_>, problems: &mut Problems<'_>) {
     let message = match (&component.secret, &component.secret_file) {
@@ -98,66 +89,5 @@ pub(super) fn check_all(
             format!("{domain} is the domain of {whose}"),
             "give the component a domain of its own".to_owned(),
         );
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Config;
-
-    fn read(text: &str) -> Result<Config, String> {
-        Config::parse(text, "test").map_err(|errors| errors.to_string())
-    }
-
-    #[test]
-    fn a_component_has_its_domain_and_those_below_if_it_wants() {
-        let config = read(
-            "[[component]]\ndomain = 'irc.example.org'\nsecret = 'a long secret'\nsubdomains = true\n\
-             [[component]]\ndomain = 'libera.irc.example.org'\nsecret = 'a long secret'\n",
-        );
-        let config = config.unwrap();
-        for (domain, expected) in [
-            ("irc.example.org", Some("irc.example.org")),
-            ("oftc.irc.example.org", Some("irc.example.org")),
-            ("a.b.irc.example.org", Some("irc.example.org")),
-            ("libera.irc.example.org", Some("libera.irc.example.org")),
-            ("a.libera.irc.example.org", Some("irc.example.org")),
-            ("xirc.example.org", None),
-            (".irc.example.org", None),
-            ("example.org", None),
-        ] {
-            let found = config.component(domain).map(|component| component.domain.as_str());
-            assert_eq!(found, expected, "{domain}");
-        }
-    }
-
-    #[test]
-    fn a_component_has_one_secret_and_a_domain_of_its_own() {
-        let one = "[[component]]\ndomain = 'irc.localhost'\n";
-        for (text, expected) in [
-            (one.to_owned(), "the component has no secret"),
-            (format!("{one}secret = 'a'\nsecret_file = '/proc/version'\n"), "are set"),
-            ("[[component]]\nsecret = 'a'\n".to_owned(), "`domain` is missing"),
-            (
-                "[[component]]\ndomain = 'localhost'\nsecret = 'a'\n".to_owned(),
-                "localhost is the domain of a [[host]]",
-            ),
-            (format!("{one}secret = 'a'\n").repeat(2), "an earlier [[component]]"),
-        ] {
-            let problem = read(&text).unwrap_err();
-            assert!(problem.contains(expected), "{text}: {problem}");
-        }
-    }
-
-    #[test]
-    fn the_port_is_open_if_there_is_a_component() {
-        let ports = |text: &str| {
-            let text = format!("{text}\n[[component]]\ndomain = 'irc.localhost'\nsecret = 'a'\n");
-            read(&text).unwrap().listen.components.iter().map(|a| a.port()).collect::<Vec<_>>()
-        };
-        assert_eq!(ports(""), [5347, 5347]);
-        assert_eq!(ports("listen.components = 5275"), [5275]);
-        assert!(ports("listen.components = []").is_empty());
-        assert!(read("").unwrap().listen.components.is_empty());
     }
 }

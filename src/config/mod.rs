@@ -12,6 +12,7 @@ mod auth;
 mod budgets;
 mod client_state;
 mod component;
+mod component_of;
 mod contact;
 mod data_policy;
 mod domain;
