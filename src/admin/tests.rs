@@ -141,6 +141,14 @@ async fn json_of(cx: &CommandCx, command: &str, arguments: Value) -> Value {
     }
 }
 
+/// What a command shows as a table, for programs.
+async fn rows_of(cx: &CommandCx, command: &str, arguments: Value) -> Value {
+    match run(cx.clone(), &request(command, arguments)).await {
+        Answer::Ok(outcome) => outcome.to_json(),
+        other @ Answer::Error(_) => panic!("{command}: {other:?}"),
+    }
+}
+
 async fn code_of(cx: &CommandCx, command: &str, arguments: Value) -> Code {
     match run(cx.clone(), &request(command, arguments)).await {
         Answer::Error(failure) => failure.code,

@@ -63,17 +63,17 @@ impl Module for Commands {
 impl IqHandler for Commands {
     async fn handle(&self, cx: &mut Cx<'_>, request: &Iq) -> IqReply {
         let payload = request.payload().ok_or(Condition::BadRequest)?;
-        let node = payload.attr("node").unwrap_or_default();
-        if let Some(command) = of_host::find(cx, &node).await? {
+        let node = payload.attr("node");
+        if let Some(node) = &node
+            && let Some(command) = of_host::find(cx, node).await?
+        {
             return of_host::run(cx, command, &payload).await;
         }
         // An administrator of one host is one of all.
         if !cx.is_of_admin().await? {
             return Err(Condition::Forbidden.into());
         }
-        if node.is_empty() {
-            return Err(Condition::BadRequest.into());
-        }
+        let node = node.ok_or(Condition::BadRequest)?;
         let mut commands = cx.registry.commands().iter();
         let command = *commands.find(|c| is_node_of(c, &node)).ok_or(Condition::ItemNotFound)?;
         let standard = standard::of(command).filter(|_| node == node_of(command));

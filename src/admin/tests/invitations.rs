@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{code_of, context, json_of};
+use super::{code_of, context, json_of, rows_of};
 use crate::admin::Code;
 use crate::jid::BareJid;
 
@@ -31,9 +31,9 @@ async fn invitations_are_made_listed_and_taken_back() {
     ] {
         assert_eq!(code_of(&cx, "invite create", arguments.clone()).await, code, "{arguments}");
     }
-    let all = json_of(&cx, "invite list", json!({})).await;
+    let all = rows_of(&cx, "invite list", json!({})).await;
     assert_eq!(all.as_array().unwrap().len(), 3);
-    let of_romeo = json_of(&cx, "invite list", json!({"inviter": "romeo"})).await;
+    let of_romeo = rows_of(&cx, "invite list", json!({"inviter": "romeo"})).await;
     let row = &of_romeo[0];
     assert_eq!(
         (&row["uses"], &row["state"], &row["account"]),
