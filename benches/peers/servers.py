@@ -133,10 +133,14 @@ class Waxwing(Server):
 
     @classmethod
     def knows(cls, section):
+        return f"[{section}]" in cls.explains()
+
+    @classmethod
+    def explains(cls):
         done = subprocess.run(
             [os.environ[cls.variable], "config", "explain"], capture_output=True, text=True
         )
-        return f"[{section}]" in done.stdout
+        return done.stdout
 
     @classmethod
     def can_archive(cls):
@@ -149,7 +153,9 @@ class Waxwing(Server):
         self.config.write_text(
             f'data = "{self.folder / "data"}"\n'
             f'[[host]]\ndomain = "{DOMAIN}"\n'
-            f'[listen]\nc2s = ["127.0.0.1:{self.port}"]\nc2s_tls = []\nhttp = []\nhttps = []\nproxy65 = []\n'
+            f'[listen]\nc2s = ["127.0.0.1:{self.port}"]\nc2s_tls = []\nhttp = []\nhttps = []\n'
+            # Its default is a port on all addresses.
+            + ("proxy65 = []\n" if "proxy65 =" in self.explains() else "") +
             # All load comes from one address.
             "[limits]\nconnections_per_address = 10000\n"
             f"offline_messages = {OFFLINE_MESSAGES}\n"

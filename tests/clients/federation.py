@@ -36,7 +36,7 @@ class Client:
         self.xmpp = slixmpp.ClientXMPP(f"{self.jid}/pc", PASSWORD, ssl_context=context)
         for plugin in ("xep_0030", "xep_0115", "xep_0163", "xep_0172", "xep_0199"):
             self.xmpp.register_plugin(plugin)
-        self.xmpp["xep_0163"].add_interest("http://jabber.org/protocol/nick")
+        self.xmpp.plugin["xep_0163"].add_interest("http://jabber.org/protocol/nick")
         self.xmpp.roster.auto_authorize = True
         self.xmpp.roster.auto_subscribe = False
         self.xmpp.enable_direct_tls, self.xmpp.enable_plaintext = False, False
@@ -123,7 +123,7 @@ async def events(one, other):
         for publisher, reader in ((romeo, juliet), (juliet, romeo)):
             # What a reader wants is known when its hash was asked for: a client that is not known yet is told later.
             for number in range(5):
-                await publisher.xmpp["xep_0172"].publish_nick(f"{publisher.jid} {number}")
+                await publisher.xmpp.plugin["xep_0172"].publish_nick(f"{publisher.jid} {number}")
                 try:
                     await reader.wait("a nickname", lambda each: any(
                         f"{publisher.jid} " in (nick.text or "")

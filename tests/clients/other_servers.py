@@ -165,10 +165,11 @@ class Waxwing(Server):
         self.config.write_text(
             f'data = "{self.folder / "data"}"\n'
             f'[[host]]\ndomain = "{self.domain}"\ncertificate = "{self.cert}"\nkey = "{self.key}"\n'
-            f'[listen]\nc2s = ["127.0.0.1:{self.c2s}"]\nc2s_tls = []\nhttp = []\nhttps = []\n'
+            f'[listen]\nc2s = ["127.0.0.1:{self.c2s}"]\nc2s_tls = []\nhttp = []\nhttps = []\nproxy65 = []\n'
             f's2s = ["127.0.0.1:{self.s2s}"]\ns2s_tls = []\n'
             f'[s2s]\nenabled = true\n{trust}[s2s.hosts]\n{hosts}'
             '[log]\nlevel = "debug"\n')
+        (self.folder / "data").mkdir(mode=0o700)
         for user in users:
             done = subprocess.run(
                 [self.binary, "--config", str(self.config), "user", "add", f"{user}@{self.domain}", "--password-stdin"],
