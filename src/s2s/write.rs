@@ -61,7 +61,7 @@ pub(super) async fn write(servers: &Servers, link: &Link, opened: Opened) -> End
         if was_written {
             stalls_at = Instant::now() + limit;
         }
-        let has_room = has_room(&connection);
+        let (has_room, before) = (has_room(&connection), connection.unwritten());
         let timer = if connection.is_written() { idle_at } else { stalls_at };
         tokio::select! {
             biased;
@@ -77,17 +77,18 @@ pub(super) async fn write(servers: &Servers, link: &Link, opened: Opened) -> End
                         idle_at = Instant::now() + idle;
                     }
                 }
-                Exchanged::Written => {
-                    sent_any = true;
-                    stalls_at = Instant::now() + limit;
-                    on_its_way.written(connection.unwritten());
-                }
+                Exchanged::Written => {}
             },
             () = link.filled(), if has_room => {}
             () = sleep_until(timer) => match connection.is_written() {
                 true => break (Ended::Idle, None),
                 false => break (Ended::Lost, None),
             }
+        }
+        if connection.unwritten() < before {
+            sent_any = true;
+            stalls_at = Instant::now() + limit;
+            on_its_way.written(connection.unwritten());
         }
     };
     link.put_back(on_its_way.rest());

@@ -17,7 +17,7 @@ use super::connection::Connection;
 pub enum Exchanged {
     /// The connection is lost.
     Lost,
-    /// So many bytes were read.
+    /// So many bytes were read. Some of what was sent may have been written, too.
     Read(usize),
     /// Some of what was sent was written. All, if [`Connection::is_written`].
     Written,
@@ -51,17 +51,18 @@ impl Connection {
     }
 
     fn poll_exchange(&mut self, cx: &mut Context<'_>) -> Poll<Exchanged> {
+        // Written first: a peer that sends without end would be told nothing.
+        let is_written = match self.poll_write_out(cx) {
+            Poll::Ready(Err(_)) => return Poll::Ready(Exchanged::Lost),
+            Poll::Ready(Ok(any)) => any,
+            Poll::Pending => false,
+        };
         let Some(channel) = self.channel.as_mut() else { return Poll::Ready(Exchanged::Lost) };
-        let received = self.input.received();
-        match channel.poll_receive(cx, received) {
-            Poll::Ready(Ok(Some(count))) => return Poll::Ready(Exchanged::Read(count)),
-            Poll::Ready(Ok(None) | Err(_)) => return Poll::Ready(Exchanged::Lost),
-            Poll::Pending => {}
-        }
-        match self.poll_write_out(cx) {
-            Poll::Ready(Ok(true)) => Poll::Ready(Exchanged::Written),
-            Poll::Ready(Err(_)) => Poll::Ready(Exchanged::Lost),
-            Poll::Ready(Ok(false)) | Poll::Pending => Poll::Pending,
+        match channel.poll_receive(cx, self.input.received()) {
+            Poll::Ready(Ok(Some(count))) => Poll::Ready(Exchanged::Read(count)),
+            Poll::Ready(Ok(None) | Err(_)) => Poll::Ready(Exchanged::Lost),
+            Poll::Pending if is_written => Poll::Ready(Exchanged::Written),
+            Poll::Pending => Poll::Pending,
         }
     }
 

@@ -145,12 +145,11 @@ impl Stream {
                     Exchanged::Lost => return Err(None),
                     Exchanged::Written => {
                         self.heard = Instant::now();
-                        if let Some((_, on_its_way)) = &mut self.sending {
-                            on_its_way.written(self.connection.unwritten());
-                        }
+                        self.note_written();
                     }
                     Exchanged::Read(count) => {
                         self.heard = Instant::now();
+                        self.note_written();
                         if let Some(pause) = self.pause(count) {
                             tokio::time::sleep(pause).await;
                         }
@@ -160,6 +159,13 @@ impl Stream {
                 () = Link::to_end_if(link.as_deref()), if link.is_some() => return Ok(self.machine.ended()),
                 () = sleep_until(due) => return Ok(self.too_late()),
             }
+        }
+    }
+
+    /// Some of what we send on this stream may have been written.
+    fn note_written(&mut self) {
+        if let Some((_, on_its_way)) = &mut self.sending {
+            on_its_way.written(self.connection.unwritten());
         }
     }
 
