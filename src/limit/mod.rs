@@ -143,6 +143,7 @@ impl Budgets {
 
     /// Applies the limits of another configuration. The number of connections never exceeds what
     /// `open_files` allows.
+    #[expect(clippy::too_many_lines, reason = "some lines for each budget")]
     pub fn apply(&self, config: &Config, open_files: usize) {
         let (budgets, limits) = (&config.budgets, &config.limits);
         self.connections

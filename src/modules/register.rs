@@ -281,6 +281,7 @@ fn filled_in(query: &ElementRef<'_>, kinds: &[&str]) -> Result<(String, String),
 }
 
 /// The error of XEP-0077 §3.1 and §3.3.
+#[expect(clippy::needless_pass_by_value, reason = "it maps errors")]
 fn refused(refusal: Refusal) -> StanzaError {
     match refusal {
         Refusal::Failed => Condition::InternalServerError.into(),

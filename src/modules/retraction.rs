@@ -86,8 +86,10 @@ async fn replace(
         });
         if let Some((row, mut message)) = found {
             if !message.content.has_received_child(ns::RETRACT, "retracted") {
-                if way == Way::Sent && cx.server.config.load().files.remove_retracted {
-                    uploads::remove_named(cx.server, owner, &row.xml).await?;
+                if cx.server.config.load().files.remove_retracted {
+                    // The message may be stored once for both archives, and the other side may come first.
+                    let author = if way == Way::Sent { owner.clone() } else { row.with.to_bare() };
+                    uploads::remove_named(cx.server, &author, &row.xml).await?;
                 }
                 let stamp = cx.server.clock.now().to_string();
                 let retracted =

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::outgoing::{Purpose, open};
+use super::outgoing::{Opened, Purpose, open};
 use super::pair::Pair;
 use super::resolve::{Place, targets};
+use super::rules::Rules;
 use super::servers::Servers;
 use crate::host::StreamRow;
 
@@ -100,39 +101,7 @@ impl Servers {
                 return facts;
             }
         };
-        facts.push(("peer", json!(opened.connection.peer.to_string())));
-        let certificate = opened.machine.certificate();
-        let names = certificate.map(|own| own.names()).unwrap_or_default();
-        let ends = certificate.and_then(|own| own.issuer_and_end());
-        facts.push(("names", json!(names)));
-        facts.push(("issuer", json!(ends.map(|(issuer, _)| issuer))));
-        facts.push(("valid_until", json!(ends.map(|(_, end)| end.to_string()))));
-        facts.push(("fingerprint", json!(certificate.and_then(|own| own.fingerprint()))));
-        let fault = certificate.and_then(|own| own.check(remote).err());
-        facts.push(("certificate", json!(fault.map_or("valid", |fault| fault.words()))));
-        let seen = opened.seen.unwrap_or_default();
-        facts.push(("external", json!(seen.has_external)));
-        facts.push(("dialback", json!(seen.has_dialback)));
-        let verdict = match (fault, rules.is_dialback_enough(remote)) {
-            _ if !rules.may_talk(remote) => {
-                "the configuration says not to talk to this domain".to_owned()
-            }
-            (Some(fault), false) => format!(
-                "its certificate {}, so it is not believed: it needs another one, or its domain a line in \
-                 `s2s.dialback`",
-                fault.words()
-            ),
-            _ if seen.has_external => "this server would log in by its certificate".to_owned(),
-            _ if seen.has_dialback => {
-                "this server would be called back (dialback): the other one does not take \
-                                       its certificate"
-                    .to_owned()
-            }
-            _ => {
-                "the other server takes neither the certificate of this one nor dialback".to_owned()
-            }
-        };
-        end(&mut facts, verdict);
+        facts.extend(about_peer(&rules, &opened, remote));
         self.close_later(opened.connection, local);
         facts
     }
@@ -145,4 +114,40 @@ impl Servers {
             .collect();
         sorted.into_values().collect()
     }
+}
+
+/// What the other server is like, and what would come of a stream to it.
+fn about_peer(rules: &Rules, opened: &Opened, remote: &str) -> Vec<(&'static str, Value)> {
+    let mut facts = vec![("peer", json!(opened.connection.peer.to_string()))];
+    let certificate = opened.machine.certificate();
+    let names = certificate.map(|own| own.names()).unwrap_or_default();
+    let ends = certificate.and_then(|own| own.issuer_and_end());
+    facts.push(("names", json!(names)));
+    facts.push(("issuer", json!(ends.map(|(issuer, _)| issuer))));
+    facts.push(("valid_until", json!(ends.map(|(_, end)| end.to_string()))));
+    facts.push(("fingerprint", json!(certificate.and_then(|own| own.fingerprint()))));
+    let fault = certificate.and_then(|own| own.check(remote).err());
+    facts.push(("certificate", json!(fault.map_or("valid", |fault| fault.words()))));
+    let seen = opened.seen.unwrap_or_default();
+    facts.push(("external", json!(seen.has_external)));
+    facts.push(("dialback", json!(seen.has_dialback)));
+    let verdict = match (fault, rules.is_dialback_enough(remote)) {
+        _ if !rules.may_talk(remote) => {
+            "the configuration says not to talk to this domain".to_owned()
+        }
+        (Some(fault), false) => format!(
+            "its certificate {}, so it is not believed: it needs another one, or its domain a line in \
+                 `s2s.dialback`",
+            fault.words()
+        ),
+        _ if seen.has_external => "this server would log in by its certificate".to_owned(),
+        _ if seen.has_dialback => {
+            "this server would be called back (dialback): the other one does not take \
+                                       its certificate"
+                .to_owned()
+        }
+        _ => "the other server takes neither the certificate of this one nor dialback".to_owned(),
+    };
+    facts.push(("verdict", json!(verdict)));
+    facts
 }

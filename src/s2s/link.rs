@@ -38,6 +38,7 @@ struct Queue {
 }
 
 /// Why a stanza was not taken.
+#[expect(clippy::large_enum_variant, reason = "it is looked at where it comes from")]
 pub(super) enum NotTaken {
     /// The link has ended: another one is needed.
     Closed(Waiting),
@@ -51,6 +52,10 @@ impl Link {
     }
 
     /// Takes a stanza, if no more than `most` wait with no more than so many bytes; at least one.
+    #[expect(
+        clippy::result_large_err,
+        reason = "a stanza that was not taken is offered to the next link"
+    )]
     pub(super) fn push(&self, waiting: Waiting, most: usize, bytes: usize) -> Result<(), NotTaken> {
         let mut queue = self.queue.lock();
         if queue.is_closed {

@@ -38,6 +38,7 @@ impl Ended {
 }
 
 /// Writes what waits until the stream ends. What is not written then waits again.
+#[expect(clippy::too_many_lines, reason = "one loop, and what comes after it")]
 pub(super) async fn write(servers: &Servers, link: &Link, opened: Opened) -> Ended {
     let Opened { mut connection, mut machine, .. } = opened;
     let server = servers.server();

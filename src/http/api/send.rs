@@ -188,7 +188,7 @@ async fn send(
     let refused = error_in(&session, &id);
     drop(session.close());
     // What it has cost counts for what comes next.
-    drop(access.budget.worked(steps));
+    let _pause = access.budget.worked(steps);
     if let Some(condition) = refused {
         return Err(Problem::NotDelivered(condition));
     }
