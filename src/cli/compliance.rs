@@ -83,7 +83,6 @@ impl Row {
 impl Need {
     fn progress(self) -> Progress {
         match self {
-            Self::Rfc(number) if WITHOUT_SERVERS.contains(&number) => Progress::Partial,
             Self::Rfc(_) => Progress::Complete,
             Self::Xep(number) => {
                 let found = xeps().into_iter().find(|(xep, _)| xep.number == number);
@@ -156,9 +155,6 @@ What the suite mentions and does not require.
 | | |
 |---|---|
 ";
-
-/// Standards that are complete but for streams to other servers, as `specifications.rs` says, too.
-const WITHOUT_SERVERS: &[u16] = &[6120, 6121];
 
 /// Why a specification is not there.
 const LATER: &[(u16, &str)] = &[
@@ -244,18 +240,14 @@ const OF_NOTE: &[(u16, &str)] = &[
 #[cfg(test)]
 mod tests {
     use super::super::specifications::RFCS;
-    use super::{Level, Need, Progress, SUITES, WITHOUT_SERVERS, markdown, row, word};
+    use super::{Level, Need, Progress, SUITES, markdown, row, word};
 
     #[test]
-    fn each_standard_of_a_suite_is_listed_and_those_without_servers_say_so() {
+    fn each_standard_of_a_suite_is_listed() {
         let needs = SUITES.iter().flat_map(|(_, rows)| *rows).flat_map(|row| row.needs);
         for need in needs {
             let Need::Rfc(number) = need else { continue };
-            let found = RFCS.iter().find(|(rfc, ..)| rfc == number);
-            let place = found.map(|(.., place)| *place).unwrap_or_else(|| panic!("RFC {number}"));
-            let says_so =
-                ["none of servers yet", "within one server"].iter().any(|t| place.contains(t));
-            assert_eq!(says_so, WITHOUT_SERVERS.contains(number), "RFC {number}: {place}");
+            assert!(RFCS.iter().any(|(rfc, ..)| rfc == number), "RFC {number}");
         }
     }
 
@@ -263,7 +255,7 @@ mod tests {
     fn a_row_is_met_only_by_all_that_it_names() {
         const NONE: Need = Need::Xep(9999);
         const DONE: Need = Need::Xep(30);
-        const HALF: Need = Need::Rfc(6120);
+        const HALF: Need = Need::Xep(158);
         for (needs, progress) in [
             (&[DONE] as &[Need], Progress::Complete),
             (&[DONE, Need::Rfc(7590)], Progress::Complete),

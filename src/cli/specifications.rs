@@ -144,12 +144,9 @@ const BESIDE: &[Manifest] = &[
         name: "s2s",
         summary: "Streams between servers: certificates, dialback, direct TLS",
         xeps: &[
-            Xep { number: 178, version: "1.2", status: Status::Complete },
             Xep { number: 185, version: "1.0", status: Status::Complete },
             Xep { number: 220, version: "1.1.1", status: Status::Complete },
             Xep { number: 288, version: "1.0.1", status: Status::Complete },
-            Xep { number: 368, version: "1.1.0", status: Status::Complete },
-            Xep { number: 478, version: "0.2.0", status: Status::Complete },
             Xep { number: 495, version: "0.1.0", status: Status::Complete },
         ],
     },

@@ -260,6 +260,7 @@ mod tests {
         "'192.0.2.7'",
         "{ 'c.example' = '192.0.2.7:5269' }",
         "'admins'",
+        "'users'",
         "'anyone'",
         "'refuse'",
         "'/proc/self/comm'",

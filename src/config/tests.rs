@@ -41,6 +41,7 @@ fn the_defaults_in_the_commented_file_read_as_what_they_are() {
         // Those without a default show an example.
         let kept = |line: &str| {
             let examples = [
+                "#authorities",
                 "#backup",
                 "#bosh",
                 "#certificate",
@@ -51,6 +52,7 @@ fn the_defaults_in_the_commented_file_read_as_what_they_are() {
                 "#location",
                 "#password",
                 "#proxy65_address",
+                "#resolver",
                 "#secret",
                 "#see_other_uri",
                 "#socket",

@@ -16,6 +16,7 @@ use super::destination::{Host, ServiceDomain};
 use super::event::{Event, EventKind};
 use super::halt::{Halt, refuse_presence};
 use super::manifest::Manifest;
+use super::reply::Reply;
 use super::shared_state::SharedStates;
 use super::{Keeping, Origin, Outbox, Route, ServerState};
 use crate::jid::{BareJid, Jid};
@@ -293,13 +294,4 @@ pub trait Service: Discovery {
     ) -> Result<(), Halt> {
         Err(Halt::Drop("answer to a service that has sent no request"))
     }
-}
-
-/// How a service answers a request. Each request is answered exactly once (RFC 6120 §8.2.3).
-#[derive(Debug)]
-pub enum Reply {
-    /// The service sends the answer itself, now or later, as when it has passed the request on.
-    Later,
-    /// The payload of the answer. The router makes a stanza of it.
-    Now(Option<Node>),
 }

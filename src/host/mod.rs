@@ -37,6 +37,7 @@ pub mod registration;
 mod registry;
 mod remote_interests;
 mod remote_servers;
+mod reply;
 pub mod reports;
 mod requests;
 pub mod room_readers;
@@ -58,8 +59,7 @@ pub use archive_watchers::{ArchiveWatch, ArchiveWatchers};
 pub use cache::{AccountCache, Read};
 pub use clients::{Client, clients_of, revoke_client};
 pub use context::{
-    AccountCommand, Asked, Cx, Discovery, Entry, HostCommand, IqHandler, IqReply, Registry, Reply,
-    Service,
+    AccountCommand, Asked, Cx, Discovery, Entry, HostCommand, IqHandler, IqReply, Registry, Service,
 };
 pub use destination::{Destination, DomainError, Host, OurDomain, ServiceDomain};
 pub use halt::{Halt, not_stored, refuse_presence};
@@ -72,6 +72,7 @@ pub use origin::Origin;
 pub use outbox::Outbox;
 pub use remote_interests::RemoteInterests;
 pub use remote_servers::{RemoteServers, StreamRow};
+pub use reply::Reply;
 pub use requests::{Answer, RequestError, Requests};
 pub use roster_lock::{RosterLock, RosterLocks};
 pub use route::Route;

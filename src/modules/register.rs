@@ -231,10 +231,8 @@ async fn change_password(
         return Err(Condition::NotAllowed.text("you can only change your own password"));
     }
     let changed = registration::change_password(cx.server, user, &password, Some(session)).await;
-    match changed.map_err(refused)? {
-        true => Ok(None),
-        false => Err(Condition::UnexpectedRequest.into()),
-    }
+    let is_there = changed.map_err(refused)?;
+    if is_there { Ok(None) } else { Err(Condition::UnexpectedRequest.into()) }
 }
 
 /// XEP-0077 §3.2: a user removes the account.

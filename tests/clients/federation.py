@@ -170,7 +170,7 @@ async def room(one, other):
 async def nobody(one, other):
     """What cannot be delivered comes back."""
     async with Client(one, "romeo") as romeo:
-        for to in (f"nobody@{other.domain}", "somebody@does-not-exist.test"):
+        for to in (f"nobody@{other.domain}", "somebody@does-not-exist.example"):
             iq = romeo.xmpp.make_iq_get(ito=to, queryxmlns="jabber:iq:version")
             try:
                 await iq.send(timeout=WAIT_SECONDS)
@@ -223,8 +223,8 @@ def pair(args, peer, trusted):
     how = "certificates" if trusted else "dialback"
     with tempfile.TemporaryDirectory(prefix="waxwing-federation-") as folder:
         names, authority = Names(), Authority(folder, trusted)
-        one = SERVERS["waxwing"](folder, "montague.test", names, authority, args.binary)
-        other = SERVERS[peer](folder, "capulet.test", names, authority, args.binary)
+        one = SERVERS["waxwing"](folder, "montague.example", names, authority, args.binary)
+        other = SERVERS[peer](folder, "capulet.example", names, authority, args.binary)
         results = []
         try:
             one.prepare(["romeo", "juliet"], [other])

@@ -200,7 +200,7 @@ log = {{ debug = "*console" }}
 interfaces = {{ "127.0.0.1" }}
 c2s_ports = {{ {self.c2s} }}
 s2s_ports = {{ {self.s2s} }}
-unbound = {{ forward = "127.0.0.1@{self.names.port}"; resolvconf = false; hoststxt = false; trustfile = false;
+unbound = {{ forward = "127.0.0.1@{self.names.port}"; resolvconf = false; hoststxt = false;
   options = {{ ["do-not-query-localhost:"] = "no"; ["module-config:"] = "iterator" }} }}
 modules_enabled = {{ "disco", "roster", "saslauth", "tls", "dialback", "ping", "offline", "smacks", "carbons", "posix",
   "mam", "pep", "presence", "message", "iq", "s2s_bidi" }}
@@ -224,7 +224,7 @@ class Ejabberd(Server):
     def prepare(self, users, _):
         trust = f'ca_file: "{self.authority.path}"\n' if self.authority.trusted else ""
         (self.folder / "inetrc").write_text(
-            "{lookup, [dns]}.\n{nameserver, {127,0,0,1}, %d}.\n{edns, 0}.\n" % self.names.port)
+            "{resolv_conf, \"\"}.\n{hosts_file, \"\"}.\n{lookup, [dns]}.\n{nameserver, {127,0,0,1}, %d}.\n{edns, 0}.\n" % self.names.port)
         (self.folder / "ejabberd.yml").write_text(f"""
 loglevel: debug
 hosts: ["{self.domain}"]
