@@ -168,7 +168,8 @@ pub async fn read_remote(cx: &mut Cx<'_>, presence: &Presence) {
         return remote.set(&client, known);
     }
     let query = element("query").ns(ns::DISCO_INFO).attr("node", &advertised.node);
-    let from = cx.host.jid.clone();
+    // The account asks: its contact answers nobody else (RFC 6121 §8.5.3.1).
+    let Some(from) = presence.head.to.as_ref().map(|to| to.to_bare().into_jid()) else { return };
     let Ok((request, answer)) = cx.server.request(from, client.clone(), IqKind::Get, query) else {
         return;
     };

@@ -129,20 +129,20 @@ async fn a_room_has_occupants_of_other_servers() {
     let (mut romeo, mut juliet) = (two.a.online("romeo").await, two.b.online("juliet").await);
     let enter = |nick: &str| {
         let muc = "<x xmlns='http://jabber.org/protocol/muc'/>";
-        format!("<presence to='garden@rooms.a.example/{nick}'>{muc}</presence>")
+        format!("<presence to='garden@conference.a.example/{nick}'>{muc}</presence>")
     };
     romeo.say(enter("Romeo")).await;
     romeo.hears("<status code='201'").await;
     romeo
-        .say("<iq type='set' id='make' to='garden@rooms.a.example'><query \
+        .say("<iq type='set' id='make' to='garden@conference.a.example'><query \
               xmlns='http://jabber.org/protocol/muc#owner'><x xmlns='jabber:x:data' type='submit'/></query></iq>")
         .await;
     romeo.hears("id='make'").await;
     juliet.say(enter("Juliet")).await;
     juliet.hears("<status code='110'").await;
-    romeo.hears("from='garden@rooms.a.example/Juliet'").await;
+    romeo.hears("from='garden@conference.a.example/Juliet'").await;
     juliet
-        .say("<message to='garden@rooms.a.example' type='groupchat'><body>hi all</body></message>")
+        .say("<message to='garden@conference.a.example' type='groupchat'><body>hi all</body></message>")
         .await;
     romeo.hears("<body>hi all</body>").await;
     juliet.hears("<body>hi all</body>").await;

@@ -226,7 +226,7 @@ impl Two {
         let (at_a, at_b) = (free_port(), free_port());
         let hosts = |domain: &'static str, at: SocketAddr| {
             let rooms: &'static str =
-                if domain == "a.example" { "rooms.a.example" } else { "rooms.b.example" };
+                if domain == "a.example" { "conference.a.example" } else { "conference.b.example" };
             vec![(domain, at.to_string()), (rooms, at.to_string())]
         };
         let plan = |domain, address, certificate, hosts| Plan {

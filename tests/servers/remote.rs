@@ -113,7 +113,7 @@ impl Listening {
 }
 
 fn answer(own: &str, id: &str) -> String {
-    header(own, "a.example").replace(" version=", &format!(" id='{id}' version="))
+    header(own, "a.example").replace(" from=", &format!(" id='{id}' from="))
 }
 
 /// What a server with dialback alone offers.
