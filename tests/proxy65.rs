@@ -2,7 +2,6 @@
 //! and what is relayed.
 
 #![expect(clippy::unwrap_used, reason = "the helpers of a test stand outside of its functions")]
-#![expect(clippy::disallowed_methods, reason = "clients are no tasks of the server")]
 
 #[path = "support/peer.rs"]
 mod peer;
