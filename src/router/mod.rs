@@ -14,6 +14,7 @@ mod contacts;
 #[cfg(test)]
 mod fixtures;
 mod internal;
+mod invited;
 pub mod iq;
 pub mod message;
 mod outcome;

@@ -3,15 +3,15 @@
 
 use std::sync::Arc;
 
+use super::invited::is_invited;
 use super::outcome::Outcome;
 use super::send_presence::{self, send};
 use crate::host::lifecycle::{self, Event};
-use crate::host::{Cx, Destination, Halt, components, contact_list, invitations};
+use crate::host::{Cx, Destination, Halt, components, contact_list};
 use crate::jid::{BareJid, Jid};
 use crate::modules::push;
 use crate::modules::roster::{self, Changed};
 use crate::modules::strangers::{self, Admission};
-use crate::ns;
 use crate::roster::subscription::Way;
 use crate::session::SessionRef;
 use crate::stanza::{Condition, Presence, PresenceKind, Stanza, StanzaError};
@@ -156,27 +156,6 @@ pub(super) async fn arrives_unless_taken_back(
         ask_back(cx, user, contact).await?;
     }
     Ok(Outcome::Done)
-}
-
-/// Whether a request has the token of an invitation of the user, which is used up by it (XEP-0379 §3.5). A token that
-/// is unknown is as good as none (XEP-0379 §4.1): the user's client may have made it.
-async fn is_invited(
-    cx: &Cx<'_>,
-    user: &BareJid,
-    contact: &BareJid,
-    presence: &Presence,
-) -> Result<bool, Halt> {
-    if presence.kind != PresenceKind::Subscribe {
-        return Ok(false);
-    }
-    let preauth = presence.content.received_children().find(|child| child.is(ns::PARS, "preauth"));
-    let Some(token) = preauth.and_then(|preauth| preauth.attr("token")) else { return Ok(false) };
-    // Who sees the user already needs no invitation: it stays for somebody else.
-    let known = contact_list::find(cx.server, user, &contact.clone().into()).await?;
-    if known.is_some_and(|known| known.subscription.is_from()) {
-        return Ok(false);
-    }
-    Ok(invitations::accept_contact(cx.server, user, &token).await?)
 }
 
 /// XEP-0379 §3.5: the user wants to see the new contact, too.

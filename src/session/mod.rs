@@ -22,6 +22,7 @@ mod delivery;
 mod ended;
 mod feature_state;
 mod in_flight;
+mod inactivity;
 mod interests;
 mod mailbox;
 mod mailbox_state;

@@ -1,0 +1,27 @@
+//! Whether a request for a subscription comes with an invitation (XEP-0379).
+
+use crate::host::{Cx, Halt, contact_list, invitations};
+use crate::jid::BareJid;
+use crate::ns;
+use crate::stanza::{Presence, PresenceKind};
+
+/// Whether a request has the token of an invitation of the user, which is used up by it (XEP-0379 §3.5). A token that
+/// is unknown is as good as none (XEP-0379 §4.1): the user's client may have made it.
+pub(super) async fn is_invited(
+    cx: &Cx<'_>,
+    user: &BareJid,
+    contact: &BareJid,
+    presence: &Presence,
+) -> Result<bool, Halt> {
+    if presence.kind != PresenceKind::Subscribe {
+        return Ok(false);
+    }
+    let preauth = presence.content.received_children().find(|child| child.is(ns::PARS, "preauth"));
+    let Some(token) = preauth.and_then(|preauth| preauth.attr("token")) else { return Ok(false) };
+    // Who sees the user already needs no invitation: it stays for somebody else.
+    let known = contact_list::find(cx.server, user, &contact.clone().into()).await?;
+    if known.is_some_and(|known| known.subscription.is_from()) {
+        return Ok(false);
+    }
+    Ok(invitations::accept_contact(cx.server, user, &token).await?)
+}
