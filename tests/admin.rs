@@ -302,6 +302,7 @@ fn the_first_account_is_an_administrator() {
 
 /// What each command answers, for programs: the keys of all objects.
 #[test]
+#[expect(clippy::too_many_lines, reason = "a list of all commands")]
 fn every_key_is_in_snake_case() {
     let place = two_domains();
     let mut server = Server::start(&place);

@@ -47,6 +47,7 @@ async fn nobody_does_what_no_token_allows() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 async fn each_mistake_has_its_problem() {
     let house = House::new("").await;
     let token = house.token("romeo", "read send", None).await;

@@ -212,11 +212,9 @@ fn very_many_members() -> String {
     script += "Juliet receives nothing\n";
     script += &list("list", &[0, 2499, 2500, 5000, 9999], &[10_000]);
     script += &ask("more", "set", &item(10_000, "member"));
-    script += &format!(
-        "Romeo receives:\n\t<iq type='error' id='more'><error type='wait'><resource-constraint \
+    script += "Romeo receives:\n\t<iq type='error' id='more'><error type='wait'><resource-constraint \
          xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>\nThe server restarts\n\
-         Romeo connects\n"
-    );
+         Romeo connects\n";
     script += &list("again", &[0, 2499, 2500, 5000, 9999], &[10_000]);
     script += &format!("{}{}", ask("less", "set", &item(0, "none")), done("less"));
     script += &format!("{}{}", ask("last", "set", &item(10_000, "member")), done("last"));
