@@ -6,6 +6,8 @@
 mod bad;
 #[path = "api/house.rs"]
 mod house;
+#[path = "support/pass.rs"]
+mod pass;
 
 use std::time::Duration;
 

@@ -9,6 +9,8 @@ mod bad;
 mod client;
 #[path = "files/house.rs"]
 mod house;
+#[path = "support/pass.rs"]
+mod pass;
 #[path = "files/purposes.rs"]
 mod purposes;
 #[path = "files/removal.rs"]

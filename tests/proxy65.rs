@@ -105,7 +105,7 @@ impl House {
         let table = self.server.state().shared::<Bytestreams>();
         let reached = async {
             while table.len() != count {
-                tokio::time::sleep(Duration::from_millis(1)).await;
+                tokio::task::yield_now().await;
             }
         };
         timeout(PATIENCE, reached).await.unwrap_or_else(|_| panic!("{} wait", table.len()));

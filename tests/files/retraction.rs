@@ -40,7 +40,7 @@ async fn a_file_goes_with_the_message_that_has_its_address() {
     romeo.sends(&retraction("m2", "juliet")).await;
     let swept = async {
         while house.contents() > 0 {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            tokio::task::yield_now().await;
         }
     };
     timeout(PATIENCE, swept).await.unwrap();
