@@ -126,7 +126,7 @@ fn options() -> [Arg; 4] {
     ]
 }
 
-fn ours() -> [Clap; 6] {
+fn ours() -> [Clap; 7] {
     let shell = Arg::new("shell").required(true).value_name("SHELL");
     let shell = shell.value_parser(value_parser!(clap_complete::Shell));
     let section = Arg::new("section")
@@ -150,6 +150,13 @@ fn ours() -> [Clap; 6] {
             .subcommand(
                 Clap::new("explain").about("Print all options with their defaults").arg(section),
             ),
+        Clap::new("check")
+            .about("Check what others see of this server")
+            .subcommand_required(true)
+            .arg_required_else_help(true)
+            .subcommand(Clap::new("dns").about(
+                "Look for the DNS records, ports and certificates by which this server is found",
+            )),
         Clap::new("completions").about("Print completions for a shell").arg(shell),
         Clap::new("man")
             .about("Print the manual page")

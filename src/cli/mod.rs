@@ -17,6 +17,7 @@
 
 mod arguments;
 mod check;
+mod check_dns;
 pub mod compliance;
 mod configuration;
 pub mod doap;
@@ -72,6 +73,7 @@ pub fn main() -> ExitCode {
 fn dispatch(matches: &ArgMatches, options: &Options, output: &Output) -> Result<Exit, Problem> {
     let (name, of_command) = matches.subcommand().expect("clap wants a subcommand");
     match name {
+        "check" => check_dns::run(options, output),
         "completions" => man_and_completions::completions(of_command),
         "config" => configuration::dispatch(of_command, options, output),
         "init" => configuration::init(of_command, options, output),

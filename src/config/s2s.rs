@@ -1,12 +1,12 @@
 //! `[s2s]`: other servers.
 
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::section::{choice, section};
 use super::units::{KIB, MIB, minutes, seconds};
-use super::value::{Count, DomainPatterns, Machine, OneOf, Path, Size, StaticHosts, Switch, Time};
+use super::value::{Count, DomainPatterns, NameServer, OneOf, Path, Size, StaticHosts, Switch, Time};
 
 pub use super::value::StaticHost;
 
@@ -52,8 +52,8 @@ section! {
     /// address with TLS from the first byte is written `"tls://192.0.2.7:5270"`.
     hosts: Vec<StaticHost> = Vec::new() => StaticHosts, Reload;
 
-    /// The server for DNS. If it is not set: those of the system.
-    resolver: Option<IpAddr> = None => Machine, Restart;
+    /// The server for DNS, at port 53 if none is written. If it is not set: those of the system.
+    resolver: Option<SocketAddr> = None => NameServer, Restart;
 
     /// Time to reach another server, from the first question to DNS to the end of authentication. Stanzas for it
     /// wait so long.

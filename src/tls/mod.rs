@@ -17,6 +17,7 @@ mod connect;
 mod error;
 mod exporter;
 mod host;
+mod look;
 mod names;
 mod peer;
 mod pem;
@@ -25,6 +26,7 @@ mod records;
 mod selection;
 mod server_configs;
 mod stream;
+mod tlsa;
 mod x509;
 
 use std::path::PathBuf;
@@ -38,9 +40,11 @@ pub use self::accept::{ClientHello, accept};
 pub use self::connect::{Connected, connect};
 pub use self::error::{Doubt, TlsError};
 pub use self::host::CertificateFacts;
+pub use self::look::Looker;
 pub use self::peer::{CertificateFault, PeerCertificate};
 pub use self::server_configs::Purpose;
 pub use self::stream::TlsStream;
+pub use self::tlsa::{Tlsa, public_key_hash};
 
 use self::client_certificates::ClientCertificates;
 use self::host::{Host, own_files};

@@ -54,10 +54,18 @@ impl Authorities {
     /// # Errors
     /// If the configured file cannot be used.
     pub(super) fn load(config: &S2sConfig) -> Result<Self, TlsError> {
-        let mut roots = RootCertStore::empty();
-        if !config.enabled {
-            return Ok(Self(roots));
+        match config.enabled {
+            true => Self::of_all(config),
+            false => Ok(Self(RootCertStore::empty())),
         }
+    }
+
+    /// Reads those of the system, and those of the configuration, whether or not there are other servers to talk to.
+    ///
+    /// # Errors
+    /// If the configured file cannot be used.
+    pub(super) fn of_all(config: &S2sConfig) -> Result<Self, TlsError> {
+        let mut roots = RootCertStore::empty();
         let of_system = rustls_native_certs::load_native_certs();
         for error in &of_system.errors {
             tracing::debug!(%error, "cannot read authorities of the system");
@@ -127,6 +135,23 @@ impl PeerCertificate {
         let ascii = sni_name(domain).map_err(|_| CertificateFault::OtherName)?;
         let covers = self.leaf.as_ref().is_some_and(|leaf| leaf.covers_server(&ascii, domain));
         if covers { Ok(()) } else { Err(CertificateFault::OtherName) }
+    }
+
+    /// Checks that it is valid for the clients of this domain.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check_for_clients(&self, domain: &str) -> Result<(), CertificateFault> {
+        self.chain?;
+        let ascii = sni_name(domain).map_err(|_| CertificateFault::OtherName)?;
+        let covers = self.leaf.as_ref().is_some_and(|leaf| leaf.covers(&ascii, domain));
+        if covers { Ok(()) } else { Err(CertificateFault::OtherName) }
+    }
+
+    /// The end of its validity, if less than 14 days are left.
+    #[must_use]
+    pub fn ends_soon(&self, now: Timestamp) -> Option<Timestamp> {
+        self.leaf.as_ref().filter(|leaf| leaf.ends_soon(now)).map(|leaf| leaf.not_after)
     }
 
     /// The names in it, for people.

@@ -51,7 +51,7 @@ impl Purpose {
     }
 
     /// Its name in ALPN.
-    fn protocol(self) -> Option<&'static [u8]> {
+    pub(super) fn protocol(self) -> Option<&'static [u8]> {
         match self {
             Self::Direct => Some(b"xmpp-client"),
             Self::Https => Some(b"http/1.1"),

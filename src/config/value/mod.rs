@@ -26,7 +26,7 @@ pub(super) use self::number::{Count, Retention, Size, Time};
 pub(super) use self::policy::{Hours, SomeOf};
 pub(super) use self::secret::{SecretFile, SecretText};
 pub use self::servers::StaticHost;
-pub(super) use self::servers::{DomainPatterns, Machine, StaticHosts};
+pub(super) use self::servers::{DomainPatterns, NameServer, StaticHosts};
 pub(super) use self::service::ServiceUris;
 pub(super) use self::text::{Domain, Label, Levels, OneOf, Path, Text};
 pub(super) use self::web::{HttpsAddress, Origins, WebAddress};

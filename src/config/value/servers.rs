@@ -105,32 +105,37 @@ impl Kind<Vec<StaticHost>> for StaticHosts {
     }
 }
 
-/// An IP address. It is optional.
-pub(in crate::config) struct Machine;
+/// A server for DNS: an IP address, with a port if it is not 53. It is optional.
+pub(in crate::config) struct NameServer;
 
-impl Kind<Option<IpAddr>> for Machine {
+impl Kind<Option<SocketAddr>> for NameServer {
     fn describe(&self) -> String {
-        "an IP address".to_owned()
+        "an IP address, with or without a port".to_owned()
     }
 
-    fn read(&self, value: &Value<'_>) -> Result<Option<IpAddr>, Vec<Refusal>> {
-        let help = "write for example \"127.0.0.1\"";
+    fn read(&self, value: &Value<'_>) -> Result<Option<SocketAddr>, Vec<Refusal>> {
+        let help = "write for example \"127.0.0.1\" or \"127.0.0.1:5353\"";
         let Some(text) = value.get_ref().as_str() else {
             return wrong_type(value, "an IP address", help);
         };
-        match text.parse() {
-            Ok(address) => Ok(Some(address)),
-            Err(_) => {
-                refuse(value, format!("is not an IP address: {}", quote(text)), help.to_owned())
-            }
+        let alone = text.parse().map(|ip: IpAddr| SocketAddr::new(ip, DNS));
+        match alone.or_else(|_| text.parse()) {
+            Ok(address) if address.port() > 0 => Ok(Some(address)),
+            _ => refuse(value, format!("is not an IP address: {}", quote(text)), help.to_owned()),
         }
     }
 
-    fn write(&self, value: &Option<IpAddr>) -> Option<String> {
-        value.map(|address| format!("\"{address}\""))
+    fn write(&self, value: &Option<SocketAddr>) -> Option<String> {
+        value.map(|address| match address.port() {
+            DNS => format!("\"{}\"", address.ip()),
+            _ => format!("\"{address}\""),
+        })
     }
 
     fn example(&self) -> Option<&'static str> {
         Some("\"127.0.0.1\"")
     }
 }
+
+/// The port for DNS.
+const DNS: u16 = 53;

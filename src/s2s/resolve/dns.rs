@@ -1,6 +1,6 @@
 //! The DNS, by hickory-resolver. It keeps answers in memory as long as they are valid.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -8,9 +8,10 @@ use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{NameServerConfig, ResolverConfig};
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use hickory_resolver::proto::rr::{RData, RecordType};
+use hickory_resolver::proto::rr::{RData, Record, RecordType};
 
 use super::{Resolve, Srv, Unresolved};
+use crate::tls::Tlsa;
 
 /// The DNS.
 pub struct Dns(Option<TokioResolver>);
@@ -18,11 +19,12 @@ pub struct Dns(Option<TokioResolver>);
 impl Dns {
     /// Asks this server, or those of the system (`/etc/resolv.conf`).
     #[must_use]
-    pub fn new(server: Option<IpAddr>) -> Self {
+    pub fn new(server: Option<SocketAddr>) -> Self {
         let builder = match server {
             Some(server) => {
-                let servers = vec![NameServerConfig::udp_and_tcp(server)];
-                let config = ResolverConfig::from_parts(None, Vec::new(), servers);
+                let mut own = NameServerConfig::udp_and_tcp(server.ip());
+                own.connections.iter_mut().for_each(|connection| connection.port = server.port());
+                let config = ResolverConfig::from_parts(None, Vec::new(), vec![own]);
                 Ok(TokioResolver::builder_with_config(config, TokioRuntimeProvider::default()))
             }
             None => TokioResolver::builder_tokio(),
@@ -38,6 +40,45 @@ impl Dns {
             tracing::warn!(%error, "other servers cannot be found: no server for DNS is configured");
         };
         Self(resolver.map_err(failed).ok())
+    }
+
+    /// The TLSA records of a name, in ASCII, such as `_5222._tcp.xmpp.example.org`. Empty if there are none. Nobody has
+    /// looked whether they are signed.
+    ///
+    /// # Errors
+    /// [`Unresolved`]: nobody knows whether there are any.
+    pub async fn tlsa(&self, name: &str) -> Result<Vec<Tlsa>, Unresolved> {
+        let resolver = self.0.as_ref().ok_or(Unresolved)?;
+        let found = match resolver.lookup(format!("{name}."), RecordType::TLSA).await {
+            Ok(found) => found,
+            Err(error) => return none_or_failed(&error, name),
+        };
+        let records = found.answers().iter().filter_map(|record| match &record.data {
+            RData::TLSA(tlsa) => Some(Tlsa {
+                usage: tlsa.cert_usage.into(),
+                selector: tlsa.selector.into(),
+                matching: tlsa.matching.into(),
+                data: tlsa.cert_data.clone(),
+            }),
+            _ => None,
+        });
+        Ok(records.take(MOST).collect())
+    }
+
+    /// Whether the zone of a name is signed (DNSSEC): the zone above it has the fingerprint of its key (DS, RFC 4034 §5).
+    pub async fn is_signed(&self, name: &str) -> bool {
+        let Some(resolver) = self.0.as_ref() else { return false };
+        // The zone may begin at any label; that of a whole country or `com` is not meant.
+        let mut zone = name.trim_end_matches('.');
+        while zone.contains('.') {
+            let found = resolver.lookup(format!("{zone}."), RecordType::DS).await;
+            let is_signature = |record: &Record| record.record_type() == RecordType::DS;
+            if found.is_ok_and(|found| found.answers().iter().any(is_signature)) {
+                return true;
+            }
+            zone = zone.split_once('.').map_or("", |(_, above)| above);
+        }
+        false
     }
 }
 
