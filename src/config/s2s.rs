@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use super::section::{choice, section};
 use super::units::{KIB, MIB, minutes, seconds};
-use super::value::{Count, DomainPatterns, NameServer, OneOf, Path, Size, StaticHosts, Switch, Time};
+use super::value::{
+    Count, DomainPatterns, NameServer, OneOf, Path, Size, StaticHosts, Switch, Time,
+};
 
 pub use super::value::StaticHost;
 

@@ -164,7 +164,8 @@ async fn ask(
         }
     }
     let answer = String::from_utf8_lossy(&answer).into_owned();
-    let status = answer.strip_prefix("HTTP/1.").and_then(|rest| rest.split(' ').nth(1)?.parse().ok());
+    let status =
+        answer.strip_prefix("HTTP/1.").and_then(|rest| rest.split(' ').nth(1)?.parse().ok());
     match status {
         Some(status) => Ok((status, answer)),
         None => Err(Refusal::Other("what answers there is no web server".to_owned())),

@@ -32,7 +32,8 @@ impl Look<'_, '_> {
         for record in records {
             let (target, port) = (record.target.as_str(), record.port);
             if target.is_empty() {
-                let text = format!("{name} says that there is no such service, but this server has it");
+                let text =
+                    format!("{name} says that there is no such service, but this server has it");
                 self.say(level, text);
                 continue;
             }
@@ -94,7 +95,8 @@ impl Look<'_, '_> {
         for (is_v6, kind, version) in [(false, "A", "IPv4"), (true, "AAAA", "IPv6")] {
             if !found.iter().any(|ip| ip.is_ipv6() == is_v6) {
                 self.records.address(name, is_v6);
-                let text = format!("{name} has no {kind}: networks with {version} alone do not reach it");
+                let text =
+                    format!("{name} has no {kind}: networks with {version} alone do not reach it");
                 self.say(Level::Warning, text);
             }
         }

@@ -149,7 +149,8 @@ impl Records {
         }
         let Some(hash) = self.hash else { return lines };
         let tlsa = |name: &str| format!("{name}. {TTL} IN TLSA 3 1 1 {hash}");
-        let (signed, unsigned): (Vec<_>, Vec<_>) = self.keys.iter().partition(|(_, signed)| *signed);
+        let (signed, unsigned): (Vec<_>, Vec<_>) =
+            self.keys.iter().partition(|(_, signed)| *signed);
         lines.extend(signed.iter().map(|(name, _)| tlsa(name)));
         if !unsigned.is_empty() {
             lines.push("; Only if the zone is signed (DNSSEC):".to_owned());

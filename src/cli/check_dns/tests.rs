@@ -136,7 +136,8 @@ async fn what_is_missing_is_said_with_the_records_to_add() {
         assert!(missing.contains(text), "{text}: {missing}");
     }
     // There are no streams between servers.
-    let text = "_xmpps-server._tcp.a.example leads to xmpp.a.example, but this server has no such port";
+    let text =
+        "_xmpps-server._tcp.a.example leads to xmpp.a.example, but this server has no such port";
     assert!(said(&found, Level::Warning).contains(text), "{found:?}");
     for record in ["xmpp.a.example. 3600 IN A ", "a.example. 3600 IN AAAA "] {
         assert!(found.records.iter().any(|line| line.starts_with(record)), "{found:?}");
@@ -176,15 +177,13 @@ async fn a_domain_without_records_for_services_is_found_at_its_own_address() {
 async fn services_and_components_are_looked_for_where_there_are_other_servers() {
     let world = World {
         srv: HashMap::from([("_xmpp-server._tcp.a.example", srv("xmpp.a.example", 5269))]),
-        addresses: HashMap::from([
-            ("xmpp.a.example", machine()),
-            ("irc.example", machine()),
-        ]),
+        addresses: HashMap::from([("xmpp.a.example", machine()), ("irc.example", machine())]),
         open: vec![5269],
         names: vec!["a.example"],
         ..World::default()
     };
-    let more = "s2s.enabled = true\n[[component]]\ndomain = 'irc.example'\nsecret = 'a long secret'\n";
+    let more =
+        "s2s.enabled = true\n[[component]]\ndomain = 'irc.example'\nsecret = 'a long secret'\n";
     let all = reports(&world, "a.example", more).await;
     let domains: Vec<_> = all.iter().map(|report| report.domain.as_str()).collect();
     assert_eq!(domains, ["a.example", "conference.a.example", "upload.a.example", "irc.example"]);

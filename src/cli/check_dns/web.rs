@@ -75,7 +75,9 @@ impl Look<'_, '_> {
                 return self.say(Level::Ok, format!("{url} says where browsers connect"));
             }
             200 => format!("{url} is not that of this server: it names no way to connect"),
-            300..=399 => format!("{url} leads elsewhere ({status}): look whether what is there is that of this server"),
+            300..=399 => format!(
+                "{url} leads elsewhere ({status}): look whether what is there is that of this server"
+            ),
             _ => format!(
                 "{url} answers {status}: let the web server of {domain} pass it on to this server, so that clients in \
                  browsers find it"
@@ -95,7 +97,9 @@ impl Look<'_, '_> {
             },
         };
         if found.is_empty() {
-            let text = format!("{host} has no address, but clients are sent there for the proxy for files (XEP-0065)");
+            let text = format!(
+                "{host} has no address, but clients are sent there for the proxy for files (XEP-0065)"
+            );
             return self.say(Level::Warning, text);
         }
         for address in found {
